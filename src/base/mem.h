@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem.h - memory: small things die on failure, pictures report it.
+ */
+#ifndef NST_BASE_MEM_H
+#define NST_BASE_MEM_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* a*b*c*sizeof(float) aligned to 64 bytes and zeroed; *out is freed with free().
+ * NST_ERR_MEM when it overflows or does not fit, and *out is NULL. */
+enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
+                               struct nst_err *err);
+
+/* Small allocations: they abort the program when memory is exhausted. */
+void *nst_xcalloc(size_t n, size_t size);
+char *nst_xstrdup(const char *s);
+char *nst_xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Peak resident memory of this process so far, in bytes. */
+size_t nst_peak_memory(void);
+
+#endif
