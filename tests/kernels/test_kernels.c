@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scalar kernels are the specification, so they are held against arithmetic that
+ * can be checked by eye, and each gradient against the identity that defines it:
+ * <A x, y> = <x, A' y> for the linear ones, central differences for the others.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "../tap.h"
+
+#define C 3
+#define O 4
+#define H 5
+#define W 7
+#define AREA (H * W)
+#define POOLED (C * (H / 2) * (W / 2))
+
+static unsigned seed;
+
+static void fill(float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] = tap_random(&seed);
+}
+
+static double dot(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)a[i] * b[i];
+    return sum;
+}
+
+static int near(double a, double b, double scale)
+{
+    return fabs(a - b) <= 1e-5 * scale;
+}
+
+static void convolution_by_eye(void)
+{
+    static const float x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static const float k[9] = {1, 10, 100, 1000, 10000, 1e5f, 0, 0, -1};
+    static const float bias[1] = {0.5f};
+    float y[9];
+
+    nst_conv3x3_c(x, 0, k, bias, y, 1, 1, 3, 3);
+    tap(y[4] == 1 + 20 + 300 + 4000 + 50000 + 600000 - 9 + 0.5f &&
+            y[0] == 10000 + 200000 - 5 + 0.5f && y[8] == 5 + 60 + 8000 + 90000 + 0.5f,
+        "a convolution correlates, and pads with zeros");
+    y[0] = 7;
+    nst_conv3x3_c(x, 0, k, NULL, y, 1, 1, 1, 1);
+    tap(y[0] == 10000, "a map of one pixel is convolved, without a bias");
+}
+
+static void convolution_adjoint(void)
+{
+    float x[C * AREA], w[O * C * 9], y[O * AREA], gy[O * AREA], gx[C * AREA];
+    double a, b;
+
+    fill(x, C * AREA);
+    fill(w, O * C * 9);
+    fill(gy, O * AREA);
+    nst_conv3x3_c(x, 0, w, NULL, y, C, O, H, W);
+    nst_conv3x3_grad_c(gy, w, gx, C, O, H, W);
+    a = dot(y, gy, O * AREA);
+    b = dot(x, gx, C * AREA);
+    tap(near(a, b, 100), "the convolution's gradient is its adjoint (%g, %g)", a, b);
+}
+
+static void relu_on_the_way(void)
+{
+    float x[C * AREA], r[C * AREA], w[O * C * 9], a[O * AREA], b[O * AREA], p[POOLED],
+        q[POOLED], g[C * C], h[C * C], s[C * AREA] = {0}, t[C * AREA] = {0};
+
+    fill(x, C * AREA);
+    fill(w, O * C * 9);
+    for (int i = 0; i < C * AREA; i++)
+        r[i] = x[i] > 0 ? x[i] : 0;
+    nst_conv3x3_c(x, 1, w, NULL, a, C, O, H, W);
+    nst_conv3x3_c(r, 0, w, NULL, b, C, O, H, W);
+    tap(!memcmp(a, b, sizeof a), "a convolution sees its input through the ReLU");
+    nst_maxpool_c(x, 1, p, C, H, W);
+    nst_maxpool_c(r, 0, q, C, H, W);
+    tap(!memcmp(p, q, sizeof p), "so does max pooling");
+    nst_avgpool_c(x, 1, p, C, H, W);
+    nst_avgpool_c(r, 0, q, C, H, W);
+    tap(!memcmp(p, q, sizeof p), "so does average pooling");
+    nst_gram_c(x, 1, g, C, AREA);
+    nst_gram_c(r, 0, h, C, AREA);
+    tap(!memcmp(g, h, sizeof g), "so does the Gram matrix");
+    nst_gram_grad_c(x, 1, g, s, C, AREA);
+    nst_gram_grad_c(r, 0, g, t, C, AREA);
+    tap(!memcmp(s, t, sizeof s), "and its gradient");
+    tap(nst_squared_error_c(x, 1, t, C * AREA) ==
+            nst_squared_error_c(r, 0, t, C * AREA),
+        "and the squared error");
+}
+
+static void pooling_by_eye(void)
+{
+    static const float x[15] = {1, 2, 5, 5, 9, 4, 3, 5, 5, 9, 8, 8, 8, 8, 8};
+    static const float gy[2] = {10, 20};
+    float y[2], g[15];
+
+    nst_maxpool_c(x, 0, y, 1, 3, 5);
+    tap(y[0] == 4 && y[1] == 5, "max pooling drops an odd row and column");
+    nst_maxpool_grad_c(x, 0, gy, g, 1, 3, 5);
+    tap(g[5] == 10 && g[2] == 20 && dot(g, g, 15) == 500,
+        "the first of equal maxima takes the gradient");
+    nst_avgpool_c(x, 0, y, 1, 3, 5);
+    tap(y[0] == 2.5f && y[1] == 5, "average pooling averages");
+    nst_avgpool_grad_c(gy, g, 1, 3, 5);
+    tap(g[0] == 2.5f && g[6] == 2.5f && g[2] == 5 && g[4] == 0 && g[10] == 0,
+        "the average's gradient is shared out");
+}
+
+static void relu_gradient(void)
+{
+    static const float y[4] = {1, 0, -1, 1e-30f};
+    float g[4] = {2, 3, 4, 5};
+
+    nst_relu_grad_c(y, g, 4);
+    tap(g[0] == 2 && g[1] == 0 && g[2] == 0 && g[3] == 5,
+        "the ReLU passes the gradient where its output is above 0");
+}
+
+static void gram_by_eye(void)
+{
+    static const float f[4] = {1, 2, 3, -4};
+    float g[4];
+
+    nst_gram_c(f, 0, g, 2, 2);
+    tap(g[0] == 5.0f / 4 && g[1] == -5.0f / 4 && g[2] == g[1] && g[3] == 25.0f / 4,
+        "the Gram matrix is F F' over the number of values");
+}
+
+/* d/dF of <M, F F'> is (M + M') F. */
+static void gram_gradient(void)
+{
+    float f[C * AREA], m[C * C], s[C * C], g[C * AREA] = {0}, gram[C * C];
+    float step[C * AREA], moved[C * AREA];
+    double up, down, eps = 1e-2;
+
+    fill(f, C * AREA);
+    fill(m, C * C);
+    fill(step, C * AREA);
+    for (int i = 0; i < C; i++)
+        for (int j = 0; j < C; j++)
+            s[i * C + j] = m[i * C + j] + m[j * C + i];
+    nst_gram_grad_c(f, 0, s, g, C, AREA);
+    for (int i = 0; i < C * AREA; i++)
+        moved[i] = f[i] + (float)eps * step[i];
+    nst_gram_c(moved, 0, gram, C, AREA);
+    up = dot(m, gram, C * C) * C * AREA;
+    for (int i = 0; i < C * AREA; i++)
+        moved[i] = f[i] - (float)eps * step[i];
+    nst_gram_c(moved, 0, gram, C, AREA);
+    down = dot(m, gram, C * C) * C * AREA;
+    tap(fabs((up - down) / (2 * eps) - dot(g, step, C * AREA)) < 1e-2,
+        "the Gram gradient agrees with central differences (%g, %g)",
+        (up - down) / (2 * eps), dot(g, step, C * AREA));
+}
+
+static void squared_error(void)
+{
+    static const float f[3] = {1, 2, 3}, t[3] = {1, 0, 4};
+    float g[3] = {1, 1, 1};
+
+    tap(nst_squared_error_c(f, 0, t, 3) == 5, "the squared error is a sum of squares");
+    nst_squared_error_grad_c(f, 0, t, 10, g, 3);
+    tap(g[0] == 1 && g[1] == 21 && g[2] == -9, "its gradient is added");
+}
+
+int main(void)
+{
+    seed = tap_seed() | 1;
+    convolution_by_eye();
+    convolution_adjoint();
+    relu_on_the_way();
+    pooling_by_eye();
+    relu_gradient();
+    gram_by_eye();
+    gram_gradient();
+    squared_error();
+    return tap_end();
+}
