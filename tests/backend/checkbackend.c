@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every operator of every backend against the scalar one, on many shapes, with outputs
+ * filled with NaN beforehand; and the same bits for any number of threads.
+ * Links floors 0 to 2 alone.
+ *
+ * Tolerance: |got - want| <= c eps sqrt(K) scale for a sum of K terms of that scale.
+ */
+#include "config.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "../tap.h"
+
+static unsigned seed;
+
+/* What one operator made on one backend: planar values, or a number. */
+struct output {
+    size_t n;
+    float *v;
+};
+
+struct input {
+    struct nst_shape s;
+    int cout;
+    bool relu;
+    enum nst_pooling pooling;
+    float *x, *other, *weight, *bias, *square;
+};
+
+static float *random_values(size_t n)
+{
+    float *v = malloc((n ? n : 1) * sizeof *v);
+
+    for (size_t i = 0; i < n; i++)
+        v[i] = tap_random(&seed);
+    return v;
+}
+
+static struct nst_tensor *tensor(struct nst_backend *be, struct nst_shape s,
+                                 const float *values)
+{
+    struct nst_tensor *t;
+    size_t n = nst_shape_count(s);
+    float *nan = NULL;
+
+    if (be->ops->tensor_new(be, &t, s, NULL) != NST_OK)
+        abort();
+    if (!values) {
+        values = nan = malloc(n * sizeof *nan);
+        for (size_t i = 0; i < n; i++)
+            nan[i] = NAN;
+    }
+    be->ops->upload(be, values, t);
+    free(nan);
+    return t;
+}
+
+static struct output take(struct nst_backend *be, struct nst_tensor *t)
+{
+    struct output o = {nst_shape_count(t->shape), NULL};
+
+    o.v = malloc(o.n * sizeof *o.v);
+    be->ops->download(be, t, o.v);
+    be->ops->tensor_free(be, t);
+    return o;
+}
+
+static struct nst_shape with_channels(struct nst_shape s, int c)
+{
+    s.c = c;
+    return s;
+}
+
+static struct nst_shape halved(struct nst_shape s)
+{
+    s.h /= 2;
+    s.w /= 2;
+    return s;
+}
+
+static struct nst_conv *convolution(struct nst_backend *be, const struct input *in)
+{
+    struct nst_conv *k;
+
+    if (be->ops->conv_new(be, &k, in->weight, in->bias, in->s.c, in->cout, true, NULL))
+        abort();
+    return k;
+}
+
+static struct output run_conv(struct nst_backend *be, const struct input *in,
+                              bool out_relu)
+{
+    struct nst_tensor *x = tensor(be, in->s, in->x);
+    struct nst_tensor *y = tensor(be, with_channels(in->s, in->cout), NULL);
+    struct nst_conv *k = convolution(be, in);
+
+    be->ops->conv(be, k, x, in->relu, y, out_relu);
+    be->ops->conv_free(be, k);
+    be->ops->tensor_free(be, x);
+    return take(be, y);
+}
+
+static struct output conv(struct nst_backend *be, const struct input *in)
+{
+    return run_conv(be, in, false);
+}
+
+static struct output conv_relu(struct nst_backend *be, const struct input *in)
+{
+    return run_conv(be, in, true);
+}
+
+static struct output conv_grad(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *gy = tensor(be, with_channels(in->s, in->cout), in->other);
+    struct nst_tensor *gx = tensor(be, in->s, NULL);
+    struct nst_conv *k = convolution(be, in);
+
+    be->ops->conv_grad(be, k, gy, gx);
+    be->ops->conv_free(be, k);
+    be->ops->tensor_free(be, gy);
+    return take(be, gx);
+}
+
+static struct output pool(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *x = tensor(be, in->s, in->x);
+    struct nst_tensor *y = tensor(be, halved(in->s), NULL);
+
+    be->ops->pool(be, in->pooling, x, in->relu, y);
+    be->ops->tensor_free(be, x);
+    return take(be, y);
+}
+
+static struct output pool_grad(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *x = tensor(be, in->s, in->x), *gx = tensor(be, in->s, NULL);
+    struct nst_tensor *gy = tensor(be, halved(in->s), in->other);
+
+    be->ops->pool_grad(be, in->pooling, x, in->relu, gy, gx);
+    be->ops->tensor_free(be, x);
+    be->ops->tensor_free(be, gy);
+    return take(be, gx);
+}
+
+static struct output relu_grad(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *y = tensor(be, in->s, in->x), *g = tensor(be, in->s, in->other);
+
+    be->ops->relu_grad(be, y, g);
+    be->ops->tensor_free(be, y);
+    return take(be, g);
+}
+
+static struct output copy(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *x = tensor(be, in->s, in->x), *y = tensor(be, in->s, NULL);
+
+    be->ops->tensor_copy(be, x, in->relu, y);
+    be->ops->tensor_free(be, x);
+    return take(be, y);
+}
+
+static struct output zero_after_reshape(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *t = tensor(be, in->s, NULL);
+
+    be->ops->tensor_reshape(be, t, (struct nst_shape){1, in->s.h, in->s.w});
+    be->ops->tensor_zero(be, t);
+    return take(be, t);
+}
+
+static struct output gram(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x);
+    struct output o = {(size_t)in->s.c * in->s.c, NULL};
+
+    o.v = malloc(o.n * sizeof *o.v);
+    be->ops->gram(be, f, in->relu, o.v);
+    be->ops->tensor_free(be, f);
+    return o;
+}
+
+static struct output gram_grad(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x), *g = tensor(be, in->s, in->other);
+
+    be->ops->gram_grad(be, f, in->relu, in->square, g);
+    be->ops->tensor_free(be, f);
+    return take(be, g);
+}
+
+static struct output squared_error(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x), *t = tensor(be, in->s, in->other);
+    struct output o = {1, malloc(sizeof(float))};
+    double e = be->ops->squared_error(be, f, in->relu, t);
+
+    o.v[0] = (float)(e / (double)nst_shape_count(in->s));
+    be->ops->tensor_free(be, f);
+    be->ops->tensor_free(be, t);
+    return o;
+}
+
+static struct output squared_error_grad(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x), *g = tensor(be, in->s, in->x);
+    struct nst_tensor *t = tensor(be, in->s, in->other);
+
+    be->ops->squared_error_grad(be, f, in->relu, t, 0.3f, g);
+    be->ops->tensor_free(be, f);
+    be->ops->tensor_free(be, t);
+    return take(be, g);
+}
+
+/* terms: how long the sums are, as a multiple of one of the shape's numbers */
+static const struct operation {
+    const char *name;
+    struct output (*run)(struct nst_backend *be, const struct input *in);
+    enum { ONE, NINE_IN, NINE_OUT, AREA, CHANNELS } terms;
+    bool pools; /* needs 2 x 2 pixels */
+} operators[] = {
+    {"conv", conv, NINE_IN, false},
+    {"conv with ReLU", conv_relu, NINE_IN, false},
+    {"conv_grad", conv_grad, NINE_OUT, false},
+    {"pool", pool, ONE, true},
+    {"pool_grad", pool_grad, ONE, true},
+    {"relu_grad", relu_grad, ONE, false},
+    {"tensor_copy", copy, ONE, false},
+    {"tensor_zero after tensor_reshape", zero_after_reshape, ONE, false},
+    {"gram", gram, AREA, false},
+    {"gram_grad", gram_grad, CHANNELS, false},
+    {"squared_error", squared_error, AREA, false},
+    {"squared_error_grad", squared_error_grad, ONE, false},
+};
+
+static double tolerance(const struct operation *op, const struct input *in)
+{
+    double k = 1;
+
+    switch (op->terms) {
+    case ONE:
+        break;
+    case NINE_IN:
+        k = 9 * in->s.c;
+        break;
+    case NINE_OUT:
+        k = 9 * in->cout;
+        break;
+    case AREA: /* divided by the number of terms afterwards */
+        return 16 * FLT_EPSILON;
+    case CHANNELS:
+        k = in->s.c;
+        break;
+    }
+    /* Values are within 1; a fast convolution may multiply rounding by some factor. */
+    return 16 * FLT_EPSILON * sqrt(k) + 4 * FLT_EPSILON;
+}
+
+static double worst(const struct output *a, const struct output *b)
+{
+    double w = 0;
+
+    if (a->n != b->n)
+        return INFINITY;
+    for (size_t i = 0; i < a->n; i++) {
+        double d = fabs((double)a->v[i] - b->v[i]);
+
+        if (!(d <= w))
+            w = isnan(d) ? INFINITY : d;
+    }
+    return w;
+}
+
+static struct nst_backend *open_backend(const struct nst_backend_ops *ops, int threads)
+{
+    struct nst_backend *be;
+
+    if (ops->open(&be, threads, NULL) != NST_OK)
+        abort();
+    return be;
+}
+
+/* One operator on all shapes: worst error over tolerance, and whether threads matter.
+ */
+static void check(const struct nst_backend_ops *ops, const struct operation *op,
+                  const struct input *inputs, int count)
+{
+    struct nst_backend *scalar = open_backend(&nst_backend_scalar, 1);
+    struct nst_backend *one = open_backend(ops, 1), *three = open_backend(ops, 3);
+    double ratio = 0;
+    bool same = true;
+    int at = 0;
+
+    for (int i = 0; i < count; i++) {
+        const struct input *in = &inputs[i];
+        struct output want, a, b;
+        double r;
+
+        if (op->pools && (in->s.h < 2 || in->s.w < 2))
+            continue;
+        want = op->run(scalar, in);
+        a = op->run(one, in);
+        b = op->run(three, in);
+        r = worst(&a, &want) / tolerance(op, in);
+        if (r > ratio) {
+            ratio = r;
+            at = i;
+        }
+        same = same && a.n == b.n && memcmp(a.v, b.v, a.n * sizeof *a.v) == 0;
+        free(want.v);
+        free(a.v);
+        free(b.v);
+    }
+    tap(ratio <= 1,
+        "%s: %s agrees with the scalar one (%.2f of the tolerance, %dx%dx%d)",
+        ops->name, op->name, ratio, inputs[at].s.c, inputs[at].s.h, inputs[at].s.w);
+    tap(same, "%s: %s gives the same bits on one thread and on three", ops->name,
+        op->name);
+    scalar->ops->close(scalar);
+    one->ops->close(one);
+    three->ops->close(three);
+}
+
+int main(void)
+{
+    /* c, h, w, cout: single pixels, widths round vectors and tiles, strips that end
+     * within a row, odd everything, many channels on a small map. */
+    static const int shapes[][4] = {{1, 1, 1, 1},     {3, 1, 1, 5},     {2, 1, 17, 3},
+                                    {2, 19, 1, 3},    {3, 16, 16, 16},  {3, 31, 33, 17},
+                                    {16, 15, 17, 3},  {5, 4, 4, 7},     {16, 8, 8, 32},
+                                    {33, 13, 9, 15},  {64, 12, 20, 64}, {128, 6, 5, 96},
+                                    {1, 257, 129, 2}, {7, 45, 100, 16}};
+    enum { COUNT = sizeof shapes / sizeof *shapes };
+    struct input inputs[2 * COUNT];
+
+    seed = tap_seed() | 1;
+    for (int i = 0; i < 2 * COUNT; i++) {
+        const int *s = shapes[i / 2];
+        struct input *in = &inputs[i];
+        int larger = s[0] > s[3] ? s[0] : s[3];
+
+        in->s = (struct nst_shape){s[0], s[1], s[2]};
+        in->cout = s[3];
+        in->relu = i % 2;
+        in->pooling = i % 2 ? NST_POOLING_AVG : NST_POOLING_MAX;
+        in->x = random_values(nst_shape_count(in->s));
+        in->other = random_values((size_t)larger * nst_shape_area(in->s));
+        in->weight = random_values((size_t)9 * s[0] * s[3]);
+        in->bias = random_values((size_t)s[3]);
+        in->square = random_values((size_t)s[0] * s[0]);
+    }
+    for (int b = 0; nst_backends()[b] != &nst_backend_scalar; b++)
+        for (size_t k = 0; k < sizeof operators / sizeof *operators; k++)
+            check(nst_backends()[b], &operators[k], inputs, 2 * COUNT);
+    for (int i = 0; i < 2 * COUNT; i++) {
+        free(inputs[i].x);
+        free(inputs[i].other);
+        free(inputs[i].weight);
+        free(inputs[i].bias);
+        free(inputs[i].square);
+    }
+    return tap_end();
+}
