@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "model/search.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define FULL "vgg19"
+#define BUNDLED "vgg19-lite"
+#define ENDING ".safetensors"
+
+static bool readable_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, R_OK) == 0;
+}
+
+/* path if it is a readable file, else NULL; takes path. */
+static char *keep_if_file(char *path)
+{
+    if (path && readable_file(path))
+        return path;
+    free(path);
+    return NULL;
+}
+
+char *nst_search_data(const char *name)
+{
+    char exe[PATH_MAX], *path, *slash;
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+
+    path = keep_if_file(nst_xasprintf("%s/%s", PKGDATADIR, name));
+    if (path || n <= 0)
+        return path;
+    exe[n] = 0;
+    slash = strrchr(exe, '/');
+    if (!slash)
+        return NULL;
+    *slash = 0;
+    path = keep_if_file(nst_xasprintf("%s/share/nst/%s", exe, name));
+    if (!path)
+        path = keep_if_file(nst_xasprintf("%s/../share/nst/%s", exe, name));
+    return path;
+}
+
+char *nst_search_user(const char *variable, const char *fallback, const char *name)
+{
+    const char *dir = getenv(variable), *home = getenv("HOME");
+
+    if (dir && dir[0] == '/') /* the XDG specification: a relative path is ignored */
+        return nst_xasprintf("%s/nst/%s", dir, name);
+    if (home && *home)
+        return nst_xasprintf("%s/%s/nst/%s", home, fallback, name);
+    return NULL;
+}
+
+/* One entry of $NST_MODEL_PATH: a directory to look in, or a file of that name. */
+static char *try_entry(const char *entry, const char *file)
+{
+    const char *base = strrchr(entry, '/');
+
+    base = base ? base + 1 : entry;
+    if (strcmp(base, file) == 0 && readable_file(entry))
+        return nst_xstrdup(entry);
+    return keep_if_file(nst_xasprintf("%s/%s", entry, file));
+}
+
+static char *try_environment(const char *file)
+{
+    const char *list = getenv("NST_MODEL_PATH");
+    char *copy, *rest, *entry, *found = NULL;
+
+    if (!list)
+        return NULL;
+    rest = copy = nst_xstrdup(list);
+    while (!found && (entry = strsep(&rest, ":")))
+        if (*entry)
+            found = try_entry(entry, file);
+    free(copy);
+    return found;
+}
+
+static char *find_named(const char *name)
+{
+    char *file = nst_xasprintf("%s%s", name, ENDING), *path;
+
+    path = try_environment(file);
+    if (!path)
+        path = keep_if_file(nst_search_user("XDG_DATA_HOME", ".local/share", file));
+    if (!path)
+        path = nst_search_data(file);
+    free(file);
+    return path;
+}
+
+/* With no model named, a file in $NST_MODEL_PATH is the model whatever its name. */
+static char *environment_file(void)
+{
+    const char *list = getenv("NST_MODEL_PATH");
+
+    return list && readable_file(list) ? nst_xstrdup(list) : NULL;
+}
+
+static bool is_path(const char *wanted)
+{
+    size_t n = strlen(wanted), e = strlen(ENDING);
+
+    return strchr(wanted, '/') || (n > e && strcmp(wanted + n - e, ENDING) == 0);
+}
+
+enum nst_status nst_search_model(char **path, const char *wanted, struct nst_err *err)
+{
+    if (wanted && is_path(wanted)) {
+        *path = nst_xstrdup(wanted);
+        return NST_OK;
+    }
+    if (wanted) {
+        *path = find_named(wanted);
+        if (!*path && readable_file(wanted))
+            *path = nst_xstrdup(wanted);
+    } else {
+        *path = environment_file();
+        if (!*path)
+            *path = find_named(FULL);
+        if (!*path)
+            *path = find_named(BUNDLED);
+    }
+    if (*path)
+        return NST_OK;
+    return nst_err_set(
+        err, NST_ERR_IO,
+        "model '%s': no file %s%s in $NST_MODEL_PATH, $XDG_DATA_HOME/nst "
+        "(~/.local/share/nst) or %s",
+        wanted ? wanted : BUNDLED, wanted ? wanted : BUNDLED, ENDING, PKGDATADIR);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * search.h - where the files that nst comes with, and models, are looked for.
+ */
+#ifndef NST_MODEL_SEARCH_H
+#define NST_MODEL_SEARCH_H
+
+#include "base/err.h"
+
+/*
+ * The readable file called name below a directory of installed data: $(pkgdatadir),
+ * then share/nst beside the program and beside its directory (a build tree, a moved
+ * installation). A new string, or NULL.
+ */
+char *nst_search_data(const char *name);
+
+/* $variable, or else $HOME/fallback, and "/nst/name" below it; a new string, or NULL
+ * when neither variable is set. */
+char *nst_search_user(const char *variable, const char *fallback, const char *name);
+
+/*
+ * The model file that wanted means: a path if it has a / or ends in .safetensors, else
+ * a name to look for in $NST_MODEL_PATH (directories or files, with colons between),
+ * $XDG_DATA_HOME/nst and the installed data. NULL wants the full network "vgg19"
+ * wherever it is, and else the bundled "vgg19-lite".
+ * *path is a new string. NST_ERR_IO when there is none; the message says where it was
+ * looked for.
+ */
+enum nst_status nst_search_model(char **path, const char *wanted, struct nst_err *err);
+
+#endif

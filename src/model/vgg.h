@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vgg.h - the VGG19 of Simonyan and Zisserman 2015, cut after the last layer used:
+ * features of a picture, and the way back from gradients at the taps to the picture.
+ *
+ * struct nst_vgg is the network (weights in the backend's form), struct nst_pass the
+ * feature maps of one picture size. Of each convolution one map is kept: the value
+ * before the ReLU where somebody taps it, else the value after, and whoever reads the
+ * former applies the ReLU on the way.
+ */
+#ifndef NST_MODEL_VGG_H
+#define NST_MODEL_VGG_H
+
+#include "backend/backend.h"
+#include "model/taps.h"
+#include "model/weights.h"
+
+struct nst_vgg;
+struct nst_pass;
+
+/*
+ * Build the network of all the convolutions in w (borrowed for the call) on be
+ * (borrowed as long as the network lives).
+ * *out belongs to the caller: nst_vgg_free(). NST_ERR_MEM.
+ */
+enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
+                            const struct nst_weights *w, enum nst_pooling pooling,
+                            struct nst_err *err);
+void nst_vgg_free(struct nst_vgg *v);
+struct nst_backend *nst_vgg_backend(const struct nst_vgg *v);
+
+/*
+ * Make room for pictures of 3 x height x width. keep_before_relu says for each
+ * convolution whether the value before its ReLU is tapped; gradient, whether
+ * nst_pass_backward() will be called. *out belongs to the caller: nst_pass_free().
+ * NST_ERR_ARG (so small that a map would be empty), NST_ERR_MEM.
+ */
+enum nst_status nst_pass_new(struct nst_pass **out, struct nst_vgg *v, int height,
+                             int width, const bool keep_before_relu[NST_VGG_CONVS],
+                             bool gradient, struct nst_err *err);
+void nst_pass_free(struct nst_pass *p);
+
+/* rgb: 3 x height x width, 0 to 1, planar, borrowed. */
+void nst_pass_forward(struct nst_pass *p, const float *rgb);
+
+/* The map of a convolution after nst_pass_forward(); *relu is set if the ReLU is still
+ * to be applied to see the value that tap asks for. Borrowed. */
+const struct nst_tensor *nst_pass_map(const struct nst_pass *p,
+                                      const struct nst_tap *tap, bool *relu);
+
+/*
+ * Walk back to the picture. For each convolution from the last to the first, add is
+ * called for the value after its ReLU, then for the one before, and adds to g the
+ * derivative of the loss by that map. grad: 3 x height x width, written.
+ */
+typedef void nst_pass_add(void *ctx, int conv, bool after_relu, struct nst_tensor *g);
+void nst_pass_backward(struct nst_pass *p, nst_pass_add *add, void *ctx, float *grad);
+
+#endif
