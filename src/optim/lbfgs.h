@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lbfgs.h - limited-memory BFGS within the box [lower, upper]^n that cannot blow up.
+ *
+ * A projected method. Each step fixes the variables that sit on a bound with the
+ * gradient pushing outwards, takes the L-BFGS direction of the others from the
+ * curvature restricted to them, cuts it off at the box, and searches along what is
+ * left for a point that satisfies the Wolfe conditions as far as the box allows. So
+ * every iterate is inside the box, none is worse than the one before it, a value that
+ * is not finite is never taken, and the pairs are differences of points that were
+ * really visited. The active-set idea is Bertsekas 1982; the problem is the one of
+ * Byrd, Lu, Nocedal and Zhu 1995, whose Cauchy point and its sorting it does without.
+ */
+#ifndef NST_OPTIM_LBFGS_H
+#define NST_OPTIM_LBFGS_H
+
+#include "base/err.h"
+#include "optim/optim.h"
+
+struct nst_lbfgs;
+
+/*
+ * Start a minimiser over n variables, keeping m pairs.
+ * *out belongs to the caller: nst_lbfgs_free().
+ * NST_ERR_ARG (n or m is 0), NST_ERR_MEM (2 m n + 6 n floats do not fit).
+ */
+enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m, float lower,
+                              float upper, int threads, struct nst_err *err);
+void nst_lbfgs_free(struct nst_lbfgs *l); /* NULL is fine */
+
+/*
+ * One step from x, which is replaced by the new iterate. The first call evaluates x
+ * itself (brought into the box) and takes it as the first iterate.
+ * Only an x whose value is not finite at the very start is reported as
+ * NST_STEP_CONVERGED with accepted -1 and one evaluation: the caller sees the value.
+ */
+struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_function *f, void *ctx,
+                               float *x);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * optim.h - what minimisers and those who call them share. Minimisers see vectors of
+ * n floats and a function; they know no pictures.
+ */
+#ifndef NST_OPTIM_OPTIM_H
+#define NST_OPTIM_OPTIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Evaluate the function at x: its value to *f, its gradient to g (n floats). False
+ * means that no more evaluations may be made: nothing was written, and the minimiser
+ * returns with what it has.
+ */
+typedef bool nst_function(void *ctx, const float *x, double *f, float *g);
+
+enum nst_step_end {
+    NST_STEP_TAKEN,     /* x is a new iterate */
+    NST_STEP_CONVERGED, /* x stays: nothing lower can be found */
+    NST_STEP_REFUSED    /* x stays: the function refused an evaluation */
+};
+
+struct nst_step {
+    enum nst_step_end end;
+    int evaluations; /* that this step made */
+    int accepted;    /* which of them, from 0, is the new iterate; -1 when x stays */
+};
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pairs.h - the curvature pairs of L-BFGS and the two-loop recursion over them.
+ *
+ * A pair is a step s = x' - x and the change y = g' - g of the gradient over it. The
+ * m latest are kept: 2 m n floats.
+ */
+#ifndef NST_OPTIM_PAIRS_H
+#define NST_OPTIM_PAIRS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "optim/optim.h"
+
+struct nst_pairs;
+
+/* *out belongs to the caller: nst_pairs_free(). NST_ERR_ARG (n or m is 0), NST_ERR_MEM.
+ */
+enum nst_status nst_pairs_new(struct nst_pairs **out, size_t n, int m, int threads,
+                              struct nst_err *err);
+void nst_pairs_free(struct nst_pairs *p);
+
+/* Room for the next pair, to be filled before nst_pairs_push(). Borrowed. */
+float *nst_pairs_next_s(struct nst_pairs *p);
+float *nst_pairs_next_y(struct nst_pairs *p);
+/* Keep that pair, if s.y > least; the oldest goes when there are m. False if not kept.
+ */
+bool nst_pairs_push(struct nst_pairs *p, double least);
+void nst_pairs_clear(struct nst_pairs *p);
+int nst_pairs_count(const struct nst_pairs *p);
+
+/*
+ * d = -H g, H being the inverse Hessian that the pairs make of the initial
+ * (s.y / y.y) I of the latest one (Nocedal and Wright, 2nd ed., algorithm 7.4).
+ * With fixed, the variables i with fixed[i] != 0 are left out: every vector is
+ * restricted to the others, pairs without curvature there are passed over, and
+ * d[i] = 0. Without pairs d = -g, so restricted.
+ */
+void nst_pairs_direction(struct nst_pairs *p, const float *g, const uint8_t *fixed,
+                         float *d);
+
+#endif

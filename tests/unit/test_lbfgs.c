@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* The minimisers on functions whose minima are known. */
+#include "config.h"
+
+#include "unit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "optim/lbfgs.h"
+#include "optim/tutorial.h"
+
+#define N 1000
+
+struct probe {
+    int evaluations, budget;
+    bool poison; /* values beyond x[0] > 0.6 are NaN */
+    float lowest, highest;
+};
+
+static void visit(struct probe *p, const float *x)
+{
+    p->evaluations++;
+    for (int i = 0; i < N; i++) {
+        p->lowest = fminf(p->lowest, x[i]);
+        p->highest = fmaxf(p->highest, x[i]);
+    }
+}
+
+/* Where the bowl below would have its minimum if there were no box. */
+static float centre(int i)
+{
+    return -0.5f + 2.0f * (float)i / N;
+}
+
+/* sum_i c_i (x_i - centre_i)^2, c_i from 1 to 1000; the minimum is known exactly:
+ * each variable at its centre, or at the nearer bound. */
+static bool bowl(void *ctx, const float *x, double *f, float *g)
+{
+    struct probe *p = ctx;
+
+    if (p->evaluations >= p->budget)
+        return false;
+    visit(p, x);
+    *f = 0;
+    for (int i = 0; i < N; i++) {
+        double c = 1 + i * 37 % N, d = x[i] - centre(i);
+
+        *f += c * d * d;
+        g[i] = (float)(2 * c * d);
+    }
+    if (p->poison && x[0] > 0.6f) {
+        *f = NAN;
+        g[0] = NAN;
+    }
+    return true;
+}
+
+/* Rosenbrock's valley in pairs, shrunk so that its minimum, 0, is at 0.5. */
+static bool valley(void *ctx, const float *x, double *f, float *g)
+{
+    struct probe *p = ctx;
+
+    if (p->evaluations >= p->budget)
+        return false;
+    visit(p, x);
+    *f = 0;
+    for (int i = 0; i < N; i += 2) {
+        double a = 2 * x[i], b = 2 * x[i + 1], u = 1 - a, v = b - a * a;
+
+        *f += u * u + 100 * v * v;
+        g[i] = (float)(2 * (-2 * u - 400 * a * v));
+        g[i + 1] = (float)(2 * 200 * v);
+    }
+    return true;
+}
+
+/* Runs to the end, checking on the way that no step is worse; the last value. */
+static double minimise(nst_function *f, struct probe *p, float *x, int pairs,
+                       enum nst_step_end *end)
+{
+    struct nst_lbfgs *l;
+    struct nst_err err;
+    struct nst_step step;
+    double value, before = INFINITY;
+    float *g = test_malloc(N * sizeof *g);
+    struct probe aside = {.budget = 1 << 30, .poison = p->poison};
+
+    assert_int_equal(nst_lbfgs_new(&l, N, pairs, 0, 1, 2, &err), NST_OK);
+    do {
+        step = nst_lbfgs_step(l, f, p, x);
+        f(&aside, x, &value, g);
+        assert_true(isfinite(value));
+        assert_true(value <= before);
+        assert_true(step.accepted < step.evaluations);
+        before = value;
+    } while (step.end == NST_STEP_TAKEN);
+    *end = step.end;
+    nst_lbfgs_free(l);
+    test_free(g);
+    return value;
+}
+
+static double bowl_minimum(void)
+{
+    double sum = 0;
+
+    for (int i = 0; i < N; i++) {
+        double c = 1 + i * 37 % N, m = centre(i), x = m < 0 ? 0 : m > 1 ? 1 : m;
+
+        sum += c * (x - m) * (x - m);
+    }
+    return sum;
+}
+
+static void finds_the_minimum_in_the_box(void **state)
+{
+    struct probe p = {.budget = 500};
+    enum nst_step_end end;
+    float x[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        x[i] = 0.5f;
+    assert_true(minimise(bowl, &p, x, 20, &end) < bowl_minimum() * (1 + 1e-5));
+    assert_int_equal(end, NST_STEP_CONVERGED);
+    assert_true(p.lowest >= 0 && p.highest <= 1);
+    assert_true(p.evaluations < 200);
+}
+
+static void follows_a_curved_valley(void **state)
+{
+    struct probe p = {.budget = 400};
+    enum nst_step_end end;
+    float x[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        x[i] = i % 2 ? 0.9f : 0.1f;
+    assert_true(minimise(valley, &p, x, 10, &end) < 1e-4);
+}
+
+static void never_takes_what_is_not_finite(void **state)
+{
+    struct probe p = {.budget = 500, .poison = true};
+    enum nst_step_end end;
+    float x[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        x[i] = i ? 1.0f : 0.59f;
+    minimise(bowl, &p, x, 20, &end);
+    assert_true(x[0] < 0.6f);
+}
+
+static void a_start_outside_is_brought_into_the_box(void **state)
+{
+    struct probe p = {.budget = 500};
+    enum nst_step_end end;
+    float x[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        x[i] = i % 2 ? 7.0f : -3.0f;
+    assert_true(minimise(bowl, &p, x, 20, &end) < bowl_minimum() * (1 + 1e-5));
+    assert_true(p.lowest >= 0 && p.highest <= 1);
+}
+
+static void a_refused_evaluation_keeps_the_best_point(void **state)
+{
+    float x[N];
+    enum nst_step_end end;
+
+    (void)state;
+    for (int budget = 1; budget < 20; budget++) {
+        struct probe p = {.budget = budget};
+
+        for (int i = 0; i < N; i++)
+            x[i] = i % 2 ? 0.9f : 0.1f;
+        minimise(valley, &p, x, 5, &end);
+        assert_int_equal(end, NST_STEP_REFUSED);
+        assert_int_equal(p.evaluations, budget);
+    }
+}
+
+static void threads_do_not_change_a_bit(void **state)
+{
+    static float x[3][N];
+
+    (void)state;
+    for (int threads = 1; threads <= 3; threads++) {
+        struct probe p = {.budget = 60};
+        struct nst_lbfgs *l;
+        struct nst_err err;
+        float *v = x[threads - 1];
+
+        for (int i = 0; i < N; i++)
+            v[i] = i % 2 ? 0.9f : 0.1f;
+        assert_int_equal(nst_lbfgs_new(&l, N, 7, 0, 1, threads, &err), NST_OK);
+        while (nst_lbfgs_step(l, valley, &p, v).end == NST_STEP_TAKEN)
+            ;
+        nst_lbfgs_free(l);
+        assert_memory_equal(x[0], v, sizeof x[0]);
+    }
+}
+
+static void nothing_to_minimise_is_refused(void **state)
+{
+    struct nst_lbfgs *l;
+    struct nst_err err;
+
+    (void)state;
+    assert_int_equal(nst_lbfgs_new(&l, 0, 5, 0, 1, 1, &err), NST_ERR_ARG);
+    assert_null(l);
+    assert_int_equal(nst_lbfgs_new(&l, (size_t)1 << 61, 5, 0, 1, 1, &err), NST_ERR_MEM);
+    assert_null(l);
+}
+
+/* A quadratic in one variable along which the steps of torch.optim.LBFGS can be
+ * followed by hand: first -g min(1, 1/|g|_1), then the exact secant step. */
+static bool parabola(void *ctx, const float *x, double *f, float *g)
+{
+    struct probe *p = ctx;
+
+    if (p->evaluations >= p->budget)
+        return false;
+    p->evaluations++;
+    *f = 8 * (x[0] - 0.25) * (x[0] - 0.25);
+    g[0] = 16 * (x[0] - 0.25f);
+    p->lowest = x[0];
+    return true;
+}
+
+static void the_tutorial_takes_its_first_step_and_clamps(void **state)
+{
+    struct nst_tutorial *t;
+    struct nst_err err;
+    float x = 0.75f;
+
+    (void)state;
+    for (int budget = 1; budget <= 3; budget++) {
+        struct probe p = {.budget = budget};
+
+        x = 0.75f;
+        assert_int_equal(nst_tutorial_new(&t, 1, 1, &err), NST_OK);
+        assert_false(nst_tutorial_step(t, parabola, &p, &x));
+        nst_tutorial_free(t);
+        /* g = 8: the step is 8 * 1/8 = 1, to -0.25, clamped to 0, where g = -4;
+         * s = -1 and y = -12, so H = 1/12 and the next point is 1/3. */
+        if (budget == 1)
+            assert_true(x == 0 && p.lowest == 0.75f);
+        if (budget == 2)
+            assert_true(p.lowest == 0 && fabsf(x - 1.0f / 3) < 1e-6f);
+        if (budget == 3)
+            assert_true(fabsf(p.lowest - 1.0f / 3) < 1e-6f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SAYS("L-BFGS finds the minimum in the box", finds_the_minimum_in_the_box),
+        SAYS("L-BFGS follows a curved valley", follows_a_curved_valley),
+        SAYS("a point whose value is not finite is never taken",
+             never_takes_what_is_not_finite),
+        SAYS("a start outside the box is brought into it",
+             a_start_outside_is_brought_into_the_box),
+        SAYS("a refused evaluation keeps the best point",
+             a_refused_evaluation_keeps_the_best_point),
+        SAYS("the number of threads does not change a bit",
+             threads_do_not_change_a_bit),
+        SAYS("no variables, or more than memory holds, are refused",
+             nothing_to_minimise_is_refused),
+        SAYS("the tutorial's optimiser steps and clamps as PyTorch's does",
+             the_tutorial_takes_its_first_step_and_clamps),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
