@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "job/job.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "backend/backend.h"
+#include "base/mem.h"
+#include "model/search.h"
+#include "model/vgg.h"
+#include "optim/lbfgs.h"
+#include "optim/tutorial.h"
+#include "optim/vector.h"
+#include "style/objective.h"
+
+struct nst_engine {
+    struct nst_backend *be;
+    struct nst_vgg *v;
+    char *model_path, *model_name;
+};
+
+/* Evaluations whose fate is not known yet: those of the step in progress. */
+#define PENDING_MAX 64
+
+/* One run of the optimiser. */
+struct run {
+    const struct nst_params *p;
+    const struct nst_job_events *events;
+    struct nst_objective *objective;
+    size_t n;
+    int threads;
+    struct timespec begin;
+    int64_t evaluations, iterations;
+    int64_t budget; /* evaluations allowed */
+    struct nst_evaluation pending[PENDING_MAX];
+    int pendings;
+    struct nst_evaluation first, latest; /* latest: the iterate */
+};
+
+static double seconds_since(const struct timespec *t)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - t->tv_sec) + 1e-9 * (double)(now.tv_nsec - t->tv_nsec);
+}
+
+/* How many convolutions the layers asked for need. */
+static int convs_needed(const struct nst_params *p)
+{
+    const struct nst_taps *lists[] = {&p->content_layers, &p->style_layers};
+    int last = 0;
+
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < lists[k]->count; i++)
+            if (lists[k]->tap[i].conv > last)
+                last = lists[k]->tap[i].conv;
+    return last + 1;
+}
+
+/* The file's name without directory and ending. */
+static char *name_of(const char *path)
+{
+    const char *base = strrchr(path, '/');
+    char *name = nst_xstrdup(base ? base + 1 : path), *dot = strrchr(name, '.');
+
+    if (dot && dot != name)
+        *dot = 0;
+    return name;
+}
+
+enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
+                               struct nst_err *err)
+{
+    struct nst_engine *e = nst_xcalloc(1, sizeof *e);
+    struct nst_weights *w = NULL;
+    enum nst_status st;
+
+    *out = NULL;
+    st = nst_search_model(&e->model_path, p->model, err);
+    if (st == NST_OK)
+        st = nst_weights_load(&w, e->model_path, convs_needed(p), err);
+    if (st == NST_OK)
+        st = nst_backend_open(&e->be, NULL, (int)p->threads, err);
+    if (st == NST_OK)
+        st = nst_vgg_new(&e->v, e->be, w, (enum nst_pooling)p->pooling, err);
+    nst_weights_free(w);
+    if (st != NST_OK) {
+        nst_engine_free(e);
+        return st;
+    }
+    e->model_name = name_of(e->model_path);
+    *out = e;
+    return NST_OK;
+}
+
+void nst_engine_free(struct nst_engine *e)
+{
+    if (!e)
+        return;
+    nst_vgg_free(e->v);
+    if (e->be)
+        e->be->ops->close(e->be);
+    free(e->model_path);
+    free(e->model_name);
+    free(e);
+}
+
+const char *nst_engine_model_path(const struct nst_engine *e)
+{
+    return e->model_path;
+}
+
+const char *nst_engine_model_name(const struct nst_engine *e)
+{
+    return e->model_name;
+}
+
+int nst_engine_threads(const struct nst_engine *e)
+{
+    return e->be->threads;
+}
+
+/* nst_function: one evaluation, counted and noted. */
+static bool evaluate(void *ctx, const float *x, double *f, float *g)
+{
+    struct run *r = ctx;
+    struct nst_losses losses;
+    struct nst_evaluation *e;
+
+    if (r->evaluations >= r->budget || r->pendings == PENDING_MAX)
+        return false;
+    nst_objective_evaluate(r->objective, x, &losses, g);
+    e = &r->pending[r->pendings++];
+    *e = (struct nst_evaluation){
+        .evaluation = ++r->evaluations,
+        .content_loss = losses.content,
+        .style_loss = losses.style,
+        .total_loss = losses.total,
+        .gradient_max = nst_vector_max_abs(g, r->n, r->threads),
+        .gradient_norm = sqrt(nst_vector_dot(g, g, r->n, r->threads)),
+        .seconds = seconds_since(&r->begin),
+    };
+    *f = losses.total;
+    return true;
+}
+
+/* Tell what became of the pending evaluations: the accepted-th is the iterate. */
+static void settle(struct run *r, int accepted)
+{
+    for (int i = 0; i < r->pendings; i++) {
+        struct nst_evaluation *e = &r->pending[i];
+
+        e->accepted = i == accepted;
+        e->iteration = r->iterations;
+        if (e->accepted)
+            r->latest = *e;
+        if (r->evaluations == 1 || e->evaluation == 1)
+            r->first = *e;
+        if (r->events && r->events->evaluated)
+            r->events->evaluated(r->events->ctx, e);
+    }
+    r->pendings = 0;
+}
+
+static void stepped(struct run *r, int64_t done)
+{
+    if (r->events && r->events->stepped)
+        r->events->stepped(r->events->ctx, &r->latest, done, r->p->iterations);
+}
+
+static bool asked_to_stop(const struct run *r)
+{
+    return r->events && r->events->stop && r->events->stop(r->events->ctx);
+}
+
+static enum nst_status run_lbfgs(struct run *r, float *x, enum nst_job_end *end,
+                                 struct nst_err *err)
+{
+    struct nst_lbfgs *l;
+    enum nst_status st;
+
+    st = nst_lbfgs_new(&l, r->n, (int)r->p->curvature_pairs, 0, 1, r->threads, err);
+    if (st != NST_OK)
+        return st;
+    for (;;) {
+        struct nst_step step = nst_lbfgs_step(l, evaluate, r, x);
+
+        if (step.end == NST_STEP_TAKEN && r->first.evaluation)
+            r->iterations++;
+        settle(r, step.accepted);
+        *end = step.end == NST_STEP_CONVERGED ? NST_JOB_CONVERGED : NST_JOB_COMPLETED;
+        if (step.end != NST_STEP_TAKEN)
+            break;
+        stepped(r, r->iterations);
+        if (r->iterations >= r->p->iterations)
+            break;
+        *end = NST_JOB_STOPPED;
+        if (asked_to_stop(r))
+            break;
+    }
+    nst_lbfgs_free(l);
+    if (!isfinite(r->first.total_loss) || !isfinite(r->first.gradient_norm))
+        return nst_err_set(err, NST_ERR_NUMERIC,
+                           "the loss of the starting picture is not finite (%g)",
+                           r->first.total_loss);
+    return NST_OK;
+}
+
+/* nst_function of the tutorial: each evaluation is a step of its own. */
+static bool evaluate_tutorial(void *ctx, const float *x, double *f, float *g)
+{
+    struct run *r = ctx;
+
+    if (asked_to_stop(r) || !evaluate(r, x, f, g))
+        return false;
+    r->iterations = r->evaluations;
+    settle(r, 0);
+    stepped(r, r->evaluations);
+    return true;
+}
+
+static enum nst_status run_tutorial(struct run *r, float *x, enum nst_job_end *end,
+                                    struct nst_err *err)
+{
+    struct nst_tutorial *t;
+    struct nst_losses losses;
+    enum nst_status st = nst_tutorial_new(&t, r->n, r->threads, err);
+
+    if (st != NST_OK)
+        return st;
+    if (r->p->iterations < r->budget)
+        r->budget = r->p->iterations;
+    while (nst_tutorial_step(t, evaluate_tutorial, r, x))
+        ;
+    nst_tutorial_free(t);
+    *end = r->evaluations < r->budget ? NST_JOB_STOPPED : NST_JOB_COMPLETED;
+    /* As the tutorial does in the end; the picture is not any point evaluated. */
+    for (size_t i = 0; i < r->n; i++)
+        x[i] = x[i] >= 0 ? x[i] > 1 ? 1 : x[i] : 0;
+    nst_objective_evaluate(r->objective, x, &losses, NULL);
+    r->latest.content_loss = losses.content;
+    r->latest.style_loss = losses.style;
+    r->latest.total_loss = losses.total;
+    r->latest.seconds = seconds_since(&r->begin);
+    return NST_OK;
+}
+
+static enum nst_status optimise(struct run *r, struct nst_image start,
+                                struct nst_job_result *result, struct nst_err *err)
+{
+    float *x;
+    enum nst_status st;
+
+    st = nst_floats_new(&x, 3, (size_t)start.height, (size_t)start.width, err);
+    if (st != NST_OK)
+        return st;
+    memcpy(x, start.rgb, r->n * sizeof *x);
+    clock_gettime(CLOCK_MONOTONIC, &r->begin);
+    if (r->p->compat == NST_COMPAT_TUTORIAL)
+        st = run_tutorial(r, x, &result->end, err);
+    else
+        st = run_lbfgs(r, x, &result->end, err);
+    if (st != NST_OK) {
+        free(x);
+        return st;
+    }
+    result->rgb = x;
+    result->first = r->first;
+    result->final = r->latest;
+    result->iterations = r->iterations;
+    result->evaluations = r->evaluations;
+    result->seconds = seconds_since(&r->begin);
+    return NST_OK;
+}
+
+enum nst_status nst_job_run(struct nst_engine *e, const struct nst_params *p,
+                            struct nst_image content, struct nst_image style,
+                            const struct nst_job_events *events,
+                            struct nst_job_result *result, struct nst_err *err)
+{
+    struct nst_objective_config config = {&p->content_layers, &p->style_layers,
+                                          p->content_weight, p->style_weight};
+    struct run r = {.p = p,
+                    .events = events,
+                    .n = 3 * (size_t)content.height * (size_t)content.width,
+                    .threads = e->be->threads,
+                    .budget = p->max_evaluations ? p->max_evaluations : INT64_MAX};
+    enum nst_status st;
+
+    st = nst_objective_new(&r.objective, e->v, &config, content.rgb, content.height,
+                           content.width, style.rgb, style.height, style.width, err);
+    if (st == NST_OK)
+        st = optimise(&r, content, result, err);
+    nst_objective_free(r.objective);
+    return st;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * job.h - one picture from content, style and parameters to result.
+ *
+ * Knows no files but the network's: pictures come and go as planar floats, and what
+ * happens on the way is told through callbacks. Runs on the thread that calls it.
+ */
+#ifndef NST_JOB_JOB_H
+#define NST_JOB_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "job/options.h"
+
+struct nst_image {
+    const float *rgb; /* 3 x height x width, sRGB, 0 to 1, borrowed */
+    int height, width;
+};
+
+/* One evaluation of the objective. Content and style loss are unweighted. */
+struct nst_evaluation {
+    int64_t evaluation; /* from 1 */
+    int64_t iteration;  /* accepted steps before and including this one */
+    double content_loss, style_loss, total_loss;
+    double gradient_max, gradient_norm;
+    bool accepted;  /* this point became the new iterate */
+    double seconds; /* since the optimisation began */
+};
+
+/* Each may be NULL. */
+struct nst_job_events {
+    void *ctx;
+    /* Every evaluation, in order, as soon as it is known whether it was accepted. */
+    void (*evaluated)(void *ctx, const struct nst_evaluation *e);
+    /* After a step: e is the new iterate, done of planned steps are behind us (under
+     * --compat both count evaluations). */
+    void (*stepped)(void *ctx, const struct nst_evaluation *e, int64_t done,
+                    int64_t planned);
+    /* Asked before each evaluation's step begins; true ends the run with what it has.
+     */
+    bool (*stop)(void *ctx);
+};
+
+enum nst_job_end {
+    NST_JOB_COMPLETED, /* all iterations, or all evaluations, were made */
+    NST_JOB_CONVERGED, /* no step finds a lower loss any more */
+    NST_JOB_STOPPED    /* the stop callback said so */
+};
+
+struct nst_job_result {
+    float *rgb; /* 3 x height x width of the content, within 0..1; free() it */
+    enum nst_job_end end;
+    struct nst_evaluation first; /* the starting point */
+    struct nst_evaluation final; /* the picture in rgb */
+    int64_t iterations, evaluations;
+    double seconds; /* of the optimisation */
+};
+
+struct nst_engine; /* backend and network, ready for any number of jobs */
+
+/*
+ * Open the backend and read the network that p asks for (model, layers, pooling,
+ * threads are looked at). *out belongs to the caller: nst_engine_free().
+ * Errors: NST_ERR_IO, NST_ERR_FORMAT (the model file), NST_ERR_ARG, NST_ERR_MEM.
+ */
+enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
+                               struct nst_err *err);
+void nst_engine_free(struct nst_engine *e);
+/* Where the network was read from, and its name ("vgg19-lite"); borrowed. */
+const char *nst_engine_model_path(const struct nst_engine *e);
+const char *nst_engine_model_name(const struct nst_engine *e);
+int nst_engine_threads(const struct nst_engine *e);
+
+/*
+ * Stylise. *result is filled on success only. p must be the parameters that the
+ * engine was made for. Errors: NST_ERR_ARG (a picture too small for the layers),
+ * NST_ERR_MEM, NST_ERR_NUMERIC (a loss that is not finite at the start).
+ */
+enum nst_status nst_job_run(struct nst_engine *e, const struct nst_params *p,
+                            struct nst_image content, struct nst_image style,
+                            const struct nst_job_events *events,
+                            struct nst_job_result *result, struct nst_err *err);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.h - the one table of what a user can ask for.
+ *
+ * The command line, presets, recorded runs and whatever else takes parameters read
+ * this table and set values through nst_params_set(), so an option is described,
+ * validated and documented in one place.
+ */
+#ifndef NST_JOB_OPTIONS_H
+#define NST_JOB_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/taps.h"
+
+enum nst_compat { NST_COMPAT_NONE, NST_COMPAT_TUTORIAL };
+enum nst_progress_kind {
+    NST_PROGRESS_AUTO,
+    NST_PROGRESS_BAR,
+    NST_PROGRESS_PLAIN,
+    NST_PROGRESS_JSON,
+    NST_PROGRESS_NONE
+};
+
+struct nst_params {
+    /* the recipe: with the pictures, these decide the result */
+    char *model; /* NULL: the best one found */
+    int64_t size;
+    bool square;
+    struct nst_taps content_layers, style_layers;
+    int64_t pooling; /* enum nst_pooling */
+    double content_weight, style_weight;
+    int64_t iterations, max_evaluations;
+    int64_t curvature_pairs;
+    int64_t compat; /* enum nst_compat */
+    /* the run: these do not change the picture */
+    char *style, *output;
+    int64_t threads, max_pixels;
+    int64_t progress; /* enum nst_progress_kind */
+    char *trace, *history;
+    bool quiet, verbose;
+};
+
+enum nst_option_type {
+    NST_OPTION_FLAG,   /* bool */
+    NST_OPTION_INT,    /* int64_t */
+    NST_OPTION_REAL,   /* double */
+    NST_OPTION_CHOICE, /* int64_t: index into choices */
+    NST_OPTION_TEXT,   /* char *, owned; NULL when unset */
+    NST_OPTION_TAPS    /* struct nst_taps */
+};
+
+struct nst_option {
+    const char *name; /* long name, as in --name */
+    int key;          /* short letter, or 0 */
+    enum nst_option_type type;
+    size_t offset; /* in struct nst_params */
+    double min, max;
+    const char *zero;    /* INT: a word that stands for 0, which min excludes */
+    const char *choices; /* CHOICE: words with '|' between them */
+    const char *initial; /* default, as text; NULL: unset */
+    const char *arg;     /* what the help calls the value; NULL for a flag */
+    const char *help;
+    int group;   /* 1 to 4: a section of the help, see nst_option_groups */
+    bool recipe; /* part of the recipe: recorded, and allowed in a preset */
+};
+
+extern const struct nst_option nst_options[];
+extern const size_t nst_options_count;
+
+/* Titles of the groups, from 1; NULL-terminated, the first is unused. */
+extern const char *const nst_option_groups[];
+
+/* NULL when there is no such option. */
+const struct nst_option *nst_option_find(const char *name);
+
+/* Fill *p with the defaults. Free with nst_params_clear(). */
+void nst_params_init(struct nst_params *p);
+void nst_params_clear(struct nst_params *p);
+void nst_params_copy(struct nst_params *to, const struct nst_params *from);
+
+/*
+ * Set one option from text. text of a flag is "true" or "false".
+ * NST_ERR_ARG: no such option, or a value it does not take; the message names the
+ * option, the value and the range, and *p is untouched.
+ */
+enum nst_status nst_params_set(struct nst_params *p, const char *name, const char *text,
+                               struct nst_err *err);
+
+/* One option's value as the text that nst_params_set() takes; NULL when unset.
+ * The caller frees it. */
+char *nst_params_get(const struct nst_params *p, const struct nst_option *o);
+
+#endif

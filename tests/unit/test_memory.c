@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whatever is sized by a picture may not fit: here the first such allocation fails,
+ * then the second, and so on to the end of a whole run. Each failure must come back as
+ * NST_ERR_MEM, and a build with AddressSanitizer shows that nothing leaks on the way.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <string.h>
+
+#include "job/job.h"
+
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+static long until_failure = -1; /* negative: never */
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    if (until_failure == 0)
+        return NULL;
+    if (until_failure > 0)
+        until_failure--;
+    return __real_aligned_alloc(alignment, size);
+}
+
+static enum nst_status run(const struct nst_params *p, struct nst_err *err)
+{
+    static float pixels[3 * 24 * 24];
+    struct nst_image image = {pixels, 24, 24};
+    struct nst_job_result result = {0};
+    struct nst_engine *e;
+    enum nst_status st;
+
+    for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
+        pixels[i] = (float)(i * 7919 % 256) / 255;
+    st = nst_engine_new(&e, p, err);
+    if (st != NST_OK)
+        return st;
+    st = nst_job_run(e, p, image, image, NULL, &result, err);
+    free(result.rgb);
+    nst_engine_free(e);
+    return st;
+}
+
+static void fail_each(const char *compat)
+{
+    struct nst_params p;
+    struct nst_err err;
+    long n;
+
+    nst_params_init(&p);
+    assert_int_equal(nst_params_set(&p, "model", MODEL, &err), NST_OK);
+    assert_int_equal(nst_params_set(&p, "iterations", "2", &err), NST_OK);
+    assert_int_equal(nst_params_set(&p, "curvature-pairs", "2", &err), NST_OK);
+    assert_int_equal(nst_params_set(&p, "compat", compat, &err), NST_OK);
+    for (n = 0;; n++) {
+        enum nst_status st;
+
+        memset(&err, 0, sizeof err);
+        until_failure = n;
+        st = run(&p, &err);
+        if (st == NST_OK)
+            break;
+        assert_int_equal(st, NST_ERR_MEM);
+        assert_non_null(strstr(err.text, "out of memory"));
+        assert_int_equal(until_failure, 0);
+    }
+    until_failure = -1;
+    assert_true(n > 20);
+    nst_params_clear(&p);
+}
+
+static void default_optimiser(void **state)
+{
+    (void)state;
+    fail_each("none");
+}
+
+static void tutorial_optimiser(void **state)
+{
+    (void)state;
+    fail_each("tutorial");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SAYS("every allocation of a run may fail", default_optimiser),
+        SAYS("every allocation of a tutorial run may fail", tutorial_optimiser),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "unit.h"
+
+#include <string.h>
+
+#include "job/options.h"
+
+static void defaults_are_the_classic_recipe(void **state)
+{
+    struct nst_params p;
+
+    (void)state;
+    nst_params_init(&p);
+    assert_int_equal(p.size, 512);
+    assert_int_equal(p.iterations, 300);
+    assert_true(p.style_weight == 7000 && p.content_weight == 1);
+    assert_int_equal(p.content_layers.count, 1);
+    assert_int_equal(p.content_layers.tap[0].conv, 3);
+    assert_false(p.content_layers.tap[0].after_relu);
+    assert_int_equal(p.style_layers.count, 5);
+    assert_int_equal(p.max_evaluations, 0);
+    nst_params_clear(&p);
+}
+
+static void refuse(const char *name, const char *value, const char *message)
+{
+    struct nst_params p;
+    struct nst_err err = {0};
+
+    nst_params_init(&p);
+    assert_int_equal(nst_params_set(&p, name, value, &err), NST_ERR_ARG);
+    assert_string_equal(err.text, message);
+    nst_params_clear(&p);
+}
+
+static void a_refusal_names_value_and_range(void **state)
+{
+    (void)state;
+    refuse("size", "7",
+           "size: '7' is not a whole number between 16 and 65536, or native");
+    refuse("size", "12.5",
+           "size: '12.5' is not a whole number between 16 and 65536, or native");
+    refuse("size", "",
+           "size: '' is not a whole number between 16 and 65536, or native");
+    refuse("iterations", "99999999999999999999",
+           "iterations: '99999999999999999999' is not a whole number between 1 and "
+           "1000000");
+    refuse("style-weight", "nan",
+           "style-weight: 'nan' is not a number between 0 and 1000000000000");
+    refuse("style-weight", "inf",
+           "style-weight: 'inf' is not a number between 0 and 1000000000000");
+    refuse("style-weight", "-1",
+           "style-weight: '-1' is not a number between 0 and 1000000000000");
+    refuse("pooling", "ma", "pooling: 'ma' is not one of max|avg");
+    refuse("square", "maybe", "square: 'maybe' is neither true nor false");
+    refuse("no-such", "1", "'no-such' is not an option");
+}
+
+static void a_refused_value_changes_nothing(void **state)
+{
+    struct nst_params p;
+    struct nst_err err;
+
+    (void)state;
+    nst_params_init(&p);
+    assert_int_equal(nst_params_set(&p, "style-layers", "conv_1,conv_99", &err),
+                     NST_ERR_ARG);
+    assert_int_equal(p.style_layers.count, 5);
+    assert_int_equal(nst_params_set(&p, "size", "1e3", &err), NST_ERR_ARG);
+    assert_int_equal(p.size, 512);
+    nst_params_clear(&p);
+}
+
+static void every_value_reads_back_as_it_was_set(void **state)
+{
+    struct nst_params a, b;
+    struct nst_err err;
+
+    (void)state;
+    nst_params_init(&a);
+    nst_params_init(&b);
+    assert_int_equal(nst_params_set(&a, "style-weight", "0.1", &err), NST_OK);
+    assert_int_equal(nst_params_set(&a, "size", "native", &err), NST_OK);
+    assert_int_equal(nst_params_set(&a, "pooling", "avg", &err), NST_OK);
+    assert_int_equal(nst_params_set(&a, "style-layers", "relu1_1:0.25,conv_16", &err),
+                     NST_OK);
+    for (size_t i = 0; i < nst_options_count; i++) {
+        char *text = nst_params_get(&a, &nst_options[i]), *again;
+
+        if (!text)
+            continue;
+        assert_int_equal(nst_params_set(&b, nst_options[i].name, text, &err), NST_OK);
+        again = nst_params_get(&b, &nst_options[i]);
+        assert_string_equal(text, again);
+        free(text);
+        free(again);
+    }
+    nst_params_clear(&a);
+    nst_params_clear(&b);
+}
+
+static void copies_share_no_text(void **state)
+{
+    struct nst_params a, b;
+    struct nst_err err;
+
+    (void)state;
+    nst_params_init(&a);
+    assert_int_equal(nst_params_set(&a, "style", "x.png", &err), NST_OK);
+    nst_params_copy(&b, &a);
+    nst_params_clear(&a);
+    assert_string_equal(b.style, "x.png");
+    nst_params_clear(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SAYS("the defaults are the classic recipe", defaults_are_the_classic_recipe),
+        SAYS("a refusal names the value and the range",
+             a_refusal_names_value_and_range),
+        SAYS("a refused value changes nothing", a_refused_value_changes_nothing),
+        SAYS("every value reads back as it was set",
+             every_value_reads_back_as_it_was_set),
+        SAYS("copies share no text", copies_share_no_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
