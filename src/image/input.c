@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "image/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image/origin.h"
+
+static enum nst_status refuse(const struct nst_input *in, int error,
+                              struct nst_err *err)
+{
+    return nst_err_set(err, NST_ERR_IO, "%s: %s", in->label, strerror(error));
+}
+
+static enum nst_status read_all(struct nst_input *in, int fd, struct nst_err *err)
+{
+    size_t room = 0;
+
+    for (;;) {
+        ssize_t n;
+
+        if (in->size == room) {
+            void *more = realloc(in->data, room = room ? room * 2 : 1 << 16);
+
+            if (!more)
+                return nst_err_set(err, NST_ERR_MEM, "%s: out of memory: %zu MiB read",
+                                   in->label, in->size >> 20);
+            in->data = more;
+        }
+        n = read(fd, (char *)in->data + in->size, room - in->size);
+        if (n == 0)
+            return NST_OK;
+        if (n < 0 && errno != EINTR)
+            return refuse(in, errno, err);
+        if (n > 0)
+            in->size += (size_t)n;
+    }
+}
+
+static enum nst_status open_fd(struct nst_input *in, int fd, struct nst_err *err)
+{
+    enum nst_status status = NST_OK;
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return refuse(in, errno, err);
+    if (S_ISDIR(st.st_mode))
+        return nst_err_set(err, NST_ERR_IO, "%s: is a directory", in->label);
+    if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
+        in->fd = dup(fd);
+        in->size = (size_t)st.st_size;
+        if (in->fd < 0)
+            status = refuse(in, errno, err);
+    } else {
+        status = read_all(in, fd, err);
+    }
+    if (status == NST_OK && in->size == 0)
+        status = nst_err_set(err, NST_ERR_FORMAT, "%s: is empty", in->label);
+    return status;
+}
+
+enum nst_status nst_input_open(struct nst_input *in, const char *path,
+                               struct nst_err *err)
+{
+    enum nst_status status;
+    int fd;
+
+    memset(in, 0, sizeof *in);
+    in->fd = -1;
+    in->label = in->path = path;
+    if (strcmp(path, "-") == 0) {
+        in->label = "standard input";
+        return open_fd(in, STDIN_FILENO, err);
+    }
+    if (!*path)
+        return nst_err_set(err, NST_ERR_IO, "the picture's name is empty");
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return refuse(in, errno, err);
+    status = open_fd(in, fd, err);
+    close(fd);
+    return status;
+}
+
+void nst_input_close(struct nst_input *in)
+{
+    if (in->fd >= 0)
+        close(in->fd);
+    free(in->data);
+    in->fd = -1;
+    in->data = NULL;
+}
+
+/* Tables of numbers, which libvips would take for pictures, are refused as text. */
+static bool is_table(const char *loader)
+{
+    return loader && (strstr(loader, "Csv") || strstr(loader, "Matrix"));
+}
+
+/* OpenEXR has no loader from memory, only one from a path. */
+static VipsImage *header_by_path(const struct nst_input *in)
+{
+    const char *loader = in->fd >= 0 ? vips_foreign_find_load(in->path) : NULL;
+    VipsImage *image = NULL;
+
+    if (loader && strstr(loader, "Openexr"))
+        vips_call(loader, in->path, &image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
+                  VIPS_FAIL_ON_TRUNCATED, NULL);
+    return image;
+}
+
+static VipsImage *header_of_source(VipsSource *source, bool vector, double scale)
+{
+    if (vector)
+        return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
+                                          "fail_on", VIPS_FAIL_ON_TRUNCATED, "scale",
+                                          scale, NULL);
+    return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
+                                      "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
+}
+
+/*
+ * Width and height in the first bytes of a PNG, for a file cut short so early that
+ * libpng does not report them: the reason to refuse it is then still its size.
+ */
+static VipsImage *png_header(const struct nst_input *in)
+{
+    static const unsigned char magic[16] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+    unsigned char h[24];
+    VipsImage *image;
+
+    if (in->size < sizeof h)
+        return NULL;
+    if (in->data)
+        memcpy(h, in->data, sizeof h);
+    else if (pread(in->fd, h, sizeof h, 0) != (ssize_t)sizeof h)
+        return NULL;
+    if (memcmp(h, magic, sizeof magic) != 0 || (h[16] | h[20]) & 0x80)
+        return NULL;
+    image = vips_image_new();
+    image->Xsize = h[16] << 24 | h[17] << 16 | h[18] << 8 | h[19];
+    image->Ysize = h[20] << 24 | h[21] << 16 | h[22] << 8 | h[23];
+    return image;
+}
+
+enum nst_status nst_input_header(VipsImage **out, bool *vector, struct nst_input *in,
+                                 double scale, struct nst_err *err)
+{
+    VipsSource *source;
+    const char *loader;
+    char reason[256];
+
+    *out = NULL;
+    *vector = false;
+    source = in->data ? vips_source_new_from_memory(in->data, in->size)
+                      : vips_source_new_from_descriptor(in->fd);
+    loader = source ? vips_foreign_find_load_source(source) : NULL;
+    vips_error_clear();
+    if (loader)
+        *vector = strstr(loader, "Svg") || strstr(loader, "Pdf");
+    if (source && !is_table(loader))
+        *out = header_of_source(source, *vector, scale);
+    if (!*out && !loader)
+        *out = header_by_path(in);
+    g_clear_object(&source);
+    if (*out)
+        return NST_OK;
+    nst_vips_reason(reason, sizeof reason);
+    if (loader && !is_table(loader) && (*out = png_header(in)))
+        return NST_OK;
+    if (!loader || is_table(loader))
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: is not a picture that can be read",
+                           in->label);
+    return nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short: %s",
+                       in->label, reason);
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "image/picture.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "image/input.h"
+#include "image/origin.h"
+
+/* libvips and the libraries under it warn on stderr of what we report, or mend. */
+static void silent(const gchar *domain, GLogLevelFlags level, const gchar *text,
+                   gpointer data)
+{
+    (void)domain;
+    (void)level;
+    (void)text;
+    (void)data;
+}
+
+enum nst_status nst_picture_init(const char *name, struct nst_err *err)
+{
+    char reason[256];
+
+    g_log_set_default_handler(silent, NULL);
+    if (VIPS_INIT(name) != 0)
+        return nst_err_set(err, NST_ERR_IO, "libvips cannot be used: %s",
+                           nst_vips_reason(reason, sizeof reason));
+    /* Each picture is read once: a cache would only hold on to its memory. */
+    vips_cache_set_max(0);
+    return NST_OK;
+}
+
+void nst_picture_shutdown(void)
+{
+    vips_shutdown();
+}
+
+static enum nst_status damaged(const struct nst_input *in, struct nst_err *err)
+{
+    char reason[256];
+
+    nst_vips_reason(reason, sizeof reason);
+    if (strstr(reason, "out of memory"))
+        return nst_err_set(err, NST_ERR_MEM, "%s: %s", in->label, reason);
+    return nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short: %s",
+                       in->label, reason);
+}
+
+/* Sides too short are refused, and so is more than max pixels (0: no limit). */
+static enum nst_status check(const struct nst_input *in, int w, int h, long long max,
+                             const char *what, struct nst_err *err)
+{
+    if (w < NST_PICTURE_MIN_SIDE || h < NST_PICTURE_MIN_SIDE)
+        return nst_err_set(
+            err, NST_ERR_ARG,
+            "%s: %s%dx%d pixels is too small: each side needs at least %d", in->label,
+            what, w, h, NST_PICTURE_MIN_SIDE);
+    if (max > 0 && (long long)w * h > max)
+        return nst_err_set(
+            err, NST_ERR_ARG,
+            "%s: %s%dx%d pixels is too large: at most %lld pixels in all", in->label,
+            what, w, h, max);
+    return NST_OK;
+}
+
+static int scaled(int side, int longest, int all)
+{
+    double s = rint((double)side * longest / all);
+
+    return s < 1 ? 1 : (int)s;
+}
+
+static void target(const struct nst_picture_size *size, int *w, int *h)
+{
+    int all = *w > *h ? *w : *h;
+
+    if (size->longest <= 0)
+        return;
+    *w = size->square ? size->longest : scaled(*w, size->longest, all);
+    *h = size->square ? size->longest : scaled(*h, size->longest, all);
+}
+
+/*
+ * How much larger than its own size a drawing is to be drawn. A square needs the
+ * shorter side that long too, unless a very oblong one would then grow past max pixels.
+ */
+static double drawing_scale(const struct nst_picture_size *size, int w, int h)
+{
+    double n = size->longest;
+    double by_long = n / (w > h ? w : h), by_short = n / (w > h ? h : w);
+
+    if (!size->square || (size->max_pixels > 0 && (double)w * h * by_short * by_short >
+                                                      (double)size->max_pixels))
+        return by_long;
+    return by_short;
+}
+
+/* The header, checked, of the picture or of the drawing at the size it is drawn. */
+static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
+                                    const struct nst_picture_size *size,
+                                    struct nst_err *err)
+{
+    enum nst_status status;
+    bool vector;
+    int w, h;
+
+    status = nst_input_header(out, &vector, in, 1, err);
+    if (status == NST_OK && vector && size->longest > 0) {
+        double scale = drawing_scale(size, (*out)->Xsize, (*out)->Ysize);
+
+        g_clear_object(out);
+        status = nst_input_header(out, &vector, in, scale, err);
+    }
+    if (status != NST_OK)
+        return status;
+    w = (*out)->Xsize;
+    h = (*out)->Ysize;
+    status = check(in, w, h, size->max_pixels, "", err);
+    if (status == NST_OK) {
+        target(size, &w, &h);
+        status = check(in, w, h, 0, "resized to ", err);
+    }
+    if (status != NST_OK)
+        g_clear_object(out);
+    return status;
+}
+
+/* What counts as white (or opaque) in samples of image, as libvips hands them out. */
+static double full_scale(VipsImage *image)
+{
+    double max = 1;
+    int bits;
+
+    switch (image->BandFmt) {
+    case VIPS_FORMAT_UCHAR:
+        return 255;
+    case VIPS_FORMAT_CHAR:
+        return 127;
+    case VIPS_FORMAT_USHORT:
+        /* HEIF's 10 and 12 bits are shifted up, so their white is not quite 65535. */
+        if (vips_image_get_typeof(image, "heif-bitdepth") &&
+            !vips_image_get_int(image, "heif-bitdepth", &bits) && bits > 8 && bits < 16)
+            return ((1 << bits) - 1) << (16 - bits);
+        return 65535;
+    case VIPS_FORMAT_SHORT:
+        return 32767;
+    case VIPS_FORMAT_UINT:
+        return 4294967295.0;
+    case VIPS_FORMAT_INT:
+        return 2147483647;
+    default:
+        /* Floats say nothing of their range: take the usual one that holds them. */
+        if (vips_max(image, &max, NULL) || !(max > 1))
+            return 1;
+        return max <= 255 ? 255 : max <= 65535 ? 65535 : max;
+    }
+}
+
+static int colour_bands(const VipsImage *image)
+{
+    switch (image->Type) {
+    case VIPS_INTERPRETATION_CMYK:
+        return 4;
+    case VIPS_INTERPRETATION_B_W:
+    case VIPS_INTERPRETATION_GREY16:
+        return 1;
+    default:
+        return image->Bands >= 3 ? 3 : 1;
+    }
+}
+
+/* The decoded picture taken apart; everything is owned. */
+struct parts {
+    VipsImage *meta, *colour, *alpha;
+    double white, opaque; /* full scale of colour and of alpha */
+    enum nst_profile profile;
+    int depth;
+};
+
+static void parts_free(struct parts *p)
+{
+    g_clear_object(&p->meta);
+    g_clear_object(&p->colour);
+    g_clear_object(&p->alpha);
+}
+
+/* One pixel with the metadata of in: it outlives the picture at no cost. */
+static int keep_metadata(VipsImage *in, VipsImage **out)
+{
+    VipsImage *pixel;
+
+    if (vips_extract_area(in, &pixel, 0, 0, 1, 1, NULL))
+        return -1;
+    *out = vips_image_copy_memory(pixel);
+    g_object_unref(pixel);
+    return *out ? 0 : -1;
+}
+
+static int take_apart(VipsImage *in, struct parts *p)
+{
+    VipsObject *scope = VIPS_OBJECT(vips_image_new());
+    VipsImage **t = (VipsImage **)vips_object_local_array(scope, 4);
+    int failed = -1;
+
+    if (vips_autorot(in, &t[0], NULL) || keep_metadata(t[0], &p->meta) ||
+        vips_image_decode(t[0], &t[1]) ||
+        vips_copy(t[1], &t[2], "interpretation", vips_image_guess_interpretation(t[1]),
+                  NULL) ||
+        vips_extract_band(t[2], &t[3], 0, "n", colour_bands(t[2]), NULL))
+        goto out;
+    if (vips_image_hasalpha(t[2]) &&
+        vips_extract_band(t[2], &p->alpha, t[2]->Bands - 1, NULL))
+        goto out;
+    p->depth = t[2]->BandFmt == VIPS_FORMAT_UCHAR || t[2]->BandFmt == VIPS_FORMAT_CHAR
+                   ? 8
+                   : 16;
+    p->profile = nst_colour_profile(t[3]);
+    if (nst_colour_to_srgb(t[3], p->profile, &p->colour))
+        goto out;
+    p->white = full_scale(p->colour);
+    p->opaque = p->alpha ? full_scale(p->alpha) : 1;
+    failed = 0;
+out:
+    g_object_unref(scope);
+    return failed;
+}
+
+/*
+ * Lanczos 3, in float. Colours are weighted by alpha meanwhile, or what hides under
+ * transparent pixels would bleed into the visible ones beside them.
+ */
+static int resize(VipsImage *in, VipsImage **out, int w, int h, double opaque,
+                  bool has_alpha)
+{
+    VipsObject *scope = VIPS_OBJECT(vips_image_new());
+    VipsImage **t = (VipsImage **)vips_object_local_array(scope, 3);
+    int failed = -1;
+
+    if (has_alpha ? vips_premultiply(in, &t[0], "max_alpha", opaque, NULL)
+                  : vips_copy(in, &t[0], NULL))
+        goto out;
+    /* gap 0: no box filter before the kernel */
+    if (vips_resize(t[0], &t[1], (double)w / in->Xsize, "vscale", (double)h / in->Ysize,
+                    "kernel", VIPS_KERNEL_LANCZOS3, "gap", 0.0, NULL))
+        goto out;
+    if (has_alpha ? vips_unpremultiply(t[1], &t[2], "max_alpha", opaque, NULL)
+                  : vips_copy(t[1], &t[2], NULL))
+        goto out;
+    *out = vips_image_copy_memory(t[2]);
+    failed = *out ? 0 : -1;
+out:
+    g_object_unref(scope);
+    return failed;
+}
+
+static float unit(float value, float full)
+{
+    value /= full;
+    return value > 0 ? value < 1 ? value : 1 : 0; /* NaN becomes 0 */
+}
+
+/* Rows of in (1 or 3 float bands, then alpha if the picture has one) to planes. */
+static int spread(VipsImage *in, const struct parts *p, struct nst_picture *pic)
+{
+    size_t plane = (size_t)pic->width * (size_t)pic->height;
+    int colours = in->Bands - (p->alpha ? 1 : 0), third = colours - 1;
+    float white = (float)p->white, opaque = (float)p->opaque;
+    VipsRegion *region = vips_region_new(in);
+
+    for (int y = 0; y < pic->height; y++) {
+        VipsRect row = {0, y, pic->width, 1};
+        size_t at = (size_t)y * (size_t)pic->width;
+        const float *v;
+
+        if (vips_region_prepare(region, &row)) {
+            g_object_unref(region);
+            return -1;
+        }
+        v = (const float *)(void *)VIPS_REGION_ADDR(region, 0, y);
+        for (int x = 0; x < pic->width; x++, at++, v += in->Bands) {
+            pic->rgb[at] = unit(v[0], white);
+            pic->rgb[plane + at] = unit(v[third / 2], white);
+            pic->rgb[2 * plane + at] = unit(v[third], white);
+            if (p->alpha)
+                pic->origin->alpha[at] = unit(v[colours], opaque);
+        }
+    }
+    g_object_unref(region);
+    return 0;
+}
+
+/* The parts side by side as floats, at the size asked: no resampling at their own. */
+static int join(const struct parts *p, int w, int h, VipsImage **out)
+{
+    VipsObject *scope = VIPS_OBJECT(vips_image_new());
+    VipsImage **t = (VipsImage **)vips_object_local_array(scope, 3);
+    int failed = -1;
+
+    if (vips_cast(p->colour, &t[0], VIPS_FORMAT_FLOAT, NULL))
+        goto out;
+    if (p->alpha ? vips_cast(p->alpha, &t[1], VIPS_FORMAT_FLOAT, NULL) ||
+                       vips_bandjoin2(t[0], t[1], &t[2], NULL)
+                 : vips_copy(t[0], &t[2], NULL))
+        goto out;
+    if (w == t[2]->Xsize && h == t[2]->Ysize)
+        failed = vips_copy(t[2], out, NULL);
+    else
+        failed = resize(t[2], out, w, h, p->opaque, p->alpha != NULL);
+out:
+    g_object_unref(scope);
+    return failed;
+}
+
+static enum nst_status build(struct nst_picture *pic, struct parts *p,
+                             const struct nst_picture_size *size,
+                             const struct nst_input *in, struct nst_err *err)
+{
+    enum nst_status status;
+    VipsImage *joined = NULL;
+    size_t w, h;
+
+    pic->width = p->colour->Xsize;
+    pic->height = p->colour->Ysize;
+    target(size, &pic->width, &pic->height);
+    w = (size_t)pic->width;
+    h = (size_t)pic->height;
+    status = nst_floats_new(&pic->rgb, 3, h, w, err);
+    if (status == NST_OK && p->alpha)
+        status = nst_floats_new(&pic->origin->alpha, 1, h, w, err);
+    if (status != NST_OK) {
+        nst_err_prefix(err, in->label);
+        return status;
+    }
+    if (join(p, pic->width, pic->height, &joined) || spread(joined, p, pic))
+        status = damaged(in, err);
+    g_clear_object(&joined);
+    pic->origin->depth = p->depth;
+    pic->origin->profile = p->profile;
+    pic->origin->meta = p->meta;
+    p->meta = NULL;
+    return status;
+}
+
+/*
+ * libvips 8.14 leaves the metadata of a HEIF to its loader, which frees it although
+ * copies of the image still point there: so each decoded picture gets its own.
+ */
+static void own_metadata(VipsImage *image)
+{
+    static const char *const names[] = {VIPS_META_ICC_NAME, VIPS_META_EXIF_NAME,
+                                        VIPS_META_XMP_NAME, VIPS_META_IPTC_NAME};
+    int orientation = vips_image_get_orientation(image);
+    const void *data;
+    size_t size;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (vips_image_get_typeof(image, names[i]) &&
+            !vips_image_get_blob(image, names[i], &data, &size))
+            vips_image_set_blob_copy(image, names[i], data, size);
+    /* Setting EXIF brings its orientation back, which a loader may have applied. */
+    vips_image_set_int(image, VIPS_META_ORIENTATION, orientation);
+}
+
+/* Decode all of it: from here on nothing depends on the file. */
+static enum nst_status decode(VipsImage **out, struct nst_input *in,
+                              const struct nst_picture_size *size, struct nst_err *err)
+{
+    enum nst_status status;
+    VipsImage *header;
+
+    *out = NULL;
+    status = open_checked(&header, in, size, err);
+    if (status != NST_OK)
+        return status;
+    *out = vips_image_copy_memory(header);
+    if (*out)
+        own_metadata(*out);
+    else
+        status = damaged(in, err);
+    g_object_unref(header);
+    return status;
+}
+
+enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
+                                 const struct nst_picture_size *size,
+                                 struct nst_err *err)
+{
+    struct parts parts = {0};
+    VipsImage *decoded = NULL;
+    struct nst_picture *pic;
+    struct nst_input in;
+    enum nst_status status;
+
+    *out = NULL;
+    status = nst_input_open(&in, path, err);
+    if (status == NST_OK)
+        status = decode(&decoded, &in, size, err);
+    if (status == NST_OK) {
+        pic = nst_xcalloc(1, sizeof *pic);
+        pic->origin = nst_xcalloc(1, sizeof *pic->origin);
+        status = take_apart(decoded, &parts) == 0 ? build(pic, &parts, size, &in, err)
+                                                  : damaged(&in, err);
+        if (status == NST_OK)
+            *out = pic;
+        else
+            nst_picture_free(pic);
+    }
+    parts_free(&parts);
+    g_clear_object(&decoded);
+    nst_input_close(&in);
+    return status;
+}
+
+void nst_picture_free(struct nst_picture *p)
+{
+    if (!p)
+        return;
+    if (p->origin) {
+        g_clear_object(&p->origin->meta);
+        free(p->origin->alpha);
+        free(p->origin);
+    }
+    free(p->rgb);
+    free(p);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "image/origin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A JPEG marker holds 64 KiB; some is kept back for what libvips adds to the EXIF. */
+#define JPEG_EXIF_MAX 64000
+
+static bool starts(const char *s, const char *with)
+{
+    return strncmp(s, with, strlen(with)) == 0;
+}
+
+/* The rest of libvips' fields describe how the source was stored (pages, palette, ...),
+ * and would be wrong of the result. */
+static bool is_carried(const char *field)
+{
+    static const char ours[] = "-nst";
+    size_t n = strlen(field);
+
+    if (starts(field, "png-comment-"))
+        return strchr(field + strlen("png-comment-"), '-') &&
+               strcmp(field + n - strlen(ours), ours) != 0 && field[n - 1] != '-';
+    return strcmp(field, VIPS_META_EXIF_NAME) == 0 ||
+           strcmp(field, VIPS_META_XMP_NAME) == 0 ||
+           strcmp(field, VIPS_META_IPTC_NAME) == 0 ||
+           strcmp(field, VIPS_META_RESOLUTION_UNIT) == 0 ||
+           strcmp(field, VIPS_META_IMAGEDESCRIPTION) == 0;
+}
+
+/* What a result must not inherit: it is upright, and has no thumbnail (ifd1). */
+static bool is_stale(const char *field)
+{
+    return strcmp(field, VIPS_META_ORIENTATION) == 0 ||
+           strcmp(field, "exif-ifd0-Orientation") == 0 ||
+           strcmp(field, "jpeg-thumbnail-data") == 0 || starts(field, "exif-ifd1-");
+}
+
+/* libvips spells EXIF out as fields when the block is set, and when it writes drops
+ * the tags whose fields are gone. */
+static void drop_stale(VipsImage *image)
+{
+    gchar **fields = vips_image_get_fields(image);
+
+    for (int i = 0; fields[i]; i++)
+        if (is_stale(fields[i]))
+            vips_image_remove(image, fields[i]);
+    g_strfreev(fields);
+}
+
+static void *carry(VipsImage *from, const char *field, GValue *value, void *to)
+{
+    (void)from;
+    if (is_carried(field))
+        vips_image_set(to, field, value);
+    return NULL;
+}
+
+void nst_metadata_carry(VipsImage *to, const struct nst_picture_origin *from,
+                        bool profile)
+{
+    VipsBlob *srgb = NULL;
+    const void *data;
+    size_t size;
+
+    vips_image_map(from->meta, carry, to);
+    drop_stale(to);
+    to->Xres = from->meta->Xres;
+    to->Yres = from->meta->Yres;
+    if (!profile || from->profile == NST_PROFILE_NONE)
+        return;
+    if (from->profile != NST_PROFILE_OTHER) {
+        if (!vips_image_get_blob(from->meta, VIPS_META_ICC_NAME, &data, &size))
+            vips_image_set_blob_copy(to, VIPS_META_ICC_NAME, data, size);
+    } else if (!vips_profile_load("srgb", &srgb, NULL)) {
+        data = vips_blob_get(srgb, &size);
+        vips_image_set_blob_copy(to, VIPS_META_ICC_NAME, data, size);
+        vips_area_unref(VIPS_AREA(srgb));
+    }
+}
+
+/* text with everything outside ASCII as \uXXXX, in pairs beyond 16 bits. */
+static char *to_ascii(const char *text)
+{
+    GString *s = g_string_new(NULL);
+
+    while (*text) {
+        gunichar c = g_utf8_get_char_validated(text, -1);
+        bool bad = c >= (gunichar)-2;
+
+        if (c < 128)
+            g_string_append_c(s, (char)c);
+        else if (bad)
+            g_string_append(s, "\\ufffd");
+        else if (c < 0x10000)
+            g_string_append_printf(s, "\\u%04x", c);
+        else
+            g_string_append_printf(s, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10),
+                                   0xdc00 + (c & 0x3ff));
+        text = bad ? text + 1 : g_utf8_next_char(text);
+    }
+    return g_string_free(s, FALSE);
+}
+
+static bool fits_jpeg(VipsImage *to, const char *text)
+{
+    const void *exif;
+    size_t size = 0;
+
+    if (vips_image_get_typeof(to, VIPS_META_EXIF_NAME) &&
+        vips_image_get_blob(to, VIPS_META_EXIF_NAME, &exif, &size))
+        size = 0;
+    return size + strlen(text) <= JPEG_EXIF_MAX;
+}
+
+void nst_metadata_comment(VipsImage *to, enum nst_comment_in place, const char *text)
+{
+    char *ascii;
+
+    if (!text || place == NST_COMMENT_NOWHERE)
+        return;
+    ascii = to_ascii(text);
+    switch (place) {
+    case NST_COMMENT_PNG:
+        vips_image_set_string(to, "png-comment-0-nst", ascii);
+        break;
+    case NST_COMMENT_JPEG:
+        if (!fits_jpeg(to, ascii))
+            break;
+        /* fall through */
+    case NST_COMMENT_EXIF:
+        vips_image_set_string(to, "exif-ifd2-UserComment", ascii);
+        break;
+    case NST_COMMENT_DESCRIPTION:
+        vips_image_set_string(to, VIPS_META_IMAGEDESCRIPTION, ascii);
+        break;
+    case NST_COMMENT_NOWHERE:
+        break;
+    }
+    g_free(ascii);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * picture.h - pictures in and out, by libvips; the only floor that includes it.
+ *
+ * A picture reaches the rest of the program as planar sRGB floats. What the floats
+ * cannot hold (alpha, bit depth, EXIF, XMP, ICC profile) stays in an opaque part of
+ * struct nst_picture, and is put back when a result made from it is written.
+ */
+#ifndef NST_IMAGE_PICTURE_H
+#define NST_IMAGE_PICTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* Shortest side, in pixels, of a picture that is taken and of one that is made. */
+#define NST_PICTURE_MIN_SIDE 16
+
+/* The opaque part: alpha, bit depth, profile and metadata of the source. */
+struct nst_picture_origin;
+
+struct nst_picture {
+    int width, height;
+    float *rgb;                        /* 3 x height x width, sRGB, 0 to 1, owned */
+    struct nst_picture_origin *origin; /* owned */
+};
+
+struct nst_picture_size {
+    int longest;          /* longest side in pixels; 0 keeps the picture's own size */
+    bool square;          /* force longest x longest, whatever the aspect ratio */
+    long long max_pixels; /* width x height above this is refused before decoding */
+};
+
+/*
+ * Once per process, before anything else here; name is argv[0]. Warnings of GLib's log,
+ * where libvips and the libraries under it speak, are silenced for the whole process.
+ */
+enum nst_status nst_picture_init(const char *name, struct nst_err *err);
+void nst_picture_shutdown(void);
+
+/*
+ * Read the picture at path ("-": standard input), the first page of several:
+ * orientation applied, profile converted to sRGB, resized as asked. A sample v of 8
+ * bits is exactly v/255.0f when nothing is converted or resized, one of 16 bits
+ * v/65535.0f. A drawing (SVG, PDF) is drawn at the size asked.
+ * *out belongs to the caller: nst_picture_free(). On failure *out is NULL.
+ * Errors name the path. NST_ERR_IO, NST_ERR_FORMAT, NST_ERR_ARG (too small or
+ * more than max_pixels), NST_ERR_MEM.
+ */
+enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
+                                 const struct nst_picture_size *size,
+                                 struct nst_err *err);
+void nst_picture_free(struct nst_picture *p); /* NULL is fine */
+
+struct nst_output; /* a place that a picture will be written to */
+
+/*
+ * Reserve the place for a result before the work begins, so that an output that
+ * cannot be written or a format that is not known is refused at once. path "-" is
+ * standard output, as PNG. Nothing is visible at path until nst_output_write().
+ * Symbolic links are followed; a pipe or a device is written straight.
+ * *out belongs to the caller: nst_output_free(). On failure *out is NULL. NST_ERR_IO,
+ * NST_ERR_ARG (the suffix).
+ */
+enum nst_status nst_output_open(struct nst_output **out, const char *path,
+                                struct nst_err *err);
+
+/*
+ * Write rgb (3 x H x W, clamped to 0..1, of the size of like) with like's alpha, bit
+ * depth, profile and metadata. The file appears whole under its name, or not at all;
+ * the same picture gives the same bytes. Once per output.
+ *
+ * comment (JSON in UTF-8, or NULL) says how it was made. PNG keeps it as a text chunk
+ * named nst, TIFF as ImageDescription, JPEG, WebP and HEIF/AVIF as EXIF UserComment,
+ * all with \uXXXX for what is not ASCII. Other formats have no place for it, and a
+ * JPEG none for more than 64 KiB: there it is left out. A format without alpha shows
+ * white where like is transparent. NST_ERR_IO, NST_ERR_MEM.
+ */
+enum nst_status nst_output_write(struct nst_output *out, const struct nst_picture *like,
+                                 const float *rgb, const char *comment,
+                                 struct nst_err *err);
+void nst_output_free(struct nst_output *out); /* drops what was not written */
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * place.h - a file that appears whole under its name, or not at all.
+ *
+ * The bytes go to a file without a name (O_TMPFILE) in the destination's folder, which
+ * gets its name by linkat() and rename() once they are on the disk. Killed at any
+ * moment, a run leaves the old file or the new one. Where the file system has no
+ * O_TMPFILE, a dot file stands in for it.
+ */
+#ifndef NST_IMAGE_PLACE_H
+#define NST_IMAGE_PLACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct nst_place;
+
+/*
+ * Reserve path ("-": standard output; its symbolic links are followed). What cannot be
+ * written is refused here: NST_ERR_IO. *out belongs to the caller: nst_place_free().
+ */
+enum nst_status nst_place_open(struct nst_place **out, const char *path,
+                               struct nst_err *err);
+
+/* True for standard output, a pipe or a device: nothing is renamed there. */
+bool nst_place_is_stream(const struct nst_place *p);
+
+/* Write the whole file and give it its name. Once per place. NST_ERR_IO. */
+enum nst_status nst_place_write(struct nst_place *p, const void *data, size_t size,
+                                struct nst_err *err);
+
+void nst_place_free(struct nst_place *p); /* NULL is fine; drops what was not written */
+
+#endif

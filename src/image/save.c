@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "image/picture.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "image/origin.h"
+#include "image/place.h"
+
+struct format {
+    const char *suffix;
+    const char *saver; /* libvips' own suffix and options, 8 bits a sample */
+    const char *deep;  /* the same for a deeper source, or NULL */
+    int bits;          /* significant bits of a deep sample */
+    bool alpha, profile;
+    enum nst_comment_in comment;
+};
+
+#define PNG ".png[filter=all]"
+#define JPEG ".jpg[Q=92,optimize_coding]"
+#define TIFF ".tif[compression=deflate,predictor=horizontal]"
+#define HEIC ".heic[compression=hevc,Q=80,bitdepth="
+#define AVIF ".heic[compression=av1,Q=80,bitdepth="
+#define JP2 ".jp2[Q=80]"
+#define PPM ".ppm[strip]" /* without a comment that holds the time of day */
+
+/* The first is what standard output gets. */
+static const struct format formats[] = {
+    {".png", PNG, PNG, 16, true, true, NST_COMMENT_PNG},
+    {".jpg", JPEG, NULL, 8, false, true, NST_COMMENT_JPEG},
+    {".jpeg", JPEG, NULL, 8, false, true, NST_COMMENT_JPEG},
+    {".jpe", JPEG, NULL, 8, false, true, NST_COMMENT_JPEG},
+    {".webp", ".webp[Q=90]", NULL, 8, true, true, NST_COMMENT_EXIF},
+    {".tif", TIFF, TIFF, 16, true, true, NST_COMMENT_DESCRIPTION},
+    {".tiff", TIFF, TIFF, 16, true, true, NST_COMMENT_DESCRIPTION},
+    {".heic", HEIC "8]", HEIC "10]", 10, true, true, NST_COMMENT_EXIF},
+    {".heif", HEIC "8]", HEIC "10]", 10, true, true, NST_COMMENT_EXIF},
+    {".avif", AVIF "8]", AVIF "12]", 12, true, true, NST_COMMENT_EXIF},
+    {".jxl", ".jxl[Q=92]", ".jxl[Q=92]", 16, true, true, NST_COMMENT_EXIF},
+    {".gif", ".gif", NULL, 8, true, false, NST_COMMENT_NOWHERE},
+    {".jp2", JP2, JP2, 16, true, false, NST_COMMENT_NOWHERE},
+    {".ppm", PPM, PPM, 16, false, false, NST_COMMENT_NOWHERE},
+    {".pnm", PPM, PPM, 16, false, false, NST_COMMENT_NOWHERE},
+    {".hdr", ".hdr", NULL, 8, false, false, NST_COMMENT_NOWHERE},
+};
+
+struct nst_output {
+    struct nst_place *place;
+    char *path; /* how messages call it */
+    const struct format *format;
+};
+
+static enum nst_status find_format(const struct format **out, const char *path,
+                                   struct nst_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+
+    if (!dot || dot == name || !dot[1])
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: the name needs a suffix that says its format (.png, "
+                           ".jpg, .webp, .tiff, ...)",
+                           path);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcasecmp(dot, formats[i].suffix) == 0) {
+            *out = &formats[i];
+            return NST_OK;
+        }
+    return nst_err_set(
+        err, NST_ERR_ARG,
+        "%s: '%s' is not a picture format that can be written (png, jpg, "
+        "webp, tiff, ...)",
+        path, dot);
+}
+
+/* Write a small black picture: libvips may lack the format, or its encoder. */
+static enum nst_status try_format(const struct format *format, const char *path,
+                                  struct nst_err *err)
+{
+    VipsImage *black;
+    void *data = NULL;
+    size_t size;
+    int failed;
+
+    if (vips_black(&black, 64, 64, "bands", 3, NULL))
+        return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
+    black->Type = VIPS_INTERPRETATION_sRGB;
+    failed = vips_image_write_to_buffer(black, format->saver, &data, &size, NULL);
+    g_object_unref(black);
+    g_free(data);
+    vips_error_clear();
+    if (failed)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: this build of libvips cannot write '%s' (png and jpg "
+                           "always work)",
+                           path, format->suffix);
+    return NST_OK;
+}
+
+enum nst_status nst_output_open(struct nst_output **out, const char *path,
+                                struct nst_err *err)
+{
+    struct nst_output *o = nst_xcalloc(1, sizeof *o);
+    enum nst_status status;
+
+    *out = NULL;
+    o->path = nst_xstrdup(strcmp(path, "-") == 0 ? "standard output" : path);
+    o->format = formats;
+    status = nst_place_open(&o->place, path, err);
+    if (status == NST_OK && find_format(&o->format, path, err) != NST_OK &&
+        !nst_place_is_stream(o->place))
+        status = NST_ERR_ARG;
+    if (status == NST_OK)
+        status = try_format(o->format, o->path, err);
+    if (status == NST_OK)
+        *out = o;
+    else
+        nst_output_free(o);
+    return status;
+}
+
+void nst_output_free(struct nst_output *out)
+{
+    if (!out)
+        return;
+    nst_place_free(out->place);
+    free(out->path);
+    free(out);
+}
+
+static unsigned quantise(float v, unsigned max)
+{
+    return v > 0 ? v < 1 ? (unsigned)(v * (double)max + 0.5) : max : 0; /* NaN is 0 */
+}
+
+/*
+ * n pixels of three planes, and alpha if it is not NULL, to samples side by side:
+ * uint8_t, or uint16_t with bits significant ones, shifted up as libvips wants them.
+ */
+static void interleave(void *to, const float *rgb, const float *alpha, size_t n,
+                       int bits)
+{
+    unsigned max = (1u << bits) - 1;
+    uint8_t *narrow = to;
+    uint16_t *wide = to;
+
+    for (size_t i = 0; i < n; i++)
+        for (int c = 0; c < (alpha ? 4 : 3); c++) {
+            unsigned v = quantise(c < 3 ? rgb[(size_t)c * n + i] : alpha[i], max);
+
+            if (bits > 8)
+                *wide++ = (uint16_t)(v << (16 - bits));
+            else
+                *narrow++ = (uint8_t)v;
+        }
+}
+
+/* Where the picture is transparent a format without alpha shows white, as paper. */
+static void flatten(float *rgb, const float *alpha, size_t n)
+{
+    for (int c = 0; c < 3; c++)
+        for (size_t i = 0; i < n; i++, rgb++)
+            *rgb = *rgb * alpha[i] + (1 - alpha[i]);
+}
+
+static VipsImage *wrap(void *samples, const struct nst_picture *like, int bands,
+                       int bits)
+{
+    size_t n = (size_t)like->width * (size_t)like->height;
+    bool wide = bits > 8;
+    VipsImage *image = vips_image_new_from_memory(
+        samples, n * (size_t)bands * (wide ? 2 : 1), like->width, like->height, bands,
+        wide ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
+
+    if (image)
+        image->Type = wide ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB;
+    return image;
+}
+
+/* The bytes of the file, from planes that are final; g_free(*data) is the caller's. */
+static int encode(const struct format *f, const struct nst_picture *like,
+                  const float *rgb, const char *comment, void **data, size_t *size)
+{
+    const struct nst_picture_origin *o = like->origin;
+    const float *alpha = f->alpha ? o->alpha : NULL;
+    bool deep = o->depth > 8 && f->deep;
+    int bits = deep ? f->bits : 8, bands = alpha ? 4 : 3, failed = -1;
+    size_t n = (size_t)like->width * (size_t)like->height;
+    void *samples = vips_malloc(NULL, n * (size_t)bands * (deep ? 2 : 1));
+    VipsImage *image;
+
+    if (!samples)
+        return -1;
+    interleave(samples, rgb, alpha, n, bits);
+    image = wrap(samples, like, bands, bits);
+    if (image) {
+        nst_metadata_carry(image, o, f->profile);
+        nst_metadata_comment(image, f->comment, comment);
+        failed = vips_image_write_to_buffer(image, deep ? f->deep : f->saver, data,
+                                            size, NULL);
+        g_object_unref(image);
+    }
+    g_free(samples);
+    return failed;
+}
+
+enum nst_status nst_output_write(struct nst_output *out, const struct nst_picture *like,
+                                 const float *rgb, const char *comment,
+                                 struct nst_err *err)
+{
+    const struct nst_picture_origin *o = like->origin;
+    size_t n = (size_t)like->width * (size_t)like->height, size = 0;
+    bool paper = o->alpha && !out->format->alpha;
+    bool convert = o->profile == NST_PROFILE_RGB && out->format->profile;
+    enum nst_status status = NST_OK;
+    float *work = NULL;
+    void *data = NULL;
+    char reason[256];
+    int failed = 0;
+
+    if (paper || convert) {
+        status =
+            nst_floats_new(&work, 3, (size_t)like->height, (size_t)like->width, err);
+        if (status != NST_OK)
+            return status;
+        memcpy(work, rgb, 3 * n * sizeof *work);
+        if (paper)
+            flatten(work, o->alpha, n);
+        if (convert)
+            failed = nst_colour_from_srgb(work, n, o->meta);
+    }
+    if (!failed)
+        failed = encode(out->format, like, work ? work : rgb, comment, &data, &size);
+    free(work);
+    if (failed)
+        status = nst_err_set(err, NST_ERR_IO, "%s: cannot be encoded: %s", out->path,
+                             nst_vips_reason(reason, sizeof reason));
+    else
+        status = nst_place_write(out->place, data, size, err);
+    g_free(data);
+    return status;
+}
