@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "record/preset.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "model/search.h"
+
+#define ENDING ".json"
+
+static bool is_path(const char *wanted)
+{
+    size_t n = strlen(wanted), e = strlen(ENDING);
+
+    return strchr(wanted, '/') || (n > e && strcmp(wanted + n - e, ENDING) == 0);
+}
+
+static char *find(const char *wanted)
+{
+    char *name, *path;
+
+    if (is_path(wanted))
+        return nst_xstrdup(wanted);
+    name = nst_xasprintf("presets/%s%s", wanted, ENDING);
+    path = nst_search_user("XDG_CONFIG_HOME", ".config", name);
+    if (path && access(path, R_OK) != 0) {
+        free(path);
+        path = NULL;
+    }
+    if (!path)
+        path = nst_search_data(name);
+    free(name);
+    return path;
+}
+
+/* A JSON value as the text that nst_params_set() takes; NULL for lists and the like. */
+static char *as_text(const json_t *j)
+{
+    switch (json_typeof(j)) {
+    case JSON_STRING:
+        return nst_xstrdup(json_string_value(j));
+    case JSON_INTEGER:
+        return nst_xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(j));
+    case JSON_REAL:
+        return nst_xasprintf("%.17g", json_real_value(j));
+    case JSON_TRUE:
+        return nst_xstrdup("true");
+    case JSON_FALSE:
+        return nst_xstrdup("false");
+    default:
+        return NULL;
+    }
+}
+
+static enum nst_status apply_option(struct nst_params *p, const char *path,
+                                    const char *name, const json_t *value,
+                                    struct nst_err *err)
+{
+    const struct nst_option *o = nst_option_find(name);
+    enum nst_status st = NST_OK;
+    char *s;
+
+    if (!o || !o->recipe)
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: '%s' is not an option that a preset may set", path,
+                           name);
+    s = as_text(value);
+    if (!s)
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: %s: is neither text, number nor truth value", path,
+                           name);
+    if (nst_params_set(p, name, s, err) != NST_OK) {
+        nst_err_prefix(err, path);
+        st = NST_ERR_FORMAT;
+    }
+    free(s);
+    return st;
+}
+
+static enum nst_status apply_file(struct nst_params *p, const char *path,
+                                  struct nst_err *err)
+{
+    json_error_t je;
+    json_t *j = json_load_file(path, JSON_REJECT_DUPLICATES, &je), *options, *value;
+    enum nst_status st = NST_OK;
+    const char *name;
+
+    if (!j)
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line,
+                           je.text);
+    options = json_object_get(j, "options");
+    if (!json_is_object(options))
+        st = nst_err_set(err, NST_ERR_FORMAT, "%s: has no object called options", path);
+    json_object_foreach(options, name, value)
+    {
+        st = apply_option(p, path, name, value, err);
+        if (st != NST_OK)
+            break;
+    }
+    json_decref(j);
+    return st;
+}
+
+enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,
+                                 struct nst_err *err)
+{
+    char *path = find(wanted);
+    enum nst_status st;
+
+    if (!path)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "preset '%s': no file %s%s in $XDG_CONFIG_HOME/nst/presets "
+                           "(~/.config/nst/presets) or among the installed presets",
+                           wanted, wanted, ENDING);
+    st = apply_file(p, path, err);
+    free(path);
+    return st;
+}

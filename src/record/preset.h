@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * preset.h - bundles of options in JSON files:
+ *   {"description": "...", "options": {"pooling": "avg", "style-weight": 10000}}
+ */
+#ifndef NST_RECORD_PRESET_H
+#define NST_RECORD_PRESET_H
+
+#include "job/options.h"
+
+/*
+ * Set the options of the preset called wanted: a file if it has a / or ends in .json,
+ * else NAME.json in $XDG_CONFIG_HOME/nst/presets or the installed presets. Only options
+ * of the recipe are allowed. NST_ERR_ARG when there is no such preset, NST_ERR_FORMAT
+ * with file and option or line when it is not sound; *p may then be partly changed.
+ */
+enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,
+                                 struct nst_err *err);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "record/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "model/search.h"
+
+/* Numbers that people type come back as they typed them. */
+#define DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+/* JSON has no infinity and no NaN: null stands for them. */
+static json_t *number(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+/* File names may hold any bytes: what is not UTF-8 is replaced. */
+static json_t *text(const char *s)
+{
+    json_t *j = json_string(s);
+    char *copy;
+
+    if (j || !s)
+        return j ? j : json_null();
+    copy = nst_xstrdup(s);
+    for (char *c = copy; *c; c++)
+        if (*c & 0x80)
+            *c = '?';
+    j = json_string(copy);
+    free(copy);
+    return j;
+}
+
+static json_t *option_value(const struct nst_params *p, const struct nst_option *o)
+{
+    const char *at = (const char *)p + o->offset;
+    char *s;
+    json_t *j;
+
+    if (o->type == NST_OPTION_FLAG)
+        return json_boolean(*(const bool *)at);
+    if (o->type == NST_OPTION_REAL)
+        return number(*(const double *)at);
+    if (o->type == NST_OPTION_INT && (!o->zero || *(const int64_t *)at != 0))
+        return json_integer(*(const int64_t *)at);
+    s = nst_params_get(p, o);
+    j = text(s);
+    free(s);
+    return j;
+}
+
+static json_t *recipe_options(const struct nst_params *p)
+{
+    json_t *j = json_object();
+
+    for (size_t i = 0; i < nst_options_count; i++)
+        if (nst_options[i].recipe && strcmp(nst_options[i].name, "model") != 0)
+            json_object_set_new(j, nst_options[i].name,
+                                option_value(p, &nst_options[i]));
+    return j;
+}
+
+static json_t *losses(const struct nst_evaluation *e)
+{
+    return json_pack("{s:o, s:o, s:o}", "content", number(e->content_loss), "style",
+                     number(e->style_loss), "total", number(e->total_loss));
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* What both the metadata and the history hold; whole paths are for the latter. */
+static json_t *run(const struct nst_record *r, bool whole_paths)
+{
+    static const char *const ends[] = {"completed", "converged", "stopped"};
+    const struct nst_job_result *result = r->result;
+
+    return json_pack("{s:s, s:o, s:o, s:o, s:[ii], s:o, s:o, s:o, s:I, s:I, s:s}",
+                     "version", PACKAGE_VERSION, "content",
+                     text(whole_paths ? r->content : base_name(r->content)), "style",
+                     text(whole_paths ? r->style : base_name(r->style)), "model",
+                     text(r->model_name), "size", r->width, r->height, "options",
+                     recipe_options(r->params), "first", losses(&result->first),
+                     "final", losses(&result->final), "iterations",
+                     (json_int_t)result->iterations, "evaluations",
+                     (json_int_t)result->evaluations, "end", ends[result->end]);
+}
+
+char *nst_record_recipe(const struct nst_record *r)
+{
+    json_t *j = json_pack("{s:o}", "nst", run(r, false));
+    char *s = json_dumps(j, DUMP);
+
+    json_decref(j);
+    return s;
+}
+
+char *nst_history_path(const char *asked)
+{
+    if (!asked)
+        asked = getenv("NST_HISTORY");
+    if (!asked || !*asked)
+        return nst_search_user("XDG_STATE_HOME", ".local/state", "history.jsonl");
+    return strcmp(asked, "none") == 0 ? NULL : nst_xstrdup(asked);
+}
+
+/* mkdir -p for the directories above path. */
+static void make_parents(const char *path)
+{
+    char *copy = nst_xstrdup(path);
+
+    for (char *c = copy + 1; *c; c++)
+        if (*c == '/') {
+            *c = 0;
+            mkdir(copy, 0700); /* what went wrong shows when the file is opened */
+            *c = '/';
+        }
+    free(copy);
+}
+
+static char *history_line(const struct nst_record *r)
+{
+    json_t *j = run(r, true);
+    char when[32], *line, *whole;
+    time_t now = time(NULL);
+    struct tm tm;
+
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    json_object_set_new(j, "time", json_string(when));
+    json_object_set_new(j, "output", text(r->output));
+    json_object_set_new(j, "model_path", text(r->model_path));
+    json_object_set_new(j, "seconds", number(r->result->seconds));
+    json_object_set_new(j, "threads", json_integer(r->threads));
+    json_object_set_new(j, "peak_memory", json_integer((json_int_t)nst_peak_memory()));
+    line = json_dumps(j, DUMP);
+    json_decref(j);
+    whole = nst_xasprintf("\n%s\n", line); /* the first newline is for a cut line */
+    free(line);
+    return whole;
+}
+
+/* Under the lock: does the file end in the middle of a line? */
+static bool ends_within_line(int fd)
+{
+    struct stat st;
+    char last;
+
+    return fstat(fd, &st) == 0 && st.st_size > 0 &&
+           pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
+}
+
+enum nst_status nst_history_append(const char *path, const struct nst_record *r,
+                                   struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+    char *line;
+    int fd, skip;
+    ssize_t n;
+
+    make_parents(path);
+    fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+    line = history_line(r);
+    while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
+        ;
+    skip = ends_within_line(fd) ? 0 : 1;
+    n = write(fd, line + skip, strlen(line + skip));
+    if (n != (ssize_t)strlen(line + skip))
+        st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path,
+                         n < 0 ? strerror(errno) : "only part of the line was written");
+    free(line);
+    close(fd);
+    return st;
+}
+
+struct nst_trace {
+    FILE *f;
+    char *path;
+};
+
+enum nst_status nst_trace_open(struct nst_trace **out, const char *path,
+                               struct nst_err *err)
+{
+    FILE *f = fopen(path, "we");
+
+    *out = NULL;
+    if (!f)
+        return nst_err_set(err, NST_ERR_IO, "trace: %s: %s", path, strerror(errno));
+    *out = nst_xcalloc(1, sizeof **out);
+    (*out)->f = f;
+    (*out)->path = nst_xstrdup(path);
+    return NST_OK;
+}
+
+static void write_line(struct nst_trace *t, json_t *j)
+{
+    json_dumpf(j, t->f, DUMP);
+    putc('\n', t->f);
+    json_decref(j);
+}
+
+static json_t *evaluation_line(const struct nst_evaluation *e)
+{
+    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "evaluation",
+                     (json_int_t)e->evaluation, "iteration", (json_int_t)e->iteration,
+                     "content_loss", number(e->content_loss), "style_loss",
+                     number(e->style_loss), "total_loss", number(e->total_loss),
+                     "gradient_max", number(e->gradient_max), "gradient_norm",
+                     number(e->gradient_norm), "accepted", e->accepted, "seconds",
+                     number(e->seconds));
+}
+
+void nst_trace_evaluation(struct nst_trace *t, const struct nst_evaluation *e)
+{
+    write_line(t, evaluation_line(e));
+}
+
+enum nst_status nst_trace_close(struct nst_trace *t, const struct nst_evaluation *final,
+                                struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+    bool failed;
+
+    if (!t)
+        return NST_OK;
+    if (final)
+        write_line(t, json_pack("{s:b, s:I, s:o, s:o, s:o, s:o}", "final", 1,
+                                "iteration", (json_int_t) final->iteration,
+                                "content_loss", number(final->content_loss),
+                                "style_loss", number(final->style_loss), "total_loss",
+                                number(final->total_loss), "seconds",
+                                number(final->seconds)));
+    failed = ferror(t->f) != 0;
+    if (fclose(t->f) != 0 || failed)
+        st = nst_err_set(err, NST_ERR_IO, "trace: %s: could not be written", t->path);
+    free(t->path);
+    free(t);
+    return st;
+}

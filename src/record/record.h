@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.h - what a run leaves behind besides its picture: a trace of its evaluations,
+ * a line of history, and the JSON text that goes into the picture's metadata.
+ */
+#ifndef NST_RECORD_RECORD_H
+#define NST_RECORD_RECORD_H
+
+#include "base/err.h"
+#include "job/job.h"
+
+/* One run, finished or stopped; everything is borrowed. */
+struct nst_record {
+    const struct nst_params *params;
+    const char *content, *style, *output; /* as the user named them */
+    const char *model_name, *model_path;
+    int width, height; /* of the result */
+    int threads;
+    const struct nst_job_result *result;
+};
+
+/*
+ * The run as one line of JSON for the picture's metadata: a new string. It holds what
+ * decides the picture and the losses it has, and nothing that differs from run to run
+ * (times, threads, places), so that equal runs give equal files.
+ */
+char *nst_record_recipe(const struct nst_record *r);
+
+/* Where history goes: asked (--history), else $NST_HISTORY, else
+ * $XDG_STATE_HOME/nst/history.jsonl. A new string; NULL for none. */
+char *nst_history_path(const char *asked);
+
+/*
+ * Append the run to the history at path, made with its directories if need be. The
+ * line goes out in one write under a lock, so lines stay whole whoever else appends;
+ * after a line that a crash cut short it begins a new one. NST_ERR_IO.
+ */
+enum nst_status nst_history_append(const char *path, const struct nst_record *r,
+                                   struct nst_err *err);
+
+struct nst_trace;
+
+/* NST_ERR_IO. *out belongs to the caller: nst_trace_close(). */
+enum nst_status nst_trace_open(struct nst_trace **out, const char *path,
+                               struct nst_err *err);
+void nst_trace_evaluation(struct nst_trace *t, const struct nst_evaluation *e);
+/* Write the last line, unless final is NULL, and close. NST_ERR_IO if any line could
+ * not be written. t of NULL is fine. */
+enum nst_status nst_trace_close(struct nst_trace *t, const struct nst_evaluation *final,
+                                struct nst_err *err);
+
+#endif
