@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "cli/progress.h"
+
+#include <jansson.h>
+#include <langinfo.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define REDRAW_SECONDS 0.1
+#define PLAIN_SECONDS 5.0
+#define LINE_SIZE 1024
+/* Weight of the latest interval in the rate that is shown. */
+#define SMOOTHING 0.1
+
+struct nst_progress {
+    enum nst_progress_kind kind;
+    const char *label;
+    bool utf8, drawn;
+    double shown;            /* time of the last output, in seconds of the run */
+    double step_seconds;     /* smoothed; 0 before the second step */
+    double last;             /* time of the last step */
+    struct nst_evaluation e; /* the last state, and whether it was shown */
+    int64_t done, planned;
+    bool pending;
+};
+
+struct nst_progress *nst_progress_new(enum nst_progress_kind kind, const char *label)
+{
+    struct nst_progress *p = nst_xcalloc(1, sizeof *p);
+
+    if (kind == NST_PROGRESS_AUTO)
+        kind = isatty(STDERR_FILENO) ? NST_PROGRESS_BAR : NST_PROGRESS_PLAIN;
+    p->kind = kind;
+    p->label = label;
+    p->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    p->shown = -INFINITY;
+    return p;
+}
+
+/* 1:02:03 or 02:03; "?" when it is not known. */
+static void clock_text(double seconds, char *to, size_t size)
+{
+    long s = isfinite(seconds) && seconds < 1e9 ? lround(seconds) : -1;
+
+    if (s < 0)
+        snprintf(to, size, "?");
+    else if (s >= 3600)
+        snprintf(to, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(to, size, "%02ld:%02ld", s / 60, s % 60);
+}
+
+static double remaining(const struct nst_progress *p)
+{
+    return p->step_seconds > 0 ? (double)(p->planned - p->done) * p->step_seconds : NAN;
+}
+
+/* "126/300 [00:12<00:17, 10.2 it/s, content 1.23, style 5.6e-05]" */
+static void figures(const struct nst_progress *p, char *to, size_t size)
+{
+    char elapsed[24], left[24], rate[32] = "? it/s";
+
+    clock_text(p->e.seconds, elapsed, sizeof elapsed);
+    clock_text(remaining(p), left, sizeof left);
+    if (p->step_seconds >= 1)
+        snprintf(rate, sizeof rate, "%.2f s/it", p->step_seconds);
+    else if (p->step_seconds > 0)
+        snprintf(rate, sizeof rate, "%.2f it/s", 1 / p->step_seconds);
+    snprintf(to, size, "%lld/%lld [%s<%s, %s, content %.4g, style %.4g]",
+             (long long)p->done, (long long)p->planned, elapsed, left, rate,
+             p->e.content_loss, p->e.style_loss);
+}
+
+static int terminal_width(void)
+{
+    struct winsize w;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col == 0)
+        return 80;
+    return w.ws_col;
+}
+
+/* cells of bar, full to the given share: eighths of a cell, or # and -. */
+static void draw_bar(char *to, int cells, double share, bool utf8)
+{
+    int eighths = (int)(share * cells * 8 + 0.5);
+
+    for (int i = 0; i < cells; i++, eighths -= 8) {
+        int fill = eighths < 0 ? 0 : eighths > 8 ? 8 : eighths;
+
+        if (!utf8)
+            *to++ = fill >= 4 ? '#' : '-';
+        else if (fill == 0)
+            *to++ = ' ';
+        else { /* U+2588 is a full block, U+258F an eighth */
+            *to++ = (char)0xe2;
+            *to++ = (char)0x96;
+            *to++ = (char)(0x90 - fill);
+        }
+    }
+    *to = 0;
+}
+
+static void show_bar(struct nst_progress *p)
+{
+    char text[LINE_SIZE], bar[3 * 60 + 1] = "";
+    double share = p->planned > 0 ? (double)p->done / (double)p->planned : 0;
+    int width = terminal_width() - 1, cells;
+
+    figures(p, text, sizeof text);
+    cells = width - (int)strlen(text) - 8; /* "100%|" before it, "| " after it */
+    if (cells > 60)
+        cells = 60;
+    if (cells >= 4) {
+        draw_bar(bar, cells, share, p->utf8);
+        fprintf(stderr, "\r%3.0f%%|%s| %s\033[K", 100 * share, bar, text);
+    } else
+        fprintf(stderr, "\r%.*s\033[K", width, text);
+    p->drawn = true;
+}
+
+static void show_plain(struct nst_progress *p)
+{
+    char text[LINE_SIZE];
+
+    figures(p, text, sizeof text);
+    fprintf(stderr, "%s: %3.0f%% %s\n", p->label,
+            p->planned > 0 ? 100.0 * (double)p->done / (double)p->planned : 0.0, text);
+}
+
+static json_t *number(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+static void show_json(const struct nst_progress *p, const char *event, const char *end)
+{
+    json_t *j = json_pack(
+        "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "event", event, "done",
+        (json_int_t)p->done, "total", (json_int_t)p->planned, "percent",
+        number(p->planned > 0 ? 100.0 * (double)p->done / (double)p->planned : 0),
+        "content_loss", number(p->e.content_loss), "style_loss",
+        number(p->e.style_loss), "total_loss", number(p->e.total_loss), "seconds",
+        number(p->e.seconds), "eta_seconds", number(end ? 0 : remaining(p)));
+    char *s;
+
+    if (end)
+        json_object_set_new(j, "end", json_string(end));
+    s = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    fprintf(stderr, "%s\n", s);
+    free(s);
+    json_decref(j);
+}
+
+static void show(struct nst_progress *p)
+{
+    if (p->kind == NST_PROGRESS_BAR)
+        show_bar(p);
+    else if (p->kind == NST_PROGRESS_PLAIN)
+        show_plain(p);
+    else if (p->kind == NST_PROGRESS_JSON)
+        show_json(p, "step", NULL);
+    fflush(stderr);
+    p->shown = p->e.seconds;
+    p->pending = false;
+}
+
+void nst_progress_step(struct nst_progress *p, const struct nst_evaluation *e,
+                       int64_t done, int64_t planned)
+{
+    double interval = p->kind == NST_PROGRESS_BAR     ? REDRAW_SECONDS
+                      : p->kind == NST_PROGRESS_PLAIN ? PLAIN_SECONDS
+                                                      : 0;
+    double took = e->seconds - p->last;
+
+    if (done > p->done && p->done > 0)
+        p->step_seconds = p->step_seconds > 0
+                              ? (1 - SMOOTHING) * p->step_seconds + SMOOTHING * took
+                              : took;
+    p->last = e->seconds;
+    p->e = *e;
+    p->done = done;
+    p->planned = planned;
+    p->pending = true;
+    if (e->seconds - p->shown >= interval)
+        show(p);
+}
+
+void nst_progress_end(struct nst_progress *p, const struct nst_job_result *result)
+{
+    static const char *const ends[] = {"completed", "converged", "stopped"};
+
+    if (result)
+        p->e = result->final;
+    if (p->pending && p->kind != NST_PROGRESS_JSON && p->kind != NST_PROGRESS_NONE)
+        show(p);
+    if (p->kind == NST_PROGRESS_JSON)
+        show_json(p, "end", result ? ends[result->end] : "failed");
+    if (p->drawn)
+        fputc('\n', stderr);
+    fflush(stderr);
+    free(p);
+}

@@ -1,0 +1,51 @@
+# The floors, lowest first: see docs/ARCHITECTURE.md.
+noinst_LIBRARIES += libnst-engine.a libnst-job.a libnst-files.a
+bin_PROGRAMS += nst
+
+# floors 0 to 2: libc, OpenMP, and OpenBLAS if it is there
+libnst_engine_a_SOURCES = \
+	%D%/base/err.c %D%/base/err.h \
+	%D%/base/mem.c %D%/base/mem.h \
+	%D%/tensor/tensor.h \
+	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \
+	%D%/backend/backend.c %D%/backend/backend.h \
+	%D%/backend/planar.c %D%/backend/planar.h \
+	%D%/backend/scalar.c \
+	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
+	%D%/backend/cpu/gemm.c %D%/backend/cpu/conv.c %D%/backend/cpu/gram.c
+libnst_engine_a_CPPFLAGS = $(AM_CPPFLAGS) $(OPENBLAS_CFLAGS)
+
+# floors 3 to 5: jansson besides
+libnst_job_a_SOURCES = \
+	%D%/model/taps.c %D%/model/taps.h \
+	%D%/model/weights.h %D%/model/safetensors.c \
+	%D%/model/search.c %D%/model/search.h \
+	%D%/model/vgg.c %D%/model/vgg.h \
+	%D%/style/content_loss.c %D%/style/content_loss.h \
+	%D%/style/gram_loss.c %D%/style/gram_loss.h \
+	%D%/style/objective.c %D%/style/objective.h \
+	%D%/optim/optim.h \
+	%D%/optim/vector.c %D%/optim/vector.h \
+	%D%/optim/pairs.c %D%/optim/pairs.h \
+	%D%/optim/lbfgs.c %D%/optim/lbfgs.h \
+	%D%/optim/tutorial.c %D%/optim/tutorial.h \
+	%D%/job/options.c %D%/job/options.h \
+	%D%/job/job.c %D%/job/job.h
+libnst_job_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
+
+# floor 6: pictures and records
+libnst_files_a_SOURCES = \
+	%D%/image/picture.h %D%/image/origin.h \
+	%D%/image/input.c %D%/image/input.h %D%/image/colour.c \
+	%D%/image/load.c %D%/image/metadata.c %D%/image/place.c %D%/image/place.h \
+	%D%/image/save.c \
+	%D%/record/record.c %D%/record/record.h \
+	%D%/record/preset.c %D%/record/preset.h
+libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
+
+# floor 7: one file per program, and the progress display they share
+nst_SOURCES = %D%/cli/nst.c %D%/cli/progress.c %D%/cli/progress.h
+nst_LDADD = $(NST_LIBS)
+
+NST_LIBS = libnst-files.a libnst-job.a libnst-engine.a \
+	$(VIPS_LIBS) $(JANSSON_LIBS) $(OPENBLAS_LIBS)

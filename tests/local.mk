@@ -1,0 +1,67 @@
+# Every suite speaks TAP. See docs/ARCHITECTURE.md for what lives where.
+#   NST     the program under test, with its whole path
+#   srcdir  for the scripts; set by the test harness
+TEST_EXTENSIONS = .sh .bats
+TESTS_LOG_COMPILER =
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_DRIVER = $(LOG_DRIVER)
+BATS_LOG_DRIVER = $(LOG_DRIVER)
+BATS_LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/cli/run-bats
+AM_TESTS_ENVIRONMENT = \
+	NST='$(abs_top_builddir)/nst'; export NST; \
+	BATS='$(BATS)'; export BATS; \
+	srcdir='$(abs_top_srcdir)'; export srcdir; \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
+	XDG_STATE_HOME='$(abs_top_builddir)/tests/state'; export XDG_STATE_HOME; \
+	XDG_CONFIG_HOME='$(abs_top_builddir)/tests/config'; export XDG_CONFIG_HOME; \
+	XDG_DATA_HOME='$(abs_top_builddir)/tests/data'; export XDG_DATA_HOME; \
+	unset NST_MODEL_PATH NST_HISTORY NST_BACKEND;
+
+# floors 0 to 2, without cmocka and without what the floors above link
+ENGINE_TESTS = tests/kernels/test_kernels tests/backend/checkbackend
+tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
+tests_kernels_test_kernels_LDADD = libnst-engine.a $(OPENBLAS_LIBS)
+tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c
+tests_backend_checkbackend_LDADD = libnst-engine.a $(OPENBLAS_LIBS)
+
+JOB_LIBS = libnst-job.a libnst-engine.a $(JANSSON_LIBS) $(OPENBLAS_LIBS)
+GRAD_TESTS = tests/grad/test_gradient
+tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c
+tests_grad_test_gradient_LDADD = $(JOB_LIBS)
+
+UNIT_TESTS = tests/unit/test_options tests/unit/test_taps tests/unit/test_safetensors \
+	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture
+UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
+UNIT_LDADD = $(NST_LIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += %D%/unit/unit.h
+
+tests_unit_test_options_SOURCES = %D%/unit/test_options.c
+tests_unit_test_options_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_options_LDADD = $(UNIT_LDADD)
+tests_unit_test_taps_SOURCES = %D%/unit/test_taps.c
+tests_unit_test_taps_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_taps_LDADD = $(UNIT_LDADD)
+tests_unit_test_safetensors_SOURCES = %D%/unit/test_safetensors.c
+tests_unit_test_safetensors_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)
+tests_unit_test_lbfgs_SOURCES = %D%/unit/test_lbfgs.c
+tests_unit_test_lbfgs_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_lbfgs_LDADD = $(UNIT_LDADD)
+tests_unit_test_memory_SOURCES = %D%/unit/test_memory.c
+tests_unit_test_memory_CPPFLAGS = $(UNIT_CPPFLAGS) \
+	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
+tests_unit_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=aligned_alloc
+tests_unit_test_memory_LDADD = $(UNIT_LDADD)
+tests_unit_test_picture_SOURCES = %D%/unit/test_picture.c
+tests_unit_test_picture_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
+tests_unit_test_picture_LDADD = $(UNIT_LDADD)
+
+SCRIPT_TESTS = %D%/floors.sh %D%/golden/reference.sh
+EXTRA_DIST += $(SCRIPT_TESTS)
+
+check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
+TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)
+if HAVE_CMOCKA
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+endif
