@@ -56,6 +56,7 @@ tests_unit_test_picture_SOURCES = %D%/unit/test_picture.c
 tests_unit_test_picture_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_picture_LDADD = $(UNIT_LDADD)
 
+EXTRA_DIST += %D%/cli/run-bats
 SCRIPT_TESTS = %D%/floors.sh %D%/golden/reference.sh
 EXTRA_DIST += $(SCRIPT_TESTS)
 

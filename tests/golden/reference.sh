@@ -8,7 +8,7 @@
 # The first cases are run through the default optimiser as well, 300 evaluations each;
 # all of them with NST_TEST_ALL=1, which takes several minutes.
 set -u
-shared=${NST_SHARED:-${srcdir:-.}/../../shared}
+shared=${NST_SHARED:-${srcdir:-.}/../shared}
 check=$shared/checks/reference
 if [ ! -x "$check" ] || ! command -v python3 >/dev/null; then
     echo "1..0 # SKIP the reference figures ($check) or python3 are not here"
