@@ -66,3 +66,8 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
+
+BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
+	%D%/cli/manual.bats
+TESTS += $(BATS_TESTS)
+EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash

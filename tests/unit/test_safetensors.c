@@ -148,11 +148,13 @@ static void wrong_headers_say_what_and_where(void **state)
     write_changed("\"F32\",\"shape\":[2,", "\"I64\",\"shape\":[2,");
     expect(NST_ERR_FORMAT, "features.0.weight: the type is none of");
     write_changed("[0,216]", "[-8,208]");
-    expect(NST_ERR_FORMAT, "features.0.weight: its bytes lie past the end");
+    expect(NST_ERR_FORMAT, "features.0.weight: its bytes have no place");
     write_changed("[0,216]", "[216,0]");
-    expect(NST_ERR_FORMAT, "features.0.weight: its bytes lie past the end");
+    expect(NST_ERR_FORMAT, "features.0.weight: its bytes have no place");
     write_changed("[0,216]", "7");
-    expect(NST_ERR_FORMAT, "features.0.weight: its bytes lie past the end");
+    expect(NST_ERR_FORMAT, "features.0.weight: its bytes have no place");
+    write_changed("[0,216]", "[9,1e999]");
+    expect(NST_ERR_FORMAT, "not a JSON object");
     write_changed("features.0.bias", "features.0.bios");
     expect(NST_ERR_FORMAT, "features.0.bias: is not in the file");
     write_changed("[2],", "[1],");

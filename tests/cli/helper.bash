@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# helper.bash - what the command-line tests share. $NST is the program; each test works
+# in a directory of its own, on pictures of a few pixels, with the bundled network.
+
+setup() {
+    mkdir "$BATS_TEST_TMPDIR/work"
+    cd "$BATS_TEST_TMPDIR/work" || return 1
+    export NST_HISTORY=none
+    picture style.ppm 40 32 5
+    picture photo.ppm 48 36 11
+}
+
+# picture FILE WIDTH HEIGHT SEED: a PPM of waves in three colours.
+picture() {
+    awk -v w="$2" -v h="$3" -v s="$4" 'BEGIN {
+        printf "P3\n%d %d\n255\n", w, h
+        for (y = 0; y < h; y++)
+            for (x = 0; x < w; x++)
+                printf "%d %d %d\n", 127 + 120 * sin(x * s / 17 + y / 5),
+                    127 + 120 * cos(y * s / 23), 127 + 120 * sin((x + y) * s / 31)
+    }' >"$1"
+}
+
+# nst ARG...: the program, quick and quiet unless the arguments say otherwise.
+nst() {
+    "$NST" --size 32 --iterations 3 --progress none "$@"
+}
+
+# refused STATUS PATTERN ARG...: the program exits so, says one line that matches, and
+# makes no file.
+refused() {
+    local status_wanted=$1 pattern=$2 begin before after
+    shift 2
+    before=$(ls -A)
+    begin=$(date +%s%N)
+    run --separate-stderr nst "$@"
+    local took=$((($(date +%s%N) - begin) / 1000000))
+    after=$(ls -A)
+    echo "status $status, stdout '${output:0:80}', stderr '$stderr', $took ms"
+    [ "$status" = "$status_wanted" ]
+    [ -z "$output" ]
+    [ "$(wc -l <<<"$stderr")" = 1 ]
+    [[ $stderr == nst:\ * ]]
+    grep -qE -- "$pattern" <<<"$stderr"
+    [ "$before" = "$after" ]
+    [ "$took" -lt "${REFUSAL_MS:-3000}" ]
+}
+
+# needs TOOL: skip, aloud, where it is missing.
+needs() {
+    command -v "$1" >/dev/null || skip "$1 is not installed"
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The manual says what the program does.
+bats_require_minimum_version 1.5.0
+load helper
+
+@test "the manual is clean mdoc" {
+    needs mandoc
+    run mandoc -T lint -W warning "${srcdir:?}/man/nst.1"
+    [ -z "$(grep -v 'outdated mandoc.db' <<<"$output")" ]
+}
+
+@test "every option of --help is in the manual, and no other" {
+    needs mandoc
+    "$NST" --help | grep -oE -- '--[a-z][a-z-]*' | sort -u >help
+    mandoc -T ascii "${srcdir:?}/man/nst.1" | col -bx | sed -n '/^OPTIONS/,/^MODELS/p' |
+        grep -oE -- '--[a-z][a-z-]*' | sort -u >manual
+    diff help manual
+}
+
+@test "every preset of the manual is installed, and no other" {
+    needs mandoc
+    mandoc -T ascii "${srcdir:?}/man/nst.1" | col -bx | sed -n '/^PRESETS/,/^FORMATS/p' >presets
+    for file in "$srcdir"/presets/*.json; do
+        name=$(basename "$file" .json)
+        grep -qE "^ +$name " presets
+        nst -p "$name" -s style.ppm photo.ppm -o out.ppm
+    done
+}
+
+@test "the examples of the manual run" {
+    needs mandoc
+    cp style.ppm starry.jpg
+    cp photo.ppm photo.jpg
+    mkdir bin
+    printf '#!/bin/sh\nexec "%s" -q "$@" --size 32 --iterations 2\n' "$NST" >bin/nst
+    chmod +x bin/nst
+    PATH=$PWD/bin:$PATH
+    mandoc -T ascii "${srcdir:?}/man/nst.1" | col -bx | sed -n '/^EXAMPLES/,/^SEE ALSO/p' |
+        grep -E '^ +nst ' >examples
+    [ "$(wc -l <examples)" -ge 4 ]
+    while read -r line; do
+        echo "$line"
+        bash -c "$line"
+    done <examples
+}
+
+@test "--version and --usage answer on standard output" {
+    [[ $("$NST" --version) =~ ^nst\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+    "$NST" --usage | grep -q style
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What nst refuses: one clear line, the right exit status, nothing written, soon.
+bats_require_minimum_version 1.5.0
+load helper
+
+# bytes HEX...: as a file's content
+bytes() {
+    printf '%b' "$(printf '\\x%s' "$@")"
+}
+
+@test "files that are not there, or are none, are refused" {
+    mkdir folder
+    refused 1 'none.ppm: No such file' -s style.ppm none.ppm -o out.png
+    refused 1 'none.ppm: No such file' -s none.ppm photo.ppm -o out.png
+    refused 1 'folder: is a directory' -s style.ppm folder -o out.png
+    refused 1 'folder' -s style.ppm photo.ppm -o folder
+    refused 1 'empty' -s style.ppm - -o out.png </dev/null
+}
+
+@test "what is no picture, or half of one, is refused" {
+    echo "this is text" >text.png
+    nst -q -s style.ppm photo.ppm -o whole.jpg --size native
+    head -c 700 whole.jpg >half.jpg
+    refused 1 'text.png: ' -s style.ppm text.png -o out.png
+    refused 1 'half.jpg: ' -s style.ppm half.jpg -o out.png
+    refused 1 'half.jpg: ' -s half.jpg photo.ppm -o out.png
+}
+
+@test "a picture too small or too large is refused, the latter before decoding" {
+    printf 'P3\n1 1\n255\n1 2 3\n' >dot.ppm
+    refused 1 'dot.ppm: 1x1 pixels' -s style.ppm dot.ppm -o out.png
+    # signature and header of a PNG of 40000 x 40000 RGB pixels, and no more
+    bytes 89 50 4e 47 0d 0a 1a 0a 00 00 00 0d 49 48 44 52 00 00 9c 40 00 00 9c 40 08 02 \
+        00 00 00 c4 c9 3f 25 00 00 00 00 49 44 41 54 35 af 06 1e >huge.png
+    refused 1 'huge.png: 40000x40000' -s style.ppm huge.png -o out.png
+    refused 1 'style.ppm: 40x32 .*1000' -s style.ppm photo.ppm --max-pixels 1000 -o out.png
+}
+
+@test "values out of range are refused with the range" {
+    refused 2 "style-weight: 'nan' is not a number between 0 and" -s style.ppm photo.ppm -w nan
+    refused 2 "size: '7' is not a whole number between 16 and 65536" -s style.ppm photo.ppm -S 7
+    refused 2 "iterations: '0'" -s style.ppm photo.ppm -n 0
+    refused 2 "content-layers: 'conv_99' is not a layer" -s style.ppm photo.ppm --content-layers conv_99
+    refused 2 "pooling: 'min' is not one of max|avg" -s style.ppm photo.ppm --pooling min
+    refused 2 "threads: 'many'" -s style.ppm photo.ppm -t many
+    refused 2 "square: needs a size" -s style.ppm photo.ppm --square --size native -o out.png
+}
+
+@test "a command line that makes no sense is refused" {
+    refused 2 'a style is needed' photo.ppm
+    refused 2 'more than one' -s style.ppm photo.ppm style.ppm
+    refused 2 'both' -s - -
+    refused 2 "photo.ppm: is one of the pictures" -s style.ppm photo.ppm -o photo.ppm
+    ln photo.ppm link.ppm
+    refused 2 "link.ppm: is one of the pictures" -s style.ppm photo.ppm -o link.ppm
+    run "$NST" --no-such-option
+    [ "$status" = 2 ]
+}
+
+@test "a terminal is not sent a picture" {
+    needs script
+    run script -qec "'$NST' -s style.ppm photo.ppm" /dev/null
+    [ "$status" = 2 ]
+    [[ $output == *"standard output is a terminal"* ]]
+}
+
+@test "an output that cannot be written is refused before the work" {
+    refused 1 'none/out.png: ' -s style.ppm photo.ppm -o none/out.png
+    refused 1 "'.xyz' is not a picture format" -s style.ppm photo.ppm -o out.xyz
+    refused 1 'out: ' -s style.ppm photo.ppm -o out
+    refused 1 'trace: none/t' -s style.ppm photo.ppm -o out.png --trace none/t
+    refused 1 'standard output' -s style.ppm photo.ppm -o - >/dev/null || true
+    run --separate-stderr bash -c "'$NST' -q -S 32 -n 1 -s style.ppm photo.ppm >/dev/full"
+    [ "$status" = 1 ]
+    [[ $stderr == nst:\ * ]]
+}
+
+@test "a model that is not sound is refused, and named" {
+    model=${srcdir:?}/models/vgg19-lite.safetensors
+    head -c 100000 "$model" >short.safetensors
+    head -c 1000 "$model" >shorter.safetensors
+    echo "hello, this is text" >text.safetensors
+    : >empty.safetensors
+    { printf '\377\377\377\377\377\377\377\177'; tail -c +9 "$model"; } >long.safetensors
+    sed 's/\[32,16,3,3\]/[16,32,3,3]/; s/\[32, 16, 3, 3\]/[16, 32, 3, 3]/' "$model" >shape.safetensors
+    ! cmp -s "$model" shape.safetensors
+    refused 1 'none.safetensors: No such file' -m none.safetensors -s style.ppm photo.ppm -o o.png
+    refused 1 'short.safetensors: features.*past the end' -m short.safetensors -s style.ppm photo.ppm -o o.png
+    refused 1 'shorter.safetensors: ' -m ./shorter.safetensors -s style.ppm photo.ppm -o o.png
+    refused 1 'text.safetensors: .*not a safetensors file' -m text.safetensors -s style.ppm photo.ppm -o o.png
+    refused 1 'empty.safetensors: is empty' -m empty.safetensors -s style.ppm photo.ppm -o o.png
+    refused 1 'long.safetensors: .*header' -m long.safetensors -s style.ppm photo.ppm -o o.png
+    refused 1 'shape.safetensors: features.5.weight: the shape' -m shape.safetensors -s style.ppm photo.ppm -o o.png
+    refused 1 'has no layer conv5_2 .conv_14., which this run needs' --style-layers conv_16 -s style.ppm photo.ppm -o o.png
+    refused 1 "model 'nobody'" -m nobody -s style.ppm photo.ppm -o o.png
+}
+
+@test "a model is found by name in the search path, in order" {
+    model=${srcdir:?}/models/vgg19-lite.safetensors
+    mkdir -p a data/nst
+    cp "$model" a/mine.safetensors
+    cp "$model" data/nst/vgg19.safetensors
+    NST_MODEL_PATH=/nowhere:$PWD/a run nst -v -m mine -s style.ppm photo.ppm -o o.ppm
+    [[ $output == *"model $PWD/a/mine.safetensors"* ]]
+    XDG_DATA_HOME=$PWD/data run nst -v -s style.ppm photo.ppm -o o.ppm
+    [[ $output == *"model $PWD/data/nst/vgg19.safetensors"* ]]
+    NST_MODEL_PATH=$PWD/a/mine.safetensors run nst -v -s style.ppm photo.ppm -o o.ppm
+    [[ $output == *"model $PWD/a/mine.safetensors"* ]]
+    run nst -v -s style.ppm photo.ppm -o o.ppm
+    [[ $output == *"/vgg19-lite.safetensors"* ]]
+}
+
+@test "a preset that is not sound is refused, with file and place" {
+    echo '{"options": {"iterations": ' >broken.json
+    echo '{"options": {"output": "x.png"}}' >forbidden.json
+    echo '{"options": {"iterations": -4}}' >range.json
+    echo '{"options": {"iterations": [1]}}' >list.json
+    echo '[]' >array.json
+    refused 2 "preset 'nobody'" -p nobody -s style.ppm photo.ppm -o o.png
+    refused 2 'broken.json: line ' -p broken.json -s style.ppm photo.ppm -o o.png
+    refused 2 "forbidden.json: 'output'" -p forbidden.json -s style.ppm photo.ppm -o o.png
+    refused 2 "range.json: iterations: '-4'" -p range.json -s style.ppm photo.ppm -o o.png
+    refused 2 "list.json: iterations" -p list.json -s style.ppm photo.ppm -o o.png
+    refused 2 "array.json: " -p array.json -s style.ppm photo.ppm -o o.png
+}

@@ -1,0 +1,188 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What nst makes.
+bats_require_minimum_version 1.5.0
+load helper
+
+dimensions() { # of a PNG: two big-endian words at byte 16
+    od -An -tu1 -j16 -N8 "$1" | awk '{print $3 * 256 + $4 "x" $7 * 256 + $8}'
+}
+
+@test "a photograph is stylised" {
+    nst -s style.ppm photo.ppm -o out.png
+    [ "$(dimensions out.png)" = 32x24 ]
+}
+
+@test "without -o a PNG goes to standard output, and - reads standard input" {
+    nst -s style.ppm photo.ppm -o file.png
+    nst -s style.ppm photo.ppm >stdout.png
+    nst -s style.ppm - <photo.ppm >dash.png
+    nst -s style.ppm <photo.ppm -o - >nothing.png
+    cat photo.ppm | nst -s style.ppm >pipe.png
+    nst -s - photo.ppm <style.ppm >style.png
+    [ "$(dimensions stdout.png)" = 32x24 ]
+    cmp dash.png nothing.png
+    cmp dash.png pipe.png
+    [ "$(dimensions style.png)" = 32x24 ]
+}
+
+@test "the size is the longest side, native keeps it, square forces it" {
+    nst -s style.ppm photo.ppm -o a.png --size 40
+    nst -s style.ppm photo.ppm -o b.png --size native
+    nst -s style.ppm photo.ppm -o c.png --size 20 --square
+    [ "$(dimensions a.png)" = 40x30 ]
+    [ "$(dimensions b.png)" = 48x36 ]
+    [ "$(dimensions c.png)" = 20x20 ]
+}
+
+@test "the loss falls, and the trace says so line by line" {
+    needs jq
+    nst -s style.ppm photo.ppm -o out.png --trace t.jsonl -n 8
+    jq -es '
+        (map(select(.final != true))) as $e | .[-1] as $last
+        | ($e | map(.evaluation)) == [range(1; ($e | length) + 1)]
+        and ($e | all(has("iteration") and has("content_loss") and has("style_loss")
+            and has("gradient_max") and has("gradient_norm") and has("seconds")))
+        and ($e | map(select(.accepted).total_loss)) as $a
+            | ($a | length) == 9 and $a == ($a | sort | reverse)
+        and $last.final and $last.total_loss == $a[-1]' t.jsonl
+    jq -es '(.[0].content_loss == 0) and (.[-1].total_loss < 0.5 * .[0].total_loss)
+        and (.[0] | (.total_loss - (.content_loss + 7000 * .style_loss)) | fabs) < 1e-6 *
+            .[0].total_loss' t.jsonl
+}
+
+@test "two runs, and any number of threads, give the same bytes" {
+    nst -s style.ppm photo.ppm -o a.png -n 6
+    nst -s style.ppm photo.ppm -o b.png -n 6
+    cmp a.png b.png
+    for threads in 1 2 3; do
+        nst -s style.ppm photo.ppm -o b.png -n 6 --threads $threads
+        cmp a.png b.png
+    done
+}
+
+@test "options change the picture: weights, layers, pooling, iterations" {
+    nst -s style.ppm photo.ppm -o a.ppm
+    for option in "-w 1" "-c 50" "--style-layers relu1_1" "--content-layers conv_2" \
+        "--pooling avg" "-n 5" "--style-layers conv_1,conv_2:3" "-p gatys"; do
+        nst -s style.ppm photo.ppm -o b.ppm $option
+        ! cmp -s a.ppm b.ppm
+    done
+    nst -s style.ppm photo.ppm -o b.ppm --content-layers conv2_2 -p classic
+    cmp a.ppm b.ppm
+}
+
+@test "a preset gives way to the command line, wherever it stands" {
+    echo '{"options": {"iterations": 5, "style-weight": 1e5}}' >mine.json
+    nst -s style.ppm photo.ppm -o a.ppm -w 100000 -n 3
+    "$NST" -q --size 32 --iterations 3 -s style.ppm photo.ppm -o b.ppm -p mine.json
+    "$NST" -q --size 32 -p ./mine.json -s style.ppm photo.ppm -o c.ppm --iterations 3
+    cmp a.ppm b.ppm
+    cmp a.ppm c.ppm
+}
+
+@test "a preset of the user's is found by name" {
+    export XDG_CONFIG_HOME=$PWD/config
+    mkdir -p config/nst/presets
+    echo '{"options": {"square": true}}' >config/nst/presets/box.json
+    nst -s style.ppm photo.ppm -o a.png -p box
+    [ "$(dimensions a.png)" = 32x32 ]
+}
+
+@test "--compat tutorial counts evaluations" {
+    needs jq
+    nst -s style.ppm photo.ppm -o a.png --compat tutorial -n 25 --trace t.jsonl
+    [ "$(jq -s 'map(select(.final != true)) | length' t.jsonl)" = 25 ]
+}
+
+@test "--max-evaluations bounds the evaluations" {
+    needs jq
+    nst -s style.ppm photo.ppm -o a.png -n 100 --max-evaluations 7 --trace t.jsonl
+    [ "$(jq -s 'map(select(.final != true)) | length' t.jsonl)" = 7 ]
+}
+
+@test "a picture already in the style converges at once, and it is said" {
+    run --separate-stderr nst --progress none -s photo.ppm photo.ppm -o out.ppm \
+        --size native -n 300 -c 1
+    [ "$status" = 0 ]
+    [[ $stderr == *"nst: converged after "*" steps"* ]]
+}
+
+@test "progress as JSON is an object a line, and ends with the end" {
+    needs jq
+    nst --progress json -s style.ppm photo.ppm -o out.png -n 5 2>p.jsonl
+    jq -es 'map(select(.event == "step")) as $s
+        | ($s | map(.done)) == [0, 1, 2, 3, 4, 5] and ($s | all(.total == 5))
+        and .[-1].event == "end" and .[-1].end == "completed"' p.jsonl
+}
+
+@test "plain progress is for pipes, the bar for terminals, and quiet is quiet" {
+    "$NST" -S 32 -n 3 -s style.ppm photo.ppm -o out.png 2>plain
+    grep -q '^nst: 100% 3/3 \[' plain
+    ! grep -q "$(printf '\r')" plain
+    needs script
+    script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png" bar >/dev/null
+    grep -q "$(printf '\r')100%|" bar
+    "$NST" -q -S 32 -n 3 -s style.ppm photo.ppm -o out.png 2>quiet
+    [ ! -s quiet ]
+}
+
+@test "the bar never wraps, however narrow the terminal" {
+    needs script
+    for columns in 20 60 100; do
+        script -qec "stty cols $columns; '$NST' -S 32 -n 3 -s style.ppm photo.ppm -o o.png" \
+            bar >/dev/null
+        longest=$(sed '1d;$d' bar | tr '\r' '\n' | sed "s/$(printf '\033')\[K//g" |
+            LC_ALL=C.UTF-8 wc -L)
+        echo "$longest of $columns columns"
+        [ "$longest" -gt 10 ] && [ "$longest" -lt "$columns" ]
+    done
+}
+
+@test "alpha, 16 bits and metadata are kept, and the picture says how it was made" {
+    needs exiftool
+    # a 16-bit PAM-like source: PPM of 65535 levels
+    sed 's/^255$/65535/' photo.ppm >deep.ppm
+    nst -s style.ppm deep.ppm -o deep.png
+    [ "$(exiftool -s3 -BitDepth deep.png)" = 16 ]
+    nst -s style.ppm deep.png -o shallow.jpg
+    nst -s style.ppm photo.ppm -o eight.png
+    [ "$(exiftool -s3 -BitDepth eight.png)" = 8 ]
+    exiftool -q -overwrite_original -Artist=Somebody -XMP:Title=Something shallow.jpg
+    nst -s style.ppm shallow.jpg -o kept.jpg
+    [ "$(exiftool -s3 -Artist kept.jpg)" = Somebody ]
+    [ "$(exiftool -s3 -XMP:Title kept.jpg)" = Something ]
+    [ "$(exiftool -b -nst eight.png | jq -r .nst.options.iterations)" = 3 ]
+    [ "$(exiftool -b -UserComment kept.jpg | jq -r .nst.style)" = style.ppm ]
+}
+
+@test "a finished run is a line of history" {
+    needs jq
+    NST_HISTORY='' XDG_STATE_HOME=$PWD/state nst -s style.ppm photo.ppm -o out.png
+    jq -e '.content == "photo.ppm" and .style == "style.ppm" and .output == "out.png"
+        and .model == "vgg19-lite" and .size == [32, 24] and .evaluations >= 4
+        and .options["style-weight"] == 7000 and .final.total < .first.total
+        and .seconds > 0 and (.time | test("^20..-..-..T..:..:..Z$"))' \
+        state/nst/history.jsonl
+    nst -s style.ppm photo.ppm -o out.png --history mine.jsonl
+    nst -s style.ppm photo.ppm -o out.png --history mine.jsonl
+    [ "$(wc -l <mine.jsonl)" = 2 ]
+}
+
+@test "history stays whole under many writers, and after a line cut short" {
+    needs jq
+    printf '{"cut":' >h.jsonl
+    for i in $(seq 30); do
+        "$NST" -q -S 24 -n 1 -t 1 -s style.ppm photo.ppm -o "o$i.ppm" --history h.jsonl &
+    done
+    wait
+    [ "$(tail -n +2 h.jsonl | wc -l)" = 30 ]
+    [ "$(tail -n +2 h.jsonl | jq -r .output | sort -u | wc -l)" = 30 ]
+}
+
+@test "a history that cannot be written costs a word, not the picture" {
+    run --separate-stderr nst -s style.ppm photo.ppm -o out.png --history /dev/full
+    [ "$status" = 0 ]
+    [ -s out.png ]
+    [[ $stderr == nst:\ history:* ]]
+}

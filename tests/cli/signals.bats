@@ -1,0 +1,54 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What an interrupt, and a kill, leave behind.
+bats_require_minimum_version 1.5.0
+load helper
+
+# begin OUTPUT: a run that would take minutes, in the background, well under way.
+begin() {
+    "$NST" -S 64 -n 100000 --progress json -s style.ppm photo.ppm -o "$1" \
+        --trace trace.jsonl --history h.jsonl 2>progress 3>&- &
+    pid=$!
+    for _ in $(seq 200); do
+        [ "$(grep -c step progress)" -gt 3 ] && return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+interrupt() {
+    local signal=$1 wanted=$2 status=0
+    begin out.png
+    kill -"$signal" "$pid"
+    wait "$pid" || status=$?
+    echo "status $status"
+    [ "$status" = "$wanted" ]
+    [ "$(head -c 4 out.png | tail -c 3)" = PNG ]
+    grep -q '"end":"stopped"' progress
+    grep -q '"final":true' trace.jsonl
+    [ ! -e h.jsonl ]
+}
+
+@test "SIGINT writes the best picture so far and exits 130" {
+    interrupt INT 130
+}
+
+@test "SIGTERM writes the best picture so far and exits 143" {
+    interrupt TERM 143
+}
+
+@test "kill -9 leaves the old file as it was, and no other" {
+    mkdir results
+    echo "the old picture" >results/out.png
+    begin results/out.png
+    kill -9 "$pid"
+    wait "$pid" || true
+    [ "$(ls -A results)" = out.png ]
+    [ "$(cat results/out.png)" = "the old picture" ]
+}
+
+@test "a reader that goes away is an error, not a crash" {
+    run --separate-stderr bash -c "set -o pipefail
+        '$NST' -q -S 32 -n 1 -s style.ppm photo.ppm | :"
+    [ "$status" = 1 ]
+}
