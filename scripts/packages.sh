@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# packages.sh - what Debian packages nst needs, for the scripts beside it to install.
+# packages.sh - what Debian packages nst needs, and how demo and check install and build.
 
 BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config
-    libvips-dev liblcms2-dev libopenblas-dev libjansson-dev"
+    libvips-dev liblcms2-dev libjansson-dev"
+# bsdextrautils has col
 # shellcheck disable=SC2034 # used by check
-TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc jq libimage-exiftool-perl"
+TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq
+    libimage-exiftool-perl"
 
-# install_packages NAME...: those that are missing, and nothing at all if none is.
+# install_packages NAME...: those that are missing; without apt or root if none is.
 install_packages() {
     missing=
     for name in "$@"; do
@@ -15,35 +17,49 @@ install_packages() {
             missing="$missing $name"
     done
     [ -n "$missing" ] || return 0
-    as_root=
-    if [ "$(id -u)" != 0 ]; then
-        if ! command -v sudo >/dev/null; then
-            echo "please install as root: apt-get install$missing" >&2
-            return 1
-        fi
-        as_root=sudo
+
+    as_root=env
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    if ! command -v apt-get >/dev/null || ! command -v $as_root >/dev/null; then
+        echo "please install, as root: apt-get install$missing" >&2
+        return 1
     fi
     echo "installing:$missing"
-    $as_root apt-get -qq update
+    log=$(mktemp)
+    # A list that cannot be had matters only if a package cannot be had for it.
     # shellcheck disable=SC2086 # words are wanted
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
-        --no-install-recommends $missing >/dev/null
+    if ! {
+        $as_root apt-get update
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y \
+            --no-install-recommends -o DPkg::Lock::Timeout=120 $missing
+    } >"$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        rm -f "$log"
+        echo "could not install:$missing" >&2
+        return 1
+    fi
+    rm -f "$log"
 }
 
 # build DIRECTORY [CONFIGURE OPTION...]: make everything there, from a fresh clone or
 # again; what it says is shown only if it fails.
 build() {
-    directory=$1
-    shift
-    mkdir -p "$directory"
-    if ! (
-        [ -x configure ] || autoreconf -i
-        cd "$directory"
-        [ -f Makefile ] || ../configure "$@"
-        make -j"$(nproc)"
-    ) >"$directory/build.log" 2>&1; then
-        tail -n 40 "$directory/build.log" >&2
-        echo "the build failed: $directory/build.log has it all" >&2
+    mkdir -p "$1"
+    if ! (configure_and_make "$@") >"$1/build.log" 2>&1; then
+        tail -n 40 "$1/build.log" >&2
+        echo "the build failed: $1/build.log has it all" >&2
         return 1
     fi
+}
+
+# Makefile.in is the last that autoreconf writes. What configure found is out of date as
+# soon as packages come or go: demo does without those that check installs.
+configure_and_make() {
+    directory=$1
+    shift
+    [ -f Makefile.in ] || autoreconf -i || return 1
+    cd "$directory" || return 1
+    [ -f Makefile ] || ../configure "$@" || return 1
+    # shellcheck disable=SC2016 # for make to expand
+    make -j"$(nproc)" 'CONFIG_STATUS_DEPENDENCIES=$(wildcard /var/lib/dpkg/status)'
 }

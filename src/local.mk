@@ -2,18 +2,37 @@
 noinst_LIBRARIES += libnst-engine.a libnst-job.a libnst-files.a
 bin_PROGRAMS += nst
 
-# floors 0 to 2: libc, OpenMP, and OpenBLAS if it is there
+# One source for the inner loops, compiled for each instruction set.
+BLOCKED_SOURCES = %D%/kernels/blocked.c %D%/kernels/blocked.h
+ISA_LIBS = libnst-isa-base.a
+libnst_isa_base_a_SOURCES = $(BLOCKED_SOURCES)
+libnst_isa_base_a_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DNST_ISA=base -DNST_LANES=4 -DNST_COLUMNS=6
+if X86_64
+ISA_LIBS += libnst-isa-avx2.a libnst-isa-avx512.a
+libnst_isa_avx2_a_SOURCES = $(BLOCKED_SOURCES)
+libnst_isa_avx2_a_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DNST_ISA=avx2 -DNST_LANES=8 -DNST_COLUMNS=6
+libnst_isa_avx2_a_CFLAGS = $(AM_CFLAGS) -march=x86-64-v3
+libnst_isa_avx512_a_SOURCES = $(BLOCKED_SOURCES)
+libnst_isa_avx512_a_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DNST_ISA=avx512 -DNST_LANES=16 -DNST_COLUMNS=14
+libnst_isa_avx512_a_CFLAGS = $(AM_CFLAGS) -march=x86-64-v4 -mprefer-vector-width=512
+endif
+noinst_LIBRARIES += $(ISA_LIBS)
+ENGINE_LIBS = libnst-engine.a $(ISA_LIBS)
+
+# floors 0 to 2: libc and OpenMP
 libnst_engine_a_SOURCES = \
 	%D%/base/err.c %D%/base/err.h \
 	%D%/base/mem.c %D%/base/mem.h \
 	%D%/tensor/tensor.h \
 	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \
+	%D%/kernels/blocked.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h \
-	%D%/backend/planar.c %D%/backend/planar.h \
 	%D%/backend/scalar.c \
 	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
-	%D%/backend/cpu/gemm.c %D%/backend/cpu/conv.c %D%/backend/cpu/gram.c
-libnst_engine_a_CPPFLAGS = $(AM_CPPFLAGS) $(OPENBLAS_CFLAGS)
+	%D%/backend/cpu/winograd.c %D%/backend/cpu/gram.c
 
 # floors 3 to 5: jansson besides
 libnst_job_a_SOURCES = \
@@ -47,5 +66,4 @@ libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 nst_SOURCES = %D%/cli/nst.c %D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)
 
-NST_LIBS = libnst-files.a libnst-job.a libnst-engine.a \
-	$(VIPS_LIBS) $(JANSSON_LIBS) $(OPENBLAS_LIBS)
+NST_LIBS = libnst-files.a libnst-job.a $(ENGINE_LIBS) $(VIPS_LIBS) $(JANSSON_LIBS)

@@ -15,16 +15,16 @@ AM_TESTS_ENVIRONMENT = \
 	XDG_STATE_HOME='$(abs_top_builddir)/tests/state'; export XDG_STATE_HOME; \
 	XDG_CONFIG_HOME='$(abs_top_builddir)/tests/config'; export XDG_CONFIG_HOME; \
 	XDG_DATA_HOME='$(abs_top_builddir)/tests/data'; export XDG_DATA_HOME; \
-	unset NST_MODEL_PATH NST_HISTORY NST_BACKEND;
+	unset NST_MODEL_PATH NST_HISTORY NST_BACKEND NST_CPU;
 
 # floors 0 to 2, without cmocka and without what the floors above link
 ENGINE_TESTS = tests/kernels/test_kernels tests/backend/checkbackend
 tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
-tests_kernels_test_kernels_LDADD = libnst-engine.a $(OPENBLAS_LIBS)
+tests_kernels_test_kernels_LDADD = $(ENGINE_LIBS)
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c
-tests_backend_checkbackend_LDADD = libnst-engine.a $(OPENBLAS_LIBS)
+tests_backend_checkbackend_LDADD = $(ENGINE_LIBS)
 
-JOB_LIBS = libnst-job.a libnst-engine.a $(JANSSON_LIBS) $(OPENBLAS_LIBS)
+JOB_LIBS = libnst-job.a $(ENGINE_LIBS) $(JANSSON_LIBS)
 GRAD_TESTS = tests/grad/test_gradient
 tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c
 tests_grad_test_gradient_LDADD = $(JOB_LIBS)

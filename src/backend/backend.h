@@ -89,7 +89,8 @@ extern const struct nst_backend_ops nst_backend_cpu;
 /*
  * Open the backend called name; NULL: $NST_BACKEND, or else the best. threads of 0
  * means one for each processor this process may use.
- * NST_ERR_ARG (no such backend), NST_ERR_MEM.
+ * NST_ERR_ARG (no such backend, or $NST_CPU names an instruction set that is not
+ * there), NST_ERR_MEM.
  */
 enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
                                  int threads, struct nst_err *err);

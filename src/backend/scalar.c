@@ -8,10 +8,10 @@
 
 #include "backend/backend.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/planar.h"
 #include "base/mem.h"
 #include "kernels/kernels.h"
 
@@ -35,6 +35,60 @@ static enum nst_status scalar_open(struct nst_backend **out, int threads,
 static void scalar_close(struct nst_backend *be)
 {
     free(be);
+}
+
+static size_t tensor_floats(struct nst_backend *be, struct nst_shape shape)
+{
+    (void)be;
+    return nst_shape_count(shape);
+}
+
+static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **out,
+                                  struct nst_shape shape, struct nst_err *err)
+{
+    struct nst_tensor *t = nst_xcalloc(1, sizeof *t);
+    enum nst_status st;
+
+    (void)be;
+    *out = NULL;
+    st = nst_floats_new(&t->data, shape.c, shape.h, shape.w, err);
+    if (st != NST_OK) {
+        free(t);
+        return st;
+    }
+    t->shape = shape;
+    t->capacity = nst_shape_count(shape);
+    *out = t;
+    return NST_OK;
+}
+
+static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
+{
+    (void)be;
+    if (!t)
+        return;
+    free(t->data);
+    free(t);
+}
+
+static void tensor_reshape(struct nst_backend *be, struct nst_tensor *t,
+                           struct nst_shape shape)
+{
+    (void)be;
+    assert(nst_shape_count(shape) <= t->capacity);
+    t->shape = shape;
+}
+
+static void upload(struct nst_backend *be, const float *planar, struct nst_tensor *t)
+{
+    (void)be;
+    memcpy(t->data, planar, nst_shape_count(t->shape) * sizeof *planar);
+}
+
+static void download(struct nst_backend *be, const struct nst_tensor *t, float *planar)
+{
+    (void)be;
+    memcpy(planar, t->data, nst_shape_count(t->shape) * sizeof *planar);
 }
 
 static void tensor_zero(struct nst_backend *be, struct nst_tensor *t)
@@ -169,14 +223,14 @@ const struct nst_backend_ops nst_backend_scalar = {
     .name = "scalar",
     .open = scalar_open,
     .close = scalar_close,
-    .tensor_new = nst_planar_new,
-    .tensor_free = nst_planar_free,
-    .tensor_floats = nst_planar_floats,
-    .tensor_reshape = nst_planar_reshape,
+    .tensor_new = tensor_new,
+    .tensor_free = tensor_free,
+    .tensor_floats = tensor_floats,
+    .tensor_reshape = tensor_reshape,
     .tensor_zero = tensor_zero,
     .tensor_copy = tensor_copy,
-    .upload = nst_planar_upload,
-    .download = nst_planar_download,
+    .upload = upload,
+    .download = download,
     .conv_new = conv_new,
     .conv_free = conv_free,
     .conv = conv,

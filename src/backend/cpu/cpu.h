@@ -2,36 +2,65 @@
 /*
  * cpu.h - what the files of the CPU backend share.
  *
- * Portable for now: planar tensors, convolution as a product with a matrix of
- * gathered neighbourhoods (im2col), made strip by strip so that it stays in cache,
- * the products by OpenBLAS and the strips by OpenMP. Every strip is a matter of the
- * shapes alone, and OpenBLAS runs on one thread, so that a result does not depend on
- * the number of threads.
+ * A map of C x H x W lies as blocks of 16 channels, rows, columns, 16 floats, with a
+ * frame of zeros around each block: one row and column before, and after it what it
+ * takes to fill whole 4x4 tiles and one more. So a convolution reads its padding where
+ * it stands and has no special case at the borders. Everything that writes a map
+ * leaves the frame, and the channels that fill up the last block, zero. The row pitch
+ * is odd, so that the rows of a tile do not fall on the same cache lines.
+ *
+ * Work is cut into pieces by the shapes alone, and each sum is made in one order, so
+ * that a result does not depend on the number of threads.
  */
 #ifndef NST_BACKEND_CPU_CPU_H
 #define NST_BACKEND_CPU_CPU_H
 
 #include "backend/backend.h"
+#include "kernels/blocked.h"
 
-/* Floats of scratch that each thread has: a strip should stay in a second-level cache.
- */
-#define NST_CPU_SCRATCH ((size_t)256 * 1024)
-/* A Gram matrix is summed in this many groups of columns at most. */
+/* A Gram matrix is summed in this many groups of rows at most. */
 #define NST_CPU_GRAM_GROUPS 16
 
 struct nst_cpu {
     struct nst_backend base;
-    float **scratch;   /* one of NST_CPU_SCRATCH floats for each thread */
-    float *gram_parts; /* NST_CPU_GRAM_GROUPS matrices of gram_side squared */
-    size_t gram_side;
+    const struct nst_blocked_kernels *kernels;
+    float **scratch;       /* one for each thread, of scratch_floats */
+    size_t scratch_floats; /* as much as the largest convolution wants */
+    float *gram_parts;     /* NST_CPU_GRAM_GROUPS matrices of gram_side squared */
+    size_t gram_side;      /* channels, in whole blocks */
 };
 
-/*
- * c = a b + beta c, row-major: a is m x k (row pitch lda), b is k x n (ldb), c is
- * m x n (ldc). With b_transposed, b is n x k. On the calling thread alone.
- */
-void nst_cpu_gemm(bool b_transposed, int m, int n, int k, const float *a, int lda,
-                  const float *b, int ldb, float beta, float *c, int ldc);
+static inline int nst_cpu_blocks(int channels)
+{
+    return (channels + NST_BLOCK - 1) / NST_BLOCK;
+}
+
+static inline int nst_cpu_tiles(int pixels)
+{
+    return (pixels + NST_WINOGRAD_TILE - 1) / NST_WINOGRAD_TILE;
+}
+
+/* Floats from row to row, and from block to block. */
+static inline size_t nst_cpu_pitch(struct nst_shape s)
+{
+    return (size_t)(NST_WINOGRAD_TILE * nst_cpu_tiles(s.w) + 3) * NST_BLOCK;
+}
+
+static inline size_t nst_cpu_stride(struct nst_shape s)
+{
+    return (size_t)(NST_WINOGRAD_TILE * nst_cpu_tiles(s.h) + 2) * nst_cpu_pitch(s);
+}
+
+/* The first pixel of a row of a block. */
+static inline float *nst_cpu_row(const struct nst_tensor *t, int block, int row)
+{
+    return t->data + (size_t)block * nst_cpu_stride(t->shape) +
+           (size_t)(row + 1) * nst_cpu_pitch(t->shape) + NST_BLOCK;
+}
+
+/* Have at least this many floats of scratch for each thread. NST_ERR_MEM. */
+enum nst_status nst_cpu_want_scratch(struct nst_cpu *cpu, size_t floats,
+                                     struct nst_err *err);
 
 enum nst_status nst_cpu_conv_new(struct nst_backend *be, struct nst_conv **out,
                                  const float *weight, const float *bias, int cin,

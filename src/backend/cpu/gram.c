@@ -3,89 +3,80 @@
 
 #include "backend/cpu/cpu.h"
 
-#include <assert.h>
-#include <omp.h>
 #include <string.h>
 
-/* n columns of f (c x area) from first on; through relu by way of scratch. */
-static const float *columns(const struct nst_tensor *f, bool relu, size_t first, int n,
-                            float *scratch, int *pitch)
+#define SQUARE (NST_BLOCK * NST_BLOCK)
+
+/* Pairs (a, b) of blocks with a <= b, numbered row by row. */
+static size_t pair_index(int a, int b, int blocks)
 {
-    size_t area = nst_shape_area(f->shape);
-
-    if (!relu) {
-        *pitch = (int)area;
-        return f->data + first;
-    }
-    for (int c = 0; c < f->shape.c; c++)
-        for (int i = 0; i < n; i++) {
-            float v = f->data[c * area + first + i];
-
-            scratch[(size_t)c * n + i] = v > 0 ? v : 0;
-        }
-    *pitch = n;
-    return scratch;
+    return (size_t)a * blocks - (size_t)a * (a - 1) / 2 + (b - a);
 }
 
-static size_t strip_length(int c)
+/* Sum one group of rows: part holds 16 x 16 for each pair. */
+static void sum_rows(const struct nst_cpu *cpu, const struct nst_tensor *f, bool relu,
+                     int first, int last, float *part)
 {
-    return NST_CPU_SCRATCH / (size_t)c;
-}
+    int blocks = nst_cpu_blocks(f->shape.c);
 
-static int length_at(size_t area, size_t first, size_t strip)
-{
-    return (int)(area - first < strip ? area - first : strip);
+    memset(part, 0, pair_index(blocks - 1, blocks, blocks) * SQUARE * sizeof *part);
+    for (int r = first; r < last; r++)
+        for (int a = 0; a < blocks; a++)
+            for (int b = a; b < blocks; b++)
+                cpu->kernels->gram(f->shape.w, nst_cpu_row(f, a, r),
+                                   nst_cpu_row(f, b, r), relu,
+                                   part + pair_index(a, b, blocks) * SQUARE);
 }
 
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                   float *gram)
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
-    int c = f->shape.c;
-    size_t area = nst_shape_area(f->shape), strip = strip_length(c);
-    long strips = (long)((area + strip - 1) / strip);
-    long groups = strips < NST_CPU_GRAM_GROUPS ? strips : NST_CPU_GRAM_GROUPS;
-    size_t cc = (size_t)c * c;
+    int c = f->shape.c, blocks = nst_cpu_blocks(c), h = f->shape.h;
+    int groups = h < NST_CPU_GRAM_GROUPS ? h : NST_CPU_GRAM_GROUPS;
+    size_t part = cpu->gram_side * cpu->gram_side;
+    double scale = 1 / ((double)c * (double)nst_shape_area(f->shape));
 
-    assert((size_t)c <= cpu->gram_side);
 #pragma omp parallel for num_threads(be->threads) schedule(dynamic)
-    for (long g = 0; g < groups; g++) {
-        float *part = cpu->gram_parts + (size_t)g * cc;
+    for (int g = 0; g < groups; g++)
+        sum_rows(cpu, f, relu, (int)((long)h * g / groups),
+                 (int)((long)h * (g + 1) / groups), cpu->gram_parts + g * part);
+#pragma omp parallel for num_threads(be->threads) schedule(static)
+    for (int i = 0; i < c; i++)
+        for (int j = i; j < c; j++) {
+            size_t at = pair_index(i / NST_BLOCK, j / NST_BLOCK, blocks) * SQUARE +
+                        (size_t)(i % NST_BLOCK) * NST_BLOCK + (size_t)(j % NST_BLOCK);
+            double sum = 0;
 
-        memset(part, 0, cc * sizeof *part);
-        for (long s = g; s < strips; s += groups) {
-            size_t first = (size_t)s * strip;
-            int n = length_at(area, first, strip), pitch;
-            const float *m =
-                columns(f, relu, first, n, cpu->scratch[omp_get_thread_num()], &pitch);
-
-            nst_cpu_gemm(true, c, c, n, m, pitch, m, pitch, 1, part, c);
+            for (int g = 0; g < groups; g++)
+                sum += cpu->gram_parts[g * part + at];
+            gram[(size_t)i * c + j] = gram[(size_t)j * c + i] = (float)(sum * scale);
         }
-    }
-    for (size_t i = 0; i < cc; i++) {
-        double sum = 0;
+}
 
-        for (long g = 0; g < groups; g++)
-            sum += cpu->gram_parts[(size_t)g * cc + i];
-        gram[i] = (float)(sum / ((double)c * area));
-    }
+/* s as product wants it: out blocks x (16 in) x 16, filled up with zeros. */
+static void pack(const float *s, int c, float *w)
+{
+    int side = nst_cpu_blocks(c) * NST_BLOCK;
+
+    for (int o = 0; o < side; o++)
+        for (int i = 0; i < side; i++)
+            w[((size_t)(o / NST_BLOCK) * side + (size_t)i) * NST_BLOCK +
+              (size_t)(o % NST_BLOCK)] =
+                o < c && i < c ? s[(size_t)o * c + (size_t)i] : 0;
 }
 
 void nst_cpu_gram_grad(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                        const float *s, struct nst_tensor *g)
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
-    int c = f->shape.c;
-    size_t area = nst_shape_area(f->shape), strip = strip_length(c);
-    long strips = (long)((area + strip - 1) / strip);
+    struct nst_shape shape = f->shape;
+    int blocks = nst_cpu_blocks(shape.c);
 
-#pragma omp parallel for num_threads(be->threads) schedule(dynamic)
-    for (long k = 0; k < strips; k++) {
-        size_t first = (size_t)k * strip;
-        int n = length_at(area, first, strip), pitch;
-        const float *m =
-            columns(f, relu, first, n, cpu->scratch[omp_get_thread_num()], &pitch);
-
-        nst_cpu_gemm(false, c, n, c, s, c, m, pitch, 1, g->data + first, (int)area);
-    }
+    pack(s, shape.c, cpu->gram_parts);
+#pragma omp parallel for num_threads(be->threads) schedule(static)
+    for (int r = 0; r < shape.h; r++)
+        cpu->kernels->product(shape.w, blocks, blocks, nst_cpu_row(f, 0, r),
+                              nst_cpu_stride(shape), relu, cpu->gram_parts,
+                              nst_cpu_row(g, 0, r), nst_cpu_stride(shape), true);
 }

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Compiled once for each instruction set, with
+ *   NST_ISA      the suffix of its table's name, and its name
+ *   NST_LANES    floats of a vector: 16, 8 or 4
+ *   NST_COLUMNS  columns that stay in registers, two vectors of outputs each
+ */
+#include "config.h"
+
+#include "kernels/blocked.h"
+
+#define PASTE(a, b) a##b
+#define NAME(a, b) PASTE(a, b)
+#define STRING(a) #a
+#define QUOTE(a) STRING(a)
+#define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef float vec __attribute__((vector_size(4 * NST_LANES)));
+typedef int ints __attribute__((vector_size(4 * NST_LANES)));
+typedef float loose __attribute__((vector_size(4 * NST_LANES), aligned(4)));
+
+#define PARTS (NST_BLOCK / NST_LANES) /* vectors of a block */
+
+INLINE vec load(const float *p)
+{
+    return *(const loose *)p;
+}
+
+INLINE void store(float *p, vec v)
+{
+    *(loose *)p = v;
+}
+
+INLINE vec rectify(vec v)
+{
+    return (vec)((ints)v & (v > 0));
+}
+
+/* b where it is larger, else a */
+INLINE vec larger(vec a, vec b)
+{
+    ints m = b > a;
+
+    return (vec)(((ints)b & m) | ((ints)a & ~m));
+}
+
+INLINE vec see(const float *p, int relu)
+{
+    return relu ? rectify(load(p)) : load(p);
+}
+
+/* One line of B' d (Lavin and Gray 2016, section 4.3). */
+INLINE void input_line(vec d0, vec d1, vec d2, vec d3, vec d4, vec d5, vec t[6])
+{
+    vec a = d4 - 4 * d2, b = d3 - 4 * d1, c = d4 - d2, e = 2 * (d3 - d1);
+
+    t[0] = 4 * d0 - 5 * d2 + d4;
+    t[1] = a + b;
+    t[2] = a - b;
+    t[3] = c + e;
+    t[4] = c - e;
+    t[5] = 4 * d1 - 5 * d3 + d5;
+}
+
+/* One line of A' m. */
+INLINE void output_line(vec m0, vec m1, vec m2, vec m3, vec m4, vec m5, vec t[4])
+{
+    vec a = m1 + m2, b = m1 - m2, c = m3 + m4, e = m3 - m4;
+
+    t[0] = m0 + a + c;
+    t[1] = b + 2 * e;
+    t[2] = a + 4 * c;
+    t[3] = b + 8 * e + m5;
+}
+
+INLINE void input_part(const float *x, size_t pitch, int relu, float *v, size_t stride)
+{
+    vec d[6], t[6][6];
+
+    UNROLL for (int j = 0; j < 6; j++)
+    {
+        UNROLL for (int i = 0; i < 6; i++)
+        {
+            d[i] = load(x + i * pitch + j * NST_BLOCK);
+            if (relu)
+                d[i] = rectify(d[i]);
+        }
+        input_line(d[0], d[1], d[2], d[3], d[4], d[5], t[j]);
+    }
+    UNROLL for (int i = 0; i < 6; i++)
+    {
+        input_line(t[0][i], t[1][i], t[2][i], t[3][i], t[4][i], t[5][i], d);
+        UNROLL for (int j = 0; j < 6; j++) store(v + (6 * i + j) * stride, d[j]);
+    }
+}
+
+static void winograd_input(const float *x, size_t pitch, int relu, float *v,
+                           size_t stride)
+{
+    for (int p = 0; p < PARTS; p++)
+        if (relu)
+            input_part(x + p * NST_LANES, pitch, 1, v + p * NST_LANES, stride);
+        else
+            input_part(x + p * NST_LANES, pitch, 0, v + p * NST_LANES, stride);
+}
+
+INLINE void output_part(const float *m, size_t stride, vec bias, int relu, float *y,
+                        size_t pitch, int rows, int columns)
+{
+    vec t[6][4], r[4];
+
+    UNROLL for (int j = 0; j < 6; j++)
+        output_line(load(m + j * stride), load(m + (6 + j) * stride),
+                    load(m + (12 + j) * stride), load(m + (18 + j) * stride),
+                    load(m + (24 + j) * stride), load(m + (30 + j) * stride), t[j]);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        output_line(t[0][i], t[1][i], t[2][i], t[3][i], t[4][i], t[5][i], r);
+        UNROLL for (int j = 0; j < 4; j++)
+        {
+            r[j] += bias;
+            if (relu)
+                r[j] = rectify(r[j]);
+            if (i < rows && j < columns)
+                store(y + i * pitch + j * NST_BLOCK, r[j]);
+        }
+    }
+}
+
+static void winograd_output(const float *m, size_t stride, const float *bias, int relu,
+                            float *y, size_t pitch, int rows, int columns)
+{
+    for (int p = 0; p < PARTS; p++) {
+        vec b = bias ? load(bias + p * NST_LANES) : (vec){0};
+
+        m += p ? NST_LANES : 0;
+        y += p ? NST_LANES : 0;
+        if (relu)
+            output_part(m, stride, b, 1, y, pitch, rows, columns);
+        else
+            output_part(m, stride, b, 0, y, pitch, rows, columns);
+    }
+}
+
+/*
+ * n columns (a constant after inlining) by two vectors of outputs: 2 n accumulators
+ * stay in registers while the inputs are broadcast one by one.
+ * w0, w1 and c0, c1 are the two vectors' weights (16 in x 16, this vector's lanes) and
+ * outputs; one is 0 for two vectors and 1 for the first alone.
+ */
+INLINE void panel(int n, int one, int in, const float *a, size_t a_stride, int relu,
+                  const float *w0, const float *w1, float *c0, float *c1, int add)
+{
+    vec s0[NST_COLUMNS], s1[NST_COLUMNS];
+
+    UNROLL for (int t = 0; t < n; t++)
+    {
+        s0[t] = add ? load(c0 + t * NST_BLOCK) : (vec){0};
+        if (!one)
+            s1[t] = add ? load(c1 + t * NST_BLOCK) : (vec){0};
+    }
+    for (int b = 0; b < in; b++, a += a_stride)
+        for (int i = 0; i < NST_BLOCK; i++, w0 += NST_BLOCK, w1 += NST_BLOCK) {
+            vec u0 = load(w0), u1 = one ? u0 : load(w1);
+
+            UNROLL for (int t = 0; t < n; t++)
+            {
+                float x = a[t * NST_BLOCK + i];
+
+                if (relu)
+                    x = x > 0 ? x : 0;
+                s0[t] += x * u0;
+                if (!one)
+                    s1[t] += x * u1;
+            }
+        }
+    UNROLL for (int t = 0; t < n; t++)
+    {
+        store(c0 + t * NST_BLOCK, s0[t]);
+        if (!one)
+            store(c1 + t * NST_BLOCK, s1[t]);
+    }
+}
+
+#define CASE(k)                                                                        \
+    case k:                                                                            \
+        panel(k, one, in, a, a_stride, relu, w0, w1, c0, c1, add);                     \
+        break;
+
+/* n is 1 to NST_COLUMNS; the other arguments are constants after inlining. */
+INLINE void panel_of(int n, int one, int in, const float *a, size_t a_stride, int relu,
+                     const float *w0, const float *w1, float *c0, float *c1, int add)
+{
+    switch (n) {
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+#if NST_COLUMNS > 4
+        CASE(5)
+        CASE(6)
+#endif
+#if NST_COLUMNS > 6
+        CASE(7)
+        CASE(8)
+        CASE(9)
+        CASE(10)
+        CASE(11)
+        CASE(12)
+        CASE(13)
+        CASE(14)
+#endif
+    }
+}
+
+static void pair(int n, int in, const float *a, size_t a_stride, int relu,
+                 const float *w0, const float *w1, float *c0, float *c1, int add)
+{
+    if (add && relu)
+        panel_of(n, 0, in, a, a_stride, 1, w0, w1, c0, c1, 1);
+    else if (add)
+        panel_of(n, 0, in, a, a_stride, 0, w0, w1, c0, c1, 1);
+    else
+        panel_of(n, 0, in, a, a_stride, 0, w0, w1, c0, c1, 0);
+}
+
+static void single(int n, int in, const float *a, size_t a_stride, int relu,
+                   const float *w, float *c, int add)
+{
+    if (add && relu)
+        panel_of(n, 1, in, a, a_stride, 1, w, w, c, c, 1);
+    else if (add)
+        panel_of(n, 1, in, a, a_stride, 0, w, w, c, c, 1);
+    else
+        panel_of(n, 1, in, a, a_stride, 0, w, w, c, c, 0);
+}
+
+static void product(int n, int in, int out, const float *a, size_t a_stride, int relu,
+                    const float *w, float *c, size_t c_stride, int add)
+{
+    size_t w_stride = (size_t)in * NST_BLOCK * NST_BLOCK;
+    int vectors = out * PARTS; /* of all outputs */
+
+    for (int v = 0; v < vectors; v += 2) {
+        size_t p0 = (size_t)(v % PARTS) * NST_LANES;
+        size_t p1 = (size_t)((v + 1) % PARTS) * NST_LANES;
+        const float *w0 = w + (size_t)(v / PARTS) * w_stride + p0;
+        const float *w1 = w + (size_t)((v + 1) / PARTS) * w_stride + p1;
+        float *c0 = c + (size_t)(v / PARTS) * c_stride + p0;
+        float *c1 = c + (size_t)((v + 1) / PARTS) * c_stride + p1;
+
+        for (int t = 0; t < n; t += NST_COLUMNS) {
+            int m = n - t < NST_COLUMNS ? n - t : NST_COLUMNS;
+            const float *at = a + (size_t)t * NST_BLOCK;
+            size_t o = (size_t)t * NST_BLOCK;
+
+            if (v + 1 < vectors)
+                pair(m, in, at, a_stride, relu, w0, w1, c0 + o, c1 + o, add);
+            else
+                single(m, in, at, a_stride, relu, w0, c0 + o, add);
+        }
+    }
+}
+
+/* 16 rows of sums would not fit the registers of narrow vectors: rows at a time. */
+#if NST_LANES == 16
+#define GRAM_ROWS 16
+#else
+#define GRAM_ROWS (NST_LANES == 8 ? 4 : 2)
+#endif
+
+INLINE void gram_rows(int n, const float *a, const float *b, int relu, float *g)
+{
+    vec s[GRAM_ROWS][PARTS];
+
+    UNROLL for (int i = 0; i < GRAM_ROWS; i++) UNROLL for (int p = 0; p < PARTS; p++)
+        s[i][p] = load(g + i * NST_BLOCK + p * NST_LANES);
+    for (int k = 0; k < n; k++, a += NST_BLOCK, b += NST_BLOCK) {
+        vec y[PARTS];
+
+        UNROLL for (int p = 0; p < PARTS; p++)
+        {
+            y[p] = load(b + p * NST_LANES);
+            if (relu)
+                y[p] = rectify(y[p]);
+        }
+        UNROLL for (int i = 0; i < GRAM_ROWS; i++)
+        {
+            float x = a[i];
+
+            if (relu)
+                x = x > 0 ? x : 0;
+            UNROLL for (int p = 0; p < PARTS; p++) s[i][p] += x * y[p];
+        }
+    }
+    UNROLL for (int i = 0; i < GRAM_ROWS; i++) UNROLL for (int p = 0; p < PARTS; p++)
+        store(g + i * NST_BLOCK + p * NST_LANES, s[i][p]);
+}
+
+static void gram(int n, const float *a, const float *b, int relu, float *g)
+{
+    for (int i = 0; i < NST_BLOCK; i += GRAM_ROWS)
+        if (relu)
+            gram_rows(n, a + i, b, 1, g + i * NST_BLOCK);
+        else
+            gram_rows(n, a + i, b, 0, g + i * NST_BLOCK);
+}
+
+INLINE void maxpool_row(int n, const float *x0, const float *x1, int relu, float *y)
+{
+    for (int i = 0; i < n * NST_BLOCK; i += NST_LANES) {
+        int at = 2 * (i - i % NST_BLOCK) + i % NST_BLOCK;
+        vec upper = larger(see(x0 + at, relu), see(x0 + at + NST_BLOCK, relu));
+        vec lower = larger(see(x1 + at, relu), see(x1 + at + NST_BLOCK, relu));
+
+        store(y + i, larger(upper, lower));
+    }
+}
+
+static void maxpool(int n, const float *x0, const float *x1, int relu, float *y)
+{
+    if (relu)
+        maxpool_row(n, x0, x1, 1, y);
+    else
+        maxpool_row(n, x0, x1, 0, y);
+}
+
+INLINE void maxpool_grad_row(int n, const float *x0, const float *x1, int relu,
+                             const float *gy, float *g0, float *g1)
+{
+    for (int i = 0; i < n * NST_BLOCK; i += NST_LANES) {
+        int at = 2 * (i - i % NST_BLOCK) + i % NST_BLOCK;
+        vec a = see(x0 + at, relu), b = see(x0 + at + NST_BLOCK, relu);
+        vec c = see(x1 + at, relu), d = see(x1 + at + NST_BLOCK, relu);
+        ints right0 = b > a, right1 = d > c, lower = larger(c, d) > larger(a, b);
+        ints g = (ints)load(gy + i);
+
+        store(g0 + at, (vec)(g & ~lower & ~right0));
+        store(g0 + at + NST_BLOCK, (vec)(g & ~lower & right0));
+        store(g1 + at, (vec)(g & lower & ~right1));
+        store(g1 + at + NST_BLOCK, (vec)(g & lower & right1));
+    }
+}
+
+static void maxpool_grad(int n, const float *x0, const float *x1, int relu,
+                         const float *gy, float *g0, float *g1)
+{
+    if (relu)
+        maxpool_grad_row(n, x0, x1, 1, gy, g0, g1);
+    else
+        maxpool_grad_row(n, x0, x1, 0, gy, g0, g1);
+}
+
+static void relu_grad(int n, const float *y, float *g)
+{
+    for (int i = 0; i < n * NST_BLOCK; i += NST_LANES)
+        store(g + i, (vec)((ints)load(g + i) & (load(y + i) > 0)));
+}
+
+extern const struct nst_blocked_kernels NAME(nst_blocked_, NST_ISA);
+const struct nst_blocked_kernels NAME(nst_blocked_, NST_ISA) = {
+    .name = QUOTE(NST_ISA),
+    .columns = NST_COLUMNS,
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
+    .product = product,
+    .gram = gram,
+    .maxpool = maxpool,
+    .maxpool_grad = maxpool_grad,
+    .relu_grad = relu_grad,
+};

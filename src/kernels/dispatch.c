@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/blocked.h"
+
+extern const struct nst_blocked_kernels nst_blocked_avx512, nst_blocked_avx2,
+    nst_blocked_base;
+
+const struct nst_blocked_kernels *const *nst_blocked_available(void)
+{
+    static const struct nst_blocked_kernels *const all[] = {
+#ifdef __x86_64__
+        &nst_blocked_avx512, &nst_blocked_avx2,
+#endif
+        &nst_blocked_base, NULL};
+    int skip = 0;
+
+#ifdef __x86_64__
+    /* Each set is compiled for a whole level of the architecture. */
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vl"))
+        skip = 1;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("bmi2"))
+        skip = 2;
+#endif
+    return all + skip;
+}
+
+const struct nst_blocked_kernels *nst_blocked_choose(void)
+{
+    const struct nst_blocked_kernels *const *have = nst_blocked_available();
+    const char *wanted = getenv("NST_CPU");
+
+    if (!wanted || !*wanted)
+        return have[0];
+    for (; *have; have++)
+        if (strcmp((*have)->name, wanted) == 0)
+            return *have;
+    return NULL;
+}
