@@ -18,9 +18,9 @@ install_packages() {
     done
     [ -n "$missing" ] || return 0
 
-    as_root=env
+    as_root=
     [ "$(id -u)" = 0 ] || as_root=sudo
-    if ! command -v apt-get >/dev/null || ! command -v $as_root >/dev/null; then
+    if ! command -v apt-get >/dev/null || ! command -v "${as_root:-env}" >/dev/null; then
         echo "please install, as root: apt-get install$missing" >&2
         return 1
     fi

@@ -16,6 +16,7 @@ static void cpu_close(struct nst_backend *be)
     for (int i = 0; i < be->threads; i++)
         free(cpu->scratch[i]);
     free(cpu->scratch);
+    free(cpu->shared);
     free(cpu->gram_parts);
     free(cpu);
 }
@@ -40,6 +41,27 @@ static enum nst_status cpu_open(struct nst_backend **out, int threads,
     return NST_OK;
 }
 
+/* *p of at least floats; what it held is lost. */
+static enum nst_status grow(float **p, size_t floats, struct nst_err *err)
+{
+    free(*p);
+    return nst_floats_new(p, floats, 1, 1, err);
+}
+
+enum nst_status nst_cpu_want_shared(struct nst_cpu *cpu, size_t floats,
+                                    struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    if (floats > cpu->shared_floats) {
+        cpu->shared_floats = 0;
+        st = grow(&cpu->shared, floats, err);
+    }
+    if (st == NST_OK && floats > cpu->shared_floats)
+        cpu->shared_floats = floats;
+    return st;
+}
+
 enum nst_status nst_cpu_want_scratch(struct nst_cpu *cpu, size_t floats,
                                      struct nst_err *err)
 {
@@ -47,10 +69,8 @@ enum nst_status nst_cpu_want_scratch(struct nst_cpu *cpu, size_t floats,
         return NST_OK;
     cpu->scratch_floats = 0;
     for (int i = 0; i < cpu->base.threads; i++) {
-        enum nst_status st;
+        enum nst_status st = grow(&cpu->scratch[i], floats, err);
 
-        free(cpu->scratch[i]);
-        st = nst_floats_new(&cpu->scratch[i], floats, 1, 1, err);
         if (st != NST_OK)
             return st;
     }

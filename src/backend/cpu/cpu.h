@@ -26,8 +26,10 @@ struct nst_cpu {
     const struct nst_blocked_kernels *kernels;
     float **scratch;       /* one for each thread, of scratch_floats */
     size_t scratch_floats; /* as much as the largest convolution wants */
-    float *gram_parts;     /* NST_CPU_GRAM_GROUPS matrices of gram_side squared */
-    size_t gram_side;      /* channels, in whole blocks */
+    float *shared;         /* scratch that all threads work on together */
+    size_t shared_floats;
+    float *gram_parts; /* NST_CPU_GRAM_GROUPS matrices of gram_side squared */
+    size_t gram_side;  /* channels, in whole blocks */
 };
 
 static inline int nst_cpu_blocks(int channels)
@@ -58,9 +60,12 @@ static inline float *nst_cpu_row(const struct nst_tensor *t, int block, int row)
            (size_t)(row + 1) * nst_cpu_pitch(t->shape) + NST_BLOCK;
 }
 
-/* Have at least this many floats of scratch for each thread. NST_ERR_MEM. */
+/* Have at least this many floats of scratch for each thread, or for all together.
+ * NST_ERR_MEM. */
 enum nst_status nst_cpu_want_scratch(struct nst_cpu *cpu, size_t floats,
                                      struct nst_err *err);
+enum nst_status nst_cpu_want_shared(struct nst_cpu *cpu, size_t floats,
+                                    struct nst_err *err);
 
 enum nst_status nst_cpu_conv_new(struct nst_backend *be, struct nst_conv **out,
                                  const float *weight, const float *bias, int cin,

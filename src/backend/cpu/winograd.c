@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * winograd.c - 3x3 convolution and its gradient as Winograd's F(4x4, 3x3), some tiles
- * at a time: a thread transforms the inputs of its tiles, multiplies at each of the 36
- * places, and transforms back, all within its cache.
+ * at a time, in one of two schedules.
+ *
+ * Narrow layers: a thread transforms the inputs of its tiles, multiplies at each of the
+ * 36 places, and transforms back, all within its own cache.
+ *
+ * Wide layers, whose weights are larger than any cache and whose maps are small: all
+ * threads work on the same tiles, and share out the places, so that each weight is read
+ * once for many tiles, by one thread.
+ *
+ * What comes out for a tile depends on neither the schedule nor the grouping.
  */
 #include "config.h"
 
@@ -17,15 +25,18 @@
 #define PLACES NST_WINOGRAD_PLACES
 #define TILE NST_WINOGRAD_TILE
 
-/* Bytes that the transformed tiles of one thread should stay within; a wide layer takes
- * more, so that its weights are not read anew for too few tiles. */
+/* Bytes that the transformed tiles of one thread should stay within. */
 #define CACHE_BYTES ((size_t)1200 * 1024)
-#define LEAST_PANELS_WIDE 2
+#define MOST_PANELS 4
+/* Blocks in x blocks out from which a layer is wide: 4 MiB of transformed weights. */
+#define WIDE 112
+#define WIDE_PANELS 8
 
 /* One direction of a convolution: in and out count blocks of channels. */
 struct direction {
     int in, out;
-    int tiles;     /* that a thread works on at once */
+    bool wide;     /* which schedule */
+    int tiles;     /* that a thread, or all of them together, work on at once */
     float *weight; /* 36 places x out x (16 in) x 16 */
 };
 
@@ -81,9 +92,12 @@ static void choose_tiles(struct direction *d, int columns)
     size_t panel = (size_t)PLACES * columns * (d->in + d->out) * NST_BLOCK * 4;
     int panels = (int)(CACHE_BYTES / panel);
 
-    if (d->in * d->out >= 64 && panels < LEAST_PANELS_WIDE)
-        panels = LEAST_PANELS_WIDE;
-    d->tiles = columns * (panels < 1 ? 1 : panels > 4 ? 4 : panels);
+    d->wide = d->in * d->out >= WIDE;
+    if (d->wide)
+        panels = WIDE_PANELS;
+    else if (panels > MOST_PANELS)
+        panels = MOST_PANELS;
+    d->tiles = columns * (panels < 1 ? 1 : panels);
 }
 
 static enum nst_status direction_init(struct nst_cpu *cpu, struct direction *d, int cin,
@@ -94,7 +108,8 @@ static enum nst_status direction_init(struct nst_cpu *cpu, struct direction *d, 
     d->in = nst_cpu_blocks(cin);
     d->out = nst_cpu_blocks(cout);
     choose_tiles(d, cpu->kernels->columns);
-    st = nst_cpu_want_scratch(cpu, scratch_floats(d), err);
+    st = d->wide ? nst_cpu_want_shared(cpu, scratch_floats(d), err)
+                 : nst_cpu_want_scratch(cpu, scratch_floats(d), err);
     if (st != NST_OK)
         return st;
     return nst_floats_new(&d->weight, PLACES, (size_t)d->in * d->out,
@@ -176,12 +191,14 @@ struct call {
     int tile_columns; /* tiles in a row of tiles */
 };
 
-static void transform_inputs(const struct call *c, int first, int n, float *v)
+/* n tiles from the first on, of some of the blocks. */
+static void transform_inputs(const struct call *c, int from, int to, int first, int n,
+                             float *v)
 {
     size_t place = place_floats(c->d->in, c->d->tiles);
     size_t pitch = nst_cpu_pitch(c->x->shape), stride = nst_cpu_stride(c->x->shape);
 
-    for (int b = 0; b < c->d->in; b++)
+    for (int b = from; b < to; b++)
         for (int t = 0; t < n; t++) {
             int i = (first + t) / c->tile_columns, j = (first + t) % c->tile_columns;
 
@@ -192,12 +209,13 @@ static void transform_inputs(const struct call *c, int first, int n, float *v)
         }
 }
 
-static void transform_outputs(const struct call *c, int first, int n, const float *m)
+static void transform_outputs(const struct call *c, int from, int to, int first, int n,
+                              const float *m)
 {
     size_t place = place_floats(c->d->out, c->d->tiles);
     struct nst_shape s = c->y->shape;
 
-    for (int b = 0; b < c->d->out; b++)
+    for (int b = from; b < to; b++)
         for (int t = 0; t < n; t++) {
             int i = (first + t) / c->tile_columns, j = (first + t) % c->tile_columns;
             int rows = s.h - TILE * i, columns = s.w - TILE * j;
@@ -211,29 +229,75 @@ static void transform_outputs(const struct call *c, int first, int n, const floa
         }
 }
 
-static void convolve(const struct call *c)
+/* Multiply at one place, for some of the blocks put out. */
+static void multiply(const struct call *c, int n, const float *v, int place, int first,
+                     int last, float *m)
 {
     const struct direction *d = c->d;
-    int tiles = c->tile_columns * nst_cpu_tiles(c->y->shape.h);
-    int groups = (tiles + d->tiles - 1) / d->tiles;
-    size_t v_place = place_floats(d->in, d->tiles);
-    size_t m_place = place_floats(d->out, d->tiles);
-    size_t w_place = (size_t)d->in * d->out * NST_BLOCK * NST_BLOCK;
+    size_t tiles = (size_t)d->tiles * NST_BLOCK;
+    size_t block = (size_t)d->in * NST_BLOCK * NST_BLOCK;
 
-#pragma omp parallel for num_threads(c->cpu->base.threads) schedule(dynamic)
+    c->cpu->kernels->product(
+        n, d->in, last - first, v + place * place_floats(d->in, d->tiles), tiles, false,
+        d->weight + ((size_t)place * d->out + (size_t)first) * block,
+        m + place * place_floats(d->out, d->tiles) + (size_t)first * tiles, tiles,
+        false);
+}
+
+static void convolve_narrow(const struct call *c, int tiles)
+{
+    const struct direction *d = c->d;
+    int threads = c->cpu->base.threads, share = (tiles + threads - 1) / threads;
+    int size = share < d->tiles ? share : d->tiles;
+    int groups = (tiles + size - 1) / size;
+
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int g = 0; g < groups; g++) {
-        float *v = c->cpu->scratch[omp_get_thread_num()], *m = v + PLACES * v_place;
-        int first = g * d->tiles;
+        float *v = c->cpu->scratch[omp_get_thread_num()];
+        float *m = v + PLACES * place_floats(d->in, d->tiles);
+        int first = g * size, n = tiles - first < size ? tiles - first : size;
+
+        transform_inputs(c, 0, d->in, first, n, v);
+        for (int k = 0; k < PLACES; k++)
+            multiply(c, n, v, k, 0, d->out, m);
+        transform_outputs(c, 0, d->out, first, n, m);
+    }
+}
+
+static void convolve_wide(const struct call *c, int tiles)
+{
+    enum { PAIR = 2 }; /* blocks put out that the inner loops take together */
+    const struct direction *d = c->d;
+    float *v = c->cpu->shared, *m = v + PLACES * place_floats(d->in, d->tiles);
+    int pairs = (d->out + PAIR - 1) / PAIR;
+
+#pragma omp parallel num_threads(c->cpu->base.threads)
+    for (int first = 0; first < tiles; first += d->tiles) {
         int n = tiles - first < d->tiles ? tiles - first : d->tiles;
 
-        transform_inputs(c, first, n, v);
-        for (int k = 0; k < PLACES; k++)
-            c->cpu->kernels->product(n, d->in, d->out, v + k * v_place,
-                                     (size_t)d->tiles * NST_BLOCK, false,
-                                     d->weight + k * w_place, m + k * m_place,
-                                     (size_t)d->tiles * NST_BLOCK, false);
-        transform_outputs(c, first, n, m);
+#pragma omp for schedule(static)
+        for (int b = 0; b < d->in; b++)
+            transform_inputs(c, b, b + 1, first, n, v);
+#pragma omp for schedule(static)
+        for (int i = 0; i < PLACES * pairs; i++) {
+            int b = i % pairs * PAIR;
+
+            multiply(c, n, v, i / pairs, b, b + PAIR < d->out ? b + PAIR : d->out, m);
+        }
+#pragma omp for schedule(static)
+        for (int b = 0; b < d->out; b++)
+            transform_outputs(c, b, b + 1, first, n, m);
     }
+}
+
+static void convolve(const struct call *c)
+{
+    int tiles = c->tile_columns * nst_cpu_tiles(c->y->shape.h);
+
+    if (c->d->wide)
+        convolve_wide(c, tiles);
+    else
+        convolve_narrow(c, tiles);
 }
 
 void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
