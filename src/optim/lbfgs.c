@@ -92,7 +92,7 @@ static bool find_fixed(struct nst_lbfgs *l, const float *x)
 {
     size_t count = 0;
 
-#pragma omp parallel for num_threads(l->threads) schedule(static) reduction(+ : count)
+#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads)) schedule(static) reduction(+ : count)
     for (size_t i = 0; i < l->n; i++) {
         l->fixed[i] =
             (x[i] <= l->lower && l->g[i] > 0) || (x[i] >= l->upper && l->g[i] < 0);
@@ -104,7 +104,8 @@ static bool find_fixed(struct nst_lbfgs *l, const float *x)
 /* d becomes the longest part of itself that a step of 1 from x can take in the box. */
 static void cut_direction(struct nst_lbfgs *l, const float *x)
 {
-#pragma omp parallel for num_threads(l->threads) schedule(static)
+#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads))             \
+    schedule(static)
     for (size_t i = 0; i < l->n; i++)
         l->d[i] = into_box(l, x[i] + l->d[i]) - x[i];
 }
@@ -114,7 +115,8 @@ static void move(struct nst_lbfgs *l, const float *x, double t)
 {
     float c = (float)t;
 
-#pragma omp parallel for num_threads(l->threads) schedule(static)
+#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads))             \
+    schedule(static)
     for (size_t i = 0; i < l->n; i++)
         l->xt[i] = into_box(l, x[i] + c * l->d[i]);
 }
@@ -124,7 +126,9 @@ static double longest_step(const struct nst_lbfgs *l, const float *x)
 {
     double t = 1e10;
 
-#pragma omp parallel for num_threads(l->threads) schedule(static) reduction(min : t)
+#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads))             \
+    schedule(static) reduction(min                                                     \
+                               : t)
     for (size_t i = 0; i < l->n; i++) {
         double room = l->d[i] > 0 ? l->upper - x[i] : x[i] - l->lower;
         double limit = l->d[i] != 0 ? room / fabsf(l->d[i]) : 1e10;
@@ -218,7 +222,8 @@ static void accept(struct nst_lbfgs *l, float *x, const struct point *best)
     float *s = nst_pairs_next_s(l->pairs), *y = nst_pairs_next_y(l->pairs);
 
     move(l, x, best->t);
-#pragma omp parallel for num_threads(l->threads) schedule(static)
+#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads))             \
+    schedule(static)
     for (size_t i = 0; i < l->n; i++) {
         s[i] = l->xt[i] - x[i];
         y[i] = l->gbest[i] - l->g[i];

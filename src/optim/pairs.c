@@ -110,7 +110,8 @@ static void restrict_to_free(float *d, const uint8_t *fixed, size_t n, int threa
 {
     if (!fixed)
         return;
-#pragma omp parallel for simd num_threads(threads) schedule(static)
+#pragma omp parallel for simd num_threads(nst_vector_threads(n, threads))              \
+    schedule(static)
     for (size_t i = 0; i < n; i++)
         d[i] = fixed[i] ? 0 : d[i];
 }
@@ -129,7 +130,8 @@ static void free_products(const struct nst_pairs *p, int k, const uint8_t *fixed
 
         if (blocks > AT_ONCE)
             blocks = AT_ONCE;
-#pragma omp parallel for num_threads(p->threads) schedule(static)
+#pragma omp parallel for num_threads(nst_vector_threads(p->n, p->threads))             \
+    schedule(static)
         for (size_t b = 0; b < blocks; b++) {
             size_t at = first + b * BLOCK, end = at + BLOCK < p->n ? at + BLOCK : p->n;
             double a = 0, c = 0;
@@ -160,7 +162,8 @@ void nst_pairs_direction(struct nst_pairs *p, const float *g, const uint8_t *fix
     double sy[p->m], yy[p->m], gamma = 0;
     size_t n = p->n;
 
-#pragma omp parallel for num_threads(p->threads) schedule(static)
+#pragma omp parallel for num_threads(nst_vector_threads(p->n, p->threads))             \
+    schedule(static)
     for (size_t i = 0; i < n; i++)
         d[i] = fixed && fixed[i] ? 0 : -g[i];
     for (int i = 0; i < p->count; i++) {

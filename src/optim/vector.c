@@ -63,7 +63,7 @@ static double reduce(double (*block)(const float *, const float *, size_t),
 
         if (blocks > BLOCKS_AT_ONCE)
             blocks = BLOCKS_AT_ONCE;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(nst_vector_threads(n, threads)) schedule(static)
         for (size_t k = 0; k < blocks; k++) {
             size_t at = first + k * BLOCK;
 
@@ -94,7 +94,8 @@ void nst_vector_add(float *y, double alpha, const float *x, size_t n, int thread
 {
     float c = (float)alpha;
 
-#pragma omp parallel for simd num_threads(threads) schedule(static)
+#pragma omp parallel for simd num_threads(nst_vector_threads(n, threads))              \
+    schedule(static)
     for (size_t i = 0; i < n; i++)
         y[i] += c * x[i];
 }
@@ -103,7 +104,8 @@ void nst_vector_scale(float *x, double alpha, size_t n, int threads)
 {
     float c = (float)alpha;
 
-#pragma omp parallel for simd num_threads(threads) schedule(static)
+#pragma omp parallel for simd num_threads(nst_vector_threads(n, threads))              \
+    schedule(static)
     for (size_t i = 0; i < n; i++)
         x[i] *= c;
 }

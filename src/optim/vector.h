@@ -8,6 +8,13 @@
 
 #include <stddef.h>
 
+/* How many of threads a loop over n elements is worth: waking them takes some
+ * microseconds. */
+static inline int nst_vector_threads(size_t n, int threads)
+{
+    return n > 16384 ? threads : 1;
+}
+
 /* sum_i a[i] b[i] */
 double nst_vector_dot(const float *a, const float *b, size_t n, int threads);
 /* y += alpha x */

@@ -132,9 +132,11 @@ static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
 }
 
 /* clang-format off */
+#define PRAGMA(text) _Pragma(#text)
 /* Every row r of every block b of a shape, threaded. */
 #define FOR_ROWS(be, shape, b, r)                                                      \
-    _Pragma("omp parallel for collapse(2) num_threads(be->threads) schedule(static)")  \
+    PRAGMA(omp parallel for collapse(2) schedule(static)                               \
+           num_threads(nst_cpu_threads(be, shape)))                                    \
     for (int b = 0; b < nst_cpu_blocks((shape).c); b++)                                \
         for (int r = 0; r < (shape).h; r++)
 /* clang-format on */
@@ -158,7 +160,7 @@ static void tensor_reshape(struct nst_backend *be, struct nst_tensor *t,
 
     assert(floats <= t->capacity);
     t->shape = shape;
-#pragma omp parallel for num_threads(be->threads) schedule(static)
+#pragma omp parallel for num_threads(nst_cpu_threads(be, shape)) schedule(static)
     for (int b = 0; b < nst_cpu_blocks(shape.c); b++) {
         float *p = t->data + (size_t)b * nst_cpu_stride(shape);
         float *end = p + nst_cpu_stride(shape), *next = nst_cpu_row(t, b, 0);

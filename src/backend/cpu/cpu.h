@@ -53,6 +53,12 @@ static inline size_t nst_cpu_stride(struct nst_shape s)
     return (size_t)(NST_WINOGRAD_TILE * nst_cpu_tiles(s.h) + 2) * nst_cpu_pitch(s);
 }
 
+/* How many threads a pass over a map is worth: waking them takes some microseconds. */
+static inline int nst_cpu_threads(const struct nst_backend *be, struct nst_shape s)
+{
+    return nst_shape_count(s) > 16384 ? be->threads : 1;
+}
+
 /* The first pixel of a row of a block. */
 static inline float *nst_cpu_row(const struct nst_tensor *t, int block, int row)
 {

@@ -36,12 +36,13 @@ void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
     int groups = h < NST_CPU_GRAM_GROUPS ? h : NST_CPU_GRAM_GROUPS;
     size_t part = cpu->gram_side * cpu->gram_side;
     double scale = 1 / ((double)c * (double)nst_shape_area(f->shape));
+    int threads = nst_cpu_threads(be, f->shape);
 
-#pragma omp parallel for num_threads(be->threads) schedule(dynamic)
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int g = 0; g < groups; g++)
         sum_rows(cpu, f, relu, (int)((long)h * g / groups),
                  (int)((long)h * (g + 1) / groups), cpu->gram_parts + g * part);
-#pragma omp parallel for num_threads(be->threads) schedule(static)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (int i = 0; i < c; i++)
         for (int j = i; j < c; j++) {
             size_t at = pair_index(i / NST_BLOCK, j / NST_BLOCK, blocks) * SQUARE +
@@ -74,7 +75,7 @@ void nst_cpu_gram_grad(struct nst_backend *be, const struct nst_tensor *f, bool 
     int blocks = nst_cpu_blocks(shape.c);
 
     pack(s, shape.c, cpu->gram_parts);
-#pragma omp parallel for num_threads(be->threads) schedule(static)
+#pragma omp parallel for num_threads(nst_cpu_threads(be, shape)) schedule(static)
     for (int r = 0; r < shape.h; r++)
         cpu->kernels->product(shape.w, blocks, blocks, nst_cpu_row(f, 0, r),
                               nst_cpu_stride(shape), relu, cpu->gram_parts,

@@ -247,7 +247,9 @@ static void multiply(const struct call *c, int n, const float *v, int place, int
 static void convolve_narrow(const struct call *c, int tiles)
 {
     const struct direction *d = c->d;
-    int threads = c->cpu->base.threads, share = (tiles + threads - 1) / threads;
+    /* 20 microseconds of multiplication are not worth waking threads for. */
+    int threads = (long)tiles * d->in * d->out > 256 ? c->cpu->base.threads : 1;
+    int share = (tiles + threads - 1) / threads;
     int size = share < d->tiles ? share : d->tiles;
     int groups = (tiles + size - 1) / size;
 
