@@ -7,6 +7,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,19 +43,35 @@ struct line {
 
 static volatile sig_atomic_t caught; /* the signal that asked us to stop, or 0 */
 
+/* A first signal asks for the best picture so far; a second one, of either kind, ends
+ * us at once. */
 static void on_signal(int number)
 {
     caught = number;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
 }
 
-/* A first signal asks for the best picture so far; a second one ends us at once. */
 static void catch_signals(void)
 {
-    struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+    struct sigaction a = {.sa_handler = on_signal};
 
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+/*
+ * A file opened while one of 0, 1 and 2 is closed would take its number, and get what
+ * is meant for a person or a pipe. So each is open, the wrong way round: using it
+ * fails.
+ */
+static void keep_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            exit(EXIT_FAILED);
 }
 
 static int complain(int status, const char *message)
@@ -141,12 +158,29 @@ static bool is_stdio(const char *path)
     return strcmp(path, "-") == 0;
 }
 
-static bool same_file(const char *a, const char *b)
+/* Is there a regular file at path, or for "-" behind the descriptor? */
+static bool regular(const char *path, int fd, struct stat *st)
 {
-    struct stat x, y;
+    return (is_stdio(path) ? fstat(fd, st) : stat(path, st)) == 0 &&
+           S_ISREG(st->st_mode);
+}
 
-    return !is_stdio(a) && !is_stdio(b) && stat(a, &x) == 0 && stat(b, &y) == 0 &&
-           S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+/* What is read is never written: not by the result, nor by a record of the run. */
+static void spare_inputs(const struct line *l, const char *path)
+{
+    const char *const inputs[] = {l->content, l->params.style};
+    struct stat in, out;
+
+    if (!path || !regular(path, STDOUT_FILENO, &out))
+        return;
+    for (int i = 0; i < 2; i++)
+        if (regular(inputs[i], STDIN_FILENO, &in) && in.st_dev == out.st_dev &&
+            in.st_ino == out.st_ino) {
+            fprintf(stderr,
+                    "nst: %s: is one of the pictures read, and not overwritten\n",
+                    is_stdio(path) ? "standard output" : path);
+            exit(EXIT_USAGE);
+        }
 }
 
 /* What no single option can see. */
@@ -168,11 +202,9 @@ static void check_together(struct line *l)
         usage_error("standard output is a terminal: give -o FILE, or redirect it");
     if (p->square && p->size == 0)
         usage_error("square: needs a size in pixels, and size is native");
-    if (same_file(p->output, l->content) || same_file(p->output, p->style)) {
-        fprintf(stderr, "nst: %s: is one of the pictures read, and not overwritten\n",
-                p->output);
-        exit(EXIT_USAGE);
-    }
+    spare_inputs(l, p->output);
+    spare_inputs(l, p->trace);
+    spare_inputs(l, p->history);
 }
 
 static void parse_line(struct line *l, int argc, char **argv)
@@ -244,14 +276,14 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     struct nst_picture_size size = {(int)p->size, p->square, p->max_pixels};
     enum nst_status st = nst_output_open(&w->output, p->output, err);
 
-    if (st == NST_OK && p->trace)
-        st = nst_trace_open(&w->trace, p->trace, err);
     if (st == NST_OK)
         st = nst_picture_load(&w->style, p->style, &size, err);
     if (st == NST_OK)
         st = nst_picture_load(&w->content, w->line->content, &size, err);
     if (st == NST_OK)
         st = nst_engine_new(&w->engine, p, err);
+    if (st == NST_OK && p->trace) /* last: a refused run spares the trace of another */
+        st = nst_trace_open(&w->trace, p->trace, err);
     if (st == NST_OK && p->verbose)
         fprintf(stderr, "nst: model %s, content %dx%d, style %dx%d, %d threads\n",
                 nst_engine_model_path(w->engine), w->content->width, w->content->height,
@@ -268,7 +300,7 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
     struct nst_job_events events = {w, on_evaluation, on_step, on_stop};
     enum nst_status st;
 
-    w->progress = nst_progress_new(kind, "nst");
+    w->progress = nst_progress_new(kind, "nst", w->p->iterations);
     st = nst_job_run(w->engine, w->p, content, style, &events, &w->result, err);
     nst_progress_end(w->progress, st == NST_OK ? &w->result : NULL);
     return st;
@@ -378,6 +410,8 @@ int main(int argc, char **argv)
     struct nst_err err;
     int status;
 
+    keep_standard_streams();
+    argv[0] = program_invocation_short_name; /* messages begin with it */
     setlocale(LC_CTYPE, "");
     parse_line(&l, argc, argv);
     catch_signals();

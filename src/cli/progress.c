@@ -32,19 +32,6 @@ struct nst_progress {
     bool pending;
 };
 
-struct nst_progress *nst_progress_new(enum nst_progress_kind kind, const char *label)
-{
-    struct nst_progress *p = nst_xcalloc(1, sizeof *p);
-
-    if (kind == NST_PROGRESS_AUTO)
-        kind = isatty(STDERR_FILENO) ? NST_PROGRESS_BAR : NST_PROGRESS_PLAIN;
-    p->kind = kind;
-    p->label = label;
-    p->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    p->shown = -INFINITY;
-    return p;
-}
-
 /* 1:02:03 or 02:03; "?" when it is not known. */
 static void clock_text(double seconds, char *to, size_t size)
 {
@@ -171,6 +158,24 @@ static void show(struct nst_progress *p)
     fflush(stderr);
     p->shown = p->e.seconds;
     p->pending = false;
+}
+
+struct nst_progress *nst_progress_new(enum nst_progress_kind kind, const char *label,
+                                      int64_t planned)
+{
+    struct nst_progress *p = nst_xcalloc(1, sizeof *p);
+
+    if (kind == NST_PROGRESS_AUTO)
+        kind = isatty(STDERR_FILENO) ? NST_PROGRESS_BAR : NST_PROGRESS_PLAIN;
+    p->kind = kind;
+    p->label = label;
+    p->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    p->shown = -INFINITY;
+    p->planned = planned;
+    p->e.content_loss = p->e.style_loss = p->e.total_loss = NAN; /* not known yet */
+    if (kind == NST_PROGRESS_JSON)
+        show_json(p, "start", NULL);
+    return p;
 }
 
 void nst_progress_step(struct nst_progress *p, const struct nst_evaluation *e,

@@ -11,8 +11,9 @@
 struct nst_progress;
 
 /* kind: auto is a bar on a terminal and plain lines elsewhere. label: what the plain
- * lines begin with, borrowed. Free with nst_progress_end(). */
-struct nst_progress *nst_progress_new(enum nst_progress_kind kind, const char *label);
+ * lines begin with, borrowed. planned: steps to come. Free with nst_progress_end(). */
+struct nst_progress *nst_progress_new(enum nst_progress_kind kind, const char *label,
+                                      int64_t planned);
 
 /* done of planned steps are made, and e is where the optimisation stands. */
 void nst_progress_step(struct nst_progress *p, const struct nst_evaluation *e,

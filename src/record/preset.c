@@ -3,7 +3,9 @@
 
 #include "record/preset.h"
 
+#include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,17 +84,35 @@ static enum nst_status apply_option(struct nst_params *p, const char *path,
     return st;
 }
 
+static enum nst_status read_file(json_t **out, const char *path, struct nst_err *err)
+{
+    FILE *f = fopen(path, "re");
+    enum nst_status st = NST_OK;
+    json_error_t je;
+
+    *out = NULL;
+    if (!f)
+        return nst_err_set(err, NST_ERR_ARG, "preset: %s: %s", path, strerror(errno));
+    errno = 0;
+    *out = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
+    if (!*out && ferror(f)) /* a directory can be opened, but not read */
+        st = nst_err_set(err, NST_ERR_ARG, "preset: %s: %s", path, strerror(errno));
+    else if (!*out)
+        st =
+            nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line, je.text);
+    fclose(f);
+    return st;
+}
+
 static enum nst_status apply_file(struct nst_params *p, const char *path,
                                   struct nst_err *err)
 {
-    json_error_t je;
-    json_t *j = json_load_file(path, JSON_REJECT_DUPLICATES, &je), *options, *value;
-    enum nst_status st = NST_OK;
+    json_t *j, *options, *value;
+    enum nst_status st = read_file(&j, path, err);
     const char *name;
 
-    if (!j)
-        return nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line,
-                           je.text);
+    if (st != NST_OK)
+        return st;
     options = json_object_get(j, "options");
     if (!json_is_object(options))
         st = nst_err_set(err, NST_ERR_FORMAT, "%s: has no object called options", path);

@@ -20,6 +20,8 @@
 
 /* Numbers that people type come back as they typed them. */
 #define DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15))
+/* A trace is for comparing: its numbers come back as they were, to the bit. */
+#define DUMP_EXACT (JSON_COMPACT | JSON_REAL_PRECISION(17))
 
 /* JSON has no infinity and no NaN: null stands for them. */
 static json_t *number(double v)
@@ -213,7 +215,7 @@ enum nst_status nst_trace_open(struct nst_trace **out, const char *path,
 
 static void write_line(struct nst_trace *t, json_t *j)
 {
-    json_dumpf(j, t->f, DUMP);
+    json_dumpf(j, t->f, DUMP_EXACT);
     putc('\n', t->f);
     json_decref(j);
 }

@@ -56,6 +56,23 @@ bytes() {
     refused 2 "link.ppm: is one of the pictures" -s style.ppm photo.ppm -o link.ppm
     run "$NST" --no-such-option
     [ "$status" = 2 ]
+    [[ $output == "nst: unrecognized option '--no-such-option'"* ]]
+}
+
+@test "no picture that is read is written to, whatever is written" {
+    cp photo.ppm before.ppm
+    refused 2 "photo.ppm: is one of the pictures" -s style.ppm - -o photo.ppm <photo.ppm
+    refused 2 "photo.ppm: is one of the pictures" -s style.ppm photo.ppm -o o.png --trace photo.ppm
+    refused 2 "photo.ppm: is one of the pictures" -s photo.ppm style.ppm -o o.png --history photo.ppm
+    run --separate-stderr bash -c "'$NST' -q -S 32 -n 1 -s style.ppm photo.ppm >>photo.ppm"
+    [ "$status" = 2 ]
+    cmp photo.ppm before.ppm
+}
+
+@test "a refused run leaves the trace of another as it was" {
+    echo "the old trace" >t.jsonl
+    refused 1 'none.ppm: No such file' -s style.ppm none.ppm -o out.png --trace t.jsonl
+    [ "$(cat t.jsonl)" = "the old trace" ]
 }
 
 @test "a terminal is not sent a picture" {
@@ -123,4 +140,7 @@ bytes() {
     refused 2 "range.json: iterations: '-4'" -p range.json -s style.ppm photo.ppm -o o.png
     refused 2 "list.json: iterations" -p list.json -s style.ppm photo.ppm -o o.png
     refused 2 "array.json: " -p array.json -s style.ppm photo.ppm -o o.png
+    mkdir folder.json
+    refused 2 "none.json: No such file" -p none.json -s style.ppm photo.ppm -o o.png
+    refused 2 "folder.json: Is a directory" -p folder.json -s style.ppm photo.ppm -o o.png
 }

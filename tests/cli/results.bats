@@ -112,7 +112,10 @@ dimensions() { # of a PNG: two big-endian words at byte 16
     needs jq
     nst --progress json -s style.ppm photo.ppm -o out.png -n 5 2>p.jsonl
     jq -es 'map(select(.event == "step")) as $s
-        | ($s | map(.done)) == [0, 1, 2, 3, 4, 5] and ($s | all(.total == 5))
+        | ($s | map(.done)) == [0, 1, 2, 3, 4, 5] and all(.total == 5)
+        and .[0].event == "start" and .[0].done == 0 and .[0].total_loss == null
+        and all(has("percent") and has("content_loss") and has("style_loss")
+            and has("seconds") and has("eta_seconds"))
         and .[-1].event == "end" and .[-1].end == "completed"' p.jsonl
 }
 
@@ -139,7 +142,22 @@ dimensions() { # of a PNG: two big-endian words at byte 16
     done
 }
 
-@test "alpha, 16 bits and metadata are kept, and the picture says how it was made" {
+@test "transparent parts of a picture stay so" {
+    cat >hole.svg <<-'END'
+	<svg xmlns="http://www.w3.org/2000/svg" width="48" height="32">
+	<rect width="24" height="32" fill="#c04020"/></svg>
+	END
+    nst -s style.ppm hole.svg -o hole.png
+    [ "$(od -An -tu1 -j25 -N1 hole.png | tr -d ' ')" = 6 ] # colour type: RGB and alpha
+    nst -s style.ppm hole.png -o again.png
+    [ "$(od -An -tu1 -j25 -N1 again.png | tr -d ' ')" = 6 ]
+    # a format without alpha shows white there: the last pixel, and not the first
+    nst -s style.ppm again.png -o flat.ppm
+    [ "$(tail -c 3 flat.ppm | od -An -tu1 | xargs)" = "255 255 255" ]
+    [ "$(tail -c $((32 * 21 * 3)) flat.ppm | head -c 3 | od -An -tu1 | xargs)" != "255 255 255" ]
+}
+
+@test "16 bits and metadata are kept, and the picture says how it was made" {
     needs exiftool
     # a 16-bit PAM-like source: PPM of 65535 levels
     sed 's/^255$/65535/' photo.ppm >deep.ppm
@@ -172,12 +190,12 @@ dimensions() { # of a PNG: two big-endian words at byte 16
 @test "history stays whole under many writers, and after a line cut short" {
     needs jq
     printf '{"cut":' >h.jsonl
-    for i in $(seq 30); do
+    for i in $(seq 50); do
         "$NST" -q -S 24 -n 1 -t 1 -s style.ppm photo.ppm -o "o$i.ppm" --history h.jsonl &
     done
     wait
-    [ "$(tail -n +2 h.jsonl | wc -l)" = 30 ]
-    [ "$(tail -n +2 h.jsonl | jq -r .output | sort -u | wc -l)" = 30 ]
+    [ "$(tail -n +2 h.jsonl | wc -l)" = 50 ]
+    [ "$(tail -n +2 h.jsonl | jq -r .output | sort -u | wc -l)" = 50 ]
 }
 
 @test "a history that cannot be written costs a word, not the picture" {
@@ -185,4 +203,17 @@ dimensions() { # of a PNG: two big-endian words at byte 16
     [ "$status" = 0 ]
     [ -s out.png ]
     [[ $stderr == nst:\ history:* ]]
+}
+
+@test "closed standard streams lead nothing astray" {
+    nst -s style.ppm photo.ppm -o a.png
+    "$NST" -v --progress plain -S 32 -n 3 -s style.ppm photo.ppm -o b.png --trace t.jsonl \
+        <&- 2>&-
+    cmp a.png b.png
+    [ "$(grep -vc '^{.*}$' t.jsonl)" = 0 ]
+    run --separate-stderr bash -c \
+        "'$NST' -q -S 32 -n 3 -s style.ppm photo.ppm --trace t.jsonl >&-"
+    [ "$status" = 1 ]
+    [[ $stderr == nst:\ * ]]
+    [ "$(grep -vc '^{.*}$' t.jsonl)" = 0 ]
 }

@@ -37,6 +37,23 @@ interrupt() {
     interrupt TERM 143
 }
 
+@test "a second signal ends the run at once, and leaves nothing" {
+    # the scalar backend's first step takes seconds: both signals come within it
+    NST_BACKEND=scalar "$NST" -q -S 256 -n 1000 -t 1 -s style.ppm photo.ppm -o out.png --trace trace.jsonl 3>&- &
+    pid=$!
+    for _ in $(seq 600); do
+        [ -e trace.jsonl ] && break
+        sleep 0.05
+    done
+    kill -INT "$pid"
+    sleep 0.2
+    kill -TERM "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" = 143 ]
+    [ ! -e out.png ]
+}
+
 @test "kill -9 leaves the old file as it was, and no other" {
     mkdir results
     echo "the old picture" >results/out.png
