@@ -62,8 +62,9 @@ libnst_files_a_SOURCES = \
 	%D%/record/preset.c %D%/record/preset.h
 libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 
-# floor 7: one file per program, and the progress display they share
-nst_SOURCES = %D%/cli/nst.c %D%/cli/progress.c %D%/cli/progress.h
+# floor 7: the program
+nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
+	%D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)
 
 NST_LIBS = libnst-files.a libnst-job.a $(ENGINE_LIBS) $(VIPS_LIBS) $(JANSSON_LIBS)
