@@ -4,6 +4,7 @@
 #include "optim/pairs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "optim/vector.h"
@@ -15,7 +16,11 @@ struct nst_pairs {
     float **s, **y;  /* m each */
     double *sy, *yy; /* s.y and y.y of each pair */
     double *alpha;   /* of the recursion */
+    size_t blocks;   /* that a vector is cut into; sums are made block by block */
+    double *parts;   /* blocks x 2 m: what each block adds to which sum */
 };
+
+#define BLOCK ((size_t)4096)
 
 enum nst_status nst_pairs_new(struct nst_pairs **out, size_t n, int m, int threads,
                               struct nst_err *err)
@@ -35,6 +40,9 @@ enum nst_status nst_pairs_new(struct nst_pairs **out, size_t n, int m, int threa
     p->sy = nst_xcalloc((size_t)m, sizeof *p->sy);
     p->yy = nst_xcalloc((size_t)m, sizeof *p->yy);
     p->alpha = nst_xcalloc((size_t)m, sizeof *p->alpha);
+    p->blocks = n / BLOCK + (n % BLOCK != 0);
+    if (!(p->parts = calloc(p->blocks, 2 * (size_t)m * sizeof *p->parts)))
+        st = nst_err_set(err, NST_ERR_MEM, "out of memory");
     for (int i = 0; i < m && st == NST_OK; i++) {
         st = nst_floats_new(&p->s[i], n, 1, 1, err);
         if (st == NST_OK)
@@ -61,6 +69,7 @@ void nst_pairs_free(struct nst_pairs *p)
     free(p->sy);
     free(p->yy);
     free(p->alpha);
+    free(p->parts);
     free(p);
 }
 
@@ -106,91 +115,131 @@ static int slot(const struct nst_pairs *p, int i)
     return (p->next - 1 - i + 2 * p->m) % p->m;
 }
 
-static void restrict_to_free(float *d, const uint8_t *fixed, size_t n, int threads)
+/* Sum k of all blocks, in order. */
+static double sum_parts(const struct nst_pairs *p, int k, int width)
 {
-    if (!fixed)
-        return;
-#pragma omp parallel for simd num_threads(nst_vector_threads(n, threads))              \
-    schedule(static)
-    for (size_t i = 0; i < n; i++)
-        d[i] = fixed[i] ? 0 : d[i];
+    double sum = 0;
+
+    for (size_t b = 0; b < p->blocks; b++)
+        sum += p->parts[b * (size_t)width + (size_t)k];
+    return sum;
 }
 
-/* s.y and y.y over the free variables. */
-static void free_products(const struct nst_pairs *p, int k, const uint8_t *fixed,
-                          double *sy, double *yy)
+static size_t block_end(const struct nst_pairs *p, size_t b)
 {
-    enum { BLOCK = 4096, AT_ONCE = 256 };
-    double part_sy[AT_ONCE], part_yy[AT_ONCE];
-    const float *s = p->s[k], *y = p->y[k];
+    return (b + 1) * BLOCK < p->n ? (b + 1) * BLOCK : p->n;
+}
 
-    *sy = *yy = 0;
-    for (size_t first = 0; first < p->n; first += (size_t)BLOCK * AT_ONCE) {
-        size_t left = p->n - first, blocks = (left + BLOCK - 1) / BLOCK;
+/* s.y and y.y of every pair over the free variables, in one pass. */
+static void free_products(const struct nst_pairs *p, const uint8_t *fixed, double *sy,
+                          double *yy)
+{
+    int width = 2 * p->m;
 
-        if (blocks > AT_ONCE)
-            blocks = AT_ONCE;
 #pragma omp parallel for num_threads(nst_vector_threads(p->n, p->threads))             \
     schedule(static)
-        for (size_t b = 0; b < blocks; b++) {
-            size_t at = first + b * BLOCK, end = at + BLOCK < p->n ? at + BLOCK : p->n;
+    for (size_t b = 0; b < p->blocks; b++)
+        for (int j = 0; j < p->count; j++) {
+            const float *s = p->s[slot(p, j)], *y = p->y[slot(p, j)];
             double a = 0, c = 0;
 
 #pragma omp simd reduction(+ : a, c)
-            for (size_t i = at; i < end; i++) {
+            for (size_t i = b * BLOCK; i < block_end(p, b); i++) {
                 double v = fixed[i] ? 0 : y[i];
 
                 a += s[i] * v;
                 c += v * v;
             }
-            part_sy[b] = a;
-            part_yy[b] = c;
+            p->parts[b * (size_t)width + 2 * (size_t)j] = a;
+            p->parts[b * (size_t)width + 2 * (size_t)j + 1] = c;
         }
-        for (size_t b = 0; b < blocks; b++) {
-            *sy += part_sy[b];
-            *yy += part_yy[b];
-        }
+    for (int j = 0; j < p->count; j++) {
+        sy[j] = sum_parts(p, 2 * j, width);
+        yy[j] = sum_parts(p, 2 * j + 1, width);
     }
+}
+
+/*
+ * One pass of the recursion: d becomes scale d + alpha x, and 0 where fixed; the new d
+ * times z is returned. A scale of 0 does not read d.
+ */
+static double pass(const struct nst_pairs *p, float *d, double scale, double alpha,
+                   const float *x, const uint8_t *fixed, const float *z)
+{
+    float sc = (float)scale, al = (float)alpha;
+
+#pragma omp parallel for num_threads(nst_vector_threads(p->n, p->threads))             \
+    schedule(static)
+    for (size_t b = 0; b < p->blocks; b++) {
+        size_t first = b * BLOCK, end = block_end(p, b);
+        double sum = 0;
+
+        if (sc == 0)
+            memset(d + first, 0, (end - first) * sizeof *d);
+#pragma omp simd
+        for (size_t i = first; i < end; i++)
+            d[i] = sc * d[i] + al * x[i];
+        if (fixed) {
+#pragma omp simd
+            for (size_t i = first; i < end; i++)
+                d[i] = fixed[i] ? 0 : d[i];
+        }
+#pragma omp simd reduction(+ : sum)
+        for (size_t i = first; i < end; i++)
+            sum += (double)d[i] * z[i];
+        p->parts[b] = sum;
+    }
+    return sum_parts(p, 0, 1);
 }
 
 /* Curvature below this share of y.y is noise. */
 #define LEAST_CURVATURE 1e-10
 
+/* The pairs with curvature among the free variables, the latest first: their slots and
+ * s.y; *gamma is (s.y / y.y) of the first. How many. */
+static int usable_pairs(const struct nst_pairs *p, const uint8_t *fixed, int *slots,
+                        double *curvature, double *gamma)
+{
+    double sy[p->m], yy[p->m];
+    int n = 0;
+
+    for (int j = 0; j < p->count; j++) {
+        sy[j] = p->sy[slot(p, j)];
+        yy[j] = p->yy[slot(p, j)];
+    }
+    if (fixed)
+        free_products(p, fixed, sy, yy);
+    *gamma = 1;
+    for (int j = 0; j < p->count; j++) {
+        if (!(sy[j] > LEAST_CURVATURE * yy[j]))
+            continue;
+        if (n == 0)
+            *gamma = sy[j] / yy[j];
+        slots[n] = slot(p, j);
+        curvature[n++] = sy[j];
+    }
+    return n;
+}
+
+/* Each pass also makes the product that the next one needs, so that d is read and
+ * written once a pass. */
 void nst_pairs_direction(struct nst_pairs *p, const float *g, const uint8_t *fixed,
                          float *d)
 {
-    double sy[p->m], yy[p->m], gamma = 0;
-    size_t n = p->n;
+    int slots[p->m], n;
+    double sy[p->m], gamma, product;
 
-#pragma omp parallel for num_threads(nst_vector_threads(p->n, p->threads))             \
-    schedule(static)
-    for (size_t i = 0; i < n; i++)
-        d[i] = fixed && fixed[i] ? 0 : -g[i];
-    for (int i = 0; i < p->count; i++) {
-        int k = slot(p, i);
+    n = usable_pairs(p, fixed, slots, sy, &gamma);
+    product = pass(p, d, 0, -1, g, fixed, n ? p->s[slots[0]] : g);
+    for (int i = 0; i < n; i++) {
+        bool last = i == n - 1;
+        double scale = last ? gamma : 1;
 
-        sy[k] = p->sy[k];
-        yy[k] = p->yy[k];
-        if (fixed)
-            free_products(p, k, fixed, &sy[k], &yy[k]);
-        if (!(sy[k] > LEAST_CURVATURE * yy[k]))
-            continue;
-        if (gamma == 0)
-            gamma = sy[k] / yy[k];
-        p->alpha[k] = nst_vector_dot(p->s[k], d, n, p->threads) / sy[k];
-        nst_vector_add(d, -p->alpha[k], p->y[k], n, p->threads);
-        restrict_to_free(d, fixed, n, p->threads);
+        p->alpha[i] = product / sy[i];
+        product = pass(p, d, scale, -scale * p->alpha[i], p->y[slots[i]], fixed,
+                       last ? p->y[slots[i]] : p->s[slots[i + 1]]);
     }
-    if (gamma != 0)
-        nst_vector_scale(d, gamma, n, p->threads);
-    for (int i = p->count - 1; i >= 0; i--) {
-        int k = slot(p, i);
-
-        if (!(sy[k] > LEAST_CURVATURE * yy[k]))
-            continue;
-        nst_vector_add(d,
-                       p->alpha[k] - nst_vector_dot(p->y[k], d, n, p->threads) / sy[k],
-                       p->s[k], n, p->threads);
-        restrict_to_free(d, fixed, n, p->threads);
-    }
+    for (int i = n - 1; i >= 0; i--)
+        product = pass(p, d, 1, p->alpha[i] - product / sy[i], p->s[slots[i]], fixed,
+                       i ? p->y[slots[i - 1]] : g);
 }
