@@ -71,3 +71,9 @@ BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
 	%D%/cli/manual.bats
 TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash
+
+# never part of check: what it says depends on what else the machine does
+EXTRA_DIST += %D%/bench/bench.sh
+bench: nst$(EXEEXT) share/nst/stamp
+	NST='$(abs_top_builddir)/nst' '$(top_srcdir)'/%D%/bench/bench.sh
+.PHONY: bench
