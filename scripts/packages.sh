@@ -57,7 +57,7 @@ build() {
 configure_and_make() {
     directory=$1
     shift
-    [ -f Makefile.in ] || autoreconf -i || return 1
+    { [ -f Makefile.in ] && [ -d build-aux ]; } || autoreconf -i || return 1
     cd "$directory" || return 1
     [ -f Makefile ] || ../configure "$@" || return 1
     # shellcheck disable=SC2016 # for make to expand

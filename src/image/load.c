@@ -365,6 +365,29 @@ static void own_metadata(VipsImage *image)
     vips_image_set_int(image, VIPS_META_ORIENTATION, orientation);
 }
 
+/*
+ * The whole picture in memory, row by row on this thread. Through the threads of
+ * vips_image_copy_memory() the error of a file cut short is lost now and then
+ * (libvips 8.14: 3 times in 40 for one small PNG), and half a picture is taken.
+ */
+static VipsImage *copy_rows(VipsImage *in)
+{
+    VipsImage *out = vips_image_new_memory();
+    VipsRegion *region = vips_region_new(in);
+    int failed = vips_image_pipelinev(out, VIPS_DEMAND_STYLE_THINSTRIP, in, NULL);
+
+    for (int y = 0; !failed && y < in->Ysize; y++) {
+        VipsRect row = {0, y, in->Xsize, 1};
+
+        failed = vips_region_prepare(region, &row) ||
+                 vips_image_write_line(out, y, VIPS_REGION_ADDR(region, 0, y));
+    }
+    g_object_unref(region);
+    if (failed)
+        g_clear_object(&out);
+    return out;
+}
+
 /* Decode all of it: from here on nothing depends on the file. */
 static enum nst_status decode(VipsImage **out, struct nst_input *in,
                               const struct nst_picture_size *size, struct nst_err *err)
@@ -376,7 +399,7 @@ static enum nst_status decode(VipsImage **out, struct nst_input *in,
     status = open_checked(&header, in, size, err);
     if (status != NST_OK)
         return status;
-    *out = vips_image_copy_memory(header);
+    *out = copy_rows(header);
     if (*out)
         own_metadata(*out);
     else

@@ -41,13 +41,14 @@ enum nst_status nst_pairs_new(struct nst_pairs **out, size_t n, int m, int threa
     p->yy = nst_xcalloc((size_t)m, sizeof *p->yy);
     p->alpha = nst_xcalloc((size_t)m, sizeof *p->alpha);
     p->blocks = n / BLOCK + (n % BLOCK != 0);
-    if (!(p->parts = calloc(p->blocks, 2 * (size_t)m * sizeof *p->parts)))
-        st = nst_err_set(err, NST_ERR_MEM, "out of memory");
     for (int i = 0; i < m && st == NST_OK; i++) {
         st = nst_floats_new(&p->s[i], n, 1, 1, err);
         if (st == NST_OK)
             st = nst_floats_new(&p->y[i], n, 1, 1, err);
     }
+    if (st == NST_OK &&
+        !(p->parts = calloc(p->blocks, 2 * (size_t)m * sizeof *p->parts)))
+        st = nst_err_set(err, NST_ERR_MEM, "out of memory: %zu blocks", p->blocks);
     if (st != NST_OK) {
         nst_pairs_free(p);
         return st;

@@ -50,3 +50,9 @@ refused() {
 needs() {
     command -v "$1" >/dev/null || skip "$1 is not installed"
 }
+
+# needs_terminal: skip, aloud, where no pseudo-terminal can be had.
+needs_terminal() {
+    needs script
+    script -qec true /dev/null >/dev/null 2>&1 || skip "there are no pseudo-terminals"
+}

@@ -76,7 +76,7 @@ bytes() {
 }
 
 @test "a terminal is not sent a picture" {
-    needs script
+    needs_terminal
     run script -qec "'$NST' -s style.ppm photo.ppm" /dev/null
     [ "$status" = 2 ]
     [[ $output == *"standard output is a terminal"* ]]

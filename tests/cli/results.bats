@@ -123,7 +123,7 @@ dimensions() { # of a PNG: two big-endian words at byte 16
     "$NST" -S 32 -n 3 -s style.ppm photo.ppm -o out.png 2>plain
     grep -q '^nst: 100% 3/3 \[' plain
     ! grep -q "$(printf '\r')" plain
-    needs script
+    needs_terminal
     script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png" bar >/dev/null
     grep -q "$(printf '\r')100%|" bar
     "$NST" -q -S 32 -n 3 -s style.ppm photo.ppm -o out.png 2>quiet
@@ -131,7 +131,7 @@ dimensions() { # of a PNG: two big-endian words at byte 16
 }
 
 @test "the bar never wraps, however narrow the terminal" {
-    needs script
+    needs_terminal
     for columns in 20 60 100; do
         script -qec "stty cols $columns; '$NST' -S 32 -n 3 -s style.ppm photo.ppm -o o.png" \
             bar >/dev/null
