@@ -109,16 +109,17 @@ static void spare_inputs(const struct nst_args *a, const char *path)
 {
     const char *const inputs[] = {a->content, a->params.style};
     struct stat in, out;
+    struct nst_err err;
 
     if (!path || !regular(path, STDOUT_FILENO, &out))
         return;
     for (int i = 0; i < 2; i++)
         if (regular(inputs[i], STDIN_FILENO, &in) && in.st_dev == out.st_dev &&
             in.st_ino == out.st_ino) {
-            fprintf(stderr,
-                    "nst: %s: is one of the pictures read, and not overwritten\n",
-                    is_stdio(path) ? "standard output" : path);
-            exit(NST_EXIT_USAGE);
+            nst_err_set(&err, NST_ERR_ARG,
+                        "%s: is one of the pictures read, and not overwritten",
+                        is_stdio(path) ? "standard output" : path);
+            usage_error(err.text);
         }
 }
 

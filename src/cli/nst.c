@@ -32,13 +32,14 @@ static void on_signal(int number)
     signal(SIGTERM, SIG_DFL);
 }
 
+/* Even where a shell ignores SIGINT for its background jobs: who sends it to one means
+ * it. */
 static void catch_signals(void)
 {
     struct sigaction a = {.sa_handler = on_signal};
 
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 /*
@@ -109,7 +110,7 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
         st = nst_engine_new(&w->engine, p, err);
     if (st == NST_OK && p->trace) /* last: a refused run spares the trace of another */
         st = nst_trace_open(&w->trace, p->trace, err);
-    if (st == NST_OK && p->verbose)
+    if (st == NST_OK && p->verbose && !p->quiet)
         fprintf(stderr, "nst: model %s, content %dx%d, style %dx%d, %d threads\n",
                 nst_engine_model_path(w->engine), w->content->width, w->content->height,
                 w->style->width, w->style->height, nst_engine_threads(w->engine));
@@ -125,6 +126,7 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
     struct nst_job_events events = {w, on_evaluation, on_step, on_stop};
     enum nst_status st;
 
+    catch_signals(); /* before this there is no picture to save */
     w->progress = nst_progress_new(kind, "nst", w->p->iterations);
     st = nst_job_run(w->engine, w->p, content, style, &events, &w->result, err);
     nst_progress_end(w->progress, st == NST_OK ? &w->result : NULL);
@@ -183,7 +185,7 @@ static void report(const struct work *w)
         return;
     if (r->end == NST_JOB_CONVERGED)
         fprintf(stderr,
-                "nst: converged after %lld steps: none lowers the loss further\n",
+                "nst: converged after %lld steps: the loss hardly falls any more\n",
                 (long long)r->iterations);
     if (r->end == NST_JOB_STOPPED)
         fprintf(stderr,
@@ -239,7 +241,7 @@ int main(int argc, char **argv)
     argv[0] = program_invocation_short_name; /* messages begin with it */
     setlocale(LC_CTYPE, "");
     nst_args_parse(&a, argc, argv);
-    catch_signals();
+    signal(SIGPIPE, SIG_IGN);
     if (nst_picture_init(argv[0], &err) != NST_OK)
         return complain(NST_EXIT_FAILED, err.text);
     status = run(&a);

@@ -122,7 +122,7 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
     status = check(in, w, h, size->max_pixels, "", err);
     if (status == NST_OK) {
         target(size, &w, &h);
-        status = check(in, w, h, 0, "resized to ", err);
+        status = check(in, w, h, size->max_pixels, "resized to ", err);
     }
     if (status != NST_OK)
         g_clear_object(out);

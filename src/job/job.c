@@ -159,7 +159,7 @@ static void settle(struct run *r, int accepted)
         e->iteration = r->iterations;
         if (e->accepted)
             r->latest = *e;
-        if (r->evaluations == 1 || e->evaluation == 1)
+        if (e->evaluation == 1)
             r->first = *e;
         if (r->events && r->events->evaluated)
             r->events->evaluated(r->events->ctx, e);
@@ -205,9 +205,10 @@ static enum nst_status run_lbfgs(struct run *r, float *x, enum nst_job_end *end,
     }
     nst_lbfgs_free(l);
     if (!isfinite(r->first.total_loss) || !isfinite(r->first.gradient_norm))
-        return nst_err_set(err, NST_ERR_NUMERIC,
-                           "the loss of the starting picture is not finite (%g)",
-                           r->first.total_loss);
+        return nst_err_set(
+            err, NST_ERR_NUMERIC,
+            "the loss of the starting picture (%g) or its gradient is not finite",
+            r->first.total_loss);
     return NST_OK;
 }
 

@@ -161,7 +161,8 @@ static enum nst_status find_entry(const struct file *f, const char *key,
         return wrong(f, key, "the type is none of F32, F16 and BF16", err);
     if (!read_shape(json_object_get(j, "shape"), e))
         return wrong(f, key, "the shape is not one of a convolution", err);
-    if (json_array_size(place) != 2 || from < 0 || to < from)
+    if (json_array_size(place) != 2 || !json_is_integer(json_array_get(place, 0)) ||
+        !json_is_integer(json_array_get(place, 1)) || from < 0 || to < from)
         return wrong(f, key, "its bytes have no place in the file", err);
     bytes = e->count * (e->type == F32 ? 4 : 2);
     if ((uint64_t)(to - from) != bytes)
@@ -232,10 +233,9 @@ static enum nst_status read_conv(const struct file *f, int conv, int cin,
     nst_conv_place(conv, &block, &place);
     snprintf(key, sizeof key, "features.%d.weight", feature_index[conv]);
     if (!json_object_get(f->header, key))
-        return nst_err_set(
-            err, NST_ERR_FORMAT,
-            "%s: has no layer conv%d_%d (conv_%d), which this run needs", f->path,
-            block, place, conv + 1);
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: has no layer conv%d_%d (conv_%d), which this run needs",
+                           f->path, block, place, conv + 1);
     if ((st = find_entry(f, key, &w, err)) != NST_OK)
         return st;
     snprintf(text, sizeof text, "the shape is not N x %d x 3 x 3", cin);

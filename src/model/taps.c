@@ -3,7 +3,6 @@
 
 #include "model/taps.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +65,7 @@ static bool parse_weight(const char *text, double *weight)
     char *end;
 
     *weight = strtod(text, &end);
-    return end != text && !*end && isfinite(*weight) && *weight >= 0;
+    return end != text && !*end && *weight >= 0 && *weight <= 1e12;
 }
 
 static enum nst_status parse_item(struct nst_taps *taps, char *item,
@@ -84,8 +83,9 @@ static enum nst_status parse_item(struct nst_taps *taps, char *item,
             "conv5_4 or relu1_1 to relu5_4",
             item);
     if (colon && !parse_weight(colon + 1, &t.weight))
-        return nst_err_set(err, NST_ERR_ARG, "'%s' is not a weight of 0 or more for %s",
-                           colon + 1, item);
+        return nst_err_set(err, NST_ERR_ARG,
+                           "'%s' is not a weight between 0 and 1e12 for %s", colon + 1,
+                           item);
     for (int i = 0; i < taps->count; i++)
         if (taps->tap[i].conv == t.conv && taps->tap[i].after_relu == t.after_relu)
             return nst_err_set(err, NST_ERR_ARG, "'%s' is named twice", item);

@@ -20,7 +20,7 @@
 struct nst_tap {
     int conv; /* 0 to NST_VGG_CONVS - 1 */
     bool after_relu;
-    double weight; /* finite, not negative */
+    double weight; /* 0 to 1e12 */
 };
 
 struct nst_taps {

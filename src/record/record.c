@@ -207,6 +207,7 @@ enum nst_status nst_trace_open(struct nst_trace **out, const char *path,
     *out = NULL;
     if (!f)
         return nst_err_set(err, NST_ERR_IO, "trace: %s: %s", path, strerror(errno));
+    setvbuf(f, NULL, _IOLBF, 0); /* others may read along */
     *out = nst_xcalloc(1, sizeof **out);
     (*out)->f = f;
     (*out)->path = nst_xstrdup(path);
