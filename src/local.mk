@@ -2,8 +2,10 @@
 noinst_LIBRARIES += libnst-engine.a libnst-job.a libnst-files.a
 bin_PROGRAMS += nst
 
-# One source for the inner loops, compiled for each instruction set.
-BLOCKED_SOURCES = %D%/kernels/blocked.c %D%/kernels/blocked.h
+# The inner loops, compiled once for each instruction set.
+BLOCKED_SOURCES = %D%/kernels/blocked_products.c %D%/kernels/blocked_rows.c \
+	%D%/kernels/vectors_isa.c \
+	%D%/kernels/blocked.h %D%/kernels/blocked_isa.h %D%/kernels/vectors.h
 ISA_LIBS = libnst-isa-base.a
 libnst_isa_base_a_SOURCES = $(BLOCKED_SOURCES)
 libnst_isa_base_a_CPPFLAGS = $(AM_CPPFLAGS) \
@@ -22,17 +24,19 @@ endif
 noinst_LIBRARIES += $(ISA_LIBS)
 ENGINE_LIBS = libnst-engine.a $(ISA_LIBS)
 
-# floors 0 to 2: libc and OpenMP
+# floors 0 to 2: libc alone
 libnst_engine_a_SOURCES = \
 	%D%/base/err.c %D%/base/err.h \
 	%D%/base/mem.c %D%/base/mem.h \
+	%D%/base/threads.c %D%/base/threads.h \
 	%D%/tensor/tensor.h \
 	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \
-	%D%/kernels/blocked.h %D%/kernels/dispatch.c \
+	%D%/kernels/blocked.h %D%/kernels/vectors.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h \
 	%D%/backend/scalar.c \
 	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
-	%D%/backend/cpu/winograd.c %D%/backend/cpu/gram.c
+	%D%/backend/cpu/winograd.c %D%/backend/cpu/patches.c \
+	%D%/backend/cpu/join.c %D%/backend/cpu/gram.c
 
 # floors 3 to 5: jansson besides
 libnst_job_a_SOURCES = \
@@ -42,6 +46,7 @@ libnst_job_a_SOURCES = \
 	%D%/model/vgg.c %D%/model/vgg.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/gram_loss.c %D%/style/gram_loss.h \
+	%D%/style/tiling.c %D%/style/tiling.h \
 	%D%/style/objective.c %D%/style/objective.h \
 	%D%/optim/optim.h \
 	%D%/optim/vector.c %D%/optim/vector.h \

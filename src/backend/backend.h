@@ -17,15 +17,52 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/threads.h"
 #include "tensor/tensor.h"
 
 enum nst_pooling { NST_POOLING_MAX, NST_POOLING_AVG };
 
 struct nst_conv; /* one 3x3 convolution's weights, in the backend's form */
 
+/* How a picture's values (RGB, 0 to 1) become what the network was trained on:
+ * (x - mean) / deviation. */
+struct nst_normalisation {
+    float mean[3], deviation[3];
+};
+
+/* Part of a map: height rows from top, width columns from left. */
+struct nst_window {
+    int top, left, height, width;
+};
+
+static inline struct nst_window nst_whole(struct nst_shape s)
+{
+    return (struct nst_window){0, 0, s.h, s.w};
+}
+
+/* The derivative of losses by a map F:  gram F + scale (F - target). */
+struct nst_terms {
+    const float *gram;               /* C x C, symmetric, on the host; or NULL */
+    const struct nst_tensor *target; /* or NULL */
+    float scale;
+};
+
+/*
+ * What lies between a convolution and the one before it, on the way back: that one's
+ * map y, its ReLU, perhaps a pooling, and the losses that look at y before or after the
+ * ReLU.
+ */
+struct nst_joint {
+    struct nst_tensor *y;
+    bool before_relu; /* y holds values before the ReLU, not after it */
+    bool pooled;      /* the convolution read y through ReLU and pooling */
+    enum nst_pooling pooling;
+    struct nst_terms before, after; /* before only where y holds such values */
+};
+
 struct nst_backend {
     const struct nst_backend_ops *ops;
-    int threads;
+    struct nst_threads *threads; /* the backend's; others may run work on them */
 };
 
 struct nst_backend_ops {
@@ -39,48 +76,48 @@ struct nst_backend_ops {
     enum nst_status (*tensor_new)(struct nst_backend *be, struct nst_tensor **out,
                                   struct nst_shape shape, struct nst_err *err);
     void (*tensor_free)(struct nst_backend *be, struct nst_tensor *t);
-    /* Floats that a tensor of this shape takes, and the same storage under another
-     * shape of no more floats; values are then undefined. */
-    size_t (*tensor_floats)(struct nst_backend *be, struct nst_shape shape);
-    void (*tensor_reshape)(struct nst_backend *be, struct nst_tensor *t,
-                           struct nst_shape shape);
-    void (*tensor_zero)(struct nst_backend *be, struct nst_tensor *t);
     void (*tensor_copy)(struct nst_backend *be, const struct nst_tensor *from,
                         bool relu, struct nst_tensor *to);
     void (*upload)(struct nst_backend *be, const float *planar, struct nst_tensor *t);
     void (*download)(struct nst_backend *be, const struct nst_tensor *t, float *planar);
 
-    /* Prepare a convolution from weight (cout x cin x 3 x 3) and bias (cout); both are
-     * borrowed for the call. gradient: conv_grad will be wanted. */
+    /*
+     * Prepare a convolution from weight (cout x cin x 3 x 3) and bias (cout); both are
+     * borrowed for the call. With picture (borrowed as long as the convolution lives),
+     * cin is 3 and it is for conv_picture() and its gradient, else for conv() and its
+     * gradient.
+     */
     enum nst_status (*conv_new)(struct nst_backend *be, struct nst_conv **out,
                                 const float *weight, const float *bias, int cin,
-                                int cout, bool gradient, struct nst_err *err);
+                                int cout, const struct nst_normalisation *picture,
+                                struct nst_err *err);
     void (*conv_free)(struct nst_backend *be, struct nst_conv *k);
 
-    /* y = conv(x) or conv(relu(x)); out_relu stores max(y, 0). */
+    /* y = conv(x) or conv(relu(x)); out_relu stores max(y, 0). pooled, unless NULL,
+     * becomes the pooled relu(y). */
     void (*conv)(struct nst_backend *be, const struct nst_conv *k,
                  const struct nst_tensor *x, bool relu, struct nst_tensor *y,
-                 bool out_relu);
+                 bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled);
+    /* joint->y becomes the gradient by the values it held, given the gradient gy by
+     * what the convolution put out. */
     void (*conv_grad)(struct nst_backend *be, const struct nst_conv *k,
-                      const struct nst_tensor *gy, struct nst_tensor *gx);
-    void (*pool)(struct nst_backend *be, enum nst_pooling kind,
-                 const struct nst_tensor *x, bool relu, struct nst_tensor *y);
-    void (*pool_grad)(struct nst_backend *be, enum nst_pooling kind,
-                      const struct nst_tensor *x, bool relu,
-                      const struct nst_tensor *gy, struct nst_tensor *gx);
-    void (*relu_grad)(struct nst_backend *be, const struct nst_tensor *y,
-                      struct nst_tensor *g);
+                      const struct nst_tensor *gy, const struct nst_joint *joint);
+    /* The same where no convolution follows: only the losses at the joint count. */
+    void (*last_grad)(struct nst_backend *be, const struct nst_joint *joint);
 
-    /* gram and s are C x C, on the host. */
+    /* The first convolution reads a picture: rgb is planar, of y's height and width. */
+    void (*conv_picture)(struct nst_backend *be, const struct nst_conv *k,
+                         const float *rgb, struct nst_tensor *y, bool out_relu);
+    void (*conv_picture_grad)(struct nst_backend *be, const struct nst_conv *k,
+                              const struct nst_tensor *gy, float *rgb);
+
+    /* sums += F F' over the pixels of the window; C x C, on the host. */
     void (*gram)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 float *gram);
-    void (*gram_grad)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                      const float *s, struct nst_tensor *g);
+                 struct nst_window window, double *sums);
+    /* The sum of (F - T)^2 over the window. */
     double (*squared_error)(struct nst_backend *be, const struct nst_tensor *f,
-                            bool relu, const struct nst_tensor *t);
-    void (*squared_error_grad)(struct nst_backend *be, const struct nst_tensor *f,
-                               bool relu, const struct nst_tensor *t, float scale,
-                               struct nst_tensor *g);
+                            bool relu, const struct nst_tensor *t,
+                            struct nst_window window);
 };
 
 extern const struct nst_backend_ops nst_backend_scalar; /* the specification */

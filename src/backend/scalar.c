@@ -18,46 +18,77 @@
 struct nst_conv {
     float *weight, *bias;
     int cin, cout;
+    const struct nst_normalisation *picture;
+};
+
+struct scalar {
+    struct nst_backend base;
+    float *scratch[2]; /* each as large as the largest tensor, or picture */
+    size_t scratch_floats;
 };
 
 static enum nst_status scalar_open(struct nst_backend **out, int threads,
                                    struct nst_err *err)
 {
-    struct nst_backend *be = nst_xcalloc(1, sizeof *be);
+    struct scalar *scalar = nst_xcalloc(1, sizeof *scalar);
+    enum nst_status st = nst_threads_new(&scalar->base.threads, 1, err);
 
-    (void)threads, (void)err;
-    be->ops = &nst_backend_scalar;
-    be->threads = 1;
-    *out = be;
+    (void)threads;
+    *out = NULL;
+    if (st != NST_OK) {
+        free(scalar);
+        return st;
+    }
+    scalar->base.ops = &nst_backend_scalar;
+    *out = &scalar->base;
     return NST_OK;
 }
 
 static void scalar_close(struct nst_backend *be)
 {
-    free(be);
+    struct scalar *scalar = (struct scalar *)be;
+
+    free(scalar->scratch[0]);
+    free(scalar->scratch[1]);
+    nst_threads_free(be->threads);
+    free(scalar);
 }
 
-static size_t tensor_floats(struct nst_backend *be, struct nst_shape shape)
+static enum nst_status want_scratch(struct scalar *scalar, size_t floats,
+                                    struct nst_err *err)
 {
-    (void)be;
-    return nst_shape_count(shape);
+    if (floats <= scalar->scratch_floats)
+        return NST_OK;
+    scalar->scratch_floats = 0;
+    for (int i = 0; i < 2; i++) {
+        enum nst_status st;
+
+        free(scalar->scratch[i]);
+        st = nst_floats_new(&scalar->scratch[i], floats, 1, 1, err);
+        if (st != NST_OK)
+            return st;
+    }
+    scalar->scratch_floats = floats;
+    return NST_OK;
 }
 
 static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **out,
                                   struct nst_shape shape, struct nst_err *err)
 {
-    struct nst_tensor *t = nst_xcalloc(1, sizeof *t);
-    enum nst_status st;
+    struct nst_tensor *t;
+    size_t floats = nst_shape_area(shape) * (size_t)(shape.c < 3 ? 3 : shape.c);
+    enum nst_status st = want_scratch((struct scalar *)be, floats, err);
 
-    (void)be;
     *out = NULL;
+    if (st != NST_OK)
+        return st;
+    t = nst_xcalloc(1, sizeof *t);
     st = nst_floats_new(&t->data, shape.c, shape.h, shape.w, err);
     if (st != NST_OK) {
         free(t);
         return st;
     }
     t->shape = shape;
-    t->capacity = nst_shape_count(shape);
     *out = t;
     return NST_OK;
 }
@@ -71,14 +102,6 @@ static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
     free(t);
 }
 
-static void tensor_reshape(struct nst_backend *be, struct nst_tensor *t,
-                           struct nst_shape shape)
-{
-    (void)be;
-    assert(nst_shape_count(shape) <= t->capacity);
-    t->shape = shape;
-}
-
 static void upload(struct nst_backend *be, const float *planar, struct nst_tensor *t)
 {
     (void)be;
@@ -89,12 +112,6 @@ static void download(struct nst_backend *be, const struct nst_tensor *t, float *
 {
     (void)be;
     memcpy(planar, t->data, nst_shape_count(t->shape) * sizeof *planar);
-}
-
-static void tensor_zero(struct nst_backend *be, struct nst_tensor *t)
-{
-    (void)be;
-    memset(t->data, 0, nst_shape_count(t->shape) * sizeof *t->data);
 }
 
 static void tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
@@ -117,13 +134,15 @@ static void conv_free(struct nst_backend *be, struct nst_conv *k)
 
 static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
                                 const float *weight, const float *bias, int cin,
-                                int cout, bool gradient, struct nst_err *err)
+                                int cout, const struct nst_normalisation *picture,
+                                struct nst_err *err)
 {
     struct nst_conv *k = nst_xcalloc(1, sizeof *k);
     enum nst_status st;
 
-    (void)gradient;
+    (void)be;
     *out = NULL;
+    k->picture = picture;
     k->cin = cin;
     k->cout = cout;
     st = nst_floats_new(&k->weight, cout, cin, 9, err);
@@ -141,82 +160,130 @@ static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
 
 static void conv(struct nst_backend *be, const struct nst_conv *k,
                  const struct nst_tensor *x, bool relu, struct nst_tensor *y,
-                 bool out_relu)
+                 bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled)
 {
-    nst_conv3x3_c(x->data, relu, k->weight, k->bias, y->data, k->cin, k->cout,
-                  x->shape.h, x->shape.w);
+    struct nst_shape s = y->shape;
+
+    nst_conv3x3_c(x->data, relu, k->weight, k->bias, y->data, k->cin, k->cout, s.h,
+                  s.w);
+    if (out_relu)
+        tensor_copy(be, y, true, y);
+    if (pooled && pooling == NST_POOLING_MAX)
+        nst_maxpool_c(y->data, true, pooled->data, s.c, s.h, s.w);
+    else if (pooled)
+        nst_avgpool_c(y->data, true, pooled->data, s.c, s.h, s.w);
+}
+
+static void add_terms(const struct nst_terms *t, const struct nst_tensor *y, bool relu,
+                      float *g)
+{
+    if (t->gram)
+        nst_gram_grad_c(y->data, relu, t->gram, g, y->shape.c,
+                        nst_shape_area(y->shape));
+    if (t->target)
+        nst_squared_error_grad_c(y->data, relu, t->target->data, t->scale, g,
+                                 nst_shape_count(y->shape));
+}
+
+/* g, the gradient by what the ReLU put out, goes through the rest of the joint. */
+static void join(const struct nst_joint *j, float *g)
+{
+    size_t n = nst_shape_count(j->y->shape);
+
+    add_terms(&j->after, j->y, j->before_relu, g);
+    nst_relu_grad_c(j->y->data, g, n);
+    add_terms(&j->before, j->y, false, g);
+    memcpy(j->y->data, g, n * sizeof *g);
+}
+
+static void conv_grad(struct nst_backend *be, const struct nst_conv *k,
+                      const struct nst_tensor *gy, const struct nst_joint *j)
+{
+    struct scalar *scalar = (struct scalar *)be;
+    struct nst_shape s = j->y->shape;
+    float *gx = scalar->scratch[0], *g = gx;
+
+    nst_conv3x3_grad_c(gy->data, k->weight, gx, k->cin, k->cout, gy->shape.h,
+                       gy->shape.w);
+    if (j->pooled) {
+        g = scalar->scratch[1];
+        if (j->pooling == NST_POOLING_MAX)
+            nst_maxpool_grad_c(j->y->data, true, gx, g, s.c, s.h, s.w);
+        else
+            nst_avgpool_grad_c(gx, g, s.c, s.h, s.w);
+    }
+    join(j, g);
+}
+
+static void last_grad(struct nst_backend *be, const struct nst_joint *j)
+{
+    struct scalar *scalar = (struct scalar *)be;
+
+    memset(scalar->scratch[0], 0, nst_shape_count(j->y->shape) * sizeof(float));
+    join(j, scalar->scratch[0]);
+}
+
+static void conv_picture(struct nst_backend *be, const struct nst_conv *k,
+                         const float *rgb, struct nst_tensor *y, bool out_relu)
+{
+    size_t area = nst_shape_area(y->shape);
+    float *x = ((struct scalar *)be)->scratch[0];
+
+    for (size_t i = 0; i < 3 * area; i++)
+        x[i] = (rgb[i] - k->picture->mean[i / area]) / k->picture->deviation[i / area];
+    nst_conv3x3_c(x, 0, k->weight, k->bias, y->data, 3, k->cout, y->shape.h,
+                  y->shape.w);
     if (out_relu)
         tensor_copy(be, y, true, y);
 }
 
-static void conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                      const struct nst_tensor *gy, struct nst_tensor *gx)
+static void conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
+                              const struct nst_tensor *gy, float *rgb)
 {
+    size_t area = nst_shape_area(gy->shape);
+
     (void)be;
-    nst_conv3x3_grad_c(gy->data, k->weight, gx->data, k->cin, k->cout, gy->shape.h,
-                       gy->shape.w);
+    nst_conv3x3_grad_c(gy->data, k->weight, rgb, 3, k->cout, gy->shape.h, gy->shape.w);
+    for (size_t i = 0; i < 3 * area; i++)
+        rgb[i] /= k->picture->deviation[i / area];
 }
 
-static void pool(struct nst_backend *be, enum nst_pooling kind,
-                 const struct nst_tensor *x, bool relu, struct nst_tensor *y)
+/* The part of channel c that the window shows, packed, into out. */
+static void cut(const struct nst_tensor *t, int c, struct nst_window w, float *out)
 {
-    struct nst_shape s = x->shape;
+    const float *from = t->data + c * nst_shape_area(t->shape);
 
-    (void)be;
-    if (kind == NST_POOLING_MAX)
-        nst_maxpool_c(x->data, relu, y->data, s.c, s.h, s.w);
-    else
-        nst_avgpool_c(x->data, relu, y->data, s.c, s.h, s.w);
-}
-
-static void pool_grad(struct nst_backend *be, enum nst_pooling kind,
-                      const struct nst_tensor *x, bool relu,
-                      const struct nst_tensor *gy, struct nst_tensor *gx)
-{
-    struct nst_shape s = x->shape;
-
-    (void)be;
-    if (kind == NST_POOLING_MAX)
-        nst_maxpool_grad_c(x->data, relu, gy->data, gx->data, s.c, s.h, s.w);
-    else
-        nst_avgpool_grad_c(gy->data, gx->data, s.c, s.h, s.w);
-}
-
-static void relu_grad(struct nst_backend *be, const struct nst_tensor *y,
-                      struct nst_tensor *g)
-{
-    (void)be;
-    nst_relu_grad_c(y->data, g->data, nst_shape_count(y->shape));
+    for (int r = 0; r < w.height; r++)
+        memcpy(out + (size_t)r * w.width,
+               from + (size_t)(w.top + r) * t->shape.w + w.left,
+               (size_t)w.width * sizeof *out);
 }
 
 static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 float *g)
+                 struct nst_window w, double *sums)
 {
-    (void)be;
-    nst_gram_c(f->data, relu, g, f->shape.c, nst_shape_area(f->shape));
-}
+    float *part = ((struct scalar *)be)->scratch[0];
+    size_t area = (size_t)w.height * w.width;
+    int n = f->shape.c;
 
-static void gram_grad(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                      const float *s, struct nst_tensor *g)
-{
-    (void)be;
-    nst_gram_grad_c(f->data, relu, s, g->data, f->shape.c, nst_shape_area(f->shape));
+    for (int c = 0; c < n; c++)
+        cut(f, c, w, part + c * area);
+    nst_gram_c(part, relu, sums, n, area);
 }
 
 static double squared_error(struct nst_backend *be, const struct nst_tensor *f,
-                            bool relu, const struct nst_tensor *t)
+                            bool relu, const struct nst_tensor *t, struct nst_window w)
 {
-    (void)be;
-    return nst_squared_error_c(f->data, relu, t->data, nst_shape_count(f->shape));
-}
+    struct scalar *scalar = (struct scalar *)be;
+    double sum = 0;
 
-static void squared_error_grad(struct nst_backend *be, const struct nst_tensor *f,
-                               bool relu, const struct nst_tensor *t, float scale,
-                               struct nst_tensor *g)
-{
-    (void)be;
-    nst_squared_error_grad_c(f->data, relu, t->data, scale, g->data,
-                             nst_shape_count(f->shape));
+    for (int c = 0; c < f->shape.c; c++) {
+        cut(f, c, w, scalar->scratch[0]);
+        cut(t, c, w, scalar->scratch[1]);
+        sum += nst_squared_error_c(scalar->scratch[0], relu, scalar->scratch[1],
+                                   (size_t)w.height * w.width);
+    }
+    return sum;
 }
 
 const struct nst_backend_ops nst_backend_scalar = {
@@ -225,9 +292,6 @@ const struct nst_backend_ops nst_backend_scalar = {
     .close = scalar_close,
     .tensor_new = tensor_new,
     .tensor_free = tensor_free,
-    .tensor_floats = tensor_floats,
-    .tensor_reshape = tensor_reshape,
-    .tensor_zero = tensor_zero,
     .tensor_copy = tensor_copy,
     .upload = upload,
     .download = download,
@@ -235,11 +299,9 @@ const struct nst_backend_ops nst_backend_scalar = {
     .conv_free = conv_free,
     .conv = conv,
     .conv_grad = conv_grad,
-    .pool = pool,
-    .pool_grad = pool_grad,
-    .relu_grad = relu_grad,
+    .last_grad = last_grad,
+    .conv_picture = conv_picture,
+    .conv_picture_grad = conv_picture_grad,
     .gram = gram,
-    .gram_grad = gram_grad,
     .squared_error = squared_error,
-    .squared_error_grad = squared_error_grad,
 };

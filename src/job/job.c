@@ -31,8 +31,7 @@ struct run {
     const struct nst_params *p;
     const struct nst_job_events *events;
     struct nst_objective *objective;
-    size_t n;
-    int threads;
+    struct nst_vectors v;
     struct timespec begin;
     int64_t evaluations, iterations;
     int64_t budget; /* evaluations allowed */
@@ -122,7 +121,7 @@ const char *nst_engine_model_name(const struct nst_engine *e)
 
 int nst_engine_threads(const struct nst_engine *e)
 {
-    return e->be->threads;
+    return nst_threads_count(e->be->threads);
 }
 
 /* nst_function: one evaluation, counted and noted. */
@@ -141,8 +140,8 @@ static bool evaluate(void *ctx, const float *x, double *f, float *g)
         .content_loss = losses.content,
         .style_loss = losses.style,
         .total_loss = losses.total,
-        .gradient_max = nst_vector_max_abs(g, r->n, r->threads),
-        .gradient_norm = sqrt(nst_vector_dot(g, g, r->n, r->threads)),
+        .gradient_max = nst_vector_max_abs(&r->v, g),
+        .gradient_norm = sqrt(nst_vector_dot(&r->v, g, g)),
         .seconds = seconds_since(&r->begin),
     };
     *f = losses.total;
@@ -184,7 +183,7 @@ static enum nst_status run_lbfgs(struct run *r, float *x, enum nst_job_end *end,
     struct nst_lbfgs *l;
     enum nst_status st;
 
-    st = nst_lbfgs_new(&l, r->n, (int)r->p->curvature_pairs, 0, 1, r->threads, err);
+    st = nst_lbfgs_new(&l, r->v.n, (int)r->p->curvature_pairs, 0, 1, r->v.threads, err);
     if (st != NST_OK)
         return st;
     for (;;) {
@@ -230,7 +229,7 @@ static enum nst_status run_tutorial(struct run *r, float *x, enum nst_job_end *e
 {
     struct nst_tutorial *t;
     struct nst_losses losses;
-    enum nst_status st = nst_tutorial_new(&t, r->n, r->threads, err);
+    enum nst_status st = nst_tutorial_new(&t, r->v.n, r->v.threads, err);
 
     if (st != NST_OK)
         return st;
@@ -241,7 +240,7 @@ static enum nst_status run_tutorial(struct run *r, float *x, enum nst_job_end *e
     nst_tutorial_free(t);
     *end = r->evaluations < r->budget ? NST_JOB_STOPPED : NST_JOB_COMPLETED;
     /* As the tutorial does in the end; the picture is not any point evaluated. */
-    for (size_t i = 0; i < r->n; i++)
+    for (size_t i = 0; i < r->v.n; i++)
         x[i] = x[i] >= 0 ? x[i] > 1 ? 1 : x[i] : 0;
     nst_objective_evaluate(r->objective, x, &losses, NULL);
     r->latest.content_loss = losses.content;
@@ -260,7 +259,7 @@ static enum nst_status optimise(struct run *r, struct nst_image start,
     st = nst_floats_new(&x, 3, (size_t)start.height, (size_t)start.width, err);
     if (st != NST_OK)
         return st;
-    memcpy(x, start.rgb, r->n * sizeof *x);
+    memcpy(x, start.rgb, r->v.n * sizeof *x);
     clock_gettime(CLOCK_MONOTONIC, &r->begin);
     if (r->p->compat == NST_COMPAT_TUTORIAL)
         st = run_tutorial(r, x, &result->end, err);
@@ -288,11 +287,13 @@ enum nst_status nst_job_run(struct nst_engine *e, const struct nst_params *p,
                                           p->content_weight, p->style_weight};
     struct run r = {.p = p,
                     .events = events,
-                    .n = 3 * (size_t)content.height * (size_t)content.width,
-                    .threads = e->be->threads,
                     .budget = p->max_evaluations ? p->max_evaluations : INT64_MAX};
     enum nst_status st;
 
+    st = nst_vectors_init(&r.v, 3 * (size_t)content.height * (size_t)content.width,
+                          e->be->threads, err);
+    if (st != NST_OK)
+        return st;
     st = nst_objective_new(&r.objective, e->v, &config, content.rgb, content.height,
                            content.width, style.rgb, style.height, style.width, err);
     if (st == NST_OK)

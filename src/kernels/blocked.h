@@ -4,7 +4,7 @@
  * instruction set.
  *
  * Channels come in blocks of 16 that lie together: a map is C/16 x rows x columns x 16.
- * One source (blocked.c) is compiled for each instruction set, with vectors of its
+ * The sources blocked_*.c are compiled for each instruction set, with vectors of its
  * width; nst_blocked_choose() takes the best one that this machine has.
  *
  * Convolution is Winograd's F(4x4, 3x3) (Lavin and Gray 2016): 6x6 inputs and the
@@ -38,24 +38,36 @@ struct nst_blocked_kernels {
     void (*winograd_output)(const float *m, size_t stride, const float *bias, int relu,
                             float *y, size_t pitch, int rows, int columns);
     /*
-     * c[o][n] (+)= sum_i w[o][i] a[i][n] over blocks: a is in x n x 16 with a_stride
-     * floats from block to block, w is out x (16 in) x 16 (o the last), c is
-     * out x n x 16 with c_stride. Added to c if add; with add, a may be seen through
-     * the ReLU.
+     * c[o][n] = sum_i w[o][i] a[i][n] over blocks: a is in x n x 16 with a_stride
+     * floats from block to block, seen through the ReLU if relu; w is out x (16 in) x
+     * 16 (o the last); c is out x n x 16 with c_stride.
      */
     void (*product)(int n, int in, int out, const float *a, size_t a_stride, int relu,
-                    const float *w, float *c, size_t c_stride, int add);
+                    const float *w, float *c, size_t c_stride);
     /* g[i][j] += sum_p a[p][i] b[p][j], 16 x 16, over n pixels of two blocks. */
     void (*gram)(int n, const float *a, const float *b, int relu, float *g);
 
-    /* One row of n windows of one block: x0 and x1 are the two rows above one another,
-     * of 2 n pixels, y has n. */
+    /*
+     * The rest works on one row of one block. A row of n pooling windows: x0 and x1 are
+     * the two rows above one another, of 2 n pixels, y has n.
+     */
     void (*maxpool)(int n, const float *x0, const float *x1, int relu, float *y);
-    /* The way back: g0 and g1 are written; the first of equal maxima takes gy. */
+    void (*avgpool)(int n, const float *x0, const float *x1, int relu, float *y);
+    /* The ways back: g0 and g1 are written; the first of equal maxima takes gy. */
     void (*maxpool_grad)(int n, const float *x0, const float *x1, int relu,
                          const float *gy, float *g0, float *g1);
-    /* g = 0 where y <= 0, n pixels of one block */
-    void (*relu_grad)(int n, const float *y, float *g);
+    void (*avgpool_grad)(int n, const float *gy, float *g0, float *g1);
+    /* y = (y > 0 ? up + after : 0) + before, n pixels; each of the three may be NULL,
+     * which is 0. */
+    void (*join)(int n, const float *up, const float *after, const float *before,
+                 float *y);
+    /* y = max(y, 0) */
+    void (*rectify)(int n, float *y);
+    /* g += scale (f - t), f seen through the ReLU if relu */
+    void (*add_difference)(int n, const float *f, int relu, const float *t, float scale,
+                           float *g);
+    /* The sum of (f - t)^2, f seen through the ReLU if relu */
+    double (*squared_error)(int n, const float *f, int relu, const float *t);
 };
 
 /* The table that $NST_CPU names, or the best for this machine. NULL if it names none

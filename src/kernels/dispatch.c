@@ -5,9 +5,16 @@
 #include <string.h>
 
 #include "kernels/blocked.h"
+#include "kernels/vectors.h"
 
-extern const struct nst_blocked_kernels nst_blocked_avx512, nst_blocked_avx2,
-    nst_blocked_base;
+#define SET(isa)                                                                       \
+    extern const struct nst_blocked_kernels nst_blocked_##isa;                         \
+    extern const struct nst_vector_kernels nst_vectors_##isa;
+#ifdef __x86_64__
+SET(avx512)
+SET(avx2)
+#endif
+SET(base)
 
 const struct nst_blocked_kernels *const *nst_blocked_available(void)
 {
@@ -42,4 +49,17 @@ const struct nst_blocked_kernels *nst_blocked_choose(void)
         if (strcmp((*have)->name, wanted) == 0)
             return *have;
     return NULL;
+}
+
+const struct nst_vector_kernels *nst_vectors_choose(void)
+{
+    const struct nst_blocked_kernels *chosen = nst_blocked_choose();
+
+#ifdef __x86_64__
+    if (chosen == &nst_blocked_avx512)
+        return &nst_vectors_avx512;
+    if (chosen == &nst_blocked_avx2)
+        return &nst_vectors_avx2;
+#endif
+    return chosen ? &nst_vectors_base : NULL;
 }

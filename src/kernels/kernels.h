@@ -44,12 +44,9 @@ void nst_avgpool_grad_c(const float *gy, float *gx, int c, int h, int w);
 /* g[i] is zeroed where y[i] <= 0: back through y = relu(.) or from relu(y). */
 void nst_relu_grad_c(const float *y, float *g, size_t n);
 
-/*
- * Gram matrix  G = F F^T / (C H W)  of f (c x area, area = H W), c x c, in full.
- * The 1/(C H W) is the project's, so that weights survive a change of size;
- * Gatys et al. 2016 eq. 3 has none.
- */
-void nst_gram_c(const float *f, int relu, float *gram, int c, size_t area);
+/* sums += F F^T, c x c, in full: over C H W it is the Gram matrix of f (c x area, area
+ * = H W; Gatys et al. 2016 eq. 3). */
+void nst_gram_c(const float *f, int relu, double *sums, int c, size_t area);
 
 /* g += S F, where S is c x c: with S = dL/dG + its transpose, over C H W, this is the
  * gradient of a function of the Gram matrix. With relu, F = max(f, 0). */

@@ -148,7 +148,7 @@ void nst_relu_grad_c(const float *y, float *g, size_t n)
         g[i] = y[i] > 0 ? g[i] : 0;
 }
 
-void nst_gram_c(const float *f, int relu, float *gram, int c, size_t area)
+void nst_gram_c(const float *f, int relu, double *sums, int c, size_t area)
 {
     for (int a = 0; a < c; a++)
         for (int b = 0; b < c; b++) {
@@ -156,7 +156,7 @@ void nst_gram_c(const float *f, int relu, float *gram, int c, size_t area)
 
             for (size_t p = 0; p < area; p++)
                 sum += (double)see(f[a * area + p], relu) * see(f[b * area + p], relu);
-            gram[(size_t)a * c + b] = (float)(sum / ((double)c * area));
+            sums[(size_t)a * c + b] += sum;
         }
 }
 

@@ -8,8 +8,8 @@
 #include "base/mem.h"
 
 /* What the network was trained with: ImageNet's mean and deviation, RGB 0 to 1. */
-static const float mean[3] = {0.485f, 0.456f, 0.406f};
-static const float deviation[3] = {0.229f, 0.224f, 0.225f};
+static const struct nst_normalisation imagenet = {{0.485f, 0.456f, 0.406f},
+                                                  {0.229f, 0.224f, 0.225f}};
 
 struct nst_vgg {
     struct nst_backend *be;
@@ -21,12 +21,10 @@ struct nst_vgg {
 
 struct nst_pass {
     struct nst_vgg *v;
-    float *normalised;                        /* 3 x H x W on the host */
-    struct nst_tensor *image;                 /* the same, the network's input */
-    struct nst_tensor *map[NST_VGG_CONVS];    /* what each convolution puts out */
+    struct nst_tensor *map[NST_VGG_CONVS];    /* what each convolution puts out; on the
+                                                 way back, the gradient by it */
     struct nst_tensor *pooled[NST_VGG_CONVS]; /* the same after pooling, or NULL */
     bool before_relu[NST_VGG_CONVS];          /* map holds the value before the ReLU */
-    struct nst_tensor *grad[2];               /* of one map after another */
 };
 
 enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
@@ -45,7 +43,7 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
 
         v->width[i] = l->cout;
         st = be->ops->conv_new(be, &v->conv[i], l->weight, l->bias, l->cin, l->cout,
-                               true, err);
+                               i ? NULL : &imagenet, err);
         if (st != NST_OK) {
             nst_vgg_free(v);
             return st;
@@ -69,6 +67,11 @@ struct nst_backend *nst_vgg_backend(const struct nst_vgg *v)
     return v->be;
 }
 
+int nst_vgg_channels(const struct nst_vgg *v, int conv)
+{
+    return v->width[conv];
+}
+
 /* Is there a pooling layer between this convolution and the next one used? */
 static bool pools_after(const struct nst_vgg *v, int conv)
 {
@@ -80,8 +83,8 @@ static enum nst_status new_maps(struct nst_pass *p, int height, int width,
 {
     struct nst_vgg *v = p->v;
     const struct nst_backend_ops *ops = v->be->ops;
-    struct nst_shape s = {3, height, width};
-    enum nst_status st = ops->tensor_new(v->be, &p->image, s, err);
+    struct nst_shape s = {0, height, width};
+    enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < v->convs; i++) {
         s.c = v->width[i];
@@ -100,26 +103,9 @@ static enum nst_status new_maps(struct nst_pass *p, int height, int width,
     return st;
 }
 
-/* Two gradient tensors, each as large as the largest map. */
-static enum nst_status new_gradients(struct nst_pass *p, struct nst_err *err)
-{
-    const struct nst_backend_ops *ops = p->v->be->ops;
-    struct nst_shape largest = p->image->shape;
-    enum nst_status st;
-
-    for (int i = 0; i < p->v->convs; i++)
-        if (ops->tensor_floats(p->v->be, p->map[i]->shape) >
-            ops->tensor_floats(p->v->be, largest))
-            largest = p->map[i]->shape;
-    st = ops->tensor_new(p->v->be, &p->grad[0], largest, err);
-    if (st == NST_OK)
-        st = ops->tensor_new(p->v->be, &p->grad[1], largest, err);
-    return st;
-}
-
 enum nst_status nst_pass_new(struct nst_pass **out, struct nst_vgg *v, int height,
                              int width, const bool keep_before_relu[NST_VGG_CONVS],
-                             bool gradient, struct nst_err *err)
+                             struct nst_err *err)
 {
     struct nst_pass *p = nst_xcalloc(1, sizeof *p);
     enum nst_status st;
@@ -128,11 +114,7 @@ enum nst_status nst_pass_new(struct nst_pass **out, struct nst_vgg *v, int heigh
     p->v = v;
     for (int i = 0; i < v->convs; i++)
         p->before_relu[i] = keep_before_relu[i];
-    st = nst_floats_new(&p->normalised, 3, (size_t)height, (size_t)width, err);
-    if (st == NST_OK)
-        st = new_maps(p, height, width, err);
-    if (st == NST_OK && gradient)
-        st = new_gradients(p, err);
+    st = new_maps(p, height, width, err);
     if (st != NST_OK) {
         nst_pass_free(p);
         return st;
@@ -150,14 +132,10 @@ void nst_pass_free(struct nst_pass *p)
         return;
     be = p->v->be;
     ops = be->ops;
-    free(p->normalised);
-    ops->tensor_free(be, p->image);
     for (int i = 0; i < NST_VGG_CONVS; i++) {
         ops->tensor_free(be, p->map[i]);
         ops->tensor_free(be, p->pooled[i]);
     }
-    ops->tensor_free(be, p->grad[0]);
-    ops->tensor_free(be, p->grad[1]);
     free(p);
 }
 
@@ -165,23 +143,14 @@ void nst_pass_forward(struct nst_pass *p, const float *rgb)
 {
     struct nst_vgg *v = p->v;
     const struct nst_backend_ops *ops = v->be->ops;
-    size_t area = nst_shape_area(p->image->shape);
-    const struct nst_tensor *x = p->image;
-    bool relu = false; /* is the ReLU still to be applied to x? */
 
-    for (int c = 0; c < 3; c++)
-        for (size_t i = c * area; i < (c + 1) * area; i++)
-            p->normalised[i] = (rgb[i] - mean[c]) / deviation[c];
-    ops->upload(v->be, p->normalised, p->image);
-    for (int i = 0; i < v->convs; i++) {
-        ops->conv(v->be, v->conv[i], x, relu, p->map[i], !p->before_relu[i]);
-        x = p->map[i];
-        relu = p->before_relu[i];
-        if (pools_after(v, i)) {
-            ops->pool(v->be, v->pooling, x, relu, p->pooled[i]);
-            x = p->pooled[i];
-            relu = false;
-        }
+    ops->conv_picture(v->be, v->conv[0], rgb, p->map[0], !p->before_relu[0]);
+    for (int i = 1; i < v->convs; i++) {
+        const struct nst_tensor *x = p->pooled[i - 1];
+
+        /* the ReLU is still to be applied to a map of values before it */
+        ops->conv(v->be, v->conv[i], x ? x : p->map[i - 1], !x && p->before_relu[i - 1],
+                  p->map[i], !p->before_relu[i], v->pooling, p->pooled[i]);
     }
 }
 
@@ -192,35 +161,68 @@ const struct nst_tensor *nst_pass_map(const struct nst_pass *p,
     return p->map[tap->conv];
 }
 
-void nst_pass_backward(struct nst_pass *p, nst_pass_add *add, void *ctx, float *grad)
+struct nst_backend *nst_pass_backend(const struct nst_pass *p)
+{
+    return p->v->be;
+}
+
+struct nst_window nst_pass_window(const struct nst_pass *p, int conv,
+                                  struct nst_window picture)
+{
+    int bottom = picture.top + picture.height, right = picture.left + picture.width;
+
+    for (int i = 0; i < conv; i++)
+        if (pools_after(p->v, i)) {
+            picture.top /= 2;
+            picture.left /= 2;
+            bottom /= 2;
+            right /= 2;
+        }
+    picture.height = bottom - picture.top;
+    picture.width = right - picture.left;
+    return picture;
+}
+
+int nst_vgg_receptive_field(const struct nst_vgg *v)
+{
+    int side = 1;
+
+    for (int i = v->convs - 1; i >= 0; i--)
+        side = (pools_after(v, i) ? 2 * side : side) + 2;
+    return side;
+}
+
+int nst_vgg_alignment(const struct nst_vgg *v)
+{
+    int pixels = 1;
+
+    for (int i = 0; i < v->convs; i++)
+        pixels *= pools_after(v, i) ? 2 : 1;
+    return pixels;
+}
+
+static struct nst_joint joint(struct nst_pass *p, int conv, nst_pass_terms *terms,
+                              void *ctx)
+{
+    return (struct nst_joint){.y = p->map[conv],
+                              .before_relu = p->before_relu[conv],
+                              .pooled = p->pooled[conv],
+                              .pooling = p->v->pooling,
+                              .before = terms(ctx, conv, false),
+                              .after = terms(ctx, conv, true)};
+}
+
+void nst_pass_backward(struct nst_pass *p, nst_pass_terms *terms, void *ctx,
+                       float *grad)
 {
     struct nst_vgg *v = p->v;
     const struct nst_backend_ops *ops = v->be->ops;
-    struct nst_tensor *g = p->grad[0], *next = p->grad[1], *swap;
-    size_t area = nst_shape_area(p->image->shape);
+    struct nst_joint j = joint(p, v->convs - 1, terms, ctx);
 
-    ops->tensor_reshape(v->be, g, p->map[v->convs - 1]->shape);
-    ops->tensor_zero(v->be, g);
-    for (int i = v->convs - 1; i >= 0; i--) {
-        const struct nst_tensor *input = p->image;
-
-        if (i > 0)
-            input = pools_after(v, i - 1) ? p->pooled[i - 1] : p->map[i - 1];
-        add(ctx, i, true, g);
-        ops->relu_grad(v->be, p->map[i], g);
-        add(ctx, i, false, g);
-        ops->tensor_reshape(v->be, next, input->shape);
-        ops->conv_grad(v->be, v->conv[i], g, next);
-        swap = g, g = next, next = swap;
-        if (i > 0 && pools_after(v, i - 1)) {
-            ops->tensor_reshape(v->be, next, p->map[i - 1]->shape);
-            ops->pool_grad(v->be, v->pooling, p->map[i - 1], p->before_relu[i - 1], g,
-                           next);
-            swap = g, g = next, next = swap;
-        }
+    ops->last_grad(v->be, &j);
+    for (int i = v->convs - 1; i > 0; i--) {
+        j = joint(p, i - 1, terms, ctx);
+        ops->conv_grad(v->be, v->conv[i], p->map[i], &j);
     }
-    ops->download(v->be, g, grad);
-    for (int c = 0; c < 3; c++)
-        for (size_t i = c * area; i < (c + 1) * area; i++)
-            grad[i] /= deviation[c];
+    ops->conv_picture_grad(v->be, v->conv[0], p->map[0], grad);
 }

@@ -28,17 +28,21 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
                             struct nst_err *err);
 void nst_vgg_free(struct nst_vgg *v);
 struct nst_backend *nst_vgg_backend(const struct nst_vgg *v);
+/* Channels that a convolution puts out. */
+int nst_vgg_channels(const struct nst_vgg *v, int conv);
 
 /*
  * Make room for pictures of 3 x height x width. keep_before_relu says for each
- * convolution whether the value before its ReLU is tapped; gradient, whether
- * nst_pass_backward() will be called. *out belongs to the caller: nst_pass_free().
+ * convolution whether the value before its ReLU is tapped.
+ * *out belongs to the caller: nst_pass_free().
  * NST_ERR_ARG (so small that a map would be empty), NST_ERR_MEM.
  */
 enum nst_status nst_pass_new(struct nst_pass **out, struct nst_vgg *v, int height,
                              int width, const bool keep_before_relu[NST_VGG_CONVS],
-                             bool gradient, struct nst_err *err);
+                             struct nst_err *err);
 void nst_pass_free(struct nst_pass *p);
+
+struct nst_backend *nst_pass_backend(const struct nst_pass *p);
 
 /* rgb: 3 x height x width, 0 to 1, planar, borrowed. */
 void nst_pass_forward(struct nst_pass *p, const float *rgb);
@@ -48,12 +52,24 @@ void nst_pass_forward(struct nst_pass *p, const float *rgb);
 const struct nst_tensor *nst_pass_map(const struct nst_pass *p,
                                       const struct nst_tap *tap, bool *relu);
 
+/* The part of a convolution's map that belongs to a part of the picture, whose edges
+ * are the picture's own or multiples of nst_vgg_alignment(). */
+struct nst_window nst_pass_window(const struct nst_pass *p, int conv,
+                                  struct nst_window picture);
+
+/* Of a feature in the last map: the side of the square of pixels that it sees (its
+ * receptive field), and the pixels from one feature to the next. */
+int nst_vgg_receptive_field(const struct nst_vgg *v);
+int nst_vgg_alignment(const struct nst_vgg *v);
+
 /*
- * Walk back to the picture. For each convolution from the last to the first, add is
- * called for the value after its ReLU, then for the one before, and adds to g the
- * derivative of the loss by that map. grad: 3 x height x width, written.
+ * Walk back to the picture. For each convolution from the last to the first, terms is
+ * called for the value after its ReLU and for the one before, and says what the losses
+ * add there (all zero: nothing). The maps are lost on the way. grad: 3 x height x
+ * width, written.
  */
-typedef void nst_pass_add(void *ctx, int conv, bool after_relu, struct nst_tensor *g);
-void nst_pass_backward(struct nst_pass *p, nst_pass_add *add, void *ctx, float *grad);
+typedef struct nst_terms nst_pass_terms(void *ctx, int conv, bool after_relu);
+void nst_pass_backward(struct nst_pass *p, nst_pass_terms *terms, void *ctx,
+                       float *grad);
 
 #endif

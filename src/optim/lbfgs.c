@@ -23,15 +23,14 @@
 #define STALL_SHARE 1e-6
 
 struct nst_lbfgs {
-    size_t n;
-    int threads;
+    struct nst_vectors v;
     float lower, upper;
     struct nst_pairs *pairs;
     bool begun;
     double f;                 /* value at the iterate */
     float *g;                 /* gradient there */
     float *d;                 /* the direction searched along */
-    float *xt, *gt;           /* the trial point and its gradient */
+    struct nst_pair trial;    /* point and gradient, where the next pair will be */
     float *gbest;             /* gradient at the best trial point of a search */
     uint8_t *fixed;           /* variables held at their bound in this step */
     double past[STALL_STEPS]; /* values of the latest iterates */
@@ -44,18 +43,19 @@ struct point {
 };
 
 enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m, float lower,
-                              float upper, int threads, struct nst_err *err)
+                              float upper, struct nst_threads *threads,
+                              struct nst_err *err)
 {
     struct nst_lbfgs *l = nst_xcalloc(1, sizeof *l);
-    float **vector[] = {&l->g, &l->d, &l->xt, &l->gt, &l->gbest};
+    float **vector[] = {&l->g, &l->d, &l->gbest};
     enum nst_status st;
 
     *out = NULL;
-    l->n = n;
-    l->threads = threads;
     l->lower = lower;
     l->upper = upper;
-    st = nst_pairs_new(&l->pairs, n, m, threads, err);
+    st = nst_vectors_init(&l->v, n, threads, err);
+    if (st == NST_OK)
+        st = nst_pairs_new(&l->pairs, &l->v, m, err);
     for (size_t i = 0; i < sizeof vector / sizeof *vector && st == NST_OK; i++)
         st = nst_floats_new(vector[i], n, 1, 1, err);
     if (st == NST_OK && !(l->fixed = malloc(n)))
@@ -75,8 +75,6 @@ void nst_lbfgs_free(struct nst_lbfgs *l)
     nst_pairs_free(l->pairs);
     free(l->g);
     free(l->d);
-    free(l->xt);
-    free(l->gt);
     free(l->gbest);
     free(l->fixed);
     free(l);
@@ -87,54 +85,73 @@ static float into_box(const struct nst_lbfgs *l, float v)
     return v < l->lower ? l->lower : v > l->upper ? l->upper : v;
 }
 
-/* Fix what sits on a bound and is pushed outwards; true if anything is. */
-static bool find_fixed(struct nst_lbfgs *l, const float *x)
-{
-    size_t count = 0;
+/* A pass over the variables, from x. */
+struct pass {
+    const struct nst_lbfgs *l;
+    float *x;
+    float t;
+};
 
-#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads)) schedule(static) reduction(+ : count)
-    for (size_t i = 0; i < l->n; i++) {
-        l->fixed[i] =
-            (x[i] <= l->lower && l->g[i] > 0) || (x[i] >= l->upper && l->g[i] < 0);
-        count += l->fixed[i];
-    }
-    return count > 0;
+static double fix_part(const struct nst_vector_kernels *k, const void *ctx,
+                       size_t first, size_t n)
+{
+    const struct pass *p = ctx;
+    const struct nst_lbfgs *l = p->l;
+
+    return (double)k->fix(n, p->x + first, l->g + first, l->lower, l->upper,
+                          l->fixed + first);
+}
+
+/* Fix what sits on a bound and is pushed outwards; true if anything is. */
+static bool find_fixed(struct nst_lbfgs *l, float *x)
+{
+    return nst_vector_sum(&l->v, fix_part, &(struct pass){l, x, 0}) > 0;
+}
+
+static double cut_part(const struct nst_vector_kernels *k, const void *ctx,
+                       size_t first, size_t n)
+{
+    const struct pass *p = ctx;
+
+    k->cut(n, p->l->d + first, p->x + first, p->l->lower, p->l->upper);
+    return 0;
 }
 
 /* d becomes the longest part of itself that a step of 1 from x can take in the box. */
-static void cut_direction(struct nst_lbfgs *l, const float *x)
+static void cut_direction(struct nst_lbfgs *l, float *x)
 {
-#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads))             \
-    schedule(static)
-    for (size_t i = 0; i < l->n; i++)
-        l->d[i] = into_box(l, x[i] + l->d[i]) - x[i];
+    nst_vector_sum(&l->v, cut_part, &(struct pass){l, x, 0});
 }
 
-/* xt = x + t d, in the box whatever rounding does */
-static void move(struct nst_lbfgs *l, const float *x, double t)
+static double move_part(const struct nst_vector_kernels *k, const void *ctx,
+                        size_t first, size_t n)
 {
-    float c = (float)t;
+    const struct pass *p = ctx;
 
-#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads))             \
-    schedule(static)
-    for (size_t i = 0; i < l->n; i++)
-        l->xt[i] = into_box(l, x[i] + c * l->d[i]);
+    k->move(n, p->l->trial.s + first, p->x + first, p->t, p->l->d + first, p->l->lower,
+            p->l->upper);
+    return 0;
+}
+
+/* The trial point is x + t d, in the box whatever rounding does */
+static void move(struct nst_lbfgs *l, float *x, double t)
+{
+    nst_vector_sum(&l->v, move_part, &(struct pass){l, x, (float)t});
+}
+
+static double longest_part(const struct nst_vector_kernels *k, const void *ctx,
+                           size_t first, size_t n)
+{
+    const struct pass *p = ctx;
+
+    return -k->longest(n, p->x + first, p->l->d + first, p->l->lower, p->l->upper);
 }
 
 /* The longest step along d within the box, at least 1. */
-static double longest_step(const struct nst_lbfgs *l, const float *x)
+static double longest_step(struct nst_lbfgs *l, float *x)
 {
-    double t = 1e10;
+    double t = -nst_vector_max(&l->v, longest_part, &(struct pass){l, x, 0});
 
-#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads))             \
-    schedule(static) reduction(min                                                     \
-                               : t)
-    for (size_t i = 0; i < l->n; i++) {
-        double room = l->d[i] > 0 ? l->upper - x[i] : x[i] - l->lower;
-        double limit = l->d[i] != 0 ? room / fabsf(l->d[i]) : 1e10;
-
-        t = limit < t ? limit : t;
-    }
     return t > 1 ? t : 1;
 }
 
@@ -155,24 +172,17 @@ static double interpolate(const struct point *a, const struct point *b)
 }
 
 /* Evaluate at x + t d. False when the function refused. */
-static bool try_point(struct nst_lbfgs *l, nst_function *f, void *ctx, const float *x,
+static bool try_point(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
                       double t, struct point *p, struct nst_step *step)
 {
+    l->trial = nst_pairs_next(l->pairs);
     move(l, x, t);
-    if (!f(ctx, l->xt, &p->f, l->gt))
+    if (!f(ctx, l->trial.s, &p->f, l->trial.y))
         return false;
     step->evaluations++;
     p->t = t;
-    p->slope = nst_vector_dot(l->gt, l->d, l->n, l->threads);
+    p->slope = nst_vector_dot(&l->v, l->trial.y, l->d);
     return true;
-}
-
-static void swap_gradients(float **a, float **b)
-{
-    float *t = *a;
-
-    *a = *b;
-    *b = t;
 }
 
 /*
@@ -181,7 +191,7 @@ static void swap_gradients(float **a, float **b)
  * gradient to gbest; best->t is 0 when no lower point was found. False when the
  * function refused; *best then still holds what was found before.
  */
-static bool search(struct nst_lbfgs *l, nst_function *f, void *ctx, const float *x,
+static bool search(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
                    double slope, double longest, struct point *best,
                    struct nst_step *step)
 {
@@ -204,7 +214,7 @@ static bool search(struct nst_lbfgs *l, nst_function *f, void *ctx, const float 
             }
             *best = p;
             step->accepted = step->evaluations - 1;
-            swap_gradients(&l->gt, &l->gbest);
+            nst_pairs_swap_y(l->pairs, &l->gbest);
             if (fabs(p.slope) <= -CURVATURE * slope || (!bracketed && t >= longest))
                 return true;
         }
@@ -216,21 +226,28 @@ static bool search(struct nst_lbfgs *l, nst_function *f, void *ctx, const float 
     return true;
 }
 
+static double accept_part(const struct nst_vector_kernels *k, const void *ctx,
+                          size_t first, size_t n)
+{
+    const struct pass *p = ctx;
+    const struct nst_lbfgs *l = p->l;
+
+    k->accept(n, p->x + first, l->trial.s + first, l->trial.y + first, l->gbest + first,
+              l->g + first);
+    return 0;
+}
+
 /* x becomes x + t d, whose value is best->f and whose gradient is gbest. */
 static void accept(struct nst_lbfgs *l, float *x, const struct point *best)
 {
-    float *s = nst_pairs_next_s(l->pairs), *y = nst_pairs_next_y(l->pairs);
+    float *g = l->g;
 
+    l->trial = nst_pairs_next(l->pairs);
     move(l, x, best->t);
-#pragma omp parallel for num_threads(nst_vector_threads(l->n, l->threads))             \
-    schedule(static)
-    for (size_t i = 0; i < l->n; i++) {
-        s[i] = l->xt[i] - x[i];
-        y[i] = l->gbest[i] - l->g[i];
-        x[i] = l->xt[i];
-    }
+    nst_vector_sum(&l->v, accept_part, &(struct pass){l, x, 0});
     nst_pairs_push(l->pairs, 0);
-    swap_gradients(&l->g, &l->gbest);
+    l->g = l->gbest;
+    l->gbest = g;
     l->f = best->f;
 }
 
@@ -247,14 +264,14 @@ static struct nst_step first_point(struct nst_lbfgs *l, nst_function *f, void *c
 {
     struct nst_step step = {NST_STEP_TAKEN, 0, -1};
 
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->v.n; i++)
         x[i] = into_box(l, x[i]);
     if (!f(ctx, x, &l->f, l->g)) {
         step.end = NST_STEP_REFUSED;
         return step;
     }
     step.evaluations = 1;
-    if (!isfinite(l->f) || !isfinite(nst_vector_max_abs(l->g, l->n, l->threads)))
+    if (!isfinite(l->f) || !isfinite(nst_vector_max_abs(&l->v, l->g)))
         step.end = NST_STEP_CONVERGED;
     else
         step.accepted = 0;
@@ -263,7 +280,7 @@ static struct nst_step first_point(struct nst_lbfgs *l, nst_function *f, void *c
 }
 
 /* Fill d, and return its slope: negative, or 0 when the iterate is a minimum. */
-static double choose_direction(struct nst_lbfgs *l, const float *x)
+static double choose_direction(struct nst_lbfgs *l, float *x)
 {
     const uint8_t *fixed = find_fixed(l, x) ? l->fixed : NULL;
     double slope, length;
@@ -271,13 +288,13 @@ static double choose_direction(struct nst_lbfgs *l, const float *x)
     for (;;) {
         nst_pairs_direction(l->pairs, l->g, fixed, l->d);
         if (nst_pairs_count(l->pairs) == 0) {
-            length = sqrt(nst_vector_dot(l->d, l->d, l->n, l->threads) / (double)l->n);
+            length = sqrt(nst_vector_dot(&l->v, l->d, l->d) / (double)l->v.n);
             if (!(length > 0))
                 return 0;
-            nst_vector_scale(l->d, FIRST_CHANGE / length, l->n, l->threads);
+            nst_vector_scale(&l->v, l->d, FIRST_CHANGE / length);
         }
         cut_direction(l, x);
-        slope = nst_vector_dot(l->g, l->d, l->n, l->threads);
+        slope = nst_vector_dot(&l->v, l->g, l->d);
         if (slope < 0)
             return slope;
         if (nst_pairs_count(l->pairs) == 0)

@@ -15,6 +15,7 @@
 #define NST_OPTIM_LBFGS_H
 
 #include "base/err.h"
+#include "base/threads.h"
 #include "optim/optim.h"
 
 struct nst_lbfgs;
@@ -22,10 +23,11 @@ struct nst_lbfgs;
 /*
  * Start a minimiser over n variables, keeping m pairs.
  * *out belongs to the caller: nst_lbfgs_free().
- * NST_ERR_ARG (n or m is 0), NST_ERR_MEM (2 m n + 6 n floats do not fit).
+ * NST_ERR_ARG (n or m is 0), NST_ERR_MEM (2 m n + 3 n floats do not fit).
  */
 enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m, float lower,
-                              float upper, int threads, struct nst_err *err);
+                              float upper, struct nst_threads *threads,
+                              struct nst_err *err);
 void nst_lbfgs_free(struct nst_lbfgs *l); /* NULL is fine */
 
 /*

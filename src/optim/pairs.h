@@ -8,24 +8,31 @@
 #ifndef NST_OPTIM_PAIRS_H
 #define NST_OPTIM_PAIRS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
-#include "optim/optim.h"
+#include "optim/vector.h"
 
 struct nst_pairs;
 
-/* *out belongs to the caller: nst_pairs_free(). NST_ERR_ARG (n or m is 0), NST_ERR_MEM.
- */
-enum nst_status nst_pairs_new(struct nst_pairs **out, size_t n, int m, int threads,
-                              struct nst_err *err);
+/* v is borrowed as long as the pairs live. *out belongs to the caller:
+ * nst_pairs_free(). NST_ERR_ARG (n or m is 0), NST_ERR_MEM. */
+enum nst_status nst_pairs_new(struct nst_pairs **out, const struct nst_vectors *v,
+                              int m, struct nst_err *err);
 void nst_pairs_free(struct nst_pairs *p);
 
-/* Room for the next pair, to be filled before nst_pairs_push(). Borrowed. */
-float *nst_pairs_next_s(struct nst_pairs *p);
-float *nst_pairs_next_y(struct nst_pairs *p);
-/* Keep that pair, if s.y > least; the oldest goes when there are m. False if not kept.
+/* Room for the next pair, to be filled before nst_pairs_push(); until then it may hold
+ * anything. Of m pairs the oldest is given up for it. Borrowed. */
+struct nst_pair {
+    float *s, *y;
+};
+struct nst_pair nst_pairs_next(struct nst_pairs *p);
+/* Exchange the room for y with *other, a vector of the same length from
+ * nst_floats_new().
  */
+void nst_pairs_swap_y(struct nst_pairs *p, float **other);
+
+/* Keep that pair, if s.y > least. False if not kept. */
 bool nst_pairs_push(struct nst_pairs *p, double least);
 void nst_pairs_clear(struct nst_pairs *p);
 int nst_pairs_count(const struct nst_pairs *p);

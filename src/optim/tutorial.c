@@ -19,8 +19,7 @@
 #define LEAST_CURVATURE 1e-10
 
 struct nst_tutorial {
-    size_t n;
-    int threads;
+    struct nst_vectors v;
     bool begun;          /* a first step was made: the state below holds */
     float *g, *previous; /* gradients */
     float *d;
@@ -28,16 +27,16 @@ struct nst_tutorial {
     struct nst_pairs *pairs;
 };
 
-enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n, int threads,
-                                 struct nst_err *err)
+enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
+                                 struct nst_threads *threads, struct nst_err *err)
 {
     struct nst_tutorial *t = nst_xcalloc(1, sizeof *t);
     enum nst_status st;
 
     *out = NULL;
-    t->n = n;
-    t->threads = threads;
-    st = nst_pairs_new(&t->pairs, n, PAIRS, threads, err);
+    st = nst_vectors_init(&t->v, n, threads, err);
+    if (st == NST_OK)
+        st = nst_pairs_new(&t->pairs, &t->v, PAIRS, err);
     if (st == NST_OK)
         st = nst_floats_new(&t->g, n, 1, 1, err);
     if (st == NST_OK)
@@ -66,26 +65,25 @@ void nst_tutorial_free(struct nst_tutorial *t)
 static bool closure(struct nst_tutorial *t, nst_function *f, void *ctx, float *x,
                     double *value)
 {
-    for (size_t i = 0; i < t->n; i++)
+    for (size_t i = 0; i < t->v.n; i++)
         x[i] = x[i] < 0 ? 0 : x[i] > 1 ? 1 : x[i];
     return f(ctx, x, value, t->g);
 }
 
 static void choose_direction(struct nst_tutorial *t)
 {
-    float *s, *y;
+    struct nst_pair next;
 
     if (!t->begun) {
         nst_pairs_direction(t->pairs, t->g, NULL, t->d);
-        t->t = fmin(1, 1 / nst_vector_sum_abs(t->g, t->n, t->threads));
+        t->t = fmin(1, 1 / nst_vector_sum_abs(&t->v, t->g));
         t->begun = true;
         return;
     }
-    s = nst_pairs_next_s(t->pairs);
-    y = nst_pairs_next_y(t->pairs);
-    for (size_t i = 0; i < t->n; i++) {
-        s[i] = t->d[i] * (float)t->t;
-        y[i] = t->g[i] - t->previous[i];
+    next = nst_pairs_next(t->pairs);
+    for (size_t i = 0; i < t->v.n; i++) {
+        next.s[i] = t->d[i] * (float)t->t;
+        next.y[i] = t->g[i] - t->previous[i];
     }
     nst_pairs_push(t->pairs, LEAST_CURVATURE);
     nst_pairs_direction(t->pairs, t->g, NULL, t->d);
@@ -98,21 +96,21 @@ bool nst_tutorial_step(struct nst_tutorial *t, nst_function *f, void *ctx, float
 
     if (!closure(t, f, ctx, x, &value))
         return false;
-    if (nst_vector_max_abs(t->g, t->n, t->threads) <= TOLERANCE_GRADIENT)
+    if (nst_vector_max_abs(&t->v, t->g) <= TOLERANCE_GRADIENT)
         return true;
     for (int i = 1;; i++) {
         choose_direction(t);
-        memcpy(t->previous, t->g, t->n * sizeof *t->g);
+        memcpy(t->previous, t->g, t->v.n * sizeof *t->g);
         before = value;
-        if (nst_vector_dot(t->g, t->d, t->n, t->threads) > -TOLERANCE_CHANGE)
+        if (nst_vector_dot(&t->v, t->g, t->d) > -TOLERANCE_CHANGE)
             return true;
-        nst_vector_add(x, t->t, t->d, t->n, t->threads);
+        nst_vector_add(&t->v, x, t->t, t->d);
         if (i == MAX_ITERATIONS)
             return true;
         if (!closure(t, f, ctx, x, &value))
             return false;
-        if (nst_vector_max_abs(t->g, t->n, t->threads) <= TOLERANCE_GRADIENT ||
-            t->t * nst_vector_max_abs(t->d, t->n, t->threads) <= TOLERANCE_CHANGE ||
+        if (nst_vector_max_abs(&t->v, t->g) <= TOLERANCE_GRADIENT ||
+            t->t * nst_vector_max_abs(&t->v, t->d) <= TOLERANCE_CHANGE ||
             fabs(value - before) < TOLERANCE_CHANGE)
             return true;
     }

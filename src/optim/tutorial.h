@@ -10,14 +10,15 @@
 #define NST_OPTIM_TUTORIAL_H
 
 #include "base/err.h"
+#include "base/threads.h"
 #include "optim/optim.h"
 
 struct nst_tutorial;
 
 /* *out belongs to the caller: nst_tutorial_free(). NST_ERR_ARG (n is 0), NST_ERR_MEM.
  */
-enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n, int threads,
-                                 struct nst_err *err);
+enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
+                                 struct nst_threads *threads, struct nst_err *err);
 void nst_tutorial_free(struct nst_tutorial *t);
 
 /* One optimizer.step(closure), up to 20 evaluations; false when f refused one. */

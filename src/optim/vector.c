@@ -4,41 +4,38 @@
 #include "optim/vector.h"
 
 #include <math.h>
+#include <stdlib.h>
 
-#define BLOCK ((size_t)4096)
-#define BLOCKS_AT_ONCE 512 /* partial sums kept on the stack */
+#define BLOCK ((size_t)4096) /* elements; a few vectors' stay in the first cache */
+#define ROUND 512            /* blocks at once, whose results are kept on the stack */
 
-static double block_dot(const float *a, const float *b, size_t n)
+enum nst_status nst_vectors_init(struct nst_vectors *v, size_t n,
+                                 struct nst_threads *threads, struct nst_err *err)
 {
-    double sum = 0;
-
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < n; i++)
-        sum += (double)a[i] * b[i];
-    return sum;
+    *v = (struct nst_vectors){n, threads, nst_vectors_choose()};
+    if (!v->kernels)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "NST_CPU='%s' is not an instruction set of this machine",
+                           getenv("NST_CPU"));
+    return NST_OK;
 }
 
-static double block_sum_abs(const float *a, const float *b, size_t n)
+struct pass {
+    const struct nst_vectors *v;
+    size_t first;
+    nst_vector_part *part;
+    const void *ctx;
+    double *result;
+};
+
+static void do_block(void *ctx, int item, int thread)
 {
-    double sum = 0;
+    const struct pass *p = ctx;
+    size_t first = p->first + (size_t)item * BLOCK, left = p->v->n - first;
 
-    (void)b;
-#pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < n; i++)
-        sum += fabsf(a[i]);
-    return sum;
-}
-
-/* Written so that a NaN is kept, not passed over. */
-static double block_max_abs(const float *a, const float *b, size_t n)
-{
-    float m = 0;
-
-    (void)b;
-    for (size_t i = 0; i < n; i++)
-        if (!(fabsf(a[i]) <= m))
-            m = fabsf(a[i]);
-    return m;
+    (void)thread;
+    p->result[item] =
+        p->part(p->v->kernels, p->ctx, first, left < BLOCK ? left : BLOCK);
 }
 
 static double add(double a, double b)
@@ -51,61 +48,106 @@ static double larger(double a, double b)
     return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
 }
 
-/* block() of every block, threaded, joined in order. */
-static double reduce(double (*block)(const float *, const float *, size_t),
-                     double (*join)(double, double), const float *a, const float *b,
-                     size_t n, int threads)
+static double reduce(const struct nst_vectors *v, nst_vector_part *part,
+                     const void *ctx, double result, double (*join)(double, double))
 {
-    double part[BLOCKS_AT_ONCE], result = 0;
+    double results[ROUND];
+    struct pass p = {v, 0, part, ctx, results};
 
-    for (size_t first = 0; first < n; first += BLOCK * BLOCKS_AT_ONCE) {
-        size_t left = n - first, blocks = (left + BLOCK - 1) / BLOCK;
+    for (; p.first < v->n; p.first += BLOCK * ROUND) {
+        size_t blocks = (v->n - p.first + BLOCK - 1) / BLOCK;
 
-        if (blocks > BLOCKS_AT_ONCE)
-            blocks = BLOCKS_AT_ONCE;
-#pragma omp parallel for num_threads(nst_vector_threads(n, threads)) schedule(static)
-        for (size_t k = 0; k < blocks; k++) {
-            size_t at = first + k * BLOCK;
-
-            part[k] = block(a + at, b + at, n - at < BLOCK ? n - at : BLOCK);
-        }
-        for (size_t k = 0; k < blocks; k++)
-            result = join(result, part[k]);
+        if (blocks > ROUND)
+            blocks = ROUND;
+        nst_threads_run(v->threads, (int)blocks, do_block, &p);
+        for (size_t i = 0; i < blocks; i++)
+            result = join(result, results[i]);
     }
     return result;
 }
 
-double nst_vector_dot(const float *a, const float *b, size_t n, int threads)
+double nst_vector_sum(const struct nst_vectors *v, nst_vector_part *part,
+                      const void *ctx)
 {
-    return reduce(block_dot, add, a, b, n, threads);
+    return reduce(v, part, ctx, 0, add);
 }
 
-double nst_vector_sum_abs(const float *a, size_t n, int threads)
+double nst_vector_max(const struct nst_vectors *v, nst_vector_part *part,
+                      const void *ctx)
 {
-    return reduce(block_sum_abs, add, a, a, n, threads);
+    return reduce(v, part, ctx, -INFINITY, larger);
 }
 
-double nst_vector_max_abs(const float *a, size_t n, int threads)
+struct operands {
+    float *y;
+    const float *a, *b;
+    float alpha;
+};
+
+static double dot(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                  size_t n)
 {
-    return reduce(block_max_abs, larger, a, a, n, threads);
+    const struct operands *o = ctx;
+
+    return k->dot(n, o->a + first, o->b + first);
 }
 
-void nst_vector_add(float *y, double alpha, const float *x, size_t n, int threads)
+double nst_vector_dot(const struct nst_vectors *v, const float *a, const float *b)
 {
-    float c = (float)alpha;
-
-#pragma omp parallel for simd num_threads(nst_vector_threads(n, threads))              \
-    schedule(static)
-    for (size_t i = 0; i < n; i++)
-        y[i] += c * x[i];
+    return nst_vector_sum(v, dot, &(struct operands){.a = a, .b = b});
 }
 
-void nst_vector_scale(float *x, double alpha, size_t n, int threads)
+static double sum_abs(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                      size_t n)
 {
-    float c = (float)alpha;
+    const struct operands *o = ctx;
 
-#pragma omp parallel for simd num_threads(nst_vector_threads(n, threads))              \
-    schedule(static)
-    for (size_t i = 0; i < n; i++)
-        x[i] *= c;
+    return k->sum_abs(n, o->a + first);
+}
+
+double nst_vector_sum_abs(const struct nst_vectors *v, const float *a)
+{
+    return nst_vector_sum(v, sum_abs, &(struct operands){.a = a});
+}
+
+static double max_abs(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                      size_t n)
+{
+    const struct operands *o = ctx;
+
+    return k->max_abs(n, o->a + first);
+}
+
+double nst_vector_max_abs(const struct nst_vectors *v, const float *a)
+{
+    return nst_vector_max(v, max_abs, &(struct operands){.a = a});
+}
+
+static double add_scaled(const struct nst_vector_kernels *k, const void *ctx,
+                         size_t first, size_t n)
+{
+    const struct operands *o = ctx;
+
+    k->add(n, o->y + first, o->alpha, o->a + first);
+    return 0;
+}
+
+void nst_vector_add(const struct nst_vectors *v, float *y, double alpha, const float *x)
+{
+    nst_vector_sum(v, add_scaled,
+                   &(struct operands){.y = y, .a = x, .alpha = (float)alpha});
+}
+
+static double scale(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                    size_t n)
+{
+    const struct operands *o = ctx;
+
+    k->scale(n, o->y + first, o->alpha);
+    return 0;
+}
+
+void nst_vector_scale(const struct nst_vectors *v, float *x, double alpha)
+{
+    nst_vector_sum(v, scale, &(struct operands){.y = x, .alpha = (float)alpha});
 }

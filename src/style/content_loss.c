@@ -3,45 +3,53 @@
 
 #include "style/content_loss.h"
 
-enum nst_status nst_content_loss_init(struct nst_content_loss *l, struct nst_tap tap,
-                                      struct nst_backend *be,
-                                      const struct nst_pass *pass, struct nst_err *err)
+struct nst_content_loss nst_content_loss(struct nst_tap tap,
+                                         const struct nst_pass *pass, int height,
+                                         int width)
 {
     bool relu;
-    const struct nst_tensor *f = nst_pass_map(pass, &tap, &relu);
-    enum nst_status st = be->ops->tensor_new(be, &l->target, f->shape, err);
+    struct nst_shape s = nst_pass_map(pass, &tap, &relu)->shape;
+    struct nst_window whole = {0, 0, height, width};
 
-    if (st != NST_OK)
-        return st;
-    l->tap = tap;
-    be->ops->tensor_copy(be, f, relu, l->target);
-    return NST_OK;
+    whole = nst_pass_window(pass, tap.conv, whole);
+    return (struct nst_content_loss){tap, (double)s.c * whole.height * whole.width};
 }
 
-void nst_content_loss_clear(struct nst_content_loss *l, struct nst_backend *be)
+enum nst_status nst_content_target_new(struct nst_tensor **target,
+                                       const struct nst_content_loss *l,
+                                       const struct nst_pass *pass, struct nst_err *err)
 {
-    be->ops->tensor_free(be, l->target);
-    l->target = NULL;
-}
-
-double nst_content_loss_value(const struct nst_content_loss *l, struct nst_backend *be,
-                              const struct nst_pass *pass)
-{
+    struct nst_backend *be = nst_pass_backend(pass);
     bool relu;
-    const struct nst_tensor *f = nst_pass_map(pass, &l->tap, &relu);
 
-    return be->ops->squared_error(be, f, relu, l->target) /
-           (double)nst_shape_count(f->shape);
+    return be->ops->tensor_new(be, target, nst_pass_map(pass, &l->tap, &relu)->shape,
+                               err);
 }
 
-void nst_content_loss_grad(const struct nst_content_loss *l, struct nst_backend *be,
-                           const struct nst_pass *pass, double weight,
-                           struct nst_tensor *g)
+void nst_content_target_take(struct nst_tensor *target,
+                             const struct nst_content_loss *l,
+                             const struct nst_pass *pass)
 {
+    struct nst_backend *be = nst_pass_backend(pass);
     bool relu;
     const struct nst_tensor *f = nst_pass_map(pass, &l->tap, &relu);
 
-    be->ops->squared_error_grad(be, f, relu, l->target,
-                                (float)(2 * weight / (double)nst_shape_count(f->shape)),
-                                g);
+    be->ops->tensor_copy(be, f, relu, target);
+}
+
+double nst_content_loss_gather(const struct nst_content_loss *l,
+                               const struct nst_pass *pass, struct nst_window window,
+                               const struct nst_tensor *target)
+{
+    struct nst_backend *be = nst_pass_backend(pass);
+    bool relu;
+    const struct nst_tensor *f = nst_pass_map(pass, &l->tap, &relu);
+
+    window = nst_pass_window(pass, l->tap.conv, window);
+    return be->ops->squared_error(be, f, relu, target, window) / l->count;
+}
+
+float nst_content_loss_scale(const struct nst_content_loss *l, double weight)
+{
+    return (float)(2 * weight / l->count);
 }

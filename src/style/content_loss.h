@@ -12,21 +12,30 @@
 
 struct nst_content_loss {
     struct nst_tap tap;
-    struct nst_tensor *target; /* F_content */
+    double count; /* C H W of the whole picture's features */
 };
 
-/* Take the target from pass after its forward run. Free with the clear function. */
-enum nst_status nst_content_loss_init(struct nst_content_loss *l, struct nst_tap tap,
-                                      struct nst_backend *be,
-                                      const struct nst_pass *pass, struct nst_err *err);
-void nst_content_loss_clear(struct nst_content_loss *l, struct nst_backend *be);
+/* The loss at tap for a picture of height x width whose tiles are those of pass. */
+struct nst_content_loss nst_content_loss(struct nst_tap tap,
+                                         const struct nst_pass *pass, int height,
+                                         int width);
 
-/* The loss of what pass holds. */
-double nst_content_loss_value(const struct nst_content_loss *l, struct nst_backend *be,
-                              const struct nst_pass *pass);
-/* g += weight dL/dF */
-void nst_content_loss_grad(const struct nst_content_loss *l, struct nst_backend *be,
-                           const struct nst_pass *pass, double weight,
-                           struct nst_tensor *g);
+/* A place for F_content of what such a pass holds, or of a tile of the same size.
+ * NST_ERR_MEM. */
+enum nst_status nst_content_target_new(struct nst_tensor **target,
+                                       const struct nst_content_loss *l,
+                                       const struct nst_pass *pass,
+                                       struct nst_err *err);
+/* F_content is what pass holds. */
+void nst_content_target_take(struct nst_tensor *target,
+                             const struct nst_content_loss *l,
+                             const struct nst_pass *pass);
+
+/* What the pixels seen in window of the picture that pass holds add to the loss. */
+double nst_content_loss_gather(const struct nst_content_loss *l,
+                               const struct nst_pass *pass, struct nst_window window,
+                               const struct nst_tensor *target);
+/* The factor of F - F_content in the derivative of weight times the loss. */
+float nst_content_loss_scale(const struct nst_content_loss *l, double weight);
 
 #endif

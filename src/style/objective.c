@@ -4,19 +4,30 @@
 #include "style/objective.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "style/content_loss.h"
 #include "style/gram_loss.h"
+#include "style/tiling.h"
+
+/* The features of the content picture in one tile, for each content loss. */
+struct targets {
+    struct nst_tensor *of[2 * NST_VGG_CONVS];
+};
 
 struct nst_objective {
     struct nst_vgg *v;
-    struct nst_backend *be;
-    struct nst_pass *pass;
     double content_weight, style_weight;
     int contents, styles;
     struct nst_content_loss content[2 * NST_VGG_CONVS];
     struct nst_gram_loss style[2 * NST_VGG_CONVS];
+
+    struct nst_tiling tiling;
+    struct nst_pass *pass;  /* of one tile */
+    float *rgb, *grad;      /* a tile's own, when there are several */
+    const float *picture;   /* the content, where its features are worked out anew */
+    struct targets *target; /* of each tile, or of the one at hand */
 };
 
 static void mark_before_relu(const struct nst_taps *taps, bool keep[NST_VGG_CONVS])
@@ -26,39 +37,144 @@ static void mark_before_relu(const struct nst_taps *taps, bool keep[NST_VGG_CONV
             keep[taps->tap[i].conv] = true;
 }
 
-/* The style picture has its own size, so it has its own pass, for this once. */
-static enum nst_status take_style(struct nst_objective *o, const struct nst_taps *taps,
-                                  const float *rgb, int h, int w,
-                                  const bool keep[NST_VGG_CONVS], struct nst_err *err)
+/* Planes of a picture's window, to or from a tile's. */
+static void copy_window(const struct nst_tiling *t, struct nst_window w, float *picture,
+                        float *tile, int tile_top, int tile_left, bool to_tile)
 {
-    struct nst_pass *pass;
-    enum nst_status st = nst_pass_new(&pass, o->v, h, w, keep, false, err);
+    for (int k = 0; k < 3; k++)
+        for (int r = 0; r < w.height; r++) {
+            float *p = picture +
+                       ((size_t)k * t->height + (size_t)(w.top + r)) * t->width +
+                       w.left;
+            float *q =
+                tile +
+                ((size_t)k * t->tile_height + (size_t)(tile_top + r)) * t->tile_width +
+                tile_left;
 
-    if (st != NST_OK)
-        return st;
-    nst_pass_forward(pass, rgb);
-    for (int i = 0; st == NST_OK && i < taps->count; i++) {
-        o->styles = i + 1;
-        st = nst_gram_loss_init(&o->style[i], taps->tap[i], o->be, pass, err);
-    }
-    nst_pass_free(pass);
+            memcpy(to_tile ? q : p, to_tile ? p : q, (size_t)w.width * sizeof *p);
+        }
+}
+
+/* The features of one tile of a picture; buffer holds a tile's pixels. */
+static void forward(struct nst_pass *pass, const struct nst_tiling *t,
+                    const struct nst_tile *tile, const float *picture, float *buffer)
+{
+    if (nst_tiling_count(t) > 1)
+        copy_window(t, tile->outer, (float *)picture, buffer, 0, 0, true);
+    nst_pass_forward(pass, nst_tiling_count(t) > 1 ? buffer : picture);
+}
+
+static enum nst_status new_pass(struct nst_objective *o, const struct nst_tiling *t,
+                                const bool keep[NST_VGG_CONVS], struct nst_pass **pass,
+                                float **buffer, struct nst_err *err)
+{
+    size_t h = (size_t)t->tile_height, w = (size_t)t->tile_width;
+    enum nst_status st =
+        nst_pass_new(pass, o->v, t->tile_height, t->tile_width, keep, err);
+
+    if (st == NST_OK && nst_tiling_count(t) > 1)
+        st = nst_floats_new(buffer, 3, h, w, err);
     return st;
 }
 
-static enum nst_status take_content(struct nst_objective *o,
-                                    const struct nst_taps *taps, const float *rgb,
-                                    int h, int w, const bool keep[NST_VGG_CONVS],
-                                    struct nst_err *err)
+/* Gather the Gram matrices of a picture from its tiles. */
+static void gather(struct nst_objective *o, struct nst_pass *pass,
+                   const struct nst_tiling *t, const float *rgb, float *buffer)
 {
-    enum nst_status st = nst_pass_new(&o->pass, o->v, h, w, keep, true, err);
+    for (int i = 0; i < o->styles; i++)
+        nst_gram_loss_begin(&o->style[i]);
+    for (int k = 0; k < nst_tiling_count(t); k++) {
+        struct nst_tile tile = nst_tiling_tile(t, k);
 
+        forward(pass, t, &tile, rgb, buffer);
+        for (int i = 0; i < o->styles; i++)
+            nst_gram_loss_gather(&o->style[i], pass, tile.inner);
+    }
+}
+
+static struct nst_tiling tiling_of(const struct nst_objective *o, int h, int w,
+                                   int tile)
+{
+    return nst_tiling(h, w, tile, nst_vgg_receptive_field(o->v),
+                      nst_vgg_alignment(o->v));
+}
+
+/* The style picture has its own size, so it has its own pass, for this once. */
+static enum nst_status take_style(struct nst_objective *o,
+                                  const struct nst_objective_config *config,
+                                  const float *rgb, int h, int w,
+                                  const bool keep[NST_VGG_CONVS], struct nst_err *err)
+{
+    const struct nst_taps *taps = config->style_layers;
+    struct nst_tiling t = tiling_of(o, h, w, config->tile);
+    struct nst_pass *pass;
+    float *buffer = NULL;
+    enum nst_status st = new_pass(o, &t, keep, &pass, &buffer, err);
+
+    for (int i = 0; st == NST_OK && i < taps->count; i++) {
+        o->styles = i + 1;
+        st = nst_gram_loss_init(&o->style[i], taps->tap[i],
+                                nst_vgg_channels(o->v, taps->tap[i].conv), err);
+    }
+    if (st == NST_OK) {
+        gather(o, pass, &t, rgb, buffer);
+        for (int i = 0; i < o->styles; i++)
+            nst_gram_loss_take_target(&o->style[i]);
+    }
+    nst_pass_free(pass);
+    free(buffer);
+    return st;
+}
+
+static bool targets_are_kept(const struct nst_objective *o)
+{
+    return !o->picture;
+}
+
+/* Where the content's features in tile k are, or go. */
+static struct targets *targets(const struct nst_objective *o, int k)
+{
+    return &o->target[targets_are_kept(o) ? k : 0];
+}
+
+static void take_targets(struct nst_objective *o, const float *content, int k)
+{
+    struct nst_tile tile = nst_tiling_tile(&o->tiling, k);
+
+    forward(o->pass, &o->tiling, &tile, content, o->rgb);
+    for (int i = 0; i < o->contents; i++)
+        nst_content_target_take(targets(o, k)->of[i], &o->content[i], o->pass);
+}
+
+static enum nst_status take_content(struct nst_objective *o,
+                                    const struct nst_objective_config *config,
+                                    const float *rgb, int h, int w,
+                                    const bool keep[NST_VGG_CONVS], struct nst_err *err)
+{
+    const struct nst_taps *taps = config->content_layers;
+    int tiles, places;
+    enum nst_status st;
+
+    o->tiling = tiling_of(o, h, w, config->tile);
+    tiles = nst_tiling_count(&o->tiling);
+    st = new_pass(o, &o->tiling, keep, &o->pass, &o->rgb, err);
+    if (st == NST_OK && tiles > 1)
+        st = nst_floats_new(&o->grad, 3, (size_t)o->tiling.tile_height,
+                            (size_t)o->tiling.tile_width, err);
     if (st != NST_OK)
         return st;
-    nst_pass_forward(o->pass, rgb);
-    for (int i = 0; st == NST_OK && i < taps->count; i++) {
-        o->contents = i + 1;
-        st = nst_content_loss_init(&o->content[i], taps->tap[i], o->be, o->pass, err);
-    }
+    o->contents = taps->count;
+    for (int i = 0; i < o->contents; i++)
+        o->content[i] = nst_content_loss(taps->tap[i], o->pass, h, w);
+    o->picture = tiles > 1 && config->recompute_content ? rgb : NULL;
+    places = targets_are_kept(o) ? tiles : 1;
+    o->target = nst_xcalloc((size_t)places, sizeof *o->target);
+    for (int k = 0; k < places; k++)
+        for (int i = 0; st == NST_OK && i < o->contents; i++)
+            st = nst_content_target_new(&o->target[k].of[i], &o->content[i], o->pass,
+                                        err);
+    for (int k = 0; st == NST_OK && targets_are_kept(o) && k < tiles; k++)
+        take_targets(o, rgb, k);
     return st;
 }
 
@@ -74,14 +190,13 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
 
     *out = NULL;
     o->v = v;
-    o->be = nst_vgg_backend(v);
     o->content_weight = config->content_weight;
     o->style_weight = config->style_weight;
     mark_before_relu(config->content_layers, keep);
     mark_before_relu(config->style_layers, keep);
-    st = take_style(o, config->style_layers, style, sh, sw, keep, err);
+    st = take_style(o, config, style, sh, sw, keep, err);
     if (st == NST_OK)
-        st = take_content(o, config->content_layers, content, ch, cw, keep, err);
+        st = take_content(o, config, content, ch, cw, keep, err);
     if (st != NST_OK) {
         nst_objective_free(o);
         return st;
@@ -92,49 +207,99 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
 
 void nst_objective_free(struct nst_objective *o)
 {
+    struct nst_backend *be;
+
     if (!o)
         return;
-    for (int i = 0; i < o->contents; i++)
-        nst_content_loss_clear(&o->content[i], o->be);
+    be = nst_vgg_backend(o->v);
+    if (o->target)
+        for (int k = 0; k < (targets_are_kept(o) ? nst_tiling_count(&o->tiling) : 1);
+             k++)
+            for (int i = 0; i < o->contents; i++)
+                be->ops->tensor_free(be, o->target[k].of[i]);
+    free(o->target);
     for (int i = 0; i < o->styles; i++)
         nst_gram_loss_clear(&o->style[i]);
     nst_pass_free(o->pass);
+    free(o->rgb);
+    free(o->grad);
     free(o);
 }
 
-/* nst_pass_add: the losses that tap this place. */
-static void add_gradients(void *ctx, int conv, bool after_relu, struct nst_tensor *g)
+/* The tile on the way back. */
+struct backward {
+    const struct nst_objective *o;
+    const struct targets *targets;
+};
+
+/* nst_pass_terms: the losses that tap this place; the same layer is never tapped twice
+ * by losses of one kind. */
+static struct nst_terms terms(void *ctx, int conv, bool after_relu)
 {
-    struct nst_objective *o = ctx;
+    const struct backward *b = ctx;
+    const struct nst_objective *o = b->o;
+    struct nst_terms t = {NULL};
 
     for (int i = 0; i < o->contents; i++) {
-        struct nst_content_loss *l = &o->content[i];
+        const struct nst_content_loss *l = &o->content[i];
 
-        if (l->tap.conv == conv && l->tap.after_relu == after_relu)
-            nst_content_loss_grad(l, o->be, o->pass, o->content_weight * l->tap.weight,
-                                  g);
+        if (l->tap.conv == conv && l->tap.after_relu == after_relu) {
+            t.target = b->targets->of[i];
+            t.scale = nst_content_loss_scale(l, o->content_weight * l->tap.weight);
+        }
     }
     for (int i = 0; i < o->styles; i++) {
-        struct nst_gram_loss *l = &o->style[i];
+        const struct nst_gram_loss *l = &o->style[i];
 
         if (l->tap.conv == conv && l->tap.after_relu == after_relu)
-            nst_gram_loss_grad(l, o->be, o->pass, o->style_weight * l->tap.weight, g);
+            t.gram = l->derivative;
     }
+    return t;
+}
+
+static void backward(struct nst_objective *o, const struct nst_tile *tile, int k,
+                     float *grad)
+{
+    struct backward b = {o, targets(o, k)};
+    struct nst_window w = tile->inner;
+
+    if (nst_tiling_count(&o->tiling) == 1) {
+        nst_pass_backward(o->pass, terms, &b, grad);
+        return;
+    }
+    nst_pass_backward(o->pass, terms, &b, o->grad);
+    w.top += tile->outer.top;
+    w.left += tile->outer.left;
+    copy_window(&o->tiling, w, grad, o->grad, tile->inner.top, tile->inner.left, false);
 }
 
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
                             struct nst_losses *losses, float *grad)
 {
-    nst_pass_forward(o->pass, rgb);
+    int tiles = nst_tiling_count(&o->tiling);
+
     losses->content = losses->style = 0;
-    for (int i = 0; i < o->contents; i++)
-        losses->content += o->content[i].tap.weight *
-                           nst_content_loss_value(&o->content[i], o->be, o->pass);
-    for (int i = 0; i < o->styles; i++)
-        losses->style +=
-            o->style[i].tap.weight * nst_gram_loss_value(&o->style[i], o->be, o->pass);
+    gather(o, o->pass, &o->tiling, rgb, o->rgb);
+    for (int i = 0; i < o->styles; i++) {
+        double w = o->style[i].tap.weight;
+
+        losses->style += w * nst_gram_loss_finish(&o->style[i], o->style_weight * w);
+    }
+    for (int k = 0; k < tiles; k++) {
+        struct nst_tile tile = nst_tiling_tile(&o->tiling, k);
+
+        if (!targets_are_kept(o))
+            take_targets(o, o->picture, k);
+        if (tiles > 1)
+            forward(o->pass, &o->tiling, &tile, rgb, o->rgb);
+        for (int i = 0; i < o->contents; i++)
+            losses->content +=
+                o->content[i].tap.weight *
+                nst_content_loss_gather(&o->content[i], o->pass, tile.inner,
+                                        targets(o, k)->of[i]);
+        if (grad)
+            backward(o, &tile, k, grad);
+    }
     losses->total =
         o->content_weight * losses->content + o->style_weight * losses->style;
-    if (grad)
-        nst_pass_backward(o->pass, add_gradients, o, grad);
 }

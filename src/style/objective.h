@@ -3,6 +3,11 @@
  * objective.h - what is minimised over pictures (Gatys et al. 2016, eq. 7):
  *   content_weight sum_l w_l L_content(l) + style_weight sum_l w_l L_style(l)
  * with the layers and their weights w_l of two tap lists.
+ *
+ * A large picture is worked on tile by tile, with the same result but for rounding: all
+ * that the style loss wants to know of it are the Gram matrices, which are sums over
+ * pixels. So the tiles are walked through once to gather these, and a second time for
+ * the gradient, forward and backward.
  */
 #ifndef NST_STYLE_OBJECTIVE_H
 #define NST_STYLE_OBJECTIVE_H
@@ -14,6 +19,10 @@ struct nst_objective;
 struct nst_objective_config {
     const struct nst_taps *content_layers, *style_layers; /* borrowed for the call */
     double content_weight, style_weight;
+    int tile; /* pixels of a tile's interior, each way; 0: pictures in one piece */
+    /* Of tiles, work the content's features out anew at each evaluation, and do not
+     * keep them. */
+    bool recompute_content;
 };
 
 struct nst_losses {
@@ -22,8 +31,9 @@ struct nst_losses {
 };
 
 /*
- * Take the targets from two pictures (planar RGB, 3 x h x w, borrowed for the call),
- * and make ready for pictures of the content's size. v is borrowed.
+ * Take the targets from two pictures (planar RGB, 3 x h x w), and make ready for
+ * pictures of the content's size. v is borrowed, and so is content, as long as the
+ * objective lives; style only for the call.
  * *out belongs to the caller: nst_objective_free().
  * Errors: NST_ERR_ARG (a picture too small for the layers), NST_ERR_MEM.
  */

@@ -17,7 +17,6 @@ struct nst_shape {
 
 struct nst_tensor {
     struct nst_shape shape;
-    size_t capacity; /* floats that data can hold */
     float *data;
 };
 

@@ -75,10 +75,20 @@ static bool valley(void *ctx, const float *x, double *f, float *g)
     return true;
 }
 
+static struct nst_threads *some_threads(int count)
+{
+    struct nst_threads *t;
+    struct nst_err err;
+
+    assert_int_equal(nst_threads_new(&t, count, &err), NST_OK);
+    return t;
+}
+
 /* Runs to the end, checking on the way that no step is worse; the last value. */
 static double minimise(nst_function *f, struct probe *p, float *x, int pairs,
                        enum nst_step_end *end)
 {
+    struct nst_threads *threads = some_threads(2);
     struct nst_lbfgs *l;
     struct nst_err err;
     struct nst_step step;
@@ -86,7 +96,7 @@ static double minimise(nst_function *f, struct probe *p, float *x, int pairs,
     float *g = test_malloc(N * sizeof *g);
     struct probe aside = {.budget = 1 << 30, .poison = p->poison};
 
-    assert_int_equal(nst_lbfgs_new(&l, N, pairs, 0, 1, 2, &err), NST_OK);
+    assert_int_equal(nst_lbfgs_new(&l, N, pairs, 0, 1, threads, &err), NST_OK);
     do {
         step = nst_lbfgs_step(l, f, p, x);
         f(&aside, x, &value, g);
@@ -97,6 +107,7 @@ static double minimise(nst_function *f, struct probe *p, float *x, int pairs,
     } while (step.end == NST_STEP_TAKEN);
     *end = step.end;
     nst_lbfgs_free(l);
+    nst_threads_free(threads);
     test_free(g);
     return value;
 }
@@ -188,11 +199,12 @@ static void threads_do_not_change_a_bit(void **state)
     static float x[3][N];
 
     (void)state;
-    for (int threads = 1; threads <= 3; threads++) {
+    for (int count = 1; count <= 3; count++) {
+        struct nst_threads *threads = some_threads(count);
         struct probe p = {.budget = 60};
         struct nst_lbfgs *l;
         struct nst_err err;
-        float *v = x[threads - 1];
+        float *v = x[count - 1];
 
         for (int i = 0; i < N; i++)
             v[i] = i % 2 ? 0.9f : 0.1f;
@@ -200,20 +212,24 @@ static void threads_do_not_change_a_bit(void **state)
         while (nst_lbfgs_step(l, valley, &p, v).end == NST_STEP_TAKEN)
             ;
         nst_lbfgs_free(l);
+        nst_threads_free(threads);
         assert_memory_equal(x[0], v, sizeof x[0]);
     }
 }
 
 static void nothing_to_minimise_is_refused(void **state)
 {
+    struct nst_threads *one = some_threads(1);
     struct nst_lbfgs *l;
     struct nst_err err;
 
     (void)state;
-    assert_int_equal(nst_lbfgs_new(&l, 0, 5, 0, 1, 1, &err), NST_ERR_ARG);
+    assert_int_equal(nst_lbfgs_new(&l, 0, 5, 0, 1, one, &err), NST_ERR_ARG);
     assert_null(l);
-    assert_int_equal(nst_lbfgs_new(&l, (size_t)1 << 61, 5, 0, 1, 1, &err), NST_ERR_MEM);
+    assert_int_equal(nst_lbfgs_new(&l, (size_t)1 << 61, 5, 0, 1, one, &err),
+                     NST_ERR_MEM);
     assert_null(l);
+    nst_threads_free(one);
 }
 
 /* A quadratic in one variable along which the steps of torch.optim.LBFGS can be
@@ -233,6 +249,7 @@ static bool parabola(void *ctx, const float *x, double *f, float *g)
 
 static void the_tutorial_takes_its_first_step_and_clamps(void **state)
 {
+    struct nst_threads *one = some_threads(1);
     struct nst_tutorial *t;
     struct nst_err err;
     float x = 0.75f;
@@ -242,7 +259,7 @@ static void the_tutorial_takes_its_first_step_and_clamps(void **state)
         struct probe p = {.budget = budget};
 
         x = 0.75f;
-        assert_int_equal(nst_tutorial_new(&t, 1, 1, &err), NST_OK);
+        assert_int_equal(nst_tutorial_new(&t, 1, one, &err), NST_OK);
         assert_false(nst_tutorial_step(t, parabola, &p, &x));
         nst_tutorial_free(t);
         /* g = 8: the step is 8 * 1/8 = 1, to -0.25, clamped to 0, where g = -4;
@@ -254,6 +271,7 @@ static void the_tutorial_takes_its_first_step_and_clamps(void **state)
         if (budget == 3)
             assert_true(fabsf(p.lowest - 1.0f / 3) < 1e-6f);
     }
+    nst_threads_free(one);
 }
 
 int main(void)

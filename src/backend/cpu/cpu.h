@@ -18,18 +18,34 @@
 #include "backend/backend.h"
 #include "kernels/blocked.h"
 
-/* A Gram matrix is summed in this many groups of rows at most. */
-#define NST_CPU_GRAM_GROUPS 16
+/* Scratch: each user says what it wants, and gets as much as the largest of them. */
+struct nst_cpu_wants {
+    size_t tiles;  /* floats of transformed tiles, for each thread */
+    size_t rows;   /* floats of rows of pixels, for each thread */
+    size_t part;   /* floats of a part of a Gram matrix, for each thread */
+    size_t shared; /* floats of tiles that all threads work on together */
+    size_t packed; /* floats of a packed matrix, of which there are two */
+    size_t sums;   /* doubles of a Gram matrix of each group of rows */
+};
 
 struct nst_cpu {
     struct nst_backend base;
     const struct nst_blocked_kernels *kernels;
-    float **scratch;       /* one for each thread, of scratch_floats */
-    size_t scratch_floats; /* as much as the largest convolution wants */
-    float *shared;         /* scratch that all threads work on together */
-    size_t shared_floats;
-    float *gram_parts; /* NST_CPU_GRAM_GROUPS matrices of gram_side squared */
-    size_t gram_side;  /* channels, in whole blocks */
+    struct nst_cpu_wants have;
+    float **tiles, **rows, **part;
+    float *shared, *packed[2];
+    double *sums;
+};
+
+/* A joint, and its matrices as product() wants them. */
+struct nst_cpu_joint {
+    const struct nst_joint *joint;
+    const float *before, *after; /* NULL where there is none */
+};
+
+struct nst_conv {
+    struct nst_cpu_winograd *winograd; /* one of the two, the other is NULL */
+    struct nst_cpu_patches *patches;
 };
 
 static inline int nst_cpu_blocks(int channels)
@@ -53,12 +69,6 @@ static inline size_t nst_cpu_stride(struct nst_shape s)
     return (size_t)(NST_WINOGRAD_TILE * nst_cpu_tiles(s.h) + 2) * nst_cpu_pitch(s);
 }
 
-/* How many threads a pass over a map is worth: waking them takes some microseconds. */
-static inline int nst_cpu_threads(const struct nst_backend *be, struct nst_shape s)
-{
-    return nst_shape_count(s) > 16384 ? be->threads : 1;
-}
-
 /* The first pixel of a row of a block. */
 static inline float *nst_cpu_row(const struct nst_tensor *t, int block, int row)
 {
@@ -66,25 +76,51 @@ static inline float *nst_cpu_row(const struct nst_tensor *t, int block, int row)
            (size_t)(row + 1) * nst_cpu_pitch(t->shape) + NST_BLOCK;
 }
 
-/* Have at least this many floats of scratch for each thread, or for all together.
- * NST_ERR_MEM. */
-enum nst_status nst_cpu_want_scratch(struct nst_cpu *cpu, size_t floats,
-                                     struct nst_err *err);
-enum nst_status nst_cpu_want_shared(struct nst_cpu *cpu, size_t floats,
-                                    struct nst_err *err);
+/* Have at least this much scratch. NST_ERR_MEM. */
+enum nst_status nst_cpu_want(struct nst_cpu *cpu, struct nst_cpu_wants wants,
+                             struct nst_err *err);
 
-enum nst_status nst_cpu_conv_new(struct nst_backend *be, struct nst_conv **out,
-                                 const float *weight, const float *bias, int cin,
-                                 int cout, bool gradient, struct nst_err *err);
-void nst_cpu_conv_free(struct nst_backend *be, struct nst_conv *k);
+/* winograd.c */
+enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winograd **out,
+                                     const float *weight, const float *bias, int cin,
+                                     int cout, struct nst_err *err);
+void nst_cpu_winograd_free(struct nst_cpu_winograd *w);
 void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
                   const struct nst_tensor *x, bool relu, struct nst_tensor *y,
-                  bool out_relu);
+                  bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled);
 void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                       const struct nst_tensor *gy, struct nst_tensor *gx);
+                       const struct nst_tensor *gy, const struct nst_joint *joint);
+
+/* patches.c */
+enum nst_status nst_cpu_patches_new(struct nst_cpu_patches **out, const float *weight,
+                                    const float *bias, int cout,
+                                    const struct nst_normalisation *picture,
+                                    struct nst_err *err);
+void nst_cpu_patches_free(struct nst_cpu_patches *p);
+void nst_cpu_conv_picture(struct nst_backend *be, const struct nst_conv *k,
+                          const float *rgb, struct nst_tensor *y, bool out_relu);
+void nst_cpu_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
+                               const struct nst_tensor *gy, float *rgb);
+
+/* join.c */
+
+/* What joining pieces of at most NST_CPU_JOIN_WIDTH pixels of a row wants. */
+#define NST_CPU_JOIN_WIDTH 113
+struct nst_cpu_wants nst_cpu_join_wants(int channels);
+struct nst_cpu_joint nst_cpu_joint(struct nst_cpu *cpu, const struct nst_joint *joint);
+/*
+ * Turn y of the joint into the gradient for row row and columns first to last of the
+ * gradient that comes from above. up is that row of the first block, up_stride floats
+ * from block to block; NULL stands for zeros.
+ */
+void nst_cpu_join(const struct nst_cpu *cpu, const struct nst_cpu_joint *j,
+                  const float *up, size_t up_stride, int row, int first, int last,
+                  float *scratch);
+void nst_cpu_last_grad(struct nst_backend *be, const struct nst_joint *joint);
+
+/* gram.c */
+struct nst_cpu_wants nst_cpu_gram_wants(struct nst_shape s);
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  float *gram);
-void nst_cpu_gram_grad(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                       const float *s, struct nst_tensor *g);
+                  struct nst_window window, double *sums);
 
 #endif

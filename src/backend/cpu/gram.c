@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * gram.c - Gram matrices: groups of rows, each summed in one order whatever the number
+ * of threads. Single precision carries a sum over some thousand pixels only; then it is
+ * added to one in double.
+ */
 #include "config.h"
 
 #include "backend/cpu/cpu.h"
@@ -6,78 +11,111 @@
 #include <string.h>
 
 #define SQUARE (NST_BLOCK * NST_BLOCK)
+/* Pixels summed in single precision, and rows of blocks of the matrix in one item. */
+#define RUN 4096
+#define MOST_GROUPS 16
+#define ITEM_ROWS 8
 
-/* Pairs (a, b) of blocks with a <= b, numbered row by row. */
-static size_t pair_index(int a, int b, int blocks)
+/* Pairs (a, b) of blocks with a <= b, numbered row by row: those before row a. */
+static size_t pairs_before(int a, int blocks)
 {
-    return (size_t)a * blocks - (size_t)a * (a - 1) / 2 + (b - a);
+    return (size_t)a * (2 * (size_t)blocks - (size_t)a + 1) / 2;
 }
 
-/* Sum one group of rows: part holds 16 x 16 for each pair. */
-static void sum_rows(const struct nst_cpu *cpu, const struct nst_tensor *f, bool relu,
-                     int first, int last, float *part)
+/* Groups of rows: by the window alone, so that the result depends on nothing else. */
+static int groups_of(int height, int width)
 {
-    int blocks = nst_cpu_blocks(f->shape.c);
+    long runs = ((long)height * width + RUN - 1) / RUN;
+    int most = height < MOST_GROUPS ? height : MOST_GROUPS;
 
-    memset(part, 0, pair_index(blocks - 1, blocks, blocks) * SQUARE * sizeof *part);
-    for (int r = first; r < last; r++)
-        for (int a = 0; a < blocks; a++)
-            for (int b = a; b < blocks; b++)
-                cpu->kernels->gram(f->shape.w, nst_cpu_row(f, a, r),
-                                   nst_cpu_row(f, b, r), relu,
-                                   part + pair_index(a, b, blocks) * SQUARE);
+    return runs < most ? (int)runs : most;
+}
+
+struct nst_cpu_wants nst_cpu_gram_wants(struct nst_shape s)
+{
+    int blocks = nst_cpu_blocks(s.c);
+    size_t floats = pairs_before(blocks, blocks) * SQUARE;
+
+    return (struct nst_cpu_wants){.part = floats,
+                                  .sums = floats * (size_t)groups_of(s.h, s.w)};
+}
+
+struct call {
+    const struct nst_cpu *cpu;
+    const struct nst_tensor *f;
+    struct nst_window window;
+    bool relu;
+    int blocks, groups, chunks; /* chunks: items of one group */
+    size_t pairs;
+    double *sums; /* what the groups are added to */
+};
+
+/* One group of rows, some rows of blocks of the matrix. */
+static void sum_group(void *ctx, int item, int thread)
+{
+    const struct call *c = ctx;
+    const struct nst_window *w = &c->window;
+    int group = item / c->chunks, from = item % c->chunks * ITEM_ROWS;
+    int to = from + ITEM_ROWS < c->blocks ? from + ITEM_ROWS : c->blocks;
+    int r = w->top + (int)((long)w->height * group / c->groups);
+    int last = w->top + (int)((long)w->height * (group + 1) / c->groups);
+    int rows = w->width < RUN ? RUN / w->width : 1; /* of a run */
+    size_t first = pairs_before(from, c->blocks);
+    size_t n = (pairs_before(to, c->blocks) - first) * SQUARE;
+    double *sums = c->cpu->sums + (group * c->pairs + first) * SQUARE;
+    float *part = c->cpu->part[thread];
+
+    memset(sums, 0, n * sizeof *sums);
+    while (r < last) {
+        memset(part, 0, n * sizeof *part);
+        for (int end = r + rows; r < last && r < end; r++) {
+            size_t at = (size_t)w->left * NST_BLOCK;
+            float *g = part;
+
+            for (int a = from; a < to; a++)
+                for (int b = a; b < c->blocks; b++, g += SQUARE)
+                    c->cpu->kernels->gram(w->width, nst_cpu_row(c->f, a, r) + at,
+                                          nst_cpu_row(c->f, b, r) + at, c->relu, g);
+        }
+        for (size_t i = 0; i < n; i++)
+            sums[i] += part[i];
+    }
+}
+
+/* Add the groups' sums of row i of the matrix, and of column i below it. */
+static void add_groups(void *ctx, int i, int thread)
+{
+    const struct call *c = ctx;
+    int n = c->f->shape.c, a = i / NST_BLOCK;
+
+    (void)thread;
+    for (int j = i; j < n; j++) {
+        size_t pair = pairs_before(a, c->blocks) + (size_t)(j / NST_BLOCK - a);
+        size_t at = pair * SQUARE + (size_t)(i % NST_BLOCK * NST_BLOCK + j % NST_BLOCK);
+        double sum = 0;
+
+        for (int g = 0; g < c->groups; g++)
+            sum += c->cpu->sums[g * c->pairs * SQUARE + at];
+        c->sums[(size_t)i * n + j] += sum;
+        if (i != j)
+            c->sums[(size_t)j * n + i] += sum;
+    }
 }
 
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  float *gram)
+                  struct nst_window window, double *sums)
 {
-    struct nst_cpu *cpu = (struct nst_cpu *)be;
-    int c = f->shape.c, blocks = nst_cpu_blocks(c), h = f->shape.h;
-    int groups = h < NST_CPU_GRAM_GROUPS ? h : NST_CPU_GRAM_GROUPS;
-    size_t part = cpu->gram_side * cpu->gram_side;
-    double scale = 1 / ((double)c * (double)nst_shape_area(f->shape));
-    int threads = nst_cpu_threads(be, f->shape);
+    int blocks = nst_cpu_blocks(f->shape.c);
+    struct call c = {.cpu = (const struct nst_cpu *)be,
+                     .f = f,
+                     .window = window,
+                     .relu = relu,
+                     .blocks = blocks,
+                     .groups = groups_of(window.height, window.width),
+                     .chunks = (blocks + ITEM_ROWS - 1) / ITEM_ROWS,
+                     .pairs = pairs_before(blocks, blocks),
+                     .sums = sums};
 
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int g = 0; g < groups; g++)
-        sum_rows(cpu, f, relu, (int)((long)h * g / groups),
-                 (int)((long)h * (g + 1) / groups), cpu->gram_parts + g * part);
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int i = 0; i < c; i++)
-        for (int j = i; j < c; j++) {
-            size_t at = pair_index(i / NST_BLOCK, j / NST_BLOCK, blocks) * SQUARE +
-                        (size_t)(i % NST_BLOCK) * NST_BLOCK + (size_t)(j % NST_BLOCK);
-            double sum = 0;
-
-            for (int g = 0; g < groups; g++)
-                sum += cpu->gram_parts[g * part + at];
-            gram[(size_t)i * c + j] = gram[(size_t)j * c + i] = (float)(sum * scale);
-        }
-}
-
-/* s as product wants it: out blocks x (16 in) x 16, filled up with zeros. */
-static void pack(const float *s, int c, float *w)
-{
-    int side = nst_cpu_blocks(c) * NST_BLOCK;
-
-    for (int o = 0; o < side; o++)
-        for (int i = 0; i < side; i++)
-            w[((size_t)(o / NST_BLOCK) * side + (size_t)i) * NST_BLOCK +
-              (size_t)(o % NST_BLOCK)] =
-                o < c && i < c ? s[(size_t)o * c + (size_t)i] : 0;
-}
-
-void nst_cpu_gram_grad(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                       const float *s, struct nst_tensor *g)
-{
-    struct nst_cpu *cpu = (struct nst_cpu *)be;
-    struct nst_shape shape = f->shape;
-    int blocks = nst_cpu_blocks(shape.c);
-
-    pack(s, shape.c, cpu->gram_parts);
-#pragma omp parallel for num_threads(nst_cpu_threads(be, shape)) schedule(static)
-    for (int r = 0; r < shape.h; r++)
-        cpu->kernels->product(shape.w, blocks, blocks, nst_cpu_row(f, 0, r),
-                              nst_cpu_stride(shape), relu, cpu->gram_parts,
-                              nst_cpu_row(g, 0, r), nst_cpu_stride(shape), true);
+    nst_threads_run(be->threads, c.groups * c.chunks, sum_group, &c);
+    nst_threads_run(be->threads, f->shape.c, add_groups, &c);
 }

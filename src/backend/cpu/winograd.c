@@ -10,13 +10,14 @@
  * threads work on the same tiles, and share out the places, so that each weight is read
  * once for many tiles, by one thread.
  *
- * What comes out for a tile depends on neither the schedule nor the grouping.
+ * What comes out for a tile depends on neither the schedule nor the grouping. On the
+ * way back the outputs of some tiles pass through the joint below them (join.c) while
+ * they are in the cache.
  */
 #include "config.h"
 
 #include "backend/cpu/cpu.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,10 @@
 #define MOST_PANELS 4
 /* Blocks in x blocks out from which a layer is wide: 4 MiB of transformed weights. */
 #define WIDE 112
-#define WIDE_PANELS 8
+#define WIDE_TILES 112
+/* Tiles whose outputs are finished at once, row by row: pooled, they stand for 8 pixels
+ * of a row each. */
+#define PIECE (NST_CPU_JOIN_WIDTH / 8)
 
 /* One direction of a convolution: in and out count blocks of channels. */
 struct direction {
@@ -40,7 +44,7 @@ struct direction {
     float *weight; /* 36 places x out x (16 in) x 16 */
 };
 
-struct nst_conv {
+struct nst_cpu_winograd {
     struct direction forward, backward;
     float *bias; /* whole blocks */
 };
@@ -82,9 +86,14 @@ static size_t place_floats(int blocks, int tiles)
     return ((size_t)blocks * tiles | 1) * NST_BLOCK;
 }
 
+/* The transformed inputs and the products; afterwards, in place of the former, the
+ * 4 x 4 outputs of each tile. */
 static size_t scratch_floats(const struct direction *d)
 {
-    return PLACES * (place_floats(d->in, d->tiles) + place_floats(d->out, d->tiles));
+    size_t in = PLACES * place_floats(d->in, d->tiles);
+    size_t up = (size_t)d->out * d->tiles * TILE * TILE * NST_BLOCK;
+
+    return (in > up ? in : up) + PLACES * place_floats(d->out, d->tiles);
 }
 
 static void choose_tiles(struct direction *d, int columns)
@@ -94,7 +103,7 @@ static void choose_tiles(struct direction *d, int columns)
 
     d->wide = d->in * d->out >= WIDE;
     if (d->wide)
-        panels = WIDE_PANELS;
+        panels = WIDE_TILES / columns;
     else if (panels > MOST_PANELS)
         panels = MOST_PANELS;
     d->tiles = columns * (panels < 1 ? 1 : panels);
@@ -103,13 +112,14 @@ static void choose_tiles(struct direction *d, int columns)
 static enum nst_status direction_init(struct nst_cpu *cpu, struct direction *d, int cin,
                                       int cout, struct nst_err *err)
 {
+    struct nst_cpu_wants wants = nst_cpu_join_wants(cin > cout ? cin : cout);
     enum nst_status st;
 
     d->in = nst_cpu_blocks(cin);
     d->out = nst_cpu_blocks(cout);
     choose_tiles(d, cpu->kernels->columns);
-    st = d->wide ? nst_cpu_want_shared(cpu, scratch_floats(d), err)
-                 : nst_cpu_want_scratch(cpu, scratch_floats(d), err);
+    *(d->wide ? &wants.shared : &wants.tiles) = scratch_floats(d);
+    st = nst_cpu_want(cpu, wants, err);
     if (st != NST_OK)
         return st;
     return nst_floats_new(&d->weight, PLACES, (size_t)d->in * d->out,
@@ -123,60 +133,62 @@ static size_t weight_at(const struct direction *d, int o, int c)
            (size_t)(o % NST_BLOCK);
 }
 
+struct weights {
+    struct nst_cpu_winograd *w;
+    const float *weight;
+    int cin;
+};
+
 /* The data gradient is the convolution with channels swapped and taps mirrored. */
-static void transform_weights(struct nst_conv *k, const float *weight, int cin,
-                              int cout, int threads)
+static void transform_weights(void *ctx, int o, int thread)
 {
-    size_t stride = (size_t)k->forward.in * k->forward.out * NST_BLOCK * NST_BLOCK;
+    const struct weights *t = ctx;
+    struct direction *forward = &t->w->forward, *backward = &t->w->backward;
+    size_t stride = (size_t)forward->in * forward->out * NST_BLOCK * NST_BLOCK;
 
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int o = 0; o < cout; o++)
-        for (int c = 0; c < cin; c++) {
-            const float *g = weight + 9 * ((size_t)o * cin + c);
-            float mirrored[9];
+    (void)thread;
+    for (int c = 0; c < t->cin; c++) {
+        const float *g = t->weight + 9 * ((size_t)o * t->cin + c);
+        float mirrored[9];
 
-            for (int t = 0; t < 9; t++)
-                mirrored[t] = g[8 - t];
-            transform_taps(g, k->forward.weight + weight_at(&k->forward, o, c), stride);
-            if (k->backward.weight)
-                transform_taps(mirrored,
-                               k->backward.weight + weight_at(&k->backward, c, o),
-                               stride);
-        }
+        for (int k = 0; k < 9; k++)
+            mirrored[k] = g[8 - k];
+        transform_taps(g, forward->weight + weight_at(forward, o, c), stride);
+        transform_taps(mirrored, backward->weight + weight_at(backward, c, o), stride);
+    }
 }
 
-void nst_cpu_conv_free(struct nst_backend *be, struct nst_conv *k)
+void nst_cpu_winograd_free(struct nst_cpu_winograd *w)
 {
-    (void)be;
-    if (!k)
+    if (!w)
         return;
-    free(k->forward.weight);
-    free(k->backward.weight);
-    free(k->bias);
-    free(k);
+    free(w->forward.weight);
+    free(w->backward.weight);
+    free(w->bias);
+    free(w);
 }
 
-enum nst_status nst_cpu_conv_new(struct nst_backend *be, struct nst_conv **out,
-                                 const float *weight, const float *bias, int cin,
-                                 int cout, bool gradient, struct nst_err *err)
+enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winograd **out,
+                                     const float *weight, const float *bias, int cin,
+                                     int cout, struct nst_err *err)
 {
-    struct nst_cpu *cpu = (struct nst_cpu *)be;
-    struct nst_conv *k = nst_xcalloc(1, sizeof *k);
+    struct nst_cpu_winograd *w = nst_xcalloc(1, sizeof *w);
+    struct weights t = {w, weight, cin};
     enum nst_status st;
 
     *out = NULL;
-    st = direction_init(cpu, &k->forward, cin, cout, err);
-    if (st == NST_OK && gradient)
-        st = direction_init(cpu, &k->backward, cout, cin, err);
+    st = direction_init(cpu, &w->forward, cin, cout, err);
     if (st == NST_OK)
-        st = nst_floats_new(&k->bias, (size_t)k->forward.out, NST_BLOCK, 1, err);
+        st = direction_init(cpu, &w->backward, cout, cin, err);
+    if (st == NST_OK)
+        st = nst_floats_new(&w->bias, (size_t)w->forward.out, NST_BLOCK, 1, err);
     if (st != NST_OK) {
-        nst_cpu_conv_free(be, k);
+        nst_cpu_winograd_free(w);
         return st;
     }
-    memcpy(k->bias, bias, (size_t)cout * sizeof *bias);
-    transform_weights(k, weight, cin, cout, be->threads);
-    *out = k;
+    memcpy(w->bias, bias, (size_t)cout * sizeof *bias);
+    nst_threads_run(cpu->base.threads, cout, transform_weights, &t);
+    *out = w;
     return NST_OK;
 }
 
@@ -185,11 +197,44 @@ struct call {
     const struct nst_cpu *cpu;
     const struct direction *d;
     const struct nst_tensor *x;
+    bool relu;
+    struct nst_shape shape; /* of what comes out */
+    int tile_columns, tiles;
+    int group; /* tiles worked on at once */
+
+    /* forward */
     struct nst_tensor *y;
     const float *bias;
-    bool relu, out_relu;
-    int tile_columns; /* tiles in a row of tiles */
+    bool out_relu;
+    struct nst_tensor *pooled; /* or NULL */
+    enum nst_pooling pooling;
+    /* backward */
+    const struct nst_cpu_joint *joint; /* NULL forward */
 };
+
+/* Tiles of one group that are neighbours in one row of tiles: at the at-th of the
+ * group, and from the column-th of row row on. */
+struct piece {
+    int at, row, column, count;
+};
+
+/* Walk a group of n tiles from the first on piece by piece: p->at and p->count start
+ * at 0. */
+static bool next_piece(const struct call *c, int first, int n, struct piece *p)
+{
+    int left;
+
+    p->at += p->count;
+    if (p->at >= n)
+        return false;
+    p->row = (first + p->at) / c->tile_columns;
+    p->column = (first + p->at) % c->tile_columns;
+    left = c->tile_columns - p->column;
+    p->count = n - p->at < left ? n - p->at : left;
+    if (p->count > PIECE)
+        p->count = PIECE;
+    return true;
+}
 
 /* n tiles from the first on, of some of the blocks. */
 static void transform_inputs(const struct call *c, int from, int to, int first, int n,
@@ -209,24 +254,75 @@ static void transform_inputs(const struct call *c, int from, int to, int first, 
         }
 }
 
-static void transform_outputs(const struct call *c, int from, int to, int first, int n,
-                              const float *m)
+static int at_most(int n, int limit)
+{
+    return n < limit ? n : limit;
+}
+
+/* The pooled pixels of a piece, of one block. */
+static void pool_piece(const struct call *c, int b, const struct piece *p)
+{
+    struct nst_shape s = c->pooled->shape;
+    int first = TILE / 2 * p->column;
+    int n = at_most(TILE / 2 * p->count, s.w - first);
+    int last = at_most(TILE / 2 * (p->row + 1), s.h);
+    size_t at = (size_t)TILE * p->column * NST_BLOCK;
+
+    for (int r = TILE / 2 * p->row; n > 0 && r < last; r++) {
+        const float *x0 = nst_cpu_row(c->y, b, 2 * r) + at;
+        const float *x1 = nst_cpu_row(c->y, b, 2 * r + 1) + at;
+        float *y = nst_cpu_row(c->pooled, b, r) + (size_t)first * NST_BLOCK;
+
+        if (c->pooling == NST_POOLING_MAX)
+            c->cpu->kernels->maxpool(n, x0, x1, !c->out_relu, y);
+        else
+            c->cpu->kernels->avgpool(n, x0, x1, !c->out_relu, y);
+    }
+}
+
+/* Forward: the outputs of a piece, of one block, from m. */
+static void put_out(const struct call *c, int b, const struct piece *p, const float *m)
 {
     size_t place = place_floats(c->d->out, c->d->tiles);
-    struct nst_shape s = c->y->shape;
+    int rows = at_most(TILE, c->shape.h - TILE * p->row);
 
-    for (int b = from; b < to; b++)
-        for (int t = 0; t < n; t++) {
-            int i = (first + t) / c->tile_columns, j = (first + t) % c->tile_columns;
-            int rows = s.h - TILE * i, columns = s.w - TILE * j;
+    m += ((size_t)b * c->d->tiles + (size_t)p->at) * NST_BLOCK;
+    for (int t = 0; t < p->count; t++) {
+        int j = TILE * (p->column + t);
 
-            c->cpu->kernels->winograd_output(
-                m + ((size_t)b * c->d->tiles + t) * NST_BLOCK, place,
-                c->bias ? c->bias + b * NST_BLOCK : NULL, c->out_relu,
-                nst_cpu_row(c->y, b, TILE * i) + (size_t)TILE * j * NST_BLOCK,
-                nst_cpu_pitch(s), rows < TILE ? rows : TILE,
-                columns < TILE ? columns : TILE);
-        }
+        c->cpu->kernels->winograd_output(
+            m + (size_t)t * NST_BLOCK, place, c->bias + b * NST_BLOCK, c->out_relu,
+            nst_cpu_row(c->y, b, TILE * p->row) + (size_t)j * NST_BLOCK,
+            nst_cpu_pitch(c->shape), rows, at_most(TILE, c->shape.w - j));
+    }
+    if (c->pooled)
+        pool_piece(c, b, p);
+}
+
+/* Backward: outputs of n tiles, of one block, to up: out x 4 x (4 tiles) x 16. */
+static void put_up(const struct call *c, int b, int n, const float *m, float *up)
+{
+    size_t place = place_floats(c->d->out, c->d->tiles);
+    size_t row = (size_t)TILE * c->d->tiles * NST_BLOCK;
+
+    for (int t = 0; t < n; t++)
+        c->cpu->kernels->winograd_output(
+            m + ((size_t)b * c->d->tiles + t) * NST_BLOCK, place, NULL, 0,
+            up + b * TILE * row + (size_t)TILE * t * NST_BLOCK, row, TILE, TILE);
+}
+
+/* Backward: finish row r of a piece. */
+static void join_row(const struct call *c, const struct piece *p, int r,
+                     const float *up, float *scratch)
+{
+    size_t row = (size_t)TILE * c->d->tiles * NST_BLOCK;
+    int first = TILE * p->column;
+
+    if (TILE * p->row + r >= c->shape.h)
+        return;
+    nst_cpu_join(c->cpu, c->joint, up + r * row + (size_t)TILE * p->at * NST_BLOCK,
+                 TILE * row, TILE * p->row + r, first,
+                 at_most(first + TILE * p->count, c->shape.w), scratch);
 }
 
 /* Multiply at one place, for some of the blocks put out. */
@@ -240,85 +336,153 @@ static void multiply(const struct call *c, int n, const float *v, int place, int
     c->cpu->kernels->product(
         n, d->in, last - first, v + place * place_floats(d->in, d->tiles), tiles, false,
         d->weight + ((size_t)place * d->out + (size_t)first) * block,
-        m + place * place_floats(d->out, d->tiles) + (size_t)first * tiles, tiles,
-        false);
+        m + place * place_floats(d->out, d->tiles) + (size_t)first * tiles, tiles);
 }
 
-static void convolve_narrow(const struct call *c, int tiles)
+/* Where the products stand, behind the inputs or what takes their place. */
+static float *products(const struct direction *d, float *v)
 {
+    return v + scratch_floats(d) - PLACES * place_floats(d->out, d->tiles);
+}
+
+static void convolve_group(void *ctx, int item, int thread)
+{
+    const struct call *c = ctx;
     const struct direction *d = c->d;
-    /* 20 microseconds of multiplication are not worth waking threads for. */
-    int threads = (long)tiles * d->in * d->out > 256 ? c->cpu->base.threads : 1;
-    int share = (tiles + threads - 1) / threads;
-    int size = share < d->tiles ? share : d->tiles;
-    int groups = (tiles + size - 1) / size;
+    float *v = c->cpu->tiles[thread], *m = products(d, v);
+    int first = item * c->group, n = at_most(c->group, c->tiles - first);
+    struct piece p = {0};
 
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int g = 0; g < groups; g++) {
-        float *v = c->cpu->scratch[omp_get_thread_num()];
-        float *m = v + PLACES * place_floats(d->in, d->tiles);
-        int first = g * size, n = tiles - first < size ? tiles - first : size;
-
-        transform_inputs(c, 0, d->in, first, n, v);
-        for (int k = 0; k < PLACES; k++)
-            multiply(c, n, v, k, 0, d->out, m);
-        transform_outputs(c, 0, d->out, first, n, m);
+    transform_inputs(c, 0, d->in, first, n, v);
+    for (int k = 0; k < PLACES; k++)
+        multiply(c, n, v, k, 0, d->out, m);
+    for (int b = 0; c->joint && b < d->out; b++)
+        put_up(c, b, n, m, v);
+    while (next_piece(c, first, n, &p)) {
+        for (int b = 0; !c->joint && b < d->out; b++)
+            put_out(c, b, &p, m);
+        for (int r = 0; c->joint && r < TILE; r++)
+            join_row(c, &p, r, v, c->cpu->rows[thread]);
     }
 }
 
-static void convolve_wide(const struct call *c, int tiles)
+/* Narrow layers: a thread does all of its tiles. */
+static void convolve_narrow(struct call *c)
 {
-    enum { PAIR = 2 }; /* blocks put out that the inner loops take together */
-    const struct direction *d = c->d;
-    float *v = c->cpu->shared, *m = v + PLACES * place_floats(d->in, d->tiles);
-    int pairs = (d->out + PAIR - 1) / PAIR;
+    int threads = nst_threads_count(c->cpu->base.threads);
+    int share = (c->tiles + threads - 1) / threads;
 
-#pragma omp parallel num_threads(c->cpu->base.threads)
-    for (int first = 0; first < tiles; first += d->tiles) {
-        int n = tiles - first < d->tiles ? tiles - first : d->tiles;
-
-#pragma omp for schedule(static)
-        for (int b = 0; b < d->in; b++)
-            transform_inputs(c, b, b + 1, first, n, v);
-#pragma omp for schedule(static)
-        for (int i = 0; i < PLACES * pairs; i++) {
-            int b = i % pairs * PAIR;
-
-            multiply(c, n, v, i / pairs, b, b + PAIR < d->out ? b + PAIR : d->out, m);
-        }
-#pragma omp for schedule(static)
-        for (int b = 0; b < d->out; b++)
-            transform_outputs(c, b, b + 1, first, n, m);
-    }
+    c->group = at_most(share, c->d->tiles);
+    nst_threads_run(c->cpu->base.threads, (c->tiles + c->group - 1) / c->group,
+                    convolve_group, c);
 }
 
-static void convolve(const struct call *c)
-{
-    int tiles = c->tile_columns * nst_cpu_tiles(c->y->shape.h);
+/* Wide layers: all threads do the same tiles, some at a time. */
+struct shared_tiles {
+    const struct call *c;
+    int first, n;
+    float *v, *m;
+    int pieces;
+    struct piece piece[WIDE_TILES];
+};
 
-    if (c->d->wide)
-        convolve_wide(c, tiles);
+enum { PAIR = 2 }; /* blocks put out that the inner loops take together */
+
+static void shared_inputs(void *ctx, int block, int thread)
+{
+    const struct shared_tiles *s = ctx;
+
+    (void)thread;
+    transform_inputs(s->c, block, block + 1, s->first, s->n, s->v);
+}
+
+static void shared_products(void *ctx, int item, int thread)
+{
+    const struct shared_tiles *s = ctx;
+    int out = s->c->d->out, pairs = (out + PAIR - 1) / PAIR, b = item % pairs * PAIR;
+
+    (void)thread;
+    multiply(s->c, s->n, s->v, item / pairs, b, at_most(b + PAIR, out), s->m);
+}
+
+static void shared_outputs(void *ctx, int block, int thread)
+{
+    const struct shared_tiles *s = ctx;
+
+    (void)thread;
+    if (s->c->joint)
+        put_up(s->c, block, s->n, s->m, s->v);
     else
-        convolve_narrow(c, tiles);
+        for (int i = 0; i < s->pieces; i++)
+            put_out(s->c, block, &s->piece[i], s->m);
+}
+
+static void shared_join(void *ctx, int item, int thread)
+{
+    const struct shared_tiles *s = ctx;
+
+    join_row(s->c, &s->piece[item / TILE], item % TILE, s->v, s->c->cpu->rows[thread]);
+}
+
+static void convolve_wide(const struct call *c)
+{
+    const struct direction *d = c->d;
+    struct nst_threads *threads = c->cpu->base.threads;
+    struct shared_tiles s = {.c = c, .v = c->cpu->shared};
+
+    s.m = products(d, s.v);
+    for (; s.first < c->tiles; s.first += d->tiles) {
+        struct piece p = {0};
+
+        s.n = at_most(c->tiles - s.first, d->tiles);
+        for (s.pieces = 0; next_piece(c, s.first, s.n, &p); s.pieces++)
+            s.piece[s.pieces] = p;
+        nst_threads_run(threads, d->in, shared_inputs, &s);
+        nst_threads_run(threads, PLACES * ((d->out + PAIR - 1) / PAIR), shared_products,
+                        &s);
+        nst_threads_run(threads, d->out, shared_outputs, &s);
+        if (c->joint)
+            nst_threads_run(threads, TILE * s.pieces, shared_join, &s);
+    }
+}
+
+static void convolve(struct call *c)
+{
+    c->tile_columns = nst_cpu_tiles(c->shape.w);
+    c->tiles = c->tile_columns * nst_cpu_tiles(c->shape.h);
+    if (c->d->wide)
+        convolve_wide(c);
+    else
+        convolve_narrow(c);
 }
 
 void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
                   const struct nst_tensor *x, bool relu, struct nst_tensor *y,
-                  bool out_relu)
+                  bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled)
 {
-    struct call c = {
-        (struct nst_cpu *)be,     &k->forward, x, y, k->bias, relu, out_relu,
-        nst_cpu_tiles(x->shape.w)};
+    struct call c = {.cpu = (struct nst_cpu *)be,
+                     .d = &k->winograd->forward,
+                     .x = x,
+                     .relu = relu,
+                     .shape = y->shape,
+                     .y = y,
+                     .bias = k->winograd->bias,
+                     .out_relu = out_relu,
+                     .pooled = pooled,
+                     .pooling = pooling};
 
     convolve(&c);
 }
 
 void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                       const struct nst_tensor *gy, struct nst_tensor *gx)
+                       const struct nst_tensor *gy, const struct nst_joint *joint)
 {
-    struct call c = {
-        (struct nst_cpu *)be,      &k->backward, gy, gx, NULL, false, false,
-        nst_cpu_tiles(gy->shape.w)};
+    struct nst_cpu_joint j = nst_cpu_joint((struct nst_cpu *)be, joint);
+    struct call c = {.cpu = (struct nst_cpu *)be,
+                     .d = &k->winograd->backward,
+                     .x = gy,
+                     .shape = gy->shape,
+                     .joint = &j};
 
     convolve(&c);
 }

@@ -1,58 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Compiled once for each instruction set, with
- *   NST_ISA      the suffix of its table's name, and its name
- *   NST_LANES    floats of a vector: 16, 8 or 4
- *   NST_COLUMNS  columns that stay in registers, two vectors of outputs each
- */
+/* What the convolutions and the Gram matrices of one instruction set spend their time
+ * in: see blocked.h, and blocked_isa.h for how this is compiled. */
 #include "config.h"
 
-#include "kernels/blocked.h"
-
-#define PASTE(a, b) a##b
-#define NAME(a, b) PASTE(a, b)
-#define STRING(a) #a
-#define QUOTE(a) STRING(a)
-#define INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-typedef float vec __attribute__((vector_size(4 * NST_LANES)));
-typedef int ints __attribute__((vector_size(4 * NST_LANES)));
-typedef float loose __attribute__((vector_size(4 * NST_LANES), aligned(4)));
-
-#define PARTS (NST_BLOCK / NST_LANES) /* vectors of a block */
-
-INLINE vec load(const float *p)
-{
-    return *(const loose *)p;
-}
-
-INLINE void store(float *p, vec v)
-{
-    *(loose *)p = v;
-}
-
-INLINE vec rectify(vec v)
-{
-    return (vec)((ints)v & (v > 0));
-}
-
-/* b where it is larger, else a */
-INLINE vec larger(vec a, vec b)
-{
-    ints m = b > a;
-
-    return (vec)(((ints)b & m) | ((ints)a & ~m));
-}
-
-INLINE vec see(const float *p, int relu)
-{
-    return relu ? rectify(load(p)) : load(p);
-}
+#include "kernels/blocked_isa.h"
 
 /* One line of B' d (Lavin and Gray 2016, section 4.3). */
 INLINE void input_line(vec d0, vec d1, vec d2, vec d3, vec d4, vec d5, vec t[6])
@@ -99,8 +50,8 @@ INLINE void input_part(const float *x, size_t pitch, int relu, float *v, size_t 
     }
 }
 
-static void winograd_input(const float *x, size_t pitch, int relu, float *v,
-                           size_t stride)
+void ISA(winograd_input)(const float *x, size_t pitch, int relu, float *v,
+                         size_t stride)
 {
     for (int p = 0; p < PARTS; p++)
         if (relu)
@@ -132,8 +83,8 @@ INLINE void output_part(const float *m, size_t stride, vec bias, int relu, float
     }
 }
 
-static void winograd_output(const float *m, size_t stride, const float *bias, int relu,
-                            float *y, size_t pitch, int rows, int columns)
+void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int relu,
+                          float *y, size_t pitch, int rows, int columns)
 {
     for (int p = 0; p < PARTS; p++) {
         vec b = bias ? load(bias + p * NST_LANES) : (vec){0};
@@ -154,16 +105,11 @@ static void winograd_output(const float *m, size_t stride, const float *bias, in
  * outputs; one is 0 for two vectors and 1 for the first alone.
  */
 INLINE void panel(int n, int one, int in, const float *a, size_t a_stride, int relu,
-                  const float *w0, const float *w1, float *c0, float *c1, int add)
+                  const float *w0, const float *w1, float *c0, float *c1)
 {
     vec s0[NST_COLUMNS], s1[NST_COLUMNS];
 
-    UNROLL for (int t = 0; t < n; t++)
-    {
-        s0[t] = add ? load(c0 + t * NST_BLOCK) : (vec){0};
-        if (!one)
-            s1[t] = add ? load(c1 + t * NST_BLOCK) : (vec){0};
-    }
+    UNROLL for (int t = 0; t < n; t++) s0[t] = s1[t] = (vec){0};
     for (int b = 0; b < in; b++, a += a_stride)
         for (int i = 0; i < NST_BLOCK; i++, w0 += NST_BLOCK, w1 += NST_BLOCK) {
             vec u0 = load(w0), u1 = one ? u0 : load(w1);
@@ -189,25 +135,25 @@ INLINE void panel(int n, int one, int in, const float *a, size_t a_stride, int r
 
 #define CASE(k)                                                                        \
     case k:                                                                            \
-        panel(k, one, in, a, a_stride, relu, w0, w1, c0, c1, add);                     \
+        panel(k, one, in, a, a_stride, relu, w0, w1, c0, c1);                          \
         break;
 
-/* n is 1 to NST_COLUMNS; the other arguments are constants after inlining. */
+/* n is 1 to NST_COLUMNS; one and relu are constants after inlining. */
 INLINE void panel_of(int n, int one, int in, const float *a, size_t a_stride, int relu,
-                     const float *w0, const float *w1, float *c0, float *c1, int add)
+                     const float *w0, const float *w1, float *c0, float *c1)
 {
     switch (n) {
         CASE(1)
         CASE(2)
         CASE(3)
         CASE(4)
-#if NST_COLUMNS > 4
         CASE(5)
         CASE(6)
-#endif
 #if NST_COLUMNS > 6
         CASE(7)
         CASE(8)
+#endif
+#if NST_COLUMNS > 8
         CASE(9)
         CASE(10)
         CASE(11)
@@ -219,29 +165,25 @@ INLINE void panel_of(int n, int one, int in, const float *a, size_t a_stride, in
 }
 
 static void pair(int n, int in, const float *a, size_t a_stride, int relu,
-                 const float *w0, const float *w1, float *c0, float *c1, int add)
+                 const float *w0, const float *w1, float *c0, float *c1)
 {
-    if (add && relu)
-        panel_of(n, 0, in, a, a_stride, 1, w0, w1, c0, c1, 1);
-    else if (add)
-        panel_of(n, 0, in, a, a_stride, 0, w0, w1, c0, c1, 1);
+    if (relu)
+        panel_of(n, 0, in, a, a_stride, 1, w0, w1, c0, c1);
     else
-        panel_of(n, 0, in, a, a_stride, 0, w0, w1, c0, c1, 0);
+        panel_of(n, 0, in, a, a_stride, 0, w0, w1, c0, c1);
 }
 
 static void single(int n, int in, const float *a, size_t a_stride, int relu,
-                   const float *w, float *c, int add)
+                   const float *w, float *c)
 {
-    if (add && relu)
-        panel_of(n, 1, in, a, a_stride, 1, w, w, c, c, 1);
-    else if (add)
-        panel_of(n, 1, in, a, a_stride, 0, w, w, c, c, 1);
+    if (relu)
+        panel_of(n, 1, in, a, a_stride, 1, w, w, c, c);
     else
-        panel_of(n, 1, in, a, a_stride, 0, w, w, c, c, 0);
+        panel_of(n, 1, in, a, a_stride, 0, w, w, c, c);
 }
 
-static void product(int n, int in, int out, const float *a, size_t a_stride, int relu,
-                    const float *w, float *c, size_t c_stride, int add)
+void ISA(product)(int n, int in, int out, const float *a, size_t a_stride, int relu,
+                  const float *w, float *c, size_t c_stride)
 {
     size_t w_stride = (size_t)in * NST_BLOCK * NST_BLOCK;
     int vectors = out * PARTS; /* of all outputs */
@@ -260,9 +202,9 @@ static void product(int n, int in, int out, const float *a, size_t a_stride, int
             size_t o = (size_t)t * NST_BLOCK;
 
             if (v + 1 < vectors)
-                pair(m, in, at, a_stride, relu, w0, w1, c0 + o, c1 + o, add);
+                pair(m, in, at, a_stride, relu, w0, w1, c0 + o, c1 + o);
             else
-                single(m, in, at, a_stride, relu, w0, c0 + o, add);
+                single(m, in, at, a_stride, relu, w0, c0 + o);
         }
     }
 }
@@ -302,7 +244,7 @@ INLINE void gram_rows(int n, const float *a, const float *b, int relu, float *g)
         store(g + i * NST_BLOCK + p * NST_LANES, s[i][p]);
 }
 
-static void gram(int n, const float *a, const float *b, int relu, float *g)
+void ISA(gram)(int n, const float *a, const float *b, int relu, float *g)
 {
     for (int i = 0; i < NST_BLOCK; i += GRAM_ROWS)
         if (relu)
@@ -310,67 +252,3 @@ static void gram(int n, const float *a, const float *b, int relu, float *g)
         else
             gram_rows(n, a + i, b, 0, g + i * NST_BLOCK);
 }
-
-INLINE void maxpool_row(int n, const float *x0, const float *x1, int relu, float *y)
-{
-    for (int i = 0; i < n * NST_BLOCK; i += NST_LANES) {
-        int at = 2 * (i - i % NST_BLOCK) + i % NST_BLOCK;
-        vec upper = larger(see(x0 + at, relu), see(x0 + at + NST_BLOCK, relu));
-        vec lower = larger(see(x1 + at, relu), see(x1 + at + NST_BLOCK, relu));
-
-        store(y + i, larger(upper, lower));
-    }
-}
-
-static void maxpool(int n, const float *x0, const float *x1, int relu, float *y)
-{
-    if (relu)
-        maxpool_row(n, x0, x1, 1, y);
-    else
-        maxpool_row(n, x0, x1, 0, y);
-}
-
-INLINE void maxpool_grad_row(int n, const float *x0, const float *x1, int relu,
-                             const float *gy, float *g0, float *g1)
-{
-    for (int i = 0; i < n * NST_BLOCK; i += NST_LANES) {
-        int at = 2 * (i - i % NST_BLOCK) + i % NST_BLOCK;
-        vec a = see(x0 + at, relu), b = see(x0 + at + NST_BLOCK, relu);
-        vec c = see(x1 + at, relu), d = see(x1 + at + NST_BLOCK, relu);
-        ints right0 = b > a, right1 = d > c, lower = larger(c, d) > larger(a, b);
-        ints g = (ints)load(gy + i);
-
-        store(g0 + at, (vec)(g & ~lower & ~right0));
-        store(g0 + at + NST_BLOCK, (vec)(g & ~lower & right0));
-        store(g1 + at, (vec)(g & lower & ~right1));
-        store(g1 + at + NST_BLOCK, (vec)(g & lower & right1));
-    }
-}
-
-static void maxpool_grad(int n, const float *x0, const float *x1, int relu,
-                         const float *gy, float *g0, float *g1)
-{
-    if (relu)
-        maxpool_grad_row(n, x0, x1, 1, gy, g0, g1);
-    else
-        maxpool_grad_row(n, x0, x1, 0, gy, g0, g1);
-}
-
-static void relu_grad(int n, const float *y, float *g)
-{
-    for (int i = 0; i < n * NST_BLOCK; i += NST_LANES)
-        store(g + i, (vec)((ints)load(g + i) & (load(y + i) > 0)));
-}
-
-extern const struct nst_blocked_kernels NAME(nst_blocked_, NST_ISA);
-const struct nst_blocked_kernels NAME(nst_blocked_, NST_ISA) = {
-    .name = QUOTE(NST_ISA),
-    .columns = NST_COLUMNS,
-    .winograd_input = winograd_input,
-    .winograd_output = winograd_output,
-    .product = product,
-    .gram = gram,
-    .maxpool = maxpool,
-    .maxpool_grad = maxpool_grad,
-    .relu_grad = relu_grad,
-};

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * patches.c - the first convolution, from a picture. Three channels would leave most of
+ * a block empty, so the picture is laid out as patches instead: for each pixel the
+ * 3 x 3 x 3 values that it sees, and a 1 for the bias, filled up to two blocks. The
+ * convolution is then one product, and its gradient the transposed one, added up over
+ * the patches that overlap. Pieces are so small that all of it stays in the cache.
+ */
+#include "config.h"
+
+#include "backend/cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define TAPS 9
+#define BLOCKS 2 /* of a patch */
+/* Where the RGB of tap t, row by row, stand in a patch: within one block. */
+#define PLACE(t) (3 * (t) + ((t) > 4))
+#define ONE 15 /* and the 1 */
+
+/* A piece of the map, and the pixels of the picture that it sees: one more all round.
+ */
+#define WIDTH 56
+#define HEIGHT 8
+/* A piece of the gradient: it needs one column of patches more on either side. */
+#define GRAD_WIDTH (WIDTH - 2)
+#define GRAD_HEIGHT 32
+#define LINE (3 * (WIDTH + 2)) /* floats of a row that a piece sees */
+
+#define SQUARE ((size_t)NST_BLOCK * NST_BLOCK)
+
+typedef float vec4 __attribute__((vector_size(16), aligned(4)));
+
+struct nst_cpu_patches {
+    const struct nst_normalisation *picture;
+    int out;         /* blocks */
+    float *forward;  /* out x (16 BLOCKS) x 16 */
+    float *backward; /* BLOCKS x (16 out) x 16 */
+};
+
+void nst_cpu_patches_free(struct nst_cpu_patches *p)
+{
+    if (!p)
+        return;
+    free(p->forward);
+    free(p->backward);
+    free(p);
+}
+
+/* The weights of filter o: RGB x 3 x 3, as they come. */
+static void set_filter(struct nst_cpu_patches *p, int o, const float *weight,
+                       float bias)
+{
+    float *forward =
+        p->forward + (size_t)(o / NST_BLOCK) * BLOCKS * SQUARE + o % NST_BLOCK;
+
+    forward[ONE * NST_BLOCK] = bias;
+    for (int k = 0; k < 3; k++)
+        for (int t = 0; t < TAPS; t++) {
+            int i = PLACE(t) + k;
+            size_t row = (size_t)(i / NST_BLOCK) * p->out * NST_BLOCK + (size_t)o;
+
+            forward[i * NST_BLOCK] = weight[k * TAPS + t];
+            p->backward[row * NST_BLOCK + (size_t)(i % NST_BLOCK)] =
+                weight[k * TAPS + t];
+        }
+}
+
+enum nst_status nst_cpu_patches_new(struct nst_cpu_patches **out, const float *weight,
+                                    const float *bias, int cout,
+                                    const struct nst_normalisation *picture,
+                                    struct nst_err *err)
+{
+    struct nst_cpu_patches *p = nst_xcalloc(1, sizeof *p);
+    enum nst_status st;
+
+    *out = NULL;
+    p->picture = picture;
+    p->out = nst_cpu_blocks(cout);
+    st = nst_floats_new(&p->forward, (size_t)p->out, BLOCKS, SQUARE, err);
+    if (st == NST_OK)
+        st = nst_floats_new(&p->backward, (size_t)p->out, BLOCKS, SQUARE, err);
+    if (st != NST_OK) {
+        nst_cpu_patches_free(p);
+        return st;
+    }
+    for (int o = 0; o < cout; o++)
+        set_filter(p, o, weight + (size_t)o * 3 * TAPS, bias[o]);
+    *out = p;
+    return NST_OK;
+}
+
+struct call {
+    const struct nst_cpu *cpu;
+    const struct nst_cpu_patches *p;
+    const struct nst_tensor *map;
+    const float *picture; /* forward */
+    float *gradient;      /* backward */
+    bool relu;
+    int columns; /* pieces in a row of pieces */
+};
+
+static int at_most(int n, int limit)
+{
+    return n < limit ? n : limit;
+}
+
+/* n pixels of a row of the picture from column first, normalised, pixel by pixel;
+ * zeros outside. */
+static void read_line(const struct call *c, int row, int first, int n, float *line)
+{
+    struct nst_shape s = c->map->shape;
+    size_t area = nst_shape_area(s);
+
+    memset(line, 0, (size_t)n * 3 * sizeof *line);
+    if (row < 0 || row >= s.h)
+        return;
+    for (int k = 0; k < 3; k++) {
+        const float *x = c->picture + k * area + (size_t)row * s.w;
+        float mean = c->p->picture->mean[k], scale = 1 / c->p->picture->deviation[k];
+
+        for (int j = first < 0 ? -first : 0; j < n && first + j < s.w; j++)
+            line[3 * j + k] = (x[first + j] - mean) * scale;
+    }
+}
+
+/* The patches of one row of n pixels from the three lines that they see. */
+static void make_patches(const float (*line)[LINE], int n,
+                         float (*patch)[WIDTH][NST_BLOCK])
+{
+    for (int j = 0; j < n; j++) {
+        const float *l0 = &line[0][3 * j], *l1 = &line[1][3 * j], *l2 = &line[2][3 * j];
+
+        memcpy(&patch[0][j][PLACE(0)], l0, 9 * sizeof *l0);
+        memcpy(&patch[0][j][PLACE(3)], l1, 6 * sizeof *l1);
+        patch[0][j][ONE] = 1;
+        memcpy(&patch[1][j][PLACE(5) - NST_BLOCK], l1 + 6, 3 * sizeof *l1);
+        memcpy(&patch[1][j][PLACE(6) - NST_BLOCK], l2, 9 * sizeof *l2);
+    }
+}
+
+static void convolve_piece(void *ctx, int item, int thread)
+{
+    const struct call *c = ctx;
+    struct nst_shape s = c->map->shape;
+    int top = item / c->columns * HEIGHT, left = item % c->columns * WIDTH;
+    int rows = at_most(HEIGHT, s.h - top), n = at_most(WIDTH, s.w - left);
+    float line[HEIGHT + 2][LINE], patch[BLOCKS][WIDTH][NST_BLOCK] = {{{0}}};
+
+    (void)thread;
+    for (int r = 0; r < rows + 2; r++)
+        read_line(c, top + r - 1, left - 1, n + 2, line[r]);
+    for (int r = 0; r < rows; r++) {
+        float *y = nst_cpu_row(c->map, 0, top + r) + (size_t)left * NST_BLOCK;
+        size_t stride = nst_cpu_stride(s);
+
+        make_patches(&line[r], n, patch);
+        c->cpu->kernels->product(n, BLOCKS, c->p->out, patch[0][0], WIDTH * NST_BLOCK,
+                                 false, c->p->forward, y, stride);
+        for (int b = 0; c->relu && b < c->p->out; b++)
+            c->cpu->kernels->rectify(n, y + b * stride);
+    }
+}
+
+void nst_cpu_conv_picture(struct nst_backend *be, const struct nst_conv *k,
+                          const float *rgb, struct nst_tensor *y, bool out_relu)
+{
+    struct call c = {.cpu = (struct nst_cpu *)be,
+                     .p = k->patches,
+                     .map = y,
+                     .picture = rgb,
+                     .relu = out_relu,
+                     .columns = (y->shape.w + WIDTH - 1) / WIDTH};
+
+    nst_threads_run(be->threads, c.columns * ((y->shape.h + HEIGHT - 1) / HEIGHT),
+                    convolve_piece, &c);
+}
+
+typedef float patch_row[BLOCKS][WIDTH][NST_BLOCK];
+
+/* Add up what the patches of three rows hold of each pixel of the one between them:
+ * row[u] belongs to the pixels that see it with row u of their filters, and begins one
+ * pixel further left. */
+static void fold(const struct call *c, patch_row *const row[3], int r, int left, int n)
+{
+    struct nst_shape s = c->map->shape;
+    float *to = c->gradient + (size_t)r * s.w + left;
+
+    for (int j = 0; j < n; j++) {
+        vec4 sum = {0};
+
+        for (int t = 0; t < TAPS; t++)
+            sum += *(const vec4 *)&(
+                *row[t / 3])[t > 4][j + 2 - t % 3][PLACE(t) % NST_BLOCK];
+        for (int k = 0; k < 3; k++)
+            to[k * nst_shape_area(s) + (size_t)j] =
+                sum[k] / c->p->picture->deviation[k];
+    }
+}
+
+/* The frame round the map is zero, so pixels outside add nothing. */
+static void fold_piece(void *ctx, int item, int thread)
+{
+    const struct call *c = ctx;
+    struct nst_shape s = c->map->shape;
+    int top = item / c->columns * GRAD_HEIGHT, left = item % c->columns * GRAD_WIDTH;
+    int end = top + at_most(GRAD_HEIGHT, s.h - top);
+    int n = at_most(GRAD_WIDTH, s.w - left);
+    patch_row ring[3];
+
+    (void)thread;
+    for (int r = top - 1; r <= end; r++) {
+        patch_row *const row[3] = {&ring[(r + 3) % 3], &ring[(r + 2) % 3],
+                                   &ring[(r + 1) % 3]};
+
+        c->cpu->kernels->product(n + 2, c->p->out, BLOCKS,
+                                 nst_cpu_row(c->map, 0, r) + (left - 1) * NST_BLOCK,
+                                 nst_cpu_stride(s), false, c->p->backward,
+                                 (*row[0])[0][0], WIDTH * NST_BLOCK);
+        if (r > top)
+            fold(c, row, r - 1, left, n);
+    }
+}
+
+void nst_cpu_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
+                               const struct nst_tensor *gy, float *rgb)
+{
+    struct call c = {.cpu = (struct nst_cpu *)be,
+                     .p = k->patches,
+                     .map = gy,
+                     .gradient = rgb,
+                     .columns = (gy->shape.w + GRAD_WIDTH - 1) / GRAD_WIDTH};
+
+    nst_threads_run(be->threads,
+                    c.columns * ((gy->shape.h + GRAD_HEIGHT - 1) / GRAD_HEIGHT),
+                    fold_piece, &c);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "base/threads.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* How often a thread looks for work, or for the end of it, before it sleeps. */
+#define LOOKS 2000
+/* Enough for what work keeps on the stack, under sanitizers too. */
+#define STACK_BYTES ((size_t)1 << 20)
+
+/* A ticket: how many items there are (upper half), and the next to be taken (lower). */
+#define TICKET(items, next) ((uint64_t)(items) << 32 | (uint32_t)(next))
+#define ITEMS(ticket) ((int)((ticket) >> 32))
+#define NEXT(ticket) ((int)(uint32_t)(ticket))
+
+struct helper {
+    struct nst_threads *threads;
+    int number;
+    pthread_t id;
+};
+
+struct nst_threads {
+    int count, started; /* with the caller; helpers that run */
+    struct helper *helper;
+
+    /*
+     * Whoever moves the ticket on by one has that item, and may read work and ctx until
+     * it has added 1 to done: the caller changes them only after all items are done.
+     */
+    _Atomic uint64_t ticket;
+    _Atomic int done;
+    nst_work *work;
+    void *ctx;
+
+    pthread_mutex_t lock; /* for sleeping alone */
+    pthread_cond_t wake, finished;
+    _Atomic int sleepers;
+    _Atomic bool caller_sleeps, quit;
+};
+
+static inline void pause_a_little(void)
+{
+#if defined __x86_64__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("isb");
+#endif
+}
+
+/* Do items as long as there are any. */
+static void take_items(struct nst_threads *t, int thread)
+{
+    uint64_t ticket = atomic_load(&t->ticket);
+
+    while (NEXT(ticket) < ITEMS(ticket)) {
+        if (!atomic_compare_exchange_weak(&t->ticket, &ticket, ticket + 1))
+            continue; /* ticket is now what another made of it */
+        t->work(t->ctx, NEXT(ticket), thread);
+        if (atomic_fetch_add(&t->done, 1) + 1 == ITEMS(ticket) &&
+            atomic_load(&t->caller_sleeps)) {
+            pthread_mutex_lock(&t->lock);
+            pthread_cond_signal(&t->finished);
+            pthread_mutex_unlock(&t->lock);
+        }
+        ticket = atomic_load(&t->ticket);
+    }
+}
+
+static bool idle(struct nst_threads *t)
+{
+    uint64_t ticket = atomic_load(&t->ticket);
+
+    return NEXT(ticket) >= ITEMS(ticket) && !atomic_load(&t->quit);
+}
+
+static void wait_for_work(struct nst_threads *t)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        if (!idle(t))
+            return;
+        pause_a_little();
+    }
+    pthread_mutex_lock(&t->lock);
+    atomic_fetch_add(&t->sleepers, 1);
+    while (idle(t))
+        pthread_cond_wait(&t->wake, &t->lock);
+    atomic_fetch_sub(&t->sleepers, 1);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void *help(void *arg)
+{
+    struct helper *h = arg;
+
+    while (!atomic_load(&h->threads->quit)) {
+        take_items(h->threads, h->number);
+        wait_for_work(h->threads);
+    }
+    return NULL;
+}
+
+static void wait_until_done(struct nst_threads *t, int items)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        if (atomic_load(&t->done) == items)
+            return;
+        pause_a_little();
+    }
+    pthread_mutex_lock(&t->lock);
+    atomic_store(&t->caller_sleeps, true);
+    while (atomic_load(&t->done) != items)
+        pthread_cond_wait(&t->finished, &t->lock);
+    atomic_store(&t->caller_sleeps, false);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void wake_sleepers(struct nst_threads *t)
+{
+    if (atomic_load(&t->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&t->lock);
+    pthread_cond_broadcast(&t->wake);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void nst_threads_run(struct nst_threads *t, int items, nst_work *work, void *ctx)
+{
+    if (t->count == 1 || items <= 1) {
+        for (int i = 0; i < items; i++)
+            work(ctx, i, 0);
+        return;
+    }
+    t->work = work;
+    t->ctx = ctx;
+    atomic_store(&t->done, 0);
+    atomic_store(&t->ticket, TICKET(items, 0));
+    wake_sleepers(t);
+    take_items(t, 0);
+    wait_until_done(t, items);
+}
+
+static bool start_helper(struct nst_threads *t, int number)
+{
+    struct helper *h = &t->helper[number - 1];
+    pthread_attr_t attr;
+    int failed;
+
+    h->threads = t;
+    h->number = number;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    failed = pthread_create(&h->id, &attr, help, h);
+    pthread_attr_destroy(&attr);
+    return !failed;
+}
+
+enum nst_status nst_threads_new(struct nst_threads **out, int count,
+                                struct nst_err *err)
+{
+    struct nst_threads *t = nst_xcalloc(1, sizeof *t);
+    sigset_t all, before;
+
+    *out = NULL;
+    t->count = count;
+    t->helper = nst_xcalloc((size_t)count, sizeof *t->helper);
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->wake, NULL);
+    pthread_cond_init(&t->finished, NULL);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (t->started < count - 1 && start_helper(t, t->started + 1))
+        t->started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (t->started < count - 1) {
+        nst_err_set(err, NST_ERR_MEM, "the system gives only %d of %d threads",
+                    t->started + 1, count);
+        nst_threads_free(t);
+        return NST_ERR_MEM;
+    }
+    *out = t;
+    return NST_OK;
+}
+
+void nst_threads_free(struct nst_threads *t)
+{
+    if (!t)
+        return;
+    atomic_store(&t->quit, true);
+    wake_sleepers(t);
+    for (int i = 0; i < t->started; i++)
+        pthread_join(t->helper[i].id, NULL);
+    pthread_mutex_destroy(&t->lock);
+    pthread_cond_destroy(&t->wake);
+    pthread_cond_destroy(&t->finished);
+    free(t->helper);
+    free(t);
+}
+
+int nst_threads_count(const struct nst_threads *t)
+{
+    return t->count;
+}

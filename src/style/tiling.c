@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "style/tiling.h"
+
+static int round_up(int n, int multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+/* The side of a tile along a side of the picture: it holds an interior and both
+ * margins, and a tile of this size that ends where the picture ends is aligned. */
+static int tile_side(int side, int step, int margin, int alignment)
+{
+    int least = step + 2 * margin;
+
+    if (step >= side || least >= side)
+        return side;
+    return side - (side - least) / alignment * alignment;
+}
+
+struct nst_tiling nst_tiling(int height, int width, int step, int field, int alignment)
+{
+    int longest = height > width ? height : width;
+    struct nst_tiling t = {.height = height, .width = width};
+
+    if (step < 1 || step > longest)
+        step = longest;
+    t.step = round_up(step, alignment);
+    t.margin = round_up(field - 1, alignment);
+    t.tile_height = tile_side(height, t.step, t.margin, alignment);
+    t.tile_width = tile_side(width, t.step, t.margin, alignment);
+    t.rows = t.tile_height == height ? 1 : (height + t.step - 1) / t.step;
+    t.columns = t.tile_width == width ? 1 : (width + t.step - 1) / t.step;
+    return t;
+}
+
+/* Tile i of count along one side: where it begins, and its interior in it. */
+static void place(int side, int tile, int step, int margin, int i, int count,
+                  int *outer, int *inner, int *length)
+{
+    int first = i * step, last = i + 1 < count ? first + step : side;
+
+    *outer = first - margin;
+    if (*outer > side - tile)
+        *outer = side - tile;
+    if (*outer < 0)
+        *outer = 0;
+    *inner = first - *outer;
+    *length = last - first;
+}
+
+struct nst_tile nst_tiling_tile(const struct nst_tiling *t, int i)
+{
+    struct nst_tile tile;
+
+    place(t->height, t->tile_height, t->step, t->margin, i / t->columns, t->rows,
+          &tile.outer.top, &tile.inner.top, &tile.inner.height);
+    place(t->width, t->tile_width, t->step, t->margin, i % t->columns, t->columns,
+          &tile.outer.left, &tile.inner.left, &tile.inner.width);
+    tile.outer.height = t->tile_height;
+    tile.outer.width = t->tile_width;
+    return tile;
+}
