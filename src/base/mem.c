@@ -8,7 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+
+/* Large blocks lie on pages of this size where the system gives them: walking through
+ * a map on small ones, the processor is busy looking up pages. */
+#define HUGE_PAGE ((size_t)2 << 20)
 
 enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
                                struct nst_err *err)
@@ -21,10 +26,12 @@ enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
         __builtin_mul_overflow(n, sizeof(float), &n) || n > PTRDIFF_MAX - 64)
         return nst_err_set(err, NST_ERR_MEM, "%zux%zux%zu floats: too large", a, b, c);
     n = n ? (n + 63) / 64 * 64 : 64;
-    p = aligned_alloc(64, n);
+    p = aligned_alloc(n < HUGE_PAGE ? 64 : HUGE_PAGE, n);
     if (!p)
         return nst_err_set(err, NST_ERR_MEM, "out of memory: %zu MiB more were needed",
                            (n >> 20) + 1);
+    if (n >= HUGE_PAGE)
+        madvise(p, n, MADV_HUGEPAGE); /* or not: it only takes longer then */
     memset(p, 0, n);
     *out = p;
     return NST_OK;

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the convolutions and the Gram matrices of one instruction set spend their time
- * in: see blocked.h, and blocked_isa.h for how this is compiled. */
+/*
+ * What the convolutions and the Gram matrices of one instruction set spend their time
+ * in: see blocked.h, and blocked_isa.h for how this is compiled.
+ *
+ * Maps are larger than the caches, and a core waits for memory unless it asks early and
+ * steadily: one line with each few multiplications, as here, not many lines at once.
+ */
 #include "config.h"
 
 #include "kernels/blocked_isa.h"
@@ -37,6 +42,8 @@ INLINE void input_part(const float *x, size_t pitch, int relu, float *v, size_t 
     {
         UNROLL for (int i = 0; i < 6; i++)
         {
+            if (j < NST_WINOGRAD_TILE) /* a few tiles further right */
+                __builtin_prefetch(x + i * pitch + (j + 14) * NST_BLOCK);
             d[i] = load(x + i * pitch + j * NST_BLOCK);
             if (relu)
                 d[i] = rectify(d[i]);
@@ -114,6 +121,10 @@ INLINE void panel(int n, int one, int in, const float *a, size_t a_stride, int r
         for (int i = 0; i < NST_BLOCK; i++, w0 += NST_BLOCK, w1 += NST_BLOCK) {
             vec u0 = load(w0), u1 = one ? u0 : load(w1);
 
+            /* the next panel's columns, and the weights from here on */
+            __builtin_prefetch(a + (n + i) * NST_BLOCK);
+            __builtin_prefetch(w0 + NST_BLOCK * NST_BLOCK);
+            __builtin_prefetch(w1 + NST_BLOCK * NST_BLOCK);
             UNROLL for (int t = 0; t < n; t++)
             {
                 float x = a[t * NST_BLOCK + i];
@@ -216,6 +227,8 @@ void ISA(product)(int n, int in, int out, const float *a, size_t a_stride, int r
 #define GRAM_ROWS (NST_LANES == 8 ? 4 : 2)
 #endif
 
+#define AHEAD 64 /* pixels that are asked for before they are needed */
+
 INLINE void gram_rows(int n, const float *a, const float *b, int relu, float *g)
 {
     vec s[GRAM_ROWS][PARTS];
@@ -225,6 +238,7 @@ INLINE void gram_rows(int n, const float *a, const float *b, int relu, float *g)
     for (int k = 0; k < n; k++, a += NST_BLOCK, b += NST_BLOCK) {
         vec y[PARTS];
 
+        __builtin_prefetch(b + AHEAD * NST_BLOCK);
         UNROLL for (int p = 0; p < PARTS; p++)
         {
             y[p] = load(b + p * NST_LANES);

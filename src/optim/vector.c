@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define BLOCK ((size_t)4096) /* elements; a few vectors' stay in the first cache */
+#define RUN 8                /* blocks in a row that one thread does */
 #define ROUND 512            /* blocks at once, whose results are kept on the stack */
 
 enum nst_status nst_vectors_init(struct nst_vectors *v, size_t n,
@@ -23,19 +24,23 @@ enum nst_status nst_vectors_init(struct nst_vectors *v, size_t n,
 struct pass {
     const struct nst_vectors *v;
     size_t first;
+    int blocks; /* of this round */
     nst_vector_part *part;
     const void *ctx;
     double *result;
 };
 
-static void do_block(void *ctx, int item, int thread)
+static void do_run(void *ctx, int item, int thread)
 {
     const struct pass *p = ctx;
-    size_t first = p->first + (size_t)item * BLOCK, left = p->v->n - first;
 
     (void)thread;
-    p->result[item] =
-        p->part(p->v->kernels, p->ctx, first, left < BLOCK ? left : BLOCK);
+    for (int b = item * RUN; b < (item + 1) * RUN && b < p->blocks; b++) {
+        size_t first = p->first + (size_t)b * BLOCK, left = p->v->n - first;
+
+        p->result[b] =
+            p->part(p->v->kernels, p->ctx, first, left < BLOCK ? left : BLOCK);
+    }
 }
 
 static double add(double a, double b)
@@ -52,15 +57,14 @@ static double reduce(const struct nst_vectors *v, nst_vector_part *part,
                      const void *ctx, double result, double (*join)(double, double))
 {
     double results[ROUND];
-    struct pass p = {v, 0, part, ctx, results};
+    struct pass p = {v, 0, 0, part, ctx, results};
 
     for (; p.first < v->n; p.first += BLOCK * ROUND) {
         size_t blocks = (v->n - p.first + BLOCK - 1) / BLOCK;
 
-        if (blocks > ROUND)
-            blocks = ROUND;
-        nst_threads_run(v->threads, (int)blocks, do_block, &p);
-        for (size_t i = 0; i < blocks; i++)
+        p.blocks = blocks < ROUND ? (int)blocks : ROUND;
+        nst_threads_run(v->threads, (p.blocks + RUN - 1) / RUN, do_run, &p);
+        for (int i = 0; i < p.blocks; i++)
             result = join(result, results[i]);
     }
     return result;

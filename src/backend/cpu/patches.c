@@ -181,23 +181,33 @@ void nst_cpu_conv_picture(struct nst_backend *be, const struct nst_conv *k,
 
 typedef float patch_row[BLOCKS][WIDTH][NST_BLOCK];
 
+/* Tap t of the patch of which p is in the first block. */
+static inline vec4 tap(const float *p, int t)
+{
+    return *(const vec4 *)(p + (t > 4 ? (WIDTH - 1) * NST_BLOCK : 0) + PLACE(t));
+}
+
 /* Add up what the patches of three rows hold of each pixel of the one between them:
  * row[u] belongs to the pixels that see it with row u of their filters, and begins one
  * pixel further left. */
 static void fold(const struct call *c, patch_row *const row[3], int r, int left, int n)
 {
-    struct nst_shape s = c->map->shape;
-    float *to = c->gradient + (size_t)r * s.w + left;
+    size_t area = nst_shape_area(c->map->shape);
+    float *to = c->gradient + (size_t)r * c->map->shape.w + left;
+    const float *p0 = (*row[0])[0][0], *p1 = (*row[1])[0][0], *p2 = (*row[2])[0][0];
+    vec4 scale = {0};
 
-    for (int j = 0; j < n; j++) {
-        vec4 sum = {0};
+    for (int k = 0; k < 3; k++)
+        scale[k] = 1 / c->p->picture->deviation[k];
+    for (int j = 0; j < n; j++, p0 += NST_BLOCK, p1 += NST_BLOCK, p2 += NST_BLOCK) {
+        vec4 a = tap(p0 + 2 * NST_BLOCK, 0) + tap(p0 + NST_BLOCK, 1) + tap(p0, 2);
+        vec4 b = tap(p1 + 2 * NST_BLOCK, 3) + tap(p1 + NST_BLOCK, 4) + tap(p1, 5);
+        vec4 sum = tap(p2 + 2 * NST_BLOCK, 6) + tap(p2 + NST_BLOCK, 7) + tap(p2, 8);
 
-        for (int t = 0; t < TAPS; t++)
-            sum += *(const vec4 *)&(
-                *row[t / 3])[t > 4][j + 2 - t % 3][PLACE(t) % NST_BLOCK];
-        for (int k = 0; k < 3; k++)
-            to[k * nst_shape_area(s) + (size_t)j] =
-                sum[k] / c->p->picture->deviation[k];
+        sum = (a + b + sum) * scale;
+        to[j] = sum[0];
+        to[area + (size_t)j] = sum[1];
+        to[2 * area + (size_t)j] = sum[2];
     }
 }
 
