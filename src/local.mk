@@ -30,6 +30,7 @@ ENGINE_LIBS = libnst-engine.a $(ISA_LIBS)
 # floors 0 to 2: libc alone
 libnst_engine_a_SOURCES = \
 	%D%/base/err.c %D%/base/err.h \
+	%D%/base/limits.c %D%/base/limits.h \
 	%D%/base/mem.c %D%/base/mem.h \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/tensor/tensor.h \
@@ -57,6 +58,7 @@ libnst_job_a_SOURCES = \
 	%D%/optim/lbfgs.c %D%/optim/lbfgs.h \
 	%D%/optim/tutorial.c %D%/optim/tutorial.h \
 	%D%/job/options.c %D%/job/options.h \
+	%D%/job/plan.c %D%/job/plan.h \
 	%D%/job/job.c %D%/job/job.h
 libnst_job_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 
@@ -72,7 +74,7 @@ libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 
 # floor 7: the program
 nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
-	%D%/cli/progress.c %D%/cli/progress.h
+	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)
 
 NST_LIBS = libnst-files.a libnst-job.a $(ENGINE_LIBS) $(VIPS_LIBS) $(JANSSON_LIBS)

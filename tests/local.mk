@@ -10,6 +10,7 @@ BATS_LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/cli/run-bats
 AM_TESTS_ENVIRONMENT = \
 	NST='$(abs_top_builddir)/nst'; export NST; \
 	BATS='$(BATS)'; export BATS; \
+	SANITIZERS='$(enable_sanitizers)'; export SANITIZERS; \
 	srcdir='$(abs_top_srcdir)'; export srcdir; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	XDG_STATE_HOME='$(abs_top_builddir)/tests/state'; export XDG_STATE_HOME; \
@@ -18,15 +19,20 @@ AM_TESTS_ENVIRONMENT = \
 	unset NST_MODEL_PATH NST_HISTORY NST_BACKEND NST_CPU;
 
 # floors 0 to 2, without cmocka and without what the floors above link
-ENGINE_TESTS = tests/kernels/test_kernels tests/backend/checkbackend
+ENGINE_TESTS = tests/base/test_threads tests/kernels/test_kernels \
+	tests/backend/checkbackend
+tests_base_test_threads_SOURCES = %D%/base/test_threads.c %D%/tap.h
+tests_base_test_threads_LDADD = $(ENGINE_LIBS)
 tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
 tests_kernels_test_kernels_LDADD = $(ENGINE_LIBS)
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c
 tests_backend_checkbackend_LDADD = $(ENGINE_LIBS)
 
 JOB_LIBS = libnst-job.a $(ENGINE_LIBS) $(JANSSON_LIBS)
-GRAD_TESTS = tests/grad/test_gradient
-tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c
+GRAD_TESTS = tests/grad/test_gradient tests/grad/test_tiling
+tests_grad_test_tiling_SOURCES = %D%/grad/test_tiling.c %D%/grad/network.h
+tests_grad_test_tiling_LDADD = $(JOB_LIBS)
+tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h
 tests_grad_test_gradient_LDADD = $(JOB_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_taps tests/unit/test_safetensors \
@@ -68,7 +74,7 @@ TESTS += $(UNIT_TESTS)
 endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
-	%D%/cli/manual.bats
+	%D%/cli/memory.bats %D%/cli/manual.bats
 TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash
 

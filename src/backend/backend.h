@@ -76,6 +76,10 @@ struct nst_backend_ops {
     enum nst_status (*tensor_new)(struct nst_backend *be, struct nst_tensor **out,
                                   struct nst_shape shape, struct nst_err *err);
     void (*tensor_free)(struct nst_backend *be, struct nst_tensor *t);
+    /* Bytes that a tensor takes; *scratch is raised to those that the backend's scratch
+     * grows by when the first of this shape is made. */
+    size_t (*tensor_bytes)(const struct nst_backend *be, struct nst_shape shape,
+                           size_t *scratch);
     void (*tensor_copy)(struct nst_backend *be, const struct nst_tensor *from,
                         bool relu, struct nst_tensor *to);
     void (*upload)(struct nst_backend *be, const float *planar, struct nst_tensor *t);

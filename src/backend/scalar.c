@@ -102,6 +102,17 @@ static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
     free(t);
 }
 
+static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
+                           size_t *scratch)
+{
+    size_t bytes = nst_shape_count(shape) * sizeof(float);
+
+    (void)be;
+    if (2 * bytes > *scratch)
+        *scratch = 2 * bytes;
+    return bytes;
+}
+
 static void upload(struct nst_backend *be, const float *planar, struct nst_tensor *t)
 {
     (void)be;
@@ -292,6 +303,7 @@ const struct nst_backend_ops nst_backend_scalar = {
     .close = scalar_close,
     .tensor_new = tensor_new,
     .tensor_free = tensor_free,
+    .tensor_bytes = tensor_bytes,
     .tensor_copy = tensor_copy,
     .upload = upload,
     .download = download,

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 /* Large blocks lie on pages of this size where the system gives them: walking through
  * a map on small ones, the processor is busy looking up pages. */
@@ -66,12 +65,4 @@ char *nst_xasprintf(const char *fmt, ...)
     n = vasprintf(&s, fmt, ap);
     va_end(ap);
     return or_die(n < 0 ? NULL : s);
-}
-
-size_t nst_peak_memory(void)
-{
-    struct rusage u;
-
-    getrusage(RUSAGE_SELF, &u);
-    return (size_t)u.ru_maxrss * 1024;
 }

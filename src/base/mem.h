@@ -19,7 +19,4 @@ void *nst_xcalloc(size_t n, size_t size);
 char *nst_xstrdup(const char *s);
 char *nst_xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Peak resident memory of this process so far, in bytes. */
-size_t nst_peak_memory(void);
-
 #endif

@@ -138,7 +138,7 @@ static void check_together(struct nst_args *a)
         usage_error("content and style cannot both come from standard input");
     if (is_stdio(a->content) && isatty(STDIN_FILENO))
         usage_error("no picture: name one, or send one to standard input");
-    if (is_stdio(p->output) && isatty(STDOUT_FILENO))
+    if (is_stdio(p->output) && isatty(STDOUT_FILENO) && !p->dry_run)
         usage_error("standard output is a terminal: give -o FILE, or redirect it");
     if (p->square && p->size == 0)
         usage_error("square: needs a size in pixels, and size is native");

@@ -14,11 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "base/limits.h"
 #include "cli/args.h"
+#include "cli/dryrun.h"
 #include "cli/progress.h"
 #include "image/picture.h"
-#include "job/job.h"
+#include "job/plan.h"
 #include "record/record.h"
 
 static volatile sig_atomic_t caught; /* the signal that asked us to stop, or 0 */
@@ -69,6 +70,8 @@ struct work {
     struct nst_trace *trace;
     struct nst_picture *content, *style;
     struct nst_engine *engine;
+    struct nst_plan plan;
+    struct nst_job *job;
     struct nst_progress *progress;
     struct nst_job_result result;
 };
@@ -95,21 +98,45 @@ static bool on_stop(void *ctx)
     return caught != 0;
 }
 
+/* What the plan takes from the user, who did not ask for it. */
+static void say_plan(struct work *w)
+{
+    const struct nst_plan *plan = &w->plan;
+
+    if (!w->p->quiet && !w->p->dry_run && !w->p->tile && plan->tile)
+        fprintf(stderr, "nst: works in %d x %d tiles to stay within %zu MiB%s\n",
+                plan->tile_columns, plan->tile_rows, plan->limit >> 20,
+                plan->recompute_content ? ", and works out content features anew" : "");
+    if (!w->p->quiet && !w->p->dry_run && plan->curvature_pairs < w->p->curvature_pairs)
+        fprintf(
+            stderr, "nst: keeps %d curvature pairs of %lld to stay within %zu MiB\n",
+            plan->curvature_pairs, (long long)w->p->curvature_pairs, plan->limit >> 20);
+    nst_plan_apply(plan, w->p);
+}
+
 /* Reserve the output and read everything, so that what is wrong shows at once. */
 static enum nst_status prepare(struct work *w, struct nst_err *err)
 {
     struct nst_params *p = w->p;
     struct nst_picture_size size = {(int)p->size, p->square, p->max_pixels};
-    enum nst_status st = nst_output_open(&w->output, p->output, err);
+    enum nst_status st = NST_OK;
 
+    if (!p->dry_run)
+        st = nst_output_open(&w->output, p->output, err);
     if (st == NST_OK)
         st = nst_picture_load(&w->style, p->style, &size, err);
     if (st == NST_OK)
         st = nst_picture_load(&w->content, w->args->content, &size, err);
     if (st == NST_OK)
         st = nst_engine_new(&w->engine, p, err);
-    if (st == NST_OK && p->trace) /* last: a refused run spares the trace of another */
+    if (st == NST_OK)
+        st = nst_plan_make(&w->plan, w->engine, p, w->content->height,
+                           w->content->width, w->style->height, w->style->width, err);
+    if (st == NST_OK && p->trace &&
+        !p->dry_run) /* last: a refused run spares the trace of another */
         st = nst_trace_open(&w->trace, p->trace, err);
+    if (st == NST_OK)
+        say_plan(w);
     if (st == NST_OK && p->verbose && !p->quiet)
         fprintf(stderr, "nst: model %s, content %dx%d, style %dx%d, %d threads\n",
                 nst_engine_model_path(w->engine), w->content->width, w->content->height,
@@ -124,13 +151,29 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
     struct nst_image content = {w->content->rgb, w->content->height, w->content->width};
     struct nst_image style = {w->style->rgb, w->style->height, w->style->width};
     struct nst_job_events events = {w, on_evaluation, on_step, on_stop};
-    enum nst_status st;
+    enum nst_status st =
+        nst_job_new(&w->job, w->engine, w->p, &w->plan, content, style, err);
 
+    if (st != NST_OK)
+        return st;
+    nst_picture_free(w->style); /* all that is wanted of it is taken */
+    w->style = NULL;
     catch_signals(); /* before this there is no picture to save */
     w->progress = nst_progress_new(kind, "nst", w->p->iterations);
-    st = nst_job_run(w->engine, w->p, content, style, &events, &w->result, err);
+    st = nst_job_run(w->job, &events, &w->result, err);
     nst_progress_end(w->progress, st == NST_OK ? &w->result : NULL);
+    nst_job_free(w->job);
     return st;
+}
+
+static enum nst_status dry_run(struct work *w, struct nst_err *err)
+{
+    double seconds;
+    enum nst_status st = nst_plan_seconds(&w->plan, w->engine, w->p, &seconds, err);
+
+    if (st != NST_OK)
+        return st;
+    return nst_dryrun_print(&w->plan, w->p, seconds, w->p->json, err);
 }
 
 static struct nst_record record_of(const struct work *w)
@@ -197,7 +240,7 @@ static void report(const struct work *w)
             "nst: loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, at most "
             "%zu MiB\n",
             r->first.total_loss, r->final.total_loss, (long long)r->iterations,
-            (long long)r->evaluations, r->seconds, nst_peak_memory() >> 20);
+            (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
 }
 
 static void clear_work(struct work *w)
@@ -217,13 +260,14 @@ static int run(struct nst_args *a)
     enum nst_status st = prepare(&w, &err);
 
     if (st == NST_OK)
-        st = stylise(&w, &err);
-    if (st == NST_OK)
+        st = w.p->dry_run ? dry_run(&w, &err) : stylise(&w, &err);
+    if (st == NST_OK && !w.p->dry_run)
         st = write_results(&w, &err);
-    if (st == NST_OK) {
+    if (st == NST_OK && !w.p->dry_run) {
         write_history(&w);
         report(&w);
-    } else
+    }
+    if (st != NST_OK)
         complain(NST_EXIT_FAILED, err.text);
     clear_work(&w);
     if (st != NST_OK)

@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "base/mem.h"
+#include "job/plan.h"
 #include "model/search.h"
 #include "model/vgg.h"
 #include "optim/lbfgs.h"
@@ -26,11 +27,12 @@ struct nst_engine {
 /* Evaluations whose fate is not known yet: those of the step in progress. */
 #define PENDING_MAX 64
 
-/* One run of the optimiser. */
-struct run {
+struct nst_job {
     const struct nst_params *p;
-    const struct nst_job_events *events;
+    const struct nst_plan *plan;
+    struct nst_image content;
     struct nst_objective *objective;
+    const struct nst_job_events *events;
     struct nst_vectors v;
     struct timespec begin;
     int64_t evaluations, iterations;
@@ -119,6 +121,11 @@ const char *nst_engine_model_name(const struct nst_engine *e)
     return e->model_name;
 }
 
+struct nst_vgg *nst_engine_network(const struct nst_engine *e)
+{
+    return e->v;
+}
+
 int nst_engine_threads(const struct nst_engine *e)
 {
     return nst_threads_count(e->be->threads);
@@ -127,7 +134,7 @@ int nst_engine_threads(const struct nst_engine *e)
 /* nst_function: one evaluation, counted and noted. */
 static bool evaluate(void *ctx, const float *x, double *f, float *g)
 {
-    struct run *r = ctx;
+    struct nst_job *r = ctx;
     struct nst_losses losses;
     struct nst_evaluation *e;
 
@@ -149,7 +156,7 @@ static bool evaluate(void *ctx, const float *x, double *f, float *g)
 }
 
 /* Tell what became of the pending evaluations: the accepted-th is the iterate. */
-static void settle(struct run *r, int accepted)
+static void settle(struct nst_job *r, int accepted)
 {
     for (int i = 0; i < r->pendings; i++) {
         struct nst_evaluation *e = &r->pending[i];
@@ -166,24 +173,24 @@ static void settle(struct run *r, int accepted)
     r->pendings = 0;
 }
 
-static void stepped(struct run *r, int64_t done)
+static void stepped(struct nst_job *r, int64_t done)
 {
     if (r->events && r->events->stepped)
         r->events->stepped(r->events->ctx, &r->latest, done, r->p->iterations);
 }
 
-static bool asked_to_stop(const struct run *r)
+static bool asked_to_stop(const struct nst_job *r)
 {
     return r->events && r->events->stop && r->events->stop(r->events->ctx);
 }
 
-static enum nst_status run_lbfgs(struct run *r, float *x, enum nst_job_end *end,
+static enum nst_status run_lbfgs(struct nst_job *r, float *x, enum nst_job_end *end,
                                  struct nst_err *err)
 {
     struct nst_lbfgs *l;
     enum nst_status st;
 
-    st = nst_lbfgs_new(&l, r->v.n, (int)r->p->curvature_pairs, 0, 1, r->v.threads, err);
+    st = nst_lbfgs_new(&l, r->v.n, r->plan->curvature_pairs, 0, 1, r->v.threads, err);
     if (st != NST_OK)
         return st;
     for (;;) {
@@ -214,7 +221,7 @@ static enum nst_status run_lbfgs(struct run *r, float *x, enum nst_job_end *end,
 /* nst_function of the tutorial: each evaluation is a step of its own. */
 static bool evaluate_tutorial(void *ctx, const float *x, double *f, float *g)
 {
-    struct run *r = ctx;
+    struct nst_job *r = ctx;
 
     if (asked_to_stop(r) || !evaluate(r, x, f, g))
         return false;
@@ -224,7 +231,7 @@ static bool evaluate_tutorial(void *ctx, const float *x, double *f, float *g)
     return true;
 }
 
-static enum nst_status run_tutorial(struct run *r, float *x, enum nst_job_end *end,
+static enum nst_status run_tutorial(struct nst_job *r, float *x, enum nst_job_end *end,
                                     struct nst_err *err)
 {
     struct nst_tutorial *t;
@@ -250,16 +257,54 @@ static enum nst_status run_tutorial(struct run *r, float *x, enum nst_job_end *e
     return NST_OK;
 }
 
-static enum nst_status optimise(struct run *r, struct nst_image start,
-                                struct nst_job_result *result, struct nst_err *err)
+enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
+                            const struct nst_params *p, const struct nst_plan *plan,
+                            struct nst_image content, struct nst_image style,
+                            struct nst_err *err)
 {
-    float *x;
+    struct nst_objective_config config = {&p->content_layers, &p->style_layers,
+                                          p->content_weight,  p->style_weight,
+                                          plan->tile,         plan->recompute_content};
+    struct nst_job *r = nst_xcalloc(1, sizeof *r);
     enum nst_status st;
 
-    st = nst_floats_new(&x, 3, (size_t)start.height, (size_t)start.width, err);
+    *out = NULL;
+    r->p = p;
+    r->plan = plan;
+    r->content = content;
+    r->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
+    st = nst_vectors_init(&r->v, 3 * (size_t)content.height * (size_t)content.width,
+                          e->be->threads, err);
+    if (st == NST_OK)
+        st =
+            nst_objective_new(&r->objective, e->v, &config, content.rgb, content.height,
+                              content.width, style.rgb, style.height, style.width, err);
+    if (st != NST_OK) {
+        nst_job_free(r);
+        return st;
+    }
+    *out = r;
+    return NST_OK;
+}
+
+void nst_job_free(struct nst_job *r)
+{
+    if (!r)
+        return;
+    nst_objective_free(r->objective);
+    free(r);
+}
+
+enum nst_status nst_job_run(struct nst_job *r, const struct nst_job_events *events,
+                            struct nst_job_result *result, struct nst_err *err)
+{
+    float *x;
+    enum nst_status st = nst_floats_new(&x, r->v.n, 1, 1, err);
+
     if (st != NST_OK)
         return st;
-    memcpy(x, start.rgb, r->v.n * sizeof *x);
+    memcpy(x, r->content.rgb, r->v.n * sizeof *x);
+    r->events = events;
     clock_gettime(CLOCK_MONOTONIC, &r->begin);
     if (r->p->compat == NST_COMPAT_TUTORIAL)
         st = run_tutorial(r, x, &result->end, err);
@@ -276,28 +321,4 @@ static enum nst_status optimise(struct run *r, struct nst_image start,
     result->evaluations = r->evaluations;
     result->seconds = seconds_since(&r->begin);
     return NST_OK;
-}
-
-enum nst_status nst_job_run(struct nst_engine *e, const struct nst_params *p,
-                            struct nst_image content, struct nst_image style,
-                            const struct nst_job_events *events,
-                            struct nst_job_result *result, struct nst_err *err)
-{
-    struct nst_objective_config config = {&p->content_layers, &p->style_layers,
-                                          p->content_weight, p->style_weight};
-    struct run r = {.p = p,
-                    .events = events,
-                    .budget = p->max_evaluations ? p->max_evaluations : INT64_MAX};
-    enum nst_status st;
-
-    st = nst_vectors_init(&r.v, 3 * (size_t)content.height * (size_t)content.width,
-                          e->be->threads, err);
-    if (st != NST_OK)
-        return st;
-    st = nst_objective_new(&r.objective, e->v, &config, content.rgb, content.height,
-                           content.width, style.rgb, style.height, style.width, err);
-    if (st == NST_OK)
-        st = optimise(&r, content, result, err);
-    nst_objective_free(r.objective);
-    return st;
 }

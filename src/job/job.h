@@ -73,14 +73,29 @@ const char *nst_engine_model_path(const struct nst_engine *e);
 const char *nst_engine_model_name(const struct nst_engine *e);
 int nst_engine_threads(const struct nst_engine *e);
 
+struct nst_vgg *nst_engine_network(const struct nst_engine *e);
+
+struct nst_job;  /* one picture to be made */
+struct nst_plan; /* job/plan.h */
+
 /*
- * Stylise. *result is filled on success only. p must be the parameters that the
- * engine was made for. Errors: NST_ERR_ARG (a picture too small for the layers),
- * NST_ERR_MEM, NST_ERR_NUMERIC (a loss that is not finite at the start).
+ * Take what is to be kept of content and style, the pictures that plan was made for.
+ * p must be the parameters that the engine was made for. p and content are borrowed as
+ * long as the job lives, style for the call. *out belongs to the caller:
+ * nst_job_free(). Errors: NST_ERR_ARG (a picture too small for the layers),
+ * NST_ERR_MEM.
  */
-enum nst_status nst_job_run(struct nst_engine *e, const struct nst_params *p,
+enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
+                            const struct nst_params *p, const struct nst_plan *plan,
                             struct nst_image content, struct nst_image style,
-                            const struct nst_job_events *events,
+                            struct nst_err *err);
+void nst_job_free(struct nst_job *j);
+
+/*
+ * Stylise, once. *result is filled on success only. Errors: NST_ERR_MEM,
+ * NST_ERR_NUMERIC (a loss that is not finite at the start).
+ */
+enum nst_status nst_job_run(struct nst_job *j, const struct nst_job_events *events,
                             struct nst_job_result *result, struct nst_err *err);
 
 #endif

@@ -15,6 +15,7 @@
 #define AT(field) .offset = offsetof(struct nst_params, field)
 #define FLAG .type = NST_OPTION_FLAG
 #define INT(lo, hi) .type = NST_OPTION_INT, .min = lo, .max = hi
+#define SIZE(lo, hi) .type = NST_OPTION_SIZE, .min = lo, .max = hi
 #define REAL(lo, hi) .type = NST_OPTION_REAL, .min = lo, .max = hi
 #define CHOICE(words) .type = NST_OPTION_CHOICE, .choices = words
 #define TEXT .type = NST_OPTION_TEXT
@@ -65,6 +66,20 @@ const struct nst_option nst_options[] = {
     {"threads", 't', GROUP(3), INT(1, 1024), AT(threads), .zero = "auto",
      .initial = "auto", .arg = "N|auto",
      .help = "Threads to use; the result does not depend on it"},
+    {"max-memory", 0, GROUP(3), SIZE(16777216, 1e15), AT(max_memory), .zero = "auto",
+     .initial = "auto", .arg = "SIZE|auto",
+     .help =
+         "Memory to stay within, as 3G or 800M: large pictures are worked on in "
+         "tiles, and at last with fewer curvature pairs. auto: most of what is free"},
+    {"tile", 0, GROUP(3), INT(16, 65536), AT(tile), RECIPE, .zero = "auto",
+     .initial = "auto", .arg = "N|auto",
+     .help =
+         "Work in tiles of N x N pixels and what they see around them; the picture "
+         "is the same but for rounding. auto: tiles only where memory asks for them"},
+    {"dry-run", 0, GROUP(4), FLAG, AT(dry_run),
+     .help =
+         "Say what would be done, how much memory and about how long it would take"},
+    {"json", 0, GROUP(4), FLAG, AT(json), .help = "Say it as JSON"},
     {"max-pixels", 0, GROUP(1), INT(256, 1e12), AT(max_pixels), .initial = "200000000",
      .arg = "N",
      .help = "Refuse a picture of more pixels than this before decoding it"},
@@ -152,6 +167,32 @@ static enum nst_status set_int(int64_t *to, const struct nst_option *o,
     return NST_OK;
 }
 
+static enum nst_status set_size(int64_t *to, const struct nst_option *o,
+                                const char *text, struct nst_err *err)
+{
+    static const char units[] = "KMGT";
+    const char *unit;
+    double v;
+    char *end;
+
+    if (o->zero && strcmp(text, o->zero) == 0) {
+        *to = 0;
+        return NST_OK;
+    }
+    v = strtod(text, &end);
+    if (end != text && *end && (unit = strchr(units, *end)) && !end[1])
+        v *= pow(1024, (double)(unit - units + 1));
+    else if (*end)
+        v = NAN;
+    if (end == text || !(v >= o->min && v <= o->max))
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: '%s' is not a size from %.0fM to %.0fT, or %s", o->name,
+                           text, o->min / 1048576, o->max / 1099511627776,
+                           o->zero ? o->zero : "nothing else");
+    *to = (int64_t)v;
+    return NST_OK;
+}
+
 static enum nst_status set_real(double *to, const struct nst_option *o,
                                 const char *text, struct nst_err *err)
 {
@@ -202,6 +243,8 @@ enum nst_status nst_params_set(struct nst_params *p, const char *name, const cha
         return NST_OK;
     case NST_OPTION_INT:
         return set_int(to, o, text, err);
+    case NST_OPTION_SIZE:
+        return set_size(to, o, text, err);
     case NST_OPTION_REAL:
         return set_real(to, o, text, err);
     case NST_OPTION_CHOICE:
@@ -237,6 +280,7 @@ char *nst_params_get(const struct nst_params *p, const struct nst_option *o)
     case NST_OPTION_FLAG:
         return nst_xstrdup(*(const bool *)at ? "true" : "false");
     case NST_OPTION_INT:
+    case NST_OPTION_SIZE:
         if (o->zero && *(const int64_t *)at == 0)
             return nst_xstrdup(o->zero);
         return nst_xasprintf("%lld", (long long)*(const int64_t *)at);

@@ -36,17 +36,20 @@ struct nst_params {
     int64_t iterations, max_evaluations;
     int64_t curvature_pairs;
     int64_t compat; /* enum nst_compat */
+    int64_t tile;   /* 0: as memory asks for */
     /* the run: these do not change the picture */
     char *style, *output;
-    int64_t threads, max_pixels;
+    int64_t threads, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
     char *trace, *history;
+    bool dry_run, json;
     bool quiet, verbose;
 };
 
 enum nst_option_type {
     NST_OPTION_FLAG,   /* bool */
     NST_OPTION_INT,    /* int64_t */
+    NST_OPTION_SIZE,   /* int64_t, bytes; K, M, G and T stand for powers of 1024 */
     NST_OPTION_REAL,   /* double */
     NST_OPTION_CHOICE, /* int64_t: index into choices */
     NST_OPTION_TEXT,   /* char *, owned; NULL when unset */
@@ -59,7 +62,7 @@ struct nst_option {
     enum nst_option_type type;
     size_t offset; /* in struct nst_params */
     double min, max;
-    const char *zero;    /* INT: a word that stands for 0, which min excludes */
+    const char *zero;    /* INT, SIZE: a word that stands for 0, which min excludes */
     const char *choices; /* CHOICE: words with '|' between them */
     const char *initial; /* default, as text; NULL: unset */
     const char *arg;     /* what the help calls the value; NULL for a flag */

@@ -103,6 +103,37 @@ static enum nst_status new_maps(struct nst_pass *p, int height, int width,
     return st;
 }
 
+size_t nst_pass_map_bytes(const struct nst_vgg *v, int conv, int height, int width)
+{
+    size_t scratch = 0;
+
+    for (int i = 0; i < conv; i++)
+        if (pools_after(v, i)) {
+            height /= 2;
+            width /= 2;
+        }
+    return v->be->ops->tensor_bytes(
+        v->be, (struct nst_shape){v->width[conv], height, width}, &scratch);
+}
+
+size_t nst_pass_bytes(const struct nst_vgg *v, int height, int width, size_t *scratch)
+{
+    const struct nst_backend_ops *ops = v->be->ops;
+    struct nst_shape s = {0, height, width};
+    size_t bytes = 0;
+
+    for (int i = 0; i < v->convs; i++) {
+        s.c = v->width[i];
+        bytes += ops->tensor_bytes(v->be, s, scratch);
+        if (pools_after(v, i)) {
+            s.h /= 2;
+            s.w /= 2;
+            bytes += ops->tensor_bytes(v->be, s, scratch);
+        }
+    }
+    return bytes;
+}
+
 enum nst_status nst_pass_new(struct nst_pass **out, struct nst_vgg *v, int height,
                              int width, const bool keep_before_relu[NST_VGG_CONVS],
                              struct nst_err *err)

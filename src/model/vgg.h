@@ -41,6 +41,10 @@ enum nst_status nst_pass_new(struct nst_pass **out, struct nst_vgg *v, int heigh
                              int width, const bool keep_before_relu[NST_VGG_CONVS],
                              struct nst_err *err);
 void nst_pass_free(struct nst_pass *p);
+/* Bytes that a pass takes, or the map of one of its convolutions; *scratch is raised to
+ * what the backend's scratch grows by for it. */
+size_t nst_pass_bytes(const struct nst_vgg *v, int height, int width, size_t *scratch);
+size_t nst_pass_map_bytes(const struct nst_vgg *v, int conv, int height, int width);
 
 struct nst_backend *nst_pass_backend(const struct nst_pass *p);
 

@@ -68,6 +68,11 @@ enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m, float low
     return NST_OK;
 }
 
+size_t nst_lbfgs_bytes(size_t n, int m)
+{
+    return (2 * (size_t)m + 3) * n * sizeof(float) + n;
+}
+
 void nst_lbfgs_free(struct nst_lbfgs *l)
 {
     if (!l)

@@ -28,6 +28,8 @@ struct nst_lbfgs;
 enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m, float lower,
                               float upper, struct nst_threads *threads,
                               struct nst_err *err);
+/* Bytes that it takes. */
+size_t nst_lbfgs_bytes(size_t n, int m);
 void nst_lbfgs_free(struct nst_lbfgs *l); /* NULL is fine */
 
 /*

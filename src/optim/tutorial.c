@@ -51,6 +51,11 @@ enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
     return NST_OK;
 }
 
+size_t nst_tutorial_bytes(size_t n)
+{
+    return (2 * PAIRS + 3) * n * sizeof(float);
+}
+
 void nst_tutorial_free(struct nst_tutorial *t)
 {
     if (!t)

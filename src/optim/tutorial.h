@@ -19,6 +19,8 @@ struct nst_tutorial;
  */
 enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
                                  struct nst_threads *threads, struct nst_err *err);
+/* Bytes that it takes. */
+size_t nst_tutorial_bytes(size_t n);
 void nst_tutorial_free(struct nst_tutorial *t);
 
 /* One optimizer.step(closure), up to 20 evaluations; false when f refused one. */

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "model/search.h"
 
@@ -151,7 +152,7 @@ static char *history_line(const struct nst_record *r)
     json_object_set_new(j, "model_path", text(r->model_path));
     json_object_set_new(j, "seconds", number(r->result->seconds));
     json_object_set_new(j, "threads", json_integer(r->threads));
-    json_object_set_new(j, "peak_memory", json_integer((json_int_t)nst_peak_memory()));
+    json_object_set_new(j, "peak_memory", json_integer((json_int_t)nst_memory_peak()));
     line = json_dumps(j, DUMP);
     json_decref(j);
     whole = nst_xasprintf("\n%s\n", line); /* the first newline is for a cut line */

@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "style/content_loss.h"
 #include "style/gram_loss.h"
-#include "style/tiling.h"
 
 /* The features of the content picture in one tile, for each content loss. */
 struct targets {
@@ -92,11 +91,9 @@ static void gather(struct nst_objective *o, struct nst_pass *pass,
     }
 }
 
-static struct nst_tiling tiling_of(const struct nst_objective *o, int h, int w,
-                                   int tile)
+struct nst_tiling nst_objective_tiling(const struct nst_vgg *v, int h, int w, int tile)
 {
-    return nst_tiling(h, w, tile, nst_vgg_receptive_field(o->v),
-                      nst_vgg_alignment(o->v));
+    return nst_tiling(h, w, tile, nst_vgg_receptive_field(v), nst_vgg_alignment(v));
 }
 
 /* The style picture has its own size, so it has its own pass, for this once. */
@@ -106,7 +103,7 @@ static enum nst_status take_style(struct nst_objective *o,
                                   const bool keep[NST_VGG_CONVS], struct nst_err *err)
 {
     const struct nst_taps *taps = config->style_layers;
-    struct nst_tiling t = tiling_of(o, h, w, config->tile);
+    struct nst_tiling t = nst_objective_tiling(o->v, h, w, config->tile);
     struct nst_pass *pass;
     float *buffer = NULL;
     enum nst_status st = new_pass(o, &t, keep, &pass, &buffer, err);
@@ -155,7 +152,7 @@ static enum nst_status take_content(struct nst_objective *o,
     int tiles, places;
     enum nst_status st;
 
-    o->tiling = tiling_of(o, h, w, config->tile);
+    o->tiling = nst_objective_tiling(o->v, h, w, config->tile);
     tiles = nst_tiling_count(&o->tiling);
     st = new_pass(o, &o->tiling, keep, &o->pass, &o->rgb, err);
     if (st == NST_OK && tiles > 1)
@@ -224,6 +221,41 @@ void nst_objective_free(struct nst_objective *o)
     free(o->rgb);
     free(o->grad);
     free(o);
+}
+
+/* The maps of a tile, its own pixels, and the scratch it asks for. */
+static size_t tile_bytes(const struct nst_vgg *v, const struct nst_tiling *t,
+                         size_t *scratch)
+{
+    size_t bytes = nst_pass_bytes(v, t->tile_height, t->tile_width, scratch);
+    size_t pixels = (size_t)t->tile_height * (size_t)t->tile_width;
+
+    return nst_tiling_count(t) > 1 ? bytes + 3 * pixels * sizeof(float) : bytes;
+}
+
+size_t nst_objective_bytes(const struct nst_vgg *v,
+                           const struct nst_objective_config *config, int ch, int cw,
+                           int sh, int sw)
+{
+    struct nst_tiling style = nst_objective_tiling(v, sh, sw, config->tile);
+    struct nst_tiling content = nst_objective_tiling(v, ch, cw, config->tile);
+    size_t scratch = 0, grams = 0, targets = 0,
+           tiles = (size_t)nst_tiling_count(&content);
+    size_t first = tile_bytes(v, &style, &scratch);
+    size_t second = tile_bytes(v, &content, &scratch);
+
+    if (tiles > 1)
+        second += 3 * (size_t)content.tile_height * content.tile_width * sizeof(float);
+    for (int i = 0; i < config->content_layers->count; i++)
+        targets += nst_pass_map_bytes(v, config->content_layers->tap[i].conv,
+                                      content.tile_height, content.tile_width);
+    second += targets * (config->recompute_content ? 1 : tiles);
+    for (int i = 0; i < config->style_layers->count; i++) {
+        size_t c = (size_t)nst_vgg_channels(v, config->style_layers->tap[i].conv);
+
+        grams += c * c * (2 * sizeof(double) + sizeof(float));
+    }
+    return scratch + grams + (first > second ? first : second);
 }
 
 /* The tile on the way back. */

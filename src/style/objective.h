@@ -13,6 +13,7 @@
 #define NST_STYLE_OBJECTIVE_H
 
 #include "model/vgg.h"
+#include "style/tiling.h"
 
 struct nst_objective;
 
@@ -43,6 +44,13 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
                                   const float *style, int sh, int sw,
                                   struct nst_err *err);
 void nst_objective_free(struct nst_objective *o);
+
+/* The tiles that pictures of h x w are worked on in. */
+struct nst_tiling nst_objective_tiling(const struct nst_vgg *v, int h, int w, int tile);
+/* Bytes that nst_objective_new() and evaluations take at most, besides the pictures. */
+size_t nst_objective_bytes(const struct nst_vgg *v,
+                           const struct nst_objective_config *config, int ch, int cw,
+                           int sh, int sw);
 
 /* The losses of rgb (3 x ch x cw) and, unless grad is NULL, the gradient by rgb. */
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,

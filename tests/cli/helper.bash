@@ -56,3 +56,8 @@ needs_terminal() {
     needs script
     script -qec true /dev/null >/dev/null 2>&1 || skip "there are no pseudo-terminals"
 }
+
+# needs_plain_build: skip, aloud, what sanitizers change: they take memory of their own.
+needs_plain_build() {
+    [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers"
+}

@@ -17,43 +17,13 @@
 #include "backend/backend.h"
 #include "model/vgg.h"
 #include "style/objective.h"
-#include "../tap.h"
+#include "network.h"
 
 #define H 18
 #define W 23
 #define N (3 * H * W)
-#define CONVS 6
 
 static unsigned seed;
-
-static struct nst_weights *random_weights(void)
-{
-    static const int width[CONVS] = {5, 8, 6, 7, 9, 4};
-    struct nst_weights *w = calloc(1, sizeof *w);
-
-    w->convs = CONVS;
-    for (int i = 0; i < CONVS; i++) {
-        struct nst_layer_weights *l = &w->conv[i];
-        int n;
-
-        l->cin = i ? width[i - 1] : 3;
-        l->cout = width[i];
-        n = 9 * l->cin * l->cout;
-        l->weight = malloc((size_t)n * sizeof(float));
-        l->bias = malloc((size_t)l->cout * sizeof(float));
-        for (int k = 0; k < n; k++)
-            l->weight[k] = tap_random(&seed) * 1.7f / sqrtf((float)(3 * l->cin));
-        for (int k = 0; k < l->cout; k++)
-            l->bias[k] = 0.1f * tap_random(&seed);
-    }
-    return w;
-}
-
-static void random_picture(float *rgb, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        rgb[i] = 0.5f + 0.5f * tap_random(&seed);
-}
 
 static double value(struct nst_objective *o, const float *x, const float *step,
                     double h)
@@ -99,7 +69,7 @@ static double median_error(struct nst_objective *o)
     struct nst_losses l;
 
     for (int p = 0; p < PICTURES; p++) {
-        random_picture(x, N);
+        random_picture(x, N, &seed);
         nst_objective_evaluate(o, x, &l, grad);
         for (int d = 0; d < DIRECTIONS; d++)
             error[p * DIRECTIONS + d] = direction_error(o, x, grad);
@@ -125,8 +95,8 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     nst_taps_parse(&st, style, NULL);
     config.content_layers = &ct;
     config.style_layers = &st;
-    random_picture(a, N);
-    random_picture(b, sizeof b / sizeof *b);
+    random_picture(a, N, &seed);
+    random_picture(b, sizeof b / sizeof *b, &seed);
     if (ops->open(&be, 2, NULL) || nst_vgg_new(&v, be, w, pooling, NULL) ||
         nst_objective_new(&o, v, &config, a, H, W, b, 21, 19, NULL))
         abort();
@@ -143,7 +113,7 @@ int main(void)
     struct nst_weights *w;
 
     seed = tap_seed() | 1;
-    w = random_weights();
+    w = random_weights(&seed);
     for (int i = 0; nst_backends()[i]; i++)
         for (int p = 0; p < 2; p++) {
             const struct nst_backend_ops *ops = nst_backends()[i];

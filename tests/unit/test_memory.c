@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "job/job.h"
+#include "job/plan.h"
 
 void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
@@ -32,6 +32,8 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     struct nst_image image = {pixels, 24, 24};
     struct nst_job_result result = {0};
     struct nst_engine *e;
+    struct nst_plan plan;
+    struct nst_job *job = NULL;
     enum nst_status st;
 
     for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
@@ -39,7 +41,12 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     st = nst_engine_new(&e, p, err);
     if (st != NST_OK)
         return st;
-    st = nst_job_run(e, p, image, image, NULL, &result, err);
+    st = nst_plan_make(&plan, e, p, 24, 24, 24, 24, err);
+    if (st == NST_OK)
+        st = nst_job_new(&job, e, p, &plan, image, image, err);
+    if (st == NST_OK)
+        st = nst_job_run(job, NULL, &result, err);
+    nst_job_free(job);
     free(result.rgb);
     nst_engine_free(e);
     return st;

@@ -121,6 +121,22 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
     return NST_OK;
 }
 
+static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
+                           size_t *scratch)
+{
+    const struct nst_cpu *cpu = (const struct nst_cpu *)be;
+    struct nst_cpu_wants gram = nst_cpu_gram_wants(shape);
+    size_t grows = 0;
+
+    if (gram.part > cpu->have.part)
+        grows += (size_t)nst_threads_count(be->threads) * gram.part * sizeof(float);
+    if (2 * gram.sums > cpu->have.sums)
+        grows += gram.sums * sizeof(double);
+    if (grows > *scratch)
+        *scratch = grows;
+    return (size_t)nst_cpu_blocks(shape.c) * nst_cpu_stride(shape) * sizeof(float);
+}
+
 static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
 {
     (void)be;
@@ -279,6 +295,7 @@ const struct nst_backend_ops nst_backend_cpu = {
     .close = cpu_close,
     .tensor_new = tensor_new,
     .tensor_free = tensor_free,
+    .tensor_bytes = tensor_bytes,
     .tensor_copy = tensor_copy,
     .upload = upload,
     .download = download,

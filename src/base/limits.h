@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * limits.h - what this process takes of the machine's memory, and may take.
+ */
+#ifndef NST_BASE_LIMITS_H
+#define NST_BASE_LIMITS_H
+
+#include <stddef.h>
+
+/* Resident memory, in bytes: now, and at most so far. */
+size_t nst_memory_now(void);
+size_t nst_memory_peak(void);
+
+/*
+ * Bytes that can still be had without swapping: the least of what the kernel calls
+ * available, what the memory cgroups above this process (version 1 or 2) have left,
+ * and what its own limits (ulimit -v, -d) have left.
+ */
+size_t nst_memory_available(void);
+
+#endif

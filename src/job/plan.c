@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "job/plan.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "optim/lbfgs.h"
+#include "optim/tutorial.h"
+#include "style/objective.h"
+#include "style/tiling.h"
+
+/* Sides of a tile's interior that are tried, and the work that is too much as long as
+ * fewer curvature pairs do instead. */
+static const int sides[] = {4096, 3072, 2048, 1536, 1024, 768, 512, 384,
+                            256,  192,  128,  96,   64,   48,  32};
+#define MUCH_WORK 2.5
+/* Small things, and what the C library keeps of freed ones. */
+#define MARGIN_BYTES ((size_t)8 << 20)
+
+/* What is known of a run while its plan is sought. */
+struct search {
+    const struct nst_params *p;
+    struct nst_vgg *v;
+    int ch, cw, sh, sw;
+    size_t before; /* bytes in use already */
+};
+
+static struct nst_objective_config config_of(const struct nst_params *p)
+{
+    return (struct nst_objective_config){.content_layers = &p->content_layers,
+                                         .style_layers = &p->style_layers,
+                                         .content_weight = p->content_weight,
+                                         .style_weight = p->style_weight};
+}
+
+static size_t optimiser_bytes(const struct search *s, int pairs)
+{
+    size_t n = 3 * (size_t)s->ch * (size_t)s->cw;
+    size_t own = s->p->compat == NST_COMPAT_TUTORIAL ? nst_tutorial_bytes(n)
+                                                     : nst_lbfgs_bytes(n, pairs);
+
+    return own + n * sizeof(float); /* the picture itself */
+}
+
+/* Fill in what follows from tile, recompute_content and curvature_pairs. */
+static void work_out(const struct search *s, struct nst_plan *plan)
+{
+    struct nst_objective_config config = config_of(s->p);
+    struct nst_tiling t = nst_objective_tiling(s->v, s->ch, s->cw, plan->tile);
+    double area = (double)t.tile_height * t.tile_width * nst_tiling_count(&t);
+    size_t style = 3 * (size_t)s->sh * (size_t)s->sw * sizeof(float);
+    size_t objective, optimiser;
+
+    config.tile = plan->tile;
+    config.recompute_content = plan->recompute_content;
+    plan->height = s->ch;
+    plan->width = s->cw;
+    plan->tile_rows = t.rows;
+    plan->tile_columns = t.columns;
+    objective = nst_objective_bytes(s->v, &config, s->ch, s->cw, s->sh, s->sw);
+    /* When the optimiser comes, the style picture has gone. */
+    optimiser = optimiser_bytes(s, plan->curvature_pairs);
+    optimiser -= optimiser < style ? optimiser : style;
+    plan->memory = s->before + MARGIN_BYTES + objective + optimiser;
+    plan->work = area / ((double)s->ch * s->cw);
+    /* Forward is half of an evaluation: once more for the Gram matrices, and once more
+     * for the content. */
+    if (nst_tiling_count(&t) > 1)
+        plan->work *= plan->recompute_content ? 2 : 1.5;
+}
+
+/* Look through the tiles for one number of pairs: *best, of those that fit the one of
+ * the least work, and *least, the one of the least memory. False if none fits. */
+static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
+                      struct nst_plan *least)
+{
+    struct nst_plan plan = {.curvature_pairs = pairs, .limit = least->limit};
+    int longest = s->ch > s->cw ? s->ch : s->cw;
+    bool found = false;
+
+    for (size_t i = 0; i <= sizeof sides / sizeof *sides; i++)
+        for (int recompute = 0; recompute < 2; recompute++) {
+            if (i > 0 && (s->p->tile || sides[i - 1] >= longest))
+                continue;
+            plan.tile = i > 0 ? sides[i - 1] : (int)s->p->tile;
+            plan.recompute_content = recompute;
+            work_out(s, &plan);
+            if (least->memory == 0 || plan.memory < least->memory)
+                *least = plan;
+            if (plan.memory <= plan.limit && (!found || plan.work < best->work)) {
+                *best = plan;
+                found = true;
+            }
+        }
+    return found;
+}
+
+static size_t limit_of(const struct nst_params *p, size_t before)
+{
+    size_t left;
+
+    if (p->max_memory)
+        return (size_t)p->max_memory;
+    left = nst_memory_available();
+    return left == SIZE_MAX ? SIZE_MAX : before + left / 5 * 4;
+}
+
+enum nst_status nst_plan_make(struct nst_plan *plan, const struct nst_engine *e,
+                              const struct nst_params *p, int content_height,
+                              int content_width, int style_height, int style_width,
+                              struct nst_err *err)
+{
+    struct search s = {
+        p,           nst_engine_network(e), content_height, content_width, style_height,
+        style_width, nst_memory_now()};
+    struct nst_plan least = {.limit = limit_of(p, s.before)};
+
+    for (int patient = 0; patient < 2; patient++)
+        for (int pairs = (int)p->curvature_pairs; pairs >= 1; pairs--)
+            if (find_tile(&s, pairs, plan, &least) &&
+                (patient || s.p->tile || plan->work <= MUCH_WORK))
+                return NST_OK;
+    return nst_err_set(err, NST_ERR_MEM,
+                       "%dx%d pixels take %zu MiB at least, and %zu MiB are allowed "
+                       "(--max-memory)",
+                       content_width, content_height, (least.memory >> 20) + 1,
+                       least.limit >> 20);
+}
+
+void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p)
+{
+    p->tile = plan->tile;
+    p->curvature_pairs = plan->curvature_pairs;
+}
+
+int64_t nst_plan_evaluations(const struct nst_params *p)
+{
+    /* A line search rarely takes more than one; the start is one of its own. */
+    int64_t n = p->compat == NST_COMPAT_TUTORIAL
+                    ? p->iterations
+                    : 1 + p->iterations + p->iterations / 20;
+
+    return p->max_evaluations && p->max_evaluations < n ? p->max_evaluations : n;
+}
+
+/* Seconds of one evaluation of a picture of side x side. */
+static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_params *p,
+                                       int side, double *seconds, struct nst_err *err)
+{
+    struct nst_objective_config config = config_of(p);
+    size_t n = 3 * (size_t)side * (size_t)side;
+    struct nst_objective *o = NULL;
+    struct nst_losses losses;
+    struct timespec begin, end;
+    float *x = NULL, *grad = NULL;
+    enum nst_status st = nst_floats_new(&x, n, 1, 1, err);
+
+    if (st == NST_OK)
+        st = nst_floats_new(&grad, n, 1, 1, err);
+    for (size_t i = 0; st == NST_OK && i < n; i++)
+        x[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
+    if (st == NST_OK)
+        st = nst_objective_new(&o, v, &config, x, side, side, x, side, side, err);
+    for (int i = 0; st == NST_OK && i < 3; i++) {
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        nst_objective_evaluate(o, x, &losses, grad);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+    }
+    if (st == NST_OK)
+        *seconds = (double)(end.tv_sec - begin.tv_sec) +
+                   1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    nst_objective_free(o);
+    free(x);
+    free(grad);
+    return st;
+}
+
+enum nst_status nst_plan_seconds(const struct nst_plan *plan, struct nst_engine *e,
+                                 const struct nst_params *p, double *seconds,
+                                 struct nst_err *err)
+{
+    enum { SIDE = 256 };
+    double area = (double)plan->height * plan->width, one = 0;
+    enum nst_status st = time_evaluation(nst_engine_network(e), p, SIDE, &one, err);
+
+    /* The optimiser adds some hundredths for each ten pairs. */
+    one *= area / (SIDE * SIDE) * (plan->work + 0.005 * plan->curvature_pairs);
+    *seconds = one * (double)nst_plan_evaluations(p);
+    return st;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plan.h - how a run is fitted into memory, before it begins.
+ *
+ * The picture in one piece with all the curvature pairs asked for, if that fits. Else
+ * tiles, of the size that costs the least time among those that fit: their margins are
+ * worked out more than once, and where the features of the content do not fit either,
+ * they are worked out anew at each evaluation. At last fewer curvature pairs.
+ */
+#ifndef NST_JOB_PLAN_H
+#define NST_JOB_PLAN_H
+
+#include "job/job.h"
+
+struct nst_plan {
+    int height, width; /* of the picture */
+    int tile;          /* pixels of a tile's interior each way; 0: one piece */
+    int tile_rows, tile_columns; /* how many */
+    bool recompute_content;
+    int curvature_pairs;
+    size_t memory, limit; /* bytes: the peak expected of the process, and allowed */
+    double work;          /* of an evaluation, as a multiple of that in one piece */
+};
+
+/*
+ * Plan a run of content and style pictures of these sizes on e, the pictures being in
+ * memory already. p->tile, if not 0, is taken as it is, and so is p->max_memory; else
+ * four fifths of what is available is the limit.
+ * NST_ERR_MEM when nothing fits: the message says what the least would be.
+ */
+enum nst_status nst_plan_make(struct nst_plan *plan, const struct nst_engine *e,
+                              const struct nst_params *p, int content_height,
+                              int content_width, int style_height, int style_width,
+                              struct nst_err *err);
+
+/* Make p say what the plan does, so that a run by p follows it, and so does a run by
+ * what is recorded of p. */
+void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p);
+
+/* About how many evaluations a run makes, and how many seconds they take: one of a
+ * small picture is timed for it. */
+int64_t nst_plan_evaluations(const struct nst_params *p);
+enum nst_status nst_plan_seconds(const struct nst_plan *plan, struct nst_engine *e,
+                                 const struct nst_params *p, double *seconds,
+                                 struct nst_err *err);
+
+#endif

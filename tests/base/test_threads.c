@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every item of every round is done exactly once, however many threads there are and
+ * however short the rounds, with pauses in which the threads fall asleep. Under
+ * -fsanitize=thread this is also where a race would show.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "base/threads.h"
+#include "../tap.h"
+
+#define MOST 300
+
+struct round {
+    int done[MOST];        /* how often, not atomic: an item belongs to one thread */
+    long input;            /* written before the round, read in it */
+    long sum[8];           /* of each thread */
+    volatile double spent; /* for work that takes a while */
+};
+
+static void item(void *ctx, int i, int thread)
+{
+    struct round *r = ctx;
+
+    r->done[i]++;
+    r->sum[thread] += r->input * i;
+}
+
+static void slow_item(void *ctx, int i, int thread)
+{
+    struct round *r = ctx;
+    double x = 0;
+
+    for (int k = 0; k < 2000 * (i % 7); k++)
+        x += 1.0 / (k + 1);
+    r->sum[thread] += x > -1;
+    r->done[i]++;
+}
+
+static int all_done_once(struct nst_threads *t, int items, long input, nst_work *work)
+{
+    struct round r = {.input = input};
+    long sum = 0;
+    int ok = 1;
+
+    nst_threads_run(t, items, work, &r);
+    for (int i = 0; i < items; i++)
+        ok &= r.done[i] == 1;
+    for (int k = 0; k < 8; k++)
+        sum += r.sum[k];
+    return ok && sum == (work == item ? input * items * (items - 1) / 2 : items);
+}
+
+int main(void)
+{
+    unsigned seed = tap_seed() | 1;
+
+    for (int count = 1; count <= 8; count = count < 3 ? count + 1 : count + 5) {
+        struct nst_threads *t;
+        int ok = nst_threads_new(&t, count, NULL) == NST_OK;
+        int right = 1, rested = 1, uneven = 1;
+
+        tap(ok && nst_threads_count(t) == count, "%d threads start", count);
+        for (int k = 0; k < 20000; k++)
+            right &= all_done_once(t, (int)((tap_random(&seed) + 1) * 20), k, item);
+        tap(right, "%d threads: short rounds, each item once", count);
+        for (int k = 0; k < 20; k++) {
+            nanosleep(&(struct timespec){0, 2000000}, NULL);
+            rested &= all_done_once(t, MOST, k, item);
+        }
+        tap(rested, "%d threads: rounds after a rest", count);
+        for (int k = 0; k < 50; k++)
+            uneven &= all_done_once(t, MOST, k, slow_item);
+        tap(uneven, "%d threads: items of different lengths", count);
+        nst_threads_free(t);
+    }
+    nst_threads_free(NULL);
+    return tap_end();
+}

@@ -1,0 +1,87 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Plans, tiles and the memory that a run stays within.
+bats_require_minimum_version 1.5.0
+load helper
+
+# Wanted: the picture differs by rounding of its 8 bits at most, here and there.
+nearly_equal() { # FILE FILE, PPM
+    paste <(tail -n +4 "$1" | od -An -v -tu1 -w1) <(tail -n +4 "$2" | od -An -v -tu1 -w1) |
+        awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > most) most = d; sum += d; n++ }
+            END { print "largest difference " most ", mean " sum / n
+                exit most > 2 || sum / n > 0.05 || !n }'
+}
+
+@test "a run in tiles makes the same picture, but for rounding" {
+    nst -s style.ppm photo.ppm -o whole.ppm -S 160
+    nst -s style.ppm photo.ppm -o tiles.ppm -S 160 --tile 48
+    run nearly_equal whole.ppm tiles.ppm
+    echo "$output"
+    [ "$status" = 0 ]
+}
+
+@test "tiles give the same bytes for any number of threads" {
+    for t in 1 2 3; do
+        nst -s style.ppm photo.ppm -o $t.png -S 160 --tile 48 -t $t
+    done
+    cmp 1.png 2.png
+    cmp 1.png 3.png
+}
+
+@test "--dry-run says what would be done, and does nothing" {
+    needs jq
+    nst -s style.ppm photo.ppm -o out.png --dry-run >table
+    grep -q '^size  *32 x 24$' table
+    grep -q '^tiles  *none$' table
+    grep -q '^peak memory  *[0-9]* MiB of [0-9]* MiB$' table
+    grep -q '^estimated time  *[0-9.]* s$' table
+    nst -s style.ppm photo.ppm -o out.png --dry-run --json --tile 16 -S 200 \
+        --max-evaluations 5 >plan
+    jq -e '.size == [200, 150] and .scales == [200] and .tile == 16 and
+        .tiles == [13, 10] and .curvature_pairs == 20 and .evaluations == 4 and
+        .peak_memory > 0 and .seconds > 0' plan
+    [ ! -e out.png ]
+}
+
+@test "the memory that the plan expects is what the run takes" {
+    needs jq
+    needs_plain_build
+    for options in "-S 640" "-S 640 --tile 128" "-S 512 -p gatys" "-S 900 -t 1"; do
+        # shellcheck disable=SC2086 # words are wanted
+        nst -s style.ppm photo.ppm $options --dry-run --json >plan
+        # shellcheck disable=SC2086
+        nst -s style.ppm photo.ppm -o out.png $options -n 22 --history h.jsonl
+        jq -s '.[0].peak_memory / .[1].peak_memory' plan <(tail -n 1 h.jsonl) >ratio
+        echo "$options: $(cat ratio)"
+        awk '{ exit $1 < 0.85 || $1 > 1.15 }' ratio
+    done
+}
+
+@test "--max-memory makes tiles, then fewer pairs, and is kept" {
+    needs jq
+    needs_plain_build
+    nst -s style.ppm photo.ppm -S 1500 -o out.png --max-memory 450M -n 2 \
+        --history h.jsonl 2>said
+    cat said
+    grep -q 'nst: works in [0-9]* x [0-9]* tiles to stay within 450 MiB' said
+    grep -q 'nst: keeps [0-9]* curvature pairs of 20 to stay within 450 MiB' said
+    jq -e '.peak_memory < 450 * 1048576 and .options.tile > 0' h.jsonl
+}
+
+@test "what cannot fit is refused before the work" {
+    REFUSAL_MS=5000 refused 1 'take [0-9]+ MiB at least, and 32 MiB are allowed' \
+        -s style.ppm photo.ppm -o out.png -S 700 --max-memory 32M
+    refused 2 "max-memory: 'lots' is not a size from 16M" \
+        -s style.ppm photo.ppm -o out.png --max-memory lots
+    refused 2 "max-memory: '3Q' is not a size" \
+        -s style.ppm photo.ppm -o out.png --max-memory 3Q
+    refused 2 "tile: '5' is not a whole number between 16" \
+        -s style.ppm photo.ppm -o out.png --tile 5
+}
+
+@test "a limit of the shell is one of the plan" {
+    needs jq
+    needs_plain_build
+    (ulimit -v 1500000 && nst -s style.ppm photo.ppm --dry-run --json) >plan
+    jq -e '.memory_limit < 1500000 * 1024' plan
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tiles: each pixel of a picture is in the interior of exactly one, and losses and
+ * gradients are those of the picture in one piece, for any size of either.
+ *
+ * With max pooling, rounding decides between equal values now and then, and a gradient
+ * goes another way; average pooling has nothing but rounding.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "model/vgg.h"
+#include "network.h"
+#include "style/objective.h"
+
+#define MOST (3 * 150 * 150)
+
+static unsigned seed;
+
+static bool covers(int height, int width, int step, int field, int alignment)
+{
+    static unsigned char owners[200 * 200];
+    struct nst_tiling t = nst_tiling(height, width, step, field, alignment);
+    bool ok = true;
+
+    memset(owners, 0, sizeof owners);
+    for (int i = 0; i < nst_tiling_count(&t); i++) {
+        struct nst_tile tile = nst_tiling_tile(&t, i);
+        struct nst_window o = tile.outer, n = tile.inner;
+        int bottom = o.height - n.top - n.height, right = o.width - n.left - n.width;
+
+        ok &= o.top >= 0 && o.left >= 0 && o.top + o.height <= height &&
+              o.left + o.width <= width && o.top % alignment == 0 &&
+              o.left % alignment == 0;
+        /* away from each edge that is not the picture's own */
+        ok &= (o.top == 0 || n.top >= field - 1) &&
+              (o.left == 0 || n.left >= field - 1) &&
+              (o.top + o.height == height || bottom >= field - 1) &&
+              (o.left + o.width == width || right >= field - 1);
+        for (int r = 0; r < n.height; r++)
+            for (int c = 0; c < n.width; c++)
+                owners[(o.top + n.top + r) * width + o.left + n.left + c]++;
+    }
+    for (int i = 0; i < height * width; i++)
+        ok &= owners[i] == 1;
+    return ok;
+}
+
+static int between(int lo, int hi)
+{
+    return lo + (int)((tap_random(&seed) + 1) / 2 * (float)(hi - lo));
+}
+
+static void geometry(void)
+{
+    bool ok = true;
+
+    for (int i = 0; i < 3000 && ok; i++) {
+        int h = between(1, 200), w = between(1, 200), step = between(0, 220);
+        int field = between(1, 60), alignment = 1 << between(0, 5);
+
+        ok = covers(h, w, step, field, alignment);
+        if (!ok)
+            printf("# %dx%d, step %d, field %d, alignment %d\n", w, h, step, field,
+                   alignment);
+    }
+    tap(ok, "each pixel belongs to one tile, and tiles overlap by what is seen");
+}
+
+/* Losses and gradient with tiles of this size; the number of tiles. */
+static int evaluate(struct nst_vgg *v, const float *content, const float *x, int h,
+                    int w, const float *style, int tile, bool recompute,
+                    struct nst_losses *losses, float *grad)
+{
+    struct nst_taps ct, st;
+    struct nst_objective_config config = {&ct, &st, 1, 50, tile, recompute};
+    struct nst_tiling t = nst_objective_tiling(v, h, w, tile);
+    struct nst_objective *o;
+
+    nst_taps_parse(&ct, "conv_4:2,relu2_1", NULL);
+    nst_taps_parse(&st, "conv_1,relu1_2,conv_4,relu2_2:3,conv_6", NULL);
+    if (nst_objective_new(&o, v, &config, content, h, w, style, 90, 70, NULL))
+        abort();
+    nst_objective_evaluate(o, x, losses, grad);
+    nst_objective_free(o);
+    return nst_tiling_count(&t);
+}
+
+static void check(const struct nst_backend_ops *ops, const struct nst_weights *weights,
+                  enum nst_pooling pooling, int h, int w, int tile)
+{
+    static float content[MOST], x[MOST], style[3 * 90 * 70], one[MOST], many[MOST];
+    size_t n = 3 * (size_t)h * (size_t)w;
+    double bound = pooling == NST_POOLING_AVG ? 1e-5 : 2e-3;
+    struct nst_losses whole, tiled;
+    struct nst_backend *be;
+    struct nst_vgg *v;
+
+    random_picture(content, n, &seed);
+    random_picture(x, n, &seed);
+    random_picture(style, sizeof style / sizeof *style, &seed);
+    if (ops->open(&be, 2, NULL) || nst_vgg_new(&v, be, weights, pooling, NULL))
+        abort();
+    evaluate(v, content, x, h, w, style, 0, false, &whole, one);
+    for (int recompute = 0; recompute < 2; recompute++) {
+        double off = 0, norm = 0, loss;
+        int tiles = evaluate(v, content, x, h, w, style, tile, recompute, &tiled, many);
+
+        for (size_t i = 0; i < n; i++) {
+            off += ((double)many[i] - one[i]) * ((double)many[i] - one[i]);
+            norm += (double)one[i] * one[i];
+        }
+        off = sqrt(off / norm);
+        loss = fabs(tiled.total / whole.total - 1);
+        tap(off <= bound && loss <= 1e-5 && tiles > 1,
+            "%s, %s pooling: %dx%d in %d tiles of %d, content %s: gradient off by %.1e",
+            ops->name, pooling == NST_POOLING_MAX ? "max" : "average", w, h, tiles,
+            tile, recompute ? "recomputed" : "kept", off);
+    }
+    nst_vgg_free(v);
+    be->ops->close(be);
+}
+
+int main(void)
+{
+    struct nst_weights *weights;
+
+    seed = tap_seed() | 1;
+    weights = random_weights(&seed);
+    geometry();
+    for (int p = 0; p < 2; p++) {
+        check(&nst_backend_cpu, weights, p, 150, 150, 16);
+        check(&nst_backend_cpu, weights, p, 131, 149, 40);
+        check(&nst_backend_cpu, weights, p, 22, 150, 21);
+        check(&nst_backend_cpu, weights, p, 150, 9, 64);
+        check(&nst_backend_scalar, weights, p, 20, 120, 32);
+    }
+    nst_weights_free(weights);
+    return tap_end();
+}
