@@ -56,15 +56,15 @@ tests_unit_test_lbfgs_LDADD = $(UNIT_LDADD)
 tests_unit_test_memory_SOURCES = %D%/unit/test_memory.c
 tests_unit_test_memory_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
-tests_unit_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=aligned_alloc
+tests_unit_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=posix_memalign
 tests_unit_test_memory_LDADD = $(UNIT_LDADD)
 tests_unit_test_picture_SOURCES = %D%/unit/test_picture.c
 tests_unit_test_picture_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_picture_LDADD = $(UNIT_LDADD)
 
 EXTRA_DIST += %D%/cli/run-bats
-SCRIPT_TESTS = %D%/floors.sh %D%/golden/reference.sh
-EXTRA_DIST += $(SCRIPT_TESTS)
+SCRIPT_TESTS = %D%/floors.sh %D%/golden/reference.sh %D%/valgrind.sh
+EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp
 
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)
@@ -79,7 +79,12 @@ TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash
 
 # never part of check: what it says depends on what else the machine does
+EXTRA_PROGRAMS = tests/bench/bench
+tests_bench_bench_SOURCES = %D%/bench/bench.c
+tests_bench_bench_LDADD = $(JOB_LIBS)
 EXTRA_DIST += %D%/bench/bench.sh
-bench: nst$(EXEEXT) share/nst/stamp
-	NST='$(abs_top_builddir)/nst' '$(top_srcdir)'/%D%/bench/bench.sh
+CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
+bench: tests/bench/bench$(EXEEXT) share/nst/stamp
+	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \
+	    COMPILER="`$(CC) --version | head -n 1`" '$(top_srcdir)'/%D%/bench/bench.sh
 .PHONY: bench

@@ -25,8 +25,7 @@ enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
         __builtin_mul_overflow(n, sizeof(float), &n) || n > PTRDIFF_MAX - 64)
         return nst_err_set(err, NST_ERR_MEM, "%zux%zux%zu floats: too large", a, b, c);
     n = n ? (n + 63) / 64 * 64 : 64;
-    p = aligned_alloc(n < HUGE_PAGE ? 64 : HUGE_PAGE, n);
-    if (!p)
+    if (posix_memalign(&p, n < HUGE_PAGE ? 64 : HUGE_PAGE, n) != 0)
         return nst_err_set(err, NST_ERR_MEM, "out of memory: %zu MiB more were needed",
                            (n >> 20) + 1);
     if (n >= HUGE_PAGE)

@@ -4,6 +4,8 @@
 #include "cli/args.h"
 
 #include <argp.h>
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "image/picture.h"
 #include "record/preset.h"
 
 const char *argp_program_version = PACKAGE_STRING;
@@ -32,11 +35,19 @@ static const struct nst_option *option_of_key(int key)
     return NULL;
 }
 
+/* Room for one more of size bytes behind count of them. */
+static void *more(void *array, size_t count, size_t size)
+{
+    array = realloc(array, (count + 1) * size);
+    if (!array)
+        abort();
+    return array;
+}
+
 static void take_content(struct nst_args *a, const char *name)
 {
-    if (a->content)
-        usage_error("one picture at a time: more than one CONTENT was given");
-    a->content = name;
+    a->item = more(a->item, a->items, sizeof *a->item);
+    a->item[a->items++] = (struct nst_item){name, NULL};
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -45,12 +56,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     const struct nst_option *o = option_of_key(key);
 
     if (o) {
-        a->set = realloc(a->set, (a->sets + 1) * sizeof *a->set);
-        if (!a->set)
-            abort();
+        a->set = more(a->set, a->sets, sizeof *a->set);
         a->set[a->sets].option = o;
         a->set[a->sets++].value = arg ? arg : "true";
-    } else if (key == PRESET_KEY)
+    } else if (key == PRESET_KEY && a->preset)
+        usage_error("preset: only one can be the beginning");
+    else if (key == PRESET_KEY)
         a->preset = arg;
     else if (key == ARGP_KEY_ARG)
         take_content(a, arg);
@@ -104,23 +115,94 @@ static bool regular(const char *path, int fd, struct stat *st)
            S_ISREG(st->st_mode);
 }
 
-/* What is read is never written: not by the result, nor by a record of the run. */
+static __attribute__((noreturn, format(printf, 1, 2))) void refuse(const char *fmt, ...)
+{
+    va_list ap;
+
+    fputs("nst: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    exit(NST_EXIT_USAGE);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* What is read is never written: not by a result, nor by a record of the run. */
 static void spare_inputs(const struct nst_args *a, const char *path)
 {
-    const char *const inputs[] = {a->content, a->params.style};
     struct stat in, out;
-    struct nst_err err;
 
     if (!path || !regular(path, STDOUT_FILENO, &out))
         return;
-    for (int i = 0; i < 2; i++)
-        if (regular(inputs[i], STDIN_FILENO, &in) && in.st_dev == out.st_dev &&
-            in.st_ino == out.st_ino) {
-            nst_err_set(&err, NST_ERR_ARG,
-                        "%s: is one of the pictures read, and not overwritten",
-                        is_stdio(path) ? "standard output" : path);
-            usage_error(err.text);
-        }
+    for (size_t i = 0; i <= a->items; i++) {
+        const char *input = i < a->items ? a->item[i].content : a->params.style;
+
+        if (regular(input, STDIN_FILENO, &in) && same_file(&in, &out))
+            refuse("%s: is one of the pictures read, and not overwritten",
+                   is_stdio(path) ? "standard output" : path);
+    }
+}
+
+/* Does -o mean a directory? One that ends in / is made if need be. */
+static bool is_directory(const char *path)
+{
+    size_t length = strlen(path);
+    struct stat st;
+
+    if (length && path[length - 1] == '/' && mkdir(path, 0777) != 0 && errno != EEXIST)
+        refuse("%s: cannot be made: %s", path, strerror(errno));
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A path's last part up to its last dot, and the ending from there. */
+static int stem_of(const char **name, const char **ending)
+{
+    const char *slash = strrchr(*name, '/'), *dot;
+
+    *name = slash ? slash + 1 : *name;
+    dot = strrchr(*name, '.');
+    *ending = dot && dot != *name ? dot : *name + strlen(*name);
+    return (int)(*ending - *name);
+}
+
+/* DIR/CONTENT-STYLE.ENDING, the content's own where that can be written. */
+static char *name_in(const char *directory, const char *content, const char *style)
+{
+    const char *ending, *unused;
+    int c = stem_of(&content, &ending), s = stem_of(&style, &unused);
+    bool slash = directory[strlen(directory) - 1] == '/';
+
+    return nst_xasprintf("%s%s%.*s-%.*s%s", directory, slash ? "" : "/", c, content, s,
+                         style, nst_output_knows(ending) ? ending : ".png");
+}
+
+/* Say where each result goes, and that no two go to one place. */
+static void name_outputs(struct nst_args *a)
+{
+    struct nst_params *p = &a->params;
+    bool directory = !is_stdio(p->output) && is_directory(p->output);
+
+    if (a->items > 1 && !directory)
+        refuse("%zu pictures need a directory to go to: -o DIR/", a->items);
+    for (size_t i = 0; i < a->items; i++) {
+        const char *content = a->item[i].content;
+
+        if (directory && (is_stdio(content) || is_stdio(p->style)))
+            refuse("-o %s: a picture from standard input has no name to go by there",
+                   p->output);
+        a->item[i].output =
+            directory ? name_in(p->output, content, p->style) : nst_xstrdup(p->output);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(a->item[i].output, a->item[k].output) == 0)
+                refuse("%s and %s would both be written to %s", a->item[k].content,
+                       content, a->item[i].output);
+        spare_inputs(a, a->item[i].output);
+    }
 }
 
 /* What no single option can see. */
@@ -130,19 +212,23 @@ static void check_together(struct nst_args *a)
 
     if (!p->style)
         usage_error("a style is needed: -s FILE");
-    if (!a->content)
-        a->content = "-";
+    if (!a->items)
+        take_content(a, "-");
     if (!p->output)
         p->output = nst_xstrdup("-");
-    if (is_stdio(a->content) && is_stdio(p->style))
+    if (a->items == 1 && is_stdio(a->item[0].content) && is_stdio(p->style))
         usage_error("content and style cannot both come from standard input");
-    if (is_stdio(a->content) && isatty(STDIN_FILENO))
+    if (a->items == 1 && is_stdio(a->item[0].content) && isatty(STDIN_FILENO))
         usage_error("no picture: name one, or send one to standard input");
     if (is_stdio(p->output) && isatty(STDOUT_FILENO) && !p->dry_run)
         usage_error("standard output is a terminal: give -o FILE, or redirect it");
     if (p->square && p->size == 0)
         usage_error("square: needs a size in pixels, and size is native");
-    spare_inputs(a, p->output);
+    if (p->trace && is_stdio(p->trace))
+        usage_error("trace: needs a file, and - is none");
+    if (p->trace && a->items > 1)
+        usage_error("trace: one file holds one run, and there are several pictures");
+    name_outputs(a);
     spare_inputs(a, p->trace);
     spare_inputs(a, p->history);
 }
@@ -153,8 +239,8 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     const struct argp argp = {
         table,
         parse,
-        "[CONTENT]",
-        "Stylise the picture CONTENT (or - or nothing: standard input) in the style of "
+        "[CONTENT...]",
+        "Stylise pictures (- or none: the one on standard input) in the style of "
         "another.\v"
         "Exit status: 0 done, 1 failed, 2 usage, 130 or 143 stopped by SIGINT or "
         "SIGTERM (with the best picture so far). The manual: man nst.",
@@ -177,6 +263,9 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
 
 void nst_args_clear(struct nst_args *a)
 {
+    for (size_t i = 0; i < a->items; i++)
+        free(a->item[i].output);
+    free(a->item);
     nst_params_clear(&a->params);
     free(a->set);
 }

@@ -10,10 +10,18 @@
 
 enum nst_exit { NST_EXIT_DONE = 0, NST_EXIT_FAILED = 1, NST_EXIT_USAGE = 2 };
 
+/* One picture to be made. */
+struct nst_item {
+    const char *content; /* of argv */
+    char *output;
+};
+
 /* Assignments are made after the preset's, which they beat. */
 struct nst_args {
     struct nst_params params;
-    const char *preset, *content; /* of argv */
+    const char *preset; /* of argv */
+    struct nst_item *item;
+    size_t items; /* at least 1 */
     struct {
         const struct nst_option *option;
         const char *value;

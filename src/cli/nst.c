@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nst - stylise one picture. The command line comes from the option table; what
- * happens to the pictures is the floors' business.
+ * nst - stylise pictures, one after the other. The command line comes from the option
+ * table; what happens to the pictures is the floors' business.
  */
 #include "config.h"
 
@@ -62,14 +62,15 @@ static int complain(int status, const char *message)
     return status;
 }
 
-/* Everything that one run holds; freed in one place. */
+/* Everything that one picture's run holds; freed in one place. */
 struct work {
-    struct nst_args *args;
+    const struct nst_item *item;
     struct nst_params *p;
+    struct nst_engine *engine; /* of all runs, made by the first that needs it */
+    bool hopeless;             /* what went wrong would go wrong for every picture */
     struct nst_output *output;
     struct nst_trace *trace;
     struct nst_picture *content, *style;
-    struct nst_engine *engine;
     struct nst_plan plan;
     struct nst_job *job;
     struct nst_progress *progress;
@@ -122,13 +123,17 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     enum nst_status st = NST_OK;
 
     if (!p->dry_run)
-        st = nst_output_open(&w->output, p->output, err);
-    if (st == NST_OK)
+        st = nst_output_open(&w->output, w->item->output, err);
+    if (st == NST_OK) {
         st = nst_picture_load(&w->style, p->style, &size, err);
+        w->hopeless = st != NST_OK;
+    }
     if (st == NST_OK)
-        st = nst_picture_load(&w->content, w->args->content, &size, err);
-    if (st == NST_OK)
+        st = nst_picture_load(&w->content, w->item->content, &size, err);
+    if (st == NST_OK && !w->engine) {
         st = nst_engine_new(&w->engine, p, err);
+        w->hopeless = st != NST_OK;
+    }
     if (st == NST_OK)
         st = nst_plan_make(&w->plan, w->engine, p, w->content->height,
                            w->content->width, w->style->height, w->style->width, err);
@@ -179,9 +184,9 @@ static enum nst_status dry_run(struct work *w, struct nst_err *err)
 static struct nst_record record_of(const struct work *w)
 {
     return (struct nst_record){.params = w->p,
-                               .content = w->args->content,
+                               .content = w->item->content,
                                .style = w->p->style,
-                               .output = w->p->output,
+                               .output = w->item->output,
                                .model_name = nst_engine_model_name(w->engine),
                                .model_path = nst_engine_model_path(w->engine),
                                .width = w->content->width,
@@ -249,30 +254,55 @@ static void clear_work(struct work *w)
     nst_output_free(w->output);
     nst_picture_free(w->content);
     nst_picture_free(w->style);
-    nst_engine_free(w->engine);
     free(w->result.rgb);
 }
 
-static int run(struct nst_args *a)
+/* One picture, from beginning to end. */
+static enum nst_status run(struct work *w)
 {
-    struct work w = {.args = a, .p = &a->params};
     struct nst_err err;
-    enum nst_status st = prepare(&w, &err);
+    enum nst_status st = prepare(w, &err);
 
     if (st == NST_OK)
-        st = w.p->dry_run ? dry_run(&w, &err) : stylise(&w, &err);
-    if (st == NST_OK && !w.p->dry_run)
-        st = write_results(&w, &err);
-    if (st == NST_OK && !w.p->dry_run) {
-        write_history(&w);
-        report(&w);
+        st = w->p->dry_run ? dry_run(w, &err) : stylise(w, &err);
+    if (st == NST_OK && !w->p->dry_run)
+        st = write_results(w, &err);
+    if (st == NST_OK && !w->p->dry_run) {
+        write_history(w);
+        report(w);
     }
     if (st != NST_OK)
         complain(NST_EXIT_FAILED, err.text);
-    clear_work(&w);
-    if (st != NST_OK)
+    return st;
+}
+
+/* All pictures; one that fails does not keep the others from being made. */
+static int run_all(const struct nst_args *a)
+{
+    struct nst_engine *engine = NULL;
+    size_t done = 0, failed = 0;
+    bool stopped = false;
+
+    for (size_t i = 0; i < a->items && !stopped; i++) {
+        struct nst_params p = a->params; /* a plan is made for each */
+        struct work w = {.item = &a->item[i], .p = &p, .engine = engine};
+
+        if (run(&w) == NST_OK)
+            done++;
+        else
+            failed++;
+        engine = w.engine;
+        stopped = caught && (w.result.end == NST_JOB_STOPPED || i + 1 < a->items);
+        if (w.hopeless)
+            i = a->items;
+        clear_work(&w);
+    }
+    nst_engine_free(engine);
+    if (a->items > 1 && (!a->params.quiet || failed))
+        fprintf(stderr, "nst: %zu done, %zu failed\n", done, failed);
+    if (failed)
         return NST_EXIT_FAILED;
-    return caught && w.result.end == NST_JOB_STOPPED ? 128 + caught : NST_EXIT_DONE;
+    return stopped ? 128 + caught : NST_EXIT_DONE;
 }
 
 int main(int argc, char **argv)
@@ -288,7 +318,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (nst_picture_init(argv[0], &err) != NST_OK)
         return complain(NST_EXIT_FAILED, err.text);
-    status = run(&a);
+    status = run_all(&a);
     nst_picture_shutdown();
     nst_args_clear(&a);
     return status;

@@ -53,6 +53,9 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
                                  struct nst_err *err);
 void nst_picture_free(struct nst_picture *p); /* NULL is fine */
 
+/* Is this (".png") the ending of a format that nst_output_open() knows? */
+bool nst_output_knows(const char *ending);
+
 struct nst_output; /* a place that a picture will be written to */
 
 /*

@@ -56,6 +56,19 @@ struct nst_output {
     const struct format *format;
 };
 
+static const struct format *format_of(const char *ending)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcasecmp(ending, formats[i].suffix) == 0)
+            return &formats[i];
+    return NULL;
+}
+
+bool nst_output_knows(const char *ending)
+{
+    return format_of(ending) != NULL;
+}
+
 static enum nst_status find_format(const struct format **out, const char *path,
                                    struct nst_err *err)
 {
@@ -68,11 +81,9 @@ static enum nst_status find_format(const struct format **out, const char *path,
                            "%s: the name needs a suffix that says its format (.png, "
                            ".jpg, .webp, .tiff, ...)",
                            path);
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (strcasecmp(dot, formats[i].suffix) == 0) {
-            *out = &formats[i];
-            return NST_OK;
-        }
+    *out = format_of(dot);
+    if (*out)
+        return NST_OK;
     return nst_err_set(
         err, NST_ERR_ARG,
         "%s: '%s' is not a picture format that can be written (png, jpg, "

@@ -28,9 +28,9 @@ const char *const nst_option_groups[] = {
 const struct nst_option nst_options[] = {
     {"style", 's', GROUP(1), TEXT, AT(style), .arg = "FILE",
      .help = "The picture whose style is taken (required)"},
-    {"output", 'o', GROUP(1), TEXT, AT(output), .arg = "FILE",
-     .help = "Write the result there; its ending decides the format. Without it, or "
-             "with -, a PNG goes to standard output"},
+    {"output", 'o', GROUP(1), TEXT, AT(output), .arg = "FILE|DIR/",
+     .help = "Write the result there; its ending decides the format. Several pictures go "
+             "to a directory. Without it, or with -, a PNG goes to standard output"},
     {"model", 'm', GROUP(2), TEXT, AT(model), RECIPE, .arg = "NAME|FILE",
      .help = "The network: a safetensors file, or the name of one in the search path"},
     {"size", 'S', GROUP(1), INT(16, 65536), AT(size), RECIPE, .zero = "native",

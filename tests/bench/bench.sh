@@ -3,50 +3,48 @@
 #
 # make bench [MODEL=FILE] [PEER=COMMAND] [SIZES="256 512"] [ROUNDS=3]
 #
-# Milliseconds for one evaluation of the loss and its gradient, as JSON lines, at each
-# size for the two usual choices of layers: the median over a run of some evaluations,
-# with one curvature pair, so that the optimiser hardly counts. PEER is another program
-# to time in turn with nst, called as COMMAND --stack tutorial|gatys --size N; a ratio is
-# only worth quoting from one such run.
+# Times the engine's operators, and whole evaluations of the loss and its gradient at
+# each size for the two usual choices of layers. PEER is another program to time in turn
+# with nst, called as COMMAND --stack tutorial|gatys --size N, that prints a line of JSON
+# with "engine" and "ms_per_evaluation": a ratio is only worth quoting from one such run.
+# All lines go to bench.jsonl, with machine, compiler and commit; a table of them comes
+# last.
 set -eu
 model=${MODEL:-vgg19-lite}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+out=bench.jsonl
+machine=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+commit=$(git -C "$srcdir" describe --always --dirty 2>/dev/null || echo unknown)
 
-picture() {
-    awk -v n="$1" -v s="$2" 'BEGIN {
-        printf "P3\n%d %d\n255\n", n, n
-        for (i = 0; i < n * n; i++) {
-            x = i % n; y = int(i / n)
-            printf "%d %d %d\n", 127 + 120 * sin(x / s), 127 + 120 * cos((x + y) / 7),
-                127 + 120 * sin(y / s)
-        }
-    }'
+# With where, how and when it was measured.
+note() {
+    jq -c --arg machine "$machine" --arg compiler "$COMPILER" --arg commit "$commit" \
+        --arg model "$model" --arg date "$(date -u +%F)" \
+        '. + {$machine, $compiler, $commit, $model, $date}' >>"$out"
 }
 
-layers() {
-    [ "$1" = tutorial ] || echo --preset gatys --pooling max
-}
-
-time_nst() {
-    # shellcheck disable=SC2046 # words are wanted
-    "$NST" --quiet --history none --model "$model" --size native --iterations 12 \
-        --curvature-pairs 1 --trace "$work/trace" -s "$work/style.ppm" \
-        "$work/content.ppm" -o "$work/out.ppm" $(layers "$1")
-    jq -sc --arg stack "$1" --arg size "$2" --arg model "$model" '
-        map(select(.final != true).seconds) as $t
-        | [range(2; $t | length) | 1000 * ($t[.] - $t[. - 1])] | sort
-        | {engine: "nst", $model, $stack, size: ($size | tonumber),
-            ms_per_evaluation: .[length / 2 | floor], ms_min: .[0]}' "$work/trace"
-}
-
+: >"$out"
+"$BENCH" operators | note
 for size in ${SIZES:-256 512}; do
-    picture "$size" 9 >"$work/content.ppm"
-    picture "$size" 23 >"$work/style.ppm"
     for stack in tutorial gatys; do
         for _ in $(seq "${ROUNDS:-3}"); do
-            time_nst "$stack" "$size"
-            [ -z "${PEER:-}" ] || $PEER --stack "$stack" --size "$size"
+            "$BENCH" evaluations "$stack" "$size" "$model" | note
+            [ -z "${PEER:-}" ] || $PEER --stack "$stack" --size "$size" | note
         done
     done
 done
+
+jq -rs '
+    def median: sort | .[length / 2 | floor];
+    (map(select(.operator)) | .[] |
+        "\(.operator)\t\(.channels[0]) to \(.channels[1])\t\(.size)²\t\(.ms) ms\t" +
+        "\(.gflops) GFLOP/s\t\(.percent_of_ceiling) %"),
+    "",
+    (map(select(.engine)) | group_by([.stack, .size])[] |
+        (map(select(.engine == "nst")) | map(.ms_per_evaluation) | median) as $ours |
+        (map(select(.engine == "nst")) | map(.optimiser_ms) | median) as $optimiser |
+        (map(select(.engine != "nst")) | map(.ms_per_evaluation)) as $theirs |
+        "\(.[0].stack)\t\(.[0].size)²\t\($ours) ms\t+ \($optimiser) ms\t" +
+        "\(map(select(.engine == "nst")) | map(.peak_rss_mib) | max) MiB" +
+        (if $theirs == [] then "" else
+            "\tpeer \($theirs | median) ms\t\(($theirs | median) / $ours * 10 | round / 10) x"
+        end))' "$out" | column -t -s "$(printf '\t')"

@@ -14,7 +14,6 @@ bytes() {
     refused 1 'none.ppm: No such file' -s style.ppm none.ppm -o out.png
     refused 1 'none.ppm: No such file' -s none.ppm photo.ppm -o out.png
     refused 1 'folder: is a directory' -s style.ppm folder -o out.png
-    refused 1 'folder' -s style.ppm photo.ppm -o folder
     refused 1 'empty' -s style.ppm - -o out.png </dev/null
 }
 
@@ -49,7 +48,7 @@ bytes() {
 
 @test "a command line that makes no sense is refused" {
     refused 2 'a style is needed' photo.ppm
-    refused 2 'more than one' -s style.ppm photo.ppm style.ppm
+    refused 2 'need a directory' -s style.ppm photo.ppm style.ppm
     refused 2 'both' -s - -
     refused 2 "photo.ppm: is one of the pictures" -s style.ppm photo.ppm -o photo.ppm
     ln photo.ppm link.ppm
@@ -143,4 +142,21 @@ bytes() {
     mkdir folder.json
     refused 2 "none.json: No such file" -p none.json -s style.ppm photo.ppm -o o.png
     refused 2 "folder.json: Is a directory" -p folder.json -s style.ppm photo.ppm -o o.png
+}
+
+@test "several pictures that cannot all be written are refused" {
+    mkdir d
+    cp photo.ppm d/photo.ppm
+    refused 2 '2 pictures need a directory to go to' -s style.ppm photo.ppm d/photo.ppm \
+        -o out.png
+    refused 2 'photo.ppm and d/photo.ppm would both be written to d/photo-style.ppm' \
+        -s style.ppm photo.ppm d/photo.ppm -o d
+    cp photo.ppm d/photo-style.ppm
+    refused 2 'd/photo-style.ppm: is one of the pictures read' \
+        -s style.ppm photo.ppm d/photo-style.ppm -o d
+    refused 2 'trace: one file holds one run' -s style.ppm photo.ppm style.ppm -o d \
+        --trace t.jsonl
+    refused 2 'trace: needs a file' -s style.ppm photo.ppm -o out.png --trace -
+    refused 2 'has no name to go by there' -s style.ppm - -o d <photo.ppm
+    refused 2 'preset: only one' -s style.ppm photo.ppm -o out.png -p classic -p gatys
 }

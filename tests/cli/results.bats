@@ -217,3 +217,30 @@ dimensions() { # of a PNG: two big-endian words at byte 16
     [[ $stderr == nst:\ * ]]
     [ "$(grep -vc '^{.*}$' t.jsonl)" = 0 ]
 }
+
+@test "several pictures go to a directory, named after content and style" {
+    picture other.ppm 30 40 3
+    cp photo.ppm photo.xyz
+    run --separate-stderr nst -s style.ppm -o made/ photo.ppm other.ppm photo.xyz
+    echo "$stderr"
+    [ "$status" = 0 ]
+    [ "$stderr" = "nst: 3 done, 0 failed" ]
+    [ "$(ls made)" = "$(printf '%s\n' other-style.ppm photo-style.png photo-style.ppm)" ]
+    nst -s style.ppm photo.ppm -o alone.ppm
+    cmp alone.ppm made/photo-style.ppm
+    nst -s style.ppm other.ppm -o made -q
+}
+
+@test "one bad picture is reported, and the others are made" {
+    picture other.ppm 30 40 3
+    echo no picture >bad.png
+    run --separate-stderr nst -s style.ppm -o made/ photo.ppm bad.png other.ppm
+    echo "$stderr"
+    [ "$status" = 1 ]
+    grep -q '^nst: bad.png: ' <<<"$stderr"
+    grep -q '^nst: 2 done, 1 failed$' <<<"$stderr"
+    [ "$(ls made)" = "$(printf '%s\n' other-style.ppm photo-style.ppm)" ]
+    run --separate-stderr nst -s missing.png -o made/ photo.ppm other.ppm
+    [ "$status" = 1 ]
+    [ "$(grep -c missing.png <<<"$stderr")" = 1 ]
+}

@@ -3,7 +3,8 @@
  * Tiles: each pixel of a picture is in the interior of exactly one, and losses and
  * gradients are those of the picture in one piece, for any size of either.
  *
- * With max pooling, rounding decides between equal values now and then, and a gradient
+ * The style loss is a small difference of large Gram matrices, so it is asked for less
+ * closely. With max pooling, rounding decides between equal values now and then, and a gradient
  * goes another way; average pooling has nothing but rounding.
  */
 #include "config.h"
@@ -115,10 +116,11 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
         }
         off = sqrt(off / norm);
         loss = fabs(tiled.total / whole.total - 1);
-        tap(off <= bound && loss <= 1e-5 && tiles > 1,
-            "%s, %s pooling: %dx%d in %d tiles of %d, content %s: gradient off by %.1e",
+        tap(off <= bound && loss <= 5e-5 && tiles > 1,
+            "%s, %s pooling: %dx%d in %d tiles of %d, content %s: gradient off by "
+            "%.1e, loss by %.1e",
             ops->name, pooling == NST_POOLING_MAX ? "max" : "average", w, h, tiles,
-            tile, recompute ? "recomputed" : "kept", off);
+            tile, recompute ? "recomputed" : "kept", off, loss);
     }
     nst_vgg_free(v);
     be->ops->close(be);

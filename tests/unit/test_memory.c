@@ -8,22 +8,23 @@
 
 #include "unit.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "job/plan.h"
 
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
+int __real_posix_memalign(void **out, size_t alignment, size_t size);
+int __wrap_posix_memalign(void **out, size_t alignment, size_t size);
 
-static long until_failure = -1; /* negative: never */
+static long until_failure = -1; /* -1: never */
 
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
+int __wrap_posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (until_failure == 0)
-        return NULL;
+        return ENOMEM;
     if (until_failure > 0)
         until_failure--;
-    return __real_aligned_alloc(alignment, size);
+    return __real_posix_memalign(out, alignment, size);
 }
 
 static enum nst_status run(const struct nst_params *p, struct nst_err *err)

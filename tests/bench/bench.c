@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench - what the engine does in a second, as JSON lines.
+ *
+ *   bench operators [SIZE]                     each layer's operators by themselves
+ *   bench evaluations STACK SIZE [MODEL]       whole evaluations, and the optimiser
+ *
+ * STACK is tutorial or gatys. $THREADS says how many threads (default: all). A machine
+ * that throttles makes any time meaningless, so each sample lies between two runs of a
+ * multiply-add loop, the ceiling, and is dropped if the machine was then a tenth slower
+ * than at its best. Rates are effective: those of the direct convolution's arithmetic.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "backend/backend.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "kernels/blocked.h"
+#include "model/search.h"
+#include "model/vgg.h"
+#include "optim/lbfgs.h"
+#include "style/objective.h"
+
+#define SAMPLES 15
+#define PAIRS 20
+
+static struct nst_backend *be;
+static struct nst_err err;
+
+static void must(enum nst_status st)
+{
+    if (st == NST_OK)
+        return;
+    fprintf(stderr, "bench: %s\n", err.text);
+    exit(1);
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+#define ROUNDS 400000
+#define CHAINS 12 /* independent sums: more than it takes to fill two pipelines */
+
+#define FMA_LOOP(name, floats, attribute)                                              \
+    attribute static void name(void *ctx, int item, int thread)                        \
+    {                                                                                  \
+        typedef float vec __attribute__((vector_size(4 * floats)));                    \
+        vec sum[CHAINS], x = (vec){0} + 0.999f, y = (vec){0} + 1e-3f;                  \
+                                                                                       \
+        (void)item, (void)thread;                                                      \
+        for (int i = 0; i < CHAINS; i++)                                               \
+            sum[i] = y * (float)i;                                                     \
+        for (int k = 0; k < ROUNDS; k++)                                               \
+            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] =         \
+                sum[i] * x + y;                                                        \
+        for (int i = 1; i < CHAINS; i++)                                               \
+            sum[0] += sum[i];                                                          \
+        ((volatile float *)ctx)[0] = sum[0][0];                                        \
+    }
+
+#ifdef __x86_64__
+FMA_LOOP(fma_16, 16, __attribute__((target("avx512f"))))
+FMA_LOOP(fma_8, 8, __attribute__((target("avx2,fma"))))
+#endif
+FMA_LOOP(fma_4, 4, )
+
+/* GFLOP/s of multiply-adds in registers, on all threads. */
+static double ceiling(void)
+{
+    const char *set = nst_blocked_choose()->name;
+    int threads = nst_threads_count(be->threads), floats = 4;
+    nst_work *loop = fma_4;
+    volatile float sink;
+    double begin;
+
+#ifdef __x86_64__
+    if (strcmp(set, "avx512") == 0)
+        loop = fma_16, floats = 16;
+    if (strcmp(set, "avx2") == 0)
+        loop = fma_8, floats = 8;
+#endif
+    (void)set;
+    begin = now();
+    nst_threads_run(be->threads, threads, loop, (void *)&sink);
+    return 2e-9 * ROUNDS * CHAINS * floats * threads / (now() - begin);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Seconds of some calls of work, without those when the machine was slow. */
+struct times {
+    int count, dropped;
+    double best, median, ceiling;
+};
+
+static struct times measure(void (*work)(void *), void *ctx)
+{
+    double seconds[SAMPLES], around[SAMPLES], before;
+    struct times t = {0};
+
+    work(ctx);
+    before = ceiling();
+    for (int i = 0; i < SAMPLES; i++) {
+        double begin = now(), after;
+
+        work(ctx);
+        seconds[i] = now() - begin;
+        after = ceiling();
+        around[i] = before < after ? before : after;
+        t.ceiling = fmax(t.ceiling, fmax(before, after));
+        before = after;
+    }
+    for (int i = 0; i < SAMPLES; i++)
+        if (around[i] >= 0.9 * t.ceiling)
+            seconds[t.count++] = seconds[i];
+        else
+            t.dropped++;
+    if (!t.count) /* nothing but slow ones: say what there is */
+        t.count = SAMPLES;
+    qsort(seconds, (size_t)t.count, sizeof *seconds, ascending);
+    t.best = seconds[0];
+    t.median = seconds[t.count / 2];
+    return t;
+}
+
+/* One layer's tensors and weights. */
+struct layer {
+    struct nst_conv *conv;
+    struct nst_tensor *x, *y;
+    float *picture;
+    double *sums;
+    bool first;
+};
+
+static void forward(void *ctx)
+{
+    struct layer *l = ctx;
+
+    if (l->first)
+        be->ops->conv_picture(be, l->conv, l->picture, l->y, true);
+    else
+        be->ops->conv(be, l->conv, l->x, false, l->y, true, NST_POOLING_MAX, NULL);
+}
+
+static void backward(void *ctx)
+{
+    struct layer *l = ctx;
+    struct nst_joint joint = {.y = l->x};
+
+    if (l->first)
+        be->ops->conv_picture_grad(be, l->conv, l->y, l->picture);
+    else
+        be->ops->conv_grad(be, l->conv, l->y, &joint);
+}
+
+static void gram(void *ctx)
+{
+    struct layer *l = ctx;
+
+    be->ops->gram(be, l->y, false, nst_whole(l->y->shape), l->sums);
+}
+
+static void say(const char *operator, const struct nst_tensor * y, int cin, double flop,
+                void (*work)(void *), struct layer *l)
+{
+    struct times t = measure(work, l);
+    double rate = 1e-9 * flop / t.median;
+
+    printf("{\"operator\":\"%s\",\"channels\":[%d,%d],\"size\":%d,\"set\":\"%s\","
+           "\"ms\":%.3f,\"gflops\":%.0f,\"percent_of_ceiling\":%.0f,\"ceiling\":%.0f,"
+           "\"threads\":%d}\n",
+           operator, cin, y->shape.c, y->shape.h, nst_blocked_choose()->name,
+           1e3 * t.median, rate, 100 * rate / t.ceiling, t.ceiling,
+           nst_threads_count(be->threads));
+    fflush(stdout);
+}
+
+static void bench_layer(int cin, int cout, int size)
+{
+    static const struct nst_normalisation same = {{0, 0, 0}, {1, 1, 1}};
+    struct nst_shape in = {cin, size, size}, out = {cout, size, size};
+    struct layer l = {.first = cin == 3};
+    double flop = 18.0 * cin * cout * size * size;
+    float *weight, *bias;
+
+    must(nst_floats_new(&weight, (size_t)cin, (size_t)cout, 9, &err));
+    must(nst_floats_new(&bias, (size_t)cout, 1, 1, &err));
+    must(nst_floats_new(&l.picture, (size_t)cin, (size_t)size, (size_t)size, &err));
+    for (size_t i = 0; i < (size_t)cin * (size_t)cout * 9; i++)
+        weight[i] = (float)(i * 2654435761u >> 8 & 255) / 128 - 1;
+    for (size_t i = 0; i < nst_shape_count(in); i++)
+        l.picture[i] = (float)(i * 2654435761u >> 9 & 255) / 128 - 1;
+    must(be->ops->conv_new(be, &l.conv, weight, bias, cin, cout, l.first ? &same : NULL,
+                           &err));
+    must(be->ops->tensor_new(be, &l.x, in, &err));
+    must(be->ops->tensor_new(be, &l.y, out, &err));
+    be->ops->upload(be, l.picture, l.x);
+    l.sums = nst_xcalloc((size_t)cout * (size_t)cout, sizeof *l.sums);
+    say("conv", l.y, cin, flop, forward, &l);
+    say("conv_grad", l.y, cin, flop, backward, &l);
+    say("gram", l.y, cin, (double)cout * cout * size * size, gram, &l);
+    be->ops->conv_free(be, l.conv);
+    be->ops->tensor_free(be, l.x);
+    be->ops->tensor_free(be, l.y);
+    free(l.picture);
+    free(l.sums);
+    free(weight);
+    free(bias);
+}
+
+static void bench_operators(int size)
+{
+    static const int layer[][3] = {{3, 64, 1},    {64, 64, 1},   {64, 128, 2},
+                                   {128, 128, 2}, {128, 256, 4}, {256, 256, 4},
+                                   {256, 512, 8}, {512, 512, 8}, {512, 512, 16}};
+
+    for (size_t i = 0; i < sizeof layer / sizeof *layer; i++)
+        bench_layer(layer[i][0], layer[i][1], size / layer[i][2]);
+}
+
+struct evaluation {
+    struct nst_objective *o;
+    float *x, *grad;
+    double seconds; /* spent in evaluations */
+    int count;
+};
+
+static void evaluate(void *ctx)
+{
+    struct evaluation *e = ctx;
+    struct nst_losses losses;
+
+    nst_objective_evaluate(e->o, e->x, &losses, e->grad);
+}
+
+static bool function(void *ctx, const float *x, double *f, float *g)
+{
+    struct evaluation *e = ctx;
+    struct nst_losses losses;
+    double begin = now();
+
+    nst_objective_evaluate(e->o, x, &losses, g);
+    e->seconds += now() - begin;
+    e->count++;
+    *f = losses.total;
+    return true;
+}
+
+/* Seconds that L-BFGS takes between evaluations once it has all its pairs. */
+static double optimiser(struct evaluation *e, size_t n)
+{
+    struct nst_lbfgs *l;
+    double begin = 0;
+
+    must(nst_lbfgs_new(&l, n, PAIRS, 0, 1, be->threads, &err));
+    for (int i = 0; i < PAIRS + 12; i++) {
+        if (i == PAIRS + 2) {
+            begin = now();
+            e->seconds = 0;
+            e->count = 0;
+        }
+        nst_lbfgs_step(l, function, e, e->x);
+    }
+    begin = (now() - begin - e->seconds) / e->count;
+    nst_lbfgs_free(l);
+    return begin;
+}
+
+static struct nst_vgg *network(const char *model, int convs)
+{
+    struct nst_weights *w;
+    struct nst_vgg *v;
+    char *path;
+
+    must(nst_search_model(&path, model, &err));
+    must(nst_weights_load(&w, path, convs, &err));
+    must(nst_vgg_new(&v, be, w, NST_POOLING_MAX, &err));
+    nst_weights_free(w);
+    free(path);
+    return v;
+}
+
+static void bench_evaluations(const char *stack, int size, const char *model)
+{
+    bool gatys = strcmp(stack, "gatys") == 0;
+    size_t n = 3 * (size_t)size * (size_t)size, peak;
+    struct nst_taps content, style;
+    struct nst_objective_config config = {.content_layers = &content,
+                                          .style_layers = &style,
+                                          .content_weight = 1,
+                                          .style_weight = 7000};
+    struct nst_vgg *v = network(model, gatys ? 13 : 5);
+    struct evaluation e = {0};
+    struct times t;
+    double between;
+    float *painting;
+
+    must(nst_taps_parse(&content, gatys ? "relu4_2" : "conv_4", &err));
+    must(nst_taps_parse(&style,
+                        gatys ? "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
+                              : "conv_1,conv_2,conv_3,conv_4,conv_5",
+                        &err));
+    must(nst_floats_new(&e.x, n, 1, 1, &err));
+    must(nst_floats_new(&e.grad, n, 1, 1, &err));
+    must(nst_floats_new(&painting, n, 1, 1, &err));
+    for (size_t i = 0; i < n; i++) {
+        e.x[i] = 0.5f + 0.4f * (float)sin((double)i * 0.013);
+        painting[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
+    }
+    must(nst_objective_new(&e.o, v, &config, e.x, size, size, painting, size, size,
+                           &err));
+    free(painting);
+    t = measure(evaluate, &e);
+    peak = nst_memory_peak();
+    between = optimiser(&e, n);
+    printf("{\"engine\":\"nst\",\"stack\":\"%s\",\"size\":%d,\"set\":\"%s\","
+           "\"threads\":%d,\"ms_per_evaluation\":%.2f,\"ms_min\":%.2f,"
+           "\"optimiser_ms\":%.2f,\"peak_rss_mib\":%zu,\"ceiling\":%.0f,"
+           "\"dropped\":%d}\n",
+           stack, size, nst_blocked_choose()->name, nst_threads_count(be->threads),
+           1e3 * t.median, 1e3 * t.best, 1e3 * between, peak >> 20, t.ceiling,
+           t.dropped);
+    nst_objective_free(e.o);
+    nst_vgg_free(v);
+    free(e.x);
+    free(e.grad);
+}
+
+int main(int argc, char **argv)
+{
+    const char *threads = getenv("THREADS");
+
+    must(nst_backend_open(&be, "cpu", threads ? atoi(threads) : 0, &err));
+    if (argc >= 2 && strcmp(argv[1], "operators") == 0)
+        bench_operators(argc > 2 ? atoi(argv[2]) : 256);
+    else if (argc >= 4 && strcmp(argv[1], "evaluations") == 0)
+        bench_evaluations(argv[2], atoi(argv[3]), argc > 4 ? argv[4] : NULL);
+    else {
+        fputs("usage: bench operators [SIZE] | evaluations STACK SIZE [MODEL]\n",
+              stderr);
+        return 2;
+    }
+    be->ops->close(be);
+    return 0;
+}
