@@ -8,10 +8,16 @@ ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast
 BLOCKED_SOURCES = %D%/kernels/blocked_products.c %D%/kernels/blocked_rows.c \
 	%D%/kernels/vectors_isa.c \
 	%D%/kernels/blocked.h %D%/kernels/blocked_isa.h %D%/kernels/vectors.h
+# NEON, which every 64-bit ARM has, has twice the registers of plain x86-64.
+if AARCH64
+BASE_COLUMNS = 8
+else
+BASE_COLUMNS = 6
+endif
 ISA_LIBS = libnst-isa-base.a
 libnst_isa_base_a_SOURCES = $(BLOCKED_SOURCES)
 libnst_isa_base_a_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DNST_ISA=base -DNST_LANES=4 -DNST_COLUMNS=6
+	-DNST_ISA=base -DNST_LANES=4 -DNST_COLUMNS=$(BASE_COLUMNS)
 libnst_isa_base_a_CFLAGS = $(ISA_CFLAGS)
 if X86_64
 ISA_LIBS += libnst-isa-avx2.a libnst-isa-avx512.a

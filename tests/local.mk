@@ -63,7 +63,8 @@ tests_unit_test_picture_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_picture_LDADD = $(UNIT_LDADD)
 
 EXTRA_DIST += %D%/cli/run-bats
-SCRIPT_TESTS = %D%/floors.sh %D%/golden/reference.sh %D%/valgrind.sh
+SCRIPT_TESTS = %D%/floors.sh %D%/golden/reference.sh %D%/neon.sh \
+	%D%/valgrind.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp
 
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every operator of every backend against the scalar one, on many shapes, with outputs
- * filled with NaN beforehand; and the same bits for any number of threads.
+ * filled with NaN beforehand; and the same bits for any number of threads. With
+ * $NST_TEST_QUICK only on the smaller ones.
  * Links floors 0 to 2 alone.
  *
  * Tolerance: |got - want| <= c eps sqrt(K) scale for a sum of K terms of that scale.
@@ -417,7 +418,8 @@ int main(void)
         {3, 16, 16, 16},  {3, 31, 33, 17},  {16, 15, 17, 3},  {5, 4, 4, 7},
         {16, 8, 8, 32},   {33, 13, 9, 15},  {64, 12, 20, 64}, {128, 6, 5, 96},
         {1, 257, 129, 2}, {7, 45, 100, 16}, {512, 2, 5, 256}};
-    enum { COUNT = sizeof shapes / sizeof *shapes };
+    enum { COUNT = sizeof shapes / sizeof *shapes, SMALL = 10 };
+    int count = getenv("NST_TEST_QUICK") ? 2 * SMALL : 2 * COUNT;
     struct input inputs[2 * COUNT];
 
     seed = tap_seed() | 1;
@@ -446,7 +448,7 @@ int main(void)
                 in->square[r * s[0] + c] = in->square[c * s[0] + r];
     }
     for (size_t set = 0; set < sizeof sets / sizeof *sets; set++)
-        check_set(sets[set], inputs, 2 * COUNT);
+        check_set(sets[set], inputs, count);
     for (int i = 0; i < 2 * COUNT; i++) {
         free(inputs[i].x);
         free(inputs[i].other);
