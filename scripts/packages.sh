@@ -7,7 +7,8 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config
 # bsdextrautils has col
 # shellcheck disable=SC2034 # used by check
 TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq
-    libimage-exiftool-perl valgrind libc6-dbg"
+    libimage-exiftool-perl valgrind libc6-dbg
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 
 # install_packages NAME...: those that are missing; without apt or root if none is.
 install_packages() {
