@@ -44,8 +44,10 @@ struct nst_blocked_kernels {
      */
     void (*product)(int n, int in, int out, const float *a, size_t a_stride, int relu,
                     const float *w, float *c, size_t c_stride);
-    /* g[i][j] += sum_p a[p][i] b[p][j], 16 x 16, over n pixels of two blocks. */
-    void (*gram)(int n, const float *a, const float *b, int relu, float *g);
+    /* g[i][j] += sum_p a[p][i] b[p][j], 16 x 16, over rows of n pixels of two blocks,
+     * pitch floats from row to row. */
+    void (*gram)(int rows, int n, const float *a, const float *b, size_t pitch,
+                 int relu, float *g);
 
     /*
      * The rest works on one row of one block. A row of n pooling windows: x0 and x1 are

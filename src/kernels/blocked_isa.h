@@ -63,6 +63,7 @@ void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int 
                           float *y, size_t pitch, int rows, int columns);
 void ISA(product)(int n, int in, int out, const float *a, size_t a_stride, int relu,
                   const float *w, float *c, size_t c_stride);
-void ISA(gram)(int n, const float *a, const float *b, int relu, float *g);
+void ISA(gram)(int rows, int n, const float *a, const float *b, size_t pitch, int relu,
+               float *g);
 
 #endif

@@ -229,40 +229,43 @@ void ISA(product)(int n, int in, int out, const float *a, size_t a_stride, int r
 
 #define AHEAD 64 /* pixels that are asked for before they are needed */
 
-INLINE void gram_rows(int n, const float *a, const float *b, int relu, float *g)
+INLINE void gram_rows(int rows, int n, const float *a, const float *b, size_t pitch,
+                      int relu, float *g)
 {
     vec s[GRAM_ROWS][PARTS];
 
     UNROLL for (int i = 0; i < GRAM_ROWS; i++) UNROLL for (int p = 0; p < PARTS; p++)
         s[i][p] = load(g + i * NST_BLOCK + p * NST_LANES);
-    for (int k = 0; k < n; k++, a += NST_BLOCK, b += NST_BLOCK) {
-        vec y[PARTS];
+    for (int r = 0; r < rows; r++, a += pitch, b += pitch)
+        for (int k = 0; k < n * NST_BLOCK; k += NST_BLOCK) {
+            vec y[PARTS];
 
-        __builtin_prefetch(b + AHEAD * NST_BLOCK);
-        UNROLL for (int p = 0; p < PARTS; p++)
-        {
-            y[p] = load(b + p * NST_LANES);
-            if (relu)
-                y[p] = rectify(y[p]);
-        }
-        UNROLL for (int i = 0; i < GRAM_ROWS; i++)
-        {
-            float x = a[i];
+            __builtin_prefetch(b + k + AHEAD * NST_BLOCK);
+            UNROLL for (int p = 0; p < PARTS; p++)
+            {
+                y[p] = load(b + k + p * NST_LANES);
+                if (relu)
+                    y[p] = rectify(y[p]);
+            }
+            UNROLL for (int i = 0; i < GRAM_ROWS; i++)
+            {
+                float x = a[k + i];
 
-            if (relu)
-                x = x > 0 ? x : 0;
-            UNROLL for (int p = 0; p < PARTS; p++) s[i][p] += x * y[p];
+                if (relu)
+                    x = x > 0 ? x : 0;
+                UNROLL for (int p = 0; p < PARTS; p++) s[i][p] += x * y[p];
+            }
         }
-    }
     UNROLL for (int i = 0; i < GRAM_ROWS; i++) UNROLL for (int p = 0; p < PARTS; p++)
         store(g + i * NST_BLOCK + p * NST_LANES, s[i][p]);
 }
 
-void ISA(gram)(int n, const float *a, const float *b, int relu, float *g)
+void ISA(gram)(int rows, int n, const float *a, const float *b, size_t pitch, int relu,
+               float *g)
 {
     for (int i = 0; i < NST_BLOCK; i += GRAM_ROWS)
         if (relu)
-            gram_rows(n, a + i, b, 1, g + i * NST_BLOCK);
+            gram_rows(rows, n, a + i, b, pitch, 1, g + i * NST_BLOCK);
         else
-            gram_rows(n, a + i, b, 0, g + i * NST_BLOCK);
+            gram_rows(rows, n, a + i, b, pitch, 0, g + i * NST_BLOCK);
 }

@@ -5,7 +5,7 @@
 #
 # Times the engine's operators, and whole evaluations of the loss and its gradient at
 # each size for the two usual choices of layers. PEER is another program to time in turn
-# with nst, called as COMMAND --stack tutorial|gatys --size N, that prints a line of JSON
+# with nst, called as COMMAND --stack tutorial|gatys --size N, that prints lines of JSON
 # with "engine" and "ms_per_evaluation": a ratio is only worth quoting from one such run.
 # All lines go to bench.jsonl, with machine, compiler and commit; a table of them comes
 # last.
@@ -42,9 +42,10 @@ jq -rs '
     (map(select(.engine)) | group_by([.stack, .size])[] |
         (map(select(.engine == "nst")) | map(.ms_per_evaluation) | median) as $ours |
         (map(select(.engine == "nst")) | map(.optimiser_ms) | median) as $optimiser |
-        (map(select(.engine != "nst")) | map(.ms_per_evaluation)) as $theirs |
+        (map(select(.engine != "nst")) | group_by(.engine) | map(
+            (map(.ms_per_evaluation) | median) as $theirs |
+            "\t\(.[0].engine) \($theirs) ms\t\($theirs / $ours * 10 | round / 10) x")
+        ) as $peers |
         "\(.[0].stack)\t\(.[0].size)²\t\($ours) ms\t+ \($optimiser) ms\t" +
         "\(map(select(.engine == "nst")) | map(.peak_rss_mib) | max) MiB" +
-        (if $theirs == [] then "" else
-            "\tpeer \($theirs | median) ms\t\(($theirs | median) / $ours * 10 | round / 10) x"
-        end))' "$out" | column -t -s "$(printf '\t')"
+        ($peers | join("")))' "$out" | column -t -s "$(printf '\t')"

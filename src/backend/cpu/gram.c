@@ -13,6 +13,8 @@
 #define SQUARE (NST_BLOCK * NST_BLOCK)
 /* Pixels summed in single precision, and rows of blocks of the matrix in one item. */
 #define RUN 4096
+/* Pixels that a product of two blocks is made over at once: they stay in the cache. */
+#define DEEP 256
 #define MOST_GROUPS 16
 #define ITEM_ROWS 8
 
@@ -50,6 +52,20 @@ struct call {
     double *sums; /* what the groups are added to */
 };
 
+/* Rows from to to of blocks of the matrix, over some rows of pixels. */
+static void sum_rows(const struct call *c, int from, int to, int row, int rows,
+                     float *part)
+{
+    const struct nst_window *w = &c->window;
+    size_t at = (size_t)w->left * NST_BLOCK;
+
+    for (int a = from; a < to; a++)
+        for (int b = a; b < c->blocks; b++, part += SQUARE)
+            c->cpu->kernels->gram(rows, w->width, nst_cpu_row(c->f, a, row) + at,
+                                  nst_cpu_row(c->f, b, row) + at,
+                                  nst_cpu_pitch(c->f->shape), c->relu, part);
+}
+
 /* One group of rows, some rows of blocks of the matrix. */
 static void sum_group(void *ctx, int item, int thread)
 {
@@ -59,7 +75,8 @@ static void sum_group(void *ctx, int item, int thread)
     int to = from + ITEM_ROWS < c->blocks ? from + ITEM_ROWS : c->blocks;
     int r = w->top + (int)((long)w->height * group / c->groups);
     int last = w->top + (int)((long)w->height * (group + 1) / c->groups);
-    int rows = w->width < RUN ? RUN / w->width : 1; /* of a run */
+    int run = w->width < RUN ? RUN / w->width : 1; /* rows of it */
+    int deep = w->width < DEEP ? DEEP / w->width : 1;
     size_t first = pairs_before(from, c->blocks);
     size_t n = (pairs_before(to, c->blocks) - first) * SQUARE;
     double *sums = c->cpu->sums + (group * c->pairs + first) * SQUARE;
@@ -68,37 +85,45 @@ static void sum_group(void *ctx, int item, int thread)
     memset(sums, 0, n * sizeof *sums);
     while (r < last) {
         memset(part, 0, n * sizeof *part);
-        for (int end = r + rows; r < last && r < end; r++) {
-            size_t at = (size_t)w->left * NST_BLOCK;
-            float *g = part;
-
-            for (int a = from; a < to; a++)
-                for (int b = a; b < c->blocks; b++, g += SQUARE)
-                    c->cpu->kernels->gram(w->width, nst_cpu_row(c->f, a, r) + at,
-                                          nst_cpu_row(c->f, b, r) + at, c->relu, g);
-        }
+        for (int end = last - r < run ? last : r + run; r < end; r += deep)
+            sum_rows(c, from, to, r, end - r < deep ? end - r : deep, part);
         for (size_t i = 0; i < n; i++)
             sums[i] += part[i];
     }
 }
 
-/* Add the groups' sums of row i of the matrix, and of column i below it. */
-static void add_groups(void *ctx, int i, int thread)
+/* The groups' sum of one pair of blocks. */
+static void add_up(const struct call *c, int a, int b, double square[SQUARE])
+{
+    const double *from =
+        c->cpu->sums + (pairs_before(a, c->blocks) + (size_t)(b - a)) * SQUARE;
+
+    memcpy(square, from, SQUARE * sizeof *square);
+    for (int g = 1; g < c->groups; g++) {
+        from += c->pairs * SQUARE;
+        for (int i = 0; i < SQUARE; i++)
+            square[i] += from[i];
+    }
+}
+
+/* Add the groups' sums of a row of blocks of the matrix, and of the column below it. */
+static void add_groups(void *ctx, int a, int thread)
 {
     const struct call *c = ctx;
-    int n = c->f->shape.c, a = i / NST_BLOCK;
+    int n = c->f->shape.c, top = a * NST_BLOCK;
+    double square[SQUARE];
 
     (void)thread;
-    for (int j = i; j < n; j++) {
-        size_t pair = pairs_before(a, c->blocks) + (size_t)(j / NST_BLOCK - a);
-        size_t at = pair * SQUARE + (size_t)(i % NST_BLOCK * NST_BLOCK + j % NST_BLOCK);
-        double sum = 0;
+    for (int b = a; b < c->blocks; b++) {
+        int left = b * NST_BLOCK;
 
-        for (int g = 0; g < c->groups; g++)
-            sum += c->cpu->sums[g * c->pairs * SQUARE + at];
-        c->sums[(size_t)i * n + j] += sum;
-        if (i != j)
-            c->sums[(size_t)j * n + i] += sum;
+        add_up(c, a, b, square);
+        for (int i = 0; i < NST_BLOCK && top + i < n; i++)
+            for (int j = 0; j < NST_BLOCK && left + j < n; j++)
+                c->sums[(size_t)(top + i) * n + left + j] += square[i * NST_BLOCK + j];
+        for (int j = 0; b > a && j < NST_BLOCK && left + j < n; j++)
+            for (int i = 0; i < NST_BLOCK && top + i < n; i++)
+                c->sums[(size_t)(left + j) * n + top + i] += square[i * NST_BLOCK + j];
     }
 }
 
@@ -117,5 +142,5 @@ void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                      .sums = sums};
 
     nst_threads_run(be->threads, c.groups * c.chunks, sum_group, &c);
-    nst_threads_run(be->threads, f->shape.c, add_groups, &c);
+    nst_threads_run(be->threads, blocks, add_groups, &c);
 }
