@@ -30,6 +30,7 @@ struct nst_lbfgs {
     double f;                 /* value at the iterate */
     float *g;                 /* gradient there */
     float *d;                 /* the direction searched along */
+    double at;                /* where on the line the trial point is */
     struct nst_pair trial;    /* point and gradient, where the next pair will be */
     float *gbest;             /* gradient at the best trial point of a search */
     uint8_t *fixed;           /* variables held at their bound in this step */
@@ -182,6 +183,7 @@ static bool try_point(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
 {
     l->trial = nst_pairs_next(l->pairs);
     move(l, x, t);
+    l->at = t;
     if (!f(ctx, l->trial.s, &p->f, l->trial.y))
         return false;
     step->evaluations++;
@@ -248,7 +250,8 @@ static void accept(struct nst_lbfgs *l, float *x, const struct point *best)
     float *g = l->g;
 
     l->trial = nst_pairs_next(l->pairs);
-    move(l, x, best->t);
+    if (l->at != best->t)
+        move(l, x, best->t);
     nst_vector_sum(&l->v, accept_part, &(struct pass){l, x, 0});
     nst_pairs_push(l->pairs, 0);
     l->g = l->gbest;
