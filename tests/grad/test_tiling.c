@@ -3,9 +3,9 @@
  * Tiles: each pixel of a picture is in the interior of exactly one, and losses and
  * gradients are those of the picture in one piece, for any size of either.
  *
- * The style loss is a small difference of large Gram matrices, so it is asked for less
- * closely. With max pooling, rounding decides between equal values now and then, and a gradient
- * goes another way; average pooling has nothing but rounding.
+ * A value within rounding of 0 at a ReLU, or of another under max pooling, may send a
+ * gradient another way now and then: where that happened, other pictures are drawn. A
+ * margin too small, or a seam, is there in all of them.
  */
 #include "config.h"
 
@@ -90,37 +90,55 @@ static int evaluate(struct nst_vgg *v, const float *content, const float *x, int
     return nst_tiling_count(&t);
 }
 
-static void check(const struct nst_backend_ops *ops, const struct nst_weights *weights,
-                  enum nst_pooling pooling, int h, int w, int tile)
+/* How far tiles are from one piece: gradient (relative L2) and loss. */
+struct error {
+    double gradient, loss;
+    int tiles;
+};
+
+static struct error compare(struct nst_vgg *v, int h, int w, int tile, bool recompute)
 {
     static float content[MOST], x[MOST], style[3 * 90 * 70], one[MOST], many[MOST];
     size_t n = 3 * (size_t)h * (size_t)w;
-    double bound = pooling == NST_POOLING_AVG ? 1e-5 : 2e-3;
     struct nst_losses whole, tiled;
-    struct nst_backend *be;
-    struct nst_vgg *v;
+    double off = 0, norm = 0;
+    struct error e;
 
     random_picture(content, n, &seed);
     random_picture(x, n, &seed);
     random_picture(style, sizeof style / sizeof *style, &seed);
+    for (size_t i = 0; i < sizeof style / sizeof *style; i++)
+        style[i] *= i % 70 < 35 ? 0.1f : 0.6f; /* far from x: no small differences */
+    evaluate(v, content, x, h, w, style, 0, false, &whole, one);
+    e.tiles = evaluate(v, content, x, h, w, style, tile, recompute, &tiled, many);
+    for (size_t i = 0; i < n; i++) {
+        off += ((double)many[i] - one[i]) * ((double)many[i] - one[i]);
+        norm += (double)one[i] * one[i];
+    }
+    e.gradient = sqrt(off / norm);
+    e.loss = fabs(tiled.total / whole.total - 1);
+    return e;
+}
+
+static void check(const struct nst_backend_ops *ops, const struct nst_weights *weights,
+                  enum nst_pooling pooling, int h, int w, int tile)
+{
+    double bound = pooling == NST_POOLING_AVG ? 1e-5 : 2e-3;
+    struct nst_backend *be;
+    struct nst_vgg *v;
+
     if (ops->open(&be, 2, NULL) || nst_vgg_new(&v, be, weights, pooling, NULL))
         abort();
-    evaluate(v, content, x, h, w, style, 0, false, &whole, one);
     for (int recompute = 0; recompute < 2; recompute++) {
-        double off = 0, norm = 0, loss;
-        int tiles = evaluate(v, content, x, h, w, style, tile, recompute, &tiled, many);
+        struct error e = compare(v, h, w, tile, recompute);
 
-        for (size_t i = 0; i < n; i++) {
-            off += ((double)many[i] - one[i]) * ((double)many[i] - one[i]);
-            norm += (double)one[i] * one[i];
-        }
-        off = sqrt(off / norm);
-        loss = fabs(tiled.total / whole.total - 1);
-        tap(off <= bound && loss <= 5e-5 && tiles > 1,
+        for (int again = 0; again < 2 && e.gradient > bound; again++)
+            e = compare(v, h, w, tile, recompute);
+        tap(e.gradient <= bound && e.loss <= 1e-5 && e.tiles > 1,
             "%s, %s pooling: %dx%d in %d tiles of %d, content %s: gradient off by "
             "%.1e, loss by %.1e",
-            ops->name, pooling == NST_POOLING_MAX ? "max" : "average", w, h, tiles,
-            tile, recompute ? "recomputed" : "kept", off, loss);
+            ops->name, pooling == NST_POOLING_MAX ? "max" : "average", w, h, e.tiles,
+            tile, recompute ? "recomputed" : "kept", e.gradient, e.loss);
     }
     nst_vgg_free(v);
     be->ops->close(be);
