@@ -29,8 +29,9 @@ const struct nst_option nst_options[] = {
     {"style", 's', GROUP(1), TEXT, AT(style), .arg = "FILE",
      .help = "The picture whose style is taken (required)"},
     {"output", 'o', GROUP(1), TEXT, AT(output), .arg = "FILE|DIR/",
-     .help = "Write the result there; its ending decides the format. Several pictures go "
-             "to a directory. Without it, or with -, a PNG goes to standard output"},
+     .help =
+         "Write the result there; its ending decides the format. Several pictures go "
+         "to a directory. Without it, or with -, a PNG goes to standard output"},
     {"model", 'm', GROUP(2), TEXT, AT(model), RECIPE, .arg = "NAME|FILE",
      .help = "The network: a safetensors file, or the name of one in the search path"},
     {"size", 'S', GROUP(1), INT(16, 65536), AT(size), RECIPE, .zero = "native",
@@ -130,15 +131,6 @@ void nst_params_clear(struct nst_params *p)
         if (nst_options[i].type == NST_OPTION_TEXT)
             free(*text_at(p, &nst_options[i]));
     memset(p, 0, sizeof *p);
-}
-
-void nst_params_copy(struct nst_params *to, const struct nst_params *from)
-{
-    *to = *from;
-    for (size_t i = 0; i < nst_options_count; i++)
-        if (nst_options[i].type == NST_OPTION_TEXT && *text_at(from, &nst_options[i]))
-            *text_at(to, &nst_options[i]) =
-                nst_xstrdup(*text_at(from, &nst_options[i]));
 }
 
 static enum nst_status bad_value(const struct nst_option *o, const char *text,

@@ -83,7 +83,6 @@ const struct nst_option *nst_option_find(const char *name);
 /* Fill *p with the defaults. Free with nst_params_clear(). */
 void nst_params_init(struct nst_params *p);
 void nst_params_clear(struct nst_params *p);
-void nst_params_copy(struct nst_params *to, const struct nst_params *from);
 
 /*
  * Set one option from text. text of a flag is "true" or "false".

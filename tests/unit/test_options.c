@@ -101,18 +101,31 @@ static void every_value_reads_back_as_it_was_set(void **state)
     nst_params_clear(&b);
 }
 
-static void copies_share_no_text(void **state)
+/* Sizes are in bytes, with units of 1024. */
+static void sizes_take_units(void **state)
 {
-    struct nst_params a, b;
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } good[] = {{"16777216", 16777216},
+                {"800M", 838860800},
+                {"1.5G", 1610612736},
+                {"20480K", 20971520},
+                {"auto", 0}};
+    static const char *const bad[] = {"",     "G",   "3g", "3GB", "-3G",
+                                      "1e99", "nan", "1K", "inf"};
+    struct nst_params p;
     struct nst_err err;
 
     (void)state;
-    nst_params_init(&a);
-    assert_int_equal(nst_params_set(&a, "style", "x.png", &err), NST_OK);
-    nst_params_copy(&b, &a);
-    nst_params_clear(&a);
-    assert_string_equal(b.style, "x.png");
-    nst_params_clear(&b);
+    nst_params_init(&p);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(nst_params_set(&p, "max-memory", good[i].text, &err), NST_OK);
+        assert_int_equal(p.max_memory, good[i].bytes);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(nst_params_set(&p, "max-memory", bad[i], &err), NST_ERR_ARG);
+    nst_params_clear(&p);
 }
 
 int main(void)
@@ -124,7 +137,7 @@ int main(void)
         SAYS("a refused value changes nothing", a_refused_value_changes_nothing),
         SAYS("every value reads back as it was set",
              every_value_reads_back_as_it_was_set),
-        SAYS("copies share no text", copies_share_no_text),
+        SAYS("sizes take units", sizes_take_units),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
