@@ -39,25 +39,27 @@ static double sum_abs(size_t n, const float *a)
     return sum;
 }
 
+union value {
+    float f;
+    int32_t bits;
+};
+
 /* Without their sign, floats are ordered as the integers of the same bits, and a NaN
  * is larger than all that are none. */
 static float max_abs(size_t n, const float *a)
 {
-    int32_t most = 0;
-    float value;
+    union value most = {0};
+    int32_t bits = 0;
 
-#pragma omp simd reduction(max : most)
+#pragma omp simd reduction(max : bits)
     for (size_t i = 0; i < n; i++) {
-        union {
-            float f;
-            int32_t bits;
-        } v = {a[i]};
+        union value v = {a[i]};
 
         v.bits &= INT32_MAX;
-        most = v.bits > most ? v.bits : most;
+        bits = v.bits > bits ? v.bits : bits;
     }
-    memcpy(&value, &most, sizeof value);
-    return value;
+    most.bits = bits;
+    return most.f;
 }
 
 static void add(size_t n, float *restrict y, float alpha, const float *restrict x)
@@ -129,16 +131,18 @@ static void move(size_t n, float *restrict to, const float *restrict x, float t,
 
 static float longest(size_t n, const float *x, const float *d, float lower, float upper)
 {
-    float least = 1e10f;
+    union value least = {1e10f};
+    int32_t bits = least.bits; /* none is negative: ordered as integers again */
 
-#pragma omp simd reduction(min : least)
+#pragma omp simd reduction(min : bits)
     for (size_t i = 0; i < n; i++) {
         float room = d[i] > 0 ? upper - x[i] : x[i] - lower;
-        float limit = d[i] != 0 ? room / fabsf(d[i]) : 1e10f;
+        union value limit = {d[i] != 0 ? room / fabsf(d[i]) : 1e10f};
 
-        least = limit < least ? limit : least;
+        bits = limit.bits < bits ? limit.bits : bits;
     }
-    return least;
+    least.bits = bits;
+    return least.f;
 }
 
 static void accept(size_t n, float *restrict x, float *restrict s, float *restrict y,
