@@ -4,7 +4,6 @@
 #include "cli/args.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +20,16 @@ const char *argp_program_version = PACKAGE_STRING;
 #define FIRST_KEY 0x100 /* argp keys of options without a letter */
 #define PRESET_KEY 'p'
 
-static __attribute__((noreturn)) void usage_error(const char *message)
+/* One line, and the end. */
+static __attribute__((noreturn, format(printf, 1, 2))) void refuse(const char *fmt, ...)
 {
-    fprintf(stderr, "nst: %s\n", message);
+    va_list ap;
+
+    fputs("nst: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
     exit(NST_EXIT_USAGE);
 }
 
@@ -60,7 +66,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->set[a->sets].option = o;
         a->set[a->sets++].value = arg ? arg : "true";
     } else if (key == PRESET_KEY && a->preset)
-        usage_error("preset: only one can be the beginning");
+        refuse("preset: only one can be the beginning");
     else if (key == PRESET_KEY)
         a->preset = arg;
     else if (key == ARGP_KEY_ARG)
@@ -115,18 +121,6 @@ static bool regular(const char *path, int fd, struct stat *st)
            S_ISREG(st->st_mode);
 }
 
-static __attribute__((noreturn, format(printf, 1, 2))) void refuse(const char *fmt, ...)
-{
-    va_list ap;
-
-    fputs("nst: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-    exit(NST_EXIT_USAGE);
-}
-
 static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
@@ -148,15 +142,14 @@ static void spare_inputs(const struct nst_args *a, const char *path)
     }
 }
 
-/* Does -o mean a directory? One that ends in / is made if need be. */
+/* Does -o mean a directory? One that ends in / need not be there yet. */
 static bool is_directory(const char *path)
 {
     size_t length = strlen(path);
     struct stat st;
 
-    if (length && path[length - 1] == '/' && mkdir(path, 0777) != 0 && errno != EEXIST)
-        refuse("%s: cannot be made: %s", path, strerror(errno));
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return (length && path[length - 1] == '/') ||
+           (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
 /* A path's last part up to its last dot, and the ending from there. */
@@ -185,8 +178,9 @@ static char *name_in(const char *directory, const char *content, const char *sty
 static void name_outputs(struct nst_args *a)
 {
     struct nst_params *p = &a->params;
-    bool directory = !is_stdio(p->output) && is_directory(p->output);
+    bool directory = is_directory(p->output);
 
+    a->directory = directory ? p->output : NULL;
     if (a->items > 1 && !directory)
         refuse("%zu pictures need a directory to go to: -o DIR/", a->items);
     for (size_t i = 0; i < a->items; i++) {
@@ -211,23 +205,25 @@ static void check_together(struct nst_args *a)
     struct nst_params *p = &a->params;
 
     if (!p->style)
-        usage_error("a style is needed: -s FILE");
+        refuse("a style is needed: -s FILE");
     if (!a->items)
         take_content(a, "-");
     if (!p->output)
         p->output = nst_xstrdup("-");
     if (a->items == 1 && is_stdio(a->item[0].content) && is_stdio(p->style))
-        usage_error("content and style cannot both come from standard input");
+        refuse("content and style cannot both come from standard input");
     if (a->items == 1 && is_stdio(a->item[0].content) && isatty(STDIN_FILENO))
-        usage_error("no picture: name one, or send one to standard input");
+        refuse("no picture: name one, or send one to standard input");
     if (is_stdio(p->output) && isatty(STDOUT_FILENO) && !p->dry_run)
-        usage_error("standard output is a terminal: give -o FILE, or redirect it");
+        refuse("standard output is a terminal: give -o FILE, or redirect it");
     if (p->square && p->size == 0)
-        usage_error("square: needs a size in pixels, and size is native");
+        refuse("square: needs a size in pixels, and size is native");
+    if (p->json && !p->dry_run)
+        refuse("json: only --dry-run prints something that can be JSON");
     if (p->trace && is_stdio(p->trace))
-        usage_error("trace: needs a file, and - is none");
+        refuse("trace: needs a file, and - is none");
     if (p->trace && a->items > 1)
-        usage_error("trace: one file holds one run, and there are several pictures");
+        refuse("trace: one file holds one run, and there are several pictures");
     name_outputs(a);
     spare_inputs(a, p->trace);
     spare_inputs(a, p->history);
@@ -254,10 +250,10 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, a);
     free(table);
     if (a->preset && nst_preset_apply(&a->params, a->preset, &err) != NST_OK)
-        usage_error(err.text);
+        refuse("%s", err.text);
     for (size_t i = 0; i < a->sets; i++)
         if (nst_params_set(&a->params, a->set[i].option->name, a->set[i].value, &err))
-            usage_error(err.text);
+            refuse("%s", err.text);
     check_together(a);
 }
 

@@ -21,7 +21,8 @@ struct nst_args {
     struct nst_params params;
     const char *preset; /* of argv */
     struct nst_item *item;
-    size_t items; /* at least 1 */
+    size_t items;          /* at least 1 */
+    const char *directory; /* that the outputs are in, made if need be; or NULL */
     struct {
         const struct nst_option *option;
         const char *value;

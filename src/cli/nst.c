@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -283,6 +284,11 @@ static int run_all(const struct nst_args *a)
     size_t done = 0, failed = 0;
     bool stopped = false;
 
+    if (a->directory && !a->params.dry_run && mkdir(a->directory, 0777) != 0 &&
+        errno != EEXIST) {
+        fprintf(stderr, "nst: %s: cannot be made: %s\n", a->directory, strerror(errno));
+        return NST_EXIT_FAILED;
+    }
     for (size_t i = 0; i < a->items && !stopped; i++) {
         struct nst_params p = a->params; /* a plan is made for each */
         struct work w = {.item = &a->item[i], .p = &p, .engine = engine};

@@ -16,6 +16,8 @@
 
 #include <stddef.h>
 
+#include "base/err.h"
+
 #define NST_BLOCK 16        /* channels of a block */
 #define NST_WINOGRAD_TILE 4 /* outputs of a tile, each way */
 #define NST_WINOGRAD_PLACES 36
@@ -75,6 +77,8 @@ struct nst_blocked_kernels {
 /* The table that $NST_CPU names, or the best for this machine. NULL if it names none
  * that this machine has. */
 const struct nst_blocked_kernels *nst_blocked_choose(void);
+/* Says so: NST_ERR_ARG. */
+enum nst_status nst_blocked_refuse(struct nst_err *err);
 /* All tables that this machine can run, the best first; NULL-terminated. */
 const struct nst_blocked_kernels *const *nst_blocked_available(void);
 

@@ -51,6 +51,13 @@ const struct nst_blocked_kernels *nst_blocked_choose(void)
     return NULL;
 }
 
+enum nst_status nst_blocked_refuse(struct nst_err *err)
+{
+    return nst_err_set(err, NST_ERR_ARG,
+                       "NST_CPU='%s' is not an instruction set of this machine",
+                       getenv("NST_CPU"));
+}
+
 const struct nst_vector_kernels *nst_vectors_choose(void)
 {
     const struct nst_blocked_kernels *chosen = nst_blocked_choose();

@@ -4,7 +4,8 @@
 #include "optim/vector.h"
 
 #include <math.h>
-#include <stdlib.h>
+
+#include "kernels/blocked.h"
 
 #define BLOCK ((size_t)4096) /* elements; a few vectors' stay in the first cache */
 #define RUN 8                /* blocks in a row that one thread does */
@@ -14,11 +15,7 @@ enum nst_status nst_vectors_init(struct nst_vectors *v, size_t n,
                                  struct nst_threads *threads, struct nst_err *err)
 {
     *v = (struct nst_vectors){n, threads, nst_vectors_choose()};
-    if (!v->kernels)
-        return nst_err_set(err, NST_ERR_ARG,
-                           "NST_CPU='%s' is not an instruction set of this machine",
-                           getenv("NST_CPU"));
-    return NST_OK;
+    return v->kernels ? NST_OK : nst_blocked_refuse(err);
 }
 
 struct pass {

@@ -14,10 +14,9 @@
 #define MOST 300
 
 struct round {
-    int done[MOST];        /* how often, not atomic: an item belongs to one thread */
-    long input;            /* written before the round, read in it */
-    long sum[8];           /* of each thread */
-    volatile double spent; /* for work that takes a while */
+    int done[MOST]; /* how often, not atomic: an item belongs to one thread */
+    long input;     /* written before the round, read in it */
+    long sum[8];    /* of each thread */
 };
 
 static void item(void *ctx, int i, int thread)

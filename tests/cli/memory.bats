@@ -41,6 +41,8 @@ nearly_equal() { # FILE FILE, PPM
         .tiles == [13, 10] and .curvature_pairs == 20 and .evaluations == 4 and
         .peak_memory > 0 and .seconds > 0' plan
     [ ! -e out.png ]
+    nst -s style.ppm photo.ppm -o new/ --dry-run
+    [ ! -e new ]
 }
 
 @test "the memory that the plan expects is what the run takes" {

@@ -158,5 +158,7 @@ bytes() {
         --trace t.jsonl
     refused 2 'trace: needs a file' -s style.ppm photo.ppm -o out.png --trace -
     refused 2 'has no name to go by there' -s style.ppm - -o d <photo.ppm
+    refused 2 'json: only --dry-run' -s style.ppm photo.ppm -o out.png --json
+    refused 2 'trace: one file' -s style.ppm photo.ppm style.ppm -o new/ --trace t
     refused 2 'preset: only one' -s style.ppm photo.ppm -o out.png -p classic -p gatys
 }

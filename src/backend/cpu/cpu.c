@@ -38,9 +38,7 @@ static enum nst_status cpu_open(struct nst_backend **out, int threads,
 
     *out = NULL;
     if (!kernels)
-        return nst_err_set(err, NST_ERR_ARG,
-                           "NST_CPU='%s' is not an instruction set of this machine",
-                           getenv("NST_CPU"));
+        return nst_blocked_refuse(err);
     st = nst_threads_new(&t, threads, err);
     if (st != NST_OK)
         return st;
