@@ -6,7 +6,7 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config
     libvips-dev liblcms2-dev libjansson-dev"
 # bsdextrautils has col
 # shellcheck disable=SC2034 # used by check
-TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq
+TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq clang-14
     libimage-exiftool-perl valgrind libc6-dbg
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 

@@ -20,11 +20,13 @@ AM_TESTS_ENVIRONMENT = \
 
 # floors 0 to 2, without cmocka and without what the floors above link
 ENGINE_TESTS = tests/base/test_threads tests/kernels/test_kernels \
-	tests/backend/checkbackend
+	tests/kernels/checkkernels tests/backend/checkbackend
 tests_base_test_threads_SOURCES = %D%/base/test_threads.c %D%/tap.h
 tests_base_test_threads_LDADD = $(ENGINE_LIBS)
 tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
 tests_kernels_test_kernels_LDADD = $(ENGINE_LIBS)
+tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
+tests_kernels_checkkernels_LDADD = $(ENGINE_LIBS)
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c
 tests_backend_checkbackend_LDADD = $(ENGINE_LIBS)
 

@@ -27,7 +27,7 @@ build() {
         # shellcheck disable=SC2086 # words are wanted
         $cc $flags $isa -c "$top/src/kernels/$f.c" -o "$work/$f.o" || return 1
     done
-    for t in base/test_threads backend/checkbackend; do
+    for t in base/test_threads kernels/checkkernels backend/checkbackend; do
         # shellcheck disable=SC2086 # words are wanted
         $cc $flags -static -pthread "$top/tests/$t.c" "$top"/src/base/*.c \
             "$top"/src/kernels/kernels_c.c "$top"/src/kernels/dispatch.c \
@@ -46,6 +46,7 @@ export NST_TEST_QUICK=1
 {
     echo "ok - the engine compiles for aarch64 without a warning"
     $qemu "$work/test_threads" || echo "not ok - test_threads ends well"
+    $qemu "$work/checkkernels" || echo "not ok - checkkernels ends well"
     $qemu "$work/checkbackend" || echo "not ok - checkbackend ends well"
 } | awk '
     /^1\.\./ { next }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vectors.h - the inner loops of the optimiser over n floats, one table of them per
- * instruction set, as in blocked.h. Sums are made in double.
+ * instruction set, as in blocked.h. Sums are made in double, those of recurse() in runs
+ * of a few floats first.
  */
 #ifndef NST_KERNELS_VECTORS_H
 #define NST_KERNELS_VECTORS_H
@@ -18,25 +19,31 @@ struct nst_vector_kernels {
     void (*add)(size_t n, float *y, float alpha, const float *x); /* y += alpha x */
     void (*scale)(size_t n, float *x, float alpha);
 
-    /* d = scale d + alpha x, then 0 where fixed (or NULL); the sum of d z. A scale of 0
-     * does not read d. */
-    double (*recurse)(size_t n, float *d, float scale, float alpha, const float *x,
-                      const uint8_t *fixed, const float *z);
+    /*
+     * Four pairs' part of a pass of the two-loop recursion (see optim/pairs.c):
+     * d = scale d + sum_k factor[k] x[k], then 0 where fixed (or NULL). A scale of 0
+     * does not read d. Then sums[k] = d . z[k], and with w
+     *   sums[4 + k (k + 1) / 2 + j] = z[k] . w[j], j <= k, where not fixed.
+     */
+    void (*recurse)(size_t n, float *d, float scale, const float factor[4],
+                    const float *const x[4], const uint8_t *fixed,
+                    const float *const z[4], const float *const w[4], double sums[14]);
 
     /* fixed = (x at a bound and -g pointing outwards); how many */
     size_t (*fix)(size_t n, const float *x, const float *g, float lower, float upper,
                   uint8_t *fixed);
-    /* d = (x + d brought into the bounds) - x */
-    void (*cut)(size_t n, float *d, const float *x, float lower, float upper);
+    /* d = (x + d brought into the bounds) - x; the sum of d g */
+    double (*cut)(size_t n, float *d, const float *x, float lower, float upper,
+                  const float *g);
     /* to = x + t d brought into the bounds */
     void (*move)(size_t n, float *to, const float *x, float t, const float *d,
                  float lower, float upper);
     /* The largest t, 1e10 at most, for which x + t d is within the bounds. */
     float (*longest)(size_t n, const float *x, const float *d, float lower,
                      float upper);
-    /* x = s, the new point; s = the step to it; y = g_new - g */
+    /* x = s, the new point; s = the step to it; y = g_new - g; s.y and y.y */
     void (*accept)(size_t n, float *x, float *s, float *y, const float *g_new,
-                   const float *g);
+                   const float *g, double *sy, double *yy);
 };
 
 /* The table that goes with nst_blocked_choose(), or NULL. */

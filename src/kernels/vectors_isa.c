@@ -76,22 +76,105 @@ static void scale(size_t n, float *x, float alpha)
         x[i] *= alpha;
 }
 
-static double recurse(size_t n, float *restrict d, float factor, float alpha,
-                      const float *restrict x, const uint8_t *restrict fixed,
-                      const float *restrict z)
+typedef uint8_t bytes __attribute__((vector_size(NST_LANES), aligned(1)));
+
+enum { GROUP = 4, SUMS = GROUP + GROUP * (GROUP + 1) / 2 };
+
+/* One vector's worth at i of recurse(), the products added to sums. */
+INLINE void recurse_at(size_t i, float *d, float scale, const float *factor,
+                       const float *const *x, const uint8_t *fixed,
+                       const float *const *z, const float *const *w, vec *sums)
 {
-    if (factor == 0)
-        memset(d, 0, n * sizeof *d);
-    if (fixed) {
-#pragma omp simd
-        for (size_t i = 0; i < n; i++)
-            d[i] = fixed[i] ? 0 : factor * d[i] + alpha * x[i];
-    } else {
-#pragma omp simd
-        for (size_t i = 0; i < n; i++)
-            d[i] = factor * d[i] + alpha * x[i];
+    ints free_ones = ~(ints){0};
+    vec v = scale * load(d + i), right[GROUP];
+
+    if (fixed)
+        free_ones = __builtin_convertvector(*(const bytes *)(fixed + i), ints) == 0;
+    UNROLL for (int k = 0; k < GROUP; k++) v += factor[k] * load(x[k] + i);
+    v = (vec)((ints)v & free_ones);
+    store(d + i, v);
+    if (w)
+        UNROLL for (int k = 0; k < GROUP; k++) right[k] =
+            (vec)((ints)load(w[k] + i) & free_ones);
+    UNROLL for (int k = 0; k < GROUP; k++)
+    {
+        vec left = load(z[k] + i);
+
+        sums[k] += v * left;
+        if (w)
+            UNROLL for (int j = 0; j <= k; j++) sums[GROUP + k * (k + 1) / 2 + j] +=
+                left * right[j];
     }
-    return dot(n, d, z);
+}
+
+INLINE void recurse_all(size_t n, float *d, float scale, const float *factor,
+                        const float *const *x, const uint8_t *fixed,
+                        const float *const *z, const float *const *w, double *sums)
+{
+    enum { RUN = 32 * NST_LANES };
+    double lanes[SUMS][NST_LANES] = {{0}};
+    int count = w ? SUMS : GROUP;
+
+    for (size_t first = 0; first < n; first += RUN) {
+        vec run[SUMS] = {{0}};
+
+        for (size_t i = first; i < n && i < first + RUN; i += NST_LANES)
+            recurse_at(i, d, scale, factor, x, fixed, z, w, run);
+        for (int k = 0; k < count; k++)
+            for (int l = 0; l < NST_LANES; l++)
+                lanes[k][l] += run[k][l];
+    }
+    for (int k = 0; k < count; k++) {
+        sums[k] = 0;
+        for (int l = 0; l < NST_LANES; l++)
+            sums[k] += lanes[k][l];
+    }
+}
+
+/* What is left of n, less than a vector. */
+static void recurse_rest(size_t n, float *d, float scale, const float *factor,
+                         const float *const *x, const uint8_t *fixed,
+                         const float *const *z, const float *const *w, double *sums)
+{
+    for (size_t i = 0; i < n; i++) {
+        int free_one = !fixed || !fixed[i];
+        float v = scale * d[i];
+
+        for (int k = 0; k < GROUP; k++)
+            v += factor[k] * x[k][i];
+        d[i] = free_one ? v : 0;
+        for (int k = 0; k < GROUP; k++) {
+            sums[k] += (double)d[i] * z[k][i];
+            for (int j = 0; w && free_one && j <= k; j++)
+                sums[GROUP + k * (k + 1) / 2 + j] += (double)z[k][i] * w[j][i];
+        }
+    }
+}
+
+static void recurse(size_t n, float *d, float scale, const float factor[4],
+                    const float *const x[4], const uint8_t *fixed,
+                    const float *const z[4], const float *const w[4], double sums[14])
+{
+    const float *xr[GROUP], *zr[GROUP], *wr[GROUP];
+    size_t whole = n - n % NST_LANES;
+
+    if (scale == 0)
+        memset(d, 0, n * sizeof *d);
+    if (fixed && w)
+        recurse_all(whole, d, scale, factor, x, fixed, z, w, sums);
+    else if (fixed)
+        recurse_all(whole, d, scale, factor, x, fixed, z, NULL, sums);
+    else if (w)
+        recurse_all(whole, d, scale, factor, x, NULL, z, w, sums);
+    else
+        recurse_all(whole, d, scale, factor, x, NULL, z, NULL, sums);
+    for (int k = 0; k < GROUP; k++) {
+        xr[k] = x[k] + whole;
+        zr[k] = z[k] + whole;
+        wr[k] = w ? w[k] + whole : NULL;
+    }
+    recurse_rest(n - whole, d + whole, scale, factor, xr, fixed ? fixed + whole : NULL,
+                 zr, w ? wr : NULL, sums);
 }
 
 static inline float into(float v, float lower, float upper)
@@ -113,12 +196,13 @@ static size_t fix(size_t n, const float *x, const float *g, float lower, float u
     return count;
 }
 
-static void cut(size_t n, float *restrict d, const float *restrict x, float lower,
-                float upper)
+static double cut(size_t n, float *restrict d, const float *restrict x, float lower,
+                  float upper, const float *restrict g)
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++)
         d[i] = into(x[i] + d[i], lower, upper) - x[i];
+    return dot(n, d, g);
 }
 
 static void move(size_t n, float *restrict to, const float *restrict x, float t,
@@ -146,7 +230,8 @@ static float longest(size_t n, const float *x, const float *d, float lower, floa
 }
 
 static void accept(size_t n, float *restrict x, float *restrict s, float *restrict y,
-                   const float *restrict g_new, const float *restrict g)
+                   const float *restrict g_new, const float *restrict g, double *sy,
+                   double *yy)
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
@@ -156,6 +241,8 @@ static void accept(size_t n, float *restrict x, float *restrict s, float *restri
         x[i] = to;
         y[i] = g_new[i] - g[i];
     }
+    *sy = dot(n, s, y);
+    *yy = dot(n, y, y);
 }
 
 extern const struct nst_vector_kernels ISA(vectors);

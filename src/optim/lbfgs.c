@@ -98,59 +98,66 @@ struct pass {
     float t;
 };
 
-static double fix_part(const struct nst_vector_kernels *k, const void *ctx,
-                       size_t first, size_t n)
+static void fix_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                     size_t n, double *count)
 {
     const struct pass *p = ctx;
     const struct nst_lbfgs *l = p->l;
 
-    return (double)k->fix(n, p->x + first, l->g + first, l->lower, l->upper,
-                          l->fixed + first);
+    *count = (double)k->fix(n, p->x + first, l->g + first, l->lower, l->upper,
+                            l->fixed + first);
 }
 
 /* Fix what sits on a bound and is pushed outwards; true if anything is. */
 static bool find_fixed(struct nst_lbfgs *l, float *x)
 {
-    return nst_vector_sum(&l->v, fix_part, &(struct pass){l, x, 0}) > 0;
+    double count;
+
+    nst_vector_sums(&l->v, fix_part, &(struct pass){l, x, 0}, 1, &count);
+    return count > 0;
 }
 
-static double cut_part(const struct nst_vector_kernels *k, const void *ctx,
-                       size_t first, size_t n)
+static void cut_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                     size_t n, double *slope)
 {
     const struct pass *p = ctx;
 
-    k->cut(n, p->l->d + first, p->x + first, p->l->lower, p->l->upper);
-    return 0;
+    *slope = k->cut(n, p->l->d + first, p->x + first, p->l->lower, p->l->upper,
+                    p->l->g + first);
 }
 
-/* d becomes the longest part of itself that a step of 1 from x can take in the box. */
-static void cut_direction(struct nst_lbfgs *l, float *x)
+/* d becomes the longest part of itself that a step of 1 from x can take in the box; its
+ * slope. */
+static double cut_direction(struct nst_lbfgs *l, float *x)
 {
-    nst_vector_sum(&l->v, cut_part, &(struct pass){l, x, 0});
+    double slope;
+
+    nst_vector_sums(&l->v, cut_part, &(struct pass){l, x, 0}, 1, &slope);
+    return slope;
 }
 
-static double move_part(const struct nst_vector_kernels *k, const void *ctx,
-                        size_t first, size_t n)
+static void move_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                      size_t n, double *none)
 {
     const struct pass *p = ctx;
 
+    (void)none;
     k->move(n, p->l->trial.s + first, p->x + first, p->t, p->l->d + first, p->l->lower,
             p->l->upper);
-    return 0;
 }
 
 /* The trial point is x + t d, in the box whatever rounding does */
 static void move(struct nst_lbfgs *l, float *x, double t)
 {
-    nst_vector_sum(&l->v, move_part, &(struct pass){l, x, (float)t});
+    nst_vector_pass(&l->v, move_part, &(struct pass){l, x, (float)t});
 }
 
-static double longest_part(const struct nst_vector_kernels *k, const void *ctx,
-                           size_t first, size_t n)
+static void longest_part(const struct nst_vector_kernels *k, const void *ctx,
+                         size_t first, size_t n, double *result)
 {
     const struct pass *p = ctx;
 
-    return -k->longest(n, p->x + first, p->l->d + first, p->l->lower, p->l->upper);
+    *result = -k->longest(n, p->x + first, p->l->d + first, p->l->lower, p->l->upper);
 }
 
 /* The longest step along d within the box, at least 1. */
@@ -233,27 +240,27 @@ static bool search(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
     return true;
 }
 
-static double accept_part(const struct nst_vector_kernels *k, const void *ctx,
-                          size_t first, size_t n)
+static void accept_part(const struct nst_vector_kernels *k, const void *ctx,
+                        size_t first, size_t n, double *products)
 {
     const struct pass *p = ctx;
     const struct nst_lbfgs *l = p->l;
 
     k->accept(n, p->x + first, l->trial.s + first, l->trial.y + first, l->gbest + first,
-              l->g + first);
-    return 0;
+              l->g + first, &products[0], &products[1]);
 }
 
 /* x becomes x + t d, whose value is best->f and whose gradient is gbest. */
 static void accept(struct nst_lbfgs *l, float *x, const struct point *best)
 {
     float *g = l->g;
+    double products[2]; /* s.y and y.y */
 
     l->trial = nst_pairs_next(l->pairs);
     if (l->at != best->t)
         move(l, x, best->t);
-    nst_vector_sum(&l->v, accept_part, &(struct pass){l, x, 0});
-    nst_pairs_push(l->pairs, 0);
+    nst_vector_sums(&l->v, accept_part, &(struct pass){l, x, 0}, 2, products);
+    nst_pairs_push(l->pairs, products[0], products[1], 0);
     l->g = l->gbest;
     l->gbest = g;
     l->f = best->f;
@@ -301,8 +308,7 @@ static double choose_direction(struct nst_lbfgs *l, float *x)
                 return 0;
             nst_vector_scale(&l->v, l->d, FIRST_CHANGE / length);
         }
-        cut_direction(l, x);
-        slope = nst_vector_dot(&l->v, l->g, l->d);
+        slope = cut_direction(l, x);
         if (slope < 0)
             return slope;
         if (nst_pairs_count(l->pairs) == 0)

@@ -3,6 +3,7 @@
 
 #include "optim/pairs.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,7 @@ struct nst_pairs {
     int m;
     int count, next; /* pairs held, and the slot that the next one goes to */
     float **s, **y;  /* m each */
-    double *sy, *yy; /* s.y and y.y of each pair */
-    double *alpha;   /* of the recursion */
+    double *yy;      /* y.y of each pair */
 };
 
 enum nst_status nst_pairs_new(struct nst_pairs **out, const struct nst_vectors *v,
@@ -32,9 +32,7 @@ enum nst_status nst_pairs_new(struct nst_pairs **out, const struct nst_vectors *
     p->m = m;
     p->s = nst_xcalloc((size_t)m, sizeof *p->s);
     p->y = nst_xcalloc((size_t)m, sizeof *p->y);
-    p->sy = nst_xcalloc((size_t)m, sizeof *p->sy);
     p->yy = nst_xcalloc((size_t)m, sizeof *p->yy);
-    p->alpha = nst_xcalloc((size_t)m, sizeof *p->alpha);
     for (int i = 0; i < m && st == NST_OK; i++) {
         st = nst_floats_new(&p->s[i], v->n, 1, 1, err);
         if (st == NST_OK)
@@ -58,9 +56,7 @@ void nst_pairs_free(struct nst_pairs *p)
     }
     free(p->s);
     free(p->y);
-    free(p->sy);
     free(p->yy);
-    free(p->alpha);
     free(p);
 }
 
@@ -80,15 +76,12 @@ void nst_pairs_swap_y(struct nst_pairs *p, float **other)
     *other = y;
 }
 
-bool nst_pairs_push(struct nst_pairs *p, double least)
+bool nst_pairs_push(struct nst_pairs *p, double sy, double yy, double least)
 {
-    int k = p->next;
-
-    p->sy[k] = nst_vector_dot(p->v, p->s[k], p->y[k]);
-    p->yy[k] = nst_vector_dot(p->v, p->y[k], p->y[k]);
-    if (!(p->sy[k] > least))
+    p->yy[p->next] = yy;
+    if (!(sy > least))
         return false;
-    p->next = (k + 1) % p->m;
+    p->next = (p->next + 1) % p->m;
     p->count++;
     return true;
 }
@@ -109,100 +102,163 @@ static int slot(const struct nst_pairs *p, int i)
     return (p->next - 1 - i + 2 * p->m) % p->m;
 }
 
-struct free_product {
-    const float *a, *b;
-    const uint8_t *fixed;
+/*
+ * The recursion is bound by memory: as written it reads and writes d once for every
+ * pair, each way. It is done for GROUP pairs in a pass instead. What the recursion
+ * asks of d after the group's earlier pairs follows from d before them:
+ *   s_i . (d - sum_j alpha_j y_j) = s_i . d - sum_j alpha_j (s_i . y_j).
+ * On the way back the same products serve, s and y having changed places.
+ */
+#define GROUP 4
+
+/* Of fewer pairs the last is there again, unusable, so that a pass always has GROUP. */
+struct group {
+    const float *s[GROUP], *y[GROUP]; /* the latest pair first */
+    double yy[GROUP];                 /* over all variables */
+    double sy[GROUP][GROUP];          /* s_i . y_j, j <= i, over the free ones */
+    double alpha[GROUP];
+    bool usable[GROUP]; /* it has curvature among the free variables */
 };
 
-static double free_part(const struct nst_vector_kernels *k, const void *ctx,
-                        size_t first, size_t n)
-{
-    const struct free_product *p = ctx;
-
-    return k->free_dot(n, p->a + first, p->b + first, p->fixed + first);
-}
-
-/* a . b over the free variables */
-static double free_dot(const struct nst_pairs *p, const float *a, const float *b,
-                       const uint8_t *fixed)
-{
-    return nst_vector_sum(p->v, free_part, &(struct free_product){a, b, fixed});
-}
-
+/* A pass: see recurse() in kernels/vectors.h. */
 struct recursion {
-    float *d, scale, alpha;
-    const float *x, *z;
+    float *d, scale, factor[GROUP];
+    const float *const *x, *const *z, *const *w;
     const uint8_t *fixed;
 };
 
-static double recursion_part(const struct nst_vector_kernels *k, const void *ctx,
-                             size_t first, size_t n)
+/* Those of the four vectors that p[] points to, from first on. */
+static void from(const float *const *p, size_t first, const float **out)
+{
+    for (int i = 0; i < GROUP; i++)
+        out[i] = p[i] + first;
+}
+
+static void recursion_part(const struct nst_vector_kernels *k, const void *ctx,
+                           size_t first, size_t n, double *sums)
 {
     const struct recursion *r = ctx;
+    const float *x[GROUP], *z[GROUP], *w[GROUP];
 
-    return k->recurse(n, r->d + first, r->scale, r->alpha, r->x + first,
-                      r->fixed ? r->fixed + first : NULL, r->z + first);
-}
-
-/* A pass of the recursion: d = scale d + alpha x, and 0 where fixed; then d . z. A
- * scale of 0 does not read d. */
-static double recurse(const struct nst_pairs *p, float *d, double scale, double alpha,
-                      const float *x, const uint8_t *fixed, const float *z)
-{
-    struct recursion r = {d, (float)scale, (float)alpha, x, z, fixed};
-
-    return nst_vector_sum(p->v, recursion_part, &r);
+    from(r->x, first, x);
+    from(r->z, first, z);
+    if (r->w)
+        from(r->w, first, w);
+    k->recurse(n, r->d + first, r->scale, r->factor, x,
+               r->fixed ? r->fixed + first : NULL, z, r->w ? w : NULL, sums);
 }
 
 /* Curvature below this share of y.y is noise. */
 #define LEAST_CURVATURE 1e-10
 
-/* The pairs with curvature among the free variables, the latest first: their slots and
- * s.y; *gamma is (s.y / y.y) of the first. How many. */
-static int usable_pairs(const struct nst_pairs *p, const uint8_t *fixed, int *slots,
-                        double *curvature, double *gamma)
+/* The pairs from the i-th latest on. */
+static void take_group(const struct nst_pairs *p, int i, struct group *g)
 {
-    int n = 0;
+    for (int j = 0; j < GROUP; j++) {
+        int k = slot(p, i + j < p->count ? i + j : p->count - 1);
 
-    *gamma = 1;
-    for (int j = 0; j < p->count; j++) {
-        int k = slot(p, j);
-        double sy = p->sy[k], yy = p->yy[k];
-
-        if (fixed) {
-            sy = free_dot(p, p->s[k], p->y[k], fixed);
-            if (n == 0) /* else yy is not needed but for a bound that may be loose */
-                yy = free_dot(p, p->y[k], p->y[k], fixed);
-        }
-        if (!(sy > LEAST_CURVATURE * yy))
-            continue;
-        if (n == 0)
-            *gamma = sy / yy;
-        slots[n] = k;
-        curvature[n++] = sy;
+        g->s[j] = p->s[k];
+        g->y[j] = p->y[k];
+        g->yy[j] = i + j < p->count ? p->yy[k] : INFINITY;
     }
-    return n;
 }
 
-/* Each pass also makes the product that the next one needs, so that d is read and
- * written once a pass. */
+/* The pass to a group on the first way: along[i] = s_i . d, and what the group keeps.
+ */
+static void pass_to_older(const struct nst_pairs *p, struct recursion *r,
+                          struct group *g, double *along)
+{
+    double sums[GROUP + GROUP * (GROUP + 1) / 2], *cross = sums + GROUP;
+
+    r->z = g->s;
+    r->w = g->y;
+    nst_vector_sums(p->v, recursion_part, r, GROUP + GROUP * (GROUP + 1) / 2, sums);
+    for (int i = 0; i < GROUP; i++) {
+        along[i] = sums[i];
+        for (int j = 0; j <= i; j++)
+            g->sy[i][j] = *cross++;
+        g->usable[i] = g->sy[i][i] > LEAST_CURVATURE * g->yy[i];
+    }
+}
+
+/* The pass to a group on the way back: along[i] = y_i . d */
+static void pass_to_newer(const struct nst_pairs *p, struct recursion *r,
+                          const struct group *g, double *along)
+{
+    r->z = g->y;
+    r->w = NULL;
+    nst_vector_sums(p->v, recursion_part, r, GROUP, along);
+}
+
+struct free_product {
+    const float *a;
+    const uint8_t *fixed;
+};
+
+static void free_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                      size_t n, double *result)
+{
+    const struct free_product *p = ctx;
+
+    *result = k->free_dot(n, p->a + first, p->a + first, p->fixed + first);
+}
+
+/* s.y / y.y of a group's pair over the free variables */
+static double initial_scale(const struct nst_pairs *p, const struct group *g, int i,
+                            const uint8_t *fixed)
+{
+    double yy = g->yy[i];
+
+    if (fixed)
+        nst_vector_sums(p->v, free_part, &(struct free_product){g->y[i], fixed}, 1,
+                        &yy);
+    return g->sy[i][i] / yy;
+}
+
 void nst_pairs_direction(struct nst_pairs *p, const float *g, const uint8_t *fixed,
                          float *d)
 {
-    int slots[p->m], n;
-    double sy[p->m], gamma, product;
+    const float *start[GROUP] = {g, g, g, g};
+    int groups = (p->count + GROUP - 1) / GROUP;
+    struct group group[groups + 1];
+    struct recursion r = {.d = d, .factor = {-1}, .x = start, .fixed = fixed};
+    double along[GROUP], gamma = 0;
 
-    n = usable_pairs(p, fixed, slots, sy, &gamma);
-    product = recurse(p, d, 0, -1, g, fixed, n ? p->s[slots[0]] : g);
-    for (int i = 0; i < n; i++) {
-        bool last = i == n - 1;
-        double scale = last ? gamma : 1;
+    for (int k = 0; k < groups; k++) {
+        struct group *a = &group[k];
 
-        p->alpha[i] = product / sy[i];
-        product = recurse(p, d, scale, -scale * p->alpha[i], p->y[slots[i]], fixed,
-                          last ? p->y[slots[i]] : p->s[slots[i + 1]]);
+        take_group(p, k * GROUP, a);
+        pass_to_older(p, &r, a, along);
+        for (int i = 0; i < GROUP; i++) {
+            for (int j = 0; j < i; j++)
+                along[i] -= a->alpha[j] * a->sy[i][j];
+            a->alpha[i] = a->usable[i] ? along[i] / a->sy[i][i] : 0;
+            if (gamma == 0 && a->usable[i])
+                gamma = initial_scale(p, a, i, fixed);
+            r.factor[i] = (float)-a->alpha[i];
+        }
+        r.x = a->y;
+        r.scale = 1;
     }
-    for (int i = n - 1; i >= 0; i--)
-        product = recurse(p, d, 1, p->alpha[i] - product / sy[i], p->s[slots[i]], fixed,
-                          i ? p->y[slots[i - 1]] : g);
+    if (gamma > 0) {
+        r.scale = (float)gamma;
+        for (int i = 0; i < GROUP; i++)
+            r.factor[i] *= (float)gamma;
+    }
+    for (int k = groups - 1; k >= 0; k--) {
+        struct group *a = &group[k];
+
+        pass_to_newer(p, &r, a, along);
+        for (int i = GROUP - 1; i >= 0; i--) {
+            for (int j = GROUP - 1; j > i; j--)
+                along[i] += r.factor[j] * a->sy[j][i];
+            r.factor[i] =
+                a->usable[i] ? (float)(a->alpha[i] - along[i] / a->sy[i][i]) : 0;
+        }
+        r.x = a->s;
+        r.scale = 1;
+    }
+    r.z = r.x; /* nothing more to know */
+    r.w = NULL;
+    nst_vector_sums(p->v, recursion_part, &r, GROUP, along);
 }

@@ -32,8 +32,9 @@ struct nst_pair nst_pairs_next(struct nst_pairs *p);
  */
 void nst_pairs_swap_y(struct nst_pairs *p, float **other);
 
-/* Keep that pair, if s.y > least. False if not kept. */
-bool nst_pairs_push(struct nst_pairs *p, double least);
+/* Keep that pair, of which the products s.y and y.y are given, if s.y > least. False if
+ * not kept. */
+bool nst_pairs_push(struct nst_pairs *p, double sy, double yy, double least);
 void nst_pairs_clear(struct nst_pairs *p);
 int nst_pairs_count(const struct nst_pairs *p);
 

@@ -90,7 +90,8 @@ static void choose_direction(struct nst_tutorial *t)
         next.s[i] = t->d[i] * (float)t->t;
         next.y[i] = t->g[i] - t->previous[i];
     }
-    nst_pairs_push(t->pairs, LEAST_CURVATURE);
+    nst_pairs_push(t->pairs, nst_vector_dot(&t->v, next.s, next.y),
+                   nst_vector_dot(&t->v, next.y, next.y), LEAST_CURVATURE);
     nst_pairs_direction(t->pairs, t->g, NULL, t->d);
     t->t = 1;
 }

@@ -7,9 +7,9 @@
 
 #include "kernels/blocked.h"
 
-#define BLOCK ((size_t)4096) /* elements; a few vectors' stay in the first cache */
-#define RUN 8                /* blocks in a row that one thread does */
-#define ROUND 512            /* blocks at once, whose results are kept on the stack */
+#define BLOCK ((size_t)2048) /* elements; a dozen vectors' stay in the second cache */
+#define RUN 16               /* blocks in a row that one thread does */
+#define ROUND 1024           /* blocks at once, whose results are kept on the stack */
 
 enum nst_status nst_vectors_init(struct nst_vectors *v, size_t n,
                                  struct nst_threads *threads, struct nst_err *err)
@@ -24,7 +24,8 @@ struct pass {
     int blocks; /* of this round */
     nst_vector_part *part;
     const void *ctx;
-    double *result;
+    int count; /* results of each block */
+    double *results;
 };
 
 static void do_run(void *ctx, int item, int thread)
@@ -35,8 +36,8 @@ static void do_run(void *ctx, int item, int thread)
     for (int b = item * RUN; b < (item + 1) * RUN && b < p->blocks; b++) {
         size_t first = p->first + (size_t)b * BLOCK, left = p->v->n - first;
 
-        p->result[b] =
-            p->part(p->v->kernels, p->ctx, first, left < BLOCK ? left : BLOCK);
+        p->part(p->v->kernels, p->ctx, first, left < BLOCK ? left : BLOCK,
+                p->results + b * p->count);
     }
 }
 
@@ -50,33 +51,43 @@ static double larger(double a, double b)
     return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
 }
 
-static double reduce(const struct nst_vectors *v, nst_vector_part *part,
-                     const void *ctx, double result, double (*join)(double, double))
+static void reduce(const struct nst_vectors *v, nst_vector_part *part, const void *ctx,
+                   int count, double *results, double (*join)(double, double))
 {
-    double results[ROUND];
-    struct pass p = {v, 0, 0, part, ctx, results};
+    double of_blocks[ROUND * (count ? count : 1)];
+    struct pass p = {v, 0, 0, part, ctx, count, of_blocks};
 
     for (; p.first < v->n; p.first += BLOCK * ROUND) {
         size_t blocks = (v->n - p.first + BLOCK - 1) / BLOCK;
 
         p.blocks = blocks < ROUND ? (int)blocks : ROUND;
         nst_threads_run(v->threads, (p.blocks + RUN - 1) / RUN, do_run, &p);
-        for (int i = 0; i < p.blocks; i++)
-            result = join(result, results[i]);
+        for (int i = 0; i < p.blocks * count; i++)
+            results[i % count] = join(results[i % count], of_blocks[i]);
     }
-    return result;
 }
 
-double nst_vector_sum(const struct nst_vectors *v, nst_vector_part *part,
-                      const void *ctx)
+void nst_vector_pass(const struct nst_vectors *v, nst_vector_part *part,
+                     const void *ctx)
 {
-    return reduce(v, part, ctx, 0, add);
+    reduce(v, part, ctx, 0, NULL, add);
+}
+
+void nst_vector_sums(const struct nst_vectors *v, nst_vector_part *part,
+                     const void *ctx, int count, double *sums)
+{
+    for (int i = 0; i < count; i++)
+        sums[i] = 0;
+    reduce(v, part, ctx, count, sums, add);
 }
 
 double nst_vector_max(const struct nst_vectors *v, nst_vector_part *part,
                       const void *ctx)
 {
-    return reduce(v, part, ctx, -INFINITY, larger);
+    double most = -INFINITY;
+
+    reduce(v, part, ctx, 1, &most, larger);
+    return most;
 }
 
 struct operands {
@@ -85,38 +96,44 @@ struct operands {
     float alpha;
 };
 
-static double dot(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                  size_t n)
+static void dot(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                size_t n, double *result)
 {
     const struct operands *o = ctx;
 
-    return k->dot(n, o->a + first, o->b + first);
+    *result = k->dot(n, o->a + first, o->b + first);
 }
 
 double nst_vector_dot(const struct nst_vectors *v, const float *a, const float *b)
 {
-    return nst_vector_sum(v, dot, &(struct operands){.a = a, .b = b});
+    double sum;
+
+    nst_vector_sums(v, dot, &(struct operands){.a = a, .b = b}, 1, &sum);
+    return sum;
 }
 
-static double sum_abs(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                      size_t n)
+static void sum_abs(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                    size_t n, double *result)
 {
     const struct operands *o = ctx;
 
-    return k->sum_abs(n, o->a + first);
+    *result = k->sum_abs(n, o->a + first);
 }
 
 double nst_vector_sum_abs(const struct nst_vectors *v, const float *a)
 {
-    return nst_vector_sum(v, sum_abs, &(struct operands){.a = a});
+    double sum;
+
+    nst_vector_sums(v, sum_abs, &(struct operands){.a = a}, 1, &sum);
+    return sum;
 }
 
-static double max_abs(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                      size_t n)
+static void max_abs(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                    size_t n, double *result)
 {
     const struct operands *o = ctx;
 
-    return k->max_abs(n, o->a + first);
+    *result = k->max_abs(n, o->a + first);
 }
 
 double nst_vector_max_abs(const struct nst_vectors *v, const float *a)
@@ -124,31 +141,31 @@ double nst_vector_max_abs(const struct nst_vectors *v, const float *a)
     return nst_vector_max(v, max_abs, &(struct operands){.a = a});
 }
 
-static double add_scaled(const struct nst_vector_kernels *k, const void *ctx,
-                         size_t first, size_t n)
+static void add_scaled(const struct nst_vector_kernels *k, const void *ctx,
+                       size_t first, size_t n, double *result)
 {
     const struct operands *o = ctx;
 
+    (void)result;
     k->add(n, o->y + first, o->alpha, o->a + first);
-    return 0;
 }
 
 void nst_vector_add(const struct nst_vectors *v, float *y, double alpha, const float *x)
 {
-    nst_vector_sum(v, add_scaled,
-                   &(struct operands){.y = y, .a = x, .alpha = (float)alpha});
+    nst_vector_pass(v, add_scaled,
+                    &(struct operands){.y = y, .a = x, .alpha = (float)alpha});
 }
 
-static double scale(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                    size_t n)
+static void scale(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                  size_t n, double *result)
 {
     const struct operands *o = ctx;
 
+    (void)result;
     k->scale(n, o->y + first, o->alpha);
-    return 0;
 }
 
 void nst_vector_scale(const struct nst_vectors *v, float *x, double alpha)
 {
-    nst_vector_sum(v, scale, &(struct operands){.y = x, .alpha = (float)alpha});
+    nst_vector_pass(v, scale, &(struct operands){.y = x, .alpha = (float)alpha});
 }

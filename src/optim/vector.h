@@ -24,15 +24,20 @@ struct nst_vectors {
 enum nst_status nst_vectors_init(struct nst_vectors *v, size_t n,
                                  struct nst_threads *threads, struct nst_err *err);
 
-/* Elements first to first + n of a pass: does what it does and returns this part of
- * the sum, or of the maximum. */
-typedef double nst_vector_part(const struct nst_vector_kernels *k, const void *ctx,
-                               size_t first, size_t n);
+/* Elements first to first + n of a pass: does what it does, and sets its results to
+ * this part of the sums, or of the maximum. */
+typedef void nst_vector_part(const struct nst_vector_kernels *k, const void *ctx,
+                             size_t first, size_t n, double *results);
 
-/* The sum of part over all blocks. */
-double nst_vector_sum(const struct nst_vectors *v, nst_vector_part *part,
-                      const void *ctx);
-/* The largest of part over all blocks; NaN if one of them is. */
+#define NST_VECTOR_SUMS 16 /* of one pass at most */
+
+/* A pass over all blocks that makes no sum. */
+void nst_vector_pass(const struct nst_vectors *v, nst_vector_part *part,
+                     const void *ctx);
+/* sums[i], count of them, become the sums of part's results over all blocks. */
+void nst_vector_sums(const struct nst_vectors *v, nst_vector_part *part,
+                     const void *ctx, int count, double *sums);
+/* The largest of part's one result over all blocks; NaN if one of them is. */
 double nst_vector_max(const struct nst_vectors *v, nst_vector_part *part,
                       const void *ctx);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every operator of every backend against the scalar one, on many shapes, with outputs
+ * Every operator of every backend against the scalar one, on chosen and on random
+ * shapes, with outputs
  * filled with NaN beforehand; and the same bits for any number of threads. With
  * $NST_TEST_QUICK only on the smaller ones.
  * Links floors 0 to 2 alone.
@@ -40,6 +41,12 @@ static float *random_values(size_t n)
     for (size_t i = 0; i < n; i++)
         v[i] = tap_random(&seed);
     return v;
+}
+
+/* 0 to n - 1 */
+static int any(int n)
+{
+    return (int)((tap_random(&seed) + 1) / 2 * (float)n * 0.999999f);
 }
 
 static struct nst_tensor *tensor(struct nst_backend *be, struct nst_shape s,
@@ -408,6 +415,43 @@ static void check_set(const char *set, const struct input *inputs, int count)
         check(&nst_backend_cpu, set, &operators[k], inputs, count);
 }
 
+/* Values for c x h x w and cout. */
+static void make_input(struct input *in, const int s[4], int odd)
+{
+    int larger = s[0] > s[3] ? s[0] : s[3];
+    size_t area;
+
+    larger = larger > 3 ? larger : 3;
+    in->s = (struct nst_shape){s[0], s[1], s[2]};
+    in->cout = s[3];
+    in->relu = odd;
+    in->pooling = odd ? NST_POOLING_AVG : NST_POOLING_MAX;
+    /* as much as a map of twice the size and one more takes */
+    area = (size_t)(2 * s[1] + 1) * (size_t)(2 * s[2] + 1) * (size_t)larger;
+    in->x = random_values(area);
+    in->other = random_values(area);
+    in->third = random_values(area);
+    in->weight = random_values((size_t)9 * larger * larger);
+    in->bias = random_values((size_t)s[3]);
+    in->square = random_values((size_t)s[0] * s[0]);
+    for (int r = 0; r < s[0]; r++)
+        for (int c = 0; c < r; c++)
+            in->square[r * s[0] + c] = in->square[c * s[0] + r];
+}
+
+/* One row, one column or neither; small where there are many channels. */
+static void random_shape(int s[4])
+{
+    static const int channels[] = {3, 16, 20, 64, 512};
+    int limit;
+
+    s[0] = channels[any(5)];
+    s[3] = s[0] == 512 ? channels[any(4)] : channels[any(5)];
+    limit = s[0] * s[3] > 4096 ? 12 : 70;
+    s[1] = any(4) ? 1 + any(limit) : 1;
+    s[2] = any(4) ? 1 + any(limit) : 1;
+}
+
 int main(void)
 {
     static const char *const sets[] = {"avx512", "avx2", "base"};
@@ -418,38 +462,21 @@ int main(void)
         {3, 16, 16, 16},  {3, 31, 33, 17},  {16, 15, 17, 3},  {5, 4, 4, 7},
         {16, 8, 8, 32},   {33, 13, 9, 15},  {64, 12, 20, 64}, {128, 6, 5, 96},
         {1, 257, 129, 2}, {7, 45, 100, 16}, {512, 2, 5, 256}};
-    enum { COUNT = sizeof shapes / sizeof *shapes, SMALL = 10 };
-    int count = getenv("NST_TEST_QUICK") ? 2 * SMALL : 2 * COUNT;
-    struct input inputs[2 * COUNT];
+    enum { COUNT = sizeof shapes / sizeof *shapes, SMALL = 10, RANDOM = 12 };
+    bool quick = getenv("NST_TEST_QUICK");
+    int chosen = quick ? 2 * SMALL : 2 * COUNT, count = chosen + (quick ? 0 : RANDOM);
+    struct input inputs[2 * COUNT + RANDOM];
 
     seed = tap_seed() | 1;
-    for (int i = 0; i < 2 * COUNT; i++) {
-        const int *s = shapes[i / 2];
-        struct input *in = &inputs[i];
-        int larger = s[0] > s[3] ? s[0] : s[3];
-        size_t area;
+    for (int i = 0; i < count; i++) {
+        int any[4];
 
-        larger = larger > 3 ? larger : 3;
-
-        in->s = (struct nst_shape){s[0], s[1], s[2]};
-        in->cout = s[3];
-        in->relu = i % 2;
-        in->pooling = i % 2 ? NST_POOLING_AVG : NST_POOLING_MAX;
-        /* as much as a map of twice the size and one more takes */
-        area = (size_t)(2 * s[1] + 1) * (size_t)(2 * s[2] + 1) * (size_t)larger;
-        in->x = random_values(area);
-        in->other = random_values(area);
-        in->third = random_values(area);
-        in->weight = random_values((size_t)9 * larger * larger);
-        in->bias = random_values((size_t)s[3]);
-        in->square = random_values((size_t)s[0] * s[0]);
-        for (int r = 0; r < s[0]; r++)
-            for (int c = 0; c < r; c++)
-                in->square[r * s[0] + c] = in->square[c * s[0] + r];
+        random_shape(any);
+        make_input(&inputs[i], i < chosen ? shapes[i / 2] : any, i % 2);
     }
     for (size_t set = 0; set < sizeof sets / sizeof *sets; set++)
         check_set(sets[set], inputs, count);
-    for (int i = 0; i < 2 * COUNT; i++) {
+    for (int i = 0; i < count; i++) {
         free(inputs[i].x);
         free(inputs[i].other);
         free(inputs[i].third);
