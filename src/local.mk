@@ -56,6 +56,7 @@ libnst_job_a_SOURCES = \
 	%D%/model/vgg.c %D%/model/vgg.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/gram_loss.c %D%/style/gram_loss.h \
+	%D%/style/variation.c %D%/style/variation.h \
 	%D%/style/tiling.c %D%/style/tiling.h \
 	%D%/style/objective.c %D%/style/objective.h \
 	%D%/optim/optim.h \
@@ -64,6 +65,8 @@ libnst_job_a_SOURCES = \
 	%D%/optim/lbfgs.c %D%/optim/lbfgs.h \
 	%D%/optim/tutorial.c %D%/optim/tutorial.h \
 	%D%/job/options.c %D%/job/options.h \
+	%D%/job/scales.c %D%/job/scales.h \
+	%D%/job/colours.c %D%/job/colours.h \
 	%D%/job/plan.c %D%/job/plan.h \
 	%D%/job/job.c %D%/job/job.h
 libnst_job_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
@@ -73,13 +76,14 @@ libnst_files_a_SOURCES = \
 	%D%/image/picture.h %D%/image/origin.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/colour.c \
 	%D%/image/load.c %D%/image/metadata.c %D%/image/place.c %D%/image/place.h \
-	%D%/image/save.c \
+	%D%/image/save.c %D%/image/pixels.c \
 	%D%/record/record.c %D%/record/record.h \
 	%D%/record/preset.c %D%/record/preset.h
 libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 
 # floor 7: the program
 nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
+	%D%/cli/stylise.c %D%/cli/stylise.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)
 

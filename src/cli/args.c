@@ -13,12 +13,16 @@
 
 #include "base/mem.h"
 #include "image/picture.h"
+#include "job/scales.h"
 #include "record/preset.h"
+#include "record/record.h"
 
 const char *argp_program_version = PACKAGE_STRING;
 
 #define FIRST_KEY 0x100 /* argp keys of options without a letter */
 #define PRESET_KEY 'p'
+#define LIST_PRESETS_KEY 0x80 /* of what is no setting but a question */
+#define SHOW_CONFIG_KEY 0x81
 
 /* One line, and the end. */
 static __attribute__((noreturn, format(printf, 1, 2))) void refuse(const char *fmt, ...)
@@ -56,6 +60,39 @@ static void take_content(struct nst_args *a, const char *name)
     a->item[a->items++] = (struct nst_item){name, NULL};
 }
 
+static void tell_preset(void *ctx, const char *name, const char *path,
+                        const char *description)
+{
+    (void)ctx;
+    (void)path;
+    printf("%-15s %s\n", name, description);
+}
+
+/* Print what was asked for, and end. */
+static __attribute__((noreturn)) void answer(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fputs("nst: cannot write to standard output\n", stderr);
+        exit(NST_EXIT_FAILED);
+    }
+    exit(NST_EXIT_DONE);
+}
+
+static __attribute__((noreturn)) void list_presets(void)
+{
+    nst_preset_each(tell_preset, NULL);
+    answer();
+}
+
+static __attribute__((noreturn)) void show_config(const struct nst_params *p)
+{
+    char *text = nst_record_config(p);
+
+    puts(text);
+    free(text);
+    answer();
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct nst_args *a = state->input;
@@ -69,6 +106,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         refuse("preset: only one can be the beginning");
     else if (key == PRESET_KEY)
         a->preset = arg;
+    else if (key == LIST_PRESETS_KEY)
+        list_presets();
+    else if (key == SHOW_CONFIG_KEY)
+        a->show_config = true;
     else if (key == ARGP_KEY_ARG)
         take_content(a, arg);
     else
@@ -95,6 +136,15 @@ static struct argp_option *argp_table(void)
     }
     t[n++] = (struct argp_option){
         "preset", PRESET_KEY, "NAME|FILE", 0, "Begin with the options of a preset", 2};
+    t[n++] = (struct argp_option){
+        "list-presets", LIST_PRESETS_KEY, NULL, 0, "Name the presets, and end", 4};
+    t[n++] = (struct argp_option){
+        "show-config",
+        SHOW_CONFIG_KEY,
+        NULL,
+        0,
+        "Print the options that would be used as a preset, and end",
+        4};
     return t;
 }
 
@@ -126,20 +176,28 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+static void spare(const char *input, const char *path, const struct stat *out)
+{
+    struct stat in;
+
+    if (regular(input, STDIN_FILENO, &in) && same_file(&in, out))
+        refuse("%s: is one of the pictures read, and not overwritten",
+               is_stdio(path) ? "standard output" : path);
+}
+
 /* What is read is never written: not by a result, nor by a record of the run. */
 static void spare_inputs(const struct nst_args *a, const char *path)
 {
-    struct stat in, out;
+    struct stat out;
 
     if (!path || !regular(path, STDOUT_FILENO, &out))
         return;
-    for (size_t i = 0; i <= a->items; i++) {
-        const char *input = i < a->items ? a->item[i].content : a->params.style;
-
-        if (regular(input, STDIN_FILENO, &in) && same_file(&in, &out))
-            refuse("%s: is one of the pictures read, and not overwritten",
-                   is_stdio(path) ? "standard output" : path);
-    }
+    for (size_t i = 0; i < a->items; i++)
+        spare(a->item[i].content, path, &out);
+    for (int i = 0; i < a->params.styles.count; i++)
+        spare(a->params.styles.file[i], path, &out);
+    if (nst_starts_from_file(&a->params))
+        spare(a->params.init, path, &out);
 }
 
 /* Does -o mean a directory? One that ends in / need not be there yet. */
@@ -163,15 +221,45 @@ static int stem_of(const char **name, const char **ending)
     return (int)(*ending - *name);
 }
 
-/* DIR/CONTENT-STYLE.ENDING, the content's own where that can be written. */
-static char *name_in(const char *directory, const char *content, const char *style)
+/* The styles' names with + between them. */
+static char *style_stem(const struct nst_styles *styles)
 {
-    const char *ending, *unused;
-    int c = stem_of(&content, &ending), s = stem_of(&style, &unused);
-    bool slash = directory[strlen(directory) - 1] == '/';
+    char *all = nst_xstrdup("");
 
-    return nst_xasprintf("%s%s%.*s-%.*s%s", directory, slash ? "" : "/", c, content, s,
+    for (int i = 0; i < styles->count; i++) {
+        const char *name = styles->file[i], *ending;
+        int n = stem_of(&name, &ending);
+        char *longer = nst_xasprintf("%s%s%.*s", all, i ? "+" : "", n, name);
+
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+/* DIR/CONTENT-STYLE.ENDING, the content's own where that can be written. */
+static char *name_in(const char *directory, const char *content,
+                     const struct nst_styles *styles)
+{
+    const char *ending;
+    int n = stem_of(&content, &ending);
+    bool slash = directory[strlen(directory) - 1] == '/';
+    char *style = style_stem(styles), *name;
+
+    name = nst_xasprintf("%s%s%.*s-%s%s", directory, slash ? "" : "/", n, content,
                          style, nst_output_knows(ending) ? ending : ".png");
+    free(style);
+    return name;
+}
+
+/* How many of the styles come from standard input? */
+static int styles_from_stdin(const struct nst_styles *styles)
+{
+    int n = 0;
+
+    for (int i = 0; i < styles->count; i++)
+        n += is_stdio(styles->file[i]);
+    return n;
 }
 
 /* Say where each result goes, and that no two go to one place. */
@@ -186,11 +274,11 @@ static void name_outputs(struct nst_args *a)
     for (size_t i = 0; i < a->items; i++) {
         const char *content = a->item[i].content;
 
-        if (directory && (is_stdio(content) || is_stdio(p->style)))
+        if (directory && (is_stdio(content) || styles_from_stdin(&p->styles)))
             refuse("-o %s: a picture from standard input has no name to go by there",
                    p->output);
-        a->item[i].output =
-            directory ? name_in(p->output, content, p->style) : nst_xstrdup(p->output);
+        a->item[i].output = directory ? name_in(p->output, content, &p->styles)
+                                      : nst_xstrdup(p->output);
         for (size_t k = 0; k < i; k++)
             if (strcmp(a->item[i].output, a->item[k].output) == 0)
                 refuse("%s and %s would both be written to %s", a->item[k].content,
@@ -204,13 +292,15 @@ static void check_together(struct nst_args *a)
 {
     struct nst_params *p = &a->params;
 
-    if (!p->style)
+    if (!p->styles.count)
         refuse("a style is needed: -s FILE");
     if (!a->items)
         take_content(a, "-");
     if (!p->output)
         p->output = nst_xstrdup("-");
-    if (a->items == 1 && is_stdio(a->item[0].content) && is_stdio(p->style))
+    if (styles_from_stdin(&p->styles) > 1)
+        refuse("only one style can come from standard input");
+    if (a->items == 1 && is_stdio(a->item[0].content) && styles_from_stdin(&p->styles))
         refuse("content and style cannot both come from standard input");
     if (a->items == 1 && is_stdio(a->item[0].content) && isatty(STDIN_FILENO))
         refuse("no picture: name one, or send one to standard input");
@@ -218,8 +308,12 @@ static void check_together(struct nst_args *a)
         refuse("standard output is a terminal: give -o FILE, or redirect it");
     if (p->square && p->size == 0)
         refuse("square: needs a size in pixels, and size is native");
+    if (p->style_scale != 1 && p->size == 0)
+        refuse("style-scale: needs a size in pixels, and size is native");
     if (p->json && !p->dry_run)
         refuse("json: only --dry-run prints something that can be JSON");
+    if (is_stdio(p->init))
+        refuse("init: needs a file, and - is none");
     if (p->trace && is_stdio(p->trace))
         refuse("trace: needs a file, and - is none");
     if (p->trace && a->items > 1)
@@ -254,6 +348,10 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     for (size_t i = 0; i < a->sets; i++)
         if (nst_params_set(&a->params, a->set[i].option->name, a->set[i].value, &err))
             refuse("%s", err.text);
+    if (nst_scales_check(&a->params, &err) != NST_OK)
+        refuse("%s", err.text);
+    if (a->show_config)
+        show_config(&a->params);
     check_together(a);
 }
 

@@ -20,6 +20,7 @@ struct nst_item {
 struct nst_args {
     struct nst_params params;
     const char *preset; /* of argv */
+    bool show_config;
     struct nst_item *item;
     size_t items;          /* at least 1 */
     const char *directory; /* that the outputs are in, made if need be; or NULL */

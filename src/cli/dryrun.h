@@ -9,9 +9,10 @@
 
 #include "job/plan.h"
 
-/* As a table of a name and a value a line, or as one line of JSON. NST_ERR_IO. */
-enum nst_status nst_dryrun_print(const struct nst_plan *plan,
-                                 const struct nst_params *p, double seconds, bool json,
+/* The run by p that plan is made for: as a table of a name and a value a line, or as
+ * one line of JSON. An evaluation is timed on e for it. NST_ERR_IO, NST_ERR_MEM. */
+enum nst_status nst_dryrun_print(const struct nst_plan *plan, struct nst_engine *e,
+                                 const struct nst_params *p, bool json,
                                  struct nst_err *err);
 
 #endif

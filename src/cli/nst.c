@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,8 @@
 #include "cli/args.h"
 #include "cli/dryrun.h"
 #include "cli/progress.h"
-#include "image/picture.h"
-#include "job/plan.h"
+#include "cli/stylise.h"
+#include "job/colours.h"
 #include "record/record.h"
 
 static volatile sig_atomic_t caught; /* the signal that asked us to stop, or 0 */
@@ -71,12 +72,20 @@ struct work {
     bool hopeless;             /* what went wrong would go wrong for every picture */
     struct nst_output *output;
     struct nst_trace *trace;
-    struct nst_picture *content, *style;
+    struct nst_picture *content, *init;
+    struct nst_picture *styles[NST_STYLES_MAX];
     struct nst_plan plan;
-    struct nst_job *job;
     struct nst_progress *progress;
     struct nst_job_result result;
+    float *rgb; /* the result */
 };
+
+/* Before this there is no picture to save. */
+static void on_begun(void *ctx)
+{
+    (void)ctx;
+    catch_signals();
+}
 
 static void on_evaluation(void *ctx, const struct nst_evaluation *e)
 {
@@ -116,6 +125,47 @@ static void say_plan(struct work *w)
     nst_plan_apply(plan, w->p);
 }
 
+static size_t pixels(const struct nst_picture *p)
+{
+    return (size_t)p->height * (size_t)p->width;
+}
+
+static int longest(const struct nst_picture *p)
+{
+    return p->height > p->width ? p->height : p->width;
+}
+
+static enum nst_status load_styles(struct work *w, const struct nst_picture_size *size,
+                                   struct nst_err *err)
+{
+    const struct nst_params *p = w->p;
+    struct nst_picture_size own = *size;
+    enum nst_status st = NST_OK;
+
+    own.longest = (int)lround(own.longest * p->style_scale);
+    for (int i = 0; st == NST_OK && i < p->styles.count; i++)
+        st = nst_picture_load(&w->styles[i], p->styles.file[i], &own, err);
+    return st;
+}
+
+static const struct nst_picture *largest_style(const struct work *w)
+{
+    const struct nst_picture *most = w->styles[0];
+
+    for (int i = 1; i < w->p->styles.count; i++)
+        if (pixels(w->styles[i]) > pixels(most))
+            most = w->styles[i];
+    return most;
+}
+
+static enum nst_status make_plan(struct work *w, struct nst_err *err)
+{
+    const struct nst_picture *c = w->content, *s = largest_style(w);
+
+    return nst_plan_make(&w->plan, w->engine, w->p, c->height, c->width, s->height,
+                         s->width, err);
+}
+
 /* Reserve the output and read everything, so that what is wrong shows at once. */
 static enum nst_status prepare(struct work *w, struct nst_err *err)
 {
@@ -126,18 +176,25 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     if (!p->dry_run)
         st = nst_output_open(&w->output, w->item->output, err);
     if (st == NST_OK) {
-        st = nst_picture_load(&w->style, p->style, &size, err);
+        st = load_styles(w, &size, err);
         w->hopeless = st != NST_OK;
     }
     if (st == NST_OK)
         st = nst_picture_load(&w->content, w->item->content, &size, err);
+    if (st == NST_OK && nst_starts_from_file(p)) {
+        st = nst_picture_load(&w->init, p->init, &size, err);
+        w->hopeless = st != NST_OK;
+    }
+    for (int i = 0;
+         st == NST_OK && p->colour == NST_COLOUR_MATCH && i < p->styles.count; i++)
+        nst_colours_match(w->styles[i]->rgb, pixels(w->styles[i]), w->content->rgb,
+                          pixels(w->content));
     if (st == NST_OK && !w->engine) {
         st = nst_engine_new(&w->engine, p, err);
         w->hopeless = st != NST_OK;
     }
     if (st == NST_OK)
-        st = nst_plan_make(&w->plan, w->engine, p, w->content->height,
-                           w->content->width, w->style->height, w->style->width, err);
+        st = make_plan(w, err);
     if (st == NST_OK && p->trace &&
         !p->dry_run) /* last: a refused run spares the trace of another */
         st = nst_trace_open(&w->trace, p->trace, err);
@@ -146,7 +203,8 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     if (st == NST_OK && p->verbose && !p->quiet)
         fprintf(stderr, "nst: model %s, content %dx%d, style %dx%d, %d threads\n",
                 nst_engine_model_path(w->engine), w->content->width, w->content->height,
-                w->style->width, w->style->height, nst_engine_threads(w->engine));
+                w->styles[0]->width, w->styles[0]->height,
+                nst_engine_threads(w->engine));
     return st;
 }
 
@@ -154,39 +212,24 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
 {
     enum nst_progress_kind kind =
         w->p->quiet ? NST_PROGRESS_NONE : (enum nst_progress_kind)w->p->progress;
-    struct nst_image content = {w->content->rgb, w->content->height, w->content->width};
-    struct nst_image style = {w->style->rgb, w->style->height, w->style->width};
-    struct nst_job_events events = {w, on_evaluation, on_step, on_stop};
-    enum nst_status st =
-        nst_job_new(&w->job, w->engine, w->p, &w->plan, content, style, err);
+    struct nst_stylising s = {w->engine,  w->p,      &w->plan,
+                              w->content, w->styles, w->init};
+    struct nst_job_events events = {w, on_begun, on_evaluation, on_step, on_stop};
+    enum nst_status st;
 
-    if (st != NST_OK)
-        return st;
-    nst_picture_free(w->style); /* all that is wanted of it is taken */
-    w->style = NULL;
-    catch_signals(); /* before this there is no picture to save */
-    w->progress = nst_progress_new(kind, "nst", w->p->iterations);
-    st = nst_job_run(w->job, &events, &w->result, err);
+    w->progress =
+        nst_progress_new(kind, "nst", nst_scales_iterations(w->p, longest(w->content)));
+    st = nst_stylise(&s, &events, &w->rgb, &w->result, err);
     nst_progress_end(w->progress, st == NST_OK ? &w->result : NULL);
-    nst_job_free(w->job);
+    if (st == NST_OK && w->p->colour == NST_COLOUR_CONTENT)
+        nst_colours_keep(w->rgb, w->content->rgb, pixels(w->content));
     return st;
-}
-
-static enum nst_status dry_run(struct work *w, struct nst_err *err)
-{
-    double seconds;
-    enum nst_status st = nst_plan_seconds(&w->plan, w->engine, w->p, &seconds, err);
-
-    if (st != NST_OK)
-        return st;
-    return nst_dryrun_print(&w->plan, w->p, seconds, w->p->json, err);
 }
 
 static struct nst_record record_of(const struct work *w)
 {
     return (struct nst_record){.params = w->p,
                                .content = w->item->content,
-                               .style = w->p->style,
                                .output = w->item->output,
                                .model_name = nst_engine_model_name(w->engine),
                                .model_path = nst_engine_model_path(w->engine),
@@ -200,8 +243,7 @@ static enum nst_status write_results(struct work *w, struct nst_err *err)
 {
     struct nst_record record = record_of(w);
     char *comment = nst_record_recipe(&record);
-    enum nst_status st =
-        nst_output_write(w->output, w->content, w->result.rgb, comment, err);
+    enum nst_status st = nst_output_write(w->output, w->content, w->rgb, comment, err);
     struct nst_trace *trace = w->trace;
 
     free(comment);
@@ -254,8 +296,10 @@ static void clear_work(struct work *w)
     nst_trace_close(w->trace, NULL, NULL);
     nst_output_free(w->output);
     nst_picture_free(w->content);
-    nst_picture_free(w->style);
-    free(w->result.rgb);
+    for (int i = 0; i < NST_STYLES_MAX; i++)
+        nst_picture_free(w->styles[i]);
+    nst_picture_free(w->init);
+    free(w->rgb);
 }
 
 /* One picture, from beginning to end. */
@@ -265,7 +309,9 @@ static enum nst_status run(struct work *w)
     enum nst_status st = prepare(w, &err);
 
     if (st == NST_OK)
-        st = w->p->dry_run ? dry_run(w, &err) : stylise(w, &err);
+        st = w->p->dry_run
+                 ? nst_dryrun_print(&w->plan, w->engine, w->p, w->p->json, &err)
+                 : stylise(w, &err);
     if (st == NST_OK && !w->p->dry_run)
         st = write_results(w, &err);
     if (st == NST_OK && !w->p->dry_run) {

@@ -53,6 +53,13 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
                                  struct nst_err *err);
 void nst_picture_free(struct nst_picture *p); /* NULL is fine */
 
+/*
+ * Resample planes 3 x h x w of 0 to 1 to 3 x to_h x to_w, smoothed where they shrink.
+ * *out belongs to the caller: free(). NST_ERR_MEM.
+ */
+enum nst_status nst_pixels_resize(float **out, const float *rgb, int h, int w, int to_h,
+                                  int to_w, struct nst_err *err);
+
 /* Is this (".png") the ending of a format that nst_output_open() knows? */
 bool nst_output_knows(const char *ending);
 

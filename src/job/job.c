@@ -30,7 +30,7 @@ struct nst_engine {
 struct nst_job {
     const struct nst_params *p;
     const struct nst_plan *plan;
-    struct nst_image content;
+    int longest; /* side of the picture */
     struct nst_objective *objective;
     const struct nst_job_events *events;
     struct nst_vectors v;
@@ -144,6 +144,7 @@ static bool evaluate(void *ctx, const float *x, double *f, float *g)
     e = &r->pending[r->pendings++];
     *e = (struct nst_evaluation){
         .evaluation = ++r->evaluations,
+        .scale = r->longest,
         .content_loss = losses.content,
         .style_loss = losses.style,
         .total_loss = losses.total,
@@ -235,7 +236,6 @@ static enum nst_status run_tutorial(struct nst_job *r, float *x, enum nst_job_en
                                     struct nst_err *err)
 {
     struct nst_tutorial *t;
-    struct nst_losses losses;
     enum nst_status st = nst_tutorial_new(&t, r->v.n, r->v.threads, err);
 
     if (st != NST_OK)
@@ -249,36 +249,41 @@ static enum nst_status run_tutorial(struct nst_job *r, float *x, enum nst_job_en
     /* As the tutorial does in the end; the picture is not any point evaluated. */
     for (size_t i = 0; i < r->v.n; i++)
         x[i] = x[i] >= 0 ? x[i] > 1 ? 1 : x[i] : 0;
-    nst_objective_evaluate(r->objective, x, &losses, NULL);
-    r->latest.content_loss = losses.content;
-    r->latest.style_loss = losses.style;
-    r->latest.total_loss = losses.total;
+    nst_job_measure(r, x, &r->latest);
     r->latest.seconds = seconds_since(&r->begin);
     return NST_OK;
 }
 
 enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
                             const struct nst_params *p, const struct nst_plan *plan,
-                            struct nst_image content, struct nst_image style,
+                            struct nst_image content,
+                            const struct nst_painting *paintings, int count,
                             struct nst_err *err)
 {
-    struct nst_objective_config config = {&p->content_layers, &p->style_layers,
-                                          p->content_weight,  p->style_weight,
-                                          plan->tile,         plan->recompute_content};
+    struct nst_objective_config config = {
+        &p->content_layers, &p->style_layers, p->content_weight,      p->style_weight,
+        p->tv_weight,       plan->tile,       plan->recompute_content};
+    struct nst_painting all[count + 1];
+    int of_all = p->strength < 1 ? count + 1 : count;
     struct nst_job *r = nst_xcalloc(1, sizeof *r);
     enum nst_status st;
 
     *out = NULL;
+    for (int i = 0; i < count; i++) {
+        all[i] = paintings[i];
+        all[i].share *= p->strength;
+    }
+    all[count] = (struct nst_painting){content.rgb, content.height, content.width,
+                                       1 - p->strength};
     r->p = p;
     r->plan = plan;
-    r->content = content;
+    r->longest = content.height > content.width ? content.height : content.width;
     r->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
     st = nst_vectors_init(&r->v, 3 * (size_t)content.height * (size_t)content.width,
                           e->be->threads, err);
     if (st == NST_OK)
-        st =
-            nst_objective_new(&r->objective, e->v, &config, content.rgb, content.height,
-                              content.width, style.rgb, style.height, style.width, err);
+        st = nst_objective_new(&r->objective, e->v, &config, content.rgb,
+                               content.height, content.width, all, of_all, err);
     if (st != NST_OK) {
         nst_job_free(r);
         return st;
@@ -295,30 +300,36 @@ void nst_job_free(struct nst_job *r)
     free(r);
 }
 
-enum nst_status nst_job_run(struct nst_job *r, const struct nst_job_events *events,
+enum nst_status nst_job_run(struct nst_job *r, float *x,
+                            const struct nst_job_events *events,
                             struct nst_job_result *result, struct nst_err *err)
 {
-    float *x;
-    enum nst_status st = nst_floats_new(&x, r->v.n, 1, 1, err);
+    enum nst_status st;
 
-    if (st != NST_OK)
-        return st;
-    memcpy(x, r->content.rgb, r->v.n * sizeof *x);
     r->events = events;
+    if (events && events->begun)
+        events->begun(events->ctx);
     clock_gettime(CLOCK_MONOTONIC, &r->begin);
     if (r->p->compat == NST_COMPAT_TUTORIAL)
         st = run_tutorial(r, x, &result->end, err);
     else
         st = run_lbfgs(r, x, &result->end, err);
-    if (st != NST_OK) {
-        free(x);
+    if (st != NST_OK)
         return st;
-    }
-    result->rgb = x;
     result->first = r->first;
     result->final = r->latest;
     result->iterations = r->iterations;
     result->evaluations = r->evaluations;
     result->seconds = seconds_since(&r->begin);
     return NST_OK;
+}
+
+void nst_job_measure(struct nst_job *r, const float *x, struct nst_evaluation *e)
+{
+    struct nst_losses losses;
+
+    nst_objective_evaluate(r->objective, x, &losses, NULL);
+    e->content_loss = losses.content;
+    e->style_loss = losses.style;
+    e->total_loss = losses.total;
 }

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "job/options.h"
+#include "style/objective.h"
 
 struct nst_image {
     const float *rgb; /* 3 x height x width, sRGB, 0 to 1, borrowed */
@@ -22,6 +23,7 @@ struct nst_image {
 /* One evaluation of the objective. Content and style loss are unweighted. */
 struct nst_evaluation {
     int64_t evaluation; /* from 1 */
+    int scale;          /* longest side of the picture, in pixels */
     int64_t iteration;  /* accepted steps before and including this one */
     double content_loss, style_loss, total_loss;
     double gradient_max, gradient_norm;
@@ -32,6 +34,8 @@ struct nst_evaluation {
 /* Each may be NULL. */
 struct nst_job_events {
     void *ctx;
+    /* All is ready, and the first evaluation comes next. */
+    void (*begun)(void *ctx);
     /* Every evaluation, in order, as soon as it is known whether it was accepted. */
     void (*evaluated)(void *ctx, const struct nst_evaluation *e);
     /* After a step: e is the new iterate, done of planned steps are behind us (under
@@ -50,10 +54,9 @@ enum nst_job_end {
 };
 
 struct nst_job_result {
-    float *rgb; /* 3 x height x width of the content, within 0..1; free() it */
     enum nst_job_end end;
     struct nst_evaluation first; /* the starting point */
-    struct nst_evaluation final; /* the picture in rgb */
+    struct nst_evaluation final; /* the picture made */
     int64_t iterations, evaluations;
     double seconds; /* of the optimisation */
 };
@@ -79,23 +82,31 @@ struct nst_job;  /* one picture to be made */
 struct nst_plan; /* job/plan.h */
 
 /*
- * Take what is to be kept of content and style, the pictures that plan was made for.
+ * Take what is to be kept of the content and of count paintings, the pictures that plan
+ * was made for. At a strength below 1, the content's own Gram matrices have the rest of
+ * the target, so that at 0 there is nothing to change.
  * p must be the parameters that the engine was made for. p and content are borrowed as
- * long as the job lives, style for the call. *out belongs to the caller:
+ * long as the job lives, the paintings for the call. *out belongs to the caller:
  * nst_job_free(). Errors: NST_ERR_ARG (a picture too small for the layers),
  * NST_ERR_MEM.
  */
 enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
                             const struct nst_params *p, const struct nst_plan *plan,
-                            struct nst_image content, struct nst_image style,
+                            struct nst_image content,
+                            const struct nst_painting *paintings, int count,
                             struct nst_err *err);
 void nst_job_free(struct nst_job *j);
 
 /*
- * Stylise, once. *result is filled on success only. Errors: NST_ERR_MEM,
- * NST_ERR_NUMERIC (a loss that is not finite at the start).
+ * Stylise, once: x (3 x height x width of the content) is the picture to start from,
+ * and becomes the result, within 0..1. *result is filled on success only. Errors:
+ * NST_ERR_MEM, NST_ERR_NUMERIC (a loss that is not finite at the start).
  */
-enum nst_status nst_job_run(struct nst_job *j, const struct nst_job_events *events,
+enum nst_status nst_job_run(struct nst_job *j, float *x,
+                            const struct nst_job_events *events,
                             struct nst_job_result *result, struct nst_err *err);
+
+/* The losses of any picture x of that size, into *e; the rest of it stays. */
+void nst_job_measure(struct nst_job *j, const float *x, struct nst_evaluation *e);
 
 #endif

@@ -19,24 +19,39 @@
 #define REAL(lo, hi) .type = NST_OPTION_REAL, .min = lo, .max = hi
 #define CHOICE(words) .type = NST_OPTION_CHOICE, .choices = words
 #define TEXT .type = NST_OPTION_TEXT
+#define LIST(lo, hi) .type = NST_OPTION_LIST, .min = lo, .max = hi
 #define TAPS .type = NST_OPTION_TAPS
+#define STYLES .type = NST_OPTION_STYLES
 #define RECIPE .recipe = true
 
 const char *const nst_option_groups[] = {
     "", "Pictures", "What is minimised", "How it is minimised", "What is told", NULL};
 
 const struct nst_option nst_options[] = {
-    {"style", 's', GROUP(1), TEXT, AT(style), .arg = "FILE",
-     .help = "The picture whose style is taken (required)"},
+    {"style", 's', GROUP(1), STYLES, AT(styles), .arg = "FILE[:WEIGHT]",
+     .help =
+         "The picture whose style is taken (required); several are mixed by weight"},
+    {"style-scale", 0, GROUP(1), REAL(0.1, 10), AT(style_scale), RECIPE, .initial = "1",
+     .arg = "FACTOR",
+     .help =
+         "Size of the style pictures, as a multiple of --size: that of the strokes"},
     {"output", 'o', GROUP(1), TEXT, AT(output), .arg = "FILE|DIR/",
      .help =
          "Write the result there; its ending decides the format. Several pictures go "
          "to a directory. Without it, or with -, a PNG goes to standard output"},
     {"model", 'm', GROUP(2), TEXT, AT(model), RECIPE, .arg = "NAME|FILE",
      .help = "The network: a safetensors file, or the name of one in the search path"},
+    {"scales", 0, GROUP(1), LIST(16, 65536), AT(scales), RECIPE, .zero = "none",
+     .initial = "none", .arg = "LIST|auto|none",
+     .help =
+         "Work at these sizes, each starting from the result of the one before; the "
+         "last becomes --size. auto: --size, its half and so on down to 256"},
     {"size", 'S', GROUP(1), INT(16, 65536), AT(size), RECIPE, .zero = "native",
      .initial = "512", .arg = "N|native",
      .help = "Longest side of both pictures, in pixels; native resizes neither"},
+    {"scale-mode", 0, GROUP(1), CHOICE("progressive|blend"), AT(scale_mode), RECIPE,
+     .initial = "progressive", .arg = "MODE",
+     .help = "progressive, or blend: the mean of results made at each scale alone"},
     {"square", 0, GROUP(1), FLAG, AT(square), RECIPE,
      .help = "Force both pictures to N x N, whatever their aspect ratio"},
     {"content-layers", 0, GROUP(2), TAPS, AT(content_layers), RECIPE,
@@ -51,8 +66,27 @@ const struct nst_option nst_options[] = {
      .initial = "1", .arg = "WEIGHT", .help = "Weight of the content loss"},
     {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), RECIPE,
      .initial = "7000", .arg = "WEIGHT", .help = "Weight of the style loss"},
+    {"tv-weight", 0, GROUP(2), REAL(0, 1e12), AT(tv_weight), RECIPE, .initial = "0",
+     .arg = "WEIGHT",
+     .help = "Weight of the total variation, which smooths what is noisy"},
+    {"strength", 0, GROUP(2), REAL(0, 1), AT(strength), RECIPE, .initial = "1",
+     .arg = "0..1",
+     .help = "How far to go from the photograph (0) to the full style (1)"},
+    {"colour", 0, GROUP(2), CHOICE("style|content|match"), AT(colour), RECIPE,
+     .initial = "style", .arg = "KIND",
+     .help =
+         "Whose colours the result has: the style's; the content's, with the style in "
+         "its brightness alone; match: a style recoloured like the content"},
+    {"init", 0, GROUP(3), TEXT, AT(init), RECIPE, .initial = "content",
+     .arg = "content|noise|FILE", .help = "The picture to start from"},
+    {"seed", 0, GROUP(3), INT(0, 4294967295.0), AT(seed), RECIPE, .initial = "0",
+     .arg = "N", .help = "Which noise"},
     {"iterations", 'n', GROUP(3), INT(1, 1000000), AT(iterations), RECIPE,
      .initial = "300", .arg = "N", .help = "Accepted steps of the optimiser, at most"},
+    {"scale-iterations", 0, GROUP(3), LIST(1, 1000000), AT(scale_iterations), RECIPE,
+     .zero = "none", .initial = "auto", .arg = "LIST|auto",
+     .help = "Steps at each scale; auto, as by any later --iterations: as many at the "
+             "first, and half as many at each next"},
     {"max-evaluations", 0, GROUP(3), INT(1, 1000000000), AT(max_evaluations), RECIPE,
      .zero = "none", .initial = "none", .arg = "N|none",
      .help = "Evaluations of the loss, at most"},
@@ -130,6 +164,8 @@ void nst_params_clear(struct nst_params *p)
     for (size_t i = 0; i < nst_options_count; i++)
         if (nst_options[i].type == NST_OPTION_TEXT)
             free(*text_at(p, &nst_options[i]));
+    for (int i = 0; i < p->styles.count; i++)
+        free(p->styles.file[i]);
     memset(p, 0, sizeof *p);
 }
 
@@ -198,6 +234,86 @@ static enum nst_status set_real(double *to, const struct nst_option *o,
     return NST_OK;
 }
 
+static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
+                                const char *text, struct nst_err *err)
+{
+    struct nst_list list = {.automatic = strcmp(text, "auto") == 0};
+    const char *at = text;
+    char *end;
+
+    if (!list.automatic && strcmp(text, o->zero) != 0)
+        for (;; at = end + 1) {
+            long long v = strtoll(at, &end, 10);
+
+            if (end == at || (double)v < o->min || (double)v > o->max ||
+                (*end && *end != ',') || list.count == NST_LIST_MAX)
+                return nst_err_set(err, NST_ERR_ARG,
+                                   "%s: '%s' is not a list of up to %d whole numbers "
+                                   "between %.15g and %.15g, auto or %s",
+                                   o->name, text, NST_LIST_MAX, o->min, o->max,
+                                   o->zero);
+            list.value[list.count++] = v;
+            if (!*end)
+                break;
+        }
+    *to = list;
+    return NST_OK;
+}
+
+/* A colon and a number at the end are the weight. */
+static enum nst_status add_style(struct nst_styles *s, const struct nst_option *o,
+                                 const char *text, struct nst_err *err)
+{
+    const char *colon = strrchr(text, ':');
+    size_t length = strlen(text);
+    double weight = 1;
+    char *end;
+
+    if (colon && colon > text && colon[1]) {
+        double v = strtod(colon + 1, &end);
+
+        if (!*end && !(v > 0 && v <= 1e6))
+            return nst_err_set(err, NST_ERR_ARG,
+                               "%s: '%s': the weight is not above 0 and at most 1e6",
+                               o->name, text);
+        if (!*end) {
+            weight = v;
+            length = (size_t)(colon - text);
+        }
+    }
+    if (!length)
+        return nst_err_set(err, NST_ERR_ARG, "%s: the value is empty", o->name);
+    if (s->count == NST_STYLES_MAX)
+        return nst_err_set(err, NST_ERR_ARG, "%s: '%s' is one more than %d", o->name,
+                           text, NST_STYLES_MAX);
+    s->file[s->count] = nst_xasprintf("%.*s", (int)length, text);
+    s->weight[s->count++] = weight;
+    return NST_OK;
+}
+
+double nst_style_share(const struct nst_styles *s, int i)
+{
+    double sum = 0;
+
+    for (int k = 0; k < s->count; k++)
+        sum += s->weight[k];
+    return s->weight[i] / sum;
+}
+
+static char *get_list(const struct nst_list *list, const struct nst_option *o)
+{
+    char *s = nst_xstrdup(list->automatic ? "auto" : list->count ? "" : o->zero);
+
+    for (int i = 0; i < list->count; i++) {
+        char *longer =
+            nst_xasprintf("%s%s%lld", s, i ? "," : "", (long long)list->value[i]);
+
+        free(s);
+        s = longer;
+    }
+    return s;
+}
+
 /* The index of a word in "a|b|c", or -1. */
 static int choice_index(const char *choices, const char *word)
 {
@@ -215,10 +331,18 @@ static int choice_index(const char *choices, const char *word)
     }
 }
 
-enum nst_status nst_params_set(struct nst_params *p, const char *name, const char *text,
-                               struct nst_err *err)
+/* What else a new value means. */
+static void follow(struct nst_params *p, const char *name)
 {
-    const struct nst_option *o = nst_option_find(name);
+    if (strcmp(name, "scales") == 0 && p->scales.count)
+        p->size = p->scales.value[p->scales.count - 1];
+    if (strcmp(name, "iterations") == 0)
+        p->scale_iterations = (struct nst_list){.automatic = true};
+}
+
+static enum nst_status set(struct nst_params *p, const struct nst_option *o,
+                           const char *name, const char *text, struct nst_err *err)
+{
     void *to;
     int i;
 
@@ -258,8 +382,23 @@ enum nst_status nst_params_set(struct nst_params *p, const char *name, const cha
             return NST_ERR_ARG;
         }
         return NST_OK;
+    case NST_OPTION_STYLES:
+        return add_style(to, o, text, err);
+    case NST_OPTION_LIST:
+        return set_list(to, o, text, err);
     }
     return NST_OK;
+}
+
+enum nst_status nst_params_set(struct nst_params *p, const char *name, const char *text,
+                               struct nst_err *err)
+{
+    const struct nst_option *o = nst_option_find(name);
+    enum nst_status st = set(p, o, name, text, err);
+
+    if (st == NST_OK)
+        follow(p, name);
+    return st;
 }
 
 char *nst_params_get(const struct nst_params *p, const struct nst_option *o)
@@ -288,6 +427,10 @@ char *nst_params_get(const struct nst_params *p, const struct nst_option *o)
     case NST_OPTION_TAPS:
         nst_taps_format(at, taps, sizeof taps);
         return nst_xstrdup(taps);
+    case NST_OPTION_STYLES: /* no text stands for several */
+        return NULL;
+    case NST_OPTION_LIST:
+        return get_list(at, o);
     }
     return NULL;
 }

@@ -16,6 +16,26 @@
 #include "base/err.h"
 #include "model/taps.h"
 
+#define NST_LIST_MAX 8
+
+/* Whole numbers in the order given. */
+struct nst_list {
+    int count; /* 0: the option's zero word */
+    bool automatic;
+    int64_t value[NST_LIST_MAX];
+};
+
+#define NST_STYLES_MAX 16
+
+/* The pictures whose style is taken, in the order given. */
+struct nst_styles {
+    int count;
+    char *file[NST_STYLES_MAX]; /* owned */
+    double weight[NST_STYLES_MAX];
+};
+
+enum nst_scale_mode { NST_SCALE_PROGRESSIVE, NST_SCALE_BLEND };
+enum nst_colour { NST_COLOUR_STYLE, NST_COLOUR_CONTENT, NST_COLOUR_MATCH };
 enum nst_compat { NST_COMPAT_NONE, NST_COMPAT_TUTORIAL };
 enum nst_progress_kind {
     NST_PROGRESS_AUTO,
@@ -32,13 +52,20 @@ struct nst_params {
     bool square;
     struct nst_taps content_layers, style_layers;
     int64_t pooling; /* enum nst_pooling */
-    double content_weight, style_weight;
+    double content_weight, style_weight, tv_weight, strength;
+    int64_t colour; /* enum nst_colour */
+    double style_scale;
+    char *init; /* content, noise or a file */
+    int64_t seed;
+    struct nst_list scales, scale_iterations;
+    int64_t scale_mode; /* enum nst_scale_mode */
     int64_t iterations, max_evaluations;
     int64_t curvature_pairs;
     int64_t compat; /* enum nst_compat */
     int64_t tile;   /* 0: as memory asks for */
     /* the run: these do not change the picture */
-    char *style, *output;
+    struct nst_styles styles;
+    char *output;
     int64_t threads, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
     char *trace, *history;
@@ -53,7 +80,9 @@ enum nst_option_type {
     NST_OPTION_REAL,   /* double */
     NST_OPTION_CHOICE, /* int64_t: index into choices */
     NST_OPTION_TEXT,   /* char *, owned; NULL when unset */
-    NST_OPTION_TAPS    /* struct nst_taps */
+    NST_OPTION_TAPS,   /* struct nst_taps */
+    NST_OPTION_STYLES, /* struct nst_styles: FILE or FILE:WEIGHT, one more each time */
+    NST_OPTION_LIST    /* struct nst_list: numbers with commas between them, or auto */
 };
 
 struct nst_option {
@@ -62,7 +91,8 @@ struct nst_option {
     enum nst_option_type type;
     size_t offset; /* in struct nst_params */
     double min, max;
-    const char *zero;    /* INT, SIZE: a word that stands for 0, which min excludes */
+    const char
+        *zero; /* INT, SIZE, LIST: a word that stands for 0, which min excludes */
     const char *choices; /* CHOICE: words with '|' between them */
     const char *initial; /* default, as text; NULL: unset */
     const char *arg;     /* what the help calls the value; NULL for a flag */
@@ -77,6 +107,9 @@ extern const size_t nst_options_count;
 /* Titles of the groups, from 1; NULL-terminated, the first is unused. */
 extern const char *const nst_option_groups[];
 
+/* The share of a style among all of them: weights add up to 1. */
+double nst_style_share(const struct nst_styles *s, int i);
+
 /* NULL when there is no such option. */
 const struct nst_option *nst_option_find(const char *name);
 
@@ -85,7 +118,8 @@ void nst_params_init(struct nst_params *p);
 void nst_params_clear(struct nst_params *p);
 
 /*
- * Set one option from text. text of a flag is "true" or "false".
+ * Set one option from text. text of a flag is "true" or "false". Scales set the size
+ * too, and iterations those of the scales, until these are set again.
  * NST_ERR_ARG: no such option, or a value it does not take; the message names the
  * option, the value and the range, and *p is untouched.
  */

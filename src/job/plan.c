@@ -165,7 +165,8 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
     for (size_t i = 0; st == NST_OK && i < n; i++)
         x[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     if (st == NST_OK)
-        st = nst_objective_new(&o, v, &config, x, side, side, x, side, side, err);
+        st = nst_objective_new(&o, v, &config, x, side, side,
+                               &(struct nst_painting){x, side, side, 1}, 1, err);
     for (int i = 0; st == NST_OK && i < 3; i++) {
         clock_gettime(CLOCK_MONOTONIC, &begin);
         nst_objective_evaluate(o, x, &losses, grad);

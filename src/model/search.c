@@ -32,12 +32,20 @@ static char *keep_if_file(char *path)
     return NULL;
 }
 
+static char *keep_if_there(char *path)
+{
+    if (access(path, R_OK) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
 char *nst_search_data(const char *name)
 {
     char exe[PATH_MAX], *path, *slash;
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
 
-    path = keep_if_file(nst_xasprintf("%s/%s", PKGDATADIR, name));
+    path = keep_if_there(nst_xasprintf("%s/%s", PKGDATADIR, name));
     if (path || n <= 0)
         return path;
     exe[n] = 0;
@@ -45,9 +53,9 @@ char *nst_search_data(const char *name)
     if (!slash)
         return NULL;
     *slash = 0;
-    path = keep_if_file(nst_xasprintf("%s/share/nst/%s", exe, name));
+    path = keep_if_there(nst_xasprintf("%s/share/nst/%s", exe, name));
     if (!path)
-        path = keep_if_file(nst_xasprintf("%s/../share/nst/%s", exe, name));
+        path = keep_if_there(nst_xasprintf("%s/../share/nst/%s", exe, name));
     return path;
 }
 

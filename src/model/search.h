@@ -8,9 +8,9 @@
 #include "base/err.h"
 
 /*
- * The readable file called name below a directory of installed data: $(pkgdatadir),
- * then share/nst beside the program and beside its directory (a build tree, a moved
- * installation). A new string, or NULL.
+ * The readable file or directory called name below a directory of installed data:
+ * $(pkgdatadir), then share/nst beside the program and beside its directory (a build
+ * tree, a moved installation). A new string, or NULL.
  */
 char *nst_search_data(const char *name);
 

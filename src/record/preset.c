@@ -3,6 +3,7 @@
 
 #include "record/preset.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -124,6 +125,68 @@ static enum nst_status apply_file(struct nst_params *p, const char *path,
     }
     json_decref(j);
     return st;
+}
+
+struct teller {
+    void (*tell)(void *ctx, const char *name, const char *path,
+                 const char *description);
+    void *ctx;
+};
+
+static void tell_file(const struct teller *t, const char *path, const char *file)
+{
+    char *name = nst_xasprintf("%.*s", (int)(strlen(file) - strlen(ENDING)), file);
+    const char *description = NULL;
+    struct nst_params p;
+    struct nst_err err;
+    json_t *j = NULL;
+
+    nst_params_init(&p);
+    if (apply_file(&p, path, &err) != NST_OK || read_file(&j, path, &err) != NST_OK)
+        description = err.text;
+    else
+        description = json_string_value(json_object_get(j, "description"));
+    t->tell(t->ctx, name, path, description ? description : "");
+    json_decref(j);
+    nst_params_clear(&p);
+    free(name);
+}
+
+static int is_preset(const struct dirent *d)
+{
+    size_t n = strlen(d->d_name), e = strlen(ENDING);
+
+    return n > e && strcmp(d->d_name + n - e, ENDING) == 0;
+}
+
+static void tell_directory(const struct teller *t, const char *directory)
+{
+    struct dirent **list;
+    int n = directory ? scandir(directory, &list, is_preset, alphasort) : -1;
+
+    for (int i = 0; i < n; i++) {
+        char *path = nst_xasprintf("%s/%s", directory, list[i]->d_name);
+
+        tell_file(t, path, list[i]->d_name);
+        free(path);
+        free(list[i]);
+    }
+    if (n >= 0)
+        free(list);
+}
+
+void nst_preset_each(void (*tell)(void *ctx, const char *name, const char *path,
+                                  const char *description),
+                     void *ctx)
+{
+    struct teller t = {tell, ctx};
+    char *user = nst_search_user("XDG_CONFIG_HOME", ".config", "presets");
+    char *installed = nst_search_data("presets");
+
+    tell_directory(&t, user);
+    tell_directory(&t, installed);
+    free(user);
+    free(installed);
 }
 
 enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,

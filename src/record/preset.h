@@ -17,4 +17,10 @@
 enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,
                                  struct nst_err *err);
 
+/* Tell of every preset in those places, the user's first: its name, where it is, and
+ * its description or what is wrong with it. */
+void nst_preset_each(void (*tell)(void *ctx, const char *name, const char *path,
+                                  const char *description),
+                     void *ctx);
+
 #endif

@@ -65,7 +65,15 @@ static json_t *option_value(const struct nst_params *p, const struct nst_option 
     return j;
 }
 
-static json_t *recipe_options(const struct nst_params *p)
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* Of a picture to start from, only the name is for everyone to see. */
+static json_t *recipe_options(const struct nst_params *p, bool whole_paths)
 {
     json_t *j = json_object();
 
@@ -73,6 +81,8 @@ static json_t *recipe_options(const struct nst_params *p)
         if (nst_options[i].recipe && strcmp(nst_options[i].name, "model") != 0)
             json_object_set_new(j, nst_options[i].name,
                                 option_value(p, &nst_options[i]));
+    if (!whole_paths)
+        json_object_set_new(j, "init", text(base_name(p->init)));
     return j;
 }
 
@@ -82,11 +92,21 @@ static json_t *losses(const struct nst_evaluation *e)
                      number(e->style_loss), "total", number(e->total_loss));
 }
 
-static const char *base_name(const char *path)
+/* The style's name, or of several a list of names and shares. */
+static json_t *style_names(const struct nst_styles *s, bool whole_paths)
 {
-    const char *slash = strrchr(path, '/');
+    json_t *list = json_array();
 
-    return slash ? slash + 1 : path;
+    if (s->count == 1) {
+        json_decref(list);
+        return text(whole_paths ? s->file[0] : base_name(s->file[0]));
+    }
+    for (int i = 0; i < s->count; i++)
+        json_array_append_new(
+            list, json_pack("{s:o, s:o}", "file",
+                            text(whole_paths ? s->file[i] : base_name(s->file[i])),
+                            "share", number(nst_style_share(s, i))));
+    return list;
 }
 
 /* What both the metadata and the history hold; whole paths are for the latter. */
@@ -98,11 +118,11 @@ static json_t *run(const struct nst_record *r, bool whole_paths)
     return json_pack("{s:s, s:o, s:o, s:o, s:[ii], s:o, s:o, s:o, s:I, s:I, s:s}",
                      "version", PACKAGE_VERSION, "content",
                      text(whole_paths ? r->content : base_name(r->content)), "style",
-                     text(whole_paths ? r->style : base_name(r->style)), "model",
+                     style_names(&r->params->styles, whole_paths), "model",
                      text(r->model_name), "size", r->width, r->height, "options",
-                     recipe_options(r->params), "first", losses(&result->first),
-                     "final", losses(&result->final), "iterations",
-                     (json_int_t)result->iterations, "evaluations",
+                     recipe_options(r->params, whole_paths), "first",
+                     losses(&result->first), "final", losses(&result->final),
+                     "iterations", (json_int_t)result->iterations, "evaluations",
                      (json_int_t)result->evaluations, "end", ends[result->end]);
 }
 
@@ -111,6 +131,19 @@ char *nst_record_recipe(const struct nst_record *r)
     json_t *j = json_pack("{s:o}", "nst", run(r, false));
     char *s = json_dumps(j, DUMP);
 
+    json_decref(j);
+    return s;
+}
+
+char *nst_record_config(const struct nst_params *p)
+{
+    json_t *j = json_pack("{s:o}", "options", recipe_options(p, true)), *options;
+    char *s;
+
+    options = json_object_get(j, "options");
+    if (p->model)
+        json_object_set_new(options, "model", text(p->model));
+    s = json_dumps(j, JSON_INDENT(4) | JSON_REAL_PRECISION(15));
     json_decref(j);
     return s;
 }
@@ -224,13 +257,13 @@ static void write_line(struct nst_trace *t, json_t *j)
 
 static json_t *evaluation_line(const struct nst_evaluation *e)
 {
-    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "evaluation",
-                     (json_int_t)e->evaluation, "iteration", (json_int_t)e->iteration,
-                     "content_loss", number(e->content_loss), "style_loss",
-                     number(e->style_loss), "total_loss", number(e->total_loss),
-                     "gradient_max", number(e->gradient_max), "gradient_norm",
-                     number(e->gradient_norm), "accepted", e->accepted, "seconds",
-                     number(e->seconds));
+    return json_pack("{s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "evaluation",
+                     (json_int_t)e->evaluation, "scale", e->scale, "iteration",
+                     (json_int_t)e->iteration, "content_loss", number(e->content_loss),
+                     "style_loss", number(e->style_loss), "total_loss",
+                     number(e->total_loss), "gradient_max", number(e->gradient_max),
+                     "gradient_norm", number(e->gradient_norm), "accepted", e->accepted,
+                     "seconds", number(e->seconds));
 }
 
 void nst_trace_evaluation(struct nst_trace *t, const struct nst_evaluation *e)

@@ -12,7 +12,7 @@
 /* One run, finished or stopped; everything is borrowed. */
 struct nst_record {
     const struct nst_params *params;
-    const char *content, *style, *output; /* as the user named them */
+    const char *content, *output; /* as the user named them */
     const char *model_name, *model_path;
     int width, height; /* of the result */
     int threads;
@@ -25,6 +25,9 @@ struct nst_record {
  * (times, threads, places), so that equal runs give equal files.
  */
 char *nst_record_recipe(const struct nst_record *r);
+
+/* The recipe of p as a preset (record/preset.h): a new string. */
+char *nst_record_config(const struct nst_params *p);
 
 /* Where history goes: asked (--history), else $NST_HISTORY, else
  * $XDG_STATE_HOME/nst/history.jsonl. A new string; NULL for none. */

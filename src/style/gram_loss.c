@@ -60,10 +60,10 @@ static double scale(const struct nst_gram_loss *l)
     return 1 / (l->channels * l->pixels);
 }
 
-void nst_gram_loss_take_target(struct nst_gram_loss *l)
+void nst_gram_loss_add_target(struct nst_gram_loss *l, double share)
 {
     for (size_t i = 0; i < entries(l); i++)
-        l->target[i] = scale(l) * l->sums[i];
+        l->target[i] += share * scale(l) * l->sums[i];
 }
 
 /* dL/dF = (dL/dG + its transpose) F / (C H W) = 4 (G - G_style) F / (C^2 C H W) */

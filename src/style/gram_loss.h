@@ -6,7 +6,7 @@
  * the matrix and the mean.
  *
  * F F^T is a sum over pixels, so it is gathered window by window: begin, gather, ...,
- * and then take the target or finish.
+ * and then add to the target or finish.
  */
 #ifndef NST_STYLE_GRAM_LOSS_H
 #define NST_STYLE_GRAM_LOSS_H
@@ -31,8 +31,8 @@ void nst_gram_loss_begin(struct nst_gram_loss *l);
 /* Add the pixels that are seen in window of the picture that pass holds. */
 void nst_gram_loss_gather(struct nst_gram_loss *l, const struct nst_pass *pass,
                           struct nst_window window);
-/* What was gathered is the painting's. */
-void nst_gram_loss_take_target(struct nst_gram_loss *l);
+/* What was gathered has that share in the target, which is 0 at first. */
+void nst_gram_loss_add_target(struct nst_gram_loss *l, double share);
 /* The loss of what was gathered; sets the derivative of weight times it. */
 double nst_gram_loss_finish(struct nst_gram_loss *l, double weight);
 

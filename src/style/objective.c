@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "style/content_loss.h"
 #include "style/gram_loss.h"
+#include "style/variation.h"
 
 /* The features of the content picture in one tile, for each content loss. */
 struct targets {
@@ -17,7 +18,8 @@ struct targets {
 
 struct nst_objective {
     struct nst_vgg *v;
-    double content_weight, style_weight;
+    double content_weight, style_weight, tv_weight;
+    double *row_sums; /* of the variation, or NULL without it */
     int contents, styles;
     struct nst_content_loss content[2 * NST_VGG_CONVS];
     struct nst_gram_loss style[2 * NST_VGG_CONVS];
@@ -96,30 +98,43 @@ struct nst_tiling nst_objective_tiling(const struct nst_vgg *v, int h, int w, in
     return nst_tiling(h, w, tile, nst_vgg_receptive_field(v), nst_vgg_alignment(v));
 }
 
-/* The style picture has its own size, so it has its own pass, for this once. */
-static enum nst_status take_style(struct nst_objective *o,
-                                  const struct nst_objective_config *config,
-                                  const float *rgb, int h, int w,
-                                  const bool keep[NST_VGG_CONVS], struct nst_err *err)
+/* A painting has its own size, so it has its own pass, for this once. */
+static enum nst_status take_painting(struct nst_objective *o,
+                                     const struct nst_objective_config *config,
+                                     const struct nst_painting *p,
+                                     const bool keep[NST_VGG_CONVS],
+                                     struct nst_err *err)
 {
-    const struct nst_taps *taps = config->style_layers;
-    struct nst_tiling t = nst_objective_tiling(o->v, h, w, config->tile);
+    struct nst_tiling t = nst_objective_tiling(o->v, p->height, p->width, config->tile);
     struct nst_pass *pass;
     float *buffer = NULL;
     enum nst_status st = new_pass(o, &t, keep, &pass, &buffer, err);
+
+    if (st == NST_OK) {
+        gather(o, pass, &t, p->rgb, buffer);
+        for (int i = 0; i < o->styles; i++)
+            nst_gram_loss_add_target(&o->style[i], p->share);
+    }
+    nst_pass_free(pass);
+    free(buffer);
+    return st;
+}
+
+static enum nst_status take_style(struct nst_objective *o,
+                                  const struct nst_objective_config *config,
+                                  const struct nst_painting *paintings, int count,
+                                  const bool keep[NST_VGG_CONVS], struct nst_err *err)
+{
+    const struct nst_taps *taps = config->style_layers;
+    enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < taps->count; i++) {
         o->styles = i + 1;
         st = nst_gram_loss_init(&o->style[i], taps->tap[i],
                                 nst_vgg_channels(o->v, taps->tap[i].conv), err);
     }
-    if (st == NST_OK) {
-        gather(o, pass, &t, rgb, buffer);
-        for (int i = 0; i < o->styles; i++)
-            nst_gram_loss_take_target(&o->style[i]);
-    }
-    nst_pass_free(pass);
-    free(buffer);
+    for (int i = 0; st == NST_OK && i < count; i++)
+        st = take_painting(o, config, &paintings[i], keep, err);
     return st;
 }
 
@@ -178,7 +193,7 @@ static enum nst_status take_content(struct nst_objective *o,
 enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
                                   const struct nst_objective_config *config,
                                   const float *content, int ch, int cw,
-                                  const float *style, int sh, int sw,
+                                  const struct nst_painting *paintings, int count,
                                   struct nst_err *err)
 {
     struct nst_objective *o = nst_xcalloc(1, sizeof *o);
@@ -189,9 +204,12 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     o->v = v;
     o->content_weight = config->content_weight;
     o->style_weight = config->style_weight;
+    o->tv_weight = config->tv_weight;
+    if (o->tv_weight > 0)
+        o->row_sums = nst_xcalloc(3 * (size_t)ch, sizeof *o->row_sums);
     mark_before_relu(config->content_layers, keep);
     mark_before_relu(config->style_layers, keep);
-    st = take_style(o, config, style, sh, sw, keep, err);
+    st = take_style(o, config, paintings, count, keep, err);
     if (st == NST_OK)
         st = take_content(o, config, content, ch, cw, keep, err);
     if (st != NST_OK) {
@@ -220,6 +238,7 @@ void nst_objective_free(struct nst_objective *o)
     nst_pass_free(o->pass);
     free(o->rgb);
     free(o->grad);
+    free(o->row_sums);
     free(o);
 }
 
@@ -310,7 +329,7 @@ void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
 {
     int tiles = nst_tiling_count(&o->tiling);
 
-    losses->content = losses->style = 0;
+    *losses = (struct nst_losses){0};
     gather(o, o->pass, &o->tiling, rgb, o->rgb);
     for (int i = 0; i < o->styles; i++) {
         double w = o->style[i].tap.weight;
@@ -332,6 +351,10 @@ void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
         if (grad)
             backward(o, &tile, k, grad);
     }
-    losses->total =
-        o->content_weight * losses->content + o->style_weight * losses->style;
+    if (o->row_sums)
+        losses->variation =
+            nst_variation(rgb, o->tiling.height, o->tiling.width, o->tv_weight, grad,
+                          o->row_sums, nst_vgg_backend(o->v)->threads);
+    losses->total = o->content_weight * losses->content +
+                    o->style_weight * losses->style + o->tv_weight * losses->variation;
 }

@@ -323,8 +323,8 @@ static void bench_evaluations(const char *stack, int size, const char *model)
         e.x[i] = 0.5f + 0.4f * (float)sin((double)i * 0.013);
         painting[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     }
-    must(nst_objective_new(&e.o, v, &config, e.x, size, size, painting, size, size,
-                           &err));
+    must(nst_objective_new(&e.o, v, &config, e.x, size, size,
+                           &(struct nst_painting){painting, size, size, 1}, 1, &err));
     free(painting);
     t = measure(evaluate, &e);
     peak = nst_memory_peak();

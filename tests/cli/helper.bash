@@ -26,6 +26,11 @@ nst() {
     "$NST" --size 32 --iterations 3 --progress none "$@"
 }
 
+# dimensions FILE: of a PNG, two big-endian words at byte 16
+dimensions() {
+    od -An -tu1 -j16 -N8 "$1" | awk '{print $3 * 256 + $4 "x" $7 * 256 + $8}'
+}
+
 # refused STATUS PATTERN ARG...: the program exits so, says one line that matches, and
 # makes no file.
 refused() {

@@ -31,6 +31,7 @@ load helper
 @test "the examples of the manual run" {
     needs mandoc
     cp style.ppm starry.jpg
+    cp style.ppm wave.jpg
     cp photo.ppm photo.jpg
     mkdir bin
     printf '#!/bin/sh\nexec "%s" -q "$@" --size 32 --iterations 2\n' "$NST" >bin/nst

@@ -4,10 +4,6 @@
 bats_require_minimum_version 1.5.0
 load helper
 
-dimensions() { # of a PNG: two big-endian words at byte 16
-    od -An -tu1 -j16 -N8 "$1" | awk '{print $3 * 256 + $4 "x" $7 * 256 + $8}'
-}
-
 @test "a photograph is stylised" {
     nst -s style.ppm photo.ppm -o out.png
     [ "$(dimensions out.png)" = 32x24 ]

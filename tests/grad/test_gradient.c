@@ -80,11 +80,12 @@ static double median_error(struct nst_objective *o)
 
 static void check(const struct nst_backend_ops *ops, const struct nst_weights *w,
                   enum nst_pooling pooling, const char *content, const char *style,
-                  double content_weight, double style_weight)
+                  double content_weight, double style_weight, double tv_weight)
 {
     static float a[N], b[3 * 21 * 19];
     struct nst_objective_config config = {.content_weight = content_weight,
-                                          .style_weight = style_weight};
+                                          .style_weight = style_weight,
+                                          .tv_weight = tv_weight};
     struct nst_taps ct, st;
     struct nst_backend *be;
     struct nst_vgg *v;
@@ -98,7 +99,8 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     random_picture(a, N, &seed);
     random_picture(b, sizeof b / sizeof *b, &seed);
     if (ops->open(&be, 2, NULL) || nst_vgg_new(&v, be, w, pooling, NULL) ||
-        nst_objective_new(&o, v, &config, a, H, W, b, 21, 19, NULL))
+        nst_objective_new(&o, v, &config, a, H, W, &(struct nst_painting){b, 21, 19, 1},
+                          1, NULL))
         abort();
     error = median_error(o);
     tap(error < 1e-2, "%s, %s pooling: content %s, style %s: off by %.1e", ops->name,
@@ -118,12 +120,13 @@ int main(void)
         for (int p = 0; p < 2; p++) {
             const struct nst_backend_ops *ops = nst_backends()[i];
 
-            check(ops, w, p, "conv_4", "conv_1", 1, 0);
-            check(ops, w, p, "relu2_2", "conv_1", 1, 0);
-            check(ops, w, p, "conv_1", "conv_6", 0, 1e3);
-            check(ops, w, p, "conv_1", "relu1_1,relu3_2:0.5", 0, 1e3);
+            check(ops, w, p, "conv_4", "conv_1", 1, 0, 0);
+            check(ops, w, p, "relu2_2", "conv_1", 1, 0, 0);
+            check(ops, w, p, "conv_1", "conv_1", 0, 0, 10);
+            check(ops, w, p, "conv_1", "conv_6", 0, 1e3, 0);
+            check(ops, w, p, "conv_1", "relu1_1,relu3_2:0.5", 0, 1e3, 0);
             check(ops, w, p, "conv_4:2,relu2_1",
-                  "conv_1,relu1_1,conv_2,relu2_2:3,conv_5", 1, 1e2);
+                  "conv_1,relu1_1,conv_2,relu2_2:3,conv_5", 1, 1e2, 0);
         }
     nst_weights_free(w);
     return tap_end();

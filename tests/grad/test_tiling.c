@@ -77,13 +77,14 @@ static int evaluate(struct nst_vgg *v, const float *content, const float *x, int
                     struct nst_losses *losses, float *grad)
 {
     struct nst_taps ct, st;
-    struct nst_objective_config config = {&ct, &st, 1, 50, tile, recompute};
+    struct nst_objective_config config = {&ct, &st, 1, 50, 10, tile, recompute};
     struct nst_tiling t = nst_objective_tiling(v, h, w, tile);
+    struct nst_painting paintings[] = {{style, 90, 70, 0.75}, {content, h, w, 0.25}};
     struct nst_objective *o;
 
     nst_taps_parse(&ct, "conv_4:2,relu2_1", NULL);
     nst_taps_parse(&st, "conv_1,relu1_2,conv_4,relu2_2:3,conv_6", NULL);
-    if (nst_objective_new(&o, v, &config, content, h, w, style, 90, 70, NULL))
+    if (nst_objective_new(&o, v, &config, content, h, w, paintings, 2, NULL))
         abort();
     nst_objective_evaluate(o, x, losses, grad);
     nst_objective_free(o);

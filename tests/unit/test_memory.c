@@ -30,6 +30,7 @@ int __wrap_posix_memalign(void **out, size_t alignment, size_t size)
 static enum nst_status run(const struct nst_params *p, struct nst_err *err)
 {
     static float pixels[3 * 24 * 24];
+    static float x[3 * 24 * 24];
     struct nst_image image = {pixels, 24, 24};
     struct nst_job_result result = {0};
     struct nst_engine *e;
@@ -38,17 +39,17 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     enum nst_status st;
 
     for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
-        pixels[i] = (float)(i * 7919 % 256) / 255;
+        x[i] = pixels[i] = (float)(i * 7919 % 256) / 255;
     st = nst_engine_new(&e, p, err);
     if (st != NST_OK)
         return st;
     st = nst_plan_make(&plan, e, p, 24, 24, 24, 24, err);
     if (st == NST_OK)
-        st = nst_job_new(&job, e, p, &plan, image, image, err);
+        st = nst_job_new(&job, e, p, &plan, image,
+                         &(struct nst_painting){pixels, 24, 24, 1}, 1, err);
     if (st == NST_OK)
-        st = nst_job_run(job, NULL, &result, err);
+        st = nst_job_run(job, x, NULL, &result, err);
     nst_job_free(job);
-    free(result.rgb);
     nst_engine_free(e);
     return st;
 }

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scales.h - the sizes that a picture is made at, one after the other.
+ *
+ * The network sees as far as its receptive field: strokes larger than that are only
+ * made at a small size, and enlarged from there. And a start that is right at large is
+ * refined in few steps at full size, which are the dear ones.
+ */
+#ifndef NST_JOB_SCALES_H
+#define NST_JOB_SCALES_H
+
+#include "job/options.h"
+
+struct nst_scale {
+    int longest; /* side, in pixels */
+    int64_t iterations;
+};
+
+/*
+ * The scales that p asks for, smallest first, for a result whose longest side is that;
+ * NST_LIST_MAX at most. How many; without --scales it is one.
+ */
+int nst_scales(const struct nst_params *p, int longest,
+               struct nst_scale scale[NST_LIST_MAX]);
+
+/* Steps at all of them together. */
+int64_t nst_scales_iterations(const struct nst_params *p, int longest);
+
+/* Refuses scales that do not grow, and a number of iterations that does not fit
+ * them: NST_ERR_ARG. */
+enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err);
+
+/* Does --init name a picture? */
+bool nst_starts_from_file(const struct nst_params *p);
+
+/* n values, uniform from 0 to 1 (not included), the same for the same seed. */
+void nst_noise(float *x, size_t n, int64_t seed);
+
+#endif

@@ -1,0 +1,194 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# How a picture should look: each option, by an effect that can be measured.
+bats_require_minimum_version 1.5.0
+load helper
+
+# first OPTION...: the losses of a picture, without a step from it
+first() {
+    nst -o first.ppm --trace first.jsonl --max-evaluations 1 "$@"
+    jq -r 'select(.evaluation == 1) | .style_loss' first.jsonl
+}
+
+# final FILE: the total loss of a trace's last line
+final() {
+    jq -r 'select(.final) | .total_loss' "$1"
+}
+
+less() {
+    echo "$1 < $2"
+    awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'
+}
+
+samples() { # of a PPM of 32 x 24, one a line
+    tail -c 2304 "$1" | od -An -v -tu1 -w1
+}
+
+@test "presets are listed with what they are, the user's too" {
+    mkdir -p config/nst/presets
+    echo '{"description": "of my own", "options": {"size": 64}}' >config/nst/presets/mine.json
+    echo '{"options": {"size": 7}}' >config/nst/presets/wrong.json
+    XDG_CONFIG_HOME=$PWD/config "$NST" --list-presets >list
+    grep -qE '^mine +of my own$' list
+    grep -qE "^wrong .*'7' is not" list
+    for preset in classic draft fine gatys photo-colours poster texture; do
+        grep -qE "^$preset +[A-Z]" list
+    done
+}
+
+@test "the configuration that is shown is a preset that means the same" {
+    needs jq
+    "$NST" -p fine -S 700 --strength 0.3 -c 2 --show-config >one.json
+    jq -e '.options | .size == 700 and .strength == 0.3 and .scales == "256,512,1024" and
+        .pooling == "avg" and ."content-weight" == 2' one.json
+    "$NST" -p ./one.json --show-config >two.json
+    cmp one.json two.json
+}
+
+@test "the command line beats a preset, wherever it stands" {
+    needs jq
+    "$NST" -w 5 -p texture --show-config | jq -e '.options."style-weight" == 5 and
+        .options.init == "noise"'
+    "$NST" -p fine -n 8 --show-config | jq -e '.options."scale-iterations" == "auto"'
+}
+
+@test "scales are worked through one after the other, and reported as one run" {
+    needs jq
+    nst -s style.ppm photo.ppm -o out.png --scales 16,32,48 -n 8 --trace t.jsonl
+    jq -es 'map(select(.final | not)) |
+        (map(.scale) | unique) == [16, 32, 48] and
+        map(.evaluation) == [range(1; length + 1)] and
+        ([.[] | select(.scale == 48 and .accepted)] | length) == 3' t.jsonl
+    [ "$(dimensions out.png)" = 48x36 ]
+    nst -s style.ppm photo.ppm -o out.png --scales 16,32 --scale-iterations 5,2 \
+        --progress json 2>progress
+    jq -es '(map(.total) | unique) == [7] and .[-1].done == 7' progress
+    nst -s style.ppm photo.ppm --scales 16,32,48 -S 40 --dry-run --json |
+        jq -e '.scales == [16, 32, 40]'
+    nst -s style.ppm photo.ppm --scales auto -S 1100 --dry-run --json |
+        jq -e '.scales == [275, 550, 1100]'
+}
+
+@test "a start that a smaller scale made is better than the photograph" {
+    needs jq
+    nst -s style.ppm photo.ppm -o a.ppm -S 96 -n 5 --trace single.jsonl
+    nst -s style.ppm photo.ppm -o b.ppm --scales 24,48,96 --scale-iterations 60,30,5 \
+        --trace scales.jsonl
+    less "$(final scales.jsonl)" "$(final single.jsonl)"
+}
+
+@test "blended scales are another picture, and its losses are its own" {
+    needs jq
+    nst -s style.ppm photo.ppm -o blend.png --scales 16,32 --scale-mode blend --trace t.jsonl
+    less "$(jq -r 'select(.scale == 32 and .accepted) | .total_loss' t.jsonl | tail -n 1)" \
+        "$(final t.jsonl)"
+}
+
+@test "an interrupt at a small scale writes a picture of the full size" {
+    "$NST" -s style.ppm photo.ppm -o out.png --scales 256,320 --scale-iterations 100000,10 \
+        --progress none &
+    sleep 1
+    kill -INT $!
+    wait $! || [ $? = 130 ]
+    [ "$(dimensions out.png)" = 320x240 ]
+}
+
+@test "several styles are mixed by weight" {
+    needs jq
+    picture other.ppm 44 30 23
+    nst -s style.ppm photo.ppm -o a.ppm -n 20
+    nst -s style.ppm:2 -s other.ppm:2 photo.ppm -o mix.ppm -n 20
+    nst -s style.ppm:0.5 -s other.ppm:0.5 photo.ppm -o same.ppm -n 20
+    nst -s other.ppm photo.ppm -o b.ppm -n 20
+    samples mix.ppm >m.txt
+    samples same.ppm | cmp - m.txt
+    # nearer to each style than the picture made of the other one
+    less "$(first -s style.ppm --init mix.ppm photo.ppm)" \
+        "$(first -s style.ppm --init b.ppm photo.ppm)"
+    less "$(first -s other.ppm --init mix.ppm photo.ppm)" \
+        "$(first -s other.ppm --init a.ppm photo.ppm)"
+    nst -s style.ppm -s other.ppm photo.ppm -o mix.png
+    exiftool -b -nst mix.png | jq -e '.nst.style ==
+        [{"file": "style.ppm", "share": 0.5}, {"file": "other.ppm", "share": 0.5}]'
+    nst -s style.ppm -s other.ppm photo.ppm -o made/
+    [ -s made/photo-style+other.ppm ]
+}
+
+@test "the style's size is a multiple of the picture's" {
+    nst -s style.ppm photo.ppm -o out.png --style-scale 2 --verbose 2>log
+    grep -q 'content 32x24, style 64x51' log
+}
+
+@test "strength goes from the photograph to the style, and the style loss falls with it" {
+    needs jq
+    nst -s style.ppm photo.ppm -o start.ppm --strength 0
+    nst -s style.ppm photo.ppm -o noisy.ppm --style-weight 0
+    samples start.ppm >a.txt
+    samples noisy.ppm | cmp - a.txt
+    before=1e9
+    for strength in 0 0.2 0.4 0.6 0.8 1; do
+        nst -s style.ppm photo.ppm -o s.ppm -n 60 --strength $strength
+        loss=$(first -s style.ppm --init s.ppm photo.ppm)
+        less "$loss" "$before"
+        before=$loss
+    done
+}
+
+@test "noise is another start, and the same for the same seed" {
+    nst -s style.ppm photo.ppm -o a.ppm --init noise
+    nst -s style.ppm photo.ppm -o b.ppm --init noise --seed 0
+    nst -s style.ppm photo.ppm -o c.ppm --init noise --seed 1
+    cmp a.ppm b.ppm
+    ! cmp -s a.ppm c.ppm
+}
+
+@test "a result to start from goes on where it was, but for rounding" {
+    needs jq
+    nst -s style.ppm photo.ppm -o a.ppm -n 40 --trace a.jsonl
+    nst -s style.ppm photo.ppm -o b.ppm -n 1 --init a.ppm --trace b.jsonl
+    less "$(jq -r 'select(.evaluation == 1) | .total_loss' b.jsonl)" \
+        "$(jq -r 'select(.iteration == 20 and .accepted) | .total_loss' a.jsonl)"
+}
+
+@test "total variation smooths" {
+    nst -s style.ppm photo.ppm -o a.ppm -n 40
+    nst -s style.ppm photo.ppm -o b.ppm -n 40 --tv-weight 1000
+    roughness() {
+        samples "$1" | awk 'NR > 3 { d = $1 - old[NR % 3]; s += d * d }
+            { old[NR % 3] = $1 } END { print s / NR }'
+    }
+    less "$(roughness b.ppm)" "$(roughness a.ppm)"
+}
+
+@test "the content's colours stay, or the style takes them on" {
+    nst -s style.ppm photo.ppm -o start.ppm --strength 0
+    for kind in style content match; do
+        nst -s style.ppm photo.ppm -o with-$kind.ppm -n 40 --colour $kind
+    done
+    chroma() { # red less blue, pixel by pixel
+        samples "$1" | paste - - - | awk '{ print $1 - $3 }'
+    }
+    chroma start.ppm >photo.chroma
+    for kind in style content match; do
+        chroma with-$kind.ppm | paste - photo.chroma |
+            awk '{ d = $1 - $2; s += d < 0 ? -d : d } END { print s / NR }' >$kind.away
+    done
+    less "$(cat content.away)" 12 # where the brightness leaves room for it
+    less "$(cat content.away)" "$(cat match.away)"
+    less "$(cat match.away)" "$(cat style.away)"
+}
+
+@test "what cannot be is refused" {
+    refused 2 'scales: 16 after 32' -s style.ppm photo.ppm -o x.ppm --scales 32,16
+    refused 2 "scales: '8' is not a list of up to 8 whole numbers between 16 and 65536" \
+        -s style.ppm photo.ppm -o x.ppm --scales 8
+    refused 2 'scale-iterations: 3 numbers for 2 scales' \
+        -s style.ppm photo.ppm -o x.ppm --scales 16,32 --scale-iterations 1,2,3
+    refused 2 'scales: .*--compat' -s style.ppm photo.ppm -o x.ppm --scales auto --compat tutorial
+    refused 2 "strength: '1.5' is not a number between 0 and 1" \
+        -s style.ppm photo.ppm -o x.ppm --strength 1.5
+    refused 2 "style: 'style.ppm:0': the weight" -s style.ppm:0 photo.ppm -o x.ppm
+    refused 2 'style-scale: needs a size' -s style.ppm photo.ppm -o x.ppm -S native --style-scale 2
+    refused 1 'none.ppm' -s style.ppm photo.ppm -o x.ppm --init none.ppm
+    refused 2 'style.ppm: is one of the pictures read' -s photo.ppm --init style.ppm photo.ppm -o style.ppm
+}
