@@ -63,6 +63,7 @@ libnst_job_a_SOURCES = \
 	%D%/optim/vector.c %D%/optim/vector.h \
 	%D%/optim/pairs.c %D%/optim/pairs.h \
 	%D%/optim/lbfgs.c %D%/optim/lbfgs.h \
+	%D%/optim/adam.c %D%/optim/adam.h \
 	%D%/optim/tutorial.c %D%/optim/tutorial.h \
 	%D%/job/options.c %D%/job/options.h \
 	%D%/job/scales.c %D%/job/scales.h \

@@ -198,6 +198,8 @@ static void spare_inputs(const struct nst_args *a, const char *path)
         spare(a->params.styles.file[i], path, &out);
     if (nst_starts_from_file(&a->params))
         spare(a->params.init, path, &out);
+    if (a->params.keep_mask)
+        spare(a->params.keep_mask, path, &out);
 }
 
 /* Does -o mean a directory? One that ends in / need not be there yet. */
@@ -314,6 +316,8 @@ static void check_together(struct nst_args *a)
         refuse("json: only --dry-run prints something that can be JSON");
     if (is_stdio(p->init))
         refuse("init: needs a file, and - is none");
+    if (p->keep_mask && is_stdio(p->keep_mask))
+        refuse("keep-mask: needs a file, and - is none");
     if (p->trace && is_stdio(p->trace))
         refuse("trace: needs a file, and - is none");
     if (p->trace && a->items > 1)

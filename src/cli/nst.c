@@ -72,7 +72,7 @@ struct work {
     bool hopeless;             /* what went wrong would go wrong for every picture */
     struct nst_output *output;
     struct nst_trace *trace;
-    struct nst_picture *content, *init;
+    struct nst_picture *content, *init, *keep;
     struct nst_picture *styles[NST_STYLES_MAX];
     struct nst_plan plan;
     struct nst_progress *progress;
@@ -185,6 +185,10 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
         st = nst_picture_load(&w->init, p->init, &size, err);
         w->hopeless = st != NST_OK;
     }
+    if (st == NST_OK && p->keep_mask) {
+        st = nst_picture_load(&w->keep, p->keep_mask, &size, err);
+        w->hopeless = st != NST_OK;
+    }
     for (int i = 0;
          st == NST_OK && p->colour == NST_COLOUR_MATCH && i < p->styles.count; i++)
         nst_colours_match(w->styles[i]->rgb, pixels(w->styles[i]), w->content->rgb,
@@ -212,8 +216,8 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
 {
     enum nst_progress_kind kind =
         w->p->quiet ? NST_PROGRESS_NONE : (enum nst_progress_kind)w->p->progress;
-    struct nst_stylising s = {w->engine,  w->p,      &w->plan,
-                              w->content, w->styles, w->init};
+    struct nst_stylising s = {w->engine, w->p,    &w->plan, w->content,
+                              w->styles, w->init, w->keep};
     struct nst_job_events events = {w, on_begun, on_evaluation, on_step, on_stop};
     enum nst_status st;
 
@@ -299,6 +303,7 @@ static void clear_work(struct work *w)
     for (int i = 0; i < NST_STYLES_MAX; i++)
         nst_picture_free(w->styles[i]);
     nst_picture_free(w->init);
+    nst_picture_free(w->keep);
     free(w->rgb);
 }
 

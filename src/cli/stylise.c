@@ -151,6 +151,24 @@ static enum nst_status enlarge(struct run *r, float **out, struct nst_err *err)
     return nst_pixels_resize(out, r->x, r->height, r->width, c->height, c->width, err);
 }
 
+/* How much of each pixel is kept at the scale at hand: the mean of the mask's channels.
+ */
+static enum nst_status keep_mask(const struct run *r, int h, int w, float **out,
+                                 struct nst_err *err)
+{
+    const struct nst_picture *mask = r->s->keep;
+    size_t n = (size_t)h * (size_t)w;
+    enum nst_status st;
+
+    *out = NULL;
+    if (!mask)
+        return NST_OK;
+    st = nst_pixels_resize(out, mask->rgb, mask->height, mask->width, h, w, err);
+    for (size_t i = 0; st == NST_OK && i < n; i++)
+        (*out)[i] = ((*out)[i] + (*out)[n + i] + (*out)[2 * n + i]) / 3;
+    return st;
+}
+
 static enum nst_status add_to_sum(struct run *r, struct nst_err *err)
 {
     size_t n = 3 * (size_t)r->s->content->height * (size_t)r->s->content->width;
@@ -188,6 +206,7 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
     const struct nst_painting *largest = largest_of(paintings, count);
     struct nst_plan plan = *r->s->plan;
     struct nst_job *job = NULL;
+    float *mask = NULL;
     enum nst_status st = NST_OK;
 
     if (!is_last(r))
@@ -200,12 +219,17 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
         r->s->styles[i] = NULL;
     }
     if (st == NST_OK)
+        st = keep_mask(r, content.height, content.width, &mask, err);
+    if (st == NST_OK && mask)
+        st = nst_job_keep(job, mask, err);
+    if (st == NST_OK)
         st = nst_job_run(job, r->x, &events, &r->result, err);
     if (st == NST_OK && blends)
         st = add_to_sum(r, err);
     if (st == NST_OK && blends && is_last(r))
         blend(r, job);
     nst_job_free(job);
+    free(mask);
     return st;
 }
 

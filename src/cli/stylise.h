@@ -18,6 +18,7 @@ struct nst_stylising {
     struct nst_picture *
         *styles; /* as many as p has; freed, and NULL, once all is taken */
     const struct nst_picture *init; /* to start from; NULL for content or noise */
+    const struct nst_picture *keep; /* white where content stays; or NULL */
 };
 
 /*

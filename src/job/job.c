@@ -13,6 +13,7 @@
 #include "job/plan.h"
 #include "model/search.h"
 #include "model/vgg.h"
+#include "optim/adam.h"
 #include "optim/lbfgs.h"
 #include "optim/tutorial.h"
 #include "optim/vector.h"
@@ -30,7 +31,9 @@ struct nst_engine {
 struct nst_job {
     const struct nst_params *p;
     const struct nst_plan *plan;
-    int longest; /* side of the picture */
+    int longest;                 /* side of the picture */
+    const float *content, *keep; /* keep: NULL if nothing is kept */
+    float *made;                 /* the picture that x stands for, if so */
     struct nst_objective *objective;
     const struct nst_job_events *events;
     struct nst_vectors v;
@@ -131,6 +134,43 @@ int nst_engine_threads(const struct nst_engine *e)
     return nst_threads_count(e->be->threads);
 }
 
+struct keeping {
+    const struct nst_job *r;
+    const float *x; /* to take the picture from; or NULL */
+    float *to;      /* the picture, or the gradient */
+};
+
+/* to = content + (1 - keep) (x - content); without x, to *= 1 - keep. */
+static void keep_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                      size_t n, double *none)
+{
+    const struct keeping *c = ctx;
+    const float *content = c->r->content;
+    size_t area = c->r->v.n / 3;
+
+    (void)k;
+    (void)none;
+    for (size_t i = first; i < first + n; i++) {
+        float free_part = 1 - c->r->keep[i % area];
+
+        if (c->x)
+            c->to[i] = content[i] + free_part * (c->x[i] - content[i]);
+        else
+            c->to[i] *= free_part;
+    }
+}
+
+static void keep(const struct nst_job *r, const float *x, float *to)
+{
+    nst_vector_pass(&r->v, keep_part, &(struct keeping){r, x, to});
+}
+
+enum nst_status nst_job_keep(struct nst_job *r, const float *mask, struct nst_err *err)
+{
+    r->keep = mask;
+    return nst_floats_new(&r->made, r->v.n, 1, 1, err);
+}
+
 /* nst_function: one evaluation, counted and noted. */
 static bool evaluate(void *ctx, const float *x, double *f, float *g)
 {
@@ -140,7 +180,11 @@ static bool evaluate(void *ctx, const float *x, double *f, float *g)
 
     if (r->evaluations >= r->budget || r->pendings == PENDING_MAX)
         return false;
-    nst_objective_evaluate(r->objective, x, &losses, g);
+    if (r->keep)
+        keep(r, x, r->made);
+    nst_objective_evaluate(r->objective, r->keep ? r->made : x, &losses, g);
+    if (r->keep)
+        keep(r, NULL, g);
     e = &r->pending[r->pendings++];
     *e = (struct nst_evaluation){
         .evaluation = ++r->evaluations,
@@ -185,6 +229,14 @@ static bool asked_to_stop(const struct nst_job *r)
     return r->events && r->events->stop && r->events->stop(r->events->ctx);
 }
 
+static enum nst_status not_finite(const struct nst_job *r, struct nst_err *err)
+{
+    return nst_err_set(
+        err, NST_ERR_NUMERIC,
+        "the loss of the starting picture (%g) or its gradient is not finite",
+        r->first.total_loss);
+}
+
 static enum nst_status run_lbfgs(struct nst_job *r, float *x, enum nst_job_end *end,
                                  struct nst_err *err)
 {
@@ -212,11 +264,63 @@ static enum nst_status run_lbfgs(struct nst_job *r, float *x, enum nst_job_end *
     }
     nst_lbfgs_free(l);
     if (!isfinite(r->first.total_loss) || !isfinite(r->first.gradient_norm))
-        return nst_err_set(
-            err, NST_ERR_NUMERIC,
-            "the loss of the starting picture (%g) or its gradient is not finite",
-            r->first.total_loss);
+        return not_finite(r, err);
     return NST_OK;
+}
+
+/* The result is the average, or the last iterate if that is better. */
+static enum nst_status end_adam(struct nst_job *r, const struct nst_adam *a, float *x,
+                                struct nst_err *err)
+{
+    struct nst_evaluation last = r->latest, average = r->latest;
+    float *to;
+    enum nst_status st = nst_floats_new(&to, r->v.n, 1, 1, err);
+
+    if (st != NST_OK)
+        return st;
+    nst_adam_average(a, to);
+    if (r->keep) {
+        keep(r, to, to);
+        keep(r, x, x);
+    }
+    nst_job_measure(r, to, &average);
+    nst_job_measure(r, x, &last);
+    if (average.total_loss < last.total_loss)
+        memcpy(x, to, r->v.n * sizeof *x);
+    r->latest = average.total_loss < last.total_loss ? average : last;
+    r->latest.iteration = r->iterations;
+    r->latest.seconds = seconds_since(&r->begin);
+    free(to);
+    return NST_OK;
+}
+
+static enum nst_status run_adam(struct nst_job *r, float *x, enum nst_job_end *end,
+                                struct nst_err *err)
+{
+    struct nst_adam *a;
+    struct nst_step step = {NST_STEP_TAKEN, 0, -1};
+    enum nst_status st;
+
+    st = nst_adam_new(&a, r->v.n, r->p->learning_rate, 0, 1, r->v.threads, err);
+    if (st != NST_OK)
+        return st;
+    *end = NST_JOB_COMPLETED;
+    while (r->iterations < r->p->iterations && step.end == NST_STEP_TAKEN &&
+           *end != NST_JOB_STOPPED) {
+        step = nst_adam_step(a, evaluate, r, x);
+        settle(r, 0);
+        if (step.end == NST_STEP_TAKEN) {
+            stepped(r, ++r->iterations);
+            if (r->iterations < r->p->iterations && asked_to_stop(r))
+                *end = NST_JOB_STOPPED;
+        }
+    }
+    if (step.end == NST_STEP_CONVERGED && r->iterations == 0)
+        st = not_finite(r, err);
+    else if (r->iterations > 0)
+        st = end_adam(r, a, x, err);
+    nst_adam_free(a);
+    return st;
 }
 
 /* nst_function of the tutorial: each evaluation is a step of its own. */
@@ -277,6 +381,7 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
                                        1 - p->strength};
     r->p = p;
     r->plan = plan;
+    r->content = content.rgb;
     r->longest = content.height > content.width ? content.height : content.width;
     r->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
     st = nst_vectors_init(&r->v, 3 * (size_t)content.height * (size_t)content.width,
@@ -297,6 +402,7 @@ void nst_job_free(struct nst_job *r)
     if (!r)
         return;
     nst_objective_free(r->objective);
+    free(r->made);
     free(r);
 }
 
@@ -312,10 +418,14 @@ enum nst_status nst_job_run(struct nst_job *r, float *x,
     clock_gettime(CLOCK_MONOTONIC, &r->begin);
     if (r->p->compat == NST_COMPAT_TUTORIAL)
         st = run_tutorial(r, x, &result->end, err);
+    else if (r->p->optimiser == NST_OPTIMISER_ADAM)
+        st = run_adam(r, x, &result->end, err);
     else
         st = run_lbfgs(r, x, &result->end, err);
     if (st != NST_OK)
         return st;
+    if (r->keep)
+        keep(r, x, x);
     result->first = r->first;
     result->final = r->latest;
     result->iterations = r->iterations;

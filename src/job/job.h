@@ -98,6 +98,13 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
 void nst_job_free(struct nst_job *j);
 
 /*
+ * Keep parts of the content: keep (height x width of it) says how much of each pixel
+ * stays, from 0 to 1. The picture made is content + (1 - keep) (x - content), and x is
+ * what is optimised. Borrowed as long as the job lives. NST_ERR_MEM.
+ */
+enum nst_status nst_job_keep(struct nst_job *j, const float *keep, struct nst_err *err);
+
+/*
  * Stylise, once: x (3 x height x width of the content) is the picture to start from,
  * and becomes the result, within 0..1. *result is filled on success only. Errors:
  * NST_ERR_MEM, NST_ERR_NUMERIC (a loss that is not finite at the start).

@@ -36,6 +36,7 @@ struct nst_styles {
 
 enum nst_scale_mode { NST_SCALE_PROGRESSIVE, NST_SCALE_BLEND };
 enum nst_colour { NST_COLOUR_STYLE, NST_COLOUR_CONTENT, NST_COLOUR_MATCH };
+enum nst_optimiser { NST_OPTIMISER_LBFGS, NST_OPTIMISER_ADAM };
 enum nst_compat { NST_COMPAT_NONE, NST_COMPAT_TUTORIAL };
 enum nst_progress_kind {
     NST_PROGRESS_AUTO,
@@ -55,11 +56,14 @@ struct nst_params {
     double content_weight, style_weight, tv_weight, strength;
     int64_t colour; /* enum nst_colour */
     double style_scale;
-    char *init; /* content, noise or a file */
+    char *init;      /* content, noise or a file */
+    char *keep_mask; /* or NULL */
     int64_t seed;
     struct nst_list scales, scale_iterations;
     int64_t scale_mode; /* enum nst_scale_mode */
     int64_t iterations, max_evaluations;
+    int64_t optimiser; /* enum nst_optimiser */
+    double learning_rate;
     int64_t curvature_pairs;
     int64_t compat; /* enum nst_compat */
     int64_t tile;   /* 0: as memory asks for */

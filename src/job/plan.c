@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "optim/adam.h"
 #include "optim/lbfgs.h"
 #include "optim/tutorial.h"
 #include "style/objective.h"
@@ -41,9 +42,14 @@ static struct nst_objective_config config_of(const struct nst_params *p)
 static size_t optimiser_bytes(const struct search *s, int pairs)
 {
     size_t n = 3 * (size_t)s->ch * (size_t)s->cw;
-    size_t own = s->p->compat == NST_COMPAT_TUTORIAL ? nst_tutorial_bytes(n)
-                                                     : nst_lbfgs_bytes(n, pairs);
+    size_t own = nst_lbfgs_bytes(n, pairs);
 
+    if (s->p->optimiser == NST_OPTIMISER_ADAM)
+        own = nst_adam_bytes(n);
+    if (s->p->compat == NST_COMPAT_TUTORIAL)
+        own = nst_tutorial_bytes(n);
+    if (s->p->keep_mask) /* and what it leaves of the picture, and itself */
+        own += (n + n / 3) * sizeof(float);
     return own + n * sizeof(float); /* the picture itself */
 }
 
@@ -140,11 +146,11 @@ void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p)
 
 int64_t nst_plan_evaluations(const struct nst_params *p)
 {
-    /* A line search rarely takes more than one; the start is one of its own. */
-    int64_t n = p->compat == NST_COMPAT_TUTORIAL
-                    ? p->iterations
-                    : 1 + p->iterations + p->iterations / 20;
+    int64_t n = p->iterations;
 
+    /* A line search rarely takes more than one; the start is one of its own. */
+    if (!p->compat && p->optimiser == NST_OPTIMISER_LBFGS)
+        n += 1 + p->iterations / 20;
     return p->max_evaluations && p->max_evaluations < n ? p->max_evaluations : n;
 }
 

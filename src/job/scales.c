@@ -59,6 +59,8 @@ enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err
         return nst_err_set(err, NST_ERR_ARG,
                            "scale-iterations: %d numbers for %d scales", n->count,
                            s->count ? s->count : 1);
+    if (p->compat && p->optimiser)
+        return nst_err_set(err, NST_ERR_ARG, "optimiser: --compat has its own");
     if (p->compat && (s->count || s->automatic))
         return nst_err_set(err, NST_ERR_ARG,
                            "scales: the recipe of --compat has only one");

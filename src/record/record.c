@@ -72,17 +72,26 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Of a picture to start from, only the name is for everyone to see. */
+/* Of pictures besides content and style, only the names are for everyone to see. */
 static json_t *recipe_options(const struct nst_params *p, bool whole_paths)
 {
     json_t *j = json_object();
 
-    for (size_t i = 0; i < nst_options_count; i++)
-        if (nst_options[i].recipe && strcmp(nst_options[i].name, "model") != 0)
-            json_object_set_new(j, nst_options[i].name,
-                                option_value(p, &nst_options[i]));
+    for (size_t i = 0; i < nst_options_count; i++) {
+        const struct nst_option *o = &nst_options[i];
+        json_t *value;
+
+        if (!o->recipe || strcmp(o->name, "model") == 0)
+            continue;
+        value = option_value(p, o);
+        if (!json_is_null(value)) /* unset */
+            json_object_set(j, o->name, value);
+        json_decref(value);
+    }
     if (!whole_paths)
         json_object_set_new(j, "init", text(base_name(p->init)));
+    if (!whole_paths && p->keep_mask)
+        json_object_set_new(j, "keep-mask", text(base_name(p->keep_mask)));
     return j;
 }
 

@@ -178,6 +178,41 @@ samples() { # of a PPM of 32 x 24, one a line
     less "$(cat match.away)" "$(cat style.away)"
 }
 
+@test "what the mask keeps stays as it is, and the rest takes the style" {
+    needs jq
+    awk 'BEGIN { print "P2 64 48 255"; for (i = 0; i < 64 * 48; i++)
+        print i % 64 < 32 ? 255 : 0 }' >mask.pgm
+    nst -s style.ppm photo.ppm -o start.ppm --strength 0
+    for scales in none 16,32; do
+        for init in content noise; do
+            nst -s style.ppm photo.ppm -o kept.ppm -n 30 --keep-mask mask.pgm \
+                --scales $scales -S 32 --init $init --trace t.jsonl
+            paste <(samples start.ppm) <(samples kept.ppm) | awk '
+                { x = int((NR - 1) / 3) % 32; d = $1 - $2; d = d < 0 ? -d : d }
+                x < 14 && d > 1 { bad++ }
+                x > 18 { away += d; n++ }
+                END { print bad + 0, away / n; exit bad || away / n < 10 }'
+            less "$(final t.jsonl)" "$(jq -r 'select(.evaluation == 1) | .total_loss' t.jsonl)"
+        done
+    done
+    exiftool -b -nst <(nst -s style.ppm photo.ppm --keep-mask ./mask.pgm) |
+        jq -e '.nst.options."keep-mask" == "mask.pgm"'
+}
+
+@test "adam goes down too, by one evaluation a step, and ends with what it says" {
+    needs jq
+    nst -s style.ppm photo.ppm -o a.ppm -n 60 --optimiser adam --trace a.jsonl
+    less "$(final a.jsonl)" "$(jq -r 'select(.evaluation == 1) | .total_loss / 4' a.jsonl)"
+    [ "$(grep -c '"evaluation"' a.jsonl)" = 60 ]
+    # 8 bits a sample round, a little
+    nst -s style.ppm photo.ppm -o b.ppm --init a.ppm --max-evaluations 1 --trace b.jsonl
+    less "$(final b.jsonl)" "$(jq -r 'select(.final) | .total_loss * 1.5' a.jsonl)"
+    nst -s style.ppm photo.ppm -o c.ppm -n 60 --optimiser adam --threads 3
+    cmp a.ppm c.ppm
+    nst -s style.ppm photo.ppm -o d.ppm --optimiser adam --scales 16,32 -n 20 --trace d.jsonl
+    less "$(final d.jsonl)" "$(jq -r 'select(.evaluation == 21) | .total_loss' d.jsonl)"
+}
+
 @test "what cannot be is refused" {
     refused 2 'scales: 16 after 32' -s style.ppm photo.ppm -o x.ppm --scales 32,16
     refused 2 "scales: '8' is not a list of up to 8 whole numbers between 16 and 65536" \
@@ -185,6 +220,8 @@ samples() { # of a PPM of 32 x 24, one a line
     refused 2 'scale-iterations: 3 numbers for 2 scales' \
         -s style.ppm photo.ppm -o x.ppm --scales 16,32 --scale-iterations 1,2,3
     refused 2 'scales: .*--compat' -s style.ppm photo.ppm -o x.ppm --scales auto --compat tutorial
+    refused 2 'optimiser: --compat has its own' \
+        -s style.ppm photo.ppm -o x.png --optimiser adam --compat tutorial
     refused 2 "strength: '1.5' is not a number between 0 and 1" \
         -s style.ppm photo.ppm -o x.ppm --strength 1.5
     refused 2 "style: 'style.ppm:0': the weight" -s style.ppm:0 photo.ppm -o x.ppm

@@ -54,7 +54,7 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     return st;
 }
 
-static void fail_each(const char *compat)
+static void fail_each(const char *option, const char *value)
 {
     struct nst_params p;
     struct nst_err err;
@@ -64,7 +64,7 @@ static void fail_each(const char *compat)
     assert_int_equal(nst_params_set(&p, "model", MODEL, &err), NST_OK);
     assert_int_equal(nst_params_set(&p, "iterations", "2", &err), NST_OK);
     assert_int_equal(nst_params_set(&p, "curvature-pairs", "2", &err), NST_OK);
-    assert_int_equal(nst_params_set(&p, "compat", compat, &err), NST_OK);
+    assert_int_equal(nst_params_set(&p, option, value, &err), NST_OK);
     for (n = 0;; n++) {
         enum nst_status st;
 
@@ -85,19 +85,26 @@ static void fail_each(const char *compat)
 static void default_optimiser(void **state)
 {
     (void)state;
-    fail_each("none");
+    fail_each("optimiser", "lbfgs");
 }
 
 static void tutorial_optimiser(void **state)
 {
     (void)state;
-    fail_each("tutorial");
+    fail_each("compat", "tutorial");
+}
+
+static void adam(void **state)
+{
+    (void)state;
+    fail_each("optimiser", "adam");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SAYS("every allocation of a run may fail", default_optimiser),
+        SAYS("every allocation of a run by Adam may fail", adam),
         SAYS("every allocation of a tutorial run may fail", tutorial_optimiser),
     };
 

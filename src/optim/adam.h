@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * adam.h - Adam (Kingma and Ba 2015, algorithm 1) within a box, with the average of the
+ * iterates as the result (section 7.2 there).
+ *
+ * It takes one evaluation a step and never looks back, so a step may climb, and the
+ * last iterate jitters; the average does not. For rough losses; the default, lbfgs.h,
+ * goes lower where the loss is smooth.
+ */
+#ifndef NST_OPTIM_ADAM_H
+#define NST_OPTIM_ADAM_H
+
+#include "optim/optim.h"
+#include "optim/vector.h"
+
+struct nst_adam;
+
+/* n variables between lower and upper, changed by about rate a step. *out belongs to
+ * the caller: nst_adam_free(). NST_ERR_MEM, NST_ERR_ARG ($NST_CPU). */
+enum nst_status nst_adam_new(struct nst_adam **out, size_t n, double rate, float lower,
+                             float upper, struct nst_threads *threads,
+                             struct nst_err *err);
+/* Bytes that it takes. */
+size_t nst_adam_bytes(size_t n);
+void nst_adam_free(struct nst_adam *a);
+
+/*
+ * Evaluate f at x and move x. NST_STEP_CONVERGED, x left as it is, when f or its
+ * gradient is not finite; NST_STEP_REFUSED when f said no.
+ */
+struct nst_step nst_adam_step(struct nst_adam *a, nst_function *f, void *ctx, float *x);
+
+/* x becomes the average of the iterates, the late ones counting most; the start is none
+ * of them. Without a step x stays. */
+void nst_adam_average(const struct nst_adam *a, float *x);
+
+#endif
