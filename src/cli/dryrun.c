@@ -13,6 +13,7 @@
 
 /* What the scales take together. */
 struct estimate {
+    int height, width; /* of the result */
     int scales;
     struct nst_scale scale[NST_LIST_MAX];
     int64_t evaluations;
@@ -23,10 +24,13 @@ static enum nst_status make_estimate(struct estimate *out, const struct nst_plan
                                      struct nst_engine *e, const struct nst_params *p,
                                      struct nst_err *err)
 {
-    int longest = plan->width > plan->height ? plan->width : plan->height;
+    int border = 2 * nst_border(p);
+    int longest = (plan->width > plan->height ? plan->width : plan->height) - border;
     enum nst_status st = NST_OK;
 
     *out = (struct estimate){0};
+    out->height = plan->height - border;
+    out->width = plan->width - border;
     out->scales = nst_scales(p, longest, out->scale);
     for (int i = 0; i < out->scales && st == NST_OK; i++) {
         struct nst_params at = *p;
@@ -34,8 +38,8 @@ static enum nst_status make_estimate(struct estimate *out, const struct nst_plan
         double part = (double)out->scale[i].longest / longest, seconds = 0;
 
         at.iterations = out->scale[i].iterations;
-        small.height = (int)(plan->height * part);
-        small.width = (int)(plan->width * part);
+        small.height = (int)((plan->height - border) * part) + border;
+        small.width = (int)((plan->width - border) * part) + border;
         st = nst_plan_seconds(&small, e, &at, &seconds, err);
         out->evaluations += nst_plan_evaluations(&at);
         out->seconds += seconds;
@@ -45,7 +49,7 @@ static enum nst_status make_estimate(struct estimate *out, const struct nst_plan
 
 static void print_table(const struct nst_plan *plan, const struct estimate *e)
 {
-    printf("size             %d x %d\n", plan->width, plan->height);
+    printf("size             %d x %d\n", e->width, e->height);
     printf("scales           ");
     for (int i = 0; i < e->scales; i++)
         printf("%s%d (%lld steps)", i ? ", " : "", e->scale[i].longest,
@@ -77,7 +81,7 @@ static void print_json(const struct nst_plan *plan, const struct estimate *e)
 {
     json_t *j =
         json_pack("{s:[i,i], s:o, s:i, s:[i,i], s:b, s:i, s:I, s:I, s:I, s:f}", "size",
-                  plan->width, plan->height, "scales", scales_of(e), "tile", plan->tile,
+                  e->width, e->height, "scales", scales_of(e), "tile", plan->tile,
                   "tiles", plan->tile_columns, plan->tile_rows, "recompute_content",
                   plan->recompute_content, "curvature_pairs", plan->curvature_pairs,
                   "peak_memory", (json_int_t)plan->memory, "memory_limit",

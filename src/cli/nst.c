@@ -161,9 +161,10 @@ static const struct nst_picture *largest_style(const struct work *w)
 static enum nst_status make_plan(struct work *w, struct nst_err *err)
 {
     const struct nst_picture *c = w->content, *s = largest_style(w);
+    int border = 2 * nst_border(w->p);
 
-    return nst_plan_make(&w->plan, w->engine, w->p, c->height, c->width, s->height,
-                         s->width, err);
+    return nst_plan_make(&w->plan, w->engine, w->p, c->height + border,
+                         c->width + border, s->height, s->width, err);
 }
 
 /* Reserve the output and read everything, so that what is wrong shows at once. */

@@ -185,14 +185,53 @@ static enum nst_status add_to_sum(struct run *r, struct nst_err *err)
     return NST_OK;
 }
 
+/* Pictures of the size at hand are extended by the border, if there is one. */
+static enum nst_status extend(const struct run *r, float **planes, int count, int h,
+                              int w, struct nst_err *err)
+{
+    int border = nst_border(r->s->p);
+    float *larger;
+    enum nst_status st;
+
+    if (!border || !*planes)
+        return NST_OK;
+    st = nst_pixels_extend(&larger, *planes, count, h, w, border,
+                           r->s->p->padding == NST_PADDING_REFLECT, err);
+    if (st != NST_OK)
+        return st;
+    free(*planes);
+    *planes = larger;
+    return NST_OK;
+}
+
+/* Run the job on the extended x, of which the middle is kept. */
+static enum nst_status run_extended(struct run *r, struct nst_job *job,
+                                    const struct nst_job_events *events,
+                                    struct nst_err *err)
+{
+    enum nst_status st = extend(r, &r->x, 3, r->height, r->width, err);
+
+    if (st == NST_OK)
+        st = nst_job_run(job, r->x, events, &r->result, err);
+    if (st == NST_OK)
+        nst_pixels_crop(r->x, 3, r->height, r->width, nst_border(r->s->p));
+    return st;
+}
+
 /* The last scale's picture becomes the mean of all. */
-static void blend(struct run *r, struct nst_job *job)
+static enum nst_status blend(struct run *r, struct nst_job *job, struct nst_err *err)
 {
     size_t n = 3 * (size_t)r->height * (size_t)r->width;
+    enum nst_status st;
 
     for (size_t i = 0; i < n; i++)
         r->x[i] = r->sum[i] / (float)(r->at + 1);
+    st = extend(r, &r->x, 3, r->height, r->width, err);
+    if (st != NST_OK)
+        return st;
     nst_job_measure(job, r->x, &r->result.final);
+    nst_pixels_crop(r->x, 3, r->height, r->width, nst_border(r->s->p));
+    return NST_OK;
 }
 
 static enum nst_status run_job(struct run *r, const struct nst_params *p,
@@ -219,18 +258,39 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
         r->s->styles[i] = NULL;
     }
     if (st == NST_OK)
-        st = keep_mask(r, content.height, content.width, &mask, err);
+        st = keep_mask(r, r->height, r->width, &mask, err);
+    if (st == NST_OK)
+        st = extend(r, &mask, 1, r->height, r->width, err);
     if (st == NST_OK && mask)
         st = nst_job_keep(job, mask, err);
     if (st == NST_OK)
-        st = nst_job_run(job, r->x, &events, &r->result, err);
+        st = run_extended(r, job, &events, err);
     if (st == NST_OK && blends)
         st = add_to_sum(r, err);
     if (st == NST_OK && blends && is_last(r))
-        blend(r, job);
+        st = blend(r, job, err);
     nst_job_free(job);
     free(mask);
     return st;
+}
+
+static enum nst_status extend_content(const struct run *r, struct sized *content,
+                                      struct nst_err *err)
+{
+    int border = nst_border(r->s->p), h = content->image.height;
+    int w = content->image.width;
+    float *larger;
+    enum nst_status st;
+
+    if (!border)
+        return NST_OK;
+    st = nst_pixels_extend(&larger, content->image.rgb, 3, h, w, border,
+                           r->s->p->padding == NST_PADDING_REFLECT, err);
+    if (st != NST_OK)
+        return st;
+    free(content->own);
+    *content = (struct sized){{larger, h + 2 * border, w + 2 * border}, larger};
+    return NST_OK;
 }
 
 static enum nst_status run_scale(struct run *r, struct nst_err *err)
@@ -252,6 +312,8 @@ static enum nst_status run_scale(struct run *r, struct nst_err *err)
     }
     if (st == NST_OK)
         st = start(r, content.image, err);
+    if (st == NST_OK)
+        st = extend_content(r, &content, err);
     if (st == NST_OK)
         st = run_job(r, &p, content.image, paintings, err);
     free(content.own);

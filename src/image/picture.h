@@ -60,6 +60,17 @@ void nst_picture_free(struct nst_picture *p); /* NULL is fine */
 enum nst_status nst_pixels_resize(float **out, const float *rgb, int h, int w, int to_h,
                                   int to_w, struct nst_err *err);
 
+/*
+ * Planes of h x w, extended by that many pixels on each side: mirrored at the border,
+ * whose pixels are not doubled, or with the border's repeated. *out belongs to the
+ * caller: free(). NST_ERR_MEM.
+ */
+enum nst_status nst_pixels_extend(float **out, const float *planes, int count, int h,
+                                  int w, int by, bool mirror, struct nst_err *err);
+/* What nst_pixels_extend() made h x w planes from, or what has become of it, moved to
+ * the beginning of planes. */
+void nst_pixels_crop(float *planes, int count, int h, int w, int by);
+
 /* Is this (".png") the ending of a format that nst_output_open() knows? */
 bool nst_output_knows(const char *ending);
 

@@ -55,3 +55,43 @@ enum nst_status nst_pixels_resize(float **out, const float *rgb, int h, int w, i
         }
     return NST_OK;
 }
+
+/* Where in 0 to n - 1 pixel i of the extended line comes from. */
+static int source(int i, int n, bool mirror)
+{
+    int period = 2 * (n - 1);
+
+    if (!mirror || n == 1)
+        return i < 0 ? 0 : i < n ? i : n - 1;
+    i = (i % period + period) % period;
+    return i < n ? i : period - i;
+}
+
+enum nst_status nst_pixels_extend(float **out, const float *planes, int count, int h,
+                                  int w, int by, bool mirror, struct nst_err *err)
+{
+    size_t to_w = (size_t)(w + 2 * by), to_h = (size_t)(h + 2 * by);
+    enum nst_status st = nst_floats_new(out, (size_t)count, to_h, to_w, err);
+    float *to = *out;
+
+    for (int k = 0; st == NST_OK && k < count; k++)
+        for (int y = -by; y < h + by; y++) {
+            const float *row =
+                planes + ((size_t)k * h + (size_t)source(y, h, mirror)) * (size_t)w;
+
+            for (int x = -by; x < w + by; x++)
+                *to++ = row[source(x, w, mirror)];
+        }
+    return st;
+}
+
+void nst_pixels_crop(float *planes, int count, int h, int w, int by)
+{
+    size_t from_w = (size_t)(w + 2 * by), from_h = (size_t)(h + 2 * by);
+
+    for (int k = 0; k < count; k++)
+        for (int y = 0; y < h; y++)
+            memmove(planes + ((size_t)k * h + (size_t)y) * (size_t)w,
+                    planes + ((size_t)k * from_h + (size_t)(y + by)) * from_w + by,
+                    (size_t)w * sizeof *planes);
+}

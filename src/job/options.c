@@ -64,6 +64,11 @@ const struct nst_option nst_options[] = {
      .help = "Layers of the style loss, each NAME or NAME:WEIGHT"},
     {"pooling", 0, GROUP(2), CHOICE("max|avg"), AT(pooling), RECIPE, .initial = "max",
      .arg = "max|avg", .help = "How the network halves its maps"},
+    {"padding", 0, GROUP(2), CHOICE("zero|replicate|reflect"), AT(padding), RECIPE,
+     .initial = "zero", .arg = "KIND",
+     .help =
+         "What the network sees beyond the border: black, or 32 more pixels, which are "
+         "painted too and cut off at the end; these keep the border clean"},
     {"content-weight", 'c', GROUP(2), REAL(0, 1e12), AT(content_weight), RECIPE,
      .initial = "1", .arg = "WEIGHT", .help = "Weight of the content loss"},
     {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), RECIPE,

@@ -34,6 +34,7 @@ struct nst_styles {
     double weight[NST_STYLES_MAX];
 };
 
+enum nst_padding { NST_PADDING_ZERO, NST_PADDING_REPLICATE, NST_PADDING_REFLECT };
 enum nst_scale_mode { NST_SCALE_PROGRESSIVE, NST_SCALE_BLEND };
 enum nst_colour { NST_COLOUR_STYLE, NST_COLOUR_CONTENT, NST_COLOUR_MATCH };
 enum nst_optimiser { NST_OPTIMISER_LBFGS, NST_OPTIMISER_ADAM };
@@ -60,6 +61,7 @@ struct nst_params {
     char *keep_mask; /* or NULL */
     int64_t seed;
     struct nst_list scales, scale_iterations;
+    int64_t padding;    /* enum nst_padding */
     int64_t scale_mode; /* enum nst_scale_mode */
     int64_t iterations, max_evaluations;
     int64_t optimiser; /* enum nst_optimiser */

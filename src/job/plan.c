@@ -48,6 +48,8 @@ static size_t optimiser_bytes(const struct search *s, int pairs)
         own = nst_adam_bytes(n);
     if (s->p->compat == NST_COMPAT_TUTORIAL)
         own = nst_tutorial_bytes(n);
+    if (s->p->padding != NST_PADDING_ZERO) /* the extended content */
+        own += n * sizeof(float);
     if (s->p->keep_mask) /* and what it leaves of the picture, and itself */
         own += (n + n / 3) * sizeof(float);
     return own + n * sizeof(float); /* the picture itself */

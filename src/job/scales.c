@@ -67,6 +67,11 @@ enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err
     return NST_OK;
 }
 
+int nst_border(const struct nst_params *p)
+{
+    return p->padding == NST_PADDING_ZERO ? 0 : 32;
+}
+
 bool nst_starts_from_file(const struct nst_params *p)
 {
     return strcmp(p->init, "content") != 0 && strcmp(p->init, "noise") != 0;

@@ -30,6 +30,9 @@ int64_t nst_scales_iterations(const struct nst_params *p, int longest);
  * them: NST_ERR_ARG. */
 enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err);
 
+/* Pixels that a picture is extended by on each side while it is worked on. */
+int nst_border(const struct nst_params *p);
+
 /* Does --init name a picture? */
 bool nst_starts_from_file(const struct nst_params *p);
 

@@ -199,6 +199,27 @@ samples() { # of a PPM of 32 x 24, one a line
         jq -e '.nst.options."keep-mask" == "mask.pgm"'
 }
 
+@test "beyond the border the picture goes on, and the result has its size" {
+    needs jq
+    for padding in zero replicate reflect; do
+        nst -s style.ppm photo.ppm -o $padding.ppm -n 20 --padding $padding -w 1e6
+    done
+    [ "$(samples reflect.ppm | wc -l)" = 2304 ]
+    ! cmp -s zero.ppm replicate.ppm
+    ! cmp -s replicate.ppm reflect.ppm
+    nst -s style.ppm photo.ppm -o start.ppm --strength 0
+    nst -s style.ppm photo.ppm -o same.ppm --strength 0 --padding reflect
+    samples same.ppm >a.txt
+    samples start.ppm | cmp - a.txt
+    nst -s style.ppm photo.ppm -o out.png --padding reflect --scales 16,32 --scale-mode blend
+    [ "$(dimensions out.png)" = 32x24 ]
+    nst -s style.ppm photo.ppm --padding reflect --dry-run --json | jq -e '.size == [32, 24]'
+    nst -s style.ppm photo.ppm -o whole.ppm --padding reflect
+    nst -s style.ppm photo.ppm -o tiles.ppm --padding reflect --tile 16
+    paste <(samples whole.ppm) <(samples tiles.ppm) |
+        awk '{ d = $1 - $2; d = d < 0 ? -d : d } d > 1 { bad++ } END { print bad + 0; exit bad > 20 }'
+}
+
 @test "adam goes down too, by one evaluation a step, and ends with what it says" {
     needs jq
     nst -s style.ppm photo.ppm -o a.ppm -n 60 --optimiser adam --trace a.jsonl
