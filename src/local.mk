@@ -1,6 +1,6 @@
 # The floors, lowest first: see docs/ARCHITECTURE.md.
 noinst_LIBRARIES += libnst-engine.a libnst-job.a libnst-files.a
-bin_PROGRAMS += nst
+bin_PROGRAMS += nst nst-compare
 
 # The inner loops, compiled once for each instruction set. A product and a sum may be
 # one instruction, which -std=c11 alone does not allow.
@@ -79,13 +79,16 @@ libnst_files_a_SOURCES = \
 	%D%/image/load.c %D%/image/metadata.c %D%/image/place.c %D%/image/place.h \
 	%D%/image/save.c %D%/image/pixels.c \
 	%D%/record/record.c %D%/record/record.h \
-	%D%/record/preset.c %D%/record/preset.h
+	%D%/record/preset.c %D%/record/preset.h \
+	%D%/quality/quality.c %D%/quality/quality.h
 libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 
-# floor 7: the program
+# floor 7: the programs
 nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
 	%D%/cli/stylise.c %D%/cli/stylise.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)
+nst_compare_SOURCES = %D%/cli/compare.c
+nst_compare_LDADD = $(NST_LIBS)
 
 NST_LIBS = libnst-files.a libnst-job.a $(ENGINE_LIBS) $(VIPS_LIBS) $(JANSSON_LIBS)

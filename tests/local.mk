@@ -65,7 +65,7 @@ tests_unit_test_picture_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_picture_LDADD = $(UNIT_LDADD)
 
 EXTRA_DIST += %D%/cli/run-bats
-SCRIPT_TESTS = %D%/floors.sh %D%/golden/reference.sh %D%/neon.sh \
+SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/golden/reference.sh %D%/neon.sh \
 	%D%/valgrind.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp
 
@@ -77,7 +77,7 @@ TESTS += $(UNIT_TESTS)
 endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
-	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/manual.bats
+	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats %D%/cli/manual.bats
 TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash
 

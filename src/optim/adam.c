@@ -79,7 +79,6 @@ static void move_part(const struct nst_vector_kernels *k, const void *ctx, size_
 
     (void)k;
     (void)none;
-#pragma omp simd
     for (size_t i = 0; i < n; i++) {
         float to;
 

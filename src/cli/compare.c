@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nst-compare - how near a result is to the photograph and, with --style, to the
+ * painting: a table, or a line of JSON.
+ */
+#include "config.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "image/picture.h"
+#include "quality/quality.h"
+
+const char *argp_program_version = PACKAGE_STRING;
+
+enum { EXIT_USAGE = 2, JSON_KEY = 0x100 };
+
+struct arguments {
+    const char *original, *result, *style, *model;
+    bool json;
+};
+
+struct pictures {
+    struct nst_picture *original, *result, *style;
+    float *photograph; /* the original, of the result's size */
+};
+
+/* What is not known is NaN. */
+struct figures {
+    double ssim, psnr, colour, perceptual, content, style;
+};
+
+static const struct argp_option options[] = {
+    {"style", 's', "FILE", 0, "The painting: tells the style's distance too", 0},
+    {"model", 'm', "NAME|FILE", 0, "The network, as of nst", 0},
+    {"json", JSON_KEY, NULL, 0, "Print one line of JSON", 0},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+
+    if (key == 's')
+        a->style = arg;
+    else if (key == 'm')
+        a->model = arg;
+    else if (key == JSON_KEY)
+        a->json = true;
+    else if (key == ARGP_KEY_ARG && !a->original)
+        a->original = arg;
+    else if (key == ARGP_KEY_ARG && !a->result)
+        a->result = arg;
+    else if (key == ARGP_KEY_ARG)
+        argp_error(state, "%s: one picture too many", arg);
+    else if (key == ARGP_KEY_END && !a->result)
+        argp_error(state, "two pictures are needed: ORIGINAL and RESULT");
+    else
+        return ARGP_ERR_UNKNOWN;
+    return 0;
+}
+
+static enum nst_status load(struct pictures *p, const struct arguments *a,
+                            struct nst_err *err)
+{
+    const struct nst_picture_size native = {.max_pixels = 200000000};
+    enum nst_status st = nst_picture_load(&p->original, a->original, &native, err);
+
+    if (st == NST_OK)
+        st = nst_picture_load(&p->result, a->result, &native, err);
+    if (st == NST_OK && a->style)
+        st = nst_picture_load(&p->style, a->style, &native, err);
+    if (st == NST_OK)
+        st = nst_pixels_resize(&p->photograph, p->original->rgb, p->original->height,
+                               p->original->width, p->result->height, p->result->width,
+                               err);
+    return st;
+}
+
+static enum nst_status open_network(struct nst_engine **e, const char *model,
+                                    struct nst_err *err)
+{
+    struct nst_params p;
+    enum nst_status st;
+
+    nst_params_init(&p);
+    st = model ? nst_params_set(&p, "model", model, err) : NST_OK;
+    if (st == NST_OK)
+        st = nst_params_set(&p, "style-layers", NST_QUALITY_STYLE, err);
+    if (st == NST_OK)
+        st = nst_engine_new(e, &p, err);
+    nst_params_clear(&p);
+    return st;
+}
+
+static enum nst_status measure(struct figures *f, const struct pictures *p,
+                               struct nst_engine *e, struct nst_err *err)
+{
+    const struct nst_picture *painting = p->style ? p->style : p->original;
+    struct nst_painting style = {painting->rgb, painting->height, painting->width, 1};
+    struct nst_vgg *v = nst_engine_network(e);
+    const float *a = p->photograph, *b = p->result->rgb;
+    int h = p->result->height, w = p->result->width;
+    enum nst_status st = nst_ssim(&f->ssim, a, b, h, w, err);
+
+    f->psnr = nst_psnr(a, b, h, w);
+    f->colour = nst_colour_consistency(a, b, h, w);
+    if (st == NST_OK)
+        st = nst_perceptual_distance(&f->perceptual, v, a, b, h, w, err);
+    if (st == NST_OK)
+        st = nst_held_out_losses(&f->content, &f->style, v, a, b, h, w, &style, err);
+    if (!p->style)
+        f->style = NAN;
+    return st;
+}
+
+static json_t *number(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+static void print_json(const struct figures *f, const char *model)
+{
+    json_t *j = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "ssim", number(f->ssim), "psnr",
+        number(f->psnr), "colour_consistency", number(f->colour), "perceptual_distance",
+        number(f->perceptual), "content_distance", number(f->content), "style_distance",
+        number(f->style), "model", model);
+    char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
+
+    puts(text);
+    free(text);
+    json_decref(j);
+}
+
+static void print_table(const struct figures *f, const char *model)
+{
+    printf("SSIM                  %.4f\n", f->ssim);
+    printf("PSNR                  %.2f dB\n", f->psnr);
+    printf("colour consistency    %.4f\n", f->colour);
+    printf("perceptual distance   %.4f\n", f->perceptual);
+    printf("content distance      %.4g\n", f->content);
+    if (!isnan(f->style))
+        printf("style distance        %.4g\n", f->style);
+    printf("model                 %s\n", model);
+}
+
+static enum nst_status compare(const struct arguments *a, struct nst_err *err)
+{
+    struct pictures p = {NULL};
+    struct nst_engine *e = NULL;
+    struct figures f;
+    enum nst_status st = load(&p, a, err);
+
+    if (st == NST_OK)
+        st = open_network(&e, a->model, err);
+    if (st == NST_OK)
+        st = measure(&f, &p, e, err);
+    if (st == NST_OK) {
+        (a->json ? print_json : print_table)(&f, nst_engine_model_name(e));
+        if (fflush(stdout) != 0)
+            st = nst_err_set(err, NST_ERR_IO, "cannot write to standard output");
+    }
+    nst_engine_free(e);
+    nst_picture_free(p.original);
+    nst_picture_free(p.result);
+    nst_picture_free(p.style);
+    free(p.photograph);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse,
+        "ORIGINAL RESULT",
+        "Tell how near a result is to the photograph it was made of. The original is "
+        "resized to the result.\vThe manual: man nst-compare.",
+        NULL,
+        NULL,
+        NULL};
+    struct arguments a = {NULL};
+    struct nst_err err;
+    enum nst_status st;
+
+    argv[0] = program_invocation_short_name;
+    argp_err_exit_status = EXIT_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    st = nst_picture_init(argv[0], &err);
+    if (st == NST_OK) {
+        st = compare(&a, &err);
+        nst_picture_shutdown();
+    }
+    if (st != NST_OK)
+        fprintf(stderr, "nst-compare: %s\n", err.text);
+    return st == NST_OK ? 0 : 1;
+}

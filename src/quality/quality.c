@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "quality/quality.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+enum { WINDOW = 11 };
+#define SIGMA 1.5
+#define C1 (0.01 * 0.01)
+#define C2 (0.03 * 0.03)
+
+static double luma(const float *rgb, size_t area, size_t i)
+{
+    return 0.299 * rgb[i] + 0.587 * rgb[area + i] + 0.114 * rgb[2 * area + i];
+}
+
+/* The five means under the window: of a, b, a a, b b and a b. */
+enum { MEANS = 5 };
+
+/* One row of the pictures, seen through the window's row: to is MEANS x (w - 10). */
+static void across(const float *a, const float *b, size_t area, size_t row, int w,
+                   const double *weight, double *to)
+{
+    int n = w - WINDOW + 1;
+
+    for (int x = 0; x < n; x++) {
+        double m[MEANS] = {0};
+
+        for (int k = 0; k < WINDOW; k++) {
+            double u = luma(a, area, row + x + k), v = luma(b, area, row + x + k);
+
+            m[0] += weight[k] * u;
+            m[1] += weight[k] * v;
+            m[2] += weight[k] * u * u;
+            m[3] += weight[k] * v * v;
+            m[4] += weight[k] * u * v;
+        }
+        for (int k = 0; k < MEANS; k++)
+            to[k * n + x] = m[k];
+    }
+}
+
+static double similarity(const double m[MEANS])
+{
+    double aa = m[2] - m[0] * m[0], bb = m[3] - m[1] * m[1], ab = m[4] - m[0] * m[1];
+
+    return (2 * m[0] * m[1] + C1) * (2 * ab + C2) /
+           ((m[0] * m[0] + m[1] * m[1] + C1) * (aa + bb + C2));
+}
+
+enum nst_status nst_ssim(double *out, const float *a, const float *b, int h, int w,
+                         struct nst_err *err)
+{
+    int n = w - WINDOW + 1, rows = h - WINDOW + 1;
+    size_t area = (size_t)h * (size_t)w, line = (size_t)MEANS * (size_t)n;
+    double weight[WINDOW], sum = 0, *lines;
+
+    if (n < 1 || rows < 1)
+        return nst_err_set(err, NST_ERR_ARG, "%dx%d pixels are too few for SSIM", w, h);
+    lines = malloc(WINDOW * line * sizeof *lines); /* the latest, in turn */
+    if (!lines)
+        return nst_err_set(err, NST_ERR_MEM, "out of memory");
+    for (int k = 0; k < WINDOW; k++)
+        sum += weight[k] = exp(-pow(k - WINDOW / 2, 2) / (2 * SIGMA * SIGMA));
+    for (int k = 0; k < WINDOW; k++)
+        weight[k] /= sum;
+    *out = 0;
+    for (int y = 0; y < h; y++) {
+        across(a, b, area, (size_t)y * w, w, weight, lines + y % WINDOW * line);
+        for (int x = 0; y >= WINDOW - 1 && x < n; x++) {
+            double m[MEANS] = {0};
+
+            for (int k = 0; k < WINDOW; k++)
+                for (int j = 0; j < MEANS; j++)
+                    m[j] += weight[k] *
+                            lines[(y + 1 + k) % WINDOW * line + (size_t)(j * n + x)];
+            *out += similarity(m);
+        }
+    }
+    *out /= (double)n * rows;
+    free(lines);
+    return NST_OK;
+}
+
+double nst_psnr(const float *a, const float *b, int h, int w)
+{
+    size_t n = 3 * (size_t)h * (size_t)w;
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    return 10 * log10((double)n / sum);
+}
+
+enum { BINS = 8 };
+
+static void count_colours(const float *rgb, size_t area, double *bins)
+{
+    for (size_t i = 0; i < area; i++) {
+        int at = 0;
+
+        for (int k = 0; k < 3; k++) {
+            int bin = (int)(rgb[k * area + i] * BINS);
+
+            at = at * BINS + (bin < BINS ? bin : BINS - 1);
+        }
+        bins[at] += 1 / (double)area;
+    }
+}
+
+double nst_colour_consistency(const float *a, const float *b, int h, int w)
+{
+    double u[BINS * BINS * BINS] = {0}, v[BINS * BINS * BINS] = {0}, common = 0;
+
+    count_colours(a, (size_t)h * (size_t)w, u);
+    count_colours(b, (size_t)h * (size_t)w, v);
+    for (int i = 0; i < BINS * BINS * BINS; i++)
+        common += fmin(u[i], v[i]);
+    return common;
+}
+
+/* c x area: each pixel's features are scaled to length 1. */
+static void normalise(float *f, int c, size_t area, bool relu)
+{
+    for (size_t i = 0; i < area; i++) {
+        double sum = 0;
+
+        for (int k = 0; k < c; k++) {
+            float *at = &f[(size_t)k * area + i];
+
+            if (relu && *at < 0)
+                *at = 0;
+            sum += (double)*at * *at;
+        }
+        for (int k = 0; k < c; k++)
+            f[(size_t)k * area + i] /= (float)(sqrt(sum) + 1e-10);
+    }
+}
+
+/* The normalised features of the picture that pass holds. */
+static enum nst_status features(const struct nst_pass *pass, const struct nst_tap *tap,
+                                float **out, struct nst_shape *s, struct nst_err *err)
+{
+    struct nst_backend *be = nst_pass_backend(pass);
+    bool relu;
+    const struct nst_tensor *map = nst_pass_map(pass, tap, &relu);
+    enum nst_status st;
+
+    *s = map->shape;
+    st = nst_floats_new(out, (size_t)s->c, (size_t)s->h, (size_t)s->w, err);
+    if (st == NST_OK) {
+        be->ops->download(be, map, *out);
+        normalise(*out, s->c, nst_shape_area(*s), relu);
+    }
+    return st;
+}
+
+enum nst_status nst_perceptual_distance(double *out, struct nst_vgg *v, const float *a,
+                                        const float *b, int h, int w,
+                                        struct nst_err *err)
+{
+    const bool keep[NST_VGG_CONVS] = {false};
+    struct nst_pass *pass;
+    struct nst_taps taps;
+    enum nst_status st = nst_taps_parse(&taps, NST_QUALITY_STYLE, err);
+    float *of_a[2 * NST_VGG_CONVS] = {NULL}, *of_b = NULL;
+
+    if (st == NST_OK)
+        st = nst_pass_new(&pass, v, h, w, keep, err);
+    if (st != NST_OK)
+        return st;
+    *out = 0;
+    nst_pass_forward(pass, a);
+    for (int i = 0; st == NST_OK && i < taps.count; i++) {
+        struct nst_shape s;
+
+        st = features(pass, &taps.tap[i], &of_a[i], &s, err);
+    }
+    nst_pass_forward(pass, b);
+    for (int i = 0; st == NST_OK && i < taps.count; i++) {
+        struct nst_shape s;
+        double sum = 0;
+
+        st = features(pass, &taps.tap[i], &of_b, &s, err);
+        for (size_t k = 0; st == NST_OK && k < nst_shape_count(s); k++)
+            sum += ((double)of_a[i][k] - of_b[k]) * ((double)of_a[i][k] - of_b[k]);
+        *out += sum / (double)nst_shape_area(s);
+        free(of_b);
+        of_b = NULL;
+    }
+    for (int i = 0; i < taps.count; i++)
+        free(of_a[i]);
+    nst_pass_free(pass);
+    return st;
+}
+
+enum nst_status nst_held_out_losses(double *content, double *style, struct nst_vgg *v,
+                                    const float *photograph, const float *result, int h,
+                                    int w, const struct nst_painting *painting,
+                                    struct nst_err *err)
+{
+    struct nst_taps of_content, of_style;
+    struct nst_objective_config config = {.content_layers = &of_content,
+                                          .style_layers = &of_style,
+                                          .content_weight = 1,
+                                          .style_weight = 1};
+    struct nst_objective *o;
+    struct nst_losses losses;
+    enum nst_status st = nst_taps_parse(&of_content, NST_QUALITY_CONTENT, err);
+
+    if (st == NST_OK)
+        st = nst_taps_parse(&of_style, NST_QUALITY_STYLE, err);
+    if (st == NST_OK)
+        st = nst_objective_new(&o, v, &config, photograph, h, w, painting, 1, err);
+    if (st != NST_OK)
+        return st;
+    nst_objective_evaluate(o, result, &losses, NULL);
+    nst_objective_free(o);
+    *content = losses.content;
+    *style = losses.style;
+    return NST_OK;
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What nst-compare says.
+bats_require_minimum_version 1.5.0
+load helper
+
+setup_file() {
+    export COMPARE=${NST%/nst}/nst-compare
+}
+
+figure() { # of a line of JSON on standard input
+    jq -r ".$1"
+}
+
+near() {
+    echo "$1, expected $2"
+    awk -v a="$1" -v b="$2" -v e="${3:-1e-6}" 'BEGIN { d = a - b; exit !(d < e && d > -e) }'
+}
+
+# The definitions once more, for two P3 pictures, without a thought for speed.
+plainly() {
+    cat "$1" "$2" | awk '
+        { for (i = 1; i <= NF; i++) v[n++] = $i }
+        function luma(p, x, y,   at) {
+            at = p * (4 + 3 * w * h) + 4 + 3 * (y * w + x)
+            return (0.299 * v[at] + 0.587 * v[at + 1] + 0.114 * v[at + 2]) / 255
+        }
+        END {
+            w = v[1]; h = v[2]; size = 4 + 3 * w * h
+            for (i = -5; i <= 5; i++) for (j = -5; j <= 5; j++)
+                total += g[i, j] = exp(-(i * i + j * j) / 4.5)
+            for (y = 5; y < h - 5; y++) for (x = 5; x < w - 5; x++) {
+                a = b = aa = bb = ab = 0
+                for (i = -5; i <= 5; i++) for (j = -5; j <= 5; j++) {
+                    k = g[i, j] / total; p = luma(0, x + j, y + i); q = luma(1, x + j, y + i)
+                    a += k * p; b += k * q; aa += k * p * p; bb += k * q * q; ab += k * p * q
+                }
+                ssim += (2 * a * b + 0.0001) * (2 * (ab - a * b) + 0.0009) / \
+                    ((a * a + b * b + 0.0001) * (aa - a * a + bb - b * b + 0.0009))
+            }
+            for (i = 4; i < size; i++) { d = (v[i] - v[size + i]) / 255; square += d * d }
+            for (i = 4; i < size; i += 3) {
+                one[int(v[i] / 256 * 8) int(v[i + 1] / 256 * 8) int(v[i + 2] / 256 * 8)]++
+                j = size + i
+                two[int(v[j] / 256 * 8) int(v[j + 1] / 256 * 8) int(v[j + 2] / 256 * 8)]++
+            }
+            for (c in one) common += one[c] < two[c] ? one[c] : two[c]
+            printf "%.9f %.9f %.9f\n", ssim / ((w - 10) * (h - 10)),
+                -10 * log(square / (3 * w * h)) / log(10), common / (w * h)
+        }'
+}
+
+@test "SSIM, PSNR and colours are what their definitions say" {
+    needs jq
+    picture other.ppm 48 36 13
+    "$COMPARE" --json photo.ppm other.ppm >figures.json
+    read -r ssim psnr colour < <(plainly photo.ppm other.ppm)
+    near "$(figure ssim <figures.json)" "$ssim"
+    near "$(figure psnr <figures.json)" "$psnr" 1e-5
+    near "$(figure colour_consistency <figures.json)" "$colour"
+}
+
+@test "a picture is like itself" {
+    needs jq
+    "$COMPARE" --json photo.ppm photo.ppm | jq -e '.ssim == 1 and .psnr == null and
+        .colour_consistency > 0.999999 and .perceptual_distance == 0 and
+        .content_distance == 0 and .style_distance == null'
+    "$COMPARE" photo.ppm photo.ppm | grep -qE '^SSIM +1\.0000$'
+}
+
+@test "the more style, the further from the photograph and the nearer to the painting" {
+    needs jq
+    for strength in 0 0.5 1; do
+        nst -s style.ppm photo.ppm -S 48 -n 60 -o $strength.png --strength $strength
+        "$COMPARE" --json -s style.ppm photo.ppm $strength.png >>figures.json
+    done
+    jq -es 'def rises(f): map(f) | . == sort and .[0] < .[-1];
+        rises(.perceptual_distance) and rises(.content_distance) and rises(-.ssim) and
+        rises(-.style_distance)' figures.json
+}
+
+@test "the original is resized to the result" {
+    nst -s style.ppm photo.ppm -S 32 -o small.png --strength 0
+    "$COMPARE" photo.ppm small.png | grep -qE '^SSIM +0\.99|^SSIM +1\.0'
+}
+
+@test "what cannot be compared is refused in a line" {
+    for bad in photo.ppm "photo.ppm none.ppm" "photo.ppm style.ppm photo.ppm" \
+        "-m nosuch photo.ppm style.ppm"; do
+        # shellcheck disable=SC2086 # words are wanted
+        run --separate-stderr "$COMPARE" $bad
+        echo "$status $stderr"
+        [ "$status" -gt 0 ]
+        [ -z "$output" ]
+        grep -qE '^nst-compare: ' <<<"$stderr"
+    done
+}
+
+@test "the manual is clean, and has every option" {
+    needs mandoc
+    run mandoc -T lint -W warning "${srcdir:?}/man/nst-compare.1"
+    [ -z "$(grep -v 'outdated mandoc.db' <<<"$output")" ]
+    "$COMPARE" --help | grep -oE -- '--[a-z]+' | sort -u >help
+    mandoc -T ascii "$srcdir/man/nst-compare.1" | col -bx | grep -oE -- '--[a-z]+' | sort -u >manual
+    diff help manual
+}
