@@ -202,6 +202,18 @@ static void spare_inputs(const struct nst_args *a, const char *path)
         spare(a->params.keep_mask, path, &out);
 }
 
+/* What is written goes to different places. */
+static void keep_apart(const char *path, const char *other)
+{
+    struct stat a, b;
+
+    if (path && other && !is_stdio(path) &&
+        (strcmp(path, other) == 0 ||
+         (regular(path, STDOUT_FILENO, &a) && regular(other, STDOUT_FILENO, &b) &&
+          same_file(&a, &b))))
+        refuse("%s: cannot be written as two things at once", path);
+}
+
 /* Does -o mean a directory? One that ends in / need not be there yet. */
 static bool is_directory(const char *path)
 {
@@ -293,6 +305,8 @@ static void name_outputs(struct nst_args *a)
 static void check_together(struct nst_args *a)
 {
     struct nst_params *p = &a->params;
+    const char *history =
+        p->history && strcmp(p->history, "none") != 0 ? p->history : NULL;
 
     if (!p->styles.count)
         refuse("a style is needed: -s FILE");
@@ -323,8 +337,13 @@ static void check_together(struct nst_args *a)
     if (p->trace && a->items > 1)
         refuse("trace: one file holds one run, and there are several pictures");
     name_outputs(a);
+    for (size_t i = 0; i < a->items; i++) {
+        keep_apart(a->item[i].output, p->trace);
+        keep_apart(a->item[i].output, history);
+    }
+    keep_apart(p->trace, history);
     spare_inputs(a, p->trace);
-    spare_inputs(a, p->history);
+    spare_inputs(a, history);
 }
 
 void nst_args_parse(struct nst_args *a, int argc, char **argv)

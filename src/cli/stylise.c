@@ -175,9 +175,11 @@ static enum nst_status add_to_sum(struct run *r, struct nst_err *err)
     float *large;
     enum nst_status st = enlarge(r, &large, err);
 
-    if (st != NST_OK || !r->sum) {
-        r->sum = large;
+    if (st != NST_OK)
         return st;
+    if (!r->sum) {
+        r->sum = large;
+        return NST_OK;
     }
     for (size_t i = 0; i < n; i++)
         r->sum[i] += large[i];

@@ -162,3 +162,13 @@ bytes() {
     refused 2 'trace: one file' -s style.ppm photo.ppm style.ppm -o new/ --trace t
     refused 2 'preset: only one' -s style.ppm photo.ppm -o out.png -p classic -p gatys
 }
+
+@test "no file is written as two things" {
+    refused 2 'x.png: cannot be written as two' -s style.ppm photo.ppm -o x.png --trace x.png
+    refused 2 'x.png: cannot be written as two' -s style.ppm photo.ppm -o x.png --history x.png
+    refused 2 't: cannot be written as two' -s style.ppm photo.ppm -o x.png --history t --trace t
+    touch old.jsonl
+    ln old.jsonl link.jsonl
+    refused 2 'cannot be written as two' -s style.ppm photo.ppm -o x.png \
+        --history old.jsonl --trace link.jsonl
+}
