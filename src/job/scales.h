@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scales.h - the sizes that a picture is made at, one after the other.
+ * scales.h - the sizes that a picture is made at, one after the other; what the first
+ * starts from, and what lies beyond its border.
  *
  * The network sees as far as its receptive field: strokes larger than that are only
  * made at a small size, and enlarged from there. And a start that is right at large is

@@ -34,7 +34,7 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_vgg *v, const fl
                                         const float *b, int h, int w,
                                         struct nst_err *err);
 
-/* The layers that perceptual and style distance need of a network. */
+/* The layers of the content distance; of the style's and the perceptual one. */
 #define NST_QUALITY_CONTENT "relu3_4"
 #define NST_QUALITY_STYLE "relu1_2,relu2_2,relu3_3,relu4_3"
 

@@ -89,7 +89,9 @@ samples() { # of a PPM of 32 x 24, one a line
         --progress none &
     sleep 1
     kill -INT $!
-    wait $! || [ $? = 130 ]
+    local ended=0
+    wait $! || ended=$?
+    [ "$ended" = 130 ]
     [ "$(dimensions out.png)" = 320x240 ]
 }
 
@@ -139,7 +141,7 @@ samples() { # of a PPM of 32 x 24, one a line
     nst -s style.ppm photo.ppm -o b.ppm --init noise --seed 0
     nst -s style.ppm photo.ppm -o c.ppm --init noise --seed 1
     cmp a.ppm b.ppm
-    ! cmp -s a.ppm c.ppm
+    run ! cmp -s a.ppm c.ppm
 }
 
 @test "a result to start from goes on where it was, but for rounding" {
@@ -205,8 +207,8 @@ samples() { # of a PPM of 32 x 24, one a line
         nst -s style.ppm photo.ppm -o $padding.ppm -n 20 --padding $padding -w 1e6
     done
     [ "$(samples reflect.ppm | wc -l)" = 2304 ]
-    ! cmp -s zero.ppm replicate.ppm
-    ! cmp -s replicate.ppm reflect.ppm
+    run ! cmp -s zero.ppm replicate.ppm
+    run ! cmp -s replicate.ppm reflect.ppm
     nst -s style.ppm photo.ppm -o start.ppm --strength 0
     nst -s style.ppm photo.ppm -o same.ppm --strength 0 --padding reflect
     samples same.ppm >a.txt
