@@ -38,6 +38,7 @@ libnst_engine_a_SOURCES = \
 	%D%/base/err.c %D%/base/err.h \
 	%D%/base/limits.c %D%/base/limits.h \
 	%D%/base/mem.c %D%/base/mem.h \
+	%D%/base/place.c %D%/base/place.h \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/tensor/tensor.h \
 	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \
@@ -51,13 +52,19 @@ libnst_engine_a_SOURCES = \
 # floors 3 to 5: jansson besides
 libnst_job_a_SOURCES = \
 	%D%/model/taps.c %D%/model/taps.h \
-	%D%/model/weights.h %D%/model/safetensors.c \
+	%D%/model/safetensors.c %D%/model/safetensors.h \
+	%D%/model/weights.c %D%/model/weights.h \
 	%D%/model/search.c %D%/model/search.h \
 	%D%/model/vgg.c %D%/model/vgg.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
+	%D%/style/statistics.c %D%/style/statistics.h \
 	%D%/style/gram_loss.c %D%/style/gram_loss.h \
+	%D%/style/moment_loss.c %D%/style/moment_loss.h \
+	%D%/style/guide.c %D%/style/guide.h \
 	%D%/style/variation.c %D%/style/variation.h \
 	%D%/style/tiling.c %D%/style/tiling.h \
+	%D%/style/walk.c %D%/style/walk.h \
+	%D%/style/pack.c %D%/style/pack.h \
 	%D%/style/objective.c %D%/style/objective.h \
 	%D%/optim/optim.h \
 	%D%/optim/vector.c %D%/optim/vector.h \
@@ -66,6 +73,7 @@ libnst_job_a_SOURCES = \
 	%D%/optim/adam.c %D%/optim/adam.h \
 	%D%/optim/tutorial.c %D%/optim/tutorial.h \
 	%D%/job/options.c %D%/job/options.h \
+	%D%/job/regions.c %D%/job/regions.h \
 	%D%/job/scales.c %D%/job/scales.h \
 	%D%/job/colours.c %D%/job/colours.h \
 	%D%/job/plan.c %D%/job/plan.h \
@@ -76,7 +84,7 @@ libnst_job_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdat
 libnst_files_a_SOURCES = \
 	%D%/image/picture.h %D%/image/origin.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/colour.c \
-	%D%/image/load.c %D%/image/metadata.c %D%/image/place.c %D%/image/place.h \
+	%D%/image/load.c %D%/image/metadata.c \
 	%D%/image/save.c %D%/image/pixels.c \
 	%D%/record/record.c %D%/record/record.h \
 	%D%/record/preset.c %D%/record/preset.h \
@@ -85,7 +93,7 @@ libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 
 # floor 7: the programs
 nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
-	%D%/cli/stylise.c %D%/cli/stylise.h \
+	%D%/cli/styles.c %D%/cli/styles.h %D%/cli/stylise.c %D%/cli/stylise.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c

@@ -40,9 +40,20 @@ static inline struct nst_window nst_whole(struct nst_shape s)
     return (struct nst_window){0, 0, s.h, s.w};
 }
 
-/* The derivative of losses by a map F:  gram F + scale (F - target). */
+/*
+ * What the losses on a region of a map F have as their derivative by it:
+ * guide (matrix F + offset). All on the host.
+ */
+struct nst_region_terms {
+    const float *matrix; /* C x C, symmetric */
+    const float *offset; /* C; or NULL: 0 */
+    const float *guide;  /* H x W: how much each pixel counts; or NULL: 1 */
+};
+
+/* The derivative of all losses by a map F: those of the regions, scale (F - target). */
 struct nst_terms {
-    const float *gram;               /* C x C, symmetric, on the host; or NULL */
+    const struct nst_region_terms *region;
+    int regions;
     const struct nst_tensor *target; /* or NULL */
     float scale;
 };
@@ -63,6 +74,7 @@ struct nst_joint {
 struct nst_backend {
     const struct nst_backend_ops *ops;
     struct nst_threads *threads; /* the backend's; others may run work on them */
+    int regions; /* the most of nst_terms; raised before tensors are made */
 };
 
 struct nst_backend_ops {
@@ -115,9 +127,13 @@ struct nst_backend_ops {
     void (*conv_picture_grad)(struct nst_backend *be, const struct nst_conv *k,
                               const struct nst_tensor *gy, float *rgb);
 
-    /* sums += F F' over the pixels of the window; C x C, on the host. */
+    /* sums += F F' over the pixels of the window, each counted as guide (as in struct
+     * nst_region_terms) says; C x C, on the host. */
     void (*gram)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window window, double *sums);
+                 struct nst_window window, const float *guide, double *sums);
+    /* sums += F over these pixels; C. */
+    void (*channel_sums)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                         struct nst_window window, const float *guide, double *sums);
     /* The sum of (F - T)^2 over the window. */
     double (*squared_error)(struct nst_backend *be, const struct nst_tensor *f,
                             bool relu, const struct nst_tensor *t,

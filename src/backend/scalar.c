@@ -188,9 +188,9 @@ static void conv(struct nst_backend *be, const struct nst_conv *k,
 static void add_terms(const struct nst_terms *t, const struct nst_tensor *y, bool relu,
                       float *g)
 {
-    if (t->gram)
-        nst_gram_grad_c(y->data, relu, t->gram, g, y->shape.c,
-                        nst_shape_area(y->shape));
+    for (int i = 0; i < t->regions; i++)
+        nst_gram_grad_c(y->data, relu, t->region[i].guide, t->region[i].matrix,
+                        t->region[i].offset, g, y->shape.c, nst_shape_area(y->shape));
     if (t->target)
         nst_squared_error_grad_c(y->data, relu, t->target->data, t->scale, g,
                                  nst_shape_count(y->shape));
@@ -259,27 +259,51 @@ static void conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
         rgb[i] /= k->picture->deviation[i / area];
 }
 
-/* The part of channel c that the window shows, packed, into out. */
-static void cut(const struct nst_tensor *t, int c, struct nst_window w, float *out)
+/* The part of a plane of s that the window shows, packed, into out. */
+static void cut_plane(const float *from, struct nst_shape s, struct nst_window w,
+                      float *out)
 {
-    const float *from = t->data + c * nst_shape_area(t->shape);
-
     for (int r = 0; r < w.height; r++)
-        memcpy(out + (size_t)r * w.width,
-               from + (size_t)(w.top + r) * t->shape.w + w.left,
+        memcpy(out + (size_t)r * w.width, from + (size_t)(w.top + r) * s.w + w.left,
                (size_t)w.width * sizeof *out);
 }
 
-static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window w, double *sums)
+static void cut(const struct nst_tensor *t, int c, struct nst_window w, float *out)
 {
-    float *part = ((struct scalar *)be)->scratch[0];
-    size_t area = (size_t)w.height * w.width;
-    int n = f->shape.c;
+    cut_plane(t->data + c * nst_shape_area(t->shape), t->shape, w, out);
+}
 
-    for (int c = 0; c < n; c++)
-        cut(f, c, w, part + c * area);
-    nst_gram_c(part, relu, sums, n, area);
+/* All channels of the window into the first scratch, and its guide, which is returned,
+ * into the second. */
+static const float *cut_all(struct scalar *scalar, const struct nst_tensor *f,
+                            struct nst_window w, const float *guide)
+{
+    for (int c = 0; c < f->shape.c; c++)
+        cut(f, c, w, scalar->scratch[0] + c * ((size_t)w.height * w.width));
+    if (!guide)
+        return NULL;
+    cut_plane(guide, f->shape, w, scalar->scratch[1]);
+    return scalar->scratch[1];
+}
+
+static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                 struct nst_window w, const float *guide, double *sums)
+{
+    struct scalar *scalar = (struct scalar *)be;
+
+    guide = cut_all(scalar, f, w, guide);
+    nst_gram_c(scalar->scratch[0], relu, guide, sums, f->shape.c,
+               (size_t)w.height * w.width);
+}
+
+static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                         struct nst_window w, const float *guide, double *sums)
+{
+    struct scalar *scalar = (struct scalar *)be;
+
+    guide = cut_all(scalar, f, w, guide);
+    nst_channel_sums_c(scalar->scratch[0], relu, guide, sums, f->shape.c,
+                       (size_t)w.height * w.width);
 }
 
 static double squared_error(struct nst_backend *be, const struct nst_tensor *f,
@@ -315,5 +339,6 @@ const struct nst_backend_ops nst_backend_scalar = {
     .conv_picture = conv_picture,
     .conv_picture_grad = conv_picture_grad,
     .gram = gram,
+    .channel_sums = channel_sums,
     .squared_error = squared_error,
 };

@@ -49,6 +49,11 @@ void *nst_xcalloc(size_t n, size_t size)
     return or_die(calloc(n ? n : 1, size ? size : 1));
 }
 
+void *nst_xrealloc(void *p, size_t size)
+{
+    return or_die(realloc(p, size ? size : 1));
+}
+
 char *nst_xstrdup(const char *s)
 {
     return or_die(strdup(s));

@@ -16,6 +16,7 @@ enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
 
 /* Small allocations: they abort the program when memory is exhausted. */
 void *nst_xcalloc(size_t n, size_t size);
+void *nst_xrealloc(void *p, size_t size);
 char *nst_xstrdup(const char *s);
 char *nst_xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

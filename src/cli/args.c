@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "image/picture.h"
+#include "job/regions.h"
 #include "job/scales.h"
 #include "record/preset.h"
 #include "record/record.h"
@@ -48,10 +49,7 @@ static const struct nst_option *option_of_key(int key)
 /* Room for one more of size bytes behind count of them. */
 static void *more(void *array, size_t count, size_t size)
 {
-    array = realloc(array, (count + 1) * size);
-    if (!array)
-        abort();
-    return array;
+    return nst_xrealloc(array, (count + 1) * size);
 }
 
 static void take_content(struct nst_args *a, const char *name)
@@ -194,8 +192,13 @@ static void spare_inputs(const struct nst_args *a, const char *path)
         return;
     for (size_t i = 0; i < a->items; i++)
         spare(a->item[i].content, path, &out);
-    for (int i = 0; i < a->params.styles.count; i++)
-        spare(a->params.styles.file[i], path, &out);
+    for (int i = 0; i < a->params.styles.count; i++) {
+        const struct nst_style_option *s = &a->params.styles.of[i];
+
+        spare(s->file, path, &out);
+        if (s->mask)
+            spare(s->mask, path, &out);
+    }
     if (nst_starts_from_file(&a->params))
         spare(a->params.init, path, &out);
     if (a->params.keep_mask)
@@ -241,7 +244,7 @@ static char *style_stem(const struct nst_styles *styles)
     char *all = nst_xstrdup("");
 
     for (int i = 0; i < styles->count; i++) {
-        const char *name = styles->file[i], *ending;
+        const char *name = styles->of[i].file, *ending;
         int n = stem_of(&name, &ending);
         char *longer = nst_xasprintf("%s%s%.*s", all, i ? "+" : "", n, name);
 
@@ -272,7 +275,7 @@ static int styles_from_stdin(const struct nst_styles *styles)
     int n = 0;
 
     for (int i = 0; i < styles->count; i++)
-        n += is_stdio(styles->file[i]);
+        n += is_stdio(styles->of[i].file);
     return n;
 }
 
@@ -332,6 +335,9 @@ static void check_together(struct nst_args *a)
         refuse("init: needs a file, and - is none");
     if (p->keep_mask && is_stdio(p->keep_mask))
         refuse("keep-mask: needs a file, and - is none");
+    for (int i = 0; i < p->styles.count; i++)
+        if (p->styles.of[i].mask && is_stdio(p->styles.of[i].mask))
+            refuse("mask: needs a file, and - is none");
     if (p->trace && is_stdio(p->trace))
         refuse("trace: needs a file, and - is none");
     if (p->trace && a->items > 1)
@@ -371,7 +377,8 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     for (size_t i = 0; i < a->sets; i++)
         if (nst_params_set(&a->params, a->set[i].option->name, a->set[i].value, &err))
             refuse("%s", err.text);
-    if (nst_scales_check(&a->params, &err) != NST_OK)
+    if (nst_scales_check(&a->params, &err) != NST_OK ||
+        nst_regions_check(&a->params, &err) != NST_OK)
         refuse("%s", err.text);
     if (a->show_config)
         show_config(&a->params);

@@ -100,7 +100,10 @@ static enum nst_status measure(struct figures *f, const struct pictures *p,
                                struct nst_engine *e, struct nst_err *err)
 {
     const struct nst_picture *painting = p->style ? p->style : p->original;
-    struct nst_painting style = {painting->rgb, painting->height, painting->width, 1};
+    struct nst_painting style = {.rgb = painting->rgb,
+                                 .height = painting->height,
+                                 .width = painting->width,
+                                 .share = 1};
     struct nst_vgg *v = nst_engine_network(e);
     const float *a = p->photograph, *b = p->result->rgb;
     int h = p->result->height, w = p->result->width;

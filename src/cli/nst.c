@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "cli/args.h"
 #include "cli/dryrun.h"
 #include "cli/progress.h"
+#include "cli/styles.h"
 #include "cli/stylise.h"
 #include "job/colours.h"
 #include "record/record.h"
@@ -73,7 +73,7 @@ struct work {
     struct nst_output *output;
     struct nst_trace *trace;
     struct nst_picture *content, *init, *keep;
-    struct nst_picture *styles[NST_STYLES_MAX];
+    struct nst_styles_read styles;
     struct nst_plan plan;
     struct nst_progress *progress;
     struct nst_job_result result;
@@ -135,36 +135,33 @@ static int longest(const struct nst_picture *p)
     return p->height > p->width ? p->height : p->width;
 }
 
-static enum nst_status load_styles(struct work *w, const struct nst_picture_size *size,
-                                   struct nst_err *err)
-{
-    const struct nst_params *p = w->p;
-    struct nst_picture_size own = *size;
-    enum nst_status st = NST_OK;
-
-    own.longest = (int)lround(own.longest * p->style_scale);
-    for (int i = 0; st == NST_OK && i < p->styles.count; i++)
-        st = nst_picture_load(&w->styles[i], p->styles.file[i], &own, err);
-    return st;
-}
-
-static const struct nst_picture *largest_style(const struct work *w)
-{
-    const struct nst_picture *most = w->styles[0];
-
-    for (int i = 1; i < w->p->styles.count; i++)
-        if (pixels(w->styles[i]) > pixels(most))
-            most = w->styles[i];
-    return most;
-}
-
 static enum nst_status make_plan(struct work *w, struct nst_err *err)
 {
-    const struct nst_picture *c = w->content, *s = largest_style(w);
-    int border = 2 * nst_border(w->p);
+    const struct nst_picture *c = w->content;
+    int border = 2 * nst_border(w->p), height, width;
 
+    nst_styles_largest(&w->styles, &height, &width);
     return nst_plan_make(&w->plan, w->engine, w->p, c->height + border,
-                         c->width + border, s->height, s->width, err);
+                         c->width + border, height, width, err);
+}
+
+static void match_colours(struct work *w)
+{
+    for (int i = 0; i < w->styles.count; i++)
+        nst_colours_match(w->styles.of[i].picture->rgb, pixels(w->styles.of[i].picture),
+                          w->content->rgb, pixels(w->content));
+}
+
+static void say_sizes(const struct work *w)
+{
+    const struct nst_picture *style = w->styles.of[0].picture;
+    char size[32] = "pack";
+
+    if (style)
+        snprintf(size, sizeof size, "%dx%d", style->width, style->height);
+    fprintf(stderr, "nst: model %s, content %dx%d, style %s, %d threads\n",
+            nst_engine_model_path(w->engine), w->content->width, w->content->height,
+            size, nst_engine_threads(w->engine));
 }
 
 /* Reserve the output and read everything, so that what is wrong shows at once. */
@@ -177,7 +174,7 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     if (!p->dry_run)
         st = nst_output_open(&w->output, w->item->output, err);
     if (st == NST_OK) {
-        st = load_styles(w, &size, err);
+        st = nst_styles_read(&w->styles, p, &size, err);
         w->hopeless = st != NST_OK;
     }
     if (st == NST_OK)
@@ -190,12 +187,14 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
         st = nst_picture_load(&w->keep, p->keep_mask, &size, err);
         w->hopeless = st != NST_OK;
     }
-    for (int i = 0;
-         st == NST_OK && p->colour == NST_COLOUR_MATCH && i < p->styles.count; i++)
-        nst_colours_match(w->styles[i]->rgb, pixels(w->styles[i]), w->content->rgb,
-                          pixels(w->content));
+    if (st == NST_OK && p->colour == NST_COLOUR_MATCH)
+        match_colours(w);
     if (st == NST_OK && !w->engine) {
         st = nst_engine_new(&w->engine, p, err);
+        w->hopeless = st != NST_OK;
+    }
+    if (st == NST_OK) {
+        st = nst_styles_check(&w->styles, p, w->engine, err);
         w->hopeless = st != NST_OK;
     }
     if (st == NST_OK)
@@ -206,10 +205,7 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     if (st == NST_OK)
         say_plan(w);
     if (st == NST_OK && p->verbose && !p->quiet)
-        fprintf(stderr, "nst: model %s, content %dx%d, style %dx%d, %d threads\n",
-                nst_engine_model_path(w->engine), w->content->width, w->content->height,
-                w->styles[0]->width, w->styles[0]->height,
-                nst_engine_threads(w->engine));
+        say_sizes(w);
     return st;
 }
 
@@ -217,8 +213,8 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
 {
     enum nst_progress_kind kind =
         w->p->quiet ? NST_PROGRESS_NONE : (enum nst_progress_kind)w->p->progress;
-    struct nst_stylising s = {w->engine, w->p,    &w->plan, w->content,
-                              w->styles, w->init, w->keep};
+    struct nst_stylising s = {w->engine,  w->p,    &w->plan, w->content,
+                              &w->styles, w->init, w->keep};
     struct nst_job_events events = {w, on_begun, on_evaluation, on_step, on_stop};
     enum nst_status st;
 
@@ -301,8 +297,7 @@ static void clear_work(struct work *w)
     nst_trace_close(w->trace, NULL, NULL);
     nst_output_free(w->output);
     nst_picture_free(w->content);
-    for (int i = 0; i < NST_STYLES_MAX; i++)
-        nst_picture_free(w->styles[i]);
+    nst_styles_clear(&w->styles);
     nst_picture_free(w->init);
     nst_picture_free(w->keep);
     free(w->rgb);
@@ -330,12 +325,15 @@ static enum nst_status run(struct work *w)
 }
 
 /* All pictures; one that fails does not keep the others from being made. */
-static int run_all(const struct nst_args *a)
+static int run_all(struct nst_args *a)
 {
     struct nst_engine *engine = NULL;
     size_t done = 0, failed = 0;
     bool stopped = false;
+    struct nst_err err;
 
+    if (nst_styles_choose_model(&a->params, &err) != NST_OK)
+        return complain(NST_EXIT_FAILED, err.text);
     if (a->directory && !a->params.dry_run && mkdir(a->directory, 0777) != 0 &&
         errno != EEXIST) {
         fprintf(stderr, "nst: %s: cannot be made: %s\n", a->directory, strerror(errno));

@@ -3,10 +3,12 @@
 
 #include "cli/stylise.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/regions.h"
 
 /* A picture at the size of a scale: its own pixels, or borrowed where it has that size.
  */
@@ -27,16 +29,6 @@ struct run {
     int height, width;               /* of x */
     float *sum;                      /* of the results, to blend; or NULL */
 };
-
-static const struct nst_painting *largest_of(const struct nst_painting *p, int count)
-{
-    const struct nst_painting *most = p;
-
-    for (int i = 1; i < count; i++)
-        if ((size_t)p[i].height * p[i].width > (size_t)most->height * most->width)
-            most = &p[i];
-    return most;
-}
 
 /* What a job says, as part of the whole run. */
 static struct nst_evaluation shifted(const struct run *r,
@@ -151,12 +143,10 @@ static enum nst_status enlarge(struct run *r, float **out, struct nst_err *err)
     return nst_pixels_resize(out, r->x, r->height, r->width, c->height, c->width, err);
 }
 
-/* How much of each pixel is kept at the scale at hand: the mean of the mask's channels.
- */
-static enum nst_status keep_mask(const struct run *r, int h, int w, float **out,
-                                 struct nst_err *err)
+/* A mask at the size of the scale at hand: the mean of its channels. NULL of NULL. */
+static enum nst_status size_mask(const struct nst_picture *mask, int h, int w,
+                                 float **out, struct nst_err *err)
 {
-    const struct nst_picture *mask = r->s->keep;
     size_t n = (size_t)h * (size_t)w;
     enum nst_status st;
 
@@ -236,31 +226,146 @@ static enum nst_status blend(struct run *r, struct nst_job *job, struct nst_err 
     return NST_OK;
 }
 
+/* What a scale's job is made from. */
+struct style {
+    struct sized size[NST_STYLES_MAX];
+    struct nst_painting painting[NST_STYLES_MAX];
+    int regions;
+    float *guide[NST_STYLES_MAX]; /* of each region */
+};
+
+/* The longest side of a painting whose pack stands for it. */
+static int pack_side(const struct run *r)
+{
+    const struct nst_params *p = r->s->p;
+    const struct nst_picture *c = r->s->content;
+    int longest = c->height > c->width ? c->height : c->width;
+
+    if (p->size)
+        longest = (int)p->size;
+    return at_scale(r, (int)lround(longest * p->style_scale));
+}
+
+static enum nst_status size_style(const struct run *r, int i, struct style *s,
+                                  struct nst_err *err)
+{
+    const struct nst_style_option *o = &r->s->p->styles.of[i];
+    struct nst_painting *p = &s->painting[i];
+    struct nst_image *image = &s->size[i].image;
+    enum nst_status st = NST_OK;
+
+    *p = (struct nst_painting){.region = p->region, .share = o->weight};
+    if (o->layers.count)
+        p->layers = &o->layers;
+    if (r->s->styles->of[i].pack) {
+        p->pack = r->s->styles->of[i].pack;
+        p->height = p->width = pack_side(r);
+        return NST_OK;
+    }
+    st = size_picture(r, r->s->styles->of[i].picture, &s->size[i], err);
+    p->rgb = image->rgb;
+    p->height = image->height;
+    p->width = image->width;
+    return st;
+}
+
+/* The guides of the regions, for pictures of h x w before they are extended. */
+static enum nst_status make_guides(const struct run *r, struct style *s, int h, int w,
+                                   const int region[], struct nst_err *err)
+{
+    const struct nst_styles_read *styles = r->s->styles;
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < styles->count; i++)
+        if (styles->of[i].mask)
+            st = size_mask(styles->of[i].mask, h, w, &s->guide[region[i]], err);
+    for (int i = 0; st == NST_OK && i < s->regions; i++)
+        if (!s->guide[i])
+            st = nst_floats_new(&s->guide[i], 1, (size_t)h, (size_t)w, err);
+    if (st == NST_OK)
+        nst_regions_divide(&r->s->p->styles, s->guide, (size_t)h * (size_t)w);
+    for (int i = 0; st == NST_OK && i < s->regions; i++)
+        st = extend(r, &s->guide[i], 1, h, w, err);
+    return st;
+}
+
+static enum nst_status make_style(const struct run *r, struct style *s, int h, int w,
+                                  struct nst_err *err)
+{
+    int region[NST_STYLES_MAX];
+    enum nst_status st = NST_OK;
+
+    s->regions = nst_regions(&r->s->p->styles, region);
+    for (int i = 0; st == NST_OK && i < r->s->styles->count; i++) {
+        s->painting[i].region = region[i];
+        st = size_style(r, i, s, err);
+    }
+    if (st == NST_OK && s->regions)
+        st = make_guides(r, s, h, w, region, err);
+    return st;
+}
+
+static void clear_style(struct style *s)
+{
+    for (int i = 0; i < NST_STYLES_MAX; i++) {
+        free(s->size[i].own);
+        free(s->guide[i]);
+    }
+    *s = (struct style){.regions = 0};
+}
+
+/* The plan of the last scale is made; one of its tiles may not do for the others. */
+static enum nst_status make_plan(const struct run *r, const struct nst_params *p,
+                                 struct nst_image content, const struct style *s,
+                                 struct nst_plan *plan, struct nst_err *err)
+{
+    int height = 0, width = 0;
+
+    *plan = *r->s->plan;
+    if (is_last(r))
+        return NST_OK;
+    for (int i = 0; i < p->styles.count; i++)
+        if (s->painting[i].rgb &&
+            (size_t)s->painting[i].height * (size_t)s->painting[i].width >
+                (size_t)height * (size_t)width) {
+            height = s->painting[i].height;
+            width = s->painting[i].width;
+        }
+    return nst_plan_make(plan, r->s->engine, p, content.height, content.width, height,
+                         width, err);
+}
+
+/* The job of the scale at hand; the style's pictures are needed no more afterwards. */
+static enum nst_status new_job(const struct run *r, const struct nst_params *p,
+                               const struct nst_plan *plan, struct nst_image content,
+                               struct style *s, struct nst_job **job,
+                               struct nst_err *err)
+{
+    struct nst_style style = {s->painting, p->styles.count, s->regions,
+                              (const float *const *)s->guide};
+    enum nst_status st = nst_job_new(job, r->s->engine, p, plan, content, &style, err);
+
+    clear_style(s);
+    if (is_last(r))
+        nst_styles_drop_pictures(r->s->styles);
+    return st;
+}
+
 static enum nst_status run_job(struct run *r, const struct nst_params *p,
-                               struct nst_image content,
-                               const struct nst_painting *paintings,
+                               struct nst_image content, struct style *style,
                                struct nst_err *err)
 {
     struct nst_job_events events = {r, on_begun, on_evaluated, on_stepped, on_stop};
-    int count = p->styles.count;
     bool blends = p->scale_mode == NST_SCALE_BLEND && r->scales > 1;
-    const struct nst_painting *largest = largest_of(paintings, count);
-    struct nst_plan plan = *r->s->plan;
+    struct nst_plan plan;
     struct nst_job *job = NULL;
     float *mask = NULL;
-    enum nst_status st = NST_OK;
+    enum nst_status st = make_plan(r, p, content, style, &plan, err);
 
-    if (!is_last(r))
-        st = nst_plan_make(&plan, r->s->engine, p, content.height, content.width,
-                           largest->height, largest->width, err);
     if (st == NST_OK)
-        st = nst_job_new(&job, r->s->engine, p, &plan, content, paintings, count, err);
-    for (int i = 0; st == NST_OK && is_last(r) && i < count; i++) {
-        nst_picture_free(r->s->styles[i]);
-        r->s->styles[i] = NULL;
-    }
+        st = new_job(r, p, &plan, content, style, &job, err);
     if (st == NST_OK)
-        st = keep_mask(r, r->height, r->width, &mask, err);
+        st = size_mask(r->s->keep, r->height, r->width, &mask, err);
     if (st == NST_OK)
         st = extend(r, &mask, 1, r->height, r->width, err);
     if (st == NST_OK && mask)
@@ -298,29 +403,24 @@ static enum nst_status extend_content(const struct run *r, struct sized *content
 static enum nst_status run_scale(struct run *r, struct nst_err *err)
 {
     struct nst_params p = *r->s->p;
-    struct sized content = {{0}}, style[NST_STYLES_MAX] = {{{0}}};
-    struct nst_painting paintings[NST_STYLES_MAX];
+    struct sized content = {{0}};
+    struct style style = {{{{0}}}};
     enum nst_status st;
 
     p.iterations = r->scale[r->at].iterations;
     if (p.max_evaluations)
         p.max_evaluations -= r->before.evaluations;
     st = size_picture(r, r->s->content, &content, err);
-    for (int i = 0; st == NST_OK && i < p.styles.count; i++) {
-        st = size_picture(r, r->s->styles[i], &style[i], err);
-        paintings[i] =
-            (struct nst_painting){style[i].image.rgb, style[i].image.height,
-                                  style[i].image.width, nst_style_share(&p.styles, i)};
-    }
+    if (st == NST_OK)
+        st = make_style(r, &style, content.image.height, content.image.width, err);
     if (st == NST_OK)
         st = start(r, content.image, err);
     if (st == NST_OK)
         st = extend_content(r, &content, err);
     if (st == NST_OK)
-        st = run_job(r, &p, content.image, paintings, err);
+        st = run_job(r, &p, content.image, &style, err);
     free(content.own);
-    for (int i = 0; i < p.styles.count; i++)
-        free(style[i].own);
+    clear_style(&style);
     return st;
 }
 

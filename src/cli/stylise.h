@@ -6,6 +6,7 @@
 #ifndef NST_CLI_STYLISE_H
 #define NST_CLI_STYLISE_H
 
+#include "cli/styles.h"
 #include "image/picture.h"
 #include "job/plan.h"
 #include "job/scales.h"
@@ -15,8 +16,7 @@ struct nst_stylising {
     const struct nst_params *p;  /* with the plan applied */
     const struct nst_plan *plan; /* of the last scale */
     const struct nst_picture *content;
-    struct nst_picture *
-        *styles; /* as many as p has; freed, and NULL, once all is taken */
+    struct nst_styles_read *styles; /* dropped once all is taken */
     const struct nst_picture *init; /* to start from; NULL for content or noise */
     const struct nst_picture *keep; /* white where content stays; or NULL */
 };

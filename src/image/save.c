@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 #include "image/origin.h"
-#include "image/place.h"
+#include "base/place.h"
 
 struct format {
     const char *suffix;
@@ -254,7 +254,9 @@ enum nst_status nst_output_write(struct nst_output *out, const struct nst_pictur
         status = nst_err_set(err, NST_ERR_IO, "%s: cannot be encoded: %s", out->path,
                              nst_vips_reason(reason, sizeof reason));
     else
-        status = nst_place_write(out->place, data, size, err);
+        status = nst_place_add(out->place, data, size, err);
+    if (status == NST_OK)
+        status = nst_place_finish(out->place, err);
     g_free(data);
     return status;
 }

@@ -360,25 +360,14 @@ static enum nst_status run_tutorial(struct nst_job *r, float *x, enum nst_job_en
 
 enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
                             const struct nst_params *p, const struct nst_plan *plan,
-                            struct nst_image content,
-                            const struct nst_painting *paintings, int count,
+                            struct nst_image content, const struct nst_style *style,
                             struct nst_err *err)
 {
-    struct nst_objective_config config = {
-        &p->content_layers, &p->style_layers, p->content_weight,      p->style_weight,
-        p->tv_weight,       plan->tile,       plan->recompute_content};
-    struct nst_painting all[count + 1];
-    int of_all = p->strength < 1 ? count + 1 : count;
+    struct nst_objective_config config = nst_plan_objective(plan, p);
     struct nst_job *r = nst_xcalloc(1, sizeof *r);
     enum nst_status st;
 
     *out = NULL;
-    for (int i = 0; i < count; i++) {
-        all[i] = paintings[i];
-        all[i].share *= p->strength;
-    }
-    all[count] = (struct nst_painting){content.rgb, content.height, content.width,
-                                       1 - p->strength};
     r->p = p;
     r->plan = plan;
     r->content = content.rgb;
@@ -388,7 +377,7 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
                           e->be->threads, err);
     if (st == NST_OK)
         st = nst_objective_new(&r->objective, e->v, &config, content.rgb,
-                               content.height, content.width, all, of_all, err);
+                               content.height, content.width, style, err);
     if (st != NST_OK) {
         nst_job_free(r);
         return st;

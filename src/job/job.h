@@ -82,18 +82,15 @@ struct nst_job;  /* one picture to be made */
 struct nst_plan; /* job/plan.h */
 
 /*
- * Take what is to be kept of the content and of count paintings, the pictures that plan
- * was made for. At a strength below 1, the content's own Gram matrices have the rest of
- * the target, so that at 0 there is nothing to change.
- * p must be the parameters that the engine was made for. p and content are borrowed as
- * long as the job lives, the paintings for the call. *out belongs to the caller:
- * nst_job_free(). Errors: NST_ERR_ARG (a picture too small for the layers),
+ * Take what is to be kept of the content and the style, the pictures that plan was made
+ * for. p must be the parameters that the engine was made for. p and content are
+ * borrowed as long as the job lives, the style for the call. *out belongs to the
+ * caller: nst_job_free(). Errors: NST_ERR_ARG (a picture too small for the layers),
  * NST_ERR_MEM.
  */
 enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
                             const struct nst_params *p, const struct nst_plan *plan,
-                            struct nst_image content,
-                            const struct nst_painting *paintings, int count,
+                            struct nst_image content, const struct nst_style *style,
                             struct nst_err *err);
 void nst_job_free(struct nst_job *j);
 

@@ -22,6 +22,8 @@
 #define LIST(lo, hi) .type = NST_OPTION_LIST, .min = lo, .max = hi
 #define TAPS .type = NST_OPTION_TAPS
 #define STYLES .type = NST_OPTION_STYLES
+#define STYLE_MASK .type = NST_OPTION_STYLE_MASK
+#define STYLE_LAYERS .type = NST_OPTION_STYLE_LAYERS
 #define RECIPE .recipe = true
 
 const char *const nst_option_groups[] = {
@@ -31,6 +33,12 @@ const struct nst_option nst_options[] = {
     {"style", 's', GROUP(1), STYLES, AT(styles), .arg = "FILE[:WEIGHT]",
      .help =
          "The picture whose style is taken (required); several are mixed by weight"},
+    {"mask", 0, GROUP(1), STYLE_MASK, AT(styles), .arg = "FILE",
+     .help = "A picture that is white where the style before it applies; styles "
+             "without a mask share the rest"},
+    {"layers", 0, GROUP(1), STYLE_LAYERS, AT(styles), .arg = "LIST",
+     .help = "Of --style-layers, those that the style before it acts on, each NAME or "
+             "NAME:WEIGHT; without it, all"},
     {"style-scale", 0, GROUP(1), REAL(0.1, 10), AT(style_scale), RECIPE, .initial = "1",
      .arg = "FACTOR",
      .help =
@@ -73,6 +81,9 @@ const struct nst_option nst_options[] = {
      .initial = "1", .arg = "WEIGHT", .help = "Weight of the content loss"},
     {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), RECIPE,
      .initial = "7000", .arg = "WEIGHT", .help = "Weight of the style loss"},
+    {"moment-weight", 0, GROUP(2), REAL(0, 1e12), AT(moment_weight), RECIPE,
+     .initial = "0", .arg = "WEIGHT",
+     .help = "Weight of the mean and deviation of each channel, beside Gram matrices"},
     {"tv-weight", 0, GROUP(2), REAL(0, 1e12), AT(tv_weight), RECIPE, .initial = "0",
      .arg = "WEIGHT",
      .help = "Weight of the total variation, which smooths what is noisy"},
@@ -177,8 +188,10 @@ void nst_params_clear(struct nst_params *p)
     for (size_t i = 0; i < nst_options_count; i++)
         if (nst_options[i].type == NST_OPTION_TEXT)
             free(*text_at(p, &nst_options[i]));
-    for (int i = 0; i < p->styles.count; i++)
-        free(p->styles.file[i]);
+    for (int i = 0; i < p->styles.count; i++) {
+        free(p->styles.of[i].file);
+        free(p->styles.of[i].mask);
+    }
     memset(p, 0, sizeof *p);
 }
 
@@ -299,18 +312,32 @@ static enum nst_status add_style(struct nst_styles *s, const struct nst_option *
     if (s->count == NST_STYLES_MAX)
         return nst_err_set(err, NST_ERR_ARG, "%s: '%s' is one more than %d", o->name,
                            text, NST_STYLES_MAX);
-    s->file[s->count] = nst_xasprintf("%.*s", (int)length, text);
-    s->weight[s->count++] = weight;
+    s->of[s->count++] = (struct nst_style_option){
+        .file = nst_xasprintf("%.*s", (int)length, text), .weight = weight};
     return NST_OK;
 }
 
-double nst_style_share(const struct nst_styles *s, int i)
+/* What is said of the latest style. */
+static enum nst_status set_of_style(struct nst_styles *s, const struct nst_option *o,
+                                    const char *text, struct nst_err *err)
 {
-    double sum = 0;
+    struct nst_style_option *latest = &s->of[s->count - 1];
 
-    for (int k = 0; k < s->count; k++)
-        sum += s->weight[k];
-    return s->weight[i] / sum;
+    if (!s->count)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: '%s': comes after the style it is for", o->name, text);
+    if (!*text)
+        return nst_err_set(err, NST_ERR_ARG, "%s: the value is empty", o->name);
+    if (o->type == NST_OPTION_STYLE_MASK) {
+        free(latest->mask);
+        latest->mask = nst_xstrdup(text);
+        return NST_OK;
+    }
+    if (nst_taps_parse(&latest->layers, text, err) != NST_OK) {
+        nst_err_prefix(err, o->name);
+        return NST_ERR_ARG;
+    }
+    return NST_OK;
 }
 
 static char *get_list(const struct nst_list *list, const struct nst_option *o)
@@ -397,6 +424,9 @@ static enum nst_status set(struct nst_params *p, const struct nst_option *o,
         return NST_OK;
     case NST_OPTION_STYLES:
         return add_style(to, o, text, err);
+    case NST_OPTION_STYLE_MASK:
+    case NST_OPTION_STYLE_LAYERS:
+        return set_of_style(to, o, text, err);
     case NST_OPTION_LIST:
         return set_list(to, o, text, err);
     }
@@ -441,6 +471,8 @@ char *nst_params_get(const struct nst_params *p, const struct nst_option *o)
         nst_taps_format(at, taps, sizeof taps);
         return nst_xstrdup(taps);
     case NST_OPTION_STYLES: /* no text stands for several */
+    case NST_OPTION_STYLE_MASK:
+    case NST_OPTION_STYLE_LAYERS:
         return NULL;
     case NST_OPTION_LIST:
         return get_list(at, o);

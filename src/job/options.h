@@ -27,11 +27,17 @@ struct nst_list {
 
 #define NST_STYLES_MAX 16
 
+struct nst_style_option {
+    char *file; /* owned */
+    double weight;
+    char *mask;             /* where it applies, owned; NULL: where no mask is */
+    struct nst_taps layers; /* its weights of the style layers; none: 1 each */
+};
+
 /* The pictures whose style is taken, in the order given. */
 struct nst_styles {
     int count;
-    char *file[NST_STYLES_MAX]; /* owned */
-    double weight[NST_STYLES_MAX];
+    struct nst_style_option of[NST_STYLES_MAX];
 };
 
 enum nst_padding { NST_PADDING_ZERO, NST_PADDING_REPLICATE, NST_PADDING_REFLECT };
@@ -54,7 +60,7 @@ struct nst_params {
     bool square;
     struct nst_taps content_layers, style_layers;
     int64_t pooling; /* enum nst_pooling */
-    double content_weight, style_weight, tv_weight, strength;
+    double content_weight, style_weight, moment_weight, tv_weight, strength;
     int64_t colour; /* enum nst_colour */
     double style_scale;
     char *init;      /* content, noise or a file */
@@ -88,7 +94,9 @@ enum nst_option_type {
     NST_OPTION_TEXT,   /* char *, owned; NULL when unset */
     NST_OPTION_TAPS,   /* struct nst_taps */
     NST_OPTION_STYLES, /* struct nst_styles: FILE or FILE:WEIGHT, one more each time */
-    NST_OPTION_LIST    /* struct nst_list: numbers with commas between them, or auto */
+    NST_OPTION_STYLE_MASK,   /* the same: FILE, the mask of the latest of them */
+    NST_OPTION_STYLE_LAYERS, /* the same: the layers of the latest of them */
+    NST_OPTION_LIST /* struct nst_list: numbers with commas between them, or auto */
 };
 
 struct nst_option {
@@ -112,9 +120,6 @@ extern const size_t nst_options_count;
 
 /* Titles of the groups, from 1; NULL-terminated, the first is unused. */
 extern const char *const nst_option_groups[];
-
-/* The share of a style among all of them: weights add up to 1. */
-double nst_style_share(const struct nst_styles *s, int i);
 
 /* NULL when there is no such option. */
 const struct nst_option *nst_option_find(const char *name);

@@ -9,11 +9,12 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "job/regions.h"
 #include "optim/adam.h"
 #include "optim/lbfgs.h"
 #include "optim/tutorial.h"
 #include "style/objective.h"
-#include "style/tiling.h"
+#include "style/walk.h"
 
 /* Sides of a tile's interior that are tried, and the work that is too much as long as
  * fewer curvature pairs do instead. */
@@ -31,12 +32,18 @@ struct search {
     size_t before; /* bytes in use already */
 };
 
-static struct nst_objective_config config_of(const struct nst_params *p)
+struct nst_objective_config nst_plan_objective(const struct nst_plan *plan,
+                                               const struct nst_params *p)
 {
     return (struct nst_objective_config){.content_layers = &p->content_layers,
                                          .style_layers = &p->style_layers,
                                          .content_weight = p->content_weight,
-                                         .style_weight = p->style_weight};
+                                         .style_weight = p->style_weight,
+                                         .moment_weight = p->moment_weight,
+                                         .tv_weight = p->tv_weight,
+                                         .strength = p->strength,
+                                         .tile = plan->tile,
+                                         .recompute_content = plan->recompute_content};
 }
 
 static size_t optimiser_bytes(const struct search *s, int pairs)
@@ -58,19 +65,20 @@ static size_t optimiser_bytes(const struct search *s, int pairs)
 /* Fill in what follows from tile, recompute_content and curvature_pairs. */
 static void work_out(const struct search *s, struct nst_plan *plan)
 {
-    struct nst_objective_config config = config_of(s->p);
-    struct nst_tiling t = nst_objective_tiling(s->v, s->ch, s->cw, plan->tile);
+    struct nst_objective_config config = nst_plan_objective(plan, s->p);
+    struct nst_tiling t = nst_walk_tiling(s->v, s->ch, s->cw, plan->tile);
     double area = (double)t.tile_height * t.tile_width * nst_tiling_count(&t);
     size_t style = 3 * (size_t)s->sh * (size_t)s->sw * sizeof(float);
+    int region[NST_STYLES_MAX], regions = nst_regions(&s->p->styles, region);
     size_t objective, optimiser;
 
-    config.tile = plan->tile;
-    config.recompute_content = plan->recompute_content;
     plan->height = s->ch;
     plan->width = s->cw;
     plan->tile_rows = t.rows;
     plan->tile_columns = t.columns;
-    objective = nst_objective_bytes(s->v, &config, s->ch, s->cw, s->sh, s->sw);
+    objective = nst_objective_bytes(s->v, &config, regions, s->ch, s->cw, s->sh, s->sw);
+    /* and the planes that the regions are taken from */
+    objective += (size_t)regions * (size_t)s->ch * (size_t)s->cw * sizeof(float);
     /* When the optimiser comes, the style picture has gone. */
     optimiser = optimiser_bytes(s, plan->curvature_pairs);
     optimiser -= optimiser < style ? optimiser : style;
@@ -160,7 +168,8 @@ int64_t nst_plan_evaluations(const struct nst_params *p)
 static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_params *p,
                                        int side, double *seconds, struct nst_err *err)
 {
-    struct nst_objective_config config = config_of(p);
+    struct nst_plan whole = {.tile = 0};
+    struct nst_objective_config config = nst_plan_objective(&whole, p);
     size_t n = 3 * (size_t)side * (size_t)side;
     struct nst_objective *o = NULL;
     struct nst_losses losses;
@@ -173,8 +182,10 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
     for (size_t i = 0; st == NST_OK && i < n; i++)
         x[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     if (st == NST_OK)
-        st = nst_objective_new(&o, v, &config, x, side, side,
-                               &(struct nst_painting){x, side, side, 1}, 1, err);
+        st = nst_objective_new(
+            &o, v, &config, x, side, side,
+            &(struct nst_style){&(struct nst_painting){x, side, side, .share = 1}, 1},
+            err);
     for (int i = 0; st == NST_OK && i < 3; i++) {
         clock_gettime(CLOCK_MONOTONIC, &begin);
         nst_objective_evaluate(o, x, &losses, grad);

@@ -33,6 +33,10 @@ enum nst_status nst_plan_make(struct nst_plan *plan, const struct nst_engine *e,
                               int content_width, int style_height, int style_width,
                               struct nst_err *err);
 
+/* The objective of a run by p that follows the plan; p's layers are borrowed. */
+struct nst_objective_config nst_plan_objective(const struct nst_plan *plan,
+                                               const struct nst_params *p);
+
 /* Make p say what the plan does, so that a run by p follows it, and so does a run by
  * what is recorded of p. */
 void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p);

@@ -44,14 +44,23 @@ void nst_avgpool_grad_c(const float *gy, float *gx, int c, int h, int w);
 /* g[i] is zeroed where y[i] <= 0: back through y = relu(.) or from relu(y). */
 void nst_relu_grad_c(const float *y, float *g, size_t n);
 
-/* sums += F F^T, c x c, in full: over C H W it is the Gram matrix of f (c x area, area
- * = H W; Gatys et al. 2016 eq. 3). */
-void nst_gram_c(const float *f, int relu, double *sums, int c, size_t area);
+/* A guide has a value for each of area = H W pixels: how much it counts (the square of
+ * the guidance channel of Gatys et al. 2017, eq. 4). NULL: each counts once. */
 
-/* g += S F, where S is c x c: with S = dL/dG + its transpose, over C H W, this is the
- * gradient of a function of the Gram matrix. With relu, F = max(f, 0). */
-void nst_gram_grad_c(const float *f, int relu, const float *s, float *g, int c,
-                     size_t area);
+/* sums += sum_p guide[p] F[p] F[p]^T, c x c, in full: over C H W it is the Gram matrix
+ * of f (c x area; Gatys et al. 2016 eq. 3). */
+void nst_gram_c(const float *f, int relu, const float *guide, double *sums, int c,
+                size_t area);
+
+/* sums += sum_p guide[p] F[p], c of them. */
+void nst_channel_sums_c(const float *f, int relu, const float *guide, double *sums,
+                        int c, size_t area);
+
+/* g[p] += guide[p] (S F[p] + offset), where S is c x c and offset c or NULL: with S =
+ * dL/dG + its transpose, over C H W, this is the gradient of a function of the Gram
+ * matrix; offset is that by the channel sums. With relu, F = max(f, 0). */
+void nst_gram_grad_c(const float *f, int relu, const float *guide, const float *s,
+                     const float *offset, float *g, int c, size_t area);
 
 /* sum_i (f[i] - t[i])^2 */
 double nst_squared_error_c(const float *f, int relu, const float *t, size_t n);

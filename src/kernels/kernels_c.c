@@ -148,28 +148,47 @@ void nst_relu_grad_c(const float *y, float *g, size_t n)
         g[i] = y[i] > 0 ? g[i] : 0;
 }
 
-void nst_gram_c(const float *f, int relu, double *sums, int c, size_t area)
+static double counted(const float *guide, size_t p)
+{
+    return guide ? guide[p] : 1;
+}
+
+void nst_gram_c(const float *f, int relu, const float *guide, double *sums, int c,
+                size_t area)
 {
     for (int a = 0; a < c; a++)
         for (int b = 0; b < c; b++) {
             double sum = 0;
 
             for (size_t p = 0; p < area; p++)
-                sum += (double)see(f[a * area + p], relu) * see(f[b * area + p], relu);
+                sum += counted(guide, p) * see(f[a * area + p], relu) *
+                       see(f[b * area + p], relu);
             sums[(size_t)a * c + b] += sum;
         }
 }
 
-void nst_gram_grad_c(const float *f, int relu, const float *s, float *g, int c,
-                     size_t area)
+void nst_channel_sums_c(const float *f, int relu, const float *guide, double *sums,
+                        int c, size_t area)
+{
+    for (int a = 0; a < c; a++) {
+        double sum = 0;
+
+        for (size_t p = 0; p < area; p++)
+            sum += counted(guide, p) * see(f[a * area + p], relu);
+        sums[a] += sum;
+    }
+}
+
+void nst_gram_grad_c(const float *f, int relu, const float *guide, const float *s,
+                     const float *offset, float *g, int c, size_t area)
 {
     for (int a = 0; a < c; a++)
         for (size_t p = 0; p < area; p++) {
-            double sum = 0;
+            double sum = offset ? offset[a] : 0;
 
             for (int b = 0; b < c; b++)
                 sum += (double)s[(size_t)a * c + b] * see(f[b * area + p], relu);
-            g[a * area + p] += (float)sum;
+            g[a * area + p] += (float)(counted(guide, p) * sum);
         }
 }
 

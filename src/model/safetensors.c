@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "model/weights.h"
+#include "model/safetensors.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,28 +14,35 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/place.h"
 
-/* torchvision's index of each convolution within "features". */
-static const int feature_index[NST_VGG_CONVS] = {0,  2,  5,  7,  10, 12, 14, 16,
-                                                 19, 21, 23, 25, 28, 30, 32, 34};
-#define MAX_CHANNELS 4096
 #define MAX_HEADER ((uint64_t)100 << 20) /* the format's own limit */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "arrays are written as they are");
 
-struct file {
-    const char *path;
+struct nst_safetensors {
+    char *path;
     const unsigned char *bytes; /* the whole file, mapped */
     uint64_t size, data;        /* data: where the tensors' bytes begin */
     json_t *header;
 };
 
-struct entry {
-    enum { F32, F16, BF16 } type;
-    int rank;
-    uint64_t shape[4], count;
-    const unsigned char *bytes;
-};
+static const struct {
+    const char *name;
+    size_t size;
+} numbers[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"U8", 1}};
 
-static enum nst_status map_file(struct file *f, struct nst_err *err)
+size_t nst_number_size(enum nst_number type)
+{
+    return numbers[type].size;
+}
+
+const char *nst_number_name(enum nst_number type)
+{
+    return numbers[type].name;
+}
+
+static enum nst_status map_file(struct nst_safetensors *f, struct nst_err *err)
 {
     struct stat st;
     int fd = open(f->path, O_RDONLY | O_CLOEXEC);
@@ -67,7 +73,7 @@ static uint64_t little_endian(const unsigned char *b, int n)
     return v;
 }
 
-static enum nst_status read_header(struct file *f, struct nst_err *err)
+static enum nst_status read_header(struct nst_safetensors *f, struct nst_err *err)
 {
     json_error_t je;
     uint64_t n;
@@ -93,7 +99,8 @@ static enum nst_status read_header(struct file *f, struct nst_err *err)
 }
 
 /* Even if all that this run needs is there, half a file is not to be trusted. */
-static enum nst_status check_length(const struct file *f, struct nst_err *err)
+static enum nst_status check_length(const struct nst_safetensors *f,
+                                    struct nst_err *err)
 {
     const char *key;
     json_t *j;
@@ -112,42 +119,107 @@ static enum nst_status check_length(const struct file *f, struct nst_err *err)
     return NST_OK;
 }
 
-static enum nst_status wrong(const struct file *f, const char *key, const char *what,
-                             struct nst_err *err)
+static enum nst_status wrong(const struct nst_safetensors *f, const char *key,
+                             const char *what, struct nst_err *err)
 {
     return nst_err_set(err, NST_ERR_FORMAT, "%s: %s: %s", f->path, key, what);
 }
 
-static bool read_type(json_t *j, struct entry *e)
+enum nst_status nst_safetensors_open(struct nst_safetensors **out, const char *path,
+                                     struct nst_err *err)
+{
+    struct nst_safetensors *f = nst_xcalloc(1, sizeof *f);
+    enum nst_status st;
+
+    *out = NULL;
+    f->path = nst_xstrdup(path);
+    st = map_file(f, err);
+    if (st == NST_OK)
+        st = read_header(f, err);
+    if (st == NST_OK)
+        st = check_length(f, err);
+    if (st != NST_OK) {
+        nst_safetensors_close(f);
+        return st;
+    }
+    *out = f;
+    return NST_OK;
+}
+
+void nst_safetensors_close(struct nst_safetensors *f)
+{
+    if (!f)
+        return;
+    if (f->bytes)
+        munmap((void *)f->bytes, f->size);
+    json_decref(f->header);
+    free(f->path);
+    free(f);
+}
+
+const char *nst_safetensors_path(const struct nst_safetensors *f)
+{
+    return f->path;
+}
+
+#define METADATA "__metadata__"
+
+const char *nst_safetensors_text(const struct nst_safetensors *f, const char *key)
+{
+    return json_string_value(
+        json_object_get(json_object_get(f->header, METADATA), key));
+}
+
+bool nst_safetensors_has(const struct nst_safetensors *f, const char *key)
+{
+    return json_object_get(f->header, key) != NULL;
+}
+
+void nst_safetensors_each(const struct nst_safetensors *f,
+                          void (*tell)(void *ctx, const char *key), void *ctx)
+{
+    const char *key;
+    json_t *j;
+
+    json_object_foreach(f->header, key, j) if (strcmp(key, METADATA) != 0)
+        tell(ctx, key);
+}
+
+static bool read_type(json_t *j, struct nst_array *a)
 {
     const char *type = json_string_value(j);
 
-    if (!type)
-        return false;
-    e->type = strcmp(type, "F32") == 0 ? F32 : strcmp(type, "F16") == 0 ? F16 : BF16;
-    return e->type != BF16 || strcmp(type, "BF16") == 0;
+    for (size_t i = 0; type && i < sizeof numbers / sizeof *numbers; i++)
+        if (strcmp(type, numbers[i].name) == 0) {
+            a->type = (enum nst_number)i;
+            return true;
+        }
+    return false;
 }
 
-static bool read_shape(json_t *j, struct entry *e)
+static bool read_shape(json_t *j, struct nst_array *a)
 {
-    e->rank = (int)json_array_size(j);
-    if (!json_is_array(j) || e->rank < 1 || e->rank > 4)
+    size_t rank = json_array_size(j);
+
+    if (!json_is_array(j) || rank > 4)
         return false;
-    e->count = 1;
-    for (int i = 0; i < e->rank; i++) {
+    a->rank = (int)rank;
+    a->count = 1;
+    for (int i = 0; i < a->rank; i++) {
         json_t *d = json_array_get(j, (size_t)i);
         json_int_t v = json_integer_value(d);
 
-        if (!json_is_integer(d) || v < 1 || v > MAX_CHANNELS)
+        if (!json_is_integer(d) || v < 1)
             return false;
-        e->shape[i] = (uint64_t)v;
-        e->count *= (uint64_t)v; /* at most 2^48 */
+        a->shape[i] = (uint64_t)v;
+        if (__builtin_mul_overflow(a->count, a->shape[i], &a->count))
+            return false;
     }
     return true;
 }
 
-static enum nst_status find_entry(const struct file *f, const char *key,
-                                  struct entry *e, struct nst_err *err)
+enum nst_status nst_safetensors_find(const struct nst_safetensors *f, const char *key,
+                                     struct nst_array *a, struct nst_err *err)
 {
     json_t *j = json_object_get(f->header, key),
            *place = json_object_get(j, "data_offsets");
@@ -157,17 +229,17 @@ static enum nst_status find_entry(const struct file *f, const char *key,
 
     if (!j)
         return wrong(f, key, "is not in the file", err);
-    if (!read_type(json_object_get(j, "dtype"), e))
-        return wrong(f, key, "the type is none of F32, F16 and BF16", err);
-    if (!read_shape(json_object_get(j, "shape"), e))
-        return wrong(f, key, "the shape is not one of a convolution", err);
+    if (!read_type(json_object_get(j, "dtype"), a))
+        return wrong(f, key, "the type is none that is known", err);
+    if (!read_shape(json_object_get(j, "shape"), a))
+        return wrong(f, key, "the shape is none of up to four sides", err);
     if (json_array_size(place) != 2 || !json_is_integer(json_array_get(place, 0)) ||
         !json_is_integer(json_array_get(place, 1)) || from < 0 || to < from)
         return wrong(f, key, "its bytes have no place in the file", err);
-    bytes = e->count * (e->type == F32 ? 4 : 2);
-    if ((uint64_t)(to - from) != bytes)
+    if (__builtin_mul_overflow(a->count, nst_number_size(a->type), &bytes) ||
+        (uint64_t)(to - from) != bytes)
         return wrong(f, key, "its shape and its number of bytes disagree", err);
-    e->bytes = f->bytes + f->data + from;
+    a->bytes = f->bytes + f->data + from;
     return NST_OK;
 }
 
@@ -193,102 +265,162 @@ static float bits_to_float(uint32_t bits)
     return v;
 }
 
-static enum nst_status read_floats(const struct file *f, const char *key,
-                                   const struct entry *e, float **out,
-                                   struct nst_err *err)
+uint16_t nst_half(float v)
 {
-    enum nst_status st = nst_floats_new(out, e->count, 1, 1, err);
-    const unsigned char *b = e->bytes;
+    unsigned sign = signbit(v) ? 0x8000 : 0;
+    double a = fabs((double)v), unit;
+    int exponent;
 
-    for (uint64_t i = 0; st == NST_OK && i < e->count; i++) {
-        float v = 0;
+    if (isnan(v))
+        return 0x7e00;
+    if (a >= 65520) /* rounds beyond the largest */
+        return (uint16_t)(sign | 0x7c00);
+    frexp(a, &exponent);
+    if (exponent < -13) /* below the least normal number, 2^-14 */
+        exponent = -13;
+    unit = ldexp(1, exponent - 11);
+    a = nearbyint(a / unit); /* 0 to 2048 units: ties to even, as the mode is */
+    return (uint16_t)(sign | (unsigned)((exponent + 13) * 1024 + (int)a));
+}
 
-        switch (e->type) {
-        case F32:
-            v = bits_to_float((uint32_t)little_endian(b + 4 * i, 4));
-            break;
-        case F16:
-            v = half_to_float((unsigned)little_endian(b + 2 * i, 2));
-            break;
-        case BF16:
-            v = bits_to_float((uint32_t)little_endian(b + 2 * i, 2) << 16);
-            break;
-        }
-        if (!isfinite(v))
+static double value_at(const struct nst_array *a, uint64_t i)
+{
+    const unsigned char *b =
+        (const unsigned char *)a->bytes + nst_number_size(a->type) * i;
+    double v;
+
+    switch (a->type) {
+    case NST_F32:
+        return bits_to_float((uint32_t)little_endian(b, 4));
+    case NST_F16:
+        return half_to_float((unsigned)little_endian(b, 2));
+    case NST_BF16:
+        return bits_to_float((uint32_t)little_endian(b, 2) << 16);
+    case NST_F64:
+        memcpy(&v, b, sizeof v);
+        return v;
+    case NST_I64:
+    case NST_U8:
+        break;
+    }
+    return 0;
+}
+
+enum nst_status nst_safetensors_floats(const struct nst_safetensors *f, const char *key,
+                                       const struct nst_array *a, float **out,
+                                       struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    *out = NULL;
+    if (a->type == NST_I64 || a->type == NST_U8)
+        return wrong(f, key, "the type is none of F64, F32, F16 and BF16", err);
+    st = nst_floats_new(out, a->count, 1, 1, err);
+    for (uint64_t i = 0; st == NST_OK && i < a->count; i++) {
+        (*out)[i] = (float)value_at(a, i);
+        if (!isfinite((*out)[i]))
             st = wrong(f, key, "holds a value that is not finite", err);
-        (*out)[i] = v;
     }
     return st;
 }
 
-/* cin is what the convolution before this one puts out. */
-static enum nst_status read_conv(const struct file *f, int conv, int cin,
-                                 struct nst_layer_weights *l, struct nst_err *err)
-{
-    char key[40], text[128];
-    struct entry w, b;
-    int block, place;
-    enum nst_status st;
+struct nst_safetensors_writer {
+    json_t *header, *metadata;
+    int arrays, room;
+    struct {
+        const void *bytes;
+        size_t size;
+    } * array;
+    uint64_t size; /* of all arrays */
+};
 
-    nst_conv_place(conv, &block, &place);
-    snprintf(key, sizeof key, "features.%d.weight", feature_index[conv]);
-    if (!json_object_get(f->header, key))
-        return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: has no layer conv%d_%d (conv_%d), which this run needs",
-                           f->path, block, place, conv + 1);
-    if ((st = find_entry(f, key, &w, err)) != NST_OK)
-        return st;
-    snprintf(text, sizeof text, "the shape is not N x %d x 3 x 3", cin);
-    if (w.rank != 4 || w.shape[1] != (uint64_t)cin || w.shape[2] != 3 ||
-        w.shape[3] != 3)
-        return wrong(f, key, text, err);
-    l->cin = cin;
-    l->cout = (int)w.shape[0];
-    if ((st = read_floats(f, key, &w, &l->weight, err)) != NST_OK)
-        return st;
-    snprintf(key, sizeof key, "features.%d.bias", feature_index[conv]);
-    if ((st = find_entry(f, key, &b, err)) != NST_OK)
-        return st;
-    snprintf(text, sizeof text, "the shape is not %d", l->cout);
-    if (b.rank != 1 || b.shape[0] != w.shape[0])
-        return wrong(f, key, text, err);
-    return read_floats(f, key, &b, &l->bias, err);
+struct nst_safetensors_writer *nst_safetensors_writer_new(void)
+{
+    struct nst_safetensors_writer *w = nst_xcalloc(1, sizeof *w);
+
+    w->header = json_object();
+    w->metadata = json_object();
+    json_object_set(w->header, METADATA, w->metadata);
+    return w;
 }
 
-enum nst_status nst_weights_load(struct nst_weights **out, const char *path, int convs,
-                                 struct nst_err *err)
-{
-    struct nst_weights *w = nst_xcalloc(1, sizeof *w);
-    struct file f = {.path = path};
-    enum nst_status st;
-
-    *out = NULL;
-    w->convs = convs;
-    st = map_file(&f, err);
-    if (st == NST_OK)
-        st = read_header(&f, err);
-    if (st == NST_OK)
-        st = check_length(&f, err);
-    for (int i = 0; st == NST_OK && i < convs; i++)
-        st = read_conv(&f, i, i ? w->conv[i - 1].cout : 3, &w->conv[i], err);
-    if (f.bytes)
-        munmap((void *)f.bytes, f.size);
-    json_decref(f.header);
-    if (st != NST_OK) {
-        nst_weights_free(w);
-        return st;
-    }
-    *out = w;
-    return NST_OK;
-}
-
-void nst_weights_free(struct nst_weights *w)
+void nst_safetensors_writer_free(struct nst_safetensors_writer *w)
 {
     if (!w)
         return;
-    for (int i = 0; i < NST_VGG_CONVS; i++) {
-        free(w->conv[i].weight);
-        free(w->conv[i].bias);
-    }
+    json_decref(w->header);
+    json_decref(w->metadata);
+    free(w->array);
     free(w);
+}
+
+void nst_safetensors_write_text(struct nst_safetensors_writer *w, const char *key,
+                                const char *text)
+{
+    json_t *j = json_string(text);
+    char *copy = nst_xstrdup(text);
+
+    for (char *c = copy; !j && *c; c++)
+        if (*c & 0x80) /* not UTF-8, so what is not ASCII is replaced */
+            *c = '?';
+    json_object_set_new(w->metadata, key, j ? j : json_string(copy));
+    free(copy);
+}
+
+void nst_safetensors_write_array(struct nst_safetensors_writer *w, const char *key,
+                                 const struct nst_array *a)
+{
+    size_t size = (size_t)a->count * nst_number_size(a->type);
+    json_t *shape = json_array();
+
+    for (int i = 0; i < a->rank; i++)
+        json_array_append_new(shape, json_integer((json_int_t)a->shape[i]));
+    json_object_set_new(w->header, key,
+                        json_pack("{s:s, s:o, s:[I, I]}", "dtype",
+                                  nst_number_name(a->type), "shape", shape,
+                                  "data_offsets", (json_int_t)w->size,
+                                  (json_int_t)(w->size + size)));
+    if (w->arrays == w->room) {
+        w->room = 2 * w->room + 16;
+        w->array = nst_xrealloc(w->array, (size_t)w->room * sizeof *w->array);
+    }
+    w->array[w->arrays].bytes = a->bytes;
+    w->array[w->arrays++].size = size;
+    w->size += size;
+}
+
+/* The header, filled up with spaces so that the arrays are aligned. */
+static enum nst_status write_header(const struct nst_safetensors_writer *w,
+                                    struct nst_place *place, struct nst_err *err)
+{
+    char *text = json_dumps(w->header, JSON_COMPACT);
+    uint64_t length = (strlen(text) + 63) / 64 * 64 - 8;
+    char *whole;
+    enum nst_status st;
+
+    if (length < strlen(text))
+        length += 64;
+    whole = nst_xasprintf("%-*s", (int)length, text);
+    st = nst_place_add(place, &length, sizeof length, err);
+    if (st == NST_OK)
+        st = nst_place_add(place, whole, length, err);
+    free(whole);
+    free(text);
+    return st;
+}
+
+enum nst_status nst_safetensors_write(struct nst_safetensors_writer *w,
+                                      const char *path, struct nst_err *err)
+{
+    struct nst_place *place;
+    enum nst_status st = nst_place_open(&place, path, err);
+
+    if (st == NST_OK)
+        st = write_header(w, place, err);
+    for (int i = 0; st == NST_OK && i < w->arrays; i++)
+        st = nst_place_add(place, w->array[i].bytes, w->array[i].size, err);
+    if (st == NST_OK)
+        st = nst_place_finish(place, err);
+    nst_place_free(place);
+    return st;
 }

@@ -4,6 +4,7 @@
 #include "model/vgg.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -17,6 +18,7 @@ struct nst_vgg {
     int convs;
     int width[NST_VGG_CONVS]; /* channels that each convolution puts out */
     struct nst_conv *conv[NST_VGG_CONVS];
+    uint64_t fingerprint[NST_VGG_CONVS];
 };
 
 struct nst_pass {
@@ -26,6 +28,29 @@ struct nst_pass {
     struct nst_tensor *pooled[NST_VGG_CONVS]; /* the same after pooling, or NULL */
     bool before_relu[NST_VGG_CONVS];          /* map holds the value before the ReLU */
 };
+
+/* FNV-1a (Fowler, Noll and Vo), 32 bits at a time. */
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+    for (size_t i = 0; i < size; i += sizeof(uint32_t)) {
+        uint32_t word;
+
+        memcpy(&word, (const char *)data + i, sizeof word);
+        hash = (hash ^ word) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+static uint64_t fingerprint(uint64_t below, const struct nst_layer_weights *l,
+                            enum nst_pooling pooling, bool pooled)
+{
+    uint32_t how = pooled ? 1 + (uint32_t)pooling : 0;
+    uint64_t hash = mix(0xcbf29ce484222325u, &below, sizeof below);
+
+    hash = mix(hash, &how, sizeof how);
+    hash = mix(hash, l->bias, (size_t)l->cout * sizeof *l->bias);
+    return mix(hash, l->weight, (size_t)9 * l->cin * l->cout * sizeof *l->weight);
+}
 
 enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
                             const struct nst_weights *w, enum nst_pooling pooling,
@@ -42,6 +67,8 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
         enum nst_status st;
 
         v->width[i] = l->cout;
+        v->fingerprint[i] = fingerprint(i ? v->fingerprint[i - 1] : 0, l, pooling,
+                                        i && nst_conv_before_pool(i - 1));
         st = be->ops->conv_new(be, &v->conv[i], l->weight, l->bias, l->cin, l->cout,
                                i ? NULL : &imagenet, err);
         if (st != NST_OK) {
@@ -65,6 +92,16 @@ void nst_vgg_free(struct nst_vgg *v)
 struct nst_backend *nst_vgg_backend(const struct nst_vgg *v)
 {
     return v->be;
+}
+
+uint64_t nst_vgg_fingerprint(const struct nst_vgg *v, int conv)
+{
+    return v->fingerprint[conv];
+}
+
+int nst_vgg_convs(const struct nst_vgg *v)
+{
+    return v->convs;
 }
 
 int nst_vgg_channels(const struct nst_vgg *v, int conv)
@@ -223,13 +260,18 @@ int nst_vgg_receptive_field(const struct nst_vgg *v)
     return side;
 }
 
+int nst_vgg_halvings(const struct nst_vgg *v, int conv)
+{
+    int n = 0;
+
+    for (int i = 0; i < conv; i++)
+        n += pools_after(v, i);
+    return n;
+}
+
 int nst_vgg_alignment(const struct nst_vgg *v)
 {
-    int pixels = 1;
-
-    for (int i = 0; i < v->convs; i++)
-        pixels *= pools_after(v, i) ? 2 : 1;
-    return pixels;
+    return 1 << nst_vgg_halvings(v, v->convs - 1);
 }
 
 static struct nst_joint joint(struct nst_pass *p, int conv, nst_pass_terms *terms,

@@ -11,6 +11,8 @@
 #ifndef NST_MODEL_VGG_H
 #define NST_MODEL_VGG_H
 
+#include <stdint.h>
+
 #include "backend/backend.h"
 #include "model/taps.h"
 #include "model/weights.h"
@@ -28,7 +30,10 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
                             struct nst_err *err);
 void nst_vgg_free(struct nst_vgg *v);
 struct nst_backend *nst_vgg_backend(const struct nst_vgg *v);
-/* Channels that a convolution puts out. */
+/* A number that differs with the weights, and the poolings, up to a convolution. */
+uint64_t nst_vgg_fingerprint(const struct nst_vgg *v, int conv);
+/* How many convolutions there are, and channels that one puts out. */
+int nst_vgg_convs(const struct nst_vgg *v);
 int nst_vgg_channels(const struct nst_vgg *v, int conv);
 
 /*
@@ -65,6 +70,8 @@ struct nst_window nst_pass_window(const struct nst_pass *p, int conv,
  * receptive field), and the pixels from one feature to the next. */
 int nst_vgg_receptive_field(const struct nst_vgg *v);
 int nst_vgg_alignment(const struct nst_vgg *v);
+/* How often the picture was halved, rounded down, for a convolution's map. */
+int nst_vgg_halvings(const struct nst_vgg *v, int conv);
 
 /*
  * Walk back to the picture. For each convolution from the last to the first, terms is

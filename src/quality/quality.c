@@ -207,7 +207,8 @@ enum nst_status nst_held_out_losses(double *content, double *style, struct nst_v
     struct nst_objective_config config = {.content_layers = &of_content,
                                           .style_layers = &of_style,
                                           .content_weight = 1,
-                                          .style_weight = 1};
+                                          .style_weight = 1,
+                                          .strength = 1};
     struct nst_objective *o;
     struct nst_losses losses;
     enum nst_status st = nst_taps_parse(&of_content, NST_QUALITY_CONTENT, err);
@@ -215,7 +216,8 @@ enum nst_status nst_held_out_losses(double *content, double *style, struct nst_v
     if (st == NST_OK)
         st = nst_taps_parse(&of_style, NST_QUALITY_STYLE, err);
     if (st == NST_OK)
-        st = nst_objective_new(&o, v, &config, photograph, h, w, painting, 1, err);
+        st = nst_objective_new(&o, v, &config, photograph, h, w,
+                               &(struct nst_style){painting, 1}, err);
     if (st != NST_OK)
         return st;
     nst_objective_evaluate(o, result, &losses, NULL);

@@ -101,20 +101,36 @@ static json_t *losses(const struct nst_evaluation *e)
                      number(e->style_loss), "total", number(e->total_loss));
 }
 
-/* The style's name, or of several a list of names and shares. */
+static json_t *file_name(const char *path, bool whole)
+{
+    return text(whole ? path : base_name(path));
+}
+
+static json_t *style_of(const struct nst_style_option *s, bool whole_paths)
+{
+    json_t *j = json_pack("{s:o, s:o}", "file", file_name(s->file, whole_paths),
+                          "weight", number(s->weight));
+    char layers[1024];
+
+    if (s->mask)
+        json_object_set_new(j, "mask", file_name(s->mask, whole_paths));
+    if (s->layers.count) {
+        nst_taps_format(&s->layers, layers, sizeof layers);
+        json_object_set_new(j, "layers", json_string(layers));
+    }
+    return j;
+}
+
+/* The style's name, if that is all; else a list of what was said of each. */
 static json_t *style_names(const struct nst_styles *s, bool whole_paths)
 {
-    json_t *list = json_array();
+    json_t *list;
 
-    if (s->count == 1) {
-        json_decref(list);
-        return text(whole_paths ? s->file[0] : base_name(s->file[0]));
-    }
+    if (s->count == 1 && !s->of[0].mask && !s->of[0].layers.count)
+        return file_name(s->of[0].file, whole_paths);
+    list = json_array();
     for (int i = 0; i < s->count; i++)
-        json_array_append_new(
-            list, json_pack("{s:o, s:o}", "file",
-                            text(whole_paths ? s->file[i] : base_name(s->file[i])),
-                            "share", number(nst_style_share(s, i))));
+        json_array_append_new(list, style_of(&s->of[i], whole_paths));
     return list;
 }
 

@@ -9,24 +9,43 @@
 #include "base/mem.h"
 #include "style/content_loss.h"
 #include "style/gram_loss.h"
+#include "style/guide.h"
+#include "style/moment_loss.h"
+#include "style/pack.h"
 #include "style/variation.h"
+#include "style/walk.h"
+
+#define MOST_LAYERS (2 * NST_VGG_CONVS)
 
 /* The features of the content picture in one tile, for each content loss. */
 struct targets {
-    struct nst_tensor *of[2 * NST_VGG_CONVS];
+    struct nst_tensor *of[MOST_LAYERS];
+};
+
+/* A style layer in one region. */
+struct style_layer {
+    double weight; /* as a part of the layer's own */
+    struct nst_statistics statistics;
+    struct nst_gram_loss gram;
+    struct nst_moment_loss moments; /* unless their weight is 0 */
+};
+
+struct region {
+    struct nst_guide *guide; /* NULL: everywhere */
+    struct style_layer layer[MOST_LAYERS];
 };
 
 struct nst_objective {
     struct nst_vgg *v;
-    double content_weight, style_weight, tv_weight;
+    double content_weight, style_weight, moment_weight, tv_weight;
     double *row_sums; /* of the variation, or NULL without it */
-    int contents, styles;
-    struct nst_content_loss content[2 * NST_VGG_CONVS];
-    struct nst_gram_loss style[2 * NST_VGG_CONVS];
+    int contents, styles, regions;
+    struct nst_content_loss content[MOST_LAYERS];
+    struct nst_tap style[MOST_LAYERS];
+    struct region *region;
+    struct nst_region_terms *terms; /* of each style layer, those of the regions */
 
-    struct nst_tiling tiling;
-    struct nst_pass *pass;  /* of one tile */
-    float *rgb, *grad;      /* a tile's own, when there are several */
+    struct nst_walk walk;
     const float *picture;   /* the content, where its features are worked out anew */
     struct targets *target; /* of each tile, or of the one at hand */
 };
@@ -38,104 +57,175 @@ static void mark_before_relu(const struct nst_taps *taps, bool keep[NST_VGG_CONV
             keep[taps->tap[i].conv] = true;
 }
 
-/* Planes of a picture's window, to or from a tile's. */
-static void copy_window(const struct nst_tiling *t, struct nst_window w, float *picture,
-                        float *tile, int tile_top, int tile_left, bool to_tile)
+/* The parts of the regions that a tile shows. */
+static void turn_guides(const struct nst_objective *o, const struct nst_tile *tile)
 {
-    for (int k = 0; k < 3; k++)
-        for (int r = 0; r < w.height; r++) {
-            float *p = picture +
-                       ((size_t)k * t->height + (size_t)(w.top + r)) * t->width +
-                       w.left;
-            float *q =
-                tile +
-                ((size_t)k * t->tile_height + (size_t)(tile_top + r)) * t->tile_width +
-                tile_left;
-
-            memcpy(to_tile ? q : p, to_tile ? p : q, (size_t)w.width * sizeof *p);
-        }
+    for (int r = 0; r < o->regions; r++)
+        if (o->region[r].guide)
+            nst_guide_turn(o->region[r].guide, tile);
 }
 
-/* The features of one tile of a picture; buffer holds a tile's pixels. */
-static void forward(struct nst_pass *pass, const struct nst_tiling *t,
-                    const struct nst_tile *tile, const float *picture, float *buffer)
+/* Gather the statistics of all regions of a picture from its tiles. */
+static void gather(struct nst_objective *o, const float *rgb)
 {
-    if (nst_tiling_count(t) > 1)
-        copy_window(t, tile->outer, (float *)picture, buffer, 0, 0, true);
-    nst_pass_forward(pass, nst_tiling_count(t) > 1 ? buffer : picture);
-}
-
-static enum nst_status new_pass(struct nst_objective *o, const struct nst_tiling *t,
-                                const bool keep[NST_VGG_CONVS], struct nst_pass **pass,
-                                float **buffer, struct nst_err *err)
-{
-    size_t h = (size_t)t->tile_height, w = (size_t)t->tile_width;
-    enum nst_status st =
-        nst_pass_new(pass, o->v, t->tile_height, t->tile_width, keep, err);
-
-    if (st == NST_OK && nst_tiling_count(t) > 1)
-        st = nst_floats_new(buffer, 3, h, w, err);
-    return st;
-}
-
-/* Gather the Gram matrices of a picture from its tiles. */
-static void gather(struct nst_objective *o, struct nst_pass *pass,
-                   const struct nst_tiling *t, const float *rgb, float *buffer)
-{
-    for (int i = 0; i < o->styles; i++)
-        nst_gram_loss_begin(&o->style[i]);
-    for (int k = 0; k < nst_tiling_count(t); k++) {
-        struct nst_tile tile = nst_tiling_tile(t, k);
-
-        forward(pass, t, &tile, rgb, buffer);
+    for (int r = 0; r < o->regions; r++)
         for (int i = 0; i < o->styles; i++)
-            nst_gram_loss_gather(&o->style[i], pass, tile.inner);
+            nst_statistics_begin(&o->region[r].layer[i].statistics);
+    for (int k = 0; k < nst_walk_count(&o->walk); k++) {
+        nst_walk_forward(&o->walk, rgb, k);
+        turn_guides(o, &o->walk.tile);
+        for (int r = 0; r < o->regions; r++)
+            for (int i = 0; i < o->styles; i++)
+                nst_statistics_gather(&o->region[r].layer[i].statistics, o->walk.pass,
+                                      o->walk.tile.inner,
+                                      o->terms[i * o->regions + r].guide);
     }
 }
 
-struct nst_tiling nst_objective_tiling(const struct nst_vgg *v, int h, int w, int tile)
+/* What was gathered in a region has these shares in its targets. */
+static void add_targets(struct nst_objective *o, struct region *region,
+                        const double share[])
 {
-    return nst_tiling(h, w, tile, nst_vgg_receptive_field(v), nst_vgg_alignment(v));
+    for (int i = 0; i < o->styles; i++) {
+        struct style_layer *l = &region->layer[i];
+
+        nst_gram_loss_add_target(&l->gram, &l->statistics, share[i]);
+        if (o->moment_weight > 0)
+            nst_moment_loss_add_target(&l->moments, &l->statistics, share[i]);
+    }
 }
 
-/* A painting has its own size, so it has its own pass, for this once. */
+/* What a painting says of a style layer. */
+static double layer_weight(const struct nst_painting *p, const struct nst_tap *tap)
+{
+    for (int i = 0; p->layers && i < p->layers->count; i++)
+        if (p->layers->tap[i].conv == tap->conv &&
+            p->layers->tap[i].after_relu == tap->after_relu)
+            return p->layers->tap[i].weight;
+    return p->layers ? 0 : 1;
+}
+
+/* The paintings' shares among those of their region, layer by layer, times strength;
+ * the layers' weights are the mean of what they say. */
+static void divide(struct nst_objective *o, double strength,
+                   const struct nst_painting *paintings, int count,
+                   double share[][MOST_LAYERS])
+{
+    for (int r = 0; r < o->regions; r++)
+        for (int i = 0; i < o->styles; i++) {
+            double of_all = 0, of_layer = 0;
+
+            for (int k = 0; k < count; k++)
+                if (paintings[k].region == r) {
+                    share[k][i] =
+                        paintings[k].share * layer_weight(&paintings[k], &o->style[i]);
+                    of_all += paintings[k].share;
+                    of_layer += share[k][i];
+                }
+            for (int k = 0; k < count; k++)
+                if (paintings[k].region == r)
+                    share[k][i] *= of_layer > 0 ? strength / of_layer : 0;
+            o->region[r].layer[i].weight = of_all > 0 ? of_layer / of_all : 0;
+        }
+}
+
+/* A painting has its own size, so it has its own walk, for this once. */
 static enum nst_status take_painting(struct nst_objective *o,
                                      const struct nst_objective_config *config,
                                      const struct nst_painting *p,
                                      const bool keep[NST_VGG_CONVS],
-                                     struct nst_err *err)
+                                     const double share[], struct nst_err *err)
 {
-    struct nst_tiling t = nst_objective_tiling(o->v, p->height, p->width, config->tile);
-    struct nst_pass *pass;
-    float *buffer = NULL;
-    enum nst_status st = new_pass(o, &t, keep, &pass, &buffer, err);
+    struct region *region = &o->region[p->region];
+    struct nst_statistics *s[MOST_LAYERS];
+    enum nst_status st = NST_OK;
 
-    if (st == NST_OK) {
-        gather(o, pass, &t, p->rgb, buffer);
-        for (int i = 0; i < o->styles; i++)
-            nst_gram_loss_add_target(&o->style[i], p->share);
+    for (int i = 0; i < o->styles; i++)
+        s[i] = &region->layer[i].statistics;
+    if (p->pack)
+        nst_pack_read(p->pack, p->height > p->width ? p->height : p->width, s,
+                      o->styles);
+    else
+        st = nst_statistics_measure(
+            s, o->styles, o->v,
+            nst_walk_tiling(o->v, p->height, p->width, config->tile), p->rgb, keep,
+            err);
+    if (st == NST_OK)
+        add_targets(o, region, share);
+    return st;
+}
+
+static enum nst_status new_layer(struct nst_objective *o, int r, int i,
+                                 struct nst_err *err)
+{
+    struct style_layer *l = &o->region[r].layer[i];
+    int channels = nst_vgg_channels(o->v, o->style[i].conv);
+    bool moments = o->moment_weight > 0;
+    enum nst_status st =
+        nst_statistics_init(&l->statistics, o->style[i], channels, moments, err);
+
+    if (st == NST_OK)
+        st = nst_gram_loss_init(&l->gram, channels, err);
+    if (st == NST_OK && moments)
+        st = nst_moment_loss_init(&l->moments, channels, err);
+    o->terms[i * o->regions + r] = (struct nst_region_terms){
+        l->gram.derivative, l->moments.offset,
+        o->region[r].guide ? nst_guide_at(o->region[r].guide, o->style[i].conv) : NULL};
+    return st;
+}
+
+static enum nst_status new_regions(struct nst_objective *o, const struct nst_taps *taps,
+                                   const struct nst_style *style, struct nst_err *err)
+{
+    struct nst_backend *be = nst_vgg_backend(o->v);
+    enum nst_status st = NST_OK;
+
+    o->styles = taps->count;
+    o->regions = style->regions ? style->regions : 1;
+    if (o->regions > be->regions)
+        be->regions = o->regions;
+    o->region = nst_xcalloc((size_t)o->regions, sizeof *o->region);
+    o->terms = nst_xcalloc((size_t)o->regions * (size_t)o->styles, sizeof *o->terms);
+    for (int i = 0; i < o->styles; i++)
+        o->style[i] = taps->tap[i];
+    for (int r = 0; st == NST_OK && r < o->regions; r++) {
+        if (style->regions)
+            st = nst_guide_new(&o->region[r].guide, o->v, style->guides[r],
+                               &o->walk.tiling, err);
+        for (int i = 0; st == NST_OK && i < o->styles; i++)
+            st = new_layer(o, r, i, err);
     }
-    nst_pass_free(pass);
-    free(buffer);
     return st;
 }
 
 static enum nst_status take_style(struct nst_objective *o,
                                   const struct nst_objective_config *config,
-                                  const struct nst_painting *paintings, int count,
+                                  const struct nst_style *style,
                                   const bool keep[NST_VGG_CONVS], struct nst_err *err)
 {
-    const struct nst_taps *taps = config->style_layers;
-    enum nst_status st = NST_OK;
+    double(*share)[MOST_LAYERS] = nst_xcalloc((size_t)style->count + 1, sizeof *share);
+    enum nst_status st = new_regions(o, config->style_layers, style, err);
 
-    for (int i = 0; st == NST_OK && i < taps->count; i++) {
-        o->styles = i + 1;
-        st = nst_gram_loss_init(&o->style[i], taps->tap[i],
-                                nst_vgg_channels(o->v, taps->tap[i].conv), err);
-    }
-    for (int i = 0; st == NST_OK && i < count; i++)
-        st = take_painting(o, config, &paintings[i], keep, err);
+    if (st == NST_OK)
+        divide(o, config->strength, style->paintings, style->count, share);
+    for (int i = 0; st == NST_OK && i < style->count; i++)
+        st = take_painting(o, config, &style->paintings[i], keep, share[i], err);
+    free(share);
     return st;
+}
+
+/* What strength leaves of the targets is the content's own. */
+static void mix_content(struct nst_objective *o, double strength, const float *content)
+{
+    double share[MOST_LAYERS];
+
+    if (strength == 1)
+        return;
+    for (int i = 0; i < o->styles; i++)
+        share[i] = 1 - strength;
+    gather(o, content);
+    for (int r = 0; r < o->regions; r++)
+        add_targets(o, &o->region[r], share);
 }
 
 static bool targets_are_kept(const struct nst_objective *o)
@@ -151,11 +241,9 @@ static struct targets *targets(const struct nst_objective *o, int k)
 
 static void take_targets(struct nst_objective *o, const float *content, int k)
 {
-    struct nst_tile tile = nst_tiling_tile(&o->tiling, k);
-
-    forward(o->pass, &o->tiling, &tile, content, o->rgb);
+    nst_walk_forward(&o->walk, content, k);
     for (int i = 0; i < o->contents; i++)
-        nst_content_target_take(targets(o, k)->of[i], &o->content[i], o->pass);
+        nst_content_target_take(targets(o, k)->of[i], &o->content[i], o->walk.pass);
 }
 
 static enum nst_status take_content(struct nst_objective *o,
@@ -164,27 +252,21 @@ static enum nst_status take_content(struct nst_objective *o,
                                     const bool keep[NST_VGG_CONVS], struct nst_err *err)
 {
     const struct nst_taps *taps = config->content_layers;
-    int tiles, places;
-    enum nst_status st;
+    int tiles = nst_walk_count(&o->walk), places;
+    enum nst_status st = nst_walk_init(&o->walk, o->v, o->walk.tiling, keep, true, err);
 
-    o->tiling = nst_objective_tiling(o->v, h, w, config->tile);
-    tiles = nst_tiling_count(&o->tiling);
-    st = new_pass(o, &o->tiling, keep, &o->pass, &o->rgb, err);
-    if (st == NST_OK && tiles > 1)
-        st = nst_floats_new(&o->grad, 3, (size_t)o->tiling.tile_height,
-                            (size_t)o->tiling.tile_width, err);
     if (st != NST_OK)
         return st;
     o->contents = taps->count;
     for (int i = 0; i < o->contents; i++)
-        o->content[i] = nst_content_loss(taps->tap[i], o->pass, h, w);
+        o->content[i] = nst_content_loss(taps->tap[i], o->walk.pass, h, w);
     o->picture = tiles > 1 && config->recompute_content ? rgb : NULL;
     places = targets_are_kept(o) ? tiles : 1;
     o->target = nst_xcalloc((size_t)places, sizeof *o->target);
     for (int k = 0; k < places; k++)
         for (int i = 0; st == NST_OK && i < o->contents; i++)
-            st = nst_content_target_new(&o->target[k].of[i], &o->content[i], o->pass,
-                                        err);
+            st = nst_content_target_new(&o->target[k].of[i], &o->content[i],
+                                        o->walk.pass, err);
     for (int k = 0; st == NST_OK && targets_are_kept(o) && k < tiles; k++)
         take_targets(o, rgb, k);
     return st;
@@ -193,8 +275,7 @@ static enum nst_status take_content(struct nst_objective *o,
 enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
                                   const struct nst_objective_config *config,
                                   const float *content, int ch, int cw,
-                                  const struct nst_painting *paintings, int count,
-                                  struct nst_err *err)
+                                  const struct nst_style *style, struct nst_err *err)
 {
     struct nst_objective *o = nst_xcalloc(1, sizeof *o);
     bool keep[NST_VGG_CONVS] = {false};
@@ -204,20 +285,39 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     o->v = v;
     o->content_weight = config->content_weight;
     o->style_weight = config->style_weight;
+    o->moment_weight = config->moment_weight;
     o->tv_weight = config->tv_weight;
+    o->walk.tiling = nst_walk_tiling(v, ch, cw, config->tile);
     if (o->tv_weight > 0)
         o->row_sums = nst_xcalloc(3 * (size_t)ch, sizeof *o->row_sums);
     mark_before_relu(config->content_layers, keep);
     mark_before_relu(config->style_layers, keep);
-    st = take_style(o, config, paintings, count, keep, err);
+    st = take_style(o, config, style, keep, err);
     if (st == NST_OK)
         st = take_content(o, config, content, ch, cw, keep, err);
     if (st != NST_OK) {
         nst_objective_free(o);
         return st;
     }
+    mix_content(o, config->strength, content);
     *out = o;
     return NST_OK;
+}
+
+static void free_regions(struct nst_objective *o)
+{
+    for (int r = 0; o->region && r < o->regions; r++) {
+        nst_guide_free(o->region[r].guide);
+        for (int i = 0; i < o->styles; i++) {
+            struct style_layer *l = &o->region[r].layer[i];
+
+            nst_statistics_clear(&l->statistics);
+            nst_gram_loss_clear(&l->gram);
+            nst_moment_loss_clear(&l->moments);
+        }
+    }
+    free(o->region);
+    free(o->terms);
 }
 
 void nst_objective_free(struct nst_objective *o)
@@ -228,43 +328,27 @@ void nst_objective_free(struct nst_objective *o)
         return;
     be = nst_vgg_backend(o->v);
     if (o->target)
-        for (int k = 0; k < (targets_are_kept(o) ? nst_tiling_count(&o->tiling) : 1);
-             k++)
+        for (int k = 0; k < (targets_are_kept(o) ? nst_walk_count(&o->walk) : 1); k++)
             for (int i = 0; i < o->contents; i++)
                 be->ops->tensor_free(be, o->target[k].of[i]);
     free(o->target);
-    for (int i = 0; i < o->styles; i++)
-        nst_gram_loss_clear(&o->style[i]);
-    nst_pass_free(o->pass);
-    free(o->rgb);
-    free(o->grad);
+    free_regions(o);
+    nst_walk_clear(&o->walk);
     free(o->row_sums);
     free(o);
 }
 
-/* The maps of a tile, its own pixels, and the scratch it asks for. */
-static size_t tile_bytes(const struct nst_vgg *v, const struct nst_tiling *t,
-                         size_t *scratch)
-{
-    size_t bytes = nst_pass_bytes(v, t->tile_height, t->tile_width, scratch);
-    size_t pixels = (size_t)t->tile_height * (size_t)t->tile_width;
-
-    return nst_tiling_count(t) > 1 ? bytes + 3 * pixels * sizeof(float) : bytes;
-}
-
 size_t nst_objective_bytes(const struct nst_vgg *v,
-                           const struct nst_objective_config *config, int ch, int cw,
-                           int sh, int sw)
+                           const struct nst_objective_config *config, int regions,
+                           int ch, int cw, int sh, int sw)
 {
-    struct nst_tiling style = nst_objective_tiling(v, sh, sw, config->tile);
-    struct nst_tiling content = nst_objective_tiling(v, ch, cw, config->tile);
+    struct nst_tiling style = nst_walk_tiling(v, sh, sw, config->tile);
+    struct nst_tiling content = nst_walk_tiling(v, ch, cw, config->tile);
     size_t scratch = 0, grams = 0, targets = 0,
            tiles = (size_t)nst_tiling_count(&content);
-    size_t first = tile_bytes(v, &style, &scratch);
-    size_t second = tile_bytes(v, &content, &scratch);
+    size_t first = nst_walk_bytes(v, &style, false, &scratch);
+    size_t second = nst_walk_bytes(v, &content, true, &scratch);
 
-    if (tiles > 1)
-        second += 3 * (size_t)content.tile_height * content.tile_width * sizeof(float);
     for (int i = 0; i < config->content_layers->count; i++)
         targets += nst_pass_map_bytes(v, config->content_layers->tap[i].conv,
                                       content.tile_height, content.tile_width);
@@ -272,8 +356,11 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
     for (int i = 0; i < config->style_layers->count; i++) {
         size_t c = (size_t)nst_vgg_channels(v, config->style_layers->tap[i].conv);
 
-        grams += c * c * (2 * sizeof(double) + sizeof(float));
+        /* and the derivative, which the backend copies on either side of a ReLU */
+        grams += c * c * (2 * sizeof(double) + 3 * sizeof(float));
     }
+    if (regions)
+        grams = (size_t)regions * (grams + nst_guide_bytes(v, &content));
     return scratch + grams + (first > second ? first : second);
 }
 
@@ -299,62 +386,61 @@ static struct nst_terms terms(void *ctx, int conv, bool after_relu)
             t.scale = nst_content_loss_scale(l, o->content_weight * l->tap.weight);
         }
     }
-    for (int i = 0; i < o->styles; i++) {
-        const struct nst_gram_loss *l = &o->style[i];
-
-        if (l->tap.conv == conv && l->tap.after_relu == after_relu)
-            t.gram = l->derivative;
-    }
+    for (int i = 0; i < o->styles; i++)
+        if (o->style[i].conv == conv && o->style[i].after_relu == after_relu) {
+            t.region = o->terms + i * o->regions;
+            t.regions = o->regions;
+        }
     return t;
 }
 
-static void backward(struct nst_objective *o, const struct nst_tile *tile, int k,
-                     float *grad)
+/* The loss of what was gathered, and its derivative, for a style layer in a region. */
+static void finish_layer(struct nst_objective *o, int i, int r,
+                         struct nst_losses *losses)
 {
-    struct backward b = {o, targets(o, k)};
-    struct nst_window w = tile->inner;
+    struct style_layer *l = &o->region[r].layer[i];
+    const struct nst_statistics *s = &l->statistics;
+    double w = o->style[i].weight * l->weight * (s->pixels / s->area);
 
-    if (nst_tiling_count(&o->tiling) == 1) {
-        nst_pass_backward(o->pass, terms, &b, grad);
-        return;
-    }
-    nst_pass_backward(o->pass, terms, &b, o->grad);
-    w.top += tile->outer.top;
-    w.left += tile->outer.left;
-    copy_window(&o->tiling, w, grad, o->grad, tile->inner.top, tile->inner.left, false);
+    losses->style += w * nst_gram_loss_finish(&l->gram, s, o->style_weight * w);
+    if (o->moment_weight > 0)
+        losses->moments +=
+            w * nst_moment_loss_finish(&l->moments, s, o->moment_weight * w,
+                                       l->gram.derivative);
 }
 
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
                             struct nst_losses *losses, float *grad)
 {
-    int tiles = nst_tiling_count(&o->tiling);
+    int tiles = nst_walk_count(&o->walk);
 
     *losses = (struct nst_losses){0};
-    gather(o, o->pass, &o->tiling, rgb, o->rgb);
-    for (int i = 0; i < o->styles; i++) {
-        double w = o->style[i].tap.weight;
-
-        losses->style += w * nst_gram_loss_finish(&o->style[i], o->style_weight * w);
-    }
+    gather(o, rgb);
+    for (int i = 0; i < o->styles; i++)
+        for (int r = 0; r < o->regions; r++)
+            finish_layer(o, i, r, losses);
     for (int k = 0; k < tiles; k++) {
-        struct nst_tile tile = nst_tiling_tile(&o->tiling, k);
+        struct backward b = {o, targets(o, k)};
 
         if (!targets_are_kept(o))
             take_targets(o, o->picture, k);
-        if (tiles > 1)
-            forward(o->pass, &o->tiling, &tile, rgb, o->rgb);
+        if (tiles > 1) {
+            nst_walk_forward(&o->walk, rgb, k);
+            turn_guides(o, &o->walk.tile);
+        }
         for (int i = 0; i < o->contents; i++)
             losses->content +=
                 o->content[i].tap.weight *
-                nst_content_loss_gather(&o->content[i], o->pass, tile.inner,
-                                        targets(o, k)->of[i]);
+                nst_content_loss_gather(&o->content[i], o->walk.pass,
+                                        o->walk.tile.inner, b.targets->of[i]);
         if (grad)
-            backward(o, &tile, k, grad);
+            nst_walk_backward(&o->walk, terms, &b, grad);
     }
     if (o->row_sums)
-        losses->variation =
-            nst_variation(rgb, o->tiling.height, o->tiling.width, o->tv_weight, grad,
-                          o->row_sums, nst_vgg_backend(o->v)->threads);
-    losses->total = o->content_weight * losses->content +
-                    o->style_weight * losses->style + o->tv_weight * losses->variation;
+        losses->variation = nst_variation(rgb, o->walk.tiling.height,
+                                          o->walk.tiling.width, o->tv_weight, grad,
+                                          o->row_sums, nst_vgg_backend(o->v)->threads);
+    losses->total =
+        o->content_weight * losses->content + o->style_weight * losses->style +
+        o->moment_weight * losses->moments + o->tv_weight * losses->variation;
 }

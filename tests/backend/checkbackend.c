@@ -26,10 +26,13 @@ struct output {
     float *v;
 };
 
+#define REGIONS 3
+
 struct input {
     struct nst_shape s;
     int cout;
-    bool relu;
+    bool relu, guided;
+    struct nst_region_terms regions[REGIONS];
     enum nst_pooling pooling;
     float *x, *other, *third, *weight, *bias, *square; /* square is symmetric */
 };
@@ -158,11 +161,12 @@ static struct output run_grad(struct nst_backend *be, const struct input *in,
         .y = y, .before_relu = in->relu, .pooled = pooled, .pooling = in->pooling};
 
     if (losses) {
-        j.after = (struct nst_terms){in->square, target, 0.3f};
+        j.after = (struct nst_terms){in->regions, 1, target, 0.3f};
         if (in->relu)
-            j.before = (struct nst_terms){in->square, target, -0.7f};
+            j.before =
+                (struct nst_terms){in->regions, in->guided ? 3 : 1, target, -0.7f};
         if (in->cout % 3 == 1) /* not all of them always */
-            j.after.gram = NULL;
+            j.after.regions = in->guided ? 2 : 0;
         if (in->cout % 3 == 2)
             j.before.target = NULL;
     }
@@ -274,7 +278,25 @@ static struct output gram(struct nst_backend *be, const struct input *in)
 
     for (size_t i = 0; i < o.n; i++)
         sums[i] = 0.5; /* added to */
-    be->ops->gram(be, f, in->relu, w, sums);
+    be->ops->gram(be, f, in->relu, w, in->regions[0].guide, sums);
+    o.v = malloc(o.n * sizeof *o.v);
+    for (size_t i = 0; i < o.n; i++)
+        o.v[i] = (float)(sums[i] / (w.height * w.width));
+    free(sums);
+    be->ops->tensor_free(be, f);
+    return o;
+}
+
+static struct output channel_sums(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x);
+    struct output o = {(size_t)in->s.c, NULL};
+    struct nst_window w = part(in);
+    double *sums = malloc(o.n * sizeof *sums);
+
+    for (size_t i = 0; i < o.n; i++)
+        sums[i] = 0.5; /* added to */
+    be->ops->channel_sums(be, f, in->relu, w, in->regions[0].guide, sums);
     o.v = malloc(o.n * sizeof *o.v);
     for (size_t i = 0; i < o.n; i++)
         o.v[i] = (float)(sums[i] / (w.height * w.width));
@@ -316,6 +338,7 @@ static const struct operation {
     {"conv_picture_grad", conv_picture_grad, NINE_OUT, false},
     {"tensor_copy", copy, ONE, false},
     {"gram", gram, ONE, false},
+    {"channel_sums", channel_sums, ONE, false},
     {"squared_error", squared_error, ONE, false},
 };
 
@@ -360,6 +383,7 @@ static struct nst_backend *open_backend(const struct nst_backend_ops *ops, int t
 
     if (ops->open(&be, threads, NULL) != NST_OK)
         abort();
+    be->regions = REGIONS;
     return be;
 }
 
@@ -416,6 +440,20 @@ static void check_set(const char *set, const struct input *inputs, int count)
         check(&nst_backend_cpu, set, &operators[k], inputs, count);
 }
 
+/* In a third of the inputs, regions with guides, partly 0, and offsets. */
+static void make_regions(struct input *in, size_t area)
+{
+    in->guided = any(3) == 0;
+    for (int i = 0; i < REGIONS; i++) {
+        struct nst_region_terms *t = &in->regions[i];
+        float *guide = in->guided ? random_values(area) : NULL;
+
+        for (size_t p = 0; guide && p < area; p++)
+            guide[p] = guide[p] > 0 && (p >> 7) % (i + 2u) ? guide[p] : 0;
+        *t = (struct nst_region_terms){in->square, i && guide ? in->bias : NULL, guide};
+    }
+}
+
 /* Values for c x h x w and cout. */
 static void make_input(struct input *in, const int s[4], int odd)
 {
@@ -433,11 +471,12 @@ static void make_input(struct input *in, const int s[4], int odd)
     in->other = random_values(area);
     in->third = random_values(area);
     in->weight = random_values((size_t)9 * larger * larger);
-    in->bias = random_values((size_t)s[3]);
+    in->bias = random_values((size_t)larger);
     in->square = random_values((size_t)s[0] * s[0]);
     for (int r = 0; r < s[0]; r++)
         for (int c = 0; c < r; c++)
             in->square[r * s[0] + c] = in->square[c * s[0] + r];
+    make_regions(in, area);
 }
 
 /* One row, one column or neither; small where there are many channels. */
@@ -484,6 +523,8 @@ int main(void)
         free(inputs[i].weight);
         free(inputs[i].bias);
         free(inputs[i].square);
+        for (int k = 0; k < REGIONS; k++)
+            free((float *)inputs[i].regions[k].guide);
     }
     return tap_end();
 }

@@ -173,7 +173,7 @@ static void gram(void *ctx)
 {
     struct layer *l = ctx;
 
-    be->ops->gram(be, l->y, false, nst_whole(l->y->shape), l->sums);
+    be->ops->gram(be, l->y, false, nst_whole(l->y->shape), NULL, l->sums);
 }
 
 static void say(const char *operator, const struct nst_tensor * y, int cin, double flop,
@@ -304,7 +304,8 @@ static void bench_evaluations(const char *stack, int size, const char *model)
     struct nst_objective_config config = {.content_layers = &content,
                                           .style_layers = &style,
                                           .content_weight = 1,
-                                          .style_weight = 7000};
+                                          .style_weight = 7000,
+                                          .strength = 1};
     struct nst_vgg *v = network(model, gatys ? 13 : 5);
     struct evaluation e = {0};
     struct times t;
@@ -323,8 +324,11 @@ static void bench_evaluations(const char *stack, int size, const char *model)
         e.x[i] = 0.5f + 0.4f * (float)sin((double)i * 0.013);
         painting[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     }
-    must(nst_objective_new(&e.o, v, &config, e.x, size, size,
-                           &(struct nst_painting){painting, size, size, 1}, 1, &err));
+    must(nst_objective_new(
+        &e.o, v, &config, e.x, size, size,
+        &(struct nst_style){&(struct nst_painting){painting, size, size, .share = 1},
+                            1},
+        &err));
     free(painting);
     t = measure(evaluate, &e);
     peak = nst_memory_peak();

@@ -111,7 +111,7 @@ samples() { # of a PPM of 32 x 24, one a line
         "$(first -s other.ppm --init a.ppm photo.ppm)"
     nst -s style.ppm -s other.ppm photo.ppm -o mix.png
     exiftool -b -nst mix.png | jq -e '.nst.style ==
-        [{"file": "style.ppm", "share": 0.5}, {"file": "other.ppm", "share": 0.5}]'
+        [{"file": "style.ppm", "weight": 1}, {"file": "other.ppm", "weight": 1}]'
     nst -s style.ppm -s other.ppm photo.ppm -o made/
     [ -s made/photo-style+other.ppm ]
 }

@@ -80,12 +80,20 @@ static double median_error(struct nst_objective *o)
 
 static void check(const struct nst_backend_ops *ops, const struct nst_weights *w,
                   enum nst_pooling pooling, const char *content, const char *style,
-                  double content_weight, double style_weight, double tv_weight)
+                  double content_weight, double style_weight, double moment_weight,
+                  double tv_weight, int regions)
 {
-    static float a[N], b[3 * 21 * 19];
+    static float a[N], b[3 * 21 * 19], plane[2][N / 3];
     struct nst_objective_config config = {.content_weight = content_weight,
                                           .style_weight = style_weight,
-                                          .tv_weight = tv_weight};
+                                          .moment_weight = moment_weight,
+                                          .tv_weight = tv_weight,
+                                          .strength = 0.9};
+    struct nst_painting paintings[] = {
+        {.rgb = b, .height = 21, .width = 19, .share = 1},
+        {.rgb = a, .height = W, .width = H, .region = regions - 1, .share = 1}};
+    struct nst_style both = {paintings, 2, regions > 1 ? regions : 0,
+                             (const float *const[]){plane[0], plane[1]}};
     struct nst_taps ct, st;
     struct nst_backend *be;
     struct nst_vgg *v;
@@ -98,13 +106,15 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     config.style_layers = &st;
     random_picture(a, N, &seed);
     random_picture(b, sizeof b / sizeof *b, &seed);
+    random_picture(plane[0], N / 3, &seed);
+    random_picture(plane[1], N / 3, &seed);
     if (ops->open(&be, 2, NULL) || nst_vgg_new(&v, be, w, pooling, NULL) ||
-        nst_objective_new(&o, v, &config, a, H, W, &(struct nst_painting){b, 21, 19, 1},
-                          1, NULL))
+        nst_objective_new(&o, v, &config, a, H, W, &both, NULL))
         abort();
     error = median_error(o);
-    tap(error < 1e-2, "%s, %s pooling: content %s, style %s: off by %.1e", ops->name,
-        pooling == NST_POOLING_MAX ? "max" : "average", content, style, error);
+    tap(error < 1e-2, "%s, %s pooling: content %s, style %s, regions %d: off by %.1e",
+        ops->name, pooling == NST_POOLING_MAX ? "max" : "average", content, style,
+        regions, error);
     nst_objective_free(o);
     nst_vgg_free(v);
     be->ops->close(be);
@@ -120,13 +130,15 @@ int main(void)
         for (int p = 0; p < 2; p++) {
             const struct nst_backend_ops *ops = nst_backends()[i];
 
-            check(ops, w, p, "conv_4", "conv_1", 1, 0, 0);
-            check(ops, w, p, "relu2_2", "conv_1", 1, 0, 0);
-            check(ops, w, p, "conv_1", "conv_1", 0, 0, 10);
-            check(ops, w, p, "conv_1", "conv_6", 0, 1e3, 0);
-            check(ops, w, p, "conv_1", "relu1_1,relu3_2:0.5", 0, 1e3, 0);
+            check(ops, w, p, "conv_4", "conv_1", 1, 0, 0, 0, 1);
+            check(ops, w, p, "relu2_2", "conv_1", 1, 0, 0, 0, 1);
+            check(ops, w, p, "conv_1", "conv_1", 0, 0, 0, 10, 1);
+            check(ops, w, p, "conv_1", "conv_6", 0, 1e3, 0, 0, 1);
+            check(ops, w, p, "conv_1", "conv_2,relu2_2", 0, 0, 10, 0, 1);
+            check(ops, w, p, "conv_1", "relu1_1,relu3_2:0.5", 0, 1e3, 0, 0, 2);
+            check(ops, w, p, "conv_1", "conv_3,relu2_1", 0, 0, 10, 0, 2);
             check(ops, w, p, "conv_4:2,relu2_1",
-                  "conv_1,relu1_1,conv_2,relu2_2:3,conv_5", 1, 1e2, 0);
+                  "conv_1,relu1_1,conv_2,relu2_2:3,conv_5", 1, 1e2, 1, 0, 2);
         }
     nst_weights_free(w);
     return tap_end();

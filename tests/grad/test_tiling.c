@@ -16,6 +16,7 @@
 #include "model/vgg.h"
 #include "network.h"
 #include "style/objective.h"
+#include "style/walk.h"
 
 #define MOST (3 * 150 * 150)
 
@@ -71,20 +72,44 @@ static void geometry(void)
     tap(ok, "each pixel belongs to one tile, and tiles overlap by what is seen");
 }
 
+/* Two regions: one with nothing of the left part, and half of what is left. */
+static const float *const *guides(bool anew)
+{
+    static float plane[2][MOST / 3];
+    static const float *const both[] = {plane[0], plane[1]};
+
+    for (int i = 0; anew && i < MOST / 3; i++) {
+        plane[0][i] = i % 150 < 70 ? 0 : (tap_random(&seed) + 1) / 2;
+        plane[1][i] = (1 - plane[0][i]) / 2;
+    }
+    return both;
+}
+
 /* Losses and gradient with tiles of this size; the number of tiles. */
 static int evaluate(struct nst_vgg *v, const float *content, const float *x, int h,
-                    int w, const float *style, int tile, bool recompute,
+                    int w, const float *style, int regions, int tile, bool recompute,
                     struct nst_losses *losses, float *grad)
 {
     struct nst_taps ct, st;
-    struct nst_objective_config config = {&ct, &st, 1, 50, 10, tile, recompute};
-    struct nst_tiling t = nst_objective_tiling(v, h, w, tile);
-    struct nst_painting paintings[] = {{style, 90, 70, 0.75}, {content, h, w, 0.25}};
+    struct nst_objective_config config = {&ct, &st,  1,    50,       5,
+                                          10,  0.75, tile, recompute};
+    struct nst_tiling t = nst_walk_tiling(v, h, w, tile);
+    struct nst_taps coarse;
+    struct nst_painting paintings[] = {
+        {.rgb = style, .height = 90, .width = 70, .share = 1},
+        {.rgb = style + 7,
+         .height = 40,
+         .width = 50,
+         .region = regions - 1,
+         .share = 2,
+         .layers = &coarse}};
+    struct nst_style both = {paintings, 2, regions > 1 ? regions : 0, guides(false)};
     struct nst_objective *o;
 
     nst_taps_parse(&ct, "conv_4:2,relu2_1", NULL);
     nst_taps_parse(&st, "conv_1,relu1_2,conv_4,relu2_2:3,conv_6", NULL);
-    if (nst_objective_new(&o, v, &config, content, h, w, paintings, 2, NULL))
+    nst_taps_parse(&coarse, "conv_4:2,conv_6", NULL);
+    if (nst_objective_new(&o, v, &config, content, h, w, &both, NULL))
         abort();
     nst_objective_evaluate(o, x, losses, grad);
     nst_objective_free(o);
@@ -97,7 +122,8 @@ struct error {
     int tiles;
 };
 
-static struct error compare(struct nst_vgg *v, int h, int w, int tile, bool recompute)
+static struct error compare(struct nst_vgg *v, int h, int w, int regions, int tile,
+                            bool recompute)
 {
     static float content[MOST], x[MOST], style[3 * 90 * 70], one[MOST], many[MOST];
     size_t n = 3 * (size_t)h * (size_t)w;
@@ -110,8 +136,10 @@ static struct error compare(struct nst_vgg *v, int h, int w, int tile, bool reco
     random_picture(style, sizeof style / sizeof *style, &seed);
     for (size_t i = 0; i < sizeof style / sizeof *style; i++)
         style[i] *= i % 70 < 35 ? 0.1f : 0.6f; /* far from x: no small differences */
-    evaluate(v, content, x, h, w, style, 0, false, &whole, one);
-    e.tiles = evaluate(v, content, x, h, w, style, tile, recompute, &tiled, many);
+    guides(true);
+    evaluate(v, content, x, h, w, style, regions, 0, false, &whole, one);
+    e.tiles =
+        evaluate(v, content, x, h, w, style, regions, tile, recompute, &tiled, many);
     for (size_t i = 0; i < n; i++) {
         off += ((double)many[i] - one[i]) * ((double)many[i] - one[i]);
         norm += (double)one[i] * one[i];
@@ -122,7 +150,7 @@ static struct error compare(struct nst_vgg *v, int h, int w, int tile, bool reco
 }
 
 static void check(const struct nst_backend_ops *ops, const struct nst_weights *weights,
-                  enum nst_pooling pooling, int h, int w, int tile)
+                  enum nst_pooling pooling, int regions, int h, int w, int tile)
 {
     double bound = pooling == NST_POOLING_AVG ? 1e-5 : 2e-3;
     struct nst_backend *be;
@@ -131,15 +159,15 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     if (ops->open(&be, 2, NULL) || nst_vgg_new(&v, be, weights, pooling, NULL))
         abort();
     for (int recompute = 0; recompute < 2; recompute++) {
-        struct error e = compare(v, h, w, tile, recompute);
+        struct error e = compare(v, h, w, regions, tile, recompute);
 
         for (int again = 0; again < 2 && e.gradient > bound; again++)
-            e = compare(v, h, w, tile, recompute);
+            e = compare(v, h, w, regions, tile, recompute);
         tap(e.gradient <= bound && e.loss <= 1e-5 && e.tiles > 1,
-            "%s, %s pooling: %dx%d in %d tiles of %d, content %s: gradient off by "
-            "%.1e, loss by %.1e",
-            ops->name, pooling == NST_POOLING_MAX ? "max" : "average", w, h, e.tiles,
-            tile, recompute ? "recomputed" : "kept", e.gradient, e.loss);
+            "%s, %s pooling, regions %d: %dx%d in %d tiles of %d, content %s: gradient "
+            "off by %.1e, loss by %.1e",
+            ops->name, pooling == NST_POOLING_MAX ? "max" : "average", regions, w, h,
+            e.tiles, tile, recompute ? "recomputed" : "kept", e.gradient, e.loss);
     }
     nst_vgg_free(v);
     be->ops->close(be);
@@ -153,11 +181,11 @@ int main(void)
     weights = random_weights(&seed);
     geometry();
     for (int p = 0; p < 2; p++) {
-        check(&nst_backend_cpu, weights, p, 150, 150, 16);
-        check(&nst_backend_cpu, weights, p, 131, 149, 40);
-        check(&nst_backend_cpu, weights, p, 22, 150, 21);
-        check(&nst_backend_cpu, weights, p, 150, 9, 64);
-        check(&nst_backend_scalar, weights, p, 20, 120, 32);
+        check(&nst_backend_cpu, weights, p, 1, 150, 150, 16);
+        check(&nst_backend_cpu, weights, p, 2, 131, 149, 40);
+        check(&nst_backend_cpu, weights, p, 1, 22, 150, 21);
+        check(&nst_backend_cpu, weights, p, 2, 150, 9, 64);
+        check(&nst_backend_scalar, weights, p, 2, 20, 120, 32);
     }
     nst_weights_free(weights);
     return tap_end();

@@ -92,11 +92,11 @@ static void relu_on_the_way(void)
     nst_avgpool_c(x, 1, p, C, H, W);
     nst_avgpool_c(r, 0, q, C, H, W);
     tap(!memcmp(p, q, sizeof p), "so does average pooling");
-    nst_gram_c(x, 1, g, C, AREA);
-    nst_gram_c(r, 0, h, C, AREA);
+    nst_gram_c(x, 1, NULL, g, C, AREA);
+    nst_gram_c(r, 0, NULL, h, C, AREA);
     tap(!memcmp(g, h, sizeof g), "so does the Gram matrix");
-    nst_gram_grad_c(x, 1, m, s, C, AREA);
-    nst_gram_grad_c(r, 0, m, t, C, AREA);
+    nst_gram_grad_c(x, 1, NULL, m, NULL, s, C, AREA);
+    nst_gram_grad_c(r, 0, NULL, m, NULL, t, C, AREA);
     tap(!memcmp(s, t, sizeof s), "and its gradient");
     tap(nst_squared_error_c(x, 1, t, C * AREA) ==
             nst_squared_error_c(r, 0, t, C * AREA),
@@ -136,31 +136,50 @@ static void gram_by_eye(void)
     static const float f[4] = {1, 2, 3, -4};
     double g[4] = {1, 0, 0, 0};
 
-    nst_gram_c(f, 0, g, 2, 2);
+    nst_gram_c(f, 0, NULL, g, 2, 2);
     tap(g[0] == 6 && g[1] == -5 && g[2] == -5 && g[3] == 25, "F F' is added up");
 }
 
-/* d/dF of <M, F F'> is (M + M') F. */
+static void guide_by_eye(void)
+{
+    static const float f[4] = {1, 2, 3, -4}, guide[2] = {0.5f, 2};
+    double g[4] = {0}, sums[2] = {1, 0};
+
+    nst_gram_c(f, 0, guide, g, 2, 2);
+    nst_channel_sums_c(f, 1, guide, sums, 2, 2);
+    tap(g[0] == 8.5 && g[1] == -14.5 && g[2] == -14.5 && g[3] == 36.5 &&
+            sums[0] == 5.5 && sums[1] == 1.5,
+        "a guide says how much each pixel counts");
+}
+
+/* d/dF of <M, sum_p guide F F'> + <offset, sum_p guide F>: guide ((M + M') F + offset).
+ */
 static void gram_gradient(void)
 {
     float f[C * AREA], m[C * C], s[C * C], g[C * AREA] = {0};
-    float step[C * AREA], moved[C * AREA];
-    double gram[C * C] = {0}, change = 0, eps = 1e-2;
+    float step[C * AREA], moved[C * AREA], guide[AREA], offset[C];
+    double gram[C * C] = {0}, sums[C], change = 0, eps = 1e-2;
 
     fill(f, C * AREA);
     fill(m, C * C);
     fill(step, C * AREA);
+    fill(guide, AREA);
+    fill(offset, C);
     for (int i = 0; i < C; i++)
         for (int j = 0; j < C; j++)
             s[i * C + j] = m[i * C + j] + m[j * C + i];
-    nst_gram_grad_c(f, 0, s, g, C, AREA);
+    nst_gram_grad_c(f, 0, guide, s, offset, g, C, AREA);
     for (int sign = 1; sign >= -1; sign -= 2) {
         memset(gram, 0, sizeof gram);
+        memset(sums, 0, sizeof sums);
         for (int i = 0; i < C * AREA; i++)
             moved[i] = f[i] + (float)(sign * eps) * step[i];
-        nst_gram_c(moved, 0, gram, C, AREA);
+        nst_gram_c(moved, 0, guide, gram, C, AREA);
+        nst_channel_sums_c(moved, 0, guide, sums, C, AREA);
         for (int i = 0; i < C * C; i++)
             change += sign * m[i] * gram[i];
+        for (int i = 0; i < C; i++)
+            change += sign * offset[i] * sums[i];
     }
     change /= 2 * eps;
     tap(fabs(change - dot(g, step, C * AREA)) < 1e-2,
@@ -187,6 +206,7 @@ int main(void)
     pooling_by_eye();
     relu_gradient();
     gram_by_eye();
+    guide_by_eye();
     gram_gradient();
     squared_error();
     return tap_end();

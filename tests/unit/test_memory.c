@@ -45,8 +45,10 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
         return st;
     st = nst_plan_make(&plan, e, p, 24, 24, 24, 24, err);
     if (st == NST_OK)
-        st = nst_job_new(&job, e, p, &plan, image,
-                         &(struct nst_painting){pixels, 24, 24, 1}, 1, err);
+        st = nst_job_new(
+            &job, e, p, &plan, image,
+            &(struct nst_style){&(struct nst_painting){pixels, 24, 24, .share = 1}, 1},
+            err);
     if (st == NST_OK)
         st = nst_job_run(job, x, NULL, &result, err);
     nst_job_free(job);

@@ -142,11 +142,13 @@ static void wrong_headers_say_what_and_where(void **state)
     write_changed("[2,3,3,3]", "[2,27]");
     expect(NST_ERR_FORMAT, "features.0.weight: the shape is not N x 3 x 3 x 3");
     write_changed("[2,3,3,3]", "[2,-3,-3,3]");
-    expect(NST_ERR_FORMAT, "features.0.weight: the shape is not one of a convolution");
+    expect(NST_ERR_FORMAT, "features.0.weight: the shape is none of up to four sides");
     write_changed("[2,3,3,3]", "[4000000000,4000000000,3,3]");
-    expect(NST_ERR_FORMAT, "features.0.weight: the shape is not one of a convolution");
-    write_changed("\"F32\",\"shape\":[2,", "\"I64\",\"shape\":[2,");
-    expect(NST_ERR_FORMAT, "features.0.weight: the type is none of");
+    expect(NST_ERR_FORMAT, "features.0.weight: the shape is none of up to four sides");
+    write_changed("\"F32\",\"shape\":[2,3,", "\"F64\",\"shape\":[1,3,");
+    expect(NST_ERR_FORMAT, "features.0.weight: the type is none of F32, F16 and BF16");
+    write_changed("\"F32\",\"shape\":[2,", "\"C64\",\"shape\":[2,");
+    expect(NST_ERR_FORMAT, "features.0.weight: the type is none that is known");
     write_changed("[0,216]", "[-8,208]");
     expect(NST_ERR_FORMAT, "features.0.weight: its bytes have no place");
     write_changed("[0,216]", "[216,0]");

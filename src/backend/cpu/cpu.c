@@ -45,6 +45,7 @@ static enum nst_status cpu_open(struct nst_backend **out, int threads,
     cpu = nst_xcalloc(1, sizeof *cpu);
     cpu->base.ops = &nst_backend_cpu;
     cpu->base.threads = t;
+    cpu->base.regions = 1;
     cpu->kernels = kernels;
     cpu->tiles = nst_xcalloc((size_t)threads, sizeof *cpu->tiles);
     cpu->rows = nst_xcalloc((size_t)threads, sizeof *cpu->rows);
@@ -104,7 +105,7 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
 
     *out = NULL;
     if (st == NST_OK)
-        st = nst_cpu_want(cpu, nst_cpu_join_wants(shape.c), err);
+        st = nst_cpu_want(cpu, nst_cpu_join_wants(shape.c, be->regions), err);
     if (st != NST_OK)
         return st;
     t = nst_xcalloc(1, sizeof *t);
@@ -153,6 +154,7 @@ struct rows {
     float *planar;
     const float *planar_from;
     struct nst_window window;
+    const float *guide;
     double *sums;
 };
 
@@ -287,6 +289,46 @@ static double squared_error(struct nst_backend *be, const struct nst_tensor *f,
     return sum;
 }
 
+/* sums: 16 for each row of each block. */
+static void sum_channels_of_row(void *ctx, int item, int thread)
+{
+    const struct rows *p = ctx;
+    int b = item / p->window.height, r = p->window.top + item % p->window.height;
+    const float *x = nst_cpu_row(p->from, b, r) + (size_t)p->window.left * NST_BLOCK;
+    const float *guide =
+        p->guide ? p->guide + (size_t)r * p->from->shape.w + p->window.left : NULL;
+    double *sums = p->sums + (size_t)item * NST_BLOCK;
+
+    (void)thread;
+    for (int j = 0; j < p->window.width; j++, x += NST_BLOCK)
+        for (int k = 0; k < NST_BLOCK; k++) {
+            double v = p->relu && !(x[k] > 0) ? 0 : x[k];
+
+            sums[k] += guide ? guide[j] * v : v;
+        }
+}
+
+/* Row by row, then the rows in order. */
+static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                         struct nst_window window, const float *guide, double *sums)
+{
+    int items = nst_cpu_blocks(f->shape.c) * window.height;
+    struct rows p = {(struct nst_cpu *)be,
+                     .from = f,
+                     .relu = relu,
+                     .window = window,
+                     .guide = guide,
+                     .sums = nst_xcalloc((size_t)items * NST_BLOCK, sizeof(double))};
+
+    nst_threads_run(be->threads, items, sum_channels_of_row, &p);
+    for (int c = 0; c < f->shape.c; c++)
+        for (int r = 0; r < window.height; r++)
+            sums[c] +=
+                p.sums[((size_t)(c / NST_BLOCK) * window.height + r) * NST_BLOCK +
+                       c % NST_BLOCK];
+    free(p.sums);
+}
+
 const struct nst_backend_ops nst_backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
@@ -305,5 +347,6 @@ const struct nst_backend_ops nst_backend_cpu = {
     .conv_picture = nst_cpu_conv_picture,
     .conv_picture_grad = nst_cpu_conv_picture_grad,
     .gram = nst_cpu_gram,
+    .channel_sums = channel_sums,
     .squared_error = squared_error,
 };

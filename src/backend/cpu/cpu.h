@@ -24,7 +24,7 @@ struct nst_cpu_wants {
     size_t rows;   /* floats of rows of pixels, for each thread */
     size_t part;   /* floats of a part of a Gram matrix, for each thread */
     size_t shared; /* floats of tiles that all threads work on together */
-    size_t packed; /* floats of a packed matrix, of which there are two */
+    size_t packed; /* floats of the packed matrices on either side of a ReLU */
     size_t sums;   /* doubles of a Gram matrix of each group of rows */
 };
 
@@ -37,10 +37,10 @@ struct nst_cpu {
     double *sums;
 };
 
-/* A joint, and its matrices as product() wants them. */
+/* A joint, and its matrices, region by region, as product() wants them. */
 struct nst_cpu_joint {
     const struct nst_joint *joint;
-    const float *before, *after; /* NULL where there is none */
+    const float *before, *after;
 };
 
 struct nst_conv {
@@ -106,7 +106,7 @@ void nst_cpu_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
 
 /* What joining pieces of at most NST_CPU_JOIN_WIDTH pixels of a row wants. */
 #define NST_CPU_JOIN_WIDTH 113
-struct nst_cpu_wants nst_cpu_join_wants(int channels);
+struct nst_cpu_wants nst_cpu_join_wants(int channels, int regions);
 struct nst_cpu_joint nst_cpu_joint(struct nst_cpu *cpu, const struct nst_joint *joint);
 /*
  * Turn y of the joint into the gradient for row row and columns first to last of the
@@ -121,6 +121,6 @@ void nst_cpu_last_grad(struct nst_backend *be, const struct nst_joint *joint);
 /* gram.c */
 struct nst_cpu_wants nst_cpu_gram_wants(struct nst_shape s);
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, double *sums);
+                  struct nst_window window, const float *guide, double *sums);
 
 #endif

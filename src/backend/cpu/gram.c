@@ -39,6 +39,7 @@ struct nst_cpu_wants nst_cpu_gram_wants(struct nst_shape s)
     size_t floats = pairs_before(blocks, blocks) * SQUARE;
 
     return (struct nst_cpu_wants){.part = floats,
+                                  .rows = DEEP * NST_BLOCK, /* of a guided piece */
                                   .sums = floats * (size_t)groups_of(s.h, s.w)};
 }
 
@@ -46,20 +47,55 @@ struct call {
     const struct nst_cpu *cpu;
     const struct nst_tensor *f;
     struct nst_window window;
+    const float *guide;
     bool relu;
     int blocks, groups, chunks; /* chunks: items of one group */
     size_t pairs;
     double *sums; /* what the groups are added to */
 };
 
+/* guide F of n pixels of a block. */
+static void scale(const float *f, const float *guide, int n, float *scaled)
+{
+    for (int i = 0; i < n; i++, f += NST_BLOCK, scaled += NST_BLOCK)
+        for (int k = 0; k < NST_BLOCK; k++)
+            scaled[k] = guide[i] * f[k];
+}
+
+/* Rows from to to of blocks of the matrix, over a piece of a row of pixels, each
+ * counted as the guide says: a guide of 0 or more may go before the ReLU. */
+static void sum_guided_piece(const struct call *c, int from, int to, int row, int left,
+                             int width, float *scaled, float *part)
+{
+    const float *guide = c->guide + (size_t)row * c->f->shape.w + left;
+    size_t at = (size_t)left * NST_BLOCK;
+    int n = 0;
+
+    while (n < width && guide[n] == 0)
+        n++;
+    if (n == width)
+        return;
+    for (int a = from; a < to; a++) {
+        scale(nst_cpu_row(c->f, a, row) + at, guide, width, scaled);
+        for (int b = a; b < c->blocks; b++, part += SQUARE)
+            c->cpu->kernels->gram(1, width, scaled, nst_cpu_row(c->f, b, row) + at,
+                                  nst_cpu_pitch(c->f->shape), c->relu, part);
+    }
+}
+
 /* Rows from to to of blocks of the matrix, over some rows of pixels. */
 static void sum_rows(const struct call *c, int from, int to, int row, int rows,
-                     float *part)
+                     float *scaled, float *part)
 {
     const struct nst_window *w = &c->window;
     size_t at = (size_t)w->left * NST_BLOCK;
 
-    for (int a = from; a < to; a++)
+    for (int r = row; c->guide && r < row + rows; r++)
+        for (int left = 0; left < w->width; left += DEEP)
+            sum_guided_piece(c, from, to, r, w->left + left,
+                             w->width - left < DEEP ? w->width - left : DEEP, scaled,
+                             part);
+    for (int a = from; !c->guide && a < to; a++)
         for (int b = a; b < c->blocks; b++, part += SQUARE)
             c->cpu->kernels->gram(rows, w->width, nst_cpu_row(c->f, a, row) + at,
                                   nst_cpu_row(c->f, b, row) + at,
@@ -86,7 +122,8 @@ static void sum_group(void *ctx, int item, int thread)
     while (r < last) {
         memset(part, 0, n * sizeof *part);
         for (int end = last - r < run ? last : r + run; r < end; r += deep)
-            sum_rows(c, from, to, r, end - r < deep ? end - r : deep, part);
+            sum_rows(c, from, to, r, end - r < deep ? end - r : deep,
+                     c->cpu->rows[thread], part);
         for (size_t i = 0; i < n; i++)
             sums[i] += part[i];
     }
@@ -128,12 +165,13 @@ static void add_groups(void *ctx, int a, int thread)
 }
 
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, double *sums)
+                  struct nst_window window, const float *guide, double *sums)
 {
     int blocks = nst_cpu_blocks(f->shape.c);
     struct call c = {.cpu = (const struct nst_cpu *)be,
                      .f = f,
                      .window = window,
+                     .guide = guide,
                      .relu = relu,
                      .blocks = blocks,
                      .groups = groups_of(window.height, window.width),

@@ -10,25 +10,30 @@
 
 #include <string.h>
 
-/* Of two rows: what is added before and after the ReLU. Of one block of two rows: what
- * comes back through the pooling. */
-struct nst_cpu_wants nst_cpu_join_wants(int channels)
+static size_t packed_floats(int channels)
+{
+    size_t side = (size_t)nst_cpu_blocks(channels) * NST_BLOCK;
+
+    return side * side;
+}
+
+/* Of two rows: what is added before and after the ReLU, and what one region adds. Of
+ * one block of two rows: what comes back through the pooling. */
+struct nst_cpu_wants nst_cpu_join_wants(int channels, int regions)
 {
     size_t row = NST_CPU_JOIN_WIDTH * NST_BLOCK;
     size_t blocks = (size_t)nst_cpu_blocks(channels);
 
-    return (struct nst_cpu_wants){.rows = 4 * row * blocks + 2 * row,
-                                  .packed = blocks * blocks * NST_BLOCK * NST_BLOCK};
+    return (struct nst_cpu_wants){.rows = 5 * row * blocks + 2 * row,
+                                  .packed = (size_t)regions * packed_floats(channels)};
 }
 
 /* A symmetric matrix as product() wants it: out blocks x (16 in) x 16, filled up with
  * zeros. */
-static const float *pack(const float *s, int c, float *w)
+static void pack(const float *s, int c, float *w)
 {
     int side = nst_cpu_blocks(c) * NST_BLOCK;
 
-    if (!s)
-        return NULL;
     for (int o = 0; o < side; o += NST_BLOCK)
         for (int i = 0; i < side; i++, w += NST_BLOCK) {
             int n = i >= c ? 0 : c - o < NST_BLOCK ? c - o : NST_BLOCK;
@@ -36,35 +41,82 @@ static const float *pack(const float *s, int c, float *w)
             memset(w, 0, NST_BLOCK * sizeof *w);
             memcpy(w, s + (size_t)(n ? i : 0) * c + o, (size_t)n * sizeof *w);
         }
-    return w - (size_t)side * side;
+}
+
+static const float *pack_all(const struct nst_terms *t, int c, float *w)
+{
+    for (int i = 0; i < t->regions; i++)
+        pack(t->region[i].matrix, c, w + (size_t)i * packed_floats(c));
+    return w;
 }
 
 struct nst_cpu_joint nst_cpu_joint(struct nst_cpu *cpu, const struct nst_joint *joint)
 {
     int c = joint->y->shape.c;
 
-    return (struct nst_cpu_joint){joint, pack(joint->before.gram, c, cpu->packed[0]),
-                                  pack(joint->after.gram, c, cpu->packed[1])};
+    return (struct nst_cpu_joint){joint, pack_all(&joint->before, c, cpu->packed[0]),
+                                  pack_all(&joint->after, c, cpu->packed[1])};
 }
 
-/* gram F + scale (F - target) for width pixels of one row from column first; NULL when
- * there are no such terms. */
+/* Does the region have any of these pixels? */
+static bool counts(const float *guide, int width)
+{
+    for (int i = 0; i < width; i++)
+        if (guide[i] != 0)
+            return true;
+    return false;
+}
+
+/* to += guide (product + offset) for n pixels of c channels in blocks. */
+static void add_guided(const struct nst_region_terms *t, const float *guide,
+                       const float *product, int c, int n, float *to)
+{
+    for (int b = 0; b < nst_cpu_blocks(c); b++) {
+        float offset[NST_BLOCK] = {0};
+
+        for (int k = 0; t->offset && k < NST_BLOCK && b * NST_BLOCK + k < c; k++)
+            offset[k] = t->offset[b * NST_BLOCK + k];
+        for (int i = 0; i < n; i++, product += NST_BLOCK, to += NST_BLOCK)
+            for (int k = 0; k < NST_BLOCK; k++)
+                to[k] += (guide ? guide[i] : 1) * (product[k] + offset[k]);
+    }
+}
+
+/* matrix F of the only region is what most runs have; it needs no sum. */
+static bool is_plain(const struct nst_terms *t)
+{
+    return t->regions == 1 && !t->region->guide && !t->region->offset;
+}
+
+/* The terms for width pixels of one row from column first, in out; NULL when there are
+ * none. part is as large, to work in. */
 static float *add_up_terms(const struct nst_cpu *cpu, const struct nst_joint *j,
                            const struct nst_terms *terms, const float *packed, int row,
-                           int first, int width, float *out)
+                           int first, int width, float *out, float *part)
 {
     const struct nst_tensor *y = j->y;
     int blocks = nst_cpu_blocks(y->shape.c);
     size_t at = (size_t)first * NST_BLOCK, stride = (size_t)width * NST_BLOCK;
-    bool relu = terms == &j->after && j->before_relu;
+    bool relu = terms == &j->after && j->before_relu, plain = is_plain(terms);
 
-    if (packed)
-        cpu->kernels->product(width, blocks, blocks, nst_cpu_row(y, 0, row) + at,
-                              nst_cpu_stride(y->shape), relu, packed, out, stride);
-    else if (terms->target)
-        memset(out, 0, (size_t)blocks * stride * sizeof *out);
-    else
+    if (!terms->regions && !terms->target)
         return NULL;
+    if (!plain)
+        memset(out, 0, (size_t)blocks * stride * sizeof *out);
+    for (int i = 0; i < terms->regions; i++) {
+        const struct nst_region_terms *t = &terms->region[i];
+        const float *guide =
+            t->guide ? t->guide + (size_t)row * y->shape.w + first : NULL;
+
+        if (guide && !counts(guide, width))
+            continue;
+        cpu->kernels->product(width, blocks, blocks, nst_cpu_row(y, 0, row) + at,
+                              nst_cpu_stride(y->shape), relu,
+                              packed + (size_t)i * packed_floats(y->shape.c),
+                              plain ? out : part, stride);
+        if (!plain)
+            add_guided(t, guide, part, y->shape.c, width, out);
+    }
     for (int b = 0; terms->target && b < blocks; b++)
         cpu->kernels->add_difference(width, nst_cpu_row(y, b, row) + at, relu,
                                      nst_cpu_row(terms->target, b, row) + at,
@@ -87,9 +139,9 @@ static struct row_terms terms_of(const struct nst_cpu *cpu,
     struct row_terms r = {.row = row};
 
     r.before = add_up_terms(cpu, j->joint, &j->joint->before, j->before, row, first,
-                            width, *scratch);
+                            width, *scratch, *scratch + 2 * n);
     r.after = add_up_terms(cpu, j->joint, &j->joint->after, j->after, row, first, width,
-                           *scratch + n);
+                           *scratch + n, *scratch + 2 * n);
     *scratch += 2 * n;
     return r;
 }

@@ -112,7 +112,7 @@ static void choose_tiles(struct direction *d, int columns)
 static enum nst_status direction_init(struct nst_cpu *cpu, struct direction *d, int cin,
                                       int cout, struct nst_err *err)
 {
-    struct nst_cpu_wants wants = nst_cpu_join_wants(cin > cout ? cin : cout);
+    struct nst_cpu_wants wants = nst_cpu_join_wants(cin > cout ? cin : cout, 1);
     enum nst_status st;
 
     d->in = nst_cpu_blocks(cin);

@@ -7,8 +7,8 @@
  * moment, a run leaves the old file or the new one. Where the file system has no
  * O_TMPFILE, a dot file stands in for it.
  */
-#ifndef NST_IMAGE_PLACE_H
-#define NST_IMAGE_PLACE_H
+#ifndef NST_BASE_PLACE_H
+#define NST_BASE_PLACE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,9 +27,12 @@ enum nst_status nst_place_open(struct nst_place **out, const char *path,
 /* True for standard output, a pipe or a device: nothing is renamed there. */
 bool nst_place_is_stream(const struct nst_place *p);
 
-/* Write the whole file and give it its name. Once per place. NST_ERR_IO. */
-enum nst_status nst_place_write(struct nst_place *p, const void *data, size_t size,
-                                struct nst_err *err);
+/* Write the next bytes of the file, which nobody sees yet unless it is a stream.
+ * NST_ERR_IO. */
+enum nst_status nst_place_add(struct nst_place *p, const void *data, size_t size,
+                              struct nst_err *err);
+/* Give the file its name, now that all is written. Once per place. NST_ERR_IO. */
+enum nst_status nst_place_finish(struct nst_place *p, struct nst_err *err);
 
 void nst_place_free(struct nst_place *p); /* NULL is fine; drops what was not written */
 

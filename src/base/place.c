@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "image/place.h"
+#include "base/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -199,18 +199,20 @@ static int write_pipe(int fd, const char *data, size_t size)
     return failed;
 }
 
-static enum nst_status write_stream(struct nst_place *p, const void *data, size_t size,
-                                    struct nst_err *err)
+enum nst_status nst_place_add(struct nst_place *p, const void *data, size_t size,
+                              struct nst_err *err)
 {
-    int fd = STDOUT_FILENO, failed;
+    int failed;
 
-    /* A pipe is opened only now: doing so waits for its reader. */
-    if (p->target && (fd = open(p->target, O_WRONLY | O_CLOEXEC)) < 0)
-        return refuse(p, errno, err);
-    failed = write_pipe(fd, data, size) ? errno : 0;
-    if (p->target && close(fd) != 0 && !failed)
-        failed = errno;
-    return failed ? refuse(p, failed, err) : NST_OK;
+    if (p->stream && p->fd < 0) {
+        /* A pipe is opened only now: doing so waits for its reader. */
+        p->fd = p->target ? open(p->target, O_WRONLY | O_CLOEXEC)
+                          : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+        if (p->fd < 0)
+            return refuse(p, errno, err);
+    }
+    failed = p->stream ? write_pipe(p->fd, data, size) : write_all(p->fd, data, size);
+    return failed ? refuse(p, errno, err) : NST_OK;
 }
 
 /* Give the unnamed file a name; one that is taken means another try. */
@@ -258,24 +260,26 @@ static void sync_folder(const struct nst_place *p)
     }
 }
 
-enum nst_status nst_place_write(struct nst_place *p, const void *data, size_t size,
-                                struct nst_err *err)
+static enum nst_status finish_file(struct nst_place *p, struct nst_err *err)
 {
     struct stat st;
-    bool exists;
-    int fd;
+    bool exists = fstatat(p->dir, p->name, &st, 0) == 0;
 
-    if (p->stream)
-        return write_stream(p, data, size, err);
-    exists = fstatat(p->dir, p->name, &st, 0) == 0;
-    if (write_all(p->fd, data, size) != 0)
-        return refuse(p, errno, err);
     if (exists && fchmod(p->fd, st.st_mode & 07777) != 0)
         return refuse(p, errno, err);
     if (fsync(p->fd) != 0 || publish(p, exists) != 0)
         return refuse(p, errno, err);
     sync_folder(p);
-    fd = p->fd;
+    return NST_OK;
+}
+
+enum nst_status nst_place_finish(struct nst_place *p, struct nst_err *err)
+{
+    enum nst_status st = p->stream ? NST_OK : finish_file(p, err);
+    int fd = p->fd;
+
+    if (st != NST_OK || fd < 0)
+        return st;
     p->fd = -1;
     return close(fd) == 0 ? NST_OK : refuse(p, errno, err);
 }

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "job/regions.h"
+
+int nst_regions(const struct nst_styles *s, int region[NST_STYLES_MAX])
+{
+    int masks = 0, count = 0;
+
+    for (int i = 0; i < s->count; i++)
+        masks += s->of[i].mask != NULL;
+    for (int i = 0; i < s->count; i++)
+        region[i] = s->of[i].mask ? count++ : masks;
+    return masks && masks < s->count ? masks + 1 : masks;
+}
+
+void nst_regions_divide(const struct nst_styles *s, float *const *planes, size_t n)
+{
+    int region[NST_STYLES_MAX], count = nst_regions(s, region), masks = 0;
+    double weight[NST_STYLES_MAX];
+
+    for (int i = 0; i < s->count; i++)
+        if (s->of[i].mask)
+            weight[masks++] = s->of[i].weight;
+    for (size_t p = 0; p < n; p++) {
+        double covered = 0, weighed = 0;
+
+        for (int r = 0; r < masks; r++) {
+            covered += planes[r][p];
+            weighed += weight[r] * planes[r][p];
+        }
+        covered = covered < 1 ? covered : 1;
+        for (int r = 0; r < masks; r++)
+            planes[r][p] =
+                weighed > 0 ? (float)(covered * weight[r] * planes[r][p] / weighed) : 0;
+        if (count > masks)
+            planes[masks][p] = (float)(1 - covered);
+    }
+}
+
+static bool names(const struct nst_taps *taps, const struct nst_tap *tap)
+{
+    for (int i = 0; i < taps->count; i++)
+        if (taps->tap[i].conv == tap->conv &&
+            taps->tap[i].after_relu == tap->after_relu)
+            return true;
+    return false;
+}
+
+enum nst_status nst_regions_check(const struct nst_params *p, struct nst_err *err)
+{
+    for (int i = 0; i < p->styles.count; i++) {
+        const struct nst_taps *layers = &p->styles.of[i].layers;
+
+        for (int k = 0; k < layers->count; k++)
+            if (!names(&p->style_layers, &layers->tap[k])) {
+                struct nst_taps one = {1, {layers->tap[k]}};
+                char name[64];
+
+                one.tap[0].weight = 1;
+                nst_taps_format(&one, name, sizeof name);
+                return nst_err_set(err, NST_ERR_ARG,
+                                   "layers: %s of %s is none of --style-layers", name,
+                                   p->styles.of[i].file);
+            }
+    }
+    return NST_OK;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * safetensors.h - named arrays in a file: 8 bytes of little-endian header length, a
+ * JSON header that gives each tensor's type, shape and place, then the bytes. Weights,
+ * style packs and checkpoints are such files.
+ */
+#ifndef NST_MODEL_SAFETENSORS_H
+#define NST_MODEL_SAFETENSORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum nst_number { NST_F64, NST_F32, NST_F16, NST_BF16, NST_I64, NST_U8 };
+
+/* Bytes of one, and what the format calls it ("F32"). */
+size_t nst_number_size(enum nst_number type);
+const char *nst_number_name(enum nst_number type);
+
+/* The nearest F16 of v, ties to even; infinity beyond its range. */
+uint16_t nst_half(float v);
+
+struct nst_array {
+    enum nst_number type;
+    int rank;
+    uint64_t shape[4], count; /* count: of all numbers */
+    const void *bytes;        /* little-endian, perhaps not aligned */
+};
+
+struct nst_safetensors; /* an open file */
+
+/*
+ * Open the file at path. *out belongs to the caller: nst_safetensors_close(). Messages
+ * here and below begin with the path. NST_ERR_IO, NST_ERR_FORMAT (not such a file, or
+ * one that is cut short).
+ */
+enum nst_status nst_safetensors_open(struct nst_safetensors **out, const char *path,
+                                     struct nst_err *err);
+void nst_safetensors_close(struct nst_safetensors *f); /* NULL is fine */
+const char *nst_safetensors_path(const struct nst_safetensors *f);
+
+/* A text among the file's metadata, or NULL. Borrowed. */
+const char *nst_safetensors_text(const struct nst_safetensors *f, const char *key);
+
+bool nst_safetensors_has(const struct nst_safetensors *f, const char *key);
+/* Each tensor's name, in the order of the header. */
+void nst_safetensors_each(const struct nst_safetensors *f,
+                          void (*tell)(void *ctx, const char *key), void *ctx);
+/* a->bytes is borrowed from the file. NST_ERR_FORMAT: there is none, or it is not
+ * sound. */
+enum nst_status nst_safetensors_find(const struct nst_safetensors *f, const char *key,
+                                     struct nst_array *a, struct nst_err *err);
+/* Its numbers as floats; *out belongs to the caller: free(). NST_ERR_FORMAT (I64 or U8,
+ * or a value that is not finite), NST_ERR_MEM. */
+enum nst_status nst_safetensors_floats(const struct nst_safetensors *f, const char *key,
+                                       const struct nst_array *a, float **out,
+                                       struct nst_err *err);
+
+struct nst_safetensors_writer;
+
+struct nst_safetensors_writer *nst_safetensors_writer_new(void);
+void nst_safetensors_writer_free(struct nst_safetensors_writer *w);
+void nst_safetensors_write_text(struct nst_safetensors_writer *w, const char *key,
+                                const char *text);
+/* a->bytes is borrowed until the writer is freed, and aligned for its type. */
+void nst_safetensors_write_array(struct nst_safetensors_writer *w, const char *key,
+                                 const struct nst_array *a);
+/* Write all to path ("-": standard output), whole or not at all. NST_ERR_IO. */
+enum nst_status nst_safetensors_write(struct nst_safetensors_writer *w,
+                                      const char *path, struct nst_err *err);
+
+#endif

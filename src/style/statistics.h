@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * statistics.h - what the style losses want to know of one layer's features F, each
+ * pixel p counted by a guide t (the square of the guidance channel of Gatys et al.
+ * 2017, eq. 4; without one, t is 1): products = sum_p t F F^T,   sums = sum_p t F,
+ * pixels = sum_p t These are sums over pixels, so they are gathered window by window,
+ * and those of a region's pixels do not depend on how many there are once they are
+ * divided by them.
+ */
+#ifndef NST_STYLE_STATISTICS_H
+#define NST_STYLE_STATISTICS_H
+
+#include "model/vgg.h"
+#include "style/tiling.h"
+
+struct nst_statistics {
+    struct nst_tap tap;
+    int channels;
+    double pixels;    /* counted by the guide */
+    double area;      /* all of them */
+    double *products; /* C x C */
+    double *sums;     /* C; NULL if nobody wants them */
+};
+
+/* For a layer of that many channels. NST_ERR_MEM. Free with the clear function, after
+ * a failure too. */
+enum nst_status nst_statistics_init(struct nst_statistics *s, struct nst_tap tap,
+                                    int channels, bool with_sums, struct nst_err *err);
+void nst_statistics_clear(struct nst_statistics *s);
+
+void nst_statistics_begin(struct nst_statistics *s);
+/* Add the pixels that are seen in window of the picture that pass holds. guide is as
+ * big as the layer's map; NULL: 1. */
+void nst_statistics_gather(struct nst_statistics *s, const struct nst_pass *pass,
+                           struct nst_window window, const float *guide);
+
+/* Those of count layers of a picture rgb (3 x height x width of the tiling), begun
+ * anew; keep as of nst_pass_new(). Its errors. */
+enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int count,
+                                       struct nst_vgg *v, struct nst_tiling tiling,
+                                       const float *rgb, const bool keep[NST_VGG_CONVS],
+                                       struct nst_err *err);
+
+#endif
