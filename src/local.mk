@@ -1,6 +1,6 @@
 # The floors, lowest first: see docs/ARCHITECTURE.md.
 noinst_LIBRARIES += libnst-engine.a libnst-job.a libnst-files.a
-bin_PROGRAMS += nst nst-compare
+bin_PROGRAMS += nst nst-compare nst-style
 
 # The inner loops, compiled once for each instruction set. A product and a sum may be
 # one instruction, which -std=c11 alone does not allow.
@@ -98,5 +98,7 @@ nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
 nst_LDADD = $(NST_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c
 nst_compare_LDADD = $(NST_LIBS)
+nst_style_SOURCES = %D%/cli/style.c %D%/cli/styles.c %D%/cli/styles.h
+nst_style_LDADD = $(NST_LIBS)
 
 NST_LIBS = libnst-files.a libnst-job.a $(ENGINE_LIBS) $(VIPS_LIBS) $(JANSSON_LIBS)

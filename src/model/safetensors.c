@@ -276,7 +276,7 @@ uint16_t nst_half(float v)
     if (a >= 65520) /* rounds beyond the largest */
         return (uint16_t)(sign | 0x7c00);
     frexp(a, &exponent);
-    if (exponent < -13) /* below the least normal number, 2^-14 */
+    if (a == 0 || exponent < -13) /* below the least normal number, 2^-14 */
         exponent = -13;
     unit = ldexp(1, exponent - 11);
     a = nearbyint(a / unit); /* 0 to 2048 units: ties to even, as the mode is */

@@ -143,7 +143,7 @@ static enum nst_status take_painting(struct nst_objective *o,
     for (int i = 0; i < o->styles; i++)
         s[i] = &region->layer[i].statistics;
     if (p->pack)
-        nst_pack_read(p->pack, p->height > p->width ? p->height : p->width, s,
+        nst_pack_read(p->pack, o->v, p->height > p->width ? p->height : p->width, s,
                       o->styles);
     else
         st = nst_statistics_measure(

@@ -14,94 +14,50 @@
 #include "style/walk.h"
 
 #define FORMAT "nst style 1"
-#define MOST_LAYERS (2 * NST_VGG_CONVS)
+#define MOST_LAYERS 64
 #define MOST_CHANNELS 4096
 /* A picture is measured in tiles of this size: small enough for any machine. */
 #define TILE 512
 
-/* One layer at one size. */
-struct part {
-    float *products; /* C x C, over pixels */
-    float *means;    /* C */
+/* One layer of one network. */
+struct layer {
+    struct nst_tap tap;
+    int channels;
+    uint64_t fingerprint;
+    struct part {
+        float *products; /* C x C, over pixels */
+        float *means;    /* C */
+    } at[NST_PACK_SIZES];
 };
 
 struct nst_pack {
     char *model, *from;
-    enum nst_pooling pooling;
-    struct nst_taps layers;
-    int channels[MOST_LAYERS];
-    uint64_t fingerprint[MOST_LAYERS];
+    int layers;
+    struct layer layer[MOST_LAYERS];
     int sizes, size[NST_PACK_SIZES];
-    struct part part[NST_PACK_SIZES][MOST_LAYERS];
 };
 
-static enum nst_status new_parts(struct nst_pack *p, struct nst_err *err)
-{
-    enum nst_status st = NST_OK;
-
-    for (int k = 0; k < p->sizes; k++)
-        for (int i = 0; st == NST_OK && i < p->layers.count; i++) {
-            size_t c = (size_t)p->channels[i];
-
-            st = nst_floats_new(&p->part[k][i].products, c, c, 1, err);
-            if (st == NST_OK)
-                st = nst_floats_new(&p->part[k][i].means, c, 1, 1, err);
-        }
-    return st;
-}
-
-/* p, if st says so, or nothing. */
-static enum nst_status hand_over(struct nst_pack **out, struct nst_pack *p,
-                                 enum nst_status st)
-{
-    *out = st == NST_OK ? p : NULL;
-    if (st != NST_OK)
-        nst_pack_free(p);
-    return st;
-}
-
-enum nst_status nst_pack_new(struct nst_pack **out, const struct nst_vgg *v,
-                             const char *model, enum nst_pooling pooling,
-                             const struct nst_taps *layers, const int size[], int sizes,
-                             const char *from, struct nst_err *err)
+struct nst_pack *nst_pack_new(const char *model, const int size[], int sizes,
+                              const char *from)
 {
     struct nst_pack *p = nst_xcalloc(1, sizeof *p);
 
     p->model = nst_xstrdup(model);
     p->from = nst_xstrdup(from);
-    p->pooling = pooling;
-    p->layers = *layers;
     p->sizes = sizes;
     for (int i = 0; i < sizes; i++)
         p->size[i] = size[i];
-    for (int i = 0; i < layers->count; i++) {
-        p->layers.tap[i].weight = 1;
-        p->channels[i] = nst_vgg_channels(v, layers->tap[i].conv);
-        p->fingerprint[i] = nst_vgg_fingerprint(v, layers->tap[i].conv);
-    }
-    return hand_over(out, p, new_parts(p, err));
-}
-
-enum nst_status nst_pack_like(struct nst_pack **out, const struct nst_pack *other,
-                              const char *from, struct nst_err *err)
-{
-    struct nst_pack *p = nst_xcalloc(1, sizeof *p);
-
-    *p = *other;
-    memset(p->part, 0, sizeof p->part);
-    p->model = nst_xstrdup(other->model);
-    p->from = nst_xstrdup(from);
-    return hand_over(out, p, new_parts(p, err));
+    return p;
 }
 
 void nst_pack_free(struct nst_pack *p)
 {
     if (!p)
         return;
-    for (int k = 0; k < NST_PACK_SIZES; k++)
-        for (int i = 0; i < MOST_LAYERS; i++) {
-            free(p->part[k][i].products);
-            free(p->part[k][i].means);
+    for (int i = 0; i < p->layers; i++)
+        for (int k = 0; k < NST_PACK_SIZES; k++) {
+            free(p->layer[i].at[k].products);
+            free(p->layer[i].at[k].means);
         }
     free(p->model);
     free(p->from);
@@ -118,19 +74,75 @@ const char *nst_pack_from(const struct nst_pack *p)
     return p->from;
 }
 
-enum nst_pooling nst_pack_pooling(const struct nst_pack *p)
-{
-    return p->pooling;
-}
-
-const struct nst_taps *nst_pack_layers(const struct nst_pack *p)
-{
-    return &p->layers;
-}
-
 int nst_pack_size(const struct nst_pack *p, int i)
 {
     return i < p->sizes ? p->size[i] : 0;
+}
+
+bool nst_pack_layer(const struct nst_pack *p, int i, struct nst_tap *tap, int *channels,
+                    uint64_t *fingerprint)
+{
+    if (i >= p->layers)
+        return false;
+    *tap = p->layer[i].tap;
+    *channels = p->layer[i].channels;
+    *fingerprint = p->layer[i].fingerprint;
+    return true;
+}
+
+static const struct layer *find_layer(const struct nst_pack *p, const struct nst_tap *t,
+                                      uint64_t fingerprint)
+{
+    for (int i = 0; i < p->layers; i++) {
+        const struct layer *l = &p->layer[i];
+
+        if (l->tap.conv == t->conv && l->tap.after_relu == t->after_relu &&
+            l->fingerprint == fingerprint)
+            return l;
+    }
+    return NULL;
+}
+
+static const struct layer *layer_of(const struct nst_pack *p, const struct nst_vgg *v,
+                                    const struct nst_tap *t)
+{
+    return find_layer(p, t, nst_vgg_fingerprint(v, t->conv));
+}
+
+static void name_layer(const struct nst_tap *tap, char name[16])
+{
+    struct nst_taps one = {1, {*tap}};
+
+    one.tap[0].weight = 1;
+    nst_taps_format(&one, name, 16);
+}
+
+/* Room for that layer, or the one it has. */
+static enum nst_status have_layer(struct nst_pack *p, const struct nst_tap *tap,
+                                  uint64_t fingerprint, int channels,
+                                  struct layer **out, struct nst_err *err)
+{
+    size_t c = (size_t)channels;
+    enum nst_status st = NST_OK;
+    struct layer *l;
+
+    *out = (struct layer *)find_layer(p, tap, fingerprint);
+    if (*out)
+        return NST_OK;
+    if (p->layers == MOST_LAYERS)
+        return nst_err_set(err, NST_ERR_ARG, "a style pack holds %d layers at most",
+                           MOST_LAYERS);
+    l = *out = &p->layer[p->layers++];
+    l->tap = *tap;
+    l->tap.weight = 1;
+    l->fingerprint = fingerprint;
+    l->channels = channels;
+    for (int k = 0; st == NST_OK && k < p->sizes; k++) {
+        st = nst_floats_new(&l->at[k].products, c, c, 1, err);
+        if (st == NST_OK)
+            st = nst_floats_new(&l->at[k].means, c, 1, 1, err);
+    }
+    return st;
 }
 
 static void add_statistics(struct part *part, const struct nst_statistics *s,
@@ -144,57 +156,37 @@ static void add_statistics(struct part *part, const struct nst_statistics *s,
         part->means[i] += (float)(share * s->sums[i] / s->pixels);
 }
 
-enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v, int size,
-                             const float *rgb, int h, int w, double share,
-                             struct nst_err *err)
+enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
+                             const struct nst_taps *layers, int size, const float *rgb,
+                             int h, int w, double share, struct nst_err *err)
 {
-    struct nst_statistics s[MOST_LAYERS] = {{{0}}}, *all[MOST_LAYERS];
+    struct nst_statistics s[2 * NST_VGG_CONVS] = {{{0}}}, *all[2 * NST_VGG_CONVS];
     bool keep[NST_VGG_CONVS] = {false};
     enum nst_status st = NST_OK;
 
-    for (int i = 0; st == NST_OK && i < p->layers.count; i++) {
-        const struct nst_tap *tap = &p->layers.tap[i];
+    for (int i = 0; st == NST_OK && i < layers->count; i++) {
+        const struct nst_tap *tap = &layers->tap[i];
 
         all[i] = &s[i];
         keep[tap->conv] |= !tap->after_relu;
-        st = nst_statistics_init(&s[i], *tap, p->channels[i], true, err);
+        st =
+            nst_statistics_init(&s[i], *tap, nst_vgg_channels(v, tap->conv), true, err);
     }
     if (st == NST_OK)
-        st = nst_statistics_measure(all, p->layers.count, v,
+        st = nst_statistics_measure(all, layers->count, v,
                                     nst_walk_tiling(v, h, w, TILE), rgb, keep, err);
-    for (int i = 0; i < p->layers.count; i++) {
+    for (int i = 0; i < layers->count; i++) {
+        const struct nst_tap *tap = &layers->tap[i];
+        struct layer *l;
+
         if (st == NST_OK)
-            add_statistics(&p->part[size][i], &s[i], share);
+            st = have_layer(p, tap, nst_vgg_fingerprint(v, tap->conv), s[i].channels,
+                            &l, err);
+        if (st == NST_OK)
+            add_statistics(&l->at[size], &s[i], share);
         nst_statistics_clear(&s[i]);
     }
     return st;
-}
-
-/* The index of a layer, or -1. */
-static int find_layer(const struct nst_pack *p, const struct nst_tap *tap)
-{
-    for (int i = 0; i < p->layers.count; i++)
-        if (p->layers.tap[i].conv == tap->conv &&
-            p->layers.tap[i].after_relu == tap->after_relu)
-            return i;
-    return -1;
-}
-
-static void name_layer(const struct nst_tap *tap, char name[16])
-{
-    struct nst_taps one = {1, {*tap}};
-
-    one.tap[0].weight = 1;
-    nst_taps_format(&one, name, 16);
-}
-
-static enum nst_status lacks(const char *name, const struct nst_tap *tap,
-                             struct nst_err *err)
-{
-    char layer[16];
-
-    name_layer(tap, layer);
-    return nst_err_set(err, NST_ERR_ARG, "%s: has no statistics of %s", name, layer);
 }
 
 enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
@@ -203,15 +195,16 @@ enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
 {
     for (int i = 0; i < layers->count; i++) {
         const struct nst_tap *tap = &layers->tap[i];
-        int k = find_layer(p, tap);
+        const struct layer *l = layer_of(p, v, tap);
+        char layer[16];
 
-        if (k < 0)
-            return lacks(name, tap, err);
-        if (p->fingerprint[k] != nst_vgg_fingerprint(v, tap->conv) ||
-            p->channels[k] != nst_vgg_channels(v, tap->conv))
+        name_layer(tap, layer);
+        if (!l || l->channels != nst_vgg_channels(v, tap->conv))
             return nst_err_set(
-                err, NST_ERR_ARG, "%s: was made with another network (%s, %s pooling)",
-                name, p->model, p->pooling == NST_POOLING_MAX ? "max" : "avg");
+                err, NST_ERR_ARG,
+                "style '%s': the pack, of %s, knows nothing of %s of this "
+                "network with this pooling (nst-style info)",
+                name, p->model, layer);
     }
     return NST_OK;
 }
@@ -230,31 +223,30 @@ static void place(const struct nst_pack *p, int longest, int *below, double *par
                 log((double)p->size[i + 1] / p->size[i]);
 }
 
-/* What layer i has at a size. */
-static void read_layer(const struct nst_pack *p, int i, int longest, double *products,
-                       double *means)
+/* What a layer has at a size. */
+static void read_layer(const struct nst_pack *p, const struct layer *l, int longest,
+                       struct nst_statistics *s)
 {
-    size_t c = (size_t)p->channels[i];
+    size_t c = (size_t)l->channels;
     const struct part *a, *b;
     double part;
     int below;
 
     place(p, longest, &below, &part);
-    a = &p->part[below][i];
-    b = part > 0 ? &p->part[below + 1][i] : a;
+    a = &l->at[below];
+    b = part > 0 ? &l->at[below + 1] : a;
+    s->pixels = s->area = 1;
     for (size_t k = 0; k < c * c; k++)
-        products[k] = (1 - part) * a->products[k] + part * b->products[k];
-    for (size_t k = 0; means && k < c; k++)
-        means[k] = (1 - part) * a->means[k] + part * b->means[k];
+        s->products[k] = (1 - part) * a->products[k] + part * b->products[k];
+    for (size_t k = 0; s->sums && k < c; k++)
+        s->sums[k] = (1 - part) * a->means[k] + part * b->means[k];
 }
 
-void nst_pack_read(const struct nst_pack *p, int longest,
+void nst_pack_read(const struct nst_pack *p, const struct nst_vgg *v, int longest,
                    struct nst_statistics *const s[], int count)
 {
-    for (int i = 0; i < count; i++) {
-        s[i]->pixels = s[i]->area = 1;
-        read_layer(p, find_layer(p, &s[i]->tap), longest, s[i]->products, s[i]->sums);
-    }
+    for (int i = 0; i < count; i++)
+        read_layer(p, layer_of(p, v, &s[i]->tap), longest, s[i]);
 }
 
 enum nst_status nst_pack_add_pack(struct nst_pack *p, const struct nst_pack *other,
@@ -262,27 +254,40 @@ enum nst_status nst_pack_add_pack(struct nst_pack *p, const struct nst_pack *oth
 {
     enum nst_status st = NST_OK;
 
-    for (int i = 0; st == NST_OK && i < p->layers.count; i++) {
-        const struct nst_tap *tap = &p->layers.tap[i];
-        int k = find_layer(other, tap);
+    for (int i = 0; st == NST_OK && i < other->layers; i++) {
+        const struct layer *from = &other->layer[i];
         struct nst_statistics s;
+        struct layer *l = NULL;
 
-        if (k < 0)
-            return lacks(other->from, tap, err);
-        if (p->fingerprint[i] != other->fingerprint[k] ||
-            p->channels[i] != other->channels[k])
-            return nst_err_set(err, NST_ERR_ARG,
-                               "%s: was made with another network than %s", other->from,
-                               p->from);
-        st = nst_statistics_init(&s, *tap, p->channels[i], true, err);
-        for (int size = 0; st == NST_OK && size < p->sizes; size++) {
-            s.pixels = 1;
-            read_layer(other, k, p->size[size], s.products, s.sums);
-            add_statistics(&p->part[size][i], &s, share);
+        st = nst_statistics_init(&s, from->tap, from->channels, true, err);
+        if (st == NST_OK)
+            st = have_layer(p, &from->tap, from->fingerprint, from->channels, &l, err);
+        for (int k = 0; st == NST_OK && k < p->sizes; k++) {
+            read_layer(other, from, p->size[k], &s);
+            add_statistics(&l->at[k], &s, share);
         }
         nst_statistics_clear(&s);
     }
     return st;
+}
+
+enum nst_status nst_pack_match(const struct nst_pack *a, const struct nst_pack *b,
+                               struct nst_err *err)
+{
+    bool same = a->layers == b->layers;
+
+    for (int i = 0; same && i < a->layers; i++) {
+        const struct layer *l =
+            find_layer(b, &a->layer[i].tap, a->layer[i].fingerprint);
+
+        same = l && l->channels == a->layer[i].channels;
+    }
+    if (same)
+        return NST_OK;
+    return nst_err_set(err, NST_ERR_ARG,
+                       "the packs of %s (%s) and of %s (%s) have different layers or "
+                       "networks",
+                       a->from, a->model, b->from, b->model);
 }
 
 /* Halves of everything, kept until the file is written. */
@@ -298,57 +303,45 @@ static uint16_t *halves(const struct part *part, size_t c)
     return all;
 }
 
-static void key_of(const struct nst_pack *p, int size, int layer, const char *what,
-                   char key[64])
+static void key_of(const struct nst_pack *p, int k, const struct layer *l,
+                   const char *what, char key[64])
 {
     char name[16];
 
-    name_layer(&p->layers.tap[layer], name);
-    snprintf(key, 64, "%d/%s/%s", p->size[size], name, what);
-}
-
-static void write_texts(const struct nst_pack *p, struct nst_safetensors_writer *w)
-{
-    nst_safetensors_write_text(w, "format", FORMAT);
-    nst_safetensors_write_text(w, "model", p->model);
-    nst_safetensors_write_text(w, "from", p->from);
-    nst_safetensors_write_text(w, "pooling",
-                               p->pooling == NST_POOLING_MAX ? "max" : "avg");
-    for (int i = 0; i < p->layers.count; i++) {
-        char name[16], value[32];
-
-        name_layer(&p->layers.tap[i], name);
-        snprintf(value, sizeof value, "%016" PRIx64, p->fingerprint[i]);
-        nst_safetensors_write_text(w, name, value);
-    }
+    name_layer(&l->tap, name);
+    snprintf(key, 64, "%d/%s/%016" PRIx64 "/%s", p->size[k], name, l->fingerprint,
+             what);
 }
 
 enum nst_status nst_pack_save(const struct nst_pack *p, const char *path,
                               struct nst_err *err)
 {
     struct nst_safetensors_writer *w = nst_safetensors_writer_new();
-    uint16_t *all[NST_PACK_SIZES][MOST_LAYERS] = {{NULL}};
+    uint16_t *all[MOST_LAYERS][NST_PACK_SIZES] = {{NULL}};
     enum nst_status st;
 
-    write_texts(p, w);
+    nst_safetensors_write_text(w, "format", FORMAT);
+    nst_safetensors_write_text(w, "model", p->model);
+    nst_safetensors_write_text(w, "from", p->from);
     for (int k = 0; k < p->sizes; k++)
-        for (int i = 0; i < p->layers.count; i++) {
-            size_t c = (size_t)p->channels[i], triangle = c * (c + 1) / 2;
-            uint16_t *h = all[k][i] = halves(&p->part[k][i], c);
+        for (int i = 0; i < p->layers; i++) {
+            const struct layer *l = &p->layer[i];
+            size_t c = (size_t)l->channels, triangle = c * (c + 1) / 2;
+            uint16_t *h = all[i][k] = halves(&l->at[k], c);
             char key[64];
 
-            key_of(p, k, i, "products", key);
+            key_of(p, k, l, "products", key);
             nst_safetensors_write_array(
                 w, key, &(struct nst_array){NST_F16, 1, {triangle}, triangle, h});
-            key_of(p, k, i, "means", key);
+            key_of(p, k, l, "means", key);
             nst_safetensors_write_array(
                 w, key, &(struct nst_array){NST_F16, 1, {c}, c, h + triangle});
         }
     st = nst_safetensors_write(w, path, err);
     nst_safetensors_writer_free(w);
     for (int k = 0; k < p->sizes; k++)
-        for (int i = 0; i < p->layers.count; i++)
-            free(all[k][i]);
+        for (int i = 0; i < p->layers; i++)
+            free(all[i][k]);
     return st;
 }
 
@@ -359,19 +352,22 @@ static enum nst_status bad(const struct nst_safetensors *f, const char *what,
                        nst_safetensors_path(f), what);
 }
 
-/* Note the size and the layer that a key SIZE/LAYER/... speaks of. */
+/* Note the size and the layer that a key SIZE/LAYER/FINGERPRINT/means speaks of. */
 static void note_key(void *ctx, const char *key)
 {
     struct nst_pack *p = ctx;
+    uint64_t fingerprint;
     struct nst_taps one;
     char layer[16], end;
     int size, k = 0;
 
-    if (sscanf(key, "%d/%15[a-z0-9_]/mean%c", &size, layer, &end) != 3 || size < 1 ||
-        nst_taps_parse(&one, layer, NULL) != NST_OK)
+    if (sscanf(key, "%d/%15[a-z0-9_]/%16" SCNx64 "/mean%c", &size, layer, &fingerprint,
+               &end) != 4 ||
+        size < 1 || nst_taps_parse(&one, layer, NULL) != NST_OK)
         return;
-    if (find_layer(p, &one.tap[0]) < 0 && p->layers.count < MOST_LAYERS)
-        p->layers.tap[p->layers.count++] = one.tap[0];
+    if (!find_layer(p, &one.tap[0], fingerprint) && p->layers < MOST_LAYERS)
+        p->layer[p->layers++] =
+            (struct layer){.tap = one.tap[0], .fingerprint = fingerprint};
     while (k < p->sizes && p->size[k] < size)
         k++;
     if (p->sizes == NST_PACK_SIZES || (k < p->sizes && p->size[k] == size))
@@ -387,16 +383,13 @@ static enum nst_status read_texts(struct nst_pack *p, const struct nst_safetenso
     const char *format = nst_safetensors_text(f, "format");
     const char *model = nst_safetensors_text(f, "model");
     const char *from = nst_safetensors_text(f, "from");
-    const char *pooling = nst_safetensors_text(f, "pooling");
 
     if (!format || strcmp(format, FORMAT) != 0)
         return bad(f, "its metadata does not say \"" FORMAT "\"", err);
-    if (!model || !from || !pooling ||
-        (strcmp(pooling, "max") != 0 && strcmp(pooling, "avg") != 0))
-        return bad(f, "it does not say its model, pooling and what it is from", err);
+    if (!model || !from)
+        return bad(f, "it does not say its model and what it is from", err);
     p->model = nst_xstrdup(model);
     p->from = nst_xstrdup(from);
-    p->pooling = strcmp(pooling, "max") == 0 ? NST_POOLING_MAX : NST_POOLING_AVG;
     return NST_OK;
 }
 
@@ -420,22 +413,22 @@ static enum nst_status read_floats(const struct nst_safetensors *f, const char *
     return st;
 }
 
-static enum nst_status read_part(struct nst_pack *p, const struct nst_safetensors *f,
-                                 int k, int i, struct nst_err *err)
+static enum nst_status read_part(const struct nst_pack *p, struct layer *l, int k,
+                                 const struct nst_safetensors *f, struct nst_err *err)
 {
-    struct part *part = &p->part[k][i];
-    size_t c = (size_t)p->channels[i], triangle;
+    struct part *part = &l->at[k];
+    size_t c = (size_t)l->channels, triangle;
     float *packed = NULL, *at;
     enum nst_status st;
     char key[64];
 
-    key_of(p, k, i, "means", key);
+    key_of(p, k, l, "means", key);
     st = read_floats(f, key, &c, MOST_CHANNELS, &part->means, err);
     if (st != NST_OK)
         return st;
-    p->channels[i] = (int)c;
+    l->channels = (int)c;
     triangle = c * (c + 1) / 2;
-    key_of(p, k, i, "products", key);
+    key_of(p, k, l, "products", key);
     st = read_floats(f, key, &triangle, triangle, &packed, err);
     if (st == NST_OK)
         st = nst_floats_new(&part->products, c, c, 1, err);
@@ -457,20 +450,10 @@ static enum nst_status read_pack(struct nst_pack *p, const struct nst_safetensor
     nst_safetensors_each(f, note_key, p);
     if (!p->sizes)
         return bad(f, "it holds no layer", err);
-    for (int i = 0; i < p->layers.count; i++) {
-        const char *text;
-        char name[16];
-
-        name_layer(&p->layers.tap[i], name);
-        text = nst_safetensors_text(f, name);
-        if (!text || sscanf(text, "%" SCNx64, &p->fingerprint[i]) != 1)
-            return bad(f, "a layer has no fingerprint", err);
+    for (int i = 0; i < p->layers; i++)
         for (int k = 0; st == NST_OK && k < p->sizes; k++)
-            st = read_part(p, f, k, i, err);
-        if (st != NST_OK)
-            return st;
-    }
-    return NST_OK;
+            st = read_part(p, &p->layer[i], k, f, err);
+    return st;
 }
 
 enum nst_status nst_pack_load(struct nst_pack **out, const char *path,
@@ -480,8 +463,12 @@ enum nst_status nst_pack_load(struct nst_pack **out, const char *path,
     struct nst_safetensors *f;
     enum nst_status st = nst_safetensors_open(&f, path, err);
 
-    if (st == NST_OK)
+    if (st == NST_OK) {
         st = read_pack(p, f, err);
-    nst_safetensors_close(f);
-    return hand_over(out, p, st);
+        nst_safetensors_close(f);
+    }
+    *out = st == NST_OK ? p : NULL;
+    if (st != NST_OK)
+        nst_pack_free(p);
+    return st;
 }

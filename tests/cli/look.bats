@@ -116,6 +116,95 @@ samples() { # of a PPM of 32 x 24, one a line
     [ -s made/photo-style+other.ppm ]
 }
 
+# mask FILE: a PGM of 48 x 36, white in the left half, as the photograph is large
+mask() {
+    awk 'BEGIN {
+        print "P2\n48 36\n255"
+        for (i = 0; i < 48 * 36; i++)
+            print i % 48 < 24 ? 255 : 0
+    }' >"$1"
+}
+
+# change FILE: how far the left quarter, and the right one, are from the photograph
+change() {
+    nst -s style.ppm photo.ppm -o start.ppm --strength 0
+    paste <(samples "$1") <(samples start.ppm) | awk '{
+        d = $1 > $2 ? $1 - $2 : $2 - $1
+        column = int((NR - 1) / 3) % 32
+        if (column < 8) left += d
+        if (column >= 24) right += d
+    } END { print left, right }'
+}
+
+@test "a mask says where a style applies, and the rest stays a photograph" {
+    mask left.pgm
+    nst -s style.ppm --mask left.pgm photo.ppm -o half.ppm -n 30
+    read -r left right <<<"$(change half.ppm)"
+    less "$((right * 4))" "$left"
+    # of several styles, those without a mask share the rest
+    picture other.ppm 44 30 23
+    nst -s style.ppm --mask left.pgm -s other.ppm photo.ppm -o both.ppm -n 30
+    nst -s other.ppm photo.ppm -o other-all.ppm -n 30
+    nst -s style.ppm photo.ppm -o style-all.ppm -n 30
+    paste <(samples both.ppm) <(samples style-all.ppm) <(samples other-all.ppm) | awk '
+        function abs(v) { return v < 0 ? -v : v }
+        int((NR - 1) / 3) % 32 < 12 { left_style += abs($1 - $2); left_other += abs($1 - $3) }
+        int((NR - 1) / 3) % 32 >= 20 { right_style += abs($1 - $2); right_other += abs($1 - $3) }
+        END {
+            print left_style, left_other, right_style, right_other
+            exit !(left_style < left_other && right_other < right_style)
+        }'
+}
+
+@test "a mask that is white everywhere changes nothing, and overlapping masks mix" {
+    needs jq
+    picture white.ppm 48 36 0
+    awk 'NR < 4 { print; next } { print "255 255 255" }' white.ppm >w.ppm
+    near() { awk -v a="$1" -v b="$2" 'BEGIN { print a, b; exit !(a > b * 0.999 && a < b * 1.001) }'; }
+    nst -s style.ppm photo.ppm -o a.ppm --trace a.jsonl
+    nst -s style.ppm --mask w.ppm photo.ppm -o b.ppm --trace b.jsonl
+    near "$(final a.jsonl)" "$(final b.jsonl)"
+    # the losses of a mixed target and of two targets differ by a constant only
+    picture other.ppm 44 30 23
+    gradient() { jq -r 'select(.evaluation == 1) | .gradient_norm' "$1"; }
+    nst -s style.ppm:3 -s other.ppm photo.ppm -o a.ppm --trace a.jsonl
+    nst -s style.ppm:3 --mask w.ppm -s other.ppm --mask w.ppm photo.ppm -o b.ppm --trace b.jsonl
+    near "$(gradient a.jsonl)" "$(gradient b.jsonl)"
+}
+
+@test "masks go with scales, tiles, padding, packs and a kept part" {
+    mask left.pgm
+    nst -s style.ppm --mask left.pgm -s munch photo.ppm -o out.png --scales 24,48 \
+        --padding reflect --keep-mask left.pgm --optimiser adam
+    [ "$(dimensions out.png)" = 48x36 ]
+    nst -s style.ppm --mask left.pgm photo.ppm -o one.ppm -S 96 -n 5
+    nst -s style.ppm --mask left.pgm photo.ppm -o tiles.ppm -S 96 -n 5 --tile 32
+    paste <(tail -c 20736 one.ppm | od -An -v -tu1 -w1) \
+        <(tail -c 20736 tiles.ppm | od -An -v -tu1 -w1) |
+        awk '{ d = $1 - $2; if (d > 2 || d < -2) exit 1 }'
+}
+
+@test "a style may act on some of the layers" {
+    needs jq
+    near() { awk -v a="$1" -v b="$2" 'BEGIN { print a, b; exit !(a > b * 0.999 && a < b * 1.001) }'; }
+    near "$(first -s style.ppm --layers conv_1,conv_3:2 photo.ppm)" \
+        "$(first -s style.ppm --style-layers conv_1,conv_3:2 photo.ppm)"
+    near "$(first -s style.ppm --layers conv_1 -s style.ppm \
+        --layers conv_2,conv_3,conv_4,conv_5 photo.ppm)" \
+        "$(awk -v l="$(first -s style.ppm photo.ppm)" 'BEGIN { print l / 2 }')"
+    refused 2 'layers: conv5_4 of style.ppm is none' -s style.ppm --layers conv5_4 \
+        photo.ppm -o out.ppm
+    refused 2 "mask: 'm.png': comes after" --mask m.png -s style.ppm photo.ppm -o out.ppm
+    refused 1 'm.png: ' -s style.ppm --mask m.png photo.ppm -o out.ppm
+}
+
+@test "means and deviations are matched beside Gram matrices" {
+    needs jq
+    nst -s style.ppm photo.ppm -o a.ppm -n 30
+    nst -s style.ppm photo.ppm -o b.ppm -n 30 -w 0 --moment-weight 100
+    less "$(first -s style.ppm --init b.ppm photo.ppm)" "$(first -s style.ppm photo.ppm)"
+}
+
 @test "the style's size is a multiple of the picture's" {
     nst -s style.ppm photo.ppm -o out.png --style-scale 2 --verbose 2>log
     grep -q 'content 32x24, style 64x51' log

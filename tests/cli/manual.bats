@@ -6,16 +6,21 @@ load helper
 
 @test "the manual is clean mdoc" {
     needs mandoc
-    run mandoc -T lint -W warning "${srcdir:?}/man/nst.1"
-    [ -z "$(grep -v 'outdated mandoc.db' <<<"$output")" ]
+    for page in "${srcdir:?}"/man/*.1; do
+        run mandoc -T lint -W warning "$page"
+        [ -z "$(grep -v 'outdated mandoc.db' <<<"$output")" ]
+    done
 }
 
 @test "every option of --help is in the manual, and no other" {
     needs mandoc
-    "$NST" --help | grep -oE -- '--[a-z][a-z-]*' | sort -u >help
-    mandoc -T ascii "${srcdir:?}/man/nst.1" | col -bx | sed -n '/^OPTIONS/,/^MODELS/p' |
-        grep -oE -- '--[a-z][a-z-]*' | sort -u >manual
-    diff help manual
+    for page in "${srcdir:?}"/man/*.1; do
+        program=$(dirname "$NST")/$(basename "$page" .1)
+        "$program" --help | grep -oE -- '--[a-z][a-z-]*' | sort -u >help
+        mandoc -T ascii "$page" | col -bx | sed -n '/^OPTIONS/,/^[A-NP-Z]/p' |
+            grep -oE -- '--[a-z][a-z-]*' | sort -u >manual
+        diff help manual
+    done
 }
 
 @test "every preset of the manual is installed, and no other" {
@@ -36,10 +41,14 @@ load helper
     mkdir bin
     printf '#!/bin/sh\nexec "%s" -q "$@" --size 32 --iterations 2\n' "$NST" >bin/nst
     chmod +x bin/nst
-    PATH=$PWD/bin:$PATH
-    mandoc -T ascii "${srcdir:?}/man/nst.1" | col -bx | sed -n '/^EXAMPLES/,/^SEE ALSO/p' |
-        grep -E '^ +nst ' >examples
-    [ "$(wc -l <examples)" -ge 4 ]
+    PATH=$PWD/bin:$(dirname "$NST"):$PATH
+    cp photo.ppm left.png
+    cp photo.ppm out.png
+    for page in "${srcdir:?}"/man/*.1; do
+        mandoc -T ascii "$page" | col -bx | sed -n '/^EXAMPLES/,/^SEE ALSO/p' |
+            grep -E '^ +nst[a-z-]* '
+    done >examples
+    [ "$(wc -l <examples)" -ge 10 ]
     while read -r line; do
         echo "$line"
         bash -c "$line"

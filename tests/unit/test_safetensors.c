@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "model/safetensors.h"
 #include "model/weights.h"
 
 static char path[] = "/tmp/nst-test-XXXXXX";
@@ -91,6 +92,48 @@ static void half_types_are_converted(void **state)
     for (int i = 0; i < 3; i++)
         assert_true(w->conv[0].weight[i] == brain_value[i]);
     nst_weights_free(w);
+}
+
+/* What a reader makes of one number. */
+static float read_half(uint16_t half)
+{
+    struct nst_safetensors_writer *w = nst_safetensors_writer_new();
+    struct nst_safetensors *f;
+    struct nst_array a = {NST_F16, 1, {1}, 1, &half};
+    struct nst_err err;
+    float *v, value;
+
+    nst_safetensors_write_array(w, "x", &a);
+    assert_int_equal(nst_safetensors_write(w, path, &err), NST_OK);
+    nst_safetensors_writer_free(w);
+    assert_int_equal(nst_safetensors_open(&f, path, &err), NST_OK);
+    assert_int_equal(nst_safetensors_find(f, "x", &a, &err), NST_OK);
+    assert_int_equal(nst_safetensors_floats(f, "x", &a, &v, &err), NST_OK);
+    value = *v;
+    free(v);
+    nst_safetensors_close(f);
+    return value;
+}
+
+/* Every finite F16 comes back as itself, and between two the nearest is taken, of two
+ * as near the even one. */
+static void floats_become_the_nearest_halves(void **state)
+{
+    static const uint16_t some[] = {0,      1,      2,      0x03ff, 0x0400, 0x0401,
+                                    0x3bff, 0x3c00, 0x3c01, 0x7bfe, 0x7bff, 0x8000,
+                                    0x8001, 0x83ff, 0xbc00, 0xfbff};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++)
+        assert_int_equal(nst_half(read_half(some[i])), some[i]);
+    assert_int_equal(nst_half(1 + 0x1p-11f), 0x3c00);
+    assert_int_equal(nst_half(1 + 0x1.8p-10f), 0x3c02);
+    assert_int_equal(nst_half(1 + 0x1.1p-11f), 0x3c01);
+    assert_int_equal(nst_half(0x1p-25f), 0);
+    assert_int_equal(nst_half(0x1.8p-24f), 2);
+    assert_int_equal(nst_half(65519.9f), 0x7bff);
+    assert_int_equal(nst_half(65520), 0x7c00);
+    assert_int_equal(nst_half(-1e9f), 0xfc00);
 }
 
 static void broken_files_say_what_and_where(void **state)
@@ -194,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SAYS("a sound file is read", a_sound_file_is_read),
         SAYS("F16 and BF16 are converted", half_types_are_converted),
+        SAYS("floats become the nearest halves", floats_become_the_nearest_halves),
         SAYS("broken files say what is wrong and where",
              broken_files_say_what_and_where),
         SAYS("wrong headers say what is wrong and where",
