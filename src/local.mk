@@ -66,7 +66,7 @@ libnst_job_a_SOURCES = \
 	%D%/style/walk.c %D%/style/walk.h \
 	%D%/style/pack.c %D%/style/pack.h \
 	%D%/style/objective.c %D%/style/objective.h \
-	%D%/optim/optim.h \
+	%D%/optim/optim.h %D%/optim/state.h \
 	%D%/optim/vector.c %D%/optim/vector.h \
 	%D%/optim/pairs.c %D%/optim/pairs.h \
 	%D%/optim/lbfgs.c %D%/optim/lbfgs.h \
@@ -87,6 +87,7 @@ libnst_files_a_SOURCES = \
 	%D%/image/load.c %D%/image/metadata.c \
 	%D%/image/save.c %D%/image/pixels.c \
 	%D%/record/record.c %D%/record/record.h \
+	%D%/record/checkpoint.c %D%/record/checkpoint.h \
 	%D%/record/preset.c %D%/record/preset.h \
 	%D%/quality/quality.c %D%/quality/quality.h
 libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)

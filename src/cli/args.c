@@ -15,6 +15,7 @@
 #include "image/picture.h"
 #include "job/regions.h"
 #include "job/scales.h"
+#include "record/checkpoint.h"
 #include "record/preset.h"
 #include "record/record.h"
 
@@ -340,16 +341,55 @@ static void check_together(struct nst_args *a)
             refuse("mask: needs a file, and - is none");
     if (p->trace && is_stdio(p->trace))
         refuse("trace: needs a file, and - is none");
-    if (p->trace && a->items > 1)
-        refuse("trace: one file holds one run, and there are several pictures");
+    if ((p->trace || p->checkpoint || p->resume) && a->items > 1)
+        refuse("%s: one file holds one run, and there are several pictures",
+               p->trace        ? "trace"
+               : p->checkpoint ? "checkpoint"
+                               : "resume");
+    if (p->checkpoint && is_stdio(p->checkpoint))
+        refuse("checkpoint: needs a file, and - is none");
+    if (p->compat && (p->checkpoint || p->resume))
+        refuse("checkpoint: the optimiser of --compat cannot be written down");
     name_outputs(a);
     for (size_t i = 0; i < a->items; i++) {
         keep_apart(a->item[i].output, p->trace);
         keep_apart(a->item[i].output, history);
     }
+    keep_apart(a->item[0].output, p->checkpoint);
+    keep_apart(p->trace, p->checkpoint);
+    keep_apart(p->checkpoint, history);
     keep_apart(p->trace, history);
     spare_inputs(a, p->trace);
+    spare_inputs(a, p->checkpoint);
     spare_inputs(a, history);
+}
+
+/* The last value given on the command line for an option, or NULL. */
+static const char *value_given(const struct nst_args *a, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < a->sets; i++)
+        if (strcmp(a->set[i].option->name, name) == 0)
+            value = a->set[i].value;
+    return value;
+}
+
+/* What the command line beats: a preset, or the options of the run to go on with. */
+static struct nst_checkpoint *apply_beginning(struct nst_args *a)
+{
+    const char *resume = value_given(a, "resume");
+    struct nst_checkpoint *c = NULL;
+    struct nst_err err;
+
+    if (resume && a->preset)
+        refuse("preset: a run that is resumed has its options already");
+    if (a->preset && nst_preset_apply(&a->params, a->preset, &err) != NST_OK)
+        refuse("%s", err.text);
+    if (resume && (nst_checkpoint_open(&c, resume, &err) != NST_OK ||
+                   nst_checkpoint_apply(c, &a->params, &err) != NST_OK))
+        refuse("%s", err.text);
+    return c;
 }
 
 void nst_args_parse(struct nst_args *a, int argc, char **argv)
@@ -366,17 +406,20 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
         NULL,
         help_text,
         NULL};
+    struct nst_checkpoint *resumed;
     struct nst_err err;
 
     nst_params_init(&a->params);
     argp_err_exit_status = NST_EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, a);
     free(table);
-    if (a->preset && nst_preset_apply(&a->params, a->preset, &err) != NST_OK)
-        refuse("%s", err.text);
+    resumed = apply_beginning(a);
     for (size_t i = 0; i < a->sets; i++)
         if (nst_params_set(&a->params, a->set[i].option->name, a->set[i].value, &err))
             refuse("%s", err.text);
+    if (resumed && nst_checkpoint_check(resumed, &a->params, &err) != NST_OK)
+        refuse("%s", err.text);
+    nst_checkpoint_close(resumed);
     if (nst_scales_check(&a->params, &err) != NST_OK ||
         nst_regions_check(&a->params, &err) != NST_OK)
         refuse("%s", err.text);

@@ -4,11 +4,13 @@
 #include "cli/stylise.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "job/regions.h"
+#include "record/checkpoint.h"
 
 /* A picture at the size of a scale: its own pixels, or borrowed where it has that size.
  */
@@ -22,12 +24,14 @@ struct run {
     const struct nst_job_events *events;
     struct nst_scale scale[NST_LIST_MAX];
     int scales, at;
+    bool begun;
     int64_t planned, planned_before; /* steps: of all scales, and of those behind us */
     struct nst_job_result before;    /* sums of the scales behind us */
     struct nst_job_result result;    /* of the scale at hand */
     float *x;                        /* the latest picture */
     int height, width;               /* of x */
     float *sum;                      /* of the results, to blend; or NULL */
+    struct nst_checkpoint *resume;   /* to go on with, until that is done; or NULL */
 };
 
 /* What a job says, as part of the whole run. */
@@ -46,8 +50,9 @@ static void on_begun(void *ctx)
 {
     struct run *r = ctx;
 
-    if (r->at == 0 && r->events->begun)
+    if (!r->begun && r->events->begun)
         r->events->begun(r->events->ctx);
+    r->begun = true;
 }
 
 static void on_evaluated(void *ctx, const struct nst_evaluation *e)
@@ -76,6 +81,88 @@ static bool on_stop(void *ctx)
     struct run *r = ctx;
 
     return r->events->stop && r->events->stop(r->events->ctx);
+}
+
+static bool visit_losses(struct nst_evaluation *e, const char *name,
+                         nst_state_visit *visit, void *ctx)
+{
+    double loss[] = {e->content_loss, e->style_loss, e->total_loss};
+
+    if (!visit(ctx, name, NST_F64, loss, 3))
+        return false;
+    e->content_loss = loss[0];
+    e->style_loss = loss[1];
+    e->total_loss = loss[2];
+    return true;
+}
+
+/* Where the run is, but for the job of the scale at hand. */
+static bool visit_run(struct run *r, nst_state_visit *visit, void *ctx)
+{
+    struct nst_job_result *b = &r->before;
+    int64_t counts[] = {r->at, b->iterations, b->evaluations};
+
+    if (!visit(ctx, "run/counts", NST_I64, counts, 3) ||
+        !visit(ctx, "run/seconds", NST_F64, &b->seconds, 1) ||
+        !visit_losses(&b->first, "run/first", visit, ctx))
+        return false;
+    r->at = (int)counts[0];
+    b->iterations = counts[1];
+    b->evaluations = counts[2];
+    return true;
+}
+
+static size_t floats(const struct run *r)
+{
+    return 3 * (size_t)r->s->content->height * (size_t)r->s->content->width;
+}
+
+struct state {
+    struct run *r;
+    struct nst_job *job;
+};
+
+static bool visit_all(void *owner, nst_state_visit *visit, void *ctx)
+{
+    struct state *s = owner;
+
+    return visit_run(s->r, visit, ctx) &&
+           (!s->r->sum || visit(ctx, "run/sum", NST_F32, s->r->sum, floats(s->r))) &&
+           nst_job_state(s->job, visit, ctx);
+}
+
+/* That a checkpoint cannot be written is worth a word, and no reason to end. */
+static void on_save(void *ctx, struct nst_job *job)
+{
+    struct run *r = ctx;
+    struct nst_err err;
+
+    if (nst_checkpoint_write(r->s->p->checkpoint, r->s->p, visit_all,
+                             &(struct state){r, job}, &err) != NST_OK)
+        fprintf(stderr, "nst: checkpoint: %s\n", err.text);
+}
+
+/* Turn to the scale that the run to go on with was at. */
+static enum nst_status take_up(struct run *r, struct nst_err *err)
+{
+    enum nst_status st = nst_checkpoint_open(&r->resume, r->s->p->resume, err);
+
+    if (st != NST_OK)
+        return st;
+    if (!visit_run(r, nst_checkpoint_read, r->resume) || r->at < 0 ||
+        r->at >= r->scales)
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: is not the checkpoint of such a run", r->s->p->resume);
+    for (int i = 0; i < r->at; i++)
+        r->planned_before += r->scale[i].iterations;
+    if (r->at == 0 || r->s->p->scale_mode != NST_SCALE_BLEND)
+        return NST_OK;
+    st = nst_floats_new(&r->sum, floats(r), 1, 1, err);
+    if (st == NST_OK &&
+        !nst_checkpoint_read(r->resume, "run/sum", NST_F32, r->sum, floats(r)))
+        st = nst_err_set(err, NST_ERR_FORMAT, "%s: holds no sum of scales",
+                         r->s->p->resume);
+    return st;
 }
 
 static bool is_last(const struct run *r)
@@ -161,7 +248,7 @@ static enum nst_status size_mask(const struct nst_picture *mask, int h, int w,
 
 static enum nst_status add_to_sum(struct run *r, struct nst_err *err)
 {
-    size_t n = 3 * (size_t)r->s->content->height * (size_t)r->s->content->width;
+    size_t n = floats(r);
     float *large;
     enum nst_status st = enlarge(r, &large, err);
 
@@ -202,9 +289,19 @@ static enum nst_status run_extended(struct run *r, struct nst_job *job,
                                     struct nst_err *err)
 {
     enum nst_status st = extend(r, &r->x, 3, r->height, r->width, err);
+    double off = 0;
 
+    if (r->resume)
+        nst_job_resume(job, nst_checkpoint_read, r->resume, &off);
     if (st == NST_OK)
         st = nst_job_run(job, r->x, events, &r->result, err);
+    if (st == NST_OK && off > 0)
+        fprintf(stderr,
+                "nst: the loss is %.1g off that of the checkpoint: what follows is not "
+                "the same to the bit\n",
+                off);
+    nst_checkpoint_close(r->resume);
+    r->resume = NULL;
     if (st == NST_OK)
         nst_pixels_crop(r->x, 3, r->height, r->width, nst_border(r->s->p));
     return st;
@@ -355,7 +452,8 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
                                struct nst_image content, struct style *style,
                                struct nst_err *err)
 {
-    struct nst_job_events events = {r, on_begun, on_evaluated, on_stepped, on_stop};
+    struct nst_job_events events = {
+        r, on_begun, on_evaluated, on_stepped, on_stop, p->checkpoint ? on_save : NULL};
     bool blends = p->scale_mode == NST_SCALE_BLEND && r->scales > 1;
     struct nst_plan plan;
     struct nst_job *job = NULL;
@@ -456,7 +554,9 @@ enum nst_status nst_stylise(const struct nst_stylising *s,
     *rgb = NULL;
     r.scales = nst_scales(s->p, longest, r.scale);
     r.planned = nst_scales_iterations(s->p, longest);
-    for (r.at = 0; st == NST_OK && goes_on(&r); r.at++) {
+    if (s->p->resume)
+        st = take_up(&r, err);
+    for (; st == NST_OK && goes_on(&r); r.at++) {
         st = run_scale(&r, err);
         if (st == NST_OK)
             count_scale(&r);
@@ -467,6 +567,7 @@ enum nst_status nst_stylise(const struct nst_stylising *s,
         *rgb = r.x;
         r.x = NULL;
     }
+    nst_checkpoint_close(r.resume);
     free(r.x);
     free(r.sum);
     *result = r.before;

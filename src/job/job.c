@@ -4,6 +4,7 @@
 #include "job/job.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -38,8 +39,15 @@ struct nst_job {
     const struct nst_job_events *events;
     struct nst_vectors v;
     struct timespec begin;
-    int64_t evaluations, iterations;
-    int64_t budget; /* evaluations allowed */
+    double earlier;          /* seconds of the run that this one goes on with */
+    float *x;                /* while it runs */
+    struct nst_lbfgs *lbfgs; /* one of the two, while it runs */
+    struct nst_adam *adam;
+    nst_state_visit *resume; /* or NULL */
+    void *resume_ctx;
+    double *resume_off;
+    int64_t evaluations, iterations, saved; /* saved: at that iteration */
+    int64_t budget;                         /* evaluations allowed */
     struct nst_evaluation pending[PENDING_MAX];
     int pendings;
     struct nst_evaluation first, latest; /* latest: the iterate */
@@ -51,6 +59,11 @@ static double seconds_since(const struct timespec *t)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)(now.tv_sec - t->tv_sec) + 1e-9 * (double)(now.tv_nsec - t->tv_nsec);
+}
+
+static double seconds(const struct nst_job *r)
+{
+    return r->earlier + seconds_since(&r->begin);
 }
 
 /* How many convolutions the layers asked for need. */
@@ -194,7 +207,7 @@ static bool evaluate(void *ctx, const float *x, double *f, float *g)
         .total_loss = losses.total,
         .gradient_max = nst_vector_max_abs(&r->v, g),
         .gradient_norm = sqrt(nst_vector_dot(&r->v, g, g)),
-        .seconds = seconds_since(&r->begin),
+        .seconds = seconds(r),
     };
     *f = losses.total;
     return true;
@@ -229,6 +242,101 @@ static bool asked_to_stop(const struct nst_job *r)
     return r->events && r->events->stop && r->events->stop(r->events->ctx);
 }
 
+static void save(struct nst_job *r, bool now)
+{
+    bool due = r->iterations > 0 && r->iterations % r->p->save_every == 0;
+
+    if (!r->events || !r->events->save || r->iterations == r->saved || !(due || now))
+        return;
+    r->saved = r->iterations;
+    r->events->save(r->events->ctx, r);
+}
+
+static bool visit_evaluation(struct nst_evaluation *e, const char *name,
+                             nst_state_visit *visit, void *ctx)
+{
+    int64_t counts[] = {e->evaluation, e->scale, e->iteration, e->accepted};
+    double values[] = {e->content_loss, e->style_loss,    e->total_loss,
+                       e->gradient_max, e->gradient_norm, e->seconds};
+    char part[64];
+
+    snprintf(part, sizeof part, "%s/counts", name);
+    if (!visit(ctx, part, NST_I64, counts, 4))
+        return false;
+    snprintf(part, sizeof part, "%s/values", name);
+    if (!visit(ctx, part, NST_F64, values, 6))
+        return false;
+    *e = (struct nst_evaluation){counts[0], (int)counts[1], counts[2], values[0],
+                                 values[1], values[2],      values[3], values[4],
+                                 counts[3], values[5]};
+    return true;
+}
+
+/* The total loss of what x stands for. */
+static double loss_at(struct nst_job *r, const float *x)
+{
+    struct nst_evaluation e = {0};
+
+    if (r->keep)
+        keep(r, x, r->made);
+    nst_job_measure(r, r->keep ? r->made : x, &e);
+    return e.total_loss;
+}
+
+/* All but the loss, which is for checking. */
+static bool visit_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
+{
+    double time = seconds(r);
+
+    if (!visit(ctx, "x", NST_F32, r->x, r->v.n) ||
+        !visit(ctx, "evaluations", NST_I64, &r->evaluations, 1) ||
+        !visit(ctx, "iterations", NST_I64, &r->iterations, 1) ||
+        !visit(ctx, "seconds", NST_F64, &time, 1) ||
+        !visit_evaluation(&r->first, "first", visit, ctx) ||
+        !visit_evaluation(&r->latest, "latest", visit, ctx))
+        return false;
+    r->earlier = time - seconds_since(&r->begin);
+    return r->lbfgs ? nst_lbfgs_state(r->lbfgs, visit, ctx)
+                    : nst_adam_state(r->adam, visit, ctx);
+}
+
+bool nst_job_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
+{
+    double loss = loss_at(r, r->x);
+
+    return visit_state(r, visit, ctx) && visit(ctx, "loss", NST_F64, &loss, 1);
+}
+
+void nst_job_resume(struct nst_job *r, nst_state_visit *visit, void *ctx, double *off)
+{
+    r->resume = visit;
+    r->resume_ctx = ctx;
+    r->resume_off = off;
+}
+
+/* Take up what was asked to be resumed. */
+static enum nst_status take_up(struct nst_job *r, struct nst_err *err)
+{
+    double was, is;
+
+    if (!r->resume)
+        return NST_OK;
+    if (!visit_state(r, r->resume, r->resume_ctx) ||
+        !r->resume(r->resume_ctx, "loss", NST_F64, &was, 1))
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "the checkpoint is not one of such a run, or not whole");
+    is = loss_at(r, r->x);
+    *r->resume_off = fabs(is / was - 1);
+    r->saved = r->iterations;
+    if (!(*r->resume_off < 1e-2))
+        return nst_err_set(
+            err, NST_ERR_FORMAT,
+            "the checkpoint is of other pictures: its loss was %.6g, and "
+            "with these it is %.6g",
+            was, is);
+    return NST_OK;
+}
+
 static enum nst_status not_finite(const struct nst_job *r, struct nst_err *err)
 {
     return nst_err_set(
@@ -246,7 +354,10 @@ static enum nst_status run_lbfgs(struct nst_job *r, float *x, enum nst_job_end *
     st = nst_lbfgs_new(&l, r->v.n, r->plan->curvature_pairs, 0, 1, r->v.threads, err);
     if (st != NST_OK)
         return st;
-    for (;;) {
+    r->lbfgs = l;
+    st = take_up(r, err);
+    *end = NST_JOB_COMPLETED;
+    while (st == NST_OK && (!r->first.evaluation || r->iterations < r->p->iterations)) {
         struct nst_step step = nst_lbfgs_step(l, evaluate, r, x);
 
         if (step.end == NST_STEP_TAKEN && r->first.evaluation)
@@ -256,16 +367,20 @@ static enum nst_status run_lbfgs(struct nst_job *r, float *x, enum nst_job_end *
         if (step.end != NST_STEP_TAKEN)
             break;
         stepped(r, r->iterations);
-        if (r->iterations >= r->p->iterations)
+        save(r, false);
+        if (r->iterations < r->p->iterations && asked_to_stop(r)) {
+            *end = NST_JOB_STOPPED;
             break;
-        *end = NST_JOB_STOPPED;
-        if (asked_to_stop(r))
-            break;
+        }
     }
+    if (st == NST_OK &&
+        (!isfinite(r->first.total_loss) || !isfinite(r->first.gradient_norm)))
+        st = not_finite(r, err);
+    if (st == NST_OK)
+        save(r, true);
     nst_lbfgs_free(l);
-    if (!isfinite(r->first.total_loss) || !isfinite(r->first.gradient_norm))
-        return not_finite(r, err);
-    return NST_OK;
+    r->lbfgs = NULL;
+    return st;
 }
 
 /* The result is the average, or the last iterate if that is better. */
@@ -289,7 +404,7 @@ static enum nst_status end_adam(struct nst_job *r, const struct nst_adam *a, flo
         memcpy(x, to, r->v.n * sizeof *x);
     r->latest = average.total_loss < last.total_loss ? average : last;
     r->latest.iteration = r->iterations;
-    r->latest.seconds = seconds_since(&r->begin);
+    r->latest.seconds = seconds(r);
     free(to);
     return NST_OK;
 }
@@ -304,22 +419,28 @@ static enum nst_status run_adam(struct nst_job *r, float *x, enum nst_job_end *e
     st = nst_adam_new(&a, r->v.n, r->p->learning_rate, 0, 1, r->v.threads, err);
     if (st != NST_OK)
         return st;
+    r->adam = a;
+    st = take_up(r, err);
     *end = NST_JOB_COMPLETED;
-    while (r->iterations < r->p->iterations && step.end == NST_STEP_TAKEN &&
-           *end != NST_JOB_STOPPED) {
+    while (st == NST_OK && r->iterations < r->p->iterations &&
+           step.end == NST_STEP_TAKEN && *end != NST_JOB_STOPPED) {
         step = nst_adam_step(a, evaluate, r, x);
         settle(r, 0);
         if (step.end == NST_STEP_TAKEN) {
             stepped(r, ++r->iterations);
+            save(r, false);
             if (r->iterations < r->p->iterations && asked_to_stop(r))
                 *end = NST_JOB_STOPPED;
         }
     }
-    if (step.end == NST_STEP_CONVERGED && r->iterations == 0)
+    if (st == NST_OK && step.end == NST_STEP_CONVERGED && r->iterations == 0)
         st = not_finite(r, err);
-    else if (r->iterations > 0)
+    else if (st == NST_OK && r->iterations > 0) {
+        save(r, true);
         st = end_adam(r, a, x, err);
+    }
     nst_adam_free(a);
+    r->adam = NULL;
     return st;
 }
 
@@ -354,7 +475,7 @@ static enum nst_status run_tutorial(struct nst_job *r, float *x, enum nst_job_en
     for (size_t i = 0; i < r->v.n; i++)
         x[i] = x[i] >= 0 ? x[i] > 1 ? 1 : x[i] : 0;
     nst_job_measure(r, x, &r->latest);
-    r->latest.seconds = seconds_since(&r->begin);
+    r->latest.seconds = seconds(r);
     return NST_OK;
 }
 
@@ -402,6 +523,8 @@ enum nst_status nst_job_run(struct nst_job *r, float *x,
     enum nst_status st;
 
     r->events = events;
+    r->x = x;
+    r->saved = -1;
     if (events && events->begun)
         events->begun(events->ctx);
     clock_gettime(CLOCK_MONOTONIC, &r->begin);
@@ -419,7 +542,7 @@ enum nst_status nst_job_run(struct nst_job *r, float *x,
     result->final = r->latest;
     result->iterations = r->iterations;
     result->evaluations = r->evaluations;
-    result->seconds = seconds_since(&r->begin);
+    result->seconds = seconds(r);
     return NST_OK;
 }
 

@@ -13,7 +13,10 @@
 
 #include "base/err.h"
 #include "job/options.h"
+#include "optim/state.h"
 #include "style/objective.h"
+
+struct nst_job;
 
 struct nst_image {
     const float *rgb; /* 3 x height x width, sRGB, 0 to 1, borrowed */
@@ -45,6 +48,9 @@ struct nst_job_events {
     /* Asked before each evaluation's step begins; true ends the run with what it has.
      */
     bool (*stop)(void *ctx);
+    /* Now is the time to write the job's state down: every save_every steps, and when
+     * all are made. */
+    void (*save)(void *ctx, struct nst_job *j);
 };
 
 enum nst_job_end {
@@ -78,7 +84,7 @@ int nst_engine_threads(const struct nst_engine *e);
 
 struct nst_vgg *nst_engine_network(const struct nst_engine *e);
 
-struct nst_job;  /* one picture to be made */
+/* struct nst_job is one picture to be made. */
 struct nst_plan; /* job/plan.h */
 
 /*
@@ -109,6 +115,19 @@ enum nst_status nst_job_keep(struct nst_job *j, const float *keep, struct nst_er
 enum nst_status nst_job_run(struct nst_job *j, float *x,
                             const struct nst_job_events *events,
                             struct nst_job_result *result, struct nst_err *err);
+
+/*
+ * The job's state while it runs, in parts (optim/state.h): what events->save() may
+ * write down, and what nst_job_run() takes up where nst_job_resume() was called before.
+ * False if the visitor said so.
+ */
+bool nst_job_state(struct nst_job *j, nst_state_visit *visit, void *ctx);
+
+/* nst_job_run() begins with the state that visit brings in, whatever its x holds; both
+ * are borrowed until then. If it cannot be had, or is of a job with another loss, the
+ * run fails: NST_ERR_FORMAT. *off becomes how much the loss here differs from the one
+ * written down: 0, or a little on another processor. */
+void nst_job_resume(struct nst_job *j, nst_state_visit *visit, void *ctx, double *off);
 
 /* The losses of any picture x of that size, into *e; the rest of it stays. */
 void nst_job_measure(struct nst_job *j, const float *x, struct nst_evaluation *e);

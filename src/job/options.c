@@ -147,6 +147,14 @@ const struct nst_option nst_options[] = {
      .help = "How progress is shown on standard error: auto, bar, plain, json or none"},
     {"trace", 0, GROUP(4), TEXT, AT(trace), .arg = "FILE",
      .help = "Write one JSON line there for every evaluation of the loss"},
+    {"checkpoint", 0, GROUP(4), TEXT, AT(checkpoint), .arg = "FILE",
+     .help =
+         "Write there what it takes to go on with the run later, now and then and at "
+         "its end"},
+    {"save-every", 0, GROUP(4), INT(1, 1000000), AT(save_every), .initial = "50",
+     .arg = "N", .help = "How often, in steps"},
+    {"resume", 0, GROUP(4), TEXT, AT(resume), .arg = "FILE",
+     .help = "Go on with the run of a checkpoint, with its options, bit for bit"},
     {"history", 0, GROUP(4), TEXT, AT(history), .arg = "FILE|none",
      .help = "Where a finished run is recorded, or none"},
     {"quiet", 'q', GROUP(4), FLAG, AT(quiet), .help = "Say nothing but errors"},

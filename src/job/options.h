@@ -80,7 +80,8 @@ struct nst_params {
     char *output;
     int64_t threads, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
-    char *trace, *history;
+    char *trace, *history, *checkpoint, *resume;
+    int64_t save_every;
     bool dry_run, json;
     bool quiet, verbose;
 };

@@ -117,3 +117,11 @@ void nst_adam_average(const struct nst_adam *a, float *x)
     for (size_t i = 0; a->steps && i < a->v.n; i++)
         x[i] = fminf(fmaxf(a->sum[i] * scale, a->lower), a->upper);
 }
+
+bool nst_adam_state(struct nst_adam *a, nst_state_visit *visit, void *ctx)
+{
+    return visit(ctx, "steps", NST_I64, &a->steps, 1) &&
+           visit(ctx, "first moment", NST_F32, a->first, a->v.n) &&
+           visit(ctx, "second moment", NST_F32, a->second, a->v.n) &&
+           visit(ctx, "sum", NST_F32, a->sum, a->v.n);
+}

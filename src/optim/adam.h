@@ -11,6 +11,7 @@
 #define NST_OPTIM_ADAM_H
 
 #include "optim/optim.h"
+#include "optim/state.h"
 #include "optim/vector.h"
 
 struct nst_adam;
@@ -33,5 +34,8 @@ struct nst_step nst_adam_step(struct nst_adam *a, nst_function *f, void *ctx, fl
 /* x becomes the average of the iterates, the late ones counting most; the start is none
  * of them. Without a step x stays. */
 void nst_adam_average(const struct nst_adam *a, float *x);
+
+/* Its state between two steps, next to x itself. False if the visitor said so. */
+bool nst_adam_state(struct nst_adam *a, nst_state_visit *visit, void *ctx);
 
 #endif

@@ -349,3 +349,17 @@ struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_function *f, void *ctx,
     } while (had_pairs);
     return step;
 }
+
+bool nst_lbfgs_state(struct nst_lbfgs *l, nst_state_visit *visit, void *ctx)
+{
+    int64_t counts[] = {l->begun, l->steps};
+
+    if (!visit(ctx, "steps", NST_I64, counts, 2) ||
+        !visit(ctx, "value", NST_F64, &l->f, 1) ||
+        !visit(ctx, "past", NST_F64, l->past, STALL_STEPS) ||
+        !visit(ctx, "gradient", NST_F32, l->g, l->v.n))
+        return false;
+    l->begun = counts[0] != 0;
+    l->steps = (int)(counts[1] < 0 ? 0 : counts[1]);
+    return nst_pairs_state(l->pairs, visit, ctx);
+}

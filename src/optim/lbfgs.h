@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/threads.h"
 #include "optim/optim.h"
+#include "optim/state.h"
 
 struct nst_lbfgs;
 
@@ -40,5 +41,8 @@ void nst_lbfgs_free(struct nst_lbfgs *l); /* NULL is fine */
  */
 struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_function *f, void *ctx,
                                float *x);
+
+/* Its state between two steps, next to x itself. False if the visitor said so. */
+bool nst_lbfgs_state(struct nst_lbfgs *l, nst_state_visit *visit, void *ctx);
 
 #endif

@@ -4,6 +4,7 @@
 #include "optim/pairs.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,34 @@ int nst_pairs_count(const struct nst_pairs *p)
 static int slot(const struct nst_pairs *p, int i)
 {
     return (p->next - 1 - i + 2 * p->m) % p->m;
+}
+
+bool nst_pairs_state(struct nst_pairs *p, nst_state_visit *visit, void *ctx)
+{
+    int64_t count = p->count;
+
+    if (!visit(ctx, "pairs", NST_I64, &count, 1) || count < 0 || count > p->m)
+        return false;
+    if (count != p->count) { /* brought in: the slots are as good as any */
+        p->count = (int)count;
+        p->next = p->count % p->m;
+    }
+    for (int i = p->count - 1; i >= 0; i--) {
+        int at = slot(p, i);
+        char name[32];
+
+        snprintf(name, sizeof name, "pair%d/", p->count - 1 - i);
+        memcpy(name + strlen(name), "s", 2);
+        if (!visit(ctx, name, NST_F32, p->s[at], p->v->n))
+            return false;
+        name[strlen(name) - 1] = 'y';
+        if (!visit(ctx, name, NST_F32, p->y[at], p->v->n))
+            return false;
+        memcpy(name + strlen(name), "y", 2);
+        if (!visit(ctx, name, NST_F64, &p->yy[at], 1))
+            return false;
+    }
+    return true;
 }
 
 /*

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "optim/state.h"
 #include "optim/vector.h"
 
 struct nst_pairs;
@@ -37,6 +38,8 @@ void nst_pairs_swap_y(struct nst_pairs *p, float **other);
 bool nst_pairs_push(struct nst_pairs *p, double sy, double yy, double least);
 void nst_pairs_clear(struct nst_pairs *p);
 int nst_pairs_count(const struct nst_pairs *p);
+/* The pairs, oldest first. False if the visitor said so, or brought more than m. */
+bool nst_pairs_state(struct nst_pairs *p, nst_state_visit *visit, void *ctx);
 
 /*
  * d = -H g, H being the inverse Hessian that the pairs make of the initial

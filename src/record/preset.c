@@ -105,16 +105,14 @@ static enum nst_status read_file(json_t **out, const char *path, struct nst_err 
     return st;
 }
 
-static enum nst_status apply_file(struct nst_params *p, const char *path,
+/* j is taken. */
+static enum nst_status apply_json(struct nst_params *p, const char *path, json_t *j,
                                   struct nst_err *err)
 {
-    json_t *j, *options, *value;
-    enum nst_status st = read_file(&j, path, err);
+    json_t *options = json_object_get(j, "options"), *value;
+    enum nst_status st = NST_OK;
     const char *name;
 
-    if (st != NST_OK)
-        return st;
-    options = json_object_get(j, "options");
     if (!json_is_object(options))
         st = nst_err_set(err, NST_ERR_FORMAT, "%s: has no object called options", path);
     json_object_foreach(options, name, value)
@@ -125,6 +123,26 @@ static enum nst_status apply_file(struct nst_params *p, const char *path,
     }
     json_decref(j);
     return st;
+}
+
+static enum nst_status apply_file(struct nst_params *p, const char *path,
+                                  struct nst_err *err)
+{
+    json_t *j;
+    enum nst_status st = read_file(&j, path, err);
+
+    return st == NST_OK ? apply_json(p, path, j, err) : st;
+}
+
+enum nst_status nst_preset_apply_text(struct nst_params *p, const char *path,
+                                      const char *text, struct nst_err *err)
+{
+    json_error_t je;
+    json_t *j = json_loads(text, JSON_REJECT_DUPLICATES, &je);
+
+    if (!j)
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: options: %s", path, je.text);
+    return apply_json(p, path, j, err);
 }
 
 struct teller {

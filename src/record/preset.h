@@ -17,6 +17,10 @@
 enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,
                                  struct nst_err *err);
 
+/* The same for a preset in text, which messages call by that path. */
+enum nst_status nst_preset_apply_text(struct nst_params *p, const char *path,
+                                      const char *text, struct nst_err *err);
+
 /* Tell of every preset in those places, the user's first: its name, where it is, and
  * its description or what is wrong with it. */
 void nst_preset_each(void (*tell)(void *ctx, const char *name, const char *path,

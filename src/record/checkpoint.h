@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * checkpoint.h - a run written down, to be taken up again: its options, and its state
+ * as arrays in a safetensors file.
+ */
+#ifndef NST_RECORD_CHECKPOINT_H
+#define NST_RECORD_CHECKPOINT_H
+
+#include "job/options.h"
+#include "optim/state.h"
+
+/* Write what state() shows of owner to path, whole or not at all: the file that was
+ * there stays until then. NST_ERR_IO. */
+enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
+                                     bool (*state)(void *owner, nst_state_visit *visit,
+                                                   void *ctx),
+                                     void *owner, struct nst_err *err);
+
+struct nst_checkpoint; /* an open one */
+
+/* *out belongs to the caller: nst_checkpoint_close(). Messages begin with the path.
+ * NST_ERR_IO, NST_ERR_FORMAT. */
+enum nst_status nst_checkpoint_open(struct nst_checkpoint **out, const char *path,
+                                    struct nst_err *err);
+void nst_checkpoint_close(struct nst_checkpoint *c); /* NULL is fine */
+
+/* Make p say what the run was asked for. NST_ERR_FORMAT. */
+enum nst_status nst_checkpoint_apply(const struct nst_checkpoint *c,
+                                     struct nst_params *p, struct nst_err *err);
+/* NST_ERR_ARG if p asks for another recipe, but for how long it goes on. */
+enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,
+                                     const struct nst_params *p, struct nst_err *err);
+
+/* nst_state_visit, its ctx being the checkpoint: bring in what was written under that
+ * name. False if it is not there, or is not as much. */
+bool nst_checkpoint_read(void *ctx, const char *name, enum nst_number type, void *data,
+                         size_t count);
+
+#endif

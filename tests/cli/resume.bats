@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# A run that was cut off goes on where it was, and comes out the same to the bit.
+bats_require_minimum_version 1.5.0
+load helper
+
+# resume OPTION...: go on with a run, whose options are in its checkpoint
+resume() {
+    "$NST" -s style.ppm photo.ppm --progress none "$@"
+}
+
+# same OPTION...: a run of 24 steps, and one of 11 that is gone on with, twice
+same() {
+    nst -s style.ppm photo.ppm -o whole.png -n 24 "$@"
+    nst -s style.ppm photo.ppm -o part.png -n 11 "$@" --checkpoint ck
+    run ! cmp whole.png part.png
+    resume -n 19 --checkpoint ck2 --resume ck -o more.png
+    resume -n 24 --resume ck2 -o end.png
+    cmp whole.png end.png
+}
+
+@test "N and M more steps are N + M steps: L-BFGS" {
+    same
+}
+
+@test "N and M more steps are N + M steps: Adam" {
+    same --optimiser adam
+}
+
+@test "N and M more steps are N + M steps: with few pairs, tiles, padding, a kept part" {
+    awk 'BEGIN { print "P2\n48 36\n255"; for (i = 0; i < 48 * 36; i++) print i % 256 }' >mask.pgm
+    same --curvature-pairs 4 -S 96 --tile 32 --padding reflect --keep-mask mask.pgm
+}
+
+@test "N and M more steps are N + M steps: scales, the results of which are blended or not" {
+    for mode in progressive blend; do
+        nst -s style.ppm photo.ppm -o whole.png --scales 16,32,64 --scale-iterations 9,7,6 \
+            --scale-mode $mode
+        nst -s style.ppm photo.ppm -o part.png --scales 16,32,64 --scale-iterations 9,7,2 \
+            --scale-mode $mode --checkpoint ck
+        resume -o end.png --resume ck --scale-iterations 9,7,6
+        cmp whole.png end.png
+    done
+}
+
+# killed OPTION...: a run killed once it has written a checkpoint, and gone on with
+killed() {
+    "$NST" -s style.ppm photo.ppm -o whole.png --progress none -n 120 "$@"
+    rm -f ck out.png
+    "$NST" -s style.ppm photo.ppm -o out.png --progress none -n 120 "$@" --checkpoint ck \
+        --save-every 7 &
+    while [ ! -s ck ]; do
+        sleep 0.01
+    done
+    kill -KILL $!
+    wait $! || true
+    [ ! -e out.png ]
+    "$NST" -s style.ppm photo.ppm -o out.png --progress none --resume ck
+    cmp whole.png out.png
+}
+
+@test "killed with SIGKILL and resumed, a run makes the same file" {
+    killed -S 256
+    killed -S 256 --optimiser adam
+    killed -S 256 --tile 96
+    killed --scales 64,128,256
+    killed --scales 64,128,256 --scale-mode blend
+}
+
+@test "an interrupted run is written down too" {
+    "$NST" -s style.ppm photo.ppm -o whole.png -S 128 --progress none -n 2000
+    "$NST" -s style.ppm photo.ppm -o out.png -S 128 --progress none -n 2000 --checkpoint ck \
+        --save-every 100000 &
+    sleep 0.5
+    kill -INT $!
+    wait $! || true
+    [ -s ck ]
+    "$NST" -s style.ppm photo.ppm -o out.png --progress none --resume ck
+    cmp whole.png out.png
+}
+
+@test "a trace goes on counting" {
+    needs jq
+    nst -s style.ppm photo.ppm -o a.png -n 9 --checkpoint ck --trace a.jsonl
+    nst -s style.ppm photo.ppm -o b.png -n 15 --trace b.jsonl
+    nst -s style.ppm photo.ppm -o c.png -n 15 --resume ck --trace c.jsonl
+    cmp <(cat a.jsonl c.jsonl | jq -c 'select(.evaluation) | del(.seconds)') \
+        <(jq -c 'select(.evaluation) | del(.seconds)' b.jsonl)
+}
+
+@test "what cannot be resumed is refused in one line" {
+    nst -s style.ppm photo.ppm -o a.png -n 9 --checkpoint ck
+    refused 2 'style-weight is 7000 in ck, and cannot become 5' -s style.ppm photo.ppm \
+        -o out.png --resume ck -w 5
+    refused 2 'no: No such file' -s style.ppm photo.ppm -o out.png --resume no
+    refused 2 'is not a checkpoint' -s style.ppm photo.ppm -o out.png \
+        --resume "${srcdir:?}/models/vgg19-lite.safetensors"
+    refused 2 'preset: a run that is resumed' -s style.ppm photo.ppm -o out.png --resume ck \
+        -p fine
+    picture other.ppm 40 32 77
+    refused 1 'checkpoint is of other pictures' -s other.ppm photo.ppm -o out.png --resume ck
+    head -c 20000 ck >cut
+    refused 2 'cut short' -s style.ppm photo.ppm -o out.png --resume cut
+    refused 2 'one file holds one run' -s style.ppm photo.ppm photo.ppm -o d/ --checkpoint x
+    refused 2 'cannot be written as two things' -s style.ppm photo.ppm -o out.png \
+        --checkpoint out.png
+    refused 2 'cannot be written down' -s style.ppm photo.ppm -o out.png --compat tutorial \
+        --checkpoint x
+}
+
+@test "a checkpoint that cannot be written is told, and the picture made" {
+    run --separate-stderr nst -s style.ppm photo.ppm -o out.png --checkpoint /no/where/ck
+    [ "$status" = 0 ]
+    [[ $stderr == *"checkpoint: /no/where/ck: "* ]]
+    [ -s out.png ]
+}
