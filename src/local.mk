@@ -1,6 +1,6 @@
 # The floors, lowest first: see docs/ARCHITECTURE.md.
 noinst_LIBRARIES += libnst-engine.a libnst-job.a libnst-files.a
-bin_PROGRAMS += nst nst-compare nst-style
+bin_PROGRAMS += nst nst-compare nst-model nst-style
 
 # The inner loops, compiled once for each instruction set. A product and a sum may be
 # one instruction, which -std=c11 alone does not allow.
@@ -56,6 +56,7 @@ libnst_job_a_SOURCES = \
 	%D%/model/weights.c %D%/model/weights.h \
 	%D%/model/search.c %D%/model/search.h \
 	%D%/model/vgg.c %D%/model/vgg.h \
+	%D%/model/normalise.c %D%/model/normalise.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
 	%D%/style/gram_loss.c %D%/style/gram_loss.h \
@@ -99,6 +100,11 @@ nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
 nst_LDADD = $(NST_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c
 nst_compare_LDADD = $(NST_LIBS)
+# the only one that reads zip files
+nst_model_SOURCES = %D%/cli/model.c %D%/model/pickle.c %D%/model/pickle.h \
+	%D%/model/pth.c %D%/model/pth.h
+nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
+nst_model_LDADD = $(NST_LIBS) $(ARCHIVE_LIBS)
 nst_style_SOURCES = %D%/cli/style.c %D%/cli/styles.c %D%/cli/styles.h
 nst_style_LDADD = $(NST_LIBS)
 

@@ -306,20 +306,33 @@ static double value_at(const struct nst_array *a, uint64_t i)
     return 0;
 }
 
-enum nst_status nst_safetensors_floats(const struct nst_safetensors *f, const char *key,
-                                       const struct nst_array *a, float **out,
-                                       struct nst_err *err)
+enum nst_status nst_array_floats(const struct nst_array *a, float **out,
+                                 struct nst_err *err)
 {
-    enum nst_status st = NST_OK;
+    enum nst_status st;
 
     *out = NULL;
     if (a->type == NST_I64 || a->type == NST_U8)
-        return wrong(f, key, "the type is none of F64, F32, F16 and BF16", err);
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "the type is none of F64, F32, F16 and BF16");
     st = nst_floats_new(out, a->count, 1, 1, err);
     for (uint64_t i = 0; st == NST_OK && i < a->count; i++) {
         (*out)[i] = (float)value_at(a, i);
         if (!isfinite((*out)[i]))
-            st = wrong(f, key, "holds a value that is not finite", err);
+            st = nst_err_set(err, NST_ERR_FORMAT, "holds a value that is not finite");
+    }
+    return st;
+}
+
+enum nst_status nst_safetensors_floats(const struct nst_safetensors *f, const char *key,
+                                       const struct nst_array *a, float **out,
+                                       struct nst_err *err)
+{
+    enum nst_status st = nst_array_floats(a, out, err);
+
+    if (st == NST_ERR_FORMAT) {
+        nst_err_prefix(err, key);
+        nst_err_prefix(err, f->path);
     }
     return st;
 }

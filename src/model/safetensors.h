@@ -52,8 +52,11 @@ void nst_safetensors_each(const struct nst_safetensors *f,
  * sound. */
 enum nst_status nst_safetensors_find(const struct nst_safetensors *f, const char *key,
                                      struct nst_array *a, struct nst_err *err);
-/* Its numbers as floats; *out belongs to the caller: free(). NST_ERR_FORMAT (I64 or U8,
- * or a value that is not finite), NST_ERR_MEM. */
+/* Numbers as floats; *out belongs to the caller: free(). NST_ERR_FORMAT (I64 or U8, or
+ * a value that is not finite), NST_ERR_MEM. */
+enum nst_status nst_array_floats(const struct nst_array *a, float **out,
+                                 struct nst_err *err);
+/* The same for those of a key, which the message names. */
 enum nst_status nst_safetensors_floats(const struct nst_safetensors *f, const char *key,
                                        const struct nst_array *a, float **out,
                                        struct nst_err *err);

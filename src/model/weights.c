@@ -10,10 +10,19 @@
 #include "base/mem.h"
 #include "model/safetensors.h"
 
-/* torchvision's index of each convolution within "features". */
-static const int feature_index[NST_VGG_CONVS] = {0,  2,  5,  7,  10, 12, 14, 16,
-                                                 19, 21, 23, 25, 28, 30, 32, 34};
+#define KEYS(index)                                                                    \
+    {                                                                                  \
+        "features." #index ".bias", "features." #index ".weight"                       \
+    }
+static const char *const keys[NST_VGG_CONVS][2] = {
+    KEYS(0),  KEYS(2),  KEYS(5),  KEYS(7),  KEYS(10), KEYS(12), KEYS(14), KEYS(16),
+    KEYS(19), KEYS(21), KEYS(23), KEYS(25), KEYS(28), KEYS(30), KEYS(32), KEYS(34)};
 #define MAX_CHANNELS 4096
+
+const char *nst_weights_key(int conv, bool weight)
+{
+    return keys[conv][weight];
+}
 
 static enum nst_status wrong(const struct nst_safetensors *f, const char *key,
                              const char *what, struct nst_err *err)
@@ -39,13 +48,13 @@ static enum nst_status find(const struct nst_safetensors *f, const char *key,
 static enum nst_status read_conv(const struct nst_safetensors *f, int conv, int cin,
                                  struct nst_layer_weights *l, struct nst_err *err)
 {
-    char key[40], text[128];
+    const char *key = nst_weights_key(conv, true);
+    char text[128];
     struct nst_array w, b;
     int block, place;
     enum nst_status st;
 
     nst_conv_place(conv, &block, &place);
-    snprintf(key, sizeof key, "features.%d.weight", feature_index[conv]);
     if (!nst_safetensors_has(f, key))
         return nst_err_set(err, NST_ERR_FORMAT,
                            "%s: has no layer conv%d_%d (conv_%d), which this run needs",
@@ -60,7 +69,7 @@ static enum nst_status read_conv(const struct nst_safetensors *f, int conv, int 
     l->cout = (int)w.shape[0];
     if ((st = nst_safetensors_floats(f, key, &w, &l->weight, err)) != NST_OK)
         return st;
-    snprintf(key, sizeof key, "features.%d.bias", feature_index[conv]);
+    key = nst_weights_key(conv, false);
     if ((st = find(f, key, &b, err)) != NST_OK)
         return st;
     snprintf(text, sizeof text, "the shape is not %d", l->cout);
@@ -87,6 +96,67 @@ enum nst_status nst_weights_load(struct nst_weights **out, const char *path, int
     }
     *out = w;
     return NST_OK;
+}
+
+enum nst_status nst_weights_count(int *convs, const char *path, struct nst_err *err)
+{
+    struct nst_safetensors *f;
+    enum nst_status st = nst_safetensors_open(&f, path, err);
+
+    *convs = 0;
+    if (st != NST_OK)
+        return st;
+    while (*convs < NST_VGG_CONVS &&
+           nst_safetensors_has(f, nst_weights_key(*convs, true)))
+        ++*convs;
+    nst_safetensors_close(f);
+    return NST_OK;
+}
+
+/* An array of floats, or of halves made of them, which *kept then holds. */
+static struct nst_array array_of(const float *v, size_t count, bool half,
+                                 uint16_t **kept)
+{
+    struct nst_array a = {.type = half ? NST_F16 : NST_F32, .count = count, .bytes = v};
+
+    *kept = NULL;
+    if (!half)
+        return a;
+    *kept = nst_xcalloc(count, sizeof **kept);
+    for (size_t i = 0; i < count; i++)
+        (*kept)[i] = nst_half(v[i]);
+    a.bytes = *kept;
+    return a;
+}
+
+enum nst_status nst_weights_save(const struct nst_weights *w, const char *path,
+                                 bool half, const char *const *texts,
+                                 struct nst_err *err)
+{
+    struct nst_safetensors_writer *writer = nst_safetensors_writer_new();
+    uint16_t *kept[2 * NST_VGG_CONVS] = {NULL};
+    enum nst_status st;
+
+    for (; *texts; texts += 2)
+        nst_safetensors_write_text(writer, texts[0], texts[1]);
+    for (int i = 0; i < w->convs; i++) {
+        const struct nst_layer_weights *l = &w->conv[i];
+        uint64_t out = (uint64_t)l->cout, in = (uint64_t)l->cin;
+        struct nst_array a = array_of(l->weight, 9 * out * in, half, &kept[2 * i]);
+        struct nst_array b = array_of(l->bias, out, half, &kept[2 * i + 1]);
+
+        a.rank = 4;
+        memcpy(a.shape, (uint64_t[]){out, in, 3, 3}, sizeof a.shape);
+        b.rank = 1;
+        b.shape[0] = out;
+        nst_safetensors_write_array(writer, nst_weights_key(i, true), &a);
+        nst_safetensors_write_array(writer, nst_weights_key(i, false), &b);
+    }
+    st = nst_safetensors_write(writer, path, err);
+    nst_safetensors_writer_free(writer);
+    for (int i = 0; i < 2 * NST_VGG_CONVS; i++)
+        free(kept[i]);
+    return st;
 }
 
 void nst_weights_free(struct nst_weights *w)

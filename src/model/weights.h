@@ -9,6 +9,8 @@
 #ifndef NST_MODEL_WEIGHTS_H
 #define NST_MODEL_WEIGHTS_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "model/taps.h"
 
@@ -32,5 +34,18 @@ struct nst_weights {
 enum nst_status nst_weights_load(struct nst_weights **out, const char *path, int convs,
                                  struct nst_err *err);
 void nst_weights_free(struct nst_weights *w); /* NULL is fine */
+
+/* How many convolutions, from the first on, the file has: 0 to all. NST_ERR_IO,
+ * NST_ERR_FORMAT. */
+enum nst_status nst_weights_count(int *convs, const char *path, struct nst_err *err);
+
+/* Write them to path, as F16 if half, else as F32, with texts among the metadata: names
+ * and values in turn, ended by NULL. NST_ERR_IO. */
+enum nst_status nst_weights_save(const struct nst_weights *w, const char *path,
+                                 bool half, const char *const *texts,
+                                 struct nst_err *err);
+
+/* torchvision's name of a convolution's weight or bias. Borrowed. */
+const char *nst_weights_key(int conv, bool weight);
 
 #endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nst-model - networks: told about, checked, and brought into the form that nst reads.
+ */
+#include "config.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "image/picture.h"
+#include "model/normalise.h"
+#include "model/pth.h"
+#include "model/search.h"
+
+const char *argp_program_version = PACKAGE_STRING;
+
+enum { EXIT_USAGE = 2, JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY };
+
+#define PICTURES 256     /* at most, to normalise by */
+#define PICTURE_SIDE 512 /* their longest sides */
+
+struct arguments {
+    const char *command, *model, *output;
+    const char *picture[PICTURES];
+    int pictures;
+    struct nst_tap last;
+    bool half, json, has_last;
+};
+
+static const struct argp_option options[] = {
+    {"output", 'o', "FILE", 0, "The safetensors file to write (convert)", 0},
+    {"last", LAST_KEY, "LAYER", 0, "Leave out what comes after this layer (convert)",
+     0},
+    {"f16", F16_KEY, NULL, 0, "Write numbers of 16 bits in place of 32 (convert)", 0},
+    {"normalise", NORMALISE_KEY, "PICTURE", 0,
+     "Scale each layer to a mean activation of 1 over this picture and the others "
+     "given "
+     "so (convert)",
+     0},
+    {"json", JSON_KEY, NULL, 0, "Print one line of JSON (info, verify)", 0},
+    {0}};
+
+static void take_last(struct arguments *a, const char *name, struct argp_state *state)
+{
+    struct nst_taps taps;
+    struct nst_err err;
+
+    if (nst_taps_parse(&taps, name, &err) != NST_OK)
+        argp_error(state, "last: %s", err.text);
+    if (taps.count != 1)
+        argp_error(state, "last: '%s' is not one layer", name);
+    a->last = taps.tap[0];
+    a->has_last = true;
+}
+
+static void take_picture(struct arguments *a, const char *name,
+                         struct argp_state *state)
+{
+    if (a->pictures == PICTURES)
+        argp_error(state, "'%s' is one picture more than %d", name, PICTURES);
+    a->picture[a->pictures++] = name;
+}
+
+static void check(const struct arguments *a, struct argp_state *state)
+{
+    const char *command = a->command ? a->command : "";
+    bool converts = strcmp(command, "convert") == 0;
+
+    if (!converts && strcmp(command, "info") != 0 && strcmp(command, "verify") != 0)
+        argp_error(state, "'%s' is not a command: info, verify or convert", command);
+    if (!a->model)
+        argp_error(state, "%s: needs a model", command);
+    if (converts != (a->output != NULL))
+        argp_error(state, "%s: %s", command,
+                   converts ? "needs -o FILE" : "writes no file");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+
+    if (key == 'o')
+        a->output = arg;
+    else if (key == LAST_KEY)
+        take_last(a, arg, state);
+    else if (key == F16_KEY)
+        a->half = true;
+    else if (key == NORMALISE_KEY)
+        take_picture(a, arg, state);
+    else if (key == JSON_KEY)
+        a->json = true;
+    else if (key == ARGP_KEY_ARG && !a->command)
+        a->command = arg;
+    else if (key == ARGP_KEY_ARG && !a->model)
+        a->model = arg;
+    else if (key == ARGP_KEY_ARG && a->command && strcmp(a->command, "verify") == 0)
+        take_picture(a, arg, state);
+    else if (key == ARGP_KEY_ARG)
+        argp_error(state, "'%s' is one argument too many", arg);
+    else if (key == ARGP_KEY_END)
+        check(a, state);
+    else
+        return ARGP_ERR_UNKNOWN;
+    return 0;
+}
+
+static bool ends_in(const char *s, const char *ending)
+{
+    size_t n = strlen(s), e = strlen(ending);
+
+    return n > e && strcmp(s + n - e, ending) == 0;
+}
+
+/* A model of any kind: a name, a safetensors file, or a PyTorch checkpoint. */
+static enum nst_status load(struct nst_weights **w, char **path, const char *wanted,
+                            struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+    int convs;
+
+    *w = NULL;
+    *path = NULL;
+    if (strchr(wanted, '/') || ends_in(wanted, ".pth") || ends_in(wanted, ".pt"))
+        *path = nst_xstrdup(wanted);
+    else
+        st = nst_search_model(path, wanted, err);
+    if (st == NST_OK && nst_pth_is(*path))
+        return nst_pth_load(w, *path, NST_VGG_CONVS, err);
+    if (st == NST_OK)
+        st = nst_weights_count(&convs, *path, err);
+    if (st == NST_OK)
+        st = nst_weights_load(w, *path, convs ? convs : 1, err);
+    return st;
+}
+
+/* Means of the activations over the pictures; each counts once. */
+static enum nst_status measure(double mean[NST_VGG_CONVS], const struct nst_weights *w,
+                               const struct arguments *a, struct nst_err *err)
+{
+    const struct nst_picture_size size = {PICTURE_SIDE, .max_pixels = 200000000};
+    struct nst_backend *be = NULL;
+    struct nst_vgg *v = NULL;
+    enum nst_status st = nst_backend_open(&be, NULL, 0, err);
+
+    memset(mean, 0, NST_VGG_CONVS * sizeof *mean);
+    if (st == NST_OK)
+        st = nst_vgg_new(&v, be, w, NST_POOLING_MAX, err);
+    for (int i = 0; st == NST_OK && i < a->pictures; i++) {
+        double one[NST_VGG_CONVS];
+        struct nst_picture *p;
+
+        st = nst_picture_load(&p, a->picture[i], &size, err);
+        if (st == NST_OK)
+            st = nst_activations(v, p->rgb, p->height, p->width, one, err);
+        for (int k = 0; st == NST_OK && k < w->convs; k++)
+            mean[k] += one[k] / a->pictures;
+        nst_picture_free(p);
+    }
+    nst_vgg_free(v);
+    if (be)
+        be->ops->close(be);
+    return st;
+}
+
+static json_t *describe(const struct nst_weights *w, const char *path,
+                        const double *activation)
+{
+    json_t *layers = json_array();
+
+    for (int i = 0; i < w->convs; i++) {
+        const struct nst_layer_weights *l = &w->conv[i];
+        int block, place;
+        char name[16];
+        json_t *j;
+
+        nst_conv_place(i, &block, &place);
+        snprintf(name, sizeof name, "conv%d_%d", block, place);
+        j = json_pack("{s:s, s:i, s:i}", "layer", name, "in", l->cin, "out", l->cout);
+        if (activation)
+            json_object_set_new(j, "activation", json_real(activation[i]));
+        json_array_append_new(layers, j);
+    }
+    return json_pack("{s:s, s:s, s:o}", "path", path, "kind",
+                     nst_pth_is(path) ? "PyTorch" : "safetensors", "layers", layers);
+}
+
+static void print(json_t *j, bool as_json)
+{
+    const json_t *l;
+    size_t i;
+
+    if (as_json) {
+        char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
+
+        puts(text);
+        free(text);
+        return;
+    }
+    printf("file     %s (%s)\n", json_string_value(json_object_get(j, "path")),
+           json_string_value(json_object_get(j, "kind")));
+    json_array_foreach(json_object_get(j, "layers"), i, l)
+    {
+        const json_t *mean = json_object_get(l, "activation");
+
+        printf("layer    %s, %d to %d channels",
+               json_string_value(json_object_get(l, "layer")),
+               (int)json_integer_value(json_object_get(l, "in")),
+               (int)json_integer_value(json_object_get(l, "out")));
+        if (mean)
+            printf(", mean activation %.4g", json_real_value(mean));
+        putchar('\n');
+    }
+}
+
+/* Everything was read, and is sound. */
+static enum nst_status tell(const struct nst_weights *w, const char *path,
+                            const struct arguments *a, struct nst_err *err)
+{
+    double mean[NST_VGG_CONVS];
+    enum nst_status st = NST_OK;
+    json_t *j;
+
+    if (a->pictures)
+        st = measure(mean, w, a, err);
+    if (st != NST_OK)
+        return st;
+    j = describe(w, path, a->pictures ? mean : NULL);
+    print(j, a->json);
+    json_decref(j);
+    if (strcmp(a->command, "verify") == 0 && !a->json)
+        puts("sound");
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return nst_err_set(err, NST_ERR_IO, "cannot write to standard output");
+    return NST_OK;
+}
+
+static enum nst_status convert(struct nst_weights *w, const char *path,
+                               const struct arguments *a, struct nst_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *texts[] = {"from",
+                           slash ? slash + 1 : path,
+                           "made_by",
+                           PACKAGE_STRING,
+                           a->pictures ? "normalised" : NULL,
+                           "mean activation 1 at each layer",
+                           NULL};
+    double mean[NST_VGG_CONVS];
+    enum nst_status st = NST_OK;
+
+    if (a->has_last && a->last.conv >= w->convs)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "last: %s has only %d convolutions, and that is the %dth",
+                           path, w->convs, a->last.conv + 1);
+    if (a->has_last)
+        w->convs = a->last.conv + 1;
+    if (a->pictures)
+        st = measure(mean, w, a, err);
+    if (st == NST_OK && a->pictures)
+        nst_weights_normalise(w, mean);
+    if (st == NST_OK)
+        st = nst_weights_save(w, a->output, a->half, texts, err);
+    return st;
+}
+
+static enum nst_status run(const struct arguments *a, struct nst_err *err)
+{
+    struct nst_weights *w;
+    char *path;
+    enum nst_status st = load(&w, &path, a->model, err);
+
+    if (st == NST_OK && strcmp(a->command, "convert") == 0)
+        st = convert(w, path, a, err);
+    else if (st == NST_OK)
+        st = tell(w, path, a, err);
+    nst_weights_free(w);
+    free(path);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse,
+        "info MODEL\nverify MODEL [PICTURE...]\nconvert MODEL -o FILE",
+        "Tell about a network, read all of it to see that it is sound (and how active "
+        "its "
+        "layers are on pictures), or convert it, a PyTorch checkpoint (.pth) too, to "
+        "what "
+        "nst reads.\vThe manual: man nst-model.",
+        NULL,
+        NULL,
+        NULL};
+    struct arguments a = {NULL};
+    struct nst_err err;
+    enum nst_status st;
+
+    argv[0] = program_invocation_short_name;
+    argp_err_exit_status = EXIT_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    st = nst_picture_init(argv[0], &err);
+    if (st == NST_OK) {
+        st = run(&a, &err);
+        nst_picture_shutdown();
+    }
+    if (st != NST_OK)
+        fprintf(stderr, "nst-model: %s\n", err.text);
+    return st == NST_OK ? 0 : 1;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "model/normalise.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+static double mean_of(const struct nst_pass *p, int conv)
+{
+    struct nst_backend *be = nst_pass_backend(p);
+    struct nst_tap tap = {.conv = conv, .after_relu = true};
+    bool relu;
+    const struct nst_tensor *map = nst_pass_map(p, &tap, &relu);
+    double *sums = nst_xcalloc((size_t)map->shape.c, sizeof *sums), sum = 0;
+
+    be->ops->channel_sums(be, map, relu, nst_whole(map->shape), NULL, sums);
+    for (int c = 0; c < map->shape.c; c++)
+        sum += sums[c];
+    free(sums);
+    return sum / (double)nst_shape_count(map->shape);
+}
+
+enum nst_status nst_activations(struct nst_vgg *v, const float *rgb, int h, int w,
+                                double mean[NST_VGG_CONVS], struct nst_err *err)
+{
+    const bool keep[NST_VGG_CONVS] = {false};
+    struct nst_pass *p;
+    enum nst_status st = nst_pass_new(&p, v, h, w, keep, err);
+
+    if (st != NST_OK)
+        return st;
+    nst_pass_forward(p, rgb);
+    for (int i = 0; i < nst_vgg_convs(v); i++)
+        mean[i] = mean_of(p, i);
+    nst_pass_free(p);
+    return NST_OK;
+}
+
+void nst_weights_normalise(struct nst_weights *w, const double mean[NST_VGG_CONVS])
+{
+    double before = 1; /* what the input of this convolution was divided by */
+
+    for (int i = 0; i < w->convs; i++) {
+        struct nst_layer_weights *l = &w->conv[i];
+        double by = mean[i] > 0 ? mean[i] : before;
+
+        for (size_t k = 0; k < (size_t)9 * l->cin * l->cout; k++)
+            l->weight[k] = (float)(l->weight[k] * before / by);
+        for (int k = 0; k < l->cout; k++)
+            l->bias[k] = (float)(l->bias[k] / by);
+        before = by;
+    }
+}

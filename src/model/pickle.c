@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "model/pickle.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* More than any state dictionary has; a pickle that makes more is up to something. */
+#define MOST_VALUES 4000000
+
+/* The callables and the types that may be named. Storages: torch.FloatStorage etc. */
+static const char *const known_names[] = {
+    "collections.OrderedDict", "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter"};
+
+struct stack {
+    struct nst_value **item;
+    size_t count, room;
+};
+
+struct machine {
+    const unsigned char *at, *begin, *end;
+    const char *label;
+    struct nst_err *err;
+    struct nst_value *latest; /* all that were made, newest first */
+    size_t made;
+    struct stack stack, memo;
+    struct nst_value mark; /* its address on the stack is the mark */
+    bool failed;
+};
+
+static struct nst_value *fail(struct machine *m, const char *what, const char *detail)
+{
+    if (!m->failed)
+        nst_err_set(m->err, NST_ERR_FORMAT, "%s: pickle, byte %zu: %s%s", m->label,
+                    (size_t)(m->at - m->begin), what, detail);
+    m->failed = true;
+    return &m->mark;
+}
+
+static struct nst_value *make(struct machine *m, enum nst_value_kind kind)
+{
+    struct nst_value *v;
+
+    if (m->made == MOST_VALUES)
+        return fail(m, "too many values", "");
+    v = nst_xcalloc(1, sizeof *v);
+    v->kind = kind;
+    v->older = m->latest;
+    m->latest = v;
+    m->made++;
+    return v;
+}
+
+void nst_values_free(struct nst_value *v)
+{
+    while (v) {
+        struct nst_value *older = v->older;
+
+        free(v->text);
+        free(v->item);
+        free(v);
+        v = older;
+    }
+}
+
+static void append(struct nst_value *to, struct nst_value *v)
+{
+    if (to->count == to->room) {
+        to->room = 2 * to->room + 4;
+        to->item = nst_xrealloc(to->item, to->room * sizeof *to->item);
+    }
+    to->item[to->count++] = v;
+}
+
+static void push(struct stack *s, struct nst_value *v)
+{
+    if (s->count == s->room) {
+        s->room = 2 * s->room + 64;
+        s->item = nst_xrealloc(s->item, s->room * sizeof *s->item);
+    }
+    s->item[s->count++] = v;
+}
+
+static struct nst_value *pop(struct machine *m)
+{
+    if (!m->stack.count)
+        return fail(m, "takes from an empty stack", "");
+    return m->stack.item[--m->stack.count];
+}
+
+static struct nst_value *top(struct machine *m)
+{
+    if (!m->stack.count)
+        return fail(m, "looks at an empty stack", "");
+    return m->stack.item[m->stack.count - 1];
+}
+
+/* Where the values above the latest mark begin, in the stack. */
+static size_t above_mark(struct machine *m)
+{
+    size_t i = m->stack.count;
+
+    while (i > 0 && m->stack.item[i - 1] != &m->mark)
+        i--;
+    if (i == 0)
+        fail(m, "there is no mark", "");
+    return i;
+}
+
+/* Those values go to the end of to, and the mark goes. */
+static void take_marked(struct machine *m, struct nst_value *to)
+{
+    size_t first = above_mark(m);
+
+    if (m->failed)
+        return;
+    for (size_t i = first; i < m->stack.count; i++)
+        append(to, m->stack.item[i]);
+    m->stack.count = first - 1;
+}
+
+static uint64_t number(struct machine *m, int bytes)
+{
+    uint64_t v = 0;
+
+    if (m->end - m->at < bytes) {
+        fail(m, "ends too soon", "");
+        m->at = m->end;
+        return 0;
+    }
+    for (int i = bytes - 1; i >= 0; i--)
+        v = v << 8 | m->at[i];
+    m->at += bytes;
+    return v;
+}
+
+static struct nst_value *text(struct machine *m, uint64_t length)
+{
+    struct nst_value *v = make(m, NST_VALUE_TEXT);
+
+    if (!m->failed && length > (uint64_t)(m->end - m->at))
+        fail(m, "ends within a text", "");
+    if (m->failed)
+        return v;
+    v->text = nst_xcalloc(length + 1, 1);
+    memcpy(v->text, m->at, length);
+    m->at += length;
+    return v;
+}
+
+/* A line of the pickle, without its end. */
+static struct nst_value *line(struct machine *m)
+{
+    const unsigned char *end = memchr(m->at, '\n', (size_t)(m->end - m->at));
+    struct nst_value *v;
+
+    if (!end)
+        return fail(m, "ends within a line", "");
+    v = text(m, (uint64_t)(end - m->at));
+    m->at += !m->failed;
+    return v;
+}
+
+static bool is_storage(const char *name)
+{
+    size_t n = strlen(name), e = strlen("Storage");
+
+    return strncmp(name, "torch.", 6) == 0 && n > e && !strchr(name + 6, '.') &&
+           strcmp(name + n - e, "Storage") == 0;
+}
+
+static struct nst_value *name_of(struct machine *m, const struct nst_value *module,
+                                 const struct nst_value *name)
+{
+    struct nst_value *v = make(m, NST_VALUE_NAME);
+
+    if (m->failed)
+        return v;
+    if (module->kind != NST_VALUE_TEXT || name->kind != NST_VALUE_TEXT)
+        return fail(m, "names something without a name", "");
+    v->text = nst_xasprintf("%s.%s", module->text, name->text);
+    for (size_t i = 0; i < sizeof known_names / sizeof *known_names; i++)
+        if (strcmp(v->text, known_names[i]) == 0)
+            return v;
+    return is_storage(v->text) ? v : fail(m, "asks for what is no tensor: ", v->text);
+}
+
+/* Call what is on the stack below its arguments. */
+static struct nst_value *reduce(struct machine *m)
+{
+    struct nst_value *arguments = pop(m), *name = pop(m), *v;
+
+    if (m->failed)
+        return name;
+    if (name->kind != NST_VALUE_NAME || arguments->kind != NST_VALUE_LIST)
+        return fail(m, "calls something that has no name", "");
+    if (strcmp(name->text, known_names[0]) == 0) {
+        v = make(m, NST_VALUE_DICT);
+        if (arguments->count)
+            return fail(m, "fills a dictionary by a call", "");
+        return v;
+    }
+    if (strcmp(name->text, known_names[3]) == 0)
+        return arguments->count ? arguments->item[0] : fail(m, "rebuilds nothing", "");
+    if (is_storage(name->text))
+        return fail(m, "calls ", name->text);
+    v = make(m, NST_VALUE_TENSOR);
+    for (size_t i = 0; !m->failed && i < arguments->count; i++)
+        append(v, arguments->item[i]);
+    return v;
+}
+
+static struct nst_value *storage(struct machine *m)
+{
+    struct nst_value *id = pop(m), *v = make(m, NST_VALUE_STORAGE);
+
+    if (!m->failed &&
+        (id->kind != NST_VALUE_LIST || id->count < 3 ||
+         id->item[1]->kind != NST_VALUE_NAME || id->item[2]->kind != NST_VALUE_TEXT))
+        return fail(m, "a storage has no type and key", "");
+    for (size_t i = 0; !m->failed && i < id->count; i++)
+        append(v, id->item[i]);
+    return v;
+}
+
+static void put(struct machine *m, uint64_t index)
+{
+    struct nst_value *v = top(m);
+
+    if (index > MOST_VALUES) {
+        fail(m, "a place beyond all values", "");
+        return;
+    }
+    while (m->memo.count <= index && !m->failed)
+        push(&m->memo, NULL);
+    if (!m->failed)
+        m->memo.item[index] = v;
+}
+
+static struct nst_value *get(struct machine *m, uint64_t index)
+{
+    if (index >= m->memo.count || !m->memo.item[index])
+        return fail(m, "takes a value that was never put", "");
+    return m->memo.item[index];
+}
+
+static struct nst_value *tuple(struct machine *m, int count)
+{
+    struct nst_value *v = make(m, NST_VALUE_LIST), *item[3];
+
+    for (int i = count - 1; i >= 0; i--)
+        item[i] = pop(m);
+    for (int i = 0; i < count && !m->failed; i++)
+        append(v, item[i]);
+    return v;
+}
+
+static struct nst_value *marked(struct machine *m, enum nst_value_kind kind)
+{
+    struct nst_value *v = make(m, kind);
+
+    take_marked(m, v);
+    return v;
+}
+
+/* A new list or dictionary is below the values to be added to it. */
+static void add_to(struct machine *m, enum nst_value_kind kind, int count)
+{
+    struct nst_value *values = count ? tuple(m, count) : marked(m, NST_VALUE_LIST);
+    struct nst_value *to = top(m);
+
+    if (!m->failed &&
+        (to->kind != kind || (kind == NST_VALUE_DICT && values->count % 2 != 0)))
+        fail(m, "adds to what cannot be added to", "");
+    for (size_t i = 0; !m->failed && i < values->count; i++)
+        append(to, values->item[i]);
+}
+
+/* An attribute of a dictionary: a version, of no interest. */
+static void build(struct machine *m)
+{
+    pop(m);
+    if (top(m)->kind != NST_VALUE_DICT)
+        fail(m, "sets the state of what is no dictionary", "");
+}
+
+static struct nst_value *number_value(struct machine *m, int64_t v)
+{
+    struct nst_value *n = make(m, NST_VALUE_NUMBER);
+
+    n->number = v;
+    return n;
+}
+
+static struct nst_value *long_value(struct machine *m)
+{
+    uint64_t bytes = number(m, 1), v = 0;
+
+    if (bytes > (uint64_t)(m->end - m->at))
+        return fail(m, "ends within a number", "");
+    for (uint64_t i = 0; i < bytes && i < 8; i++) /* larger ones: a magic number */
+        v |= (uint64_t)m->at[i] << 8 * i;
+    if (bytes > 0 && bytes < 8 && m->at[bytes - 1] & 0x80)
+        v |= UINT64_MAX << 8 * bytes;
+    m->at += bytes;
+    return number_value(m, (int64_t)v);
+}
+
+/* Instructions that push a value. NULL: it is none of them. */
+static struct nst_value *value_of(struct machine *m, unsigned char op)
+{
+    struct nst_value *a;
+
+    switch (op) {
+    case '(':
+        return &m->mark;
+    case 'N':
+        return make(m, NST_VALUE_NONE);
+    case 0x88: /* true */
+    case 0x89: /* false */
+        return number_value(m, op == 0x88);
+    case 'J':
+        return number_value(m, (int32_t)number(m, 4));
+    case 'K':
+        return number_value(m, (int64_t)number(m, 1));
+    case 'M':
+        return number_value(m, (int64_t)number(m, 2));
+    case 0x8a:
+        return long_value(m);
+    case 'G':
+        number(m, 8);
+        return make(m, NST_VALUE_NONE);
+    case 'X':
+    case 'T':
+        return text(m, number(m, 4));
+    case 0x8c:
+    case 'U':
+        return text(m, number(m, 1));
+    case '}':
+        return make(m, NST_VALUE_DICT);
+    case ']':
+    case ')':
+        return make(m, NST_VALUE_LIST);
+    case 't':
+    case 'l':
+        return marked(m, NST_VALUE_LIST);
+    case 'd':
+        return marked(m, NST_VALUE_DICT);
+    case 0x85:
+    case 0x86:
+    case 0x87:
+        return tuple(m, op - 0x84);
+    case 'c':
+        a = line(m);
+        return name_of(m, a, line(m));
+    case 0x93:
+        a = pop(m);
+        return name_of(m, pop(m), a);
+    case 'R':
+        return reduce(m);
+    case 'Q':
+        return storage(m);
+    case 'h':
+        return get(m, number(m, 1));
+    case 'j':
+        return get(m, number(m, 4));
+    case '2':
+        return top(m);
+    default:
+        return NULL;
+    }
+}
+
+/* The others. False: there is no such instruction. */
+static bool change(struct machine *m, unsigned char op)
+{
+    switch (op) {
+    case 0x80: /* protocol */
+        number(m, 1);
+        return true;
+    case 0x95: /* frame */
+        number(m, 8);
+        return true;
+    case 'q':
+        put(m, number(m, 1));
+        return true;
+    case 'r':
+        put(m, number(m, 4));
+        return true;
+    case 0x94:
+        put(m, m->memo.count);
+        return true;
+    case 's':
+        add_to(m, NST_VALUE_DICT, 2);
+        return true;
+    case 'u':
+        add_to(m, NST_VALUE_DICT, 0);
+        return true;
+    case 'a':
+        add_to(m, NST_VALUE_LIST, 1);
+        return true;
+    case 'e':
+        add_to(m, NST_VALUE_LIST, 0);
+        return true;
+    case 'b':
+        build(m);
+        return true;
+    case '0':
+        pop(m);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void step(struct machine *m, unsigned char op)
+{
+    struct nst_value *v = value_of(m, op);
+    char name[8];
+
+    if (v) {
+        push(&m->stack, v);
+        return;
+    }
+    if (change(m, op))
+        return;
+    snprintf(name, sizeof name, "0x%02x", op);
+    fail(m, "an instruction that no tensors need: ", name);
+}
+
+/* A dictionary's pairs are whole, whatever was marked in it. */
+static struct nst_value *result_of(struct machine *m)
+{
+    struct nst_value *v = pop(m);
+
+    for (struct nst_value *d = m->latest; d && !m->failed; d = d->older) {
+        if (d->kind == NST_VALUE_DICT && d->count % 2 != 0)
+            fail(m, "a key without a value", "");
+        for (size_t i = 0; i < d->count; i++)
+            if (d->item[i] == &m->mark)
+                fail(m, "a mark among values", "");
+    }
+    return v == &m->mark ? fail(m, "ends with a mark", "") : v;
+}
+
+enum nst_status nst_unpickle(struct nst_value **out, const unsigned char *bytes,
+                             size_t size, size_t *used, const char *label,
+                             struct nst_err *err)
+{
+    struct machine m = {bytes, bytes, bytes + size, label, err};
+    struct nst_value *v = NULL, *root;
+    bool stopped = false;
+
+    while (!m.failed && !stopped) {
+        if (m.at == m.end)
+            fail(&m, "ends too soon", "");
+        else if (*m.at == '.') {
+            m.at++;
+            stopped = true;
+        } else
+            step(&m, *m.at++);
+    }
+    if (!m.failed)
+        v = result_of(&m);
+    *used = (size_t)(m.at - m.begin);
+    free(m.stack.item);
+    free(m.memo.item);
+    *out = NULL;
+    if (m.failed) {
+        nst_values_free(m.latest);
+        return NST_ERR_FORMAT;
+    }
+    /* The newest of all is what is freed: it leads to the others. */
+    root = nst_xcalloc(1, sizeof *root);
+    *root = (struct nst_value){.kind = NST_VALUE_LIST, .older = m.latest};
+    append(root, v);
+    *out = root;
+    return NST_OK;
+}
+
+const struct nst_value *nst_value_get(const struct nst_value *dict, const char *key)
+{
+    for (size_t i = 0; dict->kind == NST_VALUE_DICT && i < dict->count; i += 2)
+        if (dict->item[i]->kind == NST_VALUE_TEXT &&
+            strcmp(dict->item[i]->text, key) == 0)
+            return dict->item[i + 1];
+    return NULL;
+}

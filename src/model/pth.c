@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "model/pth.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "model/pickle.h"
+#include "model/safetensors.h"
+
+#define MAX_CHANNELS 4096
+#define MAX_PICKLE ((size_t)64 << 20)
+/* Of a plain file: magic number, version, sizes of types, dictionary, keys. */
+#define PLAIN_PICKLES 5
+
+/* A parameter of a convolution, and where its numbers are. */
+struct part {
+    float **to; /* in the weights */
+    const char *storage;
+    enum nst_number type;
+    uint64_t offset, count; /* numbers */
+    bool found;
+};
+
+struct reading {
+    const char *path;
+    struct nst_err *err;
+    struct nst_weights *w;
+    struct nst_value *values[PLAIN_PICKLES];
+    struct part part[2 * NST_VGG_CONVS];
+    int parts;
+};
+
+static enum nst_status bad(const struct reading *r, const char *name, const char *what)
+{
+    return nst_err_set(r->err, NST_ERR_FORMAT, "%s: %s: %s", r->path, name, what);
+}
+
+bool nst_pth_is(const char *path)
+{
+    unsigned char b[4] = {0};
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(b, 1, sizeof b, f) : 0;
+
+    if (f)
+        fclose(f);
+    return n == sizeof b &&
+           (memcmp(b, "PK\3\4", 4) == 0 || (b[0] == 0x80 && b[1] == 2));
+}
+
+static bool storage_type(const char *name, enum nst_number *type)
+{
+    static const struct {
+        const char *name;
+        enum nst_number type;
+    } types[] = {{"torch.FloatStorage", NST_F32},
+                 {"torch.HalfStorage", NST_F16},
+                 {"torch.BFloat16Storage", NST_BF16},
+                 {"torch.DoubleStorage", NST_F64}};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(name, types[i].name) == 0) {
+            *type = types[i].type;
+            return true;
+        }
+    return false;
+}
+
+/* The sizes of a tensor that lies in one piece; how many, or -1. */
+static int sizes_of(const struct nst_value *t, int64_t size[4])
+{
+    const struct nst_value *sizes = t->item[2], *strides = t->item[3];
+    int64_t stride = 1;
+
+    if (sizes->kind != NST_VALUE_LIST || strides->kind != NST_VALUE_LIST ||
+        sizes->count > 4 || strides->count != sizes->count)
+        return -1;
+    for (size_t i = sizes->count; i-- > 0;) {
+        size[i] = sizes->item[i]->number;
+        if (size[i] < 1 || size[i] > MAX_CHANNELS ||
+            (size[i] > 1 && strides->item[i]->number != stride))
+            return -1;
+        stride *= size[i];
+    }
+    return (int)sizes->count;
+}
+
+/* Note where a parameter is; its sizes, and how many. */
+static enum nst_status note(struct reading *r, const char *name,
+                            const struct nst_value *t, float **to, int64_t size[4],
+                            int *rank)
+{
+    struct part *p = &r->part[r->parts++];
+    const struct nst_value *s;
+
+    if (t->kind != NST_VALUE_TENSOR || t->count < 4 ||
+        t->item[0]->kind != NST_VALUE_STORAGE || t->item[1]->number < 0)
+        return bad(r, name, "is no tensor");
+    s = t->item[0];
+    *p = (struct part){
+        .to = to, .storage = s->item[2]->text, .offset = (uint64_t)t->item[1]->number};
+    if (!storage_type(s->item[1]->text, &p->type))
+        return bad(r, name, "the type is none of float, half, bfloat16 and double");
+    *rank = sizes_of(t, size);
+    if (*rank < 1)
+        return bad(r, name,
+                   "does not lie in one piece, or has other sizes than a "
+                   "convolution");
+    p->count = 1;
+    for (int i = 0; i < *rank; i++)
+        p->count *= (uint64_t)size[i];
+    return NST_OK;
+}
+
+static enum nst_status note_conv(struct reading *r, const struct nst_value *dict,
+                                 const char *prefix, int conv)
+{
+    struct nst_layer_weights *l = &r->w->conv[conv];
+    char *weight = nst_xasprintf("%s%s", prefix, nst_weights_key(conv, true));
+    char *bias = nst_xasprintf("%s%s", prefix, nst_weights_key(conv, false));
+    const struct nst_value *w = nst_value_get(dict, weight),
+                           *b = nst_value_get(dict, bias);
+    int cin = conv ? r->w->conv[conv - 1].cout : 3, rank = 0;
+    int64_t size[4];
+    enum nst_status st = NST_OK;
+
+    if (!w)
+        st = bad(r, weight, "is not in the file");
+    else if (!b)
+        st = bad(r, bias, "is not in the file");
+    if (st == NST_OK)
+        st = note(r, weight, w, &l->weight, size, &rank);
+    if (st == NST_OK && (rank != 4 || size[1] != cin || size[2] != 3 || size[3] != 3))
+        st = bad(r, weight, "is not the convolution that follows the one before it");
+    if (st == NST_OK) {
+        l->cin = cin;
+        l->cout = (int)size[0];
+        st = note(r, bias, b, &l->bias, size, &rank);
+    }
+    if (st == NST_OK && (rank != 1 || size[0] != l->cout))
+        st = bad(r, bias, "does not fit its convolution");
+    free(weight);
+    free(bias);
+    return st;
+}
+
+/* What there is of the network in a dictionary of tensors. */
+static enum nst_status note_all(struct reading *r, const struct nst_value *dict,
+                                int convs)
+{
+    static const char *const prefixes[] = {"", "module."};
+    static const char *const wrappers[] = {"state_dict", "model"};
+    enum nst_status st = NST_OK;
+
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
+        const struct nst_value *inner = nst_value_get(dict, wrappers[i]);
+
+        if (inner && inner->kind == NST_VALUE_DICT)
+            dict = inner;
+    }
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes && !r->w->convs; i++)
+        while (st == NST_OK && r->w->convs < convs) {
+            char *key =
+                nst_xasprintf("%s%s", prefixes[i], nst_weights_key(r->w->convs, true));
+            bool there = nst_value_get(dict, key) != NULL;
+
+            free(key);
+            if (!there)
+                break;
+            st = note_conv(r, dict, prefixes[i], r->w->convs++);
+        }
+    if (st == NST_OK && !r->w->convs)
+        st = bad(r, "features.0.weight", "is not in the file: it is no VGG");
+    return st;
+}
+
+/* Take what is wanted of a storage: its numbers are bytes, size of them. */
+static enum nst_status take_storage(struct reading *r, const char *key,
+                                    const unsigned char *bytes, size_t size)
+{
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < r->parts; i++) {
+        struct part *p = &r->part[i];
+        size_t each = nst_number_size(p->type);
+        struct nst_array a = {.type = p->type, .count = p->count};
+
+        if (p->found || strcmp(p->storage, key) != 0)
+            continue;
+        if (p->offset > size / each || p->count > size / each - p->offset)
+            return bad(r, key, "the storage is too short for its tensor");
+        a.bytes = bytes + p->offset * each;
+        st = nst_array_floats(&a, p->to, r->err);
+        if (st == NST_ERR_FORMAT)
+            st = bad(r, key, "holds a value that is not finite");
+        p->found = true;
+    }
+    return st;
+}
+
+static bool is_wanted(const struct reading *r, const char *key)
+{
+    for (int i = 0; i < r->parts; i++)
+        if (!r->part[i].found && strcmp(r->part[i].storage, key) == 0)
+            return true;
+    return false;
+}
+
+static enum nst_status all_found(const struct reading *r)
+{
+    for (int i = 0; i < r->parts; i++)
+        if (!r->part[i].found)
+            return bad(r, r->part[i].storage, "the storage is not in the file");
+    return NST_OK;
+}
+
+/* The rest of a zip's entry. */
+static enum nst_status read_entry(struct reading *r, struct archive *zip,
+                                  struct archive_entry *entry, size_t most,
+                                  unsigned char **bytes, size_t *size)
+{
+    const char *name = archive_entry_pathname(entry);
+    la_int64_t length = archive_entry_size(entry);
+    la_ssize_t n = 0;
+
+    *bytes = NULL;
+    if (!archive_entry_size_is_set(entry) || length < 0 || (size_t)length > most)
+        return bad(r, name, "is too large, or of no known size");
+    *size = (size_t)length;
+    *bytes = malloc(*size ? *size : 1);
+    if (!*bytes)
+        return nst_err_set(r->err, NST_ERR_MEM, "out of memory: %zu bytes", *size);
+    for (size_t at = 0; at < *size; at += (size_t)n) {
+        n = archive_read_data(zip, *bytes + at, *size - at);
+        if (n <= 0)
+            return bad(r, name, n < 0 ? archive_error_string(zip) : "is cut short");
+    }
+    return NST_OK;
+}
+
+/* What comes after the archive's own folder in an entry's name. */
+static const char *inside(struct archive_entry *entry)
+{
+    const char *name = archive_entry_pathname(entry),
+               *slash = name ? strchr(name, '/') : 0;
+
+    return slash ? slash + 1 : "";
+}
+
+typedef enum nst_status handle_entry(struct reading *r, const char *name,
+                                     struct archive *zip, struct archive_entry *entry);
+
+/* Go through the entries of the zip. */
+static enum nst_status each_entry(struct reading *r, handle_entry *handle)
+{
+    struct archive *zip = archive_read_new();
+    struct archive_entry *entry;
+    enum nst_status st = NST_OK;
+    int got = ARCHIVE_OK;
+
+    archive_read_support_format_zip(zip);
+    if (archive_read_open_filename(zip, r->path, 1 << 16) != ARCHIVE_OK)
+        st = nst_err_set(r->err, NST_ERR_IO, "%s: %s", r->path,
+                         archive_error_string(zip));
+    while (st == NST_OK && (got = archive_read_next_header(zip, &entry)) == ARCHIVE_OK)
+        st = handle(r, inside(entry), zip, entry);
+    if (st == NST_OK && got != ARCHIVE_EOF)
+        st = bad(r, "zip", archive_error_string(zip));
+    archive_read_free(zip);
+    return st;
+}
+
+static enum nst_status entry_of_pickle(struct reading *r, const char *name,
+                                       struct archive *zip, struct archive_entry *entry)
+{
+    unsigned char *bytes;
+    size_t size, used;
+    enum nst_status st;
+
+    if (strcmp(name, "data.pkl") != 0 || r->values[0])
+        return NST_OK;
+    st = read_entry(r, zip, entry, MAX_PICKLE, &bytes, &size);
+    if (st == NST_OK)
+        st = nst_unpickle(&r->values[0], bytes, size, &used, r->path, r->err);
+    free(bytes);
+    return st;
+}
+
+static enum nst_status entry_of_data(struct reading *r, const char *name,
+                                     struct archive *zip, struct archive_entry *entry)
+{
+    unsigned char *bytes;
+    size_t size;
+    enum nst_status st;
+
+    if (strncmp(name, "data/", 5) != 0 || !is_wanted(r, name + 5))
+        return NST_OK;
+    st = read_entry(r, zip, entry, (size_t)1 << 31, &bytes, &size);
+    if (st == NST_OK)
+        st = take_storage(r, name + 5, bytes, size);
+    free(bytes);
+    return st;
+}
+
+static enum nst_status load_zip(struct reading *r, int convs)
+{
+    enum nst_status st = each_entry(r, entry_of_pickle);
+
+    if (st == NST_OK && !r->values[0])
+        st = bad(r, "data.pkl", "is not in the zip: it is no PyTorch checkpoint");
+    if (st == NST_OK)
+        st = note_all(r, r->values[0]->item[0], convs);
+    if (st == NST_OK)
+        st = each_entry(r, entry_of_data);
+    return st;
+}
+
+/* The storages of a plain file: their keys, and behind them, in that order, of each how
+ * many numbers it has and these. A key's type is known of those wanted only; but the
+ * others' is in the dictionary too. */
+static size_t size_of_number(const struct reading *r, const char *key)
+{
+    for (const struct nst_value *v = r->values[3]; v; v = v->older) {
+        enum nst_number type;
+
+        if (v->kind != NST_VALUE_STORAGE || strcmp(v->item[2]->text, key) != 0)
+            continue;
+        if (storage_type(v->item[1]->text, &type))
+            return nst_number_size(type);
+        return strcmp(v->item[1]->text, "torch.LongStorage") == 0 ? 8 : 0;
+    }
+    return 0;
+}
+
+static enum nst_status load_storages(struct reading *r, const struct nst_value *keys,
+                                     const unsigned char *at, const unsigned char *end)
+{
+    enum nst_status st = NST_OK;
+
+    if (keys->kind != NST_VALUE_LIST)
+        return bad(r, "keys", "are no list");
+    for (size_t i = 0; st == NST_OK && i < keys->count; i++) {
+        const char *key = keys->item[i]->text;
+        size_t each = key ? size_of_number(r, key) : 0;
+        uint64_t n = 0;
+
+        if (!each)
+            return bad(r, key ? key : "keys", "a storage of no known type");
+        if ((size_t)(end - at) < sizeof n)
+            return bad(r, key, "is cut short");
+        memcpy(&n, at, sizeof n);
+        at += sizeof n;
+        if (n > (size_t)(end - at) / each)
+            return bad(r, key, "is cut short");
+        st = take_storage(r, key, at, n * each);
+        at += n * each;
+    }
+    return st;
+}
+
+static enum nst_status load_plain(struct reading *r, int convs,
+                                  const unsigned char *bytes, size_t size)
+{
+    const unsigned char *at = bytes, *end = bytes + size;
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < PLAIN_PICKLES; i++) {
+        size_t left = (size_t)(end - at), used;
+
+        st = nst_unpickle(&r->values[i], at, left < MAX_PICKLE ? left : MAX_PICKLE,
+                          &used, r->path, r->err);
+        at += used;
+    }
+    if (st == NST_OK)
+        st = note_all(r, r->values[3]->item[0], convs);
+    if (st == NST_OK)
+        st = load_storages(r, r->values[4]->item[0], at, end);
+    return st;
+}
+
+static enum nst_status map_plain(struct reading *r, int convs)
+{
+    int fd = open(r->path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    enum nst_status st;
+    void *bytes;
+
+    if (fd < 0 || fstat(fd, &info) != 0)
+        return nst_err_set(r->err, NST_ERR_IO, "%s: %s", r->path, strerror(errno));
+    bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (bytes == MAP_FAILED)
+        return nst_err_set(r->err, NST_ERR_IO, "%s: %s", r->path, strerror(errno));
+    st = load_plain(r, convs, bytes, (size_t)info.st_size);
+    munmap(bytes, (size_t)info.st_size);
+    return st;
+}
+
+enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int convs,
+                             struct nst_err *err)
+{
+    struct reading r = {.path = path, .err = err};
+    unsigned char first = 0;
+    FILE *f = fopen(path, "re");
+    enum nst_status st;
+
+    *out = NULL;
+    if (!f)
+        return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+    if (fread(&first, 1, 1, f) != 1)
+        first = 0;
+    fclose(f);
+    r.w = nst_xcalloc(1, sizeof *r.w);
+    st = first == 'P' ? load_zip(&r, convs) : map_plain(&r, convs);
+    if (st == NST_OK)
+        st = all_found(&r);
+    for (int i = 0; i < PLAIN_PICKLES; i++)
+        nst_values_free(r.values[i]);
+    if (st == NST_OK)
+        *out = r.w;
+    else
+        nst_weights_free(r.w);
+    return st;
+}

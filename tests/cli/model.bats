@@ -1,0 +1,185 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Networks: checkpoints that PyTorch wrote, converted; and what is none, refused.
+# tests/data/tiny-*.pth are state dictionaries of four small convolutions, one F16 and one
+# a part of a larger storage of doubles, written by torch.save() of PyTorch 1.13 in both of
+# its formats; tiny.json has their numbers as PyTorch saw them.
+bats_require_minimum_version 1.5.0
+load helper
+
+nst_model() {
+    "$(dirname "$NST")/nst-model" "$@"
+}
+
+# refuses PATTERN ARG...: exit 1, one line, nothing written
+refuses() {
+    local pattern=$1
+    shift
+    run --separate-stderr nst_model "$@"
+    echo "status $status: $stderr"
+    [ "$status" = 1 ]
+    [ "$(wc -l <<<"$stderr")" = 1 ]
+    grep -qE -- "$pattern" <<<"$stderr"
+    [ ! -e out.safetensors ]
+}
+
+# header FILE: of a safetensors file
+header() {
+    head -c $((8 + $(od -An -tu8 -N8 "$1"))) "$1" | tail -c +9
+}
+
+# numbers FILE KEY: the F32 ones of a tensor
+numbers() {
+    local from to
+    read -r from to < <(header "$1" | jq -r --arg key "$2" '.[$key].data_offsets | @tsv')
+    tail -c +$((9 + $(od -An -tu8 -N8 "$1") + from)) "$1" | head -c $((to - from)) |
+        od -An -v -tf4 -w4
+}
+
+@test "checkpoints of both kinds are converted number for number" {
+    needs jq
+    for kind in zip plain; do
+        nst_model convert "${srcdir:?}/tests/data/tiny-$kind.pth" -o tiny.safetensors
+        nst_model verify tiny.safetensors | grep -q '^sound$'
+        jq -r keys[] "$srcdir/tests/data/tiny.json" | while read -r key; do
+            paste <(jq -r --arg key "$key" '.[$key][]' "$srcdir/tests/data/tiny.json") \
+                <(numbers tiny.safetensors "$key") |
+                awk '{ d = $1 - $2; if (d > 1e-6 || d < -1e-6 || NF != 2) exit 1 }
+                    END { exit NR == 0 }'
+        done
+    done
+    nst_model info --json "$srcdir/tests/data/tiny-zip.pth" |
+        jq -e '.kind == "PyTorch" and [.layers[].out] == [2, 3, 2, 2]'
+}
+
+@test "a converted network makes pictures, and one that was cut or made F16 too" {
+    nst_model convert vgg19-lite -o all.safetensors
+    nst_model convert vgg19-lite -o cut.safetensors --last conv_5
+    nst_model convert vgg19-lite -o half.safetensors --f16
+    for model in all cut half; do
+        nst -m ./$model.safetensors -s style.ppm photo.ppm -o $model.ppm
+    done
+    cmp <(tail -c 2304 all.ppm) <(tail -c 2304 cut.ppm)
+    refused 1 'has no layer conv3_2' -m ./cut.safetensors -p gatys -s style.ppm photo.ppm -o o.ppm
+    refuses 'has only 5 convolutions' convert ./cut.safetensors --last relu5_1 \
+        -o out.safetensors
+}
+
+@test "a normalised network has a mean activation of 1 everywhere, and the same pictures" {
+    needs jq
+    nst_model convert vgg19-lite -o norm.safetensors --normalise photo.ppm --normalise style.ppm
+    nst_model verify --json norm.safetensors photo.ppm style.ppm |
+        jq -e 'all(.layers[].activation; . > 0.9999 and . < 1.0001)'
+    # one layer each, so that factors are all there is between the two networks
+    nst -m vgg19-lite -w 0 --content-layers conv_3 --style-layers conv_3 -s style.ppm \
+        photo.ppm --init style.ppm --square -n 30 -o a.ppm
+    nst -m ./norm.safetensors -w 0 --content-layers conv_3 --style-layers conv_3 -s style.ppm \
+        photo.ppm --init style.ppm --square -n 30 -o b.ppm
+    paste <(tail -c 3072 a.ppm | od -An -v -tu1 -w1) <(tail -c 3072 b.ppm | od -An -v -tu1 -w1) |
+        awk '{ d = $1 - $2; sum += d < 0 ? -d : d } END { print sum / NR; exit sum / NR > 2 }'
+}
+
+@test "a pickle that asks for anything but tensors is refused, and not run" {
+    # a plain checkpoint whose first pickle is: import os; os.system("touch ran")
+    printf '\200\002cos\nsystem\nX\011\000\000\000touch ran\205R.' >evil.pth
+    refuses 'asks for what is no tensor: os.system' verify evil.pth
+    printf '\200\002c__builtin__\neval\nX\001\000\000\0001\205R.' >evil.pth
+    refuses 'asks for what is no tensor: __builtin__.eval' convert evil.pth -o out.safetensors
+    printf '\200\002}\201.' >evil.pth
+    refuses 'an instruction that no tensors need: 0x81' verify evil.pth
+    [ ! -e ran ]
+}
+
+@test "what is no checkpoint, or not whole, is refused in one line" {
+    head -c 900 "${srcdir:?}/tests/data/tiny-plain.pth" >cut.pth
+    refuses 'cut.pth: ' verify cut.pth
+    head -c 2000 "$srcdir/tests/data/tiny-zip.pth" >cut.pth
+    refuses 'cut.pth: ' verify cut.pth
+    refuses 'No such file' info no.pth
+    refuses 'photo.ppm: ' verify ./photo.ppm
+    run nst_model frobnicate x
+    [ "$status" = 2 ]
+    run nst_model convert vgg19-lite
+    [ "$status" = 2 ]
+    run nst_model convert vgg19-lite -o x --last conv_99
+    [ "$status" = 2 ]
+}
+
+@test "bytes changed at random crash nothing" {
+    local seed=${NST_TEST_SEED:-$RANDOM} i kind size at
+    echo "NST_TEST_SEED=$seed"
+    RANDOM=$seed
+    for kind in plain zip; do
+        size=$(stat -c %s "${srcdir:?}/tests/data/tiny-$kind.pth")
+        for ((i = 0; i < 60; i++)); do
+            cp "$srcdir/tests/data/tiny-$kind.pth" changed.pth
+            for at in 1 2; do
+                printf "\\x$(printf %x $((RANDOM % 256)))" |
+                    dd of=changed.pth bs=1 seek=$((RANDOM % size)) conv=notrunc status=none
+            done
+            status=0
+            nst_model verify changed.pth >out 2>&1 || status=$?
+            [ "$status" = 0 ] || { [ "$status" = 1 ] && [ "$(wc -l <out)" = 1 ]; }
+        done
+    done
+}
+
+fetch() {
+    XDG_DATA_HOME=$PWD/data NST_MODEL=$(dirname "$NST")/nst-model \
+        "${srcdir:?}/scripts/fetch-model" "$@"
+}
+
+serve() {
+    needs busybox
+    needs curl
+    port=$((20000 + RANDOM % 20000))
+    busybox httpd -f -p 127.0.0.1:$port -h served &
+    server=$!
+    until curl -s -o /dev/null "http://127.0.0.1:$port/"; do
+        kill -0 $server
+        sleep 0.05
+    done
+}
+
+teardown() {
+    [ -z "${server:-}" ] || kill "$server"
+}
+
+@test "fetch-model downloads, goes on with what was cut off, checks, and installs" {
+    mkdir -p served data/nst
+    cp "${srcdir:?}/tests/data/tiny-zip.pth" served/vgg.pth
+    echo nonsense >served/other.pth
+    hash=$(sha256sum <served/vgg.pth | cut -d' ' -f1)
+    serve
+    # half of it is there already; one mirror has nothing, one another file
+    head -c 1500 served/vgg.pth >"data/nst/vgg19-${hash:0:8}.pth.part"
+    fetch --url "http://127.0.0.1:$port/none.pth" --url "http://127.0.0.1:$port/vgg.pth" \
+        --sha256 "$hash"
+    nst_model verify ./data/nst/vgg19.safetensors | grep -q '^sound$'
+    [ "$(ls data/nst)" = vgg19.safetensors ]
+    XDG_DATA_HOME=$PWD/data nst --style-layers conv_1,conv_3 -s style.ppm photo.ppm -o out.ppm \
+        --verbose 2>log
+    grep -q 'data/nst/vgg19.safetensors' log
+    rm -r data
+    # a wrong file is dropped for the next mirror's
+    fetch --url "http://127.0.0.1:$port/other.pth" --url "http://127.0.0.1:$port/vgg.pth" \
+        --sha256 "$hash"
+    [ -s data/nst/vgg19.safetensors ]
+    rm -r data
+    run fetch --url "http://127.0.0.1:$port/other.pth" --sha256 "$hash"
+    [ "$status" = 1 ]
+    [ ! -e data/nst/vgg19.safetensors ]
+}
+
+@test "fetch-model installs a file that is there already" {
+    file=${srcdir:?}/tests/data/tiny-plain.pth
+    run fetch --from "$file"
+    [ "$status" = 1 ]
+    [[ $output == *checksum* ]]
+    fetch --from "$file" --sha256 "$(sha256sum <"$file" | cut -d' ' -f1)" --normalise photo.ppm
+    nst_model verify --json ./data/nst/vgg19.safetensors photo.ppm |
+        jq -e 'all(.layers[].activation; . > 0.99 and . < 1.01)'
+    [ -s "$file" ]
+    run fetch --frobnicate yes
+    [ "$status" = 2 ]
+}
