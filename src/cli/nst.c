@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "cli/adapt.h"
 #include "cli/args.h"
 #include "cli/dryrun.h"
 #include "cli/progress.h"
@@ -103,6 +104,17 @@ static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
     nst_progress_step(w->progress, e, done, planned);
 }
 
+static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *loss,
+                         double from, double to)
+{
+    struct work *w = ctx;
+
+    if (!w->p->quiet)
+        fprintf(stderr,
+                "nst: adaptive: the %s loss rose, step %lld: its weight %g to %g\n",
+                loss, (long long)e->iteration, from, to);
+}
+
 static bool on_stop(void *ctx)
 {
     (void)ctx;
@@ -187,6 +199,8 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
         st = nst_picture_load(&w->keep, p->keep_mask, &size, err);
         w->hopeless = st != NST_OK;
     }
+    if (st == NST_OK)
+        nst_adapt(p, w->content, &w->styles);
     if (st == NST_OK && p->colour == NST_COLOUR_MATCH)
         match_colours(w);
     if (st == NST_OK && !w->engine) {
@@ -215,7 +229,12 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
         w->p->quiet ? NST_PROGRESS_NONE : (enum nst_progress_kind)w->p->progress;
     struct nst_stylising s = {w->engine,  w->p,    &w->plan, w->content,
                               &w->styles, w->init, w->keep};
-    struct nst_job_events events = {w, on_begun, on_evaluation, on_step, on_stop};
+    struct nst_job_events events = {.ctx = w,
+                                    .begun = on_begun,
+                                    .evaluated = on_evaluation,
+                                    .stepped = on_step,
+                                    .stop = on_stop,
+                                    .reweighed = on_reweighed};
     enum nst_status st;
 
     w->progress =

@@ -76,6 +76,16 @@ static void on_stepped(void *ctx, const struct nst_evaluation *e, int64_t done,
                            r->planned);
 }
 
+static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *loss,
+                         double from, double to)
+{
+    struct run *r = ctx;
+    struct nst_evaluation whole = shifted(r, e);
+
+    if (r->events->reweighed)
+        r->events->reweighed(r->events->ctx, &whole, loss, from, to);
+}
+
 static bool on_stop(void *ctx)
 {
     struct run *r = ctx;
@@ -452,8 +462,13 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
                                struct nst_image content, struct style *style,
                                struct nst_err *err)
 {
-    struct nst_job_events events = {
-        r, on_begun, on_evaluated, on_stepped, on_stop, p->checkpoint ? on_save : NULL};
+    struct nst_job_events events = {.ctx = r,
+                                    .begun = on_begun,
+                                    .evaluated = on_evaluated,
+                                    .stepped = on_stepped,
+                                    .stop = on_stop,
+                                    .reweighed = on_reweighed,
+                                    .save = p->checkpoint ? on_save : NULL};
     bool blends = p->scale_mode == NST_SCALE_BLEND && r->scales > 1;
     struct nst_plan plan;
     struct nst_job *job = NULL;

@@ -26,6 +26,18 @@ struct nst_engine {
     char *model_path, *model_name;
 };
 
+/* A loss that is higher than it was this many steps ago gets this much more weight, but
+ * never more than that many times what it had. */
+#define BALANCE_STEPS 10
+#define BALANCE_GROWTH 1.1
+#define BALANCE_MOST 4
+
+/* One of the two losses under --adaptive. */
+struct balance {
+    double weight, least;       /* now, and as it was */
+    double past[BALANCE_STEPS]; /* its latest values */
+};
+
 /* Evaluations whose fate is not known yet: those of the step in progress. */
 #define PENDING_MAX 64
 
@@ -47,7 +59,10 @@ struct nst_job {
     void *resume_ctx;
     double *resume_off;
     int64_t evaluations, iterations, saved; /* saved: at that iteration */
-    int64_t budget;                         /* evaluations allowed */
+    struct balance content_balance, style_balance;
+    int64_t balanced; /* steps since a weight was changed */
+    bool reweighed;   /* so that the iterate has another loss than was told */
+    int64_t budget;   /* evaluations allowed */
     struct nst_evaluation pending[PENDING_MAX];
     int pendings;
     struct nst_evaluation first, latest; /* latest: the iterate */
@@ -242,6 +257,65 @@ static bool asked_to_stop(const struct nst_job *r)
     return r->events && r->events->stop && r->events->stop(r->events->ctx);
 }
 
+/* Note the loss of a step; true if it has risen. */
+static bool rises(struct balance *b, int64_t step, double loss)
+{
+    double before = b->past[step % BALANCE_STEPS];
+
+    b->past[step % BALANCE_STEPS] = loss;
+    return step >= BALANCE_STEPS && loss > before &&
+           b->weight * BALANCE_GROWTH <= b->least * BALANCE_MOST;
+}
+
+static void raise_weight(struct nst_job *r, struct balance *b, const char *loss)
+{
+    double before = b->weight;
+
+    b->weight *= BALANCE_GROWTH;
+    r->reweighed = true;
+    if (r->events && r->events->reweighed)
+        r->events->reweighed(r->events->ctx, &r->latest, loss, before, b->weight);
+}
+
+/* After a step: let the weights follow the losses. */
+static void balance(struct nst_job *r)
+{
+    struct balance *c = &r->content_balance, *s = &r->style_balance;
+    bool content, style;
+
+    if (r->p->adaptive < NST_ADAPTIVE_WEIGHTS)
+        return;
+    content = rises(c, r->balanced, r->latest.content_loss);
+    style = rises(s, r->balanced, r->latest.style_loss);
+    r->balanced++;
+    if (content == style) /* neither; or both, where none is to be preferred */
+        return;
+    raise_weight(r, content ? c : s, content ? "content" : "style");
+    r->balanced = 0;
+    nst_objective_weigh(r->objective, c->weight, s->weight);
+    if (r->lbfgs)
+        nst_lbfgs_anew(r->lbfgs);
+}
+
+static bool visit_balance(struct nst_job *r, nst_state_visit *visit, void *ctx)
+{
+    struct balance *c = &r->content_balance, *s = &r->style_balance;
+    int64_t counts[] = {r->balanced, r->reweighed};
+
+    if (r->p->adaptive < NST_ADAPTIVE_WEIGHTS)
+        return true;
+    if (!visit(ctx, "balance/counts", NST_I64, counts, 2) || counts[0] < 0 ||
+        !visit(ctx, "balance/content", NST_F64, &c->weight, 1) ||
+        !visit(ctx, "balance/style", NST_F64, &s->weight, 1) ||
+        !visit(ctx, "balance/past contents", NST_F64, c->past, BALANCE_STEPS) ||
+        !visit(ctx, "balance/past styles", NST_F64, s->past, BALANCE_STEPS))
+        return false;
+    r->balanced = counts[0];
+    r->reweighed = counts[1] != 0;
+    nst_objective_weigh(r->objective, c->weight, s->weight);
+    return true;
+}
+
 static void save(struct nst_job *r, bool now)
 {
     bool due = r->iterations > 0 && r->iterations % r->p->save_every == 0;
@@ -293,7 +367,8 @@ static bool visit_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
         !visit(ctx, "iterations", NST_I64, &r->iterations, 1) ||
         !visit(ctx, "seconds", NST_F64, &time, 1) ||
         !visit_evaluation(&r->first, "first", visit, ctx) ||
-        !visit_evaluation(&r->latest, "latest", visit, ctx))
+        !visit_evaluation(&r->latest, "latest", visit, ctx) ||
+        !visit_balance(r, visit, ctx))
         return false;
     r->earlier = time - seconds_since(&r->begin);
     return r->lbfgs ? nst_lbfgs_state(r->lbfgs, visit, ctx)
@@ -358,15 +433,19 @@ static enum nst_status run_lbfgs(struct nst_job *r, float *x, enum nst_job_end *
     st = take_up(r, err);
     *end = NST_JOB_COMPLETED;
     while (st == NST_OK && (!r->first.evaluation || r->iterations < r->p->iterations)) {
+        bool anew = !r->first.evaluation || r->reweighed;
         struct nst_step step = nst_lbfgs_step(l, evaluate, r, x);
 
-        if (step.end == NST_STEP_TAKEN && r->first.evaluation)
+        r->reweighed = false;
+        if (step.end == NST_STEP_TAKEN && !anew)
             r->iterations++;
         settle(r, step.accepted);
         *end = step.end == NST_STEP_CONVERGED ? NST_JOB_CONVERGED : NST_JOB_COMPLETED;
         if (step.end != NST_STEP_TAKEN)
             break;
         stepped(r, r->iterations);
+        if (!anew)
+            balance(r);
         save(r, false);
         if (r->iterations < r->p->iterations && asked_to_stop(r)) {
             *end = NST_JOB_STOPPED;
@@ -428,6 +507,8 @@ static enum nst_status run_adam(struct nst_job *r, float *x, enum nst_job_end *e
         settle(r, 0);
         if (step.end == NST_STEP_TAKEN) {
             stepped(r, ++r->iterations);
+            balance(r);
+            r->reweighed = false;
             save(r, false);
             if (r->iterations < r->p->iterations && asked_to_stop(r))
                 *end = NST_JOB_STOPPED;
@@ -493,6 +574,8 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
     r->plan = plan;
     r->content = content.rgb;
     r->longest = content.height > content.width ? content.height : content.width;
+    r->content_balance.weight = r->content_balance.least = p->content_weight;
+    r->style_balance.weight = r->style_balance.least = p->style_weight;
     r->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
     st = nst_vectors_init(&r->v, 3 * (size_t)content.height * (size_t)content.width,
                           e->be->threads, err);

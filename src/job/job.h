@@ -48,6 +48,9 @@ struct nst_job_events {
     /* Asked before each evaluation's step begins; true ends the run with what it has.
      */
     bool (*stop)(void *ctx);
+    /* --adaptive changed a weight, after e. */
+    void (*reweighed)(void *ctx, const struct nst_evaluation *e, const char *loss,
+                      double from, double to);
     /* Now is the time to write the job's state down: every save_every steps, and when
      * all are made. */
     void (*save)(void *ctx, struct nst_job *j);

@@ -117,6 +117,10 @@ const struct nst_option nst_options[] = {
     {"curvature-pairs", 0, GROUP(3), INT(1, 100), AT(curvature_pairs), RECIPE,
      .initial = "20", .arg = "N",
      .help = "Past steps that L-BFGS remembers; each costs 24 bytes a pixel"},
+    {"adaptive", 0, GROUP(3), CHOICE("none|parameters|weights|both"), AT(adaptive),
+     RECIPE, .initial = "none", .arg = "WHAT",
+     .help = "Choose parameters (steps and learning rate) by how complex the pictures "
+             "are; raise the weight of a loss that rises over ten steps; or both"},
     {"compat", 0, GROUP(3), CHOICE("none|tutorial"), AT(compat), RECIPE,
      .initial = "none", .arg = "none|tutorial",
      .help =

@@ -44,6 +44,12 @@ enum nst_padding { NST_PADDING_ZERO, NST_PADDING_REPLICATE, NST_PADDING_REFLECT 
 enum nst_scale_mode { NST_SCALE_PROGRESSIVE, NST_SCALE_BLEND };
 enum nst_colour { NST_COLOUR_STYLE, NST_COLOUR_CONTENT, NST_COLOUR_MATCH };
 enum nst_optimiser { NST_OPTIMISER_LBFGS, NST_OPTIMISER_ADAM };
+enum nst_adaptive {
+    NST_ADAPTIVE_NONE,
+    NST_ADAPTIVE_PARAMETERS,
+    NST_ADAPTIVE_WEIGHTS,
+    NST_ADAPTIVE_BOTH
+};
 enum nst_compat { NST_COMPAT_NONE, NST_COMPAT_TUTORIAL };
 enum nst_progress_kind {
     NST_PROGRESS_AUTO,
@@ -73,8 +79,9 @@ struct nst_params {
     int64_t optimiser; /* enum nst_optimiser */
     double learning_rate;
     int64_t curvature_pairs;
-    int64_t compat; /* enum nst_compat */
-    int64_t tile;   /* 0: as memory asks for */
+    int64_t compat;   /* enum nst_compat */
+    int64_t adaptive; /* enum nst_adaptive */
+    int64_t tile;     /* 0: as memory asks for */
     /* the run: these do not change the picture */
     struct nst_styles styles;
     char *output;

@@ -61,6 +61,9 @@ enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err
                            s->count ? s->count : 1);
     if (p->compat && p->optimiser)
         return nst_err_set(err, NST_ERR_ARG, "optimiser: --compat has its own");
+    if (p->compat && p->adaptive)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "adaptive: the recipe of --compat is fixed");
     if (p->compat && (s->count || s->automatic))
         return nst_err_set(err, NST_ERR_ARG,
                            "scales: the recipe of --compat has only one");

@@ -350,6 +350,12 @@ struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_function *f, void *ctx,
     return step;
 }
 
+void nst_lbfgs_anew(struct nst_lbfgs *l)
+{
+    l->begun = false;
+    l->steps = 0;
+}
+
 bool nst_lbfgs_state(struct nst_lbfgs *l, nst_state_visit *visit, void *ctx)
 {
     int64_t counts[] = {l->begun, l->steps};

@@ -42,6 +42,10 @@ void nst_lbfgs_free(struct nst_lbfgs *l); /* NULL is fine */
 struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_function *f, void *ctx,
                                float *x);
 
+/* The function is another one now, though a like one: the next step does nothing but
+ * evaluate x anew, as the first did. The pairs stay. */
+void nst_lbfgs_anew(struct nst_lbfgs *l);
+
 /* Its state between two steps, next to x itself. False if the visitor said so. */
 bool nst_lbfgs_state(struct nst_lbfgs *l, nst_state_visit *visit, void *ctx);
 

@@ -226,3 +226,20 @@ enum nst_status nst_held_out_losses(double *content, double *style, struct nst_v
     *style = losses.style;
     return NST_OK;
 }
+
+double nst_complexity(const float *rgb, int h, int w)
+{
+    size_t area = (size_t)h * (size_t)w;
+    double sum = 0;
+
+    for (int y = 0; y + 1 < h; y++)
+        for (int x = 0; x + 1 < w; x++) {
+            size_t i = (size_t)y * w + x;
+            double at = luma(rgb, area, i);
+            double across = luma(rgb, area, i + 1) - at;
+            double down = luma(rgb, area, i + w) - at;
+
+            sum += sqrt(across * across + down * down);
+        }
+    return sum / ((double)(h - 1) * (w - 1));
+}

@@ -48,4 +48,8 @@ enum nst_status nst_held_out_losses(double *content, double *style, struct nst_v
                                     int w, const struct nst_painting *painting,
                                     struct nst_err *err);
 
+/* How much there is to see: the mean length of the luma's gradient, a step from black
+ * to white from one pixel to the next being 1. */
+double nst_complexity(const float *rgb, int h, int w);
+
 #endif

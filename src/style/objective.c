@@ -409,6 +409,13 @@ static void finish_layer(struct nst_objective *o, int i, int r,
                                        l->gram.derivative);
 }
 
+void nst_objective_weigh(struct nst_objective *o, double content_weight,
+                         double style_weight)
+{
+    o->content_weight = content_weight;
+    o->style_weight = style_weight;
+}
+
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
                             struct nst_losses *losses, float *grad)
 {

@@ -82,6 +82,10 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
                            const struct nst_objective_config *config, int regions,
                            int ch, int cw, int sh, int sw);
 
+/* Other weights of the content and the style loss, from the next evaluation on. */
+void nst_objective_weigh(struct nst_objective *o, double content_weight,
+                         double style_weight);
+
 /* The losses of rgb (3 x ch x cw) and, unless grad is NULL, the gradient by rgb. */
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
                             struct nst_losses *losses, float *grad);

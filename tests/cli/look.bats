@@ -198,6 +198,37 @@ change() {
     refused 1 'm.png: ' -s style.ppm --mask m.png photo.ppm -o out.ppm
 }
 
+@test "adaptive parameters follow how complex the pictures are, and are told" {
+    needs jq
+    awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print i % 3 * 127 }' >busy.pgm
+    awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print int(i / 40) * 3 }' >calm.pgm
+    nst -s busy.pgm calm.pgm -o a.png --adaptive parameters 2>log
+    grep -qE 'nst: adaptive: the style has a complexity of 0.*, above 0.08: 5 steps in place of 3' log
+    [ "$(exiftool -b -nst a.png | jq .nst.options.iterations)" = 5 ]
+    nst -s calm.pgm busy.pgm -o a.png --adaptive both --optimiser adam 2>log
+    grep -q 'the content has a complexity .* learning rate 0.01 in place of 0.02' log
+    nst -s calm.pgm calm.pgm -o a.png --adaptive parameters 2>log
+    run ! grep adaptive log
+    nst -s busy.pgm calm.pgm -o a.png 2>log
+    run ! grep adaptive log
+}
+
+@test "an adaptive weight grows when its loss rises over ten steps, and a run goes on by it" {
+    needs jq
+    nst -s style.ppm photo.ppm -o a.png --adaptive weights -n 40 --trace t.jsonl 2>log
+    grep -qE 'adaptive: the content loss rose, step [0-9]+: its weight 1 to 1.1' log
+    jq -es 'map(select(.evaluation and .accepted)) | .[-1].iteration == 40' t.jsonl
+    for optimiser in lbfgs adam; do
+        nst -s style.ppm photo.ppm -o a.png --adaptive weights -n 40 --optimiser $optimiser -q
+        nst -s style.ppm photo.ppm -o b.png --adaptive weights -n 17 --optimiser $optimiser -q \
+            --checkpoint ck
+        nst -s style.ppm photo.ppm -o b.png --resume ck -n 40 -q
+        cmp a.png b.png
+    done
+    refused 2 'adaptive: the recipe of --compat is fixed' --adaptive both --compat tutorial \
+        -s style.ppm photo.ppm -o out.png
+}
+
 @test "means and deviations are matched beside Gram matrices" {
     needs jq
     nst -s style.ppm photo.ppm -o a.ppm -n 30

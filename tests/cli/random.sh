@@ -34,18 +34,28 @@ maybe() {
 }
 
 options() {
+    maybe --mask mask.ppm # of the first style
     maybe -s other.ppm:"$(of 0.1 1 5)"
+    if [ $((RANDOM % 4)) = 0 ]; then
+        echo -s "$(of munch van-gogh)" "$(maybe --mask photo.ppm)"
+    else
+        maybe --colour "$(of content match)"
+    fi
+    maybe --moment-weight "$(of 0.1 10 1e6)"
     maybe -w "$(of 0 1 7000 1e6 1e10)"
     maybe -c "$(of 0 1 100)"
     maybe --tv-weight "$(of 0.01 1 1e4)"
     maybe --strength "$(of 0 0.01 0.5 0.99)"
     maybe --pooling avg
     maybe --padding "$(of replicate reflect)"
-    maybe --style-layers "$(of conv_1 relu1_1,relu3_1:5 relu1_1,relu2_1,relu3_1,relu4_1)"
+    if [ $((RANDOM % 4)) = 0 ]; then
+        echo --style-layers relu1_1,relu2_1:3 -s style.ppm --layers relu2_1
+    else
+        maybe --style-layers "$(of conv_1 relu1_1,relu3_1:5 relu1_1,relu2_1,relu3_1,relu4_1)"
+    fi
     maybe --content-layers "$(of conv_1 relu3_2 relu4_2)"
     maybe --init "$(of noise other.ppm)" --seed $RANDOM
     maybe --keep-mask mask.ppm
-    maybe --colour "$(of content match)"
     maybe --curvature-pairs "$(of 1 3 40)"
     maybe --threads "$(of 1 2 3)"
     maybe --style-scale "$(of 0.8 2)"
