@@ -90,6 +90,7 @@ libnst_files_a_SOURCES = \
 	%D%/record/record.c %D%/record/record.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h \
 	%D%/record/preset.c %D%/record/preset.h \
+	%D%/quality/lpips.c %D%/quality/lpips.h \
 	%D%/quality/quality.c %D%/quality/quality.h
 libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 

@@ -11,16 +11,18 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "image/picture.h"
+#include "quality/lpips.h"
 #include "quality/quality.h"
 
 const char *argp_program_version = PACKAGE_STRING;
 
-enum { EXIT_USAGE = 2, JSON_KEY = 0x100 };
+enum { EXIT_USAGE = 2, JSON_KEY = 0x100, LPIPS_KEY, HEADS_KEY };
 
 struct arguments {
-    const char *original, *result, *style, *model;
+    const char *original, *result, *style, *model, *lpips, *heads;
     bool json;
 };
 
@@ -31,12 +33,17 @@ struct pictures {
 
 /* What is not known is NaN. */
 struct figures {
-    double ssim, psnr, colour, perceptual, content, style;
+    double ssim, psnr, colour, perceptual, content, style, lpips;
+    const char *lpips_network; /* or NULL */
 };
 
 static const struct argp_option options[] = {
     {"style", 's', "FILE", 0, "The painting: tells the style's distance too", 0},
     {"model", 'm', "NAME|FILE", 0, "The network, as of nst", 0},
+    {"lpips", LPIPS_KEY, "FILE", 0,
+     "Tell LPIPS too, by these weights (safetensors) of AlexNet or VGG16 and its heads",
+     0},
+    {"lpips-heads", HEADS_KEY, "FILE", 0, "The heads, if they are in another file", 0},
     {"json", JSON_KEY, NULL, 0, "Print one line of JSON", 0},
     {0}};
 
@@ -48,6 +55,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->style = arg;
     else if (key == 'm')
         a->model = arg;
+    else if (key == LPIPS_KEY)
+        a->lpips = arg;
+    else if (key == HEADS_KEY)
+        a->heads = arg;
     else if (key == JSON_KEY)
         a->json = true;
     else if (key == ARGP_KEY_ARG && !a->original)
@@ -58,6 +69,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         argp_error(state, "%s: one picture too many", arg);
     else if (key == ARGP_KEY_END && !a->result)
         argp_error(state, "two pictures are needed: ORIGINAL and RESULT");
+    else if (key == ARGP_KEY_END && a->heads && !a->lpips)
+        argp_error(state, "lpips-heads: is for --lpips");
+    else if (key == ARGP_KEY_END)
+        return 0;
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
@@ -96,8 +111,9 @@ static enum nst_status open_network(struct nst_engine **e, const char *model,
     return st;
 }
 
-static enum nst_status measure(struct figures *f, const struct pictures *p,
-                               struct nst_engine *e, struct nst_err *err)
+static enum nst_status measure(struct figures *f, const struct arguments *args,
+                               const struct pictures *p, struct nst_engine *e,
+                               struct nst_err *err)
 {
     const struct nst_picture *painting = p->style ? p->style : p->original;
     struct nst_painting style = {.rgb = painting->rgb,
@@ -117,7 +133,20 @@ static enum nst_status measure(struct figures *f, const struct pictures *p,
         st = nst_held_out_losses(&f->content, &f->style, v, a, b, h, w, &style, err);
     if (!p->style)
         f->style = NAN;
+    if (st == NST_OK && args->lpips)
+        st = nst_lpips(&f->lpips, &f->lpips_network, nst_vgg_backend(v), args->lpips,
+                       args->heads, a, b, h, w, err);
     return st;
+}
+
+/* One number to sort by. It says how much of the photograph is left, not how well it is
+ * painted: each part is 1 for equal pictures. The perceptual distance is of four
+ * layers. */
+static double overall(const struct figures *f)
+{
+    double seen = 1 - f->perceptual / 4;
+
+    return 0.4 * f->ssim + 0.3 * (seen > 0 ? seen : 0) + 0.3 * f->colour;
 }
 
 static json_t *number(double v)
@@ -127,13 +156,19 @@ static json_t *number(double v)
 
 static void print_json(const struct figures *f, const char *model)
 {
-    json_t *j = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "ssim", number(f->ssim), "psnr",
-        number(f->psnr), "colour_consistency", number(f->colour), "perceptual_distance",
-        number(f->perceptual), "content_distance", number(f->content), "style_distance",
-        number(f->style), "model", model);
-    char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_t *j =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "overall",
+                  number(overall(f)), "ssim", number(f->ssim), "psnr", number(f->psnr),
+                  "colour_consistency", number(f->colour), "perceptual_distance",
+                  number(f->perceptual), "content_distance", number(f->content),
+                  "style_distance", number(f->style), "model", model);
+    char *text;
 
+    if (f->lpips_network)
+        json_object_set_new(j, "lpips",
+                            json_pack("{s:s, s:o}", "network", f->lpips_network,
+                                      "distance", number(f->lpips)));
+    text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
     puts(text);
     free(text);
     json_decref(j);
@@ -148,6 +183,10 @@ static void print_table(const struct figures *f, const char *model)
     printf("content distance      %.4g\n", f->content);
     if (!isnan(f->style))
         printf("style distance        %.4g\n", f->style);
+    if (f->lpips_network)
+        printf("LPIPS (%s)%*s%.4f\n", f->lpips_network,
+               14 - (int)strlen(f->lpips_network), "", f->lpips);
+    printf("overall score         %.4f\n", overall(f));
     printf("model                 %s\n", model);
 }
 
@@ -155,13 +194,13 @@ static enum nst_status compare(const struct arguments *a, struct nst_err *err)
 {
     struct pictures p = {NULL};
     struct nst_engine *e = NULL;
-    struct figures f;
+    struct figures f = {.lpips_network = NULL};
     enum nst_status st = load(&p, a, err);
 
     if (st == NST_OK)
         st = open_network(&e, a->model, err);
     if (st == NST_OK)
-        st = measure(&f, &p, e, err);
+        st = measure(&f, a, &p, e, err);
     if (st == NST_OK) {
         (a->json ? print_json : print_table)(&f, nst_engine_model_name(e));
         if (fflush(stdout) != 0)

@@ -104,3 +104,30 @@ plainly() {
     mandoc -T ascii "$srcdir/man/nst-compare.1" | col -bx | grep -oE -- '--[a-z]+' | sort -u >manual
     diff help manual
 }
+
+# The figures expected are those of PyTorch in float64 on these weights and pictures.
+@test "LPIPS is what its definition says, for both networks, and only with weights" {
+    needs jq
+    picture a.ppm 70 66 11
+    picture b.ppm 70 66 5
+    for case in alex:0.9385918873 vgg:1.6965660633; do
+        "$(dirname "$NST")/nst-compare" a.ppm b.ppm --json \
+            --lpips "${srcdir:?}/tests/data/tiny-lpips-${case%:*}.safetensors" |
+            jq -e --arg network "${case%:*}" --argjson wanted "${case#*:}" '.lpips |
+                .network == $network and (.distance / $wanted - 1 | fabs) < 1e-5'
+    done
+    "$(dirname "$NST")/nst-compare" a.ppm b.ppm --json | jq -e 'has("lpips") | not'
+    run "$(dirname "$NST")/nst-compare" a.ppm b.ppm --lpips "$srcdir/models/vgg19-lite.safetensors"
+    [ "$status" = 1 ]
+    [[ $output == *lin0.model.1.weight* ]]
+    run "$(dirname "$NST")/nst-compare" photo.ppm style.ppm --lpips-heads x
+    [ "$status" = 2 ]
+}
+
+@test "the overall score is 1 for equal pictures, and what the manual says for others" {
+    needs jq
+    "$(dirname "$NST")/nst-compare" photo.ppm photo.ppm --json | jq -e '.overall == 1'
+    "$(dirname "$NST")/nst-compare" photo.ppm style.ppm --json | jq -e '
+        (0.4 * .ssim + 0.3 * ([1 - .perceptual_distance / 4, 0] | max)
+         + 0.3 * .colour_consistency - .overall | fabs) < 1e-6'
+}
