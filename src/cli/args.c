@@ -25,6 +25,7 @@ const char *argp_program_version = PACKAGE_STRING;
 #define PRESET_KEY 'p'
 #define LIST_PRESETS_KEY 0x80 /* of what is no setting but a question */
 #define SHOW_CONFIG_KEY 0x81
+#define CONFIG_KEY 0x82
 
 /* One line, and the end. */
 static __attribute__((noreturn, format(printf, 1, 2))) void refuse(const char *fmt, ...)
@@ -105,6 +106,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         refuse("preset: only one can be the beginning");
     else if (key == PRESET_KEY)
         a->preset = arg;
+    else if (key == CONFIG_KEY)
+        a->config = arg;
     else if (key == LIST_PRESETS_KEY)
         list_presets();
     else if (key == SHOW_CONFIG_KEY)
@@ -116,12 +119,25 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
+/* What is no setting of a run, so not in the option table. */
+static const struct argp_option others[] = {
+    {"preset", PRESET_KEY, "NAME|FILE", 0, "Begin with the options of a preset", 2},
+    {"config", CONFIG_KEY, "FILE|none", 0,
+     "Read the configuration there, or none, in place of ~/.config/nst/config.json", 4},
+    {"list-presets", LIST_PRESETS_KEY, NULL, 0, "Name the presets, and end", 4},
+    {"show-config", SHOW_CONFIG_KEY, NULL, 0,
+     "Print the options that would be used as a preset, and end", 4}};
+#define OTHERS (sizeof others / sizeof *others)
+
 /* The option table as argp wants it; lives as long as the program. */
 static struct argp_option *argp_table(void)
 {
-    struct argp_option *t = nst_xcalloc(nst_options_count + 8, sizeof *t);
-    size_t n = 0;
+    struct argp_option *t;
+    size_t groups = 0, n = 0;
 
+    while (nst_option_groups[groups])
+        groups++;
+    t = nst_xcalloc(groups + nst_options_count + OTHERS + 1, sizeof *t);
     for (int g = 1; nst_option_groups[g]; g++)
         t[n++] = (struct argp_option){.doc = nst_option_groups[g], .group = g};
     for (size_t i = 0; i < nst_options_count; i++) {
@@ -133,17 +149,7 @@ static struct argp_option *argp_table(void)
         t[n].group = o->group;
         t[n++].doc = o->help;
     }
-    t[n++] = (struct argp_option){
-        "preset", PRESET_KEY, "NAME|FILE", 0, "Begin with the options of a preset", 2};
-    t[n++] = (struct argp_option){
-        "list-presets", LIST_PRESETS_KEY, NULL, 0, "Name the presets, and end", 4};
-    t[n++] = (struct argp_option){
-        "show-config",
-        SHOW_CONFIG_KEY,
-        NULL,
-        0,
-        "Print the options that would be used as a preset, and end",
-        4};
+    memcpy(t + n, others, sizeof others);
     return t;
 }
 
@@ -375,13 +381,17 @@ static const char *value_given(const struct nst_args *a, const char *name)
     return value;
 }
 
-/* What the command line beats: a preset, or the options of the run to go on with. */
+/* What the command line beats: the configuration, and over it a preset or the options
+ * of the run to go on with. */
 static struct nst_checkpoint *apply_beginning(struct nst_args *a)
 {
     const char *resume = value_given(a, "resume");
     struct nst_checkpoint *c = NULL;
     struct nst_err err;
 
+    if ((!a->config || strcmp(a->config, "none") != 0) &&
+        nst_config_apply(&a->params, a->config, &err) != NST_OK)
+        refuse("%s", err.text);
     if (resume && a->preset)
         refuse("preset: a run that is resumed has its options already");
     if (a->preset && nst_preset_apply(&a->params, a->preset, &err) != NST_OK)

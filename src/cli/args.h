@@ -19,7 +19,7 @@ struct nst_item {
 /* Assignments are made after the preset's, which they beat. */
 struct nst_args {
     struct nst_params params;
-    const char *preset; /* of argv */
+    const char *preset, *config; /* of argv */
     bool show_config;
     struct nst_item *item;
     size_t items;          /* at least 1 */

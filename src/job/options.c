@@ -25,25 +25,26 @@
 #define STYLE_MASK .type = NST_OPTION_STYLE_MASK
 #define STYLE_LAYERS .type = NST_OPTION_STYLE_LAYERS
 #define RECIPE .recipe = true
+#define ONCE .once = true
 
 const char *const nst_option_groups[] = {
     "", "Pictures", "What is minimised", "How it is minimised", "What is told", NULL};
 
 const struct nst_option nst_options[] = {
-    {"style", 's', GROUP(1), STYLES, AT(styles), .arg = "FILE[:WEIGHT]",
+    {"style", 's', GROUP(1), STYLES, AT(styles), ONCE, .arg = "FILE[:WEIGHT]",
      .help =
          "The picture whose style is taken (required); several are mixed by weight"},
-    {"mask", 0, GROUP(1), STYLE_MASK, AT(styles), .arg = "FILE",
+    {"mask", 0, GROUP(1), STYLE_MASK, AT(styles), ONCE, .arg = "FILE",
      .help = "A picture that is white where the style before it applies; styles "
              "without a mask share the rest"},
-    {"layers", 0, GROUP(1), STYLE_LAYERS, AT(styles), .arg = "LIST",
+    {"layers", 0, GROUP(1), STYLE_LAYERS, AT(styles), ONCE, .arg = "LIST",
      .help = "Of --style-layers, those that the style before it acts on, each NAME or "
              "NAME:WEIGHT; without it, all"},
     {"style-scale", 0, GROUP(1), REAL(0.1, 10), AT(style_scale), RECIPE, .initial = "1",
      .arg = "FACTOR",
      .help =
          "Size of the style pictures, as a multiple of --size: that of the strokes"},
-    {"output", 'o', GROUP(1), TEXT, AT(output), .arg = "FILE|DIR/",
+    {"output", 'o', GROUP(1), TEXT, AT(output), ONCE, .arg = "FILE|DIR/",
      .help =
          "Write the result there; its ending decides the format. Several pictures go "
          "to a directory. Without it, or with -, a PNG goes to standard output"},
@@ -139,25 +140,25 @@ const struct nst_option nst_options[] = {
      .help =
          "Work in tiles of N x N pixels and what they see around them; the picture "
          "is the same but for rounding. auto: tiles only where memory asks for them"},
-    {"dry-run", 0, GROUP(4), FLAG, AT(dry_run),
+    {"dry-run", 0, GROUP(4), FLAG, AT(dry_run), ONCE,
      .help =
          "Say what would be done, how much memory and about how long it would take"},
-    {"json", 0, GROUP(4), FLAG, AT(json), .help = "Say it as JSON"},
+    {"json", 0, GROUP(4), FLAG, AT(json), ONCE, .help = "Say it as JSON"},
     {"max-pixels", 0, GROUP(1), INT(256, 1e12), AT(max_pixels), .initial = "200000000",
      .arg = "N",
      .help = "Refuse a picture of more pixels than this before decoding it"},
     {"progress", 0, GROUP(4), CHOICE("auto|bar|plain|json|none"), AT(progress),
      .initial = "auto", .arg = "KIND",
      .help = "How progress is shown on standard error: auto, bar, plain, json or none"},
-    {"trace", 0, GROUP(4), TEXT, AT(trace), .arg = "FILE",
+    {"trace", 0, GROUP(4), TEXT, AT(trace), ONCE, .arg = "FILE",
      .help = "Write one JSON line there for every evaluation of the loss"},
-    {"checkpoint", 0, GROUP(4), TEXT, AT(checkpoint), .arg = "FILE",
+    {"checkpoint", 0, GROUP(4), TEXT, AT(checkpoint), ONCE, .arg = "FILE",
      .help =
          "Write there what it takes to go on with the run later, now and then and at "
          "its end"},
     {"save-every", 0, GROUP(4), INT(1, 1000000), AT(save_every), .initial = "50",
      .arg = "N", .help = "How often, in steps"},
-    {"resume", 0, GROUP(4), TEXT, AT(resume), .arg = "FILE",
+    {"resume", 0, GROUP(4), TEXT, AT(resume), ONCE, .arg = "FILE",
      .help = "Go on with the run of a checkpoint, with its options, bit for bit"},
     {"history", 0, GROUP(4), TEXT, AT(history), .arg = "FILE|none",
      .help = "Where a finished run is recorded, or none"},

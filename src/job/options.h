@@ -121,6 +121,7 @@ struct nst_option {
     const char *help;
     int group;   /* 1 to 4: a section of the help, see nst_option_groups */
     bool recipe; /* part of the recipe: recorded, and allowed in a preset */
+    bool once;   /* for one run only: not allowed in the configuration */
 };
 
 extern const struct nst_option nst_options[];

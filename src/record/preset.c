@@ -60,18 +60,30 @@ static char *as_text(const json_t *j)
     }
 }
 
+typedef bool allows(const struct nst_option *o);
+
+static bool preset_allows(const struct nst_option *o)
+{
+    return o->recipe;
+}
+
+static bool config_allows(const struct nst_option *o)
+{
+    return !o->once;
+}
+
 static enum nst_status apply_option(struct nst_params *p, const char *path,
                                     const char *name, const json_t *value,
-                                    struct nst_err *err)
+                                    allows *allowed, struct nst_err *err)
 {
     const struct nst_option *o = nst_option_find(name);
     enum nst_status st = NST_OK;
     char *s;
 
-    if (!o || !o->recipe)
+    if (!o || !allowed(o))
         return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: '%s' is not an option that a preset may set", path,
-                           name);
+                           "%s: '%s' is not an option that %s may set", path, name,
+                           allowed == preset_allows ? "a preset" : "a configuration");
     s = as_text(value);
     if (!s)
         return nst_err_set(err, NST_ERR_FORMAT,
@@ -93,11 +105,11 @@ static enum nst_status read_file(json_t **out, const char *path, struct nst_err 
 
     *out = NULL;
     if (!f)
-        return nst_err_set(err, NST_ERR_ARG, "preset: %s: %s", path, strerror(errno));
+        return nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
     errno = 0;
     *out = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
     if (!*out && ferror(f)) /* a directory can be opened, but not read */
-        st = nst_err_set(err, NST_ERR_ARG, "preset: %s: %s", path, strerror(errno));
+        st = nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
     else if (!*out)
         st =
             nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line, je.text);
@@ -107,7 +119,7 @@ static enum nst_status read_file(json_t **out, const char *path, struct nst_err 
 
 /* j is taken. */
 static enum nst_status apply_json(struct nst_params *p, const char *path, json_t *j,
-                                  struct nst_err *err)
+                                  allows *allowed, struct nst_err *err)
 {
     json_t *options = json_object_get(j, "options"), *value;
     enum nst_status st = NST_OK;
@@ -117,7 +129,7 @@ static enum nst_status apply_json(struct nst_params *p, const char *path, json_t
         st = nst_err_set(err, NST_ERR_FORMAT, "%s: has no object called options", path);
     json_object_foreach(options, name, value)
     {
-        st = apply_option(p, path, name, value, err);
+        st = apply_option(p, path, name, value, allowed, err);
         if (st != NST_OK)
             break;
     }
@@ -126,12 +138,25 @@ static enum nst_status apply_json(struct nst_params *p, const char *path, json_t
 }
 
 static enum nst_status apply_file(struct nst_params *p, const char *path,
-                                  struct nst_err *err)
+                                  allows *allowed, struct nst_err *err)
 {
     json_t *j;
     enum nst_status st = read_file(&j, path, err);
 
-    return st == NST_OK ? apply_json(p, path, j, err) : st;
+    return st == NST_OK ? apply_json(p, path, j, allowed, err) : st;
+}
+
+enum nst_status nst_config_apply(struct nst_params *p, const char *wanted,
+                                 struct nst_err *err)
+{
+    char *path = wanted ? nst_xstrdup(wanted)
+                        : nst_search_user("XDG_CONFIG_HOME", ".config", "config.json");
+    enum nst_status st = NST_OK;
+
+    if (path && (wanted || access(path, F_OK) == 0))
+        st = apply_file(p, path, config_allows, err);
+    free(path);
+    return st;
 }
 
 enum nst_status nst_preset_apply_text(struct nst_params *p, const char *path,
@@ -142,7 +167,7 @@ enum nst_status nst_preset_apply_text(struct nst_params *p, const char *path,
 
     if (!j)
         return nst_err_set(err, NST_ERR_FORMAT, "%s: options: %s", path, je.text);
-    return apply_json(p, path, j, err);
+    return apply_json(p, path, j, preset_allows, err);
 }
 
 struct teller {
@@ -160,7 +185,8 @@ static void tell_file(const struct teller *t, const char *path, const char *file
     json_t *j = NULL;
 
     nst_params_init(&p);
-    if (apply_file(&p, path, &err) != NST_OK || read_file(&j, path, &err) != NST_OK)
+    if (apply_file(&p, path, preset_allows, &err) != NST_OK ||
+        read_file(&j, path, &err) != NST_OK)
         description = err.text;
     else
         description = json_string_value(json_object_get(j, "description"));
@@ -218,7 +244,7 @@ enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,
                            "preset '%s': no file %s%s in $XDG_CONFIG_HOME/nst/presets "
                            "(~/.config/nst/presets) or among the installed presets",
                            wanted, wanted, ENDING);
-    st = apply_file(p, path, err);
+    st = apply_file(p, path, preset_allows, err);
     free(path);
     return st;
 }

@@ -17,6 +17,14 @@
 enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,
                                  struct nst_err *err);
 
+/*
+ * Set the options of the configuration: the file wanted, or NULL for
+ * $XDG_CONFIG_HOME/nst/config.json if that is there, in the form of a preset. All
+ * options but those of a single run are allowed. Errors as above.
+ */
+enum nst_status nst_config_apply(struct nst_params *p, const char *wanted,
+                                 struct nst_err *err);
+
 /* The same for a preset in text, which messages call by that path. */
 enum nst_status nst_preset_apply_text(struct nst_params *p, const char *path,
                                       const char *text, struct nst_err *err);

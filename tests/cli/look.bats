@@ -52,6 +52,30 @@ samples() { # of a PPM of 32 x 24, one a line
     "$NST" -p fine -n 8 --show-config | jq -e '.options."scale-iterations" == "auto"'
 }
 
+@test "the command line beats a preset, and that the configuration" {
+    needs jq
+    mkdir -p config/nst
+    export XDG_CONFIG_HOME=$PWD/config
+    echo '{"options": {"style-weight": 11, "size": 100, "iterations": 9, "threads": 1}}' \
+        >config/nst/config.json
+    "$NST" --show-config | jq -e '.options | ."style-weight" == 11 and .size == 100'
+    "$NST" -p draft --show-config |
+        jq -e '.options | ."style-weight" == 11 and .size == 384 and .iterations == 60'
+    "$NST" -p draft -n 5 -w 3 --show-config |
+        jq -e '.options | ."style-weight" == 3 and .size == 384 and .iterations == 5'
+    "$NST" --config none --show-config | jq -e '.options.size == 512'
+    echo '{"options": {"size": 99, "quiet": true}}' >other.json
+    "$NST" --config other.json --show-config | jq -e '.options.size == 99'
+    nst --config other.json -s style.ppm photo.ppm -o out.ppm --verbose 2>log
+    [ ! -s log ]
+    for wrong in '{"options": {"style": "x"}}' '{"options": {"sise": 7}}' '{"options": {"size": 7}}' \
+        '{"options": 7}' '[]' '{'; do
+        echo "$wrong" >other.json
+        refused 2 'other.json: ' --config other.json -s style.ppm photo.ppm -o no.ppm
+    done
+    refused 2 'no.json: No such file' --config no.json -s style.ppm photo.ppm -o no.ppm
+}
+
 @test "scales are worked through one after the other, and reported as one run" {
     needs jq
     nst -s style.ppm photo.ppm -o out.png --scales 16,32,48 -n 8 --trace t.jsonl
