@@ -89,6 +89,7 @@ libnst_files_a_SOURCES = \
 	%D%/image/save.c %D%/image/pixels.c \
 	%D%/record/record.c %D%/record/record.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h \
+	%D%/record/digest.c %D%/record/digest.h \
 	%D%/record/preset.c %D%/record/preset.h \
 	%D%/quality/lpips.c %D%/quality/lpips.h \
 	%D%/quality/quality.c %D%/quality/quality.h
@@ -96,6 +97,7 @@ libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 
 # floor 7: the programs
 nst_SOURCES = %D%/cli/nst.c %D%/cli/adapt.c %D%/cli/adapt.h %D%/cli/args.c %D%/cli/args.h \
+	%D%/cli/batch.c %D%/cli/batch.h \
 	%D%/cli/styles.c %D%/cli/styles.h %D%/cli/stylise.c %D%/cli/stylise.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)

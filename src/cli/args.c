@@ -27,8 +27,7 @@ const char *argp_program_version = PACKAGE_STRING;
 #define SHOW_CONFIG_KEY 0x81
 #define CONFIG_KEY 0x82
 
-/* One line, and the end. */
-static __attribute__((noreturn, format(printf, 1, 2))) void refuse(const char *fmt, ...)
+void nst_refuse(const char *fmt, ...)
 {
     va_list ap;
 
@@ -56,8 +55,8 @@ static void *more(void *array, size_t count, size_t size)
 
 static void take_content(struct nst_args *a, const char *name)
 {
-    a->item = more(a->item, a->items, sizeof *a->item);
-    a->item[a->items++] = (struct nst_item){name, NULL};
+    a->content = more(a->content, a->contents, sizeof *a->content);
+    a->content[a->contents++] = name;
 }
 
 static void tell_preset(void *ctx, const char *name, const char *path,
@@ -103,7 +102,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->set[a->sets].option = o;
         a->set[a->sets++].value = arg ? arg : "true";
     } else if (key == PRESET_KEY && a->preset)
-        refuse("preset: only one can be the beginning");
+        nst_refuse("preset: only one can be the beginning");
     else if (key == PRESET_KEY)
         a->preset = arg;
     else if (key == CONFIG_KEY)
@@ -181,37 +180,6 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-static void spare(const char *input, const char *path, const struct stat *out)
-{
-    struct stat in;
-
-    if (regular(input, STDIN_FILENO, &in) && same_file(&in, out))
-        refuse("%s: is one of the pictures read, and not overwritten",
-               is_stdio(path) ? "standard output" : path);
-}
-
-/* What is read is never written: not by a result, nor by a record of the run. */
-static void spare_inputs(const struct nst_args *a, const char *path)
-{
-    struct stat out;
-
-    if (!path || !regular(path, STDOUT_FILENO, &out))
-        return;
-    for (size_t i = 0; i < a->items; i++)
-        spare(a->item[i].content, path, &out);
-    for (int i = 0; i < a->params.styles.count; i++) {
-        const struct nst_style_option *s = &a->params.styles.of[i];
-
-        spare(s->file, path, &out);
-        if (s->mask)
-            spare(s->mask, path, &out);
-    }
-    if (nst_starts_from_file(&a->params))
-        spare(a->params.init, path, &out);
-    if (a->params.keep_mask)
-        spare(a->params.keep_mask, path, &out);
-}
-
 /* What is written goes to different places. */
 static void keep_apart(const char *path, const char *other)
 {
@@ -221,59 +189,7 @@ static void keep_apart(const char *path, const char *other)
         (strcmp(path, other) == 0 ||
          (regular(path, STDOUT_FILENO, &a) && regular(other, STDOUT_FILENO, &b) &&
           same_file(&a, &b))))
-        refuse("%s: cannot be written as two things at once", path);
-}
-
-/* Does -o mean a directory? One that ends in / need not be there yet. */
-static bool is_directory(const char *path)
-{
-    size_t length = strlen(path);
-    struct stat st;
-
-    return (length && path[length - 1] == '/') ||
-           (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
-}
-
-/* A path's last part up to its last dot, and the ending from there. */
-static int stem_of(const char **name, const char **ending)
-{
-    const char *slash = strrchr(*name, '/'), *dot;
-
-    *name = slash ? slash + 1 : *name;
-    dot = strrchr(*name, '.');
-    *ending = dot && dot != *name ? dot : *name + strlen(*name);
-    return (int)(*ending - *name);
-}
-
-/* The styles' names with + between them. */
-static char *style_stem(const struct nst_styles *styles)
-{
-    char *all = nst_xstrdup("");
-
-    for (int i = 0; i < styles->count; i++) {
-        const char *name = styles->of[i].file, *ending;
-        int n = stem_of(&name, &ending);
-        char *longer = nst_xasprintf("%s%s%.*s", all, i ? "+" : "", n, name);
-
-        free(all);
-        all = longer;
-    }
-    return all;
-}
-
-/* DIR/CONTENT-STYLE.ENDING, the content's own where that can be written. */
-static char *name_in(const char *directory, const char *content,
-                     const struct nst_styles *styles)
-{
-    const char *ending;
-    int n = stem_of(&content, &ending);
-    bool slash = directory[strlen(directory) - 1] == '/';
-    char *style = style_stem(styles), *name;
-
-    name = nst_xasprintf("%s%s%.*s-%s%s", directory, slash ? "" : "/", n, content,
-                         style, nst_output_knows(ending) ? ending : ".png");
-    free(style);
-    return name;
+        nst_refuse("%s: cannot be written as two things at once", path);
 }
 
 /* How many of the styles come from standard input? */
@@ -286,88 +202,87 @@ static int styles_from_stdin(const struct nst_styles *styles)
     return n;
 }
 
-/* Say where each result goes, and that no two go to one place. */
-static void name_outputs(struct nst_args *a)
+static bool contents_from_stdin(const struct nst_args *a)
 {
-    struct nst_params *p = &a->params;
-    bool directory = is_directory(p->output);
+    bool any = a->params.files_from && is_stdio(a->params.files_from);
 
-    a->directory = directory ? p->output : NULL;
-    if (a->items > 1 && !directory)
-        refuse("%zu pictures need a directory to go to: -o DIR/", a->items);
-    for (size_t i = 0; i < a->items; i++) {
-        const char *content = a->item[i].content;
-
-        if (directory && (is_stdio(content) || styles_from_stdin(&p->styles)))
-            refuse("-o %s: a picture from standard input has no name to go by there",
-                   p->output);
-        a->item[i].output = directory ? name_in(p->output, content, &p->styles)
-                                      : nst_xstrdup(p->output);
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(a->item[i].output, a->item[k].output) == 0)
-                refuse("%s and %s would both be written to %s", a->item[k].content,
-                       content, a->item[i].output);
-        spare_inputs(a, a->item[i].output);
-    }
+    for (size_t i = 0; i < a->contents; i++)
+        any |= is_stdio(a->content[i]);
+    return any;
 }
 
 /* What no single option can see. */
 static void check_together(struct nst_args *a)
 {
     struct nst_params *p = &a->params;
-    const char *history =
-        p->history && strcmp(p->history, "none") != 0 ? p->history : NULL;
 
     if (!p->styles.count)
-        refuse("a style is needed: -s FILE");
-    if (!a->items)
+        nst_refuse("a style is needed: -s FILE");
+    if (!a->contents && !p->files_from)
         take_content(a, "-");
     if (!p->output)
         p->output = nst_xstrdup("-");
     if (styles_from_stdin(&p->styles) > 1)
-        refuse("only one style can come from standard input");
-    if (a->items == 1 && is_stdio(a->item[0].content) && styles_from_stdin(&p->styles))
-        refuse("content and style cannot both come from standard input");
-    if (a->items == 1 && is_stdio(a->item[0].content) && isatty(STDIN_FILENO))
-        refuse("no picture: name one, or send one to standard input");
+        nst_refuse("only one style can come from standard input");
+    if (contents_from_stdin(a) && styles_from_stdin(&p->styles))
+        nst_refuse("content and style cannot both come from standard input");
+    if (p->null && !p->files_from)
+        nst_refuse("null: is for --files-from");
+    if (a->contents == 1 && is_stdio(a->content[0]) && isatty(STDIN_FILENO))
+        nst_refuse("no picture: name one, or send one to standard input");
     if (is_stdio(p->output) && isatty(STDOUT_FILENO) && !p->dry_run)
-        refuse("standard output is a terminal: give -o FILE, or redirect it");
+        nst_refuse("standard output is a terminal: give -o FILE, or redirect it");
     if (p->square && p->size == 0)
-        refuse("square: needs a size in pixels, and size is native");
+        nst_refuse("square: needs a size in pixels, and size is native");
     if (p->style_scale != 1 && p->size == 0)
-        refuse("style-scale: needs a size in pixels, and size is native");
+        nst_refuse("style-scale: needs a size in pixels, and size is native");
     if (p->json && !p->dry_run)
-        refuse("json: only --dry-run prints something that can be JSON");
+        nst_refuse("json: only --dry-run prints something that can be JSON");
     if (is_stdio(p->init))
-        refuse("init: needs a file, and - is none");
+        nst_refuse("init: needs a file, and - is none");
     if (p->keep_mask && is_stdio(p->keep_mask))
-        refuse("keep-mask: needs a file, and - is none");
+        nst_refuse("keep-mask: needs a file, and - is none");
     for (int i = 0; i < p->styles.count; i++)
         if (p->styles.of[i].mask && is_stdio(p->styles.of[i].mask))
-            refuse("mask: needs a file, and - is none");
+            nst_refuse("mask: needs a file, and - is none");
     if (p->trace && is_stdio(p->trace))
-        refuse("trace: needs a file, and - is none");
-    if ((p->trace || p->checkpoint || p->resume) && a->items > 1)
-        refuse("%s: one file holds one run, and there are several pictures",
-               p->trace        ? "trace"
-               : p->checkpoint ? "checkpoint"
-                               : "resume");
+        nst_refuse("trace: needs a file, and - is none");
     if (p->checkpoint && is_stdio(p->checkpoint))
-        refuse("checkpoint: needs a file, and - is none");
+        nst_refuse("checkpoint: needs a file, and - is none");
     if (p->compat && (p->checkpoint || p->resume))
-        refuse("checkpoint: the optimiser of --compat cannot be written down");
-    name_outputs(a);
-    for (size_t i = 0; i < a->items; i++) {
-        keep_apart(a->item[i].output, p->trace);
-        keep_apart(a->item[i].output, history);
+        nst_refuse("checkpoint: the optimiser of --compat cannot be written down");
+}
+
+void nst_args_batch(struct nst_args *a)
+{
+    const struct nst_params *p = &a->params;
+    const char *history =
+        p->history && strcmp(p->history, "none") != 0 ? p->history : NULL;
+    struct nst_batch *b = &a->batch;
+
+    for (size_t i = 0; i < a->contents; i++)
+        nst_batch_add(b, a->content[i], p->recursive);
+    if (p->files_from)
+        nst_batch_add_list(b, p->files_from, p->null, p->recursive);
+    if (!b->items)
+        nst_refuse("files-from: %s: names no picture", p->files_from);
+    if ((p->trace || p->checkpoint || p->resume) && b->items > 1)
+        nst_refuse("%s: one file holds one run, and there are several pictures",
+                   p->trace        ? "trace"
+                   : p->checkpoint ? "checkpoint"
+                                   : "resume");
+    nst_batch_name_outputs(b, p);
+    for (size_t i = 0; i < b->items; i++) {
+        keep_apart(b->item[i].output, p->trace);
+        keep_apart(b->item[i].output, history);
     }
-    keep_apart(a->item[0].output, p->checkpoint);
+    keep_apart(b->item[0].output, p->checkpoint);
     keep_apart(p->trace, p->checkpoint);
     keep_apart(p->checkpoint, history);
     keep_apart(p->trace, history);
-    spare_inputs(a, p->trace);
-    spare_inputs(a, p->checkpoint);
-    spare_inputs(a, history);
+    nst_batch_spare_inputs(b, p, p->trace);
+    nst_batch_spare_inputs(b, p, p->checkpoint);
+    nst_batch_spare_inputs(b, p, history);
 }
 
 /* The last value given on the command line for an option, or NULL. */
@@ -391,14 +306,14 @@ static struct nst_checkpoint *apply_beginning(struct nst_args *a)
 
     if ((!a->config || strcmp(a->config, "none") != 0) &&
         nst_config_apply(&a->params, a->config, &err) != NST_OK)
-        refuse("%s", err.text);
+        nst_refuse("%s", err.text);
     if (resume && a->preset)
-        refuse("preset: a run that is resumed has its options already");
+        nst_refuse("preset: a run that is resumed has its options already");
     if (a->preset && nst_preset_apply(&a->params, a->preset, &err) != NST_OK)
-        refuse("%s", err.text);
+        nst_refuse("%s", err.text);
     if (resume && (nst_checkpoint_open(&c, resume, &err) != NST_OK ||
                    nst_checkpoint_apply(c, &a->params, &err) != NST_OK))
-        refuse("%s", err.text);
+        nst_refuse("%s", err.text);
     return c;
 }
 
@@ -426,13 +341,13 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     resumed = apply_beginning(a);
     for (size_t i = 0; i < a->sets; i++)
         if (nst_params_set(&a->params, a->set[i].option->name, a->set[i].value, &err))
-            refuse("%s", err.text);
+            nst_refuse("%s", err.text);
     if (resumed && nst_checkpoint_check(resumed, &a->params, &err) != NST_OK)
-        refuse("%s", err.text);
+        nst_refuse("%s", err.text);
     nst_checkpoint_close(resumed);
     if (nst_scales_check(&a->params, &err) != NST_OK ||
         nst_regions_check(&a->params, &err) != NST_OK)
-        refuse("%s", err.text);
+        nst_refuse("%s", err.text);
     if (a->show_config)
         show_config(&a->params);
     check_together(a);
@@ -440,9 +355,8 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
 
 void nst_args_clear(struct nst_args *a)
 {
-    for (size_t i = 0; i < a->items; i++)
-        free(a->item[i].output);
-    free(a->item);
+    nst_batch_clear(&a->batch);
+    free(a->content);
     nst_params_clear(&a->params);
     free(a->set);
 }

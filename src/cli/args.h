@@ -6,24 +6,19 @@
 #ifndef NST_CLI_ARGS_H
 #define NST_CLI_ARGS_H
 
+#include "cli/batch.h"
 #include "job/options.h"
 
 enum nst_exit { NST_EXIT_DONE = 0, NST_EXIT_FAILED = 1, NST_EXIT_USAGE = 2 };
-
-/* One picture to be made. */
-struct nst_item {
-    const char *content; /* of argv */
-    char *output;
-};
 
 /* Assignments are made after the preset's, which they beat. */
 struct nst_args {
     struct nst_params params;
     const char *preset, *config; /* of argv */
     bool show_config;
-    struct nst_item *item;
-    size_t items;          /* at least 1 */
-    const char *directory; /* that the outputs are in, made if need be; or NULL */
+    const char **content; /* of argv, as many as contents */
+    size_t contents;
+    struct nst_batch batch; /* at least one picture, after nst_args_batch() */
     struct {
         const struct nst_option *option;
         const char *value;
@@ -31,8 +26,13 @@ struct nst_args {
     size_t sets;
 };
 
-/* Fill *a (all zero before), or print one line and exit: this is main's own. */
+/* One line on standard error, and the end of the program: a wrong command line. */
+void nst_refuse(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* Fill *a (all zero before), or nst_refuse(). */
 void nst_args_parse(struct nst_args *a, int argc, char **argv);
+/* Look up the pictures, and say where each result goes; or nst_refuse(). */
+void nst_args_batch(struct nst_args *a);
 void nst_args_clear(struct nst_args *a);
 
 #endif

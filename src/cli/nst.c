@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -70,6 +69,8 @@ struct work {
     const struct nst_item *item;
     struct nst_params *p;
     struct nst_engine *engine; /* of all runs, made by the first that needs it */
+    char *inputs;              /* of nst_record_inputs() */
+    bool skipped;              /* --skip-done: the result is there */
     bool hopeless;             /* what went wrong would go wrong for every picture */
     struct nst_output *output;
     struct nst_trace *trace;
@@ -176,6 +177,40 @@ static void say_sizes(const struct work *w)
             size, nst_engine_threads(w->engine));
 }
 
+static struct nst_record record_of(const struct work *w)
+{
+    const struct nst_vgg *v = nst_engine_network(w->engine);
+
+    return (struct nst_record){.params = w->p,
+                               .content = w->item->content,
+                               .output = w->item->output,
+                               .model_name = nst_engine_model_name(w->engine),
+                               .model_path = nst_engine_model_path(w->engine),
+                               .network = nst_vgg_fingerprint(v, nst_vgg_convs(v) - 1),
+                               .inputs = w->inputs,
+                               .width = w->content ? w->content->width : 0,
+                               .height = w->content ? w->content->height : 0,
+                               .threads = nst_engine_threads(w->engine),
+                               .result = &w->result};
+}
+
+/* Is the result there already? */
+static bool is_done(const struct work *w)
+{
+    struct nst_record record = record_of(w);
+    char *comment;
+    bool done;
+
+    if (!w->p->skip_done || strcmp(w->item->output, "-") == 0)
+        return false;
+    comment = nst_picture_comment(w->item->output);
+    done = nst_record_matches(&record, comment);
+    free(comment);
+    if (done && !w->p->quiet)
+        fprintf(stderr, "nst: %s: is done\n", w->item->output);
+    return done;
+}
+
 /* Reserve the output and read everything, so that what is wrong shows at once. */
 static enum nst_status prepare(struct work *w, struct nst_err *err)
 {
@@ -183,6 +218,16 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     struct nst_picture_size size = {(int)p->size, p->square, p->max_pixels};
     enum nst_status st = NST_OK;
 
+    if (!w->engine) {
+        st = nst_engine_new(&w->engine, p, err);
+        w->hopeless = st != NST_OK;
+    }
+    if (st != NST_OK)
+        return st;
+    w->inputs = nst_record_inputs(p, w->item->content);
+    w->skipped = is_done(w);
+    if (w->skipped)
+        return NST_OK;
     if (!p->dry_run)
         st = nst_output_open(&w->output, w->item->output, err);
     if (st == NST_OK) {
@@ -203,10 +248,6 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
         nst_adapt(p, w->content, &w->styles);
     if (st == NST_OK && p->colour == NST_COLOUR_MATCH)
         match_colours(w);
-    if (st == NST_OK && !w->engine) {
-        st = nst_engine_new(&w->engine, p, err);
-        w->hopeless = st != NST_OK;
-    }
     if (st == NST_OK) {
         st = nst_styles_check(&w->styles, p, w->engine, err);
         w->hopeless = st != NST_OK;
@@ -244,19 +285,6 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
     if (st == NST_OK && w->p->colour == NST_COLOUR_CONTENT)
         nst_colours_keep(w->rgb, w->content->rgb, pixels(w->content));
     return st;
-}
-
-static struct nst_record record_of(const struct work *w)
-{
-    return (struct nst_record){.params = w->p,
-                               .content = w->item->content,
-                               .output = w->item->output,
-                               .model_name = nst_engine_model_name(w->engine),
-                               .model_path = nst_engine_model_path(w->engine),
-                               .width = w->content->width,
-                               .height = w->content->height,
-                               .threads = nst_engine_threads(w->engine),
-                               .result = &w->result};
 }
 
 static enum nst_status write_results(struct work *w, struct nst_err *err)
@@ -320,6 +348,7 @@ static void clear_work(struct work *w)
     nst_picture_free(w->init);
     nst_picture_free(w->keep);
     free(w->rgb);
+    free(w->inputs);
 }
 
 /* One picture, from beginning to end. */
@@ -328,6 +357,8 @@ static enum nst_status run(struct work *w)
     struct nst_err err;
     enum nst_status st = prepare(w, &err);
 
+    if (w->skipped)
+        return st;
     if (st == NST_OK)
         st = w->p->dry_run
                  ? nst_dryrun_print(&w->plan, w->engine, w->p, w->p->json, &err)
@@ -347,34 +378,34 @@ static enum nst_status run(struct work *w)
 static int run_all(struct nst_args *a)
 {
     struct nst_engine *engine = NULL;
-    size_t done = 0, failed = 0;
+    size_t done = 0, skipped = 0, failed = 0;
     bool stopped = false;
     struct nst_err err;
 
     if (nst_styles_choose_model(&a->params, &err) != NST_OK)
         return complain(NST_EXIT_FAILED, err.text);
-    if (a->directory && !a->params.dry_run && mkdir(a->directory, 0777) != 0 &&
-        errno != EEXIST) {
-        fprintf(stderr, "nst: %s: cannot be made: %s\n", a->directory, strerror(errno));
-        return NST_EXIT_FAILED;
-    }
-    for (size_t i = 0; i < a->items && !stopped; i++) {
+    for (size_t i = 0; i < a->batch.items && !stopped; i++) {
         struct nst_params p = a->params; /* a plan is made for each */
-        struct work w = {.item = &a->item[i], .p = &p, .engine = engine};
+        struct work w = {.item = &a->batch.item[i], .p = &p, .engine = engine};
 
-        if (run(&w) == NST_OK)
-            done++;
-        else
+        if (a->batch.directory && !p.dry_run && !nst_batch_make_folder(w.item))
             failed++;
+        else if (run(&w) != NST_OK)
+            failed++;
+        else if (w.skipped)
+            skipped++;
+        else
+            done++;
         engine = w.engine;
-        stopped = caught && (w.result.end == NST_JOB_STOPPED || i + 1 < a->items);
+        stopped = caught && (w.result.end == NST_JOB_STOPPED || i + 1 < a->batch.items);
         if (w.hopeless)
-            i = a->items;
+            i = a->batch.items;
         clear_work(&w);
     }
     nst_engine_free(engine);
-    if (a->items > 1 && (!a->params.quiet || failed))
-        fprintf(stderr, "nst: %zu done, %zu failed\n", done, failed);
+    if (a->batch.items > 1 && (!a->params.quiet || failed))
+        fprintf(stderr, "nst: %zu done, %zu skipped, %zu failed\n", done, skipped,
+                failed);
     if (failed)
         return NST_EXIT_FAILED;
     return stopped ? 128 + caught : NST_EXIT_DONE;
@@ -393,6 +424,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (nst_picture_init(argv[0], &err) != NST_OK)
         return complain(NST_EXIT_FAILED, err.text);
+    nst_args_batch(&a);
     status = run_all(&a);
     nst_picture_shutdown();
     nst_args_clear(&a);

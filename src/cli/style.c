@@ -239,7 +239,7 @@ static enum nst_status make_pack(struct arguments *a, struct nst_err *err)
 static enum nst_status load(struct nst_pack **out, const char *name,
                             struct nst_err *err)
 {
-    char *path = nst_style_pack_path(name);
+    char *path = nst_search_pack(name);
     enum nst_status st;
 
     *out = NULL;

@@ -11,39 +11,12 @@
 #include "base/mem.h"
 #include "model/search.h"
 
-static bool ends_as_pack(const char *name)
-{
-    size_t n = strlen(name), e = strlen(NST_PACK_ENDING);
-
-    return n > e && strcmp(name + n - e, NST_PACK_ENDING) == 0;
-}
-
-char *nst_style_pack_path(const char *name)
-{
-    char *file, *path;
-
-    if (ends_as_pack(name))
-        return nst_xstrdup(name);
-    if (strchr(name, '/') || strcmp(name, "-") == 0 || access(name, F_OK) == 0)
-        return NULL;
-    file = nst_xasprintf("styles/%s%s", name, NST_PACK_ENDING);
-    path = nst_search_user("XDG_DATA_HOME", ".local/share", file);
-    if (path && access(path, R_OK) != 0) {
-        free(path);
-        path = NULL;
-    }
-    if (!path)
-        path = nst_search_data(file);
-    free(file);
-    return path;
-}
-
 enum nst_status nst_styles_choose_model(struct nst_params *p, struct nst_err *err)
 {
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && !p->model && i < p->styles.count; i++) {
-        char *path = nst_style_pack_path(p->styles.of[i].file);
+        char *path = nst_search_pack(p->styles.of[i].file);
         struct nst_pack *pack;
 
         if (!path)
@@ -78,7 +51,7 @@ static enum nst_status read_one(struct nst_styles_read *s, int i,
 {
     const struct nst_style_option *o = &p->styles.of[i];
     struct nst_picture_size own = *size;
-    char *path = nst_style_pack_path(o->file);
+    char *path = nst_search_pack(o->file);
     enum nst_status st;
 
     own.longest = (int)lround(own.longest * p->style_scale);

@@ -18,11 +18,6 @@ struct nst_styles_read {
     } of[NST_STYLES_MAX];
 };
 
-/* Where the pack called name is: a file of that name with its ending, else, unless
- * there is a picture of that name, among the user's or the installed packs. A new
- * string; NULL if it is none. */
-char *nst_style_pack_path(const char *name);
-
 /* A run that asks for no model takes that of its style packs. Errors of
  * nst_pack_load(). */
 enum nst_status nst_styles_choose_model(struct nst_params *p, struct nst_err *err);

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+#include "image/input.h"
+#include "image/picture.h"
+
 /* A JPEG marker holds 64 KiB; some is kept back for what libvips adds to the EXIF. */
 #define JPEG_EXIF_MAX 64000
 
@@ -142,4 +146,56 @@ void nst_metadata_comment(VipsImage *to, enum nst_comment_in place, const char *
         break;
     }
     g_free(ascii);
+}
+
+/* vips_image_map(): a PNG's text chunk has a number in its name. */
+static void *find_comment(VipsImage *image, const char *name, GValue *value,
+                          void *found)
+{
+    const char **text = found;
+
+    (void)value;
+    if (starts(name, "png-comment-") && strcmp(strrchr(name, '-'), "-nst") == 0)
+        vips_image_get_string(image, name, text);
+    return NULL;
+}
+
+/* In the EXIF itself: libvips makes its values short. The text ends somewhere before
+ * the end of what is returned. */
+static char *comment_of_exif(VipsImage *image)
+{
+    static const char begin[] = "ASCII\0\0\0{\"nst\"";
+    const size_t prefix = strlen("ASCII") + 3;
+    const char *at, *end;
+    const void *exif;
+    size_t size;
+
+    if (!vips_image_get_typeof(image, VIPS_META_EXIF_NAME) ||
+        vips_image_get_blob(image, VIPS_META_EXIF_NAME, &exif, &size))
+        return NULL;
+    at = memmem(exif, size, begin, sizeof begin - 1);
+    end = (const char *)exif + size;
+    return at ? nst_xasprintf("%.*s", (int)(end - at - (long)prefix), at + prefix)
+              : NULL;
+}
+
+char *nst_picture_comment(const char *path)
+{
+    struct nst_input in = {.fd = -1};
+    VipsImage *image = NULL;
+    const char *text = NULL;
+    char *copy = NULL;
+    bool vector;
+
+    if (nst_input_open(&in, path, NULL) == NST_OK &&
+        nst_input_header(&image, &vector, &in, 1, NULL) == NST_OK) {
+        vips_image_map(image, find_comment, &text);
+        if (!text && vips_image_get_typeof(image, VIPS_META_IMAGEDESCRIPTION))
+            vips_image_get_string(image, VIPS_META_IMAGEDESCRIPTION, &text);
+        copy = text ? nst_xstrdup(text) : comment_of_exif(image);
+    }
+    vips_error_clear();
+    g_clear_object(&image);
+    nst_input_close(&in);
+    return copy;
 }

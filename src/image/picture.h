@@ -71,8 +71,14 @@ enum nst_status nst_pixels_extend(float **out, const float *planes, int count, i
  * the beginning of planes. */
 void nst_pixels_crop(float *planes, int count, int h, int w, int by);
 
-/* Is this (".png") the ending of a format that nst_output_open() knows? */
+/* Is this (".png") the ending of a format that nst_output_open() knows? Or of one that
+ * pictures are read from? */
 bool nst_output_knows(const char *ending);
+bool nst_picture_knows(const char *ending);
+
+/* What a picture that nst wrote says of its making, or would be such a text: a new
+ * string; NULL if there is none, or no picture. */
+char *nst_picture_comment(const char *path);
 
 struct nst_output; /* a place that a picture will be written to */
 

@@ -69,6 +69,17 @@ bool nst_output_knows(const char *ending)
     return format_of(ending) != NULL;
 }
 
+bool nst_picture_knows(const char *ending)
+{
+    static const char *const others[] = {".gif", ".svg", ".pbm", ".pgm", ".pnm",
+                                         ".pfm", ".hdr", ".exr", ".jxl", ".j2k"};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcasecmp(ending, others[i]) == 0)
+            return true;
+    return nst_output_knows(ending);
+}
+
 static enum nst_status find_format(const struct format **out, const char *path,
                                    struct nst_err *err)
 {

@@ -48,6 +48,19 @@ const struct nst_option nst_options[] = {
      .help =
          "Write the result there; its ending decides the format. Several pictures go "
          "to a directory. Without it, or with -, a PNG goes to standard output"},
+    {"name", 0, GROUP(1), TEXT, AT(name), .initial = "{stem}-{style}.{ext}",
+     .arg = "TEMPLATE",
+     .help = "How results are called in a directory: {stem} and {ext} of the picture, "
+             "{style}, and its {index} in the run"},
+    {"recursive", 'r', GROUP(1), FLAG, AT(recursive),
+     .help = "Of a folder, take the pictures in the folders in it too"},
+    {"files-from", 0, GROUP(1), TEXT, AT(files_from), ONCE, .arg = "FILE|-",
+     .help = "Take the names of pictures from there, a line each"},
+    {"null", '0', GROUP(1), FLAG, AT(null), ONCE,
+     .help = "They end in zero bytes, as of find -print0"},
+    {"skip-done", 0, GROUP(1), FLAG, AT(skip_done),
+     .help = "Leave out pictures whose result is there already, made of the same "
+             "pictures with the same options"},
     {"model", 'm', GROUP(2), TEXT, AT(model), RECIPE, .arg = "NAME|FILE",
      .help = "The network: a safetensors file, or the name of one in the search path"},
     {"scales", 0, GROUP(1), LIST(16, 65536), AT(scales), RECIPE, .zero = "none",

@@ -84,7 +84,8 @@ struct nst_params {
     int64_t tile;     /* 0: as memory asks for */
     /* the run: these do not change the picture */
     struct nst_styles styles;
-    char *output;
+    char *output, *name, *files_from;
+    bool recursive, null, skip_done;
     int64_t threads, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
     char *trace, *history, *checkpoint, *resume;

@@ -149,3 +149,26 @@ enum nst_status nst_search_model(char **path, const char *wanted, struct nst_err
         "(~/.local/share/nst) or %s",
         wanted ? wanted : BUNDLED, wanted ? wanted : BUNDLED, ENDING, PKGDATADIR);
 }
+
+static bool ends_as_pack(const char *name)
+{
+    size_t n = strlen(name), e = strlen(NST_PACK_ENDING);
+
+    return n > e && strcmp(name + n - e, NST_PACK_ENDING) == 0;
+}
+
+char *nst_search_pack(const char *name)
+{
+    char *file, *path;
+
+    if (ends_as_pack(name))
+        return nst_xstrdup(name);
+    if (strchr(name, '/') || strcmp(name, "-") == 0 || access(name, F_OK) == 0)
+        return NULL;
+    file = nst_xasprintf("styles/%s%s", name, NST_PACK_ENDING);
+    path = keep_if_file(nst_search_user("XDG_DATA_HOME", ".local/share", file));
+    if (!path)
+        path = nst_search_data(file);
+    free(file);
+    return path;
+}

@@ -28,4 +28,12 @@ char *nst_search_user(const char *variable, const char *fallback, const char *na
  */
 enum nst_status nst_search_model(char **path, const char *wanted, struct nst_err *err);
 
+/*
+ * Where the style pack called name is: a file of that name with the packs' ending,
+ * else, unless there is a file of that name, among the user's or the installed packs. A
+ * new string; NULL if it is none.
+ */
+#define NST_PACK_ENDING ".nststyle"
+char *nst_search_pack(const char *name);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +18,9 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "job/scales.h"
 #include "model/search.h"
+#include "record/digest.h"
 
 /* Numbers that people type come back as they typed them. */
 #define DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15))
@@ -134,21 +137,136 @@ static json_t *style_names(const struct nst_styles *s, bool whole_paths)
     return list;
 }
 
+static void add_input(json_t *list, const char *name)
+{
+    char *pack = nst_search_pack(name), *sum = nst_sha256(pack ? pack : name);
+
+    json_array_append_new(
+        list, json_pack("{s:o, s:o}", "file", text(name), "sha256", text(sum)));
+    free(pack);
+    free(sum);
+}
+
+char *nst_record_inputs(const struct nst_params *p, const char *content)
+{
+    json_t *list = json_array();
+    char *s;
+
+    add_input(list, content);
+    for (int i = 0; i < p->styles.count; i++) {
+        add_input(list, p->styles.of[i].file);
+        if (p->styles.of[i].mask)
+            add_input(list, p->styles.of[i].mask);
+    }
+    if (nst_starts_from_file(p))
+        add_input(list, p->init);
+    if (p->keep_mask)
+        add_input(list, p->keep_mask);
+    s = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return s;
+}
+
+/* As they were recorded; without whole paths, their names alone. */
+static json_t *inputs_of(const struct nst_record *r, bool whole_paths)
+{
+    json_t *list = json_loads(r->inputs, 0, NULL), *j;
+    size_t i;
+
+    json_array_foreach(list, i, j)
+    {
+        const char *file = json_string_value(json_object_get(j, "file"));
+
+        if (file && !whole_paths)
+            json_object_set_new(j, "file", text(base_name(file)));
+    }
+    return list;
+}
+
+static json_t *network_of(const struct nst_record *r)
+{
+    char digits[20];
+
+    snprintf(digits, sizeof digits, "%016" PRIx64, r->network);
+    return json_string(digits);
+}
+
 /* What both the metadata and the history hold; whole paths are for the latter. */
 static json_t *run(const struct nst_record *r, bool whole_paths)
 {
     static const char *const ends[] = {"completed", "converged", "stopped"};
     const struct nst_job_result *result = r->result;
 
-    return json_pack("{s:s, s:o, s:o, s:o, s:[ii], s:o, s:o, s:o, s:I, s:I, s:s}",
-                     "version", PACKAGE_VERSION, "content",
-                     text(whole_paths ? r->content : base_name(r->content)), "style",
-                     style_names(&r->params->styles, whole_paths), "model",
-                     text(r->model_name), "size", r->width, r->height, "options",
-                     recipe_options(r->params, whole_paths), "first",
-                     losses(&result->first), "final", losses(&result->final),
-                     "iterations", (json_int_t)result->iterations, "evaluations",
-                     (json_int_t)result->evaluations, "end", ends[result->end]);
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:[ii], s:o, s:o, s:o, s:I, s:I, s:s}",
+        "version", PACKAGE_VERSION, "content", file_name(r->content, whole_paths),
+        "style", style_names(&r->params->styles, whole_paths), "inputs",
+        inputs_of(r, whole_paths), "model", text(r->model_name), "network",
+        network_of(r), "size", r->width, r->height, "options",
+        recipe_options(r->params, whole_paths), "first", losses(&result->first),
+        "final", losses(&result->final), "iterations", (json_int_t)result->iterations,
+        "evaluations", (json_int_t)result->evaluations, "end", ends[result->end]);
+}
+
+/* May an option have been recorded with another value than is asked for? */
+static bool may_differ(const struct nst_params *p, const char *name)
+{
+    bool adapted =
+        p->adaptive == NST_ADAPTIVE_PARAMETERS || p->adaptive == NST_ADAPTIVE_BOTH;
+
+    if (strcmp(name, "tile") == 0)
+        return p->tile == 0;
+    if (strcmp(name, "iterations") == 0 || strcmp(name, "learning-rate") == 0)
+        return adapted;
+    return strcmp(name, "curvature-pairs") == 0;
+}
+
+static bool same_options(const struct nst_params *p, const json_t *recorded)
+{
+    json_t *asked = recipe_options(p, false), *value;
+    const char *name;
+    bool same = json_object_size(asked) == json_object_size(recorded);
+
+    json_object_foreach(asked, name, value) same &=
+        may_differ(p, name) || json_equal(value, json_object_get(recorded, name));
+    json_decref(asked);
+    return same;
+}
+
+static bool same(json_t *wanted, const json_t *found)
+{
+    bool equal = json_equal(wanted, found);
+
+    json_decref(wanted);
+    return equal;
+}
+
+/* Is it known what was in each? Not so of standard input. */
+static bool all_known(const json_t *inputs)
+{
+    const json_t *j;
+    size_t i;
+
+    json_array_foreach(
+        inputs, i, j) if (!json_is_string(json_object_get(j, "sha256"))) return false;
+    return true;
+}
+
+bool nst_record_matches(const struct nst_record *r, const char *comment)
+{
+    json_t *j = comment ? json_loads(comment, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    json_t *nst = json_object_get(j, "nst");
+    bool matches =
+        nst && same(json_string(PACKAGE_VERSION), json_object_get(nst, "version")) &&
+        !same(json_string("stopped"), json_object_get(nst, "end")) &&
+        all_known(json_object_get(nst, "inputs")) &&
+        same(inputs_of(r, false), json_object_get(nst, "inputs")) &&
+        same(network_of(r), json_object_get(nst, "network")) &&
+        same(style_names(&r->params->styles, false), json_object_get(nst, "style")) &&
+        same_options(r->params, json_object_get(nst, "options"));
+
+    json_decref(j);
+    return matches;
 }
 
 char *nst_record_recipe(const struct nst_record *r)
@@ -199,7 +317,7 @@ static void make_parents(const char *path)
 static char *history_line(const struct nst_record *r)
 {
     json_t *j = run(r, true);
-    char when[32], *line, *whole;
+    char when[32], *line, *whole, *sum = nst_sha256(r->model_path);
     time_t now = time(NULL);
     struct tm tm;
 
@@ -208,11 +326,13 @@ static char *history_line(const struct nst_record *r)
     json_object_set_new(j, "time", json_string(when));
     json_object_set_new(j, "output", text(r->output));
     json_object_set_new(j, "model_path", text(r->model_path));
+    json_object_set_new(j, "model_sha256", text(sum));
     json_object_set_new(j, "seconds", number(r->result->seconds));
     json_object_set_new(j, "threads", json_integer(r->threads));
     json_object_set_new(j, "peak_memory", json_integer((json_int_t)nst_memory_peak()));
     line = json_dumps(j, DUMP);
     json_decref(j);
+    free(sum);
     whole = nst_xasprintf("\n%s\n", line); /* the first newline is for a cut line */
     free(line);
     return whole;

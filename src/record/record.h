@@ -6,6 +6,9 @@
 #ifndef NST_RECORD_RECORD_H
 #define NST_RECORD_RECORD_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/err.h"
 #include "job/job.h"
 
@@ -14,10 +17,24 @@ struct nst_record {
     const struct nst_params *params;
     const char *content, *output; /* as the user named them */
     const char *model_name, *model_path;
-    int width, height; /* of the result */
+    uint64_t network;   /* nst_vgg_fingerprint() of all of it */
+    const char *inputs; /* of nst_record_inputs() */
+    int width, height;  /* of the result */
     int threads;
     const struct nst_job_result *result;
 };
+
+/* The pictures and packs that a run by p of that content reads, and what is in them, as
+ * JSON: a new string. */
+char *nst_record_inputs(const struct nst_params *p, const char *content);
+
+/*
+ * Was the picture that says comment of its making (NULL: nothing) made to the end by
+ * this version, from the same inputs, by the same network, with what r's params ask
+ * for? Tiles and curvature pairs may have been the plan's. r's result and threads are
+ * not looked at.
+ */
+bool nst_record_matches(const struct nst_record *r, const char *comment);
 
 /*
  * The run as one line of JSON for the picture's metadata: a new string. It holds what

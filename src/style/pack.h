@@ -14,7 +14,6 @@
 
 #include "style/statistics.h"
 
-#define NST_PACK_ENDING ".nststyle"
 #define NST_PACK_SIZES 8 /* at most */
 
 struct nst_pack;

@@ -13,7 +13,7 @@ bytes() {
     mkdir folder
     refused 1 'none.ppm: No such file' -s style.ppm none.ppm -o out.png
     refused 1 'none.ppm: No such file' -s none.ppm photo.ppm -o out.png
-    refused 1 'folder: is a directory' -s style.ppm folder -o out.png
+    refused 2 'folder: holds no pictures' -s style.ppm folder -o out.png
     refused 1 'empty' -s style.ppm - -o out.png </dev/null
 }
 

@@ -220,7 +220,7 @@ load helper
     run --separate-stderr nst -s style.ppm -o made/ photo.ppm other.ppm photo.xyz
     echo "$stderr"
     [ "$status" = 0 ]
-    [ "$stderr" = "nst: 3 done, 0 failed" ]
+    [ "$stderr" = "nst: 3 done, 0 skipped, 0 failed" ]
     [ "$(ls made)" = "$(printf '%s\n' other-style.ppm photo-style.png photo-style.ppm)" ]
     nst -s style.ppm photo.ppm -o alone.ppm
     cmp alone.ppm made/photo-style.ppm
@@ -234,7 +234,7 @@ load helper
     echo "$stderr"
     [ "$status" = 1 ]
     grep -q '^nst: bad.png: ' <<<"$stderr"
-    grep -q '^nst: 2 done, 1 failed$' <<<"$stderr"
+    grep -q '^nst: 2 done, 0 skipped, 1 failed$' <<<"$stderr"
     [ "$(ls made)" = "$(printf '%s\n' other-style.ppm photo-style.ppm)" ]
     run --separate-stderr nst -s missing.png -o made/ photo.ppm other.ppm
     [ "$status" = 1 ]

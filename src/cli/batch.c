@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "cli/batch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cli/args.h"
+#include "image/picture.h"
+#include "job/scales.h"
+
+static bool is_stdio(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return !is_stdio(path) && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void add_item(struct nst_batch *b, const char *content, const char *folder)
+{
+    b->item = nst_xrealloc(b->item, (b->items + 1) * sizeof *b->item);
+    b->item[b->items++] =
+        (struct nst_item){nst_xstrdup(content), nst_xstrdup(folder), NULL};
+}
+
+static int is_visible(const struct dirent *d)
+{
+    return d->d_name[0] != '.';
+}
+
+/* A folder that is reached through a link is not walked: it may lead back here. */
+static bool is_walked(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* folder: what the results of this one go to. */
+static void add_folder(struct nst_batch *b, const char *path, const char *folder,
+                       bool recursive)
+{
+    bool slash = path[strlen(path) - 1] == '/';
+    struct dirent **entry;
+    int n = scandir(path, &entry, is_visible, alphasort);
+
+    if (n < 0)
+        nst_refuse("%s: %s", path, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
+        char *inner = nst_xasprintf("%s%s%s", path, slash ? "" : "/", name);
+        char *deeper = nst_xasprintf("%s%s/", folder, name);
+
+        if (recursive && is_walked(inner))
+            add_folder(b, inner, deeper, true);
+        else if (dot && nst_picture_knows(dot) && !is_folder(inner))
+            add_item(b, inner, folder);
+        free(inner);
+        free(deeper);
+        free(entry[i]);
+    }
+    free(entry);
+}
+
+void nst_batch_add(struct nst_batch *b, const char *name, bool recursive)
+{
+    size_t before = b->items;
+
+    if (!is_folder(name)) {
+        add_item(b, name, "");
+        return;
+    }
+    add_folder(b, name, "", recursive);
+    if (b->items == before)
+        nst_refuse("%s: holds no pictures%s", name,
+                   recursive ? "" : " (-r looks deeper)");
+}
+
+void nst_batch_add_list(struct nst_batch *b, const char *path, bool null,
+                        bool recursive)
+{
+    FILE *f = is_stdio(path) ? stdin : fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+
+    if (!f)
+        nst_refuse("files-from: %s: %s", path, strerror(errno));
+    while ((n = getdelim(&line, &room, null ? 0 : '\n', f)) > 0) {
+        if (line[n - 1] == (null ? 0 : '\n'))
+            line[n - 1] = 0;
+        if (is_stdio(line))
+            nst_refuse("files-from: %s: - is no file", path);
+        if (*line)
+            nst_batch_add(b, line, recursive);
+    }
+    if (ferror(f))
+        nst_refuse("files-from: %s: %s", path, strerror(errno));
+    free(line);
+    if (f != stdin)
+        fclose(f);
+}
+
+/* A path's last part up to its last dot, and the ending from there. */
+static int stem_of(const char **name, const char **ending)
+{
+    const char *slash = strrchr(*name, '/'), *dot;
+
+    *name = slash ? slash + 1 : *name;
+    dot = strrchr(*name, '.');
+    *ending = dot && dot != *name ? dot : *name + strlen(*name);
+    return (int)(*ending - *name);
+}
+
+/* The styles' names with + between them. */
+static char *style_stem(const struct nst_styles *styles)
+{
+    char *all = nst_xstrdup("");
+
+    for (int i = 0; i < styles->count; i++) {
+        const char *name = styles->of[i].file, *ending;
+        int n = stem_of(&name, &ending);
+        char *longer = nst_xasprintf("%s%s%.*s", all, i ? "+" : "", n, name);
+
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+/* What {word} of a template stands for: a new string. */
+static char *value_of(const char *word, size_t length, const char *content,
+                      const char *style, size_t index)
+{
+    const char *ending;
+    int n = stem_of(&content, &ending);
+
+    if (length == 4 && strncmp(word, "stem", 4) == 0)
+        return nst_xasprintf("%.*s", n, content);
+    if (length == 5 && strncmp(word, "style", 5) == 0)
+        return nst_xstrdup(style);
+    if (length == 3 && strncmp(word, "ext", 3) == 0)
+        return nst_xstrdup(nst_output_knows(ending) ? ending + 1 : "png");
+    if (length == 5 && strncmp(word, "index", 5) == 0)
+        return nst_xasprintf("%04zu", index + 1);
+    nst_refuse("name: {%.*s} is none of {stem}, {style}, {ext} and {index}",
+               (int)length, word);
+}
+
+static char *fill(const char *template, const char *content, const char *style,
+                  size_t index)
+{
+    char *name = nst_xstrdup("");
+
+    while (*template) {
+        size_t plain = strcspn(template, "{"), length = 0;
+        char *value = NULL, *longer;
+
+        if (template[plain]) {
+            length = strcspn(template + plain, "}");
+            if (!template[plain + length])
+                nst_refuse("name: '%s': a { without its }", template);
+            value = value_of(template + plain + 1, length - 1, content, style, index);
+            length++;
+        }
+        longer =
+            nst_xasprintf("%s%.*s%s", name, (int)plain, template, value ? value : "");
+        free(name);
+        free(value);
+        name = longer;
+        template += plain + length;
+    }
+    return name;
+}
+
+static void check_name(const char *name)
+{
+    const char *base = strrchr(name, '/');
+
+    base = base ? base + 1 : name;
+    if (!*base || name[0] == '/' || strcmp(base, "..") == 0 ||
+        strncmp(name, "../", 3) == 0 || strstr(name, "/../"))
+        nst_refuse("name: '%s' is no name of a file under the directory of -o", name);
+}
+
+static char *output_of(const struct nst_batch *b, size_t i, const struct nst_params *p,
+                       const char *style)
+{
+    const struct nst_item *item = &b->item[i];
+    bool slash = p->output[strlen(p->output) - 1] == '/';
+    char *name, *path;
+
+    if (is_stdio(item->content))
+        nst_refuse("-o %s: a picture from standard input has no name to go by there",
+                   p->output);
+    name = fill(p->name, item->content, style, i);
+    check_name(name);
+    path = nst_xasprintf("%s%s%s%s", p->output, slash ? "" : "/", item->folder, name);
+    free(name);
+    return path;
+}
+
+static int by_output(const void *a, const void *b)
+{
+    const struct nst_item *x = *(struct nst_item *const *)a;
+    const struct nst_item *y = *(struct nst_item *const *)b;
+
+    return strcmp(x->output, y->output);
+}
+
+/* Two results that would go to one place are next to each other when sorted. */
+static void refuse_same_outputs(const struct nst_batch *b)
+{
+    struct nst_item **sorted = nst_xcalloc(b->items, sizeof *sorted);
+
+    for (size_t i = 0; i < b->items; i++)
+        sorted[i] = &b->item[i];
+    qsort(sorted, b->items, sizeof *sorted, by_output);
+    for (size_t i = 1; i < b->items; i++)
+        if (strcmp(sorted[i - 1]->output, sorted[i]->output) == 0)
+            nst_refuse("%s and %s would both be written to %s", sorted[i - 1]->content,
+                       sorted[i]->content, sorted[i]->output);
+    free(sorted);
+}
+
+/* Regular files by what they are, whatever they are called. */
+struct files {
+    struct stat *of;
+    size_t count;
+};
+
+static int by_file(const void *a, const void *b)
+{
+    const struct stat *x = a, *y = b;
+
+    if (x->st_dev != y->st_dev)
+        return x->st_dev < y->st_dev ? -1 : 1;
+    return x->st_ino < y->st_ino ? -1 : x->st_ino > y->st_ino;
+}
+
+static void add_file(struct files *f, const char *path, int fd)
+{
+    if ((is_stdio(path) ? fstat(fd, &f->of[f->count]) : stat(path, &f->of[f->count])) ==
+            0 &&
+        S_ISREG(f->of[f->count].st_mode))
+        f->count++;
+}
+
+static struct files files_read(const struct nst_batch *b, const struct nst_params *p)
+{
+    struct files f = {
+        nst_xcalloc(b->items + 2 * NST_STYLES_MAX + 2, sizeof(struct stat)), 0};
+
+    for (size_t i = 0; i < b->items; i++)
+        add_file(&f, b->item[i].content, STDIN_FILENO);
+    for (int i = 0; i < p->styles.count; i++) {
+        add_file(&f, p->styles.of[i].file, STDIN_FILENO);
+        if (p->styles.of[i].mask)
+            add_file(&f, p->styles.of[i].mask, STDIN_FILENO);
+    }
+    if (nst_starts_from_file(p))
+        add_file(&f, p->init, STDIN_FILENO);
+    if (p->keep_mask)
+        add_file(&f, p->keep_mask, STDIN_FILENO);
+    qsort(f.of, f.count, sizeof *f.of, by_file);
+    return f;
+}
+
+static void spare(const struct files *f, const char *path)
+{
+    struct stat one;
+    struct files out = {&one, 0};
+
+    add_file(&out, path, STDOUT_FILENO);
+    if (out.count && bsearch(&one, f->of, f->count, sizeof *f->of, by_file))
+        nst_refuse("%s: is one of the pictures read, and not overwritten",
+                   is_stdio(path) ? "standard output" : path);
+}
+
+void nst_batch_spare_inputs(const struct nst_batch *b, const struct nst_params *p,
+                            const char *path)
+{
+    struct files f = files_read(b, p);
+
+    if (path)
+        spare(&f, path);
+    free(f.of);
+}
+
+void nst_batch_name_outputs(struct nst_batch *b, const struct nst_params *p)
+{
+    size_t length = strlen(p->output);
+    char *style = style_stem(&p->styles);
+    struct files f = files_read(b, p);
+
+    b->directory = (length && p->output[length - 1] == '/') || is_folder(p->output);
+    if (b->items > 1 && !b->directory)
+        nst_refuse("%zu pictures need a directory to go to: -o DIR/", b->items);
+    for (int i = 0; b->directory && i < p->styles.count; i++)
+        if (is_stdio(p->styles.of[i].file))
+            nst_refuse(
+                "-o %s: a picture from standard input has no name to go by there",
+                p->output);
+    for (size_t i = 0; i < b->items; i++) {
+        b->item[i].output =
+            b->directory ? output_of(b, i, p, style) : nst_xstrdup(p->output);
+        spare(&f, b->item[i].output);
+    }
+    refuse_same_outputs(b);
+    free(f.of);
+    free(style);
+}
+
+bool nst_batch_make_folder(const struct nst_item *item)
+{
+    char *path = nst_xstrdup(item->output);
+    bool ok = true;
+
+    for (char *c = path + 1; ok && *c; c++)
+        if (*c == '/') {
+            *c = 0;
+            ok = mkdir(path, 0777) == 0 || errno == EEXIST;
+            if (!ok)
+                fprintf(stderr, "nst: %s: cannot be made: %s\n", path, strerror(errno));
+            *c = '/';
+        }
+    free(path);
+    return ok;
+}
+
+void nst_batch_clear(struct nst_batch *b)
+{
+    for (size_t i = 0; i < b->items; i++) {
+        free(b->item[i].content);
+        free(b->item[i].folder);
+        free(b->item[i].output);
+    }
+    free(b->item);
+}

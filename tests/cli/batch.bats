@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Many pictures in one run: where they come from, where they go, and what is left out.
+bats_require_minimum_version 1.5.0
+load helper
+
+# a folder of pictures, with others in it
+album() {
+    mkdir -p album/trip/far album/.hidden
+    cp photo.ppm album/one.ppm
+    cp photo.ppm album/two.png.ppm
+    cp photo.ppm album/trip/three.ppm
+    cp photo.ppm album/trip/far/four.ppm
+    cp photo.ppm album/.hidden/five.ppm
+    echo text >album/notes.txt
+    ln -s .. album/trip/loop
+}
+
+made() {
+    (cd "$1" && find . -type f | sort)
+}
+
+@test "a folder's pictures are taken in order, and deeper ones with -r" {
+    album
+    nst -s style.ppm -o a/ album/ 2>log
+    [ "$(made a)" = "./one-style.ppm
+./two.png-style.ppm" ]
+    [ "$(tail -n 1 log)" = "nst: 2 done, 0 skipped, 0 failed" ]
+    nst -r -s style.ppm -o b album photo.ppm --name '{style}/{stem}_{index}.{ext}' -q || true
+    mkdir b
+    nst -r -s style.ppm -o b album photo.ppm --name '{style}/{stem}_{index}.{ext}'
+    [ "$(made b)" = "./style/one_0001.ppm
+./style/photo_0005.ppm
+./style/two.png_0004.ppm
+./trip/far/style/four_0002.ppm
+./trip/style/three_0003.ppm" ]
+}
+
+@test "names come from a list, by lines or zero bytes, from a file or standard input" {
+    cp photo.ppm 'with a space.ppm'
+    cp photo.ppm $'with\na line.ppm'
+    printf 'with a space.ppm\n\nphoto.ppm' >list
+    nst -s style.ppm -o a/ --files-from list
+    [ "$(made a | wc -l)" = 2 ]
+    find . -maxdepth 1 -name 'with*' -print0 | nst -s style.ppm -o b/ --files-from - -0
+    [ "$(find b -type f -print0 | tr -cd '\0' | wc -c)" = 2 ]
+}
+
+@test "results that would meet, or be read, are refused before work begins" {
+    album
+    mkdir other
+    cp photo.ppm other/one.ppm
+    refused 2 'would both be written to out/one-style.ppm' -s style.ppm -o out/ album other
+    refused 2 'would both be written to out/x.ppm' -s style.ppm -o out/ album --name x.ppm
+    refused 2 'is one of the pictures read' -s style.ppm -o . photo.ppm --name '{stem}.{ext}'
+    refused 2 'name: .* a { without its }' -s style.ppm -o out/ photo.ppm --name '{stem'
+    refused 2 'name: {stam} is none of' -s style.ppm -o out/ photo.ppm --name '{stam}.png'
+    refused 2 'no name of a file under' -s style.ppm -o out/ photo.ppm --name '../{stem}.png'
+    mkdir empty
+    refused 2 'empty: holds no pictures' -s style.ppm -o out/ empty
+    refused 2 'need a directory' -s style.ppm -o out.png album
+    : >list
+    refused 2 'names no picture' -s style.ppm -o out/ --files-from list
+    refused 2 'null: is for' -0 -s style.ppm -o out/ photo.ppm
+    refused 2 'No such file' -s style.ppm -o out/ --files-from nowhere
+}
+
+@test "what is done is skipped, and made anew when anything about it changes" {
+    needs jq
+    for format in png jpg tif webp; do
+        vips copy photo.ppm "photo-$format.$format"
+    done
+    all() { nst -s style.ppm -o out/ photo-*.* --skip-done "$@" 2>log || cat log; tail -n 1 log; }
+    [ "$(all)" = "nst: 4 done, 0 skipped, 0 failed" ]
+    sum=$(cat out/* | sha256sum)
+    [ "$(all)" = "nst: 0 done, 4 skipped, 0 failed" ]
+    [ "$(all -t 1 --progress plain)" = "nst: 0 done, 4 skipped, 0 failed" ]
+    [ "$(cat out/* | sha256sum)" = "$sum" ]
+    [ "$(all -w 5)" = "nst: 4 done, 0 skipped, 0 failed" ]
+    [ "$(all)" = "nst: 4 done, 0 skipped, 0 failed" ]
+    vips invert photo-png.png new.png
+    mv new.png photo-png.png
+    [ "$(all)" = "nst: 1 done, 3 skipped, 0 failed" ]
+    picture style.ppm 40 32 6
+    [ "$(all)" = "nst: 4 done, 0 skipped, 0 failed" ]
+    nst -s style.ppm -o out/ photo-png.png -s hokusai --skip-done --name photo-png-style.png
+    [ "$(all)" = "nst: 1 done, 3 skipped, 0 failed" ]
+    # a result that was stopped is not done
+    "$NST" -S 256 -n 100000 -s style.ppm photo.ppm -o out/photo-style.png --progress none &
+    sleep 0.5
+    kill -INT $!
+    wait $! || true
+    run -0 --separate-stderr "$NST" -S 256 -n 2 --skip-done -s style.ppm photo.ppm \
+        -o out/photo-style.png --progress none
+    [[ $stderr != *"is done"* ]]
+}
+
+@test "a batch killed and started again finishes with the same bytes" {
+    for i in 1 2 3 4 5 6; do
+        picture p$i.ppm 64 48 $((i + 2))
+        vips copy p$i.ppm p$i.png
+    done
+    "$NST" -q -S 64 -n 40 -s style.ppm -o whole/ p?.png
+    "$NST" -q -S 64 -n 40 -s style.ppm -o cut/ p?.png --skip-done &
+    until [ -e cut/p2-style.png ]; do
+        sleep 0.01
+    done
+    kill -KILL $!
+    wait $! || true
+    before=$(stat -c %Y.%i cut/p1-style.png)
+    run -0 --separate-stderr "$NST" -S 64 -n 40 -s style.ppm -o cut/ p?.png --skip-done --progress none
+    [[ $stderr == *"skipped, 0 failed" ]]
+    [ "$(stat -c %Y.%i cut/p1-style.png)" = "$before" ]
+    [ "$(made cut)" = "$(made whole)" ]
+    for i in 1 2 3 4 5 6; do
+        cmp whole/p$i-style.png cut/p$i-style.png
+    done
+}
+
+@test "one bad picture of many is told, and the rest are made" {
+    echo nonsense >bad.png
+    run -1 --separate-stderr nst -s style.ppm -o out/ photo.ppm bad.png style.ppm
+    [[ $stderr == *"bad.png: "* ]]
+    [[ $stderr == *"nst: 2 done, 0 skipped, 1 failed" ]]
+    [ "$(made out | wc -l)" = 2 ]
+}
