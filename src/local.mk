@@ -1,6 +1,6 @@
 # The floors, lowest first: see docs/ARCHITECTURE.md.
 noinst_LIBRARIES += libnst-engine.a libnst-job.a libnst-files.a
-bin_PROGRAMS += nst nst-compare nst-model nst-style
+bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 
 # The inner loops, compiled once for each instruction set. A product and a sum may be
 # one instruction, which -std=c11 alone does not allow.
@@ -89,6 +89,7 @@ libnst_files_a_SOURCES = \
 	%D%/image/save.c %D%/image/pixels.c \
 	%D%/record/record.c %D%/record/record.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h \
+	%D%/record/history.c %D%/record/history.h \
 	%D%/record/digest.c %D%/record/digest.h \
 	%D%/record/preset.c %D%/record/preset.h \
 	%D%/quality/lpips.c %D%/quality/lpips.h \
@@ -101,6 +102,9 @@ nst_SOURCES = %D%/cli/nst.c %D%/cli/adapt.c %D%/cli/adapt.h %D%/cli/args.c %D%/c
 	%D%/cli/styles.c %D%/cli/styles.h %D%/cli/stylise.c %D%/cli/stylise.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)
+nst_history_SOURCES = %D%/cli/history.c
+nst_history_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+nst_history_LDADD = $(NST_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c
 nst_compare_LDADD = $(NST_LIBS)
 # the only one that reads zip files

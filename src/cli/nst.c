@@ -22,6 +22,7 @@
 #include "cli/styles.h"
 #include "cli/stylise.h"
 #include "job/colours.h"
+#include "record/history.h"
 #include "record/record.h"
 
 static volatile sig_atomic_t caught; /* the signal that asked us to stop, or 0 */
@@ -307,12 +308,13 @@ static enum nst_status write_results(struct work *w, struct nst_err *err)
 static void write_history(const struct work *w)
 {
     struct nst_record record = record_of(w);
-    char *path = nst_history_path(w->p->history);
+    char *path = nst_history_path(w->p->history), *line = nst_record_line(&record);
     struct nst_err err;
 
     if (path && w->result.end != NST_JOB_STOPPED &&
-        nst_history_append(path, &record, &err) != NST_OK)
+        nst_history_append(path, line, &err) != NST_OK)
         complain(NST_EXIT_FAILED, err.text);
+    free(line);
     free(path);
 }
 

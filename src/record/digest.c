@@ -35,3 +35,13 @@ char *nst_sha256(const char *path)
     fclose(f);
     return text;
 }
+
+char *nst_sha256_of(const char *text, size_t size)
+{
+    gchar *sum =
+        g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, size);
+    char *copy = nst_xstrdup(sum);
+
+    g_free(sum);
+    return copy;
+}

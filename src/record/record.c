@@ -4,15 +4,12 @@
 #include "record/record.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,8 +72,31 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Of pictures besides content and style, only the names are for everyone to see. */
-static json_t *recipe_options(const struct nst_params *p, bool whole_paths)
+/* A path as it will be understood anywhere; one that is none, as - and the names of
+ * style packs, as it is. */
+static json_t *path_text(const char *path)
+{
+    char *here, *whole;
+    json_t *j;
+
+    if (*path == '/' || strcmp(path, "-") == 0 ||
+        (!strchr(path, '/') && access(path, F_OK) != 0))
+        return text(path);
+    here = getcwd(NULL, 0);
+    whole = nst_xasprintf("%s/%s", here ? here : "", path);
+    j = text(here ? whole : path);
+    free(here);
+    free(whole);
+    return j;
+}
+
+static json_t *file_name(const char *path, bool whole)
+{
+    return whole ? path_text(path) : text(base_name(path));
+}
+
+/* Pictures are called as they were typed. */
+static json_t *recipe_options(const struct nst_params *p)
 {
     json_t *j = json_object();
 
@@ -91,10 +111,19 @@ static json_t *recipe_options(const struct nst_params *p, bool whole_paths)
             json_object_set(j, o->name, value);
         json_decref(value);
     }
-    if (!whole_paths)
-        json_object_set_new(j, "init", text(base_name(p->init)));
-    if (!whole_paths && p->keep_mask)
-        json_object_set_new(j, "keep-mask", text(base_name(p->keep_mask)));
+    return j;
+}
+
+/* The same, of other pictures than content and style only the names, which are for
+ * everyone to see, or where they are. */
+static json_t *recorded_options(const struct nst_params *p, bool whole_paths)
+{
+    json_t *j = recipe_options(p);
+
+    if (nst_starts_from_file(p))
+        json_object_set_new(j, "init", file_name(p->init, whole_paths));
+    if (p->keep_mask)
+        json_object_set_new(j, "keep-mask", file_name(p->keep_mask, whole_paths));
     return j;
 }
 
@@ -102,11 +131,6 @@ static json_t *losses(const struct nst_evaluation *e)
 {
     return json_pack("{s:o, s:o, s:o}", "content", number(e->content_loss), "style",
                      number(e->style_loss), "total", number(e->total_loss));
-}
-
-static json_t *file_name(const char *path, bool whole)
-{
-    return text(whole ? path : base_name(path));
 }
 
 static json_t *style_of(const struct nst_style_option *s, bool whole_paths)
@@ -142,7 +166,7 @@ static void add_input(json_t *list, const char *name)
     char *pack = nst_search_pack(name), *sum = nst_sha256(pack ? pack : name);
 
     json_array_append_new(
-        list, json_pack("{s:o, s:o}", "file", text(name), "sha256", text(sum)));
+        list, json_pack("{s:o, s:o}", "file", path_text(name), "sha256", text(sum)));
     free(pack);
     free(sum);
 }
@@ -203,7 +227,7 @@ static json_t *run(const struct nst_record *r, bool whole_paths)
         "style", style_names(&r->params->styles, whole_paths), "inputs",
         inputs_of(r, whole_paths), "model", text(r->model_name), "network",
         network_of(r), "size", r->width, r->height, "options",
-        recipe_options(r->params, whole_paths), "first", losses(&result->first),
+        recorded_options(r->params, whole_paths), "first", losses(&result->first),
         "final", losses(&result->final), "iterations", (json_int_t)result->iterations,
         "evaluations", (json_int_t)result->evaluations, "end", ends[result->end]);
 }
@@ -223,7 +247,7 @@ static bool may_differ(const struct nst_params *p, const char *name)
 
 static bool same_options(const struct nst_params *p, const json_t *recorded)
 {
-    json_t *asked = recipe_options(p, false), *value;
+    json_t *asked = recorded_options(p, false), *value;
     const char *name;
     bool same = json_object_size(asked) == json_object_size(recorded);
 
@@ -280,7 +304,7 @@ char *nst_record_recipe(const struct nst_record *r)
 
 char *nst_record_config(const struct nst_params *p)
 {
-    json_t *j = json_pack("{s:o}", "options", recipe_options(p, true)), *options;
+    json_t *j = json_pack("{s:o}", "options", recipe_options(p)), *options;
     char *s;
 
     options = json_object_get(j, "options");
@@ -291,41 +315,19 @@ char *nst_record_config(const struct nst_params *p)
     return s;
 }
 
-char *nst_history_path(const char *asked)
-{
-    if (!asked)
-        asked = getenv("NST_HISTORY");
-    if (!asked || !*asked)
-        return nst_search_user("XDG_STATE_HOME", ".local/state", "history.jsonl");
-    return strcmp(asked, "none") == 0 ? NULL : nst_xstrdup(asked);
-}
-
-/* mkdir -p for the directories above path. */
-static void make_parents(const char *path)
-{
-    char *copy = nst_xstrdup(path);
-
-    for (char *c = copy + 1; *c; c++)
-        if (*c == '/') {
-            *c = 0;
-            mkdir(copy, 0700); /* what went wrong shows when the file is opened */
-            *c = '/';
-        }
-    free(copy);
-}
-
-static char *history_line(const struct nst_record *r)
+char *nst_record_line(const struct nst_record *r)
 {
     json_t *j = run(r, true);
-    char when[32], *line, *whole, *sum = nst_sha256(r->model_path);
+    char when[32], *line, *sum = nst_sha256(r->model_path);
     time_t now = time(NULL);
     struct tm tm;
 
     gmtime_r(&now, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     json_object_set_new(j, "time", json_string(when));
-    json_object_set_new(j, "output", text(r->output));
-    json_object_set_new(j, "model_path", text(r->model_path));
+    json_object_set_new(j, "output", path_text(r->output));
+    json_object_set_new(j, "model_path", path_text(r->model_path));
+    json_object_set_new(j, "device", json_string("cpu"));
     json_object_set_new(j, "model_sha256", text(sum));
     json_object_set_new(j, "seconds", number(r->result->seconds));
     json_object_set_new(j, "threads", json_integer(r->threads));
@@ -333,44 +335,7 @@ static char *history_line(const struct nst_record *r)
     line = json_dumps(j, DUMP);
     json_decref(j);
     free(sum);
-    whole = nst_xasprintf("\n%s\n", line); /* the first newline is for a cut line */
-    free(line);
-    return whole;
-}
-
-/* Under the lock: does the file end in the middle of a line? */
-static bool ends_within_line(int fd)
-{
-    struct stat st;
-    char last;
-
-    return fstat(fd, &st) == 0 && st.st_size > 0 &&
-           pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
-}
-
-enum nst_status nst_history_append(const char *path, const struct nst_record *r,
-                                   struct nst_err *err)
-{
-    enum nst_status st = NST_OK;
-    char *line;
-    int fd, skip;
-    ssize_t n;
-
-    make_parents(path);
-    fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
-    line = history_line(r);
-    while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
-        ;
-    skip = ends_within_line(fd) ? 0 : 1;
-    n = write(fd, line + skip, strlen(line + skip));
-    if (n != (ssize_t)strlen(line + skip))
-        st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path,
-                         n < 0 ? strerror(errno) : "only part of the line was written");
-    free(line);
-    close(fd);
-    return st;
+    return line;
 }
 
 struct nst_trace {

@@ -46,17 +46,9 @@ char *nst_record_recipe(const struct nst_record *r);
 /* The recipe of p as a preset (record/preset.h): a new string. */
 char *nst_record_config(const struct nst_params *p);
 
-/* Where history goes: asked (--history), else $NST_HISTORY, else
- * $XDG_STATE_HOME/nst/history.jsonl. A new string; NULL for none. */
-char *nst_history_path(const char *asked);
-
-/*
- * Append the run to the history at path, made with its directories if need be. The
- * line goes out in one write under a lock, so lines stay whole whoever else appends;
- * after a line that a crash cut short it begins a new one. NST_ERR_IO.
- */
-enum nst_status nst_history_append(const char *path, const struct nst_record *r,
-                                   struct nst_err *err);
+/* The run as a line for the history (record/history.h), with whole paths, and what it
+ * took: a new string. */
+char *nst_record_line(const struct nst_record *r);
 
 struct nst_trace;
 

@@ -49,6 +49,7 @@ load helper
             grep -E '^ +nst[a-z-]* '
     done >examples
     [ "$(wc -l <examples)" -ge 10 ]
+    export NST_HISTORY=$PWD/history
     while read -r line; do
         echo "$line"
         bash -c "$line"

@@ -173,7 +173,8 @@ load helper
 @test "a finished run is a line of history" {
     needs jq
     NST_HISTORY='' XDG_STATE_HOME=$PWD/state nst -s style.ppm photo.ppm -o out.png
-    jq -e '.content == "photo.ppm" and .style == "style.ppm" and .output == "out.png"
+    jq -e --arg here "$PWD/" '.content == $here + "photo.ppm"
+        and .style == $here + "style.ppm" and .output == $here + "out.png"
         and .model == "vgg19-lite" and .size == [32, 24] and .evaluations >= 4
         and .options["style-weight"] == 7000 and .final.total < .first.total
         and .seconds > 0 and (.time | test("^20..-..-..T..:..:..Z$"))' \

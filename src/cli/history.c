@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nst-history - the runs that were made: listed, found, made again, and forgotten.
+ */
+#include "config.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "job/options.h"
+#include "record/digest.h"
+#include "record/history.h"
+
+const char *argp_program_version = PACKAGE_STRING;
+
+enum { EXIT_USAGE = 2, JSON_KEY = 0x100, HISTORY_KEY, KEEP_KEY };
+
+struct arguments {
+    const char *command, *history, *output;
+    const char **word;
+    size_t words;
+    long keep;
+    bool json;
+};
+
+static const struct argp_option options[] = {
+    {"history", HISTORY_KEY, "FILE", 0, "Another history, as of nst", 0},
+    {"json", JSON_KEY, NULL, 0, "Print JSON, a line for each run (list, find)", 0},
+    {"output", 'o', "FILE", 0, "Where the result goes, if not where it went (rerun)",
+     0},
+    {"keep", KEEP_KEY, "N", 0, "How many runs stay, the latest ones (prune)", 0},
+    {0}};
+
+static void check(const struct arguments *a, struct argp_state *state)
+{
+    static const struct {
+        const char *name;
+        size_t least, most;
+    } commands[] = {{"list", 0, 0},  {"find", 1, 1},      {"show", 1, SIZE_MAX},
+                    {"rerun", 1, 1}, {"rm", 1, SIZE_MAX}, {"export", 0, 0},
+                    {"prune", 0, 0}};
+    const char *command = a->command ? a->command : "";
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(command, commands[i].name) == 0) {
+            if (a->words < commands[i].least || a->words > commands[i].most)
+                argp_error(state, "%s: takes %s", command,
+                           commands[i].most == 0   ? "no names"
+                           : commands[i].most == 1 ? "one name"
+                                                   : "one name or more");
+            if (strcmp(command, "prune") == 0 && a->keep < 0)
+                argp_error(state, "prune: needs --keep N");
+            return;
+        }
+    argp_error(state,
+               "'%s' is not a command: list, find, show, rerun, rm, export or prune",
+               command);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    char *end;
+
+    if (key == HISTORY_KEY)
+        a->history = arg;
+    else if (key == JSON_KEY)
+        a->json = true;
+    else if (key == 'o')
+        a->output = arg;
+    else if (key == KEEP_KEY) {
+        a->keep = strtol(arg, &end, 10);
+        if (end == arg || *end || a->keep < 0)
+            argp_error(state, "keep: '%s' is not a number of runs", arg);
+    } else if (key == ARGP_KEY_ARG && !a->command)
+        a->command = arg;
+    else if (key == ARGP_KEY_ARG) {
+        a->word = nst_xrealloc(a->word, (a->words + 1) * sizeof *a->word);
+        a->word[a->words++] = arg;
+    } else if (key == ARGP_KEY_END)
+        check(a, state);
+    else
+        return ARGP_ERR_UNKNOWN;
+    return 0;
+}
+
+static const char *text_of(const json_t *run, const char *key)
+{
+    const char *s = json_string_value(json_object_get(run, key));
+
+    return s ? s : "?";
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static const char *first_style(const json_t *run)
+{
+    json_t *style = json_object_get(run, "style");
+    const char *s = json_string_value(
+        json_is_array(style) ? json_object_get(json_array_get(style, 0), "file")
+                             : style);
+
+    return s ? base_name(s) : "?";
+}
+
+static void print_row(const struct nst_history_line *l)
+{
+    json_t *size = json_object_get(l->run, "size");
+    json_t *final = json_object_get(l->run, "final");
+
+    printf("%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s\n", l->id,
+           text_of(l->run, "time"), base_name(text_of(l->run, "content")),
+           first_style(l->run), (int)json_integer_value(json_array_get(size, 0)),
+           (int)json_integer_value(json_array_get(size, 1)),
+           json_number_value(json_object_get(final, "total")),
+           json_number_value(json_object_get(l->run, "seconds")),
+           text_of(l->run, "output"));
+}
+
+static void print_json(const struct nst_history_line *l, size_t flags)
+{
+    json_t *with_id = json_pack("{s:s}", "id", l->id);
+    char *text;
+
+    json_object_update(with_id, l->run);
+    text = json_dumps(with_id, flags | JSON_REAL_PRECISION(15));
+    puts(text);
+    free(text);
+    json_decref(with_id);
+}
+
+static enum nst_status list(const struct arguments *a, const struct nst_history *h,
+                            const char *word)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        if (!h->line[i].run || (word && !strstr(h->line[i].text, word)))
+            continue;
+        if (a->json)
+            print_json(&h->line[i], JSON_COMPACT);
+        else
+            print_row(&h->line[i]);
+    }
+    return NST_OK;
+}
+
+/* The line of an id, or of its beginning; the latest if several runs were all alike. */
+static const struct nst_history_line *find(const struct nst_history *h, const char *id,
+                                           struct nst_err *err)
+{
+    const struct nst_history_line *found = NULL;
+
+    for (size_t i = 0; i < h->count; i++) {
+        struct nst_history_line *l = &h->line[i];
+
+        if (!l->run || strncmp(l->id, id, strlen(id)) != 0)
+            continue;
+        if (found && strcmp(found->id, l->id) != 0) {
+            nst_err_set(err, NST_ERR_ARG, "'%s' is the beginning of %s and of %s", id,
+                        found->id, l->id);
+            return NULL;
+        }
+        found = l;
+    }
+    if (!found)
+        nst_err_set(err, NST_ERR_ARG, "'%s' is the id of no run (nst-history list)",
+                    id);
+    return found;
+}
+
+static enum nst_status show(const struct arguments *a, const struct nst_history *h,
+                            struct nst_err *err)
+{
+    for (size_t i = 0; i < a->words; i++) {
+        const struct nst_history_line *l = find(h, a->word[i], err);
+
+        if (!l)
+            return NST_ERR_ARG;
+        print_json(l, a->json ? JSON_COMPACT : JSON_INDENT(2));
+    }
+    return NST_OK;
+}
+
+static enum nst_status export(const struct nst_history *h) {
+    bool any = false;
+
+    putchar('['); for (size_t i = 0; i < h->count; i++) if (h->line[i].run){
+        puts(any ? "," : ""); fputs(h->line[i].text, stdout); any = true;}
+puts("\n]");
+return NST_OK;
+}
+
+/* A command line in the making. */
+struct command {
+    char **argv;
+    int argc;
+};
+
+static void add(struct command *c, char *word)
+{
+    c->argv = nst_xrealloc(c->argv, (size_t)(c->argc + 2) * sizeof *c->argv);
+    c->argv[c->argc++] = word;
+    c->argv[c->argc] = NULL;
+}
+
+/* The value as the command line takes it; a flag that is off has none. */
+static char *as_text(const struct nst_option *o, const json_t *value)
+{
+    if (o->type == NST_OPTION_FLAG)
+        return json_is_true(value) ? nst_xasprintf("--%s", o->name) : NULL;
+    if (json_is_string(value))
+        return nst_xasprintf("--%s=%s", o->name, json_string_value(value));
+    if (json_is_integer(value))
+        return nst_xasprintf("--%s=%" JSON_INTEGER_FORMAT, o->name,
+                             json_integer_value(value));
+    return nst_xasprintf("--%s=%.17g", o->name, json_number_value(value));
+}
+
+static void add_style(struct command *c, const json_t *style)
+{
+    const char *mask = json_string_value(json_object_get(style, "mask"));
+    const char *layers = json_string_value(json_object_get(style, "layers"));
+    json_t *weight = json_object_get(style, "weight");
+
+    if (json_is_string(style))
+        add(c, nst_xasprintf("--style=%s:1", json_string_value(style)));
+    else
+        add(c, nst_xasprintf("--style=%s:%.17g", text_of(style, "file"),
+                             json_number_value(weight)));
+    if (mask)
+        add(c, nst_xasprintf("--mask=%s", mask));
+    if (layers)
+        add(c, nst_xasprintf("--layers=%s", layers));
+}
+
+/* What was read is what it was. */
+static enum nst_status check_inputs(const json_t *run, struct nst_err *err)
+{
+    const json_t *input;
+    size_t i;
+
+    json_array_foreach(json_object_get(run, "inputs"), i, input)
+    {
+        const char *was = json_string_value(json_object_get(input, "sha256"));
+        const char *file = text_of(input, "file");
+        char *is;
+        bool same;
+
+        if (!was)
+            return nst_err_set(err, NST_ERR_ARG,
+                               "%s: was read from where it cannot be read again", file);
+        if (*file != '/') /* a style pack, by name: its network is checked by nst */
+            continue;
+        is = nst_sha256(file);
+        same = is && strcmp(is, was) == 0;
+        free(is);
+        if (!same)
+            return nst_err_set(err, NST_ERR_ARG,
+                               "%s: is not there any more, or not what it was", file);
+    }
+    return NST_OK;
+}
+
+/* nst beside this program, or else in the path. */
+static char *program(void)
+{
+    char self[PATH_MAX], *slash;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    self[n < 0 ? 0 : n] = 0;
+    slash = strrchr(self, '/');
+    if (slash) {
+        char *path = nst_xasprintf("%.*s/nst", (int)(slash - self), self);
+
+        if (access(path, X_OK) == 0)
+            return path;
+        free(path);
+    }
+    return nst_xstrdup("nst");
+}
+
+static enum nst_status rerun(const struct arguments *a, const struct nst_history *h,
+                             struct nst_err *err)
+{
+    const struct nst_history_line *l = find(h, a->word[0], err);
+    struct command c = {NULL, 0};
+    json_t *style, *value;
+    const char *name;
+    size_t i;
+
+    if (!l || check_inputs(l->run, err) != NST_OK)
+        return NST_ERR_ARG;
+    add(&c, program());
+    add(&c, nst_xstrdup("--config=none"));
+    add(&c, nst_xasprintf("--model=%s", text_of(l->run, "model_path")));
+    json_object_foreach(json_object_get(l->run, "options"), name, value)
+    {
+        const struct nst_option *o = nst_option_find(name);
+        char *word = o && o->recipe ? as_text(o, value) : NULL;
+
+        if (word)
+            add(&c, word);
+    }
+    style = json_object_get(l->run, "style");
+    if (json_is_array(style)) {
+        json_array_foreach(style, i, value) add_style(&c, value);
+    } else
+        add_style(&c, style);
+    add(&c, nst_xasprintf("--output=%s",
+                          a->output ? a->output : text_of(l->run, "output")));
+    add(&c, nst_xstrdup("--"));
+    add(&c, nst_xstrdup(text_of(l->run, "content")));
+    execvp(c.argv[0], c.argv);
+    return nst_err_set(err, NST_ERR_IO, "%s: %s", c.argv[0], strerror(errno));
+}
+
+static bool is_named(void *ctx, const struct nst_history *h, size_t i)
+{
+    const struct arguments *a = ctx;
+
+    for (size_t k = 0; k < a->words; k++)
+        if (strcmp(h->line[i].id, a->word[k]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_old(void *ctx, const struct nst_history *h, size_t i)
+{
+    const struct arguments *a = ctx;
+    size_t later = 0;
+
+    for (size_t k = i + 1; k < h->count; k++)
+        later += h->line[k].run != NULL;
+    return later >= (size_t)a->keep;
+}
+
+/* Forget runs: those named, each of which is there, or all but the latest. */
+static enum nst_status forget(struct arguments *a, const struct nst_history *h,
+                              const char *path, struct nst_err *err)
+{
+    enum nst_status st;
+    size_t dropped;
+
+    for (size_t i = 0; i < a->words; i++) {
+        const struct nst_history_line *l = find(h, a->word[i], err);
+
+        if (!l)
+            return NST_ERR_ARG;
+        a->word[i] = l->id;
+    }
+    st = nst_history_drop(path, a->words ? is_named : is_old, a, &dropped, err);
+    if (st == NST_OK)
+        fprintf(stderr, "nst-history: %zu forgotten\n", dropped);
+    return st;
+}
+
+static enum nst_status run(struct arguments *a, struct nst_err *err)
+{
+    char *path = nst_history_path(a->history);
+    struct nst_history h = {.count = 0};
+    enum nst_status st;
+
+    if (!path)
+        return nst_err_set(err, NST_ERR_ARG, "there is no history: it is set to none");
+    st = nst_history_read(&h, path, err);
+    for (size_t i = 0; st == NST_OK && i < h.count; i++)
+        if (!h.line[i].run)
+            fprintf(stderr, "nst-history: %s: line %zu is damaged, and skipped\n", path,
+                    i + 1);
+    if (st == NST_OK && strcmp(a->command, "list") == 0)
+        st = list(a, &h, NULL);
+    else if (st == NST_OK && strcmp(a->command, "find") == 0)
+        st = list(a, &h, a->word[0]);
+    else if (st == NST_OK && strcmp(a->command, "show") == 0)
+        st = show(a, &h, err);
+    else if (st == NST_OK && strcmp(a->command, "export") == 0)
+        st = export(&h);
+    else if (st == NST_OK && strcmp(a->command, "rerun") == 0)
+        st = rerun(a, &h, err);
+    else if (st == NST_OK)
+        st = forget(a, &h, path, err);
+    if (st == NST_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        st = nst_err_set(err, NST_ERR_IO, "cannot write to standard output");
+    nst_history_clear(&h);
+    free(path);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse,
+        "list\nfind TEXT\nshow ID...\nrerun ID\nrm ID...\nprune --keep N\nexport",
+        "List the runs that nst has made, find those whose line holds a text, show all "
+        "that is known of one, make one again, forget some, or all but the latest; "
+        "export them as one JSON list.\vThe manual: man nst-history.",
+        NULL,
+        NULL,
+        NULL};
+    struct arguments a = {.keep = -1};
+    struct nst_err err;
+    enum nst_status st;
+
+    argv[0] = program_invocation_short_name;
+    argp_err_exit_status = EXIT_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    st = run(&a, &err);
+    if (st != NST_OK)
+        fprintf(stderr, "nst-history: %s\n", err.text);
+    free(a.word);
+    return st == NST_OK ? 0 : 1;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "record/history.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/place.h"
+#include "model/search.h"
+#include "record/digest.h"
+
+char *nst_history_path(const char *asked)
+{
+    if (!asked)
+        asked = getenv("NST_HISTORY");
+    if (!asked || !*asked)
+        return nst_search_user("XDG_STATE_HOME", ".local/state", "history.jsonl");
+    return strcmp(asked, "none") == 0 ? NULL : nst_xstrdup(asked);
+}
+
+/* mkdir -p for the directories above path. */
+static void make_parents(const char *path)
+{
+    char *copy = nst_xstrdup(path);
+
+    for (char *c = copy + 1; *c; c++)
+        if (*c == '/') {
+            *c = 0;
+            mkdir(copy, 0700); /* what went wrong shows when the file is opened */
+            *c = '/';
+        }
+    free(copy);
+}
+
+/* Is the file open as fd still the one at path? */
+static bool is_at(int fd, const char *path)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* Open and lock: while waiting for the lock, the file may have been replaced. -1 with
+ * errno. */
+static int open_locked(const char *path, int flags)
+{
+    for (;;) {
+        int fd = open(path, flags | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+            return -1;
+        while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
+            ;
+        if (is_at(fd, path))
+            return fd;
+        close(fd);
+    }
+}
+
+static bool ends_within_line(int fd)
+{
+    struct stat st;
+    char last;
+
+    return fstat(fd, &st) == 0 && st.st_size > 0 &&
+           pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
+}
+
+enum nst_status nst_history_append(const char *path, const char *line,
+                                   struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+    char *whole;
+    ssize_t n;
+    int fd;
+
+    make_parents(path);
+    fd = open_locked(path, O_RDWR | O_APPEND | O_CREAT);
+    if (fd < 0)
+        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+    whole = nst_xasprintf("%s%s\n", ends_within_line(fd) ? "\n" : "", line);
+    n = write(fd, whole, strlen(whole));
+    if (n != (ssize_t)strlen(whole))
+        st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path,
+                         n < 0 ? strerror(errno) : "only part of the line was written");
+    free(whole);
+    close(fd);
+    return st;
+}
+
+static void add_line(struct nst_history *h, const char *text)
+{
+    char *sum = nst_sha256_of(text, strlen(text));
+    struct nst_history_line *l;
+
+    h->line = nst_xrealloc(h->line, (h->count + 1) * sizeof *h->line);
+    l = &h->line[h->count++];
+    l->text = nst_xstrdup(text);
+    snprintf(l->id, sizeof l->id, "%.*s", NST_HISTORY_ID, sum);
+    l->run = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(l->run)) {
+        json_decref(l->run);
+        l->run = NULL;
+    }
+    free(sum);
+}
+
+enum nst_status nst_history_read(struct nst_history *h, const char *path,
+                                 struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+    FILE *f = fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+
+    *h = (struct nst_history){.count = 0};
+    if (!f && errno == ENOENT)
+        return NST_OK;
+    if (!f)
+        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+    errno = 0;
+    while ((n = getline(&line, &room, f)) > 0) {
+        if (line[n - 1] == '\n')
+            line[n - 1] = 0;
+        if (*line)
+            add_line(h, line);
+    }
+    if (ferror(f))
+        st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+    free(line);
+    fclose(f);
+    return st;
+}
+
+void nst_history_clear(struct nst_history *h)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        free(h->line[i].text);
+        json_decref(h->line[i].run);
+    }
+    free(h->line);
+    *h = (struct nst_history){.count = 0};
+}
+
+/* Write all lines but those that were marked by an empty text. */
+static enum nst_status rewrite(const struct nst_history *h, const char *path,
+                               struct nst_err *err)
+{
+    struct nst_place *place;
+    enum nst_status st = nst_place_open(&place, path, err);
+
+    for (size_t i = 0; st == NST_OK && i < h->count; i++) {
+        const char *text = h->line[i].text;
+
+        if (!*text)
+            continue;
+        st = nst_place_add(place, text, strlen(text), err);
+        if (st == NST_OK)
+            st = nst_place_add(place, "\n", 1, err);
+    }
+    if (st == NST_OK)
+        st = nst_place_finish(place, err);
+    nst_place_free(place);
+    return st;
+}
+
+enum nst_status nst_history_drop(const char *path,
+                                 bool (*drop)(void *ctx, const struct nst_history *h,
+                                              size_t i),
+                                 void *ctx, size_t *dropped, struct nst_err *err)
+{
+    struct nst_history h = {.count = 0};
+    int fd = open_locked(path, O_RDONLY);
+    enum nst_status st;
+
+    *dropped = 0;
+    if (fd < 0 && errno == ENOENT)
+        return NST_OK;
+    if (fd < 0)
+        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+    st = nst_history_read(&h, path, err);
+    for (size_t i = 0; st == NST_OK && i < h.count; i++)
+        if (h.line[i].run && drop(ctx, &h, i)) {
+            h.line[i].text[0] = 0;
+            ++*dropped;
+        }
+    if (st == NST_OK && *dropped)
+        st = rewrite(&h, path, err);
+    nst_history_clear(&h);
+    close(fd);
+    return st;
+}

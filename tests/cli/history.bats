@@ -1,0 +1,114 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The history of runs: told, found, made again, forgotten.
+bats_require_minimum_version 1.5.0
+load helper
+
+nst_history() {
+    "$(dirname "$NST")/nst-history" "$@"
+}
+
+setup_file() {
+    export NST_HISTORY=$BATS_FILE_TMPDIR/unused
+}
+
+# runs: three of them, in h.jsonl
+runs() {
+    export NST_HISTORY=$PWD/h.jsonl
+    nst -s style.ppm photo.ppm -o one.png
+    nst -s munch photo.ppm -o two.png -w 5
+    nst -s style.ppm:2 --mask photo.ppm -s hokusai --layers conv_1 photo.ppm -o three.png \
+        --scales 16,32 --init style.ppm --keep-mask style.ppm --square --strength 0.7
+}
+
+ids() {
+    nst_history list | cut -d' ' -f1
+}
+
+@test "runs are listed, found and shown" {
+    needs jq
+    runs
+    [ "$(nst_history list | wc -l)" = 3 ]
+    nst_history list | sed -n 2p | grep -qE "^[0-9a-f]{8}  20.*photo.ppm +munch +32 x 24 .*two.png"
+    [ "$(nst_history find munch | wc -l)" = 1 ]
+    nst_history list --json | jq -es 'length == 3 and .[0].id != .[1].id
+        and .[1].options."style-weight" == 5 and (.[0].model_sha256 | length) == 64
+        and .[0].device == "cpu" and .[0].inputs[0].file == .[0].content'
+    id=$(ids | head -n 1)
+    nst_history show "$id" | jq -e --arg id "$id" '.id == $id'
+    nst_history show "${id:0:6}" | jq -e --arg id "$id" '.id == $id'
+    nst_history export | jq -e 'length == 3'
+}
+
+@test "a run is made again, to the byte" {
+    runs
+    n=0
+    for name in one two three; do
+        n=$((n + 1))
+        cp $name.png kept.png
+        cd /
+        nst_history rerun "$(ids | sed -n ${n}p)" -o "$NST_HISTORY.png"
+        cd - >/dev/null
+        cmp kept.png h.jsonl.png
+    done
+    # where it was
+    id=$(ids | head -n 1)
+    cp one.png kept.png
+    rm one.png
+    nst_history rerun "$id"
+    cmp kept.png one.png
+    picture photo.ppm 48 36 12
+    run nst_history rerun "$id"
+    [ "$status" = 1 ]
+    [[ $output == *"photo.ppm: is not there any more, or not what it was" ]]
+}
+
+@test "runs are forgotten, by name or all but the latest, and no line is lost meanwhile" {
+    runs
+    read -r first second third <<<"$(ids | tr '\n' ' ')"
+    nst_history rm "$second"
+    [ "$(ids)" = "$first
+$third" ]
+    run nst_history rm "$second"
+    [ "$status" = 1 ]
+    nst_history prune --keep 1
+    [ "$(ids)" = "$third" ]
+    for i in $(seq 30); do
+        "$NST" -q -S 24 -n 1 -t 1 -s style.ppm photo.ppm -o "o$i.ppm" &
+    done
+    for i in $(seq 20); do
+        nst_history prune --keep 1000
+        nst_history rm "$third" 2>/dev/null || true
+    done
+    wait
+    [ "$(nst_history list | wc -l)" = 30 ]
+    nst_history prune --keep 0
+    [ ! -s h.jsonl ]
+}
+
+@test "damaged lines are told, passed over, and kept" {
+    runs
+    printf 'nonsense\n{"a":\n' >>h.jsonl
+    run --separate-stderr nst_history list
+    [ "$(wc -l <<<"$output")" = 3 ]
+    [ "$(grep -c damaged <<<"$stderr")" = 2 ]
+    nst_history prune --keep 2
+    grep -q nonsense h.jsonl
+    echo '{}' >>h.jsonl
+    nst_history list
+    nst_history show "$(ids | tail -n 1)"
+}
+
+@test "wrong commands are refused" {
+    runs
+    for wrong in "" frobnicate "list x" show rerun prune "prune --keep x" "find a b"; do
+        # shellcheck disable=SC2086 # words are wanted
+        run nst_history $wrong
+        [ "$status" = 2 ]
+    done
+    run nst_history show 00000000x
+    [ "$status" = 1 ]
+    rm h.jsonl
+    run nst_history list
+    [ "$status" = 0 ] && [ -z "$output" ]
+}
