@@ -44,7 +44,7 @@ check() {
 }
 
 check 1 "a missing file" -s photo.ppm missing.png -o a.png
-check 1 "a directory" -s photo.ppm directory -o a.png
+check 2 "a directory" -s photo.ppm directory -o a.png
 check 1 "a truncated JPEG" -s photo.ppm cut.jpg -o a.png
 check 1 "a text file named .png" -s text.png photo.ppm -o a.png
 check 1 "a picture of one pixel" -s photo.ppm dot.ppm -o a.png --size native
