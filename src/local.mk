@@ -102,17 +102,18 @@ nst_SOURCES = %D%/cli/nst.c %D%/cli/adapt.c %D%/cli/adapt.h %D%/cli/args.c %D%/c
 	%D%/cli/styles.c %D%/cli/styles.h %D%/cli/stylise.c %D%/cli/stylise.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)
-nst_history_SOURCES = %D%/cli/history.c
-nst_history_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+# main() of all but nst
+PROGRAM = %D%/cli/program.c %D%/cli/program.h
+nst_history_SOURCES = %D%/cli/history.c $(PROGRAM)
 nst_history_LDADD = $(NST_LIBS)
-nst_compare_SOURCES = %D%/cli/compare.c
+nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
 nst_compare_LDADD = $(NST_LIBS)
 # the only one that reads zip files
-nst_model_SOURCES = %D%/cli/model.c %D%/model/pickle.c %D%/model/pickle.h \
+nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/model/pickle.c %D%/model/pickle.h \
 	%D%/model/pth.c %D%/model/pth.h
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
 nst_model_LDADD = $(NST_LIBS) $(ARCHIVE_LIBS)
-nst_style_SOURCES = %D%/cli/style.c %D%/cli/styles.c %D%/cli/styles.h
+nst_style_SOURCES = %D%/cli/style.c $(PROGRAM) %D%/cli/styles.c %D%/cli/styles.h
 nst_style_LDADD = $(NST_LIBS)
 
 NST_LIBS = libnst-files.a libnst-job.a $(ENGINE_LIBS) $(VIPS_LIBS) $(JANSSON_LIBS)

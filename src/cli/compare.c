@@ -5,21 +5,17 @@
  */
 #include "config.h"
 
-#include <argp.h>
-#include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/program.h"
 #include "image/picture.h"
 #include "quality/lpips.h"
 #include "quality/quality.h"
 
-const char *argp_program_version = PACKAGE_STRING;
-
-enum { EXIT_USAGE = 2, JSON_KEY = 0x100, LPIPS_KEY, HEADS_KEY };
+enum { JSON_KEY = 0x100, LPIPS_KEY, HEADS_KEY };
 
 struct arguments {
     const char *original, *result, *style, *model, *lpips, *heads;
@@ -162,15 +158,12 @@ static void print_json(const struct figures *f, const char *model)
                   "colour_consistency", number(f->colour), "perceptual_distance",
                   number(f->perceptual), "content_distance", number(f->content),
                   "style_distance", number(f->style), "model", model);
-    char *text;
 
     if (f->lpips_network)
         json_object_set_new(j, "lpips",
                             json_pack("{s:s, s:o}", "network", f->lpips_network,
                                       "distance", number(f->lpips)));
-    text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    puts(text);
-    free(text);
+    nst_print_json(j, 9);
     json_decref(j);
 }
 
@@ -190,8 +183,9 @@ static void print_table(const struct figures *f, const char *model)
     printf("model                 %s\n", model);
 }
 
-static enum nst_status compare(const struct arguments *a, struct nst_err *err)
+static enum nst_status compare(void *arguments, struct nst_err *err)
 {
+    const struct arguments *a = arguments;
     struct pictures p = {NULL};
     struct nst_engine *e = NULL;
     struct figures f = {.lpips_network = NULL};
@@ -201,11 +195,8 @@ static enum nst_status compare(const struct arguments *a, struct nst_err *err)
         st = open_network(&e, a->model, err);
     if (st == NST_OK)
         st = measure(&f, a, &p, e, err);
-    if (st == NST_OK) {
+    if (st == NST_OK)
         (a->json ? print_json : print_table)(&f, nst_engine_model_name(e));
-        if (fflush(stdout) != 0)
-            st = nst_err_set(err, NST_ERR_IO, "cannot write to standard output");
-    }
     nst_engine_free(e);
     nst_picture_free(p.original);
     nst_picture_free(p.result);
@@ -226,18 +217,6 @@ int main(int argc, char **argv)
         NULL,
         NULL};
     struct arguments a = {NULL};
-    struct nst_err err;
-    enum nst_status st;
 
-    argv[0] = program_invocation_short_name;
-    argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &a);
-    st = nst_picture_init(argv[0], &err);
-    if (st == NST_OK) {
-        st = compare(&a, &err);
-        nst_picture_shutdown();
-    }
-    if (st != NST_OK)
-        fprintf(stderr, "nst-compare: %s\n", err.text);
-    return st == NST_OK ? 0 : 1;
+    return nst_program(argc, argv, &argp, &a, compare);
 }

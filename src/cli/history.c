@@ -4,9 +4,7 @@
  */
 #include "config.h"
 
-#include <argp.h>
 #include <errno.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +12,12 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "cli/program.h"
 #include "job/options.h"
 #include "record/digest.h"
 #include "record/history.h"
 
-const char *argp_program_version = PACKAGE_STRING;
-
-enum { EXIT_USAGE = 2, JSON_KEY = 0x100, HISTORY_KEY, KEEP_KEY };
+enum { JSON_KEY = 0x100, HISTORY_KEY, KEEP_KEY };
 
 struct arguments {
     const char *command, *history, *output;
@@ -365,8 +362,9 @@ static enum nst_status forget(struct arguments *a, const struct nst_history *h,
     return st;
 }
 
-static enum nst_status run(struct arguments *a, struct nst_err *err)
+static enum nst_status run(void *arguments, struct nst_err *err)
 {
+    struct arguments *a = arguments;
     char *path = nst_history_path(a->history);
     struct nst_history h = {.count = 0};
     enum nst_status st;
@@ -390,8 +388,6 @@ static enum nst_status run(struct arguments *a, struct nst_err *err)
         st = rerun(a, &h, err);
     else if (st == NST_OK)
         st = forget(a, &h, path, err);
-    if (st == NST_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        st = nst_err_set(err, NST_ERR_IO, "cannot write to standard output");
     nst_history_clear(&h);
     free(path);
     return st;
@@ -410,15 +406,8 @@ int main(int argc, char **argv)
         NULL,
         NULL};
     struct arguments a = {.keep = -1};
-    struct nst_err err;
-    enum nst_status st;
+    int status = nst_program(argc, argv, &argp, &a, run);
 
-    argv[0] = program_invocation_short_name;
-    argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &a);
-    st = run(&a, &err);
-    if (st != NST_OK)
-        fprintf(stderr, "nst-history: %s\n", err.text);
     free(a.word);
-    return st == NST_OK ? 0 : 1;
+    return status;
 }

@@ -4,23 +4,19 @@
  */
 #include "config.h"
 
-#include <argp.h>
-#include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/program.h"
 #include "image/picture.h"
 #include "model/normalise.h"
 #include "model/pth.h"
 #include "model/search.h"
 
-const char *argp_program_version = PACKAGE_STRING;
-
-enum { EXIT_USAGE = 2, JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY };
+enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY };
 
 #define PICTURES 256     /* at most, to normalise by */
 #define PICTURE_SIDE 512 /* their longest sides */
@@ -196,10 +192,7 @@ static void print(json_t *j, bool as_json)
     size_t i;
 
     if (as_json) {
-        char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
-
-        puts(text);
-        free(text);
+        nst_print_json(j, 9);
         return;
     }
     printf("file     %s (%s)\n", json_string_value(json_object_get(j, "path")),
@@ -235,8 +228,6 @@ static enum nst_status tell(const struct nst_weights *w, const char *path,
     json_decref(j);
     if (strcmp(a->command, "verify") == 0 && !a->json)
         puts("sound");
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return nst_err_set(err, NST_ERR_IO, "cannot write to standard output");
     return NST_OK;
 }
 
@@ -269,8 +260,9 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
     return st;
 }
 
-static enum nst_status run(const struct arguments *a, struct nst_err *err)
+static enum nst_status run(void *arguments, struct nst_err *err)
 {
+    const struct arguments *a = arguments;
     struct nst_weights *w;
     char *path;
     enum nst_status st = load(&w, &path, a->model, err);
@@ -299,18 +291,6 @@ int main(int argc, char **argv)
         NULL,
         NULL};
     struct arguments a = {NULL};
-    struct nst_err err;
-    enum nst_status st;
 
-    argv[0] = program_invocation_short_name;
-    argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &a);
-    st = nst_picture_init(argv[0], &err);
-    if (st == NST_OK) {
-        st = run(&a, &err);
-        nst_picture_shutdown();
-    }
-    if (st != NST_OK)
-        fprintf(stderr, "nst-model: %s\n", err.text);
-    return st == NST_OK ? 0 : 1;
+    return nst_program(argc, argv, &argp, &a, run);
 }

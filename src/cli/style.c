@@ -4,23 +4,19 @@
  */
 #include "config.h"
 
-#include <argp.h>
 #include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/program.h"
 #include "cli/styles.h"
 #include "model/search.h"
 
-const char *argp_program_version = PACKAGE_STRING;
-
-enum { EXIT_USAGE = 2, JSON_KEY = 0x100, SCALES_KEY, LAYERS_KEY, FROM_KEY };
+enum { JSON_KEY = 0x100, SCALES_KEY, LAYERS_KEY, FROM_KEY };
 
 /* The layers of the default recipe and of the preset gatys. */
 #define LAYERS                                                                         \
@@ -55,7 +51,7 @@ static void set(struct argp_state *state, const char *name, const char *text)
     if (nst_params_set(&a->p, name, text, &err) == NST_OK)
         return;
     fprintf(stderr, "nst-style: %s\n", err.text);
-    exit(EXIT_USAGE);
+    exit(NST_PROGRAM_USAGE);
 }
 
 static void check(struct argp_state *state)
@@ -335,12 +331,9 @@ static enum nst_status info(const struct arguments *a, struct nst_err *err)
     if (st != NST_OK)
         return st;
     j = pack_json(p);
-    if (a->json) {
-        char *text = json_dumps(j, JSON_COMPACT);
-
-        puts(text);
-        free(text);
-    } else
+    if (a->json)
+        nst_print_json(j, 9);
+    else
         print_table(j);
     json_decref(j);
     nst_pack_free(p);
@@ -387,19 +380,15 @@ static enum nst_status list(void)
     return NST_OK;
 }
 
-static enum nst_status run(struct arguments *a, struct nst_err *err)
+static enum nst_status run(void *arguments, struct nst_err *err)
 {
-    enum nst_status st;
+    struct arguments *a = arguments;
 
     if (strcmp(a->command, "pack") == 0)
-        st = make_pack(a, err);
-    else if (strcmp(a->command, "blend") == 0)
-        st = blend(a, err);
-    else
-        st = strcmp(a->command, "info") == 0 ? info(a, err) : list();
-    if (st == NST_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        st = nst_err_set(err, NST_ERR_IO, "cannot write to standard output");
-    return st;
+        return make_pack(a, err);
+    if (strcmp(a->command, "blend") == 0)
+        return blend(a, err);
+    return strcmp(a->command, "info") == 0 ? info(a, err) : list();
 }
 
 int main(int argc, char **argv)
@@ -417,23 +406,13 @@ int main(int argc, char **argv)
         NULL,
         NULL};
     struct arguments a = {NULL};
-    struct nst_err err;
-    enum nst_status st;
+    int status;
 
-    argv[0] = program_invocation_short_name;
     nst_params_init(&a.p);
-    if (nst_params_set(&a.p, "scales", SCALES, &err) != NST_OK ||
-        nst_params_set(&a.p, "style-layers", LAYERS, &err) != NST_OK)
+    if (nst_params_set(&a.p, "scales", SCALES, NULL) != NST_OK ||
+        nst_params_set(&a.p, "style-layers", LAYERS, NULL) != NST_OK)
         abort();
-    argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &a);
-    st = nst_picture_init(argv[0], &err);
-    if (st == NST_OK) {
-        st = run(&a, &err);
-        nst_picture_shutdown();
-    }
-    if (st != NST_OK)
-        fprintf(stderr, "nst-style: %s\n", err.text);
+    status = nst_program(argc, argv, &argp, &a, run);
     nst_params_clear(&a.p);
-    return st == NST_OK ? 0 : 1;
+    return status;
 }

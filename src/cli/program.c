@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "cli/program.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "image/picture.h"
+
+const char *argp_program_version = PACKAGE_STRING;
+
+int nst_program(int argc, char **argv, const struct argp *argp, void *arguments,
+                enum nst_status (*run)(void *arguments, struct nst_err *err))
+{
+    struct nst_err err;
+    enum nst_status st;
+
+    argv[0] = program_invocation_short_name; /* messages begin with it */
+    argp_err_exit_status = NST_PROGRAM_USAGE;
+    argp_parse(argp, argc, argv, 0, NULL, arguments);
+    st = nst_picture_init(argv[0], &err);
+    if (st == NST_OK) {
+        st = run(arguments, &err);
+        nst_picture_shutdown();
+    }
+    if (st == NST_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        st = nst_err_set(&err, NST_ERR_IO, "cannot write to standard output");
+    if (st != NST_OK)
+        fprintf(stderr, "%s: %s\n", argv[0], err.text);
+    return st == NST_OK ? 0 : 1;
+}
+
+void nst_print_json(const json_t *j, size_t digits)
+{
+    char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(digits));
+
+    puts(text);
+    free(text);
+}
