@@ -44,6 +44,8 @@ load helper
     PATH=$PWD/bin:$(dirname "$NST"):$PATH
     cp photo.ppm left.png
     cp photo.ppm out.png
+    mkdir album
+    cp photo.ppm album/
     for page in "${srcdir:?}"/man/*.1; do
         mandoc -T ascii "$page" | col -bx | sed -n '/^EXAMPLES/,/^SEE ALSO/p' |
             grep -E '^ +nst[a-z-]* '
