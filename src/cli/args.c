@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "image/picture.h"
 #include "job/regions.h"
 #include "job/scales.h"
 #include "record/checkpoint.h"
