@@ -59,6 +59,7 @@ libnst_job_a_SOURCES = \
 	%D%/model/normalise.c %D%/model/normalise.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
+	%D%/style/kept.c %D%/style/kept.h \
 	%D%/style/gram_loss.c %D%/style/gram_loss.h \
 	%D%/style/moment_loss.c %D%/style/moment_loss.h \
 	%D%/style/guide.c %D%/style/guide.h \
@@ -98,7 +99,8 @@ libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 
 # floor 7: the programs
 nst_SOURCES = %D%/cli/nst.c %D%/cli/adapt.c %D%/cli/adapt.h %D%/cli/args.c %D%/cli/args.h \
-	%D%/cli/batch.c %D%/cli/batch.h \
+	%D%/cli/batch.c %D%/cli/batch.h %D%/cli/making.c %D%/cli/making.h \
+	%D%/cli/side.c %D%/cli/side.h %D%/cli/scale.c %D%/cli/scale.h \
 	%D%/cli/styles.c %D%/cli/styles.h %D%/cli/stylise.c %D%/cli/stylise.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
 nst_LDADD = $(NST_LIBS)
@@ -113,7 +115,7 @@ nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/model/pickle.c %D%/model/pick
 	%D%/model/pth.c %D%/model/pth.h
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
 nst_model_LDADD = $(NST_LIBS) $(ARCHIVE_LIBS)
-nst_style_SOURCES = %D%/cli/style.c $(PROGRAM) %D%/cli/styles.c %D%/cli/styles.h
+nst_style_SOURCES = %D%/cli/style.c $(PROGRAM)
 nst_style_LDADD = $(NST_LIBS)
 
 NST_LIBS = libnst-files.a libnst-job.a $(ENGINE_LIBS) $(VIPS_LIBS) $(JANSSON_LIBS)

@@ -87,9 +87,10 @@ EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 EXTRA_PROGRAMS = tests/bench/bench
 tests_bench_bench_SOURCES = %D%/bench/bench.c
 tests_bench_bench_LDADD = $(JOB_LIBS)
-EXTRA_DIST += %D%/bench/bench.sh
+EXTRA_DIST += %D%/bench/bench.sh %D%/bench/batch.sh
 CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
-bench: tests/bench/bench$(EXEEXT) share/nst/stamp
+bench: tests/bench/bench$(EXEEXT) nst$(EXEEXT) share/nst/stamp
 	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \
 	    COMPILER="`$(CC) --version | head -n 1`" '$(top_srcdir)'/%D%/bench/bench.sh
+	NST='$(abs_top_builddir)/nst' '$(top_srcdir)'/%D%/bench/batch.sh
 .PHONY: bench

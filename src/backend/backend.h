@@ -83,13 +83,17 @@ struct nst_backend_ops {
     /* threads of 1 or more. *out belongs to the caller: close(). */
     enum nst_status (*open)(struct nst_backend **out, int threads, struct nst_err *err);
     void (*close)(struct nst_backend *be);
+    /* Another backend like be, with as many threads of its own and room for the same
+     * convolutions, which both may work with at the same time. */
+    enum nst_status (*share)(struct nst_backend **out, const struct nst_backend *be,
+                             struct nst_err *err);
 
     /* A tensor of this shape, values undefined. Freed by tensor_free (NULL is fine). */
     enum nst_status (*tensor_new)(struct nst_backend *be, struct nst_tensor **out,
                                   struct nst_shape shape, struct nst_err *err);
     void (*tensor_free)(struct nst_backend *be, struct nst_tensor *t);
-    /* Bytes that a tensor takes; *scratch is raised to those that the backend's scratch
-     * grows by when the first of this shape is made. */
+    /* Bytes that a tensor takes; *scratch is raised to those that tensors of this shape
+     * want of scratch beyond what the convolutions do. */
     size_t (*tensor_bytes)(const struct nst_backend *be, struct nst_shape shape,
                            size_t *scratch);
     void (*tensor_copy)(struct nst_backend *be, const struct nst_tensor *from,

@@ -54,6 +54,12 @@ static void scalar_close(struct nst_backend *be)
     free(scalar);
 }
 
+static enum nst_status scalar_share(struct nst_backend **out,
+                                    const struct nst_backend *be, struct nst_err *err)
+{
+    return scalar_open(out, nst_threads_count(be->threads), err);
+}
+
 static enum nst_status want_scratch(struct scalar *scalar, size_t floats,
                                     struct nst_err *err)
 {
@@ -325,6 +331,7 @@ const struct nst_backend_ops nst_backend_scalar = {
     .name = "scalar",
     .open = scalar_open,
     .close = scalar_close,
+    .share = scalar_share,
     .tensor_new = tensor_new,
     .tensor_free = tensor_free,
     .tensor_bytes = tensor_bytes,

@@ -32,6 +32,7 @@ struct helper {
 struct nst_threads {
     int count, started; /* with the caller; helpers that run */
     struct helper *helper;
+    _Atomic int used; /* those with lower numbers work */
 
     /*
      * Whoever moves the ticket on by one has that item, and may read work and ctx until
@@ -44,7 +45,7 @@ struct nst_threads {
 
     pthread_mutex_t lock; /* for sleeping alone */
     pthread_cond_t wake, finished;
-    _Atomic int sleepers;
+    _Atomic int sleepers; /* of those that would work */
     _Atomic bool caller_sleeps, quit;
 };
 
@@ -62,7 +63,7 @@ static void take_items(struct nst_threads *t, int thread)
 {
     uint64_t ticket = atomic_load(&t->ticket);
 
-    while (NEXT(ticket) < ITEMS(ticket)) {
+    while (NEXT(ticket) < ITEMS(ticket) && thread < atomic_load(&t->used)) {
         if (!atomic_compare_exchange_weak(&t->ticket, &ticket, ticket + 1))
             continue; /* ticket is now what another made of it */
         t->work(t->ctx, NEXT(ticket), thread);
@@ -76,25 +77,31 @@ static void take_items(struct nst_threads *t, int thread)
     }
 }
 
-static bool idle(struct nst_threads *t)
+static bool idle(struct nst_threads *t, int thread)
 {
     uint64_t ticket = atomic_load(&t->ticket);
 
-    return NEXT(ticket) >= ITEMS(ticket) && !atomic_load(&t->quit);
+    return (NEXT(ticket) >= ITEMS(ticket) || thread >= atomic_load(&t->used)) &&
+           !atomic_load(&t->quit);
 }
 
-static void wait_for_work(struct nst_threads *t)
+static void wait_for_work(struct nst_threads *t, int thread)
 {
     for (int i = 0; i < LOOKS; i++) {
-        if (!idle(t))
+        if (!idle(t, thread))
             return;
         pause_a_little();
     }
     pthread_mutex_lock(&t->lock);
-    atomic_fetch_add(&t->sleepers, 1);
-    while (idle(t))
-        pthread_cond_wait(&t->wake, &t->lock);
-    atomic_fetch_sub(&t->sleepers, 1);
+    for (bool asleep = true; asleep;) {
+        bool counted = thread < atomic_load(&t->used);
+
+        atomic_fetch_add(&t->sleepers, counted);
+        asleep = idle(t, thread);
+        if (asleep)
+            pthread_cond_wait(&t->wake, &t->lock);
+        atomic_fetch_sub(&t->sleepers, counted);
+    }
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -104,7 +111,7 @@ static void *help(void *arg)
 
     while (!atomic_load(&h->threads->quit)) {
         take_items(h->threads, h->number);
-        wait_for_work(h->threads);
+        wait_for_work(h->threads, h->number);
     }
     return NULL;
 }
@@ -124,18 +131,22 @@ static void wait_until_done(struct nst_threads *t, int items)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void wake_sleepers(struct nst_threads *t)
+static void wake_all(struct nst_threads *t)
 {
-    if (atomic_load(&t->sleepers) == 0)
-        return;
     pthread_mutex_lock(&t->lock);
     pthread_cond_broadcast(&t->wake);
     pthread_mutex_unlock(&t->lock);
 }
 
+static void wake_sleepers(struct nst_threads *t)
+{
+    if (atomic_load(&t->sleepers) > 0)
+        wake_all(t);
+}
+
 void nst_threads_run(struct nst_threads *t, int items, nst_work *work, void *ctx)
 {
-    if (t->count == 1 || items <= 1) {
+    if (items <= 1 || atomic_load(&t->used) == 1) {
         for (int i = 0; i < items; i++)
             work(ctx, i, 0);
         return;
@@ -147,6 +158,12 @@ void nst_threads_run(struct nst_threads *t, int items, nst_work *work, void *ctx
     wake_sleepers(t);
     take_items(t, 0);
     wait_until_done(t, items);
+}
+
+void nst_threads_use(struct nst_threads *t, int n)
+{
+    atomic_store(&t->used, n < 1 ? 1 : n > t->count ? t->count : n);
+    wake_all(t);
 }
 
 static bool start_helper(struct nst_threads *t, int number)
@@ -172,6 +189,7 @@ enum nst_status nst_threads_new(struct nst_threads **out, int count,
 
     *out = NULL;
     t->count = count;
+    atomic_store(&t->used, count);
     t->helper = nst_xcalloc((size_t)count, sizeof *t->helper);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
@@ -196,7 +214,7 @@ void nst_threads_free(struct nst_threads *t)
     if (!t)
         return;
     atomic_store(&t->quit, true);
-    wake_sleepers(t);
+    wake_all(t);
     for (int i = 0; i < t->started; i++)
         pthread_join(t->helper[i].id, NULL);
     pthread_mutex_destroy(&t->lock);
@@ -204,6 +222,11 @@ void nst_threads_free(struct nst_threads *t)
     pthread_cond_destroy(&t->finished);
     free(t->helper);
     free(t);
+}
+
+int nst_threads_used(const struct nst_threads *t)
+{
+    return atomic_load(&t->used);
 }
 
 int nst_threads_count(const struct nst_threads *t)

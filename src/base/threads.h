@@ -27,6 +27,11 @@ enum nst_status nst_threads_new(struct nst_threads **out, int count,
 void nst_threads_free(struct nst_threads *t); /* NULL is fine */
 int nst_threads_count(const struct nst_threads *t);
 
+/* Work on no more than n of them, from 1 to all of them, from the next item on: the
+ * others sleep until more are wanted. Called by any thread. At first all work. */
+void nst_threads_use(struct nst_threads *t, int n);
+int nst_threads_used(const struct nst_threads *t);
+
 /*
  * work(ctx, item, thread) for each item from 0 to items - 1, in no particular order;
  * returns when all are done. Called by the thread that made t, and by nothing that is

@@ -16,24 +16,38 @@ static double complexity(const struct nst_picture *p)
     return nst_complexity(p->rgb, p->height, p->width);
 }
 
-static double most_complex(const struct nst_styles_read *styles)
+/* That of the most complex of the pictures. */
+static enum nst_status most_complex(struct nst_styles_read *styles, double *most,
+                                    struct nst_err *err)
 {
-    double most = 0;
+    enum nst_status st = NST_OK;
 
-    for (int i = 0; i < styles->count; i++)
-        if (styles->of[i].picture && complexity(styles->of[i].picture) > most)
-            most = complexity(styles->of[i].picture);
-    return most;
+    *most = 0;
+    for (int i = 0; st == NST_OK && i < styles->count; i++) {
+        struct nst_picture *picture;
+
+        if (styles->of[i].pack)
+            continue;
+        st = nst_styles_picture(styles, i, &picture, err);
+        if (st == NST_OK && complexity(picture) > *most)
+            *most = complexity(picture);
+    }
+    return st;
 }
 
-void nst_adapt(struct nst_params *p, const struct nst_picture *content,
-               const struct nst_styles_read *styles)
+enum nst_status nst_adapt(struct nst_params *p, const struct nst_picture *content,
+                          struct nst_styles_read *styles, struct nst_err *err)
 {
-    double of_content = complexity(content), of_style = most_complex(styles);
+    double of_content, of_style;
+    enum nst_status st;
 
     if ((p->adaptive != NST_ADAPTIVE_PARAMETERS && p->adaptive != NST_ADAPTIVE_BOTH) ||
         p->resume) /* a run that is resumed has been adapted */
-        return;
+        return NST_OK;
+    st = most_complex(styles, &of_style, err);
+    if (st != NST_OK)
+        return st;
+    of_content = complexity(content);
     if (of_style > COMPLEX) {
         if (!p->quiet)
             fprintf(stderr,
@@ -51,4 +65,5 @@ void nst_adapt(struct nst_params *p, const struct nst_picture *content,
                     of_content, COMPLEX, p->learning_rate / 2, p->learning_rate);
         p->learning_rate /= 2;
     }
+    return NST_OK;
 }

@@ -323,21 +323,21 @@ void nst_batch_name_outputs(struct nst_batch *b, const struct nst_params *p)
     free(style);
 }
 
-bool nst_batch_make_folder(const struct nst_item *item)
+enum nst_status nst_batch_make_folder(const struct nst_item *item, struct nst_err *err)
 {
     char *path = nst_xstrdup(item->output);
-    bool ok = true;
+    enum nst_status st = NST_OK;
 
-    for (char *c = path + 1; ok && *c; c++)
+    for (char *c = path + 1; st == NST_OK && *c; c++)
         if (*c == '/') {
             *c = 0;
-            ok = mkdir(path, 0777) == 0 || errno == EEXIST;
-            if (!ok)
-                fprintf(stderr, "nst: %s: cannot be made: %s\n", path, strerror(errno));
+            if (mkdir(path, 0777) != 0 && errno != EEXIST)
+                st = nst_err_set(err, NST_ERR_IO, "%s: cannot be made: %s", path,
+                                 strerror(errno));
             *c = '/';
         }
     free(path);
-    return ok;
+    return st;
 }
 
 void nst_batch_clear(struct nst_batch *b)

@@ -48,8 +48,8 @@ void nst_batch_name_outputs(struct nst_batch *b, const struct nst_params *p);
 void nst_batch_spare_inputs(const struct nst_batch *b, const struct nst_params *p,
                             const char *path);
 
-/* Make the folders that the result goes to. False, with a message, if that fails. */
-bool nst_batch_make_folder(const struct nst_item *item);
+/* Make the folders that the result goes to. NST_ERR_IO. */
+enum nst_status nst_batch_make_folder(const struct nst_item *item, struct nst_err *err);
 
 void nst_batch_clear(struct nst_batch *b);
 

@@ -6,10 +6,12 @@
 #include <jansson.h>
 #include <langinfo.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -20,10 +22,25 @@
 /* Weight of the latest interval in the rate that is shown. */
 #define SMOOTHING 0.1
 
-struct nst_progress {
+struct nst_progress_batch {
     enum nst_progress_kind kind;
-    const char *label;
-    bool utf8, drawn;
+    bool utf8;
+    size_t pictures;
+    bool shared; /* one bar for all */
+
+    pthread_mutex_t lock; /* for the bar, which is what follows */
+    size_t over;
+    double part; /* of the pictures at work: how much is done, added up */
+    struct timespec begin;
+    double shown; /* seconds since then; below 0 before the first time */
+};
+
+struct nst_progress {
+    struct nst_progress_batch *batch;
+    enum nst_progress_kind kind;
+    const char *picture;
+    double told; /* part of the picture that the batch knows of */
+    bool drawn;
     double shown;            /* time of the last output, in seconds of the run */
     double step_seconds;     /* smoothed; 0 before the second step */
     double last;             /* time of the last step */
@@ -96,31 +113,39 @@ static void draw_bar(char *to, int cells, double share, bool utf8)
     *to = 0;
 }
 
-static void show_bar(struct nst_progress *p)
+static void show_bar(double share, const char *text, bool utf8)
 {
-    char text[LINE_SIZE], bar[3 * 60 + 1] = "";
-    double share = p->planned > 0 ? (double)p->done / (double)p->planned : 0;
+    char bar[3 * 60 + 1] = "";
     int width = terminal_width() - 1, cells;
 
-    figures(p, text, sizeof text);
     cells = width - (int)strlen(text) - 8; /* "100%|" before it, "| " after it */
     if (cells > 60)
         cells = 60;
     if (cells >= 4) {
-        draw_bar(bar, cells, share, p->utf8);
+        draw_bar(bar, cells, share, utf8);
         fprintf(stderr, "\r%3.0f%%|%s| %s\033[K", 100 * share, bar, text);
     } else
         fprintf(stderr, "\r%.*s\033[K", width, text);
-    p->drawn = true;
+    fflush(stderr);
 }
 
-static void show_plain(struct nst_progress *p)
+static double share_of(const struct nst_progress *p)
+{
+    return p->planned > 0 ? (double)p->done / (double)p->planned : 0;
+}
+
+static bool one_of_several(const struct nst_progress *p)
+{
+    return p->batch->pictures > 1;
+}
+
+static void show_plain(const struct nst_progress *p)
 {
     char text[LINE_SIZE];
 
     figures(p, text, sizeof text);
-    fprintf(stderr, "%s: %3.0f%% %s\n", p->label,
-            p->planned > 0 ? 100.0 * (double)p->done / (double)p->planned : 0.0, text);
+    fprintf(stderr, "nst: %s%s%3.0f%% %s\n", one_of_several(p) ? p->picture : "",
+            one_of_several(p) ? ": " : "", 100 * share_of(p), text);
 }
 
 static json_t *number(double v)
@@ -133,12 +158,13 @@ static void show_json(const struct nst_progress *p, const char *event, const cha
     json_t *j = json_pack(
         "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "event", event, "done",
         (json_int_t)p->done, "total", (json_int_t)p->planned, "percent",
-        number(p->planned > 0 ? 100.0 * (double)p->done / (double)p->planned : 0),
-        "content_loss", number(p->e.content_loss), "style_loss",
-        number(p->e.style_loss), "total_loss", number(p->e.total_loss), "seconds",
-        number(p->e.seconds), "eta_seconds", number(end ? 0 : remaining(p)));
+        number(100 * share_of(p)), "content_loss", number(p->e.content_loss),
+        "style_loss", number(p->e.style_loss), "total_loss", number(p->e.total_loss),
+        "seconds", number(p->e.seconds), "eta_seconds", number(end ? 0 : remaining(p)));
     char *s;
 
+    if (one_of_several(p))
+        json_object_set_new(j, "picture", json_string(p->picture));
     if (end)
         json_object_set_new(j, "end", json_string(end));
     s = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
@@ -149,31 +175,95 @@ static void show_json(const struct nst_progress *p, const char *event, const cha
 
 static void show(struct nst_progress *p)
 {
-    if (p->kind == NST_PROGRESS_BAR)
-        show_bar(p);
-    else if (p->kind == NST_PROGRESS_PLAIN)
+    char text[LINE_SIZE];
+
+    if (p->kind == NST_PROGRESS_BAR) {
+        figures(p, text, sizeof text);
+        show_bar(share_of(p), text, p->batch->utf8);
+        p->drawn = true;
+    } else if (p->kind == NST_PROGRESS_PLAIN)
         show_plain(p);
     else if (p->kind == NST_PROGRESS_JSON)
         show_json(p, "step", NULL);
-    fflush(stderr);
     p->shown = p->e.seconds;
     p->pending = false;
 }
 
-struct nst_progress *nst_progress_new(enum nst_progress_kind kind, const char *label,
+/* "3/16 pictures [00:12<00:40]"; the batch is locked. */
+static void show_batch(struct nst_progress_batch *b, double seconds)
+{
+    double share = ((double)b->over + b->part) / (double)b->pictures;
+    char text[LINE_SIZE], elapsed[24], left[24];
+
+    clock_text(seconds, elapsed, sizeof elapsed);
+    clock_text(share > 0 ? seconds / share * (1 - share) : NAN, left, sizeof left);
+    snprintf(text, sizeof text, "%zu/%zu pictures [%s<%s]", b->over, b->pictures,
+             elapsed, left);
+    show_bar(share, text, b->utf8);
+    b->shown = seconds;
+}
+
+/* The batch has come further by part of a picture and some pictures. */
+static void tell_batch(struct nst_progress_batch *b, double part, size_t over)
+{
+    struct timespec now;
+    double seconds;
+
+    if (!b->shared || b->kind != NST_PROGRESS_BAR)
+        return;
+    pthread_mutex_lock(&b->lock);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    seconds = (double)(now.tv_sec - b->begin.tv_sec) +
+              1e-9 * (double)(now.tv_nsec - b->begin.tv_nsec);
+    b->part += part;
+    b->over += over;
+    if (over || b->shown < 0 || seconds - b->shown >= REDRAW_SECONDS)
+        show_batch(b, seconds);
+    pthread_mutex_unlock(&b->lock);
+}
+
+struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
+                                                  size_t pictures, int side_by_side)
+{
+    struct nst_progress_batch *b = nst_xcalloc(1, sizeof *b);
+
+    if (kind == NST_PROGRESS_AUTO)
+        kind = isatty(STDERR_FILENO) ? NST_PROGRESS_BAR : NST_PROGRESS_PLAIN;
+    b->kind = kind;
+    b->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    b->pictures = pictures;
+    b->shared = side_by_side > 1;
+    b->shown = -1;
+    pthread_mutex_init(&b->lock, NULL);
+    clock_gettime(CLOCK_MONOTONIC, &b->begin);
+    return b;
+}
+
+void nst_progress_batch_count(struct nst_progress_batch *b)
+{
+    tell_batch(b, 0, 1);
+}
+
+void nst_progress_batch_end(struct nst_progress_batch *b)
+{
+    if (b->shown >= 0)
+        fputc('\n', stderr);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+struct nst_progress *nst_progress_new(struct nst_progress_batch *b, const char *picture,
                                       int64_t planned)
 {
     struct nst_progress *p = nst_xcalloc(1, sizeof *p);
 
-    if (kind == NST_PROGRESS_AUTO)
-        kind = isatty(STDERR_FILENO) ? NST_PROGRESS_BAR : NST_PROGRESS_PLAIN;
-    p->kind = kind;
-    p->label = label;
-    p->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    p->batch = b;
+    p->kind = b->shared && b->kind == NST_PROGRESS_BAR ? NST_PROGRESS_NONE : b->kind;
+    p->picture = picture;
     p->shown = -INFINITY;
     p->planned = planned;
     p->e.content_loss = p->e.style_loss = p->e.total_loss = NAN; /* not known yet */
-    if (kind == NST_PROGRESS_JSON)
+    if (p->kind == NST_PROGRESS_JSON)
         show_json(p, "start", NULL);
     return p;
 }
@@ -195,6 +285,8 @@ void nst_progress_step(struct nst_progress *p, const struct nst_evaluation *e,
     p->done = done;
     p->planned = planned;
     p->pending = true;
+    tell_batch(p->batch, share_of(p) - p->told, 0);
+    p->told = share_of(p);
     if (e->seconds - p->shown >= interval)
         show(p);
 }
@@ -211,6 +303,6 @@ void nst_progress_end(struct nst_progress *p, const struct nst_job_result *resul
         show_json(p, "end", result ? ends[result->end] : "failed");
     if (p->drawn)
         fputc('\n', stderr);
-    fflush(stderr);
+    tell_batch(p->batch, -p->told, 0);
     free(p);
 }

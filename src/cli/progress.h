@@ -9,10 +9,22 @@
 #include "job/job.h"
 
 struct nst_progress;
+struct nst_progress_batch;
 
-/* kind: auto is a bar on a terminal and plain lines elsewhere. label: what the plain
- * lines begin with, borrowed. planned: steps to come. Free with nst_progress_end(). */
-struct nst_progress *nst_progress_new(enum nst_progress_kind kind, const char *label,
+/*
+ * Of that many pictures, side by side or one after the other. kind: auto is a bar on a
+ * terminal and plain lines elsewhere. Pictures side by side share a bar; plain lines
+ * and JSON say which of several they are about. Free with nst_progress_batch_end().
+ */
+struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
+                                                  size_t pictures, int side_by_side);
+/* One picture more is behind us. */
+void nst_progress_batch_count(struct nst_progress_batch *b);
+void nst_progress_batch_end(struct nst_progress_batch *b);
+
+/* The picture called so (borrowed) begins; planned: steps to come. Free with
+ * nst_progress_end(). Pictures may be on different threads. */
+struct nst_progress *nst_progress_new(struct nst_progress_batch *b, const char *picture,
                                       int64_t planned);
 
 /* done of planned steps are made, and e is where the optimisation stands. */

@@ -13,8 +13,10 @@
 
 #include "base/mem.h"
 #include "cli/program.h"
-#include "cli/styles.h"
+#include "image/picture.h"
+#include "job/job.h"
 #include "model/search.h"
+#include "style/pack.h"
 
 enum { JSON_KEY = 0x100, SCALES_KEY, LAYERS_KEY, FROM_KEY };
 

@@ -4,6 +4,7 @@
 #include "cli/styles.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +32,75 @@ enum nst_status nst_styles_choose_model(struct nst_params *p, struct nst_err *er
     return st;
 }
 
+struct nst_styles_shared {
+    const struct nst_params *p;
+    struct nst_picture_size size; /* of contents and masks */
+    pthread_mutex_t lock;
+    struct shared_style {
+        struct nst_pack *pack;
+        struct nst_kept *kept;
+        int height, width; /* of the picture, once it is known; else 0 */
+    } of[NST_STYLES_MAX];
+};
+
+static enum nst_status open_style(struct nst_styles_shared *s, int i,
+                                  const struct nst_engine *e, bool several,
+                                  struct nst_err *err)
+{
+    const struct nst_style_option *o = &s->p->styles.of[i];
+    struct shared_style *style = &s->of[i];
+    char *path = nst_search_pack(o->file);
+    enum nst_status st = NST_OK;
+
+    if (path)
+        st = nst_pack_load(&style->pack, path, err);
+    else if (several && s->p->colour != NST_COLOUR_MATCH) /* the same for each */
+        style->kept = nst_kept_new();
+    free(path);
+    if (st == NST_OK && style->pack && s->p->colour == NST_COLOUR_MATCH)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "colour: match recolours style pictures, and %s is a style "
+                           "pack, which has no colours to change",
+                           o->file);
+    if (st == NST_OK && style->pack)
+        st = nst_pack_check(style->pack, o->file, nst_engine_network(e),
+                            &s->p->style_layers, err);
+    return st;
+}
+
+enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
+                                      const struct nst_params *p,
+                                      const struct nst_engine *e, bool several,
+                                      struct nst_err *err)
+{
+    struct nst_styles_shared *s = nst_xcalloc(1, sizeof *s);
+    enum nst_status st = NST_OK;
+
+    s->p = p;
+    s->size = (struct nst_picture_size){(int)p->size, p->square, p->max_pixels};
+    pthread_mutex_init(&s->lock, NULL);
+    for (int i = 0; st == NST_OK && i < p->styles.count; i++)
+        st = open_style(s, i, e, several, err);
+    if (st != NST_OK) {
+        nst_styles_shared_free(s);
+        s = NULL;
+    }
+    *out = s;
+    return st;
+}
+
+void nst_styles_shared_free(struct nst_styles_shared *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < s->p->styles.count; i++) {
+        nst_pack_free(s->of[i].pack);
+        nst_kept_free(s->of[i].kept);
+    }
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
 /* A name that is neither file nor pack may be a pack's, mistyped. */
 static enum nst_status read_picture(struct nst_picture **out, const char *name,
                                     const struct nst_picture_size *size,
@@ -44,41 +114,61 @@ static enum nst_status read_picture(struct nst_picture **out, const char *name,
     return nst_picture_load(out, name, size, err);
 }
 
-static enum nst_status read_one(struct nst_styles_read *s, int i,
-                                const struct nst_params *p,
-                                const struct nst_picture_size *size,
-                                struct nst_err *err)
+enum nst_status nst_styles_picture(struct nst_styles_read *s, int i,
+                                   struct nst_picture **out, struct nst_err *err)
 {
-    const struct nst_style_option *o = &p->styles.of[i];
-    struct nst_picture_size own = *size;
-    char *path = nst_search_pack(o->file);
-    enum nst_status st;
+    const struct nst_params *p = s->shared->p;
+    struct nst_picture_size size = s->shared->size;
+    enum nst_status st = NST_OK;
 
-    own.longest = (int)lround(own.longest * p->style_scale);
-    if (path)
-        st = nst_pack_load(&s->of[i].pack, path, err);
-    else
-        st = read_picture(&s->of[i].picture, o->file, &own, err);
-    free(path);
-    if (st == NST_OK && s->of[i].pack && p->colour == NST_COLOUR_MATCH)
-        st = nst_err_set(err, NST_ERR_ARG,
-                         "colour: match recolours style pictures, and %s is a style "
-                         "pack, which has no colours to change",
-                         o->file);
-    if (st == NST_OK && o->mask)
-        st = nst_picture_load(&s->of[i].mask, o->mask, size, err);
+    size.longest = (int)lround(size.longest * p->style_scale);
+    if (!s->of[i].picture)
+        st = read_picture(&s->of[i].picture, p->styles.of[i].file, &size, err);
+    *out = s->of[i].picture;
     return st;
 }
 
-enum nst_status nst_styles_read(struct nst_styles_read *s, const struct nst_params *p,
-                                const struct nst_picture_size *size,
-                                struct nst_err *err)
+/* Has the size of its picture, from earlier or by reading it. */
+static enum nst_status measure(struct nst_styles_read *s, int i, struct nst_err *err)
+{
+    struct shared_style *shared = &s->shared->of[i];
+    struct nst_picture *picture;
+    enum nst_status st = NST_OK;
+
+    pthread_mutex_lock(&s->shared->lock);
+    if (!shared->height) {
+        st = nst_styles_picture(s, i, &picture, err);
+        shared->height = st == NST_OK ? picture->height : 0;
+        shared->width = st == NST_OK ? picture->width : 0;
+    }
+    s->of[i].height = shared->height;
+    s->of[i].width = shared->width;
+    pthread_mutex_unlock(&s->shared->lock);
+    return st;
+}
+
+static enum nst_status read_one(struct nst_styles_read *s, int i, struct nst_err *err)
+{
+    const struct nst_style_option *o = &s->shared->p->styles.of[i];
+    enum nst_status st = NST_OK;
+
+    s->of[i].pack = s->shared->of[i].pack;
+    s->of[i].kept = s->shared->of[i].kept;
+    if (!s->of[i].pack)
+        st = measure(s, i, err);
+    if (st == NST_OK && o->mask)
+        st = nst_picture_load(&s->of[i].mask, o->mask, &s->shared->size, err);
+    return st;
+}
+
+enum nst_status nst_styles_read(struct nst_styles_read *s,
+                                struct nst_styles_shared *shared, struct nst_err *err)
 {
     enum nst_status st = NST_OK;
 
-    *s = (struct nst_styles_read){.count = p->styles.count};
+    *s = (struct nst_styles_read){.shared = shared, .count = shared->p->styles.count};
     for (int i = 0; st == NST_OK && i < s->count; i++)
-        st = read_one(s, i, p, size, err);
+        st = read_one(s, i, err);
     return st;
 }
 
@@ -93,36 +183,28 @@ void nst_styles_drop_pictures(struct nst_styles_read *s)
 void nst_styles_clear(struct nst_styles_read *s)
 {
     nst_styles_drop_pictures(s);
-    for (int i = 0; i < s->count; i++) {
-        nst_pack_free(s->of[i].pack);
+    for (int i = 0; i < s->count; i++)
         nst_picture_free(s->of[i].mask);
-    }
     s->count = 0;
-}
-
-enum nst_status nst_styles_check(const struct nst_styles_read *s,
-                                 const struct nst_params *p, const struct nst_engine *e,
-                                 struct nst_err *err)
-{
-    enum nst_status st = NST_OK;
-
-    for (int i = 0; st == NST_OK && i < s->count; i++)
-        if (s->of[i].pack)
-            st = nst_pack_check(s->of[i].pack, p->styles.of[i].file,
-                                nst_engine_network(e), &p->style_layers, err);
-    return st;
 }
 
 void nst_styles_largest(const struct nst_styles_read *s, int *height, int *width)
 {
     *height = *width = 0;
-    for (int i = 0; i < s->count; i++) {
-        const struct nst_picture *p = s->of[i].picture;
-
-        if (p &&
-            (size_t)p->height * (size_t)p->width > (size_t)*height * (size_t)*width) {
-            *height = p->height;
-            *width = p->width;
+    for (int i = 0; i < s->count; i++)
+        if ((size_t)s->of[i].height * (size_t)s->of[i].width >
+            (size_t)*height * (size_t)*width) {
+            *height = s->of[i].height;
+            *width = s->of[i].width;
         }
-    }
+}
+
+size_t nst_styles_bytes(const struct nst_styles_read *s)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < s->count; i++)
+        bytes += 3 * (size_t)s->of[i].height * (size_t)s->of[i].width * sizeof(float) +
+                 nst_picture_bytes(s->of[i].mask);
+    return bytes;
 }

@@ -7,36 +7,57 @@
 
 #include "image/picture.h"
 #include "job/job.h"
+#include "style/kept.h"
 #include "style/pack.h"
-
-struct nst_styles_read {
-    int count;
-    struct {
-        struct nst_picture *picture; /* or */
-        struct nst_pack *pack;
-        struct nst_picture *mask; /* or NULL */
-    } of[NST_STYLES_MAX];
-};
 
 /* A run that asks for no model takes that of its style packs. Errors of
  * nst_pack_load(). */
 enum nst_status nst_styles_choose_model(struct nst_params *p, struct nst_err *err);
 
-/* Read all that p asks for, for a content of that size. Errors of nst_picture_load()
- * and nst_pack_load(). Free with the clear function, after a failure too. */
-enum nst_status nst_styles_read(struct nst_styles_read *s, const struct nst_params *p,
-                                const struct nst_picture_size *size,
-                                struct nst_err *err);
-void nst_styles_clear(struct nst_styles_read *s);
-/* The pictures, but not the masks, are needed no more. */
-void nst_styles_drop_pictures(struct nst_styles_read *s);
+/* What all pictures of a batch share of their styles; for any number of threads. */
+struct nst_styles_shared;
 
-/* NST_ERR_ARG if one of the packs is of another network or lacks a layer. */
-enum nst_status nst_styles_check(const struct nst_styles_read *s,
-                                 const struct nst_params *p, const struct nst_engine *e,
-                                 struct nst_err *err);
+/*
+ * Read the packs that p asks for, and see that they are of e's network. several: there
+ * is more than one picture to be made, so that what is measured of a style is kept.
+ * Both are borrowed. *out belongs to the caller. NST_ERR_ARG if one of the packs is of
+ * another network or lacks a layer; errors of nst_pack_load().
+ */
+enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
+                                      const struct nst_params *p,
+                                      const struct nst_engine *e, bool several,
+                                      struct nst_err *err);
+void nst_styles_shared_free(struct nst_styles_shared *s); /* NULL is fine */
+
+/* The styles of one picture to be made. */
+struct nst_styles_read {
+    struct nst_styles_shared *shared;
+    int count;
+    struct {
+        const struct nst_pack *pack; /* or */
+        int height, width;           /* of a picture that is */
+        struct nst_picture *picture; /* here or, if NULL, read once it is needed */
+        struct nst_kept *kept;       /* what is known of the picture; or NULL */
+        struct nst_picture *mask;    /* or NULL */
+    } of[NST_STYLES_MAX];
+};
+
+/* Read what is needed of them. Errors of nst_picture_load(). Free with the clear
+ * function, after a failure too. */
+enum nst_status nst_styles_read(struct nst_styles_read *s,
+                                struct nst_styles_shared *shared, struct nst_err *err);
+void nst_styles_clear(struct nst_styles_read *s);
+
+/* The i-th's picture, read if need be. Errors of nst_picture_load(). */
+enum nst_status nst_styles_picture(struct nst_styles_read *s, int i,
+                                   struct nst_picture **out, struct nst_err *err);
+/* The pictures, but not the masks, are needed no more, or not soon. */
+void nst_styles_drop_pictures(struct nst_styles_read *s);
 
 /* The largest picture; 0 x 0 if all are packs. */
 void nst_styles_largest(const struct nst_styles_read *s, int *height, int *width);
+
+/* Bytes of all pictures and masks, those that are to be read again too. */
+size_t nst_styles_bytes(const struct nst_styles_read *s);
 
 #endif

@@ -9,15 +9,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "job/regions.h"
+#include "cli/scale.h"
+#include "job/scales.h"
 #include "record/checkpoint.h"
-
-/* A picture at the size of a scale: its own pixels, or borrowed where it has that size.
- */
-struct sized {
-    struct nst_image image;
-    float *own;
-};
 
 struct run {
     const struct nst_stylising *s;
@@ -180,37 +174,20 @@ static bool is_last(const struct run *r)
     return r->at == r->scales - 1;
 }
 
-/* A length of the pictures asked for, at the scale at hand. */
-static int at_scale(const struct run *r, int length)
+static struct nst_at_scale at_scale(const struct run *r)
 {
-    double part = (double)r->scale[r->at].longest / r->scale[r->scales - 1].longest;
-    int n = (int)(length * part + 0.5);
-
-    return n < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : n;
+    return (struct nst_at_scale){r->s->p, (double)r->scale[r->at].longest /
+                                              r->scale[r->scales - 1].longest};
 }
 
-static enum nst_status size_picture(const struct run *r, const struct nst_picture *p,
-                                    struct sized *out, struct nst_err *err)
-{
-    int h = is_last(r) ? p->height : at_scale(r, p->height);
-    int w = is_last(r) ? p->width : at_scale(r, p->width);
-    enum nst_status st = NST_OK;
-
-    *out = (struct sized){{p->rgb, h, w}, NULL};
-    if (!is_last(r))
-        st = nst_pixels_resize(&out->own, p->rgb, p->height, p->width, h, w, err);
-    if (out->own)
-        out->image.rgb = out->own;
-    return st;
-}
-
-/* x becomes what the scale at hand starts from. */
+/* x becomes what the scale at hand starts from; content has been extended. */
 static enum nst_status start(struct run *r, struct nst_image content,
                              struct nst_err *err)
 {
     const struct nst_params *p = r->s->p;
     bool blend = p->scale_mode == NST_SCALE_BLEND;
-    int h = content.height, w = content.width;
+    int border = nst_border(p);
+    int h = content.height - 2 * border, w = content.width - 2 * border;
     enum nst_status st = NST_OK;
     float *x = NULL;
 
@@ -224,7 +201,14 @@ static enum nst_status start(struct run *r, struct nst_image content,
     else if (strcmp(p->init, "noise") == 0)
         nst_noise(x, 3 * (size_t)h * (size_t)w, p->seed);
     else
-        memcpy(x, content.rgb, 3 * (size_t)h * (size_t)w * sizeof *x);
+        for (int row = 0; row < 3 * h; row++)
+            memcpy(x + (size_t)row * (size_t)w,
+                   content.rgb +
+                       ((size_t)(row / h) * (size_t)content.height +
+                        (size_t)(row % h + border)) *
+                           (size_t)content.width +
+                       border,
+                   (size_t)w * sizeof *x);
     free(r->x);
     r->x = x;
     r->height = h;
@@ -238,22 +222,6 @@ static enum nst_status enlarge(struct run *r, float **out, struct nst_err *err)
     const struct nst_picture *c = r->s->content;
 
     return nst_pixels_resize(out, r->x, r->height, r->width, c->height, c->width, err);
-}
-
-/* A mask at the size of the scale at hand: the mean of its channels. NULL of NULL. */
-static enum nst_status size_mask(const struct nst_picture *mask, int h, int w,
-                                 float **out, struct nst_err *err)
-{
-    size_t n = (size_t)h * (size_t)w;
-    enum nst_status st;
-
-    *out = NULL;
-    if (!mask)
-        return NST_OK;
-    st = nst_pixels_resize(out, mask->rgb, mask->height, mask->width, h, w, err);
-    for (size_t i = 0; st == NST_OK && i < n; i++)
-        (*out)[i] = ((*out)[i] + (*out)[n + i] + (*out)[2 * n + i]) / 3;
-    return st;
 }
 
 static enum nst_status add_to_sum(struct run *r, struct nst_err *err)
@@ -274,31 +242,13 @@ static enum nst_status add_to_sum(struct run *r, struct nst_err *err)
     return NST_OK;
 }
 
-/* Pictures of the size at hand are extended by the border, if there is one. */
-static enum nst_status extend(const struct run *r, float **planes, int count, int h,
-                              int w, struct nst_err *err)
-{
-    int border = nst_border(r->s->p);
-    float *larger;
-    enum nst_status st;
-
-    if (!border || !*planes)
-        return NST_OK;
-    st = nst_pixels_extend(&larger, *planes, count, h, w, border,
-                           r->s->p->padding == NST_PADDING_REFLECT, err);
-    if (st != NST_OK)
-        return st;
-    free(*planes);
-    *planes = larger;
-    return NST_OK;
-}
-
 /* Run the job on the extended x, of which the middle is kept. */
 static enum nst_status run_extended(struct run *r, struct nst_job *job,
                                     const struct nst_job_events *events,
                                     struct nst_err *err)
 {
-    enum nst_status st = extend(r, &r->x, 3, r->height, r->width, err);
+    struct nst_at_scale at = at_scale(r);
+    enum nst_status st = nst_scale_extend(&at, &r->x, 3, r->height, r->width, err);
     double off = 0;
 
     if (r->resume)
@@ -321,11 +271,12 @@ static enum nst_status run_extended(struct run *r, struct nst_job *job,
 static enum nst_status blend(struct run *r, struct nst_job *job, struct nst_err *err)
 {
     size_t n = 3 * (size_t)r->height * (size_t)r->width;
+    struct nst_at_scale at = at_scale(r);
     enum nst_status st;
 
     for (size_t i = 0; i < n; i++)
         r->x[i] = r->sum[i] / (float)(r->at + 1);
-    st = extend(r, &r->x, 3, r->height, r->width, err);
+    st = nst_scale_extend(&at, &r->x, 3, r->height, r->width, err);
     if (st != NST_OK)
         return st;
     nst_job_measure(job, r->x, &r->result.final);
@@ -333,134 +284,44 @@ static enum nst_status blend(struct run *r, struct nst_job *job, struct nst_err 
     return NST_OK;
 }
 
-/* What a scale's job is made from. */
-struct style {
-    struct sized size[NST_STYLES_MAX];
-    struct nst_painting painting[NST_STYLES_MAX];
-    int regions;
-    float *guide[NST_STYLES_MAX]; /* of each region */
-};
-
-/* The longest side of a painting whose pack stands for it. */
-static int pack_side(const struct run *r)
-{
-    const struct nst_params *p = r->s->p;
-    const struct nst_picture *c = r->s->content;
-    int longest = c->height > c->width ? c->height : c->width;
-
-    if (p->size)
-        longest = (int)p->size;
-    return at_scale(r, (int)lround(longest * p->style_scale));
-}
-
-static enum nst_status size_style(const struct run *r, int i, struct style *s,
-                                  struct nst_err *err)
-{
-    const struct nst_style_option *o = &r->s->p->styles.of[i];
-    struct nst_painting *p = &s->painting[i];
-    struct nst_image *image = &s->size[i].image;
-    enum nst_status st = NST_OK;
-
-    *p = (struct nst_painting){.region = p->region, .share = o->weight};
-    if (o->layers.count)
-        p->layers = &o->layers;
-    if (r->s->styles->of[i].pack) {
-        p->pack = r->s->styles->of[i].pack;
-        p->height = p->width = pack_side(r);
-        return NST_OK;
-    }
-    st = size_picture(r, r->s->styles->of[i].picture, &s->size[i], err);
-    p->rgb = image->rgb;
-    p->height = image->height;
-    p->width = image->width;
-    return st;
-}
-
-/* The guides of the regions, for pictures of h x w before they are extended. */
-static enum nst_status make_guides(const struct run *r, struct style *s, int h, int w,
-                                   const int region[], struct nst_err *err)
-{
-    const struct nst_styles_read *styles = r->s->styles;
-    enum nst_status st = NST_OK;
-
-    for (int i = 0; st == NST_OK && i < styles->count; i++)
-        if (styles->of[i].mask)
-            st = size_mask(styles->of[i].mask, h, w, &s->guide[region[i]], err);
-    for (int i = 0; st == NST_OK && i < s->regions; i++)
-        if (!s->guide[i])
-            st = nst_floats_new(&s->guide[i], 1, (size_t)h, (size_t)w, err);
-    if (st == NST_OK)
-        nst_regions_divide(&r->s->p->styles, s->guide, (size_t)h * (size_t)w);
-    for (int i = 0; st == NST_OK && i < s->regions; i++)
-        st = extend(r, &s->guide[i], 1, h, w, err);
-    return st;
-}
-
-static enum nst_status make_style(const struct run *r, struct style *s, int h, int w,
-                                  struct nst_err *err)
-{
-    int region[NST_STYLES_MAX];
-    enum nst_status st = NST_OK;
-
-    s->regions = nst_regions(&r->s->p->styles, region);
-    for (int i = 0; st == NST_OK && i < r->s->styles->count; i++) {
-        s->painting[i].region = region[i];
-        st = size_style(r, i, s, err);
-    }
-    if (st == NST_OK && s->regions)
-        st = make_guides(r, s, h, w, region, err);
-    return st;
-}
-
-static void clear_style(struct style *s)
-{
-    for (int i = 0; i < NST_STYLES_MAX; i++) {
-        free(s->size[i].own);
-        free(s->guide[i]);
-    }
-    *s = (struct style){.regions = 0};
-}
-
 /* The plan of the last scale is made; one of its tiles may not do for the others. */
 static enum nst_status make_plan(const struct run *r, const struct nst_params *p,
-                                 struct nst_image content, const struct style *s,
-                                 struct nst_plan *plan, struct nst_err *err)
+                                 struct nst_image content, struct nst_plan *plan,
+                                 struct nst_err *err)
 {
-    int height = 0, width = 0;
+    struct nst_at_scale at = at_scale(r);
+    int height, width;
 
     *plan = *r->s->plan;
     if (is_last(r))
         return NST_OK;
-    for (int i = 0; i < p->styles.count; i++)
-        if (s->painting[i].rgb &&
-            (size_t)s->painting[i].height * (size_t)s->painting[i].width >
-                (size_t)height * (size_t)width) {
-            height = s->painting[i].height;
-            width = s->painting[i].width;
-        }
-    return nst_plan_make(plan, r->s->engine, p, content.height, content.width, height,
-                         width, err);
+    nst_scale_style_sizes(&at, r->s->styles, &height, &width);
+    return nst_plan_make(plan, r->s->engine, p, r->s->held, content.height,
+                         content.width, height, width, err);
 }
 
-/* The job of the scale at hand; the style's pictures are needed no more afterwards. */
+/* The job of the scale at hand; content has been extended, x has not. */
 static enum nst_status new_job(const struct run *r, const struct nst_params *p,
                                const struct nst_plan *plan, struct nst_image content,
-                               struct style *s, struct nst_job **job,
-                               struct nst_err *err)
+                               struct nst_job **job, struct nst_err *err)
 {
-    struct nst_style style = {s->painting, p->styles.count, s->regions,
-                              (const float *const *)s->guide};
-    enum nst_status st = nst_job_new(job, r->s->engine, p, plan, content, &style, err);
+    const struct nst_picture *c = r->s->content;
+    int longest = c->height > c->width ? c->height : c->width;
+    struct nst_at_scale at = at_scale(r);
+    struct nst_scaled_style style;
+    enum nst_status st = nst_scale_style(&at, r->s->styles, r->height, r->width,
+                                         longest, plan->tile, &style, err);
 
-    clear_style(s);
-    if (is_last(r))
+    if (st == NST_OK)
+        st = nst_job_new(job, r->s->engine, p, plan, content, &style.style, err);
+    nst_scaled_style_clear(&style);
+    if (is_last(r)) /* they are needed no more */
         nst_styles_drop_pictures(r->s->styles);
     return st;
 }
 
 static enum nst_status run_job(struct run *r, const struct nst_params *p,
-                               struct nst_image content, struct style *style,
-                               struct nst_err *err)
+                               struct nst_image content, struct nst_err *err)
 {
     struct nst_job_events events = {.ctx = r,
                                     .begun = on_begun,
@@ -470,17 +331,18 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
                                     .reweighed = on_reweighed,
                                     .save = p->checkpoint ? on_save : NULL};
     bool blends = p->scale_mode == NST_SCALE_BLEND && r->scales > 1;
+    struct nst_at_scale at = at_scale(r);
     struct nst_plan plan;
     struct nst_job *job = NULL;
     float *mask = NULL;
-    enum nst_status st = make_plan(r, p, content, style, &plan, err);
+    enum nst_status st = make_plan(r, p, content, &plan, err);
 
     if (st == NST_OK)
-        st = new_job(r, p, &plan, content, style, &job, err);
+        st = new_job(r, p, &plan, content, &job, err);
     if (st == NST_OK)
-        st = size_mask(r->s->keep, r->height, r->width, &mask, err);
+        st = nst_scale_mask(r->s->keep, r->height, r->width, &mask, err);
     if (st == NST_OK)
-        st = extend(r, &mask, 1, r->height, r->width, err);
+        st = nst_scale_extend(&at, &mask, 1, r->height, r->width, err);
     if (st == NST_OK && mask)
         st = nst_job_keep(job, mask, err);
     if (st == NST_OK)
@@ -494,46 +356,21 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
     return st;
 }
 
-static enum nst_status extend_content(const struct run *r, struct sized *content,
-                                      struct nst_err *err)
-{
-    int border = nst_border(r->s->p), h = content->image.height;
-    int w = content->image.width;
-    float *larger;
-    enum nst_status st;
-
-    if (!border)
-        return NST_OK;
-    st = nst_pixels_extend(&larger, content->image.rgb, 3, h, w, border,
-                           r->s->p->padding == NST_PADDING_REFLECT, err);
-    if (st != NST_OK)
-        return st;
-    free(content->own);
-    *content = (struct sized){{larger, h + 2 * border, w + 2 * border}, larger};
-    return NST_OK;
-}
-
 static enum nst_status run_scale(struct run *r, struct nst_err *err)
 {
     struct nst_params p = *r->s->p;
-    struct sized content = {{0}};
-    struct style style = {{{{0}}}};
-    enum nst_status st;
+    struct nst_at_scale at = at_scale(r);
+    struct nst_sized content;
+    enum nst_status st = nst_scale_content(&at, r->s->content, &content, err);
 
     p.iterations = r->scale[r->at].iterations;
     if (p.max_evaluations)
         p.max_evaluations -= r->before.evaluations;
-    st = size_picture(r, r->s->content, &content, err);
-    if (st == NST_OK)
-        st = make_style(r, &style, content.image.height, content.image.width, err);
     if (st == NST_OK)
         st = start(r, content.image, err);
     if (st == NST_OK)
-        st = extend_content(r, &content, err);
-    if (st == NST_OK)
-        st = run_job(r, &p, content.image, &style, err);
+        st = run_job(r, &p, content.image, err);
     free(content.own);
-    clear_style(&style);
     return st;
 }
 

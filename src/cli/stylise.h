@@ -15,8 +15,9 @@ struct nst_stylising {
     struct nst_engine *engine;
     const struct nst_params *p;  /* with the plan applied */
     const struct nst_plan *plan; /* of the last scale */
+    size_t held;                 /* bytes of the pictures below */
     const struct nst_picture *content;
-    struct nst_styles_read *styles; /* dropped once all is taken */
+    struct nst_styles_read *styles; /* pictures are dropped once all is taken */
     const struct nst_picture *init; /* to start from; NULL for content or noise */
     const struct nst_picture *keep; /* white where content stays; or NULL */
 };

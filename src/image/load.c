@@ -450,3 +450,10 @@ void nst_picture_free(struct nst_picture *p)
     free(p->rgb);
     free(p);
 }
+
+size_t nst_picture_bytes(const struct nst_picture *p)
+{
+    size_t area = p ? (size_t)p->height * (size_t)p->width : 0;
+
+    return area * (p && p->origin->alpha ? 4 : 3) * sizeof(float);
+}

@@ -52,6 +52,8 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
                                  const struct nst_picture_size *size,
                                  struct nst_err *err);
 void nst_picture_free(struct nst_picture *p); /* NULL is fine */
+/* Bytes that it takes, but for its metadata; 0 of NULL. */
+size_t nst_picture_bytes(const struct nst_picture *p);
 
 /*
  * Resample planes 3 x h x w of 0 to 1 to 3 x to_h x to_w, smoothed where they shrink.

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "backend/backend.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "job/plan.h"
 #include "model/search.h"
@@ -24,6 +25,8 @@ struct nst_engine {
     struct nst_backend *be;
     struct nst_vgg *v;
     char *model_path, *model_name;
+    struct nst_engine *of; /* that this one is shared from; or NULL */
+    size_t resident, limit;
 };
 
 /* A loss that is higher than it was this many steps ago gets this much more weight, but
@@ -105,6 +108,16 @@ static char *name_of(const char *path)
     return name;
 }
 
+static size_t limit_of(const struct nst_params *p, size_t resident)
+{
+    size_t left;
+
+    if (p->max_memory)
+        return (size_t)p->max_memory;
+    left = nst_memory_available();
+    return left == SIZE_MAX ? SIZE_MAX : resident + left / 5 * 4;
+}
+
 enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
                                struct nst_err *err)
 {
@@ -126,6 +139,30 @@ enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params 
         return st;
     }
     e->model_name = name_of(e->model_path);
+    e->resident = nst_memory_now();
+    e->limit = limit_of(p, e->resident);
+    *out = e;
+    return NST_OK;
+}
+
+enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *of,
+                                 struct nst_err *err)
+{
+    struct nst_engine *e = nst_xcalloc(1, sizeof *e);
+    size_t before = nst_memory_now(), after;
+    enum nst_status st = of->be->ops->share(&e->be, of->be, err);
+
+    *out = NULL;
+    if (st != NST_OK) {
+        free(e);
+        return st;
+    }
+    nst_vgg_share(&e->v, of->v, e->be);
+    e->model_path = nst_xstrdup(of->model_path);
+    e->model_name = nst_xstrdup(of->model_name);
+    e->of = of;
+    after = nst_memory_now();
+    of->resident += after > before ? after - before : 0;
     *out = e;
     return NST_OK;
 }
@@ -150,6 +187,21 @@ const char *nst_engine_model_path(const struct nst_engine *e)
 const char *nst_engine_model_name(const struct nst_engine *e)
 {
     return e->model_name;
+}
+
+size_t nst_engine_resident(const struct nst_engine *e)
+{
+    return e->of ? e->of->resident : e->resident;
+}
+
+size_t nst_engine_limit(const struct nst_engine *e)
+{
+    return e->of ? e->of->limit : e->limit;
+}
+
+void nst_engine_use(struct nst_engine *e, int threads)
+{
+    nst_threads_use(e->be->threads, threads);
 }
 
 struct nst_vgg *nst_engine_network(const struct nst_engine *e)

@@ -143,6 +143,10 @@ const struct nst_option nst_options[] = {
     {"threads", 't', GROUP(3), INT(1, 1024), AT(threads), .zero = "auto",
      .initial = "auto", .arg = "N|auto",
      .help = "Threads to use; the result does not depend on it"},
+    {"jobs", 'j', GROUP(3), INT(1, 64), AT(jobs), .zero = "auto", .initial = "auto",
+     .arg = "N|auto",
+     .help = "Pictures to make side by side, on the threads and in the memory there "
+             "are; the results do not depend on it. auto: up to 8, as many as threads"},
     {"max-memory", 0, GROUP(3), SIZE(16777216, 1e15), AT(max_memory), .zero = "auto",
      .initial = "auto", .arg = "SIZE|auto",
      .help =

@@ -86,7 +86,7 @@ struct nst_params {
     struct nst_styles styles;
     char *output, *name, *files_from;
     bool recursive, null, skip_done;
-    int64_t threads, max_pixels, max_memory;
+    int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
     char *trace, *history, *checkpoint, *resume;
     int64_t save_every;

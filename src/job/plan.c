@@ -116,25 +116,19 @@ static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
     return found;
 }
 
-static size_t limit_of(const struct nst_params *p, size_t before)
-{
-    size_t left;
-
-    if (p->max_memory)
-        return (size_t)p->max_memory;
-    left = nst_memory_available();
-    return left == SIZE_MAX ? SIZE_MAX : before + left / 5 * 4;
-}
-
 enum nst_status nst_plan_make(struct nst_plan *plan, const struct nst_engine *e,
-                              const struct nst_params *p, int content_height,
-                              int content_width, int style_height, int style_width,
-                              struct nst_err *err)
+                              const struct nst_params *p, size_t held,
+                              int content_height, int content_width, int style_height,
+                              int style_width, struct nst_err *err)
 {
-    struct search s = {
-        p,           nst_engine_network(e), content_height, content_width, style_height,
-        style_width, nst_memory_now()};
-    struct nst_plan least = {.limit = limit_of(p, s.before)};
+    struct search s = {p,
+                       nst_engine_network(e),
+                       content_height,
+                       content_width,
+                       style_height,
+                       style_width,
+                       nst_engine_resident(e) + held};
+    struct nst_plan least = {.limit = nst_engine_limit(e)};
 
     for (int patient = 0; patient < 2; patient++)
         for (int pairs = (int)p->curvature_pairs; pairs >= 1; pairs--)

@@ -23,15 +23,14 @@ struct nst_plan {
 };
 
 /*
- * Plan a run of content and style pictures of these sizes on e, the pictures being in
- * memory already. p->tile, if not 0, is taken as it is, and so is p->max_memory; else
- * four fifths of what is available is the limit.
+ * Plan a run of content and style pictures of these sizes on e, held being the bytes
+ * that pictures take already. p->tile, if not 0, is taken as it is. The limit is e's.
  * NST_ERR_MEM when nothing fits: the message says what the least would be.
  */
 enum nst_status nst_plan_make(struct nst_plan *plan, const struct nst_engine *e,
-                              const struct nst_params *p, int content_height,
-                              int content_width, int style_height, int style_width,
-                              struct nst_err *err);
+                              const struct nst_params *p, size_t held,
+                              int content_height, int content_width, int style_height,
+                              int style_width, struct nst_err *err);
 
 /* The objective of a run by p that follows the plan; p's layers are borrowed. */
 struct nst_objective_config nst_plan_objective(const struct nst_plan *plan,

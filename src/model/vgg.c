@@ -19,6 +19,7 @@ struct nst_vgg {
     int width[NST_VGG_CONVS]; /* channels that each convolution puts out */
     struct nst_conv *conv[NST_VGG_CONVS];
     uint64_t fingerprint[NST_VGG_CONVS];
+    bool shared; /* the convolutions belong to another */
 };
 
 struct nst_pass {
@@ -80,11 +81,20 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
     return NST_OK;
 }
 
+void nst_vgg_share(struct nst_vgg **out, const struct nst_vgg *v,
+                   struct nst_backend *be)
+{
+    *out = nst_xcalloc(1, sizeof **out);
+    **out = *v;
+    (*out)->be = be;
+    (*out)->shared = true;
+}
+
 void nst_vgg_free(struct nst_vgg *v)
 {
     if (!v)
         return;
-    for (int i = 0; i < v->convs; i++)
+    for (int i = 0; i < v->convs && !v->shared; i++)
         v->be->ops->conv_free(v->be, v->conv[i]);
     free(v);
 }

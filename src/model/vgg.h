@@ -29,6 +29,10 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
                             const struct nst_weights *w, enum nst_pooling pooling,
                             struct nst_err *err);
 void nst_vgg_free(struct nst_vgg *v);
+/* The same network, whose weights are borrowed from v, on a backend that the one of v
+ * was shared to (borrowed), for passes beside those of v. */
+void nst_vgg_share(struct nst_vgg **out, const struct nst_vgg *v,
+                   struct nst_backend *be);
 struct nst_backend *nst_vgg_backend(const struct nst_vgg *v);
 /* A number that differs with the weights, and the poolings, up to a convolution. */
 uint64_t nst_vgg_fingerprint(const struct nst_vgg *v, int conv);

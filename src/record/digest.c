@@ -13,23 +13,25 @@
 char *nst_sha256(const char *path)
 {
     static const size_t room = 1 << 16;
-    FILE *f = fopen(path, "re");
     struct stat st;
     GChecksum *sum;
     char *text = NULL;
     guchar *bytes;
     size_t n;
+    FILE *f;
 
+    /* a pipe would be opened, and what comes through it lost */
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    f = fopen(path, "re");
     if (!f)
         return NULL;
     bytes = nst_xcalloc(room, 1);
     sum = g_checksum_new(G_CHECKSUM_SHA256);
-    if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode)) {
-        while ((n = fread(bytes, 1, room, f)) > 0)
-            g_checksum_update(sum, bytes, (gssize)n);
-        if (!ferror(f))
-            text = nst_xstrdup(g_checksum_get_string(sum));
-    }
+    while ((n = fread(bytes, 1, room, f)) > 0)
+        g_checksum_update(sum, bytes, (gssize)n);
+    if (!ferror(f))
+        text = nst_xstrdup(g_checksum_get_string(sum));
     g_checksum_free(sum);
     free(bytes);
     fclose(f);

@@ -10,6 +10,7 @@
 #include "style/content_loss.h"
 #include "style/gram_loss.h"
 #include "style/guide.h"
+#include "style/kept.h"
 #include "style/moment_loss.h"
 #include "style/pack.h"
 #include "style/variation.h"
@@ -129,7 +130,25 @@ static void divide(struct nst_objective *o, double strength,
         }
 }
 
-/* A painting has its own size, so it has its own walk, for this once. */
+/* A painting to be looked at: it has its own size, so its own walk, for this once. */
+struct look {
+    struct nst_objective *o;
+    const struct nst_painting *painting;
+    const bool *keep;
+    int tile;
+    struct nst_statistics *s[MOST_LAYERS];
+};
+
+static enum nst_status look(void *ctx, struct nst_err *err)
+{
+    struct look *l = ctx;
+    const struct nst_painting *p = l->painting;
+
+    return nst_statistics_measure(
+        l->s, l->o->styles, l->o->v,
+        nst_walk_tiling(l->o->v, p->height, p->width, l->tile), p->rgb, l->keep, err);
+}
+
 static enum nst_status take_painting(struct nst_objective *o,
                                      const struct nst_objective_config *config,
                                      const struct nst_painting *p,
@@ -137,19 +156,20 @@ static enum nst_status take_painting(struct nst_objective *o,
                                      const double share[], struct nst_err *err)
 {
     struct region *region = &o->region[p->region];
-    struct nst_statistics *s[MOST_LAYERS];
+    struct look l = {o, p, keep, config->tile, {NULL}};
     enum nst_status st = NST_OK;
 
     for (int i = 0; i < o->styles; i++)
-        s[i] = &region->layer[i].statistics;
+        l.s[i] = &region->layer[i].statistics;
     if (p->pack)
-        nst_pack_read(p->pack, o->v, p->height > p->width ? p->height : p->width, s,
+        nst_pack_read(p->pack, o->v, p->height > p->width ? p->height : p->width, l.s,
                       o->styles);
+    else if (p->kept)
+        st = nst_kept_read(p->kept,
+                           (struct nst_kept_size){p->height, p->width, config->tile},
+                           l.s, o->styles, look, &l, err);
     else
-        st = nst_statistics_measure(
-            s, o->styles, o->v,
-            nst_walk_tiling(o->v, p->height, p->width, config->tile), p->rgb, keep,
-            err);
+        st = look(&l, err);
     if (st == NST_OK)
         add_targets(o, region, share);
     return st;

@@ -36,13 +36,16 @@ struct nst_objective_config {
 };
 
 struct nst_pack; /* style/pack.h */
+struct nst_kept; /* style/kept.h */
 
 /* A picture of which the style is taken. */
 struct nst_painting {
     const float *rgb; /* 3 x height x width, planar */
     int height, width;
     const struct nst_pack *pack; /* has it in place of rgb, at that size; or NULL */
-    int region;                  /* where it applies */
+    /* Remembers it: with this size in it, rgb is not looked at. Or NULL. */
+    struct nst_kept *kept;
+    int region;   /* where it applies */
     double share; /* of its statistics in the target, next to those of its region */
     /* Its weights of the style layers; NULL: 1 each. One not named has none. */
     const struct nst_taps *layers;

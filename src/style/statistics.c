@@ -32,6 +32,15 @@ void nst_statistics_clear(struct nst_statistics *s)
     *s = (struct nst_statistics){.channels = 0};
 }
 
+void nst_statistics_copy(struct nst_statistics *to, const struct nst_statistics *from)
+{
+    to->pixels = from->pixels;
+    to->area = from->area;
+    memcpy(to->products, from->products, entries(to) * sizeof *to->products);
+    if (to->sums)
+        memcpy(to->sums, from->sums, (size_t)to->channels * sizeof *to->sums);
+}
+
 void nst_statistics_begin(struct nst_statistics *s)
 {
     s->pixels = 0;

@@ -28,6 +28,9 @@ enum nst_status nst_statistics_init(struct nst_statistics *s, struct nst_tap tap
                                     int channels, bool with_sums, struct nst_err *err);
 void nst_statistics_clear(struct nst_statistics *s);
 
+/* to, made for the same layer, becomes as from. */
+void nst_statistics_copy(struct nst_statistics *to, const struct nst_statistics *from);
+
 void nst_statistics_begin(struct nst_statistics *s);
 /* Add the pixels that are seen in window of the picture that pass holds. guide is as
  * big as the layer's map; NULL: 1. */

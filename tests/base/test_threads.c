@@ -6,6 +6,9 @@
  */
 #include "config.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/threads.h"
@@ -52,6 +55,54 @@ static int all_done_once(struct nst_threads *t, int items, long input, nst_work 
     return ok && sum == (work == item ? input * items * (items - 1) / 2 : items);
 }
 
+struct changer {
+    struct nst_threads *t;
+    atomic_bool end;
+};
+
+/* Another thread changes its mind all the time. */
+static void *change(void *ctx)
+{
+    struct changer *c = ctx;
+
+    for (int n = 0; !atomic_load(&c->end); n++)
+        nst_threads_use(c->t, n % 10); /* 0 and more than all are taken for the ends */
+    return NULL;
+}
+
+/* The highest number of a thread that did some of the items. */
+static int highest(struct nst_threads *t)
+{
+    struct round r = {.input = 1};
+    int high = 0;
+
+    nst_threads_run(t, MOST, slow_item, &r);
+    for (int k = 0; k < 8; k++)
+        if (r.sum[k])
+            high = k;
+    return high;
+}
+
+static int right_with_fewer(struct nst_threads *t, unsigned *seed)
+{
+    struct changer c = {.t = t};
+    pthread_t id;
+    int ok = 1;
+
+    for (int n = 1; n <= nst_threads_count(t); n++) {
+        nst_threads_use(t, n);
+        ok &= nst_threads_used(t) == n && highest(t) < n;
+    }
+    atomic_init(&c.end, false);
+    if (pthread_create(&id, NULL, change, &c) != 0)
+        return 0;
+    for (int k = 0; k < 5000; k++)
+        ok &= all_done_once(t, (int)((tap_random(seed) + 1) * 20), k, item);
+    atomic_store(&c.end, true);
+    pthread_join(id, NULL);
+    return ok;
+}
+
 int main(void)
 {
     unsigned seed = tap_seed() | 1;
@@ -73,6 +124,8 @@ int main(void)
         for (int k = 0; k < 50; k++)
             uneven &= all_done_once(t, MOST, k, slow_item);
         tap(uneven, "%d threads: items of different lengths", count);
+        tap(right_with_fewer(t, &seed), "%d threads: as many of them as are asked for",
+            count);
         nst_threads_free(t);
     }
     nst_threads_free(NULL);

@@ -132,3 +132,70 @@ as() {
     [[ $stderr == *"nst: 2 done, 0 skipped, 1 failed" ]]
     [ "$(made out | wc -l)" = 2 ]
 }
+
+# numbered N: N small pictures p1.ppm ... of different sizes
+numbered() {
+    for i in $(seq "$1"); do
+        picture p"$i".ppm $((24 + i % 3 * 8)) 24 $((i + 2))
+    done
+}
+
+@test "pictures side by side are the same as one after the other" {
+    numbered 7
+    munch='-s munch:0.3' # a style pack beside the picture
+    for options in "" "--scales 24,32" "--colour match" "$munch" "--strength 0.5 --padding reflect"; do
+        for jobs in 1 2 3 auto; do
+            # shellcheck disable=SC2086 # words are wanted
+            nst -t 2 -j $jobs -s style.ppm $options p?.ppm -o $jobs/ 2>log
+            [ "$(tail -n 1 log)" = "nst: 7 done, 0 skipped, 0 failed" ]
+            diff -r 1 $jobs
+        done
+        rm -r 1 2 3 auto
+    done
+}
+
+@test "a style is read and measured once for all pictures" {
+    numbered 5
+    mkfifo fifo.ppm
+    cat style.ppm >fifo.ppm & # and no more than this once
+    timeout 60 "$NST" -q -S 32 -n 2 --scales 24,32 -j 1 -s fifo.ppm p?.ppm -o out/
+    [ "$(made out | wc -l)" = 5 ]
+}
+
+@test "side by side, each line and each event says which picture it is about" {
+    needs jq
+    numbered 3
+    "$NST" -S 32 -n 3 -j 3 --progress json -s style.ppm p?.ppm -o out/ 2>events
+    grep '^{' events >json
+    [ "$(jq -r 'select(.event == "end") | .picture' json | sort | tr '\n' ' ')" = "p1.ppm p2.ppm p3.ppm " ]
+    "$NST" -S 32 -n 3 -j 3 --progress plain -s style.ppm p?.ppm -o out/ 2>lines
+    [ "$(grep -c '^nst: p[123].ppm: 100% 3/3' lines)" = 3 ]
+    needs_terminal
+    script -qec "'$NST' -S 32 -n 3 -j 3 --progress bar -s style.ppm p?.ppm -o out/" /dev/null </dev/null >bar
+    grep -q '100%.*3/3 pictures' bar
+}
+
+@test "an interrupt ends all pictures at work with what they have" {
+    numbered 6
+    "$NST" -S 64 -n 100000 -t 2 -j 2 --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
+    pid=$!
+    for _ in $(seq 200); do
+        [ "$(grep step progress | grep -o 'p[0-9].ppm' | sort -u | wc -l)" = 2 ] && break
+        sleep 0.05
+    done
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" = 130 ]
+    [ "$(made out | wc -l)" = 2 ]
+    [ "$(grep -c '"end":"stopped"' progress)" = 2 ]
+}
+
+@test "what fails for all is said once" {
+    numbered 6
+    for options in "-s missing.png" "-s style.ppm --mask missing.png" "-s style.ppm --init missing.png"; do
+        # shellcheck disable=SC2086 # words are wanted
+        run -1 --separate-stderr nst -t 3 -j 3 $options p?.ppm -o out/
+        [ "$(grep -c missing.png <<<"$stderr")" = 1 ]
+    done
+}

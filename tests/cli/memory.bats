@@ -87,3 +87,34 @@ nearly_equal() { # FILE FILE, PPM
     (ulimit -v 1500000 && nst -s style.ppm photo.ppm --dry-run --json) >plan
     jq -e '.memory_limit < 1500000 * 1024' plan
 }
+
+@test "pictures side by side stay within the memory together" {
+    needs jq
+    needs_plain_build
+    for i in 1 2 3 4; do
+        picture p$i.ppm 48 36 $((i + 3))
+    done
+    one=$(nst -s style.ppm p1.ppm -S 640 --dry-run --json | jq .peak_memory)
+    limit=$((one * 5 / 4))
+    nst -s style.ppm p?.ppm -S 640 -j 4 -t 4 --max-memory $limit -o out/ --history h.jsonl 2>said
+    grep -q "4 done" said
+    jq -se "length == 4 and all(.[]; .options.tile == \"auto\" and .peak_memory < $limit)" h.jsonl
+    # and without need they don't wait
+    nst -s style.ppm p?.ppm -S 640 -j 4 -t 4 -o out/ --history free.jsonl
+    jq -se "map(.peak_memory) | max > $limit" free.jsonl
+}
+
+@test "memory after 100 pictures is that after 3" {
+    needs jq
+    needs_plain_build
+    for i in $(seq 100); do
+        picture p$i.ppm $((40 + i % 5)) $((36 - i % 3)) $((i + 3))
+    done
+    for jobs in 1 2; do
+        nst -s style.ppm p*.ppm -S 96 --scales 48,96 -t 2 -j $jobs -o out/ --history h.jsonl
+        jq -s '.[2].peak_memory, .[99].peak_memory' h.jsonl | tr '\n' ' ' >peaks
+        cat peaks
+        awk '{ exit $2 > 1.1 * $1 }' peaks
+        rm h.jsonl
+    done
+}

@@ -96,6 +96,25 @@ enum nst_status nst_cpu_want(struct nst_cpu *cpu, struct nst_cpu_wants wants,
     return st;
 }
 
+static enum nst_status cpu_share(struct nst_backend **out, const struct nst_backend *be,
+                                 struct nst_err *err)
+{
+    const struct nst_cpu *cpu = (const struct nst_cpu *)be;
+    struct nst_cpu *other;
+    enum nst_status st = cpu_open(out, nst_threads_count(be->threads), err);
+
+    if (st != NST_OK)
+        return st;
+    other = (struct nst_cpu *)*out;
+    st = nst_cpu_want(other, cpu->convs, err);
+    other->convs = other->have;
+    if (st != NST_OK) {
+        cpu_close(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
 static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **out,
                                   struct nst_shape shape, struct nst_err *err)
 {
@@ -127,9 +146,9 @@ static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
     struct nst_cpu_wants gram = nst_cpu_gram_wants(shape);
     size_t grows = 0;
 
-    if (gram.part > cpu->have.part)
+    if (gram.part > cpu->convs.part)
         grows += (size_t)nst_threads_count(be->threads) * gram.part * sizeof(float);
-    if (2 * gram.sums > cpu->have.sums)
+    if (2 * gram.sums > cpu->convs.sums)
         grows += gram.sums * sizeof(double);
     if (grows > *scratch)
         *scratch = grows;
@@ -242,6 +261,7 @@ static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
         free(k);
         return st;
     }
+    ((struct nst_cpu *)be)->convs = ((struct nst_cpu *)be)->have;
     *out = k;
     return NST_OK;
 }
@@ -333,6 +353,7 @@ const struct nst_backend_ops nst_backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
     .close = cpu_close,
+    .share = cpu_share,
     .tensor_new = tensor_new,
     .tensor_free = tensor_free,
     .tensor_bytes = tensor_bytes,

@@ -31,7 +31,7 @@ struct nst_cpu_wants {
 struct nst_cpu {
     struct nst_backend base;
     const struct nst_blocked_kernels *kernels;
-    struct nst_cpu_wants have;
+    struct nst_cpu_wants have, convs; /* convs: what the convolutions want */
     float **tiles, **rows, **part;
     float *shared, *packed[2];
     double *sums;

@@ -369,7 +369,7 @@ static void convolve_group(void *ctx, int item, int thread)
 /* Narrow layers: a thread does all of its tiles. */
 static void convolve_narrow(struct call *c)
 {
-    int threads = nst_threads_count(c->cpu->base.threads);
+    int threads = nst_threads_used(c->cpu->base.threads);
     int share = (c->tiles + threads - 1) / threads;
 
     c->group = at_most(share, c->d->tiles);

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "cli/making.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "cli/adapt.h"
+#include "cli/dryrun.h"
+#include "cli/stylise.h"
+#include "job/colours.h"
+#include "record/history.h"
+#include "record/record.h"
+
+/* Everything that one picture's run holds; freed in one place. */
+struct work {
+    const struct nst_maker *maker;
+    const struct nst_item *item;
+    struct nst_params p; /* the plan is applied to it; borrows from the maker's */
+    char *inputs;        /* of nst_record_inputs() */
+    bool skipped, hopeless;
+    struct nst_output *output;
+    struct nst_trace *trace;
+    struct nst_picture *content, *init, *keep;
+    struct nst_styles_read styles;
+    struct nst_plan plan;
+    struct nst_progress *progress;
+    struct nst_job_result result;
+    float *rgb; /* the result */
+};
+
+static void on_begun(void *ctx)
+{
+    struct work *w = ctx;
+
+    w->maker->begun(w->maker->ctx);
+}
+
+static void on_evaluation(void *ctx, const struct nst_evaluation *e)
+{
+    struct work *w = ctx;
+
+    if (w->trace)
+        nst_trace_evaluation(w->trace, e);
+}
+
+static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
+                    int64_t planned)
+{
+    struct work *w = ctx;
+
+    nst_progress_step(w->progress, e, done, planned);
+}
+
+static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *loss,
+                         double from, double to)
+{
+    struct work *w = ctx;
+
+    if (!w->p.quiet)
+        fprintf(stderr,
+                "nst: adaptive: the %s loss rose, step %lld: its weight %g to %g\n",
+                loss, (long long)e->iteration, from, to);
+}
+
+static bool on_stop(void *ctx)
+{
+    struct work *w = ctx;
+
+    return w->maker->stop(w->maker->ctx);
+}
+
+/* What the plan takes from the user, who did not ask for it. */
+static void say_plan(struct work *w)
+{
+    const struct nst_plan *plan = &w->plan;
+
+    if (!w->p.quiet && !w->p.dry_run && !w->p.tile && plan->tile)
+        fprintf(stderr, "nst: works in %d x %d tiles to stay within %zu MiB%s\n",
+                plan->tile_columns, plan->tile_rows, plan->limit >> 20,
+                plan->recompute_content ? ", and works out content features anew" : "");
+    if (!w->p.quiet && !w->p.dry_run && plan->curvature_pairs < w->p.curvature_pairs)
+        fprintf(
+            stderr, "nst: keeps %d curvature pairs of %lld to stay within %zu MiB\n",
+            plan->curvature_pairs, (long long)w->p.curvature_pairs, plan->limit >> 20);
+    nst_plan_apply(plan, &w->p);
+}
+
+static size_t pixels(const struct nst_picture *p)
+{
+    return (size_t)p->height * (size_t)p->width;
+}
+
+static int longest(const struct nst_picture *p)
+{
+    return p->height > p->width ? p->height : p->width;
+}
+
+/* Bytes of all pictures read. */
+static size_t held(const struct work *w)
+{
+    return nst_picture_bytes(w->content) + nst_picture_bytes(w->init) +
+           nst_picture_bytes(w->keep) + nst_styles_bytes(&w->styles);
+}
+
+static enum nst_status make_plan(struct work *w, struct nst_err *err)
+{
+    const struct nst_picture *c = w->content;
+    int border = 2 * nst_border(&w->p), height, width;
+
+    nst_styles_largest(&w->styles, &height, &width);
+    return nst_plan_make(&w->plan, w->maker->engine, &w->p, held(w), c->height + border,
+                         c->width + border, height, width, err);
+}
+
+static enum nst_status match_colours(struct work *w, struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < w->styles.count; i++) {
+        struct nst_picture *style;
+
+        st = nst_styles_picture(&w->styles, i, &style, err);
+        if (st == NST_OK)
+            nst_colours_match(style->rgb, pixels(style), w->content->rgb,
+                              pixels(w->content));
+    }
+    return st;
+}
+
+static void say_sizes(const struct work *w)
+{
+    char size[32] = "pack";
+
+    if (!w->styles.of[0].pack)
+        snprintf(size, sizeof size, "%dx%d", w->styles.of[0].width,
+                 w->styles.of[0].height);
+    fprintf(stderr, "nst: model %s, content %dx%d, style %s, %d threads\n",
+            nst_engine_model_path(w->maker->engine), w->content->width,
+            w->content->height, size, nst_engine_threads(w->maker->engine));
+}
+
+static struct nst_record record_of(const struct work *w)
+{
+    struct nst_engine *e = w->maker->engine;
+    const struct nst_vgg *v = nst_engine_network(e);
+
+    return (struct nst_record){.params = &w->p,
+                               .content = w->item->content,
+                               .output = w->item->output,
+                               .model_name = nst_engine_model_name(e),
+                               .model_path = nst_engine_model_path(e),
+                               .network = nst_vgg_fingerprint(v, nst_vgg_convs(v) - 1),
+                               .inputs = w->inputs,
+                               .width = w->content ? w->content->width : 0,
+                               .height = w->content ? w->content->height : 0,
+                               .threads = nst_engine_threads(e),
+                               .result = &w->result};
+}
+
+/* Is the result there already? */
+static bool is_done(const struct work *w)
+{
+    struct nst_record record = record_of(w);
+    char *comment;
+    bool done;
+
+    if (!w->p.skip_done || strcmp(w->item->output, "-") == 0)
+        return false;
+    comment = nst_picture_comment(w->item->output);
+    done = nst_record_matches(&record, comment);
+    free(comment);
+    if (done && !w->p.quiet)
+        fprintf(stderr, "nst: %s: is done\n", w->item->output);
+    return done;
+}
+
+/* What all pictures need as well: if it cannot be had, nothing can. */
+static enum nst_status read_common(struct work *w, const struct nst_picture_size *size,
+                                   struct nst_err *err)
+{
+    const struct nst_params *p = &w->p;
+    enum nst_status st = nst_styles_read(&w->styles, w->maker->styles, err);
+
+    if (st == NST_OK && nst_starts_from_file(p))
+        st = nst_picture_load(&w->init, p->init, size, err);
+    if (st == NST_OK && p->keep_mask)
+        st = nst_picture_load(&w->keep, p->keep_mask, size, err);
+    w->hopeless = st != NST_OK;
+    return st;
+}
+
+/* Reserve the output and read everything, so that what is wrong shows at once. */
+static enum nst_status prepare(struct work *w, struct nst_err *err)
+{
+    struct nst_params *p = &w->p;
+    struct nst_picture_size size = {(int)p->size, p->square, p->max_pixels};
+    enum nst_status st = NST_OK;
+
+    w->inputs = nst_record_inputs(p, w->item->content);
+    w->skipped = is_done(w);
+    if (w->skipped)
+        return NST_OK;
+    if (!p->dry_run)
+        st = nst_output_open(&w->output, w->item->output, err);
+    if (st == NST_OK)
+        st = read_common(w, &size, err);
+    if (st == NST_OK)
+        st = nst_picture_load(&w->content, w->item->content, &size, err);
+    if (st == NST_OK)
+        st = nst_adapt(p, w->content, &w->styles, err);
+    if (st == NST_OK && p->colour == NST_COLOUR_MATCH)
+        st = match_colours(w, err);
+    if (st == NST_OK)
+        st = make_plan(w, err);
+    if (st == NST_OK && p->trace &&
+        !p->dry_run) /* last: a refused run spares the trace of another */
+        st = nst_trace_open(&w->trace, p->trace, err);
+    if (st == NST_OK)
+        say_plan(w);
+    if (st == NST_OK && p->verbose && !p->quiet)
+        say_sizes(w);
+    return st;
+}
+
+static enum nst_status stylise(struct work *w, struct nst_err *err)
+{
+    struct nst_stylising s = {w->maker->engine, &w->p,      &w->plan, held(w),
+                              w->content,       &w->styles, w->init,  w->keep};
+    struct nst_job_events events = {.ctx = w,
+                                    .begun = on_begun,
+                                    .evaluated = on_evaluation,
+                                    .stepped = on_step,
+                                    .stop = on_stop,
+                                    .reweighed = on_reweighed};
+    enum nst_status st;
+
+    w->maker->take_memory(w->maker->ctx,
+                          w->plan.memory - nst_engine_resident(w->maker->engine));
+    w->progress = nst_progress_new(w->maker->progress, w->item->content,
+                                   nst_scales_iterations(&w->p, longest(w->content)));
+    st = nst_stylise(&s, &events, &w->rgb, &w->result, err);
+    nst_progress_end(w->progress, st == NST_OK ? &w->result : NULL);
+    if (st == NST_OK && w->p.colour == NST_COLOUR_CONTENT)
+        nst_colours_keep(w->rgb, w->content->rgb, pixels(w->content));
+    return st;
+}
+
+static enum nst_status write_results(struct work *w, struct nst_err *err)
+{
+    struct nst_record record = record_of(w);
+    char *comment = nst_record_recipe(&record);
+    enum nst_status st = nst_output_write(w->output, w->content, w->rgb, comment, err);
+    struct nst_trace *trace = w->trace;
+
+    free(comment);
+    w->trace = NULL;
+    if (st != NST_OK) {
+        nst_trace_close(trace, NULL, NULL);
+        return st;
+    }
+    return nst_trace_close(trace, &w->result.final, err);
+}
+
+/* The picture is written; that it cannot be recorded is worth a word, no more. */
+static void write_history(const struct work *w)
+{
+    struct nst_record record = record_of(w);
+    char *path = nst_history_path(w->p.history), *line = nst_record_line(&record);
+    struct nst_err err;
+
+    if (path && w->result.end != NST_JOB_STOPPED &&
+        nst_history_append(path, line, &err) != NST_OK)
+        fprintf(stderr, "nst: %s\n", err.text);
+    free(line);
+    free(path);
+}
+
+static void report(const struct work *w)
+{
+    const struct nst_job_result *r = &w->result;
+
+    if (w->p.quiet)
+        return;
+    if (r->end == NST_JOB_CONVERGED)
+        fprintf(stderr,
+                "nst: converged after %lld steps: the loss hardly falls any more\n",
+                (long long)r->iterations);
+    if (r->end == NST_JOB_STOPPED)
+        fprintf(stderr,
+                "nst: stopped after %lld steps, the picture so far is written\n",
+                (long long)r->iterations);
+    if (w->p.verbose)
+        fprintf(
+            stderr,
+            "nst: loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, at most "
+            "%zu MiB\n",
+            r->first.total_loss, r->final.total_loss, (long long)r->iterations,
+            (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
+}
+
+static void clear_work(struct work *w)
+{
+    nst_trace_close(w->trace, NULL, NULL);
+    nst_output_free(w->output);
+    nst_picture_free(w->content);
+    nst_styles_clear(&w->styles);
+    nst_picture_free(w->init);
+    nst_picture_free(w->keep);
+    free(w->rgb);
+    free(w->inputs);
+}
+
+static enum nst_status make(struct work *w, struct nst_err *err)
+{
+    enum nst_status st = prepare(w, err);
+
+    if (st != NST_OK || w->skipped)
+        return st;
+    if (w->p.dry_run)
+        return nst_dryrun_print(&w->plan, w->maker->engine, &w->p, w->p.json, err);
+    st = stylise(w, err);
+    if (st == NST_OK)
+        st = write_results(w, err);
+    if (st == NST_OK) {
+        write_history(w);
+        report(w);
+    }
+    return st;
+}
+
+enum nst_made nst_make(const struct nst_maker *m, const struct nst_item *item,
+                       struct nst_err *err)
+{
+    struct work w = {.maker = m, .item = item, .p = *m->params};
+    enum nst_made made = NST_MADE_DONE;
+
+    if (make(&w, err) != NST_OK)
+        made = w.hopeless ? NST_MADE_HOPELESS : NST_MADE_FAILED;
+    else if (w.skipped)
+        made = NST_MADE_SKIPPED;
+    else if (w.result.end == NST_JOB_STOPPED)
+        made = NST_MADE_STOPPED;
+    clear_work(&w);
+    return made;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scale.h - what one scale of a picture's making is given: content, masks and styles at
+ * its size.
+ */
+#ifndef NST_CLI_SCALE_H
+#define NST_CLI_SCALE_H
+
+#include "cli/styles.h"
+#include "job/plan.h"
+
+/* A picture at the size of a scale: its own pixels, or borrowed where it has that size.
+ */
+struct nst_sized {
+    struct nst_image image;
+    float *own;
+};
+
+/* A scale of the picture that is made by p: its longest side as a part of what the
+ * largest has. */
+struct nst_at_scale {
+    const struct nst_params *p;
+    double part;
+};
+
+/* A length at that scale. */
+int nst_scaled(const struct nst_at_scale *at, int length);
+
+/* The picture at the scale, extended by the border if there is one. Free own.
+ * NST_ERR_MEM, as of all of these. */
+enum nst_status nst_scale_content(const struct nst_at_scale *at,
+                                  const struct nst_picture *p, struct nst_sized *out,
+                                  struct nst_err *err);
+
+/* A mask at h x w: the mean of its channels. NULL of NULL. Free it. */
+enum nst_status nst_scale_mask(const struct nst_picture *mask, int h, int w,
+                               float **out, struct nst_err *err);
+
+/* Planes of h x w, extended by the border if there is one: *planes is replaced. NULL
+ * stays. */
+enum nst_status nst_scale_extend(const struct nst_at_scale *at, float **planes,
+                                 int count, int h, int w, struct nst_err *err);
+
+/* What a scale's objective aims at. */
+struct nst_scaled_style {
+    struct nst_style style;
+    struct nst_painting painting[NST_STYLES_MAX];
+    struct nst_sized size[NST_STYLES_MAX];
+    float *guide[NST_STYLES_MAX]; /* of each region */
+};
+
+/* Say what sizes the paintings will have; the largest is height x width. */
+void nst_scale_style_sizes(const struct nst_at_scale *at,
+                           const struct nst_styles_read *styles, int *height,
+                           int *width);
+
+/*
+ * The styles for a content of h x w (before it is extended; of the largest scale, its
+ * longest side is longest), whose objective works in tiles of that size. Free with the
+ * clear function, after a failure too. Errors of nst_styles_picture() besides.
+ */
+enum nst_status nst_scale_style(const struct nst_at_scale *at,
+                                struct nst_styles_read *styles, int h, int w,
+                                int longest, int tile, struct nst_scaled_style *out,
+                                struct nst_err *err);
+void nst_scaled_style_clear(struct nst_scaled_style *s);
+
+#endif

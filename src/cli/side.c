@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "cli/side.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "cli/making.h"
+
+#define MOST_SIDES 64
+/* Each side has scratch for all threads, so with many cores there are no more of them
+ * than this unless they are asked for. */
+#define MANY_SIDES 8
+
+struct sides;
+
+/* One that makes pictures, on a thread of its own but for the first. */
+struct side {
+    struct sides *all;
+    struct nst_engine *engine;
+    pthread_t thread;
+    bool works;    /* and is given threads */
+    size_t memory; /* bytes that its picture takes; 0 between pictures */
+};
+
+struct sides {
+    const struct nst_batch *batch;
+    const struct nst_params *p;
+    void (*begun)(void *ctx);
+    bool (*stop)(void *ctx);
+    struct nst_styles_shared *styles;
+    struct nst_progress_batch *progress;
+    struct side side[MOST_SIDES];
+    int count, threads;
+
+    pthread_mutex_t lock; /* for what follows, and memory and works of each */
+    pthread_cond_t freed; /* memory */
+    size_t next;          /* picture to be taken */
+    bool hopeless;        /* all that begin would fail for the same reason */
+    size_t memory, room;  /* bytes taken by all, and allowed */
+    struct nst_sides *made;
+};
+
+/* Give all threads to those that work. */
+static void divide(struct sides *s)
+{
+    int working = 0, at = 0;
+
+    for (int i = 0; i < s->count; i++)
+        working += s->side[i].works;
+    for (int i = 0; i < s->count; i++)
+        if (s->side[i].works) {
+            nst_engine_use(s->side[i].engine,
+                           s->threads / working + (at < s->threads % working));
+            at++;
+        }
+}
+
+static void work(struct side *one, bool works)
+{
+    one->works = works;
+    divide(one->all);
+}
+
+/* Wait until it fits, or nobody else has any. */
+static void take_memory(void *ctx, size_t bytes)
+{
+    struct side *one = ctx;
+    struct sides *s = one->all;
+
+    pthread_mutex_lock(&s->lock);
+    if (s->memory > 0 && s->memory + bytes > s->room) {
+        work(one, false);
+        while (s->memory > 0 && s->memory + bytes > s->room)
+            pthread_cond_wait(&s->freed, &s->lock);
+        work(one, true);
+    }
+    one->memory = bytes;
+    s->memory += bytes;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_begun(void *ctx)
+{
+    const struct side *one = ctx;
+
+    one->all->begun(NULL);
+}
+
+static bool on_stop(void *ctx)
+{
+    const struct side *one = ctx;
+
+    return one->all->stop(NULL);
+}
+
+/* The next picture, or NULL; all is locked. */
+static const struct nst_item *take_item(struct sides *s)
+{
+    if (s->next >= s->batch->items || s->hopeless)
+        return NULL;
+    if (s->next > 0 && s->stop(NULL)) {
+        s->made->stopped = true;
+        return NULL;
+    }
+    return &s->batch->item[s->next++];
+}
+
+/* What became of it; all is locked. */
+static void count(struct side *one, enum nst_made made, const struct nst_err *err)
+{
+    struct sides *s = one->all;
+    bool failed = made == NST_MADE_FAILED || made == NST_MADE_HOPELESS;
+
+    if (failed && !(s->hopeless && made == NST_MADE_HOPELESS))
+        fprintf(stderr, "nst: %s\n", err->text);
+    s->hopeless |= made == NST_MADE_HOPELESS;
+
+    s->memory -= one->memory;
+    one->memory = 0;
+    pthread_cond_broadcast(&s->freed);
+    s->made->done += made == NST_MADE_DONE || made == NST_MADE_STOPPED;
+    s->made->skipped += made == NST_MADE_SKIPPED;
+    s->made->failed += failed;
+    s->made->stopped |= made == NST_MADE_STOPPED;
+}
+
+static void *make_pictures(void *ctx)
+{
+    struct side *one = ctx;
+    struct sides *s = one->all;
+    const struct nst_maker maker = {.params = s->p,
+                                    .engine = one->engine,
+                                    .styles = s->styles,
+                                    .progress = s->progress,
+                                    .ctx = one,
+                                    .take_memory = take_memory,
+                                    .begun = on_begun,
+                                    .stop = on_stop};
+    const struct nst_item *item;
+
+    pthread_mutex_lock(&s->lock);
+    while ((item = take_item(s))) {
+        enum nst_made made = NST_MADE_FAILED;
+        struct nst_err err;
+
+        pthread_mutex_unlock(&s->lock);
+        if (!s->batch->directory || s->p->dry_run ||
+            nst_batch_make_folder(item, &err) == NST_OK)
+            made = nst_make(&maker, item, &err);
+        pthread_mutex_lock(&s->lock);
+        count(one, made, &err);
+        nst_progress_batch_count(s->progress);
+    }
+    work(one, false);
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* As many as are asked for, or as there are threads for. */
+static int how_many(const struct nst_params *p, size_t items, int threads)
+{
+    int n = threads < MANY_SIDES ? threads : MANY_SIDES;
+
+    if (p->dry_run) /* prints one plan after the other */
+        return 1;
+    if (p->jobs)
+        n = (int)p->jobs;
+    return items < (size_t)n ? (int)items : n;
+}
+
+/* One after the other, sides begin to work: a system that gives no more threads makes
+ * do with fewer. */
+static void run(struct sides *s)
+{
+    sigset_t all, before;
+    int started = 1;
+
+    for (int i = 0; i < s->count; i++)
+        s->side[i].works = true;
+    divide(s);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started < s->count && pthread_create(&s->side[started].thread, NULL,
+                                                make_pictures, &s->side[started]) == 0)
+        started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_mutex_lock(&s->lock);
+    for (int i = started; i < s->count; i++)
+        work(&s->side[i], false);
+    pthread_mutex_unlock(&s->lock);
+    make_pictures(&s->side[0]);
+    for (int i = 1; i < started; i++)
+        pthread_join(s->side[i].thread, NULL);
+}
+
+static enum nst_status open_sides(struct sides *s, struct nst_err *err)
+{
+    enum nst_status st = nst_engine_new(&s->side[0].engine, s->p, err);
+    struct nst_engine *first = s->side[0].engine;
+    int wanted;
+
+    if (st == NST_OK)
+        st = nst_styles_shared_new(&s->styles, s->p, first, s->batch->items > 1, err);
+    if (st != NST_OK)
+        return st;
+    s->threads = nst_engine_threads(first);
+    wanted = how_many(s->p, s->batch->items, s->threads);
+    for (s->count = 1; s->count < wanted; s->count++)
+        if (nst_engine_share(&s->side[s->count].engine, first, err) != NST_OK)
+            break; /* fewer do, too */
+    for (int i = 0; i < s->count; i++)
+        s->side[i].all = s;
+    s->room = nst_engine_limit(first);
+    s->room -=
+        s->room < nst_engine_resident(first) ? s->room : nst_engine_resident(first);
+    return NST_OK;
+}
+
+bool nst_sides_run(const struct nst_batch *b, const struct nst_params *p,
+                   void (*begun)(void *ctx), bool (*stop)(void *ctx),
+                   struct nst_sides *out)
+{
+    struct sides *s = nst_xcalloc(1, sizeof *s);
+    struct nst_err err;
+    bool ok;
+
+    *out = (struct nst_sides){0};
+    s->batch = b;
+    s->p = p;
+    s->begun = begun;
+    s->stop = stop;
+    s->made = out;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->freed, NULL);
+    ok = open_sides(s, &err) == NST_OK;
+    if (ok) {
+        enum nst_progress_kind kind =
+            p->quiet ? NST_PROGRESS_NONE : (enum nst_progress_kind)p->progress;
+
+        s->progress = nst_progress_batch_new(kind, b->items, s->count);
+        run(s);
+        nst_progress_batch_end(s->progress);
+    } else
+        fprintf(stderr, "nst: %s\n", err.text);
+    for (int i = s->count; i-- > 0;)
+        nst_engine_free(s->side[i].engine);
+    if (!s->count)
+        nst_engine_free(s->side[0].engine);
+    nst_styles_shared_free(s->styles);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->freed);
+    free(s);
+    return ok;
+}
