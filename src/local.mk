@@ -64,6 +64,7 @@ libnst_job_a_SOURCES = \
 	%D%/style/moment_loss.c %D%/style/moment_loss.h \
 	%D%/style/guide.c %D%/style/guide.h \
 	%D%/style/variation.c %D%/style/variation.h \
+	%D%/style/temporal_loss.c %D%/style/temporal_loss.h \
 	%D%/style/tiling.c %D%/style/tiling.h \
 	%D%/style/walk.c %D%/style/walk.h \
 	%D%/style/pack.c %D%/style/pack.h \
@@ -87,7 +88,8 @@ libnst_files_a_SOURCES = \
 	%D%/image/picture.h %D%/image/origin.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/colour.c \
 	%D%/image/load.c %D%/image/metadata.c \
-	%D%/image/save.c %D%/image/pixels.c \
+	%D%/image/output.h %D%/image/save.c %D%/image/pixels.c \
+	%D%/image/frames.c %D%/image/frames.h %D%/image/y4m.c %D%/image/y4m.h \
 	%D%/record/record.c %D%/record/record.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h \
 	%D%/record/history.c %D%/record/history.h \
@@ -100,6 +102,7 @@ libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 # floor 7: the programs
 nst_SOURCES = %D%/cli/nst.c %D%/cli/adapt.c %D%/cli/adapt.h %D%/cli/args.c %D%/cli/args.h \
 	%D%/cli/batch.c %D%/cli/batch.h %D%/cli/making.c %D%/cli/making.h \
+	%D%/cli/film.c %D%/cli/film.h \
 	%D%/cli/side.c %D%/cli/side.h %D%/cli/scale.c %D%/cli/scale.h \
 	%D%/cli/styles.c %D%/cli/styles.h %D%/cli/stylise.c %D%/cli/stylise.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h

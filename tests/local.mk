@@ -38,7 +38,8 @@ tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h
 tests_grad_test_gradient_LDADD = $(JOB_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_taps tests/unit/test_safetensors \
-	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture
+	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture \
+	tests/unit/test_frames
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = $(NST_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h
@@ -63,6 +64,9 @@ tests_unit_test_memory_LDADD = $(UNIT_LDADD)
 tests_unit_test_picture_SOURCES = %D%/unit/test_picture.c
 tests_unit_test_picture_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_picture_LDADD = $(UNIT_LDADD)
+tests_unit_test_frames_SOURCES = %D%/unit/test_frames.c src/cli/film.c
+tests_unit_test_frames_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
+tests_unit_test_frames_LDADD = $(UNIT_LDADD)
 
 EXTRA_DIST += %D%/cli/run-bats
 SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/golden/reference.sh %D%/neon.sh \
@@ -77,7 +81,7 @@ TESTS += $(UNIT_TESTS)
 endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
-	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats %D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats %D%/cli/history.bats %D%/cli/manual.bats
+	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats %D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats %D%/cli/frames.bats %D%/cli/history.bats %D%/cli/manual.bats
 TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 	%D%/data/tiny-plain.pth %D%/data/tiny-lpips-alex.safetensors \

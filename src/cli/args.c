@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "image/picture.h"
 #include "job/regions.h"
 #include "job/scales.h"
 #include "record/checkpoint.h"
@@ -225,6 +226,19 @@ static void check_together(struct nst_args *a)
         nst_refuse("only one style can come from standard input");
     if (contents_from_stdin(a) && styles_from_stdin(&p->styles))
         nst_refuse("content and style cannot both come from standard input");
+    if (p->format) {
+        char *ending = nst_xasprintf(".%s", p->format);
+
+        if (!nst_output_knows(ending))
+            nst_refuse("format: '%s' is not one that can be written (png, jpg, webp, "
+                       "tiff, ppm, ...)",
+                       p->format);
+        if (p->y4m)
+            nst_refuse("format: a stream of --y4m is written as one");
+        free(ending);
+    }
+    if (p->y4m && (p->checkpoint || p->resume))
+        nst_refuse("checkpoint: is for one picture, and a stream has many");
     if (p->null && !p->files_from)
         nst_refuse("null: is for --files-from");
     if (a->contents == 1 && is_stdio(a->content[0]) && isatty(STDIN_FILENO))

@@ -142,7 +142,7 @@ static char *style_stem(const struct nst_styles *styles)
 
 /* What {word} of a template stands for: a new string. */
 static char *value_of(const char *word, size_t length, const char *content,
-                      const char *style, size_t index)
+                      const char *style, const char *format, size_t index)
 {
     const char *ending;
     int n = stem_of(&content, &ending);
@@ -152,7 +152,9 @@ static char *value_of(const char *word, size_t length, const char *content,
     if (length == 5 && strncmp(word, "style", 5) == 0)
         return nst_xstrdup(style);
     if (length == 3 && strncmp(word, "ext", 3) == 0)
-        return nst_xstrdup(nst_output_knows(ending) ? ending + 1 : "png");
+        return nst_xstrdup(format                     ? format
+                           : nst_output_knows(ending) ? ending + 1
+                                                      : "png");
     if (length == 5 && strncmp(word, "index", 5) == 0)
         return nst_xasprintf("%04zu", index + 1);
     nst_refuse("name: {%.*s} is none of {stem}, {style}, {ext} and {index}",
@@ -160,7 +162,7 @@ static char *value_of(const char *word, size_t length, const char *content,
 }
 
 static char *fill(const char *template, const char *content, const char *style,
-                  size_t index)
+                  const char *format, size_t index)
 {
     char *name = nst_xstrdup("");
 
@@ -172,7 +174,8 @@ static char *fill(const char *template, const char *content, const char *style,
             length = strcspn(template + plain, "}");
             if (!template[plain + length])
                 nst_refuse("name: '%s': a { without its }", template);
-            value = value_of(template + plain + 1, length - 1, content, style, index);
+            value = value_of(template + plain + 1, length - 1, content, style, format,
+                             index);
             length++;
         }
         longer =
@@ -205,7 +208,7 @@ static char *output_of(const struct nst_batch *b, size_t i, const struct nst_par
     if (is_stdio(item->content))
         nst_refuse("-o %s: a picture from standard input has no name to go by there",
                    p->output);
-    name = fill(p->name, item->content, style, i);
+    name = fill(p->name, item->content, style, p->y4m ? "y4m" : p->format, i);
     check_name(name);
     path = nst_xasprintf("%s%s%s%s", p->output, slash ? "" : "/", item->folder, name);
     free(name);

@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/mem.h"
 #include "cli/adapt.h"
 #include "cli/dryrun.h"
 #include "cli/stylise.h"
+#include "image/frames.h"
 #include "job/colours.h"
 #include "record/history.h"
 #include "record/record.h"
@@ -24,6 +26,12 @@ struct work {
     bool skipped, hopeless;
     struct nst_output *output;
     struct nst_trace *trace;
+    struct nst_frames *frames;    /* that content is one of; or NULL */
+    struct nst_film *film;        /* that they are put into */
+    struct nst_follow follow;     /* of the frame before content */
+    int frame;                    /* from 0 */
+    struct nst_job_result before; /* sums of the frames before */
+    int64_t steps_before;         /* planned for these */
     struct nst_picture *content, *init, *keep;
     struct nst_styles_read styles;
     struct nst_plan plan;
@@ -52,7 +60,13 @@ static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
 {
     struct work *w = ctx;
 
-    nst_progress_step(w->progress, e, done, planned);
+    int count = w->frames ? nst_frames_count(w->frames) : 1;
+    int64_t to_come = planned * (count > w->frame ? count - w->frame : 1);
+    struct nst_evaluation whole = *e;
+
+    whole.seconds += w->before.seconds;
+    nst_progress_step(w->progress, &whole, w->steps_before + done,
+                      w->steps_before + to_come);
 }
 
 static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *loss,
@@ -103,7 +117,8 @@ static int longest(const struct nst_picture *p)
 static size_t held(const struct work *w)
 {
     return nst_picture_bytes(w->content) + nst_picture_bytes(w->init) +
-           nst_picture_bytes(w->keep) + nst_styles_bytes(&w->styles);
+           nst_picture_bytes(w->keep) + nst_styles_bytes(&w->styles) +
+           (w->frames ? 6 * pixels(w->content) * sizeof(float) : 0);
 }
 
 static enum nst_status make_plan(struct work *w, struct nst_err *err)
@@ -193,6 +208,31 @@ static enum nst_status read_common(struct work *w, const struct nst_picture_size
     return st;
 }
 
+/* The picture, or the first of its frames if the result can have several. */
+static enum nst_status read_content(struct work *w, const struct nst_picture_size *size,
+                                    struct nst_err *err)
+{
+    const struct nst_params *p = &w->p;
+    enum nst_status st;
+
+    if (!p->y4m && !nst_output_animates(w->item->output, p->format))
+        return nst_picture_load(&w->content, w->item->content, size, err);
+    st = nst_frames_open(&w->frames, w->item->content, p->y4m, size, err);
+    if (st == NST_OK)
+        st = nst_frames_next(w->frames, &w->content, err);
+    if (st == NST_OK && !w->content)
+        st = nst_err_set(err, NST_ERR_FORMAT, "%s: holds no frame", w->item->content);
+    if (st == NST_OK && nst_frames_count(w->frames) == 1) {
+        nst_frames_free(w->frames);
+        w->frames = NULL;
+    }
+    if (st == NST_OK && w->frames && (p->checkpoint || p->resume))
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "%s: has several frames, and a checkpoint is of one picture",
+                         w->item->content);
+    return st;
+}
+
 /* Reserve the output and read everything, so that what is wrong shows at once. */
 static enum nst_status prepare(struct work *w, struct nst_err *err)
 {
@@ -205,11 +245,12 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     if (w->skipped)
         return NST_OK;
     if (!p->dry_run)
-        st = nst_output_open(&w->output, w->item->output, err);
+        st = nst_output_open(&w->output, w->item->output, p->y4m ? "y4m" : p->format,
+                             err);
     if (st == NST_OK)
         st = read_common(w, &size, err);
     if (st == NST_OK)
-        st = nst_picture_load(&w->content, w->item->content, &size, err);
+        st = read_content(w, &size, err);
     if (st == NST_OK)
         st = nst_adapt(p, w->content, &w->styles, err);
     if (st == NST_OK && p->colour == NST_COLOUR_MATCH)
@@ -226,26 +267,104 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     return st;
 }
 
+/* The picture, or the frame at hand: w->rgb, before it gets the content's colours. */
 static enum nst_status stylise(struct work *w, struct nst_err *err)
 {
-    struct nst_stylising s = {w->maker->engine, &w->p,      &w->plan, held(w),
-                              w->content,       &w->styles, w->init,  w->keep};
+    struct nst_params p = w->p;
+    struct nst_stylising s = {
+        w->maker->engine, &p,         &w->plan,
+        held(w),          w->content, &w->styles,
+        w->init,          w->keep,    w->frame ? &w->follow : NULL};
     struct nst_job_events events = {.ctx = w,
                                     .begun = on_begun,
                                     .evaluated = on_evaluation,
                                     .stepped = on_step,
                                     .stop = on_stop,
                                     .reweighed = on_reweighed};
+
+    if (w->frame > 0) /* what the smaller scales are for is there already */
+        p.scales.count = 0;
+    return nst_stylise(&s, &events, &w->rgb, &w->result, err);
+}
+
+static void colour(const struct work *w, float *rgb)
+{
+    if (w->p.colour == NST_COLOUR_CONTENT)
+        nst_colours_keep(rgb, w->content->rgb, pixels(w->content));
+}
+
+/* Put the frame at hand into the film, and its figures to those of the others. */
+static enum nst_status end_frame(struct work *w, struct nst_err *err)
+{
+    size_t n = 3 * pixels(w->content);
+    float *rgb;
+    enum nst_status st = nst_floats_new(&rgb, n, 1, 1, err);
+
+    if (st == NST_OK) {
+        memcpy(rgb, w->rgb, n * sizeof *rgb);
+        colour(w, rgb);
+        st = nst_film_add(w->film, w->content, rgb, err);
+    }
+    free(rgb);
+    if (w->frame > 0)
+        w->result.first = w->before.first;
+    w->result.iterations += w->before.iterations;
+    w->result.evaluations += w->before.evaluations;
+    w->result.seconds += w->before.seconds;
+    w->before = w->result;
+    return st;
+}
+
+/* The next frame becomes the content, if there is one: *more. */
+static enum nst_status next_frame(struct work *w, bool *more, struct nst_err *err)
+{
+    struct nst_picture *next;
+    enum nst_status st = nst_frames_next(w->frames, &next, err);
+
+    *more = st == NST_OK && next && w->result.end != NST_JOB_STOPPED;
+    if (!*more) {
+        nst_picture_free(next);
+        return st;
+    }
+    st = nst_follow(&w->follow, w->rgb, w->content->rgb, next->rgb, next->height,
+                    next->width, err);
+    w->rgb = NULL; /* taken over */
+    nst_picture_free(w->content);
+    w->content = next;
+    if (st == NST_OK && w->p.colour == NST_COLOUR_MATCH)
+        st = match_colours(w, err);
+    w->steps_before += nst_scales_iterations(&w->p, longest(w->content));
+    w->frame++;
+    return st;
+}
+
+static enum nst_status stylise_frames(struct work *w, struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    nst_film_new(&w->film, w->output, w->frames);
+    for (bool more = true; more && st == NST_OK;) {
+        st = stylise(w, err);
+        if (st == NST_OK)
+            st = end_frame(w, err);
+        if (st == NST_OK)
+            st = next_frame(w, &more, err);
+    }
+    return st;
+}
+
+static enum nst_status stylise_all(struct work *w, struct nst_err *err)
+{
     enum nst_status st;
 
     w->maker->take_memory(w->maker->ctx,
                           w->plan.memory - nst_engine_resident(w->maker->engine));
     w->progress = nst_progress_new(w->maker->progress, w->item->content,
                                    nst_scales_iterations(&w->p, longest(w->content)));
-    st = nst_stylise(&s, &events, &w->rgb, &w->result, err);
+    st = w->frames ? stylise_frames(w, err) : stylise(w, err);
     nst_progress_end(w->progress, st == NST_OK ? &w->result : NULL);
-    if (st == NST_OK && w->p.colour == NST_COLOUR_CONTENT)
-        nst_colours_keep(w->rgb, w->content->rgb, pixels(w->content));
+    if (st == NST_OK && !w->frames)
+        colour(w, w->rgb);
     return st;
 }
 
@@ -253,7 +372,9 @@ static enum nst_status write_results(struct work *w, struct nst_err *err)
 {
     struct nst_record record = record_of(w);
     char *comment = nst_record_recipe(&record);
-    enum nst_status st = nst_output_write(w->output, w->content, w->rgb, comment, err);
+    enum nst_status st =
+        w->frames ? nst_film_finish(w->film, comment, err)
+                  : nst_output_write(w->output, w->content, w->rgb, comment, err);
     struct nst_trace *trace = w->trace;
 
     free(comment);
@@ -305,7 +426,10 @@ static void report(const struct work *w)
 static void clear_work(struct work *w)
 {
     nst_trace_close(w->trace, NULL, NULL);
+    nst_film_free(w->film);
     nst_output_free(w->output);
+    nst_frames_free(w->frames);
+    nst_follow_clear(&w->follow);
     nst_picture_free(w->content);
     nst_styles_clear(&w->styles);
     nst_picture_free(w->init);
@@ -322,7 +446,7 @@ static enum nst_status make(struct work *w, struct nst_err *err)
         return st;
     if (w->p.dry_run)
         return nst_dryrun_print(&w->plan, w->maker->engine, &w->p, w->p.json, err);
-    st = stylise(w, err);
+    st = stylise_all(w, err);
     if (st == NST_OK)
         st = write_results(w, err);
     if (st == NST_OK) {

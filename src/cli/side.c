@@ -198,6 +198,13 @@ static void run(struct sides *s)
         pthread_join(s->side[i].thread, NULL);
 }
 
+/* Is there more than one picture, or frame, to be made? */
+static bool several(const struct sides *s)
+{
+    return s->batch->items > 1 || s->p->y4m ||
+           nst_output_animates(s->batch->item[0].output, s->p->format);
+}
+
 static enum nst_status open_sides(struct sides *s, struct nst_err *err)
 {
     enum nst_status st = nst_engine_new(&s->side[0].engine, s->p, err);
@@ -205,7 +212,7 @@ static enum nst_status open_sides(struct sides *s, struct nst_err *err)
     int wanted;
 
     if (st == NST_OK)
-        st = nst_styles_shared_new(&s->styles, s->p, first, s->batch->items > 1, err);
+        st = nst_styles_shared_new(&s->styles, s->p, first, several(s), err);
     if (st != NST_OK)
         return st;
     s->threads = nst_engine_threads(first);

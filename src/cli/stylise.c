@@ -193,11 +193,13 @@ static enum nst_status start(struct run *r, struct nst_image content,
 
     if (r->x && !blend)
         st = nst_pixels_resize(&x, r->x, r->height, r->width, h, w, err);
-    else if (r->s->init)
+    else if (r->s->init && !r->s->follow)
         st = nst_pixels_resize(&x, r->s->init->rgb, r->s->init->height,
                                r->s->init->width, h, w, err);
     else if ((st = nst_floats_new(&x, 3, (size_t)h, (size_t)w, err)) != NST_OK)
         ;
+    else if (r->s->follow) /* there is one scale, of the content's size */
+        memcpy(x, r->s->follow->start, 3 * (size_t)h * (size_t)w * sizeof *x);
     else if (strcmp(p->init, "noise") == 0)
         nst_noise(x, 3 * (size_t)h * (size_t)w, p->seed);
     else
@@ -320,6 +322,38 @@ static enum nst_status new_job(const struct run *r, const struct nst_params *p,
     return st;
 }
 
+/* Planes of the content's size, copied and extended. */
+static enum nst_status extended(const struct run *r, const float *planes, int count,
+                                float **out, struct nst_err *err)
+{
+    struct nst_at_scale at = at_scale(r);
+    enum nst_status st =
+        nst_floats_new(out, (size_t)count, (size_t)r->height, (size_t)r->width, err);
+
+    if (st != NST_OK)
+        return st;
+    memcpy(*out, planes,
+           (size_t)count * (size_t)r->height * (size_t)r->width * sizeof **out);
+    return nst_scale_extend(&at, out, count, r->height, r->width, err);
+}
+
+/* Hold the job to the frame before, if there is one. before is the caller's to free. */
+static enum nst_status hold(const struct run *r, struct nst_job *job, float *before[2],
+                            struct nst_err *err)
+{
+    const struct nst_follow *f = r->s->follow;
+    enum nst_status st;
+
+    if (!f || r->s->p->temporal == 0)
+        return NST_OK;
+    st = extended(r, f->made, 3, &before[0], err);
+    if (st == NST_OK)
+        st = extended(r, f->still, 1, &before[1], err);
+    if (st == NST_OK)
+        nst_job_hold(job, (struct nst_before){before[0], before[1]});
+    return st;
+}
+
 static enum nst_status run_job(struct run *r, const struct nst_params *p,
                                struct nst_image content, struct nst_err *err)
 {
@@ -334,7 +368,7 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
     struct nst_at_scale at = at_scale(r);
     struct nst_plan plan;
     struct nst_job *job = NULL;
-    float *mask = NULL;
+    float *mask = NULL, *before[2] = {NULL, NULL};
     enum nst_status st = make_plan(r, p, content, &plan, err);
 
     if (st == NST_OK)
@@ -346,6 +380,8 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
     if (st == NST_OK && mask)
         st = nst_job_keep(job, mask, err);
     if (st == NST_OK)
+        st = hold(r, job, before, err);
+    if (st == NST_OK)
         st = run_extended(r, job, &events, err);
     if (st == NST_OK && blends)
         st = add_to_sum(r, err);
@@ -353,6 +389,8 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
         st = blend(r, job, err);
     nst_job_free(job);
     free(mask);
+    free(before[0]);
+    free(before[1]);
     return st;
 }
 

@@ -6,6 +6,7 @@
 #ifndef NST_CLI_STYLISE_H
 #define NST_CLI_STYLISE_H
 
+#include "cli/film.h"
 #include "cli/styles.h"
 #include "image/picture.h"
 #include "job/plan.h"
@@ -17,9 +18,10 @@ struct nst_stylising {
     const struct nst_plan *plan; /* of the last scale */
     size_t held;                 /* bytes of the pictures below */
     const struct nst_picture *content;
-    struct nst_styles_read *styles; /* pictures are dropped once all is taken */
-    const struct nst_picture *init; /* to start from; NULL for content or noise */
-    const struct nst_picture *keep; /* white where content stays; or NULL */
+    struct nst_styles_read *styles;  /* pictures are dropped once all is taken */
+    const struct nst_picture *init;  /* to start from; NULL for content or noise */
+    const struct nst_picture *keep;  /* white where content stays; or NULL */
+    const struct nst_follow *follow; /* of a frame: the one before it; or NULL */
 };
 
 /*

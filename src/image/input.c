@@ -103,6 +103,12 @@ static bool is_table(const char *loader)
     return loader && (strstr(loader, "Csv") || strstr(loader, "Matrix"));
 }
 
+/* Other formats have pages, too, which do not follow each other in time. */
+static bool is_animation(const char *loader)
+{
+    return strstr(loader, "Gif") || strstr(loader, "Nsgif") || strstr(loader, "Webp");
+}
+
 /* OpenEXR has no loader from memory, only one from a path. */
 static VipsImage *header_by_path(const struct nst_input *in)
 {
@@ -115,8 +121,13 @@ static VipsImage *header_by_path(const struct nst_input *in)
     return image;
 }
 
-static VipsImage *header_of_source(VipsSource *source, bool vector, double scale)
+static VipsImage *header_of_source(VipsSource *source, bool vector, double scale,
+                                   bool animated)
 {
+    if (animated)
+        return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
+                                          "fail_on", VIPS_FAIL_ON_TRUNCATED, "n", -1,
+                                          NULL);
     if (vector)
         return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
                                           "fail_on", VIPS_FAIL_ON_TRUNCATED, "scale",
@@ -165,7 +176,8 @@ enum nst_status nst_input_header(VipsImage **out, bool *vector, struct nst_input
     if (loader)
         *vector = strstr(loader, "Svg") || strstr(loader, "Pdf");
     if (source && !is_table(loader))
-        *out = header_of_source(source, *vector, scale);
+        *out = header_of_source(source, *vector, scale,
+                                in->animated && loader && is_animation(loader));
     if (!*out && !loader)
         *out = header_by_path(in);
     g_clear_object(&source);

@@ -16,6 +16,7 @@ struct nst_input {
     int fd;            /* a regular file, or -1 */
     void *data;        /* all of a pipe, or NULL */
     size_t size;
+    bool animated; /* take all pages of an animation, one below the other */
 };
 
 /* Open path ("-": standard input). A pipe is read to its end, because many formats are

@@ -51,19 +51,19 @@ static enum nst_status damaged(const struct nst_input *in, struct nst_err *err)
 }
 
 /* Sides too short are refused, and so is more than max pixels (0: no limit). */
-static enum nst_status check(const struct nst_input *in, int w, int h, long long max,
+static enum nst_status check(const char *label, int w, int h, long long max,
                              const char *what, struct nst_err *err)
 {
     if (w < NST_PICTURE_MIN_SIDE || h < NST_PICTURE_MIN_SIDE)
         return nst_err_set(
             err, NST_ERR_ARG,
-            "%s: %s%dx%d pixels is too small: each side needs at least %d", in->label,
-            what, w, h, NST_PICTURE_MIN_SIDE);
+            "%s: %s%dx%d pixels is too small: each side needs at least %d", label, what,
+            w, h, NST_PICTURE_MIN_SIDE);
     if (max > 0 && (long long)w * h > max)
         return nst_err_set(
             err, NST_ERR_ARG,
-            "%s: %s%dx%d pixels is too large: at most %lld pixels in all", in->label,
-            what, w, h, max);
+            "%s: %s%dx%d pixels is too large: at most %lld pixels in all", label, what,
+            w, h, max);
     return NST_OK;
 }
 
@@ -74,7 +74,7 @@ static int scaled(int side, int longest, int all)
     return s < 1 ? 1 : (int)s;
 }
 
-static void target(const struct nst_picture_size *size, int *w, int *h)
+void nst_picture_target(const struct nst_picture_size *size, int *w, int *h)
 {
     int all = *w > *h ? *w : *h;
 
@@ -99,6 +99,18 @@ static double drawing_scale(const struct nst_picture_size *size, int w, int h)
     return by_short;
 }
 
+enum nst_status nst_picture_check(const char *label, int w, int h,
+                                  const struct nst_picture_size *size,
+                                  struct nst_err *err)
+{
+    enum nst_status status = check(label, w, h, size->max_pixels, "", err);
+
+    if (status != NST_OK)
+        return status;
+    nst_picture_target(size, &w, &h);
+    return check(label, w, h, size->max_pixels, "resized to ", err);
+}
+
 /* The header, checked, of the picture or of the drawing at the size it is drawn. */
 static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
                                     const struct nst_picture_size *size,
@@ -119,11 +131,12 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
         return status;
     w = (*out)->Xsize;
     h = (*out)->Ysize;
-    status = check(in, w, h, size->max_pixels, "", err);
-    if (status == NST_OK) {
-        target(size, &w, &h);
-        status = check(in, w, h, size->max_pixels, "resized to ", err);
+    if (h > vips_image_get_page_height(*out)) { /* an animation, all of it in memory */
+        status = check(in->label, w, h, size->max_pixels, "", err);
+        h = vips_image_get_page_height(*out);
     }
+    if (status == NST_OK)
+        status = nst_picture_check(in->label, w, h, size, err);
     if (status != NST_OK)
         g_clear_object(out);
     return status;
@@ -325,7 +338,7 @@ static enum nst_status build(struct nst_picture *pic, struct parts *p,
 
     pic->width = p->colour->Xsize;
     pic->height = p->colour->Ysize;
-    target(size, &pic->width, &pic->height);
+    nst_picture_target(size, &pic->width, &pic->height);
     w = (size_t)pic->width;
     h = (size_t)pic->height;
     status = nst_floats_new(&pic->rgb, 3, h, w, err);
@@ -388,9 +401,9 @@ static VipsImage *copy_rows(VipsImage *in)
     return out;
 }
 
-/* Decode all of it: from here on nothing depends on the file. */
-static enum nst_status decode(VipsImage **out, struct nst_input *in,
-                              const struct nst_picture_size *size, struct nst_err *err)
+enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
+                                   const struct nst_picture_size *size,
+                                   struct nst_err *err)
 {
     enum nst_status status;
     VipsImage *header;
@@ -408,31 +421,40 @@ static enum nst_status decode(VipsImage **out, struct nst_input *in,
     return status;
 }
 
+enum nst_status nst_picture_of(struct nst_picture **out, VipsImage *decoded,
+                               const struct nst_input *in,
+                               const struct nst_picture_size *size, struct nst_err *err)
+{
+    struct nst_picture *pic = nst_xcalloc(1, sizeof *pic);
+    struct parts parts = {0};
+    enum nst_status status;
+
+    pic->origin = nst_xcalloc(1, sizeof *pic->origin);
+    status = take_apart(decoded, &parts) == 0 ? build(pic, &parts, size, in, err)
+                                              : damaged(in, err);
+    parts_free(&parts);
+    if (status != NST_OK) {
+        nst_picture_free(pic);
+        pic = NULL;
+    }
+    *out = pic;
+    return status;
+}
+
 enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
                                  const struct nst_picture_size *size,
                                  struct nst_err *err)
 {
-    struct parts parts = {0};
     VipsImage *decoded = NULL;
-    struct nst_picture *pic;
     struct nst_input in;
     enum nst_status status;
 
     *out = NULL;
     status = nst_input_open(&in, path, err);
     if (status == NST_OK)
-        status = decode(&decoded, &in, size, err);
-    if (status == NST_OK) {
-        pic = nst_xcalloc(1, sizeof *pic);
-        pic->origin = nst_xcalloc(1, sizeof *pic->origin);
-        status = take_apart(decoded, &parts) == 0 ? build(pic, &parts, size, &in, err)
-                                                  : damaged(&in, err);
-        if (status == NST_OK)
-            *out = pic;
-        else
-            nst_picture_free(pic);
-    }
-    parts_free(&parts);
+        status = nst_picture_decode(&decoded, &in, size, err);
+    if (status == NST_OK)
+        status = nst_picture_of(out, decoded, &in, size, err);
     g_clear_object(&decoded);
     nst_input_close(&in);
     return status;

@@ -11,6 +11,8 @@
 
 #include <vips/vips.h>
 
+#include "base/err.h"
+
 enum nst_profile {
     NST_PROFILE_NONE,  /* none, or one that is broken: nothing is embedded */
     NST_PROFILE_SRGB,  /* says sRGB: embedded again, no conversion either way */
@@ -24,6 +26,26 @@ struct nst_picture_origin {
     int depth;       /* bits of a sample: 8, or 16 for everything wider */
     enum nst_profile profile;
 };
+
+struct nst_input;
+struct nst_picture;
+struct nst_picture_size;
+
+/* Refuse what is too small, or has too many pixels as it is or at the size asked. */
+enum nst_status nst_picture_check(const char *label, int w, int h,
+                                  const struct nst_picture_size *size,
+                                  struct nst_err *err);
+/* What w x h become at the size asked. */
+void nst_picture_target(const struct nst_picture_size *size, int *w, int *h);
+/* Decode all of in: from here on nothing depends on the file. */
+enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
+                                   const struct nst_picture_size *size,
+                                   struct nst_err *err);
+/* The picture that was decoded so, or a frame of it. */
+enum nst_status nst_picture_of(struct nst_picture **out, VipsImage *decoded,
+                               const struct nst_input *in,
+                               const struct nst_picture_size *size,
+                               struct nst_err *err);
 
 /* The profile that in, colour bands alone, carries. */
 enum nst_profile nst_colour_profile(VipsImage *in);

@@ -88,12 +88,17 @@ struct nst_output; /* a place that a picture will be written to */
  * Reserve the place for a result before the work begins, so that an output that
  * cannot be written or a format that is not known is refused at once. path "-" is
  * standard output, as PNG. Nothing is visible at path until nst_output_write().
- * Symbolic links are followed; a pipe or a device is written straight.
+ * Symbolic links are followed; a pipe or a device is written straight. format
+ * ("png"), unless NULL, says what is written whatever the name does; "y4m" is for films
+ * (frames.h) alone.
  * *out belongs to the caller: nst_output_free(). On failure *out is NULL. NST_ERR_IO,
  * NST_ERR_ARG (the suffix).
  */
 enum nst_status nst_output_open(struct nst_output **out, const char *path,
-                                struct nst_err *err);
+                                const char *format, struct nst_err *err);
+/* Would that format, or the one that the path's ending says, have room for several
+ * frames? */
+bool nst_output_animates(const char *path, const char *format);
 
 /*
  * Write rgb (3 x H x W, clamped to 0..1, of the size of like) with like's alpha, bit

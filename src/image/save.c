@@ -10,17 +10,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
-#include "image/origin.h"
-#include "base/place.h"
-
-struct format {
-    const char *suffix;
-    const char *saver; /* libvips' own suffix and options, 8 bits a sample */
-    const char *deep;  /* the same for a deeper source, or NULL */
-    int bits;          /* significant bits of a deep sample */
-    bool alpha, profile;
-    enum nst_comment_in comment;
-};
+#include "image/output.h"
 
 #define PNG ".png[filter=all]"
 #define JPEG ".jpg[Q=92,optimize_coding]"
@@ -31,32 +21,29 @@ struct format {
 #define PPM ".ppm[strip]" /* without a comment that holds the time of day */
 
 /* The first is what standard output gets. */
-static const struct format formats[] = {
-    {".png", PNG, PNG, 16, true, true, NST_COMMENT_PNG},
-    {".jpg", JPEG, NULL, 8, false, true, NST_COMMENT_JPEG},
-    {".jpeg", JPEG, NULL, 8, false, true, NST_COMMENT_JPEG},
-    {".jpe", JPEG, NULL, 8, false, true, NST_COMMENT_JPEG},
-    {".webp", ".webp[Q=90]", NULL, 8, true, true, NST_COMMENT_EXIF},
-    {".tif", TIFF, TIFF, 16, true, true, NST_COMMENT_DESCRIPTION},
-    {".tiff", TIFF, TIFF, 16, true, true, NST_COMMENT_DESCRIPTION},
-    {".heic", HEIC "8]", HEIC "10]", 10, true, true, NST_COMMENT_EXIF},
-    {".heif", HEIC "8]", HEIC "10]", 10, true, true, NST_COMMENT_EXIF},
-    {".avif", AVIF "8]", AVIF "12]", 12, true, true, NST_COMMENT_EXIF},
-    {".jxl", ".jxl[Q=92]", ".jxl[Q=92]", 16, true, true, NST_COMMENT_EXIF},
-    {".gif", ".gif", NULL, 8, true, false, NST_COMMENT_NOWHERE},
-    {".jp2", JP2, JP2, 16, true, false, NST_COMMENT_NOWHERE},
-    {".ppm", PPM, PPM, 16, false, false, NST_COMMENT_NOWHERE},
-    {".pnm", PPM, PPM, 16, false, false, NST_COMMENT_NOWHERE},
-    {".hdr", ".hdr", NULL, 8, false, false, NST_COMMENT_NOWHERE},
+static const struct nst_format formats[] = {
+    {".png", PNG, PNG, 16, true, true, false, NST_COMMENT_PNG},
+    {".jpg", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG},
+    {".jpeg", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG},
+    {".jpe", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG},
+    {".webp", ".webp[Q=90]", NULL, 8, true, true, true, NST_COMMENT_EXIF},
+    {".tif", TIFF, TIFF, 16, true, true, false, NST_COMMENT_DESCRIPTION},
+    {".tiff", TIFF, TIFF, 16, true, true, false, NST_COMMENT_DESCRIPTION},
+    {".heic", HEIC "8]", HEIC "10]", 10, true, true, false, NST_COMMENT_EXIF},
+    {".heif", HEIC "8]", HEIC "10]", 10, true, true, false, NST_COMMENT_EXIF},
+    {".avif", AVIF "8]", AVIF "12]", 12, true, true, false, NST_COMMENT_EXIF},
+    {".jxl", ".jxl[Q=92]", ".jxl[Q=92]", 16, true, true, false, NST_COMMENT_EXIF},
+    {".gif", ".gif", NULL, 8, true, false, true, NST_COMMENT_NOWHERE},
+    {".jp2", JP2, JP2, 16, true, false, false, NST_COMMENT_NOWHERE},
+    {".ppm", PPM, PPM, 16, false, false, false, NST_COMMENT_NOWHERE},
+    {".pnm", PPM, PPM, 16, false, false, false, NST_COMMENT_NOWHERE},
+    {".hdr", ".hdr", NULL, 8, false, false, false, NST_COMMENT_NOWHERE},
 };
 
-struct nst_output {
-    struct nst_place *place;
-    char *path; /* how messages call it */
-    const struct format *format;
-};
+/* Only where it is asked for: no single picture is written so. */
+static const struct nst_format y4m = {.suffix = ".y4m"};
 
-static const struct format *format_of(const char *ending)
+static const struct nst_format *format_of(const char *ending)
 {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (strcasecmp(ending, formats[i].suffix) == 0)
@@ -80,7 +67,7 @@ bool nst_picture_knows(const char *ending)
     return nst_output_knows(ending);
 }
 
-static enum nst_status find_format(const struct format **out, const char *path,
+static enum nst_status find_format(const struct nst_format **out, const char *path,
                                    struct nst_err *err)
 {
     const char *slash = strrchr(path, '/');
@@ -103,7 +90,7 @@ static enum nst_status find_format(const struct format **out, const char *path,
 }
 
 /* Write a small black picture: libvips may lack the format, or its encoder. */
-static enum nst_status try_format(const struct format *format, const char *path,
+static enum nst_status try_format(const struct nst_format *format, const char *path,
                                   struct nst_err *err)
 {
     VipsImage *black;
@@ -111,6 +98,8 @@ static enum nst_status try_format(const struct format *format, const char *path,
     size_t size;
     int failed;
 
+    if (!format->saver)
+        return NST_OK;
     if (vips_black(&black, 64, 64, "bands", 3, NULL))
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
     black->Type = VIPS_INTERPRETATION_sRGB;
@@ -126,19 +115,42 @@ static enum nst_status try_format(const struct format *format, const char *path,
     return NST_OK;
 }
 
+/* The format called name, or by the path's ending; a stream's is the first. */
+static enum nst_status choose_format(struct nst_output *o, const char *path,
+                                     const char *name, struct nst_err *err)
+{
+    char suffix[16];
+
+    if (name && strcmp(name, "y4m") == 0) {
+        o->format = &y4m;
+        return NST_OK;
+    }
+    if (name) {
+        snprintf(suffix, sizeof suffix, ".%s", name);
+        o->format = format_of(suffix);
+        return o->format ? NST_OK
+                         : nst_err_set(err, NST_ERR_ARG,
+                                       "format: '%s' is not one that can be written "
+                                       "(png, jpg, webp, tiff, ppm, ...)",
+                                       name);
+    }
+    o->format = formats;
+    return find_format(&o->format, path, err) == NST_OK || nst_place_is_stream(o->place)
+               ? NST_OK
+               : NST_ERR_ARG;
+}
+
 enum nst_status nst_output_open(struct nst_output **out, const char *path,
-                                struct nst_err *err)
+                                const char *format, struct nst_err *err)
 {
     struct nst_output *o = nst_xcalloc(1, sizeof *o);
     enum nst_status status;
 
     *out = NULL;
     o->path = nst_xstrdup(strcmp(path, "-") == 0 ? "standard output" : path);
-    o->format = formats;
     status = nst_place_open(&o->place, path, err);
-    if (status == NST_OK && find_format(&o->format, path, err) != NST_OK &&
-        !nst_place_is_stream(o->place))
-        status = NST_ERR_ARG;
+    if (status == NST_OK)
+        status = choose_format(o, path, format, err);
     if (status == NST_OK)
         status = try_format(o->format, o->path, err);
     if (status == NST_OK)
@@ -146,6 +158,20 @@ enum nst_status nst_output_open(struct nst_output **out, const char *path,
     else
         nst_output_free(o);
     return status;
+}
+
+bool nst_output_animates(const char *path, const char *format)
+{
+    const char *dot = strrchr(path, '.');
+    const struct nst_format *f = NULL;
+    char suffix[16];
+
+    if (format) {
+        snprintf(suffix, sizeof suffix, ".%s", format);
+        f = format_of(suffix);
+    } else if (dot)
+        f = format_of(dot);
+    return f && f->animated;
 }
 
 void nst_output_free(struct nst_output *out)
@@ -207,7 +233,7 @@ static VipsImage *wrap(void *samples, const struct nst_picture *like, int bands,
 }
 
 /* The bytes of the file, from planes that are final; g_free(*data) is the caller's. */
-static int encode(const struct format *f, const struct nst_picture *like,
+static int encode(const struct nst_format *f, const struct nst_picture *like,
                   const float *rgb, const char *comment, void **data, size_t *size)
 {
     const struct nst_picture_origin *o = like->origin;
@@ -233,6 +259,37 @@ static int encode(const struct format *f, const struct nst_picture *like,
     return failed;
 }
 
+enum nst_status nst_output_failed(const struct nst_output *o, struct nst_err *err)
+{
+    char reason[256];
+
+    return nst_err_set(err, NST_ERR_IO, "%s: cannot be encoded: %s", o->path,
+                       nst_vips_reason(reason, sizeof reason));
+}
+
+enum nst_status nst_output_samples(const struct nst_output *o,
+                                   const struct nst_picture *like, const float *rgb,
+                                   unsigned char *to, struct nst_err *err)
+{
+    size_t n = (size_t)like->width * (size_t)like->height;
+    const float *alpha = like->origin->alpha;
+    enum nst_status status;
+    float *work;
+
+    if (!alpha || o->format->alpha) {
+        interleave(to, rgb, alpha, n, 8);
+        return NST_OK;
+    }
+    status = nst_floats_new(&work, 3, (size_t)like->height, (size_t)like->width, err);
+    if (status != NST_OK)
+        return status;
+    memcpy(work, rgb, 3 * n * sizeof *work);
+    flatten(work, alpha, n);
+    interleave(to, work, NULL, n, 8);
+    free(work);
+    return NST_OK;
+}
+
 enum nst_status nst_output_write(struct nst_output *out, const struct nst_picture *like,
                                  const float *rgb, const char *comment,
                                  struct nst_err *err)
@@ -244,7 +301,6 @@ enum nst_status nst_output_write(struct nst_output *out, const struct nst_pictur
     enum nst_status status = NST_OK;
     float *work = NULL;
     void *data = NULL;
-    char reason[256];
     int failed = 0;
 
     if (paper || convert) {
@@ -262,8 +318,7 @@ enum nst_status nst_output_write(struct nst_output *out, const struct nst_pictur
         failed = encode(out->format, like, work ? work : rgb, comment, &data, &size);
     free(work);
     if (failed)
-        status = nst_err_set(err, NST_ERR_IO, "%s: cannot be encoded: %s", out->path,
-                             nst_vips_reason(reason, sizeof reason));
+        status = nst_output_failed(out, err);
     else
         status = nst_place_add(out->place, data, size, err);
     if (status == NST_OK)

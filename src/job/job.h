@@ -126,6 +126,10 @@ void nst_job_free(struct nst_job *j);
  */
 enum nst_status nst_job_keep(struct nst_job *j, const float *keep, struct nst_err *err);
 
+/* Hold the picture to the frame before, with the weight that p asks for; borrowed as
+ * long as the job lives. */
+void nst_job_hold(struct nst_job *j, struct nst_before before);
+
 /*
  * Stylise, once: x (3 x height x width of the content) is the picture to start from,
  * and becomes the result, within 0..1. *result is filled on success only. Errors:

@@ -52,6 +52,11 @@ const struct nst_option nst_options[] = {
      .arg = "TEMPLATE",
      .help = "How results are called in a directory: {stem} and {ext} of the picture, "
              "{style}, and its {index} in the run"},
+    {"format", 0, GROUP(1), TEXT, AT(format), .arg = "NAME",
+     .help = "The format of results, whatever their names say: png, jpg, webp, tiff, "
+             "ppm and others. In a directory it is their ending too"},
+    {"y4m", 0, GROUP(1), FLAG, AT(y4m), ONCE,
+     .help = "The picture is a YUV4MPEG2 stream, and so is the result, frame by frame"},
     {"recursive", 'r', GROUP(1), FLAG, AT(recursive),
      .help = "Of a folder, take the pictures in the folders in it too"},
     {"files-from", 0, GROUP(1), TEXT, AT(files_from), ONCE, .arg = "FILE|-",
@@ -101,6 +106,10 @@ const struct nst_option nst_options[] = {
     {"tv-weight", 0, GROUP(2), REAL(0, 1e12), AT(tv_weight), RECIPE, .initial = "0",
      .arg = "WEIGHT",
      .help = "Weight of the total variation, which smooths what is noisy"},
+    {"temporal", 0, GROUP(2), REAL(0, 1e12), AT(temporal), RECIPE, .initial = "10",
+     .arg = "WEIGHT",
+     .help = "Of frames, the weight of what holds each to the one before it where the "
+             "scene is still"},
     {"strength", 0, GROUP(2), REAL(0, 1), AT(strength), RECIPE, .initial = "1",
      .arg = "0..1",
      .help = "How far to go from the photograph (0) to the full style (1)"},

@@ -66,7 +66,7 @@ struct nst_params {
     bool square;
     struct nst_taps content_layers, style_layers;
     int64_t pooling; /* enum nst_pooling */
-    double content_weight, style_weight, moment_weight, tv_weight, strength;
+    double content_weight, style_weight, moment_weight, tv_weight, temporal, strength;
     int64_t colour; /* enum nst_colour */
     double style_scale;
     char *init;      /* content, noise or a file */
@@ -84,8 +84,8 @@ struct nst_params {
     int64_t tile;     /* 0: as memory asks for */
     /* the run: these do not change the picture */
     struct nst_styles styles;
-    char *output, *name, *files_from;
-    bool recursive, null, skip_done;
+    char *output, *name, *files_from, *format;
+    bool y4m, recursive, null, skip_done;
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
     char *trace, *history, *checkpoint, *resume;

@@ -39,7 +39,9 @@ struct region {
 struct nst_objective {
     struct nst_vgg *v;
     double content_weight, style_weight, moment_weight, tv_weight;
-    double *row_sums; /* of the variation, or NULL without it */
+    struct nst_before before; /* or NULLs */
+    double temporal_weight;
+    double *row_sums; /* of the variation and of what holds to before */
     int contents, styles, regions;
     struct nst_content_loss content[MOST_LAYERS];
     struct nst_tap style[MOST_LAYERS];
@@ -308,8 +310,7 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     o->moment_weight = config->moment_weight;
     o->tv_weight = config->tv_weight;
     o->walk.tiling = nst_walk_tiling(v, ch, cw, config->tile);
-    if (o->tv_weight > 0)
-        o->row_sums = nst_xcalloc(3 * (size_t)ch, sizeof *o->row_sums);
+    o->row_sums = nst_xcalloc(3 * (size_t)ch, sizeof *o->row_sums);
     mark_before_relu(config->content_layers, keep);
     mark_before_relu(config->style_layers, keep);
     st = take_style(o, config, style, keep, err);
@@ -436,6 +437,28 @@ void nst_objective_weigh(struct nst_objective *o, double content_weight,
     o->style_weight = style_weight;
 }
 
+void nst_objective_hold(struct nst_objective *o, struct nst_before before,
+                        double weight)
+{
+    o->before = before;
+    o->temporal_weight = weight;
+}
+
+/* The losses that look at pixels alone. */
+static void add_pixel_losses(const struct nst_objective *o, const float *rgb,
+                             struct nst_losses *losses, float *grad)
+{
+    struct nst_threads *threads = nst_vgg_backend(o->v)->threads;
+    int h = o->walk.tiling.height, w = o->walk.tiling.width;
+
+    if (o->tv_weight > 0)
+        losses->variation =
+            nst_variation(rgb, h, w, o->tv_weight, grad, o->row_sums, threads);
+    if (o->before.rgb)
+        losses->temporal = nst_temporal_loss(rgb, &o->before, h, w, o->temporal_weight,
+                                             grad, o->row_sums, threads);
+}
+
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
                             struct nst_losses *losses, float *grad)
 {
@@ -463,11 +486,9 @@ void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
         if (grad)
             nst_walk_backward(&o->walk, terms, &b, grad);
     }
-    if (o->row_sums)
-        losses->variation = nst_variation(rgb, o->walk.tiling.height,
-                                          o->walk.tiling.width, o->tv_weight, grad,
-                                          o->row_sums, nst_vgg_backend(o->v)->threads);
+    add_pixel_losses(o, rgb, losses, grad);
     losses->total =
         o->content_weight * losses->content + o->style_weight * losses->style +
-        o->moment_weight * losses->moments + o->tv_weight * losses->variation;
+        o->moment_weight * losses->moments + o->tv_weight * losses->variation +
+        o->temporal_weight * losses->temporal;
 }

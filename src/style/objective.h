@@ -4,7 +4,7 @@
  *   content_weight sum_l w_l L_content(l)
  *   + sum_r sum_l w_l v_rl a_rl (style_weight L_gram(r, l) + moment_weight L_moment(r,
  * l))
- *   + tv_weight V (see variation.h)
+ *   + tv_weight V (see variation.h) + temporal_weight T (see temporal_loss.h)
  * with the layers l and their weights w_l of two tap lists.
  *
  * The regions r of the picture have their own styles; without masks there is one. a_rl
@@ -20,6 +20,7 @@
 #define NST_STYLE_OBJECTIVE_H
 
 #include "model/vgg.h"
+#include "style/temporal_loss.h"
 
 struct nst_objective;
 
@@ -63,7 +64,7 @@ struct nst_style {
 
 struct nst_losses {
     /* the sums above without their weights */
-    double content, style, moments, variation;
+    double content, style, moments, variation, temporal;
     double total;
 };
 
@@ -88,6 +89,11 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
 /* Other weights of the content and the style loss, from the next evaluation on. */
 void nst_objective_weigh(struct nst_objective *o, double content_weight,
                          double style_weight);
+
+/* From the next evaluation on, hold pictures to the frame before, which is borrowed as
+ * long as the objective lives. */
+void nst_objective_hold(struct nst_objective *o, struct nst_before before,
+                        double weight);
 
 /* The losses of rgb (3 x ch x cw) and, unless grad is NULL, the gradient by rgb. */
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,

@@ -44,6 +44,8 @@ load helper
     PATH=$PWD/bin:$(dirname "$NST"):$PATH
     cp photo.ppm left.png
     cp photo.ppm out.png
+    cp photo.ppm cat.gif
+    { printf 'YUV4MPEG2 W32 H32 Cmono\nFRAME\n' && head -c 1024 /dev/zero; } >film.y4m
     mkdir album
     cp photo.ppm album/
     for page in "${srcdir:?}"/man/*.1; do

@@ -113,7 +113,7 @@ static void save(const struct nst_picture *like, const char *path, const char *c
 {
     struct nst_output *out;
 
-    if (nst_output_open(&out, path, &err) != NST_OK ||
+    if (nst_output_open(&out, path, NULL, &err) != NST_OK ||
         nst_output_write(out, like, like->rgb, comment, &err) != NST_OK)
         fail_msg("%s", err.text);
     nst_output_free(out);
@@ -756,7 +756,7 @@ static void cannot_open(const char *path, enum nst_status status, const char *sa
 {
     struct nst_output *out;
 
-    assert_int_equal(nst_output_open(&out, path, &err), status);
+    assert_int_equal(nst_output_open(&out, path, NULL, &err), status);
     assert_null(out);
     if (!strstr(err.text, saying))
         fail_msg("'%s' does not say '%s'", err.text, saying);
@@ -787,7 +787,7 @@ static void nothing_is_visible_before_the_file_is_written(void **state)
     struct stat st;
 
     (void)state;
-    assert_int_equal(nst_output_open(&out, in_folder("z.png"), &err), NST_OK);
+    assert_int_equal(nst_output_open(&out, in_folder("z.png"), NULL, &err), NST_OK);
     assert_int_not_equal(stat(in_folder("z.png"), &st), 0);
     nst_output_free(out);
     assert_int_equal(files_in_folder(), before);
@@ -827,7 +827,7 @@ static void a_full_device_is_a_clean_error(void **state)
     (void)state;
     if (access("/dev/full", W_OK) != 0)
         skip();
-    assert_int_equal(nst_output_open(&out, "/dev/full", &err), NST_OK);
+    assert_int_equal(nst_output_open(&out, "/dev/full", NULL, &err), NST_OK);
     assert_int_equal(nst_output_write(out, p, p->rgb, NULL, &err), NST_ERR_IO);
     assert_non_null(strstr(err.text, "No space left on device"));
     nst_output_free(out);
@@ -844,7 +844,7 @@ static void a_reader_that_went_away_is_an_error_not_a_signal(void **state)
 
     (void)state;
     signal(SIGPIPE, SIG_DFL);
-    assert_int_equal(nst_output_open(&out, "-", &err), NST_OK);
+    assert_int_equal(nst_output_open(&out, "-", NULL, &err), NST_OK);
     assert_int_equal(pipe(ends), 0);
     fflush(stdout);
     dup2(ends[1], STDOUT_FILENO);
@@ -877,7 +877,7 @@ static void a_killed_run_leaves_the_old_file_or_the_new_one_whole(void **state)
             for (;;) {
                 struct nst_output *out;
 
-                if (nst_output_open(&out, path, &err) != NST_OK ||
+                if (nst_output_open(&out, path, NULL, &err) != NST_OK ||
                     nst_output_write(out, p, p->rgb, NULL, &err) != NST_OK)
                     _exit(1);
                 nst_output_free(out);

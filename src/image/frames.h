@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frames.h - pictures that follow one another in time: a YUV4MPEG2 stream (y4m.h), or
+ * an animation (GIF, WebP), read a frame at a time and written likewise. A picture that
+ * is neither is one frame.
+ */
+#ifndef NST_IMAGE_FRAMES_H
+#define NST_IMAGE_FRAMES_H
+
+#include "image/picture.h"
+
+struct nst_frames;
+
+/*
+ * Open what is at path ("-": standard input); y4m says that it is such a stream. An
+ * animation is decoded at once. *out belongs to the caller: nst_frames_free(). Errors
+ * as of nst_picture_load().
+ */
+enum nst_status nst_frames_open(struct nst_frames **out, const char *path, bool y4m,
+                                const struct nst_picture_size *size,
+                                struct nst_err *err);
+void nst_frames_free(struct nst_frames *f); /* NULL is fine */
+
+/* How many frames there are; 0: that shows in the end. */
+int nst_frames_count(const struct nst_frames *f);
+
+/* The next frame, or NULL after the last; it belongs to the caller. Errors as of
+ * nst_picture_load(). */
+enum nst_status nst_frames_next(struct nst_frames *f, struct nst_picture **out,
+                                struct nst_err *err);
+
+/* What frames are written to: an output that was opened for y4m, or that has room for
+ * several pictures. */
+struct nst_film;
+
+/* Both are borrowed. *out belongs to the caller: nst_film_free(). */
+void nst_film_new(struct nst_film **out, struct nst_output *to,
+                  const struct nst_frames *from);
+void nst_film_free(struct nst_film *f); /* NULL is fine */
+
+/* Add a frame, as nst_output_write() would write it; of a stream it is written.
+ * NST_ERR_IO, NST_ERR_MEM. */
+enum nst_status nst_film_add(struct nst_film *f, const struct nst_picture *like,
+                             const float *rgb, struct nst_err *err);
+/* All frames are there: write what there is to be written, with the comment if there is
+ * a place for it, and give the file its name. Once. */
+enum nst_status nst_film_finish(struct nst_film *f, const char *comment,
+                                struct nst_err *err);
+
+#endif

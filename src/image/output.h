@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* output.h - a place that a picture, or a film, is written to; private to this folder.
+ */
+#ifndef NST_IMAGE_OUTPUT_H
+#define NST_IMAGE_OUTPUT_H
+
+#include "base/place.h"
+#include "image/origin.h"
+#include "image/picture.h"
+
+struct nst_format {
+    const char *suffix;
+    const char *saver; /* libvips' own suffix and options, 8 bits a sample; NULL: y4m */
+    const char *deep;  /* the same for a deeper source, or NULL */
+    int bits;          /* significant bits of a deep sample */
+    bool alpha, profile, animated;
+    enum nst_comment_in comment;
+};
+
+struct nst_output {
+    struct nst_place *place;
+    char *path; /* how messages call it */
+    const struct nst_format *format;
+};
+
+/* n pixels of three planes, and alpha if it is not NULL, to 8-bit samples side by side;
+ * where the format has no alpha, white shows where like is transparent. NST_ERR_MEM. */
+enum nst_status nst_output_samples(const struct nst_output *o,
+                                   const struct nst_picture *like, const float *rgb,
+                                   unsigned char *to, struct nst_err *err);
+
+/* libvips could not write it. */
+enum nst_status nst_output_failed(const struct nst_output *o, struct nst_err *err);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "image/y4m.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAGIC "YUV4MPEG2"
+#define FRAME "FRAME"
+/* BT.601: the parts of red and blue in luma */
+#define RED 0.299
+#define BLUE 0.114
+#define GREEN (1 - RED - BLUE)
+
+/* A line without its end. 1; 0 at the end of the stream, -1 if it is longer. */
+static int read_line(FILE *f, char *to, size_t size)
+{
+    size_t n = 0;
+    int c;
+
+    while ((c = getc(f)) != EOF && c != '\n') {
+        if (n + 1 >= size)
+            return -1;
+        to[n++] = (char)c;
+    }
+    to[n] = 0;
+    return c == EOF ? (n ? -1 : 0) : 1;
+}
+
+static bool starts(const char *s, const char *with)
+{
+    return strncmp(s, with, strlen(with)) == 0;
+}
+
+/* The word after the C: false if such frames are not known. */
+static bool read_chroma(struct nst_y4m *y, const char *word)
+{
+    static const struct {
+        const char *name;
+        int across, down;
+    } kinds[] = {{"420", 2, 2}, {"422", 2, 1}, {"444", 1, 1}, {"mono", 0, 0}};
+    const char *rest = NULL;
+    char *end = NULL;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !rest; i++)
+        if (starts(word, kinds[i].name)) {
+            y->across = kinds[i].across;
+            y->down = kinds[i].down;
+            rest = word + strlen(kinds[i].name);
+        }
+    y->bits = 8;
+    if (!rest || !*rest || strcmp(rest, "jpeg") == 0 || strcmp(rest, "mpeg2") == 0 ||
+        strcmp(rest, "paldv") == 0)
+        return rest != NULL;
+    if (!y->across ? rest[0] < '0' || rest[0] > '9'
+                   : rest[0] != 'p' || rest[1] < '0' || rest[1] > '9')
+        return false;
+    y->bits = (int)strtol(rest + (y->across ? 1 : 0), &end, 10);
+    return !*end && y->bits >= 8 && y->bits <= 16;
+}
+
+static bool read_side(int *to, const char *word)
+{
+    char *end;
+    long n = strtol(word, &end, 10);
+
+    *to = (int)n;
+    return !*end && n > 0 && n <= 1 << 20;
+}
+
+/* One parameter of the header. Returns what is wrong with it, or NULL. */
+static const char *take(struct nst_y4m *y, const char *word)
+{
+    if (*word == 'W')
+        return read_side(&y->width, word + 1) ? NULL : "no width";
+    if (*word == 'H')
+        return read_side(&y->height, word + 1) ? NULL : "no height";
+    if (*word == 'I' && strcmp(word, "Ip") != 0 && strcmp(word, "I?") != 0)
+        return "interlaced frames are not taken";
+    if (*word == 'C' && !read_chroma(y, word + 1))
+        return "frames are not 4:2:0, 4:2:2, 4:4:4 or grey of 8 to 16 bits";
+    if (strcmp(word, "XCOLORRANGE=FULL") == 0)
+        y->full = true;
+    strcat(y->rest, " ");
+    strcat(y->rest, word);
+    return NULL;
+}
+
+enum nst_status nst_y4m_read_header(struct nst_y4m *y, FILE *f, const char *label,
+                                    struct nst_err *err)
+{
+    char line[NST_Y4M_LINE], *at = NULL;
+
+    *y = (struct nst_y4m){.across = 2, .down = 2, .bits = 8};
+    if (read_line(f, line, sizeof line) != 1 || !starts(line, MAGIC " "))
+        return nst_err_set(err, ferror(f) ? NST_ERR_IO : NST_ERR_FORMAT,
+                           "%s: is not a YUV4MPEG2 stream", label);
+    for (char *word = strtok_r(line + strlen(MAGIC), " ", &at); word;
+         word = strtok_r(NULL, " ", &at)) {
+        const char *wrong = take(y, word);
+
+        if (wrong)
+            return nst_err_set(err, NST_ERR_FORMAT, "%s: '%s': %s", label, word, wrong);
+    }
+    if (!y->width || !y->height)
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: does not say the size of its frames", label);
+    return NST_OK;
+}
+
+void nst_y4m_header(const struct nst_y4m *y, int width, int height, char *to,
+                    size_t size)
+{
+    snprintf(to, size, MAGIC " W%d H%d%s\n", width, height, y->rest);
+}
+
+static int divide(int pixels, int by)
+{
+    return (pixels + by - 1) / by;
+}
+
+/* Samples of one chroma plane. */
+static size_t chroma(const struct nst_y4m *y, int width, int height)
+{
+    return y->across
+               ? (size_t)divide(width, y->across) * (size_t)divide(height, y->down)
+               : 0;
+}
+
+static size_t bytes_of_sample(const struct nst_y4m *y)
+{
+    return y->bits > 8 ? 2 : 1;
+}
+
+size_t nst_y4m_bytes(const struct nst_y4m *y, int width, int height)
+{
+    return ((size_t)width * (size_t)height + 2 * chroma(y, width, height)) *
+           bytes_of_sample(y);
+}
+
+/* What 0 and 1 of luma are as samples; chroma lies around zero. */
+struct range {
+    double black, white, zero, chroma; /* chroma: samples from -1/2 to 1/2 */
+    unsigned most;
+};
+
+static struct range range_of(const struct nst_y4m *y)
+{
+    unsigned one = 1u << (y->bits - 8), most = (1u << y->bits) - 1;
+
+    if (y->full)
+        return (struct range){0, most, 128.0 * one, most, most};
+    return (struct range){16.0 * one, 235.0 * one, 128.0 * one, 224.0 * one, most};
+}
+
+static double sample(const unsigned char *p, size_t i, bool wide)
+{
+    return wide ? p[2 * i] | p[2 * i + 1] << 8 : p[i];
+}
+
+/* Chroma at a pixel: linear between the samples, which lie in the middle of the pixels
+ * they stand for. */
+static double chroma_at(const struct nst_y4m *y, const unsigned char *plane, int row,
+                        int column)
+{
+    int w = divide(y->width, y->across), h = divide(y->height, y->down);
+    double r = (row + 0.5) / y->down - 0.5, c = (column + 0.5) / y->across - 0.5;
+    int top, left, bottom, right;
+    bool wide = y->bits > 8;
+
+    r = r < 0 ? 0 : r > h - 1 ? h - 1 : r;
+    c = c < 0 ? 0 : c > w - 1 ? w - 1 : c;
+    top = (int)r;
+    left = (int)c;
+    bottom = top + 1 < h ? top + 1 : top;
+    right = left + 1 < w ? left + 1 : left;
+    r -= top;
+    c -= left;
+    return (1 - r) *
+               ((1 - c) * sample(plane, (size_t)top * (size_t)w + (size_t)left, wide) +
+                c * sample(plane, (size_t)top * (size_t)w + (size_t)right, wide)) +
+           r * ((1 - c) *
+                    sample(plane, (size_t)bottom * (size_t)w + (size_t)left, wide) +
+                c * sample(plane, (size_t)bottom * (size_t)w + (size_t)right, wide));
+}
+
+static float unit(double v)
+{
+    return (float)(v > 0 ? v < 1 ? v : 1 : 0);
+}
+
+static void to_rgb(const struct nst_y4m *y, const unsigned char *frame, float *rgb)
+{
+    size_t n = (size_t)y->width * (size_t)y->height, i = 0;
+    size_t plane = chroma(y, y->width, y->height) * bytes_of_sample(y);
+    const unsigned char *cb = frame + n * bytes_of_sample(y), *cr = cb + plane;
+    struct range g = range_of(y);
+
+    for (int r = 0; r < y->height; r++)
+        for (int c = 0; c < y->width; c++, i++) {
+            double luma =
+                (sample(frame, i, y->bits > 8) - g.black) / (g.white - g.black);
+            double blue = 0, red = 0; /* less luma */
+
+            if (y->across) {
+                blue = 2 * (1 - BLUE) * (chroma_at(y, cb, r, c) - g.zero) / g.chroma;
+                red = 2 * (1 - RED) * (chroma_at(y, cr, r, c) - g.zero) / g.chroma;
+            }
+            rgb[i] = unit(luma + red);
+            rgb[n + i] = unit(luma - (RED * red + BLUE * blue) / GREEN);
+            rgb[2 * n + i] = unit(luma + blue);
+        }
+}
+
+enum nst_status nst_y4m_read_frame(const struct nst_y4m *y, FILE *f, const char *label,
+                                   float *rgb, bool *end, struct nst_err *err)
+{
+    size_t size = nst_y4m_bytes(y, y->width, y->height);
+    char line[NST_Y4M_LINE];
+    unsigned char *frame;
+    int got = read_line(f, line, sizeof line);
+
+    *end = got == 0 && !ferror(f);
+    if (*end)
+        return NST_OK;
+    if (ferror(f))
+        return nst_err_set(err, NST_ERR_IO, "%s: %s", label, strerror(errno));
+    if (got != 1 ||
+        !(starts(line, FRAME) && (!line[strlen(FRAME)] || line[strlen(FRAME)] == ' ')))
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: is damaged: no frame where one should begin", label);
+    frame = malloc(size);
+    if (!frame)
+        return nst_err_set(err, NST_ERR_MEM, "%s: out of memory: a frame of %zu MiB",
+                           label, size >> 20);
+    if (fread(frame, 1, size, f) != size) {
+        free(frame);
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: its last frame is cut short",
+                           label);
+    }
+    to_rgb(y, frame, rgb);
+    free(frame);
+    return NST_OK;
+}
+
+static void put(unsigned char **to, double v, const struct range *g, bool wide)
+{
+    unsigned n = v > 0 ? v + 0.5 < g->most ? (unsigned)(v + 0.5) : g->most : 0;
+
+    *(*to)++ = n & 0xff;
+    if (wide)
+        *(*to)++ = (unsigned char)(n >> 8);
+}
+
+/* The mean luma of the pixels of h x w that one sample stands for, and of the channel
+ * that a chroma plane is about. */
+static void means(const struct nst_y4m *y, const float *rgb, int h, int w, int row,
+                  int column, int channel, double *luma, double *value)
+{
+    size_t n = (size_t)h * (size_t)w;
+    int pixels = 0;
+
+    *luma = *value = 0;
+    for (int r = row * y->down; r < (row + 1) * y->down && r < h; r++)
+        for (int c = column * y->across; c < (column + 1) * y->across && c < w; c++) {
+            size_t i = (size_t)r * (size_t)w + (size_t)c;
+
+            *luma += RED * rgb[i] + GREEN * rgb[n + i] + BLUE * rgb[2 * n + i];
+            *value += rgb[(size_t)channel * n + i];
+            pixels++;
+        }
+    *luma /= pixels;
+    *value /= pixels;
+}
+
+void nst_y4m_write_frame(const struct nst_y4m *y, const float *rgb, int width,
+                         int height, unsigned char *to)
+{
+    size_t n = (size_t)width * (size_t)height;
+    struct range g = range_of(y);
+    bool wide = y->bits > 8;
+
+    for (size_t i = 0; i < n; i++)
+        put(&to,
+            g.black + (g.white - g.black) *
+                          (RED * rgb[i] + GREEN * rgb[n + i] + BLUE * rgb[2 * n + i]),
+            &g, wide);
+    for (int plane = 0; y->across && plane < 2; plane++)
+        for (int r = 0; r < divide(height, y->down); r++)
+            for (int c = 0; c < divide(width, y->across); c++) {
+                double luma, value, scale = plane ? 1 - RED : 1 - BLUE;
+
+                means(y, rgb, height, width, r, c, plane ? 0 : 2, &luma, &value);
+                put(&to, g.zero + g.chroma * (value - luma) / (2 * scale), &g, wide);
+            }
+}

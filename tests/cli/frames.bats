@@ -1,0 +1,154 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Frames: YUV4MPEG2 streams and animations, and that what is still stays still.
+bats_require_minimum_version 1.5.0
+load helper
+
+# film CHROMA FRAMES: a stream of 48x36, grey waves with noise, and a square that moves.
+film() {
+    printf 'YUV4MPEG2 W48 H36 F25:1 Ip A1:1 C%s XOURS\n' "$1"
+    awk -v frames="$2" -v kind="$1" 'BEGIN {
+        srand(3)
+        # the upper byte of deep samples: half of their range
+        high = kind ~ /10$/ ? 2 : kind ~ /12$/ ? 8 : kind ~ /14$/ ? 32 : 0
+        chroma = kind ~ /mono/ ? 0 : kind ~ /444/ ? 2 * 48 * 36 : kind ~ /422/ ? 48 * 36 : 48 * 18
+        for (t = 0; t < frames; t++) {
+            printf "FRAME\n"
+            for (y = 0; y < 36; y++)
+                for (x = 0; x < 48; x++) {
+                    v = 100 + 30 * sin(x / 4) + 20 * cos(y / 5) + int(3 * rand()) - 1
+                    if (x >= 4 + 3 * t && x < 12 + 3 * t && y < 10)
+                        v = 120
+                    printf "%c", (v > 127 ? 127 : int(v))
+                    if (high)
+                        printf "%c", high
+                }
+            for (i = 0; i < chroma; i++) {
+                printf "%c", 120
+                if (high)
+                    printf "%c", high
+            }
+        }
+    }'
+}
+
+frames() { # FILE: how many
+    grep -ao FRAME "$1" | wc -l
+}
+
+# flicker FILE: of the rows that no square moves through, the mean change of luma
+flicker() {
+    tail -c +"$(($(head -n 1 "$1" | wc -c) + 1))" "$1" | od -An -v -tu1 -w1 |
+        awk -v size=$((6 + 48 * 36 * 3 / 2)) '{
+            i = (NR - 1) % size - 6
+            if (i >= 48 * 14 && i < 48 * 36) {
+                if (NR > size) { d = $1 - before[i]; sum += d < 0 ? -d : d; n++ }
+                before[i] = $1
+            }
+        } END { print sum / n }'
+}
+
+@test "a stream goes through a pipe frame by frame, as it was described" {
+    film 420jpeg 3 >in.y4m
+    nst --y4m -S native -s style.ppm - <in.y4m >out.y4m
+    [ "$(head -n 1 out.y4m)" = "$(head -n 1 in.y4m)" ]
+    [ "$(wc -c <out.y4m)" = "$(wc -c <in.y4m)" ]
+    [ "$(frames out.y4m)" = 3 ]
+    ! cmp -s in.y4m out.y4m
+    nst --y4m -s style.ppm in.y4m -o small.y4m
+    [ "$(head -n 1 small.y4m)" = "YUV4MPEG2 W32 H24 F25:1 Ip A1:1 C420jpeg XOURS" ]
+    cat in.y4m | nst --y4m -S native -s style.ppm - -o again.y4m
+    cmp out.y4m again.y4m
+}
+
+@test "a stream's colours come back as they were, in all kinds of frames" {
+    for kind in 420jpeg 420mpeg2 420 422 444 mono 420p10 422p12 444p14 mono12; do
+        film $kind 1 >in.y4m
+        nst --y4m -S native -n 1 --strength 0 -s style.ppm in.y4m -o out.y4m
+        [ "$(wc -c <out.y4m)" = "$(wc -c <in.y4m)" ]
+        # but for a step of 8 bits
+        case $kind in
+        *10) width=2 step=4 ;;
+        *12) width=2 step=16 ;;
+        *14) width=2 step=64 ;;
+        *) width=1 step=1 ;;
+        esac
+        paste <(tail -n +2 in.y4m | od -An -v -tu$width -w$width) \
+            <(tail -n +2 out.y4m | od -An -v -tu$width -w$width) |
+            awk -v s=$step '{ d = $1 - $2; if (d > s || d < -s) n++ } END { exit n > 0 }'
+    done
+}
+
+@test "what is still flickers less than half as much as in frames of their own" {
+    film 420jpeg 5 >in.y4m
+    header=$(head -n 1 in.y4m)
+    size=$((6 + 48 * 36 * 3 / 2))
+    for w in 0 10; do
+        nst --y4m -S native -n 30 --temporal $w -s munch in.y4m -o $w.y4m
+    done
+    {
+        echo "$header"
+        for i in 0 1 2 3 4; do
+            { echo "$header"; tail -c +$((${#header} + 2 + i * size)) in.y4m | head -c $size; } |
+                nst --y4m -S native -n 30 -s munch - | tail -n +2
+        done
+    } >own.y4m
+    for f in own 0 10; do
+        flicker $f.y4m
+    done | tr '\n' ' ' >figures
+    cat figures
+    awk '{ exit !($3 < $1 / 2 && $3 < $2) }' figures
+}
+
+@test "bad streams are refused with a line that says why" {
+    film 420jpeg 2 >good.y4m
+    size=$(wc -c <good.y4m)
+    head -c $((size - 10)) good.y4m >short.y4m
+    refused 1 'short.y4m: its last frame is cut short' --y4m -s style.ppm short.y4m -o out.y4m
+    refused 1 'photo.ppm: is not a YUV4MPEG2 stream' --y4m -s style.ppm photo.ppm -o out.y4m
+    bad() {
+        echo "$1" >bad.y4m
+        refused 1 "$2" --y4m -s style.ppm bad.y4m -o out.y4m
+    }
+    bad 'YUV4MPEG2 W48 H36 It' "'It': interlaced frames"
+    bad 'YUV4MPEG2 W48 H36 C411' "'C411': frames are not"
+    bad 'YUV4MPEG2 W48 H36 C420p17' "'C420p17': frames are not"
+    bad 'YUV4MPEG2 W48' 'does not say the size'
+    bad 'YUV4MPEG2 W-3 H36' "'W-3': no width"
+    bad 'YUV4MPEG2 W8 H8' 'too small'
+    bad 'YUV4MPEG2 W900000 H900000' 'too large'
+    bad 'YUV4MPEG2 W48 H36' 'holds no frame'
+    bad "YUV4MPEG2 W48 H36
+nonsense" 'no frame where one should begin'
+    bad "YUV4MPEG2 W48 H36 X$(head -c 2000 /dev/zero | tr '\0' x)" 'is not a YUV4MPEG2 stream'
+    refused 2 'format: a stream' --y4m --format png -s style.ppm good.y4m -o out.y4m
+    refused 2 'checkpoint: is for one' --y4m --checkpoint c -s style.ppm good.y4m -o out.y4m
+}
+
+@test "--format decides what is written, whatever the name says" {
+    nst -s style.ppm photo.ppm --format jpg >out
+    [ "$(head -c 3 out | od -An -tx1 | tr -d ' ')" = ffd8ff ]
+    nst -s style.ppm photo.ppm --format ppm | head -c 2 | grep -q P6
+    nst -s style.ppm photo.ppm --format webp -o out.png
+    [ "$(head -c 4 out.png)" = RIFF ]
+    nst -s style.ppm photo.ppm style.ppm --format png -o made/
+    [ "$(ls made)" = "$(printf '%s\n' photo-style.png style-style.png)" ]
+    refused 2 "format: 'bmpx' is not one" -s style.ppm photo.ppm --format bmpx -o out2.png
+}
+
+@test "an interrupt ends a stream after whole frames" {
+    film 420jpeg 6 >in.y4m
+    "$NST" --y4m -S native -n 3000 --progress json -s style.ppm in.y4m -o out.y4m 2>progress 3>&- &
+    pid=$!
+    for _ in $(seq 400); do
+        grep -q '"done":31[0-9][0-9],' progress && break
+        sleep 0.02
+    done
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" = 130 ]
+    n=$(frames out.y4m)
+    [ "$n" -ge 2 ] && [ "$n" -lt 6 ]
+    [ "$(wc -c <out.y4m)" = $(($(head -n 1 in.y4m | wc -c) + n * (6 + 48 * 36 * 3 / 2))) ]
+}
