@@ -26,6 +26,7 @@ const char *argp_program_version = PACKAGE_STRING;
 #define LIST_PRESETS_KEY 0x80 /* of what is no setting but a question */
 #define SHOW_CONFIG_KEY 0x81
 #define CONFIG_KEY 0x82
+#define DUMP_OPTIONS_KEY 0x83
 
 void nst_refuse(const char *fmt, ...)
 {
@@ -83,6 +84,15 @@ static __attribute__((noreturn)) void list_presets(void)
     answer();
 }
 
+static __attribute__((noreturn)) void dump_options(void)
+{
+    char *text = nst_record_options();
+
+    puts(text);
+    free(text);
+    answer();
+}
+
 static __attribute__((noreturn)) void show_config(const struct nst_params *p)
 {
     char *text = nst_record_config(p);
@@ -109,6 +119,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->config = arg;
     else if (key == LIST_PRESETS_KEY)
         list_presets();
+    else if (key == DUMP_OPTIONS_KEY)
+        dump_options();
     else if (key == SHOW_CONFIG_KEY)
         a->show_config = true;
     else if (key == ARGP_KEY_ARG)
@@ -125,7 +137,9 @@ static const struct argp_option others[] = {
      "Read the configuration there, or none, in place of ~/.config/nst/config.json", 4},
     {"list-presets", LIST_PRESETS_KEY, NULL, 0, "Name the presets, and end", 4},
     {"show-config", SHOW_CONFIG_KEY, NULL, 0,
-     "Print the options that would be used as a preset, and end", 4}};
+     "Print the options that would be used as a preset, and end", 4},
+    {"dump-options", DUMP_OPTIONS_KEY, NULL, 0,
+     "Print the table of options as JSON, and end", 4}};
 #define OTHERS (sizeof others / sizeof *others)
 
 /* The option table as argp wants it; lives as long as the program. */

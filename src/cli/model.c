@@ -67,10 +67,15 @@ static void check(const struct arguments *a, struct argp_state *state)
 {
     const char *command = a->command ? a->command : "";
     bool converts = strcmp(command, "convert") == 0;
+    bool lists = strcmp(command, "list") == 0;
 
-    if (!converts && strcmp(command, "info") != 0 && strcmp(command, "verify") != 0)
-        argp_error(state, "'%s' is not a command: info, verify or convert", command);
-    if (!a->model)
+    if (!converts && !lists && strcmp(command, "info") != 0 &&
+        strcmp(command, "verify") != 0)
+        argp_error(state, "'%s' is not a command: info, verify, convert or list",
+                   command);
+    if (lists && a->model)
+        argp_error(state, "list: takes no names");
+    if (!a->model && !lists)
         argp_error(state, "%s: needs a model", command);
     if (converts != (a->output != NULL))
         argp_error(state, "%s: %s", command,
@@ -260,13 +265,24 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
     return st;
 }
 
+static void print_model(void *ctx, const char *name, const char *path)
+{
+    (void)ctx;
+    printf("%-15s %s\n", name, path);
+}
+
 static enum nst_status run(void *arguments, struct nst_err *err)
 {
     const struct arguments *a = arguments;
     struct nst_weights *w;
     char *path;
-    enum nst_status st = load(&w, &path, a->model, err);
+    enum nst_status st;
 
+    if (strcmp(a->command, "list") == 0) {
+        nst_search_models(print_model, NULL);
+        return NST_OK;
+    }
+    st = load(&w, &path, a->model, err);
     if (st == NST_OK && strcmp(a->command, "convert") == 0)
         st = convert(w, path, a, err);
     else if (st == NST_OK)
@@ -281,12 +297,11 @@ int main(int argc, char **argv)
     static const struct argp argp = {
         options,
         parse,
-        "info MODEL\nverify MODEL [PICTURE...]\nconvert MODEL -o FILE",
+        "info MODEL\nverify MODEL [PICTURE...]\nconvert MODEL -o FILE\nlist",
         "Tell about a network, read all of it to see that it is sound (and how active "
         "its "
         "layers are on pictures), or convert it, a PyTorch checkpoint (.pth) too, to "
-        "what "
-        "nst reads.\vThe manual: man nst-model.",
+        "what nst reads; list those that nst finds.\vThe manual: man nst-model.",
         NULL,
         NULL,
         NULL};

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -148,6 +149,64 @@ enum nst_status nst_search_model(char **path, const char *wanted, struct nst_err
         "model '%s': no file %s%s in $NST_MODEL_PATH, $XDG_DATA_HOME/nst "
         "(~/.local/share/nst) or %s",
         wanted ? wanted : BUNDLED, wanted ? wanted : BUNDLED, ENDING, PKGDATADIR);
+}
+
+static int is_model(const struct dirent *d)
+{
+    size_t n = strlen(d->d_name), e = strlen(ENDING);
+
+    return n > e && strcmp(d->d_name + n - e, ENDING) == 0;
+}
+
+static void tell_model(const char *path,
+                       void (*tell)(void *ctx, const char *name, const char *path),
+                       void *ctx)
+{
+    const char *base = strrchr(path, '/');
+    char *name = nst_xstrdup(base ? base + 1 : path);
+    size_t n = strlen(name), e = strlen(ENDING);
+
+    if (n > e && strcmp(name + n - e, ENDING) == 0)
+        name[n - e] = 0;
+    tell(ctx, name, path);
+    free(name);
+}
+
+/* Those of a folder, or a file that is one. Takes place over; NULL is fine. */
+static void tell_models(char *place,
+                        void (*tell)(void *ctx, const char *name, const char *path),
+                        void *ctx)
+{
+    struct dirent **found;
+    int n = place ? scandir(place, &found, is_model, alphasort) : -1;
+
+    if (place && n < 0 && readable_file(place))
+        tell_model(place, tell, ctx);
+    for (int i = 0; i < n; i++) {
+        bool slash = place[strlen(place) - 1] == '/';
+        char *path = nst_xasprintf("%s%s%s", place, slash ? "" : "/", found[i]->d_name);
+
+        tell_model(path, tell, ctx);
+        free(path);
+        free(found[i]);
+    }
+    if (n >= 0)
+        free(found);
+    free(place);
+}
+
+void nst_search_models(void (*tell)(void *ctx, const char *name, const char *path),
+                       void *ctx)
+{
+    char *list = nst_xstrdup(getenv("NST_MODEL_PATH") ? getenv("NST_MODEL_PATH") : "");
+    char *rest = list, *entry;
+
+    while ((entry = strsep(&rest, ":")))
+        if (*entry)
+            tell_models(nst_xstrdup(entry), tell, ctx);
+    free(list);
+    tell_models(nst_search_user("XDG_DATA_HOME", ".local/share", ""), tell, ctx);
+    tell_models(nst_search_data(""), tell, ctx);
 }
 
 static bool ends_as_pack(const char *name)

@@ -28,6 +28,11 @@ char *nst_search_user(const char *variable, const char *fallback, const char *na
  */
 enum nst_status nst_search_model(char **path, const char *wanted, struct nst_err *err);
 
+/* Tell of each model that a name would find, by its name; the same name may be told
+ * again. */
+void nst_search_models(void (*tell)(void *ctx, const char *name, const char *path),
+                       void *ctx);
+
 /*
  * Where the style pack called name is: a file of that name with the packs' ending,
  * else, unless there is a file of that name, among the user's or the installed packs. A

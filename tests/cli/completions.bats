@@ -1,0 +1,83 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What the shells complete: each is asked itself.
+bats_require_minimum_version 1.5.0
+load helper
+
+setup_file() {
+    export DIR=${srcdir:?}/completions
+    PATH=$(dirname "$NST"):$PATH
+}
+
+@test "completions are what the programs say of their options" {
+    needs jq
+    mkdir made
+    "$srcdir/scripts/make-completions" made
+    diff -r "$DIR" made
+}
+
+# in_bash WORD...: what the last word can become, with = a word of its own
+in_bash() {
+    bash -c '. "$DIR/nst.bash"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _nst
+        printf "%s\n" "${COMPREPLY[@]}"' - "$@" | sort
+}
+
+@test "bash completes options, their values, names of packs, presets, models, layers" {
+    [ "$(in_bash nst --style-sc)" = --style-scale ]
+    [ "$(in_bash nst --colour = con)" = content ]
+    [ "$(in_bash nst -p dra)" = draft ]
+    [ "$(in_bash nst --preset = '' | grep -c -e '^gatys$' -e '^fine$')" = 2 ]
+    [ "$(in_bash nst -s hok)" = hokusai ]
+    [ "$(in_bash nst -s sty)" = style.ppm ]
+    [ "$(in_bash nst -m vgg19-l)" = vgg19-lite ]
+    [ "$(in_bash nst --style-layers conv_1,relu5_)" = "conv_1,relu5_1
+conv_1,relu5_2
+conv_1,relu5_3
+conv_1,relu5_4" ]
+    [ "$(in_bash nst --threads = a)" = auto ]
+    [ -z "$(in_bash nst --seed '')" ]
+    [ "$(in_bash nst pho)" = photo.ppm ]
+    [ "$(in_bash nst-style bl)" = blend ]
+    [ "$(in_bash nst-history r)" = "rerun
+rm" ]
+    [ "$(in_bash nst-model convert --la)" = --last ]
+}
+
+@test "fish completes them too" {
+    needs fish
+    in_fish() { fish --no-config -c 'source $DIR/nst.fish; complete -C "$argv"' "$1" | cut -f1; }
+    [ "$(in_fish 'nst --style-sc')" = --style-scale ]
+    [ "$(in_fish 'nst --colour=con')" = --colour=content ]
+    [ "$(in_fish 'nst -p dra')" = draft ]
+    in_fish 'nst -s hok' | grep -qx hokusai
+    in_fish 'nst -m vgg19-l' | grep -qx vgg19-lite
+    [ "$(in_fish 'nst --content-layers relu5_4')" = relu5_4 ]
+    in_fish 'nst-style bl' | grep -qx blend
+    in_fish 'nst-compare --lp' | grep -qx -e --lpips-heads
+}
+
+@test "zsh completes them too" {
+    needs zsh
+    # the line that a tab makes of another, in an interactive shell
+    in_zsh() {
+        cat >ask.zsh <<'END'
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'PROMPT=; PS2=; unsetopt zle_bracketed_paste; fpath=($DIR $fpath); autoload -Uz compinit; compinit -u -D'
+zpty -w shell 'show() { print -r -- "<<$BUFFER>>"; BUFFER= ; zle accept-line }; zle -N show; bindkey "^X" show; print re""ady'
+until [[ $line == *ready* ]]; do zpty -r shell line || exit 1; done
+zpty -w -n shell "$1"$'\t\x18'
+until [[ $line == *'>>'* ]]; do zpty -r shell line || exit 1; done
+line=${line#*<<}
+print -r -- ${line%>>*}
+END
+        timeout 20 zsh -f ask.zsh "$1" | sed 's/ *$//'
+    }
+    [ "$(in_zsh 'nst --style-sc')" = "nst --style-scale=" ]
+    [ "$(in_zsh 'nst --colour=con')" = "nst --colour=content" ]
+    [ "$(in_zsh 'nst -p dra')" = "nst -p draft" ]
+    [ "$(in_zsh 'nst -s hok')" = "nst -s hokusai" ]
+    [ "$(in_zsh 'nst -m vgg19-l')" = "nst -m vgg19-lite" ]
+    [ "$(in_zsh 'nst --content-layers relu5_4')" = "nst --content-layers relu5_4," ] # or a space
+    [ "$(in_zsh 'nst-style bl')" = "nst-style blend" ]
+}
