@@ -293,7 +293,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     const struct nst_history_line *l = find(h, a->word[0], err);
     struct command c = {NULL, 0};
     json_t *style, *value;
-    const char *name;
+    const char *name, *format;
     size_t i;
 
     if (!l || check_inputs(l->run, err) != NST_OK)
@@ -314,6 +314,10 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
         json_array_foreach(style, i, value) add_style(&c, value);
     } else
         add_style(&c, style);
+    format = json_string_value(json_object_get(l->run, "format"));
+    if (format)
+        add(&c, strcmp(format, "y4m") == 0 ? nst_xstrdup("--y4m")
+                                           : nst_xasprintf("--format=%s", format));
     add(&c, nst_xasprintf("--output=%s",
                           a->output ? a->output : text_of(l->run, "output")));
     add(&c, nst_xstrdup("--"));

@@ -173,6 +173,7 @@ static struct nst_record record_of(const struct work *w)
                                .width = w->content ? w->content->width : 0,
                                .height = w->content ? w->content->height : 0,
                                .threads = nst_engine_threads(e),
+                               .frames = w->frames ? w->frame + 1 : 0,
                                .result = &w->result};
 }
 

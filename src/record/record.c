@@ -390,6 +390,11 @@ char *nst_record_line(const struct nst_record *r)
     json_object_set_new(j, "output", path_text(r->output));
     json_object_set_new(j, "model_path", path_text(r->model_path));
     json_object_set_new(j, "device", json_string("cpu"));
+    if (r->params->y4m || r->params->format)
+        json_object_set_new(j, "format",
+                            text(r->params->y4m ? "y4m" : r->params->format));
+    if (r->frames)
+        json_object_set_new(j, "frames", json_integer(r->frames));
     json_object_set_new(j, "model_sha256", text(sum));
     json_object_set_new(j, "seconds", number(r->result->seconds));
     json_object_set_new(j, "threads", json_integer(r->threads));

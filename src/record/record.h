@@ -21,6 +21,7 @@ struct nst_record {
     const char *inputs; /* of nst_record_inputs() */
     int width, height;  /* of the result */
     int threads;
+    int frames; /* that were made; 0 of a picture */
     const struct nst_job_result *result;
 };
 

@@ -44,15 +44,18 @@ load helper
     PATH=$PWD/bin:$(dirname "$NST"):$PATH
     cp photo.ppm left.png
     cp photo.ppm out.png
+    cp photo.ppm first.png
     cp photo.ppm cat.gif
     { printf 'YUV4MPEG2 W32 H32 Cmono\nFRAME\n' && head -c 1024 /dev/zero; } >film.y4m
     mkdir album
     cp photo.ppm album/
-    for page in "${srcdir:?}"/man/*.1; do
-        mandoc -T ascii "$page" | col -bx | sed -n '/^EXAMPLES/,/^SEE ALSO/p' |
-            grep -E '^ +nst[a-z-]* '
+    for page in "${srcdir:?}"/man/*.[157]; do
+        # the tutorial is examples from its beginning
+        mandoc -T ascii "$page" | col -bx | sed -n '/^EXAMPLES/,/^SEE ALSO/p
+            /^NST(7)/,/^SEE ALSO/p' | grep -E '^ {8,}(nst|jq)[a-z-]* (.*-|list|find|prune|info|export)'
     done >examples
-    [ "$(wc -l <examples)" -ge 10 ]
+    [ "$(wc -l <examples)" -ge 50 ]
+    [ "$(grep -c munch examples)" -ge 4 ]
     export NST_HISTORY=$PWD/history
     while read -r line; do
         echo "$line"
