@@ -69,7 +69,7 @@ tests_unit_test_frames_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_frames_LDADD = $(UNIT_LDADD)
 
 EXTRA_DIST += %D%/cli/run-bats
-SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/golden/reference.sh %D%/neon.sh \
+SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/neon.sh \
 	%D%/valgrind.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp
 
@@ -87,8 +87,17 @@ EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 	%D%/data/tiny-plain.pth %D%/data/tiny-lpips-alex.safetensors \
 	%D%/data/tiny-lpips-vgg.safetensors %D%/data/tiny-zip.pth
 
+# never part of check: it goes on as long as it is told to, and wants clang
+EXTRA_PROGRAMS += tests/fuzz/fuzz
+tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c src/model/pth.c src/model/pickle.c
+tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS)
+tests_fuzz_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_LDADD = $(NST_LIBS) $(ARCHIVE_LIBS)
+EXTRA_DIST += %D%/fuzz/run.sh
+CLEANFILES += tests/fuzz/fuzz$(EXEEXT)
+
 # never part of check: what it says depends on what else the machine does
-EXTRA_PROGRAMS = tests/bench/bench
+EXTRA_PROGRAMS += tests/bench/bench
 tests_bench_bench_SOURCES = %D%/bench/bench.c
 tests_bench_bench_LDADD = $(JOB_LIBS)
 EXTRA_DIST += %D%/bench/bench.sh %D%/bench/batch.sh

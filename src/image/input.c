@@ -155,6 +155,7 @@ static VipsImage *png_header(const struct nst_input *in)
     if (memcmp(h, magic, sizeof magic) != 0 || (h[16] | h[20]) & 0x80)
         return NULL;
     image = vips_image_new();
+    vips_image_set_int(image, NST_SIZE_ONLY, 1);
     image->Xsize = h[16] << 24 | h[17] << 16 | h[18] << 8 | h[19];
     image->Ysize = h[20] << 24 | h[21] << 16 | h[22] << 8 | h[23];
     return image;

@@ -28,8 +28,10 @@ void nst_input_close(struct nst_input *in);
 /*
  * Read the header of the first page; nothing is decoded yet. scale is for a drawing
  * (SVG, PDF): pixels per pixel of its own size. in outlives *out, which belongs to the
- * caller. *vector is set for a drawing.
+ * caller. *vector is set for a drawing. Of a damaged PNG there may be a size and no more,
+ * so that it can be refused for that: NST_SIZE_ONLY is then among its fields.
  */
+#define NST_SIZE_ONLY "nst-size-only"
 enum nst_status nst_input_header(VipsImage **out, bool *vector, struct nst_input *in,
                                  double scale, struct nst_err *err);
 

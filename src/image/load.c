@@ -137,6 +137,9 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
     }
     if (status == NST_OK)
         status = nst_picture_check(in->label, w, h, size, err);
+    if (status == NST_OK && vips_image_get_typeof(*out, NST_SIZE_ONLY))
+        status = nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short",
+                             in->label);
     if (status != NST_OK)
         g_clear_object(out);
     return status;

@@ -80,6 +80,7 @@ enum nst_status nst_history_append(const char *path, const char *line,
 {
     enum nst_status st = NST_OK;
     char *whole;
+    struct stat before;
     ssize_t n;
     int fd;
 
@@ -88,10 +89,15 @@ enum nst_status nst_history_append(const char *path, const char *line,
     if (fd < 0)
         return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
     whole = nst_xasprintf("%s%s\n", ends_within_line(fd) ? "\n" : "", line);
+    if (fstat(fd, &before) != 0)
+        before.st_size = -1;
     n = write(fd, whole, strlen(whole));
-    if (n != (ssize_t)strlen(whole))
+    if (n != (ssize_t)strlen(whole)) {
         st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path,
-                         n < 0 ? strerror(errno) : "only part of the line was written");
+                         strerror(n < 0 ? errno : ENOSPC));
+        if (n > 0 && before.st_size >= 0) /* a part of a line is none */
+            (void)!ftruncate(fd, before.st_size);
+    }
     free(whole);
     close(fd);
     return st;

@@ -199,3 +199,71 @@ numbered() {
         [ "$(grep -c missing.png <<<"$stderr")" = 1 ]
     done
 }
+
+@test "killed at random moments again and again, a batch loses nothing" {
+    needs jq
+    for i in 1 2 3 4 5 6 7 8; do
+        picture p$i.ppm 40 30 $((i + 2))
+        as png p$i.ppm
+    done
+    batch() { "$NST" -q -S 40 -n "$steps" -t 2 -j 2 -s style.ppm -o "$1" p?.png --skip-done --history "$2"; }
+    RANDOM=${NST_TEST_SEED:-$$}
+    echo "# NST_TEST_SEED=${NST_TEST_SEED:-$$}"
+    steps=200 kills=0 wanted=5
+    [ -z "${NST_TEST_ALL:-}" ] || wanted=50
+    batch whole/ whole.jsonl
+    while [ $kills -lt $wanted ]; do
+        batch cut/ cut.jsonl &
+        sleep 0.$((RANDOM % 3))$((RANDOM % 10))
+        if kill -KILL $! 2>/dev/null; then
+            kills=$((kills + 1))
+        fi
+        wait $! || true
+        # what is there is whole, and nothing else is
+        for f in cut/*; do
+            [ ! -e "$f" ] || cmp "$f" "whole/$(basename "$f")"
+        done
+        [ "$(ls -A cut 2>/dev/null | wc -l)" -lt 8 ] || rm -r cut # and once more
+    done
+    batch cut/ cut.jsonl
+    diff -r whole cut
+    # each line of the history is a run, but what a kill cut short
+    "$(dirname "$NST")"/nst-history --history cut.jsonl list >runs
+    [ "$(wc -l <runs)" -ge 8 ]
+}
+
+@test "a full disk is said in a line, and leaves no half of a file" {
+    mkdir small
+    unshare -rm true 2>/dev/null || skip "no file system can be mounted here"
+    cat >full.sh <<'END'
+set -eu
+mount -t tmpfs -o size=48k tmpfs small || exit 77
+cp photo.ppm p1.ppm && cp photo.ppm p2.ppm
+# the history is there, and full
+"$NST" -q -S 32 -n 2 -s style.ppm photo.ppm -o first.png --history small/h.jsonl
+cp small/h.jsonl before.jsonl
+head -c 100000 /dev/zero >small/filler 2>/dev/null || true
+for i in 1 2 3 4; do # until the page that it has is full
+    "$NST" -q -S 32 -n 2 -s style.ppm photo.ppm -o more$i.png --history small/h.jsonl 2>>said
+    [ -s more$i.png ]
+done
+grep -q '^nst: .*h.jsonl.*space' said
+failed=$(wc -l <said)
+"$(dirname "$NST")"/nst-history --history small/h.jsonl list >runs 2>damaged
+[ "$(wc -l <runs)" = $((5 - failed)) ] && [ ! -s damaged ]
+rm small/filler
+# results that do not fit
+status=0
+"$NST" -q -S 128 -n 2 -s style.ppm p1.ppm p2.ppm -o small/ --name '{stem}.ppm' --history none 2>said || status=$?
+[ $status = 1 ]
+grep -q '^nst: small/p[12].ppm: .*space' said
+grep -q '0 skipped, [12] failed' said
+for f in small/*.ppm; do
+    [ ! -e "$f" ] || [ "$(wc -c <"$f")" -gt 36000 ]
+done
+END
+    status=0
+    unshare -rm bash -x full.sh || status=$?
+    [ $status != 77 ] || skip "no file system can be mounted here"
+    [ $status = 0 ]
+}

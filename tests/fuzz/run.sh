@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# run.sh [SECONDS [PARSER...]] - builds fuzz.c with clang's libFuzzer, AddressSanitizer and
+# UBSan in build-fuzz, and lets it look for inputs that crash, leak, or take longer than 2
+# seconds: 60 seconds each of y4m, safetensors, pth, pack, preset and history, from good
+# files to begin with. What it finds is left in build-fuzz. Needs clang-14.
+set -eu
+seconds=${1:-60}
+[ $# = 0 ] || shift
+cd "$(dirname "$0")/../.."
+[ -f configure ] || autoreconf -i
+mkdir -p build-fuzz
+cd build-fuzz
+sanitize=fuzzer-no-link,address,undefined
+[ -f Makefile ] || ../configure CC=clang-14 CFLAGS="-O1 -g -Wno-pass-failed -fsanitize=$sanitize" >configure.log
+make -j"$(nproc)" tests/fuzz/fuzz >make.log 2>&1
+# shellcheck disable=SC2048 # words are wanted
+for parser in ${*:-y4m safetensors pth pack preset history}; do
+    mkdir -p "good-$parser"
+    case $parser in
+    y4m) { printf 'YUV4MPEG2 W16 H16 F25:1 Ip C420p10\nFRAME\n' && head -c 768 /dev/zero; } >good-y4m/a ;;
+    safetensors) head -c 4096 ../models/vgg19-lite.safetensors >good-safetensors/a
+        cp ../tests/data/tiny-lpips-alex.safetensors good-safetensors/b ;;
+    pth) cp ../tests/data/*.pth good-pth/ ;;
+    pack) head -c 4096 ../styles/munch.nststyle >good-pack/a ;;
+    preset) cp ../presets/*.json good-preset/ ;;
+    history) printf '{"time":"x","options":{"size":3}}\n{"cut\n[]\n' >good-history/a ;;
+    esac
+    mkdir -p "found-$parser"
+    echo "$parser:"
+    NST_FUZZ=$parser tests/fuzz/fuzz -max_total_time="$seconds" -max_len=8192 -timeout=2 \
+        -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$parser-" \
+        "found-$parser" "good-$parser" 2>"$parser.log" || {
+        tail -n 40 "$parser.log"
+        exit 1
+    }
+    sed -n 's/^stat::number_of_executed_units: */    inputs: /p' "$parser.log"
+done
