@@ -8,7 +8,7 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config
 # shellcheck disable=SC2034 # used by check
 TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq clang-14
     libimage-exiftool-perl valgrind libc6-dbg busybox curl ca-certificates zsh fish
-    parallel inotify-tools openssh-server rsync
+    parallel inotify-tools openssh-server rsync slurm-wlm munge
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 
 # install_packages NAME...: those that are missing; without apt or root if none is.

@@ -81,7 +81,7 @@ TESTS += $(UNIT_TESTS)
 endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
-	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats %D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats %D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats %D%/cli/history.bats %D%/cli/manual.bats
+	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats %D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats %D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats %D%/cli/slurm.bats %D%/cli/history.bats %D%/cli/manual.bats
 TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 	%D%/data/tiny-plain.pth %D%/data/tiny-lpips-alex.safetensors \

@@ -1,0 +1,112 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# scripts/slurm on a real cluster of one machine, with daemons of its own.
+bats_require_minimum_version 1.5.0
+load helper
+
+setup_file() {
+    for tool in slurmctld slurmd munged; do
+        PATH=$PATH:/usr/sbin command -v $tool >/dev/null || skip "$tool is not installed"
+    done
+    [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers, and they take long"
+    [ "$(id -u)" = 0 ] || skip "a node's daemon needs root"
+    export PATH=$(dirname "$NST"):$PATH:/usr/sbin SLURM=${srcdir:?}/scripts/slurm
+    cd "$BATS_FILE_TMPDIR" || return 1
+    head -c 1024 /dev/urandom >key
+    chmod 400 key
+    munged --force --key-file="$PWD/key" --socket="$PWD/munge" --pid-file="$PWD/munge.pid" \
+        --log-file="$PWD/munge.log" --seed-file="$PWD/munge.seed" 3>&-
+    mkdir state spool
+    host=$(hostname -s)
+    cat >slurm.conf <<END
+ClusterName=nst
+SlurmctldHost=$host(127.0.0.1)
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket=$PWD/munge
+SlurmctldPort=36817
+SlurmdPort=36818
+StateSaveLocation=$PWD/state
+SlurmdSpoolDir=$PWD/spool
+SlurmctldPidFile=$PWD/slurmctld.pid
+SlurmdPidFile=$PWD/slurmd.pid
+SlurmctldLogFile=$PWD/slurmctld.log
+SlurmdLogFile=$PWD/slurmd.log
+ProctrackType=proctrack/pgid
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/none
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) State=UNKNOWN
+PartitionName=all Nodes=$host Default=YES MaxTime=INFINITE State=UP
+END
+    export SLURM_CONF=$PWD/slurm.conf
+    slurmctld 3>&- && slurmd 3>&- || skip "Slurm's daemons do not run here"
+    for _ in $(seq 100); do
+        sinfo -h 2>/dev/null | grep -q idle && return
+        sleep 0.1
+    done
+    skip "Slurm's node does not come up here"
+}
+
+teardown_file() {
+    [ -z "${SLURM_CONF:-}" ] || scontrol shutdown || true
+    [ ! -e "$BATS_FILE_TMPDIR/munge.pid" ] || kill "$(cat "$BATS_FILE_TMPDIR/munge.pid")" || true
+}
+
+# wait_for COMMAND...: until it succeeds, for a minute
+wait_for() {
+    for _ in $(seq 600); do
+        "$@" && return
+        sleep 0.1
+    done
+    squeue
+    return 1
+}
+
+none_is_queued() {
+    [ -z "$(squeue -h)" ]
+}
+
+@test "a folder becomes a job array; a task killed and requeued goes on; failures are told" {
+    needs jq
+    mkdir -p photos/trip
+    for i in 1 2 3; do
+        picture p.ppm 48 36 $((i + 3))
+        nst -q -s style.ppm --strength 0 -S native p.ppm -o "photos/$i.png"
+    done
+    mv photos/3.png "photos/trip/the third.png"
+    echo damaged >photos/bad.png
+    options="-s $PWD/style.ppm -S 96 -p gatys --save-every 20"
+    export NST_HISTORY=none
+    # shellcheck disable=SC2086 # words are wanted
+    nst -q -t 1 $options -S 96 -n 1200 photos/1.png -o alone.png
+    # shellcheck disable=SC2086
+    job=$("$SLURM/submit" photos made $options -n 1200)
+    wait_for test -e made/.slurm/1.ck
+    scontrol requeue "${job}_1"
+    wait_for sh -c "scontrol show job ${job}_1 | grep -q Restarts=1"
+    run -3 "$SLURM/gather" made
+    # it would wait for two minutes
+    at_once() { scontrol update JobId="${job}_1" StartTime=now 2>/dev/null || true; none_is_queued; }
+    wait_for at_once
+    run -1 "$SLURM/gather" made
+    [[ $output == *"bad.png: nst: "*"is not a picture"* ]]
+    [[ $output == *"3 done, 1 failed, 0 to come" ]]
+    cmp alone.png made/1.png
+    [ "$(grep -c 'REQUEUE' made/.slurm/1.log)" = 1 ]
+    grep -qE '^nst: +[1-9][0-9]*% [1-9][0-9]*/1200' <(sed '1,/REQUEUE/d' made/.slurm/1.log | head -n 1)
+    # nothing twice, and the history of all
+    [ "$(jq -r .output made/history.jsonl | sort)" = "$PWD/made/1.png
+$PWD/made/2.png
+$PWD/made/trip/the third.png" ]
+    # once more: only what failed
+    cp photos/2.png photos/bad.png
+    # shellcheck disable=SC2086
+    "$SLURM/submit" photos made $options -n 1200
+    wait_for none_is_queued
+    run -0 "$SLURM/gather" made
+    [ "${lines[0]}" = "4 done, 0 failed, 0 to come" ]
+    [ "$(wc -l <made/history.jsonl)" = 4 ]
+}
