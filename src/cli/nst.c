@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,9 @@ int main(int argc, char **argv)
     int status;
 
     keep_standard_streams();
+    /* An arena for each thread would take 64 MiB of the addresses that ulimit -v leaves,
+     * and keep what another could use. */
+    mallopt(M_ARENA_MAX, 1);
     argv[0] = program_invocation_short_name; /* messages begin with it */
     setlocale(LC_CTYPE, "");
     nst_args_parse(&a, argc, argv);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "cli/making.h"
 
@@ -15,6 +16,8 @@
 /* Each side has scratch for all threads, so with many cores there are no more of them
  * than this unless they are asked for. */
 #define MANY_SIDES 8
+/* And there is this much memory for each: threads and libraries take of it, too. */
+#define SIDE_BYTES ((size_t)256 << 20)
 
 struct sides;
 
@@ -41,7 +44,7 @@ struct sides {
     pthread_cond_t freed; /* memory */
     size_t next;          /* picture to be taken */
     bool hopeless;        /* all that begin would fail for the same reason */
-    size_t memory, room;  /* bytes taken by all, and allowed */
+    size_t memory;        /* bytes taken by all */
     struct nst_sides *made;
 };
 
@@ -72,10 +75,14 @@ static void take_memory(void *ctx, size_t bytes)
     struct side *one = ctx;
     struct sides *s = one->all;
 
+    size_t limit = nst_engine_limit(one->engine);
+    size_t resident = nst_engine_resident(one->engine);
+    size_t room = limit > resident ? limit - resident : 0;
+
     pthread_mutex_lock(&s->lock);
-    if (s->memory > 0 && s->memory + bytes > s->room) {
+    if (s->memory > 0 && s->memory + bytes > room) {
         work(one, false);
-        while (s->memory > 0 && s->memory + bytes > s->room)
+        while (s->memory > 0 && s->memory + bytes > room)
             pthread_cond_wait(&s->freed, &s->lock);
         work(one, true);
     }
@@ -161,11 +168,14 @@ static void *make_pictures(void *ctx)
     return NULL;
 }
 
-/* As many as are asked for, or as there are threads for. */
+/* As many as are asked for, or as there are threads and memory for. */
 static int how_many(const struct nst_params *p, size_t items, int threads)
 {
+    size_t fit = nst_memory_available() / SIDE_BYTES;
     int n = threads < MANY_SIDES ? threads : MANY_SIDES;
 
+    if (fit < (size_t)n)
+        n = fit ? (int)fit : 1;
     if (p->dry_run) /* prints one plan after the other */
         return 1;
     if (p->jobs)
@@ -222,9 +232,6 @@ static enum nst_status open_sides(struct sides *s, struct nst_err *err)
             break; /* fewer do, too */
     for (int i = 0; i < s->count; i++)
         s->side[i].all = s;
-    s->room = nst_engine_limit(first);
-    s->room -=
-        s->room < nst_engine_resident(first) ? s->room : nst_engine_resident(first);
     return NST_OK;
 }
 

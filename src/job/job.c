@@ -4,6 +4,7 @@
 #include "job/job.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ struct nst_engine {
     struct nst_vgg *v;
     char *model_path, *model_name;
     struct nst_engine *of; /* that this one is shared from; or NULL */
-    size_t resident, limit;
+    size_t resident;
+    _Atomic size_t limit; /* 0: not known yet */
 };
 
 /* A loss that is higher than it was this many steps ago gets this much more weight, but
@@ -108,16 +110,6 @@ static char *name_of(const char *path)
     return name;
 }
 
-static size_t limit_of(const struct nst_params *p, size_t resident)
-{
-    size_t left;
-
-    if (p->max_memory)
-        return (size_t)p->max_memory;
-    left = nst_memory_available();
-    return left == SIZE_MAX ? SIZE_MAX : resident + left / 5 * 4;
-}
-
 enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
                                struct nst_err *err)
 {
@@ -140,7 +132,7 @@ enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params 
     }
     e->model_name = name_of(e->model_path);
     e->resident = nst_memory_now();
-    e->limit = limit_of(p, e->resident);
+    atomic_init(&e->limit, (size_t)p->max_memory);
     *out = e;
     return NST_OK;
 }
@@ -194,9 +186,20 @@ size_t nst_engine_resident(const struct nst_engine *e)
     return e->of ? e->of->resident : e->resident;
 }
 
-size_t nst_engine_limit(const struct nst_engine *e)
+/* Found when a first picture has been read: libraries and threads have taken then what
+ * they take of what is available. */
+size_t nst_engine_limit(struct nst_engine *e)
 {
-    return e->of ? e->of->limit : e->limit;
+    struct nst_engine *first = e->of ? e->of : e;
+    size_t unknown = 0, left;
+
+    if (atomic_load(&first->limit))
+        return atomic_load(&first->limit);
+    left = nst_memory_available();
+    atomic_compare_exchange_strong(&first->limit, &unknown,
+                                   left == SIZE_MAX ? SIZE_MAX
+                                                    : nst_memory_now() + left / 5 * 4);
+    return atomic_load(&first->limit);
 }
 
 void nst_engine_use(struct nst_engine *e, int threads)

@@ -96,10 +96,10 @@ const char *nst_engine_model_name(const struct nst_engine *e);
 int nst_engine_threads(const struct nst_engine *e);
 
 /* Resident memory in bytes with no job at hand, and what may be resident: max_memory,
- * or four fifths of what is available beside. Found once, for an engine and those that
- * it is shared to. */
+ * or four fifths of what is available beside when this is first asked. The same for an
+ * engine and those that it is shared to. */
 size_t nst_engine_resident(const struct nst_engine *e);
-size_t nst_engine_limit(const struct nst_engine *e);
+size_t nst_engine_limit(struct nst_engine *e);
 
 struct nst_vgg *nst_engine_network(const struct nst_engine *e);
 

@@ -116,7 +116,7 @@ static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
     return found;
 }
 
-enum nst_status nst_plan_make(struct nst_plan *plan, const struct nst_engine *e,
+enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
                               const struct nst_params *p, size_t held,
                               int content_height, int content_width, int style_height,
                               int style_width, struct nst_err *err)

@@ -27,7 +27,7 @@ struct nst_plan {
  * that pictures take already. p->tile, if not 0, is taken as it is. The limit is e's.
  * NST_ERR_MEM when nothing fits: the message says what the least would be.
  */
-enum nst_status nst_plan_make(struct nst_plan *plan, const struct nst_engine *e,
+enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
                               const struct nst_params *p, size_t held,
                               int content_height, int content_width, int style_height,
                               int style_width, struct nst_err *err);

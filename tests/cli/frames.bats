@@ -100,6 +100,16 @@ flicker() {
     awk '{ exit !($3 < $1 / 2 && $3 < $2) }' figures
 }
 
+@test "the history says what a film was, and makes it again" {
+    needs jq
+    film 422 3 >in.y4m
+    nst --y4m -S native -s style.ppm in.y4m -o out.y4m --history h.jsonl
+    jq -e '.format == "y4m" and .frames == 3 and .iterations == 9' h.jsonl
+    id=$("$(dirname "$NST")"/nst-history --history h.jsonl list | cut -d' ' -f1)
+    PATH=$(dirname "$NST"):$PATH NST_HISTORY=none "$(dirname "$NST")"/nst-history --history h.jsonl rerun "$id" -o again.y4m
+    cmp out.y4m again.y4m
+}
+
 @test "bad streams are refused with a line that says why" {
     film 420jpeg 2 >good.y4m
     size=$(wc -c <good.y4m)

@@ -104,6 +104,18 @@ nearly_equal() { # FILE FILE, PPM
     jq -se "map(.peak_memory) | max > $limit" free.jsonl
 }
 
+@test "a batch stays within a limit of the shell, and makes all of its pictures" {
+    needs_plain_build
+    for i in 1 2 3 4; do
+        picture p$i.ppm 48 36 $((i + 3))
+    done
+    for limit in 350000 700000 1500000; do
+        (ulimit -v $limit && nst -s style.ppm p?.ppm -S 640 -t 2 -o out/ 2>said)
+        grep -q '^nst: 4 done' said
+        rm -r out
+    done
+}
+
 @test "memory after 100 pictures is that after 3" {
     needs jq
     needs_plain_build
