@@ -23,7 +23,7 @@ struct work {
     const struct nst_item *item;
     struct nst_params p; /* the plan is applied to it; borrows from the maker's */
     char *inputs;        /* of nst_record_inputs() */
-    bool skipped, hopeless;
+    bool skipped, left, hopeless;
     struct nst_output *output;
     struct nst_trace *trace;
     struct nst_frames *frames;    /* that content is one of; or NULL */
@@ -360,6 +360,10 @@ static enum nst_status stylise_all(struct work *w, struct nst_err *err)
 
     w->maker->take_memory(w->maker->ctx,
                           w->plan.memory - nst_engine_resident(w->maker->engine));
+    if (w->maker->stop(w->maker->ctx)) {
+        w->left = true;
+        return NST_OK;
+    }
     w->progress = nst_progress_new(w->maker->progress, w->item->content,
                                    nst_scales_iterations(&w->p, longest(w->content)));
     st = w->frames ? stylise_frames(w, err) : stylise(w, err);
@@ -448,8 +452,9 @@ static enum nst_status make(struct work *w, struct nst_err *err)
     if (w->p.dry_run)
         return nst_dryrun_print(&w->plan, w->maker->engine, &w->p, w->p.json, err);
     st = stylise_all(w, err);
-    if (st == NST_OK)
-        st = write_results(w, err);
+    if (st != NST_OK || w->left)
+        return st;
+    st = write_results(w, err);
     if (st == NST_OK) {
         write_history(w);
         report(w);
@@ -467,6 +472,8 @@ enum nst_made nst_make(const struct nst_maker *m, const struct nst_item *item,
         made = w.hopeless ? NST_MADE_HOPELESS : NST_MADE_FAILED;
     else if (w.skipped)
         made = NST_MADE_SKIPPED;
+    else if (w.left)
+        made = NST_MADE_LEFT;
     else if (w.result.end == NST_JOB_STOPPED)
         made = NST_MADE_STOPPED;
     clear_work(&w);

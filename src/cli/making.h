@@ -27,6 +27,7 @@ struct nst_maker {
 enum nst_made {
     NST_MADE_DONE,
     NST_MADE_STOPPED,  /* done with what there was */
+    NST_MADE_LEFT,     /* stopped before there was any: all is as it was */
     NST_MADE_SKIPPED,  /* the result is there (--skip-done) */
     NST_MADE_FAILED,   /* and err says why */
     NST_MADE_HOPELESS, /* the same, and all others would fail as well */

@@ -133,7 +133,7 @@ static void count(struct side *one, enum nst_made made, const struct nst_err *er
     s->made->done += made == NST_MADE_DONE || made == NST_MADE_STOPPED;
     s->made->skipped += made == NST_MADE_SKIPPED;
     s->made->failed += failed;
-    s->made->stopped |= made == NST_MADE_STOPPED;
+    s->made->stopped |= made == NST_MADE_STOPPED || made == NST_MADE_LEFT;
 }
 
 static void *make_pictures(void *ctx)

@@ -191,6 +191,32 @@ numbered() {
     [ "$(grep -c '"end":"stopped"' progress)" = 2 ]
 }
 
+@test "an interrupt leaves alone what has not begun" {
+    numbered 2
+    needs jq
+    needs_plain_build
+    one=$("$NST" -S 320 -s style.ppm p1.ppm -o x.ppm --dry-run --json | jq .peak_memory)
+    mkdir out
+    echo old >out/p2-style.ppm
+    # there is no room for the second beside the first
+    "$NST" -S 320 -n 100000 -t 2 -j 2 --max-memory $((one + 16777216)) --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
+    pid=$!
+    for _ in $(seq 200); do
+        [ "$(grep -c step progress)" -gt 20 ] && break
+        sleep 0.05
+    done
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" = 130 ]
+    grep -q 'nst: 1 done' progress
+    if grep step progress | grep -q p1.ppm; then
+        [ "$(cat out/p2-style.ppm)" = old ]
+    else # the other came first
+        [ ! -e out/p1-style.ppm ]
+    fi
+}
+
 @test "what fails for all is said once" {
     numbered 6
     for options in "-s missing.png" "-s style.ppm --mask missing.png" "-s style.ppm --init missing.png"; do
