@@ -59,7 +59,6 @@ static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
                     int64_t planned)
 {
     struct work *w = ctx;
-
     int count = w->frames ? nst_frames_count(w->frames) : 1;
     int64_t to_come = planned * (count > w->frame ? count - w->frame : 1);
     struct nst_evaluation whole = *e;
@@ -320,13 +319,19 @@ static enum nst_status end_frame(struct work *w, struct nst_err *err)
 static enum nst_status next_frame(struct work *w, bool *more, struct nst_err *err)
 {
     struct nst_picture *next;
-    enum nst_status st = nst_frames_next(w->frames, &next, err);
+    enum nst_status st;
 
-    *more = st == NST_OK && next && w->result.end != NST_JOB_STOPPED;
-    if (!*more) {
-        nst_picture_free(next);
-        return st;
+    *more = false;
+    if (w->result.end == NST_JOB_STOPPED) /* and who sends frames may take his time */
+        return NST_OK;
+    st = nst_frames_next(w->frames, &next, err);
+    if (st != NST_OK && w->maker->stop(w->maker->ctx)) { /* while it was waited for */
+        w->result.end = NST_JOB_STOPPED;
+        return NST_OK;
     }
+    *more = st == NST_OK && next;
+    if (!*more)
+        return st;
     st = nst_follow(&w->follow, w->rgb, w->content->rgb, next->rgb, next->height,
                     next->width, err);
     w->rgb = NULL; /* taken over */

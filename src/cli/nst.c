@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nst - stylise pictures, one after the other. The command line comes from the option
- * table; what happens to the pictures is the floors' business.
+ * nst - stylise pictures. Here are the signals, the standard streams and the exit status;
+ * the command line is args.c's business, and who makes the pictures is side.c's.
  */
 #include "config.h"
 

@@ -100,6 +100,29 @@ flicker() {
     awk '{ exit !($3 < $1 / 2 && $3 < $2) }' figures
 }
 
+@test "an interrupt ends a stream whose next frame does not come" {
+    film 420jpeg 1 >one.y4m
+    mkfifo pipe
+    sleep 20 >pipe 3>&- & # holds it open
+    keeper=$!
+    "$NST" --y4m -S native -n 3 --progress json -s style.ppm - <pipe -o out.y4m 2>progress 3>&- &
+    pid=$!
+    cat one.y4m >pipe
+    for _ in $(seq 200); do
+        grep -q '"done":3,' progress && break
+        sleep 0.05
+    done
+    sleep 0.3
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    alive=no
+    kill $keeper && alive=yes
+    [ $alive = yes ]
+    [ "$status" = 130 ]
+    [ "$(wc -c <out.y4m)" = "$(wc -c <one.y4m)" ]
+}
+
 @test "the history says what a film was, and makes it again" {
     needs jq
     film 422 3 >in.y4m
