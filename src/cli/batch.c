@@ -227,15 +227,18 @@ static int by_output(const void *a, const void *b)
 static void refuse_same_outputs(const struct nst_batch *b)
 {
     struct nst_item **sorted = nst_xcalloc(b->items, sizeof *sorted);
+    const struct nst_item *one = NULL, *other = NULL;
 
     for (size_t i = 0; i < b->items; i++)
         sorted[i] = &b->item[i];
     qsort(sorted, b->items, sizeof *sorted, by_output);
     for (size_t i = 1; i < b->items; i++)
         if (strcmp(sorted[i - 1]->output, sorted[i]->output) == 0)
-            nst_refuse("%s and %s would both be written to %s", sorted[i - 1]->content,
-                       sorted[i]->content, sorted[i]->output);
+            one = sorted[i - 1], other = sorted[i];
     free(sorted);
+    if (other)
+        nst_refuse("%s and %s would both be written to %s", one->content,
+                   other->content, other->output);
 }
 
 /* Regular files by what they are, whatever they are called. */
