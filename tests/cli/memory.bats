@@ -122,11 +122,13 @@ nearly_equal() { # FILE FILE, PPM
     for i in $(seq 100); do
         picture p$i.ppm $((40 + i % 5)) $((36 - i % 3)) $((i + 3))
     done
-    for jobs in 1 2; do
-        nst -s style.ppm p*.ppm -S 96 --scales 48,96 -t 2 -j $jobs -o out/ --history h.jsonl
+    # Side by side, the peaks of two pictures need not have met among the first three.
+    while read -r jobs most; do
+        nst -s style.ppm p*.ppm -S 96 --scales 48,96 -t 2 -j "$jobs" -o out/ \
+            --history h.jsonl
         jq -s '.[2].peak_memory, .[99].peak_memory' h.jsonl | tr '\n' ' ' >peaks
         cat peaks
-        awk '{ exit $2 > 1.1 * $1 }' peaks
+        awk -v most="$most" '{ exit $2 > most * $1 }' peaks
         rm h.jsonl
-    done
+    done <<<$'1 1.1\n2 1.25'
 }
