@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 # packages.sh - what Debian packages nst needs, and how demo and check install and build.
 
-BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config
+BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
     libvips-dev liblcms2-dev libjansson-dev libarchive-dev"
 # bsdextrautils has col
 # shellcheck disable=SC2034 # used by check

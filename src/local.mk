@@ -1,5 +1,6 @@
 # The floors, lowest first: see docs/ARCHITECTURE.md.
-noinst_LIBRARIES += libnst-engine.a libnst-job.a libnst-files.a
+noinst_LTLIBRARIES += libnst-engine.la libnst-job.la libnst-run.la
+lib_LTLIBRARIES += libnst.la
 bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 
 # The inner loops, compiled once for each instruction set. A product and a sum may be
@@ -14,27 +15,27 @@ BASE_COLUMNS = 8
 else
 BASE_COLUMNS = 6
 endif
-ISA_LIBS = libnst-isa-base.a
-libnst_isa_base_a_SOURCES = $(BLOCKED_SOURCES)
-libnst_isa_base_a_CPPFLAGS = $(AM_CPPFLAGS) \
+ISA_LIBS = libnst-isa-base.la
+libnst_isa_base_la_SOURCES = $(BLOCKED_SOURCES)
+libnst_isa_base_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DNST_ISA=base -DNST_LANES=4 -DNST_COLUMNS=$(BASE_COLUMNS)
-libnst_isa_base_a_CFLAGS = $(ISA_CFLAGS)
+libnst_isa_base_la_CFLAGS = $(ISA_CFLAGS)
 if X86_64
-ISA_LIBS += libnst-isa-avx2.a libnst-isa-avx512.a
-libnst_isa_avx2_a_SOURCES = $(BLOCKED_SOURCES)
-libnst_isa_avx2_a_CPPFLAGS = $(AM_CPPFLAGS) \
+ISA_LIBS += libnst-isa-avx2.la libnst-isa-avx512.la
+libnst_isa_avx2_la_SOURCES = $(BLOCKED_SOURCES)
+libnst_isa_avx2_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DNST_ISA=avx2 -DNST_LANES=8 -DNST_COLUMNS=6
-libnst_isa_avx2_a_CFLAGS = $(ISA_CFLAGS) -march=x86-64-v3
-libnst_isa_avx512_a_SOURCES = $(BLOCKED_SOURCES)
-libnst_isa_avx512_a_CPPFLAGS = $(AM_CPPFLAGS) \
+libnst_isa_avx2_la_CFLAGS = $(ISA_CFLAGS) -march=x86-64-v3
+libnst_isa_avx512_la_SOURCES = $(BLOCKED_SOURCES)
+libnst_isa_avx512_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DNST_ISA=avx512 -DNST_LANES=16 -DNST_COLUMNS=14
-libnst_isa_avx512_a_CFLAGS = $(ISA_CFLAGS) -march=x86-64-v4 -mprefer-vector-width=512
+libnst_isa_avx512_la_CFLAGS = $(ISA_CFLAGS) -march=x86-64-v4 -mprefer-vector-width=512
 endif
-noinst_LIBRARIES += $(ISA_LIBS)
-ENGINE_LIBS = libnst-engine.a $(ISA_LIBS)
+noinst_LTLIBRARIES += $(ISA_LIBS)
 
 # floors 0 to 2: libc alone
-libnst_engine_a_SOURCES = \
+libnst_engine_la_LIBADD = $(ISA_LIBS)
+libnst_engine_la_SOURCES = \
 	%D%/base/err.c %D%/base/err.h \
 	%D%/base/limits.c %D%/base/limits.h \
 	%D%/base/mem.c %D%/base/mem.h \
@@ -50,8 +51,9 @@ libnst_engine_a_SOURCES = \
 	%D%/backend/cpu/join.c %D%/backend/cpu/gram.c
 
 # floors 3 to 5: jansson besides
-libnst_job_a_SOURCES = \
+libnst_job_la_SOURCES = \
 	%D%/model/taps.c %D%/model/taps.h \
+	%D%/model/numbers.c %D%/model/numbers.h \
 	%D%/model/safetensors.c %D%/model/safetensors.h \
 	%D%/model/weights.c %D%/model/weights.h \
 	%D%/model/search.c %D%/model/search.h \
@@ -79,46 +81,76 @@ libnst_job_a_SOURCES = \
 	%D%/job/regions.c %D%/job/regions.h \
 	%D%/job/scales.c %D%/job/scales.h \
 	%D%/job/colours.c %D%/job/colours.h \
+	%D%/job/engine.c %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/job/plan.c %D%/job/plan.h \
 	%D%/job/job.c %D%/job/job.h
-libnst_job_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
+libnst_job_la_LIBADD = libnst-engine.la $(JANSSON_LIBS)
+libnst_job_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 
-# floor 6: pictures and records
-libnst_files_a_SOURCES = \
+# floors 6 and 7: pictures, records, and whole runs
+libnst_run_la_SOURCES = \
 	%D%/image/picture.h %D%/image/origin.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/colour.c \
 	%D%/image/load.c %D%/image/metadata.c \
 	%D%/image/output.h %D%/image/save.c %D%/image/pixels.c \
 	%D%/image/frames.c %D%/image/frames.h %D%/image/y4m.c %D%/image/y4m.h \
 	%D%/record/record.c %D%/record/record.h \
-	%D%/record/checkpoint.c %D%/record/checkpoint.h \
+	%D%/record/checkpoint.c %D%/record/checkpoint.h %D%/record/snapshot.h \
+	%D%/record/describe.c %D%/record/describe.h \
+	%D%/record/json.c %D%/record/json.h \
 	%D%/record/history.c %D%/record/history.h \
 	%D%/record/digest.c %D%/record/digest.h \
 	%D%/record/preset.c %D%/record/preset.h \
 	%D%/quality/lpips.c %D%/quality/lpips.h \
-	%D%/quality/quality.c %D%/quality/quality.h
-libnst_files_a_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
+	%D%/quality/quality.c %D%/quality/quality.h \
+	%D%/run/adapt.c %D%/run/adapt.h %D%/run/batch.c %D%/run/batch.h \
+	%D%/run/estimate.c %D%/run/estimate.h %D%/run/film.c %D%/run/film.h \
+	%D%/run/making.c %D%/run/making.h %D%/run/run.c %D%/run/run.h \
+	%D%/run/say.c %D%/run/say.h %D%/run/scale.c %D%/run/scale.h \
+	%D%/run/styles.c %D%/run/styles.h %D%/run/stylise.c %D%/run/stylise.h
+libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
+libnst_run_la_LIBADD = libnst-job.la $(VIPS_LIBS)
 
-# floor 7: the programs
-nst_SOURCES = %D%/cli/nst.c %D%/cli/adapt.c %D%/cli/adapt.h %D%/cli/args.c %D%/cli/args.h \
-	%D%/cli/batch.c %D%/cli/batch.h %D%/cli/making.c %D%/cli/making.h \
-	%D%/cli/film.c %D%/cli/film.h \
-	%D%/cli/side.c %D%/cli/side.h %D%/cli/scale.c %D%/cli/scale.h \
-	%D%/cli/styles.c %D%/cli/styles.h %D%/cli/stylise.c %D%/cli/stylise.h \
+# The library: its interface is made of these headers, lowest floor first, and nothing
+# else of it is seen. Until version 1 any release may change it, and then its number.
+INTERFACE = %D%/base/err.h %D%/base/mem.h \
+	%D%/model/numbers.h %D%/model/taps.h %D%/model/search.h %D%/model/weights.h \
+	%D%/model/normalise.h %D%/job/options.h %D%/job/engine.h %D%/job/evaluation.h \
+	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \
+	%D%/record/digest.h %D%/record/describe.h %D%/record/preset.h \
+	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h %D%/run/run.h
+nst.h: $(INTERFACE) scripts/make-header
+	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(INTERFACE) >'$(abs_builddir)/$@.new'
+	$(AM_V_at)mv $@.new $@
+libnst.map: nst.h scripts/make-symbols
+	$(AM_V_GEN)'$(srcdir)/scripts/make-symbols' nst.h >$@.new
+	$(AM_V_at)mv $@.new $@
+BUILT_SOURCES += nst.h
+CLEANFILES += nst.h libnst.map
+nodist_include_HEADERS = nst.h
+pkgconfigdir = $(libdir)/pkgconfig
+pkgconfig_DATA = nst.pc
+
+libnst_la_SOURCES =
+libnst_la_LIBADD = libnst-run.la
+libnst_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
+	-Wl,--version-script=libnst.map
+EXTRA_libnst_la_DEPENDENCIES = libnst.map
+
+# floor 8: the programs
+nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
-nst_LDADD = $(NST_LIBS)
+nst_LDADD = libnst.la $(JANSSON_LIBS)
 # main() of all but nst
 PROGRAM = %D%/cli/program.c %D%/cli/program.h
 nst_history_SOURCES = %D%/cli/history.c $(PROGRAM)
-nst_history_LDADD = $(NST_LIBS)
+nst_history_LDADD = libnst.la $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
-nst_compare_LDADD = $(NST_LIBS)
+nst_compare_LDADD = libnst.la $(JANSSON_LIBS)
 # the only one that reads zip files
-nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/model/pickle.c %D%/model/pickle.h \
-	%D%/model/pth.c %D%/model/pth.h
+nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/pickle.c %D%/cli/pickle.h \
+	%D%/cli/pth.c %D%/cli/pth.h
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
-nst_model_LDADD = $(NST_LIBS) $(ARCHIVE_LIBS)
+nst_model_LDADD = libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
 nst_style_SOURCES = %D%/cli/style.c $(PROGRAM)
-nst_style_LDADD = $(NST_LIBS)
-
-NST_LIBS = libnst-files.a libnst-job.a $(ENGINE_LIBS) $(VIPS_LIBS) $(JANSSON_LIBS)
+nst_style_LDADD = libnst.la $(JANSSON_LIBS)

@@ -15,7 +15,8 @@ floor() {
     style | optim) echo 4 ;;
     job) echo 5 ;;
     image | record | quality) echo 6 ;;
-    cli | serve) echo 7 ;;
+    run) echo 7 ;;
+    cli | serve) echo 8 ;;
     *) echo unknown ;;
     esac
 }
@@ -28,12 +29,17 @@ bad=$(find src -name '*.[ch]' | while read -r file; do
             echo "$file includes $to"
     done
 done)
+# The programs know the library by its interface alone.
+inner=$(grep -E '^#include "' src/cli/*.[ch] | grep -vE '"(config\.h|nst\.h|cli/[a-z_]+\.h)"')
 vips=$(grep -rl '<vips/' src | grep -v '^src/image/')
 
-echo 1..2
+echo 1..3
 [ -z "$bad" ] || printf "not "
 echo "ok 1 - no floor includes a header of a floor above it"
 [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
 [ -z "$vips" ] || printf "not "
 echo "ok 2 - only src/image includes libvips"
 [ -z "$vips" ] || echo "$vips" | sed 's/^/# /'
+[ -z "$inner" ] || printf "not "
+echo "ok 3 - the programs include nothing of the library but nst.h"
+[ -z "$inner" ] || echo "$inner" | sed 's/^/# /'

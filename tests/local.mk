@@ -1,5 +1,6 @@
 # Every suite speaks TAP. See docs/ARCHITECTURE.md for what lives where.
-#   NST     the program under test, with its whole path
+#   NST     the program under test, with its whole path: the one that is installed, not
+#           libtool's script for it, beside the library and the other programs
 #   srcdir  for the scripts; set by the test harness
 TEST_EXTENSIONS = .sh .bats
 TESTS_LOG_COMPILER =
@@ -8,7 +9,8 @@ SH_LOG_DRIVER = $(LOG_DRIVER)
 BATS_LOG_DRIVER = $(LOG_DRIVER)
 BATS_LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/cli/run-bats
 AM_TESTS_ENVIRONMENT = \
-	NST='$(abs_top_builddir)/nst'; export NST; \
+	NST='$(abs_top_builddir)/.libs/nst'; export NST; \
+	LD_LIBRARY_PATH='$(abs_top_builddir)/.libs'; export LD_LIBRARY_PATH; \
 	BATS='$(BATS)'; export BATS; \
 	SANITIZERS='$(enable_sanitizers)'; export SANITIZERS; \
 	srcdir='$(abs_top_srcdir)'; export srcdir; \
@@ -22,15 +24,15 @@ AM_TESTS_ENVIRONMENT = \
 ENGINE_TESTS = tests/base/test_threads tests/kernels/test_kernels \
 	tests/kernels/checkkernels tests/backend/checkbackend
 tests_base_test_threads_SOURCES = %D%/base/test_threads.c %D%/tap.h
-tests_base_test_threads_LDADD = $(ENGINE_LIBS)
+tests_base_test_threads_LDADD = libnst-engine.la
 tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
-tests_kernels_test_kernels_LDADD = $(ENGINE_LIBS)
+tests_kernels_test_kernels_LDADD = libnst-engine.la
 tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
-tests_kernels_checkkernels_LDADD = $(ENGINE_LIBS)
+tests_kernels_checkkernels_LDADD = libnst-engine.la
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c
-tests_backend_checkbackend_LDADD = $(ENGINE_LIBS)
+tests_backend_checkbackend_LDADD = libnst-engine.la
 
-JOB_LIBS = libnst-job.a $(ENGINE_LIBS) $(JANSSON_LIBS)
+JOB_LIBS = libnst-job.la
 GRAD_TESTS = tests/grad/test_gradient tests/grad/test_tiling
 tests_grad_test_tiling_SOURCES = %D%/grad/test_tiling.c %D%/grad/network.h
 tests_grad_test_tiling_LDADD = $(JOB_LIBS)
@@ -39,9 +41,9 @@ tests_grad_test_gradient_LDADD = $(JOB_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_taps tests/unit/test_safetensors \
 	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture \
-	tests/unit/test_frames
+	tests/unit/test_frames tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
-UNIT_LDADD = $(NST_LIBS) $(CMOCKA_LIBS)
+UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h
 
 tests_unit_test_options_SOURCES = %D%/unit/test_options.c
@@ -64,9 +66,14 @@ tests_unit_test_memory_LDADD = $(UNIT_LDADD)
 tests_unit_test_picture_SOURCES = %D%/unit/test_picture.c
 tests_unit_test_picture_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_picture_LDADD = $(UNIT_LDADD)
-tests_unit_test_frames_SOURCES = %D%/unit/test_frames.c src/cli/film.c
+tests_unit_test_frames_SOURCES = %D%/unit/test_frames.c
 tests_unit_test_frames_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_frames_LDADD = $(UNIT_LDADD)
+
+tests_unit_test_api_SOURCES = %D%/unit/test_api.c
+tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
+	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
+tests_unit_test_api_LDADD = libnst.la $(CMOCKA_LIBS)
 
 EXTRA_DIST += %D%/cli/run-bats
 SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/neon.sh \
@@ -81,7 +88,7 @@ TESTS += $(UNIT_TESTS)
 endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
-	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats %D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats %D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats %D%/cli/slurm.bats %D%/cli/history.bats %D%/cli/manual.bats
+	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats %D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats %D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats %D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats
 TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 	%D%/data/tiny-plain.pth %D%/data/tiny-lpips-alex.safetensors \
@@ -89,10 +96,10 @@ EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 
 # never part of check: it goes on as long as it is told to, and wants clang
 EXTRA_PROGRAMS += tests/fuzz/fuzz
-tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c src/model/pth.c src/model/pickle.c
+tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c src/cli/pth.c src/cli/pickle.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS)
 tests_fuzz_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
-tests_fuzz_fuzz_LDADD = $(NST_LIBS) $(ARCHIVE_LIBS)
+tests_fuzz_fuzz_LDADD = libnst-run.la $(ARCHIVE_LIBS)
 EXTRA_DIST += %D%/fuzz/run.sh
 CLEANFILES += tests/fuzz/fuzz$(EXEEXT)
 
@@ -105,5 +112,6 @@ CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
 bench: tests/bench/bench$(EXEEXT) nst$(EXEEXT) share/nst/stamp
 	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \
 	    COMPILER="`$(CC) --version | head -n 1`" '$(top_srcdir)'/%D%/bench/bench.sh
-	NST='$(abs_top_builddir)/nst' '$(top_srcdir)'/%D%/bench/batch.sh
+	LD_LIBRARY_PATH='$(abs_top_builddir)/.libs' \
+	NST='$(abs_top_builddir)/.libs/nst' '$(top_srcdir)'/%D%/bench/batch.sh
 .PHONY: bench

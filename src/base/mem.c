@@ -35,10 +35,18 @@ enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
     return NST_OK;
 }
 
+static void (*last_words)(void);
+
+void nst_on_out_of_memory(void (*handler)(void))
+{
+    last_words = handler;
+}
+
 static void *or_die(void *p)
 {
     if (!p) {
-        fputs("nst: out of memory\n", stderr);
+        if (last_words)
+            last_words();
         abort();
     }
     return p;

@@ -14,7 +14,9 @@
 enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
                                struct nst_err *err);
 
-/* Small allocations: they abort the program when memory is exhausted. */
+/* Small allocations: when memory is exhausted they abort() the program, after a call of
+ * the handler. */
+void nst_on_out_of_memory(void (*handler)(void));
 void *nst_xcalloc(size_t n, size_t size);
 void *nst_xrealloc(void *p, size_t size);
 char *nst_xstrdup(const char *s);

@@ -11,14 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/mem.h"
-#include "image/picture.h"
-#include "job/regions.h"
-#include "job/scales.h"
-#include "record/checkpoint.h"
-#include "record/preset.h"
-#include "record/record.h"
-
 const char *argp_program_version = PACKAGE_STRING;
 
 #define FIRST_KEY 0x100 /* argp keys of options without a letter */
@@ -42,9 +34,11 @@ void nst_refuse(const char *fmt, ...)
 
 static const struct nst_option *option_of_key(int key)
 {
-    for (size_t i = 0; i < nst_options_count; i++)
-        if (key == (nst_options[i].key ? nst_options[i].key : FIRST_KEY + (int)i))
-            return &nst_options[i];
+    const struct nst_option *o;
+
+    for (size_t i = 0; (o = nst_option(i)); i++)
+        if (key == (o->key ? o->key : FIRST_KEY + (int)i))
+            return o;
     return NULL;
 }
 
@@ -86,7 +80,7 @@ static __attribute__((noreturn)) void list_presets(void)
 
 static __attribute__((noreturn)) void dump_options(void)
 {
-    char *text = nst_record_options();
+    char *text = nst_describe_options();
 
     puts(text);
     free(text);
@@ -95,7 +89,7 @@ static __attribute__((noreturn)) void dump_options(void)
 
 static __attribute__((noreturn)) void show_config(const struct nst_params *p)
 {
-    char *text = nst_record_config(p);
+    char *text = nst_describe_recipe(p);
 
     puts(text);
     free(text);
@@ -145,17 +139,19 @@ static const struct argp_option others[] = {
 /* The option table as argp wants it; lives as long as the program. */
 static struct argp_option *argp_table(void)
 {
+    const struct nst_option *o;
     struct argp_option *t;
-    size_t groups = 0, n = 0;
+    size_t groups = 0, count = 0, n = 0;
 
-    while (nst_option_groups[groups])
+    while (nst_option_group((int)groups + 1))
         groups++;
-    t = nst_xcalloc(groups + nst_options_count + OTHERS + 1, sizeof *t);
-    for (int g = 1; nst_option_groups[g]; g++)
-        t[n++] = (struct argp_option){.doc = nst_option_groups[g], .group = g};
-    for (size_t i = 0; i < nst_options_count; i++) {
-        const struct nst_option *o = &nst_options[i];
-
+    while (nst_option(count))
+        count++;
+    t = nst_xcalloc(groups + count + OTHERS + 1, sizeof *t);
+    for (size_t g = 1; g <= groups; g++)
+        t[n++] = (struct argp_option){.doc = nst_option_group((int)g), .group = (int)g};
+    for (size_t i = 0; i < count; i++) {
+        o = nst_option(i);
         t[n].name = o->name;
         t[n].key = o->key ? o->key : FIRST_KEY + (int)i;
         t[n].arg = o->arg;
@@ -251,18 +247,12 @@ static void check_together(struct nst_args *a)
             nst_refuse("format: a stream of --y4m is written as one");
         free(ending);
     }
-    if (p->y4m && (p->checkpoint || p->resume))
-        nst_refuse("checkpoint: is for one picture, and a stream has many");
     if (p->null && !p->files_from)
         nst_refuse("null: is for --files-from");
     if (a->contents == 1 && is_stdio(a->content[0]) && isatty(STDIN_FILENO))
         nst_refuse("no picture: name one, or send one to standard input");
     if (is_stdio(p->output) && isatty(STDOUT_FILENO) && !p->dry_run)
         nst_refuse("standard output is a terminal: give -o FILE, or redirect it");
-    if (p->square && p->size == 0)
-        nst_refuse("square: needs a size in pixels, and size is native");
-    if (p->style_scale != 1 && p->size == 0)
-        nst_refuse("style-scale: needs a size in pixels, and size is native");
     if (p->json && !p->dry_run)
         nst_refuse("json: only --dry-run prints something that can be JSON");
     if (is_stdio(p->init))
@@ -276,8 +266,12 @@ static void check_together(struct nst_args *a)
         nst_refuse("trace: needs a file, and - is none");
     if (p->checkpoint && is_stdio(p->checkpoint))
         nst_refuse("checkpoint: needs a file, and - is none");
-    if (p->compat && (p->checkpoint || p->resume))
-        nst_refuse("checkpoint: the optimiser of --compat cannot be written down");
+}
+
+static void must(enum nst_status st, const struct nst_err *err)
+{
+    if (st != NST_OK)
+        nst_refuse("%s", err->text);
 }
 
 void nst_args_batch(struct nst_args *a)
@@ -285,12 +279,14 @@ void nst_args_batch(struct nst_args *a)
     const struct nst_params *p = &a->params;
     const char *history =
         p->history && strcmp(p->history, "none") != 0 ? p->history : NULL;
+    const char *written[] = {p->trace, p->checkpoint, history};
     struct nst_batch *b = &a->batch;
+    struct nst_err err;
 
     for (size_t i = 0; i < a->contents; i++)
-        nst_batch_add(b, a->content[i], p->recursive);
+        must(nst_batch_add(b, a->content[i], p->recursive, &err), &err);
     if (p->files_from)
-        nst_batch_add_list(b, p->files_from, p->null, p->recursive);
+        must(nst_batch_add_list(b, p->files_from, p->null, p->recursive, &err), &err);
     if (!b->items)
         nst_refuse("files-from: %s: names no picture", p->files_from);
     if ((p->trace || p->checkpoint || p->resume) && b->items > 1)
@@ -298,7 +294,7 @@ void nst_args_batch(struct nst_args *a)
                    p->trace        ? "trace"
                    : p->checkpoint ? "checkpoint"
                                    : "resume");
-    nst_batch_name_outputs(b, p);
+    must(nst_batch_name_outputs(b, p, &err), &err);
     for (size_t i = 0; i < b->items; i++) {
         keep_apart(b->item[i].output, p->trace);
         keep_apart(b->item[i].output, history);
@@ -307,9 +303,8 @@ void nst_args_batch(struct nst_args *a)
     keep_apart(p->trace, p->checkpoint);
     keep_apart(p->checkpoint, history);
     keep_apart(p->trace, history);
-    nst_batch_spare_inputs(b, p, p->trace);
-    nst_batch_spare_inputs(b, p, p->checkpoint);
-    nst_batch_spare_inputs(b, p, history);
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++)
+        must(nst_batch_spare_inputs(b, p, written[i], &err), &err);
 }
 
 /* The last value given on the command line for an option, or NULL. */
@@ -331,16 +326,16 @@ static struct nst_checkpoint *apply_beginning(struct nst_args *a)
     struct nst_checkpoint *c = NULL;
     struct nst_err err;
 
-    if ((!a->config || strcmp(a->config, "none") != 0) &&
-        nst_config_apply(&a->params, a->config, &err) != NST_OK)
-        nst_refuse("%s", err.text);
+    if (!a->config || strcmp(a->config, "none") != 0)
+        must(nst_config_apply(&a->params, a->config, &err), &err);
     if (resume && a->preset)
         nst_refuse("preset: a run that is resumed has its options already");
-    if (a->preset && nst_preset_apply(&a->params, a->preset, &err) != NST_OK)
-        nst_refuse("%s", err.text);
-    if (resume && (nst_checkpoint_open(&c, resume, &err) != NST_OK ||
-                   nst_checkpoint_apply(c, &a->params, &err) != NST_OK))
-        nst_refuse("%s", err.text);
+    if (a->preset)
+        must(nst_preset_apply(&a->params, a->preset, &err), &err);
+    if (resume) {
+        must(nst_checkpoint_open(&c, resume, &err), &err);
+        must(nst_checkpoint_apply(c, &a->params, &err), &err);
+    }
     return c;
 }
 
@@ -367,14 +362,12 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     free(table);
     resumed = apply_beginning(a);
     for (size_t i = 0; i < a->sets; i++)
-        if (nst_params_set(&a->params, a->set[i].option->name, a->set[i].value, &err))
-            nst_refuse("%s", err.text);
-    if (resumed && nst_checkpoint_check(resumed, &a->params, &err) != NST_OK)
-        nst_refuse("%s", err.text);
+        must(nst_params_set(&a->params, a->set[i].option->name, a->set[i].value, &err),
+             &err);
+    if (resumed)
+        must(nst_checkpoint_check(resumed, &a->params, &err), &err);
     nst_checkpoint_close(resumed);
-    if (nst_scales_check(&a->params, &err) != NST_OK ||
-        nst_regions_check(&a->params, &err) != NST_OK)
-        nst_refuse("%s", err.text);
+    must(nst_run_check(&a->params, &err), &err);
     if (a->show_config)
         show_config(&a->params);
     check_together(a);

@@ -6,8 +6,7 @@
 #ifndef NST_CLI_ARGS_H
 #define NST_CLI_ARGS_H
 
-#include "cli/batch.h"
-#include "job/options.h"
+#include "nst.h"
 
 enum nst_exit { NST_EXIT_DONE = 0, NST_EXIT_FAILED = 1, NST_EXIT_USAGE = 2 };
 

@@ -11,9 +11,7 @@
 #include <string.h>
 
 #include "cli/program.h"
-#include "image/picture.h"
-#include "quality/lpips.h"
-#include "quality/quality.h"
+#include "nst.h"
 
 enum { JSON_KEY = 0x100, LPIPS_KEY, HEADS_KEY };
 
@@ -112,11 +110,6 @@ static enum nst_status measure(struct figures *f, const struct arguments *args,
                                struct nst_err *err)
 {
     const struct nst_picture *painting = p->style ? p->style : p->original;
-    struct nst_painting style = {.rgb = painting->rgb,
-                                 .height = painting->height,
-                                 .width = painting->width,
-                                 .share = 1};
-    struct nst_vgg *v = nst_engine_network(e);
     const float *a = p->photograph, *b = p->result->rgb;
     int h = p->result->height, w = p->result->width;
     enum nst_status st = nst_ssim(&f->ssim, a, b, h, w, err);
@@ -124,14 +117,15 @@ static enum nst_status measure(struct figures *f, const struct arguments *args,
     f->psnr = nst_psnr(a, b, h, w);
     f->colour = nst_colour_consistency(a, b, h, w);
     if (st == NST_OK)
-        st = nst_perceptual_distance(&f->perceptual, v, a, b, h, w, err);
+        st = nst_perceptual_distance(&f->perceptual, e, a, b, h, w, err);
     if (st == NST_OK)
-        st = nst_held_out_losses(&f->content, &f->style, v, a, b, h, w, &style, err);
+        st = nst_held_out_losses(&f->content, &f->style, e, a, b, h, w, painting->rgb,
+                                 painting->height, painting->width, err);
     if (!p->style)
         f->style = NAN;
     if (st == NST_OK && args->lpips)
-        st = nst_lpips(&f->lpips, &f->lpips_network, nst_vgg_backend(v), args->lpips,
-                       args->heads, a, b, h, w, err);
+        st = nst_lpips(&f->lpips, &f->lpips_network, e, args->lpips, args->heads, a, b,
+                       h, w, err);
     return st;
 }
 

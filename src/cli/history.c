@@ -11,11 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "cli/program.h"
-#include "job/options.h"
-#include "record/digest.h"
-#include "record/history.h"
+#include "nst.h"
 
 enum { JSON_KEY = 0x100, HISTORY_KEY, KEEP_KEY };
 

@@ -9,12 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "cli/program.h"
-#include "image/picture.h"
-#include "model/normalise.h"
-#include "model/pth.h"
-#include "model/search.h"
+#include "cli/pth.h"
+#include "nst.h"
 
 enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY };
 
@@ -145,27 +142,20 @@ static enum nst_status measure(double mean[NST_VGG_CONVS], const struct nst_weig
                                const struct arguments *a, struct nst_err *err)
 {
     const struct nst_picture_size size = {PICTURE_SIDE, .max_pixels = 200000000};
-    struct nst_backend *be = NULL;
-    struct nst_vgg *v = NULL;
-    enum nst_status st = nst_backend_open(&be, NULL, 0, err);
+    struct nst_activity *activity;
+    enum nst_status st = nst_activity_new(&activity, w, err);
 
-    memset(mean, 0, NST_VGG_CONVS * sizeof *mean);
-    if (st == NST_OK)
-        st = nst_vgg_new(&v, be, w, NST_POOLING_MAX, err);
     for (int i = 0; st == NST_OK && i < a->pictures; i++) {
-        double one[NST_VGG_CONVS];
         struct nst_picture *p;
 
         st = nst_picture_load(&p, a->picture[i], &size, err);
         if (st == NST_OK)
-            st = nst_activations(v, p->rgb, p->height, p->width, one, err);
-        for (int k = 0; st == NST_OK && k < w->convs; k++)
-            mean[k] += one[k] / a->pictures;
+            st = nst_activity_add(activity, p->rgb, p->height, p->width, err);
         nst_picture_free(p);
     }
-    nst_vgg_free(v);
-    if (be)
-        be->ops->close(be);
+    if (st == NST_OK)
+        nst_activity_mean(activity, mean);
+    nst_activity_free(activity);
     return st;
 }
 

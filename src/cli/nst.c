@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nst - stylise pictures. Here are the signals, the standard streams and the exit status;
- * the command line is args.c's business, and who makes the pictures is side.c's.
+ * nst - stylise pictures. Here are the signals, the standard streams, what a run tells,
+ * and the exit status; the command line is args.c's business.
  */
 #include "config.h"
 
@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 #include "cli/args.h"
-#include "cli/side.h"
-#include "cli/styles.h"
+#include "cli/dryrun.h"
+#include "cli/progress.h"
+#include "nst.h"
 
 static volatile sig_atomic_t caught; /* the signal that asked us to stop, or 0 */
 
@@ -29,7 +30,7 @@ static void on_signal(int number)
     signal(SIGTERM, SIG_DFL);
 }
 
-/* nst_maker.begun: before this there is no picture to save. Even where a shell ignores
+/* Before this there is no picture to save. Even where a shell ignores
  * SIGINT for its background jobs: who sends it to one means it. */
 static void catch_signals(void *ctx)
 {
@@ -67,16 +68,88 @@ static int complain(const char *message)
     return NST_EXIT_FAILED;
 }
 
-/* All pictures; one that fails does not keep the others from being made. */
-static int make_all(struct nst_args *a)
+static void out_of_memory(void)
 {
-    struct nst_sides made;
+    fputs("nst: out of memory\n", stderr);
+}
+
+/* What is told of a run goes to standard error, and a plan to standard output. */
+struct telling {
+    const struct nst_args *args;
+    struct nst_progress_batch *progress;
+};
+
+static void on_ready(void *ctx, int side_by_side)
+{
+    struct telling *t = ctx;
+    const struct nst_params *p = &t->args->params;
+
+    t->progress = nst_progress_batch_new(p->quiet ? NST_PROGRESS_NONE
+                                                  : (enum nst_progress_kind)p->progress,
+                                         t->args->batch.items, side_by_side);
+}
+
+static void on_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    fprintf(stderr, "nst: %s\n", line);
+}
+
+static void on_plan(void *ctx, const struct nst_item *item,
+                    const struct nst_estimate *e)
+{
+    const struct telling *t = ctx;
+
+    (void)item;
+    nst_dryrun_print(e, t->args->params.json);
+}
+
+static void *on_picture(void *ctx, const struct nst_item *item, int64_t planned)
+{
+    const struct telling *t = ctx;
+
+    return nst_progress_new(t->progress, item->content, planned);
+}
+
+static void on_step(void *picture, const struct nst_evaluation *e, int64_t done,
+                    int64_t planned)
+{
+    nst_progress_step(picture, e, done, planned);
+}
+
+static void on_picture_end(void *picture, const struct nst_job_result *result)
+{
+    nst_progress_end(picture, result);
+}
+
+static void on_picture_over(void *ctx)
+{
+    const struct telling *t = ctx;
+
+    nst_progress_batch_count(t->progress);
+}
+
+static int make_all(const struct nst_args *a)
+{
+    struct telling telling = {a, NULL};
+    const struct nst_run_events events = {.ctx = &telling,
+                                          .ready = on_ready,
+                                          .stop = is_caught,
+                                          .say = on_line,
+                                          .planned = on_plan,
+                                          .picture_begun = on_picture,
+                                          .optimising = catch_signals,
+                                          .stepped = on_step,
+                                          .picture_ended = on_picture_end,
+                                          .picture_over = on_picture_over};
+    struct nst_run_counts made;
     struct nst_err err;
 
-    if (nst_styles_choose_model(&a->params, &err) != NST_OK)
+    if (nst_run(&a->batch, &a->params, &events, &made, &err) != NST_OK)
         return complain(err.text);
-    if (!nst_sides_run(&a->batch, &a->params, catch_signals, is_caught, &made))
-        return NST_EXIT_FAILED;
+    nst_progress_batch_end(telling.progress);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return complain("cannot write to standard output");
     if (a->batch.items > 1 && (!a->params.quiet || made.failed))
         fprintf(stderr, "nst: %zu done, %zu skipped, %zu failed\n", made.done,
                 made.skipped, made.failed);
@@ -92,8 +165,9 @@ int main(int argc, char **argv)
     int status;
 
     keep_standard_streams();
-    /* An arena for each thread would take 64 MiB of the addresses that ulimit -v leaves,
-     * and keep what another could use. */
+    nst_on_out_of_memory(out_of_memory);
+    /* An arena for each thread would take 64 MiB of the addresses that ulimit -v
+     * leaves, and keep what another could use. */
     mallopt(M_ARENA_MAX, 1);
     argv[0] = program_invocation_short_name; /* messages begin with it */
     setlocale(LC_CTYPE, "");

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "image/picture.h"
+#include "nst.h"
 
 const char *argp_program_version = PACKAGE_STRING;
 

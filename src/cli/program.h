@@ -9,7 +9,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "base/err.h"
+#include "nst.h"
 
 #define NST_PROGRAM_USAGE 2 /* exit status of a wrong command line */
 

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "nst.h"
 
 #define REDRAW_SECONDS 0.1
 #define PLAIN_SECONDS 5.0

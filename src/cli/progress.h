@@ -6,7 +6,7 @@
 #ifndef NST_CLI_PROGRESS_H
 #define NST_CLI_PROGRESS_H
 
-#include "job/job.h"
+#include "nst.h"
 
 struct nst_progress;
 struct nst_progress_batch;

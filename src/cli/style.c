@@ -11,12 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "cli/program.h"
-#include "image/picture.h"
-#include "job/job.h"
-#include "model/search.h"
-#include "style/pack.h"
+#include "nst.h"
 
 enum { JSON_KEY = 0x100, SCALES_KEY, LAYERS_KEY, FROM_KEY };
 

@@ -138,8 +138,8 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
     if (status == NST_OK)
         status = nst_picture_check(in->label, w, h, size, err);
     if (status == NST_OK && vips_image_get_typeof(*out, NST_SIZE_ONLY))
-        status = nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short",
-                             in->label);
+        status =
+            nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short", in->label);
     if (status != NST_OK)
         g_clear_object(out);
     return status;
@@ -480,5 +480,5 @@ size_t nst_picture_bytes(const struct nst_picture *p)
 {
     size_t area = p ? (size_t)p->height * (size_t)p->width : 0;
 
-    return area * (p && p->origin->alpha ? 4 : 3) * sizeof(float);
+    return area * (p && p->origin && p->origin->alpha ? 4 : 3) * sizeof(float);
 }

@@ -23,7 +23,7 @@ struct nst_picture_origin;
 struct nst_picture {
     int width, height;
     float *rgb;                        /* 3 x height x width, sRGB, 0 to 1, owned */
-    struct nst_picture_origin *origin; /* owned */
+    struct nst_picture_origin *origin; /* owned; NULL of one that no file holds */
 };
 
 struct nst_picture_size {

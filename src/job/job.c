@@ -4,7 +4,6 @@
 #include "job/job.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,22 +13,12 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "job/plan.h"
-#include "model/search.h"
 #include "model/vgg.h"
 #include "optim/adam.h"
 #include "optim/lbfgs.h"
 #include "optim/tutorial.h"
 #include "optim/vector.h"
 #include "style/objective.h"
-
-struct nst_engine {
-    struct nst_backend *be;
-    struct nst_vgg *v;
-    char *model_path, *model_name;
-    struct nst_engine *of; /* that this one is shared from; or NULL */
-    size_t resident;
-    _Atomic size_t limit; /* 0: not known yet */
-};
 
 /* A loss that is higher than it was this many steps ago gets this much more weight, but
  * never more than that many times what it had. */
@@ -84,137 +73,6 @@ static double seconds_since(const struct timespec *t)
 static double seconds(const struct nst_job *r)
 {
     return r->earlier + seconds_since(&r->begin);
-}
-
-/* How many convolutions the layers asked for need. */
-static int convs_needed(const struct nst_params *p)
-{
-    const struct nst_taps *lists[] = {&p->content_layers, &p->style_layers};
-    int last = 0;
-
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < lists[k]->count; i++)
-            if (lists[k]->tap[i].conv > last)
-                last = lists[k]->tap[i].conv;
-    return last + 1;
-}
-
-/* The file's name without directory and ending. */
-static char *name_of(const char *path)
-{
-    const char *base = strrchr(path, '/');
-    char *name = nst_xstrdup(base ? base + 1 : path), *dot = strrchr(name, '.');
-
-    if (dot && dot != name)
-        *dot = 0;
-    return name;
-}
-
-enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
-                               struct nst_err *err)
-{
-    struct nst_engine *e = nst_xcalloc(1, sizeof *e);
-    struct nst_weights *w = NULL;
-    enum nst_status st;
-
-    *out = NULL;
-    st = nst_search_model(&e->model_path, p->model, err);
-    if (st == NST_OK)
-        st = nst_weights_load(&w, e->model_path, convs_needed(p), err);
-    if (st == NST_OK)
-        st = nst_backend_open(&e->be, NULL, (int)p->threads, err);
-    if (st == NST_OK)
-        st = nst_vgg_new(&e->v, e->be, w, (enum nst_pooling)p->pooling, err);
-    nst_weights_free(w);
-    if (st != NST_OK) {
-        nst_engine_free(e);
-        return st;
-    }
-    e->model_name = name_of(e->model_path);
-    e->resident = nst_memory_now();
-    atomic_init(&e->limit, (size_t)p->max_memory);
-    *out = e;
-    return NST_OK;
-}
-
-enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *of,
-                                 struct nst_err *err)
-{
-    struct nst_engine *e = nst_xcalloc(1, sizeof *e);
-    size_t before = nst_memory_now(), after;
-    enum nst_status st = of->be->ops->share(&e->be, of->be, err);
-
-    *out = NULL;
-    if (st != NST_OK) {
-        free(e);
-        return st;
-    }
-    nst_vgg_share(&e->v, of->v, e->be);
-    e->model_path = nst_xstrdup(of->model_path);
-    e->model_name = nst_xstrdup(of->model_name);
-    e->of = of;
-    after = nst_memory_now();
-    of->resident += after > before ? after - before : 0;
-    *out = e;
-    return NST_OK;
-}
-
-void nst_engine_free(struct nst_engine *e)
-{
-    if (!e)
-        return;
-    nst_vgg_free(e->v);
-    if (e->be)
-        e->be->ops->close(e->be);
-    free(e->model_path);
-    free(e->model_name);
-    free(e);
-}
-
-const char *nst_engine_model_path(const struct nst_engine *e)
-{
-    return e->model_path;
-}
-
-const char *nst_engine_model_name(const struct nst_engine *e)
-{
-    return e->model_name;
-}
-
-size_t nst_engine_resident(const struct nst_engine *e)
-{
-    return e->of ? e->of->resident : e->resident;
-}
-
-/* Found when a first picture has been read: libraries and threads have taken then what
- * they take of what is available. */
-size_t nst_engine_limit(struct nst_engine *e)
-{
-    struct nst_engine *first = e->of ? e->of : e;
-    size_t unknown = 0, left;
-
-    if (atomic_load(&first->limit))
-        return atomic_load(&first->limit);
-    left = nst_memory_available();
-    atomic_compare_exchange_strong(&first->limit, &unknown,
-                                   left == SIZE_MAX ? SIZE_MAX
-                                                    : nst_memory_now() + left / 5 * 4);
-    return atomic_load(&first->limit);
-}
-
-void nst_engine_use(struct nst_engine *e, int threads)
-{
-    nst_threads_use(e->be->threads, threads);
-}
-
-struct nst_vgg *nst_engine_network(const struct nst_engine *e)
-{
-    return e->v;
-}
-
-int nst_engine_threads(const struct nst_engine *e)
-{
-    return nst_threads_count(e->be->threads);
 }
 
 struct keeping {
@@ -627,6 +485,7 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
 {
     struct nst_objective_config config = nst_plan_objective(plan, p);
     struct nst_job *r = nst_xcalloc(1, sizeof *r);
+    struct nst_vgg *v = nst_engine_network(e);
     enum nst_status st;
 
     *out = NULL;
@@ -638,10 +497,10 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
     r->style_balance.weight = r->style_balance.least = p->style_weight;
     r->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
     st = nst_vectors_init(&r->v, 3 * (size_t)content.height * (size_t)content.width,
-                          e->be->threads, err);
+                          nst_vgg_backend(v)->threads, err);
     if (st == NST_OK)
-        st = nst_objective_new(&r->objective, e->v, &config, content.rgb,
-                               content.height, content.width, style, err);
+        st = nst_objective_new(&r->objective, v, &config, content.rgb, content.height,
+                               content.width, style, err);
     if (st != NST_OK) {
         nst_job_free(r);
         return st;

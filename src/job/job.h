@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "job/engine.h"
+#include "job/evaluation.h"
 #include "job/options.h"
 #include "optim/state.h"
 #include "style/objective.h"
@@ -21,17 +23,6 @@ struct nst_job;
 struct nst_image {
     const float *rgb; /* 3 x height x width, sRGB, 0 to 1, borrowed */
     int height, width;
-};
-
-/* One evaluation of the objective. Content and style loss are unweighted. */
-struct nst_evaluation {
-    int64_t evaluation; /* from 1 */
-    int scale;          /* longest side of the picture, in pixels */
-    int64_t iteration;  /* accepted steps before and including this one */
-    double content_loss, style_loss, total_loss;
-    double gradient_max, gradient_norm;
-    bool accepted;  /* this point became the new iterate */
-    double seconds; /* since the optimisation began */
 };
 
 /* Each may be NULL. */
@@ -55,53 +46,6 @@ struct nst_job_events {
      * all are made. */
     void (*save)(void *ctx, struct nst_job *j);
 };
-
-enum nst_job_end {
-    NST_JOB_COMPLETED, /* all iterations, or all evaluations, were made */
-    NST_JOB_CONVERGED, /* no step finds a lower loss any more */
-    NST_JOB_STOPPED    /* the stop callback said so */
-};
-
-struct nst_job_result {
-    enum nst_job_end end;
-    struct nst_evaluation first; /* the starting point */
-    struct nst_evaluation final; /* the picture made */
-    int64_t iterations, evaluations;
-    double seconds; /* of the optimisation */
-};
-
-struct nst_engine; /* backend and network, ready for any number of jobs */
-
-/*
- * Open the backend and read the network that p asks for (model, layers, pooling,
- * threads are looked at). *out belongs to the caller: nst_engine_free().
- * Errors: NST_ERR_IO, NST_ERR_FORMAT (the model file), NST_ERR_ARG, NST_ERR_MEM.
- */
-enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
-                               struct nst_err *err);
-void nst_engine_free(struct nst_engine *e);
-
-/*
- * Another engine for the same network, for jobs beside those of e on another thread; e
- * lives longer. It has as many threads, which nst_engine_use() divides among them.
- * *out belongs to the caller: nst_engine_free(). NST_ERR_MEM.
- */
-enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *e,
-                                 struct nst_err *err);
-/* Work on so many threads, at least one. Called by any thread. */
-void nst_engine_use(struct nst_engine *e, int threads);
-/* Where the network was read from, and its name ("vgg19-lite"); borrowed. */
-const char *nst_engine_model_path(const struct nst_engine *e);
-const char *nst_engine_model_name(const struct nst_engine *e);
-int nst_engine_threads(const struct nst_engine *e);
-
-/* Resident memory in bytes with no job at hand, and what may be resident: max_memory,
- * or four fifths of what is available beside when this is first asked. The same for an
- * engine and those that it is shared to. */
-size_t nst_engine_resident(const struct nst_engine *e);
-size_t nst_engine_limit(struct nst_engine *e);
-
-struct nst_vgg *nst_engine_network(const struct nst_engine *e);
 
 /* struct nst_job is one picture to be made. */
 struct nst_plan; /* job/plan.h */

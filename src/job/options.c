@@ -27,10 +27,10 @@
 #define RECIPE .recipe = true
 #define ONCE .once = true
 
-const char *const nst_option_groups[] = {
+static const char *const groups[] = {
     "", "Pictures", "What is minimised", "How it is minimised", "What is told", NULL};
 
-const struct nst_option nst_options[] = {
+static const struct nst_option options[] = {
     {"style", 's', GROUP(1), STYLES, AT(styles), ONCE, .arg = "FILE[:WEIGHT]",
      .help =
          "The picture whose style is taken (required); several are mixed by weight"},
@@ -192,29 +192,32 @@ const struct nst_option nst_options[] = {
     {"verbose", 'v', GROUP(4), FLAG, AT(verbose),
      .help = "Say more: model, sizes, times"},
 };
-const size_t nst_options_count = sizeof nst_options / sizeof *nst_options;
+#define OPTIONS (sizeof options / sizeof *options)
+
+const struct nst_option *nst_option(size_t i)
+{
+    return i < OPTIONS ? &options[i] : NULL;
+}
+
+const char *nst_option_group(int group)
+{
+    return groups[group];
+}
 
 const struct nst_option *nst_option_find(const char *name)
 {
-    for (size_t i = 0; i < nst_options_count; i++)
-        if (strcmp(nst_options[i].name, name) == 0)
-            return &nst_options[i];
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (strcmp(options[i].name, name) == 0)
+            return &options[i];
     return NULL;
 }
 
 void nst_params_init(struct nst_params *p)
 {
-    struct nst_err err;
-
     memset(p, 0, sizeof *p);
-    for (size_t i = 0; i < nst_options_count; i++) {
-        const struct nst_option *o = &nst_options[i];
-
-        if (o->initial && nst_params_set(p, o->name, o->initial, &err) != NST_OK) {
-            fprintf(stderr, "nst: option table: %s\n", err.text);
-            abort();
-        }
-    }
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (options[i].initial)
+            nst_params_set(p, options[i].name, options[i].initial, NULL);
 }
 
 static char **text_at(const struct nst_params *p, const struct nst_option *o)
@@ -224,9 +227,9 @@ static char **text_at(const struct nst_params *p, const struct nst_option *o)
 
 void nst_params_clear(struct nst_params *p)
 {
-    for (size_t i = 0; i < nst_options_count; i++)
-        if (nst_options[i].type == NST_OPTION_TEXT)
-            free(*text_at(p, &nst_options[i]));
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (options[i].type == NST_OPTION_TEXT)
+            free(*text_at(p, &options[i]));
     for (int i = 0; i < p->styles.count; i++) {
         free(p->styles.of[i].file);
         free(p->styles.of[i].mask);

@@ -120,16 +120,16 @@ struct nst_option {
     const char *initial; /* default, as text; NULL: unset */
     const char *arg;     /* what the help calls the value; NULL for a flag */
     const char *help;
-    int group;   /* 1 to 4: a section of the help, see nst_option_groups */
+    int group;   /* 1 to 4: a section of the help, see nst_option_group() */
     bool recipe; /* part of the recipe: recorded, and allowed in a preset */
     bool once;   /* for one run only: not allowed in the configuration */
 };
 
-extern const struct nst_option nst_options[];
-extern const size_t nst_options_count;
+/* The i-th of the table; NULL after the last. */
+const struct nst_option *nst_option(size_t i);
 
-/* Titles of the groups, from 1; NULL-terminated, the first is unused. */
-extern const char *const nst_option_groups[];
+/* A group's title, from group 1; NULL after the last. */
+const char *nst_option_group(int group);
 
 /* NULL when there is no such option. */
 const struct nst_option *nst_option_find(const char *name);

@@ -6,6 +6,14 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "model/vgg.h"
+
+struct nst_activity {
+    struct nst_backend *be;
+    struct nst_vgg *v;
+    int pictures;
+    double sum[NST_VGG_CONVS]; /* of their means */
+};
 
 static double mean_of(const struct nst_pass *p, int conv)
 {
@@ -22,20 +30,53 @@ static double mean_of(const struct nst_pass *p, int conv)
     return sum / (double)nst_shape_count(map->shape);
 }
 
-enum nst_status nst_activations(struct nst_vgg *v, const float *rgb, int h, int w,
-                                double mean[NST_VGG_CONVS], struct nst_err *err)
+enum nst_status nst_activity_new(struct nst_activity **out, const struct nst_weights *w,
+                                 struct nst_err *err)
+{
+    struct nst_activity *a = nst_xcalloc(1, sizeof *a);
+    enum nst_status st = nst_backend_open(&a->be, NULL, 0, err);
+
+    if (st == NST_OK)
+        st = nst_vgg_new(&a->v, a->be, w, NST_POOLING_MAX, err);
+    if (st != NST_OK) {
+        nst_activity_free(a);
+        a = NULL;
+    }
+    *out = a;
+    return st;
+}
+
+void nst_activity_free(struct nst_activity *a)
+{
+    if (!a)
+        return;
+    nst_vgg_free(a->v);
+    if (a->be)
+        a->be->ops->close(a->be);
+    free(a);
+}
+
+enum nst_status nst_activity_add(struct nst_activity *a, const float *rgb, int h, int w,
+                                 struct nst_err *err)
 {
     const bool keep[NST_VGG_CONVS] = {false};
     struct nst_pass *p;
-    enum nst_status st = nst_pass_new(&p, v, h, w, keep, err);
+    enum nst_status st = nst_pass_new(&p, a->v, h, w, keep, err);
 
     if (st != NST_OK)
         return st;
     nst_pass_forward(p, rgb);
-    for (int i = 0; i < nst_vgg_convs(v); i++)
-        mean[i] = mean_of(p, i);
+    for (int i = 0; i < nst_vgg_convs(a->v); i++)
+        a->sum[i] += mean_of(p, i);
+    a->pictures++;
     nst_pass_free(p);
     return NST_OK;
+}
+
+void nst_activity_mean(const struct nst_activity *a, double mean[NST_VGG_CONVS])
+{
+    for (int i = 0; i < NST_VGG_CONVS; i++)
+        mean[i] = a->pictures ? a->sum[i] / a->pictures : 0;
 }
 
 void nst_weights_normalise(struct nst_weights *w, const double mean[NST_VGG_CONVS])

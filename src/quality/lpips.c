@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "base/mem.h"
 #include "model/safetensors.h"
+#include "model/vgg.h"
 
 #define MOST_CHANNELS 4096
 
@@ -323,7 +325,7 @@ static enum nst_status measure(double *out, const char **name, struct nst_backen
     return st;
 }
 
-enum nst_status nst_lpips(double *out, const char **name, struct nst_backend *be,
+enum nst_status nst_lpips(double *out, const char **name, struct nst_engine *e,
                           const char *network, const char *heads, const float *a,
                           const float *b, int h, int w, struct nst_err *err)
 {
@@ -333,7 +335,8 @@ enum nst_status nst_lpips(double *out, const char **name, struct nst_backend *be
     if (st == NST_OK && heads)
         st = nst_safetensors_open(&g, heads, err);
     if (st == NST_OK)
-        st = measure(out, name, be, f, g ? g : f, a, b, h, w, err);
+        st = measure(out, name, nst_vgg_backend(nst_engine_network(e)), f, g ? g : f, a,
+                     b, h, w, err);
     nst_safetensors_close(f);
     nst_safetensors_close(g);
     return st;

@@ -12,15 +12,15 @@
 #ifndef NST_QUALITY_LPIPS_H
 #define NST_QUALITY_LPIPS_H
 
-#include "backend/backend.h"
-#include "base/err.h"
+#include "job/engine.h"
 
 /*
- * The distance of a and b, 3 x h x w, sRGB, 0 to 1. heads may be NULL: they are in the
- * network's file. *name becomes "alex" or "vgg". NST_ERR_IO, NST_ERR_FORMAT (messages
- * begin with the path), NST_ERR_ARG (pictures too small), NST_ERR_MEM.
+ * The distance, worked out on e's device, of a and b, 3 x h x w, sRGB, 0 to 1. heads
+ * may be NULL: they are in the network's file. *name becomes "alex" or "vgg".
+ * NST_ERR_IO, NST_ERR_FORMAT (messages begin with the path), NST_ERR_ARG (pictures too
+ * small), NST_ERR_MEM.
  */
-enum nst_status nst_lpips(double *out, const char **name, struct nst_backend *be,
+enum nst_status nst_lpips(double *out, const char **name, struct nst_engine *e,
                           const char *network, const char *heads, const float *a,
                           const float *b, int h, int w, struct nst_err *err);
 

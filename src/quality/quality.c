@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "model/vgg.h"
+#include "style/objective.h"
 
 enum { WINDOW = 11 };
 #define SIGMA 1.5
@@ -159,8 +161,8 @@ static enum nst_status features(const struct nst_pass *pass, const struct nst_ta
     return st;
 }
 
-enum nst_status nst_perceptual_distance(double *out, struct nst_vgg *v, const float *a,
-                                        const float *b, int h, int w,
+enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
+                                        const float *a, const float *b, int h, int w,
                                         struct nst_err *err)
 {
     const bool keep[NST_VGG_CONVS] = {false};
@@ -170,7 +172,7 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_vgg *v, const fl
     float *of_a[2 * NST_VGG_CONVS] = {NULL}, *of_b = NULL;
 
     if (st == NST_OK)
-        st = nst_pass_new(&pass, v, h, w, keep, err);
+        st = nst_pass_new(&pass, nst_engine_network(e), h, w, keep, err);
     if (st != NST_OK)
         return st;
     *out = 0;
@@ -198,11 +200,14 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_vgg *v, const fl
     return st;
 }
 
-enum nst_status nst_held_out_losses(double *content, double *style, struct nst_vgg *v,
-                                    const float *photograph, const float *result, int h,
-                                    int w, const struct nst_painting *painting,
+enum nst_status nst_held_out_losses(double *content, double *style,
+                                    struct nst_engine *e, const float *photograph,
+                                    const float *result, int h, int w,
+                                    const float *painting, int style_h, int style_w,
                                     struct nst_err *err)
 {
+    struct nst_painting one = {
+        .rgb = painting, .height = style_h, .width = style_w, .share = 1};
     struct nst_taps of_content, of_style;
     struct nst_objective_config config = {.content_layers = &of_content,
                                           .style_layers = &of_style,
@@ -216,8 +221,8 @@ enum nst_status nst_held_out_losses(double *content, double *style, struct nst_v
     if (st == NST_OK)
         st = nst_taps_parse(&of_style, NST_QUALITY_STYLE, err);
     if (st == NST_OK)
-        st = nst_objective_new(&o, v, &config, photograph, h, w,
-                               &(struct nst_style){painting, 1}, err);
+        st = nst_objective_new(&o, nst_engine_network(e), &config, photograph, h, w,
+                               &(struct nst_style){&one, 1}, err);
     if (st != NST_OK)
         return st;
     nst_objective_evaluate(o, result, &losses, NULL);

@@ -6,7 +6,7 @@
 #ifndef NST_QUALITY_QUALITY_H
 #define NST_QUALITY_QUALITY_H
 
-#include "job/job.h"
+#include "job/engine.h"
 
 /*
  * Structural similarity of the luma (Rec. 601): Wang, Bovik, Sheikh and Simoncelli
@@ -30,8 +30,8 @@ double nst_colour_consistency(const float *a, const float *b, int h, int w);
  * channels and meant over pixels; the sum over layers (the measure that Zhang et al.
  * 2018 start from; LPIPS has learned weights besides). NST_ERR_MEM, NST_ERR_ARG.
  */
-enum nst_status nst_perceptual_distance(double *out, struct nst_vgg *v, const float *a,
-                                        const float *b, int h, int w,
+enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
+                                        const float *a, const float *b, int h, int w,
                                         struct nst_err *err);
 
 /* The layers of the content distance; of the style's and the perceptual one. */
@@ -43,9 +43,10 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_vgg *v, const fl
  * photograph is of the result's size, the painting has its own.
  * NST_ERR_MEM, NST_ERR_ARG (a picture too small).
  */
-enum nst_status nst_held_out_losses(double *content, double *style, struct nst_vgg *v,
-                                    const float *photograph, const float *result, int h,
-                                    int w, const struct nst_painting *painting,
+enum nst_status nst_held_out_losses(double *content, double *style,
+                                    struct nst_engine *e, const float *photograph,
+                                    const float *result, int h, int w,
+                                    const float *painting, int style_h, int style_w,
                                     struct nst_err *err);
 
 /* How much there is to see: the mean length of the luma's gradient, a step from black

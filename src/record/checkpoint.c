@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "record/checkpoint.h"
+#include "record/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "record/describe.h"
 #include "record/preset.h"
-#include "record/record.h"
 
 #define FORMAT "nst checkpoint 1"
 /* Arrays of fewer bytes may be gone when the file is written, and are copied. */
@@ -49,7 +49,7 @@ enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *
                                      void *owner, struct nst_err *err)
 {
     struct writing writing = {nst_safetensors_writer_new(), NULL};
-    char *options = nst_record_config(p);
+    char *options = nst_describe_recipe(p);
     enum nst_status st;
 
     nst_safetensors_write_text(writing.w, "format", FORMAT);
@@ -120,13 +120,13 @@ static bool is_length(const struct nst_option *o)
 enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,
                                      const struct nst_params *p, struct nst_err *err)
 {
+    const struct nst_option *o;
     struct nst_params was;
     enum nst_status st;
 
     nst_params_init(&was);
     st = nst_checkpoint_apply(c, &was, err);
-    for (size_t i = 0; st == NST_OK && i < nst_options_count; i++) {
-        const struct nst_option *o = &nst_options[i];
+    for (size_t i = 0; st == NST_OK && (o = nst_option(i)); i++) {
         char *a = nst_params_get(&was, o), *b = nst_params_get(p, o);
 
         if (o->recipe && !is_length(o) && (a || b) && (!a || !b || strcmp(a, b) != 0))

@@ -7,14 +7,6 @@
 #define NST_RECORD_CHECKPOINT_H
 
 #include "job/options.h"
-#include "optim/state.h"
-
-/* Write what state() shows of owner to path, whole or not at all: the file that was
- * there stays until then. NST_ERR_IO. */
-enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
-                                     bool (*state)(void *owner, nst_state_visit *visit,
-                                                   void *ctx),
-                                     void *owner, struct nst_err *err);
 
 struct nst_checkpoint; /* an open one */
 
@@ -30,10 +22,5 @@ enum nst_status nst_checkpoint_apply(const struct nst_checkpoint *c,
 /* NST_ERR_ARG if p asks for another recipe, but for how long it goes on. */
 enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,
                                      const struct nst_params *p, struct nst_err *err);
-
-/* nst_state_visit, its ctx being the checkpoint: bring in what was written under that
- * name. False if it is not there, or is not as much. */
-bool nst_checkpoint_read(void *ctx, const char *name, enum nst_number type, void *data,
-                         size_t count);
 
 #endif

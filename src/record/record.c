@@ -18,52 +18,12 @@
 #include "job/scales.h"
 #include "model/search.h"
 #include "record/digest.h"
+#include "record/json.h"
 
 /* Numbers that people type come back as they typed them. */
 #define DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15))
 /* A trace is for comparing: its numbers come back as they were, to the bit. */
 #define DUMP_EXACT (JSON_COMPACT | JSON_REAL_PRECISION(17))
-
-/* JSON has no infinity and no NaN: null stands for them. */
-static json_t *number(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
-/* File names may hold any bytes: what is not UTF-8 is replaced. */
-static json_t *text(const char *s)
-{
-    json_t *j = json_string(s);
-    char *copy;
-
-    if (j || !s)
-        return j ? j : json_null();
-    copy = nst_xstrdup(s);
-    for (char *c = copy; *c; c++)
-        if (*c & 0x80)
-            *c = '?';
-    j = json_string(copy);
-    free(copy);
-    return j;
-}
-
-static json_t *option_value(const struct nst_params *p, const struct nst_option *o)
-{
-    const char *at = (const char *)p + o->offset;
-    char *s;
-    json_t *j;
-
-    if (o->type == NST_OPTION_FLAG)
-        return json_boolean(*(const bool *)at);
-    if (o->type == NST_OPTION_REAL)
-        return number(*(const double *)at);
-    if (o->type == NST_OPTION_INT && (!o->zero || *(const int64_t *)at != 0))
-        return json_integer(*(const int64_t *)at);
-    s = nst_params_get(p, o);
-    j = text(s);
-    free(s);
-    return j;
-}
 
 static const char *base_name(const char *path)
 {
@@ -81,10 +41,10 @@ static json_t *path_text(const char *path)
 
     if (*path == '/' || strcmp(path, "-") == 0 ||
         (!strchr(path, '/') && access(path, F_OK) != 0))
-        return text(path);
+        return nst_json_text(path);
     here = getcwd(NULL, 0);
     whole = nst_xasprintf("%s/%s", here ? here : "", path);
-    j = text(here ? whole : path);
+    j = nst_json_text(here ? whole : path);
     free(here);
     free(whole);
     return j;
@@ -92,33 +52,14 @@ static json_t *path_text(const char *path)
 
 static json_t *file_name(const char *path, bool whole)
 {
-    return whole ? path_text(path) : text(base_name(path));
+    return whole ? path_text(path) : nst_json_text(base_name(path));
 }
 
-/* Pictures are called as they were typed. */
-static json_t *recipe_options(const struct nst_params *p)
-{
-    json_t *j = json_object();
-
-    for (size_t i = 0; i < nst_options_count; i++) {
-        const struct nst_option *o = &nst_options[i];
-        json_t *value;
-
-        if (!o->recipe || strcmp(o->name, "model") == 0)
-            continue;
-        value = option_value(p, o);
-        if (!json_is_null(value)) /* unset */
-            json_object_set(j, o->name, value);
-        json_decref(value);
-    }
-    return j;
-}
-
-/* The same, of other pictures than content and style only the names, which are for
+/* The recipe; of other pictures than content and style only the names, which are for
  * everyone to see, or where they are. */
 static json_t *recorded_options(const struct nst_params *p, bool whole_paths)
 {
-    json_t *j = recipe_options(p);
+    json_t *j = nst_json_recipe(p);
 
     if (nst_starts_from_file(p))
         json_object_set_new(j, "init", file_name(p->init, whole_paths));
@@ -129,14 +70,15 @@ static json_t *recorded_options(const struct nst_params *p, bool whole_paths)
 
 static json_t *losses(const struct nst_evaluation *e)
 {
-    return json_pack("{s:o, s:o, s:o}", "content", number(e->content_loss), "style",
-                     number(e->style_loss), "total", number(e->total_loss));
+    return json_pack("{s:o, s:o, s:o}", "content", nst_json_number(e->content_loss),
+                     "style", nst_json_number(e->style_loss), "total",
+                     nst_json_number(e->total_loss));
 }
 
 static json_t *style_of(const struct nst_style_option *s, bool whole_paths)
 {
     json_t *j = json_pack("{s:o, s:o}", "file", file_name(s->file, whole_paths),
-                          "weight", number(s->weight));
+                          "weight", nst_json_number(s->weight));
     char layers[1024];
 
     if (s->mask)
@@ -165,8 +107,8 @@ static void add_input(json_t *list, const char *name)
 {
     char *pack = nst_search_pack(name), *sum = nst_sha256(pack ? pack : name);
 
-    json_array_append_new(
-        list, json_pack("{s:o, s:o}", "file", path_text(name), "sha256", text(sum)));
+    json_array_append_new(list, json_pack("{s:o, s:o}", "file", path_text(name),
+                                          "sha256", nst_json_text(sum)));
     free(pack);
     free(sum);
 }
@@ -202,7 +144,7 @@ static json_t *inputs_of(const struct nst_record *r, bool whole_paths)
         const char *file = json_string_value(json_object_get(j, "file"));
 
         if (file && !whole_paths)
-            json_object_set_new(j, "file", text(base_name(file)));
+            json_object_set_new(j, "file", nst_json_text(base_name(file)));
     }
     return list;
 }
@@ -225,7 +167,7 @@ static json_t *run(const struct nst_record *r, bool whole_paths)
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:[ii], s:o, s:o, s:o, s:I, s:I, s:s}",
         "version", PACKAGE_VERSION, "content", file_name(r->content, whole_paths),
         "style", style_names(&r->params->styles, whole_paths), "inputs",
-        inputs_of(r, whole_paths), "model", text(r->model_name), "network",
+        inputs_of(r, whole_paths), "model", nst_json_text(r->model_name), "network",
         network_of(r), "size", r->width, r->height, "options",
         recorded_options(r->params, whole_paths), "first", losses(&result->first),
         "final", losses(&result->final), "iterations", (json_int_t)result->iterations,
@@ -302,81 +244,6 @@ char *nst_record_recipe(const struct nst_record *r)
     return s;
 }
 
-char *nst_record_config(const struct nst_params *p)
-{
-    json_t *j = json_pack("{s:o}", "options", recipe_options(p)), *options;
-    char *s;
-
-    options = json_object_get(j, "options");
-    if (p->model)
-        json_object_set_new(options, "model", text(p->model));
-    s = json_dumps(j, JSON_INDENT(4) | JSON_REAL_PRECISION(15));
-    json_decref(j);
-    return s;
-}
-
-static json_t *words(const char *choices)
-{
-    json_t *list = json_array();
-
-    while (choices && *choices) {
-        size_t n = strcspn(choices, "|");
-
-        json_array_append_new(list, json_stringn(choices, n));
-        choices += n + (choices[n] == '|');
-    }
-    return list;
-}
-
-static json_t *option_of(const struct nst_option *o)
-{
-    static const char *const types[] = {[NST_OPTION_FLAG] = "flag",
-                                        [NST_OPTION_INT] = "integer",
-                                        [NST_OPTION_SIZE] = "size",
-                                        [NST_OPTION_REAL] = "real",
-                                        [NST_OPTION_CHOICE] = "choice",
-                                        [NST_OPTION_TEXT] = "text",
-                                        [NST_OPTION_TAPS] = "layers",
-                                        [NST_OPTION_STYLES] = "style",
-                                        [NST_OPTION_STYLE_MASK] = "mask",
-                                        [NST_OPTION_STYLE_LAYERS] = "layers of a style",
-                                        [NST_OPTION_LIST] = "list"};
-    char letter[] = {(char)o->key, 0};
-    json_t *j = json_pack("{s:s, s:s}", "name", o->name, "type", types[o->type]);
-
-    if (o->key)
-        json_object_set_new(j, "letter", json_string(letter));
-    if (o->min < o->max) {
-        json_object_set_new(j, "min", json_real(o->min));
-        json_object_set_new(j, "max", json_real(o->max));
-    }
-    if (o->choices)
-        json_object_set_new(j, "choices", words(o->choices));
-    if (o->zero)
-        json_object_set_new(j, "word", json_string(o->zero));
-    if (o->initial)
-        json_object_set_new(j, "default", json_string(o->initial));
-    if (o->arg)
-        json_object_set_new(j, "argument", json_string(o->arg));
-    json_object_set_new(j, "help", json_string(o->help));
-    json_object_set_new(j, "group", json_string(nst_option_groups[o->group]));
-    json_object_set_new(j, "recipe", json_boolean(o->recipe));
-    json_object_set_new(j, "once", json_boolean(o->once));
-    return j;
-}
-
-char *nst_record_options(void)
-{
-    json_t *list = json_array();
-    char *s;
-
-    for (size_t i = 0; i < nst_options_count; i++)
-        json_array_append_new(list, option_of(&nst_options[i]));
-    s = json_dumps(list, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
-    json_decref(list);
-    return s;
-}
-
 char *nst_record_line(const struct nst_record *r)
 {
     json_t *j = run(r, true);
@@ -392,11 +259,11 @@ char *nst_record_line(const struct nst_record *r)
     json_object_set_new(j, "device", json_string("cpu"));
     if (r->params->y4m || r->params->format)
         json_object_set_new(j, "format",
-                            text(r->params->y4m ? "y4m" : r->params->format));
+                            nst_json_text(r->params->y4m ? "y4m" : r->params->format));
     if (r->frames)
         json_object_set_new(j, "frames", json_integer(r->frames));
-    json_object_set_new(j, "model_sha256", text(sum));
-    json_object_set_new(j, "seconds", number(r->result->seconds));
+    json_object_set_new(j, "model_sha256", nst_json_text(sum));
+    json_object_set_new(j, "seconds", nst_json_number(r->result->seconds));
     json_object_set_new(j, "threads", json_integer(r->threads));
     json_object_set_new(j, "peak_memory", json_integer((json_int_t)nst_memory_peak()));
     line = json_dumps(j, DUMP);
@@ -436,11 +303,13 @@ static json_t *evaluation_line(const struct nst_evaluation *e)
 {
     return json_pack("{s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "evaluation",
                      (json_int_t)e->evaluation, "scale", e->scale, "iteration",
-                     (json_int_t)e->iteration, "content_loss", number(e->content_loss),
-                     "style_loss", number(e->style_loss), "total_loss",
-                     number(e->total_loss), "gradient_max", number(e->gradient_max),
-                     "gradient_norm", number(e->gradient_norm), "accepted", e->accepted,
-                     "seconds", number(e->seconds));
+                     (json_int_t)e->iteration, "content_loss",
+                     nst_json_number(e->content_loss), "style_loss",
+                     nst_json_number(e->style_loss), "total_loss",
+                     nst_json_number(e->total_loss), "gradient_max",
+                     nst_json_number(e->gradient_max), "gradient_norm",
+                     nst_json_number(e->gradient_norm), "accepted", e->accepted,
+                     "seconds", nst_json_number(e->seconds));
 }
 
 void nst_trace_evaluation(struct nst_trace *t, const struct nst_evaluation *e)
@@ -459,10 +328,10 @@ enum nst_status nst_trace_close(struct nst_trace *t, const struct nst_evaluation
     if (final)
         write_line(t, json_pack("{s:b, s:I, s:o, s:o, s:o, s:o}", "final", 1,
                                 "iteration", (json_int_t) final->iteration,
-                                "content_loss", number(final->content_loss),
-                                "style_loss", number(final->style_loss), "total_loss",
-                                number(final->total_loss), "seconds",
-                                number(final->seconds)));
+                                "content_loss", nst_json_number(final->content_loss),
+                                "style_loss", nst_json_number(final->style_loss),
+                                "total_loss", nst_json_number(final->total_loss),
+                                "seconds", nst_json_number(final->seconds)));
     failed = ferror(t->f) != 0;
     if (fclose(t->f) != 0 || failed)
         st = nst_err_set(err, NST_ERR_IO, "trace: %s: could not be written", t->path);

@@ -44,17 +44,6 @@ bool nst_record_matches(const struct nst_record *r, const char *comment);
  */
 char *nst_record_recipe(const struct nst_record *r);
 
-/*
- * The option table as JSON, for programs that offer these options: a new string. Of
- * each its name, letter, type (flag, integer, size, real, choice, text, layers, style,
- * mask, list), range or choices, default, what stands for its value in the help, its
- * help, its group there, and whether it is part of the recipe, or for one run only.
- */
-char *nst_record_options(void);
-
-/* The recipe of p as a preset (record/preset.h): a new string. */
-char *nst_record_config(const struct nst_params *p);
-
 /* The run as a line for the history (record/history.h), with whole paths, and what it
  * took: a new string. */
 char *nst_record_line(const struct nst_record *r);

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "model/safetensors.h"
+#include "style/statistics.h"
 #include "style/walk.h"
 
 #define FORMAT "nst style 1"

@@ -12,7 +12,14 @@
 #ifndef NST_STYLE_PACK_H
 #define NST_STYLE_PACK_H
 
-#include "style/statistics.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/taps.h"
+
+struct nst_statistics;
+struct nst_vgg;
 
 #define NST_PACK_SIZES 8 /* at most */
 

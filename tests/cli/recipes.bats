@@ -67,8 +67,8 @@ recipe() {
     ssh-keygen -q -t ed25519 -N '' -f host
     ssh-keygen -q -t ed25519 -N '' -f key
     # who comes in has the quick program in the path
-    printf 'Port 32222\nListenAddress 127.0.0.1\nHostKey %s\nPidFile %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nSetEnv PATH=%s NST_HISTORY=none\n' \
-        "$PWD/host" "$PWD/pid" "$PWD/key.pub" "$PATH" >sshd.conf
+    printf 'Port 32222\nListenAddress 127.0.0.1\nHostKey %s\nPidFile %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nSetEnv PATH=%s NST_HISTORY=none LD_LIBRARY_PATH=%s\n' \
+        "$PWD/host" "$PWD/pid" "$PWD/key.pub" "$PATH" "${LD_LIBRARY_PATH:-}" >sshd.conf
     mkdir -p /run/sshd 2>/dev/null || true
     /usr/sbin/sshd -f "$PWD/sshd.conf" -D -e 2>sshd.log 3>&- &
     sshd=$!

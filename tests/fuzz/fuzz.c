@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "image/y4m.h"
 #include "job/options.h"
-#include "model/pth.h"
+#include "cli/pth.h"
 #include "model/weights.h"
 #include "record/history.h"
 #include "record/preset.h"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <vips/vips.h>
 
-#include "cli/film.h"
+#include "run/film.h"
 #include "image/frames.h"
 
 #define W 32

@@ -75,6 +75,7 @@ static void a_refused_value_changes_nothing(void **state)
 
 static void every_value_reads_back_as_it_was_set(void **state)
 {
+    const struct nst_option *o;
     struct nst_params a, b;
     struct nst_err err;
 
@@ -86,13 +87,13 @@ static void every_value_reads_back_as_it_was_set(void **state)
     assert_int_equal(nst_params_set(&a, "pooling", "avg", &err), NST_OK);
     assert_int_equal(nst_params_set(&a, "style-layers", "relu1_1:0.25,conv_16", &err),
                      NST_OK);
-    for (size_t i = 0; i < nst_options_count; i++) {
-        char *text = nst_params_get(&a, &nst_options[i]), *again;
+    for (size_t i = 0; (o = nst_option(i)); i++) {
+        char *text = nst_params_get(&a, o), *again;
 
         if (!text)
             continue;
-        assert_int_equal(nst_params_set(&b, nst_options[i].name, text, &err), NST_OK);
-        again = nst_params_get(&b, &nst_options[i]);
+        assert_int_equal(nst_params_set(&b, o->name, text, &err), NST_OK);
+        again = nst_params_get(&b, o);
         assert_string_equal(text, again);
         free(text);
         free(again);

@@ -4,12 +4,12 @@
  * state dictionary): the zip files of PyTorch 1.6 and later, and the plain ones before
  * them, as torchvision's are.
  */
-#ifndef NST_MODEL_PTH_H
-#define NST_MODEL_PTH_H
+#ifndef NST_CLI_PTH_H
+#define NST_CLI_PTH_H
 
 #include <stdbool.h>
 
-#include "model/weights.h"
+#include "nst.h"
 
 /* Does the file begin as one of them? False too if it cannot be read. */
 bool nst_pth_is(const char *path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/film.h"
+#include "run/film.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "model/pickle.h"
+#include "cli/pickle.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "nst.h"
 
 /* More than any state dictionary has; a pickle that makes more is up to something. */
 #define MOST_VALUES 4000000

@@ -3,10 +3,10 @@
  * scale.h - what one scale of a picture's making is given: content, masks and styles at
  * its size.
  */
-#ifndef NST_CLI_SCALE_H
-#define NST_CLI_SCALE_H
+#ifndef NST_RUN_SCALE_H
+#define NST_RUN_SCALE_H
 
-#include "cli/styles.h"
+#include "run/styles.h"
 #include "job/plan.h"
 
 /* A picture at the size of a scale: its own pixels, or borrowed where it has that size.

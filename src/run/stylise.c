@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/stylise.h"
+#include "run/stylise.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,9 +9,10 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "cli/scale.h"
+#include "run/say.h"
+#include "run/scale.h"
 #include "job/scales.h"
-#include "record/checkpoint.h"
+#include "record/snapshot.h"
 
 struct run {
     const struct nst_stylising *s;
@@ -143,7 +144,7 @@ static void on_save(void *ctx, struct nst_job *job)
 
     if (nst_checkpoint_write(r->s->p->checkpoint, r->s->p, visit_all,
                              &(struct state){r, job}, &err) != NST_OK)
-        fprintf(stderr, "nst: checkpoint: %s\n", err.text);
+        nst_say(r->s->run, "checkpoint: %s", err.text);
 }
 
 /* Turn to the scale that the run to go on with was at. */
@@ -258,9 +259,9 @@ static enum nst_status run_extended(struct run *r, struct nst_job *job,
     if (st == NST_OK)
         st = nst_job_run(job, r->x, events, &r->result, err);
     if (st == NST_OK && off > 0)
-        fprintf(stderr,
-                "nst: the loss is %.1g off that of the checkpoint: what follows is not "
-                "the same to the bit\n",
+        nst_say(r->s->run,
+                "the loss is %.1g off that of the checkpoint: what follows is not "
+                "the same to the bit",
                 off);
     nst_checkpoint_close(r->resume);
     r->resume = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/making.h"
+#include "run/making.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +9,10 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "cli/adapt.h"
-#include "cli/dryrun.h"
-#include "cli/stylise.h"
+#include "run/adapt.h"
+#include "run/estimate.h"
+#include "run/say.h"
+#include "run/stylise.h"
 #include "image/frames.h"
 #include "job/colours.h"
 #include "record/history.h"
@@ -35,7 +36,7 @@ struct work {
     struct nst_picture *content, *init, *keep;
     struct nst_styles_read styles;
     struct nst_plan plan;
-    struct nst_progress *progress;
+    void *told; /* of events->picture_begun() */
     struct nst_job_result result;
     float *rgb; /* the result */
 };
@@ -44,7 +45,8 @@ static void on_begun(void *ctx)
 {
     struct work *w = ctx;
 
-    w->maker->begun(w->maker->ctx);
+    if (w->maker->events->optimising)
+        w->maker->events->optimising(w->maker->events->ctx);
 }
 
 static void on_evaluation(void *ctx, const struct nst_evaluation *e)
@@ -64,8 +66,9 @@ static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
     struct nst_evaluation whole = *e;
 
     whole.seconds += w->before.seconds;
-    nst_progress_step(w->progress, &whole, w->steps_before + done,
-                      w->steps_before + to_come);
+    if (w->maker->events->stepped)
+        w->maker->events->stepped(w->told, &whole, w->steps_before + done,
+                                  w->steps_before + to_come);
 }
 
 static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *loss,
@@ -74,16 +77,16 @@ static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *
     struct work *w = ctx;
 
     if (!w->p.quiet)
-        fprintf(stderr,
-                "nst: adaptive: the %s loss rose, step %lld: its weight %g to %g\n",
-                loss, (long long)e->iteration, from, to);
+        nst_say(w->maker->events,
+                "adaptive: the %s loss rose, step %lld: its weight %g to %g", loss,
+                (long long)e->iteration, from, to);
 }
 
 static bool on_stop(void *ctx)
 {
     struct work *w = ctx;
 
-    return w->maker->stop(w->maker->ctx);
+    return nst_asked_to_stop(w->maker->events);
 }
 
 /* What the plan takes from the user, who did not ask for it. */
@@ -92,12 +95,12 @@ static void say_plan(struct work *w)
     const struct nst_plan *plan = &w->plan;
 
     if (!w->p.quiet && !w->p.dry_run && !w->p.tile && plan->tile)
-        fprintf(stderr, "nst: works in %d x %d tiles to stay within %zu MiB%s\n",
+        nst_say(w->maker->events, "works in %d x %d tiles to stay within %zu MiB%s",
                 plan->tile_columns, plan->tile_rows, plan->limit >> 20,
                 plan->recompute_content ? ", and works out content features anew" : "");
     if (!w->p.quiet && !w->p.dry_run && plan->curvature_pairs < w->p.curvature_pairs)
-        fprintf(
-            stderr, "nst: keeps %d curvature pairs of %lld to stay within %zu MiB\n",
+        nst_say(
+            w->maker->events, "keeps %d curvature pairs of %lld to stay within %zu MiB",
             plan->curvature_pairs, (long long)w->p.curvature_pairs, plan->limit >> 20);
     nst_plan_apply(plan, &w->p);
 }
@@ -152,7 +155,7 @@ static void say_sizes(const struct work *w)
     if (!w->styles.of[0].pack)
         snprintf(size, sizeof size, "%dx%d", w->styles.of[0].width,
                  w->styles.of[0].height);
-    fprintf(stderr, "nst: model %s, content %dx%d, style %s, %d threads\n",
+    nst_say(w->maker->events, "model %s, content %dx%d, style %s, %d threads",
             nst_engine_model_path(w->maker->engine), w->content->width,
             w->content->height, size, nst_engine_threads(w->maker->engine));
 }
@@ -183,13 +186,13 @@ static bool is_done(const struct work *w)
     char *comment;
     bool done;
 
-    if (!w->p.skip_done || strcmp(w->item->output, "-") == 0)
+    if (!w->p.skip_done || !w->item->output || strcmp(w->item->output, "-") == 0)
         return false;
     comment = nst_picture_comment(w->item->output);
     done = nst_record_matches(&record, comment);
     free(comment);
     if (done && !w->p.quiet)
-        fprintf(stderr, "nst: %s: is done\n", w->item->output);
+        nst_say(w->maker->events, "%s: is done", w->item->output);
     return done;
 }
 
@@ -208,6 +211,25 @@ static enum nst_status read_common(struct work *w, const struct nst_picture_size
     return st;
 }
 
+static enum nst_status take_pixels(struct work *w, struct nst_err *err)
+{
+    const struct nst_item *item = w->item;
+    size_t h = (size_t)item->height, width = (size_t)item->width;
+    enum nst_status st;
+
+    if (item->height < NST_PICTURE_MIN_SIDE || item->width < NST_PICTURE_MIN_SIDE)
+        return nst_err_set(err, NST_ERR_ARG, "%s: %d x %d: below %d x %d",
+                           item->content, item->width, item->height,
+                           NST_PICTURE_MIN_SIDE, NST_PICTURE_MIN_SIDE);
+    w->content = nst_xcalloc(1, sizeof *w->content);
+    w->content->height = item->height;
+    w->content->width = item->width;
+    st = nst_floats_new(&w->content->rgb, 3, h, width, err);
+    if (st == NST_OK)
+        memcpy(w->content->rgb, item->pixels, 3 * h * width * sizeof(float));
+    return st;
+}
+
 /* The picture, or the first of its frames if the result can have several. */
 static enum nst_status read_content(struct work *w, const struct nst_picture_size *size,
                                     struct nst_err *err)
@@ -215,6 +237,8 @@ static enum nst_status read_content(struct work *w, const struct nst_picture_siz
     const struct nst_params *p = &w->p;
     enum nst_status st;
 
+    if (w->item->pixels)
+        return take_pixels(w, err);
     if (!p->y4m && !nst_output_animates(w->item->output, p->format))
         return nst_picture_load(&w->content, w->item->content, size, err);
     st = nst_frames_open(&w->frames, w->item->content, p->y4m, size, err);
@@ -240,11 +264,12 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     struct nst_picture_size size = {(int)p->size, p->square, p->max_pixels};
     enum nst_status st = NST_OK;
 
-    w->inputs = nst_record_inputs(p, w->item->content);
+    if (w->item->output) /* and so a record */
+        w->inputs = nst_record_inputs(p, w->item->content);
     w->skipped = is_done(w);
     if (w->skipped)
         return NST_OK;
-    if (!p->dry_run)
+    if (!p->dry_run && w->item->output)
         st = nst_output_open(&w->output, w->item->output, p->y4m ? "y4m" : p->format,
                              err);
     if (st == NST_OK)
@@ -252,7 +277,7 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     if (st == NST_OK)
         st = read_content(w, &size, err);
     if (st == NST_OK)
-        st = nst_adapt(p, w->content, &w->styles, err);
+        st = nst_adapt(p, w->content, &w->styles, w->maker->events, err);
     if (st == NST_OK && p->colour == NST_COLOUR_MATCH)
         st = match_colours(w, err);
     if (st == NST_OK)
@@ -271,10 +296,16 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
 static enum nst_status stylise(struct work *w, struct nst_err *err)
 {
     struct nst_params p = w->p;
-    struct nst_stylising s = {
-        w->maker->engine, &p,         &w->plan,
-        held(w),          w->content, &w->styles,
-        w->init,          w->keep,    w->frame ? &w->follow : NULL};
+    struct nst_stylising s = {w->maker->engine,
+                              w->maker->events,
+                              &p,
+                              &w->plan,
+                              held(w),
+                              w->content,
+                              &w->styles,
+                              w->init,
+                              w->keep,
+                              w->frame ? &w->follow : NULL};
     struct nst_job_events events = {.ctx = w,
                                     .begun = on_begun,
                                     .evaluated = on_evaluation,
@@ -325,7 +356,8 @@ static enum nst_status next_frame(struct work *w, bool *more, struct nst_err *er
     if (w->result.end == NST_JOB_STOPPED) /* and who sends frames may take his time */
         return NST_OK;
     st = nst_frames_next(w->frames, &next, err);
-    if (st != NST_OK && w->maker->stop(w->maker->ctx)) { /* while it was waited for */
+    if (st != NST_OK &&
+        nst_asked_to_stop(w->maker->events)) { /* while it was waited for */
         w->result.end = NST_JOB_STOPPED;
         return NST_OK;
     }
@@ -361,33 +393,49 @@ static enum nst_status stylise_frames(struct work *w, struct nst_err *err)
 
 static enum nst_status stylise_all(struct work *w, struct nst_err *err)
 {
+    const struct nst_run_events *events = w->maker->events;
     enum nst_status st;
 
     w->maker->take_memory(w->maker->ctx,
                           w->plan.memory - nst_engine_resident(w->maker->engine));
-    if (w->maker->stop(w->maker->ctx)) {
+    if (nst_asked_to_stop(w->maker->events)) {
         w->left = true;
         return NST_OK;
     }
-    w->progress = nst_progress_new(w->maker->progress, w->item->content,
-                                   nst_scales_iterations(&w->p, longest(w->content)));
+    if (events->picture_begun)
+        w->told = events->picture_begun(
+            events->ctx, w->item, nst_scales_iterations(&w->p, longest(w->content)));
     st = w->frames ? stylise_frames(w, err) : stylise(w, err);
-    nst_progress_end(w->progress, st == NST_OK ? &w->result : NULL);
+    if (events->picture_ended)
+        events->picture_ended(w->told, st == NST_OK ? &w->result : NULL);
     if (st == NST_OK && !w->frames)
         colour(w, w->rgb);
     return st;
 }
 
-static enum nst_status write_results(struct work *w, struct nst_err *err)
+/* To its file, or into memory. */
+static enum nst_status write_picture(struct work *w, struct nst_err *err)
 {
     struct nst_record record = record_of(w);
-    char *comment = nst_record_recipe(&record);
-    enum nst_status st =
-        w->frames ? nst_film_finish(w->film, comment, err)
-                  : nst_output_write(w->output, w->content, w->rgb, comment, err);
+    enum nst_status st;
+    char *comment;
+
+    if (!w->item->output) {
+        memcpy(w->item->made, w->rgb, 3 * pixels(w->content) * sizeof(float));
+        return NST_OK;
+    }
+    comment = nst_record_recipe(&record);
+    st = w->frames ? nst_film_finish(w->film, comment, err)
+                   : nst_output_write(w->output, w->content, w->rgb, comment, err);
+    free(comment);
+    return st;
+}
+
+static enum nst_status write_results(struct work *w, struct nst_err *err)
+{
+    enum nst_status st = write_picture(w, err);
     struct nst_trace *trace = w->trace;
 
-    free(comment);
     w->trace = NULL;
     if (st != NST_OK) {
         nst_trace_close(trace, NULL, NULL);
@@ -405,7 +453,7 @@ static void write_history(const struct work *w)
 
     if (path && w->result.end != NST_JOB_STOPPED &&
         nst_history_append(path, line, &err) != NST_OK)
-        fprintf(stderr, "nst: %s\n", err.text);
+        nst_say(w->maker->events, "%s", err.text);
     free(line);
     free(path);
 }
@@ -417,20 +465,19 @@ static void report(const struct work *w)
     if (w->p.quiet)
         return;
     if (r->end == NST_JOB_CONVERGED)
-        fprintf(stderr,
-                "nst: converged after %lld steps: the loss hardly falls any more\n",
+        nst_say(w->maker->events,
+                "converged after %lld steps: the loss hardly falls any more",
                 (long long)r->iterations);
     if (r->end == NST_JOB_STOPPED)
-        fprintf(stderr,
-                "nst: stopped after %lld steps, the picture so far is written\n",
+        nst_say(w->maker->events,
+                "stopped after %lld steps, the picture so far is written",
                 (long long)r->iterations);
     if (w->p.verbose)
-        fprintf(
-            stderr,
-            "nst: loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, at most "
-            "%zu MiB\n",
-            r->first.total_loss, r->final.total_loss, (long long)r->iterations,
-            (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
+        nst_say(w->maker->events,
+                "loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, at most "
+                "%zu MiB",
+                r->first.total_loss, r->final.total_loss, (long long)r->iterations,
+                (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
 }
 
 static void clear_work(struct work *w)
@@ -448,6 +495,18 @@ static void clear_work(struct work *w)
     free(w->inputs);
 }
 
+static enum nst_status tell_estimate(const struct work *w, struct nst_err *err)
+{
+    const struct nst_run_events *events = w->maker->events;
+    struct nst_estimate estimate;
+    enum nst_status st =
+        nst_estimate_make(&estimate, &w->plan, w->maker->engine, &w->p, err);
+
+    if (st == NST_OK && events->planned)
+        events->planned(events->ctx, w->item, &estimate);
+    return st;
+}
+
 static enum nst_status make(struct work *w, struct nst_err *err)
 {
     enum nst_status st = prepare(w, err);
@@ -455,15 +514,16 @@ static enum nst_status make(struct work *w, struct nst_err *err)
     if (st != NST_OK || w->skipped)
         return st;
     if (w->p.dry_run)
-        return nst_dryrun_print(&w->plan, w->maker->engine, &w->p, w->p.json, err);
+        return tell_estimate(w, err);
     st = stylise_all(w, err);
     if (st != NST_OK || w->left)
         return st;
     st = write_results(w, err);
-    if (st == NST_OK) {
+    if (st != NST_OK)
+        return st;
+    if (w->item->output)
         write_history(w);
-        report(w);
-    }
+    report(w);
     return st;
 }
 

@@ -2,17 +2,18 @@
 /*
  * styles.h - the styles of a run: each a picture or a style pack, perhaps with a mask.
  */
-#ifndef NST_CLI_STYLES_H
-#define NST_CLI_STYLES_H
+#ifndef NST_RUN_STYLES_H
+#define NST_RUN_STYLES_H
 
 #include "image/picture.h"
 #include "job/job.h"
 #include "style/kept.h"
 #include "style/pack.h"
 
-/* A run that asks for no model takes that of its style packs. Errors of
- * nst_pack_load(). */
-enum nst_status nst_styles_choose_model(struct nst_params *p, struct nst_err *err);
+/* A run that asks for no model takes that of its style packs: *model stays p's, or
+ * becomes a new string. Errors of nst_pack_load(). */
+enum nst_status nst_styles_choose_model(char **model, const struct nst_params *p,
+                                        struct nst_err *err);
 
 /* What all pictures of a batch share of their styles; for any number of threads. */
 struct nst_styles_shared;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/styles.h"
+#include "run/styles.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -12,13 +12,14 @@
 #include "base/mem.h"
 #include "model/search.h"
 
-enum nst_status nst_styles_choose_model(struct nst_params *p, struct nst_err *err)
+enum nst_status nst_styles_choose_model(char **model, const struct nst_params *p,
+                                        struct nst_err *err)
 {
-    enum nst_status st = NST_OK;
-
-    for (int i = 0; st == NST_OK && !p->model && i < p->styles.count; i++) {
+    *model = p->model;
+    for (int i = 0; !*model && i < p->styles.count; i++) {
         char *path = nst_search_pack(p->styles.of[i].file);
         struct nst_pack *pack;
+        enum nst_status st;
 
         if (!path)
             continue;
@@ -26,10 +27,10 @@ enum nst_status nst_styles_choose_model(struct nst_params *p, struct nst_err *er
         free(path);
         if (st != NST_OK)
             return st;
-        st = nst_params_set(p, "model", nst_pack_model(pack), err);
+        *model = nst_xstrdup(nst_pack_model(pack));
         nst_pack_free(pack);
     }
-    return st;
+    return NST_OK;
 }
 
 struct nst_styles_shared {

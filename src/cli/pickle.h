@@ -7,13 +7,13 @@
  * is an error, and nothing is ever executed. PEP 3154 and the comments of CPython's
  * pickletools describe the machine.
  */
-#ifndef NST_MODEL_PICKLE_H
-#define NST_MODEL_PICKLE_H
+#ifndef NST_CLI_PICKLE_H
+#define NST_CLI_PICKLE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "nst.h"
 
 enum nst_value_kind {
     NST_VALUE_NONE,    /* also what is of no use here: floats, byte strings */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/scale.h"
+#include "run/scale.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "model/pth.h"
+#include "cli/pth.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -15,9 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/mem.h"
-#include "model/pickle.h"
-#include "model/safetensors.h"
+#include "cli/pickle.h"
+#include "nst.h"
 
 #define MAX_CHANNELS 4096
 #define MAX_PICKLE ((size_t)64 << 20)

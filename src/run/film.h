@@ -2,8 +2,8 @@
 /*
  * film.h - how a frame follows from the one before it.
  */
-#ifndef NST_CLI_FILM_H
-#define NST_CLI_FILM_H
+#ifndef NST_RUN_FILM_H
+#define NST_RUN_FILM_H
 
 #include "base/err.h"
 

@@ -2,26 +2,24 @@
 /*
  * making.h - one picture of a batch, from its file to its result and their records.
  */
-#ifndef NST_CLI_MAKING_H
-#define NST_CLI_MAKING_H
+#ifndef NST_RUN_MAKING_H
+#define NST_RUN_MAKING_H
 
-#include "cli/batch.h"
-#include "cli/progress.h"
-#include "cli/styles.h"
+#include "run/batch.h"
+#include "run/run.h"
+#include "run/styles.h"
 
 /* Who makes pictures, one after the other; everything is borrowed. */
 struct nst_maker {
     const struct nst_params *params;
     struct nst_engine *engine;
     struct nst_styles_shared *styles;
-    struct nst_progress_batch *progress;
+    const struct nst_run_events *events;
 
     void *ctx;
     /* All is ready, and the picture will take that much memory, in bytes, which is
      * given back when nst_make() returns. */
     void (*take_memory)(void *ctx, size_t bytes);
-    void (*begun)(void *ctx); /* from now on there is a picture to be saved */
-    bool (*stop)(void *ctx);  /* save it, and be done? */
 };
 
 enum nst_made {

@@ -3,20 +3,22 @@
  * stylise.h - one picture made at its scales (job/scales.h), one after the other: at
  * each a job of its own, which starts from what the one before made.
  */
-#ifndef NST_CLI_STYLISE_H
-#define NST_CLI_STYLISE_H
+#ifndef NST_RUN_STYLISE_H
+#define NST_RUN_STYLISE_H
 
-#include "cli/film.h"
-#include "cli/styles.h"
+#include "run/film.h"
+#include "run/run.h"
+#include "run/styles.h"
 #include "image/picture.h"
 #include "job/plan.h"
 #include "job/scales.h"
 
 struct nst_stylising {
     struct nst_engine *engine;
-    const struct nst_params *p;  /* with the plan applied */
-    const struct nst_plan *plan; /* of the last scale */
-    size_t held;                 /* bytes of the pictures below */
+    const struct nst_run_events *run; /* say() is called */
+    const struct nst_params *p;       /* with the plan applied */
+    const struct nst_plan *plan;      /* of the last scale */
+    size_t held;                      /* bytes of the pictures below */
     const struct nst_picture *content;
     struct nst_styles_read *styles;  /* pictures are dropped once all is taken */
     const struct nst_picture *init;  /* to start from; NULL for content or noise */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/adapt.h"
-
-#include <stdio.h>
+#include "run/adapt.h"
 
 #include "quality/quality.h"
+#include "run/say.h"
 
 /* nst_complexity() of a picture that is complex: photographs have 0.02 to 0.07,
  * paintings in short strokes 0.08 to 0.14. */
@@ -36,7 +35,8 @@ static enum nst_status most_complex(struct nst_styles_read *styles, double *most
 }
 
 enum nst_status nst_adapt(struct nst_params *p, const struct nst_picture *content,
-                          struct nst_styles_read *styles, struct nst_err *err)
+                          struct nst_styles_read *styles,
+                          const struct nst_run_events *events, struct nst_err *err)
 {
     double of_content, of_style;
     enum nst_status st;
@@ -50,18 +50,18 @@ enum nst_status nst_adapt(struct nst_params *p, const struct nst_picture *conten
     of_content = complexity(content);
     if (of_style > COMPLEX) {
         if (!p->quiet)
-            fprintf(stderr,
-                    "nst: adaptive: the style has a complexity of %.3f, above %g: %lld "
-                    "steps in place of %lld\n",
+            nst_say(events,
+                    "adaptive: the style has a complexity of %.3f, above %g: %lld "
+                    "steps in place of %lld",
                     of_style, COMPLEX, (long long)p->iterations * 5 / 3,
                     (long long)p->iterations);
         p->iterations = p->iterations * 5 / 3;
     }
     if (of_content > COMPLEX && p->optimiser == NST_OPTIMISER_ADAM) {
         if (!p->quiet)
-            fprintf(stderr,
-                    "nst: adaptive: the content has a complexity of %.3f, above %g: "
-                    "learning rate %g in place of %g\n",
+            nst_say(events,
+                    "adaptive: the content has a complexity of %.3f, above %g: "
+                    "learning rate %g in place of %g",
                     of_content, COMPLEX, p->learning_rate / 2, p->learning_rate);
         p->learning_rate /= 2;
     }

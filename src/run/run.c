@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/side.h"
+#include "run/run.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "cli/making.h"
+#include "job/regions.h"
+#include "job/scales.h"
+#include "run/making.h"
+#include "run/say.h"
 
 #define MOST_SIDES 64
 /* Each side has scratch for all threads, so with many cores there are no more of them
@@ -33,10 +35,8 @@ struct side {
 struct sides {
     const struct nst_batch *batch;
     const struct nst_params *p;
-    void (*begun)(void *ctx);
-    bool (*stop)(void *ctx);
+    const struct nst_run_events *events;
     struct nst_styles_shared *styles;
-    struct nst_progress_batch *progress;
     struct side side[MOST_SIDES];
     int count, threads;
 
@@ -45,7 +45,7 @@ struct sides {
     size_t next;          /* picture to be taken */
     bool hopeless;        /* all that begin would fail for the same reason */
     size_t memory;        /* bytes taken by all */
-    struct nst_sides *made;
+    struct nst_run_counts *made;
 };
 
 /* Give all threads to those that work. */
@@ -91,26 +91,12 @@ static void take_memory(void *ctx, size_t bytes)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void on_begun(void *ctx)
-{
-    const struct side *one = ctx;
-
-    one->all->begun(NULL);
-}
-
-static bool on_stop(void *ctx)
-{
-    const struct side *one = ctx;
-
-    return one->all->stop(NULL);
-}
-
 /* The next picture, or NULL; all is locked. */
 static const struct nst_item *take_item(struct sides *s)
 {
     if (s->next >= s->batch->items || s->hopeless)
         return NULL;
-    if (s->next > 0 && s->stop(NULL)) {
+    if (s->next > 0 && nst_asked_to_stop(s->events)) {
         s->made->stopped = true;
         return NULL;
     }
@@ -124,7 +110,7 @@ static void count(struct side *one, enum nst_made made, const struct nst_err *er
     bool failed = made == NST_MADE_FAILED || made == NST_MADE_HOPELESS;
 
     if (failed && !(s->hopeless && made == NST_MADE_HOPELESS))
-        fprintf(stderr, "nst: %s\n", err->text);
+        nst_say(s->events, "%s", err->text);
     s->hopeless |= made == NST_MADE_HOPELESS;
 
     s->memory -= one->memory;
@@ -143,11 +129,9 @@ static void *make_pictures(void *ctx)
     const struct nst_maker maker = {.params = s->p,
                                     .engine = one->engine,
                                     .styles = s->styles,
-                                    .progress = s->progress,
+                                    .events = s->events,
                                     .ctx = one,
-                                    .take_memory = take_memory,
-                                    .begun = on_begun,
-                                    .stop = on_stop};
+                                    .take_memory = take_memory};
     const struct nst_item *item;
 
     pthread_mutex_lock(&s->lock);
@@ -156,16 +140,37 @@ static void *make_pictures(void *ctx)
         struct nst_err err;
 
         pthread_mutex_unlock(&s->lock);
-        if (!s->batch->directory || s->p->dry_run ||
+        if (!s->batch->directory || item->pixels || s->p->dry_run ||
             nst_batch_make_folder(item, &err) == NST_OK)
             made = nst_make(&maker, item, &err);
         pthread_mutex_lock(&s->lock);
         count(one, made, &err);
-        nst_progress_batch_count(s->progress);
+        if (s->events->picture_over)
+            s->events->picture_over(s->events->ctx);
     }
     work(one, false);
     pthread_mutex_unlock(&s->lock);
     return NULL;
+}
+
+enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
+{
+    if (p->square && p->size == 0)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "square: needs a size in pixels, and size is native");
+    if (p->style_scale != 1 && p->size == 0)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "style-scale: needs a size in pixels, and size is native");
+    if (p->y4m && (p->checkpoint || p->resume))
+        return nst_err_set(err, NST_ERR_ARG,
+                           "checkpoint: is for one picture, and a stream has many");
+    if (p->compat && (p->checkpoint || p->resume))
+        return nst_err_set(
+            err, NST_ERR_ARG,
+            "checkpoint: the optimiser of --compat cannot be written down");
+    if (nst_scales_check(p, err) != NST_OK)
+        return NST_ERR_ARG;
+    return nst_regions_check(p, err);
 }
 
 /* As many as are asked for, or as there are threads and memory for. */
@@ -212,7 +217,8 @@ static void run(struct sides *s)
 static bool several(const struct sides *s)
 {
     return s->batch->items > 1 || s->p->y4m ||
-           nst_output_animates(s->batch->item[0].output, s->p->format);
+           (s->batch->item[0].output &&
+            nst_output_animates(s->batch->item[0].output, s->p->format));
 }
 
 static enum nst_status open_sides(struct sides *s, struct nst_err *err)
@@ -235,39 +241,44 @@ static enum nst_status open_sides(struct sides *s, struct nst_err *err)
     return NST_OK;
 }
 
-bool nst_sides_run(const struct nst_batch *b, const struct nst_params *p,
-                   void (*begun)(void *ctx), bool (*stop)(void *ctx),
-                   struct nst_sides *out)
+static void close_sides(struct sides *s)
 {
-    struct sides *s = nst_xcalloc(1, sizeof *s);
-    struct nst_err err;
-    bool ok;
-
-    *out = (struct nst_sides){0};
-    s->batch = b;
-    s->p = p;
-    s->begun = begun;
-    s->stop = stop;
-    s->made = out;
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->freed, NULL);
-    ok = open_sides(s, &err) == NST_OK;
-    if (ok) {
-        enum nst_progress_kind kind =
-            p->quiet ? NST_PROGRESS_NONE : (enum nst_progress_kind)p->progress;
-
-        s->progress = nst_progress_batch_new(kind, b->items, s->count);
-        run(s);
-        nst_progress_batch_end(s->progress);
-    } else
-        fprintf(stderr, "nst: %s\n", err.text);
     for (int i = s->count; i-- > 0;)
         nst_engine_free(s->side[i].engine);
     if (!s->count)
         nst_engine_free(s->side[0].engine);
     nst_styles_shared_free(s->styles);
+}
+
+enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *asked,
+                        const struct nst_run_events *events, struct nst_run_counts *out,
+                        struct nst_err *err)
+{
+    struct nst_params p = *asked; /* borrows, but for the model */
+    enum nst_status st = nst_run_check(asked, err);
+    struct sides *s = nst_xcalloc(1, sizeof *s);
+
+    *out = (struct nst_run_counts){0};
+    *s = (struct sides){.batch = b, .p = &p, .events = events, .made = out};
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->freed, NULL);
+    if (st == NST_OK && !b->items)
+        st = nst_err_set(err, NST_ERR_ARG, "there is no picture to be made");
+    if (st == NST_OK && !p.styles.count)
+        st = nst_err_set(err, NST_ERR_ARG, "there is no style to make it in");
+    if (st == NST_OK)
+        st = nst_styles_choose_model(&p.model, asked, err);
+    if (st == NST_OK)
+        st = open_sides(s, err);
+    if (st == NST_OK && events->ready)
+        events->ready(events->ctx, s->count);
+    if (st == NST_OK)
+        run(s);
+    close_sides(s);
+    if (p.model != asked->model)
+        free(p.model);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->freed);
     free(s);
-    return ok;
+    return st;
 }

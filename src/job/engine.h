@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine.h - the network on a device, which any number of pictures are made with.
+ */
+#ifndef NST_JOB_ENGINE_H
+#define NST_JOB_ENGINE_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "job/options.h"
+
+struct nst_vgg; /* the network itself */
+
+struct nst_engine; /* backend and network, ready for any number of jobs */
+
+/*
+ * Open the backend and read the network that p asks for (model, layers, pooling,
+ * threads are looked at). *out belongs to the caller: nst_engine_free().
+ * Errors: NST_ERR_IO, NST_ERR_FORMAT (the model file), NST_ERR_ARG, NST_ERR_MEM.
+ */
+enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
+                               struct nst_err *err);
+void nst_engine_free(struct nst_engine *e);
+
+/*
+ * Another engine for the same network, for jobs beside those of e on another thread; e
+ * lives longer. It has as many threads, which nst_engine_use() divides among them.
+ * *out belongs to the caller: nst_engine_free(). NST_ERR_MEM.
+ */
+enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *e,
+                                 struct nst_err *err);
+/* Work on so many threads, at least one. Called by any thread. */
+void nst_engine_use(struct nst_engine *e, int threads);
+/* Where the network was read from, and its name ("vgg19-lite"); borrowed. */
+const char *nst_engine_model_path(const struct nst_engine *e);
+const char *nst_engine_model_name(const struct nst_engine *e);
+int nst_engine_threads(const struct nst_engine *e);
+
+/* Resident memory in bytes with no job at hand, and what may be resident: max_memory,
+ * or four fifths of what is available beside when this is first asked. The same for an
+ * engine and those that it is shared to. */
+size_t nst_engine_resident(const struct nst_engine *e);
+size_t nst_engine_limit(struct nst_engine *e);
+
+struct nst_vgg *nst_engine_network(const struct nst_engine *e);
+
+#endif

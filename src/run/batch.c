@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "run/batch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "image/picture.h"
+#include "job/scales.h"
+
+static bool is_stdio(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return !is_stdio(path) && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void add_item(struct nst_batch *b, const char *content, const char *folder)
+{
+    b->item = nst_xrealloc(b->item, (b->items + 1) * sizeof *b->item);
+    b->item[b->items++] = (struct nst_item){.content = nst_xstrdup(content),
+                                            .folder = nst_xstrdup(folder)};
+}
+
+void nst_batch_add_pixels(struct nst_batch *b, const char *name, const float *rgb,
+                          int height, int width, float *made)
+{
+    struct nst_item *item;
+
+    add_item(b, name, "");
+    item = &b->item[b->items - 1];
+    item->pixels = rgb;
+    item->height = height;
+    item->width = width;
+    item->made = made;
+}
+
+static int is_visible(const struct dirent *d)
+{
+    return d->d_name[0] != '.';
+}
+
+/* A folder that is reached through a link is not walked: it may lead back here. */
+static bool is_walked(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* folder: what the results of this one go to. */
+static enum nst_status add_folder(struct nst_batch *b, const char *path,
+                                  const char *folder, bool recursive,
+                                  struct nst_err *err)
+{
+    bool slash = path[strlen(path) - 1] == '/';
+    enum nst_status st = NST_OK;
+    struct dirent **entry;
+    int n = scandir(path, &entry, is_visible, alphasort);
+
+    if (n < 0)
+        return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
+        char *inner = nst_xasprintf("%s%s%s", path, slash ? "" : "/", name);
+        char *deeper = nst_xasprintf("%s%s/", folder, name);
+
+        if (st == NST_OK && recursive && is_walked(inner))
+            st = add_folder(b, inner, deeper, true, err);
+        else if (st == NST_OK && dot && nst_picture_knows(dot) && !is_folder(inner))
+            add_item(b, inner, folder);
+        free(inner);
+        free(deeper);
+        free(entry[i]);
+    }
+    free(entry);
+    return st;
+}
+
+enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recursive,
+                              struct nst_err *err)
+{
+    size_t before = b->items;
+    enum nst_status st;
+
+    if (!is_folder(name)) {
+        add_item(b, name, "");
+        return NST_OK;
+    }
+    st = add_folder(b, name, "", recursive, err);
+    if (st == NST_OK && b->items == before)
+        st = nst_err_set(err, NST_ERR_ARG, "%s: holds no pictures%s", name,
+                         recursive ? "" : " (-r looks deeper)");
+    return st;
+}
+
+static enum nst_status add_lines(struct nst_batch *b, FILE *f, const char *path,
+                                 bool null, bool recursive, struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+
+    while (st == NST_OK && (n = getdelim(&line, &room, null ? 0 : '\n', f)) > 0) {
+        if (line[n - 1] == (null ? 0 : '\n'))
+            line[n - 1] = 0;
+        if (is_stdio(line))
+            st = nst_err_set(err, NST_ERR_ARG, "files-from: %s: - is no file", path);
+        else if (*line)
+            st = nst_batch_add(b, line, recursive, err);
+    }
+    if (st == NST_OK && ferror(f))
+        st = nst_err_set(err, NST_ERR_IO, "files-from: %s: %s", path, strerror(errno));
+    free(line);
+    return st;
+}
+
+enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool null,
+                                   bool recursive, struct nst_err *err)
+{
+    FILE *f = is_stdio(path) ? stdin : fopen(path, "re");
+    enum nst_status st;
+
+    if (!f)
+        return nst_err_set(err, NST_ERR_IO, "files-from: %s: %s", path,
+                           strerror(errno));
+    st = add_lines(b, f, path, null, recursive, err);
+    if (f != stdin)
+        fclose(f);
+    return st;
+}
+
+/* A path's last part up to its last dot, and the ending from there. */
+static int stem_of(const char **name, const char **ending)
+{
+    const char *slash = strrchr(*name, '/'), *dot;
+
+    *name = slash ? slash + 1 : *name;
+    dot = strrchr(*name, '.');
+    *ending = dot && dot != *name ? dot : *name + strlen(*name);
+    return (int)(*ending - *name);
+}
+
+/* The styles' names with + between them. */
+static char *style_stem(const struct nst_styles *styles)
+{
+    char *all = nst_xstrdup("");
+
+    for (int i = 0; i < styles->count; i++) {
+        const char *name = styles->of[i].file, *ending;
+        int n = stem_of(&name, &ending);
+        char *longer = nst_xasprintf("%s%s%.*s", all, i ? "+" : "", n, name);
+
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+/* What {word} of a template stands for: a new string, or NULL for another word. */
+static char *value_of(const char *word, size_t length, const char *content,
+                      const char *style, const char *format, size_t index)
+{
+    const char *ending;
+    int n = stem_of(&content, &ending);
+
+    if (length == 4 && strncmp(word, "stem", 4) == 0)
+        return nst_xasprintf("%.*s", n, content);
+    if (length == 5 && strncmp(word, "style", 5) == 0)
+        return nst_xstrdup(style);
+    if (length == 3 && strncmp(word, "ext", 3) == 0)
+        return nst_xstrdup(format                     ? format
+                           : nst_output_knows(ending) ? ending + 1
+                                                      : "png");
+    if (length == 5 && strncmp(word, "index", 5) == 0)
+        return nst_xasprintf("%04zu", index + 1);
+    return NULL;
+}
+
+/* Add to *name what the template begins with, up to and with its first word; *used
+ * becomes how much of it that was. */
+static enum nst_status fill_next(char **name, size_t *used, const char *template,
+                                 const char *content, const char *style,
+                                 const char *format, size_t index, struct nst_err *err)
+{
+    size_t plain = strcspn(template, "{"), length = strcspn(template + plain, "}");
+    const char *word = template + plain + 1;
+    char *value = NULL, *longer;
+
+    *used = plain;
+    if (template[plain]) {
+        if (!template[plain + length])
+            return nst_err_set(err, NST_ERR_ARG, "name: '%s': a { without its }",
+                               template);
+        value = value_of(word, length - 1, content, style, format, index);
+        if (!value)
+            return nst_err_set(
+                err, NST_ERR_ARG,
+                "name: {%.*s} is none of {stem}, {style}, {ext} and {index}",
+                (int)length - 1, word);
+        *used += length + 1;
+    }
+    longer = nst_xasprintf("%s%.*s%s", *name, (int)plain, template, value ? value : "");
+    free(*name);
+    free(value);
+    *name = longer;
+    return NST_OK;
+}
+
+/* A new string; NULL on failure. */
+static char *fill(const char *template, const char *content, const char *style,
+                  const char *format, size_t index, struct nst_err *err)
+{
+    char *name = nst_xstrdup("");
+    size_t used;
+
+    for (; *template; template += used)
+        if (fill_next(&name, &used, template, content, style, format, index, err) !=
+            NST_OK) {
+            free(name);
+            return NULL;
+        }
+    return name;
+}
+
+static enum nst_status check_name(const char *name, struct nst_err *err)
+{
+    const char *base = strrchr(name, '/');
+
+    base = base ? base + 1 : name;
+    if (!*base || name[0] == '/' || strcmp(base, "..") == 0 ||
+        strncmp(name, "../", 3) == 0 || strstr(name, "/../"))
+        return nst_err_set(err, NST_ERR_ARG,
+                           "name: '%s' is no name of a file under the directory of -o",
+                           name);
+    return NST_OK;
+}
+
+static enum nst_status refuse_nameless(const struct nst_params *p, struct nst_err *err)
+{
+    return nst_err_set(err, NST_ERR_ARG,
+                       "-o %s: a picture from standard input has no name to go by "
+                       "there",
+                       p->output);
+}
+
+/* Name the i-th's result in the directory. */
+static enum nst_status name_output(struct nst_batch *b, size_t i,
+                                   const struct nst_params *p, const char *style,
+                                   struct nst_err *err)
+{
+    struct nst_item *item = &b->item[i];
+    bool slash = p->output[strlen(p->output) - 1] == '/';
+    enum nst_status st;
+    char *name;
+
+    if (is_stdio(item->content))
+        return refuse_nameless(p, err);
+    name = fill(p->name, item->content, style, p->y4m ? "y4m" : p->format, i, err);
+    if (!name)
+        return NST_ERR_ARG;
+    st = check_name(name, err);
+    item->output =
+        nst_xasprintf("%s%s%s%s", p->output, slash ? "" : "/", item->folder, name);
+    free(name);
+    return st;
+}
+
+static int by_output(const void *a, const void *b)
+{
+    const struct nst_item *x = *(struct nst_item *const *)a;
+    const struct nst_item *y = *(struct nst_item *const *)b;
+
+    return strcmp(x->output, y->output);
+}
+
+/* Two results that would go to one place are next to each other when sorted. */
+static enum nst_status refuse_same_outputs(const struct nst_batch *b,
+                                           struct nst_err *err)
+{
+    struct nst_item **sorted = nst_xcalloc(b->items, sizeof *sorted);
+    const struct nst_item *one = NULL, *other = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->items; i++)
+        if (b->item[i].output)
+            sorted[n++] = &b->item[i];
+    qsort(sorted, n, sizeof *sorted, by_output);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(sorted[i - 1]->output, sorted[i]->output) == 0)
+            one = sorted[i - 1], other = sorted[i];
+    free(sorted);
+    if (!other)
+        return NST_OK;
+    return nst_err_set(err, NST_ERR_ARG, "%s and %s would both be written to %s",
+                       one->content, other->content, other->output);
+}
+
+/* Regular files by what they are, whatever they are called. */
+struct files {
+    struct stat *of;
+    size_t count;
+};
+
+static int by_file(const void *a, const void *b)
+{
+    const struct stat *x = a, *y = b;
+
+    if (x->st_dev != y->st_dev)
+        return x->st_dev < y->st_dev ? -1 : 1;
+    return x->st_ino < y->st_ino ? -1 : x->st_ino > y->st_ino;
+}
+
+static void add_file(struct files *f, const char *path, int fd)
+{
+    if ((is_stdio(path) ? fstat(fd, &f->of[f->count]) : stat(path, &f->of[f->count])) ==
+            0 &&
+        S_ISREG(f->of[f->count].st_mode))
+        f->count++;
+}
+
+static struct files files_read(const struct nst_batch *b, const struct nst_params *p)
+{
+    struct files f = {
+        nst_xcalloc(b->items + 2 * NST_STYLES_MAX + 2, sizeof(struct stat)), 0};
+
+    for (size_t i = 0; i < b->items; i++)
+        if (!b->item[i].pixels)
+            add_file(&f, b->item[i].content, STDIN_FILENO);
+    for (int i = 0; i < p->styles.count; i++) {
+        add_file(&f, p->styles.of[i].file, STDIN_FILENO);
+        if (p->styles.of[i].mask)
+            add_file(&f, p->styles.of[i].mask, STDIN_FILENO);
+    }
+    if (nst_starts_from_file(p))
+        add_file(&f, p->init, STDIN_FILENO);
+    if (p->keep_mask)
+        add_file(&f, p->keep_mask, STDIN_FILENO);
+    qsort(f.of, f.count, sizeof *f.of, by_file);
+    return f;
+}
+
+static enum nst_status spare(const struct files *f, const char *path,
+                             struct nst_err *err)
+{
+    struct stat one;
+    struct files out = {&one, 0};
+
+    add_file(&out, path, STDOUT_FILENO);
+    if (out.count && bsearch(&one, f->of, f->count, sizeof *f->of, by_file))
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: is one of the pictures read, and not overwritten",
+                           is_stdio(path) ? "standard output" : path);
+    return NST_OK;
+}
+
+enum nst_status nst_batch_spare_inputs(const struct nst_batch *b,
+                                       const struct nst_params *p, const char *path,
+                                       struct nst_err *err)
+{
+    struct files f = files_read(b, p);
+    enum nst_status st = path ? spare(&f, path, err) : NST_OK;
+
+    free(f.of);
+    return st;
+}
+
+static enum nst_status name_outputs(struct nst_batch *b, const struct nst_params *p,
+                                    const char *style, struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    if (b->items > 1 && !b->directory)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%zu pictures need a directory to go to: -o DIR/", b->items);
+    for (int i = 0; b->directory && i < p->styles.count; i++)
+        if (is_stdio(p->styles.of[i].file))
+            return refuse_nameless(p, err);
+    for (size_t i = 0; st == NST_OK && i < b->items; i++)
+        if (b->item[i].pixels)
+            continue;
+        else if (b->directory)
+            st = name_output(b, i, p, style, err);
+        else
+            b->item[i].output = nst_xstrdup(p->output);
+    return st;
+}
+
+enum nst_status nst_batch_name_outputs(struct nst_batch *b, const struct nst_params *p,
+                                       struct nst_err *err)
+{
+    size_t length = strlen(p->output);
+    char *style = style_stem(&p->styles);
+    struct files f = files_read(b, p);
+    enum nst_status st;
+
+    b->directory = (length && p->output[length - 1] == '/') || is_folder(p->output);
+    st = name_outputs(b, p, style, err);
+    for (size_t i = 0; st == NST_OK && i < b->items; i++)
+        if (b->item[i].output)
+            st = spare(&f, b->item[i].output, err);
+    if (st == NST_OK)
+        st = refuse_same_outputs(b, err);
+    free(f.of);
+    free(style);
+    return st;
+}
+
+enum nst_status nst_batch_make_folder(const struct nst_item *item, struct nst_err *err)
+{
+    char *path = nst_xstrdup(item->output);
+    enum nst_status st = NST_OK;
+
+    for (char *c = path + 1; st == NST_OK && *c; c++)
+        if (*c == '/') {
+            *c = 0;
+            if (mkdir(path, 0777) != 0 && errno != EEXIST)
+                st = nst_err_set(err, NST_ERR_IO, "%s: cannot be made: %s", path,
+                                 strerror(errno));
+            *c = '/';
+        }
+    free(path);
+    return st;
+}
+
+void nst_batch_clear(struct nst_batch *b)
+{
+    for (size_t i = 0; i < b->items; i++) {
+        free(b->item[i].content);
+        free(b->item[i].folder);
+        free(b->item[i].output);
+    }
+    free(b->item);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "run/estimate.h"
+
+#include "job/scales.h"
+
+enum nst_status nst_estimate_make(struct nst_estimate *out, const struct nst_plan *plan,
+                                  struct nst_engine *e, const struct nst_params *p,
+                                  struct nst_err *err)
+{
+    struct nst_scale scale[NST_LIST_MAX];
+    int border = 2 * nst_border(p);
+    int longest = (plan->width > plan->height ? plan->width : plan->height) - border;
+    enum nst_status st = NST_OK;
+
+    *out = (struct nst_estimate){.height = plan->height - border,
+                                 .width = plan->width - border,
+                                 .scales = nst_scales(p, longest, scale),
+                                 .tile = plan->tile,
+                                 .tile_rows = plan->tile_rows,
+                                 .tile_columns = plan->tile_columns,
+                                 .recompute_content = plan->recompute_content,
+                                 .curvature_pairs = plan->curvature_pairs,
+                                 .memory = plan->memory,
+                                 .limit = plan->limit};
+    for (int i = 0; i < out->scales && st == NST_OK; i++) {
+        struct nst_params at = *p;
+        struct nst_plan small = *plan;
+        double part = (double)scale[i].longest / longest, seconds = 0;
+
+        at.iterations = scale[i].iterations;
+        small.height = (int)((plan->height - border) * part) + border;
+        small.width = (int)((plan->width - border) * part) + border;
+        st = nst_plan_seconds(&small, e, &at, &seconds, err);
+        out->evaluations += nst_plan_evaluations(&at);
+        out->seconds += seconds;
+        out->longest[i] = scale[i].longest;
+        out->iterations[i] = scale[i].iterations;
+    }
+    return st;
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# libnst as it is installed: what it shows, what it leaves to others, the example.
+bats_require_minimum_version 1.5.0
+load helper
+
+# Installed below ./root, with flags for the compiler in $flags.
+install_there() {
+    local build
+    build=$(dirname "$(dirname "$NST")")
+    needs pkg-config
+    [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers"
+    env -u MAKEFLAGS -u MAKELEVEL make -s -C "$build" install DESTDIR="$PWD/root" >log 2>&1 || {
+        cat log
+        false
+    }
+    prefix=$(sed -n 's/^prefix=//p' "$build/nst.pc")
+    root=$PWD/root$prefix
+    flags=$(PKG_CONFIG_PATH=$root/lib/pkgconfig pkg-config \
+        --define-variable=prefix="$root" --cflags --libs nst)
+    export LD_LIBRARY_PATH=$root/lib
+}
+
+@test "the library shows what nst.h declares, and nothing else" {
+    install_there
+    gcc -fsyntax-only -Wall -Wextra -Werror -std=c11 -x c "$root/include/nst.h"
+    nm -D --defined-only "$root/lib/libnst.so.0" | awk '$2 == "T" { print $3 }' |
+        sed 's/@.*//' | sort >shown
+    printf '#include <nst.h>\n' >all.c
+    gcc -I"$root/include" -E all.c | tr -d '\n' | tr ';' '\n' | grep -v typedef |
+        grep -oE '\bnst_[a-z0-9_]+ ?\(' | tr -d ' (' | sort -u >declared
+    diff declared shown
+    [ "$(wc -l <shown)" -gt 80 ]
+    nm -D --defined-only "$root/lib/libnst.so.0" | awk '$2 != "T" && $3 !~ /^NST_/' >others
+    [ ! -s others ]
+}
+
+@test "the library can neither print nor end a program, but for want of memory" {
+    install_there
+    nm -D --undefined-only "$root/lib/libnst.so.0" | awk '{ sub(/@.*/, "", $2); print $2 }' \
+        >wanted
+    grep -qx abort wanted
+    run ! grep -xE '_?_?(v?f?printf|puts|putchar|fputs|fputc|fwrite|perror|psignal|warnx?|errx?|error|syslog)(_chk)?' wanted
+    run ! grep -xE 'exit|_exit|_Exit|quick_exit|raise|kill|stdout|stderr|__assert_fail' wanted
+    run ! grep -xE 'signal|sigaction|setlocale|chdir|setenv|putenv|unsetenv|umask|strtok|rand|srand|localtime|gmtime' wanted
+}
+
+@test "the example is built by pkg-config, and stylises" {
+    install_there
+    # shellcheck disable=SC2086 # words are wanted
+    gcc -Wall -Wextra -Werror -std=c11 -o "$root/bin/example" "$srcdir/docs/example.c" $flags
+    "$root/bin/example" photo.ppm van-gogh out.png >said
+    cat said
+    [ "$(dimensions out.png)" = 256x192 ]
+    grep -q '^40 of 40, loss ' said
+    grep -qE '^SSIM to the photograph: 0\.[0-9]+$' said
+    run ! "$root/bin/example" photo.ppm nothing out2.png
+    [[ $output == *nothing* ]]
+    [ ! -e out2.png ]
+    # the programs give the same picture
+    "$NST" photo.ppm -s van-gogh -o again.png -S 256 --iterations 40 -q
+    cmp out.png again.png
+}
+
+@test "the interface is one for C++, too" {
+    needs g++
+    install_there
+    printf '#include <nst.h>\nint main() { nst_params p; nst_params_init(&p); nst_params_clear(&p); }\n' >a.cc
+    # shellcheck disable=SC2086 # words are wanted
+    g++ -Wall -Wextra -Werror -o a.out a.cc $flags
+    ./a.out
+}
