@@ -94,6 +94,7 @@ libnst_run_la_SOURCES = \
 	%D%/image/load.c %D%/image/metadata.c \
 	%D%/image/output.h %D%/image/save.c %D%/image/pixels.c \
 	%D%/image/frames.c %D%/image/frames.h %D%/image/y4m.c %D%/image/y4m.h \
+	%D%/image/pnm.c %D%/image/pnm.h \
 	%D%/record/record.c %D%/record/record.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h %D%/record/snapshot.h \
 	%D%/record/describe.c %D%/record/describe.h \

@@ -97,7 +97,8 @@ EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 # never part of check: it goes on as long as it is told to, and wants clang
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c src/cli/pth.c src/cli/pickle.c
-tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS)
+tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \
+	$(VIPS_CFLAGS)
 tests_fuzz_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_LDADD = libnst-run.la $(ARCHIVE_LIBS)
 EXTRA_DIST += %D%/fuzz/run.sh
@@ -109,7 +110,7 @@ tests_bench_bench_SOURCES = %D%/bench/bench.c
 tests_bench_bench_LDADD = $(JOB_LIBS)
 EXTRA_DIST += %D%/bench/bench.sh %D%/bench/batch.sh
 CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
-bench: tests/bench/bench$(EXEEXT) nst$(EXEEXT) share/nst/stamp
+bench: all tests/bench/bench$(EXEEXT)
 	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \
 	    COMPILER="`$(CC) --version | head -n 1`" '$(top_srcdir)'/%D%/bench/bench.sh
 	LD_LIBRARY_PATH='$(abs_top_builddir)/.libs' \

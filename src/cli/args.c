@@ -243,8 +243,9 @@ static void check_together(struct nst_args *a)
             nst_refuse("format: '%s' is not one that can be written (png, jpg, webp, "
                        "tiff, ppm, ...)",
                        p->format);
-        if (p->y4m)
-            nst_refuse("format: a stream of --y4m is written as one");
+        if (nst_params_stream(p))
+            nst_refuse("format: a stream of --%s is written as one",
+                       nst_params_stream(p));
         free(ending);
     }
     if (p->null && !p->files_from)

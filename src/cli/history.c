@@ -284,6 +284,13 @@ static char *program(void)
     return nst_xstrdup("nst");
 }
 
+/* Streams have frames, however few; a single picture of that format has none. */
+static bool is_stream(const json_t *run, const char *format)
+{
+    return json_object_get(run, "frames") &&
+           (strcmp(format, "y4m") == 0 || strcmp(format, "pnm") == 0);
+}
+
 static enum nst_status rerun(const struct arguments *a, const struct nst_history *h,
                              struct nst_err *err)
 {
@@ -313,8 +320,8 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
         add_style(&c, style);
     format = json_string_value(json_object_get(l->run, "format"));
     if (format)
-        add(&c, strcmp(format, "y4m") == 0 ? nst_xstrdup("--y4m")
-                                           : nst_xasprintf("--format=%s", format));
+        add(&c, is_stream(l->run, format) ? nst_xasprintf("--%s", format)
+                                          : nst_xasprintf("--format=%s", format));
     add(&c, nst_xasprintf("--output=%s",
                           a->output ? a->output : text_of(l->run, "output")));
     add(&c, nst_xstrdup("--"));

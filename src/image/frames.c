@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "image/input.h"
 #include "image/output.h"
+#include "image/pnm.h"
 #include "image/y4m.h"
 
 struct nst_frames {
@@ -20,19 +21,26 @@ struct nst_frames {
 
     FILE *stream; /* or NULL */
     char *label;
+    bool pnm; /* what the stream is; otherwise */
     struct nst_y4m y4m;
+    bool pam; /* the latest frame of a pnm stream was one */
 };
 
-static enum nst_status open_stream(struct nst_frames *f, const char *path,
+static enum nst_status open_stream(struct nst_frames *f, const char *path, bool pnm,
                                    struct nst_err *err)
 {
     bool standard = strcmp(path, "-") == 0;
     enum nst_status st;
 
+    f->pnm = pnm;
+
     f->label = nst_xstrdup(standard ? "standard input" : path);
     f->stream = standard ? stdin : fopen(path, "re");
     if (!f->stream)
         return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+    f->in.label = f->label;
+    if (pnm)
+        return NST_OK;
     st = nst_y4m_read_header(&f->y4m, f->stream, f->label, err);
     if (st == NST_OK)
         st = nst_picture_check(f->label, f->y4m.width, f->y4m.height, &f->size, err);
@@ -52,8 +60,8 @@ static enum nst_status open_animation(struct nst_frames *f, const char *path,
     return st;
 }
 
-enum nst_status nst_frames_open(struct nst_frames **out, const char *path, bool y4m,
-                                const struct nst_picture_size *size,
+enum nst_status nst_frames_open(struct nst_frames **out, const char *path,
+                                const char *stream, const struct nst_picture_size *size,
                                 struct nst_err *err)
 {
     struct nst_frames *f = nst_xcalloc(1, sizeof *f);
@@ -61,7 +69,8 @@ enum nst_status nst_frames_open(struct nst_frames **out, const char *path, bool 
 
     f->size = *size;
     f->in.fd = -1;
-    st = y4m ? open_stream(f, path, err) : open_animation(f, path, err);
+    st = stream ? open_stream(f, path, strcmp(stream, "pnm") == 0, err)
+                : open_animation(f, path, err);
     if (st != NST_OK) {
         nst_frames_free(f);
         f = NULL;
@@ -128,6 +137,19 @@ static enum nst_status next_of_stream(struct nst_frames *f, struct nst_picture *
     return st;
 }
 
+static enum nst_status next_of_pnm(struct nst_frames *f, struct nst_picture **out,
+                                   struct nst_err *err)
+{
+    VipsImage *image;
+    enum nst_status st =
+        nst_pnm_read(&image, &f->pam, f->stream, f->label, &f->size, err);
+
+    if (st == NST_OK && image)
+        st = nst_picture_of(out, image, &f->in, &f->size, err);
+    g_clear_object(&image);
+    return st;
+}
+
 enum nst_status nst_frames_next(struct nst_frames *f, struct nst_picture **out,
                                 struct nst_err *err)
 {
@@ -136,6 +158,8 @@ enum nst_status nst_frames_next(struct nst_frames *f, struct nst_picture **out,
     int h;
 
     *out = NULL;
+    if (f->pnm)
+        return next_of_pnm(f, out, err);
     if (f->stream)
         return next_of_stream(f, out, err);
     if (f->at == f->count)
@@ -174,6 +198,20 @@ void nst_film_free(struct nst_film *f)
     g_clear_object(&f->meta);
     free(f->samples);
     free(f);
+}
+
+static enum nst_status add_to_pnm(struct nst_film *f, const struct nst_picture *like,
+                                  const float *rgb, struct nst_err *err)
+{
+    const char *suffix = f->from->pam ? ".pam" : ".ppm";
+    void *data;
+    size_t size;
+    enum nst_status st = nst_output_bytes(f->to, suffix, like, rgb, &data, &size, err);
+
+    if (st == NST_OK)
+        st = nst_place_add(f->to->place, data, size, err);
+    g_free(data);
+    return st;
 }
 
 static enum nst_status add_to_stream(struct nst_film *f, const float *rgb,
@@ -226,7 +264,9 @@ enum nst_status nst_film_add(struct nst_film *f, const struct nst_picture *like,
 
     f->width = like->width;
     f->height = like->height;
-    st = f->from->stream ? add_to_stream(f, rgb, err) : add_to_roll(f, like, rgb, err);
+    st = f->from->pnm      ? add_to_pnm(f, like, rgb, err)
+         : f->from->stream ? add_to_stream(f, rgb, err)
+                           : add_to_roll(f, like, rgb, err);
     f->frames += st == NST_OK;
     return st;
 }

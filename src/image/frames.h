@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frames.h - pictures that follow one another in time: a YUV4MPEG2 stream (y4m.h), or
- * an animation (GIF, WebP), read a frame at a time and written likewise. A picture that
- * is neither is one frame.
+ * frames.h - pictures that follow one another in time: a YUV4MPEG2 stream (y4m.h), PPMs
+ * or PAMs one behind the other (pnm.h), or an animation (GIF, WebP), read a frame at a
+ * time and written likewise. A picture that is none of these is one frame.
  */
 #ifndef NST_IMAGE_FRAMES_H
 #define NST_IMAGE_FRAMES_H
@@ -12,12 +12,12 @@
 struct nst_frames;
 
 /*
- * Open what is at path ("-": standard input); y4m says that it is such a stream. An
- * animation is decoded at once. *out belongs to the caller: nst_frames_free(). Errors
- * as of nst_picture_load().
+ * Open what is at path ("-": standard input); stream is "y4m" or "pnm" for such a
+ * stream, or NULL. An animation is decoded at once. *out belongs to the caller:
+ * nst_frames_free(). Errors as of nst_picture_load().
  */
-enum nst_status nst_frames_open(struct nst_frames **out, const char *path, bool y4m,
-                                const struct nst_picture_size *size,
+enum nst_status nst_frames_open(struct nst_frames **out, const char *path,
+                                const char *stream, const struct nst_picture_size *size,
                                 struct nst_err *err);
 void nst_frames_free(struct nst_frames *f); /* NULL is fine */
 
@@ -29,8 +29,8 @@ int nst_frames_count(const struct nst_frames *f);
 enum nst_status nst_frames_next(struct nst_frames *f, struct nst_picture **out,
                                 struct nst_err *err);
 
-/* What frames are written to: an output that was opened for y4m, or that has room for
- * several pictures. */
+/* What frames are written to: an output that was opened for the stream's format, or
+ * that has room for several pictures. */
 struct nst_film;
 
 /* Both are borrowed. *out belongs to the caller: nst_film_free(). */

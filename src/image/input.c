@@ -5,12 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "image/origin.h"
+#include "image/picture.h"
+#include "image/pnm.h"
 
 static enum nst_status refuse(const struct nst_input *in, int error,
                               struct nst_err *err)
@@ -161,6 +164,33 @@ static VipsImage *png_header(const struct nst_input *in)
     return image;
 }
 
+static bool is_pam(const struct nst_input *in)
+{
+    unsigned char begin[4];
+
+    if (in->data)
+        return nst_pnm_is_pam(in->data, in->size);
+    return pread(in->fd, begin, sizeof begin, 0) == (ssize_t)sizeof begin &&
+           nst_pnm_is_pam(begin, sizeof begin);
+}
+
+/* libvips has no loader for it; all of it is read at once. */
+static enum nst_status read_pam(VipsImage **out, const struct nst_input *in,
+                                struct nst_err *err)
+{
+    const struct nst_picture_size size = {.max_pixels = in->max_pixels};
+    FILE *f = in->data ? fmemopen(in->data, in->size, "rb") : fdopen(dup(in->fd), "rb");
+    enum nst_status st;
+    bool pam;
+
+    if (!f)
+        return refuse(in, errno, err);
+    rewind(f); /* what reads the file from its descriptor may have moved it */
+    st = nst_pnm_read(out, &pam, f, in->label, &size, err);
+    fclose(f);
+    return st;
+}
+
 enum nst_status nst_input_header(VipsImage **out, bool *vector, struct nst_input *in,
                                  double scale, struct nst_err *err)
 {
@@ -170,6 +200,8 @@ enum nst_status nst_input_header(VipsImage **out, bool *vector, struct nst_input
 
     *out = NULL;
     *vector = false;
+    if (is_pam(in))
+        return read_pam(out, in, err);
     source = in->data ? vips_source_new_from_memory(in->data, in->size)
                       : vips_source_new_from_descriptor(in->fd);
     loader = source ? vips_foreign_find_load_source(source) : NULL;

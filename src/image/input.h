@@ -16,7 +16,8 @@ struct nst_input {
     int fd;            /* a regular file, or -1 */
     void *data;        /* all of a pipe, or NULL */
     size_t size;
-    bool animated; /* take all pages of an animation, one below the other */
+    long long max_pixels; /* as in struct nst_picture_size */
+    bool animated;        /* take all pages of an animation, one below the other */
 };
 
 /* Open path ("-": standard input). A pipe is read to its end, because many formats are
@@ -28,8 +29,8 @@ void nst_input_close(struct nst_input *in);
 /*
  * Read the header of the first page; nothing is decoded yet. scale is for a drawing
  * (SVG, PDF): pixels per pixel of its own size. in outlives *out, which belongs to the
- * caller. *vector is set for a drawing. Of a damaged PNG there may be a size and no more,
- * so that it can be refused for that: NST_SIZE_ONLY is then among its fields.
+ * caller. *vector is set for a drawing. Of a damaged PNG there may be a size and no
+ * more, so that it can be refused for that: NST_SIZE_ONLY is then among its fields.
  */
 #define NST_SIZE_ONLY "nst-size-only"
 enum nst_status nst_input_header(VipsImage **out, bool *vector, struct nst_input *in,

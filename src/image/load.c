@@ -120,6 +120,7 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
     bool vector;
     int w, h;
 
+    in->max_pixels = size->max_pixels;
     status = nst_input_header(out, &vector, in, 1, err);
     if (status == NST_OK && vector && size->longest > 0) {
         double scale = drawing_scale(size, (*out)->Xsize, (*out)->Ysize);

@@ -10,11 +10,13 @@
 
 struct nst_format {
     const char *suffix;
-    const char *saver; /* libvips' own suffix and options, 8 bits a sample; NULL: y4m */
-    const char *deep;  /* the same for a deeper source, or NULL */
-    int bits;          /* significant bits of a deep sample */
+    const char
+        *saver;       /* libvips' own suffix and options, 8 bits a sample; NULL: ours */
+    const char *deep; /* the same for a deeper source, or NULL */
+    int bits;         /* significant bits of a deep sample */
     bool alpha, profile, animated;
     enum nst_comment_in comment;
+    bool pam;
 };
 
 struct nst_output {
@@ -29,7 +31,13 @@ enum nst_status nst_output_samples(const struct nst_output *o,
                                    const struct nst_picture *like, const float *rgb,
                                    unsigned char *to, struct nst_err *err);
 
-/* libvips could not write it. */
+/* The picture as a file of that format (".ppm"), which becomes o's; g_free(*data) is
+ * the caller's. NST_ERR_IO, NST_ERR_MEM. */
+enum nst_status nst_output_bytes(struct nst_output *o, const char *suffix,
+                                 const struct nst_picture *like, const float *rgb,
+                                 void **data, size_t *size, struct nst_err *err);
+
+/* It could not be encoded. */
 enum nst_status nst_output_failed(const struct nst_output *o, struct nst_err *err);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "image/output.h"
+#include "image/pnm.h"
 
 #define PNG ".png[filter=all]"
 #define JPEG ".jpg[Q=92,optimize_coding]"
@@ -37,6 +38,7 @@ static const struct nst_format formats[] = {
     {".jp2", JP2, JP2, 16, true, false, false, NST_COMMENT_NOWHERE},
     {".ppm", PPM, PPM, 16, false, false, false, NST_COMMENT_NOWHERE},
     {".pnm", PPM, PPM, 16, false, false, false, NST_COMMENT_NOWHERE},
+    {".pam", NULL, NULL, 16, true, false, false, NST_COMMENT_NOWHERE, true},
     {".hdr", ".hdr", NULL, 8, false, false, false, NST_COMMENT_NOWHERE},
 };
 
@@ -238,7 +240,7 @@ static int encode(const struct nst_format *f, const struct nst_picture *like,
 {
     const struct nst_picture_origin *o = like->origin;
     const float *alpha = f->alpha ? o->alpha : NULL;
-    bool deep = o->depth > 8 && f->deep;
+    bool deep = o->depth > 8 && (f->deep || f->pam);
     int bits = deep ? f->bits : 8, bands = alpha ? 4 : 3, failed = -1;
     size_t n = (size_t)like->width * (size_t)like->height;
     void *samples = vips_malloc(NULL, n * (size_t)bands * (deep ? 2 : 1));
@@ -248,7 +250,11 @@ static int encode(const struct nst_format *f, const struct nst_picture *like,
         return -1;
     interleave(samples, rgb, alpha, n, bits);
     image = wrap(samples, like, bands, bits);
-    if (image) {
+    if (image && f->pam) {
+        nst_pnm_write_pam(image, data, size);
+        failed = *size ? 0 : -1;
+        g_object_unref(image);
+    } else if (image) {
         nst_metadata_carry(image, o, f->profile);
         nst_metadata_comment(image, f->comment, comment);
         failed = vips_image_write_to_buffer(image, deep ? f->deep : f->saver, data,
@@ -290,17 +296,18 @@ enum nst_status nst_output_samples(const struct nst_output *o,
     return NST_OK;
 }
 
-enum nst_status nst_output_write(struct nst_output *out, const struct nst_picture *like,
-                                 const float *rgb, const char *comment,
-                                 struct nst_err *err)
+/* As encode(), from planes as they were made: in sRGB, over no paper. */
+static enum nst_status finish_and_encode(struct nst_output *out,
+                                         const struct nst_picture *like,
+                                         const float *rgb, const char *comment,
+                                         void **data, size_t *size, struct nst_err *err)
 {
     const struct nst_picture_origin *o = like->origin;
-    size_t n = (size_t)like->width * (size_t)like->height, size = 0;
+    size_t n = (size_t)like->width * (size_t)like->height;
     bool paper = o->alpha && !out->format->alpha;
     bool convert = o->profile == NST_PROFILE_RGB && out->format->profile;
     enum nst_status status = NST_OK;
     float *work = NULL;
-    void *data = NULL;
     int failed = 0;
 
     if (paper || convert) {
@@ -315,11 +322,30 @@ enum nst_status nst_output_write(struct nst_output *out, const struct nst_pictur
             failed = nst_colour_from_srgb(work, n, o->meta);
     }
     if (!failed)
-        failed = encode(out->format, like, work ? work : rgb, comment, &data, &size);
+        failed = encode(out->format, like, work ? work : rgb, comment, data, size);
     free(work);
-    if (failed)
-        status = nst_output_failed(out, err);
-    else
+    return failed ? nst_output_failed(out, err) : NST_OK;
+}
+
+enum nst_status nst_output_bytes(struct nst_output *o, const char *suffix,
+                                 const struct nst_picture *like, const float *rgb,
+                                 void **data, size_t *size, struct nst_err *err)
+{
+    *data = NULL;
+    o->format = format_of(suffix);
+    return finish_and_encode(o, like, rgb, "", data, size, err);
+}
+
+enum nst_status nst_output_write(struct nst_output *out, const struct nst_picture *like,
+                                 const float *rgb, const char *comment,
+                                 struct nst_err *err)
+{
+    void *data = NULL;
+    size_t size = 0;
+    enum nst_status status =
+        finish_and_encode(out, like, rgb, comment, &data, &size, err);
+
+    if (status == NST_OK)
         status = nst_place_add(out->place, data, size, err);
     if (status == NST_OK)
         status = nst_place_finish(out->place, err);

@@ -57,6 +57,10 @@ static const struct nst_option options[] = {
              "ppm and others. In a directory it is their ending too"},
     {"y4m", 0, GROUP(1), FLAG, AT(y4m), ONCE,
      .help = "The picture is a YUV4MPEG2 stream, and so is the result, frame by frame"},
+    {"pnm", 0, GROUP(1), FLAG, AT(pnm), ONCE,
+     .help =
+         "The picture is a stream of PPMs, PGMs or PAMs, and the result one of PPMs "
+         "or PAMs"},
     {"recursive", 'r', GROUP(1), FLAG, AT(recursive),
      .help = "Of a folder, take the pictures in the folders in it too"},
     {"files-from", 0, GROUP(1), TEXT, AT(files_from), ONCE, .arg = "FILE|-",
@@ -210,6 +214,11 @@ const struct nst_option *nst_option_find(const char *name)
         if (strcmp(options[i].name, name) == 0)
             return &options[i];
     return NULL;
+}
+
+const char *nst_params_stream(const struct nst_params *p)
+{
+    return p->y4m ? "y4m" : p->pnm ? "pnm" : NULL;
 }
 
 void nst_params_init(struct nst_params *p)

@@ -85,7 +85,7 @@ struct nst_params {
     /* the run: these do not change the picture */
     struct nst_styles styles;
     char *output, *name, *files_from, *format;
-    bool y4m, recursive, null, skip_done;
+    bool y4m, pnm, recursive, null, skip_done;
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
     char *trace, *history, *checkpoint, *resume;
@@ -133,6 +133,9 @@ const char *nst_option_group(int group);
 
 /* NULL when there is no such option. */
 const struct nst_option *nst_option_find(const char *name);
+
+/* What the picture is a stream of, "y4m" or "pnm"; NULL: it is none. */
+const char *nst_params_stream(const struct nst_params *p);
 
 /* Fill *p with the defaults. Free with nst_params_clear(). */
 void nst_params_init(struct nst_params *p);

@@ -246,6 +246,7 @@ char *nst_record_recipe(const struct nst_record *r)
 
 char *nst_record_line(const struct nst_record *r)
 {
+    const char *stream = nst_params_stream(r->params);
     json_t *j = run(r, true);
     char when[32], *line, *sum = nst_sha256(r->model_path);
     time_t now = time(NULL);
@@ -257,9 +258,9 @@ char *nst_record_line(const struct nst_record *r)
     json_object_set_new(j, "output", path_text(r->output));
     json_object_set_new(j, "model_path", path_text(r->model_path));
     json_object_set_new(j, "device", json_string("cpu"));
-    if (r->params->y4m || r->params->format)
+    if (stream || r->params->format)
         json_object_set_new(j, "format",
-                            nst_json_text(r->params->y4m ? "y4m" : r->params->format));
+                            nst_json_text(stream ? stream : r->params->format));
     if (r->frames)
         json_object_set_new(j, "frames", json_integer(r->frames));
     json_object_set_new(j, "model_sha256", nst_json_text(sum));

@@ -264,12 +264,13 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
 {
     struct nst_item *item = &b->item[i];
     bool slash = p->output[strlen(p->output) - 1] == '/';
+    const char *stream = nst_params_stream(p);
     enum nst_status st;
     char *name;
 
     if (is_stdio(item->content))
         return refuse_nameless(p, err);
-    name = fill(p->name, item->content, style, p->y4m ? "y4m" : p->format, i, err);
+    name = fill(p->name, item->content, style, stream ? stream : p->format, i, err);
     if (!name)
         return NST_ERR_ARG;
     st = check_name(name, err);

@@ -235,13 +235,14 @@ static enum nst_status read_content(struct work *w, const struct nst_picture_siz
                                     struct nst_err *err)
 {
     const struct nst_params *p = &w->p;
+    const char *stream = nst_params_stream(p);
     enum nst_status st;
 
     if (w->item->pixels)
         return take_pixels(w, err);
-    if (!p->y4m && !nst_output_animates(w->item->output, p->format))
+    if (!stream && !nst_output_animates(w->item->output, p->format))
         return nst_picture_load(&w->content, w->item->content, size, err);
-    st = nst_frames_open(&w->frames, w->item->content, p->y4m, size, err);
+    st = nst_frames_open(&w->frames, w->item->content, stream, size, err);
     if (st == NST_OK)
         st = nst_frames_next(w->frames, &w->content, err);
     if (st == NST_OK && !w->content)
@@ -261,6 +262,7 @@ static enum nst_status read_content(struct work *w, const struct nst_picture_siz
 static enum nst_status prepare(struct work *w, struct nst_err *err)
 {
     struct nst_params *p = &w->p;
+    const char *stream = nst_params_stream(p);
     struct nst_picture_size size = {(int)p->size, p->square, p->max_pixels};
     enum nst_status st = NST_OK;
 
@@ -270,7 +272,7 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
     if (w->skipped)
         return NST_OK;
     if (!p->dry_run && w->item->output)
-        st = nst_output_open(&w->output, w->item->output, p->y4m ? "y4m" : p->format,
+        st = nst_output_open(&w->output, w->item->output, stream ? stream : p->format,
                              err);
     if (st == NST_OK)
         st = read_common(w, &size, err);

@@ -161,7 +161,9 @@ enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
     if (p->style_scale != 1 && p->size == 0)
         return nst_err_set(err, NST_ERR_ARG,
                            "style-scale: needs a size in pixels, and size is native");
-    if (p->y4m && (p->checkpoint || p->resume))
+    if (p->y4m && p->pnm)
+        return nst_err_set(err, NST_ERR_ARG, "pnm: a stream is not one of --y4m, too");
+    if (nst_params_stream(p) && (p->checkpoint || p->resume))
         return nst_err_set(err, NST_ERR_ARG,
                            "checkpoint: is for one picture, and a stream has many");
     if (p->compat && (p->checkpoint || p->resume))
@@ -216,7 +218,7 @@ static void run(struct sides *s)
 /* Is there more than one picture, or frame, to be made? */
 static bool several(const struct sides *s)
 {
-    return s->batch->items > 1 || s->p->y4m ||
+    return s->batch->items > 1 || nst_params_stream(s->p) ||
            (s->batch->item[0].output &&
             nst_output_animates(s->batch->item[0].output, s->p->format));
 }

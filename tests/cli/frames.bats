@@ -185,3 +185,102 @@ nonsense" 'no frame where one should begin'
     [ "$n" -ge 2 ] && [ "$n" -lt 6 ]
     [ "$(wc -c <out.y4m)" = $(($(head -n 1 in.y4m | wc -c) + n * (6 + 48 * 36 * 3 / 2))) ]
 }
+
+# stream KIND FRAMES: PNMs of 48x36 one behind the other, waves and a square that moves.
+# KIND: a magic number, with the samples of a pixel and the largest after it: P6:3:255
+stream() {
+    local magic bands max
+    IFS=: read -r magic bands max <<<"$1"
+    for ((t = 0; t < $2; t++)); do
+        if [ "$magic" = P7 ]; then
+            printf 'P7\n# frame\nWIDTH 48\nHEIGHT 36\nDEPTH %d\nMAXVAL %d\nTUPLTYPE X\nENDHDR\n' "$bands" "$max"
+        else
+            printf '%s\n# frame\n48 36\n%d\n' "$magic" "$max"
+        fi
+        awk -v t=$t -v bands="$bands" -v max="$max" 'BEGIN {
+            for (y = 0; y < 36; y++)
+                for (x = 0; x < 48; x++)
+                    for (k = 0; k < bands; k++) {
+                        v = int(64 + 40 * sin(x / 4 + k) + 20 * cos(y / 5))
+                        if (x >= 4 + 3 * t && x < 12 + 3 * t && y < 10)
+                            v = 120
+                        printf "%c", v
+                        if (max > 255)
+                            printf "%c", 7
+                    }
+        }'
+    done
+}
+
+@test "pictures one behind the other go through a pipe, and keep what they hold" {
+    for kind in P6:3:255 P6:3:65535 P7:3:255 P7:4:255 P7:4:65535 P7:1:255 P5:1:255; do
+        stream $kind 3 >in
+        nst --pnm -S native -n 1 --strength 0 -s style.ppm - <in >out
+        echo "$kind: $(wc -c <in) bytes to $(wc -c <out)"
+        IFS=: read -r magic bands max <<<$kind
+        # grey pictures become coloured ones
+        [ "$bands" -ge 3 ] || bands=3
+        [ $magic != P5 ] || magic=P6
+        [ "$(head -c 2 out)" = $magic ]
+        body=$((48 * 36 * bands * (max > 255 ? 2 : 1)))
+        headers=$(($(wc -c <out) - 3 * body))
+        [ $((headers % 3)) = 0 ] && [ $headers -gt 30 ] && [ $headers -lt 270 ]
+        case $kind in *:65535 | *:1:*) continue ;; esac
+        # by strength 0 the first is as it was
+        for f in in out; do
+            tail -c +$((($(wc -c <$f) - 3 * body) / 3 + 1)) $f | head -c $body | od -An -v -tu1 -w1 >$f.samples
+        done
+        paste in.samples out.samples | awk '{ d = $1 - $2; n += d < -1 || d > 1 }
+            END { exit n > 0 || NR < 5000 }'
+    done
+}
+
+@test "a frame of a stream of pictures is what it is in a film" {
+    stream P6:3:255 1 >in.ppm
+    nst --pnm -S native -s style.ppm in.ppm -o out.ppm
+    nst -S native -s style.ppm in.ppm -o single.ppm
+    cmp out.ppm single.ppm
+    stream P6:3:255 4 >in
+    nst --pnm -S native -s style.ppm in -o out --history h.jsonl
+    [ "$(wc -c <out)" = $((4 * $(wc -c <out.ppm))) ]
+    jq -e '.format == "pnm" and .frames == 4' h.jsonl
+    id=$("$(dirname "$NST")"/nst-history --history h.jsonl list | cut -d' ' -f1)
+    NST_HISTORY=none "$(dirname "$NST")"/nst-history --history h.jsonl rerun "$id" -o again
+    cmp out again
+}
+
+@test "PAM is a format of single pictures, too" {
+    stream P7:4:65535 1 >in.pam
+    nst -S native -s style.ppm in.pam -o out.pam
+    [ "$(head -n 1 out.pam)" = P7 ]
+    [ "$(wc -c <out.pam)" -gt $((48 * 36 * 8)) ]
+    # the alpha channel, each fourth of the samples of two bytes, stays
+    for f in in out; do
+        tail -c $((48 * 36 * 8)) $f.pam | od -An -v -tx2 -w8 | awk '{ print $4 }' >$f.alpha
+    done
+    cmp in.alpha out.alpha
+    nst -s style.ppm - <in.pam | head -c 4 | grep -aq PNG
+    nst -s style.ppm photo.ppm --format pam | head -n 1 | grep -qx P7
+    mkdir folder
+    cp in.pam folder/
+    nst -s style.ppm folder -o made/
+    [ -s made/in-style.pam ]
+}
+
+@test "a stream of pictures that is none, or is cut short, is refused" {
+    stream P6:3:255 2 >good
+    head -c -10 good >short
+    refused 1 'short: is cut short' --pnm -s style.ppm short -o out
+    refused 1 'photo.ppm: is not a stream of binary PGM' --pnm -s style.ppm photo.ppm -o out
+    printf 'P6\n48 36\n' >header
+    refused 1 'header: 48 x 36 pixels of 3 samples to 0' --pnm -s style.ppm header -o out
+    printf 'P7\nWIDTH 48\n' >header
+    refused 1 'header: a header is cut short' --pnm -s style.ppm header -o out
+    printf 'P7\nWIDTH 99999999\nHEIGHT 99999999\nDEPTH 3\nMAXVAL 255\nENDHDR\n' >huge.pam
+    refused 1 'huge.pam: 99999999x99999999 pixels is too large' --pnm -s style.ppm huge.pam -o out
+    refused 1 'huge.pam: 99999999x99999999 pixels is too large' -s style.ppm huge.pam -o out.png
+    printf 'P7\nWIDTH 48\nHEIGHT 36\nDEPTH 9\nMAXVAL 255\nENDHDR\n' >deep.pam
+    refused 1 'deep.pam: 48 x 36 pixels of 9' -s style.ppm deep.pam -o out.png
+    refused 2 'pnm: a stream is not one of --y4m' --pnm --y4m -s style.ppm good -o out
+    refused 2 'format: a stream of --pnm' --pnm --format png -s style.ppm good -o out
+}

@@ -46,6 +46,7 @@ load helper
     cp photo.ppm out.png
     cp photo.ppm first.png
     cp photo.ppm cat.gif
+    { printf 'P6 32 32 255\n' && head -c 3072 /dev/zero; } >frames.ppm
     { printf 'YUV4MPEG2 W32 H32 Cmono\nFRAME\n' && head -c 1024 /dev/zero; } >film.y4m
     mkdir album
     cp photo.ppm album/

@@ -31,6 +31,8 @@ nst -q -s style.ppm photo.ppm -o /dev/null --format png --checkpoint good.ck
 cp "$source/samples/content.svg" good.svg
 cp photo.ppm good.ppm
 { printf 'YUV4MPEG2 W32 H32 F25:1 Ip C420p10\nFRAME\n' && head -c 3072 /dev/zero; } >good.y4m
+nst -q -s style.ppm good.png -o good.pam
+{ cat good.pam && nst -q -s style.ppm photo.ppm --format ppm; } >good.pnm
 cp "$source/tests/data/tiny-zip.pth" good.zip.pth
 cp "$source/tests/data/tiny-plain.pth" good.plain.pth
 cp "$source/styles/munch.nststyle" good.nststyle
@@ -62,6 +64,7 @@ mutate() {
 # read_it KIND FILE: what reads such a file
 read_it() {
     case $1 in
+    pnm) nst --pnm -s style.ppm "$2" -o out.pnm ;;
     y4m) nst --y4m -s style.ppm "$2" -o out.y4m ;;
     gif | webp) nst -s style.ppm "$2" -o out."$1" ;;
     pth) "$bin/nst-model" verify "$2" ;;

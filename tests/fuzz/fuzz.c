@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "image/picture.h"
+#include "image/pnm.h"
 #include "image/y4m.h"
 #include "job/options.h"
 #include "cli/pth.h"
@@ -46,6 +48,26 @@ static void y4m(const char *path)
                 nst_y4m_write_frame(&y, rgb, y.width, y.height, frame);
         free(frame);
         free(rgb);
+    }
+    fclose(f);
+}
+
+static void pnm(const char *path)
+{
+    const struct nst_picture_size size = {.max_pixels = 40000};
+    FILE *f = fopen(path, "rb");
+    VipsImage *image = NULL;
+    bool pam;
+
+    if (!f)
+        return;
+    while (nst_pnm_read(&image, &pam, f, "fuzz", &size, NULL) == NST_OK && image) {
+        void *data;
+        size_t written;
+
+        nst_pnm_write_pam(image, &data, &written);
+        g_free(data);
+        g_clear_object(&image);
     }
     fclose(f);
 }
@@ -101,8 +123,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct {
         const char *name;
         void (*parse)(const char *path);
-    } parsers[] = {{"y4m", y4m},   {"safetensors", safetensors}, {"pth", pth},
-                   {"pack", pack}, {"preset", preset},           {"history", history}};
+    } parsers[] = {{"y4m", y4m},        {"pnm", pnm},   {"safetensors", safetensors},
+                   {"pth", pth},        {"pack", pack}, {"preset", preset},
+                   {"history", history}};
     const char *name = getenv("NST_FUZZ");
     char path[64];
     int fd = memfd_create("fuzz", 0);

@@ -3,7 +3,7 @@
 #
 # run.sh [SECONDS [PARSER...]] - builds fuzz.c with clang's libFuzzer, AddressSanitizer and
 # UBSan in build-fuzz, and lets it look for inputs that crash, leak, or take longer than 2
-# seconds: 60 seconds each of y4m, safetensors, pth, pack, preset and history, from good
+# seconds: 60 seconds each of y4m, pnm, safetensors, pth, pack, preset and history, from good
 # files to begin with. What it finds is left in build-fuzz. Needs clang-14.
 set -eu
 seconds=${1:-60}
@@ -14,11 +14,13 @@ mkdir -p build-fuzz
 cd build-fuzz
 sanitize=fuzzer-no-link,address,undefined
 [ -f Makefile ] || ../configure CC=clang-14 CFLAGS="-O1 -g -Wno-pass-failed -fsanitize=$sanitize" >configure.log
-make -j"$(nproc)" tests/fuzz/fuzz >make.log 2>&1
+make nst.h >make.log 2>&1
+make -j"$(nproc)" tests/fuzz/fuzz >>make.log 2>&1
 # shellcheck disable=SC2048 # words are wanted
-for parser in ${*:-y4m safetensors pth pack preset history}; do
+for parser in ${*:-y4m pnm safetensors pth pack preset history}; do
     mkdir -p "good-$parser"
     case $parser in
+    pnm) { printf 'P7\nWIDTH 8\nHEIGHT 8\nDEPTH 4\nMAXVAL 999\nTUPLTYPE RGB_ALPHA\nENDHDR\n' && head -c 512 /dev/zero && printf 'P6 # x\n4 4 255\n' && head -c 48 /dev/zero; } >good-pnm/a ;;
     y4m) { printf 'YUV4MPEG2 W16 H16 F25:1 Ip C420p10\nFRAME\n' && head -c 768 /dev/zero; } >good-y4m/a ;;
     safetensors) head -c 4096 ../models/vgg19-lite.safetensors >good-safetensors/a
         cp ../tests/data/tiny-lpips-alex.safetensors good-safetensors/b ;;

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "image/pnm.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/origin.h"
+
+#define MOST_LINES 1000 /* of a PAM's header */
+
+struct header {
+    bool pam;
+    unsigned width, height, bands, max;
+};
+
+/* A number after blanks and comments, and the character behind it; 0: there is none. */
+static unsigned read_number(FILE *f)
+{
+    unsigned long v = 0;
+    int c;
+
+    while ((c = getc(f)) == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '#')
+        while (c == '#' && (c = getc(f)) != EOF && c != '\n')
+            c = '#';
+    for (; c >= '0' && c <= '9' && v <= 1 << 30; c = getc(f))
+        v = 10 * v + (unsigned long)(c - '0');
+    return c == EOF || v > 1 << 30 ? 0 : (unsigned)v;
+}
+
+/* The lines behind the P7. Of tuple types only the number of samples counts. */
+static bool read_pam_header(struct header *h, FILE *f)
+{
+    char line[256], word[16];
+    unsigned value;
+
+    h->pam = true;
+    for (int i = 0; i < MOST_LINES && fgets(line, sizeof line, f); i++) {
+        if (strncmp(line, "ENDHDR", 6) == 0)
+            return true;
+        if (sscanf(line, "%15s %9u", word, &value) < 2)
+            continue; /* a comment, an empty line, a tuple type */
+        if (strcmp(word, "WIDTH") == 0)
+            h->width = value;
+        else if (strcmp(word, "HEIGHT") == 0)
+            h->height = value;
+        else if (strcmp(word, "DEPTH") == 0)
+            h->bands = value;
+        else if (strcmp(word, "MAXVAL") == 0)
+            h->max = value;
+    }
+    return false;
+}
+
+static bool read_header(struct header *h, int kind, FILE *f)
+{
+    if (kind == '7')
+        return getc(f) == '\n' && read_pam_header(h, f);
+    h->bands = kind == '5' ? 1 : 3;
+    h->width = read_number(f);
+    h->height = read_number(f);
+    h->max = read_number(f);
+    return true;
+}
+
+/* Samples of up to max as ones of 8 or 16 bits, in place. */
+static void widen(unsigned char *bytes, size_t samples, unsigned max)
+{
+    uint16_t *wide = (uint16_t *)(void *)bytes;
+
+    for (size_t i = 0; max < 255 && i < samples; i++)
+        bytes[i] =
+            (unsigned char)(bytes[i] < max ? (bytes[i] * 255U + max / 2) / max : 255);
+    for (size_t i = 0; max > 255 && i < samples; i++) {
+        unsigned v = (unsigned)bytes[2 * i] << 8 | bytes[2 * i + 1];
+
+        wide[i] = (uint16_t)(v < max ? ((uint64_t)v * 65535 + max / 2) / max : 65535);
+    }
+}
+
+static VipsImage *wrap(const struct header *h, void *samples, size_t size)
+{
+    bool wide = h->max > 255;
+    VipsImage *image = vips_image_new_from_memory_copy(
+        samples, size, (int)h->width, (int)h->height, (int)h->bands,
+        wide ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
+
+    if (image && h->bands < 3)
+        image->Type = wide ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W;
+    else if (image)
+        image->Type = wide ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB;
+    return image;
+}
+
+static enum nst_status read_samples(VipsImage **out, const struct header *h, FILE *f,
+                                    const char *label, struct nst_err *err)
+{
+    size_t samples = (size_t)h->width * h->height * h->bands;
+    size_t size = samples * (h->max > 255 ? 2 : 1);
+    unsigned char *bytes = vips_malloc(NULL, size);
+    enum nst_status st = NST_OK;
+
+    if (!bytes)
+        return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", label);
+    if (fread(bytes, 1, size, f) != size)
+        st = ferror(f) ? nst_err_set(err, NST_ERR_IO, "%s: %s", label, strerror(errno))
+                       : nst_err_set(err, NST_ERR_FORMAT, "%s: is cut short", label);
+    if (st == NST_OK) {
+        widen(bytes, samples, h->max);
+        *out = wrap(h, bytes, size);
+        if (!*out)
+            st = nst_err_set(err, NST_ERR_MEM, "%s: out of memory", label);
+    }
+    g_free(bytes);
+    return st;
+}
+
+enum nst_status nst_pnm_read(VipsImage **out, bool *pam, FILE *f, const char *label,
+                             const struct nst_picture_size *size, struct nst_err *err)
+{
+    struct header h = {0};
+    enum nst_status st;
+    int p = getc(f), kind;
+
+    *out = NULL;
+    if (p == EOF)
+        return ferror(f)
+                   ? nst_err_set(err, NST_ERR_IO, "%s: %s", label, strerror(errno))
+                   : NST_OK;
+    kind = getc(f);
+    if (p != 'P' || (kind != '5' && kind != '6' && kind != '7'))
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: is not a stream of binary PGM, PPM or PAM pictures",
+                           label);
+    if (!read_header(&h, kind, f))
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: a header is cut short", label);
+    if (!h.width || !h.height || !h.bands || h.bands > 4 || !h.max || h.max > 65535)
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: %u x %u pixels of %u samples to %u: not 1 to 4 samples "
+                           "to 1 to 65535",
+                           label, h.width, h.height, h.bands, h.max);
+    st = nst_picture_check(label, (int)(h.width < INT32_MAX ? h.width : INT32_MAX),
+                           (int)(h.height < INT32_MAX ? h.height : INT32_MAX), size,
+                           err);
+    *pam = h.pam;
+    return st == NST_OK ? read_samples(out, &h, f, label, err) : st;
+}
+
+bool nst_pnm_is_pam(const void *bytes, size_t size)
+{
+    return size > 3 && memcmp(bytes, "P7\n", 3) == 0;
+}
+
+void nst_pnm_write_pam(VipsImage *image, void **data, size_t *size)
+{
+    static const char *const types[] = {"GRAYSCALE", "GRAYSCALE_ALPHA", "RGB",
+                                        "RGB_ALPHA"};
+    bool wide = image->BandFmt == VIPS_FORMAT_USHORT;
+    size_t samples = VIPS_IMAGE_N_ELEMENTS(image) * (size_t)image->Ysize, n;
+    const void *from = vips_image_get_data(image);
+    const uint16_t *words = from;
+    unsigned char *to;
+    char header[160];
+
+    *size = 0;
+    n = (size_t)snprintf(header, sizeof header,
+                         "P7\nWIDTH %d\nHEIGHT %d\nDEPTH %d\nMAXVAL %d\nTUPLTYPE %s\n"
+                         "ENDHDR\n",
+                         image->Xsize, image->Ysize, image->Bands, wide ? 65535 : 255,
+                         types[image->Bands - 1]);
+    *data = from ? vips_malloc(NULL, n + samples * (wide ? 2 : 1)) : NULL;
+    if (!*data)
+        return;
+    to = memcpy(*data, header, n);
+    to += n;
+    for (size_t i = 0; wide && i < samples; i++) {
+        *to++ = (unsigned char)(words[i] >> 8);
+        *to++ = (unsigned char)words[i];
+    }
+    if (!wide)
+        memcpy(to, from, samples);
+    *size = n + samples * (wide ? 2 : 1);
+}
