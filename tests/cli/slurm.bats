@@ -57,10 +57,15 @@ END
     return 1
 }
 
+# Each writes its state when told to end, which must be over before bats removes it.
 teardown_file() {
+    local name pid
     cd "$BATS_FILE_TMPDIR" || return
     for name in slurmd slurmctld munge; do
-        [ ! -s $name.pid ] || kill "$(cat $name.pid)" 2>/dev/null || true
+        [ -s $name.pid ] || continue
+        pid=$(cat $name.pid)
+        kill "$pid" 2>/dev/null || continue
+        timeout 10 tail --pid="$pid" -f /dev/null || kill -9 "$pid" 2>/dev/null || true
     done
 }
 
