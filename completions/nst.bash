@@ -56,6 +56,7 @@ _nst_kind() {
     nst:--checkpoint) echo "file" ;;
     nst:--config) echo "file" ;;
     nst:--history) echo "file" ;;
+    nst:--preview) echo "{}" ;;
     nst:--progress) echo "{auto bar plain json none}" ;;
     nst:--resume) echo "file" ;;
     nst:--save-every) echo "{}" ;;
@@ -80,7 +81,7 @@ _nst_kind() {
 
 _nst_options() {
     case $1 in
-    nst) echo "--null --files-from --format --keep-mask --layers --mask --max-pixels --name --output --pnm --recursive --scale-mode --scales --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --moment-weight --model --padding --pooling --preset --strength --style-layers --temporal --tv-weight --style-weight --adaptive --compat --curvature-pairs --init --jobs --learning-rate --max-evaluations --max-memory --iterations --optimiser --scale-iterations --seed --tile --threads --checkpoint --config --dry-run --dump-options --history --json --list-presets --progress --quiet --resume --save-every --show-config --trace --verbose --help --usage --version" ;;
+    nst) echo "--null --files-from --format --keep-mask --layers --mask --max-pixels --name --output --pnm --recursive --scale-mode --scales --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --moment-weight --model --padding --pooling --preset --strength --style-layers --temporal --tv-weight --style-weight --adaptive --compat --curvature-pairs --init --jobs --learning-rate --max-evaluations --max-memory --iterations --optimiser --scale-iterations --seed --tile --threads --checkpoint --config --dry-run --dump-options --history --json --list-presets --preview --progress --quiet --resume --save-every --show-config --trace --verbose --help --usage --version" ;;
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --json --last --normalise --output --help --usage --version" ;;

@@ -114,7 +114,7 @@ libnst_run_la_LIBADD = libnst-job.la $(VIPS_LIBS)
 
 # The library: its interface is made of these headers, lowest floor first, and nothing
 # else of it is seen. Until version 1 any release may change it, and then its number.
-INTERFACE = %D%/base/err.h %D%/base/mem.h \
+INTERFACE = %D%/base/err.h %D%/base/mem.h %D%/base/place.h \
 	%D%/model/numbers.h %D%/model/taps.h %D%/model/search.h %D%/model/weights.h \
 	%D%/model/normalise.h %D%/job/options.h %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \

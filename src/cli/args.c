@@ -267,6 +267,8 @@ static void check_together(struct nst_args *a)
         nst_refuse("trace: needs a file, and - is none");
     if (p->checkpoint && is_stdio(p->checkpoint))
         nst_refuse("checkpoint: needs a file, and - is none");
+    if (p->preview && is_stdio(p->preview))
+        nst_refuse("preview: needs a file, and - is none");
 }
 
 static void must(enum nst_status st, const struct nst_err *err)
@@ -280,7 +282,7 @@ void nst_args_batch(struct nst_args *a)
     const struct nst_params *p = &a->params;
     const char *history =
         p->history && strcmp(p->history, "none") != 0 ? p->history : NULL;
-    const char *written[] = {p->trace, p->checkpoint, history};
+    const char *written[] = {p->trace, p->checkpoint, p->preview, history};
     struct nst_batch *b = &a->batch;
     struct nst_err err;
 
@@ -290,17 +292,22 @@ void nst_args_batch(struct nst_args *a)
         must(nst_batch_add_list(b, p->files_from, p->null, p->recursive, &err), &err);
     if (!b->items)
         nst_refuse("files-from: %s: names no picture", p->files_from);
-    if ((p->trace || p->checkpoint || p->resume) && b->items > 1)
+    if ((p->trace || p->checkpoint || p->resume || p->preview) && b->items > 1)
         nst_refuse("%s: one file holds one run, and there are several pictures",
                    p->trace        ? "trace"
                    : p->checkpoint ? "checkpoint"
-                                   : "resume");
+                   : p->resume     ? "resume"
+                                   : "preview");
     must(nst_batch_name_outputs(b, p, &err), &err);
     for (size_t i = 0; i < b->items; i++) {
         keep_apart(b->item[i].output, p->trace);
         keep_apart(b->item[i].output, history);
     }
     keep_apart(b->item[0].output, p->checkpoint);
+    keep_apart(b->item[0].output, p->preview);
+    keep_apart(p->preview, p->checkpoint);
+    keep_apart(p->preview, p->trace);
+    keep_apart(p->preview, history);
     keep_apart(p->trace, p->checkpoint);
     keep_apart(p->checkpoint, history);
     keep_apart(p->trace, history);

@@ -114,6 +114,11 @@ bool nst_output_animates(const char *path, const char *format);
 enum nst_status nst_output_write(struct nst_output *out, const struct nst_picture *like,
                                  const float *rgb, const char *comment,
                                  struct nst_err *err);
+/* Write rgb (3 x h x w, sRGB, 0 to 1), which no file holds, to path, by the format of
+ * its ending, whole or not at all. Errors of nst_output_open() and
+ * nst_output_write(). */
+enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int w,
+                                 struct nst_err *err);
 void nst_output_free(struct nst_output *out); /* drops what was not written */
 
 #endif

@@ -352,3 +352,22 @@ enum nst_status nst_output_write(struct nst_output *out, const struct nst_pictur
     g_free(data);
     return status;
 }
+
+enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int w,
+                                 struct nst_err *err)
+{
+    struct nst_picture_origin plain = {.depth = 8, .profile = NST_PROFILE_NONE};
+    const struct nst_picture like = {.width = w, .height = h, .origin = &plain};
+    struct nst_output *out;
+    enum nst_status status;
+
+    if (vips_black(&plain.meta, 1, 1, NULL))
+        return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
+    status = nst_output_open(&out, path, NULL, err);
+    if (status == NST_OK) {
+        status = nst_output_write(out, &like, rgb, "", err);
+        nst_output_free(out);
+    }
+    g_object_unref(plain.meta);
+    return status;
+}

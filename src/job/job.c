@@ -293,6 +293,14 @@ static bool visit_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
                     : nst_adam_state(r->adam, visit, ctx);
 }
 
+const float *nst_job_picture(struct nst_job *r)
+{
+    if (!r->keep)
+        return r->x;
+    keep(r, r->x, r->made);
+    return r->made;
+}
+
 bool nst_job_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
 {
     double loss = loss_at(r, r->x);

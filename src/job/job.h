@@ -83,6 +83,10 @@ enum nst_status nst_job_run(struct nst_job *j, float *x,
                             const struct nst_job_events *events,
                             struct nst_job_result *result, struct nst_err *err);
 
+/* While the job runs, the picture made so far: 3 x height x width of the content,
+ * borrowed until the next step. */
+const float *nst_job_picture(struct nst_job *j);
+
 /*
  * The job's state while it runs, in parts (optim/state.h): what events->save() may
  * write down, and what nst_job_run() takes up where nst_job_resume() was called before.

@@ -187,9 +187,11 @@ static const struct nst_option options[] = {
          "Write there what it takes to go on with the run later, now and then and at "
          "its end"},
     {"save-every", 0, GROUP(4), INT(1, 1000000), AT(save_every), .initial = "50",
-     .arg = "N", .help = "How often, in steps"},
+     .arg = "N", .help = "How often that, and a preview, is written, in steps"},
     {"resume", 0, GROUP(4), TEXT, AT(resume), ONCE, .arg = "FILE",
      .help = "Go on with the run of a checkpoint, with its options, bit for bit"},
+    {"preview", 0, GROUP(4), TEXT, AT(preview), ONCE, .arg = "FILE",
+     .help = "Write the picture as it is there, now and then"},
     {"history", 0, GROUP(4), TEXT, AT(history), .arg = "FILE|none",
      .help = "Where a finished run is recorded, or none"},
     {"quiet", 'q', GROUP(4), FLAG, AT(quiet), .help = "Say nothing but errors"},

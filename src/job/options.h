@@ -88,7 +88,7 @@ struct nst_params {
     bool y4m, pnm, recursive, null, skip_done;
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
-    char *trace, *history, *checkpoint, *resume;
+    char *trace, *history, *checkpoint, *resume, *preview;
     int64_t save_every;
     bool dry_run, json;
     bool quiet, verbose;

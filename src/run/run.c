@@ -170,6 +170,9 @@ enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
         return nst_err_set(
             err, NST_ERR_ARG,
             "checkpoint: the optimiser of --compat cannot be written down");
+    if (p->compat && p->preview)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "preview: the optimiser of --compat has no steps to show");
     if (nst_scales_check(p, err) != NST_OK)
         return NST_ERR_ARG;
     return nst_regions_check(p, err);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/colours.h"
 #include "run/say.h"
 #include "run/scale.h"
 #include "job/scales.h"
@@ -136,15 +137,41 @@ static bool visit_all(void *owner, nst_state_visit *visit, void *ctx)
            nst_job_state(s->job, visit, ctx);
 }
 
-/* That a checkpoint cannot be written is worth a word, and no reason to end. */
+/* The picture so far, without its border, and at full size in its content's colours. */
+static enum nst_status write_preview(const struct run *r, struct nst_job *job,
+                                     struct nst_err *err)
+{
+    const struct nst_params *p = r->s->p;
+    const struct nst_picture *c = r->s->content;
+    int border = nst_border(p), h = r->height + 2 * border, w = r->width + 2 * border;
+    float *rgb;
+    enum nst_status st = nst_floats_new(&rgb, 3, (size_t)h, (size_t)w, err);
+
+    if (st != NST_OK)
+        return st;
+    memcpy(rgb, nst_job_picture(job), 3 * (size_t)h * (size_t)w * sizeof *rgb);
+    nst_pixels_crop(rgb, 3, r->height, r->width, border);
+    if (p->colour == NST_COLOUR_CONTENT && r->height == c->height &&
+        r->width == c->width)
+        nst_colours_keep(rgb, c->rgb, (size_t)r->height * (size_t)r->width);
+    st = nst_pixels_write(p->preview, rgb, r->height, r->width, err);
+    free(rgb);
+    return st;
+}
+
+/* That a checkpoint or a preview cannot be written is worth a word, and no reason to
+ * end. */
 static void on_save(void *ctx, struct nst_job *job)
 {
     struct run *r = ctx;
+    const struct nst_params *p = r->s->p;
     struct nst_err err;
 
-    if (nst_checkpoint_write(r->s->p->checkpoint, r->s->p, visit_all,
-                             &(struct state){r, job}, &err) != NST_OK)
+    if (p->checkpoint && nst_checkpoint_write(p->checkpoint, p, visit_all,
+                                              &(struct state){r, job}, &err) != NST_OK)
         nst_say(r->s->run, "checkpoint: %s", err.text);
+    if (p->preview && write_preview(r, job, &err) != NST_OK)
+        nst_say(r->s->run, "preview: %s", err.text);
 }
 
 /* Turn to the scale that the run to go on with was at. */
@@ -364,7 +391,8 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
                                     .stepped = on_stepped,
                                     .stop = on_stop,
                                     .reweighed = on_reweighed,
-                                    .save = p->checkpoint ? on_save : NULL};
+                                    .save =
+                                        p->checkpoint || p->preview ? on_save : NULL};
     bool blends = p->scale_mode == NST_SCALE_BLEND && r->scales > 1;
     struct nst_at_scale at = at_scale(r);
     struct nst_plan plan;

@@ -114,3 +114,31 @@ killed() {
     [[ $stderr == *"checkpoint: /no/where/ck: "* ]]
     [ -s out.png ]
 }
+
+@test "a preview is the picture as it is then, and changes nothing" {
+    nst -s style.ppm photo.ppm -o a.png -n 12
+    nst -s style.ppm photo.ppm -o b.png -n 12 --save-every 5 --preview seen.png
+    cmp a.png b.png
+    [ "$(dimensions seen.png)" = "$(dimensions b.png)" ]
+    # the last one is of the last step
+    for f in b seen; do
+        "$NST" -q --strength 0 -S native -n 1 -s style.ppm $f.png --format ppm >$f.ppm
+    done
+    cmp b.ppm seen.ppm
+    for o in "--colour content" "--padding reflect" "--keep-mask photo.ppm" "--scales 24,32"; do
+        # shellcheck disable=SC2086 # words are wanted
+        nst -s style.ppm photo.ppm -o b.png -n 6 $o --preview seen.png --save-every 1
+        [ "$(dimensions seen.png)" = "$(dimensions b.png)" ]
+        for f in b seen; do
+            "$NST" -q --strength 0 -S native -n 1 -s style.ppm $f.png --format ppm >$f.ppm
+        done
+        cmp b.ppm seen.ppm
+    done
+    refused 2 'preview: needs a file' -s style.ppm photo.ppm -o out.png --preview -
+    refused 2 'two things at once' -s style.ppm photo.ppm -o out.png --preview out.png
+    refused 2 'is one of the pictures read' -s style.ppm photo.ppm -o out.png --preview photo.ppm
+    # a preview that cannot be written is no reason to end
+    nst -s style.ppm photo.ppm -o c.png -n 2 --save-every 1 --preview none/seen.png 2>said
+    grep -q 'preview: none/seen.png' said
+    [ -s c.png ]
+}
