@@ -3,11 +3,13 @@
 # packages.sh - what Debian packages nst needs, and how demo and check install and build.
 
 BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
-    libvips-dev liblcms2-dev libjansson-dev libarchive-dev"
+    libvips-dev liblcms2-dev libjansson-dev libarchive-dev
+    libmicrohttpd-dev libglib2.0-dev libsystemd-dev libhiredis-dev"
 # bsdextrautils has col
 # shellcheck disable=SC2034 # used by check
 TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq clang-14
     libimage-exiftool-perl valgrind libc6-dbg busybox curl ca-certificates zsh fish
+    wrk redis-server nginx-light
     parallel inotify-tools openssh-server rsync slurm-wlm munge
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 

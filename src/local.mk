@@ -155,3 +155,21 @@ nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
 nst_model_LDADD = libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
 nst_style_SOURCES = %D%/cli/style.c $(PROGRAM)
 nst_style_LDADD = libnst.la $(JANSSON_LIBS)
+
+# the service, which is a program too
+if SERVE
+bin_PROGRAMS += nst-serve
+endif
+nst_serve_SOURCES = %D%/serve/answer.c %D%/serve/answer.h \
+	%D%/serve/child.c %D%/serve/child.h %D%/serve/compare.c %D%/serve/compare.h \
+	%D%/serve/events.c %D%/serve/events.h %D%/serve/guard.c %D%/serve/guard.h \
+	%D%/serve/http.c %D%/serve/http.h %D%/serve/listen.c %D%/serve/listen.h \
+	%D%/serve/log.c %D%/serve/log.h %D%/serve/maker.c %D%/serve/maker.h \
+	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
+	%D%/serve/pages.c %D%/serve/pages.h %D%/serve/pictures.c %D%/serve/pictures.h \
+	%D%/serve/request.c %D%/serve/request.h %D%/serve/routes.c %D%/serve/routes.h \
+	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
+	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/tasks.c %D%/serve/tasks.h \
+	%D%/serve/upload.c %D%/serve/upload.h
+nst_serve_CPPFLAGS = $(AM_CPPFLAGS) $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
+nst_serve_LDADD = libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)

@@ -67,6 +67,7 @@ static json_t *option_of(const struct nst_option *o)
     json_object_set_new(j, "help", json_string(o->help));
     json_object_set_new(j, "group", json_string(nst_option_group(o->group)));
     json_object_set_new(j, "recipe", json_boolean(o->recipe));
+    json_object_set_new(j, "offered", json_boolean(o->offered));
     json_object_set_new(j, "once", json_boolean(o->once));
     return j;
 }

@@ -9,7 +9,8 @@
  * The option table as JSON, for programs that offer these options: a new string. Of
  * each its name, letter, type (flag, integer, size, real, choice, text, layers, style,
  * mask, list), range or choices, default, what stands for its value in the help, its
- * help, its group there, and whether it is part of the recipe, or for one run only.
+ * help, its group there, and whether it is part of the recipe, one that a service
+ * may offer, or for one run only.
  */
 char *nst_describe_options(void);
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * answer.h - what a request is answered with: a status and a response of libmicrohttpd,
+ * with the headers that keep a browser from doing what it should not.
+ */
+#ifndef NST_SERVE_ANSWER_H
+#define NST_SERVE_ANSWER_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct serve_answer {
+    unsigned status; /* of HTTP */
+    struct MHD_Response *response;
+};
+
+/* Pages of another origin that may read answers, or NULL. Once, before any answer. */
+void serve_answer_allow(const char *origin);
+
+/* j is taken over. */
+struct serve_answer serve_answer_json(unsigned status, json_t *j);
+/* {"error": "..."} */
+struct serve_answer serve_answer_error(unsigned status, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The same, of which a client may try again after some seconds. */
+struct serve_answer serve_answer_later(unsigned status, unsigned seconds,
+                                       const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* text, of malloc(), is taken over. */
+struct serve_answer serve_answer_text(const char *type, char *text);
+/* A file that never changes, or one that does; closes fd. */
+struct serve_answer serve_answer_file(int fd, uint64_t size, const char *type,
+                                      bool changes);
+
+/* A response with the headers that all have, and this media type. */
+struct MHD_Response *serve_response(struct MHD_Response *r, const char *type);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nst.h"
+
+#define MOST_OUTPUT 65536
+#define FILE_BYTES ((rlim_t)4 << 30)
+#define NICE 5 /* the service answers before it paints */
+
+char *serve_program(const char *name)
+{
+    char self[PATH_MAX], *slash;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    self[n < 0 ? 0 : n] = 0;
+    slash = strrchr(self, '/');
+    if (slash) {
+        char *path = nst_xasprintf("%.*s/%s", (int)(slash - self), self, name);
+
+        if (access(path, X_OK) == 0)
+            return path;
+        free(path);
+    }
+    return nst_xstrdup(name);
+}
+
+/* What follows runs in a child of a process with threads, so it allocates nothing. */
+
+static void limit(int what, rlim_t most)
+{
+    setrlimit(what, &(struct rlimit){most, most});
+}
+
+/* Every file that is opened for writing is below the folder, or /dev/null. */
+static void allow_writing_to(const char *folder)
+{
+    const uint64_t writing =
+        LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+        LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+        LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+        LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+        LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+    const char *const paths[] = {folder, "/dev/null"};
+    const uint64_t allowed[] = {writing, LANDLOCK_ACCESS_FS_WRITE_FILE};
+    struct landlock_ruleset_attr attr = {.handled_access_fs = writing};
+    int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+
+    if (rules < 0) /* an older kernel, or one without it */
+        return;
+    for (int i = 0; i < 2; i++) {
+        struct landlock_path_beneath_attr path = {
+            .allowed_access = allowed[i],
+            .parent_fd = paths[i] ? open(paths[i], O_PATH | O_CLOEXEC) : -1};
+
+        if (path.parent_fd >= 0)
+            syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &path, 0);
+    }
+    syscall(SYS_landlock_restrict_self, rules, 0);
+    close(rules);
+}
+
+#if defined __x86_64__
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined __aarch64__
+#define ARCH AUDIT_ARCH_AARCH64
+#endif
+
+/* Calls that no part of making a picture needs fail. */
+static void forbid_calls(void)
+{
+#ifdef ARCH
+#define FORBID(call)                                                                   \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),                                   \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        FORBID(SYS_socket),
+        FORBID(SYS_socketpair),
+        FORBID(SYS_ptrace),
+        FORBID(SYS_process_vm_readv),
+        FORBID(SYS_process_vm_writev),
+        FORBID(SYS_mount),
+        FORBID(SYS_umount2),
+        FORBID(SYS_pivot_root),
+        FORBID(SYS_chroot),
+        FORBID(SYS_setns),
+        FORBID(SYS_unshare),
+        FORBID(SYS_bpf),
+        FORBID(SYS_perf_event_open),
+        FORBID(SYS_keyctl),
+        FORBID(SYS_add_key),
+        FORBID(SYS_init_module),
+        FORBID(SYS_finit_module),
+        FORBID(SYS_kexec_load),
+        FORBID(SYS_userfaultfd),
+        FORBID(SYS_reboot),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+#endif
+}
+
+static void become(const char *const *argv, const struct serve_limits *l, pid_t parent,
+                   const int out[2], const int err[2], int failed)
+{
+    sigset_t none;
+    int error;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* it ended before that */
+        _exit(127);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setpgid(0, 0); /* a Ctrl-C is for the service alone */
+    if (setpriority(PRIO_PROCESS, 0, NICE) != 0)
+        errno = 0; /* it is as important as the service, then */
+    dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+    dup2(out[1], STDOUT_FILENO);
+    dup2(err[1], STDERR_FILENO);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, FILE_BYTES);
+    limit(RLIMIT_NOFILE, 128);
+    limit(RLIMIT_CPU, l->seconds);
+    if (l->memory)
+        limit(RLIMIT_AS, l->memory);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    allow_writing_to(l->folder);
+    forbid_calls();
+    execvp(argv[0], (char *const *)argv);
+    error = errno;
+    while (write(failed, &error, sizeof error) < 0 && errno == EINTR)
+        ;
+    _exit(127);
+}
+
+static void close_pipe(int p[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (p[i] >= 0)
+            close(p[i]);
+    p[0] = p[1] = -1;
+}
+
+/* Read what the child says if it could not become the program; nothing if it did. */
+static bool has_started(int failed)
+{
+    ssize_t n;
+    int error;
+
+    do
+        n = read(failed, &error, sizeof error);
+    while (n < 0 && errno == EINTR);
+    if (n == (ssize_t)sizeof error)
+        errno = error;
+    return n == 0;
+}
+
+bool serve_child_start(struct serve_child *c, const char *const *argv,
+                       const struct serve_limits *limits)
+{
+    int out[2] = {-1, -1}, err[2] = {-1, -1}, failed[2] = {-1, -1};
+    pid_t parent = getpid();
+    bool started = false;
+
+    *c = (struct serve_child){-1, -1, -1};
+    if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 &&
+        pipe2(failed, O_CLOEXEC) == 0)
+        c->pid = fork();
+    if (c->pid == 0)
+        become(argv, limits, parent, out, err, failed[1]);
+    if (c->pid > 0) {
+        close(failed[1]);
+        failed[1] = -1;
+        started = has_started(failed[0]);
+    }
+    if (started) {
+        c->out = out[0];
+        c->err = err[0];
+        out[0] = err[0] = -1;
+    } else if (c->pid > 0) {
+        int error = errno;
+
+        waitpid(c->pid, NULL, 0);
+        errno = error;
+    }
+    close_pipe(out);
+    close_pipe(err);
+    close_pipe(failed);
+    return started;
+}
+
+int serve_child_end(struct serve_child *c)
+{
+    int status = -1;
+
+    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    close(c->out);
+    close(c->err);
+    return status;
+}
+
+/* Read what there is into *text. False at the end. */
+static bool collect(int fd, char **text, size_t *size)
+{
+    char part[4096];
+    ssize_t n = read(fd, part, sizeof part);
+
+    if (n <= 0)
+        return n < 0 && (errno == EINTR || errno == EAGAIN);
+    if (*text && *size + (size_t)n <= MOST_OUTPUT) {
+        memcpy(*text + *size, part, (size_t)n);
+        *size += (size_t)n;
+        (*text)[*size] = 0;
+    }
+    return true;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int serve_child_run(const char *const *argv, const struct serve_limits *limits,
+                    unsigned seconds, char **out, char **err)
+{
+    char *text[2] = {out ? nst_xcalloc(MOST_OUTPUT + 1, 1) : NULL,
+                     err ? nst_xcalloc(MOST_OUTPUT + 1, 1) : NULL};
+    size_t size[2] = {0, 0};
+    int64_t end = now_ms() + (int64_t)seconds * 1000;
+    struct serve_child c;
+    bool late = false;
+    int status;
+
+    if (out)
+        *out = text[0];
+    if (err)
+        *err = text[1];
+    if (!serve_child_start(&c, argv, limits))
+        return -1;
+    struct pollfd p[2] = {{c.out, POLLIN, 0}, {c.err, POLLIN, 0}};
+    while (p[0].fd >= 0 || p[1].fd >= 0) {
+        int64_t left = end - now_ms();
+
+        if (left <= 0) {
+            late = true;
+            kill(c.pid, SIGKILL);
+            break;
+        }
+        poll(p, 2, (int)left);
+        for (int i = 0; i < 2; i++)
+            if (p[i].fd >= 0 && p[i].revents && !collect(p[i].fd, &text[i], &size[i]))
+                p[i].fd = -1;
+    }
+    status = serve_child_end(&c);
+    return late ? -1 : status;
+}

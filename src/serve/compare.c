@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/compare.h"
+
+#include <glib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "serve/child.h"
+#include "serve/store.h"
+#include "serve/styles.h"
+#include "serve/tasks.h"
+
+#define SECONDS 120
+
+struct compared {
+    char *original, *result, *style; /* paths; style may be NULL */
+};
+
+static const char *text_of(const json_t *j, const char *key)
+{
+    return json_string_value(json_object_get(j, key));
+}
+
+/* The path of a picture in one of these folders: a new string, or NULL. */
+static char *find(const char *name, const char *folder, const char *or_folder)
+{
+    if (name && serve_store_has(folder, name))
+        return serve_store_path(folder, name);
+    if (name && or_folder && serve_store_has(or_folder, name))
+        return serve_store_path(or_folder, name);
+    return NULL;
+}
+
+/* What the body names; with a task, that task's. False: *answer. */
+static bool read_body(const struct serve_request *r, struct compared *c,
+                      struct serve_answer *answer)
+{
+    const char *id = text_of(r->body, "task_id"), *style;
+    json_t *task = id ? serve_tasks_progress(id, NULL, NULL) : NULL;
+    const json_t *from = id ? task : r->body;
+
+    if (id && (!task || !text_of(task, "output_img"))) {
+        json_decref(task);
+        *answer = serve_answer_error(MHD_HTTP_NOT_FOUND,
+                                     "task_id: '%.64s' is no task with a result", id);
+        return false;
+    }
+    c->original = find(text_of(from, id ? "content_img" : "original"), "uploads", NULL);
+    c->result = find(text_of(from, id ? "output_img" : "result"), "results", "uploads");
+    style = text_of(from, id ? "style_img" : "style");
+    c->style = style ? serve_styles_picture(style) : NULL;
+    if (!c->original || !c->result)
+        *answer =
+            serve_answer_error(MHD_HTTP_BAD_REQUEST, "%s: name a picture that is here",
+                               c->original ? "result" : "original");
+    else if (style && !c->style && !id)
+        *answer =
+            serve_answer_error(MHD_HTTP_BAD_REQUEST,
+                               "style: '%.64s' is no picture among the styles", style);
+    json_decref(task);
+    return c->original && c->result && (c->style || !style || id);
+}
+
+static struct serve_answer measure(const struct serve_settings *s,
+                                   const struct compared *c)
+{
+    const struct serve_limits limits = {
+        .memory = (size_t)s->task_memory + SERVE_LIBRARIES, .seconds = SECONDS};
+    char *program = serve_program("nst-compare"), *out = NULL;
+    char *style = c->style ? nst_xasprintf("--style=%s", c->style) : NULL;
+    char *model = s->model ? nst_xasprintf("--model=%s", s->model) : NULL;
+    const char *argv[8] = {program, "--json"};
+    int n = 2, status;
+    json_t *j;
+
+    if (style)
+        argv[n++] = style;
+    if (model)
+        argv[n++] = model;
+    argv[n++] = "--";
+    argv[n++] = c->original;
+    argv[n++] = c->result;
+    status = serve_child_run(argv, &limits, SECONDS, &out, NULL);
+    j = status == 0 ? json_loads(out, 0, NULL) : NULL;
+    free(out);
+    free(model);
+    free(style);
+    free(program);
+    return j ? serve_answer_json(MHD_HTTP_OK, j)
+             : serve_answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
+                                  "the pictures could not be compared");
+}
+
+struct serve_answer serve_compare(struct serve_request *r)
+{
+    struct compared c = {NULL, NULL, NULL};
+    struct serve_answer a;
+
+    if (read_body(r, &c, &a))
+        a = measure(r->settings, &c);
+    free(c.original);
+    free(c.result);
+    free(c.style);
+    return a;
+}

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/http.h"
+
+#include <glib.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "serve/events.h"
+#include "serve/guard.h"
+
+#define HEADERS_BYTES 32768 /* of a request, and what its reader needs */
+#define JSON_BYTES 65536    /* of a body */
+#define IDLE_SECONDS 30     /* between two bytes */
+#define HEADERS_SECONDS 20  /* from a connection's last answer to its next request */
+#define REQUEST_SECONDS 300 /* to its answer's end, and */
+#define LEAST_SPEED 32768   /* bytes a second of a body besides */
+#define MOST_THREADS 4
+#define SLOW_THREADS 2
+#define BEAT_SECONDS 15
+#define NEVER INT64_MAX
+/* A body that is too large is read to its end all the same, so that its sender sees the
+ * answer, unless it is larger by that much. */
+#define SWALLOWED 4
+
+/* A connection, of which libmicrohttpd only sees whether it is idle: who sends a byte
+ * now and then must not keep it for ever. */
+struct peer {
+    int fd;
+    atomic_int_least64_t deadline; /* of the monotonic clock, in seconds */
+    GList link;
+};
+
+/* A request while it is here. */
+struct exchange {
+    struct serve_request request;
+    struct serve_answer answer;
+    struct peer *peer;
+    uint64_t received;
+    GString *text; /* of SERVE_JSON */
+    bool begun, changes, slow, null;
+};
+
+static struct {
+    const struct serve_settings *settings;
+    const struct serve_route *routes;
+    struct MHD_Daemon *daemon;
+    GThreadPool *slow;
+    atomic_bool quiet, ended;
+    atomic_uint_least64_t answered[6];
+    pthread_t keeper;
+    pthread_mutex_t lock;
+    GQueue peers;
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int64_t now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return t.tv_sec;
+}
+
+static void give(struct peer *p, int64_t seconds)
+{
+    atomic_store(&p->deadline, seconds == NEVER ? NEVER : now() + seconds);
+}
+
+/* MHD_NotifyConnectionCallback */
+static void on_connection(void *cls, struct MHD_Connection *c, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct peer *p = *context;
+
+    (void)cls;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = p = nst_xcalloc(1, sizeof *p);
+        p->fd =
+            MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        p->link.data = p;
+        give(p, HEADERS_SECONDS);
+        pthread_mutex_lock(&all.lock);
+        g_queue_push_tail_link(&all.peers, &p->link);
+        pthread_mutex_unlock(&all.lock);
+    } else if (p) {
+        pthread_mutex_lock(&all.lock);
+        g_queue_unlink(&all.peers, &p->link);
+        pthread_mutex_unlock(&all.lock);
+        free(p);
+        *context = NULL;
+    }
+}
+
+/* Ends connections that have taken too long, and has streams say a word. */
+static void *keep(void *none)
+{
+    int beat = 0;
+
+    (void)none;
+    while (!atomic_load(&all.ended)) {
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+        pthread_mutex_lock(&all.lock);
+        for (GList *l = all.peers.head; l; l = l->next) {
+            struct peer *p = l->data;
+
+            if (atomic_load(&p->deadline) < now()) {
+                shutdown(p->fd, SHUT_RDWR);
+                give(p, HEADERS_SECONDS);
+            }
+        }
+        pthread_mutex_unlock(&all.lock);
+        if (++beat % BEAT_SECONDS == 0)
+            serve_events_beat();
+    }
+    return NULL;
+}
+
+static struct peer *peer_of(struct MHD_Connection *c)
+{
+    return MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+        ->socket_context;
+}
+
+/* A NUL in a path would end it here, and not for who made it. */
+static bool has_null(const char *uri)
+{
+    const char *query = strchr(uri, '?'), *null = strstr(uri, "%00");
+
+    return null && (!query || null < query);
+}
+
+/* Called with the path as it was sent: the beginning of a request. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
+{
+    struct exchange *x = nst_xcalloc(1, sizeof *x);
+
+    (void)cls;
+    x->request.settings = all.settings;
+    x->request.connection = c;
+    x->peer = peer_of(c);
+    x->null = has_null(uri);
+    return x;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *c, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct exchange *x = *context;
+
+    (void)cls;
+    (void)c;
+    (void)code;
+    if (!x)
+        return;
+    give(x->peer, HEADERS_SECONDS);
+    serve_upload_free(x->request.upload);
+    json_decref(x->request.body);
+    if (x->text)
+        g_string_free(x->text, TRUE);
+    if (x->answer.response)
+        MHD_destroy_response(x->answer.response);
+    free(x);
+    *context = NULL;
+}
+
+/* Does the path match? What the * stands for is put into argument. */
+static bool matches(const char *pattern, const char *path, char argument[128])
+{
+    size_t before = strcspn(pattern, "*"), n;
+
+    if (!pattern[before])
+        return strcmp(pattern, path) == 0;
+    if (strncmp(pattern, path, before) != 0)
+        return false;
+    n = strcspn(path + before, "/");
+    if (n == 0 || n >= 128 || strcmp(pattern + before + 1, path + before + n) != 0)
+        return false;
+    memcpy(argument, path + before, n);
+    argument[n] = 0;
+    return true;
+}
+
+static struct serve_answer not_allowed(const char *allowed)
+{
+    struct serve_answer a = serve_answer_error(MHD_HTTP_METHOD_NOT_ALLOWED,
+                                               "method: only %s is for that", allowed);
+
+    MHD_add_response_header(a.response, MHD_HTTP_HEADER_ALLOW, allowed);
+    return a;
+}
+
+static struct serve_answer options(const char *allowed)
+{
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+
+    MHD_add_response_header(serve_response(r, "text/plain"), MHD_HTTP_HEADER_ALLOW,
+                            allowed);
+    return (struct serve_answer){MHD_HTTP_NO_CONTENT, r};
+}
+
+/* The path without the prefix, which may be there or taken off by a proxy. */
+static const char *without_prefix(const char *path)
+{
+    const char *prefix = all.settings->prefix;
+    size_t n = prefix ? strlen(prefix) : 0;
+
+    return n && strncmp(path, prefix, n) == 0 && path[n] == '/' ? path + n : path;
+}
+
+static void find_route(struct exchange *x, const char *path, const char *method)
+{
+    GString *allowed = g_string_new(NULL);
+
+    if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
+        method = MHD_HTTP_METHOD_GET;
+    for (const struct serve_route *r = all.routes; r->method; r++) {
+        if (!matches(r->path, path, x->request.argument))
+            continue;
+        if (strcmp(r->method, method) == 0) {
+            x->request.route = r;
+            break;
+        }
+        g_string_append_printf(allowed, "%s%s%s", allowed->len ? ", " : "", r->method,
+                               strcmp(r->method, MHD_HTTP_METHOD_GET) ? "" : ", HEAD");
+    }
+    if (!x->request.route && !allowed->len)
+        x->answer = serve_answer_error(MHD_HTTP_NOT_FOUND, "nothing is here");
+    else if (!x->request.route && strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
+        x->answer = options(allowed->str);
+    else if (!x->request.route)
+        x->answer = not_allowed(allowed->str);
+    g_string_free(allowed, TRUE);
+}
+
+static uint64_t body_limit(const struct exchange *x)
+{
+    return x->request.route && x->request.route->body == SERVE_FILE
+               ? (uint64_t)all.settings->max_upload
+               : JSON_BYTES;
+}
+
+static void refuse_size(struct exchange *x)
+{
+    if (!x->answer.response)
+        x->answer = serve_answer_error(MHD_HTTP_CONTENT_TOO_LARGE,
+                                       "the body has more than %" PRIu64 " bytes",
+                                       body_limit(x));
+}
+
+static const char *header(const struct exchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->request.connection, MHD_HEADER_KIND, name);
+}
+
+static bool is_json(const char *type)
+{
+    return type && strncasecmp(type, "application/json", 16) == 0 &&
+           strchr("; \t", type[16]);
+}
+
+/* Get ready for what the route says comes. */
+static void expect_body(struct exchange *x)
+{
+    const struct serve_route *route = x->request.route;
+
+    if (route->body == SERVE_JSON) {
+        x->text = g_string_new(NULL);
+        if (!is_json(header(x, MHD_HTTP_HEADER_CONTENT_TYPE)))
+            x->answer = serve_answer_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                           "content type: must be application/json");
+    } else if (route->body == SERVE_FILE) {
+        x->request.upload =
+            serve_upload_new(x->request.connection, route->field, all.settings);
+        if (!x->request.upload)
+            x->answer = serve_answer_error(
+                MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                "content type: must be multipart/form-data, with a field %s",
+                route->field);
+    }
+}
+
+/* Headers are there: everything that can be said without a body. */
+static void begin(struct exchange *x, const char *path, const char *method)
+{
+    const char *text = header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t length = text ? strtoull(text, NULL, 10) : 0;
+
+    x->begun = true;
+    x->changes = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+                 strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
+    give(x->peer, REQUEST_SECONDS + (int64_t)(body_limit(x) / LEAST_SPEED));
+    if (x->null)
+        x->answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "path: has a NUL");
+    else
+        find_route(x, without_prefix(path), method);
+    if (!x->answer.response &&
+        !serve_guard_admits(x->request.connection, x->request.route->open, x->changes,
+                            &x->answer))
+        return;
+    if (!x->answer.response && x->changes && atomic_load(&all.quiet))
+        x->answer = serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, 10,
+                                       "the service is ending");
+    if (!x->answer.response && length > body_limit(x))
+        refuse_size(x);
+    if (!x->answer.response)
+        expect_body(x);
+}
+
+static void receive(struct exchange *x, const char *bytes, size_t size)
+{
+    x->received += size;
+    if (x->received > body_limit(x))
+        refuse_size(x);
+    if (x->answer.response)
+        return;
+    if (x->text)
+        g_string_append_len(x->text, bytes, (gssize)size);
+    else if (x->request.upload)
+        serve_upload_add(x->request.upload, bytes, size);
+}
+
+static void read_json(struct exchange *x)
+{
+    json_error_t e;
+
+    x->request.body =
+        json_loadb(x->text->str, x->text->len, JSON_REJECT_DUPLICATES, &e);
+    if (!x->request.body)
+        x->answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
+                                       "the body is not JSON: line %d, column %d: %s",
+                                       e.line, e.column, e.text);
+    else if (!json_is_object(x->request.body))
+        x->answer =
+            serve_answer_error(MHD_HTTP_BAD_REQUEST, "the body is no JSON object");
+}
+
+/* By a thread of the pool. */
+static void on_slow(gpointer p, gpointer none)
+{
+    struct exchange *x = p;
+
+    (void)none;
+    x->answer = x->request.route->answer(&x->request);
+    MHD_resume_connection(x->request.connection);
+}
+
+static enum MHD_Result send_answer(struct exchange *x)
+{
+    if (x->answer.status < 600)
+        atomic_fetch_add(&all.answered[x->answer.status / 100], 1);
+    if (x->request.route && x->request.route->stream && x->answer.status == MHD_HTTP_OK)
+        give(x->peer, NEVER);
+    return MHD_queue_response(x->request.connection, x->answer.status,
+                              x->answer.response);
+}
+
+/* All of the request is there. */
+static enum MHD_Result finish(struct exchange *x)
+{
+    if (!x->answer.response && x->text)
+        read_json(x);
+    if (!x->answer.response && x->request.route->slow && !x->slow) {
+        x->slow = true;
+        MHD_suspend_connection(x->request.connection);
+        g_thread_pool_push(all.slow, x, NULL);
+        return MHD_YES;
+    }
+    if (!x->answer.response)
+        x->answer = x->request.route->answer(&x->request);
+    return send_answer(x);
+}
+
+/* Is an answer that is known already better given now than after the body? */
+static bool is_hopeless(const struct exchange *x)
+{
+    const char *length = header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+    return header(x, MHD_HTTP_HEADER_EXPECT) ||
+           (length && strtoull(length, NULL, 10) >
+                          SWALLOWED * (uint64_t)all.settings->max_upload);
+}
+
+/* MHD_AccessHandlerCallback */
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version,
+                                  const char *bytes, size_t *size, void **context)
+{
+    struct exchange *x = *context;
+
+    (void)cls;
+    (void)c;
+    (void)version;
+    if (!x->begun) {
+        begin(x, url, method);
+        if (!x->answer.response || !is_hopeless(x))
+            return MHD_YES; /* to be called again; an answer now ends the connection */
+    } else if (*size > 0) {
+        receive(x, bytes, *size);
+        *size = 0;
+        return MHD_YES;
+    }
+    return finish(x);
+}
+
+/* What libmicrohttpd has to say is about clients. */
+static void on_log(void *cls, const char *fmt, va_list ap)
+{
+    (void)cls;
+    (void)fmt;
+    (void)ap;
+}
+
+enum nst_status serve_http_open(const struct serve_settings *s,
+                                const struct serve_route *routes, int socket,
+                                struct nst_err *err)
+{
+    unsigned threads = s->cores < MOST_THREADS ? (unsigned)s->cores : MOST_THREADS;
+
+    all.settings = s;
+    all.routes = routes;
+    all.slow = g_thread_pool_new(on_slow, NULL, SLOW_THREADS, TRUE, NULL);
+    all.daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, NULL, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_THREAD_POOL_SIZE,
+        threads > 1 ? threads : 0, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)s->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)HEADERS_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+        on_uri, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    if (!all.daemon || pthread_create(&all.keeper, NULL, keep, NULL) != 0)
+        return nst_err_set(err, NST_ERR_IO, "cannot begin to answer requests");
+    return NST_OK;
+}
+
+void serve_http_quiesce(void)
+{
+    atomic_store(&all.quiet, true);
+    MHD_quiesce_daemon(all.daemon);
+}
+
+void serve_http_close(void)
+{
+    atomic_store(&all.ended, true);
+    pthread_join(all.keeper, NULL);
+    g_thread_pool_free(all.slow, FALSE, TRUE);
+    MHD_stop_daemon(all.daemon);
+}
+
+void serve_http_count(uint64_t answered[6])
+{
+    for (int i = 0; i < 6; i++)
+        answered[i] = atomic_load(&all.answered[i]);
+}
+
+bool serve_query(struct serve_request *r, const char *name, int64_t least, int64_t most,
+                 int64_t otherwise, int64_t *out, struct serve_answer *answer)
+{
+    const char *text =
+        MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+    char *end = NULL;
+
+    *out = text ? g_ascii_strtoll(text, &end, 10) : otherwise;
+    if (!text || (*text && !*end && *out >= least && *out <= most))
+        return true;
+    *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
+                                 "%s: '%.40s' is not a whole number from %" PRId64
+                                 " to %" PRId64,
+                                 name, text, least, most);
+    return false;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http.h - requests, from the socket to a route and back. libmicrohttpd's threads read
+ * and write; what takes longer than a moment is done by a pool of others while its
+ * connection waits.
+ */
+#ifndef NST_SERVE_HTTP_H
+#define NST_SERVE_HTTP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nst.h"
+#include "serve/answer.h"
+#include "serve/settings.h"
+#include "serve/upload.h"
+
+enum serve_body { SERVE_NO_BODY, SERVE_JSON, SERVE_FILE };
+
+struct serve_request {
+    const struct serve_settings *settings;
+    const struct serve_route *route;
+    struct MHD_Connection *connection;
+    char argument[128];          /* what the route's path has a * for */
+    json_t *body;                /* of SERVE_JSON */
+    struct serve_upload *upload; /* of SERVE_FILE */
+};
+
+/* A kind of request. The paths of a table may share a beginning. */
+struct serve_route {
+    const char *method, *path; /* of which one part may be a *, any text but / */
+    struct serve_answer (*answer)(struct serve_request *r);
+    enum serve_body body;
+    const char *field; /* the form's, of SERVE_FILE */
+    bool slow;         /* it takes longer than a moment */
+    bool open;         /* no token is needed */
+    bool stream;       /* it has no end that could be waited for */
+};
+
+/*
+ * Answer requests by the table, which ends with a route without a method, on that
+ * socket, which stays the caller's. NST_ERR_IO.
+ */
+enum nst_status serve_http_open(const struct serve_settings *s,
+                                const struct serve_route *routes, int socket,
+                                struct nst_err *err);
+/* Accept no more connections, and refuse what changes something. */
+void serve_http_quiesce(void);
+/* Streams have ended before: serve_events_end(). */
+void serve_http_close(void);
+
+/* How many were answered with a status of 100 * i. */
+void serve_http_count(uint64_t answered[6]);
+
+/* The value of ?name= as a number of that range, or otherwise if there is none; false
+ * if it is no such number: *answer. */
+bool serve_query(struct serve_request *r, const char *name, int64_t least, int64_t most,
+                 int64_t otherwise, int64_t *out, struct serve_answer *answer);
+
+#endif

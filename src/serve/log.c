@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/log.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "nst.h"
+
+#define FILE_BYTES 10000000
+#define FILES 5
+#define LINE_SIZE 2048
+
+static struct {
+    pthread_mutex_t lock;
+    FILE *file; /* NULL: standard error */
+    char *path;
+    long size;
+    bool json;
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool open_file(void)
+{
+    struct stat st;
+
+    all.file = fopen(all.path, "ae");
+    all.size = all.file && fstat(fileno(all.file), &st) == 0 ? (long)st.st_size : 0;
+    return all.file != NULL;
+}
+
+bool serve_log_open(const char *path, bool json)
+{
+    all.json = json;
+    if (!path)
+        return true;
+    all.path = nst_xstrdup(path);
+    return open_file();
+}
+
+void serve_log_close(void)
+{
+    if (all.file)
+        fclose(all.file);
+    all.file = NULL;
+    free(all.path);
+    all.path = NULL;
+}
+
+/* The latest becomes .1, what was .1 becomes .2, and the last one goes. */
+static void turn_over(void)
+{
+    fclose(all.file);
+    for (int i = FILES - 1; i > 0; i--) {
+        char *to = nst_xasprintf("%s.%d", all.path, i);
+        char *from =
+            i > 1 ? nst_xasprintf("%s.%d", all.path, i - 1) : nst_xstrdup(all.path);
+
+        rename(from, to); /* there need not be one */
+        free(from);
+        free(to);
+    }
+    open_file();
+}
+
+static char *json_line(const char *time, const char *level, const char *text)
+{
+    json_t *j =
+        json_pack("{s:s, s:s, s:s}", "time", time, "level", level, "message", text);
+    char *s;
+
+    if (!j) /* not UTF-8 */
+        j = json_pack("{s:s, s:s, s:s}", "time", time, "level", level, "message", "?");
+    s = json_dumps(j, JSON_COMPACT);
+    json_decref(j);
+    return s;
+}
+
+void serve_log(enum serve_level level, const char *fmt, ...)
+{
+    static const char *const names[] = {"info", "warning", "error"};
+    char text[LINE_SIZE], when[32], *line;
+    time_t now = time(NULL);
+    struct tm tm;
+    va_list ap;
+    FILE *to;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    for (char *c = text; *c; c++) /* a client must not write lines of its own */
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    line = all.json   ? json_line(when, names[level], text)
+           : all.path ? nst_xasprintf("%s %s: %s", when, names[level], text)
+                      : nst_xasprintf("nst-serve: %s%s%s", level ? names[level] : "",
+                                      level ? ": " : "", text);
+    pthread_mutex_lock(&all.lock);
+    if (all.file && all.size > FILE_BYTES - LINE_SIZE)
+        turn_over();
+    to = all.file ? all.file : stderr;
+    all.size += fprintf(to, "%s\n", line);
+    fflush(to);
+    pthread_mutex_unlock(&all.lock);
+    free(line);
+}

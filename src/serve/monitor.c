@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/monitor.h"
+
+#include <dirent.h>
+#include <glib.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "serve/http.h"
+#include "serve/log.h"
+#include "serve/store.h"
+#include "serve/tasks.h"
+
+#define WARN_PERCENT 90
+#define LEAST_FREE ((uint64_t)64 << 20) /* bytes of disk, to keep a picture */
+
+static struct {
+    const struct serve_settings *settings;
+    time_t started;
+    pthread_mutex_t lock; /* for what follows */
+    uint64_t busy, total; /* of the processors, when last looked at */
+    char processor[128];
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* The number of kB after "Key:" in a file of /proc, in bytes; 0 if there is none. */
+static uint64_t kilobytes(const char *path, const char *key)
+{
+    char line[256];
+    FILE *f = fopen(path, "re");
+    uint64_t n = 0;
+
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ':')
+            n = strtoull(line + strlen(key) + 1, NULL, 10) * 1024;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+static void find_processor(void)
+{
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "re");
+
+    snprintf(all.processor, sizeof all.processor, "unknown");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, "model name", 10) == 0 && strchr(line, ':')) {
+            line[strcspn(line, "\n")] = 0;
+            snprintf(all.processor, sizeof all.processor, "%s", strchr(line, ':') + 2);
+            break;
+        }
+    if (f)
+        fclose(f);
+}
+
+void serve_monitor_open(const struct serve_settings *s)
+{
+    all.settings = s;
+    all.started = time(NULL);
+    find_processor();
+}
+
+/* Percent of the machine's memory, disk, and processors that are in use: the last since
+ * the last call. */
+struct usage {
+    double memory, disk, processors;
+    uint64_t memory_total, memory_free, disk_free;
+};
+
+static double processors(void)
+{
+    unsigned long long t[8] = {0};
+    FILE *f = fopen("/proc/stat", "re");
+    uint64_t total = 0, busy, since;
+    double percent = 0;
+
+    if (f && fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1],
+                    &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) == 8)
+        for (int i = 0; i < 8; i++)
+            total += t[i];
+    if (f)
+        fclose(f);
+    busy = total - t[3] - t[4]; /* but for idle and waiting for a disk */
+    pthread_mutex_lock(&all.lock);
+    since = total - all.total;
+    if (since > 0 && total > 0)
+        percent = 100.0 * (double)(busy - all.busy) / (double)since;
+    all.busy = busy;
+    all.total = total;
+    pthread_mutex_unlock(&all.lock);
+    return percent;
+}
+
+static struct usage look(void)
+{
+    struct usage u = {.memory_total = kilobytes("/proc/meminfo", "MemTotal"),
+                      .memory_free = kilobytes("/proc/meminfo", "MemAvailable")};
+
+    if (u.memory_total)
+        u.memory = 100 - 100 * (double)u.memory_free / (double)u.memory_total;
+    serve_store_disk(&u.disk_free, &u.disk);
+    u.disk *= 100;
+    return u;
+}
+
+void serve_monitor_log(void)
+{
+    struct usage u = look();
+
+    serve_log(
+        u.memory > WARN_PERCENT || u.disk > WARN_PERCENT ? SERVE_WARNING : SERVE_INFO,
+        "processors %.0f %%, memory %.0f %%, disk %.0f %% in use; this process "
+        "%" PRIu64 " MiB",
+        processors(), u.memory, u.disk, kilobytes("/proc/self/status", "VmRSS") >> 20);
+}
+
+json_t *serve_monitor_health(bool *well)
+{
+    struct usage u = look();
+    char when[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    const char *status = "healthy";
+
+    *well = u.disk_free >= LEAST_FREE && serve_tasks_reachable();
+    if (u.memory > WARN_PERCENT || u.disk > WARN_PERCENT)
+        status = "warning";
+    if (!*well)
+        status = "error";
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return json_pack("{s:s, s:f, s:f, s:f, s:s}", "status", status, "gpu_memory_usage",
+                     0.0, "disk_usage", u.disk, "memory_usage", u.memory, "timestamp",
+                     when);
+}
+
+static json_t *model_name(void)
+{
+    char *path = NULL, *base;
+    json_t *name = json_null();
+
+    if (nst_search_model(&path, all.settings->model, NULL) == NST_OK) {
+        base = g_path_get_basename(path);
+        base[strcspn(base, ".")] = 0;
+        name = json_string(base);
+        g_free(base);
+    }
+    free(path);
+    return name;
+}
+
+json_t *serve_monitor_device(void)
+{
+    struct usage u = look();
+
+    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:n, s:o, s:s}", "device", "cpu",
+                     "model", all.processor, "cores", all.settings->cores, "memory",
+                     (json_int_t)u.memory_total, "memory_available",
+                     (json_int_t)u.memory_free, "gpu", "network", model_name(),
+                     "version", PACKAGE_VERSION);
+}
+
+static unsigned open_files(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    while (d && readdir(d))
+        n++;
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static void head(GString *s, const char *name, const char *type, const char *help)
+{
+    g_string_append_printf(s, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void one(GString *s, const char *name, const char *type, const char *help,
+                double v)
+{
+    head(s, name, type, help);
+    g_string_append_printf(s, "%s %.15g\n", name, v);
+}
+
+static void tasks(GString *s)
+{
+    struct serve_counts c;
+
+    serve_tasks_count(&c);
+    head(s, "nst_tasks", "gauge", "Tasks that are known, by state.");
+    for (int i = 0; i < SERVE_STATES; i++)
+        g_string_append_printf(s, "nst_tasks{state=\"%s\"} %u\n", serve_state_names[i],
+                               c.now[i]);
+    head(s, "nst_tasks_ended_total", "counter", "Tasks that ended, by how.");
+    for (int i = SERVE_COMPLETED; i < SERVE_STATES; i++)
+        g_string_append_printf(s, "nst_tasks_ended_total{state=\"%s\"} %" PRIu64 "\n",
+                               serve_state_names[i], c.ended[i]);
+    one(s, "nst_queue_depth", "gauge", "Tasks that wait.", c.now[SERVE_QUEUED]);
+    one(s, "nst_task_retries_total", "counter", "Tasks tried again after a crash.",
+        (double)c.retries);
+    one(s, "nst_task_seconds_total", "counter", "Seconds that completed tasks took.",
+        c.seconds);
+}
+
+static void requests(GString *s)
+{
+    uint64_t answered[6];
+
+    serve_http_count(answered);
+    head(s, "nst_http_requests_total", "counter", "Requests, by class of status.");
+    for (int i = 2; i < 6; i++)
+        g_string_append_printf(
+            s, "nst_http_requests_total{code=\"%dxx\"} %" PRIu64 "\n", i, answered[i]);
+    one(s, "nst_http_failures_total", "counter", "Requests that were not fulfilled.",
+        (double)(answered[4] + answered[5]));
+}
+
+char *serve_monitor_metrics(void)
+{
+    GString *s = g_string_new(NULL);
+    struct usage u = look();
+
+    tasks(s);
+    requests(s);
+    one(s, "nst_memory_usage_ratio", "gauge", "The machine's memory in use.",
+        u.memory / 100);
+    one(s, "nst_disk_usage_ratio", "gauge", "The data's disk in use.", u.disk / 100);
+    one(s, "nst_disk_free_bytes", "gauge", "Room on the data's disk.",
+        (double)u.disk_free);
+    one(s, "process_resident_memory_bytes", "gauge", "Resident memory.",
+        (double)kilobytes("/proc/self/status", "VmRSS"));
+    one(s, "process_open_fds", "gauge", "Open descriptors.", open_files());
+    one(s, "process_start_time_seconds", "gauge", "Start, in seconds since 1970.",
+        (double)all.started);
+    return g_string_free(s, FALSE);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* monitor.h - the machine and this process: how much of them is in use. */
+#ifndef NST_SERVE_MONITOR_H
+#define NST_SERVE_MONITOR_H
+
+#include <jansson.h>
+
+#include "serve/settings.h"
+
+void serve_monitor_open(const struct serve_settings *s);
+
+/* A line to the log. */
+void serve_monitor_log(void);
+
+/* What the API says of health: a new reference. *well is false if the service cannot do
+ * its work. */
+json_t *serve_monitor_health(bool *well);
+/* And of the device. */
+json_t *serve_monitor_device(void);
+/* Everything that is counted, as text for Prometheus: a new string. */
+char *serve_monitor_metrics(void);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/pictures.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "nst.h"
+#include "serve/child.h"
+#include "serve/store.h"
+
+#define THUMB_SIDE 256
+#define CHECK_SECONDS 30
+#define CHECK_MEMORY ((size_t)6 << 30)
+
+static const struct {
+    const char *ending, *type, *magic;
+    size_t at, length; /* of the magic bytes */
+} kinds[] = {
+    {".png", "image/png", "\x89PNG\r\n\x1a\n", 0, 8},
+    {".jpg", "image/jpeg", "\xff\xd8\xff", 0, 3},
+    {".gif", "image/gif", "GIF8", 0, 4},
+    {".webp", "image/webp", "WEBP", 8, 4},
+    {".tif", "image/tiff", "II*\0", 0, 4},
+    {".tif", "image/tiff", "MM\0*", 0, 4},
+    {".heic", "image/heic", "ftypheic", 4, 8},
+    {".heic", "image/heic", "ftypmif1", 4, 8},
+    {".avif", "image/avif", "ftypavif", 4, 8},
+};
+#define KINDS (sizeof kinds / sizeof *kinds)
+
+const char *serve_picture_type(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    for (size_t i = 0; dot && i < KINDS; i++)
+        if (strcmp(kinds[i].ending, dot) == 0)
+            return kinds[i].type;
+    return "application/octet-stream";
+}
+
+/*
+ * A file that is a picture to one program and something else to another begins as the
+ * one and holds the other further on: markup near its beginning, or an archive, whose
+ * directory is at its end.
+ */
+static bool holds_another(const unsigned char *begin, size_t b,
+                          const unsigned char *end, size_t e)
+{
+    static const char *const markup[] = {"<html",     "<script", "<svg",   "<?php",
+                                         "<!doctype", "%PDF-",   "<iframe"};
+
+    for (size_t i = 0; i < sizeof markup / sizeof *markup; i++)
+        for (size_t at = 0; at + strlen(markup[i]) <= b; at++)
+            if (strncasecmp((const char *)begin + at, markup[i], strlen(markup[i])) ==
+                0)
+                return true;
+    return memmem(end, e, "PK\5\6", 4) != NULL;
+}
+
+const char *serve_picture_kind(const char *path, char **error)
+{
+    unsigned char begin[1024], end[1024];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t b = fd < 0 ? -1 : pread(fd, begin, sizeof begin, 0), e = -1;
+    struct stat st;
+
+    if (b >= 0 && fstat(fd, &st) == 0)
+        e = pread(fd, end, sizeof end,
+                  st.st_size > (off_t)sizeof end ? st.st_size - (off_t)sizeof end : 0);
+    if (fd >= 0)
+        close(fd);
+    for (size_t i = 0; b > 0 && e > 0 && i < KINDS; i++)
+        if ((size_t)b >= kinds[i].at + kinds[i].length &&
+            memcmp(begin + kinds[i].at, kinds[i].magic, kinds[i].length) == 0) {
+            if (!holds_another(begin, (size_t)b, end, (size_t)e))
+                return kinds[i].ending;
+            *error = nst_xstrdup("is a picture and something else at once");
+            return NULL;
+        }
+    *error = nst_xstrdup("is not a picture (PNG, JPEG, GIF, WebP, TIFF, HEIC or AVIF)");
+    return NULL;
+}
+
+/* "nst-serve: PATH: is damaged" without what a client need not know. */
+static char *reason(const char *said, const char *path)
+{
+    const char *at = strstr(said, path);
+    char *text;
+
+    at = at ? at + strlen(path) : said;
+    at += strspn(at, ": ");
+    text = nst_xasprintf("%.*s", (int)strcspn(at, "\n"), at);
+    return text;
+}
+
+bool serve_picture_check(const char *path, const char *name, long long max_pixels,
+                         char **error)
+{
+    char pixels[32], self[PATH_MAX], *thumb = nst_xasprintf("%s.jpg", name), *to, *said,
+                                     *folder;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    struct serve_limits limits = {.memory = CHECK_MEMORY, .seconds = CHECK_SECONDS};
+    int status;
+
+    self[n < 0 ? 0 : n] = 0;
+    snprintf(pixels, sizeof pixels, "%lld", max_pixels);
+    to = serve_store_path("thumbs", thumb);
+    free(thumb);
+    limits.folder = folder =
+        to ? nst_xasprintf("%.*s", (int)(strrchr(to, '/') - to), to) : NULL;
+    status = serve_child_run(
+        (const char *const[]){self, "--thumbnail", path, to ? to : "", pixels, NULL},
+        &limits, CHECK_SECONDS, NULL, &said);
+    if (status != 0 && status != -1 && *said)
+        *error = reason(said, path);
+    else if (status != 0)
+        *error = nst_xstrdup("cannot be decoded with what there is of time and memory");
+    free(folder);
+    free(said);
+    free(to);
+    return status == 0;
+}
+
+int serve_thumbnail(const char *in, const char *out, const char *pixels)
+{
+    const struct nst_picture_size size = {.longest = THUMB_SIDE,
+                                          .max_pixels = strtoll(pixels, NULL, 10)};
+    struct nst_picture *p = NULL;
+    struct nst_err err;
+    enum nst_status st = nst_picture_init("nst-serve", &err);
+
+    if (st == NST_OK)
+        st = nst_picture_load(&p, in, &size, &err);
+    if (st == NST_OK)
+        st = nst_pixels_write(out, p->rgb, p->height, p->width, &err);
+    nst_picture_free(p);
+    nst_picture_shutdown();
+    if (st != NST_OK)
+        fprintf(stderr, "nst-serve: %s\n", err.text);
+    return st == NST_OK ? 0 : 1;
+}

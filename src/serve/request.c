@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/request.h"
+
+#include <glib.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nst.h"
+#include "serve/store.h"
+#include "serve/styles.h"
+
+#define MOST_TEXT 200
+
+struct reading {
+    const struct serve_settings *settings;
+    json_t *record, *options;
+    struct nst_params params; /* to try values on */
+    char *error;              /* NULL while all is well */
+};
+
+static void refuse(struct reading *r, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void refuse(struct reading *r, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (r->error)
+        return;
+    va_start(ap, fmt);
+    r->error = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+}
+
+/* A value as a message shows it: a new string. */
+static char *shown(const json_t *v)
+{
+    char *all = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    char *part = nst_xasprintf("%.*s", MOST_TEXT, all ? all : "?");
+
+    free(all);
+    return part;
+}
+
+/* A number in a range, or the default where there is none. */
+static double number(struct reading *r, const json_t *body, const char *name,
+                     double least, double most, double otherwise, bool whole)
+{
+    const json_t *v = json_object_get(body, name);
+    double n = json_number_value(v);
+    char *text;
+
+    if (!v || json_is_null(v))
+        return otherwise;
+    if ((whole ? json_is_integer(v) : json_is_number(v)) && n >= least && n <= most)
+        return n;
+    text = shown(v);
+    refuse(r, "%s: %s is not a%s number from %g to %g", name, text,
+           whole ? " whole" : "", least, most);
+    free(text);
+    return otherwise;
+}
+
+/* The name of a picture that was sent. NULL, and an error, if there is none. */
+static const char *upload(struct reading *r, const json_t *v, const char *field)
+{
+    const char *name = json_string_value(v);
+    char *text;
+
+    if (name && serve_store_has("uploads", name))
+        return name;
+    text = v ? shown(v) : nst_xstrdup("missing");
+    refuse(r, "%s: %s%s", field, text,
+           v ? " is no picture that was uploaded"
+             : ": name a picture that was uploaded");
+    free(text);
+    return NULL;
+}
+
+static bool is_style(struct reading *r, const json_t *v, const char *field)
+{
+    const char *name = json_string_value(v);
+    char *path = name ? serve_styles_path(name) : NULL, *text;
+    bool known = path != NULL;
+
+    free(path);
+    if (known)
+        return true;
+    text = v ? shown(v) : nst_xstrdup("missing");
+    refuse(r, "%s: %s%s", field, text,
+           v ? " is none of the styles" : ": name one of the styles");
+    free(text);
+    return false;
+}
+
+/* One of several styles: {"name", "weight", "mask"}. */
+static void read_style(struct reading *r, const json_t *from, json_t *to)
+{
+    const json_t *name = json_object_get(from, "name");
+    const json_t *mask = json_object_get(from, "mask");
+    json_t *style;
+
+    if (!json_is_object(from))
+        refuse(r, "styles: takes objects with a name, and perhaps a weight and a mask");
+    else if (is_style(r, name, "styles.name")) {
+        style = json_pack("{s:O, s:f}", "name", name, "weight",
+                          number(r, from, "weight", 1e-6, 1e6, 1, false));
+        if (mask && !json_is_null(mask) && upload(r, mask, "styles.mask"))
+            json_object_set(style, "mask", (json_t *)mask);
+        json_array_append_new(to, style);
+    }
+}
+
+static void read_styles(struct reading *r, const json_t *body)
+{
+    const json_t *list = json_object_get(body, "styles"), *one;
+    json_t *styles = json_array();
+    size_t i;
+
+    if (list && !json_is_null(list)) {
+        if (!json_is_array(list) || json_array_size(list) < 1 ||
+            json_array_size(list) > NST_STYLES_MAX)
+            refuse(r, "styles: takes a list of 1 to %d", NST_STYLES_MAX);
+        json_array_foreach(list, i, one) read_style(r, one, styles);
+    } else if (is_style(r, json_object_get(body, "style_image"), "style_image"))
+        json_array_append_new(styles, json_pack("{s:O, s:f}", "name",
+                                                json_object_get(body, "style_image"),
+                                                "weight", 1.0));
+    if (!r->error)
+        json_object_set(r->record, "style_img",
+                        json_object_get(json_array_get(styles, 0), "name"));
+    json_object_set_new(r->record, "styles", styles);
+}
+
+/* An option's value as nst takes it on the command line: a new string, or NULL. */
+static char *text_of(const json_t *v)
+{
+    GString *s;
+    const json_t *one;
+    size_t i;
+
+    if (json_is_string(v))
+        return nst_xstrdup(json_string_value(v));
+    if (json_is_boolean(v))
+        return nst_xstrdup(json_is_true(v) ? "true" : "false");
+    if (json_is_integer(v))
+        return nst_xasprintf("%lld", (long long)json_integer_value(v));
+    if (json_is_real(v))
+        return nst_xasprintf("%.17g", json_real_value(v));
+    if (!json_is_array(v))
+        return NULL;
+    s = g_string_new(NULL);
+    json_array_foreach(v, i, one)
+    {
+        char *text = json_is_array(one) ? NULL : text_of(one);
+
+        g_string_append_printf(s, "%s%s", i ? "," : "", text ? text : "?");
+        free(text);
+    }
+    return g_string_free(s, FALSE);
+}
+
+static void read_option(struct reading *r, const struct nst_option *o, const json_t *v)
+{
+    char *text = text_of(v), *was;
+    struct nst_err err;
+
+    if (!text) {
+        was = shown(v);
+        refuse(r, "%s: %s is neither text nor a number, a truth value or a list",
+               o->name, was);
+        free(was);
+        return;
+    }
+    if (nst_params_set(&r->params, o->name, text, &err) != NST_OK)
+        refuse(r, "%s", err.text);
+    else
+        json_object_set_new(r->options, o->name, json_string(text));
+    free(text);
+}
+
+/* style_scale is style-scale. */
+static const struct nst_option *option_called(const char *key)
+{
+    char *name = nst_xstrdup(key);
+    const struct nst_option *o;
+
+    for (char *c = name; *c; c++)
+        if (*c == '_')
+            *c = '-';
+    o = nst_option_find(name);
+    free(name);
+    return o && o->offered ? o : NULL;
+}
+
+static bool is_field(const char *key)
+{
+    static const char *const fields[] = {"content_image", "style_image", "style_weight",
+                                         "num_steps",     "styles",      "preset",
+                                         "keep_mask"};
+
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (strcmp(fields[i], key) == 0)
+            return true;
+    return false;
+}
+
+static void read_options(struct reading *r, const json_t *body)
+{
+    const struct nst_option *o;
+    const char *key;
+    json_t *v;
+    struct nst_err err;
+
+    json_object_foreach((json_t *)body, key, v)
+    {
+        if (is_field(key) || json_is_null(v))
+            continue;
+        o = option_called(key);
+        if (o)
+            read_option(r, o, v);
+        else
+            refuse(r, "%.*s: is not known", MOST_TEXT, key);
+    }
+    if (!r->error && nst_run_check(&r->params, &err) != NST_OK)
+        refuse(r, "%s", err.text);
+    if (r->params.size == 0 || r->params.size > r->settings->max_size)
+        refuse(r, "size: %lld is not from 16 to %lld", (long long)r->params.size,
+               (long long)r->settings->max_size);
+}
+
+static void read_preset(struct reading *r, const json_t *v)
+{
+    const char *name = json_string_value(v);
+    struct nst_err err;
+    char *text;
+
+    if (!v || json_is_null(v))
+        return;
+    if (!name || !serve_store_name(name) || strchr(name, '.')) {
+        text = shown(v);
+        refuse(r, "preset: %s is not the name of one", text);
+        free(text);
+    } else if (nst_preset_apply(&r->params, name, &err) != NST_OK)
+        refuse(r, "%s", err.text);
+    else
+        json_object_set_new(r->record, "preset", json_string(name));
+}
+
+/* A preset has its own weight and steps, which the request may still replace. */
+static void read_weight_and_steps(struct reading *r, const json_t *body)
+{
+    const struct serve_settings *s = r->settings;
+    bool preset = json_object_get(r->record, "preset") != NULL;
+    double weight = number(r, body, "style_weight", SERVE_STYLE_WEIGHT_LEAST,
+                           SERVE_STYLE_WEIGHT_MOST,
+                           preset ? r->params.style_weight : SERVE_STYLE_WEIGHT, false);
+    double steps = number(r, body, "num_steps", (double)s->min_steps, SERVE_STEPS_MOST,
+                          preset ? (double)r->params.iterations : SERVE_STEPS, true);
+    char *text = nst_xasprintf("%.17g", weight);
+
+    nst_params_set(&r->params, "style-weight", text, NULL);
+    if (!preset || json_object_get(body, "style_weight"))
+        json_object_set_new(r->options, "style-weight", json_string(text));
+    free(text);
+    text = nst_xasprintf("%.0f", steps);
+    nst_params_set(&r->params, "iterations", text, NULL);
+    if (!preset || json_object_get(body, "num_steps"))
+        json_object_set_new(r->options, "iterations", json_string(text));
+    free(text);
+    json_object_set_new(r->record, "style_weight",
+                        floor(weight) == weight ? json_integer((json_int_t)weight)
+                                                : json_real(weight));
+    json_object_set_new(r->record, "steps", json_integer((json_int_t)steps));
+}
+
+json_t *serve_request_read(const json_t *body, const struct serve_settings *s,
+                           char **error)
+{
+    struct reading r = {
+        .settings = s, .record = json_object(), .options = json_object()};
+    const json_t *mask = json_object_get(body, "keep_mask");
+    const char *content;
+
+    nst_params_init(&r.params);
+    content = upload(&r, json_object_get(body, "content_image"), "content_image");
+    if (content)
+        json_object_set_new(r.record, "content_img", json_string(content));
+    read_styles(&r, body);
+    if (mask && !json_is_null(mask) && upload(&r, mask, "keep_mask"))
+        json_object_set(r.record, "keep_mask", (json_t *)mask);
+    read_preset(&r, json_object_get(body, "preset"));
+    read_weight_and_steps(&r, body);
+    read_options(&r, body);
+    json_object_set_new(r.record, "options", r.options);
+    nst_params_clear(&r.params);
+    *error = r.error;
+    if (!r.error)
+        return r.record;
+    json_decref(r.record);
+    return NULL;
+}
+
+/* Add --name=path of an upload. False if it is gone. */
+static bool add_upload(GPtrArray *to, const char *option, const json_t *name,
+                       char **error)
+{
+    const char *file = json_string_value(name);
+    char *path;
+
+    if (!file || !serve_store_has("uploads", file)) {
+        *error = nst_xasprintf("%s: the picture is gone", file ? file : "?");
+        return false;
+    }
+    path = serve_store_path("uploads", file);
+    g_ptr_array_add(to, g_strdup_printf("%s%s", option, path));
+    free(path);
+    return true;
+}
+
+static bool add_styles(GPtrArray *to, const json_t *styles, char **error)
+{
+    const json_t *one, *mask;
+    size_t i;
+
+    json_array_foreach(styles, i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "name"));
+        char *path = name ? serve_styles_path(name) : NULL;
+
+        if (!path) {
+            *error = nst_xasprintf("%s: the style is gone", name ? name : "?");
+            return false;
+        }
+        g_ptr_array_add(
+            to, g_strdup_printf("--style=%s:%g", path,
+                                json_number_value(json_object_get(one, "weight"))));
+        free(path);
+        mask = json_object_get(one, "mask");
+        if (mask && !add_upload(to, "--mask=", mask, error))
+            return false;
+    }
+    return true;
+}
+
+char **serve_request_arguments(const json_t *record, char **error)
+{
+    GPtrArray *to = g_ptr_array_new_with_free_func(g_free);
+    const json_t *mask = json_object_get(record, "keep_mask");
+    const char *preset = json_string_value(json_object_get(record, "preset")), *name;
+    const struct nst_option *o;
+    json_t *v;
+    bool all;
+
+    if (preset)
+        g_ptr_array_add(to, g_strdup_printf("--preset=%s", preset));
+    json_object_foreach(json_object_get(record, "options"), name, v)
+    {
+        o = nst_option_find(name);
+        if (o && o->type == NST_OPTION_FLAG) {
+            if (strcmp(json_string_value(v), "true") == 0)
+                g_ptr_array_add(to, g_strdup_printf("--%s", name));
+        } else
+            g_ptr_array_add(to, g_strdup_printf("--%s=%s", name, json_string_value(v)));
+    }
+    all = add_styles(to, json_object_get(record, "styles"), error) &&
+          (!mask || add_upload(to, "--keep-mask=", mask, error));
+    g_ptr_array_add(to, NULL);
+    if (all)
+        return (char **)g_ptr_array_free(to, FALSE);
+    g_ptr_array_free(to, TRUE);
+    return NULL;
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nst-serve - style transfer as a REST service: a supervisor over nst. Here are its
+ * command line, its beginning and its end.
+ *
+ * Each task is a process of its own (child.h), so that what goes wrong with one takes
+ * neither the service nor another with it. All that must outlast the service is in
+ * files of one folder (store.h); it may be killed at any moment.
+ */
+#include "config.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nst.h"
+#include "serve/answer.h"
+#include "serve/events.h"
+#include "serve/guard.h"
+#include "serve/http.h"
+#include "serve/listen.h"
+#include "serve/log.h"
+#include "serve/monitor.h"
+#include "serve/pages.h"
+#include "serve/pictures.h"
+#include "serve/routes.h"
+#include "serve/store.h"
+#include "serve/styles.h"
+#include "serve/tasks.h"
+
+#define USAGE 2
+#define SWEEP_SECONDS 600
+#define KEPT_SECONDS (24 * 3600) /* an upload that no task is of */
+#define MOST_UPLOADS 1000        /* of those */
+
+const char *argp_program_version = PACKAGE_STRING;
+
+enum {
+    DATA = 0x100,
+    STYLES,
+    WEB,
+    HOST,
+    PREFIX,
+    TOKEN,
+    INSECURE,
+    ORIGIN,
+    PROXY,
+    LOG,
+    LOG_FORMAT,
+    NUMBERS /* and what follows */
+};
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "Where:", 1},
+    {"listen", 'l', "ADDRESS:PORT", 0, "Where to listen [127.0.0.1:5000]", 1},
+    {"data", DATA, "DIR", 0,
+     "The folder of all that is kept [~/.local/state/nst/serve]", 1},
+    {"styles", STYLES, "DIR", 0, "A folder of pictures and packs to offer besides", 1},
+    {"web", WEB, "DIR", 0, "The folder of the web page [as installed]", 1},
+    {"model", 'm', "NAME|FILE", 0, "The network, as of nst", 1},
+    {"prefix", PREFIX, "PATH", 0, "What the paths of its URLs begin with", 1},
+    {NULL, 0, NULL, 0, "Who:", 2},
+    {"token-file", TOKEN, "FILE", 0,
+     "Answer only who sends the token in its first line: Authorization: Bearer TOKEN",
+     2},
+    {"insecure", INSECURE, NULL, 0,
+     "Listen on an address that others reach without a token", 2},
+    {"host", HOST, "NAME", 0, "A name of this service, besides localhost", 2},
+    {"allow-origin", ORIGIN, "ORIGIN", 0, "Pages of that origin may ask, too", 2},
+    {"behind-proxy", PROXY, NULL, 0,
+     "Clients' addresses are in X-Forwarded-For, which a proxy sets", 2},
+    {NULL, 0, NULL, 0, "Log:", 4},
+    {"log", LOG, "FILE", 0,
+     "Log there, 10 MB in each of five files, instead of standard error", 4},
+    {"log-format", LOG_FORMAT, "text|json", 0, "How [text]", 4},
+    {0}};
+
+/* Options that are numbers, in units that the help names. */
+static const struct number {
+    const char *name, *arg, *help;
+    size_t offset;
+    int64_t least, most, usual; /* usual: -1 if it depends on the machine */
+} numbers[] = {
+#define AT(member) offsetof(struct serve_settings, member)
+    {"max-tasks", "N", "Tasks at once", AT(max_tasks), 1, SERVE_TASKS_MOST, 3},
+    {"max-queue", "N", "Tasks that wait", AT(max_queue), 0, 100000, 100},
+    {"max-upload", "BYTES", "Size of a request (K, M, G)", AT(max_upload), 1024,
+     (int64_t)1 << 32, (int64_t)16 << 20},
+    {"max-pixels", "N", "Pixels of a picture", AT(max_pixels), 256, 1000000000,
+     50000000},
+    {"max-size", "N", "Longest side of a result, in pixels", AT(max_size), 16, 65536,
+     2048},
+    {"min-steps", "N", "Least steps of a task", AT(min_steps), 1, 1000, 100},
+    {"max-history-images", "N", "Results that are kept; the oldest go first",
+     AT(max_history_images), 1, 1000000, 1000},
+    {"max-styles", "N", "Styles, those of clients too", AT(max_styles), 1, 100000,
+     1000},
+    {"max-connections", "N", "Connections at once", AT(max_connections), 8, 65536,
+     1024},
+    {"rate", "N",
+     "Requests a second that an address may make which change something; 0: any",
+     AT(rate), 0, 1000000, 20},
+    {"retries", "N", "How often a task that crashed is tried again", AT(retries), 0,
+     100, 3},
+    {"task-seconds", "N", "A task's time by the clock, and that of each processor",
+     AT(task_seconds), 1, 1000000, 3600},
+    {"task-memory", "BYTES", "A task's memory (K, M, G) [a share of what there is]",
+     AT(task_memory), 64 << 20, (int64_t)1 << 50, -1},
+    {"grace", "N", "Seconds that running tasks have to finish when the service ends",
+     AT(grace), 0, 86400, 10},
+    {"monitor", "N", "Seconds between lines on resources; 0: none", AT(monitor), 0,
+     86400, 300},
+#undef AT
+};
+#define COUNT (sizeof numbers / sizeof *numbers)
+
+static int64_t *at(struct serve_settings *s, const struct number *n)
+{
+    return (int64_t *)((char *)s + n->offset);
+}
+
+/* A whole number, perhaps with K, M or G behind it; -1 if it is none. */
+static int64_t whole(const char *text)
+{
+    char *end;
+    long long n = strtoll(text, &end, 10);
+    int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+
+    if (end == text || n < 0 || end[shift > 0] || n > INT64_MAX >> shift)
+        return -1;
+    return n << shift;
+}
+
+static void set_number(struct argp_state *state, struct serve_settings *s,
+                       const struct number *n, const char *text)
+{
+    int64_t v = whole(text);
+
+    if (v < n->least || v > n->most)
+        argp_error(state, "%s: '%s' is not a whole number from %" PRId64 " to %" PRId64,
+                   n->name, text, n->least, n->most);
+    *at(s, n) = v;
+}
+
+static void check(struct argp_state *state, struct serve_settings *s)
+{
+    size_t n = s->prefix ? strlen(s->prefix) : 0;
+
+    if (n && (s->prefix[0] != '/' || s->prefix[n - 1] == '/'))
+        argp_error(state, "prefix: '%s' does not begin with / or ends with it",
+                   s->prefix);
+    if (!s->data)
+        s->data = nst_search_user("XDG_STATE_HOME", ".local/state", "serve");
+    if (!s->data)
+        argp_error(state, "data: name a folder; there is no $HOME");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct serve_settings *s = state->input;
+
+    if (key >= NUMBERS && key < NUMBERS + (int)COUNT)
+        set_number(state, s, &numbers[key - NUMBERS], arg);
+    else if (key == 'l')
+        s->listen = arg;
+    else if (key == DATA)
+        s->data = arg;
+    else if (key == STYLES)
+        s->styles = arg;
+    else if (key == WEB)
+        s->web = arg;
+    else if (key == 'm')
+        s->model = arg;
+    else if (key == HOST)
+        s->host = arg;
+    else if (key == PREFIX)
+        s->prefix = arg;
+    else if (key == TOKEN)
+        s->token_file = arg;
+    else if (key == INSECURE)
+        s->insecure = true;
+    else if (key == ORIGIN)
+        s->allow_origin = arg;
+    else if (key == PROXY)
+        s->behind_proxy = true;
+    else if (key == LOG)
+        s->log_file = arg;
+    else if (key == LOG_FORMAT &&
+             (strcmp(arg, "text") == 0 || strcmp(arg, "json") == 0))
+        s->json_log = arg[0] == 'j';
+    else if (key == LOG_FORMAT)
+        argp_error(state, "log-format: '%s' is not text or json", arg);
+    else if (key == ARGP_KEY_ARG)
+        argp_error(state, "%s: there is nothing besides options", arg);
+    else if (key == ARGP_KEY_END)
+        check(state, s);
+    else
+        return ARGP_ERR_UNKNOWN;
+    return 0;
+}
+
+/* The options and, in a section of their own, the numbers. */
+static struct argp_option *all_options(void)
+{
+    size_t n = sizeof options / sizeof *options - 1;
+    struct argp_option *list = nst_xcalloc(n + COUNT + 2, sizeof *list);
+
+    memcpy(list, options, n * sizeof *list);
+    list[n++] = (struct argp_option){.doc = "Limits:", .group = 3};
+    for (size_t i = 0; i < COUNT; i++) {
+        const struct number *of = &numbers[i];
+
+        list[n++] = (struct argp_option){
+            .name = of->name,
+            .key = NUMBERS + (int)i,
+            .arg = of->arg,
+            .doc = of->usual < 0
+                       ? of->help
+                       : nst_xasprintf("%s [%" PRId64 "%s]", of->help,
+                                       of->usual >> 20 << 20 == of->usual && of->usual
+                                           ? of->usual >> 20
+                                           : of->usual,
+                                       of->usual >> 20 << 20 == of->usual && of->usual
+                                           ? "M"
+                                           : ""),
+            .group = 3};
+    }
+    return list;
+}
+
+static void read_options(struct serve_settings *s, int argc, char **argv)
+{
+    struct argp_option *list = all_options();
+    const struct argp argp = {list,
+                              parse,
+                              NULL,
+                              "Answer requests for style transfer over HTTP; see "
+                              "nst-serve(8).",
+                              NULL,
+                              NULL,
+                              NULL};
+    struct sysinfo machine;
+
+    sysinfo(&machine);
+    for (size_t i = 0; i < COUNT; i++)
+        *at(s, &numbers[i]) = numbers[i].usual;
+    argp_err_exit_status = USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, s);
+    if (s->task_memory < 0)
+        s->task_memory =
+            (int64_t)(machine.totalram * machine.mem_unit) * 3 / 4 / s->max_tasks;
+    s->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    /* What is left of the list lives as long as the program. */
+}
+
+static int complain(const struct nst_err *err)
+{
+    serve_log(SERVE_ERROR, "%s", err->text);
+    return EXIT_FAILURE;
+}
+
+static enum nst_status check_address(const struct serve_settings *s, const char *name,
+                                     bool local, struct nst_err *err)
+{
+    if (local || s->insecure || s->token_file)
+        return NST_OK;
+    return nst_err_set(err, NST_ERR_ARG,
+                       "others reach %s: needs --token-file FILE, or --insecure", name);
+}
+
+/* Signals that end the service; to be waited for. */
+static sigset_t ending(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
+}
+
+/* What nobody makes anything of goes after a day. */
+static void sweep(void)
+{
+    serve_tasks_sweep(KEPT_SECONDS, MOST_UPLOADS);
+}
+
+/* Until a signal says to end. */
+static void serve(const struct serve_settings *s)
+{
+    const sigset_t set = ending();
+    int64_t seconds = 0;
+
+    serve_notify("READY=1");
+    while (sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 1}) < 0) {
+        seconds++;
+        if (s->monitor && seconds % s->monitor == 0)
+            serve_monitor_log();
+        if (seconds % SWEEP_SECONDS == 0)
+            sweep();
+    }
+}
+
+/* Running tasks finish if they can in time; another signal cuts that short. */
+static void drain(const struct serve_settings *s)
+{
+    const sigset_t set = ending();
+
+    serve_notify("STOPPING=1");
+    serve_log(SERVE_INFO, "ending: %u tasks are being made", serve_tasks_working());
+    serve_http_quiesce();
+    serve_tasks_drain();
+    for (int64_t i = 0; i < 10 * s->grace && serve_tasks_working() > 0; i++)
+        if (sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 100000000}) >= 0)
+            break;
+}
+
+/* From a socket to the end. */
+static enum nst_status run(const struct serve_settings *s, int fd, const char *name,
+                           struct nst_err *err)
+{
+    const struct serve_route *routes;
+    enum nst_status st = serve_routes_open(&routes, s, err);
+
+    if (st == NST_OK)
+        st = serve_guard_open(s, err);
+    if (st == NST_OK)
+        st = serve_store_open(s->data, s->prefix, err);
+    if (st != NST_OK)
+        return st;
+    serve_answer_allow(s->allow_origin);
+    serve_pages_open(s->web);
+    serve_styles_open(s);
+    serve_monitor_open(s);
+    st = serve_tasks_open(s, serve_events_changed, err);
+    sweep();
+    if (st == NST_OK)
+        st = serve_http_open(s, routes, fd, err);
+    if (st == NST_OK) {
+        serve_log(SERVE_INFO, "listening on %s", name);
+        serve(s);
+        drain(s);
+    }
+    serve_tasks_close();
+    serve_events_end();
+    if (st == NST_OK)
+        serve_http_close();
+    serve_styles_close();
+    serve_pages_close();
+    serve_store_close();
+    serve_guard_close();
+    serve_routes_close();
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    struct serve_settings s = {.listen = "127.0.0.1:5000"};
+    const sigset_t set = ending();
+    struct nst_err err;
+    char *name = NULL;
+    bool local;
+    int fd = -1;
+
+    if (argc == 5 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
+        return serve_thumbnail(argv[2], argv[3], argv[4]);
+    argv[0] = program_invocation_short_name;
+    read_options(&s, argc, argv);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* all threads to come, too */
+    signal(SIGPIPE, SIG_IGN);
+    setenv("VIPS_BLOCK_UNTRUSTED", "1", 1); /* for what reads clients' pictures */
+    if (!serve_log_open(s.log_file, s.json_log)) {
+        fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    if (serve_listen(&fd, s.listen, &name, &local, &err) != NST_OK ||
+        check_address(&s, name, local, &err) != NST_OK ||
+        run(&s, fd, name, &err) != NST_OK)
+        return complain(&err);
+    close(fd);
+    free(name);
+    serve_log(SERVE_INFO, "ended");
+    serve_log_close();
+    return EXIT_SUCCESS;
+}

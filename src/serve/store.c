@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOST_NAME 80
+
+static char *top;
+static const char *url_prefix;
+static int lock = -1;
+
+static const char *const folders[] = {"uploads", "styles", "results",
+                                      "thumbs",  "tasks",  "work"};
+#define FOLDERS (sizeof folders / sizeof *folders)
+
+static enum nst_status make(const char *path, struct nst_err *err)
+{
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return NST_OK;
+    return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+}
+
+static enum nst_status make_parents(const char *dir, struct nst_err *err)
+{
+    char *path = nst_xstrdup(dir);
+    enum nst_status st = NST_OK;
+
+    for (char *c = path + 1; st == NST_OK && *c; c++)
+        if (*c == '/') {
+            *c = 0;
+            st = make(path, err);
+            *c = '/';
+        }
+    free(path);
+    return st == NST_OK ? make(dir, err) : st;
+}
+
+/* What was being received when the service was killed. */
+static void drop_partial(void *ctx, const char *name)
+{
+    size_t n = strlen(name), e = strlen(SERVE_PARTIAL);
+
+    if (n > e && strcmp(name + n - e, SERVE_PARTIAL) == 0)
+        serve_store_remove(ctx, name);
+}
+
+enum nst_status serve_store_open(const char *dir, const char *prefix,
+                                 struct nst_err *err)
+{
+    enum nst_status st = make_parents(dir, err);
+    char *path;
+
+    url_prefix = prefix ? prefix : "";
+    if (st == NST_OK && !(top = realpath(dir, NULL)))
+        st = nst_err_set(err, NST_ERR_IO, "%s: %s", dir, strerror(errno));
+    for (size_t i = 0; st == NST_OK && i < FOLDERS; i++) {
+        path = nst_xasprintf("%s/%s", top, folders[i]);
+        st = make(path, err);
+        free(path);
+    }
+    if (st != NST_OK)
+        return st;
+    path = nst_xasprintf("%s/lock", top);
+    lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (lock < 0)
+        st = nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+    else if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+        st =
+            nst_err_set(err, NST_ERR_IO, "%s: another nst-serve uses this folder", dir);
+    free(path);
+    for (size_t i = 0; st == NST_OK && i < 2; i++)
+        serve_store_each(folders[i], drop_partial, (void *)folders[i]);
+    return st;
+}
+
+void serve_store_close(void)
+{
+    if (lock >= 0)
+        close(lock);
+    lock = -1;
+    free(top);
+    top = NULL;
+}
+
+bool serve_store_name(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+    return n > 0 && n <= MOST_NAME && !name[n] && name[0] != '.' && name[0] != '-' &&
+           name[0] != '_' && !strstr(name, "..");
+}
+
+char *serve_store_new_name(const char *ending)
+{
+    uint64_t r[2] = {0, 0};
+
+    while (getrandom(r, sizeof r, 0) != sizeof r)
+        ;
+    return nst_xasprintf("%016llx%016llx%s", (unsigned long long)r[0],
+                         (unsigned long long)r[1], ending);
+}
+
+char *serve_store_path(const char *folder, const char *name)
+{
+    return serve_store_name(name) ? nst_xasprintf("%s/%s/%s", top, folder, name) : NULL;
+}
+
+int serve_file_open(const char *path, uint64_t *size)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+        close(fd);
+        return -1;
+    }
+    if (fd >= 0)
+        *size = (uint64_t)st.st_size;
+    return fd;
+}
+
+int serve_store_read(const char *folder, const char *name, uint64_t *size)
+{
+    char *path = serve_store_path(folder, name);
+    int fd = path ? serve_file_open(path, size) : -1;
+
+    free(path);
+    return fd;
+}
+
+bool serve_store_has(const char *folder, const char *name)
+{
+    uint64_t size;
+    int fd = serve_store_read(folder, name, &size);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+void serve_store_remove(const char *folder, const char *name)
+{
+    char *path = serve_store_path(folder, name);
+
+    if (path)
+        unlink(path);
+    free(path);
+}
+
+json_t *serve_url(const char *folder, const char *name)
+{
+    return json_sprintf("%s/%s/%s", url_prefix, folder, name);
+}
+
+json_t *serve_thumb_url(const char *name)
+{
+    char *thumb = nst_xasprintf("%s.jpg", name);
+    json_t *url =
+        serve_store_has("thumbs", thumb) ? serve_url("thumbs", thumb) : json_null();
+
+    free(thumb);
+    return url;
+}
+
+void serve_store_remove_picture(const char *folder, const char *name)
+{
+    char *thumb = nst_xasprintf("%s.jpg", name);
+
+    serve_store_remove(folder, name);
+    serve_store_remove("thumbs", thumb);
+    free(thumb);
+}
+
+enum nst_status serve_store_write(const char *name, const json_t *j,
+                                  struct nst_err *err)
+{
+    char *path = serve_store_path("tasks", name);
+    char *text = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+    struct nst_place *place;
+    enum nst_status st = nst_place_open(&place, path, err);
+
+    if (st == NST_OK) {
+        st = nst_place_add(place, text, strlen(text), err);
+        if (st == NST_OK)
+            st = nst_place_finish(place, err);
+        nst_place_free(place);
+    }
+    free(text);
+    free(path);
+    return st;
+}
+
+void serve_store_each(const char *folder, void (*tell)(void *ctx, const char *name),
+                      void *ctx)
+{
+    char *path = nst_xasprintf("%s/%s", top, folder);
+    DIR *d = opendir(path);
+    const struct dirent *e;
+
+    free(path);
+    while (d && (e = readdir(d)))
+        if (serve_store_name(e->d_name))
+            tell(ctx, e->d_name);
+    if (d)
+        closedir(d);
+}
+
+struct sweep {
+    GHashTable *used;
+    GPtrArray *files; /* of struct swept */
+};
+
+struct swept {
+    char *name;
+    time_t time;
+};
+
+static void free_swept(gpointer p)
+{
+    free(((struct swept *)p)->name);
+    free(p);
+}
+
+static void collect(void *ctx, const char *name)
+{
+    struct sweep *s = ctx;
+    char *path = serve_store_path("uploads", name);
+    struct swept *f;
+    struct stat st;
+
+    if (!g_hash_table_contains(s->used, name) && !strstr(name, SERVE_PARTIAL) &&
+        stat(path, &st) == 0) {
+        f = nst_xcalloc(1, sizeof *f);
+        *f = (struct swept){nst_xstrdup(name), st.st_mtime};
+        g_ptr_array_add(s->files, f);
+    }
+    free(path);
+}
+
+static gint newest_first(gconstpointer a, gconstpointer b)
+{
+    const struct swept *x = *(struct swept *const *)a, *y = *(struct swept *const *)b;
+
+    return (x->time < y->time) - (x->time > y->time);
+}
+
+void serve_store_sweep(GHashTable *used, int64_t seconds, size_t most)
+{
+    struct sweep s = {used, g_ptr_array_new_with_free_func(free_swept)};
+    time_t now = time(NULL);
+
+    serve_store_each("uploads", collect, &s);
+    g_ptr_array_sort(s.files, newest_first);
+    for (guint i = 0; i < s.files->len; i++) {
+        const struct swept *f = s.files->pdata[i];
+
+        if (i >= most || now - f->time >= seconds)
+            serve_store_remove_picture("uploads", f->name);
+    }
+    g_ptr_array_free(s.files, TRUE);
+}
+
+char *serve_store_work(const char *name)
+{
+    char *path = serve_store_path("work", name);
+
+    if (path && mkdir(path, 0700) != 0 && errno != EEXIST) {
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
+void serve_store_end_work(const char *name)
+{
+    char *path = serve_store_path("work", name);
+    DIR *d = path ? opendir(path) : NULL;
+    const struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.' || e->d_name[1])
+            unlinkat(dirfd(d), e->d_name, 0); /* .. is a folder, and stays */
+    if (d)
+        closedir(d);
+    if (path)
+        rmdir(path);
+    free(path);
+}
+
+void serve_store_disk(uint64_t *free_bytes, double *used)
+{
+    struct statvfs v;
+
+    *free_bytes = 0;
+    *used = 0;
+    if (statvfs(top, &v) != 0 || v.f_blocks == 0)
+        return;
+    *free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    *used = 1 - (double)v.f_bavail / (double)v.f_blocks;
+}

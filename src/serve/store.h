@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store.h - the folder of all that the service keeps:
+ *   uploads/ styles/ results/ thumbs/   pictures, under names made up here
+ *   tasks/   a JSON file for each task
+ *   work/    a folder for each task that is not over
+ * Names of clients never get here.
+ */
+#ifndef NST_SERVE_STORE_H
+#define NST_SERVE_STORE_H
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nst.h"
+
+#define SERVE_PARTIAL ".part" /* the ending of what is being received */
+
+/* Make what is missing of it, take what a crash left half done away, and lock it: two
+ * services on one folder would do the same work. prefix, or NULL, is what the paths of
+ * URLs begin with. Once. NST_ERR_IO. */
+enum nst_status serve_store_open(const char *dir, const char *prefix,
+                                 struct nst_err *err);
+void serve_store_close(void);
+
+/* May it be the name of a file here? Letters of the lower case, digits, and . _ - but
+ * for the first. */
+bool serve_store_name(const char *name);
+
+/* 32 random hexadecimal digits, and the ending. A new string. */
+char *serve_store_new_name(const char *ending);
+
+/* The path of a file. A new string; NULL if the name may not be one. */
+char *serve_store_path(const char *folder, const char *name);
+bool serve_store_has(const char *folder, const char *name);
+/* Open it for reading: its size too, or -1 if it is a link, or no file. */
+int serve_file_open(const char *path, uint64_t *size);
+int serve_store_read(const char *folder, const char *name, uint64_t *size);
+void serve_store_remove(const char *folder, const char *name);
+/* And its thumbnail. */
+void serve_store_remove_picture(const char *folder, const char *name);
+
+/* Where clients find it: a JSON text. Of its thumbnail: null if there is none. */
+json_t *serve_url(const char *folder, const char *name);
+json_t *serve_thumb_url(const char *name);
+
+/* Write j as tasks/NAME, whole or not at all. NST_ERR_IO. */
+enum nst_status serve_store_write(const char *name, const json_t *j,
+                                  struct nst_err *err);
+
+/* Tell of all files in a folder, in no order. */
+void serve_store_each(const char *folder, void (*tell)(void *ctx, const char *name),
+                      void *ctx);
+
+/* Remove uploads, and their thumbnails, whose names are not in that set of strings:
+ * those that are as old as that, and all but so many of the newest. */
+void serve_store_sweep(GHashTable *used, int64_t seconds, size_t most);
+
+/* The folder work/NAME, which is made if need be: a new string, or NULL. */
+char *serve_store_work(const char *name);
+/* Remove it and what is in it. */
+void serve_store_end_work(const char *name);
+
+/* Bytes free on its disk, and the part in use, 0 to 1. */
+void serve_store_disk(uint64_t *free_bytes, double *used);
+
+#endif

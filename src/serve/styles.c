@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/styles.h"
+
+#include <dirent.h>
+#include <glib.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "serve/log.h"
+#include "serve/pictures.h"
+#include "serve/store.h"
+
+struct style {
+    char *name, *path;
+    bool pack, sent; /* sent: by a client */
+};
+
+static struct {
+    const struct serve_settings *settings;
+    pthread_mutex_t lock;
+    GPtrArray *of; /* of struct style, in the order of their names */
+    char *list;    /* as JSON; NULL: to be made anew */
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void free_style(gpointer p)
+{
+    struct style *s = p;
+
+    free(s->name);
+    free(s->path);
+    free(s);
+}
+
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    const struct style *x = *(struct style *const *)a, *y = *(struct style *const *)b;
+
+    return strcmp(x->name, y->name);
+}
+
+static const struct style *find(const char *name)
+{
+    for (guint i = 0; i < all.of->len; i++)
+        if (strcmp(((struct style *)all.of->pdata[i])->name, name) == 0)
+            return all.of->pdata[i];
+    return NULL;
+}
+
+/* All is locked: the list is another. */
+static void renew(void)
+{
+    free(all.list);
+    all.list = NULL;
+}
+
+/* path is taken over. The first of a name is the one that counts. */
+static void add(const char *name, char *path, bool pack, bool sent)
+{
+    struct style *s = nst_xcalloc(1, sizeof *s);
+
+    s->name = nst_xstrdup(name);
+    s->path = path;
+    s->pack = pack;
+    s->sent = sent;
+    pthread_mutex_lock(&all.lock);
+    if (find(name))
+        free_style(s);
+    else {
+        g_ptr_array_add(all.of, s);
+        g_ptr_array_sort(all.of, by_name);
+        renew();
+    }
+    pthread_mutex_unlock(&all.lock);
+}
+
+static bool is_pack(const char *name)
+{
+    size_t n = strlen(name), e = strlen(NST_PACK_ENDING);
+
+    return n > e && strcmp(name + n - e, NST_PACK_ENDING) == 0;
+}
+
+/* One file of a folder: a pack, or a picture that can be read. */
+static void add_file(const char *folder, const char *file)
+{
+    char *path = nst_xasprintf("%s/%s", folder, file);
+    char *error;
+
+    if (is_pack(file)) {
+        char *name =
+            nst_xasprintf("%.*s", (int)(strlen(file) - strlen(NST_PACK_ENDING)), file);
+
+        add(name, path, true, false);
+        free(name);
+        return;
+    }
+    if (!serve_store_name(file)) {
+        serve_log(SERVE_WARNING,
+                  "styles: %s: the name may have lower case letters, "
+                  "digits, and . _ - alone",
+                  file);
+    } else if (!serve_picture_check(path, file, (long long)all.settings->max_pixels,
+                                    &error)) {
+        serve_log(SERVE_WARNING, "styles: %s: %s", file, error);
+        free(error);
+    } else {
+        add(file, path, false, false);
+        return;
+    }
+    free(path);
+}
+
+static void add_folder(const char *folder)
+{
+    struct dirent **entry;
+    int n = folder ? scandir(folder, &entry, NULL, alphasort) : -1;
+
+    for (int i = 0; i < n; i++) {
+        const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
+
+        if (name[0] != '.' && dot && (is_pack(name) || nst_picture_knows(dot)))
+            add_file(folder, name);
+        free(entry[i]);
+    }
+    if (n >= 0)
+        free(entry);
+}
+
+static void add_stored(void *ctx, const char *name)
+{
+    (void)ctx;
+    add(name, serve_store_path("styles", name), false, true);
+}
+
+void serve_styles_open(const struct serve_settings *s)
+{
+    char *packs = nst_search_data("styles");
+
+    all.settings = s;
+    all.of = g_ptr_array_new_with_free_func(free_style);
+    add_folder(packs);
+    free(packs);
+    add_folder(s->styles);
+    serve_store_each("styles", add_stored, NULL);
+}
+
+void serve_styles_close(void)
+{
+    g_ptr_array_free(all.of, TRUE);
+    all.of = NULL;
+    renew();
+}
+
+void serve_styles_add(const char *name)
+{
+    add(name, serve_store_path("styles", name), false, true);
+}
+
+bool serve_styles_remove(const char *name)
+{
+    const struct style *s;
+    bool known;
+
+    pthread_mutex_lock(&all.lock);
+    s = find(name);
+    known = s && s->sent;
+    if (known) {
+        serve_store_remove_picture("styles", name);
+        g_ptr_array_remove(all.of, (gpointer)s);
+        renew();
+    }
+    pthread_mutex_unlock(&all.lock);
+    return known;
+}
+
+/* All is locked. */
+static char *make_list(void)
+{
+    json_t *list = json_array();
+    char *text;
+
+    for (guint i = 0; i < all.of->len; i++) {
+        const struct style *s = all.of->pdata[i];
+
+        json_array_append_new(
+            list, json_pack("{s:s, s:o, s:o, s:s, s:b}", "name", s->name, "url",
+                            s->pack ? json_null() : serve_url("styles", s->name),
+                            "thumbnail", serve_thumb_url(s->name), "kind",
+                            s->pack ? "pack" : "picture", "removable", s->sent));
+    }
+    text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return text;
+}
+
+char *serve_styles_list(void)
+{
+    char *text;
+
+    pthread_mutex_lock(&all.lock);
+    if (!all.list)
+        all.list = make_list();
+    text = nst_xstrdup(all.list);
+    pthread_mutex_unlock(&all.lock);
+    return text;
+}
+
+size_t serve_styles_count(void)
+{
+    size_t n;
+
+    pthread_mutex_lock(&all.lock);
+    n = all.of->len;
+    pthread_mutex_unlock(&all.lock);
+    return n;
+}
+
+static char *path_of(const char *name, bool pictures_only)
+{
+    const struct style *s;
+    char *path;
+
+    pthread_mutex_lock(&all.lock);
+    s = find(name);
+    path = s && !(pictures_only && s->pack) ? nst_xstrdup(s->path) : NULL;
+    pthread_mutex_unlock(&all.lock);
+    return path;
+}
+
+char *serve_styles_path(const char *name)
+{
+    return path_of(name, false);
+}
+
+char *serve_styles_picture(const char *name)
+{
+    return path_of(name, true);
+}
+
+int serve_styles_read(const char *name, uint64_t *size)
+{
+    char *path = path_of(name, true);
+    int fd = path ? serve_file_open(path, size) : -1;
+
+    free(path);
+    return fd;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tasks.h - the pictures that clients want made: a queue, and threads that each run one
+ * nst at a time. What a task is and what became of it is on the disk before anybody is
+ * told, so that a service that is killed goes on where it was.
+ *
+ * All functions may be called by any thread.
+ */
+#ifndef NST_SERVE_TASKS_H
+#define NST_SERVE_TASKS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nst.h"
+#include "serve/settings.h"
+
+#define SERVE_TASK_ID 32    /* hexadecimal digits */
+#define SERVE_TASKS_MOST 64 /* at once */
+
+enum serve_state {
+    SERVE_QUEUED,
+    SERVE_RUNNING,
+    SERVE_COMPLETED,
+    SERVE_FAILED,
+    SERVE_CANCELLED,
+    SERVE_STATES
+};
+
+extern const char *const serve_state_names[SERVE_STATES];
+
+/* Read the tasks that there are, and begin to work. changed() is called after each
+ * change of one, with nothing locked. NST_ERR_IO. */
+enum nst_status serve_tasks_open(const struct serve_settings *s,
+                                 void (*changed)(const char *id), struct nst_err *err);
+
+/* Take and begin no more. */
+void serve_tasks_drain(void);
+/* How many are being made. */
+unsigned serve_tasks_working(void);
+/* What is not over writes its checkpoint, and waits for the next start. */
+void serve_tasks_close(void);
+/* Is what keeps the queue there? */
+bool serve_tasks_reachable(void);
+
+enum serve_added { SERVE_ADDED, SERVE_FULL, SERVE_ENDING, SERVE_BROKEN };
+
+/* Queue a task of serve_request_read(), whose reference is taken over. */
+enum serve_added serve_tasks_add(json_t *record, char id[SERVE_TASK_ID + 1]);
+
+/* How far it is, as the API tells it: a new reference, or NULL if there is none.
+ * *version changes with it, and *over says that it will not any more; both may be NULL.
+ */
+json_t *serve_tasks_progress(const char *id, unsigned *version, bool *over);
+
+/* Cancel it: what runs ends at once. */
+enum serve_cancel { SERVE_CANCEL_DONE, SERVE_CANCEL_OVER, SERVE_CANCEL_UNKNOWN };
+enum serve_cancel serve_tasks_cancel(const char *id);
+
+/* Its latest preview, open for reading, and a name with its ending, of
+ * SERVE_TASK_ID + 5 bytes; -1 if there is none. */
+int serve_tasks_preview(const char *id, char *name, uint64_t *size);
+
+/* How far all are that are not over, the oldest first: a new reference. */
+json_t *serve_tasks_list(void);
+
+/* Tasks that were completed, newest first, from the first-th on and at most so many, by
+ * the content they were made of: a new reference. *total: how many there are. */
+json_t *serve_tasks_history(size_t first, size_t most, size_t *total);
+
+/* Forget what is over of that content, with all pictures. */
+enum serve_forgotten { SERVE_FORGOTTEN, SERVE_BUSY, SERVE_UNKNOWN };
+enum serve_forgotten serve_tasks_forget(const char *content);
+
+/* Remove uploads that no task is of: those as old as that, and all but the newest. */
+void serve_tasks_sweep(int64_t seconds, size_t most);
+
+struct serve_counts {
+    unsigned now[SERVE_STATES];
+    uint64_t ended[SERVE_STATES]; /* since the start */
+    uint64_t retries;
+    double seconds; /* of tasks completed */
+};
+void serve_tasks_count(struct serve_counts *out);
+
+#endif
