@@ -34,6 +34,19 @@ static char *find(const char *name, const char *folder, const char *or_folder)
     return NULL;
 }
 
+/* The first member that is none of ours, or NULL. */
+static const char *unknown_member(json_t *body)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach(body, key, v) if (strcmp(key, "task_id") != 0 &&
+                                          strcmp(key, "original") != 0 &&
+                                          strcmp(key, "result") != 0 &&
+                                          strcmp(key, "style") != 0) return key;
+    return NULL;
+}
+
 /* What the body names; with a task, that task's. False: *answer. */
 static bool read_body(const struct serve_request *r, struct compared *c,
                       struct serve_answer *answer)
@@ -41,7 +54,14 @@ static bool read_body(const struct serve_request *r, struct compared *c,
     const char *id = text_of(r->body, "task_id"), *style;
     json_t *task = id ? serve_tasks_progress(id, NULL, NULL) : NULL;
     const json_t *from = id ? task : r->body;
+    const char *unknown = unknown_member(r->body);
 
+    if (unknown) {
+        json_decref(task);
+        *answer =
+            serve_answer_error(MHD_HTTP_BAD_REQUEST, "%.64s: is not known", unknown);
+        return false;
+    }
     if (id && (!task || !text_of(task, "output_img"))) {
         json_decref(task);
         *answer = serve_answer_error(MHD_HTTP_NOT_FOUND,

@@ -197,18 +197,16 @@ static void say(struct serve_outcome *out, enum serve_end end, const char *fmt, 
     va_end(ap);
 }
 
-/* A message without the folders of the service. */
+/* A message without the folders of the service: a new string. */
 static char *told(const struct attempt *a)
 {
-    const char *from = a->message ? a->message : "it ended without a word";
-    char *top = nst_xasprintf("%.*s", (int)(strstr(a->folder, "/work/") - a->folder),
-                              a->folder);
-    char **parts = g_strsplit(from, top, -1);
-    char *text = g_strjoinv("", parts);
+    GRegex *folders = g_regex_new("(?<![^\\s'])/(?:[^/\\s:]+/)+", 0, 0, NULL);
+    char *text = g_regex_replace_literal(
+        folders, a->message ? a->message : "it ended without a word", -1, 0, "", 0,
+        NULL);
 
-    g_strfreev(parts);
-    free(top);
-    return text;
+    g_regex_unref(folders);
+    return text ? text : g_strdup("it failed");
 }
 
 /* One that cannot be made is missed by nobody but who looks at the history. */

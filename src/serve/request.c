@@ -208,6 +208,25 @@ static bool is_field(const char *key)
     return false;
 }
 
+/* A pack has no colours that could be matched. */
+static void need_pictures(struct reading *r)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(r->record, "styles"), i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "name"));
+        char *path = serve_styles_picture(name);
+
+        if (!path)
+            refuse(r,
+                   "colour: match needs styles that are pictures, and '%s' is a pack",
+                   name);
+        free(path);
+    }
+}
+
 static void read_options(struct reading *r, const json_t *body)
 {
     const struct nst_option *o;
@@ -227,6 +246,8 @@ static void read_options(struct reading *r, const json_t *body)
     }
     if (!r->error && nst_run_check(&r->params, &err) != NST_OK)
         refuse(r, "%s", err.text);
+    if (!r->error && r->params.colour == NST_COLOUR_MATCH)
+        need_pictures(r);
     if (r->params.size == 0 || r->params.size > r->settings->max_size)
         refuse(r, "size: %lld is not from 16 to %lld", (long long)r->params.size,
                (long long)r->settings->max_size);

@@ -201,31 +201,49 @@ static void complete(struct task *t)
     turn(t, SERVE_COMPLETED);
 }
 
+static int state_called(const char *name)
+{
+    for (int i = 0; name && i < SERVE_STATES; i++)
+        if (strcmp(name, serve_state_names[i]) == 0)
+            return i;
+    return -1;
+}
+
+/* Has the record all that is relied on? */
+static bool is_sound(json_t *record)
+{
+    const char *state, *content, *style, *result = NULL;
+    json_t *styles, *options;
+
+    return json_unpack(record, "{s:s, s:s, s:s, s:o, s:o, s?s}", "state", &state,
+                       "content_img", &content, "style_img", &style, "styles", &styles,
+                       "options", &options, "output_img", &result) == 0 &&
+           json_is_array(styles) && json_is_object(options) &&
+           serve_store_name(content) && state_called(state) >= 0 &&
+           (result ? serve_store_name(result) : state_called(state) != SERVE_COMPLETED);
+}
+
 /* A task of a file, or NULL if the file is none. */
 static struct task *read_task(const char *name)
 {
     char *path = serve_store_path("tasks", name);
     json_t *record = json_load_file(path, 0, NULL);
-    const char *state = json_string_value(json_object_get(record, "state"));
-    struct task *t = NULL;
+    struct task *t;
 
     free(path);
-    for (int i = 0; state && i < SERVE_STATES; i++)
-        if (strcmp(state, serve_state_names[i]) == 0 &&
-            strlen(name) == SERVE_TASK_ID + strlen(".json")) {
-            t = nst_xcalloc(1, sizeof *t);
-            memcpy(t->id, name, SERVE_TASK_ID);
-            t->state = (enum serve_state)i;
-            t->record = record;
-            t->number = json_integer_value(json_object_get(record, "number"));
-            t->attempts =
-                (unsigned)json_integer_value(json_object_get(record, "attempts"));
-        }
-    if (t)
-        return t;
-    json_decref(record);
-    serve_log(SERVE_WARNING, "%s: is not a task", name);
-    return NULL;
+    if (strlen(name) != SERVE_TASK_ID + strlen(".json") || !is_sound(record)) {
+        json_decref(record);
+        serve_log(SERVE_WARNING, "tasks/%s: is not a task", name);
+        return NULL;
+    }
+    t = nst_xcalloc(1, sizeof *t);
+    memcpy(t->id, name, SERVE_TASK_ID);
+    t->record = record;
+    t->state = (enum serve_state)state_called(
+        json_string_value(json_object_get(record, "state")));
+    t->number = json_integer_value(json_object_get(record, "number"));
+    t->attempts = (unsigned)json_integer_value(json_object_get(record, "attempts"));
+    return t;
 }
 
 /* One of before the service was ended. What ran goes on; a kill of the service is no

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+# helper.bash - what the tests of nst-serve share: a real service on a free port of the
+# loopback, a folder of its own, and requests by curl. Pictures are small, and tasks short.
+
+SERVE=${SERVE:-$(dirname "$NST")/nst-serve}
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || return 1
+    picture photo.ppm 48 36 11
+    picture style.ppm 40 32 5
+    "$NST" photo.ppm style.ppm -s style.ppm -o . --name '{stem}.png' -n 2 -S 48 \
+        --progress none --history none
+    "$NST" style.ppm -s photo.ppm -o style.jpg -n 2 -S 40 --progress none --history none
+}
+
+setup() {
+    [ -x "$SERVE" ] || skip "nst-serve is not built"
+    needs curl
+    needs jq
+    mkdir "$BATS_TEST_TMPDIR/work"
+    cd "$BATS_TEST_TMPDIR/work" || return 1
+    cp "$BATS_FILE_TMPDIR"/*.* .
+}
+
+teardown() {
+    stop_service KILL 2>/dev/null || true
+}
+
+needs() {
+    command -v "$1" >/dev/null || skip "$1 is not installed"
+}
+
+needs_plain_build() {
+    [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers"
+}
+
+# picture FILE WIDTH HEIGHT SEED: a PPM of waves in three colours.
+picture() {
+    awk -v w="$2" -v h="$3" -v s="$4" 'BEGIN {
+        printf "P3\n%d %d\n255\n", w, h
+        for (y = 0; y < h; y++)
+            for (x = 0; x < w; x++)
+                printf "%d %d %d\n", 127 + 120 * sin(x * s / 17 + y / 5),
+                    127 + 120 * cos(y * s / 23), 127 + 120 * sin((x + y) * s / 31)
+    }' >"$1"
+}
+
+# serve OPTION...: begin a service of the folder data; $url is where it is.
+serve() {
+    : >>log # the port is on the last line that has one
+    local before
+    before=$(grep -c 'listening on' log) || true
+    "$SERVE" --data data --listen 127.0.0.1:0 --min-steps 1 --rate 0 "$@" 2>>log \
+        3>&- 4>&- &
+    service=$!
+    for _ in $(seq 200); do
+        [ "$(grep -c 'listening on' log)" -gt "$before" ] && break
+        kill -0 $service 2>/dev/null || break
+        sleep 0.05
+    done
+    url=$(sed -n 's/.*listening on \(http:[^ ]*\).*/\1/p' log | tail -n 1)
+    [ -n "$url" ] || {
+        cat log
+        return 1
+    }
+}
+
+# stop_service [SIGNAL]: and wait for its end; its status
+stop_service() {
+    [ -n "${service:-}" ] || return 0
+    local pid=$service
+    service=
+    kill "-${1:-TERM}" "$pid"
+    wait "$pid"
+}
+
+# ask METHOD PATH [CURL OPTION...]: the answer's body in $body, its status in $code, its
+# headers in the file headers
+ask() {
+    local method=$1 path=$2
+    shift 2
+    code=$(curl -sS -X "$method" -o answer -D headers -w '%{http_code}' "$@" "$url$path")
+    body=$(tr -d '\0' <answer)
+    echo "$method $path: $code ${body:0:300}"
+}
+
+get() {
+    ask GET "$@"
+}
+
+post() { # post PATH JSON [CURL OPTION...]
+    local path=$1 json=$2
+    shift 2
+    ask POST "$path" -H 'Content-Type: application/json' -d "$json" "$@"
+}
+
+field() { # field NAME: of the answer
+    jq -r ".$1" <<<"$body"
+}
+
+header() { # header NAME: of the answer
+    sed -n "s/^$1: \(.*\)\r$/\1/Ip" headers
+}
+
+# refused CODE PATTERN: the last answer is this one, in JSON, in one line that matches
+refused() {
+    [ "$code" = "$1" ]
+    [[ $(header content-type) == application/json* ]]
+    [ "$(jq 'keys == ["error"]' <<<"$body")" = true ]
+    field error | grep -qE -- "$2"
+}
+
+upload() { # upload FILE: $content is its name
+    ask POST /api/upload-content -F "content_image=@$1"
+    [ "$code" = 200 ]
+    content=$(field filename)
+}
+
+# transfer [JSON]: queue a task of $content with these members; $task is its name
+transfer() {
+    post /api/style-transfer "$(jq -n --arg c "$content" \
+        '{content_image: $c, style_image: "munch", num_steps: 3, size: 32} +'"${1:-{\}}")"
+    [ "$code" = 200 ]
+    task=$(field task_id)
+}
+
+# until_state STATE: the task gets there
+until_state() {
+    for _ in $(seq 600); do
+        get "/api/progress/$task" >/dev/null
+        [ "$(field status)" != "$1" ] || return 0
+        sleep 0.05
+    done
+    echo "$body"
+    return 1
+}
+
+# children: the processes of the tasks
+children() {
+    pgrep -P "$service" || true
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The description of the interface, and whether the service is like it.
+bats_require_minimum_version 1.5.0
+load helper
+
+@test "every path, field and status of the description is as it says" {
+    needs python3
+    /usr/bin/python3 -c 'import jsonschema' || skip "python3-jsonschema is not installed"
+    serve --max-queue 1000
+    /usr/bin/python3 "$srcdir/tests/http/openapi.py" "$url" photo.png style.jpg
+}
+
+@test "the description has the routes that there are, and no others" {
+    serve
+    get /openapi.json
+    jq -r '.paths | to_entries[] | .key as $p | .value | keys[] |
+        ascii_upcase + " " + ($p | gsub("{[a-z_]+}"; "*"))' <<<"$body" | sort >described
+    sed -n 's/^    {\(GET\|POST\|DELETE\), "\([^"]*\)".*/\1 \2/p' \
+        "$srcdir/src/serve/routes.c" | sort >there
+    [ "$(wc -l <there)" -gt 20 ]
+    diff described there
+}
+
+@test "the description is OpenAPI 3.1" {
+    needs npm
+    serve
+    get /openapi.json
+    cp "$srcdir"/tests/http/package*.json "$srcdir/tests/http/validate.mjs" .
+    npm ci --silent --no-audit --no-fund >npm.log 2>&1 || skip "npm cannot get its packages"
+    node validate.mjs answer
+    # and it is looked at
+    jq 'del(.info.title)' answer >broken.json
+    run ! node validate.mjs broken.json
+}

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""openapi.py URL CONTENT STYLE - asks for everything that openapi.json describes, and
+holds each answer to it: its status, its type, its shape. Prints what was not asked for, or
+answered otherwise."""
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import jsonschema
+
+base, content_file, style_file = sys.argv[1:]
+asked, seen, problems = set(), {}, []
+
+
+def fetch(method, path, body=None, headers=None):
+    request = urllib.request.Request(base + path, body, headers or {}, method=method)
+    try:
+        answer = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as e:
+        answer = e
+    with answer:
+        return answer.status, answer.headers, answer.read()
+
+
+api = json.loads(fetch("GET", "/openapi.json")[2])
+resolver = jsonschema.RefResolver("", api)
+
+
+def resolved(node):
+    while "$ref" in node:
+        node = resolver.resolve(node["$ref"])[1]
+    return node
+
+
+def note(name, schema, value):
+    """Remember which members of the schema's objects were seen with a value."""
+    if "$ref" in schema:
+        name, schema = schema["$ref"].rsplit("/", 1)[1], resolved(schema)
+    if isinstance(value, dict):
+        for key, sub in schema.get("properties", {}).items():
+            seen.setdefault((name, key), False)
+            if value.get(key) is not None:
+                seen[name, key] = True
+                note(f"{name}.{key}", sub, value[key])
+        if isinstance(schema.get("additionalProperties"), dict):
+            for v in value.values():
+                note(name, schema["additionalProperties"], v)
+    elif isinstance(value, list):
+        for v in value:
+            note(name, schema.get("items", {}), v)
+
+
+def is_of_type(media, pattern):
+    kind, _, sub = media.partition("/")
+    k, _, s = pattern.partition("/")
+    return k in ("*", kind) and s in ("*", sub)
+
+
+def ask(method, path, expected, template=None, body=None, headers=None):
+    template = template or path.partition("?")[0]
+    operation = api["paths"][template][method.lower()]
+    status, got, data = fetch(method, path, body, headers)
+    where = f"{method} {path}: {status}"
+    asked.add((method, template, str(status)))
+    if status != expected:
+        problems.append(f"{where} is not {expected}: {data[:200]}")
+    if str(status) not in operation["responses"]:
+        problems.append(f"{where} is not described")
+        return None
+    response = resolved(operation["responses"][str(status)])
+    media = got.get_content_type()
+    for header in response.get("headers", {}):
+        if header not in got:
+            problems.append(f"{where}: no {header}")
+    match = [m for m in response["content"] if is_of_type(media, m)]
+    if not match:
+        problems.append(f"{where}: {media} is not described")
+        return None
+    schema = response["content"][match[0]].get("schema", {})
+    if media != "application/json":
+        return data
+    value = json.loads(data)
+    for e in jsonschema.Draft202012Validator(schema, resolver=resolver).iter_errors(value):
+        problems.append(f"{where}: {e.json_path}: {e.message}")
+    note(template, schema, value)
+    return value
+
+
+def form(field, data):
+    body = (f'--boundary\r\nContent-Disposition: form-data; name="{field}"; filename="x"\r\n\r\n'
+            ).encode() + data + b"\r\n--boundary--\r\n"
+    return {"body": body, "headers": {"Content-Type": "multipart/form-data; boundary=boundary"}}
+
+
+def as_json(value):
+    return {"body": json.dumps(value).encode(), "headers": {"Content-Type": "application/json"}}
+
+
+def picture(name):
+    with open(name, "rb") as f:
+        return f.read()
+
+
+for schema in api["components"]["schemas"].values():
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+upload, styles = "/api/upload-content", "/api/upload-style"
+ask("GET", "/", 200)
+ask("GET", "/assets/none.js", 404, "/assets/{file}")
+ask("GET", "/openapi.json", 200)
+ask("GET", "/health", 200)
+ask("GET", "/metrics", 200)
+ask("GET", "/api/device-info", 200)
+ask("GET", "/api/presets", 200)
+content = ask("POST", upload, 200, **form("content_image", picture(content_file)))
+style = ask("POST", styles, 200, **form("style_image", picture(style_file)))
+for path, field in (upload, "content_image"), (styles, "style_image"):
+    ask("POST", path, 400, **form("other", b"x"))
+    ask("POST", path, 415, **form(field, b"no picture"))
+    ask("POST", path, 413, **form(field, b"x" * 20000000))
+ask("GET", content["url"], 200, "/uploads/{file}")
+ask("GET", style["url"], 200, "/styles/{file}")
+ask("GET", content["thumbnail"], 200, "/thumbs/{file}")
+for folder in "uploads", "results", "styles", "thumbs":
+    ask("GET", f"/{folder}/none", 404, f"/{folder}/{{file}}")
+ask("GET", "/api/styles", 200)
+
+# every field of a task, with a value that is allowed, and with one that is not
+properties = api["components"]["schemas"]["StyleTransfer"]["properties"]
+allowed = {
+    "content_image": content["filename"], "style_image": style["filename"], "num_steps": 3,
+    "styles": [{"name": "munch", "weight": 0.5, "mask": content["filename"]},
+               {"name": style["filename"]}],
+    "keep_mask": content["filename"], "preset": "classic", "size": 32, "scales": [16, 32],
+    "scale_iterations": [2, 1], "content_layers": "relu2_1", "style_layers": ["relu1_1", "relu2_1:2"],
+    "style_weight": 5000.5, "colour": "content"}
+refused = {"content_image": "none", "style_image": "none", "styles": [], "keep_mask": "none",
+           "preset": "none"}
+
+
+def value_of(schema):
+    schema = schema.get("oneOf", [schema])[0]
+    if "enum" in schema:
+        return schema["enum"][-1]
+    return True if schema["type"] == "boolean" else schema.get("default", schema.get("minimum"))
+
+
+def bad_value_of(schema):
+    schema = schema.get("oneOf", [schema])[0]
+    return schema["maximum"] * 2 + 1 if "maximum" in schema else {"no": "value"}
+
+
+tasks = []
+least = {"content_image": content["filename"], "style_image": "munch", "num_steps": 1, "size": 32}
+for name, schema in properties.items():
+    good = allowed[name] if name in allowed else value_of(schema)
+    request = {**least, name: good}
+    if name == "scale_iterations":
+        request["scales"] = [16, 32]
+    if name == "learning_rate":
+        request["optimiser"] = "adam"
+    answer = ask("POST", "/api/style-transfer", 200, **as_json(request))
+    if answer and "task_id" in answer:
+        tasks.append(answer["task_id"])
+    else:
+        problems.append(f"{name}: {good} was not taken")
+    bad = refused[name] if name in refused else bad_value_of(schema)
+    answer = ask("POST", "/api/style-transfer", 400, **as_json({**least, name: bad}))
+    if answer and name not in answer.get("error", "").replace("-", "_"):
+        problems.append(f"{name}: {bad}: the answer does not name it: {answer}")
+ask("POST", "/api/style-transfer", 415, body=b"{}")
+ask("POST", "/api/style-transfer", 413, **as_json({"x": "x" * 100000}))
+listed = ask("GET", "/api/tasks", 200)
+for task in tasks:
+    end = time.monotonic() + 60
+    while True:
+        progress = ask("GET", f"/api/progress/{task}", 200, "/api/progress/{task_id}")
+        if progress["status"] in ("completed", "failed", "cancelled"):
+            break
+        if time.monotonic() > end:
+            sys.exit(f"{task} takes too long")
+        time.sleep(0.02)
+    if progress["status"] != "completed":
+        problems.append(f"{task}: {progress}")
+    data = ask("GET", f"/api/progress/{task}/events", 200, "/api/progress/{task_id}/events")
+    last = json.loads(data.decode().split("data: ")[-1])
+    jsonschema.validate(last, {"$ref": "#/components/schemas/Progress"}, resolver=resolver,
+                        cls=jsonschema.Draft202012Validator)
+    ask("GET", f"/api/tasks/{task}/preview", 200, "/api/tasks/{task_id}/preview")
+    ask("GET", f"/results/{task}.png", 200, "/results/{file}")
+none = "0" * 32
+for path in "/api/progress/{task_id}", "/api/progress/{task_id}/events", "/api/tasks/{task_id}/preview":
+    ask("GET", path.replace("{task_id}", none), 404, path)
+ask("POST", "/api/compare", 200, **as_json({"task_id": tasks[0]}))
+ask("POST", "/api/compare", 200, **as_json({
+    "original": content["filename"], "result": f"{tasks[0]}.png", "style": style["filename"]}))
+ask("POST", "/api/compare", 400, **as_json({"original": "none"}))
+ask("POST", "/api/compare", 404, **as_json({"task_id": none}))
+ask("POST", "/api/compare", 415, body=b"{}")
+ask("GET", "/api/history?offset=0&limit=1000", 200)
+ask("GET", "/api/history?limit=0", 400)
+cancel, key = "/api/tasks/{task_id}", "/api/delete-history/{key}"
+ask("DELETE", f"/api/tasks/{none}", 404, cancel)
+ask("DELETE", f"/api/tasks/{tasks[0]}", 409, cancel)
+long = ask("POST", "/api/style-transfer", 200, **as_json({**least, "num_steps": 1000, "size": 256}))
+running = long["task_id"]
+while ask("GET", f"/api/progress/{running}", 200, "/api/progress/{task_id}")["eta_seconds"] is None:
+    time.sleep(0.02)
+ask("DELETE", f"/api/delete-history/{content['filename']}", 409, key)
+ask("DELETE", f"/api/tasks/{running}", 200, cancel)
+while ask("GET", f"/api/progress/{running}", 200, "/api/progress/{task_id}")["status"] == "running":
+    time.sleep(0.02)
+gone = form("content_image", picture(content_file))
+broken = ask("POST", upload, 200, **gone)["filename"]
+with open(f"data/uploads/{broken}", "wb") as f:
+    f.write(b"no picture any more")
+failed = ask("POST", "/api/style-transfer", 200, **as_json({**least, "content_image": broken}))["task_id"]
+while ask("GET", f"/api/progress/{failed}", 200, "/api/progress/{task_id}")["status"] != "failed":
+    time.sleep(0.02)
+ask("DELETE", f"/api/delete-history/{content['filename']}", 200, key)
+ask("DELETE", "/api/delete-history/none", 404, key)
+ask("DELETE", f"/api/styles/{style['filename']}", 200, "/api/styles/{name}")
+ask("DELETE", "/api/styles/none", 404, "/api/styles/{name}")
+
+# what only other services answer: a token, full queues, an end, a full disk
+elsewhere = {"401", "429", "503", "507"}
+for path, methods in api["paths"].items():
+    for method, operation in methods.items():
+        for status in operation["responses"]:
+            if status not in elsewhere and (method.upper(), path, status) not in asked and \
+                    (path, status) != ("/assets/{file}", "200"):
+                problems.append(f"{method.upper()} {path}: {status} was not asked for")
+for (schema, key), was in seen.items():
+    if not was and (schema, key) != ("Device", "gpu"):
+        problems.append(f"{schema}: {key} never had a value")
+print("\n".join(problems) or f"{len(asked)} kinds of answers are as described")
+sys.exit(bool(problems))

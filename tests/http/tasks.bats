@@ -1,0 +1,324 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Tasks: the queue, its limits, and what becomes of them when something falls.
+bats_require_minimum_version 1.5.0
+load helper
+
+# long: a task that takes a while
+long() {
+    transfer '{num_steps: 1000, size: 256}'
+}
+
+# until_running: it has made a step
+until_running() {
+    for _ in $(seq 600); do
+        get "/api/progress/$task" >/dev/null
+        [ "$(field progress)" = 0 ] || [ "$(field status)" != running ] || return 0
+        sleep 0.05
+    done
+    echo "$body"
+    return 1
+}
+
+@test "what runs is cancelled within two seconds, what waits at once" {
+    serve --max-tasks 1
+    upload photo.png
+    long
+    first=$task
+    long
+    task=$first until_running
+    [ -n "$(children)" ]
+    get /api/tasks
+    [ "$(jq -r '[.[].status] | join(" ")' <<<"$body")" = 'running queued' ]
+    ask DELETE "/api/tasks/$task"
+    [ "$code" = 200 ]
+    get "/api/progress/$task"
+    [ "$(field status)" = cancelled ]
+    ask DELETE "/api/tasks/$task"
+    refused 409 over
+    begin=$(date +%s%N)
+    ask DELETE "/api/tasks/$first"
+    [ "$code" = 200 ]
+    task=$first until_state cancelled
+    [ $((($(date +%s%N) - begin) / 1000000)) -lt 2000 ]
+    [ -z "$(children)" ]
+    [ -z "$(ls data/work data/results | grep -v ':$' | grep .)" ]
+    ask DELETE /api/tasks/00000000000000000000000000000000
+    refused 404 .
+}
+
+@test "at most --max-tasks run, --max-queue wait, and more is 429" {
+    serve --max-tasks 2 --max-queue 3
+    upload photo.png
+    for _ in 1 2 3 4 5; do
+        long
+        sleep 0.3
+    done
+    [ "$(children | wc -l)" = 2 ]
+    post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"munch\"}"
+    refused 429 '3 tasks wait'
+    [ "$(header retry-after)" -gt 0 ]
+    get /metrics
+    grep -qx 'nst_queue_depth 3' <<<"$body"
+    get /api/tasks
+    for task in $(jq -r '.[].task_id' <<<"$body"); do
+        ask DELETE "/api/tasks/$task"
+    done
+}
+
+@test "a task that is killed is tried again, three times, and goes on where it was" {
+    serve --retries 3
+    upload photo.png
+    long
+    for i in 1 2 3 4; do
+        for _ in $(seq 600); do
+            get "/api/progress/$task" >/dev/null
+            [ "$(field attempts)" != $i ] || [ "$(field progress)" -lt $((25 * i)) ] || break
+            sleep 0.05
+        done
+        [ "$(field attempts)" = $i ]
+        last=$(field progress)
+        kill -KILL $(children)
+        [ $i = 4 ] || until_attempt $((i + 1))
+    done
+    until_state failed
+    field error | grep -qi 'signal 9'
+    [ "$last" -ge 100 ] # it did not begin from nothing each time
+    [ "$(grep -c 'tried again' log)" = 3 ]
+    [ -z "$(ls data/work)" ]
+    get /metrics
+    grep -qx 'nst_task_retries_total 3' <<<"$body"
+}
+
+# until_attempt N: the task is being made for the N-th time
+until_attempt() {
+    for _ in $(seq 600); do
+        get "/api/progress/$task" >/dev/null
+        [ "$(field attempts)" != "$1" ] || [ "$(field status)" != running ] || return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+@test "a killed task's picture is the one that an undisturbed task makes" {
+    serve
+    upload photo.png
+    transfer '{num_steps: 120, size: 192}'
+    until_state completed
+    cp "data/results/$task.png" whole.png
+    transfer '{num_steps: 120, size: 192}'
+    for _ in $(seq 600); do
+        get "/api/progress/$task" >/dev/null
+        [ "$(field progress)" -lt 25 ] || break
+        sleep 0.02
+    done
+    kill -KILL $(children)
+    until_state completed
+    [ "$(field attempts)" = 2 ]
+    cmp whole.png "data/results/$task.png"
+}
+
+@test "bad input is not tried again" {
+    serve
+    upload photo.png
+    transfer '{scales: [16], size: 16, tv_weight: 1e12, style_weight: 10000}' || true
+    printf 'P2\n2 2\n255\n0 0 0 0\n' >"data/uploads/$content" # too small, behind our back
+    transfer
+    until_state failed
+    [ "$(field attempts)" = 1 ]
+    [ "$(field error)" != null ]
+    [[ $(field error) != *$PWD* ]]
+}
+
+@test "kill -9 of the service loses no task and makes none twice" {
+    serve --max-tasks 2
+    upload photo.png
+    for _ in 1 2 3 4 5 6; do
+        transfer '{num_steps: 60, size: 128}'
+        tasks="$tasks $task"
+    done
+    until_running || true
+    for _ in 1 2 3; do
+        sleep 0.7
+        stop_service KILL || true
+        sleep 0.3
+        [ -z "$(pgrep -f "$PWD/data/work")" ] # the children went with it
+        serve --max-tasks 2
+    done
+    for task in $tasks; do
+        until_state completed
+        [ -s "data/results/$task.png" ]
+    done
+    get /api/history
+    [ "$(jq '[.[][]] | length' <<<"$body")" = 6 ]
+    [ "$(ls data/results | wc -l)" = 6 ]
+    [ "$(sort <(sed -n 's/.*task \([0-9a-f]*\): completed.*/\1/p' log) | uniq -d)" = "" ]
+    sha256sum data/results/* | awk '{print $1}' | uniq | wc -l | grep -qx 1
+    [ -z "$(ls data/work)" ]
+}
+
+@test "a result that was there when the service was killed is kept" {
+    serve --max-tasks 1
+    upload photo.png
+    transfer
+    until_state completed
+    stop_service KILL || true
+    jq '.state = "running" | del(.output_img)' "data/tasks/$task.json" >x
+    mv x "data/tasks/$task.json"
+    serve --max-tasks 1
+    get "/api/progress/$task"
+    [ "$(field status)" = completed ]
+    [ "$(field output_img)" = "$task.png" ]
+}
+
+@test "damaged records and strange files in the folder harm nothing" {
+    serve
+    upload photo.png
+    transfer
+    until_state completed
+    stop_service
+    echo '{"state": "queued"' >data/tasks/00000000000000000000000000000001.json
+    echo '{"state": "queued"}' >data/tasks/00000000000000000000000000000002.json
+    echo '[]' >data/tasks/00000000000000000000000000000003.json
+    echo '{"state": "completed"}' >data/tasks/00000000000000000000000000000004.json
+    echo '{"state": "running", "content_img": 3, "styles": 4}' \
+        >data/tasks/00000000000000000000000000000005.json
+    echo x >data/tasks/x
+    mkdir data/tasks/dir data/work/00000000000000000000000000000009
+    ln -s /etc/passwd data/uploads/link.png
+    echo part >data/uploads/00000000000000000000000000000001.part
+    serve
+    get /api/history
+    [ "$code" = 200 ]
+    jq -e --arg c "$content" '.[$c] | length == 1' <<<"$body"
+    get /uploads/link.png
+    refused 404 .
+    get /api/tasks
+    [ "$code" = 200 ]
+    transfer
+    until_state completed
+    [ ! -e data/uploads/00000000000000000000000000000001.part ]
+    [ ! -e data/work/00000000000000000000000000000009 ]
+}
+
+@test "SIGTERM: what runs is given its time, then written down, and the status is 0" {
+    serve --grace 20 --max-tasks 1
+    upload photo.png
+    transfer '{num_steps: 30, size: 128}'
+    first=$task
+    long
+    task=$first until_running
+    stop_service TERM
+    [ "$(jq -r .state "data/tasks/$first.json")" = completed ]
+    [ "$(jq -r .state "data/tasks/$task.json")" = queued ]
+    serve --grace 0
+    until_running
+    for _ in $(seq 600); do
+        get "/api/progress/$task" >/dev/null
+        [ "$(field progress)" -lt 25 ] || break
+        sleep 0.05
+    done
+    stop_service TERM
+    [ "$(jq -r .state "data/tasks/$task.json")" = queued ]
+    [ -s "data/work/$task/checkpoint" ]
+    grep -q 'ended' log
+    serve
+    until_running
+    [ "$(field progress)" -ge 25 ]
+    [ "$(field attempts)" = 1 ]
+    ask DELETE "/api/tasks/$task"
+}
+
+@test "while it ends, the service takes nothing new but still answers" {
+    serve --grace 30 --max-tasks 1
+    upload photo.png
+    long
+    until_running
+    mkfifo requests
+    # a connection from before: one request now, one when it ends
+    { printf 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'
+      sleep 0.5
+      kill -TERM $service
+      sleep 0.7
+      printf 'POST /api/style-transfer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
+      sleep 0.5
+    } | timeout 10 busybox nc 127.0.0.1 "${url##*:}" >answers
+    cat answers
+    grep -q '^HTTP/1.1 200' answers
+    grep -q 'HTTP/1.1 503' answers
+    grep -qi '^Retry-After:' answers
+    run ! curl -sS -m 2 "$url/health"
+    kill -TERM $service # a second one: at once
+    wait $service
+    service=
+}
+
+@test "the oldest results go when there are more than --max-history-images" {
+    serve --max-history-images 3
+    upload photo.png
+    for _ in 1 2 3 4 5; do
+        transfer
+        until_state completed
+        tasks="$tasks $task"
+    done
+    set -- $tasks
+    get /api/history
+    [ "$(jq '[.[][]] | length' <<<"$body")" = 3 ]
+    [ "$(ls data/results data/tasks | grep -c "$1\|$2")" = 0 ]
+    [ "$(ls data/results | wc -l)" = 3 ]
+    [ "$(ls data/thumbs | grep -vc "$content")" = 3 ]
+    get "/api/history?limit=1"
+    [ "$(jq -r '.[][0].task_id' <<<"$body")" = "$5" ]
+    [ "$(header x-total-count)" = 3 ]
+    get "/api/history?offset=2"
+    [ "$(jq -r '[.[][].task_id] | join(" ")' <<<"$body")" = "$3" ]
+}
+
+@test "history is not deleted under a task that runs" {
+    serve
+    upload photo.png
+    long
+    ask DELETE "/api/delete-history/$content"
+    refused 409 cancel
+    ask DELETE "/api/tasks/$task"
+}
+
+@test "a task has its memory and its time, and no more" {
+    needs_plain_build
+    serve --task-seconds 1 --max-size 4096
+    upload photo.png
+    transfer '{num_steps: 1000, size: 512}'
+    until_state failed
+    field error | grep -q '1 s'
+    [ "$(field attempts)" = 1 ]
+    stop_service
+    serve --task-memory 64M --max-size 65536
+    transfer '{num_steps: 10, size: 6144}'
+    until_state failed
+    echo "$body"
+    field error | grep -qi 'memory'
+}
+
+@test "a task may neither gain privileges nor open sockets nor write elsewhere" {
+    serve
+    upload photo.png
+    long
+    until_running
+    child=$(children)
+    grep -qx 'NoNewPrivs:.1' "/proc/$child/status"
+    grep -qx 'Seccomp:.2' "/proc/$child/status"
+    grep -q 'Max core file size  *0 ' "/proc/$child/limits"
+    grep 'Max address space' "/proc/$child/limits" | grep -qv unlimited
+    [ "$(ls "/proc/$child/fd" | wc -l)" -lt 20 ]
+    [ -z "$(find "/proc/$child/fd" -lname 'socket:*')" ]
+    ask DELETE "/api/tasks/$task"
+}
+
+@test "the log is turned over and says what happened, as text or JSON" {
+    serve --log-format json --log serve.log --monitor 1 2>/dev/null &
+    sleep 2.5
+    kill %1 2>/dev/null || true
+    wait 2>/dev/null || true
+    jq -s -e 'map(.level) | index("info") != null' serve.log
+    grep -q 'processors' serve.log
+}
