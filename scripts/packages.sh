@@ -9,9 +9,12 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
 # shellcheck disable=SC2034 # used by check
 TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq clang-14
     libimage-exiftool-perl valgrind libc6-dbg busybox curl ca-certificates zsh fish
-    wrk redis-server nginx-light python3 python3-jsonschema nodejs npm
+    wrk redis-server nginx-light python3 python3-jsonschema
     parallel inotify-tools openssh-server rsync slurm-wlm munge
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+
+# Debian's npm would take the place of one that came with another Node.js.
+command -v npm >/dev/null || TEST_PACKAGES="$TEST_PACKAGES nodejs npm"
 
 # install_packages NAME...: those that are missing; without apt or root if none is.
 install_packages() {

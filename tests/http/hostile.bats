@@ -1,0 +1,189 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Clients that mean no good, or are broken: the service says so, and stays.
+bats_require_minimum_version 1.5.0
+load helper
+
+port() {
+    echo "${url##*:}"
+}
+
+# still_well: it answers, and nothing was left over
+still_well() {
+    kill -0 "$service"
+    get /health
+    [ "$code" = 200 ]
+    [ -z "$(ls data/uploads | grep part)" ]
+    ! grep -q Sanitizer log
+}
+
+# put FILE: sent as a picture
+put() {
+    ask POST /api/upload-content -F "content_image=@$1"
+}
+
+@test "what is a picture and something else at once is refused" {
+    serve
+    { cat style.jpg; printf '<html><script>alert(1)</script>'; } >a.jpg
+    { printf '\xff\xd8\xff\xfe\x00\x30<html><script>alert(1)</script>'; tail -c +3 style.jpg; } >b.jpg
+    printf 'GIF89a/*<svg onload=alert(1)>*/=1;' >c.gif
+    { cat photo.png; printf 'PK\5\6'; head -c 18 /dev/zero; } >d.png
+    printf '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>' >e.svg
+    printf '%%PDF-1.4\n' >f.pdf
+    printf '#!/bin/sh\n' >g.png
+    printf '\x89PNG\r\n\x1a\n' >h.png
+    head -c 100 photo.png >i.png
+    { head -c 60 photo.png; head -c 2000 /dev/urandom; } >j.png
+    { printf 'RIFF\x24\0\0\0WEBPVP8 '; head -c 30 /dev/urandom; } >k.webp
+    for f in b.jpg c.gif d.png e.svg f.pdf g.png h.png i.png j.png k.webp photo.ppm; do
+        put $f
+        refused 415 'content_image: '
+        [[ $body != *$PWD* ]]
+    done
+    # harmless as it is served: by its type, and not to be guessed
+    put a.jpg
+    if [ "$code" = 200 ]; then
+        get "$(field url)"
+        [ "$(header content-type)" = image/jpeg ]
+        [ "$(header x-content-type-options)" = nosniff ]
+    else
+        refused 415 .
+    fi
+    still_well
+}
+
+# chunk TYPE DATA(hex): of a PNG
+chunk() {
+    printf '%08x' $((${#2} / 2)) | xxd -r -p
+    { printf %s "$1"; printf %s "$2" | xxd -r -p; } >part
+    cat part
+    gzip -c part | tail -c 8 | head -c 4 | xxd -p | sed 's/\(..\)\(..\)\(..\)\(..\)/\4\3\2\1/' | xxd -r -p
+}
+
+@test "pictures that are larger inside than outside are refused before they are decoded" {
+    needs xxd
+    serve --max-pixels 1000000
+    { printf '\x89PNG\r\n\x1a\n'
+      chunk IHDR 0000ffff0000ffff0802000000
+      chunk IDAT 789c030000000001
+      chunk IEND ''
+    } >bomb.png
+    begin=$(date +%s%N)
+    put bomb.png
+    refused 415 'pixels'
+    [ $((($(date +%s%N) - begin) / 1000000)) -lt 3000 ]
+    still_well
+}
+
+@test "names with NULs, links and folders lead nowhere" {
+    serve
+    upload photo.png
+    ln -s /etc/passwd data/results/0123456789abcdef0123456789abcdef.png
+    mkdir data/results/0123456789abcdef0123456789abcde0.png
+    mkfifo data/results/0123456789abcdef0123456789abcde1.png
+    for f in 0123456789abcdef0123456789abcdef.png 0123456789abcdef0123456789abcde0.png \
+        0123456789abcdef0123456789abcde1.png ../lock ..%2flock %2e%2e%2flock .. . .hidden \
+        "$content/" "$content%2f..%2f$content" "%2e"; do
+        ask GET "/results/$f" --path-as-is -m 5
+        refused 404 .
+    done
+    for f in "$content%00" "$content%00.html" "%00"; do
+        get "/uploads/$f"
+        refused 400 NUL
+    done
+    get "/uploads/$content?x=%00"
+    [ "$code" = 200 ]
+    get "/uploads/$(printf 'a%.0s' $(seq 5000))"
+    [ "$code" = 404 ]
+    get "/uploads/$(printf 'a%.0s' $(seq 60000))"
+    [ "$code" = 414 ] || [ "$code" = 431 ] || [ "$code" = 404 ]
+    still_well
+}
+
+# say BYTES...: to the service; what it answers
+say() {
+    printf '%b' "$1" | timeout 10 busybox nc 127.0.0.1 "$(port)" 2>/dev/null || true
+}
+
+@test "300 malformed requests get the right codes, and the service stays" {
+    serve
+    seed=${NST_TEST_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+    echo "seed $seed"
+    /usr/bin/python3 "$srcdir/tests/http/malformed.py" "$(port)" "$seed" 300
+    still_well
+}
+
+@test "who sends slowly is let go, and others are served meanwhile" {
+    serve
+    for _ in $(seq 40); do
+        { printf 'GET / HTTP/1.1\r\nHost: localhost\r\n'
+          while sleep 1; do printf 'X: y\r\n' || break; done
+        } | busybox nc 127.0.0.1 "$(port)" >/dev/null 2>&1 3>&- &
+    done
+    sleep 1
+    [ "$(ls "/proc/$service/fd" | wc -l)" -gt 40 ]
+    get /health -m 2
+    [ "$code" = 200 ]
+    for _ in $(seq 28); do
+        sleep 1
+        [ "$(ls "/proc/$service/fd" | wc -l)" -gt 40 ] || break
+    done
+    [ "$(ls "/proc/$service/fd" | wc -l)" -lt 40 ]
+    still_well
+}
+
+@test "a body of a gigabyte in chunks is 413, takes no memory and leaves nothing" {
+    serve
+    before=$(awk '/VmRSS/ {print $2}' "/proc/$service/status")
+    code=$(head -c 1000000000 /dev/zero | curl -sS -o answer -w '%{http_code}' -T - \
+        -X POST -H 'Content-Type: multipart/form-data; boundary=bound' -H 'Expect:' \
+        "$url/api/upload-content")
+    [ "$code" = 413 ]
+    code=$(head -c 100000000 /dev/zero | curl -sS -o answer -w '%{http_code}' -T - \
+        -X POST -H 'Content-Type: application/json' -H 'Expect:' "$url/api/style-transfer")
+    [ "$code" = 413 ]
+    after=$(awk '/VmRSS/ {print $2}' "/proc/$service/status")
+    echo "$before kB, then $after kB"
+    [ "${SANITIZERS:-no}" != no ] || [ $((after - before)) -lt 20000 ]
+    still_well
+}
+
+@test "who leaves in the middle of an upload leaves nothing behind" {
+    serve
+    head -c 3000000 /dev/urandom >large
+    for i in 1 2 3 4 5 6 7 8; do
+        curl -s --limit-rate 1M -m 0.$i -F content_image=@large "$url/api/upload-content" || true
+    done
+    for _ in $(seq 50); do
+        [ -n "$(ls data/uploads)" ] || break
+        sleep 0.1
+    done
+    [ -z "$(ls data/uploads)" ]
+    still_well
+}
+
+@test "a full disk is said, and loses nothing" {
+    [ "$(id -u)" = 0 ] || skip "only root can mount a small disk"
+    mkdir data
+    mount -t tmpfs -o size=2M none data 2>/dev/null || skip "no disk can be mounted"
+    serve
+    upload photo.png
+    head -c 1900000 /dev/zero >data/filler
+    for _ in $(seq 40); do
+        put photo.png
+        [ "$code" = 200 ] || break
+    done
+    refused 507 .
+    get /health
+    [ "$code" = 503 ]
+    [ "$(field status)" = error ]
+    post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"munch\", \"num_steps\": 1}"
+    [ "$code" = 200 ] || [ "$code" = 500 ]
+    rm data/filler
+    put photo.png
+    [ "$code" = 200 ]
+    transfer
+    until_state completed
+    stop_service
+    umount data
+}
