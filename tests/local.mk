@@ -90,9 +90,9 @@ endif
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
 	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats %D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats %D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats %D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats
 HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/openapi.bats \
-	%D%/http/hostile.bats
+	%D%/http/hostile.bats %D%/http/soak.bats
 TESTS += $(BATS_TESTS) $(HTTP_TESTS)
-EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py %D%/http/openapi.py %D%/http/malformed.py \
+EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py %D%/http/openapi.py %D%/http/malformed.py %D%/http/soak.py \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 	%D%/data/tiny-plain.pth %D%/data/tiny-lpips-alex.safetensors \
@@ -112,11 +112,11 @@ CLEANFILES += tests/fuzz/fuzz$(EXEEXT)
 EXTRA_PROGRAMS += tests/bench/bench
 tests_bench_bench_SOURCES = %D%/bench/bench.c
 tests_bench_bench_LDADD = $(JOB_LIBS)
-EXTRA_DIST += %D%/bench/bench.sh %D%/bench/batch.sh
+EXTRA_DIST += %D%/bench/bench.sh %D%/bench/batch.sh %D%/bench/serve.sh
 CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
 bench: all tests/bench/bench$(EXEEXT)
 	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \
 	    COMPILER="`$(CC) --version | head -n 1`" '$(top_srcdir)'/%D%/bench/bench.sh
 	LD_LIBRARY_PATH='$(abs_top_builddir)/.libs' \
-	NST='$(abs_top_builddir)/.libs/nst' '$(top_srcdir)'/%D%/bench/batch.sh
+	NST='$(abs_top_builddir)/.libs/nst' '$(top_srcdir)'/%D%/bench/batch.sh %D%/bench/serve.sh
 .PHONY: bench

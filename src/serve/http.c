@@ -426,8 +426,10 @@ enum nst_status serve_http_open(const struct serve_settings *s,
     all.settings = s;
     all.routes = routes;
     all.slow = g_thread_pool_new(on_slow, NULL, SLOW_THREADS, TRUE, NULL);
+    /* Not epoll: with it, libmicrohttpd 0.9.75 does not see that a client has gone if
+     * the last bytes and the end came at once. */
     all.daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+        MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
             MHD_USE_ERROR_LOG,
         0, NULL, NULL, on_request, NULL, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_THREAD_POOL_SIZE,

@@ -36,7 +36,7 @@
 #include "serve/tasks.h"
 
 #define USAGE 2
-#define SWEEP_SECONDS 600
+#define SWEEP_SECONDS 60
 #define KEPT_SECONDS (24 * 3600) /* an upload that no task is of */
 #define MOST_UPLOADS 1000        /* of those */
 
