@@ -118,7 +118,7 @@ INTERFACE = %D%/base/err.h %D%/base/mem.h %D%/base/place.h \
 	%D%/model/numbers.h %D%/model/taps.h %D%/model/search.h %D%/model/weights.h \
 	%D%/model/normalise.h %D%/job/options.h %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \
-	%D%/record/digest.h %D%/record/describe.h %D%/record/preset.h \
+	%D%/record/digest.h %D%/record/json.h %D%/record/describe.h %D%/record/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h %D%/run/run.h
 nst.h: $(INTERFACE) scripts/make-header
 	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(INTERFACE) >'$(abs_builddir)/$@.new'

@@ -7,12 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A message is one line: what a file or a library put into it must not break it. */
-static void one_line(char *s)
+void nst_one_line(char *text)
 {
-    for (; *s; s++)
-        if ((unsigned char)*s < ' ' || *s == 127)
-            *s = ' ';
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 127)
+            *text = ' ';
 }
 
 enum nst_status nst_err_set(struct nst_err *err, enum nst_status status,
@@ -26,7 +25,7 @@ enum nst_status nst_err_set(struct nst_err *err, enum nst_status status,
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    one_line(err->text);
+    nst_one_line(err->text);
     return status;
 }
 
@@ -43,5 +42,5 @@ void nst_err_prefix(struct nst_err *err, const char *prefix)
     memcpy(err->text, prefix, n - 2);
     memcpy(err->text + n - 2, ": ", 2);
     err->text[n + old] = 0;
-    one_line(err->text);
+    nst_one_line(err->text);
 }

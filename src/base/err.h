@@ -30,4 +30,8 @@ enum nst_status nst_err_set(struct nst_err *err, enum nst_status status,
 /* Put "PREFIX: " before the text that err holds already. */
 void nst_err_prefix(struct nst_err *err, const char *prefix);
 
+/* A message is one line: what would break it, as the name of a file may, becomes
+ * blanks. */
+void nst_one_line(char *text);
+
 #endif

@@ -20,15 +20,18 @@ const char *argp_program_version = PACKAGE_STRING;
 #define CONFIG_KEY 0x82
 #define DUMP_OPTIONS_KEY 0x83
 
+#define LINE_SIZE 1024
+
 void nst_refuse(const char *fmt, ...)
 {
+    char text[LINE_SIZE];
     va_list ap;
 
-    fputs("nst: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    nst_one_line(text);
+    fprintf(stderr, "nst: %s\n", text);
     exit(NST_EXIT_USAGE);
 }
 

@@ -113,14 +113,18 @@ static void print_row(const struct nst_history_line *l)
 {
     json_t *size = json_object_get(l->run, "size");
     json_t *final = json_object_get(l->run, "final");
+    char *row = nst_xasprintf(
+        "%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s", l->id,
+        text_of(l->run, "time"), base_name(text_of(l->run, "content")),
+        first_style(l->run), (int)json_integer_value(json_array_get(size, 0)),
+        (int)json_integer_value(json_array_get(size, 1)),
+        json_number_value(json_object_get(final, "total")),
+        json_number_value(json_object_get(l->run, "seconds")),
+        text_of(l->run, "output"));
 
-    printf("%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s\n", l->id,
-           text_of(l->run, "time"), base_name(text_of(l->run, "content")),
-           first_style(l->run), (int)json_integer_value(json_array_get(size, 0)),
-           (int)json_integer_value(json_array_get(size, 1)),
-           json_number_value(json_object_get(final, "total")),
-           json_number_value(json_object_get(l->run, "seconds")),
-           text_of(l->run, "output"));
+    nst_one_line(row);
+    puts(row);
+    free(row);
 }
 
 static void print_json(const struct nst_history_line *l, size_t flags)

@@ -141,11 +141,14 @@ static bool one_of_several(const struct nst_progress *p)
 
 static void show_plain(const struct nst_progress *p)
 {
-    char text[LINE_SIZE];
+    char text[LINE_SIZE], *line;
 
     figures(p, text, sizeof text);
-    fprintf(stderr, "nst: %s%s%3.0f%% %s\n", one_of_several(p) ? p->picture : "",
-            one_of_several(p) ? ": " : "", 100 * share_of(p), text);
+    line = nst_xasprintf("nst: %s%s%3.0f%% %s", one_of_several(p) ? p->picture : "",
+                         one_of_several(p) ? ": " : "", 100 * share_of(p), text);
+    nst_one_line(line);
+    fprintf(stderr, "%s\n", line);
+    free(line);
 }
 
 static json_t *number(double v)
@@ -164,7 +167,7 @@ static void show_json(const struct nst_progress *p, const char *event, const cha
     char *s;
 
     if (one_of_several(p))
-        json_object_set_new(j, "picture", json_string(p->picture));
+        json_object_set_new(j, "picture", nst_json_text(p->picture));
     if (end)
         json_object_set_new(j, "end", json_string(end));
     s = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));

@@ -23,5 +23,6 @@ void nst_say(const struct nst_run_events *events, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
+    nst_one_line(line);
     events->say(events->ctx, line);
 }
