@@ -60,6 +60,44 @@ static char *follow(const char *path)
     return NULL;
 }
 
+/* path, which is not there: where its folder is, and its last part. */
+static char *below_folder(const char *path)
+{
+    size_t n = strlen(path), from;
+    char *folder, *real, *slash;
+
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    for (from = n; from > 0 && path[from - 1] != '/'; from--)
+        ;
+    folder = from ? nst_xasprintf("%.*s", (int)from, path) : nst_xstrdup(".");
+    real = nst_place_real(folder);
+    free(folder);
+    if (n - from == 2 && memcmp(path + from, "..", 2) == 0) {
+        slash = strrchr(real, '/');
+        if (slash && slash != real)
+            *slash = 0;
+    } else if (n - from != 1 || path[from] != '.') {
+        folder = real;
+        real = nst_xasprintf("%s/%.*s", folder, (int)(n - from), path + from);
+        free(folder);
+    }
+    return real;
+}
+
+char *nst_place_real(const char *path)
+{
+    char *target = follow(path);
+    char *real = realpath(target ? target : path, NULL);
+
+    if (!real && strspn(path, "/.") == strlen(path)) /* no folder is left to go to */
+        real = nst_xstrdup(path);
+    if (!real)
+        real = below_folder(target ? target : path);
+    free(target);
+    return real;
+}
+
 static void temp_name(struct nst_place *p)
 {
     unsigned long long r = 0;

@@ -36,4 +36,8 @@ enum nst_status nst_place_finish(struct nst_place *p, struct nst_err *err);
 
 void nst_place_free(struct nst_place *p); /* NULL is fine; drops what was not written */
 
+/* Where a file of that path is, or would be: links followed, and without dots and
+ * double slashes, so that two paths to one place become the same text. A new string. */
+char *nst_place_real(const char *path);
+
 #endif

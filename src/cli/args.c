@@ -193,13 +193,23 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+static bool same_place(const char *path, const char *other)
+{
+    char *a = nst_place_real(path), *b = nst_place_real(other);
+    bool same = strcmp(a, b) == 0;
+
+    free(a);
+    free(b);
+    return same;
+}
+
 /* What is written goes to different places. */
 static void keep_apart(const char *path, const char *other)
 {
     struct stat a, b;
 
     if (path && other && !is_stdio(path) &&
-        (strcmp(path, other) == 0 ||
+        (same_place(path, other) ||
          (regular(path, STDOUT_FILENO, &a) && regular(other, STDOUT_FILENO, &b) &&
           same_file(&a, &b))))
         nst_refuse("%s: cannot be written as two things at once", path);
@@ -272,6 +282,8 @@ static void check_together(struct nst_args *a)
         nst_refuse("checkpoint: needs a file, and - is none");
     if (p->preview && is_stdio(p->preview))
         nst_refuse("preview: needs a file, and - is none");
+    if (p->history && is_stdio(p->history))
+        nst_refuse("history: needs a file, and - is none");
 }
 
 static void must(enum nst_status st, const struct nst_err *err)
@@ -283,8 +295,7 @@ static void must(enum nst_status st, const struct nst_err *err)
 void nst_args_batch(struct nst_args *a)
 {
     const struct nst_params *p = &a->params;
-    const char *history =
-        p->history && strcmp(p->history, "none") != 0 ? p->history : NULL;
+    char *history = nst_history_path(p->history);
     const char *written[] = {p->trace, p->checkpoint, p->preview, history};
     struct nst_batch *b = &a->batch;
     struct nst_err err;
@@ -316,6 +327,7 @@ void nst_args_batch(struct nst_args *a)
     keep_apart(p->trace, history);
     for (size_t i = 0; i < sizeof written / sizeof *written; i++)
         must(nst_batch_spare_inputs(b, p, written[i], &err), &err);
+    free(history);
 }
 
 /* The last value given on the command line for an option, or NULL. */

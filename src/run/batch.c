@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/place.h"
 #include "image/picture.h"
 #include "job/scales.h"
 
@@ -280,29 +281,35 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
     return st;
 }
 
-static int by_output(const void *a, const void *b)
-{
-    const struct nst_item *x = *(struct nst_item *const *)a;
-    const struct nst_item *y = *(struct nst_item *const *)b;
+/* A result, and where it really goes: links may lead two paths to one place. */
+struct result {
+    const struct nst_item *item;
+    char *place;
+};
 
-    return strcmp(x->output, y->output);
+static int by_place(const void *a, const void *b)
+{
+    return strcmp(((const struct result *)a)->place, ((const struct result *)b)->place);
 }
 
 /* Two results that would go to one place are next to each other when sorted. */
 static enum nst_status refuse_same_outputs(const struct nst_batch *b,
                                            struct nst_err *err)
 {
-    struct nst_item **sorted = nst_xcalloc(b->items, sizeof *sorted);
+    struct result *sorted = nst_xcalloc(b->items, sizeof *sorted);
     const struct nst_item *one = NULL, *other = NULL;
     size_t n = 0;
 
     for (size_t i = 0; i < b->items; i++)
         if (b->item[i].output)
-            sorted[n++] = &b->item[i];
-    qsort(sorted, n, sizeof *sorted, by_output);
+            sorted[n++] =
+                (struct result){&b->item[i], nst_place_real(b->item[i].output)};
+    qsort(sorted, n, sizeof *sorted, by_place);
     for (size_t i = 1; i < n; i++)
-        if (strcmp(sorted[i - 1]->output, sorted[i]->output) == 0)
-            one = sorted[i - 1], other = sorted[i];
+        if (strcmp(sorted[i - 1].place, sorted[i].place) == 0)
+            one = sorted[i - 1].item, other = sorted[i].item;
+    for (size_t i = 0; i < n; i++)
+        free(sorted[i].place);
     free(sorted);
     if (!other)
         return NST_OK;
@@ -336,7 +343,7 @@ static void add_file(struct files *f, const char *path, int fd)
 static struct files files_read(const struct nst_batch *b, const struct nst_params *p)
 {
     struct files f = {
-        nst_xcalloc(b->items + 2 * NST_STYLES_MAX + 2, sizeof(struct stat)), 0};
+        nst_xcalloc(b->items + 2 * NST_STYLES_MAX + 4, sizeof(struct stat)), 0};
 
     for (size_t i = 0; i < b->items; i++)
         if (!b->item[i].pixels)
@@ -350,6 +357,10 @@ static struct files files_read(const struct nst_batch *b, const struct nst_param
         add_file(&f, p->init, STDIN_FILENO);
     if (p->keep_mask)
         add_file(&f, p->keep_mask, STDIN_FILENO);
+    if (p->files_from)
+        add_file(&f, p->files_from, STDIN_FILENO);
+    if (p->model)
+        add_file(&f, p->model, STDIN_FILENO);
     qsort(f.of, f.count, sizeof *f.of, by_file);
     return f;
 }
@@ -363,7 +374,7 @@ static enum nst_status spare(const struct files *f, const char *path,
     add_file(&out, path, STDOUT_FILENO);
     if (out.count && bsearch(&one, f->of, f->count, sizeof *f->of, by_file))
         return nst_err_set(err, NST_ERR_ARG,
-                           "%s: is one of the pictures read, and not overwritten",
+                           "%s: is one of the files read, and not overwritten",
                            is_stdio(path) ? "standard output" : path);
     return NST_OK;
 }

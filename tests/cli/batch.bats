@@ -57,7 +57,7 @@ as() {
     cp photo.ppm other/one.ppm
     refused 2 'would both be written to out/one-style.ppm' -s style.ppm -o out/ album other
     refused 2 'would both be written to out/x.ppm' -s style.ppm -o out/ album --name x.ppm
-    refused 2 'is one of the pictures read' -s style.ppm -o . photo.ppm --name '{stem}.{ext}'
+    refused 2 'is one of the files read' -s style.ppm -o . photo.ppm --name '{stem}.{ext}'
     refused 2 'name: .* a { without its }' -s style.ppm -o out/ photo.ppm --name '{stem'
     refused 2 'name: {stam} is none of' -s style.ppm -o out/ photo.ppm --name '{stam}.png'
     refused 2 'no name of a file under' -s style.ppm -o out/ photo.ppm --name '../{stem}.png'
@@ -68,6 +68,41 @@ as() {
     refused 2 'names no picture' -s style.ppm -o out/ --files-from list
     refused 2 'null: is for' -0 -s style.ppm -o out/ photo.ppm
     refused 2 'No such file' -s style.ppm -o out/ --files-from nowhere
+}
+
+@test "two paths to one place are seen to meet" {
+    mkdir -p a b out/real
+    cp photo.ppm a/real.ppm
+    cp photo.ppm b/link.ppm
+    ln -s real out/link
+    refused 2 'would both be written to out/(link|real)/x.png' -s style.ppm -o out/ \
+        --name '{stem}/x.png' a/real.ppm b/link.ppm
+    ln -s ../nowhere.png out/real.png
+    ln -s ../nowhere.png out/link.png
+    refused 2 'would both be written to' -s style.ppm -o out/ --name '{stem}.png' a/real.ppm b/link.ppm
+    nst -s style.ppm -o new/ --name '{stem}/x.png' a/real.ppm b/link.ppm
+    [ "$(made new | wc -l)" = 2 ]
+}
+
+@test "any bytes are a name, and none breaks a line or JSON" {
+    needs jq
+    odd=$'a \n"b"\e\'\xff*.ppm'
+    cp photo.ppm "$odd"
+    cp photo.ppm one.ppm
+    "$NST" -S 32 -n 2 -s style.ppm "$odd" one.ppm -o out/ --progress plain --history h.jsonl 2>lines
+    [ -s "out/${odd%.ppm}-style.ppm" ]
+    run ! grep -av '^nst: ' lines
+    "$NST" -S 32 -n 2 -s style.ppm "$odd" one.ppm -o out/ --progress json 2>events
+    [ "$(grep '^{' events | jq -r 'select(.event == "end") | .picture | length' | sort -n | tr '\n' ' ')" = "7 14 " ]
+    # its name cannot be held by JSON, what it is can
+    cp photo.ppm $'a \n"b".ppm'
+    nst -s style.ppm $'a \n"b".ppm' -o $'c\n.png' --history h.jsonl
+    "$(dirname "$NST")"/nst-history --history h.jsonl list >runs
+    [ "$(wc -l <runs)" = 3 ]
+    NST_HISTORY=none "$(dirname "$NST")"/nst-history --history h.jsonl rerun "$(tail -n 1 runs | cut -c1-8)" -o again.png
+    cmp $'c\n.png' again.png
+    run -1 --separate-stderr nst -s style.ppm $'no\nwhere.ppm' one.ppm -o out/
+    [ "$(grep -c . <<<"$stderr")" = 2 ]
 }
 
 @test "what is done is skipped, and made anew when anything about it changes" {

@@ -394,5 +394,5 @@ change() {
     refused 2 "style: 'style.ppm:0': the weight" -s style.ppm:0 photo.ppm -o x.ppm
     refused 2 'style-scale: needs a size' -s style.ppm photo.ppm -o x.ppm -S native --style-scale 2
     refused 1 'none.ppm' -s style.ppm photo.ppm -o x.ppm --init none.ppm
-    refused 2 'style.ppm: is one of the pictures read' -s photo.ppm --init style.ppm photo.ppm -o style.ppm
+    refused 2 'style.ppm: is one of the files read' -s photo.ppm --init style.ppm photo.ppm -o style.ppm
 }

@@ -50,9 +50,9 @@ bytes() {
     refused 2 'a style is needed' photo.ppm
     refused 2 'need a directory' -s style.ppm photo.ppm style.ppm
     refused 2 'both' -s - -
-    refused 2 "photo.ppm: is one of the pictures" -s style.ppm photo.ppm -o photo.ppm
+    refused 2 "photo.ppm: is one of the files" -s style.ppm photo.ppm -o photo.ppm
     ln photo.ppm link.ppm
-    refused 2 "link.ppm: is one of the pictures" -s style.ppm photo.ppm -o link.ppm
+    refused 2 "link.ppm: is one of the files" -s style.ppm photo.ppm -o link.ppm
     run "$NST" --no-such-option
     [ "$status" = 2 ]
     [[ $output == "nst: unrecognized option '--no-such-option'"* ]]
@@ -60,9 +60,9 @@ bytes() {
 
 @test "no picture that is read is written to, whatever is written" {
     cp photo.ppm before.ppm
-    refused 2 "photo.ppm: is one of the pictures" -s style.ppm - -o photo.ppm <photo.ppm
-    refused 2 "photo.ppm: is one of the pictures" -s style.ppm photo.ppm -o o.png --trace photo.ppm
-    refused 2 "photo.ppm: is one of the pictures" -s photo.ppm style.ppm -o o.png --history photo.ppm
+    refused 2 "photo.ppm: is one of the files" -s style.ppm - -o photo.ppm <photo.ppm
+    refused 2 "photo.ppm: is one of the files" -s style.ppm photo.ppm -o o.png --trace photo.ppm
+    refused 2 "photo.ppm: is one of the files" -s photo.ppm style.ppm -o o.png --history photo.ppm
     run --separate-stderr bash -c "'$NST' -q -S 32 -n 1 -s style.ppm photo.ppm >>photo.ppm"
     [ "$status" = 2 ]
     cmp photo.ppm before.ppm
@@ -152,7 +152,7 @@ bytes() {
     refused 2 'photo.ppm and d/photo.ppm would both be written to d/photo-style.ppm' \
         -s style.ppm photo.ppm d/photo.ppm -o d
     cp photo.ppm d/photo-style.ppm
-    refused 2 'd/photo-style.ppm: is one of the pictures read' \
+    refused 2 'd/photo-style.ppm: is one of the files read' \
         -s style.ppm photo.ppm d/photo-style.ppm -o d
     refused 2 'trace: one file holds one run' -s style.ppm photo.ppm style.ppm -o d \
         --trace t.jsonl
@@ -171,4 +171,29 @@ bytes() {
     ln old.jsonl link.jsonl
     refused 2 'cannot be written as two' -s style.ppm photo.ppm -o x.png \
         --history old.jsonl --trace link.jsonl
+    refused 2 'x.png: cannot be written as two' -s style.ppm photo.ppm -o x.png --trace ./x.png
+    mkdir folder
+    ln -s folder there
+    refused 2 'cannot be written as two' -s style.ppm photo.ppm -o folder/x.png \
+        --preview there/../there//x.png
+}
+
+@test "the history is no picture, wherever its name comes from" {
+    export NST_HISTORY=photo.ppm
+    refused 2 'photo.ppm: is one of the files read' -s style.ppm photo.ppm -o x.png
+    NST_HISTORY=$PWD/x.png refused 2 'x.png: cannot be written as two' -s style.ppm photo.ppm -o x.png
+    mkdir -p state/nst
+    cp photo.ppm state/nst/history.jsonl
+    NST_HISTORY='' XDG_STATE_HOME=$PWD/state refused 2 'history.jsonl: is one of the files read' \
+        -s style.ppm state/nst/history.jsonl -o x.png
+    cmp photo.ppm state/nst/history.jsonl
+    refused 2 'history: needs a file' -s style.ppm photo.ppm -o x.png --history -
+}
+
+@test "what is read but is no picture is not written over, either" {
+    echo photo.ppm >list
+    refused 2 'list: is one of the files read' -s style.ppm --files-from list -o out/ --history list
+    cp "$srcdir/models/vgg19-lite.safetensors" m.safetensors
+    refused 2 'm.safetensors: is one of the files read' -m m.safetensors -s style.ppm photo.ppm \
+        -o x.png --checkpoint m.safetensors
 }

@@ -136,7 +136,7 @@ killed() {
     done
     refused 2 'preview: needs a file' -s style.ppm photo.ppm -o out.png --preview -
     refused 2 'two things at once' -s style.ppm photo.ppm -o out.png --preview out.png
-    refused 2 'is one of the pictures read' -s style.ppm photo.ppm -o out.png --preview photo.ppm
+    refused 2 'is one of the files read' -s style.ppm photo.ppm -o out.png --preview photo.ppm
     # a preview that cannot be written is no reason to end
     nst -s style.ppm photo.ppm -o c.png -n 2 --save-every 1 --preview none/seen.png 2>said
     grep -q 'preview: none/seen.png' said
