@@ -75,6 +75,7 @@ struct nst_backend {
     const struct nst_backend_ops *ops;
     struct nst_threads *threads; /* the backend's; others may run work on them */
     int regions; /* the most of nst_terms; raised before tensors are made */
+    const char *instructions; /* as $NST_CPU; NULL: there is no choice */
 };
 
 struct nst_backend_ops {

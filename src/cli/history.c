@@ -190,13 +190,19 @@ static enum nst_status show(const struct arguments *a, const struct nst_history 
     return NST_OK;
 }
 
-static enum nst_status export(const struct nst_history *h) {
+static enum nst_status export_all(const struct nst_history *h)
+{
     bool any = false;
 
-    putchar('['); for (size_t i = 0; i < h->count; i++) if (h->line[i].run){
-        puts(any ? "," : ""); fputs(h->line[i].text, stdout); any = true;}
-puts("\n]");
-return NST_OK;
+    putchar('[');
+    for (size_t i = 0; i < h->count; i++)
+        if (h->line[i].run) {
+            puts(any ? "," : "");
+            fputs(h->line[i].text, stdout);
+            any = true;
+        }
+    puts("\n]");
+    return NST_OK;
 }
 
 /* A command line in the making. */
@@ -242,32 +248,54 @@ static void add_style(struct command *c, const json_t *style)
         add(c, nst_xasprintf("--layers=%s", layers));
 }
 
-/* What was read is what it was. */
+/* Is the file what it was? A name without a folder is that of a style pack. */
+static enum nst_status check_file(const char *name, const json_t *sha256,
+                                  struct nst_err *err)
+{
+    const char *was = json_string_value(sha256);
+    char *pack = *name == '/' ? NULL : nst_search_pack(name);
+    char *is = nst_sha256(pack ? pack : name);
+    enum nst_status st = NST_OK;
+
+    if (!was)
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "%s: was read from where it cannot be read again", name);
+    else if (!is || strcmp(is, was) != 0)
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "%s: is not there any more, or not what it was", name);
+    free(is);
+    free(pack);
+    return st;
+}
+
+/* All that was read is what it was. */
 static enum nst_status check_inputs(const json_t *run, struct nst_err *err)
 {
+    enum nst_status st = check_file(text_of(run, "model_path"),
+                                    json_object_get(run, "model_sha256"), err);
     const json_t *input;
     size_t i;
 
     json_array_foreach(json_object_get(run, "inputs"), i, input)
     {
-        const char *was = json_string_value(json_object_get(input, "sha256"));
-        const char *file = text_of(input, "file");
-        char *is;
-        bool same;
-
-        if (!was)
-            return nst_err_set(err, NST_ERR_ARG,
-                               "%s: was read from where it cannot be read again", file);
-        if (*file != '/') /* a style pack, by name: its network is checked by nst */
-            continue;
-        is = nst_sha256(file);
-        same = is && strcmp(is, was) == 0;
-        free(is);
-        if (!same)
-            return nst_err_set(err, NST_ERR_ARG,
-                               "%s: is not there any more, or not what it was", file);
+        if (st == NST_OK)
+            st = check_file(text_of(input, "file"), json_object_get(input, "sha256"),
+                            err);
     }
-    return NST_OK;
+    return st;
+}
+
+/* The last bits depend on the instructions, so they are those of the run, unless it is
+ * said which are wanted. */
+static void choose_device(const json_t *run)
+{
+    const char *device = json_string_value(json_object_get(run, "device"));
+    const char *instructions = json_string_value(json_object_get(run, "instructions"));
+
+    if (device)
+        setenv("NST_BACKEND", device, false);
+    if (instructions)
+        setenv("NST_CPU", instructions, false);
 }
 
 /* nst beside this program, or else in the path. */
@@ -306,6 +334,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
 
     if (!l || check_inputs(l->run, err) != NST_OK)
         return NST_ERR_ARG;
+    choose_device(l->run);
     add(&c, program());
     add(&c, nst_xstrdup("--config=none"));
     add(&c, nst_xasprintf("--model=%s", text_of(l->run, "model_path")));
@@ -395,7 +424,7 @@ static enum nst_status run(void *arguments, struct nst_err *err)
     else if (st == NST_OK && strcmp(a->command, "show") == 0)
         st = show(a, &h, err);
     else if (st == NST_OK && strcmp(a->command, "export") == 0)
-        st = export(&h);
+        st = export_all(&h);
     else if (st == NST_OK && strcmp(a->command, "rerun") == 0)
         st = rerun(a, &h, err);
     else if (st == NST_OK)

@@ -117,6 +117,16 @@ const char *nst_engine_model_name(const struct nst_engine *e)
     return e->model_name;
 }
 
+const char *nst_engine_device(const struct nst_engine *e)
+{
+    return e->be->ops->name;
+}
+
+const char *nst_engine_instructions(const struct nst_engine *e)
+{
+    return e->be->instructions;
+}
+
 size_t nst_engine_resident(const struct nst_engine *e)
 {
     return e->of ? e->of->resident : e->resident;

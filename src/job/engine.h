@@ -36,6 +36,10 @@ void nst_engine_use(struct nst_engine *e, int threads);
 const char *nst_engine_model_path(const struct nst_engine *e);
 const char *nst_engine_model_name(const struct nst_engine *e);
 int nst_engine_threads(const struct nst_engine *e);
+/* What it computes on, as $NST_BACKEND, and by which instructions, as $NST_CPU, or
+ * NULL: the last bits depend on them. */
+const char *nst_engine_device(const struct nst_engine *e);
+const char *nst_engine_instructions(const struct nst_engine *e);
 
 /* Resident memory in bytes with no job at hand, and what may be resident: max_memory,
  * or four fifths of what is available beside when this is first asked. The same for an

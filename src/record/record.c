@@ -103,10 +103,13 @@ static json_t *style_names(const struct nst_styles *s, bool whole_paths)
     return list;
 }
 
+/* Of standard input it is not known what was in it. */
 static void add_input(json_t *list, const char *name)
 {
-    char *pack = nst_search_pack(name), *sum = nst_sha256(pack ? pack : name);
+    char *pack = nst_search_pack(name), *sum = NULL;
 
+    if (strcmp(name, "-") != 0)
+        sum = nst_sha256(pack ? pack : name);
     json_array_append_new(list, json_pack("{s:o, s:o}", "file", path_text(name),
                                           "sha256", nst_json_text(sum)));
     free(pack);
@@ -257,7 +260,9 @@ char *nst_record_line(const struct nst_record *r)
     json_object_set_new(j, "time", json_string(when));
     json_object_set_new(j, "output", path_text(r->output));
     json_object_set_new(j, "model_path", path_text(r->model_path));
-    json_object_set_new(j, "device", json_string("cpu"));
+    json_object_set_new(j, "device", json_string(r->device));
+    if (r->instructions)
+        json_object_set_new(j, "instructions", json_string(r->instructions));
     if (stream || r->params->format)
         json_object_set_new(j, "format",
                             nst_json_text(stream ? stream : r->params->format));

@@ -17,9 +17,10 @@ struct nst_record {
     const struct nst_params *params;
     const char *content, *output; /* as the user named them */
     const char *model_name, *model_path;
-    uint64_t network;   /* nst_vgg_fingerprint() of all of it */
-    const char *inputs; /* of nst_record_inputs() */
-    int width, height;  /* of the result */
+    const char *device, *instructions; /* of nst_engine_device() and so on */
+    uint64_t network;                  /* nst_vgg_fingerprint() of all of it */
+    const char *inputs;                /* of nst_record_inputs() */
+    int width, height;                 /* of the result */
     int threads;
     int frames; /* that were made; 0 of a picture */
     const struct nst_job_result *result;

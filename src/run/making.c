@@ -170,6 +170,8 @@ static struct nst_record record_of(const struct work *w)
                                .output = w->item->output,
                                .model_name = nst_engine_model_name(e),
                                .model_path = nst_engine_model_path(e),
+                               .device = nst_engine_device(e),
+                               .instructions = nst_engine_instructions(e),
                                .network = nst_vgg_fingerprint(v, nst_vgg_convs(v) - 1),
                                .inputs = w->inputs,
                                .width = w->content ? w->content->width : 0,

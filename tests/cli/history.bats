@@ -63,6 +63,48 @@ ids() {
     [[ $output == *"photo.ppm: is not there any more, or not what it was" ]]
 }
 
+@test "a run is made again by the instructions that it was made by" {
+    needs jq
+    export NST_HISTORY=$PWD/h.jsonl
+    NST_CPU=base nst -s style.ppm photo.ppm -o one.png
+    jq -e '.device == "cpu" and .instructions == "base"' h.jsonl
+    nst_history rerun "$(ids)" -o again.png
+    cmp one.png again.png
+    [ "$(jq -r .instructions h.jsonl | sort -u)" = base ]
+    NST_BACKEND=scalar nst -s style.ppm photo.ppm -o two.png -n 1 --history s.jsonl
+    jq -e '.device == "scalar" and (has("instructions") | not)' s.jsonl
+    nst_history --history s.jsonl rerun "$(nst_history --history s.jsonl list | cut -c1-8)" -o again.png
+    cmp two.png again.png
+}
+
+@test "a run whose network or style pack has changed is not made again" {
+    needs jq
+    export NST_HISTORY=$PWD/h.jsonl XDG_DATA_HOME=$PWD/data
+    mkdir -p data/nst/styles
+    "$(dirname "$NST")"/nst-style pack style.ppm -o data/nst/styles/mine.nststyle
+    cp "$srcdir/models/vgg19-lite.safetensors" m.safetensors
+    nst -m ./m.safetensors -s mine photo.ppm -o one.png
+    nst_history rerun "$(ids | head -n 1)" -o again.png
+    cmp one.png again.png
+    "$(dirname "$NST")"/nst-style pack photo.ppm -o data/nst/styles/mine.nststyle
+    run -1 --separate-stderr nst_history rerun "$(ids | head -n 1)" -o again.png
+    [[ $stderr == *"mine: is not there any more, or not what it was" ]]
+    nst -m m.safetensors -s style.ppm photo.ppm -o two.png
+    printf x >>m.safetensors
+    run -1 --separate-stderr nst_history rerun "$(ids | tail -n 1)" -o again.png
+    [[ $stderr == *"m.safetensors: is not there any more, or not what it was" ]]
+}
+
+@test "a picture from standard input is not taken for a file called -" {
+    needs jq
+    export NST_HISTORY=$PWD/h.jsonl
+    cp style.ppm ./-
+    nst -s style.ppm - <photo.ppm >one.png
+    jq -e '.content == "-" and .inputs[0].sha256 == null' h.jsonl
+    run -1 --separate-stderr nst_history rerun "$(ids)" -o again.png <photo.ppm
+    [[ $stderr == *"-: was read from where it cannot be read again" ]]
+}
+
 @test "runs are forgotten, by name or all but the latest, and no line is lost meanwhile" {
     runs
     read -r first second third <<<"$(ids | tr '\n' ' ')"

@@ -46,6 +46,7 @@ static enum nst_status cpu_open(struct nst_backend **out, int threads,
     cpu->base.ops = &nst_backend_cpu;
     cpu->base.threads = t;
     cpu->base.regions = 1;
+    cpu->base.instructions = kernels->name;
     cpu->kernels = kernels;
     cpu->tiles = nst_xcalloc((size_t)threads, sizeof *cpu->tiles);
     cpu->rows = nst_xcalloc((size_t)threads, sizeof *cpu->rows);
