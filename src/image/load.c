@@ -445,6 +445,29 @@ enum nst_status nst_picture_of(struct nst_picture **out, VipsImage *decoded,
     return status;
 }
 
+/* A picture of which there is the size alone. */
+static enum nst_status read_header(struct nst_picture **out, struct nst_input *in,
+                                   const struct nst_picture_size *size,
+                                   struct nst_err *err)
+{
+    VipsImage *header;
+    enum nst_status status = open_checked(&header, in, size, err);
+    bool turned;
+
+    if (status != NST_OK)
+        return status;
+    turned = vips_image_get_orientation_swap(header);
+    *out = nst_xcalloc(1, sizeof **out);
+    (*out)->width = turned ? header->Ysize : header->Xsize;
+    (*out)->height = turned ? header->Xsize : header->Ysize;
+    nst_picture_target(size, &(*out)->width, &(*out)->height);
+    (*out)->origin = nst_xcalloc(1, sizeof *(*out)->origin);
+    (*out)->origin->transparent =
+        header->Coding == VIPS_CODING_NONE && vips_image_hasalpha(header);
+    g_object_unref(header);
+    return NST_OK;
+}
+
 enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
                                  const struct nst_picture_size *size,
                                  struct nst_err *err)
@@ -455,9 +478,11 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
 
     *out = NULL;
     status = nst_input_open(&in, path, err);
-    if (status == NST_OK)
+    if (status == NST_OK && size->header_only)
+        status = read_header(out, &in, size, err);
+    else if (status == NST_OK)
         status = nst_picture_decode(&decoded, &in, size, err);
-    if (status == NST_OK)
+    if (decoded)
         status = nst_picture_of(out, decoded, &in, size, err);
     g_clear_object(&decoded);
     nst_input_close(&in);
@@ -480,6 +505,7 @@ void nst_picture_free(struct nst_picture *p)
 size_t nst_picture_bytes(const struct nst_picture *p)
 {
     size_t area = p ? (size_t)p->height * (size_t)p->width : 0;
+    bool alpha = p && p->origin && (p->origin->alpha || p->origin->transparent);
 
-    return area * (p && p->origin && p->origin->alpha ? 4 : 3) * sizeof(float);
+    return area * (alpha ? 4 : 3) * sizeof(float);
 }

@@ -21,9 +21,10 @@ enum nst_profile {
 };
 
 struct nst_picture_origin {
-    VipsImage *meta; /* 1 x 1, only for its metadata and resolution */
-    float *alpha;    /* height x width, 0 to 1; NULL for an opaque picture */
-    int depth;       /* bits of a sample: 8, or 16 for everything wider */
+    VipsImage *meta;  /* 1 x 1, only for its metadata and resolution */
+    float *alpha;     /* height x width, 0 to 1; NULL for an opaque picture */
+    bool transparent; /* has alpha, of which the header alone was read */
+    int depth;        /* bits of a sample: 8, or 16 for everything wider */
     enum nst_profile profile;
 };
 

@@ -22,7 +22,7 @@ struct nst_picture_origin;
 
 struct nst_picture {
     int width, height;
-    float *rgb;                        /* 3 x height x width, sRGB, 0 to 1, owned */
+    float *rgb; /* 3 x height x width, sRGB, 0 to 1, owned; NULL if header_only */
     struct nst_picture_origin *origin; /* owned; NULL of one that no file holds */
 };
 
@@ -30,6 +30,7 @@ struct nst_picture_size {
     int longest;          /* longest side in pixels; 0 keeps the picture's own size */
     bool square;          /* force longest x longest, whatever the aspect ratio */
     long long max_pixels; /* width x height above this is refused before decoding */
+    bool header_only;     /* read its size alone: there are no pixels then */
 };
 
 /*
@@ -52,7 +53,7 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
                                  const struct nst_picture_size *size,
                                  struct nst_err *err);
 void nst_picture_free(struct nst_picture *p); /* NULL is fine */
-/* Bytes that it takes, but for its metadata; 0 of NULL. */
+/* Bytes that it takes with its pixels, but for its metadata; 0 of NULL. */
 size_t nst_picture_bytes(const struct nst_picture *p);
 
 /*

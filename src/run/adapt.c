@@ -10,6 +10,22 @@
  * paintings in short strokes 0.08 to 0.14. */
 #define COMPLEX 0.08
 
+static bool looks_at_pictures(const struct nst_params *p)
+{
+    return (p->adaptive == NST_ADAPTIVE_PARAMETERS ||
+            p->adaptive == NST_ADAPTIVE_BOTH) &&
+           !p->resume; /* a run that is resumed has been adapted */
+}
+
+struct nst_picture_size nst_size_read(const struct nst_params *p)
+{
+    return (struct nst_picture_size){.longest = (int)p->size,
+                                     .square = p->square,
+                                     .max_pixels = p->max_pixels,
+                                     .header_only =
+                                         p->dry_run && !looks_at_pictures(p)};
+}
+
 static double complexity(const struct nst_picture *p)
 {
     return nst_complexity(p->rgb, p->height, p->width);
@@ -41,8 +57,7 @@ enum nst_status nst_adapt(struct nst_params *p, const struct nst_picture *conten
     double of_content, of_style;
     enum nst_status st;
 
-    if ((p->adaptive != NST_ADAPTIVE_PARAMETERS && p->adaptive != NST_ADAPTIVE_BOTH) ||
-        p->resume) /* a run that is resumed has been adapted */
+    if (!looks_at_pictures(p))
         return NST_OK;
     st = most_complex(styles, &of_style, err);
     if (st != NST_OK)

@@ -8,6 +8,10 @@
 #include "run/run.h"
 #include "run/styles.h"
 
+/* How the pictures of a run by p are read: of one that is only planned, the headers, if
+ * what is below does not look at them. */
+struct nst_picture_size nst_size_read(const struct nst_params *p);
+
 /* If p asks for it: half the learning rate for a complex content, and 5/3 of the
  * iterations (500 for 300) for a complex style. Says what it does,
  * unless p is quiet. Errors of nst_styles_picture(). */

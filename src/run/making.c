@@ -265,7 +265,7 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
 {
     struct nst_params *p = &w->p;
     const char *stream = nst_params_stream(p);
-    struct nst_picture_size size = {(int)p->size, p->square, p->max_pixels};
+    struct nst_picture_size size = nst_size_read(p);
     enum nst_status st = NST_OK;
 
     if (w->item->output) /* and so a record */
@@ -282,7 +282,7 @@ static enum nst_status prepare(struct work *w, struct nst_err *err)
         st = read_content(w, &size, err);
     if (st == NST_OK)
         st = nst_adapt(p, w->content, &w->styles, w->maker->events, err);
-    if (st == NST_OK && p->colour == NST_COLOUR_MATCH)
+    if (st == NST_OK && p->colour == NST_COLOUR_MATCH && !p->dry_run)
         st = match_colours(w, err);
     if (st == NST_OK)
         st = make_plan(w, err);

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "model/search.h"
+#include "run/adapt.h"
 
 enum nst_status nst_styles_choose_model(char **model, const struct nst_params *p,
                                         struct nst_err *err)
@@ -78,7 +79,7 @@ enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
     enum nst_status st = NST_OK;
 
     s->p = p;
-    s->size = (struct nst_picture_size){(int)p->size, p->square, p->max_pixels};
+    s->size = nst_size_read(p);
     pthread_mutex_init(&s->lock, NULL);
     for (int i = 0; st == NST_OK && i < p->styles.count; i++)
         st = open_style(s, i, e, several, err);

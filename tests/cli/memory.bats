@@ -45,6 +45,27 @@ nearly_equal() { # FILE FILE, PPM
     [ ! -e new ]
 }
 
+@test "--dry-run reads no more of pictures than their headers" {
+    needs jq
+    plan() { # the same for each file
+        nst -s style.ppm --mask "$1" --keep-mask "$1" "$1" -o out.png --dry-run --json |
+            jq -c 'del(.seconds, .peak_memory, .memory_limit)'
+    }
+    nst -s style.ppm photo.ppm -S native --strength 0 -o whole.png
+    nst -s style.ppm photo.ppm -S native --strength 0 -o whole.jpg
+    for format in png jpg; do
+        head -c -200 whole.$format >cut.$format
+        [ "$(plan cut.$format)" = "$(plan whole.$format)" ]
+        run ! nst -s style.ppm cut.$format -o out.png
+    done
+    needs exiftool
+    # what is turned is wide where it was high
+    exiftool -q -overwrite_original -n -Orientation=6 whole.jpg
+    nst -s style.ppm whole.jpg -o out.png --dry-run --json | jq -e '.size == [24, 32]'
+    # where pixels decide, they are read
+    run ! nst -s style.ppm --adaptive parameters cut.png -o out.png --dry-run
+}
+
 @test "the memory that the plan expects is what the run takes" {
     needs jq
     needs_plain_build
