@@ -40,7 +40,8 @@ static bool read_chroma(struct nst_y4m *y, const char *word)
     static const struct {
         const char *name;
         int across, down;
-    } kinds[] = {{"420", 2, 2}, {"422", 2, 1}, {"444", 1, 1}, {"mono", 0, 0}};
+    } kinds[] = {
+        {"420", 2, 2}, {"422", 2, 1}, {"411", 4, 1}, {"444", 1, 1}, {"mono", 0, 0}};
     const char *rest = NULL;
     char *end = NULL;
 
@@ -80,7 +81,7 @@ static const char *take(struct nst_y4m *y, const char *word)
     if (*word == 'I' && strcmp(word, "Ip") != 0 && strcmp(word, "I?") != 0)
         return "interlaced frames are not taken";
     if (*word == 'C' && !read_chroma(y, word + 1))
-        return "frames are not 4:2:0, 4:2:2, 4:4:4 or grey of 8 to 16 bits";
+        return "frames are not 4:2:0, 4:2:2, 4:1:1, 4:4:4 or grey of 8 to 16 bits";
     if (strcmp(word, "XCOLORRANGE=FULL") == 0)
         y->full = true;
     strcat(y->rest, " ");

@@ -3,7 +3,7 @@
  * y4m.h - YUV4MPEG2 streams, the uncompressed video that programs pipe to each other
  * (yuv4mpeg(5) of mjpegtools): a line that says what follows, then frames.
  *
- * Taken are progressive frames in 4:2:0, 4:2:2, 4:4:4 and grey, of 8 to 16 bits.
+ * Taken are progressive frames in 4:2:0, 4:2:2, 4:1:1, 4:4:4 and grey, of 8 to 16 bits.
  * Colours are BT.601's, as the format says, in the limited range unless the stream has
  * XCOLORRANGE=FULL. What is not understood of the line is passed on.
  */

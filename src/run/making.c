@@ -248,7 +248,9 @@ static enum nst_status read_content(struct work *w, const struct nst_picture_siz
     if (st == NST_OK)
         st = nst_frames_next(w->frames, &w->content, err);
     if (st == NST_OK && !w->content)
-        st = nst_err_set(err, NST_ERR_FORMAT, "%s: holds no frame", w->item->content);
+        st = nst_err_set(err, NST_ERR_FORMAT, "%s: holds no frame",
+                         strcmp(w->item->content, "-") == 0 ? "standard input"
+                                                            : w->item->content);
     if (st == NST_OK && nst_frames_count(w->frames) == 1) {
         nst_frames_free(w->frames);
         w->frames = NULL;

@@ -11,7 +11,7 @@ film() {
         srand(3)
         # the upper byte of deep samples: half of their range
         high = kind ~ /10$/ ? 2 : kind ~ /12$/ ? 8 : kind ~ /14$/ ? 32 : 0
-        chroma = kind ~ /mono/ ? 0 : kind ~ /444/ ? 2 * 48 * 36 : kind ~ /422/ ? 48 * 36 : 48 * 18
+        chroma = kind ~ /mono/ ? 0 : kind ~ /444/ ? 2 * 48 * 36 : kind ~ /422/ ? 48 * 36 : 48 * 18 # 411 too
         for (t = 0; t < frames; t++) {
             printf "FRAME\n"
             for (y = 0; y < 36; y++)
@@ -62,7 +62,7 @@ flicker() {
 }
 
 @test "a stream's colours come back as they were, in all kinds of frames" {
-    for kind in 420jpeg 420mpeg2 420 422 444 mono 420p10 422p12 444p14 mono12; do
+    for kind in 420jpeg 420mpeg2 420 422 411 444 mono 420p10 422p12 444p14 mono12; do
         film $kind 1 >in.y4m
         nst --y4m -S native -n 1 --strength 0 -s style.ppm in.y4m -o out.y4m
         [ "$(wc -c <out.y4m)" = "$(wc -c <in.y4m)" ]
@@ -98,6 +98,134 @@ flicker() {
     done | tr '\n' ' ' >figures
     cat figures
     awk '{ exit !($3 < $1 / 2 && $3 < $2) }' figures
+}
+
+@test "of a stream that is cut short, a pipe gets the frames that were whole" {
+    film 420jpeg 3 >in.y4m
+    head -c -100 in.y4m >short.y4m
+    status=0
+    nst --y4m -S native -s style.ppm - <short.y4m >out.y4m 2>said || status=$?
+    [ $status = 1 ]
+    [ "$(cat said)" = "nst: standard input: its last frame is cut short" ]
+    nst --y4m -S native -s style.ppm - <in.y4m >whole.y4m
+    size=$((6 + 48 * 36 * 3 / 2))
+    cmp out.y4m <(head -c -$size whole.y4m)
+}
+
+@test "a reader that goes away ends a stream, in a line" {
+    film 420jpeg 20 >in.y4m
+    { nst --y4m -S native -s style.ppm - <in.y4m 2>said || echo $? >status; } | head -c 3000 >/dev/null
+    [ "$(cat status)" = 1 ]
+    [ "$(cat said)" = "nst: standard output: cannot be written: Broken pipe" ]
+}
+
+@test "ffmpeg reads what it wrote, between films of all kinds" {
+    needs ffmpeg
+    source() { # SIZE FORMAT
+        ffmpeg -nostdin -v error -f lavfi -i "testsrc=size=$1:rate=5:duration=0.6" -pix_fmt "$2" \
+            -strict -1 -f yuv4mpegpipe -
+    }
+    while read -r size format; do
+        source "$size" "$format" | nst --y4m -S native -n 1 -s style.ppm - >out.y4m
+        ffmpeg -nostdin -v error -i out.y4m -f framemd5 - >frames
+        echo "$size $format: $(grep -vc '^#' frames) frames"
+        [ "$(grep -vc '^#' frames)" = 3 ]
+        cmp <(source "$size" "$format" | head -n 1) <(head -n 1 out.y4m)
+    done <<END
+64x48 yuv420p
+65x47 yuv420p
+65x47 yuvj420p
+33x17 yuv422p
+65x47 yuv411p
+17x65 yuv444p
+65x47 gray
+64x48 yuv420p10le
+65x47 yuv444p12le
+65x47 gray10le
+END
+    source 64x48 yuv420p | nst --y4m -s munch - | ffmpeg -v error -i - -c:v mjpeg out.avi
+    [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.avi)" = 3 ]
+}
+
+# gif FRAMES: an animation of 48x36 that is shown 5 times, its frames for 0.1 s, 0.2 s
+# and so on; waves, a square that moves, and a corner that is transparent. Seven bits a
+# pixel, and the table cleared before codes become wider than bytes: so they are bytes.
+gif() {
+    LC_ALL=C awk -v frames="$1" 'BEGIN {
+        w = 48
+        h = 36
+        printf "GIF89a%c%c%c%c%c%c%c", w, 0, h, 0, 246, 0, 0
+        for (i = 0; i < 128; i++)
+            printf "%c%c%c", 2 * i, 5 * i % 250, 250 - i
+        printf "!%c%cNETSCAPE2.0%c%c%c%c%c", 255, 11, 3, 1, 4, 0, 0
+        for (t = 0; t < frames; t++) {
+            printf "!%c%c%c%c%c%c%c", 249, 4, 9, 10 * (t + 1), 0, 0, 0
+            printf ",%c%c%c%c%c%c%c%c%c%c", 0, 0, 0, 0, w, 0, h, 0, 0, 7
+            for (n = 0; n < w * h; n++) {
+                x = n % w
+                y = int(n / w)
+                v = x < 8 && y < 8 ? 0 : int(50 + 30 * sin(x / 4) + 15 * cos(y / 5))
+                if (x >= 12 + 3 * t && x < 20 + 3 * t && y < 10)
+                    v = 120
+                if (n % 108 == 0)
+                    printf "%c%c", 109, 128
+                printf "%c", v
+            }
+            printf "%c%c%c", 1, 129, 0
+        }
+        printf ";"
+    }'
+}
+
+@test "an animation stays one: frames, times, repeats and what is transparent" {
+    needs vips
+    gif 3 >in.gif
+    field() { vipsheader -f "$2" "$1"; }
+    nst -S native -s style.ppm in.gif -o a.gif
+    nst -S native -s style.ppm in.gif -o a.webp
+    nst -S native -s style.ppm a.webp -o b.gif
+    nst -s style.ppm - --format webp <in.gif >c.webp
+    for f in in.gif a.gif a.webp b.gif c.webp; do
+        echo "$f: $(field $f n-pages) frames, $(field $f delay), $(field $f loop) times"
+        [ "$(field $f n-pages) $(field $f delay | xargs) $(field $f loop)" = "3 100 200 300 5" ]
+        case $f in c.webp) continue ;; esac
+        for t in 0 1 2; do # alpha in the corner and beside it
+            [ "$(vips getpoint "$f[n=-1]" 3 $((36 * t + 3)) | awk '{ print $4 }')" = 0 ]
+            [ "$(vips getpoint "$f[n=-1]" 30 $((36 * t + 20)) | awk '{ print $4 }')" = 255 ]
+        done
+    done
+    # another format has room for the first frame alone, which is that of the animation
+    nst -S native -s style.ppm in.gif -o one.png
+    [ "$(dimensions one.png)" = 48x36 ]
+    # with -o a folder and through a batch it is the same
+    nst -S native -s style.ppm in.gif photo.ppm -o out/
+    cmp a.gif out/in-style.gif
+}
+
+@test "in an animation, too, what is still flickers less than half as much" {
+    needs vips
+    gif 4 >in.gif
+    # the frames of $1 as grey bytes, one below the other
+    grey() { vips colourspace "$1[n=-1]" g.v b-w && vips extract_band g.v g1.v 0 && vips rawsave g1.v "$2"; }
+    nst -S native -n 30 -s munch in.gif -o film.webp
+    for t in 0 1 2 3; do
+        vips copy "in.gif[page=$t]" frame.png
+        nst -S native -n 30 -s munch frame.png -o $t.webp
+    done
+    vips arrayjoin "0.webp 1.webp 2.webp 3.webp" own.webp --across 1
+    for f in own film; do
+        grey $f.webp $f.raw
+        [ "$(wc -c <$f.raw)" = $((4 * 48 * 36)) ]
+        od -An -v -tu1 -w1 $f.raw | awk '{ # rows below the square
+            i = (NR - 1) % (48 * 36)
+            if (i >= 48 * 14) {
+                if (NR > 48 * 36) { d = $1 - b[i]; s += d < 0 ? -d : d; n++ }
+                b[i] = $1
+            }
+        } END { print s / n }'
+    done | tr '\n' ' ' >figures
+    cat figures
+    awk '{ exit !($2 < $1 / 2) }' figures
 }
 
 @test "an interrupt ends a stream whose next frame does not come" {
@@ -144,13 +272,15 @@ flicker() {
         refused 1 "$2" --y4m -s style.ppm bad.y4m -o out.y4m
     }
     bad 'YUV4MPEG2 W48 H36 It' "'It': interlaced frames"
-    bad 'YUV4MPEG2 W48 H36 C411' "'C411': frames are not"
+    bad 'YUV4MPEG2 W48 H36 C410' "'C410': frames are not"
+    bad 'YUV4MPEG2 W48 H36 C444alpha' "'C444alpha': frames are not"
     bad 'YUV4MPEG2 W48 H36 C420p17' "'C420p17': frames are not"
     bad 'YUV4MPEG2 W48' 'does not say the size'
     bad 'YUV4MPEG2 W-3 H36' "'W-3': no width"
     bad 'YUV4MPEG2 W8 H8' 'too small'
     bad 'YUV4MPEG2 W900000 H900000' 'too large'
-    bad 'YUV4MPEG2 W48 H36' 'holds no frame'
+    bad 'YUV4MPEG2 W48 H36' 'bad.y4m: holds no frame'
+    refused 1 'standard input: holds no frame' --y4m -s style.ppm - -o out.y4m <bad.y4m
     bad "YUV4MPEG2 W48 H36
 nonsense" 'no frame where one should begin'
     bad "YUV4MPEG2 W48 H36 X$(head -c 2000 /dev/zero | tr '\0' x)" 'is not a YUV4MPEG2 stream'
