@@ -125,6 +125,32 @@ nearly_equal() { # FILE FILE, PPM
     jq -se "map(.peak_memory) | max > $limit" free.jsonl
 }
 
+@test "a batch stays within the memory of its cgroup" {
+    needs_plain_build
+    local limit peak group
+    if [ -d /sys/fs/cgroup/memory ]; then
+        group=/sys/fs/cgroup/memory/nst-test-$$ limit=memory.limit_in_bytes peak=memory.max_usage_in_bytes
+    else
+        group=/sys/fs/cgroup/nst-test-$$ limit=memory.max peak=memory.peak
+    fi
+    mkdir $group 2>/dev/null || skip "no cgroup can be made here"
+    if ! echo 250M 2>/dev/null >$group/$limit || [ ! -r $group/$peak ]; then
+        rmdir $group
+        skip "no cgroup can be given a limit here"
+    fi
+    for i in 1 2 3 4; do
+        picture p$i.ppm 48 36 $((i + 3))
+    done
+    status=0
+    sh -c 'echo $$ >'$group'/cgroup.procs && exec "$@"' - "$NST" -S 900 -n 3 -t 4 --progress none \
+        -s style.ppm p?.ppm -o out/ 2>said || status=$?
+    cat said
+    cat $group/$peak
+    [ $status = 0 ] && grep -q '^nst: 4 done' said && [ "$(cat $group/$peak)" -lt 262144000 ] || status=1
+    rmdir $group
+    [ $status = 0 ]
+}
+
 @test "a batch stays within a limit of the shell, and makes all of its pictures" {
     needs_plain_build
     for i in 1 2 3 4; do
