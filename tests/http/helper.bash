@@ -71,7 +71,11 @@ stop_service() {
     local pid=$service
     service=
     kill "-${1:-TERM}" "$pid"
-    wait "$pid"
+    wait "$pid" || {
+        local status=$?
+        [ "${1:-TERM}" = KILL ] || cat log
+        return $status
+    }
 }
 
 # ask METHOD PATH [CURL OPTION...]: the answer's body in $body, its status in $code, its
