@@ -3,7 +3,7 @@
 # packages.sh - what Debian packages nst needs, and how demo and check install and build.
 
 BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
-    libvips-dev liblcms2-dev libjansson-dev libarchive-dev
+    libvips-dev liblcms2-dev libjansson-dev liblapack-dev libarchive-dev
     libmicrohttpd-dev libglib2.0-dev libsystemd-dev libhiredis-dev"
 # bsdextrautils has col
 # shellcheck disable=SC2034 # used by check

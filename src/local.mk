@@ -50,7 +50,7 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/patches.c \
 	%D%/backend/cpu/join.c %D%/backend/cpu/gram.c
 
-# floors 3 to 5: jansson besides
+# floors 3 to 5: jansson and LAPACK besides
 libnst_job_la_SOURCES = \
 	%D%/model/taps.c %D%/model/taps.h \
 	%D%/model/numbers.c %D%/model/numbers.h \
@@ -84,7 +84,7 @@ libnst_job_la_SOURCES = \
 	%D%/job/engine.c %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/job/plan.c %D%/job/plan.h \
 	%D%/job/job.c %D%/job/job.h
-libnst_job_la_LIBADD = libnst-engine.la $(JANSSON_LIBS)
+libnst_job_la_LIBADD = libnst-engine.la $(LAPACK_LIBS) $(JANSSON_LIBS)
 libnst_job_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 
 # floors 6 and 7: pictures, records, and whole runs

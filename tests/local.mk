@@ -41,7 +41,8 @@ tests_grad_test_gradient_LDADD = $(JOB_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_taps tests/unit/test_safetensors \
 	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture \
-	tests/unit/test_frames tests/unit/test_history tests/unit/test_api
+	tests/unit/test_frames tests/unit/test_history tests/unit/test_colours \
+	tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h
@@ -72,6 +73,9 @@ tests_unit_test_frames_LDADD = $(UNIT_LDADD)
 tests_unit_test_history_SOURCES = %D%/unit/test_history.c
 tests_unit_test_history_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_history_LDADD = $(UNIT_LDADD)
+tests_unit_test_colours_SOURCES = %D%/unit/test_colours.c
+tests_unit_test_colours_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_colours_LDADD = $(UNIT_LDADD)
 
 tests_unit_test_api_SOURCES = %D%/unit/test_api.c
 tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \

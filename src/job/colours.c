@@ -4,10 +4,11 @@
 #include "job/colours.h"
 
 #include <math.h>
+#include <stdbool.h>
 
-/* Added to each channel's variance, so that grey pictures have factors too: about the
- * square of a step of 8 bits. */
-#define LEAST_VARIANCE 1e-5
+/* A colour that varies by less than this, a step of 8 bits, is no colour: to enlarge it
+ * would make noise of rounding. So grey pictures have an inverse too. */
+#define LEAST_SPREAD (1.0 / 255)
 
 static float into_range(double v)
 {
@@ -28,30 +29,62 @@ void nst_colours_keep(float *rgb, const float *content, size_t n)
     }
 }
 
+/* LAPACK: eigenvalues w and, in place of the symmetric a, eigenvectors. Fortran takes
+ * the lengths of strings last. */
+void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
+            double *w, double *work, const int *lwork, int *info, size_t jobz_length,
+            size_t uplo_length);
+
 struct statistics {
     double mean[3];
-    double factor[3][3]; /* L, lower: covariance = L L' */
+    double axis[3][3]; /* of the covariance: eigenvectors, of length 1 */
+    double spread[3];  /* the standard deviation along each */
 };
+
+static void measure_mean(const float *rgb, size_t n, double mean[3])
+{
+    for (int k = 0; k < 3; k++) {
+        mean[k] = 0;
+        for (size_t i = 0; i < n; i++)
+            mean[k] += rgb[k * n + i];
+        mean[k] /= (double)n;
+    }
+}
 
 static void measure(const float *rgb, size_t n, struct statistics *s)
 {
-    double c[3][3] = {{0}};
+    enum { ORDER = 3, WORK = 64 };
+    double work[WORK], variance[3];
+    int info;
 
-    for (int k = 0; k < 3; k++) {
-        s->mean[k] = 0;
-        for (size_t i = 0; i < n; i++)
-            s->mean[k] += rgb[k * n + i];
-        s->mean[k] /= (double)n;
-    }
+    measure_mean(rgb, n, s->mean);
     for (int k = 0; k < 3; k++)
         for (int l = 0; l <= k; l++) {
+            double sum = 0;
+
             for (size_t i = 0; i < n; i++)
-                c[k][l] +=
-                    (rgb[k * n + i] - s->mean[k]) * (rgb[l * n + i] - s->mean[l]);
-            c[k][l] = c[k][l] / (double)n + (k == l ? LEAST_VARIANCE : 0);
-            for (int m = 0; m < l; m++)
-                c[k][l] -= s->factor[k][m] * s->factor[l][m];
-            s->factor[k][l] = k == l ? sqrt(c[k][k]) : c[k][l] / s->factor[l][l];
+                sum += (rgb[k * n + i] - s->mean[k]) * (rgb[l * n + i] - s->mean[l]);
+            s->axis[k][l] = s->axis[l][k] = sum / (double)n;
+        }
+    dsyev_("V", "U", &(int){ORDER}, s->axis[0], &(int){ORDER}, variance, work,
+           &(int){WORK}, &info, 1, 1);
+    (void)info; /* of nine finite numbers it finds them always */
+    for (int j = 0; j < 3; j++)
+        s->spread[j] = variance[j] > 0 ? sqrt(variance[j]) : 0;
+}
+
+/* The covariance's symmetric square root, or the inverse of that. */
+static void root(const struct statistics *s, bool inverse, double m[3][3])
+{
+    for (int k = 0; k < 3; k++)
+        for (int l = 0; l < 3; l++) {
+            m[k][l] = 0;
+            for (int j = 0; j < 3; j++) {
+                double along =
+                    inverse ? 1 / fmax(s->spread[j], LEAST_SPREAD) : s->spread[j];
+
+                m[k][l] += along * s->axis[j][k] * s->axis[j][l];
+            }
         }
 }
 
@@ -59,23 +92,23 @@ void nst_colours_match(float *style, size_t style_n, const float *content,
                        size_t content_n)
 {
     struct statistics from, to;
+    double whiten[3][3], colour[3][3];
 
     measure(style, style_n, &from);
     measure(content, content_n, &to);
+    root(&from, true, whiten);
+    root(&to, false, colour);
     for (size_t i = 0; i < style_n; i++) {
-        double z[3]; /* solves from.factor z = pixel - mean */
+        double z[3] = {0}; /* uncorrelated, of variance 1 */
 
-        for (int k = 0; k < 3; k++) {
-            z[k] = style[k * style_n + i] - from.mean[k];
-            for (int l = 0; l < k; l++)
-                z[k] -= from.factor[k][l] * z[l];
-            z[k] /= from.factor[k][k];
-        }
+        for (int k = 0; k < 3; k++)
+            for (int l = 0; l < 3; l++)
+                z[k] += whiten[k][l] * (style[l * style_n + i] - from.mean[l]);
         for (int k = 0; k < 3; k++) {
             double v = to.mean[k];
 
-            for (int l = 0; l <= k; l++)
-                v += to.factor[k][l] * z[l];
+            for (int l = 0; l < 3; l++)
+                v += colour[k][l] * z[l];
             style[k * style_n + i] = into_range(v);
         }
     }

@@ -14,9 +14,9 @@
 void nst_colours_keep(float *rgb, const float *content, size_t n);
 
 /* Map the style's colours so that their mean and covariance become the content's, by
- * the Cholesky factors of both (section 5.1 there); clamped to the range. Matrices of
- * 3 x 3 are no work for LAPACK: the one that a system has may be OpenBLAS's, which
- * starts threads as soon as it is loaded and hangs where memory is limited. */
+ * the symmetric square roots of both (section 5.1 there, after Hertzmann et al. 2001),
+ * which treat the three channels alike; clamped to the range. Of a grey picture, whose
+ * covariance has no inverse, what is no colour stays none. */
 void nst_colours_match(float *style, size_t style_n, const float *content,
                        size_t content_n);
 

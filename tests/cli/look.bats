@@ -324,6 +324,18 @@ change() {
     less "$(cat match.away)" "$(cat style.away)"
 }
 
+@test "grey pictures are matched in colour too, and the same by any number of threads" {
+    awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print i % 200 }' >grey.pgm
+    nst -s style.ppm grey.pgm -o a.ppm -n 20 --colour match
+    # the painting's colours would show in a style that is not grey
+    samples a.ppm | paste - - - | awk '{ d = $1 - $3; s += d < 0 ? -d : d }
+        END { print s / NR; exit s / NR > 30 }'
+    nst -s grey.pgm photo.ppm -o b.ppm -n 20 --colour match -t 1
+    nst -s grey.pgm photo.ppm -o c.ppm -n 20 --colour match -t 3
+    cmp b.ppm c.ppm
+    run ! cmp -s b.ppm a.ppm
+}
+
 @test "what the mask keeps stays as it is, and the rest takes the style" {
     needs jq
     awk 'BEGIN { print "P2 64 48 255"; for (i = 0; i < 64 * 48; i++)
