@@ -43,6 +43,8 @@ struct nst_progress {
     bool drawn;
     double shown;            /* time of the last output, in seconds of the run */
     double step_seconds;     /* smoothed; 0 before the second step */
+    double mean_seconds;     /* of a step of mean cost; the same */
+    double share;            /* of the work, that is done */
     double last;             /* time of the last step */
     struct nst_evaluation e; /* the last state, and whether it was shown */
     int64_t done, planned;
@@ -64,7 +66,8 @@ static void clock_text(double seconds, char *to, size_t size)
 
 static double remaining(const struct nst_progress *p)
 {
-    return p->step_seconds > 0 ? (double)(p->planned - p->done) * p->step_seconds : NAN;
+    return p->mean_seconds > 0 ? (double)p->planned * (1 - p->share) * p->mean_seconds
+                               : NAN;
 }
 
 /* "126/300 [00:12<00:17, 10.2 it/s, content 1.23, style 5.6e-05]" */
@@ -129,11 +132,6 @@ static void show_bar(double share, const char *text, bool utf8)
     fflush(stderr);
 }
 
-static double share_of(const struct nst_progress *p)
-{
-    return p->planned > 0 ? (double)p->done / (double)p->planned : 0;
-}
-
 static bool one_of_several(const struct nst_progress *p)
 {
     return p->batch->pictures > 1;
@@ -145,7 +143,7 @@ static void show_plain(const struct nst_progress *p)
 
     figures(p, text, sizeof text);
     line = nst_xasprintf("nst: %s%s%3.0f%% %s", one_of_several(p) ? p->picture : "",
-                         one_of_several(p) ? ": " : "", 100 * share_of(p), text);
+                         one_of_several(p) ? ": " : "", 100 * p->share, text);
     nst_one_line(line);
     fprintf(stderr, "%s\n", line);
     free(line);
@@ -161,9 +159,9 @@ static void show_json(const struct nst_progress *p, const char *event, const cha
     json_t *j = json_pack(
         "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "event", event, "done",
         (json_int_t)p->done, "total", (json_int_t)p->planned, "percent",
-        number(100 * share_of(p)), "content_loss", number(p->e.content_loss),
-        "style_loss", number(p->e.style_loss), "total_loss", number(p->e.total_loss),
-        "seconds", number(p->e.seconds), "eta_seconds", number(end ? 0 : remaining(p)));
+        number(100 * p->share), "content_loss", number(p->e.content_loss), "style_loss",
+        number(p->e.style_loss), "total_loss", number(p->e.total_loss), "seconds",
+        number(p->e.seconds), "eta_seconds", number(end ? 0 : remaining(p)));
     char *s;
 
     if (one_of_several(p))
@@ -182,7 +180,7 @@ static void show(struct nst_progress *p)
 
     if (p->kind == NST_PROGRESS_BAR) {
         figures(p, text, sizeof text);
-        show_bar(share_of(p), text, p->batch->utf8);
+        show_bar(p->share, text, p->batch->utf8);
         p->drawn = true;
     } else if (p->kind == NST_PROGRESS_PLAIN)
         show_plain(p);
@@ -271,6 +269,11 @@ struct nst_progress *nst_progress_new(struct nst_progress_batch *b, const char *
     return p;
 }
 
+static void smooth(double *mean, double value)
+{
+    *mean = *mean > 0 ? (1 - SMOOTHING) * *mean + SMOOTHING * value : value;
+}
+
 void nst_progress_step(struct nst_progress *p, const struct nst_evaluation *e,
                        int64_t done, int64_t planned)
 {
@@ -279,17 +282,19 @@ void nst_progress_step(struct nst_progress *p, const struct nst_evaluation *e,
                                                       : 0;
     double took = e->seconds - p->last;
 
-    if (done > p->done && p->done > 0)
-        p->step_seconds = p->step_seconds > 0
-                              ? (1 - SMOOTHING) * p->step_seconds + SMOOTHING * took
-                              : took;
+    if (done > p->done && p->done > 0) {
+        smooth(&p->step_seconds, took / (double)(done - p->done));
+        smooth(&p->mean_seconds,
+               took / ((double)planned * e->share - (double)p->planned * p->share));
+    }
     p->last = e->seconds;
     p->e = *e;
     p->done = done;
     p->planned = planned;
+    p->share = e->share;
     p->pending = true;
-    tell_batch(p->batch, share_of(p) - p->told, 0);
-    p->told = share_of(p);
+    tell_batch(p->batch, p->share - p->told, 0);
+    p->told = p->share;
     if (e->seconds - p->shown >= interval)
         show(p);
 }

@@ -15,6 +15,7 @@ struct nst_evaluation {
     double gradient_max, gradient_norm;
     bool accepted;  /* this point became the new iterate */
     double seconds; /* since the optimisation began */
+    double share;   /* of the whole work, done by now: told with a step, else 0 */
 };
 
 enum nst_job_end {

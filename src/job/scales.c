@@ -45,6 +45,27 @@ int64_t nst_scales_iterations(const struct nst_params *p, int longest)
     return sum;
 }
 
+static double work(const struct nst_params *p, const struct nst_scale *scale,
+                   int64_t steps)
+{
+    double side = scale->longest + 2 * nst_border(p);
+
+    return side * side * (double)steps;
+}
+
+double nst_scales_share(const struct nst_params *p, const struct nst_scale *scale,
+                        int count, int at, int64_t done)
+{
+    double before = 0, all = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (i == at)
+            before = all + work(p, &scale[i], done);
+        all += work(p, &scale[i], scale[i].iterations);
+    }
+    return before / all;
+}
+
 enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err)
 {
     const struct nst_list *s = &p->scales, *n = &p->scale_iterations;

@@ -27,6 +27,11 @@ int nst_scales(const struct nst_params *p, int longest,
 /* Steps at all of them together. */
 int64_t nst_scales_iterations(const struct nst_params *p, int longest);
 
+/* Of the work at all count scales, by pixels and steps, the part that is done after so
+ * many steps at one of them. */
+double nst_scales_share(const struct nst_params *p, const struct nst_scale *scale,
+                        int count, int at, int64_t done);
+
 /* Refuses scales that do not grow, and a number of iterations that does not fit
  * them: NST_ERR_ARG. */
 enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err);

@@ -62,13 +62,14 @@ static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
 {
     struct work *w = ctx;
     int count = w->frames ? nst_frames_count(w->frames) : 1;
-    int64_t to_come = planned * (count > w->frame ? count - w->frame : 1);
+    int to_come = count > w->frame ? count - w->frame : 1; /* frames */
     struct nst_evaluation whole = *e;
 
     whole.seconds += w->before.seconds;
+    whole.share = (w->frame + e->share) / (w->frame + to_come);
     if (w->maker->events->stepped)
         w->maker->events->stepped(w->told, &whole, w->steps_before + done,
-                                  w->steps_before + to_come);
+                                  w->steps_before + planned * to_come);
 }
 
 static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *loss,

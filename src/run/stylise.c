@@ -67,6 +67,7 @@ static void on_stepped(void *ctx, const struct nst_evaluation *e, int64_t done,
     struct nst_evaluation whole = shifted(r, e);
 
     (void)planned;
+    whole.share = nst_scales_share(r->s->p, r->scale, r->scales, r->at, done);
     if (r->events->stepped)
         r->events->stepped(r->events->ctx, &whole, r->planned_before + done,
                            r->planned);

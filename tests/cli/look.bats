@@ -93,6 +93,17 @@ samples() { # of a PPM of 32 x 24, one a line
         jq -e '.scales == [275, 550, 1100]'
 }
 
+@test "a step counts by the pixels of its scale in what is left to do" {
+    needs jq
+    nst -s style.ppm photo.ppm -o out.png --scales 64,256 --scale-iterations 100,20 \
+        --progress json 2>progress
+    # 64 x 64 x 100 of 64 x 64 x 100 + 256 x 256 x 20
+    jq -es '(map(select(.done == 100)) | .[0]) as $small |
+        ($small.percent - 23.8 | fabs) < 0.1 and
+        $small.eta_seconds > 5 * 20 * $small.seconds / 100 and
+        .[-1].percent == 100 and .[-1].eta_seconds == 0' progress
+}
+
 @test "a start that a smaller scale made is better than the photograph" {
     needs jq
     nst -s style.ppm photo.ppm -o a.ppm -S 96 -n 5 --trace single.jsonl
