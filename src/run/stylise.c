@@ -36,6 +36,7 @@ static struct nst_evaluation shifted(const struct run *r,
 {
     struct nst_evaluation whole = *e;
 
+    whole.scale = r->scale[r->at].longest; /* without a border */
     whole.evaluation += r->before.evaluations;
     whole.iteration += r->before.iterations;
     whole.seconds += r->before.seconds;

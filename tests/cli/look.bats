@@ -380,7 +380,9 @@ change() {
     nst -s style.ppm photo.ppm -o same.ppm --strength 0 --padding reflect
     samples same.ppm >a.txt
     samples start.ppm | cmp - a.txt
-    nst -s style.ppm photo.ppm -o out.png --padding reflect --scales 16,32 --scale-mode blend
+    nst -s style.ppm photo.ppm -o out.png --padding reflect --scales 16,32 --scale-mode blend \
+        --trace t.jsonl
+    jq -es '(map(select(.evaluation).scale) | unique) == [16, 32]' t.jsonl
     [ "$(dimensions out.png)" = 32x24 ]
     nst -s style.ppm photo.ppm --padding reflect --dry-run --json | jq -e '.size == [32, 24]'
     nst -s style.ppm photo.ppm -o whole.ppm --padding reflect
