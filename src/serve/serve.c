@@ -206,11 +206,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-/* The options and, in a section of their own, the numbers. */
+/* The options and, in a section of their own, the numbers. It lives as long as the
+ * program. */
 static struct argp_option *all_options(void)
 {
+    static struct argp_option list[sizeof options / sizeof *options + COUNT + 1];
     size_t n = sizeof options / sizeof *options - 1;
-    struct argp_option *list = nst_xcalloc(n + COUNT + 2, sizeof *list);
 
     memcpy(list, options, n * sizeof *list);
     list[n++] = (struct argp_option){.doc = "Limits:", .group = 3};
@@ -257,7 +258,6 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
         s->task_memory =
             (int64_t)(machine.totalram * machine.mem_unit) * 3 / 4 / s->max_tasks;
     s->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    /* What is left of the list lives as long as the program. */
 }
 
 static int complain(const struct nst_err *err)
