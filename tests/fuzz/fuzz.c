@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "fuzz_serve.h"
 #include "image/picture.h"
 #include "image/pnm.h"
 #include "image/y4m.h"
@@ -123,9 +124,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct {
         const char *name;
         void (*parse)(const char *path);
-    } parsers[] = {{"y4m", y4m},        {"pnm", pnm},   {"safetensors", safetensors},
-                   {"pth", pth},        {"pack", pack}, {"preset", preset},
-                   {"history", history}};
+    } parsers[] = {{"y4m", y4m},
+                   {"pnm", pnm},
+                   {"safetensors", safetensors},
+                   {"pth", pth},
+                   {"pack", pack},
+                   {"preset", preset},
+                   {"history", history},
+                   {"request", fuzz_request},
+                   {"kind", fuzz_kind}};
     const char *name = getenv("NST_FUZZ");
     char path[64];
     int fd = memfd_create("fuzz", 0);

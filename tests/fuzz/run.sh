@@ -3,8 +3,8 @@
 #
 # run.sh [SECONDS [PARSER...]] - builds fuzz.c with clang's libFuzzer, AddressSanitizer and
 # UBSan in build-fuzz, and lets it look for inputs that crash, leak, or take longer than 2
-# seconds: 60 seconds each of y4m, pnm, safetensors, pth, pack, preset and history, from good
-# files to begin with. What it finds is left in build-fuzz. Needs clang-14.
+# seconds: 60 seconds each of y4m, pnm, safetensors, pth, pack, preset, history, and of what
+# nst-serve reads itself (request, kind), from good files to begin with. What it finds is left in build-fuzz. Needs clang-14.
 set -eu
 seconds=${1:-60}
 [ $# = 0 ] || shift
@@ -17,7 +17,7 @@ sanitize=fuzzer-no-link,address,undefined
 make nst.h >make.log 2>&1
 make -j"$(nproc)" tests/fuzz/fuzz >>make.log 2>&1
 # shellcheck disable=SC2048 # words are wanted
-for parser in ${*:-y4m pnm safetensors pth pack preset history}; do
+for parser in ${*:-y4m pnm safetensors pth pack preset history request kind}; do
     mkdir -p "good-$parser"
     case $parser in
     pnm) { printf 'P7\nWIDTH 8\nHEIGHT 8\nDEPTH 4\nMAXVAL 999\nTUPLTYPE RGB_ALPHA\nENDHDR\n' && head -c 512 /dev/zero && printf 'P6 # x\n4 4 255\n' && head -c 48 /dev/zero; } >good-pnm/a ;;
@@ -27,6 +27,8 @@ for parser in ${*:-y4m pnm safetensors pth pack preset history}; do
     pth) cp ../tests/data/*.pth good-pth/ ;;
     pack) head -c 4096 ../styles/munch.nststyle >good-pack/a ;;
     preset) cp ../presets/*.json good-preset/ ;;
+    request) printf '{"content_image": "a", "styles": [{"name": "munch", "mask": "a"}], "preset": "gatys", "size": 64, "scales": [16, 64], "strength": 0.5, "square": true, "num_steps": 100}' >good-request/a ;;
+    kind) printf '\x89PNG\r\n\x1a\nxxxxPK\5\6' >good-kind/a && printf '\xff\xd8\xffxx<svg' >good-kind/b ;;
     history) printf '{"time":"x","options":{"size":3}}\n{"cut\n[]\n' >good-history/a ;;
     esac
     mkdir -p "found-$parser"
