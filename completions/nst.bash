@@ -71,6 +71,32 @@ _nst_kind() {
     nst-model:--last) echo "layer" ;;
     nst-model:--normalise) echo "file" ;;
     nst-model:--output | nst-model:-o) echo "file" ;;
+    nst-serve:--data) echo "file" ;;
+    nst-serve:--listen | nst-serve:-l) echo "{}" ;;
+    nst-serve:--model | nst-serve:-m) echo "model" ;;
+    nst-serve:--prefix) echo "{}" ;;
+    nst-serve:--styles) echo "file" ;;
+    nst-serve:--web) echo "file" ;;
+    nst-serve:--allow-origin) echo "{}" ;;
+    nst-serve:--host) echo "{}" ;;
+    nst-serve:--token-file) echo "file" ;;
+    nst-serve:--grace) echo "{}" ;;
+    nst-serve:--max-connections) echo "{}" ;;
+    nst-serve:--max-history-images) echo "{}" ;;
+    nst-serve:--max-pixels) echo "{}" ;;
+    nst-serve:--max-queue) echo "{}" ;;
+    nst-serve:--max-size) echo "{}" ;;
+    nst-serve:--max-styles) echo "{}" ;;
+    nst-serve:--max-tasks) echo "{}" ;;
+    nst-serve:--max-upload) echo "{}" ;;
+    nst-serve:--min-steps) echo "{}" ;;
+    nst-serve:--monitor) echo "{}" ;;
+    nst-serve:--rate) echo "{}" ;;
+    nst-serve:--retries) echo "{}" ;;
+    nst-serve:--task-memory) echo "{}" ;;
+    nst-serve:--task-seconds) echo "{}" ;;
+    nst-serve:--log) echo "file" ;;
+    nst-serve:--log-format) echo "{text json}" ;;
     nst-style:--from) echo "{}" ;;
     nst-style:--model | nst-style:-m) echo "model" ;;
     nst-style:--output | nst-style:-o) echo "file" ;;
@@ -85,6 +111,7 @@ _nst_options() {
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --json --last --normalise --output --help --usage --version" ;;
+    nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --token-file --grace --max-connections --max-history-images --max-pixels --max-queue --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --task-memory --task-seconds --log --log-format --help --usage --version" ;;
     nst-style) echo "--from --json --model --output --scales --style-layers --help --usage --version" ;;
     esac
 }
@@ -130,4 +157,4 @@ _nst() {
         mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$word") ;;
     esac
 }
-complete -F _nst nst nst-compare nst-history nst-model nst-style
+complete -F _nst nst nst-compare nst-history nst-model nst-serve nst-style

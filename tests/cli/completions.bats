@@ -11,6 +11,7 @@ setup_file() {
 
 @test "completions are what the programs say of their options" {
     needs jq
+    needs_serve
     mkdir made
     "$srcdir/scripts/make-completions" made
     diff -r "$DIR" made
@@ -41,6 +42,10 @@ conv_1,relu5_4" ]
     [ "$(in_bash nst-history r)" = "rerun
 rm" ]
     [ "$(in_bash nst-model convert --la)" = --last ]
+    [ "$(in_bash nst-serve --max-hist)" = --max-history-images ]
+    [ "$(in_bash nst-serve --log-format = j)" = json ]
+    [ "$(in_bash nst-serve -m vgg19-l)" = vgg19-lite ]
+    [ "$(in_bash nst-serve --token-file pho)" = photo.ppm ]
 }
 
 @test "fish completes them too" {
@@ -54,6 +59,8 @@ rm" ]
     [ "$(in_fish 'nst --content-layers relu5_4')" = relu5_4 ]
     in_fish 'nst-style bl' | grep -qx blend
     in_fish 'nst-compare --lp' | grep -qx -e --lpips-heads
+    in_fish 'nst-serve --log-format ' | grep -qx json
+    in_fish 'nst-serve --max-hist' | grep -qx -e --max-history-images
 }
 
 @test "zsh completes them too" {
@@ -80,4 +87,6 @@ END
     [ "$(in_zsh 'nst -m vgg19-l')" = "nst -m vgg19-lite" ]
     [ "$(in_zsh 'nst --content-layers relu5_4')" = "nst --content-layers relu5_4," ] # or a space
     [ "$(in_zsh 'nst-style bl')" = "nst-style blend" ]
+    [ "$(in_zsh 'nst-serve --max-hist')" = "nst-serve --max-history-images=" ]
+    [ "$(in_zsh 'nst-serve --log-format=j')" = "nst-serve --log-format=json" ]
 }

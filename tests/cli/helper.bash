@@ -66,3 +66,8 @@ needs_terminal() {
 needs_plain_build() {
     [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers"
 }
+
+# needs_serve: skip, aloud, where nst-serve's libraries were not there to build it.
+needs_serve() {
+    [ -x "$(dirname "$NST")/nst-serve" ] || skip "nst-serve is not built"
+}
