@@ -6,7 +6,7 @@ load helper
 
 @test "the manual is clean mdoc" {
     needs mandoc
-    for page in "${srcdir:?}"/man/*.1; do
+    for page in "${srcdir:?}"/man/*.[158]; do
         run mandoc -T lint -W warning "$page"
         [ -z "$(grep -v 'outdated mandoc.db' <<<"$output")" ]
     done
@@ -14,13 +14,24 @@ load helper
 
 @test "every option of --help is in the manual, and no other" {
     needs mandoc
-    for page in "${srcdir:?}"/man/*.1; do
-        program=$(dirname "$NST")/$(basename "$page" .1)
+    for page in "${srcdir:?}"/man/*.[18]; do
+        program=$(basename "$page")
+        program=$(dirname "$NST")/${program%.*}
+        [ "$program" != "$(dirname "$NST")/nst-serve" ] || [ -x "$program" ] || continue # not built
         "$program" --help | grep -oE -- '--[a-z][a-z-]*' | sort -u >help
         mandoc -T ascii "$page" | col -bx | sed -n '/^OPTIONS/,/^[A-NP-Z]/p' |
             grep -oE -- '--[a-z][a-z-]*' | sort -u >manual
         diff help manual
     done
+}
+
+@test "every path of nst-serve is in its manual, and no other" {
+    needs mandoc
+    sed -nE 's/^ +\{(GET|POST|DELETE), "([^"]*)".*/\1 \2/p' "${srcdir:?}/src/serve/routes.c" | sort >routes
+    mandoc -T ascii "$srcdir/man/nst-serve.8" | col -bx | sed -n '/^INTERFACE/,/^WHO/p' |
+        sed -nE 's/^ +(GET|POST|DELETE) +(\/[^ ]*).*/\1 \2/p' | sed -E 's/(ID|NAME)/*/' | sort >manual
+    [ "$(wc -l <routes)" -ge 20 ]
+    diff routes manual
 }
 
 @test "every preset of the manual is installed, and no other" {
@@ -62,6 +73,52 @@ load helper
         echo "$line"
         bash -c "$line"
     done <examples
+}
+
+# A server of the examples: in the background, on $port, until another is started.
+nst-serve() {
+    end_server
+    "$(dirname "$NST")/nst-serve" --listen "127.0.0.1:$port" --min-steps 1 "$@" 2>>log 3>&- &
+    server=$!
+    for _ in {1..100}; do
+        curl -sfo /dev/null "http://127.0.0.1:$port/health" && return
+        sleep 0.1
+    done
+    cat log
+    return 1
+}
+
+teardown() {
+    end_server
+}
+
+end_server() {
+    if [ -n "${server:-}" ]; then
+        kill "$server"
+        wait "$server"
+        server=
+    fi
+}
+
+@test "the examples of nst-serve(8) run" {
+    needs mandoc
+    needs curl
+    needs jq
+    needs_serve
+    mkdir -p srv/paintings
+    "$NST" -q -s munch photo.ppm -o photo.jpg -S 32 -n 2
+    cp photo.jpg srv/paintings/
+    while port=$((RANDOM % 20000 + 20000)) && : 2>/dev/null <"/dev/tcp/127.0.0.1/$port"; do :; done
+    mandoc -T ascii "${srcdir:?}/man/nst-serve.8" | col -bx | sed -n "/^EXAMPLES/,/^SEE ALSO/p" |
+        sed -nE "/^ {8,}/{ s/^ +//; s/:5000/:$port/g; s|/srv/|srv/|g; s/0\.0\.0\.0/127.0.0.1/
+            s/\"size\": 400/\"size\": 32, \"num_steps\": 2/; p }" >script
+    [ "$(grep -c "^nst-serve " script)" = 3 ]
+    [ "$(grep -c curl script)" -ge 6 ]
+    set -o pipefail
+    . ./script
+    end_server
+    [ "$(dimensions made.png)" = 32x24 ]
+    grep -q "ended" log
 }
 
 @test "--version and --usage answer on standard output" {
