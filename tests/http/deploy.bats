@@ -1,0 +1,288 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# scripts/deploy: its units, and its nginx in front of the service, with the real programs.
+# $NST is nst, beside which nst-serve is.
+bats_require_minimum_version 1.5.0
+
+DEPLOY=${srcdir:?}/scripts/deploy
+SITE=nst.example.org
+
+setup() {
+    SERVE=$(dirname "$NST")/nst-serve
+    [ -x "$SERVE" ] || skip "nst-serve is not built"
+    needs curl
+    needs jq
+    mkdir "$BATS_TEST_TMPDIR/work"
+    cd "$BATS_TEST_TMPDIR/work" || return 1
+    running=()
+}
+
+teardown() {
+    local pid
+
+    for pid in ${running+"${running[@]}"}; do
+        kill -KILL "$pid" 2>/dev/null || :
+        wait "$pid" || :
+    done
+}
+
+# needs TOOL: skip, aloud, where it is missing.
+needs() {
+    PATH=$PATH:/usr/sbin command -v "$1" >/dev/null || skip "$1 is not installed"
+}
+
+# until_true COMMAND...: within a minute
+until_true() {
+    for _ in {1..600}; do
+        "$@" && return
+        sleep 0.1
+    done
+    return 1
+}
+
+free_port() {
+    local port
+
+    while port=$((RANDOM % 20000 + 20000)) && : 2>/dev/null <"/dev/tcp/127.0.0.1/$port"; do
+        :
+    done
+    echo "$port"
+}
+
+listens() {
+    grep -q 'listening on' log
+}
+
+# serve ARG...: a service, at $url; its process is $server
+serve() {
+    : >log
+    "$SERVE" --listen 127.0.0.1:0 --data data --min-steps 1 "$@" 2>log 3>&- &
+    server=$!
+    running+=("$server")
+    until_true listens
+    url=$(sed -n 's/.*listening on //p' log)
+}
+
+# nginx with the site of scripts/deploy before $url: $http and $https are its ports
+front() { # SED-SCRIPT: what to change besides
+    http=$(free_port) https=$(free_port)
+    mkdir -p tls
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+        -keyout tls/nst.key -out tls/nst.crt -subj "/CN=$SITE" \
+        -addext "subjectAltName=DNS:$SITE" 2>/dev/null
+    sed "/\[::\]/d; s|127.0.0.1:5000|${url#http://}|; s|/etc/nginx/tls|$PWD/tls|
+        s|listen 80|listen 127.0.0.1:$http|; s|listen 443|listen 127.0.0.1:$https|; ${1:-}" \
+        "$DEPLOY/nginx.conf" >site.conf
+    [ "$(grep -c "listen 127.0.0.1" site.conf)" = 2 ]
+    {
+        [ "$(id -u)" != 0 ] || echo "user root;" # it reads this folder
+        cat <<END
+pid nginx.pid;
+error_log error.log;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path other;
+    scgi_temp_path other;
+    uwsgi_temp_path other;
+    gzip on;
+    gzip_types *;
+    gzip_proxied any;
+    include site.conf;
+}
+END
+    } >nginx.conf
+    PATH=$PATH:/usr/sbin nginx -p "$PWD" -c nginx.conf -e error.log -g 'daemon off;' 3>&- &
+    running+=($!)
+    until_true ask -o /dev/null /health
+}
+
+# ask CURL-OPTION... PATH: of the site
+ask() {
+    curl -s --cacert tls/nst.crt --resolve "$SITE:$https:127.0.0.1" "${@:1:$#-1}" \
+        "https://$SITE:$https${*: -1}"
+}
+
+# begin_task STEPS SIZE: at $url; prints its id
+begin_task() {
+    local name
+
+    name=$(curl -sf -F "content_image=@$srcdir/docs/sample.jpg" "$url/api/upload-content" |
+        jq -r .filename)
+    curl -sf --json "{\"content_image\": \"$name\", \"style_image\": \"munch\",
+        \"num_steps\": $1, \"size\": $2}" "$url/api/style-transfer" | jq -r .task_id
+}
+
+# progress ID JQ-EXPRESSION: is it true of the task?
+progress() {
+    curl -sf "$url/api/progress/$1" | jq -e "$2" >/dev/null
+}
+
+@test "the units are well-formed, and the service's exposure is 2.0 at most" {
+    needs systemd-analyze
+    sed "s|/usr/bin/nst-serve|$SERVE|" "$DEPLOY/nst-serve.service" >nst-serve.service
+    cp "$DEPLOY/nst-serve.socket" .
+    systemd-analyze verify --man=no ./nst-serve.service ./nst-serve.socket
+    run systemd-analyze security --offline=true --threshold=20 --no-pager ./nst-serve.service
+    echo "$output"
+    [ "$status" = 0 ]
+}
+
+@test "nginx asks for HTTPS, speaks HTTP/2, and passes the host on for pages" {
+    needs nginx
+    serve --behind-proxy --host "$SITE"
+    front
+    run curl -sI "http://127.0.0.1:$http/api/styles?a=b" -H "Host: $SITE"
+    grep -q '^HTTP/1.1 301' <<<"$output"
+    grep -q "^Location: https://$SITE/api/styles?a=b" <<<"$output"
+    [ "$(curl -so /dev/null -w '%{http_code}' "http://127.0.0.1:$https/health")" = 400 ]
+    [ "$(ask -o list -w '%{http_code} %{http_version}' /api/styles)" = "200 2" ]
+    jq -e 'length >= 4' list
+    [ "$(ask --tls-max 1.1 -o /dev/null /health; echo $?)" = 35 ]
+    ask -I /api/styles | grep -qi '^strict-transport-security: max-age=31536000'
+    # a page of the site may ask, one of another may not
+    [ "$(ask -o said -w '%{http_code}' -X DELETE -H "Origin: https://$SITE:$https" /api/tasks/none)" = 404 ]
+    [ "$(ask -o said -w '%{http_code}' -X DELETE -H "Origin: https://example.com" /api/tasks/none)" = 403 ]
+}
+
+@test "nginx takes an upload as large as the service does, and refuses a larger one in JSON" {
+    needs nginx
+    serve --behind-proxy --host "$SITE"
+    front
+    # a JPEG ends where it says; what follows is not looked at
+    { cat "$srcdir/docs/sample.jpg" && head -c 16M /dev/zero; } >long
+    head -c $((16 * 1024 * 1024 - 1000)) long >fits.jpg
+    [ "$(ask -o said -w '%{http_code}' -F content_image=@fits.jpg /api/upload-content)" = 200 ]
+    jq -e .filename said
+    before=$(ls data/uploads)
+    [ "$(ask -o said -D head -w '%{http_code}' -F content_image=@long /api/upload-content)" = 413 ]
+    jq -e .error said
+    grep -qi '^content-type: application/json' head
+    [ "$(ls data/uploads)" = "$before" ]
+    curl -s "$url/metrics" | grep -q 'requests_total{code="4xx"} 0' # it never came there
+}
+
+@test "events come through nginx while the task runs, and as they are" {
+    needs nginx
+    serve --behind-proxy --host "$SITE"
+    front
+    id=$(begin_task 150 200)
+    ask -N --compressed -D head "/api/progress/$id/events" |
+        while read -r line; do echo "$(date +%s%3N) $line"; done >events
+    cat events
+    run ! grep -qi '^content-encoding' head
+    grep -qi '^content-type: text/event-stream' head
+    [ "$(grep -c ' data: ' events)" -ge 10 ]
+    tail -n 2 events | grep -q '"status":"completed"'
+    # each came by itself: between the first and the last is what the task took
+    first=$(grep -m 1 '"status":"running"' events | cut -d' ' -f1)
+    last=$(grep '"status":"completed"' events | cut -d' ' -f1)
+    took=$(curl -s "$url/api/history" | jq '[.[][]][0].seconds * 1000 | floor')
+    echo "first $first last $last task $took ms"
+    [ $((last - first)) -ge $((took / 2)) ]
+}
+
+@test "the rate is counted by the address that nginx sees, not by what a client says" {
+    needs nginx
+    serve --behind-proxy --host "$SITE" --rate 1
+    front
+    asks_from() { # ADDRESS CURL-OPTION...
+        ask -o /dev/null -w '%{http_code}\n' -X DELETE --interface "$@" /api/tasks/none
+    }
+    for _ in {1..8}; do asks_from 127.0.0.2; done >codes
+    cat codes
+    [ "$(head -n 4 codes | sort -u)" = 404 ]
+    grep -q 429 codes
+    [ "$(asks_from 127.0.0.2 -H 'X-Forwarded-For: 127.0.0.9')" = 429 ]
+    [ "$(asks_from 127.0.0.3)" = 404 ]
+}
+
+@test "below a path behind nginx, every link has the path" {
+    needs nginx
+    serve --behind-proxy --host "$SITE" --prefix /nst
+    front 's|location / {|location /nst/ {|; s|/health|/nst/health|'
+    [ "$(ask -o said -w '%{http_code}' /nst/api/styles)" = 200 ]
+    [ "$(ask -o said -w '%{http_code}' /api/styles)" = 404 ]
+    id=$(begin_task 2 100)
+    ask "/nst/api/progress/$id/events" | grep -q '"status":"completed"'
+    made=$(ask "/nst/api/progress/$id" | jq -r .output_url)
+    [[ $made == /nst/results/* ]]
+    ask "$made" | head -c 8 | grep -q PNG
+}
+
+@test "without the service, nginx says so in JSON" {
+    needs nginx
+    serve --behind-proxy --host "$SITE"
+    front
+    kill "$server"
+    wait "$server"
+    [ "$(ask -o said -D head -w '%{http_code}' /api/styles)" = 503 ]
+    jq -e .error said
+    grep -qi '^retry-after: 10' head
+}
+
+@test "a socket of systemd is taken over, and systemd is told of the beginning and the end" {
+    needs systemd-socket-activate
+    needs socat
+    socat -u UNIX-RECV:notify CREATE:told 3>&- &
+    running+=($!)
+    until_true test -S notify
+    port=$(free_port)
+    systemd-socket-activate -l "127.0.0.1:$port" -E NOTIFY_SOCKET="$PWD/notify" \
+        -E LD_LIBRARY_PATH -E XDG_DATA_HOME \
+        "$SERVE" --listen 127.0.0.1:1 --data data 2>log 3>&- & # which it does not look at
+    server=$!
+    running+=("$server")
+    until_true grep -q '^Listening on' log
+    [ ! -e data ]
+    # the first connection is what starts it
+    [ "$(curl -so said -w '%{http_code}' "http://127.0.0.1:$port/health")" = 200 ]
+    grep -q "listening on http://127.0.0.1:$port" log
+    until_true grep -aq READY=1 told
+    run ! grep -aq STOPPING=1 told
+    kill "$server"
+    wait "$server"
+    until_true grep -aq STOPPING=1 told
+}
+
+@test "SIGTERM ends it with 0; what was being made goes on from its checkpoint" {
+    serve --grace 0
+    id=$(begin_task 400 200)
+    until_true progress "$id" '.progress >= 40'
+    waiting=$(begin_task 2 100)
+    kill "$server"
+    wait "$server" # with 0
+    grep -q 'nst-serve: ended' log
+    [ -s "data/work/$id/checkpoint" ]
+    [ "$(jq -r .state "data/tasks/$id.json")" = queued ]
+    [ ! -e "data/results/$id.png" ]
+    serve
+    until_true progress "$id" '.status == "running" and .progress > 0'
+    progress "$id" '.progress >= 40 and .attempts == 1'
+    until_true progress "$id" '.status == "completed"'
+    until_true progress "$waiting" '.status == "completed"'
+    [ "$(curl -s "$url/api/history" | jq '[.[][]] | length')" = 2 ]
+}
+
+@test "SIGTERM lets a task finish within --grace, and a second one does not" {
+    serve --grace 60
+    id=$(begin_task 60 128)
+    until_true progress "$id" '.status == "running"'
+    kill "$server"
+    wait "$server"
+    [ "$(jq -r .state "data/tasks/$id.json")" = completed ]
+    [ -s "data/results/$id.png" ]
+
+    serve --grace 60
+    id=$(begin_task 1000 256)
+    until_true progress "$id" '.progress >= 2'
+    begin=$SECONDS
+    kill "$server"
+    until_true grep -q 'ending: 1 tasks' log
+    kill "$server"
+    wait "$server"
+    [ $((SECONDS - begin)) -lt 30 ]
+    [ "$(jq -r .state "data/tasks/$id.json")" = queued ]
+}
