@@ -168,7 +168,7 @@ progress() {
     needs nginx
     serve --behind-proxy --host "$SITE"
     front
-    id=$(begin_task 150 200)
+    id=$(begin_task 150 300)
     ask -N --compressed -D head "/api/progress/$id/events" |
         while read -r line; do echo "$(date +%s%3N) $line"; done >events
     cat events
@@ -249,7 +249,7 @@ progress() {
 
 @test "SIGTERM ends it with 0; what was being made goes on from its checkpoint" {
     serve --grace 0
-    id=$(begin_task 400 200)
+    id=$(begin_task 1000 300)
     until_true progress "$id" '.progress >= 40'
     waiting=$(begin_task 2 100)
     kill "$server"
