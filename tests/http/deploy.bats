@@ -20,6 +20,9 @@ setup() {
 teardown() {
     local pid
 
+    if [ -n "${nginx:-}" ]; then # which ends its workers
+        kill "$nginx" && wait "$nginx" || :
+    fi
     for pid in ${running+"${running[@]}"}; do
         kill -KILL "$pid" 2>/dev/null || :
         wait "$pid" || :
@@ -95,7 +98,7 @@ http {
 END
     } >nginx.conf
     PATH=$PATH:/usr/sbin nginx -p "$PWD" -c nginx.conf -e error.log -g 'daemon off;' 3>&- &
-    running+=($!)
+    nginx=$!
     until_true ask -o /dev/null /health
 }
 
