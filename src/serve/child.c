@@ -52,17 +52,23 @@ static void limit(int what, rlim_t most)
     setrlimit(what, &(struct rlimit){most, most});
 }
 
-/* Every file that is opened for writing is below the folder, or /dev/null. */
+#define TRUNCATE ((uint64_t)1 << 14) /* LANDLOCK_ACCESS_FS_TRUNCATE, of version 3 */
+
+/* Every file that is opened for writing, or cut short, is below the folder, or
+ * /dev/null. */
 static void allow_writing_to(const char *folder)
 {
+    int version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
+                               LANDLOCK_CREATE_RULESET_VERSION);
+    const uint64_t file = LANDLOCK_ACCESS_FS_WRITE_FILE | (version >= 3 ? TRUNCATE : 0);
     const uint64_t writing =
-        LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
-        LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
-        LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
-        LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
-        LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+        file | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+        LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |
+        LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
+        LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+        LANDLOCK_ACCESS_FS_MAKE_SYM;
     const char *const paths[] = {folder, "/dev/null"};
-    const uint64_t allowed[] = {writing, LANDLOCK_ACCESS_FS_WRITE_FILE};
+    const uint64_t allowed[] = {writing, file};
     struct landlock_ruleset_attr attr = {.handled_access_fs = writing};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 
@@ -86,6 +92,8 @@ static void allow_writing_to(const char *folder)
 #define ARCH AUDIT_ARCH_AARCH64
 #endif
 
+#define X32_CALLS 0x40000000 /* the same calls by other numbers; none elsewhere */
+
 /* Calls that no part of making a picture needs fail. */
 static void forbid_calls(void)
 {
@@ -98,7 +106,17 @@ static void forbid_calls(void)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         FORBID(SYS_socket),
+        FORBID(SYS_io_uring_setup),
+        FORBID(SYS_kill),
+        FORBID(SYS_tkill),
+        FORBID(SYS_rt_sigqueueinfo),
+        FORBID(SYS_rt_tgsigqueueinfo),
+        FORBID(SYS_pidfd_open),
+        FORBID(SYS_pidfd_getfd),
+        FORBID(SYS_pidfd_send_signal),
         FORBID(SYS_socketpair),
 #ifndef __SANITIZE_ADDRESS__ /* which looks for leaks with it */
         FORBID(SYS_ptrace),
@@ -120,6 +138,11 @@ static void forbid_calls(void)
         FORBID(SYS_kexec_load),
         FORBID(SYS_userfaultfd),
         FORBID(SYS_reboot),
+        /* abort() sends itself a signal by this */
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
@@ -149,7 +172,8 @@ static void become(const char *const *argv, const struct serve_limits *l, pid_t 
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, FILE_BYTES);
     limit(RLIMIT_NOFILE, 128);
-    limit(RLIMIT_CPU, l->seconds);
+    /* SIGXCPU, and later SIGKILL */
+    setrlimit(RLIMIT_CPU, &(struct rlimit){l->seconds, l->seconds + 5});
 #ifndef __SANITIZE_ADDRESS__ /* which has terabytes of addresses */
     if (l->memory)
         limit(RLIMIT_AS, l->memory);

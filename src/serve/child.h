@@ -3,8 +3,8 @@
  * child.h - programs that handle what clients sent, each in a process of its own, which
  * takes nothing with it when it falls. Children
  * - end with the thread that started them, however it ends;
- * - gain no privileges, open no sockets, trace nobody (seccomp), and write to no file
- *   outside one folder (Landlock, where the kernel has it);
+ * - gain no privileges, open no sockets, trace and signal nobody (seccomp), and write
+ * to no file outside one folder (Landlock, where the kernel has it);
  * - have bounded memory, processor time and files.
  */
 #ifndef NST_SERVE_CHILD_H

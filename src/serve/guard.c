@@ -137,28 +137,52 @@ static bool is_our_page(const char *origin, const char *host)
            is_allowed_origin(origin);
 }
 
-/* The client's address, or what the proxy before us says of it: a new string. */
+/* An address as a key: of IPv6, the /64 that one client has. A new string. */
+static char *key_of(int family, const void *bytes)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    struct in6_addr six;
+
+    if (family == AF_INET6) {
+        memset(&six, 0, sizeof six);
+        memcpy(&six, bytes, 8);
+        bytes = &six;
+    }
+    inet_ntop(family, bytes, text, sizeof text);
+    return g_strdup(text);
+}
+
+/* What the proxy before us says of the client, in its last word; NULL if that is no
+ * address. */
+static char *forwarded_key(const char *list)
+{
+    const char *last = strrchr(list, ',');
+    char *word = g_strstrip(g_strdup(last ? last + 1 : list));
+    unsigned char bytes[sizeof(struct in6_addr)];
+    char *key = inet_pton(AF_INET, word, bytes) == 1    ? key_of(AF_INET, bytes)
+                : inet_pton(AF_INET6, word, bytes) == 1 ? key_of(AF_INET6, bytes)
+                                                        : NULL;
+
+    g_free(word);
+    return key;
+}
+
+/* Who asks: a new string. */
 static char *address_of(struct MHD_Connection *c)
 {
     const struct sockaddr *a =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     const char *forwarded =
         all.settings->behind_proxy ? header(c, "X-Forwarded-For") : NULL;
-    char text[INET6_ADDRSTRLEN] = "";
+    char *key = forwarded ? forwarded_key(forwarded) : NULL;
 
-    if (forwarded) {
-        const char *last = strrchr(forwarded, ',');
-
-        return g_strstrip(g_strndup(last ? last + 1 : forwarded, INET6_ADDRSTRLEN));
-    }
+    if (key)
+        return key;
     if (a && a->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, text,
-                  sizeof text);
-    else if (a && a->sa_family == AF_INET6) /* one client has a /64 */
-        snprintf(text, sizeof text, "%08x%08x",
-                 ntohl(((const struct sockaddr_in6 *)a)->sin6_addr.s6_addr32[0]),
-                 ntohl(((const struct sockaddr_in6 *)a)->sin6_addr.s6_addr32[1]));
-    return g_strdup(text);
+        return key_of(AF_INET, &((const struct sockaddr_in *)a)->sin_addr);
+    if (a && a->sa_family == AF_INET6)
+        return key_of(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr);
+    return g_strdup("");
 }
 
 static void fill(struct bucket *b, double rate)
@@ -179,6 +203,16 @@ static gboolean is_full(gpointer key, gpointer value, gpointer rate)
     return ((struct bucket *)value)->tokens >= BURST * *(double *)rate;
 }
 
+/* All is locked. If they are still too many, all are forgiven. */
+static void make_room(double rate)
+{
+    if (g_hash_table_size(all.buckets) < MOST_ADDRESSES)
+        return;
+    g_hash_table_foreach_remove(all.buckets, is_full, &rate);
+    if (g_hash_table_size(all.buckets) >= MOST_ADDRESSES / 2)
+        g_hash_table_remove_all(all.buckets);
+}
+
 /* Token bucket. */
 static bool is_too_often(struct MHD_Connection *c)
 {
@@ -193,8 +227,7 @@ static bool is_too_often(struct MHD_Connection *c)
     pthread_mutex_lock(&all.lock);
     b = g_hash_table_lookup(all.buckets, address);
     if (!b) {
-        if (g_hash_table_size(all.buckets) >= MOST_ADDRESSES)
-            g_hash_table_foreach_remove(all.buckets, is_full, &rate);
+        make_room(rate);
         b = g_new(struct bucket, 1);
         *b = (struct bucket){BURST * rate, g_get_monotonic_time()};
         g_hash_table_insert(all.buckets, g_strdup(address), b);

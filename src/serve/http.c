@@ -44,7 +44,7 @@ struct exchange {
     struct peer *peer;
     uint64_t received;
     GString *text; /* of SERVE_JSON */
-    bool begun, changes, slow, null;
+    bool changes, slow;
 };
 
 static struct {
@@ -135,17 +135,16 @@ static bool has_null(const char *uri)
     return null && (!query || null < query);
 }
 
-/* Called with the path as it was sent: the beginning of a request. */
+/* What stands in for the exchange before there is one: its path has a NUL. */
+static struct exchange with_null;
+
+/* Called with the path as it was sent, before it is decoded. Nothing is allocated here:
+ * of a request that goes no further there is no end to free it at. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
-    struct exchange *x = nst_xcalloc(1, sizeof *x);
-
     (void)cls;
-    x->request.settings = all.settings;
-    x->request.connection = c;
-    x->peer = peer_of(c);
-    x->null = has_null(uri);
-    return x;
+    (void)c;
+    return has_null(uri) ? &with_null : NULL;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *c, void **context,
@@ -156,7 +155,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
     (void)cls;
     (void)c;
     (void)code;
-    if (!x)
+    if (!x || x == &with_null)
         return;
     give(x->peer, HEADERS_SECONDS);
     serve_upload_free(x->request.upload);
@@ -287,16 +286,15 @@ static void expect_body(struct exchange *x)
 }
 
 /* Headers are there: everything that can be said without a body. */
-static void begin(struct exchange *x, const char *path, const char *method)
+static void begin(struct exchange *x, const char *path, const char *method, bool null)
 {
     const char *text = header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t length = text ? strtoull(text, NULL, 10) : 0;
 
-    x->begun = true;
     x->changes = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
                  strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
     give(x->peer, REQUEST_SECONDS + (int64_t)(body_limit(x) / LEAST_SPEED));
-    if (x->null)
+    if (null)
         x->answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "path: has a NUL");
     else
         find_route(x, without_prefix(path), method);
@@ -395,10 +393,15 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     struct exchange *x = *context;
 
     (void)cls;
-    (void)c;
     (void)version;
-    if (!x->begun) {
-        begin(x, url, method);
+    if (!x || x == &with_null) {
+        bool null = x != NULL;
+
+        *context = x = nst_xcalloc(1, sizeof *x);
+        x->request.settings = all.settings;
+        x->request.connection = c;
+        x->peer = peer_of(c);
+        begin(x, url, method, null);
         if (!x->answer.response || !is_hopeless(x))
             return MHD_YES; /* to be called again; an answer now ends the connection */
     } else if (*size > 0) {
@@ -445,10 +448,14 @@ enum nst_status serve_http_open(const struct serve_settings *s,
     return NST_OK;
 }
 
-void serve_http_quiesce(void)
+void serve_http_quiesce(bool own)
 {
+    int fd;
+
     atomic_store(&all.quiet, true);
-    MHD_quiesce_daemon(all.daemon);
+    fd = MHD_quiesce_daemon(all.daemon);
+    if (own) /* else who comes now waits for the next service */
+        shutdown(fd, SHUT_RDWR);
 }
 
 void serve_http_close(void)

@@ -45,8 +45,9 @@ struct serve_route {
 enum nst_status serve_http_open(const struct serve_settings *s,
                                 const struct serve_route *routes, int socket,
                                 struct nst_err *err);
-/* Accept no more connections, and refuse what changes something. */
-void serve_http_quiesce(void);
+/* Accept no more connections, and refuse what changes something. own: the socket is of
+ * no use to anybody else, and who connects is refused. */
+void serve_http_quiesce(bool own);
 /* Streams have ended before: serve_events_end(). */
 void serve_http_close(void);
 

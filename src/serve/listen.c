@@ -101,15 +101,20 @@ static enum nst_status open_socket(int *fd, const char *text, struct nst_err *er
                                   strerror(error));
 }
 
-enum nst_status serve_listen(int *socket, const char *text, char **name, bool *local,
-                             struct nst_err *err)
+enum nst_status serve_listen(int *socket, bool *own, const char *text, char **name,
+                             bool *local, struct nst_err *err)
 {
     enum nst_status st = NST_OK;
+    int given = sd_listen_fds(1);
 
-    if (sd_listen_fds(1) == 1)
-        *socket = SD_LISTEN_FDS_START;
-    else
+    if (given > 1)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%d sockets were handed over: one is listened on", given);
+    *own = given <= 0;
+    if (*own)
         st = open_socket(socket, text, err);
+    else
+        *socket = SD_LISTEN_FDS_START;
     if (st == NST_OK)
         *name = name_of(*socket, local);
     return st;

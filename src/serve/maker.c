@@ -236,6 +236,9 @@ static void judge(struct attempt *a, int status, struct serve_outcome *out)
             (long long)a->settings->task_seconds);
     else if (a->asked > 0 || atomic_load(&a->m->cancelled))
         say(out, SERVE_STOPPED, "stopped");
+    else if (WIFEXITED(status) && (WEXITSTATUS(status) == 128 + SIGINT ||
+                                   WEXITSTATUS(status) == 128 + SIGTERM))
+        say(out, SERVE_CRASHED, "was interrupted");
     else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         say(out, SERVE_REFUSED, "took more than %lld s of each processor",
             (long long)a->settings->task_seconds);

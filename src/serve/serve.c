@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
@@ -309,13 +310,13 @@ static void serve(const struct serve_settings *s)
 }
 
 /* Running tasks finish if they can in time; another signal cuts that short. */
-static void drain(const struct serve_settings *s)
+static void drain(const struct serve_settings *s, bool own)
 {
     const sigset_t set = ending();
 
     serve_notify("STOPPING=1");
     serve_log(SERVE_INFO, "ending: %u tasks are being made", serve_tasks_working());
-    serve_http_quiesce();
+    serve_http_quiesce(own);
     serve_tasks_drain();
     for (int64_t i = 0; i < 10 * s->grace && serve_tasks_working() > 0; i++)
         if (sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 100000000}) >= 0)
@@ -323,8 +324,8 @@ static void drain(const struct serve_settings *s)
 }
 
 /* From a socket to the end. */
-static enum nst_status run(const struct serve_settings *s, int fd, const char *name,
-                           struct nst_err *err)
+static enum nst_status run(const struct serve_settings *s, int fd, bool own,
+                           const char *name, struct nst_err *err)
 {
     const struct serve_route *routes;
     enum nst_status st = serve_routes_open(&routes, s, err);
@@ -346,7 +347,7 @@ static enum nst_status run(const struct serve_settings *s, int fd, const char *n
     if (st == NST_OK) {
         serve_log(SERVE_INFO, "listening on %s", name);
         serve(s);
-        drain(s);
+        drain(s, own);
     }
     serve_tasks_close();
     serve_events_end();
@@ -360,13 +361,24 @@ static enum nst_status run(const struct serve_settings *s, int fd, const char *n
     return st;
 }
 
+/* Each connection is one: as many as may be. */
+static void allow_files(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct serve_settings s = {.listen = "127.0.0.1:5000"};
     const sigset_t set = ending();
     struct nst_err err;
     char *name = NULL;
-    bool local;
+    bool local, own;
     int fd = -1;
 
     if (argc == 5 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
@@ -375,14 +387,15 @@ int main(int argc, char **argv)
     read_options(&s, argc, argv);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* all threads to come, too */
     signal(SIGPIPE, SIG_IGN);
+    allow_files();
     setenv("VIPS_BLOCK_UNTRUSTED", "1", 1); /* for what reads clients' pictures */
     if (!serve_log_open(s.log_file, s.json_log)) {
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
         return EXIT_FAILURE;
     }
-    if (serve_listen(&fd, s.listen, &name, &local, &err) != NST_OK ||
+    if (serve_listen(&fd, &own, s.listen, &name, &local, &err) != NST_OK ||
         check_address(&s, name, local, &err) != NST_OK ||
-        run(&s, fd, name, &err) != NST_OK)
+        run(&s, fd, own, name, &err) != NST_OK)
         return complain(&err);
     close(fd);
     free(name);
