@@ -77,6 +77,13 @@ tests_unit_test_colours_SOURCES = %D%/unit/test_colours.c
 tests_unit_test_colours_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_colours_LDADD = $(UNIT_LDADD)
 
+if SERVE
+UNIT_TESTS += tests/unit/test_child
+endif
+tests_unit_test_child_SOURCES = %D%/unit/test_child.c src/serve/child.c
+tests_unit_test_child_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_child_LDADD = libnst.la $(CMOCKA_LIBS)
+
 tests_unit_test_api_SOURCES = %D%/unit/test_api.c
 tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* What a program that nst-serve starts can do, and what it cannot. */
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "nst.h"
+#include "serve/child.h"
+#include "unit.h"
+
+static char top[] = "/tmp/nst-child-XXXXXX";
+
+/* Run a line of the shell, in a folder that it may write to: its status. *out: what it
+ * said, a new string. */
+static int shell(const char *line, struct serve_limits limits, char **out)
+{
+    const char *const argv[] = {"bash", "-c", line, NULL};
+    char *err, *said;
+    int status;
+
+    limits.folder = top;
+    if (!limits.seconds)
+        limits.seconds = 10;
+    status = serve_child_run(argv, &limits, 20, &said, &err);
+    for (char *c = err; *c; c++) /* TAP has it on one line */
+        *c = (char)(*c == '\n' ? ' ' : *c);
+    print_message("# %s: status %d, '%s'\n", line, status, err);
+    free(err);
+    if (out)
+        *out = said;
+    else
+        free(said);
+    return status;
+}
+
+static const struct serve_limits none;
+
+static void writes_in_its_folder_alone(void **state)
+{
+    char *inside = nst_xasprintf("echo x >%s/file && rm %s/file", top, top);
+    char *outside = nst_xasprintf("echo x >%s.outside", top);
+    char *cut = nst_xasprintf("cd / && truncate -s 0 %s.victim", top);
+    char *victim = nst_xasprintf("%s.victim", top);
+    FILE *f = fopen(victim, "w");
+    struct stat st;
+
+    (void)state;
+    fputs("precious", f);
+    fclose(f);
+    assert_int_equal(shell(inside, none, NULL), 0);
+    if (shell(outside, none, NULL) == 0) {
+        outside[0] = 0;
+        print_message("# the kernel has no Landlock\n");
+        skip();
+    }
+    assert_int_not_equal(shell(cut, none, NULL), 0);
+    assert_int_equal(stat(victim, &st), 0);
+    assert_int_equal(st.st_size, 8);
+    unlink(victim);
+    free(inside);
+    free(outside);
+    free(cut);
+    free(victim);
+}
+
+static void opens_no_sockets(void **state)
+{
+    char *said;
+
+    (void)state;
+    shell("exec 3<>/dev/udp/127.0.0.1/9 || echo refused", none, &said);
+    assert_string_equal(said, "refused\n");
+    free(said);
+}
+
+static void signals_nobody(void **state)
+{
+    char *line = nst_xasprintf("kill -0 %d", (int)getpid());
+
+    (void)state;
+    assert_int_not_equal(shell(line, none, NULL), 0);
+    free(line);
+    assert_int_not_equal(shell("kill -9 $PPID", none, NULL), 0);
+}
+
+static void gains_no_privileges(void **state)
+{
+    char *said;
+
+    (void)state;
+    shell("grep -c -e 'NoNewPrivs:.1' -e 'Seccomp:.2' /proc/self/status", none, &said);
+    assert_string_equal(said, "2\n");
+    free(said);
+}
+
+static void has_its_memory_and_no_more(void **state)
+{
+    const struct serve_limits some = {.memory = (size_t)200 << 20};
+
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip();
+#endif
+    assert_int_equal(shell("x=$(head -c 1000 /dev/zero | tr '\\0' x)", some, NULL), 0);
+    assert_int_not_equal(
+        shell("x=$(head -c 300000000 /dev/zero | tr '\\0' x)", some, NULL), 0);
+}
+
+static void has_its_time_of_the_processor_and_no_more(void **state)
+{
+    const struct serve_limits little = {.seconds = 1};
+    int status = shell("while :; do :; done", little, NULL);
+
+    (void)state;
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGXCPU);
+}
+
+static void is_ended_when_it_takes_too_long(void **state)
+{
+    const char *const argv[] = {"sleep", "60", NULL};
+    const struct serve_limits limits = {.seconds = 10};
+
+    (void)state;
+    assert_int_equal(serve_child_run(argv, &limits, 1, NULL, NULL), -1);
+}
+
+static void says_much_without_harm(void **state)
+{
+    char *said;
+
+    (void)state;
+    assert_int_equal(shell("yes | head -c 10000000", none, &said), 0);
+    assert_true(strlen(said) <= 65536);
+    free(said);
+}
+
+static void is_missed_if_it_is_not_there(void **state)
+{
+    const char *const argv[] = {"/nonexistent/program", NULL};
+    const struct serve_limits limits = {.seconds = 10};
+    struct serve_child c;
+
+    (void)state;
+    assert_false(serve_child_start(&c, argv, &limits));
+    assert_int_equal(errno, ENOENT);
+}
+
+static void leaves_no_files_open(void **state)
+{
+    char *said;
+
+    (void)state;
+    shell("ls /proc/self/fd | wc -l", none, &said);
+    assert_string_equal(said, "4\n"); /* three, and the folder that ls reads */
+    free(said);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SAYS("a program writes, and cuts short, in its folder alone",
+             writes_in_its_folder_alone),
+        SAYS("it opens no sockets", opens_no_sockets),
+        SAYS("it signals nobody", signals_nobody),
+        SAYS("it gains no privileges", gains_no_privileges),
+        SAYS("it has its memory and no more", has_its_memory_and_no_more),
+        SAYS("it has its time of the processor and no more",
+             has_its_time_of_the_processor_and_no_more),
+        SAYS("it is ended when it takes too long", is_ended_when_it_takes_too_long),
+        SAYS("it may say much without harm", says_much_without_harm),
+        SAYS("it is missed if it is not there", is_missed_if_it_is_not_there),
+        SAYS("it finds no files open but its own three", leaves_no_files_open),
+    };
+    int status;
+
+    if (!mkdtemp(top))
+        return EXIT_FAILURE;
+    status = cmocka_run_group_tests_name("child", tests, NULL, NULL);
+    rmdir(top);
+    return status;
+}
