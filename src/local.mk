@@ -169,7 +169,9 @@ nst_serve_SOURCES = %D%/serve/answer.c %D%/serve/answer.h \
 	%D%/serve/pages.c %D%/serve/pages.h %D%/serve/pictures.c %D%/serve/pictures.h \
 	%D%/serve/request.c %D%/serve/request.h %D%/serve/routes.c %D%/serve/routes.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
-	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/tasks.c %D%/serve/tasks.h \
+	%D%/serve/queue.h %D%/serve/queue_local.c \
+	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/task.c %D%/serve/task.h \
+	%D%/serve/tasks.c %D%/serve/tasks.h \
 	%D%/serve/upload.c %D%/serve/upload.h
 nst_serve_CPPFLAGS = $(AM_CPPFLAGS) $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
 nst_serve_LDADD = libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)

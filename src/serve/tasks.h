@@ -49,8 +49,9 @@ enum serve_added { SERVE_ADDED, SERVE_FULL, SERVE_ENDING, SERVE_BROKEN };
 /* Queue a task of serve_request_read(), whose reference is taken over. */
 enum serve_added serve_tasks_add(json_t *record, char id[SERVE_TASK_ID + 1]);
 
-/* How far it is, as the API tells it: a new reference, or NULL if there is none.
- * *version changes with it, and *over says that it will not any more; both may be NULL.
+/* How far it is, as the API tells it: a new reference, or NULL; errno is ENOENT if
+ * there is none. *version changes with it, and *over says that it will not any more;
+ * both may be NULL.
  */
 json_t *serve_tasks_progress(const char *id, unsigned *version, bool *over);
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.h - who keeps the tasks of tasks.h: this process, with threads that make them
+ * (queue_local.c). The functions are those of tasks.h.
+ */
+#ifndef NST_SERVE_QUEUE_H
+#define NST_SERVE_QUEUE_H
+
+#include "serve/tasks.h"
+
+struct serve_queue {
+    enum nst_status (*open)(const struct serve_settings *s,
+                            void (*changed)(const char *id), struct nst_err *err);
+    void (*drain)(void);
+    unsigned (*working)(void);
+    void (*close)(void);
+    bool (*reachable)(void);
+    enum serve_added (*add)(const char *id, json_t *record);
+    json_t *(*progress)(const char *id, unsigned *version, bool *over);
+    enum serve_cancel (*cancel)(const char *id);
+    json_t *(*list)(void);
+    json_t *(*history)(size_t first, size_t most, size_t *total);
+    enum serve_forgotten (*forget)(const char *content);
+    void (*sweep)(int64_t seconds, size_t most);
+    void (*count)(struct serve_counts *out);
+};
+
+extern const struct serve_queue serve_queue_local;
+
+#endif

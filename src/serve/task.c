@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/task.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "serve/log.h"
+#include "serve/store.h"
+
+const char *const serve_state_names[SERVE_STATES] = {"queued", "running", "completed",
+                                                     "failed", "cancelled"};
+
+const struct serve_step serve_no_step = {
+    .content_loss = NAN, .style_loss = NAN, .eta = NAN, .seconds = NAN};
+
+double serve_task_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bool serve_task_is_id(const char *id)
+{
+    return strlen(id) == SERVE_TASK_ID &&
+           strspn(id, "0123456789abcdef") == SERVE_TASK_ID;
+}
+
+enum serve_state serve_task_state(const char *name)
+{
+    int i = 0;
+
+    while (i < SERVE_STATES && !(name && strcmp(name, serve_state_names[i]) == 0))
+        i++;
+    return (enum serve_state)i;
+}
+
+bool serve_task_is_over(enum serve_state state)
+{
+    return state != SERVE_QUEUED && state != SERVE_RUNNING;
+}
+
+const char *serve_task_text(const struct serve_task *t, const char *key)
+{
+    return json_string_value(json_object_get(t->record, key));
+}
+
+static void set_text(json_t *j, const char *key, const char *value)
+{
+    json_t *text = value ? json_string(value) : NULL;
+
+    if (value && !text) /* not UTF-8 */
+        text = json_string("?");
+    json_object_set_new(j, key, text ? text : json_null());
+}
+
+char *serve_task_result(const char *id, char **name)
+{
+    *name = nst_xasprintf("%s.png", id);
+    return serve_store_path("results", *name);
+}
+
+static json_t *number(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *or_null(json_t *v)
+{
+    return v ? json_incref(v) : json_null();
+}
+
+/* The loss of the latest step, or the one that the task ended with. */
+static json_t *loss(const struct serve_task *t, const char *key, double latest)
+{
+    return t->state == SERVE_RUNNING ? number(latest)
+                                     : or_null(json_object_get(t->record, key));
+}
+
+static json_t *output_url(const struct serve_task *t)
+{
+    const char *name = serve_task_text(t, "output_img");
+
+    return name ? serve_url("results", name) : json_null();
+}
+
+json_t *serve_task_progress(const struct serve_task *t)
+{
+    const struct serve_step *m = &t->step;
+    bool runs = t->state == SERVE_RUNNING && m->total > 0;
+    json_int_t total = runs ? (json_int_t)m->total
+                            : json_integer_value(json_object_get(t->record, "steps"));
+    json_int_t done = t->state == SERVE_COMPLETED ? total
+                      : runs                      ? (json_int_t)m->done
+                                                  : 0;
+    json_t *j =
+        json_pack("{s:s, s:s, s:I, s:I, s:f, s:o, s:o, s:o, s:i}", "task_id", t->id,
+                  "status", serve_state_names[t->state], "progress", done, "total",
+                  total, "percent", total ? 100.0 * (double)done / (double)total : 0.0,
+                  "content_loss", loss(t, "content_loss", m->content_loss),
+                  "style_loss", loss(t, "style_loss", m->style_loss), "eta_seconds",
+                  runs ? number(m->eta) : json_null(), "attempts", (int)t->attempts);
+    static const char *const keys[] = {"error", "output_img", "content_img",
+                                       "style_img"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        json_object_set_new(j, keys[i], or_null(json_object_get(t->record, keys[i])));
+    json_object_set_new(j, "output_url", output_url(t));
+    return j;
+}
+
+static json_t *entry(const struct serve_task *t)
+{
+    static const char *const keys[] = {
+        "content_img", "style_img", "styles",     "style_weight", "steps",
+        "preset",      "options",   "output_img", "content_loss", "style_loss",
+        "seconds",     "created",   "finished"};
+    json_t *j = json_pack("{s:s}", "task_id", t->id);
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_t *v = json_object_get(t->record, keys[i]);
+
+        if (v)
+            json_object_set_new(j, keys[i], json_deep_copy(v));
+    }
+    json_object_set_new(j, "output_url", output_url(t));
+    json_object_set_new(j, "thumbnail",
+                        serve_thumb_url(serve_task_text(t, "output_img")));
+    json_object_set_new(j, "content_url",
+                        serve_url("uploads", serve_task_text(t, "content_img")));
+    return j;
+}
+
+void serve_task_add_entry(json_t *by_content, const struct serve_task *t)
+{
+    const char *key = serve_task_text(t, "content_img");
+    json_t *of = json_object_get(by_content, key);
+
+    if (!of) {
+        of = json_array();
+        json_object_set_new(by_content, key, of);
+    }
+    json_array_append_new(of, entry(t));
+}
+
+void serve_task_complete(struct serve_task *t)
+{
+    char *name, *path = serve_task_result(t->id, &name);
+
+    free(path);
+    set_text(t->record, "output_img", name);
+    free(name);
+    json_object_set_new(t->record, "finished", json_real(serve_task_now()));
+}
+
+static void note_made(struct serve_task *t, const struct serve_outcome *o)
+{
+    json_object_set_new(t->record, "content_loss", json_real(o->content_loss));
+    json_object_set_new(t->record, "style_loss", json_real(o->style_loss));
+    json_object_set_new(t->record, "seconds", json_real(o->seconds));
+    serve_task_complete(t);
+}
+
+enum serve_state serve_task_settle(struct serve_task *t, const struct serve_outcome *o,
+                                   bool cancelled, int64_t retries)
+{
+    enum serve_state state = cancelled ? SERVE_CANCELLED : SERVE_FAILED;
+
+    if (o->end == SERVE_MADE) {
+        note_made(t, o);
+        state = SERVE_COMPLETED;
+    } else if (o->end == SERVE_STOPPED && !cancelled) {
+        t->attempts--; /* it was none */
+        return SERVE_QUEUED;
+    } else if (o->end == SERVE_CRASHED && t->attempts <= (unsigned)retries &&
+               !cancelled) {
+        serve_log(SERVE_WARNING, "task %s: %s; it is tried again", t->id, o->error);
+        return SERVE_QUEUED;
+    } else {
+        if (!cancelled)
+            set_text(t->record, "error", o->error);
+        json_object_set_new(t->record, "finished", json_real(serve_task_now()));
+    }
+    serve_log(state == SERVE_FAILED ? SERVE_WARNING : SERVE_INFO, "task %s: %s%s%s",
+              t->id, serve_state_names[state], state == SERVE_FAILED ? ": " : "",
+              state == SERVE_FAILED ? o->error : "");
+    return state;
+}
+
+static void use(GHashTable *used, const json_t *name)
+{
+    if (json_is_string(name))
+        g_hash_table_add(used, g_strdup(json_string_value(name)));
+}
+
+void serve_task_use(GHashTable *used, const json_t *record)
+{
+    const json_t *style;
+    size_t i;
+
+    use(used, json_object_get(record, "content_img"));
+    use(used, json_object_get(record, "keep_mask"));
+    json_array_foreach(json_object_get(record, "styles"), i, style)
+        use(used, json_object_get(style, "mask"));
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* task.h - one task, however the queue keeps it: what the API tells of it, and what
+ * becomes of it after an attempt. */
+#ifndef NST_SERVE_TASK_H
+#define NST_SERVE_TASK_H
+
+#include <glib.h>
+
+#include "serve/maker.h"
+#include "serve/tasks.h"
+
+struct serve_task {
+    char id[SERVE_TASK_ID + 1];
+    int64_t number; /* tasks are made in this order */
+    enum serve_state state;
+    json_t *record; /* of serve_request_read(), and what came of it */
+    unsigned version, attempts;
+    struct serve_step step; /* while it runs */
+};
+
+/* A step of which nothing is known. */
+extern const struct serve_step serve_no_step;
+
+/* Seconds since 1970. */
+double serve_task_now(void);
+
+/* Is it as an id is? */
+bool serve_task_is_id(const char *id);
+/* The state called so; SERVE_STATES if there is none, or name is NULL. */
+enum serve_state serve_task_state(const char *name);
+bool serve_task_is_over(enum serve_state state);
+
+/* A text of the record, or NULL. */
+const char *serve_task_text(const struct serve_task *t, const char *key);
+
+/* Where its result goes: new strings, the second one the file's name. */
+char *serve_task_result(const char *id, char **name);
+
+/* How far it is, as the API tells it: a new reference. */
+json_t *serve_task_progress(const struct serve_task *t);
+/* Add what the history has of it to a history by content. */
+void serve_task_add_entry(json_t *by_content, const struct serve_task *t);
+
+/* Its result is there: the record says so. */
+void serve_task_complete(struct serve_task *t);
+/*
+ * Write down in the record what became of an attempt, and log it. The state that
+ * follows; SERVE_QUEUED, with the attempt taken back if it was none, for one more.
+ */
+enum serve_state serve_task_settle(struct serve_task *t, const struct serve_outcome *o,
+                                   bool cancelled, int64_t retries);
+
+/* Add the uploads that it is of to a set of strings. */
+void serve_task_use(GHashTable *used, const json_t *record);
+
+#endif
