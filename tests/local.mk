@@ -102,12 +102,15 @@ TESTS += $(UNIT_TESTS)
 endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
-	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats %D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats %D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats %D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats
+	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats \
+	%D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
+	%D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats \
+	%D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats
 if SERVE
 TESTS += $(HTTP_TESTS)
 endif
 HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/openapi.bats \
-	%D%/http/hostile.bats %D%/http/soak.bats %D%/http/deploy.bats
+	%D%/http/hostile.bats %D%/http/soak.bats %D%/http/deploy.bats %D%/http/redis.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
 	%D%/http/malformed.py %D%/http/openapi.py %D%/http/soak.py \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs

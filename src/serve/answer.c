@@ -10,6 +10,8 @@
 
 #include "nst.h"
 
+#define AWAY_SECONDS 5
+
 static const char *allowed; /* an origin, or NULL */
 
 void serve_answer_allow(const char *origin)
@@ -97,6 +99,12 @@ struct serve_answer serve_answer_later(unsigned status, unsigned seconds,
     snprintf(after, sizeof after, "%u", seconds);
     MHD_add_response_header(a.response, MHD_HTTP_HEADER_RETRY_AFTER, after);
     return a;
+}
+
+struct serve_answer serve_answer_away(void)
+{
+    return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, AWAY_SECONDS,
+                              "the queue is away: try again later");
 }
 
 struct serve_answer serve_answer_file(int fd, uint64_t size, const char *type,

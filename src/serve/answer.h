@@ -29,6 +29,8 @@ struct serve_answer serve_answer_error(unsigned status, const char *fmt, ...)
 struct serve_answer serve_answer_later(unsigned status, unsigned seconds,
                                        const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The queue is away (tasks.h): the same. */
+struct serve_answer serve_answer_away(void);
 /* text, of malloc(), is taken over. */
 struct serve_answer serve_answer_text(const char *type, char *text);
 /* A file that never changes, or one that does; closes fd. */

@@ -3,6 +3,7 @@
 
 #include "serve/events.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -44,6 +45,11 @@ static bool find(struct stream *s)
     json_t *j = serve_tasks_progress(s->id, &version, &over);
     char *text;
 
+    if (!j && errno != ENOENT) { /* the queue is away, and will be back */
+        if (s->beat)
+            say(s, nst_xstrdup(":\n\n"));
+        return s->beat;
+    }
     if (!j) { /* it was forgotten */
         s->last = true;
         say(s, nst_xstrdup("event: gone\ndata: {}\n\n"));
@@ -108,7 +114,9 @@ struct serve_answer serve_events(struct MHD_Connection *c, const char *id)
     json_t *j = serve_tasks_progress(id, NULL, NULL);
 
     if (!j)
-        return serve_answer_error(MHD_HTTP_NOT_FOUND, "task: '%.64s' is not known", id);
+        return errno == ENOENT ? serve_answer_error(MHD_HTTP_NOT_FOUND,
+                                                    "task: '%.64s' is not known", id)
+                               : serve_answer_away();
     json_decref(j);
     s = nst_xcalloc(1, sizeof *s);
     s->connection = c;

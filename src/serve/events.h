@@ -8,7 +8,7 @@
 /* The progress of that task, from now to its end. */
 struct serve_answer serve_events(struct MHD_Connection *c, const char *id);
 
-/* The task has changed. */
+/* The task has changed; NULL: any may have. */
 void serve_events_changed(const char *id);
 /* Say a word to all that wait, so that those who have gone are noticed. */
 void serve_events_beat(void);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * queue.h - who keeps the tasks of tasks.h: this process, with threads that make them
- * (queue_local.c). The functions are those of tasks.h.
+ * (queue_local.c), or Redis, with workers that do (queue_redis.c, worker.c). The
+ * functions are those of tasks.h.
  */
 #ifndef NST_SERVE_QUEUE_H
 #define NST_SERVE_QUEUE_H
@@ -14,6 +15,7 @@ struct serve_queue {
     void (*drain)(void);
     unsigned (*working)(void);
     void (*close)(void);
+    /* a worker, which nobody asks, has none of these */
     bool (*reachable)(void);
     enum serve_added (*add)(const char *id, json_t *record);
     json_t *(*progress)(const char *id, unsigned *version, bool *over);
@@ -25,6 +27,6 @@ struct serve_queue {
     void (*count)(struct serve_counts *out);
 };
 
-extern const struct serve_queue serve_queue_local;
+extern const struct serve_queue serve_queue_local, serve_queue_redis, serve_worker;
 
 #endif

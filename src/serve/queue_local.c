@@ -233,9 +233,10 @@ static void settle(struct task *t, const struct serve_outcome *o)
     if (state == SERVE_COMPLETED)
         all.counts.seconds += o->seconds;
     turn(t, state);
-    if (serve_task_is_over(state))
+    if (serve_task_is_over(state)) {
+        serve_task_log_end(&t->is, state);
         serve_store_end_work(t->is.id);
-    else if (o->end == SERVE_CRASHED) {
+    } else if (o->end == SERVE_CRASHED) {
         all.counts.retries++;
         g_queue_push_head(&all.queue, t);
         pthread_cond_signal(&all.queued);

@@ -3,6 +3,7 @@
 
 #include "serve/routes.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,8 @@ static struct serve_answer post_transfer(struct serve_request *r)
     case SERVE_ENDING:
         return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
                                   "the service is ending");
+    case SERVE_AWAY:
+        return serve_answer_away();
     default:
         return serve_answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
                                   "the task could not be written down");
@@ -131,15 +134,19 @@ static struct serve_answer post_transfer(struct serve_request *r)
 
 static struct serve_answer get_tasks(struct serve_request *r)
 {
+    json_t *list = serve_tasks_list();
+
     (void)r;
-    return serve_answer_json(MHD_HTTP_OK, serve_tasks_list());
+    return list ? serve_answer_json(MHD_HTTP_OK, list) : serve_answer_away();
 }
 
 static struct serve_answer get_progress(struct serve_request *r)
 {
     json_t *j = serve_tasks_progress(r->argument, NULL, NULL);
 
-    return j ? serve_answer_json(MHD_HTTP_OK, j) : unknown("task", r);
+    if (j)
+        return serve_answer_json(MHD_HTTP_OK, j);
+    return errno == ENOENT ? unknown("task", r) : serve_answer_away();
 }
 
 static struct serve_answer get_events(struct serve_request *r)
@@ -154,6 +161,8 @@ static struct serve_answer delete_task(struct serve_request *r)
         return message("the task is cancelled");
     case SERVE_CANCEL_OVER:
         return serve_answer_error(MHD_HTTP_CONFLICT, "the task is over already");
+    case SERVE_CANCEL_AWAY:
+        return serve_answer_away();
     default:
         return unknown("task", r);
     }
@@ -210,13 +219,16 @@ static struct serve_answer get_history(struct serve_request *r)
     struct serve_answer a;
     int64_t first, most;
     size_t total;
+    json_t *history;
     char text[24];
 
     if (!serve_query(r, "offset", 0, INT32_MAX, 0, &first, &a) ||
         !serve_query(r, "limit", 1, MOST_PAGE, MOST_PAGE, &most, &a))
         return a;
-    a = serve_answer_json(MHD_HTTP_OK,
-                          serve_tasks_history((size_t)first, (size_t)most, &total));
+    history = serve_tasks_history((size_t)first, (size_t)most, &total);
+    if (!history)
+        return serve_answer_away();
+    a = serve_answer_json(MHD_HTTP_OK, history);
     g_snprintf(text, sizeof text, "%zu", total);
     MHD_add_response_header(a.response, "X-Total-Count", text);
     return a;
@@ -230,6 +242,8 @@ static struct serve_answer delete_history(struct serve_request *r)
     case SERVE_BUSY:
         return serve_answer_error(
             MHD_HTTP_CONFLICT, "a task with that picture is not over: cancel it first");
+    case SERVE_FORGET_AWAY:
+        return serve_answer_away();
     default:
         return unknown("history", r);
     }

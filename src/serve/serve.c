@@ -55,6 +55,8 @@ enum {
     PROXY,
     LOG,
     LOG_FORMAT,
+    QUEUE,
+    WORKER,
     NUMBERS /* and what follows */
 };
 
@@ -77,10 +79,18 @@ static const struct argp_option options[] = {
     {"allow-origin", ORIGIN, "ORIGIN", 0, "Pages of that origin may ask, too", 2},
     {"behind-proxy", PROXY, NULL, 0,
      "Clients' addresses are in X-Forwarded-For, which a proxy sets", 2},
-    {NULL, 0, NULL, 0, "Log:", 4},
+    {NULL, 0, NULL, 0, "More than one machine:", 4},
+    {"queue", QUEUE, "redis://HOST", 0,
+     "Keep the tasks in Redis, for workers to make: "
+     "redis://[:PASSWORD@]HOST[:PORT][/DB]",
+     4},
+    {"worker", WORKER, NULL, 0,
+     "Make tasks of that queue, and answer no requests; all share the folder of --data",
+     4},
+    {NULL, 0, NULL, 0, "Log:", 5},
     {"log", LOG, "FILE", 0,
-     "Log there, 10 MB in each of five files, instead of standard error", 4},
-    {"log-format", LOG_FORMAT, "text|json", 0, "How [text]", 4},
+     "Log there, 10 MB in each of five files, instead of standard error", 5},
+    {"log-format", LOG_FORMAT, "text|json", 0, "How [text]", 5},
     {0}};
 
 /* Options that are numbers, in units that the help names. */
@@ -110,6 +120,9 @@ static const struct number {
      AT(rate), 0, 1000000, 20},
     {"retries", "N", "How often a task that crashed is tried again", AT(retries), 0,
      100, 3},
+    {"lease", "N",
+     "Seconds after which a worker that is silent has lost its tasks to others",
+     AT(lease), 2, 3600, 15},
     {"task-seconds", "N", "A task's time by the clock, and that of each processor",
      AT(task_seconds), 1, 1000000, 3600},
     {"task-memory", "BYTES", "A task's memory (K, M, G) [a share of what there is]",
@@ -150,6 +163,17 @@ static void set_number(struct argp_state *state, struct serve_settings *s,
     *at(s, n) = v;
 }
 
+/* A password is for nobody who looks at the list of processes. */
+static const char *take_queue(char *arg)
+{
+    char *copy = nst_xstrdup(arg), *end = strrchr(arg, '@');
+    char *begin = strstr(arg, "://");
+
+    if (begin && end && begin + 3 < end)
+        memset(begin + 3, '*', (size_t)(end - begin) - 3);
+    return copy;
+}
+
 static void check(struct argp_state *state, struct serve_settings *s)
 {
     size_t n = s->prefix ? strlen(s->prefix) : 0;
@@ -157,6 +181,8 @@ static void check(struct argp_state *state, struct serve_settings *s)
     if (n && (s->prefix[0] != '/' || s->prefix[n - 1] == '/'))
         argp_error(state, "prefix: '%s' does not begin with / or ends with it",
                    s->prefix);
+    if (s->worker && !s->queue)
+        argp_error(state, "worker: needs --queue");
     if (!s->data)
         s->data = nst_search_user("XDG_STATE_HOME", ".local/state", "serve");
     if (!s->data)
@@ -191,6 +217,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         s->allow_origin = arg;
     else if (key == PROXY)
         s->behind_proxy = true;
+    else if (key == QUEUE)
+        s->queue = take_queue(arg);
+    else if (key == WORKER)
+        s->worker = true;
     else if (key == LOG)
         s->log_file = arg;
     else if (key == LOG_FORMAT &&
@@ -224,7 +254,7 @@ static struct argp_option *all_options(void)
             .key = NUMBERS + (int)i,
             .arg = of->arg,
             .doc = of->usual < 0
-                       ? of->help
+                       ? nst_xstrdup(of->help)
                        : nst_xasprintf("%s [%" PRId64 "%s]", of->help,
                                        of->usual >> 20 << 20 == of->usual && of->usual
                                            ? of->usual >> 20
@@ -304,7 +334,7 @@ static void serve(const struct serve_settings *s)
         seconds++;
         if (s->monitor && seconds % s->monitor == 0)
             serve_monitor_log();
-        if (seconds % SWEEP_SECONDS == 0)
+        if (seconds % SWEEP_SECONDS == 0 && !s->worker)
             sweep();
     }
 }
@@ -316,11 +346,33 @@ static void drain(const struct serve_settings *s, bool own)
 
     serve_notify("STOPPING=1");
     serve_log(SERVE_INFO, "ending: %u tasks are being made", serve_tasks_working());
-    serve_http_quiesce(own);
+    if (!s->worker)
+        serve_http_quiesce(own);
     serve_tasks_drain();
     for (int64_t i = 0; i < 10 * s->grace && serve_tasks_working() > 0; i++)
         if (sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 100000000}) >= 0)
             break;
+}
+
+/* Make tasks of a queue until the end. */
+static enum nst_status run_worker(const struct serve_settings *s, struct nst_err *err)
+{
+    enum nst_status st = serve_store_open(s->data, true, s->prefix, err);
+
+    if (st != NST_OK)
+        return st;
+    serve_styles_open(s);
+    serve_monitor_open(s);
+    st = serve_tasks_open(s, NULL, err);
+    if (st == NST_OK) {
+        serve_log(SERVE_INFO, "working");
+        serve(s);
+        drain(s, false);
+    }
+    serve_tasks_close();
+    serve_styles_close();
+    serve_store_close();
+    return st;
 }
 
 /* From a socket to the end. */
@@ -333,7 +385,7 @@ static enum nst_status run(const struct serve_settings *s, int fd, bool own,
     if (st == NST_OK)
         st = serve_guard_open(s, err);
     if (st == NST_OK)
-        st = serve_store_open(s->data, s->prefix, err);
+        st = serve_store_open(s->data, s->queue != NULL, s->prefix, err);
     if (st != NST_OK)
         return st;
     serve_answer_allow(s->allow_origin);
@@ -341,9 +393,10 @@ static enum nst_status run(const struct serve_settings *s, int fd, bool own,
     serve_styles_open(s);
     serve_monitor_open(s);
     st = serve_tasks_open(s, serve_events_changed, err);
-    sweep();
-    if (st == NST_OK)
+    if (st == NST_OK) {
+        sweep();
         st = serve_http_open(s, routes, fd, err);
+    }
     if (st == NST_OK) {
         serve_log(SERVE_INFO, "listening on %s", name);
         serve(s);
@@ -372,14 +425,29 @@ static void allow_files(void)
     }
 }
 
-int main(int argc, char **argv)
+/* Answer requests until the end. */
+static enum nst_status answer(const struct serve_settings *s, struct nst_err *err)
 {
-    struct serve_settings s = {.listen = "127.0.0.1:5000"};
-    const sigset_t set = ending();
-    struct nst_err err;
     char *name = NULL;
     bool local, own;
     int fd = -1;
+    enum nst_status st = serve_listen(&fd, &own, s->listen, &name, &local, err);
+
+    if (st == NST_OK)
+        st = check_address(s, name, local, err);
+    if (st == NST_OK)
+        st = run(s, fd, own, name, err);
+    if (fd >= 0)
+        close(fd);
+    free(name);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    static struct serve_settings s = {.listen = "127.0.0.1:5000"};
+    const sigset_t set = ending();
+    struct nst_err err;
 
     if (argc == 5 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
         return serve_thumbnail(argv[2], argv[3], argv[4]);
@@ -393,12 +461,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
         return EXIT_FAILURE;
     }
-    if (serve_listen(&fd, &own, s.listen, &name, &local, &err) != NST_OK ||
-        check_address(&s, name, local, &err) != NST_OK ||
-        run(&s, fd, own, name, &err) != NST_OK)
+    if ((s.worker ? run_worker(&s, &err) : answer(&s, &err)) != NST_OK)
         return complain(&err);
-    close(fd);
-    free(name);
     serve_log(SERVE_INFO, "ended");
     serve_log_close();
     return EXIT_SUCCESS;

@@ -14,13 +14,16 @@ struct serve_settings {
     const char *web;    /* the folder of the page, or NULL: as installed */
     const char *model;  /* or NULL: as nst chooses */
     const char *host, *prefix, *token_file, *allow_origin, *log_file; /* or NULL */
+    const char *queue; /* a Redis that keeps it, or NULL: this process does */
+    bool worker;       /* of that queue, without HTTP */
     bool insecure, json_log, behind_proxy;
     int64_t max_tasks, max_queue, max_history_images, max_connections, max_styles;
-    int64_t max_upload;                /* bytes of a request */
-    int64_t max_pixels;                /* of a picture */
-    int64_t max_size;                  /* longest side of a result */
-    int64_t min_steps;                 /* of a task */
-    int64_t retries;                   /* of one that crashed */
+    int64_t max_upload; /* bytes of a request */
+    int64_t max_pixels; /* of a picture */
+    int64_t max_size;   /* longest side of a result */
+    int64_t min_steps;  /* of a task */
+    int64_t retries;    /* of one that crashed */
+    int64_t lease; /* seconds after which a worker that is silent has lost its tasks */
     int64_t task_seconds, task_memory; /* by the clock, and of the processors; bytes */
     int64_t rate;    /* requests a second an address that change something; 0: any */
     int64_t grace;   /* seconds that tasks have when the service ends */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define MOST_NAME 80
+#define PARTIAL_SECONDS 3600 /* more than another front end takes to receive it */
 
 static char *top;
 static const char *url_prefix;
@@ -47,41 +48,83 @@ static enum nst_status make_parents(const char *dir, struct nst_err *err)
     return st == NST_OK ? make(dir, err) : st;
 }
 
+struct partial {
+    const char *folder;
+    int64_t before; /* what is as old as that is nobody's */
+};
+
 /* What was being received when the service was killed. */
 static void drop_partial(void *ctx, const char *name)
 {
+    const struct partial *p = ctx;
     size_t n = strlen(name), e = strlen(SERVE_PARTIAL);
+    char *path = serve_store_path(p->folder, name);
+    struct stat st;
 
-    if (n > e && strcmp(name + n - e, SERVE_PARTIAL) == 0)
-        serve_store_remove(ctx, name);
+    if (n > e && strcmp(name + n - e, SERVE_PARTIAL) == 0 && stat(path, &st) == 0 &&
+        st.st_mtime <= p->before)
+        unlink(path);
+    free(path);
 }
 
-enum nst_status serve_store_open(const char *dir, const char *prefix,
+static enum nst_status lock_folder(const char *dir, bool shared, struct nst_err *err)
+{
+    char *path = nst_xasprintf("%s/lock", top);
+    enum nst_status st = NST_OK;
+
+    lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (lock < 0)
+        st = nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+    else if (flock(lock, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
+        st = nst_err_set(err, NST_ERR_IO, "%s: another nst-serve%s uses this folder",
+                         dir, shared ? " without --queue" : "");
+    free(path);
+    return st;
+}
+
+/* Without its queue, results would look as if they were of no task. */
+static enum nst_status check_queue(const char *dir, bool shared, struct nst_err *err)
+{
+    char *path = nst_xasprintf("%s/queue", top);
+    enum nst_status st = NST_OK;
+    int fd = open(path, (shared ? O_CREAT : 0) | O_RDONLY | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        close(fd);
+    if (shared && fd < 0)
+        st = nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+    else if (!shared && fd >= 0)
+        st = nst_err_set(err, NST_ERR_IO,
+                         "%s: its tasks are in a queue on Redis: needs --queue, or "
+                         "another folder",
+                         dir);
+    free(path);
+    return st;
+}
+
+enum nst_status serve_store_open(const char *dir, bool shared, const char *prefix,
                                  struct nst_err *err)
 {
     enum nst_status st = make_parents(dir, err);
-    char *path;
+    struct partial p = {.before = shared ? time(NULL) - PARTIAL_SECONDS : INT64_MAX};
 
     url_prefix = prefix ? prefix : "";
     if (st == NST_OK && !(top = realpath(dir, NULL)))
         st = nst_err_set(err, NST_ERR_IO, "%s: %s", dir, strerror(errno));
     for (size_t i = 0; st == NST_OK && i < FOLDERS; i++) {
-        path = nst_xasprintf("%s/%s", top, folders[i]);
+        char *path = nst_xasprintf("%s/%s", top, folders[i]);
+
         st = make(path, err);
         free(path);
     }
-    if (st != NST_OK)
-        return st;
-    path = nst_xasprintf("%s/lock", top);
-    lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (lock < 0)
-        st = nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
-    else if (flock(lock, LOCK_EX | LOCK_NB) != 0)
-        st =
-            nst_err_set(err, NST_ERR_IO, "%s: another nst-serve uses this folder", dir);
-    free(path);
-    for (size_t i = 0; st == NST_OK && i < 2; i++)
-        serve_store_each(folders[i], drop_partial, (void *)folders[i]);
+    if (st == NST_OK)
+        st = lock_folder(dir, shared, err);
+    if (st == NST_OK)
+        st = check_queue(dir, shared, err);
+    for (size_t i = 0; st == NST_OK && i < 2; i++) {
+        p.folder = folders[i];
+        serve_store_each(folders[i], drop_partial, &p);
+    }
     return st;
 }
 
@@ -217,6 +260,16 @@ void serve_store_each(const char *folder, void (*tell)(void *ctx, const char *na
         closedir(d);
 }
 
+int64_t serve_store_changed(const char *folder)
+{
+    char *path = nst_xasprintf("%s/%s", top, folder);
+    struct stat st = {0};
+
+    stat(path, &st);
+    free(path);
+    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
 struct sweep {
     GHashTable *used;
     GPtrArray *files; /* of struct swept */
@@ -283,20 +336,21 @@ char *serve_store_work(const char *name)
     return path;
 }
 
-void serve_store_end_work(const char *name)
+bool serve_store_end_work(const char *name)
 {
     char *path = serve_store_path("work", name);
     DIR *d = path ? opendir(path) : NULL;
     const struct dirent *e;
+    bool gone;
 
     while (d && (e = readdir(d)))
         if (e->d_name[0] != '.' || e->d_name[1])
             unlinkat(dirfd(d), e->d_name, 0); /* .. is a folder, and stays */
     if (d)
         closedir(d);
-    if (path)
-        rmdir(path);
+    gone = !path || rmdir(path) == 0 || errno == ENOENT;
     free(path);
+    return gone;
 }
 
 void serve_store_disk(uint64_t *free_bytes, double *used)

@@ -4,6 +4,7 @@
  *   uploads/ styles/ results/ thumbs/   pictures, under names made up here
  *   tasks/   a JSON file for each task
  *   work/    a folder for each task that is not over
+ *   queue    an empty file, if tasks are not in tasks/ but in a queue on Redis
  * Names of clients never get here.
  */
 #ifndef NST_SERVE_STORE_H
@@ -18,10 +19,12 @@
 
 #define SERVE_PARTIAL ".part" /* the ending of what is being received */
 
-/* Make what is missing of it, take what a crash left half done away, and lock it: two
- * services on one folder would do the same work. prefix, or NULL, is what the paths of
- * URLs begin with. Once. NST_ERR_IO. */
-enum nst_status serve_store_open(const char *dir, const char *prefix,
+/*
+ * Make what is missing of it, take what a crash left half done away, and lock it: two
+ * services on one folder would do the same work, unless they have one queue and share
+ * it. prefix, or NULL, is what the paths of URLs begin with. Once. NST_ERR_IO.
+ */
+enum nst_status serve_store_open(const char *dir, bool shared, const char *prefix,
                                  struct nst_err *err);
 void serve_store_close(void);
 
@@ -54,14 +57,17 @@ enum nst_status serve_store_write(const char *name, const json_t *j,
 void serve_store_each(const char *folder, void (*tell)(void *ctx, const char *name),
                       void *ctx);
 
+/* When a file was last added to it or removed: nanoseconds since 1970. */
+int64_t serve_store_changed(const char *folder);
+
 /* Remove uploads, and their thumbnails, whose names are not in that set of strings:
  * those that are as old as that, and all but so many of the newest. */
 void serve_store_sweep(GHashTable *used, int64_t seconds, size_t most);
 
 /* The folder work/NAME, which is made if need be: a new string, or NULL. */
 char *serve_store_work(const char *name);
-/* Remove it and what is in it. */
-void serve_store_end_work(const char *name);
+/* Remove it and what is in it. False if it is still there. */
+bool serve_store_end_work(const char *name);
 
 /* Bytes free on its disk, and the part in use, 0 to 1. */
 void serve_store_disk(uint64_t *free_bytes, double *used);

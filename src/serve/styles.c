@@ -14,6 +14,8 @@
 #include "serve/pictures.h"
 #include "serve/store.h"
 
+#define SURE_NS 2000000000
+
 struct style {
     char *name, *path;
     bool pack, sent; /* sent: by a client */
@@ -24,6 +26,7 @@ static struct {
     pthread_mutex_t lock;
     GPtrArray *of; /* of struct style, in the order of their names */
     char *list;    /* as JSON; NULL: to be made anew */
+    int64_t seen;  /* when the store's folder had changed, as of the last look */
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void free_style(gpointer p)
@@ -57,8 +60,8 @@ static void renew(void)
     all.list = NULL;
 }
 
-/* path is taken over. The first of a name is the one that counts. */
-static void add(const char *name, char *path, bool pack, bool sent)
+/* All is locked. path is taken over. The first of a name is the one that counts. */
+static void insert(const char *name, char *path, bool pack, bool sent)
 {
     struct style *s = nst_xcalloc(1, sizeof *s);
 
@@ -66,7 +69,6 @@ static void add(const char *name, char *path, bool pack, bool sent)
     s->path = path;
     s->pack = pack;
     s->sent = sent;
-    pthread_mutex_lock(&all.lock);
     if (find(name))
         free_style(s);
     else {
@@ -74,6 +76,12 @@ static void add(const char *name, char *path, bool pack, bool sent)
         g_ptr_array_sort(all.of, by_name);
         renew();
     }
+}
+
+static void add(const char *name, char *path, bool pack, bool sent)
+{
+    pthread_mutex_lock(&all.lock);
+    insert(name, path, pack, sent);
     pthread_mutex_unlock(&all.lock);
 }
 
@@ -133,7 +141,28 @@ static void add_folder(const char *folder)
 static void add_stored(void *ctx, const char *name)
 {
     (void)ctx;
-    add(name, serve_store_path("styles", name), false, true);
+    insert(name, serve_store_path("styles", name), false, true);
+}
+
+/* All is locked. Front ends of one queue share the folder, and workers see what they
+ * add to it and remove. */
+static void look_again(void)
+{
+    int64_t changed = all.settings->queue ? serve_store_changed("styles") : all.seen;
+
+    if (changed == all.seen)
+        return;
+    for (guint i = all.of->len; i-- > 0;) {
+        const struct style *s = all.of->pdata[i];
+
+        if (s->sent && !serve_store_has("styles", s->name)) {
+            g_ptr_array_remove_index(all.of, i);
+            renew();
+        }
+    }
+    serve_store_each("styles", add_stored, NULL);
+    /* the clock of a file system may not tell two changes apart */
+    all.seen = g_get_real_time() * 1000 - changed > SURE_NS ? changed : 0;
 }
 
 void serve_styles_open(const struct serve_settings *s)
@@ -145,7 +174,9 @@ void serve_styles_open(const struct serve_settings *s)
     add_folder(packs);
     free(packs);
     add_folder(s->styles);
+    pthread_mutex_lock(&all.lock);
     serve_store_each("styles", add_stored, NULL);
+    pthread_mutex_unlock(&all.lock);
 }
 
 void serve_styles_close(void)
@@ -166,6 +197,7 @@ bool serve_styles_remove(const char *name)
     bool known;
 
     pthread_mutex_lock(&all.lock);
+    look_again();
     s = find(name);
     known = s && s->sent;
     if (known) {
@@ -202,6 +234,7 @@ char *serve_styles_list(void)
     char *text;
 
     pthread_mutex_lock(&all.lock);
+    look_again();
     if (!all.list)
         all.list = make_list();
     text = nst_xstrdup(all.list);
@@ -214,6 +247,7 @@ size_t serve_styles_count(void)
     size_t n;
 
     pthread_mutex_lock(&all.lock);
+    look_again();
     n = all.of->len;
     pthread_mutex_unlock(&all.lock);
     return n;
@@ -225,6 +259,7 @@ static char *path_of(const char *name, bool pictures_only)
     char *path;
 
     pthread_mutex_lock(&all.lock);
+    look_again();
     s = find(name);
     path = s && !(pictures_only && s->pack) ? nst_xstrdup(s->path) : NULL;
     pthread_mutex_unlock(&all.lock);

@@ -187,10 +187,16 @@ enum serve_state serve_task_settle(struct serve_task *t, const struct serve_outc
             set_text(t->record, "error", o->error);
         json_object_set_new(t->record, "finished", json_real(serve_task_now()));
     }
-    serve_log(state == SERVE_FAILED ? SERVE_WARNING : SERVE_INFO, "task %s: %s%s%s",
-              t->id, serve_state_names[state], state == SERVE_FAILED ? ": " : "",
-              state == SERVE_FAILED ? o->error : "");
     return state;
+}
+
+void serve_task_log_end(const struct serve_task *t, enum serve_state state)
+{
+    bool failed = state == SERVE_FAILED;
+
+    serve_log(failed ? SERVE_WARNING : SERVE_INFO, "task %s: %s%s%s", t->id,
+              serve_state_names[state], failed ? ": " : "",
+              failed ? serve_task_text(t, "error") : "");
 }
 
 static void use(GHashTable *used, const json_t *name)

@@ -44,11 +44,14 @@ void serve_task_add_entry(json_t *by_content, const struct serve_task *t);
 /* Its result is there: the record says so. */
 void serve_task_complete(struct serve_task *t);
 /*
- * Write down in the record what became of an attempt, and log it. The state that
+ * Write down in the record what became of an attempt. The state that
  * follows; SERVE_QUEUED, with the attempt taken back if it was none, for one more.
  */
 enum serve_state serve_task_settle(struct serve_task *t, const struct serve_outcome *o,
                                    bool cancelled, int64_t retries);
+
+/* Log that it ended so. */
+void serve_task_log_end(const struct serve_task *t, enum serve_state state);
 
 /* Add the uploads that it is of to a set of strings. */
 void serve_task_use(GHashTable *used, const json_t *record);

@@ -17,7 +17,9 @@ static const struct serve_queue *queue;
 enum nst_status serve_tasks_open(const struct serve_settings *s,
                                  void (*changed)(const char *id), struct nst_err *err)
 {
-    queue = &serve_queue_local;
+    queue = s->worker  ? &serve_worker
+            : s->queue ? &serve_queue_redis
+                       : &serve_queue_local;
     return queue->open(s, changed, err);
 }
 

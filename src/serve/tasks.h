@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tasks.h - the pictures that clients want made: a queue, and threads that each run one
- * nst at a time. What a task is and what became of it is on the disk before anybody is
- * told, so that a service that is killed goes on where it was.
+ * nst at a time, here or in workers (queue.h). What a task is and what became of it is
+ * kept before anybody is told, so that a service that is killed goes on where it was.
  *
  * All functions may be called by any thread.
  */
@@ -41,10 +41,10 @@ void serve_tasks_drain(void);
 unsigned serve_tasks_working(void);
 /* What is not over writes its checkpoint, and waits for the next start. */
 void serve_tasks_close(void);
-/* Is what keeps the queue there? */
+/* Is what keeps the queue there? What follows says that it is away, or NULL, if not. */
 bool serve_tasks_reachable(void);
 
-enum serve_added { SERVE_ADDED, SERVE_FULL, SERVE_ENDING, SERVE_BROKEN };
+enum serve_added { SERVE_ADDED, SERVE_FULL, SERVE_ENDING, SERVE_BROKEN, SERVE_AWAY };
 
 /* Queue a task of serve_request_read(), whose reference is taken over. */
 enum serve_added serve_tasks_add(json_t *record, char id[SERVE_TASK_ID + 1]);
@@ -56,7 +56,12 @@ enum serve_added serve_tasks_add(json_t *record, char id[SERVE_TASK_ID + 1]);
 json_t *serve_tasks_progress(const char *id, unsigned *version, bool *over);
 
 /* Cancel it: what runs ends at once. */
-enum serve_cancel { SERVE_CANCEL_DONE, SERVE_CANCEL_OVER, SERVE_CANCEL_UNKNOWN };
+enum serve_cancel {
+    SERVE_CANCEL_DONE,
+    SERVE_CANCEL_OVER,
+    SERVE_CANCEL_UNKNOWN,
+    SERVE_CANCEL_AWAY
+};
 enum serve_cancel serve_tasks_cancel(const char *id);
 
 /* Its latest preview, open for reading, and a name with its ending, of
@@ -71,7 +76,7 @@ json_t *serve_tasks_list(void);
 json_t *serve_tasks_history(size_t first, size_t most, size_t *total);
 
 /* Forget what is over of that content, with all pictures. */
-enum serve_forgotten { SERVE_FORGOTTEN, SERVE_BUSY, SERVE_UNKNOWN };
+enum serve_forgotten { SERVE_FORGOTTEN, SERVE_BUSY, SERVE_UNKNOWN, SERVE_FORGET_AWAY };
 enum serve_forgotten serve_tasks_forget(const char *content);
 
 /* Remove uploads that no task is of: those as old as that, and all but the newest. */
@@ -79,7 +84,7 @@ void serve_tasks_sweep(int64_t seconds, size_t most);
 
 struct serve_counts {
     unsigned now[SERVE_STATES];
-    uint64_t ended[SERVE_STATES]; /* since the start */
+    uint64_t ended[SERVE_STATES]; /* since the start, or that of the queue on Redis */
     uint64_t retries;
     double seconds; /* of tasks completed */
 };

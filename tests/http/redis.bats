@@ -1,0 +1,477 @@
+# SPDX-License-Identifier: MIT
+# The queue on Redis: a real redis-server that writes everything down, front ends, and
+# workers on one folder. $NST is nst; nst-serve lies beside it. NST_TEST_SEED repeats a
+# run of the big test, NST_TEST_QUICK makes it short.
+
+bats_require_minimum_version 1.5.0
+load ../cli/helper
+
+setup() {
+    needs redis-server
+    needs redis-cli
+    needs curl
+    mkdir "$BATS_TEST_TMPDIR/work"
+    cd "$BATS_TEST_TMPDIR/work" || return 1
+    SERVE=${NST%/*}/nst-serve
+    [ -x "$SERVE" ] || skip "nst-serve was not built"
+    pids=()
+    LEASE=2
+    picture photo.ppm 96 72 11
+    "$NST" -q -S 64 -n 1 -s photo.ppm photo.ppm -o photo.png --history none
+    for _ in $(seq 20); do
+        PORT=$((20000 + RANDOM % 12000))
+        if start_redis; then break; fi
+    done
+    QUEUE=redis://127.0.0.1:$PORT/1
+}
+
+teardown() {
+    for pid in "${pids[@]}"; do
+        kill -9 "$pid" 2>/dev/null || true
+    done
+    wait
+    tail -n 30 ./*.log 2>/dev/null || true # shown of tests that fail
+}
+
+start_redis() {
+    redis-server --port "$PORT" --bind 127.0.0.1 --save '' --appendonly yes \
+        --appendfsync always --dir "$PWD" >>redis.out 2>&1 3>&- &
+    redis=$!
+    pids+=("$redis")
+    for _ in $(seq 100); do
+        if ! kill -0 "$redis" 2>/dev/null; then return 1; fi
+        [ "$(redis-cli -p "$PORT" ping 2>/dev/null)" = PONG ] && return
+        sleep 0.05
+    done
+    return 1
+}
+
+kill_redis() {
+    kill -9 "$redis"
+    wait "$redis" || true
+}
+
+r() {
+    redis-cli -p "$PORT" -n 1 "$@"
+}
+
+# front NAME ARG...: $url is where it is
+front() {
+    local name=$1
+    shift
+    "$SERVE" --listen 127.0.0.1:0 --data data --min-steps 1 --rate 0 --lease $LEASE \
+        --queue "$QUEUE" "$@" 2>"$name.log" 3>&- &
+    pid=$!
+    pids+=("$pid")
+    await grep -q "listening on" "$name.log"
+    url=$(sed -n 's/.*listening on //p' "$name.log")
+}
+
+# worker NAME ARG...: $pid is its process
+worker() {
+    local name=$1
+    shift
+    "$SERVE" --worker --data data --lease $LEASE --queue "$QUEUE" "$@" 2>>"$name.log" 3>&- &
+    pid=$!
+    pids+=("$pid")
+}
+
+# await COMMAND...: for a minute at most
+await() {
+    for _ in $(seq 600); do
+        if "$@" >/dev/null; then return; fi
+        sleep 0.1
+    done
+    echo "never: $*"
+    return 1
+}
+
+# ask METHOD PATH ARG...: $code and $body
+ask() {
+    local method=$1 path=$2
+    shift 2
+    body=$(curl -s -m 20 -X "$method" -w '\n%{http_code}' "$@" "$url$path")
+    code=${body##*$'\n'}
+    body=${body%$'\n'*}
+}
+
+# field NAME: of $body, a text or a number
+field() {
+    sed -n 's/.*"'"$1"'":"\{0,1\}\([^",}]*\).*/\1/p' <<<"$body"
+}
+
+upload() {
+    ask POST /api/upload-content -F content_image=@photo.png
+    content=$(field filename)
+    [ "$code" = 200 ]
+}
+
+# transfer STEPS SIZE: $id
+transfer() {
+    ask POST /api/style-transfer -H 'Content-Type: application/json' -d '{"style_image":
+        "munch", "content_image": "'"$content"'", "num_steps": '"$1"', "size": '"$2"'}'
+    id=$(field task_id)
+}
+
+# status_is ID STATUS
+status_is() {
+    ask GET "/api/progress/$1"
+    [ "$(field status)" = "$2" ]
+}
+
+# past ID STEPS: it runs and has done as many
+past() {
+    ask GET "/api/progress/$1"
+    [ "$(field status)" = running ] && [ "$(field progress)" -ge "$2" ]
+}
+
+code_is() {
+    ask "$1" "$2"
+    [ "$code" = "$3" ]
+}
+
+is_tidy() {
+    [ -z "$(ls -A data/work)" ] && [ "$(r zcard nst:untidy)" = 0 ]
+}
+
+@test "a task goes through the queue: progress, events, history, and nothing is left" {
+    front front
+    worker worker
+    upload
+    transfer 40 64
+    [ "$code" = 200 ]
+    curl -sN -m 60 "$url/api/progress/$id/events" >events
+    grep -q '"status":"completed"' events
+    status_is "$id" completed
+    [ "$(field progress)" = 40 ]
+    [ "$(field attempts)" = 1 ]
+    ask GET /api/history
+    [ "$(field task_id)" = "$id" ]
+    [[ $body == *"\"$content\":["* ]]
+    curl -s "$url/results/$id.png" >result.png
+    [ "$(dimensions result.png)" = 64x48 ]
+    ask GET /metrics
+    grep -q 'nst_tasks{state="completed"} 1' <<<"$body"
+    ask DELETE "/api/delete-history/$content"
+    [ "$code" = 200 ]
+    code_is GET "/api/progress/$id" 404
+    code_is DELETE "/api/delete-history/$content" 404
+    await is_tidy
+    [ -z "$(ls -A data/results data/uploads data/thumbs | grep -v :)" ]
+    [ "$(r --raw keys 'nst:task:*')" = "" ]
+}
+
+@test "events of a task tell of its steps while it runs" {
+    front front
+    worker worker
+    upload
+    transfer 1000 384
+    timeout 20 curl -sN "$url/api/progress/$id/events" >events || true
+    [ "$(grep -c '"status":"running"' events)" -ge 3 ]
+    ask DELETE "/api/tasks/$id"
+}
+
+@test "a cancelled task stops within 2 s, and a queued one never begins" {
+    front front
+    worker worker --max-tasks 1
+    upload
+    transfer 1000 512
+    first=$id
+    transfer 10 64
+    await past "$first" 5
+    nst=$(pgrep -P "$pid" nst)
+    ask DELETE "/api/tasks/$id"
+    [ "$code" = 200 ]
+    status_is "$id" cancelled
+    ask DELETE "/api/tasks/$first"
+    for _ in $(seq 20); do
+        kill -0 "$nst" 2>/dev/null || break
+        sleep 0.1
+    done
+    run ! kill -0 "$nst"
+    status_is "$first" cancelled
+    code_is DELETE "/api/tasks/$first" 409
+    code_is DELETE /api/tasks/00000000000000000000000000000000 404
+    await is_tidy
+    transfer 5 64
+    await status_is "$id" completed # the worker goes on
+}
+
+@test "what a killed worker began is finished by another, from its checkpoint" {
+    front front
+    worker one --max-tasks 1
+    upload
+    transfer 1000 384
+    await past "$id" 100
+    before=$(field progress)
+    kill -9 "$pid"
+    worker two --max-tasks 1
+    await grep -q "its worker is gone" two.log
+    await past "$id" 1
+    echo "before $before, after $(field progress)"
+    [ "$(field progress)" -ge $((before - 40)) ]
+    [ "$(field attempts)" = 1 ]
+    ask DELETE "/api/tasks/$id"
+    await is_tidy
+}
+
+@test "a worker that is told to end gives its task back at once" {
+    LEASE=600
+    front front
+    worker one --max-tasks 1 --grace 0
+    upload
+    transfer 1000 384
+    await past "$id" 60
+    before=$(field progress)
+    kill -TERM "$pid"
+    wait "$pid"
+    status_is "$id" queued
+    worker two --max-tasks 1
+    await past "$id" "$((before - 40))"
+    ask DELETE "/api/tasks/$id"
+    await is_tidy
+}
+
+@test "a worker that was stopped for longer than its lease changes nothing any more" {
+    front front
+    worker one --max-tasks 1
+    first=$pid
+    upload
+    transfer 150 256
+    await past "$id" 5
+    kill -STOP "$first"
+    worker two --max-tasks 1
+    await grep -q "its worker is gone" two.log
+    await status_is "$id" completed
+    kill -CONT "$first"
+    await grep -q "$id: is not this worker's any more" one.log
+    [ "$(r hget "nst:task:$id" ends)" = 1 ]
+    [ "$(r hget nst:counts ended:completed)" = 1 ]
+    [ -e "data/results/$id.png" ]
+    await is_tidy
+}
+
+@test "a task that crashes is tried again, as often as --retries says, by anybody" {
+    front front
+    worker one --max-tasks 1 --retries 1
+    upload
+    transfer 1000 512
+    for _ in 1 2; do
+        await past "$id" 1
+        kill -9 "$(pgrep -P "$pid" nst)"
+        sleep 0.5
+    done
+    await status_is "$id" failed
+    [[ $(field error) == *"signal 9"* ]]
+    [ "$(field attempts)" = 2 ]
+    [ "$(r hget nst:counts retries)" = 1 ]
+    await is_tidy
+}
+
+@test "the queue is bounded for all front ends together" {
+    front a --max-queue 3
+    first=$url
+    front b --max-queue 3
+    upload
+    transfer 10 64
+    transfer 10 64
+    url=$first
+    transfer 10 64
+    [ "$code" = 200 ]
+    last=$id
+    transfer 10 64
+    [ "$code" = 429 ]
+    [ "$(curl -s "$url/api/tasks" | grep -o task_id | wc -l)" = 3 ]
+    worker worker
+    await status_is "$last" completed
+}
+
+@test "the oldest results go when there are too many" {
+    front front
+    worker worker --max-history-images 2 --max-tasks 1
+    upload
+    for _ in 1 2 3 4; do
+        transfer 2 64
+        await status_is "$id" completed
+    done
+    await is_tidy
+    [ "$(ls data/results | wc -l)" = 2 ]
+    [ "$(r zcard nst:completed)" = 2 ]
+    [ "$(curl -s "$url/api/history" | grep -o '"task_id"' | wc -l)" = 2 ]
+}
+
+@test "while Redis is away requests are refused for now, and work goes on" {
+    LEASE=5
+    front front
+    worker worker --max-tasks 1
+    upload
+    transfer 1000 384
+    await past "$id" 5
+    worker idle --max-tasks 1
+    code_is GET /health 200
+    kill_redis
+    await code_is GET /health 503
+    [ "$(field status)" = error ]
+    code_is GET "/api/progress/$id" 503
+    code_is GET /api/history 503
+    code_is GET /api/tasks 503
+    code_is DELETE "/api/tasks/$id" 503
+    curl -s -i "$url/api/progress/$id" | grep -qi '^Retry-After: [0-9]'
+    transfer 10 64
+    [ "$code" = 503 ]
+    code_is GET /api/styles 200
+    sleep 6 # longer than the lease
+    start_redis
+    await code_is GET /health 200
+    sleep 6 # the worker is heard of again in time
+    run ! grep "is gone" idle.log worker.log
+    id=$(r zrange nst:open 0 0)
+    [ -z "$id" ] || ask DELETE "/api/tasks/$id"
+    await is_tidy
+}
+
+@test "a result that is made while Redis is away is recorded when it is back" {
+    LEASE=600
+    front front
+    worker worker --max-tasks 1
+    upload
+    transfer 40 64
+    await past "$id" 0
+    kill_redis
+    await test -e "data/results/$id.png"
+    sleep 1
+    start_redis
+    await status_is "$id" completed
+    [ "$(r hget "nst:task:$id" ends)" = 1 ]
+    await is_tidy
+}
+
+@test "events outlast a restart of Redis" {
+    front front
+    worker worker --max-tasks 1
+    upload
+    transfer 150 256
+    curl -sN -m 100 "$url/api/progress/$id/events" >events 3>&- &
+    reader=$!
+    await past "$id" 5
+    kill_redis
+    sleep 0.5
+    start_redis
+    wait "$reader"
+    grep -q '"status":"completed"' events
+    run ! grep gone events
+}
+
+@test "a folder whose tasks are in Redis is refused without --queue, and the reverse" {
+    front front
+    run -1 timeout 20 "$SERVE" --listen 127.0.0.1:0 --data data
+    [[ $output == *"another nst-serve uses this folder"* ]]
+    kill "$pid"
+    wait "$pid"
+    run -1 timeout 20 "$SERVE" --listen 127.0.0.1:0 --data data
+    [[ $output == *"its tasks are in a queue on Redis"* ]]
+    "$SERVE" --listen 127.0.0.1:0 --data alone 2>alone.log 3>&- &
+    pids+=($!)
+    await grep -q "listening on" alone.log
+    run -1 timeout 20 "$SERVE" --worker --queue "$QUEUE" --data alone
+    [[ $output == *"another nst-serve without --queue uses this folder"* ]]
+}
+
+@test "addresses of queues that are none are refused" {
+    run -2 "$SERVE" --worker
+    [[ $output == *"worker: needs --queue"* ]]
+    for bad in http://localhost redis:// redis://h:99999 redis://h/x localhost; do
+        run -1 timeout 20 "$SERVE" --worker --data data --queue "$bad"
+        [[ $output == *"queue: is not redis://"* ]]
+    done
+}
+
+@test "a password is asked for, and is not in the list of processes" {
+    r config set requirepass 'the:pass word' >/dev/null
+    QUEUE=redis://127.0.0.1:$PORT front without
+    code_is GET /health 503
+    grep -q NOAUTH without.log
+    QUEUE="redis://:the%3apass%20word@127.0.0.1:$PORT/1" front with
+    code_is GET /health 200
+    run ! grep -qa 'pass' "/proc/$pid/cmdline"
+}
+
+@test "styles that one front end was sent are known to the others, and to workers" {
+    front a
+    first=$url
+    worker worker
+    front b
+    upload
+    ask POST /api/upload-style -F style_image=@photo.png
+    style=$(field filename)
+    url=$first
+    ask POST /api/style-transfer -H 'Content-Type: application/json' -d '{"style_image":
+        "'"$style"'", "content_image": "'"$content"'", "num_steps": 2, "size": 64}'
+    [ "$code" = 200 ]
+    await status_is "$(field task_id)" completed
+    code_is DELETE "/api/styles/$style" 200
+}
+
+# chaos: workers are killed at random and started again, and Redis three times
+chaos() {
+    local restarts=3 i
+    while [ "$(r hget nst:counts ended:completed)" != "$tasks" ]; do
+        sleep "$((RANDOM % 2)).$((RANDOM % 9 + 1))"
+        i=$((RANDOM % 3))
+        kill -9 "${workers[i]}"
+        wait "${workers[i]}" || true
+        kills=$((kills + 1))
+        if [ $((RANDOM % 3)) = 0 ] && [ "$restarts" -gt 0 ]; then
+            restarts=$((restarts - 1))
+            kill_redis
+            sleep "0.$((RANDOM % 9 + 1))"
+            start_redis
+        fi
+        worker "worker$i" --max-tasks 2 --grace 1
+        workers[i]=$pid
+        [ $((SECONDS - began)) -lt "$patience" ] || return 1
+    done
+    while [ "$restarts" -gt 0 ]; do # of a quick run, at rest
+        restarts=$((restarts - 1))
+        kill_redis
+        start_redis
+    done
+}
+
+@test "workers are killed at random and Redis too: every task is done once, none is lost" {
+    tasks=60 patience=180
+    if [ "${NST_TEST_QUICK:-0}" = 1 ] || [ "${SANITIZERS:-no}" != no ]; then tasks=12; fi
+    seed=${NST_TEST_SEED:-$RANDOM}
+    echo "# seed $seed" >&3
+    RANDOM=$seed
+    front front --max-queue "$tasks"
+    upload
+    ids=()
+    for _ in $(seq "$tasks"); do
+        transfer $((RANDOM % 60 + 20)) 96
+        [ "$code" = 200 ]
+        ids+=("$id")
+    done
+    kills=0 began=$SECONDS workers=()
+    for i in 0 1 2; do
+        worker "worker$i" --max-tasks 2 --grace 1
+        workers+=("$pid")
+    done
+    chaos
+    echo "# $tasks tasks in $((SECONDS - began)) s, $kills kills," \
+        "$(cat worker?.log | grep -c 'its worker is gone') tasks taken over" >&3
+    await is_tidy
+    for id in "${ids[@]}"; do
+        [ "$(r hget "nst:task:$id" state)" = completed ]
+        [ "$(r hget "nst:task:$id" ends)" = 1 ]
+        [ "$(dimensions "data/results/$id.png")" = 96x72 ]
+        [ "$(cat worker?.log | grep -c "$id: completed")" -le 1 ]
+    done
+    [ "$(r hget nst:counts ended:completed)" = "$tasks" ]
+    [ "$(r hget nst:counts running)$(r hget nst:counts queued)" = 00 ]
+    [ "$(r xlen nst:queue)" = 0 ]
+    [ "$(r xpending nst:queue workers | head -n 1)" = 0 ]
+    [ "$(ls data/results | wc -l)" = "$tasks" ]
+    curl -s -D headers "$url/api/history" >/dev/null
+    grep -qi "^X-Total-Count: $tasks" headers
+}
