@@ -81,6 +81,7 @@ _nst_kind() {
     nst-serve:--host) echo "{}" ;;
     nst-serve:--token-file) echo "file" ;;
     nst-serve:--grace) echo "{}" ;;
+    nst-serve:--lease) echo "{}" ;;
     nst-serve:--max-connections) echo "{}" ;;
     nst-serve:--max-history-images) echo "{}" ;;
     nst-serve:--max-pixels) echo "{}" ;;
@@ -95,6 +96,7 @@ _nst_kind() {
     nst-serve:--retries) echo "{}" ;;
     nst-serve:--task-memory) echo "{}" ;;
     nst-serve:--task-seconds) echo "{}" ;;
+    nst-serve:--queue) echo "{}" ;;
     nst-serve:--log) echo "file" ;;
     nst-serve:--log-format) echo "{text json}" ;;
     nst-style:--from) echo "{}" ;;
@@ -111,7 +113,7 @@ _nst_options() {
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --json --last --normalise --output --help --usage --version" ;;
-    nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --token-file --grace --max-connections --max-history-images --max-pixels --max-queue --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --task-memory --task-seconds --log --log-format --help --usage --version" ;;
+    nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --token-file --grace --lease --max-connections --max-history-images --max-pixels --max-queue --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --task-memory --task-seconds --queue --worker --log --log-format --help --usage --version" ;;
     nst-style) echo "--from --json --model --output --scales --style-layers --help --usage --version" ;;
     esac
 }

@@ -159,9 +159,11 @@ static struct task *read_task(const char *name)
     struct task *t;
 
     free(path);
-    if (state == SERVE_STATES || strlen(name) != SERVE_TASK_ID + strlen(".json")) {
+    if (state == SERVE_STATES || strlen(name) != SERVE_TASK_ID + strlen(".json") ||
+        !serve_task_is_sound(record) ||
+        (state == SERVE_COMPLETED && !json_object_get(record, "output_img"))) {
         json_decref(record);
-        serve_log(SERVE_WARNING, "%s: is not a task", name);
+        serve_log(SERVE_WARNING, "tasks/%s: is not a task", name);
         return NULL;
     }
     t = nst_xcalloc(1, sizeof *t);

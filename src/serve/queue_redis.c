@@ -102,7 +102,7 @@ bool serve_row_read(struct serve_task *t, const redisReply *row)
         serve_task_state(text[1]) == SERVE_STATES || !text[2] || !text[3] || !text[4])
         return false;
     record = json_loads(text[4], 0, NULL);
-    if (!json_is_object(record)) {
+    if (!serve_task_is_sound(record)) {
         json_decref(record);
         return false;
     }

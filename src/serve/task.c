@@ -46,6 +46,18 @@ bool serve_task_is_over(enum serve_state state)
     return state != SERVE_QUEUED && state != SERVE_RUNNING;
 }
 
+bool serve_task_is_sound(json_t *record)
+{
+    const char *content, *style, *result = NULL;
+    json_t *styles, *options;
+
+    return json_unpack(record, "{s:s, s:s, s:o, s:o, s?s}", "content_img", &content,
+                       "style_img", &style, "styles", &styles, "options", &options,
+                       "output_img", &result) == 0 &&
+           json_is_array(styles) && json_is_object(options) &&
+           serve_store_name(content) && (!result || serve_store_name(result));
+}
+
 const char *serve_task_text(const struct serve_task *t, const char *key)
 {
     return json_string_value(json_object_get(t->record, key));

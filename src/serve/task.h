@@ -30,6 +30,9 @@ bool serve_task_is_id(const char *id);
 enum serve_state serve_task_state(const char *name);
 bool serve_task_is_over(enum serve_state state);
 
+/* Has a record all that is relied on? */
+bool serve_task_is_sound(json_t *record);
+
 /* A text of the record, or NULL. */
 const char *serve_task_text(const struct serve_task *t, const char *key);
 
