@@ -317,6 +317,7 @@ until_attempt() {
     child=$(children)
     grep -qx 'NoNewPrivs:.1' "/proc/$child/status"
     grep -qx 'Seccomp:.2' "/proc/$child/status"
+    tr '\0' '\n' <"/proc/$child/environ" | grep -qx VIPS_BLOCK_UNTRUSTED=1
     grep -q 'Max core file size  *0 ' "/proc/$child/limits"
     [ "${SANITIZERS:-no}" != no ] ||
         grep 'Max address space' "/proc/$child/limits" | grep -qv unlimited
@@ -325,11 +326,23 @@ until_attempt() {
     ask DELETE "/api/tasks/$task"
 }
 
-@test "the log is turned over and says what happened, as text or JSON" {
-    serve --log-format json --log serve.log --monitor 1 2>/dev/null &
-    sleep 2.5
-    kill %1 2>/dev/null || true
-    wait 2>/dev/null || true
+@test "the log is turned over at 10 MB, five files are kept, and lines are JSON" {
+    head -c 9999000 /dev/zero >serve.log
+    for i in 1 2 3 4; do
+        echo "older $i" >serve.log.$i
+    done
+    "$SERVE" --data data --listen 127.0.0.1:0 --log serve.log --log-format json --monitor 1 &
+    service=$!
+    for _ in $(seq 100); do
+        grep -q processors serve.log 2>/dev/null && break
+        sleep 0.1
+    done
+    stop_service
+    touch log
     jq -s -e 'map(.level) | index("info") != null' serve.log
-    grep -q 'processors' serve.log
+    jq -s -e 'map(.message) | map(select(test("processors [0-9]+ %, memory [0-9]+ %, disk [0-9]+ %"))) |
+        length > 0' serve.log
+    [ "$(stat -c %s serve.log.1)" -ge 9999000 ]
+    [ "$(cat serve.log.2 serve.log.3 serve.log.4)" = "$(printf 'older 1\nolder 2\nolder 3')" ]
+    [ "$(ls serve.log* | wc -l)" = 5 ]
 }
