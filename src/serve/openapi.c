@@ -9,64 +9,51 @@
 
 #include "serve/request.h"
 
-static json_t *words(const char *choices)
+/* The schema of an option as nst_describe_options() tells of it. */
+static json_t *schema_of(const json_t *o)
 {
-    json_t *list = json_array();
+    const char *type = json_string_value(json_object_get(o, "type"));
+    json_t *word = json_object_get(o, "word"), *j;
 
-    while (choices && *choices) {
-        size_t n = strcspn(choices, "|");
-
-        json_array_append_new(list, json_stringn(choices, n));
-        choices += n + (choices[n] == '|');
-    }
-    return list;
-}
-
-/* Numbers of a range, besides a word that an option may take in place of one. */
-static json_t *number_schema(const struct nst_option *o)
-{
-    json_t *j = json_pack("{s:s, s:f, s:f}", "type",
-                          o->type == NST_OPTION_REAL ? "number" : "integer", "minimum",
-                          o->min, "maximum", o->max);
-
-    if (!o->zero)
-        return j;
-    return json_pack("{s:[o, {s:s}]}", "oneOf", j, "const", o->zero);
-}
-
-static json_t *schema_of(const struct nst_option *o)
-{
-    json_t *j;
-
-    if (o->type == NST_OPTION_FLAG)
+    if (strcmp(type, "flag") == 0)
         j = json_pack("{s:s}", "type", "boolean");
-    else if (o->type == NST_OPTION_INT || o->type == NST_OPTION_REAL)
-        j = number_schema(o);
-    else if (o->type == NST_OPTION_CHOICE)
-        j = json_pack("{s:s, s:o}", "type", "string", "enum", words(o->choices));
+    else if (strcmp(type, "integer") == 0 || strcmp(type, "real") == 0)
+        j = json_pack("{s:s, s:O, s:O}", "type", *type == 'r' ? "number" : "integer",
+                      "minimum", json_object_get(o, "min"), "maximum",
+                      json_object_get(o, "max"));
+    else if (strcmp(type, "choice") == 0)
+        j = json_pack("{s:s, s:O, s:O}", "type", "string", "enum",
+                      json_object_get(o, "choices"), "default",
+                      json_object_get(o, "default"));
     else
         j = json_pack("{s:[s, s]}", "type", "string", "array");
-    json_object_set_new(j, "description", json_string(o->help));
-    if (o->initial && o->type != NST_OPTION_INT && o->type != NST_OPTION_REAL)
-        json_object_set_new(j, "default", json_string(o->initial));
+    if (word && json_object_get(j, "minimum")) /* in place of a number */
+        j = json_pack("{s:[o, {s:O}]}", "oneOf", j, "const", word);
+    json_object_set(j, "description", json_object_get(o, "help"));
     return j;
 }
 
-/* Names in JSON have _ where options have -. */
+/* Those that are offered; their names in JSON have _ where options have -. */
 static void add_options(json_t *properties)
 {
-    const struct nst_option *o;
+    char *text = nst_describe_options();
+    json_t *options = json_loads(text, 0, NULL), *o;
+    size_t i;
 
-    for (size_t i = 0; (o = nst_option(i)); i++) {
-        char *name = nst_xstrdup(o->name);
+    json_array_foreach(options, i, o)
+    {
+        char *name = nst_xstrdup(json_string_value(json_object_get(o, "name")));
 
         for (char *c = name; *c; c++)
             if (*c == '-')
                 *c = '_';
-        if (o->offered && !json_object_get(properties, name))
+        if (json_is_true(json_object_get(o, "offered")) &&
+            !json_object_get(properties, name))
             json_object_set_new(properties, name, schema_of(o));
         free(name);
     }
+    json_decref(options);
+    free(text);
 }
 
 static void set_range(json_t *properties, const char *name, json_int_t least,
