@@ -130,9 +130,9 @@ json_t *serve_task_progress(const struct serve_task *t)
 static json_t *entry(const struct serve_task *t)
 {
     static const char *const keys[] = {
-        "content_img", "style_img", "styles",     "style_weight", "steps",
-        "preset",      "options",   "output_img", "content_loss", "style_loss",
-        "seconds",     "created",   "finished"};
+        "content_img", "style_img", "styles",  "keep_mask",  "style_weight",
+        "steps",       "preset",    "options", "output_img", "content_loss",
+        "style_loss",  "seconds",   "created", "finished"};
     json_t *j = json_pack("{s:s}", "task_id", t->id);
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {

@@ -1,0 +1,54 @@
+# The web page of nst-serve: TypeScript and Vue, which npm and Vite make files of whose
+# names change with what is in them. They are in share/nst/web, beside the other data; a
+# release brings them as web/.
+WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.config.js \
+	%D%/index.html %D%/package-lock.json %D%/package.json %D%/tsconfig.json \
+	%D%/vite.config.ts \
+	%D%/src/App.vue %D%/src/main.css %D%/src/main.ts %D%/src/page.ts \
+	%D%/src/theme.js \
+	%D%/src/parts/BeforeAfter.vue %D%/src/parts/CameraDialog.vue \
+	%D%/src/parts/CompareDialog.vue %D%/src/parts/ContentStep.vue \
+	%D%/src/parts/FaultNote.vue %D%/src/parts/GalleryView.vue %D%/src/parts/Header.vue \
+	%D%/src/parts/Icon.vue %D%/src/parts/LinkBanner.vue %D%/src/parts/LossChart.vue \
+	%D%/src/parts/MaskDialog.vue %D%/src/parts/ProgressView.vue \
+	%D%/src/parts/QualityFigures.vue %D%/src/parts/QueuePanel.vue \
+	%D%/src/parts/RangeField.vue %D%/src/parts/ResultView.vue \
+	%D%/src/parts/SettingsStep.vue %D%/src/parts/Sheet.vue %D%/src/parts/Stage.vue \
+	%D%/src/parts/Stars.vue %D%/src/parts/StartBar.vue %D%/src/parts/StyleStep.vue \
+	%D%/src/parts/Toasts.vue %D%/src/parts/TokenDialog.vue %D%/src/parts/Tour.vue \
+	%D%/src/parts/ZoomDialog.vue %D%/src/pictures/hokusai.jpg %D%/src/pictures/icon.svg \
+	%D%/src/pictures/kandinsky.jpg %D%/src/pictures/munch.jpg %D%/src/pictures/sample.jpg \
+	%D%/src/pictures/van-gogh.jpg %D%/src/state/api.ts %D%/src/state/chart.ts \
+	%D%/src/state/draft.ts %D%/src/state/faults.ts %D%/src/state/history.ts \
+	%D%/src/state/i18n.ts %D%/src/state/leaving.ts %D%/src/state/link.ts %D%/src/state/masks.ts \
+	%D%/src/state/prefs.ts %D%/src/state/quality.ts %D%/src/state/storage.ts \
+	%D%/src/state/styles.ts %D%/src/state/tasks.ts %D%/src/state/toast.ts \
+	%D%/src/state/upload.ts %D%/src/state/view.ts %D%/src/state/zoom.ts
+EXTRA_DIST += $(WEB_FILES)
+
+if WEB
+WEB_STAMP = share/nst/web.stamp
+endif
+share/nst/web.stamp: $(WEB_FILES) scripts/make-web
+	$(AM_V_at)$(MKDIR_P) share/nst
+	$(AM_V_GEN)'$(srcdir)/scripts/make-web' $(web) share/nst/web
+	$(AM_V_at)touch $@
+
+# Try again what --with-web=auto did without.
+web:
+	'$(srcdir)/scripts/make-web' yes share/nst/web
+	touch share/nst/web.stamp
+.PHONY: web
+
+# Copy the page, if there is one, into a folder.
+copy_web = copy() { \
+	test -f share/nst/web/index.html || return 0; \
+	for d in web web/assets; do \
+		$(MKDIR_P) "$$1/$$d" || return 1; \
+		for f in share/nst/$$d/*; do \
+			test ! -f "$$f" || $(INSTALL_DATA) "$$f" "$$1/$$d/" || return 1; \
+		done; done; }; copy
+dist-hook:
+	$(copy_web) '$(distdir)'
+	@test -f share/nst/web/index.html || \
+	    echo 'warning: this tarball has no web page: it was not built' >&2

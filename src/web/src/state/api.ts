@@ -1,0 +1,338 @@
+/** The service, as docs/API tells of it; everything is asked for below the page's own address. */
+import { reactive } from 'vue'
+
+export type Status = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled'
+
+export interface Progress {
+  task_id: string
+  status: Status
+  progress: number
+  total: number
+  percent: number
+  content_loss: number | null
+  style_loss: number | null
+  eta_seconds: number | null
+  error: string | null
+  output_img: string | null
+  content_img: string | null
+  style_img: string | null
+}
+
+export interface Style {
+  name: string
+  url: string | null
+  thumbnail: string | null
+  kind: 'picture' | 'pack'
+  removable: boolean
+}
+
+export interface Sent {
+  filename: string
+  url: string
+  thumbnail: string | null
+}
+
+export interface StyleShare {
+  name: string
+  weight: number
+  mask?: string
+}
+
+export interface TransferRequest {
+  content_image: string
+  styles: StyleShare[]
+  style_weight?: number
+  num_steps?: number
+  preset?: string
+  size?: number
+  strength?: number
+  colour?: string
+  seed?: number
+  keep_mask?: string
+}
+
+export interface Entry {
+  task_id: string
+  content_img: string
+  style_img: string
+  styles: StyleShare[]
+  style_weight: number
+  steps: number
+  preset?: string
+  keep_mask?: string
+  options: Record<string, string>
+  output_img: string
+  thumbnail: string | null
+  content_loss?: number | null
+  style_loss?: number | null
+  seconds?: number
+  created: number
+  finished?: number
+}
+
+export interface Quality {
+  overall: number
+  ssim: number
+  psnr: number | null
+  colour_consistency: number
+  perceptual_distance: number
+  content_distance: number
+  style_distance: number | null
+}
+
+export interface Device {
+  device: string
+  model: string
+  cores: number
+  memory: number
+  gpu: string | null
+  network: string
+  version: string
+}
+
+export interface Range {
+  least: number
+  most: number
+}
+
+/** What kind of thing went wrong; faults.ts has the words. */
+export type FaultKind =
+  | 'gone' // no answer
+  | 'ending' // 503
+  | 'full' // 429 of the queue
+  | 'often' // 429 of the rate
+  | 'large' // 413
+  | 'type' // 415
+  | 'invalid' // 400
+  | 'unknown' // 404
+  | 'busy' // 409
+  | 'room' // 507
+  | 'refused' // 401, 403
+  | 'broken' // the rest
+
+export class Fault extends Error {
+  constructor(
+    readonly kind: FaultKind,
+    readonly detail = '',
+    readonly retryAfter = 0,
+  ) {
+    super(detail || kind)
+  }
+}
+
+export function kindOf(status: number, detail: string): FaultKind {
+  switch (status) {
+    case 400:
+      return 'invalid'
+    case 401:
+    case 403:
+      return 'refused'
+    case 404:
+      return 'unknown'
+    case 409:
+      return 'busy'
+    case 413:
+      return 'large'
+    case 415:
+      return 'type'
+    case 429:
+      return /requests a second/.test(detail) ? 'often' : 'full'
+    case 502:
+    case 504:
+      return 'gone' // a proxy that has lost the service
+    case 503:
+      return 'ending'
+    case 507:
+      return 'room'
+    default:
+      return 'broken'
+  }
+}
+
+/**
+ * Where a picture is. The service knows the path that it was told (--prefix), a browser the one
+ * that a proxy shows: of the two, the second counts.
+ */
+export function below(base: string, url: string): string {
+  const own = /(?:uploads|results|styles|thumbs)\/[^/?#]+$/.exec(url)
+  return new URL(own ? own[0] : url, base).href
+}
+
+function base(): string {
+  return new URL('.', document.baseURI).href
+}
+
+export function pictureUrl(url: string): string {
+  return below(base(), url)
+}
+
+export const uploadUrl = (name: string) => pictureUrl(`uploads/${name}`)
+export const resultUrl = (name: string) => pictureUrl(`results/${name}`)
+export const thumbUrl = (name: string) => pictureUrl(`thumbs/${name}.jpg`)
+export const previewUrl = (id: string, step: number) =>
+  new URL(`api/tasks/${id}/preview?step=${step}`, base()).href
+export const eventsUrl = (id: string) => new URL(`api/progress/${id}/events`, base()).href
+export const taskLink = (id: string) => new URL(`#/task/${id}`, base()).href
+
+/** Told of every attempt to reach the service; link.ts listens. */
+export const reach: { told: (there: boolean) => void } = { told: () => undefined }
+
+/** Asking for a token: while open, what needs one waits. */
+export const gate = reactive({ open: false, wrong: false })
+let waiting: (() => void)[] = []
+
+function token(): Promise<void> {
+  gate.open = true
+  return new Promise((go) => waiting.push(go))
+}
+
+/** As a cookie, since pictures cannot send a header. */
+export function giveToken(text: string, remember: boolean): void {
+  const path = new URL('.', document.baseURI).pathname
+  const secure = location.protocol === 'https:' ? '; Secure' : ''
+  const age = remember ? '; Max-Age=2592000' : ''
+  document.cookie = `nst_token=${text}; Path=${path}; SameSite=Strict${secure}${age}`
+  gate.open = false
+  gate.wrong = true // if it is asked for again
+  const all = waiting
+  waiting = []
+  for (const go of all) go()
+}
+
+async function fault(r: Response): Promise<Fault> {
+  const text = await r.text().catch(() => '')
+  let detail = ''
+  try {
+    detail = String((JSON.parse(text) as { error?: unknown }).error ?? '')
+  } catch {
+    /* a proxy's page */
+  }
+  return new Fault(kindOf(r.status, detail), detail, Number(r.headers.get('Retry-After')) || 0)
+}
+
+async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  let r: Response
+  try {
+    r = await fetch(new URL(path, base()), init)
+  } catch (e) {
+    if (e instanceof DOMException && e.name === 'AbortError') throw e
+    reach.told(false)
+    throw new Fault('gone')
+  }
+  if (r.status === 401) {
+    await token()
+    return ask(path, init)
+  }
+  gate.wrong = false
+  if (r.ok) {
+    reach.told(true)
+    return r
+  }
+  const f = await fault(r)
+  reach.told(f.kind !== 'gone')
+  throw f
+}
+
+async function get<T>(path: string): Promise<T> {
+  return (await (await ask(path)).json()) as T
+}
+
+async function post<T>(path: string, body: unknown): Promise<T> {
+  const r = await ask(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  return (await r.json()) as T
+}
+
+/** Is it there? Whatever it answers, it is. */
+export async function probe(): Promise<boolean> {
+  try {
+    const r = await fetch(new URL('health', base()), { cache: 'no-store' })
+    return r.status !== 502 && r.status !== 504
+  } catch {
+    return false
+  }
+}
+
+export const styles = () => get<Style[]>('api/styles')
+export const presets = () => get<{ name: string; description: string }[]>('api/presets')
+export const device = () => get<Device>('api/device-info')
+export const tasks = () => get<Progress[]>('api/tasks')
+export const progress = (id: string) => get<Progress>(`api/progress/${encodeURIComponent(id)}`)
+export const transfer = (body: TransferRequest) =>
+  post<{ task_id: string }>('api/style-transfer', body)
+export const compare = (id: string) => post<Quality>('api/compare', { task_id: id })
+
+export async function cancel(id: string): Promise<void> {
+  await ask(`api/tasks/${encodeURIComponent(id)}`, { method: 'DELETE' })
+}
+
+/** They go on when the page does not. */
+export async function deleteHistory(key: string): Promise<void> {
+  await ask(`api/delete-history/${encodeURIComponent(key)}`, { method: 'DELETE', keepalive: true })
+}
+
+export async function deleteStyle(name: string): Promise<void> {
+  await ask(`api/styles/${encodeURIComponent(name)}`, { method: 'DELETE', keepalive: true })
+}
+
+export async function history(
+  offset: number,
+  limit: number,
+): Promise<{ groups: Record<string, Entry[]>; total: number }> {
+  const r = await ask(`api/history?offset=${offset}&limit=${limit}`)
+  return {
+    groups: (await r.json()) as Record<string, Entry[]>,
+    total: Number(r.headers.get('X-Total-Count')) || 0,
+  }
+}
+
+interface Schema {
+  components: {
+    schemas: {
+      StyleTransfer: { properties: Record<string, { minimum?: number; maximum?: number }> }
+    }
+  }
+}
+
+/** The ranges that this service has been told to allow. */
+export async function ranges(): Promise<
+  Partial<Record<'style_weight' | 'num_steps' | 'size', Range>>
+> {
+  const all = (await get<Schema>('openapi.json')).components.schemas.StyleTransfer.properties
+  const found: Partial<Record<'style_weight' | 'num_steps' | 'size', Range>> = {}
+  for (const name of ['style_weight', 'num_steps', 'size'] as const) {
+    const { minimum, maximum } = all[name] ?? {}
+    if (minimum !== undefined && maximum !== undefined)
+      found[name] = { least: minimum, most: maximum }
+  }
+  return found
+}
+
+/** fetch() does not say how far an upload is; this does. */
+export function upload(
+  what: 'content' | 'style',
+  file: Blob,
+  told: (share: number) => void = () => undefined,
+): Promise<Sent> {
+  const form = new FormData()
+  form.append(`${what}_image`, file, 'picture')
+  return new Promise((done, fail) => {
+    const x = new XMLHttpRequest()
+    x.open('POST', new URL(`api/upload-${what}`, base()))
+    x.upload.onprogress = (e) => told(e.lengthComputable ? e.loaded / e.total : 0)
+    x.onerror = () => {
+      reach.told(false)
+      fail(new Fault('gone'))
+    }
+    x.onload = () => {
+      const r = new Response(x.status === 204 ? null : x.responseText, { status: x.status })
+      if (x.status === 401) void token().then(() => upload(what, file, told).then(done, fail))
+      else if (x.status === 200) done(JSON.parse(x.responseText) as Sent)
+      else void fault(r).then(fail)
+    }
+    x.send(form)
+  })
+}

@@ -1,0 +1,147 @@
+/** What the next task is to be made of, as it is being chosen. */
+import { reactive, watch } from 'vue'
+import * as api from './api'
+import { type Mask, isBlank } from './masks'
+import { keep, recall } from './storage'
+
+export const MOST_STYLES = 16
+export const WEIGHT = 7000
+export const STEPS = 300
+export const SIZE = 512
+
+export interface Chosen {
+  name: string
+  /** Its share of the mix is this, of the sum of all. */
+  weight: number
+  mask?: Mask
+}
+
+/** undefined: as the preset says, or the default where there is none. */
+export interface Values {
+  weight?: number
+  steps?: number
+  strength?: number
+  size?: number
+  colour?: string
+  seed?: number
+}
+
+export interface Draft {
+  content: string
+  styles: Chosen[]
+  preset: string
+  values: Values
+  keepMask?: Mask
+}
+
+export const blank = (): Draft => ({ content: '', styles: [], preset: '', values: {} })
+
+export const draft = reactive<Draft>(blank())
+
+export function openDraft(): void {
+  Object.assign(draft, blank(), recall<Partial<Draft>>('draft', {}))
+  watch(draft, () => keep('draft', draft))
+}
+
+/** Regions are of one picture: with another they go. True if there were any. */
+export function setContent(d: Draft, name: string): boolean {
+  const had = d.styles.some((s) => !isBlank(s.mask)) || !isBlank(d.keepMask)
+  if (name === d.content) return false
+  d.content = name
+  for (const s of d.styles) delete s.mask
+  delete d.keepMask
+  return had
+}
+
+export function toggleStyle(d: Draft, name: string): boolean {
+  const at = d.styles.findIndex((s) => s.name === name)
+  if (at >= 0) d.styles.splice(at, 1)
+  else if (d.styles.length < MOST_STYLES) d.styles.push({ name, weight: 50 })
+  else return false
+  return true
+}
+
+/** What a style's share of the mix is, of 100. */
+export function share(d: Draft, s: Chosen): number {
+  const sum = d.styles.reduce((all, one) => all + one.weight, 0)
+  return sum ? (100 * s.weight) / sum : 0
+}
+
+export type Missing = 'content' | 'styles'
+
+export function missing(d: Draft): Missing | null {
+  return !d.content ? 'content' : d.styles.length === 0 ? 'styles' : null
+}
+
+/** Uploads a mask; the page has canvases, tests have not. */
+export type SendMask = (mask: Mask) => Promise<string>
+
+export async function toRequest(d: Draft, send: SendMask): Promise<api.TransferRequest> {
+  const v = d.values
+  const body: api.TransferRequest = { content_image: d.content, styles: [] }
+  for (const s of d.styles) {
+    const one: api.StyleShare = { name: s.name, weight: Math.max(1, s.weight) }
+    if (s.mask && !isBlank(s.mask)) one.mask = await send(s.mask)
+    body.styles.push(one)
+  }
+  if (d.keepMask && !isBlank(d.keepMask)) body.keep_mask = await send(d.keepMask)
+  if (d.preset) body.preset = d.preset
+  if (v.weight !== undefined || !d.preset) body.style_weight = v.weight ?? WEIGHT
+  if (v.steps !== undefined || !d.preset) body.num_steps = v.steps ?? STEPS
+  if (v.strength !== undefined) body.strength = v.strength
+  if (v.size !== undefined) body.size = v.size
+  if (v.colour !== undefined) body.colour = v.colour
+  if (v.seed !== undefined) body.seed = v.seed
+  return body
+}
+
+const onMask = (name: string | undefined) =>
+  name ? { mask: { under: name, strokes: [] } satisfies Mask } : {}
+
+/** The draft that a task was made of, as this page asked for it. */
+export function fromRequest(r: api.TransferRequest): Draft {
+  const d = blank()
+  d.content = r.content_image
+  d.styles = r.styles.map((s) => ({ name: s.name, weight: s.weight, ...onMask(s.mask) }))
+  d.preset = r.preset ?? ''
+  if (r.keep_mask) d.keepMask = { under: r.keep_mask, strokes: [] }
+  const pairs: [keyof Values, number | string | undefined][] = [
+    ['weight', r.style_weight],
+    ['steps', r.num_steps],
+    ['strength', r.strength],
+    ['size', r.size],
+    ['colour', r.colour],
+    ['seed', r.seed],
+  ]
+  for (const [key, value] of pairs)
+    if (value !== undefined) Object.assign(d.values, { [key]: value })
+  return d
+}
+
+/** The same, as the history tells of it. */
+export function fromEntry(e: api.Entry): Draft {
+  const number = (name: string) => {
+    const text = e.options[name]
+    const n = text === undefined ? NaN : Number(text)
+    return Number.isFinite(n) ? n : undefined
+  }
+  const r: api.TransferRequest = { content_image: e.content_img, styles: e.styles }
+  const found = {
+    preset: e.preset,
+    style_weight: number('style-weight'),
+    num_steps: number('iterations'),
+    strength: number('strength'),
+    size: number('size'),
+    colour: e.options['colour'],
+    seed: number('seed'),
+    keep_mask: e.keep_mask,
+  }
+  for (const [key, value] of Object.entries(found))
+    if (value !== undefined) Object.assign(r, { [key]: value })
+  return fromRequest(r)
+}
+
+export function load(d: Draft): void {
+  delete draft.keepMask
+  Object.assign(draft, d)
+}

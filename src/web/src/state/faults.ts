@@ -1,0 +1,33 @@
+/** What to say of a fault, and what may be done about it. */
+import type { Fault, FaultKind } from './api'
+import type { Key } from './i18n'
+
+export interface Advice {
+  text: Key
+  next: Key
+}
+
+const advice: Record<FaultKind, Advice> = {
+  gone: { text: 'fault.gone', next: 'fault.gone.next' },
+  ending: { text: 'fault.ending', next: 'fault.ending.next' },
+  full: { text: 'fault.full', next: 'fault.full.next' },
+  often: { text: 'fault.often', next: 'fault.often.next' },
+  large: { text: 'fault.large', next: 'fault.large.next' },
+  type: { text: 'fault.type', next: 'fault.type.next' },
+  invalid: { text: 'fault.invalid', next: 'fault.invalid.next' },
+  unknown: { text: 'fault.unknown', next: 'fault.unknown.next' },
+  busy: { text: 'fault.busy', next: 'fault.busy.next' },
+  room: { text: 'fault.room', next: 'fault.room.next' },
+  refused: { text: 'fault.refused', next: 'fault.refused.next' },
+  broken: { text: 'fault.broken', next: 'fault.broken.next' },
+}
+
+export function adviceOn(f: Fault): Advice {
+  return advice[f.kind]
+}
+
+/** Seconds to wait before trying again by oneself; 0: that would not help. */
+export function waitFor(f: Fault): number {
+  const waits = f.kind === 'full' || f.kind === 'often' || f.kind === 'ending'
+  return waits ? Math.max(1, f.retryAfter) : 0
+}

@@ -1,0 +1,95 @@
+/** Results, by the photograph they were made of. */
+import { computed, reactive } from 'vue'
+import * as api from './api'
+import { draft, setContent } from './draft'
+import type { Leaving } from './leaving'
+import { keep, recall } from './storage'
+
+const PAGE = 60
+
+export interface Group {
+  content: string
+  entries: api.Entry[]
+}
+
+export const gallery = reactive({
+  entries: [] as api.Entry[],
+  total: 0,
+  loading: false,
+  loaded: false,
+  error: null as api.Fault | null,
+  /** Photographs that are about to be deleted. */
+  going: new Set<string>(),
+  ratings: recall<Record<string, number>>('ratings', {}),
+})
+
+/** Newest first, the photographs too. */
+export function group(entries: readonly api.Entry[], without: ReadonlySet<string>): Group[] {
+  const by = new Map<string, api.Entry[]>()
+  for (const e of entries) {
+    if (without.has(e.content_img)) continue
+    const of = by.get(e.content_img)
+    if (of) of.push(e)
+    else by.set(e.content_img, [e])
+  }
+  return [...by].map(([content, of]) => ({ content, entries: of }))
+}
+
+export const groups = computed(() => group(gallery.entries, gallery.going))
+
+/** Add a page of entries; what is there already stays as it is. */
+export function add(to: api.Entry[], more: readonly api.Entry[]): api.Entry[] {
+  const has = new Set(to.map((e) => e.task_id))
+  return [...to, ...more.filter((e) => !has.has(e.task_id))].sort(
+    (a, b) => (b.finished ?? b.created) - (a.finished ?? a.created),
+  )
+}
+
+async function page(offset: number): Promise<void> {
+  gallery.loading = true
+  try {
+    const { groups: of, total } = await api.history(offset, PAGE)
+    gallery.entries = add(offset ? gallery.entries : [], Object.values(of).flat())
+    gallery.total = total
+    gallery.loaded = true
+    gallery.error = null
+  } catch (e) {
+    if (!(e instanceof api.Fault)) throw e
+    gallery.error = e
+  } finally {
+    gallery.loading = false
+  }
+}
+
+export const reload = () => page(0)
+export const more = () => page(gallery.entries.length)
+
+/** The entry of a task, wherever in the history it is. */
+export async function find(id: string): Promise<api.Entry | undefined> {
+  const here = () => gallery.entries.find((e) => e.task_id === id)
+  for (let offset = 0; !here(); offset += 1000) {
+    const { groups: of, total } = await api.history(offset, 1000)
+    const list = Object.values(of).flat()
+    const found = list.find((e) => e.task_id === id)
+    if (found || offset + 1000 >= total) return found
+  }
+  return here()
+}
+
+export function rate(id: string, stars: number): void {
+  if (stars) gallery.ratings[id] = stars
+  else
+    gallery.ratings = Object.fromEntries(Object.entries(gallery.ratings).filter(([k]) => k !== id))
+  keep('ratings', gallery.ratings)
+}
+
+export const leaving: Leaving = {
+  name: 'going',
+  going: gallery.going,
+  ask: api.deleteHistory,
+  done: (content) => {
+    if (draft.content === content) setContent(draft, '') // it is gone too
+    gallery.total -= gallery.entries.filter((e) => e.content_img === content).length
+    gallery.entries = gallery.entries.filter((e) => e.content_img !== content)
+  },
+}

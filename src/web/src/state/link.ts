@@ -1,0 +1,44 @@
+/** Whether the service is there, and getting back to it when it is not. */
+import { reactive } from 'vue'
+import { probe, reach } from './api'
+
+export const link = reactive({ up: true, next: 0 /* milliseconds since 1970 */, tries: 0 })
+
+const FIRST_MS = 1000
+const MOST_MS = 10_000
+
+/** How long to wait before the n-th try. */
+export function pause(n: number): number {
+  return Math.min(MOST_MS, FIRST_MS * 2 ** n)
+}
+
+let timer: ReturnType<typeof setTimeout> | undefined
+const onBack: (() => void)[] = []
+
+/** Call that whenever the service is back. */
+export function whenBack(f: () => void): void {
+  onBack.push(f)
+}
+
+function plan(): void {
+  clearTimeout(timer)
+  const wait = pause(link.tries)
+  link.next = Date.now() + wait
+  timer = setTimeout(() => void tryNow(), wait)
+}
+
+export async function tryNow(): Promise<void> {
+  clearTimeout(timer)
+  link.tries++
+  if (await probe()) reach.told(true)
+  else if (!link.up) plan()
+}
+
+reach.told = (there) => {
+  if (there === link.up) return
+  link.up = there
+  link.tries = 0
+  clearTimeout(timer)
+  if (!there) plan()
+  else for (const f of onBack) f()
+}

@@ -1,0 +1,14 @@
+/** Quality figures, each asked for once: the service takes seconds for them. */
+import * as api from './api'
+
+const found = new Map<string, Promise<api.Quality>>()
+
+export function quality(id: string): Promise<api.Quality> {
+  let q = found.get(id)
+  if (!q) {
+    q = api.compare(id)
+    found.set(id, q)
+    q.catch(() => found.delete(id))
+  }
+  return q
+}

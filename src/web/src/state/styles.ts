@@ -1,0 +1,77 @@
+/** The styles that there are, and what to call them. */
+import { computed, reactive } from 'vue'
+import * as api from './api'
+import { t } from './i18n'
+import type { Leaving } from './leaving'
+import { keep, recall } from './storage'
+import hokusai from '../pictures/hokusai.jpg'
+import kandinsky from '../pictures/kandinsky.jpg'
+import munch from '../pictures/munch.jpg'
+import vanGogh from '../pictures/van-gogh.jpg'
+
+/** Packs have no picture. Those that come along are shown by a texture made of them:
+ *  nst -s NAME -p texture --scales none -S 256 --iterations 150 samples/content.svg */
+const textures: Record<string, string> = { hokusai, kandinsky, munch, 'van-gogh': vanGogh }
+
+export const shop = reactive({
+  all: [] as api.Style[],
+  loaded: false,
+  error: null as api.Fault | null,
+  going: new Set<string>(),
+  /** What the files were called here; the service has names of its own. */
+  labels: recall<Record<string, string>>('labels', {}),
+})
+
+export const offered = computed(() => shop.all.filter((s) => !shop.going.has(s.name)))
+
+export async function loadStyles(): Promise<void> {
+  try {
+    shop.all = await api.styles()
+    shop.loaded = true
+    shop.error = null
+  } catch (e) {
+    if (!(e instanceof api.Fault)) throw e
+    shop.error = e
+  }
+}
+
+export const leaving: Leaving = {
+  name: 'goingStyles',
+  going: shop.going,
+  ask: api.deleteStyle,
+  done: (name) => {
+    shop.all = shop.all.filter((s) => s.name !== name)
+  },
+}
+
+export function thumbOf(name: string): string | undefined {
+  const s = shop.all.find((one) => one.name === name)
+  const url = s?.thumbnail ?? s?.url
+  return url ? api.pictureUrl(url) : textures[name]
+}
+
+/** van-gogh, starry_night.jpg: Van gogh would be wrong, so every word begins large. */
+export function readable(name: string): string {
+  const stem = name.replace(/\.[a-z0-9]+$/, '')
+  return stem
+    .split(/[-_.\s]+/)
+    .filter(Boolean)
+    .map((w) => w.charAt(0).toUpperCase() + w.slice(1))
+    .join(' ')
+}
+
+const GENERATED = /^[0-9a-f]{32}\./
+
+/** What it is called here; an upload of who knows whom has no name. */
+export function nameOf(name: string): string {
+  return shop.labels[name] ?? (GENERATED.test(name) ? t('styles.mine') : readable(name))
+}
+
+export function mixOf(styles: readonly { name: string }[]): string {
+  return styles.map((s) => nameOf(s.name)).join(' + ')
+}
+
+export function setLabel(name: string, file: string): void {
+  shop.labels[name] = readable(file).slice(0, 60)
+  keep('labels', shop.labels)
+}

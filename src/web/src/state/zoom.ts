@@ -1,0 +1,32 @@
+/** Looking at a picture closely: how large it is, and which point of it is in the middle. */
+export interface View {
+  /** Of the picture that just fits. */
+  scale: number
+  /** How far the picture's middle is from that of the window, in pixels. */
+  x: number
+  y: number
+}
+
+export const CLOSEST = 16
+
+export const whole = (): View => ({ scale: 1, x: 0, y: 0 })
+
+function bound(value: number, most: number): number {
+  return Math.min(most, Math.max(-most, value))
+}
+
+/** The picture, as large as it fits w and h, cannot be pushed out of the window. */
+export function limit(v: View, w: number, h: number): View {
+  return {
+    scale: v.scale,
+    x: bound(v.x, (w * (v.scale - 1)) / 2),
+    y: bound(v.y, (h * (v.scale - 1)) / 2),
+  }
+}
+
+/** Zoom by a factor and keep what is at (px, py), from the window's middle, where it is. */
+export function zoomAt(v: View, factor: number, px: number, py: number): View {
+  const scale = Math.min(CLOSEST, Math.max(1, v.scale * factor))
+  const by = scale / v.scale
+  return { scale, x: px - (px - v.x) * by, y: py - (py - v.y) * by }
+}
