@@ -91,8 +91,10 @@ tests_unit_test_api_LDADD = libnst.la $(CMOCKA_LIBS)
 
 EXTRA_DIST += %D%/cli/run-bats
 SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/neon.sh \
-	%D%/valgrind.sh
-EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp
+	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
+EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
+	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \
+	%D%/web/flow.mjs %D%/web/look.mjs %D%/web/server.mjs %D%/web/tap.mjs
 
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)

@@ -1,0 +1,386 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { type Entry, Fault, type Progress, below, kindOf, reach } from './api'
+import { MOST_POINTS, type Point, addPoint, line } from './chart'
+import * as draft from './draft'
+import { adviceOn, waitFor } from './faults'
+import { add, group } from './history'
+import { figure, language, maybe, seconds, setLanguage, t, words } from './i18n'
+import { deleteLater, goOn } from './leaving'
+import { link, pause, whenBack } from './link'
+import { extend, fit, isBlank } from './masks'
+import { keep, memoryShelf, recall, useShelf } from './storage'
+import { nameOf, readable, setLabel } from './styles'
+import { forgetOver, isOver, known, listed, merge, open, restore, whenOver } from './tasks'
+import { read } from './view'
+import { CLOSEST, limit, whole, zoomAt } from './zoom'
+
+beforeEach(() => {
+  useShelf(memoryShelf())
+  known.clear()
+  setLanguage('en')
+})
+
+const progress = (more: Partial<Progress> = {}): Progress => ({
+  task_id: 'a',
+  status: 'running',
+  progress: 1,
+  total: 100,
+  percent: 1,
+  content_loss: 0.5,
+  style_loss: 0.1,
+  eta_seconds: 3,
+  error: null,
+  output_img: null,
+  content_img: 'c.png',
+  style_img: 'munch',
+  ...more,
+})
+
+const entry = (id: string, content: string, finished: number): Entry => ({
+  task_id: id,
+  content_img: content,
+  style_img: 'munch',
+  styles: [{ name: 'munch', weight: 1 }],
+  style_weight: 7000,
+  steps: 300,
+  options: {},
+  output_img: `${id}.png`,
+  thumbnail: null,
+  created: finished - 1,
+  finished,
+})
+
+describe('addresses', () => {
+  it('are below the page, whatever prefix the service and a proxy have', () => {
+    const base = 'https://example.org/art/'
+    expect(below(base, '/results/x.png')).toBe('https://example.org/art/results/x.png')
+    expect(below(base, '/nst/thumbs/x.png.jpg')).toBe('https://example.org/art/thumbs/x.png.jpg')
+    expect(below(base, 'uploads/y.jpg')).toBe('https://example.org/art/uploads/y.jpg')
+  })
+
+  it('say which task is shown, and nothing else does', () => {
+    expect(read('#/task/0123abcd')).toEqual({ page: 'studio', task: '0123abcd' })
+    expect(read('#/gallery')).toEqual({ page: 'gallery', task: '' })
+    expect(read('#/task/../../x')).toEqual({ page: 'studio', task: '' })
+  })
+})
+
+describe('faults', () => {
+  it('are told apart by status, and a full queue from too many requests', () => {
+    expect(kindOf(413, '')).toBe('large')
+    expect(kindOf(502, '<html>')).toBe('gone')
+    expect(kindOf(429, 'more than 20 requests a second')).toBe('often')
+    expect(kindOf(429, '100 tasks wait already')).toBe('full')
+    expect(kindOf(500, '')).toBe('broken')
+  })
+
+  it('each have a sentence and a next step in both languages', () => {
+    for (const status of [0, 400, 403, 404, 409, 413, 415, 429, 502, 503, 507, 500]) {
+      const advice = adviceOn(new Fault(kindOf(status, '')))
+      for (const table of Object.values(words)) {
+        expect(table[advice.text].length).toBeGreaterThan(3)
+        expect(table[advice.next].length).toBeGreaterThan(3)
+      }
+    }
+  })
+
+  it('are waited for only where that helps', () => {
+    expect(waitFor(new Fault('full', '', 10))).toBe(10)
+    expect(waitFor(new Fault('often'))).toBe(1)
+    expect(waitFor(new Fault('large', '', 10))).toBe(0)
+  })
+})
+
+describe('the draft', () => {
+  const sent = async () => 'mask.png'
+
+  it('becomes a request with the defaults of the service', async () => {
+    const d = draft.blank()
+    d.content = 'c.png'
+    draft.toggleStyle(d, 'munch')
+    expect(await draft.toRequest(d, sent)).toEqual({
+      content_image: 'c.png',
+      styles: [{ name: 'munch', weight: 50 }],
+      style_weight: 7000,
+      num_steps: 300,
+    })
+  })
+
+  it('leaves to a preset what was not chosen', async () => {
+    const d = draft.blank()
+    d.content = 'c.png'
+    d.preset = 'fine'
+    d.values.steps = 150
+    draft.toggleStyle(d, 'munch')
+    const r = await draft.toRequest(d, sent)
+    expect(r.num_steps).toBe(150)
+    expect(r.style_weight).toBeUndefined()
+    expect(r.preset).toBe('fine')
+  })
+
+  it('sends the masks of regions that were painted, and no others', async () => {
+    const d = draft.blank()
+    draft.toggleStyle(d, 'munch')
+    draft.toggleStyle(d, 'hokusai')
+    const [munch, hokusai] = d.styles
+    if (munch) munch.mask = { strokes: [{ erase: false, width: 0.1, at: [0.5, 0.5] }] }
+    if (hokusai) hokusai.mask = { strokes: [{ erase: true, width: 0.1, at: [0.5, 0.5] }] }
+    const r = await draft.toRequest(d, sent)
+    expect(r.styles.map((s) => s.mask)).toEqual(['mask.png', undefined])
+    expect(r.keep_mask).toBeUndefined()
+  })
+
+  it('comes back from a request and from the history as it was', async () => {
+    const asked = {
+      content_image: 'c.png',
+      styles: [
+        { name: 'munch', weight: 30, mask: 'm.png' },
+        { name: 'hokusai', weight: 70 },
+      ],
+      style_weight: 8000,
+      num_steps: 120,
+      strength: 0.5,
+      size: 256,
+      colour: 'content',
+      keep_mask: 'k.png',
+    }
+    const send = async (m: { under?: string }) => m.under ?? ''
+    expect(await draft.toRequest(draft.fromRequest(asked), send)).toEqual(asked)
+    const told: Entry = {
+      ...entry('a', 'c.png', 2),
+      styles: asked.styles,
+      keep_mask: 'k.png',
+      options: {
+        'style-weight': '8000',
+        iterations: '120',
+        strength: '0.5',
+        size: '256',
+        colour: 'content',
+      },
+    }
+    expect(await draft.toRequest(draft.fromEntry(told), send)).toEqual(asked)
+  })
+
+  it('loses regions with the picture that they are of, and says so', () => {
+    const d = draft.blank()
+    d.content = 'a.png'
+    d.keepMask = { under: 'k.png', strokes: [] }
+    expect(draft.setContent(d, 'b.png')).toBe(true)
+    expect(d.keepMask).toBeUndefined()
+    expect(draft.setContent(d, 'c.png')).toBe(false)
+  })
+
+  it('mixes no more styles than the service does, in shares of a hundred', () => {
+    const d = draft.blank()
+    for (let i = 0; i < draft.MOST_STYLES; i++) expect(draft.toggleStyle(d, `s${i}`)).toBe(true)
+    expect(draft.toggleStyle(d, 'one more')).toBe(false)
+    expect(d.styles.reduce((sum, s) => sum + draft.share(d, s), 0)).toBeCloseTo(100)
+    expect(draft.toggleStyle(d, 's0')).toBe(true)
+    expect(draft.missing(d)).toBe('content')
+  })
+})
+
+describe('tasks', () => {
+  it('gather losses while they run, and are told of once at their end', () => {
+    const ended = vi.fn()
+    whenOver(ended)
+    merge(progress())
+    merge(progress({ progress: 2, percent: 2 }))
+    merge(progress({ status: 'completed', progress: 100, output_img: 'a.png' }))
+    merge(progress({ status: 'completed', progress: 100, output_img: 'a.png' }))
+    expect(known.get('a')?.losses.length).toBe(2)
+    expect(ended).toHaveBeenCalledTimes(1)
+    expect(open.value.length).toBe(0)
+  })
+
+  it('are listed newest first, and those that are over can be cleared away', () => {
+    merge(progress())
+    merge(progress({ task_id: 'b', status: 'failed' }))
+    merge(progress({ task_id: 'c', status: 'queued' }))
+    expect(listed.value.map((one) => one.now.task_id)).toEqual(['c', 'b', 'a'])
+    forgetOver()
+    expect([...known.keys()]).toEqual(['a', 'c'])
+    expect(isOver(progress({ status: 'cancelled' }))).toBe(true)
+  })
+
+  it('are there again after a refresh, with the losses so far', () => {
+    keep('tasks', [['a', { now: progress(), losses: [{ step: 1, content: 1, style: 1 }] }]])
+    restore()
+    expect(known.get('a')?.losses.length).toBe(1)
+  })
+})
+
+describe('the chart', () => {
+  it('keeps few points of many, the last among them, and begins anew with the task', () => {
+    const points: Point[] = []
+    for (let step = 0; step <= 1000; step++) addPoint(points, { step, content: 1, style: 1 })
+    expect(points.length).toBeLessThanOrEqual(MOST_POINTS)
+    expect(points.at(-1)?.step).toBe(1000)
+    addPoint(points, { step: 3, content: 1, style: 1 })
+    expect(points.length).toBe(1)
+  })
+
+  it('is logarithmic, passes over zeros, and is none of fewer than two points', () => {
+    const points = [
+      { step: 0, content: 0, style: 100 },
+      { step: 50, content: null, style: 10 },
+      { step: 100, content: 2, style: 1 },
+    ]
+    expect(line(points, 'content', 100, 100, 100)).toBeNull()
+    expect(line(points, 'style', 100, 100, 100)?.path).toBe('M0.0 0.0L50.0 50.0L100.0 100.0')
+  })
+})
+
+describe('the history', () => {
+  it('is grouped by photograph, newest first, without what is being deleted', () => {
+    const list = add(
+      [entry('a', 'x', 1)],
+      [entry('b', 'y', 3), entry('c', 'x', 2), entry('a', 'x', 1)],
+    )
+    expect(group(list, new Set()).map((g) => [g.content, g.entries.map((e) => e.task_id)])).toEqual(
+      [
+        ['y', ['b']],
+        ['x', ['c', 'a']],
+      ],
+    )
+    expect(group(list, new Set(['y'])).length).toBe(1)
+  })
+})
+
+describe('a deletion', () => {
+  const leaving = (ask: (key: string) => Promise<void>) => ({
+    name: 'going',
+    going: new Set<string>(),
+    ask: vi.fn(ask),
+    done: vi.fn(),
+  })
+
+  it('is done after a while, unless it is undone', async () => {
+    vi.useFakeTimers()
+    const of = leaving(() => Promise.resolve())
+    const undo = deleteLater(of, 'x', vi.fn(), 1000)
+    expect([...of.going]).toEqual(['x'])
+    undo()
+    await vi.advanceTimersByTimeAsync(2000)
+    expect(of.ask).not.toHaveBeenCalled()
+    expect(of.going.size).toBe(0)
+    deleteLater(of, 'x', vi.fn(), 1000)
+    await vi.advanceTimersByTimeAsync(2000)
+    expect(of.ask).toHaveBeenCalledTimes(1)
+    expect(recall('going', null)).toEqual([])
+    vi.useRealTimers()
+  })
+
+  it('that the service refuses brings back what it was of, and is told', async () => {
+    const of = leaving(() => Promise.reject(new Fault('busy')))
+    const told = vi.fn()
+    deleteLater(of, 'x', told, 0)
+    await vi.waitFor(() => expect(told).toHaveBeenCalledTimes(1))
+    await vi.waitFor(() => expect(of.going.size).toBe(0))
+  })
+
+  it('goes on when the page is here again, if it was left or the service gone', async () => {
+    const before = leaving(() => Promise.reject(new Fault('gone')))
+    deleteLater(before, 'x', vi.fn(), 0)
+    await vi.waitFor(() => expect(before.ask).toHaveBeenCalled())
+    const now = leaving(() => Promise.reject(new Fault('unknown'))) // it was done after all
+    goOn(now)
+    expect(now.ask).toHaveBeenCalledWith('x')
+    await vi.waitFor(() => expect(recall('going', null)).toEqual([]))
+    expect(now.done).toHaveBeenCalledWith('x')
+  })
+})
+
+describe('the connection', () => {
+  it('is tried ever more slowly, and all are told when it is back', () => {
+    vi.useFakeTimers()
+    const back = vi.fn()
+    whenBack(back)
+    expect([0, 1, 2, 9].map(pause)).toEqual([1000, 2000, 4000, 10_000])
+    reach.told(false)
+    reach.told(false)
+    expect(link.up).toBe(false)
+    reach.told(true)
+    reach.told(true)
+    expect(back).toHaveBeenCalledTimes(1)
+    vi.useRealTimers()
+  })
+})
+
+describe('words', () => {
+  it('are there in both languages, with the same things put in', () => {
+    const holes = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((m) => m[1]).sort()
+    const { en, 'zh-CN': zh } = words
+    for (const [key, text] of Object.entries(zh))
+      expect(holes(text), key).toEqual(holes(en[key as keyof typeof en]))
+  })
+
+  it('are put together, and switched', () => {
+    expect(t('task.step', { n: 3, total: 9 })).toBe('Step 3 of 9')
+    setLanguage('zh-CN')
+    expect(language.value).toBe('zh-CN')
+    expect(t('task.step', { n: 3, total: 9 })).toContain('3')
+    expect(maybe('preset.of-somebody', 'their own')).toBe('their own')
+  })
+
+  it('make numbers readable', () => {
+    expect(seconds(61.2)).toBe('61 s')
+    expect(seconds(125)).toBe('2 min 5 s')
+    expect(figure(null)).toBe('–')
+    expect(figure(0.0404167)).toBe('0.0404')
+    expect(figure(1.0966e-6)).toBe('1.1e-6')
+  })
+
+  it('name styles by their file, here, and by their name elsewhere', () => {
+    expect(readable('starry_night.jpg')).toBe('Starry Night')
+    expect(nameOf('0123456789abcdef0123456789abcdef.jpg')).toBe('My style')
+    setLabel('0123456789abcdef0123456789abcdef.jpg', 'water lilies.png')
+    expect(nameOf('0123456789abcdef0123456789abcdef.jpg')).toBe('Water Lilies')
+  })
+})
+
+describe('looking closely', () => {
+  it('keeps the point under the pointer, within bounds', () => {
+    const v = zoomAt(whole(), 2, 100, 50)
+    expect(v).toEqual({ scale: 2, x: -100, y: -50 })
+    expect(zoomAt(v, 1000, 0, 0).scale).toBe(CLOSEST)
+    expect(limit({ scale: 2, x: 900, y: 0 }, 400, 300).x).toBe(200)
+    expect(limit({ ...whole(), x: 5, y: -5 }, 400, 300)).toEqual({ scale: 1, x: 0, y: -0 })
+  })
+})
+
+describe('masks', () => {
+  it('leave out points that are no news, and are blank without paint', () => {
+    const stroke = { erase: false, width: 0.1, at: [] as number[] }
+    expect(extend(stroke, 0.5, 0.5)).toBe(true)
+    expect(extend(stroke, 0.5001, 0.5)).toBe(false)
+    expect(extend(stroke, 0.6, 0.5)).toBe(true)
+    expect(stroke.at).toEqual([0.5, 0.5, 0.6, 0.5])
+    expect(isBlank({ strokes: [stroke] })).toBe(false)
+    expect(isBlank({ strokes: [{ ...stroke, erase: true }] })).toBe(true)
+    expect(isBlank(undefined)).toBe(true)
+  })
+
+  it('are of the size of the picture, within a longest side', () => {
+    expect(fit(4000, 3000, 1024)).toEqual([1024, 768])
+    expect(fit(300, 200, 1024)).toEqual([300, 200])
+  })
+})
+
+describe('what is kept', () => {
+  it('outlasts what cannot be read, and a shelf that is full', () => {
+    const shelf = memoryShelf()
+    useShelf(shelf)
+    shelf.setItem('nst.draft', '{"broken')
+    expect(recall('draft', 'as new')).toBe('as new')
+    expect(keep('draft', { a: 1 })).toBe(true)
+    expect(recall('draft', null)).toEqual({ a: 1 })
+    useShelf({
+      getItem: () => null,
+      setItem: () => {
+        throw new Error('full')
+      },
+    })
+    expect(keep('draft', 1)).toBe(false)
+  })
+})

@@ -1,0 +1,143 @@
+// Debian's Chromium, and pages that remember what went wrong in them.
+import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+
+const packages = createRequire(join(process.env.srcdir, 'src/web/package.json'))
+const { chromium } = packages('playwright-core')
+const axe = packages('axe-core')
+
+export const shots = process.env.NST_SHOTS
+mkdirSync(shots, { recursive: true })
+
+export const picture = (name) => join(process.env.srcdir, 'src/web/src/pictures', name)
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM,
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream',
+    ],
+  })
+}
+
+/**
+ * A page of that service. Its faults are what the console calls errors, what is thrown, and
+ * requests that leave the service; expect: those that the test means to cause.
+ */
+export async function open(browser, server, options = {}) {
+  const { path = '/', prefs = {}, expect = [], context: of = {} } = options
+  const context = await browser.newContext({
+    viewport: { width: 1440, height: 900 },
+    locale: 'en-GB',
+    ...of,
+  })
+  await context.addInitScript(
+    (p) => {
+      for (const [name, value] of Object.entries(p))
+        if (localStorage.getItem(`nst.${name}`) === null)
+          localStorage.setItem(`nst.${name}`, JSON.stringify(value))
+    },
+    { toured: true, ...prefs },
+  )
+  const page = await context.newPage()
+  page.setDefaultTimeout(20_000)
+  page.faults = []
+  page.on('console', (m) => {
+    if (m.type() === 'error' || m.type() === 'warning') page.faults.push(m.text())
+  })
+  page.on('pageerror', (e) => page.faults.push(String(e)))
+  page.on('request', (r) => {
+    const url = r.url()
+    if (!url.startsWith(`${server.url}/`) && !/^(blob|data):/.test(url))
+      page.faults.push(`a request left: ${url}`)
+  })
+  page.expected = expect
+  await page.goto(server.url + path)
+  return page
+}
+
+/** Nothing went wrong that was not meant to. */
+export async function close(page) {
+  const left = page.faults.filter((f) => !page.expected.some((e) => e.test(f)))
+  await page.context().close()
+  assert.deepEqual(left, [])
+}
+
+/** A picture of the page as it is; those that docs/WEB.md shows go there, if NST_DOCS is set. */
+export async function shot(page, name) {
+  await page.screenshot({ path: join(shots, `${name}.png`), animations: 'disabled' })
+  if (process.env.NST_DOCS && ['painting', 'regions', 'gallery', 'result-dark'].includes(name))
+    await page.screenshot({
+      path: join(process.env.NST_DOCS, `web-${name}.jpg`),
+      type: 'jpeg',
+      quality: 62,
+    })
+}
+
+/** What axe-core finds that is serious. */
+export async function accessible(page, state) {
+  await page.evaluate(axe.source)
+  const found = await page.evaluate(() =>
+    globalThis.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+      resultTypes: ['violations'],
+    }),
+  )
+  // what is half behind the start bar has its size once it is scrolled to; look.mjs measures
+  for (const v of found.violations)
+    if (v.id === 'target-size')
+      v.nodes = v.nodes.filter((n) => !n.failureSummary.includes('partially obscured'))
+  const serious = found.violations
+    .filter((v) => v.nodes.length > 0)
+    .filter((v) => v.impact === 'serious' || v.impact === 'critical')
+    .map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`)
+  assert.deepEqual(serious, [], state)
+}
+
+/** Press Tab until that has the focus. */
+export async function tabTo(page, locator, most = 90) {
+  for (let i = 0; i < most; i++) {
+    await page.keyboard.press('Tab')
+    if (await locator.evaluate((e) => e === document.activeElement).catch(() => false)) return
+  }
+  throw new Error(`the focus does not come to ${locator}`)
+}
+
+export const status = (page) => page.locator('[data-test=status]')
+
+/** Choose that picture, and wait until the service has it. */
+export async function chooseContent(page, file = picture('sample.jpg')) {
+  const sent = page.waitForResponse((r) => r.url().endsWith('/api/upload-content'))
+  await page.setInputFiles('[data-test=content-file]', file)
+  await sent
+}
+
+export async function set(page, label, value) {
+  const field = page.getByRole('spinbutton', { name: label })
+  await field.fill(String(value))
+  await field.blur()
+}
+
+export async function style(page, name, on = true) {
+  const button = page.getByRole('button', { name, exact: true })
+  if (((await button.getAttribute('aria-pressed')) === 'true') !== on) await button.click()
+}
+
+export async function start(page) {
+  await page.getByRole('button', { name: 'Start', exact: true }).click()
+}
+
+export async function waitDone(page, ms = 60_000) {
+  await status(page).filter({ hasText: 'Done' }).waitFor({ timeout: ms })
+}

@@ -1,0 +1,384 @@
+// From a picture to a painting, with real transfers.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import {
+  chooseContent,
+  close,
+  open,
+  picture,
+  set,
+  shot,
+  start,
+  status,
+  style,
+  waitDone,
+} from './browser.mjs'
+import { test, until } from './tap.mjs'
+
+const draftOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem('nst.draft') ?? '{}'))
+
+/** A file as a drop or the clipboard brings it. */
+const bring = (page, type, target, file) =>
+  page.evaluate(
+    async ([type, target, bytes]) => {
+      const data = new DataTransfer()
+      const blob = await (await fetch(`data:image/jpeg;base64,${bytes}`)).blob()
+      data.items.add(new File([blob], 'a.jpg', { type: 'image/jpeg' }))
+      const where = target ? document.querySelector(target) : document.body
+      where.dispatchEvent(
+        type === 'paste'
+          ? new ClipboardEvent('paste', { clipboardData: data, bubbles: true })
+          : new DragEvent(type, {
+              dataTransfer: data,
+              bubbles: true,
+              cancelable: true,
+            }),
+      )
+    },
+    [type, target, readFileSync(picture(file)).toString('base64')],
+  )
+
+async function pictures(browser, server) {
+  await test('a first visit is shown around, with keys, and the next one is not', async () => {
+    const page = await open(browser, server, { prefs: { toured: false } })
+    const tour = page.getByRole('dialog', { name: 'A look around' })
+    await tour.waitFor()
+    await shot(page, 'tour')
+    for (let i = 1; i <= 5; i++) {
+      await tour.getByText(`${i} of 5`).waitFor()
+      await page.keyboard.press('Enter')
+    }
+    await tour.waitFor({ state: 'detached' })
+    await page.reload()
+    await page.getByRole('button', { name: 'Van Gogh' }).waitFor()
+    await page.waitForTimeout(300)
+    assert.equal(await tour.count(), 0)
+    await close(page)
+  })
+
+  await test('a picture is chosen, dropped, pasted, photographed, or the sample', async () => {
+    // what the test itself fetches is against the policy of the page, which is the point of it
+    const page = await open(browser, server, { context: { bypassCSP: true } })
+    const seen = new Set()
+    const another = (how) =>
+      until(`a picture that was ${how}`, async () => {
+        const { content } = await draftOf(page)
+        return content && !seen.has(content) && seen.add(content)
+      })
+    await shot(page, 'empty')
+    await page.getByRole('button', { name: 'Use the sample' }).click()
+    await another('the sample')
+    await chooseContent(page)
+    await another('chosen')
+    await bring(page, 'dragover', '[data-drop=content]', 'munch.jpg')
+    await page.getByText('Let go to use this picture').waitFor()
+    await bring(page, 'drop', '[data-drop=content]', 'munch.jpg')
+    await another('dropped')
+    await bring(page, 'paste', '', 'hokusai.jpg')
+    await another('pasted')
+    await page.getByRole('button', { name: 'Take a photo' }).click()
+    await until('a camera that sees', () =>
+      page.evaluate(() => document.querySelector('video')?.videoWidth > 0),
+    )
+    await page.getByRole('button', { name: 'Take the photo' }).click()
+    await another('photographed')
+    await close(page)
+  })
+
+  await test('styles are searched, mixed with sliders, added and deleted, with undo', async () => {
+    const page = await open(browser, server, { context: { bypassCSP: true } })
+    await page.getByRole('searchbox').fill('gogh')
+    await until('one style', async () => (await page.locator('li [aria-pressed]').count()) === 1)
+    await page.getByRole('searchbox').fill('nothing')
+    await page.getByText('No style is called that.').waitFor()
+    await page.getByRole('searchbox').fill('')
+    await style(page, 'Van Gogh')
+    await bring(page, 'drop', '[data-drop=style]', 'kandinsky.jpg')
+    await page.getByRole('button', { name: 'A', exact: true }).waitFor()
+    await page.getByRole('slider', { name: 'Van Gogh: share of the mix' }).fill('30')
+    await page.getByRole('slider', { name: 'A: share of the mix' }).fill('90')
+    await page.getByText('25 %', { exact: true }).waitFor()
+    const own = (await server.json('/api/styles')).filter((s) => s.removable)
+    assert.equal(own.length, 1)
+    const remove = page.getByRole('button', { name: 'Delete the style A' })
+    await remove.click()
+    await remove.waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: 'Undo' }).click()
+    await remove.waitFor()
+    assert.equal((await server.json('/api/styles')).length, 5)
+    await remove.click()
+    await page.reload() // what is to be deleted is, at the latest now
+    await until('four styles', async () => (await server.json('/api/styles')).length === 4)
+    await close(page)
+  })
+}
+
+/** The middle of a region is white in the mask that the service has, its outside black. */
+const maskAt = (page, name, points) =>
+  page.evaluate(
+    async ([name, points]) => {
+      const bitmap = await createImageBitmap(await (await fetch(`uploads/${name}`)).blob())
+      const canvas = new OffscreenCanvas(bitmap.width, bitmap.height)
+      const c = canvas.getContext('2d', { willReadFrequently: true })
+      c.drawImage(bitmap, 0, 0)
+      return points.map(
+        ([x, y]) => c.getImageData(x * bitmap.width, y * bitmap.height, 1, 1).data[0],
+      )
+    },
+    [name, points],
+  )
+
+async function transfer(browser, server) {
+  const page = await open(browser, server)
+  let asked
+  page.on('request', (r) => {
+    if (r.url().endsWith('/api/style-transfer')) asked = r.postDataJSON()
+  })
+
+  await test('regions are painted with a pointer and with keys, and sent as masks', async () => {
+    await chooseContent(page)
+    await style(page, 'Van Gogh')
+    await style(page, 'Munch')
+    await page.getByRole('button', { name: 'Paint regions' }).click()
+    const canvas = page.locator('canvas')
+    await until('the picture', async () => (await canvas.getAttribute('width')) > 100)
+    const box = await canvas.boundingBox()
+    await page.mouse.move(box.x + box.width * 0.2, box.y + box.height * 0.25)
+    await page.mouse.down()
+    await page.mouse.move(box.x + box.width * 0.6, box.y + box.height * 0.25, {
+      steps: 12,
+    })
+    await page.mouse.up()
+    await page.getByRole('radio', { name: 'Keep the photograph' }).check()
+    await canvas.focus()
+    for (let i = 0; i < 10; i++) await page.keyboard.press('Shift+ArrowDown') // to the edge
+    await page.keyboard.down(' ')
+    for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowLeft')
+    await page.keyboard.up(' ')
+    await shot(page, 'regions')
+    await page.getByRole('button', { name: 'Done' }).click()
+    await set(page, 'Size', 256)
+    await set(page, 'Steps', 1000)
+    await start(page)
+    await until('a request', () => asked)
+    assert.equal(asked.styles.length, 2)
+    assert.equal(asked.num_steps, 1000)
+    assert.equal(asked.size, 256)
+    assert.equal(asked.style_weight, 7000)
+    assert.equal(asked.styles[1].mask, undefined)
+    const points = [
+      [0.4, 0.25],
+      [0.4, 0.75],
+      [0.55, 0.98],
+    ]
+    assert.deepEqual(await maskAt(page, asked.styles[0].mask, points), [255, 0, 0])
+    assert.deepEqual(await maskAt(page, asked.keep_mask, points), [0, 0, 255])
+  })
+
+  await test('a transfer is watched: percent, time left, the picture so far, losses', async () => {
+    await status(page).filter({ hasText: 'Being painted' }).waitFor()
+    await page.locator('[data-test=eta]').waitFor()
+    await until('a preview', () =>
+      page.evaluate(() => document.querySelector('[data-test=preview]')?.naturalWidth > 0),
+    )
+    const percent = async () => parseInt(await page.locator('[data-test=percent]').innerText(), 10)
+    const before = await percent()
+    await until('more percent', async () => (await percent()) > before)
+    const curve = page.getByRole('group', { name: 'Losses' }).locator('path[stroke-linejoin]')
+    assert.equal(await curve.count(), 2)
+    await until(
+      'a curve',
+      async () => (await curve.first().getAttribute('d')).split('L').length > 9,
+    )
+    await until('a title', async () => /^\d+ % · /.test(await page.title()))
+    await shot(page, 'painting')
+  })
+
+  await test('a refresh in mid-task restores the view, and what was chosen', async () => {
+    const before = await draftOf(page)
+    await page.reload()
+    await status(page).filter({ hasText: 'Being painted' }).waitFor()
+    const curve = page.getByRole('group', { name: 'Losses' }).locator('path[stroke-linejoin]')
+    // from the first steps on, and not from those since the refresh
+    await until('the curve', async () => /^M[0-5]\./.test(await curve.first().getAttribute('d')))
+    assert.deepEqual(await draftOf(page), before)
+    assert.equal(await page.getByRole('spinbutton', { name: 'Size' }).inputValue(), '256')
+    assert.equal(
+      await page.getByRole('button', { name: 'Munch', exact: true }).getAttribute('aria-pressed'),
+      'true',
+    )
+  })
+
+  await test('a task is cancelled within two seconds, and may be tried again', async () => {
+    const begun = Date.now()
+    await page.getByRole('button', { name: 'Cancel the task', exact: true }).click()
+    await status(page).filter({ hasText: 'Cancelled' }).waitFor()
+    assert.ok(Date.now() - begun < 2000)
+    await until('no task', async () => (await server.json('/api/tasks')).length === 0)
+    await page.getByRole('button', { name: 'Again with other settings' }).click()
+    await set(page, 'Steps', 100)
+    await set(page, 'Size', 160)
+  })
+
+  await test('several tasks are made at once, and the panel shows each', async () => {
+    const ids = new Set()
+    for (const [name, on] of [
+      ['Munch', true],
+      ['Munch', false],
+      ['Hokusai', true],
+    ]) {
+      await style(page, name, on)
+      await start(page)
+      await until('another task', async () => {
+        const id = new URL(page.url()).hash.replace('#/task/', '')
+        return id.length === 32 && !ids.has(id) && ids.add(id)
+      })
+    }
+    const panel = page.locator('[data-test=task]')
+    assert.ok((await panel.count()) >= 3)
+    await shot(page, 'tasks')
+    await until(
+      'all done',
+      async () => (await panel.filter({ hasText: 'Done' }).count()) >= 3,
+      90_000,
+    )
+    await waitDone(page)
+  })
+
+  await test('a result is compared with a slider, zoomed, measured and downloaded', async () => {
+    const slider = page.getByRole('slider', {
+      name: 'How much of the result is seen',
+    })
+    await slider.focus()
+    for (let i = 0; i < 10; i++) await page.keyboard.press('ArrowLeft')
+    await until('the slider', async () =>
+      /inset\(0(px)? 0(px)? 0(px)? 40%\)/.test(
+        await page.locator('[data-test=after]').evaluate((e) => e.style.clipPath),
+      ),
+    )
+    await until(
+      'figures',
+      async () => (await page.locator('[data-test=figure]').count()) === 6,
+      60_000,
+    )
+    await shot(page, 'result')
+    await page.getByRole('button', { name: 'Look closely' }).click()
+    const zoom = page.locator('[data-test=zoom]')
+    await page.keyboard.press('+')
+    await until('140 %', async () => (await zoom.innerText()) === '140 %')
+    await page.mouse.move(700, 400)
+    await page.mouse.wheel(0, -100)
+    await until('168 %', async () => (await zoom.innerText()) === '168 %')
+    await page.getByRole('button', { name: 'Show the photograph' }).click()
+    await page.getByRole('button', { name: 'Show the result' }).waitFor()
+    await page.keyboard.press('0')
+    await until('all of it', async () => (await zoom.innerText()) === '100 %')
+    await page.keyboard.press('Escape')
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Download' }).click(),
+    ])
+    assert.equal(file.suggestedFilename(), 'nst-van-gogh-hokusai.png')
+    assert.equal(
+      readFileSync(await file.path())
+        .subarray(1, 4)
+        .toString(),
+      'PNG',
+    )
+  })
+
+  await test('a link to a task shows it to who has nothing of it', async () => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.getByRole('button', { name: 'Share the link' }).click()
+    await page.getByText('The link is in the clipboard.').waitFor()
+    const link = await page.evaluate(() => navigator.clipboard.readText())
+    assert.equal(link, page.url())
+    const other = await open(browser, server, {
+      path: new URL(link).pathname + new URL(link).hash,
+    })
+    await waitDone(other)
+    await other.getByText('Van Gogh + Hokusai').first().waitFor()
+    await close(other)
+  })
+
+  await test('again with other settings brings back styles, regions and values', async () => {
+    const other = await open(browser, server, {
+      path: new URL(page.url()).hash,
+    })
+    await other.goto(page.url())
+    await waitDone(other)
+    await other.getByRole('button', { name: 'Again with other settings' }).click()
+    await other.getByRole('button', { name: 'Change the regions' }).waitFor()
+    assert.equal(await other.getByRole('spinbutton', { name: 'Size' }).inputValue(), '160')
+    assert.equal(await other.getByRole('spinbutton', { name: 'Steps' }).inputValue(), '100')
+    const { styles, keepMask } = await draftOf(other)
+    assert.deepEqual(
+      styles.map((s) => [s.name, Boolean(s.mask?.under)]),
+      [
+        ['van-gogh', true],
+        ['hokusai', false],
+      ],
+    )
+    assert.ok(keepMask?.under, 'what is kept of the photograph is among it')
+    await close(other)
+  })
+  await test('all of that left nothing on the console, and never the service', () => close(page))
+}
+
+async function gallery(browser, server) {
+  await test('the gallery groups by photograph, rates, compares and runs again', async () => {
+    const page = await open(browser, server)
+    await chooseContent(page, picture('hokusai.jpg'))
+    await style(page, 'Munch')
+    await set(page, 'Steps', 100)
+    await set(page, 'Size', 96)
+    await start(page)
+    await waitDone(page)
+    await page.getByRole('link', { name: 'Gallery' }).click()
+    await until(
+      'two photographs',
+      async () => (await page.locator('[data-test=group]').count()) === 2,
+    )
+    assert.equal(await page.locator('[data-test=entry]').count(), 4)
+    const rating = page.getByRole('group', { name: /Rating of the result/ }).first()
+    await rating.getByRole('radio', { name: '4 of 5 stars' }).check({ force: true })
+    await page.reload()
+    await until('the rating', () => rating.getByRole('radio', { name: '4 of 5 stars' }).isChecked())
+    const boxes = page.getByRole('checkbox')
+    await boxes.nth(1).check()
+    await boxes.nth(2).check()
+    await shot(page, 'gallery')
+    await page.getByRole('button', { name: 'Compare the two' }).click()
+    const table = page.getByRole('table')
+    await until('figures of both', async () => !(await table.innerText()).includes('…'), 60_000)
+    await shot(page, 'compare')
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: 'Run again' }).first().click()
+    await until('the draft', async () => (await draftOf(page)).values?.size === 96)
+    await close(page)
+  })
+
+  await test('a deletion can be undone, and is done when the page is left', async () => {
+    // the page that comes back asks once more for what was on its way
+    const page = await open(browser, server, { path: '/#/gallery', expect: [/404/] })
+    const groups = page.locator('[data-test=group]')
+    const count = async () => Object.keys(await server.json('/api/history')).length
+    await until('two photographs', async () => (await groups.count()) === 2)
+    await page.getByRole('button', { name: 'Delete all results' }).first().click()
+    await until('one', async () => (await groups.count()) === 1)
+    await page.getByRole('button', { name: 'Undo' }).click()
+    await until('two again', async () => (await groups.count()) === 2)
+    assert.equal(await count(), 2)
+    await page.getByRole('button', { name: 'Delete all results' }).first().click()
+    await page.reload()
+    await until('one on the server', async () => (await count()) === 1)
+    await until('one here', async () => (await groups.count()) === 1)
+    await close(page)
+  })
+}
+
+export async function flow(browser, server) {
+  await pictures(browser, server)
+  await transfer(browser, server)
+  await gallery(browser, server)
+}
