@@ -25,6 +25,7 @@
 #define STYLE_MASK .type = NST_OPTION_STYLE_MASK
 #define STYLE_LAYERS .type = NST_OPTION_STYLE_LAYERS
 #define RECIPE .recipe = true
+/* not --style-weight and --iterations, for which a service has fields of its own */
 #define OFFERED .recipe = true, .offered = true
 #define ONCE .once = true
 
@@ -103,7 +104,7 @@ static const struct nst_option options[] = {
          "painted too and cut off at the end; these keep the border clean"},
     {"content-weight", 'c', GROUP(2), REAL(0, 1e12), AT(content_weight), OFFERED,
      .initial = "1", .arg = "WEIGHT", .help = "Weight of the content loss"},
-    {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), OFFERED,
+    {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), RECIPE,
      .initial = "7000", .arg = "WEIGHT", .help = "Weight of the style loss"},
     {"moment-weight", 0, GROUP(2), REAL(0, 1e12), AT(moment_weight), OFFERED,
      .initial = "0", .arg = "WEIGHT",
@@ -127,7 +128,7 @@ static const struct nst_option options[] = {
      .arg = "content|noise|FILE", .help = "The picture to start from"},
     {"seed", 0, GROUP(3), INT(0, 4294967295.0), AT(seed), OFFERED, .initial = "0",
      .arg = "N", .help = "Which noise"},
-    {"iterations", 'n', GROUP(3), INT(1, 1000000), AT(iterations), OFFERED,
+    {"iterations", 'n', GROUP(3), INT(1, 1000000), AT(iterations), RECIPE,
      .initial = "300", .arg = "N", .help = "Accepted steps of the optimiser, at most"},
     {"scale-iterations", 0, GROUP(3), LIST(1, 1000000), AT(scale_iterations), OFFERED,
      .zero = "none", .initial = "auto", .arg = "LIST|auto",

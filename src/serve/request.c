@@ -227,6 +227,17 @@ static void need_pictures(struct reading *r)
     }
 }
 
+/* Steps at each scale are as many as num_steps may be, at most. */
+static void bound_steps(struct reading *r)
+{
+    const struct nst_list *n = &r->params.scale_iterations;
+
+    for (int i = 0; i < n->count; i++)
+        if (n->value[i] > SERVE_STEPS_MOST)
+            refuse(r, "scale_iterations: %lld is not from 1 to %d",
+                   (long long)n->value[i], SERVE_STEPS_MOST);
+}
+
 static void read_options(struct reading *r, const json_t *body)
 {
     const struct nst_option *o;
@@ -248,6 +259,7 @@ static void read_options(struct reading *r, const json_t *body)
         refuse(r, "%s", err.text);
     if (!r->error && r->params.colour == NST_COLOUR_MATCH)
         need_pictures(r);
+    bound_steps(r);
     if (r->params.size == 0 || r->params.size > r->settings->max_size)
         refuse(r, "size: %lld is not from 16 to %lld", (long long)r->params.size,
                (long long)r->settings->max_size);
