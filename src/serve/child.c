@@ -68,8 +68,10 @@ static void allow_writing_to(const char *folder)
         LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
         LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
         LANDLOCK_ACCESS_FS_MAKE_SYM;
+    const uint64_t plain = /* no links, folders or the like, which others may follow */
+        file | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
     const char *const paths[] = {folder, "/dev/null"};
-    const uint64_t allowed[] = {writing, file};
+    const uint64_t allowed[] = {plain, file};
     struct landlock_ruleset_attr attr = {.handled_access_fs = writing};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 
@@ -112,6 +114,8 @@ static void forbid_calls(void)
         FORBID(SYS_socket),
         FORBID(SYS_io_uring_setup),
         FORBID(SYS_kill),
+        FORBID(SYS_setpgid), /* by the group it is ended */
+        FORBID(SYS_setsid),
         FORBID(SYS_tkill),
         FORBID(SYS_rt_sigqueueinfo),
         FORBID(SYS_rt_tgsigqueueinfo),
@@ -220,7 +224,7 @@ bool serve_child_start(struct serve_child *c, const char *const *argv,
     pid_t parent = getpid();
     bool started = false;
 
-    *c = (struct serve_child){-1, -1, -1};
+    *c = (struct serve_child){-1, -1, -1, -1};
     if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 &&
         pipe2(failed, O_CLOEXEC) == 0)
         c->pid = fork();
@@ -234,6 +238,7 @@ bool serve_child_start(struct serve_child *c, const char *const *argv,
     if (started) {
         c->out = out[0];
         c->err = err[0];
+        c->gone = (int)syscall(SYS_pidfd_open, c->pid, 0);
         out[0] = err[0] = -1;
     } else if (c->pid > 0) {
         int error = errno;
@@ -247,14 +252,26 @@ bool serve_child_start(struct serve_child *c, const char *const *argv,
     return started;
 }
 
+void serve_child_kill(const struct serve_child *c)
+{
+    kill(-c->pid, SIGKILL);
+}
+
 int serve_child_end(struct serve_child *c)
 {
+    siginfo_t info;
     int status = -1;
 
+    /* while it is not reaped, no other group can have its number */
+    while (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+        ;
+    serve_child_kill(c);
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
         ;
     close(c->out);
     close(c->err);
+    if (c->gone >= 0)
+        close(c->gone);
     return status;
 }
 
@@ -282,15 +299,40 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Read what it says until it has ended. Its pipes alone do not tell: it may close them,
+ * or others may have them. False if that takes longer than until end. */
+static bool follow(const struct serve_child *c, int64_t end, char *text[2])
+{
+    struct pollfd p[3] = {
+        {c->out, POLLIN, 0}, {c->err, POLLIN, 0}, {c->gone, POLLIN, 0}};
+    size_t size[2] = {0, 0};
+    bool silent = false;
+
+    while (!silent || (p[2].fd < 0 ? p[0].fd >= 0 || p[1].fd >= 0 : !p[2].revents)) {
+        int64_t left = end - now_ms();
+
+        if (left <= 0)
+            return false;
+        poll(p, 3, (int)left);
+        silent = true;
+        for (int i = 0; i < 2; i++)
+            if (p[i].fd >= 0 && p[i].revents) {
+                silent = false;
+                if (!collect(p[i].fd, &text[i], &size[i]))
+                    p[i].fd = -1;
+            }
+    }
+    return true;
+}
+
 int serve_child_run(const char *const *argv, const struct serve_limits *limits,
                     unsigned seconds, char **out, char **err)
 {
     char *text[2] = {out ? nst_xcalloc(MOST_OUTPUT + 1, 1) : NULL,
                      err ? nst_xcalloc(MOST_OUTPUT + 1, 1) : NULL};
-    size_t size[2] = {0, 0};
     int64_t end = now_ms() + (int64_t)seconds * 1000;
     struct serve_child c;
-    bool late = false;
+    bool late;
     int status;
 
     if (out)
@@ -299,20 +341,9 @@ int serve_child_run(const char *const *argv, const struct serve_limits *limits,
         *err = text[1];
     if (!serve_child_start(&c, argv, limits))
         return -1;
-    struct pollfd p[2] = {{c.out, POLLIN, 0}, {c.err, POLLIN, 0}};
-    while (p[0].fd >= 0 || p[1].fd >= 0) {
-        int64_t left = end - now_ms();
-
-        if (left <= 0) {
-            late = true;
-            kill(c.pid, SIGKILL);
-            break;
-        }
-        poll(p, 2, (int)left);
-        for (int i = 0; i < 2; i++)
-            if (p[i].fd >= 0 && p[i].revents && !collect(p[i].fd, &text[i], &size[i]))
-                p[i].fd = -1;
-    }
+    late = !follow(&c, end, text);
+    if (late)
+        serve_child_kill(&c);
     status = serve_child_end(&c);
     return late ? -1 : status;
 }

@@ -5,7 +5,8 @@
  * - end with the thread that started them, however it ends;
  * - gain no privileges, open no sockets, trace and signal nobody (seccomp), and write
  * to no file outside one folder (Landlock, where the kernel has it);
- * - have bounded memory, processor time and files.
+ * - have bounded memory, processor time and files;
+ * - end with all that they began.
  */
 #ifndef NST_SERVE_CHILD_H
 #define NST_SERVE_CHILD_H
@@ -26,6 +27,7 @@ struct serve_limits {
 struct serve_child {
     pid_t pid;
     int out, err; /* to be read from: standard output and standard error */
+    int gone;     /* readable once it has ended; -1 where the kernel has no such thing */
 };
 
 /* The program called name beside this one, or else in the path: a new string. */
@@ -35,7 +37,11 @@ char *serve_program(const char *name);
 bool serve_child_start(struct serve_child *c, const char *const *argv,
                        const struct serve_limits *limits);
 
-/* Wait for its end: its status as of waitpid(). Closes out and err. */
+/* Kill it, and all that it began. */
+void serve_child_kill(const struct serve_child *c);
+
+/* Wait for its end, kill what it began, and close what is open to it: its status as of
+ * waitpid(). */
 int serve_child_end(struct serve_child *c);
 
 /*

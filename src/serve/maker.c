@@ -48,11 +48,12 @@ static double clock_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* A file, and not a link that the child has made. */
 static bool is_there(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && st.st_size > 0;
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
 }
 
 static double number(const json_t *j, const char *key)
@@ -111,26 +112,34 @@ static void see_to_end(struct attempt *a, double begin)
 
     if (now - begin > (double)a->settings->task_seconds && !a->late) {
         a->late = true;
-        kill(a->child.pid, SIGKILL);
+        serve_child_kill(&a->child);
     }
     if (atomic_load(&a->m->cancelled) ||
         (a->asked > 0 && now - a->asked > PATIENCE_SECONDS))
-        kill(a->child.pid, SIGKILL);
+        serve_child_kill(&a->child);
     else if (atomic_load(&a->m->stop) && a->asked == 0) {
         a->asked = now;
         kill(a->child.pid, SIGTERM);
     }
 }
 
+/* Until it has ended, whatever becomes of its standard error. */
 static int watch(struct attempt *a)
 {
-    struct pollfd p = {a->child.err, POLLIN, 0};
+    struct pollfd p[2] = {{a->child.err, POLLIN, 0}, {a->child.gone, POLLIN, 0}};
     double begin = clock_now();
+    bool ended = false;
 
-    for (bool open = true; open;) {
+    while (!ended) {
         see_to_end(a, begin);
-        if (poll(&p, 1, LOOK_MS) > 0)
-            open = read_some(a);
+        if (poll(p, 2, LOOK_MS) <= 0)
+            continue;
+        if (!p[0].revents)
+            ended = true; /* and all is read */
+        else if (!read_some(a)) {
+            p[0].fd = -1;
+            ended = p[1].fd < 0;
+        }
     }
     return serve_child_end(&a->child);
 }

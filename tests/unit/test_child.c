@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "nst.h"
@@ -68,6 +69,59 @@ static void writes_in_its_folder_alone(void **state)
     free(outside);
     free(cut);
     free(victim);
+}
+
+static void makes_plain_files_alone(void **state)
+{
+    char *probe = nst_xasprintf("echo x >%s.outside", top);
+    char *line =
+        nst_xasprintf("cd %s && for c in 'ln -s /etc/passwd link' 'mkdir folder' "
+                      "'mkfifo pipe'; do $c 2>/dev/null && echo $c; done; ls",
+                      top);
+    char *said;
+
+    (void)state;
+    if (shell(probe, none, NULL) == 0) {
+        print_message("# the kernel has no Landlock\n");
+        skip();
+    }
+    shell(line, none, &said);
+    assert_string_equal(said, "");
+    free(said);
+    free(line);
+    free(probe);
+}
+
+/* Does it run no more, though perhaps nobody has waited for it yet? */
+static bool is_gone(int pid)
+{
+    char *path = nst_xasprintf("/proc/%d/cmdline", pid);
+    bool gone = false;
+
+    for (int i = 0; i < 20 && !gone; i++) {
+        FILE *f = fopen(path, "r");
+
+        gone = !f || fgetc(f) == EOF;
+        if (f)
+            fclose(f);
+        if (!gone)
+            usleep(100000);
+    }
+    free(path);
+    return gone;
+}
+
+static void ends_with_all_that_it_began(void **state)
+{
+    time_t begin = time(NULL);
+    char *said;
+
+    (void)state;
+    assert_int_equal(shell("sleep 60 & echo $!", none, &said), 0);
+    assert_true(time(NULL) - begin < 5); /* it is not waited for */
+    assert_true(is_gone(atoi(said)));
+    free(said);
+    assert_int_not_equal(shell("setsid -w true", none, NULL), 0);
 }
 
 static void opens_no_sockets(void **state)
@@ -132,6 +186,17 @@ static void is_ended_when_it_takes_too_long(void **state)
     assert_int_equal(serve_child_run(argv, &limits, 1, NULL, NULL), -1);
 }
 
+static void is_ended_in_time_when_it_says_no_more(void **state)
+{
+    const char *const argv[] = {"bash", "-c", "exec >&- 2>&-; exec sleep 15", NULL};
+    const struct serve_limits limits = {.seconds = 10};
+    time_t begin = time(NULL);
+
+    (void)state;
+    assert_int_equal(serve_child_run(argv, &limits, 1, NULL, NULL), -1);
+    assert_true(time(NULL) - begin < 5);
+}
+
 static void says_much_without_harm(void **state)
 {
     char *said;
@@ -168,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SAYS("a program writes, and cuts short, in its folder alone",
              writes_in_its_folder_alone),
+        SAYS("it makes no links, folders or pipes", makes_plain_files_alone),
         SAYS("it opens no sockets", opens_no_sockets),
         SAYS("it signals nobody", signals_nobody),
         SAYS("it gains no privileges", gains_no_privileges),
@@ -175,6 +241,9 @@ int main(void)
         SAYS("it has its time of the processor and no more",
              has_its_time_of_the_processor_and_no_more),
         SAYS("it is ended when it takes too long", is_ended_when_it_takes_too_long),
+        SAYS("so it is when it closes its output first",
+             is_ended_in_time_when_it_says_no_more),
+        SAYS("what it began ends with it", ends_with_all_that_it_began),
         SAYS("it may say much without harm", says_much_without_harm),
         SAYS("it is missed if it is not there", is_missed_if_it_is_not_there),
         SAYS("it finds no files open but its own three", leaves_no_files_open),
