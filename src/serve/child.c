@@ -13,6 +13,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,9 @@
 #define MOST_OUTPUT 65536
 #define FILE_BYTES ((rlim_t)4 << 30)
 #define NICE 5 /* the service answers before it paints */
+#define LOOK_MS 200
+
+static atomic_bool quits;
 
 char *serve_program(const char *name)
 {
@@ -299,8 +303,14 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+void serve_child_quit(void)
+{
+    atomic_store(&quits, true);
+}
+
 /* Read what it says until it has ended. Its pipes alone do not tell: it may close them,
- * or others may have them. False if that takes longer than until end. */
+ * or others may have them. False if that takes longer than until end, or is not to go
+ * on. */
 static bool follow(const struct serve_child *c, int64_t end, char *text[2])
 {
     struct pollfd p[3] = {
@@ -311,9 +321,9 @@ static bool follow(const struct serve_child *c, int64_t end, char *text[2])
     while (!silent || (p[2].fd < 0 ? p[0].fd >= 0 || p[1].fd >= 0 : !p[2].revents)) {
         int64_t left = end - now_ms();
 
-        if (left <= 0)
+        if (left <= 0 || atomic_load(&quits))
             return false;
-        poll(p, 3, (int)left);
+        poll(p, 3, left < LOOK_MS ? (int)left : LOOK_MS);
         silent = true;
         for (int i = 0; i < 2; i++)
             if (p[i].fd >= 0 && p[i].revents) {
@@ -340,10 +350,10 @@ int serve_child_run(const char *const *argv, const struct serve_limits *limits,
     if (err)
         *err = text[1];
     if (!serve_child_start(&c, argv, limits))
-        return -1;
+        return SERVE_CHILD_NONE;
     late = !follow(&c, end, text);
     if (late)
         serve_child_kill(&c);
     status = serve_child_end(&c);
-    return late ? -1 : status;
+    return !late ? status : atomic_load(&quits) ? SERVE_CHILD_NONE : -1;
 }

@@ -27,7 +27,7 @@ struct serve_limits {
 struct serve_child {
     pid_t pid;
     int out, err; /* to be read from: standard output and standard error */
-    int gone;     /* readable once it has ended; -1 where the kernel has no such thing */
+    int gone; /* readable once it has ended; -1 where the kernel has no such thing */
 };
 
 /* The program called name beside this one, or else in the path: a new string. */
@@ -44,11 +44,15 @@ void serve_child_kill(const struct serve_child *c);
  * waitpid(). */
 int serve_child_end(struct serve_child *c);
 
+/* What serve_child_run() waits for is ended, from now on. */
+void serve_child_quit(void);
+
 /*
- * Run one to its end, but no longer than that. Its status; -1 if it could not be
- * started, or took too long. *out and *err, which may be NULL, become what it wrote, up
- * to 64 KiB: new strings.
+ * Run one to its end, but no longer than that. Its status; -1 if it took too long, or
+ * one of the below. *out and *err, which may be NULL, become what it wrote, up to
+ * 64 KiB: new strings.
  */
+#define SERVE_CHILD_NONE (-2) /* it could not be started, or not finish: quit */
 int serve_child_run(const char *const *argv, const struct serve_limits *limits,
                     unsigned seconds, char **out, char **err);
 

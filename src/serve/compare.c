@@ -14,6 +14,7 @@
 #include "serve/tasks.h"
 
 #define SECONDS 120
+#define RETRY_SECONDS 10
 
 struct compared {
     char *original, *result, *style; /* paths; style may be NULL */
@@ -109,6 +110,9 @@ static struct serve_answer measure(const struct serve_settings *s,
     free(model);
     free(style);
     free(program);
+    if (status == SERVE_CHILD_NONE)
+        return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                                  "there is nobody to compare them now");
     return j ? serve_answer_json(MHD_HTTP_OK, j)
              : serve_answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
                                   "the pictures could not be compared");

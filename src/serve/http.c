@@ -22,8 +22,9 @@
 #define REQUEST_SECONDS 300 /* to its answer's end, and */
 #define LEAST_SPEED 32768   /* bytes a second of a body besides */
 #define MOST_THREADS 4
-#define SLOW_THREADS 2
+#define SLOW_THREADS 2 /* for what waits for the disk, and as many for children */
 #define BEAT_SECONDS 15
+#define RETRY_SECONDS 10 /* when the service ends */
 #define NEVER INT64_MAX
 /* A body that is too large is read to its end all the same, so that its sender sees the
  * answer, unless it is larger by that much. */
@@ -51,11 +52,11 @@ static struct {
     const struct serve_settings *settings;
     const struct serve_route *routes;
     struct MHD_Daemon *daemon;
-    GThreadPool *slow;
+    GThreadPool *slow, *children; /* none of the one waits behind those of the other */
     atomic_bool quiet, ended;
     atomic_uint_least64_t answered[6];
     pthread_t keeper;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* for what follows, and that nothing is queued once ended */
     GQueue peers;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -285,6 +286,12 @@ static void expect_body(struct exchange *x)
     }
 }
 
+static struct serve_answer is_ending(void)
+{
+    return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                              "the service is ending");
+}
+
 /* Headers are there: everything that can be said without a body. */
 static void begin(struct exchange *x, const char *path, const char *method, bool null)
 {
@@ -303,8 +310,7 @@ static void begin(struct exchange *x, const char *path, const char *method, bool
                             &x->answer))
         return;
     if (!x->answer.response && x->changes && atomic_load(&all.quiet))
-        x->answer = serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, 10,
-                                       "the service is ending");
+        x->answer = is_ending();
     if (!x->answer.response && length > body_limit(x))
         refuse_size(x);
     if (!x->answer.response)
@@ -339,14 +345,29 @@ static void read_json(struct exchange *x)
             serve_answer_error(MHD_HTTP_BAD_REQUEST, "the body is no JSON object");
 }
 
-/* By a thread of the pool. */
+/* By a thread of a pool. */
 static void on_slow(gpointer p, gpointer none)
 {
     struct exchange *x = p;
 
     (void)none;
-    x->answer = x->request.route->answer(&x->request);
+    x->answer =
+        atomic_load(&all.ended) ? is_ending() : x->request.route->answer(&x->request);
     MHD_resume_connection(x->request.connection);
+}
+
+/* Have a pool answer, and the connection wait. */
+static void hand_over(struct exchange *x)
+{
+    x->slow = true;
+    pthread_mutex_lock(&all.lock);
+    if (atomic_load(&all.ended))
+        x->answer = is_ending();
+    else {
+        MHD_suspend_connection(x->request.connection);
+        g_thread_pool_push(x->request.route->child ? all.children : all.slow, x, NULL);
+    }
+    pthread_mutex_unlock(&all.lock);
 }
 
 static enum MHD_Result send_answer(struct exchange *x)
@@ -364,11 +385,11 @@ static enum MHD_Result finish(struct exchange *x)
 {
     if (!x->answer.response && x->text)
         read_json(x);
-    if (!x->answer.response && x->request.route->slow && !x->slow) {
-        x->slow = true;
-        MHD_suspend_connection(x->request.connection);
-        g_thread_pool_push(all.slow, x, NULL);
-        return MHD_YES;
+    if (!x->answer.response && !x->slow &&
+        (x->request.route->slow || x->request.route->child)) {
+        hand_over(x);
+        if (!x->answer.response)
+            return MHD_YES;
     }
     if (!x->answer.response)
         x->answer = x->request.route->answer(&x->request);
@@ -429,6 +450,7 @@ enum nst_status serve_http_open(const struct serve_settings *s,
     all.settings = s;
     all.routes = routes;
     all.slow = g_thread_pool_new(on_slow, NULL, SLOW_THREADS, TRUE, NULL);
+    all.children = g_thread_pool_new(on_slow, NULL, SLOW_THREADS, TRUE, NULL);
     /* Not epoll: with it, libmicrohttpd 0.9.75 does not see that a client has gone if
      * the last bytes and the end came at once. */
     all.daemon = MHD_start_daemon(
@@ -460,9 +482,12 @@ void serve_http_quiesce(bool own)
 
 void serve_http_close(void)
 {
+    pthread_mutex_lock(&all.lock);
     atomic_store(&all.ended, true);
+    pthread_mutex_unlock(&all.lock);
     pthread_join(all.keeper, NULL);
     g_thread_pool_free(all.slow, FALSE, TRUE);
+    g_thread_pool_free(all.children, FALSE, TRUE);
     MHD_stop_daemon(all.daemon);
 }
 

@@ -34,6 +34,7 @@ struct serve_route {
     enum serve_body body;
     const char *field; /* the form's, of SERVE_FILE */
     bool slow;         /* it takes longer than a moment */
+    bool child;        /* it waits for a process (child.h), perhaps for minutes */
     bool open;         /* no token is needed */
     bool stream;       /* it has no end that could be waited for */
 };
@@ -48,7 +49,8 @@ enum nst_status serve_http_open(const struct serve_settings *s,
 /* Accept no more connections, and refuse what changes something. own: the socket is of
  * no use to anybody else, and who connects is refused. */
 void serve_http_quiesce(bool own);
-/* Streams have ended before: serve_events_end(). */
+/* Streams have ended before: serve_events_end(), and children: serve_child_quit(). What
+ * waits for a thread is told that the service ends. */
 void serve_http_close(void);
 
 /* How many were answered with a status of 100 * i. */

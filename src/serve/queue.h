@@ -14,6 +14,7 @@ struct serve_queue {
                             void (*changed)(const char *id), struct nst_err *err);
     void (*drain)(void);
     unsigned (*working)(void);
+    void (*stop)(void);
     void (*close)(void);
     /* a worker, which nobody asks, has none of these */
     bool (*reachable)(void);

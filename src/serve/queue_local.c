@@ -321,8 +321,8 @@ static enum nst_status open_queue(const struct serve_settings *s,
     drop_oldest();
     memset(all.counts.ended, 0, sizeof all.counts.ended);
     pthread_mutex_unlock(&all.lock);
-    while (all.threads < (unsigned)s->max_tasks)
-        if (pthread_create(&all.thread[all.threads++], NULL, work, NULL) != 0)
+    for (; all.threads < (unsigned)s->max_tasks; all.threads++)
+        if (pthread_create(&all.thread[all.threads], NULL, work, NULL) != 0)
             return nst_err_set(err, NST_ERR_IO, "cannot begin a thread");
     return NST_OK;
 }
@@ -345,7 +345,7 @@ static unsigned working(void)
     return n;
 }
 
-static void close_queue(void)
+static void stop(void)
 {
     GHashTableIter at;
     gpointer p;
@@ -360,6 +360,10 @@ static void close_queue(void)
     for (unsigned i = 0; i < all.threads; i++)
         pthread_join(all.thread[i], NULL);
     all.threads = 0;
+}
+
+static void close_queue(void)
+{
     g_queue_clear(&all.queue);
     g_hash_table_destroy(all.tasks);
 }
@@ -541,6 +545,7 @@ static void sweep(int64_t seconds, size_t most)
 const struct serve_queue serve_queue_local = {.open = open_queue,
                                               .drain = drain,
                                               .working = working,
+                                              .stop = stop,
                                               .close = close_queue,
                                               .reachable = reachable,
                                               .add = add,

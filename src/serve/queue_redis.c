@@ -388,6 +388,7 @@ static void count(struct serve_counts *out)
 const struct serve_queue serve_queue_redis = {.open = open_queue,
                                               .drain = drain,
                                               .working = working,
+                                              .stop = drain, /* workers do */
                                               .close = close_queue,
                                               .reachable = serve_redis_is_there,
                                               .add = add,

@@ -23,6 +23,7 @@
 
 #include "nst.h"
 #include "serve/answer.h"
+#include "serve/child.h"
 #include "serve/events.h"
 #include "serve/guard.h"
 #include "serve/http.h"
@@ -369,6 +370,7 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
         serve(s);
         drain(s, false);
     }
+    serve_tasks_stop();
     serve_tasks_close();
     serve_styles_close();
     serve_store_close();
@@ -402,10 +404,12 @@ static enum nst_status run(const struct serve_settings *s, int fd, bool own,
         serve(s);
         drain(s, own);
     }
-    serve_tasks_close();
+    serve_tasks_stop();
     serve_events_end();
+    serve_child_quit();
     if (st == NST_OK)
         serve_http_close();
+    serve_tasks_close();
     serve_styles_close();
     serve_pages_close();
     serve_store_close();

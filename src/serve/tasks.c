@@ -33,6 +33,11 @@ unsigned serve_tasks_working(void)
     return queue->working();
 }
 
+void serve_tasks_stop(void)
+{
+    queue->stop();
+}
+
 void serve_tasks_close(void)
 {
     queue->close();

@@ -40,6 +40,8 @@ void serve_tasks_drain(void);
 /* How many are being made. */
 unsigned serve_tasks_working(void);
 /* What is not over writes its checkpoint, and waits for the next start. */
+void serve_tasks_stop(void);
+/* After all who ask. */
 void serve_tasks_close(void);
 /* Is what keeps the queue there? What follows says that it is away, or NULL, if not. */
 bool serve_tasks_reachable(void);

@@ -438,7 +438,7 @@ static unsigned working(void)
 }
 
 /* What runs writes its checkpoint and goes to another worker. */
-static void close_worker(void)
+static void stop(void)
 {
     drain();
     pthread_mutex_lock(&all.lock);
@@ -449,6 +449,10 @@ static void close_worker(void)
     pthread_mutex_unlock(&all.lock);
     while (all.threads > 0)
         pthread_join(all.thread[--all.threads], NULL);
+}
+
+static void close_worker(void)
+{
     atomic_store(&all.ended, true);
     if (all.beats)
         pthread_join(all.beater, NULL);
@@ -458,5 +462,8 @@ static void close_worker(void)
     serve_redis_close();
 }
 
-const struct serve_queue serve_worker = {
-    .open = open_worker, .drain = drain, .working = working, .close = close_worker};
+const struct serve_queue serve_worker = {.open = open_worker,
+                                         .drain = drain,
+                                         .working = working,
+                                         .stop = stop,
+                                         .close = close_worker};

@@ -20,3 +20,72 @@ END
     transfer '{scales: [16, 32], scale_iterations: [3, 2]}'
     until_state completed
 }
+
+# large FILE WIDTH HEIGHT: a PNG that takes long to look at
+large() {
+    python3 - "$@" <<'END'
+import random, struct, sys, zlib
+name, w, h = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+rows = b"".join(b"\0" + random.Random(y).randbytes(3 * w) for y in range(h))
+with open(name, "wb") as f:
+    f.write(b"\x89PNG\r\n\x1a\n")
+    for kind, data in (b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0)), \
+            (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""):
+        f.write(struct.pack(">I", len(data)) + kind + data)
+        f.write(struct.pack(">I", zlib.crc32(kind + data)))
+END
+}
+
+@test "comparing large pictures holds up neither a cancel nor the end" {
+    needs python3
+    large large.png 2000 1500
+    serve --grace 0
+    upload photo.png
+    transfer '{num_steps: 1000, size: 256}'
+    upload large.png
+    for _ in 1 2 3 4 5; do
+        curl -sS -o /dev/null -w '%{http_code}\n' "$url/api/compare" \
+            -H 'Content-Type: application/json' \
+            -d "{\"original\": \"$content\", \"result\": \"$content\"}" >>compared 3>&- &
+    done
+    for _ in $(seq 100); do
+        [ "$(pgrep -cP "$service" nst-compare)" != 2 ] || break
+        sleep 0.05
+    done
+    [ "$(pgrep -cP "$service" nst-compare)" = 2 ]
+    ask DELETE "/api/tasks/$task" -m 2
+    [ "$code" = 200 ]
+    begin=$(date +%s%N)
+    stop_service
+    [ $((($(date +%s%N) - begin) / 1000000)) -lt 10000 ]
+    for _ in $(seq 50); do
+        [ "$(wc -l <compared)" != 5 ] || break
+        sleep 0.1
+    done
+    [ "$(grep -vcE '503|000' compared)" = 0 ] # 000: there was no time to say so
+}
+
+@test "who asks to the very end is answered to the very end" {
+    needs python3
+    export MALLOC_PERTURB_=165 # what is freed is no more what it was
+    serve
+    upload photo.png
+    transfer
+    until_state completed
+    for _ in 1 2 3 4; do
+        python3 - "${url##*:}" "$task" 3>&- <<'END' &
+import http.client, sys
+c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+try:
+    while True:
+        for path in ("/api/progress/" + sys.argv[2], "/api/history", "/api/tasks"):
+            c.request("GET", path)
+            assert c.getresponse().read()
+except (OSError, http.client.HTTPException):
+    pass
+END
+    done
+    sleep 0.5
+    stop_service
+    [ "$(tail -n 1 log)" = 'nst-serve: ended' ]
+}
