@@ -141,8 +141,12 @@ static void forget(struct task *t)
 /* The oldest that are over go when there are too many. */
 static void drop_oldest(void)
 {
-    GList *list = tasks_of(SERVE_STATES);
+    const unsigned *n = all.counts.now;
+    GList *list = NULL;
 
+    if (n[SERVE_COMPLETED] + n[SERVE_FAILED] + n[SERVE_CANCELLED] >
+        all.settings->max_history_images)
+        list = tasks_of(SERVE_STATES);
     for (GList *l = g_list_nth(list, (guint)all.settings->max_history_images); l;
          l = l->next)
         forget(l->data);
@@ -175,6 +179,15 @@ static struct task *read_task(const char *name)
     return t;
 }
 
+/* Nothing that a cancelled task made is kept; all is locked. */
+static void turn_cancelled(struct task *t)
+{
+    json_object_set_new(t->is.record, "finished", json_real(serve_task_now()));
+    turn(t, SERVE_CANCELLED);
+    serve_store_end_work(t->is.id);
+    serve_task_remove_result(t->is.id);
+}
+
 /* One of before the service was ended. What ran goes on; a kill of the service is no
  * failure of the task. */
 static void take_up(void *ctx, const char *file)
@@ -193,7 +206,9 @@ static void take_up(void *ctx, const char *file)
     if (is_over(t))
         return;
     path = serve_task_result(t->is.id, &name);
-    if (stat(path, &st) == 0) {
+    if (json_is_true(json_object_get(t->is.record, "cancelled")))
+        turn_cancelled(t);
+    else if (stat(path, &st) == 0) {
         serve_task_complete(&t->is);
         turn(t, SERVE_COMPLETED);
     } else {
@@ -238,6 +253,8 @@ static void settle(struct task *t, const struct serve_outcome *o)
     if (serve_task_is_over(state)) {
         serve_task_log_end(&t->is, state);
         serve_store_end_work(t->is.id);
+        if (state == SERVE_CANCELLED) /* it may just have been made */
+            serve_task_remove_result(t->is.id);
     } else if (o->end == SERVE_CRASHED) {
         all.counts.retries++;
         g_queue_push_head(&all.queue, t);
@@ -449,6 +466,18 @@ static json_t *list_open(void)
     return list;
 }
 
+/* Its thread sees to it; a service that is killed before that finds it written down.
+ * All is locked. */
+static void cancel_running(struct task *t)
+{
+    struct nst_err err;
+
+    t->making.cancelled = true;
+    json_object_set_new(t->is.record, "cancelled", json_true());
+    if (write_down(t, &err) != NST_OK)
+        serve_log(SERVE_ERROR, "%s", err.text);
+}
+
 static enum serve_cancel cancel(const char *id)
 {
     enum serve_cancel done = SERVE_CANCEL_UNKNOWN;
@@ -460,13 +489,12 @@ static enum serve_cancel cancel(const char *id)
         done = SERVE_CANCEL_OVER;
     else if (t) {
         done = SERVE_CANCEL_DONE;
-        t->making.cancelled = true;
         if (t->is.state == SERVE_QUEUED) {
             g_queue_remove(&all.queue, t);
-            json_object_set_new(t->is.record, "finished", json_real(serve_task_now()));
-            turn(t, SERVE_CANCELLED);
-            serve_store_end_work(t->is.id);
-        }
+            turn_cancelled(t);
+            drop_oldest(); /* perhaps this one */
+        } else
+            cancel_running(t);
     }
     pthread_mutex_unlock(&all.lock);
     if (done == SERVE_CANCEL_DONE)

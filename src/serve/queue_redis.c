@@ -115,15 +115,6 @@ bool serve_row_read(struct serve_task *t, const redisReply *row)
     return true;
 }
 
-static void remove_result(const char *id)
-{
-    char *name, *path = serve_task_result(id, &name);
-
-    serve_store_remove_picture("results", name);
-    free(name);
-    free(path);
-}
-
 void serve_redis_tidy_task(const char *id)
 {
     redisReply *r =
@@ -136,7 +127,7 @@ void serve_redis_tidy_task(const char *id)
         bool gone = serve_store_end_work(id);
 
         if (state != SERVE_COMPLETED)
-            remove_result(id);
+            serve_task_remove_result(id);
         release(serve_redis_run(serve_script_tidied, id, name, gone ? "" : TRY_AGAIN,
                                 NULL));
     }

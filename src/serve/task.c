@@ -78,6 +78,15 @@ char *serve_task_result(const char *id, char **name)
     return serve_store_path("results", *name);
 }
 
+void serve_task_remove_result(const char *id)
+{
+    char *name, *path = serve_task_result(id, &name);
+
+    serve_store_remove_picture("results", name);
+    free(name);
+    free(path);
+}
+
 static json_t *number(double v)
 {
     return isfinite(v) ? json_real(v) : json_null();
@@ -184,7 +193,7 @@ enum serve_state serve_task_settle(struct serve_task *t, const struct serve_outc
 {
     enum serve_state state = cancelled ? SERVE_CANCELLED : SERVE_FAILED;
 
-    if (o->end == SERVE_MADE) {
+    if (o->end == SERVE_MADE && !cancelled) {
         note_made(t, o);
         state = SERVE_COMPLETED;
     } else if (o->end == SERVE_STOPPED && !cancelled) {

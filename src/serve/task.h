@@ -38,6 +38,8 @@ const char *serve_task_text(const struct serve_task *t, const char *key);
 
 /* Where its result goes: new strings, the second one the file's name. */
 char *serve_task_result(const char *id, char **name);
+/* Remove a result that is not to be, and its thumbnail. */
+void serve_task_remove_result(const char *id);
 
 /* How far it is, as the API tells it: a new reference. */
 json_t *serve_task_progress(const struct serve_task *t);

@@ -89,3 +89,54 @@ END
     stop_service
     [ "$(tail -n 1 log)" = 'nst-serve: ended' ]
 }
+
+@test "tasks that are cancelled while they wait are not kept without end" {
+    serve --max-tasks 1 --max-history-images 3
+    upload photo.png
+    transfer '{num_steps: 1000, size: 256}'
+    first=$task
+    for _ in 1 2 3 4 5 6; do
+        transfer
+        ask DELETE "/api/tasks/$task"
+        [ "$code" = 200 ]
+    done
+    [ "$(ls data/tasks | wc -l)" = 4 ]
+    get "/api/progress/$task"
+    [ "$(field status)" = cancelled ]
+    ask DELETE "/api/tasks/$first"
+}
+
+@test "a task that was cancelled stays so, though the service is killed at once" {
+    serve
+    upload photo.png
+    transfer '{num_steps: 1000, size: 256}'
+    for _ in $(seq 200); do
+        get "/api/progress/$task" >/dev/null
+        [ "$(field progress)" = 0 ] || break
+        sleep 0.05
+    done
+    kill -STOP "$(children)" # so that it does not end before
+    ask DELETE "/api/tasks/$task"
+    [ "$code" = 200 ]
+    stop_service KILL || true
+    serve
+    get "/api/progress/$task"
+    [ "$(field status)" = cancelled ]
+    [ -z "$(ls data/work data/results | grep -v ':$' | grep .)" ]
+}
+
+@test "a task that was cancelled as it was done is cancelled, without its picture" {
+    serve
+    upload photo.png
+    for _ in 1 2 3 4 5; do
+        transfer
+        until [ -e "data/results/$task.png" ]; do sleep 0.002; done
+        ask DELETE "/api/tasks/$task"
+        [ "$code" = 200 ] || continue
+        until_state cancelled
+        [ ! -e "data/results/$task.png" ]
+        [ ! -e "data/thumbs/$task.png.jpg" ]
+        cancelled=1
+    done
+    [ -n "${cancelled:-}" ] || skip "none was cancelled in time"
+}
