@@ -167,15 +167,27 @@ static char *forwarded_key(const char *list)
     return key;
 }
 
+/* MHD_KeyValueIterator. Of several such headers the last one is the proxy's. */
+static enum MHD_Result note_forwarded(void *cls, enum MHD_ValueKind kind,
+                                      const char *key, const char *value)
+{
+    (void)kind;
+    if (g_ascii_strcasecmp(key, "X-Forwarded-For") == 0 && value)
+        *(const char **)cls = value;
+    return MHD_YES;
+}
+
 /* Who asks: a new string. */
 static char *address_of(struct MHD_Connection *c)
 {
     const struct sockaddr *a =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-    const char *forwarded =
-        all.settings->behind_proxy ? header(c, "X-Forwarded-For") : NULL;
-    char *key = forwarded ? forwarded_key(forwarded) : NULL;
+    const char *forwarded = NULL;
+    char *key;
 
+    if (all.settings->behind_proxy)
+        MHD_get_connection_values(c, MHD_HEADER_KIND, note_forwarded, &forwarded);
+    key = forwarded ? forwarded_key(forwarded) : NULL;
     if (key)
         return key;
     if (a && a->sa_family == AF_INET)

@@ -140,3 +140,11 @@ END
     done
     [ -n "${cancelled:-}" ] || skip "none was cancelled in time"
 }
+
+@test "behind a proxy that adds a header of its own, a client's counts for nothing" {
+    serve --rate 1 --behind-proxy
+    for i in $(seq 10); do
+        ask DELETE /api/tasks/x -H "X-Forwarded-For: 1.2.3.$i" -H 'X-Forwarded-For: 5.6.7.8'
+    done
+    refused 429 'a second'
+}
