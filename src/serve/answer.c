@@ -3,6 +3,7 @@
 
 #include "serve/answer.h"
 
+#include <glib.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,13 +67,14 @@ struct serve_answer serve_answer_json(unsigned status, json_t *j)
 
 static struct serve_answer error(unsigned status, const char *fmt, va_list ap)
 {
-    char text[1024];
+    char text[1024], *valid;
     json_t *j;
 
     vsnprintf(text, sizeof text, fmt, ap);
-    j = json_pack("{s:s}", "error", text);
-    return serve_answer_json(
-        status, j ? j : json_pack("{s:s}", "error", "the request is not UTF-8"));
+    valid = g_utf8_make_valid(text, -1); /* it may have been cut in a character */
+    j = json_pack("{s:s}", "error", valid);
+    g_free(valid);
+    return serve_answer_json(status, j);
 }
 
 struct serve_answer serve_answer_error(unsigned status, const char *fmt, ...)

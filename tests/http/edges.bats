@@ -148,3 +148,17 @@ END
     done
     refused 429 'a second'
 }
+
+@test "a message names what is wrong, in whatever script, and wherever it is cut" {
+    serve
+    upload photo.png
+    for word in "$(printf 'é%.0s' $(seq 150))" "x$(printf 'é%.0s' $(seq 150))"; do
+        post /api/style-transfer \
+            "{\"content_image\": \"$content\", \"style_image\": \"munch\", \"$word\": 1}"
+        refused 400 'ééé.*not known'
+    done
+    get "/api/progress/x$(printf '%%c3%%a9%.0s' $(seq 50))"
+    refused 404 'task: .xééé.*not known'
+    get /api/progress/%ff%fe
+    refused 404 'task: .*not known'
+}
