@@ -3,6 +3,7 @@
 
 #include "serve/compare.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,12 +56,17 @@ static bool read_body(const struct serve_request *r, struct compared *c,
     const char *id = text_of(r->body, "task_id"), *style;
     json_t *task = id ? serve_tasks_progress(id, NULL, NULL) : NULL;
     const json_t *from = id ? task : r->body;
+    bool away = id && !task && errno != ENOENT;
     const char *unknown = unknown_member(r->body);
 
     if (unknown) {
         json_decref(task);
         *answer =
             serve_answer_error(MHD_HTTP_BAD_REQUEST, "%.64s: is not known", unknown);
+        return false;
+    }
+    if (away) {
+        *answer = serve_answer_away();
         return false;
     }
     if (id && (!task || !text_of(task, "output_img"))) {

@@ -316,6 +316,8 @@ is_tidy() {
     code_is GET /api/history 503
     code_is GET /api/tasks 503
     code_is DELETE "/api/tasks/$id" 503
+    ask POST /api/compare -H 'Content-Type: application/json' -d "{\"task_id\": \"$id\"}"
+    [ "$code" = 503 ]
     curl -s -i "$url/api/progress/$id" | grep -qi '^Retry-After: [0-9]'
     transfer 10 64
     [ "$code" = 503 ]
