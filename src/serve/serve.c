@@ -102,7 +102,7 @@ static const struct number {
 } numbers[] = {
 #define AT(member) offsetof(struct serve_settings, member)
     {"max-tasks", "N", "Tasks at once", AT(max_tasks), 1, SERVE_TASKS_MOST, 3},
-    {"max-queue", "N", "Tasks that wait", AT(max_queue), 0, 100000, 100},
+    {"max-queue", "N", "Tasks that wait", AT(max_queue), 1, 100000, 100},
     {"max-upload", "BYTES", "Size of a request (K, M, G)", AT(max_upload), 1024,
      (int64_t)1 << 32, (int64_t)16 << 20},
     {"max-pixels", "N", "Pixels of a picture", AT(max_pixels), 256, 1000000000,
@@ -186,8 +186,9 @@ static void check(struct argp_state *state, struct serve_settings *s)
         argp_error(state, "worker: needs --queue");
     if (!s->data)
         s->data = nst_search_user("XDG_STATE_HOME", ".local/state", "serve");
-    if (!s->data)
-        argp_error(state, "data: name a folder; there is no $HOME");
+    if (!s->data || !*s->data)
+        argp_error(state, "data: name a folder%s",
+                   s->data ? "" : "; there is no $HOME");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

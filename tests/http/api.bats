@@ -471,6 +471,8 @@ END
     done <<'END'
 --max-tasks 0|max-tasks: '0' .* 1 to 64
 --max-tasks x|max-tasks: 'x'
+--max-queue 0|max-queue: '0' .* 1 to 100000
+--data=|data: name a folder
 --max-upload 5T|max-upload: '5T'
 --log-format xml|log-format: 'xml'
 --prefix art|prefix: 'art'
