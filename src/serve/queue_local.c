@@ -532,11 +532,10 @@ static enum serve_forgotten forget_content(const char *content)
     pthread_mutex_lock(&all.lock);
     g_hash_table_iter_init(&at, all.tasks);
     while (g_hash_table_iter_next(&at, NULL, &p))
-        if (is_of(p, content)) {
+        if (!is_over(p) && serve_task_uses(((struct task *)p)->is.record, content))
+            result = SERVE_BUSY;
+        else if (is_of(p, content))
             mine = g_list_prepend(mine, p);
-            if (!is_over(p))
-                result = SERVE_BUSY;
-        }
     if (mine && result != SERVE_BUSY) {
         result = SERVE_FORGOTTEN;
         for (GList *l = mine; l; l = l->next)

@@ -313,10 +313,31 @@ static json_t *history(size_t first, size_t most, size_t *total)
     return NULL;
 }
 
+static void add_used(void *used, const struct serve_task *t)
+{
+    serve_task_use(used, t->record);
+}
+
+/* Is a task that is not over of that picture, as content or as a mask? *away: nobody
+ * knows. */
+static bool is_needed(const char *picture, bool *away)
+{
+    GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    bool needed;
+
+    *away = !each_of("nst:open", add_used, used);
+    needed = g_hash_table_contains(used, picture);
+    g_hash_table_destroy(used);
+    return needed;
+}
+
 static enum serve_forgotten forget(const char *content)
 {
-    redisReply *r = serve_redis_run(serve_script_forget, content, NULL);
-    enum serve_forgotten result = !r                        ? SERVE_FORGET_AWAY
+    bool away, needed = is_needed(content, &away);
+    redisReply *r =
+        needed || away ? NULL : serve_redis_run(serve_script_forget, content, NULL);
+    enum serve_forgotten result = needed                    ? SERVE_BUSY
+                                  : !r                      ? SERVE_FORGET_AWAY
                                   : is_text(r, "forgotten") ? SERVE_FORGOTTEN
                                   : is_text(r, "busy")      ? SERVE_BUSY
                                                             : SERVE_UNKNOWN;
@@ -327,11 +348,6 @@ static enum serve_forgotten forget(const char *content)
         serve_redis_tidy();
     }
     return result;
-}
-
-static void add_used(void *used, const struct serve_task *t)
-{
-    serve_task_use(used, t->record);
 }
 
 static void sweep(int64_t seconds, size_t most)

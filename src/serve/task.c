@@ -236,3 +236,14 @@ void serve_task_use(GHashTable *used, const json_t *record)
     json_array_foreach(json_object_get(record, "styles"), i, style)
         use(used, json_object_get(style, "mask"));
 }
+
+bool serve_task_uses(const json_t *record, const char *upload)
+{
+    GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    bool uses;
+
+    serve_task_use(used, record);
+    uses = g_hash_table_contains(used, upload);
+    g_hash_table_destroy(used);
+    return uses;
+}

@@ -60,5 +60,7 @@ void serve_task_log_end(const struct serve_task *t, enum serve_state state);
 
 /* Add the uploads that it is of to a set of strings. */
 void serve_task_use(GHashTable *used, const json_t *record);
+/* Is this one of them? */
+bool serve_task_uses(const json_t *record, const char *upload);
 
 #endif

@@ -162,3 +162,22 @@ END
     get /api/progress/%ff%fe
     refused 404 'task: .*not known'
 }
+
+@test "a picture is not deleted while a task that waits has it as a mask" {
+    serve --max-tasks 1
+    upload photo.png
+    mask=$content
+    transfer
+    until_state completed
+    upload photo.png
+    transfer '{num_steps: 1000, size: 256}'
+    first=$task
+    transfer "{keep_mask: \"$mask\"}"
+    ask DELETE "/api/delete-history/$mask"
+    refused 409 cancel
+    ask DELETE "/api/tasks/$first"
+    until_state completed
+    ask DELETE "/api/delete-history/$mask"
+    [ "$code" = 200 ]
+    [ ! -e "data/uploads/$mask" ]
+}
