@@ -223,8 +223,8 @@ static void make_thumbnail(const struct attempt *a)
 {
     char *error = NULL;
 
-    if (!serve_picture_check(a->m->result, strrchr(a->m->result, '/') + 1,
-                             (long long)a->settings->max_pixels, &error))
+    if (serve_picture_check(a->m->result, strrchr(a->m->result, '/') + 1,
+                            (long long)a->settings->max_pixels, &error) != SERVE_SOUND)
         serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", a->m->id, error);
     free(error);
 }
@@ -234,7 +234,7 @@ static void judge(struct attempt *a, int status, struct serve_outcome *out)
     char *text = told(a);
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && is_there(a->made) &&
-        rename(a->made, a->m->result) == 0) {
+        serve_file_move(a->made, a->m->result)) {
         out->end = SERVE_MADE;
         make_thumbnail(a);
         out->content_loss = a->step.content_loss;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "nst.h"
@@ -21,6 +22,7 @@
 #define THUMB_SIDE 256
 #define CHECK_SECONDS 30
 #define CHECK_MEMORY ((size_t)6 << 30)
+#define UNWRITTEN 3 /* exit status of who could not write the small picture */
 
 static const struct {
     const char *ending, *type, *magic;
@@ -103,13 +105,24 @@ static char *reason(const char *said, const char *path)
     return text;
 }
 
-bool serve_picture_check(const char *path, const char *name, long long max_pixels,
-                         char **error)
+static enum serve_look judge(int status)
+{
+    if (status == 0)
+        return SERVE_SOUND;
+    if (status == SERVE_CHILD_NONE)
+        return SERVE_NOT_NOW;
+    return WIFEXITED(status) && WEXITSTATUS(status) == UNWRITTEN ? SERVE_NO_ROOM
+                                                                 : SERVE_UNSOUND;
+}
+
+enum serve_look serve_picture_check(const char *path, const char *name,
+                                    long long max_pixels, char **error)
 {
     char pixels[32], self[PATH_MAX], *thumb = nst_xasprintf("%s.jpg", name), *to, *said,
                                      *folder;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     struct serve_limits limits = {.memory = CHECK_MEMORY, .seconds = CHECK_SECONDS};
+    enum serve_look look;
     int status;
 
     self[n < 0 ? 0 : n] = 0;
@@ -121,14 +134,19 @@ bool serve_picture_check(const char *path, const char *name, long long max_pixel
     status = serve_child_run(
         (const char *const[]){self, "--thumbnail", path, to ? to : "", pixels, NULL},
         &limits, CHECK_SECONDS, NULL, &said);
-    if (status != 0 && status != -1 && *said)
+    look = judge(status);
+    if (look == SERVE_NOT_NOW)
+        *error = nst_xstrdup("cannot be looked at now");
+    else if (look == SERVE_NO_ROOM)
+        *error = nst_xstrdup("there is no room for a small picture of it");
+    else if (look == SERVE_UNSOUND && status != -1 && *said)
         *error = reason(said, path);
-    else if (status != 0)
+    else if (look == SERVE_UNSOUND)
         *error = nst_xstrdup("cannot be decoded with what there is of time and memory");
     free(folder);
     free(said);
     free(to);
-    return status == 0;
+    return look;
 }
 
 int serve_thumbnail(const char *in, const char *out, const char *pixels)
@@ -137,15 +155,18 @@ int serve_thumbnail(const char *in, const char *out, const char *pixels)
                                           .max_pixels = strtoll(pixels, NULL, 10)};
     struct nst_picture *p = NULL;
     struct nst_err err;
+    int failure = 1;
     enum nst_status st = nst_picture_init("nst-serve", &err);
 
     if (st == NST_OK)
         st = nst_picture_load(&p, in, &size, &err);
-    if (st == NST_OK)
+    if (st == NST_OK) {
         st = nst_pixels_write(out, p->rgb, p->height, p->width, &err);
+        failure = UNWRITTEN;
+    }
     nst_picture_free(p);
     nst_picture_shutdown();
     if (st != NST_OK)
         fprintf(stderr, "nst-serve: %s\n", err.text);
-    return st == NST_OK ? 0 : 1;
+    return st == NST_OK ? 0 : failure;
 }

@@ -174,6 +174,21 @@ int serve_file_open(const char *path, uint64_t *size)
     return fd;
 }
 
+bool serve_file_move(const char *from, const char *to)
+{
+    char *folder = nst_xasprintf("%.*s", (int)(strrchr(to, '/') - to), to);
+    bool moved = rename(from, to) == 0;
+    int error = errno, fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        fsync(fd); /* a refusal is no failure: only the moment is at stake */
+        close(fd);
+    }
+    free(folder);
+    errno = error;
+    return moved;
+}
+
 int serve_store_read(const char *folder, const char *name, uint64_t *size)
 {
     char *path = serve_store_path(folder, name);

@@ -40,6 +40,9 @@ char *serve_store_path(const char *folder, const char *name);
 bool serve_store_has(const char *folder, const char *name);
 /* Open it for reading: its size too, or -1 if it is a link, or no file. */
 int serve_file_open(const char *path, uint64_t *size);
+/* Move a file whose bytes are on the disk, so that its new name is, too. False: errno.
+ */
+bool serve_file_move(const char *from, const char *to);
 int serve_store_read(const char *folder, const char *name, uint64_t *size);
 void serve_store_remove(const char *folder, const char *name);
 /* And its thumbnail. */

@@ -111,8 +111,8 @@ static void add_file(const char *folder, const char *file)
                   "styles: %s: the name may have lower case letters, "
                   "digits, and . _ - alone",
                   file);
-    } else if (!serve_picture_check(path, file, (long long)all.settings->max_pixels,
-                                    &error)) {
+    } else if (serve_picture_check(path, file, (long long)all.settings->max_pixels,
+                                   &error) != SERVE_SOUND) {
         serve_log(SERVE_WARNING, "styles: %s: %s", file, error);
         free(error);
     } else {

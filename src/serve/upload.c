@@ -15,6 +15,7 @@
 #include "serve/store.h"
 
 #define BUFFER 32768 /* of the form's reader */
+#define RETRY_SECONDS 10
 
 struct serve_upload {
     const struct serve_settings *settings;
@@ -97,6 +98,15 @@ void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size)
         u->broken = true;
 }
 
+static struct serve_answer not_kept(const struct serve_upload *u, int error)
+{
+    serve_log(SERVE_ERROR, "cannot keep a picture: %s", strerror(error));
+    return serve_answer_error(error == ENOSPC || error == EDQUOT
+                                  ? MHD_HTTP_INSUFFICIENT_STORAGE
+                                  : MHD_HTTP_INTERNAL_SERVER_ERROR,
+                              "%s: cannot be kept: %s", u->field, strerror(error));
+}
+
 /* Is there one, whole, on the disk? */
 static bool is_received(struct serve_upload *u, struct serve_answer *answer)
 {
@@ -105,13 +115,9 @@ static bool is_received(struct serve_upload *u, struct serve_answer *answer)
     u->form = NULL;
     if (u->error == 0 && fsync(u->fd) != 0)
         u->error = errno;
-    if (u->error) {
-        serve_log(SERVE_ERROR, "cannot keep a picture: %s", strerror(u->error));
-        *answer = serve_answer_error(
-            u->error == ENOSPC || u->error == EDQUOT ? MHD_HTTP_INSUFFICIENT_STORAGE
-                                                     : MHD_HTTP_INTERNAL_SERVER_ERROR,
-            "%s: cannot be kept: %s", u->field, strerror(u->error));
-    } else if (!whole)
+    if (u->error)
+        *answer = not_kept(u, u->error);
+    else if (!whole)
         *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "the form is cut short");
     else if (u->several)
         *answer =
@@ -124,34 +130,62 @@ static bool is_received(struct serve_upload *u, struct serve_answer *answer)
     return false;
 }
 
+/* Is it a picture, with a small one beside it? */
+static bool is_sound(const struct serve_upload *u, const char *name,
+                     struct serve_answer *answer)
+{
+    char *error = NULL;
+    enum serve_look look =
+        serve_picture_check(u->path, name, (long long)u->settings->max_pixels, &error);
+
+    if (look == SERVE_NO_ROOM)
+        *answer = not_kept(u, ENOSPC);
+    else if (look == SERVE_NOT_NOW)
+        *answer = serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                                     "%s: %s", u->field, error);
+    else if (look == SERVE_UNSOUND)
+        *answer = serve_answer_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "%s: %s",
+                                     u->field, error);
+    free(error);
+    return look == SERVE_SOUND;
+}
+
+/* Move it there, for good. */
+static bool put(struct serve_upload *u, const char *folder, const char *name,
+                struct serve_answer *answer)
+{
+    char *path = serve_store_path(folder, name);
+    bool there = serve_file_move(u->path, path);
+
+    if (there) {
+        close(u->fd);
+        u->fd = -1;
+    } else {
+        *answer = not_kept(u, errno);
+        serve_store_remove_picture(folder, name); /* the small one */
+    }
+    free(path);
+    return there;
+}
+
 char *serve_upload_keep(struct serve_upload *u, const char *folder,
                         struct serve_answer *answer)
 {
-    char *error = NULL, *name = NULL, *path = NULL, *kept = NULL;
-    const char *kind = NULL;
+    char *error = NULL, *name;
+    const char *kind;
 
     if (!is_received(u, answer))
         return NULL;
     kind = serve_picture_kind(u->path, &error);
-    if (kind) {
-        name = nst_xasprintf("%.*s%s", (int)strcspn(u->name, "."), u->name, kind);
-        path = serve_store_path(folder, name);
-    }
-    if (!kind ||
-        !serve_picture_check(u->path, name, (long long)u->settings->max_pixels, &error))
+    if (!kind) {
         *answer = serve_answer_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "%s: %s",
                                      u->field, error);
-    else if (rename(u->path, path) != 0)
-        *answer =
-            serve_answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "%s: cannot be kept: %s",
-                               u->field, strerror(errno));
-    else {
-        close(u->fd);
-        u->fd = -1;
-        kept = nst_xstrdup(name);
+        free(error);
+        return NULL;
     }
-    free(error);
+    name = nst_xasprintf("%.*s%s", (int)strcspn(u->name, "."), u->name, kind);
+    if (is_sound(u, name, answer) && put(u, folder, name, answer))
+        return name;
     free(name);
-    free(path);
-    return kept;
+    return NULL;
 }

@@ -181,3 +181,34 @@ END
     [ "$code" = 200 ]
     [ ! -e "data/uploads/$mask" ]
 }
+
+@test "a disk that is full for the small picture is 507, and leaves nothing" {
+    [ "$(id -u)" = 0 ] || skip "only root can mount a small disk"
+    mkdir -p data/thumbs
+    mount -t tmpfs -o size=64k none data/thumbs 2>/dev/null || skip "no disk can be mounted"
+    head -c 65536 /dev/zero >data/thumbs/filler
+    serve
+    ask POST /api/upload-content -F content_image=@photo.png
+    left=$(ls data/uploads data/thumbs)
+    stop_service
+    umount data/thumbs
+    refused 507 'content_image: cannot be kept: No space'
+    grep -q 'error: cannot keep a picture: No space' log
+    [ "$left" = $'data/thumbs:\nfiller\n\ndata/uploads:' ]
+}
+
+@test "names of what is kept are on the disk before anybody is told" {
+    needs strace
+    serve
+    strace -f -qq -e trace=rename,fsync,openat,sendto,sendmsg -y -o calls -p "$service" &
+    tracer=$!
+    sleep 1
+    upload photo.png
+    transfer
+    until_state completed
+    kill "$tracer"
+    wait "$tracer" || true
+    grep -q uploads calls || skip "nothing can be traced"
+    grep -A 4 "rename(.*uploads/$content" calls | grep -q 'fsync(.*data/uploads>'
+    grep -A 4 "rename(.*results/$task.png" calls | grep -q 'fsync(.*data/results>'
+}
