@@ -296,22 +296,23 @@ static struct serve_answer is_ending(void)
 static void begin(struct exchange *x, const char *path, const char *method, bool null)
 {
     const char *text = header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    uint64_t length = text ? strtoull(text, NULL, 10) : 0;
+    uint64_t length = text ? strtoull(text, NULL, 10) : UINT64_MAX; /* not known */
 
     x->changes = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
                  strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
-    give(x->peer, REQUEST_SECONDS + (int64_t)(body_limit(x) / LEAST_SPEED));
     if (null)
         x->answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "path: has a NUL");
     else
         find_route(x, without_prefix(path), method);
+    give(x->peer,
+         REQUEST_SECONDS + (int64_t)(MIN(length, body_limit(x)) / LEAST_SPEED));
     if (!x->answer.response &&
         !serve_guard_admits(x->request.connection, x->request.route->open, x->changes,
                             &x->answer))
         return;
     if (!x->answer.response && x->changes && atomic_load(&all.quiet))
         x->answer = is_ending();
-    if (!x->answer.response && length > body_limit(x))
+    if (!x->answer.response && text && length > body_limit(x))
         refuse_size(x);
     if (!x->answer.response)
         expect_body(x);
