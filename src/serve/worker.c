@@ -74,11 +74,11 @@ static void wait_for(pthread_cond_t *cond, long ms)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until); /* the other one may be set back */
     until.tv_nsec += ms * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(cond, &all.lock, &until);
+    pthread_cond_clockwait(cond, &all.lock, CLOCK_MONOTONIC, &until);
 }
 
 /* A message: a task waits, or one that may be held here was lost. */
