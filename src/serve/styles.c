@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "serve/log.h"
 #include "serve/pictures.h"
@@ -92,6 +93,20 @@ static bool is_pack(const char *name)
     return n > e && strcmp(name + n - e, NST_PACK_ENDING) == 0;
 }
 
+/* Was it looked at before, as it is now? */
+static bool has_thumbnail(const char *path, const char *file)
+{
+    char *name = nst_xasprintf("%s.jpg", file);
+    char *thumb = serve_store_path("thumbs", name);
+    struct stat of, small;
+    bool has = thumb && stat(path, &of) == 0 && stat(thumb, &small) == 0 &&
+               small.st_mtime > of.st_mtime;
+
+    free(thumb);
+    free(name);
+    return has;
+}
+
 /* One file of a folder: a pack, or a picture that can be read. */
 static void add_file(const char *folder, const char *file)
 {
@@ -111,7 +126,8 @@ static void add_file(const char *folder, const char *file)
                   "styles: %s: the name may have lower case letters, "
                   "digits, and . _ - alone",
                   file);
-    } else if (serve_picture_check(path, file, (long long)all.settings->max_pixels,
+    } else if (!has_thumbnail(path, file) &&
+               serve_picture_check(path, file, (long long)all.settings->max_pixels,
                                    &error) != SERVE_SOUND) {
         serve_log(SERVE_WARNING, "styles: %s: %s", file, error);
         free(error);

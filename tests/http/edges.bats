@@ -212,3 +212,22 @@ END
     grep -A 4 "rename(.*uploads/$content" calls | grep -q 'fsync(.*data/uploads>'
     grep -A 4 "rename(.*results/$task.png" calls | grep -q 'fsync(.*data/results>'
 }
+
+@test "pictures of --styles are looked at once, and again when they are others" {
+    mkdir mine
+    cp style.jpg mine/waves.jpg
+    touch -d '1 hour ago' mine/waves.jpg
+    serve --styles mine
+    first=$(stat -c %i data/thumbs/waves.jpg.jpg)
+    stop_service
+    serve --styles mine
+    [ "$(stat -c %i data/thumbs/waves.jpg.jpg)" = "$first" ]
+    get /api/styles
+    jq -e '.[] | select(.name == "waves.jpg") | .thumbnail != null' <<<"$body"
+    stop_service
+    echo no >mine/waves.jpg
+    serve --styles mine
+    grep -q 'warning.*waves.jpg' log
+    get /api/styles
+    [ "$(grep -c waves <<<"$body")" = 0 ]
+}
