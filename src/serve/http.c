@@ -214,6 +214,18 @@ static const char *without_prefix(const char *path)
     return n && strncmp(path, prefix, n) == 0 && path[n] == '/' ? path + n : path;
 }
 
+/* The page asks for its parts by paths that go on from its own. */
+static struct serve_answer to_folder(const char *path)
+{
+    struct serve_answer a = options("GET, HEAD");
+    char *folder = nst_xasprintf("%s/", path);
+
+    MHD_add_response_header(a.response, MHD_HTTP_HEADER_LOCATION, folder);
+    free(folder);
+    a.status = MHD_HTTP_PERMANENT_REDIRECT;
+    return a;
+}
+
 static void find_route(struct exchange *x, const char *path, const char *method)
 {
     GString *allowed = g_string_new(NULL);
@@ -302,6 +314,8 @@ static void begin(struct exchange *x, const char *path, const char *method, bool
                  strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
     if (null)
         x->answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "path: has a NUL");
+    else if (all.settings->prefix && strcmp(path, all.settings->prefix) == 0)
+        x->answer = to_folder(path);
     else
         find_route(x, without_prefix(path), method);
     give(x->peer,

@@ -135,6 +135,18 @@ static void read_styles(struct reading *r, const json_t *body)
     json_object_set_new(r->record, "styles", styles);
 }
 
+/* A number as shortly as it is the same one again: a new string. */
+static char *text_of_real(double v)
+{
+    char *text = nst_xasprintf("%.15g", v);
+
+    if (strtod(text, NULL) != v) {
+        free(text);
+        text = nst_xasprintf("%.17g", v);
+    }
+    return text;
+}
+
 /* An option's value as nst takes it on the command line: a new string, or NULL. */
 static char *text_of(const json_t *v)
 {
@@ -149,7 +161,7 @@ static char *text_of(const json_t *v)
     if (json_is_integer(v))
         return nst_xasprintf("%lld", (long long)json_integer_value(v));
     if (json_is_real(v))
-        return nst_xasprintf("%.17g", json_real_value(v));
+        return text_of_real(json_real_value(v));
     if (!json_is_array(v))
         return NULL;
     s = g_string_new(NULL);
@@ -293,7 +305,7 @@ static void read_weight_and_steps(struct reading *r, const json_t *body)
                            preset ? r->params.style_weight : SERVE_STYLE_WEIGHT, false);
     double steps = number(r, body, "num_steps", (double)s->min_steps, SERVE_STEPS_MOST,
                           preset ? (double)r->params.iterations : SERVE_STEPS, true);
-    char *text = nst_xasprintf("%.17g", weight);
+    char *text = text_of_real(weight);
 
     nst_params_set(&r->params, "style-weight", text, NULL);
     if (!preset || json_object_get(body, "style_weight"))

@@ -249,21 +249,32 @@ static struct serve_answer delete_history(struct serve_request *r)
     }
 }
 
-static void add_preset(void *list, const char *name, const char *path,
+struct presets {
+    json_t *list;
+    int64_t max_size;
+};
+
+/* One that makes pictures of a size that is not made here would always be refused. */
+static void add_preset(void *ctx, const char *name, const char *path,
                        const char *description)
 {
-    (void)path;
-    json_array_append_new(
-        list, json_pack("{s:s, s:s}", "name", name, "description", description));
+    struct presets *p = ctx;
+    struct nst_params params;
+
+    nst_params_init(&params);
+    if (nst_preset_apply(&params, path, NULL) == NST_OK && params.size > 0 &&
+        params.size <= p->max_size)
+        json_array_append_new(
+            p->list, json_pack("{s:s, s:s}", "name", name, "description", description));
+    nst_params_clear(&params);
 }
 
 static struct serve_answer get_presets(struct serve_request *r)
 {
-    json_t *list = json_array();
+    struct presets p = {json_array(), r->settings->max_size};
 
-    (void)r;
-    nst_preset_each(add_preset, list);
-    return serve_answer_json(MHD_HTTP_OK, list);
+    nst_preset_each(add_preset, &p);
+    return serve_answer_json(MHD_HTTP_OK, p.list);
 }
 
 static struct serve_answer get_device(struct serve_request *r)

@@ -281,6 +281,18 @@ END
     refused 400 x
 }
 
+@test "presets are those that can be made here" {
+    serve --max-size 1024
+    get /api/presets
+    jq -e 'map(.name) | index("classic") != null and index("poster") == null' <<<"$body"
+    jq -e 'map(.description | length > 5) | all' <<<"$body"
+    upload photo.png
+    transfer '{strength: 0.8, num_steps: 1}'
+    until_state completed
+    get /api/history
+    [ "$(jq -r '.[][0].options.strength' <<<"$body")" = 0.8 ]
+}
+
 @test "health, device and metrics" {
     serve
     get /health
@@ -446,6 +458,9 @@ END
     [ "$code" = 404 ]
     get /art/health
     [ "$code" = 200 ]
+    get /art
+    [ "$code" = 308 ]
+    [ "$(header location)" = /art/ ]
     ask POST /art/api/upload-content -F content_image=@photo.png \
         -H 'X-Forwarded-For: 9.9.9.9'
     [[ $(field url) == /art/uploads/* ]]
