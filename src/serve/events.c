@@ -13,6 +13,7 @@
 #include "serve/tasks.h"
 
 #define BLOCK 1024 /* of the reader */
+#define RETRY_SECONDS 10
 
 struct stream {
     char id[SERVE_TASK_ID + 1];
@@ -107,7 +108,23 @@ static void end(void *cls)
     free(s);
 }
 
-struct serve_answer serve_events(struct MHD_Connection *c, const char *id)
+/* False if there are too many already: they have no end, and others want to be
+ * answered, too. */
+static bool add(struct stream *s, size_t most)
+{
+    bool room;
+
+    pthread_mutex_lock(&all.lock);
+    if (!all.streams)
+        all.streams = g_hash_table_new(NULL, NULL);
+    room = g_hash_table_size(all.streams) < most;
+    if (room)
+        g_hash_table_add(all.streams, s);
+    pthread_mutex_unlock(&all.lock);
+    return room;
+}
+
+struct serve_answer serve_events(struct MHD_Connection *c, const char *id, size_t most)
 {
     struct stream *s;
     struct MHD_Response *r;
@@ -121,11 +138,11 @@ struct serve_answer serve_events(struct MHD_Connection *c, const char *id)
     s = nst_xcalloc(1, sizeof *s);
     s->connection = c;
     memcpy(s->id, id, strnlen(id, SERVE_TASK_ID));
-    pthread_mutex_lock(&all.lock);
-    if (!all.streams)
-        all.streams = g_hash_table_new(NULL, NULL);
-    g_hash_table_add(all.streams, s);
-    pthread_mutex_unlock(&all.lock);
+    if (!add(s, most)) {
+        free(s);
+        return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                                  "%zu are told of their tasks already", most);
+    }
     r = serve_response(
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_some, s, end),
         "text/event-stream");

@@ -5,8 +5,8 @@
 
 #include "serve/answer.h"
 
-/* The progress of that task, from now to its end. */
-struct serve_answer serve_events(struct MHD_Connection *c, const char *id);
+/* The progress of that task, from now to its end; 503 if so many are told already. */
+struct serve_answer serve_events(struct MHD_Connection *c, const char *id, size_t most);
 
 /* The task has changed; NULL: any may have. */
 void serve_events_changed(const char *id);

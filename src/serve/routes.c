@@ -151,7 +151,8 @@ static struct serve_answer get_progress(struct serve_request *r)
 
 static struct serve_answer get_events(struct serve_request *r)
 {
-    return serve_events(r->connection, r->argument);
+    return serve_events(r->connection, r->argument,
+                        (size_t)r->settings->max_connections / 2);
 }
 
 static struct serve_answer delete_task(struct serve_request *r)

@@ -231,3 +231,30 @@ END
     get /api/styles
     [ "$(grep -c waves <<<"$body")" = 0 ]
 }
+
+@test "streams of events leave room for others to be answered" {
+    serve --max-connections 16
+    upload photo.png
+    transfer '{num_steps: 1000, size: 256}'
+    for _ in $(seq 12); do
+        curl -sSN -o /dev/null -w '%{http_code}\n' "$url/api/progress/$task/events" \
+            >>streams 3>&- &
+    done
+    for _ in $(seq 100); do
+        [ "$(wc -l <streams)" -lt 4 ] || break
+        sleep 0.05
+    done
+    [ "$(cat streams)" = $'503\n503\n503\n503' ]
+    get /health -m 5
+    [ "$code" = 200 ]
+    ask DELETE "/api/tasks/$task" -m 5
+    [ "$code" = 200 ]
+    wait_for_streams() { [ "$(grep -c 200 streams)" = 8 ]; }
+    for _ in $(seq 100); do
+        ! wait_for_streams || break
+        sleep 0.05
+    done
+    wait_for_streams
+    get "/api/progress/$task/events" -m 5
+    [ "$code" = 200 ]
+}
