@@ -237,7 +237,7 @@ static void drop_result(void *ctx, const char *name)
 
     (void)ctx;
     if (!g_hash_table_lookup(all.tasks, id))
-        serve_store_remove("results", name);
+        serve_store_remove_picture("results", name);
     free(id);
 }
 

@@ -181,6 +181,19 @@ static void look_again(void)
     all.seen = g_get_real_time() * 1000 - changed > SURE_NS ? changed : 0;
 }
 
+/* A small picture of nothing, which a service that was killed has left. */
+static void drop_orphan(void *ctx, const char *thumb)
+{
+    const char *ending = strrchr(thumb, '.');
+    char *name = nst_xasprintf("%.*s", ending ? (int)(ending - thumb) : 0, thumb);
+
+    (void)ctx;
+    if (!serve_store_has("uploads", name) && !serve_store_has("results", name) &&
+        !find(name))
+        serve_store_remove("thumbs", thumb);
+    free(name);
+}
+
 void serve_styles_open(const struct serve_settings *s)
 {
     char *packs = nst_search_data("styles");
@@ -192,6 +205,8 @@ void serve_styles_open(const struct serve_settings *s)
     add_folder(s->styles);
     pthread_mutex_lock(&all.lock);
     serve_store_each("styles", add_stored, NULL);
+    if (!s->queue) /* else others may be about to name a picture so */
+        serve_store_each("thumbs", drop_orphan, NULL);
     pthread_mutex_unlock(&all.lock);
 }
 

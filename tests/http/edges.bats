@@ -258,3 +258,21 @@ END
     get "/api/progress/$task/events" -m 5
     [ "$code" = 200 ]
 }
+
+@test "small pictures of nothing, which a kill has left, are removed at the next start" {
+    mkdir mine
+    cp style.jpg mine/waves.jpg
+    serve --styles mine
+    upload photo.png
+    ask POST /api/upload-style -F style_image=@style.jpg
+    transfer
+    until_state completed
+    kept=$(ls data/thumbs)
+    [ "$(wc -l <<<"$kept")" = 4 ]
+    stop_service KILL || true
+    id=0123456789abcdef0123456789abcdef
+    touch data/thumbs/$id.png.jpg data/thumbs/x data/results/$id.png
+    serve --styles mine
+    [ "$(ls data/thumbs)" = "$kept" ]
+    [ ! -e data/results/$id.png ]
+}
