@@ -3,6 +3,7 @@
 
 #include "serve/log.h"
 
+#include <glib.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -70,14 +71,13 @@ static void turn_over(void)
 
 static char *json_line(const char *time, const char *level, const char *text)
 {
+    char *valid = g_utf8_make_valid(text, -1), *s;
     json_t *j =
-        json_pack("{s:s, s:s, s:s}", "time", time, "level", level, "message", text);
-    char *s;
+        json_pack("{s:s, s:s, s:s}", "time", time, "level", level, "message", valid);
 
-    if (!j) /* not UTF-8 */
-        j = json_pack("{s:s, s:s, s:s}", "time", time, "level", level, "message", "?");
     s = json_dumps(j, JSON_COMPACT);
     json_decref(j);
+    g_free(valid);
     return s;
 }
 

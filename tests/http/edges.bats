@@ -276,3 +276,10 @@ END
     [ "$(ls data/thumbs)" = "$kept" ]
     [ ! -e data/results/$id.png ]
 }
+
+@test "a line of the log that is not UTF-8 is still a line of the log" {
+    mkdir mine
+    echo no >mine/$'caf\xe9.png'
+    serve --styles mine --log-format json
+    grep '"level":"warning"' log | jq -e '.message | test("styles: caf.*lower case")'
+}
