@@ -34,6 +34,8 @@ struct MHD_Response *serve_response(struct MHD_Response *r, const char *type)
         MHD_add_response_header(r, "Access-Control-Allow-Methods", "GET, POST, DELETE");
         MHD_add_response_header(r, "Access-Control-Allow-Headers",
                                 "Authorization, Content-Type");
+        MHD_add_response_header(r, "Access-Control-Expose-Headers",
+                                "Retry-After, X-Total-Count");
     }
     return r;
 }

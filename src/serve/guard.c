@@ -40,6 +40,11 @@ static enum nst_status read_token(const char *path, struct nst_err *err)
     if (!fgets(line, sizeof line, f))
         line[0] = 0;
     fclose(f);
+    if (strlen(line) == sizeof line - 1) /* it goes on, and the rest would not count */
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: its first line has %zu characters "
+                           "or more: a token has fewer",
+                           path, sizeof line - 1);
     line[strcspn(line, "\r\n")] = 0;
     if (strlen(line) < LEAST_TOKEN)
         return nst_err_set(err, NST_ERR_FORMAT,

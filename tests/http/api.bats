@@ -383,6 +383,10 @@ END
     run "$SERVE" --data other --listen 127.0.0.1:0 --token-file token
     [ "$status" = 1 ]
     [[ $output == *token*16* ]]
+    head -c 600 /dev/zero | tr '\0' x >token
+    run timeout 5 "$SERVE" --data other --listen 127.0.0.1:0 --token-file token
+    [ "$status" = 1 ]
+    [[ $output == *token*511* ]]
 }
 
 @test "an address that others reach needs a token or --insecure" {
@@ -408,6 +412,7 @@ END
     get /api/styles -H 'Origin: https://example.org'
     [ "$code" = 200 ]
     [ "$(header access-control-allow-origin)" = https://example.org ]
+    [ "$(header access-control-expose-headers)" = 'Retry-After, X-Total-Count' ]
     get /api/styles -H 'Host: evil.example'
     refused 403 evil
     get /api/styles -H 'Host: localhost:5000'
