@@ -56,9 +56,10 @@ static struct {
     atomic_bool quiet, ended;
     atomic_uint_least64_t answered[6];
     pthread_t keeper;
-    pthread_mutex_t lock; /* for what follows, and that nothing is queued once ended */
+    pthread_mutex_t pushing; /* nothing goes to a pool once ended */
+    pthread_mutex_t lock;    /* for what follows */
     GQueue peers;
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} all = {.pushing = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static int64_t now(void)
 {
@@ -375,14 +376,14 @@ static void on_slow(gpointer p, gpointer none)
 static void hand_over(struct exchange *x)
 {
     x->slow = true;
-    pthread_mutex_lock(&all.lock);
+    pthread_mutex_lock(&all.pushing);
     if (atomic_load(&all.ended))
         x->answer = is_ending();
     else {
         MHD_suspend_connection(x->request.connection);
         g_thread_pool_push(x->request.route->child ? all.children : all.slow, x, NULL);
     }
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&all.pushing);
 }
 
 static enum MHD_Result send_answer(struct exchange *x)
@@ -497,9 +498,9 @@ void serve_http_quiesce(bool own)
 
 void serve_http_close(void)
 {
-    pthread_mutex_lock(&all.lock);
+    pthread_mutex_lock(&all.pushing);
     atomic_store(&all.ended, true);
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&all.pushing);
     pthread_join(all.keeper, NULL);
     g_thread_pool_free(all.slow, FALSE, TRUE);
     g_thread_pool_free(all.children, FALSE, TRUE);
