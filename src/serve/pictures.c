@@ -20,6 +20,8 @@
 #include "serve/store.h"
 
 #define THUMB_SIDE 256
+#define HEAD_BYTES 1024 /* that are looked at for markup */
+#define ZIP_END 22      /* bytes of what ends a ZIP, before its comment of 64 KiB */
 #define CHECK_SECONDS 30
 #define CHECK_MEMORY ((size_t)6 << 30)
 #define UNWRITTEN 3 /* exit status of who could not write the small picture */
@@ -50,6 +52,23 @@ const char *serve_picture_type(const char *name)
     return "application/octet-stream";
 }
 
+/* Is there an archive's directory, whose end is followed by a comment up to the file's
+ * end? Near that end whatever follows may be forgiven. */
+static bool ends_as_archive(const unsigned char *end, size_t e)
+{
+    const unsigned char *at = end, *stop = end + e;
+
+    while ((at = memmem(at, (size_t)(stop - at), "PK\5\6", 4))) {
+        size_t left = (size_t)(stop - at);
+
+        if (left <= HEAD_BYTES ||
+            left == ZIP_END + at[ZIP_END - 2] + 256u * at[ZIP_END - 1])
+            return true;
+        at += 4;
+    }
+    return false;
+}
+
 /*
  * A file that is a picture to one program and something else to another begins as the
  * one and holds the other further on: markup near its beginning, or an archive, whose
@@ -66,12 +85,12 @@ static bool holds_another(const unsigned char *begin, size_t b,
             if (strncasecmp((const char *)begin + at, markup[i], strlen(markup[i])) ==
                 0)
                 return true;
-    return memmem(end, e, "PK\5\6", 4) != NULL;
+    return ends_as_archive(end, e);
 }
 
 const char *serve_picture_kind(const char *path, char **error)
 {
-    unsigned char begin[1024], end[1024];
+    unsigned char begin[HEAD_BYTES], end[ZIP_END + 65535];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t b = fd < 0 ? -1 : pread(fd, begin, sizeof begin, 0), e = -1;
     struct stat st;

@@ -28,6 +28,8 @@ put() {
     { printf '\xff\xd8\xff\xfe\x00\x30<html><script>alert(1)</script>'; tail -c +3 style.jpg; } >b.jpg
     printf 'GIF89a/*<svg onload=alert(1)>*/=1;' >c.gif
     { cat photo.png; printf 'PK\5\6'; head -c 18 /dev/zero; } >d.png
+    { cat photo.png; printf 'PK\5\6'; head -c 16 /dev/zero; printf '\xd0\x07'
+      head -c 2000 /dev/zero | tr '\0' c; } >l.png # a comment of 2000 bytes
     printf '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>' >e.svg
     printf '%%PDF-1.4\n' >f.pdf
     printf '#!/bin/sh\n' >g.png
@@ -35,7 +37,7 @@ put() {
     head -c 100 photo.png >i.png
     { head -c 60 photo.png; head -c 2000 /dev/urandom; } >j.png
     { printf 'RIFF\x24\0\0\0WEBPVP8 '; head -c 30 /dev/urandom; } >k.webp
-    for f in b.jpg c.gif d.png e.svg f.pdf g.png h.png i.png j.png k.webp photo.ppm; do
+    for f in b.jpg c.gif d.png e.svg f.pdf g.png h.png i.png j.png k.webp l.png photo.ppm; do
         put $f
         refused 415 'content_image: '
         [[ $body != *$PWD* ]]
