@@ -99,16 +99,36 @@ static const char *type_of(const char *name)
     return "application/octet-stream";
 }
 
+/* Is it in a list as of Accept-Encoding, and not with a quality of 0? */
+static bool takes(const char *list, const char *coding)
+{
+    gchar **each = g_strsplit(list, ",", -1);
+    bool taken = false;
+
+    for (int i = 0; each[i] && !taken; i++) {
+        const char *q = strchr(each[i], ';');
+        char *name = g_strndup(each[i], q ? (gsize)(q - each[i]) : strlen(each[i]));
+
+        if (q)
+            q = strstr(q, "q=");
+        taken = g_ascii_strcasecmp(g_strstrip(name), coding) == 0 &&
+                !(q && g_ascii_strtod(q + 2, NULL) <= 0);
+        g_free(name);
+    }
+    g_strfreev(each);
+    return taken;
+}
+
 /* What is there of the file in a form that the client takes; *encoding may be NULL. */
 static const struct page *find(struct serve_request *r, const char *name,
                                const char **encoding)
 {
     static const char *const forms[][2] = {{"br", ".br"}, {"gzip", ".gz"}};
-    const char *takes = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND,
-                                                    MHD_HTTP_HEADER_ACCEPT_ENCODING);
+    const char *list = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND,
+                                                   MHD_HTTP_HEADER_ACCEPT_ENCODING);
 
-    for (size_t i = 0; takes && i < 2; i++)
-        if (strstr(takes, forms[i][0])) {
+    for (size_t i = 0; list && i < 2; i++)
+        if (takes(list, forms[i][0])) {
             char *key = g_strconcat(name, forms[i][1], NULL);
             const struct page *p = g_hash_table_lookup(pages, key);
 

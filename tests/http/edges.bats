@@ -186,8 +186,8 @@ END
     [ "$(id -u)" = 0 ] || skip "only root can mount a small disk"
     mkdir -p data/thumbs
     mount -t tmpfs -o size=64k none data/thumbs 2>/dev/null || skip "no disk can be mounted"
-    head -c 65536 /dev/zero >data/thumbs/filler
     serve
+    head -c 65536 /dev/zero >data/thumbs/filler
     ask POST /api/upload-content -F content_image=@photo.png
     left=$(ls data/uploads data/thumbs)
     stop_service
@@ -282,4 +282,21 @@ END
     echo no >mine/$'caf\xe9.png'
     serve --styles mine --log-format json
     grep '"level":"warning"' log | jq -e '.message | test("styles: caf.*lower case")'
+}
+
+@test "a page is compressed for those alone who take it so" {
+    mkdir web
+    echo '<!doctype html>hello' >web/index.html
+    gzip -k web/index.html
+    serve --web web
+    for takes in 'gzip;q=0' 'identity' 'xgzip' 'br, gzip; q=0.0'; do
+        get / -H "Accept-Encoding: $takes"
+        [ -z "$(header content-encoding)" ]
+        cmp answer web/index.html
+    done
+    for takes in 'gzip' 'br;q=1.0, GZIP;q=0.5' 'deflate, gzip'; do
+        get / -H "Accept-Encoding: $takes"
+        [ "$(header content-encoding)" = gzip ]
+        cmp answer web/index.html.gz
+    done
 }
