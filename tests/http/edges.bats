@@ -233,7 +233,7 @@ END
 }
 
 @test "streams of events leave room for others to be answered" {
-    serve --max-connections 16
+    serve --max-connections 16 --behind-proxy
     upload photo.png
     transfer '{num_steps: 1000, size: 256}'
     for _ in $(seq 12); do
@@ -299,4 +299,15 @@ END
         [ "$(header content-encoding)" = gzip ]
         cmp answer web/index.html.gz
     done
+}
+
+@test "one address takes half of the connections at most" {
+    serve --max-connections 32
+    for _ in $(seq 40); do
+        { sleep 8; } | busybox nc 127.0.0.1 "${url##*:}" >/dev/null 2>&1 3>&- &
+    done
+    sleep 1
+    [ "$(ls "/proc/$service/fd" | wc -l)" -lt 40 ]
+    run ! curl -sS -m 2 "$url/health"
+    curl -sS -m 5 --interface 127.0.0.2 "$url/health" | grep -q status
 }
