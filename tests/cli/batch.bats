@@ -145,15 +145,16 @@ as() {
     done
     "$NST" -q -S 64 -n 40 -s style.ppm -o whole/ p?.png
     "$NST" -q -S 64 -n 40 -s style.ppm -o cut/ p?.png --skip-done &
-    until [ -e cut/p2-style.png ]; do
+    until [ -n "$(ls cut 2>/dev/null)" ]; do
         sleep 0.01
     done
     kill -KILL $!
     wait $! || true
-    before=$(stat -c %Y.%i cut/p1-style.png)
+    there=$(cd cut && ls)
+    before=$(cd cut && stat -c '%n %Y.%i' $there)
     run -0 --separate-stderr "$NST" -S 64 -n 40 -s style.ppm -o cut/ p?.png --skip-done --progress none
     [[ $stderr == *"skipped, 0 failed" ]]
-    [ "$(stat -c %Y.%i cut/p1-style.png)" = "$before" ]
+    [ "$(cd cut && stat -c '%n %Y.%i' $there)" = "$before" ]
     [ "$(made cut)" = "$(made whole)" ]
     for i in 1 2 3 4 5 6; do
         cmp whole/p$i-style.png cut/p$i-style.png

@@ -46,7 +46,7 @@ until_true() {
 free_port() {
     local port
 
-    while port=$((RANDOM % 20000 + 20000)) && : 2>/dev/null <"/dev/tcp/127.0.0.1/$port"; do
+    while port=$((RANDOM % 12000 + 20000)) && : 2>/dev/null <"/dev/tcp/127.0.0.1/$port"; do
         :
     done
     echo "$port"
@@ -66,8 +66,16 @@ serve() {
     url=$(sed -n 's/.*listening on //p' log)
 }
 
-# nginx with the site of scripts/deploy before $url: $http and $https are its ports
+# nginx with the site of scripts/deploy before $url: $http and $https are its ports. They
+# may be taken before nginx has them; then there are others.
 front() { # SED-SCRIPT: what to change besides
+    for _ in 1 2 3 4 5; do
+        ! begin_front "$@" || return 0
+    done
+    return 1
+}
+
+begin_front() {
     http=$(free_port) https=$(free_port)
     mkdir -p tls
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
@@ -99,7 +107,12 @@ END
     } >nginx.conf
     PATH=$PATH:/usr/sbin nginx -p "$PWD" -c nginx.conf -e error.log -g 'daemon off;' 3>&- &
     nginx=$!
-    until_true ask -o /dev/null /health
+    for _ in {1..600}; do
+        ! ask -o /dev/null /health || return 0
+        kill -0 $nginx 2>/dev/null || return 1
+        sleep 0.1
+    done
+    return 1
 }
 
 # ask CURL-OPTION... PATH: of the site

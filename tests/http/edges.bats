@@ -199,6 +199,7 @@ END
 
 @test "names of what is kept are on the disk before anybody is told" {
     needs strace
+    needs_plain_build # whose search for leaks does not like to be traced
     serve
     strace -f -qq -e trace=rename,fsync,openat,sendto,sendmsg -y -o calls -p "$service" &
     tracer=$!

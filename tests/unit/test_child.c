@@ -58,8 +58,8 @@ static void writes_in_its_folder_alone(void **state)
     assert_int_equal(shell(inside, none, NULL), 0);
     if (shell(outside, none, NULL) == 0) {
         outside[0] = 0;
-        print_message("# the kernel has no Landlock\n");
-        skip();
+        print_message("# SKIP the kernel has no Landlock\n");
+        return;
     }
     assert_int_not_equal(shell(cut, none, NULL), 0);
     assert_int_equal(stat(victim, &st), 0);
@@ -82,8 +82,8 @@ static void makes_plain_files_alone(void **state)
 
     (void)state;
     if (shell(probe, none, NULL) == 0) {
-        print_message("# the kernel has no Landlock\n");
-        skip();
+        print_message("# SKIP the kernel has no Landlock\n");
+        return;
     }
     shell(line, none, &said);
     assert_string_equal(said, "");
@@ -154,18 +154,17 @@ static void gains_no_privileges(void **state)
     free(said);
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* which has terabytes of addresses */
 static void has_its_memory_and_no_more(void **state)
 {
     const struct serve_limits some = {.memory = (size_t)200 << 20};
 
     (void)state;
-#ifdef __SANITIZE_ADDRESS__
-    skip();
-#endif
     assert_int_equal(shell("x=$(head -c 1000 /dev/zero | tr '\\0' x)", some, NULL), 0);
     assert_int_not_equal(
         shell("x=$(head -c 300000000 /dev/zero | tr '\\0' x)", some, NULL), 0);
 }
+#endif
 
 static void has_its_time_of_the_processor_and_no_more(void **state)
 {
@@ -237,7 +236,9 @@ int main(void)
         SAYS("it opens no sockets", opens_no_sockets),
         SAYS("it signals nobody", signals_nobody),
         SAYS("it gains no privileges", gains_no_privileges),
+#ifndef __SANITIZE_ADDRESS__
         SAYS("it has its memory and no more", has_its_memory_and_no_more),
+#endif
         SAYS("it has its time of the processor and no more",
              has_its_time_of_the_processor_and_no_more),
         SAYS("it is ended when it takes too long", is_ended_when_it_takes_too_long),
