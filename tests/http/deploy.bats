@@ -271,7 +271,7 @@ progress() {
     kill "$server"
     wait "$server" # with 0
     grep -q 'nst-serve: ended' log
-    [ -s "data/work/$id/checkpoint" ]
+    (cd data/work && [ -s "$id/checkpoint" ])
     [ "$(jq -r .state "data/tasks/$id.json")" = queued ]
     [ ! -e "data/results/$id.png" ]
     serve

@@ -2,6 +2,8 @@
 # helper.bash - what the tests of nst-serve share: a real service on a free port of the
 # loopback, a folder of its own, and requests by curl. Pictures are small, and tasks short.
 
+load ../cli/helper # pictures, and what a test needs
+
 SERVE=${SERVE:-$(dirname "$NST")/nst-serve}
 
 setup_file() {
@@ -28,25 +30,6 @@ teardown() {
     kill -TERM "$service" 2>/dev/null && sleep 0.2 && kill -TERM "$service" 2>/dev/null
     wait "$service" 2>/dev/null || true
     ! grep -A 20 Sanitizer log
-}
-
-needs() {
-    command -v "$1" >/dev/null || skip "$1 is not installed"
-}
-
-needs_plain_build() {
-    [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers"
-}
-
-# picture FILE WIDTH HEIGHT SEED: a PPM of waves in three colours.
-picture() {
-    awk -v w="$2" -v h="$3" -v s="$4" 'BEGIN {
-        printf "P3\n%d %d\n255\n", w, h
-        for (y = 0; y < h; y++)
-            for (x = 0; x < w; x++)
-                printf "%d %d %d\n", 127 + 120 * sin(x * s / 17 + y / 5),
-                    127 + 120 * cos(y * s / 23), 127 + 120 * sin((x + y) * s / 31)
-    }' >"$1"
 }
 
 # serve OPTION...: begin a service of the folder data; $url is where it is.
