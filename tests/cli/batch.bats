@@ -268,14 +268,15 @@ numbered() {
         picture p$i.ppm 40 30 $((i + 2))
         as png p$i.ppm
     done
-    batch() { "$NST" -q -S 40 -n "$steps" -t 2 -j 2 -s style.ppm -o "$1" p?.png --skip-done --history "$2"; }
+    # no function: of one in the background, the shell would be killed, and not nst
+    batch=("$NST" -q -S 40 -n 200 -t 2 -j 2 -s style.ppm p?.png --skip-done)
     RANDOM=${NST_TEST_SEED:-$$}
     echo "# NST_TEST_SEED=${NST_TEST_SEED:-$$}"
-    steps=200 kills=0 wanted=5
+    kills=0 wanted=5
     [ -z "${NST_TEST_ALL:-}" ] || wanted=50
-    batch whole/ whole.jsonl
+    "${batch[@]}" -o whole/ --history whole.jsonl
     while [ $kills -lt $wanted ]; do
-        batch cut/ cut.jsonl &
+        "${batch[@]}" -o cut/ --history cut.jsonl &
         sleep 0.$((RANDOM % 3))$((RANDOM % 10))
         if kill -KILL $! 2>/dev/null; then
             kills=$((kills + 1))
@@ -287,7 +288,7 @@ numbered() {
         done
         [ "$(ls -A cut 2>/dev/null | wc -l)" -lt 8 ] || rm -r cut # and once more
     done
-    batch cut/ cut.jsonl
+    "${batch[@]}" -o cut/ --history cut.jsonl
     diff -r whole cut
     # each line of the history is a run, but what a kill cut short
     "$(dirname "$NST")"/nst-history --history cut.jsonl list >runs
