@@ -28,7 +28,7 @@ static void open_store(void)
     if (opened)
         return;
     opened = true;
-    if (serve_store_open("fuzz-data", NULL, &err) != NST_OK ||
+    if (serve_store_open("fuzz-data", false, NULL, &err) != NST_OK ||
         !(f = fopen("fuzz-data/uploads/a", "w")))
         abort();
     fclose(f);
