@@ -50,6 +50,37 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/patches.c \
 	%D%/backend/cpu/join.c %D%/backend/cpu/gram.c
 
+# and, with --with-cuda, GPUs
+CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
+	%D%/backend/cuda/device.cu %D%/backend/cuda/implicit.cu %D%/backend/cuda/maps.cu \
+	%D%/backend/cuda/picture.cu %D%/backend/cuda/sums.cu
+CUDA_INCLUDES = %D%/backend/cuda/conv.cuh %D%/backend/cuda/cuda.h \
+	%D%/backend/cuda/device.cuh %D%/backend/cuda/joint.cuh \
+	%D%/backend/cuda/operators.cuh %D%/backend/cuda/ptx.cuh
+EXTRA_DIST += $(CUDA_SOURCES) $(CUDA_INCLUDES)
+if CUDA
+if FAKE_CUDA
+CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo) $(FAKE_CUDA_SOURCES:.cc=.lo)
+CUDA_NEEDS = $(FAKE_CUDA)
+CUDA_COMPILE = $(CXX) -std=c++20 -x c++ -I$(srcdir)/tests/fakecuda $(AM_CPPFLAGS) \
+	-Wall -Wextra -Wno-unknown-pragmas -Wno-missing-field-initializers \
+	-DSCRATCH_MOST=100000 $(SANITIZER_CFLAGS) $(CFLAGS)
+else
+# nvcc does not know what libtool would add to make it position-independent
+CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo)
+CUDA_COMPILE = $(NVCC) -prefer-non-pic -std=c++20 $(AM_CPPFLAGS) $(NVCCFLAGS) \
+	-Xcompiler -fPIC,-Wall,-Wextra,-Wno-missing-field-initializers
+endif
+libnst_engine_la_LIBADD += $(CUDA_OBJECTS) $(CUDA_LIBS)
+$(CUDA_OBJECTS): $(CUDA_INCLUDES) $(CUDA_NEEDS) %D%/backend/backend.h
+CUDA_LTCOMPILE = $(AM_V_GEN)$(MKDIR_P) '$(@D)' && \
+	$(LIBTOOL) $(AM_V_lt) --tag=CC --mode=compile $(CUDA_COMPILE) -c -o $@ $<
+.cu.lo:
+	$(CUDA_LTCOMPILE)
+.cc.lo:
+	$(CUDA_LTCOMPILE)
+endif
+
 # floors 3 to 5: jansson and LAPACK besides
 libnst_job_la_SOURCES = \
 	%D%/model/taps.c %D%/model/taps.h \

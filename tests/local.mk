@@ -20,6 +20,25 @@ AM_TESTS_ENVIRONMENT = \
 	XDG_DATA_HOME='$(abs_top_builddir)/tests/data'; export XDG_DATA_HOME; \
 	unset NST_MODEL_PATH NST_HISTORY NST_BACKEND NST_CPU;
 
+# What --with-cuda=fake has in place of a GPU, and of the toolkit.
+FAKE_CUDA_SOURCES = %D%/fakecuda/fake.cc %D%/fakecuda/grid.cc %D%/fakecuda/streams.cc
+FAKE_CUDA = $(FAKE_CUDA_SOURCES) %D%/fakecuda/cublas_v2.h %D%/fakecuda/cuda_fp16.h \
+	%D%/fakecuda/cuda_runtime.h %D%/fakecuda/device.h %D%/fakecuda/fake.h \
+	%D%/fakecuda/library_types.h %D%/fakecuda/backend/cuda/ptx.cuh \
+	%D%/fakecuda/test_fakecuda.cc
+EXTRA_DIST += $(FAKE_CUDA)
+if FAKE_CUDA
+check_SCRIPTS = tests/fakecuda/test_fakecuda
+TESTS += $(check_SCRIPTS)
+CLEANFILES += $(check_SCRIPTS)
+tests/fakecuda/test_fakecuda: $(FAKE_CUDA)
+	$(AM_V_GEN)$(MKDIR_P) '$(@D)' && $(CXX) -std=c++17 -Wall -Wextra \
+	-I'$(srcdir)/tests/fakecuda' -I'$(srcdir)/src' -I'$(srcdir)/tests' \
+	$(SANITIZER_CFLAGS) $(CFLAGS) -pthread -o $@ '$(srcdir)/tests/fakecuda/test_fakecuda.cc' \
+	'$(srcdir)/tests/fakecuda/fake.cc' '$(srcdir)/tests/fakecuda/grid.cc' \
+	'$(srcdir)/tests/fakecuda/streams.cc'
+endif
+
 # floors 0 to 2, without cmocka and without what the floors above link
 ENGINE_TESTS = tests/base/test_threads tests/kernels/test_kernels \
 	tests/kernels/checkkernels tests/backend/checkbackend
@@ -33,7 +52,11 @@ tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c
 tests_backend_checkbackend_LDADD = libnst-engine.la
 
 JOB_LIBS = libnst-job.la
-GRAD_TESTS = tests/grad/test_gradient tests/grad/test_tiling
+GRAD_TESTS = tests/grad/test_gradient tests/grad/test_tiling tests/grad/test_cuda
+tests_grad_test_cuda_SOURCES = %D%/grad/test_cuda.c %D%/grad/network.h
+tests_grad_test_cuda_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
+tests_grad_test_cuda_LDADD = $(JOB_LIBS)
 tests_grad_test_tiling_SOURCES = %D%/grad/test_tiling.c %D%/grad/network.h
 tests_grad_test_tiling_LDADD = $(JOB_LIBS)
 tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h

@@ -8,11 +8,17 @@
 #include <string.h>
 
 static const struct nst_backend_ops *const backends[] = {&nst_backend_cpu,
-                                                         &nst_backend_scalar, NULL};
+                                                         &nst_backend_scalar,
+#ifdef HAVE_CUDA
+                                                         &nst_backend_cuda,
+#endif
+                                                         NULL};
 
-const struct nst_backend_ops *const *nst_backends(void)
+const char *nst_precision_name(enum nst_precision precision)
 {
-    return backends;
+    static const char *const names[] = {"auto", "fp32", "tf32", "fp16"};
+
+    return names[precision];
 }
 
 static int processors(void)
@@ -25,15 +31,34 @@ static int processors(void)
 }
 
 enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
-                                 int threads, struct nst_err *err)
+                                 const struct nst_backend_config *config,
+                                 struct nst_err *err)
 {
+    struct nst_backend_config c = *config;
+
     *out = NULL;
     if (!name)
         name = getenv("NST_BACKEND");
     if (!name || !*name)
         name = backends[0]->name;
+    if (!c.threads)
+        c.threads = processors();
     for (int i = 0; backends[i]; i++)
         if (strcmp(backends[i]->name, name) == 0)
-            return backends[i]->open(out, threads ? threads : processors(), err);
-    return nst_err_set(err, NST_ERR_ARG, "'%s' is not a backend: cpu or scalar", name);
+            return backends[i]->open(out, &c, err);
+    if (strcmp(name, "cuda") == 0)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "this nst was built without CUDA (configure --with-cuda)");
+    return nst_err_set(err, NST_ERR_ARG, "'%s' is not a backend: cpu, cuda or scalar",
+                       name);
+}
+
+enum nst_status nst_backend_fp32_only(const struct nst_backend_config *config,
+                                      struct nst_err *err)
+{
+    if (config->precision == NST_PRECISION_AUTO ||
+        config->precision == NST_PRECISION_FP32)
+        return NST_OK;
+    return nst_err_set(err, NST_ERR_ARG, "precision %s is for GPUs: a CPU has fp32",
+                       nst_precision_name(config->precision));
 }

@@ -8,8 +8,8 @@
  * are bit-identical for any number of threads: sums run in an order that the shapes
  * alone decide.
  *
- * Operators cannot fail: what they need is allocated when tensors and convolutions
- * are made.
+ * Operators do not fail: what they need is allocated when tensors and convolutions
+ * are made. A device that gives up says so in its backend's fault.
  */
 #ifndef NST_BACKEND_BACKEND_H
 #define NST_BACKEND_BACKEND_H
@@ -21,6 +21,25 @@
 #include "tensor/tensor.h"
 
 enum nst_pooling { NST_POOLING_MAX, NST_POOLING_AVG };
+
+/*
+ * What is multiplied: fp32 values; fp32 values rounded to TF32 (10 bits of mantissa),
+ * or maps and gradients that are fp16. Sums are always fp32 at least. A CPU knows fp32
+ * alone. AUTO is the fastest that the figures of docs/CUDA.md hold for: TF32 on a GPU.
+ */
+enum nst_precision {
+    NST_PRECISION_AUTO,
+    NST_PRECISION_FP32,
+    NST_PRECISION_TF32,
+    NST_PRECISION_FP16
+};
+
+/* What a backend is opened with. */
+struct nst_backend_config {
+    int threads; /* on the CPU: 0 is one for each processor that this process may use */
+    int device;  /* which GPU, from 0 */
+    enum nst_precision precision;
+};
 
 struct nst_conv; /* one 3x3 convolution's weights, in the backend's form */
 
@@ -37,7 +56,9 @@ struct nst_window {
 
 static inline struct nst_window nst_whole(struct nst_shape s)
 {
-    return (struct nst_window){0, 0, s.h, s.w};
+    struct nst_window w = {0, 0, s.h, s.w};
+
+    return w;
 }
 
 /*
@@ -73,16 +94,24 @@ struct nst_joint {
 
 struct nst_backend {
     const struct nst_backend_ops *ops;
+    struct nst_backend_config config;
     struct nst_threads *threads; /* the backend's; others may run work on them */
     int regions; /* the most of nst_terms; raised before tensors are made */
     const char *instructions; /* as $NST_CPU; NULL: there is no choice */
+    /* What befell the device, if anything did: results since then are worth nothing. */
+    struct nst_err fault;
+    /* The gradient that conv_picture_grad() gave was out of the range of its precision:
+     * worked out once more, from conv_picture() on, it is not. */
+    bool again;
 };
 
 struct nst_backend_ops {
     const char *name;
 
-    /* threads of 1 or more. *out belongs to the caller: close(). */
-    enum nst_status (*open)(struct nst_backend **out, int threads, struct nst_err *err);
+    /* config->threads is 1 or more. *out belongs to the caller: close(). */
+    enum nst_status (*open)(struct nst_backend **out,
+                            const struct nst_backend_config *config,
+                            struct nst_err *err);
     void (*close)(struct nst_backend *be);
     /* Another backend like be, with as many threads of its own and room for the same
      * convolutions, which both may work with at the same time. */
@@ -147,17 +176,24 @@ struct nst_backend_ops {
 
 extern const struct nst_backend_ops nst_backend_scalar; /* the specification */
 extern const struct nst_backend_ops nst_backend_cpu;
+#ifdef HAVE_CUDA
+extern const struct nst_backend_ops nst_backend_cuda;
+#endif
 
 /*
- * Open the backend called name; NULL: $NST_BACKEND, or else the best. threads of 0
- * means one for each processor this process may use.
- * NST_ERR_ARG (no such backend, or $NST_CPU names an instruction set that is not
- * there), NST_ERR_MEM.
+ * Open the backend called name; NULL: $NST_BACKEND, or else the CPU's.
+ * NST_ERR_ARG (no such backend in this build, a precision that it does not have, or
+ * $NST_CPU names an instruction set that is not there), NST_ERR_IO (no such device, or
+ * its driver refuses), NST_ERR_MEM.
  */
 enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
-                                 int threads, struct nst_err *err);
+                                 const struct nst_backend_config *config,
+                                 struct nst_err *err);
 
-/* The names that nst_backend_open() knows, NULL-terminated, the best first. */
-const struct nst_backend_ops *const *nst_backends(void);
+/* For open() of backends on the CPU: NST_ERR_ARG if another precision is asked for. */
+enum nst_status nst_backend_fp32_only(const struct nst_backend_config *config,
+                                      struct nst_err *err);
+/* "fp32" and so on; "auto". */
+const char *nst_precision_name(enum nst_precision precision);
 
 #endif

@@ -27,19 +27,22 @@ struct scalar {
     size_t scratch_floats;
 };
 
-static enum nst_status scalar_open(struct nst_backend **out, int threads,
+static enum nst_status scalar_open(struct nst_backend **out,
+                                   const struct nst_backend_config *config,
                                    struct nst_err *err)
 {
     struct scalar *scalar = nst_xcalloc(1, sizeof *scalar);
-    enum nst_status st = nst_threads_new(&scalar->base.threads, 1, err);
+    enum nst_status st = nst_backend_fp32_only(config, err);
 
-    (void)threads;
     *out = NULL;
+    if (st == NST_OK)
+        st = nst_threads_new(&scalar->base.threads, 1, err);
     if (st != NST_OK) {
         free(scalar);
         return st;
     }
     scalar->base.ops = &nst_backend_scalar;
+    scalar->base.config = *config;
     *out = &scalar->base;
     return NST_OK;
 }
@@ -57,7 +60,7 @@ static void scalar_close(struct nst_backend *be)
 static enum nst_status scalar_share(struct nst_backend **out,
                                     const struct nst_backend *be, struct nst_err *err)
 {
-    return scalar_open(out, nst_threads_count(be->threads), err);
+    return scalar_open(out, &be->config, err);
 }
 
 static enum nst_status want_scratch(struct scalar *scalar, size_t floats,

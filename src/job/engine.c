@@ -58,7 +58,9 @@ enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params 
     if (st == NST_OK)
         st = nst_weights_load(&w, e->model_path, convs_needed(p), err);
     if (st == NST_OK)
-        st = nst_backend_open(&e->be, NULL, (int)p->threads, err);
+        st = nst_backend_open(&e->be, NULL,
+                              &(struct nst_backend_config){.threads = (int)p->threads},
+                              err);
     if (st == NST_OK)
         st = nst_vgg_new(&e->v, e->be, w, (enum nst_pooling)p->pooling, err);
     nst_weights_free(w);

@@ -34,7 +34,8 @@ enum nst_status nst_activity_new(struct nst_activity **out, const struct nst_wei
                                  struct nst_err *err)
 {
     struct nst_activity *a = nst_xcalloc(1, sizeof *a);
-    enum nst_status st = nst_backend_open(&a->be, NULL, 0, err);
+    struct nst_backend_config config = {.threads = 0};
+    enum nst_status st = nst_backend_open(&a->be, NULL, &config, err);
 
     if (st == NST_OK)
         st = nst_vgg_new(&a->v, a->be, w, NST_POOLING_MAX, err);

@@ -459,6 +459,20 @@ static void add_pixel_losses(const struct nst_objective *o, const float *rgb,
                                              grad, o->row_sums, threads);
 }
 
+/* The gradient by tile k, whose features are there; once more where its precision could
+ * not hold it. */
+static void backward(struct nst_objective *o, const float *rgb, int k, float *grad)
+{
+    const struct nst_backend *be = nst_vgg_backend(o->v);
+    struct backward b = {o, targets(o, k)};
+
+    nst_walk_backward(&o->walk, terms, &b, grad);
+    while (be->again) {
+        nst_walk_forward(&o->walk, rgb, k);
+        nst_walk_backward(&o->walk, terms, &b, grad);
+    }
+}
+
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
                             struct nst_losses *losses, float *grad)
 {
@@ -470,8 +484,6 @@ void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
         for (int r = 0; r < o->regions; r++)
             finish_layer(o, i, r, losses);
     for (int k = 0; k < tiles; k++) {
-        struct backward b = {o, targets(o, k)};
-
         if (!targets_are_kept(o))
             take_targets(o, o->picture, k);
         if (tiles > 1) {
@@ -482,9 +494,9 @@ void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
             losses->content +=
                 o->content[i].tap.weight *
                 nst_content_loss_gather(&o->content[i], o->walk.pass,
-                                        o->walk.tile.inner, b.targets->of[i]);
+                                        o->walk.tile.inner, targets(o, k)->of[i]);
         if (grad)
-            nst_walk_backward(&o->walk, terms, &b, grad);
+            backward(o, rgb, k, grad);
     }
     add_pixel_losses(o, rgb, losses, grad);
     losses->total =

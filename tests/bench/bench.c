@@ -349,8 +349,9 @@ static void bench_evaluations(const char *stack, int size, const char *model)
 int main(int argc, char **argv)
 {
     const char *threads = getenv("THREADS");
+    struct nst_backend_config config = {.threads = threads ? atoi(threads) : 0};
 
-    must(nst_backend_open(&be, "cpu", threads ? atoi(threads) : 0, &err));
+    must(nst_backend_open(&be, "cpu", &config, &err));
     if (argc >= 2 && strcmp(argv[1], "operators") == 0)
         bench_operators(argc > 2 ? atoi(argv[2]) : 256);
     else if (argc >= 4 && strcmp(argv[1], "evaluations") == 0)

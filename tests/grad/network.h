@@ -13,9 +13,10 @@
 
 #define TEST_CONVS 6
 
-static inline struct nst_weights *random_weights(unsigned *seed)
+/* width: channels that each convolution puts out */
+static inline struct nst_weights *random_weights_of(const int width[TEST_CONVS],
+                                                    unsigned *seed)
 {
-    static const int width[TEST_CONVS] = {5, 8, 6, 7, 9, 4};
     struct nst_weights *w = calloc(1, sizeof *w);
 
     w->convs = TEST_CONVS;
@@ -34,6 +35,11 @@ static inline struct nst_weights *random_weights(unsigned *seed)
             l->bias[k] = 0.1f * tap_random(seed);
     }
     return w;
+}
+
+static inline struct nst_weights *random_weights(unsigned *seed)
+{
+    return random_weights_of((const int[TEST_CONVS]){5, 8, 6, 7, 9, 4}, seed);
 }
 
 static inline void random_picture(float *rgb, size_t n, unsigned *seed)

@@ -108,7 +108,8 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     random_picture(b, sizeof b / sizeof *b, &seed);
     random_picture(plane[0], N / 3, &seed);
     random_picture(plane[1], N / 3, &seed);
-    if (ops->open(&be, 2, NULL) || nst_vgg_new(&v, be, w, pooling, NULL) ||
+    if (ops->open(&be, &(struct nst_backend_config){.threads = 2}, NULL) ||
+        nst_vgg_new(&v, be, w, pooling, NULL) ||
         nst_objective_new(&o, v, &config, a, H, W, &both, NULL))
         abort();
     nst_objective_hold(o, (struct nst_before){a, plane[1]}, tv_weight);
@@ -127,9 +128,9 @@ int main(void)
 
     seed = tap_seed() | 1;
     w = random_weights(&seed);
-    for (int i = 0; nst_backends()[i]; i++)
+    for (int i = 0; i < 2; i++)
         for (int p = 0; p < 2; p++) {
-            const struct nst_backend_ops *ops = nst_backends()[i];
+            const struct nst_backend_ops *ops = i ? &nst_backend_scalar : &nst_backend_cpu;
 
             check(ops, w, p, "conv_4", "conv_1", 1, 0, 0, 0, 1);
             check(ops, w, p, "relu2_2", "conv_1", 1, 0, 0, 0, 1);

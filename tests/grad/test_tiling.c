@@ -157,7 +157,8 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     struct nst_backend *be;
     struct nst_vgg *v;
 
-    if (ops->open(&be, 2, NULL) || nst_vgg_new(&v, be, weights, pooling, NULL))
+    if (ops->open(&be, &(struct nst_backend_config){.threads = 2}, NULL) ||
+        nst_vgg_new(&v, be, weights, pooling, NULL))
         abort();
     for (int recompute = 0; recompute < 2; recompute++) {
         struct error e = compare(v, h, w, regions, tile, recompute);

@@ -28,29 +28,34 @@ static void cpu_close(struct nst_backend *be)
     free(cpu);
 }
 
-static enum nst_status cpu_open(struct nst_backend **out, int threads,
+static enum nst_status cpu_open(struct nst_backend **out,
+                                const struct nst_backend_config *config,
                                 struct nst_err *err)
 {
     const struct nst_blocked_kernels *kernels = nst_blocked_choose();
+    size_t threads = (size_t)config->threads;
     struct nst_threads *t;
     struct nst_cpu *cpu;
-    enum nst_status st;
+    enum nst_status st = nst_backend_fp32_only(config, err);
 
     *out = NULL;
+    if (st != NST_OK)
+        return st;
     if (!kernels)
         return nst_blocked_refuse(err);
-    st = nst_threads_new(&t, threads, err);
+    st = nst_threads_new(&t, config->threads, err);
     if (st != NST_OK)
         return st;
     cpu = nst_xcalloc(1, sizeof *cpu);
     cpu->base.ops = &nst_backend_cpu;
+    cpu->base.config = *config;
     cpu->base.threads = t;
     cpu->base.regions = 1;
     cpu->base.instructions = kernels->name;
     cpu->kernels = kernels;
-    cpu->tiles = nst_xcalloc((size_t)threads, sizeof *cpu->tiles);
-    cpu->rows = nst_xcalloc((size_t)threads, sizeof *cpu->rows);
-    cpu->part = nst_xcalloc((size_t)threads, sizeof *cpu->part);
+    cpu->tiles = nst_xcalloc(threads, sizeof *cpu->tiles);
+    cpu->rows = nst_xcalloc(threads, sizeof *cpu->rows);
+    cpu->part = nst_xcalloc(threads, sizeof *cpu->part);
     *out = &cpu->base;
     return NST_OK;
 }
@@ -102,7 +107,7 @@ static enum nst_status cpu_share(struct nst_backend **out, const struct nst_back
 {
     const struct nst_cpu *cpu = (const struct nst_cpu *)be;
     struct nst_cpu *other;
-    enum nst_status st = cpu_open(out, nst_threads_count(be->threads), err);
+    enum nst_status st = cpu_open(out, &be->config, err);
 
     if (st != NST_OK)
         return st;

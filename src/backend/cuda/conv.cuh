@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conv.cuh - a convolution's weights on the device, and the products that are
+ * convolutions: of the 3 x 3 patches of a map with them.
+ */
+#ifndef NST_BACKEND_CUDA_CONV_CUH
+#define NST_BACKEND_CUDA_CONV_CUH
+
+#include "backend/cuda/joint.cuh"
+
+/*
+ * Everything is a product with patches, in which a pixel's neighbours lie one after the
+ * other, row by row, channels together: ahead is cout x (3 x 3 x cin), back is cin x (3
+ * x 3 x cout), turned round, and gives the gradient. Of a picture's convolution ahead
+ * is float, cout x (3 x 3 x 3), and back 32 x cout: its row 3 (3 u + v) + c is the
+ * weight of tap (u, v) and colour c, and the last five are 0.
+ */
+struct nst_conv {
+    void *ahead, *back;
+    float *bias;
+    int cin, cout;
+    const struct nst_normalisation *picture; /* or NULL */
+};
+
+#define PICTURE_ROWS 32
+
+/* What a convolution of a map x (h x w x cin) makes. */
+template <class T> struct patches {
+    const T *x;
+    const T *weight; /* cout x (9 cin) */
+    int cin, cout, h, w;
+    bool relu; /* of x */
+};
+
+/* On the way forth: y = conv + bias, or what a ReLU leaves of it, and perhaps pooled.
+ */
+template <class T> struct outcome {
+    const float *bias;
+    T *y, *pooled; /* pooled: or NULL */
+    bool relu, average;
+};
+
+/* implicit.cu: both on tensor cores, where cuda_implicit() of cin. The second makes the
+ * rows of gradients from top on, and joins them. */
+template <class T>
+void cuda_implicit_conv(struct cuda *cu, const struct patches<T> &p,
+                        const struct outcome<T> &o);
+template <class T>
+void cuda_implicit_grad(struct cuda *cu, const struct patches<T> &p, int top, int rows,
+                        const struct joint<T> &j);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cuda.cu - the backend's table, and how a device is opened and closed.
+ */
+#include "config.h"
+
+#include "backend/cuda/operators.cuh"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+extern "C" {
+#include "base/mem.h"
+}
+
+/* What cuBLAS wants at most, by its manual, on compute capability 9.0. */
+#define WORKSPACE ((size_t)32 << 20)
+
+static void cuda_close(struct nst_backend *be)
+{
+    struct cuda *cu = cuda_of(be);
+
+    if (cu->blas)
+        cublasDestroy(cu->blas);
+    if (cu->stream)
+        cudaStreamDestroy(cu->stream);
+    cudaFree(cu->workspace);
+    cudaFree(cu->scratch);
+    cudaFree(cu->peak);
+    nst_threads_free(be->threads);
+    free(cu);
+}
+
+static enum nst_status cuda_open(struct nst_backend **out,
+                                 const struct nst_backend_config *config,
+                                 struct nst_err *err);
+
+static enum nst_status cuda_share(struct nst_backend **out,
+                                  const struct nst_backend *be, struct nst_err *err)
+{
+    const struct cuda *cu = reinterpret_cast<const struct cuda *>(be);
+    enum nst_status st = cuda_open(out, &be->config, err);
+
+    if (st == NST_OK)
+        st = cuda_want_scratch(cuda_of(*out), cu->scratch_bytes, err);
+    if (st != NST_OK && *out) {
+        cuda_close(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+template <class T>
+static const struct nst_backend_ops operators = {
+    .name = "cuda",
+    .open = cuda_open,
+    .close = cuda_close,
+    .share = cuda_share,
+    .tensor_new = cuda_tensor_new<T>,
+    .tensor_free = cuda_tensor_free,
+    .tensor_bytes = cuda_tensor_bytes<T>,
+    .tensor_copy = cuda_tensor_copy<T>,
+    .upload = cuda_upload<T>,
+    .download = cuda_download<T>,
+    .conv_new = cuda_conv_new<T>,
+    .conv_free = cuda_conv_free,
+    .conv = cuda_conv<T>,
+    .conv_grad = cuda_conv_grad<T>,
+    .last_grad = cuda_last_grad<T>,
+    .conv_picture = cuda_conv_picture<T>,
+    .conv_picture_grad = cuda_conv_picture_grad<T>,
+    .gram = cuda_gram<T>,
+    .channel_sums = cuda_channel_sums<T>,
+    .squared_error = cuda_squared_error<T>,
+};
+
+extern "C" const struct nst_backend_ops nst_backend_cuda = operators<float>;
+
+static enum nst_status refused(cudaError_t e, int device, struct nst_err *err)
+{
+    cudaGetLastError();
+    return nst_err_set(err, NST_ERR_IO, "cuda:%d: %s (%s)", device,
+                       cudaGetErrorString(e), cudaGetErrorName(e));
+}
+
+/* The device exists, and is one that this backend was built for. */
+static enum nst_status look_at(struct cuda *cu, struct nst_err *err)
+{
+    struct cudaDeviceProp p;
+    int count = nst_cuda_count(err);
+    cudaError_t e;
+
+    if (count == 0)
+        return NST_ERR_IO;
+    if (cu->device < 0 || cu->device >= count)
+        return nst_err_set(err, NST_ERR_ARG, "cuda:%d: there is cuda:0%s%.0d",
+                           cu->device, count > 1 ? " to cuda:" : " alone",
+                           count > 1 ? count - 1 : 0);
+    e = cudaGetDeviceProperties(&p, cu->device);
+    if (e == cudaSuccess)
+        e = cudaSetDevice(cu->device);
+    if (e != cudaSuccess)
+        return refused(e, cu->device, err);
+    cu->capability = 10 * p.major + p.minor;
+    cu->processors = p.multiProcessorCount;
+    if (cu->precision == NST_PRECISION_AUTO)
+        cu->precision = cu->capability >= 80 ? NST_PRECISION_TF32 : NST_PRECISION_FP32;
+    if (cu->precision == NST_PRECISION_TF32 && cu->capability < 80)
+        return nst_err_set(
+            err, NST_ERR_ARG,
+            "precision tf32: cuda:%d (%s) has compute capability %d.%d, and "
+            "8.0 is needed",
+            cu->device, p.name, p.major, p.minor);
+    cu->tensor_cores = cu->capability >= 80 && cu->precision != NST_PRECISION_FP32;
+    return NST_OK;
+}
+
+/* A stream, cuBLAS on it, and what both need. */
+static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
+{
+    cudaError_t e = cudaStreamCreateWithFlags(&cu->stream, cudaStreamNonBlocking);
+    enum nst_status st;
+    void *peak = NULL;
+
+    if (e != cudaSuccess)
+        return refused(e, cu->device, err);
+    if (cublasCreate(&cu->blas) != CUBLAS_STATUS_SUCCESS)
+        return nst_err_set(err, NST_ERR_IO, "cuda:%d: cuBLAS cannot begin", cu->device);
+    st = cuda_alloc(cu, &cu->workspace, WORKSPACE, err);
+    if (st != NST_OK)
+        return st;
+    cuda_ok(cu, cublasSetStream(cu->blas, cu->stream));
+    cuda_ok(cu, cublasSetWorkspace(cu->blas, cu->workspace, WORKSPACE));
+    if (cu->precision != NST_PRECISION_FP16)
+        return NST_OK;
+    st = cuda_alloc(cu, &peak, sizeof *cu->peak, err);
+    cu->peak = static_cast<int *>(peak);
+    if (st == NST_OK)
+        cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->stream));
+    return st;
+}
+
+static enum nst_status cuda_open(struct nst_backend **out,
+                                 const struct nst_backend_config *config,
+                                 struct nst_err *err)
+{
+    struct cuda *cu = static_cast<struct cuda *>(nst_xcalloc(1, sizeof *cu));
+    enum nst_status st;
+
+    *out = NULL;
+    cu->base.config = *config;
+    cu->base.regions = 1;
+    cu->device = config->device;
+    cu->precision = config->precision;
+    cu->gradient_scale = 1;
+    st = look_at(cu, err);
+    if (st == NST_OK)
+        st = nst_threads_new(&cu->base.threads, config->threads, err);
+    if (st == NST_OK)
+        st = furnish(cu, err);
+    if (st != NST_OK) {
+        cuda_close(&cu->base);
+        return st;
+    }
+    cu->base.config.precision = cu->precision;
+    cu->base.ops =
+        cu->precision == NST_PRECISION_FP16 ? &operators<__half> : &operators<float>;
+    *out = &cu->base;
+    return NST_OK;
+}
+
+int nst_cuda_driver(void)
+{
+    int version = 0;
+
+    return cudaDriverGetVersion(&version) == cudaSuccess ? version : 0;
+}
+
+int nst_cuda_count(struct nst_err *err)
+{
+    int count = 0;
+    cudaError_t e = cudaGetDeviceCount(&count);
+
+    if (e == cudaSuccess && count > 0)
+        return count;
+    cudaGetLastError();
+    nst_err_set(err, NST_ERR_IO, "cuda: %s",
+                e == cudaSuccess ? "there is no device" : cudaGetErrorString(e));
+    return 0;
+}
+
+enum nst_status nst_cuda_device(int i, struct nst_cuda_device *out, struct nst_err *err)
+{
+    struct cudaDeviceProp p;
+    cudaError_t e = cudaGetDeviceProperties(&p, i);
+    size_t all = 0;
+
+    *out = {};
+    if (e == cudaSuccess)
+        e = cudaSetDevice(i);
+    if (e == cudaSuccess)
+        e = cudaMemGetInfo(&out->free_memory, &all);
+    if (e != cudaSuccess)
+        return refused(e, i, err);
+    snprintf(out->name, sizeof out->name, "%s", p.name);
+    out->major = p.major;
+    out->minor = p.minor;
+    out->memory = p.totalGlobalMem;
+    return NST_OK;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "backend/cuda/device.cuh"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Scratch beyond which maps are worked on in parts; the tests have little. */
+#ifndef SCRATCH_MOST
+#define SCRATCH_MOST ((size_t)256 << 20)
+#endif
+#define ALIGNMENT ((size_t)256)
+
+bool cuda_ok(struct cuda *cu, cudaError_t e)
+{
+    if (e == cudaSuccess)
+        return true;
+    if (cu->base.fault.status == NST_OK)
+        nst_err_set(&cu->base.fault, NST_ERR_IO, "cuda:%d: %s (%s)", cu->device,
+                    cudaGetErrorString(e), cudaGetErrorName(e));
+    cudaGetLastError(); /* it is kept there, too */
+    return false;
+}
+
+bool cuda_ok(struct cuda *cu, cublasStatus_t s)
+{
+    if (s == CUBLAS_STATUS_SUCCESS)
+        return true;
+    if (cu->base.fault.status == NST_OK)
+        nst_err_set(&cu->base.fault, NST_ERR_IO, "cuda:%d: cuBLAS: %s", cu->device,
+                    cublasGetStatusString(s));
+    return false;
+}
+
+enum nst_status cuda_alloc(struct cuda *cu, void **out, size_t bytes,
+                           struct nst_err *err)
+{
+    cudaError_t e = cudaMalloc(out, bytes ? bytes : 1);
+
+    if (e == cudaSuccess)
+        return NST_OK;
+    cudaGetLastError();
+    *out = NULL;
+    return nst_err_set(err, NST_ERR_MEM, "cuda:%d: out of memory: %zu MiB: %s",
+                       cu->device, (bytes >> 20) + 1, cudaGetErrorString(e));
+}
+
+struct cuda_room cuda_room(struct cuda *cu)
+{
+    return {cu->scratch, cu->scratch + cu->scratch_bytes};
+}
+
+void *cuda_take_bytes(struct cuda_room *room, size_t bytes)
+{
+    char *at = room->at;
+
+    room->at += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return at;
+}
+
+int cuda_rows(const struct cuda_room *room, size_t bytes, int rows)
+{
+    /* what is taken of it is aligned */
+    size_t fit = ((size_t)(room->end - room->at) - 8 * ALIGNMENT) / bytes;
+
+    if (fit >= (size_t)rows)
+        return rows;
+    return fit > 0 ? (int)fit : 1;
+}
+
+/*
+ * Of each row: the patches that a convolution reads, where they are made (3 x 3
+ * pixels), and five maps of floats: what comes back through it, what losses add, what
+ * they make it of. An operator of two maps takes of one row and of three, so four must
+ * fit. Besides, matrices of C x C, a guide, and a picture.
+ */
+size_t cuda_scratch_for(const struct cuda *cu, struct nst_shape s)
+{
+    size_t element = cu->precision == NST_PRECISION_FP16 ? 2 : 4;
+    size_t channels = (size_t)(s.c < 32 ? 32 : s.c), square = channels * channels;
+    size_t patches = cuda_implicit(cu, s.c) ? 0 : 9 * element;
+    size_t row = channels * (size_t)s.w * (patches + 5 * sizeof(float));
+    size_t rows = SCRATCH_MOST / row > 4 ? SCRATCH_MOST / row : 4;
+
+    if (rows > (size_t)s.h + 2)
+        rows = (size_t)s.h + 2 > 4 ? (size_t)s.h + 2 : 4;
+    return rows * row + 4 * square * sizeof(float) +
+           4 * nst_shape_area(s) * sizeof(float) + 32 * ALIGNMENT;
+}
+
+enum nst_status cuda_want_scratch(struct cuda *cu, size_t bytes, struct nst_err *err)
+{
+    enum nst_status st;
+    void *scratch;
+
+    if (bytes <= cu->scratch_bytes)
+        return NST_OK;
+    st = cuda_alloc(cu, &scratch, bytes, err);
+    if (st != NST_OK)
+        return st;
+    cuda_ok(cu, cudaStreamSynchronize(cu->stream));
+    cudaFree(cu->scratch);
+    cu->scratch = static_cast<char *>(scratch);
+    cu->scratch_bytes = bytes;
+    return NST_OK;
+}
+
+void cuda_send(struct cuda *cu, void *to, const void *from, size_t bytes)
+{
+    cuda_ok(cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cu->stream));
+}
+
+void cuda_receive(struct cuda *cu, void *to, const void *from, size_t bytes)
+{
+    if (!cuda_ok(cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cu->stream)) ||
+        !cuda_ok(cu, cudaStreamSynchronize(cu->stream)))
+        memset(to, 0, bytes);
+}
+
+static cublasComputeType_t compute_type(const struct cuda *cu)
+{
+    switch (cu->precision) {
+    case NST_PRECISION_TF32:
+        return CUBLAS_COMPUTE_32F_FAST_TF32;
+    case NST_PRECISION_FP16:
+        return CUBLAS_COMPUTE_32F;
+    default:
+        return CUBLAS_COMPUTE_32F_PEDANTIC;
+    }
+}
+
+static cudaDataType type_of(const float *)
+{
+    return CUDA_R_32F;
+}
+
+static cudaDataType type_of(const __half *)
+{
+    return CUDA_R_16F;
+}
+
+/* cuBLAS has columns where we have rows: y' = b a'. */
+template <class T, class U>
+void cuda_product(struct cuda *cu, size_t m, int n, int k, float alpha, const T *a,
+                  const T *b, float beta, U *y)
+{
+    cuda_ok(cu, cublasGemmEx(cu->blas, CUBLAS_OP_T, CUBLAS_OP_N, n, (int)m, k, &alpha,
+                             b, type_of(b), k, a, type_of(a), k, &beta, y, type_of(y),
+                             n, compute_type(cu), CUBLAS_GEMM_DEFAULT));
+}
+
+template void cuda_product(struct cuda *, size_t, int, int, float, const float *,
+                           const float *, float, float *);
+template void cuda_product(struct cuda *, size_t, int, int, float, const __half *,
+                           const __half *, float, __half *);
+template void cuda_product(struct cuda *, size_t, int, int, float, const __half *,
+                           const __half *, float, float *);
+
+template <class T>
+void cuda_squares(struct cuda *cu, int c, int pixels, int count, const T *a, const T *b,
+                  float *y)
+{
+    const float one = 1, zero = 0;
+    long long stride = (long long)pixels * c;
+
+    cuda_ok(cu, cublasGemmStridedBatchedEx(cu->blas, CUBLAS_OP_N, CUBLAS_OP_T, c, c,
+                                           pixels, &one, b, type_of(b), c, stride, a,
+                                           type_of(a), c, stride, &zero, y, CUDA_R_32F,
+                                           c, (long long)c * c, count, compute_type(cu),
+                                           CUBLAS_GEMM_DEFAULT));
+}
+
+template void cuda_squares(struct cuda *, int, int, int, const float *, const float *,
+                           float *);
+template void cuda_squares(struct cuda *, int, int, int, const __half *, const __half *,
+                           float *);

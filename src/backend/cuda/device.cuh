@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * device.cuh - one GPU at work: its stream, its scratch, and how values are stored.
+ *
+ * Tensors lie on the device as H x W x C ("NHWC"), so that a pixel's channels are
+ * together: a convolution is then a product of matrices of pixels by channels, and so
+ * is a Gram matrix. T is float or __half; sums are made in float, and over many pixels
+ * in double, in an order that the shapes alone decide.
+ *
+ * All work goes to one stream. What fails there is kept in base.fault, the first of it;
+ * results are worth nothing then.
+ */
+#ifndef NST_BACKEND_CUDA_DEVICE_CUH
+#define NST_BACKEND_CUDA_DEVICE_CUH
+
+#include <cublas_v2.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+extern "C" {
+#include "backend/backend.h"
+#include "backend/cuda/cuda.h"
+}
+
+#include "backend/cuda/ptx.cuh"
+
+struct cuda {
+    struct nst_backend base;
+    int device, capability, processors; /* capability: 80 for 8.0 */
+    enum nst_precision precision;       /* never NST_PRECISION_AUTO */
+    bool tensor_cores;                  /* our own products on them can be used */
+    cudaStream_t stream;
+    cublasHandle_t blas;
+    void *workspace; /* of cuBLAS */
+    char *scratch;
+    size_t scratch_bytes;
+    /* fp16 alone: gradients are held times this power of two, and *peak, on the device,
+     * is the bits of the largest magnitude of them so far. */
+    float gradient_scale;
+    int *peak;
+};
+
+static inline struct cuda *cuda_of(struct nst_backend *be)
+{
+    return reinterpret_cast<struct cuda *>(be);
+}
+
+/* Keep what failed, if it did; false then. */
+bool cuda_ok(struct cuda *cu, cudaError_t e);
+bool cuda_ok(struct cuda *cu, cublasStatus_t s);
+
+/* The device's scratch, from its begin on: it is free again at the next operator. */
+struct cuda_room {
+    char *at, *end;
+};
+struct cuda_room cuda_room(struct cuda *cu);
+void *cuda_take_bytes(struct cuda_room *room, size_t bytes);
+template <class T> T *cuda_take(struct cuda_room *room, size_t n)
+{
+    return static_cast<T *>(cuda_take_bytes(room, n * sizeof(T)));
+}
+/* How many of rows can be worked on at once when each takes bytes of what is left of
+ * the room: one at least. */
+int cuda_rows(const struct cuda_room *room, size_t bytes, int rows);
+/* The scratch that operators on a map of this shape take at most. */
+size_t cuda_scratch_for(const struct cuda *cu, struct nst_shape s);
+/* Make sure of so much. Not while a room is in use. */
+enum nst_status cuda_want_scratch(struct cuda *cu, size_t bytes, struct nst_err *err);
+
+/* Device memory, and its end; NST_ERR_MEM says how much was asked for. */
+enum nst_status cuda_alloc(struct cuda *cu, void **out, size_t bytes,
+                           struct nst_err *err);
+
+/* Bytes to the device, and back when all before is done. Zeros after a fault. */
+void cuda_send(struct cuda *cu, void *to, const void *from, size_t bytes);
+void cuda_receive(struct cuda *cu, void *to, const void *from, size_t bytes);
+
+/* y (m x n) = alpha a (m x k) b' (b is n x k) + beta y, all row by row. */
+template <class T, class U>
+void cuda_product(struct cuda *cu, size_t m, int n, int k, float alpha, const T *a,
+                  const T *b, float beta, U *y);
+/* Of each of count pieces of pixels pixels: y (c x c) = a' b over its pixels, where a
+ * and b are pixels x c, row by row. */
+template <class T>
+void cuda_squares(struct cuda *cu, int c, int pixels, int count, const T *a, const T *b,
+                  float *y);
+
+/* kernel<<<grid, block, shared>>>(args...) on the stream */
+template <class... P, class... A>
+void cuda_launch(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
+                 size_t shared, A... args)
+{
+    cudaLaunchConfig_t config = {};
+
+    config.gridDim = grid;
+    config.blockDim = dim3((unsigned)block);
+    config.dynamicSmemBytes = shared;
+    config.stream = cu->stream;
+    cuda_ok(cu, cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...));
+}
+
+#define CUDA_BLOCK 256
+/* With as many threads as there are items, or so many that each has several. */
+template <class... P, class... A>
+void cuda_launch_over(struct cuda *cu, void (*kernel)(P...), size_t items, A... args)
+{
+    size_t blocks = (items + CUDA_BLOCK - 1) / CUDA_BLOCK;
+
+    if (blocks > 65536)
+        blocks = 65536;
+    if (items > 0)
+        cuda_launch(cu, kernel, dim3((unsigned)blocks), CUDA_BLOCK, 0, args...);
+}
+
+/* The items of this thread are first, first + step ... */
+static __device__ __forceinline__ size_t cuda_first()
+{
+    return (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+}
+static __device__ __forceinline__ size_t cuda_step()
+{
+    return (size_t)gridDim.x * blockDim.x;
+}
+
+/* How values are stored. */
+static __device__ __forceinline__ float value(float v)
+{
+    return v;
+}
+static __device__ __forceinline__ float value(__half v)
+{
+    return __half2float(v);
+}
+
+static __device__ __forceinline__ void put(float *to, float v)
+{
+    *to = v;
+}
+/* Too large a value becomes the largest. */
+static __device__ __forceinline__ void put(__half *to, float v)
+{
+    const float most = 65504;
+
+    *to = __float2half_rn(v > most ? most : v < -most ? -most : v);
+}
+
+static __device__ __forceinline__ float relu(float v)
+{
+    return v > 0 ? v : 0;
+}
+
+/* Our own products on tensor cores read rows of so many bytes of a pixel at once. */
+#define CUDA_SLICE 64
+static inline bool cuda_implicit(const struct cuda *cu, int channels)
+{
+    int element = cu->precision == NST_PRECISION_FP16 ? 2 : 4;
+
+    return cu->tensor_cores && channels * element % CUDA_SLICE == 0;
+}
+
+template <class T> T *values(const struct nst_tensor *t)
+{
+    return reinterpret_cast<T *>(t->data);
+}
+
+#endif

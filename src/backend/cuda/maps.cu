@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * maps.cu - tensors on the device, and their way there and back.
+ */
+#include "config.h"
+
+#include "backend/cuda/operators.cuh"
+
+#include <stdlib.h>
+
+extern "C" {
+#include "base/mem.h"
+}
+
+void cuda_tensor_free(struct nst_backend *be, struct nst_tensor *t)
+{
+    struct cuda *cu = cuda_of(be);
+
+    if (!t)
+        return;
+    cuda_ok(cu, cudaFree(t->data));
+    free(t);
+}
+
+template <class T>
+size_t cuda_tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
+                         size_t *scratch)
+{
+    size_t wanted = cuda_scratch_for(reinterpret_cast<const struct cuda *>(be), shape);
+
+    if (wanted > *scratch)
+        *scratch = wanted;
+    return nst_shape_count(shape) * sizeof(T);
+}
+
+template <class T>
+enum nst_status cuda_tensor_new(struct nst_backend *be, struct nst_tensor **out,
+                                struct nst_shape shape, struct nst_err *err)
+{
+    struct cuda *cu = cuda_of(be);
+    enum nst_status st = cuda_want_scratch(cu, cuda_scratch_for(cu, shape), err);
+    void *data = NULL;
+    struct nst_tensor *t;
+
+    *out = NULL;
+    if (st == NST_OK)
+        st = cuda_alloc(cu, &data, nst_shape_count(shape) * sizeof(T), err);
+    if (st != NST_OK)
+        return st;
+    t = static_cast<struct nst_tensor *>(nst_xcalloc(1, sizeof *t));
+    t->shape = shape;
+    t->data = static_cast<float *>(data);
+    *out = t;
+    return NST_OK;
+}
+
+template <class T>
+__global__ void copy_kernel(const T *from, bool clip, T *to, size_t n)
+{
+    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
+        float v = value(from[i]);
+
+        put(&to[i], clip ? relu(v) : v);
+    }
+}
+
+template <class T>
+void cuda_copy(struct cuda *cu, const T *from, bool clip, T *to, size_t n)
+{
+    cuda_launch_over(cu, copy_kernel<T>, n, from, clip, to, n);
+}
+
+template <class T>
+void cuda_tensor_copy(struct nst_backend *be, const struct nst_tensor *from, bool clip,
+                      struct nst_tensor *to)
+{
+    cuda_copy<T>(cuda_of(be), values<T>(from), clip, values<T>(to),
+                 nst_shape_count(from->shape));
+}
+
+/* planes (c x pixels) to pixels of c, or back */
+template <class T>
+__global__ void pack_kernel(const float *planes, T *pixels, int c, size_t area)
+{
+    for (size_t i = cuda_first(); i < area * c; i += cuda_step())
+        put(&pixels[i], planes[i % c * area + i / c]);
+}
+
+template <class T>
+__global__ void unpack_kernel(const T *pixels, float *planes, int c, size_t area)
+{
+    for (size_t i = cuda_first(); i < area * c; i += cuda_step())
+        planes[i % c * area + i / c] = value(pixels[i]);
+}
+
+/* Rows of all planes at once, between the host and the scratch. */
+template <class T, class F>
+static void by_rows(struct cuda *cu, struct nst_shape s, F part)
+{
+    struct cuda_room room = cuda_room(cu);
+    int rows = cuda_rows(&room, (size_t)s.c * s.w * sizeof(float), s.h);
+    float *planes = cuda_take<float>(&room, (size_t)s.c * s.w * rows);
+
+    for (int top = 0; top < s.h; top += rows)
+        part(planes, top, top + rows < s.h ? rows : s.h - top);
+}
+
+template <class T>
+void cuda_upload(struct nst_backend *be, const float *planar, struct nst_tensor *t)
+{
+    struct cuda *cu = cuda_of(be);
+    struct nst_shape s = t->shape;
+    size_t pitch = nst_shape_area(s) * sizeof(float);
+
+    by_rows<T>(cu, s, [=](float *planes, int top, int rows) {
+        size_t area = (size_t)rows * s.w, width = area * sizeof(float);
+
+        cuda_ok(cu,
+                cudaMemcpy2DAsync(planes, width, planar + (size_t)top * s.w, pitch,
+                                  width, (size_t)s.c, cudaMemcpyDefault, cu->stream));
+        cuda_launch_over(cu, pack_kernel<T>, area * s.c, planes,
+                         values<T>(t) + (size_t)top * s.w * s.c, s.c, area);
+    });
+}
+
+template <class T>
+void cuda_download(struct nst_backend *be, const struct nst_tensor *t, float *planar)
+{
+    struct cuda *cu = cuda_of(be);
+    struct nst_shape s = t->shape;
+    size_t pitch = nst_shape_area(s) * sizeof(float);
+
+    by_rows<T>(cu, s, [=](float *planes, int top, int rows) {
+        size_t area = (size_t)rows * s.w, width = area * sizeof(float);
+
+        cuda_launch_over(cu, unpack_kernel<T>, area * s.c,
+                         values<T>(t) + (size_t)top * s.w * s.c, planes, s.c, area);
+        cuda_ok(cu,
+                cudaMemcpy2DAsync(planar + (size_t)top * s.w, pitch, planes, width,
+                                  width, (size_t)s.c, cudaMemcpyDefault, cu->stream));
+    });
+    cuda_ok(cu, cudaStreamSynchronize(cu->stream));
+}
+
+#define OF(T)                                                                          \
+    template size_t cuda_tensor_bytes<T>(const struct nst_backend *, struct nst_shape, \
+                                         size_t *);                                    \
+    template enum nst_status cuda_tensor_new<T>(struct nst_backend *,                  \
+                                                struct nst_tensor **,                  \
+                                                struct nst_shape, struct nst_err *);   \
+    template void cuda_copy<T>(struct cuda *, const T *, bool, T *, size_t);           \
+    template void cuda_tensor_copy<T>(struct nst_backend *, const struct nst_tensor *, \
+                                      bool, struct nst_tensor *);                      \
+    template void cuda_upload<T>(struct nst_backend *, const float *,                  \
+                                 struct nst_tensor *);                                 \
+    template void cuda_download<T>(struct nst_backend *, const struct nst_tensor *,    \
+                                   float *);
+OF(float)
+OF(__half)

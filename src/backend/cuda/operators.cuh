@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * operators.cuh - the operators of struct nst_backend_ops on the device, for maps of T:
+ * float or __half. What each means is said there.
+ */
+#ifndef NST_BACKEND_CUDA_OPERATORS_CUH
+#define NST_BACKEND_CUDA_OPERATORS_CUH
+
+#include "backend/cuda/device.cuh"
+
+/* maps.cu */
+template <class T>
+enum nst_status cuda_tensor_new(struct nst_backend *be, struct nst_tensor **out,
+                                struct nst_shape shape, struct nst_err *err);
+void cuda_tensor_free(struct nst_backend *be, struct nst_tensor *t);
+template <class T>
+size_t cuda_tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
+                         size_t *scratch);
+/* n values, as a ReLU leaves them if clip */
+template <class T>
+void cuda_copy(struct cuda *cu, const T *from, bool clip, T *to, size_t n);
+template <class T>
+void cuda_tensor_copy(struct nst_backend *be, const struct nst_tensor *from, bool clip,
+                      struct nst_tensor *to);
+template <class T>
+void cuda_upload(struct nst_backend *be, const float *planar, struct nst_tensor *t);
+template <class T>
+void cuda_download(struct nst_backend *be, const struct nst_tensor *t, float *planar);
+
+/* conv.cu */
+template <class T>
+enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
+                              const float *weight, const float *bias, int cin, int cout,
+                              const struct nst_normalisation *picture,
+                              struct nst_err *err);
+void cuda_conv_free(struct nst_backend *be, struct nst_conv *k);
+template <class T>
+void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
+               const struct nst_tensor *x, bool clip, struct nst_tensor *y,
+               bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled);
+template <class T>
+void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
+                    const struct nst_tensor *gy, const struct nst_joint *joint);
+template <class T>
+void cuda_last_grad(struct nst_backend *be, const struct nst_joint *joint);
+
+/* picture.cu */
+template <class T>
+void cuda_conv_picture(struct nst_backend *be, const struct nst_conv *k,
+                       const float *rgb, struct nst_tensor *y, bool out_relu);
+template <class T>
+void cuda_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
+                            const struct nst_tensor *gy, float *rgb);
+
+/* sums.cu */
+template <class T>
+void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool clip,
+               struct nst_window window, const float *guide, double *sums);
+template <class T>
+void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool clip,
+                       struct nst_window window, const float *guide, double *sums);
+template <class T>
+double cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f, bool clip,
+                          const struct nst_tensor *t, struct nst_window window);
+
+#endif

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * grid.cc - kernels of the fake CUDA device: the threads of a block are fibers, each of
+ * which runs until it meets a barrier, an operation of its warp that others have not
+ * come to, or its end.
+ */
+#include "device.h"
+
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <string>
+#include <vector>
+
+#ifndef __x86_64__
+#include <ucontext.h>
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define FAKE_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FAKE_ASAN
+#endif
+#endif
+#ifdef FAKE_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+using fake::warp_size;
+
+#define GUARD 256 /* bytes after the shared memory that must stay junk */
+#define STACK (256 << 10)
+
+/* What sources declare as extern __shared__. */
+thread_local __align__(128) unsigned char nst_dynamic_shared[fake::any_shared + GUARD];
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+namespace
+{
+/* A stack and where it was left. */
+struct Fiber {
+#ifdef __x86_64__
+    void *sp;
+#else
+    ucontext_t context;
+#endif
+    void *asan; /* the sanitizer's own frames of it */
+    const void *bottom;
+    size_t size;
+};
+
+struct Copy {
+    void *shared;
+    const void *global; /* or NULL: zeros */
+};
+
+struct Thread {
+    uint3 index;
+    Fiber *fiber; /* from its first step to its end */
+    bool exited;
+    int line; /* of the barrier it waits at */
+    const char *operation;
+    unsigned mask;
+    fake::Together together;
+    void *mine;
+    std::vector<Copy> copies;
+    std::vector<size_t> groups; /* how many copies each has */
+    size_t open;                /* copies of no group yet */
+};
+
+/* Lanes by what they do; those of no set have exited, or one of them runs. */
+struct Warp {
+    unsigned ready, waiting, at_barrier;
+};
+} // namespace
+
+static const fake::Launch *launched;
+static Thread threads[fake::most_threads];
+static Warp warps[fake::most_threads / warp_size];
+static int self; /* of threads */
+static Fiber caller, fibers[fake::most_threads];
+static std::vector<Fiber *> spare;
+static long kernels;
+
+long fake::kernels_run()
+{
+    return kernels;
+}
+
+/* ---- errors of kernels ---- */
+
+static std::vector<char> contents(const char *path)
+{
+    std::vector<char> bytes;
+    FILE *file = fopen(path, "rb");
+
+    if (!file)
+        return bytes;
+    for (int c; (c = getc(file)) != EOF;)
+        bytes.push_back(static_cast<char>(c));
+    fclose(file);
+    return bytes;
+}
+
+/* The function at an offset of a program or library, by its table of symbols: kernels
+ * are mostly static, and dladdr() does not know those. */
+static const char *static_name(const std::vector<char> &file, uintptr_t at)
+{
+    auto header = reinterpret_cast<const ElfW(Ehdr) *>(file.data());
+    auto sections = reinterpret_cast<const ElfW(Shdr) *>(file.data() + header->e_shoff);
+
+    for (int i = 0; i < header->e_shnum; i++) {
+        if (sections[i].sh_type != SHT_SYMTAB)
+            continue;
+        auto s =
+            reinterpret_cast<const ElfW(Sym) *>(file.data() + sections[i].sh_offset);
+        const char *names = file.data() + sections[sections[i].sh_link].sh_offset;
+        for (size_t n = sections[i].sh_size / sizeof *s; n > 0; n--, s++)
+            if (s->st_value == at && (s->st_info & 0xf) == STT_FUNC)
+                return names + s->st_name;
+    }
+    return "a kernel without a name";
+}
+
+static std::string kernel_name(const void *kernel)
+{
+    Dl_info info = {};
+
+    dladdr(kernel, &info);
+    std::vector<char> file = contents(info.dli_fname ? info.dli_fname : "");
+    if (file.empty())
+        file = contents("/proc/self/exe");
+    if (file.empty())
+        return "a kernel";
+    bool moved = reinterpret_cast<ElfW(Ehdr) *>(file.data())->e_type == ET_DYN;
+    const char *name = static_name(
+        file, reinterpret_cast<uintptr_t>(kernel) -
+                  (moved ? reinterpret_cast<uintptr_t>(info.dli_fbase) : 0));
+    char *plain = abi::__cxa_demangle(name, NULL, NULL, NULL);
+    std::string result = plain ? plain : name;
+    free(plain);
+    return result;
+}
+
+static void print_launch()
+{
+    const fake::Launch &l = *launched;
+
+    fprintf(stderr,
+            "fake CUDA: %s\nfake CUDA: grid %ux%ux%u, block %ux%ux%u, %zu bytes of "
+            "shared memory; block (%u,%u,%u), thread (%u,%u,%u)\n",
+            kernel_name(l.kernel).c_str(), l.grid.x, l.grid.y, l.grid.z, l.block.x,
+            l.block.y, l.block.z, l.shared, blockIdx.x, blockIdx.y, blockIdx.z,
+            threadIdx.x, threadIdx.y, threadIdx.z);
+}
+
+void fake::fail(const char *fmt, ...)
+{
+    va_list ap;
+
+    if (launched)
+        print_launch();
+    fputs("fake CUDA: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    abort();
+}
+
+/* ---- fibers ---- */
+
+static void thread_main();
+
+#ifdef __x86_64__
+/* Push what a function must preserve, change stacks, pop. */
+extern "C" void fake_switch(void **from, void *to);
+__asm__(".text\n"
+        ".globl fake_switch\n"
+        ".hidden fake_switch\n"
+        ".type fake_switch, @function\n"
+        "fake_switch:\n"
+        "push %rbp\n push %rbx\n push %r12\n push %r13\n push %r14\n push %r15\n"
+        "mov %rsp, (%rdi)\n"
+        "mov %rsi, %rsp\n"
+        "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbx\n pop %rbp\n"
+        "ret\n"
+        ".size fake_switch, . - fake_switch\n");
+
+/* The stack as fake_switch() leaves one: six registers and where to return to. Where it
+ * begins differs a little from one to the next, lest all share a few lines of cache. */
+static void prepare(Fiber &f, size_t number)
+{
+    uintptr_t top =
+        reinterpret_cast<uintptr_t>(f.bottom) + STACK - 64 - number % 61 * 64;
+    void **sp = reinterpret_cast<void **>(top) - 2;
+
+    *sp = reinterpret_cast<void *>(thread_main);
+    f.sp = sp - 6;
+}
+
+static void exchange(Fiber &from, Fiber &to)
+{
+    fake_switch(&from.sp, to.sp);
+}
+#else
+static void prepare(Fiber &f, size_t)
+{
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = const_cast<void *>(f.bottom);
+    f.context.uc_stack.ss_size = STACK;
+    makecontext(&f.context, thread_main, 0);
+}
+
+static void exchange(Fiber &from, Fiber &to)
+{
+    swapcontext(&from.context, &to.context);
+}
+#endif
+
+/* A page under the stack is left out, so that one too small is noticed. */
+static Fiber *new_fiber()
+{
+    static size_t made;
+    void *p = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    Fiber *f = &fibers[made];
+
+    if (p == MAP_FAILED || mprotect(p, 4096, PROT_NONE) != 0)
+        fake::fail("no memory for the stack of a thread");
+    f->bottom = p;
+    f->size = STACK;
+    prepare(*f, made++);
+    return f;
+}
+
+static void switch_to(Fiber &from, Fiber &to)
+{
+#ifdef FAKE_ASAN
+    __sanitizer_start_switch_fiber(&from.asan, to.bottom, to.size);
+#endif
+    exchange(from, to);
+#ifdef FAKE_ASAN
+    __sanitizer_finish_switch_fiber(from.asan, NULL, NULL);
+#endif
+}
+
+/* What a fiber does: one thread of a kernel after another. */
+static void thread_main()
+{
+#ifdef FAKE_ASAN
+    __sanitizer_finish_switch_fiber(NULL, &caller.bottom, &caller.size);
+#endif
+    for (;;) {
+        launched->body();
+        threads[self].exited = true;
+        switch_to(*threads[self].fiber, caller);
+    }
+}
+
+static void resume(int number)
+{
+    Thread &t = threads[number];
+
+    if (!t.fiber) {
+        t.fiber = spare.empty() ? new_fiber() : spare.back();
+        if (!spare.empty())
+            spare.pop_back();
+    }
+    self = number;
+    threadIdx = t.index;
+    switch_to(caller, *t.fiber);
+    if (t.exited) {
+        spare.push_back(t.fiber);
+        t.fiber = NULL;
+    }
+}
+
+static void pause()
+{
+    switch_to(*threads[self].fiber, caller);
+}
+
+/* ---- barriers and warps ---- */
+
+int fake::lane()
+{
+    return self % warp_size;
+}
+
+void fake::barrier(int line)
+{
+    threads[self].line = line;
+    warps[self / warp_size].at_barrier |= 1u << self % warp_size;
+    pause();
+}
+
+/* All lanes of mask wait, for the same. */
+static bool together_now(const Warp &w, const Thread *lanes, const Thread &t)
+{
+    if ((w.waiting & t.mask) != t.mask)
+        return false;
+    for (int i = 0; i < warp_size; i++)
+        if ((t.mask >> i & 1) &&
+            (lanes[i].mask != t.mask || lanes[i].together != t.together))
+            return false;
+    return true;
+}
+
+void fake::collective(const char *name, unsigned mask, Together together, void *mine)
+{
+    Thread &t = threads[self], *lanes = &threads[self - self % warp_size];
+    Warp &w = warps[self / warp_size];
+    unsigned me = 1u << self % warp_size;
+    void *brought[warp_size];
+
+    if (!(mask & me))
+        fail("%s by lane %d, which its mask %08x lacks", name, lane(), mask);
+    t.operation = name;
+    t.mask = mask;
+    t.together = together;
+    t.mine = mine;
+    w.waiting |= me;
+    if (!together_now(w, lanes, t)) {
+        pause();
+        return;
+    }
+    for (int i = 0; i < warp_size; i++)
+        brought[i] = mask >> i & 1 ? lanes[i].mine : NULL;
+    together(brought, mask);
+    w.waiting &= ~mask;
+    w.ready |= mask & ~me;
+}
+
+/* ---- cp.async ---- */
+
+void fake::copy16(void *shared, const void *global, bool valid)
+{
+    Thread &t = threads[self];
+
+    if (reinterpret_cast<uintptr_t>(shared) % 16 != 0)
+        fail("cp.async to %p: not a multiple of 16", shared);
+    if (valid && reinterpret_cast<uintptr_t>(global) % 16 != 0)
+        fail("cp.async from %p: not a multiple of 16", global);
+    memset(shared, fake::junk, 16);
+    t.copies.push_back({shared, valid ? global : NULL});
+    t.open++;
+}
+
+void fake::copy_commit()
+{
+    threads[self].groups.push_back(threads[self].open);
+    threads[self].open = 0;
+}
+
+void fake::copy_wait(size_t pending)
+{
+    Thread &t = threads[self];
+    size_t groups = t.groups.size() > pending ? t.groups.size() - pending : 0;
+    size_t copies = 0;
+
+    for (size_t i = 0; i < groups; i++)
+        copies += t.groups[i];
+    for (size_t i = 0; i < copies; i++) {
+        if (t.copies[i].global)
+            memcpy(t.copies[i].shared, t.copies[i].global, 16);
+        else
+            memset(t.copies[i].shared, 0, 16);
+    }
+    t.copies.erase(t.copies.begin(), t.copies.begin() + static_cast<long>(copies));
+    t.groups.erase(t.groups.begin(), t.groups.begin() + static_cast<long>(groups));
+}
+
+/* ---- blocks ---- */
+
+static std::string whereabouts(int thread)
+{
+    const Warp &w = warps[thread / warp_size];
+    const Thread &t = threads[thread];
+    char text[100];
+
+    if (w.at_barrier >> thread % warp_size & 1)
+        snprintf(text, sizeof text, "at __syncthreads() of line %d", t.line);
+    else if (w.waiting >> thread % warp_size & 1)
+        snprintf(text, sizeof text, "at %s, mask %08x", t.operation, t.mask);
+    else
+        return "exited";
+    return text;
+}
+
+/* Every thread of the block stands where it cannot go on: say where. */
+[[noreturn]] static void stuck(int count)
+{
+    print_launch();
+    for (int i = 0, first = 0; i < count; i++) {
+        if (i + 1 < count && whereabouts(i + 1) == whereabouts(first))
+            continue;
+        fprintf(stderr, "  threads %d to %d: %s\n", first, i,
+                whereabouts(first).c_str());
+        first = i + 1;
+    }
+    launched = NULL;
+    fake::fail("some threads wait for others that never come");
+}
+
+/* Until each of its lanes waits or has exited. */
+static void run_warp(int number, bool backward)
+{
+    Warp &w = warps[number];
+
+    while (w.ready) {
+        int i = backward ? 31 - __builtin_clz(w.ready) : __builtin_ctz(w.ready);
+        w.ready &= ~(1u << i);
+        resume(number * warp_size + i);
+    }
+}
+
+/* All that have not exited wait at one barrier: let them go. False: all have exited. */
+static bool pass_barrier(int count)
+{
+    int line = 0;
+    bool any = false;
+
+    for (int i = 0; i < count; i++) {
+        if (threads[i].exited)
+            continue;
+        if (!(warps[i / warp_size].at_barrier >> i % warp_size & 1) ||
+            (any && threads[i].line != line))
+            stuck(count);
+        line = threads[i].line;
+        any = true;
+    }
+    for (int i = 0; i < (count + warp_size - 1) / warp_size; i++) {
+        warps[i].ready = warps[i].at_barrier;
+        warps[i].at_barrier = 0;
+    }
+    return any;
+}
+
+static void begin_block(const fake::Launch &l, int count)
+{
+    dim3 b = l.block;
+
+    for (int i = 0; i < count; i++) {
+        unsigned n = static_cast<unsigned>(i);
+        Thread &t = threads[i];
+        t.index = {n % b.x, n / b.x % b.y, n / b.x / b.y};
+        t.exited = false;
+        t.open = 0;
+        t.copies.clear();
+        t.groups.clear();
+        warps[i / warp_size].ready |= 1u << i % warp_size;
+    }
+    memset(nst_dynamic_shared, fake::junk, l.shared + GUARD);
+#ifdef FAKE_ASAN
+    ASAN_POISON_MEMORY_REGION(nst_dynamic_shared + l.shared,
+                              sizeof nst_dynamic_shared - l.shared);
+#endif
+}
+
+static void end_block(const fake::Launch &l)
+{
+#ifdef FAKE_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(nst_dynamic_shared, sizeof nst_dynamic_shared);
+#endif
+    for (size_t i = 0; i < GUARD; i++)
+        if (nst_dynamic_shared[l.shared + i] != fake::junk)
+            fake::fail("byte %zu of the %zu of shared memory was written", l.shared + i,
+                       l.shared);
+}
+
+/* Warps take turns forward and backward from one barrier to the next, and so do lanes:
+ * what needs a barrier and has none goes wrong one way or the other. */
+static void run_block(const fake::Launch &l)
+{
+    int count = static_cast<int>(l.block.x * l.block.y * l.block.z);
+    int n = (count + warp_size - 1) / warp_size;
+    bool backward = blockIdx.x & 1;
+
+    begin_block(l, count);
+    do {
+        for (int i = 0; i < n; i++)
+            run_warp(backward ? n - 1 - i : i, backward);
+        backward = !backward;
+    } while (pass_barrier(count));
+    end_block(l);
+}
+
+void fake::run_kernel(const Launch &l)
+{
+    launched = &l;
+    blockDim = l.block;
+    gridDim = l.grid;
+    for (blockIdx.z = 0; blockIdx.z < l.grid.z; blockIdx.z++)
+        for (blockIdx.y = 0; blockIdx.y < l.grid.y; blockIdx.y++)
+            for (blockIdx.x = 0; blockIdx.x < l.grid.x; blockIdx.x++)
+                run_block(l);
+    launched = NULL;
+    kernels++;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * streams.cc - streams, events and graphs of the fake CUDA device. Nothing that is put
+ * on a stream happens until something waits for it, so whoever reads a result too early
+ * sees the bytes from before.
+ */
+#include "device.h"
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <set>
+#include <thread>
+#include <vector>
+
+using fake::call, fake::device, fake::find, fake::forbidden, fake::put, fake::Work;
+
+/* What a stream that is captured was told, and those that joined it. */
+struct fake::Capture {
+    cudaStream_t origin;
+    enum cudaStreamCaptureMode mode;
+    std::thread::id thread;
+    std::set<cudaStream_t> streams;
+    std::vector<Work> work;
+    bool invalid, ended;
+};
+
+typedef std::shared_ptr<fake::Capture> CapturePtr;
+
+namespace
+{
+struct Queued {
+    Work work;
+    long number; /* over all streams */
+};
+
+/* A stream as an event found it. */
+struct Mark {
+    cudaStream_t stream;
+    CapturePtr capture; /* or of none */
+    long captured;
+    bool done;
+    std::chrono::steady_clock::time_point time;
+};
+} // namespace
+
+struct CUstream_st {
+    int device;
+    bool blocking; /* takes turns with the default stream */
+    std::deque<Queued> queue;
+    CapturePtr capture;
+    long captured; /* pieces of work of this capture */
+    bool loose;    /* no other stream of it waits for the last of them yet */
+};
+
+struct CUevent_st {
+    bool timed;
+    std::shared_ptr<Mark> mark; /* or NULL: not recorded yet */
+};
+
+struct CUgraph_st {
+    std::vector<Work> work;
+};
+
+struct CUgraphExec_st {
+    std::vector<Work> work;
+};
+
+static std::set<cudaStream_t> streams; /* without the default ones */
+static long queued;
+
+static CUstream_st *default_stream()
+{
+    static CUstream_st each[fake::most_devices];
+
+    each[device].device = device;
+    return &each[device];
+}
+
+CUstream_st *fake::find(cudaStream_t stream)
+{
+    if (!stream)
+        return default_stream();
+    return streams.count(stream) ? stream : NULL;
+}
+
+static void drain_until(CUstream_st *s, long before);
+
+/* The default stream and blocking ones wait for what the other was told before. */
+static void take_turns(const CUstream_st *s, long before)
+{
+    if (s != default_stream()) {
+        if (s->blocking)
+            drain_until(default_stream(), before);
+        return;
+    }
+    for (cudaStream_t other : streams)
+        if (other->blocking && other->device == s->device)
+            drain_until(other, before);
+}
+
+static void step(CUstream_st *s)
+{
+    Queued next = std::move(s->queue.front());
+
+    s->queue.pop_front();
+    take_turns(s, next.number);
+    next.work();
+}
+
+static void drain_until(CUstream_st *s, long before)
+{
+    while (!s->queue.empty() && s->queue.front().number < before)
+        step(s);
+}
+
+void fake::drain(CUstream_st *s)
+{
+    drain_until(s, queued);
+}
+
+void fake::drain_device()
+{
+    drain(default_stream());
+    for (cudaStream_t s : streams)
+        if (s->device == device)
+            drain(s);
+}
+
+static void finish(const Mark &mark)
+{
+    while (!mark.done)
+        step(mark.stream);
+}
+
+cudaError_t fake::spoil_capture(const CUstream_st *s, cudaError_t error)
+{
+    if (s->capture)
+        s->capture->invalid = true;
+    return s->capture ? error : cudaSuccess;
+}
+
+/* What a capture forbids depends on its mode: to all threads, to its own, to none. */
+cudaError_t fake::forbidden(bool all)
+{
+    for (cudaStream_t s : streams)
+        if (s->capture && (all || s->capture->mode == cudaStreamCaptureModeGlobal ||
+                           (s->capture->mode == cudaStreamCaptureModeThreadLocal &&
+                            s->capture->thread == std::this_thread::get_id())))
+            return spoil_capture(s, cudaErrorStreamCaptureUnsupported);
+    return cudaSuccess;
+}
+
+cudaError_t fake::put(cudaStream_t stream, Work work)
+{
+    CUstream_st *s = find(stream);
+
+    if (!s || s->device != device)
+        return cudaErrorInvalidResourceHandle;
+    if (!s->capture) {
+        for (cudaStream_t other : streams)
+            if (s == default_stream() && other->blocking && other->capture)
+                return spoil_capture(other, cudaErrorStreamCaptureImplicit);
+        s->queue.push_back({std::move(work), queued++});
+        return cudaSuccess;
+    }
+    if (s->capture->invalid)
+        return cudaErrorStreamCaptureInvalidated;
+    s->capture->work.push_back(std::move(work));
+    s->captured++;
+    s->loose = true;
+    return cudaSuccess;
+}
+
+cudaError_t fake::enqueue(cudaStream_t stream, Work work)
+{
+    return call([&] { return put(stream, std::move(work)); });
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+{
+    return call([&] {
+        *stream = new CUstream_st{};
+        (*stream)->device = device;
+        (*stream)->blocking = !(flags & cudaStreamNonBlocking);
+        streams.insert(*stream);
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    return call([&] {
+        if (!streams.count(stream))
+            return cudaErrorInvalidResourceHandle;
+        if (stream->capture)
+            return fake::spoil_capture(stream, cudaErrorStreamCaptureUnsupported);
+        fake::drain(stream);
+        streams.erase(stream);
+        delete stream;
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    return call([&] {
+        CUstream_st *s = find(stream);
+        if (!s)
+            return cudaErrorInvalidResourceHandle;
+        if (s->capture)
+            return fake::spoil_capture(s, cudaErrorStreamCaptureUnsupported);
+        if (cudaError_t error = forbidden())
+            return error;
+        fake::drain(s);
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    return call([] {
+        if (cudaError_t error = forbidden(true))
+            return error;
+        fake::drain_device();
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
+{
+    return call([&] {
+        *event = new CUevent_st{};
+        (*event)->timed = !(flags & cudaEventDisableTiming);
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    return call([&] {
+        delete event;
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    return call([&] {
+        CUstream_st *s = find(stream);
+        if (!s || s->device != device)
+            return cudaErrorInvalidResourceHandle;
+        auto mark = std::make_shared<Mark>();
+        mark->stream = s;
+        mark->capture = s->capture;
+        mark->captured = s->captured;
+        event->mark = mark;
+        if (s->capture)
+            return cudaSuccess;
+        return put(stream, [mark] {
+            mark->done = true;
+            mark->time = std::chrono::steady_clock::now();
+        });
+    });
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    return call([&] {
+        if (event->mark && event->mark->capture)
+            return cudaErrorCapturedEvent;
+        if (cudaError_t error = forbidden())
+            return error;
+        if (event->mark)
+            finish(*event->mark);
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
+{
+    return call([&] {
+        if (!start->timed || !end->timed || !start->mark || !end->mark)
+            return cudaErrorInvalidResourceHandle;
+        if (start->mark->capture || end->mark->capture)
+            return cudaErrorCapturedEvent;
+        if (!start->mark->done || !end->mark->done)
+            return cudaErrorNotReady;
+        *ms = std::chrono::duration<float, std::milli>(end->mark->time -
+                                                       start->mark->time)
+                  .count();
+        return cudaSuccess;
+    });
+}
+
+/* A stream that waits for an event of a capture joins the capture. */
+static cudaError_t wait_captured(CUstream_st *s, const Mark &mark)
+{
+    if (mark.capture->ended)
+        return cudaErrorCapturedEvent;
+    if (s->capture && s->capture != mark.capture)
+        return fake::spoil_capture(s, cudaErrorStreamCaptureMerge);
+    if (!s->capture) {
+        s->capture = mark.capture;
+        s->captured = 0;
+        s->capture->streams.insert(s);
+    }
+    if (s != mark.stream) {
+        s->loose = true;
+        s->captured++;
+        if (mark.captured == mark.stream->captured)
+            mark.stream->loose = false;
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
+{
+    return call([&] {
+        CUstream_st *s = find(stream);
+        std::shared_ptr<Mark> mark = event->mark;
+        if (!s)
+            return cudaErrorInvalidResourceHandle;
+        if (!mark)
+            return cudaSuccess;
+        if (mark->capture)
+            return wait_captured(s, *mark);
+        if (s->capture)
+            return fake::spoil_capture(s, cudaErrorStreamCaptureIsolation);
+        return put(stream, [mark] { finish(*mark); });
+    });
+}
+
+/* ---- graphs: the captured work in the order in which it was told ---- */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
+{
+    return call([&] {
+        if (!streams.count(stream)) /* the default stream cannot be captured */
+            return stream ? cudaErrorInvalidResourceHandle
+                          : cudaErrorStreamCaptureUnsupported;
+        if (stream->capture)
+            return cudaErrorIllegalState;
+        stream->capture = std::make_shared<fake::Capture>();
+        stream->captured = 0;
+        stream->capture->origin = stream;
+        stream->capture->mode = mode;
+        stream->capture->thread = std::this_thread::get_id();
+        stream->capture->streams.insert(stream);
+        return cudaSuccess;
+    });
+}
+
+/* Why a capture that ends in this stream has failed, if it has. */
+static cudaError_t why_not(const CUstream_st *s)
+{
+    const fake::Capture &c = *s->capture;
+
+    if (c.mode != cudaStreamCaptureModeRelaxed &&
+        c.thread != std::this_thread::get_id())
+        return cudaErrorStreamCaptureWrongThread;
+    if (c.origin != s)
+        return cudaErrorStreamCaptureUnmatched;
+    if (c.invalid)
+        return cudaErrorStreamCaptureInvalidated;
+    for (cudaStream_t other : c.streams)
+        if (other != s && other->loose)
+            return cudaErrorStreamCaptureUnjoined;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    return call([&] {
+        *graph = NULL;
+        if (!streams.count(stream) || !stream->capture)
+            return cudaErrorIllegalState;
+        cudaError_t error = why_not(stream);
+        if (error == cudaErrorStreamCaptureWrongThread ||
+            error == cudaErrorStreamCaptureUnmatched)
+            return fake::spoil_capture(stream, error);
+        CapturePtr capture = stream->capture;
+        capture->ended = true;
+        for (cudaStream_t s : capture->streams)
+            s->capture = NULL;
+        if (!error)
+            *graph = new CUgraph_st{std::move(capture->work)};
+        return error;
+    });
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream,
+                                  enum cudaStreamCaptureStatus *status)
+{
+    return call([&] {
+        CUstream_st *s = find(stream);
+        if (!s)
+            return cudaErrorInvalidResourceHandle;
+        *status = !s->capture           ? cudaStreamCaptureStatusNone
+                  : s->capture->invalid ? cudaStreamCaptureStatusInvalidated
+                                        : cudaStreamCaptureStatusActive;
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
+                                 unsigned long long)
+{
+    return call([&] {
+        if (!graph)
+            return cudaErrorInvalidValue;
+        *exec = new CUgraphExec_st{graph->work};
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    return call([&] {
+        auto work = exec->work; /* exec may be destroyed before it is done */
+        return put(stream, [work] {
+            for (const Work &each : work)
+                each();
+        });
+    });
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    return call([&] {
+        delete graph;
+        return cudaSuccess;
+    });
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    return call([&] {
+        delete exec;
+        return cudaSuccess;
+    });
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole objective on a GPU, in each precision, against the CPU's in fp32: its
+ * losses, and its gradient's relative distance (L2). In one piece and in tiles, with
+ * regions, and weights so large and so small that gradients of fp16 must be scaled.
+ *
+ * A value within rounding of 0 at a ReLU, or of another under max pooling, sends a
+ * gradient another way: the fewer bits, the more of them. So the median over pictures
+ * is what counts, and of a small network it is asked to be within 10 %, which a wrong
+ * factor or a missed mask exceeds. What is promised is promised of VGG19, whose weights
+ * $NST_TEST_WEIGHTS may name.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "backend/cuda/cuda.h"
+#include "model/vgg.h"
+#include "network.h"
+#include "style/objective.h"
+
+#ifdef HAVE_CUDA
+
+#define H 43
+#define W 38
+#define N (3 * H * W)
+#define PICTURES 5
+
+static unsigned seed;
+
+/* What is checked: one network, and how. */
+struct task {
+    const char *name;
+    const struct nst_weights *weights;
+    enum nst_pooling pooling;
+    enum nst_precision precision;
+    double bound;
+    int regions;
+    double scale; /* of the losses' weights */
+    int tile;
+    bool shapes; /* in the pictures, and the default layers; else noise, and many */
+};
+
+static struct nst_objective *objective(const struct task *t, struct nst_vgg *v,
+                                       const float *content, const float *style,
+                                       int tile)
+{
+    static float plane[2][N / 3];
+    static struct nst_taps ct, st;
+    double scale = t->scale;
+    int regions = t->regions;
+    struct nst_objective_config config = {&ct,
+                                          &st,
+                                          scale,
+                                          (t->shapes ? 7000 : 50) * scale,
+                                          t->shapes ? 0 : 5 * scale,
+                                          0,
+                                          0.75,
+                                          tile,
+                                          false};
+    struct nst_painting paintings[] = {
+        {.rgb = style, .height = 30, .width = 28, .share = 1},
+        {.rgb = style, .height = 28, .width = 30, .region = regions - 1, .share = 2}};
+    struct nst_style both = {paintings, 2, regions > 1 ? regions : 0,
+                             (const float *const[]){plane[0], plane[1]}};
+    struct nst_objective *o;
+
+    for (int i = 0; i < N / 3; i++) {
+        plane[0][i] = i % W < 20 ? 0 : 0.8f;
+        plane[1][i] = 1 - plane[0][i];
+    }
+    nst_taps_parse(&ct, t->shapes ? "conv_4" : "conv_4:2,relu2_1", NULL);
+    nst_taps_parse(&st,
+                   t->shapes ? "conv_1,conv_2,conv_3,conv_4,conv_5"
+                             : "conv_1,relu1_2,conv_4,relu2_2:3,conv_6",
+                   NULL);
+    if (nst_objective_new(&o, v, &config, content, H, W, &both, NULL))
+        abort();
+    return o;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* |a - b| / |b| */
+static double distance(const float *a, const float *b)
+{
+    double off = 0, norm = 0;
+
+    for (int i = 0; i < N; i++) {
+        off += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        norm += (double)b[i] * b[i];
+    }
+    return sqrt(off / norm);
+}
+
+struct engine {
+    struct nst_backend *be;
+    struct nst_vgg *v;
+};
+
+static struct engine engine(const struct task *t, const struct nst_backend_ops *ops,
+                            enum nst_precision precision)
+{
+    struct nst_backend_config config = {.threads = 2, .precision = precision};
+    struct engine e;
+
+    if (ops->open(&e.be, &config, NULL) ||
+        nst_vgg_new(&e.v, e.be, t->weights, t->pooling, NULL))
+        abort();
+    return e;
+}
+
+static void end(struct engine e)
+{
+    nst_vgg_free(e.v);
+    e.be->ops->close(e.be);
+}
+
+/* Noise, or waves and edges of several sizes. */
+static void draw(const struct task *t, float *rgb, int h, int w)
+{
+    random_picture(rgb, (size_t)(3 * h * w), &seed);
+    for (int k = 0; t->shapes && k < 3; k++) {
+        float a = tap_random(&seed), b = tap_random(&seed), c = 3 * tap_random(&seed);
+
+        for (int i = 0; i < h * w; i++) {
+            float x = (float)(i % w), y = (float)(i / w), *v = &rgb[k * h * w + i];
+            float wave = sinf(a * x + b * y + c) + sinf(0.2f * b * x - 0.1f * y);
+
+            *v = 0.45f + 0.2f * wave + 0.06f * *v + (x * a + y > 20 ? 0.1f : 0);
+        }
+    }
+}
+
+static void check(const struct task *t)
+{
+    static float content[N], style[3 * 30 * 28], x[N], want[N], got[N];
+    struct engine cpu = engine(t, &nst_backend_cpu, NST_PRECISION_FP32);
+    struct engine gpu = engine(t, &nst_backend_cuda, t->precision);
+    double gradient[PICTURES], loss[PICTURES];
+
+    for (int p = 0; p < PICTURES; p++) {
+        struct nst_objective *o[2];
+        struct nst_losses l[2];
+
+        draw(t, content, H, W);
+        draw(t, style, 30, 28);
+        draw(t, x, H, W);
+        o[0] = objective(t, cpu.v, content, style, 0);
+        o[1] = objective(t, gpu.v, content, style, t->tile);
+        nst_objective_evaluate(o[0], x, &l[0], want);
+        nst_objective_evaluate(o[1], x, &l[1], got);
+        gradient[p] = distance(got, want);
+        loss[p] = fabs(l[1].total / l[0].total - 1);
+        nst_objective_free(o[0]);
+        nst_objective_free(o[1]);
+    }
+    qsort(gradient, PICTURES, sizeof *gradient, ascending);
+    qsort(loss, PICTURES, sizeof *loss, ascending);
+    tap(gradient[PICTURES / 2] <= t->bound && loss[PICTURES - 1] <= t->bound &&
+            gpu.be->fault.status == NST_OK,
+        "%s, %s, %s pooling, regions %d, tile %d, weights %.0e: gradient off by %.1e "
+        "(%.1e), loss by %.1e%s",
+        nst_precision_name(t->precision), t->name,
+        t->pooling == NST_POOLING_MAX ? "max" : "average", t->regions, t->tile,
+        t->scale, gradient[PICTURES / 2], gradient[PICTURES - 1], loss[PICTURES - 1],
+        gpu.be->fault.text);
+    end(cpu);
+    end(gpu);
+}
+
+static void check_network(const char *name, const int width[TEST_CONVS])
+{
+    struct nst_weights *w = random_weights_of(width, &seed);
+    struct task t = {.name = name, .weights = w};
+
+    for (int p = 0; p < 2; p++) {
+        t.pooling = p;
+        t.bound = 1e-3;
+        t.regions = 1 + p;
+        t.scale = 1;
+        t.tile = 0;
+        t.precision = NST_PRECISION_FP32;
+        check(&t);
+        t.bound = 0.1;
+        t.precision = NST_PRECISION_TF32;
+        check(&t);
+        t.precision = NST_PRECISION_FP16;
+        t.scale = 1e-7;
+        check(&t);
+        t.scale = 1e9;
+        t.regions = 2 - p;
+        t.tile = 16;
+        check(&t);
+    }
+    nst_weights_free(w);
+}
+
+/* A trained network, and what is asked of TF32 and fp16. */
+static void check_trained(const char *name, const char *path, double tf32, double fp16)
+{
+    struct task t = {.name = name, .regions = 1, .scale = 1, .shapes = true};
+    struct nst_weights *w;
+    struct nst_err err;
+
+    if (nst_weights_load(&w, path, 5, &err) != NST_OK) {
+        tap(0, "%s: %s", path, err.text);
+        return;
+    }
+    t.weights = w;
+    t.precision = NST_PRECISION_FP32;
+    t.bound = 1e-3;
+    check(&t);
+    t.precision = NST_PRECISION_TF32;
+    t.bound = tf32;
+    check(&t);
+    t.precision = NST_PRECISION_FP16;
+    t.bound = fp16;
+    check(&t);
+    nst_weights_free(w);
+}
+
+int main(void)
+{
+    struct nst_err err;
+
+    seed = tap_seed() | 1;
+    if (nst_cuda_count(&err) == 0) {
+        tap(1, "cuda # SKIP %s", err.text);
+        return tap_end();
+    }
+    check_trained("vgg19-lite", MODEL, 0.1, 0.1);
+    if (getenv("NST_TEST_WEIGHTS"))
+        check_trained("VGG19", getenv("NST_TEST_WEIGHTS"), 5e-3, 1e-2);
+    check_network("channels of 32 and 64", (const int[]){32, 64, 32, 64, 32, 64});
+    if (!getenv("NST_TEST_QUICK"))
+        check_network("few channels", (const int[]){5, 8, 6, 48, 9, 4});
+    return tap_end();
+}
+
+#else
+
+int main(void)
+{
+    tap(1, "cuda # SKIP this build is without it");
+    return tap_end();
+}
+
+#endif
