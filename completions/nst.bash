@@ -42,6 +42,7 @@ _nst_kind() {
     nst:--adaptive) echo "{none parameters weights both}" ;;
     nst:--compat) echo "{none tutorial}" ;;
     nst:--curvature-pairs) echo "{}" ;;
+    nst:--device) echo "{}" ;;
     nst:--init) echo "file" ;;
     nst:--jobs | nst:-j) echo "{auto}" ;;
     nst:--learning-rate) echo "{}" ;;
@@ -49,6 +50,7 @@ _nst_kind() {
     nst:--max-memory) echo "{auto}" ;;
     nst:--iterations | nst:-n) echo "{}" ;;
     nst:--optimiser) echo "{lbfgs adam}" ;;
+    nst:--precision) echo "{auto fp32 tf32 fp16}" ;;
     nst:--scale-iterations) echo "{none}" ;;
     nst:--seed) echo "{}" ;;
     nst:--tile) echo "{auto}" ;;
@@ -109,7 +111,7 @@ _nst_kind() {
 
 _nst_options() {
     case $1 in
-    nst) echo "--null --files-from --format --keep-mask --layers --mask --max-pixels --name --output --pnm --recursive --scale-mode --scales --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --moment-weight --model --padding --pooling --preset --strength --style-layers --temporal --tv-weight --style-weight --adaptive --compat --curvature-pairs --init --jobs --learning-rate --max-evaluations --max-memory --iterations --optimiser --scale-iterations --seed --tile --threads --checkpoint --config --dry-run --dump-options --history --json --list-presets --preview --progress --quiet --resume --save-every --show-config --trace --verbose --help --usage --version" ;;
+    nst) echo "--null --files-from --format --keep-mask --layers --mask --max-pixels --name --output --pnm --recursive --scale-mode --scales --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --moment-weight --model --padding --pooling --preset --strength --style-layers --temporal --tv-weight --style-weight --adaptive --compat --curvature-pairs --device --init --jobs --learning-rate --max-evaluations --max-memory --iterations --optimiser --precision --scale-iterations --seed --tile --threads --checkpoint --config --dry-run --dump-options --history --json --list-devices --list-presets --preview --progress --quiet --resume --save-every --show-config --trace --verbose --help --usage --version" ;;
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --json --last --normalise --output --help --usage --version" ;;

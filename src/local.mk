@@ -44,7 +44,7 @@ libnst_engine_la_SOURCES = \
 	%D%/tensor/tensor.h \
 	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \
 	%D%/kernels/blocked.h %D%/kernels/vectors.h %D%/kernels/dispatch.c \
-	%D%/backend/backend.c %D%/backend/backend.h \
+	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/cuda/cuda.h \
 	%D%/backend/scalar.c \
 	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/patches.c \
@@ -54,7 +54,7 @@ libnst_engine_la_SOURCES = \
 CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
 	%D%/backend/cuda/device.cu %D%/backend/cuda/implicit.cu %D%/backend/cuda/maps.cu \
 	%D%/backend/cuda/picture.cu %D%/backend/cuda/sums.cu
-CUDA_INCLUDES = %D%/backend/cuda/conv.cuh %D%/backend/cuda/cuda.h \
+CUDA_INCLUDES = %D%/backend/cuda/conv.cuh \
 	%D%/backend/cuda/device.cuh %D%/backend/cuda/joint.cuh \
 	%D%/backend/cuda/operators.cuh %D%/backend/cuda/ptx.cuh
 EXTRA_DIST += $(CUDA_SOURCES) $(CUDA_INCLUDES)
@@ -129,6 +129,7 @@ libnst_run_la_SOURCES = \
 	%D%/record/record.c %D%/record/record.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h %D%/record/snapshot.h \
 	%D%/record/describe.c %D%/record/describe.h \
+	%D%/record/devices.c %D%/record/devices.h \
 	%D%/record/json.c %D%/record/json.h \
 	%D%/record/history.c %D%/record/history.h \
 	%D%/record/digest.c %D%/record/digest.h \
@@ -149,7 +150,8 @@ INTERFACE = %D%/base/err.h %D%/base/mem.h %D%/base/place.h \
 	%D%/model/numbers.h %D%/model/taps.h %D%/model/search.h %D%/model/weights.h \
 	%D%/model/normalise.h %D%/job/options.h %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \
-	%D%/record/digest.h %D%/record/json.h %D%/record/describe.h %D%/record/preset.h \
+	%D%/record/digest.h %D%/record/json.h %D%/record/describe.h \
+	%D%/record/devices.h %D%/record/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h %D%/run/run.h
 nst.h: $(INTERFACE) scripts/make-header
 	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(INTERFACE) >'$(abs_builddir)/$@.new'

@@ -113,7 +113,7 @@ tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 tests_unit_test_api_LDADD = libnst.la $(CMOCKA_LIBS)
 
 EXTRA_DIST += %D%/cli/run-bats
-SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/neon.sh \
+SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/neon.sh %D%/nvcc.sh \
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \
@@ -127,7 +127,7 @@ TESTS += $(UNIT_TESTS)
 endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats \
-	%D%/cli/memory.bats %D%/cli/look.bats %D%/cli/compare.bats \
+	%D%/cli/memory.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
 	%D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
 	%D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats \
 	%D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats

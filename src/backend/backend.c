@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "backend/backend.h"
+#include "backend/cuda/cuda.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -20,6 +21,28 @@ const char *nst_precision_name(enum nst_precision precision)
 
     return names[precision];
 }
+
+#ifndef HAVE_CUDA
+int nst_cuda_count(struct nst_err *err)
+{
+    nst_err_set(err, NST_ERR_ARG,
+                "this nst was built without CUDA (configure --with-cuda)");
+    return 0;
+}
+
+enum nst_status nst_cuda_device(int i, struct nst_cuda_device *out, struct nst_err *err)
+{
+    (void)i;
+    *out = (struct nst_cuda_device){.major = 0};
+    nst_cuda_count(err);
+    return NST_ERR_ARG;
+}
+
+int nst_cuda_driver(void)
+{
+    return 0;
+}
+#endif
 
 static int processors(void)
 {
@@ -47,8 +70,7 @@ enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
         if (strcmp(backends[i]->name, name) == 0)
             return backends[i]->open(out, &c, err);
     if (strcmp(name, "cuda") == 0)
-        return nst_err_set(err, NST_ERR_ARG,
-                           "this nst was built without CUDA (configure --with-cuda)");
+        return nst_cuda_count(err), NST_ERR_ARG;
     return nst_err_set(err, NST_ERR_ARG, "'%s' is not a backend: cpu, cuda or scalar",
                        name);
 }

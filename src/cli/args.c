@@ -19,6 +19,7 @@ const char *argp_program_version = PACKAGE_STRING;
 #define SHOW_CONFIG_KEY 0x81
 #define CONFIG_KEY 0x82
 #define DUMP_OPTIONS_KEY 0x83
+#define LIST_DEVICES_KEY 0x84
 
 #define LINE_SIZE 1024
 
@@ -99,6 +100,15 @@ static __attribute__((noreturn)) void show_config(const struct nst_params *p)
     answer();
 }
 
+static __attribute__((noreturn)) void list_devices(bool as_json)
+{
+    char *text = nst_describe_devices(as_json);
+
+    fputs(text, stdout);
+    free(text);
+    answer();
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct nst_args *a = state->input;
@@ -118,6 +128,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         list_presets();
     else if (key == DUMP_OPTIONS_KEY)
         dump_options();
+    else if (key == LIST_DEVICES_KEY)
+        a->list_devices = true;
     else if (key == SHOW_CONFIG_KEY)
         a->show_config = true;
     else if (key == ARGP_KEY_ARG)
@@ -133,6 +145,8 @@ static const struct argp_option others[] = {
     {"config", CONFIG_KEY, "FILE|none", 0,
      "Read the configuration there, or none, in place of ~/.config/nst/config.json", 4},
     {"list-presets", LIST_PRESETS_KEY, NULL, 0, "Name the presets, and end", 4},
+    {"list-devices", LIST_DEVICES_KEY, NULL, 0,
+     "Name what can be computed on (--device), as JSON with --json, and end", 4},
     {"show-config", SHOW_CONFIG_KEY, NULL, 0,
      "Print the options that would be used as a preset, and end", 4},
     {"dump-options", DUMP_OPTIONS_KEY, NULL, 0,
@@ -391,6 +405,8 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
         must(nst_checkpoint_check(resumed, &a->params, &err), &err);
     nst_checkpoint_close(resumed);
     must(nst_run_check(&a->params, &err), &err);
+    if (a->list_devices)
+        list_devices(a->params.json);
     if (a->show_config)
         show_config(&a->params);
     check_together(a);

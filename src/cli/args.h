@@ -14,7 +14,7 @@ enum nst_exit { NST_EXIT_DONE = 0, NST_EXIT_FAILED = 1, NST_EXIT_USAGE = 2 };
 struct nst_args {
     struct nst_params params;
     const char *preset, *config; /* of argv */
-    bool show_config;
+    bool show_config, list_devices;
     const char **content; /* of argv, as many as contents */
     size_t contents;
     struct nst_batch batch; /* at least one picture, after nst_args_batch() */

@@ -4,10 +4,12 @@
 #include "job/engine.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/cuda/cuda.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "model/search.h"
@@ -17,6 +19,7 @@ struct nst_engine {
     struct nst_backend *be;
     struct nst_vgg *v;
     char *model_path, *model_name;
+    char *instead;         /* why it is the CPU that works, and not what was asked */
     struct nst_engine *of; /* that this one is shared from; or NULL */
     size_t resident;
     _Atomic size_t limit; /* 0: not known yet */
@@ -46,6 +49,81 @@ static char *name_of(const char *path)
     return name;
 }
 
+/* Which GPU text asks for: cuda, cuda:N. False if it is none. */
+static bool is_gpu(const char *text, int *which)
+{
+    char *end = NULL;
+    long n = 0;
+
+    if (strncmp(text, "cuda", 4) != 0)
+        return false;
+    if (text[4] == ':' && text[5] >= '0' && text[5] <= '9')
+        n = strtol(text + 5, &end, 10);
+    *which = (int)n;
+    return end ? !*end && n < 1024 : !text[4];
+}
+
+enum nst_status nst_engine_check(const struct nst_params *p, struct nst_err *err)
+{
+    int which;
+
+    if (strcmp(p->device, "cpu") == 0)
+        return nst_backend_fp32_only(
+            &(struct nst_backend_config){.precision = (enum nst_precision)p->precision},
+            err);
+    if (strcmp(p->device, "auto") == 0 || is_gpu(p->device, &which))
+        return NST_OK;
+    return nst_err_set(err, NST_ERR_ARG,
+                       "device '%s': auto, cpu, cuda or cuda:N, N being one of "
+                       "--list-devices",
+                       p->device);
+}
+
+/* Open what config says and build the network on it. */
+static enum nst_status begin(struct nst_engine *e, const char *name,
+                             const struct nst_backend_config *config,
+                             const struct nst_params *p, const struct nst_weights *w,
+                             struct nst_err *err)
+{
+    enum nst_status st = nst_backend_open(&e->be, name, config, err);
+
+    if (st == NST_OK)
+        st = nst_vgg_new(&e->v, e->be, w, (enum nst_pooling)p->pooling, err);
+    if (st != NST_OK && e->be) {
+        e->be->ops->close(e->be);
+        e->be = NULL;
+    }
+    return st;
+}
+
+/* On the device that p asks for, or on the CPU when that cannot be had. */
+static enum nst_status begin_somewhere(struct nst_engine *e, const struct nst_params *p,
+                                       const struct nst_weights *w, struct nst_err *err)
+{
+    struct nst_backend_config config = {.threads = (int)p->threads,
+                                        .precision = (enum nst_precision)p->precision};
+    const char *name = p->device;
+    struct nst_err why;
+    enum nst_status st;
+
+    if (strcmp(name, "cpu") == 0)
+        return begin(e, name, &config, p, w, err);
+    if (strcmp(name, "auto") == 0) {
+        if (getenv("NST_BACKEND") || nst_cuda_count(NULL) == 0)
+            return begin(e, getenv("NST_BACKEND") ? NULL : "cpu", &config, p, w, err);
+    } else
+        is_gpu(name, &config.device);
+    st = begin(e, "cuda", &config, p, w, &why);
+    if (st == NST_OK || st == NST_ERR_ARG) {
+        if (err && st != NST_OK)
+            *err = why;
+        return st;
+    }
+    e->instead = nst_xasprintf("%s: working on the CPU", why.text);
+    config.precision = NST_PRECISION_AUTO;
+    return begin(e, "cpu", &config, p, w, err);
+}
+
 enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
                                struct nst_err *err)
 {
@@ -58,11 +136,7 @@ enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params 
     if (st == NST_OK)
         st = nst_weights_load(&w, e->model_path, convs_needed(p), err);
     if (st == NST_OK)
-        st = nst_backend_open(&e->be, NULL,
-                              &(struct nst_backend_config){.threads = (int)p->threads},
-                              err);
-    if (st == NST_OK)
-        st = nst_vgg_new(&e->v, e->be, w, (enum nst_pooling)p->pooling, err);
+        st = begin_somewhere(e, p, w, err);
     nst_weights_free(w);
     if (st != NST_OK) {
         nst_engine_free(e);
@@ -106,6 +180,7 @@ void nst_engine_free(struct nst_engine *e)
         e->be->ops->close(e->be);
     free(e->model_path);
     free(e->model_name);
+    free(e->instead);
     free(e);
 }
 
@@ -122,6 +197,11 @@ const char *nst_engine_model_name(const struct nst_engine *e)
 const char *nst_engine_device(const struct nst_engine *e)
 {
     return e->be->ops->name;
+}
+
+const char *nst_engine_instead(const struct nst_engine *e)
+{
+    return e->instead;
 }
 
 const char *nst_engine_instructions(const struct nst_engine *e)

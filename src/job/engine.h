@@ -14,9 +14,14 @@ struct nst_vgg; /* the network itself */
 
 struct nst_engine; /* backend and network, ready for any number of jobs */
 
+/* NST_ERR_ARG if p asks for a device of no such name, or for a precision that it does
+ * not have. */
+enum nst_status nst_engine_check(const struct nst_params *p, struct nst_err *err);
+
 /*
  * Open the backend and read the network that p asks for (model, layers, pooling,
- * threads are looked at). *out belongs to the caller: nst_engine_free().
+ * device, precision, threads are looked at). A GPU that cannot be had is no
+ * error: nst_engine_instead(). *out belongs to the caller: nst_engine_free().
  * Errors: NST_ERR_IO, NST_ERR_FORMAT (the model file), NST_ERR_ARG, NST_ERR_MEM.
  */
 enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
@@ -40,6 +45,8 @@ int nst_engine_threads(const struct nst_engine *e);
  * NULL: the last bits depend on them. */
 const char *nst_engine_device(const struct nst_engine *e);
 const char *nst_engine_instructions(const struct nst_engine *e);
+/* A line to be told: why it is the CPU that works when a GPU was asked for. Or NULL. */
+const char *nst_engine_instead(const struct nst_engine *e);
 
 /* Resident memory in bytes with no job at hand, and what may be resident: max_memory,
  * or four fifths of what is available beside when this is first asked. The same for an

@@ -42,6 +42,7 @@ struct nst_job {
     const float *content, *keep; /* keep: NULL if nothing is kept */
     float *made;                 /* the picture that x stands for, if so */
     struct nst_objective *objective;
+    const struct nst_err *fault; /* of the device */
     const struct nst_job_events *events;
     struct nst_vectors v;
     struct timespec begin;
@@ -129,6 +130,8 @@ static bool evaluate(void *ctx, const float *x, double *f, float *g)
     if (r->keep)
         keep(r, x, r->made);
     nst_objective_evaluate(r->objective, r->keep ? r->made : x, &losses, g);
+    if (r->fault->status != NST_OK)
+        return false;
     if (r->keep)
         keep(r, NULL, g);
     e = &r->pending[r->pendings++];
@@ -500,6 +503,7 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
     r->p = p;
     r->plan = plan;
     r->content = content.rgb;
+    r->fault = &nst_vgg_backend(v)->fault;
     r->longest = content.height > content.width ? content.height : content.width;
     r->content_balance.weight = r->content_balance.least = p->content_weight;
     r->style_balance.weight = r->style_balance.least = p->style_weight;
@@ -544,6 +548,11 @@ enum nst_status nst_job_run(struct nst_job *r, float *x,
         st = run_adam(r, x, &result->end, err);
     else
         st = run_lbfgs(r, x, &result->end, err);
+    if (r->fault->status != NST_OK) {
+        if (err)
+            *err = *r->fault;
+        st = r->fault->status;
+    }
     if (st != NST_OK)
         return st;
     if (r->keep)

@@ -158,6 +158,14 @@ static const struct nst_option options[] = {
     {"threads", 't', GROUP(3), INT(1, 1024), AT(threads), .zero = "auto",
      .initial = "auto", .arg = "N|auto",
      .help = "Threads to use; the result does not depend on it"},
+    {"device", 0, GROUP(3), TEXT, AT(device), .initial = "auto",
+     .arg = "auto|cpu|cuda[:N]",
+     .help = "What to compute on: a GPU, if this nst was built for them, or the CPU. "
+             "auto: the first GPU if there is one"},
+    {"precision", 0, GROUP(3), CHOICE("auto|fp32|tf32|fp16"), AT(precision), RECIPE,
+     .initial = "auto", .arg = "KIND",
+     .help = "Of a GPU, what is multiplied: fp32; tf32, which is faster and what auto "
+             "is where it can be; fp16, which takes half the memory, too"},
     {"jobs", 'j', GROUP(3), INT(1, 64), AT(jobs), .zero = "auto", .initial = "auto",
      .arg = "N|auto",
      .help = "Pictures to make side by side, on the threads and in the memory there "

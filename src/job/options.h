@@ -82,9 +82,11 @@ struct nst_params {
     int64_t compat;   /* enum nst_compat */
     int64_t adaptive; /* enum nst_adaptive */
     int64_t tile;     /* 0: as memory asks for */
+    int64_t precision; /* enum nst_precision */
     /* the run: these do not change the picture */
     struct nst_styles styles;
     char *output, *name, *files_from, *format;
+    char *device; /* auto, cpu, cuda or cuda:N */
     bool y4m, pnm, recursive, null, skip_done;
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */

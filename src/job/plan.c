@@ -77,6 +77,10 @@ static void work_out(const struct search *s, struct nst_plan *plan)
     plan->tile_rows = t.rows;
     plan->tile_columns = t.columns;
     objective = nst_objective_bytes(s->v, &config, regions, s->ch, s->cw, s->sh, s->sw);
+    if (nst_vgg_backend(s->v)->memory) {
+        plan->device_memory = objective;
+        objective = 0;
+    }
     /* and the planes that the regions are taken from */
     objective += (size_t)regions * (size_t)s->ch * (size_t)s->cw * sizeof(float);
     /* When the optimiser comes, the style picture has gone. */
@@ -95,7 +99,9 @@ static void work_out(const struct search *s, struct nst_plan *plan)
 static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
                       struct nst_plan *least)
 {
-    struct nst_plan plan = {.curvature_pairs = pairs, .limit = least->limit};
+    struct nst_plan plan = {.curvature_pairs = pairs,
+                            .limit = least->limit,
+                            .device_limit = least->device_limit};
     int longest = s->ch > s->cw ? s->ch : s->cw;
     bool found = false;
 
@@ -106,14 +112,38 @@ static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
             plan.tile = i > 0 ? sides[i - 1] : (int)s->p->tile;
             plan.recompute_content = recompute;
             work_out(s, &plan);
-            if (least->memory == 0 || plan.memory < least->memory)
+            if (least->memory == 0 ||
+                plan.memory + plan.device_memory < least->memory + least->device_memory)
                 *least = plan;
-            if (plan.memory <= plan.limit && (!found || plan.work < best->work)) {
+            if (plan.memory <= plan.limit && plan.device_memory <= plan.device_limit && (!found || plan.work < best->work)) {
                 *best = plan;
                 found = true;
             }
         }
     return found;
+}
+
+/* What may be taken of a GPU's memory. */
+static size_t device_limit(const struct nst_vgg *v, const struct nst_params *p)
+{
+    size_t own = nst_vgg_backend(v)->memory;
+
+    return p->max_memory && (size_t)p->max_memory < own ? (size_t)p->max_memory : own;
+}
+
+/* Nothing fits: which memory is too small. */
+static enum nst_status too_large(const struct nst_plan *least, int height, int width,
+                                 struct nst_err *err)
+{
+    bool device = least->device_memory > least->device_limit;
+
+    return nst_err_set(err, NST_ERR_MEM,
+                       "%dx%d pixels take %zu MiB at least%s, and %zu MiB are allowed "
+                       "(--max-memory)",
+                       width, height,
+                       ((device ? least->device_memory : least->memory) >> 20) + 1,
+                       device ? " of the GPU" : "",
+                       (device ? least->device_limit : least->limit) >> 20);
 }
 
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
@@ -128,18 +158,15 @@ enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
                        style_height,
                        style_width,
                        nst_engine_resident(e) + held};
-    struct nst_plan least = {.limit = nst_engine_limit(e)};
+    struct nst_plan least = {.limit = nst_engine_limit(e),
+                             .device_limit = device_limit(s.v, p)};
 
     for (int patient = 0; patient < 2; patient++)
         for (int pairs = (int)p->curvature_pairs; pairs >= 1; pairs--)
             if (find_tile(&s, pairs, plan, &least) &&
                 (patient || s.p->tile || plan->work <= MUCH_WORK))
                 return NST_OK;
-    return nst_err_set(err, NST_ERR_MEM,
-                       "%dx%d pixels take %zu MiB at least, and %zu MiB are allowed "
-                       "(--max-memory)",
-                       content_width, content_height, (least.memory >> 20) + 1,
-                       least.limit >> 20);
+    return too_large(&least, content_height, content_width, err);
 }
 
 void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p)

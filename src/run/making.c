@@ -97,7 +97,8 @@ static void say_plan(struct work *w)
 
     if (!w->p.quiet && !w->p.dry_run && !w->p.tile && plan->tile)
         nst_say(w->maker->events, "works in %d x %d tiles to stay within %zu MiB%s",
-                plan->tile_columns, plan->tile_rows, plan->limit >> 20,
+                plan->tile_columns, plan->tile_rows,
+                (plan->device_limit ? plan->device_limit : plan->limit) >> 20,
                 plan->recompute_content ? ", and works out content features anew" : "");
     if (!w->p.quiet && !w->p.dry_run && plan->curvature_pairs < w->p.curvature_pairs)
         nst_say(

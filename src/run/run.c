@@ -173,6 +173,8 @@ enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
     if (p->compat && p->preview)
         return nst_err_set(err, NST_ERR_ARG,
                            "preview: the optimiser of --compat has no steps to show");
+    if (nst_engine_check(p, err) != NST_OK)
+        return NST_ERR_ARG;
     if (nst_scales_check(p, err) != NST_OK)
         return NST_ERR_ARG;
     return nst_regions_check(p, err);
@@ -236,6 +238,8 @@ static enum nst_status open_sides(struct sides *s, struct nst_err *err)
         st = nst_styles_shared_new(&s->styles, s->p, first, several(s), err);
     if (st != NST_OK)
         return st;
+    if (nst_engine_instead(first) && !s->p->quiet)
+        nst_say(s->events, "%s", nst_engine_instead(first));
     s->threads = nst_engine_threads(first);
     wanted = how_many(s->p, s->batch->items, s->threads);
     for (s->count = 1; s->count < wanted; s->count++)

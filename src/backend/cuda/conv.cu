@@ -103,6 +103,7 @@ enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
                          reinterpret_cast<const float *>(cu->scratch), cin, cout,
                          static_cast<T *>(k->ahead), static_cast<T *>(k->back),
                          cu->precision == NST_PRECISION_TF32);
+    cuda_look_around(cu);
     *out = k;
     return NST_OK;
 }

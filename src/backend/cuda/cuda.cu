@@ -163,6 +163,7 @@ static enum nst_status cuda_open(struct nst_backend **out,
         return st;
     }
     cu->base.config.precision = cu->precision;
+    cuda_look_around(cu);
     cu->base.ops =
         cu->precision == NST_PRECISION_FP16 ? &operators<__half> : &operators<float>;
     *out = &cu->base;

@@ -46,6 +46,14 @@ enum nst_status cuda_alloc(struct cuda *cu, void **out, size_t bytes,
                        cu->device, (bytes >> 20) + 1, cudaGetErrorString(e));
 }
 
+void cuda_look_around(struct cuda *cu)
+{
+    size_t free_bytes = 0, all = 0;
+
+    cuda_ok(cu, cudaMemGetInfo(&free_bytes, &all));
+    cu->base.memory = free_bytes / 10 * 9 + 1;
+}
+
 struct cuda_room cuda_room(struct cuda *cu)
 {
     return {cu->scratch, cu->scratch + cu->scratch_bytes};
@@ -81,7 +89,7 @@ size_t cuda_scratch_for(const struct cuda *cu, struct nst_shape s)
     size_t channels = (size_t)(s.c < 32 ? 32 : s.c), square = channels * channels;
     size_t patches = cuda_implicit(cu, s.c) ? 0 : 9 * element;
     size_t row = channels * (size_t)s.w * (patches + 5 * sizeof(float));
-    size_t rows = SCRATCH_MOST / row > 4 ? SCRATCH_MOST / row : 4;
+    size_t rows = row && SCRATCH_MOST / row > 4 ? SCRATCH_MOST / row : 4;
 
     if (rows > (size_t)s.h + 2)
         rows = (size_t)s.h + 2 > 4 ? (size_t)s.h + 2 : 4;

@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# --device, --precision and --list-devices. What needs a GPU runs on the one of
+# tests/fakecuda, in a build --with-cuda=fake, and is skipped in others: a real GPU has no
+# settings for too little memory.
+bats_require_minimum_version 1.5.0
+load helper
+
+is_fake() {
+    "$NST" --list-devices | grep -q '^cuda:0  *fake,' ||
+        skip "the build has no GPU of the tests"
+}
+
+# on DEVICE OPTION...: a small picture; the trace's last line in $last
+on() {
+    local device=$1
+    shift
+    rm -f t
+    "$NST" -q --history none --device "$device" -S 48 -n 4 -s "$srcdir/samples/style.svg" \
+        --trace t -o out.png "$@" "$srcdir/samples/content.svg" || return
+    last=$(tail -n 1 t)
+}
+
+# near A B SHARE: numbers that differ by no more than that share
+near() {
+    awk -v a="$1" -v b="$2" -v s="$3" 'BEGIN { d = a - b; exit !((d < 0 ? -d : d) <= s * b) }'
+}
+
+@test "devices are listed, and why there is no GPU" {
+    run --separate-stderr "$NST" --list-devices
+    [ "$status" -eq 0 ]
+    [[ ${lines[0]} == "cpu      "* ]]
+    [[ ${lines[1]} == "cuda"* ]]
+    "$NST" --list-devices --json >list
+    jq -e '.[0].name == "cpu" and (.[0].instructions | length > 0) and
+        (.[1].error // .[1].model | length > 0)' list
+    NST_FAKE_CUDA_DEVICES=0 run "$NST" --list-devices
+    [[ $output != *"cuda:0"* || $output != *fake* ]]
+}
+
+@test "a device of no such name, and a precision that the CPU has not, are refused" {
+    run --separate-stderr on gpu
+    [ "$status" -eq 2 ]
+    [[ $stderr == "nst: device 'gpu': auto, cpu, cuda or cuda:N"* ]]
+    for name in cuda: cuda:x cuda:0,1 cuda:-1 CUDA ""; do
+        run on "$name"
+        [ "$status" -eq 2 ]
+    done
+    run --separate-stderr on cpu --precision fp16
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "nst: precision fp16 is for GPUs: a CPU has fp32" ]
+    run --separate-stderr on cpu --precision fp8
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"'fp8' is not one of auto|fp32|tf32|fp16" ]]
+}
+
+@test "the CPU works where there is no GPU, and one line says so" {
+    if "$NST" --list-devices | grep -q 'without CUDA'; then
+        run --separate-stderr on cuda
+        [ "$status" -eq 1 ]
+        [[ $stderr == "nst: this nst was built without CUDA"* ]]
+        on auto
+        skip "the build has no CUDA: asked for, it is refused"
+    fi
+    is_fake
+    on cpu
+    cp out.png cpu.png
+    for why in NST_FAKE_CUDA_DRIVER=none NST_FAKE_CUDA_DEVICES=0 \
+        NST_FAKE_CUDA_MEMORY=1000000; do
+        rm -f out.png
+        run --separate-stderr env "$why" "$NST" --history none --progress none \
+            --device cuda -S 48 -n 4 -s "$srcdir/samples/style.svg" -o out.png \
+            "$srcdir/samples/content.svg"
+        [ "$status" -eq 0 ]
+        [ "${#stderr_lines[@]}" -eq 1 ]
+        [[ $stderr == "nst: cuda"*": working on the CPU" ]]
+        cmp out.png cpu.png
+    done
+    NST_FAKE_CUDA_DEVICES=0 on auto # nobody asked for a GPU
+    run --separate-stderr on cuda:1
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "nst: cuda:1: there is cuda:0 alone" ]
+}
+
+@test "a GPU makes the CPU's picture, as near as its precision is" {
+    is_fake
+    on cpu
+    cp out.png cpu.png
+    loss=$(jq .total_loss <<<"$last")
+    for p in fp32:1e-3 tf32:0.1 fp16:0.1; do
+        on cuda --precision "${p%:*}"
+        near "$(jq .total_loss <<<"$last")" "$loss" "${p#*:}"
+        [ "$("${NST%nst}nst-compare" --json cpu.png out.png | jq '.ssim > 0.97')" = true ]
+    done
+    on auto --precision fp16 # is a GPU
+    on cuda --pooling avg --padding reflect --tv-weight 0.01 --moment-weight 1 \
+        --optimiser adam --precision fp16
+}
+
+@test "a GPU's memory is kept, by tiles" {
+    is_fake
+    on cuda -S 160 -n 1
+    cp out.png whole.png
+    export NST_FAKE_CUDA_MEMORY=38500000 # cuBLAS has 32 MiB of it
+    "$NST" --history none --progress none --device cuda -S 160 -n 1 \
+        -s "$srcdir/samples/style.svg" -o out.png "$srcdir/samples/content.svg" 2>said
+    grep -q 'works in .* tiles to stay within' said
+    NST_FAKE_CUDA_MEMORY= "${NST%nst}nst-compare" --json whole.png out.png >compared
+    jq -e '.ssim > 0.99' compared
+    NST_FAKE_CUDA_MEMORY=36500000 run --separate-stderr on cuda -S 160
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"pixels take "*" MiB at least of the GPU, and "*" are allowed"* ]]
+}
+
+@test "the history says what worked, and a batch on a GPU is its pictures one by one" {
+    is_fake
+    for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
+    "$NST" -q --history h --device cuda -j 1 -S 32 -n 2 -s "$srcdir/samples/style.svg" \
+        -o one/ 1.svg 2.svg 3.svg
+    "$NST" -q --history none --device cuda -j 3 -S 32 -n 2 \
+        -s "$srcdir/samples/style.svg" -o three/ 1.svg 2.svg 3.svg
+    [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
+    for f in one/*; do cmp "$f" "three/${f#one/}"; done
+}
