@@ -238,7 +238,7 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
                            "mean activation 1 at each layer",
                            NULL};
     double mean[NST_VGG_CONVS];
-    enum nst_status st = NST_OK;
+    enum nst_status st;
 
     if (a->has_last && a->last.conv >= w->convs)
         return nst_err_set(err, NST_ERR_ARG,
@@ -246,7 +246,10 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
                            path, w->convs, a->last.conv + 1);
     if (a->has_last)
         w->convs = a->last.conv + 1;
-    if (a->pictures)
+    st = nst_spare_input(a->output, path, err);
+    for (int i = 0; st == NST_OK && i < a->pictures; i++)
+        st = nst_spare_input(a->output, a->picture[i], err);
+    if (st == NST_OK && a->pictures)
         st = measure(mean, w, a, err);
     if (st == NST_OK && a->pictures)
         nst_weights_normalise(w, mean);

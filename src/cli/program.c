@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "nst.h"
 
@@ -30,6 +31,18 @@ int nst_program(int argc, char **argv, const struct argp *argp, void *arguments,
     if (st != NST_OK)
         fprintf(stderr, "%s: %s\n", argv[0], err.text);
     return st == NST_OK ? 0 : 1;
+}
+
+enum nst_status nst_spare_input(const char *output, const char *input,
+                                struct nst_err *err)
+{
+    struct stat a, b;
+
+    if (output && stat(output, &a) == 0 && stat(input, &b) == 0 &&
+        a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: is one of the files read, and not overwritten", output);
+    return NST_OK;
 }
 
 void nst_print_json(const json_t *j, size_t digits)

@@ -21,6 +21,11 @@
 int nst_program(int argc, char **argv, const struct argp *argp, void *arguments,
                 enum nst_status (*run)(void *arguments, struct nst_err *err));
 
+/* NST_ERR_ARG if output (NULL: none) is the file that input names: what is read is not
+ * overwritten. */
+enum nst_status nst_spare_input(const char *output, const char *input,
+                                struct nst_err *err);
+
 /* Print j in one line, numbers with that many digits. */
 void nst_print_json(const json_t *j, size_t digits);
 

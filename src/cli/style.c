@@ -52,16 +52,29 @@ static void set(struct argp_state *state, const char *name, const char *text)
     exit(NST_PROGRAM_USAGE);
 }
 
+static bool ends_as_pack(const char *name)
+{
+    size_t n = strlen(name), e = strlen(NST_PACK_ENDING);
+
+    return n > e && strcmp(name + n - e, NST_PACK_ENDING) == 0;
+}
+
 static void check(struct argp_state *state)
 {
     struct arguments *a = state->input;
     const char *command = a->command ? a->command : "";
+    struct nst_err err;
     bool makes = strcmp(command, "pack") == 0 || strcmp(command, "blend") == 0;
 
     if (!makes && strcmp(command, "info") != 0 && strcmp(command, "list") != 0)
         argp_error(state, "'%s' is not a command: pack, blend, info or list", command);
     if (makes && !a->output)
         argp_error(state, "%s: needs -o FILE", command);
+    if (makes && strcmp(a->output, "-") != 0 && !ends_as_pack(a->output))
+        argp_error(state,
+                   "output: '%s' does not end in " NST_PACK_ENDING
+                   ", by which nst knows a pack",
+                   a->output);
     if (strcmp(command, "list") == 0 ? a->p.styles.count : !a->p.styles.count)
         argp_error(state, "%s: %s", command,
                    a->p.styles.count ? "takes no names" : "needs a picture or a pack");
@@ -69,6 +82,8 @@ static void check(struct argp_state *state)
         argp_error(state, "info: tells about one pack");
     if (!a->p.scales.count)
         argp_error(state, "scales: needs numbers");
+    if (nst_run_check(&a->p, &err) != NST_OK)
+        argp_error(state, "%s", err.text);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -216,6 +231,8 @@ static enum nst_status make_pack(struct arguments *a, struct nst_err *err)
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < a->p.styles.count; i++)
+        st = nst_spare_input(a->output, a->p.styles.of[i].file, err);
+    for (int i = 0; st == NST_OK && i < a->p.styles.count; i++)
         st = nst_picture_load(&picture[i], a->p.styles.of[i].file, &native, err);
     if (st == NST_OK)
         st = add_pictures(&pack, a, "max", picture, err);
@@ -230,8 +247,9 @@ static enum nst_status make_pack(struct arguments *a, struct nst_err *err)
     return st;
 }
 
-static enum nst_status load(struct nst_pack **out, const char *name,
-                            struct nst_err *err)
+/* The pack called name, which is not to be written over. */
+static enum nst_status load(struct nst_pack **out, const struct arguments *a,
+                            const char *name, struct nst_err *err)
 {
     char *path = nst_search_pack(name);
     enum nst_status st;
@@ -239,7 +257,9 @@ static enum nst_status load(struct nst_pack **out, const char *name,
     *out = NULL;
     if (!path)
         return nst_err_set(err, NST_ERR_IO, "'%s': no style pack has this name", name);
-    st = nst_pack_load(out, path, err);
+    st = nst_spare_input(a->output, path, err);
+    if (st == NST_OK)
+        st = nst_pack_load(out, path, err);
     free(path);
     return st;
 }
@@ -252,7 +272,7 @@ static enum nst_status blend(struct arguments *a, struct nst_err *err)
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < s->count; i++) {
-        st = load(&from[i], s->of[i].file, err);
+        st = load(&from[i], a, s->of[i].file, err);
         if (st == NST_OK && i > 0)
             st = nst_pack_match(from[0], from[i], err);
     }
@@ -323,7 +343,7 @@ static void print_table(const json_t *j)
 static enum nst_status info(const struct arguments *a, struct nst_err *err)
 {
     struct nst_pack *p;
-    enum nst_status st = load(&p, a->p.styles.of[0].file, err);
+    enum nst_status st = load(&p, a, a->p.styles.of[0].file, err);
     json_t *j;
 
     if (st != NST_OK)
@@ -340,9 +360,7 @@ static enum nst_status info(const struct arguments *a, struct nst_err *err)
 
 static int is_pack(const struct dirent *d)
 {
-    size_t n = strlen(d->d_name), e = strlen(NST_PACK_ENDING);
-
-    return n > e && strcmp(d->d_name + n - e, NST_PACK_ENDING) == 0;
+    return ends_as_pack(d->d_name);
 }
 
 /* The packs of a folder; those that cannot be read say why. */

@@ -65,6 +65,18 @@ numbers() {
         -o out.safetensors
 }
 
+@test "a network is not written over what it is made of" {
+    cp "${srcdir:?}/models/vgg19-lite.safetensors" lite.safetensors
+    ln -s lite.safetensors link
+    refuses 'link: is one of the files read, and not overwritten' convert ./lite.safetensors \
+        --f16 -o link
+    cp photo.ppm before
+    refuses 'photo.ppm: is one of the files read' convert vgg19-lite --normalise photo.ppm \
+        -o photo.ppm
+    cmp photo.ppm before
+    cmp lite.safetensors "$srcdir/models/vgg19-lite.safetensors"
+}
+
 @test "a normalised network has a mean activation of 1 everywhere, and the same pictures" {
     needs jq
     nst_model convert vgg19-lite -o norm.safetensors --normalise photo.ppm --normalise style.ppm

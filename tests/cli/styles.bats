@@ -103,3 +103,27 @@ near() {
     [[ $output == *"different layers"* ]]
     [ ! -e out.nststyle ]
 }
+
+@test "a pack is not written over what it is made of, and has its ending" {
+    cp style.ppm painting.nststyle # a picture by its contents
+    cp style.ppm before
+    run nst_style pack painting.nststyle --scales 32 -o painting.nststyle
+    [ "$status" = 1 ]
+    [ "$output" = "nst-style: painting.nststyle: is one of the files read, and not overwritten" ]
+    cmp painting.nststyle before
+    run nst_style pack style.ppm -o style.ppm
+    [ "$status" = 2 ]
+    [[ $output == *"output: 'style.ppm' does not end in .nststyle"* ]]
+    cmp style.ppm before
+    nst_style pack style.ppm --scales 32 -o one.nststyle
+    cp one.nststyle before
+    ln one.nststyle link.nststyle
+    run nst_style blend one.nststyle:3 one.nststyle -o link.nststyle
+    [ "$status" = 1 ]
+    cmp one.nststyle before
+    nst_style pack style.ppm --scales 32 -o - | cmp - one.nststyle
+    run nst_style pack style.ppm --scales 64,32 -o no.nststyle
+    [ "$status" = 2 ]
+    [[ $output == *"scales: 32 after 64: each is larger"* ]]
+    [ ! -e no.nststyle ]
+}
