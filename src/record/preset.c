@@ -117,21 +117,40 @@ static enum nst_status read_file(json_t **out, const char *path, struct nst_err 
     return st;
 }
 
+/* Options that stand beside the object of them would be without effect, untold. */
+static enum nst_status check_members(const char *path, json_t *j, struct nst_err *err)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(j, name, value)
+    {
+        if (strcmp(name, "description") == 0 && !json_is_string(value))
+            return nst_err_set(err, NST_ERR_FORMAT, "%s: description: is no text",
+                               path);
+        if (strcmp(name, "description") != 0 && strcmp(name, "options") != 0)
+            return nst_err_set(err, NST_ERR_FORMAT,
+                               "%s: '%s' is neither description nor options", path,
+                               name);
+    }
+    return NST_OK;
+}
+
 /* j is taken. */
 static enum nst_status apply_json(struct nst_params *p, const char *path, json_t *j,
                                   allows *allowed, struct nst_err *err)
 {
     json_t *options = json_object_get(j, "options"), *value;
-    enum nst_status st = NST_OK;
+    enum nst_status st = check_members(path, j, err);
     const char *name;
 
-    if (!json_is_object(options))
+    if (st == NST_OK && !json_is_object(options))
         st = nst_err_set(err, NST_ERR_FORMAT, "%s: has no object called options", path);
     json_object_foreach(options, name, value)
     {
-        st = apply_option(p, path, name, value, allowed, err);
         if (st != NST_OK)
             break;
+        st = apply_option(p, path, name, value, allowed, err);
     }
     json_decref(j);
     return st;

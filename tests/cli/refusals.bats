@@ -133,11 +133,15 @@ bytes() {
     echo '{"options": {"iterations": -4}}' >range.json
     echo '{"options": {"iterations": [1]}}' >list.json
     echo '[]' >array.json
+    echo '{"options": {}, "style-weight": 5}' >beside.json
+    echo '{"description": 5, "options": {}}' >number.json
     refused 2 "preset 'nobody'" -p nobody -s style.ppm photo.ppm -o o.png
     refused 2 'broken.json: line ' -p broken.json -s style.ppm photo.ppm -o o.png
     refused 2 "forbidden.json: 'output'" -p forbidden.json -s style.ppm photo.ppm -o o.png
     refused 2 "range.json: iterations: '-4'" -p range.json -s style.ppm photo.ppm -o o.png
     refused 2 "list.json: iterations" -p list.json -s style.ppm photo.ppm -o o.png
+    refused 2 "beside.json: 'style-weight' is neither" -p beside.json -s style.ppm photo.ppm -o o.png
+    refused 2 "number.json: description" -p number.json -s style.ppm photo.ppm -o o.png
     refused 2 "array.json: " -p array.json -s style.ppm photo.ppm -o o.png
     mkdir folder.json
     refused 2 "none.json: No such file" -p none.json -s style.ppm photo.ppm -o o.png
