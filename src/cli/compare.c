@@ -20,6 +20,8 @@ struct arguments {
     bool json;
 };
 
+#define MAX_PIXELS 200000000
+
 struct pictures {
     struct nst_picture *original, *result, *style;
     float *photograph; /* the original, of the result's size */
@@ -72,16 +74,35 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
+/* The painting, as large as nst makes it for a result of that size. */
+static enum nst_status load_style(struct pictures *p, const char *style,
+                                  struct nst_err *err)
+{
+    const struct nst_picture *r = p->result;
+    const struct nst_picture_size size = {r->height > r->width ? r->height : r->width,
+                                          .max_pixels = MAX_PIXELS};
+    char *pack = nst_search_pack(style);
+
+    if (pack) {
+        free(pack);
+        return nst_err_set(err, NST_ERR_ARG,
+                           "style '%s': is a style pack, which knows nothing of the "
+                           "layers compared: a picture is needed",
+                           style);
+    }
+    return nst_picture_load(&p->style, style, &size, err);
+}
+
 static enum nst_status load(struct pictures *p, const struct arguments *a,
                             struct nst_err *err)
 {
-    const struct nst_picture_size native = {.max_pixels = 200000000};
+    const struct nst_picture_size native = {.max_pixels = MAX_PIXELS};
     enum nst_status st = nst_picture_load(&p->original, a->original, &native, err);
 
     if (st == NST_OK)
         st = nst_picture_load(&p->result, a->result, &native, err);
     if (st == NST_OK && a->style)
-        st = nst_picture_load(&p->style, a->style, &native, err);
+        st = load_style(p, a->style, err);
     if (st == NST_OK)
         st = nst_pixels_resize(&p->photograph, p->original->rgb, p->original->height,
                                p->original->width, p->result->height, p->result->width,

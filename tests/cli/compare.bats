@@ -84,6 +84,26 @@ plainly() {
     "$COMPARE" photo.ppm small.png | grep -qE '^SSIM +0\.99|^SSIM +1\.0'
 }
 
+@test "the painting is taken at the size of the result, as nst took it" {
+    needs jq
+    picture painting.ppm 96 64 5
+    nst -s painting.ppm painting.ppm -S 48 --strength 0 -o small.ppm
+    nst -s style.ppm photo.ppm -S 48 -o out.png
+    distance() { "$COMPARE" --json -s "$1" photo.ppm out.png | jq .style_distance; }
+    echo "$(distance small.ppm) and $(distance painting.ppm)"
+    awk -v a="$(distance small.ppm)" -v b="$(distance painting.ppm)" \
+        'BEGIN { exit !(b < 1.02 * a && b > 0.98 * a) }'
+}
+
+@test "a style pack has no layers to compare, and it is said" {
+    for pack in munch munch.nststyle; do
+        cp "${srcdir:?}/styles/munch.nststyle" .
+        run --separate-stderr "$COMPARE" -s $pack photo.ppm style.ppm
+        [ "$status" = 1 ]
+        [[ $stderr == *"style '$pack': is a style pack, which knows nothing"* ]]
+    done
+}
+
 @test "what cannot be compared is refused in a line" {
     for bad in photo.ppm "photo.ppm none.ppm" "photo.ppm style.ppm photo.ppm" \
         "-m nosuch photo.ppm style.ppm"; do
