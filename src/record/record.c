@@ -180,13 +180,8 @@ static json_t *run(const struct nst_record *r, bool whole_paths)
 /* May an option have been recorded with another value than is asked for? */
 static bool may_differ(const struct nst_params *p, const char *name)
 {
-    bool adapted =
-        p->adaptive == NST_ADAPTIVE_PARAMETERS || p->adaptive == NST_ADAPTIVE_BOTH;
-
     if (strcmp(name, "tile") == 0)
         return p->tile == 0;
-    if (strcmp(name, "iterations") == 0 || strcmp(name, "learning-rate") == 0)
-        return adapted;
     return strcmp(name, "curvature-pairs") == 0;
 }
 

@@ -3,6 +3,8 @@
 
 #include "run/adapt.h"
 
+#include <stdio.h>
+
 #include "quality/quality.h"
 #include "run/say.h"
 
@@ -12,9 +14,7 @@
 
 static bool looks_at_pictures(const struct nst_params *p)
 {
-    return (p->adaptive == NST_ADAPTIVE_PARAMETERS ||
-            p->adaptive == NST_ADAPTIVE_BOTH) &&
-           !p->resume; /* a run that is resumed has been adapted */
+    return p->adaptive == NST_ADAPTIVE_PARAMETERS || p->adaptive == NST_ADAPTIVE_BOTH;
 }
 
 struct nst_picture_size nst_size_read(const struct nst_params *p)
@@ -50,6 +50,31 @@ static enum nst_status most_complex(struct nst_styles_read *styles, double *most
     return st;
 }
 
+static int64_t more(int64_t steps)
+{
+    return steps * 5 / 3;
+}
+
+/* More steps, at each scale if they are given for each. */
+static void more_steps(struct nst_params *p, double of_style,
+                       const struct nst_run_events *events)
+{
+    struct nst_list *given = &p->scale_iterations;
+    char steps[64];
+
+    if (given->count)
+        snprintf(steps, sizeof steps, "5/3 of the steps at each scale");
+    else
+        snprintf(steps, sizeof steps, "%lld steps in place of %lld",
+                 (long long)more(p->iterations), (long long)p->iterations);
+    if (!p->quiet)
+        nst_say(events, "adaptive: the style has a complexity of %.3f, above %g: %s",
+                of_style, COMPLEX, steps);
+    for (int i = 0; i < given->count; i++)
+        given->value[i] = more(given->value[i]);
+    p->iterations = more(p->iterations);
+}
+
 enum nst_status nst_adapt(struct nst_params *p, const struct nst_picture *content,
                           struct nst_styles_read *styles,
                           const struct nst_run_events *events, struct nst_err *err)
@@ -63,15 +88,8 @@ enum nst_status nst_adapt(struct nst_params *p, const struct nst_picture *conten
     if (st != NST_OK)
         return st;
     of_content = complexity(content);
-    if (of_style > COMPLEX) {
-        if (!p->quiet)
-            nst_say(events,
-                    "adaptive: the style has a complexity of %.3f, above %g: %lld "
-                    "steps in place of %lld",
-                    of_style, COMPLEX, (long long)p->iterations * 5 / 3,
-                    (long long)p->iterations);
-        p->iterations = p->iterations * 5 / 3;
-    }
+    if (of_style > COMPLEX)
+        more_steps(p, of_style, events);
     if (of_content > COMPLEX && p->optimiser == NST_OPTIMISER_ADAM) {
         if (!p->quiet)
             nst_say(events,

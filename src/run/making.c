@@ -22,8 +22,9 @@
 struct work {
     const struct nst_maker *maker;
     const struct nst_item *item;
-    struct nst_params p; /* the plan is applied to it; borrows from the maker's */
-    char *inputs;        /* of nst_record_inputs() */
+    struct nst_params asked; /* the plan is applied to it; borrows from the maker's */
+    struct nst_params p;     /* the same, adapted to the pictures */
+    char *inputs;            /* of nst_record_inputs() */
     bool skipped, left, hopeless;
     struct nst_output *output;
     struct nst_trace *trace;
@@ -105,6 +106,7 @@ static void say_plan(struct work *w)
             w->maker->events, "keeps %d curvature pairs of %lld to stay within %zu MiB",
             plan->curvature_pairs, (long long)w->p.curvature_pairs, plan->limit >> 20);
     nst_plan_apply(plan, &w->p);
+    nst_plan_apply(plan, &w->asked);
 }
 
 static size_t pixels(const struct nst_picture *p)
@@ -167,7 +169,7 @@ static struct nst_record record_of(const struct work *w)
     struct nst_engine *e = w->maker->engine;
     const struct nst_vgg *v = nst_engine_network(e);
 
-    return (struct nst_record){.params = &w->p,
+    return (struct nst_record){.params = &w->asked,
                                .content = w->item->content,
                                .output = w->item->output,
                                .model_name = nst_engine_model_name(e),
@@ -307,6 +309,7 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
     struct nst_stylising s = {w->maker->engine,
                               w->maker->events,
                               &p,
+                              &w->asked,
                               &w->plan,
                               held(w),
                               w->content,
@@ -538,7 +541,7 @@ static enum nst_status make(struct work *w, struct nst_err *err)
 enum nst_made nst_make(const struct nst_maker *m, const struct nst_item *item,
                        struct nst_err *err)
 {
-    struct work w = {.maker = m, .item = item, .p = *m->params};
+    struct work w = {.maker = m, .item = item, .asked = *m->params, .p = *m->params};
     enum nst_made made = NST_MADE_DONE;
 
     if (make(&w, err) != NST_OK)

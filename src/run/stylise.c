@@ -169,7 +169,7 @@ static void on_save(void *ctx, struct nst_job *job)
     const struct nst_params *p = r->s->p;
     struct nst_err err;
 
-    if (p->checkpoint && nst_checkpoint_write(p->checkpoint, p, visit_all,
+    if (p->checkpoint && nst_checkpoint_write(p->checkpoint, r->s->asked, visit_all,
                                               &(struct state){r, job}, &err) != NST_OK)
         nst_say(r->s->run, "checkpoint: %s", err.text);
     if (p->preview && write_preview(r, job, &err) != NST_OK)

@@ -16,7 +16,8 @@
 struct nst_stylising {
     struct nst_engine *engine;
     const struct nst_run_events *run; /* say() is called */
-    const struct nst_params *p;       /* with the plan applied */
+    const struct nst_params *p;       /* with the plan applied, and adapted */
+    const struct nst_params *asked;   /* not adapted: what a checkpoint holds */
     const struct nst_plan *plan;      /* of the last scale */
     size_t held;                      /* bytes of the pictures below */
     const struct nst_picture *content;

@@ -239,13 +239,32 @@ change() {
     awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print int(i / 40) * 3 }' >calm.pgm
     nst -s busy.pgm calm.pgm -o a.png --adaptive parameters 2>log
     grep -qE 'nst: adaptive: the style has a complexity of 0.*, above 0.08: 5 steps in place of 3' log
-    [ "$(exiftool -b -nst a.png | jq .nst.options.iterations)" = 5 ]
+    exiftool -b -nst a.png | jq -e '.nst | .iterations == 5 and .options.iterations == 3'
+    nst -s busy.pgm calm.pgm -o a.png --adaptive parameters --scales 16,32 \
+        --scale-iterations 9,3 2>log
+    grep -q '0.08: 5/3 of the steps at each scale' log
+    [ "$(exiftool -b -nst a.png | jq .nst.iterations)" = 20 ]
     nst -s calm.pgm busy.pgm -o a.png --adaptive both --optimiser adam 2>log
     grep -q 'the content has a complexity .* learning rate 0.01 in place of 0.02' log
     nst -s calm.pgm calm.pgm -o a.png --adaptive parameters 2>log
     run ! grep adaptive log
     nst -s busy.pgm calm.pgm -o a.png 2>log
     run ! grep adaptive log
+}
+
+@test "a run with adaptive parameters goes on, is found done, and is made again, to the byte" {
+    needs jq
+    awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print i % 3 * 127 }' >busy.pgm
+    export NST_HISTORY=$PWD/runs.jsonl
+    nst -s busy.pgm photo.ppm -o a.png --adaptive parameters -n 30 -q
+    nst -s busy.pgm photo.ppm -o b.png --adaptive parameters -n 12 -q --checkpoint ck
+    nst -s busy.pgm photo.ppm -o b.png --resume ck -n 30 -q
+    cmp a.png b.png
+    nst -s busy.pgm photo.ppm -o a.png --adaptive parameters -n 30 --skip-done 2>log
+    grep -q 'a.png: is done' log
+    "$(dirname "$NST")/nst-history" rerun -o c.png "$("$(dirname "$NST")/nst-history" list |
+        awk 'NR == 1 { print $1 }')"
+    cmp a.png c.png
 }
 
 @test "an adaptive weight grows when its loss rises over ten steps, and a run goes on by it" {
