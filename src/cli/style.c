@@ -63,7 +63,6 @@ static void check(struct argp_state *state)
 {
     struct arguments *a = state->input;
     const char *command = a->command ? a->command : "";
-    struct nst_err err;
     bool makes = strcmp(command, "pack") == 0 || strcmp(command, "blend") == 0;
 
     if (!makes && strcmp(command, "info") != 0 && strcmp(command, "list") != 0)
@@ -82,8 +81,6 @@ static void check(struct argp_state *state)
         argp_error(state, "info: tells about one pack");
     if (!a->p.scales.count)
         argp_error(state, "scales: needs numbers");
-    if (nst_run_check(&a->p, &err) != NST_OK)
-        argp_error(state, "%s", err.text);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

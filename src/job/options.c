@@ -323,6 +323,20 @@ static enum nst_status set_real(double *to, const struct nst_option *o,
     return NST_OK;
 }
 
+/* A scale is larger than the one before it; steps are as they like. */
+static enum nst_status check_rising(const struct nst_list *list,
+                                    const struct nst_option *o, struct nst_err *err)
+{
+    for (int i = 1; i < list->count && strcmp(o->name, "scales") == 0; i++)
+        if (list->value[i] <= list->value[i - 1])
+            return nst_err_set(err, NST_ERR_ARG,
+                               "%s: %lld after %lld: each is larger than the one "
+                               "before",
+                               o->name, (long long)list->value[i],
+                               (long long)list->value[i - 1]);
+    return NST_OK;
+}
+
 static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
                                 const char *text, struct nst_err *err)
 {
@@ -345,6 +359,8 @@ static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
             if (!*end)
                 break;
         }
+    if (check_rising(&list, o, err) != NST_OK)
+        return NST_ERR_ARG;
     *to = list;
     return NST_OK;
 }

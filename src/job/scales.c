@@ -70,12 +70,6 @@ enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err
 {
     const struct nst_list *s = &p->scales, *n = &p->scale_iterations;
 
-    for (int i = 1; i < s->count; i++)
-        if (s->value[i] <= s->value[i - 1])
-            return nst_err_set(err, NST_ERR_ARG,
-                               "scales: %lld after %lld: each is larger than the one "
-                               "before",
-                               (long long)s->value[i], (long long)s->value[i - 1]);
     if (n->count && !s->automatic && n->count != (s->count ? s->count : 1))
         return nst_err_set(err, NST_ERR_ARG,
                            "scale-iterations: %d numbers for %d scales", n->count,

@@ -28,9 +28,11 @@ samples() { # of a PPM of 32 x 24, one a line
     mkdir -p config/nst/presets
     echo '{"description": "of my own", "options": {"size": 64}}' >config/nst/presets/mine.json
     echo '{"options": {"size": 7}}' >config/nst/presets/wrong.json
+    echo '{"options": {"scales": "64,32"}}' >config/nst/presets/falling.json
     XDG_CONFIG_HOME=$PWD/config "$NST" --list-presets >list
     grep -qE '^mine +of my own$' list
     grep -qE "^wrong .*'7' is not" list
+    grep -qE '^falling .*falling.json: scales: 32 after 64' list
     for preset in classic draft fine gatys photo-colours poster texture; do
         grep -qE "^$preset +[A-Z]" list
     done
