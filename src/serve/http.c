@@ -10,39 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include "serve/events.h"
+#include "serve/connections.h"
 #include "serve/guard.h"
 
 #define HEADERS_BYTES 32768 /* of a request, and what its reader needs */
 #define JSON_BYTES 65536    /* of a body */
 #define IDLE_SECONDS 30     /* between two bytes */
-#define HEADERS_SECONDS 20  /* from a connection's last answer to its next request */
 #define REQUEST_SECONDS 300 /* to its answer's end, and */
 #define LEAST_SPEED 32768   /* bytes a second of a body besides */
 #define MOST_THREADS 4
-#define SLOW_THREADS 2 /* for what waits for the disk, and as many for children */
-#define BEAT_SECONDS 15
+#define SLOW_THREADS 2   /* for what waits for the disk, and as many for children */
 #define RETRY_SECONDS 10 /* when the service ends */
-#define NEVER INT64_MAX
 /* A body that is too large is read to its end all the same, so that its sender sees the
  * answer, unless it is larger by that much. */
 #define SWALLOWED 4
-
-/* A connection, of which libmicrohttpd only sees whether it is idle: who sends a byte
- * now and then must not keep it for ever. */
-struct peer {
-    int fd;
-    atomic_int_least64_t deadline; /* of the monotonic clock, in seconds */
-    GList link;
-};
 
 /* A request while it is here. */
 struct exchange {
     struct serve_request request;
     struct serve_answer answer;
-    struct peer *peer;
+    struct serve_connection *connection;
     uint64_t received;
     GString *text; /* of SERVE_JSON */
     bool changes, slow;
@@ -55,79 +43,8 @@ static struct {
     GThreadPool *slow, *children; /* none of the one waits behind those of the other */
     atomic_bool quiet, ended;
     atomic_uint_least64_t answered[6];
-    pthread_t keeper;
     pthread_mutex_t pushing; /* nothing goes to a pool once ended */
-    pthread_mutex_t lock;    /* for what follows */
-    GQueue peers;
-} all = {.pushing = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER};
-
-static int64_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return t.tv_sec;
-}
-
-static void give(struct peer *p, int64_t seconds)
-{
-    atomic_store(&p->deadline, seconds == NEVER ? NEVER : now() + seconds);
-}
-
-/* MHD_NotifyConnectionCallback */
-static void on_connection(void *cls, struct MHD_Connection *c, void **context,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    struct peer *p = *context;
-
-    (void)cls;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = p = nst_xcalloc(1, sizeof *p);
-        p->fd =
-            MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        p->link.data = p;
-        give(p, HEADERS_SECONDS);
-        pthread_mutex_lock(&all.lock);
-        g_queue_push_tail_link(&all.peers, &p->link);
-        pthread_mutex_unlock(&all.lock);
-    } else if (p) {
-        pthread_mutex_lock(&all.lock);
-        g_queue_unlink(&all.peers, &p->link);
-        pthread_mutex_unlock(&all.lock);
-        free(p);
-        *context = NULL;
-    }
-}
-
-/* Ends connections that have taken too long, and has streams say a word. */
-static void *keep(void *none)
-{
-    int beat = 0;
-
-    (void)none;
-    while (!atomic_load(&all.ended)) {
-        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-        pthread_mutex_lock(&all.lock);
-        for (GList *l = all.peers.head; l; l = l->next) {
-            struct peer *p = l->data;
-
-            if (atomic_load(&p->deadline) < now()) {
-                shutdown(p->fd, SHUT_RDWR);
-                give(p, HEADERS_SECONDS);
-            }
-        }
-        pthread_mutex_unlock(&all.lock);
-        if (++beat % BEAT_SECONDS == 0)
-            serve_events_beat();
-    }
-    return NULL;
-}
-
-static struct peer *peer_of(struct MHD_Connection *c)
-{
-    return MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
-        ->socket_context;
-}
+} all = {.pushing = PTHREAD_MUTEX_INITIALIZER};
 
 /* A NUL in a path would end it here, and not for who made it. */
 static bool has_null(const char *uri)
@@ -159,7 +76,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
     (void)code;
     if (!x || x == &with_null)
         return;
-    give(x->peer, HEADERS_SECONDS);
+    serve_connection_give(x->connection, SERVE_HEADERS_SECONDS);
     serve_upload_free(x->request.upload);
     json_decref(x->request.body);
     if (x->text)
@@ -319,8 +236,9 @@ static void begin(struct exchange *x, const char *path, const char *method, bool
         x->answer = to_folder(path);
     else
         find_route(x, without_prefix(path), method);
-    give(x->peer,
-         REQUEST_SECONDS + (int64_t)(MIN(length, body_limit(x)) / LEAST_SPEED));
+    serve_connection_give(x->connection,
+                          REQUEST_SECONDS +
+                              (int64_t)(MIN(length, body_limit(x)) / LEAST_SPEED));
     if (!x->answer.response &&
         !serve_guard_admits(x->request.connection, x->request.route->open, x->changes,
                             &x->answer))
@@ -391,7 +309,7 @@ static enum MHD_Result send_answer(struct exchange *x)
     if (x->answer.status < 600)
         atomic_fetch_add(&all.answered[x->answer.status / 100], 1);
     if (x->request.route && x->request.route->stream && x->answer.status == MHD_HTTP_OK)
-        give(x->peer, NEVER);
+        serve_connection_give(x->connection, SERVE_NEVER);
     return MHD_queue_response(x->request.connection, x->answer.status,
                               x->answer.response);
 }
@@ -437,7 +355,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         *context = x = nst_xcalloc(1, sizeof *x);
         x->request.settings = all.settings;
         x->request.connection = c;
-        x->peer = peer_of(c);
+        x->connection = serve_connection_of(c);
         begin(x, url, method, null);
         if (!x->answer.response || !is_hopeless(x))
             return MHD_YES; /* to be called again; an answer now ends the connection */
@@ -479,11 +397,11 @@ enum nst_status serve_http_open(const struct serve_settings *s,
         s->behind_proxy ? 0U : (unsigned)s->max_connections / 2,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_BYTES,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
-        MHD_OPTION_END);
-    if (!all.daemon || pthread_create(&all.keeper, NULL, keep, NULL) != 0)
+        MHD_OPTION_NOTIFY_CONNECTION, serve_connection_note, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+        on_uri, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    if (!all.daemon || !serve_connections_open())
         return nst_err_set(err, NST_ERR_IO, "cannot begin to answer requests");
     return NST_OK;
 }
@@ -503,7 +421,7 @@ void serve_http_close(void)
     pthread_mutex_lock(&all.pushing);
     atomic_store(&all.ended, true);
     pthread_mutex_unlock(&all.pushing);
-    pthread_join(all.keeper, NULL);
+    serve_connections_close();
     g_thread_pool_free(all.slow, FALSE, TRUE);
     g_thread_pool_free(all.children, FALSE, TRUE);
     MHD_stop_daemon(all.daemon);

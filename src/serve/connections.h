@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * connections.h - connections, of which libmicrohttpd only sees whether they are idle:
+ * who sends a byte now and then must not keep one for ever.
+ */
+#ifndef NST_SERVE_CONNECTIONS_H
+#define NST_SERVE_CONNECTIONS_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SERVE_HEADERS_SECONDS 20 /* from its last answer to its next request */
+#define SERVE_NEVER INT64_MAX
+
+struct serve_connection;
+
+/* Begin to end those that take too long, and to have streams say a word now and then.
+ * False if there is no thread for it. */
+bool serve_connections_open(void);
+void serve_connections_close(void);
+
+/* MHD_NotifyConnectionCallback */
+void serve_connection_note(void *cls, struct MHD_Connection *c, void **context,
+                           enum MHD_ConnectionNotificationCode code);
+struct serve_connection *serve_connection_of(struct MHD_Connection *c);
+
+/* It has so many seconds from now, or SERVE_NEVER ends. */
+void serve_connection_give(struct serve_connection *p, int64_t seconds);
+
+#endif
