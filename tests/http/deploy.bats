@@ -180,6 +180,41 @@ progress() {
     curl -s "$url/metrics" | grep -q 'requests_total{code="4xx"} 0' # it never came there
 }
 
+# raw BYTES: to nginx, by TLS; the head and the body of what it answers
+raw() {
+    printf '%b' "$1" | timeout 10 openssl s_client -quiet -CAfile tls/nst.crt -servername "$SITE" \
+        -connect "127.0.0.1:$https" 2>/dev/null | tr -d '\r' >said || :
+    sed '/^$/,$d' said >head
+    sed -i '1,/^$/d' said
+}
+
+@test "what nginx itself refuses is JSON, too" {
+    needs nginx
+    serve --behind-proxy --host "$SITE"
+    front
+    long=$(printf 'a%.0s' {1..40000})
+    while read -r status request; do
+        raw "${request//LONG/$long}"
+        cat head said
+        [ "$(head -n 1 head | cut -d' ' -f2)" = "$status" ]
+        jq -e 'keys == ["error"]' said
+        grep -qi '^content-type: application/json' head
+        [ "$status" != 400 ] || grep -qi '^strict-transport-security' head
+    done <<END
+400 GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n
+400 GET /health HTTP/1.1\r\n\r\n
+400 GET /health HTTP/1.1\r\nHost: $SITE\r\nX: LONG\r\n\r\n
+414 GET /LONG HTTP/1.1\r\nHost: $SITE\r\n\r\n
+413 POST /api/compare HTTP/1.1\r\nHost: $SITE\r\nContent-Length: 99999999\r\n\r\n
+405 TRACE /health HTTP/1.1\r\nHost: $SITE\r\nConnection: close\r\n\r\n
+501 POST /api/compare HTTP/1.1\r\nHost: $SITE\r\nTransfer-Encoding: gzip\r\n\r\n
+END
+    # what the service says stays as it is
+    [ "$(ask -o said -w '%{http_code}' /nowhere)" = 404 ]
+    [ "$(jq -r .error said)" = 'nothing is here' ]
+    [ "$(ask -o said -w '%{http_code}' /.refused)" = 404 ]
+}
+
 @test "events come through nginx while the task runs, and as they are" {
     needs nginx
     serve --behind-proxy --host "$SITE"
@@ -237,6 +272,7 @@ progress() {
     [ "$(ask -o said -D head -w '%{http_code}' /api/styles)" = 503 ]
     jq -e .error said
     grep -qi '^retry-after: 10' head
+    grep -qi '^strict-transport-security' head
 }
 
 @test "a socket of systemd is taken over, and systemd is told of the beginning and the end" {
