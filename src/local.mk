@@ -196,6 +196,7 @@ endif
 nst_serve_SOURCES = %D%/serve/answer.c %D%/serve/answer.h \
 	%D%/serve/child.c %D%/serve/child.h %D%/serve/compare.c %D%/serve/compare.h \
 	%D%/serve/connections.c %D%/serve/connections.h \
+	%D%/serve/door.c %D%/serve/door.h \
 	%D%/serve/events.c %D%/serve/events.h %D%/serve/guard.c %D%/serve/guard.h \
 	%D%/serve/http.c %D%/serve/http.h %D%/serve/listen.c %D%/serve/listen.h \
 	%D%/serve/log.c %D%/serve/log.h %D%/serve/maker.c %D%/serve/maker.h \

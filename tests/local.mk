@@ -148,7 +148,8 @@ EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 # never part of check: it goes on as long as it is told to, and wants clang
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
-	src/cli/pth.c src/cli/pickle.c src/serve/child.c src/serve/log.c \
+	src/cli/pth.c src/cli/pickle.c src/serve/answer.c \
+	src/serve/child.c src/serve/door.c src/serve/log.c \
 	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \
 	$(SERVE_CFLAGS) -I$(srcdir)/%D%/fuzz \

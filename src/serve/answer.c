@@ -20,12 +20,21 @@ void serve_answer_allow(const char *origin)
     allowed = origin;
 }
 
+/* Of all answers, and of those that are no page besides: these load nothing, and are
+ * not kept. */
+static const char *const of_all[][2] = {{"X-Content-Type-Options", "nosniff"},
+                                        {"X-Frame-Options", "DENY"},
+                                        {"Referrer-Policy", "no-referrer"}};
+static const char *const of_data[][2] = {
+    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+    {"Cache-Control", "no-store"}};
+#define LENGTH(list) (sizeof(list) / sizeof *(list))
+
 struct MHD_Response *serve_response(struct MHD_Response *r, const char *type)
 {
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(r, "X-Frame-Options", "DENY");
-    MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+    for (size_t i = 0; i < LENGTH(of_all); i++)
+        MHD_add_response_header(r, of_all[i][0], of_all[i][1]);
     MHD_add_response_header(r, "Cross-Origin-Resource-Policy",
                             allowed ? "cross-origin" : "same-origin");
     if (allowed) {
@@ -40,16 +49,14 @@ struct MHD_Response *serve_response(struct MHD_Response *r, const char *type)
     return r;
 }
 
-/* What is no page loads nothing, and is not kept. */
 static struct MHD_Response *data(char *text, const char *type)
 {
     struct MHD_Response *r = serve_response(
         MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE),
         type);
 
-    MHD_add_response_header(r, "Content-Security-Policy",
-                            "default-src 'none'; frame-ancestors 'none'");
-    MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    for (size_t i = 0; i < LENGTH(of_data); i++)
+        MHD_add_response_header(r, of_data[i][0], of_data[i][1]);
     return r;
 }
 
@@ -105,6 +112,26 @@ struct serve_answer serve_answer_later(unsigned status, unsigned seconds,
     return a;
 }
 
+char *serve_answer_bytes(unsigned status, const char *text, bool with_body)
+{
+    GString *s = g_string_new(NULL);
+    json_t *j = json_pack("{s:s}", "error", text);
+    char *body = json_dumps(j, JSON_COMPACT);
+
+    g_string_printf(s,
+                    "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
+                    "Content-Type: application/json\r\n",
+                    status, MHD_get_reason_phrase_for(status), strlen(body));
+    for (size_t i = 0; i < LENGTH(of_all); i++)
+        g_string_append_printf(s, "%s: %s\r\n", of_all[i][0], of_all[i][1]);
+    for (size_t i = 0; i < LENGTH(of_data); i++)
+        g_string_append_printf(s, "%s: %s\r\n", of_data[i][0], of_data[i][1]);
+    g_string_append_printf(s, "\r\n%s", with_body ? body : "");
+    free(body);
+    json_decref(j);
+    return g_string_free(s, FALSE);
+}
+
 struct serve_answer serve_answer_away(void)
 {
     return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, AWAY_SECONDS,
@@ -117,8 +144,7 @@ struct serve_answer serve_answer_file(int fd, uint64_t size, const char *type,
     struct MHD_Response *r =
         serve_response(MHD_create_response_from_fd64(size, fd), type);
 
-    MHD_add_response_header(r, "Content-Security-Policy",
-                            "default-src 'none'; frame-ancestors 'none'");
+    MHD_add_response_header(r, of_data[0][0], of_data[0][1]);
     MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL,
                             changes ? "no-store"
                                     : "private, max-age=31536000, immutable");

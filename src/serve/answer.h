@@ -31,6 +31,9 @@ struct serve_answer serve_answer_later(unsigned status, unsigned seconds,
     __attribute__((format(printf, 3, 4)));
 /* The queue is away (tasks.h): the same. */
 struct serve_answer serve_answer_away(void);
+/* What goes over the line for such an error, where there is no request of
+ * libmicrohttpd's to answer: a new string, which says that the connection ends. */
+char *serve_answer_bytes(unsigned status, const char *text, bool with_body);
 /* text, of malloc(), is taken over. */
 struct serve_answer serve_answer_text(const char *type, char *text);
 /* A file that never changes, or one that does; closes fd. */

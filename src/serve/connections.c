@@ -11,12 +11,15 @@
 #include <time.h>
 
 #include "nst.h"
+#include "serve/door.h"
 #include "serve/events.h"
 
 #define BEAT_SECONDS 15
+#define REFUSED_SECONDS 2 /* to read what was said */
 
 struct serve_connection {
     int fd;
+    bool refused;                  /* at the door */
     atomic_int_least64_t deadline; /* of the monotonic clock, in seconds */
     GList link;
 };
@@ -58,7 +61,8 @@ void serve_connection_note(void *cls, struct MHD_Connection *c, void **context,
         p->fd =
             MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         p->link.data = p;
-        serve_connection_give(p, SERVE_HEADERS_SECONDS);
+        p->refused = serve_door_refuses(p->fd);
+        serve_connection_give(p, p->refused ? REFUSED_SECONDS : SERVE_HEADERS_SECONDS);
         pthread_mutex_lock(&all.lock);
         g_queue_push_tail_link(&all.open, &p->link);
         pthread_mutex_unlock(&all.lock);
@@ -69,6 +73,11 @@ void serve_connection_note(void *cls, struct MHD_Connection *c, void **context,
         free(p);
         *context = NULL;
     }
+}
+
+bool serve_connection_refused(const struct serve_connection *p)
+{
+    return p->refused;
 }
 
 /* End those that have taken too long. */

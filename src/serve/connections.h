@@ -25,6 +25,9 @@ void serve_connection_note(void *cls, struct MHD_Connection *c, void **context,
                            enum MHD_ConnectionNotificationCode code);
 struct serve_connection *serve_connection_of(struct MHD_Connection *c);
 
+/* Was it refused before it had a request (door.h)? What still comes is none. */
+bool serve_connection_refused(const struct serve_connection *p);
+
 /* It has so many seconds from now, or SERVE_NEVER ends. */
 void serve_connection_give(struct serve_connection *p, int64_t seconds);
 

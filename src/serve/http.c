@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "serve/connections.h"
+#include "serve/door.h"
 #include "serve/guard.h"
 
 #define HEADERS_BYTES 32768 /* of a request, and what its reader needs */
@@ -34,6 +35,7 @@ struct exchange {
     uint64_t received;
     GString *text; /* of SERVE_JSON */
     bool changes, slow;
+    bool endless; /* where it ends is not known */
 };
 
 static struct {
@@ -222,6 +224,16 @@ static struct serve_answer is_ending(void)
                               "the service is ending");
 }
 
+static void check_framing(struct exchange *x, const char *path, const char *version)
+{
+    struct serve_fault fault =
+        serve_framing_fault(x->request.connection, path, version);
+
+    x->endless = fault.status != 0;
+    if (x->endless)
+        x->answer = serve_answer_error(fault.status, "%s", fault.text);
+}
+
 /* Headers are there: everything that can be said without a body. */
 static void begin(struct exchange *x, const char *path, const char *method, bool null)
 {
@@ -230,7 +242,9 @@ static void begin(struct exchange *x, const char *path, const char *method, bool
 
     x->changes = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
                  strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
-    if (null)
+    if (x->answer.response)
+        ; /* it is refused whatever it is for */
+    else if (null)
         x->answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "path: has a NUL");
     else if (all.settings->prefix && strcmp(path, all.settings->prefix) == 0)
         x->answer = to_folder(path);
@@ -335,7 +349,7 @@ static bool is_hopeless(const struct exchange *x)
 {
     const char *length = header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
-    return header(x, MHD_HTTP_HEADER_EXPECT) ||
+    return x->endless || header(x, MHD_HTTP_HEADER_EXPECT) ||
            (length && strtoull(length, NULL, 10) >
                           SWALLOWED * (uint64_t)all.settings->max_upload);
 }
@@ -348,7 +362,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     struct exchange *x = *context;
 
     (void)cls;
-    (void)version;
+    if (serve_connection_refused(serve_connection_of(c)))
+        return MHD_NO;
     if (!x || x == &with_null) {
         bool null = x != NULL;
 
@@ -356,6 +371,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         x->request.settings = all.settings;
         x->request.connection = c;
         x->connection = serve_connection_of(c);
+        check_framing(x, url, version);
         begin(x, url, method, null);
         if (!x->answer.response || !is_hopeless(x))
             return MHD_YES; /* to be called again; an answer now ends the connection */
@@ -383,6 +399,7 @@ enum nst_status serve_http_open(const struct serve_settings *s,
 
     all.settings = s;
     all.routes = routes;
+    serve_door_open(socket);
     all.slow = g_thread_pool_new(on_slow, NULL, SLOW_THREADS, TRUE, NULL);
     all.children = g_thread_pool_new(on_slow, NULL, SLOW_THREADS, TRUE, NULL);
     /* Not epoll: with it, libmicrohttpd 0.9.75 does not see that a client has gone if
@@ -399,7 +416,7 @@ enum nst_status serve_http_open(const struct serve_settings *s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_BYTES,
         MHD_OPTION_NOTIFY_CONNECTION, serve_connection_note, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK,
-        on_uri, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        on_uri, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 0,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (!all.daemon || !serve_connections_open())
         return nst_err_set(err, NST_ERR_IO, "cannot begin to answer requests");
@@ -431,6 +448,7 @@ void serve_http_count(uint64_t answered[6])
 {
     for (int i = 0; i < 6; i++)
         answered[i] = atomic_load(&all.answered[i]);
+    serve_door_count(answered);
 }
 
 bool serve_query(struct serve_request *r, const char *name, int64_t least, int64_t most,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "nst.h"
+#include "serve/door.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
 #include "serve/store.h"
@@ -62,4 +63,19 @@ void fuzz_kind(const char *path)
     if (!serve_picture_kind(path, &error) && !error)
         abort();
     free(error);
+}
+
+void fuzz_head(const char *path)
+{
+    gchar *head;
+    gsize size;
+    struct serve_fault fault;
+
+    if (!g_file_get_contents(path, &head, &size, NULL))
+        abort();
+    head = g_realloc(head, size + !size); /* nothing is behind it */
+    fault = serve_head_fault(head, size);
+    if (fault.status && !fault.text)
+        abort(); /* refused without a word */
+    g_free(head);
 }

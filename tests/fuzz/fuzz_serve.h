@@ -3,8 +3,10 @@
 #ifndef NST_FUZZ_SERVE_H
 #define NST_FUZZ_SERVE_H
 
-/* A file as the body of a request for a task; as a picture that was sent. */
+/* A file as the body of a request for a task; as a picture that was sent; as what a
+ * connection begins with. */
 void fuzz_request(const char *path);
 void fuzz_kind(const char *path);
+void fuzz_head(const char *path);
 
 #endif

@@ -102,9 +102,111 @@ chunk() {
     still_well
 }
 
-# say BYTES...: to the service; what it answers
+# say BYTES: to the service, all at once; what it answers
 say() {
-    printf '%b' "$1" | timeout 10 busybox nc 127.0.0.1 "$(port)" 2>/dev/null || true
+    printf '%b' "$1" >saying
+    timeout 10 bash -c "exec 9<>/dev/tcp/127.0.0.1/$(port); cat saying >&9; cat <&9" 2>/dev/null || true
+}
+
+# parsed: the answer in the file said, as refused and header want it
+parsed() {
+    sed '/^\r$/,$d' said >headers
+    body=$(sed '1,/^\r$/d' said | tr -d '\0')
+    code=$(sed -n '1s/^HTTP\/1.1 \([0-9]*\).*/\1/p' said)
+    echo "$code $body"
+}
+
+@test "what is no HTTP is refused in JSON, with the headers that all answers have" {
+    serve
+    local host='Host: localhost\r\n' json='Content-Type: application/json\r\n' long many
+    long=$(printf 'a%.0s' $(seq 20000))
+    while IFS='|' read -r status pattern request; do
+        request=${request//LONG/$long}
+        request=${request//HOST/$host}
+        say "${request//JSON/$json}" >said
+        parsed
+        refused "$status" "$pattern"
+        [ "$(header x-content-type-options)" = nosniff ]
+        [ "$(header content-security-policy)" = "default-src 'none'; frame-ancestors 'none'" ]
+        [ "$(header connection | tr C c)" = close ]
+        [ "$(header content-length)" = "${#body}" ]
+    done <<'END'
+400|first line|\xff\xfe\x01\r\n\r\n
+400|first line|GET /\r\n\r\n
+400|first line| / HTTP/1.1\r\nHOST\r\n
+400|first line|GET / FTP/1.1\r\nHOST\r\n
+505|version|GET / HTTP/0.9\r\n\r\n
+505|version|GET / HTTP/9.9\r\nHOST\r\n
+505|version|PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n
+400|no colon|GET /health HTTP/1.1\r\nHOSTbad\r\n\r\n
+400|blank|GET /health HTTP/1.1\r\nHOSTX : y\r\n\r\n
+400|host|GET /health HTTP/1.1\r\n\r\n
+400|host|GET /health HTTP/1.1\r\nHOSTHOST\r\n
+414|path|GET /LONG HTTP/1.1\r\nHOST\r\n
+431|headers|GET /health HTTP/1.1\r\nHOSTX: LONG\r\n\r\n
+400|length.*number|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: -1\r\n\r\n{}
+400|length.*number|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: 2x\r\n\r\n{}
+413|length.*large|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: 99999999999999999999\r\n\r\n{}
+400|length.*twice|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}
+400|length.*twice|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n
+501|chunked|POST /api/compare HTTP/1.1\r\nHOSTJSONTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n
+END
+    for many in "Cookie: $(printf 'a=b; %.0s' $(seq 300))" "$(printf 'X: y\\r\\n%.0s' $(seq 300))Z: z"; do
+        say "GET /health HTTP/1.1\r\n$host$many\r\n\r\n" >said
+        parsed
+        refused 431 headers
+    done
+    say 'HEAD / HTTP/9.9\r\n\r\n' >said
+    parsed
+    [ "$code" = 505 ]
+    [ -z "$body" ]
+    get /metrics
+    [ "$(sed -n 's/^nst_http_requests_total{code="5xx"} //p' <<<"$body")" -ge 5 ]
+    still_well
+}
+
+@test "what follows on what is no HTTP is not taken for a request" {
+    serve
+    local next='DELETE /api/tasks/x HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    say "nonsense\r\n\r\n$next" >said
+    [ "$(grep -c '^HTTP/1.1' said)" = 1 ]
+    { printf 'nonsense\r\n\r\n'; sleep 0.5; printf '%b' "$next"; } |
+        timeout 10 busybox nc 127.0.0.1 "$(port)" >said || true
+    [ "$(grep -c '^HTTP/1.1' said)" = 1 ]
+    get /metrics # what was taken for one would be a 404
+    grep -qx 'nst_http_requests_total{code="4xx"} 2' <<<"$body"
+    still_well
+}
+
+# As docs/SERVE.md says: later requests of a connection, and what frames chunks.
+@test "what libmicrohttpd alone can see is refused by it, with these codes" {
+    serve
+    local head='GET /health HTTP/1.1\r\nHost: localhost\r\n' long
+    local chunks='POST /api/compare HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
+    chunks+='Transfer-Encoding: chunked\r\n\r\n'
+    long=$(printf '1%.0s' $(seq 40000))
+    while read -r status request; do
+        request=${request//HEAD/$head}
+        request=${request//LONG/$long}
+        say "${request//CHUNKS/$chunks}" >said
+        [ "$(grep -ao 'HTTP/1.1 [45]..' said | head -n 1)" = "HTTP/1.1 $status" ] || {
+            head -c 1000 said
+            return 1
+        }
+    done <<'END'
+400 HEAD\r\nHEADbad\r\n\r\n
+505 HEAD\r\nGET / HTTP/9.9\r\n\r\n
+431 HEAD\r\nHEADX: LONG\r\n\r\n
+414 HEAD\r\nGET /LONG HTTP/1.1\r\n\r\n
+400 HEAD\r\nPOST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n
+400 CHUNKSzz\r\n{}\r\n0\r\n\r\n
+400 CHUNKS2\r\n{}0\r\n\r\n
+413 CHUNKS1ffffffffffffffff\r\n{}\r\n0\r\n\r\n
+500 CHUNKS2;LONG\r\n{}\r\n0\r\n\r\n
+400 CHUNKS2\r\n{}\r\n0\r\nbad\r\n\r\n
+431 CHUNKS2\r\n{}\r\n0\r\nX: LONG\r\n\r\n
+END
+    still_well
 }
 
 @test "300 malformed requests get the right codes, and the service stays" {

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/door.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "serve/answer.h"
+
+#define WAIT_SECONDS 1      /* for the first bytes; then it is let in without */
+#define MOST_DIGITS 19      /* of a length that 64 bits hold whatever they are */
+#define DROPPED_BYTES 65536 /* at once */
+
+#define MOST_PARTS 200 /* of a head */
+
+static const struct serve_fault none;
+static const struct serve_fault too_large = {MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+                                             "the headers are too large"};
+static const struct serve_fault too_long = {MHD_HTTP_URI_TOO_LONG,
+                                            "the path is too long"};
+
+/* A line without its end. */
+struct line {
+    const char *at;
+    size_t size;
+};
+
+/* Take the next line off what is left. False if its end is not there. */
+static bool next_line(struct line *line, const char **at, size_t *left)
+{
+    const char *end = memchr(*at, '\n', *left);
+
+    if (!end)
+        return false;
+    *line = (struct line){*at, (size_t)(end - *at)};
+    if (line->size && line->at[line->size - 1] == '\r')
+        line->size--;
+    *left -= (size_t)(end + 1 - *at);
+    *at = end + 1;
+    return true;
+}
+
+/* METHOD TARGET VERSION */
+static struct serve_fault line_fault(struct line line)
+{
+    const char *end = line.at + line.size, *version = end, *method_end;
+
+    while (version > line.at && version[-1] != ' ')
+        version--;
+    method_end = memchr(line.at, ' ', line.size);
+    if (!method_end || method_end == line.at || method_end + 1 >= version)
+        return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
+                                    "the first line is not METHOD PATH HTTP/1.1"};
+    if (end - version == 8 && memcmp(version, "HTTP/1.", 7) == 0 && version[7] >= '0' &&
+        version[7] <= '9')
+        return none;
+    if (end - version > 5 && memcmp(version, "HTTP/", 5) == 0)
+        return (struct serve_fault){MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED,
+                                    "version: only HTTP/1.0 and HTTP/1.1 are spoken"};
+    return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
+                                "the first line does not end with HTTP/1.1"};
+}
+
+static struct serve_fault length_fault(const char *value, size_t size)
+{
+    size_t digits = 0;
+
+    while (size && (*value == ' ' || *value == '\t'))
+        value++, size--;
+    while (digits < size && value[digits] >= '0' && value[digits] <= '9')
+        digits++;
+    if (digits == 0 || digits < size)
+        return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
+                                    "content length: is not a whole number"};
+    if (digits > MOST_DIGITS)
+        return (struct serve_fault){MHD_HTTP_CONTENT_TOO_LARGE,
+                                    "content length: is too large"};
+    return none;
+}
+
+static struct serve_fault header_fault(struct line line)
+{
+    static const char length[] = "Content-Length";
+    const char *colon = memchr(line.at, ':', line.size);
+
+    if (line.at[0] == ' ' || line.at[0] == '\t') /* goes on from the line before */
+        return none;
+    if (!colon)
+        return (struct serve_fault){MHD_HTTP_BAD_REQUEST, "a header has no colon"};
+    if ((size_t)(colon - line.at) != strlen(length) ||
+        strncasecmp(line.at, length, strlen(length)) != 0)
+        return none;
+    return length_fault(colon + 1, (size_t)(line.at + line.size - colon - 1));
+}
+
+/* Headers, cookies and parameters: each takes memory of the library besides its own. */
+static size_t parts(struct line line)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; i < line.size; i++)
+        n += line.at[i] == '&' || line.at[i] == ';';
+    return n;
+}
+
+struct serve_fault serve_head_fault(const char *head, size_t size)
+{
+    const char *at = head;
+    size_t left = size, n = 0;
+    struct serve_fault fault;
+    struct line line;
+    bool whole;
+
+    do
+        whole = next_line(&line, &at, &left);
+    while (whole && line.size == 0); /* such are forgiven before the first */
+    fault = whole ? line_fault(line) : none;
+    if (!whole && size >= SERVE_HEAD_BYTES)
+        return too_long;
+    while (whole && !fault.status) {
+        n += parts(line);
+        if (n > MOST_PARTS)
+            return too_large;
+        whole = next_line(&line, &at, &left);
+        if (whole && line.size == 0)
+            return none;
+        fault = whole ? header_fault(line) : none;
+    }
+    if (!fault.status && size >= SERVE_HEAD_BYTES)
+        return too_large;
+    return fault;
+}
+
+/* How often there are the headers that say what a request is for and where it ends. */
+struct framing {
+    unsigned hosts, lengths, codings;
+    bool chunked, blank; /* blank: in a header's name */
+};
+
+/* MHD_KeyValueIterator */
+static enum MHD_Result note_framing(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
+{
+    struct framing *f = cls;
+
+    (void)kind;
+    f->blank |= !*key || key[strcspn(key, " \t")];
+    if (strcasecmp(key, MHD_HTTP_HEADER_HOST) == 0)
+        f->hosts++;
+    else if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+        f->lengths++;
+    else if (strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        f->codings++;
+        f->chunked = value && strcasecmp(value, "chunked") == 0;
+    }
+    return MHD_YES;
+}
+
+struct serve_fault serve_framing_fault(struct MHD_Connection *c, const char *path,
+                                       const char *version)
+{
+    struct framing f = {0};
+
+    MHD_get_connection_values(c, MHD_HEADER_KIND, note_framing, &f);
+    if (MHD_get_connection_info(c, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
+            ->header_size > SERVE_HEAD_BYTES)
+        return strlen(path) > SERVE_HEAD_BYTES / 2 ? too_long : too_large;
+    if (f.blank) /* another reader may take it for what it looks like */
+        return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
+                                    "a header's name has a blank, or is none"};
+    if (f.hosts > 1 || (f.hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0))
+        return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
+                                    "host: a request has one, and only one"};
+    if (f.lengths > 1 || (f.lengths && f.codings))
+        return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
+                                    "content length: is there twice, or beside a "
+                                    "transfer encoding"};
+    if (f.codings > 1 || (f.codings && !f.chunked))
+        return (struct serve_fault){MHD_HTTP_NOT_IMPLEMENTED,
+                                    "transfer encoding: only chunked is known"};
+    return none;
+}
+
+void serve_door_open(int socket)
+{
+    const int seconds = WAIT_SECONDS;
+
+    /* of no use for a socket of another family, where it is refused */
+    setsockopt(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+}
+
+static atomic_uint_least64_t refused[6];
+
+/* Say so. What was sent is read before, or the end of the connection would overtake the
+ * answer. */
+static void refuse(int fd, struct serve_fault fault, bool with_body)
+{
+    char *answer = serve_answer_bytes(fault.status, fault.text, with_body);
+    char dropped[4096];
+
+    for (int i = 0; i < DROPPED_BYTES / (int)sizeof dropped; i++)
+        if (recv(fd, dropped, sizeof dropped, MSG_DONTWAIT) <= 0)
+            break;
+    if (send(fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        atomic_fetch_add(&refused[fault.status / 100], 1);
+    shutdown(fd, SHUT_WR);
+    free(answer);
+}
+
+bool serve_door_refuses(int fd)
+{
+    char head[SERVE_HEAD_BYTES];
+    ssize_t n = recv(fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT);
+    struct serve_fault fault = n > 0 ? serve_head_fault(head, (size_t)n) : none;
+
+    if (fault.status)
+        refuse(fd, fault, n < 5 || memcmp(head, "HEAD ", 5) != 0);
+    return fault.status != 0;
+}
+
+void serve_door_count(uint64_t answered[6])
+{
+    for (int i = 0; i < 6; i++)
+        answered[i] += atomic_load(&refused[i]);
+}
