@@ -5,11 +5,13 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "serve/child.h"
+#include "serve/log.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 #include "serve/tasks.h"
@@ -91,12 +93,37 @@ static bool read_body(const struct serve_request *r, struct compared *c,
     return c->original && c->result && (c->style || !style || id);
 }
 
+/* Both were decoded before, so what is left to go wrong is their size. */
+static struct serve_answer not_compared(int status, const char *said)
+{
+    static const char memory[] = "nst-compare: out of memory";
+
+    if (status == SERVE_CHILD_NONE)
+        return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                                  "there is nobody to compare them now");
+    if (status == -1 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU))
+        return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                                  "comparing them took longer than %d s: try again "
+                                  "when there is less to do, or with smaller ones",
+                                  SECONDS);
+    if (strncmp(said, memory, strlen(memory)) == 0)
+        return serve_answer_error(MHD_HTTP_CONTENT_TOO_LARGE,
+                                  "the pictures are too large to be compared: %.*s",
+                                  (int)strcspn(strchr(said, ' ') + 1, "\n"),
+                                  strchr(said, ' ') + 1);
+    serve_log(SERVE_ERROR, "nst-compare: status %d: %.200s", status, said);
+    return serve_answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
+                              "the pictures could not be compared");
+}
+
 static struct serve_answer measure(const struct serve_settings *s,
                                    const struct compared *c)
 {
-    const struct serve_limits limits = {
-        .memory = (size_t)s->task_memory + SERVE_LIBRARIES, .seconds = SECONDS};
-    char *program = serve_program("nst-compare"), *out = NULL;
+    const struct serve_limits limits = {.memory =
+                                            (size_t)s->task_memory + SERVE_LIBRARIES,
+                                        .seconds = SECONDS * (unsigned)s->cores};
+    char *program = serve_program("nst-compare"), *out, *said;
+    struct serve_answer answer;
     char *style = c->style ? nst_xasprintf("--style=%s", c->style) : NULL;
     char *model = s->model ? nst_xasprintf("--model=%s", s->model) : NULL;
     const char *argv[8] = {program, "--json"};
@@ -110,18 +137,15 @@ static struct serve_answer measure(const struct serve_settings *s,
     argv[n++] = "--";
     argv[n++] = c->original;
     argv[n++] = c->result;
-    status = serve_child_run(argv, &limits, SECONDS, &out, NULL);
+    status = serve_child_run(argv, &limits, SECONDS, &out, &said);
     j = status == 0 ? json_loads(out, 0, NULL) : NULL;
+    answer = j ? serve_answer_json(MHD_HTTP_OK, j) : not_compared(status, said);
+    free(said);
     free(out);
     free(model);
     free(style);
     free(program);
-    if (status == SERVE_CHILD_NONE)
-        return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                  "there is nobody to compare them now");
-    return j ? serve_answer_json(MHD_HTTP_OK, j)
-             : serve_answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
-                                  "the pictures could not be compared");
+    return answer;
 }
 
 struct serve_answer serve_compare(struct serve_request *r)

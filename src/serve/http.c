@@ -21,11 +21,15 @@
 #define REQUEST_SECONDS 300 /* to its answer's end, and */
 #define LEAST_SPEED 32768   /* bytes a second of a body besides */
 #define MOST_THREADS 4
-#define SLOW_THREADS 2   /* for what waits for the disk, and as many for children */
+#define MOST_WAITING 8   /* for the whole machine */
+#define WAIT_SECONDS 150 /* for it, so that there is time left to have it */
 #define RETRY_SECONDS 10 /* when the service ends */
 /* A body that is too large is read to its end all the same, so that its sender sees the
  * answer, unless it is larger by that much. */
 #define SWALLOWED 4
+
+static const int pool_threads[SERVE_POOLS] = {
+    [SERVE_DISK] = 2, [SERVE_LOOK] = 2, [SERVE_ALONE] = 1};
 
 /* A request while it is here. */
 struct exchange {
@@ -34,15 +38,16 @@ struct exchange {
     struct serve_connection *connection;
     uint64_t received;
     GString *text; /* of SERVE_JSON */
-    bool changes, slow;
-    bool endless; /* where it ends is not known */
+    bool changes;
+    gint64 handed; /* when it was handed to a pool, in microseconds; 0: it was not */
+    bool endless;  /* where it ends is not known */
 };
 
 static struct {
     const struct serve_settings *settings;
     const struct serve_route *routes;
     struct MHD_Daemon *daemon;
-    GThreadPool *slow, *children; /* none of the one waits behind those of the other */
+    GThreadPool *pool[SERVE_POOLS];
     atomic_bool quiet, ended;
     atomic_uint_least64_t answered[6];
     pthread_mutex_t pushing; /* nothing goes to a pool once ended */
@@ -293,27 +298,42 @@ static void read_json(struct exchange *x)
             serve_answer_error(MHD_HTTP_BAD_REQUEST, "the body is no JSON object");
 }
 
+static struct serve_answer is_busy(void)
+{
+    return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                              "others have asked for that, and wait: try again later");
+}
+
 /* By a thread of a pool. */
-static void on_slow(gpointer p, gpointer none)
+static void on_turn(gpointer p, gpointer none)
 {
     struct exchange *x = p;
 
     (void)none;
-    x->answer =
-        atomic_load(&all.ended) ? is_ending() : x->request.route->answer(&x->request);
+    if (atomic_load(&all.ended))
+        x->answer = is_ending();
+    else if (g_get_monotonic_time() - x->handed > WAIT_SECONDS * G_USEC_PER_SEC)
+        x->answer = is_busy();
+    else
+        x->answer = x->request.route->answer(&x->request);
     MHD_resume_connection(x->request.connection);
 }
 
 /* Have a pool answer, and the connection wait. */
 static void hand_over(struct exchange *x)
 {
-    x->slow = true;
+    enum serve_pool pool = x->request.route->pool;
+
+    x->handed = g_get_monotonic_time();
     pthread_mutex_lock(&all.pushing);
     if (atomic_load(&all.ended))
         x->answer = is_ending();
+    else if (pool == SERVE_ALONE &&
+             g_thread_pool_unprocessed(all.pool[pool]) >= MOST_WAITING)
+        x->answer = is_busy();
     else {
         MHD_suspend_connection(x->request.connection);
-        g_thread_pool_push(x->request.route->child ? all.children : all.slow, x, NULL);
+        g_thread_pool_push(all.pool[pool], x, NULL);
     }
     pthread_mutex_unlock(&all.pushing);
 }
@@ -333,8 +353,7 @@ static enum MHD_Result finish(struct exchange *x)
 {
     if (!x->answer.response && x->text)
         read_json(x);
-    if (!x->answer.response && !x->slow &&
-        (x->request.route->slow || x->request.route->child)) {
+    if (!x->answer.response && !x->handed && x->request.route->pool != SERVE_AT_ONCE) {
         hand_over(x);
         if (!x->answer.response)
             return MHD_YES;
@@ -400,8 +419,8 @@ enum nst_status serve_http_open(const struct serve_settings *s,
     all.settings = s;
     all.routes = routes;
     serve_door_open(socket);
-    all.slow = g_thread_pool_new(on_slow, NULL, SLOW_THREADS, TRUE, NULL);
-    all.children = g_thread_pool_new(on_slow, NULL, SLOW_THREADS, TRUE, NULL);
+    for (int i = SERVE_AT_ONCE + 1; i < SERVE_POOLS; i++)
+        all.pool[i] = g_thread_pool_new(on_turn, NULL, pool_threads[i], TRUE, NULL);
     /* Not epoll: with it, libmicrohttpd 0.9.75 does not see that a client has gone if
      * the last bytes and the end came at once. */
     all.daemon = MHD_start_daemon(
@@ -439,8 +458,8 @@ void serve_http_close(void)
     atomic_store(&all.ended, true);
     pthread_mutex_unlock(&all.pushing);
     serve_connections_close();
-    g_thread_pool_free(all.slow, FALSE, TRUE);
-    g_thread_pool_free(all.children, FALSE, TRUE);
+    for (int i = SERVE_AT_ONCE + 1; i < SERVE_POOLS; i++)
+        g_thread_pool_free(all.pool[i], FALSE, TRUE);
     MHD_stop_daemon(all.daemon);
 }
 

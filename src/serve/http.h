@@ -18,6 +18,16 @@
 
 enum serve_body { SERVE_NO_BODY, SERVE_JSON, SERVE_FILE };
 
+/* Who answers: what takes longer than a moment waits behind others of its kind alone.
+ */
+enum serve_pool {
+    SERVE_AT_ONCE,
+    SERVE_DISK,  /* it waits for the disk */
+    SERVE_LOOK,  /* for a process (child.h) that looks at a picture */
+    SERVE_ALONE, /* for one that has use for the whole machine, perhaps for minutes */
+    SERVE_POOLS
+};
+
 struct serve_request {
     const struct serve_settings *settings;
     const struct serve_route *route;
@@ -33,10 +43,9 @@ struct serve_route {
     struct serve_answer (*answer)(struct serve_request *r);
     enum serve_body body;
     const char *field; /* the form's, of SERVE_FILE */
-    bool slow;         /* it takes longer than a moment */
-    bool child;        /* it waits for a process (child.h), perhaps for minutes */
-    bool open;         /* no token is needed */
-    bool stream;       /* it has no end that could be waited for */
+    enum serve_pool pool;
+    bool open;   /* no token is needed */
+    bool stream; /* it has no end that could be waited for */
 };
 
 /*

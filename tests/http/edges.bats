@@ -49,10 +49,10 @@ END
             -d "{\"original\": \"$content\", \"result\": \"$content\"}" >>compared 3>&- &
     done
     for _ in $(seq 100); do
-        [ "$(pgrep -cP "$service" nst-compare)" != 2 ] || break
+        [ "$(pgrep -cP "$service" nst-compare)" != 1 ] || break
         sleep 0.05
     done
-    [ "$(pgrep -cP "$service" nst-compare)" = 2 ]
+    [ "$(pgrep -cP "$service" nst-compare)" = 1 ]
     ask DELETE "/api/tasks/$task" -m 2
     [ "$code" = 200 ]
     begin=$(date +%s%N)
@@ -63,6 +63,54 @@ END
         sleep 0.1
     done
     [ "$(grep -vcE '503|000' compared)" = 0 ] # 000: there was no time to say so
+}
+
+# compare: the picture with itself
+compare() {
+    post /api/compare "{\"original\": \"$content\", \"result\": \"$content\"}" "$@"
+}
+
+@test "pictures are compared one pair after another, nine wait for none, and uploads for neither" {
+    needs python3
+    large large.png 1000 800
+    serve
+    upload large.png
+    compare
+    [ "$code" = 200 ]
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        curl -sS -o /dev/null -w '%{http_code}\n' "$url/api/compare" \
+            -H 'Content-Type: application/json' \
+            -d "{\"original\": \"$content\", \"result\": \"$content\"}" >>compared 3>&- &
+        [ $i != 1 ] || until first=$(pgrep -P "$service" nst-compare); do sleep 0.02; done
+        [ $i != 1 ] || kill -STOP "$first"
+    done
+    for _ in $(seq 100); do
+        [ ! -s compared ] || break
+        sleep 0.05
+    done
+    [ "$(cat compared)" = 503 ]
+    [ "$(pgrep -cP "$service" nst-compare)" = 1 ]
+    compare -m 5
+    refused 503 'try again'
+    [ "$(header retry-after)" -gt 0 ]
+    ask POST /api/upload-content -F content_image=@photo.png -m 20
+    [ "$code" = 200 ]
+    kill -CONT "$first"
+    for _ in $(seq 600); do
+        [ "$(wc -l <compared)" != 10 ] || break
+        sleep 0.1
+    done
+    [ "$(grep -c 200 compared)" = 9 ]
+}
+
+@test "pictures that cannot be compared within a task's memory are 413, which says so" {
+    needs python3
+    needs_plain_build # which has no bound on addresses
+    large large.png 2400 2000
+    serve --task-memory 64M --max-upload 32M
+    upload large.png
+    compare
+    refused 413 'too large to be compared: out of memory'
 }
 
 @test "who asks to the very end is answered to the very end" {

@@ -199,6 +199,7 @@ ask("POST", "/api/compare", 200, **as_json({
     "original": content["filename"], "result": f"{tasks[0]}.png", "style": style["filename"]}))
 ask("POST", "/api/compare", 400, **as_json({"original": "none"}))
 ask("POST", "/api/compare", 404, **as_json({"task_id": none}))
+ask("POST", "/api/compare", 413, **as_json({"x": "x" * 100000}))
 ask("POST", "/api/compare", 415, body=b"{}")
 ask("GET", "/api/history?offset=0&limit=1000", 200)
 ask("GET", "/api/history?limit=0", 400)
