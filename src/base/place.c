@@ -31,8 +31,10 @@ struct nst_place {
 
 static enum nst_status refuse(const struct nst_place *p, int error, struct nst_err *err)
 {
-    return nst_err_set(err, NST_ERR_IO, "%s: cannot be written: %s", p->label,
-                       strerror(error));
+    nst_err_set(err, NST_ERR_IO, "%s: cannot be written: %s", p->label,
+                strerror(error));
+    errno = error;
+    return NST_ERR_IO;
 }
 
 /* Where the chain of symbolic links at path ends, whether that exists or not. */
@@ -324,6 +326,8 @@ enum nst_status nst_place_finish(struct nst_place *p, struct nst_err *err)
 
 void nst_place_free(struct nst_place *p)
 {
+    int error = errno;
+
     if (!p)
         return;
     if (p->fd >= 0)
@@ -336,4 +340,5 @@ void nst_place_free(struct nst_place *p)
     free(p->target);
     free(p->label);
     free(p);
+    errno = error;
 }

@@ -19,7 +19,9 @@ struct nst_place;
 
 /*
  * Reserve path ("-": standard output; its symbolic links are followed). What cannot be
- * written is refused here: NST_ERR_IO. *out belongs to the caller: nst_place_free().
+ * written is refused here: NST_ERR_IO. What the system refuses is in errno, too, here
+ * and below, until nst_place_free() and beyond. *out belongs to the caller:
+ * nst_place_free().
  */
 enum nst_status nst_place_open(struct nst_place **out, const char *path,
                                struct nst_err *err);

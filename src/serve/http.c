@@ -203,7 +203,7 @@ static bool is_json(const char *type)
 }
 
 /* Get ready for what the route says comes. */
-static void expect_body(struct exchange *x)
+static void expect_body(struct exchange *x, uint64_t length)
 {
     const struct serve_route *route = x->request.route;
 
@@ -220,6 +220,8 @@ static void expect_body(struct exchange *x)
                 MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
                 "content type: must be multipart/form-data, with a field %s",
                 route->field);
+        else
+            serve_upload_fits(x->request.upload, length, &x->answer);
     }
 }
 
@@ -267,7 +269,7 @@ static void begin(struct exchange *x, const char *path, const char *method, bool
     if (!x->answer.response && text && length > body_limit(x))
         refuse_size(x);
     if (!x->answer.response)
-        expect_body(x);
+        expect_body(x, text ? length : 0);
 }
 
 static void receive(struct exchange *x, const char *bytes, size_t size)

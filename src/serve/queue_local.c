@@ -402,8 +402,10 @@ static enum serve_added enqueue(struct task *t)
     t->is.number = all.next++;
     json_object_set_new(t->is.record, "number", json_integer(t->is.number));
     if (write_down(t, &err) != NST_OK) {
+        bool full = serve_store_is_full(errno);
+
         serve_log(SERVE_ERROR, "%s", err.text);
-        return SERVE_BROKEN;
+        return full ? SERVE_DISK_FULL : SERVE_BROKEN;
     }
     all.counts.now[SERVE_QUEUED]++;
     g_hash_table_insert(all.tasks, t->is.id, t);

@@ -126,6 +126,9 @@ static struct serve_answer post_transfer(struct serve_request *r)
                                   "the service is ending");
     case SERVE_AWAY:
         return serve_answer_away();
+    case SERVE_DISK_FULL:
+        return serve_answer_error(MHD_HTTP_INSUFFICIENT_STORAGE,
+                                  "the task cannot be written down: the disk is full");
     default:
         return serve_answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
                                   "the task could not be written down");

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #define MOST_NAME 80
+#define RESERVE_BYTES ((uint64_t)64 << 20) /* of the disk, or */
+#define RESERVE_PART 100                   /* the 100th of it if that is less */
 #define PARTIAL_SECONDS 3600 /* more than another front end takes to receive it */
 
 static char *top;
@@ -378,4 +380,21 @@ void serve_store_disk(uint64_t *free_bytes, double *used)
         return;
     *free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
     *used = 1 - (double)v.f_bavail / (double)v.f_blocks;
+}
+
+bool serve_store_is_full(int error)
+{
+    return error == ENOSPC || error == EDQUOT;
+}
+
+bool serve_store_has_room(uint64_t bytes)
+{
+    struct statvfs v;
+    uint64_t left, kept;
+
+    if (statvfs(top, &v) != 0)
+        return true; /* writing will tell */
+    left = (uint64_t)v.f_bavail * v.f_frsize;
+    kept = MIN((uint64_t)v.f_blocks * v.f_frsize / RESERVE_PART, RESERVE_BYTES);
+    return left >= kept && left - kept >= bytes;
 }

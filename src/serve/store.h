@@ -52,7 +52,7 @@ void serve_store_remove_picture(const char *folder, const char *name);
 json_t *serve_url(const char *folder, const char *name);
 json_t *serve_thumb_url(const char *name);
 
-/* Write j as tasks/NAME, whole or not at all. NST_ERR_IO. */
+/* Write j as tasks/NAME, whole or not at all. NST_ERR_IO: errno. */
 enum nst_status serve_store_write(const char *name, const json_t *j,
                                   struct nst_err *err);
 
@@ -71,6 +71,12 @@ void serve_store_sweep(GHashTable *used, int64_t seconds, size_t most);
 char *serve_store_work(const char *name);
 /* Remove it and what is in it. False if it is still there. */
 bool serve_store_end_work(const char *name);
+
+/* Is that errno one of a disk that is full? */
+bool serve_store_is_full(int error);
+/* Is there room for so many bytes of a client, and some left for what the service has
+ * to write down of its tasks? */
+bool serve_store_has_room(uint64_t bytes);
 
 /* Bytes free on its disk, and the part in use, 0 to 1. */
 void serve_store_disk(uint64_t *free_bytes, double *used);

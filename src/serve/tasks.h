@@ -46,7 +46,14 @@ void serve_tasks_close(void);
 /* Is what keeps the queue there? What follows says that it is away, or NULL, if not. */
 bool serve_tasks_reachable(void);
 
-enum serve_added { SERVE_ADDED, SERVE_FULL, SERVE_ENDING, SERVE_BROKEN, SERVE_AWAY };
+enum serve_added {
+    SERVE_ADDED,
+    SERVE_FULL, /* the queue */
+    SERVE_ENDING,
+    SERVE_DISK_FULL,
+    SERVE_BROKEN,
+    SERVE_AWAY
+};
 
 /* Queue a task of serve_request_read(), whose reference is taken over. */
 enum serve_added serve_tasks_add(json_t *record, char id[SERVE_TASK_ID + 1]);

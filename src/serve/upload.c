@@ -101,10 +101,20 @@ void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size)
 static struct serve_answer not_kept(const struct serve_upload *u, int error)
 {
     serve_log(SERVE_ERROR, "cannot keep a picture: %s", strerror(error));
-    return serve_answer_error(error == ENOSPC || error == EDQUOT
+    return serve_answer_error(serve_store_is_full(error)
                                   ? MHD_HTTP_INSUFFICIENT_STORAGE
                                   : MHD_HTTP_INTERNAL_SERVER_ERROR,
                               "%s: cannot be kept: %s", u->field, strerror(error));
+}
+
+bool serve_upload_fits(const struct serve_upload *u, uint64_t bytes,
+                       struct serve_answer *answer)
+{
+    bool fits = serve_store_has_room(bytes);
+
+    if (!fits)
+        *answer = not_kept(u, ENOSPC);
+    return fits;
 }
 
 /* Is there one, whole, on the disk? */

@@ -9,6 +9,7 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "serve/answer.h"
 #include "serve/settings.h"
@@ -20,6 +21,10 @@ struct serve_upload;
 struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *field,
                                       const struct serve_settings *s);
 void serve_upload_free(struct serve_upload *u);
+
+/* Is there room for what the request says it is? If not, *answer. */
+bool serve_upload_fits(const struct serve_upload *u, uint64_t bytes,
+                       struct serve_answer *answer);
 
 /* The next bytes of the form. */
 void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size);

@@ -18,8 +18,8 @@ still_well() {
 }
 
 # put FILE: sent as a picture
-put() {
-    ask POST /api/upload-content -F "content_image=@$1"
+put() { # [CURL OPTION...]
+    ask POST /api/upload-content -F "content_image=@$1" "${@:2}"
 }
 
 @test "what is a picture and something else at once is refused" {
@@ -281,8 +281,18 @@ END
     get /health
     [ "$code" = 503 ]
     [ "$(field status)" = error ]
+    # what is too large for what is left is refused before it is sent
+    head -c 1500000 /dev/zero >zeros
+    put zeros -H 'Expect: 100-continue'
+    refused 507 'content_image: cannot be kept: No space'
+    [ -z "$(grep '100 Continue' headers)" ]
+    # uploads leave some for tasks, until others take it
+    head -c 9000000 /dev/zero >data/more 2>/dev/null || true
     post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"munch\", \"num_steps\": 1}"
-    [ "$code" = 200 ] || [ "$code" = 500 ]
+    refused 507 'written down: the disk is full'
+    get /api/tasks
+    [ "$body" = '[]' ]
+    rm data/more
     rm data/filler
     put photo.png
     [ "$code" = 200 ]
