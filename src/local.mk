@@ -204,6 +204,7 @@ nst_serve_SOURCES = %D%/serve/answer.c %D%/serve/answer.h \
 	%D%/serve/pages.c %D%/serve/pages.h %D%/serve/pictures.c %D%/serve/pictures.h \
 	%D%/serve/request.c %D%/serve/request.h %D%/serve/routes.c %D%/serve/routes.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
+	%D%/serve/kept_tasks.c %D%/serve/kept_tasks.h \
 	%D%/serve/queue.h %D%/serve/queue_local.c \
 	%D%/serve/queue_redis.c %D%/serve/queue_redis.h %D%/serve/redis.c %D%/serve/redis.h \
 	%D%/serve/scripts.c %D%/serve/scripts.h %D%/serve/worker.c \

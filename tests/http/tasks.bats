@@ -282,6 +282,31 @@ until_attempt() {
     [ "$(header x-total-count)" = 3 ]
     get "/api/history?offset=2"
     [ "$(jq -r '[.[][].task_id] | join(" ")' <<<"$body")" = "$3" ]
+    get "/api/history?offset=3"
+    [ "$body" = '{}' ]
+    stop_service
+    serve --max-history-images 3 # which reads them in whatever order they come
+    get /api/history
+    [ "$(jq -r '[.[][].task_id] | join(" ")' <<<"$body")" = "$5 $4 $3" ]
+    stop_service
+    serve --max-history-images 2
+    get /api/history
+    [ "$(jq -r '[.[][].task_id] | join(" ")' <<<"$body")" = "$5 $4" ]
+}
+
+@test "a file that is not called as a task is none, whatever is in it" {
+    serve
+    upload photo.png
+    transfer
+    until_state completed
+    stop_service
+    for name in "z${task:1}.json" "${task:1}.json" "$task.jsom" "$task.json.json" "x.json"; do
+        cp "data/tasks/$task.json" "data/tasks/$name"
+    done
+    serve
+    [ "$(grep -c 'is not a task' log)" = 5 ]
+    get /api/history
+    [ "$(jq '[.[][]] | length' <<<"$body")" = 1 ]
 }
 
 @test "history is not deleted under a task that runs" {
