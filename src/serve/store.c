@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOST_NAME 80
+#define MOST_NAME (SERVE_PICTURE_NAME + 4) /* of its thumbnail: .jpg */
 #define RESERVE_BYTES ((uint64_t)64 << 20) /* of the disk, or */
 #define RESERVE_PART 100                   /* the 100th of it if that is less */
 #define PARTIAL_SECONDS 3600 /* more than another front end takes to receive it */

@@ -18,6 +18,7 @@
 #include "nst.h"
 
 #define SERVE_PARTIAL ".part" /* the ending of what is being received */
+#define SERVE_PICTURE_NAME 80 /* characters of a picture's name, at most */
 
 /*
  * Make what is missing of it, take what a crash left half done away, and lock it: two

@@ -25,9 +25,9 @@ struct style {
 static struct {
     const struct serve_settings *settings;
     pthread_mutex_t lock;
-    GPtrArray *of; /* of struct style, in the order of their names */
-    char *list;    /* as JSON; NULL: to be made anew */
-    int64_t seen;  /* when the store's folder had changed, as of the last look */
+    GHashTable *of; /* of struct style, by their names */
+    char *list;     /* as JSON; NULL: to be made anew */
+    int64_t seen;   /* when the store's folder had changed, as of the last look */
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void free_style(gpointer p)
@@ -39,19 +39,9 @@ static void free_style(gpointer p)
     free(s);
 }
 
-static gint by_name(gconstpointer a, gconstpointer b)
-{
-    const struct style *x = *(struct style *const *)a, *y = *(struct style *const *)b;
-
-    return strcmp(x->name, y->name);
-}
-
 static const struct style *find(const char *name)
 {
-    for (guint i = 0; i < all.of->len; i++)
-        if (strcmp(((struct style *)all.of->pdata[i])->name, name) == 0)
-            return all.of->pdata[i];
-    return NULL;
+    return g_hash_table_lookup(all.of, name);
 }
 
 /* All is locked: the list is another. */
@@ -73,8 +63,7 @@ static void insert(const char *name, char *path, bool pack, bool sent)
     if (find(name))
         free_style(s);
     else {
-        g_ptr_array_add(all.of, s);
-        g_ptr_array_sort(all.of, by_name);
+        g_hash_table_insert(all.of, s->name, s);
         renew();
     }
 }
@@ -107,6 +96,11 @@ static bool has_thumbnail(const char *path, const char *file)
     return has;
 }
 
+static bool is_picture_name(const char *file)
+{
+    return serve_store_name(file) && strlen(file) <= SERVE_PICTURE_NAME;
+}
+
 /* One file of a folder: a pack, or a picture that can be read. */
 static void add_file(const char *folder, const char *file)
 {
@@ -121,11 +115,11 @@ static void add_file(const char *folder, const char *file)
         free(name);
         return;
     }
-    if (!serve_store_name(file)) {
+    if (!is_picture_name(file)) {
         serve_log(SERVE_WARNING,
-                  "styles: %s: the name may have lower case letters, "
-                  "digits, and . _ - alone",
-                  file);
+                  "styles: %s: the name may have lower case letters, digits, and . _ - "
+                  "alone, and %d of them",
+                  file, SERVE_PICTURE_NAME);
     } else if (!has_thumbnail(path, file) &&
                serve_picture_check(path, file, (long long)all.settings->max_pixels,
                                    &error) != SERVE_SOUND) {
@@ -160,6 +154,13 @@ static void add_stored(void *ctx, const char *name)
     insert(name, serve_store_path("styles", name), false, true);
 }
 
+/* GHRFunc: one that a client sent, whose file another front end has removed. */
+static gboolean is_gone(gpointer name, gpointer style, gpointer none)
+{
+    (void)none;
+    return ((const struct style *)style)->sent && !serve_store_has("styles", name);
+}
+
 /* All is locked. Front ends of one queue share the folder, and workers see what they
  * add to it and remove. */
 static void look_again(void)
@@ -168,14 +169,8 @@ static void look_again(void)
 
     if (changed == all.seen)
         return;
-    for (guint i = all.of->len; i-- > 0;) {
-        const struct style *s = all.of->pdata[i];
-
-        if (s->sent && !serve_store_has("styles", s->name)) {
-            g_ptr_array_remove_index(all.of, i);
-            renew();
-        }
-    }
+    if (g_hash_table_foreach_remove(all.of, is_gone, NULL) > 0)
+        renew();
     serve_store_each("styles", add_stored, NULL);
     /* the clock of a file system may not tell two changes apart */
     all.seen = g_get_real_time() * 1000 - changed > SURE_NS ? changed : 0;
@@ -199,7 +194,7 @@ void serve_styles_open(const struct serve_settings *s)
     char *packs = nst_search_data("styles");
 
     all.settings = s;
-    all.of = g_ptr_array_new_with_free_func(free_style);
+    all.of = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_style);
     add_folder(packs);
     free(packs);
     add_folder(s->styles);
@@ -212,7 +207,7 @@ void serve_styles_open(const struct serve_settings *s)
 
 void serve_styles_close(void)
 {
-    g_ptr_array_free(all.of, TRUE);
+    g_hash_table_destroy(all.of);
     all.of = NULL;
     renew();
 }
@@ -233,21 +228,27 @@ bool serve_styles_remove(const char *name)
     known = s && s->sent;
     if (known) {
         serve_store_remove_picture("styles", name);
-        g_ptr_array_remove(all.of, (gpointer)s);
+        g_hash_table_remove(all.of, name);
         renew();
     }
     pthread_mutex_unlock(&all.lock);
     return known;
 }
 
-/* All is locked. */
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(a, b);
+}
+
+/* All is locked. In the order of their names. */
 static char *make_list(void)
 {
+    GList *names = g_list_sort(g_hash_table_get_keys(all.of), by_name);
     json_t *list = json_array();
     char *text;
 
-    for (guint i = 0; i < all.of->len; i++) {
-        const struct style *s = all.of->pdata[i];
+    for (const GList *l = names; l; l = l->next) {
+        const struct style *s = find(l->data);
 
         json_array_append_new(
             list, json_pack("{s:s, s:o, s:o, s:s, s:b}", "name", s->name, "url",
@@ -257,6 +258,7 @@ static char *make_list(void)
     }
     text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
+    g_list_free(names);
     return text;
 }
 
@@ -279,7 +281,7 @@ size_t serve_styles_count(void)
 
     pthread_mutex_lock(&all.lock);
     look_again();
-    n = all.of->len;
+    n = g_hash_table_size(all.of);
     pthread_mutex_unlock(&all.lock);
     return n;
 }

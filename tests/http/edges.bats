@@ -281,6 +281,28 @@ END
     [ "$(grep -c waves <<<"$body")" = 0 ]
 }
 
+@test "a style's name has 80 characters at most, and such a style is as good as any" {
+    name=$(printf 'a%.0s' $(seq 76)).jpg
+    mkdir mine
+    cp style.jpg "mine/$name"
+    cp style.jpg "mine/a$name"
+    serve --styles mine
+    grep "styles: a$name: .* 80 of them" log
+    get /api/styles
+    [ "$(jq -r '[.[] | select(.kind == "picture").name] | join(" ")' <<<"$body")" = "$name" ]
+    styles=$body
+    for url_of in url thumbnail; do
+        get "$(jq -r ".[] | select(.name == \"$name\").$url_of" <<<"$styles")"
+        [ "$code" = 200 ]
+        [ "$(header content-type)" = image/jpeg ]
+    done
+    upload photo.png
+    transfer "{style_image: \"$name\"}"
+    until_state completed
+    post /api/compare "{\"task_id\": \"$task\"}"
+    jq -e '.style_distance > 0' <<<"$body"
+}
+
 @test "streams of events leave room for others to be answered" {
     serve --max-connections 16 --behind-proxy
     upload photo.png
