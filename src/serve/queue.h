@@ -24,6 +24,7 @@ struct serve_queue {
     json_t *(*list)(void);
     json_t *(*history)(size_t first, size_t most, size_t *total);
     enum serve_forgotten (*forget)(const char *content);
+    enum serve_needed (*needs)(const char *style);
     void (*sweep)(int64_t seconds, size_t most);
     void (*count)(struct serve_counts *out);
 };

@@ -402,6 +402,28 @@ static enum serve_forgotten forget_content(const char *content)
     return f.result;
 }
 
+struct need {
+    const char *style;
+    bool is;
+};
+
+static void note_style(void *ctx, struct serve_kept *t)
+{
+    struct need *n = ctx;
+
+    n->is = n->is || serve_task_has_style(t->is.record, n->style);
+}
+
+static enum serve_needed needs(const char *style)
+{
+    struct need n = {style, false};
+
+    pthread_mutex_lock(&all.lock);
+    serve_kept_each(SERVE_KEPT_OPEN, note_style, &n);
+    pthread_mutex_unlock(&all.lock);
+    return n.is ? SERVE_NEEDED : SERVE_NOT_NEEDED;
+}
+
 static void count(struct serve_counts *out)
 {
     pthread_mutex_lock(&all.lock);
@@ -438,5 +460,6 @@ const struct serve_queue serve_queue_local = {.open = open_queue,
                                               .list = list_open,
                                               .history = history,
                                               .forget = forget_content,
+                                              .needs = needs,
                                               .sweep = sweep,
                                               .count = count};

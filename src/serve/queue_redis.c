@@ -291,6 +291,27 @@ static json_t *list_open(void)
     return NULL;
 }
 
+struct need {
+    const char *style;
+    bool is;
+};
+
+static void note_style(void *ctx, const struct serve_task *t)
+{
+    struct need *n = ctx;
+
+    n->is = n->is || serve_task_has_style(t->record, n->style);
+}
+
+static enum serve_needed needs(const char *style)
+{
+    struct need n = {style, false};
+
+    if (!each_of("nst:open", note_style, &n))
+        return SERVE_NEED_AWAY;
+    return n.is ? SERVE_NEEDED : SERVE_NOT_NEEDED;
+}
+
 static void add_entry(void *by_content, const struct serve_task *t)
 {
     serve_task_add_entry(by_content, t);
@@ -404,5 +425,6 @@ const struct serve_queue serve_queue_redis = {.open = open_queue,
                                               .list = list_open,
                                               .history = history,
                                               .forget = forget,
+                                              .needs = needs,
                                               .sweep = sweep,
                                               .count = count};

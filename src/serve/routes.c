@@ -99,8 +99,16 @@ static struct serve_answer unknown(const char *what, const struct serve_request 
 
 static struct serve_answer delete_style(struct serve_request *r)
 {
-    return serve_styles_remove(r->argument) ? message("the style is gone")
-                                            : unknown("style", r);
+    switch (serve_tasks_need_style(r->argument)) {
+    case SERVE_NEEDED:
+        return serve_answer_error(
+            MHD_HTTP_CONFLICT, "a task with that style is not over: cancel it first");
+    case SERVE_NEED_AWAY:
+        return serve_answer_away();
+    default:
+        return serve_styles_remove(r->argument) ? message("the style is gone")
+                                                : unknown("style", r);
+    }
 }
 
 static struct serve_answer post_transfer(struct serve_request *r)

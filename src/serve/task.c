@@ -247,3 +247,18 @@ bool serve_task_uses(const json_t *record, const char *upload)
     g_hash_table_destroy(used);
     return uses;
 }
+
+bool serve_task_has_style(const json_t *record, const char *style)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(record, "styles"), i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "name"));
+
+        if (name && strcmp(name, style) == 0)
+            return true;
+    }
+    return false;
+}

@@ -62,5 +62,7 @@ void serve_task_log_end(const struct serve_task *t, enum serve_state state);
 void serve_task_use(GHashTable *used, const json_t *record);
 /* Is this one of them? */
 bool serve_task_uses(const json_t *record, const char *upload);
+/* Is it one of its styles? */
+bool serve_task_has_style(const json_t *record, const char *style);
 
 #endif

@@ -106,6 +106,11 @@ enum serve_forgotten serve_tasks_forget(const char *content)
     return queue->forget(content);
 }
 
+enum serve_needed serve_tasks_need_style(const char *style)
+{
+    return queue->needs(style);
+}
+
 void serve_tasks_sweep(int64_t seconds, size_t most)
 {
     queue->sweep(seconds, most);

@@ -88,6 +88,10 @@ json_t *serve_tasks_history(size_t first, size_t most, size_t *total);
 enum serve_forgotten { SERVE_FORGOTTEN, SERVE_BUSY, SERVE_UNKNOWN, SERVE_FORGET_AWAY };
 enum serve_forgotten serve_tasks_forget(const char *content);
 
+/* Is there a task, not over, with that style? */
+enum serve_needed { SERVE_NOT_NEEDED, SERVE_NEEDED, SERVE_NEED_AWAY };
+enum serve_needed serve_tasks_need_style(const char *style);
+
 /* Remove uploads that no task is of: those as old as that, and all but the newest. */
 void serve_tasks_sweep(int64_t seconds, size_t most);
 

@@ -303,6 +303,24 @@ END
     jq -e '.style_distance > 0' <<<"$body"
 }
 
+@test "a style stays as long as a task that is not over has it" {
+    serve --max-tasks 1
+    upload photo.png
+    ask POST /api/upload-style -F style_image=@style.jpg
+    style=$(field filename)
+    transfer '{num_steps: 1000, size: 256}'
+    first=$task
+    transfer "{styles: [{name: \"munch\"}, {name: \"$style\"}]}"
+    ask DELETE "/api/styles/$style"
+    refused 409 'cancel it first'
+    ask DELETE /api/styles/none
+    refused 404 none
+    ask DELETE "/api/tasks/$first"
+    until_state completed
+    ask DELETE "/api/styles/$style"
+    [ "$code" = 200 ]
+}
+
 @test "streams of events leave room for others to be answered" {
     serve --max-connections 16 --behind-proxy
     upload photo.png

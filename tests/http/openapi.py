@@ -211,7 +211,12 @@ running = long["task_id"]
 while ask("GET", f"/api/progress/{running}", 200, "/api/progress/{task_id}")["eta_seconds"] is None:
     time.sleep(0.02)
 ask("DELETE", f"/api/delete-history/{content['filename']}", 409, key)
+styled = ask("POST", "/api/style-transfer", 200, **as_json({**least, "style_image": style["filename"], "num_steps": 1000}))
+ask("DELETE", f"/api/styles/{style['filename']}", 409, "/api/styles/{name}")
+ask("DELETE", f"/api/tasks/{styled['task_id']}", 200, cancel)
 ask("DELETE", f"/api/tasks/{running}", 200, cancel)
+while ask("GET", f"/api/progress/{styled['task_id']}", 200, "/api/progress/{task_id}")["status"] == "running":
+    time.sleep(0.02)
 while ask("GET", f"/api/progress/{running}", 200, "/api/progress/{task_id}")["status"] == "running":
     time.sleep(0.02)
 gone = form("content_image", picture(content_file))
