@@ -321,10 +321,16 @@ static void on_turn(gpointer p, gpointer none)
     MHD_resume_connection(x->request.connection);
 }
 
+/* A queue that hangs holds up who asks it, and not a thread of libmicrohttpd's. */
+static enum serve_pool pool_of(const struct serve_route *route)
+{
+    return route->queue && all.settings->queue ? SERVE_DISK : route->pool;
+}
+
 /* Have a pool answer, and the connection wait. */
 static void hand_over(struct exchange *x)
 {
-    enum serve_pool pool = x->request.route->pool;
+    enum serve_pool pool = pool_of(x->request.route);
 
     x->handed = g_get_monotonic_time();
     pthread_mutex_lock(&all.pushing);
@@ -355,7 +361,8 @@ static enum MHD_Result finish(struct exchange *x)
 {
     if (!x->answer.response && x->text)
         read_json(x);
-    if (!x->answer.response && !x->handed && x->request.route->pool != SERVE_AT_ONCE) {
+    if (!x->answer.response && !x->handed &&
+        pool_of(x->request.route) != SERVE_AT_ONCE) {
         hand_over(x);
         if (!x->answer.response)
             return MHD_YES;

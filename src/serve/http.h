@@ -44,6 +44,7 @@ struct serve_route {
     enum serve_body body;
     const char *field; /* the form's, of SERVE_FILE */
     enum serve_pool pool;
+    bool queue;  /* it asks the queue, which may be on another machine */
     bool open;   /* no token is needed */
     bool stream; /* it has no end that could be waited for */
 };

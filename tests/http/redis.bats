@@ -332,6 +332,26 @@ is_tidy() {
     await is_tidy
 }
 
+@test "a Redis that hangs holds up nobody but who asks it, and these not for long" {
+    front front
+    kill -STOP "$redis"
+    for path in /api/tasks /api/history /metrics "/api/progress/$(printf '0%.0s' $(seq 32))"; do
+        curl -s -m 20 -o /dev/null -w '%{http_code} %{time_total}\n' "$url$path" >>asked 3>&- &
+    done
+    sleep 0.2
+    for _ in $(seq 10); do
+        took=$(curl -s -m 20 -o /dev/null -w '%{time_total}' "$url/api/styles")
+        [ "${took%.*}" = 0 ]
+    done
+    [ ! -s asked ]
+    all_said() { [ "$(wc -l <asked)" = 4 ]; }
+    await all_said
+    cat asked
+    kill -CONT "$redis"
+    [ "$(grep -c '^503' asked)" -ge 3 ] # the figures are told without those of the queue
+    [ "$(cut -d' ' -f2 asked | sort -n | tail -n 1 | cut -d. -f1)" -lt 6 ]
+}
+
 @test "a result that is made while Redis is away is recorded when it is back" {
     LEASE=600
     front front
