@@ -453,10 +453,15 @@ static int choice_index(const char *choices, const char *word)
 /* What else a new value means. */
 static void follow(struct nst_params *p, const char *name)
 {
-    if (strcmp(name, "scales") == 0 && p->scales.count)
-        p->size = p->scales.value[p->scales.count - 1];
-    if (strcmp(name, "iterations") == 0)
-        p->scale_iterations = (struct nst_list){.automatic = true};
+    const struct nst_list automatic = {.automatic = true};
+    const struct nst_list *s = &p->scales, *n = &p->scale_iterations;
+
+    if (strcmp(name, "scales") == 0 && s->count)
+        p->size = s->value[s->count - 1];
+    if (strcmp(name, "iterations") == 0 ||
+        (strcmp(name, "scales") == 0 && n->count && !s->automatic &&
+         n->count != (s->count ? s->count : 1))) /* of a preset, for other scales */
+        p->scale_iterations = automatic;
 }
 
 static enum nst_status set(struct nst_params *p, const struct nst_option *o,

@@ -52,6 +52,12 @@ samples() { # of a PPM of 32 x 24, one a line
     "$NST" -w 5 -p texture --show-config | jq -e '.options."style-weight" == 5 and
         .options.init == "noise"'
     "$NST" -p fine -n 8 --show-config | jq -e '.options."scale-iterations" == "auto"'
+    for scales in none 512,1024; do # other than the three that fine has steps for
+        "$NST" -p fine --scales $scales --show-config |
+            jq -e '.options."scale-iterations" == "auto"'
+    done
+    "$NST" --scale-iterations 3,2,1 --scales 64,128,256 --show-config |
+        jq -e '.options."scale-iterations" == "3,2,1"'
 }
 
 @test "the command line beats a preset, and that the configuration" {
