@@ -55,7 +55,8 @@ static const char *unknown_member(json_t *body)
 static bool read_body(const struct serve_request *r, struct compared *c,
                       struct serve_answer *answer)
 {
-    const char *id = text_of(r->body, "task_id"), *style;
+    const json_t *named = json_object_get(r->body, "task_id");
+    const char *id = json_string_value(named), *style;
     json_t *task = id ? serve_tasks_progress(id, NULL, NULL) : NULL;
     const json_t *from = id ? task : r->body;
     bool away = id && !task && errno != ENOENT;
@@ -65,6 +66,10 @@ static bool read_body(const struct serve_request *r, struct compared *c,
         json_decref(task);
         *answer =
             serve_answer_error(MHD_HTTP_BAD_REQUEST, "%.64s: is not known", unknown);
+        return false;
+    }
+    if (named && !id) {
+        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "task_id: is not a text");
         return false;
     }
     if (away) {

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "nst.h"
@@ -57,6 +58,15 @@ static enum MHD_Result on_part(void *cls, enum MHD_ValueKind kind, const char *k
     return MHD_YES;
 }
 
+static bool is_multipart(struct MHD_Connection *c)
+{
+    static const char form[] = MHD_HTTP_POST_ENCODING_MULTIPART_FORMDATA;
+    const char *type =
+        MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+
+    return type && strncasecmp(type, form, strlen(form)) == 0;
+}
+
 struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *field,
                                       const struct serve_settings *s)
 {
@@ -65,7 +75,8 @@ struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *fiel
     u->settings = s;
     u->field = field;
     u->fd = -1;
-    u->form = MHD_create_post_processor(c, BUFFER, on_part, u);
+    if (is_multipart(c)) /* else other kinds of forms are read, too */
+        u->form = MHD_create_post_processor(c, BUFFER, on_part, u);
     if (!u->form) {
         free(u);
         return NULL;

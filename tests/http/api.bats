@@ -201,7 +201,7 @@ END
     ask POST /api/upload-content -F content_image=@empty
     refused 400 'no picture'
     ask POST /api/upload-content -d content_image=x
-    [ "$code" = 400 ] || [ "$code" = 415 ]
+    refused 415 multipart
     post /api/upload-content '{}'
     refused 415 multipart
     ask POST /api/style-transfer -d '{}' -H 'Content-Type: text/plain'
@@ -271,6 +271,8 @@ END
     [ "$(jq -S . figures)" = "$(jq -S . <<<"$body")" ]
     post /api/compare "{\"original\": \"$content\", \"result\": \"$task.png\"}"
     [ "$(jq -S . figures)" = "$(jq -S . <<<"$body")" ]
+    post /api/compare '{"task_id": 5}'
+    refused 400 'task_id: is not a text'
     post /api/compare '{"task_id": "00000000000000000000000000000000"}'
     refused 404 task_id
     post /api/compare "{\"original\": \"$content\"}"
