@@ -126,6 +126,10 @@ char *serve_answer_bytes(unsigned status, const char *text, bool with_body)
         g_string_append_printf(s, "%s: %s\r\n", of_all[i][0], of_all[i][1]);
     for (size_t i = 0; i < LENGTH(of_data); i++)
         g_string_append_printf(s, "%s: %s\r\n", of_data[i][0], of_data[i][1]);
+    g_string_append_printf(s, "Cross-Origin-Resource-Policy: %s\r\n",
+                           allowed ? "cross-origin" : "same-origin");
+    if (allowed)
+        g_string_append_printf(s, "Access-Control-Allow-Origin: %s\r\n", allowed);
     g_string_append_printf(s, "\r\n%s", with_body ? body : "");
     free(body);
     json_decref(j);

@@ -127,6 +127,7 @@ parsed() {
         parsed
         refused "$status" "$pattern"
         [ "$(header x-content-type-options)" = nosniff ]
+        [ "$(header cross-origin-resource-policy)" = same-origin ]
         [ "$(header content-security-policy)" = "default-src 'none'; frame-ancestors 'none'" ]
         [ "$(header connection | tr C c)" = close ]
         [ "$(header content-length)" = "${#body}" ]
