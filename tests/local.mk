@@ -136,7 +136,7 @@ TESTS += $(HTTP_TESTS)
 endif
 HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/openapi.bats \
 	%D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
-	%D%/http/redis.bats
+	%D%/http/redis.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
 	%D%/http/malformed.py %D%/http/openapi.py %D%/http/soak.py \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs

@@ -15,10 +15,12 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,6 +30,9 @@
 
 #define MOST_OUTPUT 65536
 #define FILE_BYTES ((rlim_t)4 << 30)
+#define FILES 128
+#define FILES_GPU 1024 /* CUDA's driver opens dozens for each GPU */
+#define MOST_GPUS 32
 #define NICE 5 /* the service answers before it paints */
 #define LOOK_MS 200
 
@@ -59,9 +64,34 @@ static void limit(int what, rlim_t most)
 
 #define TRUNCATE ((uint64_t)1 << 14) /* LANDLOCK_ACCESS_FS_TRUNCATE, of version 3 */
 
+static void allow(int rules, const char *path, uint64_t access)
+{
+    struct landlock_path_beneath_attr beneath = {
+        .allowed_access = access, .parent_fd = open(path, O_PATH | O_CLOEXEC)};
+
+    if (beneath.parent_fd >= 0)
+        syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+}
+
+/* CUDA's driver gives commands by files in /dev, and its threads names by files of the
+ * process itself; if that fails, so does cuInit(). */
+static void allow_gpus(int rules, uint64_t access)
+{
+    char path[32];
+
+    allow(rules, "/dev/nvidiactl", access);
+    allow(rules, "/dev/nvidia-uvm", access);
+    allow(rules, "/dev/nvidia-uvm-tools", access);
+    allow(rules, "/proc/self/task", access);
+    for (int i = 0; i < MOST_GPUS; i++) {
+        snprintf(path, sizeof path, "/dev/nvidia%d", i);
+        allow(rules, path, access);
+    }
+}
+
 /* Every file that is opened for writing, or cut short, is below the folder, or
- * /dev/null. */
-static void allow_writing_to(const char *folder)
+ * /dev/null, or a GPU. */
+static void allow_writing(const struct serve_limits *l)
 {
     int version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
                                LANDLOCK_CREATE_RULESET_VERSION);
@@ -74,21 +104,16 @@ static void allow_writing_to(const char *folder)
         LANDLOCK_ACCESS_FS_MAKE_SYM;
     const uint64_t plain = /* no links, folders or the like, which others may follow */
         file | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
-    const char *const paths[] = {folder, "/dev/null"};
-    const uint64_t allowed[] = {plain, file};
     struct landlock_ruleset_attr attr = {.handled_access_fs = writing};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 
     if (rules < 0) /* an older kernel, or one without it */
         return;
-    for (int i = 0; i < 2; i++) {
-        struct landlock_path_beneath_attr path = {
-            .allowed_access = allowed[i],
-            .parent_fd = paths[i] ? open(paths[i], O_PATH | O_CLOEXEC) : -1};
-
-        if (path.parent_fd >= 0)
-            syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &path, 0);
-    }
+    if (l->folder)
+        allow(rules, l->folder, plain);
+    allow(rules, "/dev/null", file);
+    if (l->gpu)
+        allow_gpus(rules, file);
     syscall(SYS_landlock_restrict_self, rules, 0);
     close(rules);
 }
@@ -101,10 +126,14 @@ static void allow_writing_to(const char *folder)
 
 #define X32_CALLS 0x40000000 /* the same calls by other numbers; none elsewhere */
 
-/* Calls that no part of making a picture needs fail. */
-static void forbid_calls(void)
+#define NO_FAMILY UINT32_MAX
+
+/* Calls that no part of making a picture needs fail. CUDA's driver needs a socket to
+ * listen on (by which it would share memory with others); it connects to none. */
+static void forbid_calls(bool gpu)
 {
 #ifdef ARCH
+    const uint32_t family = gpu ? AF_UNIX : NO_FAMILY;
 #define FORBID(call)                                                                   \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),                                   \
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
@@ -115,7 +144,7 @@ static void forbid_calls(void)
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        FORBID(SYS_socket),
+        FORBID(SYS_connect),
         FORBID(SYS_io_uring_setup),
         FORBID(SYS_kill),
         FORBID(SYS_setpgid), /* by the group it is ended */
@@ -147,6 +176,14 @@ static void forbid_calls(void)
         FORBID(SYS_kexec_load),
         FORBID(SYS_userfaultfd),
         FORBID(SYS_reboot),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 7),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, family, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_SEQPACKET, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         /* abort() sends itself a signal by this */
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
@@ -182,16 +219,16 @@ static void become(const char *const *argv, const struct serve_limits *l, pid_t 
     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, FILE_BYTES);
-    limit(RLIMIT_NOFILE, 128);
+    limit(RLIMIT_NOFILE, l->gpu ? FILES_GPU : FILES);
     /* SIGXCPU, and later SIGKILL */
     setrlimit(RLIMIT_CPU, &(struct rlimit){l->seconds, l->seconds + 5});
-#ifndef __SANITIZE_ADDRESS__ /* which has terabytes of addresses */
-    if (l->memory)
+#ifndef __SANITIZE_ADDRESS__  /* which has terabytes of addresses */
+    if (l->memory && !l->gpu) /* CUDA takes as many as all memory has, and more */
         limit(RLIMIT_AS, l->memory);
 #endif
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    allow_writing_to(l->folder);
-    forbid_calls();
+    allow_writing(l);
+    forbid_calls(l->gpu);
     execvp(argv[0], (char *const *)argv);
     error = errno;
     while (write(failed, &error, sizeof error) < 0 && errno == EINTR)

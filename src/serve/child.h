@@ -6,6 +6,7 @@
  * - gain no privileges, open no sockets, trace and signal nobody (seccomp), and write
  * to no file outside one folder (Landlock, where the kernel has it);
  * - have bounded memory, processor time and files;
+ * - may, if they are to use a GPU, what CUDA needs besides (child.c);
  * - end with all that they began.
  */
 #ifndef NST_SERVE_CHILD_H
@@ -22,6 +23,7 @@ struct serve_limits {
     size_t memory;      /* bytes of addresses; 0: any */
     unsigned seconds;   /* of the processors, at most */
     const char *folder; /* that may be written to; NULL: none */
+    bool gpu;           /* may use one; memory is no limit then, as of CUDA */
 };
 
 struct serve_child {

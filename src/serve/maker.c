@@ -19,6 +19,7 @@
 #include "nst.h"
 #include "serve/child.h"
 #include "serve/log.h"
+#include "serve/monitor.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
 #include "serve/store.h"
@@ -267,7 +268,8 @@ static void run(struct attempt *a, char **argv, struct serve_outcome *out)
     const struct serve_limits limits = {
         .memory = (size_t)a->settings->task_memory + SERVE_LIBRARIES,
         .seconds = (unsigned)(a->settings->task_seconds * a->settings->cores),
-        .folder = a->folder};
+        .folder = a->folder,
+        .gpu = serve_monitor_gpu()};
 
     if (!serve_child_start(&a->child, (const char *const *)argv, &limits)) {
         say(out, SERVE_CRASHED, "%s: %s", argv[0], strerror(errno));

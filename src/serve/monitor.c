@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nst.h"
+#include "serve/child.h"
 #include "serve/http.h"
 #include "serve/log.h"
 #include "serve/store.h"
@@ -20,12 +22,16 @@
 
 #define WARN_PERCENT 90
 #define LEAST_FREE ((uint64_t)64 << 20) /* bytes of disk, to keep a picture */
+#define LIST_SECONDS 10 /* GPUs that nothing has kept awake take a few to begin */
 
 static struct {
     const struct serve_settings *settings;
     time_t started;
+    bool had_gpu;         /* at the start */
+    bool complained;      /* that nothing can be heard of it */
     pthread_mutex_t lock; /* for what follows */
     uint64_t busy, total; /* of the processors, when last looked at */
+    json_t *gpu;          /* what nst last said of the first one, or NULL */
     char processor[128];
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -60,19 +66,111 @@ static void find_processor(void)
         fclose(f);
 }
 
+/*
+ * What `nst --list-devices` says: new; NULL if nothing. CUDA is begun in a process that
+ * ends: in this one it would keep hundreds of MB of the GPU.
+ */
+static json_t *list_devices(void)
+{
+    const struct serve_limits limits = {.seconds = LIST_SECONDS, .gpu = true};
+    char *nst = serve_program("nst"), *said;
+    int status = serve_child_run(
+        (const char *const[]){nst, "--config=none", "--list-devices", "--json", NULL},
+        &limits, LIST_SECONDS, &said, NULL);
+    json_t *list = status == 0 ? json_loads(said, 0, NULL) : NULL;
+
+    free(said);
+    free(nst);
+    return list;
+}
+
+/* The first GPU that is listed, or NULL; *why: the error in its place, or NULL. */
+static json_t *first_gpu(const json_t *list, const char **why)
+{
+    json_t *device;
+    size_t i;
+
+    *why = NULL;
+    json_array_foreach(list, i, device)
+    {
+        const char *name = json_string_value(json_object_get(device, "name"));
+
+        if (!name || strncmp(name, "cuda:", 5) != 0)
+            continue;
+        *why = json_string_value(json_object_get(device, "error"));
+        return *why ? NULL : device;
+    }
+    return NULL;
+}
+
+/* If nothing can be heard of it, what was heard before stays. */
+static void look_at_gpu(void)
+{
+    json_t *list = list_devices(), *gpu;
+    const char *why;
+
+    gpu = first_gpu(list, &why);
+    if (list && !why) {
+        pthread_mutex_lock(&all.lock);
+        json_decref(all.gpu);
+        all.gpu = json_incref(gpu);
+        pthread_mutex_unlock(&all.lock);
+    } else if (!all.complained) {
+        all.complained = true;
+        serve_log(SERVE_WARNING,
+                  "nothing can be heard of a GPU: nst --list-devices: %s",
+                  why ? why : "it failed");
+    }
+    json_decref(list);
+}
+
+/* A new copy, for one thread alone; NULL without. */
+static json_t *gpu_now(void)
+{
+    json_t *gpu;
+
+    pthread_mutex_lock(&all.lock);
+    gpu = json_deep_copy(all.gpu);
+    pthread_mutex_unlock(&all.lock);
+    return gpu;
+}
+
+bool serve_monitor_gpu(void)
+{
+    return all.had_gpu;
+}
+
 void serve_monitor_open(const struct serve_settings *s)
 {
     all.settings = s;
     all.started = time(NULL);
     find_processor();
+    look_at_gpu();
+    all.had_gpu = all.gpu != NULL;
 }
 
-/* Percent of the machine's memory, disk, and processors that are in use: the last since
- * the last call. */
+void serve_monitor_close(void)
+{
+    json_decref(all.gpu);
+    all.gpu = NULL;
+}
+
+/* Percent of the machine's memory, disk, GPU's memory and processors that are in use:
+ * the last since the last call. */
 struct usage {
-    double memory, disk, processors;
+    double memory, disk, gpu, processors;
     uint64_t memory_total, memory_free, disk_free;
 };
+
+static double gpu_memory(void)
+{
+    json_t *gpu = gpu_now();
+    double total = json_number_value(json_object_get(gpu, "memory"));
+    double left = json_number_value(json_object_get(gpu, "memory_free"));
+
+    json_decref(gpu);
+    return total > 0 ? 100 - 100 * left / total : 0;
+}
 
 static double processors(void)
 {
@@ -107,18 +205,30 @@ static struct usage look(void)
         u.memory = 100 - 100 * (double)u.memory_free / (double)u.memory_total;
     serve_store_disk(&u.disk_free, &u.disk);
     u.disk *= 100;
+    u.gpu = gpu_memory();
     return u;
+}
+
+static bool is_scarce(const struct usage *u)
+{
+    return u->memory > WARN_PERCENT || u->disk > WARN_PERCENT || u->gpu > WARN_PERCENT;
 }
 
 void serve_monitor_log(void)
 {
-    struct usage u = look();
+    char gpu[48] = "";
+    struct usage u;
 
-    serve_log(
-        u.memory > WARN_PERCENT || u.disk > WARN_PERCENT ? SERVE_WARNING : SERVE_INFO,
-        "processors %.0f %%, memory %.0f %%, disk %.0f %% in use; this process "
-        "%" PRIu64 " MiB",
-        processors(), u.memory, u.disk, kilobytes("/proc/self/status", "VmRSS") >> 20);
+    if (all.had_gpu)
+        look_at_gpu();
+    u = look();
+    if (all.had_gpu)
+        snprintf(gpu, sizeof gpu, ", memory of the GPU %.0f %%", u.gpu);
+    serve_log(is_scarce(&u) ? SERVE_WARNING : SERVE_INFO,
+              "processors %.0f %%, memory %.0f %%, disk %.0f %%%s in use; this process "
+              "%" PRIu64 " MiB",
+              processors(), u.memory, u.disk, gpu,
+              kilobytes("/proc/self/status", "VmRSS") >> 20);
 }
 
 json_t *serve_monitor_health(bool *well)
@@ -130,14 +240,14 @@ json_t *serve_monitor_health(bool *well)
     const char *status = "healthy";
 
     *well = u.disk_free >= LEAST_FREE && serve_tasks_reachable();
-    if (u.memory > WARN_PERCENT || u.disk > WARN_PERCENT)
+    if (is_scarce(&u))
         status = "warning";
     if (!*well)
         status = "error";
     gmtime_r(&now, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     return json_pack("{s:s, s:f, s:f, s:f, s:s}", "status", status, "gpu_memory_usage",
-                     0.0, "disk_usage", u.disk, "memory_usage", u.memory, "timestamp",
+                     u.gpu, "disk_usage", u.disk, "memory_usage", u.memory, "timestamp",
                      when);
 }
 
@@ -159,12 +269,14 @@ static json_t *model_name(void)
 json_t *serve_monitor_device(void)
 {
     struct usage u = look();
+    json_t *gpu = gpu_now();
 
-    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:n, s:o, s:s}", "device", "cpu",
-                     "model", all.processor, "cores", all.settings->cores, "memory",
-                     (json_int_t)u.memory_total, "memory_available",
-                     (json_int_t)u.memory_free, "gpu", "network", model_name(),
-                     "version", PACKAGE_VERSION);
+    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:s}", "device",
+                     gpu ? "cuda" : "cpu", "model", all.processor, "cores",
+                     all.settings->cores, "memory", (json_int_t)u.memory_total,
+                     "memory_available", (json_int_t)u.memory_free, "gpu",
+                     gpu ? gpu : json_null(), "network", model_name(), "version",
+                     PACKAGE_VERSION);
 }
 
 static unsigned open_files(void)

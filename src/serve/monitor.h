@@ -4,12 +4,18 @@
 #define NST_SERVE_MONITOR_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "serve/settings.h"
 
+/* Asks nst, in a process of its own, for a GPU. */
 void serve_monitor_open(const struct serve_settings *s);
+void serve_monitor_close(void);
 
-/* A line to the log. */
+/* Had this machine a GPU when it began? */
+bool serve_monitor_gpu(void);
+
+/* A line to the log; if there was a GPU, nst is asked for it again. */
 void serve_monitor_log(void);
 
 /* What the API says of health: a new reference. *well is false if the service cannot do

@@ -373,6 +373,7 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
     }
     serve_tasks_stop();
     serve_tasks_close();
+    serve_monitor_close();
     serve_styles_close();
     serve_store_close();
     return st;
@@ -411,6 +412,7 @@ static enum nst_status run(const struct serve_settings *s, int fd, bool own,
     if (st == NST_OK)
         serve_http_close();
     serve_tasks_close();
+    serve_monitor_close();
     serve_styles_close();
     serve_pages_close();
     serve_store_close();

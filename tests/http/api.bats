@@ -300,11 +300,11 @@ END
     get /health
     [ "$code" = 200 ]
     jq -e '(.status | IN("healthy", "warning")) and .memory_usage > 0 and .memory_usage < 100
-        and .disk_usage >= 0 and .gpu_memory_usage == 0' <<<"$body"
+        and .disk_usage >= 0 and .gpu_memory_usage >= 0' <<<"$body"
     date -d "$(field timestamp)" >/dev/null
     get /api/device-info
-    jq -e --arg n "$(nproc)" '.device == "cpu" and .cores == ($n | tonumber) and
-        .memory > 1e8 and .gpu == null and .network == "vgg19-lite"' <<<"$body"
+    jq -e --arg n "$(nproc)" '(.device == "cpu") == (.gpu == null) and
+        .cores == ($n | tonumber) and .memory > 1e8 and .network == "vgg19-lite"' <<<"$body"
     upload photo.png
     transfer
     until_state completed

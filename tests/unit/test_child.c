@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -134,6 +136,54 @@ static void opens_no_sockets(void **state)
     free(said);
 }
 
+#define LISTENED 1
+#define STREAMED 2
+#define CONNECTED 4
+
+/* What this program does as a child: its status is what it could do. The socket has no
+ * path. */
+static int try_sockets(void)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int other = socket(AF_UNIX, SOCK_SEQPACKET, 0), done = 0;
+
+    snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "nst-child-%d",
+             (int)getpid());
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof name) == 0 &&
+        listen(fd, 1) == 0)
+        done |= LISTENED;
+    if (connect(other, (struct sockaddr *)&name, sizeof name) == 0)
+        done |= CONNECTED;
+    if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 ||
+        socket(AF_INET, SOCK_SEQPACKET, 0) >= 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0)
+        done |= STREAMED;
+    return done;
+}
+
+/* What CUDA's driver is known to need besides its devices. */
+static void has_what_cuda_needs_with_a_gpu_alone(void **state)
+{
+    struct serve_limits limits = {.seconds = 10};
+    const char *const argv[] = {"/proc/self/exe", "sockets", NULL};
+    const char *rename =
+        "echo renamed >/proc/self/task/$$/comm && read n </proc/$$/comm && echo $n";
+    const char *addresses = "ulimit -v";
+    char *said;
+
+    (void)state;
+    assert_int_equal(serve_child_run(argv, &limits, 10, NULL, NULL), 0);
+    limits.gpu = true;
+    limits.memory = (size_t)1 << 30;
+    assert_int_equal(serve_child_run(argv, &limits, 10, NULL, NULL), LISTENED << 8);
+    assert_int_equal(shell(rename, limits, &said), 0);
+    assert_string_equal(said, "renamed\n");
+    free(said);
+    assert_int_equal(shell(addresses, limits, &said), 0);
+    assert_string_equal(said, "unlimited\n");
+    free(said);
+}
+
 static void signals_nobody(void **state)
 {
     char *line = nst_xasprintf("kill -0 %d", (int)getpid());
@@ -227,13 +277,16 @@ static void leaves_no_files_open(void **state)
     free(said);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SAYS("a program writes, and cuts short, in its folder alone",
              writes_in_its_folder_alone),
         SAYS("it makes no links, folders or pipes", makes_plain_files_alone),
         SAYS("it opens no sockets", opens_no_sockets),
+        SAYS("with a GPU it has the socket, names of threads and addresses that CUDA "
+             "needs, and no more",
+             has_what_cuda_needs_with_a_gpu_alone),
         SAYS("it signals nobody", signals_nobody),
         SAYS("it gains no privileges", gains_no_privileges),
 #ifndef __SANITIZE_ADDRESS__
@@ -251,6 +304,8 @@ int main(void)
     };
     int status;
 
+    if (argc == 2 && strcmp(argv[1], "sockets") == 0)
+        return try_sockets();
     if (!mkdtemp(top))
         return EXIT_FAILURE;
     status = cmocka_run_group_tests_name("child", tests, NULL, NULL);

@@ -85,7 +85,7 @@ export interface Device {
   model: string
   cores: number
   memory: number
-  gpu: string | null
+  gpu: { name: string; model: string; memory: number } | null
   network: string
   version: string
 }

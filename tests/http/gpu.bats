@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# What nst-serve tells of a GPU. What needs one has that of tests/fakecuda, in a build
+# --with-cuda=fake, and is skipped in others.
+bats_require_minimum_version 1.5.0
+load helper
+unset NST_FAKE_CUDA_DRIVER
+
+needs_fake() {
+    "$NST" --list-devices | grep -q '^cuda:0  *fake,' ||
+        skip "the build has no GPU of the tests"
+}
+
+# The service beside an nst that fails while there is a file named broken, and of whose
+# GPU memory_free is the content of the file free, if there is one.
+serve_apart() {
+    serve
+    local program dir nst
+    program=$(readlink "/proc/$service/exe")
+    stop_service
+    dir=$(dirname "$program")
+    nst=$dir/nst
+    [ -x "$nst" ]
+    mkdir apart
+    cp "$program" apart/nst-serve
+    [ ! -d "$dir/../share" ] || ln -s "$dir/../share" share
+    cat >apart/nst <<EOF
+#!/bin/sh
+[ ! -e '$PWD/broken' ] || exit 1
+[ -e '$PWD/free' ] || exec '$nst' "\$@"
+'$nst' "\$@" | sed 's/"memory_free": .*,/"memory_free": '\$(cat '$PWD/free')',/'
+EOF
+    chmod +x apart/nst
+    : >log
+    LD_LIBRARY_PATH=$(ldd "$program" | sed -n 's|.*=> \(.*\)/libnst\.so.*|\1|p') \
+        SERVE=apart/nst-serve serve "$@"
+}
+
+@test "the first GPU is told of" {
+    needs_fake
+    export NST_FAKE_CUDA_MEMORY=1234567890 NST_FAKE_CUDA_CC=90 NST_FAKE_CUDA_DEVICES=2
+    serve
+    get /api/device-info
+    jq -e '.device == "cuda" and .gpu == {name: "cuda:0", model: "fake",
+        compute_capability: "9.0", memory: 1234567890, memory_free: 1234567890,
+        cuda: .gpu.cuda} and (.gpu.cuda | test("^[0-9]+\\.[0-9]+$"))' <<<"$body"
+    get /health
+    [ "$(field gpu_memory_usage)" = 0 ] || [ "$(field gpu_memory_usage)" = 0.0 ]
+}
+
+@test "without a GPU it is null, and nothing is amiss" {
+    export NST_FAKE_CUDA_DRIVER=none
+    ! "$NST" --list-devices | grep -q '^cuda:' || skip "there is a GPU"
+    serve --monitor 1
+    get /api/device-info
+    jq -e '.device == "cpu" and has("gpu") and .gpu == null' <<<"$body"
+    get /health
+    [ "$code" = 200 ]
+    jq -e '(.status | IN("healthy", "warning")) and .gpu_memory_usage == 0' <<<"$body"
+    sleep 1.5
+    grep -q 'processors.* in use' log
+    ! grep -q GPU log
+}
+
+@test "above 90 % of the GPU's memory there is a warning, once it is asked for again" {
+    needs_fake
+    export NST_FAKE_CUDA_MEMORY=1000000000
+    serve_apart --monitor 1
+    get /health
+    [ "$(field status)" = healthy ] || skip "memory or disk is nearly full"
+    echo 50000000 >free
+    for _ in $(seq 100); do
+        get /health >/dev/null
+        [ "$(field status)" != warning ] || break
+        sleep 0.05
+    done
+    [ "$code" = 200 ]
+    jq -e '.status == "warning" and .gpu_memory_usage == 95' <<<"$body"
+    get /api/device-info
+    [ "$(field gpu.memory_free)" = 50000000 ]
+    grep -q 'warning.*memory of the GPU 95 %' log
+}
+
+@test "when nst says nothing any more, what it said stays, and one warning is logged" {
+    needs_fake
+    serve_apart --monitor 1
+    touch broken
+    sleep 3.5
+    [ "$(grep -c 'processors.* in use' log)" -ge 2 ]
+    [ "$(grep -c 'warning.*GPU: nst --list-devices' log)" = 1 ]
+    get /health
+    [ "$code" = 200 ]
+    get /api/device-info
+    [ "$(field gpu.model)" = fake ]
+}
+
+@test "a service beside an nst that fails from the start is healthy, without a GPU" {
+    touch broken
+    serve_apart --monitor 1
+    sleep 2.5
+    [ "$(grep -c 'warning.*GPU: nst --list-devices: it failed' log)" = 1 ]
+    get /health
+    [ "$code" = 200 ]
+    jq -e '.gpu_memory_usage == 0' <<<"$body"
+    get /api/device-info
+    [ "$(field gpu)" = null ]
+}
+
+@test "CUDA is never begun in the service, and tasks have addresses for it" {
+    needs_fake
+    serve
+    ! grep -q libcuda "/proc/$service/maps"
+    upload photo.png
+    transfer '{num_steps: 1000, size: 64}'
+    until_state running
+    grep -q 'Max address space  *unlimited' "/proc/$(children)/limits"
+    ask DELETE "/api/tasks/$task"
+    until_state cancelled
+    stop_service
+    NST_FAKE_CUDA_DRIVER=none serve
+    transfer '{num_steps: 1000, size: 64}'
+    until_state running
+    [ "${SANITIZERS:-no}" != no ] ||
+        grep 'Max address space' "/proc/$(children)/limits" | grep -qv unlimited
+}
