@@ -2,6 +2,7 @@
 #   NST     the program under test, with its whole path: the one that is installed, not
 #           libtool's script for it, beside the library and the other programs
 #   srcdir  for the scripts; set by the test harness
+# The GPU of tests/fakecuda is for those that ask for it: it is slow.
 TEST_EXTENSIONS = .sh .bats
 TESTS_LOG_COMPILER =
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
@@ -14,6 +15,7 @@ AM_TESTS_ENVIRONMENT = \
 	BATS='$(BATS)'; export BATS; \
 	SANITIZERS='$(enable_sanitizers)'; export SANITIZERS; \
 	srcdir='$(abs_top_srcdir)'; export srcdir; \
+	NST_FAKE_CUDA_DRIVER=none; export NST_FAKE_CUDA_DRIVER; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	XDG_STATE_HOME='$(abs_top_builddir)/tests/state'; export XDG_STATE_HOME; \
 	XDG_CONFIG_HOME='$(abs_top_builddir)/tests/config'; export XDG_CONFIG_HOME; \

@@ -6,6 +6,7 @@
 # settings for too little memory.
 bats_require_minimum_version 1.5.0
 load helper
+unset NST_FAKE_CUDA_DRIVER
 
 is_fake() {
     "$NST" --list-devices | grep -q '^cuda:0  *fake,' ||

@@ -838,6 +838,7 @@ static void test_halves()
 
 int main()
 {
+    unsetenv("NST_FAKE_CUDA_DRIVER");
     state = tap_seed() | 1;
     cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
     test_numbering();

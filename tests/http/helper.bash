@@ -5,7 +5,6 @@
 load ../cli/helper # pictures, and what a test needs
 
 SERVE=${SERVE:-$(dirname "$NST")/nst-serve}
-export NST_FAKE_CUDA_DRIVER=none # seconds for each step; gpu.bats has it
 
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || return 1
