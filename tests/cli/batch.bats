@@ -290,9 +290,9 @@ numbered() {
     done
     "${batch[@]}" -o cut/ --history cut.jsonl
     diff -r whole cut
-    # each line of the history is a run, but what a kill cut short
+    # a kill may come between a result and its line in the history, and cut one line short
     "$(dirname "$NST")"/nst-history --history cut.jsonl list >runs
-    [ "$(wc -l <runs)" -ge 8 ]
+    [ "$(wc -l <runs)" -ge $((8 - kills)) ]
 }
 
 @test "a full disk is said in a line, and leaves no half of a file" {
