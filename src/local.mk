@@ -69,7 +69,7 @@ else
 # nvcc does not know what libtool would add to make it position-independent
 CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo)
 CUDA_COMPILE = $(NVCC) -prefer-non-pic -std=c++20 $(AM_CPPFLAGS) $(NVCCFLAGS) \
-	-Xcompiler -fPIC,-Wall,-Wextra,-Wno-missing-field-initializers
+	--compiler-options=-fPIC,-Wall,-Wextra,-Wno-missing-field-initializers
 endif
 libnst_engine_la_LIBADD += $(CUDA_OBJECTS) $(CUDA_LIBS)
 $(CUDA_OBJECTS): $(CUDA_INCLUDES) $(CUDA_NEEDS) %D%/backend/backend.h
