@@ -124,3 +124,11 @@ near() {
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
     for f in one/*; do cmp "$f" "three/${f#one/}"; done
 }
+
+@test "pictures side by side are all made on the GPU that was asked for" {
+    is_fake
+    for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
+    NST_FAKE_CUDA_DEVICES=2 "$NST" -q --history h --device cuda:1 -j 3 -S 32 -n 2 \
+        -s "$srcdir/samples/style.svg" -o three/ 1.svg 2.svg 3.svg
+    [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
+}

@@ -40,14 +40,19 @@ struct cuda {
     int *peak;
 };
 
-static inline struct cuda *cuda_of(struct nst_backend *be)
-{
-    return reinterpret_cast<struct cuda *>(be);
-}
-
 /* Keep what failed, if it did; false then. */
 bool cuda_ok(struct cuda *cu, cudaError_t e);
 bool cuda_ok(struct cuda *cu, cublasStatus_t s);
+
+/* Every operator begins with this: CUDA has a current device for each thread, and who
+ * works with a backend need not be the one that opened it. */
+static inline struct cuda *cuda_of(struct nst_backend *be)
+{
+    struct cuda *cu = reinterpret_cast<struct cuda *>(be);
+
+    cuda_ok(cu, cudaSetDevice(cu->device));
+    return cu;
+}
 
 /* The device's scratch, from its begin on: it is free again at the next operator. */
 struct cuda_room {
