@@ -20,8 +20,9 @@ typedef std::function<void()> Work;
 /* ---- fake.cc ---- */
 
 extern std::recursive_mutex lock; /* held throughout: one thread at a time */
-extern thread_local cudaError_t last_error;
-extern thread_local int device;
+/* not thread_local, over whose wrapper UBSan stumbles */
+extern __thread cudaError_t last_error;
+extern __thread int device;
 
 bool driver_there();
 int devices();

@@ -16,8 +16,8 @@ using fake::call, fake::device, fake::devices, fake::driver_there, fake::forbidd
     fake::last_error, fake::lock, fake::put, fake::Work;
 
 std::recursive_mutex fake::lock;
-thread_local cudaError_t fake::last_error;
-thread_local int fake::device;
+__thread cudaError_t fake::last_error;
+__thread int fake::device;
 
 /* ---- settings ---- */
 
