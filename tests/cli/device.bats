@@ -13,6 +13,11 @@ is_fake() {
         skip "the build has no GPU of the tests"
 }
 
+# takes_long: it would, with sanitizers; another build has it
+takes_long() {
+    [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers, and it takes minutes"
+}
+
 # on DEVICE OPTION...: a small picture; the trace's last line in $last
 on() {
     local device=$1
@@ -86,6 +91,7 @@ near() {
 
 @test "a GPU makes the CPU's picture, as near as its precision is" {
     is_fake
+    takes_long
     on cpu
     cp out.png cpu.png
     loss=$(jq .total_loss <<<"$last")
@@ -101,6 +107,7 @@ near() {
 
 @test "a GPU's memory is kept, by tiles" {
     is_fake
+    takes_long
     on cuda -S 160 -n 1
     cp out.png whole.png
     export NST_FAKE_CUDA_MEMORY=38500000 # cuBLAS has 32 MiB of it
