@@ -137,7 +137,7 @@ struct nst_backend_ops {
      * Prepare a convolution from weight (cout x cin x 3 x 3) and bias (cout); both are
      * borrowed for the call. With picture (borrowed as long as the convolution lives),
      * cin is 3 and it is for conv_picture() and its gradient, else for conv() and its
-     * gradient.
+     * gradient. NST_ERR_MEM, or NST_ERR_IO (the device gives up).
      */
     enum nst_status (*conv_new)(struct nst_backend *be, struct nst_conv **out,
                                 const float *weight, const float *bias, int cin,

@@ -73,7 +73,7 @@ near() {
     on cpu
     cp out.png cpu.png
     for why in NST_FAKE_CUDA_DRIVER=none NST_FAKE_CUDA_DEVICES=0 \
-        NST_FAKE_CUDA_MEMORY=1000000; do
+        NST_FAKE_CUDA_MEMORY=1000000 NST_FAKE_CUDA_CC=70; do
         rm -f out.png
         run --separate-stderr env "$why" "$NST" --history none --progress none \
             --device cuda -S 48 -n 4 -s "$srcdir/samples/style.svg" -o out.png \

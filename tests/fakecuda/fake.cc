@@ -350,6 +350,8 @@ cudaError_t fake::launch(const cudaLaunchConfig_t &c, const void *kernel, Work b
         auto more = may_share.find(kernel);
         if (c.numAttrs > 0)
             return cudaErrorNotSupported;
+        if (fake::capability() < 75) /* nobody compiles for such ones */
+            return cudaErrorNoKernelImageForDevice;
         if (!sizes_fit(c.gridDim, c.blockDim))
             return cudaErrorInvalidConfiguration;
         if (l.shared > fake::plain_shared &&

@@ -103,6 +103,13 @@ enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
                          reinterpret_cast<const float *>(cu->scratch), cin, cout,
                          static_cast<T *>(k->ahead), static_cast<T *>(k->back),
                          cu->precision == NST_PRECISION_TF32);
+    /* Others that share it have streams of their own; and a device that there is no
+     * code for says so now, not with the first picture. */
+    st = cuda_finish(cu, err);
+    if (st != NST_OK) {
+        cuda_conv_free(be, k);
+        return st;
+    }
     cuda_look_around(cu);
     *out = k;
     return NST_OK;

@@ -83,7 +83,7 @@ static enum nst_status refused(cudaError_t e, int device, struct nst_err *err)
                        cudaGetErrorString(e), cudaGetErrorName(e));
 }
 
-/* The device exists, and is one that this backend was built for. */
+/* The device exists, and has the precision. */
 static enum nst_status look_at(struct cuda *cu, struct nst_err *err)
 {
     struct cudaDeviceProp p;

@@ -114,6 +114,14 @@ enum nst_status cuda_want_scratch(struct cuda *cu, size_t bytes, struct nst_err 
     return NST_OK;
 }
 
+enum nst_status cuda_finish(struct cuda *cu, struct nst_err *err)
+{
+    cuda_ok(cu, cudaStreamSynchronize(cu->stream));
+    if (err && cu->base.fault.status != NST_OK)
+        *err = cu->base.fault;
+    return cu->base.fault.status;
+}
+
 void cuda_send(struct cuda *cu, void *to, const void *from, size_t bytes)
 {
     cuda_ok(cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cu->stream));

@@ -78,6 +78,9 @@ void cuda_look_around(struct cuda *cu);
 enum nst_status cuda_alloc(struct cuda *cu, void **out, size_t bytes,
                            struct nst_err *err);
 
+/* Wait for all work; the fault, if there was one by then. */
+enum nst_status cuda_finish(struct cuda *cu, struct nst_err *err);
+
 /* Bytes to the device, and back when all before is done. Zeros after a fault. */
 void cuda_send(struct cuda *cu, void *to, const void *from, size_t bytes);
 void cuda_receive(struct cuda *cu, void *to, const void *from, size_t bytes);
