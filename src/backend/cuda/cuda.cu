@@ -133,6 +133,9 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
     cuda_ok(cu, cublasSetWorkspace(cu->blas, cu->workspace, WORKSPACE));
     if (cu->precision != NST_PRECISION_FP16)
         return NST_OK;
+    /* where it divides a sum, its parts are floats, too */
+    cuda_ok(cu, cublasSetMathMode(cu->blas,
+                                  CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
     st = cuda_alloc(cu, &peak, sizeof *cu->peak, err);
     cu->peak = static_cast<int *>(peak);
     if (st == NST_OK)
