@@ -98,8 +98,8 @@ struct nst_backend {
     struct nst_threads *threads; /* the backend's; others may run work on them */
     int regions; /* the most of nst_terms; raised before tensors are made */
     const char *instructions; /* as $NST_CPU; NULL: there is no choice */
-    size_t memory; /* bytes that tensors may take of the device's own; 0: they are in the
-                      process's */
+    size_t memory; /* bytes that tensors may take of the device's own; 0: they are in
+                      the process's */
     /* What befell the device, if anything did: results since then are worth nothing. */
     struct nst_err fault;
     /* The gradient that conv_picture_grad() gave was out of the range of its precision:

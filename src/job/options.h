@@ -79,9 +79,9 @@ struct nst_params {
     int64_t optimiser; /* enum nst_optimiser */
     double learning_rate;
     int64_t curvature_pairs;
-    int64_t compat;   /* enum nst_compat */
-    int64_t adaptive; /* enum nst_adaptive */
-    int64_t tile;     /* 0: as memory asks for */
+    int64_t compat;    /* enum nst_compat */
+    int64_t adaptive;  /* enum nst_adaptive */
+    int64_t tile;      /* 0: as memory asks for */
     int64_t precision; /* enum nst_precision */
     /* the run: these do not change the picture */
     struct nst_styles styles;

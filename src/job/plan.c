@@ -115,7 +115,8 @@ static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
             if (least->memory == 0 ||
                 plan.memory + plan.device_memory < least->memory + least->device_memory)
                 *least = plan;
-            if (plan.memory <= plan.limit && plan.device_memory <= plan.device_limit && (!found || plan.work < best->work)) {
+            if (plan.memory <= plan.limit && plan.device_memory <= plan.device_limit &&
+                (!found || plan.work < best->work)) {
                 *best = plan;
                 found = true;
             }

@@ -20,7 +20,7 @@ struct nst_plan {
     int curvature_pairs;
     size_t memory, limit; /* bytes: the peak expected of the process, and allowed */
     size_t device_memory, device_limit; /* and of a GPU's own; 0 without one */
-    double work;          /* of an evaluation, as a multiple of that in one piece */
+    double work; /* of an evaluation, as a multiple of that in one piece */
 };
 
 /*

@@ -68,10 +68,10 @@ static char *line(const json_t *d)
         return nst_xasprintf("%-8s none: %s\n", name, text_of(d, "error"));
     if (text_of(d, "instructions"))
         return nst_xasprintf("%-8s %s\n", name, text_of(d, "instructions"));
-    return nst_xasprintf("%-8s %s, compute capability %s, %lld MiB, %lld free, CUDA %s\n",
-                         name, text_of(d, "model"), text_of(d, "compute_capability"),
-                         mib_of(d, "memory"), mib_of(d, "memory_free"),
-                         text_of(d, "cuda"));
+    return nst_xasprintf(
+        "%-8s %s, compute capability %s, %lld MiB, %lld free, CUDA %s\n", name,
+        text_of(d, "model"), text_of(d, "compute_capability"), mib_of(d, "memory"),
+        mib_of(d, "memory_free"), text_of(d, "cuda"));
 }
 
 char *nst_describe_devices(bool as_json)
@@ -89,7 +89,8 @@ char *nst_describe_devices(bool as_json)
         return text;
     }
     text = nst_xstrdup("");
-    json_array_foreach (all, i, d) {
+    json_array_foreach(all, i, d)
+    {
         char *one = line(d), *more = nst_xasprintf("%s%s", text, one);
 
         free(one);

@@ -130,7 +130,8 @@ int main(void)
     w = random_weights(&seed);
     for (int i = 0; i < 2; i++)
         for (int p = 0; p < 2; p++) {
-            const struct nst_backend_ops *ops = i ? &nst_backend_scalar : &nst_backend_cpu;
+            const struct nst_backend_ops *ops =
+                i ? &nst_backend_scalar : &nst_backend_cpu;
 
             check(ops, w, p, "conv_4", "conv_1", 1, 0, 0, 0, 1);
             check(ops, w, p, "relu2_2", "conv_1", 1, 0, 0, 0, 1);

@@ -74,7 +74,7 @@ enum nst_status cuda_want_scratch(struct cuda *cu, size_t bytes, struct nst_err 
 
 /* base.memory becomes what may be taken of what is free: others use the device, too. */
 void cuda_look_around(struct cuda *cu);
-/* Device memory, and its end; NST_ERR_MEM says how much was asked for. */
+/* Device memory, until cudaFree(). NST_ERR_MEM says how much was asked for. */
 enum nst_status cuda_alloc(struct cuda *cu, void **out, size_t bytes,
                            struct nst_err *err);
 

@@ -16,8 +16,9 @@
 #include "backend/cuda/conv.cuh"
 
 #define STAGES 4
-#define PITCH (CUDA_SLICE + 16) /* bytes from row to row: eight rows are in all banks  \
-                                 */
+#define PITCH                                                                          \
+    (CUDA_SLICE + 16) /* bytes from row to row: eight rows are in all banks            \
+                       */
 #define COLUMNS 16
 
 extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
