@@ -5,10 +5,11 @@
  *   bench operators [SIZE]                     each layer's operators by themselves
  *   bench evaluations STACK SIZE [MODEL]       whole evaluations, and the optimiser
  *
- * STACK is tutorial or gatys. $THREADS says how many threads (default: all). A machine
- * that throttles makes any time meaningless, so each sample lies between two runs of a
- * multiply-add loop, the ceiling, and is dropped if the machine was then a tenth slower
- * than at its best. Rates are effective: those of the direct convolution's arithmetic.
+ * STACK is tutorial or gatys. $THREADS says how many threads (default: all), $DEVICE
+ * cpu (the default) or cuda, $PRECISION which of a GPU's. A machine that throttles makes
+ * any time meaningless, so each sample on a CPU lies between two runs of a multiply-add
+ * loop, the ceiling, and is dropped if the machine was then a tenth slower than at its
+ * best. Rates are effective: those of the direct convolution's arithmetic.
  */
 #include "config.h"
 
@@ -91,6 +92,8 @@ static double ceiling(void)
         loop = fma_8, floats = 8;
 #endif
     (void)set;
+    if (be->memory) /* a GPU: the processors' speed says nothing of it */
+        return 1;
     begin = now();
     nst_threads_run(be->threads, threads, loop, (void *)&sink);
     return 2e-9 * ROUNDS * CHAINS * floats * threads / (now() - begin);
@@ -176,6 +179,12 @@ static void gram(void *ctx)
     be->ops->gram(be, l->y, false, nst_whole(l->y->shape), NULL, l->sums);
 }
 
+/* Whose arithmetic it is: the processors' instruction set, or "cuda". */
+static const char *instructions(void)
+{
+    return be->memory ? be->ops->name : nst_blocked_choose()->name;
+}
+
 static void say(const char *operator, const struct nst_tensor * y, int cin, double flop,
                 void (*work)(void *), struct layer *l)
 {
@@ -183,10 +192,10 @@ static void say(const char *operator, const struct nst_tensor * y, int cin, doub
     double rate = 1e-9 * flop / t.median;
 
     printf("{\"operator\":\"%s\",\"channels\":[%d,%d],\"size\":%d,\"set\":\"%s\","
-           "\"ms\":%.3f,\"gflops\":%.0f,\"percent_of_ceiling\":%.0f,\"ceiling\":%.0f,"
+           "\"precision\":\"%s\",\"ms\":%.3f,\"gflops\":%.0f,\"percent_of_ceiling\":%.0f,\"ceiling\":%.0f,"
            "\"threads\":%d}\n",
-           operator, cin, y->shape.c, y->shape.h, nst_blocked_choose()->name,
-           1e3 * t.median, rate, 100 * rate / t.ceiling, t.ceiling,
+           operator, cin, y->shape.c, y->shape.h, instructions(),
+           nst_precision_name(be->config.precision), 1e3 * t.median, rate, 100 * rate / t.ceiling, t.ceiling,
            nst_threads_count(be->threads));
     fflush(stdout);
 }
@@ -334,10 +343,12 @@ static void bench_evaluations(const char *stack, int size, const char *model)
     peak = nst_memory_peak();
     between = optimiser(&e, n);
     printf("{\"engine\":\"nst\",\"stack\":\"%s\",\"size\":%d,\"set\":\"%s\","
-           "\"threads\":%d,\"ms_per_evaluation\":%.2f,\"ms_min\":%.2f,"
-           "\"optimiser_ms\":%.2f,\"peak_rss_mib\":%zu,\"ceiling\":%.0f,"
+           "\"precision\":\"%s\","
+           "\"threads\":%d,\"ms_per_evaluation\":%.3f,\"ms_min\":%.3f,"
+           "\"optimiser_ms\":%.3f,\"peak_rss_mib\":%zu,\"ceiling\":%.0f,"
            "\"dropped\":%d}\n",
-           stack, size, nst_blocked_choose()->name, nst_threads_count(be->threads),
+           stack, size, instructions(), nst_precision_name(be->config.precision),
+           nst_threads_count(be->threads),
            1e3 * t.median, 1e3 * t.best, 1e3 * between, peak >> 20, t.ceiling,
            t.dropped);
     nst_objective_free(e.o);
@@ -346,12 +357,26 @@ static void bench_evaluations(const char *stack, int size, const char *model)
     free(e.grad);
 }
 
+static enum nst_precision precision(void)
+{
+    const char *name = getenv("PRECISION");
+    enum nst_precision p = NST_PRECISION_AUTO;
+
+    while (name && strcmp(name, nst_precision_name(p)) != 0)
+        if (p++ == NST_PRECISION_FP16) {
+            fprintf(stderr, "bench: precision %s: auto, fp32, tf32 or fp16\n", name);
+            exit(2);
+        }
+    return p;
+}
+
 int main(int argc, char **argv)
 {
-    const char *threads = getenv("THREADS");
-    struct nst_backend_config config = {.threads = threads ? atoi(threads) : 0};
+    const char *threads = getenv("THREADS"), *device = getenv("DEVICE");
+    struct nst_backend_config config = {.threads = threads ? atoi(threads) : 0,
+                                        .precision = precision()};
 
-    must(nst_backend_open(&be, "cpu", &config, &err));
+    must(nst_backend_open(&be, device ? device : "cpu", &config, &err));
     if (argc >= 2 && strcmp(argv[1], "operators") == 0)
         bench_operators(argc > 2 ? atoi(argv[2]) : 256);
     else if (argc >= 4 && strcmp(argv[1], "evaluations") == 0)
