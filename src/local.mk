@@ -45,7 +45,7 @@ libnst_engine_la_SOURCES = \
 	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \
 	%D%/kernels/blocked.h %D%/kernels/vectors.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/cuda/cuda.h \
-	%D%/backend/scalar.c \
+	%D%/backend/host.c %D%/backend/host.h %D%/backend/scalar.c \
 	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/patches.c \
 	%D%/backend/cpu/join.c %D%/backend/cpu/gram.c

@@ -120,6 +120,18 @@ struct nst_backend_ops {
     enum nst_status (*share)(struct nst_backend **out, const struct nst_backend *be,
                              struct nst_err *err);
 
+    /*
+     * Numbers that lie where the operators work: floats, doubles, bytes. Values are
+     * undefined at first; freed by numbers_free (NULL is fine). On a CPU they are the
+     * process's memory; elsewhere the host sees them through put and get alone, of which
+     * the latter waits for what is under way.
+     */
+    enum nst_status (*numbers_new)(struct nst_backend *be, void **out, size_t bytes,
+                                   struct nst_err *err);
+    void (*numbers_free)(struct nst_backend *be, void *numbers);
+    void (*put)(struct nst_backend *be, void *to, const void *from, size_t bytes);
+    void (*get)(struct nst_backend *be, void *to, const void *from, size_t bytes);
+
     /* A tensor of this shape, values undefined. Freed by tensor_free (NULL is fine). */
     enum nst_status (*tensor_new)(struct nst_backend *be, struct nst_tensor **out,
                                   struct nst_shape shape, struct nst_err *err);

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "backend/backend.h"
+#include "backend/host.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -335,6 +335,7 @@ const struct nst_backend_ops nst_backend_scalar = {
     .open = scalar_open,
     .close = scalar_close,
     .share = scalar_share,
+    NST_HOST_OPERATORS,
     .tensor_new = tensor_new,
     .tensor_free = tensor_free,
     .tensor_bytes = tensor_bytes,

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "backend/cpu/cpu.h"
+#include "backend/host.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +361,7 @@ const struct nst_backend_ops nst_backend_cpu = {
     .open = cpu_open,
     .close = cpu_close,
     .share = cpu_share,
+    NST_HOST_OPERATORS,
     .tensor_new = tensor_new,
     .tensor_free = tensor_free,
     .tensor_bytes = tensor_bytes,

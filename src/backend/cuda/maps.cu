@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * maps.cu - tensors on the device, and their way there and back.
+ * maps.cu - numbers and tensors on the device, and their way there and back.
  */
 #include "config.h"
 
@@ -10,6 +10,29 @@
 
 extern "C" {
 #include "base/mem.h"
+}
+
+enum nst_status cuda_numbers_new(struct nst_backend *be, void **out, size_t bytes,
+                                 struct nst_err *err)
+{
+    return cuda_alloc(cuda_of(be), out, bytes, err);
+}
+
+void cuda_numbers_free(struct nst_backend *be, void *numbers)
+{
+    struct cuda *cu = cuda_of(be);
+
+    cuda_ok(cu, cudaFree(numbers));
+}
+
+void cuda_put(struct nst_backend *be, void *to, const void *from, size_t bytes)
+{
+    cuda_send(cuda_of(be), to, from, bytes);
+}
+
+void cuda_get(struct nst_backend *be, void *to, const void *from, size_t bytes)
+{
+    cuda_receive(cuda_of(be), to, from, bytes);
 }
 
 void cuda_tensor_free(struct nst_backend *be, struct nst_tensor *t)

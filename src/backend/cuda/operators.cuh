@@ -9,6 +9,11 @@
 #include "backend/cuda/device.cuh"
 
 /* maps.cu */
+enum nst_status cuda_numbers_new(struct nst_backend *be, void **out, size_t bytes,
+                                 struct nst_err *err);
+void cuda_numbers_free(struct nst_backend *be, void *numbers);
+void cuda_put(struct nst_backend *be, void *to, const void *from, size_t bytes);
+void cuda_get(struct nst_backend *be, void *to, const void *from, size_t bytes);
 template <class T>
 enum nst_status cuda_tensor_new(struct nst_backend *be, struct nst_tensor **out,
                                 struct nst_shape shape, struct nst_err *err);
