@@ -45,14 +45,16 @@ libnst_engine_la_SOURCES = \
 	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \
 	%D%/kernels/blocked.h %D%/kernels/vectors.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/cuda/cuda.h \
-	%D%/backend/host.c %D%/backend/host.h %D%/backend/scalar.c \
+	%D%/backend/host.c %D%/backend/host.h %D%/backend/losses.c \
+	%D%/backend/scalar.c \
 	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/patches.c \
 	%D%/backend/cpu/join.c %D%/backend/cpu/gram.c
 
 # and, with --with-cuda, GPUs
 CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
-	%D%/backend/cuda/device.cu %D%/backend/cuda/implicit.cu %D%/backend/cuda/maps.cu \
+	%D%/backend/cuda/device.cu %D%/backend/cuda/implicit.cu \
+	%D%/backend/cuda/losses.cu %D%/backend/cuda/maps.cu \
 	%D%/backend/cuda/picture.cu %D%/backend/cuda/sums.cu
 CUDA_INCLUDES = %D%/backend/cuda/conv.cuh \
 	%D%/backend/cuda/device.cuh %D%/backend/cuda/joint.cuh \
@@ -96,8 +98,7 @@ libnst_job_la_SOURCES = \
 	%D%/style/gram_loss.c %D%/style/gram_loss.h \
 	%D%/style/moment_loss.c %D%/style/moment_loss.h \
 	%D%/style/guide.c %D%/style/guide.h \
-	%D%/style/variation.c %D%/style/variation.h \
-	%D%/style/temporal_loss.c %D%/style/temporal_loss.h \
+	%D%/style/pixel_losses.c %D%/style/pixel_losses.h \
 	%D%/style/tiling.c %D%/style/tiling.h \
 	%D%/style/walk.c %D%/style/walk.h \
 	%D%/style/pack.c %D%/style/pack.h \

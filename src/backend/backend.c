@@ -75,6 +75,28 @@ enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
                        name);
 }
 
+enum nst_status nst_backend_show(struct nst_backend *be, const void *host, size_t bytes,
+                                 const void **there, struct nst_err *err)
+{
+    void *numbers;
+    enum nst_status st;
+
+    *there = host;
+    if (!be->memory)
+        return NST_OK;
+    st = be->ops->numbers_new(be, &numbers, bytes, err);
+    if (st == NST_OK)
+        be->ops->put(be, numbers, host, bytes);
+    *there = numbers;
+    return st;
+}
+
+void nst_backend_unshow(struct nst_backend *be, const void *host, const void *there)
+{
+    if (there != host)
+        be->ops->numbers_free(be, (void *)there);
+}
+
 enum nst_status nst_backend_fp32_only(const struct nst_backend_config *config,
                                       struct nst_err *err)
 {

@@ -54,6 +54,22 @@ struct nst_window {
     int top, left, height, width;
 };
 
+/* The three planes of a picture. */
+struct nst_planes {
+    int height, width;
+};
+
+/* What the moment loss compares: what was gathered of a layer, and its target. */
+struct nst_moments {
+    const double *products, *sums; /* C x C, C */
+    double pixels;
+    const double *mean, *deviation; /* C each */
+};
+
+/* Added to each variance: a channel that is the same everywhere has a deviation that
+ * can be derived, too. */
+#define NST_LEAST_VARIANCE 1e-6
+
 static inline struct nst_window nst_whole(struct nst_shape s)
 {
     struct nst_window w = {0, 0, s.h, s.w};
@@ -63,7 +79,7 @@ static inline struct nst_window nst_whole(struct nst_shape s)
 
 /*
  * What the losses on a region of a map F have as their derivative by it:
- * guide (matrix F + offset). All on the host.
+ * guide (matrix F + offset). All in the backend's numbers.
  */
 struct nst_region_terms {
     const float *matrix; /* C x C, symmetric */
@@ -102,8 +118,8 @@ struct nst_backend {
                       the process's */
     /* What befell the device, if anything did: results since then are worth nothing. */
     struct nst_err fault;
-    /* The gradient that conv_picture_grad() gave was out of the range of its precision:
-     * worked out once more, from conv_picture() on, it is not. */
+    /* After get(): a gradient that conv_picture_grad() gave before was out of the range
+     * of its precision. Worked out once more, from conv_picture() on, it is not. */
     bool again;
 };
 
@@ -123,14 +139,18 @@ struct nst_backend_ops {
     /*
      * Numbers that lie where the operators work: floats, doubles, bytes. Values are
      * undefined at first; freed by numbers_free (NULL is fine). On a CPU they are the
-     * process's memory; elsewhere the host sees them through put and get alone, of which
-     * the latter waits for what is under way.
+     * process's memory; elsewhere the host sees them through put and get alone, of
+     * which the latter waits for what is under way.
      */
     enum nst_status (*numbers_new)(struct nst_backend *be, void **out, size_t bytes,
                                    struct nst_err *err);
     void (*numbers_free)(struct nst_backend *be, void *numbers);
     void (*put)(struct nst_backend *be, void *to, const void *from, size_t bytes);
     void (*get)(struct nst_backend *be, void *to, const void *from, size_t bytes);
+    /* The window of a picture to where it begins at to_top, to_left in another. */
+    void (*copy_window)(struct nst_backend *be, const float *from, struct nst_planes of,
+                        struct nst_window window, float *to, struct nst_planes to_of,
+                        int to_top, int to_left);
 
     /* A tensor of this shape, values undefined. Freed by tensor_free (NULL is fine). */
     enum nst_status (*tensor_new)(struct nst_backend *be, struct nst_tensor **out,
@@ -169,23 +189,46 @@ struct nst_backend_ops {
     /* The same where no convolution follows: only the losses at the joint count. */
     void (*last_grad)(struct nst_backend *be, const struct nst_joint *joint);
 
-    /* The first convolution reads a picture: rgb is planar, of y's height and width. */
+    /* The first convolution reads a picture: rgb is planar, of y's height and width,
+     * and among the backend's numbers, as is the gradient by it. */
     void (*conv_picture)(struct nst_backend *be, const struct nst_conv *k,
                          const float *rgb, struct nst_tensor *y, bool out_relu);
     void (*conv_picture_grad)(struct nst_backend *be, const struct nst_conv *k,
                               const struct nst_tensor *gy, float *rgb);
 
-    /* sums += F F' over the pixels of the window, each counted as guide (as in struct
-     * nst_region_terms) says; C x C, on the host. */
+    /*
+     * What losses are made of. Sums, targets and derivatives are numbers of the
+     * backend; a sum is set, or, with add, added to.
+     */
+    /* sums: F F' over the pixels of the window, each counted as guide (as in struct
+     * nst_region_terms) says; C x C. */
     void (*gram)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window window, const float *guide, double *sums);
-    /* sums += F over these pixels; C. */
+                 struct nst_window window, const float *guide, bool add, double *sums);
+    /* sums: F over these pixels; C. */
     void (*channel_sums)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window window, const float *guide, double *sums);
-    /* The sum of (F - T)^2 over the window. */
-    double (*squared_error)(struct nst_backend *be, const struct nst_tensor *f,
-                            bool relu, const struct nst_tensor *t,
-                            struct nst_window window);
+                         struct nst_window window, const float *guide, bool add,
+                         double *sums);
+    /* *sum: (F - T)^2 over the window. */
+    void (*squared_error)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                          const struct nst_tensor *t, struct nst_window window,
+                          bool add, double *sum);
+    /* D = scale products - target, C x C: *sum = sum D^2, derivative = factor D. */
+    void (*gram_loss)(struct nst_backend *be, int channels, const double *products,
+                      double scale, const double *target, double factor,
+                      float *derivative, double *sum);
+    /* See style/moment_loss.h: *sum without its 1 / C; the slope is added to derivative
+     * (C x C). */
+    void (*moment_loss)(struct nst_backend *be, int channels,
+                        const struct nst_moments *m, double factor, float *derivative,
+                        float *offset, double *sum);
+    /* *sum: the squared differences of neighbours in planes rgb; grad, unless NULL, +=
+     * scale / 2 times its derivative. See style/pixel_losses.h. */
+    void (*variation)(struct nst_backend *be, const float *rgb, struct nst_planes of,
+                      float scale, float *grad, double *sum);
+    /* *sum: still (rgb - before)^2, likewise. */
+    void (*pull)(struct nst_backend *be, const float *rgb, struct nst_planes of,
+                 const float *before, const float *still, float scale, float *grad,
+                 double *sum);
 };
 
 extern const struct nst_backend_ops nst_backend_scalar; /* the specification */
@@ -207,6 +250,19 @@ enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
 /* For open() of backends on the CPU: NST_ERR_ARG if another precision is asked for. */
 enum nst_status nst_backend_fp32_only(const struct nst_backend_config *config,
                                       struct nst_err *err);
+/* On the host: the mean and the standard deviation of channel c of what was gathered.
+ */
+void nst_moments_at(const struct nst_moments *m, int channels, int c, double *mean,
+                    double *deviation);
+
+/*
+ * What the operators may read in place of these numbers on the host, which are borrowed
+ * until they need it no more: nst_backend_unshow(). On a CPU it is these. NST_ERR_MEM.
+ */
+enum nst_status nst_backend_show(struct nst_backend *be, const void *host, size_t bytes,
+                                 const void **there, struct nst_err *err);
+void nst_backend_unshow(struct nst_backend *be, const void *host, const void *there);
+
 /* "fp32" and so on; "auto". */
 const char *nst_precision_name(enum nst_precision precision);
 

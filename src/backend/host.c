@@ -32,3 +32,19 @@ void nst_host_copy(struct nst_backend *be, void *to, const void *from, size_t by
     if (to != from)
         memcpy(to, from, bytes);
 }
+
+void nst_host_copy_window(struct nst_backend *be, const float *from,
+                          struct nst_planes of, struct nst_window window, float *to,
+                          struct nst_planes to_of, int to_top, int to_left)
+{
+    (void)be;
+    for (int k = 0; k < 3; k++)
+        for (int r = 0; r < window.height; r++) {
+            size_t here = (size_t)k * (size_t)of.height + (size_t)(window.top + r);
+            size_t there = (size_t)k * (size_t)to_of.height + (size_t)(to_top + r);
+
+            memcpy(to + there * (size_t)to_of.width + to_left,
+                   from + here * (size_t)of.width + window.left,
+                   (size_t)window.width * sizeof *to);
+        }
+}

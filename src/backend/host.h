@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * host.h - what all backends on the CPU have in common: their numbers are the process's
- * own memory.
+ * own memory, and whatever is no product of matrices costs little in plain C.
  */
 #ifndef NST_BACKEND_HOST_H
 #define NST_BACKEND_HOST_H
@@ -12,9 +12,27 @@ enum nst_status nst_host_numbers_new(struct nst_backend *be, void **out, size_t 
                                      struct nst_err *err);
 void nst_host_numbers_free(struct nst_backend *be, void *numbers);
 void nst_host_copy(struct nst_backend *be, void *to, const void *from, size_t bytes);
+void nst_host_copy_window(struct nst_backend *be, const float *from,
+                          struct nst_planes of, struct nst_window window, float *to,
+                          struct nst_planes to_of, int to_top, int to_left);
+
+/* losses.c */
+void nst_host_gram_loss(struct nst_backend *be, int channels, const double *products,
+                        double scale, const double *target, double factor,
+                        float *derivative, double *sum);
+void nst_host_moment_loss(struct nst_backend *be, int channels,
+                          const struct nst_moments *m, double factor, float *derivative,
+                          float *offset, double *sum);
+void nst_host_variation(struct nst_backend *be, const float *rgb, struct nst_planes of,
+                        float scale, float *grad, double *sum);
+void nst_host_pull(struct nst_backend *be, const float *rgb, struct nst_planes of,
+                   const float *before, const float *still, float scale, float *grad,
+                   double *sum);
 
 #define NST_HOST_OPERATORS                                                             \
     .numbers_new = nst_host_numbers_new, .numbers_free = nst_host_numbers_free,        \
-    .put = nst_host_copy, .get = nst_host_copy
+    .put = nst_host_copy, .get = nst_host_copy, .copy_window = nst_host_copy_window,   \
+    .gram_loss = nst_host_gram_loss, .moment_loss = nst_host_moment_loss,              \
+    .variation = nst_host_variation, .pull = nst_host_pull
 
 #endif

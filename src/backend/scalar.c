@@ -296,38 +296,45 @@ static const float *cut_all(struct scalar *scalar, const struct nst_tensor *f,
 }
 
 static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window w, const float *guide, double *sums)
+                 struct nst_window w, const float *guide, bool add, double *sums)
 {
     struct scalar *scalar = (struct scalar *)be;
+    size_t entries = (size_t)f->shape.c * (size_t)f->shape.c;
 
+    if (!add)
+        memset(sums, 0, entries * sizeof *sums);
     guide = cut_all(scalar, f, w, guide);
     nst_gram_c(scalar->scratch[0], relu, guide, sums, f->shape.c,
                (size_t)w.height * w.width);
 }
 
 static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window w, const float *guide, double *sums)
+                         struct nst_window w, const float *guide, bool add,
+                         double *sums)
 {
     struct scalar *scalar = (struct scalar *)be;
 
+    if (!add)
+        memset(sums, 0, (size_t)f->shape.c * sizeof *sums);
     guide = cut_all(scalar, f, w, guide);
     nst_channel_sums_c(scalar->scratch[0], relu, guide, sums, f->shape.c,
                        (size_t)w.height * w.width);
 }
 
-static double squared_error(struct nst_backend *be, const struct nst_tensor *f,
-                            bool relu, const struct nst_tensor *t, struct nst_window w)
+static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                          const struct nst_tensor *t, struct nst_window w, bool add,
+                          double *sum)
 {
     struct scalar *scalar = (struct scalar *)be;
-    double sum = 0;
+    double total = 0;
 
     for (int c = 0; c < f->shape.c; c++) {
         cut(f, c, w, scalar->scratch[0]);
         cut(t, c, w, scalar->scratch[1]);
-        sum += nst_squared_error_c(scalar->scratch[0], relu, scalar->scratch[1],
-                                   (size_t)w.height * w.width);
+        total += nst_squared_error_c(scalar->scratch[0], relu, scalar->scratch[1],
+                                     (size_t)w.height * w.width);
     }
-    return sum;
+    *sum = add ? *sum + total : total;
 }
 
 const struct nst_backend_ops nst_backend_scalar = {

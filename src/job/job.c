@@ -113,9 +113,10 @@ enum nst_status nst_job_keep(struct nst_job *r, const float *mask, struct nst_er
     return nst_floats_new(&r->made, r->v.n, 1, 1, err);
 }
 
-void nst_job_hold(struct nst_job *r, struct nst_before before)
+enum nst_status nst_job_hold(struct nst_job *r, struct nst_before before,
+                             struct nst_err *err)
 {
-    nst_objective_hold(r->objective, before, r->p->temporal);
+    return nst_objective_hold(r->objective, before, r->p->temporal, err);
 }
 
 /* nst_function: one evaluation, counted and noted. */

@@ -71,8 +71,9 @@ void nst_job_free(struct nst_job *j);
 enum nst_status nst_job_keep(struct nst_job *j, const float *keep, struct nst_err *err);
 
 /* Hold the picture to the frame before, with the weight that p asks for; borrowed as
- * long as the job lives. */
-void nst_job_hold(struct nst_job *j, struct nst_before before);
+ * long as the job lives. NST_ERR_MEM. */
+enum nst_status nst_job_hold(struct nst_job *j, struct nst_before before,
+                             struct nst_err *err);
 
 /*
  * Stylise, once: x (3 x height x width of the content) is the picture to start from,

@@ -195,12 +195,13 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
     size_t n = 3 * (size_t)side * (size_t)side;
     struct nst_objective *o = NULL;
     struct nst_losses losses;
+    struct nst_backend *be = nst_vgg_backend(v);
     struct timespec begin, end;
-    float *x = NULL, *grad = NULL;
+    const void *there = NULL;
+    void *grad = NULL;
+    float *x;
     enum nst_status st = nst_floats_new(&x, n, 1, 1, err);
 
-    if (st == NST_OK)
-        st = nst_floats_new(&grad, n, 1, 1, err);
     for (size_t i = 0; st == NST_OK && i < n; i++)
         x[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     if (st == NST_OK)
@@ -208,17 +209,23 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
             &o, v, &config, x, side, side,
             &(struct nst_style){&(struct nst_painting){x, side, side, .share = 1}, 1},
             err);
+    if (st == NST_OK)
+        st = be->ops->numbers_new(be, &grad, n * sizeof *x, err);
+    if (st == NST_OK)
+        st = nst_backend_show(be, x, n * sizeof *x, &there, err);
     for (int i = 0; st == NST_OK && i < 3; i++) {
         clock_gettime(CLOCK_MONOTONIC, &begin);
-        nst_objective_evaluate(o, x, &losses, grad);
+        nst_objective_evaluate(o, there, &losses, grad);
         clock_gettime(CLOCK_MONOTONIC, &end);
     }
     if (st == NST_OK)
         *seconds = (double)(end.tv_sec - begin.tv_sec) +
                    1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
     nst_objective_free(o);
+    if (there)
+        nst_backend_unshow(be, x, there);
+    be->ops->numbers_free(be, grad);
     free(x);
-    free(grad);
     return st;
 }
 

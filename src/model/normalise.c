@@ -13,21 +13,38 @@ struct nst_activity {
     struct nst_vgg *v;
     int pictures;
     double sum[NST_VGG_CONVS]; /* of their means */
+    double *sums;              /* of a map's channels, among the backend's numbers */
 };
 
-static double mean_of(const struct nst_pass *p, int conv)
+static double mean_of(const struct nst_activity *a, const struct nst_pass *p, int conv)
 {
     struct nst_backend *be = nst_pass_backend(p);
     struct nst_tap tap = {.conv = conv, .after_relu = true};
     bool relu;
     const struct nst_tensor *map = nst_pass_map(p, &tap, &relu);
-    double *sums = nst_xcalloc((size_t)map->shape.c, sizeof *sums), sum = 0;
+    size_t bytes = (size_t)map->shape.c * sizeof(double);
+    double *sums = nst_xcalloc(1, bytes), sum = 0;
 
-    be->ops->channel_sums(be, map, relu, nst_whole(map->shape), NULL, sums);
+    be->ops->channel_sums(be, map, relu, nst_whole(map->shape), NULL, false, a->sums);
+    be->ops->get(be, sums, a->sums, bytes);
     for (int c = 0; c < map->shape.c; c++)
         sum += sums[c];
     free(sums);
     return sum / (double)nst_shape_count(map->shape);
+}
+
+static enum nst_status new_sums(struct nst_activity *a, struct nst_err *err)
+{
+    int most = 0;
+    void *sums;
+    enum nst_status st;
+
+    for (int i = 0; i < nst_vgg_convs(a->v); i++)
+        if (nst_vgg_channels(a->v, i) > most)
+            most = nst_vgg_channels(a->v, i);
+    st = a->be->ops->numbers_new(a->be, &sums, (size_t)most * sizeof *a->sums, err);
+    a->sums = sums;
+    return st;
 }
 
 enum nst_status nst_activity_new(struct nst_activity **out, const struct nst_weights *w,
@@ -39,6 +56,8 @@ enum nst_status nst_activity_new(struct nst_activity **out, const struct nst_wei
 
     if (st == NST_OK)
         st = nst_vgg_new(&a->v, a->be, w, NST_POOLING_MAX, err);
+    if (st == NST_OK)
+        st = new_sums(a, err);
     if (st != NST_OK) {
         nst_activity_free(a);
         a = NULL;
@@ -52,8 +71,10 @@ void nst_activity_free(struct nst_activity *a)
     if (!a)
         return;
     nst_vgg_free(a->v);
-    if (a->be)
+    if (a->be) {
+        a->be->ops->numbers_free(a->be, a->sums);
         a->be->ops->close(a->be);
+    }
     free(a);
 }
 
@@ -61,17 +82,22 @@ enum nst_status nst_activity_add(struct nst_activity *a, const float *rgb, int h
                                  struct nst_err *err)
 {
     const bool keep[NST_VGG_CONVS] = {false};
+    size_t bytes = 3 * (size_t)h * (size_t)w * sizeof *rgb;
+    const void *there;
     struct nst_pass *p;
     enum nst_status st = nst_pass_new(&p, a->v, h, w, keep, err);
 
     if (st != NST_OK)
         return st;
-    nst_pass_forward(p, rgb);
-    for (int i = 0; i < nst_vgg_convs(a->v); i++)
-        a->sum[i] += mean_of(p, i);
-    a->pictures++;
+    st = nst_backend_show(a->be, rgb, bytes, &there, err);
+    if (st == NST_OK)
+        nst_pass_forward(p, there);
+    for (int i = 0; st == NST_OK && i < nst_vgg_convs(a->v); i++)
+        a->sum[i] += mean_of(a, p, i);
+    a->pictures += st == NST_OK;
+    nst_backend_unshow(a->be, rgb, there);
     nst_pass_free(p);
-    return NST_OK;
+    return st;
 }
 
 void nst_activity_mean(const struct nst_activity *a, double mean[NST_VGG_CONVS])

@@ -57,7 +57,7 @@ size_t nst_pass_map_bytes(const struct nst_vgg *v, int conv, int height, int wid
 
 struct nst_backend *nst_pass_backend(const struct nst_pass *p);
 
-/* rgb: 3 x height x width, 0 to 1, planar, borrowed. */
+/* rgb: 3 x height x width, 0 to 1, planar, among the backend's numbers; borrowed. */
 void nst_pass_forward(struct nst_pass *p, const float *rgb);
 
 /* The map of a convolution after nst_pass_forward(); *relu is set if the ReLU is still

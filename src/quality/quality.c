@@ -161,28 +161,44 @@ static enum nst_status features(const struct nst_pass *pass, const struct nst_ta
     return st;
 }
 
+/* Take the network forward through a picture on the host. */
+static enum nst_status look_at(struct nst_pass *pass, const float *rgb, int h, int w,
+                               struct nst_err *err)
+{
+    struct nst_backend *be = nst_pass_backend(pass);
+    const void *there;
+    enum nst_status st =
+        nst_backend_show(be, rgb, 3 * (size_t)h * (size_t)w * sizeof *rgb, &there, err);
+
+    if (st == NST_OK)
+        nst_pass_forward(pass, there);
+    nst_backend_unshow(be, rgb, there);
+    return st;
+}
+
 enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
                                         const float *a, const float *b, int h, int w,
                                         struct nst_err *err)
 {
-    const bool keep[NST_VGG_CONVS] = {false};
     struct nst_pass *pass;
     struct nst_taps taps;
     enum nst_status st = nst_taps_parse(&taps, NST_QUALITY_STYLE, err);
     float *of_a[2 * NST_VGG_CONVS] = {NULL}, *of_b = NULL;
 
     if (st == NST_OK)
-        st = nst_pass_new(&pass, nst_engine_network(e), h, w, keep, err);
+        st = nst_pass_new(&pass, nst_engine_network(e), h, w,
+                          (const bool[NST_VGG_CONVS]){false}, err);
     if (st != NST_OK)
         return st;
     *out = 0;
-    nst_pass_forward(pass, a);
+    st = look_at(pass, a, h, w, err);
     for (int i = 0; st == NST_OK && i < taps.count; i++) {
         struct nst_shape s;
 
         st = features(pass, &taps.tap[i], &of_a[i], &s, err);
     }
-    nst_pass_forward(pass, b);
+    if (st == NST_OK)
+        st = look_at(pass, b, h, w, err);
     for (int i = 0; st == NST_OK && i < taps.count; i++) {
         struct nst_shape s;
         double sum = 0;
@@ -214,8 +230,10 @@ enum nst_status nst_held_out_losses(double *content, double *style,
                                           .content_weight = 1,
                                           .style_weight = 1,
                                           .strength = 1};
+    struct nst_backend *be = nst_vgg_backend(nst_engine_network(e));
     struct nst_objective *o;
     struct nst_losses losses;
+    const void *there;
     enum nst_status st = nst_taps_parse(&of_content, NST_QUALITY_CONTENT, err);
 
     if (st == NST_OK)
@@ -225,8 +243,14 @@ enum nst_status nst_held_out_losses(double *content, double *style,
                                &(struct nst_style){&one, 1}, err);
     if (st != NST_OK)
         return st;
-    nst_objective_evaluate(o, result, &losses, NULL);
+    st = nst_backend_show(be, result, 3 * (size_t)h * (size_t)w * sizeof *result,
+                          &there, err);
+    if (st == NST_OK)
+        nst_objective_evaluate(o, there, &losses, NULL);
+    nst_backend_unshow(be, result, there);
     nst_objective_free(o);
+    if (st != NST_OK)
+        return st;
     *content = losses.content;
     *style = losses.style;
     return NST_OK;

@@ -380,7 +380,7 @@ static enum nst_status hold(const struct run *r, struct nst_job *job, float *bef
     if (st == NST_OK)
         st = extended(r, f->still, 1, &before[1], err);
     if (st == NST_OK)
-        nst_job_hold(job, (struct nst_before){before[0], before[1]});
+        st = nst_job_hold(job, (struct nst_before){before[0], before[1]}, err);
     return st;
 }
 

@@ -37,16 +37,16 @@ void nst_content_target_take(struct nst_tensor *target,
     be->ops->tensor_copy(be, f, relu, target);
 }
 
-double nst_content_loss_gather(const struct nst_content_loss *l,
-                               const struct nst_pass *pass, struct nst_window window,
-                               const struct nst_tensor *target)
+void nst_content_loss_gather(const struct nst_content_loss *l,
+                             const struct nst_pass *pass, struct nst_window window,
+                             const struct nst_tensor *target, bool add, double *sum)
 {
     struct nst_backend *be = nst_pass_backend(pass);
     bool relu;
     const struct nst_tensor *f = nst_pass_map(pass, &l->tap, &relu);
 
     window = nst_pass_window(pass, l->tap.conv, window);
-    return be->ops->squared_error(be, f, relu, target, window) / l->count;
+    be->ops->squared_error(be, f, relu, target, window, add, sum);
 }
 
 float nst_content_loss_scale(const struct nst_content_loss *l, double weight)

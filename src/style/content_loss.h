@@ -31,10 +31,11 @@ void nst_content_target_take(struct nst_tensor *target,
                              const struct nst_content_loss *l,
                              const struct nst_pass *pass);
 
-/* What the pixels seen in window of the picture that pass holds add to the loss. */
-double nst_content_loss_gather(const struct nst_content_loss *l,
-                               const struct nst_pass *pass, struct nst_window window,
-                               const struct nst_tensor *target);
+/* *sum, one of the backend's numbers, becomes what the pixels seen in window of the
+ * picture that pass holds are to count times the loss; with add, it is added. */
+void nst_content_loss_gather(const struct nst_content_loss *l,
+                             const struct nst_pass *pass, struct nst_window window,
+                             const struct nst_tensor *target, bool add, double *sum);
 /* The factor of F - F_content in the derivative of weight times the loss. */
 float nst_content_loss_scale(const struct nst_content_loss *l, double weight);
 

@@ -12,20 +12,34 @@ static size_t entries(const struct nst_gram_loss *l)
     return (size_t)l->channels * (size_t)l->channels;
 }
 
-enum nst_status nst_gram_loss_init(struct nst_gram_loss *l, int channels,
-                                   struct nst_err *err)
+enum nst_status nst_gram_loss_init(struct nst_gram_loss *l, struct nst_backend *be,
+                                   int channels, struct nst_err *err)
 {
-    *l = (struct nst_gram_loss){.channels = channels};
-    l->target = calloc(entries(l), sizeof *l->target);
-    if (!l->target)
-        return nst_err_set(err, NST_ERR_MEM, "out of memory: %zu doubles", entries(l));
-    return nst_floats_new(&l->derivative, (size_t)channels, (size_t)channels, 1, err);
+    const struct nst_backend_ops *ops = be->ops;
+    void *target = NULL, *derivative = NULL;
+    double *zeros;
+    enum nst_status st;
+
+    *l = (struct nst_gram_loss){.be = be, .channels = channels};
+    st = ops->numbers_new(be, &target, entries(l) * sizeof *l->target, err);
+    l->target = target;
+    if (st == NST_OK)
+        st = ops->numbers_new(be, &derivative, entries(l) * sizeof *l->derivative, err);
+    l->derivative = derivative;
+    if (st != NST_OK)
+        return st;
+    zeros = nst_xcalloc(entries(l), sizeof *zeros);
+    ops->put(be, l->target, zeros, entries(l) * sizeof *zeros);
+    free(zeros);
+    return NST_OK;
 }
 
 void nst_gram_loss_clear(struct nst_gram_loss *l)
 {
-    free(l->target);
-    free(l->derivative);
+    if (l->be) {
+        l->be->ops->numbers_free(l->be, l->target);
+        l->be->ops->numbers_free(l->be, l->derivative);
+    }
     *l = (struct nst_gram_loss){.channels = 0};
 }
 
@@ -38,22 +52,27 @@ static double scale(const struct nst_statistics *s)
 void nst_gram_loss_add_target(struct nst_gram_loss *l, const struct nst_statistics *s,
                               double share)
 {
+    size_t bytes = entries(l) * sizeof *l->target;
+    double *target = nst_xcalloc(entries(l), sizeof *target);
+
+    l->be->ops->get(l->be, target, l->target, bytes);
     for (size_t i = 0; i < entries(l); i++)
-        l->target[i] += share * scale(s) * s->products[i];
+        target[i] += share * scale(s) * s->products[i];
+    l->be->ops->put(l->be, l->target, target, bytes);
+    free(target);
 }
 
 /* dL/dF = (dL/dG + its transpose) F / (C pixels) = 4 (G - G_style) F / (C^2 C pixels)
  */
-double nst_gram_loss_finish(struct nst_gram_loss *l, const struct nst_statistics *s,
-                            double weight)
+void nst_gram_loss_finish(struct nst_gram_loss *l, const struct nst_statistics *s,
+                          double weight, double *sum)
 {
-    double n = (double)entries(l), sum = 0;
+    double n = (double)entries(l);
 
-    for (size_t i = 0; i < entries(l); i++) {
-        double d = s->pixels > 0 ? scale(s) * s->products[i] - l->target[i] : 0;
-
-        sum += d * d;
-        l->derivative[i] = (float)(4 * weight * scale(s) / n * d);
-    }
-    return sum / n;
+    if (s->pixels > 0)
+        l->be->ops->gram_loss(l->be, l->channels, s->gathered.products, scale(s),
+                              l->target, 4 * weight * scale(s) / n, l->derivative, sum);
+    else
+        l->be->ops->gram_loss(l->be, l->channels, l->target, 1, l->target, 0,
+                              l->derivative, sum);
 }

@@ -11,23 +11,25 @@
 
 #include "style/statistics.h"
 
+/* The matrices are the backend's numbers. */
 struct nst_gram_loss {
+    struct nst_backend *be;
     int channels;
     double *target;    /* G_style, C x C */
     float *derivative; /* dL/dF = derivative F at a pixel that counts once */
 };
 
 /* NST_ERR_MEM. Free with the clear function, after a failure too. */
-enum nst_status nst_gram_loss_init(struct nst_gram_loss *l, int channels,
-                                   struct nst_err *err);
+enum nst_status nst_gram_loss_init(struct nst_gram_loss *l, struct nst_backend *be,
+                                   int channels, struct nst_err *err);
 void nst_gram_loss_clear(struct nst_gram_loss *l);
 
-/* What was gathered has that share in the target, which is 0 at first. */
+/* What was read has that share in the target, which is 0 at first. */
 void nst_gram_loss_add_target(struct nst_gram_loss *l, const struct nst_statistics *s,
                               double share);
-/* The loss of what was gathered; sets the derivative of weight times it. Of no pixels
- * both are 0. */
-double nst_gram_loss_finish(struct nst_gram_loss *l, const struct nst_statistics *s,
-                            double weight);
+/* *sum becomes C^2 times the loss of what was gathered, and the derivative that of
+ * weight times the loss. Of no pixels both are 0. */
+void nst_gram_loss_finish(struct nst_gram_loss *l, const struct nst_statistics *s,
+                          double weight, double *sum);
 
 #endif

@@ -16,6 +16,8 @@ struct level {
     int tile_height, tile_width; /* of a tile's */
     float *whole;
     float *tile; /* NULL where the picture is the only tile */
+    const void
+        *there; /* of both the one that is looked at, among the backend's numbers */
 };
 
 struct nst_guide {
@@ -23,6 +25,17 @@ struct nst_guide {
     int levels;
     struct level level[LEVELS];
 };
+
+/* What is looked at, on the host. */
+static const float *shown(const struct level *l)
+{
+    return l->tile ? l->tile : l->whole;
+}
+
+static size_t shown_bytes(const struct level *l)
+{
+    return (size_t)l->tile_height * (size_t)l->tile_width * sizeof(float);
+}
 
 static int levels_of(const struct nst_vgg *v)
 {
@@ -67,6 +80,9 @@ enum nst_status nst_guide_new(struct nst_guide **out, const struct nst_vgg *v,
             memcpy(l->whole, plane, (size_t)l->height * l->width * sizeof *plane);
         else if (st == NST_OK)
             halve(l - 1, l);
+        if (st == NST_OK)
+            st = nst_backend_show(nst_vgg_backend(v), shown(l), shown_bytes(l),
+                                  &l->there, err);
     }
     if (st != NST_OK) {
         nst_guide_free(g);
@@ -79,6 +95,8 @@ enum nst_status nst_guide_new(struct nst_guide **out, const struct nst_vgg *v,
 void nst_guide_free(struct nst_guide *g)
 {
     for (int i = 0; g && i < g->levels; i++) {
+        nst_backend_unshow(nst_vgg_backend(g->v), shown(&g->level[i]),
+                           g->level[i].there);
         free(g->level[i].whole);
         free(g->level[i].tile);
     }
@@ -99,6 +117,8 @@ size_t nst_guide_bytes(const struct nst_vgg *v, const struct nst_tiling *t)
 
 void nst_guide_turn(struct nst_guide *g, const struct nst_tile *tile)
 {
+    struct nst_backend *be = nst_vgg_backend(g->v);
+
     for (int i = 0; i < g->levels; i++) {
         struct level *l = &g->level[i];
         int top = tile->outer.top >> i, left = tile->outer.left >> i;
@@ -107,12 +127,29 @@ void nst_guide_turn(struct nst_guide *g, const struct nst_tile *tile)
             memcpy(l->tile + (size_t)r * l->tile_width,
                    l->whole + (size_t)(top + r) * l->width + left,
                    (size_t)l->tile_width * sizeof *l->tile);
+        if (l->tile && l->there != l->tile)
+            be->ops->put(be, (void *)l->there, l->tile, shown_bytes(l));
     }
+}
+
+static const struct level *level_of(const struct nst_guide *g, int conv)
+{
+    return &g->level[nst_vgg_halvings(g->v, conv)];
 }
 
 const float *nst_guide_at(const struct nst_guide *g, int conv)
 {
-    const struct level *l = &g->level[nst_vgg_halvings(g->v, conv)];
+    return level_of(g, conv)->there;
+}
 
-    return l->tile ? l->tile : l->whole;
+double nst_guide_sum(const struct nst_guide *g, int conv, struct nst_window w)
+{
+    const struct level *l = level_of(g, conv);
+    const float *at = shown(l) + (size_t)w.top * l->tile_width + w.left;
+    double sum = 0;
+
+    for (int r = 0; r < w.height; r++, at += l->tile_width)
+        for (int c = 0; c < w.width; c++)
+            sum += at[c];
+    return sum;
 }

@@ -79,7 +79,7 @@ static enum nst_status remember(struct nst_kept *k, struct nst_kept_size size,
     forget(e);
     *e = (struct entry){size, nst_xcalloc((size_t)count, sizeof *e->of), count};
     for (int i = 0; st == NST_OK && i < count; i++) {
-        st = nst_statistics_init(&e->of[i], s[i]->tap, s[i]->channels,
+        st = nst_statistics_init(&e->of[i], NULL, s[i]->tap, s[i]->channels,
                                  s[i]->sums != NULL, err);
         if (st == NST_OK)
             nst_statistics_copy(&e->of[i], s[i]);

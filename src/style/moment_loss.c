@@ -3,75 +3,71 @@
 
 #include "style/moment_loss.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 
-/* Added to each variance: a channel that is the same everywhere has a deviation that
- * can be derived, too. */
-#define LEAST_VARIANCE 1e-6
-
-enum nst_status nst_moment_loss_init(struct nst_moment_loss *l, int channels,
-                                     struct nst_err *err)
+enum nst_status nst_moment_loss_init(struct nst_moment_loss *l, struct nst_backend *be,
+                                     int channels, struct nst_err *err)
 {
-    *l = (struct nst_moment_loss){.channels = channels};
-    l->mean = calloc((size_t)channels, sizeof *l->mean);
-    l->deviation = calloc((size_t)channels, sizeof *l->deviation);
-    if (!l->mean || !l->deviation)
-        return nst_err_set(err, NST_ERR_MEM, "out of memory: %d doubles", channels);
-    return nst_floats_new(&l->offset, (size_t)channels, 1, 1, err);
+    const struct nst_backend_ops *ops = be->ops;
+    size_t c = (size_t)channels;
+    void *target = NULL, *offset = NULL;
+    double *zeros;
+    enum nst_status st;
+
+    *l = (struct nst_moment_loss){.be = be, .channels = channels};
+    st = ops->numbers_new(be, &target, 2 * c * sizeof *l->mean, err);
+    l->mean = target;
+    l->deviation = l->mean ? l->mean + c : NULL;
+    if (st == NST_OK)
+        st = ops->numbers_new(be, &offset, c * sizeof *l->offset, err);
+    l->offset = offset;
+    if (st != NST_OK)
+        return st;
+    zeros = nst_xcalloc(2 * c, sizeof *zeros);
+    ops->put(be, l->mean, zeros, 2 * c * sizeof *zeros);
+    ops->put(be, l->offset, zeros, c * sizeof *l->offset);
+    free(zeros);
+    return NST_OK;
 }
 
 void nst_moment_loss_clear(struct nst_moment_loss *l)
 {
-    free(l->mean);
-    free(l->deviation);
-    free(l->offset);
+    if (l->be) {
+        l->be->ops->numbers_free(l->be, l->mean);
+        l->be->ops->numbers_free(l->be, l->offset);
+    }
     *l = (struct nst_moment_loss){.channels = 0};
-}
-
-static void moments(const struct nst_statistics *s, int c, double *mean,
-                    double *deviation)
-{
-    double square = s->products[(size_t)c * s->channels + c] / s->pixels;
-    double variance;
-
-    *mean = s->sums[c] / s->pixels;
-    variance = square - *mean * *mean;
-    *deviation = sqrt((variance > 0 ? variance : 0) + LEAST_VARIANCE);
 }
 
 void nst_moment_loss_add_target(struct nst_moment_loss *l,
                                 const struct nst_statistics *s, double share)
 {
+    struct nst_moments m = {s->products, s->sums, s->pixels, NULL, NULL};
+    size_t bytes = 2 * (size_t)l->channels * sizeof *l->mean;
+    double *target = nst_xcalloc(bytes, 1);
+
+    l->be->ops->get(l->be, target, l->mean, bytes);
     for (int c = 0; s->pixels > 0 && c < l->channels; c++) {
         double mean, deviation;
 
-        moments(s, c, &mean, &deviation);
-        l->mean[c] += share * mean;
-        l->deviation[c] += share * deviation;
+        nst_moments_at(&m, l->channels, c, &mean, &deviation);
+        target[c] += share * mean;
+        target[l->channels + c] += share * deviation;
     }
+    l->be->ops->put(l->be, l->mean, target, bytes);
+    free(target);
 }
 
-/* By F at one pixel, the mean has the derivative 1 / pixels, and the deviation (F -
- * mean) / (pixels deviation). */
-double nst_moment_loss_finish(struct nst_moment_loss *l, const struct nst_statistics *s,
-                              double weight, float *derivative)
+void nst_moment_loss_finish(struct nst_moment_loss *l, const struct nst_statistics *s,
+                            double weight, float *derivative, double *sum)
 {
-    double sum = 0, factor = 2 * weight / (l->channels * s->pixels);
+    struct nst_moments m = {s->gathered.products, s->gathered.sums, s->pixels, l->mean,
+                            l->deviation};
 
-    memset(l->offset, 0, (size_t)l->channels * sizeof *l->offset);
-    for (int c = 0; s->pixels > 0 && c < l->channels; c++) {
-        double mean, deviation, by_mean, slope;
-
-        moments(s, c, &mean, &deviation);
-        by_mean = mean - l->mean[c];
-        slope = (deviation - l->deviation[c]) / deviation;
-        sum += by_mean * by_mean + slope * deviation * slope * deviation;
-        l->offset[c] = (float)(factor * (by_mean - slope * mean));
-        derivative[(size_t)c * l->channels + c] += (float)(factor * slope);
-    }
-    return sum / l->channels;
+    if (s->pixels > 0)
+        l->be->ops->moment_loss(l->be, l->channels, &m,
+                                2 * weight / (l->channels * s->pixels), derivative,
+                                l->offset, sum);
 }

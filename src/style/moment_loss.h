@@ -11,24 +11,27 @@
 
 #include "style/statistics.h"
 
+/* The backend's numbers. */
 struct nst_moment_loss {
+    struct nst_backend *be;
     int channels;
-    double *mean, *deviation; /* of the painting, C each */
-    float *offset;            /* dL/dF has this constant part, C */
+    double *mean,
+        *deviation; /* of the painting, C each; the latter follows the former */
+    float *offset;  /* dL/dF has this constant part, C */
 };
 
 /* NST_ERR_MEM. Free with the clear function, after a failure too. */
-enum nst_status nst_moment_loss_init(struct nst_moment_loss *l, int channels,
-                                     struct nst_err *err);
+enum nst_status nst_moment_loss_init(struct nst_moment_loss *l, struct nst_backend *be,
+                                     int channels, struct nst_err *err);
 void nst_moment_loss_clear(struct nst_moment_loss *l);
 
-/* What was gathered has that share in the target, which is 0 at first. */
+/* What was read has that share in the target, which is 0 at first. */
 void nst_moment_loss_add_target(struct nst_moment_loss *l,
                                 const struct nst_statistics *s, double share);
-/* The loss of what was gathered. Of weight times it, dL/dF = slope F + offset at a
- * pixel that counts once: the slope, a diagonal matrix, is added to derivative (C x
- * C). */
-double nst_moment_loss_finish(struct nst_moment_loss *l, const struct nst_statistics *s,
-                              double weight, float *derivative);
+/* *sum becomes C times the loss of what was gathered. Of weight times the loss, dL/dF =
+ * slope F + offset at a pixel that counts once: the slope, a diagonal matrix, is added
+ * to derivative (C x C). Of no pixels nothing is changed. */
+void nst_moment_loss_finish(struct nst_moment_loss *l, const struct nst_statistics *s,
+                            double weight, float *derivative, double *sum);
 
 #endif

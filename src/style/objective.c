@@ -13,7 +13,6 @@
 #include "style/kept.h"
 #include "style/moment_loss.h"
 #include "style/pack.h"
-#include "style/variation.h"
 #include "style/walk.h"
 
 #define MOST_LAYERS (2 * NST_VGG_CONVS)
@@ -38,20 +37,49 @@ struct region {
 
 struct nst_objective {
     struct nst_vgg *v;
-    double content_weight, style_weight, moment_weight, tv_weight;
-    struct nst_before before; /* or NULLs */
-    double temporal_weight;
-    double *row_sums; /* of the variation and of what holds to before */
+    double content_weight, style_weight, moment_weight;
+    struct nst_pixel_losses pixels;
     int contents, styles, regions;
     struct nst_content_loss content[MOST_LAYERS];
     struct nst_tap style[MOST_LAYERS];
     struct region *region;
     struct nst_region_terms *terms; /* of each style layer, those of the regions */
 
+    double
+        *sums; /* what is left of an evaluation, among the backend's numbers: below */
     struct nst_walk walk;
-    const float *picture;   /* the content, where its features are worked out anew */
-    struct targets *target; /* of each tile, or of the one at hand */
+    const float *content_rgb; /* on the host, and */
+    const void *picture;      /* among the backend's numbers */
+    bool recompute;           /* the content's features, at each evaluation */
+    struct targets *target;   /* of each tile, or of the one at hand */
 };
+
+/* Of sums: those of the regions' style layers, of their moments, of the contents, and
+ * of the pixels. */
+static int style_sum(const struct nst_objective *o, int layer, int region)
+{
+    return layer * o->regions + region;
+}
+
+static int moment_sum(const struct nst_objective *o, int layer, int region)
+{
+    return (o->styles + layer) * o->regions + region;
+}
+
+static int content_sum(const struct nst_objective *o, int layer)
+{
+    return 2 * o->styles * o->regions + layer;
+}
+
+static int pixel_sums(const struct nst_objective *o)
+{
+    return content_sum(o, o->contents);
+}
+
+static int all_sums(const struct nst_objective *o)
+{
+    return pixel_sums(o) + 2;
+}
 
 static void mark_before_relu(const struct nst_taps *taps, bool keep[NST_VGG_CONVS])
 {
@@ -68,7 +96,7 @@ static void turn_guides(const struct nst_objective *o, const struct nst_tile *ti
             nst_guide_turn(o->region[r].guide, tile);
 }
 
-/* Gather the statistics of all regions of a picture from its tiles. */
+/* Gather the statistics of all regions of a picture of numbers from its tiles. */
 static void gather(struct nst_objective *o, const float *rgb)
 {
     for (int r = 0; r < o->regions; r++)
@@ -80,8 +108,7 @@ static void gather(struct nst_objective *o, const float *rgb)
         for (int r = 0; r < o->regions; r++)
             for (int i = 0; i < o->styles; i++)
                 nst_statistics_gather(&o->region[r].layer[i].statistics, o->walk.pass,
-                                      o->walk.tile.inner,
-                                      o->terms[i * o->regions + r].guide);
+                                      o->walk.tile.inner, o->region[r].guide);
     }
 }
 
@@ -183,13 +210,14 @@ static enum nst_status new_layer(struct nst_objective *o, int r, int i,
     struct style_layer *l = &o->region[r].layer[i];
     int channels = nst_vgg_channels(o->v, o->style[i].conv);
     bool moments = o->moment_weight > 0;
+    struct nst_backend *be = nst_vgg_backend(o->v);
     enum nst_status st =
-        nst_statistics_init(&l->statistics, o->style[i], channels, moments, err);
+        nst_statistics_init(&l->statistics, be, o->style[i], channels, moments, err);
 
     if (st == NST_OK)
-        st = nst_gram_loss_init(&l->gram, channels, err);
+        st = nst_gram_loss_init(&l->gram, be, channels, err);
     if (st == NST_OK && moments)
-        st = nst_moment_loss_init(&l->moments, channels, err);
+        st = nst_moment_loss_init(&l->moments, be, channels, err);
     o->terms[i * o->regions + r] = (struct nst_region_terms){
         l->gram.derivative, l->moments.offset,
         o->region[r].guide ? nst_guide_at(o->region[r].guide, o->style[i].conv) : NULL};
@@ -237,7 +265,7 @@ static enum nst_status take_style(struct nst_objective *o,
 }
 
 /* What strength leaves of the targets is the content's own. */
-static void mix_content(struct nst_objective *o, double strength, const float *content)
+static void mix_content(struct nst_objective *o, double strength)
 {
     double share[MOST_LAYERS];
 
@@ -245,25 +273,23 @@ static void mix_content(struct nst_objective *o, double strength, const float *c
         return;
     for (int i = 0; i < o->styles; i++)
         share[i] = 1 - strength;
-    gather(o, content);
-    for (int r = 0; r < o->regions; r++)
+    gather(o, o->picture);
+    for (int r = 0; r < o->regions; r++) {
+        for (int i = 0; i < o->styles; i++)
+            nst_statistics_read(&o->region[r].layer[i].statistics);
         add_targets(o, &o->region[r], share);
-}
-
-static bool targets_are_kept(const struct nst_objective *o)
-{
-    return !o->picture;
+    }
 }
 
 /* Where the content's features in tile k are, or go. */
 static struct targets *targets(const struct nst_objective *o, int k)
 {
-    return &o->target[targets_are_kept(o) ? k : 0];
+    return &o->target[!o->recompute ? k : 0];
 }
 
-static void take_targets(struct nst_objective *o, const float *content, int k)
+static void take_targets(struct nst_objective *o, int k)
 {
-    nst_walk_forward(&o->walk, content, k);
+    nst_walk_forward(&o->walk, o->picture, k);
     for (int i = 0; i < o->contents; i++)
         nst_content_target_take(targets(o, k)->of[i], &o->content[i], o->walk.pass);
 }
@@ -273,24 +299,48 @@ static enum nst_status take_content(struct nst_objective *o,
                                     const float *rgb, int h, int w,
                                     const bool keep[NST_VGG_CONVS], struct nst_err *err)
 {
+    struct nst_backend *be = nst_vgg_backend(o->v);
     const struct nst_taps *taps = config->content_layers;
     int tiles = nst_walk_count(&o->walk), places;
     enum nst_status st = nst_walk_init(&o->walk, o->v, o->walk.tiling, keep, true, err);
 
+    if (st == NST_OK)
+        st = nst_backend_show(be, rgb, 3 * (size_t)h * (size_t)w * sizeof *rgb,
+                              &o->picture, err);
+    o->content_rgb = rgb;
     if (st != NST_OK)
         return st;
     o->contents = taps->count;
     for (int i = 0; i < o->contents; i++)
         o->content[i] = nst_content_loss(taps->tap[i], o->walk.pass, h, w);
-    o->picture = tiles > 1 && config->recompute_content ? rgb : NULL;
-    places = targets_are_kept(o) ? tiles : 1;
+    o->recompute = tiles > 1 && config->recompute_content;
+    places = !o->recompute ? tiles : 1;
     o->target = nst_xcalloc((size_t)places, sizeof *o->target);
     for (int k = 0; k < places; k++)
         for (int i = 0; st == NST_OK && i < o->contents; i++)
             st = nst_content_target_new(&o->target[k].of[i], &o->content[i],
                                         o->walk.pass, err);
-    for (int k = 0; st == NST_OK && targets_are_kept(o) && k < tiles; k++)
-        take_targets(o, rgb, k);
+    for (int k = 0; st == NST_OK && !o->recompute && k < tiles; k++)
+        take_targets(o, k);
+    return st;
+}
+
+/* The content is not looked at any more. */
+static void put_away(struct nst_objective *o)
+{
+    nst_backend_unshow(nst_vgg_backend(o->v), o->content_rgb, o->picture);
+    o->content_rgb = NULL;
+    o->picture = NULL;
+}
+
+static enum nst_status new_sums(struct nst_objective *o, struct nst_err *err)
+{
+    struct nst_backend *be = nst_vgg_backend(o->v);
+    void *sums;
+    enum nst_status st =
+        be->ops->numbers_new(be, &sums, (size_t)all_sums(o) * sizeof *o->sums, err);
+
+    o->sums = sums;
     return st;
 }
 
@@ -308,19 +358,23 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     o->content_weight = config->content_weight;
     o->style_weight = config->style_weight;
     o->moment_weight = config->moment_weight;
-    o->tv_weight = config->tv_weight;
+    o->pixels = (struct nst_pixel_losses){
+        .be = nst_vgg_backend(v), .of = {ch, cw}, .tv_weight = config->tv_weight};
     o->walk.tiling = nst_walk_tiling(v, ch, cw, config->tile);
-    o->row_sums = nst_xcalloc(3 * (size_t)ch, sizeof *o->row_sums);
     mark_before_relu(config->content_layers, keep);
     mark_before_relu(config->style_layers, keep);
     st = take_style(o, config, style, keep, err);
     if (st == NST_OK)
         st = take_content(o, config, content, ch, cw, keep, err);
+    if (st == NST_OK)
+        st = new_sums(o, err);
     if (st != NST_OK) {
         nst_objective_free(o);
         return st;
     }
-    mix_content(o, config->strength, content);
+    mix_content(o, config->strength);
+    if (!o->recompute)
+        put_away(o);
     *out = o;
     return NST_OK;
 }
@@ -349,13 +403,15 @@ void nst_objective_free(struct nst_objective *o)
         return;
     be = nst_vgg_backend(o->v);
     if (o->target)
-        for (int k = 0; k < (targets_are_kept(o) ? nst_walk_count(&o->walk) : 1); k++)
+        for (int k = 0; k < (!o->recompute ? nst_walk_count(&o->walk) : 1); k++)
             for (int i = 0; i < o->contents; i++)
                 be->ops->tensor_free(be, o->target[k].of[i]);
     free(o->target);
     free_regions(o);
     nst_walk_clear(&o->walk);
-    free(o->row_sums);
+    nst_pixel_losses_clear(&o->pixels);
+    be->ops->numbers_free(be, o->sums);
+    put_away(o);
     free(o);
 }
 
@@ -382,6 +438,10 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
     }
     if (regions)
         grams = (size_t)regions * (grams + nst_guide_bytes(v, &content));
+    if (nst_vgg_backend(v)->memory) { /* where the pictures are, too */
+        first += 3 * (size_t)sh * (size_t)sw * sizeof(float);
+        second += 3 * (size_t)ch * (size_t)cw * sizeof(float);
+    }
     return scratch + grams + (first > second ? first : second);
 }
 
@@ -415,19 +475,25 @@ static struct nst_terms terms(void *ctx, int conv, bool after_relu)
     return t;
 }
 
-/* The loss of what was gathered, and its derivative, for a style layer in a region. */
-static void finish_layer(struct nst_objective *o, int i, int r,
-                         struct nst_losses *losses)
+/* What a style layer's loss in a region counts. */
+static double weight_of(const struct nst_objective *o, int i, int r)
+{
+    const struct style_layer *l = &o->region[r].layer[i];
+
+    return o->style[i].weight * l->weight * (l->statistics.pixels / l->statistics.area);
+}
+
+/* The sums of what was gathered, and its derivative, for a style layer in a region. */
+static void finish_layer(struct nst_objective *o, int i, int r)
 {
     struct style_layer *l = &o->region[r].layer[i];
-    const struct nst_statistics *s = &l->statistics;
-    double w = o->style[i].weight * l->weight * (s->pixels / s->area);
+    double w = weight_of(o, i, r);
 
-    losses->style += w * nst_gram_loss_finish(&l->gram, s, o->style_weight * w);
+    nst_gram_loss_finish(&l->gram, &l->statistics, o->style_weight * w,
+                         &o->sums[style_sum(o, i, r)]);
     if (o->moment_weight > 0)
-        losses->moments +=
-            w * nst_moment_loss_finish(&l->moments, s, o->moment_weight * w,
-                                       l->gram.derivative);
+        nst_moment_loss_finish(&l->moments, &l->statistics, o->moment_weight * w,
+                               l->gram.derivative, &o->sums[moment_sum(o, i, r)]);
 }
 
 void nst_objective_weigh(struct nst_objective *o, double content_weight,
@@ -437,70 +503,77 @@ void nst_objective_weigh(struct nst_objective *o, double content_weight,
     o->style_weight = style_weight;
 }
 
-void nst_objective_hold(struct nst_objective *o, struct nst_before before,
-                        double weight)
+enum nst_status nst_objective_hold(struct nst_objective *o, struct nst_before before,
+                                   double weight, struct nst_err *err)
 {
-    o->before = before;
-    o->temporal_weight = weight;
+    return nst_pixel_losses_hold(&o->pixels, before, weight, err);
 }
 
-/* The losses that look at pixels alone. */
-static void add_pixel_losses(const struct nst_objective *o, const float *rgb,
-                             struct nst_losses *losses, float *grad)
-{
-    struct nst_threads *threads = nst_vgg_backend(o->v)->threads;
-    int h = o->walk.tiling.height, w = o->walk.tiling.width;
-
-    if (o->tv_weight > 0)
-        losses->variation =
-            nst_variation(rgb, h, w, o->tv_weight, grad, o->row_sums, threads);
-    if (o->before.rgb)
-        losses->temporal = nst_temporal_loss(rgb, &o->before, h, w, o->temporal_weight,
-                                             grad, o->row_sums, threads);
-}
-
-/* The gradient by tile k, whose features are there; once more where its precision could
- * not hold it. */
-static void backward(struct nst_objective *o, const float *rgb, int k, float *grad)
-{
-    const struct nst_backend *be = nst_vgg_backend(o->v);
-    struct backward b = {o, targets(o, k)};
-
-    nst_walk_backward(&o->walk, terms, &b, grad);
-    while (be->again) {
-        nst_walk_forward(&o->walk, rgb, k);
-        nst_walk_backward(&o->walk, terms, &b, grad);
-    }
-}
-
-void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
-                            struct nst_losses *losses, float *grad)
+/* All sums of rgb, and the gradient by it. */
+static void work_out(struct nst_objective *o, const float *rgb, float *grad)
 {
     int tiles = nst_walk_count(&o->walk);
 
-    *losses = (struct nst_losses){0};
     gather(o, rgb);
     for (int i = 0; i < o->styles; i++)
         for (int r = 0; r < o->regions; r++)
-            finish_layer(o, i, r, losses);
+            finish_layer(o, i, r);
     for (int k = 0; k < tiles; k++) {
-        if (!targets_are_kept(o))
-            take_targets(o, o->picture, k);
+        struct backward b = {o, targets(o, k)};
+
+        if (o->recompute)
+            take_targets(o, k);
         if (tiles > 1) {
             nst_walk_forward(&o->walk, rgb, k);
             turn_guides(o, &o->walk.tile);
         }
         for (int i = 0; i < o->contents; i++)
-            losses->content +=
-                o->content[i].tap.weight *
-                nst_content_loss_gather(&o->content[i], o->walk.pass,
-                                        o->walk.tile.inner, targets(o, k)->of[i]);
+            nst_content_loss_gather(&o->content[i], o->walk.pass, o->walk.tile.inner,
+                                    targets(o, k)->of[i], k > 0,
+                                    &o->sums[content_sum(o, i)]);
         if (grad)
-            backward(o, rgb, k, grad);
+            nst_walk_backward(&o->walk, terms, &b, grad);
     }
-    add_pixel_losses(o, rgb, losses, grad);
-    losses->total =
-        o->content_weight * losses->content + o->style_weight * losses->style +
-        o->moment_weight * losses->moments + o->tv_weight * losses->variation +
-        o->temporal_weight * losses->temporal;
+    nst_pixel_losses_add(&o->pixels, rgb, grad, &o->sums[pixel_sums(o)]);
+}
+
+/* What the sums, now on the host, say. */
+static struct nst_losses losses_of(const struct nst_objective *o, const double *sums)
+{
+    const struct nst_pixel_losses *p = &o->pixels;
+    struct nst_losses l = {0};
+
+    for (int i = 0; i < o->styles; i++)
+        for (int r = 0; r < o->regions; r++) {
+            const struct nst_statistics *s = &o->region[r].layer[i].statistics;
+            double w = weight_of(o, i, r), c = s->channels;
+
+            l.style += w * (sums[style_sum(o, i, r)] / (c * c));
+            if (o->moment_weight > 0 && s->pixels > 0)
+                l.moments += w * (sums[moment_sum(o, i, r)] / c);
+        }
+    for (int i = 0; i < o->contents; i++)
+        l.content +=
+            o->content[i].tap.weight * (sums[content_sum(o, i)] / o->content[i].count);
+    if (p->tv_weight > 0)
+        l.variation = sums[pixel_sums(o)] / nst_pixel_losses_count(p);
+    if (p->before.rgb)
+        l.temporal = sums[pixel_sums(o) + 1] / nst_pixel_losses_count(p);
+    l.total = o->content_weight * l.content + o->style_weight * l.style +
+              o->moment_weight * l.moments + p->tv_weight * l.variation +
+              p->temporal_weight * l.temporal;
+    return l;
+}
+
+void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
+                            struct nst_losses *losses, float *grad)
+{
+    struct nst_backend *be = nst_vgg_backend(o->v);
+    double sums[all_sums(o)];
+
+    do { /* once more where the gradient's precision could not hold it */
+        work_out(o, rgb, grad);
+        be->ops->get(be, sums, o->sums, sizeof sums);
+    } while (grad && be->again);
+    *losses = losses_of(o, sums);
 }

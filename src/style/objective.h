@@ -4,7 +4,7 @@
  *   content_weight sum_l w_l L_content(l)
  *   + sum_r sum_l w_l v_rl a_rl (style_weight L_gram(r, l) + moment_weight L_moment(r,
  * l))
- *   + tv_weight V (see variation.h) + temporal_weight T (see temporal_loss.h)
+ *   + tv_weight V + temporal_weight T (see pixel_losses.h)
  * with the layers l and their weights w_l of two tap lists.
  *
  * The regions r of the picture have their own styles; without masks there is one. a_rl
@@ -20,7 +20,7 @@
 #define NST_STYLE_OBJECTIVE_H
 
 #include "model/vgg.h"
-#include "style/temporal_loss.h"
+#include "style/pixel_losses.h"
 
 struct nst_objective;
 
@@ -91,11 +91,12 @@ void nst_objective_weigh(struct nst_objective *o, double content_weight,
                          double style_weight);
 
 /* From the next evaluation on, hold pictures to the frame before, which is borrowed as
- * long as the objective lives. */
-void nst_objective_hold(struct nst_objective *o, struct nst_before before,
-                        double weight);
+ * long as the objective lives. NST_ERR_MEM. */
+enum nst_status nst_objective_hold(struct nst_objective *o, struct nst_before before,
+                                   double weight, struct nst_err *err);
 
-/* The losses of rgb (3 x ch x cw) and, unless grad is NULL, the gradient by rgb. */
+/* The losses of rgb (3 x ch x cw) and, unless grad is NULL, the gradient by rgb; both
+ * are among the numbers of v's backend. */
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
                             struct nst_losses *losses, float *grad);
 

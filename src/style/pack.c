@@ -170,8 +170,8 @@ enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
 
         all[i] = &s[i];
         keep[tap->conv] |= !tap->after_relu;
-        st =
-            nst_statistics_init(&s[i], *tap, nst_vgg_channels(v, tap->conv), true, err);
+        st = nst_statistics_init(&s[i], nst_vgg_backend(v), *tap,
+                                 nst_vgg_channels(v, tap->conv), true, err);
     }
     if (st == NST_OK)
         st = nst_statistics_measure(all, layers->count, v,
@@ -260,7 +260,7 @@ enum nst_status nst_pack_add_pack(struct nst_pack *p, const struct nst_pack *oth
         struct nst_statistics s;
         struct layer *l = NULL;
 
-        st = nst_statistics_init(&s, from->tap, from->channels, true, err);
+        st = nst_statistics_init(&s, NULL, from->tap, from->channels, true, err);
         if (st == NST_OK)
             st = have_layer(p, &from->tap, from->fingerprint, from->channels, &l, err);
         for (int k = 0; st == NST_OK && k < p->sizes; k++) {

@@ -13,22 +13,46 @@ static size_t entries(const struct nst_statistics *s)
     return (size_t)s->channels * (size_t)s->channels;
 }
 
-enum nst_status nst_statistics_init(struct nst_statistics *s, struct nst_tap tap,
-                                    int channels, bool with_sums, struct nst_err *err)
+/* Where sums are made, and where they are read: on a CPU one. */
+static enum nst_status new_sums(struct nst_statistics *s, size_t n, double **here,
+                                double **gathered, struct nst_err *err)
 {
-    *s = (struct nst_statistics){.tap = tap, .channels = channels};
-    s->products = calloc(entries(s), sizeof *s->products);
-    if (with_sums)
-        s->sums = calloc((size_t)channels, sizeof *s->sums);
-    if (!s->products || (with_sums && !s->sums))
-        return nst_err_set(err, NST_ERR_MEM, "out of memory: %zu doubles", entries(s));
-    return NST_OK;
+    void *there = NULL;
+    enum nst_status st = NST_OK;
+
+    *here = calloc(n, sizeof **here);
+    if (!*here)
+        return nst_err_set(err, NST_ERR_MEM, "out of memory: %zu doubles", n);
+    if (s->be && s->be->memory)
+        st = s->be->ops->numbers_new(s->be, &there, n * sizeof **here, err);
+    *gathered = s->be && s->be->memory ? there : *here;
+    return st;
+}
+
+enum nst_status nst_statistics_init(struct nst_statistics *s, struct nst_backend *be,
+                                    struct nst_tap tap, int channels, bool with_sums,
+                                    struct nst_err *err)
+{
+    enum nst_status st;
+
+    *s = (struct nst_statistics){.tap = tap, .channels = channels, .be = be};
+    st = new_sums(s, entries(s), &s->products, &s->gathered.products, err);
+    if (st == NST_OK && with_sums)
+        st = new_sums(s, (size_t)channels, &s->sums, &s->gathered.sums, err);
+    return st;
+}
+
+static void free_sums(const struct nst_statistics *s, double *here, double *gathered)
+{
+    if (gathered != here)
+        s->be->ops->numbers_free(s->be, gathered);
+    free(here);
 }
 
 void nst_statistics_clear(struct nst_statistics *s)
 {
-    free(s->products);
-    free(s->sums);
+    free_sums(s, s->products, s->gathered.products);
+    free_sums(s, s->sums, s->gathered.sums);
     *s = (struct nst_statistics){.channels = 0};
 }
 
@@ -45,36 +69,35 @@ void nst_statistics_begin(struct nst_statistics *s)
 {
     s->pixels = 0;
     s->area = 0;
-    memset(s->products, 0, entries(s) * sizeof *s->products);
-    if (s->sums)
-        memset(s->sums, 0, (size_t)s->channels * sizeof *s->sums);
-}
-
-static double count(const float *guide, int map_width, struct nst_window w)
-{
-    double sum = 0;
-
-    if (!guide)
-        return (double)w.height * w.width;
-    for (int r = 0; r < w.height; r++)
-        for (int c = 0; c < w.width; c++)
-            sum += guide[(size_t)(w.top + r) * map_width + w.left + c];
-    return sum;
 }
 
 void nst_statistics_gather(struct nst_statistics *s, const struct nst_pass *pass,
-                           struct nst_window window, const float *guide)
+                           struct nst_window window, const struct nst_guide *guide)
 {
     struct nst_backend *be = nst_pass_backend(pass);
-    bool relu;
+    const float *counts = guide ? nst_guide_at(guide, s->tap.conv) : NULL;
+    bool relu, add = s->area > 0;
     const struct nst_tensor *f = nst_pass_map(pass, &s->tap, &relu);
+    double area;
 
     window = nst_pass_window(pass, s->tap.conv, window);
-    s->area += (double)window.height * window.width;
-    s->pixels += count(guide, f->shape.w, window);
-    be->ops->gram(be, f, relu, window, guide, s->products);
+    area = (double)window.height * window.width;
+    s->area += area;
+    s->pixels += guide ? nst_guide_sum(guide, s->tap.conv, window) : area;
+    be->ops->gram(be, f, relu, window, counts, add, s->gathered.products);
     if (s->sums)
-        be->ops->channel_sums(be, f, relu, window, guide, s->sums);
+        be->ops->channel_sums(be, f, relu, window, counts, add, s->gathered.sums);
+}
+
+void nst_statistics_read(struct nst_statistics *s)
+{
+    const struct nst_backend_ops *ops = s->be->ops;
+
+    ops->get(s->be, s->products, s->gathered.products,
+             entries(s) * sizeof *s->products);
+    if (s->sums)
+        ops->get(s->be, s->sums, s->gathered.sums,
+                 (size_t)s->channels * sizeof *s->sums);
 }
 
 enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int count,
@@ -82,16 +105,24 @@ enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int cou
                                        const float *rgb, const bool keep[NST_VGG_CONVS],
                                        struct nst_err *err)
 {
+    struct nst_backend *be = nst_vgg_backend(v);
+    size_t bytes = 3 * (size_t)tiling.height * (size_t)tiling.width * sizeof *rgb;
     struct nst_walk walk;
+    const void *there = rgb;
     enum nst_status st = nst_walk_init(&walk, v, tiling, keep, false, err);
 
+    if (st == NST_OK)
+        st = nst_backend_show(be, rgb, bytes, &there, err);
     for (int i = 0; i < count; i++)
         nst_statistics_begin(s[i]);
     for (int k = 0; st == NST_OK && k < nst_walk_count(&walk); k++) {
-        nst_walk_forward(&walk, rgb, k);
+        nst_walk_forward(&walk, there, k);
         for (int i = 0; i < count; i++)
             nst_statistics_gather(s[i], walk.pass, walk.tile.inner, NULL);
     }
+    for (int i = 0; st == NST_OK && i < count; i++)
+        nst_statistics_read(s[i]);
+    nst_backend_unshow(be, rgb, there);
     nst_walk_clear(&walk);
     return st;
 }

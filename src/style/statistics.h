@@ -11,34 +11,45 @@
 #define NST_STYLE_STATISTICS_H
 
 #include "model/vgg.h"
+#include "style/guide.h"
 #include "style/tiling.h"
+
+/* Sums where they are made: the backend's numbers. */
+struct nst_gathered {
+    double *products, *sums;
+};
 
 struct nst_statistics {
     struct nst_tap tap;
     int channels;
     double pixels;    /* counted by the guide */
-    double area;      /* all of them */
-    double *products; /* C x C */
+    double area;      /* all of them; 0: nothing was gathered yet */
+    double *products; /* C x C, once they are read */
     double *sums;     /* C; NULL if nobody wants them */
+    struct nst_backend *be;
+    struct nst_gathered gathered; /* on a CPU, the same */
 };
 
-/* For a layer of that many channels. NST_ERR_MEM. Free with the clear function, after
- * a failure too. */
-enum nst_status nst_statistics_init(struct nst_statistics *s, struct nst_tap tap,
-                                    int channels, bool with_sums, struct nst_err *err);
+/* For a layer of that many channels, to be gathered on be; NULL: not at all.
+ * NST_ERR_MEM. Free with the clear function, after a failure too. */
+enum nst_status nst_statistics_init(struct nst_statistics *s, struct nst_backend *be,
+                                    struct nst_tap tap, int channels, bool with_sums,
+                                    struct nst_err *err);
 void nst_statistics_clear(struct nst_statistics *s);
 
-/* to, made for the same layer, becomes as from. */
+/* to, made for the same layer, becomes as from, as it was read. */
 void nst_statistics_copy(struct nst_statistics *to, const struct nst_statistics *from);
 
 void nst_statistics_begin(struct nst_statistics *s);
-/* Add the pixels that are seen in window of the picture that pass holds. guide is as
- * big as the layer's map; NULL: 1. */
+/* Add the pixels that are seen in window of the picture that pass holds. guide is
+ * turned to it; NULL: 1. */
 void nst_statistics_gather(struct nst_statistics *s, const struct nst_pass *pass,
-                           struct nst_window window, const float *guide);
+                           struct nst_window window, const struct nst_guide *guide);
+/* Read what was gathered. */
+void nst_statistics_read(struct nst_statistics *s);
 
 /* Those of count layers of a picture rgb (3 x height x width of the tiling), begun
- * anew; keep as of nst_pass_new(). Its errors. */
+ * anew and read; keep as of nst_pass_new(). Its errors. */
 enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int count,
                                        struct nst_vgg *v, struct nst_tiling tiling,
                                        const float *rgb, const bool keep[NST_VGG_CONVS],

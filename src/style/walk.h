@@ -9,6 +9,7 @@
 #include "style/tiling.h"
 
 struct nst_walk {
+    struct nst_backend *be;
     struct nst_tiling tiling;
     struct nst_pass *pass; /* of one tile */
     struct nst_tile tile;  /* that it was last taken to */
@@ -34,7 +35,8 @@ static inline int nst_walk_count(const struct nst_walk *k)
     return nst_tiling_count(&k->tiling);
 }
 
-/* Features of tile i of picture (3 x height x width). */
+/* Features of tile i of picture (3 x height x width), which like grad is among the
+ * backend's numbers. */
 void nst_walk_forward(struct nst_walk *k, const float *picture, int i);
 /* From them back to the gradient by this tile's own pixels, in grad, which is as big as
  * the picture. */

@@ -149,6 +149,70 @@ static struct output conv_relu_pool(struct nst_backend *be, const struct input *
     return run_conv(be, in, true, true);
 }
 
+/* Pixels of a map of twice the size and one more. */
+static size_t guide_area(const struct input *in)
+{
+    return (size_t)(2 * in->s.h + 1) * (size_t)(2 * in->s.w + 1);
+}
+
+/* Numbers that hold what is on the host. */
+static void *numbers(struct nst_backend *be, const void *host, size_t bytes)
+{
+    void *there;
+
+    if (be->ops->numbers_new(be, &there, bytes, NULL) != NST_OK)
+        abort();
+    be->ops->put(be, there, host, bytes);
+    return there;
+}
+
+/* Numbers that nobody has set. */
+static void *poisoned(struct nst_backend *be, size_t bytes)
+{
+    char *nan = malloc(bytes);
+    void *there;
+
+    memset(nan, 0xff, bytes);
+    there = numbers(be, nan, bytes);
+    free(nan);
+    return there;
+}
+
+/* Read n floats of them, and free them. */
+static float *read_floats(struct nst_backend *be, void *there, size_t n)
+{
+    float *v = malloc(n * sizeof *v);
+
+    be->ops->get(be, v, there, n * sizeof *v);
+    be->ops->numbers_free(be, there);
+    return v;
+}
+
+/* The regions' terms, there. */
+static void show_regions(struct nst_backend *be, const struct input *in,
+                         struct nst_region_terms there[REGIONS])
+{
+    size_t c = (size_t)in->s.c;
+
+    for (int i = 0; i < REGIONS; i++) {
+        const struct nst_region_terms *t = &in->regions[i];
+
+        there[i] = (struct nst_region_terms){
+            numbers(be, t->matrix, c * c * sizeof(float)),
+            t->offset ? numbers(be, t->offset, c * sizeof(float)) : NULL,
+            t->guide ? numbers(be, t->guide, guide_area(in) * sizeof(float)) : NULL};
+    }
+}
+
+static void free_regions(struct nst_backend *be, struct nst_region_terms there[REGIONS])
+{
+    for (int i = 0; i < REGIONS; i++) {
+        be->ops->numbers_free(be, (void *)there[i].matrix);
+        be->ops->numbers_free(be, (void *)there[i].offset);
+        be->ops->numbers_free(be, (void *)there[i].guide);
+    }
+}
+
 /* The way back to a map of s, through a convolution (or none, at the last map), with
  * losses or without. */
 static struct output run_grad(struct nst_backend *be, const struct input *in,
@@ -159,12 +223,13 @@ static struct output run_grad(struct nst_backend *be, const struct input *in,
     struct nst_conv *k = convolution(be, in, NULL);
     struct nst_joint j = {
         .y = y, .before_relu = in->relu, .pooled = pooled, .pooling = in->pooling};
+    struct nst_region_terms regions[REGIONS];
 
+    show_regions(be, in, regions);
     if (losses) {
-        j.after = (struct nst_terms){in->regions, 1, target, 0.3f};
+        j.after = (struct nst_terms){regions, 1, target, 0.3f};
         if (in->relu)
-            j.before =
-                (struct nst_terms){in->regions, in->guided ? 3 : 1, target, -0.7f};
+            j.before = (struct nst_terms){regions, in->guided ? 3 : 1, target, -0.7f};
         if (in->cout % 3 == 1) /* not all of them always */
             j.after.regions = in->guided ? 2 : 0;
         if (in->cout % 3 == 2)
@@ -174,6 +239,7 @@ static struct output run_grad(struct nst_backend *be, const struct input *in,
         be->ops->last_grad(be, &j);
     else
         be->ops->conv_grad(be, k, gy, &j);
+    free_regions(be, regions);
     be->ops->conv_free(be, k);
     be->ops->tensor_free(be, gy);
     be->ops->tensor_free(be, target);
@@ -222,7 +288,10 @@ static struct output run_picture(struct nst_backend *be, const struct input *in,
     struct nst_tensor *y = tensor(be, with_channels(in->s, in->cout), NULL);
     struct nst_conv *k = convolution(be, in, &normalisation);
 
-    be->ops->conv_picture(be, k, in->x, y, out_relu);
+    void *rgb = numbers(be, in->x, 3 * nst_shape_area(in->s) * sizeof(float));
+
+    be->ops->conv_picture(be, k, rgb, y, out_relu);
+    be->ops->numbers_free(be, rgb);
     be->ops->conv_free(be, k);
     return take(be, y);
 }
@@ -242,9 +311,10 @@ static struct output conv_picture_grad(struct nst_backend *be, const struct inpu
     struct nst_tensor *gy = tensor(be, with_channels(in->s, in->cout), in->third);
     struct nst_conv *k = convolution(be, in, &normalisation);
     struct output o = {3 * nst_shape_area(in->s), NULL};
+    void *grad = poisoned(be, o.n * sizeof(float));
 
-    o.v = malloc(o.n * sizeof *o.v);
-    be->ops->conv_picture_grad(be, k, gy, o.v);
+    be->ops->conv_picture_grad(be, k, gy, grad);
+    o.v = read_floats(be, grad, o.n);
     be->ops->conv_free(be, k);
     be->ops->tensor_free(be, gy);
     return o;
@@ -269,52 +339,189 @@ static struct nst_window part(const struct input *in)
     return w;
 }
 
-static struct output gram(struct nst_backend *be, const struct input *in)
+/* Sums of a window: n doubles, that begin as 0.5 where they are added to. */
+static struct output sums_of(struct nst_backend *be, size_t n, bool add, double scale,
+                             void (*work)(struct nst_backend *be,
+                                          const struct input *in, bool add,
+                                          double *sums),
+                             const struct input *in)
+{
+    struct output o = {n, malloc(n * sizeof *o.v)};
+    double *sums = calloc(n, sizeof *sums);
+    void *there;
+
+    for (size_t i = 0; i < n; i++)
+        sums[i] = add ? 0.5 : NAN;
+    there = numbers(be, sums, n * sizeof *sums);
+    work(be, in, add, there);
+    be->ops->get(be, sums, there, n * sizeof *sums);
+    be->ops->numbers_free(be, there);
+    for (size_t i = 0; i < n; i++)
+        o.v[i] = (float)(scale * sums[i]);
+    free(sums);
+    return o;
+}
+
+static double by_pixels(const struct input *in)
+{
+    struct nst_window w = part(in);
+
+    return 1.0 / (w.height * w.width);
+}
+
+static void do_gram(struct nst_backend *be, const struct input *in, bool add,
+                    double *sums)
 {
     struct nst_tensor *f = tensor(be, in->s, in->x);
-    struct output o = {(size_t)in->s.c * in->s.c, NULL};
-    struct nst_window w = part(in);
-    double *sums = malloc(o.n * sizeof *sums);
+    struct nst_region_terms regions[REGIONS];
 
-    for (size_t i = 0; i < o.n; i++)
-        sums[i] = 0.5; /* added to */
-    be->ops->gram(be, f, in->relu, w, in->regions[0].guide, sums);
-    o.v = malloc(o.n * sizeof *o.v);
-    for (size_t i = 0; i < o.n; i++)
-        o.v[i] = (float)(sums[i] / (w.height * w.width));
-    free(sums);
+    show_regions(be, in, regions);
+    be->ops->gram(be, f, in->relu, part(in), regions[0].guide, add, sums);
+    free_regions(be, regions);
     be->ops->tensor_free(be, f);
-    return o;
+}
+
+static struct output gram(struct nst_backend *be, const struct input *in)
+{
+    return sums_of(be, (size_t)in->s.c * in->s.c, in->cout % 2, by_pixels(in), do_gram,
+                   in);
+}
+
+static void do_channel_sums(struct nst_backend *be, const struct input *in, bool add,
+                            double *sums)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x);
+    struct nst_region_terms regions[REGIONS];
+
+    show_regions(be, in, regions);
+    be->ops->channel_sums(be, f, in->relu, part(in), regions[0].guide, add, sums);
+    free_regions(be, regions);
+    be->ops->tensor_free(be, f);
 }
 
 static struct output channel_sums(struct nst_backend *be, const struct input *in)
 {
-    struct nst_tensor *f = tensor(be, in->s, in->x);
-    struct output o = {(size_t)in->s.c, NULL};
-    struct nst_window w = part(in);
-    double *sums = malloc(o.n * sizeof *sums);
+    return sums_of(be, (size_t)in->s.c, in->cout % 2, by_pixels(in), do_channel_sums,
+                   in);
+}
 
-    for (size_t i = 0; i < o.n; i++)
-        sums[i] = 0.5; /* added to */
-    be->ops->channel_sums(be, f, in->relu, w, in->regions[0].guide, sums);
-    o.v = malloc(o.n * sizeof *o.v);
-    for (size_t i = 0; i < o.n; i++)
-        o.v[i] = (float)(sums[i] / (w.height * w.width));
-    free(sums);
+static void do_squared_error(struct nst_backend *be, const struct input *in, bool add,
+                             double *sum)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x), *t = tensor(be, in->s, in->other);
+
+    be->ops->squared_error(be, f, in->relu, t, part(in), add, sum);
     be->ops->tensor_free(be, f);
-    return o;
+    be->ops->tensor_free(be, t);
 }
 
 static struct output squared_error(struct nst_backend *be, const struct input *in)
 {
-    struct nst_tensor *f = tensor(be, in->s, in->x), *t = tensor(be, in->s, in->other);
-    struct output o = {1, malloc(sizeof(float))};
-    double e = be->ops->squared_error(be, f, in->relu, t, part(in));
+    return sums_of(be, 1, in->cout % 2, 1 / (double)nst_shape_count(in->s),
+                   do_squared_error, in);
+}
 
-    o.v[0] = (float)(e / (double)nst_shape_count(in->s));
-    be->ops->tensor_free(be, f);
-    be->ops->tensor_free(be, t);
-    return o;
+/* A sum, and what else was made, floats. */
+static struct output with_sum(struct nst_backend *be, void *sum, double scale,
+                              struct output rest)
+{
+    struct output o = {1, malloc(sizeof *o.v)};
+    double v;
+
+    be->ops->get(be, &v, sum, sizeof v);
+    be->ops->numbers_free(be, sum);
+    o.v[0] = (float)(scale * v);
+    return both(o, rest);
+}
+
+/* Doubles between -1 and 1, there. */
+static double *doubles(struct nst_backend *be, const float *v, size_t n)
+{
+    double *here = malloc(n * sizeof *here);
+    void *there;
+
+    for (size_t i = 0; i < n; i++)
+        here[i] = (double)v[i];
+    there = numbers(be, here, n * sizeof *here);
+    free(here);
+    return there;
+}
+
+static struct output gram_loss(struct nst_backend *be, const struct input *in)
+{
+    size_t n = (size_t)in->s.c * in->s.c;
+    double *products = doubles(be, in->square, n), *target = doubles(be, in->square, n);
+    void *derivative = poisoned(be, n * sizeof(float)),
+         *sum = poisoned(be, sizeof(double));
+
+    be->ops->gram_loss(be, in->s.c, products, 0.7, target, -0.3, derivative, sum);
+    be->ops->numbers_free(be, products);
+    be->ops->numbers_free(be, target);
+    return with_sum(be, sum, 1 / (double)n,
+                    (struct output){n, read_floats(be, derivative, n)});
+}
+
+static struct output moment_loss(struct nst_backend *be, const struct input *in)
+{
+    size_t c = (size_t)in->s.c, n = c * c;
+    double *products = doubles(be, in->square, n), *sums = doubles(be, in->square, c);
+    double *target = doubles(be, in->square, 2 * c <= n ? 2 * c : n);
+    void *derivative = numbers(be, in->square, n * sizeof(float)),
+         *offset = poisoned(be, c * sizeof(float)), *sum = poisoned(be, sizeof(double));
+    struct nst_moments m = {products, sums, 3, target, target + (c > 1 ? c : 0)};
+
+    be->ops->moment_loss(be, in->s.c, &m, 0.3, derivative, offset, sum);
+    be->ops->numbers_free(be, products);
+    be->ops->numbers_free(be, sums);
+    be->ops->numbers_free(be, target);
+    return with_sum(be, sum, 1 / (double)c,
+                    both((struct output){n, read_floats(be, derivative, n)},
+                         (struct output){c, read_floats(be, offset, c)}));
+}
+
+/* The losses of pixels: gradients are added to what is there. */
+static struct output pixel_loss(struct nst_backend *be, const struct input *in,
+                                bool pull)
+{
+    size_t area = nst_shape_area(in->s), n = 3 * area, bytes = n * sizeof(float);
+    void *rgb = numbers(be, in->x, bytes), *before = numbers(be, in->other, bytes);
+    void *grad = numbers(be, in->other, bytes), *sum = poisoned(be, sizeof(double));
+    struct nst_planes of = {in->s.h, in->s.w};
+
+    if (pull)
+        be->ops->pull(be, rgb, of, before, before, 0.3f, grad, sum);
+    else
+        be->ops->variation(be, rgb, of, 0.3f, grad, sum);
+    be->ops->numbers_free(be, rgb);
+    be->ops->numbers_free(be, before);
+    return with_sum(be, sum, 1 / (double)n,
+                    (struct output){n, read_floats(be, grad, n)});
+}
+
+static struct output variation(struct nst_backend *be, const struct input *in)
+{
+    return pixel_loss(be, in, false);
+}
+
+static struct output pull(struct nst_backend *be, const struct input *in)
+{
+    return pixel_loss(be, in, true);
+}
+
+/* A window of a picture to the middle of a larger one. */
+static struct output copy_window(struct nst_backend *be, const struct input *in)
+{
+    struct nst_planes of = {in->s.h, in->s.w}, larger = {in->s.h + 3, in->s.w + 2};
+    size_t n = 3 * nst_shape_area(in->s),
+           most = 3 * (size_t)larger.height * (size_t)larger.width;
+    float *zeros = calloc(most, sizeof *zeros);
+    void *from = numbers(be, in->x, n * sizeof(float)),
+         *to = numbers(be, zeros, most * sizeof *zeros);
+
+    free(zeros);
+    be->ops->copy_window(be, from, of, part(in), to, larger, 3, 1);
+    be->ops->numbers_free(be, from);
+    return (struct output){most, read_floats(be, to, most)};
 }
 
 /* terms: how long the sums are, as a multiple of one of the shape's numbers */
@@ -340,6 +547,11 @@ static const struct operation {
     {"gram", gram, ONE, false},
     {"channel_sums", channel_sums, ONE, false},
     {"squared_error", squared_error, ONE, false},
+    {"gram_loss", gram_loss, ONE, false},
+    {"moment_loss", moment_loss, ONE, false},
+    {"variation", variation, ONE, false},
+    {"pull", pull, ONE, false},
+    {"copy_window", copy_window, ONE, false},
 };
 
 /* A backend as it is checked. */
@@ -517,8 +729,7 @@ static void make_input(struct input *in, const int s[4], int odd)
     in->cout = s[3];
     in->relu = odd;
     in->pooling = odd ? NST_POOLING_AVG : NST_POOLING_MAX;
-    /* as much as a map of twice the size and one more takes */
-    area = (size_t)(2 * s[1] + 1) * (size_t)(2 * s[2] + 1) * (size_t)larger;
+    area = guide_area(in) * (size_t)larger;
     in->x = random_values(area);
     in->other = random_values(area);
     in->third = random_values(area);
@@ -528,7 +739,7 @@ static void make_input(struct input *in, const int s[4], int odd)
     for (int r = 0; r < s[0]; r++)
         for (int c = 0; c < r; c++)
             in->square[r * s[0] + c] = in->square[c * s[0] + r];
-    make_regions(in, area);
+    make_regions(in, guide_area(in));
 }
 
 /* One row, one column or neither; small where there are many channels. */

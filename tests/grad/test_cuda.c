@@ -139,6 +139,24 @@ static void draw(const struct task *t, float *rgb, int h, int w)
     }
 }
 
+/* The losses of a picture, and its gradient to grad, both on the host. */
+static struct nst_losses evaluate(struct nst_objective *o, struct nst_backend *be,
+                                  const float *x, float *grad)
+{
+    const void *there;
+    void *gradient;
+    struct nst_losses l = {0};
+
+    if (nst_backend_show(be, x, N * sizeof *x, &there, NULL) != NST_OK ||
+        be->ops->numbers_new(be, &gradient, N * sizeof *grad, NULL) != NST_OK)
+        abort();
+    nst_objective_evaluate(o, there, &l, gradient);
+    be->ops->get(be, grad, gradient, N * sizeof *grad);
+    be->ops->numbers_free(be, gradient);
+    nst_backend_unshow(be, x, there);
+    return l;
+}
+
 static void check(const struct task *t)
 {
     static float content[N], style[3 * 30 * 28], x[N], want[N], got[N];
@@ -156,8 +174,8 @@ static void check(const struct task *t)
         draw(t, x, H, W);
         o[0] = objective(t, cpu.v, content, style, 0);
         o[1] = objective(t, gpu.v, content, style, t->tile);
-        nst_objective_evaluate(o[0], x, &l[0], want);
-        nst_objective_evaluate(o[1], x, &l[1], got);
+        l[0] = evaluate(o[0], cpu.be, x, want);
+        l[1] = evaluate(o[1], gpu.be, x, got);
         gradient[p] = distance(got, want);
         loss[p] = fabs(l[1].total / l[0].total - 1);
         nst_objective_free(o[0]);
@@ -183,23 +201,30 @@ __attribute__((weak)) long fake_cuda_mallocs(void);
 /* What an evaluation needs is there before the first. */
 static void check_loop(const struct nst_weights *w)
 {
-    static float content[N], style[3 * 30 * 28], grad[N];
+    static float content[N], style[3 * 30 * 28];
     struct task t = {.weights = w, .regions = 2, .scale = 1, .tile = 16};
     struct engine gpu = engine(&t, &nst_backend_cuda, NST_PRECISION_FP16);
     struct nst_objective *o;
     struct nst_losses l;
+    void *x, *grad;
     long before;
 
     draw(&t, content, H, W);
     draw(&t, style, 30, 28);
     o = objective(&t, gpu.v, content, style, t.tile);
+    if (gpu.be->ops->numbers_new(gpu.be, &x, sizeof content, NULL) != NST_OK ||
+        gpu.be->ops->numbers_new(gpu.be, &grad, sizeof content, NULL) != NST_OK)
+        abort();
+    gpu.be->ops->put(gpu.be, x, content, sizeof content);
     before = fake_cuda_mallocs ? fake_cuda_mallocs() : 0;
-    nst_objective_evaluate(o, content, &l, grad);
+    nst_objective_evaluate(o, x, &l, grad);
     if (fake_cuda_mallocs)
         tap(fake_cuda_mallocs() == before && before > 0,
             "an evaluation allocates nothing on the device (%ld before it)", before);
     else
         tap(1, "allocations on the device # SKIP they are counted by tests/fakecuda");
+    gpu.be->ops->numbers_free(gpu.be, x);
+    gpu.be->ops->numbers_free(gpu.be, grad);
     nst_objective_free(o);
     end(gpu);
 }

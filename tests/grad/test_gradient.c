@@ -112,7 +112,7 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
         nst_vgg_new(&v, be, w, pooling, NULL) ||
         nst_objective_new(&o, v, &config, a, H, W, &both, NULL))
         abort();
-    nst_objective_hold(o, (struct nst_before){a, plane[1]}, tv_weight);
+    nst_objective_hold(o, (struct nst_before){a, plane[1]}, tv_weight, NULL);
     error = usual_error(o);
     tap(error < 1e-2, "%s, %s pooling: content %s, style %s, regions %d: off by %.1e",
         ops->name, pooling == NST_POOLING_MAX ? "max" : "average", content, style,

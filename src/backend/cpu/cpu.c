@@ -296,9 +296,9 @@ static void squared_error_row(void *ctx, int item, int thread)
 }
 
 /* Row by row, then the rows in order. */
-static double squared_error(struct nst_backend *be, const struct nst_tensor *f,
-                            bool relu, const struct nst_tensor *t,
-                            struct nst_window window)
+static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                          const struct nst_tensor *t, struct nst_window window,
+                          bool add, double *sum)
 {
     int items = nst_cpu_blocks(f->shape.c) * window.height;
     struct rows p = {(struct nst_cpu *)be,
@@ -307,13 +307,13 @@ static double squared_error(struct nst_backend *be, const struct nst_tensor *f,
                      .relu = relu,
                      .window = window,
                      .sums = nst_xcalloc((size_t)items, sizeof(double))};
-    double sum = 0;
+    double total = 0;
 
     nst_threads_run(be->threads, items, squared_error_row, &p);
     for (int i = 0; i < items; i++)
-        sum += p.sums[i];
+        total += p.sums[i];
     free(p.sums);
-    return sum;
+    *sum = add ? *sum + total : total;
 }
 
 /* sums: 16 for each row of each block. */
@@ -337,7 +337,8 @@ static void sum_channels_of_row(void *ctx, int item, int thread)
 
 /* Row by row, then the rows in order. */
 static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window window, const float *guide, double *sums)
+                         struct nst_window window, const float *guide, bool add,
+                         double *sums)
 {
     int items = nst_cpu_blocks(f->shape.c) * window.height;
     struct rows p = {(struct nst_cpu *)be,
@@ -348,11 +349,13 @@ static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, boo
                      .sums = nst_xcalloc((size_t)items * NST_BLOCK, sizeof(double))};
 
     nst_threads_run(be->threads, items, sum_channels_of_row, &p);
-    for (int c = 0; c < f->shape.c; c++)
+    for (int c = 0; c < f->shape.c; c++) {
+        sums[c] = add ? sums[c] : 0;
         for (int r = 0; r < window.height; r++)
             sums[c] +=
                 p.sums[((size_t)(c / NST_BLOCK) * window.height + r) * NST_BLOCK +
                        c % NST_BLOCK];
+    }
     free(p.sums);
 }
 

@@ -121,6 +121,6 @@ void nst_cpu_last_grad(struct nst_backend *be, const struct nst_joint *joint);
 /* gram.c */
 struct nst_cpu_wants nst_cpu_gram_wants(struct nst_shape s);
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, const float *guide, double *sums);
+                  struct nst_window window, const float *guide, bool add, double *sums);
 
 #endif

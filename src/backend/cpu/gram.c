@@ -165,8 +165,9 @@ static void add_groups(void *ctx, int a, int thread)
 }
 
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, const float *guide, double *sums)
+                  struct nst_window window, const float *guide, bool add, double *sums)
 {
+    size_t entries = (size_t)f->shape.c * (size_t)f->shape.c;
     int blocks = nst_cpu_blocks(f->shape.c);
     struct call c = {.cpu = (const struct nst_cpu *)be,
                      .f = f,
@@ -179,6 +180,8 @@ void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                      .pairs = pairs_before(blocks, blocks),
                      .sums = sums};
 
+    if (!add)
+        memset(sums, 0, entries * sizeof *sums);
     nst_threads_run(be->threads, c.groups * c.chunks, sum_group, &c);
     nst_threads_run(be->threads, blocks, add_groups, &c);
 }

@@ -10,6 +10,7 @@
 #include "backend/cuda/operators.cuh"
 
 #include <math.h>
+#include <vector>
 #include <stdlib.h>
 
 extern "C" {
@@ -295,21 +296,22 @@ static const float *add_regions(struct cuda *cu, const struct nst_terms *t,
     }
     for (int i = 0; i < t->regions; i++) {
         const struct nst_region_terms *r = &t->region[i];
-        float by = sizeof(T) == 2 ? scale_for(r->matrix, square) : 1;
+        std::vector<float> here(square);
+        float by = 1;
+
+        if (sizeof(T) == 2) {
+            cuda_receive(cu, here.data(), r->matrix, square * sizeof(float));
+            by = scale_for(here.data(), square);
+        }
         bool plain = t->regions == 1 && !r->guide && !r->offset;
 
-        cuda_send(cu, l.raw, r->matrix, square * sizeof(float));
-        cuda_launch_over(cu, matrix_kernel<T>, square, l.raw, by, l.matrix, square);
+        cuda_launch_over(cu, matrix_kernel<T>, square, r->matrix, by, l.matrix, square);
         cuda_product<T>(cu, pixels, c, c, cu->gradient_scale / by, f, l.matrix, 0,
                         plain ? sum : l.product);
         if (plain)
             break;
-        if (r->guide)
-            cuda_send(cu, l.guide, r->guide + first, pixels * sizeof(float));
-        if (r->offset)
-            cuda_send(cu, l.raw, r->offset, (size_t)c * sizeof(float));
         cuda_launch_over(cu, region_kernel, pixels * c, l.product,
-                         r->guide ? l.guide : NULL, r->offset ? l.raw : NULL,
+                         r->guide ? r->guide + first : NULL, r->offset,
                          cu->gradient_scale, i > 0, sum, c, pixels);
     }
     return sum;

@@ -16,6 +16,9 @@ extern "C" {
 /* What cuBLAS wants at most, by its manual, on compute capability 9.0. */
 #define WORKSPACE ((size_t)32 << 20)
 
+/* What operators that know no tensor take of the scratch. */
+#define LEAST_SCRATCH ((size_t)64 << 10)
+
 static void cuda_close(struct nst_backend *be)
 {
     struct cuda *cu = cuda_of(be);
@@ -27,6 +30,7 @@ static void cuda_close(struct nst_backend *be)
     cudaFree(cu->workspace);
     cudaFree(cu->scratch);
     cudaFree(cu->peak);
+    cudaFreeHost(cu->peak_here);
     nst_threads_free(be->threads);
     free(cu);
 }
@@ -60,6 +64,7 @@ static const struct nst_backend_ops operators = {
     .numbers_free = cuda_numbers_free,
     .put = cuda_put,
     .get = cuda_get,
+    .copy_window = cuda_copy_window,
     .tensor_new = cuda_tensor_new<T>,
     .tensor_free = cuda_tensor_free,
     .tensor_bytes = cuda_tensor_bytes<T>,
@@ -76,6 +81,10 @@ static const struct nst_backend_ops operators = {
     .gram = cuda_gram<T>,
     .channel_sums = cuda_channel_sums<T>,
     .squared_error = cuda_squared_error<T>,
+    .gram_loss = cuda_gram_loss,
+    .moment_loss = cuda_moment_loss,
+    .variation = cuda_variation,
+    .pull = cuda_pull,
 };
 
 extern "C" const struct nst_backend_ops nst_backend_cuda = operators<float>;
@@ -133,6 +142,9 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
     st = cuda_alloc(cu, &cu->workspace, WORKSPACE, err);
     if (st != NST_OK)
         return st;
+    st = cuda_want_scratch(cu, LEAST_SCRATCH, err);
+    if (st != NST_OK)
+        return st;
     cuda_ok(cu, cublasSetStream(cu->blas, cu->stream));
     cuda_ok(cu, cublasSetWorkspace(cu->blas, cu->workspace, WORKSPACE));
     if (cu->precision != NST_PRECISION_FP16)
@@ -142,9 +154,11 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
                                   CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
     st = cuda_alloc(cu, &peak, sizeof *cu->peak, err);
     cu->peak = static_cast<int *>(peak);
-    if (st == NST_OK)
-        cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->stream));
-    return st;
+    if (st != NST_OK)
+        return st;
+    cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->stream));
+    e = cudaMallocHost(&cu->peak_here, sizeof *cu->peak_here);
+    return e == cudaSuccess ? NST_OK : refused(e, cu->device, err);
 }
 
 static enum nst_status cuda_open(struct nst_backend **out,

@@ -35,9 +35,11 @@ struct cuda {
     char *scratch;
     size_t scratch_bytes;
     /* fp16 alone: gradients are held times this power of two, and *peak, on the device,
-     * is the bits of the largest magnitude of them so far. */
+     * is the bits of the largest magnitude of them so far; *peak_here is what it was
+     * after the latest gradient, which is looked at once that is known to be done. */
     float gradient_scale;
-    int *peak;
+    int *peak, *peak_here;
+    bool unsettled;
 };
 
 /* Keep what failed, if it did; false then. */

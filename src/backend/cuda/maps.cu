@@ -6,7 +6,9 @@
 
 #include "backend/cuda/operators.cuh"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 extern "C" {
 #include "base/mem.h"
@@ -30,9 +32,56 @@ void cuda_put(struct nst_backend *be, void *to, const void *from, size_t bytes)
     cuda_send(cuda_of(be), to, from, bytes);
 }
 
+/* Gradients of fp16 are wanted between the smallest numbers and the largest: near 2^11
+ * at their largest. Where they were far from it they are scaled anew from now on, and
+ * where some were cut off they must be worked out again. */
+static void settle(struct cuda *cu)
+{
+    const float most = 65504, wanted = 2048;
+    float peak;
+    int exponent;
+
+    memcpy(&peak, cu->peak_here, sizeof peak);
+    cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->stream));
+    cu->unsettled = false;
+    cu->base.again = !(peak <= most) || (peak > 0 && peak < wanted / 65536);
+    if (peak > wanted * 16 || (peak > 0 && peak < wanted / 16)) {
+        frexpf(peak / wanted, &exponent);
+        if (!isfinite(peak))
+            exponent = 24;
+        cu->gradient_scale = ldexpf(cu->gradient_scale, -exponent);
+    }
+    /* no power of two helps a gradient that is not finite */
+    if (!(cu->gradient_scale > ldexpf(1, -100)) ||
+        cu->gradient_scale > ldexpf(1, 100)) {
+        cu->gradient_scale = 1;
+        cu->base.again = false;
+    }
+}
+
 void cuda_get(struct nst_backend *be, void *to, const void *from, size_t bytes)
 {
-    cuda_receive(cuda_of(be), to, from, bytes);
+    struct cuda *cu = cuda_of(be);
+
+    cuda_receive(cu, to, from, bytes);
+    if (cu->unsettled)
+        settle(cu);
+}
+
+void cuda_copy_window(struct nst_backend *be, const float *from, struct nst_planes of,
+                      struct nst_window window, float *to, struct nst_planes to_of,
+                      int to_top, int to_left)
+{
+    struct cuda *cu = cuda_of(be);
+    size_t width = (size_t)window.width * sizeof(float);
+
+    for (size_t k = 0; k < 3; k++)
+        cuda_ok(cu, cudaMemcpy2DAsync(
+                        to + (k * to_of.height + to_top) * to_of.width + to_left,
+                        (size_t)to_of.width * sizeof(float),
+                        from + (k * of.height + window.top) * of.width + window.left,
+                        (size_t)of.width * sizeof(float), width, (size_t)window.height,
+                        cudaMemcpyDeviceToDevice, cu->stream));
 }
 
 void cuda_tensor_free(struct nst_backend *be, struct nst_tensor *t)

@@ -14,6 +14,9 @@ enum nst_status cuda_numbers_new(struct nst_backend *be, void **out, size_t byte
 void cuda_numbers_free(struct nst_backend *be, void *numbers);
 void cuda_put(struct nst_backend *be, void *to, const void *from, size_t bytes);
 void cuda_get(struct nst_backend *be, void *to, const void *from, size_t bytes);
+void cuda_copy_window(struct nst_backend *be, const float *from, struct nst_planes of,
+                      struct nst_window window, float *to, struct nst_planes to_of,
+                      int to_top, int to_left);
 template <class T>
 enum nst_status cuda_tensor_new(struct nst_backend *be, struct nst_tensor **out,
                                 struct nst_shape shape, struct nst_err *err);
@@ -60,12 +63,26 @@ void cuda_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
 /* sums.cu */
 template <class T>
 void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-               struct nst_window window, const float *guide, double *sums);
+               struct nst_window window, const float *guide, bool add, double *sums);
 template <class T>
 void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-                       struct nst_window window, const float *guide, double *sums);
+                       struct nst_window window, const float *guide, bool add,
+                       double *sums);
 template <class T>
-double cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-                          const struct nst_tensor *t, struct nst_window window);
+void cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f, bool clip,
+                        const struct nst_tensor *t, struct nst_window window, bool add,
+                        double *sum);
+
+/* losses.cu */
+void cuda_gram_loss(struct nst_backend *be, int channels, const double *products,
+                    double scale, const double *target, double factor,
+                    float *derivative, double *sum);
+void cuda_moment_loss(struct nst_backend *be, int channels, const struct nst_moments *m,
+                      double factor, float *derivative, float *offset, double *sum);
+void cuda_variation(struct nst_backend *be, const float *rgb, struct nst_planes of,
+                    float scale, float *grad, double *sum);
+void cuda_pull(struct nst_backend *be, const float *rgb, struct nst_planes of,
+               const float *before, const float *still, float scale, float *grad,
+               double *sum);
 
 #endif

@@ -9,9 +9,6 @@
 #include "backend/cuda/conv.cuh"
 #include "backend/cuda/operators.cuh"
 
-#include <math.h>
-#include <string.h>
-
 #define STRIP 32 /* pixels of a row that a block makes */
 
 /* What the network sees of a picture: (v - mean) / deviation, 0 beyond the border. */
@@ -63,14 +60,10 @@ void cuda_conv_picture(struct nst_backend *be, const struct nst_conv *k,
                        const float *rgb, struct nst_tensor *y, bool out_relu)
 {
     struct cuda *cu = cuda_of(be);
-    struct cuda_room room = cuda_room(cu);
     struct nst_shape s = y->shape;
-    size_t n = 3 * nst_shape_area(s);
-    float *there = cuda_take<float>(&room, n);
-    struct picture p = {there, s.h, s.w, *k->picture};
+    struct picture p = {rgb, s.h, s.w, *k->picture};
     unsigned strips = (unsigned)((s.w + STRIP - 1) / STRIP);
 
-    cuda_send(cu, there, rgb, n * sizeof(float));
     cuda_launch(cu, picture_kernel<T>, dim3(strips * (unsigned)s.h), 64, 0, p,
                 static_cast<const float *>(k->ahead), k->bias, s.c, out_relu,
                 values<T>(y));
@@ -102,35 +95,6 @@ __global__ static void gather_kernel(const float *products, int top, int rows,
     }
 }
 
-/* Gradients of fp16 are wanted between the smallest numbers and the largest: near 2^11
- * at their largest. Where they were far from it they are scaled anew from now on, and
- * where some were cut off they must be worked out again. */
-static void settle(struct cuda *cu)
-{
-    const float most = 65504, wanted = 2048;
-    int bits, exponent;
-    float peak;
-
-    if (!cu->peak)
-        return;
-    cuda_receive(cu, &bits, cu->peak, sizeof bits);
-    cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof bits, cu->stream));
-    memcpy(&peak, &bits, sizeof peak);
-    cu->base.again = !(peak <= most) || (peak > 0 && peak < wanted / 65536);
-    if (peak > wanted * 16 || (peak > 0 && peak < wanted / 16)) {
-        frexpf(peak / wanted, &exponent);
-        if (!isfinite(peak))
-            exponent = 24;
-        cu->gradient_scale = ldexpf(cu->gradient_scale, -exponent);
-    }
-    /* no power of two helps a gradient that is not finite */
-    if (!(cu->gradient_scale > ldexpf(1, -100)) ||
-        cu->gradient_scale > ldexpf(1, 100)) {
-        cu->gradient_scale = 1;
-        cu->base.again = false;
-    }
-}
-
 template <class T>
 void cuda_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
                             const struct nst_tensor *gy, float *rgb)
@@ -138,8 +102,8 @@ void cuda_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
     struct cuda *cu = cuda_of(be);
     struct cuda_room room = cuda_room(cu);
     struct nst_shape s = gy->shape;
-    size_t n = 3 * nst_shape_area(s), row = (size_t)s.w * PICTURE_ROWS;
-    float *there = cuda_take<float>(&room, n), *products;
+    size_t row = (size_t)s.w * PICTURE_ROWS;
+    float *products;
     struct picture p = {NULL, s.h, s.w, *k->picture};
     int rows;
 
@@ -156,10 +120,12 @@ void cuda_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
                         static_cast<const T *>(k->back), 0,
                         products + (size_t)(first - top + 1) * row);
         cuda_launch_over(cu, gather_kernel, (size_t)here * s.w * 3, products, top, here,
-                         p, 1 / cu->gradient_scale, there);
+                         p, 1 / cu->gradient_scale, rgb);
     }
-    cuda_receive(cu, rgb, there, n * sizeof(float));
-    settle(cu);
+    if (cu->peak)
+        cuda_ok(cu, cudaMemcpyAsync(cu->peak_here, cu->peak, sizeof *cu->peak,
+                                    cudaMemcpyDeviceToHost, cu->stream));
+    cu->unsettled = cu->peak;
 }
 
 #define OF(T)                                                                          \

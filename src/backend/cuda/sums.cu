@@ -62,35 +62,16 @@ __global__ void total_kernel(const F *parts, int count, double *totals, size_t n
 }
 
 template <class T>
-static struct cut<T> cut_of(struct cuda *cu, const struct nst_tensor *f, bool clip,
-                            struct nst_window window, const float *guide,
-                            struct cuda_room *room) {
-    size_t area = nst_shape_area(f->shape);
-    float *there = cuda_take<float>(room, guide ? area : 0);
-
-    if (guide)
-        cuda_send(cu, there, guide, area * sizeof *guide);
-    return {values<T>(f), f->shape.c, f->shape.w, window, clip, guide ? there : NULL};
+static struct cut<T> cut_of(const struct nst_tensor *f, bool clip,
+                            struct nst_window window, const float *guide) {
+    return {values<T>(f), f->shape.c, f->shape.w, window, clip, guide};
 }
 
-static double *
-zeros(struct cuda *cu, size_t n, struct cuda_room *room)
+static void
+begin_sums(struct cuda *cu, double *sums, size_t n, bool add)
 {
-    double *v = cuda_take<double>(room, n);
-
-    cuda_ok(cu, cudaMemsetAsync(v, 0, n * sizeof *v, cu->stream));
-    return v;
-}
-
-/* sums += what is on the device */
-static void add_to(struct cuda *cu, double *sums, const double *totals, size_t n)
-{
-    double *here = static_cast<double *>(nst_xcalloc(n, sizeof *here));
-
-    cuda_receive(cu, here, totals, n * sizeof *here);
-    for (size_t i = 0; i < n; i++)
-        sums[i] += here[i];
-    free(here);
+    if (!add)
+        cuda_ok(cu, cudaMemsetAsync(sums, 0, n * sizeof *sums, cu->stream));
 }
 
 /* The matrices of n pixels of c values, of which b are as a, times their guide: of each
@@ -110,21 +91,21 @@ static int squares(struct cuda *cu, int c, size_t n, const T *a, const T *b, flo
 
 template <class T>
 void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-               struct nst_window window, const float *guide, double *sums)
+               struct nst_window window, const float *guide, bool add, double *sums)
 {
     struct cuda *cu = cuda_of(be);
     struct cuda_room room = cuda_room(cu);
-    struct cut<T> k = cut_of<T>(cu, f, clip, window, guide, &room);
+    struct cut<T> k = cut_of<T>(f, clip, window, guide);
     int c = k.c, width = window.width;
     size_t square = (size_t)c * c;
     bool laid = width == k.w && !clip && !guide; /* it lies there as it is wanted */
-    double *totals = zeros(cu, square, &room);
     size_t pixel =
         (laid ? 0 : 2 * c * sizeof(T)) + (square * sizeof(float) / PIECE + 1);
     T *a, *b;
     float *parts;
     int rows;
 
+    begin_sums(cu, sums, square, add);
     room.end -= square * sizeof(float); /* the last piece may be a short one */
     rows = cuda_rows(&room, width * pixel, window.height);
     a = cuda_take<T>(&room, laid ? 0 : (size_t)rows * width * c);
@@ -139,9 +120,8 @@ void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool clip,
         if (!laid)
             cuda_launch_over(cu, cut_kernel<T>, n * c, k, first, n, a, b);
         count = squares<T>(cu, c, n, laid ? from : a, laid ? from : b, parts);
-        cuda_launch_over(cu, total_kernel<float>, square, parts, count, totals, square);
+        cuda_launch_over(cu, total_kernel<float>, square, parts, count, sums, square);
     }
-    add_to(cu, sums, totals, square);
 }
 
 /* One block makes the sums of each PIECE of a cut of n pixels. */
@@ -167,19 +147,19 @@ __global__ void channels_kernel(struct cut<T> k, size_t n, double *parts)
 
 template <class T>
 void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-                       struct nst_window window, const float *guide, double *sums)
+                       struct nst_window window, const float *guide, bool add,
+                       double *sums)
 {
     struct cuda *cu = cuda_of(be);
     struct cuda_room room = cuda_room(cu);
-    struct cut<T> k = cut_of<T>(cu, f, clip, window, guide, &room);
+    struct cut<T> k = cut_of<T>(f, clip, window, guide);
     size_t c = (size_t)k.c, n = (size_t)window.height * window.width;
     int pieces = (int)((n + PIECE - 1) / PIECE);
-    double *totals = zeros(cu, c, &room);
     double *parts = cuda_take<double>(&room, c * pieces);
 
+    begin_sums(cu, sums, c, add);
     cuda_launch(cu, channels_kernel<T>, dim3((unsigned)pieces), 128, 0, k, n, parts);
-    cuda_launch_over(cu, total_kernel<double>, c, parts, pieces, totals, c);
-    add_to(cu, sums, totals, c);
+    cuda_launch_over(cu, total_kernel<double>, c, parts, pieces, sums, c);
 }
 
 #define ERROR_BLOCKS 512
@@ -209,30 +189,29 @@ __global__ void error_kernel(struct cut<T> k, const T *t, size_t n, double *part
 }
 
 template <class T>
-double cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-                          const struct nst_tensor *t, struct nst_window window)
+void cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f, bool clip,
+                        const struct nst_tensor *t, struct nst_window window, bool add,
+                        double *sum)
 {
     struct cuda *cu = cuda_of(be);
     struct cuda_room room = cuda_room(cu);
-    struct cut<T> k = cut_of<T>(cu, f, clip, window, NULL, &room);
-    double *parts = cuda_take<double>(&room, ERROR_BLOCKS), here[ERROR_BLOCKS], sum = 0;
+    struct cut<T> k = cut_of<T>(f, clip, window, NULL);
+    double *parts = cuda_take<double>(&room, ERROR_BLOCKS);
 
+    begin_sums(cu, sum, 1, add);
     cuda_launch(cu, error_kernel<T>, dim3(ERROR_BLOCKS), CUDA_BLOCK, 0, k, values<T>(t),
                 (size_t)window.height * window.width, parts);
-    cuda_receive(cu, here, parts, sizeof here);
-    for (int i = 0; i < ERROR_BLOCKS; i++)
-        sum += here[i];
-    return sum;
+    cuda_launch_over(cu, total_kernel<double>, 1, parts, ERROR_BLOCKS, sum, 1);
 }
 
 #define OF(T)                                                                          \
     template void cuda_gram<T>(struct nst_backend *, const struct nst_tensor *, bool,  \
-                               struct nst_window, const float *, double *);            \
-    template void cuda_channel_sums<T>(struct nst_backend *,                           \
-                                       const struct nst_tensor *, bool,                \
-                                       struct nst_window, const float *, double *);    \
-    template double cuda_squared_error<T>(                                             \
+                               struct nst_window, const float *, bool, double *);      \
+    template void cuda_channel_sums<T>(                                                \
+        struct nst_backend *, const struct nst_tensor *, bool, struct nst_window,      \
+        const float *, bool, double *);                                                \
+    template void cuda_squared_error<T>(                                               \
         struct nst_backend *, const struct nst_tensor *, bool,                         \
-        const struct nst_tensor *, struct nst_window);
+        const struct nst_tensor *, struct nst_window, bool, double *);
 OF(float)
 OF(__half)

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * losses.c - the losses' last steps on the CPU: what is left when the sums over pixels
+ * are made, and what looks at pixels alone. Sums of rows are made by any thread, and
+ * added up in order.
+ */
+#include "config.h"
+
+#include "backend/host.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+void nst_host_gram_loss(struct nst_backend *be, int channels, const double *products,
+                        double scale, const double *target, double factor,
+                        float *derivative, double *sum)
+{
+    size_t entries = (size_t)channels * (size_t)channels;
+    double total = 0;
+
+    (void)be;
+    for (size_t i = 0; i < entries; i++) {
+        double d = scale * products[i] - target[i];
+
+        total += d * d;
+        derivative[i] = (float)(factor * d);
+    }
+    *sum = total;
+}
+
+void nst_moments_at(const struct nst_moments *m, int channels, int c, double *mean,
+                    double *deviation)
+{
+    double square = m->products[(size_t)c * (size_t)channels + (size_t)c] / m->pixels;
+    double variance;
+
+    *mean = m->sums[c] / m->pixels;
+    variance = square - *mean * *mean;
+    *deviation = sqrt((variance > 0 ? variance : 0) + NST_LEAST_VARIANCE);
+}
+
+/* By F at one pixel, the mean has the derivative 1 / pixels, and the deviation (F -
+ * mean) / (pixels deviation). */
+void nst_host_moment_loss(struct nst_backend *be, int channels,
+                          const struct nst_moments *m, double factor, float *derivative,
+                          float *offset, double *sum)
+{
+    double total = 0;
+
+    (void)be;
+    for (int c = 0; c < channels; c++) {
+        double mean, deviation, by_mean, slope;
+
+        nst_moments_at(m, channels, c, &mean, &deviation);
+        by_mean = mean - m->mean[c];
+        slope = (deviation - m->deviation[c]) / deviation;
+        total += by_mean * by_mean + slope * deviation * slope * deviation;
+        offset[c] = (float)(factor * (by_mean - slope * mean));
+        derivative[(size_t)c * (size_t)channels + (size_t)c] += (float)(factor * slope);
+    }
+    *sum = total;
+}
+
+/* A pass over the rows of three planes. */
+struct rows {
+    const float *rgb, *before, *still;
+    float *grad, scale;
+    struct nst_planes of;
+    double *sums; /* of each row */
+};
+
+static void add_up(struct nst_backend *be, nst_work *row, struct rows *r, double *sum)
+{
+    int count = 3 * r->of.height;
+
+    r->sums = nst_xcalloc((size_t)count, sizeof *r->sums);
+    nst_threads_run(be->threads, count, row, r);
+    *sum = 0;
+    for (int i = 0; i < count; i++)
+        *sum += r->sums[i];
+    free(r->sums);
+}
+
+/* One row of one plane: its own differences, and the gradient to its pixels, in which
+ * the differences of the row above have a part. */
+static void vary_row(void *ctx, int item, int thread)
+{
+    const struct rows *r = ctx;
+    int h = r->of.height, w = r->of.width;
+    const float *x = r->rgb + (size_t)item * (size_t)w;
+    const float *above = item % h > 0 ? x - w : x;
+    const float *below = item % h < h - 1 ? x + w : x;
+    float *g = r->grad ? r->grad + (size_t)item * (size_t)w : NULL;
+    double sum = 0;
+
+    (void)thread;
+    for (int i = 0; i < w; i++) {
+        float right = i < w - 1 ? x[i + 1] - x[i] : 0, down = below[i] - x[i];
+        float left = i > 0 ? x[i] - x[i - 1] : 0, up = x[i] - above[i];
+
+        sum += (double)right * right + (double)down * down;
+        if (g)
+            g[i] += r->scale * (left - right + up - down);
+    }
+    r->sums[item] = sum;
+}
+
+void nst_host_variation(struct nst_backend *be, const float *rgb, struct nst_planes of,
+                        float scale, float *grad, double *sum)
+{
+    struct rows r = {.rgb = rgb, .grad = grad, .scale = scale, .of = of};
+
+    add_up(be, vary_row, &r, sum);
+}
+
+static void pull_row(void *ctx, int item, int thread)
+{
+    const struct rows *r = ctx;
+    size_t w = (size_t)r->of.width, at = (size_t)item * w;
+    const float *x = r->rgb + at, *y = r->before + at;
+    const float *still = r->still + (size_t)(item % r->of.height) * w;
+    float *g = r->grad ? r->grad + at : NULL;
+    double sum = 0;
+
+    (void)thread;
+    for (size_t i = 0; i < w; i++) {
+        float pull = still[i] * (x[i] - y[i]);
+
+        sum += (double)pull * (x[i] - y[i]);
+        if (g)
+            g[i] += r->scale * pull;
+    }
+    r->sums[item] = sum;
+}
+
+void nst_host_pull(struct nst_backend *be, const float *rgb, struct nst_planes of,
+                   const float *before, const float *still, float scale, float *grad,
+                   double *sum)
+{
+    struct rows r = {.rgb = rgb,
+                     .before = before,
+                     .still = still,
+                     .grad = grad,
+                     .scale = scale,
+                     .of = of};
+
+    add_up(be, pull_row, &r, sum);
+}
