@@ -162,6 +162,7 @@ enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *of,
         return st;
     }
     nst_vgg_share(&e->v, of->v, e->be);
+    of->be->memory = e->be->memory; /* what is left now */
     e->model_path = nst_xstrdup(of->model_path);
     e->model_name = nst_xstrdup(of->model_name);
     e->of = of;
@@ -228,6 +229,11 @@ size_t nst_engine_limit(struct nst_engine *e)
                                    left == SIZE_MAX ? SIZE_MAX
                                                     : nst_memory_now() + left / 5 * 4);
     return atomic_load(&first->limit);
+}
+
+size_t nst_engine_device_memory(const struct nst_engine *e)
+{
+    return (e->of ? e->of : e)->be->memory;
 }
 
 void nst_engine_use(struct nst_engine *e, int threads)

@@ -53,6 +53,8 @@ const char *nst_engine_instead(const struct nst_engine *e);
  * engine and those that it is shared to. */
 size_t nst_engine_resident(const struct nst_engine *e);
 size_t nst_engine_limit(struct nst_engine *e);
+/* And what all of them may take of a GPU's own; 0: the CPU works. */
+size_t nst_engine_device_memory(const struct nst_engine *e);
 
 struct nst_vgg *nst_engine_network(const struct nst_engine *e);
 

@@ -125,9 +125,9 @@ static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
 }
 
 /* What may be taken of a GPU's memory. */
-static size_t device_limit(const struct nst_vgg *v, const struct nst_params *p)
+static size_t device_limit(const struct nst_engine *e, const struct nst_params *p)
 {
-    size_t own = nst_vgg_backend(v)->memory;
+    size_t own = nst_engine_device_memory(e);
 
     return p->max_memory && (size_t)p->max_memory < own ? (size_t)p->max_memory : own;
 }
@@ -160,7 +160,7 @@ enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
                        style_width,
                        nst_engine_resident(e) + held};
     struct nst_plan least = {.limit = nst_engine_limit(e),
-                             .device_limit = device_limit(s.v, p)};
+                             .device_limit = device_limit(e, p)};
 
     for (int patient = 0; patient < 2; patient++)
         for (int pairs = (int)p->curvature_pairs; pairs >= 1; pairs--)

@@ -407,8 +407,7 @@ static enum nst_status stylise_all(struct work *w, struct nst_err *err)
     const struct nst_run_events *events = w->maker->events;
     enum nst_status st;
 
-    w->maker->take_memory(w->maker->ctx,
-                          w->plan.memory - nst_engine_resident(w->maker->engine));
+    w->maker->take_memory(w->maker->ctx, &w->plan);
     if (nst_asked_to_stop(w->maker->events)) {
         w->left = true;
         return NST_OK;

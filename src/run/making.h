@@ -5,6 +5,7 @@
 #ifndef NST_RUN_MAKING_H
 #define NST_RUN_MAKING_H
 
+#include "job/plan.h"
 #include "run/batch.h"
 #include "run/run.h"
 #include "run/styles.h"
@@ -17,9 +18,9 @@ struct nst_maker {
     const struct nst_run_events *events;
 
     void *ctx;
-    /* All is ready, and the picture will take that much memory, in bytes, which is
-     * given back when nst_make() returns. */
-    void (*take_memory)(void *ctx, size_t bytes);
+    /* All is ready, and the picture will take that much memory, which is given back
+     * when nst_make() returns. */
+    void (*take_memory)(void *ctx, const struct nst_plan *plan);
 };
 
 enum nst_made {

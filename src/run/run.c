@@ -28,8 +28,9 @@ struct side {
     struct sides *all;
     struct nst_engine *engine;
     pthread_t thread;
-    bool works;    /* and is given threads */
-    size_t memory; /* bytes that its picture takes; 0 between pictures */
+    bool works; /* and is given threads */
+    /* bytes that its picture takes, of the process's and a GPU's; 0 between pictures */
+    size_t memory, device_memory;
 };
 
 struct sides {
@@ -40,11 +41,11 @@ struct sides {
     struct side side[MOST_SIDES];
     int count, threads;
 
-    pthread_mutex_t lock; /* for what follows, and memory and works of each */
-    pthread_cond_t freed; /* memory */
-    size_t next;          /* picture to be taken */
-    bool hopeless;        /* all that begin would fail for the same reason */
-    size_t memory;        /* bytes taken by all */
+    pthread_mutex_t lock;         /* for what follows, and memory and works of each */
+    pthread_cond_t freed;         /* memory */
+    size_t next;                  /* picture to be taken */
+    bool hopeless;                /* all that begin would fail for the same reason */
+    size_t memory, device_memory; /* bytes taken by all */
     struct nst_run_counts *made;
 };
 
@@ -69,8 +70,17 @@ static void work(struct side *one, bool works)
     divide(one->all);
 }
 
-/* Wait until it fits, or nobody else has any. */
-static void take_memory(void *ctx, size_t bytes)
+/* Nobody else has any memory, or there is room for so much more of either kind. */
+static bool fits(const struct sides *s, size_t bytes, size_t room,
+                 const struct nst_plan *plan)
+{
+    return s->memory == 0 ||
+           (s->memory + bytes <= room &&
+            s->device_memory + plan->device_memory <= plan->device_limit);
+}
+
+/* Wait until it fits. */
+static void take_memory(void *ctx, const struct nst_plan *plan)
 {
     struct side *one = ctx;
     struct sides *s = one->all;
@@ -78,16 +88,19 @@ static void take_memory(void *ctx, size_t bytes)
     size_t limit = nst_engine_limit(one->engine);
     size_t resident = nst_engine_resident(one->engine);
     size_t room = limit > resident ? limit - resident : 0;
+    size_t bytes = plan->memory - resident;
 
     pthread_mutex_lock(&s->lock);
-    if (s->memory > 0 && s->memory + bytes > room) {
+    if (!fits(s, bytes, room, plan)) {
         work(one, false);
-        while (s->memory > 0 && s->memory + bytes > room)
+        while (!fits(s, bytes, room, plan))
             pthread_cond_wait(&s->freed, &s->lock);
         work(one, true);
     }
     one->memory = bytes;
+    one->device_memory = plan->device_memory;
     s->memory += bytes;
+    s->device_memory += plan->device_memory;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -114,7 +127,8 @@ static void count(struct side *one, enum nst_made made, const struct nst_err *er
     s->hopeless |= made == NST_MADE_HOPELESS;
 
     s->memory -= one->memory;
-    one->memory = 0;
+    s->device_memory -= one->device_memory;
+    one->memory = one->device_memory = 0;
     pthread_cond_broadcast(&s->freed);
     s->made->done += made == NST_MADE_DONE || made == NST_MADE_STOPPED;
     s->made->skipped += made == NST_MADE_SKIPPED;

@@ -132,6 +132,15 @@ near() {
     for f in one/*; do cmp "$f" "three/${f#one/}"; done
 }
 
+@test "pictures side by side take no more of a GPU's memory than there is" {
+    is_fake
+    for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
+    # as much as one needs with cuBLAS's 32 MiB for each of three
+    NST_FAKE_CUDA_MEMORY=112000000 "$NST" -q --history h --device cuda -j 3 -S 160 -n 1 \
+        -s "$srcdir/samples/style.svg" -o three/ 1.svg 2.svg 3.svg
+    [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
+}
+
 @test "pictures side by side are all made on the GPU that was asked for" {
     is_fake
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done

@@ -51,6 +51,8 @@ static enum nst_status cuda_share(struct nst_backend **out,
         cuda_close(*out);
         *out = NULL;
     }
+    if (st == NST_OK)
+        cuda_look_around(cuda_of(*out));
     return st;
 }
 
