@@ -15,12 +15,16 @@
 #include "model/search.h"
 #include "model/vgg.h"
 
+#define MOST_GPUS 16
+
 struct nst_engine {
     struct nst_backend *be;
     struct nst_vgg *v;
     char *model_path, *model_name;
     char *instead;         /* why it is the CPU that works, and not what was asked */
-    struct nst_engine *of; /* that this one is shared from; or NULL */
+    struct nst_engine *of; /* the first, beside which this one is; or NULL */
+    struct nst_engine *shared; /* whose GPU and weights these are; or NULL */
+    int gpus, gpu[MOST_GPUS];  /* that were asked for */
     size_t resident;
     _Atomic size_t limit; /* 0: not known yet */
 };
@@ -49,34 +53,47 @@ static char *name_of(const char *path)
     return name;
 }
 
-/* Which GPU text asks for: cuda, cuda:N. False if it is none. */
-static bool is_gpu(const char *text, int *which)
+/* Which GPUs text asks for: cuda, cuda:N, cuda:N,M and so on. How many; 0 if none. */
+static int gpus_of(const char *text, int gpu[MOST_GPUS])
 {
-    char *end = NULL;
-    long n = 0;
+    int count = 0;
 
     if (strncmp(text, "cuda", 4) != 0)
-        return false;
-    if (text[4] == ':' && text[5] >= '0' && text[5] <= '9')
-        n = strtol(text + 5, &end, 10);
-    *which = (int)n;
-    return end ? !*end && n < 1024 : !text[4];
+        return 0;
+    text += 4;
+    gpu[0] = 0;
+    if (!*text)
+        return 1;
+    do {
+        char *end;
+        long n;
+
+        if (*text++ != (count ? ',' : ':') || *text < '0' || *text > '9' ||
+            count == MOST_GPUS)
+            return 0;
+        n = strtol(text, &end, 10);
+        if (n >= 1024)
+            return 0;
+        gpu[count++] = (int)n;
+        text = end;
+    } while (*text);
+    return count;
 }
 
 enum nst_status nst_engine_check(const struct nst_params *p, struct nst_err *err)
 {
-    int which;
+    int gpu[MOST_GPUS];
 
     if (strcmp(p->device, "cpu") == 0)
         return nst_backend_fp32_only(
             &(struct nst_backend_config){.precision = (enum nst_precision)p->precision},
             err);
-    if (strcmp(p->device, "auto") == 0 || is_gpu(p->device, &which))
+    if (strcmp(p->device, "auto") == 0 || gpus_of(p->device, gpu))
         return NST_OK;
     return nst_err_set(err, NST_ERR_ARG,
-                       "device '%s': auto, cpu, cuda or cuda:N, N being one of "
-                       "--list-devices",
-                       p->device);
+                       "device '%s': auto, cpu, cuda, cuda:N or, of up to %d GPUs, "
+                       "cuda:N,M, as --list-devices numbers them",
+                       p->device, MOST_GPUS);
 }
 
 /* Open what config says and build the network on it. */
@@ -111,8 +128,9 @@ static enum nst_status begin_somewhere(struct nst_engine *e, const struct nst_pa
     if (strcmp(name, "auto") == 0) {
         if (getenv("NST_BACKEND") || nst_cuda_count(NULL) == 0)
             return begin(e, getenv("NST_BACKEND") ? NULL : "cpu", &config, p, w, err);
-    } else
-        is_gpu(name, &config.device);
+    }
+    e->gpus = gpus_of(name, e->gpu);
+    config.device = e->gpu[0];
     st = begin(e, "cuda", &config, p, w, &why);
     if (st == NST_OK || st == NST_ERR_ARG) {
         if (err && st != NST_OK)
@@ -149,11 +167,27 @@ enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params 
     return NST_OK;
 }
 
+static struct nst_engine *first_of(struct nst_engine *e)
+{
+    return e->of ? e->of : e;
+}
+
+/* e works beside another, and all since before it was made is the first one's. */
+static void stand_beside(struct nst_engine *e, struct nst_engine *other, size_t before)
+{
+    size_t after = nst_memory_now();
+
+    e->of = first_of(other);
+    e->model_path = nst_xstrdup(other->model_path);
+    e->model_name = nst_xstrdup(other->model_name);
+    e->of->resident += after > before ? after - before : 0;
+}
+
 enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *of,
                                  struct nst_err *err)
 {
     struct nst_engine *e = nst_xcalloc(1, sizeof *e);
-    size_t before = nst_memory_now(), after;
+    size_t before = nst_memory_now();
     enum nst_status st = of->be->ops->share(&e->be, of->be, err);
 
     *out = NULL;
@@ -162,12 +196,37 @@ enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *of,
         return st;
     }
     nst_vgg_share(&e->v, of->v, e->be);
+    e->shared = of;
     of->be->memory = e->be->memory; /* what is left now */
-    e->model_path = nst_xstrdup(of->model_path);
-    e->model_name = nst_xstrdup(of->model_name);
-    e->of = of;
-    after = nst_memory_now();
-    of->resident += after > before ? after - before : 0;
+    stand_beside(e, of, before);
+    *out = e;
+    return NST_OK;
+}
+
+int nst_engine_gpus(const struct nst_engine *e)
+{
+    return e->instead ? 0 : e->gpus;
+}
+
+enum nst_status nst_engine_on(struct nst_engine **out, struct nst_engine *first, int k,
+                              const struct nst_params *p, struct nst_err *err)
+{
+    struct nst_engine *e = nst_xcalloc(1, sizeof *e);
+    struct nst_backend_config config = first->be->config;
+    size_t before = nst_memory_now();
+    struct nst_weights *w = NULL;
+    enum nst_status st = nst_weights_load(&w, first->model_path, convs_needed(p), err);
+
+    *out = NULL;
+    config.device = first->gpu[k];
+    if (st == NST_OK)
+        st = begin(e, "cuda", &config, p, w, err);
+    nst_weights_free(w);
+    if (st != NST_OK) {
+        nst_engine_free(e);
+        return st;
+    }
+    stand_beside(e, first, before);
     *out = e;
     return NST_OK;
 }
@@ -219,7 +278,7 @@ size_t nst_engine_resident(const struct nst_engine *e)
  * they take of what is available. */
 size_t nst_engine_limit(struct nst_engine *e)
 {
-    struct nst_engine *first = e->of ? e->of : e;
+    struct nst_engine *first = first_of(e);
     size_t unknown = 0, left;
 
     if (atomic_load(&first->limit))
@@ -233,7 +292,12 @@ size_t nst_engine_limit(struct nst_engine *e)
 
 size_t nst_engine_device_memory(const struct nst_engine *e)
 {
-    return (e->of ? e->of : e)->be->memory;
+    return (e->shared ? e->shared : e)->be->memory;
+}
+
+bool nst_engine_same_device(const struct nst_engine *a, const struct nst_engine *b)
+{
+    return a->be->config.device == b->be->config.device;
 }
 
 void nst_engine_use(struct nst_engine *e, int threads)

@@ -5,6 +5,7 @@
 #ifndef NST_JOB_ENGINE_H
 #define NST_JOB_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -35,6 +36,13 @@ void nst_engine_free(struct nst_engine *e);
  */
 enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *e,
                                  struct nst_err *err);
+/* How many GPUs were asked for and the first of them works; 0: the CPU does. */
+int nst_engine_gpus(const struct nst_engine *e);
+/* An engine on the k-th of them (from 1), with weights of its own; p is what first was
+ * made with. Else as nst_engine_share(), which takes it, too. Errors as of
+ * nst_engine_new(). */
+enum nst_status nst_engine_on(struct nst_engine **out, struct nst_engine *first, int k,
+                              const struct nst_params *p, struct nst_err *err);
 /* Work on so many threads, at least one. Called by any thread. */
 void nst_engine_use(struct nst_engine *e, int threads);
 /* Where the network was read from, and its name ("vgg19-lite"); borrowed. */
@@ -53,8 +61,9 @@ const char *nst_engine_instead(const struct nst_engine *e);
  * engine and those that it is shared to. */
 size_t nst_engine_resident(const struct nst_engine *e);
 size_t nst_engine_limit(struct nst_engine *e);
-/* And what all of them may take of a GPU's own; 0: the CPU works. */
+/* And what all on the same GPU may take of its own; 0: the CPU works. */
 size_t nst_engine_device_memory(const struct nst_engine *e);
+bool nst_engine_same_device(const struct nst_engine *a, const struct nst_engine *b);
 
 struct nst_vgg *nst_engine_network(const struct nst_engine *e);
 

@@ -161,7 +161,8 @@ static const struct nst_option options[] = {
     {"device", 0, GROUP(3), TEXT, AT(device), .initial = "auto",
      .arg = "auto|cpu|cuda[:N]",
      .help = "What to compute on: a GPU, if this nst was built for them, or the CPU. "
-             "auto: the first GPU if there is one"},
+             "auto: the first GPU if there is one. Several, as in cuda:0,1, share the "
+             "pictures"},
     {"precision", 0, GROUP(3), CHOICE("auto|fp32|tf32|fp16"), AT(precision), RECIPE,
      .initial = "auto", .arg = "KIND",
      .help = "Of a GPU, what is multiplied: fp32; tf32, which is faster and what auto "

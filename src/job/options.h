@@ -86,7 +86,7 @@ struct nst_params {
     /* the run: these do not change the picture */
     struct nst_styles styles;
     char *output, *name, *files_from, *format;
-    char *device; /* auto, cpu, cuda or cuda:N */
+    char *device; /* auto, cpu, cuda, cuda:N or cuda:N,M... */
     bool y4m, pnm, recursive, null, skip_done;
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */

@@ -41,11 +41,11 @@ struct sides {
     struct side side[MOST_SIDES];
     int count, threads;
 
-    pthread_mutex_t lock;         /* for what follows, and memory and works of each */
-    pthread_cond_t freed;         /* memory */
-    size_t next;                  /* picture to be taken */
-    bool hopeless;                /* all that begin would fail for the same reason */
-    size_t memory, device_memory; /* bytes taken by all */
+    pthread_mutex_t lock; /* for what follows, and memory and works of each */
+    pthread_cond_t freed; /* memory */
+    size_t next;          /* picture to be taken */
+    bool hopeless;        /* all that begin would fail for the same reason */
+    size_t memory;        /* bytes taken by all */
     struct nst_run_counts *made;
 };
 
@@ -70,13 +70,27 @@ static void work(struct side *one, bool works)
     divide(one->all);
 }
 
+/* What those beside it take of the GPU's memory. */
+static size_t device_memory(const struct side *one)
+{
+    const struct sides *s = one->all;
+    size_t sum = 0;
+
+    for (int i = 0; i < s->count; i++)
+        if (nst_engine_same_device(s->side[i].engine, one->engine))
+            sum += s->side[i].device_memory;
+    return sum;
+}
+
 /* Nobody else has any memory, or there is room for so much more of either kind. */
-static bool fits(const struct sides *s, size_t bytes, size_t room,
+static bool fits(const struct side *one, size_t bytes, size_t room,
                  const struct nst_plan *plan)
 {
-    return s->memory == 0 ||
-           (s->memory + bytes <= room &&
-            s->device_memory + plan->device_memory <= plan->device_limit);
+    size_t taken = one->all->memory;
+
+    return taken == 0 ||
+           (taken + bytes <= room &&
+            device_memory(one) + plan->device_memory <= plan->device_limit);
 }
 
 /* Wait until it fits. */
@@ -91,16 +105,15 @@ static void take_memory(void *ctx, const struct nst_plan *plan)
     size_t bytes = plan->memory - resident;
 
     pthread_mutex_lock(&s->lock);
-    if (!fits(s, bytes, room, plan)) {
+    if (!fits(one, bytes, room, plan)) {
         work(one, false);
-        while (!fits(s, bytes, room, plan))
+        while (!fits(one, bytes, room, plan))
             pthread_cond_wait(&s->freed, &s->lock);
         work(one, true);
     }
     one->memory = bytes;
     one->device_memory = plan->device_memory;
     s->memory += bytes;
-    s->device_memory += plan->device_memory;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -127,7 +140,6 @@ static void count(struct side *one, enum nst_made made, const struct nst_err *er
     s->hopeless |= made == NST_MADE_HOPELESS;
 
     s->memory -= one->memory;
-    s->device_memory -= one->device_memory;
     one->memory = one->device_memory = 0;
     pthread_cond_broadcast(&s->freed);
     s->made->done += made == NST_MADE_DONE || made == NST_MADE_STOPPED;
@@ -242,6 +254,22 @@ static bool several(const struct sides *s)
             nst_output_animates(s->batch->item[0].output, s->p->format));
 }
 
+/* Side i: on the GPUs in turn, if there are several. False if it cannot be had. */
+static bool open_beside(struct sides *s, int i)
+{
+    struct nst_engine **e = &s->side[i].engine, *first = s->side[0].engine;
+    int gpus = nst_engine_gpus(first) > 1 ? nst_engine_gpus(first) : 1;
+    struct nst_err why;
+
+    if (i >= gpus)
+        return nst_engine_share(e, s->side[i % gpus].engine, NULL) == NST_OK;
+    if (nst_engine_on(e, first, i, s->p, &why) == NST_OK)
+        return true;
+    if (!s->p->quiet)
+        nst_say(s->events, "%s: pictures are made without it", why.text);
+    return false;
+}
+
 static enum nst_status open_sides(struct sides *s, struct nst_err *err)
 {
     enum nst_status st = nst_engine_new(&s->side[0].engine, s->p, err);
@@ -256,8 +284,12 @@ static enum nst_status open_sides(struct sides *s, struct nst_err *err)
         nst_say(s->events, "%s", nst_engine_instead(first));
     s->threads = nst_engine_threads(first);
     wanted = how_many(s->p, s->batch->items, s->threads);
+    if (nst_engine_gpus(first) > wanted && !s->p->jobs && !s->p->dry_run)
+        wanted = nst_engine_gpus(first);
+    if ((size_t)wanted > s->batch->items)
+        wanted = (int)s->batch->items;
     for (s->count = 1; s->count < wanted; s->count++)
-        if (nst_engine_share(&s->side[s->count].engine, first, err) != NST_OK)
+        if (!open_beside(s, s->count))
             break; /* fewer do, too */
     for (int i = 0; i < s->count; i++)
         s->side[i].all = s;

@@ -48,8 +48,8 @@ near() {
 @test "a device of no such name, and a precision that the CPU has not, are refused" {
     run --separate-stderr on gpu
     [ "$status" -eq 2 ]
-    [[ $stderr == "nst: device 'gpu': auto, cpu, cuda or cuda:N"* ]]
-    for name in cuda: cuda:x cuda:0,1 cuda:-1 CUDA ""; do
+    [[ $stderr == "nst: device 'gpu': auto, cpu, cuda, cuda:N or"* ]]
+    for name in cuda: cuda:x cuda:0,,1 cuda:0, cuda:-1 CUDA ""; do
         run on "$name"
         [ "$status" -eq 2 ]
     done
@@ -139,6 +139,21 @@ near() {
     NST_FAKE_CUDA_MEMORY=112000000 "$NST" -q --history h --device cuda -j 3 -S 160 -n 1 \
         -s "$srcdir/samples/style.svg" -o three/ 1.svg 2.svg 3.svg
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
+}
+
+@test "several GPUs share the pictures, and make what one makes" {
+    is_fake
+    for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
+    "$NST" -q --device cuda -j 1 -S 64 -n 2 -s "$srcdir/samples/style.svg" -o one/ ?.svg
+    NST_FAKE_CUDA_DEVICES=2 "$NST" -q --history h --device cuda:1,0 -S 64 -n 2 \
+        -s "$srcdir/samples/style.svg" -o two/ ?.svg
+    for f in one/*; do cmp "$f" "two/${f#one/}"; done
+    [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
+    NST_FAKE_CUDA_DEVICES=2 run --separate-stderr "$NST" --device cuda:0,7 -S 64 -n 2 \
+        -s "$srcdir/samples/style.svg" -o three/ ?.svg
+    [ "$status" -eq 0 ]
+    grep -q "cuda:7: there is cuda:0 to cuda:1: pictures are made without it" <<<"$stderr"
+    for f in one/*; do cmp "$f" "three/${f#one/}"; done
 }
 
 @test "pictures side by side are all made on the GPU that was asked for" {
