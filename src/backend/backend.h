@@ -41,7 +41,8 @@ struct nst_backend_config {
     enum nst_precision precision;
 };
 
-struct nst_conv; /* one 3x3 convolution's weights, in the backend's form */
+struct nst_program; /* work that was asked for before, in the backend's form */
+struct nst_conv;    /* one 3x3 convolution's weights, in the backend's form */
 
 /* How a picture's values (RGB, 0 to 1) become what the network was trained on:
  * (x - mean) / deviation. */
@@ -147,6 +148,17 @@ struct nst_backend_ops {
     void (*numbers_free)(struct nst_backend *be, void *numbers);
     void (*put)(struct nst_backend *be, void *to, const void *from, size_t bytes);
     void (*get)(struct nst_backend *be, void *to, const void *from, size_t bytes);
+    /* Between numbers of the backend. */
+    void (*copy)(struct nst_backend *be, void *to, const void *from, size_t bytes);
+    /*
+     * Do work(ctx), which asks for the same operators on the same numbers each time: a
+     * device may keep what it asked for, and do that without it. *program is NULL at
+     * first, and belongs to the caller: forget() (NULL is fine), after which work may
+     * be another.
+     */
+    void (*repeat)(struct nst_backend *be, struct nst_program **program,
+                   void (*work)(void *ctx), void *ctx);
+    void (*forget)(struct nst_backend *be, struct nst_program *program);
     /* The window of a picture to where it begins at to_top, to_left in another. */
     void (*copy_window)(struct nst_backend *be, const float *from, struct nst_planes of,
                         struct nst_window window, float *to, struct nst_planes to_of,

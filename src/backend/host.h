@@ -12,6 +12,9 @@ enum nst_status nst_host_numbers_new(struct nst_backend *be, void **out, size_t 
                                      struct nst_err *err);
 void nst_host_numbers_free(struct nst_backend *be, void *numbers);
 void nst_host_copy(struct nst_backend *be, void *to, const void *from, size_t bytes);
+void nst_host_repeat(struct nst_backend *be, struct nst_program **program,
+                     void (*work)(void *ctx), void *ctx);
+void nst_host_forget(struct nst_backend *be, struct nst_program *program);
 void nst_host_copy_window(struct nst_backend *be, const float *from,
                           struct nst_planes of, struct nst_window window, float *to,
                           struct nst_planes to_of, int to_top, int to_left);
@@ -31,8 +34,10 @@ void nst_host_pull(struct nst_backend *be, const float *rgb, struct nst_planes o
 
 #define NST_HOST_OPERATORS                                                             \
     .numbers_new = nst_host_numbers_new, .numbers_free = nst_host_numbers_free,        \
-    .put = nst_host_copy, .get = nst_host_copy, .copy_window = nst_host_copy_window,   \
-    .gram_loss = nst_host_gram_loss, .moment_loss = nst_host_moment_loss,              \
-    .variation = nst_host_variation, .pull = nst_host_pull
+    .put = nst_host_copy, .get = nst_host_copy, .copy = nst_host_copy,                 \
+    .repeat = nst_host_repeat, .forget = nst_host_forget,                              \
+    .copy_window = nst_host_copy_window, .gram_loss = nst_host_gram_loss,              \
+    .moment_loss = nst_host_moment_loss, .variation = nst_host_variation,              \
+    .pull = nst_host_pull
 
 #endif

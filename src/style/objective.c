@@ -47,6 +47,10 @@ struct nst_objective {
 
     double
         *sums; /* what is left of an evaluation, among the backend's numbers: below */
+    /* On a device, where evaluations of a picture in one piece are always of the same
+     * numbers, so that they can be repeated; else NULL. */
+    float *rgb, *grad;
+    struct nst_program *program;
     struct nst_walk walk;
     const float *content_rgb; /* on the host, and */
     const void *picture;      /* among the backend's numbers */
@@ -333,14 +337,28 @@ static void put_away(struct nst_objective *o)
     o->picture = NULL;
 }
 
-static enum nst_status new_sums(struct nst_objective *o, struct nst_err *err)
+static size_t picture_bytes(const struct nst_objective *o)
+{
+    return 3 * (size_t)o->pixels.of.height * (size_t)o->pixels.of.width * sizeof(float);
+}
+
+/* What an evaluation works on besides the walk. */
+static enum nst_status new_numbers(struct nst_objective *o, struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
-    void *sums;
+    void *sums, *rgb = NULL, *grad = NULL;
     enum nst_status st =
         be->ops->numbers_new(be, &sums, (size_t)all_sums(o) * sizeof *o->sums, err);
 
     o->sums = sums;
+    if (!be->memory || nst_walk_count(&o->walk) > 1)
+        return st;
+    if (st == NST_OK)
+        st = be->ops->numbers_new(be, &rgb, picture_bytes(o), err);
+    o->rgb = rgb;
+    if (st == NST_OK)
+        st = be->ops->numbers_new(be, &grad, picture_bytes(o), err);
+    o->grad = grad;
     return st;
 }
 
@@ -367,7 +385,7 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     if (st == NST_OK)
         st = take_content(o, config, content, ch, cw, keep, err);
     if (st == NST_OK)
-        st = new_sums(o, err);
+        st = new_numbers(o, err);
     if (st != NST_OK) {
         nst_objective_free(o);
         return st;
@@ -410,7 +428,10 @@ void nst_objective_free(struct nst_objective *o)
     free_regions(o);
     nst_walk_clear(&o->walk);
     nst_pixel_losses_clear(&o->pixels);
+    be->ops->forget(be, o->program);
     be->ops->numbers_free(be, o->sums);
+    be->ops->numbers_free(be, o->rgb);
+    be->ops->numbers_free(be, o->grad);
     put_away(o);
     free(o);
 }
@@ -440,7 +461,7 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
         grams = (size_t)regions * (grams + nst_guide_bytes(v, &content));
     if (nst_vgg_backend(v)->memory) { /* where the pictures are, too */
         first += 3 * (size_t)sh * (size_t)sw * sizeof(float);
-        second += 3 * (size_t)ch * (size_t)cw * sizeof(float);
+        second += 3 * 3 * (size_t)ch * (size_t)cw * sizeof(float);
     }
     return scratch + grams + (first > second ? first : second);
 }
@@ -496,9 +517,19 @@ static void finish_layer(struct nst_objective *o, int i, int r)
                                l->gram.derivative, &o->sums[moment_sum(o, i, r)]);
 }
 
+/* The next evaluation is another one. */
+static void forget(struct nst_objective *o)
+{
+    struct nst_backend *be = nst_vgg_backend(o->v);
+
+    be->ops->forget(be, o->program);
+    o->program = NULL;
+}
+
 void nst_objective_weigh(struct nst_objective *o, double content_weight,
                          double style_weight)
 {
+    forget(o);
     o->content_weight = content_weight;
     o->style_weight = style_weight;
 }
@@ -506,6 +537,7 @@ void nst_objective_weigh(struct nst_objective *o, double content_weight,
 enum nst_status nst_objective_hold(struct nst_objective *o, struct nst_before before,
                                    double weight, struct nst_err *err)
 {
+    forget(o);
     return nst_pixel_losses_hold(&o->pixels, before, weight, err);
 }
 
@@ -535,6 +567,23 @@ static void work_out(struct nst_objective *o, const float *rgb, float *grad)
             nst_walk_backward(&o->walk, terms, &b, grad);
     }
     nst_pixel_losses_add(&o->pixels, rgb, grad, &o->sums[pixel_sums(o)]);
+}
+
+static void work_out_again(void *ctx)
+{
+    struct nst_objective *o = ctx;
+
+    work_out(o, o->rgb, o->grad);
+}
+
+/* The same, as a device does it over and over. */
+static void repeat(struct nst_objective *o, const float *rgb, float *grad)
+{
+    struct nst_backend *be = nst_vgg_backend(o->v);
+
+    be->ops->copy(be, o->rgb, rgb, picture_bytes(o));
+    be->ops->repeat(be, &o->program, work_out_again, o);
+    be->ops->copy(be, grad, o->grad, picture_bytes(o));
 }
 
 /* What the sums, now on the host, say. */
@@ -572,7 +621,10 @@ void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
     double sums[all_sums(o)];
 
     do { /* once more where the gradient's precision could not hold it */
-        work_out(o, rgb, grad);
+        if (o->grad && grad)
+            repeat(o, rgb, grad);
+        else
+            work_out(o, rgb, grad);
         be->ops->get(be, sums, o->sums, sizeof sums);
     } while (grad && be->again);
     *losses = losses_of(o, sums);

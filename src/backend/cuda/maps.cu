@@ -68,6 +68,13 @@ void cuda_get(struct nst_backend *be, void *to, const void *from, size_t bytes)
         settle(cu);
 }
 
+void cuda_copy_numbers(struct nst_backend *be, void *to, const void *from, size_t bytes)
+{
+    struct cuda *cu = cuda_of(be);
+
+    cuda_ok(cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, cu->stream));
+}
+
 void cuda_copy_window(struct nst_backend *be, const float *from, struct nst_planes of,
                       struct nst_window window, float *to, struct nst_planes to_of,
                       int to_top, int to_left)

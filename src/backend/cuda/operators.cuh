@@ -14,6 +14,8 @@ enum nst_status cuda_numbers_new(struct nst_backend *be, void **out, size_t byte
 void cuda_numbers_free(struct nst_backend *be, void *numbers);
 void cuda_put(struct nst_backend *be, void *to, const void *from, size_t bytes);
 void cuda_get(struct nst_backend *be, void *to, const void *from, size_t bytes);
+void cuda_copy_numbers(struct nst_backend *be, void *to, const void *from,
+                       size_t bytes);
 void cuda_copy_window(struct nst_backend *be, const float *from, struct nst_planes of,
                       struct nst_window window, float *to, struct nst_planes to_of,
                       int to_top, int to_left);
@@ -34,6 +36,11 @@ template <class T>
 void cuda_upload(struct nst_backend *be, const float *planar, struct nst_tensor *t);
 template <class T>
 void cuda_download(struct nst_backend *be, const struct nst_tensor *t, float *planar);
+
+/* program.cu */
+void cuda_repeat(struct nst_backend *be, struct nst_program **program,
+                 void (*work)(void *ctx), void *ctx);
+void cuda_forget(struct nst_backend *be, struct nst_program *program);
 
 /* conv.cu */
 template <class T>
