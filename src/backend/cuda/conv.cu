@@ -205,10 +205,10 @@ void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
     };
     struct outcome<T> o = {
         k->bias, values<T>(y), pooled ? values<T>(pooled) : NULL, out_relu,
-            pooling == NST_POOLING_AVG
+            pooling == NST_POOLING_AVG, 0, s.h
     };
 
-    if (cuda_implicit(cu, k->cin) && k->cout % 2 == 0)
+    if (cuda_implicit(cu, k->cin) && cuda_implicit(cu, k->cout))
         cuda_implicit_conv(cu, p, o);
     else
         laid_out_conv(cu, p, o);

@@ -32,16 +32,17 @@ template <class T> struct patches {
     bool relu; /* of x */
 };
 
-/* On the way forth: y = conv + bias, or what a ReLU leaves of it, and perhaps pooled.
- */
+/* Rows of y = conv + bias, or what a ReLU leaves of it, and perhaps pooled. */
 template <class T> struct outcome {
-    const float *bias;
-    T *y, *pooled; /* pooled: or NULL */
+    const float *bias; /* or NULL: 0 */
+    T *y, *pooled;     /* y: of row top on; pooled: of all that top is even; or NULL */
     bool relu, average;
+    int top, rows;
 };
 
-/* implicit.cu: both on tensor cores, where cuda_implicit() of cin. The second makes the
- * rows of gradients from top on, and joins them. */
+/* implicit.cu: both on tensor cores, where cuda_implicit() of cin, and for the first of
+ * cout. The second makes the rows of gradients from top on, and joins them. */
+void cuda_implicit_open(struct cuda *cu); /* once, on its device */
 template <class T>
 void cuda_implicit_conv(struct cuda *cu, const struct patches<T> &p,
                         const struct outcome<T> &o);

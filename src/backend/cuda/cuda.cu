@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "backend/cuda/conv.cuh"
 #include "backend/cuda/operators.cuh"
 
 #include <stdio.h>
@@ -121,6 +122,7 @@ static enum nst_status look_at(struct cuda *cu, struct nst_err *err)
         return refused(e, cu->device, err);
     cu->capability = 10 * p.major + p.minor;
     cu->processors = p.multiProcessorCount;
+    cu->shared = p.sharedMemPerBlockOptin;
     if (cu->precision == NST_PRECISION_AUTO)
         cu->precision = cu->capability >= 80 ? NST_PRECISION_TF32 : NST_PRECISION_FP32;
     if (cu->precision == NST_PRECISION_TF32 && cu->capability < 80)
@@ -152,6 +154,8 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
         return st;
     cuda_ok(cu, cublasSetStream(cu->blas, cu->stream));
     cuda_ok(cu, cublasSetWorkspace(cu->blas, cu->workspace, WORKSPACE));
+    if (cu->tensor_cores)
+        cuda_implicit_open(cu);
     if (cu->precision != NST_PRECISION_FP16)
         return NST_OK;
     /* where it divides a sum, its parts are floats, too */

@@ -29,6 +29,7 @@ struct cuda {
     int device, capability, processors; /* capability: 80 for 8.0 */
     enum nst_precision precision;       /* never NST_PRECISION_AUTO */
     bool tensor_cores;                  /* our own products on them can be used */
+    size_t shared;                      /* bytes of shared memory of a block at most */
     cudaStream_t stream;
     cublasHandle_t blas;
     void *workspace; /* of cuBLAS */
@@ -161,13 +162,12 @@ static __device__ __forceinline__ float relu(float v)
     return v > 0 ? v : 0;
 }
 
-/* Our own products on tensor cores read rows of so many bytes of a pixel at once. */
-#define CUDA_SLICE 64
+/* Our own products on tensor cores read and write 16 bytes of a pixel at once. */
 static inline bool cuda_implicit(const struct cuda *cu, int channels)
 {
     int element = cu->precision == NST_PRECISION_FP16 ? 2 : 4;
 
-    return cu->tensor_cores && channels * element % CUDA_SLICE == 0;
+    return cu->tensor_cores && channels * element % 16 == 0;
 }
 
 template <class T> T *values(const struct nst_tensor *t)

@@ -22,15 +22,18 @@ static __device__ __forceinline__ unsigned address(const void *shared)
     return (unsigned)__cvta_generic_to_shared(shared);
 }
 
-/* 16 bytes, aligned so, from global to shared memory; zeros if not valid. */
+/* 16 bytes, aligned so, from global to shared memory; zeros if not valid. Nothing at all
+ * if not wanted, and no branch. */
 static __device__ __forceinline__ void cp_async16(void *shared, const void *global,
-                                                  bool valid)
+                                                  bool valid, bool wanted)
 {
     [[maybe_unused]] int bytes = valid ? 16 : 0;
     [[maybe_unused]] unsigned to = address(shared);
 
-    NST_PTX("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global),
-            "r"(bytes)
+    NST_PTX("{ .reg .pred p;\n"
+            "setp.ne.s32 p, %3, 0;\n"
+            "@p cp.async.cg.shared.global [%0], [%1], 16, %2; }" ::"r"(to),
+            "l"(global), "r"(bytes), "r"((int)wanted)
             : "memory");
 }
 
@@ -76,6 +79,15 @@ static __device__ __forceinline__ void mma_tf32(float d[4], const unsigned a[4],
             "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+/* max(v, 0) of each of two halves; a NaN stays one. */
+static __device__ __forceinline__ unsigned relu_f16x2(unsigned v)
+{
+    unsigned r = v;
+
+    NST_PTX("max.NaN.f16x2 %0, %1, %2;" : "=r"(r) : "r"(v), "r"(0));
+    return r;
 }
 
 /* The nearest TF32 value: 10 bits of mantissa. */

@@ -19,9 +19,11 @@ namespace ptx
 
 /* A copy takes effect at the wait that covers its group, no earlier; until then there
  * is junk where it goes to. */
-static inline void cp_async16(void *shared, const void *global, bool valid)
+static inline void cp_async16(void *shared, const void *global, bool valid,
+                              bool wanted = true)
 {
-    fake::copy16(shared, global, valid);
+    if (wanted)
+        fake::copy16(shared, global, valid);
 }
 
 static inline void cp_async_commit()
@@ -199,6 +201,19 @@ static inline void mma_f16(float d[4], const unsigned a[4], const unsigned b[2])
 static inline void mma_tf32(float d[4], const unsigned a[4], const unsigned b[2])
 {
     mma("mma.m16n8k8", mma_tf32_together, d, a, b);
+}
+
+/* max.NaN.f16x2: of each half; not a number: the one that the device makes */
+static inline unsigned relu_f16x2(unsigned v)
+{
+    unsigned r = 0;
+
+    for (int i = 0; i < 32; i += 16) {
+        unsigned half = v >> i & 0xffffu;
+
+        r |= ((half & 0x7fffu) > 0x7c00u ? 0x7fffu : half < 0x8000u ? half : 0) << i;
+    }
+    return r;
 }
 
 /* cvt.rna.tf32.f32: to nearest, ties away from zero. */
