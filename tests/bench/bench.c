@@ -6,10 +6,10 @@
  *   bench evaluations STACK SIZE [MODEL]       whole evaluations, and the optimiser
  *
  * STACK is tutorial or gatys. $THREADS says how many threads (default: all), $DEVICE
- * cpu (the default) or cuda, $PRECISION which of a GPU's. A machine that throttles makes
- * any time meaningless, so each sample on a CPU lies between two runs of a multiply-add
- * loop, the ceiling, and is dropped if the machine was then a tenth slower than at its
- * best. Rates are effective: those of the direct convolution's arithmetic.
+ * cpu (the default) or cuda, $PRECISION which of a GPU's. A machine that throttles
+ * makes any time meaningless, so each sample on a CPU lies between two runs of a
+ * multiply-add loop, the ceiling, and is dropped if the machine was then a tenth slower
+ * than at its best. Rates are effective: those of the direct convolution's arithmetic.
  */
 #include "config.h"
 
@@ -146,10 +146,26 @@ static struct times measure(void (*work)(void *), void *ctx)
 struct layer {
     struct nst_conv *conv;
     struct nst_tensor *x, *y;
-    float *picture;
+    float *picture; /* and sums: numbers */
     double *sums;
     bool first;
 };
+
+/* Wait for a device. */
+static void finish(void)
+{
+    be->ops->get(be, NULL, NULL, 0);
+}
+
+/* Numbers that hold n floats of the host. */
+static void *numbers(const float *host, size_t n)
+{
+    void *there;
+
+    must(be->ops->numbers_new(be, &there, n * sizeof *host, &err));
+    be->ops->put(be, there, host, n * sizeof *host);
+    return there;
+}
 
 static void forward(void *ctx)
 {
@@ -159,6 +175,7 @@ static void forward(void *ctx)
         be->ops->conv_picture(be, l->conv, l->picture, l->y, true);
     else
         be->ops->conv(be, l->conv, l->x, false, l->y, true, NST_POOLING_MAX, NULL);
+    finish();
 }
 
 static void backward(void *ctx)
@@ -170,13 +187,15 @@ static void backward(void *ctx)
         be->ops->conv_picture_grad(be, l->conv, l->y, l->picture);
     else
         be->ops->conv_grad(be, l->conv, l->y, &joint);
+    finish();
 }
 
 static void gram(void *ctx)
 {
     struct layer *l = ctx;
 
-    be->ops->gram(be, l->y, false, nst_whole(l->y->shape), NULL, l->sums);
+    be->ops->gram(be, l->y, false, nst_whole(l->y->shape), NULL, false, l->sums);
+    finish();
 }
 
 /* Whose arithmetic it is: the processors' instruction set, or "cuda". */
@@ -192,11 +211,12 @@ static void say(const char *operator, const struct nst_tensor * y, int cin, doub
     double rate = 1e-9 * flop / t.median;
 
     printf("{\"operator\":\"%s\",\"channels\":[%d,%d],\"size\":%d,\"set\":\"%s\","
-           "\"precision\":\"%s\",\"ms\":%.3f,\"gflops\":%.0f,\"percent_of_ceiling\":%.0f,\"ceiling\":%.0f,"
+           "\"precision\":\"%s\",\"ms\":%.3f,\"gflops\":%.0f,\"percent_of_ceiling\":%."
+           "0f,\"ceiling\":%.0f,"
            "\"threads\":%d}\n",
            operator, cin, y->shape.c, y->shape.h, instructions(),
-           nst_precision_name(be->config.precision), 1e3 * t.median, rate, 100 * rate / t.ceiling, t.ceiling,
-           nst_threads_count(be->threads));
+           nst_precision_name(be->config.precision), 1e3 * t.median, rate,
+           100 * rate / t.ceiling, t.ceiling, nst_threads_count(be->threads));
     fflush(stdout);
 }
 
@@ -206,29 +226,34 @@ static void bench_layer(int cin, int cout, int size)
     struct nst_shape in = {cin, size, size}, out = {cout, size, size};
     struct layer l = {.first = cin == 3};
     double flop = 18.0 * cin * cout * size * size;
-    float *weight, *bias;
+    float *weight, *bias, *values;
+    void *sums;
 
     must(nst_floats_new(&weight, (size_t)cin, (size_t)cout, 9, &err));
     must(nst_floats_new(&bias, (size_t)cout, 1, 1, &err));
-    must(nst_floats_new(&l.picture, (size_t)cin, (size_t)size, (size_t)size, &err));
+    must(nst_floats_new(&values, (size_t)cin, (size_t)size, (size_t)size, &err));
     for (size_t i = 0; i < (size_t)cin * (size_t)cout * 9; i++)
         weight[i] = (float)(i * 2654435761u >> 8 & 255) / 128 - 1;
     for (size_t i = 0; i < nst_shape_count(in); i++)
-        l.picture[i] = (float)(i * 2654435761u >> 9 & 255) / 128 - 1;
+        values[i] = (float)(i * 2654435761u >> 9 & 255) / 128 - 1;
     must(be->ops->conv_new(be, &l.conv, weight, bias, cin, cout, l.first ? &same : NULL,
                            &err));
     must(be->ops->tensor_new(be, &l.x, in, &err));
     must(be->ops->tensor_new(be, &l.y, out, &err));
-    be->ops->upload(be, l.picture, l.x);
-    l.sums = nst_xcalloc((size_t)cout * (size_t)cout, sizeof *l.sums);
+    be->ops->upload(be, values, l.x);
+    l.picture = numbers(values, nst_shape_count(in));
+    must(be->ops->numbers_new(be, &sums, (size_t)cout * (size_t)cout * sizeof *l.sums,
+                              &err));
+    l.sums = sums;
     say("conv", l.y, cin, flop, forward, &l);
     say("conv_grad", l.y, cin, flop, backward, &l);
     say("gram", l.y, cin, (double)cout * cout * size * size, gram, &l);
     be->ops->conv_free(be, l.conv);
     be->ops->tensor_free(be, l.x);
     be->ops->tensor_free(be, l.y);
-    free(l.picture);
-    free(l.sums);
+    be->ops->numbers_free(be, l.picture);
+    be->ops->numbers_free(be, l.sums);
+    free(values);
     free(weight);
     free(bias);
 }
@@ -318,43 +343,47 @@ static void bench_evaluations(const char *stack, int size, const char *model)
     struct nst_vgg *v = network(model, gatys ? 13 : 5);
     struct evaluation e = {0};
     struct times t;
-    double between;
-    float *painting;
+    double between = 0;
+    float *painting, *photograph;
+    void *grad;
 
     must(nst_taps_parse(&content, gatys ? "relu4_2" : "conv_4", &err));
     must(nst_taps_parse(&style,
                         gatys ? "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
                               : "conv_1,conv_2,conv_3,conv_4,conv_5",
                         &err));
-    must(nst_floats_new(&e.x, n, 1, 1, &err));
-    must(nst_floats_new(&e.grad, n, 1, 1, &err));
+    must(nst_floats_new(&photograph, n, 1, 1, &err));
+    must(be->ops->numbers_new(be, &grad, n * sizeof *photograph, &err));
+    e.grad = grad;
     must(nst_floats_new(&painting, n, 1, 1, &err));
     for (size_t i = 0; i < n; i++) {
-        e.x[i] = 0.5f + 0.4f * (float)sin((double)i * 0.013);
+        photograph[i] = 0.5f + 0.4f * (float)sin((double)i * 0.013);
         painting[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     }
     must(nst_objective_new(
-        &e.o, v, &config, e.x, size, size,
+        &e.o, v, &config, photograph, size, size,
         &(struct nst_style){&(struct nst_painting){painting, size, size, .share = 1},
                             1},
         &err));
+    e.x = numbers(photograph, n);
     free(painting);
     t = measure(evaluate, &e);
     peak = nst_memory_peak();
-    between = optimiser(&e, n);
+    if (!be->memory)
+        between = optimiser(&e, n);
     printf("{\"engine\":\"nst\",\"stack\":\"%s\",\"size\":%d,\"set\":\"%s\","
            "\"precision\":\"%s\","
            "\"threads\":%d,\"ms_per_evaluation\":%.3f,\"ms_min\":%.3f,"
            "\"optimiser_ms\":%.3f,\"peak_rss_mib\":%zu,\"ceiling\":%.0f,"
            "\"dropped\":%d}\n",
            stack, size, instructions(), nst_precision_name(be->config.precision),
-           nst_threads_count(be->threads),
-           1e3 * t.median, 1e3 * t.best, 1e3 * between, peak >> 20, t.ceiling,
-           t.dropped);
+           nst_threads_count(be->threads), 1e3 * t.median, 1e3 * t.best, 1e3 * between,
+           peak >> 20, t.ceiling, t.dropped);
     nst_objective_free(e.o);
     nst_vgg_free(v);
-    free(e.x);
-    free(e.grad);
+    be->ops->numbers_free(be, e.x);
+    be->ops->numbers_free(be, e.grad);
+    free(photograph);
 }
 
 static enum nst_precision precision(void)
