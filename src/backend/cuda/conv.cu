@@ -93,15 +93,15 @@ enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
         cuda_conv_free(be, k);
         return st;
     }
-    cuda_send(cu, cu->scratch, weight, n * sizeof(float));
+    cuda_send(cu, cu->line.scratch, weight, n * sizeof(float));
     cuda_send(cu, k->bias, bias, (size_t)cout * sizeof(float));
     if (picture)
         cuda_launch_over(cu, picture_weights_kernel<T>, back,
-                         reinterpret_cast<const float *>(cu->scratch), cout,
+                         reinterpret_cast<const float *>(cu->line.scratch), cout,
                          static_cast<float *>(k->ahead), static_cast<T *>(k->back));
     else
         cuda_launch_over(cu, weights_kernel<T>, n,
-                         reinterpret_cast<const float *>(cu->scratch), cin, cout,
+                         reinterpret_cast<const float *>(cu->line.scratch), cin, cout,
                          static_cast<T *>(k->ahead), static_cast<T *>(k->back),
                          cu->precision == NST_PRECISION_TF32);
     /* Others that share it have streams of their own; and a device that there is no
@@ -212,6 +212,7 @@ void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
         cuda_implicit_conv(cu, p, o);
     else
         laid_out_conv(cu, p, o);
+    cuda_made(cu, y);
 }
 
 /* gx: rows x w x c, gradients by what was read; NULL: 0. */
@@ -407,6 +408,7 @@ void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
     };
     T *laid, *gx;
 
+    cuda_wait_aside(cu);
     furnish(&p, rows);
     laid = cuda_take<T>(&p.room, laid_row * rows);
     gx = cuda_take<T>(&p.room, gx_row * rows);
@@ -432,6 +434,7 @@ void cuda_last_grad(struct nst_backend *be, const struct nst_joint *joint)
     struct passage<T> p = enter<T>(cu, joint);
     int rows = cuda_rows(&p.room, p.row_bytes, p.most);
 
+    cuda_wait_aside(cu);
     furnish(&p, rows);
     for (int top = 0; top < p.most; top += rows) {
         int here = top + rows < p.most ? rows : p.most - top;

@@ -17,8 +17,12 @@ extern "C" {
 /* What cuBLAS wants at most, by its manual, on compute capability 9.0. */
 #define WORKSPACE ((size_t)32 << 20)
 
-/* What operators that know no tensor take of the scratch. */
-#define LEAST_SCRATCH ((size_t)64 << 10)
+static void close_line(struct cuda_line *line)
+{
+    if (line->stream)
+        cudaStreamDestroy(line->stream);
+    cudaFree(line->scratch);
+}
 
 static void cuda_close(struct nst_backend *be)
 {
@@ -26,10 +30,13 @@ static void cuda_close(struct nst_backend *be)
 
     if (cu->blas)
         cublasDestroy(cu->blas);
-    if (cu->stream)
-        cudaStreamDestroy(cu->stream);
+    close_line(&cu->line);
+    close_line(&cu->other);
+    if (cu->done)
+        cudaEventDestroy(cu->done);
+    if (cu->held)
+        cudaEventDestroy(cu->held);
     cudaFree(cu->workspace);
-    cudaFree(cu->scratch);
     cudaFree(cu->peak);
     cudaFreeHost(cu->peak_here);
     nst_threads_free(be->threads);
@@ -47,7 +54,9 @@ static enum nst_status cuda_share(struct nst_backend **out,
     enum nst_status st = cuda_open(out, &be->config, err);
 
     if (st == NST_OK)
-        st = cuda_want_scratch(cuda_of(*out), cu->scratch_bytes, err);
+        st = cuda_want_scratch(cuda_of(*out), cu->line.scratch_bytes, err);
+    if (st == NST_OK)
+        st = cuda_want_aside(cuda_of(*out), cu->other.scratch_bytes, err);
     if (st != NST_OK && *out) {
         cuda_close(*out);
         *out = NULL;
@@ -138,10 +147,16 @@ static enum nst_status look_at(struct cuda *cu, struct nst_err *err)
 /* A stream, cuBLAS on it, and what both need. */
 static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
 {
-    cudaError_t e = cudaStreamCreateWithFlags(&cu->stream, cudaStreamNonBlocking);
+    cudaError_t e = cudaStreamCreateWithFlags(&cu->line.stream, cudaStreamNonBlocking);
     enum nst_status st;
     void *peak = NULL;
 
+    if (e == cudaSuccess)
+        e = cudaStreamCreateWithFlags(&cu->other.stream, cudaStreamNonBlocking);
+    if (e == cudaSuccess)
+        e = cudaEventCreateWithFlags(&cu->done, cudaEventDisableTiming);
+    if (e == cudaSuccess)
+        e = cudaEventCreateWithFlags(&cu->held, cudaEventDisableTiming);
     if (e != cudaSuccess)
         return refused(e, cu->device, err);
     if (cublasCreate(&cu->blas) != CUBLAS_STATUS_SUCCESS)
@@ -150,9 +165,11 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
     if (st != NST_OK)
         return st;
     st = cuda_want_scratch(cu, LEAST_SCRATCH, err);
+    if (st == NST_OK)
+        st = cuda_want_aside(cu, LEAST_SCRATCH, err);
     if (st != NST_OK)
         return st;
-    cuda_ok(cu, cublasSetStream(cu->blas, cu->stream));
+    cuda_ok(cu, cublasSetStream(cu->blas, cu->line.stream));
     cuda_ok(cu, cublasSetWorkspace(cu->blas, cu->workspace, WORKSPACE));
     if (cu->tensor_cores)
         cuda_implicit_open(cu);
@@ -165,7 +182,7 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
     cu->peak = static_cast<int *>(peak);
     if (st != NST_OK)
         return st;
-    cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->stream));
+    cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->line.stream));
     e = cudaMallocHost(&cu->peak_here, sizeof *cu->peak_here);
     return e == cudaSuccess ? NST_OK : refused(e, cu->device, err);
 }

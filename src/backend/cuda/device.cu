@@ -56,7 +56,7 @@ void cuda_look_around(struct cuda *cu)
 
 struct cuda_room cuda_room(struct cuda *cu)
 {
-    return {cu->scratch, cu->scratch + cu->scratch_bytes};
+    return {cu->line.scratch, cu->line.scratch + cu->line.scratch_bytes};
 }
 
 void *cuda_take_bytes(struct cuda_room *room, size_t bytes)
@@ -97,26 +97,88 @@ size_t cuda_scratch_for(const struct cuda *cu, struct nst_shape s)
            4 * nst_shape_area(s) * sizeof(float) + 32 * ALIGNMENT;
 }
 
-enum nst_status cuda_want_scratch(struct cuda *cu, size_t bytes, struct nst_err *err)
+size_t cuda_scratch_aside(const struct cuda *, struct nst_shape)
+{
+    return LEAST_SCRATCH;
+}
+
+static enum nst_status want(struct cuda *cu, struct cuda_line *line, size_t bytes,
+                            struct nst_err *err)
 {
     enum nst_status st;
     void *scratch;
 
-    if (bytes <= cu->scratch_bytes)
+    if (bytes <= line->scratch_bytes)
         return NST_OK;
     st = cuda_alloc(cu, &scratch, bytes, err);
     if (st != NST_OK)
         return st;
-    cuda_ok(cu, cudaStreamSynchronize(cu->stream));
-    cudaFree(cu->scratch);
-    cu->scratch = static_cast<char *>(scratch);
-    cu->scratch_bytes = bytes;
+    cuda_ok(cu, cudaStreamSynchronize(line->stream));
+    cudaFree(line->scratch);
+    line->scratch = static_cast<char *>(scratch);
+    line->scratch_bytes = bytes;
     return NST_OK;
+}
+
+enum nst_status cuda_want_scratch(struct cuda *cu, size_t bytes, struct nst_err *err)
+{
+    return want(cu, &cu->line, bytes, err);
+}
+
+enum nst_status cuda_want_aside(struct cuda *cu, size_t bytes, struct nst_err *err)
+{
+    return want(cu, &cu->other, bytes, err);
+}
+
+static void change_lines(struct cuda *cu)
+{
+    struct cuda_line line = cu->line;
+
+    cu->line = cu->other;
+    cu->other = line;
+    cu->aside = !cu->aside;
+}
+
+void cuda_go_aside(struct cuda *cu, const struct nst_tensor *f)
+{
+    const struct cuda_tensor *t = reinterpret_cast<const struct cuda_tensor *>(f);
+
+    if (t)
+        cuda_ok(cu, cudaStreamWaitEvent(cu->other.stream, t->made, 0));
+    change_lines(cu);
+}
+
+void cuda_hold_aside(struct cuda *cu)
+{
+    cuda_ok(cu, cudaEventRecord(cu->held, cu->line.stream));
+    cuda_ok(cu, cudaStreamWaitEvent(cu->other.stream, cu->held, 0));
+}
+
+void cuda_come_back(struct cuda *cu)
+{
+    cuda_ok(cu, cudaEventRecord(cu->done, cu->line.stream));
+    change_lines(cu);
+    cu->busy = true;
+}
+
+void cuda_wait_aside(struct cuda *cu)
+{
+    if (cu->busy)
+        cuda_ok(cu, cudaStreamWaitEvent(cu->line.stream, cu->done, 0));
+    cu->busy = false;
+}
+
+void cuda_made(struct cuda *cu, const struct nst_tensor *t)
+{
+    const struct cuda_tensor *c = reinterpret_cast<const struct cuda_tensor *>(t);
+
+    cuda_ok(cu, cudaEventRecord(c->made, cu->line.stream));
 }
 
 enum nst_status cuda_finish(struct cuda *cu, struct nst_err *err)
 {
-    cuda_ok(cu, cudaStreamSynchronize(cu->stream));
+    cuda_wait_aside(cu);
+    cuda_ok(cu, cudaStreamSynchronize(cu->line.stream));
     if (err && cu->base.fault.status != NST_OK)
         *err = cu->base.fault;
     return cu->base.fault.status;
@@ -124,13 +186,15 @@ enum nst_status cuda_finish(struct cuda *cu, struct nst_err *err)
 
 void cuda_send(struct cuda *cu, void *to, const void *from, size_t bytes)
 {
-    cuda_ok(cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cu->stream));
+    cuda_ok(cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cu->line.stream));
 }
 
 void cuda_receive(struct cuda *cu, void *to, const void *from, size_t bytes)
 {
-    if (!cuda_ok(cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cu->stream)) ||
-        !cuda_ok(cu, cudaStreamSynchronize(cu->stream)))
+    cuda_wait_aside(cu);
+    if (!cuda_ok(
+            cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cu->line.stream)) ||
+        !cuda_ok(cu, cudaStreamSynchronize(cu->line.stream)))
         memset(to, 0, bytes);
 }
 

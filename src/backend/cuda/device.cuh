@@ -7,8 +7,9 @@
  * is a Gram matrix. T is float or __half; sums are made in float, and over many pixels
  * in double, in an order that the shapes alone decide.
  *
- * All work goes to one stream. What fails there is kept in base.fault, the first of it;
- * results are worth nothing then.
+ * Work goes to one stream, but for what the losses look at: that is done aside, on
+ * another, while the network goes on. What fails is kept in base.fault, the first of
+ * it; results are worth nothing then.
  */
 #ifndef NST_BACKEND_CUDA_DEVICE_CUH
 #define NST_BACKEND_CUDA_DEVICE_CUH
@@ -24,17 +25,32 @@ extern "C" {
 
 #include "backend/cuda/ptx.cuh"
 
+/* A stream, and the scratch of what goes there. */
+struct cuda_line {
+    cudaStream_t stream;
+    char *scratch;
+    size_t scratch_bytes;
+};
+
+/* A tensor of this backend: an event says that it was made. */
+struct cuda_tensor {
+    struct nst_tensor base;
+    cudaEvent_t made;
+};
+
 struct cuda {
     struct nst_backend base;
     int device, capability, processors; /* capability: 80 for 8.0 */
     enum nst_precision precision;       /* never NST_PRECISION_AUTO */
     bool tensor_cores;                  /* our own products on them can be used */
     size_t shared;                      /* bytes of shared memory of a block at most */
-    cudaStream_t stream;
+    struct cuda_line line, other; /* that work goes to now, and the one beside it */
+    bool aside;                   /* line is the one aside */
+    cudaEvent_t done;             /* what was begun aside */
+    cudaEvent_t held;             /* what must be done before more is */
+    bool busy;                    /* with what the main line has not waited for */
     cublasHandle_t blas;
     void *workspace; /* of cuBLAS */
-    char *scratch;
-    size_t scratch_bytes;
     /* fp16 alone: gradients are held times this power of two, and *peak, on the device,
      * is the bits of the largest magnitude of them so far; *peak_here is what it was
      * after the latest gradient, which is looked at once that is known to be done. */
@@ -57,7 +73,18 @@ static inline struct cuda *cuda_of(struct nst_backend *be)
     return cu;
 }
 
-/* The device's scratch, from its begin on: it is free again at the next operator. */
+/* From here on work goes aside, where it waits for nothing but the map f, and back. The
+ * main line waits for what was aside before it changes a map or hands something to the
+ * host: cuda_wait_aside(). Whatever uses cuBLAS stays on the main line. */
+void cuda_go_aside(struct cuda *cu, const struct nst_tensor *f);
+/* What goes aside from now on waits for all that is under way on the main line. */
+void cuda_hold_aside(struct cuda *cu);
+void cuda_come_back(struct cuda *cu);
+void cuda_wait_aside(struct cuda *cu);
+/* What is under way on the main line will have made t. */
+void cuda_made(struct cuda *cu, const struct nst_tensor *t);
+
+/* The line's scratch, from its begin on: it is free again at the next operator. */
 struct cuda_room {
     char *at, *end;
 };
@@ -70,10 +97,15 @@ template <class T> T *cuda_take(struct cuda_room *room, size_t n)
 /* How many of rows can be worked on at once when each takes bytes of what is left of
  * the room: one at least. */
 int cuda_rows(const struct cuda_room *room, size_t bytes, int rows);
-/* The scratch that operators on a map of this shape take at most. */
+/* The scratch that operators on a map of this shape take at most, and that of those
+ * aside. */
 size_t cuda_scratch_for(const struct cuda *cu, struct nst_shape s);
-/* Make sure of so much. Not while a room is in use. */
+size_t cuda_scratch_aside(const struct cuda *cu, struct nst_shape s);
+/* What operators that know no tensor take of either. */
+#define LEAST_SCRATCH ((size_t)64 << 10)
+/* Make sure of so much, and of so much aside. Not while a room is in use. */
 enum nst_status cuda_want_scratch(struct cuda *cu, size_t bytes, struct nst_err *err);
+enum nst_status cuda_want_aside(struct cuda *cu, size_t bytes, struct nst_err *err);
 
 /* base.memory becomes what may be taken of what is free: others use the device, too. */
 void cuda_look_around(struct cuda *cu);
@@ -108,7 +140,7 @@ void cuda_launch(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
     config.gridDim = grid;
     config.blockDim = dim3((unsigned)block);
     config.dynamicSmemBytes = shared;
-    config.stream = cu->stream;
+    config.stream = cu->line.stream;
     cuda_ok(cu, cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...));
 }
 

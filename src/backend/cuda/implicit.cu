@@ -41,8 +41,8 @@ template <int WR, int WN, int N> struct tile {
     static constexpr int pixels = rows * COLUMNS, read = (rows + 2) * READ;
     static constexpr int map = read * CUDA_SLICE, column = 3 * channels * CUDA_SLICE;
     /* In shared memory: two slices of the map, the ring, where in the map pixels are.
-     * Then the tile made, in the place of all: a pixel's channels, and so much more that
-     * no two of a store are in one bank. */
+     * Then the tile made, in the place of all: a pixel's channels, and so much more
+     * that no two of a store are in one bank. */
     static constexpr int ring = 2 * map, places = ring + RING * column;
     static constexpr int fetched = places + read * (int)sizeof(int2);
     static constexpr int pitch = channels + 8;
@@ -112,8 +112,7 @@ template <class T> struct source {
 
 template <class T, class L>
 static __device__ __forceinline__ struct source<T> source_of(const struct patches<T> &p,
-                                                             const struct where &at)
-{
+                                                             const struct where &at) {
     int i = (int)threadIdx.x / PIECES, part = (int)threadIdx.x % PIECES;
     int channel = part * piece<T>::n, k = at.channel + i;
 
@@ -167,18 +166,17 @@ static __device__ __forceinline__ void fetch_pixels(struct source<T> &from, int 
     if (part * step >= L::read)
         return;
     place = from.places[here ? part * step : 0];
-    ptx::cp_async16(nst_dynamic_shared + to +
-                        (place.y ^ (int)threadIdx.x % PIECES * PIECE),
-                    from.x + (ptrdiff_t)place.x * cin,
-                    place.x >= 0 && from.channels > 0, here);
+    ptx::cp_async16(
+        nst_dynamic_shared + to + (place.y ^ (int)threadIdx.x % PIECES * PIECE),
+        from.x + (ptrdiff_t)place.x * cin, place.x >= 0 && from.channels > 0, here);
 }
 
-/* Both: a part of what a column is multiplied by that is not there yet. Where nothing is
- * to be copied addresses do not matter. */
+/* Both: a part of what a column is multiplied by that is not there yet. Where nothing
+ * is to be copied addresses do not matter. */
 template <class T, class L>
-static __device__ __forceinline__ void fetch(struct source<T> &from, int cin, int column,
-                                             int part, int pixels, int weights,
-                                             bool wanted)
+static __device__ __forceinline__ void fetch(struct source<T> &from, int cin,
+                                             int column, int part, int pixels,
+                                             int weights, bool wanted)
 {
     fetch_weights<T, L>(from, cin, column, part, weights, wanted);
     if (column == 0)
@@ -260,9 +258,10 @@ static __device__ __forceinline__ void load_weights(struct fragments<L> &f, int 
  * is loaded with what is next. between(i) is called at each of PARTS rows.
  */
 template <class T, class L, bool RELU, class F>
-static __device__ __forceinline__ void
-multiply_step(const struct operands &now, const struct operands &next,
-              struct fragments<L> &f, float d[L::m][L::n][4], F between)
+static __device__ __forceinline__ void multiply_step(const struct operands &now,
+                                                     const struct operands &next,
+                                                     struct fragments<L> &f,
+                                                     float d[L::m][L::n][4], F between)
 {
     constexpr int rows = L::m + 2;
     static_assert(rows % 3 == 0 && rows == PARTS);
@@ -297,22 +296,22 @@ template <class L> struct lanes {
     int pixels[3], weights;
 };
 
-template <class L> static __device__ __forceinline__ struct lanes<L> lanes_of()
-{
+template <class L> static __device__ __forceinline__ struct lanes<L> lanes_of() {
     int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-    int row = warp / L::warps_across * L::m, channel = warp % L::warps_across * L::n * 8;
+    int row = warp / L::warps_across * L::m,
+        channel = warp % L::warps_across * L::n * 8;
     struct lanes<L> l;
 
 #pragma unroll
     for (int v = 0; v < 3; v++)
-        l.pixels[v] =
-            row * READ * CUDA_SLICE + swizzled(lane % 16 + v, lane / 16);
+        l.pixels[v] = row * READ * CUDA_SLICE + swizzled(lane % 16 + v, lane / 16);
     l.weights = swizzled(channel + lane / 16 * 8 + lane % 8, lane / 8 % 2);
     return l;
 }
 
 /* The other half of a slice: swizzled() has these bits by exclusive or. */
-static __device__ __forceinline__ struct operands other_half(const struct operands &o)
+static __device__ __forceinline__ struct operands
+other_half(const struct operands &o)
 {
     return {o.pixels ^ STEP, o.weights ^ STEP};
 }
@@ -385,7 +384,8 @@ static __device__ __forceinline__ void put_pair(__half *to, float a, float b)
 template <class U, class L>
 static __device__ __forceinline__ const U *spread(const float d[L::m][L::n][4],
                                                   const struct where &at,
-                                                  const float *bias, int cout, bool clip)
+                                                  const float *bias, int cout,
+                                                  bool clip)
 {
     U *tile = reinterpret_cast<U *>(nst_dynamic_shared);
     int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
@@ -416,8 +416,7 @@ static __device__ __forceinline__ const U *spread(const float d[L::m][L::n][4],
 
 template <class T, class L>
 static __device__ __forceinline__ struct piece<T> piece_of(const T *tile, int pixel,
-                                                           int channel)
-{
+                                                           int channel) {
     return *reinterpret_cast<const struct piece<T> *>(tile + pixel * L::pitch +
                                                       channel);
 }
@@ -529,8 +528,8 @@ template <class L> static unsigned blocks(int rows, int w, int cout)
 /*
  * Cycles of a slice: of products on the processor that has most blocks, or of what all
  * of them read, whichever are more. A quarter of a processor multiplies 16 pixels, 8
- * channels and 32 bytes in 6.4 cycles (600 of 990 TFLOP/s of an H100), and gets 24 bytes
- * in each (5.5 TB/s of its L2).
+ * channels and 32 bytes in 6.4 cycles (600 of 990 TFLOP/s of an H100), and gets 24
+ * bytes in each (5.5 TB/s of its L2).
  */
 template <class L> static float cost(const struct cuda *cu, int rows, int w, int cout)
 {

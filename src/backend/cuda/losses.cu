@@ -71,8 +71,12 @@ void cuda_gram_loss(struct nst_backend *be, int channels, const double *products
                     double scale, const double *target, double factor,
                     float *derivative, double *sum)
 {
-    add_up(cuda_of(be), sum, (size_t)channels * (size_t)channels, gram_loss_kernel,
-           products, scale, target, factor, derivative);
+    struct cuda *cu = cuda_of(be);
+
+    cuda_go_aside(cu, NULL);
+    add_up(cu, sum, (size_t)channels * (size_t)channels, gram_loss_kernel, products,
+           scale, target, factor, derivative);
+    cuda_come_back(cu);
 }
 
 /* As nst_host_moment_loss(). */
@@ -101,8 +105,11 @@ static __global__ void moment_kernel(struct nst_moments m, double factor,
 void cuda_moment_loss(struct nst_backend *be, int channels, const struct nst_moments *m,
                       double factor, float *derivative, float *offset, double *sum)
 {
-    add_up(cuda_of(be), sum, (size_t)channels, moment_kernel, *m, factor, derivative,
-           offset);
+    struct cuda *cu = cuda_of(be);
+
+    cuda_go_aside(cu, NULL);
+    add_up(cu, sum, (size_t)channels, moment_kernel, *m, factor, derivative, offset);
+    cuda_come_back(cu);
 }
 
 static __global__ void variation_kernel(const float *rgb, struct nst_planes of,

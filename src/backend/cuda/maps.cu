@@ -29,7 +29,11 @@ void cuda_numbers_free(struct nst_backend *be, void *numbers)
 
 void cuda_put(struct nst_backend *be, void *to, const void *from, size_t bytes)
 {
-    cuda_send(cuda_of(be), to, from, bytes);
+    struct cuda *cu = cuda_of(be);
+
+    cuda_wait_aside(cu);
+    cuda_send(cu, to, from, bytes);
+    cuda_ok(cu, cudaStreamSynchronize(cu->line.stream)); /* what goes aside sees it */
 }
 
 /* Gradients of fp16 are wanted between the smallest numbers and the largest: near 2^11
@@ -42,7 +46,7 @@ static void settle(struct cuda *cu)
     int exponent;
 
     memcpy(&peak, cu->peak_here, sizeof peak);
-    cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->stream));
+    cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->line.stream));
     cu->unsettled = false;
     cu->base.again = !(peak <= most) || (peak > 0 && peak < wanted / 65536);
     if (peak > wanted * 16 || (peak > 0 && peak < wanted / 16)) {
@@ -72,7 +76,8 @@ void cuda_copy_numbers(struct nst_backend *be, void *to, const void *from, size_
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_ok(cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, cu->stream));
+    cuda_ok(cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice,
+                                cu->line.stream));
 }
 
 void cuda_copy_window(struct nst_backend *be, const float *from, struct nst_planes of,
@@ -88,7 +93,7 @@ void cuda_copy_window(struct nst_backend *be, const float *from, struct nst_plan
                         (size_t)to_of.width * sizeof(float),
                         from + (k * of.height + window.top) * of.width + window.left,
                         (size_t)of.width * sizeof(float), width, (size_t)window.height,
-                        cudaMemcpyDeviceToDevice, cu->stream));
+                        cudaMemcpyDeviceToDevice, cu->line.stream));
 }
 
 void cuda_tensor_free(struct nst_backend *be, struct nst_tensor *t)
@@ -98,6 +103,8 @@ void cuda_tensor_free(struct nst_backend *be, struct nst_tensor *t)
     if (!t)
         return;
     cuda_ok(cu, cudaFree(t->data));
+    if (reinterpret_cast<struct cuda_tensor *>(t)->made)
+        cuda_ok(cu, cudaEventDestroy(reinterpret_cast<struct cuda_tensor *>(t)->made));
     free(t);
 }
 
@@ -105,7 +112,8 @@ template <class T>
 size_t cuda_tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
                          size_t *scratch)
 {
-    size_t wanted = cuda_scratch_for(reinterpret_cast<const struct cuda *>(be), shape);
+    const struct cuda *cu = reinterpret_cast<const struct cuda *>(be);
+    size_t wanted = cuda_scratch_for(cu, shape) + cuda_scratch_aside(cu, shape);
 
     if (wanted > *scratch)
         *scratch = wanted;
@@ -119,17 +127,23 @@ enum nst_status cuda_tensor_new(struct nst_backend *be, struct nst_tensor **out,
     struct cuda *cu = cuda_of(be);
     enum nst_status st = cuda_want_scratch(cu, cuda_scratch_for(cu, shape), err);
     void *data = NULL;
-    struct nst_tensor *t;
+    struct cuda_tensor *t;
 
     *out = NULL;
+    if (st == NST_OK)
+        st = cuda_want_aside(cu, cuda_scratch_aside(cu, shape), err);
     if (st == NST_OK)
         st = cuda_alloc(cu, &data, nst_shape_count(shape) * sizeof(T), err);
     if (st != NST_OK)
         return st;
-    t = static_cast<struct nst_tensor *>(nst_xcalloc(1, sizeof *t));
-    t->shape = shape;
-    t->data = static_cast<float *>(data);
-    *out = t;
+    t = static_cast<struct cuda_tensor *>(nst_xcalloc(1, sizeof *t));
+    t->base.shape = shape;
+    t->base.data = static_cast<float *>(data);
+    if (!cuda_ok(cu, cudaEventCreateWithFlags(&t->made, cudaEventDisableTiming))) {
+        cuda_tensor_free(be, &t->base);
+        return cuda_finish(cu, err);
+    }
+    *out = &t->base;
     return NST_OK;
 }
 
@@ -153,8 +167,12 @@ template <class T>
 void cuda_tensor_copy(struct nst_backend *be, const struct nst_tensor *from, bool clip,
                       struct nst_tensor *to)
 {
-    cuda_copy<T>(cuda_of(be), values<T>(from), clip, values<T>(to),
+    struct cuda *cu = cuda_of(be);
+
+    cuda_wait_aside(cu);
+    cuda_copy<T>(cu, values<T>(from), clip, values<T>(to),
                  nst_shape_count(from->shape));
+    cuda_made(cu, to);
 }
 
 /* planes (c x pixels) to pixels of c, or back */
@@ -194,12 +212,13 @@ void cuda_upload(struct nst_backend *be, const float *planar, struct nst_tensor 
     by_rows<T>(cu, s, [=](float *planes, int top, int rows) {
         size_t area = (size_t)rows * s.w, width = area * sizeof(float);
 
-        cuda_ok(cu,
-                cudaMemcpy2DAsync(planes, width, planar + (size_t)top * s.w, pitch,
-                                  width, (size_t)s.c, cudaMemcpyDefault, cu->stream));
+        cuda_ok(cu, cudaMemcpy2DAsync(planes, width, planar + (size_t)top * s.w, pitch,
+                                      width, (size_t)s.c, cudaMemcpyDefault,
+                                      cu->line.stream));
         cuda_launch_over(cu, pack_kernel<T>, area * s.c, planes,
                          values<T>(t) + (size_t)top * s.w * s.c, s.c, area);
     });
+    cuda_made(cu, t);
 }
 
 template <class T>
@@ -214,11 +233,11 @@ void cuda_download(struct nst_backend *be, const struct nst_tensor *t, float *pl
 
         cuda_launch_over(cu, unpack_kernel<T>, area * s.c,
                          values<T>(t) + (size_t)top * s.w * s.c, planes, s.c, area);
-        cuda_ok(cu,
-                cudaMemcpy2DAsync(planar + (size_t)top * s.w, pitch, planes, width,
-                                  width, (size_t)s.c, cudaMemcpyDefault, cu->stream));
+        cuda_ok(cu, cudaMemcpy2DAsync(planar + (size_t)top * s.w, pitch, planes, width,
+                                      width, (size_t)s.c, cudaMemcpyDefault,
+                                      cu->line.stream));
     });
-    cuda_ok(cu, cudaStreamSynchronize(cu->stream));
+    cuda_ok(cu, cudaStreamSynchronize(cu->line.stream));
 }
 
 #define OF(T)                                                                          \

@@ -64,9 +64,11 @@ void cuda_conv_picture(struct nst_backend *be, const struct nst_conv *k,
     struct picture p = {rgb, s.h, s.w, *k->picture};
     unsigned strips = (unsigned)((s.w + STRIP - 1) / STRIP);
 
+    cuda_wait_aside(cu);
     cuda_launch(cu, picture_kernel<T>, dim3(strips * (unsigned)s.h), 64, 0, p,
                 static_cast<const float *>(k->ahead), k->bias, s.c, out_relu,
                 values<T>(y));
+    cuda_made(cu, y);
 }
 
 /*
@@ -124,7 +126,7 @@ void cuda_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
     }
     if (cu->peak)
         cuda_ok(cu, cudaMemcpyAsync(cu->peak_here, cu->peak, sizeof *cu->peak,
-                                    cudaMemcpyDeviceToHost, cu->stream));
+                                    cudaMemcpyDeviceToHost, cu->line.stream));
     cu->unsettled = cu->peak;
 }
 

@@ -33,11 +33,12 @@ static void capture(struct cuda *cu, struct nst_program *p, void (*work)(void *c
 {
     cudaGraph_t graph = NULL;
 
-    if (!cuda_ok(cu,
-                 cudaStreamBeginCapture(cu->stream, cudaStreamCaptureModeThreadLocal)))
+    if (!cuda_ok(cu, cudaStreamBeginCapture(cu->line.stream,
+                                            cudaStreamCaptureModeThreadLocal)))
         return;
     work(ctx);
-    if (cuda_ok(cu, cudaStreamEndCapture(cu->stream, &graph)) &&
+    cuda_wait_aside(cu);
+    if (cuda_ok(cu, cudaStreamEndCapture(cu->line.stream, &graph)) &&
         !cuda_ok(cu, cudaGraphInstantiate(&p->exec, graph, 0)))
         p->exec = NULL;
     if (graph)
@@ -64,7 +65,7 @@ void cuda_repeat(struct nst_backend *be, struct nst_program **program,
     if (!p->exec)
         capture(cu, p, work, ctx);
     if (p->exec)
-        cuda_ok(cu, cudaGraphLaunch(p->exec, cu->stream));
+        cuda_ok(cu, cudaGraphLaunch(p->exec, cu->line.stream));
     cu->unsettled = p->unsettled;
 }
 

@@ -22,8 +22,8 @@ static __device__ __forceinline__ unsigned address(const void *shared)
     return (unsigned)__cvta_generic_to_shared(shared);
 }
 
-/* 16 bytes, aligned so, from global to shared memory; zeros if not valid. Nothing at all
- * if not wanted, and no branch. */
+/* 16 bytes, aligned so, from global to shared memory; zeros if not valid. Nothing at
+ * all if not wanted, and no branch. */
 static __device__ __forceinline__ void cp_async16(void *shared, const void *global,
                                                   bool valid, bool wanted)
 {

@@ -71,7 +71,7 @@ static void
 begin_sums(struct cuda *cu, double *sums, size_t n, bool add)
 {
     if (!add)
-        cuda_ok(cu, cudaMemsetAsync(sums, 0, n * sizeof *sums, cu->stream));
+        cuda_ok(cu, cudaMemsetAsync(sums, 0, n * sizeof *sums, cu->line.stream));
 }
 
 /* The matrices of n pixels of c values, of which b are as a, times their guide: of each
@@ -122,6 +122,7 @@ void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool clip,
         count = squares<T>(cu, c, n, laid ? from : a, laid ? from : b, parts);
         cuda_launch_over(cu, total_kernel<float>, square, parts, count, sums, square);
     }
+    cuda_hold_aside(cu);
 }
 
 /* One block makes the sums of each PIECE of a cut of n pixels. */
@@ -160,6 +161,7 @@ void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool 
     begin_sums(cu, sums, c, add);
     cuda_launch(cu, channels_kernel<T>, dim3((unsigned)pieces), 128, 0, k, n, parts);
     cuda_launch_over(cu, total_kernel<double>, c, parts, pieces, sums, c);
+    cuda_hold_aside(cu);
 }
 
 #define ERROR_BLOCKS 512
