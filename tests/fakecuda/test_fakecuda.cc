@@ -271,7 +271,7 @@ static __global__ void writes_beyond(int *)
 
 static __global__ void crooked_copy(int *p)
 {
-    ptx::cp_async16(nst_dynamic_shared, p + 1, true);
+    ptx::cp_async16(nst_dynamic_shared, p + 1, true, true);
 }
 
 static void test_deaths()
@@ -305,7 +305,7 @@ static __global__ void copy_late(const int4 *global, int *seen)
 
     for (int i = 0; i < 3; i++) {
         shared[i] = make_int4(7, 7, 7, 7);
-        ptx::cp_async16(shared + i, global + i, i != 1);
+        ptx::cp_async16(shared + i, global + i, i != 1, true);
         ptx::cp_async_commit();
     }
     seen[0] = values[0];

@@ -204,7 +204,7 @@ static __device__ __forceinline__ void multiply(float d[4], const unsigned a[4],
 template <bool RELU>
 static __device__ __forceinline__ unsigned prepared(unsigned v, const __half *)
 {
-    return RELU ? ptx::relu_f16x2(v) : v;
+    return RELU ? ptx::max_f16x2(v, 0) : v;
 }
 
 /* What the instruction takes of a float are its upper 19 bits: so to the nearest. The
@@ -365,18 +365,18 @@ static __device__ __forceinline__ void product(const struct patches<T> &p,
     }
 }
 
-/* Two values, channels k and k + 1 of a tile. */
-static __device__ __forceinline__ void put_pair(float *to, float a, float b)
+/* Two values of channels that are neighbours, or what a ReLU leaves of them, as put()
+ * has them. */
+static __device__ __forceinline__ void put_pair(float *to, float a, float b, bool clip)
 {
-    *reinterpret_cast<float2 *>(to) = make_float2(a, b);
+    *reinterpret_cast<float2 *>(to) =
+        make_float2(clip ? relu(a) : a, clip ? relu(b) : b);
 }
-static __device__ __forceinline__ void put_pair(__half *to, float a, float b)
+static __device__ __forceinline__ void put_pair(__half *to, float a, float b, bool clip)
 {
-    __half pair[2];
+    const unsigned least = clip ? 0 : 0xfc00fc00u; /* or minus infinity */
 
-    put(&pair[0], a);
-    put(&pair[1], b);
-    *reinterpret_cast<__half2 *>(to) = __halves2half2(pair[0], pair[1]);
+    *reinterpret_cast<unsigned *>(to) = ptx::max_f16x2(ptx::pack_f16x2(a, b), least);
 }
 
 /* The block's tile plus a bias, of cout channels, pixel by pixel, in place of what was
@@ -402,13 +402,10 @@ static __device__ __forceinline__ const U *spread(const float d[L::m][L::n][4],
 #pragma unroll
         for (int m = 0; m < L::m; m++)
 #pragma unroll
-            for (int i = 0; i < 4; i += 2) {
-                float a = d[m][n][i] + first, b = d[m][n][i + 1] + second;
-
+            for (int i = 0; i < 4; i += 2)
                 put_pair(&tile[(pixel + m * COLUMNS + i / 2 * 8) * L::pitch + channel +
                                n * 8],
-                         clip ? relu(a) : a, clip ? relu(b) : b);
-            }
+                         d[m][n][i] + first, d[m][n][i + 1] + second, clip);
     }
     __syncthreads();
     return tile;

@@ -81,12 +81,22 @@ static __device__ __forceinline__ void mma_tf32(float d[4], const unsigned a[4],
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-/* max(v, 0) of each of two halves; a NaN stays one. */
-static __device__ __forceinline__ unsigned relu_f16x2(unsigned v)
+/* The larger of each of two halves; a NaN stays one. */
+static __device__ __forceinline__ unsigned max_f16x2(unsigned a, unsigned b)
 {
-    unsigned r = v;
+    unsigned r = a;
 
-    NST_PTX("max.NaN.f16x2 %0, %1, %2;" : "=r"(r) : "r"(v), "r"(0));
+    NST_PTX("max.NaN.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+
+/* Two values as halves, the first in the lower bits; too large a one becomes the
+ * largest, a NaN stays one. */
+static __device__ __forceinline__ unsigned pack_f16x2(float low, float high)
+{
+    unsigned r = 0;
+
+    NST_PTX("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
     return r;
 }
 

@@ -20,7 +20,7 @@ namespace ptx
 /* A copy takes effect at the wait that covers its group, no earlier; until then there
  * is junk where it goes to. */
 static inline void cp_async16(void *shared, const void *global, bool valid,
-                              bool wanted = true)
+                              bool wanted)
 {
     if (wanted)
         fake::copy16(shared, global, valid);
@@ -203,15 +203,30 @@ static inline void mma_tf32(float d[4], const unsigned a[4], const unsigned b[2]
     mma("mma.m16n8k8", mma_tf32_together, d, a, b);
 }
 
-/* max.NaN.f16x2: of each half; not a number: the one that the device makes */
-static inline unsigned relu_f16x2(unsigned v)
+/* max.NaN.f16x2, whose NaN is the one that the device makes */
+static inline unsigned max_f16x2(unsigned a, unsigned b)
 {
     unsigned r = 0;
 
     for (int i = 0; i < 32; i += 16) {
-        unsigned half = v >> i & 0xffffu;
+        unsigned x = a >> i & 0xffffu, y = b >> i & 0xffffu;
+        float p = half_of(&x, 0), q = half_of(&y, 0);
 
-        r |= ((half & 0x7fffu) > 0x7c00u ? 0x7fffu : half < 0x8000u ? half : 0) << i;
+        r |= (isnan(p) || isnan(q) ? 0x7fffu : p > q ? x : y) << i;
+    }
+    return r;
+}
+
+/* cvt.rn.satfinite.f16x2.f32, whose second operand is the lower half */
+static inline unsigned pack_f16x2(float low, float high)
+{
+    unsigned r = 0;
+
+    for (int i = 0; i < 2; i++) {
+        float v = i == 0 ? low : high, most = 65504;
+        __half h = __float2half_rn(v > most ? most : v < -most ? -most : v);
+
+        r |= static_cast<unsigned>(__half_as_ushort(h)) << 16 * i;
     }
     return r;
 }
