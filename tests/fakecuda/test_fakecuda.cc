@@ -306,6 +306,7 @@ static __global__ void copy_late(const int4 *global, int *seen)
     for (int i = 0; i < 3; i++) {
         shared[i] = make_int4(7, 7, 7, 7);
         ptx::cp_async16(shared + i, global + i, i != 1, true);
+        ptx::cp_async16(shared + i, global, true, false); /* not wanted */
         ptx::cp_async_commit();
     }
     seen[0] = values[0];
@@ -434,6 +435,19 @@ static void test_tf32()
             ptx::to_tf32(1 + 0x1.fep-12f) == 0x3f800000 &&
             ptx::to_tf32(big) == 0x7f800000 && ptx::to_tf32(INFINITY) == 0x7f800000,
         "to_tf32 rounds to nearest, ties away from zero");
+}
+
+static void test_pairs()
+{
+    /* 1 and -1, 2 and NaN, 1 and -1 beside 2 and -2 */
+    tap(ptx::max_f16x2(0xbc003c00, 0) == 0x00003c00 &&
+            ptx::max_f16x2(0xfe014000, 0) == 0x7fff4000 &&
+            ptx::max_f16x2(0xbc003c00, 0xc0004000) == 0xbc004000,
+        "the larger of each of two halves, of which a NaN stays one");
+    tap(ptx::pack_f16x2(1, -2) == 0xc0003c00 &&
+            ptx::pack_f16x2(1e6f, -INFINITY) == 0xfbff7bff &&
+            (ptx::pack_f16x2(NAN, 0) & 0x7fff) > 0x7c00,
+        "two values as halves, which stay finite or no number");
 }
 
 /* C (16 x 8) = A B of shared memory: A 16 x 16 by rows or, transposed, by columns; B by
@@ -849,6 +863,7 @@ int main()
     test_cp_async();
     test_figures();
     test_tf32();
+    test_pairs();
     test_products();
     test_queue();
     test_events();

@@ -9,8 +9,8 @@
 #include "backend/cuda/conv.cuh"
 #include "backend/cuda/operators.cuh"
 
+#include <float.h>
 #include <math.h>
-#include <vector>
 #include <stdlib.h>
 
 extern "C" {
@@ -166,31 +166,39 @@ __global__ void pool_kernel(const T *y, int c, int h, int w, bool average, T *po
     }
 }
 
+/* The same, on any device; room is for patches. */
 template <class T>
 static void laid_out_conv(struct cuda *cu, const struct patches<T> &p,
-                          const struct outcome<T> &o)
+                          const struct outcome<T> &o, struct cuda_room room)
 {
-    struct cuda_room room = cuda_room(cu);
     size_t row = (size_t)p.w * 9 * p.cin;
-    int rows = cuda_rows(&room, row * sizeof(T), p.h);
+    int rows = cuda_rows(&room, row * sizeof(T), o.rows);
     T *laid = cuda_take<T>(&room, row * rows);
-    size_t n = (size_t)p.h * p.w * p.cout;
+    size_t n = (size_t)o.rows * p.w * p.cout;
 
-    for (int top = 0; top < p.h; top += rows) {
-        int here = top + rows < p.h ? rows : p.h - top;
+    for (int done = 0; done < o.rows; done += rows) {
+        int here = done + rows < o.rows ? rows : o.rows - done;
         size_t pixels = (size_t)here * p.w;
-        T *y = o.y + (size_t)top * p.w * p.cout;
+        T *y = o.y + (size_t)done * p.w * p.cout;
 
-        cuda_launch_over(cu, patches_kernel<T>, here * row, p, top, here, laid);
-        cuda_launch_over(cu, bias_kernel<T>, pixels * p.cout, o.bias, y, p.cout,
-                         pixels);
-        cuda_product<T>(cu, pixels, p.cout, 9 * p.cin, 1, laid, p.weight, 1, y);
+        cuda_launch_over(cu, patches_kernel<T>, here * row, p, o.top + done, here,
+                         laid);
+        if (o.bias)
+            cuda_launch_over(cu, bias_kernel<T>, pixels * p.cout, o.bias, y, p.cout,
+                             pixels);
+        cuda_product<T>(cu, pixels, p.cout, 9 * p.cin, 1, laid, p.weight,
+                        o.bias ? 1 : 0, y);
     }
     if (o.relu)
         cuda_launch_over(cu, relu_kernel<T>, n, o.y, n);
     if (o.pooled)
         cuda_launch_over(cu, pool_kernel<T>, n / 4, o.y, p.cout, p.h, p.w, o.average,
                          o.pooled);
+}
+
+static bool on_tensor_cores(const struct cuda *cu, const struct nst_conv *k)
+{
+    return cuda_implicit(cu, k->cin) && cuda_implicit(cu, k->cout);
 }
 
 template <class T>
@@ -208,241 +216,267 @@ void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
             pooling == NST_POOLING_AVG, 0, s.h
     };
 
-    if (cuda_implicit(cu, k->cin) && cuda_implicit(cu, k->cout))
+    if (on_tensor_cores(cu, k))
         cuda_implicit_conv(cu, p, o);
     else
-        laid_out_conv(cu, p, o);
+        laid_out_conv(cu, p, o, cuda_room(cu));
     cuda_made(cu, y);
 }
 
-/* gx: rows x w x c, gradients by what was read; NULL: 0. */
-template <class T>
-__global__ void join_kernel(const T *gx, int top, int rows, int w, struct joint<T> j)
+/*
+ * Rows of a symmetric c x c matrix as halves, a warp each: times the power of two that
+ * brings the row's largest magnitude near 2^10, so that products have room on either
+ * side; scales: what they are times then, if they are to be times scale.
+ */
+__global__ static void matrix_kernel(const float *matrix, int c, float scale,
+                                     __half *to, float *scales)
 {
-    size_t n = (size_t)rows * w * j.c;
-    float peak = 0;
+    int row = (int)(cuda_first() / 32), lane = (int)(threadIdx.x % 32), exponent = 10;
+    float most = 0;
 
-    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
-        int k = (int)(i % j.c), column = (int)(i / j.c % w);
-        int row = top + (int)(i / j.c / w);
-
-        peak = fmaxf(peak, join_pixel(j, row, column, k, gx ? value(gx[i]) : 0));
-    }
-    note_peak(j, peak);
+    if (row >= c)
+        return;
+    matrix += (size_t)row * c;
+    for (int i = lane; i < c; i += 32)
+        most = fmaxf(most, fabsf(matrix[i]));
+    for (int other = 16; other > 0; other /= 2)
+        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, other));
+    if (most > 0 && most <= FLT_MAX)
+        frexpf(most, &exponent);
+    for (int i = lane; i < c; i += 32)
+        put(&to[(size_t)row * c + i], ldexpf(matrix[i], 10 - exponent));
+    if (lane == 0)
+        scales[row] = ldexpf(scale, exponent - 10);
 }
 
-/* s (c x c) times scale, as T. */
+/* sum (+)= guide[pixel] (scales product + scale offset) of pixels from first on */
 template <class T>
-__global__ void matrix_kernel(const float *s, float scale, T *to, size_t n)
-{
-    for (size_t i = cuda_first(); i < n; i += cuda_step())
-        put(&to[i], scale * s[i]);
-}
-
-/* sum (+)= guide[pixel] (g + scale offset) */
-__global__ static void region_kernel(const float *g, const float *guide,
-                                     const float *offset, float scale, bool add,
-                                     float *sum, int c, size_t pixels)
+__global__ void region_kernel(const float *product, struct region<T> r, bool more,
+                              float *sum, int c, size_t first, size_t pixels)
 {
     for (size_t i = cuda_first(); i < pixels * c; i += cuda_step()) {
-        float v = g[i] + (offset ? scale * offset[i % c] : 0);
+        size_t k = i % c;
+        float v = (r.scales ? r.scales[k] : 1) * product[i];
 
-        v *= guide ? guide[i / c] : 1;
-        sum[i] = add ? sum[i] + v : v;
+        v += r.offset ? r.scale * r.offset[k] : 0;
+        v *= r.guide ? r.guide[first + i / c] : 1;
+        sum[i] = more ? sum[i] + v : v;
     }
 }
 
-/* The power of two that brings the largest of n values near 2^10: products of fp16 have
- * room on either side then. */
-static float scale_for(const float *v, size_t n)
-{
-    float most = 0;
-    int exponent;
-
-    for (size_t i = 0; i < n; i++)
-        most = fmaxf(most, fabsf(v[i]));
-    if (!(most > 0) || !isfinite(most))
-        return 1;
-    frexpf(most, &exponent);
-    return ldexpf(1, 10 - exponent);
-}
-
-/* Where losses are worked out, for so many rows of a map of c channels at once. */
+/* Where losses are worked out. */
 template <class T> struct loss_room {
-    float *raw, *guide; /* as they come from the host */
-    T *matrix;
-    T *clipped;                      /* the map after its ReLU */
-    float *product, *after, *before; /* maps */
+    T *halves; /* fp16: the matrix, and its rows' scales */
+    float *scales;
+    T *clipped; /* of a band: the map after its ReLU */
+    float *product, *after, *before;
 };
 
+static const __half *matrix_for(struct cuda *cu, const float *matrix, int c,
+                                const struct loss_room<__half> &l)
+{
+    cuda_launch(cu, matrix_kernel, dim3((unsigned)(c + 3) / 4), 128, 0, matrix, c,
+                cu->gradient_scale, l.halves, l.scales);
+    return l.halves;
+}
+
+static const float *matrix_for(struct cuda *, const float *matrix, int,
+                               const struct loss_room<float> &)
+{
+    return matrix;
+}
+
+/* As kernels take it: terms before the ReLU or after it. */
+template <class T>
+static struct region<T> region_of(struct cuda *cu, const struct nst_region_terms *r,
+                                  const struct nst_joint *joint, bool before,
+                                  const struct loss_room<T> &l) {
+
+    return {matrix_for(cu, r->matrix, joint->y->shape.c, l),
+            sizeof(T) == 2 ? l.scales : NULL,
+            r->offset,
+            cu->gradient_scale,
+            r->guide,
+            before,
+            joint->before_relu && !before};
+}
+
 /*
- * What the regions' losses on pixels of y from first on add to the gradient by them, to
- * sum, in float: see struct nst_region_terms. clip: they look at what its ReLU leaves.
- * Returns sum; NULL if there are none.
+ * What the regions' losses before the ReLU or after it add to the gradient by pixels of
+ * the map from first on, to sum, in float: see struct nst_region_terms. Returns sum;
+ * NULL if there are none.
  */
 template <class T>
-static const float *add_regions(struct cuda *cu, const struct nst_terms *t,
-                                const struct nst_tensor *y, bool clip, size_t first,
-                                size_t pixels, const struct loss_room<T> &l, float *sum)
+static const float *add_regions(struct cuda *cu, const struct nst_joint *joint,
+                                bool before, size_t first, size_t pixels,
+                                const struct loss_room<T> &l, float *sum)
 {
-    int c = y->shape.c;
-    size_t square = (size_t)c * c;
-    const T *f = values<T>(y) + first * c;
+    const struct nst_terms *t = before ? &joint->before : &joint->after;
+    int c = joint->y->shape.c;
+    const T *f = values<T>(joint->y) + first * c;
 
-    if (t->regions == 0)
-        return NULL;
-    if (clip) {
-        cuda_copy(cu, f, true, l.clipped, pixels * c);
-        f = l.clipped;
-    }
     for (int i = 0; i < t->regions; i++) {
-        const struct nst_region_terms *r = &t->region[i];
-        std::vector<float> here(square);
-        float by = 1;
+        struct region<T> r = region_of(cu, &t->region[i], joint, before, l);
 
-        if (sizeof(T) == 2) {
-            cuda_receive(cu, here.data(), r->matrix, square * sizeof(float));
-            by = scale_for(here.data(), square);
+        if (r.clip && i == 0) {
+            cuda_copy(cu, f, true, l.clipped, pixels * c);
+            f = l.clipped;
         }
-        bool plain = t->regions == 1 && !r->guide && !r->offset;
-
-        cuda_launch_over(cu, matrix_kernel<T>, square, r->matrix, by, l.matrix, square);
-        cuda_product<T>(cu, pixels, c, c, cu->gradient_scale / by, f, l.matrix, 0,
-                        plain ? sum : l.product);
-        if (plain)
-            break;
-        cuda_launch_over(cu, region_kernel, pixels * c, l.product,
-                         r->guide ? r->guide + first : NULL, r->offset,
-                         cu->gradient_scale, i > 0, sum, c, pixels);
+        cuda_product<T>(cu, pixels, c, c, 1, f, r.matrix, 0, l.product);
+        cuda_launch_over(cu, region_kernel<T>, pixels * c, l.product, r, i > 0, sum, c,
+                         first, pixels);
     }
-    return sum;
+    return t->regions > 0 ? sum : NULL;
 }
 
-template <class T> static const T *target_of(const struct nst_terms *t)
-{
-    return t->target ? values<T>(t->target) : NULL;
+template <class T>
+static struct addition<T> addition_of(const struct cuda *cu,
+                                      const struct nst_terms *t) {
+    return {NULL, t->target ? values<T>(t->target) : NULL,
+            t->scale * cu->gradient_scale};
 }
 
-/* A gradient on its way through a joint. */
-template <class T> struct passage {
+/* A gradient on its way through a joint, a band of windows at a time. */
+template <class T>
+struct passage {
     struct joint<T> j;
     struct loss_room<T> losses;
+    struct region<T> region; /* that the join itself multiplies, if it does */
+    bool multiplies;
     struct cuda_room room; /* what is left of it */
-    int step, most;        /* rows of y that one of gx stands for, and all of gx */
-    int w;                 /* of gx */
-    size_t row_bytes;      /* that the joint takes for each row of gx */
+    int step, h, w;        /* rows of gx to one of windows; of all gx */
+    T *gx;
 };
 
 template <class T>
 static struct passage<T> enter(struct cuda *cu, const struct nst_joint *joint) {
     struct nst_shape s = joint->y->shape;
-    size_t square = (size_t)s.c * s.c, row = (size_t)s.c * s.w;
+    size_t square = (size_t)s.c * s.c;
     struct passage<T> p = {
     };
 
-    p.step = joint->pooled ? 2 : 1;
-    p.most = s.h / p.step;
-    p.w = s.w / p.step;
     p.j.y = values<T>(joint->y);
     p.j.c = s.c;
     p.j.h = s.h;
     p.j.w = s.w;
     p.j.pooled = joint->pooled;
     p.j.average = joint->pooling == NST_POOLING_AVG;
-    p.j.after_target = target_of<T>(&joint->after);
-    p.j.before_target = target_of<T>(&joint->before);
-    p.j.after_scale = joint->after.scale * cu->gradient_scale;
-    p.j.before_scale = joint->before.scale * cu->gradient_scale;
+    p.j.after = addition_of<T>(cu, &joint->after);
+    p.j.before = addition_of<T>(cu, &joint->before);
     p.j.peak = cu->peak;
+    p.step = joint->pooled ? 1 : 2;
+    p.h = joint->pooled ? s.h / 2 : s.h;
+    p.w = joint->pooled ? s.w / 2 : s.w;
     p.room = cuda_room(cu);
-    p.losses.raw = cuda_take<float>(&p.room, square);
-    p.losses.matrix = cuda_take<T>(&p.room, square);
-    p.losses.guide = cuda_take<float>(&p.room, nst_shape_area(s));
-    p.row_bytes = (size_t)p.step * row * 5 * sizeof(float);
-    /* what is odd at the bottom comes with the last row */
-    p.room.end -= row * 5 * sizeof(float);
+    p.losses.halves = cuda_take<T>(&p.room, square);
+    p.losses.scales = cuda_take<float>(&p.room, (size_t)s.c);
     return p;
 }
 
-/* Room for so many rows of gx. */
+/* Take room for a band, and for laid bytes of each row of gx that are not taken.
+ * Returns how many rows of windows it has. */
 template <class T>
-static void furnish(struct passage<T> *p, int rows)
+static int furnish(struct cuda *cu, struct passage<T> *p, const struct nst_joint *joint,
+                   size_t laid)
 {
-    size_t n = (size_t)(p->step * rows + p->step - 1) * p->j.w * p->j.c;
+    int regions = joint->after.regions + joint->before.regions;
+    size_t gx_row = (size_t)p->step * p->w * p->j.c, row = (size_t)2 * p->j.w * p->j.c;
+    bool sums;
+    int rows;
 
-    p->losses.clipped = cuda_take<T>(&p->room, n);
-    p->losses.product = cuda_take<float>(&p->room, n);
-    p->losses.after = cuda_take<float>(&p->room, n);
-    p->losses.before = cuda_take<float>(&p->room, n);
+    p->multiplies = regions == 1 && cuda_joins_region<T>(cu, p->j.c);
+    sums = regions > 0 && !p->multiplies;
+    rows = cuda_rows(&p->room,
+                     gx_row * sizeof(T) + p->step * laid +
+                         (sums ? row * (sizeof(T) + 3 * sizeof(float)) : 0),
+                     (p->j.h + 1) / 2);
+    p->gx = cuda_take<T>(&p->room, rows * gx_row);
+    if (sums) {
+        p->losses.clipped = cuda_take<T>(&p->room, rows * row);
+        p->losses.product = cuda_take<float>(&p->room, rows * row);
+        p->losses.after = cuda_take<float>(&p->room, rows * row);
+        p->losses.before = cuda_take<float>(&p->room, rows * row);
+    }
+    return rows;
 }
 
-/* What the losses add at the rows of y that belong to these of gx. */
+/* The gradients by what a convolution read of a band, given those by what it put out.
+ */
 template <class T>
-static void add_losses(struct cuda *cu, struct passage<T> *p,
-                       const struct nst_joint *joint, int top, int rows)
+static void go_back(struct cuda *cu, const struct nst_conv *k, const T *gy,
+                    const struct passage<T> *p)
 {
-    int first = p->step * top;
-    int end = top + rows == p->most ? p->j.h : first + p->step * rows;
-    size_t from = (size_t)first * p->j.w, pixels = (size_t)(end - first) * p->j.w;
+    int top = p->step * p->j.top, end = top + p->step * p->j.rows;
+    struct patches<T> of = {
+        gy, static_cast<const T *>(k->back), k->cout, k->cin, p->h, p->w, false
+    };
+    struct outcome<T> o = {
+        NULL, p->gx, NULL, false, false, top, (end < p->h ? end : p->h) - top
+    };
 
-    p->j.top = first;
-    p->j.after = add_regions(cu, &joint->after, joint->y, joint->before_relu, from,
-                             pixels, p->losses, p->losses.after);
-    p->j.before = add_regions(cu, &joint->before, joint->y, false, from, pixels,
-                              p->losses, p->losses.before);
+    if (o.rows <= 0) /* a row of y's that was not pooled */
+        return;
+    if (on_tensor_cores(cu, k))
+        cuda_implicit_conv(cu, of, o);
+    else
+        laid_out_conv(cu, of, o, p->room);
+}
+
+/* Make gradients of a band of y. */
+template <class T>
+static void join_band(struct cuda *cu, struct passage<T> *p,
+                      const struct nst_joint *joint)
+{
+    size_t first = (size_t)2 * p->j.top * p->j.w;
+    int end = 2 * (p->j.top + p->j.rows);
+    size_t pixels = (size_t)(end < p->j.h ? end : p->j.h) * p->j.w - first;
+
+    if (p->multiplies) {
+        cuda_join_region(cu, p->j, p->region);
+        return;
+    }
+    p->j.after.sum =
+        add_regions(cu, joint, false, first, pixels, p->losses, p->losses.after);
+    p->j.before.sum =
+        add_regions(cu, joint, true, first, pixels, p->losses, p->losses.before);
+    cuda_join(cu, p->j);
+}
+
+/* k: or NULL, no convolution follows. */
+template <class T>
+static void pass(struct cuda *cu, const struct nst_conv *k, const T *gy,
+                 const struct nst_joint *joint)
+{
+    struct passage<T> p = enter<T>(cu, joint);
+    bool laid = k && !on_tensor_cores(cu, k);
+    int all = (p.j.h + 1) / 2;
+    int rows = furnish(cu, &p, joint, laid ? 9 * sizeof(T) * p.w * k->cout : 0);
+
+    cuda_wait_aside(cu);
+    if (p.multiplies && joint->before.regions > 0)
+        p.region = region_of(cu, joint->before.region, joint, true, p.losses);
+    else if (p.multiplies)
+        p.region = region_of(cu, joint->after.region, joint, false, p.losses);
+    p.j.gx = k ? p.gx : NULL;
+    for (p.j.top = 0; p.j.top < all; p.j.top += rows) {
+        p.j.rows = p.j.top + rows < all ? rows : all - p.j.top;
+        if (k)
+            go_back(cu, k, gy, &p);
+        join_band(cu, &p, joint);
+    }
 }
 
 template <class T>
 void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                     const struct nst_tensor *gy, const struct nst_joint *joint)
 {
-    struct cuda *cu = cuda_of(be);
-    struct passage<T> p = enter<T>(cu, joint);
-    bool implicit = cuda_implicit(cu, k->cout) && k->cin % 2 == 0;
-    size_t laid_row = implicit ? 0 : (size_t)p.w * 9 * k->cout,
-           gx_row = (size_t)p.w * k->cin;
-    int rows = cuda_rows(&p.room, p.row_bytes + laid_row * sizeof(T), p.most);
-    struct patches<T> of = {
-        values<T>(gy), static_cast<const T *>(k->back), k->cout, k->cin, p.most, p.w,
-            false
-    };
-    T *laid, *gx;
-
-    cuda_wait_aside(cu);
-    furnish(&p, rows);
-    laid = cuda_take<T>(&p.room, laid_row * rows);
-    gx = cuda_take<T>(&p.room, gx_row * rows);
-    for (int top = 0; top < p.most; top += rows) {
-        int here = top + rows < p.most ? rows : p.most - top;
-
-        add_losses(cu, &p, joint, top, here);
-        if (implicit) {
-            cuda_implicit_grad(cu, of, top, here, p.j);
-            continue;
-        }
-        cuda_launch_over(cu, patches_kernel<T>, here * laid_row, of, top, here, laid);
-        cuda_product<T>(cu, (size_t)here * p.w, k->cin, 9 * k->cout, 1, laid, of.weight,
-                        0, gx);
-        cuda_launch_over(cu, join_kernel<T>, here * gx_row, gx, top, here, p.w, p.j);
-    }
+    pass<T>(cuda_of(be), k, values<T>(gy), joint);
 }
 
 template <class T>
 void cuda_last_grad(struct nst_backend *be, const struct nst_joint *joint)
 {
-    struct cuda *cu = cuda_of(be);
-    struct passage<T> p = enter<T>(cu, joint);
-    int rows = cuda_rows(&p.room, p.row_bytes, p.most);
-
-    cuda_wait_aside(cu);
-    furnish(&p, rows);
-    for (int top = 0; top < p.most; top += rows) {
-        int here = top + rows < p.most ? rows : p.most - top;
-
-        add_losses(cu, &p, joint, top, here);
-        cuda_launch_over(cu, join_kernel<T>, (size_t)here * p.w * p.j.c,
-                         static_cast<const T *>(NULL), top, here, p.w, p.j);
-    }
+    pass<T>(cuda_of(be), NULL, NULL, joint);
 }
 
 #define OF(T)                                                                          \

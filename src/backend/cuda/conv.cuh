@@ -40,14 +40,10 @@ template <class T> struct outcome {
     int top, rows;
 };
 
-/* implicit.cu: both on tensor cores, where cuda_implicit() of cin, and for the first of
- * cout. The second makes the rows of gradients from top on, and joins them. */
 void cuda_implicit_open(struct cuda *cu); /* once, on its device */
+/* implicit.cu: on tensor cores, where cuda_implicit() of cin and cout. */
 template <class T>
 void cuda_implicit_conv(struct cuda *cu, const struct patches<T> &p,
                         const struct outcome<T> &o);
-template <class T>
-void cuda_implicit_grad(struct cuda *cu, const struct patches<T> &p, int top, int rows,
-                        const struct joint<T> &j);
 
 #endif

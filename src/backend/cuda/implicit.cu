@@ -159,16 +159,16 @@ static __device__ __forceinline__ void fetch_pixels(struct source<T> &from, int 
                                                     int part, int to, bool wanted)
 {
     constexpr int step = L::threads / PIECES;
-    static_assert(PARTS * step >= L::read);
-    bool here = wanted && part * step + (int)threadIdx.x / PIECES < L::read;
-    int2 place;
 
-    if (part * step >= L::read)
-        return;
-    place = from.places[here ? part * step : 0];
-    ptx::cp_async16(
-        nst_dynamic_shared + to + (place.y ^ (int)threadIdx.x % PIECES * PIECE),
-        from.x + (ptrdiff_t)place.x * cin, place.x >= 0 && from.channels > 0, here);
+#pragma unroll
+    for (int i = part * step; i < L::read; i += PARTS * step) {
+        bool here = wanted && i + (int)threadIdx.x / PIECES < L::read;
+        int2 place = from.places[here ? i : 0];
+
+        ptx::cp_async16(
+            nst_dynamic_shared + to + (place.y ^ (int)threadIdx.x % PIECES * PIECE),
+            from.x + (ptrdiff_t)place.x * cin, place.x >= 0 && from.channels > 0, here);
+    }
 }
 
 /* Both: a part of what a column is multiplied by that is not there yet. Where nothing
@@ -489,32 +489,10 @@ __global__ void __launch_bounds__(L::threads, L::blocks)
         pool_tile<T, L>(p, o, at, tile);
 }
 
-template <class T, class L>
-__global__ void __launch_bounds__(L::threads, L::blocks)
-    grad_kernel(struct patches<T> p, int top, int rows, struct joint<T> j)
-{
-    struct where at = place_of<L>(p.w, p.cout);
-    float d[L::m][L::n][4] = {}, peak = 0;
-    const float *tile;
-
-    at.top += top;
-    product<T, L, false>(p, at, d);
-    tile = spread<float, L>(d, at, NULL, p.cout, false);
-    for (int i = (int)threadIdx.x; i < L::pixels * L::channels; i += L::threads) {
-        int pixel = i / L::channels, channel = i % L::channels;
-        int row = at.top + pixel / COLUMNS, column = at.left + pixel % COLUMNS;
-
-        if (row < top + rows && column < p.w && at.channel + channel < p.cout)
-            peak = fmaxf(peak, join_pixel(j, row, column, at.channel + channel,
-                                          tile[pixel * L::pitch + channel]));
-    }
-    note_peak(j, peak);
-}
-
 using huge = tile<4, 4, 4>;   /* 16 rows, 128 channels */
 using large = tile<4, 2, 4>;  /* 16 rows, 64 channels */
-using middle = tile<2, 2, 4>; /* 8 rows, 64 channels */
-using small = tile<1, 4, 2>;  /* 4 rows, 64 channels */
+using middle = tile<4, 1, 4>; /* 16 rows, 32 channels */
+using small = tile<2, 2, 2>;  /* 8 rows, 32 channels */
 
 template <class L> static unsigned blocks(int rows, int w, int cout)
 {
@@ -569,18 +547,6 @@ void cuda_implicit_conv(struct cuda *cu, const struct patches<T> &p,
     });
 }
 
-template <class T>
-void cuda_implicit_grad(struct cuda *cu, const struct patches<T> &p, int top, int rows,
-                        const struct joint<T> &j)
-{
-    with_tile(cu, rows, p.w, p.cout, [&](auto l) {
-        using L = decltype(l);
-
-        cuda_launch(cu, grad_kernel<T, L>, dim3(blocks<L>(rows, p.w, p.cout)),
-                    L::threads, L::bytes, p, top, rows, j);
-    });
-}
-
 /* These kernels may have so much shared memory, where the device has it. */
 template <class L, class... K> static void allow(struct cuda *cu, K... kernels)
 {
@@ -592,8 +558,7 @@ template <class L, class... K> static void allow(struct cuda *cu, K... kernels)
 
 template <class T, class... L> static void allow_tiles(struct cuda *cu, L...)
 {
-    (allow<L>(cu, conv_kernel<T, L, false>, conv_kernel<T, L, true>, grad_kernel<T, L>),
-     ...);
+    (allow<L>(cu, conv_kernel<T, L, false>, conv_kernel<T, L, true>), ...);
 }
 
 void cuda_implicit_open(struct cuda *cu)
@@ -606,8 +571,6 @@ void cuda_implicit_open(struct cuda *cu)
 
 #define OF(T)                                                                          \
     template void cuda_implicit_conv<T>(struct cuda *, const struct patches<T> &,      \
-                                        const struct outcome<T> &);                    \
-    template void cuda_implicit_grad<T>(struct cuda *, const struct patches<T> &, int, \
-                                        int, const struct joint<T> &);
+                                        const struct outcome<T> &);
 OF(float)
 OF(__half)

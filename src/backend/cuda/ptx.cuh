@@ -25,7 +25,7 @@ static __device__ __forceinline__ unsigned address(const void *shared)
 /* 16 bytes, aligned so, from global to shared memory; zeros if not valid. Nothing at
  * all if not wanted, and no branch. */
 static __device__ __forceinline__ void cp_async16(void *shared, const void *global,
-                                                  bool valid, bool wanted)
+                                                  bool valid, bool wanted = true)
 {
     [[maybe_unused]] int bytes = valid ? 16 : 0;
     [[maybe_unused]] unsigned to = address(shared);

@@ -19,8 +19,7 @@ namespace ptx
 
 /* A copy takes effect at the wait that covers its group, no earlier; until then there
  * is junk where it goes to. */
-static inline void cp_async16(void *shared, const void *global, bool valid,
-                              bool wanted)
+static inline void cp_async16(void *shared, const void *global, bool valid, bool wanted = true)
 {
     if (wanted)
         fake::copy16(shared, global, valid);
