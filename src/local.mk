@@ -103,6 +103,7 @@ libnst_job_la_SOURCES = \
 	%D%/style/walk.c %D%/style/walk.h \
 	%D%/style/pack.c %D%/style/pack.h \
 	%D%/style/objective.c %D%/style/objective.h \
+	%D%/style/objective_new.c %D%/style/objective_parts.h \
 	%D%/optim/optim.h %D%/optim/state.h \
 	%D%/optim/vector.c %D%/optim/vector.h \
 	%D%/optim/pairs.c %D%/optim/pairs.h \
