@@ -45,8 +45,8 @@ libnst_engine_la_SOURCES = \
 	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \
 	%D%/kernels/blocked.h %D%/kernels/vectors.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/cuda/cuda.h \
-	%D%/backend/host.c %D%/backend/host.h %D%/backend/losses.c \
-	%D%/backend/scalar.c \
+	%D%/backend/host.c %D%/backend/host.h %D%/backend/host_vectors.c \
+	%D%/backend/losses.c %D%/backend/vectors.h %D%/backend/scalar.c \
 	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/patches.c \
 	%D%/backend/cpu/join.c %D%/backend/cpu/gram.c
@@ -55,7 +55,8 @@ libnst_engine_la_SOURCES = \
 CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
 	%D%/backend/cuda/device.cu %D%/backend/cuda/implicit.cu \
 	%D%/backend/cuda/join.cu %D%/backend/cuda/losses.cu %D%/backend/cuda/maps.cu \
-	%D%/backend/cuda/picture.cu %D%/backend/cuda/program.cu %D%/backend/cuda/sums.cu
+	%D%/backend/cuda/picture.cu %D%/backend/cuda/program.cu \
+	%D%/backend/cuda/sums.cu %D%/backend/cuda/vectors.cu
 CUDA_INCLUDES = %D%/backend/cuda/conv.cuh \
 	%D%/backend/cuda/device.cuh %D%/backend/cuda/joint.cuh \
 	%D%/backend/cuda/operators.cuh %D%/backend/cuda/ptx.cuh
@@ -66,7 +67,7 @@ CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo) $(FAKE_CUDA_SOURCES:.cc=.lo)
 CUDA_NEEDS = $(FAKE_CUDA)
 CUDA_COMPILE = $(CXX) -std=c++20 -x c++ -I$(srcdir)/tests/fakecuda $(AM_CPPFLAGS) \
 	-Wall -Wextra -Wno-unknown-pragmas -Wno-missing-field-initializers \
-	-DSCRATCH_MOST=100000 $(SANITIZER_CFLAGS) $(CFLAGS)
+	-DSCRATCH_MOST=100000 -DSTRETCHES_MOST=8 $(SANITIZER_CFLAGS) $(CFLAGS)
 else
 # nvcc does not know what libtool would add to make it position-independent
 CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo)

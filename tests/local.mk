@@ -43,7 +43,8 @@ endif
 
 # floors 0 to 2, without cmocka and without what the floors above link
 ENGINE_TESTS = tests/base/test_threads tests/kernels/test_kernels \
-	tests/kernels/checkkernels tests/backend/checkbackend
+	tests/kernels/checkkernels tests/backend/checkbackend \
+	tests/backend/checkvectors
 tests_base_test_threads_SOURCES = %D%/base/test_threads.c %D%/tap.h
 tests_base_test_threads_LDADD = libnst-engine.la
 tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
@@ -52,6 +53,8 @@ tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
 tests_kernels_checkkernels_LDADD = libnst-engine.la
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c
 tests_backend_checkbackend_LDADD = libnst-engine.la
+tests_backend_checkvectors_SOURCES = %D%/backend/checkvectors.c
+tests_backend_checkvectors_LDADD = libnst-engine.la
 
 JOB_LIBS = libnst-job.la
 GRAD_TESTS = tests/grad/test_gradient tests/grad/test_tiling tests/grad/test_cuda

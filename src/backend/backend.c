@@ -75,8 +75,8 @@ enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
                        name);
 }
 
-enum nst_status nst_backend_show(struct nst_backend *be, const void *host, size_t bytes,
-                                 const void **there, struct nst_err *err)
+enum nst_status nst_backend_show(struct nst_backend *be, const float *host, size_t n,
+                                 const float **there, struct nst_err *err)
 {
     void *numbers;
     enum nst_status st;
@@ -84,14 +84,15 @@ enum nst_status nst_backend_show(struct nst_backend *be, const void *host, size_
     *there = host;
     if (!be->memory)
         return NST_OK;
-    st = be->ops->numbers_new(be, &numbers, bytes, err);
-    if (st == NST_OK)
-        be->ops->put(be, numbers, host, bytes);
+    st = be->ops->numbers_new(be, &numbers, n * sizeof *host, err);
+    if (st != NST_OK)
+        return st;
+    be->ops->put(be, numbers, host, n * sizeof *host);
     *there = numbers;
-    return st;
+    return NST_OK;
 }
 
-void nst_backend_unshow(struct nst_backend *be, const void *host, const void *there)
+void nst_backend_unshow(struct nst_backend *be, const float *host, const float *there)
 {
     if (there != host)
         be->ops->numbers_free(be, (void *)there);

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "backend/vectors.h"
 #include "base/err.h"
 #include "base/threads.h"
 #include "tensor/tensor.h"
@@ -61,7 +62,7 @@ struct nst_planes {
 };
 
 /* What the moment loss compares: what was gathered of a layer, and its target. */
-struct nst_moments {
+struct nst_layer_moments {
     const double *products, *sums; /* C x C, C */
     double pixels;
     const double *mean, *deviation; /* C each */
@@ -122,6 +123,7 @@ struct nst_backend {
     /* After get(): a gradient that conv_picture_grad() gave before was out of the range
      * of its precision. Worked out once more, from conv_picture() on, it is not. */
     bool again;
+    double products[2]; /* s.y and y.y of the latest vectors->accept() */
 };
 
 struct nst_backend_ops {
@@ -163,6 +165,8 @@ struct nst_backend_ops {
     void (*copy_window)(struct nst_backend *be, const float *from, struct nst_planes of,
                         struct nst_window window, float *to, struct nst_planes to_of,
                         int to_top, int to_left);
+
+    const struct nst_vector_ops *vectors;
 
     /* A tensor of this shape, values undefined. Freed by tensor_free (NULL is fine). */
     enum nst_status (*tensor_new)(struct nst_backend *be, struct nst_tensor **out,
@@ -231,8 +235,8 @@ struct nst_backend_ops {
     /* See style/moment_loss.h: *sum without its 1 / C; the slope is added to derivative
      * (C x C). */
     void (*moment_loss)(struct nst_backend *be, int channels,
-                        const struct nst_moments *m, double factor, float *derivative,
-                        float *offset, double *sum);
+                        const struct nst_layer_moments *m, double factor,
+                        float *derivative, float *offset, double *sum);
     /* *sum: the squared differences of neighbours in planes rgb; grad, unless NULL, +=
      * scale / 2 times its derivative. See style/pixel_losses.h. */
     void (*variation)(struct nst_backend *be, const float *rgb, struct nst_planes of,
@@ -264,16 +268,17 @@ enum nst_status nst_backend_fp32_only(const struct nst_backend_config *config,
                                       struct nst_err *err);
 /* On the host: the mean and the standard deviation of channel c of what was gathered.
  */
-void nst_moments_at(const struct nst_moments *m, int channels, int c, double *mean,
-                    double *deviation);
+void nst_moments_at(const struct nst_layer_moments *m, int channels, int c,
+                    double *mean, double *deviation);
 
 /*
- * What the operators may read in place of these numbers on the host, which are borrowed
- * until they need it no more: nst_backend_unshow(). On a CPU it is these. NST_ERR_MEM.
+ * What the operators may read in place of these n floats on the host, which are
+ * borrowed until they need it no more: nst_backend_unshow(). On a CPU it is these.
+ * NST_ERR_MEM.
  */
-enum nst_status nst_backend_show(struct nst_backend *be, const void *host, size_t bytes,
-                                 const void **there, struct nst_err *err);
-void nst_backend_unshow(struct nst_backend *be, const void *host, const void *there);
+enum nst_status nst_backend_show(struct nst_backend *be, const float *host, size_t n,
+                                 const float **there, struct nst_err *err);
+void nst_backend_unshow(struct nst_backend *be, const float *host, const float *there);
 
 /* "fp32" and so on; "auto". */
 const char *nst_precision_name(enum nst_precision precision);

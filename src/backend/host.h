@@ -24,13 +24,15 @@ void nst_host_gram_loss(struct nst_backend *be, int channels, const double *prod
                         double scale, const double *target, double factor,
                         float *derivative, double *sum);
 void nst_host_moment_loss(struct nst_backend *be, int channels,
-                          const struct nst_moments *m, double factor, float *derivative,
-                          float *offset, double *sum);
+                          const struct nst_layer_moments *m, double factor,
+                          float *derivative, float *offset, double *sum);
 void nst_host_variation(struct nst_backend *be, const float *rgb, struct nst_planes of,
                         float scale, float *grad, double *sum);
 void nst_host_pull(struct nst_backend *be, const float *rgb, struct nst_planes of,
                    const float *before, const float *still, float scale, float *grad,
                    double *sum);
+
+extern const struct nst_vector_ops nst_host_vectors;
 
 #define NST_HOST_OPERATORS                                                             \
     .numbers_new = nst_host_numbers_new, .numbers_free = nst_host_numbers_free,        \
@@ -38,6 +40,6 @@ void nst_host_pull(struct nst_backend *be, const float *rgb, struct nst_planes o
     .repeat = nst_host_repeat, .forget = nst_host_forget,                              \
     .copy_window = nst_host_copy_window, .gram_loss = nst_host_gram_loss,              \
     .moment_loss = nst_host_moment_loss, .variation = nst_host_variation,              \
-    .pull = nst_host_pull
+    .pull = nst_host_pull, .vectors = &nst_host_vectors
 
 #endif

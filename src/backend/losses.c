@@ -31,8 +31,8 @@ void nst_host_gram_loss(struct nst_backend *be, int channels, const double *prod
     *sum = total;
 }
 
-void nst_moments_at(const struct nst_moments *m, int channels, int c, double *mean,
-                    double *deviation)
+void nst_moments_at(const struct nst_layer_moments *m, int channels, int c,
+                    double *mean, double *deviation)
 {
     double square = m->products[(size_t)c * (size_t)channels + (size_t)c] / m->pixels;
     double variance;
@@ -45,8 +45,8 @@ void nst_moments_at(const struct nst_moments *m, int channels, int c, double *me
 /* By F at one pixel, the mean has the derivative 1 / pixels, and the deviation (F -
  * mean) / (pixels deviation). */
 void nst_host_moment_loss(struct nst_backend *be, int channels,
-                          const struct nst_moments *m, double factor, float *derivative,
-                          float *offset, double *sum)
+                          const struct nst_layer_moments *m, double factor,
+                          float *derivative, float *offset, double *sum)
 {
     double total = 0;
 

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "kernels/blocked.h"
 #include "kernels/kernels.h"
+#include "kernels/vectors.h"
 
 struct nst_conv {
     float *weight, *bias;
@@ -35,6 +37,8 @@ static enum nst_status scalar_open(struct nst_backend **out,
     enum nst_status st = nst_backend_fp32_only(config, err);
 
     *out = NULL;
+    if (st == NST_OK && !nst_vectors_choose())
+        st = nst_blocked_refuse(err);
     if (st == NST_OK)
         st = nst_threads_new(&scalar->base.threads, 1, err);
     if (st != NST_OK) {

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "backend/backend.h"
@@ -26,6 +25,8 @@
 #define BALANCE_GROWTH 1.1
 #define BALANCE_MOST 4
 
+static const struct nst_box unit = {0, 1};
+
 /* One of the two losses under --adaptive. */
 struct balance {
     double weight, least;       /* now, and as it was */
@@ -39,15 +40,18 @@ struct nst_job {
     const struct nst_params *p;
     const struct nst_plan *plan;
     int longest;                 /* side of the picture */
-    const float *content, *keep; /* keep: NULL if nothing is kept */
+    const float *content, *keep; /* vectors; keep: NULL if nothing is kept */
     float *made;                 /* the picture that x stands for, if so */
+    const float *content_host, *keep_host;
     struct nst_objective *objective;
     const struct nst_err *fault; /* of the device */
     const struct nst_job_events *events;
     struct nst_vectors v;
+    const struct nst_vector_ops *ops;
     struct timespec begin;
-    double earlier;          /* seconds of the run that this one goes on with */
-    float *x;                /* while it runs */
+    double earlier;  /* seconds of the run that this one goes on with */
+    float *x, *host; /* while it runs; host: x of who runs it */
+    float *own;      /* what x is where the backend has memory of its own, or NULL */
     struct nst_lbfgs *lbfgs; /* one of the two, while it runs */
     struct nst_adam *adam;
     nst_state_visit *resume; /* or NULL */
@@ -76,41 +80,22 @@ static double seconds(const struct nst_job *r)
     return r->earlier + seconds_since(&r->begin);
 }
 
-struct keeping {
-    const struct nst_job *r;
-    const float *x; /* to take the picture from; or NULL */
-    float *to;      /* the picture, or the gradient */
-};
-
 /* to = content + (1 - keep) (x - content); without x, to *= 1 - keep. */
-static void keep_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                      size_t n, double *none)
-{
-    const struct keeping *c = ctx;
-    const float *content = c->r->content;
-    size_t area = c->r->v.n / 3;
-
-    (void)k;
-    (void)none;
-    for (size_t i = first; i < first + n; i++) {
-        float free_part = 1 - c->r->keep[i % area];
-
-        if (c->x)
-            c->to[i] = content[i] + free_part * (c->x[i] - content[i]);
-        else
-            c->to[i] *= free_part;
-    }
-}
-
 static void keep(const struct nst_job *r, const float *x, float *to)
 {
-    nst_vector_pass(&r->v, keep_part, &(struct keeping){r, x, to});
+    r->ops->blend(r->v.be, r->v.n, to, x, r->content, r->keep);
 }
 
 enum nst_status nst_job_keep(struct nst_job *r, const float *mask, struct nst_err *err)
 {
-    r->keep = mask;
-    return nst_floats_new(&r->made, r->v.n, 1, 1, err);
+    enum nst_status st = nst_vector_new(&r->v, &r->made, err);
+
+    if (st == NST_OK)
+        st = nst_backend_show(r->v.be, r->content_host, r->v.n, &r->content, err);
+    if (st == NST_OK)
+        st = nst_backend_show(r->v.be, mask, r->v.n / 3, &r->keep, err);
+    r->keep_host = mask;
+    return st;
 }
 
 enum nst_status nst_job_hold(struct nst_job *r, struct nst_before before,
@@ -120,7 +105,8 @@ enum nst_status nst_job_hold(struct nst_job *r, struct nst_before before,
 }
 
 /* nst_function: one evaluation, counted and noted. */
-static bool evaluate(void *ctx, const float *x, double *f, float *g)
+static bool evaluate(void *ctx, const float *x, const float *d, double *f, float *g,
+                     struct nst_measures *m)
 {
     struct nst_job *r = ctx;
     struct nst_losses losses;
@@ -135,6 +121,7 @@ static bool evaluate(void *ctx, const float *x, double *f, float *g)
         return false;
     if (r->keep)
         keep(r, NULL, g);
+    *m = r->ops->measure(r->v.be, r->v.n, g, d);
     e = &r->pending[r->pendings++];
     *e = (struct nst_evaluation){
         .evaluation = ++r->evaluations,
@@ -142,8 +129,8 @@ static bool evaluate(void *ctx, const float *x, double *f, float *g)
         .content_loss = losses.content,
         .style_loss = losses.style,
         .total_loss = losses.total,
-        .gradient_max = nst_vector_max_abs(&r->v, g),
-        .gradient_norm = sqrt(nst_vector_dot(&r->v, g, g)),
+        .gradient_max = m->most,
+        .gradient_norm = sqrt(m->square),
         .seconds = seconds(r),
     };
     *f = losses.total;
@@ -268,6 +255,17 @@ static bool visit_evaluation(struct nst_evaluation *e, const char *name,
     return true;
 }
 
+/* The losses of a picture. */
+static void measure(struct nst_job *r, const float *picture, struct nst_evaluation *e)
+{
+    struct nst_losses losses;
+
+    nst_objective_evaluate(r->objective, picture, &losses, NULL);
+    e->content_loss = losses.content;
+    e->style_loss = losses.style;
+    e->total_loss = losses.total;
+}
+
 /* The total loss of what x stands for. */
 static double loss_at(struct nst_job *r, const float *x)
 {
@@ -275,7 +273,7 @@ static double loss_at(struct nst_job *r, const float *x)
 
     if (r->keep)
         keep(r, x, r->made);
-    nst_job_measure(r, r->keep ? r->made : x, &e);
+    measure(r, r->keep ? r->made : x, &e);
     return e.total_loss;
 }
 
@@ -284,7 +282,7 @@ static bool visit_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
 {
     double time = seconds(r);
 
-    if (!visit(ctx, "x", NST_F32, r->x, r->v.n) ||
+    if (!nst_vector_visit(&r->v, "x", r->x, visit, ctx) ||
         !visit(ctx, "evaluations", NST_I64, &r->evaluations, 1) ||
         !visit(ctx, "iterations", NST_I64, &r->iterations, 1) ||
         !visit(ctx, "seconds", NST_F64, &time, 1) ||
@@ -297,12 +295,28 @@ static bool visit_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
                     : nst_adam_state(r->adam, visit, ctx);
 }
 
+/* A vector as the host sees it: what it started from has been used. */
+static const float *shown(struct nst_job *r, const float *x)
+{
+    if (!r->own)
+        return x;
+    r->v.be->ops->get(r->v.be, r->host, x, r->v.n * sizeof *x);
+    return r->host;
+}
+
+/* x of the host as a vector: itself, or in own. */
+static void take_in(struct nst_job *r, const float *x)
+{
+    if (r->own)
+        r->v.be->ops->put(r->v.be, r->own, x, r->v.n * sizeof *x);
+}
+
 const float *nst_job_picture(struct nst_job *r)
 {
     if (!r->keep)
-        return r->x;
+        return shown(r, r->x);
     keep(r, r->x, r->made);
-    return r->made;
+    return shown(r, r->made);
 }
 
 bool nst_job_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
@@ -356,7 +370,7 @@ static enum nst_status run_lbfgs(struct nst_job *r, float *x, enum nst_job_end *
     struct nst_lbfgs *l;
     enum nst_status st;
 
-    st = nst_lbfgs_new(&l, r->v.n, r->plan->curvature_pairs, 0, 1, r->v.threads, err);
+    st = nst_lbfgs_new(&l, r->v.n, r->plan->curvature_pairs, unit, r->v.be, err);
     if (st != NST_OK)
         return st;
     r->lbfgs = l;
@@ -398,7 +412,7 @@ static enum nst_status end_adam(struct nst_job *r, const struct nst_adam *a, flo
 {
     struct nst_evaluation last = r->latest, average = r->latest;
     float *to;
-    enum nst_status st = nst_floats_new(&to, r->v.n, 1, 1, err);
+    enum nst_status st = nst_vector_new(&r->v, &to, err);
 
     if (st != NST_OK)
         return st;
@@ -407,14 +421,14 @@ static enum nst_status end_adam(struct nst_job *r, const struct nst_adam *a, flo
         keep(r, to, to);
         keep(r, x, x);
     }
-    nst_job_measure(r, to, &average);
-    nst_job_measure(r, x, &last);
+    measure(r, to, &average);
+    measure(r, x, &last);
     if (average.total_loss < last.total_loss)
-        memcpy(x, to, r->v.n * sizeof *x);
+        r->ops->copy(r->v.be, r->v.n, x, to);
     r->latest = average.total_loss < last.total_loss ? average : last;
     r->latest.iteration = r->iterations;
     r->latest.seconds = seconds(r);
-    free(to);
+    nst_vector_free(&r->v, to);
     return NST_OK;
 }
 
@@ -425,7 +439,7 @@ static enum nst_status run_adam(struct nst_job *r, float *x, enum nst_job_end *e
     struct nst_step step = {NST_STEP_TAKEN, 0, -1};
     enum nst_status st;
 
-    st = nst_adam_new(&a, r->v.n, r->p->learning_rate, 0, 1, r->v.threads, err);
+    st = nst_adam_new(&a, r->v.n, r->p->learning_rate, unit, r->v.be, err);
     if (st != NST_OK)
         return st;
     r->adam = a;
@@ -456,11 +470,12 @@ static enum nst_status run_adam(struct nst_job *r, float *x, enum nst_job_end *e
 }
 
 /* nst_function of the tutorial: each evaluation is a step of its own. */
-static bool evaluate_tutorial(void *ctx, const float *x, double *f, float *g)
+static bool evaluate_tutorial(void *ctx, const float *x, const float *d, double *f,
+                              float *g, struct nst_measures *m)
 {
     struct nst_job *r = ctx;
 
-    if (asked_to_stop(r) || !evaluate(r, x, f, g))
+    if (asked_to_stop(r) || !evaluate(r, x, d, f, g, m))
         return false;
     r->iterations = r->evaluations;
     settle(r, 0);
@@ -472,7 +487,7 @@ static enum nst_status run_tutorial(struct nst_job *r, float *x, enum nst_job_en
                                     struct nst_err *err)
 {
     struct nst_tutorial *t;
-    enum nst_status st = nst_tutorial_new(&t, r->v.n, r->v.threads, err);
+    enum nst_status st = nst_tutorial_new(&t, r->v.n, r->v.be, err);
 
     if (st != NST_OK)
         return st;
@@ -483,9 +498,11 @@ static enum nst_status run_tutorial(struct nst_job *r, float *x, enum nst_job_en
     nst_tutorial_free(t);
     *end = r->evaluations < r->budget ? NST_JOB_STOPPED : NST_JOB_COMPLETED;
     /* As the tutorial does in the end; the picture is not any point evaluated. */
+    shown(r, x);
     for (size_t i = 0; i < r->v.n; i++)
-        x[i] = x[i] >= 0 ? x[i] > 1 ? 1 : x[i] : 0;
-    nst_job_measure(r, x, &r->latest);
+        r->host[i] = r->host[i] >= 0 ? r->host[i] > 1 ? 1 : r->host[i] : 0;
+    take_in(r, r->host);
+    measure(r, x, &r->latest);
     r->latest.seconds = seconds(r);
     return NST_OK;
 }
@@ -503,14 +520,16 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
     *out = NULL;
     r->p = p;
     r->plan = plan;
-    r->content = content.rgb;
+    r->content_host = content.rgb;
     r->fault = &nst_vgg_backend(v)->fault;
     r->longest = content.height > content.width ? content.height : content.width;
     r->content_balance.weight = r->content_balance.least = p->content_weight;
     r->style_balance.weight = r->style_balance.least = p->style_weight;
     r->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
-    st = nst_vectors_init(&r->v, 3 * (size_t)content.height * (size_t)content.width,
-                          nst_vgg_backend(v)->threads, err);
+    r->v = (struct nst_vectors){nst_vgg_backend(v),
+                                3 * (size_t)content.height * (size_t)content.width};
+    r->ops = r->v.be->ops->vectors;
+    st = r->v.be->memory ? nst_vector_new(&r->v, &r->own, err) : NST_OK;
     if (st == NST_OK)
         st = nst_objective_new(&r->objective, v, &config, content.rgb, content.height,
                                content.width, style, err);
@@ -527,8 +546,36 @@ void nst_job_free(struct nst_job *r)
     if (!r)
         return;
     nst_objective_free(r->objective);
-    free(r->made);
+    nst_vector_free(&r->v, r->own);
+    nst_vector_free(&r->v, r->made);
+    if (r->content)
+        nst_backend_unshow(r->v.be, r->content_host, r->content);
+    if (r->keep)
+        nst_backend_unshow(r->v.be, r->keep_host, r->keep);
     free(r);
+}
+
+static enum nst_status optimise(struct nst_job *r, struct nst_job_result *result,
+                                struct nst_err *err)
+{
+    enum nst_status st;
+
+    if (r->p->compat == NST_COMPAT_TUTORIAL)
+        st = run_tutorial(r, r->x, &result->end, err);
+    else if (r->p->optimiser == NST_OPTIMISER_ADAM)
+        st = run_adam(r, r->x, &result->end, err);
+    else
+        st = run_lbfgs(r, r->x, &result->end, err);
+    if (st == NST_OK && r->keep)
+        keep(r, r->x, r->x);
+    if (st == NST_OK)
+        shown(r, r->x);
+    if (r->fault->status != NST_OK) {
+        if (err)
+            *err = *r->fault;
+        st = r->fault->status;
+    }
+    return st;
 }
 
 enum nst_status nst_job_run(struct nst_job *r, float *x,
@@ -538,26 +585,16 @@ enum nst_status nst_job_run(struct nst_job *r, float *x,
     enum nst_status st;
 
     r->events = events;
-    r->x = x;
+    r->host = x;
     r->saved = -1;
     if (events && events->begun)
         events->begun(events->ctx);
     clock_gettime(CLOCK_MONOTONIC, &r->begin);
-    if (r->p->compat == NST_COMPAT_TUTORIAL)
-        st = run_tutorial(r, x, &result->end, err);
-    else if (r->p->optimiser == NST_OPTIMISER_ADAM)
-        st = run_adam(r, x, &result->end, err);
-    else
-        st = run_lbfgs(r, x, &result->end, err);
-    if (r->fault->status != NST_OK) {
-        if (err)
-            *err = *r->fault;
-        st = r->fault->status;
-    }
+    r->x = r->own ? r->own : x;
+    take_in(r, x);
+    st = optimise(r, result, err);
     if (st != NST_OK)
         return st;
-    if (r->keep)
-        keep(r, x, x);
     result->first = r->first;
     result->final = r->latest;
     result->iterations = r->iterations;
@@ -568,10 +605,6 @@ enum nst_status nst_job_run(struct nst_job *r, float *x,
 
 void nst_job_measure(struct nst_job *r, const float *x, struct nst_evaluation *e)
 {
-    struct nst_losses losses;
-
-    nst_objective_evaluate(r->objective, x, &losses, NULL);
-    e->content_loss = losses.content;
-    e->style_loss = losses.style;
-    e->total_loss = losses.total;
+    take_in(r, x);
+    measure(r, r->own ? r->own : x, e);
 }

@@ -85,7 +85,7 @@ enum nst_status nst_job_run(struct nst_job *j, float *x,
                             struct nst_job_result *result, struct nst_err *err);
 
 /* While the job runs, the picture made so far: 3 x height x width of the content,
- * borrowed until the next step. */
+ * borrowed until the next step. It may lie in the x that the job runs on. */
 const float *nst_job_picture(struct nst_job *j);
 
 /*

@@ -13,6 +13,7 @@
 #include "optim/adam.h"
 #include "optim/lbfgs.h"
 #include "optim/tutorial.h"
+#include "optim/vector.h"
 #include "style/objective.h"
 #include "style/walk.h"
 
@@ -46,20 +47,34 @@ struct nst_objective_config nst_plan_objective(const struct nst_plan *plan,
                                          .recompute_content = plan->recompute_content};
 }
 
-static size_t optimiser_bytes(const struct search *s, int pairs)
+/* Bytes of the optimiser's own vectors. */
+static size_t vectors_bytes(const struct search *s, size_t n, int pairs)
 {
-    size_t n = 3 * (size_t)s->ch * (size_t)s->cw;
-    size_t own = nst_lbfgs_bytes(n, pairs);
-
-    if (s->p->optimiser == NST_OPTIMISER_ADAM)
-        own = nst_adam_bytes(n);
     if (s->p->compat == NST_COMPAT_TUTORIAL)
-        own = nst_tutorial_bytes(n);
+        return nst_tutorial_bytes(nst_vgg_backend(s->v), n);
+    if (s->p->optimiser == NST_OPTIMISER_ADAM)
+        return nst_adam_bytes(n);
+    return nst_lbfgs_bytes(nst_vgg_backend(s->v), n, pairs);
+}
+
+/* Of the process, and what is added to *device of a GPU's own memory. */
+static size_t optimiser_bytes(const struct search *s, int pairs, size_t *device)
+{
+    size_t n = 3 * (size_t)s->ch * (size_t)s->cw, picture = n * sizeof(float);
+    size_t vectors = vectors_bytes(s, n, pairs), host = picture;
+
     if (s->p->padding != NST_PADDING_ZERO) /* the extended content */
-        own += n * sizeof(float);
-    if (s->p->keep_mask) /* and what it leaves of the picture, and itself */
-        own += (n + n / 3) * sizeof(float);
-    return own + n * sizeof(float); /* the picture itself */
+        host += picture;
+    if (s->p->keep_mask) { /* what it leaves of the picture, and itself */
+        vectors += picture;
+        host += picture / 3;
+    }
+    if (!nst_vgg_backend(s->v)->memory)
+        return host + vectors;
+    *device += vectors + picture;
+    if (s->p->keep_mask) /* and the content */
+        *device += picture + picture / 3;
+    return host;
 }
 
 /* Fill in what follows from tile, recompute_content and curvature_pairs. */
@@ -72,6 +87,7 @@ static void work_out(const struct search *s, struct nst_plan *plan)
     int region[NST_STYLES_MAX], regions = nst_regions(&s->p->styles, region);
     size_t objective, optimiser;
 
+    plan->device_memory = 0;
     plan->height = s->ch;
     plan->width = s->cw;
     plan->tile_rows = t.rows;
@@ -84,7 +100,7 @@ static void work_out(const struct search *s, struct nst_plan *plan)
     /* and the planes that the regions are taken from */
     objective += (size_t)regions * (size_t)s->ch * (size_t)s->cw * sizeof(float);
     /* When the optimiser comes, the style picture has gone. */
-    optimiser = optimiser_bytes(s, plan->curvature_pairs);
+    optimiser = optimiser_bytes(s, plan->curvature_pairs, &plan->device_memory);
     optimiser -= optimiser < style ? optimiser : style;
     plan->memory = s->before + MARGIN_BYTES + objective + optimiser;
     plan->work = area / ((double)s->ch * s->cw);
@@ -193,26 +209,25 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
     struct nst_plan whole = {.tile = 0};
     struct nst_objective_config config = nst_plan_objective(&whole, p);
     size_t n = 3 * (size_t)side * (size_t)side;
+    struct nst_vectors vectors = {nst_vgg_backend(v), n};
     struct nst_objective *o = NULL;
     struct nst_losses losses;
-    struct nst_backend *be = nst_vgg_backend(v);
     struct timespec begin, end;
-    const void *there = NULL;
-    void *grad = NULL;
-    float *x;
+    const float *there = NULL;
+    float *x = NULL, *grad = NULL;
     enum nst_status st = nst_floats_new(&x, n, 1, 1, err);
 
+    if (st == NST_OK)
+        st = nst_vector_new(&vectors, &grad, err);
     for (size_t i = 0; st == NST_OK && i < n; i++)
         x[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
+    if (st == NST_OK)
+        st = nst_backend_show(vectors.be, x, n, &there, err);
     if (st == NST_OK)
         st = nst_objective_new(
             &o, v, &config, x, side, side,
             &(struct nst_style){&(struct nst_painting){x, side, side, .share = 1}, 1},
             err);
-    if (st == NST_OK)
-        st = be->ops->numbers_new(be, &grad, n * sizeof *x, err);
-    if (st == NST_OK)
-        st = nst_backend_show(be, x, n * sizeof *x, &there, err);
     for (int i = 0; st == NST_OK && i < 3; i++) {
         clock_gettime(CLOCK_MONOTONIC, &begin);
         nst_objective_evaluate(o, there, &losses, grad);
@@ -223,8 +238,8 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
                    1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
     nst_objective_free(o);
     if (there)
-        nst_backend_unshow(be, x, there);
-    be->ops->numbers_free(be, grad);
+        nst_backend_unshow(vectors.be, x, there);
+    nst_vector_free(&vectors, grad);
     free(x);
     return st;
 }

@@ -82,14 +82,14 @@ enum nst_status nst_activity_add(struct nst_activity *a, const float *rgb, int h
                                  struct nst_err *err)
 {
     const bool keep[NST_VGG_CONVS] = {false};
-    size_t bytes = 3 * (size_t)h * (size_t)w * sizeof *rgb;
-    const void *there;
+    size_t n = 3 * (size_t)h * (size_t)w;
+    const float *there;
     struct nst_pass *p;
     enum nst_status st = nst_pass_new(&p, a->v, h, w, keep, err);
 
     if (st != NST_OK)
         return st;
-    st = nst_backend_show(a->be, rgb, bytes, &there, err);
+    st = nst_backend_show(a->be, rgb, n, &there, err);
     if (st == NST_OK)
         nst_pass_forward(p, there);
     for (int i = 0; st == NST_OK && i < nst_vgg_convs(a->v); i++)

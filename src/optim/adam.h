@@ -10,18 +10,18 @@
 #ifndef NST_OPTIM_ADAM_H
 #define NST_OPTIM_ADAM_H
 
+#include "backend/backend.h"
 #include "optim/optim.h"
 #include "optim/state.h"
-#include "optim/vector.h"
 
 struct nst_adam;
 
-/* n variables between lower and upper, changed by about rate a step. *out belongs to
- * the caller: nst_adam_free(). NST_ERR_MEM, NST_ERR_ARG ($NST_CPU). */
-enum nst_status nst_adam_new(struct nst_adam **out, size_t n, double rate, float lower,
-                             float upper, struct nst_threads *threads,
+/* n variables in the box, changed by about rate a step; vectors lie where be has its
+ * numbers. *out belongs to the caller: nst_adam_free(). NST_ERR_MEM. */
+enum nst_status nst_adam_new(struct nst_adam **out, size_t n, double rate,
+                             struct nst_box box, struct nst_backend *be,
                              struct nst_err *err);
-/* Bytes that it takes. */
+/* Bytes of numbers that it takes. */
 size_t nst_adam_bytes(size_t n);
 void nst_adam_free(struct nst_adam *a);
 

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "optim/pairs.h"
@@ -24,16 +23,19 @@
 
 struct nst_lbfgs {
     struct nst_vectors v;
-    float lower, upper;
+    const struct nst_vector_ops *ops;
+    struct nst_box box;
     struct nst_pairs *pairs;
     bool begun;
+    bool undecided;           /* whether the pair after the latest is to be kept */
     double f;                 /* value at the iterate */
     float *g;                 /* gradient there */
     float *d;                 /* the direction searched along */
+    double longest;           /* step along it */
     double at;                /* where on the line the trial point is */
     struct nst_pair trial;    /* point and gradient, where the next pair will be */
     float *gbest;             /* gradient at the best trial point of a search */
-    uint8_t *fixed;           /* variables held at their bound in this step */
+    void *work;               /* of ops->direction() */
     double past[STALL_STEPS]; /* values of the latest iterates */
     int steps;
 };
@@ -43,8 +45,8 @@ struct point {
     double t, f, slope;
 };
 
-enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m, float lower,
-                              float upper, struct nst_threads *threads,
+enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m,
+                              struct nst_box box, struct nst_backend *be,
                               struct nst_err *err)
 {
     struct nst_lbfgs *l = nst_xcalloc(1, sizeof *l);
@@ -52,15 +54,14 @@ enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m, float low
     enum nst_status st;
 
     *out = NULL;
-    l->lower = lower;
-    l->upper = upper;
-    st = nst_vectors_init(&l->v, n, threads, err);
-    if (st == NST_OK)
-        st = nst_pairs_new(&l->pairs, &l->v, m, err);
+    l->v = (struct nst_vectors){be, n};
+    l->ops = be->ops->vectors;
+    l->box = box;
+    st = nst_pairs_new(&l->pairs, &l->v, m, err);
     for (size_t i = 0; i < sizeof vector / sizeof *vector && st == NST_OK; i++)
-        st = nst_floats_new(vector[i], n, 1, 1, err);
-    if (st == NST_OK && !(l->fixed = malloc(n)))
-        st = nst_err_set(err, NST_ERR_MEM, "out of memory: %zu bytes", n);
+        st = nst_vector_new(&l->v, vector[i], err);
+    if (st == NST_OK)
+        st = be->ops->numbers_new(be, &l->work, l->ops->work_bytes(n, m), err);
     if (st != NST_OK) {
         nst_lbfgs_free(l);
         return st;
@@ -69,9 +70,9 @@ enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m, float low
     return NST_OK;
 }
 
-size_t nst_lbfgs_bytes(size_t n, int m)
+size_t nst_lbfgs_bytes(const struct nst_backend *be, size_t n, int m)
 {
-    return (2 * (size_t)m + 3) * n * sizeof(float) + n;
+    return (2 * (size_t)m + 3) * n * sizeof(float) + be->ops->vectors->work_bytes(n, m);
 }
 
 void nst_lbfgs_free(struct nst_lbfgs *l)
@@ -79,93 +80,19 @@ void nst_lbfgs_free(struct nst_lbfgs *l)
     if (!l)
         return;
     nst_pairs_free(l->pairs);
-    free(l->g);
-    free(l->d);
-    free(l->gbest);
-    free(l->fixed);
+    nst_vector_free(&l->v, l->g);
+    nst_vector_free(&l->v, l->d);
+    nst_vector_free(&l->v, l->gbest);
+    l->v.be->ops->numbers_free(l->v.be, l->work);
     free(l);
 }
 
-static float into_box(const struct nst_lbfgs *l, float v)
-{
-    return v < l->lower ? l->lower : v > l->upper ? l->upper : v;
-}
-
-/* A pass over the variables, from x. */
-struct pass {
-    const struct nst_lbfgs *l;
-    float *x;
-    float t;
-};
-
-static void fix_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                     size_t n, double *count)
-{
-    const struct pass *p = ctx;
-    const struct nst_lbfgs *l = p->l;
-
-    *count = (double)k->fix(n, p->x + first, l->g + first, l->lower, l->upper,
-                            l->fixed + first);
-}
-
-/* Fix what sits on a bound and is pushed outwards; true if anything is. */
-static bool find_fixed(struct nst_lbfgs *l, float *x)
-{
-    double count;
-
-    nst_vector_sums(&l->v, fix_part, &(struct pass){l, x, 0}, 1, &count);
-    return count > 0;
-}
-
-static void cut_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                     size_t n, double *slope)
-{
-    const struct pass *p = ctx;
-
-    *slope = k->cut(n, p->l->d + first, p->x + first, p->l->lower, p->l->upper,
-                    p->l->g + first);
-}
-
-/* d becomes the longest part of itself that a step of 1 from x can take in the box; its
- * slope. */
-static double cut_direction(struct nst_lbfgs *l, float *x)
-{
-    double slope;
-
-    nst_vector_sums(&l->v, cut_part, &(struct pass){l, x, 0}, 1, &slope);
-    return slope;
-}
-
-static void move_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                      size_t n, double *none)
-{
-    const struct pass *p = ctx;
-
-    (void)none;
-    k->move(n, p->l->trial.s + first, p->x + first, p->t, p->l->d + first, p->l->lower,
-            p->l->upper);
-}
-
 /* The trial point is x + t d, in the box whatever rounding does */
-static void move(struct nst_lbfgs *l, float *x, double t)
+static void move(struct nst_lbfgs *l, const float *x, double t)
 {
-    nst_vector_pass(&l->v, move_part, &(struct pass){l, x, (float)t});
-}
-
-static void longest_part(const struct nst_vector_kernels *k, const void *ctx,
-                         size_t first, size_t n, double *result)
-{
-    const struct pass *p = ctx;
-
-    *result = -k->longest(n, p->x + first, p->l->d + first, p->l->lower, p->l->upper);
-}
-
-/* The longest step along d within the box, at least 1. */
-static double longest_step(struct nst_lbfgs *l, float *x)
-{
-    double t = -nst_vector_max(&l->v, longest_part, &(struct pass){l, x, 0});
-
-    return t > 1 ? t : 1;
+    if (l->at != t)
+        l->ops->move(l->v.be, l->v.n, l->trial.s, x, t, l->d, l->box);
+    l->at = t;
 }
 
 /* Minimum of the cubic through two points with their slopes (Nocedal and Wright,
@@ -188,14 +115,15 @@ static double interpolate(const struct point *a, const struct point *b)
 static bool try_point(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
                       double t, struct point *p, struct nst_step *step)
 {
+    struct nst_measures m;
+
     l->trial = nst_pairs_next(l->pairs);
     move(l, x, t);
-    l->at = t;
-    if (!f(ctx, l->trial.s, &p->f, l->trial.y))
+    if (!f(ctx, l->trial.s, l->d, &p->f, l->trial.y, &m))
         return false;
     step->evaluations++;
     p->t = t;
-    p->slope = nst_vector_dot(&l->v, l->trial.y, l->d);
+    p->slope = m.slope;
     return true;
 }
 
@@ -206,8 +134,7 @@ static bool try_point(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
  * function refused; *best then still holds what was found before.
  */
 static bool search(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
-                   double slope, double longest, struct point *best,
-                   struct nst_step *step)
+                   double slope, struct point *best, struct nst_step *step)
 {
     struct point start = {0, l->f, slope}, worse = start, p;
     bool bracketed = false;
@@ -229,41 +156,42 @@ static bool search(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
             *best = p;
             step->accepted = step->evaluations - 1;
             nst_pairs_swap_y(l->pairs, &l->gbest);
-            if (fabs(p.slope) <= -CURVATURE * slope || (!bracketed && t >= longest))
+            if (fabs(p.slope) <= -CURVATURE * slope || (!bracketed && t >= l->longest))
                 return true;
         }
         if (bracketed)
             t = interpolate(best, &worse);
         else
-            t = fmin(4 * t, longest);
+            t = fmin(4 * t, l->longest);
     }
     return true;
-}
-
-static void accept_part(const struct nst_vector_kernels *k, const void *ctx,
-                        size_t first, size_t n, double *products)
-{
-    const struct pass *p = ctx;
-    const struct nst_lbfgs *l = p->l;
-
-    k->accept(n, p->x + first, l->trial.s + first, l->trial.y + first, l->gbest + first,
-              l->g + first, &products[0], &products[1]);
 }
 
 /* x becomes x + t d, whose value is best->f and whose gradient is gbest. */
 static void accept(struct nst_lbfgs *l, float *x, const struct point *best)
 {
     float *g = l->g;
-    double products[2]; /* s.y and y.y */
 
     l->trial = nst_pairs_next(l->pairs);
-    if (l->at != best->t)
-        move(l, x, best->t);
-    nst_vector_sums(&l->v, accept_part, &(struct pass){l, x, 0}, 2, products);
-    nst_pairs_push(l->pairs, products[0], products[1], 0);
+    move(l, x, best->t);
+    l->ops->accept(l->v.be, l->v.n, x, l->trial.s, l->trial.y, l->gbest, l->g);
+    l->undecided = true;
     l->g = l->gbest;
     l->gbest = g;
     l->f = best->f;
+}
+
+/* Keep the pair that accept() made, if it has curvature. What that waits for has gone
+ * on meanwhile. */
+static void decide(struct nst_lbfgs *l)
+{
+    double sy, yy;
+
+    if (!l->undecided)
+        return;
+    l->ops->products(l->v.be, &sy, &yy);
+    nst_pairs_push(l->pairs, sy, yy, 0);
+    l->undecided = false;
 }
 
 static bool stalled(struct nst_lbfgs *l)
@@ -278,15 +206,15 @@ static struct nst_step first_point(struct nst_lbfgs *l, nst_function *f, void *c
                                    float *x)
 {
     struct nst_step step = {NST_STEP_TAKEN, 0, -1};
+    struct nst_measures m;
 
-    for (size_t i = 0; i < l->v.n; i++)
-        x[i] = into_box(l, x[i]);
-    if (!f(ctx, x, &l->f, l->g)) {
+    l->ops->clamp(l->v.be, l->v.n, x, l->box);
+    if (!f(ctx, x, NULL, &l->f, l->g, &m)) {
         step.end = NST_STEP_REFUSED;
         return step;
     }
     step.evaluations = 1;
-    if (!isfinite(l->f) || !isfinite(nst_vector_max_abs(&l->v, l->g)))
+    if (!isfinite(l->f) || !isfinite(m.most))
         step.end = NST_STEP_CONVERGED;
     else
         step.accepted = 0;
@@ -294,24 +222,28 @@ static struct nst_step first_point(struct nst_lbfgs *l, nst_function *f, void *c
     return step;
 }
 
-/* Fill d, and return its slope: negative, or 0 when the iterate is a minimum. */
-static double choose_direction(struct nst_lbfgs *l, float *x)
+/* Fill d, and make x + d the trial point. Returns d's slope: negative, or 0 when the
+ * iterate is a minimum. *curved: d knows of curvature. */
+static double choose_direction(struct nst_lbfgs *l, const float *x, bool *curved)
 {
-    const uint8_t *fixed = find_fixed(l, x) ? l->fixed : NULL;
-    double slope, length;
+    struct nst_descent descent = {.x = x,
+                                  .g = l->g,
+                                  .box = l->box,
+                                  .first = FIRST_CHANGE,
+                                  .work = l->work,
+                                  .d = l->d};
+    struct nst_downhill found;
 
     for (;;) {
-        nst_pairs_direction(l->pairs, l->g, fixed, l->d);
-        if (nst_pairs_count(l->pairs) == 0) {
-            length = sqrt(nst_vector_dot(&l->v, l->d, l->d) / (double)l->v.n);
-            if (!(length > 0))
-                return 0;
-            nst_vector_scale(&l->v, l->d, FIRST_CHANGE / length);
-        }
-        slope = cut_direction(l, x);
-        if (slope < 0)
-            return slope;
-        if (nst_pairs_count(l->pairs) == 0)
+        descent.pairs = nst_pairs_ring(l->pairs); /* before the oldest is given up */
+        descent.trial = nst_pairs_next(l->pairs).s;
+        *curved = descent.pairs.count > 0;
+        found = l->ops->direction(l->v.be, l->v.n, &descent);
+        l->at = 1;
+        l->longest = fmax(found.longest, 1);
+        if (found.slope < 0)
+            return found.slope;
+        if (!*curved)
             return 0;
         /* Cut off at the box, the direction may climb; the plain gradient cannot. */
         nst_pairs_clear(l->pairs);
@@ -324,18 +256,18 @@ struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_function *f, void *ctx,
     struct nst_step step = {NST_STEP_CONVERGED, 0, -1};
     struct point best;
     double slope;
-    bool had_pairs, go_on;
+    bool curved, go_on;
 
     if (!l->begun)
         return first_point(l, f, ctx, x);
+    decide(l);
     if (stalled(l))
         return step;
     do {
-        slope = choose_direction(l, x);
+        slope = choose_direction(l, x, &curved);
         if (slope >= 0)
             return step;
-        had_pairs = nst_pairs_count(l->pairs) > 0;
-        go_on = search(l, f, ctx, x, slope, longest_step(l, x), &best, &step);
+        go_on = search(l, f, ctx, x, slope, &best, &step);
         if (best.t > 0) {
             accept(l, x, &best);
             step.end = NST_STEP_TAKEN;
@@ -346,7 +278,7 @@ struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_function *f, void *ctx,
             return step;
         }
         nst_pairs_clear(l->pairs); /* once more, along the plain gradient */
-    } while (had_pairs);
+    } while (curved);
     return step;
 }
 
@@ -360,10 +292,11 @@ bool nst_lbfgs_state(struct nst_lbfgs *l, nst_state_visit *visit, void *ctx)
 {
     int64_t counts[] = {l->begun, l->steps};
 
+    decide(l);
     if (!visit(ctx, "steps", NST_I64, counts, 2) ||
         !visit(ctx, "value", NST_F64, &l->f, 1) ||
         !visit(ctx, "past", NST_F64, l->past, STALL_STEPS) ||
-        !visit(ctx, "gradient", NST_F32, l->g, l->v.n))
+        !nst_vector_visit(&l->v, "gradient", l->g, visit, ctx))
         return false;
     l->begun = counts[0] != 0;
     l->steps = (int)(counts[1] < 0 ? 0 : counts[1]);

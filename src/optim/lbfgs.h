@@ -14,23 +14,23 @@
 #ifndef NST_OPTIM_LBFGS_H
 #define NST_OPTIM_LBFGS_H
 
-#include "base/err.h"
-#include "base/threads.h"
+#include "backend/backend.h"
 #include "optim/optim.h"
 #include "optim/state.h"
 
 struct nst_lbfgs;
 
 /*
- * Start a minimiser over n variables, keeping m pairs.
- * *out belongs to the caller: nst_lbfgs_free().
- * NST_ERR_ARG (n or m is 0), NST_ERR_MEM (2 m n + 3 n floats do not fit).
+ * Start a minimiser over n variables, keeping m pairs, whose vectors lie where be has
+ * its numbers. *out belongs to the caller: nst_lbfgs_free().
+ * NST_ERR_ARG (n is 0, or m not 1 to NST_PAIRS_MOST), NST_ERR_MEM (2 m n + 3 n floats
+ * do not fit).
  */
-enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m, float lower,
-                              float upper, struct nst_threads *threads,
+enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m,
+                              struct nst_box box, struct nst_backend *be,
                               struct nst_err *err);
-/* Bytes that it takes. */
-size_t nst_lbfgs_bytes(size_t n, int m);
+/* Bytes of be's numbers that it takes. */
+size_t nst_lbfgs_bytes(const struct nst_backend *be, size_t n, int m);
 void nst_lbfgs_free(struct nst_lbfgs *l); /* NULL is fine */
 
 /*

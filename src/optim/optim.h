@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * optim.h - what minimisers and those who call them share. Minimisers see vectors of
- * n floats and a function; they know no pictures.
+ * n floats, in a backend's numbers, and a function; they know no pictures.
  */
 #ifndef NST_OPTIM_OPTIM_H
 #define NST_OPTIM_OPTIM_H
@@ -9,12 +9,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "backend/vectors.h"
+
 /*
- * Evaluate the function at x: its value to *f, its gradient to g (n floats). False
- * means that no more evaluations may be made: nothing was written, and the minimiser
- * returns with what it has.
+ * Evaluate the function at x: its value to *f, its gradient to g (n floats), and what
+ * vectors->measure() says of g and d, which may be NULL, to *m: here, since who
+ * evaluates may want it, too. False means that no more evaluations may be made: nothing
+ * was written, and the minimiser returns with what it has.
  */
-typedef bool nst_function(void *ctx, const float *x, double *f, float *g);
+typedef bool nst_function(void *ctx, const float *x, const float *d, double *f,
+                          float *g, struct nst_measures *m);
 
 enum nst_step_end {
     NST_STEP_TAKEN,     /* x is a new iterate */

@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "optim/pairs.h"
@@ -18,31 +17,34 @@
 #define TOLERANCE_CHANGE 1e-9
 #define LEAST_CURVATURE 1e-10
 
+static const struct nst_box unit = {0, 1};
+
 struct nst_tutorial {
     struct nst_vectors v;
+    const struct nst_vector_ops *ops;
     bool begun;          /* a first step was made: the state below holds */
     float *g, *previous; /* gradients */
     float *d;
-    double t; /* step length of the last step along d */
+    void *work; /* of ops->direction() */
+    double t;   /* step length of the last step along d */
     struct nst_pairs *pairs;
 };
 
 enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
-                                 struct nst_threads *threads, struct nst_err *err)
+                                 struct nst_backend *be, struct nst_err *err)
 {
     struct nst_tutorial *t = nst_xcalloc(1, sizeof *t);
+    float **vector[] = {&t->g, &t->previous, &t->d};
     enum nst_status st;
 
     *out = NULL;
-    st = nst_vectors_init(&t->v, n, threads, err);
+    t->v = (struct nst_vectors){be, n};
+    t->ops = be->ops->vectors;
+    st = nst_pairs_new(&t->pairs, &t->v, PAIRS, err);
+    for (size_t i = 0; i < sizeof vector / sizeof *vector && st == NST_OK; i++)
+        st = nst_vector_new(&t->v, vector[i], err);
     if (st == NST_OK)
-        st = nst_pairs_new(&t->pairs, &t->v, PAIRS, err);
-    if (st == NST_OK)
-        st = nst_floats_new(&t->g, n, 1, 1, err);
-    if (st == NST_OK)
-        st = nst_floats_new(&t->previous, n, 1, 1, err);
-    if (st == NST_OK)
-        st = nst_floats_new(&t->d, n, 1, 1, err);
+        st = be->ops->numbers_new(be, &t->work, t->ops->work_bytes(n, PAIRS), err);
     if (st != NST_OK) {
         nst_tutorial_free(t);
         return st;
@@ -51,9 +53,9 @@ enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
     return NST_OK;
 }
 
-size_t nst_tutorial_bytes(size_t n)
+size_t nst_tutorial_bytes(const struct nst_backend *be, size_t n)
 {
-    return (2 * PAIRS + 3) * n * sizeof(float);
+    return (2 * PAIRS + 3) * n * sizeof(float) + be->ops->vectors->work_bytes(n, PAIRS);
 }
 
 void nst_tutorial_free(struct nst_tutorial *t)
@@ -61,62 +63,80 @@ void nst_tutorial_free(struct nst_tutorial *t)
     if (!t)
         return;
     nst_pairs_free(t->pairs);
-    free(t->g);
-    free(t->previous);
-    free(t->d);
+    nst_vector_free(&t->v, t->g);
+    nst_vector_free(&t->v, t->previous);
+    nst_vector_free(&t->v, t->d);
+    t->v.be->ops->numbers_free(t->v.be, t->work);
     free(t);
 }
 
 static bool closure(struct nst_tutorial *t, nst_function *f, void *ctx, float *x,
-                    double *value)
+                    double *value, double *most)
 {
-    for (size_t i = 0; i < t->v.n; i++)
-        x[i] = x[i] < 0 ? 0 : x[i] > 1 ? 1 : x[i];
-    return f(ctx, x, value, t->g);
+    struct nst_measures m;
+
+    t->ops->clamp(t->v.be, t->v.n, x, unit);
+    if (!f(ctx, x, NULL, value, t->g, &m))
+        return false;
+    *most = m.most;
+    return true;
 }
 
-static void choose_direction(struct nst_tutorial *t)
+/* The pair of the latest step. */
+static void push_pair(struct nst_tutorial *t)
 {
-    struct nst_pair next;
+    struct nst_pair next = nst_pairs_next(t->pairs);
+    struct nst_backend *be = t->v.be;
+    struct nst_measures m;
+    size_t n = t->v.n;
 
-    if (!t->begun) {
-        nst_pairs_direction(t->pairs, t->g, NULL, t->d);
-        t->t = fmin(1, 1 / nst_vector_sum_abs(&t->v, t->g));
-        t->begun = true;
-        return;
-    }
-    next = nst_pairs_next(t->pairs);
-    for (size_t i = 0; i < t->v.n; i++) {
-        next.s[i] = t->d[i] * (float)t->t;
-        next.y[i] = t->g[i] - t->previous[i];
-    }
-    nst_pairs_push(t->pairs, nst_vector_dot(&t->v, next.s, next.y),
-                   nst_vector_dot(&t->v, next.y, next.y), LEAST_CURVATURE);
-    nst_pairs_direction(t->pairs, t->g, NULL, t->d);
-    t->t = 1;
+    t->ops->copy(be, n, next.s, t->d);
+    t->ops->scale(be, n, next.s, t->t);
+    t->ops->copy(be, n, next.y, t->g);
+    t->ops->add(be, n, next.y, -1, t->previous);
+    m = t->ops->measure(be, n, next.y, next.s);
+    nst_pairs_push(t->pairs, m.slope, m.square, LEAST_CURVATURE);
+}
+
+/* Fill d and t; the slope of d. */
+static double choose_direction(struct nst_tutorial *t)
+{
+    if (t->begun)
+        push_pair(t);
+    t->t = t->begun ? 1 : fmin(1, 1 / t->ops->sum_abs(t->v.be, t->v.n, t->g));
+    t->begun = true;
+    return t->ops
+        ->direction(t->v.be, t->v.n,
+                    &(struct nst_descent){.pairs = nst_pairs_ring(t->pairs),
+                                          .g = t->g,
+                                          .work = t->work,
+                                          .d = t->d})
+        .slope;
 }
 
 bool nst_tutorial_step(struct nst_tutorial *t, nst_function *f, void *ctx, float *x)
 {
-    double value, before;
+    struct nst_backend *be = t->v.be;
+    double value, before, most;
 
-    if (!closure(t, f, ctx, x, &value))
+    if (!closure(t, f, ctx, x, &value, &most))
         return false;
-    if (nst_vector_max_abs(&t->v, t->g) <= TOLERANCE_GRADIENT)
+    if (most <= TOLERANCE_GRADIENT)
         return true;
     for (int i = 1;; i++) {
-        choose_direction(t);
-        memcpy(t->previous, t->g, t->v.n * sizeof *t->g);
+        double slope = choose_direction(t);
+
+        t->ops->copy(be, t->v.n, t->previous, t->g);
         before = value;
-        if (nst_vector_dot(&t->v, t->g, t->d) > -TOLERANCE_CHANGE)
+        if (slope > -TOLERANCE_CHANGE)
             return true;
-        nst_vector_add(&t->v, x, t->t, t->d);
+        t->ops->add(be, t->v.n, x, t->t, t->d);
         if (i == MAX_ITERATIONS)
             return true;
-        if (!closure(t, f, ctx, x, &value))
+        if (!closure(t, f, ctx, x, &value, &most))
             return false;
-        if (nst_vector_max_abs(&t->v, t->g) <= TOLERANCE_GRADIENT ||
-            t->t * nst_vector_max_abs(&t->v, t->d) <= TOLERANCE_CHANGE ||
+        if (most <= TOLERANCE_GRADIENT ||
+            t->t * t->ops->measure(be, t->v.n, t->d, NULL).most <= TOLERANCE_CHANGE ||
             fabs(value - before) < TOLERANCE_CHANGE)
             return true;
     }

@@ -9,18 +9,17 @@
 #ifndef NST_OPTIM_TUTORIAL_H
 #define NST_OPTIM_TUTORIAL_H
 
-#include "base/err.h"
-#include "base/threads.h"
+#include "backend/backend.h"
 #include "optim/optim.h"
 
 struct nst_tutorial;
 
-/* *out belongs to the caller: nst_tutorial_free(). NST_ERR_ARG (n is 0), NST_ERR_MEM.
- */
+/* Vectors lie where be has its numbers. *out belongs to the caller:
+ * nst_tutorial_free(). NST_ERR_ARG (n is 0), NST_ERR_MEM. */
 enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
-                                 struct nst_threads *threads, struct nst_err *err);
-/* Bytes that it takes. */
-size_t nst_tutorial_bytes(size_t n);
+                                 struct nst_backend *be, struct nst_err *err);
+/* Bytes of be's numbers that it takes. */
+size_t nst_tutorial_bytes(const struct nst_backend *be, size_t n);
 void nst_tutorial_free(struct nst_tutorial *t);
 
 /* One optimizer.step(closure), up to 20 evaluations; false when f refused one. */

@@ -166,9 +166,9 @@ static enum nst_status look_at(struct nst_pass *pass, const float *rgb, int h, i
                                struct nst_err *err)
 {
     struct nst_backend *be = nst_pass_backend(pass);
-    const void *there;
+    const float *there;
     enum nst_status st =
-        nst_backend_show(be, rgb, 3 * (size_t)h * (size_t)w * sizeof *rgb, &there, err);
+        nst_backend_show(be, rgb, 3 * (size_t)h * (size_t)w, &there, err);
 
     if (st == NST_OK)
         nst_pass_forward(pass, there);
@@ -233,7 +233,7 @@ enum nst_status nst_held_out_losses(double *content, double *style,
     struct nst_backend *be = nst_vgg_backend(nst_engine_network(e));
     struct nst_objective *o;
     struct nst_losses losses;
-    const void *there;
+    const float *there;
     enum nst_status st = nst_taps_parse(&of_content, NST_QUALITY_CONTENT, err);
 
     if (st == NST_OK)
@@ -243,8 +243,7 @@ enum nst_status nst_held_out_losses(double *content, double *style,
                                &(struct nst_style){&one, 1}, err);
     if (st != NST_OK)
         return st;
-    st = nst_backend_show(be, result, 3 * (size_t)h * (size_t)w * sizeof *result,
-                          &there, err);
+    st = nst_backend_show(be, result, 3 * (size_t)h * (size_t)w, &there, err);
     if (st == NST_OK)
         nst_objective_evaluate(o, there, &losses, NULL);
     nst_backend_unshow(be, result, there);

@@ -16,7 +16,7 @@ struct level {
     int tile_height, tile_width; /* of a tile's */
     float *whole;
     float *tile; /* NULL where the picture is the only tile */
-    const void
+    const float
         *there; /* of both the one that is looked at, among the backend's numbers */
 };
 
@@ -32,9 +32,9 @@ static const float *shown(const struct level *l)
     return l->tile ? l->tile : l->whole;
 }
 
-static size_t shown_bytes(const struct level *l)
+static size_t shown_area(const struct level *l)
 {
-    return (size_t)l->tile_height * (size_t)l->tile_width * sizeof(float);
+    return (size_t)l->tile_height * (size_t)l->tile_width;
 }
 
 static int levels_of(const struct nst_vgg *v)
@@ -81,7 +81,7 @@ enum nst_status nst_guide_new(struct nst_guide **out, const struct nst_vgg *v,
         else if (st == NST_OK)
             halve(l - 1, l);
         if (st == NST_OK)
-            st = nst_backend_show(nst_vgg_backend(v), shown(l), shown_bytes(l),
+            st = nst_backend_show(nst_vgg_backend(v), shown(l), shown_area(l),
                                   &l->there, err);
     }
     if (st != NST_OK) {
@@ -128,7 +128,8 @@ void nst_guide_turn(struct nst_guide *g, const struct nst_tile *tile)
                    l->whole + (size_t)(top + r) * l->width + left,
                    (size_t)l->tile_width * sizeof *l->tile);
         if (l->tile && l->there != l->tile)
-            be->ops->put(be, (void *)l->there, l->tile, shown_bytes(l));
+            be->ops->put(be, (void *)l->there, l->tile,
+                         shown_area(l) * sizeof *l->tile);
     }
 }
 

@@ -44,7 +44,7 @@ void nst_moment_loss_clear(struct nst_moment_loss *l)
 void nst_moment_loss_add_target(struct nst_moment_loss *l,
                                 const struct nst_statistics *s, double share)
 {
-    struct nst_moments m = {s->products, s->sums, s->pixels, NULL, NULL};
+    struct nst_layer_moments m = {s->products, s->sums, s->pixels, NULL, NULL};
     size_t bytes = 2 * (size_t)l->channels * sizeof *l->mean;
     double *target = nst_xcalloc(bytes, 1);
 
@@ -63,8 +63,8 @@ void nst_moment_loss_add_target(struct nst_moment_loss *l,
 void nst_moment_loss_finish(struct nst_moment_loss *l, const struct nst_statistics *s,
                             double weight, float *derivative, double *sum)
 {
-    struct nst_moments m = {s->gathered.products, s->gathered.sums, s->pixels, l->mean,
-                            l->deviation};
+    struct nst_layer_moments m = {s->gathered.products, s->gathered.sums, s->pixels,
+                                  l->mean, l->deviation};
 
     if (s->pixels > 0)
         l->be->ops->moment_loss(l->be, l->channels, &m,

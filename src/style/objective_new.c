@@ -199,8 +199,7 @@ static enum nst_status take_content(struct nst_objective *o,
     enum nst_status st = nst_walk_init(&o->walk, o->v, o->walk.tiling, keep, true, err);
 
     if (st == NST_OK)
-        st = nst_backend_show(be, rgb, 3 * (size_t)h * (size_t)w * sizeof *rgb,
-                              &o->picture, err);
+        st = nst_backend_show(be, rgb, 3 * (size_t)h * (size_t)w, &o->picture, err);
     o->content_rgb = rgb;
     if (st != NST_OK)
         return st;

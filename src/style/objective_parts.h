@@ -50,7 +50,7 @@ struct nst_objective {
     struct nst_program *program;
     struct nst_walk walk;
     const float *content_rgb; /* on the host, and */
-    const void *picture;      /* among the backend's numbers */
+    const float *picture;     /* among the backend's numbers */
     bool recompute;           /* the content's features, at each evaluation */
     struct targets *target;   /* of each tile, or of the one at hand */
 };

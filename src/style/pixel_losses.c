@@ -12,16 +12,6 @@ void nst_pixel_losses_clear(struct nst_pixel_losses *l)
     l->before = l->there = (struct nst_before){NULL, NULL};
 }
 
-static enum nst_status show(struct nst_backend *be, const float *host, size_t n,
-                            const float **there, struct nst_err *err)
-{
-    const void *numbers;
-    enum nst_status st = nst_backend_show(be, host, n * sizeof *host, &numbers, err);
-
-    *there = st == NST_OK ? numbers : host;
-    return st;
-}
-
 enum nst_status nst_pixel_losses_hold(struct nst_pixel_losses *l,
                                       struct nst_before before, double weight,
                                       struct nst_err *err)
@@ -32,9 +22,9 @@ enum nst_status nst_pixel_losses_hold(struct nst_pixel_losses *l,
     nst_pixel_losses_clear(l);
     l->before = l->there = before;
     l->temporal_weight = weight;
-    st = show(l->be, before.rgb, 3 * area, &l->there.rgb, err);
+    st = nst_backend_show(l->be, before.rgb, 3 * area, &l->there.rgb, err);
     if (st == NST_OK)
-        st = show(l->be, before.still, area, &l->there.still, err);
+        st = nst_backend_show(l->be, before.still, area, &l->there.still, err);
     if (st != NST_OK)
         nst_pixel_losses_clear(l);
     return st;

@@ -106,13 +106,13 @@ enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int cou
                                        struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(v);
-    size_t bytes = 3 * (size_t)tiling.height * (size_t)tiling.width * sizeof *rgb;
+    size_t n = 3 * (size_t)tiling.height * (size_t)tiling.width;
     struct nst_walk walk;
-    const void *there = rgb;
+    const float *there = rgb;
     enum nst_status st = nst_walk_init(&walk, v, tiling, keep, false, err);
 
     if (st == NST_OK)
-        st = nst_backend_show(be, rgb, bytes, &there, err);
+        st = nst_backend_show(be, rgb, n, &there, err);
     for (int i = 0; i < count; i++)
         nst_statistics_begin(s[i]);
     for (int k = 0; st == NST_OK && k < nst_walk_count(&walk); k++) {

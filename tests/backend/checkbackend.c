@@ -468,7 +468,7 @@ static struct output moment_loss(struct nst_backend *be, const struct input *in)
     double *target = doubles(be, in->square, 2 * c <= n ? 2 * c : n);
     void *derivative = numbers(be, in->square, n * sizeof(float)),
          *offset = poisoned(be, c * sizeof(float)), *sum = poisoned(be, sizeof(double));
-    struct nst_moments m = {products, sums, 3, target, target + (c > 1 ? c : 0)};
+    struct nst_layer_moments m = {products, sums, 3, target, target + (c > 1 ? c : 0)};
 
     be->ops->moment_loss(be, in->s.c, &m, 0.3, derivative, offset, sum);
     be->ops->numbers_free(be, products);

@@ -26,6 +26,7 @@
 #include "model/search.h"
 #include "model/vgg.h"
 #include "optim/lbfgs.h"
+#include "optim/vector.h"
 #include "style/objective.h"
 
 #define SAMPLES 15
@@ -270,8 +271,9 @@ static void bench_operators(int size)
 
 struct evaluation {
     struct nst_objective *o;
-    float *x, *grad;
-    double seconds; /* spent in evaluations */
+    size_t n;
+    float *x, *grad; /* vectors of the backend */
+    double seconds;  /* spent in evaluations */
     int count;
 };
 
@@ -283,7 +285,8 @@ static void evaluate(void *ctx)
     nst_objective_evaluate(e->o, e->x, &losses, e->grad);
 }
 
-static bool function(void *ctx, const float *x, double *f, float *g)
+static bool function(void *ctx, const float *x, const float *d, double *f, float *g,
+                     struct nst_measures *m)
 {
     struct evaluation *e = ctx;
     struct nst_losses losses;
@@ -293,6 +296,7 @@ static bool function(void *ctx, const float *x, double *f, float *g)
     e->seconds += now() - begin;
     e->count++;
     *f = losses.total;
+    *m = be->ops->vectors->measure(be, e->n, g, d);
     return true;
 }
 
@@ -302,7 +306,7 @@ static double optimiser(struct evaluation *e, size_t n)
     struct nst_lbfgs *l;
     double begin = 0;
 
-    must(nst_lbfgs_new(&l, n, PAIRS, 0, 1, be->threads, &err));
+    must(nst_lbfgs_new(&l, n, PAIRS, (struct nst_box){0, 1}, be, &err));
     for (int i = 0; i < PAIRS + 12; i++) {
         if (i == PAIRS + 2) {
             begin = now();
@@ -341,36 +345,35 @@ static void bench_evaluations(const char *stack, int size, const char *model)
                                           .style_weight = 7000,
                                           .strength = 1};
     struct nst_vgg *v = network(model, gatys ? 13 : 5);
-    struct evaluation e = {0};
+    struct evaluation e = {.n = n};
+    struct nst_vectors vectors = {be, n};
     struct times t;
-    double between = 0;
-    float *painting, *photograph;
-    void *grad;
+    double between;
+    float *photograph, *painting;
 
     must(nst_taps_parse(&content, gatys ? "relu4_2" : "conv_4", &err));
     must(nst_taps_parse(&style,
                         gatys ? "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
                               : "conv_1,conv_2,conv_3,conv_4,conv_5",
                         &err));
+    must(nst_vector_new(&vectors, &e.x, &err));
+    must(nst_vector_new(&vectors, &e.grad, &err));
     must(nst_floats_new(&photograph, n, 1, 1, &err));
-    must(be->ops->numbers_new(be, &grad, n * sizeof *photograph, &err));
-    e.grad = grad;
     must(nst_floats_new(&painting, n, 1, 1, &err));
     for (size_t i = 0; i < n; i++) {
         photograph[i] = 0.5f + 0.4f * (float)sin((double)i * 0.013);
         painting[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     }
+    be->ops->put(be, e.x, photograph, n * sizeof *photograph);
     must(nst_objective_new(
         &e.o, v, &config, photograph, size, size,
         &(struct nst_style){&(struct nst_painting){painting, size, size, .share = 1},
                             1},
         &err));
-    e.x = numbers(photograph, n);
     free(painting);
     t = measure(evaluate, &e);
     peak = nst_memory_peak();
-    if (!be->memory)
-        between = optimiser(&e, n);
+    between = optimiser(&e, n);
     printf("{\"engine\":\"nst\",\"stack\":\"%s\",\"size\":%d,\"set\":\"%s\","
            "\"precision\":\"%s\","
            "\"threads\":%d,\"ms_per_evaluation\":%.3f,\"ms_min\":%.3f,"
@@ -381,8 +384,8 @@ static void bench_evaluations(const char *stack, int size, const char *model)
            peak >> 20, t.ceiling, t.dropped);
     nst_objective_free(e.o);
     nst_vgg_free(v);
-    be->ops->numbers_free(be, e.x);
-    be->ops->numbers_free(be, e.grad);
+    nst_vector_free(&vectors, e.x);
+    nst_vector_free(&vectors, e.grad);
     free(photograph);
 }
 

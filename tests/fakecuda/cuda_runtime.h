@@ -434,6 +434,11 @@ FAKE_BITS(__int_as_float, int, float)
 FAKE_BITS(__uint_as_float, unsigned, float)
 #undef FAKE_BITS
 
+/* One thread runs at a time, and sees what all did before. */
+static inline void __threadfence()
+{
+}
+
 template <class T> T __ldg(const T *p)
 {
     return *p;

@@ -144,11 +144,11 @@ static void draw(const struct task *t, float *rgb, int h, int w)
 static struct nst_losses evaluate(struct nst_objective *o, struct nst_backend *be,
                                   const float *x, float *grad)
 {
-    const void *there;
+    const float *there;
     void *gradient;
     struct nst_losses l = {0};
 
-    if (nst_backend_show(be, x, N * sizeof *x, &there, NULL) != NST_OK ||
+    if (nst_backend_show(be, x, N, &there, NULL) != NST_OK ||
         be->ops->numbers_new(be, &gradient, N * sizeof *grad, NULL) != NST_OK)
         abort();
     for (int i = 0; i < 3; i++)

@@ -18,6 +18,19 @@ struct probe {
     float lowest, highest;
 };
 
+/* What the minimisers want to know of g, n floats, besides. */
+static struct nst_measures measured(const float *g, const float *d, int n)
+{
+    struct nst_measures m = {0};
+
+    for (int i = 0; i < n; i++) {
+        m.most = isnan(g[i]) ? NAN : fmax(m.most, fabs(g[i]));
+        m.square += (double)g[i] * g[i];
+        m.slope += d ? (double)g[i] * d[i] : 0;
+    }
+    return m;
+}
+
 static void visit(struct probe *p, const float *x)
 {
     p->evaluations++;
@@ -35,7 +48,8 @@ static float centre(int i)
 
 /* sum_i c_i (x_i - centre_i)^2, c_i from 1 to 1000; the minimum is known exactly:
  * each variable at its centre, or at the nearer bound. */
-static bool bowl(void *ctx, const float *x, double *f, float *g)
+static bool bowl(void *ctx, const float *x, const float *d, double *f, float *g,
+                 struct nst_measures *m)
 {
     struct probe *p = ctx;
 
@@ -44,20 +58,22 @@ static bool bowl(void *ctx, const float *x, double *f, float *g)
     visit(p, x);
     *f = 0;
     for (int i = 0; i < N; i++) {
-        double c = 1 + i * 37 % N, d = x[i] - centre(i);
+        double c = 1 + i * 37 % N, off = x[i] - centre(i);
 
-        *f += c * d * d;
-        g[i] = (float)(2 * c * d);
+        *f += c * off * off;
+        g[i] = (float)(2 * c * off);
     }
     if (p->poison && x[0] > 0.6f) {
         *f = NAN;
         g[0] = NAN;
     }
+    *m = measured(g, d, N);
     return true;
 }
 
 /* Rosenbrock's valley in pairs, shrunk so that its minimum, 0, is at 0.5. */
-static bool valley(void *ctx, const float *x, double *f, float *g)
+static bool valley(void *ctx, const float *x, const float *d, double *f, float *g,
+                   struct nst_measures *m)
 {
     struct probe *p = ctx;
 
@@ -72,34 +88,41 @@ static bool valley(void *ctx, const float *x, double *f, float *g)
         g[i] = (float)(2 * (-2 * u - 400 * a * v));
         g[i + 1] = (float)(2 * 200 * v);
     }
+    *m = measured(g, d, N);
     return true;
 }
 
-static struct nst_threads *some_threads(int count)
+static const struct nst_box unit = {0, 1};
+
+static struct nst_backend *on(int threads)
 {
-    struct nst_threads *t;
+    struct nst_backend *be;
     struct nst_err err;
 
-    assert_int_equal(nst_threads_new(&t, count, &err), NST_OK);
-    return t;
+    assert_int_equal(nst_backend_open(&be, "cpu",
+                                      &(struct nst_backend_config){.threads = threads},
+                                      &err),
+                     NST_OK);
+    return be;
 }
 
 /* Runs to the end, checking on the way that no step is worse; the last value. */
 static double minimise(nst_function *f, struct probe *p, float *x, int pairs,
                        enum nst_step_end *end)
 {
-    struct nst_threads *threads = some_threads(2);
+    struct nst_backend *be = on(2);
     struct nst_lbfgs *l;
     struct nst_err err;
     struct nst_step step;
     double value, before = INFINITY;
     float *g = test_malloc(N * sizeof *g);
     struct probe aside = {.budget = 1 << 30, .poison = p->poison};
+    struct nst_measures m;
 
-    assert_int_equal(nst_lbfgs_new(&l, N, pairs, 0, 1, threads, &err), NST_OK);
+    assert_int_equal(nst_lbfgs_new(&l, N, pairs, unit, be, &err), NST_OK);
     do {
         step = nst_lbfgs_step(l, f, p, x);
-        f(&aside, x, &value, g);
+        f(&aside, x, NULL, &value, g, &m);
         assert_true(isfinite(value));
         assert_true(value <= before);
         assert_true(step.accepted < step.evaluations);
@@ -107,7 +130,7 @@ static double minimise(nst_function *f, struct probe *p, float *x, int pairs,
     } while (step.end == NST_STEP_TAKEN);
     *end = step.end;
     nst_lbfgs_free(l);
-    nst_threads_free(threads);
+    be->ops->close(be);
     test_free(g);
     return value;
 }
@@ -200,7 +223,7 @@ static void threads_do_not_change_a_bit(void **state)
 
     (void)state;
     for (int count = 1; count <= 3; count++) {
-        struct nst_threads *threads = some_threads(count);
+        struct nst_backend *be = on(count);
         struct probe p = {.budget = 60};
         struct nst_lbfgs *l;
         struct nst_err err;
@@ -208,33 +231,34 @@ static void threads_do_not_change_a_bit(void **state)
 
         for (int i = 0; i < N; i++)
             v[i] = i % 2 ? 0.9f : 0.1f;
-        assert_int_equal(nst_lbfgs_new(&l, N, 7, 0, 1, threads, &err), NST_OK);
+        assert_int_equal(nst_lbfgs_new(&l, N, 7, unit, be, &err), NST_OK);
         while (nst_lbfgs_step(l, valley, &p, v).end == NST_STEP_TAKEN)
             ;
         nst_lbfgs_free(l);
-        nst_threads_free(threads);
+        be->ops->close(be);
         assert_memory_equal(x[0], v, sizeof x[0]);
     }
 }
 
 static void nothing_to_minimise_is_refused(void **state)
 {
-    struct nst_threads *one = some_threads(1);
+    struct nst_backend *one = on(1);
     struct nst_lbfgs *l;
     struct nst_err err;
 
     (void)state;
-    assert_int_equal(nst_lbfgs_new(&l, 0, 5, 0, 1, one, &err), NST_ERR_ARG);
+    assert_int_equal(nst_lbfgs_new(&l, 0, 5, unit, one, &err), NST_ERR_ARG);
     assert_null(l);
-    assert_int_equal(nst_lbfgs_new(&l, (size_t)1 << 61, 5, 0, 1, one, &err),
+    assert_int_equal(nst_lbfgs_new(&l, (size_t)1 << 61, 5, unit, one, &err),
                      NST_ERR_MEM);
     assert_null(l);
-    nst_threads_free(one);
+    one->ops->close(one);
 }
 
 /* A quadratic in one variable along which the steps of torch.optim.LBFGS can be
  * followed by hand: first -g min(1, 1/|g|_1), then the exact secant step. */
-static bool parabola(void *ctx, const float *x, double *f, float *g)
+static bool parabola(void *ctx, const float *x, const float *d, double *f, float *g,
+                     struct nst_measures *m)
 {
     struct probe *p = ctx;
 
@@ -244,12 +268,13 @@ static bool parabola(void *ctx, const float *x, double *f, float *g)
     *f = 8 * (x[0] - 0.25) * (x[0] - 0.25);
     g[0] = 16 * (x[0] - 0.25f);
     p->lowest = x[0];
+    *m = measured(g, d, 1);
     return true;
 }
 
 static void the_tutorial_takes_its_first_step_and_clamps(void **state)
 {
-    struct nst_threads *one = some_threads(1);
+    struct nst_backend *one = on(1);
     struct nst_tutorial *t;
     struct nst_err err;
     float x = 0.75f;
@@ -271,7 +296,7 @@ static void the_tutorial_takes_its_first_step_and_clamps(void **state)
         if (budget == 3)
             assert_true(fabsf(p.lowest - 1.0f / 3) < 1e-6f);
     }
-    nst_threads_free(one);
+    one->ops->close(one);
 }
 
 int main(void)

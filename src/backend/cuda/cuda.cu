@@ -39,6 +39,7 @@ static void cuda_close(struct nst_backend *be)
     cudaFree(cu->workspace);
     cudaFree(cu->peak);
     cudaFreeHost(cu->peak_here);
+    cuda_vectors_close(cu);
     nst_threads_free(be->threads);
     free(cu);
 }
@@ -80,6 +81,7 @@ static const struct nst_backend_ops operators = {
     .repeat = cuda_repeat,
     .forget = cuda_forget,
     .copy_window = cuda_copy_window,
+    .vectors = &cuda_vectors,
     .tensor_new = cuda_tensor_new<T>,
     .tensor_free = cuda_tensor_free,
     .tensor_bytes = cuda_tensor_bytes<T>,
@@ -162,6 +164,8 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
     if (cublasCreate(&cu->blas) != CUBLAS_STATUS_SUCCESS)
         return nst_err_set(err, NST_ERR_IO, "cuda:%d: cuBLAS cannot begin", cu->device);
     st = cuda_alloc(cu, &cu->workspace, WORKSPACE, err);
+    if (st == NST_OK)
+        st = cuda_vectors_furnish(cu, err);
     if (st != NST_OK)
         return st;
     st = cuda_want_scratch(cu, LEAST_SCRATCH, err);

@@ -57,6 +57,7 @@ struct cuda {
     float gradient_scale;
     int *peak, *peak_here;
     bool unsettled;
+    double *told_parts, *told; /* of passes over vectors: see vectors.cu */
 };
 
 /* Keep what failed, if it did; false then. */

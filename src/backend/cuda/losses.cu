@@ -80,7 +80,7 @@ void cuda_gram_loss(struct nst_backend *be, int channels, const double *products
 }
 
 /* As nst_host_moment_loss(). */
-static __global__ void moment_kernel(struct nst_moments m, double factor,
+static __global__ void moment_kernel(struct nst_layer_moments m, double factor,
                                      float *derivative, float *offset, size_t channels,
                                      double *parts)
 {
@@ -102,8 +102,9 @@ static __global__ void moment_kernel(struct nst_moments m, double factor,
         parts[blockIdx.x] = sum;
 }
 
-void cuda_moment_loss(struct nst_backend *be, int channels, const struct nst_moments *m,
-                      double factor, float *derivative, float *offset, double *sum)
+void cuda_moment_loss(struct nst_backend *be, int channels,
+                      const struct nst_layer_moments *m, double factor,
+                      float *derivative, float *offset, double *sum)
 {
     struct cuda *cu = cuda_of(be);
 

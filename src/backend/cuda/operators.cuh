@@ -84,12 +84,18 @@ void cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f, bool
 void cuda_gram_loss(struct nst_backend *be, int channels, const double *products,
                     double scale, const double *target, double factor,
                     float *derivative, double *sum);
-void cuda_moment_loss(struct nst_backend *be, int channels, const struct nst_moments *m,
-                      double factor, float *derivative, float *offset, double *sum);
+void cuda_moment_loss(struct nst_backend *be, int channels,
+                      const struct nst_layer_moments *m, double factor,
+                      float *derivative, float *offset, double *sum);
 void cuda_variation(struct nst_backend *be, const float *rgb, struct nst_planes of,
                     float scale, float *grad, double *sum);
 void cuda_pull(struct nst_backend *be, const float *rgb, struct nst_planes of,
                const float *before, const float *still, float scale, float *grad,
                double *sum);
+
+/* vectors.cu */
+extern const struct nst_vector_ops cuda_vectors;
+enum nst_status cuda_vectors_furnish(struct cuda *cu, struct nst_err *err);
+void cuda_vectors_close(struct cuda *cu);
 
 #endif
