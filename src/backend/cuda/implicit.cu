@@ -86,8 +86,8 @@ static __device__ __forceinline__ int swizzled(int i, int part)
 /* Of each pixel that patches of the tile touch: where in the map it is (-1: beside it),
  * and where its first piece goes to. */
 template <class T, class L>
-static __device__ __forceinline__ const int2 *find_pixels(const struct patches<T> &p,
-                                                          const struct where &at)
+static __device__ __forceinline__ void find_pixels(const struct patches<T> &p,
+                                                   const struct where &at)
 {
     int2 *places = reinterpret_cast<int2 *>(nst_dynamic_shared + L::places);
 
@@ -99,13 +99,11 @@ static __device__ __forceinline__ const int2 *find_pixels(const struct patches<T
                               r * READ * CUDA_SLICE + swizzled(c, 0));
     }
     __syncthreads();
-    return places;
 }
 
 /* What a thread fetches next: always the same piece of a slice. */
 template <class T> struct source {
     const T *x, *weight; /* the map's first pixel; a tap of an output channel */
-    const int2 *places;  /* its first */
     int to;              /* its first of a column of weights in shared memory */
     int channels, left;  /* that there are from its first on: to read, of weights */
 };
@@ -116,12 +114,8 @@ static __device__ __forceinline__ struct source<T> source_of(const struct patche
     int i = (int)threadIdx.x / PIECES, part = (int)threadIdx.x % PIECES;
     int channel = part * piece<T>::n, k = at.channel + i;
 
-    return {p.x + channel,
-            p.weight + (size_t)k * 9 * p.cin + channel,
-            find_pixels<T, L>(p, at) + i,
-            swizzled(i, part),
-            p.cin - channel,
-            p.cout - k};
+    return {p.x + channel, p.weight + (size_t)k * 9 * p.cin + channel,
+            swizzled(i, part), p.cin - channel, p.cout - k};
 }
 
 /* Parts of a fetch, which are begun between rows of products. */
@@ -159,11 +153,14 @@ static __device__ __forceinline__ void fetch_pixels(struct source<T> &from, int 
                                                     int part, int to, bool wanted)
 {
     constexpr int step = L::threads / PIECES;
+    const int2 *places =
+        reinterpret_cast<const int2 *>(nst_dynamic_shared + L::places) +
+        threadIdx.x / PIECES;
 
 #pragma unroll
     for (int i = part * step; i < L::read; i += PARTS * step) {
         bool here = wanted && i + (int)threadIdx.x / PIECES < L::read;
-        int2 place = from.places[here ? i : 0];
+        int2 place = places[here ? i : 0];
 
         ptx::cp_async16(
             nst_dynamic_shared + to + (place.y ^ (int)threadIdx.x % PIECES * PIECE),
@@ -329,6 +326,7 @@ static __device__ __forceinline__ void product(const struct patches<T> &p,
     struct fragments<L> f;
     struct operands now;
 
+    find_pixels<T, L>(p, at);
 #pragma unroll
     for (int v = 0; v < 3; v++) {
 #pragma unroll
@@ -502,20 +500,21 @@ template <class L> static unsigned blocks(int rows, int w, int cout)
 
 /*
  * Cycles of a slice: of products on the processor that has most blocks, or of what all
- * of them read, whichever are more. A quarter of a processor multiplies 16 pixels, 8
- * channels and 32 bytes in 6.4 cycles (600 of 990 TFLOP/s of an H100), and gets 24
- * bytes in each (5.5 TB/s of its L2).
+ * of them read, whichever are more; the latter are in the way of the former, too, so
+ * that of tiles as good as each other those are better that read less. A quarter of a
+ * processor multiplies 16 pixels, 8 channels and 32 bytes in 6.4 cycles (600 of 990
+ * TFLOP/s of an H100), and a processor gets 24 bytes in each (5.5 TB/s of its L2).
  */
 template <class L> static float cost(const struct cuda *cu, int rows, int w, int cout)
 {
     unsigned n = blocks<L>(rows, w, cout), all = (unsigned)cu->processors;
-    float products = 18 * 6.4f / 4 * L::pixels * L::channels / 128;
-    float reads = CUDA_SLICE / 24.0f * (L::read + 9 * L::channels);
+    float products =
+        (float)((n + all - 1) / all) * 18 * 6.4f / 4 * L::pixels * L::channels / 128;
+    float reads = (float)n / (float)all * CUDA_SLICE / 24 * (L::read + 9 * L::channels);
 
     if ((size_t)L::bytes > cu->shared)
         return INFINITY;
-    return fmaxf((float)((n + all - 1) / all) * products,
-                 (float)n / (float)all * reads);
+    return fmaxf(products, reads) + reads / 4;
 }
 
 /* Call f with the tile that costs least: the largest such. */
