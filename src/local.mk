@@ -53,7 +53,8 @@ libnst_engine_la_SOURCES = \
 
 # and, with --with-cuda, GPUs
 CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
-	%D%/backend/cuda/device.cu %D%/backend/cuda/implicit.cu \
+	%D%/backend/cuda/device.cu %D%/backend/cuda/grad.cu \
+	%D%/backend/cuda/implicit.cu \
 	%D%/backend/cuda/join.cu %D%/backend/cuda/losses.cu %D%/backend/cuda/maps.cu \
 	%D%/backend/cuda/picture.cu %D%/backend/cuda/program.cu \
 	%D%/backend/cuda/sums.cu %D%/backend/cuda/vectors.cu

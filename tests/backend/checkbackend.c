@@ -232,8 +232,10 @@ static struct output run_grad(struct nst_backend *be, const struct input *in,
             j.before = (struct nst_terms){regions, in->guided ? 3 : 1, target, -0.7f};
         if (in->cout % 3 == 1) /* not all of them always */
             j.after.regions = in->guided ? 2 : 0;
-        if (in->cout % 3 == 2)
+        if (in->cout % 3 == 2) {
             j.before.target = NULL;
+            j.before.regions = in->relu && in->guided;
+        }
     }
     if (last)
         be->ops->last_grad(be, &j);
@@ -714,7 +716,8 @@ static void make_regions(struct input *in, size_t area)
 
         for (size_t p = 0; guide && p < area; p++)
             guide[p] = guide[p] > 0 && (p >> 7) % (i + 2u) ? guide[p] : 0;
-        *t = (struct nst_region_terms){in->square, i && guide ? in->bias : NULL, guide};
+        *t =
+            (struct nst_region_terms){in->square, i != any(3) ? in->bias : NULL, guide};
     }
 }
 
@@ -766,7 +769,7 @@ int main(void)
         {3, 16, 16, 16},  {3, 31, 33, 17},  {16, 15, 17, 3},  {5, 4, 4, 7},
         {32, 9, 35, 66},  {33, 13, 9, 15},  {64, 12, 20, 64}, {128, 6, 5, 96},
         {1, 257, 129, 2}, {7, 45, 100, 16}, {512, 2, 5, 256}, {20, 14, 60, 128},
-        {48, 15, 50, 64}};
+        {48, 15, 50, 64}, {96, 18, 17, 23}, {200, 17, 16, 8}, {264, 17, 16, 4}};
     enum { COUNT = sizeof shapes / sizeof *shapes, SMALL = 10, RANDOM = 12 };
     bool quick = getenv("NST_TEST_QUICK");
     int chosen = quick ? 2 * SMALL : 2 * COUNT, count = chosen + (quick ? 0 : RANDOM);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conv.cu - convolutions and the way back through them. Where there are tensor cores
+ * conv.cu - convolutions. Where there are tensor cores
  * the patches are read as they are multiplied (implicit.cu); elsewhere they are laid
  * out, so many rows at a time, and cuBLAS multiplies them.
  */
@@ -9,8 +9,6 @@
 #include "backend/cuda/conv.cuh"
 #include "backend/cuda/operators.cuh"
 
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 
 extern "C" {
@@ -196,9 +194,22 @@ static void laid_out_conv(struct cuda *cu, const struct patches<T> &p,
                          o.pooled);
 }
 
-static bool on_tensor_cores(const struct cuda *cu, const struct nst_conv *k)
+template <class T>
+size_t cuda_laid_row(const struct cuda *cu, const struct patches<T> &p)
 {
-    return cuda_implicit(cu, k->cin) && cuda_implicit(cu, k->cout);
+    bool implicit = cuda_implicit(cu, p.cin) && cuda_implicit(cu, p.cout);
+
+    return implicit ? 0 : (size_t)p.w * 9 * p.cin * sizeof(T);
+}
+
+template <class T>
+void cuda_convolve(struct cuda *cu, const struct patches<T> &p,
+                   const struct outcome<T> &o, struct cuda_room room)
+{
+    if (cuda_laid_row(cu, p) == 0)
+        cuda_implicit_conv(cu, p, o);
+    else
+        laid_out_conv(cu, p, o, room);
 }
 
 template <class T>
@@ -216,267 +227,8 @@ void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
             pooling == NST_POOLING_AVG, 0, s.h
     };
 
-    if (on_tensor_cores(cu, k))
-        cuda_implicit_conv(cu, p, o);
-    else
-        laid_out_conv(cu, p, o, cuda_room(cu));
+    cuda_convolve(cu, p, o, cuda_room(cu));
     cuda_made(cu, y);
-}
-
-/*
- * Rows of a symmetric c x c matrix as halves, a warp each: times the power of two that
- * brings the row's largest magnitude near 2^10, so that products have room on either
- * side; scales: what they are times then, if they are to be times scale.
- */
-__global__ static void matrix_kernel(const float *matrix, int c, float scale,
-                                     __half *to, float *scales)
-{
-    int row = (int)(cuda_first() / 32), lane = (int)(threadIdx.x % 32), exponent = 10;
-    float most = 0;
-
-    if (row >= c)
-        return;
-    matrix += (size_t)row * c;
-    for (int i = lane; i < c; i += 32)
-        most = fmaxf(most, fabsf(matrix[i]));
-    for (int other = 16; other > 0; other /= 2)
-        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, other));
-    if (most > 0 && most <= FLT_MAX)
-        frexpf(most, &exponent);
-    for (int i = lane; i < c; i += 32)
-        put(&to[(size_t)row * c + i], ldexpf(matrix[i], 10 - exponent));
-    if (lane == 0)
-        scales[row] = ldexpf(scale, exponent - 10);
-}
-
-/* sum (+)= guide[pixel] (scales product + scale offset) of pixels from first on */
-template <class T>
-__global__ void region_kernel(const float *product, struct region<T> r, bool more,
-                              float *sum, int c, size_t first, size_t pixels)
-{
-    for (size_t i = cuda_first(); i < pixels * c; i += cuda_step()) {
-        size_t k = i % c;
-        float v = (r.scales ? r.scales[k] : 1) * product[i];
-
-        v += r.offset ? r.scale * r.offset[k] : 0;
-        v *= r.guide ? r.guide[first + i / c] : 1;
-        sum[i] = more ? sum[i] + v : v;
-    }
-}
-
-/* Where losses are worked out. */
-template <class T> struct loss_room {
-    T *halves; /* fp16: the matrix, and its rows' scales */
-    float *scales;
-    T *clipped; /* of a band: the map after its ReLU */
-    float *product, *after, *before;
-};
-
-static const __half *matrix_for(struct cuda *cu, const float *matrix, int c,
-                                const struct loss_room<__half> &l)
-{
-    cuda_launch(cu, matrix_kernel, dim3((unsigned)(c + 3) / 4), 128, 0, matrix, c,
-                cu->gradient_scale, l.halves, l.scales);
-    return l.halves;
-}
-
-static const float *matrix_for(struct cuda *, const float *matrix, int,
-                               const struct loss_room<float> &)
-{
-    return matrix;
-}
-
-/* As kernels take it: terms before the ReLU or after it. */
-template <class T>
-static struct region<T> region_of(struct cuda *cu, const struct nst_region_terms *r,
-                                  const struct nst_joint *joint, bool before,
-                                  const struct loss_room<T> &l) {
-
-    return {matrix_for(cu, r->matrix, joint->y->shape.c, l),
-            sizeof(T) == 2 ? l.scales : NULL,
-            r->offset,
-            cu->gradient_scale,
-            r->guide,
-            before,
-            joint->before_relu && !before};
-}
-
-/*
- * What the regions' losses before the ReLU or after it add to the gradient by pixels of
- * the map from first on, to sum, in float: see struct nst_region_terms. Returns sum;
- * NULL if there are none.
- */
-template <class T>
-static const float *add_regions(struct cuda *cu, const struct nst_joint *joint,
-                                bool before, size_t first, size_t pixels,
-                                const struct loss_room<T> &l, float *sum)
-{
-    const struct nst_terms *t = before ? &joint->before : &joint->after;
-    int c = joint->y->shape.c;
-    const T *f = values<T>(joint->y) + first * c;
-
-    for (int i = 0; i < t->regions; i++) {
-        struct region<T> r = region_of(cu, &t->region[i], joint, before, l);
-
-        if (r.clip && i == 0) {
-            cuda_copy(cu, f, true, l.clipped, pixels * c);
-            f = l.clipped;
-        }
-        cuda_product<T>(cu, pixels, c, c, 1, f, r.matrix, 0, l.product);
-        cuda_launch_over(cu, region_kernel<T>, pixels * c, l.product, r, i > 0, sum, c,
-                         first, pixels);
-    }
-    return t->regions > 0 ? sum : NULL;
-}
-
-template <class T>
-static struct addition<T> addition_of(const struct cuda *cu,
-                                      const struct nst_terms *t) {
-    return {NULL, t->target ? values<T>(t->target) : NULL,
-            t->scale * cu->gradient_scale};
-}
-
-/* A gradient on its way through a joint, a band of windows at a time. */
-template <class T>
-struct passage {
-    struct joint<T> j;
-    struct loss_room<T> losses;
-    struct region<T> region; /* that the join itself multiplies, if it does */
-    bool multiplies;
-    struct cuda_room room; /* what is left of it */
-    int step, h, w;        /* rows of gx to one of windows; of all gx */
-    T *gx;
-};
-
-template <class T>
-static struct passage<T> enter(struct cuda *cu, const struct nst_joint *joint) {
-    struct nst_shape s = joint->y->shape;
-    size_t square = (size_t)s.c * s.c;
-    struct passage<T> p = {
-    };
-
-    p.j.y = values<T>(joint->y);
-    p.j.c = s.c;
-    p.j.h = s.h;
-    p.j.w = s.w;
-    p.j.pooled = joint->pooled;
-    p.j.average = joint->pooling == NST_POOLING_AVG;
-    p.j.after = addition_of<T>(cu, &joint->after);
-    p.j.before = addition_of<T>(cu, &joint->before);
-    p.j.peak = cu->peak;
-    p.step = joint->pooled ? 1 : 2;
-    p.h = joint->pooled ? s.h / 2 : s.h;
-    p.w = joint->pooled ? s.w / 2 : s.w;
-    p.room = cuda_room(cu);
-    p.losses.halves = cuda_take<T>(&p.room, square);
-    p.losses.scales = cuda_take<float>(&p.room, (size_t)s.c);
-    return p;
-}
-
-/* Take room for a band, and for laid bytes of each row of gx that are not taken.
- * Returns how many rows of windows it has. */
-template <class T>
-static int furnish(struct cuda *cu, struct passage<T> *p, const struct nst_joint *joint,
-                   size_t laid)
-{
-    int regions = joint->after.regions + joint->before.regions;
-    size_t gx_row = (size_t)p->step * p->w * p->j.c, row = (size_t)2 * p->j.w * p->j.c;
-    bool sums;
-    int rows;
-
-    p->multiplies = regions == 1 && cuda_joins_region<T>(cu, p->j.c);
-    sums = regions > 0 && !p->multiplies;
-    rows = cuda_rows(&p->room,
-                     gx_row * sizeof(T) + p->step * laid +
-                         (sums ? row * (sizeof(T) + 3 * sizeof(float)) : 0),
-                     (p->j.h + 1) / 2);
-    p->gx = cuda_take<T>(&p->room, rows * gx_row);
-    if (sums) {
-        p->losses.clipped = cuda_take<T>(&p->room, rows * row);
-        p->losses.product = cuda_take<float>(&p->room, rows * row);
-        p->losses.after = cuda_take<float>(&p->room, rows * row);
-        p->losses.before = cuda_take<float>(&p->room, rows * row);
-    }
-    return rows;
-}
-
-/* The gradients by what a convolution read of a band, given those by what it put out.
- */
-template <class T>
-static void go_back(struct cuda *cu, const struct nst_conv *k, const T *gy,
-                    const struct passage<T> *p)
-{
-    int top = p->step * p->j.top, end = top + p->step * p->j.rows;
-    struct patches<T> of = {
-        gy, static_cast<const T *>(k->back), k->cout, k->cin, p->h, p->w, false
-    };
-    struct outcome<T> o = {
-        NULL, p->gx, NULL, false, false, top, (end < p->h ? end : p->h) - top
-    };
-
-    if (o.rows <= 0) /* a row of y's that was not pooled */
-        return;
-    if (on_tensor_cores(cu, k))
-        cuda_implicit_conv(cu, of, o);
-    else
-        laid_out_conv(cu, of, o, p->room);
-}
-
-/* Make gradients of a band of y. */
-template <class T>
-static void join_band(struct cuda *cu, struct passage<T> *p,
-                      const struct nst_joint *joint)
-{
-    size_t first = (size_t)2 * p->j.top * p->j.w;
-    int end = 2 * (p->j.top + p->j.rows);
-    size_t pixels = (size_t)(end < p->j.h ? end : p->j.h) * p->j.w - first;
-
-    if (p->multiplies) {
-        cuda_join_region(cu, p->j, p->region);
-        return;
-    }
-    p->j.after.sum =
-        add_regions(cu, joint, false, first, pixels, p->losses, p->losses.after);
-    p->j.before.sum =
-        add_regions(cu, joint, true, first, pixels, p->losses, p->losses.before);
-    cuda_join(cu, p->j);
-}
-
-/* k: or NULL, no convolution follows. */
-template <class T>
-static void pass(struct cuda *cu, const struct nst_conv *k, const T *gy,
-                 const struct nst_joint *joint)
-{
-    struct passage<T> p = enter<T>(cu, joint);
-    bool laid = k && !on_tensor_cores(cu, k);
-    int all = (p.j.h + 1) / 2;
-    int rows = furnish(cu, &p, joint, laid ? 9 * sizeof(T) * p.w * k->cout : 0);
-
-    cuda_wait_aside(cu);
-    if (p.multiplies && joint->before.regions > 0)
-        p.region = region_of(cu, joint->before.region, joint, true, p.losses);
-    else if (p.multiplies)
-        p.region = region_of(cu, joint->after.region, joint, false, p.losses);
-    p.j.gx = k ? p.gx : NULL;
-    for (p.j.top = 0; p.j.top < all; p.j.top += rows) {
-        p.j.rows = p.j.top + rows < all ? rows : all - p.j.top;
-        if (k)
-            go_back(cu, k, gy, &p);
-        join_band(cu, &p, joint);
-    }
-}
-
-template <class T>
-void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                    const struct nst_tensor *gy, const struct nst_joint *joint)
-{
-    pass<T>(cuda_of(be), k, values<T>(gy), joint);
-}
-
-template <class T>
-void cuda_last_grad(struct nst_backend *be, const struct nst_joint *joint)
-{
-    pass<T>(cuda_of(be), NULL, NULL, joint);
 }
 
 #define OF(T)                                                                          \
@@ -486,9 +238,8 @@ void cuda_last_grad(struct nst_backend *be, const struct nst_joint *joint)
     template void cuda_conv<T>(struct nst_backend *, const struct nst_conv *,          \
                                const struct nst_tensor *, bool, struct nst_tensor *,   \
                                bool, enum nst_pooling, struct nst_tensor *);           \
-    template void cuda_conv_grad<T>(struct nst_backend *, const struct nst_conv *,     \
-                                    const struct nst_tensor *,                         \
-                                    const struct nst_joint *);                         \
-    template void cuda_last_grad<T>(struct nst_backend *, const struct nst_joint *);
+    template size_t cuda_laid_row<T>(const struct cuda *, const struct patches<T> &);  \
+    template void cuda_convolve<T>(struct cuda *, const struct patches<T> &,           \
+                                   const struct outcome<T> &, struct cuda_room);
 OF(float)
 OF(__half)

@@ -6,7 +6,7 @@
 #ifndef NST_BACKEND_CUDA_CONV_CUH
 #define NST_BACKEND_CUDA_CONV_CUH
 
-#include "backend/cuda/joint.cuh"
+#include "backend/cuda/device.cuh"
 
 /*
  * Everything is a product with patches, in which a pixel's neighbours lie one after the
@@ -40,6 +40,13 @@ template <class T> struct outcome {
     int top, rows;
 };
 
+/* conv.cu. Patches are laid out in room where they must be, for so many rows at once as
+ * there is room for: so many bytes each; or 0. */
+template <class T>
+size_t cuda_laid_row(const struct cuda *cu, const struct patches<T> &p);
+template <class T>
+void cuda_convolve(struct cuda *cu, const struct patches<T> &p,
+                   const struct outcome<T> &o, struct cuda_room room);
 void cuda_implicit_open(struct cuda *cu); /* once, on its device */
 /* implicit.cu: on tensor cores, where cuda_implicit() of cin and cout. */
 template <class T>

@@ -16,265 +16,62 @@
 
 #include "backend/cuda/joint.cuh"
 
-#define PIECE 16 /* bytes */
-
 extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
-
-/* Values on end. */
-template <class T, int V> struct alignas(V * sizeof(T)) piece {
-    T v[V];
-};
-
-template <int V, class T>
-static __device__ __forceinline__ struct piece<T, V> piece_at(const T *from) {
-    return *reinterpret_cast<const struct piece<T, V> *>(from);
-}
-
-/* g += scale v */
-template <int V>
-static __device__ __forceinline__ void add(float g[V], const float *v, float scale)
-{
-    constexpr int n = V < 4 ? V : 4;
-
-#pragma unroll
-    for (int i = 0; i < V; i += n) {
-        struct piece<float, n> part = piece_at<n>(v + i);
-
-#pragma unroll
-        for (int k = 0; k < n; k++)
-            g[i + k] += scale * part.v[k];
-    }
-}
-
-template <int V>
-static __device__ __forceinline__ void put_piece(float *to, const float g[V], float)
-{
-    struct piece<float, V> p;
-
-#pragma unroll
-    for (int v = 0; v < V; v++)
-        p.v[v] = g[v];
-    *reinterpret_cast<struct piece<float, V> *>(to) = p;
-}
-
-/* peak: their largest magnitude. Too large a value becomes the largest. */
-template <int V>
-static __device__ __forceinline__ void put_piece(__half *to, const float g[V],
-                                                 float peak)
-{
-    const float most = 65504;
-    struct piece<__half, V> p;
-
-    if (V == 1 || peak > most) {
-#pragma unroll
-        for (int v = 0; v < V; v++)
-            put(&p.v[v], g[v]);
-    } else {
-#pragma unroll
-        for (int v = 0; v + 1 < V; v += 2) {
-            __half2 both = __floats2half2_rn(g[v], g[v + 1]);
-
-            p.v[v] = both.x;
-            p.v[v + 1] = both.y;
-        }
-    }
-    *reinterpret_cast<struct piece<__half, V> *>(to) = p;
-}
-
-/* Pixels of y, row by row, and the one of gx, if it is pooled; -1: there is none. */
-struct window {
-    int pixel[4], read;
-};
-
-template <class T>
-static __device__ __forceinline__ int windows_across(const struct joint<T> &j)
-{
-    return (j.w + 1) / 2;
-}
-
-template <class T>
-static __device__ __forceinline__ struct window window_of(const struct joint<T> &j,
-                                                          int i)
-{
-    int row = i / windows_across(j), column = i - row * windows_across(j);
-    bool whole = j.top + row < j.h / 2 && column < j.w / 2;
-    struct window w;
-
-#pragma unroll
-    for (int k = 0; k < 4; k++) {
-        int r = 2 * (j.top + row) + k / 2, c = 2 * column + k % 2;
-
-        w.pixel[k] = row < j.rows && r < j.h && c < j.w ? r * j.w + c : -1;
-    }
-    w.read = row < j.rows && whole ? row * (j.w / 2) + column : -1;
-    return w;
-}
-
-/* Values of a pixel and gradients by their ReLU become gradients by them: p is where
- * they are in y, more(before, g) adds what regions do. The largest magnitude. */
-template <class T, int V, class F>
-static __device__ __forceinline__ float join(const struct joint<T> &j, size_t p,
-                                             const struct piece<T, V> &y, float g[V],
-                                             F more)
-{
-    float peak = 0;
-
-    more(false, g);
-    if (j.after.target) {
-        struct piece<T, V> target = piece_at<V>(j.after.target + p);
-
-#pragma unroll
-        for (int v = 0; v < V; v++)
-            g[v] += j.after.scale * (relu(value(y.v[v])) - value(target.v[v]));
-    }
-#pragma unroll
-    for (int v = 0; v < V; v++)
-        g[v] = value(y.v[v]) > 0 ? g[v] : 0;
-    more(true, g);
-    if (j.before.target) {
-        struct piece<T, V> target = piece_at<V>(j.before.target + p);
-
-#pragma unroll
-        for (int v = 0; v < V; v++)
-            g[v] += j.before.scale * (value(y.v[v]) - value(target.v[v]));
-    }
-#pragma unroll
-    for (int v = 0; v < V; v++)
-        peak = fmaxf(peak, fabsf(g[v]));
-    put_piece<V>(j.y + p, g, peak);
-    return peak;
-}
-
-/* Which pixel of a window each pooled value is, the first of the largest: two bits for
- * each. */
-template <class T, int V>
-static __device__ __forceinline__ unsigned largest_of(const struct piece<T, V> y[4])
-{
-    unsigned largest = 0;
-
-#pragma unroll
-    for (int v = 0; v < V; v++) {
-        float most = relu(value(y[0].v[v]));
-        unsigned at = 0;
-
-#pragma unroll
-        for (unsigned i = 1; i < 4; i++) {
-            float next = relu(value(y[i].v[v]));
-
-            at = next > most ? i : at;
-            most = fmaxf(most, next);
-        }
-        largest |= at << 2 * v;
-    }
-    return largest;
-}
-
-/* Channels from k on of a window whose values are y; more(i, before, g) adds what the
- * regions do to gradients of pixel i. */
-template <class T, int V, class F>
-static __device__ __forceinline__ float join_window(const struct joint<T> &j,
-                                                    const struct window &at, int k,
-                                                    const struct piece<T, V> y[4],
-                                                    F more)
-{
-    size_t first = (size_t)2 * j.top * j.w;
-    struct piece<T, V> read = {
-    };
-    float peak = 0;
-    unsigned largest = 0;
-
-    if (j.pooled) {
-        if (j.gx && at.read >= 0)
-            read = piece_at<V>(j.gx + (size_t)at.read * j.c + k);
-        if (!j.average)
-            largest = largest_of<T, V>(y);
-    }
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        float g[V];
-
-        if (at.pixel[i] < 0)
-            continue;
-        if (j.gx && !j.pooled)
-            read = piece_at<V>(j.gx + (at.pixel[i] - first) * j.c + k);
-#pragma unroll
-        for (int v = 0; v < V; v++) {
-            g[v] = value(read.v[v]);
-            if (j.pooled)
-                g[v] = j.average                               ? 0.25f * g[v]
-                       : (largest >> 2 * v & 3) == unsigned(i) ? g[v]
-                                                               : 0;
-        }
-        peak = fmaxf(
-            peak, join<T, V>(j, (size_t)at.pixel[i] * j.c + k, y[i], g,
-                             [&](bool before, float *sum) { more(i, before, sum); }));
-    }
-    return peak;
-}
-
-/* Note a thread's largest magnitude; all threads of the warp call it. */
-template <class T>
-static __device__ __forceinline__ void note_peak(const struct joint<T> &j, float peak)
-{
-    if (!j.peak)
-        return;
-    for (int lane = 16; lane > 0; lane /= 2)
-        peak = fmaxf(peak, __shfl_xor_sync(0xffffffffu, peak, lane));
-    /* most find a larger one there */
-    if (threadIdx.x % 32 == 0 &&
-        __float_as_int(peak) > *static_cast<volatile int *>(j.peak))
-        atomicMax(j.peak, __float_as_int(peak));
-}
 
 template <class T, int V> __global__ void join_kernel(struct joint<T> j)
 {
-    unsigned pieces = (unsigned)(j.c / V);
-    unsigned n = (unsigned)(j.rows * windows_across(j)) * pieces;
+    unsigned parts = (unsigned)(j.c / V);
+    size_t n = (size_t)((j.h + 1) / 2) * windows_across(j.w) * parts;
     float peak = 0;
 
-    for (unsigned i = (unsigned)cuda_first(); i < n; i += (unsigned)cuda_step()) {
-        int k = (int)(i % pieces) * V;
-        struct window at = window_of(j, (int)(i / pieces));
-        struct piece<T, V> y[4];
+    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
+        int part = (int)((unsigned)i % parts);
+        struct window at = window_of(j, (int)((unsigned)i / parts));
+        struct piece<T, V> y[4] = {
+        };
 
 #pragma unroll
-        for (int p = 0; p < 4; p++) {
-            y[p] = {};
+        for (int p = 0; p < 4; p++)
             if (at.pixel[p] >= 0)
-                y[p] = piece_at<V>(j.y + (size_t)at.pixel[p] * j.c + k);
-        }
-        peak = fmaxf(peak,
-                     join_window<T, V>(j, at, k, y, [&](int p, bool before, float *g) {
-                         const float *sum = before ? j.before.sum : j.after.sum;
-                         size_t pixel = (size_t)at.pixel[p] - (size_t)2 * j.top * j.w;
+                y[p] = piece_at<V>(j.y, index_of<V>(at.pixel[p], j.c, part));
+        peak = fmaxf(
+            peak, join_window<T, V>(
+                      j, at, part, [&](int p) { return y[p]; },
+                      [&](int p, bool before, float *g) {
+                          const float *sum = before ? j.before.sum : j.after.sum;
 
-                         if (sum)
-                             add<V>(g, sum + pixel * j.c + k, 1);
-                     }));
+                          if (sum)
+                              add<V>(g, sum + (size_t)at.pixel[p] * j.c + part * V, 1);
+                      }));
     }
     note_peak(j, peak);
+}
+
+static size_t windows_of(int h, int w)
+{
+    return (size_t)((h + 1) / 2) * windows_across(w);
 }
 
 template <class T> void cuda_join(struct cuda *cu, const struct joint<T> &j)
 {
     constexpr int most = PIECE / (int)sizeof(T);
-    size_t windows = (size_t)j.rows * ((j.w + 1) / 2);
+    size_t n = windows_of(j.h, j.w) * j.c;
 
     if (j.c % most == 0)
-        cuda_launch_over(cu, join_kernel<T, most>, windows * (j.c / most), j);
+        cuda_launch_over(cu, join_kernel<T, most>, n / most, j);
     else
-        cuda_launch_over(cu, join_kernel<T, 1>, windows * j.c, j);
+        cuda_launch_over(cu, join_kernel<T, 1>, n, j);
 }
 
 /* ---- with a product ---- */
 
 #define SLICE 64 /* bytes of each row that are multiplied at once */
-#define STAGES 3
 
-/* Channels (those that there are not count as 0), windows, and how many warps divide
- * each among them; the least blocks of a processor. */
-template <int C, int W, int WR, int WN, int B> struct tile {
-    static constexpr int channels = C, windows = W, warps_across = WN, blocks = B;
+/* Channels (those that there are not count as 0), windows, how many warps divide each
+ * among them, slices that are there or on their way, and blocks of a processor. */
+template <int C, int W, int WR, int WN, int S, int B> struct tile {
+    static constexpr int channels = C, windows = W, warps_across = WN;
+    static constexpr int stages = S, blocks = B;
     static constexpr int pixels = 4 * W, threads = 32 * WR * WN;
     static constexpr int m = pixels / WR / 16; /* fragments of a warp: of 16 pixels */
     static constexpr int n = C / WN / 8;       /* and of 8 channels */
@@ -287,7 +84,7 @@ template <class T, class L> struct places {
     static constexpr int pitch = L::channels * (int)sizeof(T);
     static constexpr int values = L::windows * (int)sizeof(struct window);
     static constexpr int matrix = values + L::pixels * pitch;
-    static constexpr size_t bytes = (size_t)matrix + STAGES * L::stage;
+    static constexpr size_t bytes = (size_t)matrix + L::stages * L::stage;
     static_assert(values % PIECE == 0);
 };
 
@@ -353,20 +150,25 @@ static __device__ __forceinline__ void fetch_values(const struct joint<T> &j,
     }
 }
 
-/* And slice s of the matrix. */
+/* And slice s of the matrix, whose rows are c values. Of every so many rows a thread
+ * copies one piece. */
 template <class T, class L>
 static __device__ __forceinline__ void fetch_matrix(const T *matrix, int c, int s)
 {
     constexpr int parts = SLICE / PIECE, piece = PIECE / (int)sizeof(T);
-    unsigned char *to =
-        nst_dynamic_shared + places<T, L>::matrix + s % STAGES * L::stage;
-    int part = (int)threadIdx.x % parts, k = (s * parts + part) * piece;
+    constexpr int step = L::threads / parts;
+    static_assert(step % (4 * piece) == 0, "so row_of() goes up by as much");
+    int i = (int)threadIdx.x / parts, part = (int)threadIdx.x % parts;
+    int k = (s * parts + part) * piece;
+    unsigned char *to = nst_dynamic_shared + places<T, L>::matrix +
+                        s % L::stages * L::stage + matrix_at(row_of<T>(i), part);
+    const T *from = matrix + i * c + k;
 
-    for (int i = (int)threadIdx.x / parts; i < L::channels; i += L::threads / parts) {
-        bool there = i < c && k < c;
+#pragma unroll
+    for (int n = 0; n < L::channels; n += step) {
+        bool there = i + n < c && k < c;
 
-        ptx::cp_async16(to + matrix_at(row_of<T>(i), part),
-                        matrix + (there ? (size_t)i * c + k : 0), there);
+        ptx::cp_async16(to + n * SLICE, there ? from + n * c : matrix, there);
     }
 }
 
@@ -417,7 +219,7 @@ static __device__ __forceinline__ void multiply_slice(int s, bool clip,
     int pixel = warp / L::warps_across * L::m * 16 + lane % 16;
     int channel = warp % L::warps_across * L::n * 8 + lane / 16 * 8 + lane % 8;
     const unsigned char *matrix =
-        nst_dynamic_shared + places<T, L>::matrix + s % STAGES * L::stage;
+        nst_dynamic_shared + places<T, L>::matrix + s % L::stages * L::stage;
 
 #pragma unroll
     for (int step = 0; step < SLICE / PIECE; step += 2) {
@@ -457,43 +259,23 @@ static __device__ __forceinline__ void product(const struct joint<T> &j,
     int slices = (j.c * (int)sizeof(T) + SLICE - 1) / SLICE;
 
     fetch_values<T, L>(j, windows);
-    for (int s = 0; s < STAGES - 1; s++) {
+    for (int s = 0; s < L::stages - 1; s++) {
         if (s < slices)
             fetch_matrix<T, L>(r.matrix, j.c, s);
         ptx::cp_async_commit();
     }
     for (int s = 0; s < slices; s++) {
-        ptx::cp_async_wait<STAGES - 2>();
+        ptx::cp_async_wait<L::stages - 2>();
         __syncthreads(); /* all copies of s are there, and all are done with s - 1 */
-        if (s + STAGES - 1 < slices)
-            fetch_matrix<T, L>(r.matrix, j.c, s + STAGES - 1);
+        if (s + L::stages - 1 < slices)
+            fetch_matrix<T, L>(r.matrix, j.c, s + L::stages - 1);
         ptx::cp_async_commit();
         multiply_slice<T, L>(s, r.clip, d);
     }
     ptx::cp_async_wait<0>();
 }
 
-/* What a row of the matrix makes is times. */
-template <class T, int V> struct scales {
-    float v[V];
-};
-
-template <class T, int V>
-static __device__ __forceinline__ struct scales<T, V> scales_of(
-    const struct region<T> &r, int k) {
-    struct scales<T, V> s = {
-    };
-
-    if (r.scales)
-        add<V>(s.v, r.scales + k, 1);
-    else
-#pragma unroll
-        for (int v = 0; v < V; v++)
-            s.v[v] = 1;
-    return s;
-}
-
-/* Join pieces whose fragments begin with m and n. */
+/* Join pieces of a window that begin in fragments m and n, and in the tile at row. */
 template <class T, class L>
 static __device__ __forceinline__ float join_fragments(const struct joint<T> &j,
                                                        const struct region<T> &r,
@@ -502,21 +284,19 @@ static __device__ __forceinline__ float join_fragments(const struct joint<T> &j,
                                                        const float d[L::m][L::n][4])
 {
     constexpr int V = PIECE / (int)sizeof(T);
-    const struct scales<T, V> scales = scales_of<T, V>(r, k);
-    struct piece<T, V> y[4];
-
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-        y[i] = *reinterpret_cast<const struct piece<T, V> *>(
+    auto y = [&](int i) {
+        return *reinterpret_cast<const struct piece<T, V> *>(
             value_at<T, L>(row + i * 8, k / V));
-    return join_window<T, V>(j, at, k, y, [&](int i, bool before, float *g) {
+    };
+
+    return join_window<T, V>(j, at, k / V, y, [&](int i, bool before, float *g) {
         float term[V], weight;
 
         if (before != r.before)
             return;
 #pragma unroll
         for (int v = 0; v < V; v++)
-            term[v] = scales.v[v] * d[m + i / 2][n + v / 2][i % 2 * 2 + v % 2];
+            term[v] = d[m + i / 2][n + v / 2][i % 2 * 2 + v % 2];
         if (r.offset)
             add<V>(term, r.offset + k, r.scale);
         weight = r.guide ? r.guide[at.pixel[i]] : 1;
@@ -526,29 +306,53 @@ static __device__ __forceinline__ float join_fragments(const struct joint<T> &j,
     });
 }
 
+/* Products of rows of the matrix from k on, in fragments from n on, times their scales.
+ */
+template <class T, class L>
+static __device__ __forceinline__ void scale_fragments(const float *scales, int k,
+                                                       int n, float d[L::m][L::n][4])
+{
+    constexpr int V = PIECE / (int)sizeof(T);
+    float by[V] = {};
+
+    add<V>(by, scales + k, 1);
+#pragma unroll
+    for (int m = 0; m < L::m; m++)
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            d[m][n + v / 2][v % 2] *= by[v];
+            d[m][n + v / 2][2 + v % 2] *= by[v];
+        }
+}
+
 template <class T, class L>
 __global__ void __launch_bounds__(L::threads, L::blocks)
     join_region_kernel(struct joint<T> j, struct region<T> r)
 {
     constexpr int piece = PIECE / (int)sizeof(T);
+    const struct window *windows = find_windows<T, L>(j);
+    float d[L::m][L::n][4] = {}, peak = 0;
     int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     int first = warp / L::warps_across * L::m * 16 + lane / 4;
     int channel = warp % L::warps_across * L::n * 8 + lane % 4 * piece;
-    const struct window *windows = find_windows<T, L>(j);
-    float d[L::m][L::n][4] = {}, peak = 0;
 
     product<T, L>(j, r, windows, d);
 #pragma unroll
-    for (int m = 0; m < L::m; m += 2)
-#pragma unroll
-        for (int n = 0; n < L::n; n += piece / 2) {
-            int row = first + m * 16, k = channel + n * 8;
+    for (int n = 0; n < L::n; n += piece / 2) {
+        int k = channel + n * 8;
 
-            if (k < j.c)
-                peak =
-                    fmaxf(peak, join_fragments<T, L>(j, r, windows[window_of_row(row)],
-                                                     row, k, m, n, d));
+        if (k >= j.c)
+            break;
+        if (r.scales)
+            scale_fragments<T, L>(r.scales, k, n, d);
+#pragma unroll
+        for (int m = 0; m < L::m; m += 2) {
+            int row = first + m * 16;
+
+            peak = fmaxf(peak, join_fragments<T, L>(j, r, windows[window_of_row(row)],
+                                                    row, k, m, n, d));
         }
+    }
     note_peak(j, peak);
 }
 
@@ -569,13 +373,13 @@ template <class T, class F>
 static void with_tile(const struct cuda *cu, int channels, size_t windows, F f)
 {
     if (channels <= 64)
-        either<T, tile<64, 32, 4, 1, 4>, tile<64, 8, 1, 2, 4>>(cu, windows, f);
+        either<T, tile<64, 32, 4, 1, 3, 4>, tile<64, 16, 2, 2, 3, 4>>(cu, windows, f);
     else if (channels <= 128)
-        either<T, tile<128, 16, 2, 2, 4>, tile<128, 8, 1, 4, 4>>(cu, windows, f);
+        either<T, tile<128, 16, 2, 2, 3, 4>, tile<128, 8, 1, 4, 4, 4>>(cu, windows, f);
     else if (channels <= 256)
-        either<T, tile<256, 16, 2, 4, 2>, tile<256, 8, 1, 8, 2>>(cu, windows, f);
+        either<T, tile<256, 16, 2, 4, 3, 2>, tile<256, 8, 1, 8, 6, 1>>(cu, windows, f);
     else
-        either<T, tile<512, 16, 1, 8, 1>, tile<512, 8, 1, 8, 1>>(cu, windows, f);
+        either<T, tile<512, 16, 1, 8, 3, 1>, tile<512, 8, 1, 8, 3, 1>>(cu, windows, f);
 }
 
 template <class T> bool cuda_joins_region(const struct cuda *cu, int channels)
@@ -593,7 +397,7 @@ template <class T>
 void cuda_join_region(struct cuda *cu, const struct joint<T> &j,
                       const struct region<T> &r)
 {
-    size_t windows = (size_t)j.rows * ((j.w + 1) / 2);
+    size_t windows = windows_of(j.h, j.w);
 
     with_tile<T>(cu, j.c, windows, [&](auto l) {
         using L = decltype(l);
