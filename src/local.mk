@@ -76,7 +76,8 @@ CUDA_COMPILE = $(NVCC) -prefer-non-pic -std=c++20 $(AM_CPPFLAGS) $(NVCCFLAGS) \
 	--compiler-options=-fPIC,-Wall,-Wextra,-Wno-missing-field-initializers
 endif
 libnst_engine_la_LIBADD += $(CUDA_OBJECTS) $(CUDA_LIBS)
-$(CUDA_OBJECTS): $(CUDA_INCLUDES) $(CUDA_NEEDS) %D%/backend/backend.h
+$(CUDA_OBJECTS): $(CUDA_INCLUDES) $(CUDA_NEEDS) %D%/backend/backend.h \
+	%D%/backend/vectors.h
 CUDA_LTCOMPILE = $(AM_V_GEN)$(MKDIR_P) '$(@D)' && \
 	$(LIBTOOL) $(AM_V_lt) --tag=CC --mode=compile $(CUDA_COMPILE) -c -o $@ $<
 .cu.lo:
