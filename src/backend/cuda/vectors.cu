@@ -21,13 +21,14 @@
 #define PAIRS NST_PAIRS_MOST
 #define LEAST_CURVATURE 1e-10 /* below this share of y.y it is noise */
 
-/* Four floats from i on, or what there is of them before n, and zeros. */
-static __device__ __forceinline__ float4 load4(const float *p, size_t i, size_t n)
+/* Four floats from i on, or what there is of them before n, and rest. */
+static __device__ __forceinline__ float4 load4(const float *p, size_t i, size_t n,
+                                               float rest = 0)
 {
     if (i + 4 <= n)
         return *reinterpret_cast<const float4 *>(p + i);
-    return make_float4(i < n ? p[i] : 0, i + 1 < n ? p[i + 1] : 0,
-                       i + 2 < n ? p[i + 2] : 0, 0);
+    return make_float4(i < n ? p[i] : rest, i + 1 < n ? p[i + 1] : rest,
+                       i + 2 < n ? p[i + 2] : rest, rest);
 }
 
 static __device__ __forceinline__ void store4(float *p, size_t i, size_t n, float4 v)
@@ -319,6 +320,7 @@ enum {
     SUMS = 2 * ACROSS /* of a tile, at most */
 };
 static_assert(2 * TRIANGLE + 2 * GROUP + 1 <= SUMS, "room for those with g");
+static_assert(SUMS <= 64 && SUMS % 2 == 0, "two for each lane");
 
 /* The pairs, the latest first. */
 struct pairs {
@@ -419,6 +421,27 @@ static __device__ __forceinline__ float4 bring(const struct pairs &p,
     return where_free(load4(p.y[pair], i, p.n), free_ones);
 }
 
+/* The first chunk of a stretch, at i: all of it is on its way at once. */
+template <bool SAME>
+static __device__ __forceinline__ void bring_first(const struct pairs &p,
+                                                   const struct task &task, size_t i,
+                                                   typename shape<SAME>::rows &rows)
+{
+    using S = shape<SAME>;
+    int first = (int)threadIdx.x / S::LANES, column = 4 * ((int)threadIdx.x % S::LANES);
+    unsigned free_ones = which_are_free(p, i + column, load4(p.g, i + column, p.n));
+    float4 v[S::EACH];
+
+#pragma unroll
+    for (int k = 0; k < S::EACH; k++)
+        if (first + k * S::AT_ONCE < S::ROWS)
+            v[k] = bring<SAME>(p, task, i + column, free_ones, first + k * S::AT_ONCE);
+#pragma unroll
+    for (int k = 0; k < S::EACH; k++)
+        if (first + k * S::AT_ONCE < S::ROWS)
+            *reinterpret_cast<float4 *>(&rows[first + k * S::AT_ONCE][column]) = v[k];
+}
+
 /* A tile's products of one element of each lane. On the diagonal only those of pairs
  * with later ones, those with g, and g.g. Rows are pitch apart. */
 template <bool DIAGONAL, int PITCH>
@@ -496,19 +519,35 @@ static __device__ __forceinline__ void multiply_chunk(
     }
 }
 
-/* Add the lanes' sums to the warp's totals, and begin again. */
+/* Add the lanes' sums to the warp's totals, and begin again. Halves of the lanes give
+ * each other halves of what they have, until lane l has all of sums 2 l and 2 l + 1. */
 static __device__ __forceinline__ void settle(float (&sums)[SUMS], double *totals)
 {
-#pragma unroll
-    for (int k = 0; k < SUMS; k++) {
-        float sum = sums[k];
+    int lane = (int)threadIdx.x % 32;
+    float v[64];
 
-        for (int by = 16; by > 0; by /= 2)
-            sum += __shfl_xor_sync(0xffffffff, sum, by);
-        if ((int)threadIdx.x % 32 == k % 32)
-            totals[k] += (double)sum;
-        sums[k] = 0;
+#pragma unroll
+    for (int k = 0; k < 64; k++)
+        v[k] = k < SUMS ? sums[k] : 0;
+#pragma unroll
+    for (int half = 32; half >= 2; half /= 2) {
+        bool upper = lane & half / 2;
+
+#pragma unroll
+        for (int k = 0; k < half; k++) {
+            float mine = upper ? v[k + half] : v[k],
+                  others = upper ? v[k] : v[k + half];
+
+            v[k] = mine + __shfl_xor_sync(0xffffffff, others, half / 2);
+        }
     }
+    if (2 * lane < SUMS) {
+        totals[2 * lane] += (double)v[0];
+        totals[2 * lane + 1] += (double)v[1];
+    }
+#pragma unroll
+    for (int k = 0; k < SUMS; k++)
+        sums[k] = 0;
 }
 
 /* What the block and the warp do; the blocks of pairs are numbered row by row. */
@@ -584,14 +623,7 @@ static __global__ void __launch_bounds__(32 * shape<SAME>::WARPS, SAME ? 2 : 1)
 
     for (int k = lane; k < SUMS; k += 32)
         totals[warp][k] = 0;
-    for (int row = (int)threadIdx.x / S::LANES; row < S::ROWS; row += S::AT_ONCE) {
-        int column = 4 * ((int)threadIdx.x % S::LANES);
-        unsigned free_ones =
-            which_are_free(p, begin + column, load4(p.g, begin + column, p.n));
-
-        *reinterpret_cast<float4 *>(&rows[0][row][column]) =
-            bring<SAME>(p, task, begin + column, free_ones, row);
-    }
+    bring_first<SAME>(p, task, begin, rows[0]);
     for (size_t at = begin; at < end; at += S::CHUNK, now = 1 - now) {
         __syncthreads();
         multiply_chunk<SAME>(p, task, rows[now], rows[1 - now], at + S::CHUNK, end,
@@ -824,7 +856,7 @@ static __global__ void __launch_bounds__(TOLD_BLOCK)
         }
         d = where_free(d, which_are_free(p, i, g));
         if (p.x) {
-            x = load4(p.x, i, p.n);
+            x = load4(p.x, i, p.n, p.box.lower); /* where d is 0 */
             d.x = cut(x.x, d.x, p.box, &at.x, &longest);
             d.y = cut(x.y, d.y, p.box, &at.y, &longest);
             d.z = cut(x.z, d.z, p.box, &at.z, &longest);
