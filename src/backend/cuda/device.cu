@@ -97,11 +97,6 @@ size_t cuda_scratch_for(const struct cuda *cu, struct nst_shape s)
            4 * nst_shape_area(s) * sizeof(float) + 32 * ALIGNMENT;
 }
 
-size_t cuda_scratch_aside(const struct cuda *, struct nst_shape)
-{
-    return LEAST_SCRATCH;
-}
-
 static enum nst_status want(struct cuda *cu, struct cuda_line *line, size_t bytes,
                             struct nst_err *err)
 {

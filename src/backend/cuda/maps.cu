@@ -173,6 +173,7 @@ void cuda_tensor_copy(struct nst_backend *be, const struct nst_tensor *from, boo
     cuda_copy<T>(cu, values<T>(from), clip, values<T>(to),
                  nst_shape_count(from->shape));
     cuda_made(cu, to);
+    cuda_hold_aside(cu); /* what goes aside may read it beside another */
 }
 
 /* planes (c x pixels) to pixels of c, or back */
@@ -219,6 +220,7 @@ void cuda_upload(struct nst_backend *be, const float *planar, struct nst_tensor 
                          values<T>(t) + (size_t)top * s.w * s.c, s.c, area);
     });
     cuda_made(cu, t);
+    cuda_hold_aside(cu);
 }
 
 template <class T>

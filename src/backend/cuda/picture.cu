@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * picture.cu - the first convolution, which reads a picture of three planes, and the
- * way back to it. Next to the others it costs little: so each is the plainest that
- * reads and writes its maps once.
+ * picture.cu - the first convolution, which reads a picture of three planes. Little is
+ * multiplied: what costs is that the map is written.
  */
 #include "config.h"
 
 #include "backend/cuda/conv.cuh"
 #include "backend/cuda/operators.cuh"
-
-#define STRIP 32 /* pixels of a row that a block makes */
+#include "backend/cuda/words.cuh"
 
 /* What the network sees of a picture: (v - mean) / deviation, 0 beyond the border. */
 struct picture {
@@ -18,40 +16,225 @@ struct picture {
     struct nst_normalisation n;
 };
 
-template <class T>
-__global__ void picture_kernel(struct picture p, const float *weight, const float *bias,
-                               int c, bool out_relu, T *y)
+/* What a block of the first convolution makes: ROWS x COLUMNS pixels of CHANNELS. */
+#define ROWS 8
+#define COLUMNS 32
+#define CHANNELS 64
+/* of a row of what it sees: a warp's lanes read three colours of 8 pixels in other
+ * banks
+ */
+#define PITCH 44
+
+struct seen {
+    float v[ROWS + 2][3][PITCH];
+    float weight[CHANNELS * 27], bias[CHANNELS];
+};
+
+/* Where it begins. */
+struct corner {
+    int top, left, channel;
+};
+
+static __device__ __forceinline__ struct corner corner_of(int w, int c)
 {
-    __shared__ float seen[3][3][STRIP + 2]; /* rows, colours, columns */
-    int strips = (p.w + STRIP - 1) / STRIP;
-    int row = (int)blockIdx.x / strips, first = (int)blockIdx.x % strips * STRIP;
-    int columns = p.w - first < STRIP ? p.w - first : STRIP;
+    int across = (w + COLUMNS - 1) / COLUMNS, deep = (c + CHANNELS - 1) / CHANNELS;
+    int i = (int)blockIdx.x;
+
+    return {i / deep / across * ROWS, i / deep % across * COLUMNS, i % deep * CHANNELS};
+}
+
+static __device__ __forceinline__ float of_colour(const float v[3], int colour)
+{
+    return colour == 0 ? v[0] : colour == 1 ? v[1] : v[2];
+}
+
+/* What a block sees of the picture and of the weights, rounded to TF32 if so. */
+static __device__ __forceinline__ void look(struct seen *s, const struct picture &p,
+                                            const float *weight, const float *bias,
+                                            int c, const struct corner &at, bool tf32)
+{
+    for (int i = (int)threadIdx.x; i < (ROWS + 2) * 3 * (COLUMNS + 2);
+         i += CUDA_BLOCK) {
+        int k = i % (COLUMNS + 2), colour = i / (COLUMNS + 2) % 3,
+            line = i / (COLUMNS + 2) / 3;
+        int row = at.top + line - 1, column = at.left + k - 1;
+        float v = 0;
+
+        if (row >= 0 && row < p.h && column >= 0 && column < p.w)
+            v = (p.rgb[((size_t)colour * p.h + row) * p.w + column] -
+                 of_colour(p.n.mean, colour)) /
+                of_colour(p.n.deviation, colour);
+        s->v[line][colour][k] = tf32 ? __uint_as_float(ptx::to_tf32(v)) : v;
+    }
+    for (int i = (int)threadIdx.x; i < CHANNELS * 27; i += CUDA_BLOCK) {
+        int from = at.channel * 27 + i;
+        float v = from < c * 27 ? weight[from] : 0;
+
+        s->weight[i] = tf32 ? __uint_as_float(ptx::to_tf32(v)) : v;
+    }
+    for (int i = (int)threadIdx.x; i < CHANNELS; i += CUDA_BLOCK)
+        s->bias[i] = at.channel + i < c ? bias[at.channel + i] : 0;
+    __syncthreads();
+}
+
+/* A thread's pixels of a row: a channel of eight. */
+static __device__ __forceinline__ void convolve(const struct seen &s, int row,
+                                                int column, const float w[27],
+                                                float sum[8])
+{
+#pragma unroll
+    for (int i = 0; i < 9; i++) {
+        const float *from = &s.v[row + i / 3][i % 3][column];
+        float v[10];
+
+#pragma unroll
+        for (int k = 0; k < 10; k++)
+            v[k] = from[k];
+#pragma unroll
+        for (int tap = 0; tap < 3; tap++)
+#pragma unroll
+            for (int k = 0; k < 8; k++)
+                sum[k] += w[i / 3 * 9 + tap * 3 + i % 3] * v[k + tap];
+    }
+}
+
+/* In float, for any number of channels. */
+template <class T>
+__global__ void __launch_bounds__(CUDA_BLOCK)
+    picture_kernel(struct picture p, const float *weight, const float *bias, int c,
+                   bool out_relu, T *y)
+{
+    __shared__ __align__(16) struct seen s;
+    struct corner at = corner_of(p.w, c);
+    int own = (int)threadIdx.x % CHANNELS, k = at.channel + own;
+    int column = (int)threadIdx.x / CHANNELS * 8;
     float w[27];
 
-    for (int i = (int)threadIdx.x; i < 9 * (STRIP + 2); i += (int)blockDim.x) {
-        int k = i % (STRIP + 2), colour = i / (STRIP + 2) % 3,
-            tap = i / (STRIP + 2) / 3;
-        int r = row + tap - 1, column = first + k - 1;
-        bool inside = r >= 0 && r < p.h && column >= 0 && column < p.w;
+    look(&s, p, weight, bias, c, at, false);
+    if (k >= c)
+        return;
+#pragma unroll
+    for (int i = 0; i < 27; i++)
+        w[i] = s.weight[own * 27 + i];
+    for (int row = 0; row < ROWS && at.top + row < p.h; row++) {
+        float sum[8];
+        T *to = y + ((size_t)(at.top + row) * p.w + at.left + column) * c + k;
 
-        seen[tap][colour][k] = inside
-                                   ? (p.rgb[((size_t)colour * p.h + r) * p.w + column] -
-                                      p.n.mean[colour]) /
-                                         p.n.deviation[colour]
-                                   : 0;
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            sum[i] = s.bias[own];
+        convolve(s, row, column, w, sum);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            if (at.left + column + i < p.w)
+                put(to + (size_t)i * c, out_relu ? relu(sum[i]) : sum[i]);
     }
-    __syncthreads();
-    for (int k = (int)threadIdx.x; k < c; k += (int)blockDim.x) {
-        for (int i = 0; i < 27; i++)
-            w[i] = weight[k * 27 + i];
-        for (int column = 0; column < columns; column++) {
-            float sum = bias[k];
+}
 
-            for (int i = 0; i < 27; i++)
-                sum += w[i] * seen[i / 9][i % 3][column + i / 3 % 3];
-            put(&y[((size_t)row * p.w + first + column) * c + k],
-                out_relu ? relu(sum) : sum);
-        }
+/*
+ * On tensor cores a warp makes 16 pixels of a row by 32 channels at once: a product of
+ * 16 x 27 values seen (32 with zeros; 3 tap + colour) by weights. Columns of its four
+ * tiles of 8 channels are such that a thread's values are 16 bytes side by side: of
+ * tile j, column 2 t + e is this channel.
+ */
+template <class T> static __device__ __forceinline__ int channel_of(int j, int t, int e)
+{
+    constexpr int wide = 16 / (int)sizeof(T);
+
+    return j / (wide / 2) * 4 * wide + t * wide + j % (wide / 2) * 2 + e;
+}
+
+/* The weights of a warp's 32 channels from one on, as right factors: steps of 8. */
+template <class T>
+static __device__ __forceinline__ void weights_of(const struct seen &s, int channel,
+                                                  unsigned b[4][4][2])
+{
+    int t = (int)threadIdx.x % 4, g = (int)threadIdx.x % 32 / 4;
+
+#pragma unroll
+    for (int i = 0; i < 32; i++) {
+        int k = i / 8 * 8 + i % 2 * 4 + t, j = i / 2 % 4;
+        const float *from = s.weight + (channel + channel_of<T>(j, g / 2, g % 2)) * 27;
+
+        b[i / 8][j][i % 2] = k < 27 ? __float_as_uint(from[k]) : 0;
+    }
+}
+
+/* 16 pixels of a row by 32 channels; offset: where a thread's values are from there. */
+static __device__ __forceinline__ void multiply(const float *from, const int offset[8],
+                                                const unsigned b[4][4][2],
+                                                float d[4][4])
+{
+    from += threadIdx.x % 32 / 4;
+#pragma unroll
+    for (int step = 0; step < 4; step++) {
+        unsigned a[4];
+
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            a[i] = __float_as_uint(from[offset[2 * step + i / 2] + i % 2 * 8]);
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+            ptx::mma_tf32(d[j], a, b[step][j]);
+    }
+}
+
+/* A pixel's values of a thread: of 8 channels from to on. */
+template <class T>
+static __device__ __forceinline__ void put_pixel(T *to, const float v[8], bool out_relu)
+{
+    constexpr int wide = 16 / (int)sizeof(T);
+    float of[8];
+
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        of[i] = out_relu ? relu(v[i]) : v[i];
+#pragma unroll
+    for (int i = 0; i < 8; i += wide)
+        wide_put(to + 4 * i, of + i);
+}
+
+/* For a multiple of CHANNELS. */
+template <class T>
+__global__ void __launch_bounds__(CUDA_BLOCK, 3)
+    picture_tensor_kernel(struct picture p, const float *weight, const float *bias,
+                          int c, bool out_relu, T *y)
+{
+    __shared__ __align__(16) struct seen s;
+    struct corner at = corner_of(p.w, c);
+    int warp = (int)threadIdx.x / 32, t = (int)threadIdx.x % 4,
+        g = (int)threadIdx.x % 32 / 4;
+    int channel = warp % 2 * 32, offset[8];
+    unsigned b[4][4][2];
+
+    look(&s, p, weight, bias, c, at, true);
+    weights_of<T>(s, channel, b);
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        int k = 4 * i + t;
+
+        offset[i] = k < 27 ? (k / 9 * 3 + k % 3) * PITCH + k / 3 % 3 : 0;
+    }
+#pragma unroll 1
+    for (int i = warp / 2; i < ROWS * COLUMNS / 16; i += CUDA_BLOCK / 64) {
+        int row = at.top + i / 2, column = at.left + i % 2 * 16 + g;
+        float d[4][4], v[2][8];
+
+        if (row >= p.h)
+            break;
+#pragma unroll
+        for (int k = 0; k < 16; k++)
+            d[k / 4][k % 4] = s.bias[channel + channel_of<T>(k / 4, t, k % 2)];
+        multiply(&s.v[i / 2][0][i % 2 * 16], offset, b, d);
+#pragma unroll
+        for (int k = 0; k < 16; k++)
+            v[k / 2 % 2][k / 4 * 2 + k % 2] = d[k / 4][k % 4];
+#pragma unroll
+        for (int k = 0; k < 2; k++)
+            if (column + 8 * k < p.w)
+                put_pixel(y + ((size_t)row * p.w + column + 8 * k) * c + at.channel +
+                              channel + channel_of<T>(0, t, 0),
+                          v[k], out_relu);
     }
 }
 
@@ -62,79 +245,20 @@ void cuda_conv_picture(struct nst_backend *be, const struct nst_conv *k,
     struct cuda *cu = cuda_of(be);
     struct nst_shape s = y->shape;
     struct picture p = {rgb, s.h, s.w, *k->picture};
-    unsigned strips = (unsigned)((s.w + STRIP - 1) / STRIP);
+    bool tensor = cu->tensor_cores && s.c % CHANNELS == 0;
+    int blocks = (s.h + ROWS - 1) / ROWS * ((s.w + COLUMNS - 1) / COLUMNS) *
+                 ((s.c + CHANNELS - 1) / CHANNELS);
 
     cuda_wait_aside(cu);
-    cuda_launch(cu, picture_kernel<T>, dim3(strips * (unsigned)s.h), 64, 0, p,
+    cuda_launch(cu, tensor ? picture_tensor_kernel<T> : picture_kernel<T>,
+                dim3((unsigned)blocks), CUDA_BLOCK, 0, p,
                 static_cast<const float *>(k->ahead), k->bias, s.c, out_relu,
                 values<T>(y));
     cuda_made(cu, y);
 }
 
-/*
- * products: rows from top - 1 on of w x PICTURE_ROWS, what each pixel of the map gives
- * to the 3 x 3 pixels it saw; rgb gets the sums, of rows from top on.
- */
-__global__ static void gather_kernel(const float *products, int top, int rows,
-                                     struct picture p, float scale, float *rgb)
-{
-    size_t n = (size_t)rows * p.w * 3;
-
-    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
-        int column = (int)(i % p.w), colour = (int)(i / p.w / rows);
-        int row = top + (int)(i / p.w % rows);
-        float sum = 0;
-
-        for (int tap = 0; tap < 9; tap++) {
-            int r = row + 1 - tap / 3, k = column + 1 - tap % 3;
-
-            if (r >= 0 && r < p.h && k >= 0 && k < p.w)
-                sum += products[((size_t)(r - top + 1) * p.w + k) * PICTURE_ROWS +
-                                3 * tap + colour];
-        }
-        rgb[((size_t)colour * p.h + row) * p.w + column] =
-            scale * sum / p.n.deviation[colour];
-    }
-}
-
-template <class T>
-void cuda_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
-                            const struct nst_tensor *gy, float *rgb)
-{
-    struct cuda *cu = cuda_of(be);
-    struct cuda_room room = cuda_room(cu);
-    struct nst_shape s = gy->shape;
-    size_t row = (size_t)s.w * PICTURE_ROWS;
-    float *products;
-    struct picture p = {NULL, s.h, s.w, *k->picture};
-    int rows;
-
-    room.end -= 2 * row * sizeof(float); /* a row more on either side */
-    rows = cuda_rows(&room, row * sizeof(float), s.h);
-    products = cuda_take<float>(&room, row * (rows + 2));
-    for (int top = 0; top < s.h; top += rows) {
-        int here = top + rows < s.h ? rows : s.h - top;
-        int first = top > 0 ? top - 1 : 0,
-            end = top + here < s.h ? top + here + 1 : s.h;
-
-        cuda_product<T>(cu, (size_t)(end - first) * s.w, PICTURE_ROWS, s.c, 1,
-                        values<T>(gy) + (size_t)first * s.w * s.c,
-                        static_cast<const T *>(k->back), 0,
-                        products + (size_t)(first - top + 1) * row);
-        cuda_launch_over(cu, gather_kernel, (size_t)here * s.w * 3, products, top, here,
-                         p, 1 / cu->gradient_scale, rgb);
-    }
-    if (cu->peak)
-        cuda_ok(cu, cudaMemcpyAsync(cu->peak_here, cu->peak, sizeof *cu->peak,
-                                    cudaMemcpyDeviceToHost, cu->line.stream));
-    cu->unsettled = cu->peak;
-}
-
 #define OF(T)                                                                          \
     template void cuda_conv_picture<T>(struct nst_backend *, const struct nst_conv *,  \
-                                       const float *, struct nst_tensor *, bool);      \
-    template void cuda_conv_picture_grad<T>(struct nst_backend *,                      \
-                                            const struct nst_conv *,                   \
-                                            const struct nst_tensor *, float *);
+                                       const float *, struct nst_tensor *, bool);
 OF(float)
 OF(__half)

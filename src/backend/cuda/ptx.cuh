@@ -61,6 +61,18 @@ static __device__ __forceinline__ void ldmatrix_x4(unsigned r[4], const void *ro
             : "memory");
 }
 
+/* The same, but lane l gets bytes 2 (l / 4) on of rows 2 (l % 4) and the next of each:
+ * matrices of 16 bits turned over. */
+static __device__ __forceinline__ void ldmatrix_x4_trans(unsigned r[4], const void *row)
+{
+    [[maybe_unused]] unsigned from = address(row);
+
+    NST_PTX("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+            : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+            : "r"(from)
+            : "memory");
+}
+
 /* d (16 x 8) += a (16 x 16, fp16) b (16 x 8, fp16) */
 static __device__ __forceinline__ void mma_f16(float d[4], const unsigned a[4],
                                                const unsigned b[2])

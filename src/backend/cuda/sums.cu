@@ -1,149 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sums.cu - sums over the pixels of a map: in float over PIECE of them, or by one
- * thread, and in double beyond, so that large maps lose nothing.
+ * sums.cu - sums over the pixels of a map: of its channels, and of the squares of what
+ * it differs by from another.
  */
 #include "config.h"
 
 #include "backend/cuda/operators.cuh"
+#include "backend/cuda/sums.cuh"
+#include "backend/cuda/words.cuh"
 
-#include <stdlib.h>
+#include <type_traits>
 
-extern "C" {
-#include "base/mem.h"
-}
-
-#define PIECE 1024
-
-/* Part of a map h x w x c. */
-template <class T> struct cut {
-    const T *f;
-    int c, w;
-    struct nst_window window;
-    bool clip;          /* what its ReLU leaves */
-    const float *guide; /* h x w, on the device; or NULL */
-};
-
+/* A block makes the sums of 32 channels of SUM_RUN pixels of a cut of n; a warp of
+ * every eighth of them. */
 template <class T>
-static __device__ __forceinline__ size_t pixel_of(const struct cut<T> &k, size_t i)
+__global__ void __launch_bounds__(CUDA_BLOCK)
+    channels_kernel(struct cut<T> k, int n, double *parts)
 {
-    size_t row = (size_t)k.window.top + i / k.window.width;
+    constexpr int warps = CUDA_BLOCK / 32;
+    __shared__ double of[warps][32];
+    int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
+    int first = (int)blockIdx.x * SUM_RUN, c = (int)blockIdx.y * 32 + lane;
+    int end = n - first < SUM_RUN ? n : first + SUM_RUN;
+    double sum = 0;
 
-    return row * k.w + k.window.left + i % k.window.width;
-}
-
-/* n pixels from first on, laid out one after the other, and the same times the guide.
- */
-template <class T>
-__global__ void cut_kernel(struct cut<T> k, size_t first, size_t n, T *out, T *guided)
-{
-    for (size_t i = cuda_first(); i < n * k.c; i += cuda_step()) {
-        size_t at = pixel_of(k, first + i / k.c);
-        float v = value(k.f[at * k.c + i % k.c]);
+    for (int i = first + warp; i < end && c < k.c; i += warps) {
+        size_t at = pixel_of(k, i);
+        float v = value(k.f[at * k.c + c]);
 
         v = k.clip ? relu(v) : v;
-        put(&out[i], v);
-        if (k.guide)
-            put(&guided[i], v * k.guide[at]);
+        sum += (double)(k.guide ? v * k.guide[at] : v);
     }
-}
-
-/* totals += the sums of count matrices of n values */
-template <class F>
-__global__ void total_kernel(const F *parts, int count, double *totals, size_t n)
-{
-    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
-        double sum = totals[i];
-
-        for (int k = 0; k < count; k++)
-            sum += (double)parts[k * n + i];
-        totals[i] = sum;
-    }
-}
-
-template <class T>
-static struct cut<T> cut_of(const struct nst_tensor *f, bool clip,
-                            struct nst_window window, const float *guide) {
-    return {values<T>(f), f->shape.c, f->shape.w, window, clip, guide};
-}
-
-static void
-begin_sums(struct cuda *cu, double *sums, size_t n, bool add)
-{
-    if (!add)
-        cuda_ok(cu, cudaMemsetAsync(sums, 0, n * sizeof *sums, cu->line.stream));
-}
-
-/* The matrices of n pixels of c values, of which b are as a, times their guide: of each
- * PIECE, and of the rest. Returns how many. */
-template <class T>
-static int squares(struct cuda *cu, int c, size_t n, const T *a, const T *b, float *out)
-{
-    int whole = (int)(n / PIECE), rest = (int)(n % PIECE);
-
-    if (whole > 0)
-        cuda_squares(cu, c, PIECE, whole, a, b, out);
-    if (rest > 0)
-        cuda_squares(cu, c, rest, 1, a + (size_t)whole * PIECE * c,
-                     b + (size_t)whole * PIECE * c, out + (size_t)whole * c * c);
-    return whole + (rest > 0);
-}
-
-template <class T>
-void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-               struct nst_window window, const float *guide, bool add, double *sums)
-{
-    struct cuda *cu = cuda_of(be);
-    struct cuda_room room = cuda_room(cu);
-    struct cut<T> k = cut_of<T>(f, clip, window, guide);
-    int c = k.c, width = window.width;
-    size_t square = (size_t)c * c;
-    bool laid = width == k.w && !clip && !guide; /* it lies there as it is wanted */
-    size_t pixel =
-        (laid ? 0 : 2 * c * sizeof(T)) + (square * sizeof(float) / PIECE + 1);
-    T *a, *b;
-    float *parts;
-    int rows;
-
-    begin_sums(cu, sums, square, add);
-    room.end -= square * sizeof(float); /* the last piece may be a short one */
-    rows = cuda_rows(&room, width * pixel, window.height);
-    a = cuda_take<T>(&room, laid ? 0 : (size_t)rows * width * c);
-    b = guide ? cuda_take<T>(&room, (size_t)rows * width * c) : a;
-    parts = reinterpret_cast<float *>(room.at);
-    for (int top = 0; top < window.height; top += rows) {
-        int here = top + rows < window.height ? rows : window.height - top;
-        size_t first = (size_t)top * width, n = (size_t)here * width;
-        const T *from = k.f + (size_t)(window.top + top) * k.w * c;
-        int count;
-
-        if (!laid)
-            cuda_launch_over(cu, cut_kernel<T>, n * c, k, first, n, a, b);
-        count = squares<T>(cu, c, n, laid ? from : a, laid ? from : b, parts);
-        cuda_launch_over(cu, total_kernel<float>, square, parts, count, sums, square);
-    }
-    cuda_hold_aside(cu);
-}
-
-/* One block makes the sums of each PIECE of a cut of n pixels. */
-template <class T>
-__global__ void channels_kernel(struct cut<T> k, size_t n, double *parts)
-{
-    size_t first = (size_t)blockIdx.x * PIECE;
-    size_t end = first + PIECE < n ? first + PIECE : n;
-
-    for (int c = (int)threadIdx.x; c < k.c; c += (int)blockDim.x) {
-        double sum = 0;
-
-        for (size_t i = first; i < end; i++) {
-            size_t at = pixel_of(k, i);
-            float v = value(k.f[at * k.c + c]);
-
-            v = k.clip ? relu(v) : v;
-            sum += (double)(k.guide ? v * k.guide[at] : v);
-        }
-        parts[(size_t)blockIdx.x * k.c + c] = sum;
-    }
+    of[warp][lane] = sum;
+    __syncthreads();
+    if (warp > 0 || c >= k.c)
+        return;
+    for (int i = 1; i < warps; i++)
+        sum += of[i][lane];
+    parts[(size_t)blockIdx.x * k.c + c] = sum;
 }
 
 template <class T>
@@ -154,40 +48,159 @@ void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool 
     struct cuda *cu = cuda_of(be);
     struct cuda_room room = cuda_room(cu);
     struct cut<T> k = cut_of<T>(f, clip, window, guide);
-    size_t c = (size_t)k.c, n = (size_t)window.height * window.width;
-    int pieces = (int)((n + PIECE - 1) / PIECE);
-    double *parts = cuda_take<double>(&room, c * pieces);
+    int n = window.height * window.width, pieces = (n + SUM_RUN - 1) / SUM_RUN;
+    double *parts = cuda_take<double>(&room, (size_t)k.c * pieces);
 
-    begin_sums(cu, sums, c, add);
-    cuda_launch(cu, channels_kernel<T>, dim3((unsigned)pieces), 128, 0, k, n, parts);
-    cuda_launch_over(cu, total_kernel<double>, c, parts, pieces, sums, c);
+    cuda_launch(cu, channels_kernel<T>,
+                dim3((unsigned)pieces, (unsigned)((k.c + 31) / 32)), CUDA_BLOCK, 0, k,
+                n, parts);
+    add_parts(cu, parts, pieces, k.c, sums, add_in_order{add});
     cuda_hold_aside(cu);
 }
 
-#define ERROR_BLOCKS 512
-
-/* Each block's part of the sum of squares of f - t. */
-template <class T>
-__global__ void error_kernel(struct cut<T> k, const T *t, size_t n, double *parts)
+/* The sum over a block's threads, for each of them. */
+static __device__ double block_sum(double v)
 {
-    __shared__ double of[CUDA_BLOCK];
-    double sum = 0;
+    __shared__ double of[CUDA_BLOCK / 32];
 
-    for (size_t i = cuda_first(); i < n * k.c; i += cuda_step()) {
-        size_t at = pixel_of(k, i / k.c) * k.c + i % k.c;
-        float v = value(k.f[at]);
-        double d = (double)(k.clip ? relu(v) : v) - (double)value(t[at]);
+    for (int lane = 16; lane > 0; lane /= 2)
+        v += __shfl_xor_sync(0xffffffffu, v, lane);
+    if (threadIdx.x % 32 == 0)
+        of[threadIdx.x / 32] = v;
+    __syncthreads();
+    v = 0;
+    for (int i = 0; i < CUDA_BLOCK / 32; i++)
+        v += of[i];
+    return v;
+}
+
+/* Two maps side by side: rows of so many values, and from one to the next. */
+template <class T> struct pair {
+    const T *f, *t;
+    int rows;
+    size_t length, pitch;
+    bool clip; /* of f */
+};
+
+/* What is read at once: 16 bytes or, where they do not lie so, a value. */
+template <class T, bool Wide> struct piece {
+    using read = std::conditional_t<Wide, uint4, T>;
+    static constexpr int n = Wide ? 16 / (int)sizeof(T) : 1;
+
+    static __device__ __forceinline__ read of(const T *from)
+    {
+        if constexpr (Wide)
+            return wide_read(from);
+        else
+            return *from;
+    }
+    static __device__ __forceinline__ void values_of(const read &r, float v[n])
+    {
+        if constexpr (Wide)
+            wide_values(r, v, static_cast<const T *>(nullptr));
+        else
+            v[0] = value(r);
+    }
+};
+
+/* (f - t)^2, in float over a piece of each */
+template <class T, bool Wide>
+static __device__ __forceinline__ float squares(const typename piece<T, Wide>::read &f,
+                                                const typename piece<T, Wide>::read &t,
+                                                bool clip)
+{
+    using P = piece<T, Wide>;
+    float a[P::n], b[P::n], sum = 0;
+
+    P::values_of(f, a);
+    P::values_of(t, b);
+#pragma unroll
+    for (int i = 0; i < P::n; i++) {
+        float d = (clip ? relu(a[i]) : a[i]) - b[i];
 
         sum += d * d;
     }
-    of[threadIdx.x] = sum;
-    for (unsigned half = CUDA_BLOCK / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half)
-            of[threadIdx.x] += of[threadIdx.x + half];
+    return sum;
+}
+
+/* Each block's part of the sum of squares. */
+template <class T, bool Wide>
+__global__ void __launch_bounds__(CUDA_BLOCK)
+    error_kernel(struct pair<T> p, double *parts)
+{
+    using P = piece<T, Wide>;
+    size_t step = cuda_step() * P::n;
+    double sum = 0;
+
+    for (int row = (int)blockIdx.y; row < p.rows; row += (int)gridDim.y) {
+        const T *f = p.f + row * p.pitch, *t = p.t + row * p.pitch;
+        size_t i = cuda_first() * P::n;
+
+        for (; i + 3 * step < p.length; i += 4 * step) { /* loads of all at once */
+            typename P::read a[4], b[4];
+
+#pragma unroll
+            for (int k = 0; k < 4; k++) {
+                a[k] = P::of(f + i + k * step);
+                b[k] = P::of(t + i + k * step);
+            }
+#pragma unroll
+            for (int k = 0; k < 4; k++)
+                sum += (double)squares<T, Wide>(a[k], b[k], p.clip);
+        }
+        for (; i < p.length; i += step)
+            sum += (double)squares<T, Wide>(P::of(f + i), P::of(t + i), p.clip);
     }
+    sum = block_sum(sum);
     if (threadIdx.x == 0)
-        parts[blockIdx.x] = of[0];
+        parts[blockIdx.y * gridDim.x + blockIdx.x] = sum;
+}
+
+/* One block: *sum becomes the sum of count parts, or it is added. */
+static __global__ void __launch_bounds__(CUDA_BLOCK)
+    add_errors_kernel(const double *parts, int count, bool add, double *sum)
+{
+    double v = 0;
+
+    for (int i = (int)threadIdx.x; i < count; i += CUDA_BLOCK)
+        v += parts[i];
+    v = block_sum(v);
+    if (threadIdx.x == 0)
+        *sum = add ? *sum + v : v;
+}
+
+/* Side by side; of whole rows, all of them are one. */
+template <class T>
+static struct pair<T> pair_of(const struct cut<T> &k, const struct nst_tensor *t) {
+    size_t pitch = (size_t)k.w * k.c, length = (size_t)k.window.width * k.c;
+    size_t first = k.window.top * pitch + (size_t)k.window.left * k.c;
+    bool whole = k.window.width == k.w;
+
+    return {k.f + first,
+            values<T>(t) + first,
+            whole ? 1 : k.window.height,
+            whole ? length *k.window.height : length,
+            pitch,
+            k.clip};
+}
+
+#define ERROR_BLOCKS 1024
+
+template <class T, bool Wide>
+static void add_squares(struct cuda *cu, const struct pair<T> &p, bool add, double *sum)
+{
+    struct cuda_room room = cuda_room(cu);
+    double *parts = cuda_take<double>(&room, ERROR_BLOCKS);
+    size_t block =
+        (size_t)CUDA_BLOCK * 4 * piece<T, Wide>::n; /* reads of all at once */
+    size_t across = (p.length + block - 1) / block;
+    dim3 grid((unsigned)(across < ERROR_BLOCKS ? across : ERROR_BLOCKS));
+
+    grid.y = ERROR_BLOCKS / grid.x;
+    grid.y = grid.y < (unsigned)p.rows ? grid.y : (unsigned)p.rows;
+    cuda_launch(cu, error_kernel<T, Wide>, grid, CUDA_BLOCK, 0, p, parts);
+    cuda_launch(cu, add_errors_kernel, dim3(1), CUDA_BLOCK, 0, parts,
+                (int)(grid.x * grid.y), add, sum);
 }
 
 template <class T>
@@ -196,19 +209,17 @@ void cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f, bool
                         double *sum)
 {
     struct cuda *cu = cuda_of(be);
-    struct cuda_room room = cuda_room(cu);
-    struct cut<T> k = cut_of<T>(f, clip, window, NULL);
-    double *parts = cuda_take<double>(&room, ERROR_BLOCKS);
+    struct pair<T> p = pair_of(cut_of<T>(f, clip, window, NULL), t);
 
-    begin_sums(cu, sum, 1, add);
-    cuda_launch(cu, error_kernel<T>, dim3(ERROR_BLOCKS), CUDA_BLOCK, 0, k, values<T>(t),
-                (size_t)window.height * window.width, parts);
-    cuda_launch_over(cu, total_kernel<double>, 1, parts, ERROR_BLOCKS, sum, 1);
+    cuda_go_aside(cu, f);
+    if (f->shape.c * sizeof(T) % 16 == 0)
+        add_squares<T, true>(cu, p, add, sum);
+    else
+        add_squares<T, false>(cu, p, add, sum);
+    cuda_come_back(cu);
 }
 
 #define OF(T)                                                                          \
-    template void cuda_gram<T>(struct nst_backend *, const struct nst_tensor *, bool,  \
-                               struct nst_window, const float *, bool, double *);      \
     template void cuda_channel_sums<T>(                                                \
         struct nst_backend *, const struct nst_tensor *, bool, struct nst_window,      \
         const float *, bool, double *);                                                \

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * words.cuh - values as tensor cores and wide copies have them: a word is two of fp16
+ * or one float, and 16 bytes are copied at once. kind says which, and is not looked at.
+ */
+#ifndef NST_BACKEND_CUDA_WORDS_CUH
+#define NST_BACKEND_CUDA_WORDS_CUH
+
+#include "backend/cuda/device.cuh"
+
+/* d (16 x 8) += a b, of 32 bytes of k: 16 of fp16, 8 of TF32 */
+static __device__ __forceinline__ void word_multiply(float d[4], const unsigned a[4],
+                                                     const unsigned b[2],
+                                                     const __half *kind)
+{
+    (void)kind;
+    ptx::mma_f16(d, a, b);
+}
+static __device__ __forceinline__ void word_multiply(float d[4], const unsigned a[4],
+                                                     const unsigned b[2],
+                                                     const float *kind)
+{
+    (void)kind;
+    ptx::mma_tf32(d, a, b);
+}
+
+/* What the instruction takes of a float are its upper 19 bits: so to the nearest. */
+static __device__ __forceinline__ unsigned word_nearest(unsigned v, const __half *kind)
+{
+    (void)kind;
+    return v;
+}
+static __device__ __forceinline__ unsigned word_nearest(unsigned v, const float *kind)
+{
+    (void)kind;
+    return v + 0x1000u;
+}
+
+/* The least values that there are, or 0: with word_above() of it, a ReLU or nothing. */
+static __device__ __forceinline__ unsigned word_floor(bool clip, const __half *kind)
+{
+    (void)kind;
+    return clip ? 0 : 0xfc00fc00u;
+}
+static __device__ __forceinline__ unsigned word_floor(bool clip, const float *kind)
+{
+    (void)kind;
+    return clip ? 0 : 0xff800000u;
+}
+static __device__ __forceinline__ unsigned word_above(unsigned v, unsigned floor,
+                                                      const __half *kind)
+{
+    (void)kind;
+    return ptx::max_f16x2(v, floor);
+}
+static __device__ __forceinline__ unsigned word_above(unsigned v, unsigned floor,
+                                                      const float *kind)
+{
+    (void)kind;
+    return __float_as_uint(fmaxf(__uint_as_float(v), __uint_as_float(floor)));
+}
+
+/* 16 bytes of values; where they lie is a multiple of 16. */
+template <class T> static __device__ __forceinline__ uint4 wide_read(const T *from)
+{
+    return *reinterpret_cast<const uint4 *>(from);
+}
+
+static __device__ __forceinline__ void wide_values(const uint4 &w, float v[8],
+                                                   const __half *kind)
+{
+    const unsigned word[4] = {w.x, w.y, w.z, w.w};
+
+    (void)kind;
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        v[i] = value(
+            __ushort_as_half((unsigned short)(word[i / 2] >> i % 2 * 16 & 0xffffu)));
+}
+static __device__ __forceinline__ void wide_values(const uint4 &w, float v[4],
+                                                   const float *kind)
+{
+    (void)kind;
+    v[0] = __uint_as_float(w.x);
+    v[1] = __uint_as_float(w.y);
+    v[2] = __uint_as_float(w.z);
+    v[3] = __uint_as_float(w.w);
+}
+
+static __device__ __forceinline__ void wide_put(__half *to, const float v[8])
+{
+    unsigned word[4];
+
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        __half low, high;
+
+        put(&low, v[2 * i]);
+        put(&high, v[2 * i + 1]);
+        word[i] = __half_as_ushort(low) | (unsigned)__half_as_ushort(high) << 16;
+    }
+    *reinterpret_cast<uint4 *>(to) = make_uint4(word[0], word[1], word[2], word[3]);
+}
+static __device__ __forceinline__ void wide_put(float *to, const float v[4])
+{
+    *reinterpret_cast<float4 *>(to) = make_float4(v[0], v[1], v[2], v[3]);
+}
+
+#endif
