@@ -519,8 +519,24 @@ static __device__ __forceinline__ void multiply_chunk(
     }
 }
 
-/* Add the lanes' sums to the warp's totals, and begin again. Halves of the lanes give
- * each other halves of what they have, until lane l has all of sums 2 l and 2 l + 1. */
+/* Halves of the lanes give each other halves of 2 HALF sums, until lane l has all of
+ * those numbered 2 l and 2 l + 1. */
+template <int HALF, int N>
+static __device__ __forceinline__ void halve(float (&v)[N], int lane)
+{
+    bool upper = lane & HALF / 2;
+
+#pragma unroll
+    for (int k = 0; k < HALF; k++) {
+        float mine = upper ? v[k + HALF] : v[k], others = upper ? v[k] : v[k + HALF];
+
+        v[k] = mine + __shfl_xor_sync(0xffffffff, others, HALF / 2);
+    }
+    if constexpr (HALF > 2)
+        halve<HALF / 2>(v, lane);
+}
+
+/* Add the lanes' sums to the warp's totals, and begin again. */
 static __device__ __forceinline__ void settle(float (&sums)[SUMS], double *totals)
 {
     int lane = (int)threadIdx.x % 32;
@@ -529,18 +545,7 @@ static __device__ __forceinline__ void settle(float (&sums)[SUMS], double *total
 #pragma unroll
     for (int k = 0; k < 64; k++)
         v[k] = k < SUMS ? sums[k] : 0;
-#pragma unroll
-    for (int half = 32; half >= 2; half /= 2) {
-        bool upper = lane & half / 2;
-
-#pragma unroll
-        for (int k = 0; k < half; k++) {
-            float mine = upper ? v[k + half] : v[k],
-                  others = upper ? v[k] : v[k + half];
-
-            v[k] = mine + __shfl_xor_sync(0xffffffff, others, half / 2);
-        }
-    }
+    halve<32>(v, lane);
     if (2 * lane < SUMS) {
         totals[2 * lane] += (double)v[0];
         totals[2 * lane + 1] += (double)v[1];
