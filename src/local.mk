@@ -53,7 +53,8 @@ libnst_engine_la_SOURCES = \
 
 # and, with --with-cuda, GPUs
 CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
-	%D%/backend/cuda/device.cu %D%/backend/cuda/grad.cu %D%/backend/cuda/gram.cu \
+	%D%/backend/cuda/device.cu %D%/backend/cuda/direction.cu \
+	%D%/backend/cuda/grad.cu %D%/backend/cuda/gram.cu \
 	%D%/backend/cuda/implicit.cu \
 	%D%/backend/cuda/join.cu %D%/backend/cuda/losses.cu %D%/backend/cuda/maps.cu \
 	%D%/backend/cuda/picture.cu %D%/backend/cuda/picture_grad.cu \
@@ -62,7 +63,8 @@ CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
 CUDA_INCLUDES = %D%/backend/cuda/conv.cuh \
 	%D%/backend/cuda/device.cuh %D%/backend/cuda/joint.cuh \
 	%D%/backend/cuda/operators.cuh %D%/backend/cuda/ptx.cuh \
-	%D%/backend/cuda/sums.cuh %D%/backend/cuda/words.cuh
+	%D%/backend/cuda/sums.cuh %D%/backend/cuda/vectors.cuh \
+	%D%/backend/cuda/words.cuh
 EXTRA_DIST += $(CUDA_SOURCES) $(CUDA_INCLUDES)
 if CUDA
 if FAKE_CUDA

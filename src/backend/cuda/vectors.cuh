@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vectors.cuh - passes over the optimiser's vectors: four floats of each at a time, and
+ * what a pass tells the host, by writing to its memory. Sums are made in an order that
+ * n alone decides.
+ */
+#ifndef NST_BACKEND_CUDA_VECTORS_CUH
+#define NST_BACKEND_CUDA_VECTORS_CUH
+
+#include "backend/cuda/operators.cuh"
+
+#include <math.h>
+
+/* Four floats from i on, or what there is of them before n, and rest. */
+static __device__ __forceinline__ float4 load4(const float *p, size_t i, size_t n,
+                                               float rest = 0)
+{
+    if (i + 4 <= n)
+        return *reinterpret_cast<const float4 *>(p + i);
+    return make_float4(i < n ? p[i] : rest, i + 1 < n ? p[i + 1] : rest,
+                       i + 2 < n ? p[i + 2] : rest, rest);
+}
+
+static __device__ __forceinline__ void store4(float *p, size_t i, size_t n, float4 v)
+{
+    if (i + 4 <= n) {
+        *reinterpret_cast<float4 *>(p + i) = v;
+        return;
+    }
+    if (i < n)
+        p[i] = v.x;
+    if (i + 1 < n)
+        p[i + 1] = v.y;
+    if (i + 2 < n)
+        p[i + 2] = v.z;
+}
+
+static __device__ __forceinline__ float into(float v, struct nst_box box)
+{
+    v = v > box.lower ? v : box.lower;
+    return v < box.upper ? v : box.upper;
+}
+
+/* ---- what a pass tells: a maximum and two sums ---- */
+
+#define TOLD_BLOCK 128
+#define TOLD_MOST 1024 /* blocks */
+
+/* Who is told: parts has 3 of each block, done is 0, and is so again afterwards. */
+struct teller {
+    double *parts;
+    unsigned *done;
+    double *to; /* the host's */
+};
+
+struct told {
+    double most, a, b;
+};
+
+static __device__ __forceinline__ void join(struct told *t, double most, double a,
+                                            double b)
+{
+    t->most = isnan(t->most) || most <= t->most ? t->most : most;
+    t->a += a;
+    t->b += b;
+}
+
+/* Of the block; thread 0 has it. */
+static __device__ struct told join_block(struct told t)
+{
+    __shared__ struct told of[TOLD_BLOCK / 32];
+
+    for (unsigned by = 16; by > 0; by /= 2) {
+        double most = __shfl_down_sync(0xffffffff, t.most, by);
+        double a = __shfl_down_sync(0xffffffff, t.a, by);
+        double b = __shfl_down_sync(0xffffffff, t.b, by);
+
+        join(&t, most, a, b);
+    }
+    if (threadIdx.x % 32 == 0)
+        of[threadIdx.x / 32] = t;
+    __syncthreads();
+    for (int i = 1; i < TOLD_BLOCK / 32 && threadIdx.x == 0; i++)
+        join(&t, of[i].most, of[i].a, of[i].b);
+    __syncthreads();
+    return t;
+}
+
+/* True in all threads of the block that is the last to come here. What the others wrote
+ * before is seen then by volatile reads. */
+static __device__ bool is_last(unsigned *done)
+{
+    __shared__ bool last;
+
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last = atomicAdd(done, 1u) == gridDim.x - 1;
+        if (last)
+            *done = 0;
+    }
+    __syncthreads();
+    return last;
+}
+
+/* Each thread says its part; the last block puts them together. */
+static __device__ void tell(struct teller to, struct told t)
+{
+    volatile double *parts = to.parts;
+
+    t = join_block(t);
+    if (threadIdx.x == 0) {
+        parts[3 * blockIdx.x] = t.most;
+        parts[3 * blockIdx.x + 1] = t.a;
+        parts[3 * blockIdx.x + 2] = t.b;
+    }
+    if (!is_last(to.done))
+        return;
+    t = {-INFINITY, 0, 0};
+    for (unsigned i = threadIdx.x; i < gridDim.x; i += TOLD_BLOCK)
+        join(&t, parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]);
+    t = join_block(t);
+    if (threadIdx.x == 0) {
+        to.to[0] = t.most;
+        to.to[1] = t.a;
+        to.to[2] = t.b;
+    }
+}
+
+/* What is told at different times does not lie in the same place. */
+enum { OF_DIRECTION, OF_MEASURE, OF_ACCEPT, OF_SUM, OF_ALL };
+
+/* A teller of one of these; what it told when all before is done: zeros after a fault.
+ */
+struct teller cuda_teller(struct cuda *cu, int what);
+struct told cuda_told(struct cuda *cu, int what);
+
+/* Launch a pass that tells: each thread has four elements at a time. */
+template <class... P, class... A>
+static void cuda_pass(struct cuda *cu, void (*kernel)(P...), size_t n, A... args)
+{
+    size_t blocks = (n + 4 * TOLD_BLOCK - 1) / (4 * TOLD_BLOCK);
+
+    cuda_launch(cu, kernel, dim3((unsigned)(blocks < TOLD_MOST ? blocks : TOLD_MOST)),
+                TOLD_BLOCK, 0, args...);
+}
+
+static __device__ __forceinline__ double product(float4 a, float4 b)
+{
+    return ((double)a.x * b.x + (double)a.y * b.y) +
+           ((double)a.z * b.z + (double)a.w * b.w);
+}
+
+/* direction.cu */
+size_t cuda_direction_bytes(size_t n, int pairs);
+struct nst_downhill cuda_direction(struct nst_backend *be, size_t n,
+                                   const struct nst_descent *c);
+
+#endif
