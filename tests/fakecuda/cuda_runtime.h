@@ -182,7 +182,14 @@ struct cudaDeviceProp {
     int major, minor, multiProcessorCount, integrated, l2CacheSize;
 };
 
-typedef struct cudaLaunchAttribute_st cudaLaunchAttribute; /* none are known here */
+/* None of them changes anything here. */
+enum cudaLaunchAttributeID { cudaLaunchAttributeProgrammaticStreamSerialization = 6 };
+typedef struct cudaLaunchAttribute_st {
+    enum cudaLaunchAttributeID id;
+    union {
+        int programmaticStreamSerializationAllowed;
+    } val;
+} cudaLaunchAttribute;
 
 typedef struct cudaLaunchConfig_st {
     dim3 gridDim, blockDim;

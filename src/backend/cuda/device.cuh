@@ -131,10 +131,11 @@ template <class T>
 void cuda_squares(struct cuda *cu, int c, int pixels, int count, const T *a, const T *b,
                   float *y);
 
-/* kernel<<<grid, block, shared>>>(args...) on the stream */
+/* kernel<<<grid, block, shared>>>(args...) on the line */
 template <class... P, class... A>
-void cuda_launch(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
-                 size_t shared, A... args)
+void cuda_launch_as(struct cuda *cu, cudaLaunchAttribute *attribute,
+                    unsigned attributes, void (*kernel)(P...), dim3 grid, int block,
+                    size_t shared, A... args)
 {
     cudaLaunchConfig_t config = {};
 
@@ -142,7 +143,30 @@ void cuda_launch(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
     config.blockDim = dim3((unsigned)block);
     config.dynamicSmemBytes = shared;
     config.stream = cu->line.stream;
+    config.attrs = attribute;
+    config.numAttrs = attributes;
     cuda_ok(cu, cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...));
+}
+
+template <class... P, class... A>
+void cuda_launch(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
+                 size_t shared, A... args)
+{
+    cuda_launch_as(cu, NULL, 0, kernel, grid, block, shared, args...);
+}
+
+/* The same of a kernel that begins with ptx::begin(): it may be brought in while the
+ * one before it ends. */
+template <class... P, class... A>
+void cuda_launch_early(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
+                       size_t shared, A... args)
+{
+    cudaLaunchAttribute early = {};
+
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cuda_launch_as(cu, &early, cu->capability >= 90 ? 1 : 0, kernel, grid, block,
+                   shared, args...);
 }
 
 #define CUDA_BLOCK 256

@@ -479,6 +479,7 @@ __global__ void __launch_bounds__(L::threads, L::blocks)
     float d[L::m][L::n][4] = {};
     const T *tile;
 
+    ptx::begin();
     at.top += o.top;
     product<T, L, RELU>(p, at, d);
     tile = spread<T, L>(d, at, o.bias, p.cout, o.relu);
@@ -541,8 +542,9 @@ void cuda_implicit_conv(struct cuda *cu, const struct patches<T> &p,
     with_tile(cu, o.rows, p.w, p.cout, [&](auto l) {
         using L = decltype(l);
 
-        cuda_launch(cu, p.relu ? conv_kernel<T, L, true> : conv_kernel<T, L, false>,
-                    dim3(blocks<L>(o.rows, p.w, p.cout)), L::threads, L::bytes, p, o);
+        cuda_launch_early(
+            cu, p.relu ? conv_kernel<T, L, true> : conv_kernel<T, L, false>,
+            dim3(blocks<L>(o.rows, p.w, p.cout)), L::threads, L::bytes, p, o);
     });
 }
 

@@ -336,6 +336,7 @@ __global__ void __launch_bounds__(L::threads, L::blocks)
     int first = warp / L::warps_across * L::m * 16 + lane / 4;
     int channel = warp % L::warps_across * L::n * 8 + lane % 4 * piece;
 
+    ptx::begin();
     product<T, L>(j, r, windows, d);
 #pragma unroll
     for (int n = 0; n < L::n; n += piece / 2) {
@@ -407,8 +408,8 @@ void cuda_join_region(struct cuda *cu, const struct joint<T> &j,
         cuda_ok(cu, cudaFuncSetAttribute(join_region_kernel<T, L>,
                                          cudaFuncAttributeMaxDynamicSharedMemorySize,
                                          (int)bytes));
-        cuda_launch(cu, join_region_kernel<T, L>, dim3((unsigned)blocks), L::threads,
-                    bytes, j, r);
+        cuda_launch_early(cu, join_region_kernel<T, L>, dim3((unsigned)blocks),
+                          L::threads, bytes, j, r);
     });
 }
 

@@ -110,6 +110,7 @@ __global__ void __launch_bounds__(CUDA_BLOCK)
     int column = (int)threadIdx.x / CHANNELS * 8;
     float w[27];
 
+    ptx::begin();
     look(&s, p, weight, bias, c, at, false);
     if (k >= c)
         return;
@@ -207,6 +208,7 @@ __global__ void __launch_bounds__(CUDA_BLOCK, 3)
     int channel = warp % 2 * 32, offset[8];
     unsigned b[4][4][2];
 
+    ptx::begin();
     look(&s, p, weight, bias, c, at, true);
     weights_of<T>(s, channel, b);
 #pragma unroll
@@ -250,10 +252,10 @@ void cuda_conv_picture(struct nst_backend *be, const struct nst_conv *k,
                  ((s.c + CHANNELS - 1) / CHANNELS);
 
     cuda_wait_aside(cu);
-    cuda_launch(cu, tensor ? picture_tensor_kernel<T> : picture_kernel<T>,
-                dim3((unsigned)blocks), CUDA_BLOCK, 0, p,
-                static_cast<const float *>(k->ahead), k->bias, s.c, out_relu,
-                values<T>(y));
+    cuda_launch_early(cu, tensor ? picture_tensor_kernel<T> : picture_kernel<T>,
+                      dim3((unsigned)blocks), CUDA_BLOCK, 0, p,
+                      static_cast<const float *>(k->ahead), k->bias, s.c, out_relu,
+                      values<T>(y));
     cuda_made(cu, y);
 }
 

@@ -140,6 +140,7 @@ __global__ void __launch_bounds__(CUDA_BLOCK)
     float d[OWN][4][4] = {}, sum[3] = {0, 0, 0};
     const float *products;
 
+    ptx::begin();
     fetch(gy, back, c, g, top, left, 0, nst_dynamic_shared);
     for (int s = 0; s < slices; s++) {
         if (s + 1 < slices) {
@@ -178,8 +179,8 @@ static void tensor_gradient(struct cuda *cu, const T *gy, const T *back, int c,
     cuda_ok(cu,
             cudaFuncSetAttribute(gradient_kernel<T>,
                                  cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
-    cuda_launch(cu, gradient_kernel<T>, dim3((unsigned)blocks), CUDA_BLOCK,
-                (size_t)shared, gy, back, c, g);
+    cuda_launch_early(cu, gradient_kernel<T>, dim3((unsigned)blocks), CUDA_BLOCK,
+                      (size_t)shared, gy, back, c, g);
 }
 
 /*

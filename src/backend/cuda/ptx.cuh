@@ -17,6 +17,17 @@
 namespace ptx
 {
 
+/* From 9.0 on, for kernels of cuda_launch_early(), before they read anything: the next
+ * kernel may be brought in, and what was launched before this one is done. */
+static __device__ __forceinline__ void begin()
+{
+#if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;\n"
+                 "griddepcontrol.wait;" ::
+                     : "memory");
+#endif
+}
+
 static __device__ __forceinline__ unsigned address(const void *shared)
 {
     return (unsigned)__cvta_generic_to_shared(shared);

@@ -15,6 +15,12 @@
 
 namespace ptx
 {
+
+/* Here a kernel is launched when the one before it is done. */
+static inline void begin()
+{
+}
+
 /* ---- cp.async: of a thread, in groups ---- */
 
 /* A copy takes effect at the wait that covers its group, no earlier; until then there
