@@ -580,8 +580,8 @@ static double tolerance(const struct kind *k, const struct operation *op,
         return eps * sqrt(9 * in->s.c);
     case NINE_OUT: /* losses add the channels */
         return eps * sqrt(9 * in->cout + in->s.c);
-    case PICTURE: /* what is seen of it is up to 5.6: see normalisation */
-        return 4 * eps * sqrt(27);
+    case PICTURE:
+        return eps * sqrt(27);
     case ONE: /* sums over pixels are divided by their number afterwards */
         break;
     }

@@ -20,15 +20,29 @@ struct picture {
 #define ROWS 8
 #define COLUMNS 32
 #define CHANNELS 64
-/* of a row of what it sees: a warp's lanes read three colours of 8 pixels in other
- * banks
- */
+/* From row to row of what it sees: where a warp's lanes read 8 pixels of different
+ * taps, few are in one bank. */
 #define PITCH 44
 
-struct seen {
-    float v[ROWS + 2][3][PITCH];
-    float weight[CHANNELS * 27], bias[CHANNELS];
+/* Values as W: float, or two of fp16. */
+template <class W> struct seen {
+    W v[ROWS + 2][3][PITCH], weight[CHANNELS * 27];
+    float bias[CHANNELS];
 };
+
+static __device__ __forceinline__ void see(float *to, float v)
+{
+    *to = v;
+}
+/* The nearest value of fp16, and of what is left: 22 bits together. */
+static __device__ __forceinline__ void see(unsigned *to, float v)
+{
+    __half high, low;
+
+    put(&high, v);
+    put(&low, v - value(high));
+    *to = __half_as_ushort(high) | (unsigned)__half_as_ushort(low) << 16;
+}
 
 /* Where it begins. */
 struct corner {
@@ -48,37 +62,53 @@ static __device__ __forceinline__ float of_colour(const float v[3], int colour)
     return colour == 0 ? v[0] : colour == 1 ? v[1] : v[2];
 }
 
-/* What a block sees of the picture and of the weights, rounded to TF32 if so. */
-static __device__ __forceinline__ void look(struct seen *s, const struct picture &p,
-                                            const float *weight, const float *bias,
-                                            int c, const struct corner &at, bool tf32)
+/* A block's pixels and those around them, normalised. */
+template <class W>
+static __device__ __forceinline__ void look(struct seen<W> *s, const struct picture &p,
+                                            const struct corner &at)
 {
-    for (int i = (int)threadIdx.x; i < (ROWS + 2) * 3 * (COLUMNS + 2);
-         i += CUDA_BLOCK) {
-        int k = i % (COLUMNS + 2), colour = i / (COLUMNS + 2) % 3,
-            line = i / (COLUMNS + 2) / 3;
-        int row = at.top + line - 1, column = at.left + k - 1;
-        float v = 0;
+    constexpr int across = COLUMNS + 2, n = (ROWS + 2) * 3 * across;
+    constexpr int each = (n + CUDA_BLOCK - 1) / CUDA_BLOCK;
+    float v[each];
 
-        if (row >= 0 && row < p.h && column >= 0 && column < p.w)
-            v = (p.rgb[((size_t)colour * p.h + row) * p.w + column] -
-                 of_colour(p.n.mean, colour)) /
-                of_colour(p.n.deviation, colour);
-        s->v[line][colour][k] = tf32 ? __uint_as_float(ptx::to_tf32(v)) : v;
+#pragma unroll
+    for (int i = 0; i < each; i++) { /* all are on their way at once */
+        int k = i * CUDA_BLOCK + (int)threadIdx.x, colour = k / across % 3;
+        int row = at.top + k / across / 3 - 1, column = at.left + k % across - 1;
+        bool inside = row >= 0 && row < p.h && column >= 0 && column < p.w && k < n;
+
+        v[i] = inside ? p.rgb[((size_t)colour * p.h + row) * p.w + column]
+                      : of_colour(p.n.mean, colour);
     }
+#pragma unroll
+    for (int i = 0; i < each; i++) {
+        int k = i * CUDA_BLOCK + (int)threadIdx.x, colour = k / across % 3;
+
+        if (k < n)
+            see(&s->v[k / across / 3][colour][k % across],
+                (v[i] - of_colour(p.n.mean, colour)) /
+                    of_colour(p.n.deviation, colour));
+    }
+}
+
+/* The weights and biases of its channels; 0 beyond the last. */
+template <class W>
+static __device__ __forceinline__ void learn(struct seen<W> *s, const float *weight,
+                                             const float *bias, int c,
+                                             const struct corner &at)
+{
+#pragma unroll
     for (int i = (int)threadIdx.x; i < CHANNELS * 27; i += CUDA_BLOCK) {
         int from = at.channel * 27 + i;
-        float v = from < c * 27 ? weight[from] : 0;
 
-        s->weight[i] = tf32 ? __uint_as_float(ptx::to_tf32(v)) : v;
+        see(&s->weight[i], from < c * 27 ? weight[from] : 0);
     }
     for (int i = (int)threadIdx.x; i < CHANNELS; i += CUDA_BLOCK)
         s->bias[i] = at.channel + i < c ? bias[at.channel + i] : 0;
-    __syncthreads();
 }
 
 /* A thread's pixels of a row: a channel of eight. */
-static __device__ __forceinline__ void convolve(const struct seen &s, int row,
+static __device__ __forceinline__ void convolve(const struct seen<float> &s, int row,
                                                 int column, const float w[27],
                                                 float sum[8])
 {
@@ -104,14 +134,16 @@ __global__ void __launch_bounds__(CUDA_BLOCK)
     picture_kernel(struct picture p, const float *weight, const float *bias, int c,
                    bool out_relu, T *y)
 {
-    __shared__ __align__(16) struct seen s;
+    __shared__ __align__(16) struct seen<float> s;
     struct corner at = corner_of(p.w, c);
     int own = (int)threadIdx.x % CHANNELS, k = at.channel + own;
     int column = (int)threadIdx.x / CHANNELS * 8;
     float w[27];
 
+    learn(&s, weight, bias, c, at);
     ptx::begin();
-    look(&s, p, weight, bias, c, at, false);
+    look(&s, p, at);
+    __syncthreads();
     if (k >= c)
         return;
 #pragma unroll
@@ -134,7 +166,8 @@ __global__ void __launch_bounds__(CUDA_BLOCK)
 
 /*
  * On tensor cores a warp makes 16 pixels of a row by 32 channels at once: a product of
- * 16 x 27 values seen (32 with zeros; 3 tap + colour) by weights. Columns of its four
+ * 16 x 27 values seen (32 with zeros; 3 tap + colour) by weights. Both are sums of two
+ * values of fp16, and three of the four products of those count. Columns of its four
  * tiles of 8 channels are such that a thread's values are 16 bytes side by side: of
  * tile j, column 2 t + e is this channel.
  */
@@ -145,38 +178,58 @@ template <class T> static __device__ __forceinline__ int channel_of(int j, int t
     return j / (wide / 2) * 4 * wide + t * wide + j % (wide / 2) * 2 + e;
 }
 
-/* The weights of a warp's 32 channels from one on, as right factors: steps of 8. */
+/* The first halves of two words, and the second. */
+static __device__ __forceinline__ void split(unsigned a, unsigned b, unsigned *high,
+                                             unsigned *low)
+{
+    *high = (a & 0xffffu) | b << 16;
+    *low = a >> 16 | (b & 0xffff0000u);
+}
+
+struct factors {
+    unsigned high[2][4][2], low[2][4][2]; /* steps of 16, tiles */
+};
+
+/* The weights of a warp's 32 channels from one on. */
 template <class T>
-static __device__ __forceinline__ void weights_of(const struct seen &s, int channel,
-                                                  unsigned b[4][4][2])
+static __device__ __forceinline__ void weights_of(const struct seen<unsigned> &s,
+                                                  int channel, struct factors *b)
 {
     int t = (int)threadIdx.x % 4, g = (int)threadIdx.x % 32 / 4;
 
 #pragma unroll
-    for (int i = 0; i < 32; i++) {
-        int k = i / 8 * 8 + i % 2 * 4 + t, j = i / 2 % 4;
-        const float *from = s.weight + (channel + channel_of<T>(j, g / 2, g % 2)) * 27;
+    for (int i = 0; i < 16; i++) {
+        int k = i / 8 * 16 + i % 2 * 8 + 2 * t, j = i / 2 % 4;
+        const unsigned *from =
+            s.weight + (channel + channel_of<T>(j, g / 2, g % 2)) * 27 + k;
 
-        b[i / 8][j][i % 2] = k < 27 ? __float_as_uint(from[k]) : 0;
+        split(k < 27 ? from[0] : 0, k < 26 ? from[1] : 0, &b->high[i / 8][j][i % 2],
+              &b->low[i / 8][j][i % 2]);
     }
 }
 
 /* 16 pixels of a row by 32 channels; offset: where a thread's values are from there. */
-static __device__ __forceinline__ void multiply(const float *from, const int offset[8],
-                                                const unsigned b[4][4][2],
-                                                float d[4][4])
+static __device__ __forceinline__ void multiply(const unsigned *from,
+                                                const int offset[8],
+                                                const struct factors &b, float d[4][4])
 {
     from += threadIdx.x % 32 / 4;
 #pragma unroll
-    for (int step = 0; step < 4; step++) {
-        unsigned a[4];
+    for (int step = 0; step < 2; step++) {
+        unsigned high[4], low[4];
 
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            a[i] = __float_as_uint(from[offset[2 * step + i / 2] + i % 2 * 8]);
+        for (int i = 0; i < 4; i++) {
+            const int *at = offset + 4 * step + i / 2 * 2;
+
+            split(from[at[0] + i % 2 * 8], from[at[1] + i % 2 * 8], &high[i], &low[i]);
+        }
 #pragma unroll
-        for (int j = 0; j < 4; j++)
-            ptx::mma_tf32(d[j], a, b[step][j]);
+        for (int j = 0; j < 4; j++) {
+            ptx::mma_f16(d[j], low, b.high[step][j]);
+            ptx::mma_f16(d[j], high, b.low[step][j]);
+            ptx::mma_f16(d[j], high, b.high[step][j]);
+        }
     }
 }
 
@@ -201,19 +254,21 @@ __global__ void __launch_bounds__(CUDA_BLOCK, 3)
     picture_tensor_kernel(struct picture p, const float *weight, const float *bias,
                           int c, bool out_relu, T *y)
 {
-    __shared__ __align__(16) struct seen s;
+    __shared__ __align__(16) struct seen<unsigned> s;
     struct corner at = corner_of(p.w, c);
     int warp = (int)threadIdx.x / 32, t = (int)threadIdx.x % 4,
         g = (int)threadIdx.x % 32 / 4;
     int channel = warp % 2 * 32, offset[8];
-    unsigned b[4][4][2];
+    struct factors b;
 
+    learn(&s, weight, bias, c, at);
     ptx::begin();
-    look(&s, p, weight, bias, c, at, true);
-    weights_of<T>(s, channel, b);
+    look(&s, p, at);
+    __syncthreads();
+    weights_of<T>(s, channel, &b);
 #pragma unroll
     for (int i = 0; i < 8; i++) {
-        int k = 4 * i + t;
+        int k = i / 2 * 8 + 2 * t + i % 2;
 
         offset[i] = k < 27 ? (k / 9 * 3 + k % 3) * PITCH + k / 3 % 3 : 0;
     }

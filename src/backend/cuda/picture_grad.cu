@@ -44,10 +44,12 @@ static struct gradient gradient_of(const struct cuda *cu, const struct nst_conv 
 #define SLICE 128
 #define PITCH (SLICE + 16) /* bytes: eight rows are in all banks */
 #define STAGE ((PIXELS + PICTURE_ROWS) * PITCH)
-#define WARPS (CUDA_BLOCK / 32)
-#define OWN ((SIXTEENS + WARPS - 1) / WARPS) /* sixteens of a warp, at most */
+#define OWN 3 /* sixteens of a warp */
+#define WARPS (SIXTEENS / OWN)
+#define THREADS (32 * WARPS)
 #define PRODUCTS 29 /* floats from pixel to pixel, 27 of them used: odd, for banks */
 static_assert(PIXELS * PRODUCTS * sizeof(float) <= STAGE);
+static_assert(WARPS * OWN == SIXTEENS);
 static_assert(SIXTEENS * 16 <= PIXELS + PICTURE_ROWS); /* the last are read, too */
 
 /* Begin to copy slice s of the pixels and of the weights. */
@@ -61,7 +63,7 @@ static __device__ __forceinline__ void fetch(const T *gy, const T *back, int c,
 
     to += part * 16;
     for (int i = (int)threadIdx.x / (SLICE / 16); i < PIXELS + PICTURE_ROWS;
-         i += CUDA_BLOCK / (SLICE / 16)) {
+         i += THREADS / (SLICE / 16)) {
         int row = top + i / SEEN - 1, column = left + i % SEEN - 1;
         bool inside = row >= 0 && row < g.h && column >= 0 && column < g.w;
         const T *from = gy + (inside ? ((size_t)row * g.w + column) * c : 0);
@@ -98,8 +100,6 @@ static __device__ __forceinline__ void multiply_slice(const unsigned char *stage
         for (int i = 0; i < OWN; i++) {
             unsigned a[4];
 
-            if (warp + i * WARPS >= SIXTEENS)
-                break;
             ptx::ldmatrix_x4(a, pixels + (warp + i * WARPS) * 16 * PITCH + step);
             for (int k = 0; k < 4; k++)
                 a[k] = word_nearest(a[k], kind);
@@ -129,16 +129,37 @@ static __device__ __forceinline__ const float *spread(const float d[OWN][4][4])
     return products;
 }
 
+/* A block's pixels of the picture. */
+static __device__ __forceinline__ void gather(const float *products,
+                                              const struct gradient &g, int top,
+                                              int left)
+{
+    for (int i = (int)threadIdx.x; i < SIDE * SIDE; i += THREADS) {
+        int row = i / SIDE, column = i % SIDE;
+        float sum[3] = {0, 0, 0};
+
+        if (top + row >= g.h || left + column >= g.w)
+            continue;
+#pragma unroll
+        for (int k = 0; k < 27; k++)
+            sum[k % 3] += products[((row + 2 - k / 9) * SEEN + column + 2 - k / 3 % 3) *
+                                       PRODUCTS +
+                                   k];
+#pragma unroll
+        for (int colour = 0; colour < 3; colour++)
+            g.rgb[((size_t)colour * g.h + top + row) * g.w + left + column] =
+                g.scale[colour] * sum[colour];
+    }
+}
+
 /* c * sizeof(T) is a multiple of SLICE. */
 template <class T>
-__global__ void __launch_bounds__(CUDA_BLOCK)
+__global__ void __launch_bounds__(THREADS)
     gradient_kernel(const T *gy, const T *back, int c, struct gradient g)
 {
     int across = (g.w + SIDE - 1) / SIDE, slices = c * (int)sizeof(T) / SLICE;
     int top = (int)blockIdx.x / across * SIDE, left = (int)blockIdx.x % across * SIDE;
-    int i = (int)threadIdx.x / SIDE, k = (int)threadIdx.x % SIDE;
-    float d[OWN][4][4] = {}, sum[3] = {0, 0, 0};
-    const float *products;
+    float d[OWN][4][4] = {};
 
     ptx::begin();
     fetch(gy, back, c, g, top, left, 0, nst_dynamic_shared);
@@ -154,19 +175,7 @@ __global__ void __launch_bounds__(CUDA_BLOCK)
         __syncthreads(); /* all copies of s are there */
         multiply_slice<T>(nst_dynamic_shared + s % 2 * STAGE, d);
     }
-    products = spread(d);
-    if (top + i >= g.h || left + k >= g.w)
-        return;
-#pragma unroll
-    for (int tap = 0; tap < 9; tap++) {
-        int pixel = (i + 2 - tap / 3) * SEEN + k + 2 - tap % 3;
-
-        for (int colour = 0; colour < 3; colour++)
-            sum[colour] += products[pixel * PRODUCTS + 3 * tap + colour];
-    }
-    for (int colour = 0; colour < 3; colour++)
-        g.rgb[((size_t)colour * g.h + top + i) * g.w + left + k] =
-            g.scale[colour] * sum[colour];
+    gather(spread(d), g, top, left);
 }
 
 template <class T>
@@ -179,7 +188,7 @@ static void tensor_gradient(struct cuda *cu, const T *gy, const T *back, int c,
     cuda_ok(cu,
             cudaFuncSetAttribute(gradient_kernel<T>,
                                  cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
-    cuda_launch_early(cu, gradient_kernel<T>, dim3((unsigned)blocks), CUDA_BLOCK,
+    cuda_launch_early(cu, gradient_kernel<T>, dim3((unsigned)blocks), THREADS,
                       (size_t)shared, gy, back, c, g);
 }
 

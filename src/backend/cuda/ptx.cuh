@@ -17,8 +17,9 @@
 namespace ptx
 {
 
-/* From 9.0 on, for kernels of cuda_launch_early(), before they read anything: the next
- * kernel may be brought in, and what was launched before this one is done. */
+/* From 9.0 on, for kernels of cuda_launch_early(), before they read anything but
+ * weights: the next kernel may be brought in, and what was launched before this one is
+ * done. */
 static __device__ __forceinline__ void begin()
 {
 #if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 900
