@@ -4,6 +4,7 @@
  *
  *   bench operators [SIZE]                     each layer's operators by themselves
  *   bench evaluations STACK SIZE [MODEL]       whole evaluations, and the optimiser
+ *   bench run STACK SIZE [MODEL]               300 steps, and what comes before them
  *
  * STACK is tutorial or gatys. $THREADS says how many threads (default: all), $DEVICE
  * cpu (the default) or cuda, $PRECISION which of a GPU's. A machine that throttles
@@ -20,6 +21,7 @@
 #include <time.h>
 
 #include "backend/backend.h"
+#include "backend/cuda/cuda.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "kernels/blocked.h"
@@ -31,6 +33,7 @@
 
 #define SAMPLES 15
 #define PAIRS 20
+#define STEPS 300
 
 static struct nst_backend *be;
 static struct nst_err err;
@@ -273,7 +276,8 @@ struct evaluation {
     struct nst_objective *o;
     size_t n;
     float *x, *grad; /* vectors of the backend */
-    double seconds;  /* spent in evaluations */
+    float *photograph;
+    double seconds; /* spent in evaluations */
     int count;
 };
 
@@ -334,59 +338,115 @@ static struct nst_vgg *network(const char *model, int convs)
     return v;
 }
 
-static void bench_evaluations(const char *stack, int size, const char *model)
+/* Evaluations of a smooth picture of size x size in the style of a rough one. */
+static void begin(struct evaluation *e, struct nst_vgg *v, bool gatys, int size)
 {
-    bool gatys = strcmp(stack, "gatys") == 0;
-    size_t n = 3 * (size_t)size * (size_t)size, peak;
     struct nst_taps content, style;
     struct nst_objective_config config = {.content_layers = &content,
                                           .style_layers = &style,
                                           .content_weight = 1,
                                           .style_weight = 7000,
                                           .strength = 1};
-    struct nst_vgg *v = network(model, gatys ? 13 : 5);
-    struct evaluation e = {.n = n};
+    size_t n = 3 * (size_t)size * (size_t)size;
     struct nst_vectors vectors = {be, n};
-    struct times t;
-    double between;
-    float *photograph, *painting;
+    float *painting;
 
+    *e = (struct evaluation){.n = n};
     must(nst_taps_parse(&content, gatys ? "relu4_2" : "conv_4", &err));
     must(nst_taps_parse(&style,
                         gatys ? "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
                               : "conv_1,conv_2,conv_3,conv_4,conv_5",
                         &err));
-    must(nst_vector_new(&vectors, &e.x, &err));
-    must(nst_vector_new(&vectors, &e.grad, &err));
-    must(nst_floats_new(&photograph, n, 1, 1, &err));
+    must(nst_vector_new(&vectors, &e->x, &err));
+    must(nst_vector_new(&vectors, &e->grad, &err));
+    must(nst_floats_new(&e->photograph, n, 1, 1, &err));
     must(nst_floats_new(&painting, n, 1, 1, &err));
     for (size_t i = 0; i < n; i++) {
-        photograph[i] = 0.5f + 0.4f * (float)sin((double)i * 0.013);
+        e->photograph[i] = 0.5f + 0.4f * (float)sin((double)i * 0.013);
         painting[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     }
-    be->ops->put(be, e.x, photograph, n * sizeof *photograph);
+    be->ops->put(be, e->x, e->photograph, n * sizeof *e->photograph);
     must(nst_objective_new(
-        &e.o, v, &config, photograph, size, size,
+        &e->o, v, &config, e->photograph, size, size,
         &(struct nst_style){&(struct nst_painting){painting, size, size, .share = 1},
                             1},
         &err));
     free(painting);
+}
+
+static void end(struct evaluation *e)
+{
+    struct nst_vectors vectors = {be, e->n};
+
+    nst_objective_free(e->o);
+    nst_vector_free(&vectors, e->x);
+    nst_vector_free(&vectors, e->grad);
+    free(e->photograph);
+}
+
+/* Bytes that are free on the GPU; 0: there is none. */
+static size_t device_free(void)
+{
+    struct nst_cuda_device d = {.free_memory = 0};
+
+    if (be->memory)
+        must(nst_cuda_device(be->config.device, &d, &err));
+    return d.free_memory;
+}
+
+static void bench_evaluations(const char *stack, int size, const char *model)
+{
+    bool gatys = strcmp(stack, "gatys") == 0;
+    size_t before = device_free(), peak;
+    struct nst_vgg *v = network(model, gatys ? 13 : 5);
+    struct evaluation e;
+    struct times t;
+    double between;
+
+    begin(&e, v, gatys, size);
     t = measure(evaluate, &e);
     peak = nst_memory_peak();
-    between = optimiser(&e, n);
+    before -= device_free();
+    between = optimiser(&e, e.n);
     printf("{\"engine\":\"nst\",\"stack\":\"%s\",\"size\":%d,\"set\":\"%s\","
            "\"precision\":\"%s\","
            "\"threads\":%d,\"ms_per_evaluation\":%.3f,\"ms_min\":%.3f,"
-           "\"optimiser_ms\":%.3f,\"peak_rss_mib\":%zu,\"ceiling\":%.0f,"
-           "\"dropped\":%d}\n",
+           "\"optimiser_ms\":%.3f,\"peak_rss_mib\":%zu,\"device_mib\":%zu,"
+           "\"ceiling\":%.0f,\"dropped\":%d}\n",
            stack, size, instructions(), nst_precision_name(be->config.precision),
            nst_threads_count(be->threads), 1e3 * t.median, 1e3 * t.best, 1e3 * between,
-           peak >> 20, t.ceiling, t.dropped);
-    nst_objective_free(e.o);
+           peak >> 20, before >> 20, t.ceiling, t.dropped);
+    end(&e);
     nst_vgg_free(v);
-    nst_vector_free(&vectors, e.x);
-    nst_vector_free(&vectors, e.grad);
-    free(photograph);
+}
+
+/* Steps of a run with all its pairs; started: when the program was. */
+static void bench_run(const char *stack, int size, const char *model, double started)
+{
+    bool gatys = strcmp(stack, "gatys") == 0;
+    struct nst_vgg *v = network(model, gatys ? 13 : 5);
+    double ready = now(), begun, done;
+    struct evaluation e;
+    struct nst_lbfgs *l;
+    int steps = 0;
+
+    begin(&e, v, gatys, size);
+    must(nst_lbfgs_new(&l, e.n, PAIRS, (struct nst_box){0, 1}, be, &err));
+    nst_lbfgs_step(l, function, &e, e.x);
+    begun = now();
+    e.count = 0;
+    while (steps < STEPS && nst_lbfgs_step(l, function, &e, e.x).end == NST_STEP_TAKEN)
+        steps++;
+    done = now();
+    printf("{\"engine\":\"nst\",\"run\":\"%s\",\"size\":%d,\"precision\":\"%s\","
+           "\"start_ms\":%.0f,\"targets_ms\":%.0f,\"steps\":%d,\"evaluations\":%d,"
+           "\"seconds\":%.3f}\n",
+           stack, size, nst_precision_name(be->config.precision),
+           1e3 * (ready - started), 1e3 * (begun - ready), steps, e.count,
+           done - begun);
+    nst_lbfgs_free(l);
+    end(&e);
+    nst_vgg_free(v);
 }
 
 static enum nst_precision precision(void)
@@ -407,14 +467,17 @@ int main(int argc, char **argv)
     const char *threads = getenv("THREADS"), *device = getenv("DEVICE");
     struct nst_backend_config config = {.threads = threads ? atoi(threads) : 0,
                                         .precision = precision()};
+    double started = now();
 
     must(nst_backend_open(&be, device ? device : "cpu", &config, &err));
     if (argc >= 2 && strcmp(argv[1], "operators") == 0)
         bench_operators(argc > 2 ? atoi(argv[2]) : 256);
     else if (argc >= 4 && strcmp(argv[1], "evaluations") == 0)
         bench_evaluations(argv[2], atoi(argv[3]), argc > 4 ? argv[4] : NULL);
+    else if (argc >= 4 && strcmp(argv[1], "run") == 0)
+        bench_run(argv[2], atoi(argv[3]), argc > 4 ? argv[4] : NULL, started);
     else {
-        fputs("usage: bench operators [SIZE] | evaluations STACK SIZE [MODEL]\n",
+        fputs("usage: bench operators [SIZE] | evaluations|run STACK SIZE [MODEL]\n",
               stderr);
         return 2;
     }

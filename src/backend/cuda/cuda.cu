@@ -14,9 +14,6 @@ extern "C" {
 #include "base/mem.h"
 }
 
-/* What cuBLAS wants at most, by its manual, on compute capability 9.0. */
-#define WORKSPACE ((size_t)32 << 20)
-
 static void close_line(struct cuda_line *line)
 {
     if (line->stream)
@@ -39,6 +36,7 @@ static void cuda_close(struct nst_backend *be)
     cudaFree(cu->workspace);
     cudaFree(cu->peak);
     cudaFreeHost(cu->peak_here);
+    cudaFreeHost(cu->letter);
     cuda_vectors_close(cu);
     nst_threads_free(be->threads);
     free(cu);
@@ -146,7 +144,7 @@ static enum nst_status look_at(struct cuda *cu, struct nst_err *err)
     return NST_OK;
 }
 
-/* A stream, cuBLAS on it, and what both need. */
+/* Streams, and what else all operators need. */
 static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
 {
     cudaError_t e = cudaStreamCreateWithFlags(&cu->line.stream, cudaStreamNonBlocking);
@@ -159,11 +157,11 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
         e = cudaEventCreateWithFlags(&cu->done, cudaEventDisableTiming);
     if (e == cudaSuccess)
         e = cudaEventCreateWithFlags(&cu->held, cudaEventDisableTiming);
+    if (e == cudaSuccess)
+        e = cudaMallocHost(&cu->letter, CUDA_LETTER);
     if (e != cudaSuccess)
         return refused(e, cu->device, err);
-    if (cublasCreate(&cu->blas) != CUBLAS_STATUS_SUCCESS)
-        return nst_err_set(err, NST_ERR_IO, "cuda:%d: cuBLAS cannot begin", cu->device);
-    st = cuda_alloc(cu, &cu->workspace, WORKSPACE, err);
+    st = cuda_alloc(cu, &cu->workspace, CUDA_WORKSPACE, err);
     if (st == NST_OK)
         st = cuda_vectors_furnish(cu, err);
     if (st != NST_OK)
@@ -173,15 +171,10 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
         st = cuda_want_aside(cu, LEAST_SCRATCH, err);
     if (st != NST_OK)
         return st;
-    cuda_ok(cu, cublasSetStream(cu->blas, cu->line.stream));
-    cuda_ok(cu, cublasSetWorkspace(cu->blas, cu->workspace, WORKSPACE));
     if (cu->tensor_cores)
         cuda_implicit_open(cu);
     if (cu->precision != NST_PRECISION_FP16)
         return NST_OK;
-    /* where it divides a sum, its parts are floats, too */
-    cuda_ok(cu, cublasSetMathMode(cu->blas,
-                                  CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
     st = cuda_alloc(cu, &peak, sizeof *cu->peak, err);
     cu->peak = static_cast<int *>(peak);
     if (st != NST_OK)

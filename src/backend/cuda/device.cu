@@ -186,11 +186,15 @@ void cuda_send(struct cuda *cu, void *to, const void *from, size_t bytes)
 
 void cuda_receive(struct cuda *cu, void *to, const void *from, size_t bytes)
 {
+    void *at = bytes <= CUDA_LETTER ? cu->letter : to;
+
     cuda_wait_aside(cu);
     if (!cuda_ok(
-            cu, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cu->line.stream)) ||
+            cu, cudaMemcpyAsync(at, from, bytes, cudaMemcpyDefault, cu->line.stream)) ||
         !cuda_ok(cu, cudaStreamSynchronize(cu->line.stream)))
         memset(to, 0, bytes);
+    else if (at != to)
+        memcpy(to, at, bytes);
 }
 
 static cublasComputeType_t compute_type(const struct cuda *cu)
@@ -215,12 +219,26 @@ static cudaDataType type_of(const __half *)
     return CUDA_R_16F;
 }
 
+/* cuBLAS takes a tenth of a second to begin, and often nobody needs it. */
+static cublasHandle_t blas(struct cuda *cu)
+{
+    if (cu->blas || !cuda_ok(cu, cublasCreate(&cu->blas)))
+        return cu->blas;
+    cuda_ok(cu, cublasSetStream(cu->blas, cu->line.stream));
+    cuda_ok(cu, cublasSetWorkspace(cu->blas, cu->workspace, CUDA_WORKSPACE));
+    if (cu->precision == NST_PRECISION_FP16)
+        /* where it divides a sum, its parts are floats, too */
+        cuda_ok(cu, cublasSetMathMode(
+                        cu->blas, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
+    return cu->blas;
+}
+
 /* cuBLAS has columns where we have rows: y' = b a'. */
 template <class T, class U>
 void cuda_product(struct cuda *cu, size_t m, int n, int k, float alpha, const T *a,
                   const T *b, float beta, U *y)
 {
-    cuda_ok(cu, cublasGemmEx(cu->blas, CUBLAS_OP_T, CUBLAS_OP_N, n, (int)m, k, &alpha,
+    cuda_ok(cu, cublasGemmEx(blas(cu), CUBLAS_OP_T, CUBLAS_OP_N, n, (int)m, k, &alpha,
                              b, type_of(b), k, a, type_of(a), k, &beta, y, type_of(y),
                              n, compute_type(cu), CUBLAS_GEMM_DEFAULT));
 }
@@ -239,7 +257,7 @@ void cuda_squares(struct cuda *cu, int c, int pixels, int count, const T *a, con
     const float one = 1, zero = 0;
     long long stride = (long long)pixels * c;
 
-    cuda_ok(cu, cublasGemmStridedBatchedEx(cu->blas, CUBLAS_OP_N, CUBLAS_OP_T, c, c,
+    cuda_ok(cu, cublasGemmStridedBatchedEx(blas(cu), CUBLAS_OP_N, CUBLAS_OP_T, c, c,
                                            pixels, &one, b, type_of(b), c, stride, a,
                                            type_of(a), c, stride, &zero, y, CUDA_R_32F,
                                            c, (long long)c * c, count, compute_type(cu),

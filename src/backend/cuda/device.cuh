@@ -38,6 +38,9 @@ struct cuda_tensor {
     cudaEvent_t made;
 };
 
+/* What cuBLAS wants at most, by its manual, on compute capability 9.0. */
+#define CUDA_WORKSPACE ((size_t)32 << 20)
+
 struct cuda {
     struct nst_backend base;
     int device, capability, processors; /* capability: 80 for 8.0 */
@@ -49,8 +52,9 @@ struct cuda {
     cudaEvent_t done;             /* what was begun aside */
     cudaEvent_t held;             /* what must be done before more is */
     bool busy;                    /* with what the main line has not waited for */
-    cublasHandle_t blas;
-    void *workspace; /* of cuBLAS */
+    void *letter;                 /* to the host: CUDA_LETTER bytes of its memory */
+    cublasHandle_t blas;          /* NULL: not yet needed */
+    void *workspace;              /* CUDA_WORKSPACE bytes of it */
     /* fp16 alone: gradients are held times this power of two, and *peak, on the device,
      * is the bits of the largest magnitude of them so far; *peak_here is what it was
      * after the latest gradient, which is looked at once that is known to be done. */
@@ -117,6 +121,8 @@ enum nst_status cuda_alloc(struct cuda *cu, void **out, size_t bytes,
 /* Wait for all work; the fault, if there was one by then. */
 enum nst_status cuda_finish(struct cuda *cu, struct nst_err *err);
 
+/* What is no larger comes back by memory that the device writes to itself. */
+#define CUDA_LETTER ((size_t)4096)
 /* Bytes to the device, and back when all before is done. Zeros after a fault. */
 void cuda_send(struct cuda *cu, void *to, const void *from, size_t bytes);
 void cuda_receive(struct cuda *cu, void *to, const void *from, size_t bytes);
