@@ -248,12 +248,15 @@ enum nst_status nst_plan_seconds(const struct nst_plan *plan, struct nst_engine 
                                  const struct nst_params *p, double *seconds,
                                  struct nst_err *err)
 {
-    enum { SIDE = 256 };
     double area = (double)plan->height * plan->width, one = 0;
-    enum nst_status st = time_evaluation(nst_engine_network(e), p, SIDE, &one, err);
+    enum nst_status st = NST_ERR_MEM;
+    int side = 512;
+
+    while (st == NST_ERR_MEM && side > 64) /* a GPU may have room for little */
+        st = time_evaluation(nst_engine_network(e), p, side /= 2, &one, err);
 
     /* The optimiser adds some hundredths for each ten pairs. */
-    one *= area / (SIDE * SIDE) * (plan->work + 0.005 * plan->curvature_pairs);
+    one *= area / ((double)side * side) * (plan->work + 0.005 * plan->curvature_pairs);
     *seconds = one * (double)nst_plan_evaluations(p);
     return st;
 }

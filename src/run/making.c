@@ -96,15 +96,16 @@ static void say_plan(struct work *w)
 {
     const struct nst_plan *plan = &w->plan;
 
+    size_t limit = (plan->device_limit ? plan->device_limit : plan->limit) >> 20;
+
     if (!w->p.quiet && !w->p.dry_run && !w->p.tile && plan->tile)
         nst_say(w->maker->events, "works in %d x %d tiles to stay within %zu MiB%s",
-                plan->tile_columns, plan->tile_rows,
-                (plan->device_limit ? plan->device_limit : plan->limit) >> 20,
+                plan->tile_columns, plan->tile_rows, limit,
                 plan->recompute_content ? ", and works out content features anew" : "");
     if (!w->p.quiet && !w->p.dry_run && plan->curvature_pairs < w->p.curvature_pairs)
-        nst_say(
-            w->maker->events, "keeps %d curvature pairs of %lld to stay within %zu MiB",
-            plan->curvature_pairs, (long long)w->p.curvature_pairs, plan->limit >> 20);
+        nst_say(w->maker->events,
+                "keeps %d curvature pairs of %lld to stay within %zu MiB",
+                plan->curvature_pairs, (long long)w->p.curvature_pairs, limit);
     nst_plan_apply(plan, &w->p);
     nst_plan_apply(plan, &w->asked);
 }

@@ -86,7 +86,7 @@ enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
         st = cuda_alloc(cu, reinterpret_cast<void **>(&k->bias),
                         (size_t)cout * sizeof(float), err);
     if (st == NST_OK)
-        st = cuda_want_scratch(cu, n * sizeof(float), err);
+        st = cuda_want_scratch(cu, &cu->line, n * sizeof(float), err);
     if (st != NST_OK) {
         cuda_conv_free(be, k);
         return st;

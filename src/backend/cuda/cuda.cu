@@ -53,9 +53,8 @@ static enum nst_status cuda_share(struct nst_backend **out,
     enum nst_status st = cuda_open(out, &be->config, err);
 
     if (st == NST_OK)
-        st = cuda_want_scratch(cuda_of(*out), cu->line.scratch_bytes, err);
-    if (st == NST_OK)
-        st = cuda_want_aside(cuda_of(*out), cu->other.scratch_bytes, err);
+        st = cuda_want_scratch(cuda_of(*out), &cuda_of(*out)->line,
+                               cu->line.scratch_bytes, err);
     if (st != NST_OK && *out) {
         cuda_close(*out);
         *out = NULL;
@@ -166,9 +165,9 @@ static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
         st = cuda_vectors_furnish(cu, err);
     if (st != NST_OK)
         return st;
-    st = cuda_want_scratch(cu, LEAST_SCRATCH, err);
+    st = cuda_want_scratch(cu, &cu->line, LEAST_SCRATCH, err);
     if (st == NST_OK)
-        st = cuda_want_aside(cu, LEAST_SCRATCH, err);
+        st = cuda_want_scratch(cu, &cu->other, ASIDE_SCRATCH, err);
     if (st != NST_OK)
         return st;
     if (cu->tensor_cores)

@@ -97,32 +97,24 @@ size_t cuda_scratch_for(const struct cuda *cu, struct nst_shape s)
            4 * nst_shape_area(s) * sizeof(float) + 32 * ALIGNMENT;
 }
 
-static enum nst_status want(struct cuda *cu, struct cuda_line *line, size_t bytes,
-                            struct nst_err *err)
+enum nst_status cuda_want_scratch(struct cuda *cu, struct cuda_line *line, size_t bytes,
+                                  struct nst_err *err)
 {
     enum nst_status st;
     void *scratch;
 
     if (bytes <= line->scratch_bytes)
         return NST_OK;
+    cuda_ok(cu, cudaStreamSynchronize(line->stream));
+    cudaFree(line->scratch); /* first: both need not fit */
+    line->scratch = NULL;
+    line->scratch_bytes = 0;
     st = cuda_alloc(cu, &scratch, bytes, err);
     if (st != NST_OK)
         return st;
-    cuda_ok(cu, cudaStreamSynchronize(line->stream));
-    cudaFree(line->scratch);
     line->scratch = static_cast<char *>(scratch);
     line->scratch_bytes = bytes;
     return NST_OK;
-}
-
-enum nst_status cuda_want_scratch(struct cuda *cu, size_t bytes, struct nst_err *err)
-{
-    return want(cu, &cu->line, bytes, err);
-}
-
-enum nst_status cuda_want_aside(struct cuda *cu, size_t bytes, struct nst_err *err)
-{
-    return want(cu, &cu->other, bytes, err);
 }
 
 static void change_lines(struct cuda *cu)

@@ -102,15 +102,17 @@ template <class T> T *cuda_take(struct cuda_room *room, size_t n)
 /* How many of rows can be worked on at once when each takes bytes of what is left of
  * the room: one at least. */
 int cuda_rows(const struct cuda_room *room, size_t bytes, int rows);
-/* The scratch that operators on a map of this shape take at most, and that of those
- * aside. */
+/* The scratch that operators on a map of this shape take at most. */
 size_t cuda_scratch_for(const struct cuda *cu, struct nst_shape s);
-size_t cuda_scratch_aside(const struct cuda *cu, struct nst_shape s);
-/* What operators that know no tensor take of either. */
+/* What operators that know no tensor take, and what those aside have: parts of Gram
+ * matrices. The tests have little. */
 #define LEAST_SCRATCH ((size_t)64 << 10)
-/* Make sure of so much, and of so much aside. Not while a room is in use. */
-enum nst_status cuda_want_scratch(struct cuda *cu, size_t bytes, struct nst_err *err);
-enum nst_status cuda_want_aside(struct cuda *cu, size_t bytes, struct nst_err *err);
+#ifndef ASIDE_SCRATCH
+#define ASIDE_SCRATCH ((size_t)17 << 20)
+#endif
+/* Make sure of so much. Not while a room is in use. */
+enum nst_status cuda_want_scratch(struct cuda *cu, struct cuda_line *line, size_t bytes,
+                                  struct nst_err *err);
 
 /* base.memory becomes what may be taken of what is free: others use the device, too. */
 void cuda_look_around(struct cuda *cu);

@@ -380,17 +380,6 @@ void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool clip,
     cuda_come_back(cu);
 }
 
-/* A part for each of the tiles, of either size. */
-size_t cuda_scratch_aside(const struct cuda *, struct nst_shape s)
-{
-    size_t parts = nst_shape_area(s) / LEAST + 1, side = large::side;
-    size_t tiles = (size_t)tiles_of(s.c, large::side);
-    size_t most = tiles < BLOCKS ? BLOCKS / tiles : 1;
-    size_t bytes = (parts < most ? parts : most) * tiles * side * side * sizeof(float);
-
-    return bytes > LEAST_SCRATCH ? bytes : LEAST_SCRATCH;
-}
-
 #define OF(T)                                                                          \
     template void cuda_gram<T>(struct nst_backend *, const struct nst_tensor *, bool,  \
                                struct nst_window, const float *, bool, double *);

@@ -113,7 +113,7 @@ size_t cuda_tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
                          size_t *scratch)
 {
     const struct cuda *cu = reinterpret_cast<const struct cuda *>(be);
-    size_t wanted = cuda_scratch_for(cu, shape) + cuda_scratch_aside(cu, shape);
+    size_t wanted = cuda_scratch_for(cu, shape);
 
     if (wanted > *scratch)
         *scratch = wanted;
@@ -125,13 +125,12 @@ enum nst_status cuda_tensor_new(struct nst_backend *be, struct nst_tensor **out,
                                 struct nst_shape shape, struct nst_err *err)
 {
     struct cuda *cu = cuda_of(be);
-    enum nst_status st = cuda_want_scratch(cu, cuda_scratch_for(cu, shape), err);
+    enum nst_status st =
+        cuda_want_scratch(cu, &cu->line, cuda_scratch_for(cu, shape), err);
     void *data = NULL;
     struct cuda_tensor *t;
 
     *out = NULL;
-    if (st == NST_OK)
-        st = cuda_want_aside(cu, cuda_scratch_aside(cu, shape), err);
     if (st == NST_OK)
         st = cuda_alloc(cu, &data, nst_shape_count(shape) * sizeof(T), err);
     if (st != NST_OK)
