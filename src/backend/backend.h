@@ -84,7 +84,7 @@ static inline struct nst_window nst_whole(struct nst_shape s)
  * guide (matrix F + offset). All in the backend's numbers.
  */
 struct nst_region_terms {
-    const float *matrix; /* C x C, symmetric */
+    const float *matrix; /* C x C, symmetric; readied: ready_matrix() */
     const float *offset; /* C; or NULL: 0 */
     const float *guide;  /* H x W: how much each pixel counts; or NULL: 1 */
 };
@@ -237,6 +237,11 @@ struct nst_backend_ops {
     void (*moment_loss)(struct nst_backend *be, int channels,
                         const struct nst_layer_moments *m, double factor,
                         float *derivative, float *offset, double *sum);
+    /* Bytes of numbers for a derivative that is a matrix in struct nst_region_terms:
+     * those of C x C floats, and of what the backend makes of them. */
+    size_t (*matrix_bytes)(const struct nst_backend *be, int channels);
+    /* It has its final values; each time, before it is used there. */
+    void (*ready_matrix)(struct nst_backend *be, int channels, float *derivative);
     /* *sum: the squared differences of neighbours in planes rgb; grad, unless NULL, +=
      * scale / 2 times its derivative. See style/pixel_losses.h. */
     void (*variation)(struct nst_backend *be, const float *rgb, struct nst_planes of,

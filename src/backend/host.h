@@ -26,6 +26,8 @@ void nst_host_gram_loss(struct nst_backend *be, int channels, const double *prod
 void nst_host_moment_loss(struct nst_backend *be, int channels,
                           const struct nst_layer_moments *m, double factor,
                           float *derivative, float *offset, double *sum);
+size_t nst_host_matrix_bytes(const struct nst_backend *be, int channels);
+void nst_host_ready_matrix(struct nst_backend *be, int channels, float *derivative);
 void nst_host_variation(struct nst_backend *be, const float *rgb, struct nst_planes of,
                         float scale, float *grad, double *sum);
 void nst_host_pull(struct nst_backend *be, const float *rgb, struct nst_planes of,
@@ -39,7 +41,8 @@ extern const struct nst_vector_ops nst_host_vectors;
     .put = nst_host_copy, .get = nst_host_copy, .copy = nst_host_copy,                 \
     .repeat = nst_host_repeat, .forget = nst_host_forget,                              \
     .copy_window = nst_host_copy_window, .gram_loss = nst_host_gram_loss,              \
-    .moment_loss = nst_host_moment_loss, .variation = nst_host_variation,              \
+    .moment_loss = nst_host_moment_loss, .matrix_bytes = nst_host_matrix_bytes,        \
+    .ready_matrix = nst_host_ready_matrix, .variation = nst_host_variation,            \
     .pull = nst_host_pull, .vectors = &nst_host_vectors
 
 #endif

@@ -44,6 +44,17 @@ void nst_moments_at(const struct nst_layer_moments *m, int channels, int c,
 
 /* By F at one pixel, the mean has the derivative 1 / pixels, and the deviation (F -
  * mean) / (pixels deviation). */
+size_t nst_host_matrix_bytes(const struct nst_backend *be, int channels)
+{
+    (void)be;
+    return (size_t)channels * (size_t)channels * sizeof(float);
+}
+
+void nst_host_ready_matrix(struct nst_backend *be, int channels, float *derivative)
+{
+    (void)be, (void)channels, (void)derivative;
+}
+
 void nst_host_moment_loss(struct nst_backend *be, int channels,
                           const struct nst_layer_moments *m, double factor,
                           float *derivative, float *offset, double *sum)

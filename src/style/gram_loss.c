@@ -24,7 +24,7 @@ enum nst_status nst_gram_loss_init(struct nst_gram_loss *l, struct nst_backend *
     st = ops->numbers_new(be, &target, entries(l) * sizeof *l->target, err);
     l->target = target;
     if (st == NST_OK)
-        st = ops->numbers_new(be, &derivative, entries(l) * sizeof *l->derivative, err);
+        st = ops->numbers_new(be, &derivative, ops->matrix_bytes(be, channels), err);
     l->derivative = derivative;
     if (st != NST_OK)
         return st;

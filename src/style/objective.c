@@ -74,6 +74,7 @@ static double weight_of(const struct nst_objective *o, int i, int r)
 /* The sums of what was gathered, and its derivative, for a style layer in a region. */
 static void finish_layer(struct nst_objective *o, int i, int r)
 {
+    struct nst_backend *be = nst_vgg_backend(o->v);
     struct style_layer *l = &o->region[r].layer[i];
     double w = weight_of(o, i, r);
 
@@ -82,6 +83,7 @@ static void finish_layer(struct nst_objective *o, int i, int r)
     if (o->moment_weight > 0)
         nst_moment_loss_finish(&l->moments, &l->statistics, o->moment_weight * w,
                                l->gram.derivative, &o->sums[moment_sum(o, i, r)]);
+    be->ops->ready_matrix(be, l->gram.channels, l->gram.derivative);
 }
 
 /* The next evaluation is another one. */

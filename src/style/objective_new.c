@@ -324,6 +324,7 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
                            const struct nst_objective_config *config, int regions,
                            int ch, int cw, int sh, int sw)
 {
+    const struct nst_backend *be = nst_vgg_backend(v);
     struct nst_tiling style = nst_walk_tiling(v, sh, sw, config->tile);
     struct nst_tiling content = nst_walk_tiling(v, ch, cw, config->tile);
     size_t scratch = 0, grams = 0, targets = 0,
@@ -336,14 +337,14 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
                                       content.tile_height, content.tile_width);
     second += targets * (config->recompute_content ? 1 : tiles);
     for (int i = 0; i < config->style_layers->count; i++) {
-        size_t c = (size_t)nst_vgg_channels(v, config->style_layers->tap[i].conv);
+        int channels = nst_vgg_channels(v, config->style_layers->tap[i].conv);
+        size_t c = (size_t)channels;
 
-        /* and the derivative, which the backend copies on either side of a ReLU */
-        grams += c * c * (2 * sizeof(double) + 3 * sizeof(float));
+        grams += c * c * 2 * sizeof(double) + be->ops->matrix_bytes(be, channels);
     }
     if (regions)
         grams = (size_t)regions * (grams + nst_guide_bytes(v, &content));
-    if (nst_vgg_backend(v)->memory) { /* where the pictures are, too */
+    if (be->memory) { /* where the pictures are, too */
         first += 3 * (size_t)sh * (size_t)sw * sizeof(float);
         second += 3 * 3 * (size_t)ch * (size_t)cw * sizeof(float);
     }

@@ -188,6 +188,18 @@ static float *read_floats(struct nst_backend *be, void *there, size_t n)
     return v;
 }
 
+/* A region's matrix, there. */
+static float *show_matrix(struct nst_backend *be, const struct input *in,
+                          const float *values)
+{
+    size_t bytes = be->ops->matrix_bytes(be, in->s.c);
+    float *matrix = poisoned(be, bytes);
+
+    be->ops->put(be, matrix, values, (size_t)in->s.c * in->s.c * sizeof *values);
+    be->ops->ready_matrix(be, in->s.c, matrix);
+    return matrix;
+}
+
 /* The regions' terms, there. */
 static void show_regions(struct nst_backend *be, const struct input *in,
                          struct nst_region_terms there[REGIONS])
@@ -198,7 +210,7 @@ static void show_regions(struct nst_backend *be, const struct input *in,
         const struct nst_region_terms *t = &in->regions[i];
 
         there[i] = (struct nst_region_terms){
-            numbers(be, t->matrix, c * c * sizeof(float)),
+            show_matrix(be, in, t->matrix),
             t->offset ? numbers(be, t->offset, c * sizeof(float)) : NULL,
             t->guide ? numbers(be, t->guide, guide_area(in) * sizeof(float)) : NULL};
     }
@@ -769,8 +781,8 @@ int main(void)
         {3, 16, 16, 16},  {3, 31, 33, 17},  {16, 15, 17, 3},  {5, 4, 4, 7},
         {32, 9, 35, 66},  {33, 13, 9, 15},  {64, 12, 20, 64}, {128, 6, 5, 96},
         {1, 257, 129, 2}, {7, 45, 100, 16}, {512, 2, 5, 256}, {20, 14, 60, 128},
-        {48, 15, 50, 64}, {96, 18, 17, 23}, {200, 17, 16, 8}, {136, 3, 4, 8},   {264, 17, 16, 4},
-        {128, 22, 20, 3}};
+        {48, 15, 50, 64}, {96, 18, 17, 23}, {200, 17, 16, 8}, {136, 3, 4, 8},
+        {264, 17, 16, 4}, {128, 22, 20, 3}};
     enum { COUNT = sizeof shapes / sizeof *shapes, SMALL = 10, RANDOM = 12 };
     bool quick = getenv("NST_TEST_QUICK");
     int chosen = quick ? 2 * SMALL : 2 * COUNT, count = chosen + (quick ? 0 : RANDOM);

@@ -97,6 +97,8 @@ static const struct nst_backend_ops operators = {
     .squared_error = cuda_squared_error<T>,
     .gram_loss = cuda_gram_loss,
     .moment_loss = cuda_moment_loss,
+    .matrix_bytes = cuda_matrix_bytes<T>,
+    .ready_matrix = cuda_ready_matrix<T>,
     .variation = cuda_variation,
     .pull = cuda_pull,
 };

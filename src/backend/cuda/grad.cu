@@ -17,10 +17,10 @@
 /*
  * Rows of a symmetric c x c matrix as halves, a warp each: times the power of two that
  * brings the row's largest magnitude near 2^10, so that products have room on either
- * side; scales: what they are times then, if they are to be times scale.
+ * side; scales: what they are times then.
  */
-__global__ static void matrix_kernel(const float *matrix, int c, float scale,
-                                     __half *to, float *scales)
+__global__ static void matrix_kernel(const float *matrix, int c, __half *to,
+                                     float *scales)
 {
     int row = (int)(cuda_first() / 32), lane = (int)(threadIdx.x % 32), exponent = 10;
     float most = 0;
@@ -37,7 +37,49 @@ __global__ static void matrix_kernel(const float *matrix, int c, float scale,
     for (int i = lane; i < c; i += 32)
         put(&to[(size_t)row * c + i], ldexpf(matrix[i], 10 - exponent));
     if (lane == 0)
-        scales[row] = ldexpf(scale, exponent - 10);
+        scales[row] = ldexpf(1, exponent - 10);
+}
+
+/* A matrix as it is multiplied: see struct region. Halves and their scales lie behind
+ * the floats that they are made of. */
+template <class T> struct multiplier {
+    const T *matrix;
+    const float *scales;
+    size_t bytes; /* of all of it */
+};
+
+static struct multiplier<float> multiplier_of(const float *matrix, size_t c, float) {
+    return {matrix, NULL, c *c * sizeof *matrix};
+}
+
+static struct multiplier<__half>
+multiplier_of(const float *matrix, size_t c, __half) {
+    const __half *halves = reinterpret_cast<const __half *>(matrix + c * c);
+    /* an even number of halves, for scales are aligned */
+    const float *scales = matrix + c * c + (c * c + 1) / 2;
+
+    return {halves, scales, (c * c + (c * c + 1) / 2 + c) * sizeof *matrix};
+}
+
+template <class T>
+size_t cuda_matrix_bytes(const struct nst_backend *, int channels)
+{
+    return multiplier_of(NULL, (size_t)channels, T()).bytes;
+}
+
+template <class T>
+void cuda_ready_matrix(struct nst_backend *be, int channels, float *derivative)
+{
+    struct cuda *cu = cuda_of(be);
+    struct multiplier<T> m = multiplier_of(derivative, (size_t)channels, T());
+
+    if constexpr (sizeof(T) == 2) {
+        cuda_go_aside(cu, NULL);
+        cuda_launch(cu, matrix_kernel, dim3((unsigned)(channels + 3) / 4), 128, 0,
+                    derivative, channels, const_cast<__half *>(m.matrix),
+                    const_cast<float *>(m.scales));
+        cuda_come_back(cu);
+    }
 }
 
 /* sum (+)= guide[pixel] (scales product + scale offset) of pixels from first on */
@@ -47,7 +89,7 @@ __global__ void region_kernel(const float *product, struct region<T> r, bool mor
 {
     for (size_t i = cuda_first(); i < pixels * c; i += cuda_step()) {
         size_t k = i % c;
-        float v = (r.scales ? r.scales[k] : 1) * product[i];
+        float v = (r.scales ? r.scale * r.scales[k] : 1) * product[i];
 
         v += r.offset ? r.scale * r.offset[k] : 0;
         v *= r.guide ? r.guide[first + i / c] : 1;
@@ -57,33 +99,19 @@ __global__ void region_kernel(const float *product, struct region<T> r, bool mor
 
 /* Where losses are worked out. */
 template <class T> struct loss_room {
-    T *halves; /* fp16: the matrix, and its rows' scales */
-    float *scales;
     T *clipped; /* of a band: the map after its ReLU */
     float *product, *after, *before;
 };
 
-static const __half *matrix_for(struct cuda *cu, const float *matrix, int c,
-                                const struct loss_room<__half> &l)
-{
-    cuda_launch(cu, matrix_kernel, dim3((unsigned)(c + 3) / 4), 128, 0, matrix, c,
-                cu->gradient_scale, l.halves, l.scales);
-    return l.halves;
-}
-
-static const float *matrix_for(struct cuda *, const float *matrix, int,
-                               const struct loss_room<float> &)
-{
-    return matrix;
-}
-
 /* As kernels take it: terms before the ReLU or after it. */
 template <class T>
-static struct region<T> region_of(struct cuda *cu, const struct nst_region_terms *r,
-                                  const struct nst_joint *joint, bool before,
-                                  const struct loss_room<T> &l) {
-    return {matrix_for(cu, r->matrix, joint->y->shape.c, l),
-            sizeof(T) == 2 ? l.scales : NULL,
+static struct region<T> region_of(const struct cuda *cu,
+                                  const struct nst_region_terms *r,
+                                  const struct nst_joint *joint, bool before) {
+    struct multiplier<T> m = multiplier_of(r->matrix, (size_t)joint->y->shape.c, T());
+
+    return {m.matrix,
+            m.scales,
             r->offset,
             cu->gradient_scale,
             r->guide,
@@ -106,7 +134,7 @@ static const float *add_regions(struct cuda *cu, const struct nst_joint *joint,
     const T *f = values<T>(joint->y) + first * c;
 
     for (int i = 0; i < t->regions; i++) {
-        struct region<T> r = region_of(cu, &t->region[i], joint, before, l);
+        struct region<T> r = region_of<T>(cu, &t->region[i], joint, before);
 
         if (r.clip && i == 0) {
             cuda_copy(cu, f, true, l.clipped, pixels * c);
@@ -189,8 +217,6 @@ template <class T> static int furnish(struct cuda *cu, struct passage<T> *p)
     int rows;
 
     p->room = cuda_room(cu);
-    p->losses.halves = cuda_take<T>(&p->room, some ? c * c : 0);
-    p->losses.scales = cuda_take<float>(&p->room, some ? c : 0);
     rows = cuda_rows(&p->room,
                      gx * sizeof(T) + sums * (sizeof(T) + 3 * sizeof(float)) +
                          (p->k ? step * cuda_laid_row(cu, p->of) : 0) + 1,
@@ -251,8 +277,8 @@ void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
 
     cuda_wait_aside(cu);
     if (p.multiplies)
-        p.region = region_of(cu, before ? joint->before.region : joint->after.region,
-                             joint, before, p.losses);
+        p.region = region_of<T>(cu, before ? joint->before.region : joint->after.region,
+                                joint, before);
     for (int top = 0; top < all; top += rows) {
         int here = top + rows < all ? rows : all - top;
 
@@ -269,6 +295,8 @@ void cuda_last_grad(struct nst_backend *be, const struct nst_joint *joint)
 }
 
 #define OF(T)                                                                          \
+    template size_t cuda_matrix_bytes<T>(const struct nst_backend *, int);             \
+    template void cuda_ready_matrix<T>(struct nst_backend *, int, float *);            \
     template void cuda_conv_grad<T>(struct nst_backend *, const struct nst_conv *,     \
                                     const struct nst_tensor *,                         \
                                     const struct nst_joint *);                         \

@@ -309,13 +309,13 @@ static __device__ __forceinline__ float join_fragments(const struct joint<T> &j,
 /* Products of rows of the matrix from k on, in fragments from n on, times their scales.
  */
 template <class T, class L>
-static __device__ __forceinline__ void scale_fragments(const float *scales, int k,
+static __device__ __forceinline__ void scale_fragments(const struct region<T> &r, int k,
                                                        int n, float d[L::m][L::n][4])
 {
     constexpr int V = PIECE / (int)sizeof(T);
     float by[V] = {};
 
-    add<V>(by, scales + k, 1);
+    add<V>(by, r.scales + k, r.scale);
 #pragma unroll
     for (int m = 0; m < L::m; m++)
 #pragma unroll
@@ -345,7 +345,7 @@ __global__ void __launch_bounds__(L::threads, L::blocks)
         if (k >= j.c)
             break;
         if (r.scales)
-            scale_fragments<T, L>(r.scales, k, n, d);
+            scale_fragments<T, L>(r, k, n, d);
 #pragma unroll
         for (int m = 0; m < L::m; m += 2) {
             int row = first + m * 16;

@@ -37,8 +37,8 @@ static __host__ __device__ __forceinline__ int windows_across(int w)
 /* One region's terms: guide (matrix F + offset), times what gradients are. */
 template <class T> struct region {
     const T *matrix;     /* c x c */
-    const float *scales; /* of what each row of it makes; or NULL: 1 */
-    const float *offset; /* c, and their scale; or NULL */
+    const float *scales; /* of what each row of it makes, times scale; or NULL: 1 */
+    const float *offset; /* c, times scale; or NULL */
     float scale;
     const float *guide; /* of each pixel of y; or NULL */
     bool before;        /* F is the map before its ReLU */

@@ -56,6 +56,10 @@ void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
 template <class T>
 void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                     const struct nst_tensor *gy, const struct nst_joint *joint);
+/* What of a matrix depends on it alone: halves, where they are multiplied. */
+template <class T> size_t cuda_matrix_bytes(const struct nst_backend *be, int channels);
+template <class T>
+void cuda_ready_matrix(struct nst_backend *be, int channels, float *derivative);
 template <class T>
 void cuda_last_grad(struct nst_backend *be, const struct nst_joint *joint);
 
