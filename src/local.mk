@@ -58,10 +58,11 @@ CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
 	%D%/backend/cuda/implicit.cu \
 	%D%/backend/cuda/join.cu %D%/backend/cuda/losses.cu %D%/backend/cuda/maps.cu \
 	%D%/backend/cuda/picture.cu %D%/backend/cuda/picture_grad.cu \
-	%D%/backend/cuda/program.cu \
-	%D%/backend/cuda/sums.cu %D%/backend/cuda/vectors.cu
+	%D%/backend/cuda/products.cu %D%/backend/cuda/program.cu \
+	%D%/backend/cuda/shares.cu %D%/backend/cuda/sums.cu %D%/backend/cuda/vectors.cu
 CUDA_INCLUDES = %D%/backend/cuda/conv.cuh \
-	%D%/backend/cuda/device.cuh %D%/backend/cuda/joint.cuh \
+	%D%/backend/cuda/device.cuh %D%/backend/cuda/direction.cuh \
+	%D%/backend/cuda/joint.cuh \
 	%D%/backend/cuda/operators.cuh %D%/backend/cuda/ptx.cuh \
 	%D%/backend/cuda/sums.cuh %D%/backend/cuda/vectors.cuh \
 	%D%/backend/cuda/words.cuh

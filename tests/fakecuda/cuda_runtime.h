@@ -382,6 +382,12 @@ static inline void __syncwarp(unsigned mask = 0xffffffff)
         "__syncwarp", mask, [](void *const *, unsigned) {}, nullptr);
 }
 
+/* The lowest bit that is set, from 1 on; 0 of none. */
+static inline int __ffs(int bits)
+{
+    return __builtin_ffs(bits);
+}
+
 static inline unsigned __ballot_sync(unsigned mask, int predicate)
 {
     unsigned mine = predicate != 0;

@@ -23,6 +23,7 @@ enum nst_status cuda_vectors_furnish(struct cuda *cu, struct nst_err *err)
                            cu->device);
     }
     cu->told = static_cast<double *>(told);
+    cuda_direction_furnish(cu);
     return NST_OK;
 }
 
@@ -64,6 +65,7 @@ static __global__ void measure_kernel(size_t n, const float *g, const float *d,
 {
     struct told t = {0, 0, 0};
 
+    ptx::begin();
     for (size_t i = 4 * cuda_first(); i < n; i += 4 * cuda_step()) {
         float4 v = load4(g, i, n);
 
@@ -78,7 +80,7 @@ static struct nst_measures measure(struct nst_backend *be, size_t n, const float
     struct cuda *cu = cuda_of(be);
     struct told t;
 
-    cuda_pass(cu, measure_kernel, n, n, g, d, cuda_teller(cu, OF_MEASURE));
+    cuda_pass(cu, measure_kernel, n, TOLD_MOST, n, g, d, cuda_teller(cu, OF_MEASURE));
     t = cuda_told(cu, OF_MEASURE);
     return {t.most, t.a, t.b};
 }
@@ -87,6 +89,7 @@ static __global__ void sum_abs_kernel(size_t n, const float *x, struct teller to
 {
     struct told t = {0, 0, 0};
 
+    ptx::begin();
     for (size_t i = 4 * cuda_first(); i < n; i += 4 * cuda_step()) {
         float4 v = load4(x, i, n);
 
@@ -102,7 +105,7 @@ static double sum_abs(struct nst_backend *be, size_t n, const float *x)
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_pass(cu, sum_abs_kernel, n, n, x, cuda_teller(cu, OF_SUM));
+    cuda_pass(cu, sum_abs_kernel, n, TOLD_MOST, n, x, cuda_teller(cu, OF_SUM));
     return cuda_told(cu, OF_SUM).a;
 }
 
@@ -117,6 +120,7 @@ static __global__ void accept_kernel(size_t n, float *x, float *s, float *y,
 {
     struct told t = {0, 0, 0};
 
+    ptx::begin();
     for (size_t i = 4 * cuda_first(); i < n; i += 4 * cuda_step()) {
         float4 point = load4(s, i, n), step = minus(point, load4(x, i, n));
         float4 change = minus(load4(g_new, i, n), load4(g, i, n));
@@ -134,7 +138,8 @@ static void accept(struct nst_backend *be, size_t n, float *x, float *s, float *
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_pass(cu, accept_kernel, n, n, x, s, y, g_new, g, cuda_teller(cu, OF_ACCEPT));
+    cuda_pass(cu, accept_kernel, n, TOLD_MOST, n, x, s, y, g_new, g,
+              cuda_teller(cu, OF_ACCEPT));
 }
 
 static void products(struct nst_backend *be, double *sy, double *yy)
@@ -147,9 +152,21 @@ static void products(struct nst_backend *be, double *sy, double *yy)
 
 /* ---- elements by themselves ---- */
 
+/* As cuda_launch_over(), of a kernel that begins with ptx::begin(). */
+template <class... P, class... A>
+static void launch_over(struct cuda *cu, void (*kernel)(P...), size_t n, A... args)
+{
+    size_t blocks = (n + CUDA_BLOCK - 1) / CUDA_BLOCK;
+
+    if (n > 0)
+        cuda_launch_early(cu, kernel, dim3((unsigned)(blocks < 65536 ? blocks : 65536)),
+                          CUDA_BLOCK, 0, args...);
+}
+
 static __global__ void move_kernel(size_t n, float *to, const float *x, float t,
                                    const float *d, struct nst_box box)
 {
+    ptx::begin();
     for (size_t i = cuda_first(); i < n; i += cuda_step())
         to[i] = into(x[i] + t * d[i], box);
 }
@@ -157,11 +174,12 @@ static __global__ void move_kernel(size_t n, float *to, const float *x, float t,
 static void move(struct nst_backend *be, size_t n, float *to, const float *x, double t,
                  const float *d, struct nst_box box)
 {
-    cuda_launch_over(cuda_of(be), move_kernel, n, n, to, x, (float)t, d, box);
+    launch_over(cuda_of(be), move_kernel, n, n, to, x, (float)t, d, box);
 }
 
 static __global__ void add_kernel(size_t n, float *y, float alpha, const float *x)
 {
+    ptx::begin();
     for (size_t i = cuda_first(); i < n; i += cuda_step())
         y[i] += alpha * x[i];
 }
@@ -169,29 +187,31 @@ static __global__ void add_kernel(size_t n, float *y, float alpha, const float *
 static void add(struct nst_backend *be, size_t n, float *y, double alpha,
                 const float *x)
 {
-    cuda_launch_over(cuda_of(be), add_kernel, n, n, y, (float)alpha, x);
+    launch_over(cuda_of(be), add_kernel, n, n, y, (float)alpha, x);
 }
 
 static __global__ void scale_kernel(size_t n, float *x, float alpha)
 {
+    ptx::begin();
     for (size_t i = cuda_first(); i < n; i += cuda_step())
         x[i] *= alpha;
 }
 
 static void scale(struct nst_backend *be, size_t n, float *x, double alpha)
 {
-    cuda_launch_over(cuda_of(be), scale_kernel, n, n, x, (float)alpha);
+    launch_over(cuda_of(be), scale_kernel, n, n, x, (float)alpha);
 }
 
 static __global__ void clamp_kernel(size_t n, float *x, struct nst_box box)
 {
+    ptx::begin();
     for (size_t i = cuda_first(); i < n; i += cuda_step())
         x[i] = x[i] < box.lower ? box.lower : x[i] > box.upper ? box.upper : x[i];
 }
 
 static void clamp(struct nst_backend *be, size_t n, float *x, struct nst_box box)
 {
-    cuda_launch_over(cuda_of(be), clamp_kernel, n, n, x, box);
+    launch_over(cuda_of(be), clamp_kernel, n, n, x, box);
 }
 
 static void clear(struct nst_backend *be, size_t n, float *x)
@@ -209,6 +229,7 @@ static void copy(struct nst_backend *be, size_t n, float *to, const float *from)
 static __global__ void blend_kernel(size_t n, float *to, const float *x,
                                     const float *content, const float *keep)
 {
+    ptx::begin();
     for (size_t i = cuda_first(); i < n; i += cuda_step()) {
         float free_part = 1 - keep[i % (n / 3)];
 
@@ -219,12 +240,13 @@ static __global__ void blend_kernel(size_t n, float *to, const float *x,
 static void blend(struct nst_backend *be, size_t n, float *to, const float *x,
                   const float *content, const float *keep)
 {
-    cuda_launch_over(cuda_of(be), blend_kernel, n, n, to, x, content, keep);
+    launch_over(cuda_of(be), blend_kernel, n, n, to, x, content, keep);
 }
 
 static __global__ void adam_kernel(size_t n, struct nst_moments m, const float *g,
                                    struct nst_box box, float *x)
 {
+    ptx::begin();
     for (size_t i = cuda_first(); i < n; i += cuda_step()) {
         float a = m.of_first.old * m.first[i] + m.of_first.fresh * g[i];
         float b = m.of_second.old * m.second[i] + m.of_second.fresh * g[i] * g[i];
@@ -240,7 +262,7 @@ static __global__ void adam_kernel(size_t n, struct nst_moments m, const float *
 static void adam(struct nst_backend *be, size_t n, const struct nst_moments *m,
                  const float *g, struct nst_box box, float *x)
 {
-    cuda_launch_over(cuda_of(be), adam_kernel, n, n, *m, g, box, x);
+    launch_over(cuda_of(be), adam_kernel, n, n, *m, g, box, x);
 }
 
 const struct nst_vector_ops cuda_vectors = {
