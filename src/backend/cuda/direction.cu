@@ -9,7 +9,7 @@
 
 /* Pairs whose elements are on their way at once, and the blocks that fit on a
  * processor with registers for these. */
-enum { TOGETHER = 10, RESIDENT = 4, BLOCKS_MOST = 132 * RESIDENT };
+enum { TOGETHER = 10, RESIDENT = 3, BLOCKS_MOST = 132 * RESIDENT };
 
 static __device__ __forceinline__ void add4(float4 *to, float share, float4 v)
 {
@@ -19,33 +19,31 @@ static __device__ __forceinline__ void add4(float4 *to, float share, float4 v)
     to->w += share * v.w;
 }
 
-/* Four elements at i, of which all are before n if WHOLE. */
-template <bool WHOLE>
-static __device__ __forceinline__ float4 four(const float *v, size_t i, size_t n,
-                                              float rest = 0)
+/* Four elements of up to TOGETHER pairs. */
+struct batch {
+    float4 s[TOGETHER], y[TOGETHER];
+};
+
+/* Those of the pairs from first on, at i. */
+static __device__ __forceinline__ void bring(const struct pairs &p, size_t i, size_t n,
+                                             int first, struct batch *b)
 {
-    return load4(v, i, WHOLE ? i + 4 : n, rest);
+#pragma unroll
+    for (int k = 0; k < TOGETHER; k++)
+        if (first + k < p.count) {
+            b->s[k] = load4(p.s[first + k], i, n);
+            b->y[k] = load4(p.y[first + k], i, n);
+        }
 }
 
-/* Add up to TOGETHER pairs, from first on. */
-template <bool WHOLE>
-static __device__ __forceinline__ void add_pairs(const struct pairs &p, size_t i,
-                                                 int first, const float *share,
-                                                 float4 *d)
+static __device__ __forceinline__ void add(const struct batch &b, int first, int count,
+                                           const float *share, float4 *d)
 {
-    float4 s[TOGETHER], y[TOGETHER];
-
 #pragma unroll
     for (int k = 0; k < TOGETHER; k++)
-        if (first + k < p.count) {
-            s[k] = four<WHOLE>(p.s[first + k], i, p.n);
-            y[k] = four<WHOLE>(p.y[first + k], i, p.n);
-        }
-#pragma unroll
-    for (int k = 0; k < TOGETHER; k++)
-        if (first + k < p.count) {
-            add4(d, share[1 + first + k], s[k]);
-            add4(d, share[1 + p.count + first + k], y[k]);
+        if (first + k < count) {
+            add4(d, share[1 + first + k], b.s[k]);
+            add4(d, share[1 + count + first + k], b.y[k]);
         }
 }
 
@@ -64,48 +62,61 @@ static __device__ __forceinline__ float cut(float x, float g, float d,
     return d;
 }
 
-/* Four variables at i. The trial may be a vector that is read: an element of all is,
- * before it is written. */
-template <bool WHOLE>
-static __device__ __forceinline__ void make(const struct pairs &p, size_t i,
-                                            const float *share, float *to, float *trial,
-                                            struct told *t)
+/* Four variables at i, whose first pairs are there; n is past these, or what there is.
+ * The trial may be a vector that is read: an element of all is, before it is written.
+ */
+static __device__ __forceinline__ void make(const struct pairs &p, size_t i, size_t n,
+                                            const float *share, struct batch *b,
+                                            float *to, float *trial, struct told *t)
 {
-    float4 g = four<WHOLE>(p.g, i, p.n), d = make_float4(0, 0, 0, 0), x = d, at;
+    float4 g = load4(p.g, i, n), d = make_float4(0, 0, 0, 0), x = d, at;
     float longest = 1e10f;
 
     if (p.x)
-        x = four<WHOLE>(p.x, i, p.n);
+        x = load4(p.x, i, n);
+    add(*b, 0, p.count, share, &d);
+    for (int k = TOGETHER; k < p.count; k += TOGETHER) {
+        bring(p, i, n, k, b);
+        add(*b, k, p.count, share, &d);
+    }
     add4(&d, share[0], g);
-    for (int k = 0; k < p.count; k += TOGETHER)
-        add_pairs<WHOLE>(p, i, k, share, &d);
     if (p.x) {
         d.x = cut(x.x, g.x, d.x, p.box, &at.x, &longest);
         d.y = cut(x.y, g.y, d.y, p.box, &at.y, &longest);
         d.z = cut(x.z, g.z, d.z, p.box, &at.z, &longest);
         d.w = cut(x.w, g.w, d.w, p.box, &at.w, &longest);
-        store4(trial, i, p.n, at);
+        store4(trial, i, n, at);
     }
-    store4(to, i, p.n, d);
+    store4(to, i, n, d);
     join(t, -(double)longest, product(d, g), 0);
 }
 
+/* The first pairs of a thread's first variables come before the shares are there: see
+ * solve_kernel(). */
 static __global__ void __launch_bounds__(TOLD_BLOCK, RESIDENT)
     direction_kernel(struct pairs p, const float *shares, float *to, float *trial,
                      struct teller teller)
 {
     __shared__ float share[2 * PAIRS + 1];
     struct told t = {-1e10, 0, 0};
+    size_t i = 4 * cuda_first();
+    struct batch b;
 
+    if (i + 4 <= p.n)
+        bring(p, i, i + 4, 0, &b);
     ptx::begin();
-    for (int i = (int)threadIdx.x; i < 2 * p.count + 1; i += TOLD_BLOCK)
-        share[i] = shares[i];
+    for (int k = (int)threadIdx.x; k < 2 * p.count + 1; k += TOLD_BLOCK)
+        share[k] = shares[k];
     __syncthreads();
-    for (size_t i = 4 * cuda_first(); i < p.n; i += 4 * cuda_step()) {
+    while (i + 4 <= p.n) {
+        make(p, i, i + 4, share, &b, to, trial, &t);
+        i += 4 * cuda_step();
         if (i + 4 <= p.n)
-            make<true>(p, i, share, to, trial, &t);
-        else
-            make<false>(p, i, share, to, trial, &t);
+            bring(p, i, i + 4, 0, &b);
+    }
+    if (i < p.n) {
+        bring(p, i, p.n, 0, &b);
+        make(p, i, p.n, share, &b, to, trial, &t);
     }
     tell(teller, t);
 }

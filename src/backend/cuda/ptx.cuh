@@ -29,6 +29,17 @@ static __device__ __forceinline__ void begin()
 #endif
 }
 
+/* The same, but the next kernel is brought in when what was launched before this one is
+ * done: it may read that before it begins itself. */
+static __device__ __forceinline__ void begin_alone()
+{
+#if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;\n"
+                 "griddepcontrol.launch_dependents;" ::
+                     : "memory");
+#endif
+}
+
 static __device__ __forceinline__ unsigned address(const void *shared)
 {
     return (unsigned)__cvta_generic_to_shared(shared);

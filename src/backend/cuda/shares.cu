@@ -161,14 +161,15 @@ static __device__ __forceinline__ void add_up(const struct solving &a, int all)
     a.products[place] = sum;
 }
 
-/* The last block makes the shares. */
+/* The last block makes the shares. Meanwhile direction_kernel() reads the vectors,
+ * which products_kernel() has read, so that they are what they will be. */
 static __global__ void __launch_bounds__(BLOCK) solve_kernel(struct solving a)
 {
     double *near = reinterpret_cast<double *>(nst_dynamic_shared);
     const volatile double *products = a.products;
     struct places at = {a.count};
 
-    ptx::begin();
+    ptx::begin_alone();
     add_up(a, at.all());
     if (!is_last(a.done))
         return;

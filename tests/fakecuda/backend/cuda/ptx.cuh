@@ -21,6 +21,10 @@ static inline void begin()
 {
 }
 
+static inline void begin_alone()
+{
+}
+
 /* ---- cp.async: of a thread, in groups ---- */
 
 /* A copy takes effect at the wait that covers its group, no earlier; until then there
