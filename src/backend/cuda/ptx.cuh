@@ -17,15 +17,13 @@
 namespace ptx
 {
 
-/* From 9.0 on, for kernels of cuda_launch_early(), before they read anything but
- * weights: the next kernel may be brought in, and what was launched before this one is
- * done. */
+/* From 9.0 on, for kernels of cuda_launch_early(), before they read anything but weights:
+ * what was launched before this one is done. (Not to bring in the next one meanwhile: its
+ * blocks would wait where what goes aside could work.) */
 static __device__ __forceinline__ void begin()
 {
 #if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;\n"
-                 "griddepcontrol.wait;" ::
-                     : "memory");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 
@@ -38,6 +36,13 @@ static __device__ __forceinline__ void begin_alone()
                  "griddepcontrol.launch_dependents;" ::
                      : "memory");
 #endif
+}
+
+/* So many threads of a block wait for each other: whole warps, as many as take barrier
+ * id, of 16. */
+template <int THREADS> static __device__ __forceinline__ void barrier(int id)
+{
+    asm volatile("bar.sync %0, %1;" ::"r"(id), "n"(THREADS) : "memory");
 }
 
 static __device__ __forceinline__ unsigned address(const void *shared)

@@ -25,6 +25,12 @@ static inline void begin_alone()
 {
 }
 
+/* Here all threads of the block wait: who has several barriers passes each as often. */
+template <int Threads> void barrier(int, int line = __builtin_LINE())
+{
+    fake::barrier(line);
+}
+
 /* ---- cp.async: of a thread, in groups ---- */
 
 /* A copy takes effect at the wait that covers its group, no earlier; until then there
