@@ -62,7 +62,7 @@ CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
 	%D%/backend/cuda/shares.cu %D%/backend/cuda/sums.cu %D%/backend/cuda/vectors.cu
 CUDA_INCLUDES = %D%/backend/cuda/conv.cuh \
 	%D%/backend/cuda/device.cuh %D%/backend/cuda/direction.cuh \
-	%D%/backend/cuda/joint.cuh \
+	%D%/backend/cuda/joint.cuh %D%/backend/cuda/product.cuh \
 	%D%/backend/cuda/operators.cuh %D%/backend/cuda/ptx.cuh \
 	%D%/backend/cuda/sums.cuh %D%/backend/cuda/vectors.cuh \
 	%D%/backend/cuda/words.cuh
@@ -73,7 +73,8 @@ CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo) $(FAKE_CUDA_SOURCES:.cc=.lo)
 CUDA_NEEDS = $(FAKE_CUDA)
 CUDA_COMPILE = $(CXX) -std=c++20 -x c++ -I$(srcdir)/tests/fakecuda $(AM_CPPFLAGS) \
 	-Wall -Wextra -Wno-unknown-pragmas -Wno-missing-field-initializers \
-	-DSCRATCH_MOST=100000 -DASIDE_SCRATCH=1000000 -DSUM_RUN=128 -DGRAM_LARGE=64 -DSTRETCHES_MOST=8 $(SANITIZER_CFLAGS) $(CFLAGS)
+	-DSCRATCH_MOST=100000 -DASIDE_SCRATCH=1000000 -DSUM_RUN=128 -DGRAM_LARGE=64 \
+	-DSTRETCHES_MOST=8 $(SANITIZER_CFLAGS) $(CFLAGS)
 else
 # nvcc does not know what libtool would add to make it position-independent
 CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo)

@@ -162,9 +162,11 @@ struct passage {
     struct patches<T> of;     /* of the gradients by what it put out */
     struct joint<T> j;        /* all of it */
     bool multiplies;          /* the join does, the only region */
+    bool splits;              /* or what makes its terms before, of all its channels */
     struct loss_room<T> losses;
     struct region<T> region;
     T *gx;
+    float *terms;          /* where it splits */
     struct cuda_room room; /* what is left of it */
 };
 
@@ -194,6 +196,7 @@ static struct passage<T> enter(const struct cuda *cu, const struct nst_conv *k,
     p.j.peak = cu->peak;
     p.multiplies = joint->after.regions + joint->before.regions == 1 &&
                    cuda_joins_region<T>(cu, s.c);
+    p.splits = p.multiplies && cuda_splits_region<T>(cu, s.c, s.h, s.w);
     return p;
 }
 
@@ -213,15 +216,17 @@ template <class T> static int furnish(struct cuda *cu, struct passage<T> *p)
     size_t c = (size_t)p->j.c, row = 2 * c * p->j.w;
     size_t step = p->j.pooled ? 1 : 2, gx = p->k ? step * p->of.w * c : 0;
     bool some = p->given->after.regions + p->given->before.regions > 0;
-    size_t sums = some && !p->multiplies ? row : 0;
+    size_t sums = some && !p->multiplies ? row : 0, terms = p->splits ? row : 0;
     int rows;
 
     p->room = cuda_room(cu);
     rows = cuda_rows(&p->room,
                      gx * sizeof(T) + sums * (sizeof(T) + 3 * sizeof(float)) +
+                         terms * sizeof(float) +
                          (p->k ? step * cuda_laid_row(cu, p->of) : 0) + 1,
                      (p->j.h + 1) / 2);
     p->gx = cuda_take<T>(&p->room, rows * gx);
+    p->terms = cuda_take<float>(&p->room, rows * terms);
     furnish_losses(p, &p->room, rows * sums);
     return rows;
 }
@@ -256,7 +261,13 @@ static void join_rows(struct cuda *cu, const struct passage<T> *p, int top, int 
     j.before.target += j.before.target ? first : 0;
     if (p->multiplies) {
         r.guide += r.guide ? pixels : 0;
-        cuda_join_region(cu, j, r);
+        if (!p->splits) {
+            cuda_join_region(cu, j, r);
+            return;
+        }
+        cuda_region_terms(cu, j, r, p->terms);
+        (r.before ? j.before : j.after).sum = p->terms;
+        cuda_join(cu, j);
         return;
     }
     j.after.sum = add_regions(cu, p->given, false, pixels, (size_t)j.h * j.w, p->losses,

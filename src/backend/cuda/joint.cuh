@@ -53,6 +53,13 @@ template <class T>
 void cuda_join_region(struct cuda *cu, const struct joint<T> &j,
                       const struct region<T> &r);
 template <class T> bool cuda_joins_region(const struct cuda *cu, int channels);
+/* Or those terms alone, to sum, a map as y: by more blocks, for a map that is too small
+ * to keep the device busy with all channels of so many pixels a block. */
+template <class T>
+void cuda_region_terms(struct cuda *cu, const struct joint<T> &j,
+                       const struct region<T> &r, float *sum);
+template <class T>
+bool cuda_splits_region(const struct cuda *cu, int channels, int h, int w);
 
 /* ---- on the device ---- */
 
@@ -234,33 +241,31 @@ static __device__ __forceinline__ struct reads<T, V> reads_of(const struct joint
     return r;
 }
 
-/* A piece of each pixel of a window: y(i) are values of pixel i, and more(i, before, g)
- * adds what the regions do to gradients by them. */
-template <class T, int V, class Y, class F>
+/* A piece of each pixel of a window: y(i) are values of pixel i, read(i) is as struct
+ * reads, and more(i, before, g) adds what the regions do to gradients by them. */
+template <class T, int V, class R, class Y, class F>
 static __device__ __forceinline__ float join_window(const struct joint<T> &j,
                                                     const struct window &at, int part,
-                                                    Y y, F more)
+                                                    R read, Y y, F more)
 {
-    const struct reads<T, V> read = reads_of<T, V>(j, at, part);
     unsigned largest = j.pooled && !j.average ? largest_of<T, V>(y) : 0;
     float peak = 0;
 
 #pragma unroll
     for (int i = 0; i < 4; i++) {
+        struct piece<T, V> of;
         float g[V];
 
         if (at.pixel[i] < 0)
             continue;
+        of = j.pooled ? read(0) : read(i);
 #pragma unroll
         for (int v = 0; v < V; v++) {
-            float pooled = value(read.of[0].v[v]);
+            bool largest_here = (largest >> 2 * v & 3) == unsigned(i);
 
-            if (!j.pooled)
-                g[v] = value(read.of[i].v[v]);
-            else if (j.average)
-                g[v] = 0.25f * pooled;
-            else
-                g[v] = (largest >> 2 * v & 3) == unsigned(i) ? pooled : 0;
+            g[v] = value(of.v[v]);
+            if (j.pooled)
+                g[v] = j.average ? 0.25f * g[v] : largest_here ? g[v] : 0;
         }
         peak = fmaxf(
             peak, join<T, V>(j, index_of<V>(at.pixel[i], j.c, part), y(i), g,

@@ -77,6 +77,12 @@ template <int N> static __device__ __forceinline__ void cp_async_wait()
     NST_PTX("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
+/* What is there will be read soon: 128 bytes into the second cache. */
+static __device__ __forceinline__ void prefetch([[maybe_unused]] const void *global)
+{
+    NST_PTX("prefetch.global.L2 [%0];" ::"l"(global));
+}
+
 /* Four matrices of 8 rows of 16 bytes; lane l gives the address of row l % 8 of matrix
  * l / 8, and gets bytes 4 (l % 4) on of row l / 4 of each. */
 static __device__ __forceinline__ void ldmatrix_x4(unsigned r[4], const void *row)

@@ -31,6 +31,10 @@ template <int Threads> void barrier(int, int line = __builtin_LINE())
     fake::barrier(line);
 }
 
+static inline void prefetch(const void *)
+{
+}
+
 /* ---- cp.async: of a thread, in groups ---- */
 
 /* A copy takes effect at the wait that covers its group, no earlier; until then there
