@@ -186,19 +186,19 @@ static __device__ __forceinline__ void fetch_pixels(struct source<T> &from, int 
                                                     int part, int to, bool wanted)
 {
     constexpr int step = L::group / PIECES;
-    const int first = thread_of<L>() / PIECES, piece = thread_of<L>() % PIECES * PIECE;
+    /* unsigned: or registers of the largest tiles are spilt */
     const int2 *places =
         reinterpret_cast<const int2 *>(nst_dynamic_shared + begin_of<L>() + L::places) +
-        first;
+        (unsigned)thread_of<L>() / PIECES;
 
 #pragma unroll
     for (int i = part * step; i < L::read; i += PARTS * step) {
-        bool here = wanted && i + first < L::read;
+        bool here = wanted && i + thread_of<L>() / PIECES < L::read;
         int2 place = places[here ? i : 0];
 
-        ptx::cp_async16(nst_dynamic_shared + to + (place.y ^ piece),
-                        from.x + (ptrdiff_t)place.x * cin,
-                        place.x >= 0 && from.channels > 0, here);
+        ptx::cp_async16(
+            nst_dynamic_shared + to + (place.y ^ thread_of<L>() % PIECES * PIECE),
+            from.x + (ptrdiff_t)place.x * cin, place.x >= 0 && from.channels > 0, here);
     }
 }
 
@@ -372,13 +372,13 @@ static __device__ __forceinline__ void fetch_first(const struct patches<T> &p,
     }
 }
 
-/* Slices that a group of a block goes through, of those of a map's channels. */
+/* Slices that a group goes through, of those of a map's channels. */
 template <class T, class L>
-static __host__ __device__ __forceinline__ int rounds(int cin, int parts)
+static __host__ __device__ __forceinline__ int rounds(int cin)
 {
     int slices = (cin * (int)sizeof(T) + CUDA_SLICE - 1) / CUDA_SLICE;
 
-    return (slices + L::groups * parts - 1) / (L::groups * parts);
+    return (slices + L::groups - 1) / L::groups;
 }
 
 /* The warp's tile of the product of patches and weights, of its group's slices. */
@@ -387,9 +387,8 @@ static __device__ __forceinline__ void product(const struct patches<T> &p,
                                                const struct where &at,
                                                float d[L::m][L::n][4])
 {
-    const int slices = rounds<T, L>(p.cin, (int)gridDim.y);
-    struct source<T> from =
-        source_of<T, L>(p, at, (int)blockIdx.y * slices * L::groups + group_of<L>());
+    const int slices = rounds<T, L>(p.cin);
+    struct source<T> from = source_of<T, L>(p, at, group_of<L>());
     const struct lanes<L> lanes = lanes_of<L>();
     int pixels = 0, slot = 0; /* in use: of both slices, of the ring */
     struct fragments<L> f;
@@ -620,7 +619,7 @@ static float cost(const struct cuda *cu, const struct patches<T> &p)
     unsigned n = blocks<L>(p.h, p.w, p.cout), all = (unsigned)cu->processors;
     unsigned turns = (n + all - 1) / all;
     unsigned at_once = turns < (unsigned)L::blocks ? turns : (unsigned)L::blocks;
-    float slices = (float)rounds<T, L>(p.cin, 1) * L::groups;
+    float slices = (float)rounds<T, L>(p.cin) * L::groups;
     float products =
         (float)turns * slices * 18 * 6.4f / 4 * L::pixels * L::channels / 128;
     float reads =
