@@ -11,9 +11,8 @@
  * three: it is in the patches of three rows. While a column is multiplied, what it will
  * be in the next slice is copied.
  *
- * The order of a sum is: slices, columns, channels of half a slice, rows of taps. Where
- * there are too few blocks to keep the device busy, several groups of warps work at a
- * tile, each at its own slices, and their sums are added in the groups' order.
+ * The order of a sum is: slices, columns, channels of half a slice, rows of taps. So it
+ * does not depend on the tile.
  *
  * 32 bytes of fp16 are 16 channels, of TF32 eight, which an instruction reads: the same
  * bytes in the same places, and one kernel for both.
@@ -34,26 +33,21 @@
 
 extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
 
-/* Tiles: warps each way, eights of channels of a warp, and groups of so many warps:
- * each takes its own slices, in turn, with shared memory of its own. */
-template <int WR, int WN, int N, int G = 1> struct tile {
+/* Tiles: warps each way, and eights of channels of a warp. */
+template <int WR, int WN, int N> struct tile {
     static constexpr int m = 4, n = N; /* rows of 16 pixels, eights of channels */
-    static constexpr int groups = G, group = 32 * WR * WN, threads = G * group;
-    static constexpr int warps_across = WN;
+    static constexpr int warps_across = WN, threads = 32 * WR * WN;
     static constexpr int rows = m * WR, channels = 8 * N * WN;
     static constexpr int pixels = rows * COLUMNS, read = (rows + 2) * READ;
     static constexpr int map = read * CUDA_SLICE, column = 3 * channels * CUDA_SLICE;
-    /* In shared memory of each group: two slices of the map, the ring, where in the map
-     * pixels are. Then, in the place of all, the sums of all groups but the first, and
-     * the tile made: a pixel's channels, and so much more that no two of a store are in
-     * one bank. Behind all of it the bias. */
+    /* In shared memory: two slices of the map, the ring, where in the map pixels are.
+     * Then the tile made, in the place of all: a pixel's channels, and so much more
+     * that no two of a store are in one bank. */
     static constexpr int ring = 2 * map, places = ring + RING * column;
     static constexpr int fetched = places + read * (int)sizeof(int2);
     static constexpr int pitch = channels + 8;
     static constexpr int made = pixels * pitch * (int)sizeof(float);
-    static constexpr int bias = G * fetched > made ? G *fetched : made;
-    static constexpr int bytes = bias + channels * (int)sizeof(float);
-    static_assert((G - 1) * group * m * n * (int)sizeof(float4) <= bias);
+    static constexpr int bytes = fetched > made ? fetched : made;
     /* blocks of a processor of 228 KB and 512 threads of 128 registers; 1 KB of each is
      * the system's */
     static constexpr int most = 512 / threads, fit = (228 << 10) / (bytes + 1024);
@@ -65,20 +59,6 @@ template <class T> struct alignas(PIECE) piece {
     static constexpr int n = PIECE / (int)sizeof(T);
     T v[n];
 };
-
-/* A thread's group, and its number there; where the group's shared memory begins. */
-template <class L> static __device__ __forceinline__ int group_of()
-{
-    return L::groups == 1 ? 0 : (int)threadIdx.x / L::group;
-}
-template <class L> static __device__ __forceinline__ int thread_of()
-{
-    return L::groups == 1 ? (int)threadIdx.x : (int)threadIdx.x % L::group;
-}
-template <class L> static __device__ __forceinline__ int begin_of()
-{
-    return group_of<L>() * L::fetched;
-}
 
 /* Where a block works. */
 struct where {
@@ -109,28 +89,16 @@ template <class T, class L>
 static __device__ __forceinline__ void find_pixels(const struct patches<T> &p,
                                                    const struct where &at)
 {
-    int2 *places =
-        reinterpret_cast<int2 *>(nst_dynamic_shared + begin_of<L>() + L::places);
+    int2 *places = reinterpret_cast<int2 *>(nst_dynamic_shared + L::places);
 
-    for (int i = thread_of<L>(); i < L::read; i += L::group) {
+    for (int i = (int)threadIdx.x; i < L::read; i += L::threads) {
         int r = i / READ, c = i % READ, row = at.top + r - 1, column = at.left + c - 1;
         bool inside = row >= 0 && row < p.h && column >= 0 && column < p.w;
 
         places[i] = make_int2(inside ? row * p.w + column : -1,
-                              begin_of<L>() + r * READ * CUDA_SLICE + swizzled(c, 0));
+                              r * READ * CUDA_SLICE + swizzled(c, 0));
     }
     __syncthreads();
-}
-
-/* The bias to where it is read at the end. */
-template <class L>
-static __device__ __forceinline__ void find_bias(const float *bias, int cout,
-                                                 const struct where &at)
-{
-    float *to = reinterpret_cast<float *>(nst_dynamic_shared + L::bias);
-
-    for (int i = (int)threadIdx.x; i < L::channels; i += L::threads)
-        to[i] = bias && at.channel + i < cout ? bias[at.channel + i] : 0;
 }
 
 /* What a thread fetches next: always the same piece of a slice. */
@@ -142,13 +110,12 @@ template <class T> struct source {
 
 template <class T, class L>
 static __device__ __forceinline__ struct source<T> source_of(const struct patches<T> &p,
-                                                             const struct where &at,
-                                                             int slice) {
-    int i = thread_of<L>() / PIECES, part = thread_of<L>() % PIECES;
-    int channel = (slice * PIECES + part) * piece<T>::n, k = at.channel + i;
+                                                             const struct where &at) {
+    int i = (int)threadIdx.x / PIECES, part = (int)threadIdx.x % PIECES;
+    int channel = part * piece<T>::n, k = at.channel + i;
 
     return {p.x + channel, p.weight + (size_t)k * 9 * p.cin + channel,
-            begin_of<L>() + swizzled(i, part), p.cin - channel, p.cout - k};
+            swizzled(i, part), p.cin - channel, p.cout - k};
 }
 
 /* Parts of a fetch, which are begun between rows of products. */
@@ -161,8 +128,8 @@ static __device__ __forceinline__ void fetch_weights(struct source<T> &from, int
                                                      int column, int part, int to,
                                                      bool wanted)
 {
-    constexpr int step = L::group / PIECES, parts = 3 * L::channels / step;
-    constexpr int slice = L::groups * PIECES * piece<T>::n;
+    constexpr int step = L::threads / PIECES, parts = 3 * L::channels / step;
+    constexpr int slice = PIECES * piece<T>::n;
     static_assert(parts <= PARTS && L::channels % step == 0 && step % 8 == 0);
     int k = part * step % L::channels, next = (part + 1) * step % L::channels;
     int rows = next == 0 ? 1 : 0;
@@ -185,19 +152,18 @@ template <class T, class L>
 static __device__ __forceinline__ void fetch_pixels(struct source<T> &from, int cin,
                                                     int part, int to, bool wanted)
 {
-    constexpr int step = L::group / PIECES;
-    /* unsigned: or registers of the largest tiles are spilt */
+    constexpr int step = L::threads / PIECES;
     const int2 *places =
-        reinterpret_cast<const int2 *>(nst_dynamic_shared + begin_of<L>() + L::places) +
-        (unsigned)thread_of<L>() / PIECES;
+        reinterpret_cast<const int2 *>(nst_dynamic_shared + L::places) +
+        threadIdx.x / PIECES;
 
 #pragma unroll
     for (int i = part * step; i < L::read; i += PARTS * step) {
-        bool here = wanted && i + thread_of<L>() / PIECES < L::read;
+        bool here = wanted && i + (int)threadIdx.x / PIECES < L::read;
         int2 place = places[here ? i : 0];
 
         ptx::cp_async16(
-            nst_dynamic_shared + to + (place.y ^ thread_of<L>() % PIECES * PIECE),
+            nst_dynamic_shared + to + (place.y ^ (int)threadIdx.x % PIECES * PIECE),
             from.x + (ptrdiff_t)place.x * cin, place.x >= 0 && from.channels > 0, here);
     }
 }
@@ -213,8 +179,8 @@ static __device__ __forceinline__ void fetch(struct source<T> &from, int cin,
     if (column == 0)
         fetch_pixels<T, L>(from, cin, part, pixels, wanted);
     if (column == 2 && part == PARTS - 1) {
-        from.x += L::groups * PIECES * piece<T>::n;
-        from.channels -= L::groups * PIECES * piece<T>::n;
+        from.x += PIECES * piece<T>::n;
+        from.channels -= PIECES * piece<T>::n;
     }
 }
 
@@ -328,17 +294,15 @@ template <class L> struct lanes {
 };
 
 template <class L> static __device__ __forceinline__ struct lanes<L> lanes_of() {
-    int lane = (int)threadIdx.x % 32, warp = thread_of<L>() / 32;
+    int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
     int row = warp / L::warps_across * L::m,
         channel = warp % L::warps_across * L::n * 8;
     struct lanes<L> l;
 
 #pragma unroll
     for (int v = 0; v < 3; v++)
-        l.pixels[v] = begin_of<L>() + row * READ * CUDA_SLICE +
-                      swizzled(lane % 16 + v, lane / 16);
-    l.weights =
-        begin_of<L>() + swizzled(channel + lane / 16 * 8 + lane % 8, lane / 8 % 2);
+        l.pixels[v] = row * READ * CUDA_SLICE + swizzled(lane % 16 + v, lane / 16);
+    l.weights = swizzled(channel + lane / 16 * 8 + lane % 8, lane / 8 % 2);
     return l;
 }
 
@@ -349,55 +313,29 @@ other_half(const struct operands &o)
     return {o.pixels ^ STEP, o.weights ^ STEP};
 }
 
-/* The first columns of a group: the weights do not change, and may come before what was
- * launched before this is done. */
-template <class T, class L>
-static __device__ __forceinline__ void fetch_first(const struct patches<T> &p,
-                                                   struct source<T> &from)
-{
-#pragma unroll
-    for (int part = 0; part < PARTS; part++)
-        fetch_weights<T, L>(from, p.cin, 0, part, L::ring, true);
-    ptx::begin();
-#pragma unroll
-    for (int part = 0; part < PARTS; part++)
-        fetch_pixels<T, L>(from, p.cin, part, 0, true);
-    ptx::cp_async_commit();
-#pragma unroll
-    for (int v = 1; v < 3; v++) {
-#pragma unroll
-        for (int part = 0; part < PARTS; part++)
-            fetch<T, L>(from, p.cin, v, part, 0, L::ring + v * L::column, true);
-        ptx::cp_async_commit();
-    }
-}
-
-/* Slices that a group goes through, of those of a map's channels. */
-template <class T, class L>
-static __host__ __device__ __forceinline__ int rounds(int cin)
-{
-    int slices = (cin * (int)sizeof(T) + CUDA_SLICE - 1) / CUDA_SLICE;
-
-    return (slices + L::groups - 1) / L::groups;
-}
-
-/* The warp's tile of the product of patches and weights, of its group's slices. */
+/* The warp's tile of the product of patches and weights. */
 template <class T, class L, bool RELU>
 static __device__ __forceinline__ void product(const struct patches<T> &p,
                                                const struct where &at,
                                                float d[L::m][L::n][4])
 {
-    const int slices = rounds<T, L>(p.cin);
-    struct source<T> from = source_of<T, L>(p, at, group_of<L>());
+    struct source<T> from = source_of<T, L>(p, at);
     const struct lanes<L> lanes = lanes_of<L>();
+    int slices = (p.cin * (int)sizeof(T) + CUDA_SLICE - 1) / CUDA_SLICE;
     int pixels = 0, slot = 0; /* in use: of both slices, of the ring */
     struct fragments<L> f;
     struct operands now;
 
     find_pixels<T, L>(p, at);
-    fetch_first<T, L>(p, from);
+#pragma unroll
+    for (int v = 0; v < 3; v++) {
+#pragma unroll
+        for (int part = 0; part < PARTS; part++)
+            fetch<T, L>(from, p.cin, v, part, 0, L::ring + v * L::column, true);
+        ptx::cp_async_commit();
+    }
     ptx::cp_async_wait<2>();
-    ptx::barrier<L::group>(1 + group_of<L>());
+    __syncthreads();
     now = {lanes.pixels[0], L::ring + lanes.weights};
     for (int i = 0; i < 2; i++) {
         load_pixels<L>(f, i, now);
@@ -411,9 +349,7 @@ static __device__ __forceinline__ void product(const struct patches<T> &p,
 
             multiply_step<T, L, RELU>(now, half, f, d, [](int) {});
             ptx::cp_async_wait<1>();
-            ptx::barrier<L::group>(
-                1 +
-                group_of<L>()); /* the next column is there, and all left the last */
+            __syncthreads(); /* the next column is there, and all left the last */
             now = {(v == 2 ? L::map - pixels : pixels) + lanes.pixels[(v + 1) % 3],
                    L::ring + after * L::column + lanes.weights};
             multiply_step<T, L, RELU>(half, now, f, d, [&](int part) {
@@ -424,37 +360,6 @@ static __device__ __forceinline__ void product(const struct patches<T> &p,
             slot = after;
         }
         pixels = L::map - pixels;
-    }
-}
-
-/* The sums of all groups to the first. */
-template <class L>
-static __device__ __forceinline__ void add_groups(float d[L::m][L::n][4])
-{
-    float4 *sums = reinterpret_cast<float4 *>(nst_dynamic_shared) + thread_of<L>();
-    const int others = group_of<L>() - 1;
-
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < L::m * L::n; i++) {
-        const float *v = d[i / L::n][i % L::n];
-
-        if (others >= 0)
-            sums[(others * L::m * L::n + i) * L::group] =
-                make_float4(v[0], v[1], v[2], v[3]);
-    }
-    __syncthreads();
-    if (others >= 0)
-        return;
-#pragma unroll
-    for (int i = 0; i < (L::groups - 1) * L::m * L::n; i++) {
-        float *v = d[i / L::n % L::m][i % L::n];
-        float4 more = sums[i * L::group];
-
-        v[0] += more.x;
-        v[1] += more.y;
-        v[2] += more.z;
-        v[3] += more.w;
     }
 }
 
@@ -472,39 +377,33 @@ static __device__ __forceinline__ void put_pair(__half *to, float a, float b, bo
     *reinterpret_cast<unsigned *>(to) = ptx::max_f16x2(ptx::pack_f16x2(a, b), least);
 }
 
-/* Where a lane's sums are in the tile: the first pixel and channel of them. */
-template <class L> static __device__ __forceinline__ int2 first_of()
-{
-    int lane = (int)threadIdx.x % 32, warp = thread_of<L>() / 32;
-
-    return make_int2(warp / L::warps_across * L::m * COLUMNS + lane / 4,
-                     warp % L::warps_across * L::n * 8 + lane % 4 * 2);
-}
-
-/* The block's tile plus the bias, pixel by pixel, in place of what was multiplied; or
- * what a ReLU leaves of it. */
+/* The block's tile plus a bias, of cout channels, pixel by pixel, in place of what was
+ * multiplied; or what a ReLU leaves of it. */
 template <class U, class L>
 static __device__ __forceinline__ const U *spread(const float d[L::m][L::n][4],
+                                                  const struct where &at,
+                                                  const float *bias, int cout,
                                                   bool clip)
 {
     U *tile = reinterpret_cast<U *>(nst_dynamic_shared);
-    const int2 first = first_of<L>();
-    const float2 *bias =
-        reinterpret_cast<const float2 *>(nst_dynamic_shared + L::bias) + first.y / 2;
+    int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
+    int pixel = warp / L::warps_across * L::m * COLUMNS + lane / 4;
+    int channel = warp % L::warps_across * L::n * 8 + lane % 4 * 2;
 
     __syncthreads();
 #pragma unroll
     for (int n = 0; n < L::n; n++) {
-        float2 b = bias[n * 4];
+        int k = at.channel + channel + n * 8;
+        float first = bias && k < cout ? bias[k] : 0;
+        float second = bias && k + 1 < cout ? bias[k + 1] : 0;
 
 #pragma unroll
         for (int m = 0; m < L::m; m++)
 #pragma unroll
             for (int i = 0; i < 4; i += 2)
-                if (group_of<L>() == 0)
-                    put_pair(&tile[(first.x + m * COLUMNS + i / 2 * 8) * L::pitch +
-                                   first.y + n * 8],
-                             d[m][n][i] + b.x, d[m][n][i + 1] + b.y, clip);
+                put_pair(&tile[(pixel + m * COLUMNS + i / 2 * 8) * L::pitch + channel +
+                               n * 8],
+                         d[m][n][i] + first, d[m][n][i + 1] + second, clip);
     }
     __syncthreads();
     return tile;
@@ -580,24 +479,19 @@ __global__ void __launch_bounds__(L::threads, L::blocks)
     float d[L::m][L::n][4] = {};
     const T *tile;
 
+    ptx::begin();
     at.top += o.top;
-    find_bias<L>(o.bias, p.cout, at);
     product<T, L, RELU>(p, at, d);
-    if (L::groups > 1)
-        add_groups<L>(d);
-    tile = spread<T, L>(d, o.relu);
+    tile = spread<T, L>(d, at, o.bias, p.cout, o.relu);
     put_tile<T, L>(p, o, at, tile);
     if (o.pooled)
         pool_tile<T, L>(p, o, at, tile);
 }
 
-using huge = tile<4, 4, 4>;         /* 16 rows, 128 channels */
-using large = tile<4, 2, 4>;        /* 16 rows, 64 channels */
-using middle = tile<4, 1, 4>;       /* 16 rows, 32 channels */
-using small = tile<2, 2, 2>;        /* 8 rows, 32 channels */
-using large_two = tile<4, 2, 4, 2>; /* the same by two groups of warps */
-using middle_two = tile<4, 1, 4, 2>;
-using small_four = tile<2, 2, 2, 4>;
+using huge = tile<4, 4, 4>;   /* 16 rows, 128 channels */
+using large = tile<4, 2, 4>;  /* 16 rows, 64 channels */
+using middle = tile<4, 1, 4>; /* 16 rows, 32 channels */
+using small = tile<2, 2, 2>;  /* 8 rows, 32 channels */
 
 template <class L> static unsigned blocks(int rows, int w, int cout)
 {
@@ -606,73 +500,52 @@ template <class L> static unsigned blocks(int rows, int w, int cout)
 }
 
 /*
- * Cycles of products on the processor that has most blocks, or of what all of them
- * read, whichever are more; the latter are in the way of the former, too, so that of
- * tiles as good as each other those are better that read less. A quarter of a processor
- * multiplies 16 pixels, 8 channels and 32 bytes in 6.4 cycles (600 of 990 TFLOP/s of an
- * H100), where enough warps take turns; with four on it, it took twice the time, with
- * eight half as much again. A processor gets 24 bytes in each (5.5 TB/s of its L2).
+ * Cycles of a slice: of products on the processor that has most blocks, or of what all
+ * of them read, whichever are more; the latter are in the way of the former, too, so
+ * that of tiles as good as each other those are better that read less. A quarter of a
+ * processor multiplies 16 pixels, 8 channels and 32 bytes in 6.4 cycles (600 of 990
+ * TFLOP/s of an H100), and a processor gets 24 bytes in each (5.5 TB/s of its L2).
  */
-template <class T, class L>
-static float cost(const struct cuda *cu, const struct patches<T> &p)
+template <class L> static float cost(const struct cuda *cu, int rows, int w, int cout)
 {
-    unsigned n = blocks<L>(p.h, p.w, p.cout), all = (unsigned)cu->processors;
-    unsigned turns = (n + all - 1) / all;
-    unsigned at_once = turns < (unsigned)L::blocks ? turns : (unsigned)L::blocks;
-    float slices = (float)rounds<T, L>(p.cin) * L::groups;
+    unsigned n = blocks<L>(rows, w, cout), all = (unsigned)cu->processors;
     float products =
-        (float)turns * slices * 18 * 6.4f / 4 * L::pixels * L::channels / 128;
-    float reads =
-        (float)n / (float)all * slices * CUDA_SLICE / 24 * (L::read + 9 * L::channels);
+        (float)((n + all - 1) / all) * 18 * 6.4f / 4 * L::pixels * L::channels / 128;
+    float reads = (float)n / (float)all * CUDA_SLICE / 24 * (L::read + 9 * L::channels);
 
     if ((size_t)L::bytes > cu->shared)
         return INFINITY;
-    products *= 1 + 4 * 32 / (float)(at_once * L::threads);
-    return fmaxf(products, reads) + reads / 2;
+    return fmaxf(products, reads) + reads / 4;
 }
 
-/* Call f with the tile that costs least: the first such. It follows from the shape of
- * the map, whatever rows of it are wanted: with it the order of sums does. */
-template <class T, class F, class L, class... More>
-static void with_cheapest(const struct cuda *cu, const struct patches<T> &p, F f,
-                          float least, L l, More... more)
+/* Call f with the tile that costs least: the largest such. */
+template <class F>
+static void with_tile(const struct cuda *cu, int rows, int w, int cout, F f)
 {
-    if constexpr (sizeof...(More) == 0)
-        f(l);
-    else if (cost<T, L>(cu, p) <= least)
-        f(l);
+    float h = cost<huge>(cu, rows, w, cout), l = cost<large>(cu, rows, w, cout),
+          m = cost<middle>(cu, rows, w, cout), s = cost<small>(cu, rows, w, cout);
+
+    if (h <= l && h <= m && h <= s)
+        f(huge());
+    else if (l <= m && l <= s)
+        f(large());
+    else if (m <= s)
+        f(middle());
     else
-        with_cheapest<T>(cu, p, f, least, more...);
-}
-
-template <class T, class F, class... L>
-static void with_tile(const struct cuda *cu, const struct patches<T> &p, F f, L... l)
-{
-    float least = INFINITY;
-
-    ((least = fminf(least, cost<T, L>(cu, p))), ...);
-    with_cheapest<T>(cu, p, f, least, l...);
-}
-
-/* f(tiles...) */
-template <class F> static void with_tiles(F f)
-{
-    f(huge(), large(), middle(), small(), large_two(), middle_two(), small_four());
+        f(small());
 }
 
 template <class T>
 void cuda_implicit_conv(struct cuda *cu, const struct patches<T> &p,
                         const struct outcome<T> &o)
 {
-    auto launch = [&](auto l) {
+    with_tile(cu, o.rows, p.w, p.cout, [&](auto l) {
         using L = decltype(l);
 
         cuda_launch_early(
             cu, p.relu ? conv_kernel<T, L, true> : conv_kernel<T, L, false>,
             dim3(blocks<L>(o.rows, p.w, p.cout)), L::threads, L::bytes, p, o);
-    };
-
-    with_tiles([&](auto... l) { with_tile<T>(cu, p, launch, l...); });
+    });
 }
 
 /* These kernels may have so much shared memory, where the device has it. */
@@ -691,12 +564,10 @@ template <class T, class... L> static void allow_tiles(struct cuda *cu, L...)
 
 void cuda_implicit_open(struct cuda *cu)
 {
-    with_tiles([&](auto... l) {
-        if (cu->precision == NST_PRECISION_FP16)
-            allow_tiles<__half>(cu, l...);
-        else
-            allow_tiles<float>(cu, l...);
-    });
+    if (cu->precision == NST_PRECISION_FP16)
+        allow_tiles<__half>(cu, huge(), large(), middle(), small());
+    else
+        allow_tiles<float>(cu, huge(), large(), middle(), small());
 }
 
 #define OF(T)                                                                          \

@@ -38,13 +38,6 @@ static __device__ __forceinline__ void begin_alone()
 #endif
 }
 
-/* So many threads of a block wait for each other: whole warps, as many as take barrier
- * id, of 16. */
-template <int THREADS> static __device__ __forceinline__ void barrier(int id)
-{
-    asm volatile("bar.sync %0, %1;" ::"r"(id), "n"(THREADS) : "memory");
-}
-
 static __device__ __forceinline__ unsigned address(const void *shared)
 {
     return (unsigned)__cvta_generic_to_shared(shared);

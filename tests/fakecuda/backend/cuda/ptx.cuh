@@ -25,12 +25,6 @@ static inline void begin_alone()
 {
 }
 
-/* Here all threads of the block wait: who has several barriers passes each as often. */
-template <int Threads> void barrier(int, int line = __builtin_LINE())
-{
-    fake::barrier(line);
-}
-
 static inline void prefetch(const void *)
 {
 }
