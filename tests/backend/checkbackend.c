@@ -478,12 +478,17 @@ static struct output gram_loss(struct nst_backend *be, const struct input *in)
 static struct output moment_loss(struct nst_backend *be, const struct input *in)
 {
     size_t c = (size_t)in->s.c, n = c * c;
-    double *products = doubles(be, in->square, n), *sums = doubles(be, in->square, c);
+    float *more = malloc(n * sizeof *more); /* variances far from 0 */
+    double *products, *sums = doubles(be, in->square, c);
     double *target = doubles(be, in->square, 2 * c <= n ? 2 * c : n);
     void *derivative = numbers(be, in->square, n * sizeof(float)),
          *offset = poisoned(be, c * sizeof(float)), *sum = poisoned(be, sizeof(double));
-    struct nst_layer_moments m = {products, sums, 3, target, target + (c > 1 ? c : 0)};
+    struct nst_layer_moments m = {NULL, sums, 3, target, target + (c > 1 ? c : 0)};
 
+    for (size_t i = 0; i < n; i++)
+        more[i] = in->square[i] + 4;
+    m.products = products = doubles(be, more, n);
+    free(more);
     be->ops->moment_loss(be, in->s.c, &m, 0.3, derivative, offset, sum);
     be->ops->numbers_free(be, products);
     be->ops->numbers_free(be, sums);
