@@ -134,6 +134,7 @@ near() {
 
 @test "pictures side by side take no more of a GPU's memory than there is" {
     is_fake
+    takes_long
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
     # as much as one needs, and 33 MB for each of three
     NST_FAKE_CUDA_MEMORY=112000000 "$NST" -q --history h --device cuda -j 3 -S 160 -n 1 \
@@ -143,6 +144,7 @@ near() {
 
 @test "several GPUs share the pictures, and make what one makes" {
     is_fake
+    takes_long
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
     "$NST" -q --device cuda -j 1 -S 64 -n 2 -s "$srcdir/samples/style.svg" -o one/ ?.svg
     NST_FAKE_CUDA_DEVICES=2 "$NST" -q --history h --device cuda:1,0 -S 64 -n 2 \
