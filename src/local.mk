@@ -72,7 +72,7 @@ if FAKE_CUDA
 CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo) $(FAKE_CUDA_SOURCES:.cc=.lo)
 CUDA_NEEDS = $(FAKE_CUDA)
 CUDA_COMPILE = $(CXX) -std=c++20 -x c++ -I$(srcdir)/tests/fakecuda $(AM_CPPFLAGS) \
-	-Wall -Wextra -Wno-unknown-pragmas -Wno-missing-field-initializers \
+	-Wall -Wextra -Wno-unknown-pragmas -Wno-missing-field-initializers -Wno-pass-failed \
 	-DSCRATCH_MOST=100000 -DASIDE_SCRATCH=1000000 -DSUM_RUN=128 -DGRAM_LARGE=64 \
 	-DSTRETCHES_MOST=8 $(SANITIZER_CFLAGS) $(CFLAGS)
 else
