@@ -20,6 +20,7 @@
 #include "config.h"
 
 #include "backend/cuda/conv.cuh"
+#include "backend/cuda/words.cuh"
 
 #include <math.h>
 
@@ -184,18 +185,6 @@ static __device__ __forceinline__ void fetch(struct source<T> &from, int cin,
     }
 }
 
-static __device__ __forceinline__ void multiply(float d[4], const unsigned a[4],
-                                                const unsigned b[2], const __half *)
-{
-    ptx::mma_f16(d, a, b);
-}
-
-static __device__ __forceinline__ void multiply(float d[4], const unsigned a[4],
-                                                const unsigned b[2], const float *)
-{
-    ptx::mma_tf32(d, a, b);
-}
-
 /* A word of the map as it is multiplied: what a ReLU leaves of it, if so. No number
  * stays none. */
 template <bool RELU>
@@ -283,8 +272,8 @@ static __device__ __forceinline__ void multiply_step(const struct operands &now,
 #pragma unroll
             for (int n = 0; n < L::n; n++)
                 if (r >= u && r - u < L::m)
-                    multiply(d[r - u][n], f.a[r % 3], f.b[u][n],
-                             static_cast<const T *>(nullptr));
+                    word_multiply(d[r - u][n], f.a[r % 3], f.b[u][n],
+                                  static_cast<const T *>(nullptr));
     }
 }
 

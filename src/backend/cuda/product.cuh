@@ -11,6 +11,7 @@
 #define NST_BACKEND_CUDA_PRODUCT_CUH
 
 #include "backend/cuda/joint.cuh"
+#include "backend/cuda/words.cuh"
 
 extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
 
@@ -178,18 +179,6 @@ static __device__ __forceinline__ void fetch_matrix(const T *matrix, int rows, i
     }
 }
 
-static __device__ __forceinline__ void multiply(float d[4], const unsigned a[4],
-                                                const unsigned b[2], const __half *)
-{
-    ptx::mma_f16(d, a, b);
-}
-
-static __device__ __forceinline__ void multiply(float d[4], const unsigned a[4],
-                                                const unsigned b[2], const float *)
-{
-    ptx::mma_tf32(d, a, b);
-}
-
 /* What the instruction takes of a float are its upper 19 bits: so to the nearest. */
 static __device__ __forceinline__ void round_words(unsigned[4], const __half *)
 {
@@ -248,8 +237,8 @@ static __device__ __forceinline__ void multiply_slice(int s, bool clip,
             round_words(b, kind);
 #pragma unroll
             for (int m = 0; m < L::m; m++) {
-                multiply(d[m][n], a[m], b, kind);
-                multiply(d[m][n + 1], a[m], b + 2, kind);
+                word_multiply(d[m][n], a[m], b, kind);
+                word_multiply(d[m][n + 1], a[m], b + 2, kind);
             }
         }
     }
