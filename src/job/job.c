@@ -58,6 +58,7 @@ struct nst_job {
     void *resume_ctx;
     double *resume_off;
     int64_t evaluations, iterations, saved; /* saved: at that iteration */
+    double loss; /* of x while it is saved, once it was asked for; else NaN */
     struct balance content_balance, style_balance;
     int64_t balanced; /* steps since a weight was changed */
     bool reweighed;   /* so that the iterate has another loss than was told */
@@ -232,6 +233,7 @@ static void save(struct nst_job *r, bool now)
     if (!r->events || !r->events->save || r->iterations == r->saved || !(due || now))
         return;
     r->saved = r->iterations;
+    r->loss = NAN;
     r->events->save(r->events->ctx, r);
 }
 
@@ -321,9 +323,9 @@ const float *nst_job_picture(struct nst_job *r)
 
 bool nst_job_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
 {
-    double loss = loss_at(r, r->x);
-
-    return visit_state(r, visit, ctx) && visit(ctx, "loss", NST_F64, &loss, 1);
+    if (isnan(r->loss))
+        r->loss = loss_at(r, r->x);
+    return visit_state(r, visit, ctx) && visit(ctx, "loss", NST_F64, &r->loss, 1);
 }
 
 void nst_job_resume(struct nst_job *r, nst_state_visit *visit, void *ctx, double *off)

@@ -298,8 +298,9 @@ void nst_safetensors_write_array(struct nst_safetensors_writer *w, const char *k
 }
 
 /* The header, filled up with spaces so that the arrays are aligned. */
-static enum nst_status write_header(const struct nst_safetensors_writer *w,
-                                    struct nst_place *place, struct nst_err *err)
+enum nst_status nst_safetensors_write_header(const struct nst_safetensors_writer *w,
+                                             struct nst_place *place,
+                                             struct nst_err *err)
 {
     char *text = json_dumps(w->header, JSON_COMPACT);
     uint64_t length = (strlen(text) + 63) / 64 * 64 - 8;
@@ -324,7 +325,7 @@ enum nst_status nst_safetensors_write(struct nst_safetensors_writer *w,
     enum nst_status st = nst_place_open(&place, path, err);
 
     if (st == NST_OK)
-        st = write_header(w, place, err);
+        st = nst_safetensors_write_header(w, place, err);
     for (int i = 0; st == NST_OK && i < w->arrays; i++)
         st = nst_place_add(place, w->array[i].bytes, w->array[i].size, err);
     if (st == NST_OK)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/place.h"
 #include "model/numbers.h"
 
 struct nst_safetensors; /* an open file */
@@ -48,11 +49,17 @@ struct nst_safetensors_writer *nst_safetensors_writer_new(void);
 void nst_safetensors_writer_free(struct nst_safetensors_writer *w);
 void nst_safetensors_write_text(struct nst_safetensors_writer *w, const char *key,
                                 const char *text);
-/* a->bytes is borrowed until the writer is freed, and aligned for its type. */
+/* a->bytes is borrowed until the writer is freed, and aligned for its type; or NULL:
+ * whoever writes adds them. */
 void nst_safetensors_write_array(struct nst_safetensors_writer *w, const char *key,
                                  const struct nst_array *a);
 /* Write all to path ("-": standard output), whole or not at all. NST_ERR_IO. */
 enum nst_status nst_safetensors_write(struct nst_safetensors_writer *w,
                                       const char *path, struct nst_err *err);
+/* What comes before the arrays, which the caller adds to place in the order in which
+ * they were told of. NST_ERR_IO. */
+enum nst_status nst_safetensors_write_header(const struct nst_safetensors_writer *w,
+                                             struct nst_place *place,
+                                             struct nst_err *err);
 
 #endif

@@ -11,7 +11,8 @@
 
 #include "model/safetensors.h"
 
-/* count numbers at data: F32, F64 or I64. False if the visitor cannot go on. */
+/* count numbers at data, for the call: F32, F64 or I64. False if the visitor cannot go
+ * on. */
 typedef bool nst_state_visit(void *ctx, const char *name, enum nst_number type,
                              void *data, size_t count);
 

@@ -48,7 +48,7 @@ bool nst_vector_visit(const struct nst_vectors *v, const char *name, float *x,
     if (nst_floats_new(&shown, v->n, 1, 1, NULL) != NST_OK)
         return false;
     v->be->ops->get(v->be, shown, x, bytes);
-    ok = visit(ctx, name, NST_F32, shown, v->n);
+    ok = v->be->fault.status == NST_OK && visit(ctx, name, NST_F32, shown, v->n);
     v->be->ops->put(v->be, x, shown, bytes);
     free(shown);
     return ok;

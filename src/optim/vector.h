@@ -20,7 +20,8 @@ enum nst_status nst_vector_new(const struct nst_vectors *v, float **out,
                                struct nst_err *err);
 void nst_vector_free(const struct nst_vectors *v, float *x); /* NULL is fine */
 
-/* False if the visitor said so, or there is no memory to show x in. */
+/* False if the visitor said so, there is no memory to show x in, or the device has
+ * given up. */
 bool nst_vector_visit(const struct nst_vectors *v, const char *name, float *x,
                       nst_state_visit *visit, void *ctx);
 

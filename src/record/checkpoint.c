@@ -7,40 +7,51 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/place.h"
 #include "record/describe.h"
 #include "record/preset.h"
 
 #define FORMAT "nst checkpoint 1"
-/* Arrays of fewer bytes may be gone when the file is written, and are copied. */
-#define SMALL 4096
 
-struct copy {
-    struct copy *next;
-    double bytes[]; /* aligned for any number */
-};
-
+/* A checkpoint is written in two visits: what the parts are, for the header, and what
+ * they hold, which need be there for no longer than it is shown. */
 struct writing {
     struct nst_safetensors_writer *w;
-    struct copy *copies;
+    struct nst_place *place;
+    enum nst_status st; /* of what was added */
+    struct nst_err *err;
 };
 
-static bool write_part(void *ctx, const char *name, enum nst_number type, void *data,
-                       size_t count)
+static bool note_part(void *ctx, const char *name, enum nst_number type, void *data,
+                      size_t count)
 {
     struct writing *writing = ctx;
-    size_t size = count * nst_number_size(type);
-    struct nst_array a = {type, 1, {count}, count, data};
+    struct nst_array a = {type, 1, {count}, count, NULL};
 
-    if (size < SMALL) {
-        struct copy *c = nst_xcalloc(1, sizeof *c + size);
-
-        memcpy(c->bytes, data, size);
-        c->next = writing->copies;
-        writing->copies = c;
-        a.bytes = c->bytes;
-    }
+    (void)data;
     nst_safetensors_write_array(writing->w, name, &a);
     return true;
+}
+
+static bool add_part(void *ctx, const char *name, enum nst_number type, void *data,
+                     size_t count)
+{
+    struct writing *writing = ctx;
+
+    (void)name;
+    if (writing->st == NST_OK)
+        writing->st = nst_place_add(writing->place, data, count * nst_number_size(type),
+                                    writing->err);
+    return writing->st == NST_OK;
+}
+
+/* Not shown, though nothing was wrong with the file. */
+static enum nst_status not_shown(const struct writing *writing, const char *path)
+{
+    if (writing->st != NST_OK)
+        return writing->st;
+    return nst_err_set(writing->err, NST_ERR_IO,
+                       "%s: is not written: the run's state cannot be read", path);
 }
 
 enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
@@ -48,23 +59,28 @@ enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *
                                                    void *ctx),
                                      void *owner, struct nst_err *err)
 {
-    struct writing writing = {nst_safetensors_writer_new(), NULL};
+    struct writing writing = {nst_safetensors_writer_new(), NULL, NST_OK, err};
     char *options = nst_describe_recipe(p);
-    enum nst_status st;
+    enum nst_status st = NST_OK;
 
     nst_safetensors_write_text(writing.w, "format", FORMAT);
     nst_safetensors_write_text(writing.w, "version", PACKAGE_VERSION);
     nst_safetensors_write_text(writing.w, "options", options);
-    state(owner, write_part, &writing);
-    st = nst_safetensors_write(writing.w, path, err);
-    nst_safetensors_writer_free(writing.w);
-    while (writing.copies) {
-        struct copy *next = writing.copies->next;
-
-        free(writing.copies);
-        writing.copies = next;
-    }
     free(options);
+    if (!state(owner, note_part, &writing))
+        st = not_shown(&writing, path);
+    if (st == NST_OK)
+        st = nst_place_open(&writing.place, path, err);
+    if (st == NST_OK)
+        st = nst_safetensors_write_header(writing.w, writing.place, err);
+    if (st == NST_OK && !state(owner, add_part, &writing))
+        st = not_shown(&writing, path);
+    if (st == NST_OK)
+        st = writing.st;
+    if (st == NST_OK)
+        st = nst_place_finish(writing.place, err);
+    nst_place_free(writing.place);
+    nst_safetensors_writer_free(writing.w);
     return st;
 }
 

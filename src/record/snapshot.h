@@ -6,8 +6,9 @@
 #include "optim/state.h"
 #include "record/checkpoint.h"
 
-/* Write what state() shows of owner to path, whole or not at all: the file that was
- * there stays until then. NST_ERR_IO. */
+/* Write what state() shows of owner, the same both times that it is asked, to path,
+ * whole or not at all: the file that was there stays until then, and for good if
+ * state() returns false. NST_ERR_IO. */
 enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
                                      bool (*state)(void *owner, nst_state_visit *visit,
                                                    void *ctx),

@@ -165,3 +165,19 @@ near() {
         -s "$srcdir/samples/style.svg" -o three/ 1.svg 2.svg 3.svg
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
 }
+
+@test "a run on a GPU goes on where it was, the same to the bit" {
+    is_fake
+    for o in "--precision tf32" "--optimiser adam"; do
+        # shellcheck disable=SC2086 # words are wanted
+        for n in "whole 6" "part 3 --checkpoint ck"; do
+            set -- $n
+            "$NST" -q --history none --device cuda -S 32 -n "$2" $o "${@:3}" \
+                -s style.ppm photo.ppm -o "$1.png"
+        done
+        run ! cmp whole.png part.png
+        "$NST" -q --history none --device cuda -n 6 --resume ck -s style.ppm photo.ppm \
+            -o end.png
+        cmp whole.png end.png
+    done
+}
