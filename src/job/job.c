@@ -232,6 +232,8 @@ static void save(struct nst_job *r, bool now)
 
     if (!r->events || !r->events->save || r->iterations == r->saved || !(due || now))
         return;
+    if (r->fault->status != NST_OK) /* what was saved before is worth more */
+        return;
     r->saved = r->iterations;
     r->loss = NAN;
     r->events->save(r->events->ctx, r);

@@ -17,6 +17,8 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/cuda.h"
+#include "job/job.h"
+#include "job/plan.h"
 #include "model/vgg.h"
 #include "network.h"
 #include "style/objective.h"
@@ -231,6 +233,85 @@ static void check_loop(const struct nst_weights *w)
     end(gpu);
 }
 
+/* Copying what is none of its numbers is beyond the device of the tests. */
+static void spoil(struct nst_backend *be)
+{
+    static float host[2];
+
+    be->ops->copy(be, &host[0], &host[1], sizeof *host);
+}
+
+struct failing {
+    struct nst_backend *be;
+    int steps, saved; /* saved: since the device gave up */
+};
+
+static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
+                    int64_t planned)
+{
+    struct failing *f = ctx;
+
+    (void)e, (void)done, (void)planned;
+    if (++f->steps == 2)
+        spoil(f->be);
+}
+
+static void on_save(void *ctx, struct nst_job *job)
+{
+    struct failing *f = ctx;
+
+    (void)job;
+    f->saved += f->steps >= 2;
+}
+
+static void set(struct nst_params *p, const char *name, const char *value)
+{
+    if (nst_params_set(p, name, value, NULL) != NST_OK)
+        abort();
+}
+
+/* A device that gives up in the middle of a run. */
+static void check_failing(void)
+{
+    enum { SIDE = 24 };
+    static float rgb[3 * SIDE * SIDE], x[3 * SIDE * SIDE];
+    struct nst_style style = {&(struct nst_painting){rgb, SIDE, SIDE, .share = 1}, 1};
+    struct failing f = {NULL};
+    struct nst_job_events events = {.ctx = &f, .stepped = on_step, .save = on_save};
+    struct nst_job_result result;
+    struct nst_params p;
+    struct nst_engine *e;
+    struct nst_plan plan;
+    struct nst_job *job;
+    struct nst_err err;
+    enum nst_status st;
+
+    if (!fake_cuda_mallocs) {
+        tap(1, "a device that gives up # SKIP tests/fakecuda does so when it is asked");
+        return;
+    }
+    nst_params_init(&p);
+    set(&p, "model", MODEL);
+    set(&p, "device", "cuda");
+    set(&p, "iterations", "5");
+    set(&p, "save-every", "1");
+    random_picture(rgb, 3 * SIDE * SIDE, &seed);
+    random_picture(x, 3 * SIDE * SIDE, &seed);
+    if (nst_engine_new(&e, &p, NULL) ||
+        nst_plan_make(&plan, e, &p, 0, SIDE, SIDE, SIDE, SIDE, NULL) ||
+        nst_job_new(&job, e, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
+                    NULL))
+        abort();
+    f.be = nst_vgg_backend(nst_engine_network(e));
+    st = nst_job_run(job, x, &events, &result, &err);
+    tap(st == NST_ERR_IO && f.steps == 2, "a run ends with what befell the device: %s",
+        st == NST_OK ? "" : err.text);
+    tap(f.saved == 0, "and saves nothing any more");
+    nst_job_free(job);
+    nst_engine_free(e);
+    nst_params_clear(&p);
+}
+
 static void check_network(const char *name, const int width[TEST_CONVS])
 {
     struct nst_weights *w = random_weights_of(width, &seed);
@@ -297,6 +378,7 @@ int main(void)
     if (getenv("NST_TEST_WEIGHTS"))
         check_trained("VGG19", getenv("NST_TEST_WEIGHTS"), 5e-3, 1e-2);
     check_network("channels of 32 and 64", (const int[]){32, 64, 32, 64, 32, 64});
+    check_failing();
     if (!getenv("NST_TEST_QUICK"))
         check_network("few channels", (const int[]){5, 8, 6, 48, 9, 4});
     return tap_end();
