@@ -98,6 +98,13 @@ void nst_backend_unshow(struct nst_backend *be, const float *host, const float *
         be->ops->numbers_free(be, (void *)there);
 }
 
+enum nst_status nst_backend_fault(const struct nst_backend *be, struct nst_err *err)
+{
+    if (err && be->fault.status != NST_OK)
+        *err = be->fault;
+    return be->fault.status;
+}
+
 enum nst_status nst_backend_fp32_only(const struct nst_backend_config *config,
                                       struct nst_err *err)
 {

@@ -123,6 +123,10 @@ struct nst_backend {
     /* After get(): a gradient that conv_picture_grad() gave before was out of the range
      * of its precision. Worked out once more, from conv_picture() on, it is not. */
     bool again;
+    /* What gradients of fp16 are held times: a power of two, which follows them from
+     * evaluation to evaluation. What they are rounded to depends on it, so that a run
+     * begins with 1, and goes on with what it was. */
+    float gradient_scale;
     double products[2]; /* s.y and y.y of the latest vectors->accept() */
 };
 
@@ -267,6 +271,9 @@ extern const struct nst_backend_ops nst_backend_cuda;
 enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
                                  const struct nst_backend_config *config,
                                  struct nst_err *err);
+
+/* What befell the device so far, if anything did. */
+enum nst_status nst_backend_fault(const struct nst_backend *be, struct nst_err *err);
 
 /* For open() of backends on the CPU: NST_ERR_ARG if another precision is asked for. */
 enum nst_status nst_backend_fp32_only(const struct nst_backend_config *config,

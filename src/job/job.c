@@ -281,6 +281,19 @@ static double loss_at(struct nst_job *r, const float *x)
     return e.total_loss;
 }
 
+/* The scale of fp16's gradients. A checkpoint of the CPU, which worked instead, lacks
+ * it. */
+static void visit_scale(struct nst_job *r, nst_state_visit *visit, void *ctx)
+{
+    struct nst_backend *be = r->v.be;
+    float scale = be->gradient_scale;
+
+    if (be->config.precision == NST_PRECISION_FP16 &&
+        visit(ctx, "gradient scale", NST_F32, &scale, 1) && isfinite(scale) &&
+        scale > 0)
+        be->gradient_scale = scale;
+}
+
 /* All but the loss, which is for checking. */
 static bool visit_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
 {
@@ -294,6 +307,7 @@ static bool visit_state(struct nst_job *r, nst_state_visit *visit, void *ctx)
         !visit_evaluation(&r->latest, "latest", visit, ctx) ||
         !visit_balance(r, visit, ctx))
         return false;
+    visit_scale(r, visit, ctx);
     r->earlier = time - seconds_since(&r->begin);
     return r->lbfgs ? nst_lbfgs_state(r->lbfgs, visit, ctx)
                     : nst_adam_state(r->adam, visit, ctx);

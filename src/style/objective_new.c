@@ -256,6 +256,7 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     enum nst_status st;
 
     *out = NULL;
+    nst_vgg_backend(v)->gradient_scale = 1; /* as if there had been no other */
     o->v = v;
     o->content_weight = config->content_weight;
     o->style_weight = config->style_weight;

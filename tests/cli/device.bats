@@ -132,6 +132,14 @@ near() {
     for f in one/*; do cmp "$f" "three/${f#one/}"; done
 }
 
+@test "in fp16, too, a picture does not depend on those before it" {
+    is_fake
+    cp photo.ppm next.ppm
+    "$NST" -q --history none --device cuda --precision fp16 -j 1 -S 32 -n 4 -w 100 \
+        -s style.ppm -o both/ photo.ppm next.ppm
+    cmp both/photo-style.ppm both/next-style.ppm
+}
+
 @test "pictures side by side take no more of a GPU's memory than there is" {
     is_fake
     takes_long
@@ -168,7 +176,7 @@ near() {
 
 @test "a run on a GPU goes on where it was, the same to the bit" {
     is_fake
-    for o in "--precision tf32" "--optimiser adam"; do
+    for o in "--precision tf32" "--precision fp16" "--optimiser adam"; do
         # shellcheck disable=SC2086 # words are wanted
         for n in "whole 6" "part 3 --checkpoint ck"; do
             set -- $n

@@ -197,7 +197,7 @@ static enum nst_status cuda_open(struct nst_backend **out,
     cu->base.regions = 1;
     cu->device = config->device;
     cu->precision = config->precision;
-    cu->gradient_scale = 1;
+    cu->base.gradient_scale = 1;
     st = look_at(cu, err);
     if (st == NST_OK)
         st = nst_threads_new(&cu->base.threads, config->threads, err);

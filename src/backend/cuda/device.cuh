@@ -55,10 +55,9 @@ struct cuda {
     void *letter;                 /* to the host: CUDA_LETTER bytes of its memory */
     cublasHandle_t blas;          /* NULL: not yet needed */
     void *workspace;              /* CUDA_WORKSPACE bytes of it */
-    /* fp16 alone: gradients are held times this power of two, and *peak, on the device,
-     * is the bits of the largest magnitude of them so far; *peak_here is what it was
-     * after the latest gradient, which is looked at once that is known to be done. */
-    float gradient_scale;
+    /* fp16 alone: *peak, on the device, is the bits of the largest magnitude of gradients
+     * (times base.gradient_scale) so far; *peak_here is what it was after the latest
+     * gradient, which is looked at once that is known to be done. */
     int *peak, *peak_here;
     bool unsettled;
     double *told_parts, *told; /* of passes over vectors: see vectors.cu */

@@ -113,7 +113,7 @@ static struct region<T> region_of(const struct cuda *cu,
     return {m.matrix,
             m.scales,
             r->offset,
-            cu->gradient_scale,
+            cu->base.gradient_scale,
             r->guide,
             before,
             joint->before_relu && !before};
@@ -151,7 +151,7 @@ template <class T>
 static struct addition<T> addition_of(const struct cuda *cu,
                                       const struct nst_terms *t) {
     return {NULL, t->target ? values<T>(t->target) : NULL,
-            t->scale * cu->gradient_scale};
+            t->scale * cu->base.gradient_scale};
 }
 
 /* A gradient on its way through a joint, so many rows of windows at a time. */

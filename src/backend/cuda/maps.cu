@@ -53,12 +53,12 @@ static void settle(struct cuda *cu)
         frexpf(peak / wanted, &exponent);
         if (!isfinite(peak))
             exponent = 24;
-        cu->gradient_scale = ldexpf(cu->gradient_scale, -exponent);
+        cu->base.gradient_scale = ldexpf(cu->base.gradient_scale, -exponent);
     }
     /* no power of two helps a gradient that is not finite */
-    if (!(cu->gradient_scale > ldexpf(1, -100)) ||
-        cu->gradient_scale > ldexpf(1, 100)) {
-        cu->gradient_scale = 1;
+    if (!(cu->base.gradient_scale > ldexpf(1, -100)) ||
+        cu->base.gradient_scale > ldexpf(1, 100)) {
+        cu->base.gradient_scale = 1;
         cu->base.again = false;
     }
 }

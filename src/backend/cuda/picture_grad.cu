@@ -28,7 +28,7 @@ static struct gradient gradient_of(const struct cuda *cu, const struct nst_conv 
     struct gradient g = {rgb, s.h, s.w, {0, 0, 0}};
 
     for (int i = 0; i < 3; i++)
-        g.scale[i] = 1 / (cu->gradient_scale * k->picture->deviation[i]);
+        g.scale[i] = 1 / (cu->base.gradient_scale * k->picture->deviation[i]);
     return g;
 }
 

@@ -43,7 +43,7 @@ static void capture(struct cuda *cu, struct nst_program *p, void (*work)(void *c
         p->exec = NULL;
     if (graph)
         cuda_ok(cu, cudaGraphDestroy(graph));
-    p->gradient_scale = cu->gradient_scale;
+    p->gradient_scale = cu->base.gradient_scale;
     p->unsettled = cu->unsettled;
 }
 
@@ -60,7 +60,7 @@ void cuda_repeat(struct nst_backend *be, struct nst_program **program,
         work(ctx);
         return;
     }
-    if (p->exec && p->gradient_scale != cu->gradient_scale)
+    if (p->exec && p->gradient_scale != cu->base.gradient_scale)
         let_go(cu, p);
     if (!p->exec)
         capture(cu, p, work, ctx);
