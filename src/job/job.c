@@ -588,12 +588,8 @@ static enum nst_status optimise(struct nst_job *r, struct nst_job_result *result
         keep(r, r->x, r->x);
     if (st == NST_OK)
         shown(r, r->x);
-    if (r->fault->status != NST_OK) {
-        if (err)
-            *err = *r->fault;
-        st = r->fault->status;
-    }
-    return st;
+    /* which may be why it ended */
+    return r->fault->status != NST_OK ? nst_backend_fault(r->v.be, err) : st;
 }
 
 enum nst_status nst_job_run(struct nst_job *r, float *x,

@@ -192,6 +192,7 @@ static enum nst_status conv_fast(struct nst_backend *be, const struct weights *w
         ops->upload(be, x->data, in);
         ops->conv(be, k, in, false, out, true, NST_POOLING_MAX, NULL);
         ops->download(be, out, y->data);
+        st = nst_backend_fault(be, err);
     }
     ops->tensor_free(be, in);
     ops->tensor_free(be, out);

@@ -157,6 +157,7 @@ static enum nst_status features(const struct nst_pass *pass, const struct nst_ta
     if (st == NST_OK) {
         be->ops->download(be, map, *out);
         normalise(*out, s->c, nst_shape_area(*s), relu);
+        st = nst_backend_fault(be, err);
     }
     return st;
 }
@@ -248,6 +249,8 @@ enum nst_status nst_held_out_losses(double *content, double *style,
         nst_objective_evaluate(o, there, &losses, NULL);
     nst_backend_unshow(be, result, there);
     nst_objective_free(o);
+    if (st == NST_OK)
+        st = nst_backend_fault(be, err);
     if (st != NST_OK)
         return st;
     *content = losses.content;

@@ -122,6 +122,8 @@ enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int cou
     }
     for (int i = 0; st == NST_OK && i < count; i++)
         nst_statistics_read(s[i]);
+    if (st == NST_OK) /* what was read may be kept, or written */
+        st = nst_backend_fault(be, err);
     nst_backend_unshow(be, rgb, there);
     nst_walk_clear(&walk);
     return st;

@@ -282,7 +282,7 @@ static void check_failing(void)
     struct nst_params p;
     struct nst_engine *e;
     struct nst_plan plan;
-    struct nst_job *job;
+    struct nst_job *job, *next;
     struct nst_err err;
     enum nst_status st;
 
@@ -307,6 +307,9 @@ static void check_failing(void)
     tap(st == NST_ERR_IO && f.steps == 2, "a run ends with what befell the device: %s",
         st == NST_OK ? "" : err.text);
     tap(f.saved == 0, "and saves nothing any more");
+    st = nst_job_new(&next, e, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
+                     &err);
+    tap(st == NST_ERR_IO, "a painting is not what it sees then");
     nst_job_free(job);
     nst_engine_free(e);
     nst_params_clear(&p);
