@@ -141,10 +141,10 @@ static void draw(const struct task *t, float *rgb, int h, int w)
     }
 }
 
-/* The losses of a picture, and its gradient to grad, both on the host: of the third
- * time, when what was noted the second is done again. */
+/* The losses of a picture, and its gradient to grad, both on the host: of the last of
+ * so many times. What was noted the second is done again the third. */
 static struct nst_losses evaluate(struct nst_objective *o, struct nst_backend *be,
-                                  const float *x, float *grad)
+                                  const float *x, float *grad, int times)
 {
     const float *there;
     void *gradient;
@@ -153,7 +153,7 @@ static struct nst_losses evaluate(struct nst_objective *o, struct nst_backend *b
     if (nst_backend_show(be, x, N, &there, NULL) != NST_OK ||
         be->ops->numbers_new(be, &gradient, N * sizeof *grad, NULL) != NST_OK)
         abort();
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < times; i++)
         nst_objective_evaluate(o, there, &l, gradient);
     be->ops->get(be, grad, gradient, N * sizeof *grad);
     be->ops->numbers_free(be, gradient);
@@ -178,8 +178,8 @@ static void check(const struct task *t)
         draw(t, x, H, W);
         o[0] = objective(t, cpu.v, content, style, 0);
         o[1] = objective(t, gpu.v, content, style, t->tile);
-        l[0] = evaluate(o[0], cpu.be, x, want);
-        l[1] = evaluate(o[1], gpu.be, x, got);
+        l[0] = evaluate(o[0], cpu.be, x, want, 3);
+        l[1] = evaluate(o[1], gpu.be, x, got, 3);
         gradient[p] = distance(got, want);
         loss[p] = fabs(l[1].total / l[0].total - 1);
         nst_objective_free(o[0]);
@@ -231,6 +231,40 @@ static void check_loop(const struct nst_weights *w)
     gpu.be->ops->numbers_free(gpu.be, grad);
     nst_objective_free(o);
     end(gpu);
+}
+
+/* A gradient of fp16 is what it is, however much smaller the one before it was. */
+static void check_jumps(enum nst_pooling pooling)
+{
+    static float content[N], style[3 * 30 * 28], x[N], small[N], large[N];
+    struct nst_weights *w;
+    struct task t = {.scale = 1, .regions = 1, .shapes = true, .pooling = pooling};
+    struct engine gpu;
+    struct nst_objective *o;
+    double worst = 0;
+
+    if (nst_weights_load(&w, MODEL, 5, NULL) != NST_OK)
+        abort();
+    t.weights = w;
+    gpu = engine(&t, &nst_backend_cuda, NST_PRECISION_FP16);
+    draw(&t, content, H, W);
+    draw(&t, style, 30, 28);
+    draw(&t, x, H, W);
+    o = objective(&t, gpu.v, content, style, 0);
+    for (float by = 4; by < 300; by *= 1.3f) {
+        nst_objective_weigh(o, 1, 0);
+        evaluate(o, gpu.be, x, small, 3);
+        nst_objective_weigh(o, (double)by, 0);
+        evaluate(o, gpu.be, x, large, 1);
+        for (int i = 0; i < N; i++)
+            small[i] *= by;
+        worst = fmax(worst, distance(large, small));
+    }
+    tap(worst < 0.01, "fp16, %s pooling: a gradient follows its weight, off by %.1e",
+        pooling == NST_POOLING_MAX ? "max" : "average", worst);
+    nst_objective_free(o);
+    end(gpu);
+    nst_weights_free(w);
 }
 
 /* Copying what is none of its numbers is beyond the device of the tests. */
@@ -382,6 +416,8 @@ int main(void)
         check_trained("VGG19", getenv("NST_TEST_WEIGHTS"), 5e-3, 1e-2);
     check_network("channels of 32 and 64", (const int[]){32, 64, 32, 64, 32, 64});
     check_failing();
+    check_jumps(NST_POOLING_MAX);
+    check_jumps(NST_POOLING_AVG);
     if (!getenv("NST_TEST_QUICK"))
         check_network("few channels", (const int[]){5, 8, 6, 48, 9, 4});
     return tap_end();

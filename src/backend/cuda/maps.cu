@@ -38,18 +38,20 @@ void cuda_put(struct nst_backend *be, void *to, const void *from, size_t bytes)
 
 /* Gradients of fp16 are wanted between the smallest numbers and the largest: near 2^11
  * at their largest. Where they were far from it they are scaled anew from now on, and
- * where some were cut off they must be worked out again. */
+ * where some may have been cut off they must be worked out again. What comes through a
+ * convolution is cut off at 65504, and what is seen of it is a quarter after average
+ * pooling, and more or less where losses add to it. */
 static void settle(struct cuda *cu)
 {
-    const float most = 65504, wanted = 2048;
+    const float most = 65504 / 4, wanted = 2048;
     float peak;
     int exponent;
 
     memcpy(&peak, cu->peak_here, sizeof peak);
     cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->line.stream));
     cu->unsettled = false;
-    cu->base.again = !(peak <= most) || (peak > 0 && peak < wanted / 65536);
-    if (peak > wanted * 16 || (peak > 0 && peak < wanted / 16)) {
+    cu->base.again = !(peak < most) || (peak > 0 && peak < wanted / 65536);
+    if (peak > wanted * 4 || (peak > 0 && peak < wanted / 16)) {
         frexpf(peak / wanted, &exponent);
         if (!isfinite(peak))
             exponent = 24;
