@@ -260,7 +260,8 @@ static bool visit_evaluation(struct nst_evaluation *e, const char *name,
 }
 
 /* The losses of a picture. */
-static void measure(struct nst_job *r, const float *picture, struct nst_evaluation *e)
+static void measure_picture(struct nst_job *r, const float *picture,
+                            struct nst_evaluation *e)
 {
     struct nst_losses losses;
 
@@ -270,14 +271,19 @@ static void measure(struct nst_job *r, const float *picture, struct nst_evaluati
     e->total_loss = losses.total;
 }
 
-/* The total loss of what x stands for. */
+/* Those of what x stands for. */
+static void measure(struct nst_job *r, const float *x, struct nst_evaluation *e)
+{
+    if (r->keep)
+        keep(r, x, r->made);
+    measure_picture(r, r->keep ? r->made : x, e);
+}
+
 static double loss_at(struct nst_job *r, const float *x)
 {
     struct nst_evaluation e = {0};
 
-    if (r->keep)
-        keep(r, x, r->made);
-    measure(r, r->keep ? r->made : x, &e);
+    measure(r, x, &e);
     return e.total_loss;
 }
 
@@ -435,10 +441,6 @@ static enum nst_status end_adam(struct nst_job *r, const struct nst_adam *a, flo
     if (st != NST_OK)
         return st;
     nst_adam_average(a, to);
-    if (r->keep) {
-        keep(r, to, to);
-        keep(r, x, x);
-    }
     measure(r, to, &average);
     measure(r, x, &last);
     if (average.total_loss < last.total_loss)
@@ -620,5 +622,5 @@ enum nst_status nst_job_run(struct nst_job *r, float *x,
 void nst_job_measure(struct nst_job *r, const float *x, struct nst_evaluation *e)
 {
     take_in(r, x);
-    measure(r, r->own ? r->own : x, e);
+    measure_picture(r, r->own ? r->own : x, e);
 }

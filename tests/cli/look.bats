@@ -395,6 +395,25 @@ change() {
         jq -e '.nst.options."keep-mask" == "mask.pgm"'
 }
 
+@test "what the mask keeps by half is half of the content, by each optimiser" {
+    needs jq
+    near() { awk -v a="$1" -v b="$2" 'BEGIN { print a, b; exit !(a > b * 0.8 && a < b * 1.2) }'; }
+    awk 'BEGIN { print "P2 48 36 255"; for (i = 0; i < 48 * 36; i++) print 128 }' >half.pgm
+    nst -s style.ppm photo.ppm -o start.ppm --strength 0
+    # from black, one step cannot go far
+    awk 'NR < 4 { print; next } { print "0 0 0" }' photo.ppm >black.ppm
+    for o in "--optimiser adam --learning-rate 0.001" "--compat tutorial"; do
+        # shellcheck disable=SC2086 # words are wanted
+        nst -s style.ppm photo.ppm -o half.ppm --keep-mask half.pgm --init black.ppm \
+            -n 1 $o --trace t.jsonl
+        paste <(samples start.ppm) <(samples half.ppm) | awk '
+            { d = $2 - $1 / 2; sum += d < 0 ? -d : d }
+            END { print sum / NR; exit sum / NR > 3 }'
+        # and what is told of it is that picture's loss
+        near "$(final t.jsonl)" "$(jq -r 'select(.evaluation == 1) | .total_loss' t.jsonl)"
+    done
+}
+
 @test "beyond the border the picture goes on, and the result has its size" {
     needs jq
     for padding in zero replicate reflect; do
