@@ -267,6 +267,33 @@ static void check_jumps(enum nst_pooling pooling)
     nst_weights_free(w);
 }
 
+/* What an objective noted is of no use once a larger picture had the scratch made
+ * anew: it would write to freed memory, which ends the test here. */
+static void check_two(const struct nst_weights *w)
+{
+    enum { LARGE = 2 * H * 2 * W };
+    static float content[3 * LARGE], style[3 * 30 * 28], grad[2][N];
+    struct task t = {.weights = w, .regions = 1, .scale = 1};
+    struct engine gpu = engine(&t, &nst_backend_cuda, NST_PRECISION_FP32);
+    struct nst_losses a, b;
+    struct nst_objective *o;
+    struct nst_pass *larger;
+
+    draw(&t, content, 2 * H, 2 * W);
+    draw(&t, style, 30, 28);
+    o = objective(&t, gpu.v, content, style, 0);
+    a = evaluate(o, gpu.be, content, grad[0], 3);
+    if (nst_pass_new(&larger, gpu.v, 2 * H, 2 * W, (const bool[NST_VGG_CONVS]){false},
+                     NULL))
+        abort();
+    b = evaluate(o, gpu.be, content, grad[1], 1);
+    tap(a.total == b.total && memcmp(grad[0], grad[1], sizeof grad[0]) == 0,
+        "an evaluation is the same after a larger picture had its tensors made");
+    nst_pass_free(larger);
+    nst_objective_free(o);
+    end(gpu);
+}
+
 /* Copying what is none of its numbers is beyond the device of the tests. */
 static void spoil(struct nst_backend *be)
 {
@@ -374,6 +401,7 @@ static void check_network(const char *name, const int width[TEST_CONVS])
         check(&t);
     }
     check_loop(w);
+    check_two(w);
     nst_weights_free(w);
 }
 

@@ -18,6 +18,7 @@ struct nst_program {
     bool seen;            /* the work was done once: all that it wants is loaded */
     float gradient_scale; /* that the graph has in it */
     bool unsettled;       /* as the work leaves it */
+    const char *scratch;  /* as gradient_scale */
 };
 
 static void let_go(struct cuda *cu, struct nst_program *p)
@@ -45,6 +46,7 @@ static void capture(struct cuda *cu, struct nst_program *p, void (*work)(void *c
         cuda_ok(cu, cudaGraphDestroy(graph));
     p->gradient_scale = cu->base.gradient_scale;
     p->unsettled = cu->unsettled;
+    p->scratch = cu->line.scratch;
 }
 
 void cuda_repeat(struct nst_backend *be, struct nst_program **program,
@@ -60,7 +62,9 @@ void cuda_repeat(struct nst_backend *be, struct nst_program **program,
         work(ctx);
         return;
     }
-    if (p->exec && p->gradient_scale != cu->base.gradient_scale)
+    /* another's tensors may have wanted more scratch */
+    if (p->exec && (p->gradient_scale != cu->base.gradient_scale ||
+                    p->scratch != cu->line.scratch))
         let_go(cu, p);
     if (!p->exec)
         capture(cu, p, work, ctx);
