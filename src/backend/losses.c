@@ -42,8 +42,6 @@ void nst_moments_at(const struct nst_layer_moments *m, int channels, int c,
     *deviation = sqrt((variance > 0 ? variance : 0) + NST_LEAST_VARIANCE);
 }
 
-/* By F at one pixel, the mean has the derivative 1 / pixels, and the deviation (F -
- * mean) / (pixels deviation). */
 size_t nst_host_matrix_bytes(const struct nst_backend *be, int channels)
 {
     (void)be;
@@ -55,6 +53,8 @@ void nst_host_ready_matrix(struct nst_backend *be, int channels, float *derivati
     (void)be, (void)channels, (void)derivative;
 }
 
+/* By F at one pixel, the mean has the derivative 1 / pixels, and the deviation (F -
+ * mean) / (pixels deviation). */
 void nst_host_moment_loss(struct nst_backend *be, int channels,
                           const struct nst_layer_moments *m, double factor,
                           float *derivative, float *offset, double *sum)

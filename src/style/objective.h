@@ -80,8 +80,9 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
                                   const struct nst_style *style, struct nst_err *err);
 void nst_objective_free(struct nst_objective *o);
 
-/* Bytes that nst_objective_new() and evaluations take at most, besides the pictures, of
- * which sh x sw is the largest painting; with regions, besides their planes. */
+/* Bytes that nst_objective_new() and evaluations take at most, sh x sw being the largest
+ * painting: of the backend's own memory with the pictures there, else besides the
+ * pictures. With regions, besides their planes. */
 size_t nst_objective_bytes(const struct nst_vgg *v,
                            const struct nst_objective_config *config, int regions,
                            int ch, int cw, int sh, int sw);

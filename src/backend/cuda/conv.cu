@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conv.cu - convolutions. Where there are tensor cores
- * the patches are read as they are multiplied (implicit.cu); elsewhere they are laid
- * out, so many rows at a time, and cuBLAS multiplies them.
+ * conv.cu - convolutions. Where there are tensor cores the patches are read as they are
+ * multiplied (implicit.cu); elsewhere they are laid out, so many rows at a time, and
+ * cuBLAS multiplies them.
  */
 #include "config.h"
 
