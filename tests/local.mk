@@ -23,7 +23,8 @@ AM_TESTS_ENVIRONMENT = \
 	unset NST_MODEL_PATH NST_HISTORY NST_BACKEND NST_CPU;
 
 # What --with-cuda=fake has in place of a GPU, and of the toolkit.
-FAKE_CUDA_SOURCES = %D%/fakecuda/fake.cc %D%/fakecuda/grid.cc %D%/fakecuda/streams.cc
+FAKE_CUDA_SOURCES = %D%/fakecuda/fake.cc %D%/fakecuda/faults.cc %D%/fakecuda/grid.cc \
+	%D%/fakecuda/streams.cc
 FAKE_CUDA = $(FAKE_CUDA_SOURCES) %D%/fakecuda/cublas_v2.h %D%/fakecuda/cuda_fp16.h \
 	%D%/fakecuda/cuda_runtime.h %D%/fakecuda/device.h %D%/fakecuda/fake.h \
 	%D%/fakecuda/library_types.h %D%/fakecuda/backend/cuda/ptx.cuh \
@@ -37,8 +38,8 @@ tests/fakecuda/test_fakecuda: $(FAKE_CUDA)
 	$(AM_V_GEN)$(MKDIR_P) '$(@D)' && $(CXX) -std=c++17 -Wall -Wextra \
 	-I'$(srcdir)/tests/fakecuda' -I'$(srcdir)/src' -I'$(srcdir)/tests' \
 	$(SANITIZER_CFLAGS) $(CFLAGS) -pthread -o $@ '$(srcdir)/tests/fakecuda/test_fakecuda.cc' \
-	'$(srcdir)/tests/fakecuda/fake.cc' '$(srcdir)/tests/fakecuda/grid.cc' \
-	'$(srcdir)/tests/fakecuda/streams.cc'
+	'$(srcdir)/tests/fakecuda/fake.cc' '$(srcdir)/tests/fakecuda/faults.cc' \
+	'$(srcdir)/tests/fakecuda/grid.cc' '$(srcdir)/tests/fakecuda/streams.cc'
 endif
 
 # floors 0 to 2, without cmocka and without what the floors above link

@@ -294,6 +294,10 @@ void copy_wait(size_t pending);
 
 /* Say what is wrong with the kernel that runs, and where, and abort. */
 [[noreturn]] void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same of an address that a device would refuse: size bytes of shared memory, or of
+ * the device's, at a multiple of size. */
+void check_shared(const char *instruction, const void *p, size_t size);
+void check_global(const char *instruction, const void *p, size_t size);
 } // namespace fake
 
 template <class... P, class... A>

@@ -26,6 +26,8 @@ extern __thread int device;
 
 bool driver_there();
 int devices();
+/* Whether size bytes from p on are of one allocation that kernels may look at. */
+bool on_device(const void *p, size_t size);
 
 /* What every call does: there must be a device, and an error is kept. */
 template <class F> cudaError_t call(F work)
@@ -68,9 +70,17 @@ struct Launch {
 
 constexpr size_t plain_shared = 48 << 10; /* without cudaFuncSetAttribute */
 constexpr size_t any_shared = 227 << 10;  /* the most that any device has */
+constexpr size_t guard = 272; /* bytes before and after it: an odd multiple of 16 */
 
+extern const Launch *launched; /* the kernel that runs, or NULL */
 void run_kernel(const Launch &launch);
 long kernels_run();
+
+/* ---- faults.cc: see also fail() ---- */
+
+void print_launch();
 } // namespace fake
+
+extern __thread unsigned char nst_dynamic_shared[]; /* any_shared bytes, if so many */
 
 #endif

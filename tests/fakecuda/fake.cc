@@ -51,7 +51,7 @@ static size_t memory()
 
 int fake::capability()
 {
-    return static_cast<int>(setting("NST_FAKE_CUDA_CC", 80));
+    return static_cast<int>(setting("NST_FAKE_CUDA_CC", 90));
 }
 
 /* Shared memory that a block may have, as such devices have it. */
@@ -201,6 +201,13 @@ static Place place(const void *p, size_t size)
     return on_device ? DEVICE : on_host ? PINNED : PAGEABLE;
 }
 
+bool fake::on_device(const void *p, size_t size)
+{
+    Place at = place(p, size);
+
+    return at == DEVICE || at == PINNED;
+}
+
 /* ---- copies ---- */
 
 namespace
@@ -348,7 +355,7 @@ cudaError_t fake::launch(const cudaLaunchConfig_t &c, const void *kernel, Work b
 
     return call([&] {
         auto more = may_share.find(kernel);
-        if (c.numAttrs > 0)
+        if (c.numAttrs > 0 && fake::capability() < 90)
             return cudaErrorNotSupported;
         if (fake::capability() < 75) /* nobody compiles for such ones */
             return cudaErrorNoKernelImageForDevice;

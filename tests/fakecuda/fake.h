@@ -5,7 +5,7 @@
  *
  *   NST_FAKE_CUDA_DEVICES  how many there are: 1; 0 gives cudaErrorNoDevice
  *   NST_FAKE_CUDA_MEMORY   bytes of each: 2 GiB
- *   NST_FAKE_CUDA_CC       compute capability, 75, 80 or 90: 80; for less there
+ *   NST_FAKE_CUDA_CC       compute capability, 75, 80 or 90: 90; for less there
  *                          are no kernels
  *   NST_FAKE_CUDA_DRIVER   none gives cudaErrorInsufficientDriver
  *

@@ -6,11 +6,6 @@
  */
 #include "device.h"
 
-#include <cxxabi.h>
-#include <dlfcn.h>
-#include <elf.h>
-#include <link.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -33,13 +28,28 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-using fake::warp_size;
+using fake::launched, fake::print_launch, fake::warp_size;
 
-#define GUARD 256 /* bytes after the shared memory that must stay junk */
 #define STACK (256 << 10)
 
-/* What sources declare as extern __shared__. */
-thread_local __align__(128) unsigned char nst_dynamic_shared[fake::any_shared + GUARD];
+/*
+ * What sources declare as extern __shared__, with a guard on either side that must stay
+ * junk. It begins at a multiple of 16, as they have it, and of no more: who takes more
+ * for granted goes wrong. C++ has no way to say that.
+ */
+__asm__(".pushsection .tbss, \"awT\", %nobits\n"
+        ".balign 512\n"
+        ".globl fake_guard, nst_dynamic_shared\n"
+        ".hidden fake_guard\n"
+        ".type fake_guard, %object\n"
+        ".type nst_dynamic_shared, %object\n"
+        "fake_guard: .zero 272\n"
+        "nst_dynamic_shared: .zero 227 * 1024 + 272\n"
+        ".size fake_guard, 272\n"
+        ".size nst_dynamic_shared, 227 * 1024 + 272\n"
+        ".popsection\n");
+static_assert(fake::any_shared == 227 * 1024 && fake::guard == 272);
+extern __thread unsigned char fake_guard[fake::guard];
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
@@ -82,7 +92,7 @@ struct Warp {
 };
 } // namespace
 
-static const fake::Launch *launched;
+const fake::Launch *fake::launched;
 static Thread threads[fake::most_threads];
 static Warp warps[fake::most_threads / warp_size];
 static int self; /* of threads */
@@ -93,87 +103,6 @@ static long kernels;
 long fake::kernels_run()
 {
     return kernels;
-}
-
-/* ---- errors of kernels ---- */
-
-static std::vector<char> contents(const char *path)
-{
-    std::vector<char> bytes;
-    FILE *file = fopen(path, "rb");
-
-    if (!file)
-        return bytes;
-    for (int c; (c = getc(file)) != EOF;)
-        bytes.push_back(static_cast<char>(c));
-    fclose(file);
-    return bytes;
-}
-
-/* The function at an offset of a program or library, by its table of symbols: kernels
- * are mostly static, and dladdr() does not know those. */
-static const char *static_name(const std::vector<char> &file, uintptr_t at)
-{
-    auto header = reinterpret_cast<const ElfW(Ehdr) *>(file.data());
-    auto sections = reinterpret_cast<const ElfW(Shdr) *>(file.data() + header->e_shoff);
-
-    for (int i = 0; i < header->e_shnum; i++) {
-        if (sections[i].sh_type != SHT_SYMTAB)
-            continue;
-        auto s =
-            reinterpret_cast<const ElfW(Sym) *>(file.data() + sections[i].sh_offset);
-        const char *names = file.data() + sections[sections[i].sh_link].sh_offset;
-        for (size_t n = sections[i].sh_size / sizeof *s; n > 0; n--, s++)
-            if (s->st_value == at && (s->st_info & 0xf) == STT_FUNC)
-                return names + s->st_name;
-    }
-    return "a kernel without a name";
-}
-
-static std::string kernel_name(const void *kernel)
-{
-    Dl_info info = {};
-
-    dladdr(kernel, &info);
-    std::vector<char> file = contents(info.dli_fname ? info.dli_fname : "");
-    if (file.empty())
-        file = contents("/proc/self/exe");
-    if (file.empty())
-        return "a kernel";
-    bool moved = reinterpret_cast<ElfW(Ehdr) *>(file.data())->e_type == ET_DYN;
-    const char *name = static_name(
-        file, reinterpret_cast<uintptr_t>(kernel) -
-                  (moved ? reinterpret_cast<uintptr_t>(info.dli_fbase) : 0));
-    char *plain = abi::__cxa_demangle(name, NULL, NULL, NULL);
-    std::string result = plain ? plain : name;
-    free(plain);
-    return result;
-}
-
-static void print_launch()
-{
-    const fake::Launch &l = *launched;
-
-    fprintf(stderr,
-            "fake CUDA: %s\nfake CUDA: grid %ux%ux%u, block %ux%ux%u, %zu bytes of "
-            "shared memory; block (%u,%u,%u), thread (%u,%u,%u)\n",
-            kernel_name(l.kernel).c_str(), l.grid.x, l.grid.y, l.grid.z, l.block.x,
-            l.block.y, l.block.z, l.shared, blockIdx.x, blockIdx.y, blockIdx.z,
-            threadIdx.x, threadIdx.y, threadIdx.z);
-}
-
-void fake::fail(const char *fmt, ...)
-{
-    va_list ap;
-
-    if (launched)
-        print_launch();
-    fputs("fake CUDA: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-    abort();
 }
 
 /* ---- fibers ---- */
@@ -346,10 +275,9 @@ void fake::copy16(void *shared, const void *global, bool valid)
 {
     Thread &t = threads[self];
 
-    if (reinterpret_cast<uintptr_t>(shared) % 16 != 0)
-        fail("cp.async to %p: not a multiple of 16", shared);
-    if (valid && reinterpret_cast<uintptr_t>(global) % 16 != 0)
-        fail("cp.async from %p: not a multiple of 16", global);
+    check_shared("cp.async", shared, 16);
+    if (valid)
+        check_global("cp.async", global, 16);
     memset(shared, fake::junk, 16);
     t.copies.push_back({shared, valid ? global : NULL});
     t.open++;
@@ -459,22 +387,29 @@ static void begin_block(const fake::Launch &l, int count)
         t.groups.clear();
         warps[i / warp_size].ready |= 1u << i % warp_size;
     }
-    memset(nst_dynamic_shared, fake::junk, l.shared + GUARD);
+    memset(fake_guard, fake::junk, fake::guard);
+    memset(nst_dynamic_shared, fake::junk, l.shared + fake::guard);
 #ifdef FAKE_ASAN
+    ASAN_POISON_MEMORY_REGION(fake_guard, fake::guard);
     ASAN_POISON_MEMORY_REGION(nst_dynamic_shared + l.shared,
-                              sizeof nst_dynamic_shared - l.shared);
+                              fake::any_shared + fake::guard - l.shared);
 #endif
 }
 
 static void end_block(const fake::Launch &l)
 {
 #ifdef FAKE_ASAN
-    ASAN_UNPOISON_MEMORY_REGION(nst_dynamic_shared, sizeof nst_dynamic_shared);
+    ASAN_UNPOISON_MEMORY_REGION(fake_guard, fake::guard);
+    ASAN_UNPOISON_MEMORY_REGION(nst_dynamic_shared, fake::any_shared + fake::guard);
 #endif
-    for (size_t i = 0; i < GUARD; i++)
+    for (size_t i = 0; i < fake::guard; i++) {
+        if (fake_guard[i] != fake::junk)
+            fake::fail("byte -%zu of the %zu of shared memory was written",
+                       fake::guard - i, l.shared);
         if (nst_dynamic_shared[l.shared + i] != fake::junk)
             fake::fail("byte %zu of the %zu of shared memory was written", l.shared + i,
                        l.shared);
+    }
 }
 
 /* Warps take turns forward and backward from one barrier to the next, and so do lanes:

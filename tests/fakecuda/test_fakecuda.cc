@@ -269,9 +269,12 @@ static __global__ void writes_beyond(int *)
         nst_dynamic_shared[64] = 1;
 }
 
-static __global__ void crooked_copy(int *p)
+static __global__ void writes_before(int *)
 {
-    ptx::cp_async16(nst_dynamic_shared, p + 1, true, true);
+    unsigned char *volatile first = nst_dynamic_shared;
+
+    if (threadIdx.x == 3)
+        first[-1] = 1;
 }
 
 static void test_deaths()
@@ -292,8 +295,98 @@ static void test_deaths()
     tap(says(said, "byte 64 of the 64 of shared memory") ||
             says(said, "use-after-poison"),
         "and a write beyond the shared memory asked for");
-    tap(says(dies(crooked_copy, 32, 64), "not a multiple of 16"),
-        "and an asynchronous copy that is not aligned");
+    said = dies(writes_before, 32, 64);
+    tap(says(said, "byte -1 of the 64 of shared memory") ||
+            says(said, "use-after-poison"),
+        "and one before it");
+}
+
+/* ---- addresses that a device refuses; p is of 4096 bytes ---- */
+
+static __global__ void copy_from_crooked(int *p)
+{
+    ptx::cp_async16(nst_dynamic_shared, p + 1, true);
+}
+
+static __global__ void copy_to_crooked(int *p)
+{
+    ptx::cp_async16(nst_dynamic_shared + 24 * threadIdx.x, p, true);
+}
+
+static __global__ void copy_beyond(int *p)
+{
+    ptx::cp_async16(nst_dynamic_shared + 16 * threadIdx.x, p, true);
+}
+
+static __global__ void copy_from_beyond(int *p)
+{
+    ptx::cp_async16(nst_dynamic_shared, p + 1020 + 4 * threadIdx.x, true);
+}
+
+static __global__ void copy_to_global(int *p)
+{
+    ptx::cp_async16(p, p, true);
+}
+
+static __global__ void crooked_rows(int *)
+{
+    unsigned r[4];
+
+    ptx::ldmatrix_x4(r, nst_dynamic_shared + 8 * threadIdx.x);
+}
+
+static __global__ void rows_beyond(int *)
+{
+    unsigned r[4];
+
+    ptx::ldmatrix_x4_trans(r, nst_dynamic_shared + 16 * threadIdx.x);
+}
+
+/* Where an exclusive or of address bits stands for one of places. */
+static __global__ void rows_by_address(int *)
+{
+    unsigned r[4];
+    uintptr_t row = reinterpret_cast<uintptr_t>(nst_dynamic_shared) + 16 * threadIdx.x;
+
+    ptx::ldmatrix_x4(r, reinterpret_cast<const void *>(row ^ 16));
+}
+
+static __global__ void read_wide(int *p)
+{
+    *reinterpret_cast<int4 *>(p + 4) = *reinterpret_cast<const int4 *>(p + 1);
+}
+
+static void test_addresses()
+{
+    const char *sanitizers = getenv("SANITIZERS");
+    std::string said;
+
+    tap(says(dies(copy_from_crooked, 32, 64), "cp.async of 16 bytes at ") &&
+            says(dies(copy_from_crooked, 32, 64),
+                 ": not a multiple of 16; block (0,0,0), thread (0,0,0)") &&
+            says(dies(copy_to_crooked, 4, 256),
+                 ": not a multiple of 16; block (0,0,0), thread (1,0,0)"),
+        "a copy that is not aligned on both sides ends the program and says where");
+    tap(says(dies(copy_beyond, 5, 64),
+             ": byte 64 of the 64 of shared memory; block (0,0,0), thread (4,0,0)") &&
+            says(dies(copy_from_beyond, 2, 64),
+                 ": not in the device's memory; block (0,0,0), thread (1,0,0)") &&
+            says(dies(copy_to_global, 2, 64), ": not in shared memory"),
+        "and a copy from or to where no memory is");
+    tap(says(dies(crooked_rows, 32, 512), "ldmatrix of 16 bytes at ") &&
+            says(dies(crooked_rows, 32, 512),
+                 ": not a multiple of 16; block (0,0,0), thread (1,0,0)") &&
+            says(dies(rows_beyond, 32, 256), ": byte 256 of the 256 of shared memory; "
+                                             "block (0,0,0), thread (16,0,0)"),
+        "and rows of matrices that are not aligned, or not there");
+    said = dies(rows_by_address, 32, 512);
+    tap(says(said, ": byte -16 of the 512 of shared memory; block (0,0,0)"),
+        "and rows found as if shared memory began at a multiple of more than 16");
+    if (sanitizers && strcmp(sanitizers, "yes") == 0)
+        tap(says(dies(read_wide, 1, 0), "misaligned address"),
+            "and 16 bytes read at once that are not aligned");
+    else
+        tap(1, "16 bytes read at once # SKIP UBSan sees whether they are aligned");
 }
 
 /* ---- cp.async, ldmatrix, mma ---- */
@@ -662,11 +755,11 @@ static void test_launches()
         "grids and blocks that no device takes are refused");
     tap(launch(add_one, 1, 1, 49153, b.p) == cudaErrorInvalidValue &&
             cudaFuncSetAttribute(add_one, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                 163 * 1024) == cudaSuccess &&
-            launch(add_one, 1, 1, 163 * 1024, b.p) == cudaSuccess &&
+                                 227 * 1024) == cudaSuccess &&
+            launch(add_one, 1, 1, 227 * 1024, b.p) == cudaSuccess &&
             cudaFuncSetAttribute(add_one, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                 164 * 1024) == cudaErrorInvalidValue,
-        "more than 48 KiB of shared memory must be asked for, and 163 are the most");
+                                 228 * 1024) == cudaErrorInvalidValue,
+        "more than 48 KiB of shared memory must be asked for, and 227 are the most");
     tap(b.host()[0] == 1 && cudaGetLastError() == cudaErrorInvalidValue &&
             cudaGetLastError() == cudaSuccess,
         "the last error is kept until it is asked for");
@@ -860,6 +953,7 @@ int main()
     test_race();
     test_shuffles();
     test_deaths();
+    test_addresses();
     test_cp_async();
     test_figures();
     test_tf32();

@@ -79,8 +79,8 @@ template <int Matrices, bool Transposed> void ldmatrix(unsigned *r, const void *
 {
     Rows mine = {row, r};
 
-    if (fake::lane() < 8 * Matrices && reinterpret_cast<uintptr_t>(row) % 16 != 0)
-        fake::fail("ldmatrix of a row at %p: not a multiple of 16", row);
+    if (fake::lane() < 8 * Matrices)
+        fake::check_shared("ldmatrix", row, 16);
     fake::collective("ldmatrix", 0xffffffff, ldmatrix_together<Matrices, Transposed>,
                      &mine);
 }
