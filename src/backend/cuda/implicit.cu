@@ -185,24 +185,6 @@ static __device__ __forceinline__ void fetch(struct source<T> &from, int cin,
     }
 }
 
-/* A word of the map as it is multiplied: what a ReLU leaves of it, if so. No number
- * stays none. */
-template <bool RELU>
-static __device__ __forceinline__ unsigned prepared(unsigned v, const __half *)
-{
-    return RELU ? ptx::max_f16x2(v, 0) : v;
-}
-
-/* What the instruction takes of a float are its upper 19 bits: so to the nearest. The
- * NaN that the device makes is 0x7fffffff, and would overflow. */
-template <bool RELU>
-static __device__ __forceinline__ unsigned prepared(unsigned v, const float *)
-{
-    int bits = min((int)v, 0x7fffefff);
-
-    return (unsigned)((RELU ? max(bits, 0) : bits) + 0x1000);
-}
-
 /* What a warp multiplies by: offsets in shared memory of a lane's rows of both. */
 struct operands {
     int pixels, weights;
@@ -266,7 +248,7 @@ static __device__ __forceinline__ void multiply_step(const struct operands &now,
 #pragma unroll
         for (int i = 0; i < 4; i++)
             f.a[r % 3][i] =
-                prepared<RELU>(f.a[r % 3][i], static_cast<const T *>(nullptr));
+                word_ready<RELU>(f.a[r % 3][i], static_cast<const T *>(nullptr));
 #pragma unroll
         for (int u = 0; u < 3; u++)
 #pragma unroll

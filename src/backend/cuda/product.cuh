@@ -179,31 +179,6 @@ static __device__ __forceinline__ void fetch_matrix(const T *matrix, int rows, i
     }
 }
 
-/* What the instruction takes of a float are its upper 19 bits: so to the nearest. */
-static __device__ __forceinline__ void round_words(unsigned[4], const __half *)
-{
-}
-
-static __device__ __forceinline__ void round_words(unsigned v[4], const float *)
-{
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-        v[i] += 0x1000u;
-}
-
-/* max(v, 0) of a word of two values, or of one: negative ones have the sign bit */
-static __device__ __forceinline__ unsigned clip_word(unsigned v, const __half *)
-{
-    unsigned negative = (v >> 15 & 0x00010001u) * 0xffffu;
-
-    return v & ~negative;
-}
-
-static __device__ __forceinline__ unsigned clip_word(unsigned v, const float *)
-{
-    return v & ~(0u - (v >> 31));
-}
-
 /* Add the product with slice s to a warp's part. */
 template <class T, class L>
 static __device__ __forceinline__ void multiply_slice(int s, bool clip,
@@ -227,14 +202,16 @@ static __device__ __forceinline__ void multiply_slice(int s, bool clip,
                 value_at<T, L>(pixel + m * 16, s * (SLICE / PIECE) + step + lane / 16));
             if (clip)
                 for (int i = 0; i < 4; i++)
-                    a[m][i] = clip_word(a[m][i], kind);
-            round_words(a[m], kind);
+                    a[m][i] = word_clip(a[m][i], kind);
+            for (int i = 0; i < 4; i++)
+                a[m][i] = word_nearest(a[m][i], kind);
         }
 #pragma unroll
         for (int n = 0; n < L::n; n += 2) {
             ptx::ldmatrix_x4(b,
                              matrix + matrix_at(channel + n * 8, step + lane / 8 % 2));
-            round_words(b, kind);
+            for (int i = 0; i < 4; i++)
+                b[i] = word_nearest(b[i], kind);
 #pragma unroll
             for (int m = 0; m < L::m; m++) {
                 word_multiply(d[m][n], a[m], b, kind);
