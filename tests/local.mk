@@ -52,9 +52,12 @@ tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
 tests_kernels_test_kernels_LDADD = libnst-engine.la
 tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
 tests_kernels_checkkernels_LDADD = libnst-engine.la
-tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c
+tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c \
+	%D%/backend/convolutions.c %D%/backend/inputs.c %D%/backend/operators.h \
+	%D%/backend/sums.c %D%/backend/values.c %D%/tap.h
 tests_backend_checkbackend_LDADD = libnst-engine.la
-tests_backend_checkvectors_SOURCES = %D%/backend/checkvectors.c
+tests_backend_checkvectors_SOURCES = %D%/backend/checkvectors.c \
+	%D%/backend/directions.c %D%/backend/vectors.c %D%/backend/vectors.h %D%/tap.h
 tests_backend_checkvectors_LDADD = libnst-engine.la
 
 JOB_LIBS = libnst-job.la

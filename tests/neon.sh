@@ -28,8 +28,14 @@ build() {
         $cc $flags $isa -c "$top/src/kernels/$f.c" -o "$work/$f.o" || return 1
     done
     for t in base/test_threads kernels/checkkernels backend/checkbackend; do
+        more=
+        [ $t != backend/checkbackend ] || more='convolutions inputs sums values'
+        set -- "$top/tests/$t.c"
+        for f in $more; do
+            set -- "$@" "$top/tests/backend/$f.c"
+        done
         # shellcheck disable=SC2086 # words are wanted
-        $cc $flags -static -pthread "$top/tests/$t.c" "$top"/src/base/*.c \
+        $cc $flags -static -pthread "$@" "$top"/src/base/*.c \
             "$top"/src/kernels/kernels_c.c "$top"/src/kernels/dispatch.c \
             "$top"/src/backend/*.c "$top"/src/backend/cpu/*.c "$work"/*.o -lm \
             -o "$work/$(basename $t)" || return 1

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* sums.c - what is made of maps on a backend: copies, sums over pixels, losses. */
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "operators.h"
+
+static struct output copy(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *x = tensor(be, in->s, in->x), *y = tensor(be, in->s, NULL);
+
+    be->ops->tensor_copy(be, x, in->relu, y);
+    be->ops->tensor_free(be, x);
+    return take(be, y);
+}
+
+/* All of a map, or what is left without an edge. */
+static struct nst_window part(const struct input *in)
+{
+    struct nst_window w = nst_whole(in->s);
+
+    if (in->relu && w.height > 3 && w.width > 4)
+        w = (struct nst_window){1, 3, w.height - 3, w.width - 4};
+    return w;
+}
+
+/* Sums of a window: n doubles, that begin as 0.5 where they are added to. */
+static struct output sums_of(struct nst_backend *be, size_t n, bool add, double scale,
+                             void (*work)(struct nst_backend *be,
+                                          const struct input *in, bool add,
+                                          double *sums),
+                             const struct input *in)
+{
+    struct output o = {n, malloc(n * sizeof *o.v)};
+    double *sums = calloc(n, sizeof *sums);
+    void *there;
+
+    for (size_t i = 0; i < n; i++)
+        sums[i] = add ? 0.5 : NAN;
+    there = numbers(be, sums, n * sizeof *sums);
+    work(be, in, add, there);
+    be->ops->get(be, sums, there, n * sizeof *sums);
+    be->ops->numbers_free(be, there);
+    for (size_t i = 0; i < n; i++)
+        o.v[i] = (float)(scale * sums[i]);
+    free(sums);
+    return o;
+}
+
+static double by_pixels(const struct input *in)
+{
+    struct nst_window w = part(in);
+
+    return 1.0 / (w.height * w.width);
+}
+
+static void do_gram(struct nst_backend *be, const struct input *in, bool add,
+                    double *sums)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x);
+    struct nst_region_terms regions[REGIONS];
+
+    show_regions(be, in, regions);
+    be->ops->gram(be, f, in->relu, part(in), regions[0].guide, add, sums);
+    free_regions(be, regions);
+    be->ops->tensor_free(be, f);
+}
+
+static struct output gram(struct nst_backend *be, const struct input *in)
+{
+    return sums_of(be, (size_t)in->s.c * in->s.c, in->cout % 2, by_pixels(in), do_gram,
+                   in);
+}
+
+static void do_channel_sums(struct nst_backend *be, const struct input *in, bool add,
+                            double *sums)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x);
+    struct nst_region_terms regions[REGIONS];
+
+    show_regions(be, in, regions);
+    be->ops->channel_sums(be, f, in->relu, part(in), regions[0].guide, add, sums);
+    free_regions(be, regions);
+    be->ops->tensor_free(be, f);
+}
+
+static struct output channel_sums(struct nst_backend *be, const struct input *in)
+{
+    return sums_of(be, (size_t)in->s.c, in->cout % 2, by_pixels(in), do_channel_sums,
+                   in);
+}
+
+static void do_squared_error(struct nst_backend *be, const struct input *in, bool add,
+                             double *sum)
+{
+    struct nst_tensor *f = tensor(be, in->s, in->x), *t = tensor(be, in->s, in->other);
+
+    be->ops->squared_error(be, f, in->relu, t, part(in), add, sum);
+    be->ops->tensor_free(be, f);
+    be->ops->tensor_free(be, t);
+}
+
+static struct output squared_error(struct nst_backend *be, const struct input *in)
+{
+    return sums_of(be, 1, in->cout % 2, 1 / (double)nst_shape_count(in->s),
+                   do_squared_error, in);
+}
+
+/* A sum, and what else was made, floats. */
+static struct output with_sum(struct nst_backend *be, void *sum, double scale,
+                              struct output rest)
+{
+    struct output o = {1, malloc(sizeof *o.v)};
+    double v;
+
+    be->ops->get(be, &v, sum, sizeof v);
+    be->ops->numbers_free(be, sum);
+    o.v[0] = (float)(scale * v);
+    return both(o, rest);
+}
+
+/* Doubles between -1 and 1, there. */
+static double *doubles(struct nst_backend *be, const float *v, size_t n)
+{
+    double *here = malloc(n * sizeof *here);
+    void *there;
+
+    for (size_t i = 0; i < n; i++)
+        here[i] = (double)v[i];
+    there = numbers(be, here, n * sizeof *here);
+    free(here);
+    return there;
+}
+
+static struct output gram_loss(struct nst_backend *be, const struct input *in)
+{
+    size_t n = (size_t)in->s.c * in->s.c;
+    double *products = doubles(be, in->square, n), *target = doubles(be, in->square, n);
+    void *derivative = poisoned(be, n * sizeof(float)),
+         *sum = poisoned(be, sizeof(double));
+
+    be->ops->gram_loss(be, in->s.c, products, 0.7, target, -0.3, derivative, sum);
+    be->ops->numbers_free(be, products);
+    be->ops->numbers_free(be, target);
+    return with_sum(be, sum, 1 / (double)n,
+                    (struct output){n, read_floats(be, derivative, n)});
+}
+
+static struct output moment_loss(struct nst_backend *be, const struct input *in)
+{
+    size_t c = (size_t)in->s.c, n = c * c;
+    float *more = malloc(n * sizeof *more); /* variances far from 0 */
+    double *products, *sums = doubles(be, in->square, c);
+    double *target = doubles(be, in->square, 2 * c <= n ? 2 * c : n);
+    void *derivative = numbers(be, in->square, n * sizeof(float)),
+         *offset = poisoned(be, c * sizeof(float)), *sum = poisoned(be, sizeof(double));
+    struct nst_layer_moments m = {NULL, sums, 3, target, target + (c > 1 ? c : 0)};
+
+    for (size_t i = 0; i < n; i++)
+        more[i] = in->square[i] + 4;
+    m.products = products = doubles(be, more, n);
+    free(more);
+    be->ops->moment_loss(be, in->s.c, &m, 0.3, derivative, offset, sum);
+    be->ops->numbers_free(be, products);
+    be->ops->numbers_free(be, sums);
+    be->ops->numbers_free(be, target);
+    return with_sum(be, sum, 1 / (double)c,
+                    both((struct output){n, read_floats(be, derivative, n)},
+                         (struct output){c, read_floats(be, offset, c)}));
+}
+
+/* The losses of pixels: gradients are added to what is there. */
+static struct output pixel_loss(struct nst_backend *be, const struct input *in,
+                                bool pull)
+{
+    size_t area = nst_shape_area(in->s), n = 3 * area, bytes = n * sizeof(float);
+    void *rgb = numbers(be, in->x, bytes), *before = numbers(be, in->other, bytes);
+    void *grad = numbers(be, in->other, bytes), *sum = poisoned(be, sizeof(double));
+    struct nst_planes of = {in->s.h, in->s.w};
+
+    if (pull)
+        be->ops->pull(be, rgb, of, before, before, 0.3f, grad, sum);
+    else
+        be->ops->variation(be, rgb, of, 0.3f, grad, sum);
+    be->ops->numbers_free(be, rgb);
+    be->ops->numbers_free(be, before);
+    return with_sum(be, sum, 1 / (double)n,
+                    (struct output){n, read_floats(be, grad, n)});
+}
+
+static struct output variation(struct nst_backend *be, const struct input *in)
+{
+    return pixel_loss(be, in, false);
+}
+
+static struct output pull(struct nst_backend *be, const struct input *in)
+{
+    return pixel_loss(be, in, true);
+}
+
+/* A window of a picture to the middle of a larger one. */
+static struct output copy_window(struct nst_backend *be, const struct input *in)
+{
+    struct nst_planes of = {in->s.h, in->s.w}, larger = {in->s.h + 3, in->s.w + 2};
+    size_t n = 3 * nst_shape_area(in->s),
+           most = 3 * (size_t)larger.height * (size_t)larger.width;
+    float *zeros = calloc(most, sizeof *zeros);
+    void *from = numbers(be, in->x, n * sizeof(float)),
+         *to = numbers(be, zeros, most * sizeof *zeros);
+
+    free(zeros);
+    be->ops->copy_window(be, from, of, part(in), to, larger, 3, 1);
+    be->ops->numbers_free(be, from);
+    return (struct output){most, read_floats(be, to, most)};
+}
+
+const struct operation sum_operators[] = {
+    {"tensor_copy", copy, ONE, false},
+    {"gram", gram, ONE, false},
+    {"channel_sums", channel_sums, ONE, false},
+    {"squared_error", squared_error, ONE, false},
+    {"gram_loss", gram_loss, ONE, false},
+    {"moment_loss", moment_loss, ONE, false},
+    {"variation", variation, ONE, false},
+    {"pull", pull, ONE, false},
+    {"copy_window", copy_window, ONE, false},
+    {0},
+};

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* values.c - to a backend and back: tensors, numbers, what regions add. */
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "operators.h"
+
+struct nst_tensor *tensor(struct nst_backend *be, struct nst_shape s,
+                          const float *values)
+{
+    struct nst_tensor *t;
+    size_t n = nst_shape_count(s);
+    float *nan = NULL;
+
+    if (be->ops->tensor_new(be, &t, s, NULL) != NST_OK)
+        abort();
+    if (!values) {
+        values = nan = malloc(n * sizeof *nan);
+        for (size_t i = 0; i < n; i++)
+            nan[i] = NAN;
+    }
+    be->ops->upload(be, values, t);
+    free(nan);
+    return t;
+}
+
+struct output take(struct nst_backend *be, struct nst_tensor *t)
+{
+    struct output o = {nst_shape_count(t->shape), NULL};
+
+    o.v = malloc(o.n * sizeof *o.v);
+    be->ops->download(be, t, o.v);
+    be->ops->tensor_free(be, t);
+    return o;
+}
+
+struct output both(struct output a, struct output b)
+{
+    a.v = realloc(a.v, (a.n + b.n) * sizeof *a.v);
+    memcpy(a.v + a.n, b.v, b.n * sizeof *b.v);
+    a.n += b.n;
+    free(b.v);
+    return a;
+}
+
+void *numbers(struct nst_backend *be, const void *host, size_t bytes)
+{
+    void *there;
+
+    if (be->ops->numbers_new(be, &there, bytes, NULL) != NST_OK)
+        abort();
+    be->ops->put(be, there, host, bytes);
+    return there;
+}
+
+void *poisoned(struct nst_backend *be, size_t bytes)
+{
+    char *nan = malloc(bytes);
+    void *there;
+
+    memset(nan, 0xff, bytes);
+    there = numbers(be, nan, bytes);
+    free(nan);
+    return there;
+}
+
+float *read_floats(struct nst_backend *be, void *there, size_t n)
+{
+    float *v = malloc(n * sizeof *v);
+
+    be->ops->get(be, v, there, n * sizeof *v);
+    be->ops->numbers_free(be, there);
+    return v;
+}
+
+/* A region's matrix, there. */
+static float *show_matrix(struct nst_backend *be, const struct input *in,
+                          const float *values)
+{
+    size_t bytes = be->ops->matrix_bytes(be, in->s.c);
+    float *matrix = poisoned(be, bytes);
+
+    be->ops->put(be, matrix, values, (size_t)in->s.c * in->s.c * sizeof *values);
+    be->ops->ready_matrix(be, in->s.c, matrix);
+    return matrix;
+}
+
+void show_regions(struct nst_backend *be, const struct input *in,
+                  struct nst_region_terms there[REGIONS])
+{
+    size_t c = (size_t)in->s.c;
+
+    for (int i = 0; i < REGIONS; i++) {
+        const struct nst_region_terms *t = &in->regions[i];
+
+        there[i] = (struct nst_region_terms){
+            show_matrix(be, in, t->matrix),
+            t->offset ? numbers(be, t->offset, c * sizeof(float)) : NULL,
+            t->guide ? numbers(be, t->guide, guide_area(in) * sizeof(float)) : NULL};
+    }
+}
+
+void free_regions(struct nst_backend *be, struct nst_region_terms there[REGIONS])
+{
+    for (int i = 0; i < REGIONS; i++) {
+        be->ops->numbers_free(be, (void *)there[i].matrix);
+        be->ops->numbers_free(be, (void *)there[i].offset);
+        be->ops->numbers_free(be, (void *)there[i].guide);
+    }
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* vectors.c - vectors to a backend and back, and what they should hold. */
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "vectors.h"
+#include "../tap.h"
+
+static unsigned seed;
+double worst;
+
+void begin_values(void)
+{
+    seed = tap_seed() | 1;
+}
+
+float any(void)
+{
+    return tap_random(&seed);
+}
+
+void compare(double got, double want, double tolerance)
+{
+    double r = fabs(got - want) / tolerance;
+
+    if (got == want || (isnan(got) && isnan(want)))
+        return;
+    worst = isnan(r) ? INFINITY : fmax(worst, r);
+}
+
+float *values(size_t n, float scale)
+{
+    float *v = malloc((n + BEHIND) * sizeof *v);
+
+    for (size_t i = 0; i < n + BEHIND; i++)
+        v[i] = i < n ? scale * any() : (float)i;
+    return v;
+}
+
+float *nans(size_t n)
+{
+    float *v = values(n, 1);
+
+    for (size_t i = 0; i < n; i++)
+        v[i] = NAN;
+    return v;
+}
+
+float *there(struct nst_backend *be, size_t n, const float *host)
+{
+    size_t bytes = (n + BEHIND) * sizeof *host;
+    void *v;
+
+    if (be->ops->numbers_new(be, &v, bytes, NULL) != NST_OK)
+        abort();
+    be->ops->put(be, v, host, bytes);
+    return v;
+}
+
+float *back(struct nst_backend *be, size_t n, float *v)
+{
+    size_t bytes = (n + BEHIND) * sizeof *v;
+    float *host = malloc(bytes);
+
+    be->ops->get(be, host, v, bytes);
+    be->ops->numbers_free(be, v);
+    for (size_t i = n; i < n + BEHIND; i++)
+        compare(host[i], (double)i, 1e-9);
+    return host;
+}
+
+void drop(struct nst_backend *be, float *v)
+{
+    be->ops->numbers_free(be, v);
+}
+
+double into(double v)
+{
+    return fmin(fmax(v, (double)box.lower), (double)box.upper);
+}
