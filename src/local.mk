@@ -63,8 +63,9 @@ CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
 CUDA_INCLUDES = %D%/backend/cuda/conv.cuh \
 	%D%/backend/cuda/device.cuh %D%/backend/cuda/direction.cuh \
 	%D%/backend/cuda/joint.cuh %D%/backend/cuda/product.cuh \
-	%D%/backend/cuda/operators.cuh %D%/backend/cuda/ptx.cuh \
-	%D%/backend/cuda/sums.cuh %D%/backend/cuda/vectors.cuh \
+	%D%/backend/cuda/operators.cuh %D%/backend/cuda/outcome.cuh \
+	%D%/backend/cuda/ptx.cuh %D%/backend/cuda/sums.cuh \
+	%D%/backend/cuda/tile.cuh %D%/backend/cuda/vectors.cuh \
 	%D%/backend/cuda/words.cuh
 EXTRA_DIST += $(CUDA_SOURCES) $(CUDA_INCLUDES)
 if CUDA
