@@ -182,7 +182,7 @@ struct cudaDeviceProp {
     int major, minor, multiProcessorCount, integrated, l2CacheSize;
 };
 
-/* None of them changes anything here. */
+/* None of them changes anything here; from 9.0 on. */
 enum cudaLaunchAttributeID { cudaLaunchAttributeProgrammaticStreamSerialization = 6 };
 typedef struct cudaLaunchAttribute_st {
     enum cudaLaunchAttributeID id;

@@ -349,14 +349,22 @@ static bool sizes_fit(dim3 grid, dim3 block)
            block.x * block.y * block.z <= fake::most_threads;
 }
 
+/* A kernel that may begin before the one before it has ended begins afterwards here. */
+static bool may_have(const cudaLaunchAttribute &a)
+{
+    return a.id == cudaLaunchAttributeProgrammaticStreamSerialization &&
+           fake::capability() >= 90;
+}
+
 cudaError_t fake::launch(const cudaLaunchConfig_t &c, const void *kernel, Work body)
 {
     Launch l = {c.gridDim, c.blockDim, c.dynamicSmemBytes, kernel, std::move(body)};
 
     return call([&] {
         auto more = may_share.find(kernel);
-        if (c.numAttrs > 0 && fake::capability() < 90)
-            return cudaErrorNotSupported;
+        for (unsigned i = 0; i < c.numAttrs; i++)
+            if (!may_have(c.attrs[i]))
+                return cudaErrorNotSupported;
         if (fake::capability() < 75) /* nobody compiles for such ones */
             return cudaErrorNoKernelImageForDevice;
         if (!sizes_fit(c.gridDim, c.blockDim))
