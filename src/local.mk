@@ -127,7 +127,9 @@ libnst_job_la_SOURCES = \
 	%D%/job/colours.c %D%/job/colours.h \
 	%D%/job/engine.c %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/job/plan.c %D%/job/plan.h \
-	%D%/job/job.c %D%/job/job.h
+	%D%/job/balance.c %D%/job/balance.h \
+	%D%/job/job.c %D%/job/job.h %D%/job/job_parts.h \
+	%D%/job/job_state.c %D%/job/minimise.c
 libnst_job_la_LIBADD = libnst-engine.la $(LAPACK_LIBS) $(JANSSON_LIBS)
 libnst_job_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 

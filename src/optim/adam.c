@@ -97,13 +97,12 @@ struct nst_step nst_adam_step(struct nst_adam *a, nst_function *f, void *ctx, fl
     return step;
 }
 
-void nst_adam_average(const struct nst_adam *a, float *x)
+const float *nst_adam_average(struct nst_adam *a)
 {
-    if (!a->steps)
-        return;
-    a->ops->copy(a->v.be, a->v.n, x, a->sum);
-    a->ops->scale(a->v.be, a->v.n, x, 1 / (1 - pow(DECAY, (double)a->steps)));
-    a->ops->clamp(a->v.be, a->v.n, x, a->box);
+    a->ops->copy(a->v.be, a->v.n, a->g, a->sum);
+    a->ops->scale(a->v.be, a->v.n, a->g, 1 / (1 - pow(DECAY, (double)a->steps)));
+    a->ops->clamp(a->v.be, a->v.n, a->g, a->box);
+    return a->g;
 }
 
 bool nst_adam_state(struct nst_adam *a, nst_state_visit *visit, void *ctx)

@@ -31,9 +31,9 @@ void nst_adam_free(struct nst_adam *a);
  */
 struct nst_step nst_adam_step(struct nst_adam *a, nst_function *f, void *ctx, float *x);
 
-/* x becomes the average of the iterates, the late ones counting most; the start is none
- * of them. Without a step x stays. */
-void nst_adam_average(const struct nst_adam *a, float *x);
+/* After a step: the average of the iterates, the late ones counting most; the start is
+ * none of them. Borrowed until the next step: it lies where a gradient will. */
+const float *nst_adam_average(struct nst_adam *a);
 
 /* Its state between two steps, next to x itself. False if the visitor said so. */
 bool nst_adam_state(struct nst_adam *a, nst_state_visit *visit, void *ctx);

@@ -43,10 +43,11 @@ static double tolerance(const struct kind *k, const struct operation *op,
         return eps * sqrt(9 * in->cout + in->s.c);
     case PICTURE:
         return eps * sqrt(27);
-    case ONE: /* sums over pixels are divided by their number afterwards */
+    case ONE: /* sums over pixels are divided by their number afterwards; 4000 at once
+               * in single precision deviate by 5 eps, and the worst of many by 19 */
         break;
     }
-    return 16 * FLT_EPSILON * k->sums;
+    return 32 * FLT_EPSILON * k->sums;
 }
 
 static double worst(const struct output *a, const struct output *b)

@@ -80,6 +80,17 @@ nearly_equal() { # FILE FILE, PPM
     done
 }
 
+@test "the average that Adam ends with takes no memory of its own" {
+    needs jq
+    needs_plain_build
+    set -- -S 2000 --tile 64 --optimiser adam
+    nst -s style.ppm photo.ppm "$@" --dry-run --json >plan
+    nst -s style.ppm photo.ppm -o out.ppm "$@" -n 1 --history h.jsonl
+    jq -s '.[0].peak_memory / .[1].peak_memory' plan h.jsonl >ratio
+    cat ratio
+    awk '{ exit $1 < 0.97 }' ratio
+}
+
 @test "--max-memory makes tiles, then fewer pairs, and is kept" {
     needs jq
     needs_plain_build
