@@ -46,7 +46,8 @@ libnst_engine_la_SOURCES = \
 	%D%/kernels/blocked.h %D%/kernels/vectors.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/cuda/cuda.h \
 	%D%/backend/host.c %D%/backend/host.h %D%/backend/host_direction.c \
-	%D%/backend/host_passes.h %D%/backend/host_vectors.c \
+	%D%/backend/host_passes.c %D%/backend/host_passes.h \
+	%D%/backend/host_vectors.c \
 	%D%/backend/losses.c %D%/backend/vectors.h %D%/backend/scalar.c \
 	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/patches.c \

@@ -4,6 +4,8 @@
 
 #include "backend/host_passes.h"
 
+#include <math.h>
+
 /*
  * The recursion is bound by memory: as written it reads and writes d once for every
  * pair, each way. It is done for GROUP pairs in a pass instead. What the recursion
@@ -74,7 +76,7 @@ static void pass_to_older(const struct vectors *v, struct recursion *r, struct g
 
     r->z = g->s;
     r->w = g->y;
-    sums(v, recursion_part, r, GROUP + GROUP * (GROUP + 1) / 2, products);
+    nst_sums(v, recursion_part, r, GROUP + GROUP * (GROUP + 1) / 2, products);
     for (int i = 0; i < GROUP; i++) {
         along[i] = products[i];
         for (int j = 0; j <= i; j++)
@@ -89,7 +91,7 @@ static void pass_to_newer(const struct vectors *v, struct recursion *r,
 {
     r->z = g->y;
     r->w = NULL;
-    sums(v, recursion_part, r, GROUP, along);
+    nst_sums(v, recursion_part, r, GROUP, along);
 }
 
 struct free_product {
@@ -112,7 +114,7 @@ static double initial_scale(const struct vectors *v, const struct group *g, int 
     double yy = g->yy[i];
 
     if (fixed)
-        sums(v, free_part, &(struct free_product){g->y[i], fixed}, 1, &yy);
+        nst_sums(v, free_part, &(struct free_product){g->y[i], fixed}, 1, &yy);
     return g->sy[i][i] / yy;
 }
 
@@ -161,7 +163,7 @@ static void recurse(const struct vectors *v, const struct nst_ring *p, const flo
     }
     r.z = r.x; /* nothing more to know */
     r.w = NULL;
-    sums(v, recursion_part, &r, GROUP, along);
+    nst_sums(v, recursion_part, &r, GROUP, along);
 }
 
 size_t nst_host_work_bytes(size_t n, int pairs)
@@ -187,7 +189,7 @@ static const uint8_t *find_fixed(const struct vectors *v, const struct nst_desce
 
     if (!c->x)
         return NULL;
-    sums(v, fix_part, c, 1, &count);
+    nst_sums(v, fix_part, c, 1, &count);
     return count > 0 ? c->work : NULL;
 }
 
@@ -215,14 +217,14 @@ static double dot(const struct vectors *v, const float *a, const float *b)
 {
     double sum;
 
-    sums(v, dot_part, &(struct operands){.a = a, .b = b}, 1, &sum);
+    nst_sums(v, dot_part, &(struct operands){.a = a, .b = b}, 1, &sum);
     return sum;
 }
 
 struct nst_downhill nst_host_direction(struct nst_backend *be, size_t n,
                                        const struct nst_descent *c)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
     double length, results[2];
 
     recurse(&v, &c->pairs, c->g, find_fixed(&v, c), c->d);
@@ -234,6 +236,6 @@ struct nst_downhill nst_host_direction(struct nst_backend *be, size_t n,
     }
     if (!c->x)
         return (struct nst_downhill){dot(&v, c->d, c->g), 1e10};
-    reduce(&v, cut_part, c, 1, 2, results);
+    nst_reduce(&v, cut_part, c, 1, 2, results);
     return (struct nst_downhill){results[1], -results[0]};
 }

@@ -4,6 +4,7 @@
 
 #include "backend/host_passes.h"
 
+#include <math.h>
 #include <string.h>
 
 static void sum_abs_part(const struct nst_vector_kernels *k, const void *ctx,
@@ -16,10 +17,10 @@ static void sum_abs_part(const struct nst_vector_kernels *k, const void *ctx,
 
 static double sum_abs(struct nst_backend *be, size_t n, const float *x)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
     double sum;
 
-    sums(&v, sum_abs_part, &(struct operands){.a = x}, 1, &sum);
+    nst_sums(&v, sum_abs_part, &(struct operands){.a = x}, 1, &sum);
     return sum;
 }
 
@@ -36,10 +37,10 @@ static void measure_part(const struct nst_vector_kernels *k, const void *ctx,
 static struct nst_measures measure(struct nst_backend *be, size_t n, const float *g,
                                    const float *d)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
     double r[3];
 
-    reduce(&v, measure_part, &(struct operands){.a = g, .b = d}, 1, 3, r);
+    nst_reduce(&v, measure_part, &(struct operands){.a = g, .b = d}, 1, 3, r);
     return (struct nst_measures){r[0], r[1], r[2]};
 }
 
@@ -55,9 +56,9 @@ static void add_part(const struct nst_vector_kernels *k, const void *ctx, size_t
 static void add(struct nst_backend *be, size_t n, float *y, double alpha,
                 const float *x)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
 
-    pass(&v, add_part, &(struct operands){.y = y, .a = x, .alpha = (float)alpha});
+    nst_pass(&v, add_part, &(struct operands){.y = y, .a = x, .alpha = (float)alpha});
 }
 
 static void scale_part(const struct nst_vector_kernels *k, const void *ctx,
@@ -71,9 +72,9 @@ static void scale_part(const struct nst_vector_kernels *k, const void *ctx,
 
 static void scale(struct nst_backend *be, size_t n, float *x, double alpha)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
 
-    pass(&v, scale_part, &(struct operands){.y = x, .alpha = (float)alpha});
+    nst_pass(&v, scale_part, &(struct operands){.y = x, .alpha = (float)alpha});
 }
 
 static void clear(struct nst_backend *be, size_t n, float *x)
@@ -104,9 +105,9 @@ static void clamp_part(const struct nst_vector_kernels *k, const void *ctx,
 
 static void clamp(struct nst_backend *be, size_t n, float *x, struct nst_box box)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
 
-    pass(&v, clamp_part, &(struct operands){.y = x, .box = box});
+    nst_pass(&v, clamp_part, &(struct operands){.y = x, .box = box});
 }
 
 static void move_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
@@ -122,10 +123,11 @@ static void move_part(const struct nst_vector_kernels *k, const void *ctx, size_
 static void move(struct nst_backend *be, size_t n, float *to, const float *x, double t,
                  const float *d, struct nst_box box)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
 
-    pass(&v, move_part,
-         &(struct operands){.y = to, .a = x, .b = d, .alpha = (float)t, .box = box});
+    nst_pass(
+        &v, move_part,
+        &(struct operands){.y = to, .a = x, .b = d, .alpha = (float)t, .box = box});
 }
 
 struct pair {
@@ -145,9 +147,9 @@ static void accept_part(const struct nst_vector_kernels *k, const void *ctx,
 static void accept(struct nst_backend *be, size_t n, float *x, float *s, float *y,
                    const float *g_new, const float *g)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
 
-    sums(&v, accept_part, &(struct pair){x, s, y, g_new, g}, 2, be->products);
+    nst_sums(&v, accept_part, &(struct pair){x, s, y, g_new, g}, 2, be->products);
 }
 
 static void products(struct nst_backend *be, double *sy, double *yy)
@@ -182,9 +184,9 @@ static void blend_part(const struct nst_vector_kernels *k, const void *ctx,
 static void blend(struct nst_backend *be, size_t n, float *to, const float *x,
                   const float *content, const float *keep)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
 
-    pass(&v, blend_part, &(struct blending){to, x, content, keep, n / 3});
+    nst_pass(&v, blend_part, &(struct blending){to, x, content, keep, n / 3});
 }
 
 struct adam {
@@ -220,9 +222,9 @@ static void adam_part(const struct nst_vector_kernels *k, const void *ctx, size_
 static void adam(struct nst_backend *be, size_t n, const struct nst_moments *m,
                  const float *g, struct nst_box box, float *x)
 {
-    struct vectors v = of(be, n);
+    struct vectors v = nst_passes_of(be, n);
 
-    pass(&v, adam_part, &(struct adam){m, g, box, x});
+    nst_pass(&v, adam_part, &(struct adam){m, g, box, x});
 }
 
 const struct nst_vector_ops nst_host_vectors = {

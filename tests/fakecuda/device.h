@@ -72,7 +72,8 @@ constexpr size_t plain_shared = 48 << 10; /* without cudaFuncSetAttribute */
 constexpr size_t any_shared = 227 << 10;  /* the most that any device has */
 constexpr size_t guard = 272; /* bytes before and after it: an odd multiple of 16 */
 
-extern const Launch *launched; /* the kernel that runs, or NULL */
+extern const Launch *launched;  /* the kernel that runs, or NULL */
+unsigned char *shared_memory(); /* its: so many bytes as it asked for */
 void run_kernel(const Launch &launch);
 long kernels_run();
 
@@ -80,7 +81,5 @@ long kernels_run();
 
 void print_launch();
 } // namespace fake
-
-extern __thread unsigned char nst_dynamic_shared[]; /* any_shared bytes, if so many */
 
 #endif

@@ -116,7 +116,7 @@ static void check_aligned(const char *instruction, const void *p, size_t size)
 void fake::check_shared(const char *instruction, const void *p, size_t size)
 {
     long at = static_cast<long>(reinterpret_cast<uintptr_t>(p) -
-                                reinterpret_cast<uintptr_t>(nst_dynamic_shared));
+                                reinterpret_cast<uintptr_t>(shared_memory()));
     long shared = static_cast<long>(launched->shared);
     bool near = at >= -static_cast<long>(guard) && at < static_cast<long>(any_shared);
 
