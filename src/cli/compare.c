@@ -82,6 +82,7 @@ static enum nst_status load_style(struct pictures *p, const char *style,
     const struct nst_picture_size size = {r->height > r->width ? r->height : r->width,
                                           .max_pixels = MAX_PIXELS};
     char *pack = nst_search_pack(style);
+    enum nst_status st;
 
     if (pack) {
         free(pack);
@@ -90,7 +91,9 @@ static enum nst_status load_style(struct pictures *p, const char *style,
                            "layers compared: a picture is needed",
                            style);
     }
-    return nst_picture_load(&p->style, style, &size, err);
+    st = nst_picture_load(&p->style, style, &size, err);
+    nst_picture_flatten(p->style, NST_WHITE);
+    return st;
 }
 
 static enum nst_status load(struct pictures *p, const struct arguments *a,

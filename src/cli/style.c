@@ -231,6 +231,8 @@ static enum nst_status make_pack(struct arguments *a, struct nst_err *err)
         st = nst_spare_input(a->output, a->p.styles.of[i].file, err);
     for (int i = 0; st == NST_OK && i < a->p.styles.count; i++)
         st = nst_picture_load(&picture[i], a->p.styles.of[i].file, &native, err);
+    for (int i = 0; i < a->p.styles.count; i++)
+        nst_picture_flatten(picture[i], NST_WHITE);
     if (st == NST_OK)
         st = add_pictures(&pack, a, "max", picture, err);
     a->p.style_layers = above_pooling(&a->p.style_layers);

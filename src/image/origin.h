@@ -28,6 +28,9 @@ struct nst_picture_origin {
     enum nst_profile profile;
 };
 
+/* Planes of n pixels, as they show on paper of that grey. */
+void nst_pixels_flatten(float *rgb, const float *alpha, size_t n, float paper);
+
 struct nst_input;
 struct nst_picture;
 struct nst_picture_size;

@@ -56,6 +56,15 @@ void nst_picture_free(struct nst_picture *p); /* NULL is fine */
 /* Bytes that it takes with its pixels, but for its metadata; 0 of NULL. */
 size_t nst_picture_bytes(const struct nst_picture *p);
 
+#define NST_BLACK 0.0f
+#define NST_WHITE 1.0f
+/*
+ * Show the picture on paper of that grey, 0 to 1: nothing of it is transparent then.
+ * What hides under transparent pixels is not kept when a picture is resized, so nothing
+ * may depend on it. NULL is fine.
+ */
+void nst_picture_flatten(struct nst_picture *p, float paper);
+
 /*
  * Resample planes 3 x h x w of 0 to 1 to 3 x to_h x to_w, smoothed where they shrink.
  * *out belongs to the caller: free(). NST_ERR_MEM.

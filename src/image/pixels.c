@@ -34,6 +34,27 @@ static int resize_plane(const float *from, int h, int w, float *to, int to_h, in
     return failed;
 }
 
+void nst_pixels_flatten(float *rgb, const float *alpha, size_t n, float paper)
+{
+    for (int c = 0; c < 3; c++)
+        for (size_t i = 0; i < n; i++, rgb++)
+            *rgb = *rgb * alpha[i] + (1 - alpha[i]) * paper;
+}
+
+void nst_picture_flatten(struct nst_picture *p, float paper)
+{
+    struct nst_picture_origin *o = p ? p->origin : NULL;
+
+    if (!o)
+        return;
+    if (o->alpha)
+        nst_pixels_flatten(p->rgb, o->alpha, (size_t)p->height * (size_t)p->width,
+                           paper);
+    free(o->alpha);
+    o->alpha = NULL;
+    o->transparent = false;
+}
+
 enum nst_status nst_pixels_resize(float **out, const float *rgb, int h, int w, int to_h,
                                   int to_w, struct nst_err *err)
 {

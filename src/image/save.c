@@ -212,14 +212,6 @@ static void interleave(void *to, const float *rgb, const float *alpha, size_t n,
         }
 }
 
-/* Where the picture is transparent a format without alpha shows white, as paper. */
-static void flatten(float *rgb, const float *alpha, size_t n)
-{
-    for (int c = 0; c < 3; c++)
-        for (size_t i = 0; i < n; i++, rgb++)
-            *rgb = *rgb * alpha[i] + (1 - alpha[i]);
-}
-
 static VipsImage *wrap(void *samples, const struct nst_picture *like, int bands,
                        int bits)
 {
@@ -290,7 +282,7 @@ enum nst_status nst_output_samples(const struct nst_output *o,
     if (status != NST_OK)
         return status;
     memcpy(work, rgb, 3 * n * sizeof *work);
-    flatten(work, alpha, n);
+    nst_pixels_flatten(work, alpha, n, NST_WHITE);
     interleave(to, work, NULL, n, 8);
     free(work);
     return NST_OK;
@@ -317,7 +309,7 @@ static enum nst_status finish_and_encode(struct nst_output *out,
             return status;
         memcpy(work, rgb, 3 * n * sizeof *work);
         if (paper)
-            flatten(work, o->alpha, n);
+            nst_pixels_flatten(work, o->alpha, n, NST_WHITE);
         if (convert)
             failed = nst_colour_from_srgb(work, n, o->meta);
     }

@@ -214,6 +214,8 @@ static enum nst_status read_common(struct work *w, const struct nst_picture_size
         st = nst_picture_load(&w->init, p->init, size, err);
     if (st == NST_OK && p->keep_mask)
         st = nst_picture_load(&w->keep, p->keep_mask, size, err);
+    nst_picture_flatten(w->init, NST_WHITE);
+    nst_picture_flatten(w->keep, NST_BLACK);
     w->hopeless = st != NST_OK;
     return st;
 }

@@ -108,12 +108,16 @@ static enum nst_status read_picture(struct nst_picture **out, const char *name,
                                     const struct nst_picture_size *size,
                                     struct nst_err *err)
 {
+    enum nst_status st;
+
     if (strcmp(name, "-") != 0 && !strpbrk(name, "/.") && access(name, F_OK) != 0)
         return nst_err_set(err, NST_ERR_IO,
                            "style '%s': no such file, and no style pack has this name "
                            "(nst-style list)",
                            name);
-    return nst_picture_load(out, name, size, err);
+    st = nst_picture_load(out, name, size, err);
+    nst_picture_flatten(*out, NST_WHITE);
+    return st;
 }
 
 enum nst_status nst_styles_picture(struct nst_styles_read *s, int i,
@@ -160,6 +164,7 @@ static enum nst_status read_one(struct nst_styles_read *s, int i, struct nst_err
         st = measure(s, i, err);
     if (st == NST_OK && o->mask)
         st = nst_picture_load(&s->of[i].mask, o->mask, &s->shared->size, err);
+    nst_picture_flatten(s->of[i].mask, NST_BLACK);
     return st;
 }
 

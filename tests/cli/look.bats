@@ -199,6 +199,44 @@ change() {
         }'
 }
 
+# half FILE LEFT RIGHT: a PAM of 48 x 36 pixels, whose halves have these RGBA bytes
+half() {
+    local row
+    row=$(for bytes in "$2" "$3"; do
+        for i in $(seq 24); do printf '%s' "$bytes"; done
+    done)
+    {
+        printf 'P7\nWIDTH 48\nHEIGHT 36\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n'
+        for i in $(seq 36); do printf '%b' "$row"; done
+    } >"$1"
+}
+
+@test "what hides where masks and styles are transparent does not count, at any size" {
+    half opaque.pam '\xff\xff\xff\xff' '\x00\x00\x00\xff'
+    half white.pam '\xff\xff\xff\xff' '\xff\xff\xff\x00'
+    half black.pam '\xff\xff\xff\xff' '\x00\x00\x00\x00'
+    half red.pam '\x40\x20\x80\xff' '\xff\x00\x00\x00'
+    half green.pam '\x40\x20\x80\xff' '\x00\xff\x00\x00'
+    half paper.pam '\x40\x20\x80\xff' '\xff\xff\xff\xff'
+    for size in native 32; do
+        for as in mask keep-mask; do
+            nst --size $size -s style.ppm --$as white.pam photo.ppm -o white.ppm
+            nst --size $size -s style.ppm --$as black.pam photo.ppm -o black.ppm
+            cmp white.ppm black.ppm
+        done
+        nst --size $size -s red.pam photo.ppm -o red.ppm
+        nst --size $size -s green.pam photo.ppm -o green.ppm
+        cmp red.ppm green.ppm
+    done
+    # a mask's are black, a style's are white, as paper
+    nst --size native -s style.ppm --keep-mask opaque.pam photo.ppm -o opaque.ppm
+    nst --size native -s style.ppm --keep-mask white.pam photo.ppm -o white.ppm
+    cmp white.ppm opaque.ppm
+    nst --size native -s paper.pam photo.ppm -o paper.ppm
+    nst --size native -s red.pam photo.ppm -o red.ppm
+    cmp red.ppm paper.ppm
+}
+
 @test "a mask that is white everywhere changes nothing, and overlapping masks mix" {
     needs jq
     picture white.ppm 48 36 0
