@@ -91,8 +91,12 @@ static void on_ready(void *ctx, int side_by_side)
 
 static void on_line(void *ctx, const char *line)
 {
-    (void)ctx;
-    fprintf(stderr, "nst: %s\n", line);
+    const struct telling *t = ctx;
+
+    if (t->progress)
+        nst_progress_line(t->progress, line);
+    else
+        fprintf(stderr, "nst: %s\n", line);
 }
 
 static void on_plan(void *ctx, const struct nst_item *item,

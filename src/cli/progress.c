@@ -28,7 +28,8 @@ struct nst_progress_batch {
     size_t pictures;
     bool shared; /* one bar for all */
 
-    pthread_mutex_t lock; /* for the bar, which is what follows */
+    pthread_mutex_t lock; /* for what follows */
+    bool on_line;         /* a bar is on the line where the cursor is */
     size_t over;
     double part; /* of the pictures at work: how much is done, added up */
     struct timespec begin;
@@ -39,8 +40,7 @@ struct nst_progress {
     struct nst_progress_batch *batch;
     enum nst_progress_kind kind;
     const char *picture;
-    double told; /* part of the picture that the batch knows of */
-    bool drawn;
+    double told;             /* part of the picture that the batch knows of */
     double shown;            /* time of the last output, in seconds of the run */
     double step_seconds;     /* smoothed; 0 before the second step */
     double mean_seconds;     /* of a step of mean cost; the same */
@@ -116,7 +116,8 @@ static void draw_bar(char *to, int cells, double share, bool utf8)
     *to = 0;
 }
 
-static void show_bar(double share, const char *text, bool utf8)
+/* The batch is locked. */
+static void show_bar(struct nst_progress_batch *b, double share, const char *text)
 {
     char bar[3 * 60 + 1] = "";
     int width = terminal_width() - 1, cells;
@@ -125,11 +126,30 @@ static void show_bar(double share, const char *text, bool utf8)
     if (cells > 60)
         cells = 60;
     if (cells >= 4) {
-        draw_bar(bar, cells, share, utf8);
+        draw_bar(bar, cells, share, b->utf8);
         fprintf(stderr, "\r%3.0f%%|%s| %s\033[K", 100 * share, bar, text);
     } else
         fprintf(stderr, "\r%.*s\033[K", width, text);
     fflush(stderr);
+    b->on_line = true;
+}
+
+/* Nothing will be drawn over the bar. */
+static void leave_bar(struct nst_progress_batch *b)
+{
+    pthread_mutex_lock(&b->lock);
+    if (b->on_line)
+        fputc('\n', stderr);
+    b->on_line = false;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void nst_progress_line(struct nst_progress_batch *b, const char *line)
+{
+    pthread_mutex_lock(&b->lock);
+    fprintf(stderr, "%snst: %s\n", b->on_line ? "\r\033[K" : "", line);
+    b->on_line = false;
+    pthread_mutex_unlock(&b->lock);
 }
 
 static bool one_of_several(const struct nst_progress *p)
@@ -180,8 +200,9 @@ static void show(struct nst_progress *p)
 
     if (p->kind == NST_PROGRESS_BAR) {
         figures(p, text, sizeof text);
-        show_bar(p->share, text, p->batch->utf8);
-        p->drawn = true;
+        pthread_mutex_lock(&p->batch->lock);
+        show_bar(p->batch, p->share, text);
+        pthread_mutex_unlock(&p->batch->lock);
     } else if (p->kind == NST_PROGRESS_PLAIN)
         show_plain(p);
     else if (p->kind == NST_PROGRESS_JSON)
@@ -200,7 +221,7 @@ static void show_batch(struct nst_progress_batch *b, double seconds)
     clock_text(share > 0 ? seconds / share * (1 - share) : NAN, left, sizeof left);
     snprintf(text, sizeof text, "%zu/%zu pictures [%s<%s]", b->over, b->pictures,
              elapsed, left);
-    show_bar(share, text, b->utf8);
+    show_bar(b, share, text);
     b->shown = seconds;
 }
 
@@ -247,8 +268,7 @@ void nst_progress_batch_count(struct nst_progress_batch *b)
 
 void nst_progress_batch_end(struct nst_progress_batch *b)
 {
-    if (b->shown >= 0)
-        fputc('\n', stderr);
+    leave_bar(b);
     pthread_mutex_destroy(&b->lock);
     free(b);
 }
@@ -309,8 +329,8 @@ void nst_progress_end(struct nst_progress *p, const struct nst_job_result *resul
         show(p);
     if (p->kind == NST_PROGRESS_JSON)
         show_json(p, "end", result ? ends[result->end] : "failed");
-    if (p->drawn)
-        fputc('\n', stderr);
+    if (p->kind == NST_PROGRESS_BAR)
+        leave_bar(p->batch);
     tell_batch(p->batch, -p->told, 0);
     free(p);
 }

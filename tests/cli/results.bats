@@ -126,6 +126,16 @@ load helper
     [ ! -s quiet ]
 }
 
+@test "a line that is said takes the place of the bar" {
+    needs_terminal
+    script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png --checkpoint no/c \
+        --save-every 1" bar >/dev/null
+    said=$(printf '\033')"\[Knst: checkpoint: no/c: "
+    grep -q "$(printf '\r')$said" bar
+    ! grep -q "[^$(printf '\r')]$said" bar
+    grep -q "$(printf '\r')100%|" bar
+}
+
 @test "the bar never wraps, however narrow the terminal" {
     needs_terminal
     for columns in 20 60 100; do
