@@ -244,13 +244,21 @@ static void tell_batch(struct nst_progress_batch *b, double part, size_t over)
     pthread_mutex_unlock(&b->lock);
 }
 
+/* A terminal that goes back to the beginning of a line. */
+static bool can_redraw(void)
+{
+    const char *terminal = getenv("TERM");
+
+    return isatty(STDERR_FILENO) && !(terminal && strcmp(terminal, "dumb") == 0);
+}
+
 struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
                                                   size_t pictures, int side_by_side)
 {
     struct nst_progress_batch *b = nst_xcalloc(1, sizeof *b);
 
     if (kind == NST_PROGRESS_AUTO)
-        kind = isatty(STDERR_FILENO) ? NST_PROGRESS_BAR : NST_PROGRESS_PLAIN;
+        kind = can_redraw() ? NST_PROGRESS_BAR : NST_PROGRESS_PLAIN;
     b->kind = kind;
     b->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     b->pictures = pictures;

@@ -13,8 +13,9 @@ struct nst_progress_batch;
 
 /*
  * Of that many pictures, side by side or one after the other. kind: auto is a bar on a
- * terminal and plain lines elsewhere. Pictures side by side share a bar; plain lines
- * and JSON say which of several they are about. Free with nst_progress_batch_end().
+ * terminal, unless it is a dumb one, and plain lines elsewhere. Pictures side by side
+ * share a bar; plain lines and JSON say which of several they are about. Free with
+ * nst_progress_batch_end().
  */
 struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
                                                   size_t pictures, int side_by_side);

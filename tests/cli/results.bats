@@ -122,6 +122,9 @@ load helper
     needs_terminal
     script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png" bar >/dev/null
     grep -q "$(printf '\r')100%|" bar
+    TERM=dumb script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png" dumb >/dev/null
+    grep -q '^nst: 100% 3/3 \[' dumb
+    ! grep -q "$(printf '\033')" dumb
     "$NST" -q -S 32 -n 3 -s style.ppm photo.ppm -o out.png 2>quiet
     [ ! -s quiet ]
 }
