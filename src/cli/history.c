@@ -26,7 +26,8 @@ struct arguments {
 
 static const struct argp_option options[] = {
     {"history", HISTORY_KEY, "FILE", 0, "Another history, as of nst", 0},
-    {"json", JSON_KEY, NULL, 0, "Print JSON, a line for each run (list, find)", 0},
+    {"json", JSON_KEY, NULL, 0, "Print JSON, a line for each run (list, find, show)",
+     0},
     {"output", 'o', "FILE", 0, "Where the result goes, if not where it went (rerun)",
      0},
     {"keep", KEEP_KEY, "N", 0, "How many runs stay, the latest ones (prune)", 0},
@@ -153,7 +154,8 @@ static enum nst_status list(const struct arguments *a, const struct nst_history 
     return NST_OK;
 }
 
-/* The line of an id, or of its beginning; the latest if several runs were all alike. */
+/* The line of an id, or of its beginning, which is not empty; the latest if several
+ * runs were all alike. */
 static const struct nst_history_line *find(const struct nst_history *h, const char *id,
                                            struct nst_err *err)
 {
@@ -162,7 +164,7 @@ static const struct nst_history_line *find(const struct nst_history *h, const ch
     for (size_t i = 0; i < h->count; i++) {
         struct nst_history_line *l = &h->line[i];
 
-        if (!l->run || strncmp(l->id, id, strlen(id)) != 0)
+        if (!l->run || !*id || strncmp(l->id, id, strlen(id)) != 0)
             continue;
         if (found && strcmp(found->id, l->id) != 0) {
             nst_err_set(err, NST_ERR_ARG, "'%s' is the beginning of %s and of %s", id,

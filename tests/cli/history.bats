@@ -115,6 +115,10 @@ $third" ]
     [ "$status" = 1 ]
     nst_history prune --keep 1
     [ "$(ids)" = "$third" ]
+    # of a single run, too, nothing is not the beginning
+    run nst_history rm ""
+    [ "$status" = 1 ]
+    [ "$(ids)" = "$third" ]
     for i in $(seq 30); do
         "$NST" -q -S 24 -n 1 -t 1 -s style.ppm photo.ppm -o "o$i.ppm" &
     done
