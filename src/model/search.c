@@ -216,13 +216,20 @@ static bool ends_as_pack(const char *name)
     return n > e && strcmp(name + n - e, NST_PACK_ENDING) == 0;
 }
 
+bool nst_search_is_file(const char *name)
+{
+    struct stat st;
+
+    return stat(name, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
 char *nst_search_pack(const char *name)
 {
     char *file, *path;
 
     if (ends_as_pack(name))
         return nst_xstrdup(name);
-    if (strchr(name, '/') || strcmp(name, "-") == 0 || access(name, F_OK) == 0)
+    if (strchr(name, '/') || strcmp(name, "-") == 0 || nst_search_is_file(name))
         return NULL;
     file = nst_xasprintf("styles/%s%s", name, NST_PACK_ENDING);
     path = keep_if_file(nst_search_user("XDG_DATA_HOME", ".local/share", file));

@@ -5,6 +5,8 @@
 #ifndef NST_MODEL_SEARCH_H
 #define NST_MODEL_SEARCH_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /*
@@ -33,9 +35,12 @@ enum nst_status nst_search_model(char **path, const char *wanted, struct nst_err
 void nst_search_models(void (*tell)(void *ctx, const char *name, const char *path),
                        void *ctx);
 
+/* Is there something of that name, and no folder, as one of results may be? */
+bool nst_search_is_file(const char *name);
+
 /*
  * Where the style pack called name is: a file of that name with the packs' ending,
- * else, unless there is a file of that name, among the user's or the installed packs. A
+ * else, unless nst_search_is_file(name), among the user's or the installed packs. A
  * new string; NULL if it is none.
  */
 #define NST_PACK_ENDING ".nststyle"

@@ -40,7 +40,7 @@ static json_t *path_text(const char *path)
     json_t *j;
 
     if (*path == '/' || strcmp(path, "-") == 0 ||
-        (!strchr(path, '/') && access(path, F_OK) != 0))
+        (!strchr(path, '/') && !nst_search_is_file(path)))
         return nst_json_text(path);
     here = getcwd(NULL, 0);
     whole = nst_xasprintf("%s/%s", here ? here : "", path);

@@ -75,7 +75,10 @@ near() {
     nst_style pack style.ppm --scales 32 --from mine -o data/nst/styles/van-gogh.nststyle
     export XDG_DATA_HOME=$PWD/data
     [ "$(nst_style info --json van-gogh | jq -r .from)" = mine ]
-    # and a picture of that name before any
+    # and a picture of that name before any, but no folder
+    mkdir munch
+    NST_HISTORY=$PWD/h.jsonl nst -s munch photo.ppm -o munch/
+    grep -q '"style":"munch"' h.jsonl
     cp style.ppm van-gogh
     nst -m vgg19-lite -s van-gogh photo.ppm -o out.ppm --verbose 2>log
     grep -q 'style 32x26' log
