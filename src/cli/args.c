@@ -314,6 +314,7 @@ void nst_args_batch(struct nst_args *a)
     struct nst_batch *b = &a->batch;
     struct nst_err err;
 
+    b->results = p->output;
     for (size_t i = 0; i < a->contents; i++)
         must(nst_batch_add(b, a->content[i], p->recursive, &err), &err);
     if (p->files_from)

@@ -53,12 +53,16 @@ static int is_visible(const struct dirent *d)
     return d->d_name[0] != '.';
 }
 
-/* A folder that is reached through a link is not walked: it may lead back here. */
-static bool is_walked(const char *path)
+/* A folder that is reached through a link is not walked: it may lead back here. Nor is
+ * that of the results, which are there when a run is repeated. */
+static bool is_walked(const struct nst_batch *b, const char *path)
 {
-    struct stat st;
+    struct stat st, results;
 
-    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    if (lstat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return false;
+    return !b->results || stat(b->results, &results) != 0 ||
+           st.st_dev != results.st_dev || st.st_ino != results.st_ino;
 }
 
 /* folder: what the results of this one go to. */
@@ -78,7 +82,7 @@ static enum nst_status add_folder(struct nst_batch *b, const char *path,
         char *inner = nst_xasprintf("%s%s%s", path, slash ? "" : "/", name);
         char *deeper = nst_xasprintf("%s%s/", folder, name);
 
-        if (st == NST_OK && recursive && is_walked(inner))
+        if (st == NST_OK && recursive && is_walked(b, inner))
             st = add_folder(b, inner, deeper, true, err);
         else if (st == NST_OK && dot && nst_picture_knows(dot) && !is_folder(inner))
             add_item(b, inner, folder);

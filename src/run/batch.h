@@ -24,13 +24,16 @@ struct nst_item {
 struct nst_batch {
     struct nst_item *item;
     size_t items;
-    bool directory; /* results go into one, with folders made if need be */
+    bool directory;      /* results go into one, with folders made if need be */
+    const char *results; /* a folder that is not looked into below others; borrowed, or
+                          * NULL */
 };
 
 /*
  * Add what is called name: a picture ("-": standard input), or the pictures of a
  * folder: all files whose endings nst writes or reads, in the order of their names, and
- * with recursive those of the folders in it. NST_ERR_IO, NST_ERR_ARG (there are none).
+ * with recursive those of the folders in it, but for b->results. NST_ERR_IO,
+ * NST_ERR_ARG (there are none).
  */
 enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recursive,
                               struct nst_err *err);

@@ -41,6 +41,15 @@ as() {
 ./trip/style/three_0003.ppm" ]
 }
 
+@test "a tree that the results are in can be done again" {
+    album
+    cd album
+    nst -r --skip-done -s munch --format png -o made/ . 2>log
+    [ "$(tail -n 1 log)" = "nst: 4 done, 0 skipped, 0 failed" ]
+    nst -r --skip-done -s munch --format png -o made . 2>log
+    [ "$(tail -n 1 log)" = "nst: 0 done, 4 skipped, 0 failed" ]
+}
+
 @test "names come from a list, by lines or zero bytes, from a file or standard input" {
     cp photo.ppm 'with a space.ppm'
     cp photo.ppm $'with\na line.ppm'
