@@ -22,7 +22,7 @@ _nst_kind() {
     nst:--name) echo "{}" ;;
     nst:--output | nst:-o) echo "file" ;;
     nst:--scale-mode) echo "{progressive blend}" ;;
-    nst:--scales) echo "{none}" ;;
+    nst:--scales) echo "{none auto}" ;;
     nst:--style-scale) echo "{}" ;;
     nst:--style | nst:-s) echo "style" ;;
     nst:--size | nst:-S) echo "{native}" ;;
@@ -42,8 +42,8 @@ _nst_kind() {
     nst:--adaptive) echo "{none parameters weights both}" ;;
     nst:--compat) echo "{none tutorial}" ;;
     nst:--curvature-pairs) echo "{}" ;;
-    nst:--device) echo "{}" ;;
-    nst:--init) echo "file" ;;
+    nst:--device) echo "{auto cpu cuda}" ;;
+    nst:--init) echo "file content noise" ;;
     nst:--jobs | nst:-j) echo "{auto}" ;;
     nst:--learning-rate) echo "{}" ;;
     nst:--max-evaluations) echo "{none}" ;;
@@ -51,14 +51,14 @@ _nst_kind() {
     nst:--iterations | nst:-n) echo "{}" ;;
     nst:--optimiser) echo "{lbfgs adam}" ;;
     nst:--precision) echo "{auto fp32 tf32 fp16}" ;;
-    nst:--scale-iterations) echo "{none}" ;;
+    nst:--scale-iterations) echo "{none auto}" ;;
     nst:--seed) echo "{}" ;;
     nst:--tile) echo "{auto}" ;;
     nst:--threads | nst:-t) echo "{auto}" ;;
     nst:--checkpoint) echo "file" ;;
-    nst:--config) echo "file" ;;
-    nst:--history) echo "file" ;;
-    nst:--preview) echo "{}" ;;
+    nst:--config) echo "file none" ;;
+    nst:--history) echo "file none" ;;
+    nst:--preview) echo "file" ;;
     nst:--progress) echo "{auto bar plain json none}" ;;
     nst:--resume) echo "file" ;;
     nst:--save-every) echo "{}" ;;
@@ -104,7 +104,7 @@ _nst_kind() {
     nst-style:--from) echo "{}" ;;
     nst-style:--model | nst-style:-m) echo "model" ;;
     nst-style:--output | nst-style:-o) echo "file" ;;
-    nst-style:--scales) echo "{none}" ;;
+    nst-style:--scales) echo "{}" ;;
     nst-style:--style-layers) echo "layer" ;;
     esac
 }
@@ -146,6 +146,7 @@ _nst() {
         -*) list=$(_nst_options "$program") ;;
         *) [ "$COMP_CWORD" != 1 ] || list=$(_nst_commands "$program") ;;
         esac ;;
+    file*) list=${kind#file} ;;
     *) list=$(_nst_words "$kind") ;;
     esac
     # in a list of layers, the last is to be completed
@@ -155,7 +156,7 @@ _nst() {
         mapfile -t COMPREPLY < <(compgen -W "$list" -- "$word")
     fi
     case $kind in
-    "" | file | style | model | preset)
+    "" | file* | style | model | preset)
         case $word in -*) return ;; esac
         compopt -o filenames 2>/dev/null
         mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$word") ;;

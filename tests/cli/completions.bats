@@ -36,6 +36,12 @@ conv_1,relu5_2
 conv_1,relu5_3
 conv_1,relu5_4" ]
     [ "$(in_bash nst --threads = a)" = auto ]
+    [ "$(in_bash nst --scales a)" = auto ]
+    [ "$(in_bash nst --device cu)" = cuda ]
+    [ "$(in_bash nst --init = n)" = noise ]
+    [ "$(in_bash nst --init pho)" = photo.ppm ]
+    [ "$(in_bash nst --history n)" = none ]
+    [ "$(in_bash nst --preview pho)" = photo.ppm ]
     [ -z "$(in_bash nst --seed '')" ]
     [ "$(in_bash nst pho)" = photo.ppm ]
     [ "$(in_bash nst-style bl)" = blend ]
@@ -55,6 +61,8 @@ rm" ]
     [ "$(in_fish 'nst --colour=con')" = --colour=content ]
     [ "$(in_fish 'nst -p dra')" = draft ]
     in_fish 'nst -s hok' | grep -qx hokusai
+    in_fish 'nst --init noi' | grep -qx noise
+    in_fish 'nst --preview pho' | grep -qx photo.ppm
     in_fish 'nst -m vgg19-l' | grep -qx vgg19-lite
     [ "$(in_fish 'nst --content-layers relu5_4')" = relu5_4 ]
     in_fish 'nst-style bl' | grep -qx blend
@@ -84,6 +92,9 @@ END
     [ "$(in_zsh 'nst --colour=con')" = "nst --colour=content" ]
     [ "$(in_zsh 'nst -p dra')" = "nst -p draft" ]
     [ "$(in_zsh 'nst -s hok')" = "nst -s hokusai" ]
+    [ "$(in_zsh 'nst --init=noi')" = "nst --init=noise" ]
+    [ "$(in_zsh 'nst --init=pho')" = "nst --init=photo.ppm" ]
+    [ "$(in_zsh 'nst --preview=pho')" = "nst --preview=photo.ppm" ]
     [ "$(in_zsh 'nst -m vgg19-l')" = "nst -m vgg19-lite" ]
     [ "$(in_zsh 'nst --content-layers relu5_4')" = "nst --content-layers relu5_4," ] # or a space
     [ "$(in_zsh 'nst-style bl')" = "nst-style blend" ]
