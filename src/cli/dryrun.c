@@ -7,8 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void print_table(const struct nst_estimate *e)
+static void print_picture(const char *name)
 {
+    char *line = nst_xstrdup(name);
+
+    nst_one_line(line);
+    printf("picture          %s\n", line);
+    free(line);
+}
+
+static void print_table(const struct nst_estimate *e, const char *picture)
+{
+    if (picture)
+        print_picture(picture);
     printf("size             %d x %d\n", e->width, e->height);
     printf("scales           ");
     for (int i = 0; i < e->scales; i++)
@@ -36,7 +47,7 @@ static json_t *scales_of(const struct nst_estimate *e)
     return list;
 }
 
-static void print_json(const struct nst_estimate *e)
+static void print_json(const struct nst_estimate *e, const char *picture)
 {
     json_t *j = json_pack("{s:[i,i], s:o, s:i, s:[i,i], s:b, s:i, s:I, s:I, s:I, s:f}",
                           "size", e->width, e->height, "scales", scales_of(e), "tile",
@@ -45,14 +56,17 @@ static void print_json(const struct nst_estimate *e)
                           e->curvature_pairs, "peak_memory", (json_int_t)e->memory,
                           "memory_limit", (json_int_t)e->limit, "evaluations",
                           (json_int_t)e->evaluations, "seconds", e->seconds);
-    char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    char *text;
 
+    if (picture)
+        json_object_set_new(j, "picture", nst_json_text(picture));
+    text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6));
     puts(text);
     free(text);
     json_decref(j);
 }
 
-void nst_dryrun_print(const struct nst_estimate *e, bool json)
+void nst_dryrun_print(const struct nst_estimate *e, const char *picture, bool json)
 {
-    (json ? print_json : print_table)(e);
+    (json ? print_json : print_table)(e, picture);
 }

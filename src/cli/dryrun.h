@@ -7,7 +7,8 @@
 
 #include "nst.h"
 
-/* As a table of a name and a value a line, or as one line of JSON. */
-void nst_dryrun_print(const struct nst_estimate *e, bool json);
+/* As a table of a name and a value a line, or as one line of JSON; picture: which of
+ * several it is, or NULL. */
+void nst_dryrun_print(const struct nst_estimate *e, const char *picture, bool json);
 
 #endif

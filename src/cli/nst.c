@@ -104,8 +104,8 @@ static void on_plan(void *ctx, const struct nst_item *item,
 {
     const struct telling *t = ctx;
 
-    (void)item;
-    nst_dryrun_print(e, t->args->params.json);
+    nst_dryrun_print(e, t->args->batch.items > 1 ? item->content : NULL,
+                     t->args->params.json);
 }
 
 static void *on_picture(void *ctx, const struct nst_item *item, int64_t planned)

@@ -43,6 +43,15 @@ nearly_equal() { # FILE FILE, PPM
     [ ! -e out.png ]
     nst -s style.ppm photo.ppm -o new/ --dry-run
     [ ! -e new ]
+    # of several, which
+    nst -q -s munch photo.ppm style.ppm -o new/ --dry-run | grep '^picture' >names
+    diff - names <<-END
+	picture          photo.ppm
+	picture          style.ppm
+	END
+    nst -q -s munch photo.ppm style.ppm -o new/ --dry-run --json >plans
+    jq -es 'map([.picture, .size]) ==
+        [["photo.ppm", [32, 24]], ["style.ppm", [32, 26]]]' plans
 }
 
 @test "--dry-run reads no more of pictures than their headers" {
