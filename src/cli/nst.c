@@ -133,6 +133,19 @@ static void on_picture_over(void *ctx)
     nst_progress_batch_count(t->progress);
 }
 
+/* How many are made, and how many have not begun, after a signal or where all would
+ * fail. */
+static void say_counts(size_t asked, const struct nst_run_counts *made)
+{
+    size_t left = asked - made->done - made->skipped - made->failed;
+    char rest[32] = "";
+
+    if (left)
+        snprintf(rest, sizeof rest, ", %zu left", left);
+    fprintf(stderr, "nst: %zu done, %zu skipped, %zu failed%s\n", made->done,
+            made->skipped, made->failed, rest);
+}
+
 static int make_all(const struct nst_args *a)
 {
     struct telling telling = {a, NULL};
@@ -155,8 +168,7 @@ static int make_all(const struct nst_args *a)
     if (fflush(stdout) != 0 || ferror(stdout))
         return complain("cannot write to standard output");
     if (a->batch.items > 1 && (!a->params.quiet || made.failed))
-        fprintf(stderr, "nst: %zu done, %zu skipped, %zu failed\n", made.done,
-                made.skipped, made.failed);
+        say_counts(a->batch.items, &made);
     if (made.failed)
         return NST_EXIT_FAILED;
     return made.stopped ? 128 + caught : NST_EXIT_DONE;

@@ -254,7 +254,7 @@ numbered() {
     status=0
     wait $pid || status=$?
     [ "$status" = 130 ]
-    grep -q 'nst: 1 done' progress
+    grep -q 'nst: 1 done, 0 skipped, 0 failed, 1 left' progress
     if grep step progress | grep -q p1.ppm; then
         [ "$(cat out/p2-style.ppm)" = old ]
     else # the other came first
