@@ -68,7 +68,7 @@ static const struct nst_option options[] = {
     {"files-from", 0, GROUP(1), TEXT, AT(files_from), ONCE, .arg = "FILE|-",
      .help = "Take the names of pictures from there, a line each"},
     {"null", '0', GROUP(1), FLAG, AT(null), ONCE,
-     .help = "They end in zero bytes, as of find -print0"},
+     .help = "The names of --files-from end in zero bytes, as those of find -print0"},
     {"skip-done", 0, GROUP(1), FLAG, AT(skip_done),
      .help = "Leave out pictures whose result is there already, made of the same "
              "pictures with the same options"},
@@ -100,8 +100,10 @@ static const struct nst_option options[] = {
     {"padding", 0, GROUP(2), CHOICE("zero|replicate|reflect"), AT(padding), OFFERED,
      .initial = "zero", .arg = "KIND",
      .help =
-         "What the network sees beyond the border: black, or 32 more pixels, which are "
-         "painted too and cut off at the end; these keep the border clean"},
+         "What the network sees beyond the border: zero, which is black; or replicate "
+         "or "
+         "reflect, 32 more pixels, which are painted too and cut off at the end: these "
+         "keep the border clean"},
     {"content-weight", 'c', GROUP(2), REAL(0, 1e12), AT(content_weight), OFFERED,
      .initial = "1", .arg = "WEIGHT", .help = "Weight of the content loss"},
     {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), RECIPE,
@@ -121,9 +123,9 @@ static const struct nst_option options[] = {
      .help = "How far to go from the photograph (0) to the full style (1)"},
     {"colour", 0, GROUP(2), CHOICE("style|content|match"), AT(colour), OFFERED,
      .initial = "style", .arg = "KIND",
-     .help =
-         "Whose colours the result has: the style's; the content's, with the style in "
-         "its brightness alone; match: a style recoloured like the content"},
+     .help = "Whose colours the result has: style; content, with the style in its "
+             "brightness "
+             "alone; or match: those of a style recoloured like the content"},
     {"init", 0, GROUP(3), TEXT, AT(init), RECIPE, .initial = "content",
      .arg = "content|noise|FILE", .help = "The picture to start from"},
     {"seed", 0, GROUP(3), INT(0, 4294967295.0), AT(seed), OFFERED, .initial = "0",
@@ -148,8 +150,10 @@ static const struct nst_option options[] = {
      .help = "Past steps that L-BFGS remembers; each costs 24 bytes a pixel"},
     {"adaptive", 0, GROUP(3), CHOICE("none|parameters|weights|both"), AT(adaptive),
      OFFERED, .initial = "none", .arg = "WHAT",
-     .help = "Choose parameters (steps and learning rate) by how complex the pictures "
-             "are; raise the weight of a loss that rises over ten steps; or both"},
+     .help =
+         "parameters: choose steps and learning rate by how complex the pictures "
+         "are; weights: raise that of a loss that rises over ten steps; or both; or "
+         "none"},
     {"compat", 0, GROUP(3), CHOICE("none|tutorial"), AT(compat), RECIPE,
      .initial = "none", .arg = "none|tutorial",
      .help =
@@ -184,7 +188,8 @@ static const struct nst_option options[] = {
     {"dry-run", 0, GROUP(4), FLAG, AT(dry_run), ONCE,
      .help =
          "Say what would be done, how much memory and about how long it would take"},
-    {"json", 0, GROUP(4), FLAG, AT(json), ONCE, .help = "Say it as JSON"},
+    {"json", 0, GROUP(4), FLAG, AT(json), ONCE,
+     .help = "Print what --dry-run and --list-devices say as JSON"},
     {"max-pixels", 0, GROUP(1), INT(256, 1e12), AT(max_pixels), .initial = "200000000",
      .arg = "N",
      .help = "Refuse a picture of more pixels than this before decoding it"},
@@ -198,7 +203,7 @@ static const struct nst_option options[] = {
          "Write there what it takes to go on with the run later, now and then and at "
          "its end"},
     {"save-every", 0, GROUP(4), INT(1, 1000000), AT(save_every), .initial = "50",
-     .arg = "N", .help = "How often that, and a preview, is written, in steps"},
+     .arg = "N", .help = "How often checkpoint and preview are written, in steps"},
     {"resume", 0, GROUP(4), TEXT, AT(resume), ONCE, .arg = "FILE",
      .help = "Go on with the run of a checkpoint, with its options, bit for bit"},
     {"preview", 0, GROUP(4), TEXT, AT(preview), ONCE, .arg = "FILE",

@@ -25,6 +25,14 @@ load helper
     done
 }
 
+@test "--help says the words that an option can have" {
+    needs jq
+    "$NST" --dump-options | jq -r '.[] | (.argument + " " + .help) as $said | .name as $name
+        | (.choices // [])[] | select(. as $word | $said | test("\\b\($word)\\b") | not)
+        | "--\($name): \(.)"' >unsaid
+    diff /dev/null unsaid
+}
+
 @test "every path of nst-serve is in its manual, and no other" {
     needs mandoc
     sed -nE 's/^ +\{(GET|POST|DELETE), "([^"]*)".*/\1 \2/p' "${srcdir:?}/src/serve/routes.c" | sort >routes
