@@ -8,11 +8,12 @@ export interface Point {
 /** More than that are not seen. */
 export const MOST_POINTS = 240
 
-/** Add a point; when there are too many, every other one goes. */
+/**
+ * Add a point, in place of those from there on: the task went back to a checkpoint, or an
+ * answer came late. When there are too many, every other one goes.
+ */
 export function addPoint(points: Point[], p: Point): void {
-  const last = points[points.length - 1]
-  if (last && p.step < last.step) points.length = 0 // it began anew
-  if (last && p.step === last.step) points.pop()
+  while ((points[points.length - 1]?.step ?? -1) >= p.step) points.pop()
   points.push(p)
   if (points.length > MOST_POINTS)
     points.splice(

@@ -211,13 +211,19 @@ describe('tasks', () => {
 })
 
 describe('the chart', () => {
-  it('keeps few points of many, the last among them, and begins anew with the task', () => {
+  it('keeps few points of many, the last among them, and goes back with the task', () => {
     const points: Point[] = []
     for (let step = 0; step <= 1000; step++) addPoint(points, { step, content: 1, style: 1 })
     expect(points.length).toBeLessThanOrEqual(MOST_POINTS)
     expect(points.at(-1)?.step).toBe(1000)
     addPoint(points, { step: 3, content: 1, style: 1 })
-    expect(points.length).toBe(1)
+    expect(points.map((p) => p.step)).toEqual([0, 3])
+  })
+
+  it('loses no more than the last points to an answer that comes late', () => {
+    const points: Point[] = []
+    for (const step of [1, 2, 3, 2, 4]) addPoint(points, { step, content: step, style: 1 })
+    expect(points.map((p) => p.step)).toEqual([1, 2, 4])
   })
 
   it('is logarithmic, passes over zeros, and is none of fewer than two points', () => {
