@@ -19,6 +19,8 @@
 #define REDRAW_SECONDS 0.1
 #define PLAIN_SECONDS 5.0
 #define LINE_SIZE 1024
+/* On a narrower terminal no bar could be seen beside the losses. */
+#define LOSSES_COLUMNS 92
 /* Weight of the latest interval in the rate that is shown. */
 #define SMOOTHING 0.1
 
@@ -70,10 +72,11 @@ static double remaining(const struct nst_progress *p)
                                : NAN;
 }
 
-/* "126/300 [00:12<00:17, 10.2 it/s, content 1.23, style 5.6e-05]" */
-static void figures(const struct nst_progress *p, char *to, size_t size)
+/* "126/300 [00:12<00:17, 10.2 it/s, content 1.23, style 5.6e-05]", or without losses.
+ */
+static void figures(const struct nst_progress *p, bool losses, char *to, size_t size)
 {
-    char elapsed[24], left[24], rate[32] = "? it/s";
+    char elapsed[24], left[24], rate[32] = "? it/s", last[64] = "";
 
     clock_text(p->e.seconds, elapsed, sizeof elapsed);
     clock_text(remaining(p), left, sizeof left);
@@ -81,9 +84,11 @@ static void figures(const struct nst_progress *p, char *to, size_t size)
         snprintf(rate, sizeof rate, "%.2f s/it", p->step_seconds);
     else if (p->step_seconds > 0)
         snprintf(rate, sizeof rate, "%.2f it/s", 1 / p->step_seconds);
-    snprintf(to, size, "%lld/%lld [%s<%s, %s, content %.4g, style %.4g]",
-             (long long)p->done, (long long)p->planned, elapsed, left, rate,
-             p->e.content_loss, p->e.style_loss);
+    if (losses)
+        snprintf(last, sizeof last, ", content %.4g, style %.4g", p->e.content_loss,
+                 p->e.style_loss);
+    snprintf(to, size, "%lld/%lld [%s<%s, %s%s]", (long long)p->done,
+             (long long)p->planned, elapsed, left, rate, last);
 }
 
 static int terminal_width(void)
@@ -161,7 +166,7 @@ static void show_plain(const struct nst_progress *p)
 {
     char text[LINE_SIZE], *line;
 
-    figures(p, text, sizeof text);
+    figures(p, true, text, sizeof text);
     line = nst_xasprintf("nst: %s%s%3.0f%% %s", one_of_several(p) ? p->picture : "",
                          one_of_several(p) ? ": " : "", 100 * p->share, text);
     nst_one_line(line);
@@ -199,7 +204,7 @@ static void show(struct nst_progress *p)
     char text[LINE_SIZE];
 
     if (p->kind == NST_PROGRESS_BAR) {
-        figures(p, text, sizeof text);
+        figures(p, terminal_width() >= LOSSES_COLUMNS, text, sizeof text);
         pthread_mutex_lock(&p->batch->lock);
         show_bar(p->batch, p->share, text);
         pthread_mutex_unlock(&p->batch->lock);
