@@ -386,8 +386,8 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
         "[CONTENT...]",
         "Stylise pictures (- or none: the one on standard input) in the style of "
         "another.\v"
-        "Exit status: 0 done, 1 failed, 2 usage, 130 or 143 stopped by SIGINT or "
-        "SIGTERM (with the best picture so far). The manual: man nst.",
+        "Exit status: 0 done, 1 failed, 2 usage, 129, 130 or 143 stopped by SIGHUP, "
+        "SIGINT or SIGTERM (with the best picture so far). The manual: man nst.",
         NULL,
         help_text,
         NULL};

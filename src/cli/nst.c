@@ -21,26 +21,30 @@
 
 static volatile sig_atomic_t caught; /* the signal that asked us to stop, or 0 */
 
-/* A first signal asks for the best picture so far; a second one, of either kind, ends
- * us at once. */
+/* A first signal asks for the best picture so far; another SIGINT or SIGTERM ends us at
+ * once. Of a terminal that goes away its shell and the system both tell. */
 static void on_signal(int number)
 {
     caught = number;
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_IGN);
 }
 
 /* Before this there is no picture to save. Even where a shell ignores
- * SIGINT for its background jobs: who sends it to one means it. */
+ * SIGINT for its background jobs: who sends it to one means it. But nohup is for runs
+ * that go on. */
 static void catch_signals(void *ctx)
 {
-    struct sigaction a = {.sa_handler = on_signal};
+    struct sigaction a = {.sa_handler = on_signal}, hangup;
 
     (void)ctx;
     if (caught) /* by a picture that began earlier */
         return;
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &a, NULL);
 }
 
 static bool is_caught(void *ctx)

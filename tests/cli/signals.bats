@@ -37,6 +37,25 @@ interrupt() {
     interrupt TERM 143
 }
 
+@test "SIGHUP, be it twice, writes the best picture so far and exits 129; nohup ignores it" {
+    begin out.png
+    kill -HUP "$pid"
+    kill -HUP "$pid" 2>/dev/null || true
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" = 129 ]
+    [ "$(head -c 4 out.png | tail -c 3)" = PNG ]
+    trap '' HUP
+    begin next.png
+    trap - HUP
+    kill -HUP "$pid"
+    sleep 0.3
+    kill -TERM "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" = 143 ]
+}
+
 @test "a second signal ends the run at once, and leaves nothing" {
     # the scalar backend's first step takes seconds: both signals come within it
     NST_BACKEND=scalar "$NST" -q -S 256 -n 1000 -t 1 -s style.ppm photo.ppm -o out.png --trace trace.jsonl 3>&- &
