@@ -100,32 +100,44 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static const char *first_style(const json_t *run)
+/* The styles' names without folders, with + between them. */
+static char *style_names(const json_t *run)
 {
-    json_t *style = json_object_get(run, "style");
-    const char *s = json_string_value(
-        json_is_array(style) ? json_object_get(json_array_get(style, 0), "file")
-                             : style);
+    json_t *style = json_object_get(run, "style"), *one;
+    char *all = NULL;
+    size_t i;
 
-    return s ? base_name(s) : "?";
+    if (!json_is_array(style))
+        return nst_xstrdup(base_name(text_of(run, "style")));
+    json_array_foreach(style, i, one)
+    {
+        char *longer = nst_xasprintf("%s%s%s", all ? all : "", all ? "+" : "",
+                                     base_name(text_of(one, "file")));
+
+        free(all);
+        all = longer;
+    }
+    return all ? all : nst_xstrdup("?");
 }
 
 static void print_row(const struct nst_history_line *l)
 {
     json_t *size = json_object_get(l->run, "size");
     json_t *final = json_object_get(l->run, "final");
-    char *row = nst_xasprintf(
-        "%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s", l->id,
-        text_of(l->run, "time"), base_name(text_of(l->run, "content")),
-        first_style(l->run), (int)json_integer_value(json_array_get(size, 0)),
-        (int)json_integer_value(json_array_get(size, 1)),
-        json_number_value(json_object_get(final, "total")),
-        json_number_value(json_object_get(l->run, "seconds")),
-        text_of(l->run, "output"));
+    char *styles = style_names(l->run);
+    char *row =
+        nst_xasprintf("%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s", l->id,
+                      text_of(l->run, "time"), base_name(text_of(l->run, "content")),
+                      styles, (int)json_integer_value(json_array_get(size, 0)),
+                      (int)json_integer_value(json_array_get(size, 1)),
+                      json_number_value(json_object_get(final, "total")),
+                      json_number_value(json_object_get(l->run, "seconds")),
+                      text_of(l->run, "output"));
 
     nst_one_line(row);
     puts(row);
     free(row);
+    free(styles);
 }
 
 static void print_json(const struct nst_history_line *l, size_t flags)

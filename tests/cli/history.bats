@@ -30,6 +30,7 @@ ids() {
     runs
     [ "$(nst_history list | wc -l)" = 3 ]
     nst_history list | sed -n 2p | grep -qE "^[0-9a-f]{8}  20.*photo.ppm +munch +32 x 24 .*two.png"
+    nst_history list | sed -n 3p | grep -qE "photo.ppm +style.ppm\+hokusai +32 x 32 "
     [ "$(nst_history find munch | wc -l)" = 1 ]
     nst_history list --json | jq -es 'length == 3 and .[0].id != .[1].id
         and .[1].options."style-weight" == 5 and (.[0].model_sha256 | length) == 64
