@@ -33,7 +33,7 @@ samples() { # of a PPM of 32 x 24, one a line
     grep -qE '^mine +of my own$' list
     grep -qE "^wrong .*'7' is not" list
     grep -qE '^falling .*falling.json: scales: 32 after 64' list
-    for preset in classic draft fine gatys photo-colours poster texture; do
+    for preset in classic draft fine gatys painting photo-colours poster texture; do
         grep -qE "^$preset +[A-Z]" list
     done
 }

@@ -31,7 +31,7 @@ near() {
         near "$(first -S $size -s pack.nststyle)" "$(first -S $size -s painting.ppm)" 0.2
     done
     near "$(first -S 48 -s pack.nststyle)" "$(first -S 48 -s painting.ppm)" 40
-    for preset in gatys fine texture; do
+    for preset in gatys fine painting texture; do
         nst -p $preset -S 64 --iterations 2 -s pack.nststyle photo.ppm -o out.ppm
     done
     near "$(first --moment-weight 1 -s pack.nststyle)" \
