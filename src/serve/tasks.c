@@ -69,8 +69,15 @@ enum serve_cancel serve_tasks_cancel(const char *id)
     return serve_task_is_id(id) ? queue->cancel(id) : SERVE_CANCEL_UNKNOWN;
 }
 
-/* What there is on the disk: the result, or else what is in the folder of work, which
- * goes when a task is over. */
+static int read_result(const char *id, char *name, uint64_t *size)
+{
+    snprintf(name, SERVE_TASK_ID + 5, "%s.png", id);
+    return serve_store_read("results", name, size);
+}
+
+/* What there is on the disk: the result, or else what is in the folder of work. That
+ * goes when the result is there, which may be between the two: then it is the result
+ * after all. */
 int serve_tasks_preview(const char *id, char *name, uint64_t *size)
 {
     char *folder, *path;
@@ -78,16 +85,17 @@ int serve_tasks_preview(const char *id, char *name, uint64_t *size)
 
     if (!serve_task_is_id(id))
         return -1;
-    snprintf(name, SERVE_TASK_ID + 5, "%s.png", id);
-    fd = serve_store_read("results", name, size);
+    fd = read_result(id, name, size);
     if (fd >= 0)
         return fd;
-    snprintf(name, SERVE_TASK_ID + 5, "%s.jpg", id);
     folder = serve_store_path("work", id);
     path = nst_xasprintf("%s/" SERVE_PREVIEW, folder);
     fd = serve_file_open(path, size);
     free(path);
     free(folder);
+    if (fd < 0)
+        return read_result(id, name, size);
+    snprintf(name, SERVE_TASK_ID + 5, "%s.jpg", id);
     return fd;
 }
 
