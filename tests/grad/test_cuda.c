@@ -442,11 +442,6 @@ int main(void)
     check_trained("vgg19-lite", MODEL, 0.1, 0.1);
     if (getenv("NST_TEST_WEIGHTS"))
         check_trained("VGG19", getenv("NST_TEST_WEIGHTS"), 5e-3, 1e-2);
-    if (fake_cuda_mallocs) { /* with as much shared memory, and kernels begun early */
-        setenv("NST_FAKE_CUDA_CC", "90", 1);
-        check_trained("vgg19-lite on 9.0", MODEL, 0.1, 0.1);
-        unsetenv("NST_FAKE_CUDA_CC");
-    }
     check_network("channels of 32 and 64", (const int[]){32, 64, 32, 64, 32, 64});
     check_failing();
     check_jumps(NST_POOLING_MAX);
