@@ -21,7 +21,7 @@ struct nst_vector_kernels {
 
     /*
      * Four pairs' part of a pass of the two-loop recursion (see
-     * backend/host_vectors.c):
+     * backend/host_direction.c):
      * d = scale d + sum_k factor[k] x[k], then 0 where fixed (or NULL). A scale of 0
      * does not read d. Then sums[k] = d . z[k], and with w
      *   sums[4 + k (k + 1) / 2 + j] = z[k] . w[j], j <= k, where not fixed.
