@@ -101,9 +101,8 @@ static const struct nst_option options[] = {
      .initial = "zero", .arg = "KIND",
      .help =
          "What the network sees beyond the border: zero, which is black; or replicate "
-         "or "
-         "reflect, 32 more pixels, which are painted too and cut off at the end: these "
-         "keep the border clean"},
+         "or reflect, 32 more pixels, which are painted too and cut off at the end: "
+         "these keep the border clean"},
     {"content-weight", 'c', GROUP(2), REAL(0, 1e12), AT(content_weight), OFFERED,
      .initial = "1", .arg = "WEIGHT", .help = "Weight of the content loss"},
     {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), RECIPE,
@@ -123,9 +122,9 @@ static const struct nst_option options[] = {
      .help = "How far to go from the photograph (0) to the full style (1)"},
     {"colour", 0, GROUP(2), CHOICE("style|content|match"), AT(colour), OFFERED,
      .initial = "style", .arg = "KIND",
-     .help = "Whose colours the result has: style; content, with the style in its "
-             "brightness "
-             "alone; or match: those of a style recoloured like the content"},
+     .help =
+         "Whose colours the result has: style; content, with the style in its "
+         "brightness alone; or match: those of a style recoloured like the content"},
     {"init", 0, GROUP(3), TEXT, AT(init), RECIPE, .initial = "content",
      .arg = "content|noise|FILE", .help = "The picture to start from"},
     {"seed", 0, GROUP(3), INT(0, 4294967295.0), AT(seed), OFFERED, .initial = "0",
