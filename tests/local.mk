@@ -171,12 +171,15 @@ CLEANFILES += tests/fuzz/fuzz$(EXEEXT)
 # never part of check: what it says depends on what else the machine does
 EXTRA_PROGRAMS += tests/bench/bench
 tests_bench_bench_SOURCES = %D%/bench/bench.c
+tests_bench_bench_CFLAGS = $(ISA_CFLAGS)
 tests_bench_bench_LDADD = $(JOB_LIBS)
 EXTRA_DIST += %D%/bench/bench.sh %D%/bench/batch.sh %D%/bench/serve.sh %D%/bench/torch_gpu.py
 CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
 bench: all tests/bench/bench$(EXEEXT)
 	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \
 	    COMPILER="`$(CC) --version | head -n 1`" '$(top_srcdir)'/%D%/bench/bench.sh
-	LD_LIBRARY_PATH='$(abs_top_builddir)/.libs' \
-	NST='$(abs_top_builddir)/.libs/nst' '$(top_srcdir)'/%D%/bench/batch.sh %D%/bench/serve.sh
+	for script in batch serve; do \
+	    LD_LIBRARY_PATH='$(abs_top_builddir)/.libs' NST='$(abs_top_builddir)/.libs/nst' \
+	        '$(top_srcdir)'/%D%/bench/$$script.sh || exit; \
+	done
 .PHONY: bench

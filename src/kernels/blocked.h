@@ -42,7 +42,8 @@ struct nst_blocked_kernels {
     /*
      * c[o][n] = sum_i w[o][i] a[i][n] over blocks: a is in x n x 16 with a_stride
      * floats from block to block, seen through the ReLU if relu; w is out x (16 in) x
-     * 16 (o the last); c is out x n x 16 with c_stride.
+     * 16 (o the last); c is out x n x 16 with c_stride. What lies behind w is asked for
+     * in advance: the weights of the next product, if they are to come fast.
      */
     void (*product)(int n, int in, int out, const float *a, size_t a_stride, int relu,
                     const float *w, float *c, size_t c_stride);

@@ -106,15 +106,29 @@ void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int 
 }
 
 /*
+ * The weights of a panel: of its two vectors of outputs, and those of the next vectors,
+ * which lie further away than the core's own cache. A share of them is asked for with
+ * each panel, one line with each input at most.
+ */
+struct weights {
+    const float *w0, *w1;
+    const char *ahead;
+    int step; /* bytes of ahead for each input */
+};
+
+/*
  * n columns (a constant after inlining) by two vectors of outputs: 2 n accumulators
  * stay in registers while the inputs are broadcast one by one.
  * w0, w1 and c0, c1 are the two vectors' weights (16 in x 16, this vector's lanes) and
  * outputs; one is 0 for two vectors and 1 for the first alone.
  */
 INLINE void panel(int n, int one, int in, const float *a, size_t a_stride, int relu,
-                  const float *w0, const float *w1, float *c0, float *c1)
+                  const struct weights *w, float *c0, float *c1)
 {
+    const float *w0 = w->w0, *w1 = w->w1;
+    const char *ahead = w->ahead;
     vec s0[NST_COLUMNS], s1[NST_COLUMNS];
+    int step = w->step;
 
     UNROLL for (int t = 0; t < n; t++) s0[t] = s1[t] = (vec){0};
     for (int b = 0; b < in; b++, a += a_stride)
@@ -125,6 +139,8 @@ INLINE void panel(int n, int one, int in, const float *a, size_t a_stride, int r
             __builtin_prefetch(a + (n + i) * NST_BLOCK);
             __builtin_prefetch(w0 + NST_BLOCK * NST_BLOCK);
             __builtin_prefetch(w1 + NST_BLOCK * NST_BLOCK);
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += step;
             UNROLL for (int t = 0; t < n; t++)
             {
                 float x = a[t * NST_BLOCK + i];
@@ -146,12 +162,12 @@ INLINE void panel(int n, int one, int in, const float *a, size_t a_stride, int r
 
 #define CASE(k)                                                                        \
     case k:                                                                            \
-        panel(k, one, in, a, a_stride, relu, w0, w1, c0, c1);                          \
+        panel(k, one, in, a, a_stride, relu, w, c0, c1);                               \
         break;
 
 /* n is 1 to NST_COLUMNS; one and relu are constants after inlining. */
 INLINE void panel_of(int n, int one, int in, const float *a, size_t a_stride, int relu,
-                     const float *w0, const float *w1, float *c0, float *c1)
+                     const struct weights *w, float *c0, float *c1)
 {
     switch (n) {
         CASE(1)
@@ -176,21 +192,21 @@ INLINE void panel_of(int n, int one, int in, const float *a, size_t a_stride, in
 }
 
 static void pair(int n, int in, const float *a, size_t a_stride, int relu,
-                 const float *w0, const float *w1, float *c0, float *c1)
+                 const struct weights *w, float *c0, float *c1)
 {
     if (relu)
-        panel_of(n, 0, in, a, a_stride, 1, w0, w1, c0, c1);
+        panel_of(n, 0, in, a, a_stride, 1, w, c0, c1);
     else
-        panel_of(n, 0, in, a, a_stride, 0, w0, w1, c0, c1);
+        panel_of(n, 0, in, a, a_stride, 0, w, c0, c1);
 }
 
 static void single(int n, int in, const float *a, size_t a_stride, int relu,
-                   const float *w, float *c)
+                   const struct weights *w, float *c)
 {
     if (relu)
-        panel_of(n, 1, in, a, a_stride, 1, w, w, c, c);
+        panel_of(n, 1, in, a, a_stride, 1, w, c, c);
     else
-        panel_of(n, 1, in, a, a_stride, 0, w, w, c, c);
+        panel_of(n, 1, in, a, a_stride, 0, w, c, c);
 }
 
 void ISA(product)(int n, int in, int out, const float *a, size_t a_stride, int relu,
@@ -198,24 +214,34 @@ void ISA(product)(int n, int in, int out, const float *a, size_t a_stride, int r
 {
     size_t w_stride = (size_t)in * NST_BLOCK * NST_BLOCK;
     int vectors = out * PARTS; /* of all outputs */
+    int panels = (n + NST_COLUMNS - 1) / NST_COLUMNS;
+    int line = NST_BLOCK * (int)sizeof *w,
+        step = 2 * NST_LANES * (int)sizeof *w / panels;
 
+    if (step > line)
+        step = line;
     for (int v = 0; v < vectors; v += 2) {
         size_t p0 = (size_t)(v % PARTS) * NST_LANES;
         size_t p1 = (size_t)((v + 1) % PARTS) * NST_LANES;
-        const float *w0 = w + (size_t)(v / PARTS) * w_stride + p0;
-        const float *w1 = w + (size_t)((v + 1) / PARTS) * w_stride + p1;
+        struct weights ws = {.w0 = w + (size_t)(v / PARTS) * w_stride + p0,
+                             .w1 = w + (size_t)((v + 1) / PARTS) * w_stride + p1,
+                             .ahead =
+                                 (const char *)(w + (size_t)(v + 2) * w_stride / PARTS),
+                             .step = step};
         float *c0 = c + (size_t)(v / PARTS) * c_stride + p0;
         float *c1 = c + (size_t)((v + 1) / PARTS) * c_stride + p1;
 
-        for (int t = 0; t < n; t += NST_COLUMNS) {
-            int m = n - t < NST_COLUMNS ? n - t : NST_COLUMNS;
+        for (int p = 0, t = 0; p < panels; p++) {
+            int m = (n - t) / (panels - p); /* all are as wide, or one wider */
             const float *at = a + (size_t)t * NST_BLOCK;
             size_t o = (size_t)t * NST_BLOCK;
 
             if (v + 1 < vectors)
-                pair(m, in, at, a_stride, relu, w0, w1, c0 + o, c1 + o);
+                pair(m, in, at, a_stride, relu, &ws, c0 + o, c1 + o);
             else
-                single(m, in, at, a_stride, relu, w0, c0 + o);
+                single(m, in, at, a_stride, relu, &ws, c0 + o);
+            ws.ahead += (size_t)step * NST_BLOCK * (size_t)in;
+            t += m;
         }
     }
 }

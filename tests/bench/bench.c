@@ -54,7 +54,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-#define ROUNDS 400000
+#define ROUNDS 2000000
 #define CHAINS 12 /* independent sums: more than it takes to fill two pipelines */
 
 #define FMA_LOOP(name, floats, attribute)                                              \

@@ -32,6 +32,8 @@
 /* Blocks in x blocks out from which a layer is wide: 4 MiB of transformed weights. */
 #define WIDE 112
 #define WIDE_TILES 112
+/* Goes of each thread at the products of such a layer. */
+#define GOES 8
 /* Tiles whose outputs are finished at once, row by row: pooled, they stand for 8 pixels
  * of a row each. */
 #define PIECE (NST_CPU_JOIN_WIDTH / 8)
@@ -382,11 +384,23 @@ struct shared_tiles {
     const struct call *c;
     int first, n;
     float *v, *m;
+    int stretch, stretches; /* blocks of one, and how many there are at a place */
     int pieces;
     struct piece piece[WIDE_TILES];
 };
 
-enum { PAIR = 2 }; /* blocks put out that the inner loops take together */
+/*
+ * Blocks put out that a thread multiplies at one place in one go. It reads their
+ * weights as one stream, which the kernels ask for in advance, and the inputs once;
+ * still there are some goes for each thread, so that none waits long for another.
+ */
+static int stretch(const struct call *c)
+{
+    int goes = GOES * nst_threads_used(c->cpu->base.threads);
+    int blocks = PLACES * c->d->out / goes & ~1; /* the inner loops take two */
+
+    return blocks < 2 ? 2 : at_most(blocks, c->d->out);
+}
 
 static void shared_inputs(void *ctx, int block, int thread)
 {
@@ -399,10 +413,11 @@ static void shared_inputs(void *ctx, int block, int thread)
 static void shared_products(void *ctx, int item, int thread)
 {
     const struct shared_tiles *s = ctx;
-    int out = s->c->d->out, pairs = (out + PAIR - 1) / PAIR, b = item % pairs * PAIR;
+    int out = s->c->d->out, b = item % s->stretches * s->stretch;
 
     (void)thread;
-    multiply(s->c, s->n, s->v, item / pairs, b, at_most(b + PAIR, out), s->m);
+    multiply(s->c, s->n, s->v, item / s->stretches, b, at_most(b + s->stretch, out),
+             s->m);
 }
 
 static void shared_outputs(void *ctx, int block, int thread)
@@ -428,21 +443,22 @@ static void convolve_wide(const struct call *c)
 {
     const struct direction *d = c->d;
     struct nst_threads *threads = c->cpu->base.threads;
-    struct shared_tiles s = {.c = c, .v = c->cpu->shared};
+    struct shared_tiles s = {.c = c, .v = c->cpu->shared, .stretch = stretch(c)};
 
     s.m = products(d, s.v);
-    for (; s.first < c->tiles; s.first += d->tiles) {
+    s.stretches = (d->out + s.stretch - 1) / s.stretch;
+    for (int groups = (c->tiles + d->tiles - 1) / d->tiles; groups > 0; groups--) {
         struct piece p = {0};
 
-        s.n = at_most(c->tiles - s.first, d->tiles);
+        s.n = (c->tiles - s.first) / groups; /* all are as large, or one larger */
         for (s.pieces = 0; next_piece(c, s.first, s.n, &p); s.pieces++)
             s.piece[s.pieces] = p;
         nst_threads_run(threads, d->in, shared_inputs, &s);
-        nst_threads_run(threads, PLACES * ((d->out + PAIR - 1) / PAIR), shared_products,
-                        &s);
+        nst_threads_run(threads, PLACES * s.stretches, shared_products, &s);
         nst_threads_run(threads, d->out, shared_outputs, &s);
         if (c->joint)
             nst_threads_run(threads, TILE * s.pieces, shared_join, &s);
+        s.first += s.n;
     }
 }
 
