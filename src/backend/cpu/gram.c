@@ -11,12 +11,11 @@
 #include <string.h>
 
 #define SQUARE (NST_BLOCK * NST_BLOCK)
-/* Pixels summed in single precision, and rows of blocks of the matrix in one item. */
+/* Pixels summed in single precision. */
 #define RUN 4096
 /* Pixels that a product of two blocks is made over at once: they stay in the cache. */
 #define DEEP 256
 #define MOST_GROUPS 16
-#define ITEM_ROWS 8
 
 /* Pairs (a, b) of blocks with a <= b, numbered row by row: those before row a. */
 static size_t pairs_before(int a, int blocks)
@@ -49,7 +48,8 @@ struct call {
     struct nst_window window;
     const float *guide;
     bool relu;
-    int blocks, groups, chunks; /* chunks: items of one group */
+    int blocks, groups;
+    int rows, chunks; /* of blocks of the matrix in one item, and items of one group */
     size_t pairs;
     double *sums; /* what the groups are added to */
 };
@@ -107,8 +107,8 @@ static void sum_group(void *ctx, int item, int thread)
 {
     const struct call *c = ctx;
     const struct nst_window *w = &c->window;
-    int group = item / c->chunks, from = item % c->chunks * ITEM_ROWS;
-    int to = from + ITEM_ROWS < c->blocks ? from + ITEM_ROWS : c->blocks;
+    int group = item / c->chunks, from = item % c->chunks * c->rows;
+    int to = from + c->rows < c->blocks ? from + c->rows : c->blocks;
     int r = w->top + (int)((long)w->height * group / c->groups);
     int last = w->top + (int)((long)w->height * (group + 1) / c->groups);
     int run = w->width < RUN ? RUN / w->width : 1; /* rows of it */
@@ -176,10 +176,12 @@ void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                      .relu = relu,
                      .blocks = blocks,
                      .groups = groups_of(window.height, window.width),
-                     .chunks = (blocks + ITEM_ROWS - 1) / ITEM_ROWS,
                      .pairs = pairs_before(blocks, blocks),
                      .sums = sums};
 
+    /* The fewer groups, the smaller the items: the first rows have the most pairs. */
+    c.rows = c.groups > 4 ? c.groups / 2 : 2;
+    c.chunks = (blocks + c.rows - 1) / c.rows;
     if (!add)
         memset(sums, 0, entries * sizeof *sums);
     nst_threads_run(be->threads, c.groups * c.chunks, sum_group, &c);
