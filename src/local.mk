@@ -154,7 +154,8 @@ libnst_run_la_SOURCES = \
 	%D%/quality/quality.c %D%/quality/quality.h \
 	%D%/run/adapt.c %D%/run/adapt.h %D%/run/batch.c %D%/run/batch.h \
 	%D%/run/estimate.c %D%/run/estimate.h %D%/run/film.c %D%/run/film.h \
-	%D%/run/making.c %D%/run/making.h %D%/run/run.c %D%/run/run.h \
+	%D%/run/making.c %D%/run/making.h %D%/run/prepare.c \
+	%D%/run/run.c %D%/run/run.h %D%/run/work.h \
 	%D%/run/say.c %D%/run/say.h %D%/run/scale.c %D%/run/scale.h \
 	%D%/run/styles.c %D%/run/styles.h %D%/run/stylise.c %D%/run/stylise.h
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)

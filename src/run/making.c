@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "run/making.h"
+#include "run/work.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,42 +9,14 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "run/adapt.h"
-#include "run/estimate.h"
-#include "run/say.h"
-#include "run/stylise.h"
-#include "image/frames.h"
 #include "job/colours.h"
 #include "record/history.h"
-#include "record/record.h"
-
-/* Everything that one picture's run holds; freed in one place. */
-struct work {
-    const struct nst_maker *maker;
-    const struct nst_item *item;
-    struct nst_params asked; /* the plan is applied to it; borrows from the maker's */
-    struct nst_params p;     /* the same, adapted to the pictures */
-    char *inputs;            /* of nst_record_inputs() */
-    bool skipped, left, hopeless;
-    struct nst_output *output;
-    struct nst_trace *trace;
-    struct nst_frames *frames;    /* that content is one of; or NULL */
-    struct nst_film *film;        /* that they are put into */
-    struct nst_follow follow;     /* of the frame before content */
-    int frame;                    /* from 0 */
-    struct nst_job_result before; /* sums of the frames before */
-    int64_t steps_before;         /* planned for these */
-    struct nst_picture *content, *init, *keep;
-    struct nst_styles_read styles;
-    struct nst_plan plan;
-    void *told; /* of events->picture_begun() */
-    struct nst_job_result result;
-    float *rgb; /* the result */
-};
+#include "run/estimate.h"
+#include "run/say.h"
 
 static void on_begun(void *ctx)
 {
-    struct work *w = ctx;
+    struct nst_work *w = ctx;
 
     if (w->maker->events->optimising)
         w->maker->events->optimising(w->maker->events->ctx);
@@ -52,7 +24,7 @@ static void on_begun(void *ctx)
 
 static void on_evaluation(void *ctx, const struct nst_evaluation *e)
 {
-    struct work *w = ctx;
+    struct nst_work *w = ctx;
 
     if (w->trace)
         nst_trace_evaluation(w->trace, e);
@@ -61,7 +33,7 @@ static void on_evaluation(void *ctx, const struct nst_evaluation *e)
 static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
                     int64_t planned)
 {
-    struct work *w = ctx;
+    struct nst_work *w = ctx;
     int count = w->frames ? nst_frames_count(w->frames) : 1;
     int to_come = count > w->frame ? count - w->frame : 1; /* frames */
     struct nst_evaluation whole = *e;
@@ -76,7 +48,7 @@ static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
 static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *loss,
                          double from, double to)
 {
-    struct work *w = ctx;
+    struct nst_work *w = ctx;
 
     if (!w->p.quiet)
         nst_say(w->maker->events,
@@ -86,227 +58,13 @@ static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *
 
 static bool on_stop(void *ctx)
 {
-    struct work *w = ctx;
+    struct nst_work *w = ctx;
 
     return nst_asked_to_stop(w->maker->events);
 }
 
-/* What the plan takes from the user, who did not ask for it. */
-static void say_plan(struct work *w)
-{
-    const struct nst_plan *plan = &w->plan;
-
-    size_t limit = (plan->device_limit ? plan->device_limit : plan->limit) >> 20;
-
-    if (!w->p.quiet && !w->p.dry_run && !w->p.tile && plan->tile)
-        nst_say(w->maker->events, "works in %d x %d tiles to stay within %zu MiB%s",
-                plan->tile_columns, plan->tile_rows, limit,
-                plan->recompute_content ? ", and works out content features anew" : "");
-    if (!w->p.quiet && !w->p.dry_run && plan->curvature_pairs < w->p.curvature_pairs)
-        nst_say(w->maker->events,
-                "keeps %d curvature pairs of %lld to stay within %zu MiB",
-                plan->curvature_pairs, (long long)w->p.curvature_pairs, limit);
-    nst_plan_apply(plan, &w->p);
-    nst_plan_apply(plan, &w->asked);
-}
-
-static size_t pixels(const struct nst_picture *p)
-{
-    return (size_t)p->height * (size_t)p->width;
-}
-
-static int longest(const struct nst_picture *p)
-{
-    return p->height > p->width ? p->height : p->width;
-}
-
-/* Bytes of all pictures read. */
-static size_t held(const struct work *w)
-{
-    return nst_picture_bytes(w->content) + nst_picture_bytes(w->init) +
-           nst_picture_bytes(w->keep) + nst_styles_bytes(&w->styles) +
-           (w->frames ? 6 * pixels(w->content) * sizeof(float) : 0);
-}
-
-static enum nst_status make_plan(struct work *w, struct nst_err *err)
-{
-    const struct nst_picture *c = w->content;
-    int border = 2 * nst_border(&w->p), height, width;
-
-    nst_styles_largest(&w->styles, &height, &width);
-    return nst_plan_make(&w->plan, w->maker->engine, &w->p, held(w), c->height + border,
-                         c->width + border, height, width, err);
-}
-
-static enum nst_status match_colours(struct work *w, struct nst_err *err)
-{
-    enum nst_status st = NST_OK;
-
-    for (int i = 0; st == NST_OK && i < w->styles.count; i++) {
-        struct nst_picture *style;
-
-        st = nst_styles_picture(&w->styles, i, &style, err);
-        if (st == NST_OK)
-            nst_colours_match(style->rgb, pixels(style), w->content->rgb,
-                              pixels(w->content));
-    }
-    return st;
-}
-
-static void say_sizes(const struct work *w)
-{
-    char size[32] = "pack";
-
-    if (!w->styles.of[0].pack)
-        snprintf(size, sizeof size, "%dx%d", w->styles.of[0].width,
-                 w->styles.of[0].height);
-    nst_say(w->maker->events, "model %s, content %dx%d, style %s, %d threads",
-            nst_engine_model_path(w->maker->engine), w->content->width,
-            w->content->height, size, nst_engine_threads(w->maker->engine));
-}
-
-static struct nst_record record_of(const struct work *w)
-{
-    struct nst_engine *e = w->maker->engine;
-    const struct nst_vgg *v = nst_engine_network(e);
-
-    return (struct nst_record){.params = &w->asked,
-                               .content = w->item->content,
-                               .output = w->item->output,
-                               .model_name = nst_engine_model_name(e),
-                               .model_path = nst_engine_model_path(e),
-                               .device = nst_engine_device(e),
-                               .instructions = nst_engine_instructions(e),
-                               .network = nst_vgg_fingerprint(v, nst_vgg_convs(v) - 1),
-                               .inputs = w->inputs,
-                               .width = w->content ? w->content->width : 0,
-                               .height = w->content ? w->content->height : 0,
-                               .threads = nst_engine_threads(e),
-                               .frames = w->frames ? w->frame + 1 : 0,
-                               .result = &w->result};
-}
-
-/* Is the result there already? */
-static bool is_done(const struct work *w)
-{
-    struct nst_record record = record_of(w);
-    char *comment;
-    bool done;
-
-    if (!w->p.skip_done || !w->item->output || strcmp(w->item->output, "-") == 0)
-        return false;
-    comment = nst_picture_comment(w->item->output);
-    done = nst_record_matches(&record, comment);
-    free(comment);
-    if (done && !w->p.quiet)
-        nst_say(w->maker->events, "%s: is done", w->item->output);
-    return done;
-}
-
-/* What all pictures need as well: if it cannot be had, nothing can. */
-static enum nst_status read_common(struct work *w, const struct nst_picture_size *size,
-                                   struct nst_err *err)
-{
-    const struct nst_params *p = &w->p;
-    enum nst_status st = nst_styles_read(&w->styles, w->maker->styles, err);
-
-    if (st == NST_OK && nst_starts_from_file(p))
-        st = nst_picture_load(&w->init, p->init, size, err);
-    if (st == NST_OK && p->keep_mask)
-        st = nst_picture_load(&w->keep, p->keep_mask, size, err);
-    nst_picture_flatten(w->init, NST_WHITE);
-    nst_picture_flatten(w->keep, NST_BLACK);
-    w->hopeless = st != NST_OK;
-    return st;
-}
-
-static enum nst_status take_pixels(struct work *w, struct nst_err *err)
-{
-    const struct nst_item *item = w->item;
-    size_t h = (size_t)item->height, width = (size_t)item->width;
-    enum nst_status st;
-
-    if (item->height < NST_PICTURE_MIN_SIDE || item->width < NST_PICTURE_MIN_SIDE)
-        return nst_err_set(err, NST_ERR_ARG, "%s: %d x %d: below %d x %d",
-                           item->content, item->width, item->height,
-                           NST_PICTURE_MIN_SIDE, NST_PICTURE_MIN_SIDE);
-    w->content = nst_xcalloc(1, sizeof *w->content);
-    w->content->height = item->height;
-    w->content->width = item->width;
-    st = nst_floats_new(&w->content->rgb, 3, h, width, err);
-    if (st == NST_OK)
-        memcpy(w->content->rgb, item->pixels, 3 * h * width * sizeof(float));
-    return st;
-}
-
-/* The picture, or the first of its frames if the result can have several. */
-static enum nst_status read_content(struct work *w, const struct nst_picture_size *size,
-                                    struct nst_err *err)
-{
-    const struct nst_params *p = &w->p;
-    const char *stream = nst_params_stream(p);
-    enum nst_status st;
-
-    if (w->item->pixels)
-        return take_pixels(w, err);
-    if (!stream && !nst_output_animates(w->item->output, p->format))
-        return nst_picture_load(&w->content, w->item->content, size, err);
-    st = nst_frames_open(&w->frames, w->item->content, stream, size, err);
-    if (st == NST_OK)
-        st = nst_frames_next(w->frames, &w->content, err);
-    if (st == NST_OK && !w->content)
-        st = nst_err_set(err, NST_ERR_FORMAT, "%s: holds no frame",
-                         strcmp(w->item->content, "-") == 0 ? "standard input"
-                                                            : w->item->content);
-    if (st == NST_OK && nst_frames_count(w->frames) == 1) {
-        nst_frames_free(w->frames);
-        w->frames = NULL;
-    }
-    if (st == NST_OK && w->frames && (p->checkpoint || p->resume))
-        st = nst_err_set(err, NST_ERR_ARG,
-                         "%s: has several frames, and a checkpoint is of one picture",
-                         w->item->content);
-    return st;
-}
-
-/* Reserve the output and read everything, so that what is wrong shows at once. */
-static enum nst_status prepare(struct work *w, struct nst_err *err)
-{
-    struct nst_params *p = &w->p;
-    const char *stream = nst_params_stream(p);
-    struct nst_picture_size size = nst_size_read(p);
-    enum nst_status st = NST_OK;
-
-    if (w->item->output) /* and so a record */
-        w->inputs = nst_record_inputs(p, w->item->content);
-    w->skipped = is_done(w);
-    if (w->skipped)
-        return NST_OK;
-    if (!p->dry_run && w->item->output)
-        st = nst_output_open(&w->output, w->item->output, stream ? stream : p->format,
-                             err);
-    if (st == NST_OK)
-        st = read_common(w, &size, err);
-    if (st == NST_OK)
-        st = read_content(w, &size, err);
-    if (st == NST_OK)
-        st = nst_adapt(p, w->content, &w->styles, w->maker->events, err);
-    if (st == NST_OK && p->colour == NST_COLOUR_MATCH && !p->dry_run)
-        st = match_colours(w, err);
-    if (st == NST_OK)
-        st = make_plan(w, err);
-    if (st == NST_OK && p->trace &&
-        !p->dry_run) /* last: a refused run spares the trace of another */
-        st = nst_trace_open(&w->trace, p->trace, err);
-    if (st == NST_OK)
-        say_plan(w);
-    if (st == NST_OK && p->verbose && !p->quiet)
-        say_sizes(w);
-    return st;
-}
-
 /* The picture, or the frame at hand: w->rgb, before it gets the content's colours. */
-static enum nst_status stylise(struct work *w, struct nst_err *err)
+static enum nst_status stylise(struct nst_work *w, struct nst_err *err)
 {
     struct nst_params p = w->p;
     struct nst_stylising s = {w->maker->engine,
@@ -314,7 +72,7 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
                               &p,
                               &w->asked,
                               &w->plan,
-                              held(w),
+                              nst_work_held(w),
                               w->content,
                               &w->styles,
                               w->init,
@@ -332,14 +90,24 @@ static enum nst_status stylise(struct work *w, struct nst_err *err)
     return nst_stylise(&s, &events, &w->rgb, &w->result, err);
 }
 
-static void colour(const struct work *w, float *rgb)
+static size_t pixels(const struct nst_picture *p)
+{
+    return (size_t)p->height * (size_t)p->width;
+}
+
+static int longest(const struct nst_picture *p)
+{
+    return p->height > p->width ? p->height : p->width;
+}
+
+static void colour(const struct nst_work *w, float *rgb)
 {
     if (w->p.colour == NST_COLOUR_CONTENT)
         nst_colours_keep(rgb, w->content->rgb, pixels(w->content));
 }
 
 /* Put the frame at hand into the film, and its figures to those of the others. */
-static enum nst_status end_frame(struct work *w, struct nst_err *err)
+static enum nst_status end_frame(struct nst_work *w, struct nst_err *err)
 {
     size_t n = 3 * pixels(w->content);
     float *rgb;
@@ -361,7 +129,7 @@ static enum nst_status end_frame(struct work *w, struct nst_err *err)
 }
 
 /* The next frame becomes the content, if there is one: *more. */
-static enum nst_status next_frame(struct work *w, bool *more, struct nst_err *err)
+static enum nst_status next_frame(struct nst_work *w, bool *more, struct nst_err *err)
 {
     struct nst_picture *next;
     enum nst_status st;
@@ -384,13 +152,13 @@ static enum nst_status next_frame(struct work *w, bool *more, struct nst_err *er
     nst_picture_free(w->content);
     w->content = next;
     if (st == NST_OK && w->p.colour == NST_COLOUR_MATCH)
-        st = match_colours(w, err);
+        st = nst_work_match_colours(w, err);
     w->steps_before += nst_scales_iterations(&w->p, longest(w->content));
     w->frame++;
     return st;
 }
 
-static enum nst_status stylise_frames(struct work *w, struct nst_err *err)
+static enum nst_status stylise_frames(struct nst_work *w, struct nst_err *err)
 {
     enum nst_status st = NST_OK;
 
@@ -405,7 +173,7 @@ static enum nst_status stylise_frames(struct work *w, struct nst_err *err)
     return st;
 }
 
-static enum nst_status stylise_all(struct work *w, struct nst_err *err)
+static enum nst_status stylise_all(struct nst_work *w, struct nst_err *err)
 {
     const struct nst_run_events *events = w->maker->events;
     enum nst_status st;
@@ -427,9 +195,9 @@ static enum nst_status stylise_all(struct work *w, struct nst_err *err)
 }
 
 /* To its file, or into memory. */
-static enum nst_status write_picture(struct work *w, struct nst_err *err)
+static enum nst_status write_picture(struct nst_work *w, struct nst_err *err)
 {
-    struct nst_record record = record_of(w);
+    struct nst_record record = nst_work_record(w);
     enum nst_status st;
     char *comment;
 
@@ -444,7 +212,7 @@ static enum nst_status write_picture(struct work *w, struct nst_err *err)
     return st;
 }
 
-static enum nst_status write_results(struct work *w, struct nst_err *err)
+static enum nst_status write_results(struct nst_work *w, struct nst_err *err)
 {
     enum nst_status st = write_picture(w, err);
     struct nst_trace *trace = w->trace;
@@ -458,9 +226,9 @@ static enum nst_status write_results(struct work *w, struct nst_err *err)
 }
 
 /* The picture is written; that it cannot be recorded is worth a word, no more. */
-static void write_history(const struct work *w)
+static void write_history(const struct nst_work *w)
 {
-    struct nst_record record = record_of(w);
+    struct nst_record record = nst_work_record(w);
     char *path = nst_history_path(w->p.history), *line = nst_record_line(&record);
     struct nst_err err;
 
@@ -471,7 +239,7 @@ static void write_history(const struct work *w)
     free(path);
 }
 
-static void report(const struct work *w)
+static void report(const struct nst_work *w)
 {
     const struct nst_job_result *r = &w->result;
 
@@ -493,7 +261,7 @@ static void report(const struct work *w)
                 (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
 }
 
-static void clear_work(struct work *w)
+static void clear_work(struct nst_work *w)
 {
     nst_trace_close(w->trace, NULL, NULL);
     nst_film_free(w->film);
@@ -508,7 +276,7 @@ static void clear_work(struct work *w)
     free(w->inputs);
 }
 
-static enum nst_status tell_estimate(const struct work *w, struct nst_err *err)
+static enum nst_status tell_estimate(const struct nst_work *w, struct nst_err *err)
 {
     const struct nst_run_events *events = w->maker->events;
     struct nst_estimate estimate;
@@ -520,9 +288,9 @@ static enum nst_status tell_estimate(const struct work *w, struct nst_err *err)
     return st;
 }
 
-static enum nst_status make(struct work *w, struct nst_err *err)
+static enum nst_status make(struct nst_work *w, struct nst_err *err)
 {
-    enum nst_status st = prepare(w, err);
+    enum nst_status st = nst_work_prepare(w, err);
 
     if (st != NST_OK || w->skipped)
         return st;
@@ -543,7 +311,8 @@ static enum nst_status make(struct work *w, struct nst_err *err)
 enum nst_made nst_make(const struct nst_maker *m, const struct nst_item *item,
                        struct nst_err *err)
 {
-    struct work w = {.maker = m, .item = item, .asked = *m->params, .p = *m->params};
+    struct nst_work w = {
+        .maker = m, .item = item, .asked = *m->params, .p = *m->params};
     enum nst_made made = NST_MADE_DONE;
 
     if (make(&w, err) != NST_OK)

@@ -194,6 +194,14 @@ bytes() {
     refused 2 'history: needs a file' -s style.ppm photo.ppm -o x.png --history -
 }
 
+@test "a checkpoint or a preview that cannot be written shows before the run" {
+    refused 1 '^nst: no/ck: cannot be written: No such file or directory' -s style.ppm photo.ppm -o x.png \
+        --checkpoint no/ck
+    refused 1 '^nst: no/p.png: cannot be written: No such file or directory' -s style.ppm photo.ppm -o x.png \
+        --preview no/p.png
+    refused 1 "^nst: p.xyz: '.xyz' is not" -s style.ppm photo.ppm -o x.png --preview p.xyz
+}
+
 @test "what is read but is no picture is not written over, either" {
     echo photo.ppm >list
     refused 2 'list: is one of the files read' -s style.ppm --files-from list -o out/ --history list

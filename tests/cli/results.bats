@@ -131,9 +131,9 @@ load helper
 
 @test "a line that is said takes the place of the bar" {
     needs_terminal
-    script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png --checkpoint no/c \
+    script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png --checkpoint /dev/full \
         --save-every 1" bar >/dev/null
-    said=$(printf '\033')"\[Knst: checkpoint: no/c: "
+    said=$(printf '\033')"\[Knst: checkpoint: /dev/full: "
     grep -q "$(printf '\r')$said" bar
     ! grep -q "[^$(printf '\r')]$said" bar
     grep -q "$(printf '\r')100%|" bar

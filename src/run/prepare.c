@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* prepare.c - what one picture's run needs, read and planned before it begins. */
+#include "config.h"
+
+#include "run/work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/place.h"
+#include "job/colours.h"
+#include "run/adapt.h"
+#include "run/say.h"
+
+/* What the plan takes from the user, who did not ask for it. */
+static void say_plan(struct nst_work *w)
+{
+    const struct nst_plan *plan = &w->plan;
+    size_t limit = (plan->device_limit ? plan->device_limit : plan->limit) >> 20;
+
+    if (!w->p.quiet && !w->p.dry_run && !w->p.tile && plan->tile)
+        nst_say(w->maker->events, "works in %d x %d tiles to stay within %zu MiB%s",
+                plan->tile_columns, plan->tile_rows, limit,
+                plan->recompute_content ? ", and works out content features anew" : "");
+    if (!w->p.quiet && !w->p.dry_run && plan->curvature_pairs < w->p.curvature_pairs)
+        nst_say(w->maker->events,
+                "keeps %d curvature pairs of %lld to stay within %zu MiB",
+                plan->curvature_pairs, (long long)w->p.curvature_pairs, limit);
+    nst_plan_apply(plan, &w->p);
+    nst_plan_apply(plan, &w->asked);
+}
+
+static size_t pixels(const struct nst_picture *p)
+{
+    return (size_t)p->height * (size_t)p->width;
+}
+
+size_t nst_work_held(const struct nst_work *w)
+{
+    return nst_picture_bytes(w->content) + nst_picture_bytes(w->init) +
+           nst_picture_bytes(w->keep) + nst_styles_bytes(&w->styles) +
+           (w->frames ? 6 * pixels(w->content) * sizeof(float) : 0);
+}
+
+static enum nst_status make_plan(struct nst_work *w, struct nst_err *err)
+{
+    const struct nst_picture *c = w->content;
+    int border = 2 * nst_border(&w->p), height, width;
+
+    nst_styles_largest(&w->styles, &height, &width);
+    return nst_plan_make(&w->plan, w->maker->engine, &w->p, nst_work_held(w),
+                         c->height + border, c->width + border, height, width, err);
+}
+
+enum nst_status nst_work_match_colours(struct nst_work *w, struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < w->styles.count; i++) {
+        struct nst_picture *style;
+
+        st = nst_styles_picture(&w->styles, i, &style, err);
+        if (st == NST_OK)
+            nst_colours_match(style->rgb, pixels(style), w->content->rgb,
+                              pixels(w->content));
+    }
+    return st;
+}
+
+static void say_sizes(const struct nst_work *w)
+{
+    char size[32] = "pack";
+
+    if (!w->styles.of[0].pack)
+        snprintf(size, sizeof size, "%dx%d", w->styles.of[0].width,
+                 w->styles.of[0].height);
+    nst_say(w->maker->events, "model %s, content %dx%d, style %s, %d threads",
+            nst_engine_model_path(w->maker->engine), w->content->width,
+            w->content->height, size, nst_engine_threads(w->maker->engine));
+}
+
+struct nst_record nst_work_record(const struct nst_work *w)
+{
+    struct nst_engine *e = w->maker->engine;
+    const struct nst_vgg *v = nst_engine_network(e);
+
+    return (struct nst_record){.params = &w->asked,
+                               .content = w->item->content,
+                               .output = w->item->output,
+                               .model_name = nst_engine_model_name(e),
+                               .model_path = nst_engine_model_path(e),
+                               .device = nst_engine_device(e),
+                               .instructions = nst_engine_instructions(e),
+                               .network = nst_vgg_fingerprint(v, nst_vgg_convs(v) - 1),
+                               .inputs = w->inputs,
+                               .width = w->content ? w->content->width : 0,
+                               .height = w->content ? w->content->height : 0,
+                               .threads = nst_engine_threads(e),
+                               .frames = w->frames ? w->frame + 1 : 0,
+                               .result = &w->result};
+}
+
+/* Is the result there already? */
+static bool is_done(const struct nst_work *w)
+{
+    struct nst_record record = nst_work_record(w);
+    char *comment;
+    bool done;
+
+    if (!w->p.skip_done || !w->item->output || strcmp(w->item->output, "-") == 0)
+        return false;
+    comment = nst_picture_comment(w->item->output);
+    done = nst_record_matches(&record, comment);
+    free(comment);
+    if (done && !w->p.quiet)
+        nst_say(w->maker->events, "%s: is done", w->item->output);
+    return done;
+}
+
+/* What all pictures need as well: if it cannot be had, nothing can. */
+static enum nst_status read_common(struct nst_work *w,
+                                   const struct nst_picture_size *size,
+                                   struct nst_err *err)
+{
+    const struct nst_params *p = &w->p;
+    enum nst_status st = nst_styles_read(&w->styles, w->maker->styles, err);
+
+    if (st == NST_OK && nst_starts_from_file(p))
+        st = nst_picture_load(&w->init, p->init, size, err);
+    if (st == NST_OK && p->keep_mask)
+        st = nst_picture_load(&w->keep, p->keep_mask, size, err);
+    nst_picture_flatten(w->init, NST_WHITE);
+    nst_picture_flatten(w->keep, NST_BLACK);
+    w->hopeless = st != NST_OK;
+    return st;
+}
+
+static enum nst_status take_pixels(struct nst_work *w, struct nst_err *err)
+{
+    const struct nst_item *item = w->item;
+    size_t h = (size_t)item->height, width = (size_t)item->width;
+    enum nst_status st;
+
+    if (item->height < NST_PICTURE_MIN_SIDE || item->width < NST_PICTURE_MIN_SIDE)
+        return nst_err_set(err, NST_ERR_ARG, "%s: %d x %d: below %d x %d",
+                           item->content, item->width, item->height,
+                           NST_PICTURE_MIN_SIDE, NST_PICTURE_MIN_SIDE);
+    w->content = nst_xcalloc(1, sizeof *w->content);
+    w->content->height = item->height;
+    w->content->width = item->width;
+    st = nst_floats_new(&w->content->rgb, 3, h, width, err);
+    if (st == NST_OK)
+        memcpy(w->content->rgb, item->pixels, 3 * h * width * sizeof(float));
+    return st;
+}
+
+/* The picture, or the first of its frames if the result can have several. */
+static enum nst_status read_content(struct nst_work *w,
+                                    const struct nst_picture_size *size,
+                                    struct nst_err *err)
+{
+    const struct nst_params *p = &w->p;
+    const char *stream = nst_params_stream(p);
+    enum nst_status st;
+
+    if (w->item->pixels)
+        return take_pixels(w, err);
+    if (!stream && !nst_output_animates(w->item->output, p->format))
+        return nst_picture_load(&w->content, w->item->content, size, err);
+    st = nst_frames_open(&w->frames, w->item->content, stream, size, err);
+    if (st == NST_OK)
+        st = nst_frames_next(w->frames, &w->content, err);
+    if (st == NST_OK && !w->content)
+        st = nst_err_set(err, NST_ERR_FORMAT, "%s: holds no frame",
+                         strcmp(w->item->content, "-") == 0 ? "standard input"
+                                                            : w->item->content);
+    if (st == NST_OK && nst_frames_count(w->frames) == 1) {
+        nst_frames_free(w->frames);
+        w->frames = NULL;
+    }
+    if (st == NST_OK && w->frames && (p->checkpoint || p->resume))
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "%s: has several frames, and a checkpoint is of one picture",
+                         w->item->content);
+    return st;
+}
+
+/* That what is written on the way can be, shows at once, too. */
+static enum nst_status try_places(const struct nst_params *p, struct nst_err *err)
+{
+    struct nst_output *preview = NULL;
+    struct nst_place *checkpoint = NULL;
+    enum nst_status st = NST_OK;
+
+    if (p->checkpoint)
+        st = nst_place_open(&checkpoint, p->checkpoint, err);
+    if (st == NST_OK && p->preview)
+        st = nst_output_open(&preview, p->preview, NULL, err);
+    nst_place_free(checkpoint);
+    nst_output_free(preview);
+    return st;
+}
+
+enum nst_status nst_work_prepare(struct nst_work *w, struct nst_err *err)
+{
+    struct nst_params *p = &w->p;
+    const char *stream = nst_params_stream(p);
+    struct nst_picture_size size = nst_size_read(p);
+    enum nst_status st = NST_OK;
+
+    if (w->item->output) /* and so a record */
+        w->inputs = nst_record_inputs(p, w->item->content);
+    w->skipped = is_done(w);
+    if (w->skipped)
+        return NST_OK;
+    if (!p->dry_run && w->item->output)
+        st = nst_output_open(&w->output, w->item->output, stream ? stream : p->format,
+                             err);
+    if (st == NST_OK && !p->dry_run)
+        st = try_places(p, err);
+    if (st == NST_OK)
+        st = read_common(w, &size, err);
+    if (st == NST_OK)
+        st = read_content(w, &size, err);
+    if (st == NST_OK)
+        st = nst_adapt(p, w->content, &w->styles, w->maker->events, err);
+    if (st == NST_OK && p->colour == NST_COLOUR_MATCH && !p->dry_run)
+        st = nst_work_match_colours(w, err);
+    if (st == NST_OK)
+        st = make_plan(w, err);
+    if (st == NST_OK && p->trace &&
+        !p->dry_run) /* last: a refused run spares the trace of another */
+        st = nst_trace_open(&w->trace, p->trace, err);
+    if (st == NST_OK)
+        say_plan(w);
+    if (st == NST_OK && p->verbose && !p->quiet)
+        say_sizes(w);
+    return st;
+}
