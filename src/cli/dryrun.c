@@ -34,6 +34,9 @@ static void print_table(const struct nst_estimate *e, const char *picture)
         printf("tiles            none\n");
     printf("curvature pairs  %d\n", e->curvature_pairs);
     printf("peak memory      %zu MiB of %zu MiB\n", e->memory >> 20, e->limit >> 20);
+    if (e->device_memory)
+        printf("memory of a GPU  %zu MiB of %zu MiB\n", e->device_memory >> 20,
+               e->device_limit >> 20);
     printf("evaluations      %lld\n", (long long)e->evaluations);
     printf("estimated time   %.3g s\n", e->seconds);
 }
@@ -58,6 +61,12 @@ static void print_json(const struct nst_estimate *e, const char *picture)
                           (json_int_t)e->evaluations, "seconds", e->seconds);
     char *text;
 
+    if (e->device_memory) {
+        json_object_set_new(j, "device_memory",
+                            json_integer((json_int_t)e->device_memory));
+        json_object_set_new(j, "device_limit",
+                            json_integer((json_int_t)e->device_limit));
+    }
     if (picture)
         json_object_set_new(j, "picture", nst_json_text(picture));
     text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6));

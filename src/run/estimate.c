@@ -23,7 +23,9 @@ enum nst_status nst_estimate_make(struct nst_estimate *out, const struct nst_pla
                                  .recompute_content = plan->recompute_content,
                                  .curvature_pairs = plan->curvature_pairs,
                                  .memory = plan->memory,
-                                 .limit = plan->limit};
+                                 .limit = plan->limit,
+                                 .device_memory = plan->device_memory,
+                                 .device_limit = plan->device_limit};
     for (int i = 0; i < out->scales && st == NST_OK; i++) {
         struct nst_params at = *p;
         struct nst_plan small = *plan;

@@ -27,6 +27,7 @@ struct nst_estimate {
     bool recompute_content;
     int curvature_pairs;
     size_t memory, limit; /* bytes: the peak of the process, and what is allowed */
+    size_t device_memory, device_limit; /* and of a GPU's own; 0 without one */
     double seconds;
 };
 

@@ -140,6 +140,15 @@ near() {
     cmp both/photo-style.ppm both/next-style.ppm
 }
 
+@test "--dry-run says what a run takes of a GPU's memory" {
+    is_fake
+    set -- -s style.ppm photo.ppm -o x.png --dry-run
+    "$NST" --device cuda "$@" | grep -Eq '^memory of a GPU  [0-9]+ MiB of [0-9]+ MiB$'
+    "$NST" --device cuda "$@" --json | jq -e '.device_memory > 0 and
+        .device_limit > .device_memory and .peak_memory > 0'
+    "$NST" --device cpu "$@" --json | jq -e 'has("device_memory") | not'
+}
+
 @test "pictures side by side take no more of a GPU's memory than there is" {
     is_fake
     takes_long
