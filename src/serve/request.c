@@ -117,18 +117,20 @@ static void read_style(struct reading *r, const json_t *from, json_t *to)
 static void read_styles(struct reading *r, const json_t *body)
 {
     const json_t *list = json_object_get(body, "styles"), *one;
+    const json_t *only = json_object_get(body, "style_image");
     json_t *styles = json_array();
     size_t i;
 
     if (list && !json_is_null(list)) {
+        if (only && !json_is_null(only))
+            refuse(r, "style_image: is one style, and styles are several: name either");
         if (!json_is_array(list) || json_array_size(list) < 1 ||
             json_array_size(list) > NST_STYLES_MAX)
             refuse(r, "styles: takes a list of 1 to %d", NST_STYLES_MAX);
         json_array_foreach(list, i, one) read_style(r, one, styles);
-    } else if (is_style(r, json_object_get(body, "style_image"), "style_image"))
-        json_array_append_new(styles, json_pack("{s:O, s:f}", "name",
-                                                json_object_get(body, "style_image"),
-                                                "weight", 1.0));
+    } else if (is_style(r, only, "style_image"))
+        json_array_append_new(styles,
+                              json_pack("{s:O, s:f}", "name", only, "weight", 1.0));
     if (!r->error)
         json_object_set(r->record, "style_img",
                         json_object_get(json_array_get(styles, 0), "name"));
@@ -272,7 +274,10 @@ static void read_options(struct reading *r, const json_t *body)
     if (!r->error && r->params.colour == NST_COLOUR_MATCH)
         need_pictures(r);
     bound_steps(r);
-    if (r->params.size == 0 || r->params.size > r->settings->max_size)
+    if (r->params.size == 0)
+        refuse(r, "size: native is none here: 16 to %lld pixels",
+               (long long)r->settings->max_size);
+    else if (r->params.size > r->settings->max_size)
         refuse(r, "size: %lld is not from 16 to %lld", (long long)r->params.size,
                (long long)r->settings->max_size);
 }
@@ -280,16 +285,19 @@ static void read_options(struct reading *r, const json_t *body)
 static void read_preset(struct reading *r, const json_t *v)
 {
     const char *name = json_string_value(v);
+    enum nst_status st = NST_ERR_ARG; /* there is no such preset */
     struct nst_err err;
     char *text;
 
     if (!v || json_is_null(v))
         return;
-    if (!name || !serve_store_name(name) || strchr(name, '.')) {
+    if (name && serve_store_name(name) && !strchr(name, '.'))
+        st = nst_preset_apply(&r->params, name, &err);
+    if (st == NST_ERR_ARG) {
         text = shown(v);
-        refuse(r, "preset: %s is not the name of one", text);
+        refuse(r, "preset: %s is none of the presets", text);
         free(text);
-    } else if (nst_preset_apply(&r->params, name, &err) != NST_OK)
+    } else if (st != NST_OK)
         refuse(r, "%s", err.text);
     else
         json_object_set_new(r->record, "preset", json_string(name));

@@ -104,16 +104,17 @@ load helper
 {"content_image": "CONTENT", "style_image": "munch", "num_steps": 1001}|num_steps: 1001 .* 1 to 1000
 {"content_image": "CONTENT", "style_image": "munch", "num_steps": 10.5}|num_steps: 10.5 .*whole
 {"content_image": "CONTENT", "style_image": "munch", "size": 100000}|size: .*100000
-{"content_image": "CONTENT", "style_image": "munch", "size": "native"}|size:
+{"content_image": "CONTENT", "style_image": "munch", "size": "native"}|size: native .* 16 to
 {"content_image": "CONTENT", "style_image": "munch", "strength": 2}|strength: .*2.*0.*1
 {"content_image": "CONTENT", "style_image": "munch", "colour": "red"}|colour: .*red
-{"content_image": "CONTENT", "style_image": "munch", "preset": "none"}|none
+{"content_image": "CONTENT", "style_image": "munch", "preset": "none"}|preset: "none" is none of the presets$
 {"content_image": "CONTENT", "style_image": "munch", "preset": "../x"}|preset: .*x
 {"content_image": "CONTENT", "style_image": "munch", "output": "x.png"}|output
 {"content_image": "CONTENT", "style_image": "munch", "model": "/etc/passwd"}|model
 {"content_image": "CONTENT", "style_image": "munch", "init": "/etc/passwd"}|init
 {"content_image": "CONTENT", "style_image": "munch", "colour": "match"}|colour: match .*munch
 {"content_image": "CONTENT", "styles": []}|styles
+{"content_image": "CONTENT", "style_image": "munch", "styles": [{"name": "munch"}]}|style_image: .*either
 {"content_image": "CONTENT", "styles": [{"name": "munch", "weight": 0}]}|weight: 0
 {"content_image": "CONTENT", "styles": [{"name": "munch", "mask": "x.png"}]}|mask: "x.png"
 {"content_image": "CONTENT", "styles": ["munch"]}|styles
