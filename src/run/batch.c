@@ -82,9 +82,13 @@ static enum nst_status add_folder(struct nst_batch *b, const char *path,
         char *inner = nst_xasprintf("%s%s%s", path, slash ? "" : "/", name);
         char *deeper = nst_xasprintf("%s%s/", folder, name);
 
-        if (st == NST_OK && recursive && is_walked(b, inner))
+        if (st == NST_OK && recursive && is_walked(b, inner)) {
             st = add_folder(b, inner, deeper, true, err);
-        else if (st == NST_OK && dot && nst_picture_knows(dot) && !is_folder(inner))
+            if (st == NST_ERR_IO) { /* making it fails, too, and the others are made */
+                add_item(b, inner, deeper);
+                st = NST_OK;
+            }
+        } else if (st == NST_OK && dot && nst_picture_knows(dot) && !is_folder(inner))
             add_item(b, inner, folder);
         free(inner);
         free(deeper);

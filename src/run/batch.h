@@ -32,7 +32,8 @@ struct nst_batch {
 /*
  * Add what is called name: a picture ("-": standard input), or the pictures of a
  * folder: all files whose endings nst writes or reads, in the order of their names, and
- * with recursive those of the folders in it, but for b->results. NST_ERR_IO,
+ * with recursive those of the folders in it, but for b->results. One of these that
+ * cannot be read is added itself, as a picture that cannot be made. NST_ERR_IO,
  * NST_ERR_ARG (there are none).
  */
 enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recursive,

@@ -50,6 +50,27 @@ as() {
     [ "$(tail -n 1 log)" = "nst: 0 done, 4 skipped, 0 failed" ]
 }
 
+@test "a folder that cannot be read fails alone" {
+    local as_nobody=()
+    if [ "$(id -u)" = 0 ]; then # may read all
+        needs setpriv
+        as_nobody=(setpriv --reuid=65534 --clear-groups)
+    fi
+    mkdir -p t/a t/locked t/z
+    for folder in a locked z; do cp photo.ppm t/$folder; done
+    chmod 000 t/locked
+    chmod o+x "$BATS_RUN_TMPDIR"
+    chmod 777 .
+    "${as_nobody[@]}" cat photo.ppm >/dev/null && "${as_nobody[@]}" "$NST" --version ||
+        skip "another user cannot get here"
+    run --separate-stderr "${as_nobody[@]}" "$NST" --history none --progress none -n 2 \
+        -S 32 -s style.ppm -r t -o made/
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"t/locked: Permission denied"* ]]
+    [[ $stderr == *"2 done, 0 skipped, 1 failed"* ]]
+    [ -s made/a/photo-style.ppm ] && [ -s made/z/photo-style.ppm ]
+}
+
 @test "names come from a list, by lines or zero bytes, from a file or standard input" {
     cp photo.ppm 'with a space.ppm'
     cp photo.ppm $'with\na line.ppm'
