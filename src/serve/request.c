@@ -117,13 +117,11 @@ static void read_style(struct reading *r, const json_t *from, json_t *to)
 static void read_styles(struct reading *r, const json_t *body)
 {
     const json_t *list = json_object_get(body, "styles"), *one;
-    const json_t *only = json_object_get(body, "style_image");
+    const json_t *only = json_object_get(body, "style_image"); /* or styles */
     json_t *styles = json_array();
     size_t i;
 
     if (list && !json_is_null(list)) {
-        if (only && !json_is_null(only))
-            refuse(r, "style_image: is one style, and styles are several: name either");
         if (!json_is_array(list) || json_array_size(list) < 1 ||
             json_array_size(list) > NST_STYLES_MAX)
             refuse(r, "styles: takes a list of 1 to %d", NST_STYLES_MAX);

@@ -108,10 +108,10 @@ killed() {
         --checkpoint x
 }
 
-@test "a checkpoint that cannot be written is told, and the picture made" {
-    run --separate-stderr nst -s style.ppm photo.ppm -o out.png --checkpoint /no/where/ck
+@test "a checkpoint for which there is no room is told, and the picture made" {
+    run --separate-stderr nst -s style.ppm photo.ppm -o out.png --checkpoint /dev/full
     [ "$status" = 0 ]
-    [[ $stderr == *"checkpoint: /no/where/ck: "* ]]
+    [[ $stderr == *"checkpoint: /dev/full: "* ]]
     [ -s out.png ]
 }
 
@@ -137,8 +137,9 @@ killed() {
     refused 2 'preview: needs a file' -s style.ppm photo.ppm -o out.png --preview -
     refused 2 'two things at once' -s style.ppm photo.ppm -o out.png --preview out.png
     refused 2 'is one of the files read' -s style.ppm photo.ppm -o out.png --preview photo.ppm
-    # a preview that cannot be written is no reason to end
-    nst -s style.ppm photo.ppm -o c.png -n 2 --save-every 1 --preview none/seen.png 2>said
-    grep -q 'preview: none/seen.png' said
+    # a preview for which there is no room is no reason to end
+    ln -s /dev/full full.png
+    nst -s style.ppm photo.ppm -o c.png -n 2 --save-every 1 --preview full.png 2>said
+    grep -q 'preview: full.png' said
     [ -s c.png ]
 }

@@ -114,7 +114,6 @@ load helper
 {"content_image": "CONTENT", "style_image": "munch", "init": "/etc/passwd"}|init
 {"content_image": "CONTENT", "style_image": "munch", "colour": "match"}|colour: match .*munch
 {"content_image": "CONTENT", "styles": []}|styles
-{"content_image": "CONTENT", "style_image": "munch", "styles": [{"name": "munch"}]}|style_image: .*either
 {"content_image": "CONTENT", "styles": [{"name": "munch", "weight": 0}]}|weight: 0
 {"content_image": "CONTENT", "styles": [{"name": "munch", "mask": "x.png"}]}|mask: "x.png"
 {"content_image": "CONTENT", "styles": ["munch"]}|styles
