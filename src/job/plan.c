@@ -249,10 +249,11 @@ enum nst_status nst_plan_seconds(const struct nst_plan *plan, struct nst_engine 
                                  struct nst_err *err)
 {
     double area = (double)plan->height * plan->width, one = 0;
-    enum nst_status st = NST_ERR_MEM;
-    int side = 512;
+    int longest = plan->height > plan->width ? plan->height : plan->width;
+    int side = longest > 256 ? 256 : longest < 64 ? 64 : longest;
+    enum nst_status st = time_evaluation(nst_engine_network(e), p, side, &one, err);
 
-    while (st == NST_ERR_MEM && side > 64) /* a GPU may have room for little */
+    while (st == NST_ERR_MEM && side >= 128) /* a GPU may have room for little */
         st = time_evaluation(nst_engine_network(e), p, side /= 2, &one, err);
 
     /* The optimiser adds some hundredths for each ten pairs. */
