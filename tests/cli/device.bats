@@ -28,6 +28,13 @@ on() {
     last=$(tail -n 1 t)
 }
 
+kept=35000000 # bytes of a GPU's memory that a run takes whatever its size
+
+# takes ARG...: bytes that a run takes besides
+takes() {
+    "$NST" --device cuda "$@" -o x.png --dry-run --json | jq .device_memory
+}
+
 # near A B SHARE: numbers that differ by no more than that share
 near() {
     awk -v a="$1" -v b="$2" -v s="$3" 'BEGIN { d = a - b; exit !((d < 0 ? -d : d) <= s * b) }'
@@ -108,15 +115,17 @@ near() {
 @test "a GPU's memory is kept, by tiles" {
     is_fake
     takes_long
-    on cuda -S 160 -n 1 --curvature-pairs 1
-    cp out.png whole.png
-    export NST_FAKE_CUDA_MEMORY=41000000 # 33 of them are kept for cuBLAS and others
-    "$NST" --history none --progress none --device cuda -S 160 -n 1 --curvature-pairs 1 \
-        -s "$srcdir/samples/style.svg" -o out.png "$srcdir/samples/content.svg" 2>said
+    picture long.ppm 256 24 5
+    set -- -S native -n 1 --curvature-pairs 1 -s style.ppm long.ppm
+    "$NST" -q --history none --device cuda "$@" -o whole.png
+    # less than one piece takes; a tenth is left for others
+    export NST_FAKE_CUDA_MEMORY=$(($(takes "$@") * 9 / 10 + kept))
+    "$NST" --history none --progress none --device cuda "$@" -o out.png 2>said
     grep -q 'works in .* tiles to stay within' said
     NST_FAKE_CUDA_MEMORY= "${NST%nst}nst-compare" --json whole.png out.png >compared
     jq -e '.ssim > 0.99' compared
-    NST_FAKE_CUDA_MEMORY=36500000 run --separate-stderr on cuda -S 160
+    NST_FAKE_CUDA_MEMORY=$((kept + 1000000)) run --separate-stderr \
+        "$NST" -q --history none --device cuda "$@" -o none.png
     [ "$status" -eq 1 ]
     [[ $stderr == *"pixels take "*" MiB at least of the GPU, and "*" are allowed"* ]]
 }
@@ -124,9 +133,9 @@ near() {
 @test "the history says what worked, and a batch on a GPU is its pictures one by one" {
     is_fake
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
-    "$NST" -q --history h --device cuda -j 1 -S 32 -n 2 -s "$srcdir/samples/style.svg" \
+    "$NST" -q --history h --device cuda -j 1 -S 24 -n 2 -s "$srcdir/samples/style.svg" \
         -o one/ 1.svg 2.svg 3.svg
-    "$NST" -q --history none --device cuda -j 3 -S 32 -n 2 \
+    "$NST" -q --history none --device cuda -j 3 -S 24 -n 2 \
         -s "$srcdir/samples/style.svg" -o three/ 1.svg 2.svg 3.svg
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
     for f in one/*; do cmp "$f" "three/${f#one/}"; done
@@ -135,14 +144,14 @@ near() {
 @test "in fp16, too, a picture does not depend on those before it" {
     is_fake
     cp photo.ppm next.ppm
-    "$NST" -q --history none --device cuda --precision fp16 -j 1 -S 32 -n 4 -w 100 \
+    "$NST" -q --history none --device cuda --precision fp16 -j 1 -S 24 -n 4 -w 100 \
         -s style.ppm -o both/ photo.ppm next.ppm
     cmp both/photo-style.ppm both/next-style.ppm
 }
 
 @test "--dry-run says what a run takes of a GPU's memory" {
     is_fake
-    set -- -s style.ppm photo.ppm -o x.png --dry-run
+    set -- -S 32 -s style.ppm photo.ppm -o x.png --dry-run
     "$NST" --device cuda "$@" | grep -Eq '^memory of a GPU  [0-9]+ MiB of [0-9]+ MiB$'
     "$NST" --device cuda "$@" --json | jq -e '.device_memory > 0 and
         .device_limit > .device_memory and .peak_memory > 0'
@@ -153,9 +162,10 @@ near() {
     is_fake
     takes_long
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
-    # as much as one needs, and 33 MB for each of three
-    NST_FAKE_CUDA_MEMORY=112000000 "$NST" -q --history h --device cuda -j 3 -S 160 -n 1 \
-        -s "$srcdir/samples/style.svg" -o three/ 1.svg 2.svg 3.svg
+    set -- -S 96 -n 1 -s "$srcdir/samples/style.svg"
+    # as much as one and a half need, and what is kept for each of three
+    NST_FAKE_CUDA_MEMORY=$(($(takes "$@" 1.svg) * 3 / 2 + 3 * kept)) \
+        "$NST" -q --history h --device cuda -j 3 "$@" -o three/ 1.svg 2.svg 3.svg
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
 }
 
@@ -163,12 +173,12 @@ near() {
     is_fake
     takes_long
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
-    "$NST" -q --device cuda -j 1 -S 64 -n 2 -s "$srcdir/samples/style.svg" -o one/ ?.svg
-    NST_FAKE_CUDA_DEVICES=2 "$NST" -q --history h --device cuda:1,0 -S 64 -n 2 \
+    "$NST" -q --device cuda -j 1 -S 32 -n 2 -s "$srcdir/samples/style.svg" -o one/ ?.svg
+    NST_FAKE_CUDA_DEVICES=2 "$NST" -q --history h --device cuda:1,0 -S 32 -n 2 \
         -s "$srcdir/samples/style.svg" -o two/ ?.svg
     for f in one/*; do cmp "$f" "two/${f#one/}"; done
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
-    NST_FAKE_CUDA_DEVICES=2 run --separate-stderr "$NST" --device cuda:0,7 -S 64 -n 2 \
+    NST_FAKE_CUDA_DEVICES=2 run --separate-stderr "$NST" --device cuda:0,7 -S 32 -n 2 \
         -s "$srcdir/samples/style.svg" -o three/ ?.svg
     [ "$status" -eq 0 ]
     grep -q "cuda:7: there is cuda:0 to cuda:1: pictures are made without it" <<<"$stderr"
@@ -178,7 +188,7 @@ near() {
 @test "pictures side by side are all made on the GPU that was asked for" {
     is_fake
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
-    NST_FAKE_CUDA_DEVICES=2 "$NST" -q --history h --device cuda:1 -j 3 -S 32 -n 2 \
+    NST_FAKE_CUDA_DEVICES=2 "$NST" -q --history h --device cuda:1 -j 3 -S 24 -n 2 \
         -s "$srcdir/samples/style.svg" -o three/ 1.svg 2.svg 3.svg
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
 }
@@ -189,7 +199,7 @@ near() {
         # shellcheck disable=SC2086 # words are wanted
         for n in "whole 6" "part 3 --checkpoint ck"; do
             set -- $n
-            "$NST" -q --history none --device cuda -S 32 -n "$2" $o "${@:3}" \
+            "$NST" -q --history none --device cuda -S 24 -n "$2" $o "${@:3}" \
                 -s style.ppm photo.ppm -o "$1.png"
         done
         run ! cmp whole.png part.png
