@@ -31,6 +31,7 @@ struct search {
     struct nst_vgg *v;
     int ch, cw, sh, sw;
     size_t before; /* bytes in use already */
+    bool film;
 };
 
 struct nst_objective_config nst_plan_objective(const struct nst_plan *plan,
@@ -72,6 +73,8 @@ static size_t optimiser_bytes(const struct search *s, int pairs, size_t *device)
     if (!nst_vgg_backend(s->v)->memory)
         return host + vectors;
     *device += vectors + picture;
+    if (s->film && s->p->temporal > 0) /* the frame before, and where it holds */
+        *device += picture + picture / 3;
     if (s->p->keep_mask) /* and the content */
         *device += picture + picture / 3;
     return host;
@@ -164,7 +167,7 @@ static enum nst_status too_large(const struct nst_plan *least, int height, int w
 }
 
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
-                              const struct nst_params *p, size_t held,
+                              const struct nst_params *p, struct nst_held held,
                               int content_height, int content_width, int style_height,
                               int style_width, struct nst_err *err)
 {
@@ -174,7 +177,8 @@ enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
                        content_width,
                        style_height,
                        style_width,
-                       nst_engine_resident(e) + held};
+                       nst_engine_resident(e) + held.pictures,
+                       held.film};
     struct nst_plan least = {.limit = nst_engine_limit(e),
                              .device_limit = device_limit(e, p)};
 

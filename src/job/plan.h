@@ -23,13 +23,20 @@ struct nst_plan {
     double work; /* of an evaluation, as a multiple of that in one piece */
 };
 
+/* What a run holds besides: bytes of the pictures that were read, and whether they are
+ * frames, of which each but the first follows one before it. */
+struct nst_held {
+    size_t pictures;
+    bool film;
+};
+
 /*
- * Plan a run of content and style pictures of these sizes on e, held being the bytes
- * that pictures take already. p->tile, if not 0, is taken as it is. The limit is e's.
+ * Plan a run of content and style pictures of these sizes on e, which holds what
+ * held says. p->tile, if not 0, is taken as it is. The limit is e's.
  * NST_ERR_MEM when nothing fits: the message says what the least would be.
  */
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
-                              const struct nst_params *p, size_t held,
+                              const struct nst_params *p, struct nst_held held,
                               int content_height, int content_width, int style_height,
                               int style_width, struct nst_err *err);
 

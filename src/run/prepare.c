@@ -37,11 +37,13 @@ static size_t pixels(const struct nst_picture *p)
     return (size_t)p->height * (size_t)p->width;
 }
 
-size_t nst_work_held(const struct nst_work *w)
+struct nst_held nst_work_held(const struct nst_work *w)
 {
-    return nst_picture_bytes(w->content) + nst_picture_bytes(w->init) +
-           nst_picture_bytes(w->keep) + nst_styles_bytes(&w->styles) +
-           (w->frames ? 6 * pixels(w->content) * sizeof(float) : 0);
+    return (struct nst_held){
+        .pictures = nst_picture_bytes(w->content) + nst_picture_bytes(w->init) +
+                    nst_picture_bytes(w->keep) + nst_styles_bytes(&w->styles) +
+                    (w->frames ? 6 * pixels(w->content) * sizeof(float) : 0),
+        .film = w->frames != NULL};
 }
 
 static enum nst_status make_plan(struct nst_work *w, struct nst_err *err)

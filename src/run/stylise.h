@@ -19,7 +19,7 @@ struct nst_stylising {
     const struct nst_params *p;       /* with the plan applied, and adapted */
     const struct nst_params *asked;   /* not adapted: what a checkpoint holds */
     const struct nst_plan *plan;      /* of the last scale */
-    size_t held;                      /* bytes of the pictures below */
+    struct nst_held held;             /* the pictures below, and more */
     const struct nst_picture *content;
     struct nst_styles_read *styles;  /* pictures are dropped once all is taken */
     const struct nst_picture *init;  /* to start from; NULL for content or noise */

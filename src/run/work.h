@@ -49,8 +49,8 @@ enum nst_status nst_work_prepare(struct nst_work *w, struct nst_err *err);
 /* Recolour the paintings by the content, as --colour match does. */
 enum nst_status nst_work_match_colours(struct nst_work *w, struct nst_err *err);
 
-/* Bytes of all pictures read. */
-size_t nst_work_held(const struct nst_work *w);
+/* All pictures read, for the plan. */
+struct nst_held nst_work_held(const struct nst_work *w);
 
 /* The run as it is recorded; borrows from w. */
 struct nst_record nst_work_record(const struct nst_work *w);

@@ -156,6 +156,18 @@ near() {
     "$NST" --device cuda "$@" --json | jq -e '.device_memory > 0 and
         .device_limit > .device_memory and .peak_memory > 0'
     "$NST" --device cpu "$@" --json | jq -e 'has("device_memory") | not'
+    # four planes hold a frame to the one before it
+    printf 'YUV4MPEG2 W32 H24 F25:1 C420jpeg\n' >film.y4m
+    for _ in 1 2; do
+        echo FRAME
+        head -c $((32 * 24 * 3 / 2)) /dev/zero
+    done >>film.y4m
+    for held in 10 0; do
+        "$NST" --device cuda --y4m -S 32 -s style.ppm film.y4m -o x.y4m --dry-run --json \
+            --temporal $held | jq .device_memory
+    done >taken
+    { read -r held && read -r free; } <taken
+    [ $((held - free)) = $((4 * 4 * 32 * 24)) ]
 }
 
 @test "pictures side by side take no more of a GPU's memory than there is" {

@@ -360,7 +360,8 @@ static void check_failing(void)
     random_picture(rgb, 3 * SIDE * SIDE, &seed);
     random_picture(x, 3 * SIDE * SIDE, &seed);
     if (nst_engine_new(&e, &p, NULL) ||
-        nst_plan_make(&plan, e, &p, 0, SIDE, SIDE, SIDE, SIDE, NULL) ||
+        nst_plan_make(&plan, e, &p, (struct nst_held){0}, SIDE, SIDE, SIDE, SIDE,
+                      NULL) ||
         nst_job_new(&job, e, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
                     NULL))
         abort();

@@ -43,7 +43,7 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     st = nst_engine_new(&e, p, err);
     if (st != NST_OK)
         return st;
-    st = nst_plan_make(&plan, e, p, 0, 24, 24, 24, 24, err);
+    st = nst_plan_make(&plan, e, p, (struct nst_held){0}, 24, 24, 24, 24, err);
     if (st == NST_OK)
         st = nst_job_new(
             &job, e, p, &plan, image,
