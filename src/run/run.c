@@ -254,20 +254,24 @@ static bool several(const struct sides *s)
             nst_output_animates(s->batch->item[0].output, s->p->format));
 }
 
-/* Side i: on the GPUs in turn, if there are several. False if it cannot be had. */
-static bool open_beside(struct sides *s, int i)
+/* A side on each of the GPUs but the first, then more on all of these in turn. Fewer
+ * do, too. */
+static void open_beside(struct sides *s, int wanted)
 {
-    struct nst_engine **e = &s->side[i].engine, *first = s->side[0].engine;
-    int gpus = nst_engine_gpus(first) > 1 ? nst_engine_gpus(first) : 1;
+    struct nst_engine *first = s->side[0].engine;
     struct nst_err why;
+    int opened;
 
-    if (i >= gpus)
-        return nst_engine_share(e, s->side[i % gpus].engine, NULL) == NST_OK;
-    if (nst_engine_on(e, first, i, s->p, &why) == NST_OK)
-        return true;
-    if (!s->p->quiet)
-        nst_say(s->events, "%s: pictures are made without it", why.text);
-    return false;
+    for (int gpu = 1; gpu < nst_engine_gpus(first) && s->count < wanted; gpu++)
+        if (nst_engine_on(&s->side[s->count].engine, first, gpu, s->p, &why) == NST_OK)
+            s->count++;
+        else if (!s->p->quiet)
+            nst_say(s->events, "%s: pictures are made without it", why.text);
+    opened = s->count;
+    while (s->count < wanted &&
+           nst_engine_share(&s->side[s->count].engine,
+                            s->side[s->count % opened].engine, NULL) == NST_OK)
+        s->count++;
 }
 
 static enum nst_status open_sides(struct sides *s, struct nst_err *err)
@@ -288,9 +292,8 @@ static enum nst_status open_sides(struct sides *s, struct nst_err *err)
         wanted = nst_engine_gpus(first);
     if ((size_t)wanted > s->batch->items)
         wanted = (int)s->batch->items;
-    for (s->count = 1; s->count < wanted; s->count++)
-        if (!open_beside(s, s->count))
-            break; /* fewer do, too */
+    s->count = 1;
+    open_beside(s, wanted);
     for (int i = 0; i < s->count; i++)
         s->side[i].all = s;
     return NST_OK;

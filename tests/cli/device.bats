@@ -190,11 +190,14 @@ near() {
         -s "$srcdir/samples/style.svg" -o two/ ?.svg
     for f in one/*; do cmp "$f" "two/${f#one/}"; done
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
-    NST_FAKE_CUDA_DEVICES=2 run --separate-stderr "$NST" --device cuda:0,7 -S 32 -n 2 \
-        -s "$srcdir/samples/style.svg" -o three/ ?.svg
+    NST_FAKE_CUDA_DEVICES=2 run --separate-stderr "$NST" --device cuda:0,7 -S 32 -n 2 -j 3 \
+        --progress json -s "$srcdir/samples/style.svg" -o three/ ?.svg
     [ "$status" -eq 0 ]
     grep -q "cuda:7: there is cuda:0 to cuda:1: pictures are made without it" <<<"$stderr"
     for f in one/*; do cmp "$f" "three/${f#one/}"; done
+    # the one there is makes three beside each other
+    grep '^{' <<<"$stderr" | jq -r .event | grep -v step | head -n 3 | sort -u >first
+    [ "$(cat first)" = start ]
 }
 
 @test "pictures side by side are all made on the GPU that was asked for" {
