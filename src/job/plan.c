@@ -257,8 +257,10 @@ enum nst_status nst_plan_seconds(const struct nst_plan *plan, struct nst_engine 
     int side = longest > 256 ? 256 : longest < 64 ? 64 : longest;
     enum nst_status st = time_evaluation(nst_engine_network(e), p, side, &one, err);
 
-    while (st == NST_ERR_MEM && side >= 128) /* a GPU may have room for little */
-        st = time_evaluation(nst_engine_network(e), p, side /= 2, &one, err);
+    while (st == NST_ERR_MEM && side > 64) { /* a GPU may have room for little */
+        side = side < 128 ? 64 : side / 2;
+        st = time_evaluation(nst_engine_network(e), p, side, &one, err);
+    }
 
     /* The optimiser adds some hundredths for each ten pairs. */
     one *= area / ((double)side * side) * (plan->work + 0.005 * plan->curvature_pairs);

@@ -40,10 +40,10 @@ struct nst_blocked_kernels {
     void (*winograd_output)(const float *m, size_t stride, const float *bias, int relu,
                             float *y, size_t pitch, int rows, int columns);
     /*
-     * c[o][n] = sum_i w[o][i] a[i][n] over blocks: a is in x n x 16 with a_stride
-     * floats from block to block, seen through the ReLU if relu; w is out x (16 in) x
-     * 16 (o the last); c is out x n x 16 with c_stride. What lies behind w is asked for
-     * in advance: the weights of the next product, if they are to come fast.
+     * c[o][n] = sum_i w[o][i] a[i][n] over blocks, n from 1: a is in x n x 16 with
+     * a_stride floats from block to block, seen through the ReLU if relu; w is out x
+     * (16 in) x 16 (o the last); c is out x n x 16 with c_stride. What lies behind w is
+     * asked for in advance: the weights of the next product, if they are to come fast.
      */
     void (*product)(int n, int in, int out, const float *a, size_t a_stride, int relu,
                     const float *w, float *c, size_t c_stride);

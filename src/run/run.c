@@ -254,15 +254,15 @@ static bool several(const struct sides *s)
             nst_output_animates(s->batch->item[0].output, s->p->format));
 }
 
-/* A side on each of the GPUs but the first, then more on all of these in turn. Fewer
- * do, too. */
-static void open_beside(struct sides *s, int wanted)
+/* A side on each of the GPUs but the first, up to so many sides, then more on all of
+ * these in turn, up to those wanted. Fewer do, too. */
+static void open_beside(struct sides *s, int on_gpus, int wanted)
 {
     struct nst_engine *first = s->side[0].engine;
     struct nst_err why;
     int opened;
 
-    for (int gpu = 1; gpu < nst_engine_gpus(first) && s->count < wanted; gpu++)
+    for (int gpu = 1; gpu < nst_engine_gpus(first) && s->count < on_gpus; gpu++)
         if (nst_engine_on(&s->side[s->count].engine, first, gpu, s->p, &why) == NST_OK)
             s->count++;
         else if (!s->p->quiet)
@@ -278,7 +278,7 @@ static enum nst_status open_sides(struct sides *s, struct nst_err *err)
 {
     enum nst_status st = nst_engine_new(&s->side[0].engine, s->p, err);
     struct nst_engine *first = s->side[0].engine;
-    int wanted;
+    int wanted, on_gpus;
 
     if (st == NST_OK)
         st = nst_styles_shared_new(&s->styles, s->p, first, several(s), err);
@@ -288,12 +288,13 @@ static enum nst_status open_sides(struct sides *s, struct nst_err *err)
         nst_say(s->events, "%s", nst_engine_instead(first));
     s->threads = nst_engine_threads(first);
     wanted = how_many(s->p, s->batch->items, s->threads);
+    on_gpus = wanted;
     if (nst_engine_gpus(first) > wanted && !s->p->jobs && !s->p->dry_run)
-        wanted = nst_engine_gpus(first);
-    if ((size_t)wanted > s->batch->items)
-        wanted = (int)s->batch->items;
+        on_gpus = nst_engine_gpus(first);
+    if ((size_t)on_gpus > s->batch->items)
+        on_gpus = (int)s->batch->items;
     s->count = 1;
-    open_beside(s, wanted);
+    open_beside(s, on_gpus, wanted);
     for (int i = 0; i < s->count; i++)
         s->side[i].all = s;
     return NST_OK;
