@@ -180,6 +180,6 @@ bench: all tests/bench/bench$(EXEEXT)
 	    COMPILER="`$(CC) --version | head -n 1`" '$(top_srcdir)'/%D%/bench/bench.sh
 	for script in batch serve; do \
 	    LD_LIBRARY_PATH='$(abs_top_builddir)/.libs' NST='$(abs_top_builddir)/.libs/nst' \
-	        '$(top_srcdir)'/%D%/bench/$$script.sh || exit; \
+	        srcdir='$(abs_top_srcdir)' '$(top_srcdir)'/%D%/bench/$$script.sh || exit; \
 	done
 .PHONY: bench
