@@ -90,11 +90,6 @@ static enum nst_status stylise(struct nst_work *w, struct nst_err *err)
     return nst_stylise(&s, &events, &w->rgb, &w->result, err);
 }
 
-static size_t pixels(const struct nst_picture *p)
-{
-    return (size_t)p->height * (size_t)p->width;
-}
-
 static int longest(const struct nst_picture *p)
 {
     return p->height > p->width ? p->height : p->width;
@@ -103,13 +98,13 @@ static int longest(const struct nst_picture *p)
 static void colour(const struct nst_work *w, float *rgb)
 {
     if (w->p.colour == NST_COLOUR_CONTENT)
-        nst_colours_keep(rgb, w->content->rgb, pixels(w->content));
+        nst_colours_keep(rgb, w->content->rgb, nst_work_pixels(w->content));
 }
 
 /* Put the frame at hand into the film, and its figures to those of the others. */
 static enum nst_status end_frame(struct nst_work *w, struct nst_err *err)
 {
-    size_t n = 3 * pixels(w->content);
+    size_t n = 3 * nst_work_pixels(w->content);
     float *rgb;
     enum nst_status st = nst_floats_new(&rgb, n, 1, 1, err);
 
@@ -202,7 +197,7 @@ static enum nst_status write_picture(struct nst_work *w, struct nst_err *err)
     char *comment;
 
     if (!w->item->output) {
-        memcpy(w->item->made, w->rgb, 3 * pixels(w->content) * sizeof(float));
+        memcpy(w->item->made, w->rgb, 3 * nst_work_pixels(w->content) * sizeof(float));
         return NST_OK;
     }
     comment = nst_record_recipe(&record);

@@ -32,7 +32,7 @@ static void say_plan(struct nst_work *w)
     nst_plan_apply(plan, &w->asked);
 }
 
-static size_t pixels(const struct nst_picture *p)
+size_t nst_work_pixels(const struct nst_picture *p)
 {
     return (size_t)p->height * (size_t)p->width;
 }
@@ -42,7 +42,7 @@ struct nst_held nst_work_held(const struct nst_work *w)
     return (struct nst_held){
         .pictures = nst_picture_bytes(w->content) + nst_picture_bytes(w->init) +
                     nst_picture_bytes(w->keep) + nst_styles_bytes(&w->styles) +
-                    (w->frames ? 6 * pixels(w->content) * sizeof(float) : 0),
+                    (w->frames ? 6 * nst_work_pixels(w->content) * sizeof(float) : 0),
         .film = w->frames != NULL};
 }
 
@@ -65,8 +65,8 @@ enum nst_status nst_work_match_colours(struct nst_work *w, struct nst_err *err)
 
         st = nst_styles_picture(&w->styles, i, &style, err);
         if (st == NST_OK)
-            nst_colours_match(style->rgb, pixels(style), w->content->rgb,
-                              pixels(w->content));
+            nst_colours_match(style->rgb, nst_work_pixels(style), w->content->rgb,
+                              nst_work_pixels(w->content));
     }
     return st;
 }

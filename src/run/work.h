@@ -49,6 +49,9 @@ enum nst_status nst_work_prepare(struct nst_work *w, struct nst_err *err);
 /* Recolour the paintings by the content, as --colour match does. */
 enum nst_status nst_work_match_colours(struct nst_work *w, struct nst_err *err);
 
+/* How many a picture has. */
+size_t nst_work_pixels(const struct nst_picture *p);
+
 /* All pictures read, for the plan. */
 struct nst_held nst_work_held(const struct nst_work *w);
 

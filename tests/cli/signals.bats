@@ -16,13 +16,19 @@ begin() {
     return 1
 }
 
-interrupt() {
-    local signal=$1 wanted=$2 status=0
-    begin out.png
-    kill -"$signal" "$pid"
+# ends STATUS: that run does, so
+ends() {
+    local status=0
     wait "$pid" || status=$?
     echo "status $status"
-    [ "$status" = "$wanted" ]
+    [ "$status" = "$1" ]
+}
+
+interrupt() {
+    local signal=$1 wanted=$2
+    begin out.png
+    kill -"$signal" "$pid"
+    ends "$wanted"
     [ "$(head -c 4 out.png | tail -c 3)" = PNG ]
     grep -q '"end":"stopped"' progress
     grep -q '"final":true' trace.jsonl
@@ -41,9 +47,7 @@ interrupt() {
     begin out.png
     kill -HUP "$pid"
     kill -HUP "$pid" 2>/dev/null || true
-    status=0
-    wait "$pid" || status=$?
-    [ "$status" = 129 ]
+    ends 129
     [ "$(head -c 4 out.png | tail -c 3)" = PNG ]
     trap '' HUP
     begin next.png
@@ -51,9 +55,7 @@ interrupt() {
     kill -HUP "$pid"
     sleep 0.3
     kill -TERM "$pid"
-    status=0
-    wait "$pid" || status=$?
-    [ "$status" = 143 ]
+    ends 143
 }
 
 @test "a second signal ends the run at once, and leaves nothing" {
@@ -67,9 +69,7 @@ interrupt() {
     kill -INT "$pid"
     sleep 0.2
     kill -TERM "$pid"
-    status=0
-    wait "$pid" || status=$?
-    [ "$status" = 143 ]
+    ends 143
     [ ! -e out.png ]
 }
 
