@@ -162,6 +162,10 @@ static int sizes_of(const struct nst_list *asked, struct nst_picture *const *pic
     return n;
 }
 
+/* Mirrored pixels on each side, which the network sees where the picture ends, as with
+ * --padding reflect. */
+#define BORDER 32
+
 /* One picture at one size, seen through one network. */
 static enum nst_status add_picture(struct nst_pack *pack, struct nst_vgg *v,
                                    const struct nst_taps *layers, int size,
@@ -170,14 +174,18 @@ static enum nst_status add_picture(struct nst_pack *pack, struct nst_vgg *v,
 {
     double factor = (double)nst_pack_size(pack, size) / longest(p);
     int h = (int)lround(p->height * factor), w = (int)lround(p->width * factor);
-    float *rgb;
+    float *rgb, *extended = NULL;
     enum nst_status st;
 
     h = h < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : h;
     w = w < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : w;
     st = nst_pixels_resize(&rgb, p->rgb, p->height, p->width, h, w, err);
     if (st == NST_OK)
-        st = nst_pack_add(pack, v, layers, size, rgb, h, w, part, err);
+        st = nst_pixels_extend(&extended, rgb, 3, h, w, BORDER, true, err);
+    if (st == NST_OK)
+        st = nst_pack_add(pack, v, layers, size, extended, h + 2 * BORDER,
+                          w + 2 * BORDER, BORDER, part, err);
+    free(extended);
     free(rgb);
     return st;
 }

@@ -87,7 +87,7 @@ static void work_out(const struct search *s, struct nst_plan *plan)
     struct nst_tiling t = nst_walk_tiling(s->v, s->ch, s->cw, plan->tile);
     double area = (double)t.tile_height * t.tile_width * nst_tiling_count(&t);
     size_t style = 3 * (size_t)s->sh * (size_t)s->sw * sizeof(float);
-    int region[NST_STYLES_MAX], regions = nst_regions(&s->p->styles, region);
+    int region[NST_STYLES_MAX], regions = nst_regions(s->p, region);
     size_t objective, optimiser;
 
     plan->device_memory = 0;

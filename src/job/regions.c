@@ -3,7 +3,8 @@
 
 #include "job/regions.h"
 
-int nst_regions(const struct nst_styles *s, int region[NST_STYLES_MAX])
+/* Into region[], that of each style; how many there are, 0 without masks. */
+static int divide_styles(const struct nst_styles *s, int region[NST_STYLES_MAX])
 {
     int masks = 0, count = 0;
 
@@ -14,9 +15,17 @@ int nst_regions(const struct nst_styles *s, int region[NST_STYLES_MAX])
     return masks && masks < s->count ? masks + 1 : masks;
 }
 
-void nst_regions_divide(const struct nst_styles *s, float *const *planes, size_t n)
+int nst_regions(const struct nst_params *p, int region[NST_STYLES_MAX])
 {
-    int region[NST_STYLES_MAX], count = nst_regions(s, region), masks = 0;
+    int masked = divide_styles(&p->styles, region);
+
+    return masked ? masked : p->padding != NST_PADDING_ZERO;
+}
+
+void nst_regions_divide(const struct nst_styles *s, float *const *planes, int count,
+                        size_t n)
+{
+    int masks = 0;
     double weight[NST_STYLES_MAX];
 
     for (int i = 0; i < s->count; i++)

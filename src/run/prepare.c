@@ -52,6 +52,10 @@ static enum nst_status make_plan(struct nst_work *w, struct nst_err *err)
     int border = 2 * nst_border(&w->p), height, width;
 
     nst_styles_largest(&w->styles, &height, &width);
+    if (height) {
+        height += border;
+        width += border;
+    }
     return nst_plan_make(&w->plan, w->maker->engine, &w->p, nst_work_held(w),
                          c->height + border, c->width + border, height, width, err);
 }

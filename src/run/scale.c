@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "job/regions.h"
@@ -92,8 +93,8 @@ void nst_scale_style_sizes(const struct nst_at_scale *at,
 {
     nst_styles_largest(styles, height, width);
     if (*height) {
-        *height = nst_scaled(at, *height);
-        *width = nst_scaled(at, *width);
+        *height = nst_scaled(at, *height) + 2 * nst_border(at->p);
+        *width = nst_scaled(at, *width) + 2 * nst_border(at->p);
     }
 }
 
@@ -115,16 +116,37 @@ static enum nst_status paint(const struct nst_at_scale *at,
     enum nst_status st;
 
     p->kept = styles->of[i].kept;
-    p->height = nst_scaled(at, styles->of[i].height);
-    p->width = nst_scaled(at, styles->of[i].width);
+    p->border = nst_border(at->p);
+    p->height = nst_scaled(at, styles->of[i].height) + 2 * p->border;
+    p->width = nst_scaled(at, styles->of[i].width) + 2 * p->border;
     if (p->kept &&
         nst_kept_has(p->kept, (struct nst_kept_size){p->height, p->width, tile}))
         return NST_OK;
     st = nst_styles_picture(styles, i, &picture, err);
     if (st == NST_OK)
-        st = size_picture(at, picture, &s->size[i], err);
+        st = nst_scale_content(at, picture, &s->size[i], err);
     p->rgb = s->size[i].image.rgb;
     return st;
+}
+
+/* The plane *guide of h x w with a border of zeros round it: what is cut off at the end
+ * counts in no statistics, or they would be met by the border at the picture's cost. */
+static enum nst_status leave_out_border(float **guide, int h, int w, int border,
+                                        struct nst_err *err)
+{
+    size_t pitch = (size_t)(w + 2 * border);
+    float *larger;
+    enum nst_status st =
+        nst_floats_new(&larger, 1, (size_t)(h + 2 * border), pitch, err);
+
+    if (st != NST_OK)
+        return st;
+    for (int y = 0; y < h; y++)
+        memcpy(larger + (size_t)(y + border) * pitch + border,
+               *guide + (size_t)y * (size_t)w, (size_t)w * sizeof *larger);
+    free(*guide);
+    *guide = larger;
+    return NST_OK;
 }
 
 /* The guides of the regions, for pictures of h x w before they are extended. */
@@ -143,9 +165,9 @@ static enum nst_status make_guides(const struct nst_at_scale *at,
         if (!s->guide[i])
             st = nst_floats_new(&s->guide[i], 1, (size_t)h, (size_t)w, err);
     if (st == NST_OK)
-        nst_regions_divide(&at->p->styles, s->guide, (size_t)h * (size_t)w);
+        nst_regions_divide(&at->p->styles, s->guide, regions, (size_t)h * (size_t)w);
     for (int i = 0; st == NST_OK && i < regions; i++)
-        st = nst_scale_extend(at, &s->guide[i], 1, h, w, err);
+        st = leave_out_border(&s->guide[i], h, w, nst_border(at->p), err);
     return st;
 }
 
@@ -158,7 +180,7 @@ enum nst_status nst_scale_style(const struct nst_at_scale *at,
     enum nst_status st = NST_OK;
 
     *out = (struct nst_scaled_style){.style = {out->painting, styles->count,
-                                               nst_regions(&at->p->styles, region),
+                                               nst_regions(at->p, region),
                                                (const float *const *)out->guide}};
     for (int i = 0; st == NST_OK && i < styles->count; i++) {
         const struct nst_style_option *o = &at->p->styles.of[i];

@@ -43,6 +43,7 @@ struct nst_kept; /* style/kept.h */
 struct nst_painting {
     const float *rgb; /* 3 x height x width, planar */
     int height, width;
+    int border; /* outermost pixels on each side that the network sees, and no more */
     const struct nst_pack *pack; /* has it in place of rgb, at that size; or NULL */
     /* Remembers it: with this size in it, rgb is not looked at. Or NULL. */
     struct nst_kept *kept;
@@ -80,9 +81,9 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
                                   const struct nst_style *style, struct nst_err *err);
 void nst_objective_free(struct nst_objective *o);
 
-/* Bytes that nst_objective_new() and evaluations take at most, sh x sw being the largest
- * painting: of the backend's own memory with the pictures there, else besides the
- * pictures. With regions, besides their planes. */
+/* Bytes that nst_objective_new() and evaluations take at most, sh x sw being the
+ * largest painting: of the backend's own memory with the pictures there, else besides
+ * the pictures. With regions, besides their planes. */
 size_t nst_objective_bytes(const struct nst_vgg *v,
                            const struct nst_objective_config *config, int regions,
                            int ch, int cw, int sh, int sw);

@@ -82,7 +82,8 @@ static enum nst_status look(void *ctx, struct nst_err *err)
 
     return nst_statistics_measure(
         l->s, l->o->styles, l->o->v,
-        nst_walk_tiling(l->o->v, p->height, p->width, l->tile), p->rgb, l->keep, err);
+        nst_walk_tiling(l->o->v, p->height, p->width, l->tile), p->border, p->rgb,
+        l->keep, err);
 }
 
 static enum nst_status take_painting(struct nst_objective *o,

@@ -159,7 +159,8 @@ static void add_statistics(struct part *part, const struct nst_statistics *s,
 
 enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
                              const struct nst_taps *layers, int size, const float *rgb,
-                             int h, int w, double share, struct nst_err *err)
+                             int h, int w, int border, double share,
+                             struct nst_err *err)
 {
     struct nst_statistics s[2 * NST_VGG_CONVS] = {{{0}}}, *all[2 * NST_VGG_CONVS];
     bool keep[NST_VGG_CONVS] = {false};
@@ -175,7 +176,8 @@ enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
     }
     if (st == NST_OK)
         st = nst_statistics_measure(all, layers->count, v,
-                                    nst_walk_tiling(v, h, w, TILE), rgb, keep, err);
+                                    nst_walk_tiling(v, h, w, TILE), border, rgb, keep,
+                                    err);
     for (int i = 0; i < layers->count; i++) {
         const struct nst_tap *tap = &layers->tap[i];
         struct layer *l;

@@ -32,12 +32,14 @@ struct nst_pack *nst_pack_new(const char *model, const int size[], int sizes,
                               const char *from);
 void nst_pack_free(struct nst_pack *p); /* NULL is fine */
 
-/* Add the layers of v for a picture rgb (3 x h x w, its size being the one of that
- * index) with a share in the means; all shares add up to 1. NST_ERR_ARG (too many
+/* Add the layers of v for a picture rgb (3 x h x w, which without the outermost border
+ * pixels on each side is of the size of that index) with a share in the means; all
+ * shares add up to 1. NST_ERR_ARG (too many
  * layers, or a picture too small for them), NST_ERR_MEM. */
 enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
                              const struct nst_taps *layers, int size, const float *rgb,
-                             int h, int w, double share, struct nst_err *err);
+                             int h, int w, int border, double share,
+                             struct nst_err *err);
 
 /* Add all layers of another pack, at the sizes of this one, in the same way. */
 enum nst_status nst_pack_add_pack(struct nst_pack *p, const struct nst_pack *other,

@@ -100,9 +100,32 @@ void nst_statistics_read(struct nst_statistics *s)
                  (size_t)s->channels * sizeof *s->sums);
 }
 
+static int larger(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+/* What a tile's interior has of the picture without its border; empty if nothing. */
+static struct nst_window inside(const struct nst_tiling *t, const struct nst_tile *tile,
+                                int border)
+{
+    struct nst_window w = tile->inner;
+    int top = tile->outer.top + w.top, left = tile->outer.left + w.left;
+    int cut_top = larger(border - top, 0), cut_left = larger(border - left, 0);
+    int cut_bottom = larger(top + w.height - (t->height - border), 0);
+    int cut_right = larger(left + w.width - (t->width - border), 0);
+
+    w.top += cut_top;
+    w.left += cut_left;
+    w.height = larger(w.height - cut_top - cut_bottom, 0);
+    w.width = larger(w.width - cut_left - cut_right, 0);
+    return w;
+}
+
 enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int count,
                                        struct nst_vgg *v, struct nst_tiling tiling,
-                                       const float *rgb, const bool keep[NST_VGG_CONVS],
+                                       int border, const float *rgb,
+                                       const bool keep[NST_VGG_CONVS],
                                        struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(v);
@@ -116,9 +139,14 @@ enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int cou
     for (int i = 0; i < count; i++)
         nst_statistics_begin(s[i]);
     for (int k = 0; st == NST_OK && k < nst_walk_count(&walk); k++) {
+        struct nst_tile tile = nst_tiling_tile(&tiling, k);
+        struct nst_window window = inside(&tiling, &tile, border);
+
+        if (window.height == 0 || window.width == 0)
+            continue;
         nst_walk_forward(&walk, there, k);
         for (int i = 0; i < count; i++)
-            nst_statistics_gather(s[i], walk.pass, walk.tile.inner, NULL);
+            nst_statistics_gather(s[i], walk.pass, window, NULL);
     }
     for (int i = 0; st == NST_OK && i < count; i++)
         nst_statistics_read(s[i]);

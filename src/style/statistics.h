@@ -48,11 +48,13 @@ void nst_statistics_gather(struct nst_statistics *s, const struct nst_pass *pass
 /* Read what was gathered. */
 void nst_statistics_read(struct nst_statistics *s);
 
-/* Those of count layers of a picture rgb (3 x height x width of the tiling), begun
- * anew and read; keep as of nst_pass_new(). Its errors. */
+/* Those of count layers of a picture rgb (3 x height x width of the tiling) without the
+ * outermost border pixels on each side, begun anew and read; keep as of nst_pass_new().
+ * Its errors. */
 enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int count,
                                        struct nst_vgg *v, struct nst_tiling tiling,
-                                       const float *rgb, const bool keep[NST_VGG_CONVS],
+                                       int border, const float *rgb,
+                                       const bool keep[NST_VGG_CONVS],
                                        struct nst_err *err);
 
 #endif
