@@ -194,7 +194,7 @@ nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
 nst_LDADD = libnst.la $(JANSSON_LIBS)
 # main() of all but nst
 PROGRAM = %D%/cli/program.c %D%/cli/program.h
-nst_history_SOURCES = %D%/cli/history.c $(PROGRAM)
+nst_history_SOURCES = %D%/cli/history.c %D%/cli/older.c %D%/cli/older.h $(PROGRAM)
 nst_history_LDADD = libnst.la $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
 nst_compare_LDADD = libnst.la $(JANSSON_LIBS)

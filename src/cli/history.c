@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/older.h"
 #include "cli/program.h"
 #include "nst.h"
 
@@ -342,8 +343,8 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
 {
     const struct nst_history_line *l = find(h, a->word[0], err);
     struct command c = {NULL, 0};
-    json_t *style, *value;
-    const char *name, *format;
+    json_t *options, *style, *value;
+    const char *name, *format, *differs;
     size_t i;
 
     if (!l || check_inputs(l->run, err) != NST_OK)
@@ -352,7 +353,10 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     add(&c, program());
     add(&c, nst_xstrdup("--config=none"));
     add(&c, nst_xasprintf("--model=%s", text_of(l->run, "model_path")));
-    json_object_foreach(json_object_get(l->run, "options"), name, value)
+    options = nst_older_options(l->run, &differs);
+    if (differs)
+        fprintf(stderr, "nst-history: the result differs: %s\n", differs);
+    json_object_foreach(options, name, value)
     {
         const struct nst_option *o = nst_option_find(name);
         char *word = o && o->recipe ? as_text(o, value) : NULL;
@@ -360,6 +364,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
         if (word)
             add(&c, word);
     }
+    json_decref(options);
     style = json_object_get(l->run, "style");
     if (json_is_array(style)) {
         json_array_foreach(style, i, value) add_style(&c, value);

@@ -75,10 +75,11 @@ static const struct nst_option options[] = {
     {"model", 'm', GROUP(2), TEXT, AT(model), RECIPE, .arg = "NAME|FILE",
      .help = "The network: a safetensors file, or the name of one in the search path"},
     {"scales", 0, GROUP(1), LIST(16, 65536), AT(scales), OFFERED, .zero = "none",
-     .initial = "none", .arg = "LIST|auto|none",
+     .initial = "auto", .arg = "LIST|FROM..|auto|none",
      .help =
-         "Work at these sizes, each starting from the result of the one before; the "
-         "last becomes --size. auto: --size, its half and so on down to 256"},
+         "Work at these sizes, coarse to fine: each starts from the result of the one "
+         "before, and the last becomes --size. FROM..: from that size up to --size, "
+         "each about twice the one before. auto: 96.. none: at --size alone"},
     {"size", 'S', GROUP(1), INT(16, 65536), AT(size), OFFERED, .zero = "native",
      .initial = "512", .arg = "N|native",
      .help = "Longest side of both pictures, in pixels; native resizes neither"},
@@ -90,26 +91,29 @@ static const struct nst_option options[] = {
     {"square", 0, GROUP(1), FLAG, AT(square), OFFERED,
      .help = "Force both pictures to N x N, whatever their aspect ratio"},
     {"content-layers", 0, GROUP(2), TAPS, AT(content_layers), OFFERED,
-     .initial = "conv_4", .arg = "LIST",
+     .initial = "relu4_2", .arg = "LIST",
      .help = "Layers of the content loss, each NAME or NAME:WEIGHT"},
     {"style-layers", 0, GROUP(2), TAPS, AT(style_layers), OFFERED,
-     .initial = "conv_1,conv_2,conv_3,conv_4,conv_5", .arg = "LIST",
+     .initial = "relu1_1:30,relu2_1:30,relu3_1:30,relu4_1:30,relu5_1:30", .arg = "LIST",
      .help = "Layers of the style loss, each NAME or NAME:WEIGHT"},
     {"pooling", 0, GROUP(2), CHOICE("max|avg"), AT(pooling), OFFERED, .initial = "max",
      .arg = "max|avg", .help = "How the network halves its maps"},
     {"padding", 0, GROUP(2), CHOICE("zero|replicate|reflect"), AT(padding), OFFERED,
-     .initial = "zero", .arg = "KIND",
-     .help =
-         "What the network sees beyond the border: zero, which is black; or replicate "
-         "or reflect, 32 more pixels, which are painted too and cut off at the end: "
-         "these keep the border clean"},
+     .initial = "reflect", .arg = "KIND",
+     .help = "What the network sees beyond the border: reflect or replicate extend the "
+             "picture by 32 pixels, which are cut off at the end, and keep the border "
+             "clean; zero sees black there"},
     {"content-weight", 'c', GROUP(2), REAL(0, 1e12), AT(content_weight), OFFERED,
-     .initial = "1", .arg = "WEIGHT", .help = "Weight of the content loss"},
+     .initial = "3", .arg = "WEIGHT", .help = "Weight of the content loss"},
     {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), RECIPE,
-     .initial = "7000", .arg = "WEIGHT", .help = "Weight of the style loss"},
+     .initial = "7000", .arg = "WEIGHT",
+     .help =
+         "Weight of the style loss: 7000 is each preset's own look, 10000 is clearly "
+         "more style, 5000 less"},
     {"moment-weight", 0, GROUP(2), REAL(0, 1e12), AT(moment_weight), OFFERED,
-     .initial = "0", .arg = "WEIGHT",
-     .help = "Weight of the mean and deviation of each channel, beside Gram matrices"},
+     .initial = "0.1", .arg = "WEIGHT",
+     .help = "Weight, at a style weight of 7000, of the mean and deviation of each "
+             "channel beside Gram matrices; it follows --style-weight"},
     {"tv-weight", 0, GROUP(2), REAL(0, 1e12), AT(tv_weight), OFFERED, .initial = "0",
      .arg = "WEIGHT",
      .help = "Weight of the total variation, which smooths what is noisy"},
@@ -130,11 +134,13 @@ static const struct nst_option options[] = {
     {"seed", 0, GROUP(3), INT(0, 4294967295.0), AT(seed), OFFERED, .initial = "0",
      .arg = "N", .help = "Which noise"},
     {"iterations", 'n', GROUP(3), INT(1, 1000000), AT(iterations), RECIPE,
-     .initial = "300", .arg = "N", .help = "Accepted steps of the optimiser, at most"},
+     .initial = "300", .arg = "N",
+     .help = "Steps of the optimiser at all scales together, at most"},
     {"scale-iterations", 0, GROUP(3), LIST(1, 1000000), AT(scale_iterations), OFFERED,
-     .zero = "none", .initial = "auto", .arg = "LIST|auto",
-     .help = "Steps at each scale; auto, as by any later --iterations: as many at the "
-             "first, and half as many at each next"},
+     .zero = "auto", .initial = "auto", .arg = "LIST|auto",
+     .help =
+         "Steps at each scale. auto, as by any later --iterations: these are divided, "
+         "half as many at each scale as at the one before"},
     {"max-evaluations", 0, GROUP(3), INT(1, 1000000000), AT(max_evaluations), RECIPE,
      .zero = "none", .initial = "none", .arg = "N|none",
      .help = "Evaluations of the loss, at most"},
@@ -345,6 +351,7 @@ static enum nst_status check_rising(const struct nst_list *list,
 static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
                                 const char *text, struct nst_err *err)
 {
+    bool scales = strcmp(o->name, "scales") == 0;
     struct nst_list list = {.automatic = strcmp(text, "auto") == 0};
     const char *at = text;
     char *end;
@@ -352,14 +359,20 @@ static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
     if (!list.automatic && strcmp(text, o->zero) != 0)
         for (;; at = end + 1) {
             long long v = strtoll(at, &end, 10);
+            bool within = end > at && (double)v >= o->min && (double)v <= o->max;
 
-            if (end == at || (double)v < o->min || (double)v > o->max ||
-                (*end && *end != ',') || list.count == NST_LIST_MAX)
+            if (scales && within && at == text && strcmp(end, "..") == 0) {
+                list.automatic = true;
+                list.from = v;
+                break;
+            }
+            if (!within || (*end && *end != ',') || list.count == NST_LIST_MAX)
                 return nst_err_set(err, NST_ERR_ARG,
                                    "%s: '%s' is not a list of up to %d whole numbers "
-                                   "between %.15g and %.15g, auto or %s",
+                                   "between %.15g and %.15g, %s",
                                    o->name, text, NST_LIST_MAX, o->min, o->max,
-                                   o->zero);
+                                   scales ? "the first with .. after it, auto or none"
+                                          : "or auto");
             list.value[list.count++] = v;
             if (!*end)
                 break;
@@ -428,6 +441,10 @@ static char *get_list(const struct nst_list *list, const struct nst_option *o)
 {
     char *s = nst_xstrdup(list->automatic ? "auto" : list->count ? "" : o->zero);
 
+    if (list->from) {
+        free(s);
+        s = nst_xasprintf("%lld..", (long long)list->from);
+    }
     for (int i = 0; i < list->count; i++) {
         char *longer =
             nst_xasprintf("%s%s%lld", s, i ? "," : "", (long long)list->value[i]);

@@ -22,8 +22,14 @@
 struct nst_list {
     int count; /* 0: the option's zero word */
     bool automatic;
+    int64_t from; /* automatic scales: the first, as in "128.."; 0: the usual one */
     int64_t value[NST_LIST_MAX];
 };
+
+/* The style weight of every preset's own look: more is more style, less is less. The
+ * weights of the style layers hold the factor that each look needs, and moment-weight
+ * follows it. */
+#define NST_STYLE_WEIGHT 7000
 
 #define NST_STYLES_MAX 16
 

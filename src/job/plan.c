@@ -41,7 +41,9 @@ struct nst_objective_config nst_plan_objective(const struct nst_plan *plan,
                                          .style_layers = &p->style_layers,
                                          .content_weight = p->content_weight,
                                          .style_weight = p->style_weight,
-                                         .moment_weight = p->moment_weight,
+                                         .moment_weight = p->moment_weight *
+                                                          p->style_weight /
+                                                          NST_STYLE_WEIGHT,
                                          .tv_weight = p->tv_weight,
                                          .strength = p->strength,
                                          .tile = plan->tile,

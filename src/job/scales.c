@@ -3,46 +3,89 @@
 
 #include "job/scales.h"
 
+#include <math.h>
 #include <string.h>
 
-/* auto does not begin below this. */
-#define LEAST 256
+/* Where automatic scales begin, and the least that their shorter side has there. */
+#define FROM 96
+#define SHORTER_LEAST 16
 
-static int64_t iterations_at(const struct nst_params *p, int i)
+/* A scale is about this many times the one before; a factor that is larger by this
+ * part of an octave costs no further scale. */
+#define FACTOR 2.0
+#define TOLERANCE 0.25
+
+static void divide_iterations(const struct nst_params *p, struct nst_scale *scale,
+                              int count)
 {
     const struct nst_list *given = &p->scale_iterations;
-    int64_t n = p->iterations >> i;
+    int64_t left = p->iterations;
 
-    if (given->count)
-        return given->value[i < given->count ? i : given->count - 1];
-    return given->automatic && i > 0 ? (n > 0 ? n : 1) : p->iterations;
+    for (int i = 0; i < count; i++) {
+        double half = (double)(1 << (count - 1 - i)), all = 2 * half - 1;
+        int64_t share = llround((double)left * half / all);
+
+        if (given->count)
+            share = given->value[i < given->count ? i : given->count - 1];
+        scale[i].iterations = share > 1 ? share : 1;
+        left -= share;
+    }
 }
 
-int nst_scales(const struct nst_params *p, int longest,
+/* Even steps up to longest, which is not among them. */
+static int automatic(const struct nst_params *p, int longest, int shorter,
+                     struct nst_scale scale[NST_LIST_MAX])
+{
+    double from = p->scales.from ? (double)p->scales.from : FROM;
+    double least = (double)SHORTER_LEAST * longest / shorter, ratio;
+    int count;
+
+    from = from > least ? from : least;
+    ratio = longest / from;
+    count = (int)ceil(log(ratio) / log(FACTOR) - TOLERANCE);
+    if (count >= NST_LIST_MAX)
+        count = NST_LIST_MAX - 1;
+    for (int i = 0; i < count; i++)
+        scale[i].longest = (int)lround(from * pow(ratio, (double)i / count));
+    return count > 0 ? count : 0;
+}
+
+int nst_scales(const struct nst_params *p, int height, int width,
                struct nst_scale scale[NST_LIST_MAX])
 {
+    int longest = height > width ? height : width, shorter = height + width - longest;
     int count = 0;
 
     for (int i = 0; i < p->scales.count - 1 && p->scales.value[i] < longest; i++)
         scale[count++].longest = (int)p->scales.value[i];
-    for (int shift = NST_LIST_MAX - 1; p->scales.automatic && shift > 0; shift--)
-        if (longest >> shift >= LEAST)
-            scale[count++].longest = longest >> shift;
+    if (p->scales.automatic)
+        count = automatic(p, longest, shorter, scale);
     scale[count++].longest = longest;
-    for (int i = 0; i < count; i++)
-        scale[i].iterations = iterations_at(p, i);
+    divide_iterations(p, scale, count);
     return count;
 }
 
-int64_t nst_scales_iterations(const struct nst_params *p, int longest)
+int64_t nst_scales_iterations(const struct nst_params *p, int height, int width)
 {
     struct nst_scale scale[NST_LIST_MAX];
-    int count = nst_scales(p, longest, scale);
+    int count = nst_scales(p, height, width, scale);
     int64_t sum = 0;
 
     for (int i = 0; i < count; i++)
         sum += scale[i].iterations;
     return sum;
+}
+
+void nst_scales_follow(struct nst_params *p, int height, int width)
+{
+    struct nst_scale scale[NST_LIST_MAX];
+    int count = nst_scales(p, height, width, scale);
+
+    p->iterations = scale[count - 1].iterations;
+    if (count > 1)
+        p->iterations += scale[count - 2].iterations;
+    p->scales = (struct nst_list){.count = 0};
+    p->scale_iterations = (struct nst_list){.automatic = true};
 }
 
 static double work(const struct nst_params *p, const struct nst_scale *scale,
@@ -81,7 +124,7 @@ enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err
                            "adaptive: the recipe of --compat is fixed");
     if (p->compat && (s->count || s->automatic))
         return nst_err_set(err, NST_ERR_ARG,
-                           "scales: the recipe of --compat has only one");
+                           "compat: its recipe has one scale: add -p classic");
     return NST_OK;
 }
 

@@ -18,14 +18,20 @@ struct nst_scale {
 };
 
 /*
- * The scales that p asks for, smallest first, for a result whose longest side is that;
- * NST_LIST_MAX at most. How many; without --scales it is one.
+ * The scales that p asks for, smallest first, for a result of height x width pixels;
+ * NST_LIST_MAX at most. How many; with --scales none it is one. Unless
+ * --scale-iterations gives the steps of each, --iterations is divided among them: each
+ * has half as many as the one before, and at least one.
  */
-int nst_scales(const struct nst_params *p, int longest,
+int nst_scales(const struct nst_params *p, int height, int width,
                struct nst_scale scale[NST_LIST_MAX]);
 
 /* Steps at all of them together. */
-int64_t nst_scales_iterations(const struct nst_params *p, int longest);
+int64_t nst_scales_iterations(const struct nst_params *p, int height, int width);
+
+/* Make p that of a frame that starts from the one before it, which has what the smaller
+ * scales are for: the last scale alone, with the steps of the last two. */
+void nst_scales_follow(struct nst_params *p, int height, int width);
 
 /* Of the work at all count scales, by pixels and steps, the part that is done after so
  * many steps at one of them. */

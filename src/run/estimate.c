@@ -14,18 +14,19 @@ enum nst_status nst_estimate_make(struct nst_estimate *out, const struct nst_pla
     int longest = (plan->width > plan->height ? plan->width : plan->height) - border;
     enum nst_status st = NST_OK;
 
-    *out = (struct nst_estimate){.height = plan->height - border,
-                                 .width = plan->width - border,
-                                 .scales = nst_scales(p, longest, scale),
-                                 .tile = plan->tile,
-                                 .tile_rows = plan->tile_rows,
-                                 .tile_columns = plan->tile_columns,
-                                 .recompute_content = plan->recompute_content,
-                                 .curvature_pairs = plan->curvature_pairs,
-                                 .memory = plan->memory,
-                                 .limit = plan->limit,
-                                 .device_memory = plan->device_memory,
-                                 .device_limit = plan->device_limit};
+    *out = (struct nst_estimate){
+        .height = plan->height - border,
+        .width = plan->width - border,
+        .scales = nst_scales(p, plan->height - border, plan->width - border, scale),
+        .tile = plan->tile,
+        .tile_rows = plan->tile_rows,
+        .tile_columns = plan->tile_columns,
+        .recompute_content = plan->recompute_content,
+        .curvature_pairs = plan->curvature_pairs,
+        .memory = plan->memory,
+        .limit = plan->limit,
+        .device_memory = plan->device_memory,
+        .device_limit = plan->device_limit};
     for (int i = 0; i < out->scales && st == NST_OK; i++) {
         struct nst_params at = *p;
         struct nst_plan small = *plan;

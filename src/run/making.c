@@ -63,10 +63,20 @@ static bool on_stop(void *ctx)
     return nst_asked_to_stop(w->maker->events);
 }
 
+/* What the picture, or the frame at hand, is made by. */
+static struct nst_params params_of_frame(const struct nst_work *w)
+{
+    struct nst_params p = w->p;
+
+    if (w->frame > 0)
+        nst_scales_follow(&p, w->content->height, w->content->width);
+    return p;
+}
+
 /* The picture, or the frame at hand: w->rgb, before it gets the content's colours. */
 static enum nst_status stylise(struct nst_work *w, struct nst_err *err)
 {
-    struct nst_params p = w->p;
+    struct nst_params p = params_of_frame(w);
     struct nst_stylising s = {w->maker->engine,
                               w->maker->events,
                               &p,
@@ -85,14 +95,7 @@ static enum nst_status stylise(struct nst_work *w, struct nst_err *err)
                                     .stop = on_stop,
                                     .reweighed = on_reweighed};
 
-    if (w->frame > 0) /* what the smaller scales are for is there already */
-        p.scales.count = 0;
     return nst_stylise(&s, &events, &w->rgb, &w->result, err);
-}
-
-static int longest(const struct nst_picture *p)
-{
-    return p->height > p->width ? p->height : p->width;
 }
 
 static void colour(const struct nst_work *w, float *rgb)
@@ -126,6 +129,7 @@ static enum nst_status end_frame(struct nst_work *w, struct nst_err *err)
 /* The next frame becomes the content, if there is one: *more. */
 static enum nst_status next_frame(struct nst_work *w, bool *more, struct nst_err *err)
 {
+    struct nst_params p = params_of_frame(w);
     struct nst_picture *next;
     enum nst_status st;
 
@@ -148,7 +152,7 @@ static enum nst_status next_frame(struct nst_work *w, bool *more, struct nst_err
     w->content = next;
     if (st == NST_OK && w->p.colour == NST_COLOUR_MATCH)
         st = nst_work_match_colours(w, err);
-    w->steps_before += nst_scales_iterations(&w->p, longest(w->content));
+    w->steps_before += nst_scales_iterations(&p, next->height, next->width);
     w->frame++;
     return st;
 }
@@ -180,7 +184,8 @@ static enum nst_status stylise_all(struct nst_work *w, struct nst_err *err)
     }
     if (events->picture_begun)
         w->told = events->picture_begun(
-            events->ctx, w->item, nst_scales_iterations(&w->p, longest(w->content)));
+            events->ctx, w->item,
+            nst_scales_iterations(&w->p, w->content->height, w->content->width));
     st = w->frames ? stylise_frames(w, err) : stylise(w, err);
     if (events->picture_ended)
         events->picture_ended(w->told, st == NST_OK ? &w->result : NULL);

@@ -468,13 +468,12 @@ enum nst_status nst_stylise(const struct nst_stylising *s,
                             struct nst_job_result *result, struct nst_err *err)
 {
     const struct nst_picture *c = s->content;
-    int longest = c->height > c->width ? c->height : c->width;
     struct run r = {.s = s, .events = events};
     enum nst_status st = NST_OK;
 
     *rgb = NULL;
-    r.scales = nst_scales(s->p, longest, r.scale);
-    r.planned = nst_scales_iterations(s->p, longest);
+    r.scales = nst_scales(s->p, c->height, c->width, r.scale);
+    r.planned = nst_scales_iterations(s->p, c->height, c->width);
     if (s->p->resume)
         st = take_up(&r, err);
     for (; st == NST_OK && goes_on(&r); r.at++) {

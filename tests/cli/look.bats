@@ -33,15 +33,15 @@ samples() { # of a PPM of 32 x 24, one a line
     grep -qE '^mine +of my own$' list
     grep -qE "^wrong .*'7' is not" list
     grep -qE '^falling .*falling.json: scales: 32 after 64' list
-    for preset in classic draft fine gatys painting photo-colours poster texture; do
+    for preset in classic draft fine gatys painting photo-colours portrait poster texture; do
         grep -qE "^$preset +[A-Z]" list
     done
 }
 
 @test "the configuration that is shown is a preset that means the same" {
     needs jq
-    "$NST" -p fine -S 700 --strength 0.3 -c 2 --show-config >one.json
-    jq -e '.options | .size == 700 and .strength == 0.3 and .scales == "256,512,1024" and
+    "$NST" -p portrait -S 700 --strength 0.3 -c 2 --pooling avg --show-config >one.json
+    jq -e '.options | .size == 700 and .strength == 0.3 and .scales == "128.." and
         .pooling == "avg" and ."content-weight" == 2' one.json
     "$NST" -p ./one.json --show-config >two.json
     cmp one.json two.json
@@ -51,9 +51,10 @@ samples() { # of a PPM of 32 x 24, one a line
     needs jq
     "$NST" -w 5 -p texture --show-config | jq -e '.options."style-weight" == 5 and
         .options.init == "noise"'
-    "$NST" -p fine -n 8 --show-config | jq -e '.options."scale-iterations" == "auto"'
-    for scales in none 512,1024; do # other than the three that fine has steps for
-        "$NST" -p fine --scales $scales --show-config |
+    echo '{"options": {"scales": "256,512,1024", "scale-iterations": "9,5,2"}}' >three.json
+    "$NST" -p ./three.json -n 8 --show-config | jq -e '.options."scale-iterations" == "auto"'
+    for scales in none 512,1024; do # other than the three that it has steps for
+        "$NST" -p ./three.json --scales $scales --show-config |
             jq -e '.options."scale-iterations" == "auto"'
     done
     "$NST" --scale-iterations 3,2,1 --scales 64,128,256 --show-config |
@@ -68,9 +69,9 @@ samples() { # of a PPM of 32 x 24, one a line
         >config/nst/config.json
     "$NST" --show-config | jq -e '.options | ."style-weight" == 11 and .size == 100'
     "$NST" -p draft --show-config |
-        jq -e '.options | ."style-weight" == 11 and .size == 384 and .iterations == 60'
+        jq -e '.options | ."style-weight" == 11 and .size == 100 and .iterations == 60'
     "$NST" -p draft -n 5 -w 3 --show-config |
-        jq -e '.options | ."style-weight" == 3 and .size == 384 and .iterations == 5'
+        jq -e '.options | ."style-weight" == 3 and .size == 100 and .iterations == 5'
     "$NST" --config none --show-config | jq -e '.options.size == 512'
     echo '{"options": {"size": 99, "quiet": true}}' >other.json
     "$NST" --config other.json --show-config | jq -e '.options.size == 99'
@@ -90,15 +91,20 @@ samples() { # of a PPM of 32 x 24, one a line
     jq -es 'map(select(.final | not)) |
         (map(.scale) | unique) == [16, 32, 48] and
         map(.evaluation) == [range(1; length + 1)] and
-        ([.[] | select(.scale == 48 and .accepted)] | length) == 3' t.jsonl
+        ([.[] | select(.accepted) | .scale] | group_by(.) | map(length - 1)) == [5, 2, 1]' t.jsonl
     [ "$(dimensions out.png)" = 48x36 ]
     nst -s style.ppm photo.ppm -o out.png --scales 16,32 --scale-iterations 5,2 \
         --progress json 2>progress
     jq -es '(map(.total) | unique) == [7] and .[-1].done == 7' progress
     nst -s style.ppm photo.ppm --scales 16,32,48 -S 40 --dry-run --json |
         jq -e '.scales == [16, 32, 40]'
-    nst -s style.ppm photo.ppm --scales auto -S 1100 --dry-run --json |
-        jq -e '.scales == [275, 550, 1100]'
+    nst -s style.ppm photo.ppm -S 1100 --dry-run --json |
+        jq -e '.scales == [96, 177, 325, 598, 1100]'
+    nst -s style.ppm photo.ppm -S 512 --scales 64.. -n 300 --dry-run --json |
+        jq -e '.scales == [64, 128, 256, 512] and .steps == [160, 80, 40, 20]'
+    nst -s style.ppm photo.ppm -S 70 --scales 64.. --dry-run --json | jq -e '.scales == [70]'
+    picture wide.ppm 256 16 3
+    nst -s style.ppm wide.ppm -S 512 --scales 64.. --dry-run --json | jq -e '.scales == [256, 512]'
 }
 
 @test "a step counts by the pixels of its scale in what is left to do" {
@@ -315,7 +321,7 @@ half() {
 
 @test "an adaptive weight grows when its loss rises over ten steps, and a run goes on by it" {
     needs jq
-    nst -s style.ppm photo.ppm -o a.png --adaptive weights -n 40 --trace t.jsonl 2>log
+    nst -p classic -s style.ppm photo.ppm -o a.png --adaptive weights -n 40 --trace t.jsonl 2>log
     grep -qE 'adaptive: the content loss rose, step [0-9]+: its weight 1 to 1.1' log
     jq -es 'map(select(.evaluation and .accepted)) | .[-1].iteration == 40' t.jsonl
     for optimiser in lbfgs adam; do
@@ -331,9 +337,16 @@ half() {
 
 @test "means and deviations are matched beside Gram matrices" {
     needs jq
-    nst -s style.ppm photo.ppm -o a.ppm -n 30
-    nst -s style.ppm photo.ppm -o b.ppm -n 30 -w 0 --moment-weight 100
-    less "$(first -s style.ppm --init b.ppm photo.ppm)" "$(first -s style.ppm photo.ppm)"
+    nst -s style.ppm photo.ppm -o a.ppm -n 30 --moment-weight 0
+    nst -s style.ppm photo.ppm -o b.ppm -n 30 --moment-weight 1000
+    less "$(first -s style.ppm --moment-weight 1000 --init b.ppm photo.ppm)" \
+        "$(first -s style.ppm --moment-weight 1000 --init a.ppm photo.ppm)"
+}
+
+@test "means and deviations follow the style weight" {
+    needs jq
+    near "$(first -c 0 -w 14000 -s style.ppm photo.ppm)" \
+        "$(first -c 0 -w 7000 -s style.ppm photo.ppm | awk '{ print 2 * $1 }')"
 }
 
 @test "the style's size is a multiple of the picture's" {
@@ -495,7 +508,7 @@ half() {
         -s style.ppm photo.ppm -o x.ppm --scales 8
     refused 2 'scale-iterations: 3 numbers for 2 scales' \
         -s style.ppm photo.ppm -o x.ppm --scales 16,32 --scale-iterations 1,2,3
-    refused 2 'scales: .*--compat' -s style.ppm photo.ppm -o x.ppm --scales auto --compat tutorial
+    refused 2 'compat: its recipe has one scale: add -p classic' -s style.ppm photo.ppm -o x.ppm --scales auto --compat tutorial
     refused 2 'optimiser: --compat has its own' \
         -s style.ppm photo.ppm -o x.png --optimiser adam --compat tutorial
     refused 2 "strength: '1.5' is not a number between 0 and 1" \

@@ -15,7 +15,7 @@ static void defaults_are_the_classic_recipe(void **state)
     nst_params_init(&p);
     assert_int_equal(p.size, 512);
     assert_int_equal(p.iterations, 300);
-    assert_true(p.style_weight == 7000 && p.content_weight == 1);
+    assert_true(p.style_weight == 7000 && p.content_weight == 3);
     assert_int_equal(p.content_layers.count, 1);
     assert_int_equal(p.content_layers.tap[0].conv, 3);
     assert_false(p.content_layers.tap[0].after_relu);
