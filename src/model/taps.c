@@ -29,6 +29,11 @@ bool nst_conv_before_pool(int conv)
     return place == convs_in_block[block - 1];
 }
 
+bool nst_conv_below_pool(int conv)
+{
+    return conv < convs_in_block[0];
+}
+
 static int conv_at(int block, int place)
 {
     int conv = 0;

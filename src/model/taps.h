@@ -32,6 +32,8 @@ struct nst_taps {
 void nst_conv_place(int conv, int *block, int *place);
 /* Does a pooling layer follow this convolution? */
 bool nst_conv_before_pool(int conv);
+/* Does no pooling layer come before it? */
+bool nst_conv_below_pool(int conv);
 
 /*
  * Read "NAME[:WEIGHT],..." into *taps. NST_ERR_ARG with the offending name, on an

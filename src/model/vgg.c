@@ -104,6 +104,11 @@ struct nst_backend *nst_vgg_backend(const struct nst_vgg *v)
     return v->be;
 }
 
+enum nst_pooling nst_vgg_pooling(const struct nst_vgg *v)
+{
+    return v->pooling;
+}
+
 uint64_t nst_vgg_fingerprint(const struct nst_vgg *v, int conv)
 {
     return v->fingerprint[conv];

@@ -36,6 +36,8 @@ void nst_vgg_share(struct nst_vgg **out, const struct nst_vgg *v,
 struct nst_backend *nst_vgg_backend(const struct nst_vgg *v);
 /* A number that differs with the weights, and the poolings, up to a convolution. */
 uint64_t nst_vgg_fingerprint(const struct nst_vgg *v, int conv);
+/* What the network was made with. */
+enum nst_pooling nst_vgg_pooling(const struct nst_vgg *v);
 /* How many convolutions there are, and channels that one puts out. */
 int nst_vgg_convs(const struct nst_vgg *v);
 int nst_vgg_channels(const struct nst_vgg *v, int conv);
