@@ -129,6 +129,11 @@ enum nst_status nst_output_write(struct nst_output *out, const struct nst_pictur
  * nst_output_write(). */
 enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int w,
                                  struct nst_err *err);
+/* The picture at path (as nst_picture_load() reads it; what is transparent is white) as
+ * a small JPEG without metadata, whose longest side is at most so many pixels.
+ * free(*bytes) is the caller's. Errors of nst_picture_load(). */
+enum nst_status nst_picture_small_jpeg(void **bytes, size_t *size, const char *path,
+                                       int longest, struct nst_err *err);
 void nst_output_free(struct nst_output *out); /* drops what was not written */
 
 #endif
