@@ -101,11 +101,16 @@ _nst_kind() {
     nst-serve:--queue) echo "{}" ;;
     nst-serve:--log) echo "file" ;;
     nst-serve:--log-format) echo "{text json}" ;;
+    nst-style:--artist) echo "{}" ;;
     nst-style:--from) echo "{}" ;;
     nst-style:--model | nst-style:-m) echo "model" ;;
     nst-style:--output | nst-style:-o) echo "file" ;;
+    nst-style:--preview) echo "file" ;;
+    nst-style:--previews) echo "file" ;;
     nst-style:--scales) echo "{}" ;;
     nst-style:--style-layers) echo "layer" ;;
+    nst-style:--title) echo "{}" ;;
+    nst-style:--year) echo "{}" ;;
     esac
 }
 
@@ -116,7 +121,7 @@ _nst_options() {
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --json --last --normalise --output --help --usage --version" ;;
     nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --token-file --grace --lease --max-connections --max-history-images --max-pixels --max-queue --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --task-memory --task-seconds --queue --worker --log --log-format --help --usage --version" ;;
-    nst-style) echo "--from --json --model --output --scales --style-layers --help --usage --version" ;;
+    nst-style) echo "--artist --from --json --model --output --preview --previews --scales --style-layers --title --year --help --usage --version" ;;
     esac
 }
 

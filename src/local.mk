@@ -113,7 +113,7 @@ libnst_job_la_SOURCES = \
 	%D%/style/pixel_losses.c %D%/style/pixel_losses.h \
 	%D%/style/tiling.c %D%/style/tiling.h \
 	%D%/style/walk.c %D%/style/walk.h \
-	%D%/style/pack.c %D%/style/pack.h \
+	%D%/style/pack.c %D%/style/pack.h %D%/style/pack_file.c %D%/style/pack_parts.h \
 	%D%/style/objective.c %D%/style/objective.h \
 	%D%/style/objective_new.c %D%/style/objective_parts.h \
 	%D%/optim/optim.h %D%/optim/state.h \
@@ -139,7 +139,7 @@ libnst_run_la_SOURCES = \
 	%D%/image/picture.h %D%/image/origin.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/colour.c \
 	%D%/image/load.c %D%/image/metadata.c \
-	%D%/image/output.h %D%/image/save.c %D%/image/pixels.c \
+	%D%/image/output.h %D%/image/save.c %D%/image/small.c %D%/image/pixels.c \
 	%D%/image/frames.c %D%/image/frames.h %D%/image/y4m.c %D%/image/y4m.h \
 	%D%/image/pnm.c %D%/image/pnm.h \
 	%D%/record/record.c %D%/record/record.h \
@@ -203,7 +203,7 @@ nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/pickle.c %D%/cli/pickle.h
 	%D%/cli/pth.c %D%/cli/pth.h
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
 nst_model_LDADD = libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
-nst_style_SOURCES = %D%/cli/style.c $(PROGRAM)
+nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c %D%/cli/style_make.c $(PROGRAM)
 nst_style_LDADD = libnst.la $(JANSSON_LIBS)
 
 # the service, which is a program too

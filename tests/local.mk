@@ -74,7 +74,7 @@ tests_grad_test_gradient_LDADD = $(JOB_LIBS)
 UNIT_TESTS = tests/unit/test_options tests/unit/test_taps tests/unit/test_safetensors \
 	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture \
 	tests/unit/test_frames tests/unit/test_history tests/unit/test_colours \
-	tests/unit/test_api
+	tests/unit/test_pack tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h
@@ -85,6 +85,9 @@ tests_unit_test_options_LDADD = $(UNIT_LDADD)
 tests_unit_test_taps_SOURCES = %D%/unit/test_taps.c
 tests_unit_test_taps_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_taps_LDADD = $(UNIT_LDADD)
+tests_unit_test_pack_SOURCES = %D%/unit/test_pack.c
+tests_unit_test_pack_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_pack_LDADD = $(UNIT_LDADD)
 tests_unit_test_safetensors_SOURCES = %D%/unit/test_safetensors.c
 tests_unit_test_safetensors_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)

@@ -28,7 +28,7 @@ enum nst_status nst_styles_choose_model(char **model, const struct nst_params *p
         free(path);
         if (st != NST_OK)
             return st;
-        *model = nst_xstrdup(nst_pack_model(pack));
+        *model = nst_xstrdup(nst_pack_text(pack, NST_PACK_MODEL));
         nst_pack_free(pack);
     }
     return NST_OK;

@@ -37,6 +37,8 @@ nst -q -s style.ppm good.png -o good.pam
 cp "$source/tests/data/tiny-zip.pth" good.zip.pth
 cp "$source/tests/data/tiny-plain.pth" good.plain.pth
 cp "$source/styles/munch.nststyle" good.nststyle
+"$bin/nst-style" pack style.ppm --scales 16,32 --style-layers conv_1,conv_2,conv_3,conv_4,conv_5 \
+    --preview photo.ppm --artist A --title B -o good.small.nststyle
 cp "$source/presets/poster.json" good.json
 "$bin/nst-model" convert --last conv_2 "$source/models/vgg19-lite.safetensors" -o good.safetensors
 nst -q -s style.ppm photo.ppm -o out.png --history good.jsonl

@@ -8,9 +8,11 @@ nst_style() {
     "$(dirname "$NST")/nst-style" "$@"
 }
 
-# first OPTION...: the style loss of a photograph, without a step from it
+# first OPTION...: the style loss of a photograph with mirrored borders, as packs are made,
+# without a step from it
 first() {
-    nst photo.ppm -o first.ppm --trace first.jsonl --max-evaluations 1 "$@"
+    nst photo.ppm -o first.ppm --trace first.jsonl --max-evaluations 1 \
+        --padding reflect "$@"
     jq -r 'select(.evaluation == 1) | .style_loss' first.jsonl
 }
 
@@ -48,6 +50,129 @@ near() {
     nst_style blend a.nststyle:3 b.nststyle -o blend.nststyle
     near "$(first -s blend.nststyle)" "$(first -s mix.nststyle)" 0.2
     near "$(first -s a.nststyle:3 -s other.ppm)" "$(first -s mix.nststyle)" 0.2
+}
+
+@test "a pack stands for its picture made larger, and has sizes by layer" {
+    needs jq
+    nst_style pack style.ppm --scales 16,64 -o pack.nststyle
+    near "$(first -S 64 -s pack.nststyle)" "$(first -S 64 -s style.ppm)" 0.2
+    nst_style pack style.ppm -o all.nststyle
+    [ "$(wc -c <all.nststyle)" -lt 380000 ]
+    nst_style info --json all.nststyle >info
+    [ "$(jq -c '[.layers[] | select(.layer == "relu4_1" and .pooling == "max") | .scales]' info)" \
+        = '[[64,128,256,512,1024,2048]]' ]
+    [ "$(jq -c '[.layers[] | select(.layer == "relu4_1" and .pooling == "avg") | .scales]' info)" \
+        = '[[256,1024]]' ]
+    [ "$(jq -c '[.layers[] | select(.layer == "conv1_1") | .pooling]' info)" = '["any"]' ]
+    nst_style info all.nststyle | grep -q '^layer    relu5_1, average pooling, 128 channels, at 256 1024 pixels, '
+    # what is asked for holds for both poolings
+    nst_style pack style.ppm --scales 32 --style-layers relu2_1 -o one.nststyle
+    [ "$(nst_style info --json one.nststyle | jq -c '[.layers[] | [.layer, .pooling, .scales]]')" \
+        = '[["relu2_1","max",[32]],["relu2_1","avg",[32]]]' ]
+}
+
+@test "a pack says who painted what and when, and shows a preview" {
+    needs jq
+    small="--scales 32 --style-layers relu1_1"
+    # shellcheck disable=SC2086 # words are wanted
+    nst_style pack style.ppm $small --artist 'Ada B.' --title Squares --year 'c. 1830' \
+        --preview photo.ppm -o a.nststyle
+    [ "$(nst_style info --json a.nststyle | jq -c '[.from, .artist, .title, .year]')" \
+        = '["Ada B., Squares, c. 1830","Ada B.","Squares","c. 1830"]' ]
+    nst_style info a.nststyle | grep -qE '^preview  a JPEG of [0-9]+ bytes$'
+    # one pack keeps what it is not told, and may be the file that is written
+    cp a.nststyle before
+    nst_style blend a.nststyle -o a.nststyle
+    cmp a.nststyle before
+    nst_style blend a.nststyle --title Circles -o a.nststyle
+    [ "$(nst_style info --json a.nststyle | jq -c '[.from, .artist, .title, .preview > 0]')" \
+        = '["Ada B., Squares, c. 1830","Ada B.","Circles",true]' ]
+    # several have the names of none
+    # shellcheck disable=SC2086
+    nst_style pack style.ppm $small --from mine -o b.nststyle
+    nst_style blend a.nststyle b.nststyle -o c.nststyle
+    [ "$(nst_style info --json c.nststyle | jq -c '[.from, .artist, .preview]')" \
+        = '["a.nststyle, b.nststyle",null,0]' ]
+    # text of one line
+    # shellcheck disable=SC2086
+    nst_style pack style.ppm $small --artist $'A\nB\e[1m' -o d.nststyle
+    [ "$(nst_style info --json d.nststyle | jq -r .artist)" = 'A B [1m' ]
+    run nst_style blend a.nststyle --preview none.png -o e.nststyle
+    [ "$status" = 1 ]
+    [[ $output == *none.png* ]]
+    [ ! -e e.nststyle ]
+    cp photo.ppm p.nststyle # a picture by its contents
+    run nst_style blend a.nststyle --preview p.nststyle -o p.nststyle
+    [ "$status" = 1 ]
+    cmp photo.ppm p.nststyle
+}
+
+@test "a preview is a JPEG of 256 pixels at most, without metadata" {
+    needs vipsheader exiftool
+    picture large.ppm 600 300 3
+    mkdir -p data/nst/styles
+    nst_style pack style.ppm --scales 32 --style-layers relu1_1 --preview large.ppm \
+        -o data/nst/styles/mine.nststyle
+    nst_style pack style.ppm --scales 32 --style-layers relu1_1 --preview photo.ppm \
+        -o data/nst/styles/small.nststyle
+    nst_style pack style.ppm --scales 32 --style-layers relu1_1 -o data/nst/styles/none.nststyle
+    export XDG_DATA_HOME=$PWD/data
+    nst_style list --previews made/previews >said
+    grep -qx made/previews/mine.jpg said
+    [ ! -e made/previews/none.jpg ]
+    [[ $(vipsheader made/previews/mine.jpg) == *"256x128 uchar, 3 bands"* ]]
+    [[ $(vipsheader made/previews/small.jpg) == *"48x36 uchar, 3 bands"* ]]
+    [ -z "$(exiftool -EXIF:all -XMP:all -ICC_Profile:all -Comment made/previews/mine.jpg)" ]
+    # the second time they are written over, and a folder in the way is named
+    nst_style list --previews made/previews | cmp - said
+    mkdir -p other/mine.jpg
+    run nst_style list --previews other
+    [ "$status" = 1 ]
+    [[ $output == *other/mine.jpg* ]]
+    run nst_style list --previews made --json
+    [ "$status" = 2 ]
+    run nst_style info mine --previews made
+    [ "$status" = 2 ]
+}
+
+@test "list has a line for each pack, in columns, or JSON" {
+    needs jq
+    mkdir -p data/nst/styles
+    export XDG_DATA_HOME=$PWD/data
+    nst_style pack style.ppm --scales 32 --style-layers relu1_1 --artist 'Édouard B.' \
+        --title Squares --year 1830 -o data/nst/styles/mine.nststyle
+    nst_style pack style.ppm --scales 32 --style-layers relu1_1 --artist A --title B \
+        -o data/nst/styles/munch.nststyle
+    echo no >data/nst/styles/broken.nststyle
+    nst_style list >list
+    cat list
+    grep -qE '^mine +Édouard B\. +Squares +1830$' list
+    grep -q '^broken .*is not a safetensors file' list
+    # the user's hides the one of the same name that comes along
+    [ "$(grep -c '^munch ' list)" = 1 ]
+    grep -qE '^munch +A +B +-$' list
+    # titles begin at one column, counted in characters
+    sed 's/É/E/' list | awk '/^mine/ { a = index($0, "Squares") }
+        /^munch/ { b = index($0, " B ") + 1 } END { exit a != b }'
+    nst_style list --json >json
+    [ "$(jq -r '.[] | select(.name == "mine") | .artist, .title, .year, .from' json)" = 'Édouard B.
+Squares
+1830
+Édouard B., Squares, 1830' ]
+    [ "$(jq -r '.[] | select(.name == "munch") | .path' json)" = "$XDG_DATA_HOME/nst/styles/munch.nststyle" ]
+    jq -e '.[] | select(.name == "broken") | .error' json
+    [ "$(jq -r '.[].name' json)" = "$(cut -d' ' -f1 list)" ]
+}
+
+@test "every pack of styles/ is small, listed for installation, and in the manual" {
+    needs mandoc
+    mandoc -T ascii "${srcdir:?}/man/nst-style.1" | col -bx | sed -n '/^FILES/,/^EXIT/p' >files
+    for file in "$srcdir"/styles/*.nststyle; do
+        name=$(basename "$file" .nststyle)
+        [ "$(wc -c <"$file")" -lt 400000 ]
+        grep -q "/$name.nststyle" "$srcdir/styles/local.mk"
+        grep -qE "^ +$name " files
+    done
 }
 
 @test "a run by a pack is the same, bit for bit, each time and on any number of threads" {

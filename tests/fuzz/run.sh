@@ -25,7 +25,10 @@ for parser in ${*:-y4m pnm safetensors pth pack preset history request kind head
     safetensors) head -c 4096 ../models/vgg19-lite.safetensors >good-safetensors/a
         cp ../tests/data/tiny-lpips-alex.safetensors good-safetensors/b ;;
     pth) cp ../tests/data/*.pth good-pth/ ;;
-    pack) head -c 4096 ../styles/munch.nststyle >good-pack/a ;;
+    pack) head -c 4096 ../styles/munch.nststyle >good-pack/a
+        # a layer of one channel at a size, and a preview; 304 is the header's length
+        { printf '\060\001\0\0\0\0\0\0' && printf '%-304s' '{"__metadata__":{"format":"nst style 2","model":"a","from":"b"},"9/relu1_1/000000000000000a/products":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"9/relu1_1/000000000000000a/means":{"dtype":"F16","shape":[1],"data_offsets":[2,4]},"preview":{"dtype":"U8","shape":[5],"data_offsets":[4,9]}}' &&
+            printf '\0\0\0\0\377\330\377\377\331'; } >good-pack/b ;;
     preset) cp ../presets/*.json good-preset/ ;;
     request) printf '{"content_image": "a", "styles": [{"name": "munch", "mask": "a"}], "preset": "gatys", "size": 64, "scales": [16, 64], "strength": 0.5, "square": true, "num_steps": 100}' >good-request/a ;;
     kind) printf '\x89PNG\r\n\x1a\nxxxxPK\5\6' >good-kind/a && printf '\xff\xd8\xffxx<svg' >good-kind/b ;;

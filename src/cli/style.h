@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* style.h - what nst-style's commands are asked for, and the commands. */
+#ifndef NST_CLI_STYLE_H
+#define NST_CLI_STYLE_H
+
+#include <stdbool.h>
+
+#include "nst.h"
+
+struct style_arguments {
+    const char *command, *output;
+    const char *text[NST_PACK_TEXTS]; /* those that were asked for */
+    const char *preview;              /* a picture's file */
+    const char *previews;             /* a folder for all packs' */
+    struct nst_params p;              /* styles, model, scales, layers */
+    bool with_scales, with_layers;    /* these were asked for */
+    bool json;
+};
+
+/* Sizes that a pack has of max and of average pooling, unless others are asked for. */
+#define STYLE_MAX_SCALES "64,128,256,512,1024,2048"
+#define STYLE_AVG_SCALES "256,1024"
+
+bool style_ends_as_pack(const char *name);
+/* The pack called name. NST_ERR_IO: there is none. */
+enum nst_status style_load(struct nst_pack **out, const char *name,
+                           struct nst_err *err);
+
+enum nst_status style_pack(struct style_arguments *a, struct nst_err *err);
+enum nst_status style_blend(const struct style_arguments *a, struct nst_err *err);
+enum nst_status style_info(const struct style_arguments *a, struct nst_err *err);
+enum nst_status style_list(const struct style_arguments *a, struct nst_err *err);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* style_list.c - nst-style info and list: what a pack holds, and which packs there are.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/program.h"
+#include "cli/style.h"
+
+static json_t *layer_json(const struct nst_pack_layer *l)
+{
+    struct nst_taps one = {1, {l->tap}};
+    json_t *sizes = json_array();
+    char name[16], hash[20];
+
+    for (int i = 0; i < l->sizes; i++)
+        json_array_append_new(sizes, json_integer(l->size[i]));
+    nst_taps_format(&one, name, sizeof name);
+    snprintf(hash, sizeof hash, "%016" PRIx64, l->fingerprint);
+    return json_pack("{s:s, s:s?, s:i, s:o, s:s}", "layer", name, "pooling", l->pooling,
+                     "channels", l->channels, "scales", sizes, "fingerprint", hash);
+}
+
+/* What a pack says of itself, how large its preview is, and its layers. */
+static json_t *pack_json(const struct nst_pack *p)
+{
+    json_t *j = json_object(), *layers = json_array();
+    struct nst_pack_layer l;
+    size_t bytes;
+
+    for (int i = 0; i < NST_PACK_TEXTS; i++) {
+        const char *text = nst_pack_text(p, (enum nst_pack_text)i);
+
+        json_object_set_new(j, nst_pack_text_name((enum nst_pack_text)i),
+                            text ? json_string(text) : json_null());
+    }
+    nst_pack_preview(p, &bytes);
+    json_object_set_new(j, "preview", json_integer((json_int_t)bytes));
+    for (int i = 0; nst_pack_layer(p, i, &l); i++)
+        json_array_append_new(layers, layer_json(&l));
+    json_object_set_new(j, "layers", layers);
+    return j;
+}
+
+static const char *pooling_in_words(const char *pooling)
+{
+    if (!pooling)
+        return "a pooling that the pack does not name";
+    if (strcmp(pooling, "any") == 0)
+        return "any pooling";
+    return strcmp(pooling, "max") == 0 ? "max pooling" : "average pooling";
+}
+
+static void print_layer(const struct nst_pack_layer *l)
+{
+    struct nst_taps one = {1, {l->tap}};
+    char name[16];
+
+    nst_taps_format(&one, name, sizeof name);
+    printf("layer    %s, %s, %d channels, at", name, pooling_in_words(l->pooling),
+           l->channels);
+    for (int i = 0; i < l->sizes; i++)
+        printf(" %d", l->size[i]);
+    printf(" pixels, network %016" PRIx64 "\n", l->fingerprint);
+}
+
+static void print_table(const struct nst_pack *p)
+{
+    struct nst_pack_layer l;
+    size_t bytes;
+
+    for (int i = 0; i < NST_PACK_TEXTS; i++) {
+        const char *text = nst_pack_text(p, (enum nst_pack_text)i);
+
+        if (text)
+            printf("%-8s %s\n", nst_pack_text_name((enum nst_pack_text)i), text);
+    }
+    if (nst_pack_preview(p, &bytes))
+        printf("preview  a JPEG of %zu bytes\n", bytes);
+    for (int i = 0; nst_pack_layer(p, i, &l); i++)
+        print_layer(&l);
+}
+
+enum nst_status style_info(const struct style_arguments *a, struct nst_err *err)
+{
+    struct nst_pack *p;
+    enum nst_status st = style_load(&p, a->p.styles.of[0].file, err);
+
+    if (st != NST_OK)
+        return st;
+    if (a->json) {
+        json_t *j = pack_json(p);
+
+        nst_print_json(j, 9);
+        json_decref(j);
+    } else
+        print_table(p);
+    nst_pack_free(p);
+    return NST_OK;
+}
+
+/* A pack that nst finds by its name, or why it cannot be read. */
+struct found {
+    char *name, *path;
+    struct nst_pack *pack; /* or NULL */
+    struct nst_err err;
+};
+
+struct all {
+    int count;
+    struct found *of;
+};
+
+static int is_pack(const struct dirent *d)
+{
+    return style_ends_as_pack(d->d_name);
+}
+
+static bool has(const struct all *all, const char *name)
+{
+    for (int i = 0; i < all->count; i++)
+        if (strcmp(all->of[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Add the packs of a folder but for those that an earlier one hides. */
+static void find_in(struct all *all, char *folder)
+{
+    struct dirent **entry;
+    int n = folder ? scandir(folder, &entry, is_pack, alphasort) : -1;
+
+    for (int i = 0; i < n; i++) {
+        const char *file = entry[i]->d_name;
+        struct found f = {
+            .name = nst_xasprintf("%.*s", (int)(strlen(file) - strlen(NST_PACK_ENDING)),
+                                  file),
+            .path = nst_xasprintf("%s/%s", folder, file)};
+
+        if (has(all, f.name)) {
+            free(f.name);
+            free(f.path);
+        } else {
+            (void)!nst_pack_load(&f.pack, f.path, &f.err);
+            all->of = nst_xrealloc(all->of, (size_t)(all->count + 1) * sizeof f);
+            all->of[all->count++] = f;
+        }
+        free(entry[i]);
+    }
+    if (n >= 0)
+        free(entry);
+    free(folder);
+}
+
+static void clear(struct all *all)
+{
+    for (int i = 0; i < all->count; i++) {
+        free(all->of[i].name);
+        free(all->of[i].path);
+        nst_pack_free(all->of[i].pack);
+    }
+    free(all->of);
+}
+
+/* A pack's columns: its name, artist, title, or else what it is from, and year. */
+#define COLUMNS 4
+static const char *column(const struct found *f, int i)
+{
+    static const enum nst_pack_text texts[] = {NST_PACK_FROM, NST_PACK_ARTIST,
+                                               NST_PACK_TITLE, NST_PACK_YEAR};
+    const char *text;
+
+    if (i == 0)
+        return f->name;
+    text = nst_pack_text(f->pack, texts[i]);
+    if (!text && i == 2)
+        text = nst_pack_text(f->pack, NST_PACK_FROM);
+    return text ? text : "-";
+}
+
+/* Characters of a text in UTF-8. */
+static int width(const char *text)
+{
+    int n = 0;
+
+    for (; *text; text++)
+        n += (*text & 0xc0) != 0x80;
+    return n;
+}
+
+static void print_list(const struct all *all)
+{
+    int widest[COLUMNS] = {0};
+
+    for (int i = 0; i < all->count; i++)
+        for (int c = 0; c < (all->of[i].pack ? COLUMNS : 1); c++) {
+            int w = width(column(&all->of[i], c));
+
+            widest[c] = w > widest[c] ? w : widest[c];
+        }
+    for (int i = 0; i < all->count; i++) {
+        const struct found *f = &all->of[i];
+
+        for (int c = 0; c < COLUMNS - 1 && (f->pack || c == 0); c++) {
+            const char *text = column(f, c);
+
+            printf("%s%*s  ", text, widest[c] - width(text), "");
+        }
+        puts(f->pack ? column(f, COLUMNS - 1) : f->err.text);
+    }
+}
+
+static void print_list_json(const struct all *all)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < all->count; i++) {
+        const struct found *f = &all->of[i];
+        json_t *j =
+            f->pack ? pack_json(f->pack) : json_pack("{s:s}", "error", f->err.text);
+
+        json_object_del(j, "layers");
+        json_object_set_new(j, "name", json_string(f->name));
+        json_object_set_new(j, "path", json_string(f->path));
+        json_array_append_new(list, j);
+    }
+    nst_print_json(list, 9);
+    json_decref(list);
+}
+
+/* Write one preview as DIR/NAME.jpg, and say so. */
+static enum nst_status write_preview(const char *folder, const struct found *f,
+                                     struct nst_err *err)
+{
+    size_t size;
+    const void *jpeg = nst_pack_preview(f->pack, &size);
+    char *path = nst_xasprintf("%s/%s.jpg", folder, f->name);
+    const struct nst_item item = {.output = path};
+    struct nst_place *place = NULL;
+    enum nst_status st = nst_batch_make_folder(&item, err);
+
+    if (st == NST_OK)
+        st = nst_place_open(&place, path, err);
+    if (st == NST_OK)
+        st = nst_place_add(place, jpeg, size, err);
+    if (st == NST_OK)
+        st = nst_place_finish(place, err);
+    if (st == NST_OK)
+        puts(path);
+    nst_place_free(place);
+    free(path);
+    return st;
+}
+
+static enum nst_status write_previews(const char *folder, const struct all *all,
+                                      struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+    int written = 0;
+    size_t size;
+
+    for (int i = 0; st == NST_OK && i < all->count; i++)
+        if (all->of[i].pack && nst_pack_preview(all->of[i].pack, &size)) {
+            st = write_preview(folder, &all->of[i], err);
+            written++;
+        }
+    if (!written)
+        fprintf(stderr, "nst-style: no pack has a preview\n");
+    return st;
+}
+
+enum nst_status style_list(const struct style_arguments *a, struct nst_err *err)
+{
+    struct all all = {0};
+    enum nst_status st = NST_OK;
+
+    find_in(&all, nst_search_user("XDG_DATA_HOME", ".local/share", "styles"));
+    find_in(&all, nst_search_data("styles"));
+    if (a->previews)
+        st = write_previews(a->previews, &all, err);
+    else if (a->json)
+        print_list_json(&all);
+    else
+        print_list(&all);
+    clear(&all);
+    return st;
+}

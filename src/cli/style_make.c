@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/* style_make.c - nst-style pack and blend: packs from pictures, and from packs. */
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/program.h"
+#include "cli/style.h"
+
+#define PREVIEW_SIDE 256 /* pixels */
+
+/*
+ * What a pack holds unless it is asked for otherwise: with max pooling the layers of
+ * the default recipe and of the preset classic, at all sizes that the default recipe
+ * visits up to 2048 pixels; with average pooling the layers of the preset gatys at two
+ * of them, since two layers of 128 channels take 33 kB a size, and a pack is to have
+ * less than 400 kB.
+ */
+static const struct contents {
+    const char *pooling, *layers, *scales;
+} contents[] = {
+    {"max",
+     "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1,conv_1,conv_2,conv_3,conv_4,conv_5",
+     STYLE_MAX_SCALES},
+    {"avg", "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1", STYLE_AVG_SCALES}};
+
+/* The styles' weights, as parts of their sum. */
+static double share(const struct nst_styles *s, int i)
+{
+    double sum = 0;
+
+    for (int k = 0; k < s->count; k++)
+        sum += s->of[k].weight;
+    return s->of[i].weight / sum;
+}
+
+/* The names without directories, with commas between them: a new string. */
+static char *names_of(const struct nst_styles *s)
+{
+    char *all = nst_xstrdup("");
+
+    for (int i = 0; i < s->count; i++) {
+        const char *slash = strrchr(s->of[i].file, '/');
+        char *longer = nst_xasprintf("%s%s%s", all, i ? ", " : "",
+                                     slash ? slash + 1 : s->of[i].file);
+
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+/* What the pack is from by what was asked for, or else by name: a new string. */
+static char *from_of(const struct style_arguments *a, const char *name)
+{
+    const char *artist = a->text[NST_PACK_ARTIST], *title = a->text[NST_PACK_TITLE];
+    const char *year = a->text[NST_PACK_YEAR];
+
+    if (a->text[NST_PACK_FROM])
+        return nst_xstrdup(a->text[NST_PACK_FROM]);
+    if (artist && title)
+        return nst_xasprintf("%s, %s%s%s", artist, title, year ? ", " : "",
+                             year ? year : "");
+    return nst_xstrdup(name);
+}
+
+/* The texts, and the preview, that were asked for. */
+static enum nst_status label(struct nst_pack *p, const struct style_arguments *a,
+                             struct nst_err *err)
+{
+    enum nst_status st;
+    void *jpeg;
+    size_t size;
+
+    for (int i = NST_PACK_ARTIST; i < NST_PACK_TEXTS; i++)
+        if (a->text[i])
+            nst_pack_set_text(p, (enum nst_pack_text)i, a->text[i]);
+    if (!a->preview)
+        return NST_OK;
+    st = nst_picture_small_jpeg(&jpeg, &size, a->preview, PREVIEW_SIDE, err);
+    if (st == NST_OK)
+        st = nst_pack_set_preview(p, jpeg, size, err);
+    free(jpeg);
+    return st;
+}
+
+static int longest(const struct nst_picture *p)
+{
+    return p->height > p->width ? p->height : p->width;
+}
+
+/* Mirrored pixels on each side, which the network sees where the picture ends, as with
+ * --padding reflect. */
+#define BORDER 32
+
+/* One picture, made larger or smaller to that size, seen through one network. */
+static enum nst_status add_picture(struct nst_pack *pack, struct nst_vgg *v,
+                                   const struct nst_taps *layers, int size,
+                                   const struct nst_picture *p, double part,
+                                   struct nst_err *err)
+{
+    double factor = (double)size / longest(p);
+    int h = (int)lround(p->height * factor), w = (int)lround(p->width * factor);
+    float *rgb, *extended = NULL;
+    enum nst_status st;
+
+    h = h < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : h;
+    w = w < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : w;
+    st = nst_pixels_resize(&rgb, p->rgb, p->height, p->width, h, w, err);
+    if (st == NST_OK)
+        st = nst_pixels_extend(&extended, rgb, 3, h, w, BORDER, true, err);
+    free(rgb);
+    if (st == NST_OK)
+        st = nst_pack_add(pack, v, layers, size, extended, h + 2 * BORDER,
+                          w + 2 * BORDER, BORDER, part, err);
+    free(extended);
+    return st;
+}
+
+/* Layers below the first pooling are the same for both kinds of it, and those of max
+ * pooling are there already. */
+static struct nst_taps above_pooling(const struct nst_taps *layers)
+{
+    struct nst_taps above = {0};
+
+    for (int i = 0; i < layers->count; i++)
+        if (!nst_conv_below_pool(layers->tap[i].conv))
+            above.tap[above.count++] = layers->tap[i];
+    return above;
+}
+
+/* The network, the layers and the sizes of those contents, or what was asked for. */
+static enum nst_status choose(struct style_arguments *a, const struct contents *c,
+                              struct nst_engine **e, struct nst_err *err)
+{
+    enum nst_status st = nst_params_set(&a->p, "pooling", c->pooling, err);
+
+    if (st == NST_OK && !a->with_scales)
+        st = nst_params_set(&a->p, "scales", c->scales, err);
+    if (st == NST_OK && !a->with_layers)
+        st = nst_params_set(&a->p, "style-layers", c->layers, err);
+    return st == NST_OK ? nst_engine_new(e, &a->p, err) : st;
+}
+
+/* All pictures, seen through the network with one kind of pooling. */
+static enum nst_status add_pictures(struct nst_pack **pack, struct style_arguments *a,
+                                    const struct contents *c,
+                                    struct nst_picture *const *picture,
+                                    struct nst_err *err)
+{
+    const struct nst_styles *s = &a->p.styles;
+    struct nst_engine *e = NULL;
+    enum nst_status st = choose(a, c, &e, err);
+    struct nst_taps layers =
+        *pack ? above_pooling(&a->p.style_layers) : a->p.style_layers;
+
+    if (st == NST_OK && !*pack) {
+        char *names = names_of(s), *from = from_of(a, names);
+
+        *pack = nst_pack_new(nst_engine_model_name(e), from);
+        free(from);
+        free(names);
+    }
+    for (int i = 0; st == NST_OK && i < s->count && layers.count; i++)
+        for (int k = 0; st == NST_OK && k < a->p.scales.count; k++)
+            st = add_picture(*pack, nst_engine_network(e), &layers,
+                             (int)a->p.scales.value[k], picture[i], share(s, i), err);
+    nst_engine_free(e);
+    return st;
+}
+
+/* What is read is not overwritten. */
+static enum nst_status spare_inputs(const struct style_arguments *a,
+                                    struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < a->p.styles.count; i++)
+        st = nst_spare_input(a->output, a->p.styles.of[i].file, err);
+    if (st == NST_OK && a->preview)
+        st = nst_spare_input(a->output, a->preview, err);
+    return st;
+}
+
+enum nst_status style_pack(struct style_arguments *a, struct nst_err *err)
+{
+    const struct nst_picture_size native = {.max_pixels = 200000000};
+    struct nst_picture *picture[NST_STYLES_MAX] = {NULL};
+    struct nst_pack *pack = NULL;
+    enum nst_status st = spare_inputs(a, err);
+
+    for (int i = 0; st == NST_OK && i < a->p.styles.count; i++)
+        st = nst_picture_load(&picture[i], a->p.styles.of[i].file, &native, err);
+    for (int i = 0; i < a->p.styles.count; i++)
+        nst_picture_flatten(picture[i], NST_WHITE);
+    for (size_t i = 0; st == NST_OK && i < sizeof contents / sizeof *contents; i++)
+        st = add_pictures(&pack, a, &contents[i], picture, err);
+    if (st == NST_OK)
+        st = label(pack, a, err);
+    if (st == NST_OK)
+        st = nst_pack_save(pack, a->output, err);
+    nst_pack_free(pack);
+    for (int i = 0; i < a->p.styles.count; i++)
+        nst_picture_free(picture[i]);
+    return st;
+}
+
+/* A pack of several, which is to have the same layers as the first; one that is not to
+ * be written over. */
+static enum nst_status load_one_of(struct nst_pack **out, int i,
+                                   const struct style_arguments *a,
+                                   struct nst_pack *first, struct nst_err *err)
+{
+    const struct nst_styles *s = &a->p.styles;
+    char *path = nst_search_pack(s->of[i].file);
+    enum nst_status st = NST_OK;
+
+    if (path && s->count > 1)
+        st = nst_spare_input(a->output, path, err);
+    free(path);
+    if (st == NST_OK)
+        st = style_load(out, s->of[i].file, err);
+    return st == NST_OK && i > 0 ? nst_pack_match(first, *out, err) : st;
+}
+
+/* The mean of several packs. */
+static enum nst_status mix(struct nst_pack **out, const struct style_arguments *a,
+                           struct nst_pack *const from[], struct nst_err *err)
+{
+    const struct nst_styles *s = &a->p.styles;
+    char *names = names_of(s), *text = from_of(a, names);
+    enum nst_status st = NST_OK;
+
+    *out = nst_pack_new(nst_pack_text(from[0], NST_PACK_MODEL), text);
+    free(text);
+    free(names);
+    for (int i = 0; st == NST_OK && i < s->count; i++)
+        st = nst_pack_add_pack(*out, from[i], share(s, i), err);
+    return st;
+}
+
+/* A pack alone stays what it is but for what was asked for. */
+static void relabel(struct nst_pack *p, const struct style_arguments *a)
+{
+    char *from = from_of(a, nst_pack_text(p, NST_PACK_FROM));
+
+    nst_pack_set_text(p, NST_PACK_FROM, from);
+    free(from);
+}
+
+enum nst_status style_blend(const struct style_arguments *a, struct nst_err *err)
+{
+    const struct nst_styles *s = &a->p.styles;
+    struct nst_pack *from[NST_STYLES_MAX] = {NULL}, *mixed = NULL, *pack;
+    enum nst_status st = NST_OK;
+
+    if (a->preview)
+        st = nst_spare_input(a->output, a->preview, err);
+    for (int i = 0; st == NST_OK && i < s->count; i++)
+        st = load_one_of(&from[i], i, a, from[0], err);
+    if (st == NST_OK && s->count > 1)
+        st = mix(&mixed, a, from, err);
+    else if (st == NST_OK)
+        relabel(from[0], a);
+    pack = mixed ? mixed : from[0];
+    if (st == NST_OK)
+        st = label(pack, a, err);
+    if (st == NST_OK) /* as a whole, so one pack alone may be the one written */
+        st = nst_pack_save(pack, a->output, err);
+    nst_pack_free(mixed);
+    for (int i = 0; i < s->count; i++)
+        nst_pack_free(from[i]);
+    return st;
+}
