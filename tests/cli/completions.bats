@@ -28,7 +28,7 @@ in_bash() {
     [ "$(in_bash nst --colour = con)" = content ]
     [ "$(in_bash nst -p dra)" = draft ]
     [ "$(in_bash nst --preset = '' | grep -c -e '^gatys$' -e '^fine$')" = 2 ]
-    [ "$(in_bash nst -s hok)" = hokusai ]
+    [ "$(in_bash nst -s kan)" = kandinsky ]
     [ "$(in_bash nst -s sty)" = style.ppm ]
     [ "$(in_bash nst -m vgg19-l)" = vgg19-lite ]
     [ "$(in_bash nst --style-layers conv_1,relu5_)" = "conv_1,relu5_1
@@ -60,7 +60,7 @@ rm" ]
     [ "$(in_fish 'nst --style-sc')" = --style-scale ]
     [ "$(in_fish 'nst --colour=con')" = --colour=content ]
     [ "$(in_fish 'nst -p dra')" = draft ]
-    in_fish 'nst -s hok' | grep -qx hokusai
+    in_fish 'nst -s kan' | grep -qx kandinsky
     in_fish 'nst --init noi' | grep -qx noise
     in_fish 'nst --preview pho' | grep -qx photo.ppm
     in_fish 'nst -m vgg19-l' | grep -qx vgg19-lite
@@ -91,7 +91,7 @@ END
     [ "$(in_zsh 'nst --style-sc')" = "nst --style-scale=" ]
     [ "$(in_zsh 'nst --colour=con')" = "nst --colour=content" ]
     [ "$(in_zsh 'nst -p dra')" = "nst -p draft" ]
-    [ "$(in_zsh 'nst -s hok')" = "nst -s hokusai" ]
+    [ "$(in_zsh 'nst -s kan')" = "nst -s kandinsky" ]
     [ "$(in_zsh 'nst --init=noi')" = "nst --init=noise" ]
     [ "$(in_zsh 'nst --init=pho')" = "nst --init=photo.ppm" ]
     [ "$(in_zsh 'nst --preview=pho')" = "nst --preview=photo.ppm" ]
