@@ -49,20 +49,29 @@ struct MHD_Response *serve_response(struct MHD_Response *r, const char *type)
     return r;
 }
 
-static struct MHD_Response *data(char *text, const char *type)
+static struct MHD_Response *data_of(void *bytes, size_t size, const char *type)
 {
     struct MHD_Response *r = serve_response(
-        MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE),
-        type);
+        MHD_create_response_from_buffer(size, bytes, MHD_RESPMEM_MUST_FREE), type);
 
     for (size_t i = 0; i < LENGTH(of_data); i++)
         MHD_add_response_header(r, of_data[i][0], of_data[i][1]);
     return r;
 }
 
+static struct MHD_Response *data(char *text, const char *type)
+{
+    return data_of(text, strlen(text), type);
+}
+
 struct serve_answer serve_answer_text(const char *type, char *text)
 {
     return (struct serve_answer){MHD_HTTP_OK, data(text, type)};
+}
+
+struct serve_answer serve_answer_data(const char *type, void *bytes, size_t size)
+{
+    return (struct serve_answer){MHD_HTTP_OK, data_of(bytes, size, type)};
 }
 
 struct serve_answer serve_answer_json(unsigned status, json_t *j)

@@ -36,6 +36,8 @@ struct serve_answer serve_answer_away(void);
 char *serve_answer_bytes(unsigned status, const char *text, bool with_body);
 /* text, of malloc(), is taken over. */
 struct serve_answer serve_answer_text(const char *type, char *text);
+/* The same of bytes that are no text. */
+struct serve_answer serve_answer_data(const char *type, void *bytes, size_t size);
 /* A file that never changes, or one that does; closes fd. */
 struct serve_answer serve_answer_file(int fd, uint64_t size, const char *type,
                                       bool changes);

@@ -222,8 +222,11 @@ static struct serve_answer get_style_picture(struct serve_request *r)
 {
     uint64_t size = 0;
     int fd = serve_styles_read(r->argument, &size);
+    size_t bytes = 0;
+    void *preview = fd < 0 ? serve_styles_preview(r->argument, &bytes) : NULL;
 
-    return file(fd, size, r->argument, false);
+    return preview ? serve_answer_data("image/jpeg", preview, bytes)
+                   : file(fd, size, r->argument, false);
 }
 
 static struct serve_answer get_history(struct serve_request *r)

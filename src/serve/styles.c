@@ -20,6 +20,10 @@
 struct style {
     char *name, *path;
     bool pack, sent; /* sent: by a client */
+    /* of a pack that says so; or NULL */
+    char *artist, *title, *year;
+    void *preview; /* a JPEG */
+    size_t preview_size;
 };
 
 static struct {
@@ -36,6 +40,10 @@ static void free_style(gpointer p)
 
     free(s->name);
     free(s->path);
+    free(s->artist);
+    free(s->title);
+    free(s->year);
+    free(s->preview);
     free(s);
 }
 
@@ -51,6 +59,33 @@ static void renew(void)
     all.list = NULL;
 }
 
+static char *text_of(const struct nst_pack *p, enum nst_pack_text which)
+{
+    const char *text = nst_pack_text(p, which);
+
+    return text ? nst_xstrdup(text) : NULL;
+}
+
+/* What a pack says of itself, and its preview: bytes, which nobody decodes here. */
+static void read_pack(struct style *s)
+{
+    const void *preview;
+    struct nst_pack *p;
+    struct nst_err err;
+
+    if (nst_pack_load(&p, s->path, &err) != NST_OK) {
+        serve_log(SERVE_WARNING, "styles: %s", err.text);
+        return;
+    }
+    s->artist = text_of(p, NST_PACK_ARTIST);
+    s->title = text_of(p, NST_PACK_TITLE);
+    s->year = text_of(p, NST_PACK_YEAR);
+    preview = nst_pack_preview(p, &s->preview_size);
+    if (preview)
+        s->preview = memcpy(nst_xcalloc(s->preview_size, 1), preview, s->preview_size);
+    nst_pack_free(p);
+}
+
 /* All is locked. path is taken over. The first of a name is the one that counts. */
 static void insert(const char *name, char *path, bool pack, bool sent)
 {
@@ -60,6 +95,8 @@ static void insert(const char *name, char *path, bool pack, bool sent)
     s->path = path;
     s->pack = pack;
     s->sent = sent;
+    if (pack && !find(name))
+        read_pack(s);
     if (find(name))
         free_style(s);
     else {
@@ -235,6 +272,15 @@ bool serve_styles_remove(const char *name)
     return known;
 }
 
+static json_t *preview_url(const struct style *s)
+{
+    char *name = nst_xasprintf("%s.jpg", s->name);
+    json_t *url = s->preview ? serve_url("styles", name) : json_null();
+
+    free(name);
+    return url;
+}
+
 static gint by_name(gconstpointer a, gconstpointer b)
 {
     return strcmp(a, b);
@@ -251,10 +297,13 @@ static char *make_list(void)
         const struct style *s = find(l->data);
 
         json_array_append_new(
-            list, json_pack("{s:s, s:o, s:o, s:s, s:b}", "name", s->name, "url",
-                            s->pack ? json_null() : serve_url("styles", s->name),
-                            "thumbnail", serve_thumb_url(s->name), "kind",
-                            s->pack ? "pack" : "picture", "removable", s->sent));
+            list,
+            json_pack("{s:s, s:o, s:o, s:o, s:s, s:s?, s:s?, s:s?, s:b}", "name",
+                      s->name, "url",
+                      s->pack ? json_null() : serve_url("styles", s->name), "thumbnail",
+                      serve_thumb_url(s->name), "preview", preview_url(s), "kind",
+                      s->pack ? "pack" : "picture", "artist", s->artist, "title",
+                      s->title, "year", s->year, "removable", s->sent));
     }
     text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
@@ -316,4 +365,23 @@ int serve_styles_read(const char *name, uint64_t *size)
 
     free(path);
     return fd;
+}
+
+void *serve_styles_preview(const char *file, size_t *size)
+{
+    size_t n = strlen(file), e = strlen(".jpg");
+    char *name = nst_xasprintf("%.*s", n > e ? (int)(n - e) : 0, file);
+    const struct style *s;
+    void *copy = NULL;
+
+    pthread_mutex_lock(&all.lock);
+    s = n > e && strcmp(file + n - e, ".jpg") == 0 ? find(name) : NULL;
+    if (s && s->preview) {
+        *size = s->preview_size;
+        copy = nst_xcalloc(*size, 1);
+        memcpy(copy, s->preview, *size);
+    }
+    pthread_mutex_unlock(&all.lock);
+    free(name);
+    return copy;
 }

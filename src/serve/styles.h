@@ -30,6 +30,8 @@ size_t serve_styles_count(void);
 char *serve_styles_path(const char *name);
 /* The same if it is a picture. */
 char *serve_styles_picture(const char *name);
+/* The preview of the pack NAME, which is called NAME.jpg: new bytes, or NULL. */
+void *serve_styles_preview(const char *file, size_t *size);
 /* Open that picture for reading: -1 if there is none. */
 int serve_styles_read(const char *name, uint64_t *size);
 

@@ -236,10 +236,37 @@ END
     get "/styles/$style"
     refused 404 .
     get /api/styles
-    [ "$(jq length <<<"$body")" = 4 ]
+    packs=("$srcdir"/styles/*.nststyle)
+    [ "$(jq length <<<"$body")" = ${#packs[@]} ]
     ask DELETE /api/styles/munch
     refused 404 munch
     [ -z "$(ls data/styles data/thumbs | grep jpg)" ]
+}
+
+@test "a pack says what it is of, and shows its preview" {
+    mkdir mine
+    style_pack=$(dirname "$NST")/nst-style
+    "$style_pack" pack style.jpg --scales 32 --style-layers relu1_1 --artist Ada --title Squares \
+        --year 1830 --preview photo.png -o mine/full.nststyle
+    "$style_pack" pack style.jpg --scales 32 --style-layers relu1_1 -o mine/bare.nststyle
+    echo no >mine/broken.nststyle
+    serve --styles mine
+    get /api/styles
+    [ "$(jq -c '.[] | select(.name == "full") | [.artist, .title, .year, .preview, .kind]' <<<"$body")" \
+        = '["Ada","Squares","1830","/styles/full.jpg","pack"]' ]
+    [ "$(jq -c '.[] | select(.name == "bare") | [.artist, .title, .year, .preview]' <<<"$body")" \
+        = '[null,null,null,null]' ]
+    [ "$(jq -c '.[] | select(.name == "broken") | .preview' <<<"$body")" = null ]
+    grep -q 'warning.*broken.nststyle' log
+    get /styles/full.jpg
+    [ "$code" = 200 ]
+    [ "$(head -c 3 answer | xxd -p)" = ffd8ff ]
+    XDG_DATA_HOME=$PWD/none "$style_pack" info --json mine/full.nststyle >info
+    [ "$(wc -c <answer)" = "$(jq .preview info)" ]
+    for none in bare.jpg full full.nststyle broken.jpg .jpg; do
+        get "/styles/$none"
+        refused 404 .
+    done
 }
 
 @test "a folder of styles is offered besides" {
@@ -249,8 +276,8 @@ END
     echo no >mine/broken.png
     serve --styles mine
     get /api/styles
-    [ "$(jq -r '[.[].name] | join(" ")' <<<"$body")" = \
-        'hokusai kandinsky munch van-gogh waves.jpg' ]
+    packs=$(cd "$srcdir/styles" && basename -s .nststyle -- *.nststyle)
+    [ "$(jq -r '.[].name' <<<"$body")" = "$(printf '%s\nwaves.jpg\n' "$packs" | LC_ALL=C sort)" ]
     grep -q 'warning.*broken.png' log
     upload photo.png
     transfer '{style_image: "waves.jpg"}'
