@@ -22,7 +22,11 @@ export interface Style {
   name: string
   url: string | null
   thumbnail: string | null
+  preview: string | null
   kind: 'picture' | 'pack'
+  artist: string | null
+  title: string | null
+  year: string | null
   removable: boolean
 }
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { type Entry, Fault, type Progress, below, kindOf, reach } from './api'
+import { type Entry, Fault, type Progress, type Style, below, kindOf, reach } from './api'
 import { MOST_POINTS, type Point, addPoint, line } from './chart'
 import * as draft from './draft'
 import { adviceOn, waitFor } from './faults'
@@ -9,7 +9,7 @@ import { deleteLater, goOn } from './leaving'
 import { link, pause, whenBack } from './link'
 import { extend, fit, isBlank } from './masks'
 import { keep, memoryShelf, recall, useShelf } from './storage'
-import { nameOf, readable, setLabel } from './styles'
+import { creditOf, nameOf, readable, setLabel, shop, thumbOf } from './styles'
 import { forgetOver, isOver, known, listed, merge, open, restore, whenOver } from './tasks'
 import { read } from './view'
 import { CLOSEST, limit, whole, zoomAt } from './zoom'
@@ -48,6 +48,29 @@ const entry = (id: string, content: string, finished: number): Entry => ({
   thumbnail: null,
   created: finished - 1,
   finished,
+})
+
+describe('styles', () => {
+  it('are shown by their preview, with a credit for those that have one', () => {
+    const pack: Style = {
+      name: 'klimt',
+      url: null,
+      thumbnail: null,
+      preview: '/nst/styles/klimt.jpg',
+      kind: 'pack',
+      artist: 'Gustav Klimt',
+      title: 'The Kiss',
+      year: null,
+      removable: false,
+    }
+    shop.all = [pack, { ...pack, name: 'bare', preview: null, artist: null, title: null }]
+    vi.stubGlobal('document', { baseURI: 'https://example.org/art/' })
+    expect(thumbOf('klimt')).toBe('https://example.org/art/styles/klimt.jpg')
+    vi.unstubAllGlobals()
+    expect(thumbOf('bare')).toBeUndefined()
+    expect(shop.all.map(creditOf)).toEqual(['Gustav Klimt, The Kiss', ''])
+    shop.all = []
+  })
 })
 
 describe('addresses', () => {

@@ -9,7 +9,8 @@ import kandinsky from '../pictures/kandinsky.jpg'
 import munch from '../pictures/munch.jpg'
 import vanGogh from '../pictures/van-gogh.jpg'
 
-/** Packs have no picture. Those that come along are shown by a texture made of them:
+/** Packs have no picture, but perhaps a preview. Without one, those that come along are shown by
+ *  a texture made of them:
  *  nst -s NAME -p texture --scales none -S 256 --iterations 150 samples/content.svg */
 const textures: Record<string, string> = { hokusai, kandinsky, munch, 'van-gogh': vanGogh }
 
@@ -46,8 +47,13 @@ export const leaving: Leaving = {
 
 export function thumbOf(name: string): string | undefined {
   const s = shop.all.find((one) => one.name === name)
-  const url = s?.thumbnail ?? s?.url
+  const url = s?.preview ?? s?.thumbnail ?? s?.url
   return url ? api.pictureUrl(url) : textures[name]
+}
+
+/** Whose picture a style is of, for a tooltip; an empty text if nobody said. */
+export function creditOf(s: api.Style): string {
+  return [s.artist, s.title, s.year].filter(Boolean).join(', ')
 }
 
 /** van-gogh, starry_night.jpg: Van gogh would be wrong, so every word begins large. */
