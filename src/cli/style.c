@@ -29,11 +29,11 @@ static const struct argp_option options[] = {
     {"model", 'm', "NAME|FILE", 0, "The network, as of nst (pack)", 0},
     {"scales", SCALES_KEY, "LIST", 0,
      "Sizes of the pictures, in pixels, that statistics are taken at (pack; "
-     "default: " STYLE_MAX_SCALES "; of average pooling " STYLE_AVG_SCALES ")",
+     "default: " STYLE_SCALES "; fewer for conv_1 to conv_5 and for average pooling)",
      0},
     {"style-layers", LAYERS_KEY, "LIST", 0,
-     "Layers that they are taken of (pack; default: relu1_1 to relu5_1 of both "
-     "poolings, and conv_1 to conv_5)",
+     "Layers that they are taken of (pack; default: relu1_1 to relu5_1 and conv_1 to "
+     "conv_5)",
      0},
     {"from", FROM_KEY, "TEXT", 0,
      "What the pack says it is made of (pack, blend; default: artist, title and year, "

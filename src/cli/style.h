@@ -17,9 +17,8 @@ struct style_arguments {
     bool json;
 };
 
-/* Sizes that a pack has of max and of average pooling, unless others are asked for. */
-#define STYLE_MAX_SCALES "64,128,256,512,1024,2048"
-#define STYLE_AVG_SCALES "256,1024"
+/* Most sizes that a layer has unless others are asked for. */
+#define STYLE_SCALES "64,128,256,512,1024,2048"
 
 bool style_ends_as_pack(const char *name);
 /* The pack called name. NST_ERR_IO: there is none. */

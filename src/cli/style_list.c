@@ -157,6 +157,12 @@ static void find_in(struct all *all, char *folder)
     free(folder);
 }
 
+/* By name, which a folder's order is not: '-' comes before the dot of an ending. */
+static int compare(const void *a, const void *b)
+{
+    return strcmp(((const struct found *)a)->name, ((const struct found *)b)->name);
+}
+
 static void clear(struct all *all)
 {
     for (int i = 0; i < all->count; i++) {
@@ -281,6 +287,8 @@ enum nst_status style_list(const struct style_arguments *a, struct nst_err *err)
 
     find_in(&all, nst_search_user("XDG_DATA_HOME", ".local/share", "styles"));
     find_in(&all, nst_search_data("styles"));
+    if (all.count)
+        qsort(all.of, (size_t)all.count, sizeof *all.of, compare);
     if (a->previews)
         st = write_previews(a->previews, &all, err);
     else if (a->json)

@@ -11,20 +11,21 @@
 
 #define PREVIEW_SIDE 256 /* pixels */
 
+#define RELUS "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
+#define CONVS "conv_1,conv_2,conv_3,conv_4,conv_5"
+
 /*
- * What a pack holds unless it is asked for otherwise: with max pooling the layers of
- * the default recipe and of the preset classic, at all sizes that the default recipe
- * visits up to 2048 pixels; with average pooling the layers of the preset gatys at two
- * of them, since two layers of 128 channels take 33 kB a size, and a pack is to have
- * less than 400 kB.
+ * What a pack holds unless it is asked for otherwise: the layers of the default recipe
+ * at all sizes that it visits up to 2048 pixels, those of the preset classic, and with
+ * average pooling, as in the preset gatys, all of these at two sizes. Two layers of 128
+ * channels take 33 kB a size, and a pack is to have less than 400 kB.
  */
 static const struct contents {
     const char *pooling, *layers, *scales;
-} contents[] = {
-    {"max",
-     "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1,conv_1,conv_2,conv_3,conv_4,conv_5",
-     STYLE_MAX_SCALES},
-    {"avg", "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1", STYLE_AVG_SCALES}};
+} contents[] = {{"max", RELUS, STYLE_SCALES},
+                {"max", CONVS, "128,256,512,1024,2048"},
+                {"avg", RELUS "," CONVS, "256,1024"}};
+#define CONTENTS ((int)(sizeof contents / sizeof *contents))
 
 /* The styles' weights, as parts of their sum. */
 static double share(const struct nst_styles *s, int i)
@@ -144,6 +145,13 @@ static enum nst_status choose(struct style_arguments *a, const struct contents *
     return st == NST_OK ? nst_engine_new(e, &a->p, err) : st;
 }
 
+/* Layers that are asked for are those of every row: one for each pooling is enough. */
+static bool is_wanted(const struct style_arguments *a, int row)
+{
+    return !a->with_layers || row == 0 ||
+           strcmp(contents[row - 1].pooling, contents[row].pooling) != 0;
+}
+
 /* All pictures, seen through the network with one kind of pooling. */
 static enum nst_status add_pictures(struct nst_pack **pack, struct style_arguments *a,
                                     const struct contents *c,
@@ -153,9 +161,10 @@ static enum nst_status add_pictures(struct nst_pack **pack, struct style_argumen
     const struct nst_styles *s = &a->p.styles;
     struct nst_engine *e = NULL;
     enum nst_status st = choose(a, c, &e, err);
-    struct nst_taps layers =
-        *pack ? above_pooling(&a->p.style_layers) : a->p.style_layers;
+    struct nst_taps layers = a->p.style_layers;
 
+    if (strcmp(c->pooling, "avg") == 0)
+        layers = above_pooling(&layers);
     if (st == NST_OK && !*pack) {
         char *names = names_of(s), *from = from_of(a, names);
 
@@ -195,8 +204,9 @@ enum nst_status style_pack(struct style_arguments *a, struct nst_err *err)
         st = nst_picture_load(&picture[i], a->p.styles.of[i].file, &native, err);
     for (int i = 0; i < a->p.styles.count; i++)
         nst_picture_flatten(picture[i], NST_WHITE);
-    for (size_t i = 0; st == NST_OK && i < sizeof contents / sizeof *contents; i++)
-        st = add_pictures(&pack, a, &contents[i], picture, err);
+    for (int i = 0; st == NST_OK && i < CONTENTS; i++)
+        if (is_wanted(a, i))
+            st = add_pictures(&pack, a, &contents[i], picture, err);
     if (st == NST_OK)
         st = label(pack, a, err);
     if (st == NST_OK)

@@ -82,12 +82,12 @@ ids() {
     needs jq
     export NST_HISTORY=$PWD/h.jsonl XDG_DATA_HOME=$PWD/data
     mkdir -p data/nst/styles
-    "$(dirname "$NST")"/nst-style pack style.ppm -o data/nst/styles/mine.nststyle
+    "$(dirname "$NST")"/nst-style pack style.ppm --scales 32 -o data/nst/styles/mine.nststyle
     cp "$srcdir/models/vgg19-lite.safetensors" m.safetensors
     nst -m ./m.safetensors -s mine photo.ppm -o one.png
     nst_history rerun "$(ids | head -n 1)" -o again.png
     cmp one.png again.png
-    "$(dirname "$NST")"/nst-style pack photo.ppm -o data/nst/styles/mine.nststyle
+    "$(dirname "$NST")"/nst-style pack photo.ppm --scales 32 -o data/nst/styles/mine.nststyle
     run -1 --separate-stderr nst_history rerun "$(ids | head -n 1)" -o again.png
     [[ $stderr == *"mine: is not there any more, or not what it was" ]]
     nst -m m.safetensors -s style.ppm photo.ppm -o two.png

@@ -57,7 +57,7 @@ near() {
     nst_style pack style.ppm --scales 16,64 -o pack.nststyle
     near "$(first -S 64 -s pack.nststyle)" "$(first -S 64 -s style.ppm)" 0.2
     nst_style pack style.ppm -o all.nststyle
-    [ "$(wc -c <all.nststyle)" -lt 380000 ]
+    [ "$(wc -c <all.nststyle)" -lt 380000 ] # and a preview has up to 20000
     nst_style info --json all.nststyle >info
     [ "$(jq -c '[.layers[] | select(.layer == "relu4_1" and .pooling == "max") | .scales]' info)" \
         = '[[64,128,256,512,1024,2048]]' ]
@@ -65,6 +65,12 @@ near() {
         = '[[256,1024]]' ]
     [ "$(jq -c '[.layers[] | select(.layer == "conv1_1") | .pooling]' info)" = '["any"]' ]
     nst_style info all.nststyle | grep -q '^layer    relu5_1, average pooling, 128 channels, at 256 1024 pixels, '
+    # so the layers of each preset do with each pooling
+    for preset in classic gatys; do
+        for pooling in max avg; do
+            nst -p $preset --pooling $pooling -s all.nststyle photo.ppm -o out.ppm
+        done
+    done
     # what is asked for holds for both poolings
     nst_style pack style.ppm --scales 32 --style-layers relu2_1 -o one.nststyle
     [ "$(nst_style info --json one.nststyle | jq -c '[.layers[] | [.layer, .pooling, .scales]]')" \
@@ -141,6 +147,7 @@ near() {
     export XDG_DATA_HOME=$PWD/data
     nst_style pack style.ppm --scales 32 --style-layers relu1_1 --artist 'Édouard B.' \
         --title Squares --year 1830 -o data/nst/styles/mine.nststyle
+    cp data/nst/styles/mine.nststyle data/nst/styles/mine-2.nststyle
     nst_style pack style.ppm --scales 32 --style-layers relu1_1 --artist A --title B \
         -o data/nst/styles/munch.nststyle
     echo no >data/nst/styles/broken.nststyle
@@ -162,6 +169,7 @@ Squares
     [ "$(jq -r '.[] | select(.name == "munch") | .path' json)" = "$XDG_DATA_HOME/nst/styles/munch.nststyle" ]
     jq -e '.[] | select(.name == "broken") | .error' json
     [ "$(jq -r '.[].name' json)" = "$(cut -d' ' -f1 list)" ]
+    [ "$(cut -d' ' -f1 list)" = "$(cut -d' ' -f1 list | LC_ALL=C sort)" ]
 }
 
 @test "every pack of styles/ is small, listed for installation, and in the manual" {
