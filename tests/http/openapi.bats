@@ -7,7 +7,10 @@ load helper
 @test "every path, field and status of the description is as it says" {
     needs python3
     /usr/bin/python3 -c 'import jsonschema' || skip "python3-jsonschema is not installed"
-    serve --max-queue 1000
+    mkdir mine # whether the packs that come along have one or not, this has a preview
+    "$(dirname "$NST")/nst-style" pack style.jpg --scales 32 --style-layers relu1_1 --artist A \
+        --title B --year 1830 --preview photo.png -o mine/full.nststyle
+    serve --max-queue 1000 --styles mine
     /usr/bin/python3 "$srcdir/tests/http/openapi.py" "$url" photo.png style.jpg
 }
 

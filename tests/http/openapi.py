@@ -123,6 +123,7 @@ for path, field in (upload, "content_image"), (styles, "style_image"):
     ask("POST", path, 413, **form(field, b"x" * 20000000))
 ask("GET", content["url"], 200, "/uploads/{file}")
 ask("GET", style["url"], 200, "/styles/{file}")
+ask("GET", "/styles/full.jpg", 200, "/styles/{file}")  # the preview of a pack
 ask("GET", content["thumbnail"], 200, "/thumbs/{file}")
 for folder in "uploads", "results", "styles", "thumbs":
     ask("GET", f"/{folder}/none", 404, f"/{folder}/{{file}}")
