@@ -40,6 +40,7 @@ libnst_engine_la_SOURCES = \
 	%D%/base/limits.c %D%/base/limits.h \
 	%D%/base/mem.c %D%/base/mem.h \
 	%D%/base/place.c %D%/base/place.h \
+	%D%/base/template.c %D%/base/template.h \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/tensor/tensor.h \
 	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \

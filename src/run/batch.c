@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/place.h"
+#include "base/template.h"
 #include "image/picture.h"
 #include "job/scales.h"
 
@@ -179,70 +180,29 @@ static char *style_stem(const struct nst_styles *styles)
     return all;
 }
 
-/* What {word} of a template stands for: a new string, or NULL for another word. */
-static char *value_of(const char *word, size_t length, const char *content,
-                      const char *style, const char *format, size_t index)
+/* What the words of --name stand for. */
+struct naming {
+    const char *content, *style, *format; /* format: or NULL */
+    size_t index;
+};
+
+static char *value_of(const void *ctx, const char *word, size_t length)
 {
-    const char *ending;
-    int n = stem_of(&content, &ending);
+    const struct naming *n = ctx;
+    const char *stem = n->content, *ending;
+    int stem_length = stem_of(&stem, &ending);
 
     if (length == 4 && strncmp(word, "stem", 4) == 0)
-        return nst_xasprintf("%.*s", n, content);
+        return nst_xasprintf("%.*s", stem_length, stem);
     if (length == 5 && strncmp(word, "style", 5) == 0)
-        return nst_xstrdup(style);
+        return nst_xstrdup(n->style);
     if (length == 3 && strncmp(word, "ext", 3) == 0)
-        return nst_xstrdup(format                     ? format
+        return nst_xstrdup(n->format                  ? n->format
                            : nst_output_knows(ending) ? ending + 1
                                                       : "png");
     if (length == 5 && strncmp(word, "index", 5) == 0)
-        return nst_xasprintf("%04zu", index + 1);
+        return nst_xasprintf("%04zu", n->index + 1);
     return NULL;
-}
-
-/* Add to *name what the template begins with, up to and with its first word; *used
- * becomes how much of it that was. */
-static enum nst_status fill_next(char **name, size_t *used, const char *template,
-                                 const char *content, const char *style,
-                                 const char *format, size_t index, struct nst_err *err)
-{
-    size_t plain = strcspn(template, "{"), length = strcspn(template + plain, "}");
-    const char *word = template + plain + 1;
-    char *value = NULL, *longer;
-
-    *used = plain;
-    if (template[plain]) {
-        if (!template[plain + length])
-            return nst_err_set(err, NST_ERR_ARG, "name: '%s': a { without its }",
-                               template);
-        value = value_of(word, length - 1, content, style, format, index);
-        if (!value)
-            return nst_err_set(
-                err, NST_ERR_ARG,
-                "name: {%.*s} is none of {stem}, {style}, {ext} and {index}",
-                (int)length - 1, word);
-        *used += length + 1;
-    }
-    longer = nst_xasprintf("%s%.*s%s", *name, (int)plain, template, value ? value : "");
-    free(*name);
-    free(value);
-    *name = longer;
-    return NST_OK;
-}
-
-/* A new string; NULL on failure. */
-static char *fill(const char *template, const char *content, const char *style,
-                  const char *format, size_t index, struct nst_err *err)
-{
-    char *name = nst_xstrdup("");
-    size_t used;
-
-    for (; *template; template += used)
-        if (fill_next(&name, &used, template, content, style, format, index, err) !=
-            NST_OK) {
-            free(name);
-            return NULL;
-        }
-    return name;
 }
 
 static enum nst_status check_name(const char *name, struct nst_err *err)
@@ -274,14 +234,17 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
     struct nst_item *item = &b->item[i];
     bool slash = p->output[strlen(p->output) - 1] == '/';
     const char *stream = nst_params_stream(p);
+    const struct naming naming = {item->content, style, stream ? stream : p->format, i};
+    const struct nst_template_words words = {value_of, &naming, "name",
+                                             "{stem}, {style}, {ext} and {index}"};
     enum nst_status st;
     char *name;
 
     if (is_stdio(item->content))
         return refuse_nameless(p, err);
-    name = fill(p->name, item->content, style, stream ? stream : p->format, i, err);
-    if (!name)
-        return NST_ERR_ARG;
+    st = nst_template_fill(&name, p->name, &words, err);
+    if (st != NST_OK)
+        return st;
     st = check_name(name, err);
     item->output =
         nst_xasprintf("%s%s%s%s", p->output, slash ? "" : "/", item->folder, name);
