@@ -57,7 +57,7 @@ complete -c nst -l history -r -F -a 'none' -d 'Where a finished run is recorded,
 complete -c nst -l json -d 'Print what --dry-run and --list-devices say as JSON'
 complete -c nst -l list-devices -d 'Name what can be computed on (--device), as JSON with --json, and end'
 complete -c nst -l list-presets -d 'Name the presets, and end'
-complete -c nst -l preview -r -F -d 'Write the picture as it is there, now and then'
+complete -c nst -l preview -r -F -d 'Write the picture as it is there, now and then and at the end of each scale; with {step} or {scale} in its name a series of files'
 complete -c nst -l progress -x -a 'auto bar plain json none' -d 'How progress is shown on standard error: auto, bar, plain, json or none'
 complete -c nst -s q -l quiet -d 'Say nothing but errors'
 complete -c nst -l resume -r -F -d 'Go on with the run of a checkpoint, with its options, bit for bit'

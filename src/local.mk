@@ -156,8 +156,10 @@ libnst_run_la_SOURCES = \
 	%D%/run/adapt.c %D%/run/adapt.h %D%/run/batch.c %D%/run/batch.h \
 	%D%/run/estimate.c %D%/run/estimate.h %D%/run/film.c %D%/run/film.h \
 	%D%/run/making.c %D%/run/making.h %D%/run/prepare.c \
+	%D%/run/preview.c %D%/run/preview.h \
 	%D%/run/run.c %D%/run/run.h %D%/run/work.h \
 	%D%/run/say.c %D%/run/say.h %D%/run/scale.c %D%/run/scale.h \
+	%D%/run/series.c %D%/run/series.h \
 	%D%/run/styles.c %D%/run/styles.h %D%/run/stylise.c %D%/run/stylise.h
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 libnst_run_la_LIBADD = libnst-job.la $(VIPS_LIBS)
@@ -170,7 +172,8 @@ INTERFACE = %D%/base/err.h %D%/base/mem.h %D%/base/place.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/record/digest.h %D%/record/json.h %D%/record/describe.h \
 	%D%/record/devices.h %D%/record/preset.h \
-	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h %D%/run/run.h
+	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
+	%D%/run/series.h %D%/run/run.h
 nst.h: $(INTERFACE) scripts/make-header
 	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(INTERFACE) >'$(abs_builddir)/$@.new'
 	$(AM_V_at)mv $@.new $@

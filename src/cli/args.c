@@ -229,6 +229,13 @@ static void keep_apart(const char *path, const char *other)
         nst_refuse("%s: cannot be written as two things at once", path);
 }
 
+static void keep_preview_apart(const char *preview, const char *other)
+{
+    keep_apart(preview, other);
+    if (preview && other && nst_series_has(preview, other))
+        nst_refuse("%s: cannot be written as two things at once", other);
+}
+
 /* How many of the styles come from standard input? */
 static int styles_from_stdin(const struct nst_styles *styles)
 {
@@ -333,15 +340,17 @@ void nst_args_batch(struct nst_args *a)
         keep_apart(b->item[i].output, history);
     }
     keep_apart(b->item[0].output, p->checkpoint);
-    keep_apart(b->item[0].output, p->preview);
-    keep_apart(p->preview, p->checkpoint);
-    keep_apart(p->preview, p->trace);
-    keep_apart(p->preview, history);
+    keep_preview_apart(p->preview, b->item[0].output);
+    keep_preview_apart(p->preview, p->checkpoint);
+    keep_preview_apart(p->preview, p->trace);
+    keep_preview_apart(p->preview, history);
     keep_apart(p->trace, p->checkpoint);
     keep_apart(p->checkpoint, history);
     keep_apart(p->trace, history);
     for (size_t i = 0; i < sizeof written / sizeof *written; i++)
         must(nst_batch_spare_inputs(b, p, written[i], &err), &err);
+    if (p->preview && nst_series_is(p->preview))
+        must(nst_series_spare_inputs(b, p, p->preview, &err), &err);
     free(history);
 }
 

@@ -42,6 +42,13 @@ static const struct nst_format formats[] = {
     {".hdr", ".hdr", NULL, 8, false, false, false, NST_COMMENT_NOWHERE},
 };
 
+/* A PNG that is looked at and thrown away: a third of the time for a tenth more bytes
+ * (1024 x 768: 0.12 s in place of 0.05). */
+static const struct nst_format quick_png = {".png", ".png[compression=1,filter=sub]",
+                                            NULL,   8,
+                                            true,   true,
+                                            false,  NST_COMMENT_NOWHERE};
+
 /* Only where it is asked for: no single picture is written so. */
 static const struct nst_format y4m = {.suffix = ".y4m"};
 
@@ -357,6 +364,8 @@ enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int 
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
     status = nst_output_open(&out, path, NULL, err);
     if (status == NST_OK) {
+        if (out->format == formats)
+            out->format = &quick_png;
         status = nst_output_write(out, &like, rgb, "", err);
         nst_output_free(out);
     }

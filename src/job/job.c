@@ -122,6 +122,11 @@ const float *nst_job_picture(struct nst_job *r)
     return nst_job_shown(r, r->made);
 }
 
+int64_t nst_job_steps(const struct nst_job *r)
+{
+    return r->iterations;
+}
+
 enum nst_status nst_job_run(struct nst_job *r, float *x,
                             const struct nst_job_events *events,
                             struct nst_job_result *result, struct nst_err *err)

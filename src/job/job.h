@@ -88,6 +88,9 @@ enum nst_status nst_job_run(struct nst_job *j, float *x,
  * borrowed until the next step. It may lie in the x that the job runs on. */
 const float *nst_job_picture(struct nst_job *j);
 
+/* And how many steps it took. */
+int64_t nst_job_steps(const struct nst_job *j);
+
 /*
  * The job's state while it runs, in parts (optim/state.h): what events->save() may
  * write down, and what nst_job_run() takes up where nst_job_resume() was called before.

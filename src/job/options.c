@@ -212,7 +212,8 @@ static const struct nst_option options[] = {
     {"resume", 0, GROUP(4), TEXT, AT(resume), ONCE, .arg = "FILE",
      .help = "Go on with the run of a checkpoint, with its options, bit for bit"},
     {"preview", 0, GROUP(4), TEXT, AT(preview), ONCE, .arg = "FILE",
-     .help = "Write the picture as it is there, now and then"},
+     .help = "Write the picture as it is there, now and then and at the end of each "
+             "scale; with {step} or {scale} in its name a series of files"},
     {"history", 0, GROUP(4), TEXT, AT(history), .arg = "FILE|none",
      .help = "Where a finished run is recorded, or none"},
     {"quiet", 'q', GROUP(4), FLAG, AT(quiet), .help = "Say nothing but errors"},

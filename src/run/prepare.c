@@ -13,6 +13,7 @@
 #include "job/colours.h"
 #include "run/adapt.h"
 #include "run/say.h"
+#include "run/series.h"
 
 /* What the plan takes from the user, who did not ask for it. */
 static void say_plan(struct nst_work *w)
@@ -190,6 +191,11 @@ static enum nst_status read_content(struct nst_work *w,
         st = nst_err_set(err, NST_ERR_ARG,
                          "%s: has several frames, and a checkpoint is of one picture",
                          w->item->content);
+    if (st == NST_OK && w->frames && p->preview && nst_series_is(p->preview))
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "%s: has several frames, and a series of previews is of one "
+                         "picture",
+                         w->item->content);
     return st;
 }
 
@@ -198,14 +204,18 @@ static enum nst_status try_places(const struct nst_params *p, struct nst_err *er
 {
     struct nst_output *preview = NULL;
     struct nst_place *checkpoint = NULL;
+    char *name = NULL;
     enum nst_status st = NST_OK;
 
     if (p->checkpoint)
         st = nst_place_open(&checkpoint, p->checkpoint, err);
-    if (st == NST_OK && p->preview)
-        st = nst_output_open(&preview, p->preview, NULL, err);
+    if (st == NST_OK && p->preview) {
+        name = nst_series_name(p->preview, 0, 0);
+        st = nst_output_open(&preview, name, NULL, err);
+    }
     nst_place_free(checkpoint);
     nst_output_free(preview);
+    free(name);
     return st;
 }
 

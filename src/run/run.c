@@ -13,6 +13,7 @@
 #include "job/scales.h"
 #include "run/making.h"
 #include "run/say.h"
+#include "run/series.h"
 
 #define MOST_SIDES 64
 /* Each side has scratch for all threads, so with many cores there are no more of them
@@ -199,6 +200,12 @@ enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
     if (p->compat && p->preview)
         return nst_err_set(err, NST_ERR_ARG,
                            "preview: the optimiser of --compat has no steps to show");
+    if (p->preview && nst_series_check(p->preview, err) != NST_OK)
+        return NST_ERR_ARG;
+    if (nst_params_stream(p) && p->preview && nst_series_is(p->preview))
+        return nst_err_set(err, NST_ERR_ARG,
+                           "preview: a series is of one picture, and a stream has "
+                           "many");
     if (nst_engine_check(p, err) != NST_OK)
         return NST_ERR_ARG;
     if (nst_scales_check(p, err) != NST_OK)

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "job/colours.h"
+#include "run/preview.h"
 #include "run/say.h"
 #include "run/scale.h"
 #include "job/scales.h"
@@ -139,30 +140,22 @@ static bool visit_all(void *owner, nst_state_visit *visit, void *ctx)
            nst_job_state(s->job, visit, ctx);
 }
 
-/* The picture so far, without its border, and at full size in its content's colours. */
-static enum nst_status write_preview(const struct run *r, struct nst_job *job,
-                                     struct nst_err *err)
+/* That a preview or a checkpoint cannot be written is worth a word, and no reason to
+ * end. steps: of the scale at hand. */
+static void show(const struct run *r, const float *rgb, int border, int64_t steps)
 {
-    const struct nst_params *p = r->s->p;
-    const struct nst_picture *c = r->s->content;
-    int border = nst_border(p), h = r->height + 2 * border, w = r->width + 2 * border;
-    float *rgb;
-    enum nst_status st = nst_floats_new(&rgb, 3, (size_t)h, (size_t)w, err);
+    const struct nst_preview preview = {.rgb = rgb,
+                                        .height = r->height,
+                                        .width = r->width,
+                                        .border = border,
+                                        .step = r->before.iterations + steps,
+                                        .scale = r->scale[r->at].longest};
+    struct nst_err err;
 
-    if (st != NST_OK)
-        return st;
-    memcpy(rgb, nst_job_picture(job), 3 * (size_t)h * (size_t)w * sizeof *rgb);
-    nst_pixels_crop(rgb, 3, r->height, r->width, border);
-    if (p->colour == NST_COLOUR_CONTENT && r->height == c->height &&
-        r->width == c->width)
-        nst_colours_keep(rgb, c->rgb, (size_t)r->height * (size_t)r->width);
-    st = nst_pixels_write(p->preview, rgb, r->height, r->width, err);
-    free(rgb);
-    return st;
+    if (nst_preview_write(&preview, r->s->p, r->s->content, &err) != NST_OK)
+        nst_say(r->s->run, "preview: %s", err.text);
 }
 
-/* That a checkpoint or a preview cannot be written is worth a word, and no reason to
- * end. */
 static void on_save(void *ctx, struct nst_job *job)
 {
     struct run *r = ctx;
@@ -172,8 +165,8 @@ static void on_save(void *ctx, struct nst_job *job)
     if (p->checkpoint && nst_checkpoint_write(p->checkpoint, r->s->asked, visit_all,
                                               &(struct state){r, job}, &err) != NST_OK)
         nst_say(r->s->run, "checkpoint: %s", err.text);
-    if (p->preview && write_preview(r, job, &err) != NST_OK)
-        nst_say(r->s->run, "preview: %s", err.text);
+    if (p->preview)
+        show(r, nst_job_picture(job), nst_border(p), nst_job_steps(job));
 }
 
 /* Turn to the scale that the run to go on with was at. */
@@ -418,6 +411,8 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
         st = add_to_sum(r, err);
     if (st == NST_OK && blends && is_last(r))
         st = blend(r, job, err);
+    if (st == NST_OK && p->preview && (p->optimiser || (blends && is_last(r))))
+        show(r, r->x, 0, r->result.iterations); /* a mean, not the last iterate */
     nst_job_free(job);
     free(mask);
     free(before[0]);

@@ -9,6 +9,15 @@ resume() {
     "$NST" -s style.ppm photo.ppm --progress none "$@"
 }
 
+# same_pixels FILE FILE: the pictures are the same, whatever else is in the files.
+same_pixels() {
+    local f
+    for f in "$@"; do
+        "$NST" -q --strength 0 -S native -n 1 -s style.ppm "$f" --format ppm >"$f.pixels"
+    done
+    cmp "$1.pixels" "$2.pixels"
+}
+
 # same OPTION...: a run of 24 steps, and one of 11 that is gone on with, twice
 same() {
     nst -s style.ppm photo.ppm -o whole.png -n 24 "$@"
@@ -115,24 +124,70 @@ killed() {
     [ -s out.png ]
 }
 
+@test "previews are a series of files, numbered by the steps of all scales" {
+    nst -s style.ppm photo.ppm -o a.png --scales 16,24,48 --scale-iterations 5,3,2
+    mkdir all
+    nst -s style.ppm photo.ppm -o b.png --scales 16,24,48 --scale-iterations 5,3,2 \
+        --save-every 2 --preview 'all/f-{step}-{scale}.png'
+    cmp a.png b.png
+    [ "$(cd all && echo *)" = "f-000002-16.png f-000004-16.png f-000005-16.png \
+f-000007-24.png f-000008-24.png f-000010-48.png" ]
+    # all are of the result's size, and the last is the result
+    for f in all/*.png; do
+        [ "$(dimensions "$f")" = "$(dimensions b.png)" ]
+    done
+    same_pixels b.png all/f-000010-48.png
+    # one that is cut off and gone on with makes the same ones
+    mkdir part
+    nst -s style.ppm photo.ppm -o c.png --scales 16,24,48 --scale-iterations 5,3,2 \
+        --save-every 2 --preview 'part/f-{step}-{scale}.png' --checkpoint ck \
+        --max-evaluations 8
+    run ! test -e part/f-000008-24.png
+    resume -o c.png --resume ck --max-evaluations none --scale-iterations 5,3,2 \
+        --save-every 2 --preview 'part/f-{step}-{scale}.png'
+    cmp b.png c.png
+    for f in all/*.png; do
+        cmp "$f" "part/${f#all/}"
+    done
+    mkdir '{old}'
+    nst -s style.ppm photo.ppm -o d.png --preview '{old}/p.png'
+    [ -s '{old}/p.png' ]
+}
+
+@test "the last preview is the result, where that is a mean" {
+    for o in "--optimiser adam" "--scales 24,48 --scale-mode blend"; do
+        # shellcheck disable=SC2086 # words are wanted
+        nst -s style.ppm photo.ppm -o b.png -n 6 $o --preview seen.png --colour content
+        same_pixels b.png seen.png
+    done
+}
+
+@test "a series of previews that cannot be is refused" {
+    frame() { refused "$1" "$2" -s style.ppm photo.ppm -o out.png --preview "${@:3}"; }
+    frame 2 "preview: 'f-.step': a . without its }" 'f-{step'
+    frame 2 'preview: {stem} is none of {step} and {scale}' '{stem}.png'
+    frame 2 'a series is of one picture' 'f{step}.png' --y4m
+    frame 1 "'.xyz' is not a picture format" 'f{step}.xyz'
+    frame 1 'no/f000000.png: cannot be written' 'no/f{step}.png'
+    frame 2 'f000003.png: cannot be written as two' 'f{step}.png' -o f000003.png
+    frame 2 'f12.png: cannot be written as two' "$PWD/f{step}.png" --trace f12.png
+    frame 2 'f12.png: cannot be written as two' 'f{scale}{step}.png' --checkpoint f12.png
+    ln -s photo.ppm f000004.png
+    frame 2 'f000004.png: is one of the files read' 'f{step}.png'
+}
+
 @test "a preview is the picture as it is then, and changes nothing" {
     nst -s style.ppm photo.ppm -o a.png -n 12
     nst -s style.ppm photo.ppm -o b.png -n 12 --save-every 5 --preview seen.png
     cmp a.png b.png
     [ "$(dimensions seen.png)" = "$(dimensions b.png)" ]
     # the last one is of the last step
-    for f in b seen; do
-        "$NST" -q --strength 0 -S native -n 1 -s style.ppm $f.png --format ppm >$f.ppm
-    done
-    cmp b.ppm seen.ppm
+    same_pixels b.png seen.png
     for o in "--colour content" "--padding reflect" "--keep-mask photo.ppm" "--scales 24,32"; do
         # shellcheck disable=SC2086 # words are wanted
         nst -s style.ppm photo.ppm -o b.png -n 6 $o --preview seen.png --save-every 1
         [ "$(dimensions seen.png)" = "$(dimensions b.png)" ]
-        for f in b seen; do
-            "$NST" -q --strength 0 -S native -n 1 -s style.ppm $f.png --format ppm >$f.ppm
-        done
-        cmp b.ppm seen.ppm
+        same_pixels b.png seen.png
     done
     refused 2 'preview: needs a file' -s style.ppm photo.ppm -o out.png --preview -
     refused 2 'two things at once' -s style.ppm photo.ppm -o out.png --preview out.png

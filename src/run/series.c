@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "run/series.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/place.h"
+#include "base/template.h"
+
+/* What the words of a template stand for. */
+struct numbers {
+    int64_t step;
+    int scale;
+};
+
+/* Folders are as they are called: the template is the name of the file. */
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static char *value_of(const void *ctx, const char *word, size_t length)
+{
+    const struct numbers *n = ctx;
+
+    if (length == 4 && strncmp(word, "step", 4) == 0)
+        return nst_xasprintf("%06lld", (long long)n->step);
+    if (length == 5 && strncmp(word, "scale", 5) == 0)
+        return nst_xasprintf("%d", n->scale);
+    return NULL;
+}
+
+static enum nst_status fill(char **name, const char *path, const struct numbers *n,
+                            struct nst_err *err)
+{
+    const struct nst_template_words words = {value_of, n, "preview",
+                                             "{step} and {scale}"};
+    const char *last = file_name(path);
+    enum nst_status st = nst_template_fill(name, last, &words, err);
+    char *file = *name;
+
+    if (st != NST_OK)
+        return st;
+    *name = nst_xasprintf("%.*s%s", (int)(last - path), path, file);
+    free(file);
+    return NST_OK;
+}
+
+bool nst_series_is(const char *path)
+{
+    return strchr(file_name(path), '{') != NULL;
+}
+
+enum nst_status nst_series_check(const char *path, struct nst_err *err)
+{
+    const struct numbers any = {0};
+    char *name;
+    enum nst_status st = fill(&name, path, &any, err);
+
+    free(name);
+    return st;
+}
+
+char *nst_series_name(const char *path, int64_t step, int scale)
+{
+    const struct numbers n = {step, scale};
+    char *name;
+
+    return fill(&name, path, &n, NULL) == NST_OK ? name : nst_xstrdup(path);
+}
+
+/* Could the words of the pattern stand for digits so that it becomes name? */
+static bool matches(const char *pattern, const char *name)
+{
+    size_t digits;
+
+    for (; *pattern != '{'; pattern++, name++)
+        if (*pattern != *name)
+            return false;
+        else if (!*pattern)
+            return true;
+    pattern = strchr(pattern, '}');
+    digits = pattern ? strspn(name, "0123456789") : 0;
+    for (size_t n = 1; n <= digits; n++)
+        if (matches(pattern + 1, name + n))
+            return true;
+    return false;
+}
+
+bool nst_series_has(const char *series, const char *path)
+{
+    char *of = nst_place_real(series), *real = nst_place_real(path);
+    size_t folder = (size_t)(file_name(of) - of);
+    bool has = nst_series_is(series) && strncmp(of, real, folder) == 0 &&
+               matches(of + folder, real + folder);
+
+    free(of);
+    free(real);
+    return has;
+}
+
+enum nst_status nst_series_spare_inputs(const struct nst_batch *b,
+                                        const struct nst_params *p, const char *series,
+                                        struct nst_err *err)
+{
+    const char *template = file_name(series);
+    int length = (int)(template - series);
+    char *folder = nst_xasprintf("%.*s.", length, series);
+    enum nst_status st = NST_OK;
+    struct dirent **entry;
+    int n = scandir(folder, &entry, NULL, NULL);
+
+    for (int i = 0; i < n; i++) {
+        char *path = nst_xasprintf("%.*s%s", length, series, entry[i]->d_name);
+
+        if (st == NST_OK && matches(template, entry[i]->d_name))
+            st = nst_batch_spare_inputs(b, p, path, err);
+        free(path);
+        free(entry[i]);
+    }
+    if (n >= 0)
+        free(entry);
+    free(folder);
+    return st;
+}
