@@ -21,6 +21,7 @@ _nst_kind() {
     nst:--max-pixels) echo "{}" ;;
     nst:--name) echo "{}" ;;
     nst:--output | nst:-o) echo "file" ;;
+    nst:--quality) echo "{auto}" ;;
     nst:--scale-mode) echo "{progressive blend}" ;;
     nst:--scales) echo "{none auto}" ;;
     nst:--style-scale) echo "{}" ;;
@@ -116,7 +117,7 @@ _nst_kind() {
 
 _nst_options() {
     case $1 in
-    nst) echo "--null --files-from --format --keep-mask --layers --mask --max-pixels --name --output --pnm --recursive --scale-mode --scales --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --moment-weight --model --padding --pooling --preset --strength --style-layers --temporal --tv-weight --style-weight --adaptive --compat --curvature-pairs --device --init --jobs --learning-rate --max-evaluations --max-memory --iterations --optimiser --precision --scale-iterations --seed --tile --threads --checkpoint --config --dry-run --dump-options --history --json --list-devices --list-presets --preview --progress --quiet --resume --save-every --show-config --trace --verbose --help --usage --version" ;;
+    nst) echo "--null --files-from --format --keep-mask --layers --mask --max-pixels --name --output --pnm --quality --recursive --scale-mode --scales --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --moment-weight --model --padding --pooling --preset --strength --style-layers --temporal --tv-weight --style-weight --adaptive --compat --curvature-pairs --device --init --jobs --learning-rate --max-evaluations --max-memory --iterations --optimiser --precision --scale-iterations --seed --tile --threads --checkpoint --config --dry-run --dump-options --history --json --list-devices --list-presets --preview --progress --quiet --resume --save-every --show-config --trace --verbose --help --usage --version" ;;
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --json --last --normalise --output --help --usage --version" ;;

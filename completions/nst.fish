@@ -11,6 +11,7 @@ complete -c nst -l max-pixels -x -a '' -d 'Refuse a picture of more pixels than 
 complete -c nst -l name -x -a '' -d 'How results are called in a directory: {stem} and {ext} of the picture, {style}, and its {index} in the run'
 complete -c nst -s o -l output -r -F -d 'Write the result there; its ending decides the format. Several pictures go to a directory. Without it, or with -, a PNG goes to standard output'
 complete -c nst -l pnm -d 'The picture is a stream of PPMs, PGMs or PAMs, and the result one of PPMs or PAMs'
+complete -c nst -l quality -x -a 'auto' -d 'Quality of results in formats with loss, from 1 to 100. auto: 92 for JPEG and JPEG XL, 90 for WebP, 80 for HEIF, AVIF and JPEG 2000'
 complete -c nst -s r -l recursive -d 'Of a folder, take the pictures in the folders in it too'
 complete -c nst -l scale-mode -x -a 'progressive blend' -d 'progressive, or blend: the mean of results made at each scale alone'
 complete -c nst -l scales -x -a 'none auto' -d 'Work at these sizes, each starting from the result of the one before; the last becomes --size. auto: --size, its half and so on down to 256'

@@ -313,6 +313,33 @@ static void must(enum nst_status st, const struct nst_err *err)
         nst_refuse("%s", err->text);
 }
 
+/* The last value given on the command line for an option, or NULL. */
+static const char *value_given(const struct nst_args *a, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < a->sets; i++)
+        if (strcmp(a->set[i].option->name, name) == 0)
+            value = a->set[i].value;
+    return value;
+}
+
+/* That of a configuration is for those results that have one. */
+static void check_quality(const struct nst_args *a)
+{
+    const struct nst_params *p = &a->params;
+    const char *stream = nst_params_stream(p);
+    bool any = !p->quality || !value_given(a, "quality");
+
+    for (size_t i = 0; i < a->batch.items; i++)
+        any |= nst_output_has_quality(a->batch.item[i].output,
+                                      stream ? stream : p->format);
+    if (!any)
+        nst_refuse("quality: %s: its format has none (jpg, webp, heic, avif, jxl and "
+                   "jp2 do)",
+                   a->batch.item[0].output);
+}
+
 void nst_args_batch(struct nst_args *a)
 {
     const struct nst_params *p = &a->params;
@@ -335,6 +362,7 @@ void nst_args_batch(struct nst_args *a)
                    : p->resume     ? "resume"
                                    : "preview");
     must(nst_batch_name_outputs(b, p, &err), &err);
+    check_quality(a);
     for (size_t i = 0; i < b->items; i++) {
         keep_apart(b->item[i].output, p->trace);
         keep_apart(b->item[i].output, history);
@@ -352,17 +380,6 @@ void nst_args_batch(struct nst_args *a)
     if (p->preview && nst_series_is(p->preview))
         must(nst_series_spare_inputs(b, p, p->preview, &err), &err);
     free(history);
-}
-
-/* The last value given on the command line for an option, or NULL. */
-static const char *value_given(const struct nst_args *a, const char *name)
-{
-    const char *value = NULL;
-
-    for (size_t i = 0; i < a->sets; i++)
-        if (strcmp(a->set[i].option->name, name) == 0)
-            value = a->set[i].value;
-    return value;
 }
 
 /* What the command line beats: the configuration, and over it a preset or the options

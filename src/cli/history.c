@@ -345,6 +345,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     struct command c = {NULL, 0};
     json_t *options, *style, *value;
     const char *name, *format, *differs;
+    json_int_t quality;
     size_t i;
 
     if (!l || check_inputs(l->run, err) != NST_OK)
@@ -374,6 +375,9 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     if (format)
         add(&c, is_stream(l->run, format) ? nst_xasprintf("--%s", format)
                                           : nst_xasprintf("--format=%s", format));
+    quality = json_integer_value(json_object_get(l->run, "quality"));
+    if (quality)
+        add(&c, nst_xasprintf("--quality=%" JSON_INTEGER_FORMAT, quality));
     add(&c, nst_xasprintf("--output=%s",
                           a->output ? a->output : text_of(l->run, "output")));
     add(&c, nst_xstrdup("--"));

@@ -302,7 +302,7 @@ static enum nst_status write_roll(struct nst_film *f, const char *comment,
     nst_metadata_comment(image, format->comment, comment);
     vips_image_set_int(image, VIPS_META_PAGE_HEIGHT, f->height);
     carry_times(image, f->from->roll, f->frames);
-    if (vips_image_write_to_buffer(image, format->saver, &data, &size, NULL))
+    if (nst_output_encode(f->to, image, false, &data, &size))
         st = nst_output_failed(f->to, err);
     else
         st = nst_place_add(f->to->place, data, size, err);

@@ -17,12 +17,14 @@ struct nst_format {
     bool alpha, profile, animated;
     enum nst_comment_in comment;
     bool pam;
+    int quality; /* what is written without another (1 to 100); 0: it has none */
 };
 
 struct nst_output {
     struct nst_place *place;
     char *path; /* how messages call it */
     const struct nst_format *format;
+    int quality; /* in place of the format's, if not 0 */
 };
 
 /* n pixels of three planes, and alpha if it is not NULL, to 8-bit samples side by side;
@@ -36,6 +38,11 @@ enum nst_status nst_output_samples(const struct nst_output *o,
 enum nst_status nst_output_bytes(struct nst_output *o, const char *suffix,
                                  const struct nst_picture *like, const float *rgb,
                                  void **data, size_t *size, struct nst_err *err);
+
+/* The bytes of the file, with options as the format and the quality want them;
+ * g_free(*data) is the caller's. 0, or -1 with libvips' error set. */
+int nst_output_encode(const struct nst_output *o, VipsImage *image, bool deep,
+                      void **data, size_t *size);
 
 /* It could not be encoded. */
 enum nst_status nst_output_failed(const struct nst_output *o, struct nst_err *err);

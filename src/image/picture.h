@@ -109,6 +109,11 @@ enum nst_status nst_output_open(struct nst_output **out, const char *path,
 /* Would that format, or the one that the path's ending says, have room for several
  * frames? */
 bool nst_output_animates(const char *path, const char *format);
+/* Is it a format that is written with more or less loss? */
+bool nst_output_has_quality(const char *path, const char *format);
+/* With that quality (1 to 100), where it has one; 0: with the format's own, as without
+ * this. */
+void nst_output_set_quality(struct nst_output *out, int quality);
 
 /*
  * Write rgb (3 x H x W, clamped to 0..1, of the size of like) with like's alpha, bit

@@ -14,28 +14,31 @@
 #include "image/pnm.h"
 
 #define PNG ".png[filter=all]"
-#define JPEG ".jpg[Q=92,optimize_coding]"
+#define JPEG ".jpg[optimize_coding]"
 #define TIFF ".tif[compression=deflate,predictor=horizontal]"
-#define HEIC ".heic[compression=hevc,Q=80,bitdepth="
-#define AVIF ".heic[compression=av1,Q=80,bitdepth="
-#define JP2 ".jp2[Q=80]"
+#define HEIC ".heic[compression=hevc,bitdepth="
+#define AVIF ".heic[compression=av1,bitdepth="
 #define PPM ".ppm[strip]" /* without a comment that holds the time of day */
 
 /* The first is what standard output gets. */
 static const struct nst_format formats[] = {
     {".png", PNG, PNG, 16, true, true, false, NST_COMMENT_PNG},
-    {".jpg", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG},
-    {".jpeg", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG},
-    {".jpe", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG},
-    {".webp", ".webp[Q=90]", NULL, 8, true, true, true, NST_COMMENT_EXIF},
+    {".jpg", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG, .quality = 92},
+    {".jpeg", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG, .quality = 92},
+    {".jpe", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG, .quality = 92},
+    {".webp", ".webp", NULL, 8, true, true, true, NST_COMMENT_EXIF, .quality = 90},
     {".tif", TIFF, TIFF, 16, true, true, false, NST_COMMENT_DESCRIPTION},
     {".tiff", TIFF, TIFF, 16, true, true, false, NST_COMMENT_DESCRIPTION},
-    {".heic", HEIC "8]", HEIC "10]", 10, true, true, false, NST_COMMENT_EXIF},
-    {".heif", HEIC "8]", HEIC "10]", 10, true, true, false, NST_COMMENT_EXIF},
-    {".avif", AVIF "8]", AVIF "12]", 12, true, true, false, NST_COMMENT_EXIF},
-    {".jxl", ".jxl[Q=92]", ".jxl[Q=92]", 16, true, true, false, NST_COMMENT_EXIF},
+    {".heic", HEIC "8]", HEIC "10]", 10, true, true, false, NST_COMMENT_EXIF,
+     .quality = 80},
+    {".heif", HEIC "8]", HEIC "10]", 10, true, true, false, NST_COMMENT_EXIF,
+     .quality = 80},
+    {".avif", AVIF "8]", AVIF "12]", 12, true, true, false, NST_COMMENT_EXIF,
+     .quality = 80},
+    {".jxl", ".jxl", ".jxl", 16, true, true, false, NST_COMMENT_EXIF, .quality = 92},
     {".gif", ".gif", NULL, 8, true, false, true, NST_COMMENT_NOWHERE},
-    {".jp2", JP2, JP2, 16, true, false, false, NST_COMMENT_NOWHERE},
+    {".jp2", ".jp2", ".jp2", 16, true, false, false, NST_COMMENT_NOWHERE,
+     .quality = 80},
     {".ppm", PPM, PPM, 16, false, false, false, NST_COMMENT_NOWHERE},
     {".pnm", PPM, PPM, 16, false, false, false, NST_COMMENT_NOWHERE},
     {".pam", NULL, NULL, 16, true, false, false, NST_COMMENT_NOWHERE, true},
@@ -98,6 +101,24 @@ static enum nst_status find_format(const struct nst_format **out, const char *pa
         path, dot);
 }
 
+/* As libvips does it; quality 0 is the format's own. */
+static int save(VipsImage *image, const struct nst_format *f, bool deep, int quality,
+                void **data, size_t *size)
+{
+    const char *saver = deep ? f->deep : f->saver;
+
+    if (!f->quality)
+        return vips_image_write_to_buffer(image, saver, data, size, NULL);
+    return vips_image_write_to_buffer(image, saver, data, size, "Q",
+                                      quality ? quality : f->quality, NULL);
+}
+
+int nst_output_encode(const struct nst_output *o, VipsImage *image, bool deep,
+                      void **data, size_t *size)
+{
+    return save(image, o->format, deep, o->quality, data, size);
+}
+
 /* Write a small black picture: libvips may lack the format, or its encoder. */
 static enum nst_status try_format(const struct nst_format *format, const char *path,
                                   struct nst_err *err)
@@ -112,7 +133,7 @@ static enum nst_status try_format(const struct nst_format *format, const char *p
     if (vips_black(&black, 64, 64, "bands", 3, NULL))
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
     black->Type = VIPS_INTERPRETATION_sRGB;
-    failed = vips_image_write_to_buffer(black, format->saver, &data, &size, NULL);
+    failed = save(black, format, false, 0, &data, &size);
     g_object_unref(black);
     g_free(data);
     vips_error_clear();
@@ -169,18 +190,35 @@ enum nst_status nst_output_open(struct nst_output **out, const char *path,
     return status;
 }
 
-bool nst_output_animates(const char *path, const char *format)
+/* The format called so, or that of the path's ending, or NULL. */
+static const struct nst_format *format_at(const char *path, const char *format)
 {
     const char *dot = strrchr(path, '.');
-    const struct nst_format *f = NULL;
     char suffix[16];
 
-    if (format) {
-        snprintf(suffix, sizeof suffix, ".%s", format);
-        f = format_of(suffix);
-    } else if (dot)
-        f = format_of(dot);
+    if (!format)
+        return dot ? format_of(dot) : NULL;
+    snprintf(suffix, sizeof suffix, ".%s", format);
+    return format_of(suffix);
+}
+
+bool nst_output_animates(const char *path, const char *format)
+{
+    const struct nst_format *f = format_at(path, format);
+
     return f && f->animated;
+}
+
+bool nst_output_has_quality(const char *path, const char *format)
+{
+    const struct nst_format *f = format_at(path, format);
+
+    return f && f->quality;
+}
+
+void nst_output_set_quality(struct nst_output *out, int quality)
+{
+    out->quality = quality;
 }
 
 void nst_output_free(struct nst_output *out)
@@ -234,9 +272,10 @@ static VipsImage *wrap(void *samples, const struct nst_picture *like, int bands,
 }
 
 /* The bytes of the file, from planes that are final; g_free(*data) is the caller's. */
-static int encode(const struct nst_format *f, const struct nst_picture *like,
+static int encode(const struct nst_output *out, const struct nst_picture *like,
                   const float *rgb, const char *comment, void **data, size_t *size)
 {
+    const struct nst_format *f = out->format;
     const struct nst_picture_origin *o = like->origin;
     const float *alpha = f->alpha ? o->alpha : NULL;
     bool deep = o->depth > 8 && (f->deep || f->pam);
@@ -256,8 +295,7 @@ static int encode(const struct nst_format *f, const struct nst_picture *like,
     } else if (image) {
         nst_metadata_carry(image, o, f->profile);
         nst_metadata_comment(image, f->comment, comment);
-        failed = vips_image_write_to_buffer(image, deep ? f->deep : f->saver, data,
-                                            size, NULL);
+        failed = nst_output_encode(out, image, deep, data, size);
         g_object_unref(image);
     }
     g_free(samples);
@@ -321,7 +359,7 @@ static enum nst_status finish_and_encode(struct nst_output *out,
             failed = nst_colour_from_srgb(work, n, o->meta);
     }
     if (!failed)
-        failed = encode(out->format, like, work ? work : rgb, comment, data, size);
+        failed = encode(out, like, work ? work : rgb, comment, data, size);
     free(work);
     return failed ? nst_output_failed(out, err) : NST_OK;
 }

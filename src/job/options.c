@@ -57,6 +57,10 @@ static const struct nst_option options[] = {
     {"format", 0, GROUP(1), TEXT, AT(format), .arg = "NAME",
      .help = "The format of results, whatever their names say: png, jpg, webp, tiff, "
              "ppm and others. In a directory it is their ending too"},
+    {"quality", 0, GROUP(1), INT(1, 100), AT(quality), .zero = "auto",
+     .initial = "auto", .arg = "N|auto",
+     .help = "Quality of results in formats with loss, from 1 to 100. auto: 92 for JPEG "
+             "and JPEG XL, 90 for WebP, 80 for HEIF, AVIF and JPEG 2000"},
     {"y4m", 0, GROUP(1), FLAG, AT(y4m), ONCE,
      .help = "The picture is a YUV4MPEG2 stream, and so is the result, frame by frame"},
     {"pnm", 0, GROUP(1), FLAG, AT(pnm), ONCE,

@@ -94,6 +94,7 @@ struct nst_params {
     char *output, *name, *files_from, *format;
     char *device; /* auto, cpu, cuda, cuda:N or cuda:N,M... */
     bool y4m, pnm, recursive, null, skip_done;
+    int64_t quality; /* of the files; 0: as the format has it */
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
     char *trace, *history, *checkpoint, *resume, *preview;

@@ -261,6 +261,8 @@ char *nst_record_line(const struct nst_record *r)
     if (stream || r->params->format)
         json_object_set_new(j, "format",
                             nst_json_text(stream ? stream : r->params->format));
+    if (r->params->quality)
+        json_object_set_new(j, "quality", json_integer(r->params->quality));
     if (r->frames)
         json_object_set_new(j, "frames", json_integer(r->frames));
     json_object_set_new(j, "model_sha256", nst_json_text(sum));

@@ -234,6 +234,8 @@ enum nst_status nst_work_prepare(struct nst_work *w, struct nst_err *err)
     if (!p->dry_run && w->item->output)
         st = nst_output_open(&w->output, w->item->output, stream ? stream : p->format,
                              err);
+    if (w->output)
+        nst_output_set_quality(w->output, (int)p->quality);
     if (st == NST_OK && !p->dry_run)
         st = try_places(p, err);
     if (st == NST_OK)

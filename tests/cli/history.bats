@@ -58,6 +58,9 @@ ids() {
     rm one.png
     nst_history rerun "$id"
     cmp kept.png one.png
+    nst -s style.ppm photo.ppm -o low.jpg --quality 30
+    nst_history rerun "$(ids | tail -n 1)" -o "$NST_HISTORY.jpg"
+    cmp low.jpg "$NST_HISTORY.jpg"
     picture photo.ppm 48 36 12
     run nst_history rerun "$id"
     [ "$status" = 1 ]

@@ -188,6 +188,39 @@ load helper
     [ "$(exiftool -b -UserComment kept.jpg | jq -r .nst.style)" = style.ppm ]
 }
 
+@test "the quality is that of formats with loss, and no part of the picture" {
+    for f in jpg webp avif; do
+        nst -s style.ppm photo.ppm -o auto.$f
+        nst -s style.ppm photo.ppm -o low.$f --quality 30
+        nst -s style.ppm photo.ppm -o high.$f --quality 100
+        [ "$(wc -c <low.$f)" -lt "$(wc -c <auto.$f)" ]
+        [ "$(wc -c <auto.$f)" -lt "$(wc -c <high.$f)" ]
+    done
+    nst -s style.ppm photo.ppm -o same.jpg --quality 92
+    cmp auto.jpg same.jpg
+    nst -s style.ppm photo.ppm --format jpg --quality 92 | cmp - auto.jpg
+    # the file is another, the picture is done
+    run nst -s style.ppm photo.ppm -o low.jpg --quality 60 --skip-done
+    [[ $output == *"low.jpg: is done"* ]]
+    refused 2 "quality: '0' is not a whole number between 1 and 100, or auto" \
+        -s style.ppm photo.ppm -o no.jpg --quality 0
+    refused 2 'quality: no.png: its format has none' -s style.ppm photo.ppm -o no.png --quality 9
+    refused 2 'quality: -: its format has none' -s style.ppm photo.ppm --quality 9
+    refused 2 'quality: no.jpg: its format' -s style.ppm photo.ppm -o no.jpg --format tiff --quality 9
+    refused 2 'its format has none' -s style.ppm photo.ppm -o no.jpg --pnm --quality 9
+    # one that has it does, and a configuration's is for those that have it
+    cp low.jpg photo.jpg
+    nst -s style.ppm photo.jpg photo.ppm -o made/ --quality 30 --name '{stem}{index}.{ext}'
+    nst -s style.ppm photo.jpg -o high.jpg --quality 95
+    [ "$(wc -c <made/photo0001.jpg)" -lt "$(wc -c <high.jpg)" ]
+    echo '{"options": {"quality": 30}}' >q.json
+    nst --config q.json -s style.ppm photo.ppm -o made.png
+    nst --config q.json -s style.ppm photo.ppm -o made.jpg
+    cmp made.jpg low.jpg
+    nst --config q.json -s style.ppm photo.ppm -o made.jpg --quality auto
+    cmp made.jpg auto.jpg
+}
+
 @test "a finished run is a line of history" {
     needs jq
     NST_HISTORY='' XDG_STATE_HOME=$PWD/state nst -s style.ppm photo.ppm -o out.png
