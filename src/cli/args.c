@@ -428,6 +428,8 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     for (size_t i = 0; i < a->sets; i++)
         must(nst_params_set(&a->params, a->set[i].option->name, a->set[i].value, &err),
              &err);
+    a->sized =
+        value_given(a, "size") || (value_given(a, "scales") && a->params.scales.count);
     if (resumed)
         must(nst_checkpoint_check(resumed, &a->params, &err), &err);
     nst_checkpoint_close(resumed);

@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/args.h"
@@ -81,6 +84,7 @@ static void out_of_memory(void)
 struct telling {
     const struct nst_args *args;
     struct nst_progress_batch *progress;
+    atomic_bool shrunk; /* it is said that a picture is made smaller, or need not be */
 };
 
 static void on_ready(void *ctx, int side_by_side)
@@ -101,6 +105,21 @@ static void on_line(void *ctx, const char *line)
         nst_progress_line(t->progress, line);
     else
         fprintf(stderr, "nst: %s\n", line);
+}
+
+/* Said once, of the first picture, and not to who chose the size. */
+static void on_shrunk(void *ctx, int from_height, int from_width, int height, int width)
+{
+    bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    const char *by = utf8 ? "\xc3\x97" : "x", *to = utf8 ? "\xe2\x86\x92" : "->";
+    struct telling *t = ctx;
+    char line[128];
+
+    if (atomic_exchange(&t->shrunk, true))
+        return;
+    snprintf(line, sizeof line, "%d%s%d %s %d%s%d (-S for more)", from_width, by,
+             from_height, to, width, by, height);
+    on_line(t, line);
 }
 
 static void on_plan(void *ctx, const struct nst_item *item,
@@ -152,13 +171,15 @@ static void say_counts(size_t asked, const struct nst_run_counts *made)
 
 static int make_all(const struct nst_args *a)
 {
-    struct telling telling = {a, NULL};
+    struct telling telling = {
+        .args = a, .shrunk = a->params.quiet || a->params.resume || a->sized};
     const struct nst_run_events events = {.ctx = &telling,
                                           .ready = on_ready,
                                           .stop = is_caught,
                                           .say = on_line,
                                           .planned = on_plan,
                                           .picture_begun = on_picture,
+                                          .picture_shrunk = on_shrunk,
                                           .optimising = catch_signals,
                                           .stepped = on_step,
                                           .picture_ended = on_picture_end,

@@ -105,8 +105,8 @@ static enum nst_status make_picture(const struct nst_frames *f, const float *rgb
 
     p->origin = nst_xcalloc(1, sizeof *p->origin);
     p->origin->depth = f->y4m.bits > 8 ? 16 : 8;
-    p->width = f->y4m.width;
-    p->height = f->y4m.height;
+    p->width = p->read_width = f->y4m.width;
+    p->height = p->read_height = f->y4m.height;
     nst_picture_target(&f->size, &p->width, &p->height);
     if (vips_black(&p->origin->meta, 1, 1, NULL))
         st = nst_err_set(err, NST_ERR_MEM, "%s: out of memory", f->label);

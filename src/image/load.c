@@ -340,8 +340,8 @@ static enum nst_status build(struct nst_picture *pic, struct parts *p,
     VipsImage *joined = NULL;
     size_t w, h;
 
-    pic->width = p->colour->Xsize;
-    pic->height = p->colour->Ysize;
+    pic->width = pic->read_width = p->colour->Xsize;
+    pic->height = pic->read_height = p->colour->Ysize;
     nst_picture_target(size, &pic->width, &pic->height);
     w = (size_t)pic->width;
     h = (size_t)pic->height;

@@ -22,6 +22,7 @@ struct nst_picture_origin;
 
 struct nst_picture {
     int width, height;
+    int read_width, read_height; /* what it was resized from; 0: there was no file */
     float *rgb; /* 3 x height x width, sRGB, 0 to 1, owned; NULL if header_only */
     struct nst_picture_origin *origin; /* owned; NULL of one that no file holds */
 };

@@ -219,6 +219,19 @@ static enum nst_status try_places(const struct nst_params *p, struct nst_err *er
     return st;
 }
 
+/* Who has a large picture may not know that there is a size to ask for. */
+static void tell_shrunk(const struct nst_work *w)
+{
+    const struct nst_run_events *events = w->maker->events;
+    const struct nst_picture *c = w->content;
+    int from = c->read_height > c->read_width ? c->read_height : c->read_width;
+    int to = c->height > c->width ? c->height : c->width;
+
+    if (events->picture_shrunk && from >= 2 * to && !w->p.dry_run)
+        events->picture_shrunk(events->ctx, c->read_height, c->read_width, c->height,
+                               c->width);
+}
+
 enum nst_status nst_work_prepare(struct nst_work *w, struct nst_err *err)
 {
     struct nst_params *p = &w->p;
@@ -251,6 +264,8 @@ enum nst_status nst_work_prepare(struct nst_work *w, struct nst_err *err)
     if (st == NST_OK && p->trace &&
         !p->dry_run) /* last: a refused run spares the trace of another */
         st = nst_trace_open(&w->trace, p->trace, err);
+    if (st == NST_OK)
+        tell_shrunk(w);
     if (st == NST_OK)
         say_plan(w);
     if (st == NST_OK && p->verbose && !p->quiet)

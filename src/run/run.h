@@ -49,6 +49,9 @@ struct nst_run_events {
     /* * The picture is begun, with so many steps to come. What this returns is handed
      * to the next two. */
     void *(*picture_begun)(void *ctx, const struct nst_item *item, int64_t planned);
+    /* * It is read, and was so large, at least twice as large as it is made. */
+    void (*picture_shrunk)(void *ctx, int from_height, int from_width, int height,
+                           int width);
     /* * All is ready; from now on there is something to be saved. */
     void (*optimising)(void *ctx);
     /* * A step is made: e is where the picture stands, and done of planned steps are

@@ -188,6 +188,35 @@ load helper
     [ "$(exiftool -b -UserComment kept.jpg | jq -r .nst.style)" = style.ppm ]
 }
 
+@test "a large photograph made small is told once, unless the size was asked for" {
+    picture large.ppm 1040 700 3
+    echo '{"options": {"size": 100, "iterations": 1, "progress": "none"}}' >small.json
+    small() { LC_ALL=C.UTF-8 "$NST" --config small.json -s style.ppm "$@" 2>said; }
+    small large.ppm -o a.png
+    [ "$(cat said)" = "nst: 1040×700 → 100×67 (-S for more)" ]
+    small large.ppm photo.ppm large.ppm -o many/ --name '{index}.png' --scales auto
+    [ "$(grep -c 'for more' said)" = 1 ]
+    LC_ALL=C "$NST" -s style.ppm large.ppm -o b.png -n 1 --config none --progress none 2>said
+    [ "$(cat said)" = "nst: 1040x700 -> 512x345 (-S for more)" ]
+    small large.ppm -o a.png --checkpoint ck
+    for o in "-q" "-S 200" "--scales 50,90" "--dry-run" "--resume ck"; do
+        # shellcheck disable=SC2086 # words are wanted
+        small large.ppm -o a.png $o >/dev/null
+        run ! grep 'for more' said
+    done
+    # less than twice as large, and small ones
+    "$NST" -s style.ppm photo.ppm -o b.png -n 1 --config none --progress none 2>said
+    [ ! -s said ]
+    echo '{"options": {"size": 521, "iterations": 1, "progress": "none"}}' >small.json
+    small large.ppm -o a.png
+    [ ! -s said ]
+    # the frames of a stream are one
+    { for _ in 1 2 3; do printf 'P6 300 200 255\n' && head -c 180000 /dev/zero; done; } >film.ppm
+    echo '{"options": {"size": 50, "iterations": 1, "progress": "none"}}' >small.json
+    small --pnm film.ppm -o film2.ppm
+    [ "$(grep -c '300×200 → 50×33' said)" = 1 ]
+}
+
 @test "the quality is that of formats with loss, and no part of the picture" {
     for f in jpg webp avif; do
         nst -s style.ppm photo.ppm -o auto.$f
