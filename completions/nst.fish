@@ -18,7 +18,7 @@ complete -c nst -l scales -x -a 'none auto' -d 'Work at these sizes, each starti
 complete -c nst -l skip-done -d 'Leave out pictures whose result is there already, made of the same pictures with the same options'
 complete -c nst -l square -d 'Force both pictures to N x N, whatever their aspect ratio'
 complete -c nst -l style-scale -x -a '' -d 'Size of the style pictures, as a multiple of --size: that of the strokes'
-complete -c nst -s s -l style -r -F -a '(nst-style list 2>/dev/null | string split -f1 " ")' -d 'The picture whose style is taken (required); several are mixed by weight'
+complete -c nst -s s -l style -r -F -a '(nst-style list 2>/dev/null | string split -f1 " ")' -d 'The picture whose style is taken (required, here or in the configuration); several are mixed by weight'
 complete -c nst -s S -l size -x -a 'native' -d 'Longest side of both pictures, in pixels; native resizes neither'
 complete -c nst -l y4m -d 'The picture is a YUV4MPEG2 stream, and so is the result, frame by frame'
 complete -c nst -l colour -x -a 'style content match' -d 'Whose colours the result has: style; content, with the style in its brightness alone; or match: those of a style recoloured like the content'

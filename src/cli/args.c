@@ -383,15 +383,17 @@ void nst_args_batch(struct nst_args *a)
 }
 
 /* What the command line beats: the configuration, and over it a preset or the options
- * of the run to go on with. */
+ * of the run to go on with, which take the place of the configuration's preset. */
 static struct nst_checkpoint *apply_beginning(struct nst_args *a)
 {
     const char *resume = value_given(a, "resume");
+    const struct nst_config_without without = {.preset = a->preset || resume,
+                                               .style = value_given(a, "style")};
     struct nst_checkpoint *c = NULL;
     struct nst_err err;
 
     if (!a->config || strcmp(a->config, "none") != 0)
-        must(nst_config_apply(&a->params, a->config, &err), &err);
+        must(nst_config_apply(&a->params, a->config, without, &err), &err);
     if (resume && a->preset)
         nst_refuse("preset: a run that is resumed has its options already");
     if (a->preset)

@@ -33,9 +33,10 @@ static const char *const groups[] = {
     "", "Pictures", "What is minimised", "How it is minimised", "What is told", NULL};
 
 static const struct nst_option options[] = {
-    {"style", 's', GROUP(1), STYLES, AT(styles), ONCE, .arg = "FILE[:WEIGHT]",
+    {"style", 's', GROUP(1), STYLES, AT(styles), .arg = "FILE[:WEIGHT]",
      .help =
-         "The picture whose style is taken (required); several are mixed by weight"},
+         "The picture whose style is taken (required, here or in the configuration); "
+         "several are mixed by weight"},
     {"mask", 0, GROUP(1), STYLE_MASK, AT(styles), ONCE, .arg = "FILE",
      .help = "A picture that is white where the style before it applies; styles "
              "without a mask share the rest"},
@@ -59,8 +60,9 @@ static const struct nst_option options[] = {
              "ppm and others. In a directory it is their ending too"},
     {"quality", 0, GROUP(1), INT(1, 100), AT(quality), .zero = "auto",
      .initial = "auto", .arg = "N|auto",
-     .help = "Quality of results in formats with loss, from 1 to 100. auto: 92 for JPEG "
-             "and JPEG XL, 90 for WebP, 80 for HEIF, AVIF and JPEG 2000"},
+     .help =
+         "Quality of results in formats with loss, from 1 to 100. auto: 92 for JPEG "
+         "and JPEG XL, 90 for WebP, 80 for HEIF, AVIF and JPEG 2000"},
     {"y4m", 0, GROUP(1), FLAG, AT(y4m), ONCE,
      .help = "The picture is a YUV4MPEG2 stream, and so is the result, frame by frame"},
     {"pnm", 0, GROUP(1), FLAG, AT(pnm), ONCE,

@@ -136,16 +136,26 @@ static enum nst_status check_members(const char *path, json_t *j, struct nst_err
     return NST_OK;
 }
 
+/* The object of them, which is j's. */
+static enum nst_status find_options(const char *path, json_t *j, json_t **options,
+                                    struct nst_err *err)
+{
+    enum nst_status st = check_members(path, j, err);
+
+    *options = json_object_get(j, "options");
+    if (st == NST_OK && !json_is_object(*options))
+        st = nst_err_set(err, NST_ERR_FORMAT, "%s: has no object called options", path);
+    return st;
+}
+
 /* j is taken. */
 static enum nst_status apply_json(struct nst_params *p, const char *path, json_t *j,
                                   allows *allowed, struct nst_err *err)
 {
-    json_t *options = json_object_get(j, "options"), *value;
-    enum nst_status st = check_members(path, j, err);
+    json_t *options, *value;
+    enum nst_status st = find_options(path, j, &options, err);
     const char *name;
 
-    if (st == NST_OK && !json_is_object(options))
-        st = nst_err_set(err, NST_ERR_FORMAT, "%s: has no object called options", path);
     json_object_foreach(options, name, value)
     {
         if (st != NST_OK)
@@ -165,15 +175,71 @@ static enum nst_status apply_file(struct nst_params *p, const char *path,
     return st == NST_OK ? apply_json(p, path, j, allowed, err) : st;
 }
 
+/* Refuse a style that is none, though another is taken in its place. */
+static enum nst_status leave_style_out(const char *path, json_t *options,
+                                       struct nst_err *err)
+{
+    const json_t *style = json_object_get(options, "style");
+    enum nst_status st = NST_OK;
+    struct nst_params p;
+
+    nst_params_init(&p);
+    if (style)
+        st = apply_option(&p, path, "style", style, config_allows, err);
+    nst_params_clear(&p);
+    json_object_del(options, "style");
+    return st;
+}
+
+/* What a configuration may have besides what apply_json() sets: its preset is applied,
+ * and what is to be left out is. */
+static enum nst_status begin_config(struct nst_params *p, const char *path, json_t *j,
+                                    struct nst_config_without without,
+                                    struct nst_err *err)
+{
+    json_t *options, *preset;
+    enum nst_status st = find_options(path, j, &options, err);
+
+    if (st != NST_OK)
+        return st;
+    preset = json_object_get(options, "preset");
+    if (preset && !json_is_string(preset))
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: preset: is no text", path);
+    if (preset && !without.preset)
+        st = nst_preset_apply(p, json_string_value(preset), err);
+    if (st != NST_OK) {
+        nst_err_prefix(err, path);
+        return NST_ERR_FORMAT;
+    }
+    json_object_del(options, "preset");
+    return without.style ? leave_style_out(path, options, err) : NST_OK;
+}
+
+static enum nst_status apply_config(struct nst_params *p, const char *path,
+                                    struct nst_config_without without,
+                                    struct nst_err *err)
+{
+    json_t *j;
+    enum nst_status st = read_file(&j, path, err);
+
+    if (st != NST_OK)
+        return st;
+    st = begin_config(p, path, j, without, err);
+    if (st == NST_OK)
+        return apply_json(p, path, j, config_allows, err);
+    json_decref(j);
+    return st;
+}
+
 enum nst_status nst_config_apply(struct nst_params *p, const char *wanted,
-                                 struct nst_err *err)
+                                 struct nst_config_without without, struct nst_err *err)
 {
     char *path = wanted ? nst_xstrdup(wanted)
                         : nst_search_user("XDG_CONFIG_HOME", ".config", "config.json");
     enum nst_status st = NST_OK;
 
     if (path && (wanted || access(path, F_OK) == 0))
-        st = apply_file(p, path, config_allows, err);
+        st = apply_config(p, path, without, err);
     free(path);
     return st;
 }

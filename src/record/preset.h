@@ -17,12 +17,19 @@
 enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,
                                  struct nst_err *err);
 
+/* What else is chosen, and so not what the configuration says of it. */
+struct nst_config_without {
+    bool preset, style;
+};
+
 /*
  * Set the options of the configuration: the file wanted, or NULL for
  * $XDG_CONFIG_HOME/nst/config.json if that is there, in the form of a preset. All
- * options but those of a single run are allowed. Errors as above.
+ * options but those of a single run are allowed, and "preset", the options of which
+ * come before all others. Errors as above.
  */
 enum nst_status nst_config_apply(struct nst_params *p, const char *wanted,
+                                 struct nst_config_without without,
                                  struct nst_err *err);
 
 /* The same for a preset in text, which messages call by that path. */

@@ -77,12 +77,65 @@ samples() { # of a PPM of 32 x 24, one a line
     "$NST" --config other.json --show-config | jq -e '.options.size == 99'
     nst --config other.json -s style.ppm photo.ppm -o out.ppm --verbose 2>log
     [ ! -s log ]
-    for wrong in '{"options": {"style": "x"}}' '{"options": {"sise": 7}}' '{"options": {"size": 7}}' \
+    for wrong in '{"options": {"output": "x"}}' '{"options": {"style": ""}}' \
+        '{"options": {"style": ["x"]}}' '{"options": {"style": "x:0"}}' \
+        '{"options": {"preset": 5}}' '{"options": {"preset": "nobody"}}' \
+        '{"preset": "draft", "options": {}}' '{"options": {"sise": 7}}' '{"options": {"size": 7}}' \
         '{"options": 7}' '[]' '{'; do
         echo "$wrong" >other.json
         refused 2 'other.json: ' --config other.json -s style.ppm photo.ppm -o no.ppm
     done
     refused 2 'no.json: No such file' --config no.json -s style.ppm photo.ppm -o no.ppm
+}
+
+@test "the configuration may begin with a preset, which that of the command line replaces" {
+    needs jq
+    echo '{"options": {"style-weight": 50, "square": true}}' >mine.json
+    echo '{"options": {"size": 96, "preset": "./mine.json"}}' >config.json
+    shown() { "$NST" --config config.json --show-config "$@" | jq -c '.options |
+        [."style-weight", .square, .size]'; }
+    [ "$(shown)" = '[50,true,96]' ]
+    [ "$(shown -w 3 -S 64)" = '[3,true,64]' ]
+    # its options come before the others, wherever it stands
+    echo '{"options": {"size": 40, "style-weight": 7}}' >mine.json
+    [ "$(shown)" = '[7,false,96]' ]
+    echo '{"options": {"size": 48, "square": true}}' >other.json
+    [ "$(shown -p ./other.json)" = '[7000,true,48]' ]
+    # a run that is resumed has its own
+    nst --config none -s style.ppm photo.ppm -o a.png --checkpoint ck
+    "$NST" --config config.json -q -s style.ppm photo.ppm -o b.png --resume ck
+    [ "$(dimensions b.png)" = "$(dimensions a.png)" ]
+    # no preset begins with another
+    echo '{"options": {"preset": "draft"}}' >mine.json
+    refused 2 "config.json: ./mine.json: 'preset' is not an option that a preset may set" \
+        --config config.json -s style.ppm photo.ppm -o no.ppm
+    echo '{"options": {"preset": "nobody"}}' >config.json
+    refused 2 "config.json: preset 'nobody': no file" --config config.json -s style.ppm \
+        photo.ppm -o no.ppm
+    nst --config config.json -p draft -s style.ppm photo.ppm -o out.ppm
+}
+
+@test "the style of the configuration is taken where the command line has none" {
+    echo '{"options": {"style": "style.ppm:0.7"}}' >config.json
+    nst --config none -s style.ppm photo.ppm -o a.ppm
+    nst --config none -s munch photo.ppm -o b.ppm
+    nst --config config.json photo.ppm -o c.ppm
+    cmp a.ppm c.ppm
+    nst --config config.json -s munch photo.ppm -o c.ppm
+    cmp b.ppm c.ppm
+    echo '{"options": {"style": "munch"}}' >config.json
+    nst --config config.json photo.ppm -o c.ppm
+    cmp b.ppm c.ppm
+    # what is said of a style on the command line is said of it, too
+    nst --config none -s munch --layers conv_1 photo.ppm -o b.ppm
+    nst --config config.json --layers conv_1 photo.ppm -o c.ppm
+    cmp b.ppm c.ppm
+    mkdir made
+    nst --config config.json photo.ppm -o made
+    [ -s made/photo-munch.ppm ]
+    refused 2 'a style is needed' --config none photo.ppm -o no.ppm
+    echo '{"options": {"style": "nobody"}}' >config.json
+    refused 1 'nobody' --config config.json photo.ppm -o no.ppm
 }
 
 @test "scales are worked through one after the other, and reported as one run" {
