@@ -15,7 +15,7 @@ struct nst_args {
     struct nst_params params;
     const char *preset, *config; /* of argv */
     bool show_config, list_devices;
-    bool sized; /* the size is one that the command line asks for */
+    bool sized;           /* the size is one that the command line asks for */
     const char **content; /* of argv, as many as contents */
     size_t contents;
     struct nst_batch batch; /* at least one picture, after nst_args_batch() */
