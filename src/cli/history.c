@@ -343,7 +343,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
 {
     const struct nst_history_line *l = find(h, a->word[0], err);
     struct command c = {NULL, 0};
-    json_t *options, *style, *value;
+    json_t *recipe, *style, *value;
     const char *name, *format, *differs;
     json_int_t quality;
     size_t i;
@@ -354,10 +354,10 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     add(&c, program());
     add(&c, nst_xstrdup("--config=none"));
     add(&c, nst_xasprintf("--model=%s", text_of(l->run, "model_path")));
-    options = nst_older_options(l->run, &differs);
+    recipe = nst_older_options(l->run, &differs);
     if (differs)
         fprintf(stderr, "nst-history: the result differs: %s\n", differs);
-    json_object_foreach(options, name, value)
+    json_object_foreach(recipe, name, value)
     {
         const struct nst_option *o = nst_option_find(name);
         char *word = o && o->recipe ? as_text(o, value) : NULL;
@@ -365,7 +365,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
         if (word)
             add(&c, word);
     }
-    json_decref(options);
+    json_decref(recipe);
     style = json_object_get(l->run, "style");
     if (json_is_array(style)) {
         json_array_foreach(style, i, value) add_style(&c, value);
