@@ -103,6 +103,7 @@ libnst_job_la_SOURCES = \
 	%D%/model/safetensors.c %D%/model/safetensors.h \
 	%D%/model/weights.c %D%/model/weights.h \
 	%D%/model/search.c %D%/model/search.h \
+	%D%/model/models.c %D%/model/models.h \
 	%D%/model/vgg.c %D%/model/vgg.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
@@ -167,7 +168,8 @@ libnst_run_la_LIBADD = libnst-job.la $(VIPS_LIBS)
 # The library: its interface is made of these headers, lowest floor first, and nothing
 # else of it is seen. Until version 1 any release may change it, and then its number.
 INTERFACE = %D%/base/err.h %D%/base/mem.h %D%/base/place.h \
-	%D%/model/numbers.h %D%/model/taps.h %D%/model/search.h %D%/model/weights.h \
+	%D%/model/numbers.h %D%/model/taps.h %D%/model/search.h %D%/model/models.h \
+	%D%/model/weights.h \
 	%D%/model/normalise.h %D%/job/options.h %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/record/digest.h %D%/record/json.h %D%/record/describe.h \

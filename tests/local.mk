@@ -72,6 +72,7 @@ tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h
 tests_grad_test_gradient_LDADD = $(JOB_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_taps tests/unit/test_safetensors \
+	tests/unit/test_models \
 	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture \
 	tests/unit/test_frames tests/unit/test_history tests/unit/test_colours \
 	tests/unit/test_pack tests/unit/test_api
@@ -88,6 +89,9 @@ tests_unit_test_taps_LDADD = $(UNIT_LDADD)
 tests_unit_test_pack_SOURCES = %D%/unit/test_pack.c
 tests_unit_test_pack_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_pack_LDADD = $(UNIT_LDADD)
+tests_unit_test_models_SOURCES = %D%/unit/test_models.c
+tests_unit_test_models_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_models_LDADD = $(UNIT_LDADD)
 tests_unit_test_safetensors_SOURCES = %D%/unit/test_safetensors.c
 tests_unit_test_safetensors_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)

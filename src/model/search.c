@@ -151,6 +151,16 @@ enum nst_status nst_search_model(char **path, const char *wanted, struct nst_err
         wanted ? wanted : BUNDLED, wanted ? wanted : BUNDLED, ENDING, PKGDATADIR);
 }
 
+char *nst_search_name(const char *path)
+{
+    const char *base = strrchr(path, '/');
+    char *name = nst_xstrdup(base ? base + 1 : path), *dot = strrchr(name, '.');
+
+    if (dot && dot != name)
+        *dot = 0;
+    return name;
+}
+
 static int is_model(const struct dirent *d)
 {
     size_t n = strlen(d->d_name), e = strlen(ENDING);

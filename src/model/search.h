@@ -30,6 +30,9 @@ char *nst_search_user(const char *variable, const char *fallback, const char *na
  */
 enum nst_status nst_search_model(char **path, const char *wanted, struct nst_err *err);
 
+/* What a model file is called: its name without directory and ending; a new string. */
+char *nst_search_name(const char *path);
+
 /* Tell of each model that a name would find, by its name; the same name may be told
  * again. */
 void nst_search_models(void (*tell)(void *ctx, const char *name, const char *path),
