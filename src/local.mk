@@ -156,7 +156,8 @@ libnst_run_la_SOURCES = \
 	%D%/quality/quality.c %D%/quality/quality.h \
 	%D%/run/adapt.c %D%/run/adapt.h %D%/run/batch.c %D%/run/batch.h \
 	%D%/run/estimate.c %D%/run/estimate.h %D%/run/film.c %D%/run/film.h \
-	%D%/run/making.c %D%/run/making.h %D%/run/prepare.c \
+	%D%/run/making.c %D%/run/making.h \
+	%D%/run/networks.c %D%/run/networks.h %D%/run/prepare.c \
 	%D%/run/preview.c %D%/run/preview.h \
 	%D%/run/run.c %D%/run/run.h %D%/run/work.h \
 	%D%/run/say.c %D%/run/say.h %D%/run/scale.c %D%/run/scale.h \

@@ -5,6 +5,9 @@
 
 #include <limits.h>
 #include <stdint.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -135,6 +138,13 @@ static size_t left_of_limit(int resource)
     if (getrlimit(resource, &r) != 0 || r.rlim_cur == RLIM_INFINITY)
         return SIZE_MAX;
     return r.rlim_cur > used ? (size_t)r.rlim_cur - used : 0;
+}
+
+void nst_memory_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 size_t nst_memory_available(void)

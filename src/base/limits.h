@@ -10,6 +10,8 @@
 /* Resident memory, in bytes: now, and at most so far. */
 size_t nst_memory_now(void);
 size_t nst_memory_peak(void);
+/* Give back what the C library keeps of freed memory. */
+void nst_memory_trim(void);
 
 /*
  * Bytes that can still be had without swapping: the least of what the kernel calls

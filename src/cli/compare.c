@@ -113,14 +113,30 @@ static enum nst_status load(struct pictures *p, const struct arguments *a,
     return st;
 }
 
-static enum nst_status open_network(struct nst_engine **e, const char *model,
-                                    struct nst_err *err)
+/* Of several, the network for pictures of that longest side. */
+static enum nst_status choose_model(struct nst_params *p, const char *models,
+                                    int longest, struct nst_err *err)
+{
+    struct nst_models m;
+    enum nst_status st = nst_models_parse(&m, models, err);
+
+    if (st == NST_OK) {
+        nst_models_leave_missing(&m);
+        if (m.of[0].name)
+            p->model = nst_xstrdup(m.of[nst_models_serving(&m, longest)].name);
+    }
+    nst_models_clear(&m);
+    return st;
+}
+
+static enum nst_status open_network(struct nst_engine **e, const char *models,
+                                    int longest, struct nst_err *err)
 {
     struct nst_params p;
     enum nst_status st;
 
     nst_params_init(&p);
-    st = model ? nst_params_set(&p, "model", model, err) : NST_OK;
+    st = choose_model(&p, models, longest, err);
     if (st == NST_OK)
         st = nst_params_set(&p, "style-layers", NST_QUALITY_STYLE, err);
     if (st == NST_OK)
@@ -210,11 +226,14 @@ static enum nst_status compare(void *arguments, struct nst_err *err)
     enum nst_status st = load(&p, a, err);
 
     if (st == NST_OK)
-        st = open_network(&e, a->model, err);
+        st = open_network(&e, a->model,
+                          p.result->height > p.result->width ? p.result->height
+                                                             : p.result->width,
+                          err);
     if (st == NST_OK)
         st = measure(&f, a, &p, e, err);
     if (st == NST_OK)
-        (a->json ? print_json : print_table)(&f, nst_engine_model_name(e));
+        (a->json ? print_json : print_table)(&f, nst_engine_networks(e, 0)->name);
     nst_engine_free(e);
     nst_picture_free(p.original);
     nst_picture_free(p.result);

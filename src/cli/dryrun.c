@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void print_picture(const char *name)
 {
@@ -14,6 +15,30 @@ static void print_picture(const char *name)
     nst_one_line(line);
     printf("picture          %s\n", line);
     free(line);
+}
+
+/* How many scales from the first on have its network. */
+static int scales_alike(const struct nst_estimate *e, int first)
+{
+    int n = 1;
+
+    while (first + n < e->scales &&
+           strcmp(e->network[first + n], e->network[first]) == 0)
+        n++;
+    return n;
+}
+
+static void print_networks(const struct nst_estimate *e)
+{
+    printf("networks         ");
+    for (int i = 0, n; i < e->scales; i += n) {
+        n = scales_alike(e, i);
+        printf("%s%s (%d", i ? ", " : "", e->network[i], e->longest[i]);
+        for (int k = i + 1; k < i + n; k++)
+            printf(", %d", e->longest[k]);
+        putchar(')');
+    }
+    putchar('\n');
 }
 
 static void print_table(const struct nst_estimate *e, const char *picture)
@@ -26,6 +51,7 @@ static void print_table(const struct nst_estimate *e, const char *picture)
         printf("%s%d (%lld steps)", i ? ", " : "", e->longest[i],
                (long long)e->iterations[i]);
     putchar('\n');
+    print_networks(e);
     if (e->tile_rows * e->tile_columns > 1)
         printf("tiles            %d x %d of %d pixels, content features %s\n",
                e->tile_columns, e->tile_rows, e->tile,
@@ -50,15 +76,31 @@ static json_t *scales_of(const struct nst_estimate *e)
     return list;
 }
 
+static json_t *networks_of(const struct nst_estimate *e)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < e->scales; i += scales_alike(e, i)) {
+        json_t *sizes = json_array();
+
+        for (int k = i; k < i + scales_alike(e, i); k++)
+            json_array_append_new(sizes, json_integer(e->longest[k]));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o}", "name",
+                                        nst_json_text(e->network[i]), "scales", sizes));
+    }
+    return list;
+}
+
 static void print_json(const struct nst_estimate *e, const char *picture)
 {
-    json_t *j = json_pack("{s:[i,i], s:o, s:i, s:[i,i], s:b, s:i, s:I, s:I, s:I, s:f}",
-                          "size", e->width, e->height, "scales", scales_of(e), "tile",
-                          e->tile, "tiles", e->tile_columns, e->tile_rows,
-                          "recompute_content", e->recompute_content, "curvature_pairs",
-                          e->curvature_pairs, "peak_memory", (json_int_t)e->memory,
-                          "memory_limit", (json_int_t)e->limit, "evaluations",
-                          (json_int_t)e->evaluations, "seconds", e->seconds);
+    json_t *j = json_pack(
+        "{s:[i,i], s:o, s:o, s:i, s:[i,i], s:b, s:i, s:I, s:I, s:I, s:f}", "size",
+        e->width, e->height, "scales", scales_of(e), "networks", networks_of(e), "tile",
+        e->tile, "tiles", e->tile_columns, e->tile_rows, "recompute_content",
+        e->recompute_content, "curvature_pairs", e->curvature_pairs, "peak_memory",
+        (json_int_t)e->memory, "memory_limit", (json_int_t)e->limit, "evaluations",
+        (json_int_t)e->evaluations, "seconds", e->seconds);
     char *text;
 
     if (e->device_memory) {

@@ -283,11 +283,27 @@ static enum nst_status check_file(const char *name, const json_t *sha256,
     return st;
 }
 
+/* The networks are what they were: model_path lists them as --model does, and of
+ * several there is a list of sums. */
+static enum nst_status check_networks(const json_t *run, struct nst_err *err)
+{
+    json_t *sums = json_object_get(run, "model_sha256");
+    struct nst_models models;
+    enum nst_status st;
+
+    if (!json_is_array(sums))
+        return check_file(text_of(run, "model_path"), sums, err);
+    st = nst_models_parse(&models, text_of(run, "model_path"), err);
+    for (int i = 0; st == NST_OK && i < models.count; i++)
+        st = check_file(models.of[i].name, json_array_get(sums, (size_t)i), err);
+    nst_models_clear(&models);
+    return st;
+}
+
 /* All that was read is what it was. */
 static enum nst_status check_inputs(const json_t *run, struct nst_err *err)
 {
-    enum nst_status st = check_file(text_of(run, "model_path"),
-                                    json_object_get(run, "model_sha256"), err);
+    enum nst_status st = check_networks(run, err);
     const json_t *input;
     size_t i;
 

@@ -24,7 +24,7 @@ static const struct contents {
     const char *pooling, *layers, *scales;
 } contents[] = {{"max", RELUS, STYLE_SCALES},
                 {"max", CONVS, "128,256,512,1024,2048"},
-                {"avg", RELUS "," CONVS, "256,1024"}};
+                {"avg", RELUS "," CONVS, "512,1024"}};
 #define CONTENTS ((int)(sizeof contents / sizeof *contents))
 
 /* The styles' weights, as parts of their sum. */
@@ -152,13 +152,19 @@ static bool is_wanted(const struct style_arguments *a, int row)
            strcmp(contents[row - 1].pooling, contents[row].pooling) != 0;
 }
 
-/* All pictures, seen through the network with one kind of pooling. */
+static char *name_of_network(const struct nst_network *n)
+{
+    return nst_xstrdup(n->name);
+}
+
+/* All pictures, seen through the networks with one kind of pooling. */
 static enum nst_status add_pictures(struct nst_pack **pack, struct style_arguments *a,
                                     const struct contents *c,
                                     struct nst_picture *const *picture,
                                     struct nst_err *err)
 {
     const struct nst_styles *s = &a->p.styles;
+    const struct nst_network *n;
     struct nst_engine *e = NULL;
     enum nst_status st = choose(a, c, &e, err);
     struct nst_taps layers = a->p.style_layers;
@@ -167,15 +173,18 @@ static enum nst_status add_pictures(struct nst_pack **pack, struct style_argumen
         layers = above_pooling(&layers);
     if (st == NST_OK && !*pack) {
         char *names = names_of(s), *from = from_of(a, names);
+        char *models = nst_engine_list(e, name_of_network);
 
-        *pack = nst_pack_new(nst_engine_model_name(e), from);
+        *pack = nst_pack_new(models, from);
+        free(models);
         free(from);
         free(names);
     }
-    for (int i = 0; st == NST_OK && i < s->count && layers.count; i++)
-        for (int k = 0; st == NST_OK && k < a->p.scales.count; k++)
-            st = add_picture(*pack, nst_engine_network(e), &layers,
-                             (int)a->p.scales.value[k], picture[i], share(s, i), err);
+    for (int m = 0; st == NST_OK && (n = nst_engine_networks(e, m)); m++)
+        for (int i = 0; st == NST_OK && i < s->count && layers.count; i++)
+            for (int k = 0; st == NST_OK && k < a->p.scales.count; k++)
+                st = add_picture(*pack, n->vgg, &layers, (int)a->p.scales.value[k],
+                                 picture[i], share(s, i), err);
     nst_engine_free(e);
     return st;
 }

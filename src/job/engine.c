@@ -12,6 +12,7 @@
 #include "backend/cuda/cuda.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "model/models.h"
 #include "model/search.h"
 #include "model/vgg.h"
 
@@ -19,8 +20,8 @@
 
 struct nst_engine {
     struct nst_backend *be;
-    struct nst_vgg *v;
-    char *model_path, *model_name;
+    struct nst_network network[NST_MODELS_MAX];
+    int networks;
     char *instead;         /* why it is the CPU that works, and not what was asked */
     struct nst_engine *of; /* the first, beside which this one is; or NULL */
     struct nst_engine *shared; /* whose GPU and weights these are; or NULL */
@@ -40,17 +41,6 @@ static int convs_needed(const struct nst_params *p)
             if (lists[k]->tap[i].conv > last)
                 last = lists[k]->tap[i].conv;
     return last + 1;
-}
-
-/* The file's name without directory and ending. */
-static char *name_of(const char *path)
-{
-    const char *base = strrchr(path, '/');
-    char *name = nst_xstrdup(base ? base + 1 : path), *dot = strrchr(name, '.');
-
-    if (dot && dot != name)
-        *dot = 0;
-    return name;
 }
 
 /* Which GPUs text asks for: cuda, cuda:N, cuda:N,M and so on. How many; 0 if none. */
@@ -96,17 +86,80 @@ enum nst_status nst_engine_check(const struct nst_params *p, struct nst_err *err
                        p->device, MOST_GPUS);
 }
 
-/* Open what config says and build the network on it. */
+/* Find the networks that p asks for. */
+static enum nst_status find_networks(struct nst_engine *e, const struct nst_params *p,
+                                     struct nst_err *err)
+{
+    struct nst_models models;
+    enum nst_status st = nst_models_parse(&models, p->model, err);
+
+    if (st == NST_OK)
+        nst_models_leave_missing(&models);
+    for (int i = 0; st == NST_OK && i < models.count; i++) {
+        struct nst_network *n = &e->network[i];
+
+        st = nst_search_model(&n->path, models.of[i].name, err);
+        if (st != NST_OK)
+            break;
+        n->name = nst_search_name(n->path);
+        n->upto = models.of[i].upto;
+        e->networks++;
+    }
+    nst_models_clear(&models);
+    return st;
+}
+
+/* Does the i-th have its weights of an earlier one, the same file? */
+static const struct nst_network *same_file(const struct nst_engine *e, int i)
+{
+    for (int k = 0; k < i; k++)
+        if (strcmp(e->network[k].path, e->network[i].path) == 0)
+            return &e->network[k];
+    return NULL;
+}
+
+static void free_networks(struct nst_engine *e)
+{
+    for (int i = e->networks; i-- > 0;) {
+        if (!same_file(e, i))
+            nst_vgg_free(e->network[i].vgg);
+        e->network[i].vgg = NULL;
+    }
+}
+
+/* Read the networks and build them on the backend. */
+static enum nst_status load_networks(struct nst_engine *e, const struct nst_params *p,
+                                     struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < e->networks; i++) {
+        const struct nst_network *same = same_file(e, i);
+        struct nst_network *n = &e->network[i];
+        struct nst_weights *w = NULL;
+
+        if (!same)
+            st = nst_weights_load(&w, n->path, convs_needed(p), err);
+        if (!same && st == NST_OK)
+            st = nst_vgg_new(&n->vgg, e->be, w, (enum nst_pooling)p->pooling, err);
+        if (same)
+            n->vgg = same->vgg;
+        nst_weights_free(w);
+    }
+    return st;
+}
+
+/* Open what config says and load the networks on it. */
 static enum nst_status begin(struct nst_engine *e, const char *name,
                              const struct nst_backend_config *config,
-                             const struct nst_params *p, const struct nst_weights *w,
-                             struct nst_err *err)
+                             const struct nst_params *p, struct nst_err *err)
 {
     enum nst_status st = nst_backend_open(&e->be, name, config, err);
 
     if (st == NST_OK)
-        st = nst_vgg_new(&e->v, e->be, w, (enum nst_pooling)p->pooling, err);
+        st = load_networks(e, p, err);
     if (st != NST_OK && e->be) {
+        free_networks(e);
         e->be->ops->close(e->be);
         e->be = NULL;
     }
@@ -115,7 +168,7 @@ static enum nst_status begin(struct nst_engine *e, const char *name,
 
 /* On the device that p asks for, or on the CPU when that cannot be had. */
 static enum nst_status begin_somewhere(struct nst_engine *e, const struct nst_params *p,
-                                       const struct nst_weights *w, struct nst_err *err)
+                                       struct nst_err *err)
 {
     struct nst_backend_config config = {.threads = (int)p->threads,
                                         .precision = (enum nst_precision)p->precision};
@@ -124,14 +177,14 @@ static enum nst_status begin_somewhere(struct nst_engine *e, const struct nst_pa
     enum nst_status st;
 
     if (strcmp(name, "cpu") == 0)
-        return begin(e, name, &config, p, w, err);
+        return begin(e, name, &config, p, err);
     if (strcmp(name, "auto") == 0) {
         if (getenv("NST_BACKEND") || nst_cuda_count(NULL) == 0)
-            return begin(e, getenv("NST_BACKEND") ? NULL : "cpu", &config, p, w, err);
+            return begin(e, getenv("NST_BACKEND") ? NULL : "cpu", &config, p, err);
     }
     e->gpus = gpus_of(name, e->gpu);
     config.device = e->gpu[0];
-    st = begin(e, "cuda", &config, p, w, &why);
+    st = begin(e, "cuda", &config, p, &why);
     if (st == NST_OK || st == NST_ERR_ARG) {
         if (err && st != NST_OK)
             *err = why;
@@ -139,28 +192,22 @@ static enum nst_status begin_somewhere(struct nst_engine *e, const struct nst_pa
     }
     e->instead = nst_xasprintf("%s: working on the CPU", why.text);
     config.precision = NST_PRECISION_AUTO;
-    return begin(e, "cpu", &config, p, w, err);
+    return begin(e, "cpu", &config, p, err);
 }
 
 enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
                                struct nst_err *err)
 {
     struct nst_engine *e = nst_xcalloc(1, sizeof *e);
-    struct nst_weights *w = NULL;
-    enum nst_status st;
+    enum nst_status st = find_networks(e, p, err);
 
     *out = NULL;
-    st = nst_search_model(&e->model_path, p->model, err);
     if (st == NST_OK)
-        st = nst_weights_load(&w, e->model_path, convs_needed(p), err);
-    if (st == NST_OK)
-        st = begin_somewhere(e, p, w, err);
-    nst_weights_free(w);
+        st = begin_somewhere(e, p, err);
     if (st != NST_OK) {
         nst_engine_free(e);
         return st;
     }
-    e->model_name = name_of(e->model_path);
     e->resident = nst_memory_now();
     atomic_init(&e->limit, (size_t)p->max_memory);
     *out = e;
@@ -172,14 +219,23 @@ static struct nst_engine *first_of(struct nst_engine *e)
     return e->of ? e->of : e;
 }
 
+/* e has the networks that another has, but not their weights. */
+static void name_networks(struct nst_engine *e, const struct nst_engine *other)
+{
+    e->networks = other->networks;
+    for (int i = 0; i < e->networks; i++)
+        e->network[i] =
+            (struct nst_network){.name = nst_xstrdup(other->network[i].name),
+                                 .path = nst_xstrdup(other->network[i].path),
+                                 .upto = other->network[i].upto};
+}
+
 /* e works beside another, and all since before it was made is the first one's. */
 static void stand_beside(struct nst_engine *e, struct nst_engine *other, size_t before)
 {
     size_t after = nst_memory_now();
 
     e->of = first_of(other);
-    e->model_path = nst_xstrdup(other->model_path);
-    e->model_name = nst_xstrdup(other->model_name);
     e->of->resident += after > before ? after - before : 0;
 }
 
@@ -195,7 +251,15 @@ enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *of,
         free(e);
         return st;
     }
-    nst_vgg_share(&e->v, of->v, e->be);
+    name_networks(e, of);
+    for (int i = 0; i < e->networks; i++) {
+        const struct nst_network *same = same_file(e, i);
+
+        if (same)
+            e->network[i].vgg = same->vgg;
+        else
+            nst_vgg_share(&e->network[i].vgg, of->network[i].vgg, e->be);
+    }
     e->shared = of;
     of->be->memory = e->be->memory; /* what is left now */
     stand_beside(e, of, before);
@@ -214,14 +278,12 @@ enum nst_status nst_engine_on(struct nst_engine **out, struct nst_engine *first,
     struct nst_engine *e = nst_xcalloc(1, sizeof *e);
     struct nst_backend_config config = first->be->config;
     size_t before = nst_memory_now();
-    struct nst_weights *w = NULL;
-    enum nst_status st = nst_weights_load(&w, first->model_path, convs_needed(p), err);
+    enum nst_status st;
 
     *out = NULL;
     config.device = first->gpu[k];
-    if (st == NST_OK)
-        st = begin(e, "cuda", &config, p, w, err);
-    nst_weights_free(w);
+    name_networks(e, first);
+    st = begin(e, "cuda", &config, p, err);
     if (st != NST_OK) {
         nst_engine_free(e);
         return st;
@@ -235,23 +297,47 @@ void nst_engine_free(struct nst_engine *e)
 {
     if (!e)
         return;
-    nst_vgg_free(e->v);
+    free_networks(e);
     if (e->be)
         e->be->ops->close(e->be);
-    free(e->model_path);
-    free(e->model_name);
+    for (int i = 0; i < e->networks; i++) {
+        free(e->network[i].name);
+        free(e->network[i].path);
+    }
     free(e->instead);
     free(e);
 }
 
-const char *nst_engine_model_path(const struct nst_engine *e)
+const struct nst_network *nst_engine_networks(const struct nst_engine *e, int i)
 {
-    return e->model_path;
+    return i < e->networks ? &e->network[i] : NULL;
 }
 
-const char *nst_engine_model_name(const struct nst_engine *e)
+char *nst_engine_list(const struct nst_engine *e,
+                      char *(*text_of)(const struct nst_network *n))
 {
-    return e->model_name;
+    char *all = nst_xstrdup("");
+
+    for (int i = 0; i < e->networks; i++) {
+        const struct nst_network *n = &e->network[i];
+        char *one = text_of(n);
+        char *longer = n->upto ? nst_xasprintf("%s%s:%d,", all, one, n->upto)
+                               : nst_xasprintf("%s%s", all, one);
+
+        free(one);
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+const struct nst_network *nst_engine_network(const struct nst_engine *e, int longest)
+{
+    int i = 0;
+
+    while (i < e->networks - 1 && longest > e->network[i].upto)
+        i++;
+    return &e->network[i];
 }
 
 const char *nst_engine_device(const struct nst_engine *e)
@@ -303,11 +389,6 @@ bool nst_engine_same_device(const struct nst_engine *a, const struct nst_engine 
 void nst_engine_use(struct nst_engine *e, int threads)
 {
     nst_threads_use(e->be->threads, threads);
-}
-
-struct nst_vgg *nst_engine_network(const struct nst_engine *e)
-{
-    return e->v;
 }
 
 int nst_engine_threads(const struct nst_engine *e)

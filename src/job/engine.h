@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine.h - the network on a device, which any number of pictures are made with.
+ * engine.h - the network on a device, or several, each for some sizes, which any number
+ * of pictures are made with.
  */
 #ifndef NST_JOB_ENGINE_H
 #define NST_JOB_ENGINE_H
@@ -13,24 +14,31 @@
 
 struct nst_vgg; /* the network itself */
 
-struct nst_engine; /* backend and network, ready for any number of jobs */
+struct nst_engine; /* backend and networks, ready for any number of jobs */
+
+struct nst_network {
+    char *name, *path; /* "vgg19-lite", and where it was read from */
+    int upto;          /* serves longest sides up to that; 0: all (the last) */
+    struct nst_vgg *vgg;
+};
 
 /* NST_ERR_ARG if p asks for a device of no such name, or for a precision that it does
  * not have. */
 enum nst_status nst_engine_check(const struct nst_params *p, struct nst_err *err);
 
 /*
- * Open the backend and read the network that p asks for (model, layers, pooling,
- * device, precision, threads are looked at). A GPU that cannot be had is no
- * error: nst_engine_instead(). *out belongs to the caller: nst_engine_free().
- * Errors: NST_ERR_IO, NST_ERR_FORMAT (the model file), NST_ERR_ARG, NST_ERR_MEM.
+ * Open the backend and read all networks that p asks for (model, layers, pooling,
+ * device, precision, threads are looked at), but for optional ones that are not found.
+ * A GPU that cannot be had is no error: nst_engine_instead(). *out belongs to the
+ * caller: nst_engine_free(). Errors: NST_ERR_IO, NST_ERR_FORMAT (the model file),
+ * NST_ERR_ARG, NST_ERR_MEM.
  */
 enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
                                struct nst_err *err);
 void nst_engine_free(struct nst_engine *e);
 
 /*
- * Another engine for the same network, for jobs beside those of e on another thread; e
+ * Another engine for the same networks, for jobs beside those of e on another thread; e
  * lives longer. It has as many threads, which nst_engine_use() divides among them.
  * *out belongs to the caller: nst_engine_free(). NST_ERR_MEM.
  */
@@ -45,9 +53,13 @@ enum nst_status nst_engine_on(struct nst_engine **out, struct nst_engine *first,
                               const struct nst_params *p, struct nst_err *err);
 /* Work on so many threads, at least one. Called by any thread. */
 void nst_engine_use(struct nst_engine *e, int threads);
-/* Where the network was read from, and its name ("vgg19-lite"); borrowed. */
-const char *nst_engine_model_path(const struct nst_engine *e);
-const char *nst_engine_model_name(const struct nst_engine *e);
+/* The network for pictures of that longest side, before they are extended. */
+const struct nst_network *nst_engine_network(const struct nst_engine *e, int longest);
+/* The i-th, that for the smallest sizes first; NULL after the last. */
+const struct nst_network *nst_engine_networks(const struct nst_engine *e, int i);
+/* A text of each, which text_of makes, as --model lists networks: a new string. */
+char *nst_engine_list(const struct nst_engine *e,
+                      char *(*text_of)(const struct nst_network *n));
 int nst_engine_threads(const struct nst_engine *e);
 /* What it computes on, as $NST_BACKEND, and by which instructions, as $NST_CPU, or
  * NULL: the last bits depend on them. */
@@ -64,7 +76,5 @@ size_t nst_engine_limit(struct nst_engine *e);
 /* And what all on the same GPU may take of its own; 0: the CPU works. */
 size_t nst_engine_device_memory(const struct nst_engine *e);
 bool nst_engine_same_device(const struct nst_engine *a, const struct nst_engine *b);
-
-struct nst_vgg *nst_engine_network(const struct nst_engine *e);
 
 #endif

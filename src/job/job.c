@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "base/mem.h"
 #include "job/job_parts.h"
+#include "job/scales.h"
 #include "model/vgg.h"
 
 enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
@@ -15,7 +16,8 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
 {
     struct nst_objective_config config = nst_plan_objective(plan, p);
     struct nst_job *r = nst_xcalloc(1, sizeof *r);
-    struct nst_vgg *v = nst_engine_network(e);
+    int longest = content.height > content.width ? content.height : content.width;
+    struct nst_vgg *v = nst_engine_network(e, longest - 2 * nst_border(p))->vgg;
     enum nst_status st;
 
     *out = NULL;
@@ -23,7 +25,7 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
     r->plan = plan;
     r->content_host = content.rgb;
     r->fault = &nst_vgg_backend(v)->fault;
-    r->longest = content.height > content.width ? content.height : content.width;
+    r->longest = longest;
     nst_balance_begin(&r->balance, p->content_weight, p->style_weight);
     r->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
     r->v = (struct nst_vectors){nst_vgg_backend(v),

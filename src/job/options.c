@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/models.h"
 
 #define GROUP(n) .group = n
 #define AT(field) .offset = offsetof(struct nst_params, field)
@@ -79,7 +80,9 @@ static const struct nst_option options[] = {
      .help = "Leave out pictures whose result is there already, made of the same "
              "pictures with the same options"},
     {"model", 'm', GROUP(2), TEXT, AT(model), RECIPE, .arg = "NAME|FILE",
-     .help = "The network: a safetensors file, or the name of one in the search path"},
+     .help = "The network: a safetensors file, or the name of one in the search path; "
+             "or, as in vgg19:256,vgg19-lite, one for scales up to so many pixels, and "
+             "another above"},
     {"scales", 0, GROUP(1), LIST(16, 65536), AT(scales), OFFERED, .zero = "none",
      .initial = "auto", .arg = "LIST|FROM..|auto|none",
      .help =
@@ -462,6 +465,24 @@ static char *get_list(const struct nst_list *list, const struct nst_option *o)
     return s;
 }
 
+static enum nst_status set_text(char **to, const struct nst_option *o, const char *text,
+                                struct nst_err *err)
+{
+    if (!*text)
+        return nst_err_set(err, NST_ERR_ARG, "%s: the value is empty", o->name);
+    if (strcmp(o->name, "model") == 0) { /* may be a list */
+        struct nst_models models;
+        enum nst_status st = nst_models_parse(&models, text, err);
+
+        nst_models_clear(&models);
+        if (st != NST_OK)
+            return st;
+    }
+    free(*to);
+    *to = nst_xstrdup(text);
+    return NST_OK;
+}
+
 /* The index of a word in "a|b|c", or -1. */
 static int choice_index(const char *choices, const char *word)
 {
@@ -524,11 +545,7 @@ static enum nst_status set(struct nst_params *p, const struct nst_option *o,
         *(int64_t *)to = i;
         return NST_OK;
     case NST_OPTION_TEXT:
-        if (!*text)
-            return nst_err_set(err, NST_ERR_ARG, "%s: the value is empty", name);
-        free(*(char **)to);
-        *(char **)to = nst_xstrdup(text);
-        return NST_OK;
+        return set_text(to, o, text, err);
     case NST_OPTION_TAPS:
         if (nst_taps_parse(to, text, err) != NST_OK) {
             nst_err_prefix(err, name);

@@ -67,7 +67,7 @@ enum nst_progress_kind {
 
 struct nst_params {
     /* the recipe: with the pictures, these decide the result */
-    char *model; /* NULL: the best one found */
+    char *model; /* as nst_models_parse() takes it; NULL: the best one found */
     int64_t size;
     bool square;
     struct nst_taps content_layers, style_layers;

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "job/regions.h"
+#include "job/scales.h"
 #include "optim/adam.h"
 #include "optim/lbfgs.h"
 #include "optim/tutorial.h"
@@ -145,6 +146,15 @@ static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
     return found;
 }
 
+/* The network for pictures of that size, which are extended already. */
+static struct nst_vgg *network(const struct nst_engine *e, const struct nst_params *p,
+                               int height, int width)
+{
+    int longest = height > width ? height : width;
+
+    return nst_engine_network(e, longest - 2 * nst_border(p))->vgg;
+}
+
 /* What may be taken of a GPU's memory. */
 static size_t device_limit(const struct nst_engine *e, const struct nst_params *p)
 {
@@ -174,7 +184,7 @@ enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
                               int style_width, struct nst_err *err)
 {
     struct search s = {p,
-                       nst_engine_network(e),
+                       network(e, p, content_height, content_width),
                        content_height,
                        content_width,
                        style_height,
@@ -257,11 +267,12 @@ enum nst_status nst_plan_seconds(const struct nst_plan *plan, struct nst_engine 
     double area = (double)plan->height * plan->width, one = 0;
     int longest = plan->height > plan->width ? plan->height : plan->width;
     int side = longest > 256 ? 256 : longest < 64 ? 64 : longest;
-    enum nst_status st = time_evaluation(nst_engine_network(e), p, side, &one, err);
+    struct nst_vgg *v = network(e, p, plan->height, plan->width);
+    enum nst_status st = time_evaluation(v, p, side, &one, err);
 
     while (st == NST_ERR_MEM && side > 64) { /* a GPU may have room for little */
         side = side < 128 ? 64 : side / 2;
-        st = time_evaluation(nst_engine_network(e), p, side, &one, err);
+        st = time_evaluation(v, p, side, &one, err);
     }
 
     /* The optimiser adds some hundredths for each ten pairs. */

@@ -31,9 +31,10 @@ struct nst_held {
 };
 
 /*
- * Plan a run of content and style pictures of these sizes on e, which holds what
- * held says. p->tile, if not 0, is taken as it is. The limit is e's.
- * NST_ERR_MEM when nothing fits: the message says what the least would be.
+ * Plan a run of content and style pictures of these sizes on e, by its network for the
+ * content's, which holds what held says. p->tile, if not 0, is taken as it is. The
+ * limit is e's. NST_ERR_MEM when nothing fits: the message says what the least would
+ * be.
  */
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
                               const struct nst_params *p, struct nst_held held,

@@ -114,6 +114,11 @@ uint64_t nst_vgg_fingerprint(const struct nst_vgg *v, int conv)
     return v->fingerprint[conv];
 }
 
+uint64_t nst_vgg_whole_fingerprint(const struct nst_vgg *v)
+{
+    return v->fingerprint[v->convs - 1];
+}
+
 int nst_vgg_convs(const struct nst_vgg *v)
 {
     return v->convs;

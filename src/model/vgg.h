@@ -38,6 +38,8 @@ struct nst_backend *nst_vgg_backend(const struct nst_vgg *v);
 uint64_t nst_vgg_fingerprint(const struct nst_vgg *v, int conv);
 /* What the network was made with. */
 enum nst_pooling nst_vgg_pooling(const struct nst_vgg *v);
+/* That of the last one, and so of all. */
+uint64_t nst_vgg_whole_fingerprint(const struct nst_vgg *v);
 /* How many convolutions there are, and channels that one puts out. */
 int nst_vgg_convs(const struct nst_vgg *v);
 int nst_vgg_channels(const struct nst_vgg *v, int conv);

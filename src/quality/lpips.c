@@ -336,8 +336,8 @@ enum nst_status nst_lpips(double *out, const char **name, struct nst_engine *e,
     if (st == NST_OK && heads)
         st = nst_safetensors_open(&g, heads, err);
     if (st == NST_OK)
-        st = measure(out, name, nst_vgg_backend(nst_engine_network(e)), f, g ? g : f, a,
-                     b, h, w, err);
+        st = measure(out, name, nst_vgg_backend(nst_engine_networks(e, 0)->vgg), f,
+                     g ? g : f, a, b, h, w, err);
     nst_safetensors_close(f);
     nst_safetensors_close(g);
     return st;

@@ -187,7 +187,7 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
     float *of_a[2 * NST_VGG_CONVS] = {NULL}, *of_b = NULL;
 
     if (st == NST_OK)
-        st = nst_pass_new(&pass, nst_engine_network(e), h, w,
+        st = nst_pass_new(&pass, nst_engine_network(e, h > w ? h : w)->vgg, h, w,
                           (const bool[NST_VGG_CONVS]){false}, err);
     if (st != NST_OK)
         return st;
@@ -231,7 +231,8 @@ enum nst_status nst_held_out_losses(double *content, double *style,
                                           .content_weight = 1,
                                           .style_weight = 1,
                                           .strength = 1};
-    struct nst_backend *be = nst_vgg_backend(nst_engine_network(e));
+    struct nst_vgg *v = nst_engine_network(e, h > w ? h : w)->vgg;
+    struct nst_backend *be = nst_vgg_backend(v);
     struct nst_objective *o;
     struct nst_losses losses;
     const float *there;
@@ -240,7 +241,7 @@ enum nst_status nst_held_out_losses(double *content, double *style,
     if (st == NST_OK)
         st = nst_taps_parse(&of_style, NST_QUALITY_STYLE, err);
     if (st == NST_OK)
-        st = nst_objective_new(&o, nst_engine_network(e), &config, photograph, h, w,
+        st = nst_objective_new(&o, v, &config, photograph, h, w,
                                &(struct nst_style){&one, 1}, err);
     if (st != NST_OK)
         return st;

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "job/scales.h"
 #include "model/search.h"
+#include "model/vgg.h"
 #include "record/digest.h"
 #include "record/json.h"
 
@@ -33,19 +34,25 @@ static const char *base_name(const char *path)
 }
 
 /* A path as it will be understood anywhere; one that is none, as - and the names of
- * style packs, as it is. */
-static json_t *path_text(const char *path)
+ * style packs, as it is. A new string. */
+static char *whole_path(const char *path)
 {
     char *here, *whole;
-    json_t *j;
 
     if (*path == '/' || strcmp(path, "-") == 0 ||
         (!strchr(path, '/') && !nst_search_is_file(path)))
-        return nst_json_text(path);
+        return nst_xstrdup(path);
     here = getcwd(NULL, 0);
-    whole = nst_xasprintf("%s/%s", here ? here : "", path);
-    j = nst_json_text(here ? whole : path);
+    whole = here ? nst_xasprintf("%s/%s", here, path) : nst_xstrdup(path);
     free(here);
+    return whole;
+}
+
+static json_t *path_text(const char *path)
+{
+    char *whole = whole_path(path);
+    json_t *j = nst_json_text(whole);
+
     free(whole);
     return j;
 }
@@ -152,12 +159,53 @@ static json_t *inputs_of(const struct nst_record *r, bool whole_paths)
     return list;
 }
 
+static json_t *list_networks(const struct nst_record *r,
+                             char *(*text_of)(const struct nst_network *n))
+{
+    char *all = nst_engine_list(r->engine, text_of);
+    json_t *j = nst_json_text(all);
+
+    free(all);
+    return j;
+}
+
+static char *name_of(const struct nst_network *n)
+{
+    return nst_xstrdup(n->name);
+}
+
+static char *fingerprint_of(const struct nst_network *n)
+{
+    return nst_xasprintf("%016" PRIx64, nst_vgg_whole_fingerprint(n->vgg));
+}
+
+static char *path_of(const struct nst_network *n)
+{
+    return whole_path(n->path);
+}
+
+/* The SHA-256 of each network's file: one text, or a list of several. */
+static json_t *sums_of_networks(const struct nst_record *r)
+{
+    json_t *list = json_array(), *one;
+    const struct nst_network *n;
+
+    for (int i = 0; (n = nst_engine_networks(r->engine, i)); i++) {
+        char *sum = nst_sha256(n->path);
+
+        json_array_append_new(list, nst_json_text(sum));
+        free(sum);
+    }
+    if (json_array_size(list) > 1)
+        return list;
+    one = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    return one;
+}
+
 static json_t *network_of(const struct nst_record *r)
 {
-    char digits[20];
-
-    snprintf(digits, sizeof digits, "%016" PRIx64, r->network);
-    return json_string(digits);
+    return list_networks(r, fingerprint_of);
 }
 
 /* What both the metadata and the history hold; whole paths are for the latter. */
@@ -170,7 +218,7 @@ static json_t *run(const struct nst_record *r, bool whole_paths)
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:[ii], s:o, s:o, s:o, s:I, s:I, s:s}",
         "version", PACKAGE_VERSION, "content", file_name(r->content, whole_paths),
         "style", style_names(&r->params->styles, whole_paths), "inputs",
-        inputs_of(r, whole_paths), "model", nst_json_text(r->model_name), "network",
+        inputs_of(r, whole_paths), "model", list_networks(r, name_of), "network",
         network_of(r), "size", r->width, r->height, "options",
         recorded_options(r->params, whole_paths), "first", losses(&result->first),
         "final", losses(&result->final), "iterations", (json_int_t)result->iterations,
@@ -246,7 +294,8 @@ char *nst_record_line(const struct nst_record *r)
 {
     const char *stream = nst_params_stream(r->params);
     json_t *j = run(r, true);
-    char when[32], *line, *sum = nst_sha256(r->model_path);
+    const char *instructions = nst_engine_instructions(r->engine);
+    char when[32], *line;
     time_t now = time(NULL);
     struct tm tm;
 
@@ -254,10 +303,10 @@ char *nst_record_line(const struct nst_record *r)
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     json_object_set_new(j, "time", json_string(when));
     json_object_set_new(j, "output", path_text(r->output));
-    json_object_set_new(j, "model_path", path_text(r->model_path));
-    json_object_set_new(j, "device", json_string(r->device));
-    if (r->instructions)
-        json_object_set_new(j, "instructions", json_string(r->instructions));
+    json_object_set_new(j, "model_path", list_networks(r, path_of));
+    json_object_set_new(j, "device", json_string(nst_engine_device(r->engine)));
+    if (instructions)
+        json_object_set_new(j, "instructions", json_string(instructions));
     if (stream || r->params->format)
         json_object_set_new(j, "format",
                             nst_json_text(stream ? stream : r->params->format));
@@ -265,13 +314,12 @@ char *nst_record_line(const struct nst_record *r)
         json_object_set_new(j, "quality", json_integer(r->params->quality));
     if (r->frames)
         json_object_set_new(j, "frames", json_integer(r->frames));
-    json_object_set_new(j, "model_sha256", nst_json_text(sum));
+    json_object_set_new(j, "model_sha256", sums_of_networks(r));
     json_object_set_new(j, "seconds", nst_json_number(r->result->seconds));
-    json_object_set_new(j, "threads", json_integer(r->threads));
+    json_object_set_new(j, "threads", json_integer(nst_engine_threads(r->engine)));
     json_object_set_new(j, "peak_memory", json_integer((json_int_t)nst_memory_peak()));
     line = json_dumps(j, DUMP);
     json_decref(j);
-    free(sum);
     return line;
 }
 

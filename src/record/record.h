@@ -15,14 +15,11 @@
 /* One run, finished or stopped; everything is borrowed. */
 struct nst_record {
     const struct nst_params *params;
-    const char *content, *output; /* as the user named them */
-    const char *model_name, *model_path;
-    const char *device, *instructions; /* of nst_engine_device() and so on */
-    uint64_t network;                  /* nst_vgg_fingerprint() of all of it */
-    const char *inputs;                /* of nst_record_inputs() */
-    int width, height;                 /* of the result */
-    int threads;
-    int frames; /* that were made; 0 of a picture */
+    const char *content, *output;    /* as the user named them */
+    const struct nst_engine *engine; /* with the networks that were used */
+    const char *inputs;              /* of nst_record_inputs() */
+    int width, height;               /* of the result */
+    int frames;                      /* that were made; 0 of a picture */
     const struct nst_job_result *result;
 };
 
@@ -32,7 +29,7 @@ char *nst_record_inputs(const struct nst_params *p, const char *content);
 
 /*
  * Was the picture that says comment of its making (NULL: nothing) made to the end by
- * this version, from the same inputs, by the same network, with what r's params ask
+ * this version, from the same inputs, by the same networks, with what r's params ask
  * for? Tiles and curvature pairs may have been the plan's. r's result and threads are
  * not looked at.
  */

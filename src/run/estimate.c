@@ -33,12 +33,13 @@ enum nst_status nst_estimate_make(struct nst_estimate *out, const struct nst_pla
         double part = (double)scale[i].longest / longest, seconds = 0;
 
         at.iterations = scale[i].iterations;
-        small.height = (int)((plan->height - border) * part) + border;
-        small.width = (int)((plan->width - border) * part) + border;
+        small.height = (int)((plan->height - border) * part + 0.5) + border;
+        small.width = (int)((plan->width - border) * part + 0.5) + border;
         st = nst_plan_seconds(&small, e, &at, &seconds, err);
         out->evaluations += nst_plan_evaluations(&at);
         out->seconds += seconds;
         out->longest[i] = scale[i].longest;
+        out->network[i] = nst_engine_network(e, scale[i].longest)->name;
         out->iterations[i] = scale[i].iterations;
     }
     return st;

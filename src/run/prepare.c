@@ -11,7 +11,9 @@
 #include "base/mem.h"
 #include "base/place.h"
 #include "job/colours.h"
+#include "job/scales.h"
 #include "run/adapt.h"
+#include "run/scale.h"
 #include "run/say.h"
 #include "run/series.h"
 
@@ -47,18 +49,72 @@ struct nst_held nst_work_held(const struct nst_work *w)
         .film = w->frames != NULL};
 }
 
-static enum nst_status make_plan(struct nst_work *w, struct nst_err *err)
+/* Plan a scale for a run by p. */
+static enum nst_status plan_scale(const struct nst_work *w, const struct nst_params *p,
+                                  double part, struct nst_plan *plan,
+                                  struct nst_err *err)
 {
     const struct nst_picture *c = w->content;
-    int border = 2 * nst_border(&w->p), height, width;
+    struct nst_at_scale at = {.p = p, .part = part};
+    int border = 2 * nst_border(p), height, width;
 
-    nst_styles_largest(&w->styles, &height, &width);
-    if (height) {
-        height += border;
-        width += border;
+    nst_scale_style_sizes(&at, &w->styles, &height, &width);
+    return nst_plan_make(plan, w->maker->engine, p, nst_work_held(w),
+                         nst_scaled(&at, c->height) + border,
+                         nst_scaled(&at, c->width) + border, height, width, err);
+}
+
+/* Plan the largest scale of each network for a run by p: *plan is that of the last, its
+ * memory that of whichever takes most. What was decided for the others is in *least:
+ * the smallest tile, and the fewest pairs. */
+static enum nst_status plan_networks(const struct nst_work *w,
+                                     const struct nst_params *p, struct nst_plan *plan,
+                                     struct nst_plan *least, struct nst_err *err)
+{
+    const struct nst_network *above = NULL;
+    struct nst_scale scale[NST_LIST_MAX];
+    int scales = nst_scales(p, w->content->height, w->content->width, scale);
+    enum nst_status st = NST_OK;
+
+    for (int i = scales - 1; st == NST_OK && i >= 0; i--) {
+        const struct nst_network *n =
+            nst_engine_network(w->maker->engine, scale[i].longest);
+        double part = (double)scale[i].longest / scale[scales - 1].longest;
+        struct nst_plan one;
+
+        if (n == above)
+            continue;
+        st = plan_scale(w, p, part, &one, err);
+        if (st != NST_OK)
+            break;
+        if (!above)
+            *plan = *least = one;
+        if (one.tile && (!least->tile || one.tile < least->tile))
+            least->tile = one.tile;
+        if (one.curvature_pairs < least->curvature_pairs)
+            least->curvature_pairs = one.curvature_pairs;
+        if (one.memory > plan->memory)
+            plan->memory = one.memory;
+        if (one.device_memory > plan->device_memory)
+            plan->device_memory = one.device_memory;
+        above = n;
     }
-    return nst_plan_make(&w->plan, w->maker->engine, &w->p, nst_work_held(w),
-                         c->height + border, c->width + border, height, width, err);
+    return st;
+}
+
+/* Tiles and pairs are the same for all scales, so what one network needs of them, the
+ * others get. */
+static enum nst_status make_plan(struct nst_work *w, struct nst_err *err)
+{
+    struct nst_params p = w->p;
+    struct nst_plan least;
+    enum nst_status st = plan_networks(w, &p, &w->plan, &least, err);
+
+    if (st != NST_OK || (least.tile == w->plan.tile &&
+                         least.curvature_pairs == w->plan.curvature_pairs))
+        return st;
+    nst_plan_apply(&least, &p);
+    return plan_networks(w, &p, &w->plan, &least, err);
 }
 
 enum nst_status nst_work_match_colours(struct nst_work *w, struct nst_err *err)
@@ -78,33 +134,35 @@ enum nst_status nst_work_match_colours(struct nst_work *w, struct nst_err *err)
 
 static void say_sizes(const struct nst_work *w)
 {
-    char size[32] = "pack";
+    const struct nst_network *n;
+    char size[32] = "pack", *models = nst_xstrdup("");
 
+    for (int i = 0; (n = nst_engine_networks(w->maker->engine, i)); i++) {
+        char *longer = n->upto
+                           ? nst_xasprintf("%s%s up to %d, ", models, n->path, n->upto)
+                           : nst_xasprintf("%s%s", models, n->path);
+
+        free(models);
+        models = longer;
+    }
     if (!w->styles.of[0].pack)
         snprintf(size, sizeof size, "%dx%d", w->styles.of[0].width,
                  w->styles.of[0].height);
-    nst_say(w->maker->events, "model %s, content %dx%d, style %s, %d threads",
-            nst_engine_model_path(w->maker->engine), w->content->width,
-            w->content->height, size, nst_engine_threads(w->maker->engine));
+    nst_say(w->maker->events, "model %s, content %dx%d, style %s, %d threads", models,
+            w->content->width, w->content->height, size,
+            nst_engine_threads(w->maker->engine));
+    free(models);
 }
 
 struct nst_record nst_work_record(const struct nst_work *w)
 {
-    struct nst_engine *e = w->maker->engine;
-    const struct nst_vgg *v = nst_engine_network(e);
-
     return (struct nst_record){.params = &w->asked,
                                .content = w->item->content,
                                .output = w->item->output,
-                               .model_name = nst_engine_model_name(e),
-                               .model_path = nst_engine_model_path(e),
-                               .device = nst_engine_device(e),
-                               .instructions = nst_engine_instructions(e),
-                               .network = nst_vgg_fingerprint(v, nst_vgg_convs(v) - 1),
+                               .engine = w->maker->engine,
                                .inputs = w->inputs,
                                .width = w->content ? w->content->width : 0,
                                .height = w->content ? w->content->height : 0,
-                               .threads = nst_engine_threads(e),
                                .frames = w->frames ? w->frame + 1 : 0,
                                .result = &w->result};
 }

@@ -12,6 +12,7 @@
 #include "job/regions.h"
 #include "job/scales.h"
 #include "run/making.h"
+#include "run/networks.h"
 #include "run/say.h"
 #include "run/series.h"
 
@@ -281,9 +282,21 @@ static void open_beside(struct sides *s, int on_gpus, int wanted)
         s->count++;
 }
 
+/* The engine that the others are made from, with the networks that are used. */
+static enum nst_status open_first(struct sides *s, struct nst_err *err)
+{
+    struct nst_params p = *s->p; /* borrows, but for the model */
+    enum nst_status st = nst_networks_used(&p.model, s->p, s->batch, err);
+
+    if (st == NST_OK)
+        st = nst_engine_new(&s->side[0].engine, &p, err);
+    free(p.model);
+    return st;
+}
+
 static enum nst_status open_sides(struct sides *s, struct nst_err *err)
 {
-    enum nst_status st = nst_engine_new(&s->side[0].engine, s->p, err);
+    enum nst_status st = open_first(s, err);
     struct nst_engine *first = s->side[0].engine;
     int wanted, on_gpus;
 
@@ -324,6 +337,7 @@ enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *aske
     enum nst_status st = nst_run_check(asked, err);
     struct sides *s = nst_xcalloc(1, sizeof *s);
 
+    p.model = NULL;
     *out = (struct nst_run_counts){0};
     *s = (struct sides){.batch = b, .p = &p, .events = events, .made = out};
     pthread_mutex_init(&s->lock, NULL);
@@ -333,7 +347,7 @@ enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *aske
     if (st == NST_OK && !p.styles.count)
         st = nst_err_set(err, NST_ERR_ARG, "there is no style to make it in");
     if (st == NST_OK)
-        st = nst_styles_choose_model(&p.model, asked, err);
+        st = nst_networks_choose(&p.model, asked, b, events, err);
     if (st == NST_OK)
         st = open_sides(s, err);
     if (st == NST_OK && events->ready)
@@ -341,8 +355,7 @@ enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *aske
     if (st == NST_OK)
         run(s);
     close_sides(s);
-    if (p.model != asked->model)
-        free(p.model);
+    free(p.model);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->freed);
     free(s);

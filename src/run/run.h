@@ -23,6 +23,7 @@ struct nst_estimate {
     int height, width; /* of the result */
     int scales, longest[NST_LIST_MAX];
     int64_t iterations[NST_LIST_MAX], evaluations; /* steps of each scale; of all */
+    const char *network[NST_LIST_MAX];             /* that works there; borrowed */
     int tile, tile_rows, tile_columns;             /* 0, 1, 1: in one piece */
     bool recompute_content;
     int curvature_pairs;

@@ -119,8 +119,8 @@ static enum nst_status paint(const struct nst_at_scale *at,
     p->border = nst_border(at->p);
     p->height = nst_scaled(at, styles->of[i].height) + 2 * p->border;
     p->width = nst_scaled(at, styles->of[i].width) + 2 * p->border;
-    if (p->kept &&
-        nst_kept_has(p->kept, (struct nst_kept_size){p->height, p->width, tile}))
+    if (p->kept && nst_kept_has(p->kept, (struct nst_kept_size){p->height, p->width,
+                                                                tile, at->network}))
         return NST_OK;
     st = nst_styles_picture(styles, i, &picture, err);
     if (st == NST_OK)

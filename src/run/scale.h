@@ -17,10 +17,11 @@ struct nst_sized {
 };
 
 /* A scale of the picture that is made by p: its longest side as a part of what the
- * largest has. */
+ * largest has, and the fingerprint of the network that works there. */
 struct nst_at_scale {
     const struct nst_params *p;
     double part;
+    uint64_t network;
 };
 
 /* A length at that scale. */

@@ -13,27 +13,6 @@
 #include "model/search.h"
 #include "run/adapt.h"
 
-enum nst_status nst_styles_choose_model(char **model, const struct nst_params *p,
-                                        struct nst_err *err)
-{
-    *model = p->model;
-    for (int i = 0; !*model && i < p->styles.count; i++) {
-        char *path = nst_search_pack(p->styles.of[i].file);
-        struct nst_pack *pack;
-        enum nst_status st;
-
-        if (!path)
-            continue;
-        st = nst_pack_load(&pack, path, err);
-        free(path);
-        if (st != NST_OK)
-            return st;
-        *model = nst_xstrdup(nst_pack_text(pack, NST_PACK_MODEL));
-        nst_pack_free(pack);
-    }
-    return NST_OK;
-}
-
 struct nst_styles_shared {
     const struct nst_params *p;
     struct nst_picture_size size; /* of contents and masks */
@@ -52,6 +31,7 @@ static enum nst_status open_style(struct nst_styles_shared *s, int i,
     const struct nst_style_option *o = &s->p->styles.of[i];
     struct shared_style *style = &s->of[i];
     char *path = nst_search_pack(o->file);
+    const struct nst_network *n;
     enum nst_status st = NST_OK;
 
     if (path)
@@ -64,9 +44,9 @@ static enum nst_status open_style(struct nst_styles_shared *s, int i,
                            "colour: match recolours style pictures, and %s is a style "
                            "pack, which has no colours to change",
                            o->file);
-    if (st == NST_OK && style->pack)
-        st = nst_pack_check(style->pack, o->file, nst_engine_network(e),
-                            &s->p->style_layers, err);
+    for (int k = 0; style->pack && st == NST_OK && (n = nst_engine_networks(e, k)); k++)
+        st = nst_pack_check(style->pack, o->file, n->vgg, n->name, &s->p->style_layers,
+                            err);
     return st;
 }
 

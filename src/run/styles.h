@@ -10,19 +10,14 @@
 #include "style/kept.h"
 #include "style/pack.h"
 
-/* A run that asks for no model takes that of its style packs: *model stays p's, or
- * becomes a new string. Errors of nst_pack_load(). */
-enum nst_status nst_styles_choose_model(char **model, const struct nst_params *p,
-                                        struct nst_err *err);
-
 /* What all pictures of a batch share of their styles; for any number of threads. */
 struct nst_styles_shared;
 
 /*
- * Read the packs that p asks for, and see that they are of e's network. several: there
- * is more than one picture to be made, so that what is measured of a style is kept.
- * Both are borrowed. *out belongs to the caller. NST_ERR_ARG if one of the packs is of
- * another network or lacks a layer; errors of nst_pack_load().
+ * Read the packs that p asks for, and see that they are of all of e's networks.
+ * several: there is more than one picture to be made, so that what is measured of a
+ * style is kept. Both are borrowed. *out belongs to the caller. NST_ERR_ARG if one of
+ * the packs lacks a network or a layer; errors of nst_pack_load().
  */
 enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
                                       const struct nst_params *p,

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
+#include "model/vgg.h"
 #include "job/colours.h"
 #include "run/preview.h"
 #include "run/say.h"
@@ -199,8 +201,12 @@ static bool is_last(const struct run *r)
 
 static struct nst_at_scale at_scale(const struct run *r)
 {
-    return (struct nst_at_scale){r->s->p, (double)r->scale[r->at].longest /
-                                              r->scale[r->scales - 1].longest};
+    int longest = r->scale[r->at].longest;
+    const struct nst_network *n = nst_engine_network(r->s->engine, longest);
+
+    return (struct nst_at_scale){r->s->p,
+                                 (double)longest / r->scale[r->scales - 1].longest,
+                                 nst_vgg_whole_fingerprint(n->vgg)};
 }
 
 /* x becomes what the scale at hand starts from; content has been extended. */
@@ -451,6 +457,16 @@ static void count_scale(struct run *r)
     r->planned_before += r->scale[r->at].iterations;
 }
 
+/* The next scale has another network, whose maps do not fit into what was freed of the
+ * one before's: the plan is for either of them alone. */
+static void make_room(const struct run *r)
+{
+    if (!is_last(r) &&
+        nst_engine_network(r->s->engine, r->scale[r->at].longest) !=
+            nst_engine_network(r->s->engine, r->scale[r->at + 1].longest))
+        nst_memory_trim();
+}
+
 static bool goes_on(const struct run *r)
 {
     return r->at < r->scales && r->before.end != NST_JOB_STOPPED &&
@@ -475,6 +491,7 @@ enum nst_status nst_stylise(const struct nst_stylising *s,
         st = run_scale(&r, err);
         if (st == NST_OK)
             count_scale(&r);
+        make_room(&r);
     }
     if (st == NST_OK && (r.height != c->height || r.width != c->width))
         st = enlarge(&r, rgb, err);

@@ -251,19 +251,31 @@ json_t *serve_monitor_health(bool *well)
                      when);
 }
 
+/* The network that a task gets, or as --model lists them; null where one is missing. */
 static json_t *model_name(void)
 {
-    char *path = NULL, *base;
-    json_t *name = json_null();
+    struct nst_models models;
+    json_t *names = json_null();
+    enum nst_status st = nst_models_parse(&models, all.settings->model, NULL);
+    char *text;
 
-    if (nst_search_model(&path, all.settings->model, NULL) == NST_OK) {
-        base = g_path_get_basename(path);
-        base[strcspn(base, ".")] = 0;
-        name = json_string(base);
-        g_free(base);
+    if (st == NST_OK)
+        nst_models_leave_missing(&models);
+    for (int i = 0; st == NST_OK && i < models.count; i++) {
+        char *path = NULL;
+
+        st = nst_search_model(&path, models.of[i].name, NULL);
+        free(models.of[i].name);
+        models.of[i].name = st == NST_OK ? nst_search_name(path) : NULL;
+        models.of[i].optional = false;
+        free(path);
     }
-    free(path);
-    return name;
+    text = st == NST_OK ? nst_models_text(&models) : NULL;
+    if (text)
+        names = json_string(text);
+    free(text);
+    nst_models_clear(&models);
+    return names;
 }
 
 json_t *serve_monitor_device(void)

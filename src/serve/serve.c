@@ -164,6 +164,18 @@ static void set_number(struct argp_state *state, struct serve_settings *s,
     *at(s, n) = v;
 }
 
+static void set_model(struct argp_state *state, struct serve_settings *s,
+                      const char *text)
+{
+    struct nst_models models;
+    struct nst_err err;
+
+    if (nst_models_parse(&models, text, &err) != NST_OK)
+        argp_error(state, "%s", err.text);
+    nst_models_clear(&models);
+    s->model = text;
+}
+
 /* A password is for nobody who looks at the list of processes. */
 static const char *take_queue(char *arg)
 {
@@ -206,7 +218,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     else if (key == WEB)
         s->web = arg;
     else if (key == 'm')
-        s->model = arg;
+        set_model(state, s, arg);
     else if (key == HOST)
         s->host = arg;
     else if (key == PREFIX)

@@ -53,7 +53,7 @@ static struct entry *find(struct nst_kept *k, struct nst_kept_size size)
         struct entry *e = &k->entry[i];
 
         if (e->of && e->size.height == size.height && e->size.width == size.width &&
-            e->size.tile == size.tile)
+            e->size.tile == size.tile && e->size.network == size.network)
             return e;
     }
     return NULL;

@@ -18,10 +18,11 @@ struct nst_kept;
 struct nst_kept *nst_kept_new(void);
 void nst_kept_free(struct nst_kept *k); /* NULL is fine */
 
-/* Nothing but a height, a width and a tile (0: in one piece) tells sizes apart: the
- * layers, their network and whether sums are wanted are the same for all. */
+/* Nothing but a height, a width, a tile (0: in one piece) and the network's fingerprint
+ * tells sizes apart: the layers and whether sums are wanted are the same for all. */
 struct nst_kept_size {
     int height, width, tile;
+    uint64_t network;
 };
 
 /* Is the size there, so that no picture is needed for it? */

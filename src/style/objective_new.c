@@ -103,7 +103,8 @@ static enum nst_status take_painting(struct nst_objective *o,
                       o->styles);
     else if (p->kept)
         st = nst_kept_read(p->kept,
-                           (struct nst_kept_size){p->height, p->width, config->tile},
+                           (struct nst_kept_size){p->height, p->width, config->tile,
+                                                  nst_vgg_whole_fingerprint(o->v)},
                            l.s, o->styles, look, &l, err);
     else
         st = look(&l, err);

@@ -251,10 +251,25 @@ enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
     return st;
 }
 
-enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
-                               const struct nst_vgg *v, const struct nst_taps *layers,
-                               struct nst_err *err)
+/* Does p hold anything of v? */
+static bool knows(const struct nst_pack *p, const struct nst_vgg *v)
 {
+    for (int i = 0; i < p->layers; i++)
+        if (p->layer[i].tap.conv < nst_vgg_convs(v) && layer_of(p, v, &p->layer[i].tap))
+            return true;
+    return false;
+}
+
+enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
+                               const struct nst_vgg *v, const char *network,
+                               const struct nst_taps *layers, struct nst_err *err)
+{
+    if (!knows(p, v))
+        return nst_err_set(err, NST_ERR_ARG,
+                           "style '%s': the pack is of %s and lacks the network %s: "
+                           "leave out --model, or make a pack of the picture by %s "
+                           "(nst-style pack --model)",
+                           name, p->model, network, network);
     for (int i = 0; i < layers->count; i++) {
         const struct nst_tap *tap = &layers->tap[i];
         const struct nst_pack_data *l = layer_of(p, v, tap);

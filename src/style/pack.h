@@ -94,10 +94,11 @@ struct nst_pack_layer {
 /* Layer i; false after the last. */
 bool nst_pack_layer(const struct nst_pack *p, int i, struct nst_pack_layer *out);
 
-/* NST_ERR_ARG unless p has all these layers of v; the message begins with name. */
+/* NST_ERR_ARG unless p has all these layers of v, the network called network; the
+ * message begins with name and says what to do. */
 enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
-                               const struct nst_vgg *v, const struct nst_taps *layers,
-                               struct nst_err *err);
+                               const struct nst_vgg *v, const char *network,
+                               const struct nst_taps *layers, struct nst_err *err);
 
 /*
  * The statistics of those layers of v, as of a painting of that longest side: between

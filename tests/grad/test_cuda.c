@@ -365,7 +365,7 @@ static void check_failing(void)
         nst_job_new(&job, e, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
                     NULL))
         abort();
-    f.be = nst_vgg_backend(nst_engine_network(e));
+    f.be = nst_vgg_backend(nst_engine_networks(e, 0)->vgg);
     st = nst_job_run(job, x, &events, &result, &err);
     tap(st == NST_ERR_IO && f.steps == 2, "a run ends with what befell the device: %s",
         st == NST_OK ? "" : err.text);
