@@ -25,7 +25,7 @@ complete -c nst -l colour -x -a 'style content match' -d 'Whose colours the resu
 complete -c nst -l content-layers -x -a 'conv1_1 relu1_1 conv1_2 relu1_2 conv2_1 relu2_1 conv2_2 relu2_2 conv3_1 relu3_1 conv3_2 relu3_2 conv3_3 relu3_3 conv3_4 relu3_4 conv4_1 relu4_1 conv4_2 relu4_2 conv4_3 relu4_3 conv4_4 relu4_4 conv5_1 relu5_1 conv5_2 relu5_2 conv5_3 relu5_3 conv5_4 relu5_4 conv_1 conv_2 conv_3 conv_4 conv_5 conv_6 conv_7 conv_8 conv_9 conv_10 conv_11 conv_12 conv_13 conv_14 conv_15 conv_16' -d 'Layers of the content loss, each NAME or NAME:WEIGHT'
 complete -c nst -s c -l content-weight -x -a '' -d 'Weight of the content loss'
 complete -c nst -l moment-weight -x -a '' -d 'Weight of the mean and deviation of each channel, beside Gram matrices'
-complete -c nst -s m -l model -r -F -a '(nst-model list 2>/dev/null | string split -f1 " ")' -d 'The network: a safetensors file, or the name of one in the search path'
+complete -c nst -s m -l model -r -F -a '(nst-model list 2>/dev/null | string split -f1 " ")' -d 'The network: a safetensors file, or the name of one in the search path; or, as in vgg19:256,vgg19-lite, one for scales up to so many pixels, and another above'
 complete -c nst -l padding -x -a 'zero replicate reflect' -d 'What the network sees beyond the border: zero, which is black; or replicate or reflect, 32 more pixels, which are painted too and cut off at the end: these keep the border clean'
 complete -c nst -l pooling -x -a 'max avg' -d 'How the network halves its maps'
 complete -c nst -s p -l preset -r -F -a '(nst --list-presets 2>/dev/null | string split -f1 " ")' -d 'Begin with the options of a preset'
