@@ -124,8 +124,8 @@ nst_style() {
     # in the first one's
     set -- -s style.ppm photo.ppm --scales 128,256 --scale-iterations 200,5 \
         -m "$OTHER:128,vgg19-lite"
-    nst "$@" -o whole.png
-    nst "$@" --checkpoint ck2 --save-every 7 -o never.png &
+    "$NST" "$@" --progress none -o whole.png
+    "$NST" "$@" --progress none --checkpoint ck2 --save-every 7 -o never.png &
     while [ ! -s ck2 ]; do
         sleep 0.01
     done
