@@ -12,7 +12,7 @@
 
 /* Since 0.2.0: --scales auto begins at 64 pixels; --iterations is divided among the
  * scales; --moment-weight follows --style-weight; no statistic counts the border that
- * --padding adds. */
+ * --padding adds; scales of up to NST_PICTURE_SMALL are made of the picture as read. */
 #define BEFORE "0.1.0"
 #define LEAST_SCALE 256
 #define WEIGHT 7000.0
@@ -106,6 +106,11 @@ json_t *nst_older_options(const json_t *run, const char **differs)
         *differs = "nst " BEFORE " counted the border that --padding adds among the "
                    "strokes, and today's does not";
     spell_out_scales(options, width > height ? width : height);
+    if (count_of(text_of(options, "scales")) > 1 &&
+        atoi(text_of(options, "scales")) <= NST_PICTURE_SMALL &&
+        (width > NST_PICTURE_SMALL || height > NST_PICTURE_SMALL))
+        *differs = "nst " BEFORE " made small scales of the picture at the result's "
+                   "size, and today's makes them of the picture as it was read";
     if (weight > 0)
         json_object_set_new(
             options, "moment-weight",

@@ -280,17 +280,18 @@ static float unit(float value, float full)
     return value > 0 ? value < 1 ? value : 1 : 0; /* NaN becomes 0 */
 }
 
-/* Rows of in (1 or 3 float bands, then alpha if the picture has one) to planes. */
-static int spread(VipsImage *in, const struct parts *p, struct nst_picture *pic)
+/* Rows of in (1 or 3 float bands, then alpha if the picture has one) to planes, rgb
+ * and, of a picture with alpha, alpha. */
+static int spread(VipsImage *in, const struct parts *p, float *rgb, float *alpha)
 {
-    size_t plane = (size_t)pic->width * (size_t)pic->height;
+    size_t plane = (size_t)in->Xsize * (size_t)in->Ysize;
     int colours = in->Bands - (p->alpha ? 1 : 0), third = colours - 1;
     float white = (float)p->white, opaque = (float)p->opaque;
     VipsRegion *region = vips_region_new(in);
 
-    for (int y = 0; y < pic->height; y++) {
-        VipsRect row = {0, y, pic->width, 1};
-        size_t at = (size_t)y * (size_t)pic->width;
+    for (int y = 0; y < in->Ysize; y++) {
+        VipsRect row = {0, y, in->Xsize, 1};
+        size_t at = (size_t)y * (size_t)in->Xsize;
         const float *v;
 
         if (vips_region_prepare(region, &row)) {
@@ -298,12 +299,12 @@ static int spread(VipsImage *in, const struct parts *p, struct nst_picture *pic)
             return -1;
         }
         v = (const float *)(void *)VIPS_REGION_ADDR(region, 0, y);
-        for (int x = 0; x < pic->width; x++, at++, v += in->Bands) {
-            pic->rgb[at] = unit(v[0], white);
-            pic->rgb[plane + at] = unit(v[third / 2], white);
-            pic->rgb[2 * plane + at] = unit(v[third], white);
+        for (int x = 0; x < in->Xsize; x++, at++, v += in->Bands) {
+            rgb[at] = unit(v[0], white);
+            rgb[plane + at] = unit(v[third / 2], white);
+            rgb[2 * plane + at] = unit(v[third], white);
             if (p->alpha)
-                pic->origin->alpha[at] = unit(v[colours], opaque);
+                alpha[at] = unit(v[colours], opaque);
         }
     }
     g_object_unref(region);
@@ -332,6 +333,29 @@ out:
     return failed;
 }
 
+/* pic's small, if there is to be one; nothing is lost without it but the sameness. */
+static void build_small(struct nst_picture *pic, const struct parts *p,
+                        const struct nst_picture_size *size)
+{
+    struct nst_picture_size small = {NST_PICTURE_SMALL, size->square, 0, false};
+    int w = p->colour->Xsize, h = p->colour->Ysize;
+    VipsImage *joined = NULL;
+    float *rgb = NULL;
+
+    nst_picture_target(&small, &w, &h);
+    if (p->alpha || w >= pic->width || h >= pic->height || w < NST_PICTURE_MIN_SIDE ||
+        h < NST_PICTURE_MIN_SIDE)
+        return;
+    if (nst_floats_new(&rgb, 3, (size_t)h, (size_t)w, NULL) == NST_OK &&
+        join(p, w, h, &joined) == 0 && spread(joined, p, rgb, NULL) == 0) {
+        pic->small.width = w;
+        pic->small.height = h;
+        pic->small.rgb = rgb;
+    } else
+        free(rgb);
+    g_clear_object(&joined);
+}
+
 static enum nst_status build(struct nst_picture *pic, struct parts *p,
                              const struct nst_picture_size *size,
                              const struct nst_input *in, struct nst_err *err)
@@ -352,9 +376,12 @@ static enum nst_status build(struct nst_picture *pic, struct parts *p,
         nst_err_prefix(err, in->label);
         return status;
     }
-    if (join(p, pic->width, pic->height, &joined) || spread(joined, p, pic))
+    if (join(p, pic->width, pic->height, &joined) ||
+        spread(joined, p, pic->rgb, pic->origin->alpha))
         status = damaged(in, err);
     g_clear_object(&joined);
+    if (status == NST_OK)
+        build_small(pic, p, size);
     pic->origin->depth = p->depth;
     pic->origin->profile = p->profile;
     pic->origin->meta = p->meta;
@@ -498,6 +525,7 @@ void nst_picture_free(struct nst_picture *p)
         free(p->origin->alpha);
         free(p->origin);
     }
+    free(p->small.rgb);
     free(p->rgb);
     free(p);
 }
@@ -507,5 +535,7 @@ size_t nst_picture_bytes(const struct nst_picture *p)
     size_t area = p ? (size_t)p->height * (size_t)p->width : 0;
     bool alpha = p && p->origin && (p->origin->alpha || p->origin->transparent);
 
+    if (p && p->small.rgb)
+        area += (size_t)p->small.height * (size_t)p->small.width;
     return area * (alpha ? 4 : 3) * sizeof(float);
 }

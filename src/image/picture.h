@@ -14,6 +14,9 @@
 
 #include "base/err.h"
 
+/* Longest side of struct nst_picture's small. */
+#define NST_PICTURE_SMALL 256
+
 /* Shortest side, in pixels, of a picture that is taken and of one that is made. */
 #define NST_PICTURE_MIN_SIDE 16
 
@@ -24,6 +27,13 @@ struct nst_picture {
     int width, height;
     int read_width, read_height; /* what it was resized from; 0: there was no file */
     float *rgb; /* 3 x height x width, sRGB, 0 to 1, owned; NULL if header_only */
+    /* The same, of NST_PICTURE_SMALL on its longest side, made of the picture as it was
+     * read: whatever size was asked for, its small scales are the same. rgb is NULL of a
+     * picture that is no larger, and of one with alpha. */
+    struct {
+        int width, height;
+        float *rgb; /* owned */
+    } small;
     struct nst_picture_origin *origin; /* owned; NULL of one that no file holds */
 };
 

@@ -88,7 +88,7 @@ static const struct nst_option options[] = {
      .help =
          "Work at these sizes, coarse to fine: each starts from the result of the one "
          "before, and the last becomes --size. FROM..: from that size up to --size, "
-         "each about twice the one before. auto: 96.. none: at --size alone"},
+         "each twice the one before. auto is 64.., and none is --size alone"},
     {"size", 'S', GROUP(1), INT(16, 65536), AT(size), OFFERED, .zero = "native",
      .initial = "512", .arg = "N|native",
      .help = "Longest side of both pictures, in pixels; native resizes neither"},
@@ -120,7 +120,7 @@ static const struct nst_option options[] = {
          "Weight of the style loss: 7000 is each preset's own look, 10000 is clearly "
          "more style, 5000 less"},
     {"moment-weight", 0, GROUP(2), REAL(0, 1e12), AT(moment_weight), OFFERED,
-     .initial = "0.1", .arg = "WEIGHT",
+     .initial = "0.03", .arg = "WEIGHT",
      .help = "Weight, at a style weight of 7000, of the mean and deviation of each "
              "channel beside Gram matrices; it follows --style-weight"},
     {"tv-weight", 0, GROUP(2), REAL(0, 1e12), AT(tv_weight), OFFERED, .initial = "0",
@@ -147,9 +147,9 @@ static const struct nst_option options[] = {
      .help = "Steps of the optimiser at all scales together, at most"},
     {"scale-iterations", 0, GROUP(3), LIST(1, 1000000), AT(scale_iterations), OFFERED,
      .zero = "auto", .initial = "auto", .arg = "LIST|auto",
-     .help =
-         "Steps at each scale. auto, as by any later --iterations: these are divided, "
-         "half as many at each scale as at the one before"},
+     .help = "Steps at each scale. auto, as by any later --iterations: each scale "
+             "takes half "
+             "of those that are left, and the last one all"},
     {"max-evaluations", 0, GROUP(3), INT(1, 1000000000), AT(max_evaluations), RECIPE,
      .zero = "none", .initial = "none", .arg = "N|none",
      .help = "Evaluations of the loss, at most"},

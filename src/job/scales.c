@@ -7,13 +7,8 @@
 #include <string.h>
 
 /* Where automatic scales begin, and the least that their shorter side has there. */
-#define FROM 96
+#define FROM 64
 #define SHORTER_LEAST 16
-
-/* A scale is about this many times the one before; a factor that is larger by this
- * part of an octave costs no further scale. */
-#define FACTOR 2.0
-#define TOLERANCE 0.25
 
 static void divide_iterations(const struct nst_params *p, struct nst_scale *scale,
                               int count)
@@ -22,8 +17,7 @@ static void divide_iterations(const struct nst_params *p, struct nst_scale *scal
     int64_t left = p->iterations;
 
     for (int i = 0; i < count; i++) {
-        double half = (double)(1 << (count - 1 - i)), all = 2 * half - 1;
-        int64_t share = llround((double)left * half / all);
+        int64_t share = i < count - 1 ? left / 2 : left;
 
         if (given->count)
             share = given->value[i < given->count ? i : given->count - 1];
@@ -32,22 +26,22 @@ static void divide_iterations(const struct nst_params *p, struct nst_scale *scal
     }
 }
 
-/* Even steps up to longest, which is not among them. */
+/*
+ * Each twice the one before, up to longest, which is not among them, nor is what is
+ * nearly as large. They do not depend on longest: a large picture begins as a small one
+ * does.
+ */
 static int automatic(const struct nst_params *p, int longest, int shorter,
                      struct nst_scale scale[NST_LIST_MAX])
 {
-    double from = p->scales.from ? (double)p->scales.from : FROM;
-    double least = (double)SHORTER_LEAST * longest / shorter, ratio;
-    int count;
+    double least = (double)SHORTER_LEAST * longest / shorter;
+    int64_t side = p->scales.from ? p->scales.from : FROM;
+    int count = 0;
 
-    from = from > least ? from : least;
-    ratio = longest / from;
-    count = (int)ceil(log(ratio) / log(FACTOR) - TOLERANCE);
-    if (count >= NST_LIST_MAX)
-        count = NST_LIST_MAX - 1;
-    for (int i = 0; i < count; i++)
-        scale[i].longest = (int)lround(from * pow(ratio, (double)i / count));
-    return count > 0 ? count : 0;
+    for (; side * M_SQRT2 < longest; side *= 2)
+        if ((double)side >= least && count < NST_LIST_MAX - 1)
+            scale[count++].longest = (int)side;
+    return count;
 }
 
 int nst_scales(const struct nst_params *p, int height, int width,

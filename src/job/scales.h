@@ -21,7 +21,7 @@ struct nst_scale {
  * The scales that p asks for, smallest first, for a result of height x width pixels;
  * NST_LIST_MAX at most. How many; with --scales none it is one. Unless
  * --scale-iterations gives the steps of each, --iterations is divided among them: each
- * has half as many as the one before, and at least one.
+ * takes half of those that are left, the last all, and each at least one.
  */
 int nst_scales(const struct nst_params *p, int height, int width,
                struct nst_scale scale[NST_LIST_MAX]);

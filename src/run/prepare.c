@@ -125,9 +125,12 @@ enum nst_status nst_work_match_colours(struct nst_work *w, struct nst_err *err)
         struct nst_picture *style;
 
         st = nst_styles_picture(&w->styles, i, &style, err);
-        if (st == NST_OK)
-            nst_colours_match(style->rgb, nst_work_pixels(style), w->content->rgb,
-                              nst_work_pixels(w->content));
+        if (st != NST_OK)
+            break;
+        nst_colours_match(style->rgb, nst_work_pixels(style), w->content->rgb,
+                          nst_work_pixels(w->content));
+        free(style->small.rgb); /* which has the colours of before */
+        style->small.rgb = NULL;
     }
     return st;
 }

@@ -28,7 +28,10 @@ static enum nst_status size_picture(const struct nst_at_scale *at,
     enum nst_status st = NST_OK;
 
     *out = (struct nst_sized){{p->rgb, h, w}, NULL};
-    if (at->part != 1)
+    if (at->part != 1 && p->small.rgb && w <= p->small.width && h <= p->small.height)
+        st = nst_pixels_resize(&out->own, p->small.rgb, p->small.height, p->small.width,
+                               h, w, err);
+    else if (at->part != 1)
         st = nst_pixels_resize(&out->own, p->rgb, p->height, p->width, h, w, err);
     if (out->own)
         out->image.rgb = out->own;

@@ -7,7 +7,7 @@
 
 #include "job/options.h"
 
-static void defaults_are_the_classic_recipe(void **state)
+static void defaults_are_a_painting(void **state)
 {
     struct nst_params p;
 
@@ -17,8 +17,9 @@ static void defaults_are_the_classic_recipe(void **state)
     assert_int_equal(p.iterations, 300);
     assert_true(p.style_weight == 7000 && p.content_weight == 3);
     assert_int_equal(p.content_layers.count, 1);
-    assert_int_equal(p.content_layers.tap[0].conv, 3);
-    assert_false(p.content_layers.tap[0].after_relu);
+    assert_int_equal(p.content_layers.tap[0].conv, 9); /* relu4_2 */
+    assert_true(p.content_layers.tap[0].after_relu);
+    assert_true(p.scales.automatic);
     assert_int_equal(p.style_layers.count, 5);
     assert_int_equal(p.max_evaluations, 0);
     nst_params_clear(&p);
@@ -132,7 +133,7 @@ static void sizes_take_units(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SAYS("the defaults are the classic recipe", defaults_are_the_classic_recipe),
+        SAYS("the defaults are a painting", defaults_are_a_painting),
         SAYS("a refusal names the value and the range",
              a_refusal_names_value_and_range),
         SAYS("a refused value changes nothing", a_refused_value_changes_nothing),
