@@ -347,6 +347,8 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
     }
     if (regions)
         grams = (size_t)regions * (grams + nst_guide_bytes(v, &content));
+    if (regions) /* the painting without its border */
+        first += nst_guide_bytes(v, &style) + (size_t)sh * (size_t)sw * sizeof(float);
     if (be->memory) { /* where the pictures are, too */
         first += 3 * (size_t)sh * (size_t)sw * sizeof(float);
         second += 3 * 3 * (size_t)ch * (size_t)cw * sizeof(float);

@@ -269,7 +269,7 @@ enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
                            "style '%s': the pack is of %s and lacks the network %s: "
                            "leave out --model, or make a pack of the picture by %s "
                            "(nst-style pack --model)",
-                           name, p->model, network, network);
+                           name, p->text[NST_PACK_MODEL], network, network);
     for (int i = 0; i < layers->count; i++) {
         const struct nst_tap *tap = &layers->tap[i];
         const struct nst_pack_data *l = layer_of(p, v, tap);

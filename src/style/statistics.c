@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "style/walk.h"
 
 static size_t entries(const struct nst_statistics *s)
@@ -100,26 +101,26 @@ void nst_statistics_read(struct nst_statistics *s)
                  (size_t)s->channels * sizeof *s->sums);
 }
 
-static int larger(int a, int b)
+/* The guide of a picture without its border; NULL if it has none. */
+static enum nst_status inside(struct nst_guide **out, const struct nst_vgg *v,
+                              const struct nst_tiling *t, int border,
+                              struct nst_err *err)
 {
-    return a > b ? a : b;
-}
+    size_t pitch = (size_t)t->width;
+    float *plane;
+    enum nst_status st;
 
-/* What a tile's interior has of the picture without its border; empty if nothing. */
-static struct nst_window inside(const struct nst_tiling *t, const struct nst_tile *tile,
-                                int border)
-{
-    struct nst_window w = tile->inner;
-    int top = tile->outer.top + w.top, left = tile->outer.left + w.left;
-    int cut_top = larger(border - top, 0), cut_left = larger(border - left, 0);
-    int cut_bottom = larger(top + w.height - (t->height - border), 0);
-    int cut_right = larger(left + w.width - (t->width - border), 0);
-
-    w.top += cut_top;
-    w.left += cut_left;
-    w.height = larger(w.height - cut_top - cut_bottom, 0);
-    w.width = larger(w.width - cut_left - cut_right, 0);
-    return w;
+    *out = NULL;
+    if (!border)
+        return NST_OK;
+    st = nst_floats_new(&plane, 1, (size_t)t->height, pitch, err);
+    for (int y = border; st == NST_OK && y < t->height - border; y++)
+        for (int x = border; x < t->width - border; x++)
+            plane[(size_t)y * pitch + (size_t)x] = 1;
+    if (st == NST_OK)
+        st = nst_guide_new(out, v, plane, t, err);
+    free(plane);
+    return st;
 }
 
 enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int count,
@@ -132,27 +133,28 @@ enum nst_status nst_statistics_measure(struct nst_statistics *const s[], int cou
     size_t n = 3 * (size_t)tiling.height * (size_t)tiling.width;
     struct nst_walk walk;
     const float *there = rgb;
+    struct nst_guide *guide = NULL;
     enum nst_status st = nst_walk_init(&walk, v, tiling, keep, false, err);
 
+    if (st == NST_OK)
+        st = inside(&guide, v, &tiling, border, err);
     if (st == NST_OK)
         st = nst_backend_show(be, rgb, n, &there, err);
     for (int i = 0; i < count; i++)
         nst_statistics_begin(s[i]);
     for (int k = 0; st == NST_OK && k < nst_walk_count(&walk); k++) {
-        struct nst_tile tile = nst_tiling_tile(&tiling, k);
-        struct nst_window window = inside(&tiling, &tile, border);
-
-        if (window.height == 0 || window.width == 0)
-            continue;
         nst_walk_forward(&walk, there, k);
+        if (guide)
+            nst_guide_turn(guide, &walk.tile);
         for (int i = 0; i < count; i++)
-            nst_statistics_gather(s[i], walk.pass, window, NULL);
+            nst_statistics_gather(s[i], walk.pass, walk.tile.inner, guide);
     }
     for (int i = 0; st == NST_OK && i < count; i++)
         nst_statistics_read(s[i]);
     if (st == NST_OK) /* what was read may be kept, or written */
         st = nst_backend_fault(be, err);
     nst_backend_unshow(be, rgb, there);
+    nst_guide_free(guide);
     nst_walk_clear(&walk);
     return st;
 }
