@@ -16,8 +16,7 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/parts/SettingsStep.vue %D%/src/parts/Sheet.vue %D%/src/parts/Stage.vue \
 	%D%/src/parts/Stars.vue %D%/src/parts/StartBar.vue %D%/src/parts/StyleStep.vue \
 	%D%/src/parts/Toasts.vue %D%/src/parts/TokenDialog.vue %D%/src/parts/Tour.vue \
-	%D%/src/parts/ZoomDialog.vue %D%/src/pictures/hokusai.jpg %D%/src/pictures/icon.svg \
-	%D%/src/pictures/kandinsky.jpg %D%/src/pictures/munch.jpg %D%/src/pictures/sample.jpg \
+	%D%/src/parts/ZoomDialog.vue %D%/src/pictures/icon.svg %D%/src/pictures/sample.jpg \
 	%D%/src/pictures/van-gogh.jpg %D%/src/state/api.ts %D%/src/state/chart.ts \
 	%D%/src/state/draft.ts %D%/src/state/faults.ts %D%/src/state/history.ts \
 	%D%/src/state/i18n.ts %D%/src/state/leaving.ts %D%/src/state/link.ts %D%/src/state/masks.ts \

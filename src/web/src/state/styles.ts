@@ -4,15 +4,6 @@ import * as api from './api'
 import { t } from './i18n'
 import type { Leaving } from './leaving'
 import { keep, recall } from './storage'
-import hokusai from '../pictures/hokusai.jpg'
-import kandinsky from '../pictures/kandinsky.jpg'
-import munch from '../pictures/munch.jpg'
-import vanGogh from '../pictures/van-gogh.jpg'
-
-/** Packs have no picture, but perhaps a preview. Without one, those that come along are shown by
- *  a texture made of them:
- *  nst -s NAME -p texture --scales none -S 256 --iterations 150 samples/content.svg */
-const textures: Record<string, string> = { hokusai, kandinsky, munch, 'van-gogh': vanGogh }
 
 export const shop = reactive({
   all: [] as api.Style[],
@@ -48,7 +39,7 @@ export const leaving: Leaving = {
 export function thumbOf(name: string): string | undefined {
   const s = shop.all.find((one) => one.name === name)
   const url = s?.preview ?? s?.thumbnail ?? s?.url
-  return url ? api.pictureUrl(url) : textures[name]
+  return url ? api.pictureUrl(url) : undefined
 }
 
 /** Whose picture a style is of, for a tooltip; an empty text if nobody said. */
