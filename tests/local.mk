@@ -129,7 +129,7 @@ tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 tests_unit_test_api_LDADD = libnst.la $(CMOCKA_LIBS)
 
 EXTRA_DIST += %D%/cli/run-bats
-SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/neon.sh %D%/nvcc.sh \
+SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/golden/look.sh %D%/neon.sh %D%/nvcc.sh \
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \

@@ -8,6 +8,15 @@ bats_require_minimum_version 1.5.0
 load helper
 unset NST_FAKE_CUDA_DRIVER
 
+# A CPU that stands in for a GPU is slow: it is given the recipe of the least work.
+eval "$(declare -f setup | sed '1s/setup/setup_helper/')"
+setup() {
+    setup_helper
+    mkdir -p config/nst
+    echo '{"options": {"preset": "classic"}}' >config/nst/config.json
+    export XDG_CONFIG_HOME=$PWD/config
+}
+
 is_fake() {
     "$NST" --list-devices | grep -q '^cuda:0  *fake,' ||
         skip "the build has no GPU of the tests"

@@ -17,7 +17,7 @@ runs() {
     export NST_HISTORY=$PWD/h.jsonl
     nst -s style.ppm photo.ppm -o one.png
     nst -s munch photo.ppm -o two.png -w 5
-    nst -s style.ppm:2 --mask photo.ppm -s hokusai --layers conv_1 photo.ppm -o three.png \
+    nst -s style.ppm:2 --mask photo.ppm -s hokusai --layers relu1_1 photo.ppm -o three.png \
         --scales 16,32 --init style.ppm --keep-mask style.ppm --square --strength 0.7
 }
 
@@ -161,4 +161,34 @@ $third" ]
     rm h.jsonl
     run nst_history list
     [ "$status" = 0 ] && [ -z "$output" ]
+}
+
+@test "a run of nst 0.1.0 is made again with what its options meant then" {
+    needs jq
+    export NST_HISTORY=$PWD/h.jsonl
+    nst -p classic -s style.ppm photo.ppm -o one.ppm --scales 16,32 --scale-iterations 6,3 \
+        -w 21000 --moment-weight 1
+    nst -p classic -s style.ppm photo.ppm -o two.ppm --scales 256,512 --scale-iterations 2,1
+    jq -c '.version = "0.1.0" | .options.iterations = 6 | .options."scale-iterations" = "auto"
+        | .options."moment-weight" = 3 * .options."moment-weight"
+        | if .output | endswith("two.ppm")
+          then .options.iterations = 2 | .options.scales = "auto" else . end' h.jsonl >old
+    mv old h.jsonl
+    for name in one two; do
+        cp $name.ppm kept.ppm
+        nst_history rerun "$(nst_history find $name.ppm | cut -d' ' -f1)" 2>log
+        cmp kept.ppm $name.ppm
+        [ $name = two ] || run ! grep differs log
+    done
+    grep -q 'the result differs: nst 0.1.0 made small scales of the picture' log
+}
+
+@test "a run of nst 0.1.0 that cannot be made again is told" {
+    needs jq
+    export NST_HISTORY=$PWD/h.jsonl
+    nst -s style.ppm photo.ppm -o one.ppm
+    jq -c '.version = "0.1.0"' h.jsonl >old
+    mv old h.jsonl
+    nst_history rerun "$(ids)" 2>log
+    grep -q 'nst-history: the result differs: nst 0.1.0 counted the border' log
 }

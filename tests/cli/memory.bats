@@ -35,7 +35,7 @@ nearly_equal() { # FILE FILE, PPM
     grep -q '^tiles  *none$' table
     grep -q '^peak memory  *[0-9]* MiB of [0-9]* MiB$' table
     grep -q '^estimated time  *[0-9.]* s$' table
-    nst -s style.ppm photo.ppm -o out.png --dry-run --json --tile 16 -S 200 \
+    nst -p classic -s style.ppm photo.ppm -o out.png --dry-run --json --tile 16 -S 200 \
         --max-evaluations 5 >plan
     jq -e '.size == [200, 150] and .scales == [200] and .tile == 16 and
         .tiles == [13, 10] and .curvature_pairs == 20 and .evaluations == 4 and
@@ -78,7 +78,7 @@ nearly_equal() { # FILE FILE, PPM
 @test "the memory that the plan expects is what the run takes" {
     needs jq
     needs_plain_build
-    for options in "-S 640" "-S 640 --tile 128" "-S 512 -p gatys" "-S 900 -t 1"; do
+    for options in "-S 640" "-p classic -S 640 --tile 128" "-S 512 -p gatys" "-S 900 -t 1"; do
         # shellcheck disable=SC2086 # words are wanted
         nst -s style.ppm photo.ppm $options --dry-run --json >plan
         # shellcheck disable=SC2086
@@ -92,7 +92,7 @@ nearly_equal() { # FILE FILE, PPM
 @test "the average that Adam ends with takes no memory of its own" {
     needs jq
     needs_plain_build
-    set -- -S 2000 --tile 64 --optimiser adam
+    set -- -p classic -S 2000 --tile 64 --optimiser adam
     nst -s style.ppm photo.ppm "$@" --dry-run --json >plan
     nst -s style.ppm photo.ppm -o out.ppm "$@" -n 1 --history h.jsonl
     jq -s '.[0].peak_memory / .[1].peak_memory' plan h.jsonl >ratio
@@ -103,7 +103,7 @@ nearly_equal() { # FILE FILE, PPM
 @test "--max-memory makes tiles, then fewer pairs, and is kept" {
     needs jq
     needs_plain_build
-    nst -s style.ppm photo.ppm -S 1500 -o out.png --max-memory 450M -n 2 \
+    nst -p classic -s style.ppm photo.ppm -S 1500 -o out.png --max-memory 450M -n 2 \
         --history h.jsonl 2>said
     cat said
     grep -q 'nst: works in [0-9]* x [0-9]* tiles to stay within 450 MiB' said
@@ -162,7 +162,7 @@ nearly_equal() { # FILE FILE, PPM
         picture p$i.ppm 48 36 $((i + 3))
     done
     status=0
-    sh -c 'echo $$ >'$group'/cgroup.procs && exec "$@"' - "$NST" -S 900 -n 3 -t 4 --progress none \
+    sh -c 'echo $$ >'$group'/cgroup.procs && exec "$@"' - "$NST" -p classic -S 900 -n 3 -t 4 --progress none \
         -s style.ppm p?.ppm -o out/ 2>said || status=$?
     cat said
     cat $group/$peak
@@ -177,7 +177,7 @@ nearly_equal() { # FILE FILE, PPM
         picture p$i.ppm 48 36 $((i + 3))
     done
     for limit in 350000 700000 1500000; do
-        (ulimit -v $limit && nst -s style.ppm p?.ppm -S 640 -t 2 -o out/ 2>said)
+        (ulimit -v $limit && nst -p classic -s style.ppm p?.ppm -S 640 -t 2 -o out/ 2>said)
         grep -q '^nst: 4 done' said
         rm -r out
     done

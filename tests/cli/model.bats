@@ -57,7 +57,7 @@ numbers() {
     nst_model convert vgg19-lite -o cut.safetensors --last conv_5
     nst_model convert vgg19-lite -o half.safetensors --f16
     for model in all cut half; do
-        nst -m ./$model.safetensors -s style.ppm photo.ppm -o $model.ppm
+        nst -p classic -m ./$model.safetensors -s style.ppm photo.ppm -o $model.ppm
     done
     cmp <(tail -c 2304 all.ppm) <(tail -c 2304 cut.ppm)
     refused 1 'has no layer conv3_2' -m ./cut.safetensors -p gatys -s style.ppm photo.ppm -o o.ppm
@@ -169,7 +169,7 @@ teardown() {
         --sha256 "$hash"
     nst_model verify ./data/nst/vgg19.safetensors | grep -q '^sound$'
     [ "$(ls data/nst)" = vgg19.safetensors ]
-    XDG_DATA_HOME=$PWD/data nst --style-layers conv_1,conv_3 -s style.ppm photo.ppm -o out.ppm \
+    XDG_DATA_HOME=$PWD/data nst -p classic --style-layers conv_1,conv_3 -s style.ppm photo.ppm -o out.ppm \
         --verbose 2>log
     grep -q 'data/nst/vgg19.safetensors' log
     rm -r data

@@ -37,7 +37,7 @@ nst -q -s style.ppm good.png -o good.pam
 cp "$source/tests/data/tiny-zip.pth" good.zip.pth
 cp "$source/tests/data/tiny-plain.pth" good.plain.pth
 cp "$source/styles/munch.nststyle" good.nststyle
-"$bin/nst-style" pack style.ppm --scales 16,32 --style-layers conv_1,conv_2,conv_3,conv_4,conv_5 \
+"$bin/nst-style" pack style.ppm --scales 16,32 --style-layers relu1_1,relu2_1,relu3_1,relu4_1,relu5_1 \
     --preview photo.ppm --artist A --title B -o good.small.nststyle
 cp "$source/presets/poster.json" good.json
 "$bin/nst-model" convert --last conv_2 "$source/models/vgg19-lite.safetensors" -o good.safetensors

@@ -33,7 +33,7 @@ load helper
 
 @test "the loss falls, and the trace says so line by line" {
     needs jq
-    nst -s style.ppm photo.ppm -o out.png --trace t.jsonl -n 8
+    nst -p classic -s style.ppm photo.ppm -o out.png --trace t.jsonl -n 8
     jq -es '
         (map(select(.final != true))) as $e | .[-1] as $last
         | ($e | map(.evaluation)) == [range(1; ($e | length) + 1)]
@@ -64,7 +64,7 @@ load helper
         nst -s style.ppm photo.ppm -o b.ppm $option
         ! cmp -s a.ppm b.ppm
     done
-    nst -s style.ppm photo.ppm -o b.ppm --content-layers conv2_2 -p classic
+    nst -s style.ppm photo.ppm -o b.ppm --content-layers relu4_2 -p painting
     cmp a.ppm b.ppm
 }
 
@@ -87,7 +87,7 @@ load helper
 
 @test "--compat tutorial counts evaluations" {
     needs jq
-    nst -s style.ppm photo.ppm -o a.png --compat tutorial -n 25 --trace t.jsonl
+    nst -p classic -s style.ppm photo.ppm -o a.png --compat tutorial -n 25 --trace t.jsonl
     [ "$(jq -s 'map(select(.final != true)) | length' t.jsonl)" = 25 ]
 }
 
@@ -98,8 +98,8 @@ load helper
 }
 
 @test "a picture already in the style converges at once, and it is said" {
-    run --separate-stderr nst --progress none -s photo.ppm photo.ppm -o out.ppm \
-        --size native -n 300 -c 1
+    run --separate-stderr nst --progress none -s photo.ppm photo.ppm \
+        -o out.ppm --size native -n 300
     [ "$status" = 0 ]
     [[ $stderr == *"nst: converged after "*" steps"* ]]
 }

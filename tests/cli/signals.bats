@@ -6,7 +6,7 @@ load helper
 
 # begin OUTPUT: a run that would take minutes, in the background, well under way.
 begin() {
-    "$NST" -S 64 -n 100000 --progress json -s style.ppm photo.ppm -o "$1" \
+    "$NST" -p classic -S 64 -n 100000 --progress json -s style.ppm photo.ppm -o "$1" \
         --trace trace.jsonl --history h.jsonl 2>progress 3>&- &
     pid=$!
     for _ in $(seq 200); do

@@ -62,9 +62,9 @@ near() {
     [ "$(jq -c '[.layers[] | select(.layer == "relu4_1" and .pooling == "max") | .scales]' info)" \
         = '[[64,128,256,512,1024,2048]]' ]
     [ "$(jq -c '[.layers[] | select(.layer == "relu4_1" and .pooling == "avg") | .scales]' info)" \
-        = '[[256,1024]]' ]
+        = '[[512,1024]]' ]
     [ "$(jq -c '[.layers[] | select(.layer == "conv1_1") | .pooling]' info)" = '["any"]' ]
-    nst_style info all.nststyle | grep -q '^layer    relu5_1, average pooling, 128 channels, at 256 1024 pixels, '
+    nst_style info all.nststyle | grep -q '^layer    relu5_1, average pooling, 128 channels, at 512 1024 pixels, '
     # so the layers of each preset do with each pooling
     for preset in classic gatys; do
         for pooling in max avg; do

@@ -470,7 +470,7 @@ chaos() {
     upload
     ids=()
     for _ in $(seq "$tasks"); do
-        transfer $((RANDOM % 60 + 20)) 96
+        transfer $((RANDOM % 60 + 20)) 48
         [ "$code" = 200 ]
         ids+=("$id")
     done
@@ -486,7 +486,7 @@ chaos() {
     for id in "${ids[@]}"; do
         [ "$(r hget "nst:task:$id" state)" = completed ]
         [ "$(r hget "nst:task:$id" ends)" = 1 ]
-        [ "$(dimensions "data/results/$id.png")" = 96x72 ]
+        [ "$(dimensions "data/results/$id.png")" = 48x36 ]
         [ "$(cat worker?.log | grep -c "$id: completed")" -le 1 ]
     done
     [ "$(r hget nst:counts ended:completed)" = "$tasks" ]

@@ -70,11 +70,11 @@ async function pictures(browser, server) {
     await another('the sample')
     await chooseContent(page)
     await another('chosen')
-    await bring(page, 'dragover', '[data-drop=content]', 'munch.jpg')
+    await bring(page, 'dragover', '[data-drop=content]', 'van-gogh.jpg')
     await page.getByText('Let go to use this picture').waitFor()
-    await bring(page, 'drop', '[data-drop=content]', 'munch.jpg')
+    await bring(page, 'drop', '[data-drop=content]', 'van-gogh.jpg')
     await another('dropped')
-    await bring(page, 'paste', '', 'hokusai.jpg')
+    await bring(page, 'paste', '', 'van-gogh.jpg')
     await another('pasted')
     await page.getByRole('button', { name: 'Take a photo' }).click()
     await until('a camera that sees', () =>
@@ -96,7 +96,7 @@ async function pictures(browser, server) {
     await page.getByText('No style is called that.').waitFor()
     await page.getByRole('searchbox').fill('')
     await style(page, 'Van Gogh')
-    await bring(page, 'drop', '[data-drop=style]', 'kandinsky.jpg')
+    await bring(page, 'drop', '[data-drop=style]', 'van-gogh.jpg')
     await page.getByRole('button', { name: 'A', exact: true }).waitFor()
     await page.getByRole('slider', { name: 'Van Gogh: share of the mix' }).fill('30')
     await page.getByRole('slider', { name: 'A: share of the mix' }).fill('90')
@@ -337,7 +337,7 @@ async function transfer(browser, server) {
 async function gallery(browser, server) {
   await test('the gallery groups by photograph, rates, compares and runs again', async () => {
     const page = await open(browser, server)
-    await chooseContent(page, picture('hokusai.jpg'))
+    await chooseContent(page, picture('van-gogh.jpg'))
     await style(page, 'Munch')
     await set(page, 'Steps', 100)
     await set(page, 'Size', 96)
