@@ -52,7 +52,7 @@ _nst_kind() {
     nst:--iterations | nst:-n) echo "{}" ;;
     nst:--optimiser) echo "{lbfgs adam}" ;;
     nst:--precision) echo "{auto fp32 tf32 fp16}" ;;
-    nst:--scale-iterations) echo "{none auto}" ;;
+    nst:--scale-iterations) echo "{auto}" ;;
     nst:--seed) echo "{}" ;;
     nst:--tile) echo "{auto}" ;;
     nst:--threads | nst:-t) echo "{auto}" ;;

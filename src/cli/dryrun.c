@@ -67,6 +67,15 @@ static void print_table(const struct nst_estimate *e, const char *picture)
     printf("estimated time   %.3g s\n", e->seconds);
 }
 
+static json_t *steps_of(const struct nst_estimate *e)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < e->scales; i++)
+        json_array_append_new(list, json_integer((json_int_t)e->iterations[i]));
+    return list;
+}
+
 static json_t *scales_of(const struct nst_estimate *e)
 {
     json_t *list = json_array();
@@ -103,6 +112,7 @@ static void print_json(const struct nst_estimate *e, const char *picture)
         (json_int_t)e->evaluations, "seconds", e->seconds);
     char *text;
 
+    json_object_set_new(j, "steps", steps_of(e));
     if (e->device_memory) {
         json_object_set_new(j, "device_memory",
                             json_integer((json_int_t)e->device_memory));
