@@ -78,7 +78,7 @@ UNIT_TESTS = tests/unit/test_options tests/unit/test_taps tests/unit/test_safete
 	tests/unit/test_pack tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
-EXTRA_DIST += %D%/unit/unit.h
+EXTRA_DIST += %D%/unit/unit.h %D%/unit/temp_path.h
 
 tests_unit_test_options_SOURCES = %D%/unit/test_options.c
 tests_unit_test_options_CPPFLAGS = $(UNIT_CPPFLAGS)

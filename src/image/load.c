@@ -333,27 +333,31 @@ out:
     return failed;
 }
 
-/* pic's small, if there is to be one; nothing is lost without it but the sameness. */
-static void build_small(struct nst_picture *pic, const struct parts *p,
-                        const struct nst_picture_size *size)
+/* pic's small, if it is to have one. */
+static enum nst_status build_small(struct nst_picture *pic, const struct parts *p,
+                                   const struct nst_picture_size *size,
+                                   const struct nst_input *in, struct nst_err *err)
 {
     struct nst_picture_size small = {NST_PICTURE_SMALL, size->square, 0, false};
     int w = p->colour->Xsize, h = p->colour->Ysize;
     VipsImage *joined = NULL;
-    float *rgb = NULL;
+    enum nst_status status;
 
     nst_picture_target(&small, &w, &h);
     if (p->alpha || w >= pic->width || h >= pic->height || w < NST_PICTURE_MIN_SIDE ||
         h < NST_PICTURE_MIN_SIDE)
-        return;
-    if (nst_floats_new(&rgb, 3, (size_t)h, (size_t)w, NULL) == NST_OK &&
-        join(p, w, h, &joined) == 0 && spread(joined, p, rgb, NULL) == 0) {
-        pic->small.width = w;
-        pic->small.height = h;
-        pic->small.rgb = rgb;
-    } else
-        free(rgb);
+        return NST_OK;
+    status = nst_floats_new(&pic->small.rgb, 3, (size_t)h, (size_t)w, err);
+    if (status != NST_OK) {
+        nst_err_prefix(err, in->label);
+        return status;
+    }
+    pic->small.width = w;
+    pic->small.height = h;
+    if (join(p, w, h, &joined) || spread(joined, p, pic->small.rgb, NULL))
+        status = damaged(in, err);
     g_clear_object(&joined);
+    return status;
 }
 
 static enum nst_status build(struct nst_picture *pic, struct parts *p,
@@ -381,7 +385,7 @@ static enum nst_status build(struct nst_picture *pic, struct parts *p,
         status = damaged(in, err);
     g_clear_object(&joined);
     if (status == NST_OK)
-        build_small(pic, p, size);
+        status = build_small(pic, p, size, in, err);
     pic->origin->depth = p->depth;
     pic->origin->profile = p->profile;
     pic->origin->meta = p->meta;

@@ -27,12 +27,12 @@ struct nst_picture {
     int width, height;
     int read_width, read_height; /* what it was resized from; 0: there was no file */
     float *rgb; /* 3 x height x width, sRGB, 0 to 1, owned; NULL if header_only */
-    /* The same, of NST_PICTURE_SMALL on its longest side, made of the picture as it was
-     * read: whatever size was asked for, its small scales are the same. rgb is NULL of a
-     * picture that is no larger, and of one with alpha. */
+    /* The same with a longest side of NST_PICTURE_SMALL, resized from the file's own
+     * pixels: its small scales do not depend on the size that was asked for. rgb is
+     * NULL where the picture is no larger, has alpha, or is of no file. */
     struct {
         int width, height;
-        float *rgb; /* owned */
+        float *rgb; /* 3 x height x width, owned */
     } small;
     struct nst_picture_origin *origin; /* owned; NULL of one that no file holds */
 };

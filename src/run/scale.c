@@ -28,7 +28,7 @@ static enum nst_status size_picture(const struct nst_at_scale *at,
     enum nst_status st = NST_OK;
 
     *out = (struct nst_sized){{p->rgb, h, w}, NULL};
-    if (at->part != 1 && p->small.rgb && w <= p->small.width && h <= p->small.height)
+    if (at->part != 1 && p->small.rgb && (w > h ? w : h) <= NST_PICTURE_SMALL)
         st = nst_pixels_resize(&out->own, p->small.rgb, p->small.height, p->small.width,
                                h, w, err);
     else if (at->part != 1)
@@ -72,6 +72,45 @@ enum nst_status nst_scale_content(const struct nst_at_scale *at,
                            at->p->padding == NST_PADDING_REFLECT, err);
     free(out->own);
     *out = (struct nst_sized){{larger, h + 2 * border, w + 2 * border}, larger};
+    return st;
+}
+
+const float *nst_scale_row(struct nst_image extended, int border, int row)
+{
+    int h = extended.height - 2 * border;
+
+    return extended.rgb +
+           ((size_t)(row / h) * (size_t)extended.height + (size_t)(row % h + border)) *
+               (size_t)extended.width +
+           border;
+}
+
+enum nst_status nst_scale_add_detail(const struct nst_at_scale *before,
+                                     const struct nst_picture *p,
+                                     struct nst_image content, float share, float *x,
+                                     struct nst_err *err)
+{
+    int border = nst_border(before->p);
+    int h = content.height - 2 * border, w = content.width - 2 * border;
+    struct nst_sized small;
+    float *blurred = NULL;
+    enum nst_status st = size_picture(before, p, &small, err);
+
+    if (st == NST_OK)
+        st = nst_pixels_resize(&blurred, small.image.rgb, small.image.height,
+                               small.image.width, h, w, err);
+    for (int row = 0; st == NST_OK && row < 3 * h; row++) {
+        const float *sharp = nst_scale_row(content, border, row);
+
+        for (int k = 0; k < w; k++) {
+            size_t i = (size_t)row * (size_t)w + (size_t)k;
+            float v = x[i] + share * (sharp[k] - blurred[i]);
+
+            x[i] = v > 0 ? v < 1 ? v : 1 : 0;
+        }
+    }
+    free(blurred);
+    free(small.own);
     return st;
 }
 

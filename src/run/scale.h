@@ -33,6 +33,21 @@ enum nst_status nst_scale_content(const struct nst_at_scale *at,
                                   const struct nst_picture *p, struct nst_sized *out,
                                   struct nst_err *err);
 
+/* A row of the three planes (0 to 3 h - 1) of an image that was extended by border,
+ * without its border. */
+const float *nst_scale_row(struct nst_image extended, int border, int row);
+
+/*
+ * Add to x share of the detail that the picture p has at a scale, content (which is
+ * extended), and lacks at the scale before. x is 3 x h x w of 0 to 1, of content's size
+ * without its border: with a share of 1, what was p at the scale before is p at this
+ * one.
+ */
+enum nst_status nst_scale_add_detail(const struct nst_at_scale *before,
+                                     const struct nst_picture *p,
+                                     struct nst_image content, float share, float *x,
+                                     struct nst_err *err);
+
 /* A mask at h x w: the mean of its channels. NULL of NULL. Free it. */
 enum nst_status nst_scale_mask(const struct nst_picture *mask, int h, int w,
                                float **out, struct nst_err *err);

@@ -199,9 +199,9 @@ static bool is_last(const struct run *r)
     return r->at == r->scales - 1;
 }
 
-static struct nst_at_scale at_scale(const struct run *r)
+static struct nst_at_scale nth_scale(const struct run *r, int i)
 {
-    int longest = r->scale[r->at].longest;
+    int longest = r->scale[i].longest;
     const struct nst_network *n = nst_engine_network(r->s->engine, longest);
 
     return (struct nst_at_scale){r->s->p,
@@ -209,50 +209,9 @@ static struct nst_at_scale at_scale(const struct run *r)
                                  nst_vgg_whole_fingerprint(n->vgg)};
 }
 
-/* One row of the three planes of content, which has been extended by border. */
-static const float *row_of(struct nst_image content, int border, int row)
+static struct nst_at_scale at_scale(const struct run *r)
 {
-    int h = content.height - 2 * border;
-
-    return content.rgb +
-           ((size_t)(row / h) * (size_t)content.height + (size_t)(row % h + border)) *
-               (size_t)content.width +
-           border;
-}
-
-/*
- * What the photograph has of detail above the scale before comes back to x (3 x h x w),
- * as far as strength leaves the photograph: with none of the style x is the photograph.
- */
-static enum nst_status bring_detail_back(const struct run *r, struct nst_image content,
-                                         float *x, int h, int w, struct nst_err *err)
-{
-    const struct nst_params *p = r->s->p;
-    struct nst_params plain = *p;
-    struct nst_at_scale before = {&plain, (double)r->scale[r->at - 1].longest /
-                                              r->scale[r->scales - 1].longest};
-    struct nst_sized small = {.own = NULL};
-    float share = (float)(1 - p->strength), *blurred = NULL;
-    enum nst_status st;
-
-    plain.padding = NST_PADDING_ZERO;
-    st = nst_scale_content(&before, r->s->content, &small, err);
-    if (st == NST_OK)
-        st = nst_pixels_resize(&blurred, small.image.rgb, small.image.height,
-                               small.image.width, h, w, err);
-    for (int row = 0; st == NST_OK && row < 3 * h; row++) {
-        const float *sharp = row_of(content, nst_border(p), row);
-
-        for (int k = 0; k < w; k++) {
-            size_t i = (size_t)row * (size_t)w + (size_t)k;
-            float v = x[i] + share * (sharp[k] - blurred[i]);
-
-            x[i] = v > 0 ? v < 1 ? v : 1 : 0;
-        }
-    }
-    free(blurred);
-    free(small.own);
-    return st;
+    return nth_scale(r, r->at);
 }
 
 /* x becomes what the scale at hand starts from; content has been extended. */
@@ -260,6 +219,7 @@ static enum nst_status start(struct run *r, struct nst_image content,
                              struct nst_err *err)
 {
     const struct nst_params *p = r->s->p;
+    const struct nst_at_scale before = nth_scale(r, r->at > 0 ? r->at - 1 : 0);
     bool blend = p->scale_mode == NST_SCALE_BLEND;
     int border = nst_border(p);
     int h = content.height - 2 * border, w = content.width - 2 * border;
@@ -269,7 +229,8 @@ static enum nst_status start(struct run *r, struct nst_image content,
     if (r->x && !blend) {
         st = nst_pixels_resize(&x, r->x, r->height, r->width, h, w, err);
         if (st == NST_OK && p->strength < 1 && strcmp(p->init, "content") == 0)
-            st = bring_detail_back(r, content, x, h, w, err);
+            st = nst_scale_add_detail(&before, r->s->content, content,
+                                      (float)(1 - p->strength), x, err);
     } else if (r->s->init && !r->s->follow)
         st = nst_pixels_resize(&x, r->s->init->rgb, r->s->init->height,
                                r->s->init->width, h, w, err);
@@ -281,7 +242,7 @@ static enum nst_status start(struct run *r, struct nst_image content,
         nst_noise(x, 3 * (size_t)h * (size_t)w, p->seed);
     else
         for (int row = 0; row < 3 * h; row++)
-            memcpy(x + (size_t)row * (size_t)w, row_of(content, border, row),
+            memcpy(x + (size_t)row * (size_t)w, nst_scale_row(content, border, row),
                    (size_t)w * sizeof *x);
     free(r->x);
     r->x = x;

@@ -54,7 +54,7 @@ flicker() {
     [ "$(head -n 1 out.y4m)" = "$(head -n 1 in.y4m)" ]
     [ "$(wc -c <out.y4m)" = "$(wc -c <in.y4m)" ]
     [ "$(frames out.y4m)" = 3 ]
-    ! cmp -s in.y4m out.y4m
+    run ! cmp -s in.y4m out.y4m
     nst --y4m -s style.ppm in.y4m -o small.y4m
     [ "$(head -n 1 small.y4m)" = "YUV4MPEG2 W32 H24 F25:1 Ip A1:1 C420jpeg XOURS" ]
     cat in.y4m | nst --y4m -S native -s style.ppm - -o again.y4m

@@ -75,7 +75,7 @@ samples() { # of a PPM of 32 x 24, one a line
         >config/nst/config.json
     "$NST" --show-config | jq -e '.options | ."style-weight" == 11 and .size == 100'
     "$NST" -p draft --show-config |
-        jq -e '.options | ."style-weight" == 11 and .size == 384 and .iterations == 64'
+        jq -e '.options | ."style-weight" == 11 and .size == 384 and .iterations == 56'
     "$NST" -p draft -n 5 -w 3 --show-config |
         jq -e '.options | ."style-weight" == 3 and .size == 384 and .iterations == 5'
     "$NST" --config none --show-config | jq -e '.options.size == 512'

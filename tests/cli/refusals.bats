@@ -100,7 +100,7 @@ bytes() {
     : >empty.safetensors
     { printf '\377\377\377\377\377\377\377\177'; tail -c +9 "$model"; } >long.safetensors
     sed 's/\[32,16,3,3\]/[16,32,3,3]/; s/\[32, 16, 3, 3\]/[16, 32, 3, 3]/' "$model" >shape.safetensors
-    ! cmp -s "$model" shape.safetensors
+    run ! cmp -s "$model" shape.safetensors
     refused 1 'none.safetensors: No such file' -m none.safetensors -s style.ppm photo.ppm -o o.png
     refused 1 'short.safetensors: features.*past the end' -m short.safetensors -s style.ppm photo.ppm -o o.png
     refused 1 'shorter.safetensors: ' -m ./shorter.safetensors -s style.ppm photo.ppm -o o.png

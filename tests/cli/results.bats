@@ -62,7 +62,7 @@ load helper
     for option in "-w 1" "-c 50" "--style-layers relu1_1" "--content-layers conv_2" \
         "--pooling avg" "-n 5" "--style-layers conv_1,conv_2:3" "-p gatys"; do
         nst -s style.ppm photo.ppm -o b.ppm $option
-        ! cmp -s a.ppm b.ppm
+        run ! cmp -s a.ppm b.ppm
     done
     nst -s style.ppm photo.ppm -o b.ppm --content-layers relu4_2 -p painting
     cmp a.ppm b.ppm
@@ -118,13 +118,13 @@ load helper
 @test "plain progress is for pipes, the bar for terminals, and quiet is quiet" {
     "$NST" -S 32 -n 3 -s style.ppm photo.ppm -o out.png 2>plain
     grep -q '^nst: 100% 3/3 \[' plain
-    ! grep -q "$(printf '\r')" plain
+    run ! grep -q "$(printf '\r')" plain
     needs_terminal
     script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png" bar >/dev/null
     grep -q "$(printf '\r')100%|" bar
     TERM=dumb script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png" dumb >/dev/null
     grep -q '^nst: 100% 3/3 \[' dumb
-    ! grep -q "$(printf '\033')" dumb
+    run ! grep -q "$(printf '\033')" dumb
     "$NST" -q -S 32 -n 3 -s style.ppm photo.ppm -o out.png 2>quiet
     [ ! -s quiet ]
 }

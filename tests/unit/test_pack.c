@@ -2,6 +2,7 @@
 /* Style packs of layers of two channels, made here, sound or broken. */
 #include "config.h"
 
+#include "temp_path.h"
 #include "unit.h"
 
 #include <math.h>
@@ -10,8 +11,6 @@
 
 #include "model/safetensors.h"
 #include "style/pack.h"
-
-static char path[] = "/tmp/nst-test-XXXXXX";
 
 #define FINGERPRINT "00000000000000ab"
 
@@ -224,20 +223,6 @@ static void a_layer_has_few_sizes(void **state)
     nst_safetensors_writer_free(w);
     assert_int_equal(nst_pack_load(&p, path, &err), NST_ERR_FORMAT);
     assert_non_null(strstr(err.text, "too many sizes"));
-}
-
-static int make_path(void **state)
-{
-    int fd = mkstemp(path);
-
-    (void)state;
-    return fd < 0 ? -1 : close(fd);
-}
-
-static int drop_path(void **state)
-{
-    (void)state;
-    return unlink(path);
 }
 
 int main(void)

@@ -2,6 +2,7 @@
 /* Small files made here: a first convolution of 2 channels, sound or broken. */
 #include "config.h"
 
+#include "temp_path.h"
 #include "unit.h"
 
 #include <string.h>
@@ -9,8 +10,6 @@
 
 #include "model/safetensors.h"
 #include "model/weights.h"
-
-static char path[] = "/tmp/nst-test-XXXXXX";
 
 /* length of 0 means the true length of the header */
 static void write_file(const char *header, uint64_t length, const void *data, size_t n)
@@ -216,20 +215,6 @@ static void what_cannot_be_opened_is_named(void **state)
     assert_string_equal(err.text, "/no/such/file: No such file or directory");
     assert_int_equal(nst_weights_load(&w, "/tmp", 1, &err), NST_ERR_IO);
     assert_string_equal(err.text, "/tmp: is not a regular file");
-}
-
-static int make_path(void **state)
-{
-    int fd = mkstemp(path);
-
-    (void)state;
-    return fd < 0 ? -1 : close(fd);
-}
-
-static int drop_path(void **state)
-{
-    (void)state;
-    return unlink(path);
 }
 
 int main(void)
