@@ -147,9 +147,9 @@ static const struct nst_option options[] = {
      .help = "Steps of the optimiser at all scales together, at most"},
     {"scale-iterations", 0, GROUP(3), LIST(1, 1000000), AT(scale_iterations), OFFERED,
      .zero = "auto", .initial = "auto", .arg = "LIST|auto",
-     .help = "Steps at each scale. auto, as by any later --iterations: each scale "
-             "takes half "
-             "of those that are left, and the last one all"},
+     .help =
+         "Steps at each scale. auto, as by any later --iterations: each scale takes "
+         "half of those that are left, and the last one all"},
     {"max-evaluations", 0, GROUP(3), INT(1, 1000000000), AT(max_evaluations), RECIPE,
      .zero = "none", .initial = "none", .arg = "N|none",
      .help = "Evaluations of the loss, at most"},
