@@ -248,10 +248,7 @@ numbered() {
     numbered 6
     "$NST" -S 64 -n 100000 -t 2 -j 2 --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
     pid=$!
-    for _ in $(seq 200); do
-        [ "$(grep step progress | grep -o 'p[0-9].ppm' | sort -u | wc -l)" = 2 ] && break
-        sleep 0.05
-    done
+    wait_until '[ "$(grep step progress | grep -o "p[0-9].ppm" | sort -u | wc -l)" = 2 ]'
     kill -INT $pid
     status=0
     wait $pid || status=$?
@@ -270,10 +267,7 @@ numbered() {
     # there is no room for the second beside the first
     "$NST" -S 320 -n 100000 -t 2 -j 2 --max-memory $((one + 16777216)) --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
     pid=$!
-    for _ in $(seq 200); do
-        [ "$(grep -c step progress)" -gt 20 ] && break
-        sleep 0.05
-    done
+    wait_until '[ "$(grep -c step progress)" -gt 20 ]'
     kill -INT $pid
     status=0
     wait $pid || status=$?

@@ -73,6 +73,7 @@ rm" ]
 
 @test "zsh completes them too" {
     needs zsh
+    needs_terminal
     # the line that a tab makes of another, in an interactive shell
     in_zsh() {
         cat >ask.zsh <<'END'

@@ -236,10 +236,7 @@ gif() {
     "$NST" --y4m -S native -n 3 --progress json -s style.ppm - <pipe -o out.y4m 2>progress 3>&- &
     pid=$!
     cat one.y4m >pipe
-    for _ in $(seq 200); do
-        grep -q '"done":3,' progress && break
-        sleep 0.05
-    done
+    wait_until "grep -q '\"done\":3,' progress"
     sleep 0.3
     kill -INT $pid
     status=0
@@ -303,10 +300,7 @@ nonsense" 'no frame where one should begin'
     film 420jpeg 6 >in.y4m
     "$NST" --y4m -S native -n 3000 --progress json -s style.ppm in.y4m -o out.y4m 2>progress 3>&- &
     pid=$!
-    for _ in $(seq 400); do
-        grep -q '"done":31[0-9][0-9],' progress && break
-        sleep 0.02
-    done
+    wait_until "grep -q '\"done\":31[0-9][0-9],' progress"
     kill -INT $pid
     status=0
     wait $pid || status=$?

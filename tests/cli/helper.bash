@@ -51,6 +51,19 @@ refused() {
     [ "$took" -lt "${REFUSAL_MS:-3000}" ]
 }
 
+# wait_until CONDITION: evaluate it twenty times a second until it holds; fail after two
+# minutes, which a busy machine may need.
+wait_until() {
+    local end=$((SECONDS + 120))
+    until eval "$1"; do
+        if [ $SECONDS -ge $end ]; then
+            echo "in vain: $1"
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
 # needs TOOL: skip, aloud, where it is missing.
 needs() {
     command -v "$1" >/dev/null || skip "$1 is not installed"

@@ -88,12 +88,10 @@ nst-serve() {
     end_server
     "$(dirname "$NST")/nst-serve" --listen "127.0.0.1:$port" --min-steps 1 "$@" 2>>log 3>&- &
     server=$!
-    for _ in {1..100}; do
-        curl -sfo /dev/null "http://127.0.0.1:$port/health" && return
-        sleep 0.1
-    done
-    cat log
-    return 1
+    wait_until 'curl -sfo /dev/null "http://127.0.0.1:$port/health"' || {
+        cat log
+        return 1
+    }
 }
 
 teardown() {

@@ -117,11 +117,7 @@ recipe() {
     setsid "$RECIPES/watch" incoming made -s munch 2>log 3>&- &
     pid=$!
     made() { # N: wait for as many
-        for _ in $(seq 200); do
-            [ "$(find made -name '*-munch.jpg' 2>/dev/null | wc -l)" = "$1" ] && return
-            sleep 0.05
-        done
-        return 1
+        wait_until "[ \"\$(find made -name '*-munch.jpg' 2>/dev/null | wc -l)\" = $1 ]"
     }
     made 1
     echo damaged >incoming/bad.jpg

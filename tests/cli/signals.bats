@@ -4,16 +4,13 @@
 bats_require_minimum_version 1.5.0
 load helper
 
-# begin OUTPUT: a run that would take minutes, in the background, well under way.
+# begin OUTPUT [COMMAND...]: a run that would take minutes, started by COMMAND, in the
+# background, well under way.
 begin() {
-    "$NST" -p classic -S 64 -n 100000 --progress json -s style.ppm photo.ppm -o "$1" \
+    "${@:2}" "$NST" -p classic -S 64 -n 100000 --progress json -s style.ppm photo.ppm -o "$1" \
         --trace trace.jsonl --history h.jsonl 2>progress 3>&- &
     pid=$!
-    for _ in $(seq 200); do
-        [ "$(grep -c step progress)" -gt 3 ] && return 0
-        sleep 0.05
-    done
-    return 1
+    wait_until '[ "$(grep -c step progress)" -gt 3 ]'
 }
 
 # ends STATUS: that run does, so
@@ -44,14 +41,12 @@ interrupt() {
 }
 
 @test "SIGHUP, be it twice, writes the best picture so far and exits 129; nohup ignores it" {
-    begin out.png
+    begin out.png env --default-signal=HUP # these tests may run under nohup
     kill -HUP "$pid"
     kill -HUP "$pid" 2>/dev/null || true
     ends 129
     [ "$(head -c 4 out.png | tail -c 3)" = PNG ]
-    trap '' HUP
-    begin next.png
-    trap - HUP
+    begin next.png env --ignore-signal=HUP
     kill -HUP "$pid"
     sleep 0.3
     kill -TERM "$pid"
@@ -62,10 +57,7 @@ interrupt() {
     # the scalar backend's first step takes seconds: both signals come within it
     NST_BACKEND=scalar "$NST" -q -S 256 -n 1000 -t 1 -s style.ppm photo.ppm -o out.png --trace trace.jsonl 3>&- &
     pid=$!
-    for _ in $(seq 600); do
-        [ -e trace.jsonl ] && break
-        sleep 0.05
-    done
+    wait_until '[ -e trace.jsonl ]'
     kill -INT "$pid"
     sleep 0.2
     kill -TERM "$pid"

@@ -69,14 +69,12 @@ teardown_file() {
     done
 }
 
-# wait_for COMMAND...: until it succeeds, for a minute
+# wait_for COMMAND...: until it succeeds
 wait_for() {
-    for _ in $(seq 600); do
-        "$@" && return
-        sleep 0.1
-    done
-    squeue
-    return 1
+    wait_until "${*@Q}" || {
+        squeue
+        return 1
+    }
 }
 
 none_is_queued() {

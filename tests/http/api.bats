@@ -369,11 +369,7 @@ END
     serve
     upload photo.png
     transfer '{num_steps: 1000, size: 256}'
-    for _ in $(seq 400); do
-        get "/api/tasks/$task/preview" >/dev/null
-        [ "$code" != 200 ] || break
-        sleep 0.05
-    done
+    wait_until 'get "/api/tasks/$task/preview" >/dev/null; [ "$code" = 200 ]'
     [ "$code" = 200 ]
     [ "$(header content-type)" = image/jpeg ]
     [ "$(header cache-control)" = no-store ]
@@ -469,10 +465,9 @@ END
 
 @test "who asks too often is told when to come back" {
     serve --rate 2
-    for _ in $(seq 30); do
-        ask DELETE /api/tasks/x
-        [ "$code" != 429 ] || break
-    done
+    # one connection asks faster than any machine is slow
+    curl -sS -X DELETE -o /dev/null "$url/api/tasks/x?[1-40]"
+    ask DELETE /api/tasks/x
     refused 429 '2 requests a second'
     [ "$(header retry-after)" = 1 ]
     get /api/styles # looking is free
@@ -484,10 +479,9 @@ END
 
 @test "behind a proxy, the rate is that of its clients, and paths have a prefix" {
     serve --rate 1 --behind-proxy --prefix /art
-    for _ in $(seq 10); do
-        ask DELETE /api/tasks/x -H 'X-Forwarded-For: 1.2.3.4'
-    done
-    [ "$code" = 429 ]
+    curl -sS -X DELETE -o /dev/null -w '%{http_code}\n' -H 'X-Forwarded-For: 1.2.3.4' \
+        "$url/api/tasks/x?[1-40]" >codes
+    grep -qx 429 codes
     ask DELETE /api/tasks/x -H 'X-Forwarded-For: 1.2.3.4, 5.6.7.8'
     [ "$code" = 404 ]
     get /art/health

@@ -36,6 +36,18 @@ with open(name, "wb") as f:
 END
 }
 
+# compare: the picture with itself
+compare() {
+    post /api/compare "{\"original\": \"$content\", \"result\": \"$content\"}" "$@"
+}
+
+# compare_aside: the same in the background; the status goes into the file compared
+compare_aside() {
+    curl -sS -o /dev/null -w '%{http_code}\n' "$url/api/compare" \
+        -H 'Content-Type: application/json' \
+        -d "{\"original\": \"$content\", \"result\": \"$content\"}" >>compared 3>&- &
+}
+
 @test "comparing large pictures holds up neither a cancel nor the end" {
     needs python3
     large large.png 2000 1500
@@ -44,30 +56,16 @@ END
     transfer '{num_steps: 1000, size: 256}'
     upload large.png
     for _ in 1 2 3 4 5; do
-        curl -sS -o /dev/null -w '%{http_code}\n' "$url/api/compare" \
-            -H 'Content-Type: application/json' \
-            -d "{\"original\": \"$content\", \"result\": \"$content\"}" >>compared 3>&- &
+        compare_aside
     done
-    for _ in $(seq 100); do
-        [ "$(pgrep -cP "$service" nst-compare)" != 1 ] || break
-        sleep 0.05
-    done
-    [ "$(pgrep -cP "$service" nst-compare)" = 1 ]
+    wait_until '[ "$(pgrep -cP "$service" nst-compare)" = 1 ]'
     ask DELETE "/api/tasks/$task" -m 2
     [ "$code" = 200 ]
     begin=$(date +%s%N)
     stop_service
     [ $((($(date +%s%N) - begin) / 1000000)) -lt 10000 ]
-    for _ in $(seq 50); do
-        [ "$(wc -l <compared)" != 5 ] || break
-        sleep 0.1
-    done
+    wait_until '[ "$(wc -l <compared)" = 5 ]'
     [ "$(grep -vcE '503|000' compared)" = 0 ] # 000: there was no time to say so
-}
-
-# compare: the picture with itself
-compare() {
-    post /api/compare "{\"original\": \"$content\", \"result\": \"$content\"}" "$@"
 }
 
 @test "pictures are compared one pair after another, nine wait for none, and uploads for neither" {
@@ -77,17 +75,19 @@ compare() {
     upload large.png
     compare
     [ "$code" = 200 ]
-    for i in 1 2 3 4 5 6 7 8 9 10; do
-        curl -sS -o /dev/null -w '%{http_code}\n' "$url/api/compare" \
-            -H 'Content-Type: application/json' \
-            -d "{\"original\": \"$content\", \"result\": \"$content\"}" >>compared 3>&- &
-        [ $i != 1 ] || until first=$(pgrep -P "$service" nst-compare); do sleep 0.02; done
-        [ $i != 1 ] || kill -STOP "$first"
+    compare_aside
+    until first=$(pgrep -P "$service" nst-compare) && kill -STOP "$first" &&
+        [[ $(ps -o stat= -p "$first") == T* ]]; do
+        [ ! -s compared ] || { # it ended before it could be stopped: once more
+            rm compared
+            compare_aside
+        }
+        sleep 0.02
     done
-    for _ in $(seq 100); do
-        [ ! -s compared ] || break
-        sleep 0.05
+    for _ in 2 3 4 5 6 7 8 9 10; do
+        compare_aside
     done
+    wait_until '[ -s compared ]'
     [ "$(cat compared)" = 503 ]
     [ "$(pgrep -cP "$service" nst-compare)" = 1 ]
     compare -m 5
@@ -96,10 +96,7 @@ compare() {
     ask POST /api/upload-content -F content_image=@photo.png -m 20
     [ "$code" = 200 ]
     kill -CONT "$first"
-    for _ in $(seq 600); do
-        [ "$(wc -l <compared)" != 10 ] || break
-        sleep 0.1
-    done
+    wait_until '[ "$(wc -l <compared)" = 10 ]'
     [ "$(grep -c 200 compared)" = 9 ]
 }
 
@@ -158,11 +155,7 @@ END
     serve
     upload photo.png
     transfer '{num_steps: 1000, size: 256}'
-    for _ in $(seq 200); do
-        get "/api/progress/$task" >/dev/null
-        [ "$(field progress)" = 0 ] || break
-        sleep 0.05
-    done
+    until_task '.progress > 0'
     kill -STOP "$(children)" # so that it does not end before
     ask DELETE "/api/tasks/$task"
     [ "$code" = 200 ]
@@ -329,21 +322,13 @@ END
         curl -sSN -o /dev/null -w '%{http_code}\n' "$url/api/progress/$task/events" \
             >>streams 3>&- &
     done
-    for _ in $(seq 100); do
-        [ "$(wc -l <streams)" -lt 4 ] || break
-        sleep 0.05
-    done
+    wait_until '[ "$(wc -l <streams)" -ge 4 ]'
     [ "$(cat streams)" = $'503\n503\n503\n503' ]
     get /health -m 5
     [ "$code" = 200 ]
     ask DELETE "/api/tasks/$task" -m 5
     [ "$code" = 200 ]
-    wait_for_streams() { [ "$(grep -c 200 streams)" = 8 ]; }
-    for _ in $(seq 100); do
-        ! wait_for_streams || break
-        sleep 0.05
-    done
-    wait_for_streams
+    wait_until '[ "$(grep -c 200 streams)" = 8 ]'
     get "/api/progress/$task/events" -m 5
     [ "$code" = 200 ]
 }

@@ -70,11 +70,7 @@ EOF
     get /health
     [ "$(field status)" = healthy ] || skip "memory or disk is nearly full"
     echo 50000000 >free
-    for _ in $(seq 100); do
-        get /health >/dev/null
-        [ "$(field status)" != warning ] || break
-        sleep 0.05
-    done
+    wait_until 'get /health >/dev/null; [ "$(field status)" = warning ]'
     [ "$code" = 200 ]
     jq -e '.status == "warning" and .gpu_memory_usage == 95' <<<"$body"
     get /api/device-info
@@ -86,8 +82,7 @@ EOF
     needs_fake
     serve_apart --monitor 1
     touch broken
-    sleep 3.5
-    [ "$(grep -c 'processors.* in use' log)" -ge 2 ]
+    wait_until '[ "$(grep -c "processors.* in use" log)" -ge 3 ]'
     [ "$(grep -c 'warning.*GPU: nst --list-devices' log)" = 1 ]
     get /health
     [ "$code" = 200 ]

@@ -40,11 +40,8 @@ serve() {
     "$SERVE" --data data --listen 127.0.0.1:0 --min-steps 1 --rate 0 "$@" 2>>log \
         3>&- 4>&- &
     service=$!
-    for _ in $(seq 200); do
-        [ "$(grep -c 'listening on' log)" -gt "$before" ] && break
-        kill -0 $service 2>/dev/null || break
-        sleep 0.05
-    done
+    wait_until "[ \"\$(grep -c 'listening on' log)\" -gt $before ] ||
+        ! kill -0 $service 2>/dev/null"
     url=$(sed -n 's/.*listening on \(http:[^ ]*\).*/\1/p' log | tail -n 1)
     [ -n "$url" ] || {
         cat log
@@ -115,15 +112,19 @@ transfer() {
     task=$(field task_id)
 }
 
+# until_task FILTER: wait until the progress of $task passes this filter of jq
+until_task() {
+    local filter=$1
+    wait_until 'get "/api/progress/$task" >/dev/null
+        jq -e "$filter" <<<"$body" >/dev/null' || {
+        echo "$body"
+        return 1
+    }
+}
+
 # until_state STATE: the task gets there
 until_state() {
-    for _ in $(seq 600); do
-        get "/api/progress/$task" >/dev/null
-        [ "$(field status)" != "$1" ] || return 0
-        sleep 0.05
-    done
-    echo "$body"
-    return 1
+    until_task ".status == \"$1\""
 }
 
 # children: the processes of the tasks

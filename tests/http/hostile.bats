@@ -259,11 +259,7 @@ END
     for i in 1 2 3 4 5 6 7 8; do
         curl -s --limit-rate 1M -m 0.$i -F content_image=@large "$url/api/upload-content" || true
     done
-    for _ in $(seq 50); do
-        [ -n "$(ls data/uploads)" ] || break
-        sleep 0.1
-    done
-    [ -z "$(ls data/uploads)" ]
+    wait_until '[ -z "$(ls data/uploads)" ]'
     still_well
 }
 

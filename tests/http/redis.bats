@@ -76,14 +76,9 @@ worker() {
     pids+=("$pid")
 }
 
-# await COMMAND...: for a minute at most
+# await COMMAND...: wait until it succeeds
 await() {
-    for _ in $(seq 600); do
-        if "$@" >/dev/null; then return; fi
-        sleep 0.1
-    done
-    echo "never: $*"
-    return 1
+    wait_until "${*@Q} >/dev/null"
 }
 
 # ask METHOD PATH ARG...: $code and $body
@@ -184,11 +179,7 @@ is_tidy() {
     [ "$code" = 200 ]
     status_is "$id" cancelled
     ask DELETE "/api/tasks/$first"
-    for _ in $(seq 20); do
-        kill -0 "$nst" 2>/dev/null || break
-        sleep 0.1
-    done
-    run ! kill -0 "$nst"
+    wait_until '! kill -0 "$nst" 2>/dev/null'
     status_is "$first" cancelled
     code_is DELETE "/api/tasks/$first" 409
     code_is DELETE /api/tasks/00000000000000000000000000000000 404

@@ -11,13 +11,7 @@ long() {
 
 # until_running: it has made a step
 until_running() {
-    for _ in $(seq 600); do
-        get "/api/progress/$task" >/dev/null
-        [ "$(field progress)" = 0 ] || [ "$(field status)" != running ] || return 0
-        sleep 0.05
-    done
-    echo "$body"
-    return 1
+    until_task '.progress > 0 and .status == "running"'
 }
 
 @test "what runs is cancelled within two seconds, what waits at once" {
@@ -71,12 +65,7 @@ until_running() {
     upload photo.png
     long
     for i in 1 2 3 4; do
-        for _ in $(seq 600); do
-            get "/api/progress/$task" >/dev/null
-            [ "$(field attempts)" != $i ] || [ "$(field progress)" -lt $((25 * i)) ] || break
-            sleep 0.05
-        done
-        [ "$(field attempts)" = $i ]
+        until_task ".attempts == $i and .progress >= $((25 * i))"
         last=$(field progress)
         kill -KILL $(children)
         [ $i = 4 ] || until_attempt $((i + 1))
@@ -92,12 +81,7 @@ until_running() {
 
 # until_attempt N: the task is being made for the N-th time
 until_attempt() {
-    for _ in $(seq 600); do
-        get "/api/progress/$task" >/dev/null
-        [ "$(field attempts)" != "$1" ] || [ "$(field status)" != running ] || return 0
-        sleep 0.05
-    done
-    return 1
+    until_task ".attempts == $1 and .status == \"running\""
 }
 
 @test "a killed task's picture is the one that an undisturbed task makes" {
@@ -107,11 +91,7 @@ until_attempt() {
     until_state completed
     cp "data/results/$task.png" whole.png
     transfer '{num_steps: 120, size: 192}'
-    for _ in $(seq 600); do
-        get "/api/progress/$task" >/dev/null
-        [ "$(field progress)" -lt 25 ] || break
-        sleep 0.02
-    done
+    until_task '.progress >= 25'
     kill -KILL $(children)
     until_state completed
     [ "$(field attempts)" = 2 ]
@@ -223,11 +203,7 @@ until_attempt() {
     [ "$(jq -r .state "data/tasks/$task.json")" = queued ]
     serve --grace 0
     until_running
-    for _ in $(seq 600); do
-        get "/api/progress/$task" >/dev/null
-        [ "$(field progress)" -lt 25 ] || break
-        sleep 0.05
-    done
+    until_task '.progress >= 25'
     stop_service TERM
     [ "$(jq -r .state "data/tasks/$task.json")" = queued ]
     (cd data/work && [ -s "$task/checkpoint" ])
@@ -359,10 +335,7 @@ until_attempt() {
     done
     "$SERVE" --data data --listen 127.0.0.1:0 --log serve.log --log-format json --monitor 1 &
     service=$!
-    for _ in $(seq 100); do
-        grep -q processors serve.log 2>/dev/null && break
-        sleep 0.1
-    done
+    wait_until 'grep -q processors serve.log 2>/dev/null'
     stop_service
     touch log
     jq -s -e 'map(.level) | index("info") != null' serve.log
