@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# packages.sh - what Debian packages nst needs, and how demo and check install and build.
+#
+# packages.sh - the Debian packages that nst needs, and functions to install and build.
 
 BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
     libvips-dev liblcms2-dev libjansson-dev liblapack-dev libarchive-dev
     libmicrohttpd-dev libglib2.0-dev libsystemd-dev libhiredis-dev"
-# bsdextrautils has col
-# shellcheck disable=SC2034 # used by check
+# bsdextrautils contains col
+# shellcheck disable=SC2034 # used by check and release
 TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq clang-14 g++
     libimage-exiftool-perl valgrind libc6-dbg busybox curl ca-certificates xxd zsh fish
     wrk redis-server nginx-light openssl socat strace systemd python3 python3-jsonschema
@@ -14,10 +15,10 @@ TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq clang-
     parallel inotify-tools openssh-server rsync slurm-wlm munge
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 
-# Debian's npm would take the place of one that came with another Node.js.
+# Do not replace an npm that was installed with another Node.js.
 command -v npm >/dev/null || TEST_PACKAGES="$TEST_PACKAGES nodejs npm"
 
-# install_packages NAME...: those that are missing; without apt or root if none is.
+# install_packages NAME...: install missing packages; needs apt and root only if some are.
 install_packages() {
     missing=
     for name in "$@"; do
@@ -29,13 +30,13 @@ install_packages() {
     as_root=
     [ "$(id -u)" = 0 ] || as_root=sudo
     if ! command -v apt-get >/dev/null || ! command -v "${as_root:-env}" >/dev/null; then
-        echo "please install, as root: apt-get install$missing" >&2
+        echo "missing packages; run as root: apt-get install$missing" >&2
         return 1
     fi
     echo "installing:$missing"
     log=$(mktemp)
-    # A list that cannot be had matters only if a package cannot be had for it.
-    # shellcheck disable=SC2086 # words are wanted
+    # If a package list cannot be updated, the installation may still succeed.
+    # shellcheck disable=SC2086 # word splitting is intended
     if ! {
         $as_root apt-get update
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y \
@@ -43,25 +44,25 @@ install_packages() {
     } >"$log" 2>&1; then
         tail -n 40 "$log" >&2
         rm -f "$log"
-        echo "could not install:$missing" >&2
+        echo "cannot install:$missing" >&2
         return 1
     fi
     rm -f "$log"
 }
 
-# build DIRECTORY [CONFIGURE OPTION...]: make everything there, from a fresh clone or
-# again; what it says is shown only if it fails.
+# build DIRECTORY [CONFIGURE OPTION...]: configure and make in DIRECTORY, from a fresh clone or
+# again. The output goes to DIRECTORY/build.log, and is shown only on failure.
 build() {
     mkdir -p "$1"
     if ! (configure_and_make "$@") >"$1/build.log" 2>&1; then
         tail -n 40 "$1/build.log" >&2
-        echo "the build failed: $1/build.log has it all" >&2
+        echo "the build failed; see $1/build.log" >&2
         return 1
     fi
 }
 
-# Makefile.in is the last that autoreconf writes. What configure found is out of date as
-# soon as packages come or go: demo does without those that check installs.
+# autoreconf writes Makefile.in last. make runs configure again whenever packages were installed
+# or removed, because check installs more of them than demo.
 configure_and_make() {
     directory=$1
     shift
