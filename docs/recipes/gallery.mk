@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# gallery.mk - every photograph of album/ in every style, as made/PHOTO-STYLE.png.
+# gallery.mk - render each photograph in album/ in each style, as made/PHOTO-STYLE.png.
 STYLES ?= munch
 OPTIONS ?=
 
@@ -16,7 +16,7 @@ made/$(basename $(notdir $(1)))-$(2).png: $(1) $(wildcard $(2)) made/.options
 endef
 $(foreach p,$(photos),$(foreach s,$(STYLES),$(eval $(call picture,$(p),$(s)))))
 
-# changes only when the options do
+# updated only if the options have changed
 made/.options: FORCE
 	@mkdir -p made
 	@echo '$(OPTIONS)' | cmp -s - $@ || echo '$(OPTIONS)' >$@

@@ -148,7 +148,7 @@ char *serve_answer_bytes(unsigned status, const char *text, bool with_body)
 struct serve_answer serve_answer_away(void)
 {
     return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, AWAY_SECONDS,
-                              "the queue is away: try again later");
+                              "the queue is unreachable: try again later");
 }
 
 struct serve_answer serve_answer_file(int fd, uint64_t size, const char *type,

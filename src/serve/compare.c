@@ -69,7 +69,7 @@ static bool read_body(const struct serve_request *r, struct compared *c,
         return false;
     }
     if (named && !id) {
-        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "task_id: is not a text");
+        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "task_id: is not a string");
         return false;
     }
     if (away) {
@@ -78,8 +78,8 @@ static bool read_body(const struct serve_request *r, struct compared *c,
     }
     if (id && (!task || !text_of(task, "output_img"))) {
         json_decref(task);
-        *answer = serve_answer_error(MHD_HTTP_NOT_FOUND,
-                                     "task_id: '%.64s' is no task with a result", id);
+        *answer = serve_answer_error(
+            MHD_HTTP_NOT_FOUND, "task_id: there is no task '%.64s' with a result", id);
         return false;
     }
     c->original = find(text_of(from, id ? "content_img" : "original"), "uploads", NULL);
@@ -87,13 +87,12 @@ static bool read_body(const struct serve_request *r, struct compared *c,
     style = text_of(from, id ? "style_img" : "style");
     c->style = style ? serve_styles_picture(style) : NULL;
     if (!c->original || !c->result)
-        *answer =
-            serve_answer_error(MHD_HTTP_BAD_REQUEST, "%s: name a picture that is here",
-                               c->original ? "result" : "original");
+        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
+                                     "%s: must be the name of an existing picture",
+                                     c->original ? "result" : "original");
     else if (style && !c->style && !id)
-        *answer =
-            serve_answer_error(MHD_HTTP_BAD_REQUEST,
-                               "style: '%.64s' is no picture among the styles", style);
+        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
+                                     "style: '%.64s' is not a style picture", style);
     json_decref(task);
     return c->original && c->result && (c->style || !style || id);
 }
@@ -104,12 +103,13 @@ static struct serve_answer not_compared(int status, const char *said)
     static const char memory[] = "nst-compare: out of memory";
 
     if (status == SERVE_CHILD_NONE)
-        return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                  "there is nobody to compare them now");
+        return serve_answer_later(
+            MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+            "the pictures cannot be compared now: try again later");
     if (status == -1 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU))
         return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                  "comparing them took longer than %d s: try again "
-                                  "when there is less to do, or with smaller ones",
+                                  "the comparison took longer than %d s: try again "
+                                  "later, or with smaller pictures",
                                   SECONDS);
     if (strncmp(said, memory, strlen(memory)) == 0)
         return serve_answer_error(MHD_HTTP_CONTENT_TOO_LARGE,

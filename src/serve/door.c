@@ -61,8 +61,9 @@ static struct serve_fault line_fault(struct line line)
         version[7] <= '9')
         return none;
     if (end - version > 5 && memcmp(version, "HTTP/", 5) == 0)
-        return (struct serve_fault){MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED,
-                                    "version: only HTTP/1.0 and HTTP/1.1 are spoken"};
+        return (struct serve_fault){
+            MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED,
+            "version: only HTTP/1.0 and HTTP/1.1 are supported"};
     return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
                                 "the first line does not end with HTTP/1.1"};
 }
@@ -173,17 +174,17 @@ struct serve_fault serve_framing_fault(struct MHD_Connection *c, const char *pat
         return strlen(path) > SERVE_HEAD_BYTES / 2 ? too_long : too_large;
     if (f.blank) /* another reader may take it for what it looks like */
         return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
-                                    "a header's name has a blank, or is none"};
+                                    "a header name is empty or contains a blank"};
     if (f.hosts > 1 || (f.hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0))
         return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
-                                    "host: a request has one, and only one"};
+                                    "host: exactly one Host header is required"};
     if (f.lengths > 1 || (f.lengths && f.codings))
         return (struct serve_fault){MHD_HTTP_BAD_REQUEST,
-                                    "content length: is there twice, or beside a "
+                                    "content length: is given twice, or with a "
                                     "transfer encoding"};
     if (f.codings > 1 || (f.codings && !f.chunked))
         return (struct serve_fault){MHD_HTTP_NOT_IMPLEMENTED,
-                                    "transfer encoding: only chunked is known"};
+                                    "transfer encoding: only chunked is supported"};
     return none;
 }
 

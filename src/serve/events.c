@@ -141,7 +141,8 @@ struct serve_answer serve_events(struct MHD_Connection *c, const char *id, size_
     if (!add(s, most)) {
         free(s);
         return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                  "%zu are told of their tasks already", most);
+                                  "%zu event streams are open already: try again later",
+                                  most);
     }
     r = serve_response(
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_some, s, end),

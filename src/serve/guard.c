@@ -42,14 +42,15 @@ static enum nst_status read_token(const char *path, struct nst_err *err)
     fclose(f);
     if (strlen(line) == sizeof line - 1) /* it goes on, and the rest would not count */
         return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: its first line has %zu characters "
-                           "or more: a token has fewer",
+                           "%s: the token in the first line must have "
+                           "fewer than %zu characters",
                            path, sizeof line - 1);
     line[strcspn(line, "\r\n")] = 0;
     if (strlen(line) < LEAST_TOKEN)
-        return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: a token has %d characters or more in its first line",
-                           path, LEAST_TOKEN);
+        return nst_err_set(
+            err, NST_ERR_FORMAT,
+            "%s: the token in the first line must have at least %d characters", path,
+            LEAST_TOKEN);
     all.token = nst_xstrdup(line);
     return NST_OK;
 }
@@ -269,7 +270,7 @@ bool serve_guard_admits(struct MHD_Connection *c, bool open, bool changes,
             MHD_HTTP_FORBIDDEN, "host: '%.100s' is not a name of this service", host);
     else if (origin && !is_our_page(origin, host))
         *answer = serve_answer_error(MHD_HTTP_FORBIDDEN,
-                                     "origin: pages of '%.100s' may not ask", origin);
+                                     "origin: '%.100s' is not allowed", origin);
     else if (all.token && !open && !has_token(c)) {
         *answer = serve_answer_error(MHD_HTTP_UNAUTHORIZED,
                                      "a token is needed: Authorization: Bearer TOKEN");

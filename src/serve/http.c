@@ -113,8 +113,8 @@ static bool matches(const char *pattern, const char *path, char argument[128])
 
 static struct serve_answer not_allowed(const char *allowed)
 {
-    struct serve_answer a = serve_answer_error(MHD_HTTP_METHOD_NOT_ALLOWED,
-                                               "method: only %s is for that", allowed);
+    struct serve_answer a = serve_answer_error(
+        MHD_HTTP_METHOD_NOT_ALLOWED, "method: not allowed (allowed: %s)", allowed);
 
     MHD_add_response_header(a.response, MHD_HTTP_HEADER_ALLOW, allowed);
     return a;
@@ -168,7 +168,7 @@ static void find_route(struct exchange *x, const char *path, const char *method)
                                strcmp(r->method, MHD_HTTP_METHOD_GET) ? "" : ", HEAD");
     }
     if (!x->request.route && !allowed->len)
-        x->answer = serve_answer_error(MHD_HTTP_NOT_FOUND, "nothing is here");
+        x->answer = serve_answer_error(MHD_HTTP_NOT_FOUND, "not found");
     else if (!x->request.route && strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
         x->answer = options(allowed->str);
     else if (!x->request.route)
@@ -228,7 +228,7 @@ static void expect_body(struct exchange *x, uint64_t length)
 static struct serve_answer is_ending(void)
 {
     return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                              "the service is ending");
+                              "the service is shutting down");
 }
 
 static void check_framing(struct exchange *x, const char *path, const char *version)
@@ -252,7 +252,8 @@ static void begin(struct exchange *x, const char *path, const char *method, bool
     if (x->answer.response)
         ; /* it is refused whatever it is for */
     else if (null)
-        x->answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "path: has a NUL");
+        x->answer =
+            serve_answer_error(MHD_HTTP_BAD_REQUEST, "path: contains a NUL byte");
     else if (all.settings->prefix && strcmp(path, all.settings->prefix) == 0)
         x->answer = to_folder(path);
     else
@@ -297,13 +298,13 @@ static void read_json(struct exchange *x)
                                        e.line, e.column, e.text);
     else if (!json_is_object(x->request.body))
         x->answer =
-            serve_answer_error(MHD_HTTP_BAD_REQUEST, "the body is no JSON object");
+            serve_answer_error(MHD_HTTP_BAD_REQUEST, "the body is not a JSON object");
 }
 
 static struct serve_answer is_busy(void)
 {
     return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                              "others have asked for that, and wait: try again later");
+                              "too many such requests are waiting: try again later");
 }
 
 /* By a thread of a pool. */
@@ -447,7 +448,7 @@ enum nst_status serve_http_open(const struct serve_settings *s,
         on_uri, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 0,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (!all.daemon || !serve_connections_open())
-        return nst_err_set(err, NST_ERR_IO, "cannot begin to answer requests");
+        return nst_err_set(err, NST_ERR_IO, "cannot start the HTTP server");
     return NST_OK;
 }
 

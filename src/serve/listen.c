@@ -40,7 +40,7 @@ static char *name_of(int fd, bool *local)
         return nst_xasprintf("http://[%s]:%d", text, ntohs(in->sin6_port));
     }
     *local = a.ss_family == AF_UNIX;
-    return nst_xstrdup("a socket of this machine");
+    return nst_xstrdup("a Unix socket");
 }
 
 /* ADDRESS:PORT in two: new strings in *address and *port. */
@@ -109,7 +109,8 @@ enum nst_status serve_listen(int *socket, bool *own, const char *text, char **na
 
     if (given > 1)
         return nst_err_set(err, NST_ERR_ARG,
-                           "%d sockets were handed over: one is listened on", given);
+                           "systemd passed %d sockets: exactly one is supported",
+                           given);
     *own = given <= 0;
     if (*own)
         st = open_socket(socket, text, err);

@@ -160,7 +160,7 @@ static char **command(const struct attempt *a, char **error)
         return NULL;
     if (!serve_store_has("uploads", content)) {
         g_strfreev(asked);
-        *error = nst_xasprintf("%s: the picture is gone", content);
+        *error = nst_xasprintf("%s: the picture no longer exists", content);
         return NULL;
     }
     to = g_ptr_array_new();
@@ -212,7 +212,7 @@ static char *told(const struct attempt *a)
 {
     GRegex *folders = g_regex_new("(?<![^\\s'])/(?:[^/\\s:]+/)+", 0, 0, NULL);
     char *text = g_regex_replace_literal(
-        folders, a->message ? a->message : "it ended without a word", -1, 0, "", 0,
+        folders, a->message ? a->message : "it ended without a message", -1, 0, "", 0,
         NULL);
 
     g_regex_unref(folders);
@@ -250,7 +250,7 @@ static void judge(struct attempt *a, int status, struct serve_outcome *out)
                                    WEXITSTATUS(status) == 128 + SIGTERM))
         say(out, SERVE_CRASHED, "was interrupted");
     else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
-        say(out, SERVE_REFUSED, "took more than %lld s of each processor",
+        say(out, SERVE_REFUSED, "used more than %lld s of CPU time on each processor",
             (long long)a->settings->task_seconds);
     else if (WIFSIGNALED(status))
         say(out, SERVE_CRASHED, "was ended by signal %d (%s)", WTERMSIG(status),
@@ -286,7 +286,8 @@ void serve_make(struct serve_making *m, const struct serve_settings *s,
 
     *out = (struct serve_outcome){.end = SERVE_CRASHED};
     if (!a.folder) {
-        say(out, SERVE_CRASHED, "no folder to work in: %s", strerror(errno));
+        say(out, SERVE_CRASHED, "cannot create the work directory: %s",
+            strerror(errno));
         return;
     }
     a.made = nst_xasprintf("%s/result.png", a.folder);

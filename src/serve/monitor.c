@@ -117,8 +117,7 @@ static void look_at_gpu(void)
         pthread_mutex_unlock(&all.lock);
     } else if (!all.complained) {
         all.complained = true;
-        serve_log(SERVE_WARNING,
-                  "nothing can be heard of a GPU: nst --list-devices: %s",
+        serve_log(SERVE_WARNING, "cannot query the GPU: nst --list-devices: %s",
                   why ? why : "it failed");
     }
     json_decref(list);
@@ -320,19 +319,19 @@ static void tasks(GString *s)
     struct serve_counts c;
 
     serve_tasks_count(&c);
-    head(s, "nst_tasks", "gauge", "Tasks that are known, by state.");
+    head(s, "nst_tasks", "gauge", "Tasks by state.");
     for (int i = 0; i < SERVE_STATES; i++)
         g_string_append_printf(s, "nst_tasks{state=\"%s\"} %u\n", serve_state_names[i],
                                c.now[i]);
-    head(s, "nst_tasks_ended_total", "counter", "Tasks that ended, by how.");
+    head(s, "nst_tasks_ended_total", "counter", "Finished tasks by final state.");
     for (int i = SERVE_COMPLETED; i < SERVE_STATES; i++)
         g_string_append_printf(s, "nst_tasks_ended_total{state=\"%s\"} %" PRIu64 "\n",
                                serve_state_names[i], c.ended[i]);
-    one(s, "nst_queue_depth", "gauge", "Tasks that wait.", c.now[SERVE_QUEUED]);
-    one(s, "nst_task_retries_total", "counter", "Tasks tried again after a crash.",
+    one(s, "nst_queue_depth", "gauge", "Queued tasks.", c.now[SERVE_QUEUED]);
+    one(s, "nst_task_retries_total", "counter", "Task retries after a crash.",
         (double)c.retries);
-    one(s, "nst_task_seconds_total", "counter", "Seconds that completed tasks took.",
-        c.seconds);
+    one(s, "nst_task_seconds_total", "counter",
+        "Total duration of completed tasks in seconds.", c.seconds);
 }
 
 static void requests(GString *s)
@@ -340,12 +339,12 @@ static void requests(GString *s)
     uint64_t answered[6];
 
     serve_http_count(answered);
-    head(s, "nst_http_requests_total", "counter", "Requests, by class of status.");
+    head(s, "nst_http_requests_total", "counter", "Requests by class of status.");
     for (int i = 2; i < 6; i++)
         g_string_append_printf(
             s, "nst_http_requests_total{code=\"%dxx\"} %" PRIu64 "\n", i, answered[i]);
-    one(s, "nst_http_failures_total", "counter", "Requests that were not fulfilled.",
-        (double)(answered[4] + answered[5]));
+    one(s, "nst_http_failures_total", "counter",
+        "Requests with a status of 400 or above.", (double)(answered[4] + answered[5]));
 }
 
 char *serve_monitor_metrics(void)
@@ -355,15 +354,16 @@ char *serve_monitor_metrics(void)
 
     tasks(s);
     requests(s);
-    one(s, "nst_memory_usage_ratio", "gauge", "The machine's memory in use.",
-        u.memory / 100);
-    one(s, "nst_disk_usage_ratio", "gauge", "The data's disk in use.", u.disk / 100);
-    one(s, "nst_disk_free_bytes", "gauge", "Room on the data's disk.",
+    one(s, "nst_memory_usage_ratio", "gauge",
+        "Fraction of the machine's memory in use.", u.memory / 100);
+    one(s, "nst_disk_usage_ratio", "gauge", "Fraction of the data disk in use.",
+        u.disk / 100);
+    one(s, "nst_disk_free_bytes", "gauge", "Free space on the data disk in bytes.",
         (double)u.disk_free);
-    one(s, "process_resident_memory_bytes", "gauge", "Resident memory.",
+    one(s, "process_resident_memory_bytes", "gauge", "Resident memory in bytes.",
         (double)kilobytes("/proc/self/status", "VmRSS"));
-    one(s, "process_open_fds", "gauge", "Open descriptors.", open_files());
-    one(s, "process_start_time_seconds", "gauge", "Start, in seconds since 1970.",
+    one(s, "process_open_fds", "gauge", "Open file descriptors.", open_files());
+    one(s, "process_start_time_seconds", "gauge", "Start time in seconds since 1970.",
         (double)all.started);
     return g_string_free(s, FALSE);
 }

@@ -172,7 +172,7 @@ struct serve_answer serve_page(struct serve_request *r, const char *name)
     else if (strcmp(name, "index.html") == 0)
         response = page_response(plain, sizeof plain - 1, type_of(name));
     else
-        return serve_answer_error(MHD_HTTP_NOT_FOUND, "nothing is here");
+        return serve_answer_error(MHD_HTTP_NOT_FOUND, "not found");
     if (encoding)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, encoding);
     MHD_add_response_header(response, MHD_HTTP_HEADER_VARY,

@@ -105,7 +105,7 @@ const char *serve_picture_kind(const char *path, char **error)
             memcmp(begin + kinds[i].at, kinds[i].magic, kinds[i].length) == 0) {
             if (!holds_another(begin, (size_t)b, end, (size_t)e))
                 return kinds[i].ending;
-            *error = nst_xstrdup("is a picture and something else at once");
+            *error = nst_xstrdup("is a picture and another kind of file at once");
             return NULL;
         }
     *error = nst_xstrdup("is not a picture (PNG, JPEG, GIF, WebP, TIFF, HEIC or AVIF)");
@@ -155,13 +155,13 @@ enum serve_look serve_picture_check(const char *path, const char *name,
         &limits, CHECK_SECONDS, NULL, &said);
     look = judge(status);
     if (look == SERVE_NOT_NOW)
-        *error = nst_xstrdup("cannot be looked at now");
+        *error = nst_xstrdup("cannot be checked now: try again later");
     else if (look == SERVE_NO_ROOM)
-        *error = nst_xstrdup("there is no room for a small picture of it");
+        *error = nst_xstrdup("there is no space for its thumbnail");
     else if (look == SERVE_UNSOUND && status != -1 && *said)
         *error = reason(said, path);
     else if (look == SERVE_UNSOUND)
-        *error = nst_xstrdup("cannot be decoded with what there is of time and memory");
+        *error = nst_xstrdup("cannot be decoded within the limits of time and memory");
     free(folder);
     free(said);
     free(to);

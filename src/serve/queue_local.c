@@ -196,7 +196,7 @@ static enum nst_status open_queue(const struct serve_settings *s,
     pthread_mutex_unlock(&all.lock);
     for (; all.threads < (unsigned)s->max_tasks; all.threads++)
         if (pthread_create(&all.thread[all.threads], NULL, work, NULL) != 0)
-            return nst_err_set(err, NST_ERR_IO, "cannot begin a thread");
+            return nst_err_set(err, NST_ERR_IO, "cannot start a thread");
     return NST_OK;
 }
 

@@ -163,7 +163,7 @@ static enum nst_status open_queue(const struct serve_settings *s,
     snprintf(all.kept, sizeof all.kept, "%" PRId64, s->max_history_images);
     snprintf(all.waiting, sizeof all.waiting, "%" PRId64, s->max_queue);
     if (pthread_create(&all.listener, NULL, listen_on, NULL) != 0)
-        return nst_err_set(err, NST_ERR_IO, "cannot begin a thread");
+        return nst_err_set(err, NST_ERR_IO, "cannot start a thread");
     return NST_OK;
 }
 

@@ -134,8 +134,8 @@ static void note_away(const char *why)
     drop_idle();
     pthread_mutex_unlock(&all.lock);
     if (!was)
-        serve_log(SERVE_ERROR, "the queue on %s:%d is away: %s", all.host, all.port,
-                  why);
+        serve_log(SERVE_ERROR, "the queue on %s:%d is unreachable: %s", all.host,
+                  all.port, why);
 }
 
 static void note_there(void)
@@ -148,7 +148,8 @@ static void note_there(void)
     all.pause = all.again = 0;
     pthread_mutex_unlock(&all.lock);
     if (was)
-        serve_log(SERVE_INFO, "the queue on %s:%d is back", all.host, all.port);
+        serve_log(SERVE_INFO, "the queue on %s:%d is reachable again", all.host,
+                  all.port);
 }
 
 /* May a connection be tried now? One at a time while it is away. */
@@ -299,7 +300,7 @@ static bool had_ended(redisContext *c, bool used)
         drop_idle();
         pthread_mutex_unlock(&all.lock);
     } else
-        note_away(c->err == REDIS_ERR_IO && errno == EAGAIN ? "it does not answer"
+        note_away(c->err == REDIS_ERR_IO && errno == EAGAIN ? "no response"
                                                             : c->errstr);
     redisFree(c);
     return ended;

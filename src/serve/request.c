@@ -74,8 +74,8 @@ static const char *upload(struct reading *r, const json_t *v, const char *field)
         return name;
     text = v ? shown(v) : nst_xstrdup("missing");
     refuse(r, "%s: %s%s", field, text,
-           v ? " is no picture that was uploaded"
-             : ": name a picture that was uploaded");
+           v ? " is not an uploaded picture"
+             : ": must be the name of an uploaded picture");
     free(text);
     return NULL;
 }
@@ -91,7 +91,7 @@ static bool is_style(struct reading *r, const json_t *v, const char *field)
         return true;
     text = v ? shown(v) : nst_xstrdup("missing");
     refuse(r, "%s: %s%s", field, text,
-           v ? " is none of the styles" : ": name one of the styles");
+           v ? " is not a known style" : ": must be the name of a style");
     free(text);
     return false;
 }
@@ -104,7 +104,9 @@ static void read_style(struct reading *r, const json_t *from, json_t *to)
     json_t *style;
 
     if (!json_is_object(from))
-        refuse(r, "styles: takes objects with a name, and perhaps a weight and a mask");
+        refuse(
+            r,
+            "styles: must contain objects with name, and optionally weight and mask");
     else if (is_style(r, name, "styles.name")) {
         style = json_pack("{s:O, s:f}", "name", name, "weight",
                           number(r, from, "weight", 1e-6, 1e6, 1, false));
@@ -124,7 +126,7 @@ static void read_styles(struct reading *r, const json_t *body)
     if (list && !json_is_null(list)) {
         if (!json_is_array(list) || json_array_size(list) < 1 ||
             json_array_size(list) > NST_STYLES_MAX)
-            refuse(r, "styles: takes a list of 1 to %d", NST_STYLES_MAX);
+            refuse(r, "styles: must be a list of 1 to %d objects", NST_STYLES_MAX);
         json_array_foreach(list, i, one) read_style(r, one, styles);
     } else if (is_style(r, only, "style_image"))
         json_array_append_new(styles,
@@ -182,8 +184,7 @@ static void read_option(struct reading *r, const struct nst_option *o, const jso
 
     if (!text) {
         was = shown(v);
-        refuse(r, "%s: %s is neither text nor a number, a truth value or a list",
-               o->name, was);
+        refuse(r, "%s: %s is not a string, number, boolean or list", o->name, was);
         free(was);
         return;
     }
@@ -232,9 +233,7 @@ static void need_pictures(struct reading *r)
         char *path = serve_styles_picture(name);
 
         if (!path)
-            refuse(r,
-                   "colour: match needs styles that are pictures, and '%s' is a pack",
-                   name);
+            refuse(r, "colour: match needs style pictures, but '%s' is a pack", name);
         free(path);
     }
 }
@@ -273,7 +272,7 @@ static void read_options(struct reading *r, const json_t *body)
         need_pictures(r);
     bound_steps(r);
     if (r->params.size == 0)
-        refuse(r, "size: native is none here: 16 to %lld pixels",
+        refuse(r, "size: native is not allowed here: 16 to %lld pixels",
                (long long)r->settings->max_size);
     else if (r->params.size > r->settings->max_size)
         refuse(r, "size: %lld is not from 16 to %lld", (long long)r->params.size,
@@ -293,7 +292,7 @@ static void read_preset(struct reading *r, const json_t *v)
         st = nst_preset_apply(&r->params, name, &err);
     if (st == NST_ERR_ARG) {
         text = shown(v);
-        refuse(r, "preset: %s is none of the presets", text);
+        refuse(r, "preset: %s is not a known preset", text);
         free(text);
     } else if (st != NST_OK)
         refuse(r, "%s", err.text);
@@ -363,7 +362,7 @@ static bool add_upload(GPtrArray *to, const char *option, const json_t *name,
     char *path;
 
     if (!file || !serve_store_has("uploads", file)) {
-        *error = nst_xasprintf("%s: the picture is gone", file ? file : "?");
+        *error = nst_xasprintf("%s: the picture no longer exists", file ? file : "?");
         return false;
     }
     path = serve_store_path("uploads", file);
@@ -383,7 +382,7 @@ static bool add_styles(GPtrArray *to, const json_t *styles, char **error)
         char *path = name ? serve_styles_path(name) : NULL;
 
         if (!path) {
-            *error = nst_xasprintf("%s: the style is gone", name ? name : "?");
+            *error = nst_xasprintf("%s: the style no longer exists", name ? name : "?");
             return false;
         }
         g_ptr_array_add(

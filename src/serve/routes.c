@@ -61,7 +61,7 @@ static struct serve_answer post_content(struct serve_request *r)
     struct serve_answer a;
     char *name = serve_upload_keep(r->upload, "uploads", &a);
 
-    return name ? made("the picture is here", "uploads", name) : a;
+    return name ? made("the picture is stored", "uploads", name) : a;
 }
 
 static struct serve_answer post_style(struct serve_request *r)
@@ -71,13 +71,13 @@ static struct serve_answer post_style(struct serve_request *r)
 
     if (serve_styles_count() >= (size_t)r->settings->max_styles)
         return serve_answer_error(MHD_HTTP_INSUFFICIENT_STORAGE,
-                                  "there are %lld styles already: remove one",
+                                  "there are %lld styles already: delete one first",
                                   (long long)r->settings->max_styles);
     name = serve_upload_keep(r->upload, "styles", &a);
     if (!name)
         return a;
     serve_styles_add(name);
-    return made("the style is here", "styles", name);
+    return made("the style is stored", "styles", name);
 }
 
 static struct serve_answer get_styles(struct serve_request *r)
@@ -102,11 +102,11 @@ static struct serve_answer delete_style(struct serve_request *r)
     switch (serve_tasks_need_style(r->argument)) {
     case SERVE_NEEDED:
         return serve_answer_error(
-            MHD_HTTP_CONFLICT, "a task with that style is not over: cancel it first");
+            MHD_HTTP_CONFLICT, "an unfinished task uses that style: cancel it first");
     case SERVE_NEED_AWAY:
         return serve_answer_away();
     default:
-        return serve_styles_remove(r->argument) ? message("the style is gone")
+        return serve_styles_remove(r->argument) ? message("the style is deleted")
                                                 : unknown("style", r);
     }
 }
@@ -131,15 +131,15 @@ static struct serve_answer post_transfer(struct serve_request *r)
                                   (long long)r->settings->max_queue);
     case SERVE_ENDING:
         return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                  "the service is ending");
+                                  "the service is shutting down");
     case SERVE_AWAY:
         return serve_answer_away();
     case SERVE_DISK_FULL:
         return serve_answer_error(MHD_HTTP_INSUFFICIENT_STORAGE,
-                                  "the task cannot be written down: the disk is full");
+                                  "the task cannot be stored: the disk is full");
     default:
         return serve_answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
-                                  "the task could not be written down");
+                                  "the task could not be stored");
     }
 }
 
@@ -172,7 +172,7 @@ static struct serve_answer delete_task(struct serve_request *r)
     case SERVE_CANCEL_DONE:
         return message("the task is cancelled");
     case SERVE_CANCEL_OVER:
-        return serve_answer_error(MHD_HTTP_CONFLICT, "the task is over already");
+        return serve_answer_error(MHD_HTTP_CONFLICT, "the task is already over");
     case SERVE_CANCEL_AWAY:
         return serve_answer_away();
     default:
@@ -253,10 +253,10 @@ static struct serve_answer delete_history(struct serve_request *r)
 {
     switch (serve_tasks_forget(r->argument)) {
     case SERVE_FORGOTTEN:
-        return message("the history of that picture is gone");
+        return message("the history of that picture is deleted");
     case SERVE_BUSY:
         return serve_answer_error(
-            MHD_HTTP_CONFLICT, "a task with that picture is not over: cancel it first");
+            MHD_HTTP_CONFLICT, "an unfinished task uses that picture: cancel it first");
     case SERVE_FORGET_AWAY:
         return serve_answer_away();
     default:

@@ -62,36 +62,31 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {NULL, 0, NULL, 0, "Where:", 1},
-    {"listen", 'l', "ADDRESS:PORT", 0, "Where to listen [127.0.0.1:5000]", 1},
-    {"data", DATA, "DIR", 0,
-     "The folder of all that is kept [~/.local/state/nst/serve]", 1},
-    {"styles", STYLES, "DIR", 0, "A folder of pictures and packs to offer besides", 1},
-    {"web", WEB, "DIR", 0, "The folder of the web page [as installed]", 1},
-    {"model", 'm', "NAME|FILE", 0, "The network, as of nst", 1},
-    {"prefix", PREFIX, "PATH", 0, "What the paths of its URLs begin with", 1},
-    {NULL, 0, NULL, 0, "Who:", 2},
+    {NULL, 0, NULL, 0, "Service:", 1},
+    {"listen", 'l', "ADDRESS:PORT", 0, "Address to listen on [127.0.0.1:5000]", 1},
+    {"data", DATA, "DIR", 0, "Data directory [~/.local/state/nst/serve]", 1},
+    {"styles", STYLES, "DIR", 0, "Directory of additional pictures and style packs", 1},
+    {"web", WEB, "DIR", 0, "Directory of the web page [as installed]", 1},
+    {"model", 'm', "NAME|FILE", 0, "Network, as for nst --model", 1},
+    {"prefix", PREFIX, "PATH", 0, "Prefix of URL paths, for use behind a proxy", 1},
+    {NULL, 0, NULL, 0, "Access:", 2},
     {"token-file", TOKEN, "FILE", 0,
-     "Answer only who sends the token in its first line: Authorization: Bearer TOKEN",
-     2},
+     "Require the token in the first line of FILE: Authorization: Bearer TOKEN", 2},
     {"insecure", INSECURE, NULL, 0,
-     "Listen on an address that others reach without a token", 2},
-    {"host", HOST, "NAME", 0, "A name of this service, besides localhost", 2},
-    {"allow-origin", ORIGIN, "ORIGIN", 0, "Pages of that origin may ask, too", 2},
+     "Allow a public --listen address without --token-file", 2},
+    {"host", HOST, "NAME", 0, "Accept NAME in the Host header, besides localhost", 2},
+    {"allow-origin", ORIGIN, "ORIGIN", 0, "Accept requests from pages of ORIGIN", 2},
     {"behind-proxy", PROXY, NULL, 0,
-     "Clients' addresses are in X-Forwarded-For, which a proxy sets", 2},
-    {NULL, 0, NULL, 0, "More than one machine:", 4},
+     "Take client addresses from X-Forwarded-For, which a proxy must set", 2},
+    {NULL, 0, NULL, 0, "Multiple machines:", 4},
     {"queue", QUEUE, "redis://HOST", 0,
-     "Keep the tasks in Redis, for workers to make: "
-     "redis://[:PASSWORD@]HOST[:PORT][/DB]",
-     4},
+     "Keep tasks in Redis for workers: redis://[:PASSWORD@]HOST[:PORT][/DB]", 4},
     {"worker", WORKER, NULL, 0,
-     "Make tasks of that queue, and answer no requests; all share the folder of --data",
-     4},
+     "Process tasks from the queue, without HTTP; all processes share --data", 4},
     {NULL, 0, NULL, 0, "Log:", 5},
     {"log", LOG, "FILE", 0,
-     "Log there, 10 MB in each of five files, instead of standard error", 5},
-    {"log-format", LOG_FORMAT, "text|json", 0, "How [text]", 5},
+     "Log to FILE instead of standard error, in five files of 10 MB", 5},
+    {"log-format", LOG_FORMAT, "text|json", 0, "Log format [text]", 5},
     {0}};
 
 /* Options that are numbers, in units that the help names. */
@@ -101,37 +96,38 @@ static const struct number {
     int64_t least, most, usual; /* usual: -1 if it depends on the machine */
 } numbers[] = {
 #define AT(member) offsetof(struct serve_settings, member)
-    {"max-tasks", "N", "Tasks at once", AT(max_tasks), 1, SERVE_TASKS_MOST, 3},
-    {"max-queue", "N", "Tasks that wait", AT(max_queue), 1, 100000, 100},
-    {"max-upload", "BYTES", "Size of a request (K, M, G)", AT(max_upload), 1024,
+    {"max-tasks", "N", "Maximum number of running tasks", AT(max_tasks), 1,
+     SERVE_TASKS_MOST, 3},
+    {"max-queue", "N", "Maximum number of queued tasks", AT(max_queue), 1, 100000, 100},
+    {"max-upload", "BYTES", "Maximum size of an upload (K, M, G)", AT(max_upload), 1024,
      (int64_t)1 << 32, (int64_t)16 << 20},
-    {"max-pixels", "N", "Pixels of a picture", AT(max_pixels), 256, 1000000000,
-     50000000},
-    {"max-size", "N", "Longest side of a result, in pixels", AT(max_size), 16, 65536,
-     2048},
-    {"min-steps", "N", "Least steps of a task", AT(min_steps), 1, 1000, 100},
-    {"max-history-images", "N", "Results that are kept; the oldest go first",
+    {"max-pixels", "N", "Maximum number of pixels of a picture", AT(max_pixels), 256,
+     1000000000, 50000000},
+    {"max-size", "N", "Limit for the longest side of a result, in pixels", AT(max_size),
+     16, 65536, 2048},
+    {"min-steps", "N", "Minimum number of steps of a task", AT(min_steps), 1, 1000,
+     100},
+    {"max-history-images", "N", "Number of finished tasks to keep",
      AT(max_history_images), 1, 1000000, 1000},
-    {"max-styles", "N", "Styles, those of clients too", AT(max_styles), 1, 100000,
-     1000},
-    {"max-connections", "N", "Connections at once", AT(max_connections), 8, 65536,
-     1024},
-    {"rate", "N",
-     "Requests a second that an address may make which change something; 0: any",
+    {"max-styles", "N", "Maximum number of styles, including uploaded ones",
+     AT(max_styles), 1, 100000, 1000},
+    {"max-connections", "N", "Maximum number of connections", AT(max_connections), 8,
+     65536, 1024},
+    {"rate", "N", "Modifying requests per second from one address; 0: unlimited",
      AT(rate), 0, 1000000, 20},
-    {"retries", "N", "How often a task that crashed is tried again", AT(retries), 0,
-     100, 3},
-    {"lease", "N",
-     "Seconds after which a worker that is silent has lost its tasks to others",
-     AT(lease), 2, 3600, 15},
-    {"task-seconds", "N", "A task's time by the clock, and that of each processor",
-     AT(task_seconds), 1, 1000000, 3600},
-    {"task-memory", "BYTES", "A task's memory (K, M, G) [a share of what there is]",
+    {"retries", "N", "Number of retries of a task that crashes", AT(retries), 0, 100,
+     3},
+    {"lease", "N", "Seconds of silence after which a worker loses its tasks", AT(lease),
+     2, 3600, 15},
+    {"task-seconds", "N", "Maximum duration of a task in seconds", AT(task_seconds), 1,
+     1000000, 3600},
+    {"task-memory", "BYTES",
+     "Memory limit of a task (K, M, G) [3/4 of the memory / --max-tasks]",
      AT(task_memory), 64 << 20, (int64_t)1 << 50, -1},
-    {"grace", "N", "Seconds that running tasks have to finish when the service ends",
-     AT(grace), 0, 86400, 10},
-    {"monitor", "N", "Seconds between lines on resources; 0: none", AT(monitor), 0,
-     86400, 300},
+    {"grace", "N", "Seconds to wait for running tasks at shutdown", AT(grace), 0, 86400,
+     10},
+    {"monitor", "N", "Seconds between log lines on resource use; 0: none", AT(monitor),
+     0, 86400, 300},
 #undef AT
 };
 #define COUNT (sizeof numbers / sizeof *numbers)
@@ -192,15 +188,15 @@ static void check(struct argp_state *state, struct serve_settings *s)
     size_t n = s->prefix ? strlen(s->prefix) : 0;
 
     if (n && (s->prefix[0] != '/' || s->prefix[n - 1] == '/'))
-        argp_error(state, "prefix: '%s' does not begin with / or ends with it",
+        argp_error(state, "prefix: '%s' must begin with / and must not end with /",
                    s->prefix);
     if (s->worker && !s->queue)
         argp_error(state, "worker: needs --queue");
     if (!s->data)
         s->data = nst_search_user("XDG_STATE_HOME", ".local/state", "serve");
     if (!s->data || !*s->data)
-        argp_error(state, "data: name a folder%s",
-                   s->data ? "" : "; there is no $HOME");
+        argp_error(state, "data: a directory is required%s",
+                   s->data ? "" : " because $HOME is not set");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -241,9 +237,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
              (strcmp(arg, "text") == 0 || strcmp(arg, "json") == 0))
         s->json_log = arg[0] == 'j';
     else if (key == LOG_FORMAT)
-        argp_error(state, "log-format: '%s' is not text or json", arg);
+        argp_error(state, "log-format: '%s' is neither text nor json", arg);
     else if (key == ARGP_KEY_ARG)
-        argp_error(state, "%s: there is nothing besides options", arg);
+        argp_error(state, "%s: unexpected argument; only options are allowed", arg);
     else if (key == ARGP_KEY_END)
         check(state, s);
     else
@@ -287,7 +283,7 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
     const struct argp argp = {list,
                               parse,
                               NULL,
-                              "Answer requests for style transfer over HTTP; see "
+                              "HTTP service for neural style transfer; see "
                               "nst-serve(8).",
                               NULL,
                               NULL,
@@ -317,7 +313,8 @@ static enum nst_status check_address(const struct serve_settings *s, const char 
     if (local || s->insecure || s->token_file)
         return NST_OK;
     return nst_err_set(err, NST_ERR_ARG,
-                       "others reach %s: needs --token-file FILE, or --insecure", name);
+                       "%s is a public address: needs --token-file or --insecure",
+                       name);
 }
 
 /* Signals that end the service; to be waited for. */
@@ -359,7 +356,7 @@ static void drain(const struct serve_settings *s, bool own)
     const sigset_t set = ending();
 
     serve_notify("STOPPING=1");
-    serve_log(SERVE_INFO, "ending: %u tasks are being made", serve_tasks_working());
+    serve_log(SERVE_INFO, "ending: %u tasks are running", serve_tasks_working());
     if (!s->worker)
         serve_http_quiesce(own);
     serve_tasks_drain();
@@ -379,7 +376,7 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
     serve_monitor_open(s);
     st = serve_tasks_open(s, NULL, err);
     if (st == NST_OK) {
-        serve_log(SERVE_INFO, "working");
+        serve_log(SERVE_INFO, "processing tasks of the queue");
         serve(s);
         drain(s, false);
     }

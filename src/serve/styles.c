@@ -154,8 +154,8 @@ static void add_file(const char *folder, const char *file)
     }
     if (!is_picture_name(file)) {
         serve_log(SERVE_WARNING,
-                  "styles: %s: the name may have lower case letters, digits, and . _ - "
-                  "alone, and %d of them",
+                  "styles: %s: the name may only have lower case letters, digits, and "
+                  ". _ -, and at most %d of them",
                   file, SERVE_PICTURE_NAME);
     } else if (!has_thumbnail(path, file) &&
                serve_picture_check(path, file, (long long)all.settings->max_pixels,

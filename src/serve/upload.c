@@ -139,13 +139,13 @@ static bool is_received(struct serve_upload *u, struct serve_answer *answer)
     if (u->error)
         *answer = not_kept(u, u->error);
     else if (!whole)
-        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "the form is cut short");
+        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "the form is incomplete");
     else if (u->several)
-        *answer =
-            serve_answer_error(MHD_HTTP_BAD_REQUEST, "%s: takes one picture", u->field);
+        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
+                                     "%s: only one picture is allowed", u->field);
     else if (u->size == 0)
         *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
-                                     "%s: the form has no picture in it", u->field);
+                                     "%s: the form contains no picture", u->field);
     else
         return true;
     return false;

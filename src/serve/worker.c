@@ -194,11 +194,11 @@ static struct held *take(void)
     r = serve_redis_run(serve_script_take, all.consumer, h->holder, all.lease_ms, NULL);
     if (r && serve_row_read(&h->task, r)) {
         if (r->elements > 6 && strcmp(r->element[6]->str, "running") == 0)
-            serve_log(SERVE_WARNING, "task %s: its worker is gone; it goes on here",
+            serve_log(SERVE_WARNING, "task %s: its worker is gone; continuing here",
                       h->task.id);
     } else {
         if (r && r->type == REDIS_REPLY_ARRAY)
-            serve_log(SERVE_ERROR, "the queue has something that is no task");
+            serve_log(SERVE_ERROR, "the queue contains an invalid task");
         free(h->holder);
         free(h);
         h = NULL;
@@ -346,7 +346,7 @@ static void settle(struct held *h, const struct serve_outcome *o)
             serve_task_log_end(&h->task, state);
     }
     if (lost)
-        serve_log(SERVE_INFO, "task %s: is not this worker's any more", h->task.id);
+        serve_log(SERVE_INFO, "task %s: no longer belongs to this worker", h->task.id);
 }
 
 static void attempt(struct held *h)
@@ -416,7 +416,7 @@ static enum nst_status open_worker(const struct serve_settings *s,
         all.threads++;
     return all.threads == (unsigned)s->max_tasks
                ? NST_OK
-               : nst_err_set(err, NST_ERR_IO, "cannot begin a thread");
+               : nst_err_set(err, NST_ERR_IO, "cannot start a thread");
 }
 
 static void drain(void)

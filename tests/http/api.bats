@@ -107,7 +107,7 @@ load helper
 {"content_image": "CONTENT", "style_image": "munch", "size": "native"}|size: native .* 16 to
 {"content_image": "CONTENT", "style_image": "munch", "strength": 2}|strength: .*2.*0.*1
 {"content_image": "CONTENT", "style_image": "munch", "colour": "red"}|colour: .*red
-{"content_image": "CONTENT", "style_image": "munch", "preset": "none"}|preset: "none" is none of the presets$
+{"content_image": "CONTENT", "style_image": "munch", "preset": "none"}|preset: "none" is not a known preset$
 {"content_image": "CONTENT", "style_image": "munch", "preset": "../x"}|preset: .*x
 {"content_image": "CONTENT", "style_image": "munch", "output": "x.png"}|output
 {"content_image": "CONTENT", "style_image": "munch", "model": "/etc/passwd"}|model
@@ -117,7 +117,7 @@ load helper
 {"content_image": "CONTENT", "styles": [{"name": "munch", "weight": 0}]}|weight: 0
 {"content_image": "CONTENT", "styles": [{"name": "munch", "mask": "x.png"}]}|mask: "x.png"
 {"content_image": "CONTENT", "styles": ["munch"]}|styles
-[1]|no JSON object
+[1]|not a JSON object
 {"content_image"|not JSON
 {"a": 1, "a": 2}|not JSON
 END
@@ -276,8 +276,9 @@ END
     echo no >mine/broken.png
     serve --styles mine
     get /api/styles
-    packs=$(cd "$srcdir/styles" && basename -s .nststyle -- *.nststyle)
-    [ "$(jq -r '.[].name' <<<"$body")" = "$(printf '%s\nwaves.jpg\n' "$packs" | LC_ALL=C sort)" ]
+    local names
+    names=$(cd "$srcdir/styles" && basename -s .nststyle -- *.nststyle)
+    [ "$(jq -r '.[].name' <<<"$body")" = "$(printf '%s\nwaves.jpg\n' "$names" | LC_ALL=C sort)" ]
     grep -q 'warning.*broken.png' log
     upload photo.png
     transfer '{style_image: "waves.jpg"}'
@@ -299,7 +300,7 @@ END
     post /api/compare "{\"original\": \"$content\", \"result\": \"$task.png\"}"
     [ "$(jq -S . figures)" = "$(jq -S . <<<"$body")" ]
     post /api/compare '{"task_id": 5}'
-    refused 400 'task_id: is not a text'
+    refused 400 'task_id: is not a string'
     post /api/compare '{"task_id": "00000000000000000000000000000000"}'
     refused 404 task_id
     post /api/compare "{\"original\": \"$content\"}"
@@ -515,7 +516,7 @@ END
 --max-tasks 0|max-tasks: '0' .* 1 to 64
 --max-tasks x|max-tasks: 'x'
 --max-queue 0|max-queue: '0' .* 1 to 100000
---data=|data: name a folder
+--data=|data: a directory is required
 --max-upload 5T|max-upload: '5T'
 --log-format xml|log-format: 'xml'
 --prefix art|prefix: 'art'

@@ -184,7 +184,7 @@ progress() {
 raw() {
     printf '%b' "$1" | timeout 10 openssl s_client -quiet -CAfile tls/nst.crt -servername "$SITE" \
         -connect "127.0.0.1:$https" 2>/dev/null | tr -d '\r' >said || :
-    sed '/^$/,$d' said >head
+    sed '/^$/,$d' said >'head'
     sed -i '1,/^$/d' said
 }
 
@@ -211,7 +211,7 @@ raw() {
 END
     # what the service says stays as it is
     [ "$(ask -o said -w '%{http_code}' /nowhere)" = 404 ]
-    [ "$(jq -r .error said)" = 'nothing is here' ]
+    [ "$(jq -r .error said)" = 'not found' ]
     [ "$(ask -o said -w '%{http_code}' /.refused)" = 404 ]
 }
 

@@ -280,7 +280,7 @@ END
     cp style.jpg "mine/$name"
     cp style.jpg "mine/a$name"
     serve --styles mine
-    grep "styles: a$name: .* 80 of them" log
+    grep "styles: a$name: .* at most 80 of them" log
     get /api/styles
     [ "$(jq -r '[.[] | select(.kind == "picture").name] | join(" ")' <<<"$body")" = "$name" ]
     styles=$body

@@ -286,7 +286,7 @@ END
     # uploads leave some for tasks, until others take it
     head -c 9000000 /dev/zero >data/more 2>/dev/null || true
     post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"munch\", \"num_steps\": 1}"
-    refused 507 'written down: the disk is full'
+    refused 507 'cannot be stored: the disk is full'
     get /api/tasks
     [ "$body" = '[]' ]
     rm data/more

@@ -235,7 +235,7 @@ is_tidy() {
     await grep -q "its worker is gone" two.log
     await status_is "$id" completed
     kill -CONT "$first"
-    await grep -q "$id: is not this worker's any more" one.log
+    await grep -q "$id: no longer belongs to this worker" one.log
     [ "$(r hget "nst:task:$id" ends)" = 1 ]
     [ "$(r hget nst:counts ended:completed)" = 1 ]
     [ -e "data/results/$id.png" ]

@@ -12,5 +12,5 @@ load helper
     /usr/bin/python3 "$srcdir/tests/http/soak.py" "$url" "$service" data photo.png \
         "${NST_SOAK_SECONDS:-30}" "$seed" >&3
     stop_service
-    ! grep -q Sanitizer log
+    run ! grep -q Sanitizer log
 }

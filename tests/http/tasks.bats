@@ -67,7 +67,7 @@ until_running() {
     for i in 1 2 3 4; do
         until_task ".attempts == $i and .progress >= $((25 * i))"
         last=$(field progress)
-        kill -KILL $(children)
+        pkill -KILL -P "$service"
         [ $i = 4 ] || until_attempt $((i + 1))
     done
     until_state failed
@@ -92,7 +92,7 @@ until_attempt() {
     cp "data/results/$task.png" whole.png
     transfer '{num_steps: 120, size: 192}'
     until_task '.progress >= 25'
-    kill -KILL $(children)
+    pkill -KILL -P "$service"
     until_state completed
     [ "$(field attempts)" = 2 ]
     cmp whole.png "data/results/$task.png"

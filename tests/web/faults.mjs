@@ -147,7 +147,7 @@ export async function faults(browser, work) {
         .last()
         .click()
       await alert(page, 'The task could not be finished.').waitFor()
-      await page.getByText('the picture is gone').waitFor()
+      await page.getByText('the picture no longer exists').waitFor()
       await page.getByRole('button', { name: 'Try again' }).waitFor()
       await accessible(page, 'a task that failed')
       await shot(page, 'failed')

@@ -93,7 +93,7 @@ async function pictures(browser, server) {
     await page.getByRole('searchbox').fill('munch')
     await until('one style', async () => (await page.locator('li [aria-pressed]').count()) === 1)
     await page.getByRole('searchbox').fill('nothing')
-    await page.getByText('No style is called that.').waitFor()
+    await page.getByText('No style has that name.').waitFor()
     await page.getByRole('searchbox').fill('')
     await style(page, 'Van Gogh')
     await bring(page, 'drop', '[data-drop=style]', 'van-gogh.jpg')
