@@ -9,8 +9,8 @@ skip() {
     exit 0
 }
 [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers"
-cc=aarch64-linux-gnu-gcc
-qemu=qemu-aarch64-static
+cc='aarch64-linux-gnu-gcc'
+qemu='qemu-aarch64-static'
 command -v $cc >/dev/null || skip "$cc is not installed"
 command -v $qemu >/dev/null || skip "$qemu is not installed"
 

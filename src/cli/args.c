@@ -119,7 +119,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->set[a->sets].option = o;
         a->set[a->sets++].value = arg ? arg : "true";
     } else if (key == PRESET_KEY && a->preset)
-        nst_refuse("preset: only one can be the beginning");
+        nst_refuse("preset: only one preset is allowed");
     else if (key == PRESET_KEY)
         a->preset = arg;
     else if (key == CONFIG_KEY)
@@ -141,16 +141,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* What is no setting of a run, so not in the option table. */
 static const struct argp_option others[] = {
-    {"preset", PRESET_KEY, "NAME|FILE", 0, "Begin with the options of a preset", 2},
+    {"preset", PRESET_KEY, "NAME|FILE", 0,
+     "Start from the options of a preset (see --list-presets)", 1},
     {"config", CONFIG_KEY, "FILE|none", 0,
-     "Read the configuration there, or none, in place of ~/.config/nst/config.json", 4},
-    {"list-presets", LIST_PRESETS_KEY, NULL, 0, "Name the presets, and end", 4},
+     "Configuration file to read instead of ~/.config/nst/config.json, or none", 1},
+    {"list-presets", LIST_PRESETS_KEY, NULL, 0, "List the presets, and exit", 5},
     {"list-devices", LIST_DEVICES_KEY, NULL, 0,
-     "Name what can be computed on (--device), as JSON with --json, and end", 4},
+     "List the devices that --device can select, and exit", 5},
     {"show-config", SHOW_CONFIG_KEY, NULL, 0,
-     "Print the options that would be used as a preset, and end", 4},
+     "Print the effective options as a preset, and exit", 5},
     {"dump-options", DUMP_OPTIONS_KEY, NULL, 0,
-     "Print the table of options as JSON, and end", 4}};
+     "Print the table of options as JSON, and exit", 5}};
 #define OTHERS (sizeof others / sizeof *others)
 
 /* The option table as argp wants it; lives as long as the program. */
@@ -164,7 +165,7 @@ static struct argp_option *argp_table(void)
         groups++;
     while (nst_option(count))
         count++;
-    t = nst_xcalloc(groups + count + OTHERS + 1, sizeof *t);
+    t = nst_xcalloc(groups + 2 * count + OTHERS + 1, sizeof *t);
     for (size_t g = 1; g <= groups; g++)
         t[n++] = (struct argp_option){.doc = nst_option_group((int)g), .group = (int)g};
     for (size_t i = 0; i < count; i++) {
@@ -174,6 +175,9 @@ static struct argp_option *argp_table(void)
         t[n].arg = o->arg;
         t[n].group = o->group;
         t[n++].doc = o->help;
+        if (o->alias)
+            t[n++] = (struct argp_option){.name = o->alias,
+                                          .flags = OPTION_ALIAS | OPTION_HIDDEN};
     }
     memcpy(t + n, others, sizeof others);
     return t;
@@ -226,14 +230,14 @@ static void keep_apart(const char *path, const char *other)
         (same_place(path, other) ||
          (regular(path, STDOUT_FILENO, &a) && regular(other, STDOUT_FILENO, &b) &&
           same_file(&a, &b))))
-        nst_refuse("%s: cannot be written as two things at once", path);
+        nst_refuse("%s: named for two outputs; use different files", path);
 }
 
 static void keep_preview_apart(const char *preview, const char *other)
 {
     keep_apart(preview, other);
     if (preview && other && nst_series_has(preview, other))
-        nst_refuse("%s: cannot be written as two things at once", other);
+        nst_refuse("%s: named for two outputs; use different files", other);
 }
 
 /* How many of the styles come from standard input? */
@@ -261,7 +265,7 @@ static void check_together(struct nst_args *a)
     struct nst_params *p = &a->params;
 
     if (!p->styles.count)
-        nst_refuse("a style is needed: -s FILE");
+        nst_refuse("no style is given; use -s FILE");
     if (!a->contents && !p->files_from)
         take_content(a, "-");
     if (!p->output)
@@ -274,37 +278,37 @@ static void check_together(struct nst_args *a)
         char *ending = nst_xasprintf(".%s", p->format);
 
         if (!nst_output_knows(ending))
-            nst_refuse("format: '%s' is not one that can be written (png, jpg, webp, "
-                       "tiff, ppm, ...)",
-                       p->format);
+            nst_refuse(
+                "format: '%s' cannot be written; use png, jpg, webp, tiff, ppm, ...",
+                p->format);
         if (nst_params_stream(p))
-            nst_refuse("format: a stream of --%s is written as one",
+            nst_refuse("--format and --%s are mutually exclusive",
                        nst_params_stream(p));
         free(ending);
     }
     if (p->null && !p->files_from)
-        nst_refuse("null: is for --files-from");
+        nst_refuse("null: requires --files-from");
     if (a->contents == 1 && is_stdio(a->content[0]) && isatty(STDIN_FILENO))
-        nst_refuse("no picture: name one, or send one to standard input");
+        nst_refuse("no image is given; name a file or redirect standard input");
     if (is_stdio(p->output) && isatty(STDOUT_FILENO) && !p->dry_run)
-        nst_refuse("standard output is a terminal: give -o FILE, or redirect it");
+        nst_refuse("standard output is a terminal; use -o FILE or redirect it");
     if (p->json && !p->dry_run)
-        nst_refuse("json: only --dry-run prints something that can be JSON");
+        nst_refuse("json: requires --dry-run or --list-devices");
     if (is_stdio(p->init))
-        nst_refuse("init: needs a file, and - is none");
+        nst_refuse("init: standard input cannot be used; name a file");
     if (p->keep_mask && is_stdio(p->keep_mask))
-        nst_refuse("keep-mask: needs a file, and - is none");
+        nst_refuse("keep-mask: standard input cannot be used; name a file");
     for (int i = 0; i < p->styles.count; i++)
         if (p->styles.of[i].mask && is_stdio(p->styles.of[i].mask))
-            nst_refuse("mask: needs a file, and - is none");
+            nst_refuse("mask: standard input cannot be used; name a file");
     if (p->trace && is_stdio(p->trace))
-        nst_refuse("trace: needs a file, and - is none");
+        nst_refuse("trace: standard output cannot be used; name a file");
     if (p->checkpoint && is_stdio(p->checkpoint))
-        nst_refuse("checkpoint: needs a file, and - is none");
+        nst_refuse("checkpoint: standard output cannot be used; name a file");
     if (p->preview && is_stdio(p->preview))
-        nst_refuse("preview: needs a file, and - is none");
+        nst_refuse("preview: standard output cannot be used; name a file");
     if (p->history && is_stdio(p->history))
-        nst_refuse("history: needs a file, and - is none");
+        nst_refuse("history: standard output cannot be used; name a file");
 }
 
 static void must(enum nst_status st, const struct nst_err *err)
@@ -335,9 +339,10 @@ static void check_quality(const struct nst_args *a)
         any |= nst_output_has_quality(a->batch.item[i].output,
                                       stream ? stream : p->format);
     if (!any)
-        nst_refuse("quality: %s: its format has none (jpg, webp, heic, avif, jxl and "
-                   "jp2 do)",
-                   a->batch.item[0].output);
+        nst_refuse(
+            "quality: %s: this format has no quality setting; use jpg, webp, heic, "
+            "avif, jxl or jp2",
+            a->batch.item[0].output);
 }
 
 void nst_args_batch(struct nst_args *a)
@@ -354,9 +359,9 @@ void nst_args_batch(struct nst_args *a)
     if (p->files_from)
         must(nst_batch_add_list(b, p->files_from, p->null, p->recursive, &err), &err);
     if (!b->items)
-        nst_refuse("files-from: %s: names no picture", p->files_from);
+        nst_refuse("files-from: %s: contains no file names", p->files_from);
     if ((p->trace || p->checkpoint || p->resume || p->preview) && b->items > 1)
-        nst_refuse("%s: one file holds one run, and there are several pictures",
+        nst_refuse("%s: works for one image only, but several are given",
                    p->trace        ? "trace"
                    : p->checkpoint ? "checkpoint"
                    : p->resume     ? "resume"
@@ -395,7 +400,7 @@ static struct nst_checkpoint *apply_beginning(struct nst_args *a)
     if (!a->config || strcmp(a->config, "none") != 0)
         must(nst_config_apply(&a->params, a->config, without, &err), &err);
     if (resume && a->preset)
-        nst_refuse("preset: a run that is resumed has its options already");
+        nst_refuse("--preset and --resume are mutually exclusive");
     if (a->preset)
         must(nst_preset_apply(&a->params, a->preset, &err), &err);
     if (resume) {
@@ -412,10 +417,10 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
         table,
         parse,
         "[CONTENT...]",
-        "Stylise pictures (- or none: the one on standard input) in the style of "
-        "another.\v"
-        "Exit status: 0 done, 1 failed, 2 usage, 129, 130 or 143 stopped by SIGHUP, "
-        "SIGINT or SIGTERM (with the best picture so far). The manual: man nst.",
+        "Paint images in the style of others. Without CONTENT, or with "
+        "-, read standard input.\v"
+        "Exit status: 0 success, 1 failure, 2 usage error, 129, 130 or 143 stopped by "
+        "SIGHUP, SIGINT or SIGTERM after writing the best image so far. See man nst.",
         NULL,
         help_text,
         NULL};

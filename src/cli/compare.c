@@ -34,12 +34,13 @@ struct figures {
 };
 
 static const struct argp_option options[] = {
-    {"style", 's', "FILE", 0, "The painting: tells the style's distance too", 0},
-    {"model", 'm', "NAME|FILE", 0, "The network, as of nst", 0},
+    {"style", 's', "FILE", 0, "Style image; also prints the style distance", 0},
+    {"model", 'm', "NAME|FILE", 0, "Network, as in nst", 0},
     {"lpips", LPIPS_KEY, "FILE", 0,
-     "Tell LPIPS too, by these weights (safetensors) of AlexNet or VGG16 and its heads",
+     "Also print LPIPS; FILE has the weights of AlexNet or VGG16 and of the heads "
+     "(safetensors)",
      0},
-    {"lpips-heads", HEADS_KEY, "FILE", 0, "The heads, if they are in another file", 0},
+    {"lpips-heads", HEADS_KEY, "FILE", 0, "File with the LPIPS heads, if separate", 0},
     {"json", JSON_KEY, NULL, 0, "Print one line of JSON", 0},
     {0}};
 
@@ -62,11 +63,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     else if (key == ARGP_KEY_ARG && !a->result)
         a->result = arg;
     else if (key == ARGP_KEY_ARG)
-        argp_error(state, "%s: one picture too many", arg);
+        argp_error(state, "%s: only two images can be compared", arg);
     else if (key == ARGP_KEY_END && !a->result)
-        argp_error(state, "two pictures are needed: ORIGINAL and RESULT");
+        argp_error(state, "two images are required: ORIGINAL and RESULT");
     else if (key == ARGP_KEY_END && a->heads && !a->lpips)
-        argp_error(state, "lpips-heads: is for --lpips");
+        argp_error(state, "lpips-heads: requires --lpips");
     else if (key == ARGP_KEY_END)
         return 0;
     else
@@ -87,8 +88,8 @@ static enum nst_status load_style(struct pictures *p, const char *style,
     if (pack) {
         free(pack);
         return nst_err_set(err, NST_ERR_ARG,
-                           "style '%s': is a style pack, which knows nothing of the "
-                           "layers compared: a picture is needed",
+                           "style '%s': is a style pack, which lacks the layers "
+                           "compared; name an image",
                            style);
     }
     st = nst_picture_load(&p->style, style, &size, err);
@@ -248,8 +249,8 @@ int main(int argc, char **argv)
         options,
         parse,
         "ORIGINAL RESULT",
-        "Tell how near a result is to the photograph it was made of. The original is "
-        "resized to the result.\vThe manual: man nst-compare.",
+        "Measure how similar a result is to the image it was made from. The original "
+        "is resized to the size of the result.\vSee man nst-compare.",
         NULL,
         NULL,
         NULL};

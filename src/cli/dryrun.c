@@ -61,7 +61,7 @@ static void print_table(const struct nst_estimate *e, const char *picture)
     printf("curvature pairs  %d\n", e->curvature_pairs);
     printf("peak memory      %zu MiB of %zu MiB\n", e->memory >> 20, e->limit >> 20);
     if (e->device_memory)
-        printf("memory of a GPU  %zu MiB of %zu MiB\n", e->device_memory >> 20,
+        printf("GPU memory       %zu MiB of %zu MiB\n", e->device_memory >> 20,
                e->device_limit >> 20);
     printf("evaluations      %lld\n", (long long)e->evaluations);
     printf("estimated time   %.3g s\n", e->seconds);

@@ -26,12 +26,11 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-    {"history", HISTORY_KEY, "FILE", 0, "Another history, as of nst", 0},
-    {"json", JSON_KEY, NULL, 0, "Print JSON, a line for each run (list, find, show)",
-     0},
-    {"output", 'o', "FILE", 0, "Where the result goes, if not where it went (rerun)",
-     0},
-    {"keep", KEEP_KEY, "N", 0, "How many runs stay, the latest ones (prune)", 0},
+    {"history", HISTORY_KEY, "FILE", 0, "History file to use, as in nst", 0},
+    {"json", JSON_KEY, NULL, 0, "Print one line of JSON per run (list, find, show)", 0},
+    {"output", 'o', "FILE", 0,
+     "Write the result to FILE instead of its original place (rerun)", 0},
+    {"keep", KEEP_KEY, "N", 0, "Number of latest runs to keep (prune)", 0},
     {0}};
 
 static void check(const struct arguments *a, struct argp_state *state)
@@ -48,16 +47,17 @@ static void check(const struct arguments *a, struct argp_state *state)
         if (strcmp(command, commands[i].name) == 0) {
             if (a->words < commands[i].least || a->words > commands[i].most)
                 argp_error(state, "%s: takes %s", command,
-                           commands[i].most == 0   ? "no names"
-                           : commands[i].most == 1 ? "one name"
-                                                   : "one name or more");
+                           commands[i].most == 0   ? "no arguments"
+                           : commands[i].most == 1 ? "one argument"
+                                                   : "one or more arguments");
             if (strcmp(command, "prune") == 0 && a->keep < 0)
-                argp_error(state, "prune: needs --keep N");
+                argp_error(state, "prune: requires --keep N");
             return;
         }
-    argp_error(state,
-               "'%s' is not a command: list, find, show, rerun, rm, export or prune",
-               command);
+    argp_error(
+        state,
+        "'%s' is not a command; use list, find, show, rerun, rm, export or prune",
+        command);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -74,7 +74,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     else if (key == KEEP_KEY) {
         a->keep = strtol(arg, &end, 10);
         if (end == arg || *end || a->keep < 0)
-            argp_error(state, "keep: '%s' is not a number of runs", arg);
+            argp_error(state, "keep: '%s' is not a whole number of at least 0", arg);
     } else if (key == ARGP_KEY_ARG && !a->command)
         a->command = arg;
     else if (key == ARGP_KEY_ARG) {
@@ -180,14 +180,14 @@ static const struct nst_history_line *find(const struct nst_history *h, const ch
         if (!l->run || !*id || strncmp(l->id, id, strlen(id)) != 0)
             continue;
         if (found && strcmp(found->id, l->id) != 0) {
-            nst_err_set(err, NST_ERR_ARG, "'%s' is the beginning of %s and of %s", id,
-                        found->id, l->id);
+            nst_err_set(err, NST_ERR_ARG, "ID '%s' is ambiguous: it matches %s and %s",
+                        id, found->id, l->id);
             return NULL;
         }
         found = l;
     }
     if (!found)
-        nst_err_set(err, NST_ERR_ARG, "'%s' is the id of no run (nst-history list)",
+        nst_err_set(err, NST_ERR_ARG, "no run has the ID '%s'; see nst-history list",
                     id);
     return found;
 }
@@ -274,10 +274,10 @@ static enum nst_status check_file(const char *name, const json_t *sha256,
 
     if (!was)
         st = nst_err_set(err, NST_ERR_ARG,
-                         "%s: was read from where it cannot be read again", name);
+                         "%s: was not a regular file and cannot be read again", name);
     else if (!is || strcmp(is, was) != 0)
         st = nst_err_set(err, NST_ERR_ARG,
-                         "%s: is not there any more, or not what it was", name);
+                         "%s: is missing or has changed since the run", name);
     free(is);
     free(pack);
     return st;
@@ -372,7 +372,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     add(&c, nst_xasprintf("--model=%s", text_of(l->run, "model_path")));
     recipe = nst_older_options(l->run, &differs);
     if (differs)
-        fprintf(stderr, "nst-history: the result differs: %s\n", differs);
+        fprintf(stderr, "nst-history: the result will differ: %s\n", differs);
     json_object_foreach(recipe, name, value)
     {
         const struct nst_option *o = nst_option_find(name);
@@ -438,7 +438,7 @@ static enum nst_status forget(struct arguments *a, const struct nst_history *h,
     }
     st = nst_history_drop(path, a->words ? is_named : is_old, a, &dropped, err);
     if (st == NST_OK)
-        fprintf(stderr, "nst-history: %zu forgotten\n", dropped);
+        fprintf(stderr, "nst-history: %zu removed\n", dropped);
     return st;
 }
 
@@ -450,11 +450,12 @@ static enum nst_status run(void *arguments, struct nst_err *err)
     enum nst_status st;
 
     if (!path)
-        return nst_err_set(err, NST_ERR_ARG, "there is no history: it is set to none");
+        return nst_err_set(err, NST_ERR_ARG,
+                           "no history is kept: --history or NST_HISTORY is none");
     st = nst_history_read(&h, path, err);
     for (size_t i = 0; st == NST_OK && i < h.count; i++)
         if (!h.line[i].run)
-            fprintf(stderr, "nst-history: %s: line %zu is damaged, and skipped\n", path,
+            fprintf(stderr, "nst-history: %s: line %zu is damaged; skipped\n", path,
                     i + 1);
     if (st == NST_OK && strcmp(a->command, "list") == 0)
         st = list(a, &h, NULL);
@@ -479,9 +480,8 @@ int main(int argc, char **argv)
         options,
         parse,
         "list\nfind TEXT\nshow ID...\nrerun ID\nrm ID...\nprune --keep N\nexport",
-        "List the runs that nst has made, find those whose line holds a text, show all "
-        "that is known of one, make one again, forget some, or all but the latest; "
-        "export them as one JSON list.\vThe manual: man nst-history.",
+        "List, search, show, repeat, remove, prune or export the recorded runs of "
+        "nst.\vSee man nst-history.",
         NULL,
         NULL,
         NULL};

@@ -27,14 +27,12 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-    {"output", 'o', "FILE", 0, "The safetensors file to write (convert)", 0},
-    {"last", LAST_KEY, "LAYER", 0, "Leave out what comes after this layer (convert)",
-     0},
-    {"f16", F16_KEY, NULL, 0, "Write numbers of 16 bits in place of 32 (convert)", 0},
+    {"output", 'o', "FILE", 0, "Safetensors file to write (convert)", 0},
+    {"last", LAST_KEY, "LAYER", 0, "Drop all layers after this one (convert)", 0},
+    {"f16", F16_KEY, NULL, 0, "Store the weights as 16-bit floats (convert)", 0},
     {"normalise", NORMALISE_KEY, "PICTURE", 0,
-     "Scale each layer to a mean activation of 1 over this picture and the others "
-     "given "
-     "so (convert)",
+     "Scale each layer to a mean activation of 1 over this image; repeat for more "
+     "images (convert)",
      0},
     {"json", JSON_KEY, NULL, 0, "Print one line of JSON (info, verify)", 0},
     {0}};
@@ -47,7 +45,7 @@ static void take_last(struct arguments *a, const char *name, struct argp_state *
     if (nst_taps_parse(&taps, name, &err) != NST_OK)
         argp_error(state, "last: %s", err.text);
     if (taps.count != 1)
-        argp_error(state, "last: '%s' is not one layer", name);
+        argp_error(state, "last: '%s' is not a single layer", name);
     a->last = taps.tap[0];
     a->has_last = true;
 }
@@ -56,7 +54,7 @@ static void take_picture(struct arguments *a, const char *name,
                          struct argp_state *state)
 {
     if (a->pictures == PICTURES)
-        argp_error(state, "'%s' is one picture more than %d", name, PICTURES);
+        argp_error(state, "'%s': at most %d images are allowed", name, PICTURES);
     a->picture[a->pictures++] = name;
 }
 
@@ -68,15 +66,15 @@ static void check(const struct arguments *a, struct argp_state *state)
 
     if (!converts && !lists && strcmp(command, "info") != 0 &&
         strcmp(command, "verify") != 0)
-        argp_error(state, "'%s' is not a command: info, verify, convert or list",
+        argp_error(state, "'%s' is not a command; use info, verify, convert or list",
                    command);
     if (lists && a->model)
-        argp_error(state, "list: takes no names");
+        argp_error(state, "list: takes no arguments");
     if (!a->model && !lists)
-        argp_error(state, "%s: needs a model", command);
+        argp_error(state, "%s: requires a MODEL", command);
     if (converts != (a->output != NULL))
         argp_error(state, "%s: %s", command,
-                   converts ? "needs -o FILE" : "writes no file");
+                   converts ? "requires -o FILE" : "does not take -o");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -100,7 +98,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     else if (key == ARGP_KEY_ARG && a->command && strcmp(a->command, "verify") == 0)
         take_picture(a, arg, state);
     else if (key == ARGP_KEY_ARG)
-        argp_error(state, "'%s' is one argument too many", arg);
+        argp_error(state, "unexpected argument '%s'", arg);
     else if (key == ARGP_KEY_END)
         check(a, state);
     else
@@ -242,7 +240,7 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
 
     if (a->has_last && a->last.conv >= w->convs)
         return nst_err_set(err, NST_ERR_ARG,
-                           "last: %s has only %d convolutions, and that is the %dth",
+                           "last: %s has %d convolutions, but the layer is number %d",
                            path, w->convs, a->last.conv + 1);
     if (a->has_last)
         w->convs = a->last.conv + 1;
@@ -291,10 +289,8 @@ int main(int argc, char **argv)
         options,
         parse,
         "info MODEL\nverify MODEL [PICTURE...]\nconvert MODEL -o FILE\nlist",
-        "Tell about a network, read all of it to see that it is sound (and how active "
-        "its "
-        "layers are on pictures), or convert it, a PyTorch checkpoint (.pth) too, to "
-        "what nst reads; list those that nst finds.\vThe manual: man nst-model.",
+        "Describe or verify a network, convert one (also a PyTorch checkpoint, .pth) "
+        "to safetensors, or list those installed.\vSee man nst-model.",
         NULL,
         NULL,
         NULL};

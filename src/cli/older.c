@@ -103,14 +103,15 @@ json_t *nst_older_options(const json_t *run, const char **differs)
     if (!options || !version || strcmp(version, BEFORE) != 0)
         return options;
     if (strcmp(text_of(options, "padding"), "zero") != 0)
-        *differs = "nst " BEFORE " counted the border that --padding adds among the "
-                   "strokes, and today's does not";
+        *differs =
+            "nst " BEFORE " included the border of --padding in the style statistics";
     spell_out_scales(options, width > height ? width : height);
     if (count_of(text_of(options, "scales")) > 1 &&
         atoi(text_of(options, "scales")) <= NST_PICTURE_SMALL &&
         (width > NST_PICTURE_SMALL || height > NST_PICTURE_SMALL))
-        *differs = "nst " BEFORE " made small scales of the picture at the result's "
-                   "size, and today's makes them of the picture as it was read";
+        *differs = "nst " BEFORE
+                   " made small scales from the image at the size of the result, "
+                   "not from the original";
     if (weight > 0)
         json_object_set_new(
             options, "moment-weight",

@@ -90,14 +90,14 @@ static void push(struct stack *s, struct nst_value *v)
 static struct nst_value *pop(struct machine *m)
 {
     if (!m->stack.count)
-        return fail(m, "takes from an empty stack", "");
+        return fail(m, "pops from an empty stack", "");
     return m->stack.item[--m->stack.count];
 }
 
 static struct nst_value *top(struct machine *m)
 {
     if (!m->stack.count)
-        return fail(m, "looks at an empty stack", "");
+        return fail(m, "reads an empty stack", "");
     return m->stack.item[m->stack.count - 1];
 }
 
@@ -109,7 +109,7 @@ static size_t above_mark(struct machine *m)
     while (i > 0 && m->stack.item[i - 1] != &m->mark)
         i--;
     if (i == 0)
-        fail(m, "there is no mark", "");
+        fail(m, "the mark is missing", "");
     return i;
 }
 
@@ -130,7 +130,7 @@ static uint64_t number(struct machine *m, int bytes)
     uint64_t v = 0;
 
     if (m->end - m->at < bytes) {
-        fail(m, "ends too soon", "");
+        fail(m, "ends early", "");
         m->at = m->end;
         return 0;
     }
@@ -145,7 +145,7 @@ static struct nst_value *text(struct machine *m, uint64_t length)
     struct nst_value *v = make(m, NST_VALUE_TEXT);
 
     if (!m->failed && length > (uint64_t)(m->end - m->at))
-        fail(m, "ends within a text", "");
+        fail(m, "ends within a string", "");
     if (m->failed)
         return v;
     v->text = nst_xcalloc(length + 1, 1);
@@ -183,12 +183,14 @@ static struct nst_value *name_of(struct machine *m, const struct nst_value *modu
     if (m->failed)
         return v;
     if (module->kind != NST_VALUE_TEXT || name->kind != NST_VALUE_TEXT)
-        return fail(m, "names something without a name", "");
+        return fail(m, "a global has no name", "");
     v->text = nst_xasprintf("%s.%s", module->text, name->text);
     for (size_t i = 0; i < sizeof known_names / sizeof *known_names; i++)
         if (strcmp(v->text, known_names[i]) == 0)
             return v;
-    return is_storage(v->text) ? v : fail(m, "asks for what is no tensor: ", v->text);
+    return is_storage(v->text)
+               ? v
+               : fail(m, "refers to something that is not a tensor: ", v->text);
 }
 
 /* Call what is on the stack below its arguments. */
@@ -199,7 +201,7 @@ static struct nst_value *reduce(struct machine *m)
     if (m->failed)
         return name;
     if (name->kind != NST_VALUE_NAME || arguments->kind != NST_VALUE_LIST)
-        return fail(m, "calls something that has no name", "");
+        return fail(m, "calls an object without a name", "");
     if (strcmp(name->text, known_names[0]) == 0) {
         v = make(m, NST_VALUE_DICT);
         if (arguments->count)
@@ -234,7 +236,7 @@ static void put(struct machine *m, uint64_t index)
     struct nst_value *v = top(m);
 
     if (index > MOST_VALUES) {
-        fail(m, "a place beyond all values", "");
+        fail(m, "a memo index is out of range", "");
         return;
     }
     while (m->memo.count <= index && !m->failed)
@@ -246,7 +248,7 @@ static void put(struct machine *m, uint64_t index)
 static struct nst_value *get(struct machine *m, uint64_t index)
 {
     if (index >= m->memo.count || !m->memo.item[index])
-        return fail(m, "takes a value that was never put", "");
+        return fail(m, "reads a memo entry that was never set", "");
     return m->memo.item[index];
 }
 
@@ -277,7 +279,7 @@ static void add_to(struct machine *m, enum nst_value_kind kind, int count)
 
     if (!m->failed &&
         (to->kind != kind || (kind == NST_VALUE_DICT && values->count % 2 != 0)))
-        fail(m, "adds to what cannot be added to", "");
+        fail(m, "appends to an object that is not a list or dictionary", "");
     for (size_t i = 0; !m->failed && i < values->count; i++)
         append(to, values->item[i]);
 }
@@ -287,7 +289,7 @@ static void build(struct machine *m)
 {
     pop(m);
     if (top(m)->kind != NST_VALUE_DICT)
-        fail(m, "sets the state of what is no dictionary", "");
+        fail(m, "sets the state of an object that is not a dictionary", "");
 }
 
 static struct nst_value *number_value(struct machine *m, int64_t v)
@@ -431,7 +433,7 @@ static void step(struct machine *m, unsigned char op)
     if (change(m, op))
         return;
     snprintf(name, sizeof name, "0x%02x", op);
-    fail(m, "an instruction that no tensors need: ", name);
+    fail(m, "an opcode that tensors do not need: ", name);
 }
 
 /* A dictionary's pairs are whole, whatever was marked in it. */
@@ -459,7 +461,7 @@ enum nst_status nst_unpickle(struct nst_value **out, const unsigned char *bytes,
 
     while (!m.failed && !stopped) {
         if (m.at == m.end)
-            fail(&m, "ends too soon", "");
+            fail(&m, "ends early", "");
         else if (*m.at == '.') {
             m.at++;
             stopped = true;

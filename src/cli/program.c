@@ -41,7 +41,7 @@ enum nst_status nst_spare_input(const char *output, const char *input,
     if (output && stat(output, &a) == 0 && stat(input, &b) == 0 &&
         a.st_dev == b.st_dev && a.st_ino == b.st_ino)
         return nst_err_set(err, NST_ERR_ARG,
-                           "%s: is one of the files read, and not overwritten", output);
+                           "%s: is an input file and will not be overwritten", output);
     return NST_OK;
 }
 

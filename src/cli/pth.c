@@ -105,16 +105,16 @@ static enum nst_status note(struct reading *r, const char *name,
 
     if (t->kind != NST_VALUE_TENSOR || t->count < 4 ||
         t->item[0]->kind != NST_VALUE_STORAGE || t->item[1]->number < 0)
-        return bad(r, name, "is no tensor");
+        return bad(r, name, "is not a tensor");
     s = t->item[0];
     *p = (struct part){
         .to = to, .storage = s->item[2]->text, .offset = (uint64_t)t->item[1]->number};
     if (!storage_type(s->item[1]->text, &p->type))
-        return bad(r, name, "the type is none of float, half, bfloat16 and double");
+        return bad(r, name, "the type is not float, half, bfloat16 or double");
     *rank = sizes_of(t, size);
     if (*rank < 1)
         return bad(r, name,
-                   "does not lie in one piece, or has other sizes than a "
+                   "is not contiguous, or does not have the shape of a "
                    "convolution");
     p->count = 1;
     for (int i = 0; i < *rank; i++)
@@ -141,7 +141,7 @@ static enum nst_status note_conv(struct reading *r, const struct nst_value *dict
     if (st == NST_OK)
         st = note(r, weight, w, &l->weight, size, &rank);
     if (st == NST_OK && (rank != 4 || size[1] != cin || size[2] != 3 || size[3] != 3))
-        st = bad(r, weight, "is not the convolution that follows the one before it");
+        st = bad(r, weight, "does not fit the convolution before it");
     if (st == NST_OK) {
         l->cin = cin;
         l->cout = (int)size[0];
@@ -180,7 +180,7 @@ static enum nst_status note_all(struct reading *r, const struct nst_value *dict,
             st = note_conv(r, dict, prefixes[i], r->w->convs++);
         }
     if (st == NST_OK && !r->w->convs)
-        st = bad(r, "features.0.weight", "is not in the file: it is no VGG");
+        st = bad(r, "features.0.weight", "is not in the file: it is not a VGG network");
     return st;
 }
 
@@ -235,7 +235,7 @@ static enum nst_status read_entry(struct reading *r, struct archive *zip,
 
     *bytes = NULL;
     if (!archive_entry_size_is_set(entry) || length < 0 || (size_t)length > most)
-        return bad(r, name, "is too large, or of no known size");
+        return bad(r, name, "is too large, or its size is unknown");
     *size = (size_t)length;
     *bytes = malloc(*size ? *size : 1);
     if (!*bytes)
@@ -243,7 +243,7 @@ static enum nst_status read_entry(struct reading *r, struct archive *zip,
     for (size_t at = 0; at < *size; at += (size_t)n) {
         n = archive_read_data(zip, *bytes + at, *size - at);
         if (n <= 0)
-            return bad(r, name, n < 0 ? archive_error_string(zip) : "is cut short");
+            return bad(r, name, n < 0 ? archive_error_string(zip) : "is truncated");
     }
     return NST_OK;
 }
@@ -317,7 +317,8 @@ static enum nst_status load_zip(struct reading *r, int convs)
     enum nst_status st = each_entry(r, entry_of_pickle);
 
     if (st == NST_OK && !r->values[0])
-        st = bad(r, "data.pkl", "is not in the zip: it is no PyTorch checkpoint");
+        st = bad(r, "data.pkl",
+                 "is not in the zip file: it is not a PyTorch checkpoint");
     if (st == NST_OK)
         st = note_all(r, r->values[0]->item[0], convs);
     if (st == NST_OK)
@@ -348,20 +349,20 @@ static enum nst_status load_storages(struct reading *r, const struct nst_value *
     enum nst_status st = NST_OK;
 
     if (keys->kind != NST_VALUE_LIST)
-        return bad(r, "keys", "are no list");
+        return bad(r, "keys", "is not a list");
     for (size_t i = 0; st == NST_OK && i < keys->count; i++) {
         const char *key = keys->item[i]->text;
         size_t each = key ? size_of_number(r, key) : 0;
         uint64_t n = 0;
 
         if (!each)
-            return bad(r, key ? key : "keys", "a storage of no known type");
+            return bad(r, key ? key : "keys", "the storage has an unknown type");
         if ((size_t)(end - at) < sizeof n)
-            return bad(r, key, "is cut short");
+            return bad(r, key, "is truncated");
         memcpy(&n, at, sizeof n);
         at += sizeof n;
         if (n > (size_t)(end - at) / each)
-            return bad(r, key, "is cut short");
+            return bad(r, key, "is truncated");
         st = take_storage(r, key, at, n * each);
         at += n * each;
     }

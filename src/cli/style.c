@@ -25,27 +25,27 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"output", 'o', "FILE", 0, "The pack to write (pack, blend)", 0},
-    {"model", 'm', "NAME|FILE", 0, "The network, as of nst (pack)", 0},
+    {"output", 'o', "FILE", 0, "Style pack to write (pack, blend)", 0},
+    {"model", 'm', "NAME|FILE", 0, "Network, as in nst (pack)", 0},
     {"scales", SCALES_KEY, "LIST", 0,
-     "Sizes of the pictures, in pixels, that statistics are taken at (pack; "
+     "Image sizes in pixels at which statistics are computed (pack; "
      "default: " STYLE_SCALES "; fewer for conv_1 to conv_5 and for average pooling)",
      0},
     {"style-layers", LAYERS_KEY, "LIST", 0,
-     "Layers that they are taken of (pack; default: relu1_1 to relu5_1 and conv_1 to "
-     "conv_5)",
+     "Layers for which statistics are computed (pack; default: relu1_1 to relu5_1 "
+     "and conv_1 to conv_5)",
      0},
     {"from", FROM_KEY, "TEXT", 0,
-     "What the pack says it is made of (pack, blend; default: artist, title and year, "
-     "or the names)",
+     "Description of the source (pack, blend; default: artist, title and year, or "
+     "the file names)",
      0},
-    {"artist", ARTIST_KEY, "TEXT", 0, "Who made the picture (pack, blend)", 0},
-    {"title", TITLE_KEY, "TEXT", 0, "What the picture is called (pack, blend)", 0},
-    {"year", YEAR_KEY, "TEXT", 0, "When it was made (pack, blend)", 0},
+    {"artist", ARTIST_KEY, "TEXT", 0, "Artist of the style image (pack, blend)", 0},
+    {"title", TITLE_KEY, "TEXT", 0, "Title of the style image (pack, blend)", 0},
+    {"year", YEAR_KEY, "TEXT", 0, "Year of the style image (pack, blend)", 0},
     {"preview", PREVIEW_KEY, "FILE", 0,
-     "A picture of the style, of which the pack holds a small copy (pack, blend)", 0},
-    {"previews", PREVIEWS_KEY, "DIR", 0,
-     "Write the previews of packs there, as NAME.jpg (list)", 0},
+     "Image to store as a small preview (pack, blend)", 0},
+    {"previews", PREVIEWS_KEY, "DIR", 0, "Write the previews to DIR as NAME.jpg (list)",
+     0},
     {"json", JSON_KEY, NULL, 0, "Print one line of JSON (info, list)", 0},
     {0}};
 
@@ -75,23 +75,25 @@ static void check(struct argp_state *state)
     bool lists = strcmp(command, "list") == 0;
 
     if (!makes && !lists && strcmp(command, "info") != 0)
-        argp_error(state, "'%s' is not a command: pack, blend, info or list", command);
+        argp_error(state, "'%s' is not a command; use pack, blend, info or list",
+                   command);
     if (makes && !a->output)
-        argp_error(state, "%s: needs -o FILE", command);
+        argp_error(state, "%s: requires -o FILE", command);
     if (makes && strcmp(a->output, "-") != 0 && !style_ends_as_pack(a->output))
-        argp_error(state,
-                   "output: '%s' does not end in " NST_PACK_ENDING
-                   ", by which nst knows a pack",
-                   a->output);
+        argp_error(
+            state,
+            "output: '%s': the name of a style pack must end in " NST_PACK_ENDING,
+            a->output);
     if (lists ? a->p.styles.count : !a->p.styles.count)
         argp_error(state, "%s: %s", command,
-                   a->p.styles.count ? "takes no names" : "needs a picture or a pack");
+                   a->p.styles.count ? "takes no arguments"
+                                     : "requires an image or a style pack");
     if (strcmp(command, "info") == 0 && a->p.styles.count > 1)
-        argp_error(state, "info: tells about one pack");
+        argp_error(state, "info: takes one argument");
     if (a->previews && (!lists || a->json))
-        argp_error(state, "previews: is for list, without --json");
+        argp_error(state, "previews: works with list only, without --json");
     if (a->with_scales && !a->p.scales.count)
-        argp_error(state, "scales: needs numbers");
+        argp_error(state, "scales: requires a list of sizes");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -180,10 +182,9 @@ int main(int argc, char **argv)
         parse,
         "pack STYLE[:WEIGHT]... -o FILE\nblend PACK[:WEIGHT]... -o FILE\ninfo "
         "PACK\nlist",
-        "Make style packs, which are used in place of style pictures (nst -s NAME), "
-        "from "
-        "pictures or from other packs; tell about one; list those that nst finds.\v"
-        "The manual: man nst-style.",
+        "Make style packs from images or from other packs, describe one, or list those "
+        "installed. A style pack replaces style images: nst -s NAME.\v"
+        "See man nst-style.",
         NULL,
         NULL,
         NULL};

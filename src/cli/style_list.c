@@ -50,7 +50,7 @@ static json_t *pack_json(const struct nst_pack *p)
 static const char *pooling_in_words(const char *pooling)
 {
     if (!pooling)
-        return "a pooling that the pack does not name";
+        return "unknown pooling";
     if (strcmp(pooling, "any") == 0)
         return "any pooling";
     return strcmp(pooling, "max") == 0 ? "max pooling" : "average pooling";
@@ -276,7 +276,7 @@ static enum nst_status write_previews(const char *folder, const struct all *all,
             written++;
         }
     if (!written)
-        fprintf(stderr, "nst-style: no pack has a preview\n");
+        fprintf(stderr, "nst-style: no style pack has a preview\n");
     return st;
 }
 

@@ -81,8 +81,8 @@ enum nst_status nst_engine_check(const struct nst_params *p, struct nst_err *err
     if (strcmp(p->device, "auto") == 0 || gpus_of(p->device, gpu))
         return NST_OK;
     return nst_err_set(err, NST_ERR_ARG,
-                       "device '%s': auto, cpu, cuda, cuda:N or, of up to %d GPUs, "
-                       "cuda:N,M, as --list-devices numbers them",
+                       "device: '%s' is not auto, cpu, cuda, cuda:N or cuda:N,M,... "
+                       "(up to %d GPUs; see --list-devices)",
                        p->device, MOST_GPUS);
 }
 
@@ -190,7 +190,7 @@ static enum nst_status begin_somewhere(struct nst_engine *e, const struct nst_pa
             *err = why;
         return st;
     }
-    e->instead = nst_xasprintf("%s: working on the CPU", why.text);
+    e->instead = nst_xasprintf("%s; using the CPU", why.text);
     config.precision = NST_PRECISION_AUTO;
     return begin(e, "cpu", &config, p, err);
 }

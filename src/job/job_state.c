@@ -100,15 +100,15 @@ enum nst_status nst_job_take_up(struct nst_job *r, struct nst_err *err)
     if (!visit_state(r, r->resume, r->resume_ctx) ||
         !r->resume(r->resume_ctx, "loss", NST_F64, &was, 1))
         return nst_err_set(err, NST_ERR_FORMAT,
-                           "the checkpoint is not one of such a run, or not whole");
+                           "the checkpoint does not match this run or is incomplete");
     is = loss_at(r, r->x);
     *r->resume_off = fabs(is / was - 1);
     r->saved = r->iterations;
     if (!(*r->resume_off < 1e-2))
         return nst_err_set(
             err, NST_ERR_FORMAT,
-            "the checkpoint is of other pictures: its loss was %.6g, and "
-            "with these it is %.6g",
+            "the checkpoint belongs to other images: its loss is %.6g, but these give "
+            "%.6g",
             was, is);
     return NST_OK;
 }

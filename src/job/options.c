@@ -31,74 +31,81 @@
 #define ONCE .once = true
 
 static const char *const groups[] = {
-    "", "Pictures", "What is minimised", "How it is minimised", "What is told", NULL};
+    "", "Input and output", "Losses", "Optimisation", "Resources", "Reporting", NULL};
 
 static const struct nst_option options[] = {
     {"style", 's', GROUP(1), STYLES, AT(styles), .arg = "FILE[:WEIGHT]",
      .help =
-         "The picture whose style is taken (required, here or in the configuration); "
-         "several are mixed by weight"},
+         "Style image or style pack, required here or in the configuration. Repeat the "
+         "option to mix up to 16 styles, each with its WEIGHT (1 if omitted)"},
     {"mask", 0, GROUP(1), STYLE_MASK, AT(styles), ONCE, .arg = "FILE",
-     .help = "A picture that is white where the style before it applies; styles "
-             "without a mask share the rest"},
+     .help = "Apply the preceding --style where this image is white. Styles without a "
+             "mask share the remaining area"},
     {"layers", 0, GROUP(1), STYLE_LAYERS, AT(styles), ONCE, .arg = "LIST",
-     .help = "Of --style-layers, those that the style before it acts on, each NAME or "
-             "NAME:WEIGHT; without it, all"},
+     .help = "Use the preceding --style for these of the --style-layers only, each "
+             "NAME or NAME:WEIGHT. Without this option it applies to all"},
     {"style-scale", 0, GROUP(1), REAL(0.1, 10), AT(style_scale), OFFERED,
      .initial = "1", .arg = "FACTOR",
-     .help =
-         "Size of the style pictures, as a multiple of --size: that of the strokes"},
+     .help = "Size of the style images as a multiple of --size, 0.1 to 10. Larger "
+             "values give larger strokes"},
     {"output", 'o', GROUP(1), TEXT, AT(output), ONCE, .arg = "FILE|DIR/",
-     .help =
-         "Write the result there; its ending decides the format. Several pictures go "
-         "to a directory. Without it, or with -, a PNG goes to standard output"},
+     .help = "Write the result to FILE, whose extension selects the format, or into "
+             "DIR/. Without -o, or with -, a PNG goes to standard output"},
     {"name", 0, GROUP(1), TEXT, AT(name), .initial = "{stem}-{style}.{ext}",
      .arg = "TEMPLATE",
-     .help = "How results are called in a directory: {stem} and {ext} of the picture, "
-             "{style}, and its {index} in the run"},
+     .help = "File names of results in a directory. {stem} and {ext} come from the "
+             "input, {style} from the styles, {index} is the number of the image"},
     {"format", 0, GROUP(1), TEXT, AT(format), .arg = "NAME",
-     .help = "The format of results, whatever their names say: png, jpg, webp, tiff, "
-             "ppm and others. In a directory it is their ending too"},
+     .help = "Output format, whatever the file name says: png, jpg, webp, tiff, ppm "
+             "and others"},
     {"quality", 0, GROUP(1), INT(1, 100), AT(quality), .zero = "auto",
      .initial = "auto", .arg = "N|auto",
-     .help =
-         "Quality of results in formats with loss, from 1 to 100. auto: 92 for JPEG "
-         "and JPEG XL, 90 for WebP, 80 for HEIF, AVIF and JPEG 2000"},
+     .help = "Quality of lossy output formats, 1 to 100. auto: 92 for JPEG and JPEG "
+             "XL, 90 for WebP, 80 for HEIF, AVIF and JPEG 2000"},
     {"y4m", 0, GROUP(1), FLAG, AT(y4m), ONCE,
-     .help = "The picture is a YUV4MPEG2 stream, and so is the result, frame by frame"},
+     .help = "Read and write a YUV4MPEG2 video stream, frame by frame"},
     {"pnm", 0, GROUP(1), FLAG, AT(pnm), ONCE,
-     .help =
-         "The picture is a stream of PPMs, PGMs or PAMs, and the result one of PPMs "
-         "or PAMs"},
+     .help = "Read and write a stream of PGM, PPM or PAM images"},
     {"recursive", 'r', GROUP(1), FLAG, AT(recursive),
-     .help = "Of a folder, take the pictures in the folders in it too"},
+     .help = "Recurse into subdirectories"},
     {"files-from", 0, GROUP(1), TEXT, AT(files_from), ONCE, .arg = "FILE|-",
-     .help = "Take the names of pictures from there, a line each"},
+     .help = "Read the names of input images from FILE, one per line"},
     {"null", '0', GROUP(1), FLAG, AT(null), ONCE,
-     .help = "The names of --files-from end in zero bytes, as those of find -print0"},
+     .help = "Names in --files-from end in a NUL byte, as find -print0 writes them"},
     {"skip-done", 0, GROUP(1), FLAG, AT(skip_done),
-     .help = "Leave out pictures whose result is there already, made of the same "
-             "pictures with the same options"},
-    {"model", 'm', GROUP(2), TEXT, AT(model), RECIPE, .arg = "NAME|FILE",
-     .help = "The network: a safetensors file, or the name of one in the search path; "
-             "or, as in vgg19:256,vgg19-lite, one for scales up to so many pixels, and "
-             "another above"},
-    {"scales", 0, GROUP(1), LIST(16, 65536), AT(scales), OFFERED, .zero = "none",
+     .help = "Skip images whose result already exists and was made from the same "
+             "inputs with the same options"},
+    /* before size, which it sets */
+    {"scales", 0, GROUP(3), LIST(16, 65536), AT(scales), OFFERED, .zero = "none",
      .initial = "auto", .arg = "LIST|FROM..|auto|none",
-     .help =
-         "Work at these sizes, coarse to fine: each starts from the result of the one "
-         "before, and the last becomes --size. FROM..: from that size up to --size, "
-         "each twice the one before. auto is 64.., and none is --size alone"},
+     .help = "Work coarse to fine at these sizes, up to 8 and increasing; the last one "
+             "becomes --size. FROM..: start at FROM and double up to --size. auto is "
+             "64.., none is --size alone"},
     {"size", 'S', GROUP(1), INT(16, 65536), AT(size), OFFERED, .zero = "native",
      .initial = "512", .arg = "N|native",
-     .help = "Longest side of both pictures, in pixels; native resizes neither"},
-    {"scale-mode", 0, GROUP(1), CHOICE("progressive|blend"), AT(scale_mode), OFFERED,
-     .initial = "progressive", .arg = "MODE",
-     .help = "progressive, or blend: the mean of results made at each scale alone"},
-    {"keep-mask", 0, GROUP(1), TEXT, AT(keep_mask), RECIPE, .arg = "FILE",
-     .help = "A picture that is white where the photograph is to stay as it is"},
+     .help = "Longest side of the result and of the style images in pixels, 16 to "
+             "65536. native: do not resize"},
     {"square", 0, GROUP(1), FLAG, AT(square), OFFERED,
-     .help = "Force both pictures to N x N, whatever their aspect ratio"},
+     .help = "Force all images to N x N pixels, where N is --size"},
+    {"keep-mask", 0, GROUP(1), TEXT, AT(keep_mask), RECIPE, .arg = "FILE",
+     .help = "Keep the content image unchanged where this image is white"},
+    {"checkpoint", 0, GROUP(1), TEXT, AT(checkpoint), ONCE, .arg = "FILE",
+     .help = "Write a checkpoint to FILE every --save-every steps, at the end of each "
+             "scale and at the end (see --resume)"},
+    {"resume", 0, GROUP(1), TEXT, AT(resume), ONCE, .arg = "FILE",
+     .help = "Continue the run of a checkpoint with its options. The result is "
+             "bit-identical to that of an uninterrupted run"},
+    {"preview", 0, GROUP(1), TEXT, AT(preview), ONCE, .arg = "FILE",
+     .help = "Write the current image to FILE every --save-every steps and at the end "
+             "of each scale. {step} or {scale} in the name makes a series of files"},
+    {"save-every", 0, GROUP(1), INT(1, 1000000), AT(save_every), .initial = "50",
+     .arg = "N",
+     .help = "Interval between checkpoints and between previews in steps, 1 to "
+             "1000000"},
+    {"model", 'm', GROUP(2), TEXT, AT(model), RECIPE, .arg = "NAME|FILE",
+     .help = "Network: the name of an installed model, or a safetensors file. "
+             "vgg19:256,vgg19-lite takes vgg19 for scales up to 256 pixels and "
+             "vgg19-lite above"},
     {"content-layers", 0, GROUP(2), TAPS, AT(content_layers), OFFERED,
      .initial = "relu4_2", .arg = "LIST",
      .help = "Layers of the content loss, each NAME or NAME:WEIGHT"},
@@ -106,128 +113,120 @@ static const struct nst_option options[] = {
      .initial = "relu1_1:30,relu2_1:30,relu3_1:30,relu4_1:30,relu5_1:30", .arg = "LIST",
      .help = "Layers of the style loss, each NAME or NAME:WEIGHT"},
     {"pooling", 0, GROUP(2), CHOICE("max|avg"), AT(pooling), OFFERED, .initial = "max",
-     .arg = "max|avg", .help = "How the network halves its maps"},
+     .arg = "max|avg", .help = "Pooling of the network: maximum or average"},
     {"padding", 0, GROUP(2), CHOICE("zero|replicate|reflect"), AT(padding), OFFERED,
      .initial = "reflect", .arg = "KIND",
-     .help = "What the network sees beyond the border: reflect or replicate extend the "
-             "picture by 32 pixels, which are cut off at the end, and keep the border "
-             "clean; zero sees black there"},
+     .help = "Border of the image: reflect or replicate extends it by 32 pixels, which "
+             "are cropped at the end and keep the border clean; zero does not extend "
+             "it"},
     {"content-weight", 'c', GROUP(2), REAL(0, 1e12), AT(content_weight), OFFERED,
-     .initial = "3", .arg = "WEIGHT", .help = "Weight of the content loss"},
+     .initial = "3", .arg = "WEIGHT", .help = "Weight of the content loss, 0 to 1e12"},
     {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), RECIPE,
      .initial = "7000", .arg = "WEIGHT",
-     .help =
-         "Weight of the style loss: 7000 is each preset's own look, 10000 is clearly "
-         "more style, 5000 less"},
+     .help = "Weight of the style loss, 0 to 1e12. 7000 is the look of each preset, "
+             "10000 gives clearly more style, 5000 less"},
     {"moment-weight", 0, GROUP(2), REAL(0, 1e12), AT(moment_weight), OFFERED,
      .initial = "0.03", .arg = "WEIGHT",
-     .help = "Weight, at a style weight of 7000, of the mean and deviation of each "
-             "channel beside Gram matrices; it follows --style-weight"},
+     .help = "Weight of the loss on the mean and standard deviation of each style "
+             "channel, 0 to 1e12. It is multiplied by --style-weight / 7000"},
     {"tv-weight", 0, GROUP(2), REAL(0, 1e12), AT(tv_weight), OFFERED, .initial = "0",
      .arg = "WEIGHT",
-     .help = "Weight of the total variation, which smooths what is noisy"},
+     .help = "Weight of the total variation loss, which smooths noise, 0 to 1e12"},
     {"temporal", 0, GROUP(2), REAL(0, 1e12), AT(temporal), RECIPE, .initial = "10",
      .arg = "WEIGHT",
-     .help = "Of frames, the weight of what holds each to the one before it where the "
-             "scene is still"},
+     .help = "Weight of the temporal loss, which keeps static areas stable from frame "
+             "to frame, 0 to 1e12"},
     {"strength", 0, GROUP(2), REAL(0, 1), AT(strength), OFFERED, .initial = "1",
      .arg = "0..1",
-     .help = "How far to go from the photograph (0) to the full style (1)"},
+     .help = "Amount of style, from 0 (the content image unchanged) to 1 (the full "
+             "style)"},
     {"colour", 0, GROUP(2), CHOICE("style|content|match"), AT(colour), OFFERED,
-     .initial = "style", .arg = "KIND",
-     .help =
-         "Whose colours the result has: style; content, with the style in its "
-         "brightness alone; or match: those of a style recoloured like the content"},
+     .initial = "style", .arg = "KIND", .alias = "color",
+     .help = "Colours of the result: style; content, which takes only the brightness "
+             "from the stylised image; or match, which first recolours the style "
+             "images like the content image"},
     {"init", 0, GROUP(3), TEXT, AT(init), RECIPE, .initial = "content",
-     .arg = "content|noise|FILE", .help = "The picture to start from"},
+     .arg = "content|noise|FILE", .help = "Image to start from"},
     {"seed", 0, GROUP(3), INT(0, 4294967295.0), AT(seed), OFFERED, .initial = "0",
-     .arg = "N", .help = "Which noise"},
+     .arg = "N", .help = "Random seed for --init noise, 0 to 4294967295"},
+    {"scale-mode", 0, GROUP(3), CHOICE("progressive|blend"), AT(scale_mode), OFFERED,
+     .initial = "progressive", .arg = "MODE",
+     .help = "progressive: start each scale from the result of the previous one. "
+             "blend: average the results of independent scales"},
     {"iterations", 'n', GROUP(3), INT(1, 1000000), AT(iterations), RECIPE,
      .initial = "300", .arg = "N",
-     .help = "Steps of the optimiser at all scales together, at most"},
+     .help = "Maximum number of optimiser steps over all scales, 1 to 1000000"},
     {"scale-iterations", 0, GROUP(3), LIST(1, 1000000), AT(scale_iterations), OFFERED,
      .zero = "auto", .initial = "auto", .arg = "LIST|auto",
-     .help =
-         "Steps at each scale. auto, as by any later --iterations: each scale takes "
-         "half of those that are left, and the last one all"},
+     .help = "Steps at each scale, 1 to 1000000. auto: each scale takes half of the "
+             "remaining --iterations, the last scale all of them"},
     {"max-evaluations", 0, GROUP(3), INT(1, 1000000000), AT(max_evaluations), RECIPE,
      .zero = "none", .initial = "none", .arg = "N|none",
-     .help = "Evaluations of the loss, at most"},
+     .help = "Maximum number of loss evaluations, 1 to 1000000000"},
     {"optimiser", 0, GROUP(3), CHOICE("lbfgs|adam"), AT(optimiser), OFFERED,
-     .initial = "lbfgs", .arg = "lbfgs|adam",
-     .help = "lbfgs, which never accepts a worse picture, or adam"},
+     .initial = "lbfgs", .arg = "lbfgs|adam", .alias = "optimizer",
+     .help = "Optimiser: lbfgs never accepts a worse image, adam needs less memory"},
     {"learning-rate", 0, GROUP(3), REAL(1e-6, 1), AT(learning_rate), OFFERED,
      .initial = "0.02", .arg = "RATE",
-     .help = "How far adam moves a pixel in a step, black to white being 1"},
+     .help = "Learning rate of adam, 1e-6 to 1, where pixels range from 0 to 1"},
     {"curvature-pairs", 0, GROUP(3), INT(1, 100), AT(curvature_pairs), OFFERED,
      .initial = "20", .arg = "N",
-     .help = "Past steps that L-BFGS remembers; each costs 24 bytes a pixel"},
+     .help = "Curvature pairs that L-BFGS keeps, 1 to 100; each takes 24 bytes per "
+             "pixel"},
     {"adaptive", 0, GROUP(3), CHOICE("none|parameters|weights|both"), AT(adaptive),
      OFFERED, .initial = "none", .arg = "WHAT",
-     .help =
-         "parameters: choose steps and learning rate by how complex the pictures "
-         "are; weights: raise that of a loss that rises over ten steps; or both; or "
-         "none"},
+     .help = "parameters: choose steps and learning rate by the complexity of the "
+             "images. weights: raise the weight of a loss that rises over ten steps. "
+             "both: do both. none: do neither"},
     {"compat", 0, GROUP(3), CHOICE("none|tutorial"), AT(compat), RECIPE,
      .initial = "none", .arg = "none|tutorial",
-     .help =
-         "tutorial: reproduce the recipe of the PyTorch tutorial step for step, with "
-         "its unstable optimiser; --iterations then counts evaluations"},
-    {"threads", 't', GROUP(3), INT(1, 1024), AT(threads), .zero = "auto",
+     .help = "tutorial: reproduce the PyTorch style transfer tutorial step for step, "
+             "with its unstable optimiser; --iterations then counts evaluations"},
+    {"threads", 't', GROUP(4), INT(1, 1024), AT(threads), .zero = "auto",
      .initial = "auto", .arg = "N|auto",
-     .help = "Threads to use; the result does not depend on it"},
-    {"device", 0, GROUP(3), TEXT, AT(device), .initial = "auto",
-     .arg = "auto|cpu|cuda[:N]",
-     .help = "What to compute on: a GPU, if this nst was built for them, or the CPU. "
-             "auto: the first GPU if there is one. Several, as in cuda:0,1, share the "
-             "pictures"},
-    {"precision", 0, GROUP(3), CHOICE("auto|fp32|tf32|fp16"), AT(precision), RECIPE,
-     .initial = "auto", .arg = "KIND",
-     .help = "Of a GPU, what is multiplied: fp32; tf32, which is faster and what auto "
-             "is where it can be; fp16, which takes half the memory, too"},
-    {"jobs", 'j', GROUP(3), INT(1, 64), AT(jobs), .zero = "auto", .initial = "auto",
+     .help = "Number of CPU threads, 1 to 1024. It does not change the result. auto: "
+             "one per processor"},
+    {"jobs", 'j', GROUP(4), INT(1, 64), AT(jobs), .zero = "auto", .initial = "auto",
      .arg = "N|auto",
-     .help = "Pictures to make side by side, on the threads and in the memory there "
-             "are; the results do not depend on it. auto: up to 8, as many as threads"},
-    {"max-memory", 0, GROUP(3), SIZE(16777216, 1e15), AT(max_memory), .zero = "auto",
-     .initial = "auto", .arg = "SIZE|auto",
-     .help =
-         "Memory to stay within, as 3G or 800M: large pictures are worked on in "
-         "tiles, and at last with fewer curvature pairs. auto: most of what is free"},
-    {"tile", 0, GROUP(3), INT(16, 65536), AT(tile), RECIPE, .zero = "auto",
-     .initial = "auto", .arg = "N|auto",
-     .help =
-         "Work in tiles of N x N pixels and what they see around them; the picture "
-         "is the same but for rounding. auto: tiles only where memory asks for them"},
-    {"dry-run", 0, GROUP(4), FLAG, AT(dry_run), ONCE,
-     .help =
-         "Say what would be done, how much memory and about how long it would take"},
-    {"json", 0, GROUP(4), FLAG, AT(json), ONCE,
-     .help = "Print what --dry-run and --list-devices say as JSON"},
-    {"max-pixels", 0, GROUP(1), INT(256, 1e12), AT(max_pixels), .initial = "200000000",
-     .arg = "N",
-     .help = "Refuse a picture of more pixels than this before decoding it"},
-    {"progress", 0, GROUP(4), CHOICE("auto|bar|plain|json|none"), AT(progress),
+     .help = "Number of images processed in parallel, 1 to 64. It does not change the "
+             "results. auto: one per thread, at most 8, as free memory allows"},
+    {"device", 0, GROUP(4), TEXT, AT(device), .initial = "auto",
+     .arg = "auto|cpu|cuda[:N]",
+     .help = "Processor: cpu, or cuda:N for NVIDIA GPU number N. cuda:0,1 distributes "
+             "the images over two GPUs. auto: the first GPU if there is one, else the "
+             "CPU"},
+    {"precision", 0, GROUP(4), CHOICE("auto|fp32|tf32|fp16"), AT(precision), RECIPE,
      .initial = "auto", .arg = "KIND",
-     .help = "How progress is shown on standard error: auto, bar, plain, json or none"},
-    {"trace", 0, GROUP(4), TEXT, AT(trace), ONCE, .arg = "FILE",
-     .help = "Write one JSON line there for every evaluation of the loss"},
-    {"checkpoint", 0, GROUP(4), TEXT, AT(checkpoint), ONCE, .arg = "FILE",
-     .help =
-         "Write there what it takes to go on with the run later, now and then and at "
-         "its end"},
-    {"save-every", 0, GROUP(4), INT(1, 1000000), AT(save_every), .initial = "50",
-     .arg = "N", .help = "How often checkpoint and preview are written, in steps"},
-    {"resume", 0, GROUP(4), TEXT, AT(resume), ONCE, .arg = "FILE",
-     .help = "Go on with the run of a checkpoint, with its options, bit for bit"},
-    {"preview", 0, GROUP(4), TEXT, AT(preview), ONCE, .arg = "FILE",
-     .help = "Write the picture as it is there, now and then and at the end of each "
-             "scale; with {step} or {scale} in its name a series of files"},
-    {"history", 0, GROUP(4), TEXT, AT(history), .arg = "FILE|none",
-     .help = "Where a finished run is recorded, or none"},
-    {"quiet", 'q', GROUP(4), FLAG, AT(quiet), .help = "Say nothing but errors"},
-    {"verbose", 'v', GROUP(4), FLAG, AT(verbose),
-     .help = "Say more: model, sizes, times"},
+     .help = "Arithmetic on a GPU: fp32, tf32 (faster) or fp16 (faster, half the "
+             "memory). auto: tf32 where supported. A CPU always uses fp32"},
+    {"max-memory", 0, GROUP(4), SIZE(16777216, 1e15), AT(max_memory), .zero = "auto",
+     .initial = "auto", .arg = "SIZE|auto",
+     .help = "Memory limit in bytes, or with the suffix K, M, G or T; at least 16M. "
+             "Large images are then processed in tiles or with fewer curvature pairs. "
+             "auto: four fifths of the available memory"},
+    {"tile", 0, GROUP(4), INT(16, 65536), AT(tile), RECIPE, .zero = "auto",
+     .initial = "auto", .arg = "N|auto",
+     .help = "Process the image in tiles of N x N pixels plus a halo, 16 to 65536. The "
+             "result is the same up to rounding. auto: only if memory is short"},
+    {"max-pixels", 0, GROUP(4), INT(256, 1e12), AT(max_pixels), .initial = "200000000",
+     .arg = "N",
+     .help = "Refuse images of more than N pixels before decoding them, 256 to 1e12"},
+    {"dry-run", 0, GROUP(5), FLAG, AT(dry_run), ONCE,
+     .help = "Print what would be done, with estimated memory and time, and exit"},
+    {"json", 0, GROUP(5), FLAG, AT(json), ONCE,
+     .help = "Print the output of --dry-run or --list-devices as JSON"},
+    {"progress", 0, GROUP(5), CHOICE("auto|bar|plain|json|none"), AT(progress),
+     .initial = "auto", .arg = "KIND",
+     .help = "Progress on standard error: bar, plain, json or none. auto: bar on a "
+             "terminal, plain elsewhere"},
+    {"trace", 0, GROUP(5), TEXT, AT(trace), ONCE, .arg = "FILE",
+     .help = "Write one JSON line per loss evaluation to FILE"},
+    {"history", 0, GROUP(5), TEXT, AT(history), .arg = "FILE|none",
+     .help = "Record finished runs in FILE instead of "
+             "~/.local/state/nst/history.jsonl, or nowhere"},
+    {"quiet", 'q', GROUP(5), FLAG, AT(quiet), .help = "Print errors only"},
+    {"verbose", 'v', GROUP(5), FLAG, AT(verbose),
+     .help = "Also print the model, sizes, times and memory"},
 };
 #define OPTIONS (sizeof options / sizeof *options)
 
@@ -350,11 +349,9 @@ static enum nst_status check_rising(const struct nst_list *list,
 {
     for (int i = 1; i < list->count && strcmp(o->name, "scales") == 0; i++)
         if (list->value[i] <= list->value[i - 1])
-            return nst_err_set(err, NST_ERR_ARG,
-                               "%s: %lld after %lld: each is larger than the one "
-                               "before",
-                               o->name, (long long)list->value[i],
-                               (long long)list->value[i - 1]);
+            return nst_err_set(
+                err, NST_ERR_ARG, "%s: %lld follows %lld, but the sizes must increase",
+                o->name, (long long)list->value[i], (long long)list->value[i - 1]);
     return NST_OK;
 }
 
@@ -379,10 +376,9 @@ static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
             if (!within || (*end && *end != ',') || list.count == NST_LIST_MAX)
                 return nst_err_set(err, NST_ERR_ARG,
                                    "%s: '%s' is not a list of up to %d whole numbers "
-                                   "between %.15g and %.15g, %s",
+                                   "between %.15g and %.15g, or %s",
                                    o->name, text, NST_LIST_MAX, o->min, o->max,
-                                   scales ? "the first with .. after it, auto or none"
-                                          : "or auto");
+                                   scales ? "FROM.., auto or none" : "auto");
             list.value[list.count++] = v;
             if (!*end)
                 break;
@@ -407,7 +403,7 @@ static enum nst_status add_style(struct nst_styles *s, const struct nst_option *
 
         if (!*end && !(v > 0 && v <= 1e6))
             return nst_err_set(err, NST_ERR_ARG,
-                               "%s: '%s': the weight is not above 0 and at most 1e6",
+                               "%s: '%s': the weight must be above 0 and at most 1e6",
                                o->name, text);
         if (!*end) {
             weight = v;
@@ -417,8 +413,8 @@ static enum nst_status add_style(struct nst_styles *s, const struct nst_option *
     if (!length)
         return nst_err_set(err, NST_ERR_ARG, "%s: the value is empty", o->name);
     if (s->count == NST_STYLES_MAX)
-        return nst_err_set(err, NST_ERR_ARG, "%s: '%s' is one more than %d", o->name,
-                           text, NST_STYLES_MAX);
+        return nst_err_set(err, NST_ERR_ARG, "%s: '%s': at most %d styles are allowed",
+                           o->name, text, NST_STYLES_MAX);
     s->of[s->count++] = (struct nst_style_option){
         .file = nst_xasprintf("%.*s", (int)length, text), .weight = weight};
     return NST_OK;
@@ -432,7 +428,8 @@ static enum nst_status set_of_style(struct nst_styles *s, const struct nst_optio
 
     if (!s->count)
         return nst_err_set(err, NST_ERR_ARG,
-                           "%s: '%s': comes after the style it is for", o->name, text);
+                           "%s: '%s': must follow the --style that it applies to",
+                           o->name, text);
     if (!*text)
         return nst_err_set(err, NST_ERR_ARG, "%s: the value is empty", o->name);
     if (o->type == NST_OPTION_STYLE_MASK) {

@@ -129,10 +129,11 @@ struct nst_option {
     const char *initial; /* default, as text; NULL: unset */
     const char *arg;     /* what the help calls the value; NULL for a flag */
     const char *help;
-    int group;    /* 1 to 4: a section of the help, see nst_option_group() */
-    bool recipe;  /* part of the recipe: recorded, and allowed in a preset */
-    bool offered; /* a service may let its clients set it */
-    bool once;    /* for one run only: not allowed in the configuration */
+    int group;         /* 1 to 5: a section of the help, see nst_option_group() */
+    bool recipe;       /* part of the recipe: recorded, and allowed in a preset */
+    bool offered;      /* a service may let its clients set it */
+    bool once;         /* for one run only: not allowed in the configuration */
+    const char *alias; /* second long name on the command line, hidden; or NULL */
 };
 
 /* The i-th of the table; NULL after the last. */

@@ -170,11 +170,11 @@ static enum nst_status too_large(const struct nst_plan *least, int height, int w
     bool device = least->device_memory > least->device_limit;
 
     return nst_err_set(err, NST_ERR_MEM,
-                       "%dx%d pixels take %zu MiB at least%s, and %zu MiB are allowed "
+                       "%dx%d pixels need at least %zu MiB%s, but %zu MiB are allowed "
                        "(--max-memory)",
                        width, height,
                        ((device ? least->device_memory : least->memory) >> 20) + 1,
-                       device ? " of the GPU" : "",
+                       device ? " of GPU memory" : "",
                        (device ? least->device_limit : least->limit) >> 20);
 }
 

@@ -69,8 +69,8 @@ enum nst_status nst_regions_check(const struct nst_params *p, struct nst_err *er
                 one.tap[0].weight = 1;
                 nst_taps_format(&one, name, sizeof name);
                 return nst_err_set(err, NST_ERR_ARG,
-                                   "layers: %s of %s is none of --style-layers", name,
-                                   p->styles.of[i].file);
+                                   "layers: %s (for %s) is not one of --style-layers",
+                                   name, p->styles.of[i].file);
             }
     }
     return NST_OK;

@@ -109,16 +109,17 @@ enum nst_status nst_scales_check(const struct nst_params *p, struct nst_err *err
 
     if (n->count && !s->automatic && n->count != (s->count ? s->count : 1))
         return nst_err_set(err, NST_ERR_ARG,
-                           "scale-iterations: %d numbers for %d scales", n->count,
+                           "scale-iterations: %d values for %d scales", n->count,
                            s->count ? s->count : 1);
     if (p->compat && p->optimiser)
-        return nst_err_set(err, NST_ERR_ARG, "optimiser: --compat has its own");
+        return nst_err_set(err, NST_ERR_ARG,
+                           "optimiser: --compat tutorial has its own optimiser");
     if (p->compat && p->adaptive)
         return nst_err_set(err, NST_ERR_ARG,
-                           "adaptive: the recipe of --compat is fixed");
+                           "adaptive: cannot be combined with --compat");
     if (p->compat && (s->count || s->automatic))
         return nst_err_set(err, NST_ERR_ARG,
-                           "compat: its recipe has one scale: add -p classic");
+                           "compat: works with one scale only; add -p classic");
     return NST_OK;
 }
 

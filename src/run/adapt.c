@@ -65,11 +65,11 @@ static void more_steps(struct nst_params *p, double of_style,
     if (given->count)
         snprintf(steps, sizeof steps, "5/3 of the steps at each scale");
     else
-        snprintf(steps, sizeof steps, "%lld steps in place of %lld",
+        snprintf(steps, sizeof steps, "%lld steps instead of %lld",
                  (long long)more(p->iterations), (long long)p->iterations);
     if (!p->quiet)
-        nst_say(events, "adaptive: the style has a complexity of %.3f, above %g: %s",
-                of_style, COMPLEX, steps);
+        nst_say(events, "adaptive: style complexity %.3f is above %g: %s", of_style,
+                COMPLEX, steps);
     for (int i = 0; i < given->count; i++)
         given->value[i] = more(given->value[i]);
     p->iterations = more(p->iterations);
@@ -93,8 +93,8 @@ enum nst_status nst_adapt(struct nst_params *p, const struct nst_picture *conten
     if (of_content > COMPLEX && p->optimiser == NST_OPTIMISER_ADAM) {
         if (!p->quiet)
             nst_say(events,
-                    "adaptive: the content has a complexity of %.3f, above %g: "
-                    "learning rate %g in place of %g",
+                    "adaptive: content complexity %.3f is above %g: "
+                    "learning rate %g instead of %g",
                     of_content, COMPLEX, p->learning_rate / 2, p->learning_rate);
         p->learning_rate /= 2;
     }

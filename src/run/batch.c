@@ -111,8 +111,8 @@ enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recurs
     }
     st = add_folder(b, name, "", recursive, err);
     if (st == NST_OK && b->items == before)
-        st = nst_err_set(err, NST_ERR_ARG, "%s: holds no pictures%s", name,
-                         recursive ? "" : " (-r looks deeper)");
+        st = nst_err_set(err, NST_ERR_ARG, "%s: contains no images%s", name,
+                         recursive ? "" : "; use -r to include subdirectories");
     return st;
 }
 
@@ -128,7 +128,8 @@ static enum nst_status add_lines(struct nst_batch *b, FILE *f, const char *path,
         if (line[n - 1] == (null ? 0 : '\n'))
             line[n - 1] = 0;
         if (is_stdio(line))
-            st = nst_err_set(err, NST_ERR_ARG, "files-from: %s: - is no file", path);
+            st = nst_err_set(err, NST_ERR_ARG,
+                             "files-from: %s: contains -, which is not a file", path);
         else if (*line)
             st = nst_batch_add(b, line, recursive, err);
     }
@@ -213,7 +214,7 @@ static enum nst_status check_name(const char *name, struct nst_err *err)
     if (!*base || name[0] == '/' || strcmp(base, "..") == 0 ||
         strncmp(name, "../", 3) == 0 || strstr(name, "/../"))
         return nst_err_set(err, NST_ERR_ARG,
-                           "name: '%s' is no name of a file under the directory of -o",
+                           "name: '%s' does not name a file below the -o directory",
                            name);
     return NST_OK;
 }
@@ -221,9 +222,7 @@ static enum nst_status check_name(const char *name, struct nst_err *err)
 static enum nst_status refuse_nameless(const struct nst_params *p, struct nst_err *err)
 {
     return nst_err_set(err, NST_ERR_ARG,
-                       "-o %s: a picture from standard input has no name to go by "
-                       "there",
-                       p->output);
+                       "-o %s: standard input has no name; use -o FILE", p->output);
 }
 
 /* Name the i-th's result in the directory. */
@@ -345,7 +344,7 @@ static enum nst_status spare(const struct files *f, const char *path,
     add_file(&out, path, STDOUT_FILENO);
     if (out.count && bsearch(&one, f->of, f->count, sizeof *f->of, by_file))
         return nst_err_set(err, NST_ERR_ARG,
-                           "%s: is one of the files read, and not overwritten",
+                           "%s: is an input file and will not be overwritten",
                            is_stdio(path) ? "standard output" : path);
     return NST_OK;
 }
@@ -368,7 +367,8 @@ static enum nst_status name_outputs(struct nst_batch *b, const struct nst_params
 
     if (b->items > 1 && !b->directory)
         return nst_err_set(err, NST_ERR_ARG,
-                           "%zu pictures need a directory to go to: -o DIR/", b->items);
+                           "%zu images need an output directory; use -o DIR/",
+                           b->items);
     for (int i = 0; b->directory && i < p->styles.count; i++)
         if (is_stdio(p->styles.of[i].file))
             return refuse_nameless(p, err);
@@ -411,7 +411,7 @@ enum nst_status nst_batch_make_folder(const struct nst_item *item, struct nst_er
         if (*c == '/') {
             *c = 0;
             if (mkdir(path, 0777) != 0 && errno != EEXIST)
-                st = nst_err_set(err, NST_ERR_IO, "%s: cannot be made: %s", path,
+                st = nst_err_set(err, NST_ERR_IO, "%s: cannot be created: %s", path,
                                  strerror(errno));
             *c = '/';
         }

@@ -51,9 +51,10 @@ static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *
     struct nst_work *w = ctx;
 
     if (!w->p.quiet)
-        nst_say(w->maker->events,
-                "adaptive: the %s loss rose, step %lld: its weight %g to %g", loss,
-                (long long)e->iteration, from, to);
+        nst_say(
+            w->maker->events,
+            "adaptive: the %s loss rose at step %lld; its weight goes from %g to %g",
+            loss, (long long)e->iteration, from, to);
 }
 
 static bool on_stop(void *ctx)
@@ -247,18 +248,19 @@ static void report(const struct nst_work *w)
         return;
     if (r->end == NST_JOB_CONVERGED)
         nst_say(w->maker->events,
-                "converged after %lld steps: the loss hardly falls any more",
+                "converged after %lld steps: the loss no longer decreases",
                 (long long)r->iterations);
     if (r->end == NST_JOB_STOPPED)
         nst_say(w->maker->events,
-                "stopped after %lld steps, the picture so far is written",
+                "stopped after %lld steps; the image so far is written",
                 (long long)r->iterations);
     if (w->p.verbose)
-        nst_say(w->maker->events,
-                "loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, at most "
-                "%zu MiB",
-                r->first.total_loss, r->final.total_loss, (long long)r->iterations,
-                (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
+        nst_say(
+            w->maker->events,
+            "loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, peak memory "
+            "%zu MiB",
+            r->first.total_loss, r->final.total_loss, (long long)r->iterations,
+            (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
 }
 
 static void clear_work(struct nst_work *w)

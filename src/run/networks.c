@@ -135,8 +135,7 @@ static void say_choice(const char *style, const char *model,
     name = nst_search_name(path);
     if (strcmp(name, model) != 0)
         nst_say(events,
-                "style pack '%s' is of %s, which is used (%s is installed; -s FILE "
-                "would use it)",
+                "style pack '%s' selects the network %s; a style image would use %s",
                 style, model, name);
     free(name);
     free(path);
@@ -153,11 +152,11 @@ static char *why_not(const struct nst_model *one, const struct packs *packs)
     name = nst_search_name(path ? path : one->name);
     pack = lacking(packs, name);
     if (pack >= 0)
-        why = nst_xasprintf("style pack '%s' is of %s: works without the network %s",
+        why = nst_xasprintf("style pack '%s' is for %s; continuing without %s",
                             packs->style[pack], packs->model[pack], name);
     else if (!found)
         why = nst_xasprintf(
-            "the network %s is not found: works without it%s", name,
+            "network %s not found; continuing without it%s", name,
             strcmp(name, "vgg19") == 0 ? " (scripts/fetch-model installs it)" : "");
     free(name);
     free(path);

@@ -24,12 +24,12 @@ static void say_plan(struct nst_work *w)
     size_t limit = (plan->device_limit ? plan->device_limit : plan->limit) >> 20;
 
     if (!w->p.quiet && !w->p.dry_run && !w->p.tile && plan->tile)
-        nst_say(w->maker->events, "works in %d x %d tiles to stay within %zu MiB%s",
+        nst_say(w->maker->events, "using %d x %d tiles to stay within %zu MiB%s",
                 plan->tile_columns, plan->tile_rows, limit,
-                plan->recompute_content ? ", and works out content features anew" : "");
+                plan->recompute_content ? " and recomputing content features" : "");
     if (!w->p.quiet && !w->p.dry_run && plan->curvature_pairs < w->p.curvature_pairs)
         nst_say(w->maker->events,
-                "keeps %d curvature pairs of %lld to stay within %zu MiB",
+                "keeping %d of %lld curvature pairs to stay within %zu MiB",
                 plan->curvature_pairs, (long long)w->p.curvature_pairs, limit);
     nst_plan_apply(plan, &w->p);
     nst_plan_apply(plan, &w->asked);
@@ -183,7 +183,7 @@ static bool is_done(const struct nst_work *w)
     done = nst_record_matches(&record, comment);
     free(comment);
     if (done && !w->p.quiet)
-        nst_say(w->maker->events, "%s: is done", w->item->output);
+        nst_say(w->maker->events, "%s: is up to date; skipped", w->item->output);
     return done;
 }
 
@@ -212,7 +212,8 @@ static enum nst_status take_pixels(struct nst_work *w, struct nst_err *err)
     enum nst_status st;
 
     if (item->height < NST_PICTURE_MIN_SIDE || item->width < NST_PICTURE_MIN_SIDE)
-        return nst_err_set(err, NST_ERR_ARG, "%s: %d x %d: below %d x %d",
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: %d x %d pixels; at least %d x %d are required",
                            item->content, item->width, item->height,
                            NST_PICTURE_MIN_SIDE, NST_PICTURE_MIN_SIDE);
     w->content = nst_xcalloc(1, sizeof *w->content);
@@ -241,7 +242,7 @@ static enum nst_status read_content(struct nst_work *w,
     if (st == NST_OK)
         st = nst_frames_next(w->frames, &w->content, err);
     if (st == NST_OK && !w->content)
-        st = nst_err_set(err, NST_ERR_FORMAT, "%s: holds no frame",
+        st = nst_err_set(err, NST_ERR_FORMAT, "%s: contains no frame",
                          strcmp(w->item->content, "-") == 0 ? "standard input"
                                                             : w->item->content);
     if (st == NST_OK && nst_frames_count(w->frames) == 1) {
@@ -249,13 +250,14 @@ static enum nst_status read_content(struct nst_work *w,
         w->frames = NULL;
     }
     if (st == NST_OK && w->frames && (p->checkpoint || p->resume))
-        st = nst_err_set(err, NST_ERR_ARG,
-                         "%s: has several frames, and a checkpoint is of one picture",
-                         w->item->content);
+        st =
+            nst_err_set(err, NST_ERR_ARG,
+                        "%s: has several frames; a checkpoint works for one image only",
+                        w->item->content);
     if (st == NST_OK && w->frames && p->preview && nst_series_is(p->preview))
         st = nst_err_set(err, NST_ERR_ARG,
-                         "%s: has several frames, and a series of previews is of one "
-                         "picture",
+                         "%s: has several frames; a preview series works for one image "
+                         "only",
                          w->item->content);
     return st;
 }

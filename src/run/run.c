@@ -185,28 +185,24 @@ enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
 {
     if (p->square && p->size == 0)
         return nst_err_set(err, NST_ERR_ARG,
-                           "square: needs a size in pixels, and size is native");
+                           "square: cannot be combined with --size native");
     if (p->style_scale != 1 && p->size == 0)
         return nst_err_set(err, NST_ERR_ARG,
-                           "style-scale: needs a size in pixels, and size is native");
+                           "style-scale: cannot be combined with --size native");
     if (p->y4m && p->pnm)
-        return nst_err_set(err, NST_ERR_ARG, "pnm: a stream is not one of --y4m, too");
+        return nst_err_set(err, NST_ERR_ARG, "--pnm and --y4m are mutually exclusive");
     if (nst_params_stream(p) && (p->checkpoint || p->resume))
         return nst_err_set(err, NST_ERR_ARG,
-                           "checkpoint: is for one picture, and a stream has many");
+                           "checkpoint: works for one image, not for a stream");
     if (p->compat && (p->checkpoint || p->resume))
-        return nst_err_set(
-            err, NST_ERR_ARG,
-            "checkpoint: the optimiser of --compat cannot be written down");
+        return nst_err_set(err, NST_ERR_ARG, "checkpoint: does not work with --compat");
     if (p->compat && p->preview)
-        return nst_err_set(err, NST_ERR_ARG,
-                           "preview: the optimiser of --compat has no steps to show");
+        return nst_err_set(err, NST_ERR_ARG, "preview: does not work with --compat");
     if (p->preview && nst_series_check(p->preview, err) != NST_OK)
         return NST_ERR_ARG;
     if (nst_params_stream(p) && p->preview && nst_series_is(p->preview))
         return nst_err_set(err, NST_ERR_ARG,
-                           "preview: a series is of one picture, and a stream has "
-                           "many");
+                           "preview: a series works for one image, not for a stream");
     if (nst_engine_check(p, err) != NST_OK)
         return NST_ERR_ARG;
     if (nst_scales_check(p, err) != NST_OK)
@@ -274,7 +270,7 @@ static void open_beside(struct sides *s, int on_gpus, int wanted)
         if (nst_engine_on(&s->side[s->count].engine, first, gpu, s->p, &why) == NST_OK)
             s->count++;
         else if (!s->p->quiet)
-            nst_say(s->events, "%s: pictures are made without it", why.text);
+            nst_say(s->events, "%s; continuing without this GPU", why.text);
     opened = s->count;
     while (s->count < wanted &&
            nst_engine_share(&s->side[s->count].engine,
@@ -343,9 +339,9 @@ enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *aske
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->freed, NULL);
     if (st == NST_OK && !b->items)
-        st = nst_err_set(err, NST_ERR_ARG, "there is no picture to be made");
+        st = nst_err_set(err, NST_ERR_ARG, "no image is given");
     if (st == NST_OK && !p.styles.count)
-        st = nst_err_set(err, NST_ERR_ARG, "there is no style to make it in");
+        st = nst_err_set(err, NST_ERR_ARG, "no style is given");
     if (st == NST_OK)
         st = nst_networks_choose(&p.model, asked, b, events, err);
     if (st == NST_OK)

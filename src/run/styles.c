@@ -41,8 +41,7 @@ static enum nst_status open_style(struct nst_styles_shared *s, int i,
     free(path);
     if (st == NST_OK && style->pack && s->p->colour == NST_COLOUR_MATCH)
         return nst_err_set(err, NST_ERR_ARG,
-                           "colour: match recolours style pictures, and %s is a style "
-                           "pack, which has no colours to change",
+                           "colour: match needs style images, but %s is a style pack",
                            o->file);
     for (int k = 0; style->pack && st == NST_OK && (n = nst_engine_networks(e, k)); k++)
         st = nst_pack_check(style->pack, o->file, n->vgg, n->name, &s->p->style_layers,
@@ -92,8 +91,7 @@ static enum nst_status read_picture(struct nst_picture **out, const char *name,
 
     if (strcmp(name, "-") != 0 && !strpbrk(name, "/.") && access(name, F_OK) != 0)
         return nst_err_set(err, NST_ERR_IO,
-                           "style '%s': no such file, and no style pack has this name "
-                           "(nst-style list)",
+                           "style '%s': no such file or style pack; see nst-style list",
                            name);
     st = nst_picture_load(out, name, size, err);
     nst_picture_flatten(*out, NST_WHITE);

@@ -180,8 +180,8 @@ static enum nst_status take_up(struct run *r, struct nst_err *err)
         return st;
     if (!visit_run(r, nst_checkpoint_read, r->resume) || r->at < 0 ||
         r->at >= r->scales)
-        return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: is not the checkpoint of such a run", r->s->p->resume);
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: is not a checkpoint of this run",
+                           r->s->p->resume);
     for (int i = 0; i < r->at; i++)
         r->planned_before += r->scale[i].iterations;
     if (r->at == 0 || r->s->p->scale_mode != NST_SCALE_BLEND)
@@ -189,7 +189,8 @@ static enum nst_status take_up(struct run *r, struct nst_err *err)
     st = nst_floats_new(&r->sum, floats(r), 1, 1, err);
     if (st == NST_OK &&
         !nst_checkpoint_read(r->resume, "run/sum", NST_F32, r->sum, floats(r)))
-        st = nst_err_set(err, NST_ERR_FORMAT, "%s: holds no sum of scales",
+        st = nst_err_set(err, NST_ERR_FORMAT,
+                         "%s: the state of --scale-mode blend is missing",
                          r->s->p->resume);
     return st;
 }
@@ -291,10 +292,11 @@ static enum nst_status run_extended(struct run *r, struct nst_job *job,
     if (st == NST_OK)
         st = nst_job_run(job, r->x, events, &r->result, err);
     if (st == NST_OK && off > 0)
-        nst_say(r->s->run,
-                "the loss is %.1g off that of the checkpoint: what follows is not "
-                "the same to the bit",
-                off);
+        nst_say(
+            r->s->run,
+            "the loss differs from the checkpoint by %.1g (relative); the result will "
+            "not be bit-identical",
+            off);
     nst_checkpoint_close(r->resume);
     r->resume = NULL;
     if (st == NST_OK)

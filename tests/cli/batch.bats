@@ -90,16 +90,16 @@ as() {
     cp photo.ppm other/one.ppm
     refused 2 'would both be written to out/one-style.ppm' -s style.ppm -o out/ album other
     refused 2 'would both be written to out/x.ppm' -s style.ppm -o out/ album --name x.ppm
-    refused 2 'is one of the files read' -s style.ppm -o . photo.ppm --name '{stem}.{ext}'
+    refused 2 'is an input file' -s style.ppm -o . photo.ppm --name '{stem}.{ext}'
     refused 2 'name: .* a { without its }' -s style.ppm -o out/ photo.ppm --name '{stem'
     refused 2 'name: {stam} is none of' -s style.ppm -o out/ photo.ppm --name '{stam}.png'
-    refused 2 'no name of a file under' -s style.ppm -o out/ photo.ppm --name '../{stem}.png'
+    refused 2 'does not name a file below' -s style.ppm -o out/ photo.ppm --name '../{stem}.png'
     mkdir empty
-    refused 2 'empty: holds no pictures' -s style.ppm -o out/ empty
-    refused 2 'need a directory' -s style.ppm -o out.png album
+    refused 2 'empty: contains no images' -s style.ppm -o out/ empty
+    refused 2 'need an output directory' -s style.ppm -o out.png album
     : >list
-    refused 2 'names no picture' -s style.ppm -o out/ --files-from list
-    refused 2 'null: is for' -0 -s style.ppm -o out/ photo.ppm
+    refused 2 'contains no file names' -s style.ppm -o out/ --files-from list
+    refused 2 'null: requires' -0 -s style.ppm -o out/ photo.ppm
     refused 2 'No such file' -s style.ppm -o out/ --files-from nowhere
 }
 
@@ -168,7 +168,7 @@ as() {
     wait $! || true
     run -0 --separate-stderr "$NST" -S 256 -n 2 --skip-done -s style.ppm photo.ppm \
         -o out/photo-style.png --progress none
-    [[ $stderr != *"is done"* ]]
+    [[ $stderr != *"is up to date"* ]]
 }
 
 @test "a batch killed and started again finishes with the same bytes" {

@@ -100,7 +100,7 @@ plainly() {
         cp "${srcdir:?}/styles/munch.nststyle" .
         run --separate-stderr "$COMPARE" -s $pack photo.ppm style.ppm
         [ "$status" = 1 ]
-        [[ $stderr == *"style '$pack': is a style pack, which knows nothing"* ]]
+        [[ $stderr == *"style '$pack': is a style pack, which lacks the layers"* ]]
     done
 }
 

@@ -64,8 +64,8 @@ near() {
 @test "a device of no such name, and a precision that the CPU has not, are refused" {
     run --separate-stderr on gpu
     [ "$status" -eq 2 ]
-    [[ $stderr == "nst: device 'gpu': auto, cpu, cuda, cuda:N or"* ]]
-    for name in cuda: cuda:x cuda:0,,1 cuda:0, cuda:-1 CUDA ""; do
+    [[ $stderr == "nst: device: 'gpu' is not auto, cpu, cuda, cuda:N or"* ]]
+    for name in cuda: cuda:x cuda:0,,1 'cuda:0,' cuda:-1 CUDA ""; do
         run on "$name"
         [ "$status" -eq 2 ]
     done
@@ -96,7 +96,7 @@ near() {
             "$srcdir/samples/content.svg"
         [ "$status" -eq 0 ]
         [ "${#stderr_lines[@]}" -eq 1 ]
-        [[ $stderr == "nst: cuda"*": working on the CPU" ]]
+        [[ $stderr == "nst: cuda"*"; using the CPU" ]]
         cmp out.png cpu.png
     done
     NST_FAKE_CUDA_DEVICES=0 on auto # nobody asked for a GPU
@@ -130,13 +130,13 @@ near() {
     # less than one piece takes; a tenth is left for others
     export NST_FAKE_CUDA_MEMORY=$(($(takes "$@") * 9 / 10 + kept))
     "$NST" --history none --progress none --device cuda "$@" -o out.png 2>said
-    grep -q 'works in .* tiles to stay within' said
-    NST_FAKE_CUDA_MEMORY= "${NST%nst}nst-compare" --json whole.png out.png >compared
+    grep -q 'using .* tiles to stay within' said
+    NST_FAKE_CUDA_MEMORY="" "${NST%nst}nst-compare" --json whole.png out.png >compared
     jq -e '.ssim > 0.99' compared
     NST_FAKE_CUDA_MEMORY=$((kept + 1000000)) run --separate-stderr \
         "$NST" -q --history none --device cuda "$@" -o none.png
     [ "$status" -eq 1 ]
-    [[ $stderr == *"pixels take "*" MiB at least of the GPU, and "*" are allowed"* ]]
+    [[ $stderr == *"pixels need at least "*" MiB of GPU memory, but "*" are allowed"* ]]
 }
 
 @test "the history says what worked, and a batch on a GPU is its pictures one by one" {
@@ -161,7 +161,7 @@ near() {
 @test "--dry-run says what a run takes of a GPU's memory" {
     is_fake
     set -- -S 32 -s style.ppm photo.ppm -o x.png --dry-run
-    "$NST" --device cuda "$@" | grep -Eq '^memory of a GPU  [0-9]+ MiB of [0-9]+ MiB$'
+    "$NST" --device cuda "$@" | grep -Eq '^GPU memory       [0-9]+ MiB of [0-9]+ MiB$'
     "$NST" --device cuda "$@" --json | jq -e '.device_memory > 0 and
         .device_limit > .device_memory and .peak_memory > 0'
     "$NST" --device cpu "$@" --json | jq -e 'has("device_memory") | not'
@@ -202,7 +202,7 @@ near() {
     NST_FAKE_CUDA_DEVICES=2 run --separate-stderr "$NST" --device cuda:0,7 -S 32 -n 2 -j 3 \
         --progress json -s "$srcdir/samples/style.svg" -o three/ ?.svg
     [ "$status" -eq 0 ]
-    grep -q "cuda:7: there is cuda:0 to cuda:1: pictures are made without it" <<<"$stderr"
+    grep -q "cuda:7: there is cuda:0 to cuda:1; continuing without this GPU" <<<"$stderr"
     for f in one/*; do cmp "$f" "three/${f#one/}"; done
     # the one there is makes some beside each other
     grep '^{' <<<"$stderr" | jq -r .event | grep -v step | head -n 2 | sort -u >first

@@ -190,8 +190,8 @@ gif() {
         [ "$(field $f n-pages) $(field $f delay | xargs) $(field $f loop)" = "3 100 200 300 5" ]
         case $f in c.webp) continue ;; esac
         for t in 0 1 2; do # alpha in the corner and beside it
-            [ "$(vips getpoint "$f[n=-1]" 3 $((36 * t + 3)) | awk '{ print $4 }')" = 0 ]
-            [ "$(vips getpoint "$f[n=-1]" 30 $((36 * t + 20)) | awk '{ print $4 }')" = 255 ]
+            [ "$(vips getpoint "${f}[n=-1]" 3 $((36 * t + 3)) | awk '{ print $4 }')" = 0 ]
+            [ "$(vips getpoint "${f}[n=-1]" 30 $((36 * t + 20)) | awk '{ print $4 }')" = 255 ]
         done
     done
     # another format has room for the first frame alone, which is that of the animation
@@ -276,13 +276,13 @@ gif() {
     bad 'YUV4MPEG2 W-3 H36' "'W-3': no width"
     bad 'YUV4MPEG2 W8 H8' 'too small'
     bad 'YUV4MPEG2 W900000 H900000' 'too large'
-    bad 'YUV4MPEG2 W48 H36' 'bad.y4m: holds no frame'
-    refused 1 'standard input: holds no frame' --y4m -s style.ppm - -o out.y4m <bad.y4m
+    bad 'YUV4MPEG2 W48 H36' 'bad.y4m: contains no frame'
+    refused 1 'standard input: contains no frame' --y4m -s style.ppm - -o out.y4m <bad.y4m
     bad "YUV4MPEG2 W48 H36
 nonsense" 'no frame where one should begin'
     bad "YUV4MPEG2 W48 H36 X$(head -c 2000 /dev/zero | tr '\0' x)" 'is not a YUV4MPEG2 stream'
-    refused 2 'format: a stream' --y4m --format png -s style.ppm good.y4m -o out.y4m
-    refused 2 'checkpoint: is for one' --y4m --checkpoint c -s style.ppm good.y4m -o out.y4m
+    refused 2 '--format and --y4m are mutually exclusive' --y4m --format png -s style.ppm good.y4m -o out.y4m
+    refused 2 'checkpoint: works for one image' --y4m --checkpoint c -s style.ppm good.y4m -o out.y4m
 }
 
 @test "--format decides what is written, whatever the name says" {
@@ -293,7 +293,7 @@ nonsense" 'no frame where one should begin'
     [ "$(head -c 4 out.png)" = RIFF ]
     nst -s style.ppm photo.ppm style.ppm --format png -o made/
     [ "$(ls made)" = "$(printf '%s\n' photo-style.png style-style.png)" ]
-    refused 2 "format: 'bmpx' is not one" -s style.ppm photo.ppm --format bmpx -o out2.png
+    refused 2 "format: 'bmpx' cannot be written" -s style.ppm photo.ppm --format bmpx -o out2.png
 }
 
 @test "an interrupt ends a stream after whole frames" {
@@ -405,6 +405,6 @@ stream() {
     refused 1 'huge.pam: 99999999x99999999 pixels is too large' -s style.ppm huge.pam -o out.png
     printf 'P7\nWIDTH 48\nHEIGHT 36\nDEPTH 9\nMAXVAL 255\nENDHDR\n' >deep.pam
     refused 1 'deep.pam: 48 x 36 pixels of 9' -s style.ppm deep.pam -o out.png
-    refused 2 'pnm: a stream is not one of --y4m' --pnm --y4m -s style.ppm good -o out
-    refused 2 'format: a stream of --pnm' --pnm --format png -s style.ppm good -o out
+    refused 2 '--pnm and --y4m are mutually exclusive' --pnm --y4m -s style.ppm good -o out
+    refused 2 '--format and --pnm are mutually exclusive' --pnm --format png -s style.ppm good -o out
 }

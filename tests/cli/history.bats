@@ -64,7 +64,7 @@ ids() {
     picture photo.ppm 48 36 12
     run nst_history rerun "$id"
     [ "$status" = 1 ]
-    [[ $output == *"photo.ppm: is not there any more, or not what it was" ]]
+    [[ $output == *"photo.ppm: is missing or has changed since the run" ]]
 }
 
 @test "a run is made again by the instructions that it was made by" {
@@ -92,11 +92,11 @@ ids() {
     cmp one.png again.png
     "$(dirname "$NST")"/nst-style pack photo.ppm --scales 32 -o data/nst/styles/mine.nststyle
     run -1 --separate-stderr nst_history rerun "$(ids | head -n 1)" -o again.png
-    [[ $stderr == *"mine: is not there any more, or not what it was" ]]
+    [[ $stderr == *"mine: is missing or has changed since the run" ]]
     nst -m m.safetensors -s style.ppm photo.ppm -o two.png
     printf x >>m.safetensors
     run -1 --separate-stderr nst_history rerun "$(ids | tail -n 1)" -o again.png
-    [[ $stderr == *"m.safetensors: is not there any more, or not what it was" ]]
+    [[ $stderr == *"m.safetensors: is missing or has changed since the run" ]]
 }
 
 @test "a picture from standard input is not taken for a file called -" {
@@ -106,7 +106,7 @@ ids() {
     nst -s style.ppm - <photo.ppm >one.png
     jq -e '.content == "-" and .inputs[0].sha256 == null' h.jsonl
     run -1 --separate-stderr nst_history rerun "$(ids)" -o again.png <photo.ppm
-    [[ $stderr == *"-: was read from where it cannot be read again" ]]
+    [[ $stderr == *"-: was not a regular file and cannot be read again" ]]
 }
 
 @test "runs are forgotten, by name or all but the latest, and no line is lost meanwhile" {
@@ -178,9 +178,9 @@ $third" ]
         cp $name.ppm kept.ppm
         nst_history rerun "$(nst_history find $name.ppm | cut -d' ' -f1)" 2>log
         cmp kept.ppm $name.ppm
-        [ $name = two ] || run ! grep differs log
+        [ $name = two ] || run ! grep "will differ" log
     done
-    grep -q 'the result differs: nst 0.1.0 made small scales of the picture' log
+    grep -q 'the result will differ: nst 0.1.0 made small scales from the image' log
 }
 
 @test "a run of nst 0.1.0 that cannot be made again is told" {
@@ -190,5 +190,5 @@ $third" ]
     jq -c '.version = "0.1.0"' h.jsonl >old
     mv old h.jsonl
     nst_history rerun "$(ids)" 2>log
-    grep -q 'nst-history: the result differs: nst 0.1.0 counted the border' log
+    grep -q 'nst-history: the result will differ: nst 0.1.0 included the border' log
 }

@@ -139,7 +139,7 @@ samples() { # of a PPM of 32 x 24, one a line
     mkdir made
     nst --config config.json photo.ppm -o made
     [ -s made/photo-munch.ppm ]
-    refused 2 'a style is needed' --config none photo.ppm -o no.ppm
+    refused 2 'no style is given' --config none photo.ppm -o no.ppm
     echo '{"options": {"style": "nobody"}}' >config.json
     refused 1 'nobody' --config config.json photo.ppm -o no.ppm
 }
@@ -272,7 +272,7 @@ half() {
     done)
     {
         printf 'P7\nWIDTH 48\nHEIGHT 36\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n'
-        for i in $(seq 36); do printf '%b' "$row"; done
+        for _ in $(seq 36); do printf '%b' "$row"; done
     } >"$1"
 }
 
@@ -338,9 +338,9 @@ half() {
     near "$(first -p classic -s style.ppm --layers conv_1 -s style.ppm \
         --layers conv_2,conv_3,conv_4,conv_5 photo.ppm)" \
         "$(awk -v l="$(first -p classic -s style.ppm photo.ppm)" 'BEGIN { print l / 2 }')"
-    refused 2 'layers: conv5_4 of style.ppm is none' -s style.ppm --layers conv5_4 \
+    refused 2 'layers: conv5_4 .for style.ppm. is not one' -s style.ppm --layers conv5_4 \
         photo.ppm -o out.ppm
-    refused 2 "mask: 'm.png': comes after" --mask m.png -s style.ppm photo.ppm -o out.ppm
+    refused 2 "mask: 'm.png': must follow" --mask m.png -s style.ppm photo.ppm -o out.ppm
     refused 1 'm.png: ' -s style.ppm --mask m.png photo.ppm -o out.ppm
 }
 
@@ -349,14 +349,14 @@ half() {
     awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print i % 3 * 127 }' >busy.pgm
     awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print int(i / 40) * 3 }' >calm.pgm
     nst -s busy.pgm calm.pgm -o a.png --adaptive parameters 2>log
-    grep -qE 'nst: adaptive: the style has a complexity of 0.*, above 0.08: 5 steps in place of 3' log
+    grep -qE 'nst: adaptive: style complexity 0.* is above 0.08: 5 steps instead of 3' log
     exiftool -b -nst a.png | jq -e '.nst | .iterations == 5 and .options.iterations == 3'
     nst -s busy.pgm calm.pgm -o a.png --adaptive parameters --scales 16,32 \
         --scale-iterations 9,3 2>log
     grep -q '0.08: 5/3 of the steps at each scale' log
     [ "$(exiftool -b -nst a.png | jq .nst.iterations)" = 20 ]
     nst -s calm.pgm busy.pgm -o a.png --adaptive both --optimiser adam 2>log
-    grep -q 'the content has a complexity .* learning rate 0.01 in place of 0.02' log
+    grep -q 'content complexity .* learning rate 0.01 instead of 0.02' log
     nst -s calm.pgm calm.pgm -o a.png --adaptive parameters 2>log
     run ! grep adaptive log
     nst -s busy.pgm calm.pgm -o a.png 2>log
@@ -372,7 +372,7 @@ half() {
     nst -s busy.pgm photo.ppm -o b.png --resume ck -n 30 -q
     cmp a.png b.png
     nst -s busy.pgm photo.ppm -o a.png --adaptive parameters -n 30 --skip-done 2>log
-    grep -q 'a.png: is done' log
+    grep -q 'a.png: is up to date' log
     "$(dirname "$NST")/nst-history" rerun -o c.png "$("$(dirname "$NST")/nst-history" list |
         awk 'NR == 1 { print $1 }')"
     cmp a.png c.png
@@ -381,7 +381,7 @@ half() {
 @test "an adaptive weight grows when its loss rises over ten steps, and a run goes on by it" {
     needs jq
     nst -p classic -s style.ppm photo.ppm -o a.png --adaptive weights -n 40 --trace t.jsonl 2>log
-    grep -qE 'adaptive: the content loss rose, step [0-9]+: its weight 1 to 1.1' log
+    grep -qE 'adaptive: the content loss rose at step [0-9]+; its weight goes from 1 to 1.1' log
     jq -es 'map(select(.evaluation and .accepted)) | .[-1].iteration == 40' t.jsonl
     for optimiser in lbfgs adam; do
         nst -s style.ppm photo.ppm -o a.png --adaptive weights -n 40 --optimiser $optimiser -q
@@ -390,7 +390,7 @@ half() {
         nst -s style.ppm photo.ppm -o b.png --resume ck -n 40 -q
         cmp a.png b.png
     done
-    refused 2 'adaptive: the recipe of --compat is fixed' --adaptive both --compat tutorial \
+    refused 2 'adaptive: cannot be combined with --compat' --adaptive both --compat tutorial \
         -s style.ppm photo.ppm -o out.png
 }
 
@@ -572,18 +572,18 @@ half() {
 }
 
 @test "what cannot be is refused" {
-    refused 2 'scales: 16 after 32' -s style.ppm photo.ppm -o x.ppm --scales 32,16
+    refused 2 'scales: 16 follows 32' -s style.ppm photo.ppm -o x.ppm --scales 32,16
     refused 2 "scales: '8' is not a list of up to 8 whole numbers between 16 and 65536" \
         -s style.ppm photo.ppm -o x.ppm --scales 8
-    refused 2 'scale-iterations: 3 numbers for 2 scales' \
+    refused 2 'scale-iterations: 3 values for 2 scales' \
         -s style.ppm photo.ppm -o x.ppm --scales 16,32 --scale-iterations 1,2,3
-    refused 2 'compat: its recipe has one scale: add -p classic' -s style.ppm photo.ppm -o x.ppm --scales auto --compat tutorial
-    refused 2 'optimiser: --compat has its own' \
+    refused 2 'compat: works with one scale only; add -p classic' -s style.ppm photo.ppm -o x.ppm --scales auto --compat tutorial
+    refused 2 'optimiser: --compat tutorial has its own' \
         -s style.ppm photo.ppm -o x.png --optimiser adam --compat tutorial
     refused 2 "strength: '1.5' is not a number between 0 and 1" \
         -s style.ppm photo.ppm -o x.ppm --strength 1.5
     refused 2 "style: 'style.ppm:0': the weight" -s style.ppm:0 photo.ppm -o x.ppm
-    refused 2 'style-scale: needs a size' -s style.ppm photo.ppm -o x.ppm -S native --style-scale 2
+    refused 2 'style-scale: cannot be combined' -s style.ppm photo.ppm -o x.ppm -S native --style-scale 2
     refused 1 'none.ppm' -s style.ppm photo.ppm -o x.ppm --init none.ppm
-    refused 2 'style.ppm: is one of the files read' -s photo.ppm --init style.ppm photo.ppm -o style.ppm
+    refused 2 'style.ppm: is an input file' -s photo.ppm --init style.ppm photo.ppm -o style.ppm
 }

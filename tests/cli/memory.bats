@@ -106,13 +106,13 @@ nearly_equal() { # FILE FILE, PPM
     nst -p classic -s style.ppm photo.ppm -S 1500 -o out.png --max-memory 450M -n 2 \
         --history h.jsonl 2>said
     cat said
-    grep -q 'nst: works in [0-9]* x [0-9]* tiles to stay within 450 MiB' said
-    grep -q 'nst: keeps [0-9]* curvature pairs of 20 to stay within 450 MiB' said
+    grep -q 'nst: using [0-9]* x [0-9]* tiles to stay within 450 MiB' said
+    grep -q 'nst: keeping [0-9]* of 20 curvature pairs to stay within 450 MiB' said
     jq -e '.peak_memory < 450 * 1048576 and .options.tile > 0' h.jsonl
 }
 
 @test "what cannot fit is refused before the work" {
-    REFUSAL_MS=5000 refused 1 'take [0-9]+ MiB at least, and 32 MiB are allowed' \
+    REFUSAL_MS=5000 refused 1 'need at least [0-9]+ MiB, but 32 MiB are allowed' \
         -s style.ppm photo.ppm -o out.png -S 700 --max-memory 32M
     refused 2 "max-memory: 'lots' is not a size from 16M" \
         -s style.ppm photo.ppm -o out.png --max-memory lots

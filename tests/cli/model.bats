@@ -61,17 +61,17 @@ numbers() {
     done
     cmp <(tail -c 2304 all.ppm) <(tail -c 2304 cut.ppm)
     refused 1 'has no layer conv3_2' -m ./cut.safetensors -p gatys -s style.ppm photo.ppm -o o.ppm
-    refuses 'has only 5 convolutions' convert ./cut.safetensors --last relu5_1 \
+    refuses 'has 5 convolutions' convert ./cut.safetensors --last relu5_1 \
         -o out.safetensors
 }
 
 @test "a network is not written over what it is made of" {
     cp "${srcdir:?}/models/vgg19-lite.safetensors" lite.safetensors
     ln -s lite.safetensors link
-    refuses 'link: is one of the files read, and not overwritten' convert ./lite.safetensors \
+    refuses 'link: is an input file and will not be overwritten' convert ./lite.safetensors \
         --f16 -o link
     cp photo.ppm before
-    refuses 'photo.ppm: is one of the files read' convert vgg19-lite --normalise photo.ppm \
+    refuses 'photo.ppm: is an input file' convert vgg19-lite --normalise photo.ppm \
         -o photo.ppm
     cmp photo.ppm before
     cmp lite.safetensors "$srcdir/models/vgg19-lite.safetensors"
@@ -94,11 +94,11 @@ numbers() {
 @test "a pickle that asks for anything but tensors is refused, and not run" {
     # a plain checkpoint whose first pickle is: import os; os.system("touch ran")
     printf '\200\002cos\nsystem\nX\011\000\000\000touch ran\205R.' >evil.pth
-    refuses 'asks for what is no tensor: os.system' verify evil.pth
+    refuses 'refers to something that is not a tensor: os.system' verify evil.pth
     printf '\200\002c__builtin__\neval\nX\001\000\000\0001\205R.' >evil.pth
-    refuses 'asks for what is no tensor: __builtin__.eval' convert evil.pth -o out.safetensors
+    refuses 'refers to something that is not a tensor: __builtin__.eval' convert evil.pth -o out.safetensors
     printf '\200\002}\201.' >evil.pth
-    refuses 'an instruction that no tensors need: 0x81' verify evil.pth
+    refuses 'an opcode that tensors do not need: 0x81' verify evil.pth
     [ ! -e ran ]
 }
 
@@ -125,7 +125,7 @@ numbers() {
         size=$(stat -c %s "${srcdir:?}/tests/data/tiny-$kind.pth")
         for ((i = 0; i < 60; i++)); do
             cp "$srcdir/tests/data/tiny-$kind.pth" changed.pth
-            for at in 1 2; do
+            for _ in 1 2; do
                 printf "\\x$(printf %x $((RANDOM % 256)))" |
                     dd of=changed.pth bs=1 seek=$((RANDOM % size)) conv=notrunc status=none
             done

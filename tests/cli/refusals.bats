@@ -13,7 +13,7 @@ bytes() {
     mkdir folder
     refused 1 'none.ppm: No such file' -s style.ppm none.ppm -o out.png
     refused 1 'none.ppm: No such file' -s none.ppm photo.ppm -o out.png
-    refused 2 'folder: holds no pictures' -s style.ppm folder -o out.png
+    refused 2 'folder: contains no images' -s style.ppm folder -o out.png
     refused 1 'empty' -s style.ppm - -o out.png </dev/null
 }
 
@@ -43,16 +43,16 @@ bytes() {
     refused 2 "content-layers: 'conv_99' is not a layer" -s style.ppm photo.ppm --content-layers conv_99
     refused 2 "pooling: 'min' is not one of max|avg" -s style.ppm photo.ppm --pooling min
     refused 2 "threads: 'many'" -s style.ppm photo.ppm -t many
-    refused 2 "square: needs a size" -s style.ppm photo.ppm --square --size native -o out.png
+    refused 2 "square: cannot be combined" -s style.ppm photo.ppm --square --size native -o out.png
 }
 
 @test "a command line that makes no sense is refused" {
-    refused 2 'a style is needed' photo.ppm
-    refused 2 'need a directory' -s style.ppm photo.ppm style.ppm
+    refused 2 'no style is given' photo.ppm
+    refused 2 'need an output directory' -s style.ppm photo.ppm style.ppm
     refused 2 'both' -s - -
-    refused 2 "photo.ppm: is one of the files" -s style.ppm photo.ppm -o photo.ppm
+    refused 2 "photo.ppm: is an input file" -s style.ppm photo.ppm -o photo.ppm
     ln photo.ppm link.ppm
-    refused 2 "link.ppm: is one of the files" -s style.ppm photo.ppm -o link.ppm
+    refused 2 "link.ppm: is an input file" -s style.ppm photo.ppm -o link.ppm
     run "$NST" --no-such-option
     [ "$status" = 2 ]
     [[ $output == "nst: unrecognized option '--no-such-option'"* ]]
@@ -60,9 +60,9 @@ bytes() {
 
 @test "no picture that is read is written to, whatever is written" {
     cp photo.ppm before.ppm
-    refused 2 "photo.ppm: is one of the files" -s style.ppm - -o photo.ppm <photo.ppm
-    refused 2 "photo.ppm: is one of the files" -s style.ppm photo.ppm -o o.png --trace photo.ppm
-    refused 2 "photo.ppm: is one of the files" -s photo.ppm style.ppm -o o.png --history photo.ppm
+    refused 2 "photo.ppm: is an input file" -s style.ppm - -o photo.ppm <photo.ppm
+    refused 2 "photo.ppm: is an input file" -s style.ppm photo.ppm -o o.png --trace photo.ppm
+    refused 2 "photo.ppm: is an input file" -s photo.ppm style.ppm -o o.png --history photo.ppm
     run --separate-stderr bash -c "'$NST' -q -S 32 -n 1 -s style.ppm photo.ppm >>photo.ppm"
     [ "$status" = 2 ]
     cmp photo.ppm before.ppm
@@ -151,47 +151,47 @@ bytes() {
 @test "several pictures that cannot all be written are refused" {
     mkdir d
     cp photo.ppm d/photo.ppm
-    refused 2 '2 pictures need a directory to go to' -s style.ppm photo.ppm d/photo.ppm \
+    refused 2 '2 images need an output directory' -s style.ppm photo.ppm d/photo.ppm \
         -o out.png
     refused 2 'photo.ppm and d/photo.ppm would both be written to d/photo-style.ppm' \
         -s style.ppm photo.ppm d/photo.ppm -o d
     cp photo.ppm d/photo-style.ppm
-    refused 2 'd/photo-style.ppm: is one of the files read' \
+    refused 2 'd/photo-style.ppm: is an input file' \
         -s style.ppm photo.ppm d/photo-style.ppm -o d
-    refused 2 'trace: one file holds one run' -s style.ppm photo.ppm style.ppm -o d \
+    refused 2 'trace: works for one image only' -s style.ppm photo.ppm style.ppm -o d \
         --trace t.jsonl
-    refused 2 'trace: needs a file' -s style.ppm photo.ppm -o out.png --trace -
-    refused 2 'has no name to go by there' -s style.ppm - -o d <photo.ppm
-    refused 2 'json: only --dry-run' -s style.ppm photo.ppm -o out.png --json
-    refused 2 'trace: one file' -s style.ppm photo.ppm style.ppm -o new/ --trace t
+    refused 2 'trace: standard output cannot' -s style.ppm photo.ppm -o out.png --trace -
+    refused 2 'standard input has no name' -s style.ppm - -o d <photo.ppm
+    refused 2 'json: requires --dry-run' -s style.ppm photo.ppm -o out.png --json
+    refused 2 'trace: works for one image' -s style.ppm photo.ppm style.ppm -o new/ --trace t
     refused 2 'preset: only one' -s style.ppm photo.ppm -o out.png -p classic -p gatys
 }
 
 @test "no file is written as two things" {
-    refused 2 'x.png: cannot be written as two' -s style.ppm photo.ppm -o x.png --trace x.png
-    refused 2 'x.png: cannot be written as two' -s style.ppm photo.ppm -o x.png --history x.png
-    refused 2 't: cannot be written as two' -s style.ppm photo.ppm -o x.png --history t --trace t
+    refused 2 'x.png: named for two outputs' -s style.ppm photo.ppm -o x.png --trace x.png
+    refused 2 'x.png: named for two outputs' -s style.ppm photo.ppm -o x.png --history x.png
+    refused 2 't: named for two outputs' -s style.ppm photo.ppm -o x.png --history t --trace t
     touch old.jsonl
     ln old.jsonl link.jsonl
-    refused 2 'cannot be written as two' -s style.ppm photo.ppm -o x.png \
+    refused 2 'named for two outputs' -s style.ppm photo.ppm -o x.png \
         --history old.jsonl --trace link.jsonl
-    refused 2 'x.png: cannot be written as two' -s style.ppm photo.ppm -o x.png --trace ./x.png
+    refused 2 'x.png: named for two outputs' -s style.ppm photo.ppm -o x.png --trace ./x.png
     mkdir folder
     ln -s folder there
-    refused 2 'cannot be written as two' -s style.ppm photo.ppm -o folder/x.png \
+    refused 2 'named for two outputs' -s style.ppm photo.ppm -o folder/x.png \
         --preview there/../there//x.png
 }
 
 @test "the history is no picture, wherever its name comes from" {
     export NST_HISTORY=photo.ppm
-    refused 2 'photo.ppm: is one of the files read' -s style.ppm photo.ppm -o x.png
-    NST_HISTORY=$PWD/x.png refused 2 'x.png: cannot be written as two' -s style.ppm photo.ppm -o x.png
+    refused 2 'photo.ppm: is an input file' -s style.ppm photo.ppm -o x.png
+    NST_HISTORY=$PWD/x.png refused 2 'x.png: named for two outputs' -s style.ppm photo.ppm -o x.png
     mkdir -p state/nst
     cp photo.ppm state/nst/history.jsonl
-    NST_HISTORY='' XDG_STATE_HOME=$PWD/state refused 2 'history.jsonl: is one of the files read' \
+    NST_HISTORY='' XDG_STATE_HOME=$PWD/state refused 2 'history.jsonl: is an input file' \
         -s style.ppm state/nst/history.jsonl -o x.png
     cmp photo.ppm state/nst/history.jsonl
-    refused 2 'history: needs a file' -s style.ppm photo.ppm -o x.png --history -
+    refused 2 'history: standard output cannot' -s style.ppm photo.ppm -o x.png --history -
 }
 
 @test "a checkpoint or a preview that cannot be written shows before the run" {
@@ -204,8 +204,8 @@ bytes() {
 
 @test "what is read but is no picture is not written over, either" {
     echo photo.ppm >list
-    refused 2 'list: is one of the files read' -s style.ppm --files-from list -o out/ --history list
+    refused 2 'list: is an input file' -s style.ppm --files-from list -o out/ --history list
     cp "$srcdir/models/vgg19-lite.safetensors" m.safetensors
-    refused 2 'm.safetensors: is one of the files read' -m m.safetensors -s style.ppm photo.ppm \
+    refused 2 'm.safetensors: is an input file' -m m.safetensors -s style.ppm photo.ppm \
         -o x.png --checkpoint m.safetensors
 }

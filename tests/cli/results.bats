@@ -135,7 +135,7 @@ load helper
         --save-every 1" bar >/dev/null
     said=$(printf '\033')"\[Knst: checkpoint: /dev/full: "
     grep -q "$(printf '\r')$said" bar
-    ! grep -q "[^$(printf '\r')]$said" bar
+    run ! grep -q "[^$(printf '\r')]$said" bar
     grep -q "$(printf '\r')100%|" bar
 }
 
@@ -230,13 +230,13 @@ load helper
     nst -s style.ppm photo.ppm --format jpg --quality 92 | cmp - auto.jpg
     # the file is another, the picture is done
     run nst -s style.ppm photo.ppm -o low.jpg --quality 60 --skip-done
-    [[ $output == *"low.jpg: is done"* ]]
+    [[ $output == *"low.jpg: is up to date"* ]]
     refused 2 "quality: '0' is not a whole number between 1 and 100, or auto" \
         -s style.ppm photo.ppm -o no.jpg --quality 0
-    refused 2 'quality: no.png: its format has none' -s style.ppm photo.ppm -o no.png --quality 9
-    refused 2 'quality: -: its format has none' -s style.ppm photo.ppm --quality 9
-    refused 2 'quality: no.jpg: its format' -s style.ppm photo.ppm -o no.jpg --format tiff --quality 9
-    refused 2 'its format has none' -s style.ppm photo.ppm -o no.jpg --pnm --quality 9
+    refused 2 'quality: no.png: this format has no quality' -s style.ppm photo.ppm -o no.png --quality 9
+    refused 2 'quality: -: this format has no quality' -s style.ppm photo.ppm --quality 9
+    refused 2 'quality: no.jpg: this format' -s style.ppm photo.ppm -o no.jpg --format tiff --quality 9
+    refused 2 'this format has no quality' -s style.ppm photo.ppm -o no.jpg --pnm --quality 9
     # one that has it does, and a configuration's is for those that have it
     cp low.jpg photo.jpg
     nst -s style.ppm photo.jpg photo.ppm -o made/ --quality 30 --name '{stem}{index}.{ext}'
@@ -322,4 +322,12 @@ load helper
     run --separate-stderr nst -s missing.png -o made/ photo.ppm other.ppm
     [ "$status" = 1 ]
     [ "$(grep -c missing.png <<<"$stderr")" = 1 ]
+}
+
+@test "American spellings of options are accepted, but not listed" {
+    nst -s style.ppm photo.ppm -o colour.ppm --colour content --optimiser adam
+    nst -s style.ppm photo.ppm -o color.ppm --color=content --optimizer adam
+    cmp colour.ppm color.ppm
+    "$NST" --help >help
+    run ! grep -qE -e '--(color|optimizer)' help
 }

@@ -104,16 +104,16 @@ killed() {
     refused 2 'no: No such file' -s style.ppm photo.ppm -o out.png --resume no
     refused 2 'is not a checkpoint' -s style.ppm photo.ppm -o out.png \
         --resume "${srcdir:?}/models/vgg19-lite.safetensors"
-    refused 2 'preset: a run that is resumed' -s style.ppm photo.ppm -o out.png --resume ck \
+    refused 2 '--preset and --resume are mutually exclusive' -s style.ppm photo.ppm -o out.png --resume ck \
         -p fine
     picture other.ppm 40 32 77
-    refused 1 'checkpoint is of other pictures' -s other.ppm photo.ppm -o out.png --resume ck
-    head -c 20000 ck >cut
+    refused 1 'checkpoint belongs to other images' -s other.ppm photo.ppm -o out.png --resume ck
+    head -c 20000 ck >'cut'
     refused 2 'cut short' -s style.ppm photo.ppm -o out.png --resume cut
-    refused 2 'one file holds one run' -s style.ppm photo.ppm photo.ppm -o d/ --checkpoint x
-    refused 2 'cannot be written as two things' -s style.ppm photo.ppm -o out.png \
+    refused 2 'works for one image only' -s style.ppm photo.ppm photo.ppm -o d/ --checkpoint x
+    refused 2 'named for two outputs' -s style.ppm photo.ppm -o out.png \
         --checkpoint out.png
-    refused 2 'cannot be written down' -s style.ppm photo.ppm -o out.png --compat tutorial \
+    refused 2 'does not work with --compat' -s style.ppm photo.ppm -o out.png --compat tutorial \
         --checkpoint x
 }
 
@@ -166,14 +166,14 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
     frame() { refused "$1" "$2" -s style.ppm photo.ppm -o out.png --preview "${@:3}"; }
     frame 2 "preview: 'f-.step': a . without its }" 'f-{step'
     frame 2 'preview: {stem} is none of {step} and {scale}' '{stem}.png'
-    frame 2 'a series is of one picture' 'f{step}.png' --y4m
+    frame 2 'a series works for one image' 'f{step}.png' --y4m
     frame 1 "'.xyz' is not a picture format" 'f{step}.xyz'
     frame 1 'no/f000000.png: cannot be written' 'no/f{step}.png'
-    frame 2 'f000003.png: cannot be written as two' 'f{step}.png' -o f000003.png
-    frame 2 'f12.png: cannot be written as two' "$PWD/f{step}.png" --trace f12.png
-    frame 2 'f12.png: cannot be written as two' 'f{scale}{step}.png' --checkpoint f12.png
+    frame 2 'f000003.png: named for two outputs' 'f{step}.png' -o f000003.png
+    frame 2 'f12.png: named for two outputs' "$PWD/f{step}.png" --trace f12.png
+    frame 2 'f12.png: named for two outputs' 'f{scale}{step}.png' --checkpoint f12.png
     ln -s photo.ppm f000004.png
-    frame 2 'f000004.png: is one of the files read' 'f{step}.png'
+    frame 2 'f000004.png: is an input file' 'f{step}.png'
 }
 
 @test "a preview is the picture as it is then, and changes nothing" {
@@ -189,9 +189,9 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
         [ "$(dimensions seen.png)" = "$(dimensions b.png)" ]
         same_pixels b.png seen.png
     done
-    refused 2 'preview: needs a file' -s style.ppm photo.ppm -o out.png --preview -
-    refused 2 'two things at once' -s style.ppm photo.ppm -o out.png --preview out.png
-    refused 2 'is one of the files read' -s style.ppm photo.ppm -o out.png --preview photo.ppm
+    refused 2 'preview: standard output cannot' -s style.ppm photo.ppm -o out.png --preview -
+    refused 2 'named for two outputs' -s style.ppm photo.ppm -o out.png --preview out.png
+    refused 2 'is an input file' -s style.ppm photo.ppm -o out.png --preview photo.ppm
     # a preview for which there is no room is no reason to end
     ln -s /dev/full full.png
     nst -s style.ppm photo.ppm -o c.png -n 2 --save-every 1 --preview full.png 2>said

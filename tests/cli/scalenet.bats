@@ -165,13 +165,13 @@ nst_pixels() {
         # shellcheck disable=SC2086 # words are wanted
         nst "$@" -m ${case#* } --skip-done -o out.png 2>log
         case $case in
-        done*) grep -q 'out.png: is done' log ;;
-        anew*) ! grep -q 'is done' log ;;
+        done*) grep -q 'out.png: is up to date' log ;;
+        anew*) ! grep -q 'is up to date' log ;;
         esac
     done
     printf x >>"a,b.safetensors"
     run -1 --separate-stderr nst_history rerun "$id" -o again.png
-    [[ $stderr == *"a,b.safetensors: is not there any more, or not what it was" ]]
+    [[ $stderr == *"a,b.safetensors: is missing or has changed since the run" ]]
 }
 
 @test "a malformed list is refused in one line" {
@@ -190,7 +190,7 @@ nst_pixels() {
     export XDG_DATA_HOME=$PWD/none
     nst -s style.ppm photo.ppm --scales 16,32 -m 'vgg19?:16,vgg19-lite' -o two.png 2>log
     cmp one.png two.png
-    [ "$(cat log)" = "nst: the network vgg19 is not found: works without it (scripts/fetch-model installs it)" ]
+    [ "$(cat log)" = "nst: network vgg19 not found; continuing without it (scripts/fetch-model installs it)" ]
     nst -q -s style.ppm photo.ppm --scales 16,32 -m 'vgg19?:16,vgg19-lite' -o two.png 2>log
     [ ! -s log ]
     # nothing is said of one that no scale would use
@@ -207,7 +207,7 @@ nst_pixels() {
     set -- -p fine --scales 16,24,300 -n 1 -s style.ppm photo.ppm
     XDG_DATA_HOME=$PWD/none nst "$@" --dry-run >table 2>log
     grep -q '^networks  *vgg19-lite (16, 24, 300)$' table
-    grep -q '^nst: the network vgg19 is not found.*scripts/fetch-model' log
+    grep -q '^nst: network vgg19 not found.*scripts/fetch-model' log
     [ "$(wc -l <log)" = 1 ]
     installed vgg19
     nst "$@" --dry-run >table 2>log
@@ -219,7 +219,7 @@ nst_pixels() {
     installed vgg19
     set -- photo.ppm --content-layers conv_4 --style-layers conv_1,conv_2 --scales 16,32
     nst -p fine -s munch "$@" -o one.png 2>log
-    [ "$(cat log)" = "nst: style pack 'munch' is of vgg19-lite: works without the network vgg19" ]
+    [ "$(cat log)" = "nst: style pack 'munch' is for vgg19-lite; continuing without vgg19" ]
     nst -p fine -m vgg19-lite -s munch "$@" -o two.png 2>log
     [ ! -s log ]
     cmp one.png two.png
@@ -232,7 +232,7 @@ nst_pixels() {
     nst -p fine -s full.nststyle "$@" -o out.png 2>log # whose large scales are not used
     [ ! -s log ]
     nst -p fine -s full.nststyle "$@" --scales 24,300 -n 1 -o out.png 2>log
-    [ "$(cat log)" = "nst: style pack 'full.nststyle' is of vgg19: works without the network vgg19-lite" ]
+    [ "$(cat log)" = "nst: style pack 'full.nststyle' is for vgg19; continuing without vgg19-lite" ]
     nst -p draft -S 32 -s full.nststyle photo.ppm -o out.png 2>log
     [ "$(wc -l <log)" = 1 ]
 }
@@ -242,7 +242,7 @@ nst_pixels() {
     [ ! -s log ]
     installed vgg19
     nst -s munch photo.ppm -o out.png 2>log
-    [ "$(cat log)" = "nst: style pack 'munch' is of vgg19-lite, which is used (vgg19 is installed; -s FILE would use it)" ]
+    [ "$(cat log)" = "nst: style pack 'munch' selects the network vgg19-lite; a style image would use vgg19" ]
     nst -s munch photo.ppm -q -o out.png 2>log
     [ ! -s log ]
     nst -s munch -m vgg19-lite photo.ppm -o out.png 2>log

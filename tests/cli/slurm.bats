@@ -6,7 +6,8 @@ load helper
 
 # Starts the daemons; what keeps them from running is in $MISSING.
 setup_file() {
-    export PATH=$(dirname "$NST"):$PATH:/usr/sbin SLURM=${srcdir:?}/scripts/slurm
+    PATH=$(dirname "$NST"):$PATH:/usr/sbin
+    export PATH SLURM=${srcdir:?}/scripts/slurm
     export MISSING=
     cd "$BATS_FILE_TMPDIR" || return 1
     for tool in slurmctld slurmd munged; do

@@ -218,9 +218,9 @@ Squares
 }
 
 @test "what a pack cannot do is refused in one line" {
-    refused 1 "style 'van-goh': no such file, and no style pack" -s van-goh photo.ppm -o out.ppm
+    refused 1 "style 'van-goh': no such file or style pack" -s van-goh photo.ppm -o out.ppm
     refused 1 'knows nothing of conv4_1' --style-layers conv4_1 -s van-gogh photo.ppm -o out.ppm
-    refused 1 'colour: match recolours' --colour match -s van-gogh photo.ppm -o out.ppm
+    refused 1 'colour: match needs style images' --colour match -s van-gogh photo.ppm -o out.ppm
     head -c 5000 "${srcdir:?}/styles/munch.nststyle" >cut.nststyle
     refused 1 'cut.nststyle: .*cut short' -s cut.nststyle photo.ppm -o out.ppm
     cp "$srcdir/models/vgg19-lite.safetensors" no.nststyle
@@ -245,11 +245,11 @@ Squares
     cp style.ppm before
     run nst_style pack painting.nststyle --scales 32 -o painting.nststyle
     [ "$status" = 1 ]
-    [ "$output" = "nst-style: painting.nststyle: is one of the files read, and not overwritten" ]
+    [ "$output" = "nst-style: painting.nststyle: is an input file and will not be overwritten" ]
     cmp painting.nststyle before
     run nst_style pack style.ppm -o style.ppm
     [ "$status" = 2 ]
-    [[ $output == *"output: 'style.ppm' does not end in .nststyle"* ]]
+    [[ $output == *"output: 'style.ppm': the name of a style pack must end in .nststyle"* ]]
     cmp style.ppm before
     nst_style pack style.ppm --scales 32 -o one.nststyle
     cp one.nststyle before
@@ -260,6 +260,6 @@ Squares
     nst_style pack style.ppm --scales 32 -o - | cmp - one.nststyle
     run nst_style pack style.ppm --scales 64,32 -o no.nststyle
     [ "$status" = 2 ]
-    [[ $output == *"scales: 32 after 64: each is larger"* ]]
+    [[ $output == *"scales: 32 follows 64, but"* ]]
     [ ! -e no.nststyle ]
 }
