@@ -25,13 +25,14 @@ static bool stop(void *ctx)
     return interrupted;
 }
 
-static void say(void *ctx, const char *line)
+static void on_message(void *ctx, const char *line)
 {
     (void)ctx;
     fprintf(stderr, "example: %s\n", line);
 }
 
-static void *picture_begun(void *ctx, const struct nst_item *item, int64_t planned)
+static void *picture_started(void *ctx, const struct nst_batch_item *item,
+                             int64_t planned)
 {
     (void)planned;
     printf("%s\n", item->content);
@@ -65,8 +66,10 @@ static enum nst_status choose(struct nst_params *p, const char *style,
 static enum nst_status stylise(const struct nst_params *p, const char *content,
                                struct nst_err *err)
 {
-    const struct nst_run_events events = {
-        .stop = stop, .say = say, .picture_begun = picture_begun, .stepped = stepped};
+    const struct nst_run_events events = {.stop = stop,
+                                          .message = on_message,
+                                          .picture_started = picture_started,
+                                          .stepped = stepped};
     struct nst_batch batch = {NULL};
     struct nst_run_counts made = {0};
     enum nst_status st = nst_batch_add(&batch, content, false, err);
@@ -76,7 +79,7 @@ static enum nst_status stylise(const struct nst_params *p, const char *content,
     if (st == NST_OK)
         st = nst_run(&batch, p, &events, &made, err);
     nst_batch_clear(&batch);
-    if (st == NST_OK && made.failed) /* say() was told why */
+    if (st == NST_OK && made.failed) /* on_message() was told why */
         st = nst_err_set(err, NST_ERR_IO, "%s: not made", content);
     return st;
 }

@@ -6,29 +6,29 @@ bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 # The inner loops, compiled once for each instruction set. A product and a sum may be
 # one instruction, which -std=c11 alone does not allow.
 ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast
-BLOCKED_SOURCES = %D%/kernels/blocked_products.c %D%/kernels/blocked_rows.c \
-	%D%/kernels/vectors_isa.c \
-	%D%/kernels/blocked.h %D%/kernels/blocked_isa.h %D%/kernels/vectors.h
+ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_rows.c \
+	%D%/kernels/vector_kernels.c \
+	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/vector_kernels.h
 # NEON, which every 64-bit ARM has, has twice the registers of plain x86-64.
 if AARCH64
-BASE_COLUMNS = 8
+BASE_NR = 8
 else
-BASE_COLUMNS = 6
+BASE_NR = 6
 endif
 ISA_LIBS = libnst-isa-base.la
-libnst_isa_base_la_SOURCES = $(BLOCKED_SOURCES)
+libnst_isa_base_la_SOURCES = $(ISA_SOURCES)
 libnst_isa_base_la_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DNST_ISA=base -DNST_LANES=4 -DNST_COLUMNS=$(BASE_COLUMNS)
+	-DNST_ISA=base -DNST_LANES=4 -DNST_NR=$(BASE_NR)
 libnst_isa_base_la_CFLAGS = $(ISA_CFLAGS)
 if X86_64
 ISA_LIBS += libnst-isa-avx2.la libnst-isa-avx512.la
-libnst_isa_avx2_la_SOURCES = $(BLOCKED_SOURCES)
+libnst_isa_avx2_la_SOURCES = $(ISA_SOURCES)
 libnst_isa_avx2_la_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DNST_ISA=avx2 -DNST_LANES=8 -DNST_COLUMNS=6
+	-DNST_ISA=avx2 -DNST_LANES=8 -DNST_NR=6
 libnst_isa_avx2_la_CFLAGS = $(ISA_CFLAGS) -march=x86-64-v3
-libnst_isa_avx512_la_SOURCES = $(BLOCKED_SOURCES)
+libnst_isa_avx512_la_SOURCES = $(ISA_SOURCES)
 libnst_isa_avx512_la_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DNST_ISA=avx512 -DNST_LANES=16 -DNST_COLUMNS=14
+	-DNST_ISA=avx512 -DNST_LANES=16 -DNST_NR=14
 libnst_isa_avx512_la_CFLAGS = $(ISA_CFLAGS) -march=x86-64-v4 -mprefer-vector-width=512
 endif
 noinst_LTLIBRARIES += $(ISA_LIBS)
@@ -36,40 +36,40 @@ noinst_LTLIBRARIES += $(ISA_LIBS)
 # floors 0 to 2: libc alone
 libnst_engine_la_LIBADD = $(ISA_LIBS)
 libnst_engine_la_SOURCES = \
+	%D%/base/alloc.c %D%/base/alloc.h \
+	%D%/base/atomic_file.c %D%/base/atomic_file.h \
 	%D%/base/err.c %D%/base/err.h \
-	%D%/base/limits.c %D%/base/limits.h \
-	%D%/base/mem.c %D%/base/mem.h \
-	%D%/base/place.c %D%/base/place.h \
+	%D%/base/memory.c %D%/base/memory.h \
 	%D%/base/template.c %D%/base/template.h \
 	%D%/base/threads.c %D%/base/threads.h \
-	%D%/tensor/tensor.h \
-	%D%/kernels/kernels.h %D%/kernels/kernels_c.c \
-	%D%/kernels/blocked.h %D%/kernels/vectors.h %D%/kernels/dispatch.c \
+	%D%/kernels/reference.h %D%/kernels/reference.c \
+	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/cuda/cuda.h \
 	%D%/backend/host.c %D%/backend/host.h %D%/backend/host_direction.c \
-	%D%/backend/host_passes.c %D%/backend/host_passes.h \
+	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
-	%D%/backend/losses.c %D%/backend/vectors.h %D%/backend/scalar.c \
+	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
+	%D%/backend/tensor.h \
 	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
-	%D%/backend/cpu/winograd.c %D%/backend/cpu/patches.c \
-	%D%/backend/cpu/join.c %D%/backend/cpu/gram.c
+	%D%/backend/cpu/winograd.c %D%/backend/cpu/first_conv.c \
+	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c
 
 # and, with --with-cuda, GPUs
-CUDA_SOURCES = %D%/backend/cuda/conv.cu %D%/backend/cuda/cuda.cu \
-	%D%/backend/cuda/device.cu %D%/backend/cuda/direction.cu \
-	%D%/backend/cuda/grad.cu %D%/backend/cuda/gram.cu \
-	%D%/backend/cuda/implicit.cu \
-	%D%/backend/cuda/join.cu %D%/backend/cuda/losses.cu %D%/backend/cuda/maps.cu \
-	%D%/backend/cuda/picture.cu %D%/backend/cuda/picture_grad.cu \
-	%D%/backend/cuda/products.cu %D%/backend/cuda/program.cu \
-	%D%/backend/cuda/shares.cu %D%/backend/cuda/sums.cu %D%/backend/cuda/vectors.cu
-CUDA_INCLUDES = %D%/backend/cuda/conv.cuh \
-	%D%/backend/cuda/device.cuh %D%/backend/cuda/direction.cuh \
-	%D%/backend/cuda/joint.cuh %D%/backend/cuda/product.cuh \
-	%D%/backend/cuda/operators.cuh %D%/backend/cuda/outcome.cuh \
-	%D%/backend/cuda/ptx.cuh %D%/backend/cuda/sums.cuh \
-	%D%/backend/cuda/tile.cuh %D%/backend/cuda/vectors.cuh \
-	%D%/backend/cuda/words.cuh
+CUDA_SOURCES = %D%/backend/cuda/backward.cu %D%/backend/cuda/conv.cu \
+	%D%/backend/cuda/conv_grad.cu %D%/backend/cuda/cuda.cu \
+	%D%/backend/cuda/device.cu %D%/backend/cuda/first_conv.cu \
+	%D%/backend/cuda/first_conv_grad.cu %D%/backend/cuda/gram.cu \
+	%D%/backend/cuda/graph.cu %D%/backend/cuda/implicit_gemm.cu \
+	%D%/backend/cuda/lbfgs_coefficients.cu %D%/backend/cuda/lbfgs_direction.cu \
+	%D%/backend/cuda/lbfgs_dots.cu %D%/backend/cuda/losses.cu \
+	%D%/backend/cuda/reduction.cu %D%/backend/cuda/tensor.cu \
+	%D%/backend/cuda/vectors.cu
+CUDA_INCLUDES = %D%/backend/cuda/backward.cuh %D%/backend/cuda/conv.cuh \
+	%D%/backend/cuda/device.cuh %D%/backend/cuda/epilogue.cuh \
+	%D%/backend/cuda/lbfgs.cuh %D%/backend/cuda/operators.cuh \
+	%D%/backend/cuda/packed.cuh %D%/backend/cuda/ptx.cuh \
+	%D%/backend/cuda/reduction.cuh %D%/backend/cuda/region_gemm.cuh \
+	%D%/backend/cuda/tile.cuh %D%/backend/cuda/vectors.cuh
 EXTRA_DIST += $(CUDA_SOURCES) $(CUDA_INCLUDES)
 if CUDA
 if FAKE_CUDA
@@ -77,8 +77,8 @@ CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo) $(FAKE_CUDA_SOURCES:.cc=.lo)
 CUDA_NEEDS = $(FAKE_CUDA)
 CUDA_COMPILE = $(CXX) -std=c++20 -x c++ -I$(srcdir)/tests/fakecuda $(AM_CPPFLAGS) \
 	-Wall -Wextra -Wno-unknown-pragmas -Wno-missing-field-initializers -Wno-pass-failed \
-	-DSCRATCH_MOST=100000 -DASIDE_SCRATCH=1000000 -DSUM_RUN=128 -DGRAM_LARGE=64 \
-	-DSTRETCHES_MOST=8 $(SANITIZER_CFLAGS) $(CFLAGS)
+	-DMAX_SCRATCH=100000 -DSIDE_SCRATCH=1000000 -DSUM_RUN=128 -DGRAM_LARGE=64 \
+	-DMAX_SLICES=8 $(SANITIZER_CFLAGS) $(CFLAGS)
 else
 # nvcc does not know what libtool would add to make it position-independent
 CUDA_OBJECTS = $(CUDA_SOURCES:.cu=.lo)
@@ -87,7 +87,7 @@ CUDA_COMPILE = $(NVCC) -prefer-non-pic -std=c++20 $(AM_CPPFLAGS) $(NVCCFLAGS) \
 endif
 libnst_engine_la_LIBADD += $(CUDA_OBJECTS) $(CUDA_LIBS)
 $(CUDA_OBJECTS): $(CUDA_INCLUDES) $(CUDA_NEEDS) %D%/backend/backend.h \
-	%D%/backend/vectors.h
+	%D%/backend/vector_ops.h
 CUDA_LTCOMPILE = $(AM_V_GEN)$(MKDIR_P) '$(@D)' && \
 	$(LIBTOOL) $(AM_V_lt) --tag=CC --mode=compile $(CUDA_COMPILE) -c -o $@ $<
 .cu.lo:
@@ -98,82 +98,81 @@ endif
 
 # floors 3 to 5: jansson and LAPACK besides
 libnst_job_la_SOURCES = \
-	%D%/model/taps.c %D%/model/taps.h \
-	%D%/model/numbers.c %D%/model/numbers.h \
+	%D%/model/layers.c %D%/model/layers.h \
+	%D%/model/dtype.c %D%/model/dtype.h \
 	%D%/model/safetensors.c %D%/model/safetensors.h \
 	%D%/model/weights.c %D%/model/weights.h \
-	%D%/model/search.c %D%/model/search.h \
+	%D%/model/paths.c %D%/model/paths.h \
 	%D%/model/models.c %D%/model/models.h \
 	%D%/model/vgg.c %D%/model/vgg.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
-	%D%/style/kept.c %D%/style/kept.h \
+	%D%/style/statistics_cache.c %D%/style/statistics_cache.h \
 	%D%/style/gram_loss.c %D%/style/gram_loss.h \
 	%D%/style/moment_loss.c %D%/style/moment_loss.h \
-	%D%/style/guide.c %D%/style/guide.h \
+	%D%/style/guidance.c %D%/style/guidance.h \
 	%D%/style/pixel_losses.c %D%/style/pixel_losses.h \
 	%D%/style/tiling.c %D%/style/tiling.h \
-	%D%/style/walk.c %D%/style/walk.h \
-	%D%/style/pack.c %D%/style/pack.h %D%/style/pack_file.c %D%/style/pack_parts.h \
+	%D%/style/tiled_pass.c %D%/style/tiled_pass.h \
+	%D%/style/pack.c %D%/style/pack.h %D%/style/pack_file.c %D%/style/pack_internal.h \
 	%D%/style/objective.c %D%/style/objective.h \
-	%D%/style/objective_new.c %D%/style/objective_parts.h \
-	%D%/optim/optim.h %D%/optim/state.h \
+	%D%/style/objective_new.c %D%/style/objective_internal.h \
+	%D%/optim/optim.h %D%/optim/serialise.h \
 	%D%/optim/vector.c %D%/optim/vector.h \
-	%D%/optim/pairs.c %D%/optim/pairs.h \
+	%D%/optim/lbfgs_history.c %D%/optim/lbfgs_history.h \
 	%D%/optim/lbfgs.c %D%/optim/lbfgs.h \
 	%D%/optim/adam.c %D%/optim/adam.h \
 	%D%/optim/tutorial.c %D%/optim/tutorial.h \
 	%D%/job/options.c %D%/job/options.h \
 	%D%/job/regions.c %D%/job/regions.h \
-	%D%/job/scales.c %D%/job/scales.h \
-	%D%/job/colours.c %D%/job/colours.h \
+	%D%/job/pyramid.c %D%/job/pyramid.h \
+	%D%/job/colour_transfer.c %D%/job/colour_transfer.h \
 	%D%/job/engine.c %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/job/plan.c %D%/job/plan.h \
-	%D%/job/balance.c %D%/job/balance.h \
-	%D%/job/job.c %D%/job/job.h %D%/job/job_parts.h \
-	%D%/job/job_state.c %D%/job/minimise.c
+	%D%/job/loss_balancing.c %D%/job/loss_balancing.h \
+	%D%/job/job.c %D%/job/job.h %D%/job/job_internal.h \
+	%D%/job/job_serialise.c %D%/job/optimise.c
 libnst_job_la_LIBADD = libnst-engine.la $(LAPACK_LIBS) $(JANSSON_LIBS)
 libnst_job_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 
 # floors 6 and 7: pictures, records, and whole runs
 libnst_run_la_SOURCES = \
-	%D%/image/picture.h %D%/image/origin.h \
+	%D%/image/picture.h %D%/image/source_info.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/colour.c \
 	%D%/image/load.c %D%/image/metadata.c \
-	%D%/image/output.h %D%/image/save.c %D%/image/small.c %D%/image/pixels.c \
+	%D%/image/save.h %D%/image/save.c %D%/image/thumbnail.c %D%/image/pixels.c \
 	%D%/image/frames.c %D%/image/frames.h %D%/image/y4m.c %D%/image/y4m.h \
 	%D%/image/pnm.c %D%/image/pnm.h \
-	%D%/record/record.c %D%/record/record.h \
-	%D%/record/checkpoint.c %D%/record/checkpoint.h %D%/record/snapshot.h \
+	%D%/record/provenance.c %D%/record/provenance.h \
+	%D%/record/checkpoint.c %D%/record/checkpoint.h %D%/record/checkpoint_internal.h \
 	%D%/record/describe.c %D%/record/describe.h \
 	%D%/record/devices.c %D%/record/devices.h \
 	%D%/record/json.c %D%/record/json.h \
 	%D%/record/history.c %D%/record/history.h \
-	%D%/record/digest.c %D%/record/digest.h \
+	%D%/record/sha256.c %D%/record/sha256.h \
 	%D%/record/preset.c %D%/record/preset.h \
 	%D%/quality/lpips.c %D%/quality/lpips.h \
 	%D%/quality/quality.c %D%/quality/quality.h \
 	%D%/run/adapt.c %D%/run/adapt.h %D%/run/batch.c %D%/run/batch.h \
-	%D%/run/estimate.c %D%/run/estimate.h %D%/run/film.c %D%/run/film.h \
-	%D%/run/making.c %D%/run/making.h \
-	%D%/run/networks.c %D%/run/networks.h %D%/run/prepare.c \
-	%D%/run/preview.c %D%/run/preview.h \
-	%D%/run/run.c %D%/run/run.h %D%/run/work.h \
-	%D%/run/say.c %D%/run/say.h %D%/run/scale.c %D%/run/scale.h \
-	%D%/run/series.c %D%/run/series.h \
-	%D%/run/styles.c %D%/run/styles.h %D%/run/stylise.c %D%/run/stylise.h
+	%D%/run/estimate.c %D%/run/estimate.h %D%/run/level.c %D%/run/level.h \
+	%D%/run/message.c %D%/run/message.h %D%/run/networks.c %D%/run/networks.h \
+	%D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
+	%D%/run/picture_run.h %D%/run/preview.c %D%/run/preview.h %D%/run/run.c \
+	%D%/run/run.h %D%/run/series.c %D%/run/series.h %D%/run/styles.c \
+	%D%/run/styles.h %D%/run/stylise.c %D%/run/stylise.h %D%/run/temporal.c \
+	%D%/run/temporal.h
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 libnst_run_la_LIBADD = libnst-job.la $(VIPS_LIBS)
 
 # The library: its interface is made of these headers, lowest floor first, and nothing
 # else of it is seen. Until version 1 any release may change it, and then its number.
-INTERFACE = %D%/base/err.h %D%/base/mem.h %D%/base/place.h \
-	%D%/model/numbers.h %D%/model/taps.h %D%/model/search.h %D%/model/models.h \
+INTERFACE = %D%/base/err.h %D%/base/alloc.h %D%/base/atomic_file.h \
+	%D%/model/dtype.h %D%/model/layers.h %D%/model/paths.h %D%/model/models.h \
 	%D%/model/weights.h \
 	%D%/model/normalise.h %D%/job/options.h %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \
-	%D%/record/digest.h %D%/record/json.h %D%/record/describe.h \
+	%D%/record/sha256.h %D%/record/json.h %D%/record/describe.h \
 	%D%/record/devices.h %D%/record/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
 	%D%/run/series.h %D%/run/run.h
@@ -201,7 +200,7 @@ nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
 nst_LDADD = libnst.la $(JANSSON_LIBS)
 # main() of all but nst
 PROGRAM = %D%/cli/program.c %D%/cli/program.h
-nst_history_SOURCES = %D%/cli/history.c %D%/cli/older.c %D%/cli/older.h $(PROGRAM)
+nst_history_SOURCES = %D%/cli/history.c %D%/cli/migrate.c %D%/cli/migrate.h $(PROGRAM)
 nst_history_LDADD = libnst.la $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
 nst_compare_LDADD = libnst.la $(JANSSON_LIBS)
@@ -217,23 +216,21 @@ nst_style_LDADD = libnst.la $(JANSSON_LIBS)
 if SERVE
 bin_PROGRAMS += nst-serve
 endif
-nst_serve_SOURCES = %D%/serve/answer.c %D%/serve/answer.h \
-	%D%/serve/child.c %D%/serve/child.h %D%/serve/compare.c %D%/serve/compare.h \
-	%D%/serve/connections.c %D%/serve/connections.h \
-	%D%/serve/door.c %D%/serve/door.h \
-	%D%/serve/events.c %D%/serve/events.h %D%/serve/guard.c %D%/serve/guard.h \
-	%D%/serve/http.c %D%/serve/http.h %D%/serve/listen.c %D%/serve/listen.h \
-	%D%/serve/log.c %D%/serve/log.h %D%/serve/maker.c %D%/serve/maker.h \
-	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
-	%D%/serve/pages.c %D%/serve/pages.h %D%/serve/pictures.c %D%/serve/pictures.h \
-	%D%/serve/request.c %D%/serve/request.h %D%/serve/routes.c %D%/serve/routes.h \
-	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
-	%D%/serve/kept_tasks.c %D%/serve/kept_tasks.h \
-	%D%/serve/queue.h %D%/serve/queue_local.c \
-	%D%/serve/queue_redis.c %D%/serve/queue_redis.h %D%/serve/redis.c %D%/serve/redis.h \
-	%D%/serve/scripts.c %D%/serve/scripts.h %D%/serve/worker.c \
-	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/task.c %D%/serve/task.h \
-	%D%/serve/tasks.c %D%/serve/tasks.h \
-	%D%/serve/upload.c %D%/serve/upload.h
+nst_serve_SOURCES = %D%/serve/auth.c %D%/serve/auth.h %D%/serve/compare.c \
+	%D%/serve/compare.h %D%/serve/connections.c %D%/serve/connections.h %D%/serve/events.c \
+	%D%/serve/events.h %D%/serve/http.c %D%/serve/http.h %D%/serve/listen.c \
+	%D%/serve/listen.h %D%/serve/log.c %D%/serve/log.h %D%/serve/monitor.c \
+	%D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h %D%/serve/pictures.c \
+	%D%/serve/pictures.h %D%/serve/queue.h %D%/serve/queue_local.c %D%/serve/queue_redis.c \
+	%D%/serve/queue_redis.h %D%/serve/redis.c %D%/serve/redis.h %D%/serve/redis_scripts.c \
+	%D%/serve/redis_scripts.h %D%/serve/request.c %D%/serve/request.h \
+	%D%/serve/request_filter.c %D%/serve/request_filter.h %D%/serve/response.c \
+	%D%/serve/response.h %D%/serve/routes.c %D%/serve/routes.h %D%/serve/runner.c \
+	%D%/serve/runner.h %D%/serve/sandbox.c %D%/serve/sandbox.h %D%/serve/serve.c \
+	%D%/serve/settings.h %D%/serve/static_files.c %D%/serve/static_files.h \
+	%D%/serve/store.c %D%/serve/store.h %D%/serve/styles.c %D%/serve/styles.h \
+	%D%/serve/task.c %D%/serve/task.h %D%/serve/task_table.c %D%/serve/task_table.h \
+	%D%/serve/tasks.c %D%/serve/tasks.h %D%/serve/upload.c %D%/serve/upload.h \
+	%D%/serve/worker.c
 nst_serve_CPPFLAGS = $(AM_CPPFLAGS) $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
 nst_serve_LDADD = libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)

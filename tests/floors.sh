@@ -9,7 +9,7 @@ cd "${srcdir:-.}" || exit 1
 floor() {
     case $1 in
     base) echo 0 ;;
-    tensor | kernels) echo 1 ;;
+    kernels) echo 1 ;;
     backend) echo 2 ;;
     model) echo 3 ;;
     style | optim) echo 4 ;;

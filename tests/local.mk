@@ -71,10 +71,10 @@ tests_grad_test_tiling_LDADD = $(JOB_LIBS)
 tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h
 tests_grad_test_gradient_LDADD = $(JOB_LIBS)
 
-UNIT_TESTS = tests/unit/test_options tests/unit/test_taps tests/unit/test_safetensors \
+UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safetensors \
 	tests/unit/test_models \
 	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture \
-	tests/unit/test_frames tests/unit/test_history tests/unit/test_colours \
+	tests/unit/test_frames tests/unit/test_history tests/unit/test_colour_transfer \
 	tests/unit/test_pack tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
@@ -83,9 +83,9 @@ EXTRA_DIST += %D%/unit/unit.h %D%/unit/temp_path.h
 tests_unit_test_options_SOURCES = %D%/unit/test_options.c
 tests_unit_test_options_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_options_LDADD = $(UNIT_LDADD)
-tests_unit_test_taps_SOURCES = %D%/unit/test_taps.c
-tests_unit_test_taps_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_taps_LDADD = $(UNIT_LDADD)
+tests_unit_test_layers_SOURCES = %D%/unit/test_layers.c
+tests_unit_test_layers_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_layers_LDADD = $(UNIT_LDADD)
 tests_unit_test_pack_SOURCES = %D%/unit/test_pack.c
 tests_unit_test_pack_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_pack_LDADD = $(UNIT_LDADD)
@@ -112,16 +112,16 @@ tests_unit_test_frames_LDADD = $(UNIT_LDADD)
 tests_unit_test_history_SOURCES = %D%/unit/test_history.c
 tests_unit_test_history_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_history_LDADD = $(UNIT_LDADD)
-tests_unit_test_colours_SOURCES = %D%/unit/test_colours.c
-tests_unit_test_colours_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_colours_LDADD = $(UNIT_LDADD)
+tests_unit_test_colour_transfer_SOURCES = %D%/unit/test_colour_transfer.c
+tests_unit_test_colour_transfer_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_colour_transfer_LDADD = $(UNIT_LDADD)
 
 if SERVE
-UNIT_TESTS += tests/unit/test_child
+UNIT_TESTS += tests/unit/test_sandbox
 endif
-tests_unit_test_child_SOURCES = %D%/unit/test_child.c src/serve/child.c
-tests_unit_test_child_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_child_LDADD = libnst.la $(CMOCKA_LIBS)
+tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c
+tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_sandbox_LDADD = libnst.la $(CMOCKA_LIBS)
 
 tests_unit_test_api_SOURCES = %D%/unit/test_api.c
 tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
@@ -165,8 +165,8 @@ EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 # never part of check: it goes on as long as it is told to, and wants clang
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
-	src/cli/pth.c src/cli/pickle.c src/serve/answer.c \
-	src/serve/child.c src/serve/door.c src/serve/log.c \
+	src/cli/pth.c src/cli/pickle.c src/serve/response.c \
+	src/serve/sandbox.c src/serve/request_filter.c src/serve/log.c \
 	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \
 	$(SERVE_CFLAGS) -I$(srcdir)/%D%/fuzz \

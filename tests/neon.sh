@@ -19,11 +19,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo "#define PACKAGE_STRING \"nst\"" >"$work/config.h"
 flags="-std=c11 -O2 -Wall -Wextra -Werror -fopenmp-simd -D_GNU_SOURCE -I$work -I$top/src"
-isa="-ffp-contract=fast -DNST_ISA=base -DNST_LANES=4 -DNST_COLUMNS=8"
+isa="-ffp-contract=fast -DNST_ISA=base -DNST_LANES=4 -DNST_NR=8"
 
 # The same sources and flags as src/local.mk has for this machine.
 build() {
-    for f in blocked_products blocked_rows vectors_isa; do
+    for f in nchw16c_gemm nchw16c_rows vector_kernels; do
         # shellcheck disable=SC2086 # words are wanted
         $cc $flags $isa -c "$top/src/kernels/$f.c" -o "$work/$f.o" || return 1
     done
@@ -36,7 +36,7 @@ build() {
         done
         # shellcheck disable=SC2086 # words are wanted
         $cc $flags -static -pthread "$@" "$top"/src/base/*.c \
-            "$top"/src/kernels/kernels_c.c "$top"/src/kernels/dispatch.c \
+            "$top"/src/kernels/reference.c "$top"/src/kernels/dispatch.c \
             "$top"/src/backend/*.c "$top"/src/backend/cpu/*.c "$work"/*.o -lm \
             -o "$work/$(basename $t)" || return 1
     done

@@ -23,7 +23,7 @@ const char *nst_precision_name(enum nst_precision precision)
 }
 
 #ifndef HAVE_CUDA
-int nst_cuda_count(struct nst_err *err)
+int nst_cuda_device_count(struct nst_err *err)
 {
     nst_err_set(err, NST_ERR_ARG,
                 "this nst was built without CUDA (configure --with-cuda)");
@@ -34,17 +34,17 @@ enum nst_status nst_cuda_device(int i, struct nst_cuda_device *out, struct nst_e
 {
     (void)i;
     *out = (struct nst_cuda_device){.major = 0};
-    nst_cuda_count(err);
+    nst_cuda_device_count(err);
     return NST_ERR_ARG;
 }
 
-int nst_cuda_driver(void)
+int nst_cuda_driver_version(void)
 {
     return 0;
 }
 #endif
 
-static int processors(void)
+static int available_cpus(void)
 {
     cpu_set_t set;
 
@@ -65,48 +65,49 @@ enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
     if (!name || !*name)
         name = backends[0]->name;
     if (!c.threads)
-        c.threads = processors();
+        c.threads = available_cpus();
     for (int i = 0; backends[i]; i++)
         if (strcmp(backends[i]->name, name) == 0)
             return backends[i]->open(out, &c, err);
     if (strcmp(name, "cuda") == 0)
-        return nst_cuda_count(err), NST_ERR_ARG;
+        return nst_cuda_device_count(err), NST_ERR_ARG;
     return nst_err_set(err, NST_ERR_ARG, "'%s' is not a backend: cpu, cuda or scalar",
                        name);
 }
 
-enum nst_status nst_backend_show(struct nst_backend *be, const float *host, size_t n,
-                                 const float **there, struct nst_err *err)
+enum nst_status nst_backend_to_device(struct nst_backend *be, const float *host,
+                                      size_t n, const float **device,
+                                      struct nst_err *err)
 {
-    void *numbers;
+    void *buffer;
     enum nst_status st;
 
-    *there = host;
-    if (!be->memory)
+    *device = host;
+    if (!be->device_memory)
         return NST_OK;
-    st = be->ops->numbers_new(be, &numbers, n * sizeof *host, err);
+    st = be->ops->buffer_alloc(be, &buffer, n * sizeof *host, err);
     if (st != NST_OK)
         return st;
-    be->ops->put(be, numbers, host, n * sizeof *host);
-    *there = numbers;
+    be->ops->buffer_upload(be, buffer, host, n * sizeof *host);
+    *device = buffer;
     return NST_OK;
 }
 
-void nst_backend_unshow(struct nst_backend *be, const float *host, const float *there)
+void nst_backend_release(struct nst_backend *be, const float *host, const float *device)
 {
-    if (there != host)
-        be->ops->numbers_free(be, (void *)there);
+    if (device != host)
+        be->ops->buffer_free(be, (void *)device);
 }
 
-enum nst_status nst_backend_fault(const struct nst_backend *be, struct nst_err *err)
+enum nst_status nst_backend_error(const struct nst_backend *be, struct nst_err *err)
 {
-    if (err && be->fault.status != NST_OK)
-        *err = be->fault;
-    return be->fault.status;
+    if (err && be->error.status != NST_OK)
+        *err = be->error;
+    return be->error.status;
 }
 
-enum nst_status nst_backend_fp32_only(const struct nst_backend_config *config,
-                                      struct nst_err *err)
+enum nst_status nst_backend_require_fp32(const struct nst_backend_config *config,
+                                         struct nst_err *err)
 {
     if (config->precision == NST_PRECISION_AUTO ||
         config->precision == NST_PRECISION_FP32)

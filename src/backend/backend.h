@@ -4,7 +4,7 @@
  *
  * A backend owns the layout of its tensors and the form of its weights; the floors
  * above only pass them on. Every operator means what the scalar kernel of the same
- * name means (kernels/kernels.h), and tests/backend holds each against it. Results
+ * name means (kernels/reference.h), and tests/backend holds each against it. Results
  * are bit-identical for any number of threads: sums run in an order that the shapes
  * alone decide.
  *
@@ -16,10 +16,10 @@
 
 #include <stdbool.h>
 
-#include "backend/vectors.h"
+#include "backend/tensor.h"
+#include "backend/vector_ops.h"
 #include "base/err.h"
 #include "base/threads.h"
-#include "tensor/tensor.h"
 
 enum nst_pooling { NST_POOLING_MAX, NST_POOLING_AVG };
 
@@ -42,8 +42,8 @@ struct nst_backend_config {
     enum nst_precision precision;
 };
 
-struct nst_program; /* work that was asked for before, in the backend's form */
-struct nst_conv;    /* one 3x3 convolution's weights, in the backend's form */
+struct nst_graph; /* work that was asked for before, in the backend's form */
+struct nst_conv;  /* one 3x3 convolution's weights, in the backend's form */
 
 /* How a picture's values (RGB, 0 to 1) become what the network was trained on:
  * (x - mean) / deviation. */
@@ -57,7 +57,7 @@ struct nst_window {
 };
 
 /* The three planes of a picture. */
-struct nst_planes {
+struct nst_image_size {
     int height, width;
 };
 
@@ -70,9 +70,9 @@ struct nst_layer_moments {
 
 /* Added to each variance: a channel that is the same everywhere has a deviation that
  * can be derived, too. */
-#define NST_LEAST_VARIANCE 1e-6
+#define NST_VARIANCE_EPSILON 1e-6
 
-static inline struct nst_window nst_whole(struct nst_shape s)
+static inline struct nst_window nst_window_full(struct nst_shape s)
 {
     struct nst_window w = {0, 0, s.h, s.w};
 
@@ -83,15 +83,15 @@ static inline struct nst_window nst_whole(struct nst_shape s)
  * What the losses on a region of a map F have as their derivative by it:
  * guide (matrix F + offset). All in the backend's numbers.
  */
-struct nst_region_terms {
-    const float *matrix; /* C x C, symmetric; readied: ready_matrix() */
+struct nst_region_grad {
+    const float *matrix; /* C x C, symmetric; readied: matrix_pack() */
     const float *offset; /* C; or NULL: 0 */
-    const float *guide;  /* H x W: how much each pixel counts; or NULL: 1 */
+    const float *mask;   /* H x W: how much each pixel counts; or NULL: 1 */
 };
 
 /* The derivative of all losses by a map F: those of the regions, scale (F - target). */
-struct nst_terms {
-    const struct nst_region_terms *region;
+struct nst_loss_grad {
+    const struct nst_region_grad *region;
     int regions;
     const struct nst_tensor *target; /* or NULL */
     float scale;
@@ -102,32 +102,33 @@ struct nst_terms {
  * map y, its ReLU, perhaps a pooling, and the losses that look at y before or after the
  * ReLU.
  */
-struct nst_joint {
+struct nst_backward_step {
     struct nst_tensor *y;
     bool before_relu; /* y holds values before the ReLU, not after it */
     bool pooled;      /* the convolution read y through ReLU and pooling */
     enum nst_pooling pooling;
-    struct nst_terms before, after; /* before only where y holds such values */
+    struct nst_loss_grad before, after; /* before only where y holds such values */
 };
 
 struct nst_backend {
     const struct nst_backend_ops *ops;
     struct nst_backend_config config;
     struct nst_threads *threads; /* the backend's; others may run work on them */
-    int regions; /* the most of nst_terms; raised before tensors are made */
-    const char *instructions; /* as $NST_CPU; NULL: there is no choice */
-    size_t memory; /* bytes that tensors may take of the device's own; 0: they are in
-                      the process's */
+    int max_regions; /* the most of nst_loss_grad; raised before tensors are made */
+    const char *isa; /* as $NST_CPU; NULL: there is no choice */
+    size_t device_memory; /* bytes that tensors may take of the device's own; 0: they
+                      are in the process's */
     /* What befell the device, if anything did: results since then are worth nothing. */
-    struct nst_err fault;
-    /* After get(): a gradient that conv_picture_grad() gave before was out of the range
-     * of its precision. Worked out once more, from conv_picture() on, it is not. */
-    bool again;
+    struct nst_err error;
+    /* After buffer_download(): a gradient that first_conv_grad() gave before was out of
+     * the range of its precision. Worked out once more, from first_conv() on, it is
+     * not. */
+    bool grad_overflow;
     /* What gradients of fp16 are held times: a power of two, which follows them from
      * evaluation to evaluation. What they are rounded to depends on it, so that a run
      * begins with 1, and goes on with what it was. */
-    float gradient_scale;
-    double products[2]; /* s.y and y.y of the latest vectors->accept() */
+    float loss_scale;
+    double pair_dots[2]; /* s.y and y.y of the latest vectors->accept() */
 };
 
 struct nst_backend_ops {
@@ -140,35 +141,38 @@ struct nst_backend_ops {
     void (*close)(struct nst_backend *be);
     /* Another backend like be, with as many threads of its own and room for the same
      * convolutions, which both may work with at the same time. */
-    enum nst_status (*share)(struct nst_backend **out, const struct nst_backend *be,
+    enum nst_status (*clone)(struct nst_backend **out, const struct nst_backend *be,
                              struct nst_err *err);
 
     /*
      * Numbers that lie where the operators work: floats, doubles, bytes. Values are
-     * undefined at first; freed by numbers_free (NULL is fine). On a CPU they are the
+     * undefined at first; freed by buffer_free (NULL is fine). On a CPU they are the
      * process's memory; elsewhere the host sees them through put and get alone, of
      * which the latter waits for what is under way.
      */
-    enum nst_status (*numbers_new)(struct nst_backend *be, void **out, size_t bytes,
-                                   struct nst_err *err);
-    void (*numbers_free)(struct nst_backend *be, void *numbers);
-    void (*put)(struct nst_backend *be, void *to, const void *from, size_t bytes);
-    void (*get)(struct nst_backend *be, void *to, const void *from, size_t bytes);
+    enum nst_status (*buffer_alloc)(struct nst_backend *be, void **out, size_t bytes,
+                                    struct nst_err *err);
+    void (*buffer_free)(struct nst_backend *be, void *buffer);
+    void (*buffer_upload)(struct nst_backend *be, void *to, const void *from,
+                          size_t bytes);
+    void (*buffer_download)(struct nst_backend *be, void *to, const void *from,
+                            size_t bytes);
     /* Between numbers of the backend. */
-    void (*copy)(struct nst_backend *be, void *to, const void *from, size_t bytes);
+    void (*buffer_copy)(struct nst_backend *be, void *to, const void *from,
+                        size_t bytes);
     /*
      * Do work(ctx), which asks for the same operators on the same numbers each time: a
-     * device may keep what it asked for, and do that without it. *program is NULL at
-     * first, and belongs to the caller: forget() (NULL is fine), after which work may
-     * be another.
+     * device may keep what it asked for, and do that without it. *graph is NULL at
+     * first, and belongs to the caller: graph_free() (NULL is fine), after which work
+     * may be another.
      */
-    void (*repeat)(struct nst_backend *be, struct nst_program **program,
-                   void (*work)(void *ctx), void *ctx);
-    void (*forget)(struct nst_backend *be, struct nst_program *program);
+    void (*graph_replay)(struct nst_backend *be, struct nst_graph **graph,
+                         void (*work)(void *ctx), void *ctx);
+    void (*graph_free)(struct nst_backend *be, struct nst_graph *graph);
     /* The window of a picture to where it begins at to_top, to_left in another. */
-    void (*copy_window)(struct nst_backend *be, const float *from, struct nst_planes of,
-                        struct nst_window window, float *to, struct nst_planes to_of,
-                        int to_top, int to_left);
+    void (*copy_window)(struct nst_backend *be, const float *from,
+                        struct nst_image_size size, struct nst_window window, float *to,
+                        struct nst_image_size to_size, int to_top, int to_left);
 
     const struct nst_vector_ops *vectors;
 
@@ -182,13 +186,15 @@ struct nst_backend_ops {
                            size_t *scratch);
     void (*tensor_copy)(struct nst_backend *be, const struct nst_tensor *from,
                         bool relu, struct nst_tensor *to);
-    void (*upload)(struct nst_backend *be, const float *planar, struct nst_tensor *t);
-    void (*download)(struct nst_backend *be, const struct nst_tensor *t, float *planar);
+    void (*tensor_upload)(struct nst_backend *be, const float *planar,
+                          struct nst_tensor *t);
+    void (*tensor_download)(struct nst_backend *be, const struct nst_tensor *t,
+                            float *planar);
 
     /*
      * Prepare a convolution from weight (cout x cin x 3 x 3) and bias (cout); both are
      * borrowed for the call. With picture (borrowed as long as the convolution lives),
-     * cin is 3 and it is for conv_picture() and its gradient, else for conv() and its
+     * cin is 3 and it is for first_conv() and its gradient, else for conv() and its
      * gradient. NST_ERR_MEM, or NST_ERR_IO (the device gives up).
      */
     enum nst_status (*conv_new)(struct nst_backend *be, struct nst_conv **out,
@@ -202,31 +208,32 @@ struct nst_backend_ops {
     void (*conv)(struct nst_backend *be, const struct nst_conv *k,
                  const struct nst_tensor *x, bool relu, struct nst_tensor *y,
                  bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled);
-    /* joint->y becomes the gradient by the values it held, given the gradient gy by
+    /* step->y becomes the gradient by the values it held, given the gradient gy by
      * what the convolution put out. */
     void (*conv_grad)(struct nst_backend *be, const struct nst_conv *k,
-                      const struct nst_tensor *gy, const struct nst_joint *joint);
+                      const struct nst_tensor *gy,
+                      const struct nst_backward_step *step);
     /* The same where no convolution follows: only the losses at the joint count. */
-    void (*last_grad)(struct nst_backend *be, const struct nst_joint *joint);
+    void (*head_grad)(struct nst_backend *be, const struct nst_backward_step *step);
 
     /* The first convolution reads a picture: rgb is planar, of y's height and width,
      * and among the backend's numbers, as is the gradient by it. */
-    void (*conv_picture)(struct nst_backend *be, const struct nst_conv *k,
-                         const float *rgb, struct nst_tensor *y, bool out_relu);
-    void (*conv_picture_grad)(struct nst_backend *be, const struct nst_conv *k,
-                              const struct nst_tensor *gy, float *rgb);
+    void (*first_conv)(struct nst_backend *be, const struct nst_conv *k,
+                       const float *rgb, struct nst_tensor *y, bool out_relu);
+    void (*first_conv_grad)(struct nst_backend *be, const struct nst_conv *k,
+                            const struct nst_tensor *gy, float *rgb);
 
     /*
      * What losses are made of. Sums, targets and derivatives are numbers of the
      * backend; a sum is set, or, with add, added to.
      */
     /* sums: F F' over the pixels of the window, each counted as guide (as in struct
-     * nst_region_terms) says; C x C. */
+     * nst_region_grad) says; C x C. */
     void (*gram)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window window, const float *guide, bool add, double *sums);
+                 struct nst_window window, const float *mask, bool add, double *sums);
     /* sums: F over these pixels; C. */
     void (*channel_sums)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window window, const float *guide, bool add,
+                         struct nst_window window, const float *mask, bool add,
                          double *sums);
     /* *sum: (F - T)^2 over the window. */
     void (*squared_error)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
@@ -241,19 +248,20 @@ struct nst_backend_ops {
     void (*moment_loss)(struct nst_backend *be, int channels,
                         const struct nst_layer_moments *m, double factor,
                         float *derivative, float *offset, double *sum);
-    /* Bytes of numbers for a derivative that is a matrix in struct nst_region_terms:
+    /* Bytes of numbers for a derivative that is a matrix in struct nst_region_grad:
      * those of C x C floats, and of what the backend makes of them. */
     size_t (*matrix_bytes)(const struct nst_backend *be, int channels);
     /* It has its final values; each time, before it is used there. */
-    void (*ready_matrix)(struct nst_backend *be, int channels, float *derivative);
+    void (*matrix_pack)(struct nst_backend *be, int channels, float *derivative);
     /* *sum: the squared differences of neighbours in planes rgb; grad, unless NULL, +=
      * scale / 2 times its derivative. See style/pixel_losses.h. */
-    void (*variation)(struct nst_backend *be, const float *rgb, struct nst_planes of,
-                      float scale, float *grad, double *sum);
+    void (*tv_loss)(struct nst_backend *be, const float *rgb,
+                    struct nst_image_size size, float scale, float *grad, double *sum);
     /* *sum: still (rgb - before)^2, likewise. */
-    void (*pull)(struct nst_backend *be, const float *rgb, struct nst_planes of,
-                 const float *before, const float *still, float scale, float *grad,
-                 double *sum);
+    void (*temporal_loss)(struct nst_backend *be, const float *rgb,
+                          struct nst_image_size size, const float *previous,
+                          const float *static_mask, float scale, float *grad,
+                          double *sum);
 };
 
 extern const struct nst_backend_ops nst_backend_scalar; /* the specification */
@@ -273,24 +281,26 @@ enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
                                  struct nst_err *err);
 
 /* What befell the device so far, if anything did. */
-enum nst_status nst_backend_fault(const struct nst_backend *be, struct nst_err *err);
+enum nst_status nst_backend_error(const struct nst_backend *be, struct nst_err *err);
 
 /* For open() of backends on the CPU: NST_ERR_ARG if another precision is asked for. */
-enum nst_status nst_backend_fp32_only(const struct nst_backend_config *config,
-                                      struct nst_err *err);
+enum nst_status nst_backend_require_fp32(const struct nst_backend_config *config,
+                                         struct nst_err *err);
 /* On the host: the mean and the standard deviation of channel c of what was gathered.
  */
-void nst_moments_at(const struct nst_layer_moments *m, int channels, int c,
-                    double *mean, double *deviation);
+void nst_channel_moments(const struct nst_layer_moments *m, int channels, int c,
+                         double *mean, double *deviation);
 
 /*
  * What the operators may read in place of these n floats on the host, which are
- * borrowed until they need it no more: nst_backend_unshow(). On a CPU it is these.
+ * borrowed until they need it no more: nst_backend_release(). On a CPU it is these.
  * NST_ERR_MEM.
  */
-enum nst_status nst_backend_show(struct nst_backend *be, const float *host, size_t n,
-                                 const float **there, struct nst_err *err);
-void nst_backend_unshow(struct nst_backend *be, const float *host, const float *there);
+enum nst_status nst_backend_to_device(struct nst_backend *be, const float *host,
+                                      size_t n, const float **device,
+                                      struct nst_err *err);
+void nst_backend_release(struct nst_backend *be, const float *host,
+                         const float *device);
 
 /* "fp32" and so on; "auto". */
 const char *nst_precision_name(enum nst_precision precision);

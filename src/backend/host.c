@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
-enum nst_status nst_host_numbers_new(struct nst_backend *be, void **out, size_t bytes,
-                                     struct nst_err *err)
+enum nst_status nst_host_buffer_alloc(struct nst_backend *be, void **out, size_t bytes,
+                                      struct nst_err *err)
 {
     float *floats;
     enum nst_status st = nst_floats_new(
@@ -20,13 +20,14 @@ enum nst_status nst_host_numbers_new(struct nst_backend *be, void **out, size_t 
     return st;
 }
 
-void nst_host_numbers_free(struct nst_backend *be, void *numbers)
+void nst_host_buffer_free(struct nst_backend *be, void *buffer)
 {
     (void)be;
-    free(numbers);
+    free(buffer);
 }
 
-void nst_host_copy(struct nst_backend *be, void *to, const void *from, size_t bytes)
+void nst_host_buffer_copy(struct nst_backend *be, void *to, const void *from,
+                          size_t bytes)
 {
     (void)be;
     if (to != from)
@@ -34,31 +35,33 @@ void nst_host_copy(struct nst_backend *be, void *to, const void *from, size_t by
 }
 
 void nst_host_copy_window(struct nst_backend *be, const float *from,
-                          struct nst_planes of, struct nst_window window, float *to,
-                          struct nst_planes to_of, int to_top, int to_left)
+                          struct nst_image_size size, struct nst_window window,
+                          float *to, struct nst_image_size to_size, int to_top,
+                          int to_left)
 {
     (void)be;
     for (int k = 0; k < 3; k++)
         for (int r = 0; r < window.height; r++) {
-            size_t here = (size_t)k * (size_t)of.height + (size_t)(window.top + r);
-            size_t there = (size_t)k * (size_t)to_of.height + (size_t)(to_top + r);
+            size_t from_row =
+                (size_t)k * (size_t)size.height + (size_t)(window.top + r);
+            size_t to_row = (size_t)k * (size_t)to_size.height + (size_t)(to_top + r);
 
-            memcpy(to + there * (size_t)to_of.width + to_left,
-                   from + here * (size_t)of.width + window.left,
+            memcpy(to + to_row * (size_t)to_size.width + to_left,
+                   from + from_row * (size_t)size.width + window.left,
                    (size_t)window.width * sizeof *to);
         }
 }
 
-void nst_host_repeat(struct nst_backend *be, struct nst_program **program,
-                     void (*work)(void *ctx), void *ctx)
+void nst_host_graph_replay(struct nst_backend *be, struct nst_graph **graph,
+                           void (*work)(void *ctx), void *ctx)
 {
     (void)be;
-    (void)program;
+    (void)graph;
     work(ctx);
 }
 
-void nst_host_forget(struct nst_backend *be, struct nst_program *program)
+void nst_host_graph_free(struct nst_backend *be, struct nst_graph *graph)
 {
     (void)be;
-    (void)program;
+    (void)graph;
 }

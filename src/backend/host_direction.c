@@ -2,7 +2,7 @@
 /* host_direction.c - the direction of L-BFGS on the CPU. */
 #include "config.h"
 
-#include "backend/host_passes.h"
+#include "backend/host_reduce.h"
 
 #include <math.h>
 
@@ -16,7 +16,7 @@
 #define GROUP 4
 
 /* Of fewer pairs the last is there again, unusable, so that a pass always has GROUP. */
-struct group {
+struct pair_group {
     const float *s[GROUP], *y[GROUP]; /* the latest pair first */
     double yy[GROUP];                 /* over all variables */
     double sy[GROUP][GROUP];          /* s_i . y_j, j <= i, over the free ones */
@@ -24,39 +24,39 @@ struct group {
     bool usable[GROUP]; /* it has curvature among the free variables */
 };
 
-/* A pass: see recurse() in kernels/vectors.h. */
-struct recursion {
+/* A pass: see lbfgs_recurse4() in kernels/vector_kernels.h. */
+struct recursion_pass {
     float *d, scale, factor[GROUP];
     const float *const *x, *const *z, *const *w;
     const uint8_t *fixed;
 };
 
 /* Those of the four vectors that p[] points to, from first on. */
-static void from(const float *const *p, size_t first, const float **out)
+static void advance(const float *const *p, size_t first, const float **out)
 {
     for (int i = 0; i < GROUP; i++)
         out[i] = p[i] + first;
 }
 
-static void recursion_part(const struct nst_vector_kernels *k, const void *ctx,
-                           size_t first, size_t n, double *results)
+static void recurse_range(const struct nst_vector_kernels *k, const void *ctx,
+                          size_t first, size_t n, double *results)
 {
-    const struct recursion *r = ctx;
+    const struct recursion_pass *r = ctx;
     const float *x[GROUP], *z[GROUP], *w[GROUP];
 
-    from(r->x, first, x);
-    from(r->z, first, z);
+    advance(r->x, first, x);
+    advance(r->z, first, z);
     if (r->w)
-        from(r->w, first, w);
-    k->recurse(n, r->d + first, r->scale, r->factor, x,
-               r->fixed ? r->fixed + first : NULL, z, r->w ? w : NULL, results);
+        advance(r->w, first, w);
+    k->lbfgs_recurse4(n, r->d + first, r->scale, r->factor, x,
+                      r->fixed ? r->fixed + first : NULL, z, r->w ? w : NULL, results);
 }
 
 /* Curvature below this share of y.y is noise. */
-#define LEAST_CURVATURE 1e-10
+#define MIN_CURVATURE 1e-10
 
 /* The pairs from the i-th latest on. */
-static void take_group(const struct nst_ring *p, int i, struct group *g)
+static void load_group(const struct nst_ring *p, int i, struct pair_group *g)
 {
     for (int j = 0; j < GROUP; j++) {
         int k = nst_ring_slot(p, i + j < p->count ? i + j : p->count - 1);
@@ -67,75 +67,75 @@ static void take_group(const struct nst_ring *p, int i, struct group *g)
     }
 }
 
-/* The pass to a group on the first way: along[i] = s_i . d, and what the group keeps.
+/* The pass to a group on the first way: dots[i] = s_i . d, and what the group keeps.
  */
-static void pass_to_older(const struct vectors *v, struct recursion *r, struct group *g,
-                          double *along)
+static void first_loop_pass(const struct vector_ctx *v, struct recursion_pass *r,
+                            struct pair_group *g, double *dots)
 {
-    double products[GROUP + GROUP * (GROUP + 1) / 2], *cross = products + GROUP;
+    double sums[GROUP + GROUP * (GROUP + 1) / 2], *cross = sums + GROUP;
 
     r->z = g->s;
     r->w = g->y;
-    nst_sums(v, recursion_part, r, GROUP + GROUP * (GROUP + 1) / 2, products);
+    nst_reduce_sum(v, recurse_range, r, GROUP + GROUP * (GROUP + 1) / 2, sums);
     for (int i = 0; i < GROUP; i++) {
-        along[i] = products[i];
+        dots[i] = sums[i];
         for (int j = 0; j <= i; j++)
             g->sy[i][j] = *cross++;
-        g->usable[i] = g->sy[i][i] > LEAST_CURVATURE * g->yy[i];
+        g->usable[i] = g->sy[i][i] > MIN_CURVATURE * g->yy[i];
     }
 }
 
-/* The pass to a group on the way back: along[i] = y_i . d */
-static void pass_to_newer(const struct vectors *v, struct recursion *r,
-                          const struct group *g, double *along)
+/* The pass to a group on the way back: dots[i] = y_i . d */
+static void second_loop_pass(const struct vector_ctx *v, struct recursion_pass *r,
+                             const struct pair_group *g, double *dots)
 {
     r->z = g->y;
     r->w = NULL;
-    nst_sums(v, recursion_part, r, GROUP, along);
+    nst_reduce_sum(v, recurse_range, r, GROUP, dots);
 }
 
-struct free_product {
+struct free_norm {
     const float *a;
     const uint8_t *fixed;
 };
 
-static void free_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                      size_t n, double *result)
+static void free_norm_range(const struct nst_vector_kernels *k, const void *ctx,
+                            size_t first, size_t n, double *result)
 {
-    const struct free_product *p = ctx;
+    const struct free_norm *p = ctx;
 
-    *result = k->free_dot(n, p->a + first, p->a + first, p->fixed + first);
+    *result = k->masked_dot(n, p->a + first, p->a + first, p->fixed + first);
 }
 
 /* s.y / y.y of a group's pair over the free variables */
-static double initial_scale(const struct vectors *v, const struct group *g, int i,
-                            const uint8_t *fixed)
+static double initial_scale(const struct vector_ctx *v, const struct pair_group *g,
+                            int i, const uint8_t *fixed)
 {
     double yy = g->yy[i];
 
     if (fixed)
-        nst_sums(v, free_part, &(struct free_product){g->y[i], fixed}, 1, &yy);
+        nst_reduce_sum(v, free_norm_range, &(struct free_norm){g->y[i], fixed}, 1, &yy);
     return g->sy[i][i] / yy;
 }
 
-static void recurse(const struct vectors *v, const struct nst_ring *p, const float *g,
-                    const uint8_t *fixed, float *d)
+static void recurse(const struct vector_ctx *v, const struct nst_ring *p,
+                    const float *g, const uint8_t *fixed, float *d)
 {
     const float *start[GROUP] = {g, g, g, g};
     int groups = (p->count + GROUP - 1) / GROUP;
-    struct group group[groups + 1];
-    struct recursion r = {.d = d, .factor = {-1}, .x = start, .fixed = fixed};
-    double along[GROUP], gamma = 0;
+    struct pair_group group[groups + 1];
+    struct recursion_pass r = {.d = d, .factor = {-1}, .x = start, .fixed = fixed};
+    double dots[GROUP], gamma = 0;
 
     for (int k = 0; k < groups; k++) {
-        struct group *a = &group[k];
+        struct pair_group *a = &group[k];
 
-        take_group(p, k * GROUP, a);
-        pass_to_older(v, &r, a, along);
+        load_group(p, k * GROUP, a);
+        first_loop_pass(v, &r, a, dots);
         for (int i = 0; i < GROUP; i++) {
             for (int j = 0; j < i; j++)
-                along[i] -= a->alpha[j] * a->sy[i][j];
-            a->alpha[i] = a->usable[i] ? along[i] / a->sy[i][i] : 0;
+                dots[i] -= a->alpha[j] * a->sy[i][j];
+            a->alpha[i] = a->usable[i] ? dots[i] / a->sy[i][i] : 0;
             if (gamma == 0 && a->usable[i])
                 gamma = initial_scale(v, a, i, fixed);
             r.factor[i] = (float)-a->alpha[i];
@@ -149,93 +149,94 @@ static void recurse(const struct vectors *v, const struct nst_ring *p, const flo
             r.factor[i] *= (float)gamma;
     }
     for (int k = groups - 1; k >= 0; k--) {
-        struct group *a = &group[k];
+        struct pair_group *a = &group[k];
 
-        pass_to_newer(v, &r, a, along);
+        second_loop_pass(v, &r, a, dots);
         for (int i = GROUP - 1; i >= 0; i--) {
             for (int j = GROUP - 1; j > i; j--)
-                along[i] += r.factor[j] * a->sy[j][i];
+                dots[i] += r.factor[j] * a->sy[j][i];
             r.factor[i] =
-                a->usable[i] ? (float)(a->alpha[i] - along[i] / a->sy[i][i]) : 0;
+                a->usable[i] ? (float)(a->alpha[i] - dots[i] / a->sy[i][i]) : 0;
         }
         r.x = a->s;
         r.scale = 1;
     }
     r.z = r.x; /* nothing more to know */
     r.w = NULL;
-    nst_sums(v, recursion_part, &r, GROUP, along);
+    nst_reduce_sum(v, recurse_range, &r, GROUP, dots);
 }
 
-size_t nst_host_work_bytes(size_t n, int pairs)
+size_t nst_host_workspace_bytes(size_t n, int pairs)
 {
     (void)pairs;
     return n; /* a flag for each variable that is fixed */
 }
 
-static void fix_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                     size_t n, double *count)
+static void active_set_range(const struct nst_vector_kernels *k, const void *ctx,
+                             size_t first, size_t n, double *count)
 {
-    const struct nst_descent *c = ctx;
-    uint8_t *fixed = c->work;
+    const struct nst_direction_args *c = ctx;
+    uint8_t *fixed = c->workspace;
 
-    *count = (double)k->fix(n, c->x + first, c->g + first, c->box.lower, c->box.upper,
-                            fixed + first);
+    *count = (double)k->active_set(n, c->x + first, c->g + first, c->box.lower,
+                                   c->box.upper, fixed + first);
 }
 
 /* Fix what sits on a bound and is pushed outwards; NULL if nothing is. */
-static const uint8_t *find_fixed(const struct vectors *v, const struct nst_descent *c)
+static const uint8_t *find_active_set(const struct vector_ctx *v,
+                                      const struct nst_direction_args *c)
 {
     double count;
 
     if (!c->x)
         return NULL;
-    nst_sums(v, fix_part, c, 1, &count);
-    return count > 0 ? c->work : NULL;
+    nst_reduce_sum(v, active_set_range, c, 1, &count);
+    return count > 0 ? c->workspace : NULL;
 }
 
-static void cut_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                     size_t n, double *results)
+static void project_range(const struct nst_vector_kernels *k, const void *ctx,
+                          size_t first, size_t n, double *results)
 {
-    const struct nst_descent *c = ctx;
+    const struct nst_direction_args *c = ctx;
     const float *x = c->x + first, *g = c->g + first;
     float *d = c->d + first;
 
-    results[1] = k->cut(n, d, x, c->box.lower, c->box.upper, g);
-    results[0] = -k->longest(n, x, d, c->box.lower, c->box.upper);
-    k->move(n, c->trial + first, x, 1, d, c->box.lower, c->box.upper);
+    results[1] = k->project(n, d, x, c->box.lower, c->box.upper, g);
+    results[0] = -k->max_step(n, x, d, c->box.lower, c->box.upper);
+    k->projected_step(n, c->trial + first, x, 1, d, c->box.lower, c->box.upper);
 }
 
-static void dot_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                     size_t n, double *result)
+static void dot_range(const struct nst_vector_kernels *k, const void *ctx, size_t first,
+                      size_t n, double *result)
 {
     const struct operands *o = ctx;
 
     *result = k->dot(n, o->a + first, o->b + first);
 }
 
-static double dot(const struct vectors *v, const float *a, const float *b)
+static double dot(const struct vector_ctx *v, const float *a, const float *b)
 {
     double sum;
 
-    nst_sums(v, dot_part, &(struct operands){.a = a, .b = b}, 1, &sum);
+    nst_reduce_sum(v, dot_range, &(struct operands){.a = a, .b = b}, 1, &sum);
     return sum;
 }
 
-struct nst_downhill nst_host_direction(struct nst_backend *be, size_t n,
-                                       const struct nst_descent *c)
+struct nst_direction nst_host_direction(struct nst_backend *be, size_t n,
+                                        const struct nst_direction_args *c)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
     double length, results[2];
 
-    recurse(&v, &c->pairs, c->g, find_fixed(&v, c), c->d);
-    if (c->pairs.count == 0 && c->first > 0) {
+    recurse(&v, &c->pairs, c->g, find_active_set(&v, c), c->d);
+    if (c->pairs.count == 0 && c->initial_rms > 0) {
         length = sqrt(dot(&v, c->d, c->d) / (double)n);
         if (!(length > 0))
-            return (struct nst_downhill){0, 0};
-        nst_host_vectors.scale(be, n, c->d, c->first / length);
+            return (struct nst_direction){0, 0};
+        nst_host_vectors.scale(be, n, c->d, c->initial_rms / length);
     }
     if (!c->x)
-        return (struct nst_downhill){dot(&v, c->d, c->g), 1e10};
-    nst_reduce(&v, cut_part, c, 1, 2, results);
-    return (struct nst_downhill){results[1], -results[0]};
+        return (struct nst_direction){dot(&v, c->d, c->g), 1e10};
+    nst_reduce(&v, project_range, c, 1, 2, results);
+    return (struct nst_direction){results[1], -results[0]};
 }

@@ -2,13 +2,13 @@
 /* host_vectors.c - what is done with whole vectors on the CPU. */
 #include "config.h"
 
-#include "backend/host_passes.h"
+#include "backend/host_reduce.h"
 
 #include <math.h>
 #include <string.h>
 
-static void sum_abs_part(const struct nst_vector_kernels *k, const void *ctx,
-                         size_t first, size_t n, double *result)
+static void sum_abs_range(const struct nst_vector_kernels *k, const void *ctx,
+                          size_t first, size_t n, double *result)
 {
     const struct operands *o = ctx;
 
@@ -17,15 +17,15 @@ static void sum_abs_part(const struct nst_vector_kernels *k, const void *ctx,
 
 static double sum_abs(struct nst_backend *be, size_t n, const float *x)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
     double sum;
 
-    nst_sums(&v, sum_abs_part, &(struct operands){.a = x}, 1, &sum);
+    nst_reduce_sum(&v, sum_abs_range, &(struct operands){.a = x}, 1, &sum);
     return sum;
 }
 
-static void measure_part(const struct nst_vector_kernels *k, const void *ctx,
-                         size_t first, size_t n, double *results)
+static void measure_range(const struct nst_vector_kernels *k, const void *ctx,
+                          size_t first, size_t n, double *results)
 {
     const struct operands *o = ctx;
 
@@ -37,44 +37,46 @@ static void measure_part(const struct nst_vector_kernels *k, const void *ctx,
 static struct nst_measures measure(struct nst_backend *be, size_t n, const float *g,
                                    const float *d)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
     double r[3];
 
-    nst_reduce(&v, measure_part, &(struct operands){.a = g, .b = d}, 1, 3, r);
+    nst_reduce(&v, measure_range, &(struct operands){.a = g, .b = d}, 1, 3, r);
     return (struct nst_measures){r[0], r[1], r[2]};
 }
 
-static void add_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                     size_t n, double *none)
+static void axpy_range(const struct nst_vector_kernels *k, const void *ctx,
+                       size_t first, size_t n, double *unused)
 {
     const struct operands *o = ctx;
 
-    (void)none;
-    k->add(n, o->y + first, o->alpha, o->a + first);
+    (void)unused;
+    k->axpy(n, o->y + first, o->alpha, o->a + first);
 }
 
-static void add(struct nst_backend *be, size_t n, float *y, double alpha,
-                const float *x)
+static void axpy(struct nst_backend *be, size_t n, float *y, double alpha,
+                 const float *x)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_pass(&v, add_part, &(struct operands){.y = y, .a = x, .alpha = (float)alpha});
+    nst_parallel_for(&v, axpy_range,
+                     &(struct operands){.y = y, .a = x, .alpha = (float)alpha});
 }
 
-static void scale_part(const struct nst_vector_kernels *k, const void *ctx,
-                       size_t first, size_t n, double *none)
+static void scale_range(const struct nst_vector_kernels *k, const void *ctx,
+                        size_t first, size_t n, double *unused)
 {
     const struct operands *o = ctx;
 
-    (void)none;
+    (void)unused;
     k->scale(n, o->y + first, o->alpha);
 }
 
 static void scale(struct nst_backend *be, size_t n, float *x, double alpha)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_pass(&v, scale_part, &(struct operands){.y = x, .alpha = (float)alpha});
+    nst_parallel_for(&v, scale_range,
+                     &(struct operands){.y = x, .alpha = (float)alpha});
 }
 
 static void clear(struct nst_backend *be, size_t n, float *x)
@@ -89,14 +91,14 @@ static void copy(struct nst_backend *be, size_t n, float *to, const float *from)
     memcpy(to, from, n * sizeof *to);
 }
 
-static void clamp_part(const struct nst_vector_kernels *k, const void *ctx,
-                       size_t first, size_t n, double *none)
+static void clamp_range(const struct nst_vector_kernels *k, const void *ctx,
+                        size_t first, size_t n, double *unused)
 {
     const struct operands *o = ctx;
     float *x = o->y + first;
 
     (void)k;
-    (void)none;
+    (void)unused;
     for (size_t i = 0; i < n; i++)
         x[i] = x[i] < o->box.lower   ? o->box.lower
                : x[i] > o->box.upper ? o->box.upper
@@ -105,139 +107,142 @@ static void clamp_part(const struct nst_vector_kernels *k, const void *ctx,
 
 static void clamp(struct nst_backend *be, size_t n, float *x, struct nst_box box)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_pass(&v, clamp_part, &(struct operands){.y = x, .box = box});
+    nst_parallel_for(&v, clamp_range, &(struct operands){.y = x, .box = box});
 }
 
-static void move_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                      size_t n, double *none)
+static void projected_step_range(const struct nst_vector_kernels *k, const void *ctx,
+                                 size_t first, size_t n, double *unused)
 {
     const struct operands *o = ctx;
 
-    (void)none;
-    k->move(n, o->y + first, o->a + first, o->alpha, o->b + first, o->box.lower,
-            o->box.upper);
+    (void)unused;
+    k->projected_step(n, o->y + first, o->a + first, o->alpha, o->b + first,
+                      o->box.lower, o->box.upper);
 }
 
-static void move(struct nst_backend *be, size_t n, float *to, const float *x, double t,
-                 const float *d, struct nst_box box)
+static void projected_step(struct nst_backend *be, size_t n, float *to, const float *x,
+                           double t, const float *d, struct nst_box box)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_pass(
-        &v, move_part,
+    nst_parallel_for(
+        &v, projected_step_range,
         &(struct operands){.y = to, .a = x, .b = d, .alpha = (float)t, .box = box});
 }
 
-struct pair {
+struct accept_args {
     float *x, *s, *y;
     const float *g_new, *g;
 };
 
-static void accept_part(const struct nst_vector_kernels *k, const void *ctx,
-                        size_t first, size_t n, double *products)
+static void accept_range(const struct nst_vector_kernels *k, const void *ctx,
+                         size_t first, size_t n, double *pair_dots)
 {
-    const struct pair *p = ctx;
+    const struct accept_args *p = ctx;
 
     k->accept(n, p->x + first, p->s + first, p->y + first, p->g_new + first,
-              p->g + first, &products[0], &products[1]);
+              p->g + first, &pair_dots[0], &pair_dots[1]);
 }
 
 static void accept(struct nst_backend *be, size_t n, float *x, float *s, float *y,
                    const float *g_new, const float *g)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_sums(&v, accept_part, &(struct pair){x, s, y, g_new, g}, 2, be->products);
+    nst_reduce_sum(&v, accept_range, &(struct accept_args){x, s, y, g_new, g}, 2,
+                   be->pair_dots);
 }
 
-static void products(struct nst_backend *be, double *sy, double *yy)
+static void pair_dots(struct nst_backend *be, double *sy, double *yy)
 {
-    *sy = be->products[0];
-    *yy = be->products[1];
+    *sy = be->pair_dots[0];
+    *yy = be->pair_dots[1];
 }
 
-struct blending {
+struct blend_args {
     float *to;
-    const float *x, *content, *keep;
+    const float *x, *content, *mask;
     size_t area;
 };
 
-static void blend_part(const struct nst_vector_kernels *k, const void *ctx,
-                       size_t first, size_t n, double *none)
+static void blend_range(const struct nst_vector_kernels *k, const void *ctx,
+                        size_t first, size_t n, double *unused)
 {
-    const struct blending *b = ctx;
+    const struct blend_args *b = ctx;
 
     (void)k;
-    (void)none;
+    (void)unused;
     for (size_t i = first; i < first + n; i++) {
-        float free_part = 1 - b->keep[i % b->area];
+        float weight = 1 - b->mask[i % b->area];
 
         if (b->x)
-            b->to[i] = b->content[i] + free_part * (b->x[i] - b->content[i]);
+            b->to[i] = b->content[i] + weight * (b->x[i] - b->content[i]);
         else
-            b->to[i] *= free_part;
+            b->to[i] *= weight;
     }
 }
 
 static void blend(struct nst_backend *be, size_t n, float *to, const float *x,
-                  const float *content, const float *keep)
+                  const float *content, const float *mask)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_pass(&v, blend_part, &(struct blending){to, x, content, keep, n / 3});
+    nst_parallel_for(&v, blend_range,
+                     &(struct blend_args){to, x, content, mask, n / 3});
 }
 
-struct adam {
-    const struct nst_moments *m;
+struct adam_args {
+    const struct nst_adam_args *m;
     const float *g;
     struct nst_box box;
     float *x;
 };
 
-static void adam_part(const struct nst_vector_kernels *k, const void *ctx, size_t first,
-                      size_t n, double *none)
+static void adam_range(const struct nst_vector_kernels *k, const void *ctx,
+                       size_t first, size_t n, double *unused)
 {
-    const struct adam *a = ctx;
-    const struct nst_moments *p = a->m;
+    const struct adam_args *a = ctx;
+    const struct nst_adam_args *p = a->m;
     const float *g = a->g + first;
-    float *m = p->first + first, *v = p->second + first, *sum = p->sum + first;
+    float *m = p->first_moment + first, *v = p->second_moment + first,
+          *sum = p->average + first;
     float *x = a->x + first;
 
     (void)k;
-    (void)none;
+    (void)unused;
     for (size_t i = 0; i < n; i++) {
         float to;
 
-        m[i] = p->of_first.old * m[i] + p->of_first.fresh * g[i];
-        v[i] = p->of_second.old * v[i] + p->of_second.fresh * g[i] * g[i];
-        to = x[i] - p->rate * m[i] / (sqrtf(v[i]) * p->scale + p->epsilon);
+        m[i] = p->first_ema.beta * m[i] + p->first_ema.one_minus_beta * g[i];
+        v[i] = p->second_ema.beta * v[i] + p->second_ema.one_minus_beta * g[i] * g[i];
+        to = x[i] - p->learning_rate * m[i] / (sqrtf(v[i]) * p->scale + p->epsilon);
         to = to > a->box.lower ? to : a->box.lower;
         x[i] = to < a->box.upper ? to : a->box.upper;
-        sum[i] = p->of_sum.old * sum[i] + p->of_sum.fresh * x[i];
+        sum[i] = p->average_ema.beta * sum[i] + p->average_ema.one_minus_beta * x[i];
     }
 }
 
-static void adam(struct nst_backend *be, size_t n, const struct nst_moments *m,
+static void adam(struct nst_backend *be, size_t n, const struct nst_adam_args *m,
                  const float *g, struct nst_box box, float *x)
 {
-    struct vectors v = nst_passes_of(be, n);
+    struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_pass(&v, adam_part, &(struct adam){m, g, box, x});
+    nst_parallel_for(&v, adam_range, &(struct adam_args){m, g, box, x});
 }
 
 const struct nst_vector_ops nst_host_vectors = {
-    .work_bytes = nst_host_work_bytes,
+    .workspace_bytes = nst_host_workspace_bytes,
     .direction = nst_host_direction,
-    .move = move,
+    .projected_step = projected_step,
     .measure = measure,
     .accept = accept,
-    .products = products,
+    .pair_dots = pair_dots,
     .sum_abs = sum_abs,
     .clear = clear,
     .copy = copy,
-    .add = add,
+    .axpy = axpy,
     .scale = scale,
     .clamp = clamp,
     .blend = blend,

@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "kernels/blocked.h"
-#include "kernels/kernels.h"
-#include "kernels/vectors.h"
+#include "base/alloc.h"
+#include "kernels/nchw16c.h"
+#include "kernels/reference.h"
+#include "kernels/vector_kernels.h"
 
 struct nst_conv {
     float *weight, *bias;
@@ -34,11 +34,11 @@ static enum nst_status scalar_open(struct nst_backend **out,
                                    struct nst_err *err)
 {
     struct scalar *scalar = nst_xcalloc(1, sizeof *scalar);
-    enum nst_status st = nst_backend_fp32_only(config, err);
+    enum nst_status st = nst_backend_require_fp32(config, err);
 
     *out = NULL;
-    if (st == NST_OK && !nst_vectors_choose())
-        st = nst_blocked_refuse(err);
+    if (st == NST_OK && !nst_vector_kernels_choose())
+        st = nst_nchw16c_unknown_isa(err);
     if (st == NST_OK)
         st = nst_threads_new(&scalar->base.threads, 1, err);
     if (st != NST_OK) {
@@ -61,14 +61,14 @@ static void scalar_close(struct nst_backend *be)
     free(scalar);
 }
 
-static enum nst_status scalar_share(struct nst_backend **out,
+static enum nst_status scalar_clone(struct nst_backend **out,
                                     const struct nst_backend *be, struct nst_err *err)
 {
     return scalar_open(out, &be->config, err);
 }
 
-static enum nst_status want_scratch(struct scalar *scalar, size_t floats,
-                                    struct nst_err *err)
+static enum nst_status scratch_reserve(struct scalar *scalar, size_t floats,
+                                       struct nst_err *err)
 {
     if (floats <= scalar->scratch_floats)
         return NST_OK;
@@ -90,7 +90,7 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
 {
     struct nst_tensor *t;
     size_t floats = nst_shape_area(shape) * (size_t)(shape.c < 3 ? 3 : shape.c);
-    enum nst_status st = want_scratch((struct scalar *)be, floats, err);
+    enum nst_status st = scratch_reserve((struct scalar *)be, floats, err);
 
     *out = NULL;
     if (st != NST_OK)
@@ -126,13 +126,15 @@ static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
     return bytes;
 }
 
-static void upload(struct nst_backend *be, const float *planar, struct nst_tensor *t)
+static void tensor_upload(struct nst_backend *be, const float *planar,
+                          struct nst_tensor *t)
 {
     (void)be;
     memcpy(t->data, planar, nst_shape_count(t->shape) * sizeof *planar);
 }
 
-static void download(struct nst_backend *be, const struct nst_tensor *t, float *planar)
+static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
+                            float *planar)
 {
     (void)be;
     memcpy(planar, t->data, nst_shape_count(t->shape) * sizeof *planar);
@@ -198,11 +200,11 @@ static void conv(struct nst_backend *be, const struct nst_conv *k,
         nst_avgpool_c(y->data, true, pooled->data, s.c, s.h, s.w);
 }
 
-static void add_terms(const struct nst_terms *t, const struct nst_tensor *y, bool relu,
-                      float *g)
+static void add_loss_grad(const struct nst_loss_grad *t, const struct nst_tensor *y,
+                          bool relu, float *g)
 {
     for (int i = 0; i < t->regions; i++)
-        nst_gram_grad_c(y->data, relu, t->region[i].guide, t->region[i].matrix,
+        nst_gram_grad_c(y->data, relu, t->region[i].mask, t->region[i].matrix,
                         t->region[i].offset, g, y->shape.c, nst_shape_area(y->shape));
     if (t->target)
         nst_squared_error_grad_c(y->data, relu, t->target->data, t->scale, g,
@@ -210,45 +212,45 @@ static void add_terms(const struct nst_terms *t, const struct nst_tensor *y, boo
 }
 
 /* g, the gradient by what the ReLU put out, goes through the rest of the joint. */
-static void join(const struct nst_joint *j, float *g)
+static void backward_step(const struct nst_backward_step *step, float *g)
 {
-    size_t n = nst_shape_count(j->y->shape);
+    size_t n = nst_shape_count(step->y->shape);
 
-    add_terms(&j->after, j->y, j->before_relu, g);
-    nst_relu_grad_c(j->y->data, g, n);
-    add_terms(&j->before, j->y, false, g);
-    memcpy(j->y->data, g, n * sizeof *g);
+    add_loss_grad(&step->after, step->y, step->before_relu, g);
+    nst_relu_grad_c(step->y->data, g, n);
+    add_loss_grad(&step->before, step->y, false, g);
+    memcpy(step->y->data, g, n * sizeof *g);
 }
 
 static void conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                      const struct nst_tensor *gy, const struct nst_joint *j)
+                      const struct nst_tensor *gy, const struct nst_backward_step *step)
 {
     struct scalar *scalar = (struct scalar *)be;
-    struct nst_shape s = j->y->shape;
+    struct nst_shape s = step->y->shape;
     float *gx = scalar->scratch[0], *g = gx;
 
     nst_conv3x3_grad_c(gy->data, k->weight, gx, k->cin, k->cout, gy->shape.h,
                        gy->shape.w);
-    if (j->pooled) {
+    if (step->pooled) {
         g = scalar->scratch[1];
-        if (j->pooling == NST_POOLING_MAX)
-            nst_maxpool_grad_c(j->y->data, true, gx, g, s.c, s.h, s.w);
+        if (step->pooling == NST_POOLING_MAX)
+            nst_maxpool_grad_c(step->y->data, true, gx, g, s.c, s.h, s.w);
         else
             nst_avgpool_grad_c(gx, g, s.c, s.h, s.w);
     }
-    join(j, g);
+    backward_step(step, g);
 }
 
-static void last_grad(struct nst_backend *be, const struct nst_joint *j)
+static void head_grad(struct nst_backend *be, const struct nst_backward_step *step)
 {
     struct scalar *scalar = (struct scalar *)be;
 
-    memset(scalar->scratch[0], 0, nst_shape_count(j->y->shape) * sizeof(float));
-    join(j, scalar->scratch[0]);
+    memset(scalar->scratch[0], 0, nst_shape_count(step->y->shape) * sizeof(float));
+    backward_step(step, scalar->scratch[0]);
 }
 
-static void conv_picture(struct nst_backend *be, const struct nst_conv *k,
-                         const float *rgb, struct nst_tensor *y, bool out_relu)
+static void first_conv(struct nst_backend *be, const struct nst_conv *k,
+                       const float *rgb, struct nst_tensor *y, bool out_relu)
 {
     size_t area = nst_shape_area(y->shape);
     float *x = ((struct scalar *)be)->scratch[0];
@@ -261,8 +263,8 @@ static void conv_picture(struct nst_backend *be, const struct nst_conv *k,
         tensor_copy(be, y, true, y);
 }
 
-static void conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
-                              const struct nst_tensor *gy, float *rgb)
+static void first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
+                            const struct nst_tensor *gy, float *rgb)
 {
     size_t area = nst_shape_area(gy->shape);
 
@@ -273,55 +275,55 @@ static void conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
 }
 
 /* The part of a plane of s that the window shows, packed, into out. */
-static void cut_plane(const float *from, struct nst_shape s, struct nst_window w,
-                      float *out)
+static void pack_plane(const float *from, struct nst_shape s, struct nst_window w,
+                       float *out)
 {
     for (int r = 0; r < w.height; r++)
         memcpy(out + (size_t)r * w.width, from + (size_t)(w.top + r) * s.w + w.left,
                (size_t)w.width * sizeof *out);
 }
 
-static void cut(const struct nst_tensor *t, int c, struct nst_window w, float *out)
+static void pack_channel(const struct nst_tensor *t, int c, struct nst_window w,
+                         float *out)
 {
-    cut_plane(t->data + c * nst_shape_area(t->shape), t->shape, w, out);
+    pack_plane(t->data + c * nst_shape_area(t->shape), t->shape, w, out);
 }
 
 /* All channels of the window into the first scratch, and its guide, which is returned,
  * into the second. */
-static const float *cut_all(struct scalar *scalar, const struct nst_tensor *f,
-                            struct nst_window w, const float *guide)
+static const float *pack_window(struct scalar *scalar, const struct nst_tensor *f,
+                                struct nst_window w, const float *mask)
 {
     for (int c = 0; c < f->shape.c; c++)
-        cut(f, c, w, scalar->scratch[0] + c * ((size_t)w.height * w.width));
-    if (!guide)
+        pack_channel(f, c, w, scalar->scratch[0] + c * ((size_t)w.height * w.width));
+    if (!mask)
         return NULL;
-    cut_plane(guide, f->shape, w, scalar->scratch[1]);
+    pack_plane(mask, f->shape, w, scalar->scratch[1]);
     return scalar->scratch[1];
 }
 
 static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window w, const float *guide, bool add, double *sums)
+                 struct nst_window w, const float *mask, bool add, double *sums)
 {
     struct scalar *scalar = (struct scalar *)be;
     size_t entries = (size_t)f->shape.c * (size_t)f->shape.c;
 
     if (!add)
         memset(sums, 0, entries * sizeof *sums);
-    guide = cut_all(scalar, f, w, guide);
-    nst_gram_c(scalar->scratch[0], relu, guide, sums, f->shape.c,
+    mask = pack_window(scalar, f, w, mask);
+    nst_gram_c(scalar->scratch[0], relu, mask, sums, f->shape.c,
                (size_t)w.height * w.width);
 }
 
 static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window w, const float *guide, bool add,
-                         double *sums)
+                         struct nst_window w, const float *mask, bool add, double *sums)
 {
     struct scalar *scalar = (struct scalar *)be;
 
     if (!add)
         memset(sums, 0, (size_t)f->shape.c * sizeof *sums);
-    guide = cut_all(scalar, f, w, guide);
-    nst_channel_sums_c(scalar->scratch[0], relu, guide, sums, f->shape.c,
+    mask = pack_window(scalar, f, w, mask);
+    nst_channel_sums_c(scalar->scratch[0], relu, mask, sums, f->shape.c,
                        (size_t)w.height * w.width);
 }
 
@@ -333,8 +335,8 @@ static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bo
     double total = 0;
 
     for (int c = 0; c < f->shape.c; c++) {
-        cut(f, c, w, scalar->scratch[0]);
-        cut(t, c, w, scalar->scratch[1]);
+        pack_channel(f, c, w, scalar->scratch[0]);
+        pack_channel(t, c, w, scalar->scratch[1]);
         total += nst_squared_error_c(scalar->scratch[0], relu, scalar->scratch[1],
                                      (size_t)w.height * w.width);
     }
@@ -345,21 +347,21 @@ const struct nst_backend_ops nst_backend_scalar = {
     .name = "scalar",
     .open = scalar_open,
     .close = scalar_close,
-    .share = scalar_share,
+    .clone = scalar_clone,
     NST_HOST_OPERATORS,
     .tensor_new = tensor_new,
     .tensor_free = tensor_free,
     .tensor_bytes = tensor_bytes,
     .tensor_copy = tensor_copy,
-    .upload = upload,
-    .download = download,
+    .tensor_upload = tensor_upload,
+    .tensor_download = tensor_download,
     .conv_new = conv_new,
     .conv_free = conv_free,
     .conv = conv,
     .conv_grad = conv_grad,
-    .last_grad = last_grad,
-    .conv_picture = conv_picture,
-    .conv_picture_grad = conv_picture_grad,
+    .head_grad = head_grad,
+    .first_conv = first_conv,
+    .first_conv_grad = first_conv_grad,
     .gram = gram,
     .channel_sums = channel_sums,
     .squared_error = squared_error,

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void nst_one_line(char *text)
+void nst_sanitise_line(char *text)
 {
     for (; *text; text++)
         if ((unsigned char)*text < ' ' || *text == 127)
@@ -25,7 +25,7 @@ enum nst_status nst_err_set(struct nst_err *err, enum nst_status status,
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    nst_one_line(err->text);
+    nst_sanitise_line(err->text);
     return status;
 }
 
@@ -42,5 +42,5 @@ void nst_err_prefix(struct nst_err *err, const char *prefix)
     memcpy(err->text, prefix, n - 2);
     memcpy(err->text + n - 2, ": ", 2);
     err->text[n + old] = 0;
-    nst_one_line(err->text);
+    nst_sanitise_line(err->text);
 }

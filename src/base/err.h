@@ -32,6 +32,6 @@ void nst_err_prefix(struct nst_err *err, const char *prefix);
 
 /* A message is one line: what would break it, as the name of a file may, becomes
  * blanks. */
-void nst_one_line(char *text);
+void nst_sanitise_line(char *text);
 
 #endif

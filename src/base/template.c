@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
 /* Add to *text what the template begins with, up to and with its first word; *used
  * becomes how much of it that was. */
-static enum nst_status fill_next(char **text, size_t *used, const char *template,
-                                 const struct nst_template_words *words,
-                                 struct nst_err *err)
+static enum nst_status expand_next(char **text, size_t *used, const char *template,
+                                   const struct nst_template_vars *vars,
+                                   struct nst_err *err)
 {
     size_t plain = strcspn(template, "{"), length = strcspn(template + plain, "}");
     const char *word = template + plain + 1;
@@ -22,11 +22,11 @@ static enum nst_status fill_next(char **text, size_t *used, const char *template
     if (template[plain]) {
         if (!template[plain + length])
             return nst_err_set(err, NST_ERR_ARG, "%s: '%s': a { without its }",
-                               words->option, template);
-        value = words->value(words->ctx, word, length - 1);
+                               vars->option, template);
+        value = vars->value(vars->ctx, word, length - 1);
         if (!value)
             return nst_err_set(err, NST_ERR_ARG, "%s: {%.*s} is none of %s",
-                               words->option, (int)length - 1, word, words->known);
+                               vars->option, (int)length - 1, word, vars->known);
         *used += length + 1;
     }
     longer = nst_xasprintf("%s%.*s%s", *text, (int)plain, template, value ? value : "");
@@ -36,16 +36,16 @@ static enum nst_status fill_next(char **text, size_t *used, const char *template
     return NST_OK;
 }
 
-enum nst_status nst_template_fill(char **out, const char *template,
-                                  const struct nst_template_words *words,
-                                  struct nst_err *err)
+enum nst_status nst_template_expand(char **out, const char *template,
+                                    const struct nst_template_vars *vars,
+                                    struct nst_err *err)
 {
     enum nst_status st = NST_OK;
     size_t used;
 
     *out = nst_xstrdup("");
     for (; st == NST_OK && *template; template += used)
-        st = fill_next(out, &used, template, words, err);
+        st = expand_next(out, &used, template, vars, err);
     if (st != NST_OK) {
         free(*out);
         *out = NULL;

@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-struct nst_template_words {
+struct nst_template_vars {
     /* What the word of that length stands for: a new string, or NULL for a word that is
      * none of these. */
     char *(*value)(const void *ctx, const char *word, size_t length);
@@ -20,8 +20,8 @@ struct nst_template_words {
  * The template with its words replaced. *out is a new string, NULL on failure.
  * NST_ERR_ARG: another word, or a { without its }.
  */
-enum nst_status nst_template_fill(char **out, const char *template,
-                                  const struct nst_template_words *words,
-                                  struct nst_err *err);
+enum nst_status nst_template_expand(char **out, const char *template,
+                                    const struct nst_template_vars *vars,
+                                    struct nst_err *err);
 
 #endif

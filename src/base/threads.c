@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
 /* How often a thread looks for work, or for the end of it, before it sleeps. */
-#define LOOKS 2000
+#define SPIN_LIMIT 2000
 /* Enough for what work keeps on the stack, under sanitizers too. */
 #define STACK_BYTES ((size_t)1 << 20)
 
@@ -23,7 +23,7 @@
 #define ITEMS(ticket) ((int)((ticket) >> 32))
 #define NEXT(ticket) ((int)(uint32_t)(ticket))
 
-struct helper {
+struct worker {
     struct nst_threads *threads;
     int number;
     pthread_t id;
@@ -31,8 +31,8 @@ struct helper {
 
 struct nst_threads {
     int count, started; /* with the caller; helpers that run */
-    struct helper *helper;
-    _Atomic int used; /* those with lower numbers work */
+    struct worker *workers;
+    _Atomic int active; /* those with lower numbers work */
 
     /*
      * Whoever moves the ticket on by one has that item, and may read work and ctx until
@@ -40,7 +40,7 @@ struct nst_threads {
      */
     _Atomic uint64_t ticket;
     _Atomic int done;
-    nst_work *work;
+    nst_work_fn *work;
     void *ctx;
 
     pthread_mutex_t lock; /* for sleeping alone */
@@ -49,7 +49,7 @@ struct nst_threads {
     _Atomic bool caller_sleeps, quit;
 };
 
-static inline void pause_a_little(void)
+static inline void cpu_relax(void)
 {
 #if defined __x86_64__
     __builtin_ia32_pause();
@@ -59,11 +59,11 @@ static inline void pause_a_little(void)
 }
 
 /* Do items as long as there are any. */
-static void take_items(struct nst_threads *t, int thread)
+static void run_items(struct nst_threads *t, int thread)
 {
     uint64_t ticket = atomic_load(&t->ticket);
 
-    while (NEXT(ticket) < ITEMS(ticket) && thread < atomic_load(&t->used)) {
+    while (NEXT(ticket) < ITEMS(ticket) && thread < atomic_load(&t->active)) {
         if (!atomic_compare_exchange_weak(&t->ticket, &ticket, ticket + 1))
             continue; /* ticket is now what another made of it */
         t->work(t->ctx, NEXT(ticket), thread);
@@ -81,20 +81,20 @@ static bool idle(struct nst_threads *t, int thread)
 {
     uint64_t ticket = atomic_load(&t->ticket);
 
-    return (NEXT(ticket) >= ITEMS(ticket) || thread >= atomic_load(&t->used)) &&
+    return (NEXT(ticket) >= ITEMS(ticket) || thread >= atomic_load(&t->active)) &&
            !atomic_load(&t->quit);
 }
 
 static void wait_for_work(struct nst_threads *t, int thread)
 {
-    for (int i = 0; i < LOOKS; i++) {
+    for (int i = 0; i < SPIN_LIMIT; i++) {
         if (!idle(t, thread))
             return;
-        pause_a_little();
+        cpu_relax();
     }
     pthread_mutex_lock(&t->lock);
     for (bool asleep = true; asleep;) {
-        bool counted = thread < atomic_load(&t->used);
+        bool counted = thread < atomic_load(&t->active);
 
         atomic_fetch_add(&t->sleepers, counted);
         asleep = idle(t, thread);
@@ -105,12 +105,12 @@ static void wait_for_work(struct nst_threads *t, int thread)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void *help(void *arg)
+static void *worker_main(void *arg)
 {
-    struct helper *h = arg;
+    struct worker *h = arg;
 
     while (!atomic_load(&h->threads->quit)) {
-        take_items(h->threads, h->number);
+        run_items(h->threads, h->number);
         wait_for_work(h->threads, h->number);
     }
     return NULL;
@@ -118,10 +118,10 @@ static void *help(void *arg)
 
 static void wait_until_done(struct nst_threads *t, int items)
 {
-    for (int i = 0; i < LOOKS; i++) {
+    for (int i = 0; i < SPIN_LIMIT; i++) {
         if (atomic_load(&t->done) == items)
             return;
-        pause_a_little();
+        cpu_relax();
     }
     pthread_mutex_lock(&t->lock);
     atomic_store(&t->caller_sleeps, true);
@@ -144,9 +144,9 @@ static void wake_sleepers(struct nst_threads *t)
         wake_all(t);
 }
 
-void nst_threads_run(struct nst_threads *t, int items, nst_work *work, void *ctx)
+void nst_threads_run(struct nst_threads *t, int items, nst_work_fn *work, void *ctx)
 {
-    if (items <= 1 || atomic_load(&t->used) == 1) {
+    if (items <= 1 || atomic_load(&t->active) == 1) {
         for (int i = 0; i < items; i++)
             work(ctx, i, 0);
         return;
@@ -156,19 +156,19 @@ void nst_threads_run(struct nst_threads *t, int items, nst_work *work, void *ctx
     atomic_store(&t->done, 0);
     atomic_store(&t->ticket, TICKET(items, 0));
     wake_sleepers(t);
-    take_items(t, 0);
+    run_items(t, 0);
     wait_until_done(t, items);
 }
 
-void nst_threads_use(struct nst_threads *t, int n)
+void nst_threads_set_active(struct nst_threads *t, int n)
 {
-    atomic_store(&t->used, n < 1 ? 1 : n > t->count ? t->count : n);
+    atomic_store(&t->active, n < 1 ? 1 : n > t->count ? t->count : n);
     wake_all(t);
 }
 
-static bool start_helper(struct nst_threads *t, int number)
+static bool start_worker(struct nst_threads *t, int number)
 {
-    struct helper *h = &t->helper[number - 1];
+    struct worker *h = &t->workers[number - 1];
     pthread_attr_t attr;
     int failed;
 
@@ -176,7 +176,7 @@ static bool start_helper(struct nst_threads *t, int number)
     h->number = number;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    failed = pthread_create(&h->id, &attr, help, h);
+    failed = pthread_create(&h->id, &attr, worker_main, h);
     pthread_attr_destroy(&attr);
     return !failed;
 }
@@ -189,14 +189,14 @@ enum nst_status nst_threads_new(struct nst_threads **out, int count,
 
     *out = NULL;
     t->count = count;
-    atomic_store(&t->used, count);
-    t->helper = nst_xcalloc((size_t)count, sizeof *t->helper);
+    atomic_store(&t->active, count);
+    t->workers = nst_xcalloc((size_t)count, sizeof *t->workers);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
     pthread_cond_init(&t->finished, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (t->started < count - 1 && start_helper(t, t->started + 1))
+    while (t->started < count - 1 && start_worker(t, t->started + 1))
         t->started++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (t->started < count - 1) {
@@ -216,17 +216,17 @@ void nst_threads_free(struct nst_threads *t)
     atomic_store(&t->quit, true);
     wake_all(t);
     for (int i = 0; i < t->started; i++)
-        pthread_join(t->helper[i].id, NULL);
+        pthread_join(t->workers[i].id, NULL);
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->wake);
     pthread_cond_destroy(&t->finished);
-    free(t->helper);
+    free(t->workers);
     free(t);
 }
 
-int nst_threads_used(const struct nst_threads *t)
+int nst_threads_active(const struct nst_threads *t)
 {
-    return atomic_load(&t->used);
+    return atomic_load(&t->active);
 }
 
 int nst_threads_count(const struct nst_threads *t)

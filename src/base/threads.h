@@ -15,7 +15,7 @@
 struct nst_threads;
 
 /* One item of some work, done by one of the threads, numbered from 0. */
-typedef void nst_work(void *ctx, int item, int thread);
+typedef void nst_work_fn(void *ctx, int item, int thread);
 
 /*
  * count threads of 1 or more, the caller's own being number 0. Signals go to other
@@ -29,14 +29,14 @@ int nst_threads_count(const struct nst_threads *t);
 
 /* Work on no more than n of them, from 1 to all of them, from the next item on: the
  * others sleep until more are wanted. Called by any thread. At first all work. */
-void nst_threads_use(struct nst_threads *t, int n);
-int nst_threads_used(const struct nst_threads *t);
+void nst_threads_set_active(struct nst_threads *t, int n);
+int nst_threads_active(const struct nst_threads *t);
 
 /*
  * work(ctx, item, thread) for each item from 0 to items - 1, in no particular order;
  * returns when all are done. Called by the thread that made t, and by nothing that is
  * itself work of t.
  */
-void nst_threads_run(struct nst_threads *t, int items, nst_work *work, void *ctx);
+void nst_threads_run(struct nst_threads *t, int items, nst_work_fn *work, void *ctx);
 
 #endif

@@ -23,7 +23,7 @@ const char *argp_program_version = PACKAGE_STRING;
 
 #define LINE_SIZE 1024
 
-void nst_refuse(const char *fmt, ...)
+void nst_usage_error(const char *fmt, ...)
 {
     char text[LINE_SIZE];
     va_list ap;
@@ -31,7 +31,7 @@ void nst_refuse(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    nst_one_line(text);
+    nst_sanitise_line(text);
     fprintf(stderr, "nst: %s\n", text);
     exit(NST_EXIT_USAGE);
 }
@@ -47,19 +47,19 @@ static const struct nst_option *option_of_key(int key)
 }
 
 /* Room for one more of size bytes behind count of them. */
-static void *more(void *array, size_t count, size_t size)
+static void *grow(void *array, size_t count, size_t size)
 {
     return nst_xrealloc(array, (count + 1) * size);
 }
 
-static void take_content(struct nst_args *a, const char *name)
+static void add_content(struct nst_args *a, const char *name)
 {
-    a->content = more(a->content, a->contents, sizeof *a->content);
-    a->content[a->contents++] = name;
+    a->content = grow(a->content, a->content_count, sizeof *a->content);
+    a->content[a->content_count++] = name;
 }
 
-static void tell_preset(void *ctx, const char *name, const char *path,
-                        const char *description)
+static void print_preset(void *ctx, const char *name, const char *path,
+                         const char *description)
 {
     (void)ctx;
     (void)path;
@@ -67,7 +67,7 @@ static void tell_preset(void *ctx, const char *name, const char *path,
 }
 
 /* Print what was asked for, and end. */
-static __attribute__((noreturn)) void answer(void)
+static __attribute__((noreturn)) void exit_after_output(void)
 {
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fputs("nst: cannot write to standard output\n", stderr);
@@ -78,8 +78,8 @@ static __attribute__((noreturn)) void answer(void)
 
 static __attribute__((noreturn)) void list_presets(void)
 {
-    nst_preset_each(tell_preset, NULL);
-    answer();
+    nst_preset_each(print_preset, NULL);
+    exit_after_output();
 }
 
 static __attribute__((noreturn)) void dump_options(void)
@@ -88,7 +88,7 @@ static __attribute__((noreturn)) void dump_options(void)
 
     puts(text);
     free(text);
-    answer();
+    exit_after_output();
 }
 
 static __attribute__((noreturn)) void show_config(const struct nst_params *p)
@@ -97,7 +97,7 @@ static __attribute__((noreturn)) void show_config(const struct nst_params *p)
 
     puts(text);
     free(text);
-    answer();
+    exit_after_output();
 }
 
 static __attribute__((noreturn)) void list_devices(bool as_json)
@@ -106,20 +106,20 @@ static __attribute__((noreturn)) void list_devices(bool as_json)
 
     fputs(text, stdout);
     free(text);
-    answer();
+    exit_after_output();
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct nst_args *a = state->input;
     const struct nst_option *o = option_of_key(key);
 
     if (o) {
-        a->set = more(a->set, a->sets, sizeof *a->set);
-        a->set[a->sets].option = o;
-        a->set[a->sets++].value = arg ? arg : "true";
+        a->assignment = grow(a->assignment, a->assignments, sizeof *a->assignment);
+        a->assignment[a->assignments].option = o;
+        a->assignment[a->assignments++].value = arg ? arg : "true";
     } else if (key == PRESET_KEY && a->preset)
-        nst_refuse("preset: only one preset is allowed");
+        nst_usage_error("preset: only one preset is allowed");
     else if (key == PRESET_KEY)
         a->preset = arg;
     else if (key == CONFIG_KEY)
@@ -133,14 +133,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     else if (key == SHOW_CONFIG_KEY)
         a->show_config = true;
     else if (key == ARGP_KEY_ARG)
-        take_content(a, arg);
+        add_content(a, arg);
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
 }
 
 /* What is no setting of a run, so not in the option table. */
-static const struct argp_option others[] = {
+static const struct argp_option extra_options[] = {
     {"preset", PRESET_KEY, "NAME|FILE", 0,
      "Start from the options of a preset (see --list-presets)", 1},
     {"config", CONFIG_KEY, "FILE|none", 0,
@@ -152,7 +152,7 @@ static const struct argp_option others[] = {
      "Print the effective options as a preset, and exit", 5},
     {"dump-options", DUMP_OPTIONS_KEY, NULL, 0,
      "Print the table of options as JSON, and exit", 5}};
-#define OTHERS (sizeof others / sizeof *others)
+#define EXTRA_OPTIONS (sizeof extra_options / sizeof *extra_options)
 
 /* The option table as argp wants it; lives as long as the program. */
 static struct argp_option *argp_table(void)
@@ -165,7 +165,7 @@ static struct argp_option *argp_table(void)
         groups++;
     while (nst_option(count))
         count++;
-    t = nst_xcalloc(groups + 2 * count + OTHERS + 1, sizeof *t);
+    t = nst_xcalloc(groups + 2 * count + EXTRA_OPTIONS + 1, sizeof *t);
     for (size_t g = 1; g <= groups; g++)
         t[n++] = (struct argp_option){.doc = nst_option_group((int)g), .group = (int)g};
     for (size_t i = 0; i < count; i++) {
@@ -179,7 +179,7 @@ static struct argp_option *argp_table(void)
             t[n++] = (struct argp_option){.name = o->alias,
                                           .flags = OPTION_ALIAS | OPTION_HIDDEN};
     }
-    memcpy(t + n, others, sizeof others);
+    memcpy(t + n, extra_options, sizeof extra_options);
     return t;
 }
 
@@ -189,9 +189,9 @@ static char *help_text(int key, const char *text, void *input)
     const struct nst_option *o = option_of_key(key);
 
     (void)input;
-    if (!o || !o->initial)
+    if (!o || !o->default_text)
         return (char *)text;
-    return nst_xasprintf("%s (default: %s)", text, o->initial); /* argp frees it */
+    return nst_xasprintf("%s (default: %s)", text, o->default_text); /* argp frees it */
 }
 
 static bool is_stdio(const char *path)
@@ -200,7 +200,7 @@ static bool is_stdio(const char *path)
 }
 
 /* Is there a regular file at path, or for "-" behind the descriptor? */
-static bool regular(const char *path, int fd, struct stat *st)
+static bool stat_regular(const char *path, int fd, struct stat *st)
 {
     return (is_stdio(path) ? fstat(fd, st) : stat(path, st)) == 0 &&
            S_ISREG(st->st_mode);
@@ -211,9 +211,9 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-static bool same_place(const char *path, const char *other)
+static bool same_path(const char *path, const char *other)
 {
-    char *a = nst_place_real(path), *b = nst_place_real(other);
+    char *a = nst_path_canonical(path), *b = nst_path_canonical(other);
     bool same = strcmp(a, b) == 0;
 
     free(a);
@@ -222,109 +222,109 @@ static bool same_place(const char *path, const char *other)
 }
 
 /* What is written goes to different places. */
-static void keep_apart(const char *path, const char *other)
+static void require_distinct(const char *path, const char *other)
 {
     struct stat a, b;
 
     if (path && other && !is_stdio(path) &&
-        (same_place(path, other) ||
-         (regular(path, STDOUT_FILENO, &a) && regular(other, STDOUT_FILENO, &b) &&
-          same_file(&a, &b))))
-        nst_refuse("%s: named for two outputs; use different files", path);
+        (same_path(path, other) ||
+         (stat_regular(path, STDOUT_FILENO, &a) &&
+          stat_regular(other, STDOUT_FILENO, &b) && same_file(&a, &b))))
+        nst_usage_error("%s: named for two outputs; use different files", path);
 }
 
-static void keep_preview_apart(const char *preview, const char *other)
+static void require_distinct_preview(const char *preview, const char *other)
 {
-    keep_apart(preview, other);
-    if (preview && other && nst_series_has(preview, other))
-        nst_refuse("%s: named for two outputs; use different files", other);
+    require_distinct(preview, other);
+    if (preview && other && nst_series_matches(preview, other))
+        nst_usage_error("%s: named for two outputs; use different files", other);
 }
 
 /* How many of the styles come from standard input? */
-static int styles_from_stdin(const struct nst_styles *styles)
+static int count_stdin_styles(const struct nst_styles *styles)
 {
     int n = 0;
 
     for (int i = 0; i < styles->count; i++)
-        n += is_stdio(styles->of[i].file);
+        n += is_stdio(styles->item[i].file);
     return n;
 }
 
-static bool contents_from_stdin(const struct nst_args *a)
+static bool reads_content_from_stdin(const struct nst_args *a)
 {
     bool any = a->params.files_from && is_stdio(a->params.files_from);
 
-    for (size_t i = 0; i < a->contents; i++)
+    for (size_t i = 0; i < a->content_count; i++)
         any |= is_stdio(a->content[i]);
     return any;
 }
 
 /* What no single option can see. */
-static void check_together(struct nst_args *a)
+static void check_combinations(struct nst_args *a)
 {
     struct nst_params *p = &a->params;
 
     if (!p->styles.count)
-        nst_refuse("no style is given; use -s FILE");
-    if (!a->contents && !p->files_from)
-        take_content(a, "-");
+        nst_usage_error("no style is given; use -s FILE");
+    if (!a->content_count && !p->files_from)
+        add_content(a, "-");
     if (!p->output)
         p->output = nst_xstrdup("-");
-    if (styles_from_stdin(&p->styles) > 1)
-        nst_refuse("only one style can come from standard input");
-    if (contents_from_stdin(a) && styles_from_stdin(&p->styles))
-        nst_refuse("content and style cannot both come from standard input");
+    if (count_stdin_styles(&p->styles) > 1)
+        nst_usage_error("only one style can come from standard input");
+    if (reads_content_from_stdin(a) && count_stdin_styles(&p->styles))
+        nst_usage_error("content and style cannot both come from standard input");
     if (p->format) {
-        char *ending = nst_xasprintf(".%s", p->format);
+        char *suffix = nst_xasprintf(".%s", p->format);
 
-        if (!nst_output_knows(ending))
-            nst_refuse(
+        if (!nst_output_supports(suffix))
+            nst_usage_error(
                 "format: '%s' cannot be written; use png, jpg, webp, tiff, ppm, ...",
                 p->format);
         if (nst_params_stream(p))
-            nst_refuse("--format and --%s are mutually exclusive",
-                       nst_params_stream(p));
-        free(ending);
+            nst_usage_error("--format and --%s are mutually exclusive",
+                            nst_params_stream(p));
+        free(suffix);
     }
     if (p->null && !p->files_from)
-        nst_refuse("null: requires --files-from");
-    if (a->contents == 1 && is_stdio(a->content[0]) && isatty(STDIN_FILENO))
-        nst_refuse("no image is given; name a file or redirect standard input");
+        nst_usage_error("null: requires --files-from");
+    if (a->content_count == 1 && is_stdio(a->content[0]) && isatty(STDIN_FILENO))
+        nst_usage_error("no image is given; name a file or redirect standard input");
     if (is_stdio(p->output) && isatty(STDOUT_FILENO) && !p->dry_run)
-        nst_refuse("standard output is a terminal; use -o FILE or redirect it");
+        nst_usage_error("standard output is a terminal; use -o FILE or redirect it");
     if (p->json && !p->dry_run)
-        nst_refuse("json: requires --dry-run or --list-devices");
+        nst_usage_error("json: requires --dry-run or --list-devices");
     if (is_stdio(p->init))
-        nst_refuse("init: standard input cannot be used; name a file");
+        nst_usage_error("init: standard input cannot be used; name a file");
     if (p->keep_mask && is_stdio(p->keep_mask))
-        nst_refuse("keep-mask: standard input cannot be used; name a file");
+        nst_usage_error("keep-mask: standard input cannot be used; name a file");
     for (int i = 0; i < p->styles.count; i++)
-        if (p->styles.of[i].mask && is_stdio(p->styles.of[i].mask))
-            nst_refuse("mask: standard input cannot be used; name a file");
+        if (p->styles.item[i].mask && is_stdio(p->styles.item[i].mask))
+            nst_usage_error("mask: standard input cannot be used; name a file");
     if (p->trace && is_stdio(p->trace))
-        nst_refuse("trace: standard output cannot be used; name a file");
+        nst_usage_error("trace: standard output cannot be used; name a file");
     if (p->checkpoint && is_stdio(p->checkpoint))
-        nst_refuse("checkpoint: standard output cannot be used; name a file");
+        nst_usage_error("checkpoint: standard output cannot be used; name a file");
     if (p->preview && is_stdio(p->preview))
-        nst_refuse("preview: standard output cannot be used; name a file");
+        nst_usage_error("preview: standard output cannot be used; name a file");
     if (p->history && is_stdio(p->history))
-        nst_refuse("history: standard output cannot be used; name a file");
+        nst_usage_error("history: standard output cannot be used; name a file");
 }
 
-static void must(enum nst_status st, const struct nst_err *err)
+static void exit_on_error(enum nst_status st, const struct nst_err *err)
 {
     if (st != NST_OK)
-        nst_refuse("%s", err->text);
+        nst_usage_error("%s", err->text);
 }
 
 /* The last value given on the command line for an option, or NULL. */
-static const char *value_given(const struct nst_args *a, const char *name)
+static const char *option_value(const struct nst_args *a, const char *name)
 {
     const char *value = NULL;
 
-    for (size_t i = 0; i < a->sets; i++)
-        if (strcmp(a->set[i].option->name, name) == 0)
-            value = a->set[i].value;
+    for (size_t i = 0; i < a->assignments; i++)
+        if (strcmp(a->assignment[i].option->name, name) == 0)
+            value = a->assignment[i].value;
     return value;
 }
 
@@ -333,19 +333,19 @@ static void check_quality(const struct nst_args *a)
 {
     const struct nst_params *p = &a->params;
     const char *stream = nst_params_stream(p);
-    bool any = !p->quality || !value_given(a, "quality");
+    bool any = !p->quality || !option_value(a, "quality");
 
     for (size_t i = 0; i < a->batch.items; i++)
         any |= nst_output_has_quality(a->batch.item[i].output,
                                       stream ? stream : p->format);
     if (!any)
-        nst_refuse(
+        nst_usage_error(
             "quality: %s: this format has no quality setting; use jpg, webp, heic, "
             "avif, jxl or jp2",
             a->batch.item[0].output);
 }
 
-void nst_args_batch(struct nst_args *a)
+void nst_args_build_batch(struct nst_args *a)
 {
     const struct nst_params *p = &a->params;
     char *history = nst_history_path(p->history);
@@ -353,59 +353,60 @@ void nst_args_batch(struct nst_args *a)
     struct nst_batch *b = &a->batch;
     struct nst_err err;
 
-    b->results = p->output;
-    for (size_t i = 0; i < a->contents; i++)
-        must(nst_batch_add(b, a->content[i], p->recursive, &err), &err);
+    b->excluded_directory = p->output;
+    for (size_t i = 0; i < a->content_count; i++)
+        exit_on_error(nst_batch_add(b, a->content[i], p->recursive, &err), &err);
     if (p->files_from)
-        must(nst_batch_add_list(b, p->files_from, p->null, p->recursive, &err), &err);
+        exit_on_error(nst_batch_add_list(b, p->files_from, p->null, p->recursive, &err),
+                      &err);
     if (!b->items)
-        nst_refuse("files-from: %s: contains no file names", p->files_from);
+        nst_usage_error("files-from: %s: contains no file names", p->files_from);
     if ((p->trace || p->checkpoint || p->resume || p->preview) && b->items > 1)
-        nst_refuse("%s: works for one image only, but several are given",
-                   p->trace        ? "trace"
-                   : p->checkpoint ? "checkpoint"
-                   : p->resume     ? "resume"
-                                   : "preview");
-    must(nst_batch_name_outputs(b, p, &err), &err);
+        nst_usage_error("%s: works for one image only, but several are given",
+                        p->trace        ? "trace"
+                        : p->checkpoint ? "checkpoint"
+                        : p->resume     ? "resume"
+                                        : "preview");
+    exit_on_error(nst_batch_name_outputs(b, p, &err), &err);
     check_quality(a);
     for (size_t i = 0; i < b->items; i++) {
-        keep_apart(b->item[i].output, p->trace);
-        keep_apart(b->item[i].output, history);
+        require_distinct(b->item[i].output, p->trace);
+        require_distinct(b->item[i].output, history);
     }
-    keep_apart(b->item[0].output, p->checkpoint);
-    keep_preview_apart(p->preview, b->item[0].output);
-    keep_preview_apart(p->preview, p->checkpoint);
-    keep_preview_apart(p->preview, p->trace);
-    keep_preview_apart(p->preview, history);
-    keep_apart(p->trace, p->checkpoint);
-    keep_apart(p->checkpoint, history);
-    keep_apart(p->trace, history);
+    require_distinct(b->item[0].output, p->checkpoint);
+    require_distinct_preview(p->preview, b->item[0].output);
+    require_distinct_preview(p->preview, p->checkpoint);
+    require_distinct_preview(p->preview, p->trace);
+    require_distinct_preview(p->preview, history);
+    require_distinct(p->trace, p->checkpoint);
+    require_distinct(p->checkpoint, history);
+    require_distinct(p->trace, history);
     for (size_t i = 0; i < sizeof written / sizeof *written; i++)
-        must(nst_batch_spare_inputs(b, p, written[i], &err), &err);
-    if (p->preview && nst_series_is(p->preview))
-        must(nst_series_spare_inputs(b, p, p->preview, &err), &err);
+        exit_on_error(nst_batch_protect_inputs(b, p, written[i], &err), &err);
+    if (p->preview && nst_series_is_template(p->preview))
+        exit_on_error(nst_series_protect_inputs(b, p, p->preview, &err), &err);
     free(history);
 }
 
 /* What the command line beats: the configuration, and over it a preset or the options
  * of the run to go on with, which take the place of the configuration's preset. */
-static struct nst_checkpoint *apply_beginning(struct nst_args *a)
+static struct nst_checkpoint *apply_config_and_preset(struct nst_args *a)
 {
-    const char *resume = value_given(a, "resume");
-    const struct nst_config_without without = {.preset = a->preset || resume,
-                                               .style = value_given(a, "style")};
+    const char *resume = option_value(a, "resume");
+    const struct nst_config_overrides overrides = {.preset = a->preset || resume,
+                                                   .style = option_value(a, "style")};
     struct nst_checkpoint *c = NULL;
     struct nst_err err;
 
     if (!a->config || strcmp(a->config, "none") != 0)
-        must(nst_config_apply(&a->params, a->config, without, &err), &err);
+        exit_on_error(nst_config_apply(&a->params, a->config, overrides, &err), &err);
     if (resume && a->preset)
-        nst_refuse("--preset and --resume are mutually exclusive");
+        nst_usage_error("--preset and --resume are mutually exclusive");
     if (a->preset)
-        must(nst_preset_apply(&a->params, a->preset, &err), &err);
+        exit_on_error(nst_preset_apply(&a->params, a->preset, &err), &err);
     if (resume) {
-        must(nst_checkpoint_open(&c, resume, &err), &err);
-        must(nst_checkpoint_apply(c, &a->params, &err), &err);
+        exit_on_error(nst_checkpoint_open(&c, resume, &err), &err);
+        exit_on_error(nst_checkpoint_apply(c, &a->params, &err), &err);
     }
     return c;
 }
@@ -415,7 +416,7 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     struct argp_option *table = argp_table();
     const struct argp argp = {
         table,
-        parse,
+        parse_option,
         "[CONTENT...]",
         "Paint images in the style of others. Without CONTENT, or with "
         "-, read standard input.\v"
@@ -424,28 +425,29 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
         NULL,
         help_text,
         NULL};
-    struct nst_checkpoint *resumed;
+    struct nst_checkpoint *checkpoint;
     struct nst_err err;
 
     nst_params_init(&a->params);
     argp_err_exit_status = NST_EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, a);
     free(table);
-    resumed = apply_beginning(a);
-    for (size_t i = 0; i < a->sets; i++)
-        must(nst_params_set(&a->params, a->set[i].option->name, a->set[i].value, &err),
-             &err);
-    a->sized =
-        value_given(a, "size") || (value_given(a, "scales") && a->params.scales.count);
-    if (resumed)
-        must(nst_checkpoint_check(resumed, &a->params, &err), &err);
-    nst_checkpoint_close(resumed);
-    must(nst_run_check(&a->params, &err), &err);
+    checkpoint = apply_config_and_preset(a);
+    for (size_t i = 0; i < a->assignments; i++)
+        exit_on_error(nst_params_set(&a->params, a->assignment[i].option->name,
+                                     a->assignment[i].value, &err),
+                      &err);
+    a->size_given = option_value(a, "size") ||
+                    (option_value(a, "scales") && a->params.scales.count);
+    if (checkpoint)
+        exit_on_error(nst_checkpoint_check(checkpoint, &a->params, &err), &err);
+    nst_checkpoint_close(checkpoint);
+    exit_on_error(nst_run_check(&a->params, &err), &err);
     if (a->list_devices)
         list_devices(a->params.json);
     if (a->show_config)
         show_config(&a->params);
-    check_together(a);
+    check_combinations(a);
 }
 
 void nst_args_clear(struct nst_args *a)
@@ -453,5 +455,5 @@ void nst_args_clear(struct nst_args *a)
     nst_batch_clear(&a->batch);
     free(a->content);
     nst_params_clear(&a->params);
-    free(a->set);
+    free(a->assignment);
 }

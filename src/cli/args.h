@@ -15,24 +15,25 @@ struct nst_args {
     struct nst_params params;
     const char *preset, *config; /* of argv */
     bool show_config, list_devices;
-    bool sized;           /* the size is one that the command line asks for */
+    bool size_given;      /* the size is one that the command line asks for */
     const char **content; /* of argv, as many as contents */
-    size_t contents;
-    struct nst_batch batch; /* at least one picture, after nst_args_batch() */
+    size_t content_count;
+    struct nst_batch batch; /* at least one picture, after nst_args_build_batch() */
     struct {
         const struct nst_option *option;
         const char *value;
-    } * set;
-    size_t sets;
+    } * assignment;
+    size_t assignments;
 };
 
 /* One line on standard error, and the end of the program: a wrong command line. */
-void nst_refuse(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void nst_usage_error(const char *fmt, ...)
+    __attribute__((noreturn, format(printf, 1, 2)));
 
-/* Fill *a (all zero before), or nst_refuse(). */
+/* Fill *a (all zero before), or nst_usage_error(). */
 void nst_args_parse(struct nst_args *a, int argc, char **argv);
-/* Look up the pictures, and say where each result goes; or nst_refuse(). */
-void nst_args_batch(struct nst_args *a);
+/* Look up the pictures, and say where each result goes; or nst_usage_error(). */
+void nst_args_build_batch(struct nst_args *a);
 void nst_args_clear(struct nst_args *a);
 
 #endif

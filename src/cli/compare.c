@@ -24,11 +24,11 @@ struct arguments {
 
 struct pictures {
     struct nst_picture *original, *result, *style;
-    float *photograph; /* the original, of the result's size */
+    float *content; /* the original, of the result's size */
 };
 
 /* What is not known is NaN. */
-struct figures {
+struct metrics {
     double ssim, psnr, colour, perceptual, content, style, lpips;
     const char *lpips_network; /* or NULL */
 };
@@ -44,7 +44,7 @@ static const struct argp_option options[] = {
     {"json", JSON_KEY, NULL, 0, "Print one line of JSON", 0},
     {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
 
@@ -82,7 +82,7 @@ static enum nst_status load_style(struct pictures *p, const char *style,
     const struct nst_picture *r = p->result;
     const struct nst_picture_size size = {r->height > r->width ? r->height : r->width,
                                           .max_pixels = MAX_PIXELS};
-    char *pack = nst_search_pack(style);
+    char *pack = nst_find_pack(style);
     enum nst_status st;
 
     if (pack) {
@@ -108,7 +108,7 @@ static enum nst_status load(struct pictures *p, const struct arguments *a,
     if (st == NST_OK && a->style)
         st = load_style(p, a->style, err);
     if (st == NST_OK)
-        st = nst_pixels_resize(&p->photograph, p->original->rgb, p->original->height,
+        st = nst_pixels_resize(&p->content, p->original->rgb, p->original->height,
                                p->original->width, p->result->height, p->result->width,
                                err);
     return st;
@@ -122,9 +122,9 @@ static enum nst_status choose_model(struct nst_params *p, const char *models,
     enum nst_status st = nst_models_parse(&m, models, err);
 
     if (st == NST_OK) {
-        nst_models_leave_missing(&m);
-        if (m.of[0].name)
-            p->model = nst_xstrdup(m.of[nst_models_serving(&m, longest)].name);
+        nst_models_drop_missing(&m);
+        if (m.model[0].name)
+            p->model = nst_xstrdup(m.model[nst_models_for_size(&m, longest)].name);
     }
     nst_models_clear(&m);
     return st;
@@ -139,29 +139,29 @@ static enum nst_status open_network(struct nst_engine **e, const char *models,
     nst_params_init(&p);
     st = choose_model(&p, models, longest, err);
     if (st == NST_OK)
-        st = nst_params_set(&p, "style-layers", NST_QUALITY_STYLE, err);
+        st = nst_params_set(&p, "style-layers", NST_QUALITY_STYLE_LAYERS, err);
     if (st == NST_OK)
         st = nst_engine_new(e, &p, err);
     nst_params_clear(&p);
     return st;
 }
 
-static enum nst_status measure(struct figures *f, const struct arguments *args,
-                               const struct pictures *p, struct nst_engine *e,
-                               struct nst_err *err)
+static enum nst_status compute_metrics(struct metrics *f, const struct arguments *args,
+                                       const struct pictures *p, struct nst_engine *e,
+                                       struct nst_err *err)
 {
-    const struct nst_picture *painting = p->style ? p->style : p->original;
-    const float *a = p->photograph, *b = p->result->rgb;
+    const struct nst_picture *style = p->style ? p->style : p->original;
+    const float *a = p->content, *b = p->result->rgb;
     int h = p->result->height, w = p->result->width;
     enum nst_status st = nst_ssim(&f->ssim, a, b, h, w, err);
 
     f->psnr = nst_psnr(a, b, h, w);
-    f->colour = nst_colour_consistency(a, b, h, w);
+    f->colour = nst_histogram_intersection(a, b, h, w);
     if (st == NST_OK)
         st = nst_perceptual_distance(&f->perceptual, e, a, b, h, w, err);
     if (st == NST_OK)
-        st = nst_held_out_losses(&f->content, &f->style, e, a, b, h, w, painting->rgb,
-                                 painting->height, painting->width, err);
+        st = nst_held_out_losses(&f->content, &f->style, e, a, b, h, w, style->rgb,
+                                 style->height, style->width, err);
     if (!p->style)
         f->style = NAN;
     if (st == NST_OK && args->lpips)
@@ -173,36 +173,37 @@ static enum nst_status measure(struct figures *f, const struct arguments *args,
 /* One number to sort by. It says how much of the photograph is left, not how well it is
  * painted: each part is 1 for equal pictures. The perceptual distance is of four
  * layers. */
-static double overall(const struct figures *f)
+static double overall_score(const struct metrics *f)
 {
     double seen = 1 - f->perceptual / 4;
 
     return 0.4 * f->ssim + 0.3 * (seen > 0 ? seen : 0) + 0.3 * f->colour;
 }
 
-static json_t *number(double v)
+static json_t *json_number(double v)
 {
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-static void print_json(const struct figures *f, const char *model)
+static void print_json(const struct metrics *f, const char *model)
 {
     json_t *j =
         json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "overall",
-                  number(overall(f)), "ssim", number(f->ssim), "psnr", number(f->psnr),
-                  "colour_consistency", number(f->colour), "perceptual_distance",
-                  number(f->perceptual), "content_distance", number(f->content),
-                  "style_distance", number(f->style), "model", model);
+                  json_number(overall_score(f)), "ssim", json_number(f->ssim), "psnr",
+                  json_number(f->psnr), "colour_consistency", json_number(f->colour),
+                  "perceptual_distance", json_number(f->perceptual), "content_distance",
+                  json_number(f->content), "style_distance", json_number(f->style),
+                  "model", model);
 
     if (f->lpips_network)
         json_object_set_new(j, "lpips",
                             json_pack("{s:s, s:o}", "network", f->lpips_network,
-                                      "distance", number(f->lpips)));
+                                      "distance", json_number(f->lpips)));
     nst_print_json(j, 9);
     json_decref(j);
 }
 
-static void print_table(const struct figures *f, const char *model)
+static void print_table(const struct metrics *f, const char *model)
 {
     printf("SSIM                  %.4f\n", f->ssim);
     printf("PSNR                  %.2f dB\n", f->psnr);
@@ -214,7 +215,7 @@ static void print_table(const struct figures *f, const char *model)
     if (f->lpips_network)
         printf("LPIPS (%s)%*s%.4f\n", f->lpips_network,
                14 - (int)strlen(f->lpips_network), "", f->lpips);
-    printf("overall score         %.4f\n", overall(f));
+    printf("overall score         %.4f\n", overall_score(f));
     printf("model                 %s\n", model);
 }
 
@@ -223,7 +224,7 @@ static enum nst_status compare(void *arguments, struct nst_err *err)
     const struct arguments *a = arguments;
     struct pictures p = {NULL};
     struct nst_engine *e = NULL;
-    struct figures f = {.lpips_network = NULL};
+    struct metrics f = {.lpips_network = NULL};
     enum nst_status st = load(&p, a, err);
 
     if (st == NST_OK)
@@ -232,14 +233,14 @@ static enum nst_status compare(void *arguments, struct nst_err *err)
                                                              : p.result->width,
                           err);
     if (st == NST_OK)
-        st = measure(&f, a, &p, e, err);
+        st = compute_metrics(&f, a, &p, e, err);
     if (st == NST_OK)
-        (a->json ? print_json : print_table)(&f, nst_engine_networks(e, 0)->name);
+        (a->json ? print_json : print_table)(&f, nst_engine_network_at(e, 0)->name);
     nst_engine_free(e);
     nst_picture_free(p.original);
     nst_picture_free(p.result);
     nst_picture_free(p.style);
-    free(p.photograph);
+    free(p.content);
     return st;
 }
 
@@ -247,7 +248,7 @@ int main(int argc, char **argv)
 {
     static const struct argp argp = {
         options,
-        parse,
+        parse_option,
         "ORIGINAL RESULT",
         "Measure how similar a result is to the image it was made from. The original "
         "is resized to the size of the result.\vSee man nst-compare.",
@@ -256,5 +257,5 @@ int main(int argc, char **argv)
         NULL};
     struct arguments a = {NULL};
 
-    return nst_program(argc, argv, &argp, &a, compare);
+    return nst_program_main(argc, argv, &argp, &a, compare);
 }

@@ -12,13 +12,13 @@ static void print_picture(const char *name)
 {
     char *line = nst_xstrdup(name);
 
-    nst_one_line(line);
+    nst_sanitise_line(line);
     printf("picture          %s\n", line);
     free(line);
 }
 
 /* How many scales from the first on have its network. */
-static int scales_alike(const struct nst_estimate *e, int first)
+static int same_network_scales(const struct nst_estimate *e, int first)
 {
     int n = 1;
 
@@ -32,7 +32,7 @@ static void print_networks(const struct nst_estimate *e)
 {
     printf("networks         ");
     for (int i = 0, n; i < e->scales; i += n) {
-        n = scales_alike(e, i);
+        n = same_network_scales(e, i);
         printf("%s%s (%d", i ? ", " : "", e->network[i], e->longest[i]);
         for (int k = i + 1; k < i + n; k++)
             printf(", %d", e->longest[k]);
@@ -67,7 +67,7 @@ static void print_table(const struct nst_estimate *e, const char *picture)
     printf("estimated time   %.3g s\n", e->seconds);
 }
 
-static json_t *steps_of(const struct nst_estimate *e)
+static json_t *json_steps(const struct nst_estimate *e)
 {
     json_t *list = json_array();
 
@@ -76,7 +76,7 @@ static json_t *steps_of(const struct nst_estimate *e)
     return list;
 }
 
-static json_t *scales_of(const struct nst_estimate *e)
+static json_t *json_scales(const struct nst_estimate *e)
 {
     json_t *list = json_array();
 
@@ -85,14 +85,14 @@ static json_t *scales_of(const struct nst_estimate *e)
     return list;
 }
 
-static json_t *networks_of(const struct nst_estimate *e)
+static json_t *json_networks(const struct nst_estimate *e)
 {
     json_t *list = json_array();
 
-    for (int i = 0; i < e->scales; i += scales_alike(e, i)) {
+    for (int i = 0; i < e->scales; i += same_network_scales(e, i)) {
         json_t *sizes = json_array();
 
-        for (int k = i; k < i + scales_alike(e, i); k++)
+        for (int k = i; k < i + same_network_scales(e, i); k++)
             json_array_append_new(sizes, json_integer(e->longest[k]));
         json_array_append_new(list,
                               json_pack("{s:o, s:o}", "name",
@@ -105,14 +105,14 @@ static void print_json(const struct nst_estimate *e, const char *picture)
 {
     json_t *j = json_pack(
         "{s:[i,i], s:o, s:o, s:i, s:[i,i], s:b, s:i, s:I, s:I, s:I, s:f}", "size",
-        e->width, e->height, "scales", scales_of(e), "networks", networks_of(e), "tile",
-        e->tile, "tiles", e->tile_columns, e->tile_rows, "recompute_content",
+        e->width, e->height, "scales", json_scales(e), "networks", json_networks(e),
+        "tile", e->tile, "tiles", e->tile_columns, e->tile_rows, "recompute_content",
         e->recompute_content, "curvature_pairs", e->curvature_pairs, "peak_memory",
         (json_int_t)e->memory, "memory_limit", (json_int_t)e->limit, "evaluations",
         (json_int_t)e->evaluations, "seconds", e->seconds);
     char *text;
 
-    json_object_set_new(j, "steps", steps_of(e));
+    json_object_set_new(j, "steps", json_steps(e));
     if (e->device_memory) {
         json_object_set_new(j, "device_memory",
                             json_integer((json_int_t)e->device_memory));

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/older.h"
+#include "cli/migrate.h"
 #include "cli/program.h"
 #include "nst.h"
 
@@ -19,8 +19,8 @@ enum { JSON_KEY = 0x100, HISTORY_KEY, KEEP_KEY };
 
 struct arguments {
     const char *command, *history, *output;
-    const char **word;
-    size_t words;
+    const char **arg;
+    size_t args;
     long keep;
     bool json;
 };
@@ -33,11 +33,11 @@ static const struct argp_option options[] = {
     {"keep", KEEP_KEY, "N", 0, "Number of latest runs to keep (prune)", 0},
     {0}};
 
-static void check(const struct arguments *a, struct argp_state *state)
+static void check_arguments(const struct arguments *a, struct argp_state *state)
 {
     static const struct {
         const char *name;
-        size_t least, most;
+        size_t min_args, max_args;
     } commands[] = {{"list", 0, 0},  {"find", 1, 1},      {"show", 1, SIZE_MAX},
                     {"rerun", 1, 1}, {"rm", 1, SIZE_MAX}, {"export", 0, 0},
                     {"prune", 0, 0}};
@@ -45,11 +45,11 @@ static void check(const struct arguments *a, struct argp_state *state)
 
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(command, commands[i].name) == 0) {
-            if (a->words < commands[i].least || a->words > commands[i].most)
+            if (a->args < commands[i].min_args || a->args > commands[i].max_args)
                 argp_error(state, "%s: takes %s", command,
-                           commands[i].most == 0   ? "no arguments"
-                           : commands[i].most == 1 ? "one argument"
-                                                   : "one or more arguments");
+                           commands[i].max_args == 0   ? "no arguments"
+                           : commands[i].max_args == 1 ? "one argument"
+                                                       : "one or more arguments");
             if (strcmp(command, "prune") == 0 && a->keep < 0)
                 argp_error(state, "prune: requires --keep N");
             return;
@@ -60,7 +60,7 @@ static void check(const struct arguments *a, struct argp_state *state)
         command);
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
     char *end;
@@ -78,16 +78,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     } else if (key == ARGP_KEY_ARG && !a->command)
         a->command = arg;
     else if (key == ARGP_KEY_ARG) {
-        a->word = nst_xrealloc(a->word, (a->words + 1) * sizeof *a->word);
-        a->word[a->words++] = arg;
+        a->arg = nst_xrealloc(a->arg, (a->args + 1) * sizeof *a->arg);
+        a->arg[a->args++] = arg;
     } else if (key == ARGP_KEY_END)
-        check(a, state);
+        check_arguments(a, state);
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
 }
 
-static const char *text_of(const json_t *run, const char *key)
+static const char *get_text(const json_t *run, const char *key)
 {
     const char *s = json_string_value(json_object_get(run, key));
 
@@ -109,11 +109,11 @@ static char *style_names(const json_t *run)
     size_t i;
 
     if (!json_is_array(style))
-        return nst_xstrdup(base_name(text_of(run, "style")));
+        return nst_xstrdup(base_name(get_text(run, "style")));
     json_array_foreach(style, i, one)
     {
         char *longer = nst_xasprintf("%s%s%s", all ? all : "", all ? "+" : "",
-                                     base_name(text_of(one, "file")));
+                                     base_name(get_text(one, "file")));
 
         free(all);
         all = longer;
@@ -128,14 +128,14 @@ static void print_row(const struct nst_history_line *l)
     char *styles = style_names(l->run);
     char *row =
         nst_xasprintf("%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s", l->id,
-                      text_of(l->run, "time"), base_name(text_of(l->run, "content")),
+                      get_text(l->run, "time"), base_name(get_text(l->run, "content")),
                       styles, (int)json_integer_value(json_array_get(size, 0)),
                       (int)json_integer_value(json_array_get(size, 1)),
                       json_number_value(json_object_get(final, "total")),
                       json_number_value(json_object_get(l->run, "seconds")),
-                      text_of(l->run, "output"));
+                      get_text(l->run, "output"));
 
-    nst_one_line(row);
+    nst_sanitise_line(row);
     puts(row);
     free(row);
     free(styles);
@@ -169,8 +169,8 @@ static enum nst_status list(const struct arguments *a, const struct nst_history 
 
 /* The line of an id, or of its beginning, which is not empty; the latest if several
  * runs were all alike. */
-static const struct nst_history_line *find(const struct nst_history *h, const char *id,
-                                           struct nst_err *err)
+static const struct nst_history_line *find_entry(const struct nst_history *h,
+                                                 const char *id, struct nst_err *err)
 {
     const struct nst_history_line *found = NULL;
 
@@ -195,8 +195,8 @@ static const struct nst_history_line *find(const struct nst_history *h, const ch
 static enum nst_status show(const struct arguments *a, const struct nst_history *h,
                             struct nst_err *err)
 {
-    for (size_t i = 0; i < a->words; i++) {
-        const struct nst_history_line *l = find(h, a->word[i], err);
+    for (size_t i = 0; i < a->args; i++) {
+        const struct nst_history_line *l = find_entry(h, a->arg[i], err);
 
         if (!l)
             return NST_ERR_ARG;
@@ -226,7 +226,7 @@ struct command {
     int argc;
 };
 
-static void add(struct command *c, char *word)
+static void add_arg(struct command *c, char *word)
 {
     c->argv = nst_xrealloc(c->argv, (size_t)(c->argc + 2) * sizeof *c->argv);
     c->argv[c->argc++] = word;
@@ -234,7 +234,7 @@ static void add(struct command *c, char *word)
 }
 
 /* The value as the command line takes it; a flag that is off has none. */
-static char *as_text(const struct nst_option *o, const json_t *value)
+static char *option_arg(const struct nst_option *o, const json_t *value)
 {
     if (o->type == NST_OPTION_FLAG)
         return json_is_true(value) ? nst_xasprintf("--%s", o->name) : NULL;
@@ -246,39 +246,39 @@ static char *as_text(const struct nst_option *o, const json_t *value)
     return nst_xasprintf("--%s=%.17g", o->name, json_number_value(value));
 }
 
-static void add_style(struct command *c, const json_t *style)
+static void add_style_args(struct command *c, const json_t *style)
 {
     const char *mask = json_string_value(json_object_get(style, "mask"));
     const char *layers = json_string_value(json_object_get(style, "layers"));
     json_t *weight = json_object_get(style, "weight");
 
     if (json_is_string(style))
-        add(c, nst_xasprintf("--style=%s:1", json_string_value(style)));
+        add_arg(c, nst_xasprintf("--style=%s:1", json_string_value(style)));
     else
-        add(c, nst_xasprintf("--style=%s:%.17g", text_of(style, "file"),
-                             json_number_value(weight)));
+        add_arg(c, nst_xasprintf("--style=%s:%.17g", get_text(style, "file"),
+                                 json_number_value(weight)));
     if (mask)
-        add(c, nst_xasprintf("--mask=%s", mask));
+        add_arg(c, nst_xasprintf("--mask=%s", mask));
     if (layers)
-        add(c, nst_xasprintf("--layers=%s", layers));
+        add_arg(c, nst_xasprintf("--layers=%s", layers));
 }
 
 /* Is the file what it was? A name without a folder is that of a style pack. */
 static enum nst_status check_file(const char *name, const json_t *sha256,
                                   struct nst_err *err)
 {
-    const char *was = json_string_value(sha256);
-    char *pack = *name == '/' ? NULL : nst_search_pack(name);
-    char *is = nst_sha256(pack ? pack : name);
+    const char *recorded = json_string_value(sha256);
+    char *pack = *name == '/' ? NULL : nst_find_pack(name);
+    char *current = nst_sha256_file(pack ? pack : name);
     enum nst_status st = NST_OK;
 
-    if (!was)
+    if (!recorded)
         st = nst_err_set(err, NST_ERR_ARG,
                          "%s: was not a regular file and cannot be read again", name);
-    else if (!is || strcmp(is, was) != 0)
+    else if (!current || strcmp(current, recorded) != 0)
         st = nst_err_set(err, NST_ERR_ARG,
                          "%s: is missing or has changed since the run", name);
-    free(is);
+    free(current);
     free(pack);
     return st;
 }
@@ -292,10 +292,10 @@ static enum nst_status check_networks(const json_t *run, struct nst_err *err)
     enum nst_status st;
 
     if (!json_is_array(sums))
-        return check_file(text_of(run, "model_path"), sums, err);
-    st = nst_models_parse(&models, text_of(run, "model_path"), err);
+        return check_file(get_text(run, "model_path"), sums, err);
+    st = nst_models_parse(&models, get_text(run, "model_path"), err);
     for (int i = 0; st == NST_OK && i < models.count; i++)
-        st = check_file(models.of[i].name, json_array_get(sums, (size_t)i), err);
+        st = check_file(models.model[i].name, json_array_get(sums, (size_t)i), err);
     nst_models_clear(&models);
     return st;
 }
@@ -310,7 +310,7 @@ static enum nst_status check_inputs(const json_t *run, struct nst_err *err)
     json_array_foreach(json_object_get(run, "inputs"), i, input)
     {
         if (st == NST_OK)
-            st = check_file(text_of(input, "file"), json_object_get(input, "sha256"),
+            st = check_file(get_text(input, "file"), json_object_get(input, "sha256"),
                             err);
     }
     return st;
@@ -330,7 +330,7 @@ static void choose_device(const json_t *run)
 }
 
 /* nst beside this program, or else in the path. */
-static char *program(void)
+static char *find_nst(void)
 {
     char self[PATH_MAX], *slash;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -357,7 +357,7 @@ static bool is_stream(const json_t *run, const char *format)
 static enum nst_status rerun(const struct arguments *a, const struct nst_history *h,
                              struct nst_err *err)
 {
-    const struct nst_history_line *l = find(h, a->word[0], err);
+    const struct nst_history_line *l = find_entry(h, a->arg[0], err);
     struct command c = {NULL, 0};
     json_t *recipe, *style, *value;
     const char *name, *format, *differs;
@@ -367,37 +367,37 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     if (!l || check_inputs(l->run, err) != NST_OK)
         return NST_ERR_ARG;
     choose_device(l->run);
-    add(&c, program());
-    add(&c, nst_xstrdup("--config=none"));
-    add(&c, nst_xasprintf("--model=%s", text_of(l->run, "model_path")));
-    recipe = nst_older_options(l->run, &differs);
+    add_arg(&c, find_nst());
+    add_arg(&c, nst_xstrdup("--config=none"));
+    add_arg(&c, nst_xasprintf("--model=%s", get_text(l->run, "model_path")));
+    recipe = nst_migrate_options(l->run, &differs);
     if (differs)
         fprintf(stderr, "nst-history: the result will differ: %s\n", differs);
     json_object_foreach(recipe, name, value)
     {
         const struct nst_option *o = nst_option_find(name);
-        char *word = o && o->recipe ? as_text(o, value) : NULL;
+        char *word = o && o->recipe ? option_arg(o, value) : NULL;
 
         if (word)
-            add(&c, word);
+            add_arg(&c, word);
     }
     json_decref(recipe);
     style = json_object_get(l->run, "style");
     if (json_is_array(style)) {
-        json_array_foreach(style, i, value) add_style(&c, value);
+        json_array_foreach(style, i, value) add_style_args(&c, value);
     } else
-        add_style(&c, style);
+        add_style_args(&c, style);
     format = json_string_value(json_object_get(l->run, "format"));
     if (format)
-        add(&c, is_stream(l->run, format) ? nst_xasprintf("--%s", format)
-                                          : nst_xasprintf("--format=%s", format));
+        add_arg(&c, is_stream(l->run, format) ? nst_xasprintf("--%s", format)
+                                              : nst_xasprintf("--format=%s", format));
     quality = json_integer_value(json_object_get(l->run, "quality"));
     if (quality)
-        add(&c, nst_xasprintf("--quality=%" JSON_INTEGER_FORMAT, quality));
-    add(&c, nst_xasprintf("--output=%s",
-                          a->output ? a->output : text_of(l->run, "output")));
-    add(&c, nst_xstrdup("--"));
-    add(&c, nst_xstrdup(text_of(l->run, "content")));
+        add_arg(&c, nst_xasprintf("--quality=%" JSON_INTEGER_FORMAT, quality));
+    add_arg(&c, nst_xasprintf("--output=%s",
+                              a->output ? a->output : get_text(l->run, "output")));
+    add_arg(&c, nst_xstrdup("--"));
+    add_arg(&c, nst_xstrdup(get_text(l->run, "content")));
     execvp(c.argv[0], c.argv);
     return nst_err_set(err, NST_ERR_IO, "%s: %s", c.argv[0], strerror(errno));
 }
@@ -406,13 +406,13 @@ static bool is_named(void *ctx, const struct nst_history *h, size_t i)
 {
     const struct arguments *a = ctx;
 
-    for (size_t k = 0; k < a->words; k++)
-        if (strcmp(h->line[i].id, a->word[k]) == 0)
+    for (size_t k = 0; k < a->args; k++)
+        if (strcmp(h->line[i].id, a->arg[k]) == 0)
             return true;
     return false;
 }
 
-static bool is_old(void *ctx, const struct nst_history *h, size_t i)
+static bool is_beyond_keep(void *ctx, const struct nst_history *h, size_t i)
 {
     const struct arguments *a = ctx;
     size_t later = 0;
@@ -423,22 +423,23 @@ static bool is_old(void *ctx, const struct nst_history *h, size_t i)
 }
 
 /* Forget runs: those named, each of which is there, or all but the latest. */
-static enum nst_status forget(struct arguments *a, const struct nst_history *h,
-                              const char *path, struct nst_err *err)
+static enum nst_status remove_runs(struct arguments *a, const struct nst_history *h,
+                                   const char *path, struct nst_err *err)
 {
     enum nst_status st;
-    size_t dropped;
+    size_t removed;
 
-    for (size_t i = 0; i < a->words; i++) {
-        const struct nst_history_line *l = find(h, a->word[i], err);
+    for (size_t i = 0; i < a->args; i++) {
+        const struct nst_history_line *l = find_entry(h, a->arg[i], err);
 
         if (!l)
             return NST_ERR_ARG;
-        a->word[i] = l->id;
+        a->arg[i] = l->id;
     }
-    st = nst_history_drop(path, a->words ? is_named : is_old, a, &dropped, err);
+    st =
+        nst_history_remove(path, a->args ? is_named : is_beyond_keep, a, &removed, err);
     if (st == NST_OK)
-        fprintf(stderr, "nst-history: %zu removed\n", dropped);
+        fprintf(stderr, "nst-history: %zu removed\n", removed);
     return st;
 }
 
@@ -460,7 +461,7 @@ static enum nst_status run(void *arguments, struct nst_err *err)
     if (st == NST_OK && strcmp(a->command, "list") == 0)
         st = list(a, &h, NULL);
     else if (st == NST_OK && strcmp(a->command, "find") == 0)
-        st = list(a, &h, a->word[0]);
+        st = list(a, &h, a->arg[0]);
     else if (st == NST_OK && strcmp(a->command, "show") == 0)
         st = show(a, &h, err);
     else if (st == NST_OK && strcmp(a->command, "export") == 0)
@@ -468,7 +469,7 @@ static enum nst_status run(void *arguments, struct nst_err *err)
     else if (st == NST_OK && strcmp(a->command, "rerun") == 0)
         st = rerun(a, &h, err);
     else if (st == NST_OK)
-        st = forget(a, &h, path, err);
+        st = remove_runs(a, &h, path, err);
     nst_history_clear(&h);
     free(path);
     return st;
@@ -478,7 +479,7 @@ int main(int argc, char **argv)
 {
     static const struct argp argp = {
         options,
-        parse,
+        parse_option,
         "list\nfind TEXT\nshow ID...\nrerun ID\nrm ID...\nprune --keep N\nexport",
         "List, search, show, repeat, remove, prune or export the recorded runs of "
         "nst.\vSee man nst-history.",
@@ -486,8 +487,8 @@ int main(int argc, char **argv)
         NULL,
         NULL};
     struct arguments a = {.keep = -1};
-    int status = nst_program(argc, argv, &argp, &a, run);
+    int status = nst_program_main(argc, argv, &argp, &a, run);
 
-    free(a.word);
+    free(a.arg);
     return status;
 }

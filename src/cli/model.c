@@ -22,7 +22,7 @@ struct arguments {
     const char *command, *model, *output;
     const char *picture[PICTURES];
     int pictures;
-    struct nst_tap last;
+    struct nst_layer last;
     bool half, json, has_last;
 };
 
@@ -37,28 +37,27 @@ static const struct argp_option options[] = {
     {"json", JSON_KEY, NULL, 0, "Print one line of JSON (info, verify)", 0},
     {0}};
 
-static void take_last(struct arguments *a, const char *name, struct argp_state *state)
+static void set_last(struct arguments *a, const char *name, struct argp_state *state)
 {
-    struct nst_taps taps;
+    struct nst_layers layers;
     struct nst_err err;
 
-    if (nst_taps_parse(&taps, name, &err) != NST_OK)
+    if (nst_layers_parse(&layers, name, &err) != NST_OK)
         argp_error(state, "last: %s", err.text);
-    if (taps.count != 1)
+    if (layers.count != 1)
         argp_error(state, "last: '%s' is not a single layer", name);
-    a->last = taps.tap[0];
+    a->last = layers.layer[0];
     a->has_last = true;
 }
 
-static void take_picture(struct arguments *a, const char *name,
-                         struct argp_state *state)
+static void add_picture(struct arguments *a, const char *name, struct argp_state *state)
 {
     if (a->pictures == PICTURES)
         argp_error(state, "'%s': at most %d images are allowed", name, PICTURES);
     a->picture[a->pictures++] = name;
 }
 
-static void check(const struct arguments *a, struct argp_state *state)
+static void check_arguments(const struct arguments *a, struct argp_state *state)
 {
     const char *command = a->command ? a->command : "";
     bool converts = strcmp(command, "convert") == 0;
@@ -77,18 +76,18 @@ static void check(const struct arguments *a, struct argp_state *state)
                    converts ? "requires -o FILE" : "does not take -o");
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
 
     if (key == 'o')
         a->output = arg;
     else if (key == LAST_KEY)
-        take_last(a, arg, state);
+        set_last(a, arg, state);
     else if (key == F16_KEY)
         a->half = true;
     else if (key == NORMALISE_KEY)
-        take_picture(a, arg, state);
+        add_picture(a, arg, state);
     else if (key == JSON_KEY)
         a->json = true;
     else if (key == ARGP_KEY_ARG && !a->command)
@@ -96,37 +95,37 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     else if (key == ARGP_KEY_ARG && !a->model)
         a->model = arg;
     else if (key == ARGP_KEY_ARG && a->command && strcmp(a->command, "verify") == 0)
-        take_picture(a, arg, state);
+        add_picture(a, arg, state);
     else if (key == ARGP_KEY_ARG)
         argp_error(state, "unexpected argument '%s'", arg);
     else if (key == ARGP_KEY_END)
-        check(a, state);
+        check_arguments(a, state);
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
 }
 
-static bool ends_in(const char *s, const char *ending)
+static bool ends_with(const char *s, const char *suffix)
 {
-    size_t n = strlen(s), e = strlen(ending);
+    size_t n = strlen(s), e = strlen(suffix);
 
-    return n > e && strcmp(s + n - e, ending) == 0;
+    return n > e && strcmp(s + n - e, suffix) == 0;
 }
 
 /* A model of any kind: a name, a safetensors file, or a PyTorch checkpoint. */
-static enum nst_status load(struct nst_weights **w, char **path, const char *wanted,
-                            struct nst_err *err)
+static enum nst_status load_weights(struct nst_weights **w, char **path,
+                                    const char *wanted, struct nst_err *err)
 {
     enum nst_status st = NST_OK;
     int convs;
 
     *w = NULL;
     *path = NULL;
-    if (strchr(wanted, '/') || ends_in(wanted, ".pth") || ends_in(wanted, ".pt"))
+    if (strchr(wanted, '/') || ends_with(wanted, ".pth") || ends_with(wanted, ".pt"))
         *path = nst_xstrdup(wanted);
     else
-        st = nst_search_model(path, wanted, err);
-    if (st == NST_OK && nst_pth_is(*path))
+        st = nst_find_model(path, wanted, err);
+    if (st == NST_OK && nst_pth_detect(*path))
         return nst_pth_load(w, *path, NST_VGG_CONVS, err);
     if (st == NST_OK)
         st = nst_weights_count(&convs, *path, err);
@@ -136,47 +135,50 @@ static enum nst_status load(struct nst_weights **w, char **path, const char *wan
 }
 
 /* Means of the activations over the pictures; each counts once. */
-static enum nst_status measure(double mean[NST_VGG_CONVS], const struct nst_weights *w,
-                               const struct arguments *a, struct nst_err *err)
+static enum nst_status measure_activations(double mean[NST_VGG_CONVS],
+                                           const struct nst_weights *w,
+                                           const struct arguments *a,
+                                           struct nst_err *err)
 {
     const struct nst_picture_size size = {PICTURE_SIDE, .max_pixels = 200000000};
-    struct nst_activity *activity;
-    enum nst_status st = nst_activity_new(&activity, w, err);
+    struct nst_mean_activation *activity;
+    enum nst_status st = nst_mean_activation_new(&activity, w, err);
 
     for (int i = 0; st == NST_OK && i < a->pictures; i++) {
         struct nst_picture *p;
 
         st = nst_picture_load(&p, a->picture[i], &size, err);
         if (st == NST_OK)
-            st = nst_activity_add(activity, p->rgb, p->height, p->width, err);
+            st = nst_mean_activation_add(activity, p->rgb, p->height, p->width, err);
         nst_picture_free(p);
     }
     if (st == NST_OK)
-        nst_activity_mean(activity, mean);
-    nst_activity_free(activity);
+        nst_mean_activation_get(activity, mean);
+    nst_mean_activation_free(activity);
     return st;
 }
 
-static json_t *describe(const struct nst_weights *w, const char *path,
-                        const double *activation)
+static json_t *weights_to_json(const struct nst_weights *w, const char *path,
+                               const double *activation)
 {
     json_t *layers = json_array();
 
     for (int i = 0; i < w->convs; i++) {
         const struct nst_layer_weights *l = &w->conv[i];
-        int block, place;
+        int block, index;
         char name[16];
         json_t *j;
 
-        nst_conv_place(i, &block, &place);
-        snprintf(name, sizeof name, "conv%d_%d", block, place);
+        nst_conv_position(i, &block, &index);
+        snprintf(name, sizeof name, "conv%d_%d", block, index);
         j = json_pack("{s:s, s:i, s:i}", "layer", name, "in", l->cin, "out", l->cout);
         if (activation)
             json_object_set_new(j, "activation", json_real(activation[i]));
         json_array_append_new(layers, j);
     }
     return json_pack("{s:s, s:s, s:o}", "path", path, "kind",
-                     nst_pth_is(path) ? "PyTorch" : "safetensors", "layers", layers);
+                     nst_pth_detect(path) ? "PyTorch" : "safetensors", "layers",
+                     layers);
 }
 
 static void print(json_t *j, bool as_json)
@@ -205,18 +207,18 @@ static void print(json_t *j, bool as_json)
 }
 
 /* Everything was read, and is sound. */
-static enum nst_status tell(const struct nst_weights *w, const char *path,
-                            const struct arguments *a, struct nst_err *err)
+static enum nst_status report(const struct nst_weights *w, const char *path,
+                              const struct arguments *a, struct nst_err *err)
 {
     double mean[NST_VGG_CONVS];
     enum nst_status st = NST_OK;
     json_t *j;
 
     if (a->pictures)
-        st = measure(mean, w, a, err);
+        st = measure_activations(mean, w, a, err);
     if (st != NST_OK)
         return st;
-    j = describe(w, path, a->pictures ? mean : NULL);
+    j = weights_to_json(w, path, a->pictures ? mean : NULL);
     print(j, a->json);
     json_decref(j);
     if (strcmp(a->command, "verify") == 0 && !a->json)
@@ -244,11 +246,11 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
                            path, w->convs, a->last.conv + 1);
     if (a->has_last)
         w->convs = a->last.conv + 1;
-    st = nst_spare_input(a->output, path, err);
+    st = nst_protect_input(a->output, path, err);
     for (int i = 0; st == NST_OK && i < a->pictures; i++)
-        st = nst_spare_input(a->output, a->picture[i], err);
+        st = nst_protect_input(a->output, a->picture[i], err);
     if (st == NST_OK && a->pictures)
-        st = measure(mean, w, a, err);
+        st = measure_activations(mean, w, a, err);
     if (st == NST_OK && a->pictures)
         nst_weights_normalise(w, mean);
     if (st == NST_OK)
@@ -270,14 +272,14 @@ static enum nst_status run(void *arguments, struct nst_err *err)
     enum nst_status st;
 
     if (strcmp(a->command, "list") == 0) {
-        nst_search_models(print_model, NULL);
+        nst_list_models(print_model, NULL);
         return NST_OK;
     }
-    st = load(&w, &path, a->model, err);
+    st = load_weights(&w, &path, a->model, err);
     if (st == NST_OK && strcmp(a->command, "convert") == 0)
         st = convert(w, path, a, err);
     else if (st == NST_OK)
-        st = tell(w, path, a, err);
+        st = report(w, path, a, err);
     nst_weights_free(w);
     free(path);
     return st;
@@ -287,7 +289,7 @@ int main(int argc, char **argv)
 {
     static const struct argp argp = {
         options,
-        parse,
+        parse_option,
         "info MODEL\nverify MODEL [PICTURE...]\nconvert MODEL -o FILE\nlist",
         "Describe or verify a network, convert one (also a PyTorch checkpoint, .pth) "
         "to safetensors, or list those installed.\vSee man nst-model.",
@@ -296,5 +298,5 @@ int main(int argc, char **argv)
         NULL};
     struct arguments a = {NULL};
 
-    return nst_program(argc, argv, &argp, &a, run);
+    return nst_program_main(argc, argv, &argp, &a, run);
 }

@@ -11,24 +11,24 @@
 #include "nst.h"
 
 /* More than any state dictionary has; a pickle that makes more is up to something. */
-#define MOST_VALUES 4000000
+#define MAX_VALUES 4000000
 
 /* The callables and the types that may be named. Storages: torch.FloatStorage etc. */
-static const char *const known_names[] = {
+static const char *const allowed_globals[] = {
     "collections.OrderedDict", "torch._utils._rebuild_tensor_v2",
     "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter"};
 
 struct stack {
     struct nst_value **item;
-    size_t count, room;
+    size_t count, capacity;
 };
 
 struct machine {
     const unsigned char *at, *begin, *end;
     const char *label;
     struct nst_err *err;
-    struct nst_value *latest; /* all that were made, newest first */
-    size_t made;
+    struct nst_value *newest; /* all that were made, newest first */
+    size_t value_count;
     struct stack stack, memo;
     struct nst_value mark; /* its address on the stack is the mark */
     bool failed;
@@ -47,42 +47,42 @@ static struct nst_value *make(struct machine *m, enum nst_value_kind kind)
 {
     struct nst_value *v;
 
-    if (m->made == MOST_VALUES)
+    if (m->value_count == MAX_VALUES)
         return fail(m, "too many values", "");
     v = nst_xcalloc(1, sizeof *v);
     v->kind = kind;
-    v->older = m->latest;
-    m->latest = v;
-    m->made++;
+    v->next = m->newest;
+    m->newest = v;
+    m->value_count++;
     return v;
 }
 
 void nst_values_free(struct nst_value *v)
 {
     while (v) {
-        struct nst_value *older = v->older;
+        struct nst_value *next = v->next;
 
         free(v->text);
         free(v->item);
         free(v);
-        v = older;
+        v = next;
     }
 }
 
 static void append(struct nst_value *to, struct nst_value *v)
 {
-    if (to->count == to->room) {
-        to->room = 2 * to->room + 4;
-        to->item = nst_xrealloc(to->item, to->room * sizeof *to->item);
+    if (to->count == to->capacity) {
+        to->capacity = 2 * to->capacity + 4;
+        to->item = nst_xrealloc(to->item, to->capacity * sizeof *to->item);
     }
     to->item[to->count++] = v;
 }
 
 static void push(struct stack *s, struct nst_value *v)
 {
-    if (s->count == s->room) {
-        s->room = 2 * s->room + 64;
-        s->item = nst_xrealloc(s->item, s->room * sizeof *s->item);
+    if (s->count == s->capacity) {
+        s->capacity = 2 * s->capacity + 64;
+        s->item = nst_xrealloc(s->item, s->capacity * sizeof *s->item);
     }
     s->item[s->count++] = v;
 }
@@ -102,7 +102,7 @@ static struct nst_value *top(struct machine *m)
 }
 
 /* Where the values above the latest mark begin, in the stack. */
-static size_t above_mark(struct machine *m)
+static size_t first_marked(struct machine *m)
 {
     size_t i = m->stack.count;
 
@@ -114,9 +114,9 @@ static size_t above_mark(struct machine *m)
 }
 
 /* Those values go to the end of to, and the mark goes. */
-static void take_marked(struct machine *m, struct nst_value *to)
+static void move_marked(struct machine *m, struct nst_value *to)
 {
-    size_t first = above_mark(m);
+    size_t first = first_marked(m);
 
     if (m->failed)
         return;
@@ -125,7 +125,7 @@ static void take_marked(struct machine *m, struct nst_value *to)
     m->stack.count = first - 1;
 }
 
-static uint64_t number(struct machine *m, int bytes)
+static uint64_t read_uint(struct machine *m, int bytes)
 {
     uint64_t v = 0;
 
@@ -140,7 +140,7 @@ static uint64_t number(struct machine *m, int bytes)
     return v;
 }
 
-static struct nst_value *text(struct machine *m, uint64_t length)
+static struct nst_value *read_text(struct machine *m, uint64_t length)
 {
     struct nst_value *v = make(m, NST_VALUE_TEXT);
 
@@ -155,19 +155,19 @@ static struct nst_value *text(struct machine *m, uint64_t length)
 }
 
 /* A line of the pickle, without its end. */
-static struct nst_value *line(struct machine *m)
+static struct nst_value *read_line(struct machine *m)
 {
     const unsigned char *end = memchr(m->at, '\n', (size_t)(m->end - m->at));
     struct nst_value *v;
 
     if (!end)
         return fail(m, "ends within a line", "");
-    v = text(m, (uint64_t)(end - m->at));
+    v = read_text(m, (uint64_t)(end - m->at));
     m->at += !m->failed;
     return v;
 }
 
-static bool is_storage(const char *name)
+static bool is_storage_type(const char *name)
 {
     size_t n = strlen(name), e = strlen("Storage");
 
@@ -175,20 +175,20 @@ static bool is_storage(const char *name)
            strcmp(name + n - e, "Storage") == 0;
 }
 
-static struct nst_value *name_of(struct machine *m, const struct nst_value *module,
-                                 const struct nst_value *name)
+static struct nst_value *push_global(struct machine *m, const struct nst_value *module,
+                                     const struct nst_value *name)
 {
-    struct nst_value *v = make(m, NST_VALUE_NAME);
+    struct nst_value *v = make(m, NST_VALUE_GLOBAL);
 
     if (m->failed)
         return v;
     if (module->kind != NST_VALUE_TEXT || name->kind != NST_VALUE_TEXT)
         return fail(m, "a global has no name", "");
     v->text = nst_xasprintf("%s.%s", module->text, name->text);
-    for (size_t i = 0; i < sizeof known_names / sizeof *known_names; i++)
-        if (strcmp(v->text, known_names[i]) == 0)
+    for (size_t i = 0; i < sizeof allowed_globals / sizeof *allowed_globals; i++)
+        if (strcmp(v->text, allowed_globals[i]) == 0)
             return v;
-    return is_storage(v->text)
+    return is_storage_type(v->text)
                ? v
                : fail(m, "refers to something that is not a tensor: ", v->text);
 }
@@ -200,17 +200,17 @@ static struct nst_value *reduce(struct machine *m)
 
     if (m->failed)
         return name;
-    if (name->kind != NST_VALUE_NAME || arguments->kind != NST_VALUE_LIST)
+    if (name->kind != NST_VALUE_GLOBAL || arguments->kind != NST_VALUE_LIST)
         return fail(m, "calls an object without a name", "");
-    if (strcmp(name->text, known_names[0]) == 0) {
+    if (strcmp(name->text, allowed_globals[0]) == 0) {
         v = make(m, NST_VALUE_DICT);
         if (arguments->count)
             return fail(m, "fills a dictionary by a call", "");
         return v;
     }
-    if (strcmp(name->text, known_names[3]) == 0)
+    if (strcmp(name->text, allowed_globals[3]) == 0)
         return arguments->count ? arguments->item[0] : fail(m, "rebuilds nothing", "");
-    if (is_storage(name->text))
+    if (is_storage_type(name->text))
         return fail(m, "calls ", name->text);
     v = make(m, NST_VALUE_TENSOR);
     for (size_t i = 0; !m->failed && i < arguments->count; i++)
@@ -218,24 +218,24 @@ static struct nst_value *reduce(struct machine *m)
     return v;
 }
 
-static struct nst_value *storage(struct machine *m)
+static struct nst_value *persistent_load(struct machine *m)
 {
     struct nst_value *id = pop(m), *v = make(m, NST_VALUE_STORAGE);
 
     if (!m->failed &&
         (id->kind != NST_VALUE_LIST || id->count < 3 ||
-         id->item[1]->kind != NST_VALUE_NAME || id->item[2]->kind != NST_VALUE_TEXT))
+         id->item[1]->kind != NST_VALUE_GLOBAL || id->item[2]->kind != NST_VALUE_TEXT))
         return fail(m, "a storage has no type and key", "");
     for (size_t i = 0; !m->failed && i < id->count; i++)
         append(v, id->item[i]);
     return v;
 }
 
-static void put(struct machine *m, uint64_t index)
+static void memo_put(struct machine *m, uint64_t index)
 {
     struct nst_value *v = top(m);
 
-    if (index > MOST_VALUES) {
+    if (index > MAX_VALUES) {
         fail(m, "a memo index is out of range", "");
         return;
     }
@@ -245,14 +245,14 @@ static void put(struct machine *m, uint64_t index)
         m->memo.item[index] = v;
 }
 
-static struct nst_value *get(struct machine *m, uint64_t index)
+static struct nst_value *memo_get(struct machine *m, uint64_t index)
 {
     if (index >= m->memo.count || !m->memo.item[index])
         return fail(m, "reads a memo entry that was never set", "");
     return m->memo.item[index];
 }
 
-static struct nst_value *tuple(struct machine *m, int count)
+static struct nst_value *make_tuple(struct machine *m, int count)
 {
     struct nst_value *v = make(m, NST_VALUE_LIST), *item[3];
 
@@ -263,18 +263,19 @@ static struct nst_value *tuple(struct machine *m, int count)
     return v;
 }
 
-static struct nst_value *marked(struct machine *m, enum nst_value_kind kind)
+static struct nst_value *pop_marked(struct machine *m, enum nst_value_kind kind)
 {
     struct nst_value *v = make(m, kind);
 
-    take_marked(m, v);
+    move_marked(m, v);
     return v;
 }
 
 /* A new list or dictionary is below the values to be added to it. */
-static void add_to(struct machine *m, enum nst_value_kind kind, int count)
+static void append_items(struct machine *m, enum nst_value_kind kind, int count)
 {
-    struct nst_value *values = count ? tuple(m, count) : marked(m, NST_VALUE_LIST);
+    struct nst_value *values =
+        count ? make_tuple(m, count) : pop_marked(m, NST_VALUE_LIST);
     struct nst_value *to = top(m);
 
     if (!m->failed &&
@@ -285,14 +286,14 @@ static void add_to(struct machine *m, enum nst_value_kind kind, int count)
 }
 
 /* An attribute of a dictionary: a version, of no interest. */
-static void build(struct machine *m)
+static void build_state(struct machine *m)
 {
     pop(m);
     if (top(m)->kind != NST_VALUE_DICT)
         fail(m, "sets the state of an object that is not a dictionary", "");
 }
 
-static struct nst_value *number_value(struct machine *m, int64_t v)
+static struct nst_value *make_number(struct machine *m, int64_t v)
 {
     struct nst_value *n = make(m, NST_VALUE_NUMBER);
 
@@ -300,9 +301,9 @@ static struct nst_value *number_value(struct machine *m, int64_t v)
     return n;
 }
 
-static struct nst_value *long_value(struct machine *m)
+static struct nst_value *read_long(struct machine *m)
 {
-    uint64_t bytes = number(m, 1), v = 0;
+    uint64_t bytes = read_uint(m, 1), v = 0;
 
     if (bytes > (uint64_t)(m->end - m->at))
         return fail(m, "ends within a number", "");
@@ -311,11 +312,11 @@ static struct nst_value *long_value(struct machine *m)
     if (bytes > 0 && bytes < 8 && m->at[bytes - 1] & 0x80)
         v |= UINT64_MAX << 8 * bytes;
     m->at += bytes;
-    return number_value(m, (int64_t)v);
+    return make_number(m, (int64_t)v);
 }
 
 /* Instructions that push a value. NULL: it is none of them. */
-static struct nst_value *value_of(struct machine *m, unsigned char op)
+static struct nst_value *run_value_op(struct machine *m, unsigned char op)
 {
     struct nst_value *a;
 
@@ -326,24 +327,24 @@ static struct nst_value *value_of(struct machine *m, unsigned char op)
         return make(m, NST_VALUE_NONE);
     case 0x88: /* true */
     case 0x89: /* false */
-        return number_value(m, op == 0x88);
+        return make_number(m, op == 0x88);
     case 'J':
-        return number_value(m, (int32_t)number(m, 4));
+        return make_number(m, (int32_t)read_uint(m, 4));
     case 'K':
-        return number_value(m, (int64_t)number(m, 1));
+        return make_number(m, (int64_t)read_uint(m, 1));
     case 'M':
-        return number_value(m, (int64_t)number(m, 2));
+        return make_number(m, (int64_t)read_uint(m, 2));
     case 0x8a:
-        return long_value(m);
+        return read_long(m);
     case 'G':
-        number(m, 8);
+        read_uint(m, 8);
         return make(m, NST_VALUE_NONE);
     case 'X':
     case 'T':
-        return text(m, number(m, 4));
+        return read_text(m, read_uint(m, 4));
     case 0x8c:
     case 'U':
-        return text(m, number(m, 1));
+        return read_text(m, read_uint(m, 1));
     case '}':
         return make(m, NST_VALUE_DICT);
     case ']':
@@ -351,27 +352,27 @@ static struct nst_value *value_of(struct machine *m, unsigned char op)
         return make(m, NST_VALUE_LIST);
     case 't':
     case 'l':
-        return marked(m, NST_VALUE_LIST);
+        return pop_marked(m, NST_VALUE_LIST);
     case 'd':
-        return marked(m, NST_VALUE_DICT);
+        return pop_marked(m, NST_VALUE_DICT);
     case 0x85:
     case 0x86:
     case 0x87:
-        return tuple(m, op - 0x84);
+        return make_tuple(m, op - 0x84);
     case 'c':
-        a = line(m);
-        return name_of(m, a, line(m));
+        a = read_line(m);
+        return push_global(m, a, read_line(m));
     case 0x93:
         a = pop(m);
-        return name_of(m, pop(m), a);
+        return push_global(m, pop(m), a);
     case 'R':
         return reduce(m);
     case 'Q':
-        return storage(m);
+        return persistent_load(m);
     case 'h':
-        return get(m, number(m, 1));
+        return memo_get(m, read_uint(m, 1));
     case 'j':
-        return get(m, number(m, 4));
+        return memo_get(m, read_uint(m, 4));
     case '2':
         return top(m);
     default:
@@ -380,38 +381,38 @@ static struct nst_value *value_of(struct machine *m, unsigned char op)
 }
 
 /* The others. False: there is no such instruction. */
-static bool change(struct machine *m, unsigned char op)
+static bool run_other_op(struct machine *m, unsigned char op)
 {
     switch (op) {
     case 0x80: /* protocol */
-        number(m, 1);
+        read_uint(m, 1);
         return true;
     case 0x95: /* frame */
-        number(m, 8);
+        read_uint(m, 8);
         return true;
     case 'q':
-        put(m, number(m, 1));
+        memo_put(m, read_uint(m, 1));
         return true;
     case 'r':
-        put(m, number(m, 4));
+        memo_put(m, read_uint(m, 4));
         return true;
     case 0x94:
-        put(m, m->memo.count);
+        memo_put(m, m->memo.count);
         return true;
     case 's':
-        add_to(m, NST_VALUE_DICT, 2);
+        append_items(m, NST_VALUE_DICT, 2);
         return true;
     case 'u':
-        add_to(m, NST_VALUE_DICT, 0);
+        append_items(m, NST_VALUE_DICT, 0);
         return true;
     case 'a':
-        add_to(m, NST_VALUE_LIST, 1);
+        append_items(m, NST_VALUE_LIST, 1);
         return true;
     case 'e':
-        add_to(m, NST_VALUE_LIST, 0);
+        append_items(m, NST_VALUE_LIST, 0);
         return true;
     case 'b':
-        build(m);
+        build_state(m);
         return true;
     case '0':
         pop(m);
@@ -421,27 +422,27 @@ static bool change(struct machine *m, unsigned char op)
     }
 }
 
-static void step(struct machine *m, unsigned char op)
+static void run_op(struct machine *m, unsigned char op)
 {
-    struct nst_value *v = value_of(m, op);
+    struct nst_value *v = run_value_op(m, op);
     char name[8];
 
     if (v) {
         push(&m->stack, v);
         return;
     }
-    if (change(m, op))
+    if (run_other_op(m, op))
         return;
     snprintf(name, sizeof name, "0x%02x", op);
     fail(m, "an opcode that tensors do not need: ", name);
 }
 
 /* A dictionary's pairs are whole, whatever was marked in it. */
-static struct nst_value *result_of(struct machine *m)
+static struct nst_value *pop_result(struct machine *m)
 {
     struct nst_value *v = pop(m);
 
-    for (struct nst_value *d = m->latest; d && !m->failed; d = d->older) {
+    for (struct nst_value *d = m->newest; d && !m->failed; d = d->next) {
         if (d->kind == NST_VALUE_DICT && d->count % 2 != 0)
             fail(m, "a key without a value", "");
         for (size_t i = 0; i < d->count; i++)
@@ -466,21 +467,21 @@ enum nst_status nst_unpickle(struct nst_value **out, const unsigned char *bytes,
             m.at++;
             stopped = true;
         } else
-            step(&m, *m.at++);
+            run_op(&m, *m.at++);
     }
     if (!m.failed)
-        v = result_of(&m);
+        v = pop_result(&m);
     *used = (size_t)(m.at - m.begin);
     free(m.stack.item);
     free(m.memo.item);
     *out = NULL;
     if (m.failed) {
-        nst_values_free(m.latest);
+        nst_values_free(m.newest);
         return NST_ERR_FORMAT;
     }
     /* The newest of all is what is freed: it leads to the others. */
     root = nst_xcalloc(1, sizeof *root);
-    *root = (struct nst_value){.kind = NST_VALUE_LIST, .older = m.latest};
+    *root = (struct nst_value){.kind = NST_VALUE_LIST, .next = m.newest};
     append(root, v);
     *out = root;
     return NST_OK;

@@ -21,7 +21,7 @@ enum nst_value_kind {
     NST_VALUE_TEXT,    /* UTF-8 as it came, ended by a 0 */
     NST_VALUE_LIST,    /* tuples too */
     NST_VALUE_DICT,    /* keys and values in turn */
-    NST_VALUE_NAME,    /* module.name of something that may be called or named */
+    NST_VALUE_GLOBAL,  /* module.name of something that may be called or named */
     NST_VALUE_STORAGE, /* items: those of the persistent id, ("storage", type, key, ...)
                         */
     NST_VALUE_TENSOR   /* items: storage, offset, sizes, strides, ... */
@@ -33,8 +33,8 @@ struct nst_value {
     char *text;
     struct nst_value **item;
     size_t count;
-    struct nst_value *older; /* of those that were made, for freeing */
-    size_t room;
+    struct nst_value *next; /* of those that were made, for freeing */
+    size_t capacity;
 };
 
 /*

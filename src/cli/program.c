@@ -12,8 +12,8 @@
 
 const char *argp_program_version = PACKAGE_STRING;
 
-int nst_program(int argc, char **argv, const struct argp *argp, void *arguments,
-                enum nst_status (*run)(void *arguments, struct nst_err *err))
+int nst_program_main(int argc, char **argv, const struct argp *argp, void *arguments,
+                     enum nst_status (*run)(void *arguments, struct nst_err *err))
 {
     struct nst_err err;
     enum nst_status st;
@@ -33,8 +33,8 @@ int nst_program(int argc, char **argv, const struct argp *argp, void *arguments,
     return st == NST_OK ? 0 : 1;
 }
 
-enum nst_status nst_spare_input(const char *output, const char *input,
-                                struct nst_err *err)
+enum nst_status nst_protect_input(const char *output, const char *input,
+                                  struct nst_err *err)
 {
     struct stat a, b;
 

@@ -18,13 +18,13 @@
  * out is out when it returns, or that is a failure too. The exit status: 0, or 1 after
  * one line with the message on standard error.
  */
-int nst_program(int argc, char **argv, const struct argp *argp, void *arguments,
-                enum nst_status (*run)(void *arguments, struct nst_err *err));
+int nst_program_main(int argc, char **argv, const struct argp *argp, void *arguments,
+                     enum nst_status (*run)(void *arguments, struct nst_err *err));
 
 /* NST_ERR_ARG if output (NULL: none) is the file that input names: what is read is not
  * overwritten. */
-enum nst_status nst_spare_input(const char *output, const char *input,
-                                struct nst_err *err);
+enum nst_status nst_protect_input(const char *output, const char *input,
+                                  struct nst_err *err);
 
 /* Print j in one line, numbers with that many digits. */
 void nst_print_json(const json_t *j, size_t digits);

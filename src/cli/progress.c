@@ -22,7 +22,7 @@
 /* On a narrower terminal no bar could be seen beside the losses. */
 #define LOSSES_COLUMNS 92
 /* Weight of the latest interval in the rate that is shown. */
-#define SMOOTHING 0.1
+#define EMA_WEIGHT 0.1
 
 struct nst_progress_batch {
     enum nst_progress_kind kind;
@@ -31,30 +31,30 @@ struct nst_progress_batch {
     bool shared; /* one bar for all */
 
     pthread_mutex_t lock; /* for what follows */
-    bool on_line;         /* a bar is on the line where the cursor is */
-    size_t over;
-    double part; /* of the pictures at work: how much is done, added up */
+    bool bar_visible;     /* a bar is on the line where the cursor is */
+    size_t pictures_done;
+    double partial; /* of the pictures at work: how much is done, added up */
     struct timespec begin;
-    double shown; /* seconds since then; below 0 before the first time */
+    double last_drawn; /* seconds since then; below 0 before the first time */
 };
 
 struct nst_progress {
     struct nst_progress_batch *batch;
     enum nst_progress_kind kind;
     const char *picture;
-    double told;             /* part of the picture that the batch knows of */
-    double shown;            /* time of the last output, in seconds of the run */
+    double reported;         /* part of the picture that the batch knows of */
+    double last_drawn;       /* time of the last output, in seconds of the run */
     double step_seconds;     /* smoothed; 0 before the second step */
     double mean_seconds;     /* of a step of mean cost; the same */
-    double share;            /* of the work, that is done */
-    double last;             /* time of the last step */
+    double fraction;         /* of the work, that is done */
+    double last_time;        /* time of the last step */
     struct nst_evaluation e; /* the last state, and whether it was shown */
     int64_t done, planned;
     bool pending;
 };
 
 /* 1:02:03 or 02:03; "?" when it is not known. */
-static void clock_text(double seconds, char *to, size_t size)
+static void format_duration(double seconds, char *to, size_t size)
 {
     long s = isfinite(seconds) && seconds < 1e9 ? lround(seconds) : -1;
 
@@ -68,18 +68,20 @@ static void clock_text(double seconds, char *to, size_t size)
 
 static double remaining(const struct nst_progress *p)
 {
-    return p->mean_seconds > 0 ? (double)p->planned * (1 - p->share) * p->mean_seconds
-                               : NAN;
+    return p->mean_seconds > 0
+               ? (double)p->planned * (1 - p->fraction) * p->mean_seconds
+               : NAN;
 }
 
 /* "126/300 [00:12<00:17, 10.2 it/s, content 1.23, style 5.6e-05]", or without losses.
  */
-static void figures(const struct nst_progress *p, bool losses, char *to, size_t size)
+static void format_status(const struct nst_progress *p, bool losses, char *to,
+                          size_t size)
 {
     char elapsed[24], left[24], rate[32] = "? it/s", last[64] = "";
 
-    clock_text(p->e.seconds, elapsed, sizeof elapsed);
-    clock_text(remaining(p), left, sizeof left);
+    format_duration(p->e.seconds, elapsed, sizeof elapsed);
+    format_duration(remaining(p), left, sizeof left);
     if (p->step_seconds >= 1)
         snprintf(rate, sizeof rate, "%.2f s/it", p->step_seconds);
     else if (p->step_seconds > 0)
@@ -101,9 +103,9 @@ static int terminal_width(void)
 }
 
 /* cells of bar, full to the given share: eighths of a cell, or # and -. */
-static void draw_bar(char *to, int cells, double share, bool utf8)
+static void render_bar(char *to, int cells, double fraction, bool utf8)
 {
-    int eighths = (int)(share * cells * 8 + 0.5);
+    int eighths = (int)(fraction * cells * 8 + 0.5);
 
     for (int i = 0; i < cells; i++, eighths -= 8) {
         int fill = eighths < 0 ? 0 : eighths > 8 ? 8 : eighths;
@@ -122,7 +124,7 @@ static void draw_bar(char *to, int cells, double share, bool utf8)
 }
 
 /* The batch is locked. */
-static void show_bar(struct nst_progress_batch *b, double share, const char *text)
+static void draw_bar(struct nst_progress_batch *b, double fraction, const char *text)
 {
     char bar[3 * 60 + 1] = "";
     int width = terminal_width() - 1, cells;
@@ -131,65 +133,66 @@ static void show_bar(struct nst_progress_batch *b, double share, const char *tex
     if (cells > 60)
         cells = 60;
     if (cells >= 4) {
-        draw_bar(bar, cells, share, b->utf8);
-        fprintf(stderr, "\r%3.0f%%|%s| %s\033[K", 100 * share, bar, text);
+        render_bar(bar, cells, fraction, b->utf8);
+        fprintf(stderr, "\r%3.0f%%|%s| %s\033[K", 100 * fraction, bar, text);
     } else
         fprintf(stderr, "\r%.*s\033[K", width, text);
     fflush(stderr);
-    b->on_line = true;
+    b->bar_visible = true;
 }
 
 /* Nothing will be drawn over the bar. */
-static void leave_bar(struct nst_progress_batch *b)
+static void end_bar(struct nst_progress_batch *b)
 {
     pthread_mutex_lock(&b->lock);
-    if (b->on_line)
+    if (b->bar_visible)
         fputc('\n', stderr);
-    b->on_line = false;
+    b->bar_visible = false;
     pthread_mutex_unlock(&b->lock);
 }
 
-void nst_progress_line(struct nst_progress_batch *b, const char *line)
+void nst_progress_message(struct nst_progress_batch *b, const char *line)
 {
     pthread_mutex_lock(&b->lock);
-    fprintf(stderr, "%snst: %s\n", b->on_line ? "\r\033[K" : "", line);
-    b->on_line = false;
+    fprintf(stderr, "%snst: %s\n", b->bar_visible ? "\r\033[K" : "", line);
+    b->bar_visible = false;
     pthread_mutex_unlock(&b->lock);
 }
 
-static bool one_of_several(const struct nst_progress *p)
+static bool has_several(const struct nst_progress *p)
 {
     return p->batch->pictures > 1;
 }
 
-static void show_plain(const struct nst_progress *p)
+static void print_plain(const struct nst_progress *p)
 {
     char text[LINE_SIZE], *line;
 
-    figures(p, true, text, sizeof text);
-    line = nst_xasprintf("nst: %s%s%3.0f%% %s", one_of_several(p) ? p->picture : "",
-                         one_of_several(p) ? ": " : "", 100 * p->share, text);
-    nst_one_line(line);
+    format_status(p, true, text, sizeof text);
+    line = nst_xasprintf("nst: %s%s%3.0f%% %s", has_several(p) ? p->picture : "",
+                         has_several(p) ? ": " : "", 100 * p->fraction, text);
+    nst_sanitise_line(line);
     fprintf(stderr, "%s\n", line);
     free(line);
 }
 
-static json_t *number(double v)
+static json_t *json_number(double v)
 {
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-static void show_json(const struct nst_progress *p, const char *event, const char *end)
+static void print_json(const struct nst_progress *p, const char *event, const char *end)
 {
     json_t *j = json_pack(
         "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "event", event, "done",
         (json_int_t)p->done, "total", (json_int_t)p->planned, "percent",
-        number(100 * p->share), "content_loss", number(p->e.content_loss), "style_loss",
-        number(p->e.style_loss), "total_loss", number(p->e.total_loss), "seconds",
-        number(p->e.seconds), "eta_seconds", number(end ? 0 : remaining(p)));
+        json_number(100 * p->fraction), "content_loss", json_number(p->e.content_loss),
+        "style_loss", json_number(p->e.style_loss), "total_loss",
+        json_number(p->e.total_loss), "seconds", json_number(p->e.seconds),
+        "eta_seconds", json_number(end ? 0 : remaining(p)));
     char *s;
 
-    if (one_of_several(p))
+    if (has_several(p))
         json_object_set_new(j, "picture", nst_json_text(p->picture));
     if (end)
         json_object_set_new(j, "end", json_string(end));
@@ -199,39 +202,41 @@ static void show_json(const struct nst_progress *p, const char *event, const cha
     json_decref(j);
 }
 
-static void show(struct nst_progress *p)
+static void draw(struct nst_progress *p)
 {
     char text[LINE_SIZE];
 
     if (p->kind == NST_PROGRESS_BAR) {
-        figures(p, terminal_width() >= LOSSES_COLUMNS, text, sizeof text);
+        format_status(p, terminal_width() >= LOSSES_COLUMNS, text, sizeof text);
         pthread_mutex_lock(&p->batch->lock);
-        show_bar(p->batch, p->share, text);
+        draw_bar(p->batch, p->fraction, text);
         pthread_mutex_unlock(&p->batch->lock);
     } else if (p->kind == NST_PROGRESS_PLAIN)
-        show_plain(p);
+        print_plain(p);
     else if (p->kind == NST_PROGRESS_JSON)
-        show_json(p, "step", NULL);
-    p->shown = p->e.seconds;
+        print_json(p, "step", NULL);
+    p->last_drawn = p->e.seconds;
     p->pending = false;
 }
 
 /* "3/16 pictures [00:12<00:40]"; the batch is locked. */
-static void show_batch(struct nst_progress_batch *b, double seconds)
+static void draw_batch(struct nst_progress_batch *b, double seconds)
 {
-    double share = ((double)b->over + b->part) / (double)b->pictures;
+    double fraction = ((double)b->pictures_done + b->partial) / (double)b->pictures;
     char text[LINE_SIZE], elapsed[24], left[24];
 
-    clock_text(seconds, elapsed, sizeof elapsed);
-    clock_text(share > 0 ? seconds / share * (1 - share) : NAN, left, sizeof left);
-    snprintf(text, sizeof text, "%zu/%zu pictures [%s<%s]", b->over, b->pictures,
-             elapsed, left);
-    show_bar(b, share, text);
-    b->shown = seconds;
+    format_duration(seconds, elapsed, sizeof elapsed);
+    format_duration(fraction > 0 ? seconds / fraction * (1 - fraction) : NAN, left,
+                    sizeof left);
+    snprintf(text, sizeof text, "%zu/%zu pictures [%s<%s]", b->pictures_done,
+             b->pictures, elapsed, left);
+    draw_bar(b, fraction, text);
+    b->last_drawn = seconds;
 }
 
 /* The batch has come further by part of a picture and some pictures. */
-static void tell_batch(struct nst_progress_batch *b, double part, size_t over)
+static void update_batch(struct nst_progress_batch *b, double partial,
+                         size_t pictures_done)
 {
     struct timespec now;
     double seconds;
@@ -242,10 +247,10 @@ static void tell_batch(struct nst_progress_batch *b, double part, size_t over)
     clock_gettime(CLOCK_MONOTONIC, &now);
     seconds = (double)(now.tv_sec - b->begin.tv_sec) +
               1e-9 * (double)(now.tv_nsec - b->begin.tv_nsec);
-    b->part += part;
-    b->over += over;
-    if (over || b->shown < 0 || seconds - b->shown >= REDRAW_SECONDS)
-        show_batch(b, seconds);
+    b->partial += partial;
+    b->pictures_done += pictures_done;
+    if (pictures_done || b->last_drawn < 0 || seconds - b->last_drawn >= REDRAW_SECONDS)
+        draw_batch(b, seconds);
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -258,7 +263,7 @@ static bool can_redraw(void)
 }
 
 struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
-                                                  size_t pictures, int side_by_side)
+                                                  size_t pictures, int parallel)
 {
     struct nst_progress_batch *b = nst_xcalloc(1, sizeof *b);
 
@@ -267,21 +272,21 @@ struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
     b->kind = kind;
     b->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     b->pictures = pictures;
-    b->shared = side_by_side > 1;
-    b->shown = -1;
+    b->shared = parallel > 1;
+    b->last_drawn = -1;
     pthread_mutex_init(&b->lock, NULL);
     clock_gettime(CLOCK_MONOTONIC, &b->begin);
     return b;
 }
 
-void nst_progress_batch_count(struct nst_progress_batch *b)
+void nst_progress_batch_advance(struct nst_progress_batch *b)
 {
-    tell_batch(b, 0, 1);
+    update_batch(b, 0, 1);
 }
 
 void nst_progress_batch_end(struct nst_progress_batch *b)
 {
-    leave_bar(b);
+    end_bar(b);
     pthread_mutex_destroy(&b->lock);
     free(b);
 }
@@ -294,17 +299,17 @@ struct nst_progress *nst_progress_new(struct nst_progress_batch *b, const char *
     p->batch = b;
     p->kind = b->shared && b->kind == NST_PROGRESS_BAR ? NST_PROGRESS_NONE : b->kind;
     p->picture = picture;
-    p->shown = -INFINITY;
+    p->last_drawn = -INFINITY;
     p->planned = planned;
     p->e.content_loss = p->e.style_loss = p->e.total_loss = NAN; /* not known yet */
     if (p->kind == NST_PROGRESS_JSON)
-        show_json(p, "start", NULL);
+        print_json(p, "start", NULL);
     return p;
 }
 
-static void smooth(double *mean, double value)
+static void update_ema(double *mean, double value)
 {
-    *mean = *mean > 0 ? (1 - SMOOTHING) * *mean + SMOOTHING * value : value;
+    *mean = *mean > 0 ? (1 - EMA_WEIGHT) * *mean + EMA_WEIGHT * value : value;
 }
 
 void nst_progress_step(struct nst_progress *p, const struct nst_evaluation *e,
@@ -313,23 +318,23 @@ void nst_progress_step(struct nst_progress *p, const struct nst_evaluation *e,
     double interval = p->kind == NST_PROGRESS_BAR     ? REDRAW_SECONDS
                       : p->kind == NST_PROGRESS_PLAIN ? PLAIN_SECONDS
                                                       : 0;
-    double took = e->seconds - p->last;
+    double elapsed = e->seconds - p->last_time;
 
     if (done > p->done && p->done > 0) {
-        smooth(&p->step_seconds, took / (double)(done - p->done));
-        smooth(&p->mean_seconds,
-               took / ((double)planned * e->share - (double)p->planned * p->share));
+        update_ema(&p->step_seconds, elapsed / (double)(done - p->done));
+        update_ema(&p->mean_seconds, elapsed / ((double)planned * e->fraction -
+                                                (double)p->planned * p->fraction));
     }
-    p->last = e->seconds;
+    p->last_time = e->seconds;
     p->e = *e;
     p->done = done;
     p->planned = planned;
-    p->share = e->share;
+    p->fraction = e->fraction;
     p->pending = true;
-    tell_batch(p->batch, p->share - p->told, 0);
-    p->told = p->share;
-    if (e->seconds - p->shown >= interval)
-        show(p);
+    update_batch(p->batch, p->fraction - p->reported, 0);
+    p->reported = p->fraction;
+    if (e->seconds - p->last_drawn >= interval)
+        draw(p);
 }
 
 void nst_progress_end(struct nst_progress *p, const struct nst_job_result *result)
@@ -339,11 +344,11 @@ void nst_progress_end(struct nst_progress *p, const struct nst_job_result *resul
     if (result)
         p->e = result->final;
     if (p->pending && p->kind != NST_PROGRESS_JSON && p->kind != NST_PROGRESS_NONE)
-        show(p);
+        draw(p);
     if (p->kind == NST_PROGRESS_JSON)
-        show_json(p, "end", result ? ends[result->end] : "failed");
+        print_json(p, "end", result ? ends[result->end] : "failed");
     if (p->kind == NST_PROGRESS_BAR)
-        leave_bar(p->batch);
-    tell_batch(p->batch, -p->told, 0);
+        end_bar(p->batch);
+    update_batch(p->batch, -p->reported, 0);
     free(p);
 }

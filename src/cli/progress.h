@@ -18,11 +18,11 @@ struct nst_progress_batch;
  * nst_progress_batch_end().
  */
 struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
-                                                  size_t pictures, int side_by_side);
+                                                  size_t pictures, int parallel);
 /* Say a line, in place of a bar that is there; the next one is drawn below it. */
-void nst_progress_line(struct nst_progress_batch *b, const char *line);
+void nst_progress_message(struct nst_progress_batch *b, const char *line);
 /* One picture more is behind us. */
-void nst_progress_batch_count(struct nst_progress_batch *b);
+void nst_progress_batch_advance(struct nst_progress_batch *b);
 void nst_progress_batch_end(struct nst_progress_batch *b);
 
 /* The picture called so (borrowed) begins; planned: steps to come. Free with

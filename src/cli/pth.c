@@ -21,32 +21,33 @@
 #define MAX_CHANNELS 4096
 #define MAX_PICKLE ((size_t)64 << 20)
 /* Of a plain file: magic number, version, sizes of types, dictionary, keys. */
-#define PLAIN_PICKLES 5
+#define LEGACY_PICKLES 5
 
 /* A parameter of a convolution, and where its numbers are. */
-struct part {
+struct parameter {
     float **to; /* in the weights */
     const char *storage;
-    enum nst_number type;
+    enum nst_dtype type;
     uint64_t offset, count; /* numbers */
     bool found;
 };
 
-struct reading {
+struct pth_reader {
     const char *path;
     struct nst_err *err;
     struct nst_weights *w;
-    struct nst_value *values[PLAIN_PICKLES];
-    struct part part[2 * NST_VGG_CONVS];
-    int parts;
+    struct nst_value *values[LEGACY_PICKLES];
+    struct parameter parameter[2 * NST_VGG_CONVS];
+    int parameters;
 };
 
-static enum nst_status bad(const struct reading *r, const char *name, const char *what)
+static enum nst_status format_error(const struct pth_reader *r, const char *name,
+                                    const char *what)
 {
     return nst_err_set(r->err, NST_ERR_FORMAT, "%s: %s: %s", r->path, name, what);
 }
 
-bool nst_pth_is(const char *path)
+bool nst_pth_detect(const char *path)
 {
     unsigned char b[4] = {0};
     FILE *f = fopen(path, "re");
@@ -58,11 +59,11 @@ bool nst_pth_is(const char *path)
            (memcmp(b, "PK\3\4", 4) == 0 || (b[0] == 0x80 && b[1] == 2));
 }
 
-static bool storage_type(const char *name, enum nst_number *type)
+static bool storage_type(const char *name, enum nst_dtype *type)
 {
     static const struct {
         const char *name;
-        enum nst_number type;
+        enum nst_dtype type;
     } types[] = {{"torch.FloatStorage", NST_F32},
                  {"torch.HalfStorage", NST_F16},
                  {"torch.BFloat16Storage", NST_BF16},
@@ -77,7 +78,7 @@ static bool storage_type(const char *name, enum nst_number *type)
 }
 
 /* The sizes of a tensor that lies in one piece; how many, or -1. */
-static int sizes_of(const struct nst_value *t, int64_t size[4])
+static int contiguous_shape(const struct nst_value *t, int64_t size[4])
 {
     const struct nst_value *sizes = t->item[2], *strides = t->item[3];
     int64_t stride = 1;
@@ -96,34 +97,34 @@ static int sizes_of(const struct nst_value *t, int64_t size[4])
 }
 
 /* Note where a parameter is; its sizes, and how many. */
-static enum nst_status note(struct reading *r, const char *name,
-                            const struct nst_value *t, float **to, int64_t size[4],
-                            int *rank)
+static enum nst_status locate_parameter(struct pth_reader *r, const char *name,
+                                        const struct nst_value *t, float **to,
+                                        int64_t size[4], int *rank)
 {
-    struct part *p = &r->part[r->parts++];
+    struct parameter *p = &r->parameter[r->parameters++];
     const struct nst_value *s;
 
     if (t->kind != NST_VALUE_TENSOR || t->count < 4 ||
         t->item[0]->kind != NST_VALUE_STORAGE || t->item[1]->number < 0)
-        return bad(r, name, "is not a tensor");
+        return format_error(r, name, "is not a tensor");
     s = t->item[0];
-    *p = (struct part){
+    *p = (struct parameter){
         .to = to, .storage = s->item[2]->text, .offset = (uint64_t)t->item[1]->number};
     if (!storage_type(s->item[1]->text, &p->type))
-        return bad(r, name, "the type is not float, half, bfloat16 or double");
-    *rank = sizes_of(t, size);
+        return format_error(r, name, "the type is not float, half, bfloat16 or double");
+    *rank = contiguous_shape(t, size);
     if (*rank < 1)
-        return bad(r, name,
-                   "is not contiguous, or does not have the shape of a "
-                   "convolution");
+        return format_error(r, name,
+                            "is not contiguous, or does not have the shape of a "
+                            "convolution");
     p->count = 1;
     for (int i = 0; i < *rank; i++)
         p->count *= (uint64_t)size[i];
     return NST_OK;
 }
 
-static enum nst_status note_conv(struct reading *r, const struct nst_value *dict,
-                                 const char *prefix, int conv)
+static enum nst_status locate_conv(struct pth_reader *r, const struct nst_value *dict,
+                                   const char *prefix, int conv)
 {
     struct nst_layer_weights *l = &r->w->conv[conv];
     char *weight = nst_xasprintf("%s%s", prefix, nst_weights_key(conv, true));
@@ -135,28 +136,28 @@ static enum nst_status note_conv(struct reading *r, const struct nst_value *dict
     enum nst_status st = NST_OK;
 
     if (!w)
-        st = bad(r, weight, "is not in the file");
+        st = format_error(r, weight, "is not in the file");
     else if (!b)
-        st = bad(r, bias, "is not in the file");
+        st = format_error(r, bias, "is not in the file");
     if (st == NST_OK)
-        st = note(r, weight, w, &l->weight, size, &rank);
+        st = locate_parameter(r, weight, w, &l->weight, size, &rank);
     if (st == NST_OK && (rank != 4 || size[1] != cin || size[2] != 3 || size[3] != 3))
-        st = bad(r, weight, "does not fit the convolution before it");
+        st = format_error(r, weight, "does not fit the convolution before it");
     if (st == NST_OK) {
         l->cin = cin;
         l->cout = (int)size[0];
-        st = note(r, bias, b, &l->bias, size, &rank);
+        st = locate_parameter(r, bias, b, &l->bias, size, &rank);
     }
     if (st == NST_OK && (rank != 1 || size[0] != l->cout))
-        st = bad(r, bias, "does not fit its convolution");
+        st = format_error(r, bias, "does not fit its convolution");
     free(weight);
     free(bias);
     return st;
 }
 
 /* What there is of the network in a dictionary of tensors. */
-static enum nst_status note_all(struct reading *r, const struct nst_value *dict,
-                                int convs)
+static enum nst_status locate_all(struct pth_reader *r, const struct nst_value *dict,
+                                  int convs)
 {
     static const char *const prefixes[] = {"", "module."};
     static const char *const wrappers[] = {"state_dict", "model"};
@@ -172,61 +173,64 @@ static enum nst_status note_all(struct reading *r, const struct nst_value *dict,
         while (st == NST_OK && r->w->convs < convs) {
             char *key =
                 nst_xasprintf("%s%s", prefixes[i], nst_weights_key(r->w->convs, true));
-            bool there = nst_value_get(dict, key) != NULL;
+            bool found = nst_value_get(dict, key) != NULL;
 
             free(key);
-            if (!there)
+            if (!found)
                 break;
-            st = note_conv(r, dict, prefixes[i], r->w->convs++);
+            st = locate_conv(r, dict, prefixes[i], r->w->convs++);
         }
     if (st == NST_OK && !r->w->convs)
-        st = bad(r, "features.0.weight", "is not in the file: it is not a VGG network");
+        st = format_error(r, "features.0.weight",
+                          "is not in the file: it is not a VGG network");
     return st;
 }
 
 /* Take what is wanted of a storage: its numbers are bytes, size of them. */
-static enum nst_status take_storage(struct reading *r, const char *key,
+static enum nst_status copy_storage(struct pth_reader *r, const char *key,
                                     const unsigned char *bytes, size_t size)
 {
     enum nst_status st = NST_OK;
 
-    for (int i = 0; st == NST_OK && i < r->parts; i++) {
-        struct part *p = &r->part[i];
-        size_t each = nst_number_size(p->type);
+    for (int i = 0; st == NST_OK && i < r->parameters; i++) {
+        struct parameter *p = &r->parameter[i];
+        size_t element_size = nst_dtype_size(p->type);
         struct nst_array a = {.type = p->type, .count = p->count};
 
         if (p->found || strcmp(p->storage, key) != 0)
             continue;
-        if (p->offset > size / each || p->count > size / each - p->offset)
-            return bad(r, key, "the storage is too short for its tensor");
-        a.bytes = bytes + p->offset * each;
-        st = nst_array_floats(&a, p->to, r->err);
+        if (p->offset > size / element_size ||
+            p->count > size / element_size - p->offset)
+            return format_error(r, key, "the storage is too short for its tensor");
+        a.bytes = bytes + p->offset * element_size;
+        st = nst_array_to_floats(&a, p->to, r->err);
         if (st == NST_ERR_FORMAT)
-            st = bad(r, key, "holds a value that is not finite");
+            st = format_error(r, key, "holds a value that is not finite");
         p->found = true;
     }
     return st;
 }
 
-static bool is_wanted(const struct reading *r, const char *key)
+static bool is_needed(const struct pth_reader *r, const char *key)
 {
-    for (int i = 0; i < r->parts; i++)
-        if (!r->part[i].found && strcmp(r->part[i].storage, key) == 0)
+    for (int i = 0; i < r->parameters; i++)
+        if (!r->parameter[i].found && strcmp(r->parameter[i].storage, key) == 0)
             return true;
     return false;
 }
 
-static enum nst_status all_found(const struct reading *r)
+static enum nst_status all_found(const struct pth_reader *r)
 {
-    for (int i = 0; i < r->parts; i++)
-        if (!r->part[i].found)
-            return bad(r, r->part[i].storage, "the storage is not in the file");
+    for (int i = 0; i < r->parameters; i++)
+        if (!r->parameter[i].found)
+            return format_error(r, r->parameter[i].storage,
+                                "the storage is not in the file");
     return NST_OK;
 }
 
 /* The rest of a zip's entry. */
-static enum nst_status read_entry(struct reading *r, struct archive *zip,
-                                  struct archive_entry *entry, size_t most,
+static enum nst_status read_entry(struct pth_reader *r, struct archive *zip,
+                                  struct archive_entry *entry, size_t max_size,
                                   unsigned char **bytes, size_t *size)
 {
     const char *name = archive_entry_pathname(entry);
@@ -234,8 +238,8 @@ static enum nst_status read_entry(struct reading *r, struct archive *zip,
     la_ssize_t n = 0;
 
     *bytes = NULL;
-    if (!archive_entry_size_is_set(entry) || length < 0 || (size_t)length > most)
-        return bad(r, name, "is too large, or its size is unknown");
+    if (!archive_entry_size_is_set(entry) || length < 0 || (size_t)length > max_size)
+        return format_error(r, name, "is too large, or its size is unknown");
     *size = (size_t)length;
     *bytes = malloc(*size ? *size : 1);
     if (!*bytes)
@@ -243,13 +247,14 @@ static enum nst_status read_entry(struct reading *r, struct archive *zip,
     for (size_t at = 0; at < *size; at += (size_t)n) {
         n = archive_read_data(zip, *bytes + at, *size - at);
         if (n <= 0)
-            return bad(r, name, n < 0 ? archive_error_string(zip) : "is truncated");
+            return format_error(r, name,
+                                n < 0 ? archive_error_string(zip) : "is truncated");
     }
     return NST_OK;
 }
 
 /* What comes after the archive's own folder in an entry's name. */
-static const char *inside(struct archive_entry *entry)
+static const char *entry_name(struct archive_entry *entry)
 {
     const char *name = archive_entry_pathname(entry),
                *slash = name ? strchr(name, '/') : 0;
@@ -257,11 +262,11 @@ static const char *inside(struct archive_entry *entry)
     return slash ? slash + 1 : "";
 }
 
-typedef enum nst_status handle_entry(struct reading *r, const char *name,
+typedef enum nst_status handle_entry(struct pth_reader *r, const char *name,
                                      struct archive *zip, struct archive_entry *entry);
 
 /* Go through the entries of the zip. */
-static enum nst_status each_entry(struct reading *r, handle_entry *handle)
+static enum nst_status each_entry(struct pth_reader *r, handle_entry *handle)
 {
     struct archive *zip = archive_read_new();
     struct archive_entry *entry;
@@ -273,15 +278,16 @@ static enum nst_status each_entry(struct reading *r, handle_entry *handle)
         st = nst_err_set(r->err, NST_ERR_IO, "%s: %s", r->path,
                          archive_error_string(zip));
     while (st == NST_OK && (got = archive_read_next_header(zip, &entry)) == ARCHIVE_OK)
-        st = handle(r, inside(entry), zip, entry);
+        st = handle(r, entry_name(entry), zip, entry);
     if (st == NST_OK && got != ARCHIVE_EOF)
-        st = bad(r, "zip", archive_error_string(zip));
+        st = format_error(r, "zip", archive_error_string(zip));
     archive_read_free(zip);
     return st;
 }
 
-static enum nst_status entry_of_pickle(struct reading *r, const char *name,
-                                       struct archive *zip, struct archive_entry *entry)
+static enum nst_status read_pickle_entry(struct pth_reader *r, const char *name,
+                                         struct archive *zip,
+                                         struct archive_entry *entry)
 {
     unsigned char *bytes;
     size_t size, used;
@@ -296,86 +302,87 @@ static enum nst_status entry_of_pickle(struct reading *r, const char *name,
     return st;
 }
 
-static enum nst_status entry_of_data(struct reading *r, const char *name,
-                                     struct archive *zip, struct archive_entry *entry)
+static enum nst_status read_data_entry(struct pth_reader *r, const char *name,
+                                       struct archive *zip, struct archive_entry *entry)
 {
     unsigned char *bytes;
     size_t size;
     enum nst_status st;
 
-    if (strncmp(name, "data/", 5) != 0 || !is_wanted(r, name + 5))
+    if (strncmp(name, "data/", 5) != 0 || !is_needed(r, name + 5))
         return NST_OK;
     st = read_entry(r, zip, entry, (size_t)1 << 31, &bytes, &size);
     if (st == NST_OK)
-        st = take_storage(r, name + 5, bytes, size);
+        st = copy_storage(r, name + 5, bytes, size);
     free(bytes);
     return st;
 }
 
-static enum nst_status load_zip(struct reading *r, int convs)
+static enum nst_status load_zip(struct pth_reader *r, int convs)
 {
-    enum nst_status st = each_entry(r, entry_of_pickle);
+    enum nst_status st = each_entry(r, read_pickle_entry);
 
     if (st == NST_OK && !r->values[0])
-        st = bad(r, "data.pkl",
-                 "is not in the zip file: it is not a PyTorch checkpoint");
+        st = format_error(r, "data.pkl",
+                          "is not in the zip file: it is not a PyTorch checkpoint");
     if (st == NST_OK)
-        st = note_all(r, r->values[0]->item[0], convs);
+        st = locate_all(r, r->values[0]->item[0], convs);
     if (st == NST_OK)
-        st = each_entry(r, entry_of_data);
+        st = each_entry(r, read_data_entry);
     return st;
 }
 
 /* The storages of a plain file: their keys, and behind them, in that order, of each how
  * many numbers it has and these. A key's type is known of those wanted only; but the
  * others' is in the dictionary too. */
-static size_t size_of_number(const struct reading *r, const char *key)
+static size_t storage_element_size(const struct pth_reader *r, const char *key)
 {
-    for (const struct nst_value *v = r->values[3]; v; v = v->older) {
-        enum nst_number type;
+    for (const struct nst_value *v = r->values[3]; v; v = v->next) {
+        enum nst_dtype type;
 
         if (v->kind != NST_VALUE_STORAGE || strcmp(v->item[2]->text, key) != 0)
             continue;
         if (storage_type(v->item[1]->text, &type))
-            return nst_number_size(type);
+            return nst_dtype_size(type);
         return strcmp(v->item[1]->text, "torch.LongStorage") == 0 ? 8 : 0;
     }
     return 0;
 }
 
-static enum nst_status load_storages(struct reading *r, const struct nst_value *keys,
+static enum nst_status load_storages(struct pth_reader *r, const struct nst_value *keys,
                                      const unsigned char *at, const unsigned char *end)
 {
     enum nst_status st = NST_OK;
 
     if (keys->kind != NST_VALUE_LIST)
-        return bad(r, "keys", "is not a list");
+        return format_error(r, "keys", "is not a list");
     for (size_t i = 0; st == NST_OK && i < keys->count; i++) {
         const char *key = keys->item[i]->text;
-        size_t each = key ? size_of_number(r, key) : 0;
+        size_t element_size = key ? storage_element_size(r, key) : 0;
         uint64_t n = 0;
 
-        if (!each)
-            return bad(r, key ? key : "keys", "the storage has an unknown type");
+        if (!element_size)
+            return format_error(r, key ? key : "keys",
+                                "the storage has an unknown type");
         if ((size_t)(end - at) < sizeof n)
-            return bad(r, key, "is truncated");
+            return format_error(r, key, "is truncated");
         memcpy(&n, at, sizeof n);
         at += sizeof n;
-        if (n > (size_t)(end - at) / each)
-            return bad(r, key, "is truncated");
-        st = take_storage(r, key, at, n * each);
-        at += n * each;
+        if (n > (size_t)(end - at) / element_size)
+            return format_error(r, key, "is truncated");
+        st = copy_storage(r, key, at, n * element_size);
+        at += n * element_size;
     }
     return st;
 }
 
-static enum nst_status load_plain(struct reading *r, int convs,
-                                  const unsigned char *bytes, size_t size)
+static enum nst_status load_legacy(struct pth_reader *r, int convs,
+                                   const unsigned char *bytes, size_t size)
 {
     const unsigned char *at = bytes, *end = bytes + size;
     enum nst_status st = NST_OK;
 
-    for (int i = 0; st == NST_OK && i < PLAIN_PICKLES; i++) {
+    for (int i = 0; st == NST_OK && i < LEGACY_PICKLES; i++) {
         size_t left = (size_t)(end - at), used;
 
         st = nst_unpickle(&r->values[i], at, left < MAX_PICKLE ? left : MAX_PICKLE,
@@ -383,13 +390,13 @@ static enum nst_status load_plain(struct reading *r, int convs,
         at += used;
     }
     if (st == NST_OK)
-        st = note_all(r, r->values[3]->item[0], convs);
+        st = locate_all(r, r->values[3]->item[0], convs);
     if (st == NST_OK)
         st = load_storages(r, r->values[4]->item[0], at, end);
     return st;
 }
 
-static enum nst_status map_plain(struct reading *r, int convs)
+static enum nst_status map_legacy(struct pth_reader *r, int convs)
 {
     int fd = open(r->path, O_RDONLY | O_CLOEXEC);
     struct stat info;
@@ -402,7 +409,7 @@ static enum nst_status map_plain(struct reading *r, int convs)
     close(fd);
     if (bytes == MAP_FAILED)
         return nst_err_set(r->err, NST_ERR_IO, "%s: %s", r->path, strerror(errno));
-    st = load_plain(r, convs, bytes, (size_t)info.st_size);
+    st = load_legacy(r, convs, bytes, (size_t)info.st_size);
     munmap(bytes, (size_t)info.st_size);
     return st;
 }
@@ -410,7 +417,7 @@ static enum nst_status map_plain(struct reading *r, int convs)
 enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int convs,
                              struct nst_err *err)
 {
-    struct reading r = {.path = path, .err = err};
+    struct pth_reader r = {.path = path, .err = err};
     unsigned char first = 0;
     FILE *f = fopen(path, "re");
     enum nst_status st;
@@ -422,10 +429,10 @@ enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int con
         first = 0;
     fclose(f);
     r.w = nst_xcalloc(1, sizeof *r.w);
-    st = first == 'P' ? load_zip(&r, convs) : map_plain(&r, convs);
+    st = first == 'P' ? load_zip(&r, convs) : map_legacy(&r, convs);
     if (st == NST_OK)
         st = all_found(&r);
-    for (int i = 0; i < PLAIN_PICKLES; i++)
+    for (int i = 0; i < LEGACY_PICKLES; i++)
         nst_values_free(r.values[i]);
     if (st == NST_OK)
         *out = r.w;

@@ -12,7 +12,7 @@
 #include "nst.h"
 
 /* Does the file begin as one of them? False too if it cannot be read. */
-bool nst_pth_is(const char *path);
+bool nst_pth_detect(const char *path);
 
 /* Read as many convolutions as there are, up to convs. *out belongs to the caller:
  * nst_weights_free(). Nothing in the file is executed; what is no tensor is an error.

@@ -29,7 +29,8 @@ static const struct argp_option options[] = {
     {"model", 'm', "NAME|FILE", 0, "Network, as in nst (pack)", 0},
     {"scales", SCALES_KEY, "LIST", 0,
      "Image sizes in pixels at which statistics are computed (pack; "
-     "default: " STYLE_SCALES "; fewer for conv_1 to conv_5 and for average pooling)",
+     "default: " STYLE_DEFAULT_SCALES
+     "; fewer for conv_1 to conv_5 and for average pooling)",
      0},
     {"style-layers", LAYERS_KEY, "LIST", 0,
      "Layers for which statistics are computed (pack; default: relu1_1 to relu5_1 "
@@ -49,7 +50,7 @@ static const struct argp_option options[] = {
     {"json", JSON_KEY, NULL, 0, "Print one line of JSON (info, list)", 0},
     {0}};
 
-static void set(struct argp_state *state, const char *name, const char *text)
+static void set_param(struct argp_state *state, const char *name, const char *text)
 {
     struct style_arguments *a = state->input;
     struct nst_err err;
@@ -60,14 +61,14 @@ static void set(struct argp_state *state, const char *name, const char *text)
     exit(NST_PROGRAM_USAGE);
 }
 
-bool style_ends_as_pack(const char *name)
+bool style_is_pack_name(const char *name)
 {
-    size_t n = strlen(name), e = strlen(NST_PACK_ENDING);
+    size_t n = strlen(name), e = strlen(NST_PACK_SUFFIX);
 
-    return n > e && strcmp(name + n - e, NST_PACK_ENDING) == 0;
+    return n > e && strcmp(name + n - e, NST_PACK_SUFFIX) == 0;
 }
 
-static void check(struct argp_state *state)
+static void check_arguments(struct argp_state *state)
 {
     struct style_arguments *a = state->input;
     const char *command = a->command ? a->command : "";
@@ -79,10 +80,10 @@ static void check(struct argp_state *state)
                    command);
     if (makes && !a->output)
         argp_error(state, "%s: requires -o FILE", command);
-    if (makes && strcmp(a->output, "-") != 0 && !style_ends_as_pack(a->output))
+    if (makes && strcmp(a->output, "-") != 0 && !style_is_pack_name(a->output))
         argp_error(
             state,
-            "output: '%s': the name of a style pack must end in " NST_PACK_ENDING,
+            "output: '%s': the name of a style pack must end in " NST_PACK_SUFFIX,
             a->output);
     if (lists ? a->p.styles.count : !a->p.styles.count)
         argp_error(state, "%s: %s", command,
@@ -96,7 +97,7 @@ static void check(struct argp_state *state)
         argp_error(state, "scales: requires a list of sizes");
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct style_arguments *a = state->input;
 
@@ -105,14 +106,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->output = arg;
         break;
     case 'm':
-        set(state, "model", arg);
+        set_param(state, "model", arg);
         break;
     case SCALES_KEY:
-        set(state, "scales", arg);
+        set_param(state, "scales", arg);
         a->with_scales = true;
         break;
     case LAYERS_KEY:
-        set(state, "style-layers", arg);
+        set_param(state, "style-layers", arg);
         a->with_layers = true;
         break;
     case FROM_KEY:
@@ -138,12 +139,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         break;
     case ARGP_KEY_ARG:
         if (a->command)
-            set(state, "style", arg);
+            set_param(state, "style", arg);
         else
             a->command = arg;
         break;
     case ARGP_KEY_END:
-        check(state);
+        check_arguments(state);
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -153,7 +154,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 enum nst_status style_load(struct nst_pack **out, const char *name, struct nst_err *err)
 {
-    char *path = nst_search_pack(name);
+    char *path = nst_find_pack(name);
     enum nst_status st;
 
     *out = NULL;
@@ -179,7 +180,7 @@ int main(int argc, char **argv)
 {
     static const struct argp argp = {
         options,
-        parse,
+        parse_option,
         "pack STYLE[:WEIGHT]... -o FILE\nblend PACK[:WEIGHT]... -o FILE\ninfo "
         "PACK\nlist",
         "Make style packs from images or from other packs, describe one, or list those "
@@ -192,7 +193,7 @@ int main(int argc, char **argv)
     int status;
 
     nst_params_init(&a.p);
-    status = nst_program(argc, argv, &argp, &a, run);
+    status = nst_program_main(argc, argv, &argp, &a, run);
     nst_params_clear(&a.p);
     return status;
 }

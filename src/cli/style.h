@@ -18,9 +18,9 @@ struct style_arguments {
 };
 
 /* Most sizes that a layer has unless others are asked for. */
-#define STYLE_SCALES "64,128,256,512,1024,2048"
+#define STYLE_DEFAULT_SCALES "64,128,256,512,1024,2048"
 
-bool style_ends_as_pack(const char *name);
+bool style_is_pack_name(const char *name);
 /* The pack called name. NST_ERR_IO: there is none. */
 enum nst_status style_load(struct nst_pack **out, const char *name,
                            struct nst_err *err);

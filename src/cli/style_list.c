@@ -14,13 +14,13 @@
 
 static json_t *layer_json(const struct nst_pack_layer *l)
 {
-    struct nst_taps one = {1, {l->tap}};
+    struct nst_layers one = {1, {l->layer}};
     json_t *sizes = json_array();
     char name[16], hash[20];
 
     for (int i = 0; i < l->sizes; i++)
         json_array_append_new(sizes, json_integer(l->size[i]));
-    nst_taps_format(&one, name, sizeof name);
+    nst_layers_format(&one, name, sizeof name);
     snprintf(hash, sizeof hash, "%016" PRIx64, l->fingerprint);
     return json_pack("{s:s, s:s?, s:i, s:o, s:s}", "layer", name, "pooling", l->pooling,
                      "channels", l->channels, "scales", sizes, "fingerprint", hash);
@@ -47,7 +47,7 @@ static json_t *pack_json(const struct nst_pack *p)
     return j;
 }
 
-static const char *pooling_in_words(const char *pooling)
+static const char *pooling_text(const char *pooling)
 {
     if (!pooling)
         return "unknown pooling";
@@ -58,11 +58,11 @@ static const char *pooling_in_words(const char *pooling)
 
 static void print_layer(const struct nst_pack_layer *l)
 {
-    struct nst_taps one = {1, {l->tap}};
+    struct nst_layers one = {1, {l->layer}};
     char name[16];
 
-    nst_taps_format(&one, name, sizeof name);
-    printf("layer    %s, %s, %d channels, at", name, pooling_in_words(l->pooling),
+    nst_layers_format(&one, name, sizeof name);
+    printf("layer    %s, %s, %d channels, at", name, pooling_text(l->pooling),
            l->channels);
     for (int i = 0; i < l->sizes; i++)
         printf(" %d", l->size[i]);
@@ -89,7 +89,7 @@ static void print_table(const struct nst_pack *p)
 enum nst_status style_info(const struct style_arguments *a, struct nst_err *err)
 {
     struct nst_pack *p;
-    enum nst_status st = style_load(&p, a->p.styles.of[0].file, err);
+    enum nst_status st = style_load(&p, a->p.styles.item[0].file, err);
 
     if (st != NST_OK)
         return st;
@@ -105,77 +105,79 @@ enum nst_status style_info(const struct style_arguments *a, struct nst_err *err)
 }
 
 /* A pack that nst finds by its name, or why it cannot be read. */
-struct found {
+struct pack_entry {
     char *name, *path;
     struct nst_pack *pack; /* or NULL */
     struct nst_err err;
 };
 
-struct all {
+struct pack_list {
     int count;
-    struct found *of;
+    struct pack_entry *item;
 };
 
-static int is_pack(const struct dirent *d)
+static int is_pack_file(const struct dirent *d)
 {
-    return style_ends_as_pack(d->d_name);
+    return style_is_pack_name(d->d_name);
 }
 
-static bool has(const struct all *all, const char *name)
+static bool contains(const struct pack_list *packs, const char *name)
 {
-    for (int i = 0; i < all->count; i++)
-        if (strcmp(all->of[i].name, name) == 0)
+    for (int i = 0; i < packs->count; i++)
+        if (strcmp(packs->item[i].name, name) == 0)
             return true;
     return false;
 }
 
 /* Add the packs of a folder but for those that an earlier one hides. */
-static void find_in(struct all *all, char *folder)
+static void scan_directory(struct pack_list *packs, char *directory)
 {
     struct dirent **entry;
-    int n = folder ? scandir(folder, &entry, is_pack, alphasort) : -1;
+    int n = directory ? scandir(directory, &entry, is_pack_file, alphasort) : -1;
 
     for (int i = 0; i < n; i++) {
         const char *file = entry[i]->d_name;
-        struct found f = {
-            .name = nst_xasprintf("%.*s", (int)(strlen(file) - strlen(NST_PACK_ENDING)),
+        struct pack_entry f = {
+            .name = nst_xasprintf("%.*s", (int)(strlen(file) - strlen(NST_PACK_SUFFIX)),
                                   file),
-            .path = nst_xasprintf("%s/%s", folder, file)};
+            .path = nst_xasprintf("%s/%s", directory, file)};
 
-        if (has(all, f.name)) {
+        if (contains(packs, f.name)) {
             free(f.name);
             free(f.path);
         } else {
             (void)!nst_pack_load(&f.pack, f.path, &f.err);
-            all->of = nst_xrealloc(all->of, (size_t)(all->count + 1) * sizeof f);
-            all->of[all->count++] = f;
+            packs->item =
+                nst_xrealloc(packs->item, (size_t)(packs->count + 1) * sizeof f);
+            packs->item[packs->count++] = f;
         }
         free(entry[i]);
     }
     if (n >= 0)
         free(entry);
-    free(folder);
+    free(directory);
 }
 
 /* By name, which a folder's order is not: '-' comes before the dot of an ending. */
-static int compare(const void *a, const void *b)
+static int compare_names(const void *a, const void *b)
 {
-    return strcmp(((const struct found *)a)->name, ((const struct found *)b)->name);
+    return strcmp(((const struct pack_entry *)a)->name,
+                  ((const struct pack_entry *)b)->name);
 }
 
-static void clear(struct all *all)
+static void clear_packs(struct pack_list *packs)
 {
-    for (int i = 0; i < all->count; i++) {
-        free(all->of[i].name);
-        free(all->of[i].path);
-        nst_pack_free(all->of[i].pack);
+    for (int i = 0; i < packs->count; i++) {
+        free(packs->item[i].name);
+        free(packs->item[i].path);
+        nst_pack_free(packs->item[i].pack);
     }
-    free(all->of);
+    free(packs->item);
 }
 
 /* A pack's columns: its name, artist, title, or else what it is from, and year. */
 #define COLUMNS 4
-static const char *column(const struct found *f, int i)
+static const char *column(const struct pack_entry *f, int i)
 {
     static const enum nst_pack_text texts[] = {NST_PACK_FROM, NST_PACK_ARTIST,
                                                NST_PACK_TITLE, NST_PACK_YEAR};
@@ -190,7 +192,7 @@ static const char *column(const struct found *f, int i)
 }
 
 /* Characters of a text in UTF-8. */
-static int width(const char *text)
+static int utf8_length(const char *text)
 {
     int n = 0;
 
@@ -199,34 +201,34 @@ static int width(const char *text)
     return n;
 }
 
-static void print_list(const struct all *all)
+static void print_list(const struct pack_list *packs)
 {
-    int widest[COLUMNS] = {0};
+    int column_width[COLUMNS] = {0};
 
-    for (int i = 0; i < all->count; i++)
-        for (int c = 0; c < (all->of[i].pack ? COLUMNS : 1); c++) {
-            int w = width(column(&all->of[i], c));
+    for (int i = 0; i < packs->count; i++)
+        for (int c = 0; c < (packs->item[i].pack ? COLUMNS : 1); c++) {
+            int length = utf8_length(column(&packs->item[i], c));
 
-            widest[c] = w > widest[c] ? w : widest[c];
+            column_width[c] = length > column_width[c] ? length : column_width[c];
         }
-    for (int i = 0; i < all->count; i++) {
-        const struct found *f = &all->of[i];
+    for (int i = 0; i < packs->count; i++) {
+        const struct pack_entry *f = &packs->item[i];
 
         for (int c = 0; c < COLUMNS - 1 && (f->pack || c == 0); c++) {
             const char *text = column(f, c);
 
-            printf("%s%*s  ", text, widest[c] - width(text), "");
+            printf("%s%*s  ", text, column_width[c] - utf8_length(text), "");
         }
         puts(f->pack ? column(f, COLUMNS - 1) : f->err.text);
     }
 }
 
-static void print_list_json(const struct all *all)
+static void print_list_json(const struct pack_list *packs)
 {
     json_t *list = json_array();
 
-    for (int i = 0; i < all->count; i++) {
-        const struct found *f = &all->of[i];
+    for (int i = 0; i < packs->count; i++) {
+        const struct pack_entry *f = &packs->item[i];
         json_t *j =
             f->pack ? pack_json(f->pack) : json_pack("{s:s}", "error", f->err.text);
 
@@ -240,39 +242,40 @@ static void print_list_json(const struct all *all)
 }
 
 /* Write one preview as DIR/NAME.jpg, and say so. */
-static enum nst_status write_preview(const char *folder, const struct found *f,
+static enum nst_status write_preview(const char *directory, const struct pack_entry *f,
                                      struct nst_err *err)
 {
     size_t size;
     const void *jpeg = nst_pack_preview(f->pack, &size);
-    char *path = nst_xasprintf("%s/%s.jpg", folder, f->name);
-    const struct nst_item item = {.output = path};
-    struct nst_place *place = NULL;
-    enum nst_status st = nst_batch_make_folder(&item, err);
+    char *path = nst_xasprintf("%s/%s.jpg", directory, f->name);
+    const struct nst_batch_item item = {.output = path};
+    struct nst_atomic_file *file = NULL;
+    enum nst_status st = nst_batch_make_directories(&item, err);
 
     if (st == NST_OK)
-        st = nst_place_open(&place, path, err);
+        st = nst_atomic_file_open(&file, path, err);
     if (st == NST_OK)
-        st = nst_place_add(place, jpeg, size, err);
+        st = nst_atomic_file_write(file, jpeg, size, err);
     if (st == NST_OK)
-        st = nst_place_finish(place, err);
+        st = nst_atomic_file_commit(file, err);
     if (st == NST_OK)
         puts(path);
-    nst_place_free(place);
+    nst_atomic_file_free(file);
     free(path);
     return st;
 }
 
-static enum nst_status write_previews(const char *folder, const struct all *all,
+static enum nst_status write_previews(const char *directory,
+                                      const struct pack_list *packs,
                                       struct nst_err *err)
 {
     enum nst_status st = NST_OK;
     int written = 0;
     size_t size;
 
-    for (int i = 0; st == NST_OK && i < all->count; i++)
-        if (all->of[i].pack && nst_pack_preview(all->of[i].pack, &size)) {
-            st = write_preview(folder, &all->of[i], err);
+    for (int i = 0; st == NST_OK && i < packs->count; i++)
+        if (packs->item[i].pack && nst_pack_preview(packs->item[i].pack, &size)) {
+            st = write_preview(directory, &packs->item[i], err);
             written++;
         }
     if (!written)
@@ -282,19 +285,19 @@ static enum nst_status write_previews(const char *folder, const struct all *all,
 
 enum nst_status style_list(const struct style_arguments *a, struct nst_err *err)
 {
-    struct all all = {0};
+    struct pack_list packs = {0};
     enum nst_status st = NST_OK;
 
-    find_in(&all, nst_search_user("XDG_DATA_HOME", ".local/share", "styles"));
-    find_in(&all, nst_search_data("styles"));
-    if (all.count)
-        qsort(all.of, (size_t)all.count, sizeof *all.of, compare);
+    scan_directory(&packs, nst_user_path("XDG_DATA_HOME", ".local/share", "styles"));
+    scan_directory(&packs, nst_find_data("styles"));
+    if (packs.count)
+        qsort(packs.item, (size_t)packs.count, sizeof *packs.item, compare_names);
     if (a->previews)
-        st = write_previews(a->previews, &all, err);
+        st = write_previews(a->previews, &packs, err);
     else if (a->json)
-        print_list_json(&all);
+        print_list_json(&packs);
     else
-        print_list(&all);
-    clear(&all);
+        print_list(&packs);
+    clear_packs(&packs);
     return st;
 }

@@ -20,32 +20,32 @@
  * average pooling, as in the preset gatys, all of these at two sizes. Two layers of 128
  * channels take 33 kB a size, and a pack is to have less than 400 kB.
  */
-static const struct contents {
+static const struct pack_variant {
     const char *pooling, *layers, *scales;
-} contents[] = {{"max", RELUS, STYLE_SCALES},
+} variants[] = {{"max", RELUS, STYLE_DEFAULT_SCALES},
                 {"max", CONVS, "128,256,512,1024,2048"},
                 {"avg", RELUS "," CONVS, "512,1024"}};
-#define CONTENTS ((int)(sizeof contents / sizeof *contents))
+#define VARIANTS ((int)(sizeof variants / sizeof *variants))
 
 /* The styles' weights, as parts of their sum. */
-static double share(const struct nst_styles *s, int i)
+static double weight_fraction(const struct nst_styles *s, int i)
 {
     double sum = 0;
 
     for (int k = 0; k < s->count; k++)
-        sum += s->of[k].weight;
-    return s->of[i].weight / sum;
+        sum += s->item[k].weight;
+    return s->item[i].weight / sum;
 }
 
 /* The names without directories, with commas between them: a new string. */
-static char *names_of(const struct nst_styles *s)
+static char *join_names(const struct nst_styles *s)
 {
     char *all = nst_xstrdup("");
 
     for (int i = 0; i < s->count; i++) {
-        const char *slash = strrchr(s->of[i].file, '/');
+        const char *slash = strrchr(s->item[i].file, '/');
         char *longer = nst_xasprintf("%s%s%s", all, i ? ", " : "",
-                                     slash ? slash + 1 : s->of[i].file);
+                                     slash ? slash + 1 : s->item[i].file);
 
         free(all);
         all = longer;
@@ -54,7 +54,7 @@ static char *names_of(const struct nst_styles *s)
 }
 
 /* What the pack is from by what was asked for, or else by name: a new string. */
-static char *from_of(const struct style_arguments *a, const char *name)
+static char *source_text(const struct style_arguments *a, const char *name)
 {
     const char *artist = a->text[NST_PACK_ARTIST], *title = a->text[NST_PACK_TITLE];
     const char *year = a->text[NST_PACK_YEAR];
@@ -68,8 +68,8 @@ static char *from_of(const struct style_arguments *a, const char *name)
 }
 
 /* The texts, and the preview, that were asked for. */
-static enum nst_status label(struct nst_pack *p, const struct style_arguments *a,
-                             struct nst_err *err)
+static enum nst_status set_texts(struct nst_pack *p, const struct style_arguments *a,
+                                 struct nst_err *err)
 {
     enum nst_status st;
     void *jpeg;
@@ -80,14 +80,14 @@ static enum nst_status label(struct nst_pack *p, const struct style_arguments *a
             nst_pack_set_text(p, (enum nst_pack_text)i, a->text[i]);
     if (!a->preview)
         return NST_OK;
-    st = nst_picture_small_jpeg(&jpeg, &size, a->preview, PREVIEW_SIDE, err);
+    st = nst_picture_thumbnail_jpeg(&jpeg, &size, a->preview, PREVIEW_SIDE, err);
     if (st == NST_OK)
         st = nst_pack_set_preview(p, jpeg, size, err);
     free(jpeg);
     return st;
 }
 
-static int longest(const struct nst_picture *p)
+static int longest_side(const struct nst_picture *p)
 {
     return p->height > p->width ? p->height : p->width;
 }
@@ -98,43 +98,44 @@ static int longest(const struct nst_picture *p)
 
 /* One picture, made larger or smaller to that size, seen through one network. */
 static enum nst_status add_picture(struct nst_pack *pack, struct nst_vgg *v,
-                                   const struct nst_taps *layers, int size,
-                                   const struct nst_picture *p, double part,
+                                   const struct nst_layers *layers, int size,
+                                   const struct nst_picture *p, double weight,
                                    struct nst_err *err)
 {
-    double factor = (double)size / longest(p);
+    double factor = (double)size / longest_side(p);
     int h = (int)lround(p->height * factor), w = (int)lround(p->width * factor);
-    float *rgb, *extended = NULL;
+    float *rgb, *padded = NULL;
     enum nst_status st;
 
     h = h < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : h;
     w = w < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : w;
     st = nst_pixels_resize(&rgb, p->rgb, p->height, p->width, h, w, err);
     if (st == NST_OK)
-        st = nst_pixels_extend(&extended, rgb, 3, h, w, BORDER, true, err);
+        st = nst_pixels_pad(&padded, rgb, 3, h, w, BORDER, true, err);
     free(rgb);
     if (st == NST_OK)
-        st = nst_pack_add(pack, v, layers, size, extended, h + 2 * BORDER,
-                          w + 2 * BORDER, BORDER, part, err);
-    free(extended);
+        st = nst_pack_add(pack, v, layers, size, padded, h + 2 * BORDER, w + 2 * BORDER,
+                          BORDER, weight, err);
+    free(padded);
     return st;
 }
 
 /* Layers below the first pooling are the same for both kinds of it, and those of max
  * pooling are there already. */
-static struct nst_taps above_pooling(const struct nst_taps *layers)
+static struct nst_layers layers_above_pooling(const struct nst_layers *layers)
 {
-    struct nst_taps above = {0};
+    struct nst_layers above = {0};
 
     for (int i = 0; i < layers->count; i++)
-        if (!nst_conv_below_pool(layers->tap[i].conv))
-            above.tap[above.count++] = layers->tap[i];
+        if (!nst_conv_in_first_block(layers->layer[i].conv))
+            above.layer[above.count++] = layers->layer[i];
     return above;
 }
 
 /* The network, the layers and the sizes of those contents, or what was asked for. */
-static enum nst_status choose(struct style_arguments *a, const struct contents *c,
-                              struct nst_engine **e, struct nst_err *err)
+static enum nst_status open_engine(struct style_arguments *a,
+                                   const struct pack_variant *c, struct nst_engine **e,
+                                   struct nst_err *err)
 {
     enum nst_status st = nst_params_set(&a->p, "pooling", c->pooling, err);
 
@@ -146,59 +147,59 @@ static enum nst_status choose(struct style_arguments *a, const struct contents *
 }
 
 /* Layers that are asked for are those of every row: one for each pooling is enough. */
-static bool is_wanted(const struct style_arguments *a, int row)
+static bool needs_variant(const struct style_arguments *a, int row)
 {
     return !a->with_layers || row == 0 ||
-           strcmp(contents[row - 1].pooling, contents[row].pooling) != 0;
+           strcmp(variants[row - 1].pooling, variants[row].pooling) != 0;
 }
 
-static char *name_of_network(const struct nst_network *n)
+static char *network_name(const struct nst_network *n)
 {
     return nst_xstrdup(n->name);
 }
 
 /* All pictures, seen through the networks with one kind of pooling. */
 static enum nst_status add_pictures(struct nst_pack **pack, struct style_arguments *a,
-                                    const struct contents *c,
+                                    const struct pack_variant *c,
                                     struct nst_picture *const *picture,
                                     struct nst_err *err)
 {
     const struct nst_styles *s = &a->p.styles;
     const struct nst_network *n;
     struct nst_engine *e = NULL;
-    enum nst_status st = choose(a, c, &e, err);
-    struct nst_taps layers = a->p.style_layers;
+    enum nst_status st = open_engine(a, c, &e, err);
+    struct nst_layers layers = a->p.style_layers;
 
     if (strcmp(c->pooling, "avg") == 0)
-        layers = above_pooling(&layers);
+        layers = layers_above_pooling(&layers);
     if (st == NST_OK && !*pack) {
-        char *names = names_of(s), *from = from_of(a, names);
-        char *models = nst_engine_list(e, name_of_network);
+        char *names = join_names(s), *from = source_text(a, names);
+        char *models = nst_engine_list_networks(e, network_name);
 
         *pack = nst_pack_new(models, from);
         free(models);
         free(from);
         free(names);
     }
-    for (int m = 0; st == NST_OK && (n = nst_engine_networks(e, m)); m++)
+    for (int m = 0; st == NST_OK && (n = nst_engine_network_at(e, m)); m++)
         for (int i = 0; st == NST_OK && i < s->count && layers.count; i++)
             for (int k = 0; st == NST_OK && k < a->p.scales.count; k++)
                 st = add_picture(*pack, n->vgg, &layers, (int)a->p.scales.value[k],
-                                 picture[i], share(s, i), err);
+                                 picture[i], weight_fraction(s, i), err);
     nst_engine_free(e);
     return st;
 }
 
 /* What is read is not overwritten. */
-static enum nst_status spare_inputs(const struct style_arguments *a,
-                                    struct nst_err *err)
+static enum nst_status protect_inputs(const struct style_arguments *a,
+                                      struct nst_err *err)
 {
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < a->p.styles.count; i++)
-        st = nst_spare_input(a->output, a->p.styles.of[i].file, err);
+        st = nst_protect_input(a->output, a->p.styles.item[i].file, err);
     if (st == NST_OK && a->preview)
-        st = nst_spare_input(a->output, a->preview, err);
+        st = nst_protect_input(a->output, a->preview, err);
     return st;
 }
 
@@ -207,17 +208,17 @@ enum nst_status style_pack(struct style_arguments *a, struct nst_err *err)
     const struct nst_picture_size native = {.max_pixels = 200000000};
     struct nst_picture *picture[NST_STYLES_MAX] = {NULL};
     struct nst_pack *pack = NULL;
-    enum nst_status st = spare_inputs(a, err);
+    enum nst_status st = protect_inputs(a, err);
 
     for (int i = 0; st == NST_OK && i < a->p.styles.count; i++)
-        st = nst_picture_load(&picture[i], a->p.styles.of[i].file, &native, err);
+        st = nst_picture_load(&picture[i], a->p.styles.item[i].file, &native, err);
     for (int i = 0; i < a->p.styles.count; i++)
         nst_picture_flatten(picture[i], NST_WHITE);
-    for (int i = 0; st == NST_OK && i < CONTENTS; i++)
-        if (is_wanted(a, i))
-            st = add_pictures(&pack, a, &contents[i], picture, err);
+    for (int i = 0; st == NST_OK && i < VARIANTS; i++)
+        if (needs_variant(a, i))
+            st = add_pictures(&pack, a, &variants[i], picture, err);
     if (st == NST_OK)
-        st = label(pack, a, err);
+        st = set_texts(pack, a, err);
     if (st == NST_OK)
         st = nst_pack_save(pack, a->output, err);
     nst_pack_free(pack);
@@ -228,42 +229,43 @@ enum nst_status style_pack(struct style_arguments *a, struct nst_err *err)
 
 /* A pack of several, which is to have the same layers as the first; one that is not to
  * be written over. */
-static enum nst_status load_one_of(struct nst_pack **out, int i,
-                                   const struct style_arguments *a,
-                                   struct nst_pack *first, struct nst_err *err)
+static enum nst_status load_pack(struct nst_pack **out, int i,
+                                 const struct style_arguments *a,
+                                 struct nst_pack *first, struct nst_err *err)
 {
     const struct nst_styles *s = &a->p.styles;
-    char *path = nst_search_pack(s->of[i].file);
+    char *path = nst_find_pack(s->item[i].file);
     enum nst_status st = NST_OK;
 
     if (path && s->count > 1)
-        st = nst_spare_input(a->output, path, err);
+        st = nst_protect_input(a->output, path, err);
     free(path);
     if (st == NST_OK)
-        st = style_load(out, s->of[i].file, err);
+        st = style_load(out, s->item[i].file, err);
     return st == NST_OK && i > 0 ? nst_pack_match(first, *out, err) : st;
 }
 
 /* The mean of several packs. */
-static enum nst_status mix(struct nst_pack **out, const struct style_arguments *a,
-                           struct nst_pack *const from[], struct nst_err *err)
+static enum nst_status blend_packs(struct nst_pack **out,
+                                   const struct style_arguments *a,
+                                   struct nst_pack *const from[], struct nst_err *err)
 {
     const struct nst_styles *s = &a->p.styles;
-    char *names = names_of(s), *text = from_of(a, names);
+    char *names = join_names(s), *text = source_text(a, names);
     enum nst_status st = NST_OK;
 
     *out = nst_pack_new(nst_pack_text(from[0], NST_PACK_MODEL), text);
     free(text);
     free(names);
     for (int i = 0; st == NST_OK && i < s->count; i++)
-        st = nst_pack_add_pack(*out, from[i], share(s, i), err);
+        st = nst_pack_add_pack(*out, from[i], weight_fraction(s, i), err);
     return st;
 }
 
 /* A pack alone stays what it is but for what was asked for. */
 static void relabel(struct nst_pack *p, const struct style_arguments *a)
 {
-    char *from = from_of(a, nst_pack_text(p, NST_PACK_FROM));
+    char *from = source_text(a, nst_pack_text(p, NST_PACK_FROM));
 
     nst_pack_set_text(p, NST_PACK_FROM, from);
     free(from);
@@ -272,23 +274,23 @@ static void relabel(struct nst_pack *p, const struct style_arguments *a)
 enum nst_status style_blend(const struct style_arguments *a, struct nst_err *err)
 {
     const struct nst_styles *s = &a->p.styles;
-    struct nst_pack *from[NST_STYLES_MAX] = {NULL}, *mixed = NULL, *pack;
+    struct nst_pack *from[NST_STYLES_MAX] = {NULL}, *blended = NULL, *pack;
     enum nst_status st = NST_OK;
 
     if (a->preview)
-        st = nst_spare_input(a->output, a->preview, err);
+        st = nst_protect_input(a->output, a->preview, err);
     for (int i = 0; st == NST_OK && i < s->count; i++)
-        st = load_one_of(&from[i], i, a, from[0], err);
+        st = load_pack(&from[i], i, a, from[0], err);
     if (st == NST_OK && s->count > 1)
-        st = mix(&mixed, a, from, err);
+        st = blend_packs(&blended, a, from, err);
     else if (st == NST_OK)
         relabel(from[0], a);
-    pack = mixed ? mixed : from[0];
+    pack = blended ? blended : from[0];
     if (st == NST_OK)
-        st = label(pack, a, err);
+        st = set_texts(pack, a, err);
     if (st == NST_OK) /* as a whole, so one pack alone may be the one written */
         st = nst_pack_save(pack, a->output, err);
-    nst_pack_free(mixed);
+    nst_pack_free(blended);
     for (int i = 0; i < s->count; i++)
         nst_pack_free(from[i]);
     return st;

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "image/origin.h"
+#include "image/source_info.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@
 /* Pixels converted at a time. */
 #define CHUNK 1024
 
-const char *nst_vips_reason(char *text, size_t size)
+const char *nst_vips_error(char *text, size_t size)
 {
     char *all = vips_error_buffer_copy();
     char *line = all, *colon;

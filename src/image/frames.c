@@ -7,17 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "image/input.h"
-#include "image/output.h"
 #include "image/pnm.h"
+#include "image/save.h"
 #include "image/y4m.h"
 
-struct nst_frames {
+struct nst_frame_reader {
     struct nst_picture_size size;
     struct nst_input in; /* of what is no stream */
     VipsImage *roll;     /* all its frames, one below the other */
-    int count, at;
+    int count, next;
 
     FILE *stream; /* or NULL */
     char *label;
@@ -26,8 +26,8 @@ struct nst_frames {
     bool pam; /* the latest frame of a pnm stream was one */
 };
 
-static enum nst_status open_stream(struct nst_frames *f, const char *path, bool pnm,
-                                   struct nst_err *err)
+static enum nst_status open_stream(struct nst_frame_reader *f, const char *path,
+                                   bool pnm, struct nst_err *err)
 {
     bool standard = strcmp(path, "-") == 0;
     enum nst_status st;
@@ -43,11 +43,12 @@ static enum nst_status open_stream(struct nst_frames *f, const char *path, bool 
         return NST_OK;
     st = nst_y4m_read_header(&f->y4m, f->stream, f->label, err);
     if (st == NST_OK)
-        st = nst_picture_check(f->label, f->y4m.width, f->y4m.height, &f->size, err);
+        st = nst_picture_check_size(f->label, f->y4m.width, f->y4m.height, &f->size,
+                                    err);
     return st;
 }
 
-static enum nst_status open_animation(struct nst_frames *f, const char *path,
+static enum nst_status open_animation(struct nst_frame_reader *f, const char *path,
                                       struct nst_err *err)
 {
     enum nst_status st = nst_input_open(&f->in, path, err);
@@ -60,11 +61,12 @@ static enum nst_status open_animation(struct nst_frames *f, const char *path,
     return st;
 }
 
-enum nst_status nst_frames_open(struct nst_frames **out, const char *path,
-                                const char *stream, const struct nst_picture_size *size,
-                                struct nst_err *err)
+enum nst_status nst_frame_reader_open(struct nst_frame_reader **out, const char *path,
+                                      const char *stream,
+                                      const struct nst_picture_size *size,
+                                      struct nst_err *err)
 {
-    struct nst_frames *f = nst_xcalloc(1, sizeof *f);
+    struct nst_frame_reader *f = nst_xcalloc(1, sizeof *f);
     enum nst_status st;
 
     f->size = *size;
@@ -72,14 +74,14 @@ enum nst_status nst_frames_open(struct nst_frames **out, const char *path,
     st = stream ? open_stream(f, path, strcmp(stream, "pnm") == 0, err)
                 : open_animation(f, path, err);
     if (st != NST_OK) {
-        nst_frames_free(f);
+        nst_frame_reader_free(f);
         f = NULL;
     }
     *out = f;
     return st;
 }
 
-void nst_frames_free(struct nst_frames *f)
+void nst_frame_reader_free(struct nst_frame_reader *f)
 {
     if (!f)
         return;
@@ -91,24 +93,24 @@ void nst_frames_free(struct nst_frames *f)
     free(f);
 }
 
-int nst_frames_count(const struct nst_frames *f)
+int nst_frame_reader_count(const struct nst_frame_reader *f)
 {
     return f->count;
 }
 
 /* The frame rgb, of the stream's size, as a picture of the size asked for. */
-static enum nst_status make_picture(const struct nst_frames *f, const float *rgb,
+static enum nst_status make_picture(const struct nst_frame_reader *f, const float *rgb,
                                     struct nst_picture **out, struct nst_err *err)
 {
     struct nst_picture *p = nst_xcalloc(1, sizeof *p);
     enum nst_status st = NST_OK;
 
-    p->origin = nst_xcalloc(1, sizeof *p->origin);
-    p->origin->depth = f->y4m.bits > 8 ? 16 : 8;
+    p->source_info = nst_xcalloc(1, sizeof *p->source_info);
+    p->source_info->depth = f->y4m.bits > 8 ? 16 : 8;
     p->width = p->read_width = f->y4m.width;
     p->height = p->read_height = f->y4m.height;
-    nst_picture_target(&f->size, &p->width, &p->height);
-    if (vips_black(&p->origin->meta, 1, 1, NULL))
+    nst_picture_target_size(&f->size, &p->width, &p->height);
+    if (vips_black(&p->source_info->meta, 1, 1, NULL))
         st = nst_err_set(err, NST_ERR_MEM, "%s: out of memory", f->label);
     if (st == NST_OK)
         st = nst_pixels_resize(&p->rgb, rgb, f->y4m.height, f->y4m.width, p->height,
@@ -121,8 +123,8 @@ static enum nst_status make_picture(const struct nst_frames *f, const float *rgb
     return st;
 }
 
-static enum nst_status next_of_stream(struct nst_frames *f, struct nst_picture **out,
-                                      struct nst_err *err)
+static enum nst_status next_y4m(struct nst_frame_reader *f, struct nst_picture **out,
+                                struct nst_err *err)
 {
     bool end = false;
     float *rgb;
@@ -137,21 +139,21 @@ static enum nst_status next_of_stream(struct nst_frames *f, struct nst_picture *
     return st;
 }
 
-static enum nst_status next_of_pnm(struct nst_frames *f, struct nst_picture **out,
-                                   struct nst_err *err)
+static enum nst_status next_pnm(struct nst_frame_reader *f, struct nst_picture **out,
+                                struct nst_err *err)
 {
     VipsImage *image;
     enum nst_status st =
         nst_pnm_read(&image, &f->pam, f->stream, f->label, &f->size, err);
 
     if (st == NST_OK && image)
-        st = nst_picture_of(out, image, &f->in, &f->size, err);
+        st = nst_picture_from_image(out, image, &f->in, &f->size, err);
     g_clear_object(&image);
     return st;
 }
 
-enum nst_status nst_frames_next(struct nst_frames *f, struct nst_picture **out,
-                                struct nst_err *err)
+enum nst_status nst_frame_reader_next(struct nst_frame_reader *f,
+                                      struct nst_picture **out, struct nst_err *err)
 {
     VipsImage *frame;
     enum nst_status st;
@@ -159,39 +161,39 @@ enum nst_status nst_frames_next(struct nst_frames *f, struct nst_picture **out,
 
     *out = NULL;
     if (f->pnm)
-        return next_of_pnm(f, out, err);
+        return next_pnm(f, out, err);
     if (f->stream)
-        return next_of_stream(f, out, err);
-    if (f->at == f->count)
+        return next_y4m(f, out, err);
+    if (f->next == f->count)
         return NST_OK;
     h = vips_image_get_page_height(f->roll);
     if (f->count == 1)
-        return f->at++, nst_picture_of(out, f->roll, &f->in, &f->size, err);
-    if (vips_extract_area(f->roll, &frame, 0, f->at++ * h, f->roll->Xsize, h, NULL))
+        return f->next++, nst_picture_from_image(out, f->roll, &f->in, &f->size, err);
+    if (vips_extract_area(f->roll, &frame, 0, f->next++ * h, f->roll->Xsize, h, NULL))
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", f->in.label);
-    st = nst_picture_of(out, frame, &f->in, &f->size, err);
+    st = nst_picture_from_image(out, frame, &f->in, &f->size, err);
     g_object_unref(frame);
     return st;
 }
 
-struct nst_film {
-    struct nst_output *to;
-    const struct nst_frames *from;
+struct nst_frame_writer {
+    struct nst_output *output;
+    const struct nst_frame_reader *reader;
     int width, height, frames;
     int bands;
     unsigned char *samples; /* of all frames; of a stream, of the latest */
     VipsImage *meta;        /* of the first frame */
 };
 
-void nst_film_new(struct nst_film **out, struct nst_output *to,
-                  const struct nst_frames *from)
+void nst_frame_writer_new(struct nst_frame_writer **out, struct nst_output *output,
+                          const struct nst_frame_reader *reader)
 {
     *out = nst_xcalloc(1, sizeof **out);
-    (*out)->to = to;
-    (*out)->from = from;
+    (*out)->output = output;
+    (*out)->reader = reader;
 }
 
-void nst_film_free(struct nst_film *f)
+void nst_frame_writer_free(struct nst_frame_writer *f)
 {
     if (!f)
         return;
@@ -200,79 +202,83 @@ void nst_film_free(struct nst_film *f)
     free(f);
 }
 
-static enum nst_status add_to_pnm(struct nst_film *f, const struct nst_picture *like,
-                                  const float *rgb, struct nst_err *err)
+static enum nst_status add_pnm(struct nst_frame_writer *f,
+                               const struct nst_picture *source, const float *rgb,
+                               struct nst_err *err)
 {
-    const char *suffix = f->from->pam ? ".pam" : ".ppm";
+    const char *suffix = f->reader->pam ? ".pam" : ".ppm";
     void *data;
     size_t size;
-    enum nst_status st = nst_output_bytes(f->to, suffix, like, rgb, &data, &size, err);
+    enum nst_status st =
+        nst_output_encode_picture(f->output, suffix, source, rgb, &data, &size, err);
 
     if (st == NST_OK)
-        st = nst_place_add(f->to->place, data, size, err);
+        st = nst_atomic_file_write(f->output->file, data, size, err);
     g_free(data);
     return st;
 }
 
-static enum nst_status add_to_stream(struct nst_film *f, const float *rgb,
-                                     struct nst_err *err)
+static enum nst_status add_y4m(struct nst_frame_writer *f, const float *rgb,
+                               struct nst_err *err)
 {
-    const struct nst_y4m *y = &f->from->y4m;
-    size_t size = nst_y4m_bytes(y, f->width, f->height);
+    const struct nst_y4m *y = &f->reader->y4m;
+    size_t size = nst_y4m_frame_bytes(y, f->width, f->height);
     char header[NST_Y4M_LINE + 64];
     enum nst_status st = NST_OK;
 
     if (f->frames == 0) {
         f->samples = nst_xcalloc(size, 1);
-        nst_y4m_header(y, f->width, f->height, header, sizeof header);
-        st = nst_place_add(f->to->place, header, strlen(header), err);
+        nst_y4m_format_header(y, f->width, f->height, header, sizeof header);
+        st = nst_atomic_file_write(f->output->file, header, strlen(header), err);
     }
     nst_y4m_write_frame(y, rgb, f->width, f->height, f->samples);
     if (st == NST_OK)
-        st = nst_place_add(f->to->place, "FRAME\n", 6, err);
+        st = nst_atomic_file_write(f->output->file, "FRAME\n", 6, err);
     if (st == NST_OK)
-        st = nst_place_add(f->to->place, f->samples, size, err);
+        st = nst_atomic_file_write(f->output->file, f->samples, size, err);
     return st;
 }
 
-static size_t frame_bytes(const struct nst_film *f)
+static size_t frame_bytes(const struct nst_frame_writer *f)
 {
     return (size_t)f->width * (size_t)f->height * (size_t)f->bands;
 }
 
-static enum nst_status add_to_roll(struct nst_film *f, const struct nst_picture *like,
-                                   const float *rgb, struct nst_err *err)
+static enum nst_status add_to_roll(struct nst_frame_writer *f,
+                                   const struct nst_picture *source, const float *rgb,
+                                   struct nst_err *err)
 {
-    unsigned char *more;
+    unsigned char *larger;
 
     if (f->frames == 0) {
-        f->bands = like->origin->alpha && f->to->format->alpha ? 4 : 3;
-        f->meta = g_object_ref(like->origin->meta);
+        f->bands = source->source_info->alpha && f->output->format->alpha ? 4 : 3;
+        f->meta = g_object_ref(source->source_info->meta);
     }
-    more = realloc(f->samples, ((size_t)f->frames + 1) * frame_bytes(f));
-    if (!more)
+    larger = realloc(f->samples, ((size_t)f->frames + 1) * frame_bytes(f));
+    if (!larger)
         return nst_err_set(err, NST_ERR_MEM, "out of memory: %d frames", f->frames + 1);
-    f->samples = more;
-    return nst_output_samples(f->to, like, rgb,
-                              f->samples + (size_t)f->frames * frame_bytes(f), err);
+    f->samples = larger;
+    return nst_output_quantise(f->output, source, rgb,
+                               f->samples + (size_t)f->frames * frame_bytes(f), err);
 }
 
-enum nst_status nst_film_add(struct nst_film *f, const struct nst_picture *like,
-                             const float *rgb, struct nst_err *err)
+enum nst_status nst_frame_writer_add(struct nst_frame_writer *f,
+                                     const struct nst_picture *source, const float *rgb,
+                                     struct nst_err *err)
 {
     enum nst_status st;
 
-    f->width = like->width;
-    f->height = like->height;
-    st = f->from->pnm      ? add_to_pnm(f, like, rgb, err)
-         : f->from->stream ? add_to_stream(f, rgb, err)
-                           : add_to_roll(f, like, rgb, err);
+    f->width = source->width;
+    f->height = source->height;
+    st = f->reader->pnm      ? add_pnm(f, source, rgb, err)
+         : f->reader->stream ? add_y4m(f, rgb, err)
+                             : add_to_roll(f, source, rgb, err);
     f->frames += st == NST_OK;
     return st;
 }
 
 /* How long each frame is shown and how often all are, as the source has it. */
-static void carry_times(VipsImage *to, VipsImage *from, int frames)
+static void copy_timing(VipsImage *to, VipsImage *from, int frames)
 {
     int *delay, n, loop;
 
@@ -283,11 +289,11 @@ static void carry_times(VipsImage *to, VipsImage *from, int frames)
         vips_image_set_int(to, "loop", loop);
 }
 
-static enum nst_status write_roll(struct nst_film *f, const char *comment,
+static enum nst_status write_roll(struct nst_frame_writer *f, const char *comment,
                                   struct nst_err *err)
 {
-    const struct nst_format *format = f->to->format;
-    struct nst_picture_origin origin = {.meta = f->meta};
+    const struct nst_format *format = f->output->format;
+    struct nst_source_info source_info = {.meta = f->meta};
     VipsImage *image = vips_image_new_from_memory(
         f->samples, (size_t)f->frames * frame_bytes(f), f->width, f->height * f->frames,
         f->bands, VIPS_FORMAT_UCHAR);
@@ -296,29 +302,29 @@ static enum nst_status write_roll(struct nst_film *f, const char *comment,
     size_t size;
 
     if (!image)
-        return nst_output_failed(f->to, err);
+        return nst_output_encode_error(f->output, err);
     image->Type = VIPS_INTERPRETATION_sRGB;
-    nst_metadata_carry(image, &origin, false);
-    nst_metadata_comment(image, format->comment, comment);
+    nst_metadata_copy(image, &source_info, false);
+    nst_metadata_set_comment(image, format->comment, comment);
     vips_image_set_int(image, VIPS_META_PAGE_HEIGHT, f->height);
-    carry_times(image, f->from->roll, f->frames);
-    if (nst_output_encode(f->to, image, false, &data, &size))
-        st = nst_output_failed(f->to, err);
+    copy_timing(image, f->reader->roll, f->frames);
+    if (nst_output_encode(f->output, image, false, &data, &size))
+        st = nst_output_encode_error(f->output, err);
     else
-        st = nst_place_add(f->to->place, data, size, err);
+        st = nst_atomic_file_write(f->output->file, data, size, err);
     g_free(data);
     g_object_unref(image);
     return st;
 }
 
-enum nst_status nst_film_finish(struct nst_film *f, const char *comment,
-                                struct nst_err *err)
+enum nst_status nst_frame_writer_finish(struct nst_frame_writer *f, const char *comment,
+                                        struct nst_err *err)
 {
     enum nst_status st = NST_OK;
 
-    if (!f->from->stream)
+    if (!f->reader->stream)
         st = write_roll(f, comment, err);
     if (st == NST_OK)
-        st = nst_place_finish(f->to->place, err);
+        st = nst_atomic_file_commit(f->output->file, err);
     return st;
 }

@@ -11,36 +11,37 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image/origin.h"
 #include "image/picture.h"
 #include "image/pnm.h"
+#include "image/source_info.h"
 
-static enum nst_status refuse(const struct nst_input *in, int error,
-                              struct nst_err *err)
+static enum nst_status io_error(const struct nst_input *in, int error,
+                                struct nst_err *err)
 {
     return nst_err_set(err, NST_ERR_IO, "%s: %s", in->label, strerror(error));
 }
 
 static enum nst_status read_all(struct nst_input *in, int fd, struct nst_err *err)
 {
-    size_t room = 0;
+    size_t capacity = 0;
 
     for (;;) {
         ssize_t n;
 
-        if (in->size == room) {
-            void *more = realloc(in->data, room = room ? room * 2 : 1 << 16);
+        if (in->size == capacity) {
+            void *more =
+                realloc(in->data, capacity = capacity ? capacity * 2 : 1 << 16);
 
             if (!more)
                 return nst_err_set(err, NST_ERR_MEM, "%s: out of memory: %zu MiB read",
                                    in->label, in->size >> 20);
             in->data = more;
         }
-        n = read(fd, (char *)in->data + in->size, room - in->size);
+        n = read(fd, (char *)in->data + in->size, capacity - in->size);
         if (n == 0)
             return NST_OK;
         if (n < 0 && errno != EINTR)
-            return refuse(in, errno, err);
+            return io_error(in, errno, err);
         if (n > 0)
             in->size += (size_t)n;
     }
@@ -52,14 +53,14 @@ static enum nst_status open_fd(struct nst_input *in, int fd, struct nst_err *err
     struct stat st;
 
     if (fstat(fd, &st) != 0)
-        return refuse(in, errno, err);
+        return io_error(in, errno, err);
     if (S_ISDIR(st.st_mode))
         return nst_err_set(err, NST_ERR_IO, "%s: is a directory", in->label);
     if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
         in->fd = dup(fd);
         in->size = (size_t)st.st_size;
         if (in->fd < 0)
-            status = refuse(in, errno, err);
+            status = io_error(in, errno, err);
     } else {
         status = read_all(in, fd, err);
     }
@@ -85,7 +86,7 @@ enum nst_status nst_input_open(struct nst_input *in, const char *path,
         return nst_err_set(err, NST_ERR_IO, "the picture's name is empty");
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
-        return refuse(in, errno, err);
+        return io_error(in, errno, err);
     status = open_fd(in, fd, err);
     close(fd);
     return status;
@@ -113,7 +114,7 @@ static bool is_animation(const char *loader)
 }
 
 /* OpenEXR has no loader from memory, only one from a path. */
-static VipsImage *header_by_path(const struct nst_input *in)
+static VipsImage *open_by_path(const struct nst_input *in)
 {
     const char *loader = in->fd >= 0 ? vips_foreign_find_load(in->path) : NULL;
     VipsImage *image = NULL;
@@ -124,8 +125,8 @@ static VipsImage *header_by_path(const struct nst_input *in)
     return image;
 }
 
-static VipsImage *header_of_source(VipsSource *source, bool vector, double scale,
-                                   bool animated)
+static VipsImage *open_source(VipsSource *source, bool vector, double scale,
+                              bool animated)
 {
     if (animated)
         return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
@@ -166,12 +167,12 @@ static VipsImage *png_header(const struct nst_input *in)
 
 static bool is_pam(const struct nst_input *in)
 {
-    unsigned char begin[4];
+    unsigned char magic[4];
 
     if (in->data)
         return nst_pnm_is_pam(in->data, in->size);
-    return pread(in->fd, begin, sizeof begin, 0) == (ssize_t)sizeof begin &&
-           nst_pnm_is_pam(begin, sizeof begin);
+    return pread(in->fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
+           nst_pnm_is_pam(magic, sizeof magic);
 }
 
 /* libvips has no loader for it; all of it is read at once. */
@@ -184,15 +185,16 @@ static enum nst_status read_pam(VipsImage **out, const struct nst_input *in,
     bool pam;
 
     if (!f)
-        return refuse(in, errno, err);
+        return io_error(in, errno, err);
     rewind(f); /* what reads the file from its descriptor may have moved it */
     st = nst_pnm_read(out, &pam, f, in->label, &size, err);
     fclose(f);
     return st;
 }
 
-enum nst_status nst_input_header(VipsImage **out, bool *vector, struct nst_input *in,
-                                 double scale, struct nst_err *err)
+enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
+                                      struct nst_input *in, double scale,
+                                      struct nst_err *err)
 {
     VipsSource *source;
     const char *loader;
@@ -209,14 +211,14 @@ enum nst_status nst_input_header(VipsImage **out, bool *vector, struct nst_input
     if (loader)
         *vector = strstr(loader, "Svg") || strstr(loader, "Pdf");
     if (source && !is_table(loader))
-        *out = header_of_source(source, *vector, scale,
-                                in->animated && loader && is_animation(loader));
+        *out = open_source(source, *vector, scale,
+                           in->animated && loader && is_animation(loader));
     if (!*out && !loader)
-        *out = header_by_path(in);
+        *out = open_by_path(in);
     g_clear_object(&source);
     if (*out)
         return NST_OK;
-    nst_vips_reason(reason, sizeof reason);
+    nst_vips_error(reason, sizeof reason);
     if (loader && !is_table(loader) && (*out = png_header(in)))
         return NST_OK;
     if (!loader || is_table(loader))

@@ -33,7 +33,8 @@ void nst_input_close(struct nst_input *in);
  * more, so that it can be refused for that: NST_SIZE_ONLY is then among its fields.
  */
 #define NST_SIZE_ONLY "nst-size-only"
-enum nst_status nst_input_header(VipsImage **out, bool *vector, struct nst_input *in,
-                                 double scale, struct nst_err *err);
+enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
+                                      struct nst_input *in, double scale,
+                                      struct nst_err *err);
 
 #endif

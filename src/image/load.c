@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "image/input.h"
-#include "image/origin.h"
+#include "image/source_info.h"
 
 /* libvips and the libraries under it warn on stderr of what we report, or mend. */
-static void silent(const gchar *domain, GLogLevelFlags level, const gchar *text,
-                   gpointer data)
+static void ignore_log(const gchar *domain, GLogLevelFlags level, const gchar *text,
+                       gpointer data)
 {
     (void)domain;
     (void)level;
@@ -25,10 +25,10 @@ enum nst_status nst_picture_init(const char *name, struct nst_err *err)
 {
     char reason[256];
 
-    g_log_set_default_handler(silent, NULL);
+    g_log_set_default_handler(ignore_log, NULL);
     if (VIPS_INIT(name) != 0)
         return nst_err_set(err, NST_ERR_IO, "libvips cannot be used: %s",
-                           nst_vips_reason(reason, sizeof reason));
+                           nst_vips_error(reason, sizeof reason));
     /* Each picture is read once: a cache would only hold on to its memory. */
     vips_cache_set_max(0);
     return NST_OK;
@@ -39,11 +39,11 @@ void nst_picture_shutdown(void)
     vips_shutdown();
 }
 
-static enum nst_status damaged(const struct nst_input *in, struct nst_err *err)
+static enum nst_status damaged_error(const struct nst_input *in, struct nst_err *err)
 {
     char reason[256];
 
-    nst_vips_reason(reason, sizeof reason);
+    nst_vips_error(reason, sizeof reason);
     if (strstr(reason, "out of memory"))
         return nst_err_set(err, NST_ERR_MEM, "%s: %s", in->label, reason);
     return nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short: %s",
@@ -51,8 +51,8 @@ static enum nst_status damaged(const struct nst_input *in, struct nst_err *err)
 }
 
 /* Sides too short are refused, and so is more than max pixels (0: no limit). */
-static enum nst_status check(const char *label, int w, int h, long long max,
-                             const char *what, struct nst_err *err)
+static enum nst_status check_dimensions(const char *label, int w, int h, long long max,
+                                        const char *what, struct nst_err *err)
 {
     if (w < NST_PICTURE_MIN_SIDE || h < NST_PICTURE_MIN_SIDE)
         return nst_err_set(
@@ -67,21 +67,21 @@ static enum nst_status check(const char *label, int w, int h, long long max,
     return NST_OK;
 }
 
-static int scaled(int side, int longest, int all)
+static int scale_side(int side, int target, int longest)
 {
-    double s = rint((double)side * longest / all);
+    double s = rint((double)side * target / longest);
 
     return s < 1 ? 1 : (int)s;
 }
 
-void nst_picture_target(const struct nst_picture_size *size, int *w, int *h)
+void nst_picture_target_size(const struct nst_picture_size *size, int *w, int *h)
 {
-    int all = *w > *h ? *w : *h;
+    int longest = *w > *h ? *w : *h;
 
     if (size->longest <= 0)
         return;
-    *w = size->square ? size->longest : scaled(*w, size->longest, all);
-    *h = size->square ? size->longest : scaled(*h, size->longest, all);
+    *w = size->square ? size->longest : scale_side(*w, size->longest, longest);
+    *h = size->square ? size->longest : scale_side(*h, size->longest, longest);
 }
 
 /*
@@ -99,16 +99,16 @@ static double drawing_scale(const struct nst_picture_size *size, int w, int h)
     return by_short;
 }
 
-enum nst_status nst_picture_check(const char *label, int w, int h,
-                                  const struct nst_picture_size *size,
-                                  struct nst_err *err)
+enum nst_status nst_picture_check_size(const char *label, int w, int h,
+                                       const struct nst_picture_size *size,
+                                       struct nst_err *err)
 {
-    enum nst_status status = check(label, w, h, size->max_pixels, "", err);
+    enum nst_status status = check_dimensions(label, w, h, size->max_pixels, "", err);
 
     if (status != NST_OK)
         return status;
-    nst_picture_target(size, &w, &h);
-    return check(label, w, h, size->max_pixels, "resized to ", err);
+    nst_picture_target_size(size, &w, &h);
+    return check_dimensions(label, w, h, size->max_pixels, "resized to ", err);
 }
 
 /* The header, checked, of the picture or of the drawing at the size it is drawn. */
@@ -121,23 +121,23 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
     int w, h;
 
     in->max_pixels = size->max_pixels;
-    status = nst_input_header(out, &vector, in, 1, err);
+    status = nst_input_read_header(out, &vector, in, 1, err);
     if (status == NST_OK && vector && size->longest > 0) {
         double scale = drawing_scale(size, (*out)->Xsize, (*out)->Ysize);
 
         g_clear_object(out);
-        status = nst_input_header(out, &vector, in, scale, err);
+        status = nst_input_read_header(out, &vector, in, scale, err);
     }
     if (status != NST_OK)
         return status;
     w = (*out)->Xsize;
     h = (*out)->Ysize;
     if (h > vips_image_get_page_height(*out)) { /* an animation, all of it in memory */
-        status = check(in->label, w, h, size->max_pixels, "", err);
+        status = check_dimensions(in->label, w, h, size->max_pixels, "", err);
         h = vips_image_get_page_height(*out);
     }
     if (status == NST_OK)
-        status = nst_picture_check(in->label, w, h, size, err);
+        status = nst_picture_check_size(in->label, w, h, size, err);
     if (status == NST_OK && vips_image_get_typeof(*out, NST_SIZE_ONLY))
         status =
             nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short", in->label);
@@ -191,14 +191,14 @@ static int colour_bands(const VipsImage *image)
 }
 
 /* The decoded picture taken apart; everything is owned. */
-struct parts {
+struct decoded_parts {
     VipsImage *meta, *colour, *alpha;
     double white, opaque; /* full scale of colour and of alpha */
     enum nst_profile profile;
     int depth;
 };
 
-static void parts_free(struct parts *p)
+static void decoded_parts_free(struct decoded_parts *p)
 {
     g_clear_object(&p->meta);
     g_clear_object(&p->colour);
@@ -206,7 +206,7 @@ static void parts_free(struct parts *p)
 }
 
 /* One pixel with the metadata of in: it outlives the picture at no cost. */
-static int keep_metadata(VipsImage *in, VipsImage **out)
+static int extract_metadata(VipsImage *in, VipsImage **out)
 {
     VipsImage *pixel;
 
@@ -217,13 +217,13 @@ static int keep_metadata(VipsImage *in, VipsImage **out)
     return *out ? 0 : -1;
 }
 
-static int take_apart(VipsImage *in, struct parts *p)
+static int split_bands(VipsImage *in, struct decoded_parts *p)
 {
     VipsObject *scope = VIPS_OBJECT(vips_image_new());
     VipsImage **t = (VipsImage **)vips_object_local_array(scope, 4);
     int failed = -1;
 
-    if (vips_autorot(in, &t[0], NULL) || keep_metadata(t[0], &p->meta) ||
+    if (vips_autorot(in, &t[0], NULL) || extract_metadata(t[0], &p->meta) ||
         vips_image_decode(t[0], &t[1]) ||
         vips_copy(t[1], &t[2], "interpretation", vips_image_guess_interpretation(t[1]),
                   NULL) ||
@@ -274,7 +274,7 @@ out:
     return failed;
 }
 
-static float unit(float value, float full)
+static float to_unit(float value, float full)
 {
     value /= full;
     return value > 0 ? value < 1 ? value : 1 : 0; /* NaN becomes 0 */
@@ -282,7 +282,8 @@ static float unit(float value, float full)
 
 /* Rows of in (1 or 3 float bands, then alpha if the picture has one) to planes, rgb
  * and, of a picture with alpha, alpha. */
-static int spread(VipsImage *in, const struct parts *p, float *rgb, float *alpha)
+static int deinterleave(VipsImage *in, const struct decoded_parts *p, float *rgb,
+                        float *alpha)
 {
     size_t plane = (size_t)in->Xsize * (size_t)in->Ysize;
     int colours = in->Bands - (p->alpha ? 1 : 0), third = colours - 1;
@@ -300,11 +301,11 @@ static int spread(VipsImage *in, const struct parts *p, float *rgb, float *alpha
         }
         v = (const float *)(void *)VIPS_REGION_ADDR(region, 0, y);
         for (int x = 0; x < in->Xsize; x++, at++, v += in->Bands) {
-            rgb[at] = unit(v[0], white);
-            rgb[plane + at] = unit(v[third / 2], white);
-            rgb[2 * plane + at] = unit(v[third], white);
+            rgb[at] = to_unit(v[0], white);
+            rgb[plane + at] = to_unit(v[third / 2], white);
+            rgb[2 * plane + at] = to_unit(v[third], white);
             if (p->alpha)
-                alpha[at] = unit(v[colours], opaque);
+                alpha[at] = to_unit(v[colours], opaque);
         }
     }
     g_object_unref(region);
@@ -312,7 +313,7 @@ static int spread(VipsImage *in, const struct parts *p, float *rgb, float *alpha
 }
 
 /* The parts side by side as floats, at the size asked: no resampling at their own. */
-static int join(const struct parts *p, int w, int h, VipsImage **out)
+static int join_bands(const struct decoded_parts *p, int w, int h, VipsImage **out)
 {
     VipsObject *scope = VIPS_OBJECT(vips_image_new());
     VipsImage **t = (VipsImage **)vips_object_local_array(scope, 3);
@@ -334,16 +335,17 @@ out:
 }
 
 /* pic's small, if it is to have one. */
-static enum nst_status build_small(struct nst_picture *pic, const struct parts *p,
+static enum nst_status build_small(struct nst_picture *pic,
+                                   const struct decoded_parts *p,
                                    const struct nst_picture_size *size,
                                    const struct nst_input *in, struct nst_err *err)
 {
-    struct nst_picture_size small = {NST_PICTURE_SMALL, size->square, 0, false};
+    struct nst_picture_size small = {NST_PICTURE_SMALL_SIDE, size->square, 0, false};
     int w = p->colour->Xsize, h = p->colour->Ysize;
     VipsImage *joined = NULL;
     enum nst_status status;
 
-    nst_picture_target(&small, &w, &h);
+    nst_picture_target_size(&small, &w, &h);
     if (p->alpha || w >= pic->width || h >= pic->height || w < NST_PICTURE_MIN_SIDE ||
         h < NST_PICTURE_MIN_SIDE)
         return NST_OK;
@@ -354,15 +356,15 @@ static enum nst_status build_small(struct nst_picture *pic, const struct parts *
     }
     pic->small.width = w;
     pic->small.height = h;
-    if (join(p, w, h, &joined) || spread(joined, p, pic->small.rgb, NULL))
-        status = damaged(in, err);
+    if (join_bands(p, w, h, &joined) || deinterleave(joined, p, pic->small.rgb, NULL))
+        status = damaged_error(in, err);
     g_clear_object(&joined);
     return status;
 }
 
-static enum nst_status build(struct nst_picture *pic, struct parts *p,
-                             const struct nst_picture_size *size,
-                             const struct nst_input *in, struct nst_err *err)
+static enum nst_status build_picture(struct nst_picture *pic, struct decoded_parts *p,
+                                     const struct nst_picture_size *size,
+                                     const struct nst_input *in, struct nst_err *err)
 {
     enum nst_status status;
     VipsImage *joined = NULL;
@@ -370,25 +372,25 @@ static enum nst_status build(struct nst_picture *pic, struct parts *p,
 
     pic->width = pic->read_width = p->colour->Xsize;
     pic->height = pic->read_height = p->colour->Ysize;
-    nst_picture_target(size, &pic->width, &pic->height);
+    nst_picture_target_size(size, &pic->width, &pic->height);
     w = (size_t)pic->width;
     h = (size_t)pic->height;
     status = nst_floats_new(&pic->rgb, 3, h, w, err);
     if (status == NST_OK && p->alpha)
-        status = nst_floats_new(&pic->origin->alpha, 1, h, w, err);
+        status = nst_floats_new(&pic->source_info->alpha, 1, h, w, err);
     if (status != NST_OK) {
         nst_err_prefix(err, in->label);
         return status;
     }
-    if (join(p, pic->width, pic->height, &joined) ||
-        spread(joined, p, pic->rgb, pic->origin->alpha))
-        status = damaged(in, err);
+    if (join_bands(p, pic->width, pic->height, &joined) ||
+        deinterleave(joined, p, pic->rgb, pic->source_info->alpha))
+        status = damaged_error(in, err);
     g_clear_object(&joined);
     if (status == NST_OK)
         status = build_small(pic, p, size, in, err);
-    pic->origin->depth = p->depth;
-    pic->origin->profile = p->profile;
-    pic->origin->meta = p->meta;
+    pic->source_info->depth = p->depth;
+    pic->source_info->profile = p->profile;
+    pic->source_info->meta = p->meta;
     p->meta = NULL;
     return status;
 }
@@ -397,7 +399,7 @@ static enum nst_status build(struct nst_picture *pic, struct parts *p,
  * libvips 8.14 leaves the metadata of a HEIF to its loader, which frees it although
  * copies of the image still point there: so each decoded picture gets its own.
  */
-static void own_metadata(VipsImage *image)
+static void copy_metadata(VipsImage *image)
 {
     static const char *const names[] = {VIPS_META_ICC_NAME, VIPS_META_EXIF_NAME,
                                         VIPS_META_XMP_NAME, VIPS_META_IPTC_NAME};
@@ -449,25 +451,27 @@ enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
         return status;
     *out = copy_rows(header);
     if (*out)
-        own_metadata(*out);
+        copy_metadata(*out);
     else
-        status = damaged(in, err);
+        status = damaged_error(in, err);
     g_object_unref(header);
     return status;
 }
 
-enum nst_status nst_picture_of(struct nst_picture **out, VipsImage *decoded,
-                               const struct nst_input *in,
-                               const struct nst_picture_size *size, struct nst_err *err)
+enum nst_status nst_picture_from_image(struct nst_picture **out, VipsImage *decoded,
+                                       const struct nst_input *in,
+                                       const struct nst_picture_size *size,
+                                       struct nst_err *err)
 {
     struct nst_picture *pic = nst_xcalloc(1, sizeof *pic);
-    struct parts parts = {0};
+    struct decoded_parts parts = {0};
     enum nst_status status;
 
-    pic->origin = nst_xcalloc(1, sizeof *pic->origin);
-    status = take_apart(decoded, &parts) == 0 ? build(pic, &parts, size, in, err)
-                                              : damaged(in, err);
-    parts_free(&parts);
+    pic->source_info = nst_xcalloc(1, sizeof *pic->source_info);
+    status = split_bands(decoded, &parts) == 0
+                 ? build_picture(pic, &parts, size, in, err)
+                 : damaged_error(in, err);
+    decoded_parts_free(&parts);
     if (status != NST_OK) {
         nst_picture_free(pic);
         pic = NULL;
@@ -483,17 +487,17 @@ static enum nst_status read_header(struct nst_picture **out, struct nst_input *i
 {
     VipsImage *header;
     enum nst_status status = open_checked(&header, in, size, err);
-    bool turned;
+    bool rotated;
 
     if (status != NST_OK)
         return status;
-    turned = vips_image_get_orientation_swap(header);
+    rotated = vips_image_get_orientation_swap(header);
     *out = nst_xcalloc(1, sizeof **out);
-    (*out)->width = turned ? header->Ysize : header->Xsize;
-    (*out)->height = turned ? header->Xsize : header->Ysize;
-    nst_picture_target(size, &(*out)->width, &(*out)->height);
-    (*out)->origin = nst_xcalloc(1, sizeof *(*out)->origin);
-    (*out)->origin->transparent =
+    (*out)->width = rotated ? header->Ysize : header->Xsize;
+    (*out)->height = rotated ? header->Xsize : header->Ysize;
+    nst_picture_target_size(size, &(*out)->width, &(*out)->height);
+    (*out)->source_info = nst_xcalloc(1, sizeof *(*out)->source_info);
+    (*out)->source_info->transparent =
         header->Coding == VIPS_CODING_NONE && vips_image_hasalpha(header);
     g_object_unref(header);
     return NST_OK;
@@ -514,7 +518,7 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
     else if (status == NST_OK)
         status = nst_picture_decode(&decoded, &in, size, err);
     if (decoded)
-        status = nst_picture_of(out, decoded, &in, size, err);
+        status = nst_picture_from_image(out, decoded, &in, size, err);
     g_clear_object(&decoded);
     nst_input_close(&in);
     return status;
@@ -524,10 +528,10 @@ void nst_picture_free(struct nst_picture *p)
 {
     if (!p)
         return;
-    if (p->origin) {
-        g_clear_object(&p->origin->meta);
-        free(p->origin->alpha);
-        free(p->origin);
+    if (p->source_info) {
+        g_clear_object(&p->source_info->meta);
+        free(p->source_info->alpha);
+        free(p->source_info);
     }
     free(p->small.rgb);
     free(p->rgb);
@@ -537,7 +541,8 @@ void nst_picture_free(struct nst_picture *p)
 size_t nst_picture_bytes(const struct nst_picture *p)
 {
     size_t area = p ? (size_t)p->height * (size_t)p->width : 0;
-    bool alpha = p && p->origin && (p->origin->alpha || p->origin->transparent);
+    bool alpha =
+        p && p->source_info && (p->source_info->alpha || p->source_info->transparent);
 
     if (p && p->small.rgb)
         area += (size_t)p->small.height * (size_t)p->small.width;

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "image/origin.h"
+#include "image/source_info.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "image/input.h"
 #include "image/picture.h"
 
 /* A JPEG marker holds 64 KiB; some is kept back for what libvips adds to the EXIF. */
 #define JPEG_EXIF_MAX 64000
 
-static bool starts(const char *s, const char *with)
+static bool starts_with(const char *s, const char *prefix)
 {
-    return strncmp(s, with, strlen(with)) == 0;
+    return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
 /* The rest of libvips' fields describe how the source was stored (pages, palette, ...),
  * and would be wrong of the result. */
-static bool is_carried(const char *field)
+static bool is_copied(const char *field)
 {
     static const char ours[] = "-nst";
     size_t n = strlen(field);
 
-    if (starts(field, "png-comment-"))
+    if (starts_with(field, "png-comment-"))
         return strchr(field + strlen("png-comment-"), '-') &&
                strcmp(field + n - strlen(ours), ours) != 0 && field[n - 1] != '-';
     return strcmp(field, VIPS_META_EXIF_NAME) == 0 ||
@@ -41,7 +41,8 @@ static bool is_stale(const char *field)
 {
     return strcmp(field, VIPS_META_ORIENTATION) == 0 ||
            strcmp(field, "exif-ifd0-Orientation") == 0 ||
-           strcmp(field, "jpeg-thumbnail-data") == 0 || starts(field, "exif-ifd1-");
+           strcmp(field, "jpeg-thumbnail-data") == 0 ||
+           starts_with(field, "exif-ifd1-");
 }
 
 /* libvips spells EXIF out as fields when the block is set, and when it writes drops
@@ -56,22 +57,21 @@ static void drop_stale(VipsImage *image)
     g_strfreev(fields);
 }
 
-static void *carry(VipsImage *from, const char *field, GValue *value, void *to)
+static void *copy_field(VipsImage *from, const char *field, GValue *value, void *to)
 {
     (void)from;
-    if (is_carried(field))
+    if (is_copied(field))
         vips_image_set(to, field, value);
     return NULL;
 }
 
-void nst_metadata_carry(VipsImage *to, const struct nst_picture_origin *from,
-                        bool profile)
+void nst_metadata_copy(VipsImage *to, const struct nst_source_info *from, bool profile)
 {
     VipsBlob *srgb = NULL;
     const void *data;
     size_t size;
 
-    vips_image_map(from->meta, carry, to);
+    vips_image_map(from->meta, copy_field, to);
     drop_stale(to);
     to->Xres = from->meta->Xres;
     to->Yres = from->meta->Yres;
@@ -121,14 +121,15 @@ static bool fits_jpeg(VipsImage *to, const char *text)
     return size + strlen(text) <= JPEG_EXIF_MAX;
 }
 
-void nst_metadata_comment(VipsImage *to, enum nst_comment_in place, const char *text)
+void nst_metadata_set_comment(VipsImage *to, enum nst_comment_location location,
+                              const char *text)
 {
     char *ascii;
 
-    if (!text || place == NST_COMMENT_NOWHERE)
+    if (!text || location == NST_COMMENT_NONE)
         return;
     ascii = to_ascii(text);
-    switch (place) {
+    switch (location) {
     case NST_COMMENT_PNG:
         vips_image_set_string(to, "png-comment-0-nst", ascii);
         break;
@@ -142,7 +143,7 @@ void nst_metadata_comment(VipsImage *to, enum nst_comment_in place, const char *
     case NST_COMMENT_DESCRIPTION:
         vips_image_set_string(to, VIPS_META_IMAGEDESCRIPTION, ascii);
         break;
-    case NST_COMMENT_NOWHERE:
+    case NST_COMMENT_NONE:
         break;
     }
     g_free(ascii);
@@ -155,7 +156,7 @@ static void *find_comment(VipsImage *image, const char *name, GValue *value,
     const char **text = found;
 
     (void)value;
-    if (starts(name, "png-comment-") && strcmp(strrchr(name, '-'), "-nst") == 0)
+    if (starts_with(name, "png-comment-") && strcmp(strrchr(name, '-'), "-nst") == 0)
         vips_image_get_string(image, name, text);
     return NULL;
 }
@@ -188,7 +189,7 @@ char *nst_picture_comment(const char *path)
     bool vector;
 
     if (nst_input_open(&in, path, NULL) == NST_OK &&
-        nst_input_header(&image, &vector, &in, 1, NULL) == NST_OK) {
+        nst_input_read_header(&image, &vector, &in, 1, NULL) == NST_OK) {
         vips_image_map(image, find_comment, &text);
         if (!text && vips_image_get_typeof(image, VIPS_META_IMAGEDESCRIPTION))
             vips_image_get_string(image, VIPS_META_IMAGEDESCRIPTION, &text);

@@ -15,26 +15,26 @@
 #include "base/err.h"
 
 /* Longest side of struct nst_picture's small. */
-#define NST_PICTURE_SMALL 256
+#define NST_PICTURE_SMALL_SIDE 256
 
 /* Shortest side, in pixels, of a picture that is taken and of one that is made. */
 #define NST_PICTURE_MIN_SIDE 16
 
 /* The opaque part: alpha, bit depth, profile and metadata of the source. */
-struct nst_picture_origin;
+struct nst_source_info;
 
 struct nst_picture {
     int width, height;
     int read_width, read_height; /* what it was resized from; 0: there was no file */
     float *rgb; /* 3 x height x width, sRGB, 0 to 1, owned; NULL if header_only */
-    /* The same with a longest side of NST_PICTURE_SMALL, resized from the file's own
-     * pixels: its small scales do not depend on the size that was asked for. rgb is
+    /* The same with a longest side of NST_PICTURE_SMALL_SIDE, resized from the file's
+     * own pixels: its small scales do not depend on the size that was asked for. rgb is
      * NULL where the picture is no larger, has alpha, or is of no file. */
     struct {
         int width, height;
         float *rgb; /* 3 x height x width, owned */
     } small;
-    struct nst_picture_origin *origin; /* owned; NULL of one that no file holds */
+    struct nst_source_info *source_info; /* owned; NULL of one that no file holds */
 };
 
 struct nst_picture_size {
@@ -74,7 +74,7 @@ size_t nst_picture_bytes(const struct nst_picture *p);
  * What hides under transparent pixels is not kept when a picture is resized, so nothing
  * may depend on it. NULL is fine.
  */
-void nst_picture_flatten(struct nst_picture *p, float paper);
+void nst_picture_flatten(struct nst_picture *p, float background);
 
 /*
  * Resample planes 3 x h x w of 0 to 1 to 3 x to_h x to_w, smoothed where they shrink.
@@ -88,16 +88,16 @@ enum nst_status nst_pixels_resize(float **out, const float *rgb, int h, int w, i
  * whose pixels are not doubled, or with the border's repeated. *out belongs to the
  * caller: free(). NST_ERR_MEM.
  */
-enum nst_status nst_pixels_extend(float **out, const float *planes, int count, int h,
-                                  int w, int by, bool mirror, struct nst_err *err);
-/* What nst_pixels_extend() made h x w planes from, or what has become of it, moved to
+enum nst_status nst_pixels_pad(float **out, const float *planes, int count, int h,
+                               int w, int width, bool mirror, struct nst_err *err);
+/* What nst_pixels_pad() made h x w planes from, or what has become of it, moved to
  * the beginning of planes. */
-void nst_pixels_crop(float *planes, int count, int h, int w, int by);
+void nst_pixels_crop(float *planes, int count, int h, int w, int width);
 
 /* Is this (".png") the ending of a format that nst_output_open() knows? Or of one that
  * pictures are read from? */
-bool nst_output_knows(const char *ending);
-bool nst_picture_knows(const char *ending);
+bool nst_output_supports(const char *suffix);
+bool nst_picture_supports(const char *suffix);
 
 /* What a picture that nst wrote says of its making, or would be such a text: a new
  * string; NULL if there is none, or no picture. */
@@ -119,7 +119,7 @@ enum nst_status nst_output_open(struct nst_output **out, const char *path,
                                 const char *format, struct nst_err *err);
 /* Would that format, or the one that the path's ending says, have room for several
  * frames? */
-bool nst_output_animates(const char *path, const char *format);
+bool nst_output_is_animated(const char *path, const char *format);
 /* Is it a format that is written with more or less loss? */
 bool nst_output_has_quality(const char *path, const char *format);
 /* With that quality (1 to 100), where it has one; 0: with the format's own, as without
@@ -137,9 +137,9 @@ void nst_output_set_quality(struct nst_output *out, int quality);
  * JPEG none for more than 64 KiB: there it is left out. A format without alpha shows
  * white where like is transparent. NST_ERR_IO, NST_ERR_MEM.
  */
-enum nst_status nst_output_write(struct nst_output *out, const struct nst_picture *like,
-                                 const float *rgb, const char *comment,
-                                 struct nst_err *err);
+enum nst_status nst_output_write(struct nst_output *out,
+                                 const struct nst_picture *source, const float *rgb,
+                                 const char *comment, struct nst_err *err);
 /* Write rgb (3 x h x w, sRGB, 0 to 1), which no file holds, to path, by the format of
  * its ending, whole or not at all. Errors of nst_output_open() and
  * nst_output_write(). */
@@ -148,8 +148,8 @@ enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int 
 /* The picture at path (as nst_picture_load() reads it; what is transparent is white) as
  * a small JPEG without metadata, whose longest side is at most so many pixels.
  * free(*bytes) is the caller's. Errors of nst_picture_load(). */
-enum nst_status nst_picture_small_jpeg(void **bytes, size_t *size, const char *path,
-                                       int longest, struct nst_err *err);
+enum nst_status nst_picture_thumbnail_jpeg(void **bytes, size_t *size, const char *path,
+                                           int longest, struct nst_err *err);
 void nst_output_free(struct nst_output *out); /* drops what was not written */
 
 #endif

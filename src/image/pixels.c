@@ -6,9 +6,9 @@
 
 #include <vips/vips.h>
 
-#include "base/mem.h"
-#include "image/origin.h"
+#include "base/alloc.h"
 #include "image/picture.h"
+#include "image/source_info.h"
 
 /* One plane, Lanczos 3; what it overshoots is cut off. */
 static int resize_plane(const float *from, int h, int w, float *to, int to_h, int to_w)
@@ -34,22 +34,22 @@ static int resize_plane(const float *from, int h, int w, float *to, int to_h, in
     return failed;
 }
 
-void nst_pixels_flatten(float *rgb, const float *alpha, size_t n, float paper)
+void nst_pixels_flatten(float *rgb, const float *alpha, size_t n, float background)
 {
     for (int c = 0; c < 3; c++)
         for (size_t i = 0; i < n; i++, rgb++)
-            *rgb = *rgb * alpha[i] + (1 - alpha[i]) * paper;
+            *rgb = *rgb * alpha[i] + (1 - alpha[i]) * background;
 }
 
-void nst_picture_flatten(struct nst_picture *p, float paper)
+void nst_picture_flatten(struct nst_picture *p, float background)
 {
-    struct nst_picture_origin *o = p ? p->origin : NULL;
+    struct nst_source_info *o = p ? p->source_info : NULL;
 
     if (!o)
         return;
     if (o->alpha)
         nst_pixels_flatten(p->rgb, o->alpha, (size_t)p->height * (size_t)p->width,
-                           paper);
+                           background);
     free(o->alpha);
     o->alpha = NULL;
     o->transparent = false;
@@ -78,7 +78,7 @@ enum nst_status nst_pixels_resize(float **out, const float *rgb, int h, int w, i
 }
 
 /* Where in 0 to n - 1 pixel i of the extended line comes from. */
-static int source(int i, int n, bool mirror)
+static int reflect_index(int i, int n, bool mirror)
 {
     int period = 2 * (n - 1);
 
@@ -88,31 +88,33 @@ static int source(int i, int n, bool mirror)
     return i < n ? i : period - i;
 }
 
-enum nst_status nst_pixels_extend(float **out, const float *planes, int count, int h,
-                                  int w, int by, bool mirror, struct nst_err *err)
+enum nst_status nst_pixels_pad(float **out, const float *planes, int count, int h,
+                               int w, int border, bool mirror, struct nst_err *err)
 {
-    size_t to_w = (size_t)(w + 2 * by), to_h = (size_t)(h + 2 * by);
+    size_t to_w = (size_t)(w + 2 * border), to_h = (size_t)(h + 2 * border);
     enum nst_status st = nst_floats_new(out, (size_t)count, to_h, to_w, err);
     float *to = *out;
 
     for (int k = 0; st == NST_OK && k < count; k++)
-        for (int y = -by; y < h + by; y++) {
+        for (int y = -border; y < h + border; y++) {
             const float *row =
-                planes + ((size_t)k * h + (size_t)source(y, h, mirror)) * (size_t)w;
+                planes +
+                ((size_t)k * h + (size_t)reflect_index(y, h, mirror)) * (size_t)w;
 
-            for (int x = -by; x < w + by; x++)
-                *to++ = row[source(x, w, mirror)];
+            for (int x = -border; x < w + border; x++)
+                *to++ = row[reflect_index(x, w, mirror)];
         }
     return st;
 }
 
-void nst_pixels_crop(float *planes, int count, int h, int w, int by)
+void nst_pixels_crop(float *planes, int count, int h, int w, int border)
 {
-    size_t from_w = (size_t)(w + 2 * by), from_h = (size_t)(h + 2 * by);
+    size_t from_w = (size_t)(w + 2 * border), from_h = (size_t)(h + 2 * border);
 
     for (int k = 0; k < count; k++)
         for (int y = 0; y < h; y++)
             memmove(planes + ((size_t)k * h + (size_t)y) * (size_t)w,
-                    planes + ((size_t)k * from_h + (size_t)(y + by)) * from_w + by,
+                    planes + ((size_t)k * from_h + (size_t)(y + border)) * from_w +
+                        border,
                     (size_t)w * sizeof *planes);
 }

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/origin.h"
+#include "image/source_info.h"
 
-#define MOST_LINES 1000 /* of a PAM's header */
+#define MAX_HEADER_LINES 1000 /* of a PAM's header */
 
-struct header {
+struct pnm_header {
     bool pam;
     unsigned width, height, bands, max;
 };
@@ -32,13 +32,13 @@ static unsigned read_number(FILE *f)
 }
 
 /* The lines behind the P7. Of tuple types only the number of samples counts. */
-static bool read_pam_header(struct header *h, FILE *f)
+static bool read_pam_header(struct pnm_header *h, FILE *f)
 {
     char line[256], word[16];
     unsigned value;
 
     h->pam = true;
-    for (int i = 0; i < MOST_LINES && fgets(line, sizeof line, f); i++) {
+    for (int i = 0; i < MAX_HEADER_LINES && fgets(line, sizeof line, f); i++) {
         if (strncmp(line, "ENDHDR", 6) == 0)
             return true;
         if (sscanf(line, "%15s %9u", word, &value) < 2)
@@ -55,7 +55,7 @@ static bool read_pam_header(struct header *h, FILE *f)
     return false;
 }
 
-static bool read_header(struct header *h, int kind, FILE *f)
+static bool read_header(struct pnm_header *h, int kind, FILE *f)
 {
     if (kind == '7')
         return getc(f) == '\n' && read_pam_header(h, f);
@@ -81,7 +81,7 @@ static void widen(unsigned char *bytes, size_t samples, unsigned max)
     }
 }
 
-static VipsImage *wrap(const struct header *h, void *samples, size_t size)
+static VipsImage *wrap(const struct pnm_header *h, void *samples, size_t size)
 {
     bool wide = h->max > 255;
     VipsImage *image = vips_image_new_from_memory_copy(
@@ -95,8 +95,8 @@ static VipsImage *wrap(const struct header *h, void *samples, size_t size)
     return image;
 }
 
-static enum nst_status read_samples(VipsImage **out, const struct header *h, FILE *f,
-                                    const char *label, struct nst_err *err)
+static enum nst_status read_samples(VipsImage **out, const struct pnm_header *h,
+                                    FILE *f, const char *label, struct nst_err *err)
 {
     size_t samples = (size_t)h->width * h->height * h->bands;
     size_t size = samples * (h->max > 255 ? 2 : 1);
@@ -121,7 +121,7 @@ static enum nst_status read_samples(VipsImage **out, const struct header *h, FIL
 enum nst_status nst_pnm_read(VipsImage **out, bool *pam, FILE *f, const char *label,
                              const struct nst_picture_size *size, struct nst_err *err)
 {
-    struct header h = {0};
+    struct pnm_header h = {0};
     enum nst_status st;
     int p = getc(f), kind;
 
@@ -142,9 +142,9 @@ enum nst_status nst_pnm_read(VipsImage **out, bool *pam, FILE *f, const char *la
                            "%s: %u x %u pixels of %u samples to %u: not 1 to 4 samples "
                            "to 1 to 65535",
                            label, h.width, h.height, h.bands, h.max);
-    st = nst_picture_check(label, (int)(h.width < INT32_MAX ? h.width : INT32_MAX),
-                           (int)(h.height < INT32_MAX ? h.height : INT32_MAX), size,
-                           err);
+    st = nst_picture_check_size(label, (int)(h.width < INT32_MAX ? h.width : INT32_MAX),
+                                (int)(h.height < INT32_MAX ? h.height : INT32_MAX),
+                                size, err);
     *pam = h.pam;
     return st == NST_OK ? read_samples(out, &h, f, label, err) : st;
 }

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/mem.h"
-#include "image/output.h"
+#include "base/alloc.h"
 #include "image/pnm.h"
+#include "image/save.h"
 
 #define PNG ".png[filter=all]"
 #define JPEG ".jpg[optimize_coding]"
@@ -36,47 +36,45 @@ static const struct nst_format formats[] = {
     {".avif", AVIF "8]", AVIF "12]", 12, true, true, false, NST_COMMENT_EXIF,
      .quality = 80},
     {".jxl", ".jxl", ".jxl", 16, true, true, false, NST_COMMENT_EXIF, .quality = 92},
-    {".gif", ".gif", NULL, 8, true, false, true, NST_COMMENT_NOWHERE},
-    {".jp2", ".jp2", ".jp2", 16, true, false, false, NST_COMMENT_NOWHERE,
-     .quality = 80},
-    {".ppm", PPM, PPM, 16, false, false, false, NST_COMMENT_NOWHERE},
-    {".pnm", PPM, PPM, 16, false, false, false, NST_COMMENT_NOWHERE},
-    {".pam", NULL, NULL, 16, true, false, false, NST_COMMENT_NOWHERE, true},
-    {".hdr", ".hdr", NULL, 8, false, false, false, NST_COMMENT_NOWHERE},
+    {".gif", ".gif", NULL, 8, true, false, true, NST_COMMENT_NONE},
+    {".jp2", ".jp2", ".jp2", 16, true, false, false, NST_COMMENT_NONE, .quality = 80},
+    {".ppm", PPM, PPM, 16, false, false, false, NST_COMMENT_NONE},
+    {".pnm", PPM, PPM, 16, false, false, false, NST_COMMENT_NONE},
+    {".pam", NULL, NULL, 16, true, false, false, NST_COMMENT_NONE, true},
+    {".hdr", ".hdr", NULL, 8, false, false, false, NST_COMMENT_NONE},
 };
 
 /* A PNG that is looked at and thrown away: a third of the time for a tenth more bytes
  * (1024 x 768: 0.12 s in place of 0.05). */
-static const struct nst_format quick_png = {".png", ".png[compression=1,filter=sub]",
-                                            NULL,   8,
-                                            true,   true,
-                                            false,  NST_COMMENT_NOWHERE};
+static const struct nst_format fast_png = {
+    ".png",          ".png[compression=1,filter=sub]", NULL, 8, true, true, false,
+    NST_COMMENT_NONE};
 
 /* Only where it is asked for: no single picture is written so. */
 static const struct nst_format y4m = {.suffix = ".y4m"};
 
-static const struct nst_format *format_of(const char *ending)
+static const struct nst_format *find_by_suffix(const char *suffix)
 {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (strcasecmp(ending, formats[i].suffix) == 0)
+        if (strcasecmp(suffix, formats[i].suffix) == 0)
             return &formats[i];
     return NULL;
 }
 
-bool nst_output_knows(const char *ending)
+bool nst_output_supports(const char *suffix)
 {
-    return format_of(ending) != NULL;
+    return find_by_suffix(suffix) != NULL;
 }
 
-bool nst_picture_knows(const char *ending)
+bool nst_picture_supports(const char *suffix)
 {
     static const char *const others[] = {".gif", ".svg", ".pbm", ".pgm", ".pnm",
                                          ".pfm", ".hdr", ".exr", ".jxl", ".j2k"};
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcasecmp(ending, others[i]) == 0)
+        if (strcasecmp(suffix, others[i]) == 0)
             return true;
-    return nst_output_knows(ending);
+    return nst_output_supports(suffix);
 }
 
 static enum nst_status find_format(const struct nst_format **out, const char *path,
@@ -91,7 +89,7 @@ static enum nst_status find_format(const struct nst_format **out, const char *pa
                            "%s: the name needs a suffix that says its format (.png, "
                            ".jpg, .webp, .tiff, ...)",
                            path);
-    *out = format_of(dot);
+    *out = find_by_suffix(dot);
     if (*out)
         return NST_OK;
     return nst_err_set(
@@ -102,10 +100,10 @@ static enum nst_status find_format(const struct nst_format **out, const char *pa
 }
 
 /* As libvips does it; quality 0 is the format's own. */
-static int save(VipsImage *image, const struct nst_format *f, bool deep, int quality,
-                void **data, size_t *size)
+static int write_buffer(VipsImage *image, const struct nst_format *f, bool high_depth,
+                        int quality, void **data, size_t *size)
 {
-    const char *saver = deep ? f->deep : f->saver;
+    const char *saver = high_depth ? f->saver_16bit : f->saver;
 
     if (!f->quality)
         return vips_image_write_to_buffer(image, saver, data, size, NULL);
@@ -113,10 +111,10 @@ static int save(VipsImage *image, const struct nst_format *f, bool deep, int qua
                                       quality ? quality : f->quality, NULL);
 }
 
-int nst_output_encode(const struct nst_output *o, VipsImage *image, bool deep,
+int nst_output_encode(const struct nst_output *o, VipsImage *image, bool high_depth,
                       void **data, size_t *size)
 {
-    return save(image, o->format, deep, o->quality, data, size);
+    return write_buffer(image, o->format, high_depth, o->quality, data, size);
 }
 
 /* Write a small black picture: libvips may lack the format, or its encoder. */
@@ -133,7 +131,7 @@ static enum nst_status try_format(const struct nst_format *format, const char *p
     if (vips_black(&black, 64, 64, "bands", 3, NULL))
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
     black->Type = VIPS_INTERPRETATION_sRGB;
-    failed = save(black, format, false, 0, &data, &size);
+    failed = write_buffer(black, format, false, 0, &data, &size);
     g_object_unref(black);
     g_free(data);
     vips_error_clear();
@@ -157,7 +155,7 @@ static enum nst_status choose_format(struct nst_output *o, const char *path,
     }
     if (name) {
         snprintf(suffix, sizeof suffix, ".%s", name);
-        o->format = format_of(suffix);
+        o->format = find_by_suffix(suffix);
         return o->format ? NST_OK
                          : nst_err_set(err, NST_ERR_ARG,
                                        "format: '%s' is not one that can be written "
@@ -165,7 +163,8 @@ static enum nst_status choose_format(struct nst_output *o, const char *path,
                                        name);
     }
     o->format = formats;
-    return find_format(&o->format, path, err) == NST_OK || nst_place_is_stream(o->place)
+    return find_format(&o->format, path, err) == NST_OK ||
+                   nst_atomic_file_is_stream(o->file)
                ? NST_OK
                : NST_ERR_ARG;
 }
@@ -178,7 +177,7 @@ enum nst_status nst_output_open(struct nst_output **out, const char *path,
 
     *out = NULL;
     o->path = nst_xstrdup(strcmp(path, "-") == 0 ? "standard output" : path);
-    status = nst_place_open(&o->place, path, err);
+    status = nst_atomic_file_open(&o->file, path, err);
     if (status == NST_OK)
         status = choose_format(o, path, format, err);
     if (status == NST_OK)
@@ -191,27 +190,27 @@ enum nst_status nst_output_open(struct nst_output **out, const char *path,
 }
 
 /* The format called so, or that of the path's ending, or NULL. */
-static const struct nst_format *format_at(const char *path, const char *format)
+static const struct nst_format *output_format(const char *path, const char *format)
 {
     const char *dot = strrchr(path, '.');
     char suffix[16];
 
     if (!format)
-        return dot ? format_of(dot) : NULL;
+        return dot ? find_by_suffix(dot) : NULL;
     snprintf(suffix, sizeof suffix, ".%s", format);
-    return format_of(suffix);
+    return find_by_suffix(suffix);
 }
 
-bool nst_output_animates(const char *path, const char *format)
+bool nst_output_is_animated(const char *path, const char *format)
 {
-    const struct nst_format *f = format_at(path, format);
+    const struct nst_format *f = output_format(path, format);
 
     return f && f->animated;
 }
 
 bool nst_output_has_quality(const char *path, const char *format)
 {
-    const struct nst_format *f = format_at(path, format);
+    const struct nst_format *f = output_format(path, format);
 
     return f && f->quality;
 }
@@ -225,7 +224,7 @@ void nst_output_free(struct nst_output *out)
 {
     if (!out)
         return;
-    nst_place_free(out->place);
+    nst_atomic_file_free(out->file);
     free(out->path);
     free(out);
 }
@@ -257,14 +256,14 @@ static void interleave(void *to, const float *rgb, const float *alpha, size_t n,
         }
 }
 
-static VipsImage *wrap(void *samples, const struct nst_picture *like, int bands,
-                       int bits)
+static VipsImage *wrap_samples(void *samples, const struct nst_picture *source,
+                               int bands, int bits)
 {
-    size_t n = (size_t)like->width * (size_t)like->height;
+    size_t n = (size_t)source->width * (size_t)source->height;
     bool wide = bits > 8;
     VipsImage *image = vips_image_new_from_memory(
-        samples, n * (size_t)bands * (wide ? 2 : 1), like->width, like->height, bands,
-        wide ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
+        samples, n * (size_t)bands * (wide ? 2 : 1), source->width, source->height,
+        bands, wide ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
 
     if (image)
         image->Type = wide ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB;
@@ -272,50 +271,50 @@ static VipsImage *wrap(void *samples, const struct nst_picture *like, int bands,
 }
 
 /* The bytes of the file, from planes that are final; g_free(*data) is the caller's. */
-static int encode(const struct nst_output *out, const struct nst_picture *like,
+static int encode(const struct nst_output *out, const struct nst_picture *source,
                   const float *rgb, const char *comment, void **data, size_t *size)
 {
     const struct nst_format *f = out->format;
-    const struct nst_picture_origin *o = like->origin;
+    const struct nst_source_info *o = source->source_info;
     const float *alpha = f->alpha ? o->alpha : NULL;
-    bool deep = o->depth > 8 && (f->deep || f->pam);
-    int bits = deep ? f->bits : 8, bands = alpha ? 4 : 3, failed = -1;
-    size_t n = (size_t)like->width * (size_t)like->height;
-    void *samples = vips_malloc(NULL, n * (size_t)bands * (deep ? 2 : 1));
+    bool high_depth = o->depth > 8 && (f->saver_16bit || f->pam);
+    int bits = high_depth ? f->bits : 8, bands = alpha ? 4 : 3, failed = -1;
+    size_t n = (size_t)source->width * (size_t)source->height;
+    void *samples = vips_malloc(NULL, n * (size_t)bands * (high_depth ? 2 : 1));
     VipsImage *image;
 
     if (!samples)
         return -1;
     interleave(samples, rgb, alpha, n, bits);
-    image = wrap(samples, like, bands, bits);
+    image = wrap_samples(samples, source, bands, bits);
     if (image && f->pam) {
         nst_pnm_write_pam(image, data, size);
         failed = *size ? 0 : -1;
         g_object_unref(image);
     } else if (image) {
-        nst_metadata_carry(image, o, f->profile);
-        nst_metadata_comment(image, f->comment, comment);
-        failed = nst_output_encode(out, image, deep, data, size);
+        nst_metadata_copy(image, o, f->profile);
+        nst_metadata_set_comment(image, f->comment, comment);
+        failed = nst_output_encode(out, image, high_depth, data, size);
         g_object_unref(image);
     }
     g_free(samples);
     return failed;
 }
 
-enum nst_status nst_output_failed(const struct nst_output *o, struct nst_err *err)
+enum nst_status nst_output_encode_error(const struct nst_output *o, struct nst_err *err)
 {
     char reason[256];
 
     return nst_err_set(err, NST_ERR_IO, "%s: cannot be encoded: %s", o->path,
-                       nst_vips_reason(reason, sizeof reason));
+                       nst_vips_error(reason, sizeof reason));
 }
 
-enum nst_status nst_output_samples(const struct nst_output *o,
-                                   const struct nst_picture *like, const float *rgb,
-                                   unsigned char *to, struct nst_err *err)
+enum nst_status nst_output_quantise(const struct nst_output *o,
+                                    const struct nst_picture *source, const float *rgb,
+                                    unsigned char *to, struct nst_err *err)
 {
-    size_t n = (size_t)like->width * (size_t)like->height;
-    const float *alpha = like->origin->alpha;
+    size_t n = (size_t)source->width * (size_t)source->height;
+    const float *alpha = source->source_info->alpha;
     enum nst_status status;
     float *work;
 
@@ -323,7 +322,8 @@ enum nst_status nst_output_samples(const struct nst_output *o,
         interleave(to, rgb, alpha, n, 8);
         return NST_OK;
     }
-    status = nst_floats_new(&work, 3, (size_t)like->height, (size_t)like->width, err);
+    status =
+        nst_floats_new(&work, 3, (size_t)source->height, (size_t)source->width, err);
     if (status != NST_OK)
         return status;
     memcpy(work, rgb, 3 * n * sizeof *work);
@@ -334,58 +334,60 @@ enum nst_status nst_output_samples(const struct nst_output *o,
 }
 
 /* As encode(), from planes as they were made: in sRGB, over no paper. */
-static enum nst_status finish_and_encode(struct nst_output *out,
-                                         const struct nst_picture *like,
-                                         const float *rgb, const char *comment,
-                                         void **data, size_t *size, struct nst_err *err)
+static enum nst_status convert_and_encode(struct nst_output *out,
+                                          const struct nst_picture *source,
+                                          const float *rgb, const char *comment,
+                                          void **data, size_t *size,
+                                          struct nst_err *err)
 {
-    const struct nst_picture_origin *o = like->origin;
-    size_t n = (size_t)like->width * (size_t)like->height;
-    bool paper = o->alpha && !out->format->alpha;
+    const struct nst_source_info *o = source->source_info;
+    size_t n = (size_t)source->width * (size_t)source->height;
+    bool flatten = o->alpha && !out->format->alpha;
     bool convert = o->profile == NST_PROFILE_RGB && out->format->profile;
     enum nst_status status = NST_OK;
     float *work = NULL;
     int failed = 0;
 
-    if (paper || convert) {
-        status =
-            nst_floats_new(&work, 3, (size_t)like->height, (size_t)like->width, err);
+    if (flatten || convert) {
+        status = nst_floats_new(&work, 3, (size_t)source->height, (size_t)source->width,
+                                err);
         if (status != NST_OK)
             return status;
         memcpy(work, rgb, 3 * n * sizeof *work);
-        if (paper)
+        if (flatten)
             nst_pixels_flatten(work, o->alpha, n, NST_WHITE);
         if (convert)
             failed = nst_colour_from_srgb(work, n, o->meta);
     }
     if (!failed)
-        failed = encode(out, like, work ? work : rgb, comment, data, size);
+        failed = encode(out, source, work ? work : rgb, comment, data, size);
     free(work);
-    return failed ? nst_output_failed(out, err) : NST_OK;
+    return failed ? nst_output_encode_error(out, err) : NST_OK;
 }
 
-enum nst_status nst_output_bytes(struct nst_output *o, const char *suffix,
-                                 const struct nst_picture *like, const float *rgb,
-                                 void **data, size_t *size, struct nst_err *err)
+enum nst_status nst_output_encode_picture(struct nst_output *o, const char *suffix,
+                                          const struct nst_picture *source,
+                                          const float *rgb, void **data, size_t *size,
+                                          struct nst_err *err)
 {
     *data = NULL;
-    o->format = format_of(suffix);
-    return finish_and_encode(o, like, rgb, "", data, size, err);
+    o->format = find_by_suffix(suffix);
+    return convert_and_encode(o, source, rgb, "", data, size, err);
 }
 
-enum nst_status nst_output_write(struct nst_output *out, const struct nst_picture *like,
-                                 const float *rgb, const char *comment,
-                                 struct nst_err *err)
+enum nst_status nst_output_write(struct nst_output *out,
+                                 const struct nst_picture *source, const float *rgb,
+                                 const char *comment, struct nst_err *err)
 {
     void *data = NULL;
     size_t size = 0;
     enum nst_status status =
-        finish_and_encode(out, like, rgb, comment, &data, &size, err);
+        convert_and_encode(out, source, rgb, comment, &data, &size, err);
 
     if (status == NST_OK)
-        status = nst_place_add(out->place, data, size, err);
+        status = nst_atomic_file_write(out->file, data, size, err);
     if (status == NST_OK)
-        status = nst_place_finish(out->place, err);
+        status = nst_atomic_file_commit(out->file, err);
     g_free(data);
     return status;
 }
@@ -393,8 +395,8 @@ enum nst_status nst_output_write(struct nst_output *out, const struct nst_pictur
 enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int w,
                                  struct nst_err *err)
 {
-    struct nst_picture_origin plain = {.depth = 8, .profile = NST_PROFILE_NONE};
-    const struct nst_picture like = {.width = w, .height = h, .origin = &plain};
+    struct nst_source_info plain = {.depth = 8, .profile = NST_PROFILE_NONE};
+    const struct nst_picture source = {.width = w, .height = h, .source_info = &plain};
     struct nst_output *out;
     enum nst_status status;
 
@@ -403,8 +405,8 @@ enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int 
     status = nst_output_open(&out, path, NULL, err);
     if (status == NST_OK) {
         if (out->format == formats)
-            out->format = &quick_png;
-        status = nst_output_write(out, &like, rgb, "", err);
+            out->format = &fast_png;
+        status = nst_output_write(out, &source, rgb, "", err);
         nst_output_free(out);
     }
     g_object_unref(plain.meta);

@@ -10,9 +10,9 @@
 #define MAGIC "YUV4MPEG2"
 #define FRAME "FRAME"
 /* BT.601: the parts of red and blue in luma */
-#define RED 0.299
-#define BLUE 0.114
-#define GREEN (1 - RED - BLUE)
+#define KR 0.299
+#define KB 0.114
+#define KG (1 - KR - KB)
 
 /* A line without its end. 1; 0 at the end of the stream, -1 if it is longer. */
 static int read_line(FILE *f, char *to, size_t size)
@@ -29,40 +29,40 @@ static int read_line(FILE *f, char *to, size_t size)
     return c == EOF ? (n ? -1 : 0) : 1;
 }
 
-static bool starts(const char *s, const char *with)
+static bool starts_with(const char *s, const char *prefix)
 {
-    return strncmp(s, with, strlen(with)) == 0;
+    return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
 /* The word after the C: false if such frames are not known. */
-static bool read_chroma(struct nst_y4m *y, const char *word)
+static bool parse_chroma(struct nst_y4m *y, const char *word)
 {
     static const struct {
         const char *name;
-        int across, down;
+        int subsample_x, subsample_y;
     } kinds[] = {
         {"420", 2, 2}, {"422", 2, 1}, {"411", 4, 1}, {"444", 1, 1}, {"mono", 0, 0}};
-    const char *rest = NULL;
+    const char *variant = NULL;
     char *end = NULL;
 
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !rest; i++)
-        if (starts(word, kinds[i].name)) {
-            y->across = kinds[i].across;
-            y->down = kinds[i].down;
-            rest = word + strlen(kinds[i].name);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !variant; i++)
+        if (starts_with(word, kinds[i].name)) {
+            y->subsample_x = kinds[i].subsample_x;
+            y->subsample_y = kinds[i].subsample_y;
+            variant = word + strlen(kinds[i].name);
         }
     y->bits = 8;
-    if (!rest || !*rest || strcmp(rest, "jpeg") == 0 || strcmp(rest, "mpeg2") == 0 ||
-        strcmp(rest, "paldv") == 0)
-        return rest != NULL;
-    if (!y->across ? rest[0] < '0' || rest[0] > '9'
-                   : rest[0] != 'p' || rest[1] < '0' || rest[1] > '9')
+    if (!variant || !*variant || strcmp(variant, "jpeg") == 0 ||
+        strcmp(variant, "mpeg2") == 0 || strcmp(variant, "paldv") == 0)
+        return variant != NULL;
+    if (!y->subsample_x ? variant[0] < '0' || variant[0] > '9'
+                        : variant[0] != 'p' || variant[1] < '0' || variant[1] > '9')
         return false;
-    y->bits = (int)strtol(rest + (y->across ? 1 : 0), &end, 10);
+    y->bits = (int)strtol(variant + (y->subsample_x ? 1 : 0), &end, 10);
     return !*end && y->bits >= 8 && y->bits <= 16;
 }
 
-static bool read_side(int *to, const char *word)
+static bool parse_dimension(int *to, const char *word)
 {
     char *end;
     long n = strtol(word, &end, 10);
@@ -72,20 +72,20 @@ static bool read_side(int *to, const char *word)
 }
 
 /* One parameter of the header. Returns what is wrong with it, or NULL. */
-static const char *take(struct nst_y4m *y, const char *word)
+static const char *parse_param(struct nst_y4m *y, const char *word)
 {
     if (*word == 'W')
-        return read_side(&y->width, word + 1) ? NULL : "no width";
+        return parse_dimension(&y->width, word + 1) ? NULL : "no width";
     if (*word == 'H')
-        return read_side(&y->height, word + 1) ? NULL : "no height";
+        return parse_dimension(&y->height, word + 1) ? NULL : "no height";
     if (*word == 'I' && strcmp(word, "Ip") != 0 && strcmp(word, "I?") != 0)
         return "interlaced frames are not taken";
-    if (*word == 'C' && !read_chroma(y, word + 1))
+    if (*word == 'C' && !parse_chroma(y, word + 1))
         return "frames are not 4:2:0, 4:2:2, 4:1:1, 4:4:4 or grey of 8 to 16 bits";
     if (strcmp(word, "XCOLORRANGE=FULL") == 0)
         y->full = true;
-    strcat(y->rest, " ");
-    strcat(y->rest, word);
+    strcat(y->extra_params, " ");
+    strcat(y->extra_params, word);
     return NULL;
 }
 
@@ -94,16 +94,17 @@ enum nst_status nst_y4m_read_header(struct nst_y4m *y, FILE *f, const char *labe
 {
     char line[NST_Y4M_LINE], *at = NULL;
 
-    *y = (struct nst_y4m){.across = 2, .down = 2, .bits = 8};
-    if (read_line(f, line, sizeof line) != 1 || !starts(line, MAGIC " "))
+    *y = (struct nst_y4m){.subsample_x = 2, .subsample_y = 2, .bits = 8};
+    if (read_line(f, line, sizeof line) != 1 || !starts_with(line, MAGIC " "))
         return nst_err_set(err, ferror(f) ? NST_ERR_IO : NST_ERR_FORMAT,
                            "%s: is not a YUV4MPEG2 stream", label);
     for (char *word = strtok_r(line + strlen(MAGIC), " ", &at); word;
          word = strtok_r(NULL, " ", &at)) {
-        const char *wrong = take(y, word);
+        const char *problem = parse_param(y, word);
 
-        if (wrong)
-            return nst_err_set(err, NST_ERR_FORMAT, "%s: '%s': %s", label, word, wrong);
+        if (problem)
+            return nst_err_set(err, NST_ERR_FORMAT, "%s: '%s': %s", label, word,
+                               problem);
     }
     if (!y->width || !y->height)
         return nst_err_set(err, NST_ERR_FORMAT,
@@ -111,49 +112,49 @@ enum nst_status nst_y4m_read_header(struct nst_y4m *y, FILE *f, const char *labe
     return NST_OK;
 }
 
-void nst_y4m_header(const struct nst_y4m *y, int width, int height, char *to,
-                    size_t size)
+void nst_y4m_format_header(const struct nst_y4m *y, int width, int height, char *to,
+                           size_t size)
 {
-    snprintf(to, size, MAGIC " W%d H%d%s\n", width, height, y->rest);
+    snprintf(to, size, MAGIC " W%d H%d%s\n", width, height, y->extra_params);
 }
 
-static int divide(int pixels, int by)
+static int div_ceil(int pixels, int by)
 {
     return (pixels + by - 1) / by;
 }
 
 /* Samples of one chroma plane. */
-static size_t chroma(const struct nst_y4m *y, int width, int height)
+static size_t chroma_samples(const struct nst_y4m *y, int width, int height)
 {
-    return y->across
-               ? (size_t)divide(width, y->across) * (size_t)divide(height, y->down)
-               : 0;
+    return y->subsample_x ? (size_t)div_ceil(width, y->subsample_x) *
+                                (size_t)div_ceil(height, y->subsample_y)
+                          : 0;
 }
 
-static size_t bytes_of_sample(const struct nst_y4m *y)
+static size_t sample_bytes(const struct nst_y4m *y)
 {
     return y->bits > 8 ? 2 : 1;
 }
 
-size_t nst_y4m_bytes(const struct nst_y4m *y, int width, int height)
+size_t nst_y4m_frame_bytes(const struct nst_y4m *y, int width, int height)
 {
-    return ((size_t)width * (size_t)height + 2 * chroma(y, width, height)) *
-           bytes_of_sample(y);
+    return ((size_t)width * (size_t)height + 2 * chroma_samples(y, width, height)) *
+           sample_bytes(y);
 }
 
 /* What 0 and 1 of luma are as samples; chroma lies around zero. */
 struct range {
     double black, white, zero, chroma; /* chroma: samples from -1/2 to 1/2 */
-    unsigned most;
+    unsigned max;
 };
 
 static struct range range_of(const struct nst_y4m *y)
 {
-    unsigned one = 1u << (y->bits - 8), most = (1u << y->bits) - 1;
+    unsigned one = 1u << (y->bits - 8), max = (1u << y->bits) - 1;
 
     if (y->full)
-        return (struct range){0, most, 128.0 * one, most, most};
-    return (struct range){16.0 * one, 235.0 * one, 128.0 * one, 224.0 * one, most};
+        return (struct range){0, max, 128.0 * one, max, max};
+    return (struct range){16.0 * one, 235.0 * one, 128.0 * one, 224.0 * one, max};
 }
 
 static double sample(const unsigned char *p, size_t i, bool wide)
@@ -163,11 +164,12 @@ static double sample(const unsigned char *p, size_t i, bool wide)
 
 /* Chroma at a pixel: linear between the samples, which lie in the middle of the pixels
  * they stand for. */
-static double chroma_at(const struct nst_y4m *y, const unsigned char *plane, int row,
-                        int column)
+static double interpolate_chroma(const struct nst_y4m *y, const unsigned char *plane,
+                                 int row, int column)
 {
-    int w = divide(y->width, y->across), h = divide(y->height, y->down);
-    double r = (row + 0.5) / y->down - 0.5, c = (column + 0.5) / y->across - 0.5;
+    int w = div_ceil(y->width, y->subsample_x), h = div_ceil(y->height, y->subsample_y);
+    double r = (row + 0.5) / y->subsample_y - 0.5,
+           c = (column + 0.5) / y->subsample_x - 0.5;
     int top, left, bottom, right;
     bool wide = y->bits > 8;
 
@@ -187,7 +189,7 @@ static double chroma_at(const struct nst_y4m *y, const unsigned char *plane, int
                 c * sample(plane, (size_t)bottom * (size_t)w + (size_t)right, wide));
 }
 
-static float unit(double v)
+static float clamp01(double v)
 {
     return (float)(v > 0 ? v < 1 ? v : 1 : 0);
 }
@@ -195,8 +197,8 @@ static float unit(double v)
 static void to_rgb(const struct nst_y4m *y, const unsigned char *frame, float *rgb)
 {
     size_t n = (size_t)y->width * (size_t)y->height, i = 0;
-    size_t plane = chroma(y, y->width, y->height) * bytes_of_sample(y);
-    const unsigned char *cb = frame + n * bytes_of_sample(y), *cr = cb + plane;
+    size_t plane = chroma_samples(y, y->width, y->height) * sample_bytes(y);
+    const unsigned char *cb = frame + n * sample_bytes(y), *cr = cb + plane;
     struct range g = range_of(y);
 
     for (int r = 0; r < y->height; r++)
@@ -205,20 +207,22 @@ static void to_rgb(const struct nst_y4m *y, const unsigned char *frame, float *r
                 (sample(frame, i, y->bits > 8) - g.black) / (g.white - g.black);
             double blue = 0, red = 0; /* less luma */
 
-            if (y->across) {
-                blue = 2 * (1 - BLUE) * (chroma_at(y, cb, r, c) - g.zero) / g.chroma;
-                red = 2 * (1 - RED) * (chroma_at(y, cr, r, c) - g.zero) / g.chroma;
+            if (y->subsample_x) {
+                blue = 2 * (1 - KB) * (interpolate_chroma(y, cb, r, c) - g.zero) /
+                       g.chroma;
+                red = 2 * (1 - KR) * (interpolate_chroma(y, cr, r, c) - g.zero) /
+                      g.chroma;
             }
-            rgb[i] = unit(luma + red);
-            rgb[n + i] = unit(luma - (RED * red + BLUE * blue) / GREEN);
-            rgb[2 * n + i] = unit(luma + blue);
+            rgb[i] = clamp01(luma + red);
+            rgb[n + i] = clamp01(luma - (KR * red + KB * blue) / KG);
+            rgb[2 * n + i] = clamp01(luma + blue);
         }
 }
 
 enum nst_status nst_y4m_read_frame(const struct nst_y4m *y, FILE *f, const char *label,
                                    float *rgb, bool *end, struct nst_err *err)
 {
-    size_t size = nst_y4m_bytes(y, y->width, y->height);
+    size_t size = nst_y4m_frame_bytes(y, y->width, y->height);
     char line[NST_Y4M_LINE];
     unsigned char *frame;
     int got = read_line(f, line, sizeof line);
@@ -228,8 +232,8 @@ enum nst_status nst_y4m_read_frame(const struct nst_y4m *y, FILE *f, const char 
         return NST_OK;
     if (ferror(f))
         return nst_err_set(err, NST_ERR_IO, "%s: %s", label, strerror(errno));
-    if (got != 1 ||
-        !(starts(line, FRAME) && (!line[strlen(FRAME)] || line[strlen(FRAME)] == ' ')))
+    if (got != 1 || !(starts_with(line, FRAME) &&
+                      (!line[strlen(FRAME)] || line[strlen(FRAME)] == ' ')))
         return nst_err_set(err, NST_ERR_FORMAT,
                            "%s: is damaged: no frame where one should begin", label);
     frame = malloc(size);
@@ -246,9 +250,9 @@ enum nst_status nst_y4m_read_frame(const struct nst_y4m *y, FILE *f, const char 
     return NST_OK;
 }
 
-static void put(unsigned char **to, double v, const struct range *g, bool wide)
+static void put_sample(unsigned char **to, double v, const struct range *g, bool wide)
 {
-    unsigned n = v > 0 ? v + 0.5 < g->most ? (unsigned)(v + 0.5) : g->most : 0;
+    unsigned n = v > 0 ? v + 0.5 < g->max ? (unsigned)(v + 0.5) : g->max : 0;
 
     *(*to)++ = n & 0xff;
     if (wide)
@@ -257,18 +261,19 @@ static void put(unsigned char **to, double v, const struct range *g, bool wide)
 
 /* The mean luma of the pixels of h x w that one sample stands for, and of the channel
  * that a chroma plane is about. */
-static void means(const struct nst_y4m *y, const float *rgb, int h, int w, int row,
-                  int column, int channel, double *luma, double *value)
+static void average_block(const struct nst_y4m *y, const float *rgb, int h, int w,
+                          int row, int column, int channel, double *luma, double *value)
 {
     size_t n = (size_t)h * (size_t)w;
     int pixels = 0;
 
     *luma = *value = 0;
-    for (int r = row * y->down; r < (row + 1) * y->down && r < h; r++)
-        for (int c = column * y->across; c < (column + 1) * y->across && c < w; c++) {
+    for (int r = row * y->subsample_y; r < (row + 1) * y->subsample_y && r < h; r++)
+        for (int c = column * y->subsample_x;
+             c < (column + 1) * y->subsample_x && c < w; c++) {
             size_t i = (size_t)r * (size_t)w + (size_t)c;
 
-            *luma += RED * rgb[i] + GREEN * rgb[n + i] + BLUE * rgb[2 * n + i];
+            *luma += KR * rgb[i] + KG * rgb[n + i] + KB * rgb[2 * n + i];
             *value += rgb[(size_t)channel * n + i];
             pixels++;
         }
@@ -284,16 +289,18 @@ void nst_y4m_write_frame(const struct nst_y4m *y, const float *rgb, int width,
     bool wide = y->bits > 8;
 
     for (size_t i = 0; i < n; i++)
-        put(&to,
-            g.black + (g.white - g.black) *
-                          (RED * rgb[i] + GREEN * rgb[n + i] + BLUE * rgb[2 * n + i]),
-            &g, wide);
-    for (int plane = 0; y->across && plane < 2; plane++)
-        for (int r = 0; r < divide(height, y->down); r++)
-            for (int c = 0; c < divide(width, y->across); c++) {
-                double luma, value, scale = plane ? 1 - RED : 1 - BLUE;
+        put_sample(&to,
+                   g.black + (g.white - g.black) *
+                                 (KR * rgb[i] + KG * rgb[n + i] + KB * rgb[2 * n + i]),
+                   &g, wide);
+    for (int plane = 0; y->subsample_x && plane < 2; plane++)
+        for (int r = 0; r < div_ceil(height, y->subsample_y); r++)
+            for (int c = 0; c < div_ceil(width, y->subsample_x); c++) {
+                double luma, value, scale = plane ? 1 - KR : 1 - KB;
 
-                means(y, rgb, height, width, r, c, plane ? 0 : 2, &luma, &value);
-                put(&to, g.zero + g.chroma * (value - luma) / (2 * scale), &g, wide);
+                average_block(y, rgb, height, width, r, c, plane ? 0 : 2, &luma,
+                              &value);
+                put_sample(&to, g.zero + g.chroma * (value - luma) / (2 * scale), &g,
+                           wide);
             }
 }

@@ -20,11 +20,11 @@
 
 struct nst_y4m {
     int width, height;
-    int across, down; /* pixels to a chroma sample; 0: grey */
-    int bits;         /* of a sample; above 8 it takes two bytes, the lower one first */
-    bool full;        /* range */
-    char rest[NST_Y4M_LINE]; /* all parameters but width and height, with a space before
-                                each */
+    int subsample_x, subsample_y; /* pixels to a chroma sample; 0: grey */
+    int bits;  /* of a sample; above 8 it takes two bytes, the lower one first */
+    bool full; /* range */
+    char extra_params[NST_Y4M_LINE]; /* all parameters but width and height, with a
+                                space before each */
 };
 
 /* Read the header. label is how messages call the stream. NST_ERR_FORMAT, NST_ERR_IO.
@@ -34,11 +34,11 @@ enum nst_status nst_y4m_read_header(struct nst_y4m *y, FILE *f, const char *labe
 
 /* The header of a stream like y, of frames of that size, with its line's end. Of size
  * bytes at to, at least NST_Y4M_LINE + 64. */
-void nst_y4m_header(const struct nst_y4m *y, int width, int height, char *to,
-                    size_t size);
+void nst_y4m_format_header(const struct nst_y4m *y, int width, int height, char *to,
+                           size_t size);
 
 /* Bytes of a frame of width x height, without the line before it. */
-size_t nst_y4m_bytes(const struct nst_y4m *y, int width, int height);
+size_t nst_y4m_frame_bytes(const struct nst_y4m *y, int width, int height);
 
 /*
  * Read the next frame to rgb (3 x height x width, sRGB, 0 to 1). *end is set where the
@@ -47,7 +47,7 @@ size_t nst_y4m_bytes(const struct nst_y4m *y, int width, int height);
 enum nst_status nst_y4m_read_frame(const struct nst_y4m *y, FILE *f, const char *label,
                                    float *rgb, bool *end, struct nst_err *err);
 
-/* A frame of width x height, as nst_y4m_bytes() bytes at to. */
+/* A frame of width x height, as nst_y4m_frame_bytes() bytes at to. */
 void nst_y4m_write_frame(const struct nst_y4m *y, const float *rgb, int width,
                          int height, unsigned char *to);
 

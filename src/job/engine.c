@@ -10,22 +10,22 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/cuda.h"
-#include "base/limits.h"
-#include "base/mem.h"
+#include "base/alloc.h"
+#include "base/memory.h"
 #include "model/models.h"
-#include "model/search.h"
+#include "model/paths.h"
 #include "model/vgg.h"
 
-#define MOST_GPUS 16
+#define MAX_GPUS 16
 
 struct nst_engine {
     struct nst_backend *be;
     struct nst_network network[NST_MODELS_MAX];
     int networks;
-    char *instead;         /* why it is the CPU that works, and not what was asked */
-    struct nst_engine *of; /* the first, beside which this one is; or NULL */
-    struct nst_engine *shared; /* whose GPU and weights these are; or NULL */
-    int gpus, gpu[MOST_GPUS];  /* that were asked for */
+    char *fallback_reason; /* why it is the CPU that works, and not what was asked */
+    struct nst_engine *primary;     /* the first, beside which this one is; or NULL */
+    struct nst_engine *cloned_from; /* whose GPU and weights these are; or NULL */
+    int gpus, gpu[MAX_GPUS];        /* that were asked for */
     size_t resident;
     _Atomic size_t limit; /* 0: not known yet */
 };
@@ -33,18 +33,18 @@ struct nst_engine {
 /* How many convolutions the layers asked for need. */
 static int convs_needed(const struct nst_params *p)
 {
-    const struct nst_taps *lists[] = {&p->content_layers, &p->style_layers};
+    const struct nst_layers *lists[] = {&p->content_layers, &p->style_layers};
     int last = 0;
 
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < lists[k]->count; i++)
-            if (lists[k]->tap[i].conv > last)
-                last = lists[k]->tap[i].conv;
+            if (lists[k]->layer[i].conv > last)
+                last = lists[k]->layer[i].conv;
     return last + 1;
 }
 
 /* Which GPUs text asks for: cuda, cuda:N, cuda:N,M and so on. How many; 0 if none. */
-static int gpus_of(const char *text, int gpu[MOST_GPUS])
+static int parse_gpus(const char *text, int gpu[MAX_GPUS])
 {
     int count = 0;
 
@@ -59,7 +59,7 @@ static int gpus_of(const char *text, int gpu[MOST_GPUS])
         long n;
 
         if (*text++ != (count ? ',' : ':') || *text < '0' || *text > '9' ||
-            count == MOST_GPUS)
+            count == MAX_GPUS)
             return 0;
         n = strtol(text, &end, 10);
         if (n >= 1024)
@@ -72,18 +72,18 @@ static int gpus_of(const char *text, int gpu[MOST_GPUS])
 
 enum nst_status nst_engine_check(const struct nst_params *p, struct nst_err *err)
 {
-    int gpu[MOST_GPUS];
+    int gpu[MAX_GPUS];
 
     if (strcmp(p->device, "cpu") == 0)
-        return nst_backend_fp32_only(
+        return nst_backend_require_fp32(
             &(struct nst_backend_config){.precision = (enum nst_precision)p->precision},
             err);
-    if (strcmp(p->device, "auto") == 0 || gpus_of(p->device, gpu))
+    if (strcmp(p->device, "auto") == 0 || parse_gpus(p->device, gpu))
         return NST_OK;
     return nst_err_set(err, NST_ERR_ARG,
                        "device: '%s' is not auto, cpu, cuda, cuda:N or cuda:N,M,... "
                        "(up to %d GPUs; see --list-devices)",
-                       p->device, MOST_GPUS);
+                       p->device, MAX_GPUS);
 }
 
 /* Find the networks that p asks for. */
@@ -94,15 +94,15 @@ static enum nst_status find_networks(struct nst_engine *e, const struct nst_para
     enum nst_status st = nst_models_parse(&models, p->model, err);
 
     if (st == NST_OK)
-        nst_models_leave_missing(&models);
+        nst_models_drop_missing(&models);
     for (int i = 0; st == NST_OK && i < models.count; i++) {
         struct nst_network *n = &e->network[i];
 
-        st = nst_search_model(&n->path, models.of[i].name, err);
+        st = nst_find_model(&n->path, models.model[i].name, err);
         if (st != NST_OK)
             break;
-        n->name = nst_search_name(n->path);
-        n->upto = models.of[i].upto;
+        n->name = nst_model_name(n->path);
+        n->max_size = models.model[i].max_size;
         e->networks++;
     }
     nst_models_clear(&models);
@@ -110,7 +110,7 @@ static enum nst_status find_networks(struct nst_engine *e, const struct nst_para
 }
 
 /* Does the i-th have its weights of an earlier one, the same file? */
-static const struct nst_network *same_file(const struct nst_engine *e, int i)
+static const struct nst_network *find_same_file(const struct nst_engine *e, int i)
 {
     for (int k = 0; k < i; k++)
         if (strcmp(e->network[k].path, e->network[i].path) == 0)
@@ -121,7 +121,7 @@ static const struct nst_network *same_file(const struct nst_engine *e, int i)
 static void free_networks(struct nst_engine *e)
 {
     for (int i = e->networks; i-- > 0;) {
-        if (!same_file(e, i))
+        if (!find_same_file(e, i))
             nst_vgg_free(e->network[i].vgg);
         e->network[i].vgg = NULL;
     }
@@ -134,7 +134,7 @@ static enum nst_status load_networks(struct nst_engine *e, const struct nst_para
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < e->networks; i++) {
-        const struct nst_network *same = same_file(e, i);
+        const struct nst_network *same = find_same_file(e, i);
         struct nst_network *n = &e->network[i];
         struct nst_weights *w = NULL;
 
@@ -150,9 +150,9 @@ static enum nst_status load_networks(struct nst_engine *e, const struct nst_para
 }
 
 /* Open what config says and load the networks on it. */
-static enum nst_status begin(struct nst_engine *e, const char *name,
-                             const struct nst_backend_config *config,
-                             const struct nst_params *p, struct nst_err *err)
+static enum nst_status open_backend(struct nst_engine *e, const char *name,
+                                    const struct nst_backend_config *config,
+                                    const struct nst_params *p, struct nst_err *err)
 {
     enum nst_status st = nst_backend_open(&e->be, name, config, err);
 
@@ -167,8 +167,9 @@ static enum nst_status begin(struct nst_engine *e, const char *name,
 }
 
 /* On the device that p asks for, or on the CPU when that cannot be had. */
-static enum nst_status begin_somewhere(struct nst_engine *e, const struct nst_params *p,
-                                       struct nst_err *err)
+static enum nst_status open_with_fallback(struct nst_engine *e,
+                                          const struct nst_params *p,
+                                          struct nst_err *err)
 {
     struct nst_backend_config config = {.threads = (int)p->threads,
                                         .precision = (enum nst_precision)p->precision};
@@ -177,22 +178,23 @@ static enum nst_status begin_somewhere(struct nst_engine *e, const struct nst_pa
     enum nst_status st;
 
     if (strcmp(name, "cpu") == 0)
-        return begin(e, name, &config, p, err);
+        return open_backend(e, name, &config, p, err);
     if (strcmp(name, "auto") == 0) {
-        if (getenv("NST_BACKEND") || nst_cuda_count(NULL) == 0)
-            return begin(e, getenv("NST_BACKEND") ? NULL : "cpu", &config, p, err);
+        if (getenv("NST_BACKEND") || nst_cuda_device_count(NULL) == 0)
+            return open_backend(e, getenv("NST_BACKEND") ? NULL : "cpu", &config, p,
+                                err);
     }
-    e->gpus = gpus_of(name, e->gpu);
+    e->gpus = parse_gpus(name, e->gpu);
     config.device = e->gpu[0];
-    st = begin(e, "cuda", &config, p, &why);
+    st = open_backend(e, "cuda", &config, p, &why);
     if (st == NST_OK || st == NST_ERR_ARG) {
         if (err && st != NST_OK)
             *err = why;
         return st;
     }
-    e->instead = nst_xasprintf("%s; using the CPU", why.text);
+    e->fallback_reason = nst_xasprintf("%s; using the CPU", why.text);
     config.precision = NST_PRECISION_AUTO;
-    return begin(e, "cpu", &config, p, err);
+    return open_backend(e, "cpu", &config, p, err);
 }
 
 enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params *p,
@@ -203,92 +205,94 @@ enum nst_status nst_engine_new(struct nst_engine **out, const struct nst_params 
 
     *out = NULL;
     if (st == NST_OK)
-        st = begin_somewhere(e, p, err);
+        st = open_with_fallback(e, p, err);
     if (st != NST_OK) {
         nst_engine_free(e);
         return st;
     }
-    e->resident = nst_memory_now();
+    e->resident = nst_memory_resident();
     atomic_init(&e->limit, (size_t)p->max_memory);
     *out = e;
     return NST_OK;
 }
 
-static struct nst_engine *first_of(struct nst_engine *e)
+static struct nst_engine *primary_of(struct nst_engine *e)
 {
-    return e->of ? e->of : e;
+    return e->primary ? e->primary : e;
 }
 
 /* e has the networks that another has, but not their weights. */
-static void name_networks(struct nst_engine *e, const struct nst_engine *other)
+static void copy_network_names(struct nst_engine *e, const struct nst_engine *other)
 {
     e->networks = other->networks;
     for (int i = 0; i < e->networks; i++)
         e->network[i] =
             (struct nst_network){.name = nst_xstrdup(other->network[i].name),
                                  .path = nst_xstrdup(other->network[i].path),
-                                 .upto = other->network[i].upto};
+                                 .max_size = other->network[i].max_size};
 }
 
 /* e works beside another, and all since before it was made is the first one's. */
-static void stand_beside(struct nst_engine *e, struct nst_engine *other, size_t before)
+static void attach_to_primary(struct nst_engine *e, struct nst_engine *other,
+                              size_t before)
 {
-    size_t after = nst_memory_now();
+    size_t after = nst_memory_resident();
 
-    e->of = first_of(other);
-    e->of->resident += after > before ? after - before : 0;
+    e->primary = primary_of(other);
+    e->primary->resident += after > before ? after - before : 0;
 }
 
-enum nst_status nst_engine_share(struct nst_engine **out, struct nst_engine *of,
+enum nst_status nst_engine_clone(struct nst_engine **out, struct nst_engine *source,
                                  struct nst_err *err)
 {
     struct nst_engine *e = nst_xcalloc(1, sizeof *e);
-    size_t before = nst_memory_now();
-    enum nst_status st = of->be->ops->share(&e->be, of->be, err);
+    size_t before = nst_memory_resident();
+    enum nst_status st = source->be->ops->clone(&e->be, source->be, err);
 
     *out = NULL;
     if (st != NST_OK) {
         free(e);
         return st;
     }
-    name_networks(e, of);
+    copy_network_names(e, source);
     for (int i = 0; i < e->networks; i++) {
-        const struct nst_network *same = same_file(e, i);
+        const struct nst_network *same = find_same_file(e, i);
 
         if (same)
             e->network[i].vgg = same->vgg;
         else
-            nst_vgg_share(&e->network[i].vgg, of->network[i].vgg, e->be);
+            nst_vgg_clone(&e->network[i].vgg, source->network[i].vgg, e->be);
     }
-    e->shared = of;
-    of->be->memory = e->be->memory; /* what is left now */
-    stand_beside(e, of, before);
+    e->cloned_from = source;
+    source->be->device_memory = e->be->device_memory; /* what is left now */
+    attach_to_primary(e, source, before);
     *out = e;
     return NST_OK;
 }
 
-int nst_engine_gpus(const struct nst_engine *e)
+int nst_engine_gpu_count(const struct nst_engine *e)
 {
-    return e->instead ? 0 : e->gpus;
+    return e->fallback_reason ? 0 : e->gpus;
 }
 
-enum nst_status nst_engine_on(struct nst_engine **out, struct nst_engine *first, int k,
-                              const struct nst_params *p, struct nst_err *err)
+enum nst_status nst_engine_new_on_gpu(struct nst_engine **out, struct nst_engine *first,
+                                      int k, const struct nst_params *p,
+                                      struct nst_err *err)
 {
     struct nst_engine *e = nst_xcalloc(1, sizeof *e);
     struct nst_backend_config config = first->be->config;
-    size_t before = nst_memory_now();
+    size_t before = nst_memory_resident();
     enum nst_status st;
 
     *out = NULL;
     config.device = first->gpu[k];
-    name_networks(e, first);
-    st = begin(e, "cuda", &config, p, err);
+    copy_network_names(e, first);
+    st = open_backend(e, "cuda", &config, p, err);
     if (st != NST_OK) {
         nst_engine_free(e);
         return st;
     }
-    stand_beside(e, first, before);
+    attach_to_primary(e, first, before);
     *out = e;
     return NST_OK;
 }
@@ -304,25 +308,25 @@ void nst_engine_free(struct nst_engine *e)
         free(e->network[i].name);
         free(e->network[i].path);
     }
-    free(e->instead);
+    free(e->fallback_reason);
     free(e);
 }
 
-const struct nst_network *nst_engine_networks(const struct nst_engine *e, int i)
+const struct nst_network *nst_engine_network_at(const struct nst_engine *e, int i)
 {
     return i < e->networks ? &e->network[i] : NULL;
 }
 
-char *nst_engine_list(const struct nst_engine *e,
-                      char *(*text_of)(const struct nst_network *n))
+char *nst_engine_list_networks(const struct nst_engine *e,
+                               char *(*format)(const struct nst_network *n))
 {
     char *all = nst_xstrdup("");
 
     for (int i = 0; i < e->networks; i++) {
         const struct nst_network *n = &e->network[i];
-        char *one = text_of(n);
-        char *longer = n->upto ? nst_xasprintf("%s%s:%d,", all, one, n->upto)
-                               : nst_xasprintf("%s%s", all, one);
+        char *one = format(n);
+        char *longer = n->max_size ? nst_xasprintf("%s%s:%d,", all, one, n->max_size)
+                                   : nst_xasprintf("%s%s", all, one);
 
         free(one);
         free(all);
@@ -331,11 +335,12 @@ char *nst_engine_list(const struct nst_engine *e,
     return all;
 }
 
-const struct nst_network *nst_engine_network(const struct nst_engine *e, int longest)
+const struct nst_network *nst_engine_network_for(const struct nst_engine *e,
+                                                 int longest)
 {
     int i = 0;
 
-    while (i < e->networks - 1 && longest > e->network[i].upto)
+    while (i < e->networks - 1 && longest > e->network[i].max_size)
         i++;
     return &e->network[i];
 }
@@ -345,40 +350,40 @@ const char *nst_engine_device(const struct nst_engine *e)
     return e->be->ops->name;
 }
 
-const char *nst_engine_instead(const struct nst_engine *e)
+const char *nst_engine_fallback_reason(const struct nst_engine *e)
 {
-    return e->instead;
+    return e->fallback_reason;
 }
 
-const char *nst_engine_instructions(const struct nst_engine *e)
+const char *nst_engine_isa(const struct nst_engine *e)
 {
-    return e->be->instructions;
+    return e->be->isa;
 }
 
-size_t nst_engine_resident(const struct nst_engine *e)
+size_t nst_engine_resident_memory(const struct nst_engine *e)
 {
-    return e->of ? e->of->resident : e->resident;
+    return e->primary ? e->primary->resident : e->resident;
 }
 
 /* Found when a first picture has been read: libraries and threads have taken then what
  * they take of what is available. */
-size_t nst_engine_limit(struct nst_engine *e)
+size_t nst_engine_memory_limit(struct nst_engine *e)
 {
-    struct nst_engine *first = first_of(e);
+    struct nst_engine *first = primary_of(e);
     size_t unknown = 0, left;
 
     if (atomic_load(&first->limit))
         return atomic_load(&first->limit);
     left = nst_memory_available();
-    atomic_compare_exchange_strong(&first->limit, &unknown,
-                                   left == SIZE_MAX ? SIZE_MAX
-                                                    : nst_memory_now() + left / 5 * 4);
+    atomic_compare_exchange_strong(
+        &first->limit, &unknown,
+        left == SIZE_MAX ? SIZE_MAX : nst_memory_resident() + left / 5 * 4);
     return atomic_load(&first->limit);
 }
 
 size_t nst_engine_device_memory(const struct nst_engine *e)
 {
-    return (e->shared ? e->shared : e)->be->memory;
+    return (e->cloned_from ? e->cloned_from : e)->be->device_memory;
 }
 
 bool nst_engine_same_device(const struct nst_engine *a, const struct nst_engine *b)
@@ -386,9 +391,9 @@ bool nst_engine_same_device(const struct nst_engine *a, const struct nst_engine 
     return a->be->config.device == b->be->config.device;
 }
 
-void nst_engine_use(struct nst_engine *e, int threads)
+void nst_engine_set_threads(struct nst_engine *e, int threads)
 {
-    nst_threads_use(e->be->threads, threads);
+    nst_threads_set_active(e->be->threads, threads);
 }
 
 int nst_engine_threads(const struct nst_engine *e)

@@ -13,9 +13,9 @@ struct nst_evaluation {
     int64_t iteration;  /* accepted steps before and including this one */
     double content_loss, style_loss, total_loss;
     double gradient_max, gradient_norm;
-    bool accepted;  /* this point became the new iterate */
-    double seconds; /* since the optimisation began */
-    double share;   /* of the whole work, done by now: told with a step, else 0 */
+    bool accepted;   /* this point became the new iterate */
+    double seconds;  /* since the optimisation began */
+    double fraction; /* of the whole work, done by now: told with a step, else 0 */
 };
 
 enum nst_job_end {

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "backend/backend.h"
-#include "base/mem.h"
-#include "job/job_parts.h"
-#include "job/scales.h"
+#include "base/alloc.h"
+#include "job/job_internal.h"
+#include "job/pyramid.h"
 #include "model/vgg.h"
 
 enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
@@ -14,152 +14,156 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
                             struct nst_image content, const struct nst_style *style,
                             struct nst_err *err)
 {
-    struct nst_objective_config config = nst_plan_objective(plan, p);
-    struct nst_job *r = nst_xcalloc(1, sizeof *r);
+    struct nst_objective_config config = nst_plan_objective_config(plan, p);
+    struct nst_job *j = nst_xcalloc(1, sizeof *j);
     int longest = content.height > content.width ? content.height : content.width;
-    struct nst_vgg *v = nst_engine_network(e, longest - 2 * nst_border(p))->vgg;
+    struct nst_vgg *v =
+        nst_engine_network_for(e, longest - 2 * nst_padding_width(p))->vgg;
     enum nst_status st;
 
     *out = NULL;
-    r->p = p;
-    r->plan = plan;
-    r->content_host = content.rgb;
-    r->fault = &nst_vgg_backend(v)->fault;
-    r->longest = longest;
-    nst_balance_begin(&r->balance, p->content_weight, p->style_weight);
-    r->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
-    r->v = (struct nst_vectors){nst_vgg_backend(v),
-                                3 * (size_t)content.height * (size_t)content.width};
-    r->ops = r->v.be->ops->vectors;
-    st = r->v.be->memory ? nst_vector_new(&r->v, &r->own, err) : NST_OK;
+    j->p = p;
+    j->plan = plan;
+    j->content_host = content.rgb;
+    j->device_error = &nst_vgg_backend(v)->error;
+    j->longest = longest;
+    nst_loss_balancing_init(&j->balance, p->content_weight, p->style_weight);
+    j->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
+    j->v = (struct nst_vector_space){nst_vgg_backend(v), 3 * (size_t)content.height *
+                                                             (size_t)content.width};
+    j->ops = j->v.be->ops->vectors;
+    st = j->v.be->device_memory ? nst_vector_new(&j->v, &j->device_x, err) : NST_OK;
     if (st == NST_OK)
-        st = nst_objective_new(&r->objective, v, &config, content.rgb, content.height,
+        st = nst_objective_new(&j->objective, v, &config, content.rgb, content.height,
                                content.width, style, err);
     if (st != NST_OK) {
-        nst_job_free(r);
+        nst_job_free(j);
         return st;
     }
-    *out = r;
+    *out = j;
     return NST_OK;
 }
 
-void nst_job_free(struct nst_job *r)
+void nst_job_free(struct nst_job *j)
 {
-    if (!r)
+    if (!j)
         return;
-    nst_objective_free(r->objective);
-    nst_vector_free(&r->v, r->own);
-    nst_vector_free(&r->v, r->made);
-    if (r->content)
-        nst_backend_unshow(r->v.be, r->content_host, r->content);
-    if (r->keep)
-        nst_backend_unshow(r->v.be, r->keep_host, r->keep);
-    free(r);
+    nst_objective_free(j->objective);
+    nst_vector_free(&j->v, j->device_x);
+    nst_vector_free(&j->v, j->composite);
+    if (j->content)
+        nst_backend_release(j->v.be, j->content_host, j->content);
+    if (j->keep_mask)
+        nst_backend_release(j->v.be, j->keep_mask_host, j->keep_mask);
+    free(j);
 }
 
-enum nst_status nst_job_keep(struct nst_job *r, const float *mask, struct nst_err *err)
+enum nst_status nst_job_set_keep_mask(struct nst_job *j, const float *keep_mask,
+                                      struct nst_err *err)
 {
-    enum nst_status st = nst_vector_new(&r->v, &r->made, err);
+    enum nst_status st = nst_vector_new(&j->v, &j->composite, err);
 
     if (st == NST_OK)
-        st = nst_backend_show(r->v.be, r->content_host, r->v.n, &r->content, err);
+        st = nst_backend_to_device(j->v.be, j->content_host, j->v.n, &j->content, err);
     if (st == NST_OK)
-        st = nst_backend_show(r->v.be, mask, r->v.n / 3, &r->keep, err);
-    r->keep_host = mask;
+        st = nst_backend_to_device(j->v.be, keep_mask, j->v.n / 3, &j->keep_mask, err);
+    j->keep_mask_host = keep_mask;
     return st;
 }
 
-enum nst_status nst_job_hold(struct nst_job *r, struct nst_before before,
-                             struct nst_err *err)
+enum nst_status nst_job_set_temporal_target(struct nst_job *j,
+                                            struct nst_temporal_target target,
+                                            struct nst_err *err)
 {
-    return nst_objective_hold(r->objective, before, r->p->temporal, err);
+    return nst_objective_set_temporal_target(j->objective, target, j->p->temporal, err);
 }
 
-double nst_job_seconds(const struct nst_job *r)
+double nst_job_elapsed(const struct nst_job *j)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return r->earlier + (double)(now.tv_sec - r->begin.tv_sec) +
-           1e-9 * (double)(now.tv_nsec - r->begin.tv_nsec);
+    return j->elapsed_before + (double)(now.tv_sec - j->start_time.tv_sec) +
+           1e-9 * (double)(now.tv_nsec - j->start_time.tv_nsec);
 }
 
-static void measure_picture(struct nst_job *r, const float *picture,
-                            struct nst_evaluation *e)
+static void evaluate_image(struct nst_job *j, const float *image,
+                           struct nst_evaluation *e)
 {
     struct nst_losses losses;
 
-    nst_objective_evaluate(r->objective, picture, &losses, NULL);
+    nst_objective_evaluate(j->objective, image, &losses, NULL);
     e->content_loss = losses.content;
     e->style_loss = losses.style;
     e->total_loss = losses.total;
 }
 
-void nst_job_losses(struct nst_job *r, const float *x, struct nst_evaluation *e)
+void nst_job_evaluate_iterate(struct nst_job *j, const float *x,
+                              struct nst_evaluation *e)
 {
-    if (r->keep)
-        nst_job_blend(r, x, r->made);
-    measure_picture(r, r->keep ? r->made : x, e);
+    if (j->keep_mask)
+        nst_job_apply_mask(j, x, j->composite);
+    evaluate_image(j, j->keep_mask ? j->composite : x, e);
 }
 
-const float *nst_job_shown(struct nst_job *r, const float *x)
+const float *nst_job_download(struct nst_job *j, const float *x)
 {
-    if (!r->own)
+    if (!j->device_x)
         return x;
-    r->v.be->ops->get(r->v.be, r->host, x, r->v.n * sizeof *x);
-    return r->host;
+    j->v.be->ops->buffer_download(j->v.be, j->host_x, x, j->v.n * sizeof *x);
+    return j->host_x;
 }
 
-void nst_job_take_in(struct nst_job *r, const float *x)
+void nst_job_upload(struct nst_job *j, const float *x)
 {
-    if (r->own)
-        r->v.be->ops->put(r->v.be, r->own, x, r->v.n * sizeof *x);
+    if (j->device_x)
+        j->v.be->ops->buffer_upload(j->v.be, j->device_x, x, j->v.n * sizeof *x);
 }
 
-const float *nst_job_picture(struct nst_job *r)
+const float *nst_job_current_image(struct nst_job *j)
 {
-    if (!r->keep)
-        return nst_job_shown(r, r->x);
-    nst_job_blend(r, r->x, r->made);
-    return nst_job_shown(r, r->made);
+    if (!j->keep_mask)
+        return nst_job_download(j, j->x);
+    nst_job_apply_mask(j, j->x, j->composite);
+    return nst_job_download(j, j->composite);
 }
 
-int64_t nst_job_steps(const struct nst_job *r)
+int64_t nst_job_iterations(const struct nst_job *j)
 {
-    return r->iterations;
+    return j->iterations;
 }
 
-enum nst_status nst_job_run(struct nst_job *r, float *x,
+enum nst_status nst_job_run(struct nst_job *j, float *x,
                             const struct nst_job_events *events,
                             struct nst_job_result *result, struct nst_err *err)
 {
     enum nst_status st;
 
-    r->events = events;
-    r->host = x;
-    r->saved = -1;
-    if (events && events->begun)
-        events->begun(events->ctx);
-    clock_gettime(CLOCK_MONOTONIC, &r->begin);
-    r->x = r->own ? r->own : x;
-    nst_job_take_in(r, x);
-    st = nst_job_minimise(r, &result->end, err);
+    j->events = events;
+    j->host_x = x;
+    j->saved_iteration = -1;
+    if (events && events->started)
+        events->started(events->ctx);
+    clock_gettime(CLOCK_MONOTONIC, &j->start_time);
+    j->x = j->device_x ? j->device_x : x;
+    nst_job_upload(j, x);
+    st = nst_job_optimise(j, &result->end, err);
     if (st == NST_OK)
-        nst_job_shown(r, r->x);
-    if (r->fault->status != NST_OK) /* which may be why it ended */
-        st = nst_backend_fault(r->v.be, err);
+        nst_job_download(j, j->x);
+    if (j->device_error->status != NST_OK) /* which may be why it ended */
+        st = nst_backend_error(j->v.be, err);
     if (st != NST_OK)
         return st;
-    result->first = r->first;
-    result->final = r->latest;
-    result->iterations = r->iterations;
-    result->evaluations = r->evaluations;
-    result->seconds = nst_job_seconds(r);
+    result->first = j->first;
+    result->final = j->latest;
+    result->iterations = j->iterations;
+    result->evaluations = j->evaluations;
+    result->seconds = nst_job_elapsed(j);
     return NST_OK;
 }
 
-void nst_job_measure(struct nst_job *r, const float *x, struct nst_evaluation *e)
+void nst_job_evaluate(struct nst_job *j, const float *x, struct nst_evaluation *e)
 {
-    nst_job_take_in(r, x);
-    measure_picture(r, r->own ? r->own : x, e);
+    nst_job_upload(j, x);
+    evaluate_image(j, j->device_x ? j->device_x : x, e);
 }

@@ -15,7 +15,7 @@
 #include "job/engine.h"
 #include "job/evaluation.h"
 #include "job/options.h"
-#include "optim/state.h"
+#include "optim/serialise.h"
 #include "style/objective.h"
 
 struct nst_job;
@@ -29,7 +29,7 @@ struct nst_image {
 struct nst_job_events {
     void *ctx;
     /* All is ready, and the first evaluation comes next. */
-    void (*begun)(void *ctx);
+    void (*started)(void *ctx);
     /* Every evaluation, in order, as soon as it is known whether it was accepted. */
     void (*evaluated)(void *ctx, const struct nst_evaluation *e);
     /* After a step: e is the new iterate, done of planned steps are behind us (under
@@ -40,8 +40,8 @@ struct nst_job_events {
      */
     bool (*stop)(void *ctx);
     /* --adaptive changed a weight, after e. */
-    void (*reweighed)(void *ctx, const struct nst_evaluation *e, const char *loss,
-                      double from, double to);
+    void (*weight_changed)(void *ctx, const struct nst_evaluation *e, const char *loss,
+                           double from, double to);
     /* Now is the time to write the job's state down: every save_every steps, and when
      * all are made. */
     void (*save)(void *ctx, struct nst_job *j);
@@ -68,12 +68,14 @@ void nst_job_free(struct nst_job *j);
  * stays, from 0 to 1. The picture made is content + (1 - keep) (x - content), and x is
  * what is optimised. Borrowed as long as the job lives. NST_ERR_MEM.
  */
-enum nst_status nst_job_keep(struct nst_job *j, const float *keep, struct nst_err *err);
+enum nst_status nst_job_set_keep_mask(struct nst_job *j, const float *keep_mask,
+                                      struct nst_err *err);
 
 /* Hold the picture to the frame before, with the weight that p asks for; borrowed as
  * long as the job lives. NST_ERR_MEM. */
-enum nst_status nst_job_hold(struct nst_job *j, struct nst_before before,
-                             struct nst_err *err);
+enum nst_status nst_job_set_temporal_target(struct nst_job *j,
+                                            struct nst_temporal_target target,
+                                            struct nst_err *err);
 
 /*
  * Stylise, once: x (3 x height x width of the content) is the picture to start from,
@@ -86,25 +88,26 @@ enum nst_status nst_job_run(struct nst_job *j, float *x,
 
 /* While the job runs, the picture made so far: 3 x height x width of the content,
  * borrowed until the next step. It may lie in the x that the job runs on. */
-const float *nst_job_picture(struct nst_job *j);
+const float *nst_job_current_image(struct nst_job *j);
 
 /* And how many steps it took. */
-int64_t nst_job_steps(const struct nst_job *j);
+int64_t nst_job_iterations(const struct nst_job *j);
 
 /*
- * The job's state while it runs, in parts (optim/state.h): what events->save() may
+ * The job's state while it runs, in parts (optim/serialise.h): what events->save() may
  * write down, and what nst_job_run() takes up where nst_job_resume() was called before.
  * False if the visitor said so.
  */
-bool nst_job_state(struct nst_job *j, nst_state_visit *visit, void *ctx);
+bool nst_job_serialise(struct nst_job *j, nst_serialise_fn *visit, void *ctx);
 
 /* nst_job_run() begins with the state that visit brings in, whatever its x holds; both
  * are borrowed until then. If it cannot be had, or is of a job with another loss, the
- * run fails: NST_ERR_FORMAT. *off becomes how much the loss here differs from the one
- * written down: 0, or a little on another processor. */
-void nst_job_resume(struct nst_job *j, nst_state_visit *visit, void *ctx, double *off);
+ * run fails: NST_ERR_FORMAT. *deviation becomes how much the loss here differs from the
+ * one written down: 0, or a little on another processor. */
+void nst_job_resume(struct nst_job *j, nst_serialise_fn *visit, void *ctx,
+                    double *deviation);
 
 /* The losses of any picture x of that size, into *e; the rest of it stays. */
-void nst_job_measure(struct nst_job *j, const float *x, struct nst_evaluation *e);
+void nst_job_evaluate(struct nst_job *j, const float *x, struct nst_evaluation *e);
 
 #endif

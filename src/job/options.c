@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "model/models.h"
 
 #define GROUP(n) .group = n
@@ -21,7 +21,7 @@
 #define CHOICE(words) .type = NST_OPTION_CHOICE, .choices = words
 #define TEXT .type = NST_OPTION_TEXT
 #define LIST(lo, hi) .type = NST_OPTION_LIST, .min = lo, .max = hi
-#define TAPS .type = NST_OPTION_TAPS
+#define LAYERS .type = NST_OPTION_LAYERS
 #define STYLES .type = NST_OPTION_STYLES
 #define STYLE_MASK .type = NST_OPTION_STYLE_MASK
 #define STYLE_LAYERS .type = NST_OPTION_STYLE_LAYERS
@@ -45,21 +45,21 @@ static const struct nst_option options[] = {
      .help = "Use the preceding --style for these of the --style-layers only, each "
              "NAME or NAME:WEIGHT. Without this option it applies to all"},
     {"style-scale", 0, GROUP(1), REAL(0.1, 10), AT(style_scale), OFFERED,
-     .initial = "1", .arg = "FACTOR",
+     .default_text = "1", .arg = "FACTOR",
      .help = "Size of the style images as a multiple of --size, 0.1 to 10. Larger "
              "values give larger strokes"},
     {"output", 'o', GROUP(1), TEXT, AT(output), ONCE, .arg = "FILE|DIR/",
      .help = "Write the result to FILE, whose extension selects the format, or into "
              "DIR/. Without -o, or with -, a PNG goes to standard output"},
-    {"name", 0, GROUP(1), TEXT, AT(name), .initial = "{stem}-{style}.{ext}",
+    {"name", 0, GROUP(1), TEXT, AT(name), .default_text = "{stem}-{style}.{ext}",
      .arg = "TEMPLATE",
      .help = "File names of results in a directory. {stem} and {ext} come from the "
              "input, {style} from the styles, {index} is the number of the image"},
     {"format", 0, GROUP(1), TEXT, AT(format), .arg = "NAME",
      .help = "Output format, whatever the file name says: png, jpg, webp, tiff, ppm "
              "and others"},
-    {"quality", 0, GROUP(1), INT(1, 100), AT(quality), .zero = "auto",
-     .initial = "auto", .arg = "N|auto",
+    {"quality", 0, GROUP(1), INT(1, 100), AT(quality), .zero_word = "auto",
+     .default_text = "auto", .arg = "N|auto",
      .help = "Quality of lossy output formats, 1 to 100. auto: 92 for JPEG and JPEG "
              "XL, 90 for WebP, 80 for HEIF, AVIF and JPEG 2000"},
     {"y4m", 0, GROUP(1), FLAG, AT(y4m), ONCE,
@@ -76,13 +76,13 @@ static const struct nst_option options[] = {
      .help = "Skip images whose result already exists and was made from the same "
              "inputs with the same options"},
     /* before size, which it sets */
-    {"scales", 0, GROUP(3), LIST(16, 65536), AT(scales), OFFERED, .zero = "none",
-     .initial = "auto", .arg = "LIST|FROM..|auto|none",
+    {"scales", 0, GROUP(3), LIST(16, 65536), AT(scales), OFFERED, .zero_word = "none",
+     .default_text = "auto", .arg = "LIST|FROM..|auto|none",
      .help = "Work coarse to fine at these sizes, up to 8 and increasing; the last one "
              "becomes --size. FROM..: start at FROM and double up to --size. auto is "
              "64.., none is --size alone"},
-    {"size", 'S', GROUP(1), INT(16, 65536), AT(size), OFFERED, .zero = "native",
-     .initial = "512", .arg = "N|native",
+    {"size", 'S', GROUP(1), INT(16, 65536), AT(size), OFFERED, .zero_word = "native",
+     .default_text = "512", .arg = "N|native",
      .help = "Longest side of the result and of the style images in pixels, 16 to "
              "65536. native: do not resize"},
     {"square", 0, GROUP(1), FLAG, AT(square), OFFERED,
@@ -98,7 +98,7 @@ static const struct nst_option options[] = {
     {"preview", 0, GROUP(1), TEXT, AT(preview), ONCE, .arg = "FILE",
      .help = "Write the current image to FILE every --save-every steps and at the end "
              "of each scale. {step} or {scale} in the name makes a series of files"},
-    {"save-every", 0, GROUP(1), INT(1, 1000000), AT(save_every), .initial = "50",
+    {"save-every", 0, GROUP(1), INT(1, 1000000), AT(save_every), .default_text = "50",
      .arg = "N",
      .help = "Interval between checkpoints and between previews in steps, 1 to "
              "1000000"},
@@ -106,117 +106,119 @@ static const struct nst_option options[] = {
      .help = "Network: the name of an installed model, or a safetensors file. "
              "vgg19:256,vgg19-lite takes vgg19 for scales up to 256 pixels and "
              "vgg19-lite above"},
-    {"content-layers", 0, GROUP(2), TAPS, AT(content_layers), OFFERED,
-     .initial = "relu4_2", .arg = "LIST",
+    {"content-layers", 0, GROUP(2), LAYERS, AT(content_layers), OFFERED,
+     .default_text = "relu4_2", .arg = "LIST",
      .help = "Layers of the content loss, each NAME or NAME:WEIGHT"},
-    {"style-layers", 0, GROUP(2), TAPS, AT(style_layers), OFFERED,
-     .initial = "relu1_1:30,relu2_1:30,relu3_1:30,relu4_1:30,relu5_1:30", .arg = "LIST",
-     .help = "Layers of the style loss, each NAME or NAME:WEIGHT"},
-    {"pooling", 0, GROUP(2), CHOICE("max|avg"), AT(pooling), OFFERED, .initial = "max",
-     .arg = "max|avg", .help = "Pooling of the network: maximum or average"},
+    {"style-layers", 0, GROUP(2), LAYERS, AT(style_layers), OFFERED,
+     .default_text = "relu1_1:30,relu2_1:30,relu3_1:30,relu4_1:30,relu5_1:30",
+     .arg = "LIST", .help = "Layers of the style loss, each NAME or NAME:WEIGHT"},
+    {"pooling", 0, GROUP(2), CHOICE("max|avg"), AT(pooling), OFFERED,
+     .default_text = "max", .arg = "max|avg",
+     .help = "Pooling of the network: maximum or average"},
     {"padding", 0, GROUP(2), CHOICE("zero|replicate|reflect"), AT(padding), OFFERED,
-     .initial = "reflect", .arg = "KIND",
+     .default_text = "reflect", .arg = "KIND",
      .help = "Border of the image: reflect or replicate extends it by 32 pixels, which "
              "are cropped at the end and keep the border clean; zero does not extend "
              "it"},
     {"content-weight", 'c', GROUP(2), REAL(0, 1e12), AT(content_weight), OFFERED,
-     .initial = "3", .arg = "WEIGHT", .help = "Weight of the content loss, 0 to 1e12"},
+     .default_text = "3", .arg = "WEIGHT",
+     .help = "Weight of the content loss, 0 to 1e12"},
     {"style-weight", 'w', GROUP(2), REAL(0, 1e12), AT(style_weight), RECIPE,
-     .initial = "7000", .arg = "WEIGHT",
+     .default_text = "7000", .arg = "WEIGHT",
      .help = "Weight of the style loss, 0 to 1e12. 7000 is the look of each preset, "
              "10000 gives clearly more style, 5000 less"},
     {"moment-weight", 0, GROUP(2), REAL(0, 1e12), AT(moment_weight), OFFERED,
-     .initial = "0.03", .arg = "WEIGHT",
+     .default_text = "0.03", .arg = "WEIGHT",
      .help = "Weight of the loss on the mean and standard deviation of each style "
              "channel, 0 to 1e12. It is multiplied by --style-weight / 7000"},
-    {"tv-weight", 0, GROUP(2), REAL(0, 1e12), AT(tv_weight), OFFERED, .initial = "0",
-     .arg = "WEIGHT",
+    {"tv-weight", 0, GROUP(2), REAL(0, 1e12), AT(tv_weight), OFFERED,
+     .default_text = "0", .arg = "WEIGHT",
      .help = "Weight of the total variation loss, which smooths noise, 0 to 1e12"},
-    {"temporal", 0, GROUP(2), REAL(0, 1e12), AT(temporal), RECIPE, .initial = "10",
+    {"temporal", 0, GROUP(2), REAL(0, 1e12), AT(temporal), RECIPE, .default_text = "10",
      .arg = "WEIGHT",
      .help = "Weight of the temporal loss, which keeps static areas stable from frame "
              "to frame, 0 to 1e12"},
-    {"strength", 0, GROUP(2), REAL(0, 1), AT(strength), OFFERED, .initial = "1",
+    {"strength", 0, GROUP(2), REAL(0, 1), AT(strength), OFFERED, .default_text = "1",
      .arg = "0..1",
      .help = "Amount of style, from 0 (the content image unchanged) to 1 (the full "
              "style)"},
     {"colour", 0, GROUP(2), CHOICE("style|content|match"), AT(colour), OFFERED,
-     .initial = "style", .arg = "KIND", .alias = "color",
+     .default_text = "style", .arg = "KIND", .alias = "color",
      .help = "Colours of the result: style; content, which takes only the brightness "
              "from the stylised image; or match, which first recolours the style "
              "images like the content image"},
-    {"init", 0, GROUP(3), TEXT, AT(init), RECIPE, .initial = "content",
+    {"init", 0, GROUP(3), TEXT, AT(init), RECIPE, .default_text = "content",
      .arg = "content|noise|FILE", .help = "Image to start from"},
-    {"seed", 0, GROUP(3), INT(0, 4294967295.0), AT(seed), OFFERED, .initial = "0",
+    {"seed", 0, GROUP(3), INT(0, 4294967295.0), AT(seed), OFFERED, .default_text = "0",
      .arg = "N", .help = "Random seed for --init noise, 0 to 4294967295"},
     {"scale-mode", 0, GROUP(3), CHOICE("progressive|blend"), AT(scale_mode), OFFERED,
-     .initial = "progressive", .arg = "MODE",
+     .default_text = "progressive", .arg = "MODE",
      .help = "progressive: start each scale from the result of the previous one. "
              "blend: average the results of independent scales"},
     {"iterations", 'n', GROUP(3), INT(1, 1000000), AT(iterations), RECIPE,
-     .initial = "300", .arg = "N",
+     .default_text = "300", .arg = "N",
      .help = "Maximum number of optimiser steps over all scales, 1 to 1000000"},
     {"scale-iterations", 0, GROUP(3), LIST(1, 1000000), AT(scale_iterations), OFFERED,
-     .zero = "auto", .initial = "auto", .arg = "LIST|auto",
+     .zero_word = "auto", .default_text = "auto", .arg = "LIST|auto",
      .help = "Steps at each scale, 1 to 1000000. auto: each scale takes half of the "
              "remaining --iterations, the last scale all of them"},
     {"max-evaluations", 0, GROUP(3), INT(1, 1000000000), AT(max_evaluations), RECIPE,
-     .zero = "none", .initial = "none", .arg = "N|none",
+     .zero_word = "none", .default_text = "none", .arg = "N|none",
      .help = "Maximum number of loss evaluations, 1 to 1000000000"},
     {"optimiser", 0, GROUP(3), CHOICE("lbfgs|adam"), AT(optimiser), OFFERED,
-     .initial = "lbfgs", .arg = "lbfgs|adam", .alias = "optimizer",
+     .default_text = "lbfgs", .arg = "lbfgs|adam", .alias = "optimizer",
      .help = "Optimiser: lbfgs never accepts a worse image, adam needs less memory"},
     {"learning-rate", 0, GROUP(3), REAL(1e-6, 1), AT(learning_rate), OFFERED,
-     .initial = "0.02", .arg = "RATE",
+     .default_text = "0.02", .arg = "RATE",
      .help = "Learning rate of adam, 1e-6 to 1, where pixels range from 0 to 1"},
     {"curvature-pairs", 0, GROUP(3), INT(1, 100), AT(curvature_pairs), OFFERED,
-     .initial = "20", .arg = "N",
+     .default_text = "20", .arg = "N",
      .help = "Curvature pairs that L-BFGS keeps, 1 to 100; each takes 24 bytes per "
              "pixel"},
     {"adaptive", 0, GROUP(3), CHOICE("none|parameters|weights|both"), AT(adaptive),
-     OFFERED, .initial = "none", .arg = "WHAT",
+     OFFERED, .default_text = "none", .arg = "WHAT",
      .help = "parameters: choose steps and learning rate by the complexity of the "
              "images. weights: raise the weight of a loss that rises over ten steps. "
              "both: do both. none: do neither"},
     {"compat", 0, GROUP(3), CHOICE("none|tutorial"), AT(compat), RECIPE,
-     .initial = "none", .arg = "none|tutorial",
+     .default_text = "none", .arg = "none|tutorial",
      .help = "tutorial: reproduce the PyTorch style transfer tutorial step for step, "
              "with its unstable optimiser; --iterations then counts evaluations"},
-    {"threads", 't', GROUP(4), INT(1, 1024), AT(threads), .zero = "auto",
-     .initial = "auto", .arg = "N|auto",
+    {"threads", 't', GROUP(4), INT(1, 1024), AT(threads), .zero_word = "auto",
+     .default_text = "auto", .arg = "N|auto",
      .help = "Number of CPU threads, 1 to 1024. It does not change the result. auto: "
              "one per processor"},
-    {"jobs", 'j', GROUP(4), INT(1, 64), AT(jobs), .zero = "auto", .initial = "auto",
-     .arg = "N|auto",
+    {"jobs", 'j', GROUP(4), INT(1, 64), AT(jobs), .zero_word = "auto",
+     .default_text = "auto", .arg = "N|auto",
      .help = "Number of images processed in parallel, 1 to 64. It does not change the "
              "results. auto: one per thread, at most 8, as free memory allows"},
-    {"device", 0, GROUP(4), TEXT, AT(device), .initial = "auto",
+    {"device", 0, GROUP(4), TEXT, AT(device), .default_text = "auto",
      .arg = "auto|cpu|cuda[:N]",
      .help = "Processor: cpu, or cuda:N for NVIDIA GPU number N. cuda:0,1 distributes "
              "the images over two GPUs. auto: the first GPU if there is one, else the "
              "CPU"},
     {"precision", 0, GROUP(4), CHOICE("auto|fp32|tf32|fp16"), AT(precision), RECIPE,
-     .initial = "auto", .arg = "KIND",
+     .default_text = "auto", .arg = "KIND",
      .help = "Arithmetic on a GPU: fp32, tf32 (faster) or fp16 (faster, half the "
              "memory). auto: tf32 where supported. A CPU always uses fp32"},
-    {"max-memory", 0, GROUP(4), SIZE(16777216, 1e15), AT(max_memory), .zero = "auto",
-     .initial = "auto", .arg = "SIZE|auto",
+    {"max-memory", 0, GROUP(4), SIZE(16777216, 1e15), AT(max_memory),
+     .zero_word = "auto", .default_text = "auto", .arg = "SIZE|auto",
      .help = "Memory limit in bytes, or with the suffix K, M, G or T; at least 16M. "
              "Large images are then processed in tiles or with fewer curvature pairs. "
              "auto: four fifths of the available memory"},
-    {"tile", 0, GROUP(4), INT(16, 65536), AT(tile), RECIPE, .zero = "auto",
-     .initial = "auto", .arg = "N|auto",
+    {"tile", 0, GROUP(4), INT(16, 65536), AT(tile), RECIPE, .zero_word = "auto",
+     .default_text = "auto", .arg = "N|auto",
      .help = "Process the image in tiles of N x N pixels plus a halo, 16 to 65536. The "
              "result is the same up to rounding. auto: only if memory is short"},
-    {"max-pixels", 0, GROUP(4), INT(256, 1e12), AT(max_pixels), .initial = "200000000",
-     .arg = "N",
+    {"max-pixels", 0, GROUP(4), INT(256, 1e12), AT(max_pixels),
+     .default_text = "200000000", .arg = "N",
      .help = "Refuse images of more than N pixels before decoding them, 256 to 1e12"},
     {"dry-run", 0, GROUP(5), FLAG, AT(dry_run), ONCE,
      .help = "Print what would be done, with estimated memory and time, and exit"},
     {"json", 0, GROUP(5), FLAG, AT(json), ONCE,
      .help = "Print the output of --dry-run or --list-devices as JSON"},
     {"progress", 0, GROUP(5), CHOICE("auto|bar|plain|json|none"), AT(progress),
-     .initial = "auto", .arg = "KIND",
+     .default_text = "auto", .arg = "KIND",
      .help = "Progress on standard error: bar, plain, json or none. auto: bar on a "
              "terminal, plain elsewhere"},
     {"trace", 0, GROUP(5), TEXT, AT(trace), ONCE, .arg = "FILE",
@@ -257,8 +259,8 @@ void nst_params_init(struct nst_params *p)
 {
     memset(p, 0, sizeof *p);
     for (size_t i = 0; i < OPTIONS; i++)
-        if (options[i].initial)
-            nst_params_set(p, options[i].name, options[i].initial, NULL);
+        if (options[i].default_text)
+            nst_params_set(p, options[i].name, options[i].default_text, NULL);
 }
 
 static char **text_at(const struct nst_params *p, const struct nst_option *o)
@@ -272,18 +274,19 @@ void nst_params_clear(struct nst_params *p)
         if (options[i].type == NST_OPTION_TEXT)
             free(*text_at(p, &options[i]));
     for (int i = 0; i < p->styles.count; i++) {
-        free(p->styles.of[i].file);
-        free(p->styles.of[i].mask);
+        free(p->styles.item[i].file);
+        free(p->styles.item[i].mask);
     }
     memset(p, 0, sizeof *p);
 }
 
-static enum nst_status bad_value(const struct nst_option *o, const char *text,
-                                 const char *kind, struct nst_err *err)
+static enum nst_status range_error(const struct nst_option *o, const char *text,
+                                   const char *kind, struct nst_err *err)
 {
-    return nst_err_set(
-        err, NST_ERR_ARG, "%s: '%s' is not %s between %.15g and %.15g%s%s", o->name,
-        text, kind, o->min, o->max, o->zero ? ", or " : "", o->zero ? o->zero : "");
+    return nst_err_set(err, NST_ERR_ARG,
+                       "%s: '%s' is not %s between %.15g and %.15g%s%s", o->name, text,
+                       kind, o->min, o->max, o->zero_word ? ", or " : "",
+                       o->zero_word ? o->zero_word : "");
 }
 
 static enum nst_status set_int(int64_t *to, const struct nst_option *o,
@@ -292,14 +295,14 @@ static enum nst_status set_int(int64_t *to, const struct nst_option *o,
     long long v;
     char *end;
 
-    if (o->zero && strcmp(text, o->zero) == 0) {
+    if (o->zero_word && strcmp(text, o->zero_word) == 0) {
         *to = 0;
         return NST_OK;
     }
     errno = 0;
     v = strtoll(text, &end, 10);
     if (end == text || *end || errno || (double)v < o->min || (double)v > o->max)
-        return bad_value(o, text, "a whole number", err);
+        return range_error(o, text, "a whole number", err);
     *to = v;
     return NST_OK;
 }
@@ -312,7 +315,7 @@ static enum nst_status set_size(int64_t *to, const struct nst_option *o,
     double v;
     char *end;
 
-    if (o->zero && strcmp(text, o->zero) == 0) {
+    if (o->zero_word && strcmp(text, o->zero_word) == 0) {
         *to = 0;
         return NST_OK;
     }
@@ -325,7 +328,7 @@ static enum nst_status set_size(int64_t *to, const struct nst_option *o,
         return nst_err_set(err, NST_ERR_ARG,
                            "%s: '%s' is not a size from %.0fM to %.0fT, or %s", o->name,
                            text, o->min / 1048576, o->max / 1099511627776,
-                           o->zero ? o->zero : "nothing else");
+                           o->zero_word ? o->zero_word : "nothing else");
     *to = (int64_t)v;
     return NST_OK;
 }
@@ -338,14 +341,14 @@ static enum nst_status set_real(double *to, const struct nst_option *o,
 
     v = strtod(text, &end);
     if (end == text || *end || !(v >= o->min && v <= o->max))
-        return bad_value(o, text, "a number", err);
+        return range_error(o, text, "a number", err);
     *to = v;
     return NST_OK;
 }
 
 /* A scale is larger than the one before it; steps are as they like. */
-static enum nst_status check_rising(const struct nst_list *list,
-                                    const struct nst_option *o, struct nst_err *err)
+static enum nst_status check_increasing(const struct nst_list *list,
+                                        const struct nst_option *o, struct nst_err *err)
 {
     for (int i = 1; i < list->count && strcmp(o->name, "scales") == 0; i++)
         if (list->value[i] <= list->value[i - 1])
@@ -363,14 +366,14 @@ static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
     const char *at = text;
     char *end;
 
-    if (!list.automatic && strcmp(text, o->zero) != 0)
+    if (!list.automatic && strcmp(text, o->zero_word) != 0)
         for (;; at = end + 1) {
             long long v = strtoll(at, &end, 10);
             bool within = end > at && (double)v >= o->min && (double)v <= o->max;
 
             if (scales && within && at == text && strcmp(end, "..") == 0) {
                 list.automatic = true;
-                list.from = v;
+                list.first = v;
                 break;
             }
             if (!within || (*end && *end != ',') || list.count == NST_LIST_MAX)
@@ -383,15 +386,15 @@ static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
             if (!*end)
                 break;
         }
-    if (check_rising(&list, o, err) != NST_OK)
+    if (check_increasing(&list, o, err) != NST_OK)
         return NST_ERR_ARG;
     *to = list;
     return NST_OK;
 }
 
 /* A colon and a number at the end are the weight. */
-static enum nst_status add_style(struct nst_styles *s, const struct nst_option *o,
-                                 const char *text, struct nst_err *err)
+static enum nst_status append_style(struct nst_styles *s, const struct nst_option *o,
+                                    const char *text, struct nst_err *err)
 {
     const char *colon = strrchr(text, ':');
     size_t length = strlen(text);
@@ -415,16 +418,17 @@ static enum nst_status add_style(struct nst_styles *s, const struct nst_option *
     if (s->count == NST_STYLES_MAX)
         return nst_err_set(err, NST_ERR_ARG, "%s: '%s': at most %d styles are allowed",
                            o->name, text, NST_STYLES_MAX);
-    s->of[s->count++] = (struct nst_style_option){
+    s->item[s->count++] = (struct nst_style_option){
         .file = nst_xasprintf("%.*s", (int)length, text), .weight = weight};
     return NST_OK;
 }
 
 /* What is said of the latest style. */
-static enum nst_status set_of_style(struct nst_styles *s, const struct nst_option *o,
-                                    const char *text, struct nst_err *err)
+static enum nst_status set_style_attribute(struct nst_styles *s,
+                                           const struct nst_option *o, const char *text,
+                                           struct nst_err *err)
 {
-    struct nst_style_option *latest = &s->of[s->count - 1];
+    struct nst_style_option *latest = &s->item[s->count - 1];
 
     if (!s->count)
         return nst_err_set(err, NST_ERR_ARG,
@@ -437,20 +441,20 @@ static enum nst_status set_of_style(struct nst_styles *s, const struct nst_optio
         latest->mask = nst_xstrdup(text);
         return NST_OK;
     }
-    if (nst_taps_parse(&latest->layers, text, err) != NST_OK) {
+    if (nst_layers_parse(&latest->layers, text, err) != NST_OK) {
         nst_err_prefix(err, o->name);
         return NST_ERR_ARG;
     }
     return NST_OK;
 }
 
-static char *get_list(const struct nst_list *list, const struct nst_option *o)
+static char *format_list(const struct nst_list *list, const struct nst_option *o)
 {
-    char *s = nst_xstrdup(list->automatic ? "auto" : list->count ? "" : o->zero);
+    char *s = nst_xstrdup(list->automatic ? "auto" : list->count ? "" : o->zero_word);
 
-    if (list->from) {
+    if (list->first) {
         free(s);
-        s = nst_xasprintf("%lld..", (long long)list->from);
+        s = nst_xasprintf("%lld..", (long long)list->first);
     }
     for (int i = 0; i < list->count; i++) {
         char *longer =
@@ -498,7 +502,7 @@ static int choice_index(const char *choices, const char *word)
 }
 
 /* What else a new value means. */
-static void follow(struct nst_params *p, const char *name)
+static void update_dependents(struct nst_params *p, const char *name)
 {
     const struct nst_list automatic = {.automatic = true};
     const struct nst_list *s = &p->scales, *n = &p->scale_iterations;
@@ -511,8 +515,9 @@ static void follow(struct nst_params *p, const char *name)
         p->scale_iterations = automatic;
 }
 
-static enum nst_status set(struct nst_params *p, const struct nst_option *o,
-                           const char *name, const char *text, struct nst_err *err)
+static enum nst_status set_option(struct nst_params *p, const struct nst_option *o,
+                                  const char *name, const char *text,
+                                  struct nst_err *err)
 {
     void *to;
     int i;
@@ -543,17 +548,17 @@ static enum nst_status set(struct nst_params *p, const struct nst_option *o,
         return NST_OK;
     case NST_OPTION_TEXT:
         return set_text(to, o, text, err);
-    case NST_OPTION_TAPS:
-        if (nst_taps_parse(to, text, err) != NST_OK) {
+    case NST_OPTION_LAYERS:
+        if (nst_layers_parse(to, text, err) != NST_OK) {
             nst_err_prefix(err, name);
             return NST_ERR_ARG;
         }
         return NST_OK;
     case NST_OPTION_STYLES:
-        return add_style(to, o, text, err);
+        return append_style(to, o, text, err);
     case NST_OPTION_STYLE_MASK:
     case NST_OPTION_STYLE_LAYERS:
-        return set_of_style(to, o, text, err);
+        return set_style_attribute(to, o, text, err);
     case NST_OPTION_LIST:
         return set_list(to, o, text, err);
     }
@@ -564,10 +569,10 @@ enum nst_status nst_params_set(struct nst_params *p, const char *name, const cha
                                struct nst_err *err)
 {
     const struct nst_option *o = nst_option_find(name);
-    enum nst_status st = set(p, o, name, text, err);
+    enum nst_status st = set_option(p, o, name, text, err);
 
     if (st == NST_OK)
-        follow(p, name);
+        update_dependents(p, name);
     return st;
 }
 
@@ -575,15 +580,15 @@ char *nst_params_get(const struct nst_params *p, const struct nst_option *o)
 {
     const void *at = (const char *)p + o->offset;
     const char *s;
-    char taps[1024];
+    char layers[1024];
 
     switch (o->type) {
     case NST_OPTION_FLAG:
         return nst_xstrdup(*(const bool *)at ? "true" : "false");
     case NST_OPTION_INT:
     case NST_OPTION_SIZE:
-        if (o->zero && *(const int64_t *)at == 0)
-            return nst_xstrdup(o->zero);
+        if (o->zero_word && *(const int64_t *)at == 0)
+            return nst_xstrdup(o->zero_word);
         return nst_xasprintf("%lld", (long long)*(const int64_t *)at);
     case NST_OPTION_REAL:
         return nst_xasprintf("%.17g", *(const double *)at);
@@ -594,15 +599,15 @@ char *nst_params_get(const struct nst_params *p, const struct nst_option *o)
         return nst_xasprintf("%.*s", (int)strcspn(s, "|"), s);
     case NST_OPTION_TEXT:
         return *text_at(p, o) ? nst_xstrdup(*text_at(p, o)) : NULL;
-    case NST_OPTION_TAPS:
-        nst_taps_format(at, taps, sizeof taps);
-        return nst_xstrdup(taps);
+    case NST_OPTION_LAYERS:
+        nst_layers_format(at, layers, sizeof layers);
+        return nst_xstrdup(layers);
     case NST_OPTION_STYLES: /* no text stands for several */
     case NST_OPTION_STYLE_MASK:
     case NST_OPTION_STYLE_LAYERS:
         return NULL;
     case NST_OPTION_LIST:
-        return get_list(at, o);
+        return format_list(at, o);
     }
     return NULL;
 }

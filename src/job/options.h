@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "model/taps.h"
+#include "model/layers.h"
 
 #define NST_LIST_MAX 8
 
@@ -22,7 +22,7 @@
 struct nst_list {
     int count; /* 0: the option's zero word */
     bool automatic;
-    int64_t from; /* automatic scales: the first, as in "128.."; 0: the usual one */
+    int64_t first; /* automatic scales: the first, as in "128.."; 0: the usual one */
     int64_t value[NST_LIST_MAX];
 };
 
@@ -36,19 +36,19 @@ struct nst_list {
 struct nst_style_option {
     char *file; /* owned */
     double weight;
-    char *mask;             /* where it applies, owned; NULL: where no mask is */
-    struct nst_taps layers; /* its weights of the style layers; none: 1 each */
+    char *mask;               /* where it applies, owned; NULL: where no mask is */
+    struct nst_layers layers; /* its weights of the style layers; none: 1 each */
 };
 
 /* The pictures whose style is taken, in the order given. */
 struct nst_styles {
     int count;
-    struct nst_style_option of[NST_STYLES_MAX];
+    struct nst_style_option item[NST_STYLES_MAX];
 };
 
 enum nst_padding { NST_PADDING_ZERO, NST_PADDING_REPLICATE, NST_PADDING_REFLECT };
 enum nst_scale_mode { NST_SCALE_PROGRESSIVE, NST_SCALE_BLEND };
-enum nst_colour { NST_COLOUR_STYLE, NST_COLOUR_CONTENT, NST_COLOUR_MATCH };
+enum nst_colour_mode { NST_COLOUR_STYLE, NST_COLOUR_CONTENT, NST_COLOUR_MATCH };
 enum nst_optimiser { NST_OPTIMISER_LBFGS, NST_OPTIMISER_ADAM };
 enum nst_adaptive {
     NST_ADAPTIVE_NONE,
@@ -70,10 +70,10 @@ struct nst_params {
     char *model; /* as nst_models_parse() takes it; NULL: the best one found */
     int64_t size;
     bool square;
-    struct nst_taps content_layers, style_layers;
+    struct nst_layers content_layers, style_layers;
     int64_t pooling; /* enum nst_pooling */
     double content_weight, style_weight, moment_weight, tv_weight, temporal, strength;
-    int64_t colour; /* enum nst_colour */
+    int64_t colour; /* enum nst_colour_mode */
     double style_scale;
     char *init;      /* content, noise or a file */
     char *keep_mask; /* or NULL */
@@ -110,7 +110,7 @@ enum nst_option_type {
     NST_OPTION_REAL,   /* double */
     NST_OPTION_CHOICE, /* int64_t: index into choices */
     NST_OPTION_TEXT,   /* char *, owned; NULL when unset */
-    NST_OPTION_TAPS,   /* struct nst_taps */
+    NST_OPTION_LAYERS, /* struct nst_layers */
     NST_OPTION_STYLES, /* struct nst_styles: FILE or FILE:WEIGHT, one more each time */
     NST_OPTION_STYLE_MASK,   /* the same: FILE, the mask of the latest of them */
     NST_OPTION_STYLE_LAYERS, /* the same: the layers of the latest of them */
@@ -124,10 +124,10 @@ struct nst_option {
     size_t offset; /* in struct nst_params */
     double min, max;
     const char
-        *zero; /* INT, SIZE, LIST: a word that stands for 0, which min excludes */
-    const char *choices; /* CHOICE: words with '|' between them */
-    const char *initial; /* default, as text; NULL: unset */
-    const char *arg;     /* what the help calls the value; NULL for a flag */
+        *zero_word; /* INT, SIZE, LIST: a word that stands for 0, which min excludes */
+    const char *choices;      /* CHOICE: words with '|' between them */
+    const char *default_text; /* default, as text; NULL: unset */
+    const char *arg;          /* what the help calls the value; NULL for a flag */
     const char *help;
     int group;         /* 1 to 5: a section of the help, see nst_option_group() */
     bool recipe;       /* part of the recipe: recorded, and allowed in a preset */

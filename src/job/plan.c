@@ -7,52 +7,51 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/limits.h"
-#include "base/mem.h"
+#include "base/alloc.h"
+#include "base/memory.h"
+#include "job/pyramid.h"
 #include "job/regions.h"
-#include "job/scales.h"
 #include "optim/adam.h"
 #include "optim/lbfgs.h"
 #include "optim/tutorial.h"
 #include "optim/vector.h"
 #include "style/objective.h"
-#include "style/walk.h"
+#include "style/tiled_pass.h"
 
 /* Sides of a tile's interior that are tried, and the work that is too much as long as
  * fewer curvature pairs do instead. */
-static const int sides[] = {4096, 3072, 2048, 1536, 1024, 768, 512, 384,
-                            256,  192,  128,  96,   64,   48,  32};
-#define MUCH_WORK 2.5
+static const int tile_sides[] = {4096, 3072, 2048, 1536, 1024, 768, 512, 384,
+                                 256,  192,  128,  96,   64,   48,  32};
+#define MAX_COST 2.5
 /* Small things, and what the C library keeps of freed ones. */
-#define MARGIN_BYTES ((size_t)8 << 20)
+#define HEADROOM_BYTES ((size_t)8 << 20)
 
 /* What is known of a run while its plan is sought. */
-struct search {
+struct plan_search {
     const struct nst_params *p;
     struct nst_vgg *v;
     int ch, cw, sh, sw;
-    size_t before; /* bytes in use already */
-    bool film;
+    size_t baseline_bytes; /* bytes in use already */
+    bool is_video;
 };
 
-struct nst_objective_config nst_plan_objective(const struct nst_plan *plan,
-                                               const struct nst_params *p)
+struct nst_objective_config nst_plan_objective_config(const struct nst_plan *plan,
+                                                      const struct nst_params *p)
 {
-    return (struct nst_objective_config){.content_layers = &p->content_layers,
-                                         .style_layers = &p->style_layers,
-                                         .content_weight = p->content_weight,
-                                         .style_weight = p->style_weight,
-                                         .moment_weight = p->moment_weight *
-                                                          p->style_weight /
-                                                          NST_STYLE_WEIGHT,
-                                         .tv_weight = p->tv_weight,
-                                         .strength = p->strength,
-                                         .tile = plan->tile,
-                                         .recompute_content = plan->recompute_content};
+    return (struct nst_objective_config){
+        .content_layers = &p->content_layers,
+        .style_layers = &p->style_layers,
+        .content_weight = p->content_weight,
+        .style_weight = p->style_weight,
+        .moment_weight = p->moment_weight * p->style_weight / NST_STYLE_WEIGHT,
+        .tv_weight = p->tv_weight,
+        .strength = p->strength,
+        .tile = plan->tile,
+        .recompute_content = plan->recompute_content};
 }
 
 /* Bytes of the optimiser's own vectors. */
-static size_t vectors_bytes(const struct search *s, size_t n, int pairs)
+static size_t optimiser_vector_bytes(const struct plan_search *s, size_t n, int pairs)
 {
     if (s->p->compat == NST_COMPAT_TUTORIAL)
         return nst_tutorial_bytes(nst_vgg_backend(s->v), n);
@@ -62,10 +61,10 @@ static size_t vectors_bytes(const struct search *s, size_t n, int pairs)
 }
 
 /* Of the process, and what is added to *device of a GPU's own memory. */
-static size_t optimiser_bytes(const struct search *s, int pairs, size_t *device)
+static size_t optimiser_bytes(const struct plan_search *s, int pairs, size_t *device)
 {
     size_t n = 3 * (size_t)s->ch * (size_t)s->cw, picture = n * sizeof(float);
-    size_t vectors = vectors_bytes(s, n, pairs), host = picture;
+    size_t vectors = optimiser_vector_bytes(s, n, pairs), host = picture;
 
     if (s->p->padding != NST_PADDING_ZERO) /* the extended content */
         host += picture;
@@ -73,10 +72,10 @@ static size_t optimiser_bytes(const struct search *s, int pairs, size_t *device)
         vectors += picture;
         host += picture / 3;
     }
-    if (!nst_vgg_backend(s->v)->memory)
+    if (!nst_vgg_backend(s->v)->device_memory)
         return host + vectors;
     *device += vectors + picture;
-    if (s->film && s->p->temporal > 0) /* the frame before, and where it holds */
+    if (s->is_video && s->p->temporal > 0) /* the frame before, and where it holds */
         *device += picture + picture / 3;
     if (s->p->keep_mask) /* and the content */
         *device += picture + picture / 3;
@@ -84,13 +83,13 @@ static size_t optimiser_bytes(const struct search *s, int pairs, size_t *device)
 }
 
 /* Fill in what follows from tile, recompute_content and curvature_pairs. */
-static void work_out(const struct search *s, struct nst_plan *plan)
+static void complete_plan(const struct plan_search *s, struct nst_plan *plan)
 {
-    struct nst_objective_config config = nst_plan_objective(plan, s->p);
-    struct nst_tiling t = nst_walk_tiling(s->v, s->ch, s->cw, plan->tile);
+    struct nst_objective_config config = nst_plan_objective_config(plan, s->p);
+    struct nst_tiling t = nst_tiled_pass_tiling(s->v, s->ch, s->cw, plan->tile);
     double area = (double)t.tile_height * t.tile_width * nst_tiling_count(&t);
     size_t style = 3 * (size_t)s->sh * (size_t)s->sw * sizeof(float);
-    int region[NST_STYLES_MAX], regions = nst_regions(s->p, region);
+    int region[NST_STYLES_MAX], regions = nst_regions_assign(s->p, region);
     size_t objective, optimiser;
 
     plan->device_memory = 0;
@@ -99,7 +98,7 @@ static void work_out(const struct search *s, struct nst_plan *plan)
     plan->tile_rows = t.rows;
     plan->tile_columns = t.columns;
     objective = nst_objective_bytes(s->v, &config, regions, s->ch, s->cw, s->sh, s->sw);
-    if (nst_vgg_backend(s->v)->memory) {
+    if (nst_vgg_backend(s->v)->device_memory) {
         plan->device_memory = objective;
         objective = 0;
     }
@@ -108,37 +107,37 @@ static void work_out(const struct search *s, struct nst_plan *plan)
     /* When the optimiser comes, the style picture has gone. */
     optimiser = optimiser_bytes(s, plan->curvature_pairs, &plan->device_memory);
     optimiser -= optimiser < style ? optimiser : style;
-    plan->memory = s->before + MARGIN_BYTES + objective + optimiser;
-    plan->work = area / ((double)s->ch * s->cw);
+    plan->memory = s->baseline_bytes + HEADROOM_BYTES + objective + optimiser;
+    plan->relative_cost = area / ((double)s->ch * s->cw);
     /* Forward is half of an evaluation: once more for the Gram matrices, and once more
      * for the content. */
     if (nst_tiling_count(&t) > 1)
-        plan->work *= plan->recompute_content ? 2 : 1.5;
+        plan->relative_cost *= plan->recompute_content ? 2 : 1.5;
 }
 
 /* Look through the tiles for one number of pairs: *best, of those that fit the one of
- * the least work, and *least, the one of the least memory. False if none fits. */
-static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
-                      struct nst_plan *least)
+ * the least work, and *smallest, the one of the least memory. False if none fits. */
+static bool find_tile(const struct plan_search *s, int pairs, struct nst_plan *best,
+                      struct nst_plan *smallest)
 {
     struct nst_plan plan = {.curvature_pairs = pairs,
-                            .limit = least->limit,
-                            .device_limit = least->device_limit};
+                            .limit = smallest->limit,
+                            .device_limit = smallest->device_limit};
     int longest = s->ch > s->cw ? s->ch : s->cw;
     bool found = false;
 
-    for (size_t i = 0; i <= sizeof sides / sizeof *sides; i++)
+    for (size_t i = 0; i <= sizeof tile_sides / sizeof *tile_sides; i++)
         for (int recompute = 0; recompute < 2; recompute++) {
-            if (i > 0 && (s->p->tile || sides[i - 1] >= longest))
+            if (i > 0 && (s->p->tile || tile_sides[i - 1] >= longest))
                 continue;
-            plan.tile = i > 0 ? sides[i - 1] : (int)s->p->tile;
+            plan.tile = i > 0 ? tile_sides[i - 1] : (int)s->p->tile;
             plan.recompute_content = recompute;
-            work_out(s, &plan);
-            if (least->memory == 0 ||
-                plan.memory + plan.device_memory < least->memory + least->device_memory)
-                *least = plan;
+            complete_plan(s, &plan);
+            if (smallest->memory == 0 || plan.memory + plan.device_memory <
+                                             smallest->memory + smallest->device_memory)
+                *smallest = plan;
             if (plan.memory <= plan.limit && plan.device_memory <= plan.device_limit &&
-                (!found || plan.work < best->work)) {
+                (!found || plan.relative_cost < best->relative_cost)) {
                 *best = plan;
                 found = true;
             }
@@ -147,12 +146,12 @@ static bool find_tile(const struct search *s, int pairs, struct nst_plan *best,
 }
 
 /* The network for pictures of that size, which are extended already. */
-static struct nst_vgg *network(const struct nst_engine *e, const struct nst_params *p,
-                               int height, int width)
+static struct nst_vgg *network_for(const struct nst_engine *e,
+                                   const struct nst_params *p, int height, int width)
 {
     int longest = height > width ? height : width;
 
-    return nst_engine_network(e, longest - 2 * nst_border(p))->vgg;
+    return nst_engine_network_for(e, longest - 2 * nst_padding_width(p))->vgg;
 }
 
 /* What may be taken of a GPU's memory. */
@@ -164,42 +163,43 @@ static size_t device_limit(const struct nst_engine *e, const struct nst_params *
 }
 
 /* Nothing fits: which memory is too small. */
-static enum nst_status too_large(const struct nst_plan *least, int height, int width,
+static enum nst_status too_large(const struct nst_plan *smallest, int height, int width,
                                  struct nst_err *err)
 {
-    bool device = least->device_memory > least->device_limit;
+    bool device = smallest->device_memory > smallest->device_limit;
 
     return nst_err_set(err, NST_ERR_MEM,
                        "%dx%d pixels need at least %zu MiB%s, but %zu MiB are allowed "
                        "(--max-memory)",
                        width, height,
-                       ((device ? least->device_memory : least->memory) >> 20) + 1,
+                       ((device ? smallest->device_memory : smallest->memory) >> 20) +
+                           1,
                        device ? " of GPU memory" : "",
-                       (device ? least->device_limit : least->limit) >> 20);
+                       (device ? smallest->device_limit : smallest->limit) >> 20);
 }
 
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
-                              const struct nst_params *p, struct nst_held held,
+                              const struct nst_params *p, struct nst_baseline baseline,
                               int content_height, int content_width, int style_height,
                               int style_width, struct nst_err *err)
 {
-    struct search s = {p,
-                       network(e, p, content_height, content_width),
-                       content_height,
-                       content_width,
-                       style_height,
-                       style_width,
-                       nst_engine_resident(e) + held.pictures,
-                       held.film};
-    struct nst_plan least = {.limit = nst_engine_limit(e),
-                             .device_limit = device_limit(e, p)};
+    struct plan_search s = {p,
+                            network_for(e, p, content_height, content_width),
+                            content_height,
+                            content_width,
+                            style_height,
+                            style_width,
+                            nst_engine_resident_memory(e) + baseline.image_bytes,
+                            baseline.is_video};
+    struct nst_plan smallest = {.limit = nst_engine_memory_limit(e),
+                                .device_limit = device_limit(e, p)};
 
-    for (int patient = 0; patient < 2; patient++)
+    for (int allow_slow = 0; allow_slow < 2; allow_slow++)
         for (int pairs = (int)p->curvature_pairs; pairs >= 1; pairs--)
-            if (find_tile(&s, pairs, plan, &least) &&
-                (patient || s.p->tile || plan->work <= MUCH_WORK))
+            if (find_tile(&s, pairs, plan, &smallest) &&
+                (allow_slow || s.p->tile || plan->relative_cost <= MAX_COST))
                 return NST_OK;
-    return too_large(&least, content_height, content_width, err);
+    return too_large(&smallest, content_height, content_width, err);
 }
 
 void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p)
@@ -208,7 +208,7 @@ void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p)
     p->curvature_pairs = plan->curvature_pairs;
 }
 
-int64_t nst_plan_evaluations(const struct nst_params *p)
+int64_t nst_plan_estimate_evaluations(const struct nst_params *p)
 {
     int64_t n = p->iterations;
 
@@ -222,14 +222,14 @@ int64_t nst_plan_evaluations(const struct nst_params *p)
 static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_params *p,
                                        int side, double *seconds, struct nst_err *err)
 {
-    struct nst_plan whole = {.tile = 0};
-    struct nst_objective_config config = nst_plan_objective(&whole, p);
+    struct nst_plan untiled = {.tile = 0};
+    struct nst_objective_config config = nst_plan_objective_config(&untiled, p);
     size_t n = 3 * (size_t)side * (size_t)side;
-    struct nst_vectors vectors = {nst_vgg_backend(v), n};
+    struct nst_vector_space vectors = {nst_vgg_backend(v), n};
     struct nst_objective *o = NULL;
     struct nst_losses losses;
     struct timespec begin, end;
-    const float *there = NULL;
+    const float *device_x = NULL;
     float *x = NULL, *grad = NULL;
     enum nst_status st = nst_floats_new(&x, n, 1, 1, err);
 
@@ -238,36 +238,38 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
     for (size_t i = 0; st == NST_OK && i < n; i++)
         x[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     if (st == NST_OK)
-        st = nst_backend_show(vectors.be, x, n, &there, err);
+        st = nst_backend_to_device(vectors.be, x, n, &device_x, err);
     if (st == NST_OK)
         st = nst_objective_new(
             &o, v, &config, x, side, side,
-            &(struct nst_style){&(struct nst_painting){x, side, side, .share = 1}, 1},
+            &(struct nst_style){&(struct nst_style_image){x, side, side, .weight = 1},
+                                1},
             err);
     for (int i = 0; st == NST_OK && i < 3; i++) {
         clock_gettime(CLOCK_MONOTONIC, &begin);
-        nst_objective_evaluate(o, there, &losses, grad);
+        nst_objective_evaluate(o, device_x, &losses, grad);
         clock_gettime(CLOCK_MONOTONIC, &end);
     }
     if (st == NST_OK)
         *seconds = (double)(end.tv_sec - begin.tv_sec) +
                    1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
     nst_objective_free(o);
-    if (there)
-        nst_backend_unshow(vectors.be, x, there);
+    if (device_x)
+        nst_backend_release(vectors.be, x, device_x);
     nst_vector_free(&vectors, grad);
     free(x);
     return st;
 }
 
-enum nst_status nst_plan_seconds(const struct nst_plan *plan, struct nst_engine *e,
-                                 const struct nst_params *p, double *seconds,
-                                 struct nst_err *err)
+enum nst_status nst_plan_estimate_seconds(const struct nst_plan *plan,
+                                          struct nst_engine *e,
+                                          const struct nst_params *p, double *seconds,
+                                          struct nst_err *err)
 {
     double area = (double)plan->height * plan->width, one = 0;
     int longest = plan->height > plan->width ? plan->height : plan->width;
     int side = longest > 256 ? 256 : longest < 64 ? 64 : longest;
-    struct nst_vgg *v = network(e, p, plan->height, plan->width);
+    struct nst_vgg *v = network_for(e, p, plan->height, plan->width);
     enum nst_status st = time_evaluation(v, p, side, &one, err);
 
     while (st == NST_ERR_MEM && side > 64) { /* a GPU may have room for little */
@@ -276,7 +278,8 @@ enum nst_status nst_plan_seconds(const struct nst_plan *plan, struct nst_engine 
     }
 
     /* The optimiser adds some hundredths for each ten pairs. */
-    one *= area / ((double)side * side) * (plan->work + 0.005 * plan->curvature_pairs);
-    *seconds = one * (double)nst_plan_evaluations(p);
+    one *= area / ((double)side * side) *
+           (plan->relative_cost + 0.005 * plan->curvature_pairs);
+    *seconds = one * (double)nst_plan_estimate_evaluations(p);
     return st;
 }

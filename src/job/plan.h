@@ -20,14 +20,14 @@ struct nst_plan {
     int curvature_pairs;
     size_t memory, limit; /* bytes: the peak expected of the process, and allowed */
     size_t device_memory, device_limit; /* and of a GPU's own; 0 without one */
-    double work; /* of an evaluation, as a multiple of that in one piece */
+    double relative_cost; /* of an evaluation, as a multiple of that in one piece */
 };
 
 /* What a run holds besides: bytes of the pictures that were read, and whether they are
  * frames, of which each but the first follows one before it. */
-struct nst_held {
-    size_t pictures;
-    bool film;
+struct nst_baseline {
+    size_t image_bytes;
+    bool is_video;
 };
 
 /*
@@ -37,13 +37,13 @@ struct nst_held {
  * be.
  */
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_engine *e,
-                              const struct nst_params *p, struct nst_held held,
+                              const struct nst_params *p, struct nst_baseline baseline,
                               int content_height, int content_width, int style_height,
                               int style_width, struct nst_err *err);
 
 /* The objective of a run by p that follows the plan; p's layers are borrowed. */
-struct nst_objective_config nst_plan_objective(const struct nst_plan *plan,
-                                               const struct nst_params *p);
+struct nst_objective_config nst_plan_objective_config(const struct nst_plan *plan,
+                                                      const struct nst_params *p);
 
 /* Make p say what the plan does, so that a run by p follows it, and so does a run by
  * what is recorded of p. */
@@ -51,9 +51,10 @@ void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p);
 
 /* About how many evaluations a run makes, and how many seconds they take: one of a
  * small picture is timed for it. */
-int64_t nst_plan_evaluations(const struct nst_params *p);
-enum nst_status nst_plan_seconds(const struct nst_plan *plan, struct nst_engine *e,
-                                 const struct nst_params *p, double *seconds,
-                                 struct nst_err *err);
+int64_t nst_plan_estimate_evaluations(const struct nst_params *p);
+enum nst_status nst_plan_estimate_seconds(const struct nst_plan *plan,
+                                          struct nst_engine *e,
+                                          const struct nst_params *p, double *seconds,
+                                          struct nst_err *err);
 
 #endif

@@ -4,33 +4,33 @@
 #include "job/regions.h"
 
 /* Into region[], that of each style; how many there are, 0 without masks. */
-static int divide_styles(const struct nst_styles *s, int region[NST_STYLES_MAX])
+static int assign_regions(const struct nst_styles *s, int region[NST_STYLES_MAX])
 {
     int masks = 0, count = 0;
 
     for (int i = 0; i < s->count; i++)
-        masks += s->of[i].mask != NULL;
+        masks += s->item[i].mask != NULL;
     for (int i = 0; i < s->count; i++)
-        region[i] = s->of[i].mask ? count++ : masks;
+        region[i] = s->item[i].mask ? count++ : masks;
     return masks && masks < s->count ? masks + 1 : masks;
 }
 
-int nst_regions(const struct nst_params *p, int region[NST_STYLES_MAX])
+int nst_regions_assign(const struct nst_params *p, int region[NST_STYLES_MAX])
 {
-    int masked = divide_styles(&p->styles, region);
+    int masked = assign_regions(&p->styles, region);
 
     return masked ? masked : p->padding != NST_PADDING_ZERO;
 }
 
-void nst_regions_divide(const struct nst_styles *s, float *const *planes, int count,
-                        size_t n)
+void nst_regions_normalise(const struct nst_styles *s, float *const *planes, int count,
+                           size_t n)
 {
     int masks = 0;
     double weight[NST_STYLES_MAX];
 
     for (int i = 0; i < s->count; i++)
-        if (s->of[i].mask)
-            weight[masks++] = s->of[i].weight;
+        if (s->item[i].mask)
+            weight[masks++] = s->item[i].weight;
     for (size_t p = 0; p < n; p++) {
         double covered = 0, weighed = 0;
 
@@ -47,11 +47,12 @@ void nst_regions_divide(const struct nst_styles *s, float *const *planes, int co
     }
 }
 
-static bool names(const struct nst_taps *taps, const struct nst_tap *tap)
+static bool contains_layer(const struct nst_layers *layers,
+                           const struct nst_layer *layer)
 {
-    for (int i = 0; i < taps->count; i++)
-        if (taps->tap[i].conv == tap->conv &&
-            taps->tap[i].after_relu == tap->after_relu)
+    for (int i = 0; i < layers->count; i++)
+        if (layers->layer[i].conv == layer->conv &&
+            layers->layer[i].after_relu == layer->after_relu)
             return true;
     return false;
 }
@@ -59,18 +60,18 @@ static bool names(const struct nst_taps *taps, const struct nst_tap *tap)
 enum nst_status nst_regions_check(const struct nst_params *p, struct nst_err *err)
 {
     for (int i = 0; i < p->styles.count; i++) {
-        const struct nst_taps *layers = &p->styles.of[i].layers;
+        const struct nst_layers *layers = &p->styles.item[i].layers;
 
         for (int k = 0; k < layers->count; k++)
-            if (!names(&p->style_layers, &layers->tap[k])) {
-                struct nst_taps one = {1, {layers->tap[k]}};
+            if (!contains_layer(&p->style_layers, &layers->layer[k])) {
+                struct nst_layers one = {1, {layers->layer[k]}};
                 char name[64];
 
-                one.tap[0].weight = 1;
-                nst_taps_format(&one, name, sizeof name);
+                one.layer[0].weight = 1;
+                nst_layers_format(&one, name, sizeof name);
                 return nst_err_set(err, NST_ERR_ARG,
                                    "layers: %s (for %s) is not one of --style-layers",
-                                   name, p->styles.of[i].file);
+                                   name, p->styles.item[i].file);
             }
     }
     return NST_OK;

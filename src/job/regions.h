@@ -13,7 +13,7 @@
  * every style is in region 0: the whole picture, which needs no guide (0), or, where
  * padding extends the picture, the part that stays when the border is cut off (1).
  */
-int nst_regions(const struct nst_params *p, int region[NST_STYLES_MAX]);
+int nst_regions_assign(const struct nst_params *p, int region[NST_STYLES_MAX]);
 
 /*
  * Make guides of masks. planes: of each of count regions n values from 0 to 1; those of
@@ -21,8 +21,8 @@ int nst_regions(const struct nst_params *p, int region[NST_STYLES_MAX]);
  * they share by weight what is covered, and the last region, if it has no mask, has the
  * rest.
  */
-void nst_regions_divide(const struct nst_styles *s, float *const *planes, int count,
-                        size_t n);
+void nst_regions_normalise(const struct nst_styles *s, float *const *planes, int count,
+                           size_t n);
 
 /* Refuses layers of a style that are none of the style layers: NST_ERR_ARG. */
 enum nst_status nst_regions_check(const struct nst_params *p, struct nst_err *err);

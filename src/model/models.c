@@ -6,61 +6,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "model/search.h"
+#include "base/alloc.h"
+#include "model/paths.h"
 
-#define LEAST 16
-#define MOST 65536
-#define FORM "NAME:PIXELS,...,NAME as in vgg19:256,vgg19-lite"
+#define MIN_SIZE 16
+#define MAX_SIZE 65536
+#define SYNTAX "NAME:PIXELS,...,NAME as in vgg19:256,vgg19-lite"
 
 /* Does it name a model that is there? */
-static bool is_there(const char *name)
+static bool model_exists(const char *name)
 {
     char *path = NULL;
-    bool there =
-        nst_search_model(&path, name, NULL) == NST_OK && nst_search_is_file(path);
+    bool exists = nst_find_model(&path, name, NULL) == NST_OK && nst_path_is_file(path);
 
     free(path);
-    return there;
+    return exists;
 }
 
 /* The colon of the first ":DIGITS" that what comes then ends, or NULL. */
-static const char *find_bound(const char *s, char then)
+static const char *find_size(const char *s, char terminator)
 {
     for (const char *colon = s; (colon = strchr(colon, ':')); colon++) {
         size_t digits = strspn(colon + 1, "0123456789");
 
-        if (digits && colon[1 + digits] == then)
+        if (digits && colon[1 + digits] == terminator)
             return colon;
     }
     return NULL;
 }
 
 /* One more, its name of that length, which serves sizes up to upto. */
-static enum nst_status add(struct nst_models *m, const char *text, const char *name,
-                           size_t length, long upto, struct nst_err *err)
+static enum nst_status add_model(struct nst_models *m, const char *text,
+                                 const char *name, size_t length, long max_size,
+                                 struct nst_err *err)
 {
-    struct nst_model *one = &m->of[m->count];
+    struct nst_model *model = &m->model[m->count];
 
     if (!length)
-        return nst_err_set(err, NST_ERR_ARG, "model: '%s': names no network: " FORM,
+        return nst_err_set(err, NST_ERR_ARG, "model: '%s': names no network: " SYNTAX,
                            text);
     if (m->count == NST_MODELS_MAX)
         return nst_err_set(err, NST_ERR_ARG,
-                           "model: '%s': has more than %d networks: " FORM, text,
+                           "model: '%s': has more than %d networks: " SYNTAX, text,
                            NST_MODELS_MAX);
-    *one = (struct nst_model){.name = nst_xasprintf("%.*s", (int)length, name),
-                              .upto = (int)upto};
+    *model = (struct nst_model){.name = nst_xasprintf("%.*s", (int)length, name),
+                                .max_size = (int)max_size};
     m->count++;
-    if (length > 1 && name[length - 1] == '?' && !is_there(one->name)) {
-        one->name[length - 1] = 0;
-        one->optional = true;
+    if (length > 1 && name[length - 1] == '?' && !model_exists(model->name)) {
+        model->name[length - 1] = 0;
+        model->optional = true;
     }
-    if (strchr(one->name, ',') && !is_there(one->name))
+    if (strchr(model->name, ',') && !model_exists(model->name))
         return nst_err_set(err, NST_ERR_ARG,
                            "model: '%s': '%s': every network but the last needs the "
-                           "largest size that it serves: " FORM,
-                           text, one->name);
+                           "largest size that it serves: " SYNTAX,
+                           text, model->name);
     return NST_OK;
 }
 
@@ -68,60 +68,61 @@ static enum nst_status parse(struct nst_models *m, const char *text,
                              struct nst_err *err)
 {
     const char *at = text, *colon;
-    long before = 0, upto;
+    long previous = 0, max_size;
     enum nst_status st = NST_OK;
     char *end;
 
-    while (st == NST_OK && (colon = find_bound(at, ','))) {
-        upto = strtol(colon + 1, &end, 10);
-        if (upto < LEAST || upto > MOST || upto <= before)
+    while (st == NST_OK && (colon = find_size(at, ','))) {
+        max_size = strtol(colon + 1, &end, 10);
+        if (max_size < MIN_SIZE || max_size > MAX_SIZE || max_size <= previous)
             return nst_err_set(err, NST_ERR_ARG,
                                "model: '%s': '%.*s' is not a whole number between %d "
-                               "and %d, each larger than the one before: " FORM,
-                               text, (int)(end - colon - 1), colon + 1, LEAST, MOST);
-        st = add(m, text, at, (size_t)(colon - at), upto, err);
-        before = upto;
+                               "and %d, each larger than the one before: " SYNTAX,
+                               text, (int)(end - colon - 1), colon + 1, MIN_SIZE,
+                               MAX_SIZE);
+        st = add_model(m, text, at, (size_t)(colon - at), max_size, err);
+        previous = max_size;
         at = end + 1;
     }
-    if (st == NST_OK && find_bound(at, 0) && !is_there(at))
+    if (st == NST_OK && find_size(at, 0) && !model_exists(at))
         return nst_err_set(err, NST_ERR_ARG,
                            "model: '%s': the last network serves all larger sizes, "
-                           "and has no number: " FORM,
+                           "and has no number: " SYNTAX,
                            text);
-    return st == NST_OK ? add(m, text, at, strlen(at), 0, err) : st;
+    return st == NST_OK ? add_model(m, text, at, strlen(at), 0, err) : st;
 }
 
 enum nst_status nst_models_parse(struct nst_models *m, const char *text,
                                  struct nst_err *err)
 {
     *m = (struct nst_models){.count = 0};
-    if (text && !is_there(text))
+    if (text && !model_exists(text))
         return parse(m, text, err);
     m->count = 1;
-    m->of[0].name = text ? nst_xstrdup(text) : NULL;
+    m->model[0].name = text ? nst_xstrdup(text) : NULL;
     return NST_OK;
 }
 
 void nst_models_clear(struct nst_models *m)
 {
     for (int i = 0; i < m->count; i++)
-        free(m->of[i].name);
+        free(m->model[i].name);
     m->count = 0;
 }
 
-char *nst_models_text(const struct nst_models *m)
+char *nst_models_format(const struct nst_models *m)
 {
     char *all = NULL;
 
-    for (int i = 0; i < m->count && m->of[i].name; i++) {
-        const struct nst_model *one = &m->of[i];
-        char *longer = nst_xasprintf("%s%s%s", all ? all : "", one->name,
-                                     one->optional ? "?" : "");
+    for (int i = 0; i < m->count && m->model[i].name; i++) {
+        const struct nst_model *model = &m->model[i];
+        char *longer = nst_xasprintf("%s%s%s", all ? all : "", model->name,
+                                     model->optional ? "?" : "");
 
         free(all);
         all = longer;
-        if (one->upto) {
-            longer = nst_xasprintf("%s:%d,", all, one->upto);
+        if (model->max_size) {
+            longer = nst_xasprintf("%s:%d,", all, model->max_size);
             free(all);
             all = longer;
         }
@@ -129,43 +130,43 @@ char *nst_models_text(const struct nst_models *m)
     return all;
 }
 
-int nst_models_serving(const struct nst_models *m, int longest)
+int nst_models_for_size(const struct nst_models *m, int longest)
 {
     int i = 0;
 
-    while (i < m->count - 1 && longest > m->of[i].upto)
+    while (i < m->count - 1 && longest > m->model[i].max_size)
         i++;
     return i;
 }
 
-void nst_models_keep(struct nst_models *m, const bool keep[NST_MODELS_MAX])
+void nst_models_filter(struct nst_models *m, const bool keep[NST_MODELS_MAX])
 {
-    int kept = 0;
+    int n = 0;
 
     for (int i = 0; i < m->count; i++) {
-        struct nst_model one = m->of[i];
+        struct nst_model model = m->model[i];
 
-        m->of[i].name = NULL;
+        m->model[i].name = NULL;
         if (!keep[i])
-            free(one.name);
-        else if (kept && strcmp(m->of[kept - 1].name, one.name) == 0) {
-            m->of[kept - 1].upto = one.upto;
-            free(one.name);
+            free(model.name);
+        else if (n && strcmp(m->model[n - 1].name, model.name) == 0) {
+            m->model[n - 1].max_size = model.max_size;
+            free(model.name);
         } else
-            m->of[kept++] = one;
+            m->model[n++] = model;
     }
-    if (kept)
-        m->of[kept - 1].upto = 0;
+    if (n)
+        m->model[n - 1].max_size = 0;
     else
-        m->of[kept++] = (struct nst_model){.name = NULL};
-    m->count = kept;
+        m->model[n++] = (struct nst_model){.name = NULL};
+    m->count = n;
 }
 
-void nst_models_leave_missing(struct nst_models *m)
+void nst_models_drop_missing(struct nst_models *m)
 {
     bool keep[NST_MODELS_MAX];
 
     for (int i = 0; i < m->count; i++)
-        keep[i] = !m->of[i].optional || is_there(m->of[i].name);
-    nst_models_keep(m, keep);
+        keep[i] = !m->model[i].optional || model_exists(m->model[i].name);
+    nst_models_filter(m, keep);
 }

@@ -13,15 +13,15 @@
 #define NST_MODELS_MAX 8 /* as many as there may be scales */
 
 struct nst_model {
-    char *name; /* or a file, as nst_search_model() takes it; owned; NULL: the best */
-    int upto;   /* serves longest sides up to that; 0: all (the last) */
+    char *name;    /* or a file, as nst_find_model() takes it; owned; NULL: the best */
+    int max_size;  /* serves longest sides up to that; 0: all (the last) */
     bool optional; /* left out where it cannot be had */
 };
 
 /* Smallest sizes first. */
 struct nst_models {
     int count;
-    struct nst_model of[NST_MODELS_MAX];
+    struct nst_model model[NST_MODELS_MAX];
 };
 
 /*
@@ -36,16 +36,16 @@ enum nst_status nst_models_parse(struct nst_models *m, const char *text,
 void nst_models_clear(struct nst_models *m);
 
 /* The text of them, which the caller frees; NULL if it is one without a name. */
-char *nst_models_text(const struct nst_models *m);
+char *nst_models_format(const struct nst_models *m);
 
 /* Which one serves that longest side. */
-int nst_models_serving(const struct nst_models *m, int longest);
+int nst_models_for_size(const struct nst_models *m, int longest);
 
 /* Leave out optional ones that are not found, all of them if need be. */
-void nst_models_leave_missing(struct nst_models *m);
+void nst_models_drop_missing(struct nst_models *m);
 
 /* Leave out those that are not to be kept: what they served, the next one does, or at
  * the end the one before. Of none that is kept, the best is left. */
-void nst_models_keep(struct nst_models *m, const bool keep[NST_MODELS_MAX]);
+void nst_models_filter(struct nst_models *m, const bool keep[NST_MODELS_MAX]);
 
 #endif

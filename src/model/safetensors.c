@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/mem.h"
-#include "base/place.h"
+#include "base/alloc.h"
+#include "base/atomic_file.h"
 
 #define MAX_HEADER ((uint64_t)100 << 20) /* the format's own limit */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -83,8 +83,8 @@ static enum nst_status check_length(const struct nst_safetensors *f,
 
     json_object_foreach(f->header, key, j)
     {
-        json_t *place = json_object_get(j, "data_offsets");
-        json_int_t end = json_integer_value(json_array_get(place, 1));
+        json_t *offsets = json_object_get(j, "data_offsets");
+        json_int_t end = json_integer_value(json_array_get(offsets, 1));
 
         if (end > 0 && (uint64_t)end > f->size - f->data)
             return nst_err_set(
@@ -95,8 +95,8 @@ static enum nst_status check_length(const struct nst_safetensors *f,
     return NST_OK;
 }
 
-static enum nst_status wrong(const struct nst_safetensors *f, const char *key,
-                             const char *what, struct nst_err *err)
+static enum nst_status format_error(const struct nst_safetensors *f, const char *key,
+                                    const char *what, struct nst_err *err)
 {
     return nst_err_set(err, NST_ERR_FORMAT, "%s: %s: %s", f->path, key, what);
 }
@@ -140,7 +140,7 @@ const char *nst_safetensors_path(const struct nst_safetensors *f)
 
 #define METADATA "__metadata__"
 
-const char *nst_safetensors_text(const struct nst_safetensors *f, const char *key)
+const char *nst_safetensors_metadata(const struct nst_safetensors *f, const char *key)
 {
     return json_string_value(
         json_object_get(json_object_get(f->header, METADATA), key));
@@ -151,23 +151,23 @@ bool nst_safetensors_has(const struct nst_safetensors *f, const char *key)
     return json_object_get(f->header, key) != NULL;
 }
 
-void nst_safetensors_each(const struct nst_safetensors *f,
-                          void (*tell)(void *ctx, const char *key), void *ctx)
+void nst_safetensors_foreach(const struct nst_safetensors *f,
+                             void (*visit)(void *ctx, const char *key), void *ctx)
 {
     const char *key;
     json_t *j;
 
     json_object_foreach(f->header, key, j) if (strcmp(key, METADATA) != 0)
-        tell(ctx, key);
+        visit(ctx, key);
 }
 
-static bool read_type(json_t *j, struct nst_array *a)
+static bool read_dtype(json_t *j, struct nst_array *a)
 {
     const char *type = json_string_value(j);
 
     for (int i = 0; type && i <= NST_U8; i++)
-        if (strcmp(type, nst_number_name((enum nst_number)i)) == 0) {
-            a->type = (enum nst_number)i;
+        if (strcmp(type, nst_dtype_name((enum nst_dtype)i)) == 0) {
+            a->type = (enum nst_dtype)i;
             return true;
         }
     return false;
@@ -198,32 +198,32 @@ enum nst_status nst_safetensors_find(const struct nst_safetensors *f, const char
                                      struct nst_array *a, struct nst_err *err)
 {
     json_t *j = json_object_get(f->header, key),
-           *place = json_object_get(j, "data_offsets");
-    json_int_t from = json_integer_value(json_array_get(place, 0));
-    json_int_t to = json_integer_value(json_array_get(place, 1));
+           *offsets = json_object_get(j, "data_offsets");
+    json_int_t from = json_integer_value(json_array_get(offsets, 0));
+    json_int_t to = json_integer_value(json_array_get(offsets, 1));
     uint64_t bytes;
 
     if (!j)
-        return wrong(f, key, "is not in the file", err);
-    if (!read_type(json_object_get(j, "dtype"), a))
-        return wrong(f, key, "the type is none that is known", err);
+        return format_error(f, key, "is not in the file", err);
+    if (!read_dtype(json_object_get(j, "dtype"), a))
+        return format_error(f, key, "the type is none that is known", err);
     if (!read_shape(json_object_get(j, "shape"), a))
-        return wrong(f, key, "the shape is none of up to four sides", err);
-    if (json_array_size(place) != 2 || !json_is_integer(json_array_get(place, 0)) ||
-        !json_is_integer(json_array_get(place, 1)) || from < 0 || to < from)
-        return wrong(f, key, "its bytes have no place in the file", err);
-    if (__builtin_mul_overflow(a->count, nst_number_size(a->type), &bytes) ||
+        return format_error(f, key, "the shape is none of up to four sides", err);
+    if (json_array_size(offsets) != 2 || !json_is_integer(json_array_get(offsets, 0)) ||
+        !json_is_integer(json_array_get(offsets, 1)) || from < 0 || to < from)
+        return format_error(f, key, "its bytes have no place in the file", err);
+    if (__builtin_mul_overflow(a->count, nst_dtype_size(a->type), &bytes) ||
         (uint64_t)(to - from) != bytes)
-        return wrong(f, key, "its shape and its number of bytes disagree", err);
+        return format_error(f, key, "its shape and its number of bytes disagree", err);
     a->bytes = f->bytes + f->data + from;
     return NST_OK;
 }
 
-enum nst_status nst_safetensors_floats(const struct nst_safetensors *f, const char *key,
-                                       const struct nst_array *a, float **out,
-                                       struct nst_err *err)
+enum nst_status nst_safetensors_read_floats(const struct nst_safetensors *f,
+                                            const char *key, const struct nst_array *a,
+                                            float **out, struct nst_err *err)
 {
-    enum nst_status st = nst_array_floats(a, out, err);
+    enum nst_status st = nst_array_to_floats(a, out, err);
 
     if (st == NST_ERR_FORMAT) {
         nst_err_prefix(err, key);
@@ -234,7 +234,7 @@ enum nst_status nst_safetensors_floats(const struct nst_safetensors *f, const ch
 
 struct nst_safetensors_writer {
     json_t *header, *metadata;
-    int arrays, room;
+    int arrays, capacity;
     struct {
         const void *bytes;
         size_t size;
@@ -262,8 +262,8 @@ void nst_safetensors_writer_free(struct nst_safetensors_writer *w)
     free(w);
 }
 
-void nst_safetensors_write_text(struct nst_safetensors_writer *w, const char *key,
-                                const char *text)
+void nst_safetensors_write_metadata(struct nst_safetensors_writer *w, const char *key,
+                                    const char *text)
 {
     json_t *j = json_string(text);
     char *copy = nst_xstrdup(text);
@@ -278,19 +278,19 @@ void nst_safetensors_write_text(struct nst_safetensors_writer *w, const char *ke
 void nst_safetensors_write_array(struct nst_safetensors_writer *w, const char *key,
                                  const struct nst_array *a)
 {
-    size_t size = (size_t)a->count * nst_number_size(a->type);
+    size_t size = (size_t)a->count * nst_dtype_size(a->type);
     json_t *shape = json_array();
 
     for (int i = 0; i < a->rank; i++)
         json_array_append_new(shape, json_integer((json_int_t)a->shape[i]));
     json_object_set_new(w->header, key,
                         json_pack("{s:s, s:o, s:[I, I]}", "dtype",
-                                  nst_number_name(a->type), "shape", shape,
+                                  nst_dtype_name(a->type), "shape", shape,
                                   "data_offsets", (json_int_t)w->size,
                                   (json_int_t)(w->size + size)));
-    if (w->arrays == w->room) {
-        w->room = 2 * w->room + 16;
-        w->array = nst_xrealloc(w->array, (size_t)w->room * sizeof *w->array);
+    if (w->arrays == w->capacity) {
+        w->capacity = 2 * w->capacity + 16;
+        w->array = nst_xrealloc(w->array, (size_t)w->capacity * sizeof *w->array);
     }
     w->array[w->arrays].bytes = a->bytes;
     w->array[w->arrays++].size = size;
@@ -299,7 +299,7 @@ void nst_safetensors_write_array(struct nst_safetensors_writer *w, const char *k
 
 /* The header, filled up with spaces so that the arrays are aligned. */
 enum nst_status nst_safetensors_write_header(const struct nst_safetensors_writer *w,
-                                             struct nst_place *place,
+                                             struct nst_atomic_file *file,
                                              struct nst_err *err)
 {
     char *text = json_dumps(w->header, JSON_COMPACT);
@@ -310,9 +310,9 @@ enum nst_status nst_safetensors_write_header(const struct nst_safetensors_writer
     if (length < strlen(text))
         length += 64;
     whole = nst_xasprintf("%-*s", (int)length, text);
-    st = nst_place_add(place, &length, sizeof length, err);
+    st = nst_atomic_file_write(file, &length, sizeof length, err);
     if (st == NST_OK)
-        st = nst_place_add(place, whole, length, err);
+        st = nst_atomic_file_write(file, whole, length, err);
     free(whole);
     free(text);
     return st;
@@ -321,15 +321,15 @@ enum nst_status nst_safetensors_write_header(const struct nst_safetensors_writer
 enum nst_status nst_safetensors_write(struct nst_safetensors_writer *w,
                                       const char *path, struct nst_err *err)
 {
-    struct nst_place *place;
-    enum nst_status st = nst_place_open(&place, path, err);
+    struct nst_atomic_file *file;
+    enum nst_status st = nst_atomic_file_open(&file, path, err);
 
     if (st == NST_OK)
-        st = nst_safetensors_write_header(w, place, err);
+        st = nst_safetensors_write_header(w, file, err);
     for (int i = 0; st == NST_OK && i < w->arrays; i++)
-        st = nst_place_add(place, w->array[i].bytes, w->array[i].size, err);
+        st = nst_atomic_file_write(file, w->array[i].bytes, w->array[i].size, err);
     if (st == NST_OK)
-        st = nst_place_finish(place, err);
-    nst_place_free(place);
+        st = nst_atomic_file_commit(file, err);
+    nst_atomic_file_free(file);
     return st;
 }

@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic_file.h"
 #include "base/err.h"
-#include "base/place.h"
-#include "model/numbers.h"
+#include "model/dtype.h"
 
 struct nst_safetensors; /* an open file */
 
@@ -28,27 +28,27 @@ void nst_safetensors_close(struct nst_safetensors *f); /* NULL is fine */
 const char *nst_safetensors_path(const struct nst_safetensors *f);
 
 /* A text among the file's metadata, or NULL. Borrowed. */
-const char *nst_safetensors_text(const struct nst_safetensors *f, const char *key);
+const char *nst_safetensors_metadata(const struct nst_safetensors *f, const char *key);
 
 bool nst_safetensors_has(const struct nst_safetensors *f, const char *key);
 /* Each tensor's name, in the order of the header. */
-void nst_safetensors_each(const struct nst_safetensors *f,
-                          void (*tell)(void *ctx, const char *key), void *ctx);
+void nst_safetensors_foreach(const struct nst_safetensors *f,
+                             void (*visit)(void *ctx, const char *key), void *ctx);
 /* a->bytes is borrowed from the file. NST_ERR_FORMAT: there is none, or it is not
  * sound. */
 enum nst_status nst_safetensors_find(const struct nst_safetensors *f, const char *key,
                                      struct nst_array *a, struct nst_err *err);
-/* nst_array_floats() of those of a key, which the message names. */
-enum nst_status nst_safetensors_floats(const struct nst_safetensors *f, const char *key,
-                                       const struct nst_array *a, float **out,
-                                       struct nst_err *err);
+/* nst_array_to_floats() of those of a key, which the message names. */
+enum nst_status nst_safetensors_read_floats(const struct nst_safetensors *f,
+                                            const char *key, const struct nst_array *a,
+                                            float **out, struct nst_err *err);
 
 struct nst_safetensors_writer;
 
 struct nst_safetensors_writer *nst_safetensors_writer_new(void);
 void nst_safetensors_writer_free(struct nst_safetensors_writer *w);
-void nst_safetensors_write_text(struct nst_safetensors_writer *w, const char *key,
-                                const char *text);
+void nst_safetensors_write_metadata(struct nst_safetensors_writer *w, const char *key,
+                                    const char *text);
 /* a->bytes is borrowed until the writer is freed, and aligned for its type; or NULL:
  * whoever writes adds them. */
 void nst_safetensors_write_array(struct nst_safetensors_writer *w, const char *key,
@@ -59,7 +59,7 @@ enum nst_status nst_safetensors_write(struct nst_safetensors_writer *w,
 /* What comes before the arrays, which the caller adds to place in the order in which
  * they were told of. NST_ERR_IO. */
 enum nst_status nst_safetensors_write_header(const struct nst_safetensors_writer *w,
-                                             struct nst_place *place,
+                                             struct nst_atomic_file *file,
                                              struct nst_err *err);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
 /* What the network was trained with: ImageNet's mean and deviation, RGB 0 to 1. */
 static const struct nst_normalisation imagenet = {{0.485f, 0.456f, 0.406f},
@@ -16,13 +16,13 @@ struct nst_vgg {
     struct nst_backend *be;
     enum nst_pooling pooling;
     int convs;
-    int width[NST_VGG_CONVS]; /* channels that each convolution puts out */
+    int channels[NST_VGG_CONVS]; /* channels that each convolution puts out */
     struct nst_conv *conv[NST_VGG_CONVS];
     uint64_t fingerprint[NST_VGG_CONVS];
-    bool shared; /* the convolutions belong to another */
+    bool is_clone; /* the convolutions belong to another */
 };
 
-struct nst_pass {
+struct nst_activations {
     struct nst_vgg *v;
     struct nst_tensor *map[NST_VGG_CONVS];    /* what each convolution puts out; on the
                                                  way back, the gradient by it */
@@ -31,7 +31,7 @@ struct nst_pass {
 };
 
 /* FNV-1a (Fowler, Noll and Vo), 32 bits at a time. */
-static uint64_t mix(uint64_t hash, const void *data, size_t size)
+static uint64_t fnv1a(uint64_t hash, const void *data, size_t size)
 {
     for (size_t i = 0; i < size; i += sizeof(uint32_t)) {
         uint32_t word;
@@ -42,15 +42,15 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
     return hash;
 }
 
-static uint64_t fingerprint(uint64_t below, const struct nst_layer_weights *l,
+static uint64_t fingerprint(uint64_t previous, const struct nst_layer_weights *l,
                             enum nst_pooling pooling, bool pooled)
 {
-    uint32_t how = pooled ? 1 + (uint32_t)pooling : 0;
-    uint64_t hash = mix(0xcbf29ce484222325u, &below, sizeof below);
+    uint32_t pool_tag = pooled ? 1 + (uint32_t)pooling : 0;
+    uint64_t hash = fnv1a(0xcbf29ce484222325u, &previous, sizeof previous);
 
-    hash = mix(hash, &how, sizeof how);
-    hash = mix(hash, l->bias, (size_t)l->cout * sizeof *l->bias);
-    return mix(hash, l->weight, (size_t)9 * l->cin * l->cout * sizeof *l->weight);
+    hash = fnv1a(hash, &pool_tag, sizeof pool_tag);
+    hash = fnv1a(hash, l->bias, (size_t)l->cout * sizeof *l->bias);
+    return fnv1a(hash, l->weight, (size_t)9 * l->cin * l->cout * sizeof *l->weight);
 }
 
 enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
@@ -67,9 +67,9 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
         const struct nst_layer_weights *l = &w->conv[i];
         enum nst_status st;
 
-        v->width[i] = l->cout;
+        v->channels[i] = l->cout;
         v->fingerprint[i] = fingerprint(i ? v->fingerprint[i - 1] : 0, l, pooling,
-                                        i && nst_conv_before_pool(i - 1));
+                                        i && nst_conv_pool_follows(i - 1));
         st = be->ops->conv_new(be, &v->conv[i], l->weight, l->bias, l->cin, l->cout,
                                i ? NULL : &imagenet, err);
         if (st != NST_OK) {
@@ -81,20 +81,20 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
     return NST_OK;
 }
 
-void nst_vgg_share(struct nst_vgg **out, const struct nst_vgg *v,
+void nst_vgg_clone(struct nst_vgg **out, const struct nst_vgg *v,
                    struct nst_backend *be)
 {
     *out = nst_xcalloc(1, sizeof **out);
     **out = *v;
     (*out)->be = be;
-    (*out)->shared = true;
+    (*out)->is_clone = true;
 }
 
 void nst_vgg_free(struct nst_vgg *v)
 {
     if (!v)
         return;
-    for (int i = 0; i < v->convs && !v->shared; i++)
+    for (int i = 0; i < v->convs && !v->is_clone; i++)
         v->be->ops->conv_free(v->be, v->conv[i]);
     free(v);
 }
@@ -126,27 +126,27 @@ int nst_vgg_convs(const struct nst_vgg *v)
 
 int nst_vgg_channels(const struct nst_vgg *v, int conv)
 {
-    return v->width[conv];
+    return v->channels[conv];
 }
 
 /* Is there a pooling layer between this convolution and the next one used? */
-static bool pools_after(const struct nst_vgg *v, int conv)
+static bool is_pooled(const struct nst_vgg *v, int conv)
 {
-    return conv + 1 < v->convs && nst_conv_before_pool(conv);
+    return conv + 1 < v->convs && nst_conv_pool_follows(conv);
 }
 
-static enum nst_status new_maps(struct nst_pass *p, int height, int width,
-                                struct nst_err *err)
+static enum nst_status alloc_maps(struct nst_activations *a, int height, int width,
+                                  struct nst_err *err)
 {
-    struct nst_vgg *v = p->v;
+    struct nst_vgg *v = a->v;
     const struct nst_backend_ops *ops = v->be->ops;
     struct nst_shape s = {0, height, width};
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < v->convs; i++) {
-        s.c = v->width[i];
-        st = ops->tensor_new(v->be, &p->map[i], s, err);
-        if (st != NST_OK || !pools_after(v, i))
+        s.c = v->channels[i];
+        st = ops->tensor_new(v->be, &a->map[i], s, err);
+        if (st != NST_OK || !is_pooled(v, i))
             continue;
         s.h /= 2;
         s.w /= 2;
@@ -155,34 +155,35 @@ static enum nst_status new_maps(struct nst_pass *p, int height, int width,
                                "a picture of %dx%d pixels is too small for the layers "
                                "asked for: nothing is left of it after conv_%d",
                                width, height, i + 1);
-        st = ops->tensor_new(v->be, &p->pooled[i], s, err);
+        st = ops->tensor_new(v->be, &a->pooled[i], s, err);
     }
     return st;
 }
 
-size_t nst_pass_map_bytes(const struct nst_vgg *v, int conv, int height, int width)
+size_t nst_vgg_map_bytes(const struct nst_vgg *v, int conv, int height, int width)
 {
     size_t scratch = 0;
 
     for (int i = 0; i < conv; i++)
-        if (pools_after(v, i)) {
+        if (is_pooled(v, i)) {
             height /= 2;
             width /= 2;
         }
     return v->be->ops->tensor_bytes(
-        v->be, (struct nst_shape){v->width[conv], height, width}, &scratch);
+        v->be, (struct nst_shape){v->channels[conv], height, width}, &scratch);
 }
 
-size_t nst_pass_bytes(const struct nst_vgg *v, int height, int width, size_t *scratch)
+size_t nst_activations_bytes(const struct nst_vgg *v, int height, int width,
+                             size_t *scratch)
 {
     const struct nst_backend_ops *ops = v->be->ops;
     struct nst_shape s = {0, height, width};
     size_t bytes = 0;
 
     for (int i = 0; i < v->convs; i++) {
-        s.c = v->width[i];
+        s.c = v->channels[i];
         bytes += ops->tensor_bytes(v->be, s, scratch);
-        if (pools_after(v, i)) {
+        if (is_pooled(v, i)) {
             s.h /= 2;
             s.w /= 2;
             bytes += ops->tensor_bytes(v->be, s, scratch);
@@ -191,76 +192,77 @@ size_t nst_pass_bytes(const struct nst_vgg *v, int height, int width, size_t *sc
     return bytes;
 }
 
-enum nst_status nst_pass_new(struct nst_pass **out, struct nst_vgg *v, int height,
-                             int width, const bool keep_before_relu[NST_VGG_CONVS],
-                             struct nst_err *err)
+enum nst_status nst_activations_new(struct nst_activations **out, struct nst_vgg *v,
+                                    int height, int width,
+                                    const bool keep_before_relu[NST_VGG_CONVS],
+                                    struct nst_err *err)
 {
-    struct nst_pass *p = nst_xcalloc(1, sizeof *p);
+    struct nst_activations *a = nst_xcalloc(1, sizeof *a);
     enum nst_status st;
 
     *out = NULL;
-    p->v = v;
+    a->v = v;
     for (int i = 0; i < v->convs; i++)
-        p->before_relu[i] = keep_before_relu[i];
-    st = new_maps(p, height, width, err);
+        a->before_relu[i] = keep_before_relu[i];
+    st = alloc_maps(a, height, width, err);
     if (st != NST_OK) {
-        nst_pass_free(p);
+        nst_activations_free(a);
         return st;
     }
-    *out = p;
+    *out = a;
     return NST_OK;
 }
 
-void nst_pass_free(struct nst_pass *p)
+void nst_activations_free(struct nst_activations *a)
 {
     const struct nst_backend_ops *ops;
     struct nst_backend *be;
 
-    if (!p)
+    if (!a)
         return;
-    be = p->v->be;
+    be = a->v->be;
     ops = be->ops;
     for (int i = 0; i < NST_VGG_CONVS; i++) {
-        ops->tensor_free(be, p->map[i]);
-        ops->tensor_free(be, p->pooled[i]);
+        ops->tensor_free(be, a->map[i]);
+        ops->tensor_free(be, a->pooled[i]);
     }
-    free(p);
+    free(a);
 }
 
-void nst_pass_forward(struct nst_pass *p, const float *rgb)
+void nst_vgg_forward(struct nst_activations *a, const float *rgb)
 {
-    struct nst_vgg *v = p->v;
+    struct nst_vgg *v = a->v;
     const struct nst_backend_ops *ops = v->be->ops;
 
-    ops->conv_picture(v->be, v->conv[0], rgb, p->map[0], !p->before_relu[0]);
+    ops->first_conv(v->be, v->conv[0], rgb, a->map[0], !a->before_relu[0]);
     for (int i = 1; i < v->convs; i++) {
-        const struct nst_tensor *x = p->pooled[i - 1];
+        const struct nst_tensor *x = a->pooled[i - 1];
 
         /* the ReLU is still to be applied to a map of values before it */
-        ops->conv(v->be, v->conv[i], x ? x : p->map[i - 1], !x && p->before_relu[i - 1],
-                  p->map[i], !p->before_relu[i], v->pooling, p->pooled[i]);
+        ops->conv(v->be, v->conv[i], x ? x : a->map[i - 1], !x && a->before_relu[i - 1],
+                  a->map[i], !a->before_relu[i], v->pooling, a->pooled[i]);
     }
 }
 
-const struct nst_tensor *nst_pass_map(const struct nst_pass *p,
-                                      const struct nst_tap *tap, bool *relu)
+const struct nst_tensor *nst_activations_map(const struct nst_activations *a,
+                                             const struct nst_layer *layer, bool *relu)
 {
-    *relu = tap->after_relu && p->before_relu[tap->conv];
-    return p->map[tap->conv];
+    *relu = layer->after_relu && a->before_relu[layer->conv];
+    return a->map[layer->conv];
 }
 
-struct nst_backend *nst_pass_backend(const struct nst_pass *p)
+struct nst_backend *nst_activations_backend(const struct nst_activations *a)
 {
-    return p->v->be;
+    return a->v->be;
 }
 
-struct nst_window nst_pass_window(const struct nst_pass *p, int conv,
-                                  struct nst_window picture)
+struct nst_window nst_activations_window(const struct nst_activations *a, int conv,
+                                         struct nst_window picture)
 {
     int bottom = picture.top + picture.height, right = picture.left + picture.width;
 
     for (int i = 0; i < conv; i++)
-        if (pools_after(p->v, i)) {
+        if (is_pooled(a->v, i)) {
             picture.top /= 2;
             picture.left /= 2;
             bottom /= 2;
@@ -276,46 +278,46 @@ int nst_vgg_receptive_field(const struct nst_vgg *v)
     int side = 1;
 
     for (int i = v->convs - 1; i >= 0; i--)
-        side = (pools_after(v, i) ? 2 * side : side) + 2;
+        side = (is_pooled(v, i) ? 2 * side : side) + 2;
     return side;
 }
 
-int nst_vgg_halvings(const struct nst_vgg *v, int conv)
+int nst_vgg_log2_stride(const struct nst_vgg *v, int conv)
 {
     int n = 0;
 
     for (int i = 0; i < conv; i++)
-        n += pools_after(v, i);
+        n += is_pooled(v, i);
     return n;
 }
 
-int nst_vgg_alignment(const struct nst_vgg *v)
+int nst_vgg_stride(const struct nst_vgg *v)
 {
-    return 1 << nst_vgg_halvings(v, v->convs - 1);
+    return 1 << nst_vgg_log2_stride(v, v->convs - 1);
 }
 
-static struct nst_joint joint(struct nst_pass *p, int conv, nst_pass_terms *terms,
-                              void *ctx)
+static struct nst_backward_step backward_step(struct nst_activations *a, int conv,
+                                              nst_loss_grad_fn *loss_grad, void *ctx)
 {
-    return (struct nst_joint){.y = p->map[conv],
-                              .before_relu = p->before_relu[conv],
-                              .pooled = p->pooled[conv],
-                              .pooling = p->v->pooling,
-                              .before = terms(ctx, conv, false),
-                              .after = terms(ctx, conv, true)};
+    return (struct nst_backward_step){.y = a->map[conv],
+                                      .before_relu = a->before_relu[conv],
+                                      .pooled = a->pooled[conv],
+                                      .pooling = a->v->pooling,
+                                      .before = loss_grad(ctx, conv, false),
+                                      .after = loss_grad(ctx, conv, true)};
 }
 
-void nst_pass_backward(struct nst_pass *p, nst_pass_terms *terms, void *ctx,
-                       float *grad)
+void nst_vgg_backward(struct nst_activations *a, nst_loss_grad_fn *loss_grad, void *ctx,
+                      float *grad)
 {
-    struct nst_vgg *v = p->v;
+    struct nst_vgg *v = a->v;
     const struct nst_backend_ops *ops = v->be->ops;
-    struct nst_joint j = joint(p, v->convs - 1, terms, ctx);
+    struct nst_backward_step step = backward_step(a, v->convs - 1, loss_grad, ctx);
 
-    ops->last_grad(v->be, &j);
+    ops->head_grad(v->be, &step);
     for (int i = v->convs - 1; i > 0; i--) {
-        j = joint(p, i - 1, terms, ctx);
-        ops->conv_grad(v->be, v->conv[i], p->map[i], &j);
+        step = backward_step(a, i - 1, loss_grad, ctx);
+        ops->conv_grad(v->be, v->conv[i], a->map[i], &step);
     }
-    ops->conv_picture_grad(v->be, v->conv[0], p->map[0], grad);
+    ops->first_conv_grad(v->be, v->conv[0], a->map[0], grad);
 }

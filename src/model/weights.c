@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "model/safetensors.h"
 
 #define KEYS(index)                                                                    \
@@ -24,23 +24,23 @@ const char *nst_weights_key(int conv, bool weight)
     return keys[conv][weight];
 }
 
-static enum nst_status wrong(const struct nst_safetensors *f, const char *key,
-                             const char *what, struct nst_err *err)
+static enum nst_status format_error(const struct nst_safetensors *f, const char *key,
+                                    const char *what, struct nst_err *err)
 {
     return nst_err_set(err, NST_ERR_FORMAT, "%s: %s: %s", nst_safetensors_path(f), key,
                        what);
 }
 
-static enum nst_status find(const struct nst_safetensors *f, const char *key,
-                            struct nst_array *a, struct nst_err *err)
+static enum nst_status find_tensor(const struct nst_safetensors *f, const char *key,
+                                   struct nst_array *a, struct nst_err *err)
 {
     enum nst_status st = nst_safetensors_find(f, key, a, err);
 
     if (st == NST_OK && a->type != NST_F32 && a->type != NST_F16 && a->type != NST_BF16)
-        return wrong(f, key, "the type is none of F32, F16 and BF16", err);
+        return format_error(f, key, "the type is none of F32, F16 and BF16", err);
     for (int i = 0; st == NST_OK && i < a->rank; i++)
         if (a->shape[i] > MAX_CHANNELS)
-            return wrong(f, key, "the shape is not one of a convolution", err);
+            return format_error(f, key, "the shape is not one of a convolution", err);
     return st;
 }
 
@@ -51,31 +51,31 @@ static enum nst_status read_conv(const struct nst_safetensors *f, int conv, int 
     const char *key = nst_weights_key(conv, true);
     char text[128];
     struct nst_array w, b;
-    int block, place;
+    int block, index;
     enum nst_status st;
 
-    nst_conv_place(conv, &block, &place);
+    nst_conv_position(conv, &block, &index);
     if (!nst_safetensors_has(f, key))
         return nst_err_set(err, NST_ERR_FORMAT,
                            "%s: has no layer conv%d_%d (conv_%d), which this run needs",
-                           nst_safetensors_path(f), block, place, conv + 1);
-    if ((st = find(f, key, &w, err)) != NST_OK)
+                           nst_safetensors_path(f), block, index, conv + 1);
+    if ((st = find_tensor(f, key, &w, err)) != NST_OK)
         return st;
     snprintf(text, sizeof text, "the shape is not N x %d x 3 x 3", cin);
     if (w.rank != 4 || w.shape[1] != (uint64_t)cin || w.shape[2] != 3 ||
         w.shape[3] != 3)
-        return wrong(f, key, text, err);
+        return format_error(f, key, text, err);
     l->cin = cin;
     l->cout = (int)w.shape[0];
-    if ((st = nst_safetensors_floats(f, key, &w, &l->weight, err)) != NST_OK)
+    if ((st = nst_safetensors_read_floats(f, key, &w, &l->weight, err)) != NST_OK)
         return st;
     key = nst_weights_key(conv, false);
-    if ((st = find(f, key, &b, err)) != NST_OK)
+    if ((st = find_tensor(f, key, &b, err)) != NST_OK)
         return st;
     snprintf(text, sizeof text, "the shape is not %d", l->cout);
     if (b.rank != 1 || b.shape[0] != w.shape[0])
-        return wrong(f, key, text, err);
-    return nst_safetensors_floats(f, key, &b, &l->bias, err);
+        return format_error(f, key, text, err);
+    return nst_safetensors_read_floats(f, key, &b, &l->bias, err);
 }
 
 enum nst_status nst_weights_load(struct nst_weights **out, const char *path, int convs,
@@ -113,37 +113,37 @@ enum nst_status nst_weights_count(int *convs, const char *path, struct nst_err *
     return NST_OK;
 }
 
-/* An array of floats, or of halves made of them, which *kept then holds. */
-static struct nst_array array_of(const float *v, size_t count, bool half,
-                                 uint16_t **kept)
+/* An array of floats, or of halves made of them, which *halves then holds. */
+static struct nst_array make_array(const float *v, size_t count, bool half,
+                                   uint16_t **halves)
 {
     struct nst_array a = {.type = half ? NST_F16 : NST_F32, .count = count, .bytes = v};
 
-    *kept = NULL;
+    *halves = NULL;
     if (!half)
         return a;
-    *kept = nst_xcalloc(count, sizeof **kept);
+    *halves = nst_xcalloc(count, sizeof **halves);
     for (size_t i = 0; i < count; i++)
-        (*kept)[i] = nst_half(v[i]);
-    a.bytes = *kept;
+        (*halves)[i] = nst_float_to_half(v[i]);
+    a.bytes = *halves;
     return a;
 }
 
 enum nst_status nst_weights_save(const struct nst_weights *w, const char *path,
-                                 bool half, const char *const *texts,
+                                 bool half, const char *const *metadata,
                                  struct nst_err *err)
 {
     struct nst_safetensors_writer *writer = nst_safetensors_writer_new();
-    uint16_t *kept[2 * NST_VGG_CONVS] = {NULL};
+    uint16_t *halves[2 * NST_VGG_CONVS] = {NULL};
     enum nst_status st;
 
-    for (; *texts; texts += 2)
-        nst_safetensors_write_text(writer, texts[0], texts[1]);
+    for (; *metadata; metadata += 2)
+        nst_safetensors_write_metadata(writer, metadata[0], metadata[1]);
     for (int i = 0; i < w->convs; i++) {
         const struct nst_layer_weights *l = &w->conv[i];
         uint64_t out = (uint64_t)l->cout, in = (uint64_t)l->cin;
-        struct nst_array a = array_of(l->weight, 9 * out * in, half, &kept[2 * i]);
-        struct nst_array b = array_of(l->bias, out, half, &kept[2 * i + 1]);
+        struct nst_array a = make_array(l->weight, 9 * out * in, half, &halves[2 * i]);
+        struct nst_array b = make_array(l->bias, out, half, &halves[2 * i + 1]);
 
         a.rank = 4;
         memcpy(a.shape, (uint64_t[]){out, in, 3, 3}, sizeof a.shape);
@@ -155,7 +155,7 @@ enum nst_status nst_weights_save(const struct nst_weights *w, const char *path,
     st = nst_safetensors_write(writer, path, err);
     nst_safetensors_writer_free(writer);
     for (int i = 0; i < 2 * NST_VGG_CONVS; i++)
-        free(kept[i]);
+        free(halves[i]);
     return st;
 }
 

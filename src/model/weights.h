@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
-#include "model/taps.h"
+#include "model/layers.h"
 
 struct nst_layer_weights {
     int cin, cout;
@@ -42,7 +42,7 @@ enum nst_status nst_weights_count(int *convs, const char *path, struct nst_err *
 /* Write them to path, as F16 if half, else as F32, with texts among the metadata: names
  * and values in turn, ended by NULL. NST_ERR_IO. */
 enum nst_status nst_weights_save(const struct nst_weights *w, const char *path,
-                                 bool half, const char *const *texts,
+                                 bool half, const char *const *metadata,
                                  struct nst_err *err);
 
 /* torchvision's name of a convolution's weight or bias. Borrowed. */

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "optim/vector.h"
 
 /* As the paper proposes. */
@@ -17,7 +17,7 @@
 #define DECAY 0.95
 
 struct nst_adam {
-    struct nst_vectors v;
+    struct nst_vector_space v;
     const struct nst_vector_ops *ops;
     double rate;
     struct nst_box box;
@@ -34,7 +34,7 @@ enum nst_status nst_adam_new(struct nst_adam **out, size_t n, double rate,
     enum nst_status st = NST_OK;
 
     *out = NULL;
-    a->v = (struct nst_vectors){be, n};
+    a->v = (struct nst_vector_space){be, n};
     a->ops = be->ops->vectors;
     a->rate = rate;
     a->box = box;
@@ -64,31 +64,32 @@ void nst_adam_free(struct nst_adam *a)
     free(a);
 }
 
-static struct nst_moments moments(const struct nst_adam *a)
+static struct nst_adam_args moments(const struct nst_adam *a)
 {
-    return (struct nst_moments){
-        .first = a->first,
-        .second = a->second,
-        .sum = a->sum,
-        .of_first = {(float)BETA1, (float)(1 - BETA1)},
-        .of_second = {(float)BETA2, (float)(1 - BETA2)},
-        .of_sum = {(float)DECAY, (float)(1 - DECAY)},
-        .rate = (float)(a->rate / (1 - pow(BETA1, (double)a->steps))),
+    return (struct nst_adam_args){
+        .first_moment = a->first,
+        .second_moment = a->second,
+        .average = a->sum,
+        .first_ema = {(float)BETA1, (float)(1 - BETA1)},
+        .second_ema = {(float)BETA2, (float)(1 - BETA2)},
+        .average_ema = {(float)DECAY, (float)(1 - DECAY)},
+        .learning_rate = (float)(a->rate / (1 - pow(BETA1, (double)a->steps))),
         .scale = (float)(1 / sqrt(1 - pow(BETA2, (double)a->steps))),
         .epsilon = EPSILON};
 }
 
-struct nst_step nst_adam_step(struct nst_adam *a, nst_function *f, void *ctx, float *x)
+struct nst_step nst_adam_step(struct nst_adam *a, nst_evaluate_fn *f, void *ctx,
+                              float *x)
 {
     struct nst_step step = {NST_STEP_TAKEN, 1, 0};
     struct nst_measures measured;
-    struct nst_moments m;
+    struct nst_adam_args m;
     double value;
 
     if (!f(ctx, x, NULL, &value, a->g, &measured))
-        return (struct nst_step){NST_STEP_REFUSED, 0, -1};
-    if (!isfinite(value) || !isfinite(measured.most)) {
-        step.end = NST_STEP_CONVERGED;
+        return (struct nst_step){NST_STEP_STOPPED, 0, -1};
+    if (!isfinite(value) || !isfinite(measured.max_abs)) {
+        step.status = NST_STEP_CONVERGED;
         return step;
     }
     a->steps++;
@@ -105,10 +106,10 @@ const float *nst_adam_average(struct nst_adam *a)
     return a->g;
 }
 
-bool nst_adam_state(struct nst_adam *a, nst_state_visit *visit, void *ctx)
+bool nst_adam_serialise(struct nst_adam *a, nst_serialise_fn *visit, void *ctx)
 {
     return visit(ctx, "steps", NST_I64, &a->steps, 1) &&
-           nst_vector_visit(&a->v, "first moment", a->first, visit, ctx) &&
-           nst_vector_visit(&a->v, "second moment", a->second, visit, ctx) &&
-           nst_vector_visit(&a->v, "sum", a->sum, visit, ctx);
+           nst_vector_serialise(&a->v, "first moment", a->first, visit, ctx) &&
+           nst_vector_serialise(&a->v, "second moment", a->second, visit, ctx) &&
+           nst_vector_serialise(&a->v, "sum", a->sum, visit, ctx);
 }

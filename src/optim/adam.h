@@ -12,7 +12,7 @@
 
 #include "backend/backend.h"
 #include "optim/optim.h"
-#include "optim/state.h"
+#include "optim/serialise.h"
 
 struct nst_adam;
 
@@ -27,15 +27,16 @@ void nst_adam_free(struct nst_adam *a);
 
 /*
  * Evaluate f at x and move x. NST_STEP_CONVERGED, x left as it is, when f or its
- * gradient is not finite; NST_STEP_REFUSED when f said no.
+ * gradient is not finite; NST_STEP_STOPPED when f said no.
  */
-struct nst_step nst_adam_step(struct nst_adam *a, nst_function *f, void *ctx, float *x);
+struct nst_step nst_adam_step(struct nst_adam *a, nst_evaluate_fn *f, void *ctx,
+                              float *x);
 
 /* After a step: the average of the iterates, the late ones counting most; the start is
  * none of them. Borrowed until the next step: it lies where a gradient will. */
 const float *nst_adam_average(struct nst_adam *a);
 
 /* Its state between two steps, next to x itself. False if the visitor said so. */
-bool nst_adam_state(struct nst_adam *a, nst_state_visit *visit, void *ctx);
+bool nst_adam_serialise(struct nst_adam *a, nst_serialise_fn *visit, void *ctx);
 
 #endif

@@ -7,36 +7,36 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
-#include "optim/pairs.h"
+#include "base/alloc.h"
+#include "optim/lbfgs_history.h"
 #include "optim/vector.h"
 
 /* Nocedal and Wright, 2nd ed., section 3.1: sufficient decrease and curvature. */
-#define DECREASE 1e-4
-#define CURVATURE 0.9
-#define SEARCH_EVALUATIONS 20
+#define WOLFE_C1 1e-4
+#define WOLFE_C2 0.9
+#define MAX_SEARCH_EVALUATIONS 20
 /* The very first step has no curvature to go by: it changes x by this much (RMS). */
-#define FIRST_CHANGE 0.01
+#define INITIAL_RMS 0.01
 /* Converged when this many steps together lower the value by less than this share. */
 #define STALL_STEPS 10
-#define STALL_SHARE 1e-6
+#define STALL_TOLERANCE 1e-6
 
 struct nst_lbfgs {
-    struct nst_vectors v;
+    struct nst_vector_space v;
     const struct nst_vector_ops *ops;
     struct nst_box box;
-    struct nst_pairs *pairs;
-    bool begun;
-    bool undecided;           /* whether the pair after the latest is to be kept */
-    double f;                 /* value at the iterate */
-    float *g;                 /* gradient there */
-    float *d;                 /* the direction searched along */
-    double longest;           /* step along it */
-    double at;                /* where on the line the trial point is */
-    struct nst_pair trial;    /* point and gradient, where the next pair will be */
-    float *gbest;             /* gradient at the best trial point of a search */
-    void *work;               /* of ops->direction() */
-    double past[STALL_STEPS]; /* values of the latest iterates */
+    struct nst_lbfgs_history *history;
+    bool started;
+    bool pair_pending;           /* whether the pair after the latest is to be kept */
+    double f;                    /* value at the iterate */
+    float *g;                    /* gradient there */
+    float *d;                    /* the direction searched along */
+    double max_step;             /* step along it */
+    double trial_t;              /* where on the line the trial point is */
+    struct nst_lbfgs_pair trial; /* point and gradient, where the next pair will be */
+    float *best_g;               /* gradient at the best trial point of a search */
+    void *work;                  /* of ops->direction() */
+    double past_values[STALL_STEPS]; /* values of the latest iterates */
     int steps;
 };
 
@@ -50,18 +50,18 @@ enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m,
                               struct nst_err *err)
 {
     struct nst_lbfgs *l = nst_xcalloc(1, sizeof *l);
-    float **vector[] = {&l->g, &l->d, &l->gbest};
+    float **vector[] = {&l->g, &l->d, &l->best_g};
     enum nst_status st;
 
     *out = NULL;
-    l->v = (struct nst_vectors){be, n};
+    l->v = (struct nst_vector_space){be, n};
     l->ops = be->ops->vectors;
     l->box = box;
-    st = nst_pairs_new(&l->pairs, &l->v, m, err);
+    st = nst_lbfgs_history_new(&l->history, &l->v, m, err);
     for (size_t i = 0; i < sizeof vector / sizeof *vector && st == NST_OK; i++)
         st = nst_vector_new(&l->v, vector[i], err);
     if (st == NST_OK)
-        st = be->ops->numbers_new(be, &l->work, l->ops->work_bytes(n, m), err);
+        st = be->ops->buffer_alloc(be, &l->work, l->ops->workspace_bytes(n, m), err);
     if (st != NST_OK) {
         nst_lbfgs_free(l);
         return st;
@@ -72,27 +72,28 @@ enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m,
 
 size_t nst_lbfgs_bytes(const struct nst_backend *be, size_t n, int m)
 {
-    return (2 * (size_t)m + 3) * n * sizeof(float) + be->ops->vectors->work_bytes(n, m);
+    return (2 * (size_t)m + 3) * n * sizeof(float) +
+           be->ops->vectors->workspace_bytes(n, m);
 }
 
 void nst_lbfgs_free(struct nst_lbfgs *l)
 {
     if (!l)
         return;
-    nst_pairs_free(l->pairs);
+    nst_lbfgs_history_free(l->history);
     nst_vector_free(&l->v, l->g);
     nst_vector_free(&l->v, l->d);
-    nst_vector_free(&l->v, l->gbest);
-    l->v.be->ops->numbers_free(l->v.be, l->work);
+    nst_vector_free(&l->v, l->best_g);
+    l->v.be->ops->buffer_free(l->v.be, l->work);
     free(l);
 }
 
 /* The trial point is x + t d, in the box whatever rounding does */
-static void move(struct nst_lbfgs *l, const float *x, double t)
+static void set_trial(struct nst_lbfgs *l, const float *x, double t)
 {
-    if (l->at != t)
-        l->ops->move(l->v.be, l->v.n, l->trial.s, x, t, l->d, l->box);
-    l->at = t;
+    if (l->trial_t != t)
+        l->ops->projected_step(l->v.be, l->v.n, l->trial.s, x, t, l->d, l->box);
+    l->trial_t = t;
 }
 
 /* Minimum of the cubic through two points with their slopes (Nocedal and Wright,
@@ -112,13 +113,13 @@ static double interpolate(const struct point *a, const struct point *b)
 }
 
 /* Evaluate at x + t d. False when the function refused. */
-static bool try_point(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
-                      double t, struct point *p, struct nst_step *step)
+static bool evaluate_trial(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, float *x,
+                           double t, struct point *p, struct nst_step *step)
 {
     struct nst_measures m;
 
-    l->trial = nst_pairs_next(l->pairs);
-    move(l, x, t);
+    l->trial = nst_lbfgs_history_next(l->history);
+    set_trial(l, x, t);
     if (!f(ctx, l->trial.s, l->d, &p->f, l->trial.y, &m))
         return false;
     step->evaluations++;
@@ -133,18 +134,18 @@ static bool try_point(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
  * gradient to gbest; best->t is 0 when no lower point was found. False when the
  * function refused; *best then still holds what was found before.
  */
-static bool search(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
-                   double slope, struct point *best, struct nst_step *step)
+static bool line_search(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, float *x,
+                        double slope, struct point *best, struct nst_step *step)
 {
     struct point start = {0, l->f, slope}, worse = start, p;
     bool bracketed = false;
     double t = 1;
 
     *best = start;
-    for (int k = 0; k < SEARCH_EVALUATIONS; k++) {
-        if (!try_point(l, f, ctx, x, t, &p, step))
+    for (int k = 0; k < MAX_SEARCH_EVALUATIONS; k++) {
+        if (!evaluate_trial(l, f, ctx, x, t, &p, step))
             return false;
-        if (!isfinite(p.f) || !isfinite(p.slope) || p.f > l->f + DECREASE * t * slope ||
+        if (!isfinite(p.f) || !isfinite(p.slope) || p.f > l->f + WOLFE_C1 * t * slope ||
             p.f >= best->f) {
             worse = p;
             bracketed = true;
@@ -155,150 +156,152 @@ static bool search(struct nst_lbfgs *l, nst_function *f, void *ctx, float *x,
             }
             *best = p;
             step->accepted = step->evaluations - 1;
-            nst_pairs_swap_y(l->pairs, &l->gbest);
-            if (fabs(p.slope) <= -CURVATURE * slope || (!bracketed && t >= l->longest))
+            nst_lbfgs_history_swap_y(l->history, &l->best_g);
+            if (fabs(p.slope) <= -WOLFE_C2 * slope || (!bracketed && t >= l->max_step))
                 return true;
         }
         if (bracketed)
             t = interpolate(best, &worse);
         else
-            t = fmin(4 * t, l->longest);
+            t = fmin(4 * t, l->max_step);
     }
     return true;
 }
 
 /* x becomes x + t d, whose value is best->f and whose gradient is gbest. */
-static void accept(struct nst_lbfgs *l, float *x, const struct point *best)
+static void accept_point(struct nst_lbfgs *l, float *x, const struct point *best)
 {
     float *g = l->g;
 
-    l->trial = nst_pairs_next(l->pairs);
-    move(l, x, best->t);
-    l->ops->accept(l->v.be, l->v.n, x, l->trial.s, l->trial.y, l->gbest, l->g);
-    l->undecided = true;
-    l->g = l->gbest;
-    l->gbest = g;
+    l->trial = nst_lbfgs_history_next(l->history);
+    set_trial(l, x, best->t);
+    l->ops->accept(l->v.be, l->v.n, x, l->trial.s, l->trial.y, l->best_g, l->g);
+    l->pair_pending = true;
+    l->g = l->best_g;
+    l->best_g = g;
     l->f = best->f;
 }
 
-/* Keep the pair that accept() made, if it has curvature. What that waits for has gone
- * on meanwhile. */
-static void decide(struct nst_lbfgs *l)
+/* Keep the pair that accept_point() made, if it has curvature. What that waits for has
+ * gone on meanwhile. */
+static void commit_pair(struct nst_lbfgs *l)
 {
     double sy, yy;
 
-    if (!l->undecided)
+    if (!l->pair_pending)
         return;
-    l->ops->products(l->v.be, &sy, &yy);
-    nst_pairs_push(l->pairs, sy, yy, 0);
-    l->undecided = false;
+    l->ops->pair_dots(l->v.be, &sy, &yy);
+    nst_lbfgs_history_push(l->history, sy, yy, 0);
+    l->pair_pending = false;
 }
 
 static bool stalled(struct nst_lbfgs *l)
 {
-    double before = l->past[l->steps % STALL_STEPS];
+    double before = l->past_values[l->steps % STALL_STEPS];
 
-    l->past[l->steps % STALL_STEPS] = l->f;
-    return l->steps++ >= STALL_STEPS && before - l->f <= STALL_SHARE * fabs(before);
+    l->past_values[l->steps % STALL_STEPS] = l->f;
+    return l->steps++ >= STALL_STEPS && before - l->f <= STALL_TOLERANCE * fabs(before);
 }
 
-static struct nst_step first_point(struct nst_lbfgs *l, nst_function *f, void *ctx,
-                                   float *x)
+static struct nst_step evaluate_start(struct nst_lbfgs *l, nst_evaluate_fn *f,
+                                      void *ctx, float *x)
 {
     struct nst_step step = {NST_STEP_TAKEN, 0, -1};
     struct nst_measures m;
 
     l->ops->clamp(l->v.be, l->v.n, x, l->box);
     if (!f(ctx, x, NULL, &l->f, l->g, &m)) {
-        step.end = NST_STEP_REFUSED;
+        step.status = NST_STEP_STOPPED;
         return step;
     }
     step.evaluations = 1;
-    if (!isfinite(l->f) || !isfinite(m.most))
-        step.end = NST_STEP_CONVERGED;
+    if (!isfinite(l->f) || !isfinite(m.max_abs))
+        step.status = NST_STEP_CONVERGED;
     else
         step.accepted = 0;
-    l->begun = true;
+    l->started = true;
     return step;
 }
 
 /* Fill d, and make x + d the trial point. Returns d's slope: negative, or 0 when the
- * iterate is a minimum. *curved: d knows of curvature. */
-static double choose_direction(struct nst_lbfgs *l, const float *x, bool *curved)
+ * iterate is a minimum. *has_curvature: d knows of curvature. */
+static double compute_direction(struct nst_lbfgs *l, const float *x,
+                                bool *has_curvature)
 {
-    struct nst_descent descent = {.x = x,
-                                  .g = l->g,
-                                  .box = l->box,
-                                  .first = FIRST_CHANGE,
-                                  .work = l->work,
-                                  .d = l->d};
-    struct nst_downhill found;
+    struct nst_direction_args descent = {.x = x,
+                                         .g = l->g,
+                                         .box = l->box,
+                                         .initial_rms = INITIAL_RMS,
+                                         .workspace = l->work,
+                                         .d = l->d};
+    struct nst_direction found;
 
     for (;;) {
-        descent.pairs = nst_pairs_ring(l->pairs); /* before the oldest is given up */
-        descent.trial = nst_pairs_next(l->pairs).s;
-        *curved = descent.pairs.count > 0;
+        /* before the oldest is given up */
+        descent.pairs = nst_lbfgs_history_ring(l->history);
+        descent.trial = nst_lbfgs_history_next(l->history).s;
+        *has_curvature = descent.pairs.count > 0;
         found = l->ops->direction(l->v.be, l->v.n, &descent);
-        l->at = 1;
-        l->longest = fmax(found.longest, 1);
+        l->trial_t = 1;
+        l->max_step = fmax(found.max_step, 1);
         if (found.slope < 0)
             return found.slope;
-        if (!*curved)
+        if (!*has_curvature)
             return 0;
         /* Cut off at the box, the direction may climb; the plain gradient cannot. */
-        nst_pairs_clear(l->pairs);
+        nst_lbfgs_history_clear(l->history);
     }
 }
 
-struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_function *f, void *ctx,
+struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx,
                                float *x)
 {
     struct nst_step step = {NST_STEP_CONVERGED, 0, -1};
     struct point best;
     double slope;
-    bool curved, go_on;
+    bool has_curvature, may_continue;
 
-    if (!l->begun)
-        return first_point(l, f, ctx, x);
-    decide(l);
+    if (!l->started)
+        return evaluate_start(l, f, ctx, x);
+    commit_pair(l);
     if (stalled(l))
         return step;
     do {
-        slope = choose_direction(l, x, &curved);
+        slope = compute_direction(l, x, &has_curvature);
         if (slope >= 0)
             return step;
-        go_on = search(l, f, ctx, x, slope, &best, &step);
+        may_continue = line_search(l, f, ctx, x, slope, &best, &step);
         if (best.t > 0) {
-            accept(l, x, &best);
-            step.end = NST_STEP_TAKEN;
+            accept_point(l, x, &best);
+            step.status = NST_STEP_TAKEN;
             return step;
         }
-        if (!go_on) {
-            step.end = NST_STEP_REFUSED;
+        if (!may_continue) {
+            step.status = NST_STEP_STOPPED;
             return step;
         }
-        nst_pairs_clear(l->pairs); /* once more, along the plain gradient */
-    } while (curved);
+        nst_lbfgs_history_clear(l->history); /* once more, along the plain gradient */
+    } while (has_curvature);
     return step;
 }
 
-void nst_lbfgs_anew(struct nst_lbfgs *l)
+void nst_lbfgs_restart(struct nst_lbfgs *l)
 {
-    l->begun = false;
+    l->started = false;
     l->steps = 0;
 }
 
-bool nst_lbfgs_state(struct nst_lbfgs *l, nst_state_visit *visit, void *ctx)
+bool nst_lbfgs_serialise(struct nst_lbfgs *l, nst_serialise_fn *visit, void *ctx)
 {
-    int64_t counts[] = {l->begun, l->steps};
+    int64_t counts[] = {l->started, l->steps};
 
-    decide(l);
+    commit_pair(l);
     if (!visit(ctx, "steps", NST_I64, counts, 2) ||
         !visit(ctx, "value", NST_F64, &l->f, 1) ||
-        !visit(ctx, "past", NST_F64, l->past, STALL_STEPS) ||
-        !nst_vector_visit(&l->v, "gradient", l->g, visit, ctx))
+        !visit(ctx, "past", NST_F64, l->past_values, STALL_STEPS) ||
+        !nst_vector_serialise(&l->v, "gradient", l->g, visit, ctx))
         return false;
-    l->begun = counts[0] != 0;
+    l->started = counts[0] != 0;
     l->steps = (int)(counts[1] < 0 ? 0 : counts[1]);
-    return nst_pairs_state(l->pairs, visit, ctx);
+    return nst_lbfgs_history_serialise(l->history, visit, ctx);
 }

@@ -16,14 +16,14 @@
 
 #include "backend/backend.h"
 #include "optim/optim.h"
-#include "optim/state.h"
+#include "optim/serialise.h"
 
 struct nst_lbfgs;
 
 /*
  * Start a minimiser over n variables, keeping m pairs, whose vectors lie where be has
  * its numbers. *out belongs to the caller: nst_lbfgs_free().
- * NST_ERR_ARG (n is 0, or m not 1 to NST_PAIRS_MOST), NST_ERR_MEM (2 m n + 3 n floats
+ * NST_ERR_ARG (n is 0, or m not 1 to NST_MAX_PAIRS), NST_ERR_MEM (2 m n + 3 n floats
  * do not fit).
  */
 enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m,
@@ -39,14 +39,14 @@ void nst_lbfgs_free(struct nst_lbfgs *l); /* NULL is fine */
  * Only an x whose value is not finite at the very start is reported as
  * NST_STEP_CONVERGED with accepted -1 and one evaluation: the caller sees the value.
  */
-struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_function *f, void *ctx,
+struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx,
                                float *x);
 
 /* The function is another one now, though a like one: the next step does nothing but
  * evaluate x anew, as the first did. The pairs stay. */
-void nst_lbfgs_anew(struct nst_lbfgs *l);
+void nst_lbfgs_restart(struct nst_lbfgs *l);
 
 /* Its state between two steps, next to x itself. False if the visitor said so. */
-bool nst_lbfgs_state(struct nst_lbfgs *l, nst_state_visit *visit, void *ctx);
+bool nst_lbfgs_serialise(struct nst_lbfgs *l, nst_serialise_fn *visit, void *ctx);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "backend/vectors.h"
+#include "backend/vector_ops.h"
 
 /*
  * Evaluate the function at x: its value to *f, its gradient to g (n floats), and what
@@ -17,17 +17,17 @@
  * evaluates may want it, too. False means that no more evaluations may be made: nothing
  * was written, and the minimiser returns with what it has.
  */
-typedef bool nst_function(void *ctx, const float *x, const float *d, double *f,
-                          float *g, struct nst_measures *m);
+typedef bool nst_evaluate_fn(void *ctx, const float *x, const float *d, double *f,
+                             float *g, struct nst_measures *m);
 
-enum nst_step_end {
+enum nst_step_status {
     NST_STEP_TAKEN,     /* x is a new iterate */
     NST_STEP_CONVERGED, /* x stays: nothing lower can be found */
-    NST_STEP_REFUSED    /* x stays: the function refused an evaluation */
+    NST_STEP_STOPPED    /* x stays: the function refused an evaluation */
 };
 
 struct nst_step {
-    enum nst_step_end end;
+    enum nst_step_status status;
     int evaluations; /* that this step made */
     int accepted;    /* which of them, from 0, is the new iterate; -1 when x stays */
 };

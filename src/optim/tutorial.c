@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
-#include "optim/pairs.h"
+#include "base/alloc.h"
+#include "optim/lbfgs_history.h"
 #include "optim/vector.h"
 
 /* torch.optim.LBFGS's defaults. */
@@ -15,19 +15,19 @@
 #define PAIRS 100
 #define TOLERANCE_GRADIENT 1e-7
 #define TOLERANCE_CHANGE 1e-9
-#define LEAST_CURVATURE 1e-10
+#define MIN_CURVATURE 1e-10
 
 static const struct nst_box unit = {0, 1};
 
 struct nst_tutorial {
-    struct nst_vectors v;
+    struct nst_vector_space v;
     const struct nst_vector_ops *ops;
-    bool begun;          /* a first step was made: the state below holds */
+    bool started;        /* a first step was made: the state below holds */
     float *g, *previous; /* gradients */
     float *d;
     void *work; /* of ops->direction() */
     double t;   /* step length of the last step along d */
-    struct nst_pairs *pairs;
+    struct nst_lbfgs_history *history;
 };
 
 enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
@@ -38,13 +38,14 @@ enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
     enum nst_status st;
 
     *out = NULL;
-    t->v = (struct nst_vectors){be, n};
+    t->v = (struct nst_vector_space){be, n};
     t->ops = be->ops->vectors;
-    st = nst_pairs_new(&t->pairs, &t->v, PAIRS, err);
+    st = nst_lbfgs_history_new(&t->history, &t->v, PAIRS, err);
     for (size_t i = 0; i < sizeof vector / sizeof *vector && st == NST_OK; i++)
         st = nst_vector_new(&t->v, vector[i], err);
     if (st == NST_OK)
-        st = be->ops->numbers_new(be, &t->work, t->ops->work_bytes(n, PAIRS), err);
+        st =
+            be->ops->buffer_alloc(be, &t->work, t->ops->workspace_bytes(n, PAIRS), err);
     if (st != NST_OK) {
         nst_tutorial_free(t);
         return st;
@@ -55,37 +56,38 @@ enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
 
 size_t nst_tutorial_bytes(const struct nst_backend *be, size_t n)
 {
-    return (2 * PAIRS + 3) * n * sizeof(float) + be->ops->vectors->work_bytes(n, PAIRS);
+    return (2 * PAIRS + 3) * n * sizeof(float) +
+           be->ops->vectors->workspace_bytes(n, PAIRS);
 }
 
 void nst_tutorial_free(struct nst_tutorial *t)
 {
     if (!t)
         return;
-    nst_pairs_free(t->pairs);
+    nst_lbfgs_history_free(t->history);
     nst_vector_free(&t->v, t->g);
     nst_vector_free(&t->v, t->previous);
     nst_vector_free(&t->v, t->d);
-    t->v.be->ops->numbers_free(t->v.be, t->work);
+    t->v.be->ops->buffer_free(t->v.be, t->work);
     free(t);
 }
 
-static bool closure(struct nst_tutorial *t, nst_function *f, void *ctx, float *x,
-                    double *value, double *most)
+static bool closure(struct nst_tutorial *t, nst_evaluate_fn *f, void *ctx, float *x,
+                    double *value, double *max_abs)
 {
     struct nst_measures m;
 
     t->ops->clamp(t->v.be, t->v.n, x, unit);
     if (!f(ctx, x, NULL, value, t->g, &m))
         return false;
-    *most = m.most;
+    *max_abs = m.max_abs;
     return true;
 }
 
 /* The pair of the latest step. */
 static void push_pair(struct nst_tutorial *t)
 {
-    struct nst_pair next = nst_pairs_next(t->pairs);
+    struct nst_lbfgs_pair next = nst_lbfgs_history_next(t->history);
     struct nst_backend *be = t->v.be;
     struct nst_measures m;
     size_t n = t->v.n;
@@ -93,50 +95,52 @@ static void push_pair(struct nst_tutorial *t)
     t->ops->copy(be, n, next.s, t->d);
     t->ops->scale(be, n, next.s, t->t);
     t->ops->copy(be, n, next.y, t->g);
-    t->ops->add(be, n, next.y, -1, t->previous);
+    t->ops->axpy(be, n, next.y, -1, t->previous);
     m = t->ops->measure(be, n, next.y, next.s);
-    nst_pairs_push(t->pairs, m.slope, m.square, LEAST_CURVATURE);
+    nst_lbfgs_history_push(t->history, m.slope, m.sq_norm, MIN_CURVATURE);
 }
 
 /* Fill d and t; the slope of d. */
-static double choose_direction(struct nst_tutorial *t)
+static double compute_direction(struct nst_tutorial *t)
 {
-    if (t->begun)
+    if (t->started)
         push_pair(t);
-    t->t = t->begun ? 1 : fmin(1, 1 / t->ops->sum_abs(t->v.be, t->v.n, t->g));
-    t->begun = true;
+    t->t = t->started ? 1 : fmin(1, 1 / t->ops->sum_abs(t->v.be, t->v.n, t->g));
+    t->started = true;
     return t->ops
-        ->direction(t->v.be, t->v.n,
-                    &(struct nst_descent){.pairs = nst_pairs_ring(t->pairs),
-                                          .g = t->g,
-                                          .work = t->work,
-                                          .d = t->d})
+        ->direction(
+            t->v.be, t->v.n,
+            &(struct nst_direction_args){.pairs = nst_lbfgs_history_ring(t->history),
+                                         .g = t->g,
+                                         .workspace = t->work,
+                                         .d = t->d})
         .slope;
 }
 
-bool nst_tutorial_step(struct nst_tutorial *t, nst_function *f, void *ctx, float *x)
+bool nst_tutorial_step(struct nst_tutorial *t, nst_evaluate_fn *f, void *ctx, float *x)
 {
     struct nst_backend *be = t->v.be;
-    double value, before, most;
+    double value, before, max_abs;
 
-    if (!closure(t, f, ctx, x, &value, &most))
+    if (!closure(t, f, ctx, x, &value, &max_abs))
         return false;
-    if (most <= TOLERANCE_GRADIENT)
+    if (max_abs <= TOLERANCE_GRADIENT)
         return true;
     for (int i = 1;; i++) {
-        double slope = choose_direction(t);
+        double slope = compute_direction(t);
 
         t->ops->copy(be, t->v.n, t->previous, t->g);
         before = value;
         if (slope > -TOLERANCE_CHANGE)
             return true;
-        t->ops->add(be, t->v.n, x, t->t, t->d);
+        t->ops->axpy(be, t->v.n, x, t->t, t->d);
         if (i == MAX_ITERATIONS)
             return true;
-        if (!closure(t, f, ctx, x, &value, &most))
+        if (!closure(t, f, ctx, x, &value, &max_abs))
             return false;
-        if (most <= TOLERANCE_GRADIENT ||
-            t->t * t->ops->measure(be, t->v.n, t->d, NULL).most <= TOLERANCE_CHANGE ||
+        if (max_abs <= TOLERANCE_GRADIENT ||
+            t->t * t->ops->measure(be, t->v.n, t->d, NULL).max_abs <=
+                TOLERANCE_CHANGE ||
             fabs(value - before) < TOLERANCE_CHANGE)
             return true;
     }

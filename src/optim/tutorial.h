@@ -23,6 +23,6 @@ size_t nst_tutorial_bytes(const struct nst_backend *be, size_t n);
 void nst_tutorial_free(struct nst_tutorial *t);
 
 /* One optimizer.step(closure), up to 20 evaluations; false when f refused one. */
-bool nst_tutorial_step(struct nst_tutorial *t, nst_function *f, void *ctx, float *x);
+bool nst_tutorial_step(struct nst_tutorial *t, nst_evaluate_fn *f, void *ctx, float *x);
 
 #endif

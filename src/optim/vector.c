@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
-enum nst_status nst_vector_new(const struct nst_vectors *v, float **out,
+enum nst_status nst_vector_new(const struct nst_vector_space *v, float **out,
                                struct nst_err *err)
 {
     void *x = NULL;
@@ -17,7 +17,7 @@ enum nst_status nst_vector_new(const struct nst_vectors *v, float **out,
     *out = NULL;
     if (v->n > PTRDIFF_MAX / sizeof(float))
         return nst_err_set(err, NST_ERR_MEM, "%zu floats: too large", v->n);
-    st = v->be->ops->numbers_new(v->be, &x, v->n * sizeof(float), err);
+    st = v->be->ops->buffer_alloc(v->be, &x, v->n * sizeof(float), err);
     if (st != NST_OK)
         return st;
     *out = x;
@@ -25,31 +25,31 @@ enum nst_status nst_vector_new(const struct nst_vectors *v, float **out,
     return NST_OK;
 }
 
-void nst_vector_free(const struct nst_vectors *v, float *x)
+void nst_vector_free(const struct nst_vector_space *v, float *x)
 {
     if (x)
-        v->be->ops->numbers_free(v->be, x);
+        v->be->ops->buffer_free(v->be, x);
 }
 
-static bool is_the_hosts(const struct nst_vectors *v)
+static bool is_host_memory(const struct nst_vector_space *v)
 {
-    return v->be->memory == 0;
+    return v->be->device_memory == 0;
 }
 
-bool nst_vector_visit(const struct nst_vectors *v, const char *name, float *x,
-                      nst_state_visit *visit, void *ctx)
+bool nst_vector_serialise(const struct nst_vector_space *v, const char *name, float *x,
+                          nst_serialise_fn *visit, void *ctx)
 {
     size_t bytes = v->n * sizeof *x;
-    float *shown;
+    float *host;
     bool ok;
 
-    if (is_the_hosts(v))
+    if (is_host_memory(v))
         return visit(ctx, name, NST_F32, x, v->n);
-    if (nst_floats_new(&shown, v->n, 1, 1, NULL) != NST_OK)
+    if (nst_floats_new(&host, v->n, 1, 1, NULL) != NST_OK)
         return false;
-    v->be->ops->get(v->be, shown, x, bytes);
-    ok = v->be->fault.status == NST_OK && visit(ctx, name, NST_F32, shown, v->n);
-    v->be->ops->put(v->be, x, shown, bytes);
-    free(shown);
+    v->be->ops->buffer_download(v->be, host, x, bytes);
+    ok = v->be->error.status == NST_OK && visit(ctx, name, NST_F32, host, v->n);
+    v->be->ops->buffer_upload(v->be, x, host, bytes);
+    free(host);
     return ok;
 }

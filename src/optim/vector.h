@@ -7,22 +7,22 @@
 #define NST_OPTIM_VECTOR_H
 
 #include "backend/backend.h"
-#include "optim/state.h"
+#include "optim/serialise.h"
 
 /* What a minimiser's vectors have in common. */
-struct nst_vectors {
+struct nst_vector_space {
     struct nst_backend *be;
     size_t n;
 };
 
 /* Zeros. *out belongs to the caller: nst_vector_free(). NST_ERR_MEM. */
-enum nst_status nst_vector_new(const struct nst_vectors *v, float **out,
+enum nst_status nst_vector_new(const struct nst_vector_space *v, float **out,
                                struct nst_err *err);
-void nst_vector_free(const struct nst_vectors *v, float *x); /* NULL is fine */
+void nst_vector_free(const struct nst_vector_space *v, float *x); /* NULL is fine */
 
 /* False if the visitor said so, there is no memory to show x in, or the device has
  * given up. */
-bool nst_vector_visit(const struct nst_vectors *v, const char *name, float *x,
-                      nst_state_visit *visit, void *ctx);
+bool nst_vector_serialise(const struct nst_vector_space *v, const char *name, float *x,
+                          nst_serialise_fn *visit, void *ctx);
 
 #endif

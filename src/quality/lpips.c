@@ -9,16 +9,16 @@
 #include <string.h>
 
 #include "backend/backend.h"
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "model/safetensors.h"
 #include "model/vgg.h"
 
-#define MOST_CHANNELS 4096
+#define MAX_CHANNELS 4096
 
 /* A convolution, and what comes before and after it. */
 struct layer {
     int index; /* torchvision's, in "features" */
-    int side, stride, padding;
+    int kernel_size, stride, padding;
     int pool, pool_stride; /* max pooling before it, or 0 */
     bool head;             /* its ReLU is compared */
 };
@@ -36,10 +36,10 @@ static const struct layer vgg[] = {
     {28, 3, 1, 1, 0, 0, true}};
 
 /* What the authors scale 2 x - 1 by. */
-static const double shift[3] = {-.030, -.088, -.188}, deviation[3] = {.458, .448, .450};
+static const double shift[3] = {-.030, -.088, -.188}, scale[3] = {.458, .448, .450};
 
 /* Planar features; owned. */
-struct map {
+struct feature_map {
     struct nst_shape shape;
     float *data;
 };
@@ -49,7 +49,8 @@ struct weights {
     float *weight, *bias;
 };
 
-static enum nst_status new_map(struct map *m, int c, int h, int w, struct nst_err *err)
+static enum nst_status new_feature_map(struct feature_map *m, int c, int h, int w,
+                                       struct nst_err *err)
 {
     m->shape = (struct nst_shape){c, h, w};
     if (h < 1 || w < 1)
@@ -58,7 +59,7 @@ static enum nst_status new_map(struct map *m, int c, int h, int w, struct nst_er
     return nst_floats_new(&m->data, (size_t)c, (size_t)h, (size_t)w, err);
 }
 
-static void replace(struct map *m, struct map *by)
+static void replace_map(struct feature_map *m, struct feature_map *by)
 {
     free(m->data);
     *m = *by;
@@ -75,13 +76,14 @@ static enum nst_status read_weights(const struct nst_safetensors *f,
     snprintf(key, sizeof key, "features.%d.weight", l->index);
     st = nst_safetensors_find(f, key, &a, err);
     if (st == NST_OK &&
-        (a.rank != 4 || a.shape[0] > MOST_CHANNELS || a.shape[1] != (uint64_t)cin ||
-         a.shape[2] != (uint64_t)l->side || a.shape[3] != (uint64_t)l->side))
-        return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: %s: the shape is not N x %d x %d x %d",
-                           nst_safetensors_path(f), key, cin, l->side, l->side);
+        (a.rank != 4 || a.shape[0] > MAX_CHANNELS || a.shape[1] != (uint64_t)cin ||
+         a.shape[2] != (uint64_t)l->kernel_size ||
+         a.shape[3] != (uint64_t)l->kernel_size))
+        return nst_err_set(
+            err, NST_ERR_FORMAT, "%s: %s: the shape is not N x %d x %d x %d",
+            nst_safetensors_path(f), key, cin, l->kernel_size, l->kernel_size);
     if (st == NST_OK)
-        st = nst_safetensors_floats(f, key, &a, &w->weight, err);
+        st = nst_safetensors_read_floats(f, key, &a, &w->weight, err);
     w->cin = cin;
     w->cout = st == NST_OK ? (int)a.shape[0] : 0;
     snprintf(key, sizeof key, "features.%d.bias", l->index);
@@ -90,15 +92,16 @@ static enum nst_status read_weights(const struct nst_safetensors *f,
     if (st == NST_OK && a.count != (uint64_t)w->cout)
         return nst_err_set(err, NST_ERR_FORMAT, "%s: %s: the shape is not %d",
                            nst_safetensors_path(f), key, w->cout);
-    return st == NST_OK ? nst_safetensors_floats(f, key, &a, &w->bias, err) : st;
+    return st == NST_OK ? nst_safetensors_read_floats(f, key, &a, &w->bias, err) : st;
 }
 
-static enum nst_status pool(struct map *m, int side, int stride, struct nst_err *err)
+static enum nst_status pool(struct feature_map *m, int side, int stride,
+                            struct nst_err *err)
 {
     struct nst_shape s = m->shape;
-    struct map to = {{0}};
-    enum nst_status st =
-        new_map(&to, s.c, (s.h - side) / stride + 1, (s.w - side) / stride + 1, err);
+    struct feature_map to = {{0}};
+    enum nst_status st = new_feature_map(&to, s.c, (s.h - side) / stride + 1,
+                                         (s.w - side) / stride + 1, err);
     float *y = to.data;
 
     if (st == NST_OK && (s.h < side || s.w < side))
@@ -109,41 +112,42 @@ static enum nst_status pool(struct map *m, int side, int stride, struct nst_err 
                 const float *x = m->data +
                                  ((size_t)c * s.h + (size_t)i * stride) * s.w +
                                  (size_t)j * stride;
-                float most = x[0];
+                float max = x[0];
 
                 for (int u = 0; u < side; u++)
                     for (int v = 0; v < side; v++)
-                        most = fmaxf(most, x[(size_t)u * s.w + v]);
-                *y++ = most;
+                        max = fmaxf(max, x[(size_t)u * s.w + v]);
+                *y++ = max;
             }
-    replace(m, &to);
+    replace_map(m, &to);
     return st;
 }
 
 /* A convolution of any size, plainly; one output channel is an item. */
-struct plain {
+struct direct_conv {
     const struct layer *l;
     const struct weights *w;
-    const struct map *x;
-    struct map *y;
+    const struct feature_map *x;
+    struct feature_map *y;
 };
 
-static void plain_channel(void *ctx, int o, int thread)
+static void direct_conv_channel(void *ctx, int o, int thread)
 {
-    const struct plain *p = ctx;
+    const struct direct_conv *p = ctx;
     struct nst_shape from = p->x->shape, to = p->y->shape;
-    int side = p->l->side, stride = p->l->stride;
+    int kernel_size = p->l->kernel_size, stride = p->l->stride;
     float *y = p->y->data + (size_t)o * nst_shape_area(to);
 
     (void)thread;
     for (int i = 0; i < to.h; i++)
         for (int j = 0; j < to.w; j++) {
-            const float *w = p->w->weight + (size_t)o * p->w->cin * side * side;
+            const float *w =
+                p->w->weight + (size_t)o * p->w->cin * kernel_size * kernel_size;
             double sum = p->w->bias[o];
 
             for (int c = 0; c < p->w->cin; c++)
-                for (int u = 0; u < side; u++)
-                    for (int v = 0; v < side; v++, w++) {
+                for (int u = 0; u < kernel_size; u++)
+                    for (int v = 0; v < kernel_size; v++, w++) {
                         int r = i * stride + u - p->l->padding;
                         int q = j * stride + v - p->l->padding;
 
@@ -157,30 +161,30 @@ static void plain_channel(void *ctx, int o, int thread)
         }
 }
 
-static enum nst_status conv_plainly(struct nst_backend *be, const struct layer *l,
-                                    const struct weights *w, const struct map *x,
-                                    struct map *y, struct nst_err *err)
+static enum nst_status conv_direct(struct nst_backend *be, const struct layer *l,
+                                   const struct weights *w, const struct feature_map *x,
+                                   struct feature_map *y, struct nst_err *err)
 {
-    int h = (x->shape.h + 2 * l->padding - l->side) / l->stride + 1;
-    int n = (x->shape.w + 2 * l->padding - l->side) / l->stride + 1;
-    enum nst_status st = new_map(y, w->cout, h, n, err);
+    int h = (x->shape.h + 2 * l->padding - l->kernel_size) / l->stride + 1;
+    int n = (x->shape.w + 2 * l->padding - l->kernel_size) / l->stride + 1;
+    enum nst_status st = new_feature_map(y, w->cout, h, n, err);
 
     if (st == NST_OK)
-        nst_threads_run(be->threads, w->cout, plain_channel,
-                        &(struct plain){l, w, x, y});
+        nst_threads_run(be->threads, w->cout, direct_conv_channel,
+                        &(struct direct_conv){l, w, x, y});
     return st;
 }
 
 /* The backend's, for what it can do. */
-static enum nst_status conv_fast(struct nst_backend *be, const struct weights *w,
-                                 const struct map *x, struct map *y,
-                                 struct nst_err *err)
+static enum nst_status conv_backend(struct nst_backend *be, const struct weights *w,
+                                    const struct feature_map *x, struct feature_map *y,
+                                    struct nst_err *err)
 {
     const struct nst_backend_ops *ops = be->ops;
     struct nst_shape to = {w->cout, x->shape.h, x->shape.w};
     struct nst_tensor *in = NULL, *out = NULL;
     struct nst_conv *k = NULL;
-    enum nst_status st = new_map(y, to.c, to.h, to.w, err);
+    enum nst_status st = new_feature_map(y, to.c, to.h, to.w, err);
 
     if (st == NST_OK)
         st = ops->conv_new(be, &k, w->weight, w->bias, w->cin, w->cout, NULL, err);
@@ -189,10 +193,10 @@ static enum nst_status conv_fast(struct nst_backend *be, const struct weights *w
     if (st == NST_OK)
         st = ops->tensor_new(be, &out, to, err);
     if (st == NST_OK) {
-        ops->upload(be, x->data, in);
+        ops->tensor_upload(be, x->data, in);
         ops->conv(be, k, in, false, out, true, NST_POOLING_MAX, NULL);
-        ops->download(be, out, y->data);
-        st = nst_backend_fault(be, err);
+        ops->tensor_download(be, out, y->data);
+        st = nst_backend_error(be, err);
     }
     ops->tensor_free(be, in);
     ops->tensor_free(be, out);
@@ -202,20 +206,21 @@ static enum nst_status conv_fast(struct nst_backend *be, const struct weights *w
 
 /* Convolution and ReLU; m becomes what they put out. */
 static enum nst_status convolve(struct nst_backend *be, const struct layer *l,
-                                const struct weights *w, struct map *m,
+                                const struct weights *w, struct feature_map *m,
                                 struct nst_err *err)
 {
-    struct map to = {{0}};
-    enum nst_status st = l->side == 3 && w->cin > 3
-                             ? conv_fast(be, w, m, &to, err)
-                             : conv_plainly(be, l, w, m, &to, err);
+    struct feature_map to = {{0}};
+    enum nst_status st = l->kernel_size == 3 && w->cin > 3
+                             ? conv_backend(be, w, m, &to, err)
+                             : conv_direct(be, l, w, m, &to, err);
 
-    replace(m, &to);
+    replace_map(m, &to);
     return st;
 }
 
 /* The mean over pixels of the weighed squared differences of unit-length features. */
-static double compare(const struct map *a, const struct map *b, const float *head)
+static double layer_distance(const struct feature_map *a, const struct feature_map *b,
+                             const float *head)
 {
     size_t area = nst_shape_area(a->shape);
     double sum = 0;
@@ -241,7 +246,7 @@ static double compare(const struct map *a, const struct map *b, const float *hea
 }
 
 static enum nst_status add_head(double *out, const struct nst_safetensors *f, int head,
-                                const struct map m[2], struct nst_err *err)
+                                const struct feature_map m[2], struct nst_err *err)
 {
     char key[40];
     struct nst_array a;
@@ -254,30 +259,30 @@ static enum nst_status add_head(double *out, const struct nst_safetensors *f, in
         return nst_err_set(err, NST_ERR_FORMAT, "%s: %s: is not for %d channels",
                            nst_safetensors_path(f), key, m[0].shape.c);
     if (st == NST_OK)
-        st = nst_safetensors_floats(f, key, &a, &weights, err);
+        st = nst_safetensors_read_floats(f, key, &a, &weights, err);
     if (st == NST_OK)
-        *out += compare(&m[0], &m[1], weights);
+        *out += layer_distance(&m[0], &m[1], weights);
     free(weights);
     return st;
 }
 
-static enum nst_status start(struct map *m, const float *rgb, int h, int w,
-                             struct nst_err *err)
+static enum nst_status load_input(struct feature_map *m, const float *rgb, int h, int w,
+                                  struct nst_err *err)
 {
     size_t area = (size_t)h * (size_t)w;
-    enum nst_status st = new_map(m, 3, h, w, err);
+    enum nst_status st = new_feature_map(m, 3, h, w, err);
 
     for (size_t i = 0; st == NST_OK && i < 3 * area; i++)
-        m->data[i] =
-            (float)((2.0 * rgb[i] - 1 - shift[i / area]) / deviation[i / area]);
+        m->data[i] = (float)((2.0 * rgb[i] - 1 - shift[i / area]) / scale[i / area]);
     return st;
 }
 
 /* Both pictures through one layer, and its head, if it has one. */
-static enum nst_status step(double *out, struct nst_backend *be, const struct layer *l,
-                            const struct nst_safetensors *network,
-                            const struct nst_safetensors *heads, int *head,
-                            struct map m[2], struct nst_err *err)
+static enum nst_status run_layer(double *out, struct nst_backend *be,
+                                 const struct layer *l,
+                                 const struct nst_safetensors *network,
+                                 const struct nst_safetensors *heads, int *head,
+                                 struct feature_map m[2], struct nst_err *err)
 {
     struct weights w = {0};
     enum nst_status st = read_weights(network, l, m[0].shape.c, &w, err);
@@ -303,24 +308,25 @@ static bool is_alex(const struct nst_safetensors *f)
            a.rank == 4 && a.shape[2] == 11;
 }
 
-static enum nst_status measure(double *out, const char **name, struct nst_backend *be,
-                               const struct nst_safetensors *network,
-                               const struct nst_safetensors *heads, const float *a,
-                               const float *b, int h, int w, struct nst_err *err)
+static enum nst_status run_network(double *out, const char **name,
+                                   struct nst_backend *be,
+                                   const struct nst_safetensors *network,
+                                   const struct nst_safetensors *heads, const float *a,
+                                   const float *b, int h, int w, struct nst_err *err)
 {
     bool alexnet = is_alex(network);
     const struct layer *layers = alexnet ? alex : vgg;
     size_t count = alexnet ? sizeof alex / sizeof *alex : sizeof vgg / sizeof *vgg;
-    struct map m[2] = {{{0}}};
-    enum nst_status st = start(&m[0], a, h, w, err);
+    struct feature_map m[2] = {{{0}}};
+    enum nst_status st = load_input(&m[0], a, h, w, err);
     int head = 0;
 
     *name = alexnet ? "alex" : "vgg";
     *out = 0;
     if (st == NST_OK)
-        st = start(&m[1], b, h, w, err);
+        st = load_input(&m[1], b, h, w, err);
     for (size_t i = 0; st == NST_OK && i < count; i++)
-        st = step(out, be, &layers[i], network, heads, &head, m, err);
+        st = run_layer(out, be, &layers[i], network, heads, &head, m, err);
     free(m[0].data);
     free(m[1].data);
     return st;
@@ -336,8 +342,8 @@ enum nst_status nst_lpips(double *out, const char **name, struct nst_engine *e,
     if (st == NST_OK && heads)
         st = nst_safetensors_open(&g, heads, err);
     if (st == NST_OK)
-        st = measure(out, name, nst_vgg_backend(nst_engine_networks(e, 0)->vgg), f,
-                     g ? g : f, a, b, h, w, err);
+        st = run_network(out, name, nst_vgg_backend(nst_engine_network_at(e, 0)->vgg),
+                         f, g ? g : f, a, b, h, w, err);
     nst_safetensors_close(f);
     nst_safetensors_close(g);
     return st;

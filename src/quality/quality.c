@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "model/vgg.h"
 #include "style/objective.h"
 
@@ -24,8 +24,8 @@ static double luma(const float *rgb, size_t area, size_t i)
 enum { MEANS = 5 };
 
 /* One row of the pictures, seen through the window's row: to is MEANS x (w - 10). */
-static void across(const float *a, const float *b, size_t area, size_t row, int w,
-                   const double *weight, double *to)
+static void filter_row(const float *a, const float *b, size_t area, size_t row, int w,
+                       const double *weight, double *to)
 {
     int n = w - WINDOW + 1;
 
@@ -46,7 +46,7 @@ static void across(const float *a, const float *b, size_t area, size_t row, int 
     }
 }
 
-static double similarity(const double m[MEANS])
+static double ssim_index(const double m[MEANS])
 {
     double aa = m[2] - m[0] * m[0], bb = m[3] - m[1] * m[1], ab = m[4] - m[0] * m[1];
 
@@ -72,7 +72,7 @@ enum nst_status nst_ssim(double *out, const float *a, const float *b, int h, int
         weight[k] /= sum;
     *out = 0;
     for (int y = 0; y < h; y++) {
-        across(a, b, area, (size_t)y * w, w, weight, lines + y % WINDOW * line);
+        filter_row(a, b, area, (size_t)y * w, w, weight, lines + y % WINDOW * line);
         for (int x = 0; y >= WINDOW - 1 && x < n; x++) {
             double m[MEANS] = {0};
 
@@ -80,7 +80,7 @@ enum nst_status nst_ssim(double *out, const float *a, const float *b, int h, int
                 for (int j = 0; j < MEANS; j++)
                     m[j] += weight[k] *
                             lines[(y + 1 + k) % WINDOW * line + (size_t)(j * n + x)];
-            *out += similarity(m);
+            *out += ssim_index(m);
         }
     }
     *out /= (double)n * rows;
@@ -100,7 +100,7 @@ double nst_psnr(const float *a, const float *b, int h, int w)
 
 enum { BINS = 8 };
 
-static void count_colours(const float *rgb, size_t area, double *bins)
+static void colour_histogram(const float *rgb, size_t area, double *bins)
 {
     for (size_t i = 0; i < area; i++) {
         int at = 0;
@@ -114,19 +114,19 @@ static void count_colours(const float *rgb, size_t area, double *bins)
     }
 }
 
-double nst_colour_consistency(const float *a, const float *b, int h, int w)
+double nst_histogram_intersection(const float *a, const float *b, int h, int w)
 {
-    double u[BINS * BINS * BINS] = {0}, v[BINS * BINS * BINS] = {0}, common = 0;
+    double u[BINS * BINS * BINS] = {0}, v[BINS * BINS * BINS] = {0}, intersection = 0;
 
-    count_colours(a, (size_t)h * (size_t)w, u);
-    count_colours(b, (size_t)h * (size_t)w, v);
+    colour_histogram(a, (size_t)h * (size_t)w, u);
+    colour_histogram(b, (size_t)h * (size_t)w, v);
     for (int i = 0; i < BINS * BINS * BINS; i++)
-        common += fmin(u[i], v[i]);
-    return common;
+        intersection += fmin(u[i], v[i]);
+    return intersection;
 }
 
 /* c x area: each pixel's features are scaled to length 1. */
-static void normalise(float *f, int c, size_t area, bool relu)
+static void normalise_features(float *f, int c, size_t area, bool relu)
 {
     for (size_t i = 0; i < area; i++) {
         double sum = 0;
@@ -144,36 +144,37 @@ static void normalise(float *f, int c, size_t area, bool relu)
 }
 
 /* The normalised features of the picture that pass holds. */
-static enum nst_status features(const struct nst_pass *pass, const struct nst_tap *tap,
-                                float **out, struct nst_shape *s, struct nst_err *err)
+static enum nst_status unit_features(const struct nst_activations *acts,
+                                     const struct nst_layer *layer, float **out,
+                                     struct nst_shape *s, struct nst_err *err)
 {
-    struct nst_backend *be = nst_pass_backend(pass);
+    struct nst_backend *be = nst_activations_backend(acts);
     bool relu;
-    const struct nst_tensor *map = nst_pass_map(pass, tap, &relu);
+    const struct nst_tensor *map = nst_activations_map(acts, layer, &relu);
     enum nst_status st;
 
     *s = map->shape;
     st = nst_floats_new(out, (size_t)s->c, (size_t)s->h, (size_t)s->w, err);
     if (st == NST_OK) {
-        be->ops->download(be, map, *out);
-        normalise(*out, s->c, nst_shape_area(*s), relu);
-        st = nst_backend_fault(be, err);
+        be->ops->tensor_download(be, map, *out);
+        normalise_features(*out, s->c, nst_shape_area(*s), relu);
+        st = nst_backend_error(be, err);
     }
     return st;
 }
 
 /* Take the network forward through a picture on the host. */
-static enum nst_status look_at(struct nst_pass *pass, const float *rgb, int h, int w,
-                               struct nst_err *err)
+static enum nst_status run_network(struct nst_activations *acts, const float *rgb,
+                                   int h, int w, struct nst_err *err)
 {
-    struct nst_backend *be = nst_pass_backend(pass);
-    const float *there;
+    struct nst_backend *be = nst_activations_backend(acts);
+    const float *device_rgb;
     enum nst_status st =
-        nst_backend_show(be, rgb, 3 * (size_t)h * (size_t)w, &there, err);
+        nst_backend_to_device(be, rgb, 3 * (size_t)h * (size_t)w, &device_rgb, err);
 
     if (st == NST_OK)
-        nst_pass_forward(pass, there);
-    nst_backend_unshow(be, rgb, there);
+        nst_vgg_forward(acts, device_rgb);
+    nst_backend_release(be, rgb, device_rgb);
     return st;
 }
 
@@ -181,77 +182,77 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
                                         const float *a, const float *b, int h, int w,
                                         struct nst_err *err)
 {
-    struct nst_pass *pass;
-    struct nst_taps taps;
-    enum nst_status st = nst_taps_parse(&taps, NST_QUALITY_STYLE, err);
+    struct nst_activations *acts;
+    struct nst_layers layers;
+    enum nst_status st = nst_layers_parse(&layers, NST_QUALITY_STYLE_LAYERS, err);
     float *of_a[2 * NST_VGG_CONVS] = {NULL}, *of_b = NULL;
 
     if (st == NST_OK)
-        st = nst_pass_new(&pass, nst_engine_network(e, h > w ? h : w)->vgg, h, w,
-                          (const bool[NST_VGG_CONVS]){false}, err);
+        st = nst_activations_new(&acts, nst_engine_network_for(e, h > w ? h : w)->vgg,
+                                 h, w, (const bool[NST_VGG_CONVS]){false}, err);
     if (st != NST_OK)
         return st;
     *out = 0;
-    st = look_at(pass, a, h, w, err);
-    for (int i = 0; st == NST_OK && i < taps.count; i++) {
+    st = run_network(acts, a, h, w, err);
+    for (int i = 0; st == NST_OK && i < layers.count; i++) {
         struct nst_shape s;
 
-        st = features(pass, &taps.tap[i], &of_a[i], &s, err);
+        st = unit_features(acts, &layers.layer[i], &of_a[i], &s, err);
     }
     if (st == NST_OK)
-        st = look_at(pass, b, h, w, err);
-    for (int i = 0; st == NST_OK && i < taps.count; i++) {
+        st = run_network(acts, b, h, w, err);
+    for (int i = 0; st == NST_OK && i < layers.count; i++) {
         struct nst_shape s;
         double sum = 0;
 
-        st = features(pass, &taps.tap[i], &of_b, &s, err);
+        st = unit_features(acts, &layers.layer[i], &of_b, &s, err);
         for (size_t k = 0; st == NST_OK && k < nst_shape_count(s); k++)
             sum += ((double)of_a[i][k] - of_b[k]) * ((double)of_a[i][k] - of_b[k]);
         *out += sum / (double)nst_shape_area(s);
         free(of_b);
         of_b = NULL;
     }
-    for (int i = 0; i < taps.count; i++)
+    for (int i = 0; i < layers.count; i++)
         free(of_a[i]);
-    nst_pass_free(pass);
+    nst_activations_free(acts);
     return st;
 }
 
 enum nst_status nst_held_out_losses(double *content, double *style,
-                                    struct nst_engine *e, const float *photograph,
+                                    struct nst_engine *e, const float *content_image,
                                     const float *result, int h, int w,
-                                    const float *painting, int style_h, int style_w,
+                                    const float *style_image, int style_h, int style_w,
                                     struct nst_err *err)
 {
-    struct nst_painting one = {
-        .rgb = painting, .height = style_h, .width = style_w, .share = 1};
-    struct nst_taps of_content, of_style;
+    struct nst_style_image one = {
+        .rgb = style_image, .height = style_h, .width = style_w, .weight = 1};
+    struct nst_layers of_content, of_style;
     struct nst_objective_config config = {.content_layers = &of_content,
                                           .style_layers = &of_style,
                                           .content_weight = 1,
                                           .style_weight = 1,
                                           .strength = 1};
-    struct nst_vgg *v = nst_engine_network(e, h > w ? h : w)->vgg;
+    struct nst_vgg *v = nst_engine_network_for(e, h > w ? h : w)->vgg;
     struct nst_backend *be = nst_vgg_backend(v);
     struct nst_objective *o;
     struct nst_losses losses;
-    const float *there;
-    enum nst_status st = nst_taps_parse(&of_content, NST_QUALITY_CONTENT, err);
+    const float *device_rgb;
+    enum nst_status st = nst_layers_parse(&of_content, NST_QUALITY_CONTENT_LAYERS, err);
 
     if (st == NST_OK)
-        st = nst_taps_parse(&of_style, NST_QUALITY_STYLE, err);
+        st = nst_layers_parse(&of_style, NST_QUALITY_STYLE_LAYERS, err);
     if (st == NST_OK)
-        st = nst_objective_new(&o, v, &config, photograph, h, w,
+        st = nst_objective_new(&o, v, &config, content_image, h, w,
                                &(struct nst_style){&one, 1}, err);
     if (st != NST_OK)
         return st;
-    st = nst_backend_show(be, result, 3 * (size_t)h * (size_t)w, &there, err);
+    st = nst_backend_to_device(be, result, 3 * (size_t)h * (size_t)w, &device_rgb, err);
     if (st == NST_OK)
-        nst_objective_evaluate(o, there, &losses, NULL);
-    nst_backend_unshow(be, result, there);
+        nst_objective_evaluate(o, device_rgb, &losses, NULL);
+    nst_backend_release(be, result, device_rgb);
     nst_objective_free(o);
     if (st == NST_OK)
-        st = nst_backend_fault(be, err);
+        st = nst_backend_error(be, err);
     if (st != NST_OK)
         return st;
     *content = losses.content;
@@ -259,7 +260,7 @@ enum nst_status nst_held_out_losses(double *content, double *style,
     return NST_OK;
 }
 
-double nst_complexity(const float *rgb, int h, int w)
+double nst_mean_gradient(const float *rgb, int h, int w)
 {
     size_t area = (size_t)h * (size_t)w;
     double sum = 0;
@@ -268,10 +269,10 @@ double nst_complexity(const float *rgb, int h, int w)
         for (int x = 0; x + 1 < w; x++) {
             size_t i = (size_t)y * w + x;
             double at = luma(rgb, area, i);
-            double across = luma(rgb, area, i + 1) - at;
-            double down = luma(rgb, area, i + w) - at;
+            double dx = luma(rgb, area, i + 1) - at;
+            double dy = luma(rgb, area, i + w) - at;
 
-            sum += sqrt(across * across + down * down);
+            sum += sqrt(dx * dx + dy * dy);
         }
     return sum / ((double)(h - 1) * (w - 1));
 }

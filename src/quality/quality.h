@@ -22,7 +22,7 @@ double nst_psnr(const float *a, const float *b, int h, int w);
 
 /* What two pictures' colour histograms, of 8 bins a channel, have in common (Swain and
  * Ballard 1991): 0 for no colour, 1 for all. */
-double nst_colour_consistency(const float *a, const float *b, int h, int w);
+double nst_histogram_intersection(const float *a, const float *b, int h, int w);
 
 /*
  * Distance of what the network sees: of each of relu1_2, relu2_2, relu3_3 and relu4_3,
@@ -35,8 +35,8 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
                                         struct nst_err *err);
 
 /* The layers of the content distance; of the style's and the perceptual one. */
-#define NST_QUALITY_CONTENT "relu3_4"
-#define NST_QUALITY_STYLE "relu1_2,relu2_2,relu3_3,relu4_3"
+#define NST_QUALITY_CONTENT_LAYERS "relu3_4"
+#define NST_QUALITY_STYLE_LAYERS "relu1_2,relu2_2,relu3_3,relu4_3"
 
 /*
  * Content and style loss of the result by layers that no usual recipe uses: the
@@ -44,13 +44,13 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
  * NST_ERR_MEM, NST_ERR_ARG (a picture too small).
  */
 enum nst_status nst_held_out_losses(double *content, double *style,
-                                    struct nst_engine *e, const float *photograph,
+                                    struct nst_engine *e, const float *content_image,
                                     const float *result, int h, int w,
-                                    const float *painting, int style_h, int style_w,
+                                    const float *style_image, int style_h, int style_w,
                                     struct nst_err *err);
 
 /* How much there is to see: the mean length of the luma's gradient, a step from black
  * to white from one pixel to the next being 1. */
-double nst_complexity(const float *rgb, int h, int w);
+double nst_mean_gradient(const float *rgb, int h, int w);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "record/snapshot.h"
+#include "record/checkpoint_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "base/place.h"
+#include "base/alloc.h"
+#include "base/atomic_file.h"
 #include "record/describe.h"
 #include "record/preset.h"
 
@@ -15,72 +15,74 @@
 
 /* A checkpoint is written in two visits: what the parts are, for the header, and what
  * they hold, which need be there for no longer than it is shown. */
-struct writing {
+struct checkpoint_writer {
     struct nst_safetensors_writer *w;
-    struct nst_place *place;
+    struct nst_atomic_file *file;
     enum nst_status st; /* of what was added */
     struct nst_err *err;
 };
 
-static bool note_part(void *ctx, const char *name, enum nst_number type, void *data,
-                      size_t count)
+static bool declare_array(void *ctx, const char *name, enum nst_dtype type, void *data,
+                          size_t count)
 {
-    struct writing *writing = ctx;
+    struct checkpoint_writer *writer = ctx;
     struct nst_array a = {type, 1, {count}, count, NULL};
 
     (void)data;
-    nst_safetensors_write_array(writing->w, name, &a);
+    nst_safetensors_write_array(writer->w, name, &a);
     return true;
 }
 
-static bool add_part(void *ctx, const char *name, enum nst_number type, void *data,
-                     size_t count)
+static bool write_array(void *ctx, const char *name, enum nst_dtype type, void *data,
+                        size_t count)
 {
-    struct writing *writing = ctx;
+    struct checkpoint_writer *writer = ctx;
 
     (void)name;
-    if (writing->st == NST_OK)
-        writing->st = nst_place_add(writing->place, data, count * nst_number_size(type),
-                                    writing->err);
-    return writing->st == NST_OK;
+    if (writer->st == NST_OK)
+        writer->st = nst_atomic_file_write(writer->file, data,
+                                           count * nst_dtype_size(type), writer->err);
+    return writer->st == NST_OK;
 }
 
 /* Not shown, though nothing was wrong with the file. */
-static enum nst_status not_shown(const struct writing *writing, const char *path)
+static enum nst_status serialise_error(const struct checkpoint_writer *writer,
+                                       const char *path)
 {
-    if (writing->st != NST_OK)
-        return writing->st;
-    return nst_err_set(writing->err, NST_ERR_IO,
+    if (writer->st != NST_OK)
+        return writer->st;
+    return nst_err_set(writer->err, NST_ERR_IO,
                        "%s: is not written: the run's state cannot be read", path);
 }
 
 enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
-                                     bool (*state)(void *owner, nst_state_visit *visit,
-                                                   void *ctx),
+                                     bool (*serialise)(void *owner,
+                                                       nst_serialise_fn *visit,
+                                                       void *ctx),
                                      void *owner, struct nst_err *err)
 {
-    struct writing writing = {nst_safetensors_writer_new(), NULL, NST_OK, err};
+    struct checkpoint_writer writer = {nst_safetensors_writer_new(), NULL, NST_OK, err};
     char *options = nst_describe_recipe(p);
     enum nst_status st = NST_OK;
 
-    nst_safetensors_write_text(writing.w, "format", FORMAT);
-    nst_safetensors_write_text(writing.w, "version", PACKAGE_VERSION);
-    nst_safetensors_write_text(writing.w, "options", options);
+    nst_safetensors_write_metadata(writer.w, "format", FORMAT);
+    nst_safetensors_write_metadata(writer.w, "version", PACKAGE_VERSION);
+    nst_safetensors_write_metadata(writer.w, "options", options);
     free(options);
-    if (!state(owner, note_part, &writing))
-        st = not_shown(&writing, path);
+    if (!serialise(owner, declare_array, &writer))
+        st = serialise_error(&writer, path);
     if (st == NST_OK)
-        st = nst_place_open(&writing.place, path, err);
+        st = nst_atomic_file_open(&writer.file, path, err);
     if (st == NST_OK)
-        st = nst_safetensors_write_header(writing.w, writing.place, err);
-    if (st == NST_OK && !state(owner, add_part, &writing))
-        st = not_shown(&writing, path);
+        st = nst_safetensors_write_header(writer.w, writer.file, err);
+    if (st == NST_OK && !serialise(owner, write_array, &writer))
+        st = serialise_error(&writer, path);
     if (st == NST_OK)
-        st = writing.st;
+        st = writer.st;
     if (st == NST_OK)
-        st = nst_place_finish(writing.place, err);
-    nst_place_free(writing.place);
-    nst_safetensors_writer_free(writing.w);
+        st = nst_atomic_file_commit(writer.file, err);
+    nst_atomic_file_free(writer.file);
+    nst_safetensors_writer_free(writer.w);
     return st;
 }
 
@@ -98,8 +100,9 @@ enum nst_status nst_checkpoint_open(struct nst_checkpoint **out, const char *pat
     *out = NULL;
     if (st != NST_OK)
         return st;
-    format = nst_safetensors_text(f, "format");
-    if (!format || strcmp(format, FORMAT) != 0 || !nst_safetensors_text(f, "options")) {
+    format = nst_safetensors_metadata(f, "format");
+    if (!format || strcmp(format, FORMAT) != 0 ||
+        !nst_safetensors_metadata(f, "options")) {
         nst_safetensors_close(f);
         return nst_err_set(
             err, NST_ERR_FORMAT,
@@ -122,11 +125,11 @@ enum nst_status nst_checkpoint_apply(const struct nst_checkpoint *c,
                                      struct nst_params *p, struct nst_err *err)
 {
     return nst_preset_apply_text(p, nst_safetensors_path(c->f),
-                                 nst_safetensors_text(c->f, "options"), err);
+                                 nst_safetensors_metadata(c->f, "options"), err);
 }
 
 /* How long a run goes on may change on the way. */
-static bool is_length(const struct nst_option *o)
+static bool is_duration_option(const struct nst_option *o)
 {
     return strcmp(o->name, "iterations") == 0 ||
            strcmp(o->name, "scale-iterations") == 0 ||
@@ -137,27 +140,28 @@ enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,
                                      const struct nst_params *p, struct nst_err *err)
 {
     const struct nst_option *o;
-    struct nst_params was;
+    struct nst_params saved;
     enum nst_status st;
 
-    nst_params_init(&was);
-    st = nst_checkpoint_apply(c, &was, err);
+    nst_params_init(&saved);
+    st = nst_checkpoint_apply(c, &saved, err);
     for (size_t i = 0; st == NST_OK && (o = nst_option(i)); i++) {
-        char *a = nst_params_get(&was, o), *b = nst_params_get(p, o);
+        char *a = nst_params_get(&saved, o), *b = nst_params_get(p, o);
 
-        if (o->recipe && !is_length(o) && (a || b) && (!a || !b || strcmp(a, b) != 0))
+        if (o->recipe && !is_duration_option(o) && (a || b) &&
+            (!a || !b || strcmp(a, b) != 0))
             st = nst_err_set(
                 err, NST_ERR_ARG, "resume: %s is %s in %s, and cannot become %s",
                 o->name, a ? a : "unset", nst_safetensors_path(c->f), b ? b : "unset");
         free(a);
         free(b);
     }
-    nst_params_clear(&was);
+    nst_params_clear(&saved);
     return st;
 }
 
-bool nst_checkpoint_read(void *ctx, const char *name, enum nst_number type, void *data,
-                         size_t count)
+bool nst_checkpoint_read_array(void *ctx, const char *name, enum nst_dtype type,
+                               void *data, size_t count)
 {
     const struct nst_checkpoint *c = ctx;
     struct nst_array a;
@@ -165,6 +169,6 @@ bool nst_checkpoint_read(void *ctx, const char *name, enum nst_number type, void
     if (nst_safetensors_find(c->f, name, &a, NULL) != NST_OK || a.type != type ||
         a.count != count)
         return false;
-    memcpy(data, a.bytes, count * nst_number_size(type));
+    memcpy(data, a.bytes, count * nst_dtype_size(type));
     return true;
 }

@@ -21,7 +21,7 @@ char *nst_describe_recipe(const struct nst_params *p)
     return s;
 }
 
-static json_t *words(const char *choices)
+static json_t *choice_list(const char *choices)
 {
     json_t *list = json_array();
 
@@ -34,7 +34,7 @@ static json_t *words(const char *choices)
     return list;
 }
 
-static json_t *option_of(const struct nst_option *o)
+static json_t *describe_option(const struct nst_option *o)
 {
     static const char *const types[] = {[NST_OPTION_FLAG] = "flag",
                                         [NST_OPTION_INT] = "integer",
@@ -42,7 +42,7 @@ static json_t *option_of(const struct nst_option *o)
                                         [NST_OPTION_REAL] = "real",
                                         [NST_OPTION_CHOICE] = "choice",
                                         [NST_OPTION_TEXT] = "text",
-                                        [NST_OPTION_TAPS] = "layers",
+                                        [NST_OPTION_LAYERS] = "layers",
                                         [NST_OPTION_STYLES] = "style",
                                         [NST_OPTION_STYLE_MASK] = "mask",
                                         [NST_OPTION_STYLE_LAYERS] = "layers of a style",
@@ -57,11 +57,11 @@ static json_t *option_of(const struct nst_option *o)
         json_object_set_new(j, "max", json_real(o->max));
     }
     if (o->choices)
-        json_object_set_new(j, "choices", words(o->choices));
-    if (o->zero)
-        json_object_set_new(j, "word", json_string(o->zero));
-    if (o->initial)
-        json_object_set_new(j, "default", json_string(o->initial));
+        json_object_set_new(j, "choices", choice_list(o->choices));
+    if (o->zero_word)
+        json_object_set_new(j, "word", json_string(o->zero_word));
+    if (o->default_text)
+        json_object_set_new(j, "default", json_string(o->default_text));
     if (o->arg)
         json_object_set_new(j, "argument", json_string(o->arg));
     json_object_set_new(j, "help", json_string(o->help));
@@ -79,7 +79,7 @@ char *nst_describe_options(void)
     char *s;
 
     for (size_t i = 0; (o = nst_option(i)); i++)
-        json_array_append_new(list, option_of(o));
+        json_array_append_new(list, describe_option(o));
     s = json_dumps(list, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
     json_decref(list);
     return s;

@@ -12,22 +12,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/mem.h"
-#include "base/place.h"
-#include "model/search.h"
-#include "record/digest.h"
+#include "base/alloc.h"
+#include "base/atomic_file.h"
+#include "model/paths.h"
+#include "record/sha256.h"
 
-char *nst_history_path(const char *asked)
+char *nst_history_path(const char *option)
 {
-    if (!asked)
-        asked = getenv("NST_HISTORY");
-    if (!asked || !*asked)
-        return nst_search_user("XDG_STATE_HOME", ".local/state", "history.jsonl");
-    return strcmp(asked, "none") == 0 ? NULL : nst_xstrdup(asked);
+    if (!option)
+        option = getenv("NST_HISTORY");
+    if (!option || !*option)
+        return nst_user_path("XDG_STATE_HOME", ".local/state", "history.jsonl");
+    return strcmp(option, "none") == 0 ? NULL : nst_xstrdup(option);
 }
 
 /* mkdir -p for the directories above path. */
-static void make_parents(const char *path)
+static void make_parent_directories(const char *path)
 {
     char *copy = nst_xstrdup(path);
 
@@ -41,7 +41,7 @@ static void make_parents(const char *path)
 }
 
 /* Is the file open as fd still the one at path? */
-static bool is_at(int fd, const char *path)
+static bool is_same_file(int fd, const char *path)
 {
     struct stat a, b;
 
@@ -60,13 +60,13 @@ static int open_locked(const char *path, int flags)
             return -1;
         while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
             ;
-        if (is_at(fd, path))
+        if (is_same_file(fd, path))
             return fd;
         close(fd);
     }
 }
 
-static bool ends_within_line(int fd)
+static bool lacks_newline(int fd)
 {
     struct stat st;
     char last;
@@ -79,33 +79,33 @@ enum nst_status nst_history_append(const char *path, const char *line,
                                    struct nst_err *err)
 {
     enum nst_status st = NST_OK;
-    char *whole;
+    char *terminated;
     struct stat before;
     ssize_t n;
     int fd;
 
-    make_parents(path);
+    make_parent_directories(path);
     fd = open_locked(path, O_RDWR | O_APPEND | O_CREAT);
     if (fd < 0)
         return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
-    whole = nst_xasprintf("%s%s\n", ends_within_line(fd) ? "\n" : "", line);
+    terminated = nst_xasprintf("%s%s\n", lacks_newline(fd) ? "\n" : "", line);
     if (fstat(fd, &before) != 0)
         before.st_size = -1;
-    n = write(fd, whole, strlen(whole));
-    if (n != (ssize_t)strlen(whole)) {
+    n = write(fd, terminated, strlen(terminated));
+    if (n != (ssize_t)strlen(terminated)) {
         st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path,
                          strerror(n < 0 ? errno : ENOSPC));
         if (n > 0 && before.st_size >= 0) /* a part of a line is none */
             (void)!ftruncate(fd, before.st_size);
     }
-    free(whole);
+    free(terminated);
     close(fd);
     return st;
 }
 
 static void add_line(struct nst_history *h, const char *text)
 {
-    char *sum = nst_sha256_of(text, strlen(text));
+    char *sum = nst_sha256_text(text, strlen(text));
     struct nst_history_line *l;
 
     h->line = nst_xrealloc(h->line, (h->count + 1) * sizeof *h->line);
@@ -126,7 +126,7 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
     enum nst_status st = NST_OK;
     FILE *f = fopen(path, "re");
     char *line = NULL;
-    size_t room = 0;
+    size_t capacity = 0;
     ssize_t n;
 
     *h = (struct nst_history){.count = 0};
@@ -135,7 +135,7 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
     if (!f)
         return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
     errno = 0;
-    while ((n = getline(&line, &room, f)) > 0) {
+    while ((n = getline(&line, &capacity, f)) > 0) {
         if (line[n - 1] == '\n')
             line[n - 1] = 0;
         if (*line)
@@ -162,45 +162,46 @@ void nst_history_clear(struct nst_history *h)
 static enum nst_status rewrite(const struct nst_history *h, const char *path,
                                struct nst_err *err)
 {
-    struct nst_place *place;
-    enum nst_status st = nst_place_open(&place, path, err);
+    struct nst_atomic_file *file;
+    enum nst_status st = nst_atomic_file_open(&file, path, err);
 
     for (size_t i = 0; st == NST_OK && i < h->count; i++) {
         const char *text = h->line[i].text;
 
         if (!*text)
             continue;
-        st = nst_place_add(place, text, strlen(text), err);
+        st = nst_atomic_file_write(file, text, strlen(text), err);
         if (st == NST_OK)
-            st = nst_place_add(place, "\n", 1, err);
+            st = nst_atomic_file_write(file, "\n", 1, err);
     }
     if (st == NST_OK)
-        st = nst_place_finish(place, err);
-    nst_place_free(place);
+        st = nst_atomic_file_commit(file, err);
+    nst_atomic_file_free(file);
     return st;
 }
 
-enum nst_status nst_history_drop(const char *path,
-                                 bool (*drop)(void *ctx, const struct nst_history *h,
-                                              size_t i),
-                                 void *ctx, size_t *dropped, struct nst_err *err)
+enum nst_status nst_history_remove(const char *path,
+                                   bool (*should_remove)(void *ctx,
+                                                         const struct nst_history *h,
+                                                         size_t i),
+                                   void *ctx, size_t *removed, struct nst_err *err)
 {
     struct nst_history h = {.count = 0};
     int fd = open_locked(path, O_RDONLY);
     enum nst_status st;
 
-    *dropped = 0;
+    *removed = 0;
     if (fd < 0 && errno == ENOENT)
         return NST_OK;
     if (fd < 0)
         return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
     st = nst_history_read(&h, path, err);
     for (size_t i = 0; st == NST_OK && i < h.count; i++)
-        if (h.line[i].run && drop(ctx, &h, i)) {
+        if (h.line[i].run && should_remove(ctx, &h, i)) {
             h.line[i].text[0] = 0;
-            ++*dropped;
+            ++*removed;
         }
-    if (st == NST_OK && *dropped)
+    if (st == NST_OK && *removed)
         st = rewrite(&h, path, err);
     nst_history_clear(&h);
     close(fd);

@@ -14,7 +14,7 @@
 
 /* Where history goes: asked (--history), else $NST_HISTORY, else
  * $XDG_STATE_HOME/nst/history.jsonl. A new string; NULL for none. */
-char *nst_history_path(const char *asked);
+char *nst_history_path(const char *option);
 
 /*
  * Append a line (without its end) to the history at path, made with its directories if
@@ -42,12 +42,13 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
                                  struct nst_err *err);
 void nst_history_clear(struct nst_history *h);
 
-/* Take out the lines that drop() says so of, under the lock of those who append: the
- * file is replaced as a whole. Damaged lines are not asked about, and stay. How many
- * lines went to *dropped. NST_ERR_IO. */
-enum nst_status nst_history_drop(const char *path,
-                                 bool (*drop)(void *ctx, const struct nst_history *h,
-                                              size_t i),
-                                 void *ctx, size_t *dropped, struct nst_err *err);
+/* Take out the lines that should_remove() says so of, under the lock of those who
+ * append: the file is replaced as a whole. Damaged lines are not asked about, and stay.
+ * How many lines went to *removed. NST_ERR_IO. */
+enum nst_status nst_history_remove(const char *path,
+                                   bool (*should_remove)(void *ctx,
+                                                         const struct nst_history *h,
+                                                         size_t i),
+                                   void *ctx, size_t *removed, struct nst_err *err);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
 json_t *nst_json_number(double v)
 {
@@ -40,7 +40,7 @@ static json_t *option_value(const struct nst_params *p, const struct nst_option 
         return json_boolean(*(const bool *)at);
     if (o->type == NST_OPTION_REAL)
         return nst_json_number(*(const double *)at);
-    if (o->type == NST_OPTION_INT && (!o->zero || *(const int64_t *)at != 0))
+    if (o->type == NST_OPTION_INT && (!o->zero_word || *(const int64_t *)at != 0))
         return json_integer(*(const int64_t *)at);
     s = nst_params_get(p, o);
     j = nst_json_text(s);

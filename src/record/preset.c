@@ -11,38 +11,38 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/mem.h"
-#include "model/search.h"
+#include "base/alloc.h"
+#include "model/paths.h"
 
-#define ENDING ".json"
+#define SUFFIX ".json"
 
 static bool is_path(const char *wanted)
 {
-    size_t n = strlen(wanted), e = strlen(ENDING);
+    size_t n = strlen(wanted), e = strlen(SUFFIX);
 
-    return strchr(wanted, '/') || (n > e && strcmp(wanted + n - e, ENDING) == 0);
+    return strchr(wanted, '/') || (n > e && strcmp(wanted + n - e, SUFFIX) == 0);
 }
 
-static char *find(const char *wanted)
+static char *find_path(const char *wanted)
 {
     char *name, *path;
 
     if (is_path(wanted))
         return nst_xstrdup(wanted);
-    name = nst_xasprintf("presets/%s%s", wanted, ENDING);
-    path = nst_search_user("XDG_CONFIG_HOME", ".config", name);
+    name = nst_xasprintf("presets/%s%s", wanted, SUFFIX);
+    path = nst_user_path("XDG_CONFIG_HOME", ".config", name);
     if (path && access(path, R_OK) != 0) {
         free(path);
         path = NULL;
     }
     if (!path)
-        path = nst_search_data(name);
+        path = nst_find_data(name);
     free(name);
     return path;
 }
 
 /* A JSON value as the text that nst_params_set() takes; NULL for lists and the like. */
-static char *as_text(const json_t *j)
+static char *value_to_text(const json_t *j)
 {
     switch (json_typeof(j)) {
     case JSON_STRING:
@@ -60,7 +60,7 @@ static char *as_text(const json_t *j)
     }
 }
 
-typedef bool allows(const struct nst_option *o);
+typedef bool option_filter(const struct nst_option *o);
 
 static bool preset_allows(const struct nst_option *o)
 {
@@ -74,7 +74,7 @@ static bool config_allows(const struct nst_option *o)
 
 static enum nst_status apply_option(struct nst_params *p, const char *path,
                                     const char *name, const json_t *value,
-                                    allows *allowed, struct nst_err *err)
+                                    option_filter *allowed, struct nst_err *err)
 {
     const struct nst_option *o = nst_option_find(name);
     enum nst_status st = NST_OK;
@@ -84,7 +84,7 @@ static enum nst_status apply_option(struct nst_params *p, const char *path,
         return nst_err_set(err, NST_ERR_FORMAT,
                            "%s: '%s' is not an option that %s may set", path, name,
                            allowed == preset_allows ? "a preset" : "a configuration");
-    s = as_text(value);
+    s = value_to_text(value);
     if (!s)
         return nst_err_set(err, NST_ERR_FORMAT,
                            "%s: %s: is neither text, number nor truth value", path,
@@ -150,7 +150,7 @@ static enum nst_status find_options(const char *path, json_t *j, json_t **option
 
 /* j is taken. */
 static enum nst_status apply_json(struct nst_params *p, const char *path, json_t *j,
-                                  allows *allowed, struct nst_err *err)
+                                  option_filter *allowed, struct nst_err *err)
 {
     json_t *options, *value;
     enum nst_status st = find_options(path, j, &options, err);
@@ -167,7 +167,7 @@ static enum nst_status apply_json(struct nst_params *p, const char *path, json_t
 }
 
 static enum nst_status apply_file(struct nst_params *p, const char *path,
-                                  allows *allowed, struct nst_err *err)
+                                  option_filter *allowed, struct nst_err *err)
 {
     json_t *j;
     enum nst_status st = read_file(&j, path, err);
@@ -176,8 +176,8 @@ static enum nst_status apply_file(struct nst_params *p, const char *path,
 }
 
 /* Refuse a style that is none, though another is taken in its place. */
-static enum nst_status leave_style_out(const char *path, json_t *options,
-                                       struct nst_err *err)
+static enum nst_status remove_style(const char *path, json_t *options,
+                                    struct nst_err *err)
 {
     const json_t *style = json_object_get(options, "style");
     enum nst_status st = NST_OK;
@@ -193,9 +193,10 @@ static enum nst_status leave_style_out(const char *path, json_t *options,
 
 /* What a configuration may have besides what apply_json() sets: its preset is applied,
  * and what is to be left out is. */
-static enum nst_status begin_config(struct nst_params *p, const char *path, json_t *j,
-                                    struct nst_config_without without,
-                                    struct nst_err *err)
+static enum nst_status apply_config_preset(struct nst_params *p, const char *path,
+                                           json_t *j,
+                                           struct nst_config_overrides overrides,
+                                           struct nst_err *err)
 {
     json_t *options, *preset;
     enum nst_status st = find_options(path, j, &options, err);
@@ -205,18 +206,18 @@ static enum nst_status begin_config(struct nst_params *p, const char *path, json
     preset = json_object_get(options, "preset");
     if (preset && !json_is_string(preset))
         return nst_err_set(err, NST_ERR_FORMAT, "%s: preset: is no text", path);
-    if (preset && !without.preset)
+    if (preset && !overrides.preset)
         st = nst_preset_apply(p, json_string_value(preset), err);
     if (st != NST_OK) {
         nst_err_prefix(err, path);
         return NST_ERR_FORMAT;
     }
     json_object_del(options, "preset");
-    return without.style ? leave_style_out(path, options, err) : NST_OK;
+    return overrides.style ? remove_style(path, options, err) : NST_OK;
 }
 
 static enum nst_status apply_config(struct nst_params *p, const char *path,
-                                    struct nst_config_without without,
+                                    struct nst_config_overrides overrides,
                                     struct nst_err *err)
 {
     json_t *j;
@@ -224,7 +225,7 @@ static enum nst_status apply_config(struct nst_params *p, const char *path,
 
     if (st != NST_OK)
         return st;
-    st = begin_config(p, path, j, without, err);
+    st = apply_config_preset(p, path, j, overrides, err);
     if (st == NST_OK)
         return apply_json(p, path, j, config_allows, err);
     json_decref(j);
@@ -232,14 +233,15 @@ static enum nst_status apply_config(struct nst_params *p, const char *path,
 }
 
 enum nst_status nst_config_apply(struct nst_params *p, const char *wanted,
-                                 struct nst_config_without without, struct nst_err *err)
+                                 struct nst_config_overrides overrides,
+                                 struct nst_err *err)
 {
     char *path = wanted ? nst_xstrdup(wanted)
-                        : nst_search_user("XDG_CONFIG_HOME", ".config", "config.json");
+                        : nst_user_path("XDG_CONFIG_HOME", ".config", "config.json");
     enum nst_status st = NST_OK;
 
     if (path && (wanted || access(path, F_OK) == 0))
-        st = apply_config(p, path, without, err);
+        st = apply_config(p, path, overrides, err);
     free(path);
     return st;
 }
@@ -255,15 +257,16 @@ enum nst_status nst_preset_apply_text(struct nst_params *p, const char *path,
     return apply_json(p, path, j, preset_allows, err);
 }
 
-struct teller {
-    void (*tell)(void *ctx, const char *name, const char *path,
-                 const char *description);
+struct preset_visitor {
+    void (*visit)(void *ctx, const char *name, const char *path,
+                  const char *description);
     void *ctx;
 };
 
-static void tell_file(const struct teller *t, const char *path, const char *file)
+static void visit_file(const struct preset_visitor *t, const char *path,
+                       const char *file)
 {
-    char *name = nst_xasprintf("%.*s", (int)(strlen(file) - strlen(ENDING)), file);
+    char *name = nst_xasprintf("%.*s", (int)(strlen(file) - strlen(SUFFIX)), file);
     const char *description = NULL;
     struct nst_params p;
     struct nst_err err;
@@ -275,7 +278,7 @@ static void tell_file(const struct teller *t, const char *path, const char *file
         description = err.text;
     else
         description = json_string_value(json_object_get(j, "description"));
-    t->tell(t->ctx, name, path, description ? description : "");
+    t->visit(t->ctx, name, path, description ? description : "");
     json_decref(j);
     nst_params_clear(&p);
     free(name);
@@ -283,12 +286,12 @@ static void tell_file(const struct teller *t, const char *path, const char *file
 
 static int is_preset(const struct dirent *d)
 {
-    size_t n = strlen(d->d_name), e = strlen(ENDING);
+    size_t n = strlen(d->d_name), e = strlen(SUFFIX);
 
-    return n > e && strcmp(d->d_name + n - e, ENDING) == 0;
+    return n > e && strcmp(d->d_name + n - e, SUFFIX) == 0;
 }
 
-static void tell_directory(const struct teller *t, const char *directory)
+static void visit_directory(const struct preset_visitor *t, const char *directory)
 {
     struct dirent **list;
     int n = directory ? scandir(directory, &list, is_preset, alphasort) : -1;
@@ -296,7 +299,7 @@ static void tell_directory(const struct teller *t, const char *directory)
     for (int i = 0; i < n; i++) {
         char *path = nst_xasprintf("%s/%s", directory, list[i]->d_name);
 
-        tell_file(t, path, list[i]->d_name);
+        visit_file(t, path, list[i]->d_name);
         free(path);
         free(list[i]);
     }
@@ -304,16 +307,16 @@ static void tell_directory(const struct teller *t, const char *directory)
         free(list);
 }
 
-void nst_preset_each(void (*tell)(void *ctx, const char *name, const char *path,
-                                  const char *description),
+void nst_preset_each(void (*visit)(void *ctx, const char *name, const char *path,
+                                   const char *description),
                      void *ctx)
 {
-    struct teller t = {tell, ctx};
-    char *user = nst_search_user("XDG_CONFIG_HOME", ".config", "presets");
-    char *installed = nst_search_data("presets");
+    struct preset_visitor t = {visit, ctx};
+    char *user = nst_user_path("XDG_CONFIG_HOME", ".config", "presets");
+    char *installed = nst_find_data("presets");
 
-    tell_directory(&t, user);
-    tell_directory(&t, installed);
+    visit_directory(&t, user);
+    visit_directory(&t, installed);
     free(user);
     free(installed);
 }
@@ -321,14 +324,14 @@ void nst_preset_each(void (*tell)(void *ctx, const char *name, const char *path,
 enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,
                                  struct nst_err *err)
 {
-    char *path = find(wanted);
+    char *path = find_path(wanted);
     enum nst_status st;
 
     if (!path)
         return nst_err_set(err, NST_ERR_ARG,
                            "preset '%s': no file %s%s in $XDG_CONFIG_HOME/nst/presets "
                            "(~/.config/nst/presets) or among the installed presets",
-                           wanted, wanted, ENDING);
+                           wanted, wanted, SUFFIX);
     st = apply_file(p, path, preset_allows, err);
     free(path);
     return st;

@@ -18,7 +18,7 @@ enum nst_status nst_preset_apply(struct nst_params *p, const char *wanted,
                                  struct nst_err *err);
 
 /* What else is chosen, and so not what the configuration says of it. */
-struct nst_config_without {
+struct nst_config_overrides {
     bool preset, style;
 };
 
@@ -29,7 +29,7 @@ struct nst_config_without {
  * come before all others. Errors as above.
  */
 enum nst_status nst_config_apply(struct nst_params *p, const char *wanted,
-                                 struct nst_config_without without,
+                                 struct nst_config_overrides overrides,
                                  struct nst_err *err);
 
 /* The same for a preset in text, which messages call by that path. */
@@ -38,8 +38,8 @@ enum nst_status nst_preset_apply_text(struct nst_params *p, const char *path,
 
 /* Tell of every preset in those places, the user's first: its name, where it is, and
  * its description or what is wrong with it. */
-void nst_preset_each(void (*tell)(void *ctx, const char *name, const char *path,
-                                  const char *description),
+void nst_preset_each(void (*visit)(void *ctx, const char *name, const char *path,
+                                   const char *description),
                      void *ctx);
 
 #endif

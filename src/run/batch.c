@@ -11,42 +11,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/mem.h"
-#include "base/place.h"
+#include "base/alloc.h"
+#include "base/atomic_file.h"
 #include "base/template.h"
 #include "image/picture.h"
-#include "job/scales.h"
+#include "job/pyramid.h"
 
 static bool is_stdio(const char *path)
 {
     return strcmp(path, "-") == 0;
 }
 
-static bool is_folder(const char *path)
+static bool is_directory(const char *path)
 {
     struct stat st;
 
     return !is_stdio(path) && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static void add_item(struct nst_batch *b, const char *content, const char *folder)
+static void add_item(struct nst_batch *b, const char *content, const char *subdirectory)
 {
     b->item = nst_xrealloc(b->item, (b->items + 1) * sizeof *b->item);
-    b->item[b->items++] = (struct nst_item){.content = nst_xstrdup(content),
-                                            .folder = nst_xstrdup(folder)};
+    b->item[b->items++] = (struct nst_batch_item){
+        .content = nst_xstrdup(content), .subdirectory = nst_xstrdup(subdirectory)};
 }
 
 void nst_batch_add_pixels(struct nst_batch *b, const char *name, const float *rgb,
-                          int height, int width, float *made)
+                          int height, int width, float *result)
 {
-    struct nst_item *item;
+    struct nst_batch_item *item;
 
     add_item(b, name, "");
     item = &b->item[b->items - 1];
     item->pixels = rgb;
     item->height = height;
     item->width = width;
-    item->made = made;
+    item->result = result;
 }
 
 static int is_visible(const struct dirent *d)
@@ -56,20 +56,20 @@ static int is_visible(const struct dirent *d)
 
 /* A folder that is reached through a link is not walked: it may lead back here. Nor is
  * that of the results, which are there when a run is repeated. */
-static bool is_walked(const struct nst_batch *b, const char *path)
+static bool should_recurse(const struct nst_batch *b, const char *path)
 {
-    struct stat st, results;
+    struct stat st, excluded;
 
     if (lstat(path, &st) != 0 || !S_ISDIR(st.st_mode))
         return false;
-    return !b->results || stat(b->results, &results) != 0 ||
-           st.st_dev != results.st_dev || st.st_ino != results.st_ino;
+    return !b->excluded_directory || stat(b->excluded_directory, &excluded) != 0 ||
+           st.st_dev != excluded.st_dev || st.st_ino != excluded.st_ino;
 }
 
 /* folder: what the results of this one go to. */
-static enum nst_status add_folder(struct nst_batch *b, const char *path,
-                                  const char *folder, bool recursive,
-                                  struct nst_err *err)
+static enum nst_status add_directory(struct nst_batch *b, const char *path,
+                                     const char *subdirectory, bool recursive,
+                                     struct nst_err *err)
 {
     bool slash = path[strlen(path) - 1] == '/';
     enum nst_status st = NST_OK;
@@ -80,19 +80,20 @@ static enum nst_status add_folder(struct nst_batch *b, const char *path,
         return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
     for (int i = 0; i < n; i++) {
         const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
-        char *inner = nst_xasprintf("%s%s%s", path, slash ? "" : "/", name);
-        char *deeper = nst_xasprintf("%s%s/", folder, name);
+        char *path_inside = nst_xasprintf("%s%s%s", path, slash ? "" : "/", name);
+        char *subdirectory_inside = nst_xasprintf("%s%s/", subdirectory, name);
 
-        if (st == NST_OK && recursive && is_walked(b, inner)) {
-            st = add_folder(b, inner, deeper, true, err);
+        if (st == NST_OK && recursive && should_recurse(b, path_inside)) {
+            st = add_directory(b, path_inside, subdirectory_inside, true, err);
             if (st == NST_ERR_IO) { /* making it fails, too, and the others are made */
-                add_item(b, inner, deeper);
+                add_item(b, path_inside, subdirectory_inside);
                 st = NST_OK;
             }
-        } else if (st == NST_OK && dot && nst_picture_knows(dot) && !is_folder(inner))
-            add_item(b, inner, folder);
-        free(inner);
-        free(deeper);
+        } else if (st == NST_OK && dot && nst_picture_supports(dot) &&
+                   !is_directory(path_inside))
+            add_item(b, path_inside, subdirectory);
+        free(path_inside);
+        free(subdirectory_inside);
         free(entry[i]);
     }
     free(entry);
@@ -105,11 +106,11 @@ enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recurs
     size_t before = b->items;
     enum nst_status st;
 
-    if (!is_folder(name)) {
+    if (!is_directory(name)) {
         add_item(b, name, "");
         return NST_OK;
     }
-    st = add_folder(b, name, "", recursive, err);
+    st = add_directory(b, name, "", recursive, err);
     if (st == NST_OK && b->items == before)
         st = nst_err_set(err, NST_ERR_ARG, "%s: contains no images%s", name,
                          recursive ? "" : "; use -r to include subdirectories");
@@ -121,10 +122,10 @@ static enum nst_status add_lines(struct nst_batch *b, FILE *f, const char *path,
 {
     enum nst_status st = NST_OK;
     char *line = NULL;
-    size_t room = 0;
+    size_t capacity = 0;
     ssize_t n;
 
-    while (st == NST_OK && (n = getdelim(&line, &room, null ? 0 : '\n', f)) > 0) {
+    while (st == NST_OK && (n = getdelim(&line, &capacity, null ? 0 : '\n', f)) > 0) {
         if (line[n - 1] == (null ? 0 : '\n'))
             line[n - 1] = 0;
         if (is_stdio(line))
@@ -155,14 +156,14 @@ enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool n
 }
 
 /* A path's last part up to its last dot, and the ending from there. */
-static int stem_of(const char **name, const char **ending)
+static int split_stem(const char **name, const char **suffix)
 {
     const char *slash = strrchr(*name, '/'), *dot;
 
     *name = slash ? slash + 1 : *name;
     dot = strrchr(*name, '.');
-    *ending = dot && dot != *name ? dot : *name + strlen(*name);
-    return (int)(*ending - *name);
+    *suffix = dot && dot != *name ? dot : *name + strlen(*name);
+    return (int)(*suffix - *name);
 }
 
 /* The styles' names with + between them. */
@@ -171,36 +172,36 @@ static char *style_stem(const struct nst_styles *styles)
     char *all = nst_xstrdup("");
 
     for (int i = 0; i < styles->count; i++) {
-        const char *name = styles->of[i].file, *ending;
-        int n = stem_of(&name, &ending);
-        char *longer = nst_xasprintf("%s%s%.*s", all, i ? "+" : "", n, name);
+        const char *name = styles->item[i].file, *suffix;
+        int n = split_stem(&name, &suffix);
+        char *joined = nst_xasprintf("%s%s%.*s", all, i ? "+" : "", n, name);
 
         free(all);
-        all = longer;
+        all = joined;
     }
     return all;
 }
 
 /* What the words of --name stand for. */
-struct naming {
+struct name_words {
     const char *content, *style, *format; /* format: or NULL */
     size_t index;
 };
 
-static char *value_of(const void *ctx, const char *word, size_t length)
+static char *expand_word(const void *ctx, const char *word, size_t length)
 {
-    const struct naming *n = ctx;
-    const char *stem = n->content, *ending;
-    int stem_length = stem_of(&stem, &ending);
+    const struct name_words *n = ctx;
+    const char *stem = n->content, *suffix;
+    int stem_length = split_stem(&stem, &suffix);
 
     if (length == 4 && strncmp(word, "stem", 4) == 0)
         return nst_xasprintf("%.*s", stem_length, stem);
     if (length == 5 && strncmp(word, "style", 5) == 0)
         return nst_xstrdup(n->style);
     if (length == 3 && strncmp(word, "ext", 3) == 0)
-        return nst_xstrdup(n->format                  ? n->format
-                           : nst_output_knows(ending) ? ending + 1
-                                                      : "png");
+        return nst_xstrdup(n->format                     ? n->format
+                           : nst_output_supports(suffix) ? suffix + 1
+                                                         : "png");
     if (length == 5 && strncmp(word, "index", 5) == 0)
         return nst_xasprintf("%04zu", n->index + 1);
     return NULL;
@@ -219,7 +220,7 @@ static enum nst_status check_name(const char *name, struct nst_err *err)
     return NST_OK;
 }
 
-static enum nst_status refuse_nameless(const struct nst_params *p, struct nst_err *err)
+static enum nst_status nameless_error(const struct nst_params *p, struct nst_err *err)
 {
     return nst_err_set(err, NST_ERR_ARG,
                        "-o %s: standard input has no name; use -o FILE", p->output);
@@ -230,70 +231,72 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
                                    const struct nst_params *p, const char *style,
                                    struct nst_err *err)
 {
-    struct nst_item *item = &b->item[i];
+    struct nst_batch_item *item = &b->item[i];
     bool slash = p->output[strlen(p->output) - 1] == '/';
     const char *stream = nst_params_stream(p);
-    const struct naming naming = {item->content, style, stream ? stream : p->format, i};
-    const struct nst_template_words words = {value_of, &naming, "name",
-                                             "{stem}, {style}, {ext} and {index}"};
+    const struct name_words name_words = {item->content, style,
+                                          stream ? stream : p->format, i};
+    const struct nst_template_vars words = {expand_word, &name_words, "name",
+                                            "{stem}, {style}, {ext} and {index}"};
     enum nst_status st;
     char *name;
 
     if (is_stdio(item->content))
-        return refuse_nameless(p, err);
-    st = nst_template_fill(&name, p->name, &words, err);
+        return nameless_error(p, err);
+    st = nst_template_expand(&name, p->name, &words, err);
     if (st != NST_OK)
         return st;
     st = check_name(name, err);
-    item->output =
-        nst_xasprintf("%s%s%s%s", p->output, slash ? "" : "/", item->folder, name);
+    item->output = nst_xasprintf("%s%s%s%s", p->output, slash ? "" : "/",
+                                 item->subdirectory, name);
     free(name);
     return st;
 }
 
 /* A result, and where it really goes: links may lead two paths to one place. */
-struct result {
-    const struct nst_item *item;
-    char *place;
+struct output_path {
+    const struct nst_batch_item *item;
+    char *real_path;
 };
 
-static int by_place(const void *a, const void *b)
+static int compare_paths(const void *a, const void *b)
 {
-    return strcmp(((const struct result *)a)->place, ((const struct result *)b)->place);
+    return strcmp(((const struct output_path *)a)->real_path,
+                  ((const struct output_path *)b)->real_path);
 }
 
 /* Two results that would go to one place are next to each other when sorted. */
-static enum nst_status refuse_same_outputs(const struct nst_batch *b,
-                                           struct nst_err *err)
+static enum nst_status check_distinct_outputs(const struct nst_batch *b,
+                                              struct nst_err *err)
 {
-    struct result *sorted = nst_xcalloc(b->items, sizeof *sorted);
-    const struct nst_item *one = NULL, *other = NULL;
+    struct output_path *sorted = nst_xcalloc(b->items, sizeof *sorted);
+    const struct nst_batch_item *first = NULL, *second = NULL;
     size_t n = 0;
 
     for (size_t i = 0; i < b->items; i++)
         if (b->item[i].output)
-            sorted[n++] =
-                (struct result){&b->item[i], nst_place_real(b->item[i].output)};
-    qsort(sorted, n, sizeof *sorted, by_place);
+            sorted[n++] = (struct output_path){&b->item[i],
+                                               nst_path_canonical(b->item[i].output)};
+    qsort(sorted, n, sizeof *sorted, compare_paths);
     for (size_t i = 1; i < n; i++)
-        if (strcmp(sorted[i - 1].place, sorted[i].place) == 0)
-            one = sorted[i - 1].item, other = sorted[i].item;
+        if (strcmp(sorted[i - 1].real_path, sorted[i].real_path) == 0)
+            first = sorted[i - 1].item, second = sorted[i].item;
     for (size_t i = 0; i < n; i++)
-        free(sorted[i].place);
+        free(sorted[i].real_path);
     free(sorted);
-    if (!other)
+    if (!second)
         return NST_OK;
     return nst_err_set(err, NST_ERR_ARG, "%s and %s would both be written to %s",
-                       one->content, other->content, other->output);
+                       first->content, second->content, second->output);
 }
 
 /* Regular files by what they are, whatever they are called. */
-struct files {
-    struct stat *of;
+struct file_set {
+    struct stat *stat;
     size_t count;
 };
 
-static int by_file(const void *a, const void *b)
+static int compare_files(const void *a, const void *b)
 {
     const struct stat *x = a, *y = b;
 
@@ -302,28 +305,29 @@ static int by_file(const void *a, const void *b)
     return x->st_ino < y->st_ino ? -1 : x->st_ino > y->st_ino;
 }
 
-static void add_file(struct files *f, const char *path, int fd)
+static void add_file(struct file_set *f, const char *path, int fd)
 {
-    if ((is_stdio(path) ? fstat(fd, &f->of[f->count]) : stat(path, &f->of[f->count])) ==
-            0 &&
-        S_ISREG(f->of[f->count].st_mode))
+    if ((is_stdio(path) ? fstat(fd, &f->stat[f->count])
+                        : stat(path, &f->stat[f->count])) == 0 &&
+        S_ISREG(f->stat[f->count].st_mode))
         f->count++;
 }
 
-static struct files files_read(const struct nst_batch *b, const struct nst_params *p)
+static struct file_set input_files(const struct nst_batch *b,
+                                   const struct nst_params *p)
 {
-    struct files f = {
+    struct file_set f = {
         nst_xcalloc(b->items + 2 * NST_STYLES_MAX + 4, sizeof(struct stat)), 0};
 
     for (size_t i = 0; i < b->items; i++)
         if (!b->item[i].pixels)
             add_file(&f, b->item[i].content, STDIN_FILENO);
     for (int i = 0; i < p->styles.count; i++) {
-        add_file(&f, p->styles.of[i].file, STDIN_FILENO);
-        if (p->styles.of[i].mask)
-            add_file(&f, p->styles.of[i].mask, STDIN_FILENO);
+        add_file(&f, p->styles.item[i].file, STDIN_FILENO);
+        if (p->styles.item[i].mask)
+            add_file(&f, p->styles.item[i].mask, STDIN_FILENO);
     }
-    if (nst_starts_from_file(p))
+    if (nst_init_is_file(p))
         add_file(&f, p->init, STDIN_FILENO);
     if (p->keep_mask)
         add_file(&f, p->keep_mask, STDIN_FILENO);
@@ -331,32 +335,33 @@ static struct files files_read(const struct nst_batch *b, const struct nst_param
         add_file(&f, p->files_from, STDIN_FILENO);
     if (p->model)
         add_file(&f, p->model, STDIN_FILENO);
-    qsort(f.of, f.count, sizeof *f.of, by_file);
+    qsort(f.stat, f.count, sizeof *f.stat, compare_files);
     return f;
 }
 
-static enum nst_status spare(const struct files *f, const char *path,
-                             struct nst_err *err)
+static enum nst_status protect(const struct file_set *f, const char *path,
+                               struct nst_err *err)
 {
-    struct stat one;
-    struct files out = {&one, 0};
+    struct stat target;
+    struct file_set out = {&target, 0};
 
     add_file(&out, path, STDOUT_FILENO);
-    if (out.count && bsearch(&one, f->of, f->count, sizeof *f->of, by_file))
+    if (out.count &&
+        bsearch(&target, f->stat, f->count, sizeof *f->stat, compare_files))
         return nst_err_set(err, NST_ERR_ARG,
                            "%s: is an input file and will not be overwritten",
                            is_stdio(path) ? "standard output" : path);
     return NST_OK;
 }
 
-enum nst_status nst_batch_spare_inputs(const struct nst_batch *b,
-                                       const struct nst_params *p, const char *path,
-                                       struct nst_err *err)
+enum nst_status nst_batch_protect_inputs(const struct nst_batch *b,
+                                         const struct nst_params *p, const char *path,
+                                         struct nst_err *err)
 {
-    struct files f = files_read(b, p);
-    enum nst_status st = path ? spare(&f, path, err) : NST_OK;
+    struct file_set f = input_files(b, p);
+    enum nst_status st = path ? protect(&f, path, err) : NST_OK;
 
-    free(f.of);
+    free(f.stat);
     return st;
 }
 
@@ -365,17 +370,17 @@ static enum nst_status name_outputs(struct nst_batch *b, const struct nst_params
 {
     enum nst_status st = NST_OK;
 
-    if (b->items > 1 && !b->directory)
+    if (b->items > 1 && !b->to_directory)
         return nst_err_set(err, NST_ERR_ARG,
                            "%zu images need an output directory; use -o DIR/",
                            b->items);
-    for (int i = 0; b->directory && i < p->styles.count; i++)
-        if (is_stdio(p->styles.of[i].file))
-            return refuse_nameless(p, err);
+    for (int i = 0; b->to_directory && i < p->styles.count; i++)
+        if (is_stdio(p->styles.item[i].file))
+            return nameless_error(p, err);
     for (size_t i = 0; st == NST_OK && i < b->items; i++)
         if (b->item[i].pixels)
             continue;
-        else if (b->directory)
+        else if (b->to_directory)
             st = name_output(b, i, p, style, err);
         else
             b->item[i].output = nst_xstrdup(p->output);
@@ -387,22 +392,24 @@ enum nst_status nst_batch_name_outputs(struct nst_batch *b, const struct nst_par
 {
     size_t length = strlen(p->output);
     char *style = style_stem(&p->styles);
-    struct files f = files_read(b, p);
+    struct file_set f = input_files(b, p);
     enum nst_status st;
 
-    b->directory = (length && p->output[length - 1] == '/') || is_folder(p->output);
+    b->to_directory =
+        (length && p->output[length - 1] == '/') || is_directory(p->output);
     st = name_outputs(b, p, style, err);
     for (size_t i = 0; st == NST_OK && i < b->items; i++)
         if (b->item[i].output)
-            st = spare(&f, b->item[i].output, err);
+            st = protect(&f, b->item[i].output, err);
     if (st == NST_OK)
-        st = refuse_same_outputs(b, err);
-    free(f.of);
+        st = check_distinct_outputs(b, err);
+    free(f.stat);
     free(style);
     return st;
 }
 
-enum nst_status nst_batch_make_folder(const struct nst_item *item, struct nst_err *err)
+enum nst_status nst_batch_make_directories(const struct nst_batch_item *item,
+                                           struct nst_err *err)
 {
     char *path = nst_xstrdup(item->output);
     enum nst_status st = NST_OK;
@@ -423,7 +430,7 @@ void nst_batch_clear(struct nst_batch *b)
 {
     for (size_t i = 0; i < b->items; i++) {
         free(b->item[i].content);
-        free(b->item[i].folder);
+        free(b->item[i].subdirectory);
         free(b->item[i].output);
     }
     free(b->item);

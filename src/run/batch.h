@@ -12,29 +12,30 @@
 #include "job/options.h"
 
 /* One picture to be made, from file to file or from memory to memory. */
-struct nst_item {
-    char *content; /* file, or what messages call the pixels; owned */
-    char *folder;  /* under the directory of the results, "" or with a / at its end */
-    char *output;  /* owned; NULL: the result goes to made */
+struct nst_batch_item {
+    char *content;      /* file, or what messages call the pixels; owned */
+    char *subdirectory; /* under the directory of the results, "" or with a / at its end
+                         */
+    char *output;       /* owned; NULL: the result goes to made */
     const float *pixels; /* borrowed; NULL: content is read */
     int height, width;   /* of pixels, and of */
-    float *made;         /* the result, borrowed */
+    float *result;       /* the result, borrowed */
 };
 
 struct nst_batch {
-    struct nst_item *item;
+    struct nst_batch_item *item;
     size_t items;
-    bool directory;      /* results go into one, with folders made if need be */
-    const char *results; /* a folder that is not looked into below others; borrowed, or
-                          * NULL */
+    bool to_directory; /* results go into one, with folders made if need be */
+    const char *excluded_directory; /* a folder that is not looked into below others;
+                                     * borrowed, or NULL */
 };
 
 /*
  * Add what is called name: a picture ("-": standard input), or the pictures of a
  * folder: all files whose endings nst writes or reads, in the order of their names, and
- * with recursive those of the folders in it, but for b->results. One of these that
- * cannot be read is added itself, as a picture that cannot be made. NST_ERR_IO,
- * NST_ERR_ARG (there are none).
+ * with recursive those of the folders in it, but for b->excluded_directory. One of
+ * these that cannot be read is added itself, as a picture that cannot be made.
+ * NST_ERR_IO, NST_ERR_ARG (there are none).
  */
 enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recursive,
                               struct nst_err *err);
@@ -50,7 +51,7 @@ enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool n
  * run is over. Messages call it name. It leaves no history.
  */
 void nst_batch_add_pixels(struct nst_batch *b, const char *name, const float *rgb,
-                          int height, int width, float *made);
+                          int height, int width, float *result);
 
 /*
  * Say where each result that is a file goes, once: p->output, or in that directory, by
@@ -61,12 +62,13 @@ enum nst_status nst_batch_name_outputs(struct nst_batch *b, const struct nst_par
 
 /* NST_ERR_ARG for a place that would be written, unless NULL, if something is read from
  * it. */
-enum nst_status nst_batch_spare_inputs(const struct nst_batch *b,
-                                       const struct nst_params *p, const char *path,
-                                       struct nst_err *err);
+enum nst_status nst_batch_protect_inputs(const struct nst_batch *b,
+                                         const struct nst_params *p, const char *path,
+                                         struct nst_err *err);
 
 /* Make the folders that the result goes to. NST_ERR_IO. */
-enum nst_status nst_batch_make_folder(const struct nst_item *item, struct nst_err *err);
+enum nst_status nst_batch_make_directories(const struct nst_batch_item *item,
+                                           struct nst_err *err);
 
 /* Free what *b owns. All zero before the first addition is an empty one. */
 void nst_batch_clear(struct nst_batch *b);

@@ -6,29 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "image/picture.h"
-#include "job/colours.h"
+#include "job/colour_transfer.h"
 #include "run/series.h"
 
 /* Planes of the result's size, without a border. */
-static enum nst_status enlarge(const struct nst_preview *v,
-                               const struct nst_picture *content, float **out,
-                               struct nst_err *err)
+static enum nst_status resize_to_content(const struct nst_preview *v,
+                                         const struct nst_picture *content, float **out,
+                                         struct nst_err *err)
 {
     int h = v->height + 2 * v->border, w = v->width + 2 * v->border;
     enum nst_status st = nst_floats_new(out, 3, (size_t)h, (size_t)w, err);
-    float *own = *out;
+    float *cropped = *out;
 
     if (st != NST_OK)
         return st;
-    memcpy(own, v->rgb, 3 * (size_t)h * (size_t)w * sizeof *own);
-    nst_pixels_crop(own, 3, v->height, v->width, v->border);
+    memcpy(cropped, v->rgb, 3 * (size_t)h * (size_t)w * sizeof *cropped);
+    nst_pixels_crop(cropped, 3, v->height, v->width, v->border);
     if (v->height == content->height && v->width == content->width)
         return NST_OK;
-    st = nst_pixels_resize(out, own, v->height, v->width, content->height,
+    st = nst_pixels_resize(out, cropped, v->height, v->width, content->height,
                            content->width, err);
-    free(own);
+    free(cropped);
     return st;
 }
 
@@ -39,14 +39,14 @@ enum nst_status nst_preview_write(const struct nst_preview *v,
 {
     int h = content->height, w = content->width;
     float *rgb;
-    enum nst_status st = enlarge(v, content, &rgb, err);
+    enum nst_status st = resize_to_content(v, content, &rgb, err);
     char *path;
 
     if (st != NST_OK)
         return st;
     if (p->colour == NST_COLOUR_CONTENT)
-        nst_colours_keep(rgb, content->rgb, (size_t)h * (size_t)w);
-    path = nst_series_name(p->preview, v->step, v->scale);
+        nst_colour_transfer_luma(rgb, content->rgb, (size_t)h * (size_t)w);
+    path = nst_series_file_name(p->preview, v->step, v->scale);
     st = nst_pixels_write(path, rgb, h, w, err);
     free(path);
     free(rgb);

@@ -37,32 +37,33 @@ struct nst_estimate {
 struct nst_run_events {
     void *ctx;
     /* The network is here, and so many pictures will be made side by side. */
-    void (*ready)(void *ctx, int side_by_side);
+    void (*ready)(void *ctx, int parallel);
     /* * Asked before each step: shall all that is being made be saved as it is, and
      * the run end? */
     bool (*stop)(void *ctx);
     /* * A line for a person: what failed, and what else p.quiet and p.verbose let pass.
      */
-    void (*say)(void *ctx, const char *line);
+    void (*message)(void *ctx, const char *line);
     /* * In place of making it, with p.dry_run. */
-    void (*planned)(void *ctx, const struct nst_item *item,
-                    const struct nst_estimate *estimate);
+    void (*estimated)(void *ctx, const struct nst_batch_item *item,
+                      const struct nst_estimate *estimate);
     /* * The picture is begun, with so many steps to come. What this returns is handed
      * to the next two. */
-    void *(*picture_begun)(void *ctx, const struct nst_item *item, int64_t planned);
+    void *(*picture_started)(void *ctx, const struct nst_batch_item *item,
+                             int64_t planned);
     /* * It is read, and was so large, at least twice as large as it is made. */
-    void (*picture_shrunk)(void *ctx, int from_height, int from_width, int height,
-                           int width);
+    void (*picture_downscaled)(void *ctx, int from_height, int from_width, int height,
+                               int width);
     /* * All is ready; from now on there is something to be saved. */
-    void (*optimising)(void *ctx);
+    void (*optimisation_started)(void *ctx);
     /* * A step is made: e is where the picture stands, and done of planned steps are
      * behind it. */
     void (*stepped)(void *picture, const struct nst_evaluation *e, int64_t done,
                     int64_t planned);
     /* * It is made; result is NULL if it failed. */
-    void (*picture_ended)(void *picture, const struct nst_job_result *result);
+    void (*picture_finished)(void *picture, const struct nst_job_result *result);
     /* * One more is behind us, made or not. */
-    void (*picture_over)(void *ctx);
+    void (*picture_done)(void *ctx);
 };
 
 struct nst_run_counts {

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "base/place.h"
+#include "base/alloc.h"
+#include "base/atomic_file.h"
 #include "base/template.h"
 
 /* What the words of a template stand for. */
-struct numbers {
+struct template_values {
     int64_t step;
     int scale;
 };
@@ -25,9 +25,9 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static char *value_of(const void *ctx, const char *word, size_t length)
+static char *expand_word(const void *ctx, const char *word, size_t length)
 {
-    const struct numbers *n = ctx;
+    const struct template_values *n = ctx;
 
     if (length == 4 && strncmp(word, "step", 4) == 0)
         return nst_xasprintf("%06lld", (long long)n->step);
@@ -36,13 +36,13 @@ static char *value_of(const void *ctx, const char *word, size_t length)
     return NULL;
 }
 
-static enum nst_status fill(char **name, const char *path, const struct numbers *n,
-                            struct nst_err *err)
+static enum nst_status expand(char **name, const char *path,
+                              const struct template_values *n, struct nst_err *err)
 {
-    const struct nst_template_words words = {value_of, n, "preview",
-                                             "{step} and {scale}"};
+    const struct nst_template_vars words = {expand_word, n, "preview",
+                                            "{step} and {scale}"};
     const char *last = file_name(path);
-    enum nst_status st = nst_template_fill(name, last, &words, err);
+    enum nst_status st = nst_template_expand(name, last, &words, err);
     char *file = *name;
 
     if (st != NST_OK)
@@ -52,27 +52,27 @@ static enum nst_status fill(char **name, const char *path, const struct numbers 
     return NST_OK;
 }
 
-bool nst_series_is(const char *path)
+bool nst_series_is_template(const char *path)
 {
     return strchr(file_name(path), '{') != NULL;
 }
 
 enum nst_status nst_series_check(const char *path, struct nst_err *err)
 {
-    const struct numbers any = {0};
+    const struct template_values zeros = {0};
     char *name;
-    enum nst_status st = fill(&name, path, &any, err);
+    enum nst_status st = expand(&name, path, &zeros, err);
 
     free(name);
     return st;
 }
 
-char *nst_series_name(const char *path, int64_t step, int scale)
+char *nst_series_file_name(const char *path, int64_t step, int scale)
 {
-    const struct numbers n = {step, scale};
+    const struct template_values n = {step, scale};
     char *name;
 
-    return fill(&name, path, &n, NULL) == NST_OK ? name : nst_xstrdup(path);
+    return expand(&name, path, &n, NULL) == NST_OK ? name : nst_xstrdup(path);
 }
 
 /* Could the words of the pattern stand for digits so that it becomes name? */
@@ -93,39 +93,40 @@ static bool matches(const char *pattern, const char *name)
     return false;
 }
 
-bool nst_series_has(const char *series, const char *path)
+bool nst_series_matches(const char *series, const char *path)
 {
-    char *of = nst_place_real(series), *real = nst_place_real(path);
-    size_t folder = (size_t)(file_name(of) - of);
-    bool has = nst_series_is(series) && strncmp(of, real, folder) == 0 &&
-               matches(of + folder, real + folder);
+    char *pattern = nst_path_canonical(series), *real = nst_path_canonical(path);
+    size_t directory_length = (size_t)(file_name(pattern) - pattern);
+    bool matched = nst_series_is_template(series) &&
+                   strncmp(pattern, real, directory_length) == 0 &&
+                   matches(pattern + directory_length, real + directory_length);
 
-    free(of);
+    free(pattern);
     free(real);
-    return has;
+    return matched;
 }
 
-enum nst_status nst_series_spare_inputs(const struct nst_batch *b,
-                                        const struct nst_params *p, const char *series,
-                                        struct nst_err *err)
+enum nst_status nst_series_protect_inputs(const struct nst_batch *b,
+                                          const struct nst_params *p,
+                                          const char *series, struct nst_err *err)
 {
     const char *template = file_name(series);
     int length = (int)(template - series);
-    char *folder = nst_xasprintf("%.*s.", length, series);
+    char *directory = nst_xasprintf("%.*s.", length, series);
     enum nst_status st = NST_OK;
     struct dirent **entry;
-    int n = scandir(folder, &entry, NULL, NULL);
+    int n = scandir(directory, &entry, NULL, NULL);
 
     for (int i = 0; i < n; i++) {
         char *path = nst_xasprintf("%.*s%s", length, series, entry[i]->d_name);
 
         if (st == NST_OK && matches(template, entry[i]->d_name))
-            st = nst_batch_spare_inputs(b, p, path, err);
+            st = nst_batch_protect_inputs(b, p, path, err);
         free(path);
         free(entry[i]);
     }
     if (n >= 0)
         free(entry);
-    free(folder);
+    free(directory);
     return st;
 }

@@ -7,8 +7,8 @@
 
 #include "image/picture.h"
 #include "job/job.h"
-#include "style/kept.h"
 #include "style/pack.h"
+#include "style/statistics_cache.h"
 
 /* What all pictures of a batch share of their styles; for any number of threads. */
 struct nst_styles_shared;
@@ -26,34 +26,35 @@ enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
 void nst_styles_shared_free(struct nst_styles_shared *s); /* NULL is fine */
 
 /* The styles of one picture to be made. */
-struct nst_styles_read {
+struct nst_style_set {
     struct nst_styles_shared *shared;
     int count;
     struct {
         const struct nst_pack *pack; /* or */
         int height, width;           /* of a picture that is */
         struct nst_picture *picture; /* here or, if NULL, read once it is needed */
-        struct nst_kept *kept;       /* what is known of the picture; or NULL */
-        struct nst_picture *mask;    /* or NULL */
-    } of[NST_STYLES_MAX];
+        struct nst_statistics_cache *cache; /* what is known of the picture; or NULL */
+        struct nst_picture *mask;           /* or NULL */
+    } item[NST_STYLES_MAX];
 };
 
 /* Read what is needed of them. Errors of nst_picture_load(). Free with the clear
  * function, after a failure too. */
-enum nst_status nst_styles_read(struct nst_styles_read *s,
-                                struct nst_styles_shared *shared, struct nst_err *err);
-void nst_styles_clear(struct nst_styles_read *s);
+enum nst_status nst_style_set_load(struct nst_style_set *s,
+                                   struct nst_styles_shared *shared,
+                                   struct nst_err *err);
+void nst_style_set_clear(struct nst_style_set *s);
 
 /* The i-th's picture, read if need be. Errors of nst_picture_load(). */
-enum nst_status nst_styles_picture(struct nst_styles_read *s, int i,
-                                   struct nst_picture **out, struct nst_err *err);
+enum nst_status nst_style_set_picture(struct nst_style_set *s, int i,
+                                      struct nst_picture **out, struct nst_err *err);
 /* The pictures, but not the masks, are needed no more, or not soon. */
-void nst_styles_drop_pictures(struct nst_styles_read *s);
+void nst_style_set_drop_pictures(struct nst_style_set *s);
 
 /* The largest picture; 0 x 0 if all are packs. */
-void nst_styles_largest(const struct nst_styles_read *s, int *height, int *width);
+void nst_style_set_largest(const struct nst_style_set *s, int *height, int *width);
 
 /* Bytes of all pictures and masks, those that are to be read again too. */
-size_t nst_styles_bytes(const struct nst_styles_read *s);
+size_t nst_style_set_bytes(const struct nst_style_set *s);
 
 #endif

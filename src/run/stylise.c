@@ -8,94 +8,95 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
-#include "base/mem.h"
+#include "base/memory.h"
+#include "base/alloc.h"
 #include "model/vgg.h"
-#include "job/colours.h"
+#include "job/colour_transfer.h"
 #include "run/preview.h"
-#include "run/say.h"
-#include "run/scale.h"
-#include "job/scales.h"
-#include "record/snapshot.h"
+#include "run/message.h"
+#include "run/level.h"
+#include "job/pyramid.h"
+#include "record/checkpoint_internal.h"
 
-struct run {
-    const struct nst_stylising *s;
+struct stylisation {
+    const struct nst_stylise_args *s;
     const struct nst_job_events *events;
-    struct nst_scale scale[NST_LIST_MAX];
-    int scales, at;
-    bool begun;
-    int64_t planned, planned_before; /* steps: of all scales, and of those behind us */
-    struct nst_job_result before;    /* sums of the scales behind us */
+    struct nst_level level[NST_LIST_MAX];
+    int levels, current;
+    bool started;
+    int64_t total_steps, steps_done; /* steps: of all scales, and of those behind us */
+    struct nst_job_result totals;    /* sums of the scales behind us */
     struct nst_job_result result;    /* of the scale at hand */
     float *x;                        /* the latest picture */
     int height, width;               /* of x */
-    float *sum;                      /* of the results, to blend; or NULL */
+    float *blend_sum;                /* of the results, to blend; or NULL */
     struct nst_checkpoint *resume;   /* to go on with, until that is done; or NULL */
 };
 
 /* What a job says, as part of the whole run. */
-static struct nst_evaluation shifted(const struct run *r,
-                                     const struct nst_evaluation *e)
+static struct nst_evaluation add_totals(const struct stylisation *r,
+                                        const struct nst_evaluation *e)
 {
-    struct nst_evaluation whole = *e;
+    struct nst_evaluation total = *e;
 
-    whole.scale = r->scale[r->at].longest; /* without a border */
-    whole.evaluation += r->before.evaluations;
-    whole.iteration += r->before.iterations;
-    whole.seconds += r->before.seconds;
-    return whole;
+    total.scale = r->level[r->current].longest; /* without a border */
+    total.evaluation += r->totals.evaluations;
+    total.iteration += r->totals.iterations;
+    total.seconds += r->totals.seconds;
+    return total;
 }
 
-static void on_begun(void *ctx)
+static void on_started(void *ctx)
 {
-    struct run *r = ctx;
+    struct stylisation *r = ctx;
 
-    if (!r->begun && r->events->begun)
-        r->events->begun(r->events->ctx);
-    r->begun = true;
+    if (!r->started && r->events->started)
+        r->events->started(r->events->ctx);
+    r->started = true;
 }
 
 static void on_evaluated(void *ctx, const struct nst_evaluation *e)
 {
-    struct run *r = ctx;
-    struct nst_evaluation whole = shifted(r, e);
+    struct stylisation *r = ctx;
+    struct nst_evaluation total = add_totals(r, e);
 
     if (r->events->evaluated)
-        r->events->evaluated(r->events->ctx, &whole);
+        r->events->evaluated(r->events->ctx, &total);
 }
 
 static void on_stepped(void *ctx, const struct nst_evaluation *e, int64_t done,
                        int64_t planned)
 {
-    struct run *r = ctx;
-    struct nst_evaluation whole = shifted(r, e);
+    struct stylisation *r = ctx;
+    struct nst_evaluation total = add_totals(r, e);
 
     (void)planned;
-    whole.share = nst_scales_share(r->s->p, r->scale, r->scales, r->at, done);
+    total.fraction =
+        nst_pyramid_progress(r->s->effective, r->level, r->levels, r->current, done);
     if (r->events->stepped)
-        r->events->stepped(r->events->ctx, &whole, r->planned_before + done,
-                           r->planned);
+        r->events->stepped(r->events->ctx, &total, r->steps_done + done,
+                           r->total_steps);
 }
 
-static void on_reweighed(void *ctx, const struct nst_evaluation *e, const char *loss,
-                         double from, double to)
+static void on_weight_changed(void *ctx, const struct nst_evaluation *e,
+                              const char *loss, double from, double to)
 {
-    struct run *r = ctx;
-    struct nst_evaluation whole = shifted(r, e);
+    struct stylisation *r = ctx;
+    struct nst_evaluation total = add_totals(r, e);
 
-    if (r->events->reweighed)
-        r->events->reweighed(r->events->ctx, &whole, loss, from, to);
+    if (r->events->weight_changed)
+        r->events->weight_changed(r->events->ctx, &total, loss, from, to);
 }
 
 static bool on_stop(void *ctx)
 {
-    struct run *r = ctx;
+    struct stylisation *r = ctx;
 
     return r->events->stop && r->events->stop(r->events->ctx);
 }
 
-static bool visit_losses(struct nst_evaluation *e, const char *name,
-                         nst_state_visit *visit, void *ctx)
+static bool serialise_losses(struct nst_evaluation *e, const char *name,
+                             nst_serialise_fn *visit, void *ctx)
 {
     double loss[] = {e->content_loss, e->style_loss, e->total_loss};
 
@@ -108,121 +109,127 @@ static bool visit_losses(struct nst_evaluation *e, const char *name,
 }
 
 /* Where the run is, but for the job of the scale at hand. */
-static bool visit_run(struct run *r, nst_state_visit *visit, void *ctx)
+static bool serialise_progress(struct stylisation *r, nst_serialise_fn *visit,
+                               void *ctx)
 {
-    struct nst_job_result *b = &r->before;
-    int64_t counts[] = {r->at, b->iterations, b->evaluations};
+    struct nst_job_result *b = &r->totals;
+    int64_t counts[] = {r->current, b->iterations, b->evaluations};
 
     if (!visit(ctx, "run/counts", NST_I64, counts, 3) ||
         !visit(ctx, "run/seconds", NST_F64, &b->seconds, 1) ||
-        !visit_losses(&b->first, "run/first", visit, ctx))
+        !serialise_losses(&b->first, "run/first", visit, ctx))
         return false;
-    r->at = (int)counts[0];
+    r->current = (int)counts[0];
     b->iterations = counts[1];
     b->evaluations = counts[2];
     return true;
 }
 
-static size_t floats(const struct run *r)
+static size_t float_count(const struct stylisation *r)
 {
     return 3 * (size_t)r->s->content->height * (size_t)r->s->content->width;
 }
 
-struct state {
-    struct run *r;
+struct serialise_context {
+    struct stylisation *r;
     struct nst_job *job;
 };
 
-static bool visit_all(void *owner, nst_state_visit *visit, void *ctx)
+static bool serialise_run(void *owner, nst_serialise_fn *visit, void *ctx)
 {
-    struct state *s = owner;
+    struct serialise_context *s = owner;
 
-    return visit_run(s->r, visit, ctx) &&
-           (!s->r->sum || visit(ctx, "run/sum", NST_F32, s->r->sum, floats(s->r))) &&
-           nst_job_state(s->job, visit, ctx);
+    return serialise_progress(s->r, visit, ctx) &&
+           (!s->r->blend_sum ||
+            visit(ctx, "run/sum", NST_F32, s->r->blend_sum, float_count(s->r))) &&
+           nst_job_serialise(s->job, visit, ctx);
 }
 
 /* That a preview or a checkpoint cannot be written is worth a word, and no reason to
  * end. steps: of the scale at hand. */
-static void show(const struct run *r, const float *rgb, int border, int64_t steps)
+static void write_preview(const struct stylisation *r, const float *rgb, int border,
+                          int64_t steps)
 {
     const struct nst_preview preview = {.rgb = rgb,
                                         .height = r->height,
                                         .width = r->width,
                                         .border = border,
-                                        .step = r->before.iterations + steps,
-                                        .scale = r->scale[r->at].longest};
+                                        .step = r->totals.iterations + steps,
+                                        .scale = r->level[r->current].longest};
     struct nst_err err;
 
-    if (nst_preview_write(&preview, r->s->p, r->s->content, &err) != NST_OK)
-        nst_say(r->s->run, "preview: %s", err.text);
+    if (nst_preview_write(&preview, r->s->effective, r->s->content, &err) != NST_OK)
+        nst_run_message(r->s->events, "preview: %s", err.text);
 }
 
 static void on_save(void *ctx, struct nst_job *job)
 {
-    struct run *r = ctx;
-    const struct nst_params *p = r->s->p;
+    struct stylisation *r = ctx;
+    const struct nst_params *p = r->s->effective;
     struct nst_err err;
 
-    if (p->checkpoint && nst_checkpoint_write(p->checkpoint, r->s->asked, visit_all,
-                                              &(struct state){r, job}, &err) != NST_OK)
-        nst_say(r->s->run, "checkpoint: %s", err.text);
+    if (p->checkpoint &&
+        nst_checkpoint_write(p->checkpoint, r->s->params, serialise_run,
+                             &(struct serialise_context){r, job}, &err) != NST_OK)
+        nst_run_message(r->s->events, "checkpoint: %s", err.text);
     if (p->preview)
-        show(r, nst_job_picture(job), nst_border(p), nst_job_steps(job));
+        write_preview(r, nst_job_current_image(job), nst_padding_width(p),
+                      nst_job_iterations(job));
 }
 
 /* Turn to the scale that the run to go on with was at. */
-static enum nst_status take_up(struct run *r, struct nst_err *err)
+static enum nst_status restore(struct stylisation *r, struct nst_err *err)
 {
-    enum nst_status st = nst_checkpoint_open(&r->resume, r->s->p->resume, err);
+    enum nst_status st = nst_checkpoint_open(&r->resume, r->s->effective->resume, err);
 
     if (st != NST_OK)
         return st;
-    if (!visit_run(r, nst_checkpoint_read, r->resume) || r->at < 0 ||
-        r->at >= r->scales)
+    if (!serialise_progress(r, nst_checkpoint_read_array, r->resume) ||
+        r->current < 0 || r->current >= r->levels)
         return nst_err_set(err, NST_ERR_FORMAT, "%s: is not a checkpoint of this run",
-                           r->s->p->resume);
-    for (int i = 0; i < r->at; i++)
-        r->planned_before += r->scale[i].iterations;
-    if (r->at == 0 || r->s->p->scale_mode != NST_SCALE_BLEND)
+                           r->s->effective->resume);
+    for (int i = 0; i < r->current; i++)
+        r->steps_done += r->level[i].iterations;
+    if (r->current == 0 || r->s->effective->scale_mode != NST_SCALE_BLEND)
         return NST_OK;
-    st = nst_floats_new(&r->sum, floats(r), 1, 1, err);
-    if (st == NST_OK &&
-        !nst_checkpoint_read(r->resume, "run/sum", NST_F32, r->sum, floats(r)))
+    st = nst_floats_new(&r->blend_sum, float_count(r), 1, 1, err);
+    if (st == NST_OK && !nst_checkpoint_read_array(r->resume, "run/sum", NST_F32,
+                                                   r->blend_sum, float_count(r)))
         st = nst_err_set(err, NST_ERR_FORMAT,
                          "%s: the state of --scale-mode blend is missing",
-                         r->s->p->resume);
+                         r->s->effective->resume);
     return st;
 }
 
-static bool is_last(const struct run *r)
+static bool is_last_level(const struct stylisation *r)
 {
-    return r->at == r->scales - 1;
+    return r->current == r->levels - 1;
 }
 
-static struct nst_at_scale nth_scale(const struct run *r, int i)
+static struct nst_level_config level_config(const struct stylisation *r, int i)
 {
-    int longest = r->scale[i].longest;
-    const struct nst_network *n = nst_engine_network(r->s->engine, longest);
+    int longest = r->level[i].longest;
+    const struct nst_network *n = nst_engine_network_for(r->s->engine, longest);
 
-    return (struct nst_at_scale){r->s->p,
-                                 (double)longest / r->scale[r->scales - 1].longest,
-                                 nst_vgg_whole_fingerprint(n->vgg)};
+    return (struct nst_level_config){r->s->effective,
+                                     (double)longest / r->level[r->levels - 1].longest,
+                                     nst_vgg_whole_fingerprint(n->vgg)};
 }
 
-static struct nst_at_scale at_scale(const struct run *r)
+static struct nst_level_config current_level(const struct stylisation *r)
 {
-    return nth_scale(r, r->at);
+    return level_config(r, r->current);
 }
 
 /* x becomes what the scale at hand starts from; content has been extended. */
-static enum nst_status start(struct run *r, struct nst_image content,
-                             struct nst_err *err)
+static enum nst_status init_level(struct stylisation *r, struct nst_image content,
+                                  struct nst_err *err)
 {
-    const struct nst_params *p = r->s->p;
-    const struct nst_at_scale before = nth_scale(r, r->at > 0 ? r->at - 1 : 0);
+    const struct nst_params *p = r->s->effective;
+    const struct nst_level_config before =
+        level_config(r, r->current > 0 ? r->current - 1 : 0);
     bool blend = p->scale_mode == NST_SCALE_BLEND;
-    int border = nst_border(p);
+    int border = nst_padding_width(p);
     int h = content.height - 2 * border, w = content.width - 2 * border;
     enum nst_status st = NST_OK;
     float *x = NULL;
@@ -230,20 +237,20 @@ static enum nst_status start(struct run *r, struct nst_image content,
     if (r->x && !blend) {
         st = nst_pixels_resize(&x, r->x, r->height, r->width, h, w, err);
         if (st == NST_OK && p->strength < 1 && strcmp(p->init, "content") == 0)
-            st = nst_scale_add_detail(&before, r->s->content, content,
+            st = nst_level_add_detail(&before, r->s->content, content,
                                       (float)(1 - p->strength), x, err);
-    } else if (r->s->init && !r->s->follow)
-        st = nst_pixels_resize(&x, r->s->init->rgb, r->s->init->height,
-                               r->s->init->width, h, w, err);
+    } else if (r->s->init_image && !r->s->coherence)
+        st = nst_pixels_resize(&x, r->s->init_image->rgb, r->s->init_image->height,
+                               r->s->init_image->width, h, w, err);
     else if ((st = nst_floats_new(&x, 3, (size_t)h, (size_t)w, err)) != NST_OK)
         ;
-    else if (r->s->follow) /* there is one scale, of the content's size */
-        memcpy(x, r->s->follow->start, 3 * (size_t)h * (size_t)w * sizeof *x);
+    else if (r->s->coherence) /* there is one scale, of the content's size */
+        memcpy(x, r->s->coherence->warm_start, 3 * (size_t)h * (size_t)w * sizeof *x);
     else if (strcmp(p->init, "noise") == 0)
-        nst_noise(x, 3 * (size_t)h * (size_t)w, p->seed);
+        nst_uniform_noise(x, 3 * (size_t)h * (size_t)w, p->seed);
     else
         for (int row = 0; row < 3 * h; row++)
-            memcpy(x + (size_t)row * (size_t)w, nst_scale_row(content, border, row),
+            memcpy(x + (size_t)row * (size_t)w, nst_padded_row(content, border, row),
                    (size_t)w * sizeof *x);
     free(r->x);
     r->x = x;
@@ -253,115 +260,117 @@ static enum nst_status start(struct run *r, struct nst_image content,
 }
 
 /* x becomes of the size of the result, if a run that was stopped left it smaller. */
-static enum nst_status enlarge(struct run *r, float **out, struct nst_err *err)
+static enum nst_status upsample(struct stylisation *r, float **out, struct nst_err *err)
 {
     const struct nst_picture *c = r->s->content;
 
     return nst_pixels_resize(out, r->x, r->height, r->width, c->height, c->width, err);
 }
 
-static enum nst_status add_to_sum(struct run *r, struct nst_err *err)
+static enum nst_status accumulate_blend(struct stylisation *r, struct nst_err *err)
 {
-    size_t n = floats(r);
-    float *large;
-    enum nst_status st = enlarge(r, &large, err);
+    size_t n = float_count(r);
+    float *upsampled;
+    enum nst_status st = upsample(r, &upsampled, err);
 
     if (st != NST_OK)
         return st;
-    if (!r->sum) {
-        r->sum = large;
+    if (!r->blend_sum) {
+        r->blend_sum = upsampled;
         return NST_OK;
     }
     for (size_t i = 0; i < n; i++)
-        r->sum[i] += large[i];
-    free(large);
+        r->blend_sum[i] += upsampled[i];
+    free(upsampled);
     return NST_OK;
 }
 
 /* Run the job on the extended x, of which the middle is kept. */
-static enum nst_status run_extended(struct run *r, struct nst_job *job,
-                                    const struct nst_job_events *events,
-                                    struct nst_err *err)
+static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
+                                  const struct nst_job_events *events,
+                                  struct nst_err *err)
 {
-    struct nst_at_scale at = at_scale(r);
-    enum nst_status st = nst_scale_extend(&at, &r->x, 3, r->height, r->width, err);
-    double off = 0;
+    struct nst_level_config level = current_level(r);
+    enum nst_status st = nst_level_pad(&level, &r->x, 3, r->height, r->width, err);
+    double deviation = 0;
 
     if (r->resume)
-        nst_job_resume(job, nst_checkpoint_read, r->resume, &off);
+        nst_job_resume(job, nst_checkpoint_read_array, r->resume, &deviation);
     if (st == NST_OK)
         st = nst_job_run(job, r->x, events, &r->result, err);
-    if (st == NST_OK && off > 0)
-        nst_say(
-            r->s->run,
+    if (st == NST_OK && deviation > 0)
+        nst_run_message(
+            r->s->events,
             "the loss differs from the checkpoint by %.1g (relative); the result will "
             "not be bit-identical",
-            off);
+            deviation);
     nst_checkpoint_close(r->resume);
     r->resume = NULL;
     if (st == NST_OK)
-        nst_pixels_crop(r->x, 3, r->height, r->width, nst_border(r->s->p));
+        nst_pixels_crop(r->x, 3, r->height, r->width,
+                        nst_padding_width(r->s->effective));
     return st;
 }
 
 /* The last scale's picture becomes the mean of all. */
-static enum nst_status blend(struct run *r, struct nst_job *job, struct nst_err *err)
+static enum nst_status average_levels(struct stylisation *r, struct nst_job *job,
+                                      struct nst_err *err)
 {
     size_t n = 3 * (size_t)r->height * (size_t)r->width;
-    struct nst_at_scale at = at_scale(r);
+    struct nst_level_config level = current_level(r);
     enum nst_status st;
 
     for (size_t i = 0; i < n; i++)
-        r->x[i] = r->sum[i] / (float)(r->at + 1);
-    st = nst_scale_extend(&at, &r->x, 3, r->height, r->width, err);
+        r->x[i] = r->blend_sum[i] / (float)(r->current + 1);
+    st = nst_level_pad(&level, &r->x, 3, r->height, r->width, err);
     if (st != NST_OK)
         return st;
-    nst_job_measure(job, r->x, &r->result.final);
-    nst_pixels_crop(r->x, 3, r->height, r->width, nst_border(r->s->p));
+    nst_job_evaluate(job, r->x, &r->result.final);
+    nst_pixels_crop(r->x, 3, r->height, r->width, nst_padding_width(r->s->effective));
     return NST_OK;
 }
 
 /* The plan of the last scale is made; one of its tiles may not do for the others. */
-static enum nst_status make_plan(const struct run *r, const struct nst_params *p,
-                                 struct nst_image content, struct nst_plan *plan,
-                                 struct nst_err *err)
+static enum nst_status plan_level(const struct stylisation *r,
+                                  const struct nst_params *p, struct nst_image content,
+                                  struct nst_plan *plan, struct nst_err *err)
 {
-    struct nst_at_scale at = at_scale(r);
+    struct nst_level_config level = current_level(r);
     int height, width;
 
     *plan = *r->s->plan;
-    if (is_last(r))
+    if (is_last_level(r))
         return NST_OK;
-    nst_scale_style_sizes(&at, r->s->styles, &height, &width);
-    return nst_plan_make(plan, r->s->engine, p, r->s->held, content.height,
+    nst_level_style_size(&level, r->s->styles, &height, &width);
+    return nst_plan_make(plan, r->s->engine, p, r->s->baseline, content.height,
                          content.width, height, width, err);
 }
 
 /* The job of the scale at hand; content has been extended, x has not. */
-static enum nst_status new_job(const struct run *r, const struct nst_params *p,
+static enum nst_status new_job(const struct stylisation *r, const struct nst_params *p,
                                const struct nst_plan *plan, struct nst_image content,
                                struct nst_job **job, struct nst_err *err)
 {
     const struct nst_picture *c = r->s->content;
     int longest = c->height > c->width ? c->height : c->width;
-    struct nst_at_scale at = at_scale(r);
-    struct nst_scaled_style style;
-    enum nst_status st = nst_scale_style(&at, r->s->styles, r->height, r->width,
-                                         longest, plan->tile, &style, err);
+    struct nst_level_config level = current_level(r);
+    struct nst_level_style style;
+    enum nst_status st = nst_level_style_init(&level, r->s->styles, r->height, r->width,
+                                              longest, plan->tile, &style, err);
 
     if (st == NST_OK)
         st = nst_job_new(job, r->s->engine, p, plan, content, &style.style, err);
-    nst_scaled_style_clear(&style);
-    if (is_last(r)) /* they are needed no more */
-        nst_styles_drop_pictures(r->s->styles);
+    nst_level_style_clear(&style);
+    if (is_last_level(r)) /* they are needed no more */
+        nst_style_set_drop_pictures(r->s->styles);
     return st;
 }
 
 /* Planes of the content's size, copied and extended. */
-static enum nst_status extended(const struct run *r, const float *planes, int count,
-                                float **out, struct nst_err *err)
+static enum nst_status copy_padded(const struct stylisation *r, const float *planes,
+                                   int count, float **out, struct nst_err *err)
 {
-    struct nst_at_scale at = at_scale(r);
+    struct nst_level_config level = current_level(r);
     enum nst_status st =
         nst_floats_new(out, (size_t)count, (size_t)r->height, (size_t)r->width, err);
 
@@ -369,62 +378,65 @@ static enum nst_status extended(const struct run *r, const float *planes, int co
         return st;
     memcpy(*out, planes,
            (size_t)count * (size_t)r->height * (size_t)r->width * sizeof **out);
-    return nst_scale_extend(&at, out, count, r->height, r->width, err);
+    return nst_level_pad(&level, out, count, r->height, r->width, err);
 }
 
 /* Hold the job to the frame before, if there is one. before is the caller's to free. */
-static enum nst_status hold(const struct run *r, struct nst_job *job, float *before[2],
-                            struct nst_err *err)
+static enum nst_status set_temporal_target(const struct stylisation *r,
+                                           struct nst_job *job, float *before[2],
+                                           struct nst_err *err)
 {
-    const struct nst_follow *f = r->s->follow;
+    const struct nst_coherence *f = r->s->coherence;
     enum nst_status st;
 
-    if (!f || r->s->p->temporal == 0)
+    if (!f || r->s->effective->temporal == 0)
         return NST_OK;
-    st = extended(r, f->made, 3, &before[0], err);
+    st = copy_padded(r, f->previous, 3, &before[0], err);
     if (st == NST_OK)
-        st = extended(r, f->still, 1, &before[1], err);
+        st = copy_padded(r, f->static_mask, 1, &before[1], err);
     if (st == NST_OK)
-        st = nst_job_hold(job, (struct nst_before){before[0], before[1]}, err);
+        st = nst_job_set_temporal_target(
+            job, (struct nst_temporal_target){before[0], before[1]}, err);
     return st;
 }
 
-static enum nst_status run_job(struct run *r, const struct nst_params *p,
-                               struct nst_image content, struct nst_err *err)
+static enum nst_status run_level_job(struct stylisation *r, const struct nst_params *p,
+                                     struct nst_image content, struct nst_err *err)
 {
     struct nst_job_events events = {.ctx = r,
-                                    .begun = on_begun,
+                                    .started = on_started,
                                     .evaluated = on_evaluated,
                                     .stepped = on_stepped,
                                     .stop = on_stop,
-                                    .reweighed = on_reweighed,
+                                    .weight_changed = on_weight_changed,
                                     .save =
                                         p->checkpoint || p->preview ? on_save : NULL};
-    bool blends = p->scale_mode == NST_SCALE_BLEND && r->scales > 1;
-    struct nst_at_scale at = at_scale(r);
+    bool averages = p->scale_mode == NST_SCALE_BLEND && r->levels > 1;
+    struct nst_level_config level = current_level(r);
     struct nst_plan plan;
     struct nst_job *job = NULL;
     float *mask = NULL, *before[2] = {NULL, NULL};
-    enum nst_status st = make_plan(r, p, content, &plan, err);
+    enum nst_status st = plan_level(r, p, content, &plan, err);
 
     if (st == NST_OK)
         st = new_job(r, p, &plan, content, &job, err);
     if (st == NST_OK)
-        st = nst_scale_mask(r->s->keep, r->height, r->width, &mask, err);
+        st = nst_level_mask(r->s->keep_mask, r->height, r->width, &mask, err);
     if (st == NST_OK)
-        st = nst_scale_extend(&at, &mask, 1, r->height, r->width, err);
+        st = nst_level_pad(&level, &mask, 1, r->height, r->width, err);
     if (st == NST_OK && mask)
-        st = nst_job_keep(job, mask, err);
+        st = nst_job_set_keep_mask(job, mask, err);
     if (st == NST_OK)
-        st = hold(r, job, before, err);
+        st = set_temporal_target(r, job, before, err);
     if (st == NST_OK)
-        st = run_extended(r, job, &events, err);
-    if (st == NST_OK && blends)
-        st = add_to_sum(r, err);
-    if (st == NST_OK && blends && is_last(r))
-        st = blend(r, job, err);
-    if (st == NST_OK && p->preview && (p->optimiser || (blends && is_last(r))))
-        show(r, r->x, 0, r->result.iterations); /* a mean, not the last iterate */
+        st = run_padded(r, job, &events, err);
+    if (st == NST_OK && averages)
+        st = accumulate_blend(r, err);
+    if (st == NST_OK && averages && is_last_level(r))
+        st = average_levels(r, job, err);
+    if (st == NST_OK && p->preview && (p->optimiser || (averages && is_last_level(r))))
+        write_preview(r, r->x, 0,
+                      r->result.iterations); /* a mean, not the last iterate */
     nst_job_free(job);
     free(mask);
     free(before[0]);
@@ -432,82 +444,82 @@ static enum nst_status run_job(struct run *r, const struct nst_params *p,
     return st;
 }
 
-static enum nst_status run_scale(struct run *r, struct nst_err *err)
+static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
 {
-    struct nst_params p = *r->s->p;
-    struct nst_at_scale at = at_scale(r);
-    struct nst_sized content;
-    enum nst_status st = nst_scale_content(&at, r->s->content, &content, err);
+    struct nst_params p = *r->s->effective;
+    struct nst_level_config level = current_level(r);
+    struct nst_resampled content;
+    enum nst_status st = nst_level_content(&level, r->s->content, &content, err);
 
-    p.iterations = r->scale[r->at].iterations;
+    p.iterations = r->level[r->current].iterations;
     if (p.max_evaluations)
-        p.max_evaluations -= r->before.evaluations;
+        p.max_evaluations -= r->totals.evaluations;
     if (st == NST_OK)
-        st = start(r, content.image, err);
+        st = init_level(r, content.image, err);
     if (st == NST_OK)
-        st = run_job(r, &p, content.image, err);
-    free(content.own);
+        st = run_level_job(r, &p, content.image, err);
+    free(content.owned);
     return st;
 }
 
 /* The scale at hand is behind us. */
-static void count_scale(struct run *r)
+static void count_level(struct stylisation *r)
 {
-    if (r->at == 0)
-        r->before.first = r->result.first;
-    r->before.final = shifted(r, &r->result.final);
-    r->before.end = r->result.end;
-    r->before.evaluations += r->result.evaluations;
-    r->before.iterations += r->result.iterations;
-    r->before.seconds += r->result.seconds;
-    r->planned_before += r->scale[r->at].iterations;
+    if (r->current == 0)
+        r->totals.first = r->result.first;
+    r->totals.final = add_totals(r, &r->result.final);
+    r->totals.end = r->result.end;
+    r->totals.evaluations += r->result.evaluations;
+    r->totals.iterations += r->result.iterations;
+    r->totals.seconds += r->result.seconds;
+    r->steps_done += r->level[r->current].iterations;
 }
 
 /* The next scale has another network, whose maps do not fit into what was freed of the
  * one before's: the plan is for either of them alone. */
-static void make_room(const struct run *r)
+static void trim_memory(const struct stylisation *r)
 {
-    if (!is_last(r) &&
-        nst_engine_network(r->s->engine, r->scale[r->at].longest) !=
-            nst_engine_network(r->s->engine, r->scale[r->at + 1].longest))
+    if (!is_last_level(r) &&
+        nst_engine_network_for(r->s->engine, r->level[r->current].longest) !=
+            nst_engine_network_for(r->s->engine, r->level[r->current + 1].longest))
         nst_memory_trim();
 }
 
-static bool goes_on(const struct run *r)
+static bool should_continue(const struct stylisation *r)
 {
-    return r->at < r->scales && r->before.end != NST_JOB_STOPPED &&
-           (!r->s->p->max_evaluations ||
-            r->before.evaluations < r->s->p->max_evaluations);
+    return r->current < r->levels && r->totals.end != NST_JOB_STOPPED &&
+           (!r->s->effective->max_evaluations ||
+            r->totals.evaluations < r->s->effective->max_evaluations);
 }
 
-enum nst_status nst_stylise(const struct nst_stylising *s,
+enum nst_status nst_stylise(const struct nst_stylise_args *s,
                             const struct nst_job_events *events, float **rgb,
                             struct nst_job_result *result, struct nst_err *err)
 {
     const struct nst_picture *c = s->content;
-    struct run r = {.s = s, .events = events};
+    struct stylisation r = {.s = s, .events = events};
     enum nst_status st = NST_OK;
 
     *rgb = NULL;
-    r.scales = nst_scales(s->p, c->height, c->width, r.scale);
-    r.planned = nst_scales_iterations(s->p, c->height, c->width);
-    if (s->p->resume)
-        st = take_up(&r, err);
-    for (; st == NST_OK && goes_on(&r); r.at++) {
-        st = run_scale(&r, err);
+    r.levels = nst_pyramid_levels(s->effective, c->height, c->width, r.level);
+    r.total_steps = nst_pyramid_iterations(s->effective, c->height, c->width);
+    if (s->effective->resume)
+        st = restore(&r, err);
+    for (; st == NST_OK && should_continue(&r); r.current++) {
+        st = run_level(&r, err);
         if (st == NST_OK)
-            count_scale(&r);
-        make_room(&r);
+            count_level(&r);
+        trim_memory(&r);
     }
     if (st == NST_OK && (r.height != c->height || r.width != c->width))
-        st = enlarge(&r, rgb, err);
+        st = upsample(&r, rgb, err);
     else if (st == NST_OK) {
         *rgb = r.x;
         r.x = NULL;
     }
     nst_checkpoint_close(r.resume);
     free(r.x);
-    free(r.sum);
-    *result = r.before;
+    free(r.blend_sum);
+    *result = r.totals;
     return st;
 }

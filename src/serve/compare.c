@@ -10,31 +10,32 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "serve/child.h"
 #include "serve/log.h"
+#include "serve/sandbox.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 #include "serve/tasks.h"
 
-#define SECONDS 120
+#define COMPARE_SECONDS 120
 #define RETRY_SECONDS 10
 
-struct compared {
+struct picture_paths {
     char *original, *result, *style; /* paths; style may be NULL */
 };
 
-static const char *text_of(const json_t *j, const char *key)
+static const char *get_text(const json_t *j, const char *key)
 {
     return json_string_value(json_object_get(j, key));
 }
 
 /* The path of a picture in one of these folders: a new string, or NULL. */
-static char *find(const char *name, const char *folder, const char *or_folder)
+static char *find_picture(const char *name, const char *folder,
+                          const char *other_folder)
 {
     if (name && serve_store_has(folder, name))
         return serve_store_path(folder, name);
-    if (name && or_folder && serve_store_has(or_folder, name))
-        return serve_store_path(or_folder, name);
+    if (name && other_folder && serve_store_has(other_folder, name))
+        return serve_store_path(other_folder, name);
     return NULL;
 }
 
@@ -51,84 +52,88 @@ static const char *unknown_member(json_t *body)
     return NULL;
 }
 
-/* What the body names; with a task, that task's. False: *answer. */
-static bool read_body(const struct serve_request *r, struct compared *c,
-                      struct serve_answer *answer)
+/* What the body names; with a task, that task's. False: *response. */
+static bool parse_body(const struct serve_request *r, struct picture_paths *c,
+                       struct serve_response *response)
 {
-    const json_t *named = json_object_get(r->body, "task_id");
-    const char *id = json_string_value(named), *style;
+    const json_t *task_id = json_object_get(r->body, "task_id");
+    const char *id = json_string_value(task_id), *style;
     json_t *task = id ? serve_tasks_progress(id, NULL, NULL) : NULL;
-    const json_t *from = id ? task : r->body;
-    bool away = id && !task && errno != ENOENT;
+    const json_t *source = id ? task : r->body;
+    bool unavailable = id && !task && errno != ENOENT;
     const char *unknown = unknown_member(r->body);
 
     if (unknown) {
         json_decref(task);
-        *answer =
-            serve_answer_error(MHD_HTTP_BAD_REQUEST, "%.64s: is not known", unknown);
+        *response =
+            serve_response_error(MHD_HTTP_BAD_REQUEST, "%.64s: is not known", unknown);
         return false;
     }
-    if (named && !id) {
-        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "task_id: is not a string");
+    if (task_id && !id) {
+        *response =
+            serve_response_error(MHD_HTTP_BAD_REQUEST, "task_id: is not a string");
         return false;
     }
-    if (away) {
-        *answer = serve_answer_away();
+    if (unavailable) {
+        *response = serve_response_unavailable();
         return false;
     }
-    if (id && (!task || !text_of(task, "output_img"))) {
+    if (id && (!task || !get_text(task, "output_img"))) {
         json_decref(task);
-        *answer = serve_answer_error(
+        *response = serve_response_error(
             MHD_HTTP_NOT_FOUND, "task_id: there is no task '%.64s' with a result", id);
         return false;
     }
-    c->original = find(text_of(from, id ? "content_img" : "original"), "uploads", NULL);
-    c->result = find(text_of(from, id ? "output_img" : "result"), "results", "uploads");
-    style = text_of(from, id ? "style_img" : "style");
-    c->style = style ? serve_styles_picture(style) : NULL;
+    c->original = find_picture(get_text(source, id ? "content_img" : "original"),
+                               "uploads", NULL);
+    c->result = find_picture(get_text(source, id ? "output_img" : "result"), "results",
+                             "uploads");
+    style = get_text(source, id ? "style_img" : "style");
+    c->style = style ? serve_styles_picture_path(style) : NULL;
     if (!c->original || !c->result)
-        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
-                                     "%s: must be the name of an existing picture",
-                                     c->original ? "result" : "original");
+        *response = serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                         "%s: must be the name of an existing picture",
+                                         c->original ? "result" : "original");
     else if (style && !c->style && !id)
-        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
-                                     "style: '%.64s' is not a style picture", style);
+        *response = serve_response_error(
+            MHD_HTTP_BAD_REQUEST, "style: '%.64s' is not a style picture", style);
     json_decref(task);
     return c->original && c->result && (c->style || !style || id);
 }
 
 /* Both were decoded before, so what is left to go wrong is their size. */
-static struct serve_answer not_compared(int status, const char *said)
+static struct serve_response error_response(int status, const char *message)
 {
     static const char memory[] = "nst-compare: out of memory";
 
-    if (status == SERVE_CHILD_NONE)
-        return serve_answer_later(
+    if (status == SERVE_SANDBOX_FAILED)
+        return serve_response_retry_after(
             MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
             "the pictures cannot be compared now: try again later");
     if (status == -1 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU))
-        return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                  "the comparison took longer than %d s: try again "
-                                  "later, or with smaller pictures",
-                                  SECONDS);
-    if (strncmp(said, memory, strlen(memory)) == 0)
-        return serve_answer_error(MHD_HTTP_CONTENT_TOO_LARGE,
-                                  "the pictures are too large to be compared: %.*s",
-                                  (int)strcspn(strchr(said, ' ') + 1, "\n"),
-                                  strchr(said, ' ') + 1);
-    serve_log(SERVE_ERROR, "nst-compare: status %d: %.200s", status, said);
-    return serve_answer_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
-                              "the pictures could not be compared");
+        return serve_response_retry_after(
+            MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+            "the comparison took longer than %d s: try again "
+            "later, or with smaller pictures",
+            COMPARE_SECONDS);
+    if (strncmp(message, memory, strlen(memory)) == 0)
+        return serve_response_error(MHD_HTTP_CONTENT_TOO_LARGE,
+                                    "the pictures are too large to be compared: %.*s",
+                                    (int)strcspn(strchr(message, ' ') + 1, "\n"),
+                                    strchr(message, ' ') + 1);
+    serve_log(SERVE_ERROR, "nst-compare: status %d: %.200s", status, message);
+    return serve_response_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
+                                "the pictures could not be compared");
 }
 
-static struct serve_answer measure(const struct serve_settings *s,
-                                   const struct compared *c)
+static struct serve_response compare(const struct serve_settings *s,
+                                     const struct picture_paths *c)
 {
-    const struct serve_limits limits = {.memory =
-                                            (size_t)s->task_memory + SERVE_LIBRARIES,
-                                        .seconds = SECONDS * (unsigned)s->cores};
-    char *program = serve_program("nst-compare"), *out, *said;
-    struct serve_answer answer;
+    const struct serve_sandbox_limits limits = {
+        .memory = (size_t)s->task_memory + SERVE_ADDRESS_OVERHEAD,
+        .seconds = COMPARE_SECONDS * (unsigned)s->cores};
+    char *program = serve_program_path("nst-compare"), *out, *message;
+    struct serve_response response;
     char *style = c->style ? nst_xasprintf("--style=%s", c->style) : NULL;
     char *model = s->model ? nst_xasprintf("--model=%s", s->model) : NULL;
     const char *argv[8] = {program, "--json"};
@@ -142,26 +147,27 @@ static struct serve_answer measure(const struct serve_settings *s,
     argv[n++] = "--";
     argv[n++] = c->original;
     argv[n++] = c->result;
-    status = serve_child_run(argv, &limits, SECONDS, &out, &said);
+    status = serve_sandbox_run(argv, &limits, COMPARE_SECONDS, &out, &message);
     j = status == 0 ? json_loads(out, 0, NULL) : NULL;
-    answer = j ? serve_answer_json(MHD_HTTP_OK, j) : not_compared(status, said);
-    free(said);
+    response =
+        j ? serve_response_json(MHD_HTTP_OK, j) : error_response(status, message);
+    free(message);
     free(out);
     free(model);
     free(style);
     free(program);
-    return answer;
+    return response;
 }
 
-struct serve_answer serve_compare(struct serve_request *r)
+struct serve_response serve_compare(struct serve_request *r)
 {
-    struct compared c = {NULL, NULL, NULL};
-    struct serve_answer a;
+    struct picture_paths c = {NULL, NULL, NULL};
+    struct serve_response response;
 
-    if (read_body(r, &c, &a))
-        a = measure(r->settings, &c);
+    if (parse_body(r, &c, &response))
+        response = compare(r->settings, &c);
     free(c.original);
     free(c.result);
     free(c.style);
-    return a;
+    return response;
 }

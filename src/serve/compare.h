@@ -6,6 +6,6 @@
 #include "serve/http.h"
 
 /* POST /api/compare: {"task_id"}, or {"original", "result", "style"}. */
-struct serve_answer serve_compare(struct serve_request *r);
+struct serve_response serve_compare(struct serve_request *r);
 
 #endif

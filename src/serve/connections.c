@@ -11,25 +11,25 @@
 #include <time.h>
 
 #include "nst.h"
-#include "serve/door.h"
 #include "serve/events.h"
+#include "serve/request_filter.h"
 
-#define BEAT_SECONDS 15
-#define REFUSED_SECONDS 2 /* to read what was said */
+#define HEARTBEAT_SECONDS 15
+#define LINGER_SECONDS 2 /* to read what was said */
 
 struct serve_connection {
     int fd;
-    bool refused;                  /* at the door */
+    bool rejected;                 /* at the door */
     atomic_int_least64_t deadline; /* of the monotonic clock, in seconds */
     GList link;
 };
 
 static struct {
-    atomic_bool ended;
-    pthread_t keeper;
+    atomic_bool stopping;
+    pthread_t reaper;
     pthread_mutex_t lock; /* for what follows */
-    GQueue open;
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    GQueue list;
+} connections = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static int64_t now(void)
 {
@@ -39,19 +39,20 @@ static int64_t now(void)
     return t.tv_sec;
 }
 
-void serve_connection_give(struct serve_connection *p, int64_t seconds)
+void serve_connection_set_deadline(struct serve_connection *p, int64_t seconds)
 {
-    atomic_store(&p->deadline, seconds == SERVE_NEVER ? SERVE_NEVER : now() + seconds);
+    atomic_store(&p->deadline,
+                 seconds == SERVE_NO_DEADLINE ? SERVE_NO_DEADLINE : now() + seconds);
 }
 
-struct serve_connection *serve_connection_of(struct MHD_Connection *c)
+struct serve_connection *serve_connection_get(struct MHD_Connection *c)
 {
     return MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
         ->socket_context;
 }
 
-void serve_connection_note(void *cls, struct MHD_Connection *c, void **context,
-                           enum MHD_ConnectionNotificationCode code)
+void serve_connection_notify(void *cls, struct MHD_Connection *c, void **context,
+                             enum MHD_ConnectionNotificationCode code)
 {
     struct serve_connection *p = *context;
 
@@ -61,59 +62,60 @@ void serve_connection_note(void *cls, struct MHD_Connection *c, void **context,
         p->fd =
             MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         p->link.data = p;
-        p->refused = serve_door_refuses(p->fd);
-        serve_connection_give(p, p->refused ? REFUSED_SECONDS : SERVE_HEADERS_SECONDS);
-        pthread_mutex_lock(&all.lock);
-        g_queue_push_tail_link(&all.open, &p->link);
-        pthread_mutex_unlock(&all.lock);
+        p->rejected = serve_filter_reject(p->fd);
+        serve_connection_set_deadline(p, p->rejected ? LINGER_SECONDS
+                                                     : SERVE_HEADER_TIMEOUT);
+        pthread_mutex_lock(&connections.lock);
+        g_queue_push_tail_link(&connections.list, &p->link);
+        pthread_mutex_unlock(&connections.lock);
     } else if (p) {
-        pthread_mutex_lock(&all.lock);
-        g_queue_unlink(&all.open, &p->link);
-        pthread_mutex_unlock(&all.lock);
+        pthread_mutex_lock(&connections.lock);
+        g_queue_unlink(&connections.list, &p->link);
+        pthread_mutex_unlock(&connections.lock);
         free(p);
         *context = NULL;
     }
 }
 
-bool serve_connection_refused(const struct serve_connection *p)
+bool serve_connection_rejected(const struct serve_connection *p)
 {
-    return p->refused;
+    return p->rejected;
 }
 
 /* End those that have taken too long. */
-static void end_late(void)
+static void close_expired(void)
 {
-    pthread_mutex_lock(&all.lock);
-    for (GList *l = all.open.head; l; l = l->next) {
+    pthread_mutex_lock(&connections.lock);
+    for (GList *l = connections.list.head; l; l = l->next) {
         struct serve_connection *p = l->data;
 
         if (atomic_load(&p->deadline) < now()) {
             shutdown(p->fd, SHUT_RDWR);
-            serve_connection_give(p, SERVE_HEADERS_SECONDS);
+            serve_connection_set_deadline(p, SERVE_HEADER_TIMEOUT);
         }
     }
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&connections.lock);
 }
 
-static void *keep(void *none)
+static void *reap(void *unused)
 {
-    (void)none;
-    for (int beat = 1; !atomic_load(&all.ended); beat++) {
+    (void)unused;
+    for (int seconds = 1; !atomic_load(&connections.stopping); seconds++) {
         nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-        end_late();
-        if (beat % BEAT_SECONDS == 0)
-            serve_events_beat();
+        close_expired();
+        if (seconds % HEARTBEAT_SECONDS == 0)
+            serve_events_heartbeat();
     }
     return NULL;
 }
 
 bool serve_connections_open(void)
 {
-    return pthread_create(&all.keeper, NULL, keep, NULL) == 0;
+    return pthread_create(&connections.reaper, NULL, reap, NULL) == 0;
 }
 
 void serve_connections_close(void)
 {
-    atomic_store(&all.ended, true);
-    pthread_join(all.keeper, NULL);
+    atomic_store(&connections.stopping, true);
+    pthread_join(connections.reaper, NULL);
 }

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SERVE_HEADERS_SECONDS 20 /* from its last answer to its next request */
-#define SERVE_NEVER INT64_MAX
+#define SERVE_HEADER_TIMEOUT 20 /* from its last answer to its next request */
+#define SERVE_NO_DEADLINE INT64_MAX
 
 struct serve_connection;
 
@@ -21,14 +21,15 @@ bool serve_connections_open(void);
 void serve_connections_close(void);
 
 /* MHD_NotifyConnectionCallback */
-void serve_connection_note(void *cls, struct MHD_Connection *c, void **context,
-                           enum MHD_ConnectionNotificationCode code);
-struct serve_connection *serve_connection_of(struct MHD_Connection *c);
+void serve_connection_notify(void *cls, struct MHD_Connection *c, void **context,
+                             enum MHD_ConnectionNotificationCode code);
+struct serve_connection *serve_connection_get(struct MHD_Connection *c);
 
-/* Was it refused before it had a request (door.h)? What still comes is none. */
-bool serve_connection_refused(const struct serve_connection *p);
+/* Was it refused before it had a request (request_filter.h)? What still comes is none.
+ */
+bool serve_connection_rejected(const struct serve_connection *p);
 
-/* It has so many seconds from now, or SERVE_NEVER ends. */
-void serve_connection_give(struct serve_connection *p, int64_t seconds);
+/* It has so many seconds from now, or SERVE_NO_DEADLINE ends. */
+void serve_connection_set_deadline(struct serve_connection *p, int64_t seconds);
 
 #endif

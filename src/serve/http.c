@@ -11,36 +11,36 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "serve/auth.h"
 #include "serve/connections.h"
-#include "serve/door.h"
-#include "serve/guard.h"
+#include "serve/request_filter.h"
 
-#define HEADERS_BYTES 32768 /* of a request, and what its reader needs */
-#define JSON_BYTES 65536    /* of a body */
-#define IDLE_SECONDS 30     /* between two bytes */
-#define REQUEST_SECONDS 300 /* to its answer's end, and */
-#define LEAST_SPEED 32768   /* bytes a second of a body besides */
-#define MOST_THREADS 4
-#define MOST_WAITING 8   /* for the whole machine */
-#define WAIT_SECONDS 150 /* for it, so that there is time left to have it */
-#define RETRY_SECONDS 10 /* when the service ends */
+#define CONNECTION_MEMORY 32768    /* of a request, and what its reader needs */
+#define MAX_JSON_BYTES 65536       /* of a body */
+#define IDLE_SECONDS 30            /* between two bytes */
+#define REQUEST_SECONDS 300        /* to its answer's end, and */
+#define MIN_BYTES_PER_SECOND 32768 /* bytes a second of a body besides */
+#define MAX_THREADS 4
+#define MAX_WAITING 8        /* for the whole machine */
+#define MAX_WAIT_SECONDS 150 /* for it, so that there is time left to have it */
+#define RETRY_SECONDS 10     /* when the service ends */
 /* A body that is too large is read to its end all the same, so that its sender sees the
  * answer, unless it is larger by that much. */
-#define SWALLOWED 4
+#define DISCARD_FACTOR 4
 
 static const int pool_threads[SERVE_POOLS] = {
-    [SERVE_DISK] = 2, [SERVE_LOOK] = 2, [SERVE_ALONE] = 1};
+    [SERVE_POOL_DISK] = 2, [SERVE_POOL_DECODE] = 2, [SERVE_POOL_EXCLUSIVE] = 1};
 
 /* A request while it is here. */
 struct exchange {
     struct serve_request request;
-    struct serve_answer answer;
+    struct serve_response response;
     struct serve_connection *connection;
     uint64_t received;
-    GString *text; /* of SERVE_JSON */
-    bool changes;
-    gint64 handed; /* when it was handed to a pool, in microseconds; 0: it was not */
-    bool endless;  /* where it ends is not known */
+    GString *json_text; /* of SERVE_BODY_JSON */
+    bool is_mutation;
+    gint64 queued_at; /* when it was handed to a pool, in microseconds; 0: it was not */
+    bool bad_framing; /* where it ends is not known */
 };
 
 static struct {
@@ -48,21 +48,21 @@ static struct {
     const struct serve_route *routes;
     struct MHD_Daemon *daemon;
     GThreadPool *pool[SERVE_POOLS];
-    atomic_bool quiet, ended;
-    atomic_uint_least64_t answered[6];
-    pthread_mutex_t pushing; /* nothing goes to a pool once ended */
-} all = {.pushing = PTHREAD_MUTEX_INITIALIZER};
+    atomic_bool draining, stopping;
+    atomic_uint_least64_t responses[6];
+    pthread_mutex_t push_lock; /* nothing goes to a pool once ended */
+} http = {.push_lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* A NUL in a path would end it here, and not for who made it. */
-static bool has_null(const char *uri)
+static bool has_nul(const char *uri)
 {
-    const char *query = strchr(uri, '?'), *null = strstr(uri, "%00");
+    const char *query = strchr(uri, '?'), *nul = strstr(uri, "%00");
 
-    return null && (!query || null < query);
+    return nul && (!query || nul < query);
 }
 
 /* What stands in for the exchange before there is one: its path has a NUL. */
-static struct exchange with_null;
+static struct exchange nul_marker;
 
 /* Called with the path as it was sent, before it is decoded. Nothing is allocated here:
  * of a request that goes no further there is no end to free it at. */
@@ -70,7 +70,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
     (void)cls;
     (void)c;
-    return has_null(uri) ? &with_null : NULL;
+    return has_nul(uri) ? &nul_marker : NULL;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *c, void **context,
@@ -81,21 +81,21 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
     (void)cls;
     (void)c;
     (void)code;
-    if (!x || x == &with_null)
+    if (!x || x == &nul_marker)
         return;
-    serve_connection_give(x->connection, SERVE_HEADERS_SECONDS);
+    serve_connection_set_deadline(x->connection, SERVE_HEADER_TIMEOUT);
     serve_upload_free(x->request.upload);
     json_decref(x->request.body);
-    if (x->text)
-        g_string_free(x->text, TRUE);
-    if (x->answer.response)
-        MHD_destroy_response(x->answer.response);
+    if (x->json_text)
+        g_string_free(x->json_text, TRUE);
+    if (x->response.mhd)
+        MHD_destroy_response(x->response.mhd);
     free(x);
     *context = NULL;
 }
 
 /* Does the path match? What the * stands for is put into argument. */
-static bool matches(const char *pattern, const char *path, char argument[128])
+static bool match_path(const char *pattern, const char *path, char argument[128])
 {
     size_t before = strcspn(pattern, "*"), n;
 
@@ -111,44 +111,44 @@ static bool matches(const char *pattern, const char *path, char argument[128])
     return true;
 }
 
-static struct serve_answer not_allowed(const char *allowed)
+static struct serve_response method_not_allowed(const char *allowed)
 {
-    struct serve_answer a = serve_answer_error(
+    struct serve_response response = serve_response_error(
         MHD_HTTP_METHOD_NOT_ALLOWED, "method: not allowed (allowed: %s)", allowed);
 
-    MHD_add_response_header(a.response, MHD_HTTP_HEADER_ALLOW, allowed);
-    return a;
+    MHD_add_response_header(response.mhd, MHD_HTTP_HEADER_ALLOW, allowed);
+    return response;
 }
 
-static struct serve_answer options(const char *allowed)
+static struct serve_response options_response(const char *allowed)
 {
     struct MHD_Response *r =
         MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 
-    MHD_add_response_header(serve_response(r, "text/plain"), MHD_HTTP_HEADER_ALLOW,
-                            allowed);
-    return (struct serve_answer){MHD_HTTP_NO_CONTENT, r};
+    MHD_add_response_header(serve_response_add_headers(r, "text/plain"),
+                            MHD_HTTP_HEADER_ALLOW, allowed);
+    return (struct serve_response){MHD_HTTP_NO_CONTENT, r};
 }
 
 /* The path without the prefix, which may be there or taken off by a proxy. */
-static const char *without_prefix(const char *path)
+static const char *strip_prefix(const char *path)
 {
-    const char *prefix = all.settings->prefix;
+    const char *prefix = http.settings->prefix;
     size_t n = prefix ? strlen(prefix) : 0;
 
     return n && strncmp(path, prefix, n) == 0 && path[n] == '/' ? path + n : path;
 }
 
 /* The page asks for its parts by paths that go on from its own. */
-static struct serve_answer to_folder(const char *path)
+static struct serve_response redirect_to_folder(const char *path)
 {
-    struct serve_answer a = options("GET, HEAD");
+    struct serve_response response = options_response("GET, HEAD");
     char *folder = nst_xasprintf("%s/", path);
 
-    MHD_add_response_header(a.response, MHD_HTTP_HEADER_LOCATION, folder);
+    MHD_add_response_header(response.mhd, MHD_HTTP_HEADER_LOCATION, folder);
     free(folder);
-    a.status = MHD_HTTP_PERMANENT_REDIRECT;
-    return a;
+    response.status = MHD_HTTP_PERMANENT_REDIRECT;
+    return response;
 }
 
 static void find_route(struct exchange *x, const char *path, const char *method)
@@ -157,8 +157,8 @@ static void find_route(struct exchange *x, const char *path, const char *method)
 
     if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
         method = MHD_HTTP_METHOD_GET;
-    for (const struct serve_route *r = all.routes; r->method; r++) {
-        if (!matches(r->path, path, x->request.argument))
+    for (const struct serve_route *r = http.routes; r->method; r++) {
+        if (!match_path(r->path, path, x->request.argument))
             continue;
         if (strcmp(r->method, method) == 0) {
             x->request.route = r;
@@ -168,30 +168,30 @@ static void find_route(struct exchange *x, const char *path, const char *method)
                                strcmp(r->method, MHD_HTTP_METHOD_GET) ? "" : ", HEAD");
     }
     if (!x->request.route && !allowed->len)
-        x->answer = serve_answer_error(MHD_HTTP_NOT_FOUND, "not found");
+        x->response = serve_response_error(MHD_HTTP_NOT_FOUND, "not found");
     else if (!x->request.route && strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
-        x->answer = options(allowed->str);
+        x->response = options_response(allowed->str);
     else if (!x->request.route)
-        x->answer = not_allowed(allowed->str);
+        x->response = method_not_allowed(allowed->str);
     g_string_free(allowed, TRUE);
 }
 
 static uint64_t body_limit(const struct exchange *x)
 {
-    return x->request.route && x->request.route->body == SERVE_FILE
-               ? (uint64_t)all.settings->max_upload
-               : JSON_BYTES;
+    return x->request.route && x->request.route->body == SERVE_BODY_FILE
+               ? (uint64_t)http.settings->max_upload
+               : MAX_JSON_BYTES;
 }
 
-static void refuse_size(struct exchange *x)
+static void reject_size(struct exchange *x)
 {
-    if (!x->answer.response)
-        x->answer = serve_answer_error(MHD_HTTP_CONTENT_TOO_LARGE,
-                                       "the body has more than %" PRIu64 " bytes",
-                                       body_limit(x));
+    if (!x->response.mhd)
+        x->response = serve_response_error(MHD_HTTP_CONTENT_TOO_LARGE,
+                                           "the body has more than %" PRIu64 " bytes",
+                                           body_limit(x));
 }
 
-static const char *header(const struct exchange *x, const char *name)
+static const char *request_header(const struct exchange *x, const char *name)
 {
     return MHD_lookup_connection_value(x->request.connection, MHD_HEADER_KIND, name);
 }
@@ -203,184 +203,188 @@ static bool is_json(const char *type)
 }
 
 /* Get ready for what the route says comes. */
-static void expect_body(struct exchange *x, uint64_t length)
+static void prepare_body(struct exchange *x, uint64_t length)
 {
     const struct serve_route *route = x->request.route;
 
-    if (route->body == SERVE_JSON) {
-        x->text = g_string_new(NULL);
-        if (!is_json(header(x, MHD_HTTP_HEADER_CONTENT_TYPE)))
-            x->answer = serve_answer_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                           "content type: must be application/json");
-    } else if (route->body == SERVE_FILE) {
+    if (route->body == SERVE_BODY_JSON) {
+        x->json_text = g_string_new(NULL);
+        if (!is_json(request_header(x, MHD_HTTP_HEADER_CONTENT_TYPE)))
+            x->response =
+                serve_response_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                     "content type: must be application/json");
+    } else if (route->body == SERVE_BODY_FILE) {
         x->request.upload =
-            serve_upload_new(x->request.connection, route->field, all.settings);
+            serve_upload_new(x->request.connection, route->field, http.settings);
         if (!x->request.upload)
-            x->answer = serve_answer_error(
+            x->response = serve_response_error(
                 MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
                 "content type: must be multipart/form-data, with a field %s",
                 route->field);
         else
-            serve_upload_fits(x->request.upload, length, &x->answer);
+            serve_upload_has_space(x->request.upload, length, &x->response);
     }
 }
 
-static struct serve_answer is_ending(void)
+static struct serve_response shutting_down(void)
 {
-    return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                              "the service is shutting down");
+    return serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                                      "the service is shutting down");
 }
 
 static void check_framing(struct exchange *x, const char *path, const char *version)
 {
-    struct serve_fault fault =
-        serve_framing_fault(x->request.connection, path, version);
+    struct serve_http_error error =
+        serve_filter_check_framing(x->request.connection, path, version);
 
-    x->endless = fault.status != 0;
-    if (x->endless)
-        x->answer = serve_answer_error(fault.status, "%s", fault.text);
+    x->bad_framing = error.status != 0;
+    if (x->bad_framing)
+        x->response = serve_response_error(error.status, "%s", error.text);
 }
 
 /* Headers are there: everything that can be said without a body. */
-static void begin(struct exchange *x, const char *path, const char *method, bool null)
+static void start_request(struct exchange *x, const char *path, const char *method,
+                          bool nul)
 {
-    const char *text = header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *text = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t length = text ? strtoull(text, NULL, 10) : UINT64_MAX; /* not known */
 
-    x->changes = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-                 strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
-    if (x->answer.response)
+    x->is_mutation = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+                     strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
+    if (x->response.mhd)
         ; /* it is refused whatever it is for */
-    else if (null)
-        x->answer =
-            serve_answer_error(MHD_HTTP_BAD_REQUEST, "path: contains a NUL byte");
-    else if (all.settings->prefix && strcmp(path, all.settings->prefix) == 0)
-        x->answer = to_folder(path);
+    else if (nul)
+        x->response =
+            serve_response_error(MHD_HTTP_BAD_REQUEST, "path: contains a NUL byte");
+    else if (http.settings->prefix && strcmp(path, http.settings->prefix) == 0)
+        x->response = redirect_to_folder(path);
     else
-        find_route(x, without_prefix(path), method);
-    serve_connection_give(x->connection,
-                          REQUEST_SECONDS +
-                              (int64_t)(MIN(length, body_limit(x)) / LEAST_SPEED));
-    if (!x->answer.response &&
-        !serve_guard_admits(x->request.connection, x->request.route->open, x->changes,
-                            &x->answer))
+        find_route(x, strip_prefix(path), method);
+    serve_connection_set_deadline(
+        x->connection,
+        REQUEST_SECONDS + (int64_t)(MIN(length, body_limit(x)) / MIN_BYTES_PER_SECOND));
+    if (!x->response.mhd &&
+        !serve_auth_check(x->request.connection, x->request.route->is_public,
+                          x->is_mutation, &x->response))
         return;
-    if (!x->answer.response && x->changes && atomic_load(&all.quiet))
-        x->answer = is_ending();
-    if (!x->answer.response && text && length > body_limit(x))
-        refuse_size(x);
-    if (!x->answer.response)
-        expect_body(x, text ? length : 0);
+    if (!x->response.mhd && x->is_mutation && atomic_load(&http.draining))
+        x->response = shutting_down();
+    if (!x->response.mhd && text && length > body_limit(x))
+        reject_size(x);
+    if (!x->response.mhd)
+        prepare_body(x, text ? length : 0);
 }
 
-static void receive(struct exchange *x, const char *bytes, size_t size)
+static void receive_body(struct exchange *x, const char *bytes, size_t size)
 {
     x->received += size;
     if (x->received > body_limit(x))
-        refuse_size(x);
-    if (x->answer.response)
+        reject_size(x);
+    if (x->response.mhd)
         return;
-    if (x->text)
-        g_string_append_len(x->text, bytes, (gssize)size);
+    if (x->json_text)
+        g_string_append_len(x->json_text, bytes, (gssize)size);
     else if (x->request.upload)
         serve_upload_add(x->request.upload, bytes, size);
 }
 
-static void read_json(struct exchange *x)
+static void parse_json(struct exchange *x)
 {
     json_error_t e;
 
     x->request.body =
-        json_loadb(x->text->str, x->text->len, JSON_REJECT_DUPLICATES, &e);
+        json_loadb(x->json_text->str, x->json_text->len, JSON_REJECT_DUPLICATES, &e);
     if (!x->request.body)
-        x->answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
-                                       "the body is not JSON: line %d, column %d: %s",
-                                       e.line, e.column, e.text);
+        x->response = serve_response_error(
+            MHD_HTTP_BAD_REQUEST, "the body is not JSON: line %d, column %d: %s",
+            e.line, e.column, e.text);
     else if (!json_is_object(x->request.body))
-        x->answer =
-            serve_answer_error(MHD_HTTP_BAD_REQUEST, "the body is not a JSON object");
+        x->response =
+            serve_response_error(MHD_HTTP_BAD_REQUEST, "the body is not a JSON object");
 }
 
-static struct serve_answer is_busy(void)
+static struct serve_response busy(void)
 {
-    return serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                              "too many such requests are waiting: try again later");
+    return serve_response_retry_after(
+        MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+        "too many such requests are waiting: try again later");
 }
 
 /* By a thread of a pool. */
-static void on_turn(gpointer p, gpointer none)
+static void run_in_pool(gpointer p, gpointer unused)
 {
     struct exchange *x = p;
 
-    (void)none;
-    if (atomic_load(&all.ended))
-        x->answer = is_ending();
-    else if (g_get_monotonic_time() - x->handed > WAIT_SECONDS * G_USEC_PER_SEC)
-        x->answer = is_busy();
+    (void)unused;
+    if (atomic_load(&http.stopping))
+        x->response = shutting_down();
+    else if (g_get_monotonic_time() - x->queued_at > MAX_WAIT_SECONDS * G_USEC_PER_SEC)
+        x->response = busy();
     else
-        x->answer = x->request.route->answer(&x->request);
+        x->response = x->request.route->handler(&x->request);
     MHD_resume_connection(x->request.connection);
 }
 
 /* A queue that hangs holds up who asks it, and not a thread of libmicrohttpd's. */
-static enum serve_pool pool_of(const struct serve_route *route)
+static enum serve_pool route_pool(const struct serve_route *route)
 {
-    return route->queue && all.settings->queue ? SERVE_DISK : route->pool;
+    return route->uses_queue && http.settings->queue ? SERVE_POOL_DISK : route->pool;
 }
 
 /* Have a pool answer, and the connection wait. */
-static void hand_over(struct exchange *x)
+static void dispatch(struct exchange *x)
 {
-    enum serve_pool pool = pool_of(x->request.route);
+    enum serve_pool pool = route_pool(x->request.route);
 
-    x->handed = g_get_monotonic_time();
-    pthread_mutex_lock(&all.pushing);
-    if (atomic_load(&all.ended))
-        x->answer = is_ending();
-    else if (pool == SERVE_ALONE &&
-             g_thread_pool_unprocessed(all.pool[pool]) >= MOST_WAITING)
-        x->answer = is_busy();
+    x->queued_at = g_get_monotonic_time();
+    pthread_mutex_lock(&http.push_lock);
+    if (atomic_load(&http.stopping))
+        x->response = shutting_down();
+    else if (pool == SERVE_POOL_EXCLUSIVE &&
+             g_thread_pool_unprocessed(http.pool[pool]) >= MAX_WAITING)
+        x->response = busy();
     else {
         MHD_suspend_connection(x->request.connection);
-        g_thread_pool_push(all.pool[pool], x, NULL);
+        g_thread_pool_push(http.pool[pool], x, NULL);
     }
-    pthread_mutex_unlock(&all.pushing);
+    pthread_mutex_unlock(&http.push_lock);
 }
 
-static enum MHD_Result send_answer(struct exchange *x)
+static enum MHD_Result send_response(struct exchange *x)
 {
-    if (x->answer.status < 600)
-        atomic_fetch_add(&all.answered[x->answer.status / 100], 1);
-    if (x->request.route && x->request.route->stream && x->answer.status == MHD_HTTP_OK)
-        serve_connection_give(x->connection, SERVE_NEVER);
-    return MHD_queue_response(x->request.connection, x->answer.status,
-                              x->answer.response);
+    if (x->response.status < 600)
+        atomic_fetch_add(&http.responses[x->response.status / 100], 1);
+    if (x->request.route && x->request.route->is_stream &&
+        x->response.status == MHD_HTTP_OK)
+        serve_connection_set_deadline(x->connection, SERVE_NO_DEADLINE);
+    return MHD_queue_response(x->request.connection, x->response.status,
+                              x->response.mhd);
 }
 
 /* All of the request is there. */
-static enum MHD_Result finish(struct exchange *x)
+static enum MHD_Result finish_request(struct exchange *x)
 {
-    if (!x->answer.response && x->text)
-        read_json(x);
-    if (!x->answer.response && !x->handed &&
-        pool_of(x->request.route) != SERVE_AT_ONCE) {
-        hand_over(x);
-        if (!x->answer.response)
+    if (!x->response.mhd && x->json_text)
+        parse_json(x);
+    if (!x->response.mhd && !x->queued_at &&
+        route_pool(x->request.route) != SERVE_POOL_NONE) {
+        dispatch(x);
+        if (!x->response.mhd)
             return MHD_YES;
     }
-    if (!x->answer.response)
-        x->answer = x->request.route->answer(&x->request);
-    return send_answer(x);
+    if (!x->response.mhd)
+        x->response = x->request.route->handler(&x->request);
+    return send_response(x);
 }
 
 /* Is an answer that is known already better given now than after the body? */
-static bool is_hopeless(const struct exchange *x)
+static bool is_rejected_early(const struct exchange *x)
 {
-    const char *length = header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *length = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
-    return x->endless || header(x, MHD_HTTP_HEADER_EXPECT) ||
+    return x->bad_framing || request_header(x, MHD_HTTP_HEADER_EXPECT) ||
            (length && strtoull(length, NULL, 10) >
-                          SWALLOWED * (uint64_t)all.settings->max_upload);
+                          DISCARD_FACTOR * (uint64_t)http.settings->max_upload);
 }
 
 /* MHD_AccessHandlerCallback */
@@ -391,25 +395,25 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     struct exchange *x = *context;
 
     (void)cls;
-    if (serve_connection_refused(serve_connection_of(c)))
+    if (serve_connection_rejected(serve_connection_get(c)))
         return MHD_NO;
-    if (!x || x == &with_null) {
-        bool null = x != NULL;
+    if (!x || x == &nul_marker) {
+        bool nul = x != NULL;
 
         *context = x = nst_xcalloc(1, sizeof *x);
-        x->request.settings = all.settings;
+        x->request.settings = http.settings;
         x->request.connection = c;
-        x->connection = serve_connection_of(c);
+        x->connection = serve_connection_get(c);
         check_framing(x, url, version);
-        begin(x, url, method, null);
-        if (!x->answer.response || !is_hopeless(x))
+        start_request(x, url, method, nul);
+        if (!x->response.mhd || !is_rejected_early(x))
             return MHD_YES; /* to be called again; an answer now ends the connection */
     } else if (*size > 0) {
-        receive(x, bytes, *size);
+        receive_body(x, bytes, *size);
         *size = 0;
         return MHD_YES;
     }
-    return finish(x);
+    return finish_request(x);
 }
 
 /* What libmicrohttpd has to say is about clients. */
@@ -424,16 +428,17 @@ enum nst_status serve_http_open(const struct serve_settings *s,
                                 const struct serve_route *routes, int socket,
                                 struct nst_err *err)
 {
-    unsigned threads = s->cores < MOST_THREADS ? (unsigned)s->cores : MOST_THREADS;
+    unsigned threads = s->cores < MAX_THREADS ? (unsigned)s->cores : MAX_THREADS;
 
-    all.settings = s;
-    all.routes = routes;
-    serve_door_open(socket);
-    for (int i = SERVE_AT_ONCE + 1; i < SERVE_POOLS; i++)
-        all.pool[i] = g_thread_pool_new(on_turn, NULL, pool_threads[i], TRUE, NULL);
+    http.settings = s;
+    http.routes = routes;
+    serve_filter_open(socket);
+    for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
+        http.pool[i] =
+            g_thread_pool_new(run_in_pool, NULL, pool_threads[i], TRUE, NULL);
     /* Not epoll: with it, libmicrohttpd 0.9.75 does not see that a client has gone if
      * the last bytes and the end came at once. */
-    all.daemon = MHD_start_daemon(
+    http.daemon = MHD_start_daemon(
         MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
             MHD_USE_ERROR_LOG,
         0, NULL, NULL, on_request, NULL, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
@@ -442,57 +447,58 @@ enum nst_status serve_http_open(const struct serve_settings *s,
         (unsigned)s->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         s->behind_proxy ? 0U : (unsigned)s->max_connections / 2,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_BYTES,
-        MHD_OPTION_NOTIFY_CONNECTION, serve_connection_note, NULL,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_NOTIFY_CONNECTION, serve_connection_notify, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK,
         on_uri, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 0,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
-    if (!all.daemon || !serve_connections_open())
+    if (!http.daemon || !serve_connections_open())
         return nst_err_set(err, NST_ERR_IO, "cannot start the HTTP server");
     return NST_OK;
 }
 
-void serve_http_quiesce(bool own)
+void serve_http_quiesce(bool owned)
 {
     int fd;
 
-    atomic_store(&all.quiet, true);
-    fd = MHD_quiesce_daemon(all.daemon);
-    if (own) /* else who comes now waits for the next service */
+    atomic_store(&http.draining, true);
+    fd = MHD_quiesce_daemon(http.daemon);
+    if (owned) /* else who comes now waits for the next service */
         shutdown(fd, SHUT_RDWR);
 }
 
 void serve_http_close(void)
 {
-    pthread_mutex_lock(&all.pushing);
-    atomic_store(&all.ended, true);
-    pthread_mutex_unlock(&all.pushing);
+    pthread_mutex_lock(&http.push_lock);
+    atomic_store(&http.stopping, true);
+    pthread_mutex_unlock(&http.push_lock);
     serve_connections_close();
-    for (int i = SERVE_AT_ONCE + 1; i < SERVE_POOLS; i++)
-        g_thread_pool_free(all.pool[i], FALSE, TRUE);
-    MHD_stop_daemon(all.daemon);
+    for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
+        g_thread_pool_free(http.pool[i], FALSE, TRUE);
+    MHD_stop_daemon(http.daemon);
 }
 
-void serve_http_count(uint64_t answered[6])
+void serve_http_count(uint64_t responses[6])
 {
     for (int i = 0; i < 6; i++)
-        answered[i] = atomic_load(&all.answered[i]);
-    serve_door_count(answered);
+        responses[i] = atomic_load(&http.responses[i]);
+    serve_filter_count(responses);
 }
 
-bool serve_query(struct serve_request *r, const char *name, int64_t least, int64_t most,
-                 int64_t otherwise, int64_t *out, struct serve_answer *answer)
+bool serve_query_integer(struct serve_request *r, const char *name, int64_t min,
+                         int64_t max, int64_t default_value, int64_t *out,
+                         struct serve_response *response)
 {
     const char *text =
         MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
     char *end = NULL;
 
-    *out = text ? g_ascii_strtoll(text, &end, 10) : otherwise;
-    if (!text || (*text && !*end && *out >= least && *out <= most))
+    *out = text ? g_ascii_strtoll(text, &end, 10) : default_value;
+    if (!text || (*text && !*end && *out >= min && *out <= max))
         return true;
-    *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
-                                 "%s: '%.40s' is not a whole number from %" PRId64
-                                 " to %" PRId64,
-                                 name, text, least, most);
+    *response = serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                     "%s: '%.40s' is not a whole number from %" PRId64
+                                     " to %" PRId64,
+                                     name, text, min, max);
     return false;
 }

@@ -12,19 +12,20 @@
 #include <stdint.h>
 
 #include "nst.h"
-#include "serve/answer.h"
+#include "serve/response.h"
 #include "serve/settings.h"
 #include "serve/upload.h"
 
-enum serve_body { SERVE_NO_BODY, SERVE_JSON, SERVE_FILE };
+enum serve_body { SERVE_BODY_NONE, SERVE_BODY_JSON, SERVE_BODY_FILE };
 
 /* Who answers: what takes longer than a moment waits behind others of its kind alone.
  */
 enum serve_pool {
-    SERVE_AT_ONCE,
-    SERVE_DISK,  /* it waits for the disk */
-    SERVE_LOOK,  /* for a process (child.h) that looks at a picture */
-    SERVE_ALONE, /* for one that has use for the whole machine, perhaps for minutes */
+    SERVE_POOL_NONE,
+    SERVE_POOL_DISK,      /* it waits for the disk */
+    SERVE_POOL_DECODE,    /* for a process (sandbox.h) that looks at a picture */
+    SERVE_POOL_EXCLUSIVE, /* for one that has use for the whole machine, perhaps for
+                             minutes */
     SERVE_POOLS
 };
 
@@ -33,20 +34,20 @@ struct serve_request {
     const struct serve_route *route;
     struct MHD_Connection *connection;
     char argument[128];          /* what the route's path has a * for */
-    json_t *body;                /* of SERVE_JSON */
-    struct serve_upload *upload; /* of SERVE_FILE */
+    json_t *body;                /* of SERVE_BODY_JSON */
+    struct serve_upload *upload; /* of SERVE_BODY_FILE */
 };
 
 /* A kind of request. The paths of a table may share a beginning. */
 struct serve_route {
     const char *method, *path; /* of which one part may be a *, any text but / */
-    struct serve_answer (*answer)(struct serve_request *r);
+    struct serve_response (*handler)(struct serve_request *r);
     enum serve_body body;
-    const char *field; /* the form's, of SERVE_FILE */
+    const char *field; /* the form's, of SERVE_BODY_FILE */
     enum serve_pool pool;
-    bool queue;  /* it asks the queue, which may be on another machine */
-    bool open;   /* no token is needed */
-    bool stream; /* it has no end that could be waited for */
+    bool uses_queue; /* it asks the queue, which may be on another machine */
+    bool is_public;  /* no token is needed */
+    bool is_stream;  /* it has no end that could be waited for */
 };
 
 /*
@@ -56,19 +57,20 @@ struct serve_route {
 enum nst_status serve_http_open(const struct serve_settings *s,
                                 const struct serve_route *routes, int socket,
                                 struct nst_err *err);
-/* Accept no more connections, and refuse what changes something. own: the socket is of
- * no use to anybody else, and who connects is refused. */
-void serve_http_quiesce(bool own);
-/* Streams have ended before: serve_events_end(), and children: serve_child_quit(). What
- * waits for a thread is told that the service ends. */
+/* Accept no more connections, and refuse what changes something. owned: the socket is
+ * of no use to anybody else, and who connects is refused. */
+void serve_http_quiesce(bool owned);
+/* Streams have ended before: serve_events_shutdown(), and children:
+ * serve_sandbox_shutdown(). What waits for a thread is told that the service ends. */
 void serve_http_close(void);
 
 /* How many were answered with a status of 100 * i. */
-void serve_http_count(uint64_t answered[6]);
+void serve_http_count(uint64_t responses[6]);
 
 /* The value of ?name= as a number of that range, or otherwise if there is none; false
- * if it is no such number: *answer. */
-bool serve_query(struct serve_request *r, const char *name, int64_t least, int64_t most,
-                 int64_t otherwise, int64_t *out, struct serve_answer *answer);
+ * if it is no such number: *response. */
+bool serve_query_integer(struct serve_request *r, const char *name, int64_t min,
+                         int64_t max, int64_t default_value, int64_t *out,
+                         struct serve_response *response);
 
 #endif

@@ -16,7 +16,7 @@
 
 #define BACKLOG 1024
 
-static char *name_of(int fd, bool *local)
+static char *socket_name(int fd, bool *local)
 {
     struct sockaddr_storage a;
     socklen_t size = sizeof a;
@@ -44,7 +44,7 @@ static char *name_of(int fd, bool *local)
 }
 
 /* ADDRESS:PORT in two: new strings in *address and *port. */
-static bool split(const char *text, char **address, char **port)
+static bool split_address(const char *text, char **address, char **port)
 {
     const char *colon = strrchr(text, ':');
     size_t n = colon ? (size_t)(colon - text) : 0;
@@ -83,7 +83,7 @@ static enum nst_status open_socket(int *fd, const char *text, struct nst_err *er
     struct addrinfo *found = NULL;
     int error;
 
-    if (!split(text, &address, &port))
+    if (!split_address(text, &address, &port))
         return nst_err_set(
             err, NST_ERR_ARG,
             "listen: '%s' is not ADDRESS:PORT with a port from 0 to 65535", text);
@@ -101,23 +101,23 @@ static enum nst_status open_socket(int *fd, const char *text, struct nst_err *er
                                   strerror(error));
 }
 
-enum nst_status serve_listen(int *socket, bool *own, const char *text, char **name,
+enum nst_status serve_listen(int *socket, bool *owned, const char *text, char **name,
                              bool *local, struct nst_err *err)
 {
     enum nst_status st = NST_OK;
-    int given = sd_listen_fds(1);
+    int inherited = sd_listen_fds(1);
 
-    if (given > 1)
+    if (inherited > 1)
         return nst_err_set(err, NST_ERR_ARG,
                            "systemd passed %d sockets: exactly one is supported",
-                           given);
-    *own = given <= 0;
-    if (*own)
+                           inherited);
+    *owned = inherited <= 0;
+    if (*owned)
         st = open_socket(socket, text, err);
     else
         *socket = SD_LISTEN_FDS_START;
     if (st == NST_OK)
-        *name = name_of(*socket, local);
+        *name = socket_name(*socket, local);
     return st;
 }
 

@@ -10,11 +10,11 @@
 
 /*
  * A socket that listens on ADDRESS:PORT ([ADDRESS]:PORT for IPv6), or the one that was
- * handed over at the start, which is not its *own; *name, a new string, is what it is
+ * handed over at the start, which is not its *owned; *name, a new string, is what it is
  * bound to, and *local whether only this machine reaches it. NST_ERR_ARG (no such
  * address, several sockets handed over), NST_ERR_IO.
  */
-enum nst_status serve_listen(int *socket, bool *own, const char *listen, char **name,
+enum nst_status serve_listen(int *socket, bool *owned, const char *listen, char **name,
                              bool *local, struct nst_err *err);
 
 /* "READY=1" and the like, to the one who started this; nothing without one. */

@@ -14,9 +14,9 @@
 
 #include "nst.h"
 
-#define FILE_BYTES 10000000
-#define FILES 5
-#define LINE_SIZE 2048
+#define MAX_FILE_BYTES 10000000
+#define MAX_FILES 5
+#define MAX_LINE 2048
 
 static struct {
     pthread_mutex_t lock;
@@ -24,43 +24,44 @@ static struct {
     char *path;
     long size;
     bool json;
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} logger = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool open_file(void)
 {
     struct stat st;
 
-    all.file = fopen(all.path, "ae");
-    all.size = all.file && fstat(fileno(all.file), &st) == 0 ? (long)st.st_size : 0;
-    return all.file != NULL;
+    logger.file = fopen(logger.path, "ae");
+    logger.size =
+        logger.file && fstat(fileno(logger.file), &st) == 0 ? (long)st.st_size : 0;
+    return logger.file != NULL;
 }
 
 bool serve_log_open(const char *path, bool json)
 {
-    all.json = json;
+    logger.json = json;
     if (!path)
         return true;
-    all.path = nst_xstrdup(path);
+    logger.path = nst_xstrdup(path);
     return open_file();
 }
 
 void serve_log_close(void)
 {
-    if (all.file)
-        fclose(all.file);
-    all.file = NULL;
-    free(all.path);
-    all.path = NULL;
+    if (logger.file)
+        fclose(logger.file);
+    logger.file = NULL;
+    free(logger.path);
+    logger.path = NULL;
 }
 
 /* The latest becomes .1, what was .1 becomes .2, and the last one goes. */
-static void turn_over(void)
+static void rotate(void)
 {
-    fclose(all.file);
-    for (int i = FILES - 1; i > 0; i--) {
-        char *to = nst_xasprintf("%s.%d", all.path, i);
-        char *from =
-            i > 1 ? nst_xasprintf("%s.%d", all.path, i - 1) : nst_xstrdup(all.path);
+    fclose(logger.file);
+    for (int i = MAX_FILES - 1; i > 0; i--) {
+        char *to = nst_xasprintf("%s.%d", logger.path, i);
+        char *from = i > 1 ? nst_xasprintf("%s.%d", logger.path, i - 1)
+                           : nst_xstrdup(logger.path);
 
         rename(from, to); /* there need not be one */
         free(from);
@@ -83,8 +84,8 @@ static char *json_line(const char *time, const char *level, const char *text)
 
 void serve_log(enum serve_level level, const char *fmt, ...)
 {
-    static const char *const names[] = {"info", "warning", "error"};
-    char text[LINE_SIZE], when[32], *line;
+    static const char *const level_names[] = {"info", "warning", "error"};
+    char text[MAX_LINE], when[32], *line;
     time_t now = time(NULL);
     struct tm tm;
     va_list ap;
@@ -98,16 +99,17 @@ void serve_log(enum serve_level level, const char *fmt, ...)
             *c = '?';
     gmtime_r(&now, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    line = all.json   ? json_line(when, names[level], text)
-           : all.path ? nst_xasprintf("%s %s: %s", when, names[level], text)
-                      : nst_xasprintf("nst-serve: %s%s%s", level ? names[level] : "",
-                                      level ? ": " : "", text);
-    pthread_mutex_lock(&all.lock);
-    if (all.file && all.size > FILE_BYTES - LINE_SIZE)
-        turn_over();
-    to = all.file ? all.file : stderr;
-    all.size += fprintf(to, "%s\n", line);
+    line = logger.json ? json_line(when, level_names[level], text)
+           : logger.path
+               ? nst_xasprintf("%s %s: %s", when, level_names[level], text)
+               : nst_xasprintf("nst-serve: %s%s%s", level ? level_names[level] : "",
+                               level ? ": " : "", text);
+    pthread_mutex_lock(&logger.lock);
+    if (logger.file && logger.size > MAX_FILE_BYTES - MAX_LINE)
+        rotate();
+    to = logger.file ? logger.file : stderr;
+    logger.size += fprintf(to, "%s\n", line);
     fflush(to);
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&logger.lock);
     free(line);
 }

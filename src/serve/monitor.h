@@ -13,14 +13,14 @@ void serve_monitor_open(const struct serve_settings *s);
 void serve_monitor_close(void);
 
 /* Had this machine a GPU when it began? */
-bool serve_monitor_gpu(void);
+bool serve_monitor_has_gpu(void);
 
 /* A line to the log; if there was a GPU, nst is asked for it again. */
 void serve_monitor_log(void);
 
-/* What the API says of health: a new reference. *well is false if the service cannot do
- * its work. */
-json_t *serve_monitor_health(bool *well);
+/* What the API says of health: a new reference. *healthy is false if the service cannot
+ * do its work. */
+json_t *serve_monitor_health(bool *healthy);
 /* And of the device. */
 json_t *serve_monitor_device(void);
 /* Everything that is counted, as text for Prometheus: a new string. */

@@ -10,7 +10,7 @@
 #include "serve/request.h"
 
 /* The schema of an option as nst_describe_options() tells of it. */
-static json_t *schema_of(const json_t *o)
+static json_t *option_schema(const json_t *o)
 {
     const char *type = json_string_value(json_object_get(o, "type"));
     json_t *word = json_object_get(o, "word"), *j;
@@ -49,27 +49,27 @@ static void add_options(json_t *properties)
                 *c = '_';
         if (json_is_true(json_object_get(o, "offered")) &&
             !json_object_get(properties, name))
-            json_object_set_new(properties, name, schema_of(o));
+            json_object_set_new(properties, name, option_schema(o));
         free(name);
     }
     json_decref(options);
     free(text);
 }
 
-static void set_range(json_t *properties, const char *name, json_int_t least,
-                      json_int_t most, json_int_t usual)
+static void set_range(json_t *properties, const char *name, json_int_t min,
+                      json_int_t max, json_int_t default_value)
 {
-    json_t *of = json_object_get(properties, name);
+    json_t *property = json_object_get(properties, name);
 
-    json_object_set_new(of, "minimum", json_integer(least));
-    json_object_set_new(of, "maximum", json_integer(most));
-    json_object_set_new(of, "default", json_integer(usual));
+    json_object_set_new(property, "minimum", json_integer(min));
+    json_object_set_new(property, "maximum", json_integer(max));
+    json_object_set_new(property, "default", json_integer(default_value));
 }
 
 enum nst_status serve_openapi(char **out, const struct serve_settings *s,
                               struct nst_err *err)
 {
-    char *path = nst_search_data("openapi.json");
+    char *path = nst_find_data("openapi.json");
     json_error_t e;
     json_t *j, *properties = NULL;
 
@@ -86,10 +86,10 @@ enum nst_status serve_openapi(char **out, const struct serve_settings *s,
     }
     free(path);
     add_options(properties);
-    set_range(properties, "style_weight", SERVE_STYLE_WEIGHT_LEAST,
-              SERVE_STYLE_WEIGHT_MOST, SERVE_STYLE_WEIGHT);
-    set_range(properties, "num_steps", (json_int_t)s->min_steps, SERVE_STEPS_MOST,
-              SERVE_STEPS);
+    set_range(properties, "style_weight", SERVE_STYLE_WEIGHT_MIN,
+              SERVE_STYLE_WEIGHT_MAX, SERVE_STYLE_WEIGHT_DEFAULT);
+    set_range(properties, "num_steps", (json_int_t)s->min_steps, SERVE_STEPS_MAX,
+              SERVE_STEPS_DEFAULT);
     set_range(properties, "size", 16, (json_int_t)s->max_size, 512);
     json_object_set_new(json_object_get(j, "info"), "version",
                         json_string(PACKAGE_VERSION));

@@ -16,20 +16,20 @@
 #include <unistd.h>
 
 #include "nst.h"
-#include "serve/child.h"
+#include "serve/sandbox.h"
 #include "serve/store.h"
 
 #define THUMB_SIDE 256
-#define HEAD_BYTES 1024 /* that are looked at for markup */
-#define ZIP_END 22      /* bytes of what ends a ZIP, before its comment of 64 KiB */
+#define SNIFF_BYTES 1024  /* that are looked at for markup */
+#define ZIP_END_RECORD 22 /* bytes of what ends a ZIP, before its comment of 64 KiB */
 #define CHECK_SECONDS 30
 #define CHECK_MEMORY ((size_t)6 << 30)
-#define UNWRITTEN 3 /* exit status of who could not write the small picture */
+#define WRITE_FAILED 3 /* exit status of who could not write the small picture */
 
 static const struct {
-    const char *ending, *type, *magic;
-    size_t at, length; /* of the magic bytes */
-} kinds[] = {
+    const char *extension, *type, *magic;
+    size_t offset, length; /* of the magic bytes */
+} formats[] = {
     {".png", "image/png", "\x89PNG\r\n\x1a\n", 0, 8},
     {".jpg", "image/jpeg", "\xff\xd8\xff", 0, 3},
     {".gif", "image/gif", "GIF8", 0, 4},
@@ -40,29 +40,29 @@ static const struct {
     {".heic", "image/heic", "ftypmif1", 4, 8},
     {".avif", "image/avif", "ftypavif", 4, 8},
 };
-#define KINDS (sizeof kinds / sizeof *kinds)
+#define FORMATS (sizeof formats / sizeof *formats)
 
-const char *serve_picture_type(const char *name)
+const char *serve_picture_media_type(const char *name)
 {
     const char *dot = strrchr(name, '.');
 
-    for (size_t i = 0; dot && i < KINDS; i++)
-        if (strcmp(kinds[i].ending, dot) == 0)
-            return kinds[i].type;
+    for (size_t i = 0; dot && i < FORMATS; i++)
+        if (strcmp(formats[i].extension, dot) == 0)
+            return formats[i].type;
     return "application/octet-stream";
 }
 
 /* Is there an archive's directory, whose end is followed by a comment up to the file's
  * end? Near that end whatever follows may be forgiven. */
-static bool ends_as_archive(const unsigned char *end, size_t e)
+static bool has_zip_directory(const unsigned char *end, size_t e)
 {
     const unsigned char *at = end, *stop = end + e;
 
     while ((at = memmem(at, (size_t)(stop - at), "PK\5\6", 4))) {
         size_t left = (size_t)(stop - at);
 
-        if (left <= HEAD_BYTES ||
-            left == ZIP_END + at[ZIP_END - 2] + 256u * at[ZIP_END - 1])
+        if (left <= SNIFF_BYTES || left == ZIP_END_RECORD + at[ZIP_END_RECORD - 2] +
+                                               256u * at[ZIP_END_RECORD - 1])
             return true;
         at += 4;
     }
@@ -74,8 +74,8 @@ static bool ends_as_archive(const unsigned char *end, size_t e)
  * one and holds the other further on: markup near its beginning, or an archive, whose
  * directory is at its end.
  */
-static bool holds_another(const unsigned char *begin, size_t b,
-                          const unsigned char *end, size_t e)
+static bool is_polyglot(const unsigned char *begin, size_t b, const unsigned char *end,
+                        size_t e)
 {
     static const char *const markup[] = {"<html",     "<script", "<svg",   "<?php",
                                          "<!doctype", "%PDF-",   "<iframe"};
@@ -85,12 +85,12 @@ static bool holds_another(const unsigned char *begin, size_t b,
             if (strncasecmp((const char *)begin + at, markup[i], strlen(markup[i])) ==
                 0)
                 return true;
-    return ends_as_archive(end, e);
+    return has_zip_directory(end, e);
 }
 
-const char *serve_picture_kind(const char *path, char **error)
+const char *serve_picture_extension(const char *path, char **error)
 {
-    unsigned char begin[HEAD_BYTES], end[ZIP_END + 65535];
+    unsigned char begin[SNIFF_BYTES], end[ZIP_END_RECORD + 65535];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t b = fd < 0 ? -1 : pread(fd, begin, sizeof begin, 0), e = -1;
     struct stat st;
@@ -100,11 +100,12 @@ const char *serve_picture_kind(const char *path, char **error)
                   st.st_size > (off_t)sizeof end ? st.st_size - (off_t)sizeof end : 0);
     if (fd >= 0)
         close(fd);
-    for (size_t i = 0; b > 0 && e > 0 && i < KINDS; i++)
-        if ((size_t)b >= kinds[i].at + kinds[i].length &&
-            memcmp(begin + kinds[i].at, kinds[i].magic, kinds[i].length) == 0) {
-            if (!holds_another(begin, (size_t)b, end, (size_t)e))
-                return kinds[i].ending;
+    for (size_t i = 0; b > 0 && e > 0 && i < FORMATS; i++)
+        if ((size_t)b >= formats[i].offset + formats[i].length &&
+            memcmp(begin + formats[i].offset, formats[i].magic, formats[i].length) ==
+                0) {
+            if (!is_polyglot(begin, (size_t)b, end, (size_t)e))
+                return formats[i].extension;
             *error = nst_xstrdup("is a picture and another kind of file at once");
             return NULL;
         }
@@ -113,35 +114,37 @@ const char *serve_picture_kind(const char *path, char **error)
 }
 
 /* "nst-serve: PATH: is damaged" without what a client need not know. */
-static char *reason(const char *said, const char *path)
+static char *clean_message(const char *message, const char *path)
 {
-    const char *at = strstr(said, path);
+    const char *at = strstr(message, path);
     char *text;
 
-    at = at ? at + strlen(path) : said;
+    at = at ? at + strlen(path) : message;
     at += strspn(at, ": ");
     text = nst_xasprintf("%.*s", (int)strcspn(at, "\n"), at);
     return text;
 }
 
-static enum serve_look judge(int status)
+static enum serve_check classify_status(int status)
 {
     if (status == 0)
-        return SERVE_SOUND;
-    if (status == SERVE_CHILD_NONE)
-        return SERVE_NOT_NOW;
-    return WIFEXITED(status) && WEXITSTATUS(status) == UNWRITTEN ? SERVE_NO_ROOM
-                                                                 : SERVE_UNSOUND;
+        return SERVE_CHECK_OK;
+    if (status == SERVE_SANDBOX_FAILED)
+        return SERVE_CHECK_UNAVAILABLE;
+    return WIFEXITED(status) && WEXITSTATUS(status) == WRITE_FAILED
+               ? SERVE_CHECK_NO_SPACE
+               : SERVE_CHECK_INVALID;
 }
 
-enum serve_look serve_picture_check(const char *path, const char *name,
-                                    long long max_pixels, char **error)
+enum serve_check serve_picture_check(const char *path, const char *name,
+                                     long long max_pixels, char **error)
 {
-    char pixels[32], self[PATH_MAX], *thumb = nst_xasprintf("%s.jpg", name), *to, *said,
-                                     *folder;
+    char pixels[32], self[PATH_MAX], *thumb = nst_xasprintf("%s.jpg", name), *to,
+                                     *message, *folder;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    struct serve_limits limits = {.memory = CHECK_MEMORY, .seconds = CHECK_SECONDS};
-    enum serve_look look;
+    struct serve_sandbox_limits limits = {.memory = CHECK_MEMORY,
+                                          .seconds = CHECK_SECONDS};
+    enum serve_check check;
     int status;
 
     self[n < 0 ? 0 : n] = 0;
@@ -150,22 +153,22 @@ enum serve_look serve_picture_check(const char *path, const char *name,
     free(thumb);
     limits.folder = folder =
         to ? nst_xasprintf("%.*s", (int)(strrchr(to, '/') - to), to) : NULL;
-    status = serve_child_run(
+    status = serve_sandbox_run(
         (const char *const[]){self, "--thumbnail", path, to ? to : "", pixels, NULL},
-        &limits, CHECK_SECONDS, NULL, &said);
-    look = judge(status);
-    if (look == SERVE_NOT_NOW)
+        &limits, CHECK_SECONDS, NULL, &message);
+    check = classify_status(status);
+    if (check == SERVE_CHECK_UNAVAILABLE)
         *error = nst_xstrdup("cannot be checked now: try again later");
-    else if (look == SERVE_NO_ROOM)
+    else if (check == SERVE_CHECK_NO_SPACE)
         *error = nst_xstrdup("there is no space for its thumbnail");
-    else if (look == SERVE_UNSOUND && status != -1 && *said)
-        *error = reason(said, path);
-    else if (look == SERVE_UNSOUND)
+    else if (check == SERVE_CHECK_INVALID && status != -1 && *message)
+        *error = clean_message(message, path);
+    else if (check == SERVE_CHECK_INVALID)
         *error = nst_xstrdup("cannot be decoded within the limits of time and memory");
     free(folder);
-    free(said);
+    free(message);
     free(to);
-    return look;
+    return check;
 }
 
 int serve_thumbnail(const char *in, const char *out, const char *pixels)
@@ -181,7 +184,7 @@ int serve_thumbnail(const char *in, const char *out, const char *pixels)
         st = nst_picture_load(&p, in, &size, &err);
     if (st == NST_OK) {
         st = nst_pixels_write(out, p->rgb, p->height, p->width, &err);
-        failure = UNWRITTEN;
+        failure = WRITE_FAILED;
     }
     nst_picture_free(p);
     nst_picture_shutdown();

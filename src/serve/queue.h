@@ -11,21 +11,21 @@
 
 struct serve_queue {
     enum nst_status (*open)(const struct serve_settings *s,
-                            void (*changed)(const char *id), struct nst_err *err);
+                            void (*on_change)(const char *id), struct nst_err *err);
     void (*drain)(void);
-    unsigned (*working)(void);
+    unsigned (*running)(void);
     void (*stop)(void);
     void (*close)(void);
     /* a worker, which nobody asks, has none of these */
     bool (*reachable)(void);
-    enum serve_added (*add)(const char *id, json_t *record);
-    json_t *(*progress)(const char *id, unsigned *version, bool *over);
-    enum serve_cancel (*cancel)(const char *id);
+    enum serve_add_status (*add)(const char *id, json_t *record);
+    json_t *(*progress)(const char *id, unsigned *version, bool *is_final);
+    enum serve_cancel_status (*cancel)(const char *id);
     json_t *(*list)(void);
-    json_t *(*history)(size_t first, size_t most, size_t *total);
-    enum serve_forgotten (*forget)(const char *content);
-    enum serve_needed (*needs)(const char *style);
-    void (*sweep)(int64_t seconds, size_t most);
+    json_t *(*history)(size_t offset, size_t limit, size_t *total);
+    enum serve_delete_status (*delete)(const char *content);
+    enum serve_style_status (*style_status)(const char *style);
+    void (*sweep)(int64_t max_age, size_t max_files);
     void (*count)(struct serve_counts *out);
 };
 

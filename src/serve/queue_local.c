@@ -11,235 +11,239 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "serve/kept_tasks.h"
 #include "serve/log.h"
 #include "serve/store.h"
+#include "serve/task_table.h"
 
 static struct {
     const struct serve_settings *settings;
-    void (*changed)(const char *id);
-    pthread_t thread[SERVE_TASKS_MOST];
-    unsigned threads, working;
+    void (*on_change)(const char *id);
+    pthread_t threads[SERVE_MAX_TASKS];
+    unsigned thread_count, running;
 
     pthread_mutex_t lock; /* for what follows */
-    pthread_cond_t queued;
-    GQueue queue;          /* of those that are queued */
-    bool ending, stopping; /* no more are begun; those that run are to stop */
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER,
-         .queued = PTHREAD_COND_INITIALIZER,
-         .queue = G_QUEUE_INIT};
+    pthread_cond_t not_empty;
+    GQueue queue;            /* of those that are queued */
+    bool draining, stopping; /* no more are begun; those that run are to stop */
+} queue_local = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                 .not_empty = PTHREAD_COND_INITIALIZER,
+                 .queue = G_QUEUE_INIT};
 
-static bool is_over(const struct serve_kept *t)
+static bool task_is_final(const struct serve_table_entry *t)
 {
-    return serve_task_is_over(t->is.state);
+    return serve_state_is_final(t->task.state);
 }
 
 /* Nothing that a cancelled task made is kept; all is locked. */
-static void turn_cancelled(struct serve_kept *t)
+static void set_cancelled(struct serve_table_entry *t)
 {
-    json_object_set_new(t->is.record, "finished", json_real(serve_task_now()));
-    serve_kept_turn(t, SERVE_CANCELLED);
-    serve_store_end_work(t->is.id);
-    serve_task_remove_result(t->is.id);
+    json_object_set_new(t->task.record, "finished", json_real(serve_now()));
+    serve_table_set_state(t, SERVE_CANCELLED);
+    serve_store_remove_work_dir(t->task.id);
+    serve_task_remove_result(t->task.id);
 }
 
 /* One of before the service was ended. What ran goes on; a kill of the service is no
  * failure of the task. */
-static void take_up(void *ctx, const char *file)
+static void restore(void *ctx, const char *file)
 {
-    struct serve_kept *t = serve_kept_read(file);
+    struct serve_table_entry *t = serve_table_load(file);
     char *name, *path;
     struct stat st;
 
     (void)ctx;
-    if (!t || is_over(t))
+    if (!t || task_is_final(t))
         return;
-    path = serve_task_result(t->is.id, &name);
-    if (json_is_true(json_object_get(t->is.record, "cancelled")))
-        turn_cancelled(t);
+    path = serve_task_result_path(t->task.id, &name);
+    if (json_is_true(json_object_get(t->task.record, "cancelled")))
+        set_cancelled(t);
     else if (stat(path, &st) == 0) {
-        serve_task_complete(&t->is);
-        serve_kept_turn(t, SERVE_COMPLETED);
+        serve_task_set_completed(&t->task);
+        serve_table_set_state(t, SERVE_COMPLETED);
     } else {
-        if (t->is.state == SERVE_RUNNING && t->is.attempts > 0)
-            t->is.attempts--;
-        serve_kept_turn(t, SERVE_QUEUED);
+        if (t->task.state == SERVE_RUNNING && t->task.attempts > 0)
+            t->task.attempts--;
+        serve_table_set_state(t, SERVE_QUEUED);
     }
     free(name);
     free(path);
 }
 
 /* All that is open waits, now that all are taken up. */
-static void queue_up(void *ctx, struct serve_kept *t)
+static void requeue(void *ctx, struct serve_table_entry *t)
 {
     (void)ctx;
-    g_queue_push_tail(&all.queue, t);
+    g_queue_push_tail(&queue_local.queue, t);
 }
 
 /* What a killed service left of tasks that are over, or never were. */
-static void drop_work(void *ctx, const char *name)
+static void remove_stale_work(void *ctx, const char *name)
 {
-    const struct serve_kept *t = serve_kept_find(name);
+    const struct serve_table_entry *t = serve_table_find(name);
 
     (void)ctx;
-    if (!t || is_over(t))
-        serve_store_end_work(name);
+    if (!t || task_is_final(t))
+        serve_store_remove_work_dir(name);
 }
 
-static void drop_result(void *ctx, const char *name)
+static void remove_stale_result(void *ctx, const char *name)
 {
     char *id = nst_xasprintf("%.*s", (int)strcspn(name, "."), name);
 
     (void)ctx;
-    if (!serve_kept_find(id))
+    if (!serve_table_find(id))
         serve_store_remove_picture("results", name);
     free(id);
 }
 
 /* What became of an attempt; all is locked. */
-static void settle(struct serve_kept *t, const struct serve_outcome *o)
+static void finish_attempt(struct serve_table_entry *t, const struct serve_outcome *o)
 {
-    enum serve_state state =
-        serve_task_settle(&t->is, o, t->making.cancelled, all.settings->retries);
+    enum serve_state state = serve_task_finish_attempt(
+        &t->task, o, t->attempt.cancelled, queue_local.settings->retries);
 
     if (state == SERVE_COMPLETED)
-        serve_kept_counts()->seconds += o->seconds;
-    serve_kept_turn(t, state);
-    if (serve_task_is_over(state)) {
-        serve_task_log_end(&t->is, state);
-        serve_store_end_work(t->is.id);
+        serve_table_counts()->seconds += o->seconds;
+    serve_table_set_state(t, state);
+    if (serve_state_is_final(state)) {
+        serve_task_log_state(&t->task, state);
+        serve_store_remove_work_dir(t->task.id);
         if (state == SERVE_CANCELLED) /* it may just have been made */
-            serve_task_remove_result(t->is.id);
-    } else if (o->end == SERVE_CRASHED) {
-        serve_kept_counts()->retries++;
-        g_queue_push_head(&all.queue, t);
-        pthread_cond_signal(&all.queued);
+            serve_task_remove_result(t->task.id);
+    } else if (o->exit == SERVE_EXIT_RETRYABLE) {
+        serve_table_counts()->retries++;
+        g_queue_push_head(&queue_local.queue, t);
+        pthread_cond_signal(&queue_local.not_empty);
     }
 }
 
-/* serve_making.tell */
-static void on_step(void *ctx, const struct serve_step *step)
+/* serve_attempt.on_progress */
+static void on_progress(void *ctx, const struct serve_progress *latest)
 {
-    struct serve_kept *t = ctx;
+    struct serve_table_entry *t = ctx;
 
-    pthread_mutex_lock(&all.lock);
-    t->is.step = *step;
-    t->is.version++;
-    pthread_mutex_unlock(&all.lock);
-    all.changed(t->is.id);
+    pthread_mutex_lock(&queue_local.lock);
+    t->task.progress = *latest;
+    t->task.version++;
+    pthread_mutex_unlock(&queue_local.lock);
+    queue_local.on_change(t->task.id);
 }
 
 /* Make the task, with all unlocked meanwhile. */
-static void attempt(struct serve_kept *t)
+static void run_attempt(struct serve_table_entry *t)
 {
-    char id[sizeof t->is.id], *name, *result = serve_task_result(t->is.id, &name);
+    char id[sizeof t->task.id], *name,
+        *result = serve_task_result_path(t->task.id, &name);
     struct serve_outcome outcome;
-    json_t *record = json_deep_copy(t->is.record);
+    json_t *record = json_deep_copy(t->task.record);
 
-    memcpy(id, t->is.id, sizeof id);
-    t->is.attempts++;
-    t->making = (struct serve_making){.id = t->is.id,
-                                      .record = record,
-                                      .result = result,
-                                      .share = ++all.working,
-                                      .tell = on_step,
-                                      .ctx = t,
-                                      .stop = all.stopping};
-    t->is.step = serve_no_step;
-    json_object_set_new(t->is.record, "started", json_real(serve_task_now()));
-    serve_kept_turn(t, SERVE_RUNNING);
-    pthread_mutex_unlock(&all.lock);
-    all.changed(id);
-    serve_make(&t->making, all.settings, &outcome);
-    pthread_mutex_lock(&all.lock);
-    all.working--;
-    settle(t, &outcome);
-    serve_kept_drop_oldest(); /* perhaps this one */
-    pthread_mutex_unlock(&all.lock);
-    all.changed(id);
-    pthread_mutex_lock(&all.lock);
+    memcpy(id, t->task.id, sizeof id);
+    t->task.attempts++;
+    t->attempt = (struct serve_attempt){.id = t->task.id,
+                                        .record = record,
+                                        .result = result,
+                                        .concurrency = ++queue_local.running,
+                                        .on_progress = on_progress,
+                                        .ctx = t,
+                                        .stop = queue_local.stopping};
+    t->task.progress = serve_progress_unknown;
+    json_object_set_new(t->task.record, "started", json_real(serve_now()));
+    serve_table_set_state(t, SERVE_RUNNING);
+    pthread_mutex_unlock(&queue_local.lock);
+    queue_local.on_change(id);
+    serve_attempt_run(&t->attempt, queue_local.settings, &outcome);
+    pthread_mutex_lock(&queue_local.lock);
+    queue_local.running--;
+    finish_attempt(t, &outcome);
+    serve_table_evict(); /* perhaps this one */
+    pthread_mutex_unlock(&queue_local.lock);
+    queue_local.on_change(id);
+    pthread_mutex_lock(&queue_local.lock);
     free(outcome.error);
     json_decref(record);
     free(result);
     free(name);
 }
 
-static void *work(void *none)
+static void *run_tasks(void *unused)
 {
-    (void)none;
-    pthread_mutex_lock(&all.lock);
-    while (!all.ending) {
-        struct serve_kept *t = g_queue_pop_head(&all.queue);
+    (void)unused;
+    pthread_mutex_lock(&queue_local.lock);
+    while (!queue_local.draining) {
+        struct serve_table_entry *t = g_queue_pop_head(&queue_local.queue);
 
         if (t)
-            attempt(t);
+            run_attempt(t);
         else
-            pthread_cond_wait(&all.queued, &all.lock);
+            pthread_cond_wait(&queue_local.not_empty, &queue_local.lock);
     }
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&queue_local.lock);
     return NULL;
 }
 
 static enum nst_status open_queue(const struct serve_settings *s,
-                                  void (*changed)(const char *id), struct nst_err *err)
+                                  void (*on_change)(const char *id),
+                                  struct nst_err *err)
 {
-    all.settings = s;
-    all.changed = changed;
-    serve_kept_open(s);
-    pthread_mutex_lock(&all.lock);
-    serve_store_each("tasks", take_up, NULL);
-    serve_kept_each(SERVE_KEPT_OPEN, queue_up, NULL);
-    serve_store_each("work", drop_work, NULL);
-    serve_store_each("results", drop_result, NULL);
-    serve_kept_drop_oldest();
-    memset(serve_kept_counts()->ended, 0, sizeof serve_kept_counts()->ended);
-    pthread_mutex_unlock(&all.lock);
-    for (; all.threads < (unsigned)s->max_tasks; all.threads++)
-        if (pthread_create(&all.thread[all.threads], NULL, work, NULL) != 0)
+    queue_local.settings = s;
+    queue_local.on_change = on_change;
+    serve_table_open(s);
+    pthread_mutex_lock(&queue_local.lock);
+    serve_store_foreach("tasks", restore, NULL);
+    serve_table_foreach(SERVE_LIST_ACTIVE, requeue, NULL);
+    serve_store_foreach("work", remove_stale_work, NULL);
+    serve_store_foreach("results", remove_stale_result, NULL);
+    serve_table_evict();
+    memset(serve_table_counts()->ended, 0, sizeof serve_table_counts()->ended);
+    pthread_mutex_unlock(&queue_local.lock);
+    for (; queue_local.thread_count < (unsigned)s->max_tasks;
+         queue_local.thread_count++)
+        if (pthread_create(&queue_local.threads[queue_local.thread_count], NULL,
+                           run_tasks, NULL) != 0)
             return nst_err_set(err, NST_ERR_IO, "cannot start a thread");
     return NST_OK;
 }
 
 static void drain(void)
 {
-    pthread_mutex_lock(&all.lock);
-    all.ending = true;
-    pthread_cond_broadcast(&all.queued);
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&queue_local.lock);
+    queue_local.draining = true;
+    pthread_cond_broadcast(&queue_local.not_empty);
+    pthread_mutex_unlock(&queue_local.lock);
 }
 
-static unsigned working(void)
+static unsigned running(void)
 {
     unsigned n;
 
-    pthread_mutex_lock(&all.lock);
-    n = all.working;
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&queue_local.lock);
+    n = queue_local.running;
+    pthread_mutex_unlock(&queue_local.lock);
     return n;
 }
 
-static void stop_one(void *ctx, struct serve_kept *t)
+static void stop_one(void *ctx, struct serve_table_entry *t)
 {
     (void)ctx;
-    t->making.stop = true;
+    t->attempt.stop = true;
 }
 
 static void stop(void)
 {
     drain();
-    pthread_mutex_lock(&all.lock);
-    serve_kept_each(SERVE_KEPT_OPEN, stop_one, NULL);
-    all.stopping = true;
-    pthread_mutex_unlock(&all.lock);
-    for (unsigned i = 0; i < all.threads; i++)
-        pthread_join(all.thread[i], NULL);
-    all.threads = 0;
+    pthread_mutex_lock(&queue_local.lock);
+    serve_table_foreach(SERVE_LIST_ACTIVE, stop_one, NULL);
+    queue_local.stopping = true;
+    pthread_mutex_unlock(&queue_local.lock);
+    for (unsigned i = 0; i < queue_local.thread_count; i++)
+        pthread_join(queue_local.threads[i], NULL);
+    queue_local.thread_count = 0;
 }
 
 static void close_queue(void)
 {
-    g_queue_clear(&all.queue);
-    serve_kept_close();
+    g_queue_clear(&queue_local.queue);
+    serve_table_close();
 }
 
 static bool reachable(void)
@@ -248,209 +252,211 @@ static bool reachable(void)
 }
 
 /* All is locked. */
-static enum serve_added enqueue(const char *id, json_t *record)
+static enum serve_add_status enqueue(const char *id, json_t *record)
 {
-    struct serve_kept *t;
+    struct serve_table_entry *t;
 
-    if (all.ending)
-        return SERVE_ENDING;
-    if (g_queue_get_length(&all.queue) >= (guint)all.settings->max_queue)
-        return SERVE_FULL;
-    t = serve_kept_add(id, json_incref(record));
+    if (queue_local.draining)
+        return SERVE_ADD_SHUTTING_DOWN;
+    if (g_queue_get_length(&queue_local.queue) >=
+        (guint)queue_local.settings->max_queue)
+        return SERVE_ADD_QUEUE_FULL;
+    t = serve_table_add(id, json_incref(record));
     if (!t)
-        return serve_store_is_full(errno) ? SERVE_DISK_FULL : SERVE_BROKEN;
-    g_queue_push_tail(&all.queue, t);
-    pthread_cond_signal(&all.queued);
-    return SERVE_ADDED;
+        return serve_store_is_disk_full(errno) ? SERVE_ADD_DISK_FULL
+                                               : SERVE_ADD_IO_ERROR;
+    g_queue_push_tail(&queue_local.queue, t);
+    pthread_cond_signal(&queue_local.not_empty);
+    return SERVE_ADD_OK;
 }
 
-static enum serve_added add(const char *id, json_t *record)
+static enum serve_add_status add(const char *id, json_t *record)
 {
-    enum serve_added added;
+    enum serve_add_status status;
 
-    pthread_mutex_lock(&all.lock);
-    added = enqueue(id, record);
+    pthread_mutex_lock(&queue_local.lock);
+    status = enqueue(id, record);
     json_decref(record); /* while nobody else has it */
-    pthread_mutex_unlock(&all.lock);
-    return added;
+    pthread_mutex_unlock(&queue_local.lock);
+    return status;
 }
 
-static json_t *progress(const char *id, unsigned *version, bool *over)
+static json_t *progress(const char *id, unsigned *version, bool *is_final)
 {
-    const struct serve_kept *t;
+    const struct serve_table_entry *t;
     json_t *j = NULL;
 
-    pthread_mutex_lock(&all.lock);
-    t = serve_kept_find(id);
+    pthread_mutex_lock(&queue_local.lock);
+    t = serve_table_find(id);
     if (t) {
-        j = serve_task_progress(&t->is);
+        j = serve_task_progress_json(&t->task);
         if (version)
-            *version = t->is.version;
-        if (over)
-            *over = is_over(t);
+            *version = t->task.version;
+        if (is_final)
+            *is_final = task_is_final(t);
     } else
         errno = ENOENT;
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&queue_local.lock);
     return j;
 }
 
-static void add_progress(void *ctx, struct serve_kept *t)
+static void add_progress(void *ctx, struct serve_table_entry *t)
 {
-    json_array_append_new(ctx, serve_task_progress(&t->is));
+    json_array_append_new(ctx, serve_task_progress_json(&t->task));
 }
 
 static json_t *list_open(void)
 {
     json_t *list = json_array();
 
-    pthread_mutex_lock(&all.lock);
-    serve_kept_each(SERVE_KEPT_OPEN, add_progress, list);
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&queue_local.lock);
+    serve_table_foreach(SERVE_LIST_ACTIVE, add_progress, list);
+    pthread_mutex_unlock(&queue_local.lock);
     return list;
 }
 
 /* Its thread sees to it; a service that is killed before that finds it written down.
  * All is locked. */
-static void cancel_running(struct serve_kept *t)
+static void cancel_running(struct serve_table_entry *t)
 {
     struct nst_err err;
 
-    t->making.cancelled = true;
-    json_object_set_new(t->is.record, "cancelled", json_true());
-    if (serve_kept_write(t, &err) != NST_OK)
+    t->attempt.cancelled = true;
+    json_object_set_new(t->task.record, "cancelled", json_true());
+    if (serve_table_save(t, &err) != NST_OK)
         serve_log(SERVE_ERROR, "%s", err.text);
 }
 
-static enum serve_cancel cancel(const char *id)
+static enum serve_cancel_status cancel(const char *id)
 {
-    enum serve_cancel done = SERVE_CANCEL_UNKNOWN;
-    struct serve_kept *t;
+    enum serve_cancel_status status = SERVE_CANCEL_UNKNOWN;
+    struct serve_table_entry *t;
 
-    pthread_mutex_lock(&all.lock);
-    t = serve_kept_find(id);
-    if (t && is_over(t))
-        done = SERVE_CANCEL_OVER;
+    pthread_mutex_lock(&queue_local.lock);
+    t = serve_table_find(id);
+    if (t && task_is_final(t))
+        status = SERVE_CANCEL_FINISHED;
     else if (t) {
-        done = SERVE_CANCEL_DONE;
-        if (t->is.state == SERVE_QUEUED) {
-            g_queue_remove(&all.queue, t);
-            turn_cancelled(t);
-            serve_kept_drop_oldest(); /* perhaps this one */
+        status = SERVE_CANCEL_OK;
+        if (t->task.state == SERVE_QUEUED) {
+            g_queue_remove(&queue_local.queue, t);
+            set_cancelled(t);
+            serve_table_evict(); /* perhaps this one */
         } else
             cancel_running(t);
     }
-    pthread_mutex_unlock(&all.lock);
-    if (done == SERVE_CANCEL_DONE)
-        all.changed(id);
-    return done;
+    pthread_mutex_unlock(&queue_local.lock);
+    if (status == SERVE_CANCEL_OK)
+        queue_local.on_change(id);
+    return status;
 }
 
 /* Newest first: from the end of the list on. */
-static json_t *history(size_t first, size_t most, size_t *total)
+static json_t *history(size_t offset, size_t limit, size_t *total)
 {
     json_t *by_content = json_object();
-    GSequence *made;
-    GSequenceIter *at;
+    GSequence *completed;
+    GSequenceIter *iter;
 
-    pthread_mutex_lock(&all.lock);
-    made = serve_kept_in(SERVE_KEPT_COMPLETED);
-    *total = (size_t)g_sequence_get_length(made);
-    at = g_sequence_get_iter_at_pos(made, (gint)(*total - MIN(first, *total)));
-    while (most-- > 0 && !g_sequence_iter_is_begin(at)) {
-        at = g_sequence_iter_prev(at);
-        serve_task_add_entry(by_content,
-                             &((struct serve_kept *)g_sequence_get(at))->is);
+    pthread_mutex_lock(&queue_local.lock);
+    completed = serve_table_sequence(SERVE_LIST_COMPLETED);
+    *total = (size_t)g_sequence_get_length(completed);
+    iter = g_sequence_get_iter_at_pos(completed, (gint)(*total - MIN(offset, *total)));
+    while (limit-- > 0 && !g_sequence_iter_is_begin(iter)) {
+        iter = g_sequence_iter_prev(iter);
+        serve_task_add_to_history(
+            by_content, &((struct serve_table_entry *)g_sequence_get(iter))->task);
     }
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&queue_local.lock);
     return by_content;
 }
 
-struct forgetting {
+struct deletion {
     const char *content;
-    enum serve_forgotten result;
+    enum serve_delete_status result;
 };
 
-static void note_use(void *ctx, struct serve_kept *t)
+static void check_use(void *ctx, struct serve_table_entry *t)
 {
-    struct forgetting *f = ctx;
+    struct deletion *d = ctx;
 
-    if (serve_task_uses(t->is.record, f->content))
-        f->result = SERVE_BUSY;
+    if (serve_task_uses_upload(t->task.record, d->content))
+        d->result = SERVE_DELETE_BUSY;
 }
 
-static void forget_one(void *ctx, struct serve_kept *t)
+static void delete_one(void *ctx, struct serve_table_entry *t)
 {
-    struct forgetting *f = ctx;
+    struct deletion *d = ctx;
 
-    if (g_strcmp0(serve_task_text(&t->is, "content_img"), f->content) != 0)
+    if (g_strcmp0(serve_task_text(&t->task, "content_img"), d->content) != 0)
         return;
-    serve_kept_forget(t);
-    f->result = SERVE_FORGOTTEN;
+    serve_table_remove(t);
+    d->result = SERVE_DELETE_OK;
 }
 
-static enum serve_forgotten forget_content(const char *content)
+static enum serve_delete_status delete_content(const char *content)
 {
-    struct forgetting f = {content, SERVE_UNKNOWN};
+    struct deletion d = {content, SERVE_DELETE_UNKNOWN};
 
-    pthread_mutex_lock(&all.lock);
-    serve_kept_each(SERVE_KEPT_OPEN, note_use, &f);
-    if (f.result != SERVE_BUSY)
-        serve_kept_each(SERVE_KEPT_OVER, forget_one, &f);
-    if (f.result == SERVE_FORGOTTEN)
+    pthread_mutex_lock(&queue_local.lock);
+    serve_table_foreach(SERVE_LIST_ACTIVE, check_use, &d);
+    if (d.result != SERVE_DELETE_BUSY)
+        serve_table_foreach(SERVE_LIST_FINISHED, delete_one, &d);
+    if (d.result == SERVE_DELETE_OK)
         serve_store_remove_picture("uploads", content);
-    pthread_mutex_unlock(&all.lock);
-    return f.result;
+    pthread_mutex_unlock(&queue_local.lock);
+    return d.result;
 }
 
-struct need {
+struct style_query {
     const char *style;
-    bool is;
+    bool in_use;
 };
 
-static void note_style(void *ctx, struct serve_kept *t)
+static void check_style(void *ctx, struct serve_table_entry *t)
 {
-    struct need *n = ctx;
+    struct style_query *q = ctx;
 
-    n->is = n->is || serve_task_has_style(t->is.record, n->style);
+    q->in_use = q->in_use || serve_task_uses_style(t->task.record, q->style);
 }
 
-static enum serve_needed needs(const char *style)
+static enum serve_style_status style_status(const char *style)
 {
-    struct need n = {style, false};
+    struct style_query q = {style, false};
 
-    pthread_mutex_lock(&all.lock);
-    serve_kept_each(SERVE_KEPT_OPEN, note_style, &n);
-    pthread_mutex_unlock(&all.lock);
-    return n.is ? SERVE_NEEDED : SERVE_NOT_NEEDED;
+    pthread_mutex_lock(&queue_local.lock);
+    serve_table_foreach(SERVE_LIST_ACTIVE, check_style, &q);
+    pthread_mutex_unlock(&queue_local.lock);
+    return q.in_use ? SERVE_STYLE_IN_USE : SERVE_STYLE_UNUSED;
 }
 
 static void count(struct serve_counts *out)
 {
-    pthread_mutex_lock(&all.lock);
-    *out = *serve_kept_counts();
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&queue_local.lock);
+    *out = *serve_table_counts();
+    pthread_mutex_unlock(&queue_local.lock);
 }
 
-static void use(void *ctx, struct serve_kept *t)
+static void collect_uploads(void *ctx, struct serve_table_entry *t)
 {
-    serve_task_use(ctx, t->is.record);
+    serve_task_collect_uploads(ctx, t->task.record);
 }
 
-static void sweep(int64_t seconds, size_t most)
+static void sweep(int64_t max_age, size_t max_files)
 {
     GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
-    pthread_mutex_lock(&all.lock);
-    serve_kept_each(SERVE_KEPT_OPEN, use, used);
-    serve_kept_each(SERVE_KEPT_OVER, use, used);
-    serve_store_sweep(used, seconds, most);
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&queue_local.lock);
+    serve_table_foreach(SERVE_LIST_ACTIVE, collect_uploads, used);
+    serve_table_foreach(SERVE_LIST_FINISHED, collect_uploads, used);
+    serve_store_sweep(used, max_age, max_files);
+    pthread_mutex_unlock(&queue_local.lock);
     g_hash_table_destroy(used);
 }
 
 const struct serve_queue serve_queue_local = {.open = open_queue,
                                               .drain = drain,
-                                              .working = working,
+                                              .running = running,
                                               .stop = stop,
                                               .close = close_queue,
                                               .reachable = reachable,
@@ -459,7 +465,7 @@ const struct serve_queue serve_queue_local = {.open = open_queue,
                                               .cancel = cancel,
                                               .list = list_open,
                                               .history = history,
-                                              .forget = forget_content,
-                                              .needs = needs,
+                                              .delete = delete_content,
+                                              .style_status = style_status,
                                               .sweep = sweep,
                                               .count = count};

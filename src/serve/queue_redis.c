@@ -14,37 +14,37 @@
 
 #include "serve/queue.h"
 #include "serve/redis.h"
-#include "serve/scripts.h"
+#include "serve/redis_scripts.h"
 #include "serve/store.h"
 
-#define PAGE "1000"    /* tasks that are asked for at once */
-#define TRY_AGAIN "60" /* seconds, where files could not be removed */
+#define PAGE_TASKS "1000"  /* tasks that are asked for at once */
+#define RETRY_SECONDS "60" /* seconds, where files could not be removed */
 #define NUMBER_SIZE 24
 
-typedef void task_fn(void *ctx, const struct serve_task *t);
+typedef void visit_fn(void *ctx, const struct serve_task *t);
 
 static struct {
     const struct serve_settings *settings;
-    void (*changed)(const char *id);
+    void (*on_change)(const char *id);
     pthread_t listener;
-    atomic_bool ending, ended;
-    char lease[NUMBER_SIZE], kept[NUMBER_SIZE], waiting[NUMBER_SIZE];
+    atomic_bool draining, stopping;
+    char lease[NUMBER_SIZE], max_history[NUMBER_SIZE], max_queue[NUMBER_SIZE];
     pthread_mutex_t lock;
     struct serve_counts counts; /* the last that are known */
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} queue_redis = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static bool is_text(const redisReply *r, const char *text)
+static bool is_string(const redisReply *r, const char *text)
 {
     return r && r->type == REDIS_REPLY_STRING && strcmp(r->str, text) == 0;
 }
 
-static void release(redisReply *r)
+static void free_reply(redisReply *r)
 {
     if (r)
         freeReplyObject(r);
 }
 
-static double number(const json_t *j, const char *key)
+static double get_number(const json_t *j, const char *key)
 {
     const json_t *v = json_object_get(j, key);
 
@@ -57,38 +57,38 @@ static void set_number(json_t *j, const char *key, double v)
         json_object_set_new(j, key, json_real(v));
 }
 
-char *serve_step_text(const struct serve_step *step)
+char *serve_progress_text(const struct serve_progress *progress)
 {
-    json_t *j = json_pack("{s:I, s:I}", "done", (json_int_t)step->done, "total",
-                          (json_int_t)step->total);
+    json_t *j = json_pack("{s:I, s:I}", "done", (json_int_t)progress->done, "total",
+                          (json_int_t)progress->total);
     char *text;
 
-    set_number(j, "content_loss", step->content_loss);
-    set_number(j, "style_loss", step->style_loss);
-    set_number(j, "eta", step->eta);
+    set_number(j, "content_loss", progress->content_loss);
+    set_number(j, "style_loss", progress->style_loss);
+    set_number(j, "eta", progress->eta);
     text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(j);
     return text;
 }
 
-static struct serve_step read_step(const char *text)
+static struct serve_progress parse_progress(const char *text)
 {
     json_t *j = text ? json_loads(text, 0, NULL) : NULL;
-    struct serve_step step = serve_no_step;
+    struct serve_progress progress = serve_progress_unknown;
 
     if (j)
-        step = (struct serve_step){
+        progress = (struct serve_progress){
             .done = json_integer_value(json_object_get(j, "done")),
             .total = json_integer_value(json_object_get(j, "total")),
-            .content_loss = number(j, "content_loss"),
-            .style_loss = number(j, "style_loss"),
-            .eta = number(j, "eta"),
+            .content_loss = get_number(j, "content_loss"),
+            .style_loss = get_number(j, "style_loss"),
+            .eta = get_number(j, "eta"),
             .seconds = NAN};
     json_decref(j);
-    return step;
+    return progress;
 }
 
-bool serve_row_read(struct serve_task *t, const redisReply *row)
+bool serve_task_from_row(struct serve_task *t, const redisReply *row)
 {
     const char *text[6];
     json_t *record;
@@ -98,81 +98,86 @@ bool serve_row_read(struct serve_task *t, const redisReply *row)
     for (int i = 0; i < 6; i++)
         text[i] =
             row->element[i]->type == REDIS_REPLY_STRING ? row->element[i]->str : NULL;
-    if (!text[0] || !serve_task_is_id(text[0]) ||
-        serve_task_state(text[1]) == SERVE_STATES || !text[2] || !text[3] || !text[4])
+    if (!text[0] || !serve_task_is_valid_id(text[0]) ||
+        serve_state_parse(text[1]) == SERVE_STATES || !text[2] || !text[3] || !text[4])
         return false;
     record = json_loads(text[4], 0, NULL);
-    if (!serve_task_is_sound(record)) {
+    if (!serve_task_is_valid_record(record)) {
         json_decref(record);
         return false;
     }
-    *t = (struct serve_task){.state = serve_task_state(text[1]),
+    *t = (struct serve_task){.state = serve_state_parse(text[1]),
                              .attempts = (unsigned)strtoul(text[2], NULL, 10),
                              .version = (unsigned)strtoul(text[3], NULL, 10),
                              .record = record,
-                             .step = read_step(text[5])};
+                             .progress = parse_progress(text[5])};
     memcpy(t->id, text[0], sizeof t->id);
     return true;
 }
 
-void serve_redis_tidy_task(const char *id)
+void serve_redis_cleanup_task(const char *id)
 {
-    redisReply *r =
-        serve_task_is_id(id) ? serve_redis_run(serve_script_look, id, NULL) : NULL;
+    redisReply *r = serve_task_is_valid_id(id)
+                        ? serve_redis_eval(serve_script_get, id, NULL)
+                        : NULL;
     bool known = r && r->type == REDIS_REPLY_ARRAY && r->elements > 1;
     const char *name = known ? r->element[1]->str : "";
-    enum serve_state state = serve_task_state(name);
+    enum serve_state state = serve_state_parse(name);
 
-    if (r && (!known || serve_task_is_over(state))) {
-        bool gone = serve_store_end_work(id);
+    if (r && (!known || serve_state_is_final(state))) {
+        bool removed = serve_store_remove_work_dir(id);
 
         if (state != SERVE_COMPLETED)
             serve_task_remove_result(id);
-        release(serve_redis_run(serve_script_tidied, id, name, gone ? "" : TRY_AGAIN,
-                                NULL));
+        free_reply(serve_redis_eval(serve_script_cleanup_done, id, name,
+                                    removed ? "" : RETRY_SECONDS, NULL));
     }
-    release(r);
+    free_reply(r);
 }
 
-void serve_redis_tidy(void)
+void serve_redis_cleanup(void)
 {
-    redisReply *r = serve_redis_run(serve_script_untidy, NULL);
+    redisReply *r = serve_redis_eval(serve_script_cleanup_due, NULL);
 
     for (size_t i = 0; r && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
-        serve_redis_tidy_task(r->element[i]->str);
-    release(r);
+        serve_redis_cleanup_task(r->element[i]->str);
+    free_reply(r);
 }
 
-static void *listen_on(void *none)
+static void *listen_for_changes(void *unused)
 {
-    (void)none;
-    serve_redis_listen(SERVE_CHANGES, all.changed, &all.ended);
+    (void)unused;
+    serve_redis_subscribe(SERVE_CHANNEL_CHANGES, queue_redis.on_change,
+                          &queue_redis.stopping);
     return NULL;
 }
 
 static enum nst_status open_queue(const struct serve_settings *s,
-                                  void (*changed)(const char *id), struct nst_err *err)
+                                  void (*on_change)(const char *id),
+                                  struct nst_err *err)
 {
     enum nst_status st = serve_redis_open(s->queue, err);
 
     if (st != NST_OK)
         return st;
-    all.settings = s;
-    all.changed = changed;
-    snprintf(all.lease, sizeof all.lease, "%" PRId64, s->lease);
-    snprintf(all.kept, sizeof all.kept, "%" PRId64, s->max_history_images);
-    snprintf(all.waiting, sizeof all.waiting, "%" PRId64, s->max_queue);
-    if (pthread_create(&all.listener, NULL, listen_on, NULL) != 0)
+    queue_redis.settings = s;
+    queue_redis.on_change = on_change;
+    snprintf(queue_redis.lease, sizeof queue_redis.lease, "%" PRId64, s->lease);
+    snprintf(queue_redis.max_history, sizeof queue_redis.max_history, "%" PRId64,
+             s->max_history_images);
+    snprintf(queue_redis.max_queue, sizeof queue_redis.max_queue, "%" PRId64,
+             s->max_queue);
+    if (pthread_create(&queue_redis.listener, NULL, listen_for_changes, NULL) != 0)
         return nst_err_set(err, NST_ERR_IO, "cannot start a thread");
     return NST_OK;
 }
 
 static void drain(void)
 {
-    atomic_store(&all.ending, true);
+    atomic_store(&queue_redis.draining, true);
 }
 
-static unsigned working(void)
+static unsigned running(void)
 {
     return 0; /* workers do */
 }
@@ -180,70 +185,72 @@ static unsigned working(void)
 static void close_queue(void)
 {
     drain();
-    if (all.settings) {
-        atomic_store(&all.ended, true);
-        pthread_join(all.listener, NULL);
+    if (queue_redis.settings) {
+        atomic_store(&queue_redis.stopping, true);
+        pthread_join(queue_redis.listener, NULL);
     }
     serve_redis_close();
 }
 
-static enum serve_added add(const char *id, json_t *record)
+static enum serve_add_status add(const char *id, json_t *record)
 {
     char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15));
     const char *content = json_string_value(json_object_get(record, "content_img"));
     redisReply *r = NULL;
-    enum serve_added added = SERVE_AWAY;
+    enum serve_add_status status = SERVE_ADD_UNAVAILABLE;
 
-    if (atomic_load(&all.ending))
-        added = SERVE_ENDING;
+    if (atomic_load(&queue_redis.draining))
+        status = SERVE_ADD_SHUTTING_DOWN;
     else {
-        r = serve_redis_run(serve_script_add, id, text, content, all.waiting, NULL);
+        r = serve_redis_eval(serve_script_add, id, text, content, queue_redis.max_queue,
+                             NULL);
         if (r)
-            added = is_text(r, "added") ? SERVE_ADDED : SERVE_FULL;
+            status = is_string(r, "added") ? SERVE_ADD_OK : SERVE_ADD_QUEUE_FULL;
     }
-    release(r);
+    free_reply(r);
     free(text);
     json_decref(record);
-    return added;
+    return status;
 }
 
-static json_t *progress(const char *id, unsigned *version, bool *over)
+static json_t *progress(const char *id, unsigned *version, bool *is_final)
 {
-    redisReply *r = serve_redis_run(serve_script_look, id, NULL);
+    redisReply *r = serve_redis_eval(serve_script_get, id, NULL);
     struct serve_task t;
     json_t *j = NULL;
-    bool away;
+    bool unavailable;
 
-    if (r && serve_row_read(&t, r)) {
-        j = serve_task_progress(&t);
+    if (r && serve_task_from_row(&t, r)) {
+        j = serve_task_progress_json(&t);
         if (version)
             *version = t.version;
-        if (over)
-            *over = serve_task_is_over(t.state);
+        if (is_final)
+            *is_final = serve_state_is_final(t.state);
         json_decref(t.record);
     }
-    away = !r;
-    release(r);
-    errno = away ? EAGAIN : ENOENT;
+    unavailable = !r;
+    free_reply(r);
+    errno = unavailable ? EAGAIN : ENOENT;
     return j;
 }
 
-static enum serve_cancel cancel(const char *id)
+static enum serve_cancel_status cancel(const char *id)
 {
-    redisReply *r = serve_redis_run(serve_script_cancel, id, all.lease, all.kept, NULL);
-    enum serve_cancel done = !r                   ? SERVE_CANCEL_AWAY
-                             : is_text(r, "done") ? SERVE_CANCEL_DONE
-                             : is_text(r, "over") ? SERVE_CANCEL_OVER
-                                                  : SERVE_CANCEL_UNKNOWN;
+    redisReply *r = serve_redis_eval(serve_script_cancel, id, queue_redis.lease,
+                                     queue_redis.max_history, NULL);
+    enum serve_cancel_status status = !r                     ? SERVE_CANCEL_UNAVAILABLE
+                                      : is_string(r, "done") ? SERVE_CANCEL_OK
+                                      : is_string(r, "over") ? SERVE_CANCEL_FINISHED
+                                                             : SERVE_CANCEL_UNKNOWN;
 
-    release(r);
-    serve_redis_tidy();
-    return done;
+    free_reply(r);
+    serve_redis_cleanup();
+    return status;
 }
 
 /* Tell of the rows of a page, which is freed. The number before them; -1 if there is no
  * page. */
-static long long each(redisReply *page, task_fn *tell, void *ctx)
+static long long visit_page(redisReply *page, visit_fn *visit, void *ctx)
 {
     long long n = -1;
     struct serve_task t;
@@ -251,17 +258,17 @@ static long long each(redisReply *page, task_fn *tell, void *ctx)
     if (page && page->type == REDIS_REPLY_ARRAY && page->elements > 0)
         n = page->element[0]->integer;
     for (size_t i = 1; n >= 0 && i < page->elements; i++)
-        if (serve_row_read(&t, page->element[i])) {
-            tell(ctx, &t);
+        if (serve_task_from_row(&t, page->element[i])) {
+            visit(ctx, &t);
             json_decref(t.record);
         }
-    release(page);
+    free_reply(page);
     return n;
 }
 
 /* Tell of all tasks of a sorted set, some at a time, in the order of their numbers, so
  * that none is missed when others leave the set. False if Redis is away. */
-static bool each_of(const char *set, task_fn *tell, void *ctx)
+static bool visit_set(const char *set, visit_fn *visit, void *ctx)
 {
     long long last = 0, before;
 
@@ -270,63 +277,64 @@ static bool each_of(const char *set, task_fn *tell, void *ctx)
 
         before = last;
         snprintf(after, sizeof after, "%lld", before);
-        last = each(serve_redis_run(serve_script_after, set, after, PAGE, NULL), tell,
-                    ctx);
+        last = visit_page(
+            serve_redis_eval(serve_script_range, set, after, PAGE_TASKS, NULL), visit,
+            ctx);
     } while (last > before);
     return last >= 0;
 }
 
 static void add_progress(void *list, const struct serve_task *t)
 {
-    json_array_append_new(list, serve_task_progress(t));
+    json_array_append_new(list, serve_task_progress_json(t));
 }
 
 static json_t *list_open(void)
 {
     json_t *list = json_array();
 
-    if (each_of("nst:open", add_progress, list))
+    if (visit_set("nst:open", add_progress, list))
         return list;
     json_decref(list);
     return NULL;
 }
 
-struct need {
+struct style_query {
     const char *style;
-    bool is;
+    bool in_use;
 };
 
-static void note_style(void *ctx, const struct serve_task *t)
+static void check_style(void *ctx, const struct serve_task *t)
 {
-    struct need *n = ctx;
+    struct style_query *q = ctx;
 
-    n->is = n->is || serve_task_has_style(t->record, n->style);
+    q->in_use = q->in_use || serve_task_uses_style(t->record, q->style);
 }
 
-static enum serve_needed needs(const char *style)
+static enum serve_style_status style_status(const char *style)
 {
-    struct need n = {style, false};
+    struct style_query q = {style, false};
 
-    if (!each_of("nst:open", note_style, &n))
-        return SERVE_NEED_AWAY;
-    return n.is ? SERVE_NEEDED : SERVE_NOT_NEEDED;
+    if (!visit_set("nst:open", check_style, &q))
+        return SERVE_STYLE_UNAVAILABLE;
+    return q.in_use ? SERVE_STYLE_IN_USE : SERVE_STYLE_UNUSED;
 }
 
-static void add_entry(void *by_content, const struct serve_task *t)
+static void add_to_history(void *by_content, const struct serve_task *t)
 {
-    serve_task_add_entry(by_content, t);
+    serve_task_add_to_history(by_content, t);
 }
 
-static json_t *history(size_t first, size_t most, size_t *total)
+static json_t *history(size_t offset, size_t limit, size_t *total)
 {
     json_t *by_content = json_object();
     char from[NUMBER_SIZE], to[NUMBER_SIZE];
     long long n;
 
-    snprintf(from, sizeof from, "%zu", first);
-    snprintf(to, sizeof to, "%zu", first + most - 1);
-    n = each(serve_redis_run(serve_script_history, from, to, NULL), add_entry,
-             by_content);
+    snprintf(from, sizeof from, "%zu", offset);
+    snprintf(to, sizeof to, "%zu", offset + limit - 1);
+    n = visit_page(serve_redis_eval(serve_script_history, from, to, NULL),
+                   add_to_history, by_content);
     *total = n < 0 ? 0 : (size_t)n;
     if (n >= 0)
         return by_content;
@@ -334,97 +342,99 @@ static json_t *history(size_t first, size_t most, size_t *total)
     return NULL;
 }
 
-static void add_used(void *used, const struct serve_task *t)
+static void add_uploads(void *used, const struct serve_task *t)
 {
-    serve_task_use(used, t->record);
+    serve_task_collect_uploads(used, t->record);
 }
 
-/* Is a task that is not over of that picture, as content or as a mask? *away: nobody
- * knows. */
-static bool is_needed(const char *picture, bool *away)
+/* Is a task that is not over of that picture, as content or as a mask? *unavailable:
+ * nobody knows. */
+static bool is_in_use(const char *picture, bool *unavailable)
 {
     GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    bool needed;
+    bool in_use;
 
-    *away = !each_of("nst:open", add_used, used);
-    needed = g_hash_table_contains(used, picture);
+    *unavailable = !visit_set("nst:open", add_uploads, used);
+    in_use = g_hash_table_contains(used, picture);
     g_hash_table_destroy(used);
-    return needed;
+    return in_use;
 }
 
-static enum serve_forgotten forget(const char *content)
+static enum serve_delete_status delete_content(const char *content)
 {
-    bool away, needed = is_needed(content, &away);
-    redisReply *r =
-        needed || away ? NULL : serve_redis_run(serve_script_forget, content, NULL);
-    enum serve_forgotten result = needed                    ? SERVE_BUSY
-                                  : !r                      ? SERVE_FORGET_AWAY
-                                  : is_text(r, "forgotten") ? SERVE_FORGOTTEN
-                                  : is_text(r, "busy")      ? SERVE_BUSY
-                                                            : SERVE_UNKNOWN;
+    bool unavailable, in_use = is_in_use(content, &unavailable);
+    redisReply *r = in_use || unavailable
+                        ? NULL
+                        : serve_redis_eval(serve_script_delete, content, NULL);
+    enum serve_delete_status status = in_use ? SERVE_DELETE_BUSY
+                                      : !r   ? SERVE_DELETE_UNAVAILABLE
+                                      : is_string(r, "forgotten") ? SERVE_DELETE_OK
+                                      : is_string(r, "busy")      ? SERVE_DELETE_BUSY
+                                                             : SERVE_DELETE_UNKNOWN;
 
-    release(r);
-    if (result == SERVE_FORGOTTEN) {
+    free_reply(r);
+    if (status == SERVE_DELETE_OK) {
         serve_store_remove_picture("uploads", content);
-        serve_redis_tidy();
+        serve_redis_cleanup();
     }
-    return result;
+    return status;
 }
 
-static void sweep(int64_t seconds, size_t most)
+static void sweep(int64_t max_age, size_t max_files)
 {
     GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
     /* in this order, or one that ends meanwhile is in neither; nothing is removed
      * unless all are known */
-    if (each_of("nst:open", add_used, used) && each_of("nst:over", add_used, used))
-        serve_store_sweep(used, seconds, most);
+    if (visit_set("nst:open", add_uploads, used) &&
+        visit_set("nst:over", add_uploads, used))
+        serve_store_sweep(used, max_age, max_files);
     g_hash_table_destroy(used);
 }
 
-static void read_count(struct serve_counts *c, const char *name, const char *value)
+static void parse_count(struct serve_counts *c, const char *name, const char *value)
 {
     static const char ended[] = "ended:";
-    bool over = strncmp(name, ended, strlen(ended)) == 0;
-    enum serve_state state = serve_task_state(over ? name + strlen(ended) : name);
+    bool is_ended = strncmp(name, ended, strlen(ended)) == 0;
+    enum serve_state state = serve_state_parse(is_ended ? name + strlen(ended) : name);
 
     if (strcmp(name, "retries") == 0)
         c->retries = strtoull(value, NULL, 10);
     else if (strcmp(name, "seconds") == 0)
         c->seconds = g_ascii_strtod(value, NULL);
-    else if (state < SERVE_STATES && over)
+    else if (state < SERVE_STATES && is_ended)
         c->ended[state] = strtoull(value, NULL, 10);
     else if (state < SERVE_STATES)
-        c->now[state] = (unsigned)strtoul(value, NULL, 10);
+        c->current[state] = (unsigned)strtoul(value, NULL, 10);
 }
 
 static void count(struct serve_counts *out)
 {
-    redisReply *r = serve_redis_run(serve_script_count, NULL);
+    redisReply *r = serve_redis_eval(serve_script_count, NULL);
     struct serve_counts c = {0};
 
     for (size_t i = 0; r && r->type == REDIS_REPLY_ARRAY && i + 1 < r->elements; i += 2)
-        read_count(&c, r->element[i]->str, r->element[i + 1]->str);
-    pthread_mutex_lock(&all.lock);
+        parse_count(&c, r->element[i]->str, r->element[i + 1]->str);
+    pthread_mutex_lock(&queue_redis.lock);
     if (r)
-        all.counts = c;
-    *out = all.counts;
-    pthread_mutex_unlock(&all.lock);
-    release(r);
+        queue_redis.counts = c;
+    *out = queue_redis.counts;
+    pthread_mutex_unlock(&queue_redis.lock);
+    free_reply(r);
 }
 
 const struct serve_queue serve_queue_redis = {.open = open_queue,
                                               .drain = drain,
-                                              .working = working,
+                                              .running = running,
                                               .stop = drain, /* workers do */
                                               .close = close_queue,
-                                              .reachable = serve_redis_is_there,
+                                              .reachable = serve_redis_reachable,
                                               .add = add,
                                               .progress = progress,
                                               .cancel = cancel,
                                               .list = list_open,
                                               .history = history,
-                                              .forget = forget,
-                                              .needs = needs,
+                                              .delete = delete_content,
+                                              .style_status = style_status,
                                               .sweep = sweep,
                                               .count = count};

@@ -20,26 +20,26 @@
 
 #include "serve/log.h"
 
-#define USUAL_PORT 6379
-#define MOST_DATABASE 1000000
-#define MOST_IDLE 8 /* connections that are kept */
-#define MOST_ARGUMENTS 12
-#define FIRST_PAUSE 0.1 /* seconds; and twice that after each failure */
-#define LAST_PAUSE 1.0  /* less than any lease */
-#define LOOK_MS 250     /* how often a listener sees whether to go on */
+#define DEFAULT_PORT 6379
+#define MAX_DATABASE 1000000
+#define MAX_IDLE 8 /* connections that are kept */
+#define MAX_ARGUMENTS 12
+#define MIN_BACKOFF 0.1 /* seconds; and twice that after each failure */
+#define MAX_BACKOFF 1.0 /* less than any lease */
+#define POLL_MS 250     /* how often a listener sees whether to go on */
 
 static struct {
     char *host, *user, *password; /* the latter two may be NULL */
     int port, database;
 
     pthread_mutex_t lock; /* for what follows */
-    redisContext *idle[MOST_IDLE];
-    unsigned idles;
-    bool away;
-    double pause, again; /* seconds; when it is tried next */
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    redisContext *idle[MAX_IDLE];
+    unsigned idle_count;
+    bool unavailable;
+    double backoff, retry_at; /* seconds; when it is tried next */
+} redis = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static double clock_now(void)
+static double monotonic_now(void)
 {
     struct timespec t;
 
@@ -48,18 +48,17 @@ static double clock_now(void)
 }
 
 /* "/3" and "" as 3 and 0; -1 if it is no number. */
-static int database_of(const char *path)
+static int parse_database(const char *path)
 {
     char *end;
     long n = *path ? strtol(path + 1, &end, 10) : 0;
 
     if (!*path || strcmp(path, "/") == 0)
         return 0;
-    return path[1] >= '0' && path[1] <= '9' && !*end && n <= MOST_DATABASE ? (int)n
-                                                                           : -1;
+    return path[1] >= '0' && path[1] <= '9' && !*end && n <= MAX_DATABASE ? (int)n : -1;
 }
 
-static char *take_text(gchar *text)
+static char *copy_text(gchar *text)
 {
     char *copy = text && *text ? nst_xstrdup(text) : NULL;
 
@@ -72,101 +71,101 @@ enum nst_status serve_redis_open(const char *url, struct nst_err *err)
     gchar *scheme = NULL, *user = NULL, *password = NULL, *host = NULL, *path = NULL;
     bool valid =
         g_uri_split_with_user(url, G_URI_FLAGS_HAS_PASSWORD, &scheme, &user, &password,
-                              NULL, &host, &all.port, &path, NULL, NULL, NULL) &&
+                              NULL, &host, &redis.port, &path, NULL, NULL, NULL) &&
         g_strcmp0(scheme, "redis") == 0 && host && *host;
 
-    all.database = valid ? database_of(path) : -1;
-    all.host = take_text(host);
-    all.user = take_text(user);
-    all.password = take_text(password);
+    redis.database = valid ? parse_database(path) : -1;
+    redis.host = copy_text(host);
+    redis.user = copy_text(user);
+    redis.password = copy_text(password);
     g_free(scheme);
     g_free(path);
-    if (all.port < 0)
-        all.port = USUAL_PORT;
+    if (redis.port < 0)
+        redis.port = DEFAULT_PORT;
     /* the address may have a password in it, and a message is logged */
-    return all.database >= 0
+    return redis.database >= 0
                ? NST_OK
                : nst_err_set(err, NST_ERR_ARG,
                              "queue: is not redis://[:PASSWORD@]HOST[:PORT][/DB] with "
                              "a database from 0 to %d",
-                             MOST_DATABASE);
+                             MAX_DATABASE);
 }
 
 /* All is locked. */
-static void drop_idle(void)
+static void close_idle(void)
 {
-    while (all.idles > 0)
-        redisFree(all.idle[--all.idles]);
+    while (redis.idle_count > 0)
+        redisFree(redis.idle[--redis.idle_count]);
 }
 
 void serve_redis_close(void)
 {
-    pthread_mutex_lock(&all.lock);
-    drop_idle();
-    free(all.host);
-    free(all.user);
-    free(all.password);
-    all.host = all.user = all.password = NULL;
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&redis.lock);
+    close_idle();
+    free(redis.host);
+    free(redis.user);
+    free(redis.password);
+    redis.host = redis.user = redis.password = NULL;
+    pthread_mutex_unlock(&redis.lock);
 }
 
-bool serve_redis_is_there(void)
+bool serve_redis_reachable(void)
 {
-    bool there;
+    bool reachable;
 
-    pthread_mutex_lock(&all.lock);
-    there = !all.away;
-    pthread_mutex_unlock(&all.lock);
-    return there;
+    pthread_mutex_lock(&redis.lock);
+    reachable = !redis.unavailable;
+    pthread_mutex_unlock(&redis.lock);
+    return reachable;
 }
 
-static void note_away(const char *why)
+static void mark_unavailable(const char *why)
 {
-    bool was;
+    bool was_unavailable;
 
-    pthread_mutex_lock(&all.lock);
-    was = all.away;
-    all.away = true;
-    all.pause = all.pause > 0 ? 2 * all.pause : FIRST_PAUSE;
-    if (all.pause > LAST_PAUSE)
-        all.pause = LAST_PAUSE;
-    all.again = clock_now() + all.pause;
-    drop_idle();
-    pthread_mutex_unlock(&all.lock);
-    if (!was)
-        serve_log(SERVE_ERROR, "the queue on %s:%d is unreachable: %s", all.host,
-                  all.port, why);
+    pthread_mutex_lock(&redis.lock);
+    was_unavailable = redis.unavailable;
+    redis.unavailable = true;
+    redis.backoff = redis.backoff > 0 ? 2 * redis.backoff : MIN_BACKOFF;
+    if (redis.backoff > MAX_BACKOFF)
+        redis.backoff = MAX_BACKOFF;
+    redis.retry_at = monotonic_now() + redis.backoff;
+    close_idle();
+    pthread_mutex_unlock(&redis.lock);
+    if (!was_unavailable)
+        serve_log(SERVE_ERROR, "the queue on %s:%d is unreachable: %s", redis.host,
+                  redis.port, why);
 }
 
-static void note_there(void)
+static void mark_available(void)
 {
-    bool was;
+    bool was_unavailable;
 
-    pthread_mutex_lock(&all.lock);
-    was = all.away;
-    all.away = false;
-    all.pause = all.again = 0;
-    pthread_mutex_unlock(&all.lock);
-    if (was)
-        serve_log(SERVE_INFO, "the queue on %s:%d is reachable again", all.host,
-                  all.port);
+    pthread_mutex_lock(&redis.lock);
+    was_unavailable = redis.unavailable;
+    redis.unavailable = false;
+    redis.backoff = redis.retry_at = 0;
+    pthread_mutex_unlock(&redis.lock);
+    if (was_unavailable)
+        serve_log(SERVE_INFO, "the queue on %s:%d is reachable again", redis.host,
+                  redis.port);
 }
 
 /* May a connection be tried now? One at a time while it is away. */
-static bool may_try(void)
+static bool may_connect(void)
 {
-    double now = clock_now();
-    bool may;
+    double now = monotonic_now();
+    bool allowed;
 
-    pthread_mutex_lock(&all.lock);
-    may = now >= all.again;
-    if (may && all.away)
-        all.again = now + SERVE_REDIS_SECONDS;
-    pthread_mutex_unlock(&all.lock);
-    return may;
+    pthread_mutex_lock(&redis.lock);
+    allowed = now >= redis.retry_at;
+    if (allowed && redis.unavailable)
+        redis.retry_at = now + SERVE_REDIS_SECONDS;
+    pthread_mutex_unlock(&redis.lock);
+    return allowed;
 }
 
-static bool is_connected(int fd, const struct addrinfo *a)
+static bool connect_within_timeout(int fd, const struct addrinfo *a)
 {
     struct pollfd p = {fd, POLLOUT, 0};
     socklen_t size = sizeof(int);
@@ -185,7 +184,7 @@ static bool is_connected(int fd, const struct addrinfo *a)
 }
 
 /* So that the other end is missed when it vanishes without a word. */
-static void keep_alive(int fd)
+static void set_keepalive(int fd)
 {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
@@ -203,12 +202,12 @@ static int open_socket(const char **why)
     char port[16];
     int fd = -1, error;
 
-    snprintf(port, sizeof port, "%d", all.port);
-    error = getaddrinfo(all.host, port, &hints, &found);
+    snprintf(port, sizeof port, "%d", redis.port);
+    error = getaddrinfo(redis.host, port, &hints, &found);
     *why = gai_strerror(error);
     for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
         fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd >= 0 && !is_connected(fd, a)) {
+        if (fd >= 0 && !connect_within_timeout(fd, a)) {
             *why = strerror(errno);
             close(fd);
             fd = -1;
@@ -218,13 +217,13 @@ static int open_socket(const char **why)
         freeaddrinfo(found);
     if (fd >= 0) {
         fcntl(fd, F_SETFL, 0); /* blocks again */
-        keep_alive(fd);
+        set_keepalive(fd);
     }
     return fd;
 }
 
 /* A command of the connection's beginning. */
-static bool is_accepted(redisContext *c, const char *fmt, ...)
+static bool send_command(redisContext *c, const char *fmt, ...)
 {
     redisReply *r;
     va_list ap;
@@ -235,132 +234,132 @@ static bool is_accepted(redisContext *c, const char *fmt, ...)
     va_end(ap);
     accepted = r && r->type != REDIS_REPLY_ERROR;
     if (!accepted)
-        note_away(r ? r->str : c->errstr);
+        mark_unavailable(r ? r->str : c->errstr);
     if (r)
         freeReplyObject(r);
     return accepted;
 }
 
-static redisContext *make_connection(void)
+static redisContext *open_connection(void)
 {
     const char *why;
     int fd = open_socket(&why);
     redisContext *c = fd >= 0 ? redisConnectFd(fd) : NULL;
 
     if (!c) {
-        note_away(why);
+        mark_unavailable(why);
         if (fd >= 0)
             close(fd);
         return NULL;
     }
     redisSetTimeout(c, (struct timeval){.tv_sec = SERVE_REDIS_SECONDS});
-    if ((!all.password ||
-         (all.user ? is_accepted(c, "AUTH %s %s", all.user, all.password)
-                   : is_accepted(c, "AUTH %s", all.password))) &&
-        (!all.database || is_accepted(c, "SELECT %d", all.database)))
+    if ((!redis.password ||
+         (redis.user ? send_command(c, "AUTH %s %s", redis.user, redis.password)
+                     : send_command(c, "AUTH %s", redis.password))) &&
+        (!redis.database || send_command(c, "SELECT %d", redis.database)))
         return c;
     redisFree(c);
     return NULL;
 }
 
 /* One that was used before, or a new one; NULL if it is away. */
-static redisContext *take_connection(bool *used)
+static redisContext *acquire_connection(bool *used)
 {
     redisContext *c = NULL;
 
-    pthread_mutex_lock(&all.lock);
-    *used = all.idles > 0;
+    pthread_mutex_lock(&redis.lock);
+    *used = redis.idle_count > 0;
     if (*used)
-        c = all.idle[--all.idles];
-    pthread_mutex_unlock(&all.lock);
-    return c || !may_try() ? c : make_connection();
+        c = redis.idle[--redis.idle_count];
+    pthread_mutex_unlock(&redis.lock);
+    return c || !may_connect() ? c : open_connection();
 }
 
-static void give_back(redisContext *c)
+static void release_connection(redisContext *c)
 {
-    pthread_mutex_lock(&all.lock);
-    if (all.idles < MOST_IDLE) {
-        all.idle[all.idles++] = c;
+    pthread_mutex_lock(&redis.lock);
+    if (redis.idle_count < MAX_IDLE) {
+        redis.idle[redis.idle_count++] = c;
         c = NULL;
     }
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&redis.lock);
     if (c)
         redisFree(c);
 }
 
 /* No answer: was it the connection that had ended, as all do when Redis is started
  * again? */
-static bool had_ended(redisContext *c, bool used)
+static bool was_stale(redisContext *c, bool used)
 {
-    bool ended = used && (c->err == REDIS_ERR_EOF ||
+    bool stale = used && (c->err == REDIS_ERR_EOF ||
                           (c->err == REDIS_ERR_IO && errno != EAGAIN));
 
-    if (ended) {
-        pthread_mutex_lock(&all.lock);
-        drop_idle();
-        pthread_mutex_unlock(&all.lock);
+    if (stale) {
+        pthread_mutex_lock(&redis.lock);
+        close_idle();
+        pthread_mutex_unlock(&redis.lock);
     } else
-        note_away(c->err == REDIS_ERR_IO && errno == EAGAIN ? "no response"
-                                                            : c->errstr);
+        mark_unavailable(c->err == REDIS_ERR_IO && errno == EAGAIN ? "no response"
+                                                                   : c->errstr);
     redisFree(c);
-    return ended;
+    return stale;
 }
 
-static redisReply *ask(int argc, const char **argv)
+static redisReply *execute(int argc, const char **argv)
 {
     redisReply *r = NULL;
     redisContext *c;
     bool used;
 
     do {
-        c = take_connection(&used);
+        c = acquire_connection(&used);
         if (!c)
             return NULL;
         r = redisCommandArgv(c, argc, argv, NULL);
-    } while (!r && had_ended(c, used));
+    } while (!r && was_stale(c, used));
     if (!r)
         return NULL;
-    give_back(c);
+    release_connection(c);
     if (r->type != REDIS_REPLY_ERROR) {
-        note_there();
+        mark_available();
         return r;
     }
-    note_away(r->str);
+    mark_unavailable(r->str);
     freeReplyObject(r);
     return NULL;
 }
 
-redisReply *serve_redis_run(const char *script, ...)
+redisReply *serve_redis_eval(const char *script, ...)
 {
-    const char *argv[3 + MOST_ARGUMENTS] = {"EVAL", script, "0"};
+    const char *argv[3 + MAX_ARGUMENTS] = {"EVAL", script, "0"};
     int argc = 3;
     va_list ap;
 
     va_start(ap, script);
-    while (argc < 3 + MOST_ARGUMENTS && (argv[argc] = va_arg(ap, const char *)))
+    while (argc < 3 + MAX_ARGUMENTS && (argv[argc] = va_arg(ap, const char *)))
         argc++;
     va_end(ap);
-    return ask(argc, argv);
+    return execute(argc, argv);
 }
 
 /* A message is the third part of what a subscription gets. */
-static void tell_of(redisReply *r, void (*tell)(const char *message))
+static void deliver(redisReply *r, void (*on_message)(const char *message))
 {
     if (r->type == REDIS_REPLY_ARRAY && r->elements == 3 &&
         strcmp(r->element[0]->str, "message") == 0)
-        tell(r->element[2]->str);
+        on_message(r->element[2]->str);
     freeReplyObject(r);
 }
 
-/* Until the connection ends, or *ended. */
-static void follow(redisContext *c, void (*tell)(const char *message),
-                   const atomic_bool *ended)
+/* Until the connection ends, or *stopping. */
+static void read_messages(redisContext *c, void (*on_message)(const char *message),
+                          const atomic_bool *stopping)
 {
     struct pollfd p = {c->fd, POLLIN, 0};
     void *r;
 
-    while (!atomic_load(ended)) {
-        if (poll(&p, 1, LOOK_MS) <= 0)
+    while (!atomic_load(stopping)) {
+        if (poll(&p, 1, POLL_MS) <= 0)
             continue;
         if (redisBufferRead(c) != REDIS_OK)
             return;
@@ -369,25 +368,25 @@ static void follow(redisContext *c, void (*tell)(const char *message),
             if (redisReaderGetReply(c->reader, &r) != REDIS_OK)
                 return;
             if (r)
-                tell_of(r, tell);
+                deliver(r, on_message);
         } while (r);
     }
 }
 
-void serve_redis_listen(const char *channel, void (*tell)(const char *message),
-                        const atomic_bool *ended)
+void serve_redis_subscribe(const char *channel, void (*on_message)(const char *message),
+                           const atomic_bool *stopping)
 {
-    while (!atomic_load(ended)) {
-        redisContext *c = may_try() ? make_connection() : NULL;
+    while (!atomic_load(stopping)) {
+        redisContext *c = may_connect() ? open_connection() : NULL;
 
-        if (c && is_accepted(c, "SUBSCRIBE %s", channel)) {
-            note_there();
-            tell(NULL);
-            follow(c, tell, ended);
+        if (c && send_command(c, "SUBSCRIBE %s", channel)) {
+            mark_available();
+            on_message(NULL);
+            read_messages(c, on_message, stopping);
         }
         if (c)
             redisFree(c);
-        if (!atomic_load(ended))
-            poll(NULL, 0, LOOK_MS);
+        if (!atomic_load(stopping))
+            poll(NULL, 0, POLL_MS);
     }
 }

@@ -25,16 +25,16 @@ enum nst_status serve_redis_open(const char *url, struct nst_err *err);
 void serve_redis_close(void);
 
 /* Did it answer when it was last asked? */
-bool serve_redis_is_there(void);
+bool serve_redis_reachable(void);
 
-/* Run a script (scripts.h) with these arguments, texts, up to NULL. Its answer, for
- * freeReplyObject(); NULL if there is none: that it is away has been logged. A script
- * whose answer was lost with a connection is run again. */
-redisReply *serve_redis_run(const char *script, ...) __attribute__((sentinel));
+/* Run a script (redis_scripts.h) with these arguments, texts, up to NULL. Its answer,
+ * for freeReplyObject(); NULL if there is none: that it is away has been logged. A
+ * script whose answer was lost with a connection is run again. */
+redisReply *serve_redis_eval(const char *script, ...) __attribute__((sentinel));
 
 /* Tell of each message of a channel, and of NULL when some may have been missed, until
- * *ended. */
-void serve_redis_listen(const char *channel, void (*tell)(const char *message),
-                        const atomic_bool *ended);
+ * *stopping. */
+void serve_redis_subscribe(const char *channel, void (*on_message)(const char *message),
+                           const atomic_bool *stopping);
 
 #endif

@@ -12,19 +12,19 @@
 #include "serve/store.h"
 #include "serve/styles.h"
 
-#define MOST_TEXT 200
+#define MAX_TEXT 200
 
-struct reading {
+struct parser {
     const struct serve_settings *settings;
     json_t *record, *options;
     struct nst_params params; /* to try values on */
     char *error;              /* NULL while all is well */
 };
 
-static void refuse(struct reading *r, const char *fmt, ...)
+static void set_error(struct parser *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-static void refuse(struct reading *r, const char *fmt, ...)
+static void set_error(struct parser *r, const char *fmt, ...)
 {
     va_list ap;
 
@@ -36,51 +36,51 @@ static void refuse(struct reading *r, const char *fmt, ...)
 }
 
 /* A value as a message shows it: a new string. */
-static char *shown(const json_t *v)
+static char *value_text(const json_t *v)
 {
-    char *all = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    char *part = nst_xasprintf("%.*s", MOST_TEXT, all ? all : "?");
+    char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    char *cut = nst_xasprintf("%.*s", MAX_TEXT, text ? text : "?");
 
-    free(all);
-    return part;
+    free(text);
+    return cut;
 }
 
 /* A number in a range, or the default where there is none. */
-static double number(struct reading *r, const json_t *body, const char *name,
-                     double least, double most, double otherwise, bool whole)
+static double get_number(struct parser *r, const json_t *body, const char *name,
+                         double min, double max, double default_value, bool whole)
 {
     const json_t *v = json_object_get(body, name);
     double n = json_number_value(v);
     char *text;
 
     if (!v || json_is_null(v))
-        return otherwise;
-    if ((whole ? json_is_integer(v) : json_is_number(v)) && n >= least && n <= most)
+        return default_value;
+    if ((whole ? json_is_integer(v) : json_is_number(v)) && n >= min && n <= max)
         return n;
-    text = shown(v);
-    refuse(r, "%s: %s is not a%s number from %g to %g", name, text,
-           whole ? " whole" : "", least, most);
+    text = value_text(v);
+    set_error(r, "%s: %s is not a%s number from %g to %g", name, text,
+              whole ? " whole" : "", min, max);
     free(text);
-    return otherwise;
+    return default_value;
 }
 
 /* The name of a picture that was sent. NULL, and an error, if there is none. */
-static const char *upload(struct reading *r, const json_t *v, const char *field)
+static const char *get_upload(struct parser *r, const json_t *v, const char *field)
 {
     const char *name = json_string_value(v);
     char *text;
 
     if (name && serve_store_has("uploads", name))
         return name;
-    text = v ? shown(v) : nst_xstrdup("missing");
-    refuse(r, "%s: %s%s", field, text,
-           v ? " is not an uploaded picture"
-             : ": must be the name of an uploaded picture");
+    text = v ? value_text(v) : nst_xstrdup("missing");
+    set_error(r, "%s: %s%s", field, text,
+              v ? " is not an uploaded picture"
+                : ": must be the name of an uploaded picture");
     free(text);
     return NULL;
 }
 
-static bool is_style(struct reading *r, const json_t *v, const char *field)
+static bool check_style(struct parser *r, const json_t *v, const char *field)
 {
     const char *name = json_string_value(v);
     char *path = name ? serve_styles_path(name) : NULL, *text;
@@ -89,48 +89,48 @@ static bool is_style(struct reading *r, const json_t *v, const char *field)
     free(path);
     if (known)
         return true;
-    text = v ? shown(v) : nst_xstrdup("missing");
-    refuse(r, "%s: %s%s", field, text,
-           v ? " is not a known style" : ": must be the name of a style");
+    text = v ? value_text(v) : nst_xstrdup("missing");
+    set_error(r, "%s: %s%s", field, text,
+              v ? " is not a known style" : ": must be the name of a style");
     free(text);
     return false;
 }
 
 /* One of several styles: {"name", "weight", "mask"}. */
-static void read_style(struct reading *r, const json_t *from, json_t *to)
+static void parse_style(struct parser *r, const json_t *from, json_t *styles)
 {
     const json_t *name = json_object_get(from, "name");
     const json_t *mask = json_object_get(from, "mask");
     json_t *style;
 
     if (!json_is_object(from))
-        refuse(
+        set_error(
             r,
             "styles: must contain objects with name, and optionally weight and mask");
-    else if (is_style(r, name, "styles.name")) {
+    else if (check_style(r, name, "styles.name")) {
         style = json_pack("{s:O, s:f}", "name", name, "weight",
-                          number(r, from, "weight", 1e-6, 1e6, 1, false));
-        if (mask && !json_is_null(mask) && upload(r, mask, "styles.mask"))
+                          get_number(r, from, "weight", 1e-6, 1e6, 1, false));
+        if (mask && !json_is_null(mask) && get_upload(r, mask, "styles.mask"))
             json_object_set(style, "mask", (json_t *)mask);
-        json_array_append_new(to, style);
+        json_array_append_new(styles, style);
     }
 }
 
-static void read_styles(struct reading *r, const json_t *body)
+static void parse_styles(struct parser *r, const json_t *body)
 {
-    const json_t *list = json_object_get(body, "styles"), *one;
-    const json_t *only = json_object_get(body, "style_image"); /* or styles */
+    const json_t *list = json_object_get(body, "styles"), *item;
+    const json_t *single = json_object_get(body, "style_image"); /* or styles */
     json_t *styles = json_array();
     size_t i;
 
     if (list && !json_is_null(list)) {
         if (!json_is_array(list) || json_array_size(list) < 1 ||
             json_array_size(list) > NST_STYLES_MAX)
-            refuse(r, "styles: must be a list of 1 to %d objects", NST_STYLES_MAX);
-        json_array_foreach(list, i, one) read_style(r, one, styles);
-    } else if (is_style(r, only, "style_image"))
+            set_error(r, "styles: must be a list of 1 to %d objects", NST_STYLES_MAX);
+        json_array_foreach(list, i, item) parse_style(r, item, styles);
+    } else if (check_style(r, single, "style_image"))
         json_array_append_new(styles,
-                              json_pack("{s:O, s:f}", "name", only, "weight", 1.0));
+                              json_pack("{s:O, s:f}", "name", single, "weight", 1.0));
     if (!r->error)
         json_object_set(r->record, "style_img",
                         json_object_get(json_array_get(styles, 0), "name"));
@@ -138,7 +138,7 @@ static void read_styles(struct reading *r, const json_t *body)
 }
 
 /* A number as shortly as it is the same one again: a new string. */
-static char *text_of_real(double v)
+static char *real_text(double v)
 {
     char *text = nst_xasprintf("%.15g", v);
 
@@ -150,10 +150,10 @@ static char *text_of_real(double v)
 }
 
 /* An option's value as nst takes it on the command line: a new string, or NULL. */
-static char *text_of(const json_t *v)
+static char *option_text(const json_t *v)
 {
     GString *s;
-    const json_t *one;
+    const json_t *item;
     size_t i;
 
     if (json_is_string(v))
@@ -163,13 +163,13 @@ static char *text_of(const json_t *v)
     if (json_is_integer(v))
         return nst_xasprintf("%lld", (long long)json_integer_value(v));
     if (json_is_real(v))
-        return text_of_real(json_real_value(v));
+        return real_text(json_real_value(v));
     if (!json_is_array(v))
         return NULL;
     s = g_string_new(NULL);
-    json_array_foreach(v, i, one)
+    json_array_foreach(v, i, item)
     {
-        char *text = json_is_array(one) ? NULL : text_of(one);
+        char *text = json_is_array(item) ? NULL : option_text(item);
 
         g_string_append_printf(s, "%s%s", i ? "," : "", text ? text : "?");
         free(text);
@@ -177,26 +177,26 @@ static char *text_of(const json_t *v)
     return g_string_free(s, FALSE);
 }
 
-static void read_option(struct reading *r, const struct nst_option *o, const json_t *v)
+static void parse_option(struct parser *r, const struct nst_option *o, const json_t *v)
 {
-    char *text = text_of(v), *was;
+    char *text = option_text(v), *json;
     struct nst_err err;
 
     if (!text) {
-        was = shown(v);
-        refuse(r, "%s: %s is not a string, number, boolean or list", o->name, was);
-        free(was);
+        json = value_text(v);
+        set_error(r, "%s: %s is not a string, number, boolean or list", o->name, json);
+        free(json);
         return;
     }
     if (nst_params_set(&r->params, o->name, text, &err) != NST_OK)
-        refuse(r, "%s", err.text);
+        set_error(r, "%s", err.text);
     else
         json_object_set_new(r->options, o->name, json_string(text));
     free(text);
 }
 
 /* style_scale is style-scale. */
-static const struct nst_option *option_called(const char *key)
+static const struct nst_option *find_option(const char *key)
 {
     char *name = nst_xstrdup(key);
     const struct nst_option *o;
@@ -222,34 +222,35 @@ static bool is_field(const char *key)
 }
 
 /* A pack has no colours that could be matched. */
-static void need_pictures(struct reading *r)
+static void require_pictures(struct parser *r)
 {
-    const json_t *one;
+    const json_t *item;
     size_t i;
 
-    json_array_foreach(json_object_get(r->record, "styles"), i, one)
+    json_array_foreach(json_object_get(r->record, "styles"), i, item)
     {
-        const char *name = json_string_value(json_object_get(one, "name"));
-        char *path = serve_styles_picture(name);
+        const char *name = json_string_value(json_object_get(item, "name"));
+        char *path = serve_styles_picture_path(name);
 
         if (!path)
-            refuse(r, "colour: match needs style pictures, but '%s' is a pack", name);
+            set_error(r, "colour: match needs style pictures, but '%s' is a pack",
+                      name);
         free(path);
     }
 }
 
 /* Steps at each scale are as many as num_steps may be, at most. */
-static void bound_steps(struct reading *r)
+static void check_scale_steps(struct parser *r)
 {
     const struct nst_list *n = &r->params.scale_iterations;
 
     for (int i = 0; i < n->count; i++)
-        if (n->value[i] > SERVE_STEPS_MOST)
-            refuse(r, "scale_iterations: %lld is not from 1 to %d",
-                   (long long)n->value[i], SERVE_STEPS_MOST);
+        if (n->value[i] > SERVE_STEPS_MAX)
+            set_error(r, "scale_iterations: %lld is not from 1 to %d",
+                      (long long)n->value[i], SERVE_STEPS_MAX);
 }
 
-static void read_options(struct reading *r, const json_t *body)
+static void parse_options(struct parser *r, const json_t *body)
 {
     const struct nst_option *o;
     const char *key;
@@ -260,26 +261,26 @@ static void read_options(struct reading *r, const json_t *body)
     {
         if (is_field(key) || json_is_null(v))
             continue;
-        o = option_called(key);
+        o = find_option(key);
         if (o)
-            read_option(r, o, v);
+            parse_option(r, o, v);
         else
-            refuse(r, "%.*s: is not known", MOST_TEXT, key);
+            set_error(r, "%.*s: is not known", MAX_TEXT, key);
     }
     if (!r->error && nst_run_check(&r->params, &err) != NST_OK)
-        refuse(r, "%s", err.text);
+        set_error(r, "%s", err.text);
     if (!r->error && r->params.colour == NST_COLOUR_MATCH)
-        need_pictures(r);
-    bound_steps(r);
+        require_pictures(r);
+    check_scale_steps(r);
     if (r->params.size == 0)
-        refuse(r, "size: native is not allowed here: 16 to %lld pixels",
-               (long long)r->settings->max_size);
+        set_error(r, "size: native is not allowed here: 16 to %lld pixels",
+                  (long long)r->settings->max_size);
     else if (r->params.size > r->settings->max_size)
-        refuse(r, "size: %lld is not from 16 to %lld", (long long)r->params.size,
-               (long long)r->settings->max_size);
+        set_error(r, "size: %lld is not from 16 to %lld", (long long)r->params.size,
+                  (long long)r->settings->max_size);
 }
 
-static void read_preset(struct reading *r, const json_t *v)
+static void parse_preset(struct parser *r, const json_t *v)
 {
     const char *name = json_string_value(v);
     enum nst_status st = NST_ERR_ARG; /* there is no such preset */
@@ -288,29 +289,30 @@ static void read_preset(struct reading *r, const json_t *v)
 
     if (!v || json_is_null(v))
         return;
-    if (name && serve_store_name(name) && !strchr(name, '.'))
+    if (name && serve_store_is_valid_name(name) && !strchr(name, '.'))
         st = nst_preset_apply(&r->params, name, &err);
     if (st == NST_ERR_ARG) {
-        text = shown(v);
-        refuse(r, "preset: %s is not a known preset", text);
+        text = value_text(v);
+        set_error(r, "preset: %s is not a known preset", text);
         free(text);
     } else if (st != NST_OK)
-        refuse(r, "%s", err.text);
+        set_error(r, "%s", err.text);
     else
         json_object_set_new(r->record, "preset", json_string(name));
 }
 
 /* A preset has its own weight and steps, which the request may still replace. */
-static void read_weight_and_steps(struct reading *r, const json_t *body)
+static void parse_weight_and_steps(struct parser *r, const json_t *body)
 {
     const struct serve_settings *s = r->settings;
     bool preset = json_object_get(r->record, "preset") != NULL;
-    double weight = number(r, body, "style_weight", SERVE_STYLE_WEIGHT_LEAST,
-                           SERVE_STYLE_WEIGHT_MOST,
-                           preset ? r->params.style_weight : SERVE_STYLE_WEIGHT, false);
-    double steps = number(r, body, "num_steps", (double)s->min_steps, SERVE_STEPS_MOST,
-                          preset ? (double)r->params.iterations : SERVE_STEPS, true);
-    char *text = text_of_real(weight);
+    double weight = get_number(
+        r, body, "style_weight", SERVE_STYLE_WEIGHT_MIN, SERVE_STYLE_WEIGHT_MAX,
+        preset ? r->params.style_weight : SERVE_STYLE_WEIGHT_DEFAULT, false);
+    double steps =
+        get_number(r, body, "num_steps", (double)s->min_steps, SERVE_STEPS_MAX,
+                   preset ? (double)r->params.iterations : SERVE_STEPS_DEFAULT, true);
+    char *text = real_text(weight);
 
     nst_params_set(&r->params, "style-weight", text, NULL);
     if (!preset || json_object_get(body, "style_weight"))
@@ -327,24 +329,24 @@ static void read_weight_and_steps(struct reading *r, const json_t *body)
     json_object_set_new(r->record, "steps", json_integer((json_int_t)steps));
 }
 
-json_t *serve_request_read(const json_t *body, const struct serve_settings *s,
-                           char **error)
+json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
+                            char **error)
 {
-    struct reading r = {
+    struct parser r = {
         .settings = s, .record = json_object(), .options = json_object()};
     const json_t *mask = json_object_get(body, "keep_mask");
     const char *content;
 
     nst_params_init(&r.params);
-    content = upload(&r, json_object_get(body, "content_image"), "content_image");
+    content = get_upload(&r, json_object_get(body, "content_image"), "content_image");
     if (content)
         json_object_set_new(r.record, "content_img", json_string(content));
-    read_styles(&r, body);
-    if (mask && !json_is_null(mask) && upload(&r, mask, "keep_mask"))
+    parse_styles(&r, body);
+    if (mask && !json_is_null(mask) && get_upload(&r, mask, "keep_mask"))
         json_object_set(r.record, "keep_mask", (json_t *)mask);
-    read_preset(&r, json_object_get(body, "preset"));
-    read_weight_and_steps(&r, body);
-    read_options(&r, body);
+    parse_preset(&r, json_object_get(body, "preset"));
+    parse_weight_and_steps(&r, body);
+    parse_options(&r, body);
     json_object_set_new(r.record, "options", r.options);
     nst_params_clear(&r.params);
     *error = r.error;
@@ -355,7 +357,7 @@ json_t *serve_request_read(const json_t *body, const struct serve_settings *s,
 }
 
 /* Add --name=path of an upload. False if it is gone. */
-static bool add_upload(GPtrArray *to, const char *option, const json_t *name,
+static bool add_upload(GPtrArray *args, const char *option, const json_t *name,
                        char **error)
 {
     const char *file = json_string_value(name);
@@ -366,19 +368,19 @@ static bool add_upload(GPtrArray *to, const char *option, const json_t *name,
         return false;
     }
     path = serve_store_path("uploads", file);
-    g_ptr_array_add(to, g_strdup_printf("%s%s", option, path));
+    g_ptr_array_add(args, g_strdup_printf("%s%s", option, path));
     free(path);
     return true;
 }
 
-static bool add_styles(GPtrArray *to, const json_t *styles, char **error)
+static bool add_styles(GPtrArray *args, const json_t *styles, char **error)
 {
-    const json_t *one, *mask;
+    const json_t *item, *mask;
     size_t i;
 
-    json_array_foreach(styles, i, one)
+    json_array_foreach(styles, i, item)
     {
-        const char *name = json_string_value(json_object_get(one, "name"));
+        const char *name = json_string_value(json_object_get(item, "name"));
         char *path = name ? serve_styles_path(name) : NULL;
 
         if (!path) {
@@ -386,11 +388,11 @@ static bool add_styles(GPtrArray *to, const json_t *styles, char **error)
             return false;
         }
         g_ptr_array_add(
-            to, g_strdup_printf("--style=%s:%g", path,
-                                json_number_value(json_object_get(one, "weight"))));
+            args, g_strdup_printf("--style=%s:%g", path,
+                                  json_number_value(json_object_get(item, "weight"))));
         free(path);
-        mask = json_object_get(one, "mask");
-        if (mask && !add_upload(to, "--mask=", mask, error))
+        mask = json_object_get(item, "mask");
+        if (mask && !add_upload(args, "--mask=", mask, error))
             return false;
     }
     return true;
@@ -398,29 +400,30 @@ static bool add_styles(GPtrArray *to, const json_t *styles, char **error)
 
 char **serve_request_arguments(const json_t *record, char **error)
 {
-    GPtrArray *to = g_ptr_array_new_with_free_func(g_free);
+    GPtrArray *args = g_ptr_array_new_with_free_func(g_free);
     const json_t *mask = json_object_get(record, "keep_mask");
     const char *preset = json_string_value(json_object_get(record, "preset")), *name;
     const struct nst_option *o;
     json_t *v;
-    bool all;
+    bool complete;
 
     if (preset)
-        g_ptr_array_add(to, g_strdup_printf("--preset=%s", preset));
+        g_ptr_array_add(args, g_strdup_printf("--preset=%s", preset));
     json_object_foreach(json_object_get(record, "options"), name, v)
     {
         o = nst_option_find(name);
         if (o && o->type == NST_OPTION_FLAG) {
             if (strcmp(json_string_value(v), "true") == 0)
-                g_ptr_array_add(to, g_strdup_printf("--%s", name));
+                g_ptr_array_add(args, g_strdup_printf("--%s", name));
         } else
-            g_ptr_array_add(to, g_strdup_printf("--%s=%s", name, json_string_value(v)));
+            g_ptr_array_add(args,
+                            g_strdup_printf("--%s=%s", name, json_string_value(v)));
     }
-    all = add_styles(to, json_object_get(record, "styles"), error) &&
-          (!mask || add_upload(to, "--keep-mask=", mask, error));
-    g_ptr_array_add(to, NULL);
-    if (all)
-        return (char **)g_ptr_array_free(to, FALSE);
-    g_ptr_array_free(to, TRUE);
+    complete = add_styles(args, json_object_get(record, "styles"), error) &&
+               (!mask || add_upload(args, "--keep-mask=", mask, error));
+    g_ptr_array_add(args, NULL);
+    if (complete)
+        return (char **)g_ptr_array_free(args, FALSE);
+    g_ptr_array_free(args, TRUE);
     return NULL;
 }

@@ -10,11 +10,11 @@
 
 #include "serve/settings.h"
 
-#define SERVE_STYLE_WEIGHT_LEAST 5000
-#define SERVE_STYLE_WEIGHT_MOST 10000
-#define SERVE_STYLE_WEIGHT 7000
-#define SERVE_STEPS_MOST 1000
-#define SERVE_STEPS 300
+#define SERVE_STYLE_WEIGHT_MIN 5000
+#define SERVE_STYLE_WEIGHT_MAX 10000
+#define SERVE_STYLE_WEIGHT_DEFAULT 7000
+#define SERVE_STEPS_MAX 1000
+#define SERVE_STEPS_DEFAULT 300
 
 /*
  * The record of a task that is asked for so: "content_img", "style_img",
@@ -22,8 +22,8 @@
  * is not sound: *error is then a new string that names the field, the value and the
  * range.
  */
-json_t *serve_request_read(const json_t *body, const struct serve_settings *s,
-                           char **error);
+json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
+                            char **error);
 
 /* An argument list that ends with NULL, all of it new: g_strfreev(). Beginning with
  * options of nst that say what is made; NULL if a picture is gone: *error. */

@@ -3,7 +3,7 @@
  * nst-serve - style transfer as a REST service: a supervisor over nst. Here are its
  * command line, its beginning and its end.
  *
- * Each task is a process of its own (child.h), so that what goes wrong with one takes
+ * Each task is a process of its own (sandbox.h), so that what goes wrong with one takes
  * neither the service nor another with it. All that must outlast the service is in
  * files of one folder (store.h); it may be killed at any moment.
  */
@@ -22,25 +22,25 @@
 #include <unistd.h>
 
 #include "nst.h"
-#include "serve/answer.h"
-#include "serve/child.h"
+#include "serve/auth.h"
 #include "serve/events.h"
-#include "serve/guard.h"
 #include "serve/http.h"
 #include "serve/listen.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
-#include "serve/pages.h"
 #include "serve/pictures.h"
+#include "serve/response.h"
 #include "serve/routes.h"
+#include "serve/sandbox.h"
+#include "serve/static_files.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 #include "serve/tasks.h"
 
-#define USAGE 2
+#define EXIT_USAGE 2
 #define SWEEP_SECONDS 60
-#define KEPT_SECONDS (24 * 3600) /* an upload that no task is of */
-#define MOST_UPLOADS 1000        /* of those */
+#define UPLOAD_SECONDS (24 * 3600) /* an upload that no task is of */
+#define MAX_UPLOADS 1000           /* of those */
 
 const char *argp_program_version = PACKAGE_STRING;
 
@@ -58,7 +58,7 @@ enum {
     LOG_FORMAT,
     QUEUE,
     WORKER,
-    NUMBERS /* and what follows */
+    FIRST_NUMBER /* and what follows */
 };
 
 static const struct argp_option options[] = {
@@ -90,14 +90,14 @@ static const struct argp_option options[] = {
     {0}};
 
 /* Options that are numbers, in units that the help names. */
-static const struct number {
+static const struct number_option {
     const char *name, *arg, *help;
     size_t offset;
-    int64_t least, most, usual; /* usual: -1 if it depends on the machine */
+    int64_t min, max, initial; /* initial: -1 if it depends on the machine */
 } numbers[] = {
 #define AT(member) offsetof(struct serve_settings, member)
     {"max-tasks", "N", "Maximum number of running tasks", AT(max_tasks), 1,
-     SERVE_TASKS_MOST, 3},
+     SERVE_MAX_TASKS, 3},
     {"max-queue", "N", "Maximum number of queued tasks", AT(max_queue), 1, 100000, 100},
     {"max-upload", "BYTES", "Maximum size of an upload (K, M, G)", AT(max_upload), 1024,
      (int64_t)1 << 32, (int64_t)16 << 20},
@@ -130,15 +130,15 @@ static const struct number {
      0, 86400, 300},
 #undef AT
 };
-#define COUNT (sizeof numbers / sizeof *numbers)
+#define NUMBER_COUNT (sizeof numbers / sizeof *numbers)
 
-static int64_t *at(struct serve_settings *s, const struct number *n)
+static int64_t *setting(struct serve_settings *s, const struct number_option *n)
 {
     return (int64_t *)((char *)s + n->offset);
 }
 
 /* A whole number, perhaps with K, M or G behind it; -1 if it is none. */
-static int64_t whole(const char *text)
+static int64_t parse_size(const char *text)
 {
     char *end;
     long long n = strtoll(text, &end, 10);
@@ -150,14 +150,14 @@ static int64_t whole(const char *text)
 }
 
 static void set_number(struct argp_state *state, struct serve_settings *s,
-                       const struct number *n, const char *text)
+                       const struct number_option *n, const char *text)
 {
-    int64_t v = whole(text);
+    int64_t v = parse_size(text);
 
-    if (v < n->least || v > n->most)
+    if (v < n->min || v > n->max)
         argp_error(state, "%s: '%s' is not a whole number from %" PRId64 " to %" PRId64,
-                   n->name, text, n->least, n->most);
-    *at(s, n) = v;
+                   n->name, text, n->min, n->max);
+    *setting(s, n) = v;
 }
 
 static void set_model(struct argp_state *state, struct serve_settings *s,
@@ -173,7 +173,7 @@ static void set_model(struct argp_state *state, struct serve_settings *s,
 }
 
 /* A password is for nobody who looks at the list of processes. */
-static const char *take_queue(char *arg)
+static const char *take_queue_url(char *arg)
 {
     char *copy = nst_xstrdup(arg), *end = strrchr(arg, '@');
     char *begin = strstr(arg, "://");
@@ -183,7 +183,7 @@ static const char *take_queue(char *arg)
     return copy;
 }
 
-static void check(struct argp_state *state, struct serve_settings *s)
+static void check_options(struct argp_state *state, struct serve_settings *s)
 {
     size_t n = s->prefix ? strlen(s->prefix) : 0;
 
@@ -193,18 +193,18 @@ static void check(struct argp_state *state, struct serve_settings *s)
     if (s->worker && !s->queue)
         argp_error(state, "worker: needs --queue");
     if (!s->data)
-        s->data = nst_search_user("XDG_STATE_HOME", ".local/state", "serve");
+        s->data = nst_user_path("XDG_STATE_HOME", ".local/state", "serve");
     if (!s->data || !*s->data)
         argp_error(state, "data: a directory is required%s",
                    s->data ? "" : " because $HOME is not set");
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct serve_settings *s = state->input;
 
-    if (key >= NUMBERS && key < NUMBERS + (int)COUNT)
-        set_number(state, s, &numbers[key - NUMBERS], arg);
+    if (key >= FIRST_NUMBER && key < FIRST_NUMBER + (int)NUMBER_COUNT)
+        set_number(state, s, &numbers[key - FIRST_NUMBER], arg);
     else if (key == 'l')
         s->listen = arg;
     else if (key == DATA)
@@ -228,7 +228,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     else if (key == PROXY)
         s->behind_proxy = true;
     else if (key == QUEUE)
-        s->queue = take_queue(arg);
+        s->queue = take_queue_url(arg);
     else if (key == WORKER)
         s->worker = true;
     else if (key == LOG)
@@ -241,7 +241,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     else if (key == ARGP_KEY_ARG)
         argp_error(state, "%s: unexpected argument; only options are allowed", arg);
     else if (key == ARGP_KEY_END)
-        check(state, s);
+        check_options(state, s);
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
@@ -251,25 +251,27 @@ static error_t parse(int key, char *arg, struct argp_state *state)
  * program. */
 static struct argp_option *all_options(void)
 {
-    static struct argp_option list[sizeof options / sizeof *options + COUNT + 1];
+    static struct argp_option list[sizeof options / sizeof *options + NUMBER_COUNT + 1];
     size_t n = sizeof options / sizeof *options - 1;
 
     memcpy(list, options, n * sizeof *list);
     list[n++] = (struct argp_option){.doc = "Limits:", .group = 3};
-    for (size_t i = 0; i < COUNT; i++) {
-        const struct number *of = &numbers[i];
+    for (size_t i = 0; i < NUMBER_COUNT; i++) {
+        const struct number_option *option = &numbers[i];
 
         list[n++] = (struct argp_option){
-            .name = of->name,
-            .key = NUMBERS + (int)i,
-            .arg = of->arg,
-            .doc = of->usual < 0
-                       ? nst_xstrdup(of->help)
-                       : nst_xasprintf("%s [%" PRId64 "%s]", of->help,
-                                       of->usual >> 20 << 20 == of->usual && of->usual
-                                           ? of->usual >> 20
-                                           : of->usual,
-                                       of->usual >> 20 << 20 == of->usual && of->usual
+            .name = option->name,
+            .key = FIRST_NUMBER + (int)i,
+            .arg = option->arg,
+            .doc = option->initial < 0
+                       ? nst_xstrdup(option->help)
+                       : nst_xasprintf("%s [%" PRId64 "%s]", option->help,
+                                       option->initial >> 20 << 20 == option->initial &&
+                                               option->initial
+                                           ? option->initial >> 20
+                                           : option->initial,
+                                       option->initial >> 20 << 20 == option->initial &&
+                                               option->initial
                                            ? "M"
                                            : ""),
             .group = 3};
@@ -281,7 +283,7 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
 {
     struct argp_option *list = all_options();
     const struct argp argp = {list,
-                              parse,
+                              parse_option,
                               NULL,
                               "HTTP service for neural style transfer; see "
                               "nst-serve(8).",
@@ -291,9 +293,9 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
     struct sysinfo machine;
 
     sysinfo(&machine);
-    for (size_t i = 0; i < COUNT; i++)
-        *at(s, &numbers[i]) = numbers[i].usual;
-    argp_err_exit_status = USAGE;
+    for (size_t i = 0; i < NUMBER_COUNT; i++)
+        *setting(s, &numbers[i]) = numbers[i].initial;
+    argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, s);
     if (s->task_memory < 0)
         s->task_memory =
@@ -301,7 +303,7 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
     s->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-static int complain(const struct nst_err *err)
+static int report_error(const struct nst_err *err)
 {
     serve_log(SERVE_ERROR, "%s", err->text);
     return EXIT_FAILURE;
@@ -318,7 +320,7 @@ static enum nst_status check_address(const struct serve_settings *s, const char 
 }
 
 /* Signals that end the service; to be waited for. */
-static sigset_t ending(void)
+static sigset_t shutdown_signals(void)
 {
     sigset_t set;
 
@@ -329,15 +331,15 @@ static sigset_t ending(void)
 }
 
 /* What nobody makes anything of goes after a day. */
-static void sweep(void)
+static void sweep_uploads(void)
 {
-    serve_tasks_sweep(KEPT_SECONDS, MOST_UPLOADS);
+    serve_tasks_sweep(UPLOAD_SECONDS, MAX_UPLOADS);
 }
 
 /* Until a signal says to end. */
-static void serve(const struct serve_settings *s)
+static void wait_for_signal(const struct serve_settings *s)
 {
-    const sigset_t set = ending();
+    const sigset_t set = shutdown_signals();
     int64_t seconds = 0;
 
     serve_notify("READY=1");
@@ -346,21 +348,21 @@ static void serve(const struct serve_settings *s)
         if (s->monitor && seconds % s->monitor == 0)
             serve_monitor_log();
         if (seconds % SWEEP_SECONDS == 0 && !s->worker)
-            sweep();
+            sweep_uploads();
     }
 }
 
 /* Running tasks finish if they can in time; another signal cuts that short. */
-static void drain(const struct serve_settings *s, bool own)
+static void drain(const struct serve_settings *s, bool owned)
 {
-    const sigset_t set = ending();
+    const sigset_t set = shutdown_signals();
 
     serve_notify("STOPPING=1");
-    serve_log(SERVE_INFO, "ending: %u tasks are running", serve_tasks_working());
+    serve_log(SERVE_INFO, "ending: %u tasks are running", serve_tasks_running());
     if (!s->worker)
-        serve_http_quiesce(own);
+        serve_http_quiesce(owned);
     serve_tasks_drain();
-    for (int64_t i = 0; i < 10 * s->grace && serve_tasks_working() > 0; i++)
+    for (int64_t i = 0; i < 10 * s->grace && serve_tasks_running() > 0; i++)
         if (sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 100000000}) >= 0)
             break;
 }
@@ -377,7 +379,7 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
     st = serve_tasks_open(s, NULL, err);
     if (st == NST_OK) {
         serve_log(SERVE_INFO, "processing tasks of the queue");
-        serve(s);
+        wait_for_signal(s);
         drain(s, false);
     }
     serve_tasks_stop();
@@ -389,49 +391,49 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
 }
 
 /* From a socket to the end. */
-static enum nst_status run(const struct serve_settings *s, int fd, bool own,
-                           const char *name, struct nst_err *err)
+static enum nst_status run_service(const struct serve_settings *s, int fd, bool owned,
+                                   const char *name, struct nst_err *err)
 {
     const struct serve_route *routes;
     enum nst_status st = serve_routes_open(&routes, s, err);
 
     if (st == NST_OK)
-        st = serve_guard_open(s, err);
+        st = serve_auth_open(s, err);
     if (st == NST_OK)
         st = serve_store_open(s->data, s->queue != NULL, s->prefix, err);
     if (st != NST_OK)
         return st;
-    serve_answer_allow(s->allow_origin);
-    serve_pages_open(s->web);
+    serve_response_allow_origin(s->allow_origin);
+    serve_static_open(s->web);
     serve_styles_open(s);
     serve_monitor_open(s);
     st = serve_tasks_open(s, serve_events_changed, err);
     if (st == NST_OK) {
-        sweep();
+        sweep_uploads();
         st = serve_http_open(s, routes, fd, err);
     }
     if (st == NST_OK) {
         serve_log(SERVE_INFO, "listening on %s", name);
-        serve(s);
-        drain(s, own);
+        wait_for_signal(s);
+        drain(s, owned);
     }
     serve_tasks_stop();
-    serve_events_end();
-    serve_child_quit();
+    serve_events_shutdown();
+    serve_sandbox_shutdown();
     if (st == NST_OK)
         serve_http_close();
     serve_tasks_close();
     serve_monitor_close();
     serve_styles_close();
-    serve_pages_close();
+    serve_static_close();
     serve_store_close();
-    serve_guard_close();
+    serve_auth_close();
     serve_routes_close();
     return st;
 }
 
 /* Each connection is one: as many as may be. */
-static void allow_files(void)
+static void raise_file_limit(void)
 {
     struct rlimit l;
 
@@ -442,17 +444,17 @@ static void allow_files(void)
 }
 
 /* Answer requests until the end. */
-static enum nst_status answer(const struct serve_settings *s, struct nst_err *err)
+static enum nst_status run_server(const struct serve_settings *s, struct nst_err *err)
 {
     char *name = NULL;
-    bool local, own;
+    bool local, owned;
     int fd = -1;
-    enum nst_status st = serve_listen(&fd, &own, s->listen, &name, &local, err);
+    enum nst_status st = serve_listen(&fd, &owned, s->listen, &name, &local, err);
 
     if (st == NST_OK)
         st = check_address(s, name, local, err);
     if (st == NST_OK)
-        st = run(s, fd, own, name, err);
+        st = run_service(s, fd, owned, name, err);
     if (fd >= 0)
         close(fd);
     free(name);
@@ -462,7 +464,7 @@ static enum nst_status answer(const struct serve_settings *s, struct nst_err *er
 int main(int argc, char **argv)
 {
     static struct serve_settings s = {.listen = "127.0.0.1:5000"};
-    const sigset_t set = ending();
+    const sigset_t set = shutdown_signals();
     struct nst_err err;
 
     if (argc == 5 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
@@ -471,14 +473,14 @@ int main(int argc, char **argv)
     read_options(&s, argc, argv);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* all threads to come, too */
     signal(SIGPIPE, SIG_IGN);
-    allow_files();
+    raise_file_limit();
     setenv("VIPS_BLOCK_UNTRUSTED", "1", 1); /* for what reads clients' pictures */
     if (!serve_log_open(s.log_file, s.json_log)) {
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
         return EXIT_FAILURE;
     }
-    if ((s.worker ? run_worker(&s, &err) : answer(&s, &err)) != NST_OK)
-        return complain(&err);
+    if ((s.worker ? run_worker(&s, &err) : run_server(&s, &err)) != NST_OK)
+        return report_error(&err);
     serve_log(SERVE_INFO, "ended");
     serve_log_close();
     return EXIT_SUCCESS;

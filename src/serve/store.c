@@ -15,20 +15,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOST_NAME (SERVE_PICTURE_NAME + 4) /* of its thumbnail: .jpg */
-#define RESERVE_BYTES ((uint64_t)64 << 20) /* of the disk, or */
-#define RESERVE_PART 100                   /* the 100th of it if that is less */
+#define MAX_NAME (SERVE_MAX_PICTURE_NAME + 4) /* of its thumbnail: .jpg */
+#define RESERVE_BYTES ((uint64_t)64 << 20)    /* of the disk, or */
+#define RESERVE_DIVISOR 100                   /* the 100th of it if that is less */
 #define PARTIAL_SECONDS 3600 /* more than another front end takes to receive it */
 
-static char *top;
+static char *root;
 static const char *url_prefix;
-static int lock = -1;
+static int lock_fd = -1;
 
 static const char *const folders[] = {"uploads", "styles", "results",
                                       "thumbs",  "tasks",  "work"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
-static enum nst_status make(const char *path, struct nst_err *err)
+static enum nst_status make_folder(const char *path, struct nst_err *err)
 {
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return NST_OK;
@@ -43,11 +43,11 @@ static enum nst_status make_parents(const char *dir, struct nst_err *err)
     for (char *c = path + 1; st == NST_OK && *c; c++)
         if (*c == '/') {
             *c = 0;
-            st = make(path, err);
+            st = make_folder(path, err);
             *c = '/';
         }
     free(path);
-    return st == NST_OK ? make(dir, err) : st;
+    return st == NST_OK ? make_folder(dir, err) : st;
 }
 
 struct partial {
@@ -56,28 +56,28 @@ struct partial {
 };
 
 /* What was being received when the service was killed. */
-static void drop_partial(void *ctx, const char *name)
+static void remove_partial(void *ctx, const char *name)
 {
     const struct partial *p = ctx;
-    size_t n = strlen(name), e = strlen(SERVE_PARTIAL);
+    size_t n = strlen(name), e = strlen(SERVE_PARTIAL_SUFFIX);
     char *path = serve_store_path(p->folder, name);
     struct stat st;
 
-    if (n > e && strcmp(name + n - e, SERVE_PARTIAL) == 0 && stat(path, &st) == 0 &&
-        st.st_mtime <= p->before)
+    if (n > e && strcmp(name + n - e, SERVE_PARTIAL_SUFFIX) == 0 &&
+        stat(path, &st) == 0 && st.st_mtime <= p->before)
         unlink(path);
     free(path);
 }
 
 static enum nst_status lock_folder(const char *dir, bool shared, struct nst_err *err)
 {
-    char *path = nst_xasprintf("%s/lock", top);
+    char *path = nst_xasprintf("%s/lock", root);
     enum nst_status st = NST_OK;
 
-    lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (lock < 0)
+    lock_fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (lock_fd < 0)
         st = nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
-    else if (flock(lock, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
+    else if (flock(lock_fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
         st = nst_err_set(err, NST_ERR_IO, "%s: another nst-serve%s uses this folder",
                          dir, shared ? " without --queue" : "");
     free(path);
@@ -87,7 +87,7 @@ static enum nst_status lock_folder(const char *dir, bool shared, struct nst_err 
 /* Without its queue, results would look as if they were of no task. */
 static enum nst_status check_queue(const char *dir, bool shared, struct nst_err *err)
 {
-    char *path = nst_xasprintf("%s/queue", top);
+    char *path = nst_xasprintf("%s/queue", root);
     enum nst_status st = NST_OK;
     int fd = open(path, (shared ? O_CREAT : 0) | O_RDONLY | O_CLOEXEC, 0600);
 
@@ -111,12 +111,12 @@ enum nst_status serve_store_open(const char *dir, bool shared, const char *prefi
     struct partial p = {.before = shared ? time(NULL) - PARTIAL_SECONDS : INT64_MAX};
 
     url_prefix = prefix ? prefix : "";
-    if (st == NST_OK && !(top = realpath(dir, NULL)))
+    if (st == NST_OK && !(root = realpath(dir, NULL)))
         st = nst_err_set(err, NST_ERR_IO, "%s: %s", dir, strerror(errno));
     for (size_t i = 0; st == NST_OK && i < FOLDERS; i++) {
-        char *path = nst_xasprintf("%s/%s", top, folders[i]);
+        char *path = nst_xasprintf("%s/%s", root, folders[i]);
 
-        st = make(path, err);
+        st = make_folder(path, err);
         free(path);
     }
     if (st == NST_OK)
@@ -125,25 +125,25 @@ enum nst_status serve_store_open(const char *dir, bool shared, const char *prefi
         st = check_queue(dir, shared, err);
     for (size_t i = 0; st == NST_OK && i < 2; i++) {
         p.folder = folders[i];
-        serve_store_each(folders[i], drop_partial, &p);
+        serve_store_foreach(folders[i], remove_partial, &p);
     }
     return st;
 }
 
 void serve_store_close(void)
 {
-    if (lock >= 0)
-        close(lock);
-    lock = -1;
-    free(top);
-    top = NULL;
+    if (lock_fd >= 0)
+        close(lock_fd);
+    lock_fd = -1;
+    free(root);
+    root = NULL;
 }
 
-bool serve_store_name(const char *name)
+bool serve_store_is_valid_name(const char *name)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
 
-    return n > 0 && n <= MOST_NAME && !name[n] && name[0] != '.' && name[0] != '-' &&
+    return n > 0 && n <= MAX_NAME && !name[n] && name[0] != '.' && name[0] != '-' &&
            name[0] != '_' && !strstr(name, "..");
 }
 
@@ -159,7 +159,9 @@ char *serve_store_new_name(const char *ending)
 
 char *serve_store_path(const char *folder, const char *name)
 {
-    return serve_store_name(name) ? nst_xasprintf("%s/%s/%s", top, folder, name) : NULL;
+    return serve_store_is_valid_name(name)
+               ? nst_xasprintf("%s/%s/%s", root, folder, name)
+               : NULL;
 }
 
 int serve_file_open(const char *path, uint64_t *size)
@@ -191,7 +193,7 @@ bool serve_file_move(const char *from, const char *to)
     return moved;
 }
 
-int serve_store_read(const char *folder, const char *name, uint64_t *size)
+int serve_store_open_file(const char *folder, const char *name, uint64_t *size)
 {
     char *path = serve_store_path(folder, name);
     int fd = path ? serve_file_open(path, size) : -1;
@@ -203,7 +205,7 @@ int serve_store_read(const char *folder, const char *name, uint64_t *size)
 bool serve_store_has(const char *folder, const char *name)
 {
     uint64_t size;
-    int fd = serve_store_read(folder, name, &size);
+    int fd = serve_store_open_file(folder, name, &size);
 
     if (fd >= 0)
         close(fd);
@@ -243,43 +245,43 @@ void serve_store_remove_picture(const char *folder, const char *name)
     free(thumb);
 }
 
-enum nst_status serve_store_write(const char *name, const json_t *j,
-                                  struct nst_err *err)
+enum nst_status serve_store_write_task(const char *name, const json_t *j,
+                                       struct nst_err *err)
 {
     char *path = serve_store_path("tasks", name);
     char *text = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
-    struct nst_place *place;
-    enum nst_status st = nst_place_open(&place, path, err);
+    struct nst_atomic_file *file;
+    enum nst_status st = nst_atomic_file_open(&file, path, err);
 
     if (st == NST_OK) {
-        st = nst_place_add(place, text, strlen(text), err);
+        st = nst_atomic_file_write(file, text, strlen(text), err);
         if (st == NST_OK)
-            st = nst_place_finish(place, err);
-        nst_place_free(place);
+            st = nst_atomic_file_commit(file, err);
+        nst_atomic_file_free(file);
     }
     free(text);
     free(path);
     return st;
 }
 
-void serve_store_each(const char *folder, void (*tell)(void *ctx, const char *name),
-                      void *ctx)
+void serve_store_foreach(const char *folder, void (*visit)(void *ctx, const char *name),
+                         void *ctx)
 {
-    char *path = nst_xasprintf("%s/%s", top, folder);
+    char *path = nst_xasprintf("%s/%s", root, folder);
     DIR *d = opendir(path);
     const struct dirent *e;
 
     free(path);
     while (d && (e = readdir(d)))
-        if (serve_store_name(e->d_name))
-            tell(ctx, e->d_name);
+        if (serve_store_is_valid_name(e->d_name))
+            visit(ctx, e->d_name);
     if (d)
         closedir(d);
 }
 
-int64_t serve_store_changed(const char *folder)
+int64_t serve_store_mtime(const char *folder)
 {
-    char *path = nst_xasprintf("%s/%s", top, folder);
+    char *path = nst_xasprintf("%s/%s", root, folder);
     struct stat st = {0};
 
     stat(path, &st);
@@ -292,14 +294,14 @@ struct sweep {
     GPtrArray *files; /* of struct swept */
 };
 
-struct swept {
+struct upload {
     char *name;
     time_t time;
 };
 
-static void free_swept(gpointer p)
+static void free_upload(gpointer p)
 {
-    free(((struct swept *)p)->name);
+    free(((struct upload *)p)->name);
     free(p);
 }
 
@@ -307,13 +309,13 @@ static void collect(void *ctx, const char *name)
 {
     struct sweep *s = ctx;
     char *path = serve_store_path("uploads", name);
-    struct swept *f;
+    struct upload *f;
     struct stat st;
 
-    if (!g_hash_table_contains(s->used, name) && !strstr(name, SERVE_PARTIAL) &&
+    if (!g_hash_table_contains(s->used, name) && !strstr(name, SERVE_PARTIAL_SUFFIX) &&
         stat(path, &st) == 0) {
         f = nst_xcalloc(1, sizeof *f);
-        *f = (struct swept){nst_xstrdup(name), st.st_mtime};
+        *f = (struct upload){nst_xstrdup(name), st.st_mtime};
         g_ptr_array_add(s->files, f);
     }
     free(path);
@@ -321,28 +323,29 @@ static void collect(void *ctx, const char *name)
 
 static gint newest_first(gconstpointer a, gconstpointer b)
 {
-    const struct swept *x = *(struct swept *const *)a, *y = *(struct swept *const *)b;
+    const struct upload *x = *(struct upload *const *)a,
+                        *y = *(struct upload *const *)b;
 
     return (x->time < y->time) - (x->time > y->time);
 }
 
-void serve_store_sweep(GHashTable *used, int64_t seconds, size_t most)
+void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files)
 {
-    struct sweep s = {used, g_ptr_array_new_with_free_func(free_swept)};
+    struct sweep s = {used, g_ptr_array_new_with_free_func(free_upload)};
     time_t now = time(NULL);
 
-    serve_store_each("uploads", collect, &s);
+    serve_store_foreach("uploads", collect, &s);
     g_ptr_array_sort(s.files, newest_first);
     for (guint i = 0; i < s.files->len; i++) {
-        const struct swept *f = s.files->pdata[i];
+        const struct upload *f = s.files->pdata[i];
 
-        if (i >= most || now - f->time >= seconds)
+        if (i >= max_files || now - f->time >= max_age)
             serve_store_remove_picture("uploads", f->name);
     }
     g_ptr_array_free(s.files, TRUE);
 }
 
-char *serve_store_work(const char *name)
+char *serve_store_work_dir(const char *name)
 {
     char *path = serve_store_path("work", name);
 
@@ -353,7 +356,7 @@ char *serve_store_work(const char *name)
     return path;
 }
 
-bool serve_store_end_work(const char *name)
+bool serve_store_remove_work_dir(const char *name)
 {
     char *path = serve_store_path("work", name);
     DIR *d = path ? opendir(path) : NULL;
@@ -370,31 +373,31 @@ bool serve_store_end_work(const char *name)
     return gone;
 }
 
-void serve_store_disk(uint64_t *free_bytes, double *used)
+void serve_store_disk_usage(uint64_t *free_bytes, double *used)
 {
     struct statvfs v;
 
     *free_bytes = 0;
     *used = 0;
-    if (statvfs(top, &v) != 0 || v.f_blocks == 0)
+    if (statvfs(root, &v) != 0 || v.f_blocks == 0)
         return;
     *free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
     *used = 1 - (double)v.f_bavail / (double)v.f_blocks;
 }
 
-bool serve_store_is_full(int error)
+bool serve_store_is_disk_full(int error)
 {
     return error == ENOSPC || error == EDQUOT;
 }
 
-bool serve_store_has_room(uint64_t bytes)
+bool serve_store_has_space(uint64_t bytes)
 {
     struct statvfs v;
-    uint64_t left, kept;
+    uint64_t left, reserve;
 
-    if (statvfs(top, &v) != 0)
+    if (statvfs(root, &v) != 0)
         return true; /* writing will tell */
     left = (uint64_t)v.f_bavail * v.f_frsize;
-    kept = MIN((uint64_t)v.f_blocks * v.f_frsize / RESERVE_PART, RESERVE_BYTES);
-    return left >= kept && left - kept >= bytes;
+    reserve = MIN((uint64_t)v.f_blocks * v.f_frsize / RESERVE_DIVISOR, RESERVE_BYTES);
+    return left >= reserve && left - reserve >= bytes;
 }

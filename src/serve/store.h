@@ -17,8 +17,8 @@
 
 #include "nst.h"
 
-#define SERVE_PARTIAL ".part" /* the ending of what is being received */
-#define SERVE_PICTURE_NAME 80 /* characters of a picture's name, at most */
+#define SERVE_PARTIAL_SUFFIX ".part" /* the ending of what is being received */
+#define SERVE_MAX_PICTURE_NAME 80    /* characters of a picture's name, at most */
 
 /*
  * Make what is missing of it, take what a crash left half done away, and lock it: two
@@ -31,7 +31,7 @@ void serve_store_close(void);
 
 /* May it be the name of a file here? Letters of the lower case, digits, and . _ - but
  * for the first. */
-bool serve_store_name(const char *name);
+bool serve_store_is_valid_name(const char *name);
 
 /* 32 random hexadecimal digits, and the ending. A new string. */
 char *serve_store_new_name(const char *ending);
@@ -44,7 +44,7 @@ int serve_file_open(const char *path, uint64_t *size);
 /* Move a file whose bytes are on the disk, so that its new name is, too. False: errno.
  */
 bool serve_file_move(const char *from, const char *to);
-int serve_store_read(const char *folder, const char *name, uint64_t *size);
+int serve_store_open_file(const char *folder, const char *name, uint64_t *size);
 void serve_store_remove(const char *folder, const char *name);
 /* And its thumbnail. */
 void serve_store_remove_picture(const char *folder, const char *name);
@@ -54,32 +54,32 @@ json_t *serve_url(const char *folder, const char *name);
 json_t *serve_thumb_url(const char *name);
 
 /* Write j as tasks/NAME, whole or not at all. NST_ERR_IO: errno. */
-enum nst_status serve_store_write(const char *name, const json_t *j,
-                                  struct nst_err *err);
+enum nst_status serve_store_write_task(const char *name, const json_t *j,
+                                       struct nst_err *err);
 
 /* Tell of all files in a folder, in no order. */
-void serve_store_each(const char *folder, void (*tell)(void *ctx, const char *name),
-                      void *ctx);
+void serve_store_foreach(const char *folder, void (*visit)(void *ctx, const char *name),
+                         void *ctx);
 
 /* When a file was last added to it or removed: nanoseconds since 1970. */
-int64_t serve_store_changed(const char *folder);
+int64_t serve_store_mtime(const char *folder);
 
 /* Remove uploads, and their thumbnails, whose names are not in that set of strings:
  * those that are as old as that, and all but so many of the newest. */
-void serve_store_sweep(GHashTable *used, int64_t seconds, size_t most);
+void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files);
 
 /* The folder work/NAME, which is made if need be: a new string, or NULL. */
-char *serve_store_work(const char *name);
+char *serve_store_work_dir(const char *name);
 /* Remove it and what is in it. False if it is still there. */
-bool serve_store_end_work(const char *name);
+bool serve_store_remove_work_dir(const char *name);
 
 /* Is that errno one of a disk that is full? */
-bool serve_store_is_full(int error);
+bool serve_store_is_disk_full(int error);
 /* Is there room for so many bytes of a client, and some left for what the service has
  * to write down of its tasks? */
-bool serve_store_has_room(uint64_t bytes);
+bool serve_store_has_space(uint64_t bytes);
 
 /* Bytes free on its disk, and the part in use, 0 to 1. */
-void serve_store_disk(uint64_t *free_bytes, double *used);
+void serve_store_disk_usage(uint64_t *free_bytes, double *used);
 
 #endif

@@ -15,11 +15,11 @@
 #include "serve/pictures.h"
 #include "serve/store.h"
 
-#define SURE_NS 2000000000
+#define MTIME_MARGIN_NS 2000000000
 
 struct style {
     char *name, *path;
-    bool pack, sent; /* sent: by a client */
+    bool pack, uploaded; /* uploaded: by a client */
     /* of a pack that says so; or NULL */
     char *artist, *title, *year;
     void *preview; /* a JPEG */
@@ -29,10 +29,10 @@ struct style {
 static struct {
     const struct serve_settings *settings;
     pthread_mutex_t lock;
-    GHashTable *of; /* of struct style, by their names */
-    char *list;     /* as JSON; NULL: to be made anew */
-    int64_t seen;   /* when the store's folder had changed, as of the last look */
-} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    GHashTable *table; /* of struct style, by their names */
+    char *list;        /* as JSON; NULL: to be made anew */
+    int64_t mtime;     /* when the store's folder had changed, as of the last look */
+} styles = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void free_style(gpointer p)
 {
@@ -47,19 +47,19 @@ static void free_style(gpointer p)
     free(s);
 }
 
-static const struct style *find(const char *name)
+static const struct style *find_style(const char *name)
 {
-    return g_hash_table_lookup(all.of, name);
+    return g_hash_table_lookup(styles.table, name);
 }
 
 /* All is locked: the list is another. */
-static void renew(void)
+static void invalidate_list(void)
 {
-    free(all.list);
-    all.list = NULL;
+    free(styles.list);
+    styles.list = NULL;
 }
 
-static char *text_of(const struct nst_pack *p, enum nst_pack_text which)
+static char *pack_text(const struct nst_pack *p, enum nst_pack_text which)
 {
     const char *text = nst_pack_text(p, which);
 
@@ -77,9 +77,9 @@ static void read_pack(struct style *s)
         serve_log(SERVE_WARNING, "styles: %s", err.text);
         return;
     }
-    s->artist = text_of(p, NST_PACK_ARTIST);
-    s->title = text_of(p, NST_PACK_TITLE);
-    s->year = text_of(p, NST_PACK_YEAR);
+    s->artist = pack_text(p, NST_PACK_ARTIST);
+    s->title = pack_text(p, NST_PACK_TITLE);
+    s->year = pack_text(p, NST_PACK_YEAR);
     preview = nst_pack_preview(p, &s->preview_size);
     if (preview)
         s->preview = memcpy(nst_xcalloc(s->preview_size, 1), preview, s->preview_size);
@@ -87,36 +87,36 @@ static void read_pack(struct style *s)
 }
 
 /* All is locked. path is taken over. The first of a name is the one that counts. */
-static void insert(const char *name, char *path, bool pack, bool sent)
+static void insert_style(const char *name, char *path, bool pack, bool uploaded)
 {
     struct style *s = nst_xcalloc(1, sizeof *s);
 
     s->name = nst_xstrdup(name);
     s->path = path;
     s->pack = pack;
-    s->sent = sent;
-    if (pack && !find(name))
+    s->uploaded = uploaded;
+    if (pack && !find_style(name))
         read_pack(s);
-    if (find(name))
+    if (find_style(name))
         free_style(s);
     else {
-        g_hash_table_insert(all.of, s->name, s);
-        renew();
+        g_hash_table_insert(styles.table, s->name, s);
+        invalidate_list();
     }
 }
 
-static void add(const char *name, char *path, bool pack, bool sent)
+static void add_style(const char *name, char *path, bool pack, bool uploaded)
 {
-    pthread_mutex_lock(&all.lock);
-    insert(name, path, pack, sent);
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&styles.lock);
+    insert_style(name, path, pack, uploaded);
+    pthread_mutex_unlock(&styles.lock);
 }
 
 static bool is_pack(const char *name)
 {
-    size_t n = strlen(name), e = strlen(NST_PACK_ENDING);
+    size_t n = strlen(name), e = strlen(NST_PACK_SUFFIX);
 
-    return n > e && strcmp(name + n - e, NST_PACK_ENDING) == 0;
+    return n > e && strcmp(name + n - e, NST_PACK_SUFFIX) == 0;
 }
 
 /* Was it looked at before, as it is now? */
@@ -124,9 +124,9 @@ static bool has_thumbnail(const char *path, const char *file)
 {
     char *name = nst_xasprintf("%s.jpg", file);
     char *thumb = serve_store_path("thumbs", name);
-    struct stat of, small;
-    bool has = thumb && stat(path, &of) == 0 && stat(thumb, &small) == 0 &&
-               small.st_mtime > of.st_mtime;
+    struct stat source, thumbnail;
+    bool has = thumb && stat(path, &source) == 0 && stat(thumb, &thumbnail) == 0 &&
+               thumbnail.st_mtime > source.st_mtime;
 
     free(thumb);
     free(name);
@@ -135,7 +135,7 @@ static bool has_thumbnail(const char *path, const char *file)
 
 static bool is_picture_name(const char *file)
 {
-    return serve_store_name(file) && strlen(file) <= SERVE_PICTURE_NAME;
+    return serve_store_is_valid_name(file) && strlen(file) <= SERVE_MAX_PICTURE_NAME;
 }
 
 /* One file of a folder: a pack, or a picture that can be read. */
@@ -146,9 +146,9 @@ static void add_file(const char *folder, const char *file)
 
     if (is_pack(file)) {
         char *name =
-            nst_xasprintf("%.*s", (int)(strlen(file) - strlen(NST_PACK_ENDING)), file);
+            nst_xasprintf("%.*s", (int)(strlen(file) - strlen(NST_PACK_SUFFIX)), file);
 
-        add(name, path, true, false);
+        add_style(name, path, true, false);
         free(name);
         return;
     }
@@ -156,14 +156,14 @@ static void add_file(const char *folder, const char *file)
         serve_log(SERVE_WARNING,
                   "styles: %s: the name may only have lower case letters, digits, and "
                   ". _ -, and at most %d of them",
-                  file, SERVE_PICTURE_NAME);
+                  file, SERVE_MAX_PICTURE_NAME);
     } else if (!has_thumbnail(path, file) &&
-               serve_picture_check(path, file, (long long)all.settings->max_pixels,
-                                   &error) != SERVE_SOUND) {
+               serve_picture_check(path, file, (long long)styles.settings->max_pixels,
+                                   &error) != SERVE_CHECK_OK) {
         serve_log(SERVE_WARNING, "styles: %s: %s", file, error);
         free(error);
     } else {
-        add(file, path, false, false);
+        add_style(file, path, false, false);
         return;
     }
     free(path);
@@ -177,7 +177,7 @@ static void add_folder(const char *folder)
     for (int i = 0; i < n; i++) {
         const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
 
-        if (name[0] != '.' && dot && (is_pack(name) || nst_picture_knows(dot)))
+        if (name[0] != '.' && dot && (is_pack(name) || nst_picture_supports(dot)))
             add_file(folder, name);
         free(entry[i]);
     }
@@ -188,70 +188,71 @@ static void add_folder(const char *folder)
 static void add_stored(void *ctx, const char *name)
 {
     (void)ctx;
-    insert(name, serve_store_path("styles", name), false, true);
+    insert_style(name, serve_store_path("styles", name), false, true);
 }
 
 /* GHRFunc: one that a client sent, whose file another front end has removed. */
-static gboolean is_gone(gpointer name, gpointer style, gpointer none)
+static gboolean is_gone(gpointer name, gpointer style, gpointer unused)
 {
-    (void)none;
-    return ((const struct style *)style)->sent && !serve_store_has("styles", name);
+    (void)unused;
+    return ((const struct style *)style)->uploaded && !serve_store_has("styles", name);
 }
 
 /* All is locked. Front ends of one queue share the folder, and workers see what they
  * add to it and remove. */
-static void look_again(void)
+static void refresh(void)
 {
-    int64_t changed = all.settings->queue ? serve_store_changed("styles") : all.seen;
+    int64_t changed =
+        styles.settings->queue ? serve_store_mtime("styles") : styles.mtime;
 
-    if (changed == all.seen)
+    if (changed == styles.mtime)
         return;
-    if (g_hash_table_foreach_remove(all.of, is_gone, NULL) > 0)
-        renew();
-    serve_store_each("styles", add_stored, NULL);
+    if (g_hash_table_foreach_remove(styles.table, is_gone, NULL) > 0)
+        invalidate_list();
+    serve_store_foreach("styles", add_stored, NULL);
     /* the clock of a file system may not tell two changes apart */
-    all.seen = g_get_real_time() * 1000 - changed > SURE_NS ? changed : 0;
+    styles.mtime = g_get_real_time() * 1000 - changed > MTIME_MARGIN_NS ? changed : 0;
 }
 
 /* A small picture of nothing, which a service that was killed has left. */
-static void drop_orphan(void *ctx, const char *thumb)
+static void remove_orphan(void *ctx, const char *thumb)
 {
     const char *ending = strrchr(thumb, '.');
     char *name = nst_xasprintf("%.*s", ending ? (int)(ending - thumb) : 0, thumb);
 
     (void)ctx;
     if (!serve_store_has("uploads", name) && !serve_store_has("results", name) &&
-        !find(name))
+        !find_style(name))
         serve_store_remove("thumbs", thumb);
     free(name);
 }
 
 void serve_styles_open(const struct serve_settings *s)
 {
-    char *packs = nst_search_data("styles");
+    char *packs = nst_find_data("styles");
 
-    all.settings = s;
-    all.of = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_style);
+    styles.settings = s;
+    styles.table = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_style);
     add_folder(packs);
     free(packs);
     add_folder(s->styles);
-    pthread_mutex_lock(&all.lock);
-    serve_store_each("styles", add_stored, NULL);
+    pthread_mutex_lock(&styles.lock);
+    serve_store_foreach("styles", add_stored, NULL);
     if (!s->queue) /* else others may be about to name a picture so */
-        serve_store_each("thumbs", drop_orphan, NULL);
-    pthread_mutex_unlock(&all.lock);
+        serve_store_foreach("thumbs", remove_orphan, NULL);
+    pthread_mutex_unlock(&styles.lock);
 }
 
 void serve_styles_close(void)
 {
-    g_hash_table_destroy(all.of);
-    all.of = NULL;
-    renew();
+    g_hash_table_destroy(styles.table);
+    styles.table = NULL;
+    invalidate_list();
 }
 
 void serve_styles_add(const char *name)
 {
-    add(name, serve_store_path("styles", name), false, true);
+    add_style(name, serve_store_path("styles", name), false, true);
 }
 
 bool serve_styles_remove(const char *name)
@@ -259,16 +260,16 @@ bool serve_styles_remove(const char *name)
     const struct style *s;
     bool known;
 
-    pthread_mutex_lock(&all.lock);
-    look_again();
-    s = find(name);
-    known = s && s->sent;
+    pthread_mutex_lock(&styles.lock);
+    refresh();
+    s = find_style(name);
+    known = s && s->uploaded;
     if (known) {
         serve_store_remove_picture("styles", name);
-        g_hash_table_remove(all.of, name);
-        renew();
+        g_hash_table_remove(styles.table, name);
+        invalidate_list();
     }
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&styles.lock);
     return known;
 }
 
@@ -289,12 +290,12 @@ static gint by_name(gconstpointer a, gconstpointer b)
 /* All is locked. In the order of their names. */
 static char *make_list(void)
 {
-    GList *names = g_list_sort(g_hash_table_get_keys(all.of), by_name);
+    GList *names = g_list_sort(g_hash_table_get_keys(styles.table), by_name);
     json_t *list = json_array();
     char *text;
 
     for (const GList *l = names; l; l = l->next) {
-        const struct style *s = find(l->data);
+        const struct style *s = find_style(l->data);
 
         json_array_append_new(
             list,
@@ -303,7 +304,7 @@ static char *make_list(void)
                       s->pack ? json_null() : serve_url("styles", s->name), "thumbnail",
                       serve_thumb_url(s->name), "preview", preview_url(s), "kind",
                       s->pack ? "pack" : "picture", "artist", s->artist, "title",
-                      s->title, "year", s->year, "removable", s->sent));
+                      s->title, "year", s->year, "removable", s->uploaded));
     }
     text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
@@ -315,12 +316,12 @@ char *serve_styles_list(void)
 {
     char *text;
 
-    pthread_mutex_lock(&all.lock);
-    look_again();
-    if (!all.list)
-        all.list = make_list();
-    text = nst_xstrdup(all.list);
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&styles.lock);
+    refresh();
+    if (!styles.list)
+        styles.list = make_list();
+    text = nst_xstrdup(styles.list);
+    pthread_mutex_unlock(&styles.lock);
     return text;
 }
 
@@ -328,39 +329,39 @@ size_t serve_styles_count(void)
 {
     size_t n;
 
-    pthread_mutex_lock(&all.lock);
-    look_again();
-    n = g_hash_table_size(all.of);
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&styles.lock);
+    refresh();
+    n = g_hash_table_size(styles.table);
+    pthread_mutex_unlock(&styles.lock);
     return n;
 }
 
-static char *path_of(const char *name, bool pictures_only)
+static char *style_path(const char *name, bool pictures_only)
 {
     const struct style *s;
     char *path;
 
-    pthread_mutex_lock(&all.lock);
-    look_again();
-    s = find(name);
+    pthread_mutex_lock(&styles.lock);
+    refresh();
+    s = find_style(name);
     path = s && !(pictures_only && s->pack) ? nst_xstrdup(s->path) : NULL;
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&styles.lock);
     return path;
 }
 
 char *serve_styles_path(const char *name)
 {
-    return path_of(name, false);
+    return style_path(name, false);
 }
 
-char *serve_styles_picture(const char *name)
+char *serve_styles_picture_path(const char *name)
 {
-    return path_of(name, true);
+    return style_path(name, true);
 }
 
-int serve_styles_read(const char *name, uint64_t *size)
+int serve_styles_open_picture(const char *name, uint64_t *size)
 {
-    char *path = path_of(name, true);
+    char *path = style_path(name, true);
     int fd = path ? serve_file_open(path, size) : -1;
 
     free(path);
@@ -374,14 +375,14 @@ void *serve_styles_preview(const char *file, size_t *size)
     const struct style *s;
     void *copy = NULL;
 
-    pthread_mutex_lock(&all.lock);
-    s = n > e && strcmp(file + n - e, ".jpg") == 0 ? find(name) : NULL;
+    pthread_mutex_lock(&styles.lock);
+    s = n > e && strcmp(file + n - e, ".jpg") == 0 ? find_style(name) : NULL;
     if (s && s->preview) {
         *size = s->preview_size;
         copy = nst_xcalloc(*size, 1);
         memcpy(copy, s->preview, *size);
     }
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&styles.lock);
     free(name);
     return copy;
 }

@@ -29,10 +29,10 @@ size_t serve_styles_count(void);
 /* The file of the style called so: a new string, or NULL. */
 char *serve_styles_path(const char *name);
 /* The same if it is a picture. */
-char *serve_styles_picture(const char *name);
+char *serve_styles_picture_path(const char *name);
 /* The preview of the pack NAME, which is called NAME.jpg: new bytes, or NULL. */
 void *serve_styles_preview(const char *file, size_t *size);
 /* Open that picture for reading: -1 if there is none. */
-int serve_styles_read(const char *name, uint64_t *size);
+int serve_styles_open_picture(const char *name, uint64_t *size);
 
 #endif

@@ -15,10 +15,10 @@
 const char *const serve_state_names[SERVE_STATES] = {"queued", "running", "completed",
                                                      "failed", "cancelled"};
 
-const struct serve_step serve_no_step = {
+const struct serve_progress serve_progress_unknown = {
     .content_loss = NAN, .style_loss = NAN, .eta = NAN, .seconds = NAN};
 
-double serve_task_now(void)
+double serve_now(void)
 {
     struct timespec t;
 
@@ -26,13 +26,13 @@ double serve_task_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-bool serve_task_is_id(const char *id)
+bool serve_task_is_valid_id(const char *id)
 {
-    return strlen(id) == SERVE_TASK_ID &&
-           strspn(id, "0123456789abcdef") == SERVE_TASK_ID;
+    return strlen(id) == SERVE_TASK_ID_LENGTH &&
+           strspn(id, "0123456789abcdef") == SERVE_TASK_ID_LENGTH;
 }
 
-enum serve_state serve_task_state(const char *name)
+enum serve_state serve_state_parse(const char *name)
 {
     int i = 0;
 
@@ -41,12 +41,12 @@ enum serve_state serve_task_state(const char *name)
     return (enum serve_state)i;
 }
 
-bool serve_task_is_over(enum serve_state state)
+bool serve_state_is_final(enum serve_state state)
 {
     return state != SERVE_QUEUED && state != SERVE_RUNNING;
 }
 
-bool serve_task_is_sound(json_t *record)
+bool serve_task_is_valid_record(json_t *record)
 {
     const char *content, *style, *result = NULL;
     json_t *styles, *options;
@@ -55,7 +55,8 @@ bool serve_task_is_sound(json_t *record)
                        "style_img", &style, "styles", &styles, "options", &options,
                        "output_img", &result) == 0 &&
            json_is_array(styles) && json_is_object(options) &&
-           serve_store_name(content) && (!result || serve_store_name(result));
+           serve_store_is_valid_name(content) &&
+           (!result || serve_store_is_valid_name(result));
 }
 
 const char *serve_task_text(const struct serve_task *t, const char *key)
@@ -72,7 +73,7 @@ static void set_text(json_t *j, const char *key, const char *value)
     json_object_set_new(j, key, text ? text : json_null());
 }
 
-char *serve_task_result(const char *id, char **name)
+char *serve_task_result_path(const char *id, char **name)
 {
     *name = nst_xasprintf("%s.png", id);
     return serve_store_path("results", *name);
@@ -80,14 +81,14 @@ char *serve_task_result(const char *id, char **name)
 
 void serve_task_remove_result(const char *id)
 {
-    char *name, *path = serve_task_result(id, &name);
+    char *name, *path = serve_task_result_path(id, &name);
 
     serve_store_remove_picture("results", name);
     free(name);
     free(path);
 }
 
-static json_t *number(double v)
+static json_t *number_or_null(double v)
 {
     return isfinite(v) ? json_real(v) : json_null();
 }
@@ -100,7 +101,7 @@ static json_t *or_null(json_t *v)
 /* The loss of the latest step, or the one that the task ended with. */
 static json_t *loss(const struct serve_task *t, const char *key, double latest)
 {
-    return t->state == SERVE_RUNNING ? number(latest)
+    return t->state == SERVE_RUNNING ? number_or_null(latest)
                                      : or_null(json_object_get(t->record, key));
 }
 
@@ -111,22 +112,24 @@ static json_t *output_url(const struct serve_task *t)
     return name ? serve_url("results", name) : json_null();
 }
 
-json_t *serve_task_progress(const struct serve_task *t)
+json_t *serve_task_progress_json(const struct serve_task *t)
 {
-    const struct serve_step *m = &t->step;
-    bool runs = t->state == SERVE_RUNNING && m->total > 0;
-    json_int_t total = runs ? (json_int_t)m->total
-                            : json_integer_value(json_object_get(t->record, "steps"));
+    const struct serve_progress *p = &t->progress;
+    bool is_running = t->state == SERVE_RUNNING && p->total > 0;
+    json_int_t total = is_running
+                           ? (json_int_t)p->total
+                           : json_integer_value(json_object_get(t->record, "steps"));
     json_int_t done = t->state == SERVE_COMPLETED ? total
-                      : runs                      ? (json_int_t)m->done
+                      : is_running                ? (json_int_t)p->done
                                                   : 0;
     json_t *j =
         json_pack("{s:s, s:s, s:I, s:I, s:f, s:o, s:o, s:o, s:i}", "task_id", t->id,
                   "status", serve_state_names[t->state], "progress", done, "total",
                   total, "percent", total ? 100.0 * (double)done / (double)total : 0.0,
-                  "content_loss", loss(t, "content_loss", m->content_loss),
-                  "style_loss", loss(t, "style_loss", m->style_loss), "eta_seconds",
-                  runs ? number(m->eta) : json_null(), "attempts", (int)t->attempts);
+                  "content_loss", loss(t, "content_loss", p->content_loss),
+                  "style_loss", loss(t, "style_loss", p->style_loss), "eta_seconds",
+                  is_running ? number_or_null(p->eta) : json_null(), "attempts",
+                  (int)t->attempts);
     static const char *const keys[] = {"error", "output_img", "content_img",
                                        "style_img"};
 
@@ -136,7 +139,7 @@ json_t *serve_task_progress(const struct serve_task *t)
     return j;
 }
 
-static json_t *entry(const struct serve_task *t)
+static json_t *history_entry(const struct serve_task *t)
 {
     static const char *const keys[] = {
         "content_img", "style_img", "styles",  "keep_mask",  "style_weight",
@@ -158,60 +161,61 @@ static json_t *entry(const struct serve_task *t)
     return j;
 }
 
-void serve_task_add_entry(json_t *by_content, const struct serve_task *t)
+void serve_task_add_to_history(json_t *by_content, const struct serve_task *t)
 {
     const char *key = serve_task_text(t, "content_img");
-    json_t *of = json_object_get(by_content, key);
+    json_t *list = json_object_get(by_content, key);
 
-    if (!of) {
-        of = json_array();
-        json_object_set_new(by_content, key, of);
+    if (!list) {
+        list = json_array();
+        json_object_set_new(by_content, key, list);
     }
-    json_array_append_new(of, entry(t));
+    json_array_append_new(list, history_entry(t));
 }
 
-void serve_task_complete(struct serve_task *t)
+void serve_task_set_completed(struct serve_task *t)
 {
-    char *name, *path = serve_task_result(t->id, &name);
+    char *name, *path = serve_task_result_path(t->id, &name);
 
     free(path);
     set_text(t->record, "output_img", name);
     free(name);
-    json_object_set_new(t->record, "finished", json_real(serve_task_now()));
+    json_object_set_new(t->record, "finished", json_real(serve_now()));
 }
 
-static void note_made(struct serve_task *t, const struct serve_outcome *o)
+static void record_success(struct serve_task *t, const struct serve_outcome *o)
 {
     json_object_set_new(t->record, "content_loss", json_real(o->content_loss));
     json_object_set_new(t->record, "style_loss", json_real(o->style_loss));
     json_object_set_new(t->record, "seconds", json_real(o->seconds));
-    serve_task_complete(t);
+    serve_task_set_completed(t);
 }
 
-enum serve_state serve_task_settle(struct serve_task *t, const struct serve_outcome *o,
-                                   bool cancelled, int64_t retries)
+enum serve_state serve_task_finish_attempt(struct serve_task *t,
+                                           const struct serve_outcome *o,
+                                           bool cancelled, int64_t retries)
 {
     enum serve_state state = cancelled ? SERVE_CANCELLED : SERVE_FAILED;
 
-    if (o->end == SERVE_MADE && !cancelled) {
-        note_made(t, o);
+    if (o->exit == SERVE_EXIT_SUCCESS && !cancelled) {
+        record_success(t, o);
         state = SERVE_COMPLETED;
-    } else if (o->end == SERVE_STOPPED && !cancelled) {
+    } else if (o->exit == SERVE_EXIT_STOPPED && !cancelled) {
         t->attempts--; /* it was none */
         return SERVE_QUEUED;
-    } else if (o->end == SERVE_CRASHED && t->attempts <= (unsigned)retries &&
+    } else if (o->exit == SERVE_EXIT_RETRYABLE && t->attempts <= (unsigned)retries &&
                !cancelled) {
         serve_log(SERVE_WARNING, "task %s: %s; it is tried again", t->id, o->error);
         return SERVE_QUEUED;
     } else {
         if (!cancelled)
             set_text(t->record, "error", o->error);
-        json_object_set_new(t->record, "finished", json_real(serve_task_now()));
+        json_object_set_new(t->record, "finished", json_real(serve_now()));
     }
     return state;
 }
 
-void serve_task_log_end(const struct serve_task *t, enum serve_state state)
+void serve_task_log_state(const struct serve_task *t, enum serve_state state)
 {
     bool failed = state == SERVE_FAILED;
 
@@ -220,35 +224,35 @@ void serve_task_log_end(const struct serve_task *t, enum serve_state state)
               failed ? serve_task_text(t, "error") : "");
 }
 
-static void use(GHashTable *used, const json_t *name)
+static void add_name(GHashTable *used, const json_t *name)
 {
     if (json_is_string(name))
         g_hash_table_add(used, g_strdup(json_string_value(name)));
 }
 
-void serve_task_use(GHashTable *used, const json_t *record)
+void serve_task_collect_uploads(GHashTable *used, const json_t *record)
 {
     const json_t *style;
     size_t i;
 
-    use(used, json_object_get(record, "content_img"));
-    use(used, json_object_get(record, "keep_mask"));
+    add_name(used, json_object_get(record, "content_img"));
+    add_name(used, json_object_get(record, "keep_mask"));
     json_array_foreach(json_object_get(record, "styles"), i, style)
-        use(used, json_object_get(style, "mask"));
+        add_name(used, json_object_get(style, "mask"));
 }
 
-bool serve_task_uses(const json_t *record, const char *upload)
+bool serve_task_uses_upload(const json_t *record, const char *upload)
 {
     GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     bool uses;
 
-    serve_task_use(used, record);
+    serve_task_collect_uploads(used, record);
     uses = g_hash_table_contains(used, upload);
     g_hash_table_destroy(used);
     return uses;
 }
 
-bool serve_task_has_style(const json_t *record, const char *style)
+bool serve_task_uses_style(const json_t *record, const char *style)
 {
     const json_t *one;
     size_t i;

@@ -15,12 +15,12 @@
 static const struct serve_queue *queue;
 
 enum nst_status serve_tasks_open(const struct serve_settings *s,
-                                 void (*changed)(const char *id), struct nst_err *err)
+                                 void (*on_change)(const char *id), struct nst_err *err)
 {
     queue = s->worker  ? &serve_worker
             : s->queue ? &serve_queue_redis
                        : &serve_queue_local;
-    return queue->open(s, changed, err);
+    return queue->open(s, on_change, err);
 }
 
 void serve_tasks_drain(void)
@@ -28,9 +28,9 @@ void serve_tasks_drain(void)
     queue->drain();
 }
 
-unsigned serve_tasks_working(void)
+unsigned serve_tasks_running(void)
 {
-    return queue->working();
+    return queue->running();
 }
 
 void serve_tasks_stop(void)
@@ -48,31 +48,31 @@ bool serve_tasks_reachable(void)
     return queue->reachable();
 }
 
-enum serve_added serve_tasks_add(json_t *record, char id[SERVE_TASK_ID + 1])
+enum serve_add_status serve_tasks_add(json_t *record, char id[SERVE_TASK_ID_LENGTH + 1])
 {
     char *name = serve_store_new_name("");
 
-    memcpy(id, name, SERVE_TASK_ID + 1);
+    memcpy(id, name, SERVE_TASK_ID_LENGTH + 1);
     free(name);
-    json_object_set_new(record, "created", json_real(serve_task_now()));
+    json_object_set_new(record, "created", json_real(serve_now()));
     return queue->add(id, record);
 }
 
-json_t *serve_tasks_progress(const char *id, unsigned *version, bool *over)
+json_t *serve_tasks_progress(const char *id, unsigned *version, bool *is_final)
 {
     errno = ENOENT;
-    return serve_task_is_id(id) ? queue->progress(id, version, over) : NULL;
+    return serve_task_is_valid_id(id) ? queue->progress(id, version, is_final) : NULL;
 }
 
-enum serve_cancel serve_tasks_cancel(const char *id)
+enum serve_cancel_status serve_tasks_cancel(const char *id)
 {
-    return serve_task_is_id(id) ? queue->cancel(id) : SERVE_CANCEL_UNKNOWN;
+    return serve_task_is_valid_id(id) ? queue->cancel(id) : SERVE_CANCEL_UNKNOWN;
 }
 
-static int read_result(const char *id, char *name, uint64_t *size)
+static int open_result(const char *id, char *name, uint64_t *size)
 {
-    snprintf(name, SERVE_TASK_ID + 5, "%s.png", id);
-    return serve_store_read("results", name, size);
+    snprintf(name, SERVE_TASK_ID_LENGTH + 5, "%s.png", id);
+    return serve_store_open_file("results", name, size);
 }
 
 /* What there is on the disk: the result, or else what is in the folder of work. That
@@ -83,19 +83,19 @@ int serve_tasks_preview(const char *id, char *name, uint64_t *size)
     char *folder, *path;
     int fd;
 
-    if (!serve_task_is_id(id))
+    if (!serve_task_is_valid_id(id))
         return -1;
-    fd = read_result(id, name, size);
+    fd = open_result(id, name, size);
     if (fd >= 0)
         return fd;
     folder = serve_store_path("work", id);
-    path = nst_xasprintf("%s/" SERVE_PREVIEW, folder);
+    path = nst_xasprintf("%s/" SERVE_PREVIEW_FILE, folder);
     fd = serve_file_open(path, size);
     free(path);
     free(folder);
     if (fd < 0)
-        return read_result(id, name, size);
-    snprintf(name, SERVE_TASK_ID + 5, "%s.jpg", id);
+        return open_result(id, name, size);
+    snprintf(name, SERVE_TASK_ID_LENGTH + 5, "%s.jpg", id);
     return fd;
 }
 
@@ -104,24 +104,24 @@ json_t *serve_tasks_list(void)
     return queue->list();
 }
 
-json_t *serve_tasks_history(size_t first, size_t most, size_t *total)
+json_t *serve_tasks_history(size_t offset, size_t limit, size_t *total)
 {
-    return queue->history(first, most, total);
+    return queue->history(offset, limit, total);
 }
 
-enum serve_forgotten serve_tasks_forget(const char *content)
+enum serve_delete_status serve_tasks_delete(const char *content)
 {
-    return queue->forget(content);
+    return queue->delete (content);
 }
 
-enum serve_needed serve_tasks_need_style(const char *style)
+enum serve_style_status serve_tasks_style_status(const char *style)
 {
-    return queue->needs(style);
+    return queue->style_status(style);
 }
 
-void serve_tasks_sweep(int64_t seconds, size_t most)
+void serve_tasks_sweep(int64_t max_age, size_t max_files)
 {
-    queue->sweep(seconds, most);
+    queue->sweep(max_age, max_files);
 }
 
 void serve_tasks_count(struct serve_counts *out)

@@ -15,7 +15,7 @@
 #include "serve/pictures.h"
 #include "serve/store.h"
 
-#define BUFFER 32768 /* of the form's reader */
+#define BUFFER_SIZE 32768 /* of the form's reader */
 #define RETRY_SECONDS 10
 
 struct serve_upload {
@@ -26,26 +26,26 @@ struct serve_upload {
     int fd;
     size_t size;
     int error; /* errno of writing */
-    bool several, broken;
+    bool multiple, malformed;
 };
 
 /* A part of the form's value; the file's name is not looked at. */
-static enum MHD_Result on_part(void *cls, enum MHD_ValueKind kind, const char *key,
+static enum MHD_Result on_part(void *cls, enum MHD_ValueKind extension, const char *key,
                                const char *filename, const char *type,
                                const char *encoding, const char *data, uint64_t at,
                                size_t size)
 {
     struct serve_upload *u = cls;
 
-    (void)kind;
+    (void)extension;
     (void)filename;
     (void)type;
     (void)encoding;
     if (!key || strcmp(key, u->field) != 0)
         return MHD_YES;
     if (at == 0 && u->size > 0)
-        u->several = true;
-    while (size > 0 && !u->error && !u->several) {
+        u->multiple = true;
+    while (size > 0 && !u->error && !u->multiple) {
         ssize_t n = write(u->fd, data, size);
 
         if (n > 0) {
@@ -76,12 +76,12 @@ struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *fiel
     u->field = field;
     u->fd = -1;
     if (is_multipart(c)) /* else other kinds of forms are read, too */
-        u->form = MHD_create_post_processor(c, BUFFER, on_part, u);
+        u->form = MHD_create_post_processor(c, BUFFER_SIZE, on_part, u);
     if (!u->form) {
         free(u);
         return NULL;
     }
-    u->name = serve_store_new_name(SERVE_PARTIAL);
+    u->name = serve_store_new_name(SERVE_PARTIAL_SUFFIX);
     u->path = serve_store_path("uploads", u->name);
     u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     u->error = u->fd < 0 ? errno : 0;
@@ -105,107 +105,108 @@ void serve_upload_free(struct serve_upload *u)
 
 void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size)
 {
-    if (!u->broken && MHD_post_process(u->form, bytes, size) != MHD_YES)
-        u->broken = true;
+    if (!u->malformed && MHD_post_process(u->form, bytes, size) != MHD_YES)
+        u->malformed = true;
 }
 
-static struct serve_answer not_kept(const struct serve_upload *u, int error)
+static struct serve_response store_error(const struct serve_upload *u, int error)
 {
     serve_log(SERVE_ERROR, "cannot keep a picture: %s", strerror(error));
-    return serve_answer_error(serve_store_is_full(error)
-                                  ? MHD_HTTP_INSUFFICIENT_STORAGE
-                                  : MHD_HTTP_INTERNAL_SERVER_ERROR,
-                              "%s: cannot be kept: %s", u->field, strerror(error));
+    return serve_response_error(serve_store_is_disk_full(error)
+                                    ? MHD_HTTP_INSUFFICIENT_STORAGE
+                                    : MHD_HTTP_INTERNAL_SERVER_ERROR,
+                                "%s: cannot be kept: %s", u->field, strerror(error));
 }
 
-bool serve_upload_fits(const struct serve_upload *u, uint64_t bytes,
-                       struct serve_answer *answer)
+bool serve_upload_has_space(const struct serve_upload *u, uint64_t bytes,
+                            struct serve_response *response)
 {
-    bool fits = serve_store_has_room(bytes);
+    bool fits = serve_store_has_space(bytes);
 
     if (!fits)
-        *answer = not_kept(u, ENOSPC);
+        *response = store_error(u, ENOSPC);
     return fits;
 }
 
 /* Is there one, whole, on the disk? */
-static bool is_received(struct serve_upload *u, struct serve_answer *answer)
+static bool finish_form(struct serve_upload *u, struct serve_response *response)
 {
-    bool whole = MHD_destroy_post_processor(u->form) == MHD_YES && !u->broken;
+    bool complete = MHD_destroy_post_processor(u->form) == MHD_YES && !u->malformed;
 
     u->form = NULL;
     if (u->error == 0 && fsync(u->fd) != 0)
         u->error = errno;
     if (u->error)
-        *answer = not_kept(u, u->error);
-    else if (!whole)
-        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST, "the form is incomplete");
-    else if (u->several)
-        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
-                                     "%s: only one picture is allowed", u->field);
+        *response = store_error(u, u->error);
+    else if (!complete)
+        *response =
+            serve_response_error(MHD_HTTP_BAD_REQUEST, "the form is incomplete");
+    else if (u->multiple)
+        *response = serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                         "%s: only one picture is allowed", u->field);
     else if (u->size == 0)
-        *answer = serve_answer_error(MHD_HTTP_BAD_REQUEST,
-                                     "%s: the form contains no picture", u->field);
+        *response = serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                         "%s: the form contains no picture", u->field);
     else
         return true;
     return false;
 }
 
 /* Is it a picture, with a small one beside it? */
-static bool is_sound(const struct serve_upload *u, const char *name,
-                     struct serve_answer *answer)
+static bool check_picture(const struct serve_upload *u, const char *name,
+                          struct serve_response *response)
 {
     char *error = NULL;
-    enum serve_look look =
+    enum serve_check check =
         serve_picture_check(u->path, name, (long long)u->settings->max_pixels, &error);
 
-    if (look == SERVE_NO_ROOM)
-        *answer = not_kept(u, ENOSPC);
-    else if (look == SERVE_NOT_NOW)
-        *answer = serve_answer_later(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                     "%s: %s", u->field, error);
-    else if (look == SERVE_UNSOUND)
-        *answer = serve_answer_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "%s: %s",
-                                     u->field, error);
+    if (check == SERVE_CHECK_NO_SPACE)
+        *response = store_error(u, ENOSPC);
+    else if (check == SERVE_CHECK_UNAVAILABLE)
+        *response = serve_response_retry_after(
+            MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS, "%s: %s", u->field, error);
+    else if (check == SERVE_CHECK_INVALID)
+        *response = serve_response_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "%s: %s",
+                                         u->field, error);
     free(error);
-    return look == SERVE_SOUND;
+    return check == SERVE_CHECK_OK;
 }
 
 /* Move it there, for good. */
-static bool put(struct serve_upload *u, const char *folder, const char *name,
-                struct serve_answer *answer)
+static bool move_to_store(struct serve_upload *u, const char *folder, const char *name,
+                          struct serve_response *response)
 {
     char *path = serve_store_path(folder, name);
-    bool there = serve_file_move(u->path, path);
+    bool moved = serve_file_move(u->path, path);
 
-    if (there) {
+    if (moved) {
         close(u->fd);
         u->fd = -1;
     } else {
-        *answer = not_kept(u, errno);
+        *response = store_error(u, errno);
         serve_store_remove_picture(folder, name); /* the small one */
     }
     free(path);
-    return there;
+    return moved;
 }
 
-char *serve_upload_keep(struct serve_upload *u, const char *folder,
-                        struct serve_answer *answer)
+char *serve_upload_store(struct serve_upload *u, const char *folder,
+                         struct serve_response *response)
 {
     char *error = NULL, *name;
-    const char *kind;
+    const char *extension;
 
-    if (!is_received(u, answer))
+    if (!finish_form(u, response))
         return NULL;
-    kind = serve_picture_kind(u->path, &error);
-    if (!kind) {
-        *answer = serve_answer_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "%s: %s",
-                                     u->field, error);
+    extension = serve_picture_extension(u->path, &error);
+    if (!extension) {
+        *response = serve_response_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "%s: %s",
+                                         u->field, error);
         free(error);
         return NULL;
     }
-    name = nst_xasprintf("%.*s%s", (int)strcspn(u->name, "."), u->name, kind);
-    if (is_sound(u, name, answer) && put(u, folder, name, answer))
+    name = nst_xasprintf("%.*s%s", (int)strcspn(u->name, "."), u->name, extension);
+    if (check_picture(u, name, response) && move_to_store(u, folder, name, response))
         return name;
     free(name);
     return NULL;

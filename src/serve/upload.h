@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "serve/answer.h"
+#include "serve/response.h"
 #include "serve/settings.h"
 
 struct serve_upload;
@@ -22,16 +22,16 @@ struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *fiel
                                       const struct serve_settings *s);
 void serve_upload_free(struct serve_upload *u);
 
-/* Is there room for what the request says it is? If not, *answer. */
-bool serve_upload_fits(const struct serve_upload *u, uint64_t bytes,
-                       struct serve_answer *answer);
+/* Is there room for what the request says it is? If not, *response. */
+bool serve_upload_has_space(const struct serve_upload *u, uint64_t bytes,
+                            struct serve_response *response);
 
 /* The next bytes of the form. */
 void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size);
 
 /* Keep the picture in that folder of the store: its name, a new string. NULL if it is
- * none, or cannot be kept: *answer says so. */
-char *serve_upload_keep(struct serve_upload *u, const char *folder,
-                        struct serve_answer *answer);
+ * none, or cannot be kept: *response says so. */
+char *serve_upload_store(struct serve_upload *u, const char *folder,
+                         struct serve_response *response);
 
 #endif

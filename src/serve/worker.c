@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker of the queue on Redis (scripts.h): threads that each take a task and run one
- * nst at a time, and one that says for all of them that they are alive and how far they
- * are. It may be killed at any moment, or cut off from Redis: then another worker goes
- * on from the checkpoint in the folder of work, and what this one still does to the
- * task counts for nothing.
+ * A worker of the queue on Redis (redis_scripts.h): threads that each take a task and
+ * run one nst at a time, and one that says for all of them that they are alive and how
+ * far they are. It may be killed at any moment, or cut off from Redis: then another
+ * worker goes on from the checkpoint in the folder of work, and what this one still
+ * does to the task counts for nothing.
  */
 #include "config.h"
 
@@ -22,52 +22,52 @@
 #include "serve/queue.h"
 #include "serve/queue_redis.h"
 #include "serve/redis.h"
-#include "serve/scripts.h"
+#include "serve/redis_scripts.h"
 #include "serve/store.h"
 
-#define TICK_MS 200   /* steps are told at most that often */
-#define BEATS_TICKS 2 /* and that a task is alive, at least */
-#define TIDY_TICKS 10
-#define LOOK_MS 1000      /* how often it is asked for tasks, if nobody says */
-#define RECORD_MS 200     /* how often it is tried to say what came of one */
-#define PATIENCE_TRIES 25 /* of those, once the worker ends */
+#define TICK_MS 200       /* steps are told at most that often */
+#define HEARTBEAT_TICKS 2 /* and that a task is alive, at least */
+#define CLEANUP_TICKS 10
+#define POLL_MS 1000        /* how often it is asked for tasks, if nobody says */
+#define REPORT_MS 200       /* how often it is tried to say what came of one */
+#define MAX_REPORT_TRIES 25 /* of those, once the worker ends */
 #define TEXT_SIZE 32
 
 /* A task that this worker makes. */
-struct held {
+struct claim {
     struct serve_task task;
-    struct serve_making making;
+    struct serve_attempt attempt;
     char *holder, *result;
-    bool told; /* its latest step */
+    bool reported; /* its latest step */
     bool lost;
 };
 
 /* What is said of one while its lock is free. */
-struct beat {
-    char id[SERVE_TASK_ID + 1], holder[SERVE_TASK_ID + 1];
-    char *step;
+struct heartbeat {
+    char id[SERVE_TASK_ID_LENGTH + 1], holder[SERVE_TASK_ID_LENGTH + 1];
+    char *progress;
 };
 
 static struct {
     const struct serve_settings *settings;
     char *consumer;
-    char lease_ms[TEXT_SIZE], kept[TEXT_SIZE];
-    pthread_t thread[SERVE_TASKS_MOST], listener, beater;
-    unsigned threads;
-    bool listens, beats;
-    atomic_bool ended; /* for those that listen and beat */
+    char lease_ms[TEXT_SIZE], max_history[TEXT_SIZE];
+    pthread_t threads[SERVE_MAX_TASKS], listener, heartbeat_thread;
+    unsigned thread_count;
+    bool has_listener, has_heartbeat;
+    atomic_bool stopped; /* for those that listen and beat */
 
-    pthread_mutex_t taking;     /* one thread asks for tasks at a time */
-    pthread_mutex_t lock;       /* for what follows */
-    pthread_cond_t news, pulse; /* a task may wait; say something at once */
-    bool is_news, is_pulse;
-    struct held *held[SERVE_TASKS_MOST];
-    unsigned working;
-    bool ending, stopping; /* no more are begun; those that run are to stop */
-} all = {.taking = PTHREAD_MUTEX_INITIALIZER,
-         .lock = PTHREAD_MUTEX_INITIALIZER,
-         .news = PTHREAD_COND_INITIALIZER,
-         .pulse = PTHREAD_COND_INITIALIZER};
+    pthread_mutex_t claim_lock;          /* one thread asks for tasks at a time */
+    pthread_mutex_t lock;                /* for what follows */
+    pthread_cond_t task_ready, beat_due; /* a task may wait; say something at once */
+    bool is_task_ready, is_beat_due;
+    struct claim *claims[SERVE_MAX_TASKS];
+    unsigned running;
+    bool draining, stopping; /* no more are begun; those that run are to stop */
+} worker = {.claim_lock = PTHREAD_MUTEX_INITIALIZER,
+            .lock = PTHREAD_MUTEX_INITIALIZER,
+            .task_ready = PTHREAD_COND_INITIALIZER,
+            .beat_due = PTHREAD_COND_INITIALIZER};
 
 /* All is locked. Until it is signalled, but no longer than that. */
 static void wait_for(pthread_cond_t *cond, long ms)
@@ -78,59 +78,60 @@ static void wait_for(pthread_cond_t *cond, long ms)
     until.tv_nsec += ms * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    pthread_cond_clockwait(cond, &all.lock, CLOCK_MONOTONIC, &until);
+    pthread_cond_clockwait(cond, &worker.lock, CLOCK_MONOTONIC, &until);
 }
 
 /* A message: a task waits, or one that may be held here was lost. */
 static void on_message(const char *id)
 {
-    pthread_mutex_lock(&all.lock);
+    pthread_mutex_lock(&worker.lock);
     if (!id || !*id) {
-        all.is_news = true;
-        pthread_cond_broadcast(&all.news);
+        worker.is_task_ready = true;
+        pthread_cond_broadcast(&worker.task_ready);
     }
     if (!id || *id) {
-        all.is_pulse = true;
-        pthread_cond_signal(&all.pulse);
+        worker.is_beat_due = true;
+        pthread_cond_signal(&worker.beat_due);
     }
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&worker.lock);
 }
 
-static void *listen_on(void *none)
+static void *listen_for_tasks(void *unused)
 {
-    (void)none;
-    serve_redis_listen(SERVE_WORK, on_message, &all.ended);
+    (void)unused;
+    serve_redis_subscribe(SERVE_CHANNEL_WORK, on_message, &worker.stopped);
     return NULL;
 }
 
 /* What there is to say; all is locked. */
-static unsigned collect(struct beat *beats, bool everybody)
+static unsigned collect_heartbeats(struct heartbeat *heartbeats, bool all)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < SERVE_TASKS_MOST; i++) {
-        struct held *h = all.held[i];
+    for (unsigned i = 0; i < SERVE_MAX_TASKS; i++) {
+        struct claim *c = worker.claims[i];
 
-        if (!h || h->lost || (h->told && !everybody))
+        if (!c || c->lost || (c->reported && !all))
             continue;
-        memcpy(beats[n].id, h->task.id, sizeof beats[n].id);
-        memcpy(beats[n].holder, h->holder, sizeof beats[n].holder);
-        beats[n++].step = h->told ? nst_xstrdup("") : serve_step_text(&h->task.step);
-        h->told = true;
+        memcpy(heartbeats[n].id, c->task.id, sizeof heartbeats[n].id);
+        memcpy(heartbeats[n].holder, c->holder, sizeof heartbeats[n].holder);
+        heartbeats[n++].progress =
+            c->reported ? nst_xstrdup("") : serve_progress_text(&c->task.progress);
+        c->reported = true;
     }
     return n;
 }
 
 /* It is another's now, or over. */
-static void lose(const char *holder)
+static void mark_lost(const char *holder)
 {
-    pthread_mutex_lock(&all.lock);
-    for (unsigned i = 0; i < SERVE_TASKS_MOST; i++)
-        if (all.held[i] && strcmp(all.held[i]->holder, holder) == 0) {
-            all.held[i]->lost = true;
-            atomic_store(&all.held[i]->making.cancelled, true);
+    pthread_mutex_lock(&worker.lock);
+    for (unsigned i = 0; i < SERVE_MAX_TASKS; i++)
+        if (worker.claims[i] && strcmp(worker.claims[i]->holder, holder) == 0) {
+            worker.claims[i]->lost = true;
+            atomic_store(&worker.claims[i]->attempt.cancelled, true);
         }
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&worker.lock);
 }
 
 static bool is_lost(const redisReply *r)
@@ -138,124 +139,126 @@ static bool is_lost(const redisReply *r)
     return r && r->type == REDIS_REPLY_INTEGER && r->integer == 0;
 }
 
-static void say(struct beat *b)
+static void send_heartbeat(struct heartbeat *b)
 {
-    redisReply *r = serve_redis_run(serve_script_beat, b->id, b->holder, all.consumer,
-                                    b->step, NULL);
+    redisReply *r = serve_redis_eval(serve_script_heartbeat, b->id, b->holder,
+                                     worker.consumer, b->progress, NULL);
 
     if (is_lost(r))
-        lose(b->holder);
+        mark_lost(b->holder);
     if (r)
         freeReplyObject(r);
-    free(b->step);
+    free(b->progress);
 }
 
-static void *beat(void *none)
+static void *send_heartbeats(void *unused)
 {
-    struct beat beats[SERVE_TASKS_MOST];
+    struct heartbeat heartbeats[SERVE_MAX_TASKS];
 
-    (void)none;
-    for (unsigned tick = 0; !atomic_load(&all.ended); tick++) {
+    (void)unused;
+    for (unsigned tick = 0; !atomic_load(&worker.stopped); tick++) {
         unsigned n;
 
-        pthread_mutex_lock(&all.lock);
-        if (!all.is_pulse)
-            wait_for(&all.pulse, TICK_MS);
-        n = collect(beats, all.is_pulse || tick % BEATS_TICKS == 0);
-        all.is_pulse = false;
-        pthread_mutex_unlock(&all.lock);
+        pthread_mutex_lock(&worker.lock);
+        if (!worker.is_beat_due)
+            wait_for(&worker.beat_due, TICK_MS);
+        n = collect_heartbeats(heartbeats,
+                               worker.is_beat_due || tick % HEARTBEAT_TICKS == 0);
+        worker.is_beat_due = false;
+        pthread_mutex_unlock(&worker.lock);
         for (unsigned i = 0; i < n; i++)
-            say(&beats[i]);
-        if (tick % TIDY_TICKS == 0)
-            serve_redis_tidy();
+            send_heartbeat(&heartbeats[i]);
+        if (tick % CLEANUP_TICKS == 0)
+            serve_redis_cleanup();
     }
     return NULL;
 }
 
-/* serve_making.tell */
-static void on_step(void *ctx, const struct serve_step *step)
+/* serve_attempt.on_progress */
+static void on_progress(void *ctx, const struct serve_progress *progress)
 {
-    struct held *h = ctx;
+    struct claim *c = ctx;
 
-    pthread_mutex_lock(&all.lock);
-    h->task.step = *step;
-    h->told = false;
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&worker.lock);
+    c->task.progress = *progress;
+    c->reported = false;
+    pthread_mutex_unlock(&worker.lock);
 }
 
 /* A task, with what is needed to make it; NULL if none waits. */
-static struct held *take(void)
+static struct claim *claim_task(void)
 {
-    struct held *h = nst_xcalloc(1, sizeof *h);
+    struct claim *c = nst_xcalloc(1, sizeof *c);
     redisReply *r;
 
-    h->holder = serve_store_new_name("");
-    h->told = true;
-    r = serve_redis_run(serve_script_take, all.consumer, h->holder, all.lease_ms, NULL);
-    if (r && serve_row_read(&h->task, r)) {
+    c->holder = serve_store_new_name("");
+    c->reported = true;
+    r = serve_redis_eval(serve_script_claim, worker.consumer, c->holder,
+                         worker.lease_ms, NULL);
+    if (r && serve_task_from_row(&c->task, r)) {
         if (r->elements > 6 && strcmp(r->element[6]->str, "running") == 0)
             serve_log(SERVE_WARNING, "task %s: its worker is gone; continuing here",
-                      h->task.id);
+                      c->task.id);
     } else {
         if (r && r->type == REDIS_REPLY_ARRAY)
             serve_log(SERVE_ERROR, "the queue contains an invalid task");
-        free(h->holder);
-        free(h);
-        h = NULL;
+        free(c->holder);
+        free(c);
+        c = NULL;
     }
     if (r)
         freeReplyObject(r);
-    return h;
+    return c;
 }
 
 /* The next task, waited for; NULL when no more are to be begun. */
-static struct held *next(void)
+static struct claim *next_task(void)
 {
-    struct held *h = NULL;
-    bool ending;
+    struct claim *c = NULL;
+    bool draining;
 
-    pthread_mutex_lock(&all.taking);
+    pthread_mutex_lock(&worker.claim_lock);
     do {
-        pthread_mutex_lock(&all.lock);
-        if (!all.ending && !all.is_news)
-            wait_for(&all.news, LOOK_MS);
-        all.is_news = false;
-        ending = all.ending;
-        pthread_mutex_unlock(&all.lock);
-        if (!ending)
-            h = take();
-    } while (!h && !ending);
-    pthread_mutex_lock(&all.lock);
-    all.is_news = true; /* perhaps there is one more */
-    pthread_mutex_unlock(&all.lock);
-    pthread_mutex_unlock(&all.taking);
-    return h;
+        pthread_mutex_lock(&worker.lock);
+        if (!worker.draining && !worker.is_task_ready)
+            wait_for(&worker.task_ready, POLL_MS);
+        worker.is_task_ready = false;
+        draining = worker.draining;
+        pthread_mutex_unlock(&worker.lock);
+        if (!draining)
+            c = claim_task();
+    } while (!c && !draining);
+    pthread_mutex_lock(&worker.lock);
+    worker.is_task_ready = true; /* perhaps there is one more */
+    pthread_mutex_unlock(&worker.lock);
+    pthread_mutex_unlock(&worker.claim_lock);
+    return c;
 }
 
-static void hold(struct held *h)
+static void add_claim(struct claim *c)
 {
     unsigned i = 0;
 
-    pthread_mutex_lock(&all.lock);
-    while (all.held[i]) /* there are no more threads than places */
+    pthread_mutex_lock(&worker.lock);
+    while (worker.claims[i]) /* there are no more threads than places */
         i++;
-    all.held[i] = h;
-    h->making.share = ++all.working;
-    h->making.stop = all.stopping;
-    pthread_mutex_unlock(&all.lock);
+    worker.claims[i] = c;
+    c->attempt.concurrency = ++worker.running;
+    c->attempt.stop = worker.stopping;
+    pthread_mutex_unlock(&worker.lock);
 }
 
-static void let_go(const struct held *h)
+static void remove_claim(const struct claim *c)
 {
-    pthread_mutex_lock(&all.lock);
-    for (unsigned i = 0; i < SERVE_TASKS_MOST; i++)
-        if (all.held[i] == h)
-            all.held[i] = NULL;
-    all.working--;
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&worker.lock);
+    for (unsigned i = 0; i < SERVE_MAX_TASKS; i++)
+        if (worker.claims[i] == c)
+            worker.claims[i] = NULL;
+    worker.running--;
+    pthread_mutex_unlock(&worker.lock);
 }
 
-static bool is_there(const char *path)
+static bool is_file(const char *path)
 {
     struct stat st;
 
@@ -264,66 +267,67 @@ static bool is_there(const char *path)
 
 /* A result that is there was made by a worker that could not say so, or by one that
  * this task was taken from while both were at it. */
-static void make(struct held *h, struct serve_outcome *o)
+static void run_attempt(struct claim *c, struct serve_outcome *o)
 {
     *o = (struct serve_outcome){
-        .end = SERVE_MADE, .content_loss = NAN, .style_loss = NAN};
-    if (is_there(h->result))
+        .exit = SERVE_EXIT_SUCCESS, .content_loss = NAN, .style_loss = NAN};
+    if (is_file(c->result))
         return;
-    serve_make(&h->making, all.settings, o);
-    if (o->end != SERVE_MADE && is_there(h->result)) {
+    serve_attempt_run(&c->attempt, worker.settings, o);
+    if (o->exit != SERVE_EXIT_SUCCESS && is_file(c->result)) {
         free(o->error);
         *o = (struct serve_outcome){
-            .end = SERVE_MADE, .content_loss = NAN, .style_loss = NAN};
+            .exit = SERVE_EXIT_SUCCESS, .content_loss = NAN, .style_loss = NAN};
     }
 }
 
-static redisReply *send_end(const struct held *h, enum serve_state state,
-                            const struct serve_outcome *o)
+static redisReply *send_finish(const struct claim *c, enum serve_state state,
+                               const struct serve_outcome *o)
 {
-    char *record = json_dumps(h->task.record, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    char *record = json_dumps(c->task.record, JSON_COMPACT | JSON_REAL_PRECISION(15));
     char seconds[TEXT_SIZE];
     redisReply *r;
 
     snprintf(seconds, sizeof seconds, "%.6f",
              state == SERVE_COMPLETED && isfinite(o->seconds) ? o->seconds : 0.0);
-    r = serve_redis_run(serve_script_end, h->task.id, h->holder,
-                        serve_state_names[state], record, seconds, all.kept, NULL);
+    r = serve_redis_eval(serve_script_finish, c->task.id, c->holder,
+                         serve_state_names[state], record, seconds, worker.max_history,
+                         NULL);
     free(record);
     return r;
 }
 
-static redisReply *send_release(const struct held *h, const struct serve_outcome *o)
+static redisReply *send_release(const struct claim *c, const struct serve_outcome *o)
 {
     char attempts[TEXT_SIZE];
 
-    snprintf(attempts, sizeof attempts, "%u", h->task.attempts);
-    return serve_redis_run(serve_script_release, h->task.id, h->holder, attempts,
-                           o->end == SERVE_CRASHED ? "1" : "0", NULL);
+    snprintf(attempts, sizeof attempts, "%u", c->task.attempts);
+    return serve_redis_eval(serve_script_release, c->task.id, c->holder, attempts,
+                            o->exit == SERVE_EXIT_RETRYABLE ? "1" : "0", NULL);
 }
 
 /* Not while it is wanted that this process ends. */
-static bool may_wait(int tries)
+static bool may_retry(int tries)
 {
-    bool may;
+    bool allowed;
 
-    pthread_mutex_lock(&all.lock);
-    may = !all.stopping || tries < PATIENCE_TRIES;
-    pthread_mutex_unlock(&all.lock);
-    return may;
+    pthread_mutex_lock(&worker.lock);
+    allowed = !worker.stopping || tries < MAX_REPORT_TRIES;
+    pthread_mutex_unlock(&worker.lock);
+    return allowed;
 }
 
 /* Say what became of it, as long as that takes; the lease goes on meanwhile. */
-static bool record(struct held *h, enum serve_state state,
+static bool report(struct claim *c, enum serve_state state,
                    const struct serve_outcome *o)
 {
     redisReply *r = NULL;
     bool done;
 
-    for (int tries = 0; !r && may_wait(tries); tries++) {
+    for (int tries = 0; !r && may_retry(tries); tries++) {
         if (tries > 0)
-            nanosleep(&(struct timespec){.tv_nsec = RECORD_MS * 1000000L}, NULL);
-        r = state == SERVE_QUEUED ? send_release(h, o) : send_end(h, state, o);
+            nanosleep(&(struct timespec){.tv_nsec = REPORT_MS * 1000000L}, NULL);
+        r = state == SERVE_QUEUED ? send_release(c, o) : send_finish(c, state, o);
     }
     done = r && !is_lost(r);
     if (r)
@@ -331,60 +335,60 @@ static bool record(struct held *h, enum serve_state state,
     return done;
 }
 
-static void settle(struct held *h, const struct serve_outcome *o)
+static void finish_attempt(struct claim *c, const struct serve_outcome *o)
 {
     bool lost;
     enum serve_state state;
 
-    pthread_mutex_lock(&all.lock);
-    lost = h->lost;
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&worker.lock);
+    lost = c->lost;
+    pthread_mutex_unlock(&worker.lock);
     if (!lost) {
-        state = serve_task_settle(&h->task, o, false, all.settings->retries);
-        lost = !record(h, state, o);
+        state = serve_task_finish_attempt(&c->task, o, false, worker.settings->retries);
+        lost = !report(c, state, o);
         if (!lost && state != SERVE_QUEUED)
-            serve_task_log_end(&h->task, state);
+            serve_task_log_state(&c->task, state);
     }
     if (lost)
-        serve_log(SERVE_INFO, "task %s: no longer belongs to this worker", h->task.id);
+        serve_log(SERVE_INFO, "task %s: no longer belongs to this worker", c->task.id);
 }
 
-static void attempt(struct held *h)
+static void process(struct claim *c)
 {
     struct serve_outcome o;
     char *name;
 
-    h->result = serve_task_result(h->task.id, &name);
-    h->making = (struct serve_making){.id = h->task.id,
-                                      .result = h->result,
-                                      .record = h->task.record,
-                                      .tell = on_step,
-                                      .ctx = h};
-    hold(h);
-    make(h, &o);
-    settle(h, &o);
-    let_go(h);
-    serve_redis_tidy_task(h->task.id);
+    c->result = serve_task_result_path(c->task.id, &name);
+    c->attempt = (struct serve_attempt){.id = c->task.id,
+                                        .result = c->result,
+                                        .record = c->task.record,
+                                        .on_progress = on_progress,
+                                        .ctx = c};
+    add_claim(c);
+    run_attempt(c, &o);
+    finish_attempt(c, &o);
+    remove_claim(c);
+    serve_redis_cleanup_task(c->task.id);
     free(o.error);
     free(name);
 }
 
-static void free_held(struct held *h)
+static void free_claim(struct claim *c)
 {
-    json_decref(h->task.record);
-    free(h->holder);
-    free(h->result);
-    free(h);
+    json_decref(c->task.record);
+    free(c->holder);
+    free(c->result);
+    free(c);
 }
 
-static void *work(void *none)
+static void *run_tasks(void *unused)
 {
-    struct held *h;
+    struct claim *c;
 
-    (void)none;
-    while ((h = next())) {
-        attempt(h);
-        free_held(h);
+    (void)unused;
+    while ((c = next_task())) {
+        process(c);
+        free_claim(c);
     }
     return NULL;
 }
@@ -398,42 +402,49 @@ static char *consumer_name(void)
 }
 
 static enum nst_status open_worker(const struct serve_settings *s,
-                                   void (*changed)(const char *id), struct nst_err *err)
+                                   void (*on_change)(const char *id),
+                                   struct nst_err *err)
 {
     enum nst_status st = serve_redis_open(s->queue, err);
 
-    (void)changed; /* nobody here waits for that */
+    (void)on_change; /* nobody here waits for that */
     if (st != NST_OK)
         return st;
-    all.settings = s;
-    all.consumer = consumer_name();
-    snprintf(all.lease_ms, sizeof all.lease_ms, "%lld", (long long)s->lease * 1000);
-    snprintf(all.kept, sizeof all.kept, "%lld", (long long)s->max_history_images);
-    all.listens = pthread_create(&all.listener, NULL, listen_on, NULL) == 0;
-    all.beats = pthread_create(&all.beater, NULL, beat, NULL) == 0;
-    while (all.listens && all.beats && all.threads < (unsigned)s->max_tasks &&
-           pthread_create(&all.thread[all.threads], NULL, work, NULL) == 0)
-        all.threads++;
-    return all.threads == (unsigned)s->max_tasks
+    worker.settings = s;
+    worker.consumer = consumer_name();
+    snprintf(worker.lease_ms, sizeof worker.lease_ms, "%lld",
+             (long long)s->lease * 1000);
+    snprintf(worker.max_history, sizeof worker.max_history, "%lld",
+             (long long)s->max_history_images);
+    worker.has_listener =
+        pthread_create(&worker.listener, NULL, listen_for_tasks, NULL) == 0;
+    worker.has_heartbeat =
+        pthread_create(&worker.heartbeat_thread, NULL, send_heartbeats, NULL) == 0;
+    while (worker.has_listener && worker.has_heartbeat &&
+           worker.thread_count < (unsigned)s->max_tasks &&
+           pthread_create(&worker.threads[worker.thread_count], NULL, run_tasks,
+                          NULL) == 0)
+        worker.thread_count++;
+    return worker.thread_count == (unsigned)s->max_tasks
                ? NST_OK
                : nst_err_set(err, NST_ERR_IO, "cannot start a thread");
 }
 
 static void drain(void)
 {
-    pthread_mutex_lock(&all.lock);
-    all.ending = true;
-    pthread_cond_broadcast(&all.news);
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&worker.lock);
+    worker.draining = true;
+    pthread_cond_broadcast(&worker.task_ready);
+    pthread_mutex_unlock(&worker.lock);
 }
 
-static unsigned working(void)
+static unsigned running(void)
 {
     unsigned n;
 
-    pthread_mutex_lock(&all.lock);
-    n = all.working;
-    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_lock(&worker.lock);
+    n = worker.running;
+    pthread_mutex_unlock(&worker.lock);
     return n;
 }
 
@@ -441,29 +452,29 @@ static unsigned working(void)
 static void stop(void)
 {
     drain();
-    pthread_mutex_lock(&all.lock);
-    all.stopping = true;
-    for (unsigned i = 0; i < SERVE_TASKS_MOST; i++)
-        if (all.held[i])
-            atomic_store(&all.held[i]->making.stop, true);
-    pthread_mutex_unlock(&all.lock);
-    while (all.threads > 0)
-        pthread_join(all.thread[--all.threads], NULL);
+    pthread_mutex_lock(&worker.lock);
+    worker.stopping = true;
+    for (unsigned i = 0; i < SERVE_MAX_TASKS; i++)
+        if (worker.claims[i])
+            atomic_store(&worker.claims[i]->attempt.stop, true);
+    pthread_mutex_unlock(&worker.lock);
+    while (worker.thread_count > 0)
+        pthread_join(worker.threads[--worker.thread_count], NULL);
 }
 
 static void close_worker(void)
 {
-    atomic_store(&all.ended, true);
-    if (all.beats)
-        pthread_join(all.beater, NULL);
-    if (all.listens)
-        pthread_join(all.listener, NULL);
-    free(all.consumer);
+    atomic_store(&worker.stopped, true);
+    if (worker.has_heartbeat)
+        pthread_join(worker.heartbeat_thread, NULL);
+    if (worker.has_listener)
+        pthread_join(worker.listener, NULL);
+    free(worker.consumer);
     serve_redis_close();
 }
 
 const struct serve_queue serve_worker = {.open = open_worker,
                                          .drain = drain,
-                                         .working = working,
+                                         .running = running,
                                          .stop = stop,
                                          .close = close_worker};

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
 static size_t entries(const struct nst_gram_loss *l)
 {
@@ -21,15 +21,15 @@ enum nst_status nst_gram_loss_init(struct nst_gram_loss *l, struct nst_backend *
     enum nst_status st;
 
     *l = (struct nst_gram_loss){.be = be, .channels = channels};
-    st = ops->numbers_new(be, &target, entries(l) * sizeof *l->target, err);
+    st = ops->buffer_alloc(be, &target, entries(l) * sizeof *l->target, err);
     l->target = target;
     if (st == NST_OK)
-        st = ops->numbers_new(be, &derivative, ops->matrix_bytes(be, channels), err);
+        st = ops->buffer_alloc(be, &derivative, ops->matrix_bytes(be, channels), err);
     l->derivative = derivative;
     if (st != NST_OK)
         return st;
     zeros = nst_xcalloc(entries(l), sizeof *zeros);
-    ops->put(be, l->target, zeros, entries(l) * sizeof *zeros);
+    ops->buffer_upload(be, l->target, zeros, entries(l) * sizeof *zeros);
     free(zeros);
     return NST_OK;
 }
@@ -37,8 +37,8 @@ enum nst_status nst_gram_loss_init(struct nst_gram_loss *l, struct nst_backend *
 void nst_gram_loss_clear(struct nst_gram_loss *l)
 {
     if (l->be) {
-        l->be->ops->numbers_free(l->be, l->target);
-        l->be->ops->numbers_free(l->be, l->derivative);
+        l->be->ops->buffer_free(l->be, l->target);
+        l->be->ops->buffer_free(l->be, l->derivative);
     }
     *l = (struct nst_gram_loss){.channels = 0};
 }
@@ -50,27 +50,27 @@ static double scale(const struct nst_statistics *s)
 }
 
 void nst_gram_loss_add_target(struct nst_gram_loss *l, const struct nst_statistics *s,
-                              double share)
+                              double weight)
 {
     size_t bytes = entries(l) * sizeof *l->target;
     double *target = nst_xcalloc(entries(l), sizeof *target);
 
-    l->be->ops->get(l->be, target, l->target, bytes);
+    l->be->ops->buffer_download(l->be, target, l->target, bytes);
     for (size_t i = 0; i < entries(l); i++)
-        target[i] += share * scale(s) * s->products[i];
-    l->be->ops->put(l->be, l->target, target, bytes);
+        target[i] += weight * scale(s) * s->products[i];
+    l->be->ops->buffer_upload(l->be, l->target, target, bytes);
     free(target);
 }
 
 /* dL/dF = (dL/dG + its transpose) F / (C pixels) = 4 (G - G_style) F / (C^2 C pixels)
  */
-void nst_gram_loss_finish(struct nst_gram_loss *l, const struct nst_statistics *s,
-                          double weight, double *sum)
+void nst_gram_loss_evaluate(struct nst_gram_loss *l, const struct nst_statistics *s,
+                            double weight, double *sum)
 {
     double n = (double)entries(l);
 
     if (s->pixels > 0)
-        l->be->ops->gram_loss(l->be, l->channels, s->gathered.products, scale(s),
+        l->be->ops->gram_loss(l->be, l->channels, s->device.products, scale(s),
                               l->target, 4 * weight * scale(s) / n, l->derivative, sum);
     else
         l->be->ops->gram_loss(l->be, l->channels, l->target, 1, l->target, 0,

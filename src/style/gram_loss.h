@@ -26,10 +26,10 @@ void nst_gram_loss_clear(struct nst_gram_loss *l);
 
 /* What was read has that share in the target, which is 0 at first. */
 void nst_gram_loss_add_target(struct nst_gram_loss *l, const struct nst_statistics *s,
-                              double share);
+                              double weight);
 /* *sum becomes C^2 times the loss of what was gathered, and the derivative that of
  * weight times the loss. Of no pixels both are 0. */
-void nst_gram_loss_finish(struct nst_gram_loss *l, const struct nst_statistics *s,
-                          double weight, double *sum);
+void nst_gram_loss_evaluate(struct nst_gram_loss *l, const struct nst_statistics *s,
+                            double weight, double *sum);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
 enum nst_status nst_moment_loss_init(struct nst_moment_loss *l, struct nst_backend *be,
                                      int channels, struct nst_err *err)
@@ -17,17 +17,17 @@ enum nst_status nst_moment_loss_init(struct nst_moment_loss *l, struct nst_backe
     enum nst_status st;
 
     *l = (struct nst_moment_loss){.be = be, .channels = channels};
-    st = ops->numbers_new(be, &target, 2 * c * sizeof *l->mean, err);
+    st = ops->buffer_alloc(be, &target, 2 * c * sizeof *l->mean, err);
     l->mean = target;
     l->deviation = l->mean ? l->mean + c : NULL;
     if (st == NST_OK)
-        st = ops->numbers_new(be, &offset, c * sizeof *l->offset, err);
+        st = ops->buffer_alloc(be, &offset, c * sizeof *l->offset, err);
     l->offset = offset;
     if (st != NST_OK)
         return st;
     zeros = nst_xcalloc(2 * c, sizeof *zeros);
-    ops->put(be, l->mean, zeros, 2 * c * sizeof *zeros);
-    ops->put(be, l->offset, zeros, c * sizeof *l->offset);
+    ops->buffer_upload(be, l->mean, zeros, 2 * c * sizeof *zeros);
+    ops->buffer_upload(be, l->offset, zeros, c * sizeof *l->offset);
     free(zeros);
     return NST_OK;
 }
@@ -35,35 +35,35 @@ enum nst_status nst_moment_loss_init(struct nst_moment_loss *l, struct nst_backe
 void nst_moment_loss_clear(struct nst_moment_loss *l)
 {
     if (l->be) {
-        l->be->ops->numbers_free(l->be, l->mean);
-        l->be->ops->numbers_free(l->be, l->offset);
+        l->be->ops->buffer_free(l->be, l->mean);
+        l->be->ops->buffer_free(l->be, l->offset);
     }
     *l = (struct nst_moment_loss){.channels = 0};
 }
 
 void nst_moment_loss_add_target(struct nst_moment_loss *l,
-                                const struct nst_statistics *s, double share)
+                                const struct nst_statistics *s, double weight)
 {
     struct nst_layer_moments m = {s->products, s->sums, s->pixels, NULL, NULL};
     size_t bytes = 2 * (size_t)l->channels * sizeof *l->mean;
     double *target = nst_xcalloc(bytes, 1);
 
-    l->be->ops->get(l->be, target, l->mean, bytes);
+    l->be->ops->buffer_download(l->be, target, l->mean, bytes);
     for (int c = 0; s->pixels > 0 && c < l->channels; c++) {
         double mean, deviation;
 
-        nst_moments_at(&m, l->channels, c, &mean, &deviation);
-        target[c] += share * mean;
-        target[l->channels + c] += share * deviation;
+        nst_channel_moments(&m, l->channels, c, &mean, &deviation);
+        target[c] += weight * mean;
+        target[l->channels + c] += weight * deviation;
     }
-    l->be->ops->put(l->be, l->mean, target, bytes);
+    l->be->ops->buffer_upload(l->be, l->mean, target, bytes);
     free(target);
 }
 
-void nst_moment_loss_finish(struct nst_moment_loss *l, const struct nst_statistics *s,
-                            double weight, float *derivative, double *sum)
+void nst_moment_loss_evaluate(struct nst_moment_loss *l, const struct nst_statistics *s,
+                              double weight, float *derivative, double *sum)
 {
-    struct nst_layer_moments m = {s->gathered.products, s->gathered.sums, s->pixels,
+    struct nst_layer_moments m = {s->device.products, s->device.sums, s->pixels,
                                   l->mean, l->deviation};
 
     if (s->pixels > 0)

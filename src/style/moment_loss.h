@@ -27,11 +27,11 @@ void nst_moment_loss_clear(struct nst_moment_loss *l);
 
 /* What was read has that share in the target, which is 0 at first. */
 void nst_moment_loss_add_target(struct nst_moment_loss *l,
-                                const struct nst_statistics *s, double share);
+                                const struct nst_statistics *s, double weight);
 /* *sum becomes C times the loss of what was gathered. Of weight times the loss, dL/dF =
  * slope F + offset at a pixel that counts once: the slope, a diagonal matrix, is added
  * to derivative (C x C). Of no pixels nothing is changed. */
-void nst_moment_loss_finish(struct nst_moment_loss *l, const struct nst_statistics *s,
-                            double weight, float *derivative, double *sum);
+void nst_moment_loss_evaluate(struct nst_moment_loss *l, const struct nst_statistics *s,
+                              double weight, float *derivative, double *sum);
 
 #endif

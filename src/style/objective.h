@@ -25,7 +25,7 @@
 struct nst_objective;
 
 struct nst_objective_config {
-    const struct nst_taps *content_layers, *style_layers; /* borrowed for the call */
+    const struct nst_layers *content_layers, *style_layers; /* borrowed for the call */
     double content_weight, style_weight, moment_weight, tv_weight;
     /* How far the target lies from the content's own statistics (0) to the styles' (1).
      */
@@ -36,36 +36,36 @@ struct nst_objective_config {
     bool recompute_content;
 };
 
-struct nst_pack; /* style/pack.h */
-struct nst_kept; /* style/kept.h */
+struct nst_pack;             /* style/pack.h */
+struct nst_statistics_cache; /* style/statistics_cache.h */
 
 /* A picture of which the style is taken. */
-struct nst_painting {
+struct nst_style_image {
     const float *rgb; /* 3 x height x width, planar */
     int height, width;
     int border; /* outermost pixels on each side that the network sees, and no more */
     const struct nst_pack *pack; /* has it in place of rgb, at that size; or NULL */
     /* Remembers it: with this size in it, rgb is not looked at. Or NULL. */
-    struct nst_kept *kept;
-    int region;   /* where it applies */
-    double share; /* of its statistics in the target, next to those of its region */
+    struct nst_statistics_cache *cache;
+    int region;    /* where it applies */
+    double weight; /* of its statistics in the target, next to those of its region */
     /* Its weights of the style layers; NULL: 1 each. One not named has none. */
-    const struct nst_taps *layers;
+    const struct nst_layers *layers;
 };
 
 /* Whose style goes where; everything is borrowed for the call. */
 struct nst_style {
-    const struct nst_painting *paintings;
+    const struct nst_style_image *images;
     int count;
     int regions; /* 0: one, which is everywhere */
     /* Of each region, how much of each pixel is its: planes of the content's size, 0 to
      * 1. */
-    const float *const *guides;
+    const float *const *masks;
 };
 
 struct nst_losses {
     /* the sums above without their weights */
-    double content, style, moments, variation, temporal;
+    double content, style, moments, tv, temporal;
     double total;
 };
 
@@ -89,13 +89,14 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
                            int ch, int cw, int sh, int sw);
 
 /* Other weights of the content and the style loss, from the next evaluation on. */
-void nst_objective_weigh(struct nst_objective *o, double content_weight,
-                         double style_weight);
+void nst_objective_set_weights(struct nst_objective *o, double content_weight,
+                               double style_weight);
 
 /* From the next evaluation on, hold pictures to the frame before, which is borrowed as
  * long as the objective lives. NST_ERR_MEM. */
-enum nst_status nst_objective_hold(struct nst_objective *o, struct nst_before before,
-                                   double weight, struct nst_err *err);
+enum nst_status nst_objective_set_temporal_target(struct nst_objective *o,
+                                                  struct nst_temporal_target target,
+                                                  double weight, struct nst_err *err);
 
 /* The losses of rgb (3 x ch x cw) and, unless grad is NULL, the gradient by rgb; both
  * are among the numbers of v's backend. */

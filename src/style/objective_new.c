@@ -7,114 +7,118 @@
 
 #include <stdlib.h>
 
-#include "base/mem.h"
-#include "style/kept.h"
-#include "style/objective_parts.h"
+#include "base/alloc.h"
+#include "style/objective_internal.h"
 #include "style/pack.h"
+#include "style/statistics_cache.h"
 
-static void mark_before_relu(const struct nst_taps *taps, bool keep[NST_VGG_CONVS])
+static void mark_before_relu(const struct nst_layers *layers, bool keep[NST_VGG_CONVS])
 {
-    for (int i = 0; i < taps->count; i++)
-        if (!taps->tap[i].after_relu)
-            keep[taps->tap[i].conv] = true;
+    for (int i = 0; i < layers->count; i++)
+        if (!layers->layer[i].after_relu)
+            keep[layers->layer[i].conv] = true;
 }
 
 /* What was gathered in a region has these shares in its targets. */
 static void add_targets(struct nst_objective *o, struct region *region,
-                        const double share[])
+                        const double weight[])
 {
-    for (int i = 0; i < o->styles; i++) {
+    for (int i = 0; i < o->style_count; i++) {
         struct style_layer *l = &region->layer[i];
 
-        nst_gram_loss_add_target(&l->gram, &l->statistics, share[i]);
+        nst_gram_loss_add_target(&l->gram, &l->statistics, weight[i]);
         if (o->moment_weight > 0)
-            nst_moment_loss_add_target(&l->moments, &l->statistics, share[i]);
+            nst_moment_loss_add_target(&l->moments, &l->statistics, weight[i]);
     }
 }
 
 /* What a painting says of a style layer. */
-static double layer_weight(const struct nst_painting *p, const struct nst_tap *tap)
+static double layer_weight(const struct nst_style_image *p,
+                           const struct nst_layer *layer)
 {
     for (int i = 0; p->layers && i < p->layers->count; i++)
-        if (p->layers->tap[i].conv == tap->conv &&
-            p->layers->tap[i].after_relu == tap->after_relu)
-            return p->layers->tap[i].weight;
+        if (p->layers->layer[i].conv == layer->conv &&
+            p->layers->layer[i].after_relu == layer->after_relu)
+            return p->layers->layer[i].weight;
     return p->layers ? 0 : 1;
 }
 
 /* The paintings' shares among those of their region, layer by layer, times strength;
  * the layers' weights are the mean of what they say. */
-static void divide(struct nst_objective *o, double strength,
-                   const struct nst_painting *paintings, int count,
-                   double share[][MOST_LAYERS])
+static void normalise_weights(struct nst_objective *o, double strength,
+                              const struct nst_style_image *images, int count,
+                              double weight[][MAX_LAYERS])
 {
     for (int r = 0; r < o->regions; r++)
-        for (int i = 0; i < o->styles; i++) {
+        for (int i = 0; i < o->style_count; i++) {
             double of_all = 0, of_layer = 0;
 
             for (int k = 0; k < count; k++)
-                if (paintings[k].region == r) {
-                    share[k][i] =
-                        paintings[k].share * layer_weight(&paintings[k], &o->style[i]);
-                    of_all += paintings[k].share;
-                    of_layer += share[k][i];
+                if (images[k].region == r) {
+                    weight[k][i] =
+                        images[k].weight * layer_weight(&images[k], &o->style[i]);
+                    of_all += images[k].weight;
+                    of_layer += weight[k][i];
                 }
             for (int k = 0; k < count; k++)
-                if (paintings[k].region == r)
-                    share[k][i] *= of_layer > 0 ? strength / of_layer : 0;
+                if (images[k].region == r)
+                    weight[k][i] *= of_layer > 0 ? strength / of_layer : 0;
             o->region[r].layer[i].weight = of_all > 0 ? of_layer / of_all : 0;
         }
 }
 
 /* A painting to be looked at: it has its own size, so its own walk, for this once. */
-struct look {
+struct measure_ctx {
     struct nst_objective *o;
-    const struct nst_painting *painting;
+    const struct nst_style_image *image;
     const bool *keep;
     int tile;
-    struct nst_statistics *s[MOST_LAYERS];
+    struct nst_statistics *statistics[MAX_LAYERS];
 };
 
-static enum nst_status look(void *ctx, struct nst_err *err)
+static enum nst_status measure_style(void *ctx, struct nst_err *err)
 {
-    struct look *l = ctx;
-    const struct nst_painting *p = l->painting;
+    struct measure_ctx *l = ctx;
+    const struct nst_style_image *image = l->image;
 
-    return nst_statistics_measure(
-        l->s, l->o->styles, l->o->v,
-        nst_walk_tiling(l->o->v, p->height, p->width, l->tile), p->border, p->rgb,
-        l->keep, err);
+    return nst_statistics_compute(
+        l->statistics, l->o->style_count, l->o->v,
+        nst_tiled_pass_tiling(l->o->v, image->height, image->width, l->tile),
+        image->border, image->rgb, l->keep, err);
 }
 
-static enum nst_status take_painting(struct nst_objective *o,
-                                     const struct nst_objective_config *config,
-                                     const struct nst_painting *p,
-                                     const bool keep[NST_VGG_CONVS],
-                                     const double share[], struct nst_err *err)
+static enum nst_status add_style_image(struct nst_objective *o,
+                                       const struct nst_objective_config *config,
+                                       const struct nst_style_image *image,
+                                       const bool keep[NST_VGG_CONVS],
+                                       const double weight[], struct nst_err *err)
 {
-    struct region *region = &o->region[p->region];
-    struct look l = {o, p, keep, config->tile, {NULL}};
+    struct region *region = &o->region[image->region];
+    struct measure_ctx ctx = {o, image, keep, config->tile, {NULL}};
     enum nst_status st = NST_OK;
 
-    for (int i = 0; i < o->styles; i++)
-        l.s[i] = &region->layer[i].statistics;
-    if (p->pack)
-        nst_pack_read(p->pack, o->v, p->height > p->width ? p->height : p->width, l.s,
-                      o->styles);
-    else if (p->kept)
-        st = nst_kept_read(p->kept,
-                           (struct nst_kept_size){p->height, p->width, config->tile,
-                                                  nst_vgg_whole_fingerprint(o->v)},
-                           l.s, o->styles, look, &l, err);
+    for (int i = 0; i < o->style_count; i++)
+        ctx.statistics[i] = &region->layer[i].statistics;
+    if (image->pack)
+        nst_pack_interpolate(image->pack, o->v,
+                             image->height > image->width ? image->height
+                                                          : image->width,
+                             ctx.statistics, o->style_count);
+    else if (image->cache)
+        st = nst_statistics_cache_get(
+            image->cache,
+            (struct nst_statistics_key){image->height, image->width, config->tile,
+                                        nst_vgg_whole_fingerprint(o->v)},
+            ctx.statistics, o->style_count, measure_style, &ctx, err);
     else
-        st = look(&l, err);
+        st = measure_style(&ctx, err);
     if (st == NST_OK)
-        add_targets(o, region, share);
+        add_targets(o, region, weight);
     return st;
 }
 
-static enum nst_status new_layer(struct nst_objective *o, int r, int i,
-                                 struct nst_err *err)
+static enum nst_status init_layer(struct nst_objective *o, int r, int i,
+                                  struct nst_err *err)
 {
     struct style_layer *l = &o->region[r].layer[i];
     int channels = nst_vgg_channels(o->v, o->style[i].conv);
@@ -127,123 +131,129 @@ static enum nst_status new_layer(struct nst_objective *o, int r, int i,
         st = nst_gram_loss_init(&l->gram, be, channels, err);
     if (st == NST_OK && moments)
         st = nst_moment_loss_init(&l->moments, be, channels, err);
-    o->terms[i * o->regions + r] = (struct nst_region_terms){
+    o->region_grads[i * o->regions + r] = (struct nst_region_grad){
         l->gram.derivative, l->moments.offset,
-        o->region[r].guide ? nst_guide_at(o->region[r].guide, o->style[i].conv) : NULL};
+        o->region[r].guidance
+            ? nst_guidance_mask(o->region[r].guidance, o->style[i].conv)
+            : NULL};
     return st;
 }
 
-static enum nst_status new_regions(struct nst_objective *o, const struct nst_taps *taps,
-                                   const struct nst_style *style, struct nst_err *err)
+static enum nst_status init_regions(struct nst_objective *o,
+                                    const struct nst_layers *layers,
+                                    const struct nst_style *style, struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
     enum nst_status st = NST_OK;
 
-    o->styles = taps->count;
+    o->style_count = layers->count;
     o->regions = style->regions ? style->regions : 1;
-    if (o->regions > be->regions)
-        be->regions = o->regions;
+    if (o->regions > be->max_regions)
+        be->max_regions = o->regions;
     o->region = nst_xcalloc((size_t)o->regions, sizeof *o->region);
-    o->terms = nst_xcalloc((size_t)o->regions * (size_t)o->styles, sizeof *o->terms);
-    for (int i = 0; i < o->styles; i++)
-        o->style[i] = taps->tap[i];
+    o->region_grads = nst_xcalloc((size_t)o->regions * (size_t)o->style_count,
+                                  sizeof *o->region_grads);
+    for (int i = 0; i < o->style_count; i++)
+        o->style[i] = layers->layer[i];
     for (int r = 0; st == NST_OK && r < o->regions; r++) {
         if (style->regions)
-            st = nst_guide_new(&o->region[r].guide, o->v, style->guides[r],
-                               &o->walk.tiling, err);
-        for (int i = 0; st == NST_OK && i < o->styles; i++)
-            st = new_layer(o, r, i, err);
+            st = nst_guidance_new(&o->region[r].guidance, o->v, style->masks[r],
+                                  &o->pass.tiling, err);
+        for (int i = 0; st == NST_OK && i < o->style_count; i++)
+            st = init_layer(o, r, i, err);
     }
     return st;
 }
 
-static enum nst_status take_style(struct nst_objective *o,
+static enum nst_status init_style(struct nst_objective *o,
                                   const struct nst_objective_config *config,
                                   const struct nst_style *style,
                                   const bool keep[NST_VGG_CONVS], struct nst_err *err)
 {
-    double(*share)[MOST_LAYERS] = nst_xcalloc((size_t)style->count + 1, sizeof *share);
-    enum nst_status st = new_regions(o, config->style_layers, style, err);
+    double(*weight)[MAX_LAYERS] = nst_xcalloc((size_t)style->count + 1, sizeof *weight);
+    enum nst_status st = init_regions(o, config->style_layers, style, err);
 
     if (st == NST_OK)
-        divide(o, config->strength, style->paintings, style->count, share);
+        normalise_weights(o, config->strength, style->images, style->count, weight);
     for (int i = 0; st == NST_OK && i < style->count; i++)
-        st = take_painting(o, config, &style->paintings[i], keep, share[i], err);
-    free(share);
+        st = add_style_image(o, config, &style->images[i], keep, weight[i], err);
+    free(weight);
     return st;
 }
 
 /* What strength leaves of the targets is the content's own. */
-static void mix_content(struct nst_objective *o, double strength)
+static void blend_content(struct nst_objective *o, double strength)
 {
-    double share[MOST_LAYERS];
+    double weight[MAX_LAYERS];
 
     if (strength == 1)
         return;
-    for (int i = 0; i < o->styles; i++)
-        share[i] = 1 - strength;
-    nst_objective_gather(o, o->picture);
+    for (int i = 0; i < o->style_count; i++)
+        weight[i] = 1 - strength;
+    nst_objective_accumulate(o, o->content_device);
     for (int r = 0; r < o->regions; r++) {
-        for (int i = 0; i < o->styles; i++)
-            nst_statistics_read(&o->region[r].layer[i].statistics);
-        add_targets(o, &o->region[r], share);
+        for (int i = 0; i < o->style_count; i++)
+            nst_statistics_download(&o->region[r].layer[i].statistics);
+        add_targets(o, &o->region[r], weight);
     }
 }
 
-static enum nst_status take_content(struct nst_objective *o,
+static enum nst_status init_content(struct nst_objective *o,
                                     const struct nst_objective_config *config,
                                     const float *rgb, int h, int w,
                                     const bool keep[NST_VGG_CONVS], struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
-    const struct nst_taps *taps = config->content_layers;
-    int tiles = nst_walk_count(&o->walk), places;
-    enum nst_status st = nst_walk_init(&o->walk, o->v, o->walk.tiling, keep, true, err);
+    const struct nst_layers *layers = config->content_layers;
+    int tiles = nst_tiled_pass_count(&o->pass), slots;
+    enum nst_status st =
+        nst_tiled_pass_init(&o->pass, o->v, o->pass.tiling, keep, true, err);
 
     if (st == NST_OK)
-        st = nst_backend_show(be, rgb, 3 * (size_t)h * (size_t)w, &o->picture, err);
+        st = nst_backend_to_device(be, rgb, 3 * (size_t)h * (size_t)w,
+                                   &o->content_device, err);
     o->content_rgb = rgb;
     if (st != NST_OK)
         return st;
-    o->contents = taps->count;
-    for (int i = 0; i < o->contents; i++)
-        o->content[i] = nst_content_loss(taps->tap[i], o->walk.pass, h, w);
+    o->content_count = layers->count;
+    for (int i = 0; i < o->content_count; i++)
+        o->content[i] = nst_content_loss(layers->layer[i], o->pass.acts, h, w);
     o->recompute = tiles > 1 && config->recompute_content;
-    places = !o->recompute ? tiles : 1;
-    o->target = nst_xcalloc((size_t)places, sizeof *o->target);
-    for (int k = 0; k < places; k++)
-        for (int i = 0; st == NST_OK && i < o->contents; i++)
-            st = nst_content_target_new(&o->target[k].of[i], &o->content[i],
-                                        o->walk.pass, err);
+    slots = !o->recompute ? tiles : 1;
+    o->target = nst_xcalloc((size_t)slots, sizeof *o->target);
+    for (int k = 0; k < slots; k++)
+        for (int i = 0; st == NST_OK && i < o->content_count; i++)
+            st = nst_content_target_new(&o->target[k].tensor[i], &o->content[i],
+                                        o->pass.acts, err);
     for (int k = 0; st == NST_OK && !o->recompute && k < tiles; k++)
-        nst_objective_take_targets(o, k);
+        nst_objective_compute_targets(o, k);
     return st;
 }
 
 /* The content is not looked at any more. */
-static void put_away(struct nst_objective *o)
+static void release_content(struct nst_objective *o)
 {
-    nst_backend_unshow(nst_vgg_backend(o->v), o->content_rgb, o->picture);
+    nst_backend_release(nst_vgg_backend(o->v), o->content_rgb, o->content_device);
     o->content_rgb = NULL;
-    o->picture = NULL;
+    o->content_device = NULL;
 }
 
 /* What an evaluation works on besides the walk. */
-static enum nst_status new_numbers(struct nst_objective *o, struct nst_err *err)
+static enum nst_status alloc_buffers(struct nst_objective *o, struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
     void *sums, *rgb = NULL, *grad = NULL;
     enum nst_status st =
-        be->ops->numbers_new(be, &sums, (size_t)all_sums(o) * sizeof *o->sums, err);
+        be->ops->buffer_alloc(be, &sums, (size_t)sum_count(o) * sizeof *o->sums, err);
 
     o->sums = sums;
-    if (!be->memory || nst_walk_count(&o->walk) > 1)
+    if (!be->device_memory || nst_tiled_pass_count(&o->pass) > 1)
         return st;
     if (st == NST_OK)
-        st = be->ops->numbers_new(be, &rgb, nst_objective_picture_bytes(o), err);
+        st = be->ops->buffer_alloc(be, &rgb, nst_objective_picture_bytes(o), err);
     o->rgb = rgb;
     if (st == NST_OK)
-        st = be->ops->numbers_new(be, &grad, nst_objective_picture_bytes(o), err);
+        st = be->ops->buffer_alloc(be, &grad, nst_objective_picture_bytes(o), err);
     o->grad = grad;
     return st;
 }
@@ -258,28 +268,28 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     enum nst_status st;
 
     *out = NULL;
-    nst_vgg_backend(v)->gradient_scale = 1; /* as if there had been no other */
+    nst_vgg_backend(v)->loss_scale = 1; /* as if there had been no other */
     o->v = v;
     o->content_weight = config->content_weight;
     o->style_weight = config->style_weight;
     o->moment_weight = config->moment_weight;
     o->pixels = (struct nst_pixel_losses){
-        .be = nst_vgg_backend(v), .of = {ch, cw}, .tv_weight = config->tv_weight};
-    o->walk.tiling = nst_walk_tiling(v, ch, cw, config->tile);
+        .be = nst_vgg_backend(v), .size = {ch, cw}, .tv_weight = config->tv_weight};
+    o->pass.tiling = nst_tiled_pass_tiling(v, ch, cw, config->tile);
     mark_before_relu(config->content_layers, keep);
     mark_before_relu(config->style_layers, keep);
-    st = take_style(o, config, style, keep, err);
+    st = init_style(o, config, style, keep, err);
     if (st == NST_OK)
-        st = take_content(o, config, content, ch, cw, keep, err);
+        st = init_content(o, config, content, ch, cw, keep, err);
     if (st == NST_OK)
-        st = new_numbers(o, err);
+        st = alloc_buffers(o, err);
     if (st != NST_OK) {
         nst_objective_free(o);
         return st;
     }
-    mix_content(o, config->strength);
+    blend_content(o, config->strength);
     if (!o->recompute)
-        put_away(o);
+        release_content(o);
     *out = o;
     return NST_OK;
 }
@@ -287,8 +297,8 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
 static void free_regions(struct nst_objective *o)
 {
     for (int r = 0; o->region && r < o->regions; r++) {
-        nst_guide_free(o->region[r].guide);
-        for (int i = 0; i < o->styles; i++) {
+        nst_guidance_free(o->region[r].guidance);
+        for (int i = 0; i < o->style_count; i++) {
             struct style_layer *l = &o->region[r].layer[i];
 
             nst_statistics_clear(&l->statistics);
@@ -297,7 +307,7 @@ static void free_regions(struct nst_objective *o)
         }
     }
     free(o->region);
-    free(o->terms);
+    free(o->region_grads);
 }
 
 void nst_objective_free(struct nst_objective *o)
@@ -308,18 +318,18 @@ void nst_objective_free(struct nst_objective *o)
         return;
     be = nst_vgg_backend(o->v);
     if (o->target)
-        for (int k = 0; k < (!o->recompute ? nst_walk_count(&o->walk) : 1); k++)
-            for (int i = 0; i < o->contents; i++)
-                be->ops->tensor_free(be, o->target[k].of[i]);
+        for (int k = 0; k < (!o->recompute ? nst_tiled_pass_count(&o->pass) : 1); k++)
+            for (int i = 0; i < o->content_count; i++)
+                be->ops->tensor_free(be, o->target[k].tensor[i]);
     free(o->target);
     free_regions(o);
-    nst_walk_clear(&o->walk);
+    nst_tiled_pass_clear(&o->pass);
     nst_pixel_losses_clear(&o->pixels);
-    be->ops->forget(be, o->program);
-    be->ops->numbers_free(be, o->sums);
-    be->ops->numbers_free(be, o->rgb);
-    be->ops->numbers_free(be, o->grad);
-    put_away(o);
+    be->ops->graph_free(be, o->graph);
+    be->ops->buffer_free(be, o->sums);
+    be->ops->buffer_free(be, o->rgb);
+    be->ops->buffer_free(be, o->grad);
+    release_content(o);
     free(o);
 }
 
@@ -328,28 +338,29 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
                            int ch, int cw, int sh, int sw)
 {
     const struct nst_backend *be = nst_vgg_backend(v);
-    struct nst_tiling style = nst_walk_tiling(v, sh, sw, config->tile);
-    struct nst_tiling content = nst_walk_tiling(v, ch, cw, config->tile);
+    struct nst_tiling style = nst_tiled_pass_tiling(v, sh, sw, config->tile);
+    struct nst_tiling content = nst_tiled_pass_tiling(v, ch, cw, config->tile);
     size_t scratch = 0, grams = 0, targets = 0,
            tiles = (size_t)nst_tiling_count(&content);
-    size_t first = nst_walk_bytes(v, &style, false, &scratch);
-    size_t second = nst_walk_bytes(v, &content, true, &scratch);
+    size_t first = nst_tiled_pass_bytes(v, &style, false, &scratch);
+    size_t second = nst_tiled_pass_bytes(v, &content, true, &scratch);
 
     for (int i = 0; i < config->content_layers->count; i++)
-        targets += nst_pass_map_bytes(v, config->content_layers->tap[i].conv,
-                                      content.tile_height, content.tile_width);
+        targets += nst_vgg_map_bytes(v, config->content_layers->layer[i].conv,
+                                     content.tile_height, content.tile_width);
     second += targets * (config->recompute_content ? 1 : tiles);
     for (int i = 0; i < config->style_layers->count; i++) {
-        int channels = nst_vgg_channels(v, config->style_layers->tap[i].conv);
+        int channels = nst_vgg_channels(v, config->style_layers->layer[i].conv);
         size_t c = (size_t)channels;
 
         grams += c * c * 2 * sizeof(double) + be->ops->matrix_bytes(be, channels);
     }
     if (regions)
-        grams = (size_t)regions * (grams + nst_guide_bytes(v, &content));
+        grams = (size_t)regions * (grams + nst_guidance_bytes(v, &content));
     if (regions) /* the painting without its border */
-        first += nst_guide_bytes(v, &style) + (size_t)sh * (size_t)sw * sizeof(float);
-    if (be->memory) { /* where the pictures are, too */
+        first +=
+            nst_guidance_bytes(v, &style) + (size_t)sh * (size_t)sw * sizeof(float);
+    if (be->device_memory) { /* where the pictures are, too */
         first += 3 * (size_t)sh * (size_t)sw * sizeof(float);
         second += 3 * 3 * (size_t)ch * (size_t)cw * sizeof(float);
     }

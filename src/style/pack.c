@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "model/vgg.h"
-#include "style/pack_parts.h"
+#include "style/pack_internal.h"
 #include "style/statistics.h"
-#include "style/walk.h"
+#include "style/tiled_pass.h"
 
 /* A picture is measured in tiles of this size: small enough for any machine. */
 #define TILE 512
@@ -29,10 +29,10 @@ void nst_pack_free(struct nst_pack *p)
 {
     if (!p)
         return;
-    for (int i = 0; i < p->layers; i++)
-        for (int k = 0; k < p->layer[i].sizes; k++) {
-            free(p->layer[i].at[k].products);
-            free(p->layer[i].at[k].means);
+    for (int i = 0; i < p->entries; i++)
+        for (int k = 0; k < p->entry[i].sizes; k++) {
+            free(p->entry[i].at[k].products);
+            free(p->entry[i].at[k].means);
         }
     for (int i = 0; i < NST_PACK_TEXTS; i++)
         free(p->text[i]);
@@ -95,11 +95,11 @@ enum nst_status nst_pack_set_preview(struct nst_pack *p, const void *bytes, size
 
 bool nst_pack_layer(const struct nst_pack *p, int i, struct nst_pack_layer *out)
 {
-    const struct nst_pack_data *l = &p->layer[i];
+    const struct nst_pack_entry *l = &p->entry[i];
 
-    if (i >= p->layers)
+    if (i >= p->entries)
         return false;
-    *out = (struct nst_pack_layer){.tap = l->tap,
+    *out = (struct nst_pack_layer){.layer = l->layer,
                                    .channels = l->channels,
                                    .fingerprint = l->fingerprint,
                                    .pooling = l->pooling,
@@ -109,55 +109,56 @@ bool nst_pack_layer(const struct nst_pack *p, int i, struct nst_pack_layer *out)
     return true;
 }
 
-static const struct nst_pack_data *find_layer(const struct nst_pack *p,
-                                              const struct nst_tap *t,
-                                              uint64_t fingerprint)
+static const struct nst_pack_entry *find_entry(const struct nst_pack *p,
+                                               const struct nst_layer *t,
+                                               uint64_t fingerprint)
 {
-    for (int i = 0; i < p->layers; i++) {
-        const struct nst_pack_data *l = &p->layer[i];
+    for (int i = 0; i < p->entries; i++) {
+        const struct nst_pack_entry *l = &p->entry[i];
 
-        if (l->tap.conv == t->conv && l->tap.after_relu == t->after_relu &&
+        if (l->layer.conv == t->conv && l->layer.after_relu == t->after_relu &&
             l->fingerprint == fingerprint)
             return l;
     }
     return NULL;
 }
 
-struct nst_pack_data *nst_pack_find(struct nst_pack *p, const struct nst_tap *t,
-                                    uint64_t fingerprint)
+struct nst_pack_entry *nst_pack_find(struct nst_pack *p, const struct nst_layer *t,
+                                     uint64_t fingerprint)
 {
-    return (struct nst_pack_data *)find_layer(p, t, fingerprint);
+    return (struct nst_pack_entry *)find_entry(p, t, fingerprint);
 }
 
-static const struct nst_pack_data *layer_of(const struct nst_pack *p,
-                                            const struct nst_vgg *v,
-                                            const struct nst_tap *t)
+static const struct nst_pack_entry *entry_of(const struct nst_pack *p,
+                                             const struct nst_vgg *v,
+                                             const struct nst_layer *t)
 {
-    return find_layer(p, t, nst_vgg_fingerprint(v, t->conv));
+    return find_entry(p, t, nst_vgg_fingerprint(v, t->conv));
 }
 
-void nst_pack_layer_name(const struct nst_tap *tap, char name[16])
+void nst_pack_layer_name(const struct nst_layer *layer, char name[16])
 {
-    struct nst_taps one = {1, {*tap}};
+    struct nst_layers one = {1, {*layer}};
 
-    one.tap[0].weight = 1;
-    nst_taps_format(&one, name, 16);
+    one.layer[0].weight = 1;
+    nst_layers_format(&one, name, 16);
 }
 
-struct nst_pack_data *nst_pack_have_layer(struct nst_pack *p, const struct nst_tap *t,
-                                          uint64_t fingerprint)
+struct nst_pack_entry *nst_pack_ensure_layer(struct nst_pack *p,
+                                             const struct nst_layer *t,
+                                             uint64_t fingerprint)
 {
-    struct nst_pack_data *l = nst_pack_find(p, t, fingerprint);
+    struct nst_pack_entry *l = nst_pack_find(p, t, fingerprint);
 
-    if (l || p->layers == NST_PACK_LAYERS)
+    if (l || p->entries == NST_PACK_LAYERS)
         return l;
-    l = &p->layer[p->layers++];
-    *l = (struct nst_pack_data){.tap = *t, .fingerprint = fingerprint};
-    l->tap.weight = 1;
+    l = &p->entry[p->entries++];
+    *l = (struct nst_pack_entry){.layer = *t, .fingerprint = fingerprint};
+    l->layer.weight = 1;
     return l;
 }
 
-struct nst_pack_part *nst_pack_have_size(struct nst_pack_data *l, int size)
+struct nst_pack_statistics *nst_pack_ensure_size(struct nst_pack_entry *l, int size)
 {
     int k = 0;
 
@@ -169,34 +170,34 @@ struct nst_pack_part *nst_pack_have_size(struct nst_pack_data *l, int size)
         return NULL;
     memmove(l->at + k + 1, l->at + k, (size_t)(l->sizes - k) * sizeof *l->at);
     l->sizes++;
-    l->at[k] = (struct nst_pack_part){.size = size};
+    l->at[k] = (struct nst_pack_statistics){.size = size};
     return &l->at[k];
 }
 
 /* Add what a layer has at a size, times share. */
-static enum nst_status add_statistics(struct nst_pack_data *l, int size,
-                                      const struct nst_statistics *s, double share,
+static enum nst_status add_statistics(struct nst_pack_entry *l, int size,
+                                      const struct nst_statistics *s, double weight,
                                       struct nst_err *err)
 {
-    struct nst_pack_part *part = nst_pack_have_size(l, size);
+    struct nst_pack_statistics *stats = nst_pack_ensure_size(l, size);
     size_t c = (size_t)s->channels;
     enum nst_status st = NST_OK;
 
-    if (!part)
+    if (!stats)
         return nst_err_set(err, NST_ERR_ARG,
                            "a style pack holds %d sizes of a layer at most",
                            NST_PACK_SIZES);
     l->channels = s->channels;
-    if (!part->products)
-        st = nst_floats_new(&part->products, c, c, 1, err);
-    if (st == NST_OK && !part->means)
-        st = nst_floats_new(&part->means, c, 1, 1, err);
+    if (!stats->products)
+        st = nst_floats_new(&stats->products, c, c, 1, err);
+    if (st == NST_OK && !stats->means)
+        st = nst_floats_new(&stats->means, c, 1, 1, err);
     if (st != NST_OK)
         return st;
     for (size_t i = 0; i < c * c; i++)
-        part->products[i] += (float)(share * s->products[i] / s->pixels);
+        stats->products[i] += (float)(weight * s->products[i] / s->pixels);
     for (size_t i = 0; i < c; i++)
-        part->means[i] += (float)(share * s->sums[i] / s->pixels);
+        stats->means[i] += (float)(weight * s->sums[i] / s->pixels);
     return NST_OK;
 }
 
@@ -206,25 +207,25 @@ static enum nst_status too_many_layers(struct nst_err *err)
                        NST_PACK_LAYERS);
 }
 
-static enum nst_status add_layer(struct nst_pack *p, const struct nst_vgg *v, int size,
-                                 const struct nst_statistics *s, double share,
+static enum nst_status add_entry(struct nst_pack *p, const struct nst_vgg *v, int size,
+                                 const struct nst_statistics *s, double weight,
                                  struct nst_err *err)
 {
-    int conv = s->tap.conv;
-    struct nst_pack_data *l =
-        nst_pack_have_layer(p, &s->tap, nst_vgg_fingerprint(v, conv));
+    int conv = s->layer.conv;
+    struct nst_pack_entry *l =
+        nst_pack_ensure_layer(p, &s->layer, nst_vgg_fingerprint(v, conv));
 
     if (!l)
         return too_many_layers(err);
-    l->pooling = nst_conv_below_pool(conv)               ? "any"
+    l->pooling = nst_conv_in_first_block(conv)           ? "any"
                  : nst_vgg_pooling(v) == NST_POOLING_MAX ? "max"
                                                          : "avg";
-    return add_statistics(l, size, s, share, err);
+    return add_statistics(l, size, s, weight, err);
 }
 
 enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
-                             const struct nst_taps *layers, int size, const float *rgb,
-                             int h, int w, int border, double share,
+                             const struct nst_layers *layers, int size,
+                             const float *rgb, int h, int w, int border, double weight,
                              struct nst_err *err)
 {
     struct nst_statistics s[2 * NST_VGG_CONVS] = {{{0}}}, *all[2 * NST_VGG_CONVS];
@@ -232,108 +233,111 @@ enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < layers->count; i++) {
-        const struct nst_tap *tap = &layers->tap[i];
+        const struct nst_layer *layer = &layers->layer[i];
 
         all[i] = &s[i];
-        keep[tap->conv] |= !tap->after_relu;
-        st = nst_statistics_init(&s[i], nst_vgg_backend(v), *tap,
-                                 nst_vgg_channels(v, tap->conv), true, err);
+        keep[layer->conv] |= !layer->after_relu;
+        st = nst_statistics_init(&s[i], nst_vgg_backend(v), *layer,
+                                 nst_vgg_channels(v, layer->conv), true, err);
     }
     if (st == NST_OK)
-        st = nst_statistics_measure(all, layers->count, v,
-                                    nst_walk_tiling(v, h, w, TILE), border, rgb, keep,
-                                    err);
+        st = nst_statistics_compute(all, layers->count, v,
+                                    nst_tiled_pass_tiling(v, h, w, TILE), border, rgb,
+                                    keep, err);
     for (int i = 0; i < layers->count; i++) {
         if (st == NST_OK)
-            st = add_layer(p, v, size, &s[i], share, err);
+            st = add_entry(p, v, size, &s[i], weight, err);
         nst_statistics_clear(&s[i]);
     }
     return st;
 }
 
 /* Does p hold anything of v? */
-static bool knows(const struct nst_pack *p, const struct nst_vgg *v)
+static bool has_network(const struct nst_pack *p, const struct nst_vgg *v)
 {
-    for (int i = 0; i < p->layers; i++)
-        if (p->layer[i].tap.conv < nst_vgg_convs(v) && layer_of(p, v, &p->layer[i].tap))
+    for (int i = 0; i < p->entries; i++)
+        if (p->entry[i].layer.conv < nst_vgg_convs(v) &&
+            entry_of(p, v, &p->entry[i].layer))
             return true;
     return false;
 }
 
 enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
                                const struct nst_vgg *v, const char *network,
-                               const struct nst_taps *layers, struct nst_err *err)
+                               const struct nst_layers *layers, struct nst_err *err)
 {
-    if (!knows(p, v))
+    if (!has_network(p, v))
         return nst_err_set(err, NST_ERR_ARG,
                            "style '%s': the pack is of %s and lacks the network %s: "
                            "leave out --model, or make a pack of the picture by %s "
                            "(nst-style pack --model)",
                            name, p->text[NST_PACK_MODEL], network, network);
     for (int i = 0; i < layers->count; i++) {
-        const struct nst_tap *tap = &layers->tap[i];
-        const struct nst_pack_data *l = layer_of(p, v, tap);
-        char layer[16];
+        const struct nst_layer *layer = &layers->layer[i];
+        const struct nst_pack_entry *l = entry_of(p, v, layer);
+        char layer_name[16];
 
-        nst_pack_layer_name(tap, layer);
-        if (!l || l->channels != nst_vgg_channels(v, tap->conv))
+        nst_pack_layer_name(layer, layer_name);
+        if (!l || l->channels != nst_vgg_channels(v, layer->conv))
             return nst_err_set(
                 err, NST_ERR_ARG,
                 "style '%s': the pack, of %s, knows nothing of %s of this "
                 "network with this pooling (nst-style info)",
-                name, p->text[NST_PACK_MODEL], layer);
+                name, p->text[NST_PACK_MODEL], layer_name);
     }
     return NST_OK;
 }
 
 /* Where a size lies: between at[*below] and the next, a part of the way. */
-static void place(const struct nst_pack_data *l, int longest, int *below, double *part)
+static void locate_size(const struct nst_pack_entry *l, int longest, int *below,
+                        double *fraction)
 {
     int i = 0;
 
     while (i + 1 < l->sizes && l->at[i + 1].size <= longest)
         i++;
     *below = i;
-    *part = 0;
+    *fraction = 0;
     if (i + 1 < l->sizes && longest > l->at[i].size)
-        *part = log((double)longest / l->at[i].size) /
-                log((double)l->at[i + 1].size / l->at[i].size);
+        *fraction = log((double)longest / l->at[i].size) /
+                    log((double)l->at[i + 1].size / l->at[i].size);
 }
 
 /* What a layer has at a size. */
-static void read_layer(const struct nst_pack_data *l, int longest,
-                       struct nst_statistics *s)
+static void interpolate(const struct nst_pack_entry *l, int longest,
+                        struct nst_statistics *s)
 {
     size_t c = (size_t)l->channels;
-    const struct nst_pack_part *a, *b;
-    double part;
+    const struct nst_pack_statistics *a, *b;
+    double fraction;
     int below;
 
-    place(l, longest, &below, &part);
+    locate_size(l, longest, &below, &fraction);
     a = &l->at[below];
-    b = part > 0 ? &l->at[below + 1] : a;
+    b = fraction > 0 ? &l->at[below + 1] : a;
     s->pixels = s->area = 1;
     for (size_t k = 0; k < c * c; k++)
-        s->products[k] = (1 - part) * a->products[k] + part * b->products[k];
+        s->products[k] = (1 - fraction) * a->products[k] + fraction * b->products[k];
     for (size_t k = 0; s->sums && k < c; k++)
-        s->sums[k] = (1 - part) * a->means[k] + part * b->means[k];
+        s->sums[k] = (1 - fraction) * a->means[k] + fraction * b->means[k];
 }
 
-void nst_pack_read(const struct nst_pack *p, const struct nst_vgg *v, int longest,
-                   struct nst_statistics *const s[], int count)
+void nst_pack_interpolate(const struct nst_pack *p, const struct nst_vgg *v,
+                          int longest, struct nst_statistics *const s[], int count)
 {
     for (int i = 0; i < count; i++)
-        read_layer(layer_of(p, v, &s[i]->tap), longest, s[i]);
+        interpolate(entry_of(p, v, &s[i]->layer), longest, s[i]);
 }
 
 enum nst_status nst_pack_add_pack(struct nst_pack *p, const struct nst_pack *other,
-                                  double share, struct nst_err *err)
+                                  double weight, struct nst_err *err)
 {
     enum nst_status st = NST_OK;
 
-    for (int i = 0; st == NST_OK && i < other->layers; i++) {
-        const struct nst_pack_data *from = &other->layer[i];
-        struct nst_pack_data *l = nst_pack_have_layer(p, &from->tap, from->fingerprint);
+    for (int i = 0; st == NST_OK && i < other->entries; i++) {
+        const struct nst_pack_entry *from = &other->entry[i];
+        struct nst_pack_entry *l =
+            nst_pack_ensure_layer(p, &from->layer, from->fingerprint);
         struct nst_statistics s;
         int size[NST_PACK_SIZES], sizes;
 
@@ -344,10 +348,10 @@ enum nst_status nst_pack_add_pack(struct nst_pack *p, const struct nst_pack *oth
         sizes = l->sizes ? l->sizes : from->sizes;
         for (int k = 0; k < sizes; k++)
             size[k] = l->sizes ? l->at[k].size : from->at[k].size;
-        st = nst_statistics_init(&s, NULL, from->tap, from->channels, true, err);
+        st = nst_statistics_init(&s, NULL, from->layer, from->channels, true, err);
         for (int k = 0; st == NST_OK && k < sizes; k++) {
-            read_layer(from, size[k], &s);
-            st = add_statistics(l, size[k], &s, share, err);
+            interpolate(from, size[k], &s);
+            st = add_statistics(l, size[k], &s, weight, err);
         }
         nst_statistics_clear(&s);
     }
@@ -357,13 +361,13 @@ enum nst_status nst_pack_add_pack(struct nst_pack *p, const struct nst_pack *oth
 enum nst_status nst_pack_match(const struct nst_pack *a, const struct nst_pack *b,
                                struct nst_err *err)
 {
-    bool same = a->layers == b->layers;
+    bool same = a->entries == b->entries;
 
-    for (int i = 0; same && i < a->layers; i++) {
-        const struct nst_pack_data *l =
-            find_layer(b, &a->layer[i].tap, a->layer[i].fingerprint);
+    for (int i = 0; same && i < a->entries; i++) {
+        const struct nst_pack_entry *l =
+            find_entry(b, &a->entry[i].layer, a->entry[i].fingerprint);
 
-        same = l && l->channels == a->layer[i].channels;
+        same = l && l->channels == a->entry[i].channels;
     }
     if (same)
         return NST_OK;

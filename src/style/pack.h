@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "model/taps.h"
+#include "model/layers.h"
 
 struct nst_statistics;
 struct nst_vgg;
@@ -65,14 +65,14 @@ enum nst_status nst_pack_set_preview(struct nst_pack *p, const void *bytes, size
  * that a layer gets at a size add up to 1. NST_ERR_ARG (too many layers or sizes, or a
  * picture too small for them), NST_ERR_MEM. */
 enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
-                             const struct nst_taps *layers, int size, const float *rgb,
-                             int h, int w, int border, double share,
+                             const struct nst_layers *layers, int size,
+                             const float *rgb, int h, int w, int border, double weight,
                              struct nst_err *err);
 
 /* Add all layers of another pack in the same way, at the sizes that they have here, or
  * if this pack lacks them at those that they have there. */
 enum nst_status nst_pack_add_pack(struct nst_pack *p, const struct nst_pack *other,
-                                  double share, struct nst_err *err);
+                                  double weight, struct nst_err *err);
 /* NST_ERR_ARG, naming both, unless they have the same layers of the same networks. */
 enum nst_status nst_pack_match(const struct nst_pack *a, const struct nst_pack *b,
                                struct nst_err *err);
@@ -84,7 +84,7 @@ enum nst_status nst_pack_save(const struct nst_pack *p, const char *path,
                               struct nst_err *err);
 
 struct nst_pack_layer {
-    struct nst_tap tap;
+    struct nst_layer layer;
     int channels;
     uint64_t fingerprint;
     const char *pooling; /* "max", "avg" or, where both are the same, "any"; NULL: the
@@ -98,14 +98,14 @@ bool nst_pack_layer(const struct nst_pack *p, int i, struct nst_pack_layer *out)
  * message begins with name and says what to do. */
 enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
                                const struct nst_vgg *v, const char *network,
-                               const struct nst_taps *layers, struct nst_err *err);
+                               const struct nst_layers *layers, struct nst_err *err);
 
 /*
  * The statistics of those layers of v, as of a painting of that longest side: between
  * two sizes that a layer has a mean by the logarithm of the size, beyond them those of
  * the nearest. They are there: nst_pack_check().
  */
-void nst_pack_read(const struct nst_pack *p, const struct nst_vgg *v, int longest,
-                   struct nst_statistics *const s[], int count);
+void nst_pack_interpolate(const struct nst_pack *p, const struct nst_vgg *v,
+                          int longest, struct nst_statistics *const s[], int count);
 
 #endif

@@ -7,41 +7,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "model/safetensors.h"
 #include "style/pack.h"
-#include "style/pack_parts.h"
+#include "style/pack_internal.h"
 
 #define FORMAT "nst style 2"
 #define FORMAT_1 "nst style 1"
 #define PREVIEW "preview"
-#define MOST_CHANNELS 4096
+#define MAX_CHANNELS 4096
 
 static const char *const poolings[] = {"max", "avg"};
 
 /* Halves of everything, kept until the file is written. */
-static uint16_t *halves(const struct nst_pack_part *part, size_t c)
+static uint16_t *to_halves(const struct nst_pack_statistics *stats, size_t c)
 {
     uint16_t *all = nst_xcalloc(c * (c + 1) / 2 + c, sizeof *all), *to = all;
 
     for (size_t a = 0; a < c; a++)
         for (size_t b = a; b < c; b++)
-            *to++ = nst_half(part->products[a * c + b]);
+            *to++ = nst_float_to_half(stats->products[a * c + b]);
     for (size_t a = 0; a < c; a++)
-        *to++ = nst_half(part->means[a]);
+        *to++ = nst_float_to_half(stats->means[a]);
     return all;
 }
 
-static void key_of(const struct nst_pack_data *l, int k, const char *what, char key[64])
+static void tensor_key(const struct nst_pack_entry *l, int k, const char *what,
+                       char key[64])
 {
     char name[16];
 
-    nst_pack_layer_name(&l->tap, name);
+    nst_pack_layer_name(&l->layer, name);
     snprintf(key, 64, "%d/%s/%016" PRIx64 "/%s", l->at[k].size, name, l->fingerprint,
              what);
 }
 
-static void pooling_key(const struct nst_pack_data *l, char key[32])
+static void pooling_key(const struct nst_pack_entry *l, char key[32])
 {
     snprintf(key, 32, "pooling/%016" PRIx64, l->fingerprint);
 }
@@ -50,32 +51,32 @@ static void write_texts(const struct nst_pack *p, struct nst_safetensors_writer 
 {
     char key[32];
 
-    nst_safetensors_write_text(w, "format", FORMAT);
+    nst_safetensors_write_metadata(w, "format", FORMAT);
     for (int i = 0; i < NST_PACK_TEXTS; i++)
         if (p->text[i])
-            nst_safetensors_write_text(w, nst_pack_text_name((enum nst_pack_text)i),
-                                       p->text[i]);
-    for (int i = 0; i < p->layers; i++) {
-        const struct nst_pack_data *l = &p->layer[i];
+            nst_safetensors_write_metadata(w, nst_pack_text_name((enum nst_pack_text)i),
+                                           p->text[i]);
+    for (int i = 0; i < p->entries; i++) {
+        const struct nst_pack_entry *l = &p->entry[i];
 
         pooling_key(l, key);
         if (l->pooling && strcmp(l->pooling, "any") != 0)
-            nst_safetensors_write_text(w, key, l->pooling);
+            nst_safetensors_write_metadata(w, key, l->pooling);
     }
 }
 
 /* What is written of a layer at its size of index k; the caller frees it. */
-static uint16_t *write_part(const struct nst_pack_data *l, int k,
+static uint16_t *write_part(const struct nst_pack_entry *l, int k,
                             struct nst_safetensors_writer *w)
 {
     size_t c = (size_t)l->channels, triangle = c * (c + 1) / 2;
-    uint16_t *h = halves(&l->at[k], c);
+    uint16_t *h = to_halves(&l->at[k], c);
     char key[64];
 
-    key_of(l, k, "products", key);
+    tensor_key(l, k, "products", key);
     nst_safetensors_write_array(
         w, key, &(struct nst_array){NST_F16, 1, {triangle}, triangle, h});
-    key_of(l, k, "means", key);
+    tensor_key(l, k, "means", key);
     nst_safetensors_write_array(w, key,
                                 &(struct nst_array){NST_F16, 1, {c}, c, h + triangle});
     return h;
@@ -90,84 +91,85 @@ enum nst_status nst_pack_save(const struct nst_pack *p, const char *path,
     enum nst_status st;
 
     write_texts(p, w);
-    for (int i = 0; i < p->layers; i++)
-        for (int k = 0; k < p->layer[i].sizes; k++)
-            all[i][k] = write_part(&p->layer[i], k, w);
+    for (int i = 0; i < p->entries; i++)
+        for (int k = 0; k < p->entry[i].sizes; k++)
+            all[i][k] = write_part(&p->entry[i], k, w);
     if (p->preview) /* last: the others are of two bytes each */
         nst_safetensors_write_array(w, PREVIEW,
                                     &(struct nst_array){NST_U8, 1, {n}, n, p->preview});
     st = nst_safetensors_write(w, path, err);
     nst_safetensors_writer_free(w);
-    for (int i = 0; i < p->layers; i++)
+    for (int i = 0; i < p->entries; i++)
         for (int k = 0; k < NST_PACK_SIZES; k++)
             free(all[i][k]);
     return st;
 }
 
-static enum nst_status bad(const struct nst_safetensors *f, const char *what,
-                           struct nst_err *err)
+static enum nst_status format_error(const struct nst_safetensors *f, const char *what,
+                                    struct nst_err *err)
 {
     return nst_err_set(err, NST_ERR_FORMAT, "%s: is not a sound style pack: %s",
                        nst_safetensors_path(f), what);
 }
 
-struct reading {
+struct load_ctx {
     struct nst_pack *pack;
     const char *fault; /* NULL: none yet */
 };
 
 /* Note the layer, and the size of it, that a key SIZE/LAYER/FINGERPRINT/means speaks
  * of. */
-static void note_key(void *ctx, const char *key)
+static void add_key(void *ctx, const char *key)
 {
-    struct reading *r = ctx;
-    struct nst_pack_data *l;
+    struct load_ctx *r = ctx;
+    struct nst_pack_entry *l;
     uint64_t fingerprint;
-    struct nst_taps one;
+    struct nst_layers one;
     char layer[16], end;
     int size;
 
     if (sscanf(key, "%d/%15[a-z0-9_]/%16" SCNx64 "/mean%c", &size, layer, &fingerprint,
                &end) != 4 ||
-        size < 1 || nst_taps_parse(&one, layer, NULL) != NST_OK)
+        size < 1 || nst_layers_parse(&one, layer, NULL) != NST_OK)
         return;
-    l = nst_pack_have_layer(r->pack, &one.tap[0], fingerprint);
+    l = nst_pack_ensure_layer(r->pack, &one.layer[0], fingerprint);
     if (!l)
         r->fault = "it holds too many layers";
-    else if (!nst_pack_have_size(l, size))
+    else if (!nst_pack_ensure_size(l, size))
         r->fault = "it holds too many sizes of a layer";
 }
 
 static enum nst_status read_texts(struct nst_pack *p, const struct nst_safetensors *f,
-                                  bool *first, struct nst_err *err)
+                                  bool *version_1, struct nst_err *err)
 {
-    const char *format = nst_safetensors_text(f, "format");
+    const char *format = nst_safetensors_metadata(f, "format");
 
-    *first = format && strcmp(format, FORMAT_1) == 0;
-    if (!format || (!*first && strcmp(format, FORMAT) != 0))
-        return bad(f, "its metadata does not say \"" FORMAT "\" or \"" FORMAT_1 "\"",
-                   err);
+    *version_1 = format && strcmp(format, FORMAT_1) == 0;
+    if (!format || (!*version_1 && strcmp(format, FORMAT) != 0))
+        return format_error(
+            f, "its metadata does not say \"" FORMAT "\" or \"" FORMAT_1 "\"", err);
     for (int i = 0; i < NST_PACK_TEXTS; i++) {
         enum nst_pack_text which = (enum nst_pack_text)i;
 
-        nst_pack_set_text(p, which, nst_safetensors_text(f, nst_pack_text_name(which)));
+        nst_pack_set_text(p, which,
+                          nst_safetensors_metadata(f, nst_pack_text_name(which)));
     }
     if (!p->text[NST_PACK_MODEL] || !p->text[NST_PACK_FROM])
-        return bad(f, "it does not say its model and what it is from", err);
+        return format_error(f, "it does not say its model and what it is from", err);
     return NST_OK;
 }
 
 /* Which layers there are at which sizes. */
 static enum nst_status read_keys(struct nst_pack *p, const struct nst_safetensors *f,
-                                 bool first, struct nst_err *err)
+                                 bool version_1, struct nst_err *err)
 {
-    struct reading r = {p, NULL};
+    struct load_ctx r = {p, NULL};
 
-    nst_safetensors_each(f, note_key, &r);
-    if (!p->layers)
+    nst_safetensors_foreach(f, add_key, &r);
+    if (!p->entries)
         r.fault = "it holds no layer";
-    for (int i = 1; first && i < p->layers; i++) {
-        const struct nst_pack_data *a = &p->layer[0], *b = &p->layer[i];
+    for (int i = 1; version_1 && i < p->entries; i++) {
+        const struct nst_pack_entry *a = &p->entry[0], *b = &p->entry[i];
 
         if (a->sizes != b->sizes)
             r.fault = "a layer lacks a size";
@@ -175,65 +177,66 @@ static enum nst_status read_keys(struct nst_pack *p, const struct nst_safetensor
             if (a->at[k].size != b->at[k].size)
                 r.fault = "a layer lacks a size";
     }
-    return r.fault ? bad(f, r.fault, err) : NST_OK;
+    return r.fault ? format_error(f, r.fault, err) : NST_OK;
 }
 
 /* The floats of a key whose number is as given, or found out and no more than most. */
 static enum nst_status read_floats(const struct nst_safetensors *f, const char *key,
-                                   size_t *count, size_t most, float **out,
+                                   size_t *count, size_t max_count, float **out,
                                    struct nst_err *err)
 {
     struct nst_array a;
     enum nst_status st = nst_safetensors_find(f, key, &a, err);
 
     if (st == NST_OK &&
-        (a.rank != 1 || (*count && a.count != *count) || a.count > most))
+        (a.rank != 1 || (*count && a.count != *count) || a.count > max_count))
         return nst_err_set(err, NST_ERR_FORMAT, "%s: %s: the shape is not that of %s",
                            nst_safetensors_path(f), key,
-                           most == MOST_CHANNELS ? "channels" : "a triangle of them");
+                           max_count == MAX_CHANNELS ? "channels"
+                                                     : "a triangle of them");
     if (st == NST_OK)
-        st = nst_safetensors_floats(f, key, &a, out, err);
+        st = nst_safetensors_read_floats(f, key, &a, out, err);
     if (st == NST_OK)
         *count = (size_t)a.count;
     return st;
 }
 
-static enum nst_status read_part(struct nst_pack_data *l, int k,
+static enum nst_status read_part(struct nst_pack_entry *l, int k,
                                  const struct nst_safetensors *f, struct nst_err *err)
 {
-    struct nst_pack_part *part = &l->at[k];
+    struct nst_pack_statistics *stats = &l->at[k];
     size_t c = (size_t)l->channels, triangle;
     float *packed = NULL, *at;
     enum nst_status st;
     char key[64];
 
-    key_of(l, k, "means", key);
-    st = read_floats(f, key, &c, MOST_CHANNELS, &part->means, err);
+    tensor_key(l, k, "means", key);
+    st = read_floats(f, key, &c, MAX_CHANNELS, &stats->means, err);
     if (st != NST_OK)
         return st;
     l->channels = (int)c;
     triangle = c * (c + 1) / 2;
-    key_of(l, k, "products", key);
+    tensor_key(l, k, "products", key);
     st = read_floats(f, key, &triangle, triangle, &packed, err);
     if (st == NST_OK)
-        st = nst_floats_new(&part->products, c, c, 1, err);
+        st = nst_floats_new(&stats->products, c, c, 1, err);
     at = packed;
     for (size_t a = 0; st == NST_OK && a < c; a++)
         for (size_t b = a; b < c; b++)
-            part->products[a * c + b] = part->products[b * c + a] = *at++;
+            stats->products[a * c + b] = stats->products[b * c + a] = *at++;
     free(packed);
     return st;
 }
 
 /* What kind of pooling lies below a layer, if the file says so. */
-static void read_pooling(struct nst_pack_data *l, const struct nst_safetensors *f)
+static void read_pooling(struct nst_pack_entry *l, const struct nst_safetensors *f)
 {
     const char *text;
     char key[32];
 
     pooling_key(l, key);
-    text = nst_safetensors_text(f, key);
-    l->pooling = nst_conv_below_pool(l->tap.conv) ? "any" : NULL;
+    text = nst_safetensors_metadata(f, key);
+    l->pooling = nst_conv_in_first_block(l->layer.conv) ? "any" : NULL;
     for (size_t i = 0; text && i < sizeof poolings / sizeof *poolings; i++)
         if (!l->pooling && strcmp(text, poolings[i]) == 0)
             l->pooling = poolings[i];
@@ -251,7 +254,7 @@ static enum nst_status read_preview(struct nst_pack *p, const struct nst_safeten
     if (st != NST_OK)
         return st;
     if (a.type != NST_U8 || a.rank != 1)
-        return bad(f, "its preview is not a row of bytes", err);
+        return format_error(f, "its preview is not a row of bytes", err);
     st = nst_pack_set_preview(p, a.bytes, (size_t)a.count, err);
     if (st != NST_OK) {
         st = NST_ERR_FORMAT;
@@ -263,15 +266,15 @@ static enum nst_status read_preview(struct nst_pack *p, const struct nst_safeten
 static enum nst_status read_pack(struct nst_pack *p, const struct nst_safetensors *f,
                                  struct nst_err *err)
 {
-    bool first; /* of the first format */
-    enum nst_status st = read_texts(p, f, &first, err);
+    bool version_1; /* of the first format */
+    enum nst_status st = read_texts(p, f, &version_1, err);
 
     if (st == NST_OK)
-        st = read_keys(p, f, first, err);
-    for (int i = 0; st == NST_OK && i < p->layers; i++) {
-        read_pooling(&p->layer[i], f);
-        for (int k = 0; st == NST_OK && k < p->layer[i].sizes; k++)
-            st = read_part(&p->layer[i], k, f, err);
+        st = read_keys(p, f, version_1, err);
+    for (int i = 0; st == NST_OK && i < p->entries; i++) {
+        read_pooling(&p->entry[i], f);
+        for (int k = 0; st == NST_OK && k < p->entry[i].sizes; k++)
+            st = read_part(&p->entry[i], k, f, err);
     }
     return st == NST_OK ? read_preview(p, f, err) : st;
 }

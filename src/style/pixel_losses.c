@@ -7,24 +7,26 @@
 
 void nst_pixel_losses_clear(struct nst_pixel_losses *l)
 {
-    nst_backend_unshow(l->be, l->before.rgb, l->there.rgb);
-    nst_backend_unshow(l->be, l->before.still, l->there.still);
-    l->before = l->there = (struct nst_before){NULL, NULL};
+    nst_backend_release(l->be, l->temporal.previous, l->temporal_device.previous);
+    nst_backend_release(l->be, l->temporal.static_mask, l->temporal_device.static_mask);
+    l->temporal = l->temporal_device = (struct nst_temporal_target){NULL, NULL};
 }
 
-enum nst_status nst_pixel_losses_hold(struct nst_pixel_losses *l,
-                                      struct nst_before before, double weight,
-                                      struct nst_err *err)
+enum nst_status nst_pixel_losses_set_temporal_target(struct nst_pixel_losses *l,
+                                                     struct nst_temporal_target target,
+                                                     double weight, struct nst_err *err)
 {
-    size_t area = (size_t)l->of.height * (size_t)l->of.width;
+    size_t area = (size_t)l->size.height * (size_t)l->size.width;
     enum nst_status st;
 
     nst_pixel_losses_clear(l);
-    l->before = l->there = before;
+    l->temporal = l->temporal_device = target;
     l->temporal_weight = weight;
-    st = nst_backend_show(l->be, before.rgb, 3 * area, &l->there.rgb, err);
+    st = nst_backend_to_device(l->be, target.previous, 3 * area,
+                               &l->temporal_device.previous, err);
     if (st == NST_OK)
-        st = nst_backend_show(l->be, before.still, area, &l->there.still, err);
+        st = nst_backend_to_device(l->be, target.static_mask, area,
+                                   &l->temporal_device.static_mask, err);
     if (st != NST_OK)
         nst_pixel_losses_clear(l);
     return st;
@@ -32,19 +34,20 @@ enum nst_status nst_pixel_losses_hold(struct nst_pixel_losses *l,
 
 double nst_pixel_losses_count(const struct nst_pixel_losses *l)
 {
-    return 3.0 * l->of.height * l->of.width;
+    return 3.0 * l->size.height * l->size.width;
 }
 
-void nst_pixel_losses_add(const struct nst_pixel_losses *l, const float *rgb,
-                          float *grad, double *sums)
+void nst_pixel_losses_evaluate(const struct nst_pixel_losses *l, const float *rgb,
+                               float *grad, double *sums)
 {
     const struct nst_backend_ops *ops = l->be->ops;
     double n = nst_pixel_losses_count(l);
 
     if (l->tv_weight > 0)
-        ops->variation(l->be, rgb, l->of, (float)(2 * l->tv_weight / n), grad,
-                       &sums[0]);
-    if (l->there.rgb)
-        ops->pull(l->be, rgb, l->of, l->there.rgb, l->there.still,
-                  (float)(2 * l->temporal_weight / n), grad, &sums[1]);
+        ops->tv_loss(l->be, rgb, l->size, (float)(2 * l->tv_weight / n), grad,
+                     &sums[0]);
+    if (l->temporal_device.previous)
+        ops->temporal_loss(l->be, rgb, l->size, l->temporal_device.previous,
+                           l->temporal_device.static_mask,
+                           (float)(2 * l->temporal_weight / n), grad, &sums[1]);
 }

@@ -13,30 +13,31 @@
 #include "backend/backend.h"
 
 /* What a frame is held to. Borrowed. */
-struct nst_before {
-    const float *rgb;   /* 3 x h x w: the result before it */
-    const float *still; /* h x w: 1 where the scene has not changed, to 0 */
+struct nst_temporal_target {
+    const float *previous;    /* 3 x h x w: the result before it */
+    const float *static_mask; /* h x w: 1 where the scene has not changed, to 0 */
 };
 
 struct nst_pixel_losses {
     struct nst_backend *be;
-    struct nst_planes of; /* the pictures */
+    struct nst_image_size size; /* the pictures */
     double tv_weight, temporal_weight;
-    struct nst_before before; /* or NULLs */
-    struct nst_before there;  /* the same as the backend's numbers */
+    struct nst_temporal_target temporal;        /* or NULLs */
+    struct nst_temporal_target temporal_device; /* the same as the backend's numbers */
 };
 
 /* From now on there is a frame before; the one of earlier calls is forgotten.
  * NST_ERR_MEM: then there is none. */
-enum nst_status nst_pixel_losses_hold(struct nst_pixel_losses *l,
-                                      struct nst_before before, double weight,
-                                      struct nst_err *err);
+enum nst_status nst_pixel_losses_set_temporal_target(struct nst_pixel_losses *l,
+                                                     struct nst_temporal_target target,
+                                                     double weight,
+                                                     struct nst_err *err);
 void nst_pixel_losses_clear(struct nst_pixel_losses *l);
 
 /* The sums of rgb to sums[0] and sums[1], which like rgb and grad are the backend's
  * numbers; unless grad is NULL, grad += weight times the gradient, for each. */
-void nst_pixel_losses_add(const struct nst_pixel_losses *l, const float *rgb,
-                          float *grad, double *sums);
+void nst_pixel_losses_evaluate(const struct nst_pixel_losses *l, const float *rgb,
+                               float *grad, double *sums);
 
 /* Pixels times channels: what the sums are divided by to be the losses. */
 double nst_pixel_losses_count(const struct nst_pixel_losses *l);

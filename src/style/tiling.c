@@ -10,16 +10,17 @@ static int round_up(int n, int multiple)
 
 /* The side of a tile along a side of the picture: it holds an interior and both
  * margins, and a tile of this size that ends where the picture ends is aligned. */
-static int tile_side(int side, int step, int margin, int alignment)
+static int tile_side(int side, int step, int halo, int alignment)
 {
-    int least = step + 2 * margin;
+    int min_side = step + 2 * halo;
 
-    if (step >= side || least >= side)
+    if (step >= side || min_side >= side)
         return side;
-    return side - (side - least) / alignment * alignment;
+    return side - (side - min_side) / alignment * alignment;
 }
 
-struct nst_tiling nst_tiling(int height, int width, int step, int field, int alignment)
+struct nst_tiling nst_tiling(int height, int width, int step, int receptive_field,
+                             int alignment)
 {
     int longest = height > width ? height : width;
     struct nst_tiling t = {.height = height, .width = width};
@@ -27,21 +28,21 @@ struct nst_tiling nst_tiling(int height, int width, int step, int field, int ali
     if (step < 1 || step > longest)
         step = longest;
     t.step = round_up(step, alignment);
-    t.margin = round_up(field - 1, alignment);
-    t.tile_height = tile_side(height, t.step, t.margin, alignment);
-    t.tile_width = tile_side(width, t.step, t.margin, alignment);
+    t.halo = round_up(receptive_field - 1, alignment);
+    t.tile_height = tile_side(height, t.step, t.halo, alignment);
+    t.tile_width = tile_side(width, t.step, t.halo, alignment);
     t.rows = t.tile_height == height ? 1 : (height + t.step - 1) / t.step;
     t.columns = t.tile_width == width ? 1 : (width + t.step - 1) / t.step;
     return t;
 }
 
 /* Tile i of count along one side: where it begins, and its interior in it. */
-static void place(int side, int tile, int step, int margin, int i, int count,
-                  int *outer, int *inner, int *length)
+static void place_tile(int side, int tile, int step, int halo, int i, int count,
+                       int *outer, int *inner, int *length)
 {
     int first = i * step, last = i + 1 < count ? first + step : side;
 
-    *outer = first - margin;
+    *outer = first - halo;
     if (*outer > side - tile)
         *outer = side - tile;
     if (*outer < 0)
@@ -54,10 +55,10 @@ struct nst_tile nst_tiling_tile(const struct nst_tiling *t, int i)
 {
     struct nst_tile tile;
 
-    place(t->height, t->tile_height, t->step, t->margin, i / t->columns, t->rows,
-          &tile.outer.top, &tile.inner.top, &tile.inner.height);
-    place(t->width, t->tile_width, t->step, t->margin, i % t->columns, t->columns,
-          &tile.outer.left, &tile.inner.left, &tile.inner.width);
+    place_tile(t->height, t->tile_height, t->step, t->halo, i / t->columns, t->rows,
+               &tile.outer.top, &tile.inner.top, &tile.inner.height);
+    place_tile(t->width, t->tile_width, t->step, t->halo, i % t->columns, t->columns,
+               &tile.outer.left, &tile.inner.left, &tile.inner.width);
     tile.outer.height = t->tile_height;
     tile.outer.width = t->tile_width;
     return tile;

@@ -19,7 +19,7 @@ struct nst_tiling {
     int height, width;           /* of the picture */
     int tile_height, tile_width; /* of each tile */
     int step;                    /* from interior to interior, both ways */
-    int margin;
+    int halo;
     int rows, columns; /* of tiles */
 };
 
@@ -33,7 +33,8 @@ struct nst_tile {
  * alignment), except where the picture ends; step 0 or a picture that is no larger
  * makes one tile of it. field is the side of the receptive field.
  */
-struct nst_tiling nst_tiling(int height, int width, int step, int field, int alignment);
+struct nst_tiling nst_tiling(int height, int width, int step, int receptive_field,
+                             int alignment);
 
 static inline int nst_tiling_count(const struct nst_tiling *t)
 {

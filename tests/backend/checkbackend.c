@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "backend/cuda/cuda.h"
-#include "kernels/blocked.h"
+#include "kernels/nchw16c.h"
 #include "operators.h"
 #include "../tap.h"
 
@@ -73,7 +73,7 @@ static struct nst_backend *open_backend(const struct nst_backend_ops *ops,
 
     if (ops->open(&be, &config, NULL) != NST_OK)
         abort();
-    be->regions = REGIONS;
+    be->max_regions = REGIONS;
     return be;
 }
 
@@ -109,10 +109,10 @@ static void check(const struct kind *kind, const struct operation *op,
         free(a.v);
         free(b.v);
     }
-    tap(ratio <= 1 && one->fault.status == NST_OK,
+    tap(ratio <= 1 && one->error.status == NST_OK,
         "%s, %s: %s agrees with the scalar one (%.2f of the tolerance, %dx%dx%d)%s",
         kind->ops->name, kind->name, op->name, ratio, inputs[at].s.c, inputs[at].s.h,
-        inputs[at].s.w, one->fault.text);
+        inputs[at].s.w, one->error.text);
     tap(same, "%s, %s: %s gives the same bits on one thread and on three",
         kind->ops->name, kind->name, op->name);
     scalar->ops->close(scalar);
@@ -133,7 +133,7 @@ static void check_operators(const struct kind *kind, const struct input *inputs,
 static void check_set(const char *set, const struct input *inputs, int count)
 {
     setenv("NST_CPU", set, 1);
-    if (nst_blocked_choose())
+    if (nst_nchw16c_choose())
         check_operators(&(struct kind){&nst_backend_cpu, set, 0, 1, 1}, inputs, count);
     else
         tap(1, "cpu, %s # SKIP this machine does not have it", set);
@@ -153,7 +153,7 @@ static void check_cuda(const struct input *inputs, int count)
     struct nst_err err;
 
     unsetenv("NST_FAKE_CUDA_DRIVER");
-    if (nst_cuda_count(&err) == 0) {
+    if (nst_cuda_device_count(&err) == 0) {
         tap(1, "cuda # SKIP %s", err.text);
         return;
     }

@@ -10,7 +10,7 @@
 #include <math.h>
 
 #include "backend/cuda/cuda.h"
-#include "kernels/blocked.h"
+#include "kernels/nchw16c.h"
 #include "vectors.h"
 #include "../tap.h"
 
@@ -30,17 +30,17 @@ static void check_sums(struct nst_backend *be, size_t n)
         slope += (double)g[i] * d[i];
         size += fabs((double)g[i] * d[i]);
     }
-    compare(m.most, most, 1e-12);
-    compare(m.square, square, 1e-12 * square);
+    compare(m.max_abs, most, 1e-12);
+    compare(m.sq_norm, square, 1e-12 * square);
     compare(m.slope, slope, 1e-12 * size);
-    compare(alone.most, most, 1e-12);
-    compare(alone.square, square, 1e-12 * square);
+    compare(alone.max_abs, most, 1e-12);
+    compare(alone.sq_norm, square, 1e-12 * square);
     compare(alone.slope, 0, 1e-12);
     compare(ops->sum_abs(be, n, on_g), sum, 1e-12 * sum);
     drop(be, on_g);
     g[n / 2] = NAN;
     on_g = there(be, n, g);
-    compare(ops->measure(be, n, on_g, on_d).most, NAN, 1);
+    compare(ops->measure(be, n, on_g, on_d).max_abs, NAN, 1);
     drop(be, on_g);
     drop(be, on_d);
     free(g);
@@ -57,7 +57,7 @@ static void check_accept(struct nst_backend *be, size_t n)
     float *new_x, *new_s, *new_y;
 
     be->ops->vectors->accept(be, n, on_x, on_s, on_y, on_after, on_before);
-    be->ops->vectors->products(be, &sy, &yy);
+    be->ops->vectors->pair_dots(be, &sy, &yy);
     new_x = back(be, n, on_x);
     new_s = back(be, n, on_s);
     new_y = back(be, n, on_y);
@@ -88,8 +88,8 @@ static void check_elements(struct nst_backend *be, size_t n)
         on[i] = there(be, n, i < 3 ? none : b);
     ops->clear(be, n, on[0]);
     ops->copy(be, n, on[1], on_a);
-    ops->move(be, n, on[2], on_a, 0.75, on_b, box);
-    ops->add(be, n, on[3], -1.5, on_a);
+    ops->projected_step(be, n, on[2], on_a, 0.75, on_b, box);
+    ops->axpy(be, n, on[3], -1.5, on_a);
     ops->scale(be, n, on[4], 0.3);
     ops->clamp(be, n, on[5], box);
     for (int i = 0; i < 6; i++)
@@ -133,12 +133,12 @@ static void check_elements(struct nst_backend *be, size_t n)
 static void check_adam(struct nst_backend *be, size_t n)
 {
     float *v[5], *on[5], *got[4];
-    struct nst_moments m = {.of_first = {0.9f, 0.1f},
-                            .of_second = {0.8f, 0.2f},
-                            .of_sum = {0.7f, 0.3f},
-                            .rate = 0.4f,
-                            .scale = 1.5f,
-                            .epsilon = 1e-3f};
+    struct nst_adam_args m = {.first_ema = {0.9f, 0.1f},
+                              .second_ema = {0.8f, 0.2f},
+                              .average_ema = {0.7f, 0.3f},
+                              .learning_rate = 0.4f,
+                              .scale = 1.5f,
+                              .epsilon = 1e-3f};
 
     for (int i = 0; i < 5; i++)
         v[i] = values(n, 1);
@@ -146,9 +146,9 @@ static void check_adam(struct nst_backend *be, size_t n)
         v[1][i] = fabsf(v[1][i]);
     for (int i = 0; i < 5; i++)
         on[i] = there(be, n, v[i]);
-    m.first = on[0];
-    m.second = on[1];
-    m.sum = on[2];
+    m.first_moment = on[0];
+    m.second_moment = on[1];
+    m.average = on[2];
     be->ops->vectors->adam(be, n, &m, on[4], box, on[3]);
     for (int i = 0; i < 4; i++)
         got[i] = back(be, n, on[i]);
@@ -204,8 +204,8 @@ static void check(const char *kind, const struct nst_backend_ops *ops,
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         check_directions(be, other, lengths[i]);
     report(kind, "the direction of L-BFGS, to the bit on one thread and on three,");
-    if (be->fault.status != NST_OK)
-        tap(0, "%s: %s", kind, be->fault.text);
+    if (be->error.status != NST_OK)
+        tap(0, "%s: %s", kind, be->error.text);
     be->ops->close(be);
     other->ops->close(other);
 }
@@ -213,7 +213,7 @@ static void check(const char *kind, const struct nst_backend_ops *ops,
 static void check_set(const char *set)
 {
     setenv("NST_CPU", set, 1);
-    if (nst_blocked_choose())
+    if (nst_nchw16c_choose())
         check(set, &nst_backend_cpu, NST_PRECISION_FP32);
     else
         tap(1, "%s # SKIP this machine does not have it", set);
@@ -225,7 +225,7 @@ static void check_cuda(void)
     struct nst_err err;
 
     unsetenv("NST_FAKE_CUDA_DRIVER");
-    if (nst_cuda_count(&err) == 0) {
+    if (nst_cuda_device_count(&err) == 0) {
         tap(1, "cuda # SKIP %s", err.text);
         return;
     }

@@ -72,15 +72,16 @@ static struct output run_grad(struct nst_backend *be, const struct input *in,
     struct nst_tensor *y = tensor(be, s, in->x), *target = tensor(be, s, in->other);
     struct nst_tensor *gy = tensor(be, with_channels(in->s, in->cout), in->third);
     struct nst_conv *k = convolution(be, in, NULL);
-    struct nst_joint j = {
+    struct nst_backward_step j = {
         .y = y, .before_relu = in->relu, .pooled = pooled, .pooling = in->pooling};
-    struct nst_region_terms regions[REGIONS];
+    struct nst_region_grad regions[REGIONS];
 
-    show_regions(be, in, regions);
+    regions_to_device(be, in, regions);
     if (losses) {
-        j.after = (struct nst_terms){regions, 1, target, 0.3f};
+        j.after = (struct nst_loss_grad){regions, 1, target, 0.3f};
         if (in->relu)
-            j.before = (struct nst_terms){regions, in->guided ? 3 : 1, target, -0.7f};
+            j.before =
+                (struct nst_loss_grad){regions, in->guided ? 3 : 1, target, -0.7f};
         if (in->cout % 3 == 1) /* not all of them always */
             j.after.regions = in->guided ? 2 : 0;
         if (in->cout % 3 == 2) {
@@ -89,7 +90,7 @@ static struct output run_grad(struct nst_backend *be, const struct input *in,
         }
     }
     if (last)
-        be->ops->last_grad(be, &j);
+        be->ops->head_grad(be, &j);
     else
         be->ops->conv_grad(be, k, gy, &j);
     free_regions(be, regions);
@@ -127,7 +128,7 @@ static struct output conv_grad_pool_losses(struct nst_backend *be,
     return run_grad(be, in, doubled(in), true, true, false);
 }
 
-static struct output last_grad(struct nst_backend *be, const struct input *in)
+static struct output head_grad(struct nst_backend *be, const struct input *in)
 {
     return run_grad(be, in, in->s, false, true, true);
 }
@@ -141,32 +142,32 @@ static struct output run_picture(struct nst_backend *be, const struct input *in,
     struct nst_tensor *y = tensor(be, with_channels(in->s, in->cout), NULL);
     struct nst_conv *k = convolution(be, in, &normalisation);
 
-    void *rgb = numbers(be, in->x, 3 * nst_shape_area(in->s) * sizeof(float));
+    void *rgb = buffer(be, in->x, 3 * nst_shape_area(in->s) * sizeof(float));
 
-    be->ops->conv_picture(be, k, rgb, y, out_relu);
-    be->ops->numbers_free(be, rgb);
+    be->ops->first_conv(be, k, rgb, y, out_relu);
+    be->ops->buffer_free(be, rgb);
     be->ops->conv_free(be, k);
     return take(be, y);
 }
 
-static struct output conv_picture(struct nst_backend *be, const struct input *in)
+static struct output first_conv(struct nst_backend *be, const struct input *in)
 {
     return run_picture(be, in, false);
 }
 
-static struct output conv_picture_relu(struct nst_backend *be, const struct input *in)
+static struct output first_conv_relu(struct nst_backend *be, const struct input *in)
 {
     return run_picture(be, in, true);
 }
 
-static struct output conv_picture_grad(struct nst_backend *be, const struct input *in)
+static struct output first_conv_grad(struct nst_backend *be, const struct input *in)
 {
     struct nst_tensor *gy = tensor(be, with_channels(in->s, in->cout), in->third);
     struct nst_conv *k = convolution(be, in, &normalisation);
     struct output o = {3 * nst_shape_area(in->s), NULL};
     void *grad = poisoned(be, o.n * sizeof(float));
 
-    be->ops->conv_picture_grad(be, k, gy, grad);
+    be->ops->first_conv_grad(be, k, gy, grad);
     o.v = read_floats(be, grad, o.n);
     be->ops->conv_free(be, k);
     be->ops->tensor_free(be, gy);
@@ -182,9 +183,9 @@ const struct operation convolution_operators[] = {
     {"conv_grad with losses", conv_grad_losses, NINE_OUT, false},
     {"conv_grad to pooled", conv_grad_pool, NINE_OUT, false},
     {"conv_grad to pooled with losses", conv_grad_pool_losses, NINE_OUT, false},
-    {"last_grad", last_grad, NINE_OUT, false},
-    {"conv_picture", conv_picture, PICTURE, false},
-    {"conv_picture with ReLU", conv_picture_relu, PICTURE, false},
-    {"conv_picture_grad", conv_picture_grad, NINE_OUT, false},
+    {"head_grad", head_grad, NINE_OUT, false},
+    {"first_conv", first_conv, PICTURE, false},
+    {"first_conv with ReLU", first_conv_relu, PICTURE, false},
+    {"first_conv_grad", first_conv_grad, NINE_OUT, false},
     {0},
 };

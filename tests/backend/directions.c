@@ -18,8 +18,8 @@ struct problem {
     int count, slots, next;
     bool boxed;
     double first;
-    float *x, *g, *s[NST_PAIRS_MOST], *y[NST_PAIRS_MOST]; /* by slot */
-    double yy[NST_PAIRS_MOST];
+    float *x, *g, *s[NST_MAX_PAIRS], *y[NST_MAX_PAIRS]; /* by slot */
+    double yy[NST_MAX_PAIRS];
 };
 
 static void make_pair(struct problem *p, int slot, bool unusable)
@@ -41,8 +41,8 @@ static void make_problem(struct problem *p, size_t n, int count, enum hold hold)
 {
     *p = (struct problem){.n = n, .count = count, .boxed = any() < 0.7f};
     p->slots = count > 1 && any() < 0 ? count : count + 1;
-    if (p->slots > NST_PAIRS_MOST)
-        p->slots = NST_PAIRS_MOST;
+    if (p->slots > NST_MAX_PAIRS)
+        p->slots = NST_MAX_PAIRS;
     p->next = (int)((any() + 1) / 2.001f * (float)p->slots);
     p->first = any() < 0 ? 0.01 : 0;
     p->x = values(n, hold == NOTHING ? 0.1f : 1);
@@ -62,7 +62,7 @@ static struct nst_ring ring_of(const struct problem *p, float *const *s,
     return (struct nst_ring){s, y, p->yy, p->slots, p->count, p->next};
 }
 
-static double free_dot(size_t n, const bool *held, const float *a, const double *b)
+static double masked_dot(size_t n, const bool *held, const float *a, const double *b)
 {
     double sum = 0;
 
@@ -84,7 +84,7 @@ static double free_product(size_t n, const bool *held, const float *a, const flo
 static void recurse(const struct problem *p, const bool *held, double *d)
 {
     struct nst_ring ring = ring_of(p, p->s, p->y);
-    double alpha[NST_PAIRS_MOST], sy[NST_PAIRS_MOST], gamma = 0;
+    double alpha[NST_MAX_PAIRS], sy[NST_MAX_PAIRS], gamma = 0;
 
     for (size_t i = 0; i < p->n; i++)
         d[i] = held[i] ? 0 : -(double)p->g[i];
@@ -96,7 +96,7 @@ static void recurse(const struct problem *p, const bool *held, double *d)
             continue;
         if (gamma == 0)
             gamma = sy[k] / free_product(p->n, held, p->y[at], p->y[at]);
-        alpha[k] = free_dot(p->n, held, p->s[at], d) / sy[k];
+        alpha[k] = masked_dot(p->n, held, p->s[at], d) / sy[k];
         for (size_t i = 0; i < p->n; i++)
             d[i] -= held[i] ? 0 : alpha[k] * p->y[at][i];
     }
@@ -108,16 +108,16 @@ static void recurse(const struct problem *p, const bool *held, double *d)
 
         if (!(sy[k] > 1e-10 * p->yy[at]))
             continue;
-        beta = free_dot(p->n, held, p->y[at], d) / sy[k];
+        beta = masked_dot(p->n, held, p->y[at], d) / sy[k];
         for (size_t i = 0; i < p->n; i++)
             d[i] += held[i] ? 0 : (alpha[k] - beta) * p->s[at][i];
     }
 }
 
 /* d cut off at the box, x + d, the slope, the longest step. */
-static struct nst_downhill cut(const struct problem *p, double *d)
+static struct nst_direction project(const struct problem *p, double *d)
 {
-    struct nst_downhill found = {0, 1e10};
+    struct nst_direction found = {0, 1e10};
 
     for (size_t i = 0; i < p->n; i++) {
         double x = p->x[i];
@@ -129,10 +129,10 @@ static struct nst_downhill cut(const struct problem *p, double *d)
     return found;
 }
 
-static struct nst_downhill want(const struct problem *p, double *d)
+static struct nst_direction want(const struct problem *p, double *d)
 {
     bool *held = malloc(p->n);
-    struct nst_downhill found = {0, 0};
+    struct nst_direction found = {0, 0};
     double square = 0;
 
     for (size_t i = 0; i < p->n; i++)
@@ -148,31 +148,31 @@ static struct nst_downhill want(const struct problem *p, double *d)
         for (size_t i = 0; i < p->n; i++)
             d[i] *= p->first / sqrt(square / (double)p->n);
     }
-    return cut(p, d);
+    return project(p, d);
 }
 
 /* What a backend makes of it: d, then the trial point. */
 struct made {
-    struct nst_downhill found;
+    struct nst_direction found;
     float *d, *trial;
 };
 
 static struct made make(struct nst_backend *be, const struct problem *p)
 {
-    float *s[NST_PAIRS_MOST], *y[NST_PAIRS_MOST], *none = nans(p->n);
+    float *s[NST_MAX_PAIRS], *y[NST_MAX_PAIRS], *none = nans(p->n);
     float *x = there(be, p->n, p->x), *g = there(be, p->n, p->g);
     float *d = there(be, p->n, none), *trial = there(be, p->n, none);
     bool in_place = p->count > 0 && p->count == p->slots && p->boxed;
-    struct nst_descent c = {.x = p->boxed ? x : NULL,
-                            .g = g,
-                            .box = box,
-                            .first = p->first,
-                            .d = d,
-                            .trial = p->boxed ? trial : NULL};
+    struct nst_direction_args c = {.x = p->boxed ? x : NULL,
+                                   .g = g,
+                                   .box = box,
+                                   .initial_rms = p->first,
+                                   .d = d,
+                                   .trial = p->boxed ? trial : NULL};
     struct made made;
 
-    if (be->ops->numbers_new(be, &c.work, be->ops->vectors->work_bytes(p->n, p->slots),
-                             NULL))
+    if (be->ops->buffer_alloc(be, &c.workspace,
+                              be->ops->vectors->workspace_bytes(p->n, p->slots), NULL))
         abort();
     for (int i = 0; i < p->slots; i++) {
         s[i] = there(be, p->n, p->s[i]);
@@ -199,7 +199,7 @@ static struct made make(struct nst_backend *be, const struct problem *p)
     }
     drop(be, x);
     drop(be, g);
-    be->ops->numbers_free(be, c.work);
+    be->ops->buffer_free(be, c.workspace);
     free(none);
     return made;
 }
@@ -209,7 +209,7 @@ static void check_direction(struct nst_backend *be, struct nst_backend *other,
 {
     double *d = malloc(p->n * sizeof *d), size = 0, off = 0, longest = 1e10, sum = 0,
            climb = 0;
-    struct nst_downhill found = want(p, d);
+    struct nst_direction found = want(p, d);
     struct made made = make(be, p), again = make(other, p);
 
     for (size_t i = 0; i < p->n; i++) {
@@ -222,15 +222,15 @@ static void check_direction(struct nst_backend *be, struct nst_backend *other,
         climb += fabs((double)p->g[i]);
         if (made.d[i] != 0)
             longest = fmin(longest, room / fabs((double)made.d[i]));
-        if (p->boxed && found.longest > 0)
+        if (p->boxed && found.max_step > 0)
             compare(made.trial[i], into((double)p->x[i] + made.d[i]), 2 * FLT_EPSILON);
     }
-    if (found.longest > 0) { /* else there is no direction */
+    if (found.max_step > 0) { /* else there is no direction */
         /* x + d is rounded before x is taken from it again */
         compare(sqrt(off), 0, 1e-4 * sqrt(size) + FLT_EPSILON * sqrt((double)p->n));
         compare(made.found.slope, found.slope, 1e-4 * sum + FLT_EPSILON * climb);
         if (p->boxed)
-            compare(made.found.longest, longest, 1e-5 * longest);
+            compare(made.found.max_step, longest, 1e-5 * longest);
     } else
         compare(made.found.slope, 0, 1e-30);
     if (memcmp(made.d, again.d, p->n * sizeof *again.d) != 0 ||

@@ -14,7 +14,7 @@ struct input {
     struct nst_shape s;
     int cout;
     bool relu, guided;
-    struct nst_region_terms regions[REGIONS];
+    struct nst_region_grad regions[REGIONS];
     enum nst_pooling pooling;
     float *x, *other, *third, *weight, *bias, *square; /* square is symmetric */
 };
@@ -49,13 +49,13 @@ struct output take(struct nst_backend *be, struct nst_tensor *t);
 /* Both outputs, one after the other. */
 struct output both(struct output a, struct output b);
 /* Numbers that hold what is on the host, and some that nobody has set. */
-void *numbers(struct nst_backend *be, const void *host, size_t bytes);
+void *buffer(struct nst_backend *be, const void *host, size_t bytes);
 void *poisoned(struct nst_backend *be, size_t bytes);
 /* Read n floats of them, and free them. */
 float *read_floats(struct nst_backend *be, void *there, size_t n);
 /* The regions' terms, there. */
-void show_regions(struct nst_backend *be, const struct input *in,
-                  struct nst_region_terms there[REGIONS]);
-void free_regions(struct nst_backend *be, struct nst_region_terms there[REGIONS]);
+void regions_to_device(struct nst_backend *be, const struct input *in,
+                       struct nst_region_grad there[REGIONS]);
+void free_regions(struct nst_backend *be, struct nst_region_grad there[REGIONS]);
 
 #endif

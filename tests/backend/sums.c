@@ -19,7 +19,7 @@ static struct output copy(struct nst_backend *be, const struct input *in)
 /* All of a map, or what is left without an edge. */
 static struct nst_window part(const struct input *in)
 {
-    struct nst_window w = nst_whole(in->s);
+    struct nst_window w = nst_window_full(in->s);
 
     if (in->relu && w.height > 3 && w.width > 4)
         w = (struct nst_window){1, 3, w.height - 3, w.width - 4};
@@ -39,10 +39,10 @@ static struct output sums_of(struct nst_backend *be, size_t n, bool add, double 
 
     for (size_t i = 0; i < n; i++)
         sums[i] = add ? 0.5 : NAN;
-    there = numbers(be, sums, n * sizeof *sums);
+    there = buffer(be, sums, n * sizeof *sums);
     work(be, in, add, there);
-    be->ops->get(be, sums, there, n * sizeof *sums);
-    be->ops->numbers_free(be, there);
+    be->ops->buffer_download(be, sums, there, n * sizeof *sums);
+    be->ops->buffer_free(be, there);
     for (size_t i = 0; i < n; i++)
         o.v[i] = (float)(scale * sums[i]);
     free(sums);
@@ -60,10 +60,10 @@ static void do_gram(struct nst_backend *be, const struct input *in, bool add,
                     double *sums)
 {
     struct nst_tensor *f = tensor(be, in->s, in->x);
-    struct nst_region_terms regions[REGIONS];
+    struct nst_region_grad regions[REGIONS];
 
-    show_regions(be, in, regions);
-    be->ops->gram(be, f, in->relu, part(in), regions[0].guide, add, sums);
+    regions_to_device(be, in, regions);
+    be->ops->gram(be, f, in->relu, part(in), regions[0].mask, add, sums);
     free_regions(be, regions);
     be->ops->tensor_free(be, f);
 }
@@ -78,10 +78,10 @@ static void do_channel_sums(struct nst_backend *be, const struct input *in, bool
                             double *sums)
 {
     struct nst_tensor *f = tensor(be, in->s, in->x);
-    struct nst_region_terms regions[REGIONS];
+    struct nst_region_grad regions[REGIONS];
 
-    show_regions(be, in, regions);
-    be->ops->channel_sums(be, f, in->relu, part(in), regions[0].guide, add, sums);
+    regions_to_device(be, in, regions);
+    be->ops->channel_sums(be, f, in->relu, part(in), regions[0].mask, add, sums);
     free_regions(be, regions);
     be->ops->tensor_free(be, f);
 }
@@ -115,8 +115,8 @@ static struct output with_sum(struct nst_backend *be, void *sum, double scale,
     struct output o = {1, malloc(sizeof *o.v)};
     double v;
 
-    be->ops->get(be, &v, sum, sizeof v);
-    be->ops->numbers_free(be, sum);
+    be->ops->buffer_download(be, &v, sum, sizeof v);
+    be->ops->buffer_free(be, sum);
     o.v[0] = (float)(scale * v);
     return both(o, rest);
 }
@@ -129,7 +129,7 @@ static double *doubles(struct nst_backend *be, const float *v, size_t n)
 
     for (size_t i = 0; i < n; i++)
         here[i] = (double)v[i];
-    there = numbers(be, here, n * sizeof *here);
+    there = buffer(be, here, n * sizeof *here);
     free(here);
     return there;
 }
@@ -142,8 +142,8 @@ static struct output gram_loss(struct nst_backend *be, const struct input *in)
          *sum = poisoned(be, sizeof(double));
 
     be->ops->gram_loss(be, in->s.c, products, 0.7, target, -0.3, derivative, sum);
-    be->ops->numbers_free(be, products);
-    be->ops->numbers_free(be, target);
+    be->ops->buffer_free(be, products);
+    be->ops->buffer_free(be, target);
     return with_sum(be, sum, 1 / (double)n,
                     (struct output){n, read_floats(be, derivative, n)});
 }
@@ -154,7 +154,7 @@ static struct output moment_loss(struct nst_backend *be, const struct input *in)
     float *more = malloc(n * sizeof *more); /* variances far from 0 */
     double *products, *sums = doubles(be, in->square, c);
     double *target = doubles(be, in->square, 2 * c <= n ? 2 * c : n);
-    void *derivative = numbers(be, in->square, n * sizeof(float)),
+    void *derivative = buffer(be, in->square, n * sizeof(float)),
          *offset = poisoned(be, c * sizeof(float)), *sum = poisoned(be, sizeof(double));
     struct nst_layer_moments m = {NULL, sums, 3, target, target + (c > 1 ? c : 0)};
 
@@ -163,9 +163,9 @@ static struct output moment_loss(struct nst_backend *be, const struct input *in)
     m.products = products = doubles(be, more, n);
     free(more);
     be->ops->moment_loss(be, in->s.c, &m, 0.3, derivative, offset, sum);
-    be->ops->numbers_free(be, products);
-    be->ops->numbers_free(be, sums);
-    be->ops->numbers_free(be, target);
+    be->ops->buffer_free(be, products);
+    be->ops->buffer_free(be, sums);
+    be->ops->buffer_free(be, target);
     return with_sum(be, sum, 1 / (double)c,
                     both((struct output){n, read_floats(be, derivative, n)},
                          (struct output){c, read_floats(be, offset, c)}));
@@ -173,29 +173,29 @@ static struct output moment_loss(struct nst_backend *be, const struct input *in)
 
 /* The losses of pixels: gradients are added to what is there. */
 static struct output pixel_loss(struct nst_backend *be, const struct input *in,
-                                bool pull)
+                                bool temporal_loss)
 {
     size_t area = nst_shape_area(in->s), n = 3 * area, bytes = n * sizeof(float);
-    void *rgb = numbers(be, in->x, bytes), *before = numbers(be, in->other, bytes);
-    void *grad = numbers(be, in->other, bytes), *sum = poisoned(be, sizeof(double));
-    struct nst_planes of = {in->s.h, in->s.w};
+    void *rgb = buffer(be, in->x, bytes), *before = buffer(be, in->other, bytes);
+    void *grad = buffer(be, in->other, bytes), *sum = poisoned(be, sizeof(double));
+    struct nst_image_size of = {in->s.h, in->s.w};
 
-    if (pull)
-        be->ops->pull(be, rgb, of, before, before, 0.3f, grad, sum);
+    if (temporal_loss)
+        be->ops->temporal_loss(be, rgb, of, before, before, 0.3f, grad, sum);
     else
-        be->ops->variation(be, rgb, of, 0.3f, grad, sum);
-    be->ops->numbers_free(be, rgb);
-    be->ops->numbers_free(be, before);
+        be->ops->tv_loss(be, rgb, of, 0.3f, grad, sum);
+    be->ops->buffer_free(be, rgb);
+    be->ops->buffer_free(be, before);
     return with_sum(be, sum, 1 / (double)n,
                     (struct output){n, read_floats(be, grad, n)});
 }
 
-static struct output variation(struct nst_backend *be, const struct input *in)
+static struct output tv_loss(struct nst_backend *be, const struct input *in)
 {
     return pixel_loss(be, in, false);
 }
 
-static struct output pull(struct nst_backend *be, const struct input *in)
+static struct output temporal_loss(struct nst_backend *be, const struct input *in)
 {
     return pixel_loss(be, in, true);
 }
@@ -203,16 +203,16 @@ static struct output pull(struct nst_backend *be, const struct input *in)
 /* A window of a picture to the middle of a larger one. */
 static struct output copy_window(struct nst_backend *be, const struct input *in)
 {
-    struct nst_planes of = {in->s.h, in->s.w}, larger = {in->s.h + 3, in->s.w + 2};
+    struct nst_image_size of = {in->s.h, in->s.w}, larger = {in->s.h + 3, in->s.w + 2};
     size_t n = 3 * nst_shape_area(in->s),
            most = 3 * (size_t)larger.height * (size_t)larger.width;
     float *zeros = calloc(most, sizeof *zeros);
-    void *from = numbers(be, in->x, n * sizeof(float)),
-         *to = numbers(be, zeros, most * sizeof *zeros);
+    void *from = buffer(be, in->x, n * sizeof(float)),
+         *to = buffer(be, zeros, most * sizeof *zeros);
 
     free(zeros);
     be->ops->copy_window(be, from, of, part(in), to, larger, 3, 1);
-    be->ops->numbers_free(be, from);
+    be->ops->buffer_free(be, from);
     return (struct output){most, read_floats(be, to, most)};
 }
 
@@ -223,8 +223,8 @@ const struct operation sum_operators[] = {
     {"squared_error", squared_error, ONE, false},
     {"gram_loss", gram_loss, ONE, false},
     {"moment_loss", moment_loss, ONE, false},
-    {"variation", variation, ONE, false},
-    {"pull", pull, ONE, false},
+    {"tv_loss", tv_loss, ONE, false},
+    {"temporal_loss", temporal_loss, ONE, false},
     {"copy_window", copy_window, ONE, false},
     {0},
 };

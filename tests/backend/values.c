@@ -22,7 +22,7 @@ struct nst_tensor *tensor(struct nst_backend *be, struct nst_shape s,
         for (size_t i = 0; i < n; i++)
             nan[i] = NAN;
     }
-    be->ops->upload(be, values, t);
+    be->ops->tensor_upload(be, values, t);
     free(nan);
     return t;
 }
@@ -32,7 +32,7 @@ struct output take(struct nst_backend *be, struct nst_tensor *t)
     struct output o = {nst_shape_count(t->shape), NULL};
 
     o.v = malloc(o.n * sizeof *o.v);
-    be->ops->download(be, t, o.v);
+    be->ops->tensor_download(be, t, o.v);
     be->ops->tensor_free(be, t);
     return o;
 }
@@ -46,13 +46,13 @@ struct output both(struct output a, struct output b)
     return a;
 }
 
-void *numbers(struct nst_backend *be, const void *host, size_t bytes)
+void *buffer(struct nst_backend *be, const void *host, size_t bytes)
 {
     void *there;
 
-    if (be->ops->numbers_new(be, &there, bytes, NULL) != NST_OK)
+    if (be->ops->buffer_alloc(be, &there, bytes, NULL) != NST_OK)
         abort();
-    be->ops->put(be, there, host, bytes);
+    be->ops->buffer_upload(be, there, host, bytes);
     return there;
 }
 
@@ -62,7 +62,7 @@ void *poisoned(struct nst_backend *be, size_t bytes)
     void *there;
 
     memset(nan, 0xff, bytes);
-    there = numbers(be, nan, bytes);
+    there = buffer(be, nan, bytes);
     free(nan);
     return there;
 }
@@ -71,8 +71,8 @@ float *read_floats(struct nst_backend *be, void *there, size_t n)
 {
     float *v = malloc(n * sizeof *v);
 
-    be->ops->get(be, v, there, n * sizeof *v);
-    be->ops->numbers_free(be, there);
+    be->ops->buffer_download(be, v, there, n * sizeof *v);
+    be->ops->buffer_free(be, there);
     return v;
 }
 
@@ -83,31 +83,32 @@ static float *show_matrix(struct nst_backend *be, const struct input *in,
     size_t bytes = be->ops->matrix_bytes(be, in->s.c);
     float *matrix = poisoned(be, bytes);
 
-    be->ops->put(be, matrix, values, (size_t)in->s.c * in->s.c * sizeof *values);
-    be->ops->ready_matrix(be, in->s.c, matrix);
+    be->ops->buffer_upload(be, matrix, values,
+                           (size_t)in->s.c * in->s.c * sizeof *values);
+    be->ops->matrix_pack(be, in->s.c, matrix);
     return matrix;
 }
 
-void show_regions(struct nst_backend *be, const struct input *in,
-                  struct nst_region_terms there[REGIONS])
+void regions_to_device(struct nst_backend *be, const struct input *in,
+                       struct nst_region_grad there[REGIONS])
 {
     size_t c = (size_t)in->s.c;
 
     for (int i = 0; i < REGIONS; i++) {
-        const struct nst_region_terms *t = &in->regions[i];
+        const struct nst_region_grad *t = &in->regions[i];
 
-        there[i] = (struct nst_region_terms){
+        there[i] = (struct nst_region_grad){
             show_matrix(be, in, t->matrix),
-            t->offset ? numbers(be, t->offset, c * sizeof(float)) : NULL,
-            t->guide ? numbers(be, t->guide, guide_area(in) * sizeof(float)) : NULL};
+            t->offset ? buffer(be, t->offset, c * sizeof(float)) : NULL,
+            t->mask ? buffer(be, t->mask, guide_area(in) * sizeof(float)) : NULL};
     }
 }
 
-void free_regions(struct nst_backend *be, struct nst_region_terms there[REGIONS])
+void free_regions(struct nst_backend *be, struct nst_region_grad there[REGIONS])
 {
     for (int i = 0; i < REGIONS; i++) {
-        be->ops->numbers_free(be, (void *)there[i].matrix);
-        be->ops->numbers_free(be, (void *)there[i].offset);
-        be->ops->numbers_free(be, (void *)there[i].guide);
+        be->ops->buffer_free(be, (void *)there[i].matrix);
+        be->ops->buffer_free(be, (void *)there[i].offset);
+        be->ops->buffer_free(be, (void *)there[i].mask);
     }
 }

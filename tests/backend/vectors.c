@@ -53,9 +53,9 @@ float *there(struct nst_backend *be, size_t n, const float *host)
     size_t bytes = (n + BEHIND) * sizeof *host;
     void *v;
 
-    if (be->ops->numbers_new(be, &v, bytes, NULL) != NST_OK)
+    if (be->ops->buffer_alloc(be, &v, bytes, NULL) != NST_OK)
         abort();
-    be->ops->put(be, v, host, bytes);
+    be->ops->buffer_upload(be, v, host, bytes);
     return v;
 }
 
@@ -64,8 +64,8 @@ float *back(struct nst_backend *be, size_t n, float *v)
     size_t bytes = (n + BEHIND) * sizeof *v;
     float *host = malloc(bytes);
 
-    be->ops->get(be, host, v, bytes);
-    be->ops->numbers_free(be, v);
+    be->ops->buffer_download(be, host, v, bytes);
+    be->ops->buffer_free(be, v);
     for (size_t i = n; i < n + BEHIND; i++)
         compare(host[i], (double)i, 1e-9);
     return host;
@@ -73,7 +73,7 @@ float *back(struct nst_backend *be, size_t n, float *v)
 
 void drop(struct nst_backend *be, float *v)
 {
-    be->ops->numbers_free(be, v);
+    be->ops->buffer_free(be, v);
 }
 
 double into(double v)

@@ -66,7 +66,8 @@ static void *change(void *ctx)
     struct changer *c = ctx;
 
     for (int n = 0; !atomic_load(&c->end); n++)
-        nst_threads_use(c->t, n % 10); /* 0 and more than all are taken for the ends */
+        /* 0 and more than all are taken for the ends */
+        nst_threads_set_active(c->t, n % 10);
     return NULL;
 }
 
@@ -90,8 +91,8 @@ static int right_with_fewer(struct nst_threads *t, unsigned *seed)
     int ok = 1;
 
     for (int n = 1; n <= nst_threads_count(t); n++) {
-        nst_threads_use(t, n);
-        ok &= nst_threads_used(t) == n && highest(t) < n;
+        nst_threads_set_active(t, n);
+        ok &= nst_threads_active(t) == n && highest(t) < n;
     }
     atomic_init(&c.end, false);
     if (pthread_create(&id, NULL, change, &c) != 0)

@@ -22,10 +22,10 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/cuda.h"
-#include "base/limits.h"
-#include "base/mem.h"
-#include "kernels/blocked.h"
-#include "model/search.h"
+#include "base/alloc.h"
+#include "base/memory.h"
+#include "kernels/nchw16c.h"
+#include "model/paths.h"
 #include "model/vgg.h"
 #include "optim/lbfgs.h"
 #include "optim/vector.h"
@@ -83,7 +83,7 @@ FMA_LOOP(fma_4, 4, )
 /* GFLOP/s of multiply-adds in registers, on all threads. */
 static double ceiling(void)
 {
-    const char *set = nst_blocked_choose()->name;
+    const char *set = nst_nchw16c_choose()->name;
     int threads = nst_threads_count(be->threads), floats = 4;
     nst_work *loop = fma_4;
     volatile float sink;
@@ -96,7 +96,7 @@ static double ceiling(void)
         loop = fma_8, floats = 8;
 #endif
     (void)set;
-    if (be->memory) /* a GPU: the processors' speed says nothing of it */
+    if (be->device_memory) /* a GPU: the processors' speed says nothing of it */
         return 1;
     begin = now();
     nst_threads_run(be->threads, threads, loop, (void *)&sink);
@@ -158,16 +158,16 @@ struct layer {
 /* Wait for a device. */
 static void finish(void)
 {
-    be->ops->get(be, NULL, NULL, 0);
+    be->ops->buffer_download(be, NULL, NULL, 0);
 }
 
 /* Numbers that hold n floats of the host. */
-static void *numbers(const float *host, size_t n)
+static void *buffer(const float *host, size_t n)
 {
     void *there;
 
-    must(be->ops->numbers_new(be, &there, n * sizeof *host, &err));
-    be->ops->put(be, there, host, n * sizeof *host);
+    must(be->ops->buffer_alloc(be, &there, n * sizeof *host, &err));
+    be->ops->buffer_upload(be, there, host, n * sizeof *host);
     return there;
 }
 
@@ -176,7 +176,7 @@ static void forward(void *ctx)
     struct layer *l = ctx;
 
     if (l->first)
-        be->ops->conv_picture(be, l->conv, l->picture, l->y, true);
+        be->ops->first_conv(be, l->conv, l->picture, l->y, true);
     else
         be->ops->conv(be, l->conv, l->x, false, l->y, true, NST_POOLING_MAX, NULL);
     finish();
@@ -185,10 +185,10 @@ static void forward(void *ctx)
 static void backward(void *ctx)
 {
     struct layer *l = ctx;
-    struct nst_joint joint = {.y = l->x};
+    struct nst_backward_step joint = {.y = l->x};
 
     if (l->first)
-        be->ops->conv_picture_grad(be, l->conv, l->y, l->picture);
+        be->ops->first_conv_grad(be, l->conv, l->y, l->picture);
     else
         be->ops->conv_grad(be, l->conv, l->y, &joint);
     finish();
@@ -198,14 +198,14 @@ static void gram(void *ctx)
 {
     struct layer *l = ctx;
 
-    be->ops->gram(be, l->y, false, nst_whole(l->y->shape), NULL, false, l->sums);
+    be->ops->gram(be, l->y, false, nst_window_full(l->y->shape), NULL, false, l->sums);
     finish();
 }
 
 /* Whose arithmetic it is: the processors' instruction set, or "cuda". */
 static const char *instructions(void)
 {
-    return be->memory ? be->ops->name : nst_blocked_choose()->name;
+    return be->device_memory ? be->ops->name : nst_nchw16c_choose()->name;
 }
 
 static void say(const char *operator, const struct nst_tensor * y, int cin, double flop,
@@ -244,10 +244,10 @@ static void bench_layer(int cin, int cout, int size)
                            &err));
     must(be->ops->tensor_new(be, &l.x, in, &err));
     must(be->ops->tensor_new(be, &l.y, out, &err));
-    be->ops->upload(be, values, l.x);
-    l.picture = numbers(values, nst_shape_count(in));
-    must(be->ops->numbers_new(be, &sums, (size_t)cout * (size_t)cout * sizeof *l.sums,
-                              &err));
+    be->ops->tensor_upload(be, values, l.x);
+    l.picture = buffer(values, nst_shape_count(in));
+    must(be->ops->buffer_alloc(be, &sums, (size_t)cout * (size_t)cout * sizeof *l.sums,
+                               &err));
     l.sums = sums;
     say("conv", l.y, cin, flop, forward, &l);
     say("conv_grad", l.y, cin, flop, backward, &l);
@@ -255,8 +255,8 @@ static void bench_layer(int cin, int cout, int size)
     be->ops->conv_free(be, l.conv);
     be->ops->tensor_free(be, l.x);
     be->ops->tensor_free(be, l.y);
-    be->ops->numbers_free(be, l.picture);
-    be->ops->numbers_free(be, l.sums);
+    be->ops->buffer_free(be, l.picture);
+    be->ops->buffer_free(be, l.sums);
     free(values);
     free(weight);
     free(bias);
@@ -330,7 +330,7 @@ static struct nst_vgg *network(const char *model, int convs)
     struct nst_vgg *v;
     char *path;
 
-    must(nst_search_model(&path, model, &err));
+    must(nst_find_model(&path, model, &err));
     must(nst_weights_load(&w, path, convs, &err));
     must(nst_vgg_new(&v, be, w, NST_POOLING_MAX, &err));
     nst_weights_free(w);
@@ -341,22 +341,22 @@ static struct nst_vgg *network(const char *model, int convs)
 /* Evaluations of a smooth picture of size x size in the style of a rough one. */
 static void begin(struct evaluation *e, struct nst_vgg *v, bool gatys, int size)
 {
-    struct nst_taps content, style;
+    struct nst_layers content, style;
     struct nst_objective_config config = {.content_layers = &content,
                                           .style_layers = &style,
                                           .content_weight = 1,
                                           .style_weight = 7000,
                                           .strength = 1};
     size_t n = 3 * (size_t)size * (size_t)size;
-    struct nst_vectors vectors = {be, n};
+    struct nst_vector_space vectors = {be, n};
     float *painting;
 
     *e = (struct evaluation){.n = n};
-    must(nst_taps_parse(&content, gatys ? "relu4_2" : "conv_4", &err));
-    must(nst_taps_parse(&style,
-                        gatys ? "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
-                              : "conv_1,conv_2,conv_3,conv_4,conv_5",
-                        &err));
+    must(nst_layers_parse(&content, gatys ? "relu4_2" : "conv_4", &err));
+    must(nst_layers_parse(&style,
+                          gatys ? "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
+                                : "conv_1,conv_2,conv_3,conv_4,conv_5",
+                          &err));
     must(nst_vector_new(&vectors, &e->x, &err));
     must(nst_vector_new(&vectors, &e->grad, &err));
     must(nst_floats_new(&e->photograph, n, 1, 1, &err));
@@ -365,18 +365,18 @@ static void begin(struct evaluation *e, struct nst_vgg *v, bool gatys, int size)
         e->photograph[i] = 0.5f + 0.4f * (float)sin((double)i * 0.013);
         painting[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     }
-    be->ops->put(be, e->x, e->photograph, n * sizeof *e->photograph);
+    be->ops->buffer_upload(be, e->x, e->photograph, n * sizeof *e->photograph);
     must(nst_objective_new(
         &e->o, v, &config, e->photograph, size, size,
-        &(struct nst_style){&(struct nst_painting){painting, size, size, .share = 1},
-                            1},
+        &(struct nst_style){
+            &(struct nst_style_image){painting, size, size, .weight = 1}, 1},
         &err));
     free(painting);
 }
 
 static void end(struct evaluation *e)
 {
-    struct nst_vectors vectors = {be, e->n};
+    struct nst_vector_space vectors = {be, e->n};
 
     nst_objective_free(e->o);
     nst_vector_free(&vectors, e->x);
@@ -389,7 +389,7 @@ static size_t device_free(void)
 {
     struct nst_cuda_device d = {.free_memory = 0};
 
-    if (be->memory)
+    if (be->device_memory)
         must(nst_cuda_device(be->config.device, &d, &err));
     return d.free_memory;
 }
@@ -435,7 +435,8 @@ static void bench_run(const char *stack, int size, const char *model, double sta
     nst_lbfgs_step(l, function, &e, e.x);
     begun = now();
     e.count = 0;
-    while (steps < STEPS && nst_lbfgs_step(l, function, &e, e.x).end == NST_STEP_TAKEN)
+    while (steps < STEPS &&
+           nst_lbfgs_step(l, function, &e, e.x).status == NST_STEP_TAKEN)
         steps++;
     done = now();
     printf("{\"engine\":\"nst\",\"run\":\"%s\",\"size\":%d,\"precision\":\"%s\","

@@ -146,8 +146,8 @@ static inline float element(const void *p, cudaDataType type, long long i)
 }
 
 /* op(matrix) of the batch's index, rows x columns, dense by columns. */
-static inline std::vector<float> gather(const Matrix &x, int index, int rows,
-                                        int columns, bool tf32)
+static inline std::vector<float> load_dense(const Matrix &x, int index, int rows,
+                                            int columns, bool tf32)
 {
     std::vector<float> dense;
 
@@ -162,7 +162,7 @@ static inline std::vector<float> gather(const Matrix &x, int index, int rows,
 }
 
 /* With beta 0, what C held is not read. */
-static inline void put(const Gemm &g, long long at, float sum)
+static inline void store_result(const Gemm &g, long long at, float sum)
 {
     float f = g.alpha * sum;
 
@@ -176,8 +176,8 @@ static inline void put(const Gemm &g, long long at, float sum)
 
 static inline void multiply(const Gemm &g, int index)
 {
-    std::vector<float> a = gather(g.a, index, g.m, g.k, g.tf32);
-    std::vector<float> b = gather(g.b, index, g.k, g.n, g.tf32);
+    std::vector<float> a = load_dense(g.a, index, g.m, g.k, g.tf32);
+    std::vector<float> b = load_dense(g.b, index, g.k, g.n, g.tf32);
     size_t m = static_cast<size_t>(g.m), k = static_cast<size_t>(g.k);
     std::vector<float> sums(m);
 
@@ -187,10 +187,10 @@ static inline void multiply(const Gemm &g, int index)
             for (size_t i = 0; i < m; i++)
                 sums[i] += a[l * m + i] * b[j * k + l];
         for (size_t i = 0; i < m; i++)
-            put(g,
-                index * g.stride + static_cast<long long>(j) * g.ld +
-                    static_cast<long long>(i),
-                sums[i]);
+            store_result(g,
+                         index * g.stride + static_cast<long long>(j) * g.ld +
+                             static_cast<long long>(i),
+                         sums[i]);
     }
 }
 

@@ -279,18 +279,18 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 cudaError_t launch(const cudaLaunchConfig_t &config, const void *kernel,
                    std::function<void()> body);
 
-/* An operation of a warp: the last lane of mask to come calls together() with what each
+/* An operation of a warp: the last lane of mask to come calls combine() with what each
  * lane brought (where mask has a bit), and all go on. */
-typedef void (*Together)(void *const lanes[32], unsigned mask);
-void collective(const char *name, unsigned mask, Together together, void *mine);
+typedef void (*Combine)(void *const lanes[32], unsigned mask);
+void collective(const char *name, unsigned mask, Combine combine, void *mine);
 void barrier(int line);
 int lane();
 int capability(); /* 75, 80, 90 */
 
 /* cp.async of the thread that runs: see backend/cuda/ptx.cuh. */
-void copy16(void *shared, const void *global, bool valid);
-void copy_commit();
-void copy_wait(size_t pending);
+void cp_async16(void *shared, const void *global, bool valid);
+void cp_async_commit();
+void cp_async_wait(size_t pending);
 
 /* Say what is wrong with the kernel that runs, and where, and abort. */
 [[noreturn]] void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -326,7 +326,7 @@ template <class T> struct Shuffle {
     T result;
 };
 
-template <class T> void shuffle_together(void *const lanes[32], unsigned mask)
+template <class T> void shuffle_combine(void *const lanes[32], unsigned mask)
 {
     for (int i = 0; i < 32; i++) {
         if (!(mask >> i & 1))
@@ -342,7 +342,7 @@ template <class T> T shuffle(const char *name, unsigned mask, T value, int from)
 {
     Shuffle<T> mine = {value, from, value};
 
-    collective(name, mask, shuffle_together<T>, &mine);
+    collective(name, mask, shuffle_combine<T>, &mine);
     return mine.result;
 }
 } // namespace fake
@@ -395,7 +395,7 @@ static inline int __ffs(int bits)
 static inline unsigned __ballot_sync(unsigned mask, int predicate)
 {
     unsigned mine = predicate != 0;
-    auto together = [](void *const lanes[32], unsigned of) {
+    auto combine = [](void *const lanes[32], unsigned of) {
         unsigned all = 0;
         for (int i = 0; i < 32; i++)
             if (of >> i & 1)
@@ -405,7 +405,7 @@ static inline unsigned __ballot_sync(unsigned mask, int predicate)
                 *static_cast<unsigned *>(lanes[i]) = all;
     };
 
-    fake::collective("__ballot_sync", mask, together, &mine);
+    fake::collective("__ballot_sync", mask, combine, &mine);
     return mine;
 }
 

@@ -11,9 +11,9 @@
 namespace fake
 {
 constexpr int warp_size = 32;
-constexpr int most_devices = 16;
-constexpr unsigned most_threads = 1024; /* of a block */
-constexpr unsigned char junk = 0xff;    /* makes NaNs, of floats and of halves */
+constexpr int max_devices = 16;
+constexpr unsigned max_threads = 1024; /* of a block */
+constexpr unsigned char junk = 0xff;   /* makes NaNs, of floats and of halves */
 
 typedef std::function<void()> Work;
 
@@ -24,7 +24,7 @@ extern std::recursive_mutex lock; /* held throughout: one thread at a time */
 extern __thread cudaError_t last_error;
 extern __thread int device;
 
-bool driver_there();
+bool driver_present();
 int devices();
 /* Whether size bytes from p on are of one allocation that kernels may look at. */
 bool on_device(const void *p, size_t size);
@@ -33,7 +33,7 @@ bool on_device(const void *p, size_t size);
 template <class F> cudaError_t call(F work)
 {
     std::lock_guard<std::recursive_mutex> held(lock);
-    cudaError_t error = !driver_there()       ? cudaErrorInsufficientDriver
+    cudaError_t error = !driver_present()     ? cudaErrorInsufficientDriver
                         : devices() == 0      ? cudaErrorNoDevice
                         : device >= devices() ? cudaErrorInvalidDevice
                                               : work();
@@ -49,15 +49,15 @@ struct Capture;
 
 /* NULL where there is no such stream; the default one for NULL. */
 CUstream_st *find(cudaStream_t stream);
-cudaError_t put(cudaStream_t stream, Work work); /* enqueue() within a call */
+cudaError_t push(cudaStream_t stream, Work work); /* enqueue() within a call */
 /* Do what the stream was told so far, and what that waits for. */
 void drain(CUstream_st *s);
 void drain_device();
 /* Why a call that may wait for the device is not allowed now. With all, it does wait,
  * and for every stream. */
-cudaError_t forbidden(bool all = false);
+cudaError_t capture_forbids(bool all = false);
 /* Spoil the stream's capture, if it has one, by this error. */
-cudaError_t spoil_capture(const CUstream_st *s, cudaError_t error);
+cudaError_t invalidate_capture(const CUstream_st *s, cudaError_t error);
 
 /* ---- grid.cc ---- */
 
@@ -68,14 +68,14 @@ struct Launch {
     Work body; /* of one thread */
 };
 
-constexpr size_t plain_shared = 48 << 10; /* without cudaFuncSetAttribute */
-constexpr size_t any_shared = 227 << 10;  /* the most that any device has */
+constexpr size_t default_shared = 48 << 10; /* without cudaFuncSetAttribute */
+constexpr size_t max_shared = 227 << 10;    /* the most that any device has */
 constexpr size_t guard = 272; /* bytes before and after it: an odd multiple of 16 */
 
-extern const Launch *launched;  /* the kernel that runs, or NULL */
-unsigned char *shared_memory(); /* its: so many bytes as it asked for */
+extern const Launch *current_launch; /* the kernel that runs, or NULL */
+unsigned char *shared_memory();      /* its: so many bytes as it asked for */
 void run_kernel(const Launch &launch);
-long kernels_run();
+long kernel_count();
 
 /* ---- faults.cc: see also fail() ---- */
 

@@ -12,8 +12,8 @@
 #include <memory>
 #include <vector>
 
-using fake::call, fake::device, fake::devices, fake::driver_there, fake::forbidden,
-    fake::last_error, fake::lock, fake::put, fake::Work;
+using fake::call, fake::device, fake::devices, fake::driver_present,
+    fake::capture_forbids, fake::last_error, fake::lock, fake::push, fake::Work;
 
 std::recursive_mutex fake::lock;
 __thread cudaError_t fake::last_error;
@@ -21,14 +21,14 @@ __thread int fake::device;
 
 /* ---- settings ---- */
 
-static long setting(const char *name, long otherwise)
+static long setting(const char *name, long fallback)
 {
     const char *value = getenv(name);
 
-    return value ? strtol(value, NULL, 10) : otherwise;
+    return value ? strtol(value, NULL, 10) : fallback;
 }
 
-bool fake::driver_there()
+bool fake::driver_present()
 {
     const char *driver = getenv("NST_FAKE_CUDA_DRIVER");
 
@@ -39,9 +39,7 @@ int fake::devices()
 {
     long n = setting("NST_FAKE_CUDA_DEVICES", 1);
 
-    return n < 0                    ? 0
-           : n > fake::most_devices ? fake::most_devices
-                                    : static_cast<int>(n);
+    return n < 0 ? 0 : n > fake::max_devices ? fake::max_devices : static_cast<int>(n);
 }
 
 static size_t memory()
@@ -55,7 +53,7 @@ int fake::capability()
 }
 
 /* Shared memory that a block may have, as such devices have it. */
-static size_t most_shared()
+static size_t device_max_shared()
 {
     int cc = fake::capability();
 
@@ -71,11 +69,11 @@ struct Block {
     int device;
 };
 
-enum Place { PAGEABLE, PINNED, DEVICE, OVERRUN };
+enum MemoryKind { PAGEABLE, PINNED, DEVICE, OVERRUN };
 } // namespace
 
-static std::map<uintptr_t, Block> given, pinned;
-static size_t used[fake::most_devices], used_peak;
+static std::map<uintptr_t, Block> device_blocks, pinned_blocks;
+static size_t used[fake::max_devices], used_peak;
 static long mallocs;
 
 long fake_cuda_mallocs(void)
@@ -89,7 +87,7 @@ long fake_cuda_launches(void)
 {
     std::lock_guard<std::recursive_mutex> held(lock);
 
-    return fake::kernels_run();
+    return fake::kernel_count();
 }
 
 size_t fake_cuda_peak(void)
@@ -123,13 +121,13 @@ cudaError_t cudaMalloc(void **p, size_t size)
     return call([&] {
         mallocs++;
         *p = NULL;
-        if (cudaError_t error = forbidden())
+        if (cudaError_t error = capture_forbids())
             return error;
         if (size == 0)
             return cudaSuccess;
         if (size > memory() || used[device] > memory() - size || !(*p = allocate(size)))
             return cudaErrorMemoryAllocation;
-        given[reinterpret_cast<uintptr_t>(*p)] = {size, device};
+        device_blocks[reinterpret_cast<uintptr_t>(*p)] = {size, device};
         used[device] += size;
         used_peak = used[device] > used_peak ? used[device] : used_peak;
         return cudaSuccess;
@@ -137,13 +135,13 @@ cudaError_t cudaMalloc(void **p, size_t size)
 }
 
 /* Frees of either kind wait for the device, as the real ones do. */
-static cudaError_t release(std::map<uintptr_t, Block> &blocks, void *p, size_t *from)
+static cudaError_t free_block(std::map<uintptr_t, Block> &blocks, void *p, size_t *from)
 {
     auto block = blocks.find(reinterpret_cast<uintptr_t>(p));
 
     if (!p)
         return cudaSuccess;
-    if (cudaError_t error = forbidden())
+    if (cudaError_t error = capture_forbids())
         return error;
     if (block == blocks.end())
         return cudaErrorInvalidValue;
@@ -157,29 +155,29 @@ static cudaError_t release(std::map<uintptr_t, Block> &blocks, void *p, size_t *
 
 cudaError_t cudaFree(void *p)
 {
-    return call([&] { return release(given, p, used); });
+    return call([&] { return free_block(device_blocks, p, used); });
 }
 
 cudaError_t cudaMallocHost(void **p, size_t size)
 {
     return call([&] {
-        if (cudaError_t error = forbidden())
+        if (cudaError_t error = capture_forbids())
             return error;
         *p = allocate(size ? size : 1);
         if (!*p)
             return cudaErrorMemoryAllocation;
-        pinned[reinterpret_cast<uintptr_t>(*p)] = {size, device};
+        pinned_blocks[reinterpret_cast<uintptr_t>(*p)] = {size, device};
         return cudaSuccess;
     });
 }
 
 cudaError_t cudaFreeHost(void *p)
 {
-    return call([&] { return release(pinned, p, NULL); });
+    return call([&] { return free_block(pinned_blocks, p, NULL); });
 }
 
 /* Whether size bytes from p on lie in one of the blocks: 1; 0: none; -1: not all do. */
-static int within(const std::map<uintptr_t, Block> &blocks, const void *p, size_t size)
+static int find_in(const std::map<uintptr_t, Block> &blocks, const void *p, size_t size)
 {
     uintptr_t at = reinterpret_cast<uintptr_t>(p);
     auto next = blocks.upper_bound(at);
@@ -192,9 +190,10 @@ static int within(const std::map<uintptr_t, Block> &blocks, const void *p, size_
     return size <= next->first + next->second.size - at ? 1 : -1;
 }
 
-static Place place(const void *p, size_t size)
+static MemoryKind kind_of(const void *p, size_t size)
 {
-    int on_device = within(given, p, size), on_host = within(pinned, p, size);
+    int on_device = find_in(device_blocks, p, size),
+        on_host = find_in(pinned_blocks, p, size);
 
     if (on_device < 0 || on_host < 0)
         return OVERRUN;
@@ -203,7 +202,7 @@ static Place place(const void *p, size_t size)
 
 bool fake::on_device(const void *p, size_t size)
 {
-    Place at = place(p, size);
+    MemoryKind at = kind_of(p, size);
 
     return at == DEVICE || at == PINNED;
 }
@@ -227,7 +226,7 @@ static void copy_rows(const Rectangle &r)
                 static_cast<const char *>(r.from) + i * r.from_pitch, r.width);
 }
 
-static bool kind_fits(enum cudaMemcpyKind kind, Place to, Place from)
+static bool kind_fits(enum cudaMemcpyKind kind, MemoryKind to, MemoryKind from)
 {
     bool onto = to == DEVICE, off = from == DEVICE;
 
@@ -249,7 +248,7 @@ static bool kind_fits(enum cudaMemcpyKind kind, Place to, Place from)
 }
 
 /* What is pageable is read at the call. */
-static cudaError_t put_staged(const Rectangle &r, cudaStream_t stream)
+static cudaError_t push_staged(const Rectangle &r, cudaStream_t stream)
 {
     auto bytes = std::make_shared<std::vector<char>>(r.width * r.height);
     Rectangle in = r, out = r;
@@ -258,7 +257,7 @@ static cudaError_t put_staged(const Rectangle &r, cudaStream_t stream)
     out.from = bytes->data();
     in.to_pitch = out.from_pitch = r.width;
     copy_rows(in);
-    return put(stream, [out, bytes] { copy_rows(out); });
+    return push(stream, [out, bytes] { copy_rows(out); });
 }
 
 /* Into pageable memory, the call comes back when all is done. */
@@ -271,17 +270,17 @@ static cudaError_t copy(const Rectangle &r, enum cudaMemcpyKind kind,
         return cudaErrorInvalidValue;
     if (r.width == 0 || r.height == 0)
         return cudaSuccess;
-    Place to = place(r.to, (r.height - 1) * r.to_pitch + r.width);
-    Place from = place(r.from, (r.height - 1) * r.from_pitch + r.width);
+    MemoryKind to = kind_of(r.to, (r.height - 1) * r.to_pitch + r.width);
+    MemoryKind from = kind_of(r.from, (r.height - 1) * r.from_pitch + r.width);
     if (!kind_fits(kind, to, from))
         return cudaErrorInvalidValue;
     cudaError_t error = cudaSuccess;
     if (s && (to == PAGEABLE || from == PAGEABLE))
-        error = fake::spoil_capture(s, cudaErrorStreamCaptureUnsupported);
+        error = fake::invalidate_capture(s, cudaErrorStreamCaptureUnsupported);
     if (error)
         return error;
     error =
-        from == PAGEABLE ? put_staged(r, stream) : put(stream, [r] { copy_rows(r); });
+        from == PAGEABLE ? push_staged(r, stream) : push(stream, [r] { copy_rows(r); });
     if (!error && to == PAGEABLE)
         fake::drain(s);
     return error;
@@ -306,7 +305,7 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t size,
                        enum cudaMemcpyKind kind)
 {
     return call([&] {
-        cudaError_t error = forbidden();
+        cudaError_t error = capture_forbids();
         if (!error)
             error = copy({to, size, from, size, size, 1}, kind, NULL);
         if (!error)
@@ -320,37 +319,38 @@ cudaError_t cudaMemsetAsync(void *p, int value, size_t size, cudaStream_t stream
     return call([&] {
         if (size == 0)
             return cudaSuccess;
-        if (place(p, size) != DEVICE)
+        if (kind_of(p, size) != DEVICE)
             return cudaErrorInvalidValue;
-        return put(stream, [p, value, size] { memset(p, value, size); });
+        return push(stream, [p, value, size] { memset(p, value, size); });
     });
 }
 
 /* ---- launches ---- */
 
-static std::map<const void *, size_t> may_share; /* by cudaFuncSetAttribute */
+static std::map<const void *, size_t>
+    dynamic_shared_limit; /* by cudaFuncSetAttribute */
 
 cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute, int value)
 {
     return call([&] {
-        if (value < 0 || static_cast<size_t>(value) > most_shared())
+        if (value < 0 || static_cast<size_t>(value) > device_max_shared())
             return cudaErrorInvalidValue;
-        may_share[kernel] = static_cast<size_t>(value);
+        dynamic_shared_limit[kernel] = static_cast<size_t>(value);
         return cudaSuccess;
     });
 }
 
-static bool sizes_fit(dim3 grid, dim3 block)
+static bool valid_configuration(dim3 grid, dim3 block)
 {
     return grid.x > 0 && grid.x <= 0x7fffffff && grid.y > 0 && grid.y <= 65535 &&
            grid.z > 0 && grid.z <= 65535 && block.x > 0 &&
-           block.x <= fake::most_threads && block.y > 0 &&
-           block.y <= fake::most_threads && block.z > 0 && block.z <= 64 &&
-           block.x * block.y * block.z <= fake::most_threads;
+           block.x <= fake::max_threads && block.y > 0 &&
+           block.y <= fake::max_threads && block.z > 0 && block.z <= 64 &&
+           block.x * block.y * block.z <= fake::max_threads;
 }
 
 /* A kernel that may begin before the one before it has ended begins afterwards here. */
-static bool may_have(const cudaLaunchAttribute &a)
+static bool supports(const cudaLaunchAttribute &a)
 {
     return a.id == cudaLaunchAttributeProgrammaticStreamSerialization &&
            fake::capability() >= 90;
@@ -361,18 +361,18 @@ cudaError_t fake::launch(const cudaLaunchConfig_t &c, const void *kernel, Work b
     Launch l = {c.gridDim, c.blockDim, c.dynamicSmemBytes, kernel, std::move(body)};
 
     return call([&] {
-        auto more = may_share.find(kernel);
+        auto more = dynamic_shared_limit.find(kernel);
         for (unsigned i = 0; i < c.numAttrs; i++)
-            if (!may_have(c.attrs[i]))
+            if (!supports(c.attrs[i]))
                 return cudaErrorNotSupported;
         if (fake::capability() < 75) /* nobody compiles for such ones */
             return cudaErrorNoKernelImageForDevice;
-        if (!sizes_fit(c.gridDim, c.blockDim))
+        if (!valid_configuration(c.gridDim, c.blockDim))
             return cudaErrorInvalidConfiguration;
-        if (l.shared > fake::plain_shared &&
-            (more == may_share.end() || l.shared > more->second))
+        if (l.shared > fake::default_shared &&
+            (more == dynamic_shared_limit.end() || l.shared > more->second))
             return cudaErrorInvalidValue;
-        return put(c.stream, [l] { fake::run_kernel(l); });
+        return push(c.stream, [l] { fake::run_kernel(l); });
     });
 }
 
@@ -380,13 +380,13 @@ cudaError_t fake::launch(const cudaLaunchConfig_t &c, const void *kernel, Work b
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
-    *count = driver_there() ? devices() : 0;
+    *count = driver_present() ? devices() : 0;
     return call([] { return cudaSuccess; });
 }
 
 cudaError_t cudaSetDevice(int number)
 {
-    if (driver_there() && devices() > 0 && number >= 0 && number < devices())
+    if (driver_present() && devices() > 0 && number >= 0 && number < devices())
         device = number;
     return call(
         [&] { return number == device ? cudaSuccess : cudaErrorInvalidDevice; });
@@ -447,12 +447,12 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int number)
         *prop = {};
         strcpy(prop->name, "fake");
         prop->totalGlobalMem = memory();
-        prop->sharedMemPerBlock = fake::plain_shared;
-        prop->sharedMemPerBlockOptin = most_shared();
-        prop->sharedMemPerMultiprocessor = most_shared() + 1024;
+        prop->sharedMemPerBlock = fake::default_shared;
+        prop->sharedMemPerBlockOptin = device_max_shared();
+        prop->sharedMemPerMultiprocessor = device_max_shared() + 1024;
         prop->warpSize = fake::warp_size;
-        prop->maxThreadsPerBlock = fake::most_threads;
-        prop->maxThreadsPerMultiProcessor = 2 * fake::most_threads;
+        prop->maxThreadsPerBlock = fake::max_threads;
+        prop->maxThreadsPerMultiProcessor = 2 * fake::max_threads;
         prop->major = fake::capability() / 10;
         prop->minor = fake::capability() % 10;
         prop->multiProcessorCount = 4;
@@ -464,7 +464,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int number)
 /* As documented: without a driver, version 0. */
 cudaError_t cudaDriverGetVersion(int *version)
 {
-    *version = driver_there() ? CUDART_VERSION : 0;
+    *version = driver_present() ? CUDART_VERSION : 0;
     return cudaSuccess;
 }
 

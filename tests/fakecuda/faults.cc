@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-static std::vector<char> contents(const char *path)
+static std::vector<char> read_file(const char *path)
 {
     std::vector<char> bytes;
     FILE *file = fopen(path, "rb");
@@ -31,7 +31,7 @@ static std::vector<char> contents(const char *path)
 
 /* The function at an offset of a program or library, by its table of symbols: kernels
  * are mostly static, and dladdr() does not know those. */
-static const char *static_name(const std::vector<char> &file, uintptr_t at)
+static const char *symbol_name(const std::vector<char> &file, uintptr_t at)
 {
     auto header = reinterpret_cast<const ElfW(Ehdr) *>(file.data());
     auto sections = reinterpret_cast<const ElfW(Shdr) *>(file.data() + header->e_shoff);
@@ -54,13 +54,13 @@ static std::string kernel_name(const void *kernel)
     Dl_info info = {};
 
     dladdr(kernel, &info);
-    std::vector<char> file = contents(info.dli_fname ? info.dli_fname : "");
+    std::vector<char> file = read_file(info.dli_fname ? info.dli_fname : "");
     if (file.empty())
-        file = contents("/proc/self/exe");
+        file = read_file("/proc/self/exe");
     if (file.empty())
         return "a kernel";
     bool moved = reinterpret_cast<ElfW(Ehdr) *>(file.data())->e_type == ET_DYN;
-    const char *name = static_name(
+    const char *name = symbol_name(
         file, reinterpret_cast<uintptr_t>(kernel) -
                   (moved ? reinterpret_cast<uintptr_t>(info.dli_fbase) : 0));
     char *plain = abi::__cxa_demangle(name, NULL, NULL, NULL);
@@ -71,7 +71,7 @@ static std::string kernel_name(const void *kernel)
 
 void fake::print_launch()
 {
-    const fake::Launch &l = *launched;
+    const fake::Launch &l = *current_launch;
 
     fprintf(stderr,
             "fake CUDA: %s\nfake CUDA: grid %ux%ux%u, block %ux%ux%u, %zu bytes of "
@@ -85,7 +85,7 @@ void fake::fail(const char *fmt, ...)
 {
     va_list ap;
 
-    if (launched)
+    if (current_launch)
         print_launch();
     fputs("fake CUDA: ", stderr);
     va_start(ap, fmt);
@@ -97,8 +97,8 @@ void fake::fail(const char *fmt, ...)
 
 /* ---- addresses ---- */
 
-[[noreturn]] static void refuse(const char *instruction, const void *p, size_t size,
-                                const std::string &why)
+[[noreturn]] static void fail_access(const char *instruction, const void *p,
+                                     size_t size, const std::string &why)
 {
     fake::fail("%s of %zu bytes at %p: %s; block (%u,%u,%u), thread (%u,%u,%u)",
                instruction, size, p, why.c_str(), blockIdx.x, blockIdx.y, blockIdx.z,
@@ -108,7 +108,7 @@ void fake::fail(const char *fmt, ...)
 static void check_aligned(const char *instruction, const void *p, size_t size)
 {
     if (reinterpret_cast<uintptr_t>(p) % size != 0)
-        refuse(instruction, p, size, "not a multiple of " + std::to_string(size));
+        fail_access(instruction, p, size, "not a multiple of " + std::to_string(size));
 }
 
 /* What is not in the shared memory that the launch asked for may be a variable of the
@@ -117,21 +117,22 @@ void fake::check_shared(const char *instruction, const void *p, size_t size)
 {
     long at = static_cast<long>(reinterpret_cast<uintptr_t>(p) -
                                 reinterpret_cast<uintptr_t>(shared_memory()));
-    long shared = static_cast<long>(launched->shared);
-    bool near = at >= -static_cast<long>(guard) && at < static_cast<long>(any_shared);
+    long shared = static_cast<long>(current_launch->shared);
+    bool in_range =
+        at >= -static_cast<long>(guard) && at < static_cast<long>(max_shared);
 
     check_aligned(instruction, p, size);
-    if (near && (at < 0 || at + static_cast<long>(size) > shared))
-        refuse(instruction, p, size,
-               "byte " + std::to_string(at) + " of the " + std::to_string(shared) +
-                   " of shared memory");
-    if (!near && on_device(p, size))
-        refuse(instruction, p, size, "not in shared memory");
+    if (in_range && (at < 0 || at + static_cast<long>(size) > shared))
+        fail_access(instruction, p, size,
+                    "byte " + std::to_string(at) + " of the " + std::to_string(shared) +
+                        " of shared memory");
+    if (!in_range && on_device(p, size))
+        fail_access(instruction, p, size, "not in shared memory");
 }
 
 void fake::check_global(const char *instruction, const void *p, size_t size)
 {
     check_aligned(instruction, p, size);
     if (!on_device(p, size))
-        refuse(instruction, p, size, "not in the device's memory");
+        fail_access(instruction, p, size, "not in the device's memory");
 }

@@ -28,7 +28,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-using fake::launched, fake::print_launch, fake::warp_size;
+using fake::current_launch, fake::print_launch, fake::warp_size;
 
 #define STACK (256 << 10)
 
@@ -48,7 +48,7 @@ __asm__(".pushsection .tbss, \"awT\", %nobits\n"
         ".size fake_guard, 272\n"
         ".size nst_dynamic_shared, 227 * 1024 + 272\n"
         ".popsection\n");
-static_assert(fake::any_shared == 227 * 1024 && fake::guard == 272);
+static_assert(fake::max_shared == 227 * 1024 && fake::guard == 272);
 extern __thread unsigned char fake_guard[];
 
 /* Not inlined: linkers make of the addition that finds it one that sets no flags, by
@@ -87,7 +87,7 @@ struct Thread {
     int line; /* of the barrier it waits at */
     const char *operation;
     unsigned mask;
-    fake::Together together;
+    fake::Combine combine;
     void *mine;
     std::vector<Copy> copies;
     std::vector<size_t> groups; /* how many copies each has */
@@ -100,15 +100,15 @@ struct Warp {
 };
 } // namespace
 
-const fake::Launch *fake::launched;
-static Thread threads[fake::most_threads];
-static Warp warps[fake::most_threads / warp_size];
+const fake::Launch *fake::current_launch;
+static Thread threads[fake::max_threads];
+static Warp warps[fake::max_threads / warp_size];
 static int self; /* of threads */
-static Fiber caller, fibers[fake::most_threads];
-static std::vector<Fiber *> spare;
+static Fiber caller, fibers[fake::max_threads];
+static std::vector<Fiber *> free_fibers;
 static long kernels;
 
-long fake::kernels_run()
+long fake::kernel_count()
 {
     return kernels;
 }
@@ -134,7 +134,7 @@ __asm__(".text\n"
 
 /* The stack as fake_switch() leaves one: six registers and where to return to. Where it
  * begins differs a little from one to the next, lest all share a few lines of cache. */
-static void prepare(Fiber &f, size_t number)
+static void init_fiber(Fiber &f, size_t number)
 {
     uintptr_t top =
         reinterpret_cast<uintptr_t>(f.bottom) + STACK - 64 - number % 61 * 64;
@@ -144,12 +144,12 @@ static void prepare(Fiber &f, size_t number)
     f.sp = sp - 6;
 }
 
-static void exchange(Fiber &from, Fiber &to)
+static void swap_context(Fiber &from, Fiber &to)
 {
     fake_switch(&from.sp, to.sp);
 }
 #else
-static void prepare(Fiber &f, size_t)
+static void init_fiber(Fiber &f, size_t)
 {
     getcontext(&f.context);
     f.context.uc_stack.ss_sp = const_cast<void *>(f.bottom);
@@ -157,7 +157,7 @@ static void prepare(Fiber &f, size_t)
     makecontext(&f.context, thread_main, 0);
 }
 
-static void exchange(Fiber &from, Fiber &to)
+static void swap_context(Fiber &from, Fiber &to)
 {
     swapcontext(&from.context, &to.context);
 }
@@ -175,7 +175,7 @@ static Fiber *new_fiber()
         fake::fail("no memory for the stack of a thread");
     f->bottom = p;
     f->size = STACK;
-    prepare(*f, made++);
+    init_fiber(*f, made++);
     return f;
 }
 
@@ -184,7 +184,7 @@ static void switch_to(Fiber &from, Fiber &to)
 #ifdef FAKE_ASAN
     __sanitizer_start_switch_fiber(&from.asan, to.bottom, to.size);
 #endif
-    exchange(from, to);
+    swap_context(from, to);
 #ifdef FAKE_ASAN
     __sanitizer_finish_switch_fiber(from.asan, NULL, NULL);
 #endif
@@ -197,7 +197,7 @@ static void thread_main()
     __sanitizer_finish_switch_fiber(NULL, &caller.bottom, &caller.size);
 #endif
     for (;;) {
-        launched->body();
+        current_launch->body();
         threads[self].exited = true;
         switch_to(*threads[self].fiber, caller);
     }
@@ -208,20 +208,20 @@ static void resume(int number)
     Thread &t = threads[number];
 
     if (!t.fiber) {
-        t.fiber = spare.empty() ? new_fiber() : spare.back();
-        if (!spare.empty())
-            spare.pop_back();
+        t.fiber = free_fibers.empty() ? new_fiber() : free_fibers.back();
+        if (!free_fibers.empty())
+            free_fibers.pop_back();
     }
     self = number;
     threadIdx = t.index;
     switch_to(caller, *t.fiber);
     if (t.exited) {
-        spare.push_back(t.fiber);
+        free_fibers.push_back(t.fiber);
         t.fiber = NULL;
     }
 }
 
-static void pause()
+static void suspend()
 {
     switch_to(*threads[self].fiber, caller);
 }
@@ -237,22 +237,22 @@ void fake::barrier(int line)
 {
     threads[self].line = line;
     warps[self / warp_size].at_barrier |= 1u << self % warp_size;
-    pause();
+    suspend();
 }
 
 /* All lanes of mask wait, for the same. */
-static bool together_now(const Warp &w, const Thread *lanes, const Thread &t)
+static bool all_lanes_arrived(const Warp &w, const Thread *lanes, const Thread &t)
 {
     if ((w.waiting & t.mask) != t.mask)
         return false;
     for (int i = 0; i < warp_size; i++)
         if ((t.mask >> i & 1) &&
-            (lanes[i].mask != t.mask || lanes[i].together != t.together))
+            (lanes[i].mask != t.mask || lanes[i].combine != t.combine))
             return false;
     return true;
 }
 
-void fake::collective(const char *name, unsigned mask, Together together, void *mine)
+void fake::collective(const char *name, unsigned mask, Combine combine, void *mine)
 {
     Thread &t = threads[self], *lanes = &threads[self - self % warp_size];
     Warp &w = warps[self / warp_size];
@@ -263,23 +263,23 @@ void fake::collective(const char *name, unsigned mask, Together together, void *
         fail("%s by lane %d, which its mask %08x lacks", name, lane(), mask);
     t.operation = name;
     t.mask = mask;
-    t.together = together;
+    t.combine = combine;
     t.mine = mine;
     w.waiting |= me;
-    if (!together_now(w, lanes, t)) {
-        pause();
+    if (!all_lanes_arrived(w, lanes, t)) {
+        suspend();
         return;
     }
     for (int i = 0; i < warp_size; i++)
         brought[i] = mask >> i & 1 ? lanes[i].mine : NULL;
-    together(brought, mask);
+    combine(brought, mask);
     w.waiting &= ~mask;
     w.ready |= mask & ~me;
 }
 
 /* ---- cp.async ---- */
 
-void fake::copy16(void *shared, const void *global, bool valid)
+void fake::cp_async16(void *shared, const void *global, bool valid)
 {
     Thread &t = threads[self];
 
@@ -291,13 +291,13 @@ void fake::copy16(void *shared, const void *global, bool valid)
     t.open++;
 }
 
-void fake::copy_commit()
+void fake::cp_async_commit()
 {
     threads[self].groups.push_back(threads[self].open);
     threads[self].open = 0;
 }
 
-void fake::copy_wait(size_t pending)
+void fake::cp_async_wait(size_t pending)
 {
     Thread &t = threads[self];
     size_t groups = t.groups.size() > pending ? t.groups.size() - pending : 0;
@@ -317,7 +317,7 @@ void fake::copy_wait(size_t pending)
 
 /* ---- blocks ---- */
 
-static std::string whereabouts(int thread)
+static std::string thread_state(int thread)
 {
     const Warp &w = warps[thread / warp_size];
     const Thread &t = threads[thread];
@@ -333,17 +333,17 @@ static std::string whereabouts(int thread)
 }
 
 /* Every thread of the block stands where it cannot go on: say where. */
-[[noreturn]] static void stuck(int count)
+[[noreturn]] static void deadlock(int count)
 {
     print_launch();
     for (int i = 0, first = 0; i < count; i++) {
-        if (i + 1 < count && whereabouts(i + 1) == whereabouts(first))
+        if (i + 1 < count && thread_state(i + 1) == thread_state(first))
             continue;
         fprintf(stderr, "  threads %d to %d: %s\n", first, i,
-                whereabouts(first).c_str());
+                thread_state(first).c_str());
         first = i + 1;
     }
-    launched = NULL;
+    current_launch = NULL;
     fake::fail("some threads wait for others that never come");
 }
 
@@ -360,7 +360,7 @@ static void run_warp(int number, bool backward)
 }
 
 /* All that have not exited wait at one barrier: let them go. False: all have exited. */
-static bool pass_barrier(int count)
+static bool release_barrier(int count)
 {
     int line = 0;
     bool any = false;
@@ -370,7 +370,7 @@ static bool pass_barrier(int count)
             continue;
         if (!(warps[i / warp_size].at_barrier >> i % warp_size & 1) ||
             (any && threads[i].line != line))
-            stuck(count);
+            deadlock(count);
         line = threads[i].line;
         any = true;
     }
@@ -400,7 +400,7 @@ static void begin_block(const fake::Launch &l, int count)
 #ifdef FAKE_ASAN
     ASAN_POISON_MEMORY_REGION(shared - fake::guard, fake::guard);
     ASAN_POISON_MEMORY_REGION(shared + l.shared,
-                              fake::any_shared + fake::guard - l.shared);
+                              fake::max_shared + fake::guard - l.shared);
 #endif
 }
 
@@ -409,7 +409,7 @@ static void end_block(const fake::Launch &l)
     const unsigned char *shared = fake::shared_memory(), *before = shared - fake::guard;
 
 #ifdef FAKE_ASAN
-    ASAN_UNPOISON_MEMORY_REGION(before, fake::any_shared + 2 * fake::guard);
+    ASAN_UNPOISON_MEMORY_REGION(before, fake::max_shared + 2 * fake::guard);
 #endif
     for (size_t i = 0; i < fake::guard; i++) {
         if (before[i] != fake::junk)
@@ -434,19 +434,19 @@ static void run_block(const fake::Launch &l)
         for (int i = 0; i < n; i++)
             run_warp(backward ? n - 1 - i : i, backward);
         backward = !backward;
-    } while (pass_barrier(count));
+    } while (release_barrier(count));
     end_block(l);
 }
 
 void fake::run_kernel(const Launch &l)
 {
-    launched = &l;
+    current_launch = &l;
     blockDim = l.block;
     gridDim = l.grid;
     for (blockIdx.z = 0; blockIdx.z < l.grid.z; blockIdx.z++)
         for (blockIdx.y = 0; blockIdx.y < l.grid.y; blockIdx.y++)
             for (blockIdx.x = 0; blockIdx.x < l.grid.x; blockIdx.x++)
                 run_block(l);
-    launched = NULL;
+    current_launch = NULL;
     kernels++;
 }

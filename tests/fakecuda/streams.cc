@@ -13,7 +13,8 @@
 #include <thread>
 #include <vector>
 
-using fake::call, fake::device, fake::find, fake::forbidden, fake::put, fake::Work;
+using fake::call, fake::device, fake::find, fake::capture_forbids, fake::push,
+    fake::Work;
 
 /* What a stream that is captured was told, and those that joined it. */
 struct fake::Capture {
@@ -35,7 +36,7 @@ struct Queued {
 };
 
 /* A stream as an event found it. */
-struct Mark {
+struct EventState {
     cudaStream_t stream;
     CapturePtr capture; /* or of none */
     long captured;
@@ -50,12 +51,12 @@ struct CUstream_st {
     std::deque<Queued> queue;
     CapturePtr capture;
     long captured; /* pieces of work of this capture */
-    bool loose;    /* no other stream of it waits for the last of them yet */
+    bool unjoined; /* no other stream of it waits for the last of them yet */
 };
 
 struct CUevent_st {
     bool timed;
-    std::shared_ptr<Mark> mark; /* or NULL: not recorded yet */
+    std::shared_ptr<EventState> state; /* or NULL: not recorded yet */
 };
 
 struct CUgraph_st {
@@ -71,7 +72,7 @@ static long queued;
 
 static CUstream_st *default_stream()
 {
-    static CUstream_st each[fake::most_devices];
+    static CUstream_st each[fake::max_devices];
 
     each[device].device = device;
     return &each[device];
@@ -87,7 +88,7 @@ CUstream_st *fake::find(cudaStream_t stream)
 static void drain_until(CUstream_st *s, long before);
 
 /* The default stream and blocking ones wait for what the other was told before. */
-static void take_turns(const CUstream_st *s, long before)
+static void sync_default_stream(const CUstream_st *s, long before)
 {
     if (s != default_stream()) {
         if (s->blocking)
@@ -99,19 +100,19 @@ static void take_turns(const CUstream_st *s, long before)
             drain_until(other, before);
 }
 
-static void step(CUstream_st *s)
+static void run_next(CUstream_st *s)
 {
     Queued next = std::move(s->queue.front());
 
     s->queue.pop_front();
-    take_turns(s, next.number);
+    sync_default_stream(s, next.number);
     next.work();
 }
 
 static void drain_until(CUstream_st *s, long before)
 {
     while (!s->queue.empty() && s->queue.front().number < before)
-        step(s);
+        run_next(s);
 }
 
 void fake::drain(CUstream_st *s)
@@ -127,13 +128,13 @@ void fake::drain_device()
             drain(s);
 }
 
-static void finish(const Mark &mark)
+static void wait_for_event(const EventState &state)
 {
-    while (!mark.done)
-        step(mark.stream);
+    while (!state.done)
+        run_next(state.stream);
 }
 
-cudaError_t fake::spoil_capture(const CUstream_st *s, cudaError_t error)
+cudaError_t fake::invalidate_capture(const CUstream_st *s, cudaError_t error)
 {
     if (s->capture)
         s->capture->invalid = true;
@@ -141,17 +142,17 @@ cudaError_t fake::spoil_capture(const CUstream_st *s, cudaError_t error)
 }
 
 /* What a capture forbids depends on its mode: to all threads, to its own, to none. */
-cudaError_t fake::forbidden(bool all)
+cudaError_t fake::capture_forbids(bool all)
 {
     for (cudaStream_t s : streams)
         if (s->capture && (all || s->capture->mode == cudaStreamCaptureModeGlobal ||
                            (s->capture->mode == cudaStreamCaptureModeThreadLocal &&
                             s->capture->thread == std::this_thread::get_id())))
-            return spoil_capture(s, cudaErrorStreamCaptureUnsupported);
+            return invalidate_capture(s, cudaErrorStreamCaptureUnsupported);
     return cudaSuccess;
 }
 
-cudaError_t fake::put(cudaStream_t stream, Work work)
+cudaError_t fake::push(cudaStream_t stream, Work work)
 {
     CUstream_st *s = find(stream);
 
@@ -160,7 +161,7 @@ cudaError_t fake::put(cudaStream_t stream, Work work)
     if (!s->capture) {
         for (cudaStream_t other : streams)
             if (s == default_stream() && other->blocking && other->capture)
-                return spoil_capture(other, cudaErrorStreamCaptureImplicit);
+                return invalidate_capture(other, cudaErrorStreamCaptureImplicit);
         s->queue.push_back({std::move(work), queued++});
         return cudaSuccess;
     }
@@ -168,13 +169,13 @@ cudaError_t fake::put(cudaStream_t stream, Work work)
         return cudaErrorStreamCaptureInvalidated;
     s->capture->work.push_back(std::move(work));
     s->captured++;
-    s->loose = true;
+    s->unjoined = true;
     return cudaSuccess;
 }
 
 cudaError_t fake::enqueue(cudaStream_t stream, Work work)
 {
-    return call([&] { return put(stream, std::move(work)); });
+    return call([&] { return push(stream, std::move(work)); });
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
@@ -194,7 +195,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
         if (!streams.count(stream))
             return cudaErrorInvalidResourceHandle;
         if (stream->capture)
-            return fake::spoil_capture(stream, cudaErrorStreamCaptureUnsupported);
+            return fake::invalidate_capture(stream, cudaErrorStreamCaptureUnsupported);
         fake::drain(stream);
         streams.erase(stream);
         delete stream;
@@ -209,8 +210,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
         if (!s)
             return cudaErrorInvalidResourceHandle;
         if (s->capture)
-            return fake::spoil_capture(s, cudaErrorStreamCaptureUnsupported);
-        if (cudaError_t error = forbidden())
+            return fake::invalidate_capture(s, cudaErrorStreamCaptureUnsupported);
+        if (cudaError_t error = capture_forbids())
             return error;
         fake::drain(s);
         return cudaSuccess;
@@ -220,7 +221,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 cudaError_t cudaDeviceSynchronize(void)
 {
     return call([] {
-        if (cudaError_t error = forbidden(true))
+        if (cudaError_t error = capture_forbids(true))
             return error;
         fake::drain_device();
         return cudaSuccess;
@@ -250,16 +251,16 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
         CUstream_st *s = find(stream);
         if (!s || s->device != device)
             return cudaErrorInvalidResourceHandle;
-        auto mark = std::make_shared<Mark>();
-        mark->stream = s;
-        mark->capture = s->capture;
-        mark->captured = s->captured;
-        event->mark = mark;
+        auto state = std::make_shared<EventState>();
+        state->stream = s;
+        state->capture = s->capture;
+        state->captured = s->captured;
+        event->state = state;
         if (s->capture)
             return cudaSuccess;
-        return put(stream, [mark] {
-            mark->done = true;
-            mark->time = std::chrono::steady_clock::now();
+        return push(stream, [state] {
+            state->done = true;
+            state->time = std::chrono::steady_clock::now();
         });
     });
 }
@@ -267,12 +268,12 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     return call([&] {
-        if (event->mark && event->mark->capture)
+        if (event->state && event->state->capture)
             return cudaErrorCapturedEvent;
-        if (cudaError_t error = forbidden())
+        if (cudaError_t error = capture_forbids())
             return error;
-        if (event->mark)
-            finish(*event->mark);
+        if (event->state)
+            wait_for_event(*event->state);
         return cudaSuccess;
     });
 }
@@ -280,36 +281,36 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
 {
     return call([&] {
-        if (!start->timed || !end->timed || !start->mark || !end->mark)
+        if (!start->timed || !end->timed || !start->state || !end->state)
             return cudaErrorInvalidResourceHandle;
-        if (start->mark->capture || end->mark->capture)
+        if (start->state->capture || end->state->capture)
             return cudaErrorCapturedEvent;
-        if (!start->mark->done || !end->mark->done)
+        if (!start->state->done || !end->state->done)
             return cudaErrorNotReady;
-        *ms = std::chrono::duration<float, std::milli>(end->mark->time -
-                                                       start->mark->time)
+        *ms = std::chrono::duration<float, std::milli>(end->state->time -
+                                                       start->state->time)
                   .count();
         return cudaSuccess;
     });
 }
 
 /* A stream that waits for an event of a capture joins the capture. */
-static cudaError_t wait_captured(CUstream_st *s, const Mark &mark)
+static cudaError_t wait_captured(CUstream_st *s, const EventState &state)
 {
-    if (mark.capture->ended)
+    if (state.capture->ended)
         return cudaErrorCapturedEvent;
-    if (s->capture && s->capture != mark.capture)
-        return fake::spoil_capture(s, cudaErrorStreamCaptureMerge);
+    if (s->capture && s->capture != state.capture)
+        return fake::invalidate_capture(s, cudaErrorStreamCaptureMerge);
     if (!s->capture) {
-        s->capture = mark.capture;
+        s->capture = state.capture;
         s->captured = 0;
         s->capture->streams.insert(s);
     }
-    if (s != mark.stream) {
-        s->loose = true;
+    if (s != state.stream) {
+        s->unjoined = true;
         s->captured++;
-        if (mark.captured == mark.stream->captured)
-            mark.stream->loose = false;
+        if (state.captured == state.stream->captured)
+            state.stream->unjoined = false;
     }
     return cudaSuccess;
 }
@@ -318,16 +319,16 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 {
     return call([&] {
         CUstream_st *s = find(stream);
-        std::shared_ptr<Mark> mark = event->mark;
+        std::shared_ptr<EventState> state = event->state;
         if (!s)
             return cudaErrorInvalidResourceHandle;
-        if (!mark)
+        if (!state)
             return cudaSuccess;
-        if (mark->capture)
-            return wait_captured(s, *mark);
+        if (state->capture)
+            return wait_captured(s, *state);
         if (s->capture)
-            return fake::spoil_capture(s, cudaErrorStreamCaptureIsolation);
-        return put(stream, [mark] { finish(*mark); });
+            return fake::invalidate_capture(s, cudaErrorStreamCaptureIsolation);
+        return push(stream, [state] { wait_for_event(*state); });
     });
 }
 
@@ -352,7 +353,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
 }
 
 /* Why a capture that ends in this stream has failed, if it has. */
-static cudaError_t why_not(const CUstream_st *s)
+static cudaError_t capture_error(const CUstream_st *s)
 {
     const fake::Capture &c = *s->capture;
 
@@ -364,7 +365,7 @@ static cudaError_t why_not(const CUstream_st *s)
     if (c.invalid)
         return cudaErrorStreamCaptureInvalidated;
     for (cudaStream_t other : c.streams)
-        if (other != s && other->loose)
+        if (other != s && other->unjoined)
             return cudaErrorStreamCaptureUnjoined;
     return cudaSuccess;
 }
@@ -375,10 +376,10 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
         *graph = NULL;
         if (!streams.count(stream) || !stream->capture)
             return cudaErrorIllegalState;
-        cudaError_t error = why_not(stream);
+        cudaError_t error = capture_error(stream);
         if (error == cudaErrorStreamCaptureWrongThread ||
             error == cudaErrorStreamCaptureUnmatched)
-            return fake::spoil_capture(stream, error);
+            return fake::invalidate_capture(stream, error);
         CapturePtr capture = stream->capture;
         capture->ended = true;
         for (cudaStream_t s : capture->streams)
@@ -418,7 +419,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
     return call([&] {
         auto work = exec->work; /* exec may be destroyed before it is done */
-        return put(stream, [work] {
+        return push(stream, [work] {
             for (const Work &each : work)
                 each();
         });

@@ -77,12 +77,13 @@ static std::vector<__half> halves(const std::vector<float> &v)
     return h;
 }
 
-static bool near(const std::vector<float> &a, const std::vector<float> &b, float by)
+static bool near(const std::vector<float> &a, const std::vector<float> &b,
+                 float tolerance)
 {
     bool all = a.size() == b.size();
 
     for (size_t i = 0; all && i < a.size(); i++)
-        all = fabsf(a[i] - b[i]) <= by;
+        all = fabsf(a[i] - b[i]) <= tolerance;
     return all;
 }
 
@@ -204,10 +205,10 @@ static void test_shuffles()
 /* ---- what ends the program: in a child ---- */
 
 /* What a child says that this kernel ends; "" where it does not. */
-static std::string dies(void (*kernel)(int *), unsigned block, size_t shared)
+static std::string death_message(void (*kernel)(int *), unsigned block, size_t shared)
 {
     int fd[2], status;
-    std::string said;
+    std::string message;
     char c;
 
     fflush(stdout);
@@ -224,13 +225,13 @@ static std::string dies(void (*kernel)(int *), unsigned block, size_t shared)
     }
     close(fd[1]);
     while (read(fd[0], &c, 1) == 1)
-        said += c;
+        message += c;
     close(fd[0]);
     waitpid(child, &status, 0);
-    return status != 0 ? said : "";
+    return status != 0 ? message : "";
 }
 
-static bool says(const std::string &text, const char *part)
+static bool contains(const std::string &text, const char *part)
 {
     return text.find(part) != std::string::npos;
 }
@@ -279,36 +280,38 @@ static __global__ void writes_before(int *)
 
 static void test_deaths()
 {
-    std::string said = dies(half_at_barrier, 64, 0);
+    std::string message = death_message(half_at_barrier, 64, 0);
 
-    tap(says(said, "half_at_barrier") && says(said, "block (0,0,0)") &&
-            says(said, "threads 0 to 15: at __syncthreads()") &&
-            says(said, "threads 16 to 31: at __shfl_xor_sync, mask ffffffff"),
+    tap(contains(message, "half_at_barrier") && contains(message, "block (0,0,0)") &&
+            contains(message, "threads 0 to 15: at __syncthreads()") &&
+            contains(message, "threads 16 to 31: at __shfl_xor_sync, mask ffffffff"),
         "a barrier that some of a block never reach ends the program and says so");
-    tap(says(dies(two_barriers, 64, 0), "threads 32 to 63: at __syncthreads()"),
+    tap(contains(death_message(two_barriers, 64, 0),
+                 "threads 32 to 63: at __syncthreads()"),
         "so do two barriers that two warps take for one");
-    tap(says(dies(half_of_warp, 32, 0), "threads 30 to 30: exited"),
+    tap(contains(death_message(half_of_warp, 32, 0), "threads 30 to 30: exited"),
         "and lanes of a mask that never come");
-    tap(says(dies(beyond_mask, 32, 0), "which the mask 0000ffff lacks"),
+    tap(contains(death_message(beyond_mask, 32, 0), "which the mask 0000ffff lacks"),
         "and a lane that is read but not in the mask");
-    said = dies(writes_beyond, 32, 64); /* the address sanitizer sees it first */
-    tap(says(said, "byte 64 of the 64 of shared memory") ||
-            says(said, "use-after-poison"),
+    message =
+        death_message(writes_beyond, 32, 64); /* the address sanitizer sees it first */
+    tap(contains(message, "byte 64 of the 64 of shared memory") ||
+            contains(message, "use-after-poison"),
         "and a write beyond the shared memory asked for");
-    said = dies(writes_before, 32, 64);
-    tap(says(said, "byte -1 of the 64 of shared memory") ||
-            says(said, "use-after-poison"),
+    message = death_message(writes_before, 32, 64);
+    tap(contains(message, "byte -1 of the 64 of shared memory") ||
+            contains(message, "use-after-poison"),
         "and one before it");
 }
 
 /* ---- addresses that a device refuses; p is of 4096 bytes ---- */
 
-static __global__ void copy_from_crooked(int *p)
+static __global__ void copy_from_misaligned(int *p)
 {
     ptx::cp_async16(nst_dynamic_shared, p + 1, true);
 }
 
-static __global__ void copy_to_crooked(int *p)
+static __global__ void copy_to_misaligned(int *p)
 {
     ptx::cp_async16(nst_dynamic_shared + 24 * threadIdx.x, p, true);
 }
@@ -328,7 +331,7 @@ static __global__ void copy_to_global(int *p)
     ptx::cp_async16(p, p, true);
 }
 
-static __global__ void crooked_rows(int *)
+static __global__ void misaligned_rows(int *)
 {
     unsigned r[4];
 
@@ -359,31 +362,34 @@ static __global__ void read_wide(int *p)
 static void test_addresses()
 {
     const char *sanitizers = getenv("SANITIZERS");
-    std::string said;
+    std::string message;
 
-    tap(says(dies(copy_from_crooked, 32, 64), "cp.async of 16 bytes at ") &&
-            says(dies(copy_from_crooked, 32, 64),
-                 ": not a multiple of 16; block (0,0,0), thread (0,0,0)") &&
-            says(dies(copy_to_crooked, 4, 256),
-                 ": not a multiple of 16; block (0,0,0), thread (1,0,0)"),
+    tap(contains(death_message(copy_from_misaligned, 32, 64),
+                 "cp.async of 16 bytes at ") &&
+            contains(death_message(copy_from_misaligned, 32, 64),
+                     ": not a multiple of 16; block (0,0,0), thread (0,0,0)") &&
+            contains(death_message(copy_to_misaligned, 4, 256),
+                     ": not a multiple of 16; block (0,0,0), thread (1,0,0)"),
         "a copy that is not aligned on both sides ends the program and says where");
-    tap(says(dies(copy_beyond, 5, 64),
-             ": byte 64 of the 64 of shared memory; block (0,0,0), thread (4,0,0)") &&
-            says(dies(copy_from_beyond, 2, 64),
-                 ": not in the device's memory; block (0,0,0), thread (1,0,0)") &&
-            says(dies(copy_to_global, 2, 64), ": not in shared memory"),
+    tap(contains(
+            death_message(copy_beyond, 5, 64),
+            ": byte 64 of the 64 of shared memory; block (0,0,0), thread (4,0,0)") &&
+            contains(death_message(copy_from_beyond, 2, 64),
+                     ": not in the device's memory; block (0,0,0), thread (1,0,0)") &&
+            contains(death_message(copy_to_global, 2, 64), ": not in shared memory"),
         "and a copy from or to where no memory is");
-    tap(says(dies(crooked_rows, 32, 512), "ldmatrix of 16 bytes at ") &&
-            says(dies(crooked_rows, 32, 512),
-                 ": not a multiple of 16; block (0,0,0), thread (1,0,0)") &&
-            says(dies(rows_beyond, 32, 256), ": byte 256 of the 256 of shared memory; "
-                                             "block (0,0,0), thread (16,0,0)"),
+    tap(contains(death_message(misaligned_rows, 32, 512), "ldmatrix of 16 bytes at ") &&
+            contains(death_message(misaligned_rows, 32, 512),
+                     ": not a multiple of 16; block (0,0,0), thread (1,0,0)") &&
+            contains(death_message(rows_beyond, 32, 256),
+                     ": byte 256 of the 256 of shared memory; "
+                     "block (0,0,0), thread (16,0,0)"),
         "and rows of matrices that are not aligned, or not there");
-    said = dies(rows_by_address, 32, 512);
-    tap(says(said, ": byte -16 of the 512 of shared memory; block (0,0,0)"),
+    message = death_message(rows_by_address, 32, 512);
+    tap(contains(message, ": byte -16 of the 512 of shared memory; block (0,0,0)"),
         "and rows found as if shared memory began at a multiple of more than 16");
     if (sanitizers && strcmp(sanitizers, "yes") == 0)
-        tap(says(dies(read_wide, 1, 0), "misaligned address"),
+        tap(contains(death_message(read_wide, 1, 0), "misaligned address"),
             "and 16 bytes read at once that are not aligned");
     else
         tap(1, "16 bytes read at once # SKIP UBSan sees whether they are aligned");
@@ -446,23 +452,23 @@ static std::vector<float> mma(bool f16, const std::vector<unsigned> &a,
 
 /* As the figures of the ISA have it, lane by lane: which element of A (row, column), B
  * and C a register holds; of two halves in a register, the lower one. */
-struct Holds {
+struct Element {
     int lane, i, row, col;
 };
 
-static const Holds a_f16[] = {{0, 0, 0, 0},   {1, 0, 0, 2},   {4, 0, 1, 0},
-                              {0, 1, 8, 0},   {31, 1, 15, 6}, {0, 2, 0, 8},
-                              {31, 2, 7, 14}, {2, 3, 8, 12},  {31, 3, 15, 14}};
-static const Holds b_f16[] = {{0, 0, 0, 0}, {1, 0, 2, 0},  {4, 0, 0, 1},
-                              {0, 1, 8, 0}, {3, 1, 14, 0}, {31, 1, 14, 7}};
-static const Holds a_tf32[] = {{0, 0, 0, 0},  {3, 0, 0, 3},   {4, 0, 1, 0},
-                               {0, 1, 8, 0},  {31, 1, 15, 3}, {0, 2, 0, 4},
-                               {31, 2, 7, 7}, {0, 3, 8, 4},   {31, 3, 15, 7}};
-static const Holds b_tf32[] = {
+static const Element a_f16[] = {{0, 0, 0, 0},   {1, 0, 0, 2},   {4, 0, 1, 0},
+                                {0, 1, 8, 0},   {31, 1, 15, 6}, {0, 2, 0, 8},
+                                {31, 2, 7, 14}, {2, 3, 8, 12},  {31, 3, 15, 14}};
+static const Element b_f16[] = {{0, 0, 0, 0}, {1, 0, 2, 0},  {4, 0, 0, 1},
+                                {0, 1, 8, 0}, {3, 1, 14, 0}, {31, 1, 14, 7}};
+static const Element a_tf32[] = {{0, 0, 0, 0},  {3, 0, 0, 3},   {4, 0, 1, 0},
+                                 {0, 1, 8, 0},  {31, 1, 15, 3}, {0, 2, 0, 4},
+                                 {31, 2, 7, 7}, {0, 3, 8, 4},   {31, 3, 15, 7}};
+static const Element b_tf32[] = {
     {0, 0, 0, 0}, {3, 0, 3, 0}, {4, 0, 0, 1}, {0, 1, 4, 0}, {31, 1, 7, 7}};
-static const Holds held_by_c[] = {{0, 0, 0, 0},  {0, 1, 0, 1},  {3, 1, 0, 7},
-                                  {4, 0, 1, 0},  {0, 2, 8, 0},  {31, 3, 15, 7},
-                                  {28, 0, 7, 0}, {31, 1, 7, 7}, {28, 3, 15, 1}};
+static const Element c_f32[] = {{0, 0, 0, 0},  {0, 1, 0, 1},  {3, 1, 0, 7},
+                                {4, 0, 1, 0},  {0, 2, 8, 0},  {31, 3, 15, 7},
+                                {28, 0, 7, 0}, {31, 1, 7, 7}, {28, 3, 15, 1}};
 
 /* Where D has its one element when A and B have one each; -1: nowhere. */
 static int only_element(const std::vector<float> &d)
@@ -476,29 +482,29 @@ static int only_element(const std::vector<float> &d)
 }
 
 /* The register of D for a row and column, if held_by_c knows; else -2. */
-static int place_of(int row, int col)
+static int register_of(int row, int col)
 {
-    for (const Holds &c : held_by_c)
+    for (const Element &c : c_f32)
         if (c.row == row && c.col == col)
             return c.lane * 4 + c.i;
     return -2;
 }
 
 template <size_t A, size_t B>
-static bool figures_hold(bool f16, const Holds (&as)[A], const Holds (&bs)[B])
+static bool fragments_match(bool f16, const Element (&as)[A], const Element (&bs)[B])
 {
     unsigned one = f16 ? 0x3c00 : 0x3f800000;
     int met = 0;
 
-    for (const Holds &a : as)
-        for (const Holds &b : bs) {
+    for (const Element &a : as)
+        for (const Element &b : bs) {
             std::vector<unsigned> ra(128), rb(64);
             ra[static_cast<size_t>(a.lane * 4 + a.i)] = one;
             rb[static_cast<size_t>(b.lane * 2 + b.i)] = one;
             int at = only_element(mma(f16, ra, rb, std::vector<float>(128)));
             if ((at >= 0) != (a.col == b.row))
                 return false;
-            int want = place_of(a.row, b.col);
+            int want = register_of(a.row, b.col);
             if (at >= 0 && want >= 0 && at != want)
                 return false;
             met += at >= 0 && want >= 0;
@@ -508,9 +514,9 @@ static bool figures_hold(bool f16, const Holds (&as)[A], const Holds (&bs)[B])
 
 static void test_figures()
 {
-    tap(figures_hold(true, a_f16, b_f16),
+    tap(fragments_match(true, a_f16, b_f16),
         "fragments of mma.m16n8k16 lie as the figures of the PTX ISA show");
-    tap(figures_hold(false, a_tf32, b_tf32),
+    tap(fragments_match(false, a_tf32, b_tf32),
         "fragments of mma.m16n8k8 lie as the figures of the PTX ISA show");
 }
 

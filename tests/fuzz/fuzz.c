@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "fuzz_serve.h"
 #include "image/picture.h"
 #include "image/pnm.h"
@@ -40,10 +40,10 @@ static void y4m(const char *path)
     if (nst_y4m_read_header(&y, f, "fuzz", &err) == NST_OK && y.width < 200 &&
         y.height < 200 &&
         nst_floats_new(&rgb, 3, (size_t)y.height, (size_t)y.width, &err) == NST_OK) {
-        unsigned char *frame = malloc(nst_y4m_bytes(&y, y.width, y.height));
+        unsigned char *frame = malloc(nst_y4m_frame_bytes(&y, y.width, y.height));
         char header[NST_Y4M_LINE + 64];
 
-        nst_y4m_header(&y, y.width, y.height, header, sizeof header);
+        nst_y4m_format_header(&y, y.width, y.height, header, sizeof header);
         while (!end && nst_y4m_read_frame(&y, f, "fuzz", rgb, &end, &err) == NST_OK)
             if (!end)
                 nst_y4m_write_frame(&y, rgb, y.width, y.height, frame);

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 
 #include "nst.h"
-#include "serve/door.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
+#include "serve/request_filter.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 
@@ -43,7 +43,7 @@ void fuzz_request(const char *path)
 
     open_store();
     if (json_is_object(body))
-        record = serve_request_read(body, &settings, &error);
+        record = serve_request_parse(body, &settings, &error);
     if (json_is_object(body) && !record && !error)
         abort(); /* refused without a word */
     if (record)  /* what is sound can be run */
@@ -60,7 +60,7 @@ void fuzz_kind(const char *path)
 {
     char *error = NULL;
 
-    if (!serve_picture_kind(path, &error) && !error)
+    if (!serve_picture_extension(path, &error) && !error)
         abort();
     free(error);
 }
@@ -69,13 +69,13 @@ void fuzz_head(const char *path)
 {
     gchar *head;
     gsize size;
-    struct serve_fault fault;
+    struct serve_http_error error;
 
     if (!g_file_get_contents(path, &head, &size, NULL))
         abort();
     head = g_realloc(head, size + !size); /* nothing is behind it */
-    fault = serve_head_fault(head, size);
-    if (fault.status && !fault.text)
+    error = serve_filter_check_head(head, size);
+    if (error.status && !error.text)
         abort(); /* refused without a word */
     g_free(head);
 }

@@ -28,7 +28,7 @@
 #define H 43
 #define W 38
 #define N (3 * H * W)
-#define MOST 5 /* pictures; with $NST_TEST_QUICK, one */
+#define MAX_PICTURES 5 /* pictures; with $NST_TEST_QUICK, one */
 
 static unsigned seed;
 
@@ -50,7 +50,7 @@ static struct nst_objective *objective(const struct task *t, struct nst_vgg *v,
                                        int tile)
 {
     static float plane[2][N / 3];
-    static struct nst_taps ct, st;
+    static struct nst_layers ct, st;
     double scale = t->scale;
     int regions = t->regions;
     struct nst_objective_config config = {&ct,
@@ -62,9 +62,9 @@ static struct nst_objective *objective(const struct task *t, struct nst_vgg *v,
                                           0.75,
                                           tile,
                                           false};
-    struct nst_painting paintings[] = {
-        {.rgb = style, .height = 30, .width = 28, .share = 1},
-        {.rgb = style, .height = 28, .width = 30, .region = regions - 1, .share = 2}};
+    struct nst_style_image paintings[] = {
+        {.rgb = style, .height = 30, .width = 28, .weight = 1},
+        {.rgb = style, .height = 28, .width = 30, .region = regions - 1, .weight = 2}};
     struct nst_style both = {paintings, 2, regions > 1 ? regions : 0,
                              (const float *const[]){plane[0], plane[1]}};
     struct nst_objective *o;
@@ -73,11 +73,11 @@ static struct nst_objective *objective(const struct task *t, struct nst_vgg *v,
         plane[0][i] = i % W < 20 ? 0 : 0.8f;
         plane[1][i] = 1 - plane[0][i];
     }
-    nst_taps_parse(&ct, t->shapes ? "conv_4" : "conv_4:2,relu2_1", NULL);
-    nst_taps_parse(&st,
-                   t->shapes ? "conv_1,conv_2,conv_3,conv_4,conv_5"
-                             : "conv_1,relu1_2,conv_4,relu2_2:3,conv_6",
-                   NULL);
+    nst_layers_parse(&ct, t->shapes ? "conv_4" : "conv_4:2,relu2_1", NULL);
+    nst_layers_parse(&st,
+                     t->shapes ? "conv_1,conv_2,conv_3,conv_4,conv_5"
+                               : "conv_1,relu1_2,conv_4,relu2_2:3,conv_6",
+                     NULL);
     if (nst_objective_new(&o, v, &config, content, H, W, &both, NULL))
         abort();
     return o;
@@ -150,14 +150,14 @@ static struct nst_losses evaluate(struct nst_objective *o, struct nst_backend *b
     void *gradient;
     struct nst_losses l = {0};
 
-    if (nst_backend_show(be, x, N, &there, NULL) != NST_OK ||
-        be->ops->numbers_new(be, &gradient, N * sizeof *grad, NULL) != NST_OK)
+    if (nst_backend_to_device(be, x, N, &there, NULL) != NST_OK ||
+        be->ops->buffer_alloc(be, &gradient, N * sizeof *grad, NULL) != NST_OK)
         abort();
     for (int i = 0; i < times; i++)
         nst_objective_evaluate(o, there, &l, gradient);
-    be->ops->get(be, grad, gradient, N * sizeof *grad);
-    be->ops->numbers_free(be, gradient);
-    nst_backend_unshow(be, x, there);
+    be->ops->buffer_download(be, grad, gradient, N * sizeof *grad);
+    be->ops->buffer_free(be, gradient);
+    nst_backend_release(be, x, there);
     return l;
 }
 
@@ -166,8 +166,8 @@ static void check(const struct task *t)
     static float content[N], style[3 * 30 * 28], x[N], want[N], got[N];
     struct engine cpu = engine(t, &nst_backend_cpu, NST_PRECISION_FP32);
     struct engine gpu = engine(t, &nst_backend_cuda, t->precision);
-    double gradient[MOST], loss[MOST];
-    int pictures = getenv("NST_TEST_QUICK") ? 1 : MOST;
+    double gradient[MAX_PICTURES], loss[MAX_PICTURES];
+    int pictures = getenv("NST_TEST_QUICK") ? 1 : MAX_PICTURES;
 
     for (int p = 0; p < pictures; p++) {
         struct nst_objective *o[2];
@@ -188,13 +188,13 @@ static void check(const struct task *t)
     qsort(gradient, (size_t)pictures, sizeof *gradient, ascending);
     qsort(loss, (size_t)pictures, sizeof *loss, ascending);
     tap(gradient[pictures / 2] <= t->bound && loss[pictures - 1] <= t->bound &&
-            gpu.be->fault.status == NST_OK,
+            gpu.be->error.status == NST_OK,
         "%s, %s, %s pooling, regions %d, tile %d, weights %.0e: gradient off by %.1e "
         "(%.1e), loss by %.1e%s",
         nst_precision_name(t->precision), t->name,
         t->pooling == NST_POOLING_MAX ? "max" : "average", t->regions, t->tile,
         t->scale, gradient[pictures / 2], gradient[pictures - 1], loss[pictures - 1],
-        gpu.be->fault.text);
+        gpu.be->error.text);
     end(cpu);
     end(gpu);
 }
@@ -203,7 +203,7 @@ static void check(const struct task *t)
 __attribute__((weak)) long fake_cuda_mallocs(void);
 
 /* What an evaluation needs is there before the first. */
-static void check_loop(const struct nst_weights *w)
+static void check_allocations(const struct nst_weights *w)
 {
     static float content[N], style[3 * 30 * 28];
     struct task t = {.weights = w, .regions = 2, .scale = 1, .tile = 16};
@@ -216,10 +216,10 @@ static void check_loop(const struct nst_weights *w)
     draw(&t, content, H, W);
     draw(&t, style, 30, 28);
     o = objective(&t, gpu.v, content, style, t.tile);
-    if (gpu.be->ops->numbers_new(gpu.be, &x, sizeof content, NULL) != NST_OK ||
-        gpu.be->ops->numbers_new(gpu.be, &grad, sizeof content, NULL) != NST_OK)
+    if (gpu.be->ops->buffer_alloc(gpu.be, &x, sizeof content, NULL) != NST_OK ||
+        gpu.be->ops->buffer_alloc(gpu.be, &grad, sizeof content, NULL) != NST_OK)
         abort();
-    gpu.be->ops->put(gpu.be, x, content, sizeof content);
+    gpu.be->ops->buffer_upload(gpu.be, x, content, sizeof content);
     before = fake_cuda_mallocs ? fake_cuda_mallocs() : 0;
     nst_objective_evaluate(o, x, &l, grad);
     if (fake_cuda_mallocs)
@@ -227,14 +227,14 @@ static void check_loop(const struct nst_weights *w)
             "an evaluation allocates nothing on the device (%ld before it)", before);
     else
         tap(1, "allocations on the device # SKIP they are counted by tests/fakecuda");
-    gpu.be->ops->numbers_free(gpu.be, x);
-    gpu.be->ops->numbers_free(gpu.be, grad);
+    gpu.be->ops->buffer_free(gpu.be, x);
+    gpu.be->ops->buffer_free(gpu.be, grad);
     nst_objective_free(o);
     end(gpu);
 }
 
 /* A gradient of fp16 is what it is, however much smaller the one before it was. */
-static void check_jumps(enum nst_pooling pooling)
+static void check_loss_scale(enum nst_pooling pooling)
 {
     static float content[N], style[3 * 30 * 28], x[N], small[N], large[N];
     struct nst_weights *w;
@@ -253,9 +253,9 @@ static void check_jumps(enum nst_pooling pooling)
     draw(&t, x, H, W);
     o = objective(&t, gpu.v, content, style, 0);
     for (float by = 4; by < 300; by *= step) {
-        nst_objective_weigh(o, 1, 0);
+        nst_objective_set_weights(o, 1, 0);
         evaluate(o, gpu.be, x, small, 3);
-        nst_objective_weigh(o, (double)by, 0);
+        nst_objective_set_weights(o, (double)by, 0);
         evaluate(o, gpu.be, x, large, 1);
         for (int i = 0; i < N; i++)
             small[i] *= by;
@@ -270,7 +270,7 @@ static void check_jumps(enum nst_pooling pooling)
 
 /* What an objective noted is of no use once a larger picture had the scratch made
  * anew: it would write to freed memory, which ends the test here. */
-static void check_two(const struct nst_weights *w)
+static void check_larger_picture(const struct nst_weights *w)
 {
     enum { LARGE = 2 * H * 2 * W };
     static float content[3 * LARGE], style[3 * 30 * 28], grad[2][N];
@@ -278,29 +278,29 @@ static void check_two(const struct nst_weights *w)
     struct engine gpu = engine(&t, &nst_backend_cuda, NST_PRECISION_FP32);
     struct nst_losses a, b;
     struct nst_objective *o;
-    struct nst_pass *larger;
+    struct nst_activations *larger;
 
     draw(&t, content, 2 * H, 2 * W);
     draw(&t, style, 30, 28);
     o = objective(&t, gpu.v, content, style, 0);
     a = evaluate(o, gpu.be, content, grad[0], 3);
-    if (nst_pass_new(&larger, gpu.v, 2 * H, 2 * W, (const bool[NST_VGG_CONVS]){false},
-                     NULL))
+    if (nst_activations_new(&larger, gpu.v, 2 * H, 2 * W,
+                            (const bool[NST_VGG_CONVS]){false}, NULL))
         abort();
     b = evaluate(o, gpu.be, content, grad[1], 1);
     tap(a.total == b.total && memcmp(grad[0], grad[1], sizeof grad[0]) == 0,
         "an evaluation is the same after a larger picture had its tensors made");
-    nst_pass_free(larger);
+    nst_activations_free(larger);
     nst_objective_free(o);
     end(gpu);
 }
 
 /* Copying what is none of its numbers is beyond the device of the tests. */
-static void spoil(struct nst_backend *be)
+static void break_device(struct nst_backend *be)
 {
     static float host[2];
 
-    be->ops->copy(be, &host[0], &host[1], sizeof *host);
+    be->ops->buffer_copy(be, &host[0], &host[1], sizeof *host);
 }
 
 struct failing {
@@ -315,7 +315,7 @@ static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
 
     (void)e, (void)done, (void)planned;
     if (++f->steps == 2)
-        spoil(f->be);
+        break_device(f->be);
 }
 
 static void on_save(void *ctx, struct nst_job *job)
@@ -333,11 +333,12 @@ static void set(struct nst_params *p, const char *name, const char *value)
 }
 
 /* A device that gives up in the middle of a run. */
-static void check_failing(void)
+static void check_device_error(void)
 {
     enum { SIDE = 24 };
     static float rgb[3 * SIDE * SIDE], x[3 * SIDE * SIDE];
-    struct nst_style style = {&(struct nst_painting){rgb, SIDE, SIDE, .share = 1}, 1};
+    struct nst_style style = {&(struct nst_style_image){rgb, SIDE, SIDE, .weight = 1},
+                              1};
     struct failing f = {NULL};
     struct nst_job_events events = {.ctx = &f, .stepped = on_step, .save = on_save};
     struct nst_job_result result;
@@ -360,12 +361,12 @@ static void check_failing(void)
     random_picture(rgb, 3 * SIDE * SIDE, &seed);
     random_picture(x, 3 * SIDE * SIDE, &seed);
     if (nst_engine_new(&e, &p, NULL) ||
-        nst_plan_make(&plan, e, &p, (struct nst_held){0}, SIDE, SIDE, SIDE, SIDE,
+        nst_plan_make(&plan, e, &p, (struct nst_baseline){0}, SIDE, SIDE, SIDE, SIDE,
                       NULL) ||
         nst_job_new(&job, e, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
                     NULL))
         abort();
-    f.be = nst_vgg_backend(nst_engine_networks(e, 0)->vgg);
+    f.be = nst_vgg_backend(nst_engine_network_at(e, 0)->vgg);
     st = nst_job_run(job, x, &events, &result, &err);
     tap(st == NST_ERR_IO && f.steps == 2, "a run ends with what befell the device: %s",
         st == NST_OK ? "" : err.text);
@@ -402,8 +403,8 @@ static void check_network(const char *name, const int width[TEST_CONVS])
         t.tile = 16;
         check(&t);
     }
-    check_loop(w);
-    check_two(w);
+    check_allocations(w);
+    check_larger_picture(w);
     nst_weights_free(w);
 }
 
@@ -437,7 +438,7 @@ int main(void)
 
     unsetenv("NST_FAKE_CUDA_DRIVER");
     seed = tap_seed() | 1;
-    if (nst_cuda_count(&err) == 0) {
+    if (nst_cuda_device_count(&err) == 0) {
         tap(1, "cuda # SKIP %s", err.text);
         return tap_end();
     }
@@ -445,9 +446,9 @@ int main(void)
     if (getenv("NST_TEST_WEIGHTS"))
         check_trained("VGG19", getenv("NST_TEST_WEIGHTS"), 5e-3, 1e-2);
     check_network("channels of 32 and 64", (const int[]){32, 64, 32, 64, 32, 64});
-    check_failing();
-    check_jumps(NST_POOLING_MAX);
-    check_jumps(NST_POOLING_AVG);
+    check_device_error();
+    check_loss_scale(NST_POOLING_MAX);
+    check_loss_scale(NST_POOLING_AVG);
     if (!getenv("NST_TEST_QUICK"))
         check_network("few channels", (const int[]){5, 8, 6, 48, 9, 4});
     return tap_end();

@@ -89,19 +89,19 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
                                           .moment_weight = moment_weight,
                                           .tv_weight = tv_weight,
                                           .strength = 0.9};
-    struct nst_painting paintings[] = {
-        {.rgb = b, .height = 21, .width = 19, .share = 1},
-        {.rgb = a, .height = W, .width = H, .region = regions - 1, .share = 1}};
+    struct nst_style_image paintings[] = {
+        {.rgb = b, .height = 21, .width = 19, .weight = 1},
+        {.rgb = a, .height = W, .width = H, .region = regions - 1, .weight = 1}};
     struct nst_style both = {paintings, 2, regions > 1 ? regions : 0,
                              (const float *const[]){plane[0], plane[1]}};
-    struct nst_taps ct, st;
+    struct nst_layers ct, st;
     struct nst_backend *be;
     struct nst_vgg *v;
     struct nst_objective *o;
     double error;
 
-    nst_taps_parse(&ct, content, NULL);
-    nst_taps_parse(&st, style, NULL);
+    nst_layers_parse(&ct, content, NULL);
+    nst_layers_parse(&st, style, NULL);
     config.content_layers = &ct;
     config.style_layers = &st;
     random_picture(a, N, &seed);
@@ -112,7 +112,8 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
         nst_vgg_new(&v, be, w, pooling, NULL) ||
         nst_objective_new(&o, v, &config, a, H, W, &both, NULL))
         abort();
-    nst_objective_hold(o, (struct nst_before){a, plane[1]}, tv_weight, NULL);
+    nst_objective_set_temporal_target(o, (struct nst_temporal_target){a, plane[1]},
+                                      tv_weight, NULL);
     error = usual_error(o);
     tap(error < 1e-2, "%s, %s pooling: content %s, style %s, regions %d: off by %.1e",
         ops->name, pooling == NST_POOLING_MAX ? "max" : "average", content, style,

@@ -17,7 +17,7 @@
 #include "model/vgg.h"
 #include "network.h"
 #include "style/objective.h"
-#include "style/walk.h"
+#include "style/tiled_pass.h"
 
 #define MOST (3 * 150 * 150)
 
@@ -91,25 +91,25 @@ static int evaluate(struct nst_vgg *v, const float *content, const float *x, int
                     int w, const float *style, int regions, int tile, bool recompute,
                     struct nst_losses *losses, float *grad)
 {
-    struct nst_taps ct, st;
+    struct nst_layers ct, st;
     struct nst_objective_config config = {&ct, &st,  1,    50,       5,
                                           10,  0.75, tile, recompute};
-    struct nst_tiling t = nst_walk_tiling(v, h, w, tile);
-    struct nst_taps coarse;
-    struct nst_painting paintings[] = {
-        {.rgb = style, .height = 90, .width = 70, .share = 1},
+    struct nst_tiling t = nst_tiled_pass_tiling(v, h, w, tile);
+    struct nst_layers coarse;
+    struct nst_style_image paintings[] = {
+        {.rgb = style, .height = 90, .width = 70, .weight = 1},
         {.rgb = style + 7,
          .height = 40,
          .width = 50,
          .region = regions - 1,
-         .share = 2,
+         .weight = 2,
          .layers = &coarse}};
     struct nst_style both = {paintings, 2, regions > 1 ? regions : 0, guides(false)};
     struct nst_objective *o;
 
-    nst_taps_parse(&ct, "conv_4:2,relu2_1", NULL);
-    nst_taps_parse(&st, "conv_1,relu1_2,conv_4,relu2_2:3,conv_6", NULL);
-    nst_taps_parse(&coarse, "conv_4:2,conv_6", NULL);
+    nst_layers_parse(&ct, "conv_4:2,relu2_1", NULL);
+    nst_layers_parse(&st, "conv_1,relu1_2,conv_4,relu2_2:3,conv_6", NULL);
+    nst_layers_parse(&coarse, "conv_4:2,conv_6", NULL);
     if (nst_objective_new(&o, v, &config, content, h, w, &both, NULL))
         abort();
     nst_objective_evaluate(o, x, losses, grad);

@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "kernels/blocked.h"
-#include "kernels/kernels.h"
-#include "kernels/vectors.h"
+#include "kernels/nchw16c.h"
+#include "kernels/reference.h"
+#include "kernels/vector_kernels.h"
 #include "../tap.h"
 
 #if defined __SANITIZE_ADDRESS__
@@ -91,7 +91,7 @@ static void compare_all(const float *got, const float *want, size_t n, double to
         compare(got[i], want[i], tolerance);
 }
 
-static double seen(float x, int relu)
+static double relu_if(float x, int relu)
 {
     return relu && x < 0 ? 0 : x;
 }
@@ -103,7 +103,7 @@ static const double input_matrix[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1
 static const double output_matrix[4][6] = {
     {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
 
-static void winograd_input(const struct nst_blocked_kernels *k)
+static void winograd_input(const struct nst_nchw16c_kernels *k)
 {
     size_t pitch = (size_t)B * any(6, 9), stride = (size_t)B * any(1, 5);
     size_t n = 5 * pitch + 6 * B, m = 35 * stride + B;
@@ -112,13 +112,13 @@ static void winograd_input(const struct nst_blocked_kernels *k)
 
     k->winograd_input(x, pitch, relu, v, stride);
     for (int i = 0; i < 36 * B; i++) {
-        int place = i / B, c = i % B;
+        int point = i / B, c = i % B;
         double want = 0;
 
         for (int r = 0; r < 36; r++)
-            want += input_matrix[place / 6][r / 6] * input_matrix[place % 6][r % 6] *
-                    seen(x[r / 6 * pitch + r % 6 * B + c], relu);
-        compare(v[place * stride + c], want, 10 * rounding(36));
+            want += input_matrix[point / 6][r / 6] * input_matrix[point % 6][r % 6] *
+                    relu_if(x[r / 6 * pitch + r % 6 * B + c], relu);
+        compare(v[point * stride + c], want, 10 * rounding(36));
     }
     for (size_t i = 0; i < m; i++) /* between the places */
         intact = intact && (i % stride < B || isnan(v[i]));
@@ -126,7 +126,7 @@ static void winograd_input(const struct nst_blocked_kernels *k)
     release(v, m);
 }
 
-static void winograd_output(const struct nst_blocked_kernels *k)
+static void winograd_output(const struct nst_nchw16c_kernels *k)
 {
     int rows = any(1, 4), columns = any(1, 4), relu = any(0, 1), biased = any(0, 1);
     size_t pitch = (size_t)B * any(4, 7), stride = (size_t)B * any(1, 5);
@@ -151,10 +151,10 @@ static void winograd_output(const struct nst_blocked_kernels *k)
     release(y, n);
 }
 
-static void product(const struct nst_blocked_kernels *k)
+static void gemm(const struct nst_nchw16c_kernels *k)
 {
     static const int blocks[] = {1, 2, 3, 4, 8, 32};
-    int in = blocks[any(0, 5)], out = blocks[any(0, 4)], n = any(1, 3 * k->columns);
+    int in = blocks[any(0, 5)], out = blocks[any(0, 4)], n = any(1, 3 * k->nr);
     int relu = any(0, 1);
     size_t a_stride = (size_t)B * (n + any(0, 2)),
            c_stride = (size_t)B * (n + any(0, 2));
@@ -162,14 +162,14 @@ static void product(const struct nst_blocked_kernels *k)
     size_t nc = (out - 1) * c_stride + (size_t)n * B;
     float *a = guarded(na, true), *w = guarded(nw, true), *c = guarded(nc, false);
 
-    k->product(n, in, out, a, a_stride, relu, w, c, c_stride);
+    k->gemm(n, in, out, a, a_stride, relu, w, c, c_stride);
     for (int i = 0; i < out * n * B; i++) {
         int o = i / B / n, column = i / B % n, lane = i % B;
         double want = 0;
 
         for (int j = 0; j < in * B; j++)
             want += w[((size_t)o * in * B + j) * B + lane] *
-                    seen(a[j / B * a_stride + column * B + j % B], relu);
+                    relu_if(a[j / B * a_stride + column * B + j % B], relu);
         compare(c[o * c_stride + column * B + lane], want, rounding((size_t)in * B));
     }
     for (size_t i = 0; i < nc; i++)
@@ -179,7 +179,7 @@ static void product(const struct nst_blocked_kernels *k)
     release(c, nc);
 }
 
-static void gram(const struct nst_blocked_kernels *k)
+static void gram(const struct nst_nchw16c_kernels *k)
 {
     int rows = any(1, 4), n = any(1, 40), relu = any(0, 1);
     size_t pitch = (size_t)B * (n + any(0, 3)), m = (rows - 1) * pitch + (size_t)n * B;
@@ -193,7 +193,7 @@ static void gram(const struct nst_blocked_kernels *k)
         for (int p = 0; p < rows * n; p++) {
             size_t at = p / n * pitch + (size_t)(p % n) * B;
 
-            want += seen(a[at + i / B], relu) * seen(b[at + i % B], relu);
+            want += relu_if(a[at + i / B], relu) * relu_if(b[at + i % B], relu);
         }
         compare(g[i], want, rounding((size_t)rows * n));
     }
@@ -211,7 +211,7 @@ static void take_channel(const float *v, int n, int c, float *out)
 }
 
 /* Both poolings and their ways back, on rows that have equal maxima. */
-static void pooling(const struct nst_blocked_kernels *k)
+static void pooling(const struct nst_nchw16c_kernels *k)
 {
     int n = any(1, 70), relu = any(0, 1), w = 2 * n;
     size_t two = (size_t)w * B, one = (size_t)n * B;
@@ -261,34 +261,38 @@ static void pooling(const struct nst_blocked_kernels *k)
     release(g1, two);
 }
 
-static void rows(const struct nst_blocked_kernels *k)
+static void rows(const struct nst_nchw16c_kernels *k)
 {
     int pixels = any(1, 90), relu = any(0, 1);
     size_t n = (size_t)pixels * B;
-    float *up = guarded(n, true), *after = guarded(n, true), *before = guarded(n, true);
+    float *upstream = guarded(n, true), *after = guarded(n, true),
+          *before = guarded(n, true);
     float *y = guarded(n, true), *was = copy_of(y, n), scale = tap_random(&seed);
-    const float *in[3] = {any(0, 1) ? up : NULL, any(0, 1) ? after : NULL,
+    const float *in[3] = {any(0, 1) ? upstream : NULL, any(0, 1) ? after : NULL,
                           any(0, 1) ? before : NULL};
     double error = 0;
 
-    k->join(pixels, in[0], in[1], in[2], y);
+    k->relu_grad(pixels, in[0], in[1], in[2], y);
     for (size_t i = 0; i < n; i++)
-        compare(y[i],
-                (was[i] > 0 ? (in[0] ? up[i] : 0.0) + (in[1] ? after[i] : 0.0) : 0) +
-                    (in[2] ? before[i] : 0.0),
-                rounding(3));
+        compare(
+            y[i],
+            (was[i] > 0 ? (in[0] ? upstream[i] : 0.0) + (in[1] ? after[i] : 0.0) : 0) +
+                (in[2] ? before[i] : 0.0),
+            rounding(3));
     memcpy(was, y, n * sizeof *y);
-    k->rectify(pixels, y);
+    k->relu(pixels, y);
     for (size_t i = 0; i < n; i++)
-        compare(y[i], seen(was[i], 1), FLT_EPSILON);
+        compare(y[i], relu_if(was[i], 1), FLT_EPSILON);
     memcpy(was, y, n * sizeof *y);
-    k->add_difference(pixels, up, relu, after, scale, y);
+    k->add_difference(pixels, upstream, relu, after, scale, y);
     for (size_t i = 0; i < n; i++) {
-        compare(y[i], was[i] + scale * (seen(up[i], relu) - after[i]), rounding(3));
-        error += pow(seen(up[i], relu) - after[i], 2);
+        compare(y[i], was[i] + scale * (relu_if(upstream[i], relu) - after[i]),
+                rounding(3));
+        error += pow(relu_if(upstream[i], relu) - after[i], 2);
     }
-    compare(k->squared_error(pixels, up, relu, after), error, 8 * FLT_EPSILON * error);
-    release(up, n);
+    compare(k->squared_error(pixels, upstream, relu, after), error,
+            8 * FLT_EPSILON * error);
+    release(upstream, n);
     release(after, n);
     release(before, n);
     release(y, n);
@@ -310,25 +314,25 @@ static uint8_t *random_flags(size_t n)
     return f;
 }
 
-static void products_of_vectors(const struct nst_vector_kernels *k)
+static void vector_dots(const struct nst_vector_kernels *k)
 {
     size_t n = any_length();
     float *a = guarded(n, true), *b = guarded(n, true), *y = copy_of(b, n);
     uint8_t *fixed = random_flags(n);
     float alpha = tap_random(&seed);
-    double dot = 0, free_dot = 0, sum = 0, most = 0;
+    double dot = 0, masked_dot = 0, sum = 0, most = 0;
 
     for (size_t i = 0; i < n; i++) {
         dot += (double)a[i] * b[i];
-        free_dot += fixed[i] ? 0 : (double)a[i] * b[i];
+        masked_dot += fixed[i] ? 0 : (double)a[i] * b[i];
         sum += fabs(a[i]);
         most = fmax(most, fabs(a[i]));
     }
     compare(k->dot(n, a, b), dot, 1e-12);
-    compare(k->free_dot(n, a, b, fixed), free_dot, 1e-12);
+    compare(k->masked_dot(n, a, b, fixed), masked_dot, 1e-12);
     compare(k->sum_abs(n, a), sum, 1e-12);
     compare(k->max_abs(n, a), most, 1e-12);
-    k->add(n, y, alpha, a);
+    k->axpy(n, y, alpha, a);
     for (size_t i = 0; i < n; i++)
         compare(y[i], b[i] + (double)alpha * a[i], rounding(2));
     memcpy(b, y, n * sizeof *y);
@@ -343,7 +347,7 @@ static void products_of_vectors(const struct nst_vector_kernels *k)
     release(y, n);
 }
 
-static void recurse(const struct nst_vector_kernels *k)
+static void lbfgs_recurse4(const struct nst_vector_kernels *k)
 {
     size_t n = any_length();
     float *d = guarded(n, true), *was, *v[12], factor[4], scale;
@@ -364,7 +368,7 @@ static void recurse(const struct nst_vector_kernels *k)
         z[i] = v[4 + i];
         w[i] = v[8 + i];
     }
-    k->recurse(n, d, scale, factor, x, fixed, z, crosses ? w : NULL, sums);
+    k->lbfgs_recurse4(n, d, scale, factor, x, fixed, z, crosses ? w : NULL, sums);
     for (size_t i = 0; i < n; i++) {
         double want = fresh ? 0 : (double)scale * was[i];
 
@@ -394,34 +398,34 @@ static void box(const struct nst_vector_kernels *k)
     float *x = guarded(n, true), *d = guarded(n, true), *g = guarded(n, true);
     float *was = copy_of(d, n), *to = guarded(n, false), t = tap_random(&seed);
     uint8_t *fixed = random_flags(n);
-    double slope = 0, longest = 1e10, got;
+    double slope = 0, max_step = 1e10, got;
 
     for (size_t i = 0; i < n; i++)
         x[i] = fminf(fmaxf(x[i], -0.5f), 0.5f);
     d[any(0, (int)n - 1)] = 0;
     memcpy(was, d, n * sizeof *d);
-    compare((double)k->fix(n, x, g, -0.5f, 0.5f, fixed), 0, INFINITY);
+    compare((double)k->active_set(n, x, g, -0.5f, 0.5f, fixed), 0, INFINITY);
     for (size_t i = 0; i < n; i++) {
         bool want = (x[i] <= -0.5f && g[i] > 0) || (x[i] >= 0.5f && g[i] < 0);
 
         compare(fixed[i], want, 0.5);
         count += want;
     }
-    compare((double)k->fix(n, x, g, -0.5f, 0.5f, fixed), (double)count, 0.5);
-    k->move(n, to, x, t, d, -0.5f, 0.5f);
+    compare((double)k->active_set(n, x, g, -0.5f, 0.5f, fixed), (double)count, 0.5);
+    k->projected_step(n, to, x, t, d, -0.5f, 0.5f);
     for (size_t i = 0; i < n; i++)
         compare(to[i], fmin(fmax(x[i] + (double)t * d[i], -0.5), 0.5), rounding(2));
-    got = k->cut(n, d, x, -0.5f, 0.5f, g);
+    got = k->project(n, d, x, -0.5f, 0.5f, g);
     for (size_t i = 0; i < n; i++) {
         double room = d[i] > 0 ? 0.5 - x[i] : x[i] + 0.5;
 
         compare(d[i], fmin(fmax(x[i] + (double)was[i], -0.5), 0.5) - x[i], rounding(2));
         slope += (double)d[i] * g[i];
         if (d[i] != 0)
-            longest = fmin(longest, room / fabs(d[i]));
+            max_step = fmin(max_step, room / fabs(d[i]));
     }
     compare(got, slope, 1e-12);
-    compare(k->longest(n, x, d, -0.5f, 0.5f), longest, 8 * FLT_EPSILON * longest);
+    compare(k->max_step(n, x, d, -0.5f, 0.5f), max_step, 8 * FLT_EPSILON * max_step);
     free(fixed);
     release(x, n);
     release(d, n);
@@ -457,25 +461,25 @@ static void accept(const struct nst_vector_kernels *k)
     release(to, n);
 }
 
-static const struct blocked_check {
+static const struct nchw16c_check {
     const char *name;
-    void (*run)(const struct nst_blocked_kernels *k);
-} blocked[] = {
+    void (*run)(const struct nst_nchw16c_kernels *k);
+} nchw16c[] = {
     {"winograd_input", winograd_input},
     {"winograd_output", winograd_output},
-    {"product", product},
+    {"gemm", gemm},
     {"gram", gram},
     {"pooling and its ways back", pooling},
-    {"join, rectify, add_difference, squared_error", rows},
+    {"relu_grad, relu, add_difference, squared_error", rows},
 };
 
 static const struct vector_check {
     const char *name;
     void (*run)(const struct nst_vector_kernels *k);
 } vectors[] = {
-    {"dot, free_dot, sum_abs, max_abs, add, scale", products_of_vectors},
-    {"recurse", recurse},
-    {"fix, cut, move, longest", box},
+    {"dot, masked_dot, sum_abs, max_abs, axpy, scale", vector_dots},
+    {"lbfgs_recurse4", lbfgs_recurse4},
+    {"active_set, project, projected_step, max_step", box},
     {"accept", accept},
 };
 
@@ -491,17 +495,17 @@ int main(void)
 {
     seed = tap_seed() | 1;
     intact = true;
-    for (const struct nst_blocked_kernels *const *k = nst_blocked_available(); *k;
+    for (const struct nst_nchw16c_kernels *const *k = nst_nchw16c_available(); *k;
          k++) {
         setenv("NST_CPU", (*k)->name, 1);
-        for (size_t i = 0; i < sizeof blocked / sizeof *blocked; i++) {
+        for (size_t i = 0; i < sizeof nchw16c / sizeof *nchw16c; i++) {
             for (int r = 0; r < ROUNDS; r++)
-                blocked[i].run(*k);
-            report((*k)->name, blocked[i].name);
+                nchw16c[i].run(*k);
+            report((*k)->name, nchw16c[i].name);
         }
         for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
             for (int r = 0; r < ROUNDS; r++)
-                vectors[i].run(nst_vectors_choose());
+                vectors[i].run(nst_vector_kernels_choose());
             report((*k)->name, vectors[i].name);
         }
     }

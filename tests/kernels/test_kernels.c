@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/kernels.h"
+#include "kernels/reference.h"
 #include "../tap.h"
 
 #define C 3

@@ -66,7 +66,7 @@ struct told {
     bool stop;
 };
 
-static void say(void *ctx, const char *line)
+static void on_message(void *ctx, const char *line)
 {
     struct told *t = ctx;
 
@@ -80,7 +80,8 @@ static bool stop(void *ctx)
     return t->stop && t->steps > 0;
 }
 
-static void *picture_begun(void *ctx, const struct nst_item *item, int64_t planned)
+static void *picture_started(void *ctx, const struct nst_batch_item *item,
+                             int64_t planned)
 {
     (void)item;
     assert_int_equal(planned, 6);
@@ -97,7 +98,7 @@ static void stepped(void *picture, const struct nst_evaluation *e, int64_t done,
     t->steps = (int)done;
 }
 
-static void picture_ended(void *picture, const struct nst_job_result *result)
+static void picture_finished(void *picture, const struct nst_job_result *result)
 {
     struct told *t = picture;
 
@@ -109,11 +110,11 @@ static struct nst_run_counts run(const struct nst_params *p, struct nst_batch *b
                                  struct told *t)
 {
     struct nst_run_events events = {.ctx = t,
-                                    .say = say,
+                                    .message = on_message,
                                     .stop = stop,
-                                    .picture_begun = picture_begun,
+                                    .picture_started = picture_started,
                                     .stepped = stepped,
-                                    .picture_ended = picture_ended};
+                                    .picture_finished = picture_finished};
     struct nst_run_counts counts;
     struct nst_err err;
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <vips/vips.h>
 
-#include "run/film.h"
+#include "run/temporal.h"
 #include "image/frames.h"
 
 #define W 32
@@ -72,30 +72,31 @@ static void check_grey(const struct nst_picture *p, int t)
 static char *copy(const char *from, const char *to)
 {
     struct nst_output *out;
-    struct nst_frames *frames;
+    struct nst_frame_reader *frames;
     struct nst_picture *p;
-    struct nst_film *film;
+    struct nst_frame_writer *film;
 
-    assert_int_equal(nst_frames_open(&frames, from, false, &native, &err), NST_OK);
-    assert_int_equal(nst_frames_count(frames), FRAMES);
+    assert_int_equal(nst_frame_reader_open(&frames, from, false, &native, &err),
+                     NST_OK);
+    assert_int_equal(nst_frame_reader_count(frames), FRAMES);
     assert_int_equal(nst_output_open(&out, to, NULL, &err), NST_OK);
-    nst_film_new(&film, out, frames);
+    nst_frame_writer_new(&film, out, frames);
     for (int t = 0; t < FRAMES; t++) {
-        assert_int_equal(nst_frames_next(frames, &p, &err), NST_OK);
+        assert_int_equal(nst_frame_reader_next(frames, &p, &err), NST_OK);
         assert_non_null(p);
         assert_int_equal(p->width, W);
         assert_int_equal(p->height, H);
         check_grey(p, t);
-        assert_int_equal(nst_film_add(film, p, p->rgb, &err), NST_OK);
+        assert_int_equal(nst_frame_writer_add(film, p, p->rgb, &err), NST_OK);
         nst_picture_free(p);
     }
-    assert_int_equal(nst_frames_next(frames, &p, &err), NST_OK);
+    assert_int_equal(nst_frame_reader_next(frames, &p, &err), NST_OK);
     assert_null(p);
     assert_int_not_equal(access(to, F_OK), 0); /* until all of it is there */
-    assert_int_equal(nst_film_finish(film, "{\"nst\":{}}", &err), NST_OK);
-    nst_film_free(film);
+    assert_int_equal(nst_frame_writer_finish(film, "{\"nst\":{}}", &err), NST_OK);
+    nst_frame_writer_free(film);
     nst_output_free(out);
-    nst_frames_free(frames);
+    nst_frame_reader_free(frames);
     return nst_picture_comment(to);
 }
 
@@ -152,21 +153,22 @@ static void one_picture_is_one_frame(void **state)
 {
     char *path = in_folder("one.gif");
     struct nst_picture *p, *none;
-    struct nst_frames *frames;
+    struct nst_frame_reader *frames;
     VipsImage *image;
 
     (void)state;
     assert_int_equal(vips_black(&image, W, H, "bands", 3, NULL), 0);
     assert_int_equal(vips_image_write_to_file(image, path, NULL), 0);
     g_object_unref(image);
-    assert_int_equal(nst_frames_open(&frames, path, false, &native, &err), NST_OK);
-    assert_int_equal(nst_frames_count(frames), 1);
-    assert_int_equal(nst_frames_next(frames, &p, &err), NST_OK);
+    assert_int_equal(nst_frame_reader_open(&frames, path, false, &native, &err),
+                     NST_OK);
+    assert_int_equal(nst_frame_reader_count(frames), 1);
+    assert_int_equal(nst_frame_reader_next(frames, &p, &err), NST_OK);
     assert_int_equal(p->height, H);
-    assert_int_equal(nst_frames_next(frames, &none, &err), NST_OK);
+    assert_int_equal(nst_frame_reader_next(frames, &none, &err), NST_OK);
     assert_null(none);
     nst_picture_free(p);
-    nst_frames_free(frames);
+    nst_frame_reader_free(frames);
     unlink(path);
 }
 
@@ -174,13 +176,14 @@ static void all_frames_together_are_within_max_pixels(void **state)
 {
     struct nst_picture_size size = {.max_pixels = 2 * W * H};
     char *path = in_folder("many.gif");
-    struct nst_frames *frames;
+    struct nst_frame_reader *frames;
     VipsImage *image = roll(3);
 
     (void)state;
     assert_int_equal(vips_image_write_to_file(image, path, NULL), 0);
     g_object_unref(image);
-    assert_int_equal(nst_frames_open(&frames, path, false, &size, &err), NST_ERR_ARG);
+    assert_int_equal(nst_frame_reader_open(&frames, path, false, &size, &err),
+                     NST_ERR_ARG);
     assert_non_null(strstr(err.text, "too large"));
     unlink(path);
 }
@@ -189,7 +192,7 @@ static void what_has_changed_is_not_held(void **state)
 {
     static float before[3 * H * W], now[3 * H * W];
     float *made = calloc(3 * H * W, sizeof *made);
-    struct nst_follow f = {NULL};
+    struct nst_coherence f = {NULL};
     size_t corner = 3 * H * W / 3 - 1;
 
     (void)state;
@@ -201,12 +204,13 @@ static void what_has_changed_is_not_held(void **state)
         for (int y = 0; y < 6; y++)
             for (int x = 0; x < 6; x++)
                 now[(k * H + y) * W + x] = 0.9F;
-    assert_int_equal(nst_follow(&f, made, before, now, H, W, &err), NST_OK);
-    assert_true(f.still[0] == 0);
-    assert_true(f.still[corner] == 1);
-    assert_true(fabs(f.start[0] - 0.65) < 1e-6); /* the result, and what has changed */
-    assert_true(f.start[corner] == 0.25F);
-    nst_follow_clear(&f);
+    assert_int_equal(nst_coherence_update(&f, made, before, now, H, W, &err), NST_OK);
+    assert_true(f.static_mask[0] == 0);
+    assert_true(f.static_mask[corner] == 1);
+    assert_true(fabs(f.warm_start[0] - 0.65) <
+                1e-6); /* the result, and what has changed */
+    assert_true(f.warm_start[corner] == 0.25F);
+    nst_coherence_clear(&f);
 }
 
 static int set_up(void **state)

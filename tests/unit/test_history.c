@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "record/history.h"
 
 #define WRITERS 200
@@ -121,7 +121,8 @@ static void many_append_while_others_go(void **state)
         size_t dropped;
 
         assert_int_equal(nst_history_append(path, "{\"old\":true}", &err), NST_OK);
-        assert_int_equal(nst_history_drop(path, is_old, NULL, &dropped, &err), NST_OK);
+        assert_int_equal(nst_history_remove(path, is_old, NULL, &dropped, &err),
+                         NST_OK);
         assert_int_equal(dropped, 1);
     }
     wait_for_all();

@@ -24,8 +24,8 @@ static struct nst_measures measured(const float *g, const float *d, int n)
     struct nst_measures m = {0};
 
     for (int i = 0; i < n; i++) {
-        m.most = isnan(g[i]) ? NAN : fmax(m.most, fabs(g[i]));
-        m.square += (double)g[i] * g[i];
+        m.max_abs = isnan(g[i]) ? NAN : fmax(m.max_abs, fabs(g[i]));
+        m.sq_norm += (double)g[i] * g[i];
         m.slope += d ? (double)g[i] * d[i] : 0;
     }
     return m;
@@ -107,8 +107,8 @@ static struct nst_backend *on(int threads)
 }
 
 /* Runs to the end, checking on the way that no step is worse; the last value. */
-static double minimise(nst_function *f, struct probe *p, float *x, int pairs,
-                       enum nst_step_end *end)
+static double minimise(nst_evaluate_fn *f, struct probe *p, float *x, int pairs,
+                       enum nst_step_status *end)
 {
     struct nst_backend *be = on(2);
     struct nst_lbfgs *l;
@@ -127,8 +127,8 @@ static double minimise(nst_function *f, struct probe *p, float *x, int pairs,
         assert_true(value <= before);
         assert_true(step.accepted < step.evaluations);
         before = value;
-    } while (step.end == NST_STEP_TAKEN);
-    *end = step.end;
+    } while (step.status == NST_STEP_TAKEN);
+    *end = step.status;
     nst_lbfgs_free(l);
     be->ops->close(be);
     test_free(g);
@@ -150,7 +150,7 @@ static double bowl_minimum(void)
 static void finds_the_minimum_in_the_box(void **state)
 {
     struct probe p = {.budget = 500};
-    enum nst_step_end end;
+    enum nst_step_status end;
     float x[N];
 
     (void)state;
@@ -165,7 +165,7 @@ static void finds_the_minimum_in_the_box(void **state)
 static void follows_a_curved_valley(void **state)
 {
     struct probe p = {.budget = 400};
-    enum nst_step_end end;
+    enum nst_step_status end;
     float x[N];
 
     (void)state;
@@ -177,7 +177,7 @@ static void follows_a_curved_valley(void **state)
 static void never_takes_what_is_not_finite(void **state)
 {
     struct probe p = {.budget = 500, .poison = true};
-    enum nst_step_end end;
+    enum nst_step_status end;
     float x[N];
 
     (void)state;
@@ -190,7 +190,7 @@ static void never_takes_what_is_not_finite(void **state)
 static void a_start_outside_is_brought_into_the_box(void **state)
 {
     struct probe p = {.budget = 500};
-    enum nst_step_end end;
+    enum nst_step_status end;
     float x[N];
 
     (void)state;
@@ -203,7 +203,7 @@ static void a_start_outside_is_brought_into_the_box(void **state)
 static void a_refused_evaluation_keeps_the_best_point(void **state)
 {
     float x[N];
-    enum nst_step_end end;
+    enum nst_step_status end;
 
     (void)state;
     for (int budget = 1; budget < 20; budget++) {
@@ -212,7 +212,7 @@ static void a_refused_evaluation_keeps_the_best_point(void **state)
         for (int i = 0; i < N; i++)
             x[i] = i % 2 ? 0.9f : 0.1f;
         minimise(valley, &p, x, 5, &end);
-        assert_int_equal(end, NST_STEP_REFUSED);
+        assert_int_equal(end, NST_STEP_STOPPED);
         assert_int_equal(p.evaluations, budget);
     }
 }
@@ -232,7 +232,7 @@ static void threads_do_not_change_a_bit(void **state)
         for (int i = 0; i < N; i++)
             v[i] = i % 2 ? 0.9f : 0.1f;
         assert_int_equal(nst_lbfgs_new(&l, N, 7, unit, be, &err), NST_OK);
-        while (nst_lbfgs_step(l, valley, &p, v).end == NST_STEP_TAKEN)
+        while (nst_lbfgs_step(l, valley, &p, v).status == NST_STEP_TAKEN)
             ;
         nst_lbfgs_free(l);
         be->ops->close(be);

@@ -43,12 +43,12 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     st = nst_engine_new(&e, p, err);
     if (st != NST_OK)
         return st;
-    st = nst_plan_make(&plan, e, p, (struct nst_held){0}, 24, 24, 24, 24, err);
+    st = nst_plan_make(&plan, e, p, (struct nst_baseline){0}, 24, 24, 24, 24, err);
     if (st == NST_OK)
-        st = nst_job_new(
-            &job, e, p, &plan, image,
-            &(struct nst_style){&(struct nst_painting){pixels, 24, 24, .share = 1}, 1},
-            err);
+        st = nst_job_new(&job, e, p, &plan, image,
+                         &(struct nst_style){
+                             &(struct nst_style_image){pixels, 24, 24, .weight = 1}, 1},
+                         err);
     if (st == NST_OK)
         st = nst_job_run(job, x, NULL, &result, err);
     nst_job_free(job);

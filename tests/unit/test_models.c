@@ -17,7 +17,7 @@ static char *read_back(const char *text)
     char *s;
 
     assert_int_equal(nst_models_parse(&m, text, &err), NST_OK);
-    s = nst_models_text(&m);
+    s = nst_models_format(&m);
     nst_models_clear(&m);
     return s;
 }
@@ -44,18 +44,18 @@ static void each_size_has_one_network(void **state)
     (void)state;
     assert_int_equal(nst_models_parse(&m, "a:64,b?:256,c", NULL), NST_OK);
     assert_int_equal(m.count, 3);
-    assert_true(!m.of[0].optional && m.of[1].optional && !m.of[2].optional);
-    assert_int_equal(nst_models_serving(&m, 16), 0);
-    assert_int_equal(nst_models_serving(&m, 64), 0);
-    assert_int_equal(nst_models_serving(&m, 65), 1);
-    assert_int_equal(nst_models_serving(&m, 256), 1);
-    assert_int_equal(nst_models_serving(&m, 257), 2);
-    assert_int_equal(nst_models_serving(&m, 100000), 2);
+    assert_true(!m.model[0].optional && m.model[1].optional && !m.model[2].optional);
+    assert_int_equal(nst_models_for_size(&m, 16), 0);
+    assert_int_equal(nst_models_for_size(&m, 64), 0);
+    assert_int_equal(nst_models_for_size(&m, 65), 1);
+    assert_int_equal(nst_models_for_size(&m, 256), 1);
+    assert_int_equal(nst_models_for_size(&m, 257), 2);
+    assert_int_equal(nst_models_for_size(&m, 100000), 2);
     nst_models_clear(&m);
     assert_int_equal(nst_models_parse(&m, NULL, NULL), NST_OK);
     assert_int_equal(m.count, 1);
-    assert_null(m.of[0].name);
-    assert_null(nst_models_text(&m));
+    assert_null(m.model[0].name);
+    assert_null(nst_models_format(&m));
     nst_models_clear(&m);
 }
 
@@ -77,8 +77,8 @@ static void what_is_left_out_leaves_its_sizes_to_a_neighbour(void **state)
 
         memcpy(keep, cases[i].keep, sizeof cases[i].keep);
         assert_int_equal(nst_models_parse(&m, "a:64,b:256,c", NULL), NST_OK);
-        nst_models_keep(&m, keep);
-        s = nst_models_text(&m);
+        nst_models_filter(&m, keep);
+        s = nst_models_format(&m);
         assert_int_equal(m.count > 0, true);
         if (cases[i].left)
             assert_string_equal(s, cases[i].left);
@@ -93,8 +93,8 @@ static void what_is_left_out_leaves_its_sizes_to_a_neighbour(void **state)
         char *s;
 
         assert_int_equal(nst_models_parse(&m, "a:64,b:256,a", NULL), NST_OK);
-        nst_models_keep(&m, keep);
-        s = nst_models_text(&m);
+        nst_models_filter(&m, keep);
+        s = nst_models_format(&m);
         assert_string_equal(s, "a");
         free(s);
         nst_models_clear(&m);
@@ -145,14 +145,14 @@ static void a_file_keeps_its_name_whatever_is_in_it(void **state)
         fclose(f);
         assert_int_equal(nst_models_parse(&m, names[i], NULL), NST_OK);
         assert_int_equal(m.count, 1);
-        assert_string_equal(m.of[0].name, names[i]);
-        assert_false(m.of[0].optional);
+        assert_string_equal(m.model[0].name, names[i]);
+        assert_false(m.model[0].optional);
         nst_models_clear(&m);
         if (i == 0 || i == 3) { /* and in a list */
             snprintf(list, sizeof list, "%s:64,c", names[i]);
             assert_int_equal(nst_models_parse(&m, list, NULL), NST_OK);
-            assert_string_equal(m.of[0].name, names[i]);
-            assert_false(m.of[0].optional);
+            assert_string_equal(m.model[0].name, names[i]);
+            assert_false(m.model[0].optional);
             nst_models_clear(&m);
         }
         unlink(names[i]);

@@ -17,8 +17,8 @@ static void defaults_are_a_painting(void **state)
     assert_int_equal(p.iterations, 300);
     assert_true(p.style_weight == 7000 && p.content_weight == 3);
     assert_int_equal(p.content_layers.count, 1);
-    assert_int_equal(p.content_layers.tap[0].conv, 9); /* relu4_2 */
-    assert_true(p.content_layers.tap[0].after_relu);
+    assert_int_equal(p.content_layers.layer[0].conv, 9); /* relu4_2 */
+    assert_true(p.content_layers.layer[0].after_relu);
     assert_true(p.scales.automatic);
     assert_int_equal(p.style_layers.count, 5);
     assert_int_equal(p.max_evaluations, 0);

@@ -27,14 +27,14 @@ struct file {
 static void write_file(const struct file *f)
 {
     struct nst_safetensors_writer *w = nst_safetensors_writer_new();
-    const uint16_t half = nst_half(f->value), halves[3] = {half, half, half};
+    const uint16_t half = nst_float_to_half(f->value), halves[3] = {half, half, half};
     struct nst_err err;
 
-    nst_safetensors_write_text(w, "format", f->format);
-    nst_safetensors_write_text(w, "model", "tiny");
-    nst_safetensors_write_text(w, "from", "a\ntest");
-    nst_safetensors_write_text(w, "title", "Squares");
-    nst_safetensors_write_text(w, "pooling/" FINGERPRINT, "avg");
+    nst_safetensors_write_metadata(w, "format", f->format);
+    nst_safetensors_write_metadata(w, "model", "tiny");
+    nst_safetensors_write_metadata(w, "from", "a\ntest");
+    nst_safetensors_write_metadata(w, "title", "Squares");
+    nst_safetensors_write_metadata(w, "pooling/" FINGERPRINT, "avg");
     for (int i = 0; f->key[i]; i++) {
         uint64_t n = strstr(f->key[i], "means") ? 2 : 3;
 
@@ -128,7 +128,7 @@ static float value_at(const char *key)
 
     assert_int_equal(nst_safetensors_open(&f, path, &err), NST_OK);
     assert_int_equal(nst_safetensors_find(f, key, &a, &err), NST_OK);
-    assert_int_equal(nst_safetensors_floats(f, key, &a, &values, &err), NST_OK);
+    assert_int_equal(nst_safetensors_read_floats(f, key, &a, &values, &err), NST_OK);
     value = values[0];
     free(values);
     nst_safetensors_close(f);
@@ -211,9 +211,9 @@ static void a_layer_has_few_sizes(void **state)
     static const uint16_t halves[2];
 
     (void)state;
-    nst_safetensors_write_text(w, "format", "nst style 2");
-    nst_safetensors_write_text(w, "model", "tiny");
-    nst_safetensors_write_text(w, "from", "a test");
+    nst_safetensors_write_metadata(w, "format", "nst style 2");
+    nst_safetensors_write_metadata(w, "model", "tiny");
+    nst_safetensors_write_metadata(w, "from", "a test");
     for (int i = 0; i <= NST_PACK_SIZES; i++) {
         snprintf(key, sizeof key, "%d/relu2_1/" FINGERPRINT "/means", 10 + i);
         nst_safetensors_write_array(w, key,

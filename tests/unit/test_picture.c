@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <vips/vips.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 #include "image/picture.h"
 #include "unit.h"
 

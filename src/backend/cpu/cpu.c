@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
 static void cpu_close(struct nst_backend *be)
 {
@@ -16,11 +16,11 @@ static void cpu_close(struct nst_backend *be)
     for (int i = 0; i < nst_threads_count(be->threads); i++) {
         free(cpu->tiles[i]);
         free(cpu->rows[i]);
-        free(cpu->part[i]);
+        free(cpu->partial[i]);
     }
     free(cpu->tiles);
     free(cpu->rows);
-    free(cpu->part);
+    free(cpu->partial);
     free(cpu->shared);
     free(cpu->packed[0]);
     free(cpu->packed[1]);
@@ -33,17 +33,17 @@ static enum nst_status cpu_open(struct nst_backend **out,
                                 const struct nst_backend_config *config,
                                 struct nst_err *err)
 {
-    const struct nst_blocked_kernels *kernels = nst_blocked_choose();
+    const struct nst_nchw16c_kernels *kernels = nst_nchw16c_choose();
     size_t threads = (size_t)config->threads;
     struct nst_threads *t;
     struct nst_cpu *cpu;
-    enum nst_status st = nst_backend_fp32_only(config, err);
+    enum nst_status st = nst_backend_require_fp32(config, err);
 
     *out = NULL;
     if (st != NST_OK)
         return st;
     if (!kernels)
-        return nst_blocked_refuse(err);
+        return nst_nchw16c_unknown_isa(err);
     st = nst_threads_new(&t, config->threads, err);
     if (st != NST_OK)
         return st;
@@ -51,59 +51,60 @@ static enum nst_status cpu_open(struct nst_backend **out,
     cpu->base.ops = &nst_backend_cpu;
     cpu->base.config = *config;
     cpu->base.threads = t;
-    cpu->base.regions = 1;
-    cpu->base.instructions = kernels->name;
+    cpu->base.max_regions = 1;
+    cpu->base.isa = kernels->name;
     cpu->kernels = kernels;
     cpu->tiles = nst_xcalloc(threads, sizeof *cpu->tiles);
     cpu->rows = nst_xcalloc(threads, sizeof *cpu->rows);
-    cpu->part = nst_xcalloc(threads, sizeof *cpu->part);
+    cpu->partial = nst_xcalloc(threads, sizeof *cpu->partial);
     *out = &cpu->base;
     return NST_OK;
 }
 
 /* Each of the count buffers at p with at least wanted floats; what they held is lost.
  */
-static enum nst_status grow(float **p, int count, size_t *have, size_t wanted,
+static enum nst_status grow(float **p, int count, size_t *reserved, size_t size,
                             struct nst_err *err)
 {
-    if (wanted <= *have)
+    if (size <= *reserved)
         return NST_OK;
-    *have = 0;
+    *reserved = 0;
     for (int i = 0; i < count; i++) {
         enum nst_status st;
 
         free(p[i]);
-        st = nst_floats_new(&p[i], wanted, 1, 1, err);
+        st = nst_floats_new(&p[i], size, 1, 1, err);
         if (st != NST_OK)
             return st;
     }
-    *have = wanted;
+    *reserved = size;
     return NST_OK;
 }
 
-enum nst_status nst_cpu_want(struct nst_cpu *cpu, struct nst_cpu_wants wants,
-                             struct nst_err *err)
+enum nst_status nst_cpu_scratch_reserve(struct nst_cpu *cpu,
+                                        struct nst_cpu_scratch sizes,
+                                        struct nst_err *err)
 {
     int threads = nst_threads_count(cpu->base.threads);
-    struct nst_cpu_wants *have = &cpu->have;
-    enum nst_status st = grow(cpu->tiles, threads, &have->tiles, wants.tiles, err);
+    struct nst_cpu_scratch *reserved = &cpu->reserved;
+    enum nst_status st = grow(cpu->tiles, threads, &reserved->tiles, sizes.tiles, err);
     float *sums = (float *)cpu->sums;
 
     if (st == NST_OK)
-        st = grow(cpu->rows, threads, &have->rows, wants.rows, err);
+        st = grow(cpu->rows, threads, &reserved->rows, sizes.rows, err);
     if (st == NST_OK)
-        st = grow(cpu->part, threads, &have->part, wants.part, err);
+        st = grow(cpu->partial, threads, &reserved->partial, sizes.partial, err);
     if (st == NST_OK)
-        st = grow(&cpu->shared, 1, &have->shared, wants.shared, err);
+        st = grow(&cpu->shared, 1, &reserved->shared, sizes.shared, err);
     if (st == NST_OK)
-        st = grow(cpu->packed, 2, &have->packed, wants.packed, err);
+        st = grow(cpu->packed, 2, &reserved->packed, sizes.packed, err);
     if (st == NST_OK)
-        st = grow(&sums, 1, &have->sums, 2 * wants.sums, err); /* doubles */
+        st = grow(&sums, 1, &reserved->sums, 2 * sizes.sums, err); /* doubles */
     cpu->sums = (double *)sums;
     return st;
 }
 
-static enum nst_status cpu_share(struct nst_backend **out, const struct nst_backend *be,
+static enum nst_status cpu_clone(struct nst_backend **out, const struct nst_backend *be,
                                  struct nst_err *err)
 {
     const struct nst_cpu *cpu = (const struct nst_cpu *)be;
@@ -113,8 +114,8 @@ static enum nst_status cpu_share(struct nst_backend **out, const struct nst_back
     if (st != NST_OK)
         return st;
     other = (struct nst_cpu *)*out;
-    st = nst_cpu_want(other, cpu->convs, err);
-    other->convs = other->have;
+    st = nst_cpu_scratch_reserve(other, cpu->conv_reserved, err);
+    other->conv_reserved = other->reserved;
     if (st != NST_OK) {
         cpu_close(*out);
         *out = NULL;
@@ -127,11 +128,12 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
     struct nst_tensor *t;
-    enum nst_status st = nst_cpu_want(cpu, nst_cpu_gram_wants(shape), err);
+    enum nst_status st = nst_cpu_scratch_reserve(cpu, nst_cpu_gram_scratch(shape), err);
 
     *out = NULL;
     if (st == NST_OK)
-        st = nst_cpu_want(cpu, nst_cpu_join_wants(shape.c, be->regions), err);
+        st = nst_cpu_scratch_reserve(
+            cpu, nst_cpu_backward_scratch(shape.c, be->max_regions), err);
     if (st != NST_OK)
         return st;
     t = nst_xcalloc(1, sizeof *t);
@@ -150,15 +152,15 @@ static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
                            size_t *scratch)
 {
     const struct nst_cpu *cpu = (const struct nst_cpu *)be;
-    struct nst_cpu_wants gram = nst_cpu_gram_wants(shape);
-    size_t grows = 0;
+    struct nst_cpu_scratch gram = nst_cpu_gram_scratch(shape);
+    size_t growth = 0;
 
-    if (gram.part > cpu->convs.part)
-        grows += (size_t)nst_threads_count(be->threads) * gram.part * sizeof(float);
-    if (2 * gram.sums > cpu->convs.sums)
-        grows += gram.sums * sizeof(double);
-    if (grows > *scratch)
-        *scratch = grows;
+    if (gram.partial > cpu->conv_reserved.partial)
+        growth += (size_t)nst_threads_count(be->threads) * gram.partial * sizeof(float);
+    if (2 * gram.sums > cpu->conv_reserved.sums)
+        growth += gram.sums * sizeof(double);
+    if (growth > *scratch)
+        *scratch = growth;
     return (size_t)nst_cpu_blocks(shape.c) * nst_cpu_stride(shape) * sizeof(float);
 }
 
@@ -172,7 +174,7 @@ static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
 }
 
 /* A pass over a map: each row of each block is an item. */
-struct rows {
+struct row_pass {
     const struct nst_cpu *cpu;
     struct nst_tensor *to;
     const struct nst_tensor *from;
@@ -180,34 +182,34 @@ struct rows {
     float *planar;
     const float *planar_from;
     struct nst_window window;
-    const float *guide;
+    const float *mask;
     double *sums;
 };
 
 static void copy_row(void *ctx, int item, int thread)
 {
-    const struct rows *p = ctx;
+    const struct row_pass *p = ctx;
     int h = p->to->shape.h, w = p->to->shape.w, b = item / h, r = item % h;
     float *y = nst_cpu_row(p->to, b, r);
 
     (void)thread;
     memcpy(y, nst_cpu_row(p->from, b, r), (size_t)w * NST_BLOCK * sizeof *y);
     if (p->relu)
-        p->cpu->kernels->rectify(w, y);
+        p->cpu->kernels->relu(w, y);
 }
 
 static void tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
                         bool relu, struct nst_tensor *to)
 {
-    struct rows p = {(struct nst_cpu *)be, .to = to, .from = from, .relu = relu};
+    struct row_pass p = {(struct nst_cpu *)be, .to = to, .from = from, .relu = relu};
 
     nst_threads_run(be->threads, nst_cpu_blocks(to->shape.c) * to->shape.h, copy_row,
                     &p);
 }
 
-static void upload_row(void *ctx, int item, int thread)
+static void tensor_upload_row(void *ctx, int item, int thread)
 {
-    const struct rows *p = ctx;
+    const struct row_pass *p = ctx;
     struct nst_shape s = p->to->shape;
     int b = item / s.h, r = item % s.h;
     float *y = nst_cpu_row(p->to, b, r);
@@ -222,17 +224,18 @@ static void upload_row(void *ctx, int item, int thread)
     }
 }
 
-static void upload(struct nst_backend *be, const float *planar, struct nst_tensor *t)
+static void tensor_upload(struct nst_backend *be, const float *planar,
+                          struct nst_tensor *t)
 {
-    struct rows p = {(struct nst_cpu *)be, .to = t, .planar_from = planar};
+    struct row_pass p = {(struct nst_cpu *)be, .to = t, .planar_from = planar};
 
-    nst_threads_run(be->threads, nst_cpu_blocks(t->shape.c) * t->shape.h, upload_row,
-                    &p);
+    nst_threads_run(be->threads, nst_cpu_blocks(t->shape.c) * t->shape.h,
+                    tensor_upload_row, &p);
 }
 
-static void download_row(void *ctx, int item, int thread)
+static void tensor_download_row(void *ctx, int item, int thread)
 {
-    const struct rows *p = ctx;
+    const struct row_pass *p = ctx;
     struct nst_shape s = p->from->shape;
     int b = item / s.h, r = item % s.h;
     const float *x = nst_cpu_row(p->from, b, r);
@@ -244,12 +247,13 @@ static void download_row(void *ctx, int item, int thread)
                 x[(size_t)j * NST_BLOCK + k];
 }
 
-static void download(struct nst_backend *be, const struct nst_tensor *t, float *planar)
+static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
+                            float *planar)
 {
-    struct rows p = {(struct nst_cpu *)be, .from = t, .planar = planar};
+    struct row_pass p = {(struct nst_cpu *)be, .from = t, .planar = planar};
 
-    nst_threads_run(be->threads, nst_cpu_blocks(t->shape.c) * t->shape.h, download_row,
-                    &p);
+    nst_threads_run(be->threads, nst_cpu_blocks(t->shape.c) * t->shape.h,
+                    tensor_download_row, &p);
 }
 
 static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
@@ -259,16 +263,17 @@ static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
 {
     struct nst_conv *k = nst_xcalloc(1, sizeof *k);
     enum nst_status st =
-        picture ? nst_cpu_patches_new(&k->patches, weight, bias, cout, picture, err)
-                : nst_cpu_winograd_new((struct nst_cpu *)be, &k->winograd, weight, bias,
-                                       cin, cout, err);
+        picture
+            ? nst_cpu_first_conv_new(&k->first_conv, weight, bias, cout, picture, err)
+            : nst_cpu_winograd_new((struct nst_cpu *)be, &k->winograd, weight, bias,
+                                   cin, cout, err);
 
     *out = NULL;
     if (st != NST_OK) {
         free(k);
         return st;
     }
-    ((struct nst_cpu *)be)->convs = ((struct nst_cpu *)be)->have;
+    ((struct nst_cpu *)be)->conv_reserved = ((struct nst_cpu *)be)->reserved;
     *out = k;
     return NST_OK;
 }
@@ -279,13 +284,13 @@ static void conv_free(struct nst_backend *be, struct nst_conv *k)
     if (!k)
         return;
     nst_cpu_winograd_free(k->winograd);
-    nst_cpu_patches_free(k->patches);
+    nst_cpu_first_conv_free(k->first_conv);
     free(k);
 }
 
 static void squared_error_row(void *ctx, int item, int thread)
 {
-    const struct rows *p = ctx;
+    const struct row_pass *p = ctx;
     int b = item / p->window.height, r = p->window.top + item % p->window.height;
     size_t at = (size_t)p->window.left * NST_BLOCK;
 
@@ -301,12 +306,12 @@ static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bo
                           bool add, double *sum)
 {
     int items = nst_cpu_blocks(f->shape.c) * window.height;
-    struct rows p = {(struct nst_cpu *)be,
-                     .to = (struct nst_tensor *)t,
-                     .from = f,
-                     .relu = relu,
-                     .window = window,
-                     .sums = nst_xcalloc((size_t)items, sizeof(double))};
+    struct row_pass p = {(struct nst_cpu *)be,
+                         .to = (struct nst_tensor *)t,
+                         .from = f,
+                         .relu = relu,
+                         .window = window,
+                         .sums = nst_xcalloc((size_t)items, sizeof(double))};
     double total = 0;
 
     nst_threads_run(be->threads, items, squared_error_row, &p);
@@ -317,13 +322,13 @@ static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bo
 }
 
 /* sums: 16 for each row of each block. */
-static void sum_channels_of_row(void *ctx, int item, int thread)
+static void channel_sums_row(void *ctx, int item, int thread)
 {
-    const struct rows *p = ctx;
+    const struct row_pass *p = ctx;
     int b = item / p->window.height, r = p->window.top + item % p->window.height;
     const float *x = nst_cpu_row(p->from, b, r) + (size_t)p->window.left * NST_BLOCK;
-    const float *guide =
-        p->guide ? p->guide + (size_t)r * p->from->shape.w + p->window.left : NULL;
+    const float *mask =
+        p->mask ? p->mask + (size_t)r * p->from->shape.w + p->window.left : NULL;
     double *sums = p->sums + (size_t)item * NST_BLOCK;
 
     (void)thread;
@@ -331,24 +336,25 @@ static void sum_channels_of_row(void *ctx, int item, int thread)
         for (int k = 0; k < NST_BLOCK; k++) {
             double v = p->relu && !(x[k] > 0) ? 0 : x[k];
 
-            sums[k] += guide ? guide[j] * v : v;
+            sums[k] += mask ? mask[j] * v : v;
         }
 }
 
 /* Row by row, then the rows in order. */
 static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window window, const float *guide, bool add,
+                         struct nst_window window, const float *mask, bool add,
                          double *sums)
 {
     int items = nst_cpu_blocks(f->shape.c) * window.height;
-    struct rows p = {(struct nst_cpu *)be,
-                     .from = f,
-                     .relu = relu,
-                     .window = window,
-                     .guide = guide,
-                     .sums = nst_xcalloc((size_t)items * NST_BLOCK, sizeof(double))};
+    struct row_pass p = {
+        (struct nst_cpu *)be,
+        .from = f,
+        .relu = relu,
+        .window = window,
+        .mask = mask,
+        .sums = nst_xcalloc((size_t)items * NST_BLOCK, sizeof(double))};
 
-    nst_threads_run(be->threads, items, sum_channels_of_row, &p);
+    nst_threads_run(be->threads, items, channel_sums_row, &p);
     for (int c = 0; c < f->shape.c; c++) {
         sums[c] = add ? sums[c] : 0;
         for (int r = 0; r < window.height; r++)
@@ -363,21 +369,21 @@ const struct nst_backend_ops nst_backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
     .close = cpu_close,
-    .share = cpu_share,
+    .clone = cpu_clone,
     NST_HOST_OPERATORS,
     .tensor_new = tensor_new,
     .tensor_free = tensor_free,
     .tensor_bytes = tensor_bytes,
     .tensor_copy = tensor_copy,
-    .upload = upload,
-    .download = download,
+    .tensor_upload = tensor_upload,
+    .tensor_download = tensor_download,
     .conv_new = conv_new,
     .conv_free = conv_free,
     .conv = nst_cpu_conv,
     .conv_grad = nst_cpu_conv_grad,
-    .last_grad = nst_cpu_last_grad,
-    .conv_picture = nst_cpu_conv_picture,
-    .conv_picture_grad = nst_cpu_conv_picture_grad,
+    .head_grad = nst_cpu_head_grad,
+    .first_conv = nst_cpu_first_conv,
+    .first_conv_grad = nst_cpu_first_conv_grad,
     .gram = nst_cpu_gram,
     .channel_sums = channel_sums,
     .squared_error = squared_error,

@@ -16,36 +16,36 @@
 #define NST_BACKEND_CPU_CPU_H
 
 #include "backend/backend.h"
-#include "kernels/blocked.h"
+#include "kernels/nchw16c.h"
 
 /* Scratch: each user says what it wants, and gets as much as the largest of them. */
-struct nst_cpu_wants {
-    size_t tiles;  /* floats of transformed tiles, for each thread */
-    size_t rows;   /* floats of rows of pixels, for each thread */
-    size_t part;   /* floats of a part of a Gram matrix, for each thread */
-    size_t shared; /* floats of tiles that all threads work on together */
-    size_t packed; /* floats of the packed matrices on either side of a ReLU */
-    size_t sums;   /* doubles of a Gram matrix of each group of rows */
+struct nst_cpu_scratch {
+    size_t tiles;   /* floats of transformed tiles, for each thread */
+    size_t rows;    /* floats of rows of pixels, for each thread */
+    size_t partial; /* floats of a part of a Gram matrix, for each thread */
+    size_t shared;  /* floats of tiles that all threads work on together */
+    size_t packed;  /* floats of the packed matrices on either side of a ReLU */
+    size_t sums;    /* doubles of a Gram matrix of each group of rows */
 };
 
 struct nst_cpu {
     struct nst_backend base;
-    const struct nst_blocked_kernels *kernels;
-    struct nst_cpu_wants have, convs; /* convs: what the convolutions want */
-    float **tiles, **rows, **part;
+    const struct nst_nchw16c_kernels *kernels;
+    struct nst_cpu_scratch reserved, conv_reserved; /* the latter: for convolutions */
+    float **tiles, **rows, **partial;
     float *shared, *packed[2];
     double *sums;
 };
 
-/* A joint, and its matrices, region by region, as product() wants them. */
-struct nst_cpu_joint {
-    const struct nst_joint *joint;
+/* A joint, and its matrices, region by region, as gemm() wants them. */
+struct nst_cpu_step {
+    const struct nst_backward_step *step;
     const float *before, *after;
 };
 
 struct nst_conv {
     struct nst_cpu_winograd *winograd; /* one of the two, the other is NULL */
-    struct nst_cpu_patches *patches;
+    struct nst_cpu_first_conv_weights *first_conv;
 };
 
 static inline int nst_cpu_blocks(int channels)
@@ -77,8 +77,9 @@ static inline float *nst_cpu_row(const struct nst_tensor *t, int block, int row)
 }
 
 /* Have at least this much scratch. NST_ERR_MEM. */
-enum nst_status nst_cpu_want(struct nst_cpu *cpu, struct nst_cpu_wants wants,
-                             struct nst_err *err);
+enum nst_status nst_cpu_scratch_reserve(struct nst_cpu *cpu,
+                                        struct nst_cpu_scratch sizes,
+                                        struct nst_err *err);
 
 /* winograd.c */
 enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winograd **out,
@@ -89,38 +90,40 @@ void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
                   const struct nst_tensor *x, bool relu, struct nst_tensor *y,
                   bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled);
 void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                       const struct nst_tensor *gy, const struct nst_joint *joint);
+                       const struct nst_tensor *gy,
+                       const struct nst_backward_step *step);
 
-/* patches.c */
-enum nst_status nst_cpu_patches_new(struct nst_cpu_patches **out, const float *weight,
-                                    const float *bias, int cout,
-                                    const struct nst_normalisation *picture,
-                                    struct nst_err *err);
-void nst_cpu_patches_free(struct nst_cpu_patches *p);
-void nst_cpu_conv_picture(struct nst_backend *be, const struct nst_conv *k,
-                          const float *rgb, struct nst_tensor *y, bool out_relu);
-void nst_cpu_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
-                               const struct nst_tensor *gy, float *rgb);
+/* first_conv.c */
+enum nst_status nst_cpu_first_conv_new(struct nst_cpu_first_conv_weights **out,
+                                       const float *weight, const float *bias, int cout,
+                                       const struct nst_normalisation *picture,
+                                       struct nst_err *err);
+void nst_cpu_first_conv_free(struct nst_cpu_first_conv_weights *p);
+void nst_cpu_first_conv(struct nst_backend *be, const struct nst_conv *k,
+                        const float *rgb, struct nst_tensor *y, bool out_relu);
+void nst_cpu_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
+                             const struct nst_tensor *gy, float *rgb);
 
-/* join.c */
+/* backward.c */
 
-/* What joining pieces of at most NST_CPU_JOIN_WIDTH pixels of a row wants. */
-#define NST_CPU_JOIN_WIDTH 113
-struct nst_cpu_wants nst_cpu_join_wants(int channels, int regions);
-struct nst_cpu_joint nst_cpu_joint(struct nst_cpu *cpu, const struct nst_joint *joint);
+/* What joining pieces of at most NST_CPU_BACKWARD_WIDTH pixels of a row wants. */
+#define NST_CPU_BACKWARD_WIDTH 113
+struct nst_cpu_scratch nst_cpu_backward_scratch(int channels, int regions);
+struct nst_cpu_step nst_cpu_step_pack(struct nst_cpu *cpu,
+                                      const struct nst_backward_step *step);
 /*
  * Turn y of the joint into the gradient for row row and columns first to last of the
- * gradient that comes from above. up is that row of the first block, up_stride floats
- * from block to block; NULL stands for zeros.
+ * gradient that comes from above. up is that row of the first block, upstream_stride
+ * floats from block to block; NULL stands for zeros.
  */
-void nst_cpu_join(const struct nst_cpu *cpu, const struct nst_cpu_joint *j,
-                  const float *up, size_t up_stride, int row, int first, int last,
-                  float *scratch);
-void nst_cpu_last_grad(struct nst_backend *be, const struct nst_joint *joint);
+void nst_cpu_backward_row(const struct nst_cpu *cpu, const struct nst_cpu_step *j,
+                          const float *upstream, size_t upstream_stride, int row,
+                          int first, int last, float *scratch);
+void nst_cpu_head_grad(struct nst_backend *be, const struct nst_backward_step *step);
 
 /* gram.c */
-struct nst_cpu_wants nst_cpu_gram_wants(struct nst_shape s);
+struct nst_cpu_scratch nst_cpu_gram_scratch(struct nst_shape s);
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, const float *guide, bool add, double *sums);
+                  struct nst_window window, const float *mask, bool add, double *sums);
 
 #endif

@@ -10,12 +10,12 @@
 
 #include <string.h>
 
-#define SQUARE (NST_BLOCK * NST_BLOCK)
+#define BLOCK_AREA (NST_BLOCK * NST_BLOCK)
 /* Pixels summed in single precision. */
-#define RUN 4096
+#define FLOAT_RUN 4096
 /* Pixels that a product of two blocks is made over at once: they stay in the cache. */
-#define DEEP 256
-#define MOST_GROUPS 16
+#define KC 256
+#define MAX_GROUPS 16
 
 /* Pairs (a, b) of blocks with a <= b, numbered row by row: those before row a. */
 static size_t pairs_before(int a, int blocks)
@@ -24,29 +24,29 @@ static size_t pairs_before(int a, int blocks)
 }
 
 /* Groups of rows: by the window alone, so that the result depends on nothing else. */
-static int groups_of(int height, int width)
+static int row_groups(int height, int width)
 {
-    long runs = ((long)height * width + RUN - 1) / RUN;
-    int most = height < MOST_GROUPS ? height : MOST_GROUPS;
+    long runs = ((long)height * width + FLOAT_RUN - 1) / FLOAT_RUN;
+    int max = height < MAX_GROUPS ? height : MAX_GROUPS;
 
-    return runs < most ? (int)runs : most;
+    return runs < max ? (int)runs : max;
 }
 
-struct nst_cpu_wants nst_cpu_gram_wants(struct nst_shape s)
+struct nst_cpu_scratch nst_cpu_gram_scratch(struct nst_shape s)
 {
     int blocks = nst_cpu_blocks(s.c);
-    size_t floats = pairs_before(blocks, blocks) * SQUARE;
+    size_t floats = pairs_before(blocks, blocks) * BLOCK_AREA;
 
-    return (struct nst_cpu_wants){.part = floats,
-                                  .rows = DEEP * NST_BLOCK, /* of a guided piece */
-                                  .sums = floats * (size_t)groups_of(s.h, s.w)};
+    return (struct nst_cpu_scratch){.partial = floats,
+                                    .rows = KC * NST_BLOCK, /* of a guided piece */
+                                    .sums = floats * (size_t)row_groups(s.h, s.w)};
 }
 
-struct call {
+struct gram_args {
     const struct nst_cpu *cpu;
     const struct nst_tensor *f;
     struct nst_window window;
-    const float *guide;
+    const float *mask;
     bool relu;
     int blocks, groups;
     int rows, chunks; /* of blocks of the matrix in one item, and items of one group */
@@ -55,129 +55,130 @@ struct call {
 };
 
 /* guide F of n pixels of a block. */
-static void scale(const float *f, const float *guide, int n, float *scaled)
+static void scale_by_mask(const float *f, const float *mask, int n, float *scaled)
 {
     for (int i = 0; i < n; i++, f += NST_BLOCK, scaled += NST_BLOCK)
         for (int k = 0; k < NST_BLOCK; k++)
-            scaled[k] = guide[i] * f[k];
+            scaled[k] = mask[i] * f[k];
 }
 
 /* Rows from to to of blocks of the matrix, over a piece of a row of pixels, each
  * counted as the guide says: a guide of 0 or more may go before the ReLU. */
-static void sum_guided_piece(const struct call *c, int from, int to, int row, int left,
-                             int width, float *scaled, float *part)
+static void sum_masked_segment(const struct gram_args *c, int from, int to, int row,
+                               int left, int width, float *scaled, float *partial)
 {
-    const float *guide = c->guide + (size_t)row * c->f->shape.w + left;
+    const float *mask = c->mask + (size_t)row * c->f->shape.w + left;
     size_t at = (size_t)left * NST_BLOCK;
     int n = 0;
 
-    while (n < width && guide[n] == 0)
+    while (n < width && mask[n] == 0)
         n++;
     if (n == width)
         return;
     for (int a = from; a < to; a++) {
-        scale(nst_cpu_row(c->f, a, row) + at, guide, width, scaled);
-        for (int b = a; b < c->blocks; b++, part += SQUARE)
+        scale_by_mask(nst_cpu_row(c->f, a, row) + at, mask, width, scaled);
+        for (int b = a; b < c->blocks; b++, partial += BLOCK_AREA)
             c->cpu->kernels->gram(1, width, scaled, nst_cpu_row(c->f, b, row) + at,
-                                  nst_cpu_pitch(c->f->shape), c->relu, part);
+                                  nst_cpu_pitch(c->f->shape), c->relu, partial);
     }
 }
 
 /* Rows from to to of blocks of the matrix, over some rows of pixels. */
-static void sum_rows(const struct call *c, int from, int to, int row, int rows,
-                     float *scaled, float *part)
+static void sum_rows(const struct gram_args *c, int from, int to, int row, int rows,
+                     float *scaled, float *partial)
 {
     const struct nst_window *w = &c->window;
     size_t at = (size_t)w->left * NST_BLOCK;
 
-    for (int r = row; c->guide && r < row + rows; r++)
-        for (int left = 0; left < w->width; left += DEEP)
-            sum_guided_piece(c, from, to, r, w->left + left,
-                             w->width - left < DEEP ? w->width - left : DEEP, scaled,
-                             part);
-    for (int a = from; !c->guide && a < to; a++)
-        for (int b = a; b < c->blocks; b++, part += SQUARE)
+    for (int r = row; c->mask && r < row + rows; r++)
+        for (int left = 0; left < w->width; left += KC)
+            sum_masked_segment(c, from, to, r, w->left + left,
+                               w->width - left < KC ? w->width - left : KC, scaled,
+                               partial);
+    for (int a = from; !c->mask && a < to; a++)
+        for (int b = a; b < c->blocks; b++, partial += BLOCK_AREA)
             c->cpu->kernels->gram(rows, w->width, nst_cpu_row(c->f, a, row) + at,
                                   nst_cpu_row(c->f, b, row) + at,
-                                  nst_cpu_pitch(c->f->shape), c->relu, part);
+                                  nst_cpu_pitch(c->f->shape), c->relu, partial);
 }
 
 /* One group of rows, some rows of blocks of the matrix. */
 static void sum_group(void *ctx, int item, int thread)
 {
-    const struct call *c = ctx;
+    const struct gram_args *c = ctx;
     const struct nst_window *w = &c->window;
     int group = item / c->chunks, from = item % c->chunks * c->rows;
     int to = from + c->rows < c->blocks ? from + c->rows : c->blocks;
     int r = w->top + (int)((long)w->height * group / c->groups);
     int last = w->top + (int)((long)w->height * (group + 1) / c->groups);
-    int run = w->width < RUN ? RUN / w->width : 1; /* rows of it */
-    int deep = w->width < DEEP ? DEEP / w->width : 1;
+    int run_rows = w->width < FLOAT_RUN ? FLOAT_RUN / w->width : 1; /* rows of it */
+    int kc_rows = w->width < KC ? KC / w->width : 1;
     size_t first = pairs_before(from, c->blocks);
-    size_t n = (pairs_before(to, c->blocks) - first) * SQUARE;
-    double *sums = c->cpu->sums + (group * c->pairs + first) * SQUARE;
-    float *part = c->cpu->part[thread];
+    size_t n = (pairs_before(to, c->blocks) - first) * BLOCK_AREA;
+    double *sums = c->cpu->sums + (group * c->pairs + first) * BLOCK_AREA;
+    float *partial = c->cpu->partial[thread];
 
     memset(sums, 0, n * sizeof *sums);
     while (r < last) {
-        memset(part, 0, n * sizeof *part);
-        for (int end = last - r < run ? last : r + run; r < end; r += deep)
-            sum_rows(c, from, to, r, end - r < deep ? end - r : deep,
-                     c->cpu->rows[thread], part);
+        memset(partial, 0, n * sizeof *partial);
+        for (int end = last - r < run_rows ? last : r + run_rows; r < end; r += kc_rows)
+            sum_rows(c, from, to, r, end - r < kc_rows ? end - r : kc_rows,
+                     c->cpu->rows[thread], partial);
         for (size_t i = 0; i < n; i++)
-            sums[i] += part[i];
+            sums[i] += partial[i];
     }
 }
 
 /* The groups' sum of one pair of blocks. */
-static void add_up(const struct call *c, int a, int b, double square[SQUARE])
+static void sum_groups(const struct gram_args *c, int a, int b,
+                       double block[BLOCK_AREA])
 {
     const double *from =
-        c->cpu->sums + (pairs_before(a, c->blocks) + (size_t)(b - a)) * SQUARE;
+        c->cpu->sums + (pairs_before(a, c->blocks) + (size_t)(b - a)) * BLOCK_AREA;
 
-    memcpy(square, from, SQUARE * sizeof *square);
+    memcpy(block, from, BLOCK_AREA * sizeof *block);
     for (int g = 1; g < c->groups; g++) {
-        from += c->pairs * SQUARE;
-        for (int i = 0; i < SQUARE; i++)
-            square[i] += from[i];
+        from += c->pairs * BLOCK_AREA;
+        for (int i = 0; i < BLOCK_AREA; i++)
+            block[i] += from[i];
     }
 }
 
 /* Add the groups' sums of a row of blocks of the matrix, and of the column below it. */
-static void add_groups(void *ctx, int a, int thread)
+static void reduce_groups(void *ctx, int a, int thread)
 {
-    const struct call *c = ctx;
+    const struct gram_args *c = ctx;
     int n = c->f->shape.c, top = a * NST_BLOCK;
-    double square[SQUARE];
+    double block[BLOCK_AREA];
 
     (void)thread;
     for (int b = a; b < c->blocks; b++) {
         int left = b * NST_BLOCK;
 
-        add_up(c, a, b, square);
+        sum_groups(c, a, b, block);
         for (int i = 0; i < NST_BLOCK && top + i < n; i++)
             for (int j = 0; j < NST_BLOCK && left + j < n; j++)
-                c->sums[(size_t)(top + i) * n + left + j] += square[i * NST_BLOCK + j];
+                c->sums[(size_t)(top + i) * n + left + j] += block[i * NST_BLOCK + j];
         for (int j = 0; b > a && j < NST_BLOCK && left + j < n; j++)
             for (int i = 0; i < NST_BLOCK && top + i < n; i++)
-                c->sums[(size_t)(left + j) * n + top + i] += square[i * NST_BLOCK + j];
+                c->sums[(size_t)(left + j) * n + top + i] += block[i * NST_BLOCK + j];
     }
 }
 
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, const float *guide, bool add, double *sums)
+                  struct nst_window window, const float *mask, bool add, double *sums)
 {
     size_t entries = (size_t)f->shape.c * (size_t)f->shape.c;
     int blocks = nst_cpu_blocks(f->shape.c);
-    struct call c = {.cpu = (const struct nst_cpu *)be,
-                     .f = f,
-                     .window = window,
-                     .guide = guide,
-                     .relu = relu,
-                     .blocks = blocks,
-                     .groups = groups_of(window.height, window.width),
-                     .pairs = pairs_before(blocks, blocks),
-                     .sums = sums};
+    struct gram_args c = {.cpu = (const struct nst_cpu *)be,
+                          .f = f,
+                          .window = window,
+                          .mask = mask,
+                          .relu = relu,
+                          .blocks = blocks,
+                          .groups = row_groups(window.height, window.width),
+                          .pairs = pairs_before(blocks, blocks),
+                          .sums = sums};
 
     /* The fewer groups, the smaller the items: the first rows have the most pairs. */
     c.rows = c.groups > 4 ? c.groups / 2 : 2;
@@ -185,5 +186,5 @@ void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
     if (!add)
         memset(sums, 0, entries * sizeof *sums);
     nst_threads_run(be->threads, c.groups * c.chunks, sum_group, &c);
-    nst_threads_run(be->threads, blocks, add_groups, &c);
+    nst_threads_run(be->threads, blocks, reduce_groups, &c);
 }

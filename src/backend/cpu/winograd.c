@@ -11,8 +11,8 @@
  * once for many tiles, by one thread.
  *
  * What comes out for a tile depends on neither the schedule nor the grouping. On the
- * way back the outputs of some tiles pass through the joint below them (join.c) while
- * they are in the cache.
+ * way back the outputs of some tiles pass through the joint below them (backward.c)
+ * while they are in the cache.
  */
 #include "config.h"
 
@@ -21,25 +21,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/alloc.h"
 
-#define PLACES NST_WINOGRAD_PLACES
+#define POINTS NST_WINOGRAD_POINTS
 #define TILE NST_WINOGRAD_TILE
 
 /* Bytes that the transformed tiles of one thread should stay within. */
 #define CACHE_BYTES ((size_t)1200 * 1024)
-#define MOST_PANELS 4
+#define MAX_PANELS 4
 /* Blocks in x blocks out from which a layer is wide: 4 MiB of transformed weights. */
 #define WIDE 112
 #define WIDE_TILES 112
 /* Goes of each thread at the products of such a layer. */
-#define GOES 8
+#define ITEMS_PER_THREAD 8
 /* Tiles whose outputs are finished at once, row by row: pooled, they stand for 8 pixels
  * of a row each. */
-#define PIECE (NST_CPU_JOIN_WIDTH / 8)
+#define MAX_RUN (NST_CPU_BACKWARD_WIDTH / 8)
 
 /* One direction of a convolution: in and out count blocks of channels. */
-struct direction {
+struct pass {
     int in, out;
     bool wide;     /* which schedule */
     int tiles;     /* that a thread, or all of them together, work on at once */
@@ -47,12 +47,12 @@ struct direction {
 };
 
 struct nst_cpu_winograd {
-    struct direction forward, backward;
+    struct pass forward, backward;
     float *bias; /* whole blocks */
 };
 
 /* One line of G g (Lavin and Gray 2016, section 4.3). */
-static void weight_line(const double g[3], double t[6])
+static void transform_line(const double g[3], double t[6])
 {
     t[0] = g[0] / 4;
     t[1] = -(g[0] + g[1] + g[2]) / 6;
@@ -63,19 +63,19 @@ static void weight_line(const double g[3], double t[6])
 }
 
 /* G g G' of nine taps, place k to u[k * stride] */
-static void transform_taps(const float g[9], float *u, size_t stride)
+static void transform_filter(const float g[9], float *u, size_t stride)
 {
     double t[3][6], line[6], row[3];
 
     for (int v = 0; v < 3; v++) {
         for (int i = 0; i < 3; i++)
             row[i] = g[3 * i + v];
-        weight_line(row, t[v]);
+        transform_line(row, t[v]);
     }
     for (int i = 0; i < 6; i++) {
         for (int v = 0; v < 3; v++)
             row[v] = t[v][i];
-        weight_line(row, line);
+        transform_line(row, line);
         for (int j = 0; j < 6; j++)
             u[(size_t)(6 * i + j) * stride] = (float)line[j];
     }
@@ -83,53 +83,53 @@ static void transform_taps(const float g[9], float *u, size_t stride)
 
 /* Floats of one place of v (or m): an odd number of cache lines, so that the 36 places
  * of a tile do not fall on the same ones. */
-static size_t place_floats(int blocks, int tiles)
+static size_t point_floats(int blocks, int tiles)
 {
     return ((size_t)blocks * tiles | 1) * NST_BLOCK;
 }
 
 /* The transformed inputs and the products; afterwards, in place of the former, the
  * 4 x 4 outputs of each tile. */
-static size_t scratch_floats(const struct direction *d)
+static size_t scratch_floats(const struct pass *d)
 {
-    size_t in = PLACES * place_floats(d->in, d->tiles);
-    size_t up = (size_t)d->out * d->tiles * TILE * TILE * NST_BLOCK;
+    size_t in = POINTS * point_floats(d->in, d->tiles);
+    size_t upstream = (size_t)d->out * d->tiles * TILE * TILE * NST_BLOCK;
 
-    return (in > up ? in : up) + PLACES * place_floats(d->out, d->tiles);
+    return (in > upstream ? in : upstream) + POINTS * point_floats(d->out, d->tiles);
 }
 
-static void choose_tiles(struct direction *d, int columns)
+static void choose_tile_count(struct pass *d, int nr)
 {
-    size_t panel = (size_t)PLACES * columns * (d->in + d->out) * NST_BLOCK * 4;
+    size_t panel = (size_t)POINTS * nr * (d->in + d->out) * NST_BLOCK * 4;
     int panels = (int)(CACHE_BYTES / panel);
 
     d->wide = d->in * d->out >= WIDE;
     if (d->wide)
-        panels = WIDE_TILES / columns;
-    else if (panels > MOST_PANELS)
-        panels = MOST_PANELS;
-    d->tiles = columns * (panels < 1 ? 1 : panels);
+        panels = WIDE_TILES / nr;
+    else if (panels > MAX_PANELS)
+        panels = MAX_PANELS;
+    d->tiles = nr * (panels < 1 ? 1 : panels);
 }
 
-static enum nst_status direction_init(struct nst_cpu *cpu, struct direction *d, int cin,
-                                      int cout, struct nst_err *err)
+static enum nst_status pass_init(struct nst_cpu *cpu, struct pass *d, int cin, int cout,
+                                 struct nst_err *err)
 {
-    struct nst_cpu_wants wants = nst_cpu_join_wants(cin > cout ? cin : cout, 1);
+    struct nst_cpu_scratch sizes = nst_cpu_backward_scratch(cin > cout ? cin : cout, 1);
     enum nst_status st;
 
     d->in = nst_cpu_blocks(cin);
     d->out = nst_cpu_blocks(cout);
-    choose_tiles(d, cpu->kernels->columns);
-    *(d->wide ? &wants.shared : &wants.tiles) = scratch_floats(d);
-    st = nst_cpu_want(cpu, wants, err);
+    choose_tile_count(d, cpu->kernels->nr);
+    *(d->wide ? &sizes.shared : &sizes.tiles) = scratch_floats(d);
+    st = nst_cpu_scratch_reserve(cpu, sizes, err);
     if (st != NST_OK)
         return st;
-    return nst_floats_new(&d->weight, PLACES, (size_t)d->in * d->out,
+    return nst_floats_new(&d->weight, POINTS, (size_t)d->in * d->out,
                           NST_BLOCK * NST_BLOCK, err);
 }
 
 /* Where channel o's weight for channel c stands within a place. */
-static size_t weight_at(const struct direction *d, int o, int c)
+static size_t weight_at(const struct pass *d, int o, int c)
 {
     return ((size_t)(o / NST_BLOCK) * d->in * NST_BLOCK + (size_t)c) * NST_BLOCK +
            (size_t)(o % NST_BLOCK);
@@ -145,7 +145,7 @@ struct weights {
 static void transform_weights(void *ctx, int o, int thread)
 {
     const struct weights *t = ctx;
-    struct direction *forward = &t->w->forward, *backward = &t->w->backward;
+    struct pass *forward = &t->w->forward, *backward = &t->w->backward;
     size_t stride = (size_t)forward->in * forward->out * NST_BLOCK * NST_BLOCK;
 
     (void)thread;
@@ -155,8 +155,9 @@ static void transform_weights(void *ctx, int o, int thread)
 
         for (int k = 0; k < 9; k++)
             mirrored[k] = g[8 - k];
-        transform_taps(g, forward->weight + weight_at(forward, o, c), stride);
-        transform_taps(mirrored, backward->weight + weight_at(backward, c, o), stride);
+        transform_filter(g, forward->weight + weight_at(forward, o, c), stride);
+        transform_filter(mirrored, backward->weight + weight_at(backward, c, o),
+                         stride);
     }
 }
 
@@ -179,9 +180,9 @@ enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winogra
     enum nst_status st;
 
     *out = NULL;
-    st = direction_init(cpu, &w->forward, cin, cout, err);
+    st = pass_init(cpu, &w->forward, cin, cout, err);
     if (st == NST_OK)
-        st = direction_init(cpu, &w->backward, cout, cin, err);
+        st = pass_init(cpu, &w->backward, cout, cin, err);
     if (st == NST_OK)
         st = nst_floats_new(&w->bias, (size_t)w->forward.out, NST_BLOCK, 1, err);
     if (st != NST_OK) {
@@ -195,9 +196,9 @@ enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winogra
 }
 
 /* What one call works on. */
-struct call {
+struct conv_args {
     const struct nst_cpu *cpu;
-    const struct direction *d;
+    const struct pass *d;
     const struct nst_tensor *x;
     bool relu;
     struct nst_shape shape; /* of what comes out */
@@ -211,18 +212,18 @@ struct call {
     struct nst_tensor *pooled; /* or NULL */
     enum nst_pooling pooling;
     /* backward */
-    const struct nst_cpu_joint *joint; /* NULL forward */
+    const struct nst_cpu_step *step; /* NULL forward */
 };
 
 /* Tiles of one group that are neighbours in one row of tiles: at the at-th of the
  * group, and from the column-th of row row on. */
-struct piece {
+struct tile_run {
     int at, row, column, count;
 };
 
 /* Walk a group of n tiles from the first on piece by piece: p->at and p->count start
  * at 0. */
-static bool next_piece(const struct call *c, int first, int n, struct piece *p)
+static bool next_run(const struct conv_args *c, int first, int n, struct tile_run *p)
 {
     int left;
 
@@ -233,16 +234,16 @@ static bool next_piece(const struct call *c, int first, int n, struct piece *p)
     p->column = (first + p->at) % c->tile_columns;
     left = c->tile_columns - p->column;
     p->count = n - p->at < left ? n - p->at : left;
-    if (p->count > PIECE)
-        p->count = PIECE;
+    if (p->count > MAX_RUN)
+        p->count = MAX_RUN;
     return true;
 }
 
 /* n tiles from the first on, of some of the blocks. */
-static void transform_inputs(const struct call *c, int from, int to, int first, int n,
-                             float *v)
+static void transform_inputs(const struct conv_args *c, int from, int to, int first,
+                             int n, float *v)
 {
-    size_t place = place_floats(c->d->in, c->d->tiles);
+    size_t point = point_floats(c->d->in, c->d->tiles);
     size_t pitch = nst_cpu_pitch(c->x->shape), stride = nst_cpu_stride(c->x->shape);
 
     for (int b = from; b < to; b++)
@@ -252,22 +253,22 @@ static void transform_inputs(const struct call *c, int from, int to, int first, 
             c->cpu->kernels->winograd_input(
                 c->x->data + b * stride + TILE * i * pitch +
                     (size_t)TILE * j * NST_BLOCK,
-                pitch, c->relu, v + ((size_t)b * c->d->tiles + t) * NST_BLOCK, place);
+                pitch, c->relu, v + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point);
         }
 }
 
-static int at_most(int n, int limit)
+static int min_int(int n, int limit)
 {
     return n < limit ? n : limit;
 }
 
 /* The pooled pixels of a piece, of one block. */
-static void pool_piece(const struct call *c, int b, const struct piece *p)
+static void pool_run(const struct conv_args *c, int b, const struct tile_run *p)
 {
     struct nst_shape s = c->pooled->shape;
     int first = TILE / 2 * p->column;
-    int n = at_most(TILE / 2 * p->count, s.w - first);
-    int last = at_most(TILE / 2 * (p->row + 1), s.h);
+    int n = min_int(TILE / 2 * p->count, s.w - first);
+    int last = min_int(TILE / 2 * (p->row + 1), s.h);
     size_t at = (size_t)TILE * p->column * NST_BLOCK;
 
     for (int r = TILE / 2 * p->row; n > 0 && r < last; r++) {
@@ -283,110 +284,113 @@ static void pool_piece(const struct call *c, int b, const struct piece *p)
 }
 
 /* Forward: the outputs of a piece, of one block, from m. */
-static void put_out(const struct call *c, int b, const struct piece *p, const float *m)
+static void store_output(const struct conv_args *c, int b, const struct tile_run *p,
+                         const float *m)
 {
-    size_t place = place_floats(c->d->out, c->d->tiles);
-    int rows = at_most(TILE, c->shape.h - TILE * p->row);
+    size_t point = point_floats(c->d->out, c->d->tiles);
+    int rows = min_int(TILE, c->shape.h - TILE * p->row);
 
     m += ((size_t)b * c->d->tiles + (size_t)p->at) * NST_BLOCK;
     for (int t = 0; t < p->count; t++) {
         int j = TILE * (p->column + t);
 
         c->cpu->kernels->winograd_output(
-            m + (size_t)t * NST_BLOCK, place, c->bias + b * NST_BLOCK, c->out_relu,
+            m + (size_t)t * NST_BLOCK, point, c->bias + b * NST_BLOCK, c->out_relu,
             nst_cpu_row(c->y, b, TILE * p->row) + (size_t)j * NST_BLOCK,
-            nst_cpu_pitch(c->shape), rows, at_most(TILE, c->shape.w - j));
+            nst_cpu_pitch(c->shape), rows, min_int(TILE, c->shape.w - j));
     }
     if (c->pooled)
-        pool_piece(c, b, p);
+        pool_run(c, b, p);
 }
 
 /* Backward: outputs of n tiles, of one block, to up: out x 4 x (4 tiles) x 16. */
-static void put_up(const struct call *c, int b, int n, const float *m, float *up)
+static void store_upstream(const struct conv_args *c, int b, int n, const float *m,
+                           float *upstream)
 {
-    size_t place = place_floats(c->d->out, c->d->tiles);
+    size_t point = point_floats(c->d->out, c->d->tiles);
     size_t row = (size_t)TILE * c->d->tiles * NST_BLOCK;
 
     for (int t = 0; t < n; t++)
         c->cpu->kernels->winograd_output(
-            m + ((size_t)b * c->d->tiles + t) * NST_BLOCK, place, NULL, 0,
-            up + b * TILE * row + (size_t)TILE * t * NST_BLOCK, row, TILE, TILE);
+            m + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point, NULL, 0,
+            upstream + b * TILE * row + (size_t)TILE * t * NST_BLOCK, row, TILE, TILE);
 }
 
 /* Backward: finish row r of a piece. */
-static void join_row(const struct call *c, const struct piece *p, int r,
-                     const float *up, float *scratch)
+static void backward_row(const struct conv_args *c, const struct tile_run *p, int r,
+                         const float *upstream, float *scratch)
 {
     size_t row = (size_t)TILE * c->d->tiles * NST_BLOCK;
     int first = TILE * p->column;
 
     if (TILE * p->row + r >= c->shape.h)
         return;
-    nst_cpu_join(c->cpu, c->joint, up + r * row + (size_t)TILE * p->at * NST_BLOCK,
-                 TILE * row, TILE * p->row + r, first,
-                 at_most(first + TILE * p->count, c->shape.w), scratch);
+    nst_cpu_backward_row(c->cpu, c->step,
+                         upstream + r * row + (size_t)TILE * p->at * NST_BLOCK,
+                         TILE * row, TILE * p->row + r, first,
+                         min_int(first + TILE * p->count, c->shape.w), scratch);
 }
 
 /* Multiply at one place, for some of the blocks put out. */
-static void multiply(const struct call *c, int n, const float *v, int place, int first,
-                     int last, float *m)
+static void multiply(const struct conv_args *c, int n, const float *v, int point,
+                     int first, int last, float *m)
 {
-    const struct direction *d = c->d;
+    const struct pass *d = c->d;
     size_t tiles = (size_t)d->tiles * NST_BLOCK;
     size_t block = (size_t)d->in * NST_BLOCK * NST_BLOCK;
 
-    c->cpu->kernels->product(
-        n, d->in, last - first, v + place * place_floats(d->in, d->tiles), tiles, false,
-        d->weight + ((size_t)place * d->out + (size_t)first) * block,
-        m + place * place_floats(d->out, d->tiles) + (size_t)first * tiles, tiles);
+    c->cpu->kernels->gemm(
+        n, d->in, last - first, v + point * point_floats(d->in, d->tiles), tiles, false,
+        d->weight + ((size_t)point * d->out + (size_t)first) * block,
+        m + point * point_floats(d->out, d->tiles) + (size_t)first * tiles, tiles);
 }
 
 /* Where the products stand, behind the inputs or what takes their place. */
-static float *products(const struct direction *d, float *v)
+static float *gemm_output(const struct pass *d, float *v)
 {
-    return v + scratch_floats(d) - PLACES * place_floats(d->out, d->tiles);
+    return v + scratch_floats(d) - POINTS * point_floats(d->out, d->tiles);
 }
 
 static void convolve_group(void *ctx, int item, int thread)
 {
-    const struct call *c = ctx;
-    const struct direction *d = c->d;
-    float *v = c->cpu->tiles[thread], *m = products(d, v);
-    int first = item * c->group, n = at_most(c->group, c->tiles - first);
-    struct piece p = {0};
+    const struct conv_args *c = ctx;
+    const struct pass *d = c->d;
+    float *v = c->cpu->tiles[thread], *m = gemm_output(d, v);
+    int first = item * c->group, n = min_int(c->group, c->tiles - first);
+    struct tile_run p = {0};
 
     transform_inputs(c, 0, d->in, first, n, v);
-    for (int k = 0; k < PLACES; k++)
+    for (int k = 0; k < POINTS; k++)
         multiply(c, n, v, k, 0, d->out, m);
-    for (int b = 0; c->joint && b < d->out; b++)
-        put_up(c, b, n, m, v);
-    while (next_piece(c, first, n, &p)) {
-        for (int b = 0; !c->joint && b < d->out; b++)
-            put_out(c, b, &p, m);
-        for (int r = 0; c->joint && r < TILE; r++)
-            join_row(c, &p, r, v, c->cpu->rows[thread]);
+    for (int b = 0; c->step && b < d->out; b++)
+        store_upstream(c, b, n, m, v);
+    while (next_run(c, first, n, &p)) {
+        for (int b = 0; !c->step && b < d->out; b++)
+            store_output(c, b, &p, m);
+        for (int r = 0; c->step && r < TILE; r++)
+            backward_row(c, &p, r, v, c->cpu->rows[thread]);
     }
 }
 
 /* Narrow layers: a thread does all of its tiles. */
-static void convolve_narrow(struct call *c)
+static void convolve_narrow(struct conv_args *c)
 {
-    int threads = nst_threads_used(c->cpu->base.threads);
-    int share = (c->tiles + threads - 1) / threads;
+    int threads = nst_threads_active(c->cpu->base.threads);
+    int per_thread = (c->tiles + threads - 1) / threads;
 
-    c->group = at_most(share, c->d->tiles);
+    c->group = min_int(per_thread, c->d->tiles);
     nst_threads_run(c->cpu->base.threads, (c->tiles + c->group - 1) / c->group,
                     convolve_group, c);
 }
 
 /* Wide layers: all threads do the same tiles, some at a time. */
 struct shared_tiles {
-    const struct call *c;
+    const struct conv_args *c;
     int first, n;
     float *v, *m;
-    int stretch, stretches; /* blocks of one, and how many there are at a place */
-    int pieces;
-    struct piece piece[WIDE_TILES];
+    int slice, slices; /* blocks of one, and how many there are at a place */
+    int runs;
+    struct tile_run run[WIDE_TILES];
 };
 
 /*
@@ -394,12 +398,12 @@ struct shared_tiles {
  * weights as one stream, which the kernels ask for in advance, and the inputs once;
  * still there are some goes for each thread, so that none waits long for another.
  */
-static int stretch(const struct call *c)
+static int slice(const struct conv_args *c)
 {
-    int goes = GOES * nst_threads_used(c->cpu->base.threads);
-    int blocks = PLACES * c->d->out / goes & ~1; /* the inner loops take two */
+    int items = ITEMS_PER_THREAD * nst_threads_active(c->cpu->base.threads);
+    int blocks = POINTS * c->d->out / items & ~1; /* the inner loops take two */
 
-    return blocks < 2 ? 2 : at_most(blocks, c->d->out);
+    return blocks < 2 ? 2 : min_int(blocks, c->d->out);
 }
 
 static void shared_inputs(void *ctx, int block, int thread)
@@ -410,14 +414,13 @@ static void shared_inputs(void *ctx, int block, int thread)
     transform_inputs(s->c, block, block + 1, s->first, s->n, s->v);
 }
 
-static void shared_products(void *ctx, int item, int thread)
+static void shared_gemm(void *ctx, int item, int thread)
 {
     const struct shared_tiles *s = ctx;
-    int out = s->c->d->out, b = item % s->stretches * s->stretch;
+    int out = s->c->d->out, b = item % s->slices * s->slice;
 
     (void)thread;
-    multiply(s->c, s->n, s->v, item / s->stretches, b, at_most(b + s->stretch, out),
-             s->m);
+    multiply(s->c, s->n, s->v, item / s->slices, b, min_int(b + s->slice, out), s->m);
 }
 
 static void shared_outputs(void *ctx, int block, int thread)
@@ -425,44 +428,45 @@ static void shared_outputs(void *ctx, int block, int thread)
     const struct shared_tiles *s = ctx;
 
     (void)thread;
-    if (s->c->joint)
-        put_up(s->c, block, s->n, s->m, s->v);
+    if (s->c->step)
+        store_upstream(s->c, block, s->n, s->m, s->v);
     else
-        for (int i = 0; i < s->pieces; i++)
-            put_out(s->c, block, &s->piece[i], s->m);
+        for (int i = 0; i < s->runs; i++)
+            store_output(s->c, block, &s->run[i], s->m);
 }
 
-static void shared_join(void *ctx, int item, int thread)
+static void shared_backward(void *ctx, int item, int thread)
 {
     const struct shared_tiles *s = ctx;
 
-    join_row(s->c, &s->piece[item / TILE], item % TILE, s->v, s->c->cpu->rows[thread]);
+    backward_row(s->c, &s->run[item / TILE], item % TILE, s->v,
+                 s->c->cpu->rows[thread]);
 }
 
-static void convolve_wide(const struct call *c)
+static void convolve_wide(const struct conv_args *c)
 {
-    const struct direction *d = c->d;
+    const struct pass *d = c->d;
     struct nst_threads *threads = c->cpu->base.threads;
-    struct shared_tiles s = {.c = c, .v = c->cpu->shared, .stretch = stretch(c)};
+    struct shared_tiles s = {.c = c, .v = c->cpu->shared, .slice = slice(c)};
 
-    s.m = products(d, s.v);
-    s.stretches = (d->out + s.stretch - 1) / s.stretch;
+    s.m = gemm_output(d, s.v);
+    s.slices = (d->out + s.slice - 1) / s.slice;
     for (int groups = (c->tiles + d->tiles - 1) / d->tiles; groups > 0; groups--) {
-        struct piece p = {0};
+        struct tile_run p = {0};
 
         s.n = (c->tiles - s.first) / groups; /* all are as large, or one larger */
-        for (s.pieces = 0; next_piece(c, s.first, s.n, &p); s.pieces++)
-            s.piece[s.pieces] = p;
+        for (s.runs = 0; next_run(c, s.first, s.n, &p); s.runs++)
+            s.run[s.runs] = p;
         nst_threads_run(threads, d->in, shared_inputs, &s);
-        nst_threads_run(threads, PLACES * s.stretches, shared_products, &s);
+        nst_threads_run(threads, POINTS * s.slices, shared_gemm, &s);
         nst_threads_run(threads, d->out, shared_outputs, &s);
-        if (c->joint)
-            nst_threads_run(threads, TILE * s.pieces, shared_join, &s);
+        if (c->step)
+            nst_threads_run(threads, TILE * s.runs, shared_backward, &s);
         s.first += s.n;
     }
 }
 
-static void convolve(struct call *c)
+static void convolve(struct conv_args *c)
 {
     c->tile_columns = nst_cpu_tiles(c->shape.w);
     c->tiles = c->tile_columns * nst_cpu_tiles(c->shape.h);
@@ -476,29 +480,30 @@ void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
                   const struct nst_tensor *x, bool relu, struct nst_tensor *y,
                   bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled)
 {
-    struct call c = {.cpu = (struct nst_cpu *)be,
-                     .d = &k->winograd->forward,
-                     .x = x,
-                     .relu = relu,
-                     .shape = y->shape,
-                     .y = y,
-                     .bias = k->winograd->bias,
-                     .out_relu = out_relu,
-                     .pooled = pooled,
-                     .pooling = pooling};
+    struct conv_args c = {.cpu = (struct nst_cpu *)be,
+                          .d = &k->winograd->forward,
+                          .x = x,
+                          .relu = relu,
+                          .shape = y->shape,
+                          .y = y,
+                          .bias = k->winograd->bias,
+                          .out_relu = out_relu,
+                          .pooled = pooled,
+                          .pooling = pooling};
 
     convolve(&c);
 }
 
 void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                       const struct nst_tensor *gy, const struct nst_joint *joint)
+                       const struct nst_tensor *gy,
+                       const struct nst_backward_step *step)
 {
-    struct nst_cpu_joint j = nst_cpu_joint((struct nst_cpu *)be, joint);
-    struct call c = {.cpu = (struct nst_cpu *)be,
-                     .d = &k->winograd->backward,
-                     .x = gy,
-                     .shape = gy->shape,
-                     .joint = &j};
+    struct nst_cpu_step j = nst_cpu_step_pack((struct nst_cpu *)be, step);
+    struct conv_args c = {.cpu = (struct nst_cpu *)be,
+                          .d = &k->winograd->backward,
+                          .x = gy,
+                          .shape = gy->shape,
+                          .step = &j};
 
     convolve(&c);
 }

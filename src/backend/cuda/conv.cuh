@@ -16,16 +16,16 @@
  * weight of tap (u, v) and colour c, and the last five are 0.
  */
 struct nst_conv {
-    void *ahead, *back;
+    void *w_fwd, *w_bwd;
     float *bias;
     int cin, cout;
     const struct nst_normalisation *picture; /* or NULL */
 };
 
-#define PICTURE_ROWS 32
+#define FIRST_CONV_TAPS 32
 
 /* What a convolution of a map x (h x w x cin) makes. */
-template <class T> struct patches {
+template <class T> struct conv_args {
     const T *x;
     const T *weight; /* cout x (9 cin) */
     int cin, cout, h, w;
@@ -33,7 +33,7 @@ template <class T> struct patches {
 };
 
 /* Rows of y = conv + bias, or what a ReLU leaves of it, and perhaps pooled. */
-template <class T> struct outcome {
+template <class T> struct epilogue {
     const float *bias; /* or NULL: 0 */
     T *y, *pooled;     /* y: of row top on; pooled: of all that top is even; or NULL */
     bool relu, average;
@@ -43,14 +43,14 @@ template <class T> struct outcome {
 /* conv.cu. Patches are laid out in room where they must be, for so many rows at once as
  * there is room for: so many bytes each; or 0. */
 template <class T>
-size_t cuda_laid_row(const struct cuda *cu, const struct patches<T> &p);
+size_t cuda_im2col_row_bytes(const struct cuda *cu, const struct conv_args<T> &p);
 template <class T>
-void cuda_convolve(struct cuda *cu, const struct patches<T> &p,
-                   const struct outcome<T> &o, struct cuda_room room);
-void cuda_implicit_open(struct cuda *cu); /* once, on its device */
-/* implicit.cu: on tensor cores, where cuda_implicit() of cin and cout. */
+void cuda_convolve(struct cuda *cu, const struct conv_args<T> &p,
+                   const struct epilogue<T> &o, struct cuda_arena arena);
+void cuda_implicit_gemm_init(struct cuda *cu); /* once, on its device */
+/* implicit_gemm.cu: on tensor cores, where cuda_uses_tensor_cores() of cin and cout. */
 template <class T>
-void cuda_implicit_conv(struct cuda *cu, const struct patches<T> &p,
-                        const struct outcome<T> &o);
+void cuda_implicit_gemm(struct cuda *cu, const struct conv_args<T> &p,
+                        const struct epilogue<T> &o);
 
 #endif

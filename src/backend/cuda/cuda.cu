@@ -11,14 +11,14 @@
 #include <stdlib.h>
 
 extern "C" {
-#include "base/mem.h"
+#include "base/alloc.h"
 }
 
-static void close_line(struct cuda_line *line)
+static void destroy_stream(struct cuda_stream *s)
 {
-    if (line->stream)
-        cudaStreamDestroy(line->stream);
-    cudaFree(line->scratch);
+    if (s->stream)
+        cudaStreamDestroy(s->stream);
+    cudaFree(s->scratch);
 }
 
 static void cuda_close(struct nst_backend *be)
@@ -27,16 +27,16 @@ static void cuda_close(struct nst_backend *be)
 
     if (cu->blas)
         cublasDestroy(cu->blas);
-    close_line(&cu->line);
-    close_line(&cu->other);
-    if (cu->done)
-        cudaEventDestroy(cu->done);
-    if (cu->held)
-        cudaEventDestroy(cu->held);
+    destroy_stream(&cu->current);
+    destroy_stream(&cu->other);
+    if (cu->side_done)
+        cudaEventDestroy(cu->side_done);
+    if (cu->main_done)
+        cudaEventDestroy(cu->main_done);
     cudaFree(cu->workspace);
     cudaFree(cu->peak);
-    cudaFreeHost(cu->peak_here);
-    cudaFreeHost(cu->letter);
+    cudaFreeHost(cu->peak_host);
+    cudaFreeHost(cu->staging);
     cuda_vectors_close(cu);
     nst_threads_free(be->threads);
     free(cu);
@@ -46,21 +46,21 @@ static enum nst_status cuda_open(struct nst_backend **out,
                                  const struct nst_backend_config *config,
                                  struct nst_err *err);
 
-static enum nst_status cuda_share(struct nst_backend **out,
+static enum nst_status cuda_clone(struct nst_backend **out,
                                   const struct nst_backend *be, struct nst_err *err)
 {
     const struct cuda *cu = reinterpret_cast<const struct cuda *>(be);
     enum nst_status st = cuda_open(out, &be->config, err);
 
     if (st == NST_OK)
-        st = cuda_want_scratch(cuda_of(*out), &cuda_of(*out)->line,
-                               cu->line.scratch_bytes, err);
+        st = cuda_reserve_scratch(cuda_of(*out), &cuda_of(*out)->current,
+                                  cu->current.scratch_bytes, err);
     if (st != NST_OK && *out) {
         cuda_close(*out);
         *out = NULL;
     }
     if (st == NST_OK)
-        cuda_look_around(cuda_of(*out));
+        cuda_query_memory(cuda_of(*out));
     return st;
 }
 
@@ -69,43 +69,43 @@ static const struct nst_backend_ops operators = {
     .name = "cuda",
     .open = cuda_open,
     .close = cuda_close,
-    .share = cuda_share,
-    .numbers_new = cuda_numbers_new,
-    .numbers_free = cuda_numbers_free,
-    .put = cuda_put,
-    .get = cuda_get,
-    .copy = cuda_copy_numbers,
-    .repeat = cuda_repeat,
-    .forget = cuda_forget,
+    .clone = cuda_clone,
+    .buffer_alloc = cuda_buffer_alloc,
+    .buffer_free = cuda_buffer_free,
+    .buffer_upload = cuda_buffer_upload,
+    .buffer_download = cuda_buffer_download,
+    .buffer_copy = cuda_buffer_copy,
+    .graph_replay = cuda_graph_replay,
+    .graph_free = cuda_graph_free,
     .copy_window = cuda_copy_window,
     .vectors = &cuda_vectors,
     .tensor_new = cuda_tensor_new<T>,
     .tensor_free = cuda_tensor_free,
     .tensor_bytes = cuda_tensor_bytes<T>,
     .tensor_copy = cuda_tensor_copy<T>,
-    .upload = cuda_upload<T>,
-    .download = cuda_download<T>,
+    .tensor_upload = cuda_tensor_upload<T>,
+    .tensor_download = cuda_tensor_download<T>,
     .conv_new = cuda_conv_new<T>,
     .conv_free = cuda_conv_free,
     .conv = cuda_conv<T>,
     .conv_grad = cuda_conv_grad<T>,
-    .last_grad = cuda_last_grad<T>,
-    .conv_picture = cuda_conv_picture<T>,
-    .conv_picture_grad = cuda_conv_picture_grad<T>,
+    .head_grad = cuda_head_grad<T>,
+    .first_conv = cuda_first_conv<T>,
+    .first_conv_grad = cuda_first_conv_grad<T>,
     .gram = cuda_gram<T>,
     .channel_sums = cuda_channel_sums<T>,
     .squared_error = cuda_squared_error<T>,
     .gram_loss = cuda_gram_loss,
     .moment_loss = cuda_moment_loss,
     .matrix_bytes = cuda_matrix_bytes<T>,
-    .ready_matrix = cuda_ready_matrix<T>,
-    .variation = cuda_variation,
-    .pull = cuda_pull,
+    .matrix_pack = cuda_matrix_pack<T>,
+    .tv_loss = cuda_tv_loss,
+    .temporal_loss = cuda_temporal_loss,
 };
 
 extern "C" const struct nst_backend_ops nst_backend_cuda = operators<float>;
 
-static enum nst_status refused(cudaError_t e, int device, struct nst_err *err)
+static enum nst_status set_cuda_error(cudaError_t e, int device, struct nst_err *err)
 {
     cudaGetLastError();
     return nst_err_set(err, NST_ERR_IO, "cuda:%d: %s (%s)", device,
@@ -113,10 +113,10 @@ static enum nst_status refused(cudaError_t e, int device, struct nst_err *err)
 }
 
 /* The device exists, and has the precision. */
-static enum nst_status look_at(struct cuda *cu, struct nst_err *err)
+static enum nst_status check_device(struct cuda *cu, struct nst_err *err)
 {
     struct cudaDeviceProp p;
-    int count = nst_cuda_count(err);
+    int count = nst_cuda_device_count(err);
     cudaError_t e;
 
     if (count == 0)
@@ -129,10 +129,10 @@ static enum nst_status look_at(struct cuda *cu, struct nst_err *err)
     if (e == cudaSuccess)
         e = cudaSetDevice(cu->device);
     if (e != cudaSuccess)
-        return refused(e, cu->device, err);
+        return set_cuda_error(e, cu->device, err);
     cu->capability = 10 * p.major + p.minor;
-    cu->processors = p.multiProcessorCount;
-    cu->shared = p.sharedMemPerBlockOptin;
+    cu->sm_count = p.multiProcessorCount;
+    cu->max_shared = p.sharedMemPerBlockOptin;
     if (cu->precision == NST_PRECISION_AUTO)
         cu->precision = cu->capability >= 80 ? NST_PRECISION_TF32 : NST_PRECISION_FP32;
     if (cu->precision == NST_PRECISION_TF32 && cu->capability < 80)
@@ -146,43 +146,44 @@ static enum nst_status look_at(struct cuda *cu, struct nst_err *err)
 }
 
 /* Streams, and what else all operators need. */
-static enum nst_status furnish(struct cuda *cu, struct nst_err *err)
+static enum nst_status create_resources(struct cuda *cu, struct nst_err *err)
 {
-    cudaError_t e = cudaStreamCreateWithFlags(&cu->line.stream, cudaStreamNonBlocking);
+    cudaError_t e =
+        cudaStreamCreateWithFlags(&cu->current.stream, cudaStreamNonBlocking);
     enum nst_status st;
     void *peak = NULL;
 
     if (e == cudaSuccess)
         e = cudaStreamCreateWithFlags(&cu->other.stream, cudaStreamNonBlocking);
     if (e == cudaSuccess)
-        e = cudaEventCreateWithFlags(&cu->done, cudaEventDisableTiming);
+        e = cudaEventCreateWithFlags(&cu->side_done, cudaEventDisableTiming);
     if (e == cudaSuccess)
-        e = cudaEventCreateWithFlags(&cu->held, cudaEventDisableTiming);
+        e = cudaEventCreateWithFlags(&cu->main_done, cudaEventDisableTiming);
     if (e == cudaSuccess)
-        e = cudaMallocHost(&cu->letter, CUDA_LETTER);
+        e = cudaMallocHost(&cu->staging, CUDA_STAGING_BYTES);
     if (e != cudaSuccess)
-        return refused(e, cu->device, err);
+        return set_cuda_error(e, cu->device, err);
     st = cuda_alloc(cu, &cu->workspace, CUDA_WORKSPACE, err);
     if (st == NST_OK)
-        st = cuda_vectors_furnish(cu, err);
+        st = cuda_vectors_init(cu, err);
     if (st != NST_OK)
         return st;
-    st = cuda_want_scratch(cu, &cu->line, LEAST_SCRATCH, err);
+    st = cuda_reserve_scratch(cu, &cu->current, MIN_SCRATCH, err);
     if (st == NST_OK)
-        st = cuda_want_scratch(cu, &cu->other, ASIDE_SCRATCH, err);
+        st = cuda_reserve_scratch(cu, &cu->other, SIDE_SCRATCH, err);
     if (st != NST_OK)
         return st;
     if (cu->tensor_cores)
-        cuda_implicit_open(cu);
+        cuda_implicit_gemm_init(cu);
     if (cu->precision != NST_PRECISION_FP16)
         return NST_OK;
     st = cuda_alloc(cu, &peak, sizeof *cu->peak, err);
     cu->peak = static_cast<int *>(peak);
     if (st != NST_OK)
         return st;
-    cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->line.stream));
-    e = cudaMallocHost(&cu->peak_here, sizeof *cu->peak_here);
-    return e == cudaSuccess ? NST_OK : refused(e, cu->device, err);
+    cuda_ok(cu, cudaMemsetAsync(cu->peak, 0, sizeof *cu->peak, cu->current.stream));
+    e = cudaMallocHost(&cu->peak_host, sizeof *cu->peak_host);
+    return e == cudaSuccess ? NST_OK : set_cuda_error(e, cu->device, err);
 }
 
 static enum nst_status cuda_open(struct nst_backend **out,
@@ -194,35 +195,35 @@ static enum nst_status cuda_open(struct nst_backend **out,
 
     *out = NULL;
     cu->base.config = *config;
-    cu->base.regions = 1;
+    cu->base.max_regions = 1;
     cu->device = config->device;
     cu->precision = config->precision;
-    cu->base.gradient_scale = 1;
-    st = look_at(cu, err);
+    cu->base.loss_scale = 1;
+    st = check_device(cu, err);
     if (st == NST_OK)
         st = nst_threads_new(&cu->base.threads, config->threads, err);
     if (st == NST_OK)
-        st = furnish(cu, err);
+        st = create_resources(cu, err);
     if (st != NST_OK) {
         cuda_close(&cu->base);
         return st;
     }
     cu->base.config.precision = cu->precision;
-    cuda_look_around(cu);
+    cuda_query_memory(cu);
     cu->base.ops =
         cu->precision == NST_PRECISION_FP16 ? &operators<__half> : &operators<float>;
     *out = &cu->base;
     return NST_OK;
 }
 
-int nst_cuda_driver(void)
+int nst_cuda_driver_version(void)
 {
     int version = 0;
 
     return cudaDriverGetVersion(&version) == cudaSuccess ? version : 0;
 }
 
-int nst_cuda_count(struct nst_err *err)
+int nst_cuda_device_count(struct nst_err *err)
 {
     int count = 0;
     cudaError_t e = cudaGetDeviceCount(&count);
@@ -239,15 +240,15 @@ enum nst_status nst_cuda_device(int i, struct nst_cuda_device *out, struct nst_e
 {
     struct cudaDeviceProp p;
     cudaError_t e = cudaGetDeviceProperties(&p, i);
-    size_t all = 0;
+    size_t total = 0;
 
     *out = {};
     if (e == cudaSuccess)
         e = cudaSetDevice(i);
     if (e == cudaSuccess)
-        e = cudaMemGetInfo(&out->free_memory, &all);
+        e = cudaMemGetInfo(&out->free_memory, &total);
     if (e != cudaSuccess)
-        return refused(e, i, err);
+        return set_cuda_error(e, i, err);
     snprintf(out->name, sizeof out->name, "%s", p.name);
     out->major = p.major;
     out->minor = p.minor;

@@ -17,11 +17,11 @@ struct nst_cuda_device {
 };
 
 /* How many devices can be used; 0 with the reason in *err if none. */
-int nst_cuda_count(struct nst_err *err);
+int nst_cuda_device_count(struct nst_err *err);
 /* The i-th of them. NST_ERR_IO (the driver refuses). */
 enum nst_status nst_cuda_device(int i, struct nst_cuda_device *out,
                                 struct nst_err *err);
 /* The newest CUDA that the driver supports, as 1000 major + 10 minor; 0: no driver. */
-int nst_cuda_driver(void);
+int nst_cuda_driver_version(void);
 
 #endif

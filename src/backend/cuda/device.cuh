@@ -8,7 +8,7 @@
  * in double, in an order that the shapes alone decide.
  *
  * Work goes to one stream, but for what the losses look at: that is done aside, on
- * another, while the network goes on. What fails is kept in base.fault, the first of
+ * another, while the network goes on. What fails is kept in base.error, the first of
  * it; results are worth nothing then.
  */
 #ifndef NST_BACKEND_CUDA_DEVICE_CUH
@@ -26,7 +26,7 @@ extern "C" {
 #include "backend/cuda/ptx.cuh"
 
 /* A stream, and the scratch of what goes there. */
-struct cuda_line {
+struct cuda_stream {
     cudaStream_t stream;
     char *scratch;
     size_t scratch_bytes;
@@ -35,7 +35,7 @@ struct cuda_line {
 /* A tensor of this backend: an event says that it was made. */
 struct cuda_tensor {
     struct nst_tensor base;
-    cudaEvent_t made;
+    cudaEvent_t ready;
 };
 
 /* What cuBLAS wants at most, by its manual, on compute capability 9.0. */
@@ -43,24 +43,25 @@ struct cuda_tensor {
 
 struct cuda {
     struct nst_backend base;
-    int device, capability, processors; /* capability: 80 for 8.0 */
-    enum nst_precision precision;       /* never NST_PRECISION_AUTO */
-    bool tensor_cores;                  /* our own products on them can be used */
-    size_t shared;                      /* bytes of shared memory of a block at most */
-    struct cuda_line line, other; /* that work goes to now, and the one beside it */
-    bool aside;                   /* line is the one aside */
-    cudaEvent_t done;             /* what was begun aside */
-    cudaEvent_t held;             /* what must be done before more is */
-    bool busy;                    /* with what the main line has not waited for */
-    void *letter;                 /* to the host: CUDA_LETTER bytes of its memory */
-    cublasHandle_t blas;          /* NULL: not yet needed */
-    void *workspace;              /* CUDA_WORKSPACE bytes of it */
-    /* fp16 alone: *peak, on the device, is the bits of the largest magnitude of gradients
-     * (times base.gradient_scale) so far; *peak_here is what it was after the latest
-     * gradient, which is looked at once that is known to be done. */
-    int *peak, *peak_here;
-    bool unsettled;
-    double *told_parts, *told; /* of passes over vectors: see vectors.cu */
+    int device, capability, sm_count; /* capability: 80 for 8.0 */
+    enum nst_precision precision;     /* never NST_PRECISION_AUTO */
+    bool tensor_cores;                /* our own products on them can be used */
+    size_t max_shared;                /* bytes of shared memory of a block at most */
+    struct cuda_stream current,
+        other;             /* that work goes to now, and the one beside it */
+    bool on_side;          /* line is the one aside */
+    cudaEvent_t side_done; /* what was begun aside */
+    cudaEvent_t main_done; /* what must be done before more is */
+    bool side_pending;     /* with what the main line has not waited for */
+    void *staging;         /* to the host: CUDA_STAGING_BYTES bytes of its memory */
+    cublasHandle_t blas;   /* NULL: not yet needed */
+    void *workspace;       /* CUDA_WORKSPACE bytes of it */
+    /* fp16 alone: *peak, on the device, is the bits of the largest magnitude of
+     * gradients (times base.loss_scale) so far; *peak_host is what it was after the
+     * latest gradient, which is looked at once that is known to be done. */
+    int *peak, *peak_host;
+    bool grad_pending;
+    double *partials, *results; /* of passes over vectors: see vectors.cu */
 };
 
 /* Keep what failed, if it did; false then. */
@@ -79,77 +80,78 @@ static inline struct cuda *cuda_of(struct nst_backend *be)
 
 /* From here on work goes aside, where it waits for nothing but the map f, and back. The
  * main line waits for what was aside before it changes a map or hands something to the
- * host: cuda_wait_aside(). Whatever uses cuBLAS stays on the main line. */
-void cuda_go_aside(struct cuda *cu, const struct nst_tensor *f);
+ * host: cuda_main_wait_side(). Whatever uses cuBLAS stays on the main line. */
+void cuda_side_begin(struct cuda *cu, const struct nst_tensor *f);
 /* What goes aside from now on waits for all that is under way on the main line. */
-void cuda_hold_aside(struct cuda *cu);
-void cuda_come_back(struct cuda *cu);
-void cuda_wait_aside(struct cuda *cu);
+void cuda_side_wait_main(struct cuda *cu);
+void cuda_side_end(struct cuda *cu);
+void cuda_main_wait_side(struct cuda *cu);
 /* What is under way on the main line will have made t. */
-void cuda_made(struct cuda *cu, const struct nst_tensor *t);
+void cuda_record_ready(struct cuda *cu, const struct nst_tensor *t);
 
 /* The line's scratch, from its begin on: it is free again at the next operator. */
-struct cuda_room {
+struct cuda_arena {
     char *at, *end;
 };
-struct cuda_room cuda_room(struct cuda *cu);
-void *cuda_take_bytes(struct cuda_room *room, size_t bytes);
-template <class T> T *cuda_take(struct cuda_room *room, size_t n)
+struct cuda_arena cuda_arena(struct cuda *cu);
+void *cuda_arena_alloc_bytes(struct cuda_arena *arena, size_t bytes);
+template <class T> T *cuda_arena_alloc(struct cuda_arena *arena, size_t n)
 {
-    return static_cast<T *>(cuda_take_bytes(room, n * sizeof(T)));
+    return static_cast<T *>(cuda_arena_alloc_bytes(arena, n * sizeof(T)));
 }
 /* How many of rows can be worked on at once when each takes bytes of what is left of
  * the room: one at least. */
-int cuda_rows(const struct cuda_room *room, size_t bytes, int rows);
+int cuda_arena_rows(const struct cuda_arena *arena, size_t bytes, int rows);
 /* The scratch that operators on a map of this shape take at most. */
-size_t cuda_scratch_for(const struct cuda *cu, struct nst_shape s);
+size_t cuda_scratch_bytes(const struct cuda *cu, struct nst_shape s);
 /* What operators that know no tensor take, and what those aside have: parts of Gram
  * matrices. The tests have little. */
-#define LEAST_SCRATCH ((size_t)64 << 10)
-#ifndef ASIDE_SCRATCH
-#define ASIDE_SCRATCH ((size_t)17 << 20)
+#define MIN_SCRATCH ((size_t)64 << 10)
+#ifndef SIDE_SCRATCH
+#define SIDE_SCRATCH ((size_t)17 << 20)
 #endif
 /* Make sure of so much. Not while a room is in use. */
-enum nst_status cuda_want_scratch(struct cuda *cu, struct cuda_line *line, size_t bytes,
-                                  struct nst_err *err);
+enum nst_status cuda_reserve_scratch(struct cuda *cu, struct cuda_stream *s,
+                                     size_t bytes, struct nst_err *err);
 
-/* base.memory becomes what may be taken of what is free: others use the device, too. */
-void cuda_look_around(struct cuda *cu);
+/* base.device_memory becomes what may be taken of what is free: others use the
+ * device, too. */
+void cuda_query_memory(struct cuda *cu);
 /* Device memory, until cudaFree(). NST_ERR_MEM says how much was asked for. */
 enum nst_status cuda_alloc(struct cuda *cu, void **out, size_t bytes,
                            struct nst_err *err);
 
 /* Wait for all work; the fault, if there was one by then. */
-enum nst_status cuda_finish(struct cuda *cu, struct nst_err *err);
+enum nst_status cuda_synchronize(struct cuda *cu, struct nst_err *err);
 
 /* What is no larger comes back by memory that the device writes to itself. */
-#define CUDA_LETTER ((size_t)4096)
+#define CUDA_STAGING_BYTES ((size_t)4096)
 /* Bytes to the device, and back when all before is done. Zeros after a fault. */
-void cuda_send(struct cuda *cu, void *to, const void *from, size_t bytes);
-void cuda_receive(struct cuda *cu, void *to, const void *from, size_t bytes);
+void cuda_copy_async(struct cuda *cu, void *to, const void *from, size_t bytes);
+void cuda_copy_to_host(struct cuda *cu, void *to, const void *from, size_t bytes);
 
 /* y (m x n) = alpha a (m x k) b' (b is n x k) + beta y, all row by row. */
 template <class T, class U>
-void cuda_product(struct cuda *cu, size_t m, int n, int k, float alpha, const T *a,
-                  const T *b, float beta, U *y);
+void cuda_gemm(struct cuda *cu, size_t m, int n, int k, float alpha, const T *a,
+               const T *b, float beta, U *y);
 /* Of each of count pieces of pixels pixels: y (c x c) = a' b over its pixels, where a
  * and b are pixels x c, row by row. */
 template <class T>
-void cuda_squares(struct cuda *cu, int c, int pixels, int count, const T *a, const T *b,
-                  float *y);
+void cuda_batched_gram(struct cuda *cu, int c, int pixels, int count, const T *a,
+                       const T *b, float *y);
 
 /* kernel<<<grid, block, shared>>>(args...) on the line */
 template <class... P, class... A>
-void cuda_launch_as(struct cuda *cu, cudaLaunchAttribute *attribute,
-                    unsigned attributes, void (*kernel)(P...), dim3 grid, int block,
-                    size_t shared, A... args)
+void cuda_launch_attributes(struct cuda *cu, cudaLaunchAttribute *attribute,
+                            unsigned attributes, void (*kernel)(P...), dim3 grid,
+                            int block, size_t shared, A... args)
 {
     cudaLaunchConfig_t config = {};
 
     config.gridDim = grid;
     config.blockDim = dim3((unsigned)block);
     config.dynamicSmemBytes = shared;
-    config.stream = cu->line.stream;
+    config.stream = cu->current.stream;
     config.attrs = attribute;
     config.numAttrs = attributes;
     cuda_ok(cu, cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...));
@@ -159,27 +161,27 @@ template <class... P, class... A>
 void cuda_launch(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
                  size_t shared, A... args)
 {
-    cuda_launch_as(cu, NULL, 0, kernel, grid, block, shared, args...);
+    cuda_launch_attributes(cu, NULL, 0, kernel, grid, block, shared, args...);
 }
 
-/* The same of a kernel that begins with ptx::begin(): it may be brought in while the
- * one before it ends. */
+/* The same of a kernel that begins with ptx::griddep_wait(): it may be brought in while
+ * the one before it ends. */
 template <class... P, class... A>
-void cuda_launch_early(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
-                       size_t shared, A... args)
+void cuda_launch_pdl(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
+                     size_t shared, A... args)
 {
-    cudaLaunchAttribute early = {};
+    cudaLaunchAttribute pdl = {};
 
-    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    early.val.programmaticStreamSerializationAllowed = 1;
-    cuda_launch_as(cu, &early, cu->capability >= 90 ? 1 : 0, kernel, grid, block,
-                   shared, args...);
+    pdl.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    pdl.val.programmaticStreamSerializationAllowed = 1;
+    cuda_launch_attributes(cu, &pdl, cu->capability >= 90 ? 1 : 0, kernel, grid, block,
+                           shared, args...);
 }
 
 #define CUDA_BLOCK 256
 /* With as many threads as there are items, or so many that each has several. */
 template <class... P, class... A>
-void cuda_launch_over(struct cuda *cu, void (*kernel)(P...), size_t items, A... args)
+void cuda_launch_1d(struct cuda *cu, void (*kernel)(P...), size_t items, A... args)
 {
     size_t blocks = (items + CUDA_BLOCK - 1) / CUDA_BLOCK;
 
@@ -190,35 +192,35 @@ void cuda_launch_over(struct cuda *cu, void (*kernel)(P...), size_t items, A... 
 }
 
 /* The items of this thread are first, first + step ... */
-static __device__ __forceinline__ size_t cuda_first()
+static __device__ __forceinline__ size_t cuda_grid_index()
 {
     return (size_t)blockIdx.x * blockDim.x + threadIdx.x;
 }
-static __device__ __forceinline__ size_t cuda_step()
+static __device__ __forceinline__ size_t cuda_grid_stride()
 {
     return (size_t)gridDim.x * blockDim.x;
 }
 
 /* How values are stored. */
-static __device__ __forceinline__ float value(float v)
+static __device__ __forceinline__ float to_float(float v)
 {
     return v;
 }
-static __device__ __forceinline__ float value(__half v)
+static __device__ __forceinline__ float to_float(__half v)
 {
     return __half2float(v);
 }
 
-static __device__ __forceinline__ void put(float *to, float v)
+static __device__ __forceinline__ void store(float *to, float v)
 {
     *to = v;
 }
 /* Too large a value becomes the largest. */
-static __device__ __forceinline__ void put(__half *to, float v)
+static __device__ __forceinline__ void store(__half *to, float v)
 {
-    const float most = 65504;
+    const float half_max = 65504;
 
-    *to = __float2half_rn(v > most ? most : v < -most ? -most : v);
+    *to = __float2half_rn(v > half_max ? half_max : v < -half_max ? -half_max : v);
 }
 
 static __device__ __forceinline__ float relu(float v)
@@ -227,14 +229,14 @@ static __device__ __forceinline__ float relu(float v)
 }
 
 /* Our own products on tensor cores read and write 16 bytes of a pixel at once. */
-static inline bool cuda_implicit(const struct cuda *cu, int channels)
+static inline bool cuda_uses_tensor_cores(const struct cuda *cu, int channels)
 {
     int element = cu->precision == NST_PRECISION_FP16 ? 2 : 4;
 
     return cu->tensor_cores && channels * element % 16 == 0;
 }
 
-template <class T> T *values(const struct nst_tensor *t)
+template <class T> T *tensor_data(const struct nst_tensor *t)
 {
     return reinterpret_cast<T *>(t->data);
 }

@@ -8,46 +8,47 @@
 
 #include "backend/cuda/operators.cuh"
 
-#define MOST_PARTS 512
+#define MAX_PARTS 512
 
 /* Add up a value of each thread of a block; thread 0 gets the sum. */
-static __device__ double sum_of_block(double v)
+static __device__ double block_sum(double v)
 {
-    __shared__ double of[CUDA_BLOCK];
+    __shared__ double partial[CUDA_BLOCK];
 
-    of[threadIdx.x] = v;
+    partial[threadIdx.x] = v;
     for (unsigned half = CUDA_BLOCK / 2; half > 0; half /= 2) {
         __syncthreads();
         if (threadIdx.x < half)
-            of[threadIdx.x] += of[threadIdx.x + half];
+            partial[threadIdx.x] += partial[threadIdx.x + half];
     }
-    return of[0];
+    return partial[0];
 }
 
-static __global__ void parts_kernel(const double *parts, int count, double *sum)
+static __global__ void reduce_parts_kernel(const double *parts, int count, double *sum)
 {
     double v = 0;
 
     for (int i = (int)threadIdx.x; i < count; i += CUDA_BLOCK)
         v += parts[i];
-    v = sum_of_block(v);
+    v = block_sum(v);
     if (threadIdx.x == 0)
         *sum = v;
 }
 
 /* As many blocks as n items want, each of which gives a part; then their sum. */
 template <class... P, class... A>
-static void add_up(struct cuda *cu, double *sum, size_t n, void (*kernel)(P...),
+static void reduce(struct cuda *cu, double *sum, size_t n, void (*kernel)(P...),
                    A... args)
 {
-    struct cuda_room room = cuda_room(cu);
-    double *parts = cuda_take<double>(&room, MOST_PARTS);
+    struct cuda_arena arena = cuda_arena(cu);
+    double *parts = cuda_arena_alloc<double>(&arena, MAX_PARTS);
     size_t blocks = (n + CUDA_BLOCK - 1) / CUDA_BLOCK;
 
-    if (blocks > MOST_PARTS)
-        blocks = MOST_PARTS;
+    if (blocks > MAX_PARTS)
+        blocks = MAX_PARTS;
     cuda_launch(cu, kernel, dim3((unsigned)blocks), CUDA_BLOCK, 0, args..., n, parts);
-    cuda_launch(cu, parts_kernel, dim3(1), CUDA_BLOCK, 0, parts, (int)blocks, sum);
+    cuda_launch(cu, reduce_parts_kernel, dim3(1), CUDA_BLOCK, 0, parts, (int)blocks,
+                sum);
 }
 
 static __global__ void gram_loss_kernel(const double *products, double scale,
@@ -56,13 +57,13 @@ static __global__ void gram_loss_kernel(const double *products, double scale,
 {
     double sum = 0;
 
-    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
+    for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride()) {
         double d = scale * products[i] - target[i];
 
         sum += d * d;
         derivative[i] = (float)(factor * d);
     }
-    sum = sum_of_block(sum);
+    sum = block_sum(sum);
     if (threadIdx.x == 0)
         parts[blockIdx.x] = sum;
 }
@@ -73,31 +74,31 @@ void cuda_gram_loss(struct nst_backend *be, int channels, const double *products
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_go_aside(cu, NULL);
-    add_up(cu, sum, (size_t)channels * (size_t)channels, gram_loss_kernel, products,
+    cuda_side_begin(cu, NULL);
+    reduce(cu, sum, (size_t)channels * (size_t)channels, gram_loss_kernel, products,
            scale, target, factor, derivative);
-    cuda_come_back(cu);
+    cuda_side_end(cu);
 }
 
 /* As nst_host_moment_loss(). */
-static __global__ void moment_kernel(struct nst_layer_moments m, double factor,
-                                     float *derivative, float *offset, size_t channels,
-                                     double *parts)
+static __global__ void moment_loss_kernel(struct nst_layer_moments m, double factor,
+                                          float *derivative, float *offset,
+                                          size_t channels, double *parts)
 {
     double sum = 0;
 
-    for (size_t c = cuda_first(); c < channels; c += cuda_step()) {
+    for (size_t c = cuda_grid_index(); c < channels; c += cuda_grid_stride()) {
         double mean = m.sums[c] / m.pixels;
         double variance = m.products[c * channels + c] / m.pixels - mean * mean;
-        double deviation = sqrt((variance > 0 ? variance : 0) + NST_LEAST_VARIANCE);
-        double by_mean = mean - m.mean[c];
+        double deviation = sqrt((variance > 0 ? variance : 0) + NST_VARIANCE_EPSILON);
+        double mean_error = mean - m.mean[c];
         double slope = (deviation - m.deviation[c]) / deviation;
 
-        sum += by_mean * by_mean + slope * deviation * slope * deviation;
-        offset[c] = (float)(factor * (by_mean - slope * mean));
+        sum += mean_error * mean_error + slope * deviation * slope * deviation;
+        offset[c] = (float)(factor * (mean_error - slope * mean));
         derivative[c * channels + c] += (float)(factor * slope);
     }
-    sum = sum_of_block(sum);
+    sum = block_sum(sum);
     if (threadIdx.x == 0)
         parts[blockIdx.x] = sum;
 }
@@ -108,65 +109,66 @@ void cuda_moment_loss(struct nst_backend *be, int channels,
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_go_aside(cu, NULL);
-    add_up(cu, sum, (size_t)channels, moment_kernel, *m, factor, derivative, offset);
-    cuda_come_back(cu);
+    cuda_side_begin(cu, NULL);
+    reduce(cu, sum, (size_t)channels, moment_loss_kernel, *m, factor, derivative,
+           offset);
+    cuda_side_end(cu);
 }
 
-static __global__ void variation_kernel(const float *rgb, struct nst_planes of,
-                                        float scale, float *grad, size_t n,
-                                        double *parts)
+static __global__ void tv_loss_kernel(const float *rgb, struct nst_image_size size,
+                                      float scale, float *grad, size_t n, double *parts)
 {
     double sum = 0;
 
-    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
-        int column = (int)(i % of.width), row = (int)(i / of.width % of.height);
+    for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride()) {
+        int column = (int)(i % size.width), row = (int)(i / size.width % size.height);
         float x = rgb[i];
-        float right = column < of.width - 1 ? rgb[i + 1] - x : 0;
-        float down = row < of.height - 1 ? rgb[i + of.width] - x : 0;
+        float right = column < size.width - 1 ? rgb[i + 1] - x : 0;
+        float down = row < size.height - 1 ? rgb[i + size.width] - x : 0;
         float left = column > 0 ? x - rgb[i - 1] : 0;
-        float up = row > 0 ? x - rgb[i - of.width] : 0;
+        float up = row > 0 ? x - rgb[i - size.width] : 0;
 
         sum += (double)right * right + (double)down * down;
         if (grad)
             grad[i] += scale * (left - right + up - down);
     }
-    sum = sum_of_block(sum);
+    sum = block_sum(sum);
     if (threadIdx.x == 0)
         parts[blockIdx.x] = sum;
 }
 
-void cuda_variation(struct nst_backend *be, const float *rgb, struct nst_planes of,
-                    float scale, float *grad, double *sum)
+void cuda_tv_loss(struct nst_backend *be, const float *rgb, struct nst_image_size size,
+                  float scale, float *grad, double *sum)
 {
-    add_up(cuda_of(be), sum, 3 * (size_t)of.height * (size_t)of.width, variation_kernel,
-           rgb, of, scale, grad);
+    reduce(cuda_of(be), sum, 3 * (size_t)size.height * (size_t)size.width,
+           tv_loss_kernel, rgb, size, scale, grad);
 }
 
-static __global__ void pull_kernel(const float *rgb, size_t area, const float *before,
-                                   const float *still, float scale, float *grad,
-                                   size_t n, double *parts)
+static __global__ void temporal_loss_kernel(const float *rgb, size_t area,
+                                            const float *previous,
+                                            const float *static_mask, float scale,
+                                            float *grad, size_t n, double *parts)
 {
     double sum = 0;
 
-    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
-        float pull = still[i % area] * (rgb[i] - before[i]);
+    for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride()) {
+        float weighted = static_mask[i % area] * (rgb[i] - previous[i]);
 
-        sum += (double)pull * (rgb[i] - before[i]);
+        sum += (double)weighted * (rgb[i] - previous[i]);
         if (grad)
-            grad[i] += scale * pull;
+            grad[i] += scale * weighted;
     }
-    sum = sum_of_block(sum);
+    sum = block_sum(sum);
     if (threadIdx.x == 0)
         parts[blockIdx.x] = sum;
 }
 
-void cuda_pull(struct nst_backend *be, const float *rgb, struct nst_planes of,
-               const float *before, const float *still, float scale, float *grad,
-               double *sum)
+void cuda_temporal_loss(struct nst_backend *be, const float *rgb,
+                        struct nst_image_size size, const float *previous,
+                        const float *static_mask, float scale, float *grad, double *sum)
 {
-    size_t area = (size_t)of.height * (size_t)of.width;
+    size_t area = (size_t)size.height * (size_t)size.width;
 
-    add_up(cuda_of(be), sum, 3 * area, pull_kernel, rgb, area, before, still, scale,
-           grad);
+    reduce(cuda_of(be), sum, 3 * area, temporal_loss_kernel, rgb, area, previous,
+           static_mask, scale, grad);
 }

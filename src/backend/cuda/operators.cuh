@@ -8,17 +8,18 @@
 
 #include "backend/cuda/device.cuh"
 
-/* maps.cu */
-enum nst_status cuda_numbers_new(struct nst_backend *be, void **out, size_t bytes,
-                                 struct nst_err *err);
-void cuda_numbers_free(struct nst_backend *be, void *numbers);
-void cuda_put(struct nst_backend *be, void *to, const void *from, size_t bytes);
-void cuda_get(struct nst_backend *be, void *to, const void *from, size_t bytes);
-void cuda_copy_numbers(struct nst_backend *be, void *to, const void *from,
-                       size_t bytes);
-void cuda_copy_window(struct nst_backend *be, const float *from, struct nst_planes of,
-                      struct nst_window window, float *to, struct nst_planes to_of,
-                      int to_top, int to_left);
+/* tensor.cu */
+enum nst_status cuda_buffer_alloc(struct nst_backend *be, void **out, size_t bytes,
+                                  struct nst_err *err);
+void cuda_buffer_free(struct nst_backend *be, void *buffer);
+void cuda_buffer_upload(struct nst_backend *be, void *to, const void *from,
+                        size_t bytes);
+void cuda_buffer_download(struct nst_backend *be, void *to, const void *from,
+                          size_t bytes);
+void cuda_buffer_copy(struct nst_backend *be, void *to, const void *from, size_t bytes);
+void cuda_copy_window(struct nst_backend *be, const float *from,
+                      struct nst_image_size size, struct nst_window window, float *to,
+                      struct nst_image_size to_size, int to_top, int to_left);
 template <class T>
 enum nst_status cuda_tensor_new(struct nst_backend *be, struct nst_tensor **out,
                                 struct nst_shape shape, struct nst_err *err);
@@ -28,19 +29,21 @@ size_t cuda_tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
                          size_t *scratch);
 /* n values, as a ReLU leaves them if clip */
 template <class T>
-void cuda_copy(struct cuda *cu, const T *from, bool clip, T *to, size_t n);
+void cuda_copy_map(struct cuda *cu, const T *from, bool apply_relu, T *to, size_t n);
 template <class T>
-void cuda_tensor_copy(struct nst_backend *be, const struct nst_tensor *from, bool clip,
-                      struct nst_tensor *to);
+void cuda_tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
+                      bool apply_relu, struct nst_tensor *to);
 template <class T>
-void cuda_upload(struct nst_backend *be, const float *planar, struct nst_tensor *t);
+void cuda_tensor_upload(struct nst_backend *be, const float *planar,
+                        struct nst_tensor *t);
 template <class T>
-void cuda_download(struct nst_backend *be, const struct nst_tensor *t, float *planar);
+void cuda_tensor_download(struct nst_backend *be, const struct nst_tensor *t,
+                          float *planar);
 
-/* program.cu */
-void cuda_repeat(struct nst_backend *be, struct nst_program **program,
-                 void (*work)(void *ctx), void *ctx);
-void cuda_forget(struct nst_backend *be, struct nst_program *program);
+/* graph.cu */
+void cuda_graph_replay(struct nst_backend *be, struct nst_graph **graph,
+                       void (*work)(void *ctx), void *ctx);
+void cuda_graph_free(struct nst_backend *be, struct nst_graph *graph);
 
 /* conv.cu */
 template <class T>
@@ -51,38 +54,38 @@ enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
 void cuda_conv_free(struct nst_backend *be, struct nst_conv *k);
 template <class T>
 void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
-               const struct nst_tensor *x, bool clip, struct nst_tensor *y,
+               const struct nst_tensor *x, bool apply_relu, struct nst_tensor *y,
                bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled);
 template <class T>
 void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                    const struct nst_tensor *gy, const struct nst_joint *joint);
+                    const struct nst_tensor *gy, const struct nst_backward_step *step);
 /* What of a matrix depends on it alone: halves, where they are multiplied. */
 template <class T> size_t cuda_matrix_bytes(const struct nst_backend *be, int channels);
 template <class T>
-void cuda_ready_matrix(struct nst_backend *be, int channels, float *derivative);
+void cuda_matrix_pack(struct nst_backend *be, int channels, float *derivative);
 template <class T>
-void cuda_last_grad(struct nst_backend *be, const struct nst_joint *joint);
+void cuda_head_grad(struct nst_backend *be, const struct nst_backward_step *step);
 
-/* picture.cu */
+/* first_conv.cu */
 template <class T>
-void cuda_conv_picture(struct nst_backend *be, const struct nst_conv *k,
-                       const float *rgb, struct nst_tensor *y, bool out_relu);
+void cuda_first_conv(struct nst_backend *be, const struct nst_conv *k, const float *rgb,
+                     struct nst_tensor *y, bool out_relu);
 template <class T>
-void cuda_conv_picture_grad(struct nst_backend *be, const struct nst_conv *k,
-                            const struct nst_tensor *gy, float *rgb);
+void cuda_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
+                          const struct nst_tensor *gy, float *rgb);
 
-/* sums.cu */
+/* reduction.cu */
 template <class T>
-void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-               struct nst_window window, const float *guide, bool add, double *sums);
+void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool apply_relu,
+               struct nst_window window, const float *mask, bool add, double *sums);
 template <class T>
-void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-                       struct nst_window window, const float *guide, bool add,
-                       double *sums);
+void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
+                       bool apply_relu, struct nst_window window, const float *mask,
+                       bool add, double *sums);
 template <class T>
-void cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f, bool clip,
-                        const struct nst_tensor *t, struct nst_window window, bool add,
-                        double *sum);
+void cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f,
+                        bool apply_relu, const struct nst_tensor *t,
+                        struct nst_window window, bool add, double *sum);
 
 /* losses.cu */
 void cuda_gram_loss(struct nst_backend *be, int channels, const double *products,
@@ -91,15 +94,16 @@ void cuda_gram_loss(struct nst_backend *be, int channels, const double *products
 void cuda_moment_loss(struct nst_backend *be, int channels,
                       const struct nst_layer_moments *m, double factor,
                       float *derivative, float *offset, double *sum);
-void cuda_variation(struct nst_backend *be, const float *rgb, struct nst_planes of,
-                    float scale, float *grad, double *sum);
-void cuda_pull(struct nst_backend *be, const float *rgb, struct nst_planes of,
-               const float *before, const float *still, float scale, float *grad,
-               double *sum);
+void cuda_tv_loss(struct nst_backend *be, const float *rgb, struct nst_image_size size,
+                  float scale, float *grad, double *sum);
+void cuda_temporal_loss(struct nst_backend *be, const float *rgb,
+                        struct nst_image_size size, const float *previous,
+                        const float *static_mask, float scale, float *grad,
+                        double *sum);
 
 /* vectors.cu */
 extern const struct nst_vector_ops cuda_vectors;
-enum nst_status cuda_vectors_furnish(struct cuda *cu, struct nst_err *err);
+enum nst_status cuda_vectors_init(struct cuda *cu, struct nst_err *err);
 void cuda_vectors_close(struct cuda *cu);
 
 #endif

@@ -17,10 +17,10 @@
 namespace ptx
 {
 
-/* From 9.0 on, for kernels of cuda_launch_early(), before they read anything but weights:
- * what was launched before this one is done. (Not to bring in the next one meanwhile: its
- * blocks would wait where what goes aside could work.) */
-static __device__ __forceinline__ void begin()
+/* From 9.0 on, for kernels of cuda_launch_pdl(), before they read anything but weights:
+ * what was launched before this one is done. (Not to bring in the next one meanwhile:
+ * its blocks would wait where what goes aside could work.) */
+static __device__ __forceinline__ void griddep_wait()
 {
 #if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
@@ -29,7 +29,7 @@ static __device__ __forceinline__ void begin()
 
 /* The same, but the next kernel is brought in when what was launched before this one is
  * done: it may read that before it begins itself. */
-static __device__ __forceinline__ void begin_alone()
+static __device__ __forceinline__ void griddep_wait_and_launch()
 {
 #if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;\n"
@@ -38,7 +38,7 @@ static __device__ __forceinline__ void begin_alone()
 #endif
 }
 
-static __device__ __forceinline__ unsigned address(const void *shared)
+static __device__ __forceinline__ unsigned shared_address(const void *shared)
 {
     return (unsigned)__cvta_generic_to_shared(shared);
 }
@@ -46,15 +46,15 @@ static __device__ __forceinline__ unsigned address(const void *shared)
 /* 16 bytes, aligned so, from global to shared memory; zeros if not valid. Nothing at
  * all if not wanted, and no branch. */
 static __device__ __forceinline__ void cp_async16(void *shared, const void *global,
-                                                  bool valid, bool wanted = true)
+                                                  bool valid, bool enabled = true)
 {
     [[maybe_unused]] int bytes = valid ? 16 : 0;
-    [[maybe_unused]] unsigned to = address(shared);
+    [[maybe_unused]] unsigned to = shared_address(shared);
 
     NST_PTX("{ .reg .pred p;\n"
             "setp.ne.s32 p, %3, 0;\n"
             "@p cp.async.cg.shared.global [%0], [%1], 16, %2; }" ::"r"(to),
-            "l"(global), "r"(bytes), "r"((int)wanted)
+            "l"(global), "r"(bytes), "r"((int)enabled)
             : "memory");
 }
 
@@ -80,7 +80,7 @@ static __device__ __forceinline__ void prefetch([[maybe_unused]] const void *glo
  * l / 8, and gets bytes 4 (l % 4) on of row l / 4 of each. */
 static __device__ __forceinline__ void ldmatrix_x4(unsigned r[4], const void *row)
 {
-    [[maybe_unused]] unsigned from = address(row);
+    [[maybe_unused]] unsigned from = shared_address(row);
 
     NST_PTX("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
             : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -92,7 +92,7 @@ static __device__ __forceinline__ void ldmatrix_x4(unsigned r[4], const void *ro
  * matrices of 16 bits turned over. */
 static __device__ __forceinline__ void ldmatrix_x4_trans(unsigned r[4], const void *row)
 {
-    [[maybe_unused]] unsigned from = address(row);
+    [[maybe_unused]] unsigned from = shared_address(row);
 
     NST_PTX("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
             : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])

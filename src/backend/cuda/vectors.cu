@@ -7,130 +7,133 @@
 
 #include "backend/cuda/vectors.cuh"
 
-enum nst_status cuda_vectors_furnish(struct cuda *cu, struct nst_err *err)
+enum nst_status cuda_vectors_init(struct cuda *cu, struct nst_err *err)
 {
-    size_t bytes = (3 * TOLD_MOST + 1) * sizeof(double);
-    void *parts = NULL, *told = NULL;
-    enum nst_status st = cuda_alloc(cu, &parts, bytes, err);
+    size_t bytes = (3 * REDUCE_MAX_BLOCKS + 1) * sizeof(double);
+    void *partials = NULL, *results = NULL;
+    enum nst_status st = cuda_alloc(cu, &partials, bytes, err);
 
-    cu->told_parts = static_cast<double *>(parts);
+    cu->partials = static_cast<double *>(partials);
     if (st != NST_OK)
         return st;
-    cuda_ok(cu, cudaMemsetAsync(parts, 0, bytes, cu->line.stream));
-    if (cudaMallocHost(&told, 3 * OF_ALL * sizeof(double)) != cudaSuccess) {
+    cuda_ok(cu, cudaMemsetAsync(partials, 0, bytes, cu->current.stream));
+    if (cudaMallocHost(&results, 3 * RESULT_COUNT * sizeof(double)) != cudaSuccess) {
         cudaGetLastError();
         return nst_err_set(err, NST_ERR_MEM, "cuda:%d: out of pinned memory",
                            cu->device);
     }
-    cu->told = static_cast<double *>(told);
-    cuda_direction_furnish(cu);
+    cu->results = static_cast<double *>(results);
+    cuda_direction_init(cu);
     return NST_OK;
 }
 
 void cuda_vectors_close(struct cuda *cu)
 {
-    cudaFree(cu->told_parts);
-    cudaFreeHost(cu->told);
+    cudaFree(cu->partials);
+    cudaFreeHost(cu->results);
 }
 
-struct teller cuda_teller(struct cuda *cu, int what)
+struct reducer cuda_reducer(struct cuda *cu, int what)
 {
-    return {cu->told_parts,
-            reinterpret_cast<unsigned *>(cu->told_parts + 3 * TOLD_MOST),
-            cu->told + 3 * what};
+    return {cu->partials,
+            reinterpret_cast<unsigned *>(cu->partials + 3 * REDUCE_MAX_BLOCKS),
+            cu->results + 3 * what};
 }
 
-struct told cuda_told(struct cuda *cu, int what)
+struct reduction cuda_reduction_result(struct cuda *cu, int what)
 {
-    const double *t = cu->told + 3 * what;
+    const double *t = cu->results + 3 * what;
 
-    if (cuda_finish(cu, NULL) != NST_OK)
+    if (cuda_synchronize(cu, NULL) != NST_OK)
         return {0, 0, 0};
     return {t[0], t[1], t[2]};
 }
 
 /* NaN if one is */
-static __device__ __forceinline__ float larger(float a, float b)
+static __device__ __forceinline__ float max_or_nan(float a, float b)
 {
     return isnan(a) || b <= a ? a : b;
 }
 
-static __device__ __forceinline__ float most_of(float4 v)
+static __device__ __forceinline__ float max_abs4(float4 v)
 {
-    return larger(larger(fabsf(v.x), fabsf(v.y)), larger(fabsf(v.z), fabsf(v.w)));
+    return max_or_nan(max_or_nan(fabsf(v.x), fabsf(v.y)),
+                      max_or_nan(fabsf(v.z), fabsf(v.w)));
 }
 
 static __global__ void measure_kernel(size_t n, const float *g, const float *d,
-                                      struct teller to)
+                                      struct reducer to)
 {
-    struct told t = {0, 0, 0};
+    struct reduction t = {0, 0, 0};
 
-    ptx::begin();
-    for (size_t i = 4 * cuda_first(); i < n; i += 4 * cuda_step()) {
+    ptx::griddep_wait();
+    for (size_t i = 4 * cuda_grid_index(); i < n; i += 4 * cuda_grid_stride()) {
         float4 v = load4(g, i, n);
 
-        join(&t, (double)most_of(v), product(v, v), d ? product(v, load4(d, i, n)) : 0);
+        combine(&t, (double)max_abs4(v), dot4(v, v), d ? dot4(v, load4(d, i, n)) : 0);
     }
-    tell(to, t);
+    reduce_grid(to, t);
 }
 
 static struct nst_measures measure(struct nst_backend *be, size_t n, const float *g,
                                    const float *d)
 {
     struct cuda *cu = cuda_of(be);
-    struct told t;
+    struct reduction t;
 
-    cuda_pass(cu, measure_kernel, n, TOLD_MOST, n, g, d, cuda_teller(cu, OF_MEASURE));
-    t = cuda_told(cu, OF_MEASURE);
-    return {t.most, t.a, t.b};
+    cuda_launch_reduction(cu, measure_kernel, n, REDUCE_MAX_BLOCKS, n, g, d,
+                          cuda_reducer(cu, RESULT_MEASURE));
+    t = cuda_reduction_result(cu, RESULT_MEASURE);
+    return {t.max, t.a, t.b};
 }
 
-static __global__ void sum_abs_kernel(size_t n, const float *x, struct teller to)
+static __global__ void sum_abs_kernel(size_t n, const float *x, struct reducer to)
 {
-    struct told t = {0, 0, 0};
+    struct reduction t = {0, 0, 0};
 
-    ptx::begin();
-    for (size_t i = 4 * cuda_first(); i < n; i += 4 * cuda_step()) {
+    ptx::griddep_wait();
+    for (size_t i = 4 * cuda_grid_index(); i < n; i += 4 * cuda_grid_stride()) {
         float4 v = load4(x, i, n);
 
-        join(&t, 0,
-             ((double)fabsf(v.x) + (double)fabsf(v.y)) +
-                 ((double)fabsf(v.z) + (double)fabsf(v.w)),
-             0);
+        combine(&t, 0,
+                ((double)fabsf(v.x) + (double)fabsf(v.y)) +
+                    ((double)fabsf(v.z) + (double)fabsf(v.w)),
+                0);
     }
-    tell(to, t);
+    reduce_grid(to, t);
 }
 
 static double sum_abs(struct nst_backend *be, size_t n, const float *x)
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_pass(cu, sum_abs_kernel, n, TOLD_MOST, n, x, cuda_teller(cu, OF_SUM));
-    return cuda_told(cu, OF_SUM).a;
+    cuda_launch_reduction(cu, sum_abs_kernel, n, REDUCE_MAX_BLOCKS, n, x,
+                          cuda_reducer(cu, RESULT_SUM));
+    return cuda_reduction_result(cu, RESULT_SUM).a;
 }
 
-static __device__ __forceinline__ float4 minus(float4 a, float4 b)
+static __device__ __forceinline__ float4 sub4(float4 a, float4 b)
 {
     return make_float4(a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w);
 }
 
 static __global__ void accept_kernel(size_t n, float *x, float *s, float *y,
                                      const float *g_new, const float *g,
-                                     struct teller to)
+                                     struct reducer to)
 {
-    struct told t = {0, 0, 0};
+    struct reduction t = {0, 0, 0};
 
-    ptx::begin();
-    for (size_t i = 4 * cuda_first(); i < n; i += 4 * cuda_step()) {
-        float4 point = load4(s, i, n), step = minus(point, load4(x, i, n));
-        float4 change = minus(load4(g_new, i, n), load4(g, i, n));
+    ptx::griddep_wait();
+    for (size_t i = 4 * cuda_grid_index(); i < n; i += 4 * cuda_grid_stride()) {
+        float4 point = load4(s, i, n), step = sub4(point, load4(x, i, n));
+        float4 change = sub4(load4(g_new, i, n), load4(g, i, n));
 
         store4(x, i, n, point);
         store4(s, i, n, step);
         store4(y, i, n, change);
-        join(&t, 0, product(step, change), product(change, change));
+        combine(&t, 0, dot4(step, change), dot4(change, change));
     }
-    tell(to, t);
+    reduce_grid(to, t);
 }
 
 static void accept(struct nst_backend *be, size_t n, float *x, float *s, float *y,
@@ -138,13 +141,13 @@ static void accept(struct nst_backend *be, size_t n, float *x, float *s, float *
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_pass(cu, accept_kernel, n, TOLD_MOST, n, x, s, y, g_new, g,
-              cuda_teller(cu, OF_ACCEPT));
+    cuda_launch_reduction(cu, accept_kernel, n, REDUCE_MAX_BLOCKS, n, x, s, y, g_new, g,
+                          cuda_reducer(cu, RESULT_ACCEPT));
 }
 
-static void products(struct nst_backend *be, double *sy, double *yy)
+static void pair_dots(struct nst_backend *be, double *sy, double *yy)
 {
-    struct told t = cuda_told(cuda_of(be), OF_ACCEPT);
+    struct reduction t = cuda_reduction_result(cuda_of(be), RESULT_ACCEPT);
 
     *sy = t.a;
     *yy = t.b;
@@ -152,130 +155,135 @@ static void products(struct nst_backend *be, double *sy, double *yy)
 
 /* ---- elements by themselves ---- */
 
-/* As cuda_launch_over(), of a kernel that begins with ptx::begin(). */
+/* As cuda_launch_1d(), of a kernel that begins with ptx::griddep_wait(). */
 template <class... P, class... A>
-static void launch_over(struct cuda *cu, void (*kernel)(P...), size_t n, A... args)
+static void launch_1d(struct cuda *cu, void (*kernel)(P...), size_t n, A... args)
 {
     size_t blocks = (n + CUDA_BLOCK - 1) / CUDA_BLOCK;
 
     if (n > 0)
-        cuda_launch_early(cu, kernel, dim3((unsigned)(blocks < 65536 ? blocks : 65536)),
-                          CUDA_BLOCK, 0, args...);
+        cuda_launch_pdl(cu, kernel, dim3((unsigned)(blocks < 65536 ? blocks : 65536)),
+                        CUDA_BLOCK, 0, args...);
 }
 
-static __global__ void move_kernel(size_t n, float *to, const float *x, float t,
-                                   const float *d, struct nst_box box)
+static __global__ void projected_step_kernel(size_t n, float *to, const float *x,
+                                             float t, const float *d,
+                                             struct nst_box box)
 {
-    ptx::begin();
-    for (size_t i = cuda_first(); i < n; i += cuda_step())
-        to[i] = into(x[i] + t * d[i], box);
+    ptx::griddep_wait();
+    for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride())
+        to[i] = clamp_to_box(x[i] + t * d[i], box);
 }
 
-static void move(struct nst_backend *be, size_t n, float *to, const float *x, double t,
-                 const float *d, struct nst_box box)
+static void projected_step(struct nst_backend *be, size_t n, float *to, const float *x,
+                           double t, const float *d, struct nst_box box)
 {
-    launch_over(cuda_of(be), move_kernel, n, n, to, x, (float)t, d, box);
+    launch_1d(cuda_of(be), projected_step_kernel, n, n, to, x, (float)t, d, box);
 }
 
-static __global__ void add_kernel(size_t n, float *y, float alpha, const float *x)
+static __global__ void axpy_kernel(size_t n, float *y, float alpha, const float *x)
 {
-    ptx::begin();
-    for (size_t i = cuda_first(); i < n; i += cuda_step())
+    ptx::griddep_wait();
+    for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride())
         y[i] += alpha * x[i];
 }
 
-static void add(struct nst_backend *be, size_t n, float *y, double alpha,
-                const float *x)
+static void axpy(struct nst_backend *be, size_t n, float *y, double alpha,
+                 const float *x)
 {
-    launch_over(cuda_of(be), add_kernel, n, n, y, (float)alpha, x);
+    launch_1d(cuda_of(be), axpy_kernel, n, n, y, (float)alpha, x);
 }
 
 static __global__ void scale_kernel(size_t n, float *x, float alpha)
 {
-    ptx::begin();
-    for (size_t i = cuda_first(); i < n; i += cuda_step())
+    ptx::griddep_wait();
+    for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride())
         x[i] *= alpha;
 }
 
 static void scale(struct nst_backend *be, size_t n, float *x, double alpha)
 {
-    launch_over(cuda_of(be), scale_kernel, n, n, x, (float)alpha);
+    launch_1d(cuda_of(be), scale_kernel, n, n, x, (float)alpha);
 }
 
 static __global__ void clamp_kernel(size_t n, float *x, struct nst_box box)
 {
-    ptx::begin();
-    for (size_t i = cuda_first(); i < n; i += cuda_step())
+    ptx::griddep_wait();
+    for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride())
         x[i] = x[i] < box.lower ? box.lower : x[i] > box.upper ? box.upper : x[i];
 }
 
 static void clamp(struct nst_backend *be, size_t n, float *x, struct nst_box box)
 {
-    launch_over(cuda_of(be), clamp_kernel, n, n, x, box);
+    launch_1d(cuda_of(be), clamp_kernel, n, n, x, box);
 }
 
 static void clear(struct nst_backend *be, size_t n, float *x)
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_ok(cu, cudaMemsetAsync(x, 0, n * sizeof *x, cu->line.stream));
+    cuda_ok(cu, cudaMemsetAsync(x, 0, n * sizeof *x, cu->current.stream));
 }
 
 static void copy(struct nst_backend *be, size_t n, float *to, const float *from)
 {
-    cuda_send(cuda_of(be), to, from, n * sizeof *to);
+    cuda_copy_async(cuda_of(be), to, from, n * sizeof *to);
 }
 
 static __global__ void blend_kernel(size_t n, float *to, const float *x,
-                                    const float *content, const float *keep)
+                                    const float *content, const float *mask)
 {
-    ptx::begin();
-    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
-        float free_part = 1 - keep[i % (n / 3)];
+    ptx::griddep_wait();
+    for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride()) {
+        float free_part = 1 - mask[i % (n / 3)];
 
         to[i] = x ? content[i] + free_part * (x[i] - content[i]) : to[i] * free_part;
     }
 }
 
 static void blend(struct nst_backend *be, size_t n, float *to, const float *x,
-                  const float *content, const float *keep)
+                  const float *content, const float *mask)
 {
-    launch_over(cuda_of(be), blend_kernel, n, n, to, x, content, keep);
+    launch_1d(cuda_of(be), blend_kernel, n, n, to, x, content, mask);
 }
 
-static __global__ void adam_kernel(size_t n, struct nst_moments m, const float *g,
+static __global__ void adam_kernel(size_t n, struct nst_adam_args m, const float *g,
                                    struct nst_box box, float *x)
 {
-    ptx::begin();
-    for (size_t i = cuda_first(); i < n; i += cuda_step()) {
-        float a = m.of_first.old * m.first[i] + m.of_first.fresh * g[i];
-        float b = m.of_second.old * m.second[i] + m.of_second.fresh * g[i] * g[i];
-        float to = into(x[i] - m.rate * a / (sqrtf(b) * m.scale + m.epsilon), box);
+    ptx::griddep_wait();
+    for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride()) {
+        float a =
+            m.first_ema.beta * m.first_moment[i] + m.first_ema.one_minus_beta * g[i];
+        float b = m.second_ema.beta * m.second_moment[i] +
+                  m.second_ema.one_minus_beta * g[i] * g[i];
+        float to = clamp_to_box(
+            x[i] - m.learning_rate * a / (sqrtf(b) * m.scale + m.epsilon), box);
 
-        m.first[i] = a;
-        m.second[i] = b;
+        m.first_moment[i] = a;
+        m.second_moment[i] = b;
         x[i] = to;
-        m.sum[i] = m.of_sum.old * m.sum[i] + m.of_sum.fresh * to;
+        m.average[i] =
+            m.average_ema.beta * m.average[i] + m.average_ema.one_minus_beta * to;
     }
 }
 
-static void adam(struct nst_backend *be, size_t n, const struct nst_moments *m,
+static void adam(struct nst_backend *be, size_t n, const struct nst_adam_args *m,
                  const float *g, struct nst_box box, float *x)
 {
-    launch_over(cuda_of(be), adam_kernel, n, n, *m, g, box, x);
+    launch_1d(cuda_of(be), adam_kernel, n, n, *m, g, box, x);
 }
 
 const struct nst_vector_ops cuda_vectors = {
-    .work_bytes = cuda_direction_bytes,
+    .workspace_bytes = cuda_direction_bytes,
     .direction = cuda_direction,
-    .move = move,
+    .projected_step = projected_step,
     .measure = measure,
     .accept = accept,
-    .products = products,
+    .pair_dots = pair_dots,
     .sum_abs = sum_abs,
     .clear = clear,
     .copy = copy,
-    .add = add,
+    .axpy = axpy,
     .scale = scale,
     .clamp = clamp,
     .blend = blend,

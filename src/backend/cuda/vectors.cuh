@@ -13,12 +13,12 @@
 
 /* Four floats from i on, or what there is of them before n, and rest. */
 static __device__ __forceinline__ float4 load4(const float *p, size_t i, size_t n,
-                                               float rest = 0)
+                                               float padding = 0)
 {
     if (i + 4 <= n)
         return *reinterpret_cast<const float4 *>(p + i);
-    return make_float4(i < n ? p[i] : rest, i + 1 < n ? p[i + 1] : rest,
-                       i + 2 < n ? p[i + 2] : rest, rest);
+    return make_float4(i < n ? p[i] : padding, i + 1 < n ? p[i + 1] : padding,
+                       i + 2 < n ? p[i + 2] : padding, padding);
 }
 
 static __device__ __forceinline__ void store4(float *p, size_t i, size_t n, float4 v)
@@ -35,7 +35,7 @@ static __device__ __forceinline__ void store4(float *p, size_t i, size_t n, floa
         p[i + 2] = v.z;
 }
 
-static __device__ __forceinline__ float into(float v, struct nst_box box)
+static __device__ __forceinline__ float clamp_to_box(float v, struct nst_box box)
 {
     v = v > box.lower ? v : box.lower;
     return v < box.upper ? v : box.upper;
@@ -43,52 +43,52 @@ static __device__ __forceinline__ float into(float v, struct nst_box box)
 
 /* ---- what a pass tells: a maximum and two sums ---- */
 
-#define TOLD_BLOCK 128
-#define TOLD_MOST 1056 /* blocks: eight on each processor of an H100 */
+#define REDUCE_BLOCK 128
+#define REDUCE_MAX_BLOCKS 1056 /* blocks: eight on each processor of an H100 */
 
 /* Who is told: parts has 3 of each block, done is 0, and is so again afterwards. */
-struct teller {
+struct reducer {
     double *parts;
     unsigned *done;
-    double *to; /* the host's */
+    double *result; /* the host's */
 };
 
-struct told {
-    double most, a, b;
+struct reduction {
+    double max, a, b;
 };
 
-static __device__ __forceinline__ void join(struct told *t, double most, double a,
-                                            double b)
+static __device__ __forceinline__ void combine(struct reduction *t, double max,
+                                               double a, double b)
 {
-    t->most = isnan(t->most) || most <= t->most ? t->most : most;
+    t->max = isnan(t->max) || max <= t->max ? t->max : max;
     t->a += a;
     t->b += b;
 }
 
 /* Of the block; thread 0 has it. */
-static __device__ struct told join_block(struct told t)
+static __device__ struct reduction block_reduce(struct reduction t)
 {
-    __shared__ struct told of[TOLD_BLOCK / 32];
+    __shared__ struct reduction partial[REDUCE_BLOCK / 32];
 
     for (unsigned by = 16; by > 0; by /= 2) {
-        double most = __shfl_down_sync(0xffffffff, t.most, by);
+        double max = __shfl_down_sync(0xffffffff, t.max, by);
         double a = __shfl_down_sync(0xffffffff, t.a, by);
         double b = __shfl_down_sync(0xffffffff, t.b, by);
 
-        join(&t, most, a, b);
+        combine(&t, max, a, b);
     }
     if (threadIdx.x % 32 == 0)
-        of[threadIdx.x / 32] = t;
+        partial[threadIdx.x / 32] = t;
     __syncthreads();
-    for (int i = 1; i < TOLD_BLOCK / 32 && threadIdx.x == 0; i++)
-        join(&t, of[i].most, of[i].a, of[i].b);
+    for (int i = 1; i < REDUCE_BLOCK / 32 && threadIdx.x == 0; i++)
+        combine(&t, partial[i].max, partial[i].a, partial[i].b);
     __syncthreads();
     return t;
 }
 
 /* True in all threads of the block that is the last to come here. What the others wrote
  * before is seen then by volatile reads. */
-static __device__ bool is_last(unsigned *done)
+static __device__ bool is_last_block(unsigned *done)
 {
     __shared__ bool last;
 
@@ -104,59 +104,60 @@ static __device__ bool is_last(unsigned *done)
 }
 
 /* Each thread says its part; the last block puts them together. */
-static __device__ inline void tell(struct teller to, struct told t)
+static __device__ inline void reduce_grid(struct reducer to, struct reduction t)
 {
     volatile double *parts = to.parts;
 
-    t = join_block(t);
+    t = block_reduce(t);
     if (threadIdx.x == 0) {
-        parts[3 * blockIdx.x] = t.most;
+        parts[3 * blockIdx.x] = t.max;
         parts[3 * blockIdx.x + 1] = t.a;
         parts[3 * blockIdx.x + 2] = t.b;
     }
-    if (!is_last(to.done))
+    if (!is_last_block(to.done))
         return;
     t = {-INFINITY, 0, 0};
-    for (unsigned i = threadIdx.x; i < gridDim.x; i += TOLD_BLOCK)
-        join(&t, parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]);
-    t = join_block(t);
+    for (unsigned i = threadIdx.x; i < gridDim.x; i += REDUCE_BLOCK)
+        combine(&t, parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]);
+    t = block_reduce(t);
     if (threadIdx.x == 0) {
-        to.to[0] = t.most;
-        to.to[1] = t.a;
-        to.to[2] = t.b;
+        to.result[0] = t.max;
+        to.result[1] = t.a;
+        to.result[2] = t.b;
     }
 }
 
 /* What is told at different times does not lie in the same place. */
-enum { OF_DIRECTION, OF_MEASURE, OF_ACCEPT, OF_SUM, OF_ALL };
+enum { RESULT_DIRECTION, RESULT_MEASURE, RESULT_ACCEPT, RESULT_SUM, RESULT_COUNT };
 
 /* A teller of one of these; what it told when all before is done: zeros after a fault.
  */
-struct teller cuda_teller(struct cuda *cu, int what);
-struct told cuda_told(struct cuda *cu, int what);
+struct reducer cuda_reducer(struct cuda *cu, int what);
+struct reduction cuda_reduction_result(struct cuda *cu, int what);
 
 /* Launch a pass that tells, in so many blocks at most: each thread has four elements at
  * a time. */
 template <class... P, class... A>
-static void cuda_pass(struct cuda *cu, void (*kernel)(P...), size_t n, size_t most,
-                      A... args)
+static void cuda_launch_reduction(struct cuda *cu, void (*kernel)(P...), size_t n,
+                                  size_t max_blocks, A... args)
 {
-    size_t blocks = (n + 4 * TOLD_BLOCK - 1) / (4 * TOLD_BLOCK);
+    size_t blocks = (n + 4 * REDUCE_BLOCK - 1) / (4 * REDUCE_BLOCK);
 
-    cuda_launch_early(cu, kernel, dim3((unsigned)(blocks < most ? blocks : most)),
-                      TOLD_BLOCK, 0, args...);
+    cuda_launch_pdl(cu, kernel,
+                    dim3((unsigned)(blocks < max_blocks ? blocks : max_blocks)),
+                    REDUCE_BLOCK, 0, args...);
 }
 
-static __device__ __forceinline__ double product(float4 a, float4 b)
+static __device__ __forceinline__ double dot4(float4 a, float4 b)
 {
     return ((double)a.x * b.x + (double)a.y * b.y) +
            ((double)a.z * b.z + (double)a.w * b.w);
 }
 
-/* direction.cu */
-void cuda_direction_furnish(struct cuda *cu);
+/* lbfgs_direction.cu */
+void cuda_direction_init(struct cuda *cu);
 size_t cuda_direction_bytes(size_t n, int pairs);
-struct nst_downhill cuda_direction(struct nst_backend *be, size_t n,
-                                   const struct nst_descent *c);
+struct nst_direction cuda_direction(struct nst_backend *be, size_t n,
+                                    const struct nst_direction_args *c);
 
 #endif

@@ -30,13 +30,13 @@ export interface Style {
   removable: boolean
 }
 
-export interface Sent {
+export interface UploadResult {
   filename: string
   url: string
   thumbnail: string | null
 }
 
-export interface StyleShare {
+export interface StyleWeight {
   name: string
   weight: number
   mask?: string
@@ -44,7 +44,7 @@ export interface StyleShare {
 
 export interface TransferRequest {
   content_image: string
-  styles: StyleShare[]
+  styles: StyleWeight[]
   style_weight?: number
   num_steps?: number
   preset?: string
@@ -59,7 +59,7 @@ export interface Entry {
   task_id: string
   content_img: string
   style_img: string
-  styles: StyleShare[]
+  styles: StyleWeight[]
   style_weight: number
   steps: number
   preset?: string
@@ -95,8 +95,8 @@ export interface Device {
 }
 
 export interface Range {
-  least: number
-  most: number
+  min: number
+  max: number
 }
 
 /** What kind of thing went wrong; faults.ts has the words. */
@@ -157,7 +157,7 @@ export function kindOf(status: number, detail: string): FaultKind {
  * Where a picture is. The service knows the path that it was told (--prefix), a browser the one
  * that a proxy shows: of the two, the second counts.
  */
-export function below(base: string, url: string): string {
+export function resolveUrl(base: string, url: string): string {
   const own = /(?:uploads|results|styles|thumbs)\/[^/?#]+$/.exec(url)
   return new URL(own ? own[0] : url, base).href
 }
@@ -167,7 +167,7 @@ function base(): string {
 }
 
 export function pictureUrl(url: string): string {
-  return below(base(), url)
+  return resolveUrl(base(), url)
 }
 
 export const uploadUrl = (name: string) => pictureUrl(`uploads/${name}`)
@@ -179,14 +179,14 @@ export const eventsUrl = (id: string) => new URL(`api/progress/${id}/events`, ba
 export const taskLink = (id: string) => new URL(`#/task/${id}`, base()).href
 
 /** Told of every attempt to reach the service; link.ts listens. */
-export const reach: { told: (there: boolean) => void } = { told: () => undefined }
+export const connectivity: { report: (there: boolean) => void } = { report: () => undefined }
 
 /** Asking for a token: while open, what needs one waits. */
-export const gate = reactive({ open: false, wrong: false })
+export const tokenPrompt = reactive({ open: false, wrong: false })
 let waiting: (() => void)[] = []
 
-function token(): Promise<void> {
-  gate.open = true
+function requestToken(): Promise<void> {
+  tokenPrompt.open = true
   return new Promise((go) => waiting.push(go))
 }
 
@@ -196,8 +196,8 @@ export function giveToken(text: string, remember: boolean): void {
   const secure = location.protocol === 'https:' ? '; Secure' : ''
   const age = remember ? '; Max-Age=2592000' : ''
   document.cookie = `nst_token=${text}; Path=${path}; SameSite=Strict${secure}${age}`
-  gate.open = false
-  gate.wrong = true // if it is asked for again
+  tokenPrompt.open = false
+  tokenPrompt.wrong = true // if it is asked for again
   const all = waiting
   waiting = []
   for (const go of all) go()
@@ -220,20 +220,20 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     r = await fetch(new URL(path, base()), init)
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e
-    reach.told(false)
+    connectivity.report(false)
     throw new Fault('gone')
   }
   if (r.status === 401) {
-    await token()
+    await requestToken()
     return ask(path, init)
   }
-  gate.wrong = false
+  tokenPrompt.wrong = false
   if (r.ok) {
-    reach.told(true)
+    connectivity.report(true)
     return r
   }
   const f = await fault(r)
-  reach.told(f.kind !== 'gone')
+  connectivity.report(f.kind !== 'gone')
   throw f
 }
 
@@ -309,8 +309,7 @@ export async function ranges(): Promise<
   const found: Partial<Record<'style_weight' | 'num_steps' | 'size', Range>> = {}
   for (const name of ['style_weight', 'num_steps', 'size'] as const) {
     const { minimum, maximum } = all[name] ?? {}
-    if (minimum !== undefined && maximum !== undefined)
-      found[name] = { least: minimum, most: maximum }
+    if (minimum !== undefined && maximum !== undefined) found[name] = { min: minimum, max: maximum }
   }
   return found
 }
@@ -319,22 +318,23 @@ export async function ranges(): Promise<
 export function upload(
   what: 'content' | 'style',
   file: Blob,
-  told: (share: number) => void = () => undefined,
-): Promise<Sent> {
+  onProgress: (share: number) => void = () => undefined,
+): Promise<UploadResult> {
   const form = new FormData()
   form.append(`${what}_image`, file, 'picture')
   return new Promise((done, fail) => {
     const x = new XMLHttpRequest()
     x.open('POST', new URL(`api/upload-${what}`, base()))
-    x.upload.onprogress = (e) => told(e.lengthComputable ? e.loaded / e.total : 0)
+    x.upload.onprogress = (e) => onProgress(e.lengthComputable ? e.loaded / e.total : 0)
     x.onerror = () => {
-      reach.told(false)
+      connectivity.report(false)
       fail(new Fault('gone'))
     }
     x.onload = () => {
       const r = new Response(x.status === 204 ? null : x.responseText, { status: x.status })
-      if (x.status === 401) void token().then(() => upload(what, file, told).then(done, fail))
-      else if (x.status === 200) done(JSON.parse(x.responseText) as Sent)
+      if (x.status === 401)
+        void requestToken().then(() => upload(what, file, onProgress).then(done, fail))
+      else if (x.status === 200) done(JSON.parse(x.responseText) as UploadResult)
       else void fault(r).then(fail)
     }
     x.send(form)

@@ -6,7 +6,7 @@ export interface Point {
 }
 
 /** More than that are not seen. */
-export const MOST_POINTS = 240
+export const MAX_POINTS = 240
 
 /**
  * Add a point, in place of those from there on: the task went back to a checkpoint, or an
@@ -15,7 +15,7 @@ export const MOST_POINTS = 240
 export function addPoint(points: Point[], p: Point): void {
   while ((points[points.length - 1]?.step ?? -1) >= p.step) points.pop()
   points.push(p)
-  if (points.length > MOST_POINTS)
+  if (points.length > MAX_POINTS)
     points.splice(
       0,
       points.length,
@@ -25,8 +25,8 @@ export function addPoint(points: Point[], p: Point): void {
 
 export interface Line {
   path: string
-  least: number
-  most: number
+  min: number
+  max: number
 }
 
 /** The line of a series in a field of that width and height; null if it has no two points. */
@@ -43,15 +43,15 @@ export function line(
   })
   if (at.length < 2) return null
   const values = at.map((p) => p.v)
-  const least = Math.min(...values)
-  const most = Math.max(...values)
-  const span = Math.log(most) - Math.log(least) || 1
+  const min = Math.min(...values)
+  const max = Math.max(...values)
+  const span = Math.log(max) - Math.log(min) || 1
   const path = at
     .map((p, i) => {
       const x = (p.step / Math.max(1, total)) * width
-      const y = height - ((Math.log(p.v) - Math.log(least)) / span) * height
+      const y = height - ((Math.log(p.v) - Math.log(min)) / span) * height
       return `${i ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`
     })
     .join('')
-  return { path, least, most }
+  return { path, min, max }
 }

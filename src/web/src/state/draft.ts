@@ -2,9 +2,9 @@
 import { reactive, watch } from 'vue'
 import * as api from './api'
 import { type Mask, isBlank } from './masks'
-import { keep, recall } from './storage'
+import { loadItem, saveItem } from './storage'
 
-export const MOST_STYLES = 16
+export const MAX_STYLES = 16
 export const WEIGHT = 7000
 export const STEPS = 300
 export const SIZE = 512
@@ -39,8 +39,8 @@ export const blank = (): Draft => ({ content: '', styles: [], preset: '', values
 export const draft = reactive<Draft>(blank())
 
 export function openDraft(): void {
-  Object.assign(draft, blank(), recall<Partial<Draft>>('draft', {}))
-  watch(draft, () => keep('draft', draft))
+  Object.assign(draft, blank(), loadItem<Partial<Draft>>('draft', {}))
+  watch(draft, () => saveItem('draft', draft))
 }
 
 /** Regions are of one picture: with another they go. True if there were any. */
@@ -56,7 +56,7 @@ export function setContent(d: Draft, name: string): boolean {
 export function toggleStyle(d: Draft, name: string): boolean {
   const at = d.styles.findIndex((s) => s.name === name)
   if (at >= 0) d.styles.splice(at, 1)
-  else if (d.styles.length < MOST_STYLES) d.styles.push({ name, weight: 50 })
+  else if (d.styles.length < MAX_STYLES) d.styles.push({ name, weight: 50 })
   else return false
   return true
 }
@@ -80,7 +80,7 @@ export async function toRequest(d: Draft, send: SendMask): Promise<api.TransferR
   const v = d.values
   const body: api.TransferRequest = { content_image: d.content, styles: [] }
   for (const s of d.styles) {
-    const one: api.StyleShare = { name: s.name, weight: Math.max(1, s.weight) }
+    const one: api.StyleWeight = { name: s.name, weight: Math.max(1, s.weight) }
     if (s.mask && !isBlank(s.mask)) one.mask = await send(s.mask)
     body.styles.push(one)
   }

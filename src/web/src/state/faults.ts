@@ -22,12 +22,12 @@ const advice: Record<FaultKind, Advice> = {
   broken: { text: 'fault.broken', next: 'fault.broken.next' },
 }
 
-export function adviceOn(f: Fault): Advice {
+export function adviceFor(f: Fault): Advice {
   return advice[f.kind]
 }
 
 /** Seconds to wait before trying again by oneself; 0: that would not help. */
-export function waitFor(f: Fault): number {
+export function retryDelay(f: Fault): number {
   const waits = f.kind === 'full' || f.kind === 'often' || f.kind === 'ending'
   return waits ? Math.max(1, f.retryAfter) : 0
 }

@@ -2,8 +2,8 @@
 import { computed, reactive } from 'vue'
 import * as api from './api'
 import { draft, setContent } from './draft'
-import type { Leaving } from './leaving'
-import { keep, recall } from './storage'
+import type { Deletions } from './deletion'
+import { loadItem, saveItem } from './storage'
 
 const PAGE = 60
 
@@ -19,8 +19,8 @@ export const gallery = reactive({
   loaded: false,
   error: null as api.Fault | null,
   /** Photographs that are about to be deleted. */
-  going: new Set<string>(),
-  ratings: recall<Record<string, number>>('ratings', {}),
+  pending: new Set<string>(),
+  ratings: loadItem<Record<string, number>>('ratings', {}),
 })
 
 /** Newest first, the photographs too. */
@@ -35,7 +35,7 @@ export function group(entries: readonly api.Entry[], without: ReadonlySet<string
   return [...by].map(([content, of]) => ({ content, entries: of }))
 }
 
-export const groups = computed(() => group(gallery.entries, gallery.going))
+export const groups = computed(() => group(gallery.entries, gallery.pending))
 
 /** Add a page of entries; what is there already stays as it is. */
 export function add(to: api.Entry[], more: readonly api.Entry[]): api.Entry[] {
@@ -80,12 +80,12 @@ export function rate(id: string, stars: number): void {
   if (stars) gallery.ratings[id] = stars
   else
     gallery.ratings = Object.fromEntries(Object.entries(gallery.ratings).filter(([k]) => k !== id))
-  keep('ratings', gallery.ratings)
+  saveItem('ratings', gallery.ratings)
 }
 
-export const leaving: Leaving = {
+export const deletions: Deletions = {
   name: 'going',
-  going: gallery.going,
+  pending: gallery.pending,
   ask: api.deleteHistory,
   done: (content) => {
     if (draft.content === content) setContent(draft, '') // it is gone too

@@ -1,28 +1,28 @@
 /** Whether the service is there, and getting back to it when it is not. */
 import { reactive } from 'vue'
-import { probe, reach } from './api'
+import { connectivity, probe } from './api'
 
 export const link = reactive({ up: true, next: 0 /* milliseconds since 1970 */, tries: 0 })
 
-const FIRST_MS = 1000
-const MOST_MS = 10_000
+const MIN_MS = 1000
+const MAX_MS = 10_000
 
 /** How long to wait before the n-th try. */
-export function pause(n: number): number {
-  return Math.min(MOST_MS, FIRST_MS * 2 ** n)
+export function backoff(n: number): number {
+  return Math.min(MAX_MS, MIN_MS * 2 ** n)
 }
 
 let timer: ReturnType<typeof setTimeout> | undefined
 const onBack: (() => void)[] = []
 
 /** Call that whenever the service is back. */
-export function whenBack(f: () => void): void {
+export function onReconnect(f: () => void): void {
   onBack.push(f)
 }
 
 function plan(): void {
   clearTimeout(timer)
-  const wait = pause(link.tries)
+  const wait = backoff(link.tries)
   link.next = Date.now() + wait
   timer = setTimeout(() => void tryNow(), wait)
 }
@@ -30,11 +30,11 @@ function plan(): void {
 export async function tryNow(): Promise<void> {
   clearTimeout(timer)
   link.tries++
-  if (await probe()) reach.told(true)
+  if (await probe()) connectivity.report(true)
   else if (!link.up) plan()
 }
 
-reach.told = (there) => {
+connectivity.report = (there) => {
   if (there === link.up) return
   link.up = there
   link.tries = 0

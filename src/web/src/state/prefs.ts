@@ -1,15 +1,15 @@
 /** What the page remembers of how it is to look. */
 import { reactive, watch } from 'vue'
-import { keep, recall } from './storage'
+import { loadItem, saveItem } from './storage'
 import { type Language, setLanguage } from './i18n'
 
 export type Theme = 'system' | 'light' | 'dark'
 
 export const prefs = reactive({
-  theme: recall<Theme>('theme', 'system'),
-  language: recall<Language | null>('language', null),
-  moving: recall('moving', false),
-  toured: recall('toured', false),
+  theme: loadItem<Theme>('theme', 'system'),
+  language: loadItem<Language | null>('language', null),
+  moving: loadItem('moving', false),
+  toured: loadItem('toured', false),
 })
 
 function guess(): Language {
@@ -32,7 +32,8 @@ export function openPrefs(): void {
   watch(
     prefs,
     () => {
-      for (const name of ['theme', 'language', 'moving', 'toured'] as const) keep(name, prefs[name])
+      for (const name of ['theme', 'language', 'moving', 'toured'] as const)
+        saveItem(name, prefs[name])
       apply()
     },
     { flush: 'sync' },

@@ -1,21 +1,38 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { type Entry, Fault, type Progress, type Style, below, kindOf, reach } from './api'
-import { MOST_POINTS, type Point, addPoint, line } from './chart'
+import {
+  type Entry,
+  Fault,
+  type Progress,
+  type Style,
+  connectivity,
+  kindOf,
+  resolveUrl,
+} from './api'
+import { MAX_POINTS, type Point, addPoint, line } from './chart'
 import * as draft from './draft'
-import { adviceOn, waitFor } from './faults'
+import { adviceFor, retryDelay } from './faults'
 import { add, group } from './history'
 import { figure, language, maybe, seconds, setLanguage, t, words } from './i18n'
-import { deleteLater, goOn } from './leaving'
-import { link, pause, whenBack } from './link'
+import { deleteLater, resumeDeletions } from './deletion'
+import { backoff, link, onReconnect } from './link'
 import { extend, fit, isBlank } from './masks'
-import { keep, memoryShelf, recall, useShelf } from './storage'
-import { creditOf, nameOf, readable, setLabel, shop, thumbOf } from './styles'
-import { forgetOver, isOver, known, listed, merge, open, restore, whenOver } from './tasks'
-import { read } from './view'
-import { CLOSEST, limit, whole, zoomAt } from './zoom'
+import { loadItem, memoryStore, saveItem, useStore } from './storage'
+import { catalog, creditOf, nameOf, readable, setLabel, thumbOf } from './styles'
+import {
+  isFinished,
+  known,
+  listed,
+  merge,
+  onFinished,
+  open,
+  removeFinished,
+  restore,
+} from './tasks'
+import { parseHash } from './view'
+import { MAX_SCALE, fitView, limitView, zoomAt } from './zoom'
 
 beforeEach(() => {
-  useShelf(memoryShelf())
+  useStore(memoryStore())
   known.clear()
   setLanguage('en')
 })
@@ -63,28 +80,30 @@ describe('styles', () => {
       year: null,
       removable: false,
     }
-    shop.all = [pack, { ...pack, name: 'bare', preview: null, artist: null, title: null }]
+    catalog.all = [pack, { ...pack, name: 'bare', preview: null, artist: null, title: null }]
     vi.stubGlobal('document', { baseURI: 'https://example.org/art/' })
     expect(thumbOf('klimt')).toBe('https://example.org/art/styles/klimt.jpg')
     vi.unstubAllGlobals()
     expect(thumbOf('bare')).toBeUndefined()
-    expect(shop.all.map(creditOf)).toEqual(['Gustav Klimt, The Kiss', ''])
-    shop.all = []
+    expect(catalog.all.map(creditOf)).toEqual(['Gustav Klimt, The Kiss', ''])
+    catalog.all = []
   })
 })
 
 describe('addresses', () => {
   it('are below the page, whatever prefix the service and a proxy have', () => {
     const base = 'https://example.org/art/'
-    expect(below(base, '/results/x.png')).toBe('https://example.org/art/results/x.png')
-    expect(below(base, '/nst/thumbs/x.png.jpg')).toBe('https://example.org/art/thumbs/x.png.jpg')
-    expect(below(base, 'uploads/y.jpg')).toBe('https://example.org/art/uploads/y.jpg')
+    expect(resolveUrl(base, '/results/x.png')).toBe('https://example.org/art/results/x.png')
+    expect(resolveUrl(base, '/nst/thumbs/x.png.jpg')).toBe(
+      'https://example.org/art/thumbs/x.png.jpg',
+    )
+    expect(resolveUrl(base, 'uploads/y.jpg')).toBe('https://example.org/art/uploads/y.jpg')
   })
 
   it('say which task is shown, and nothing else does', () => {
-    expect(read('#/task/0123abcd')).toEqual({ page: 'studio', task: '0123abcd' })
-    expect(read('#/gallery')).toEqual({ page: 'gallery', task: '' })
-    expect(read('#/task/../../x')).toEqual({ page: 'studio', task: '' })
+    expect(parseHash('#/task/0123abcd')).toEqual({ page: 'studio', task: '0123abcd' })
+    expect(parseHash('#/gallery')).toEqual({ page: 'gallery', task: '' })
+    expect(parseHash('#/task/../../x')).toEqual({ page: 'studio', task: '' })
   })
 })
 
@@ -99,7 +118,7 @@ describe('faults', () => {
 
   it('each have a sentence and a next step in both languages', () => {
     for (const status of [0, 400, 403, 404, 409, 413, 415, 429, 502, 503, 507, 500]) {
-      const advice = adviceOn(new Fault(kindOf(status, '')))
+      const advice = adviceFor(new Fault(kindOf(status, '')))
       for (const table of Object.values(words)) {
         expect(table[advice.text].length).toBeGreaterThan(3)
         expect(table[advice.next].length).toBeGreaterThan(3)
@@ -108,9 +127,9 @@ describe('faults', () => {
   })
 
   it('are waited for only where that helps', () => {
-    expect(waitFor(new Fault('full', '', 10))).toBe(10)
-    expect(waitFor(new Fault('often'))).toBe(1)
-    expect(waitFor(new Fault('large', '', 10))).toBe(0)
+    expect(retryDelay(new Fault('full', '', 10))).toBe(10)
+    expect(retryDelay(new Fault('often'))).toBe(1)
+    expect(retryDelay(new Fault('large', '', 10))).toBe(0)
   })
 })
 
@@ -195,7 +214,7 @@ describe('the draft', () => {
 
   it('mixes no more styles than the service does, in shares of a hundred', () => {
     const d = draft.blank()
-    for (let i = 0; i < draft.MOST_STYLES; i++) expect(draft.toggleStyle(d, `s${i}`)).toBe(true)
+    for (let i = 0; i < draft.MAX_STYLES; i++) expect(draft.toggleStyle(d, `s${i}`)).toBe(true)
     expect(draft.toggleStyle(d, 'one more')).toBe(false)
     expect(d.styles.reduce((sum, s) => sum + draft.share(d, s), 0)).toBeCloseTo(100)
     expect(draft.toggleStyle(d, 's0')).toBe(true)
@@ -206,7 +225,7 @@ describe('the draft', () => {
 describe('tasks', () => {
   it('gather losses while they run, and are told of once at their end', () => {
     const ended = vi.fn()
-    whenOver(ended)
+    onFinished(ended)
     merge(progress())
     merge(progress({ progress: 2, percent: 2 }))
     merge(progress({ status: 'completed', progress: 100, output_img: 'a.png' }))
@@ -221,13 +240,13 @@ describe('tasks', () => {
     merge(progress({ task_id: 'b', status: 'failed' }))
     merge(progress({ task_id: 'c', status: 'queued' }))
     expect(listed.value.map((one) => one.now.task_id)).toEqual(['c', 'b', 'a'])
-    forgetOver()
+    removeFinished()
     expect([...known.keys()]).toEqual(['a', 'c'])
-    expect(isOver(progress({ status: 'cancelled' }))).toBe(true)
+    expect(isFinished(progress({ status: 'cancelled' }))).toBe(true)
   })
 
   it('are there again after a refresh, with the losses so far', () => {
-    keep('tasks', [['a', { now: progress(), losses: [{ step: 1, content: 1, style: 1 }] }]])
+    saveItem('tasks', [['a', { now: progress(), losses: [{ step: 1, content: 1, style: 1 }] }]])
     restore()
     expect(known.get('a')?.losses.length).toBe(1)
   })
@@ -237,7 +256,7 @@ describe('the chart', () => {
   it('keeps few points of many, the last among them, and goes back with the task', () => {
     const points: Point[] = []
     for (let step = 0; step <= 1000; step++) addPoint(points, { step, content: 1, style: 1 })
-    expect(points.length).toBeLessThanOrEqual(MOST_POINTS)
+    expect(points.length).toBeLessThanOrEqual(MAX_POINTS)
     expect(points.at(-1)?.step).toBe(1000)
     addPoint(points, { step: 3, content: 1, style: 1 })
     expect(points.map((p) => p.step)).toEqual([0, 3])
@@ -277,45 +296,45 @@ describe('the history', () => {
 })
 
 describe('a deletion', () => {
-  const leaving = (ask: (key: string) => Promise<void>) => ({
+  const deletions = (ask: (key: string) => Promise<void>) => ({
     name: 'going',
-    going: new Set<string>(),
+    pending: new Set<string>(),
     ask: vi.fn(ask),
     done: vi.fn(),
   })
 
   it('is done after a while, unless it is undone', async () => {
     vi.useFakeTimers()
-    const of = leaving(() => Promise.resolve())
+    const of = deletions(() => Promise.resolve())
     const undo = deleteLater(of, 'x', vi.fn(), 1000)
-    expect([...of.going]).toEqual(['x'])
+    expect([...of.pending]).toEqual(['x'])
     undo()
     await vi.advanceTimersByTimeAsync(2000)
     expect(of.ask).not.toHaveBeenCalled()
-    expect(of.going.size).toBe(0)
+    expect(of.pending.size).toBe(0)
     deleteLater(of, 'x', vi.fn(), 1000)
     await vi.advanceTimersByTimeAsync(2000)
     expect(of.ask).toHaveBeenCalledTimes(1)
-    expect(recall('going', null)).toEqual([])
+    expect(loadItem('going', null)).toEqual([])
     vi.useRealTimers()
   })
 
   it('that the service refuses brings back what it was of, and is told', async () => {
-    const of = leaving(() => Promise.reject(new Fault('busy')))
+    const of = deletions(() => Promise.reject(new Fault('busy')))
     const told = vi.fn()
     deleteLater(of, 'x', told, 0)
     await vi.waitFor(() => expect(told).toHaveBeenCalledTimes(1))
-    await vi.waitFor(() => expect(of.going.size).toBe(0))
+    await vi.waitFor(() => expect(of.pending.size).toBe(0))
   })
 
   it('goes on when the page is here again, if it was left or the service gone', async () => {
-    const before = leaving(() => Promise.reject(new Fault('gone')))
+    const before = deletions(() => Promise.reject(new Fault('gone')))
     deleteLater(before, 'x', vi.fn(), 0)
     await vi.waitFor(() => expect(before.ask).toHaveBeenCalled())
-    const now = leaving(() => Promise.reject(new Fault('unknown'))) // it was done after all
-    goOn(now)
+    const now = deletions(() => Promise.reject(new Fault('unknown'))) // it was done after all
+    resumeDeletions(now)
     expect(now.ask).toHaveBeenCalledWith('x')
-    await vi.waitFor(() => expect(recall('going', null)).toEqual([]))
+    await vi.waitFor(() => expect(loadItem('going', null)).toEqual([]))
     expect(now.done).toHaveBeenCalledWith('x')
   })
 })
@@ -324,13 +343,13 @@ describe('the connection', () => {
   it('is tried ever more slowly, and all are told when it is back', () => {
     vi.useFakeTimers()
     const back = vi.fn()
-    whenBack(back)
-    expect([0, 1, 2, 9].map(pause)).toEqual([1000, 2000, 4000, 10_000])
-    reach.told(false)
-    reach.told(false)
+    onReconnect(back)
+    expect([0, 1, 2, 9].map(backoff)).toEqual([1000, 2000, 4000, 10_000])
+    connectivity.report(false)
+    connectivity.report(false)
     expect(link.up).toBe(false)
-    reach.told(true)
-    reach.told(true)
+    connectivity.report(true)
+    connectivity.report(true)
     expect(back).toHaveBeenCalledTimes(1)
     vi.useRealTimers()
   })
@@ -370,11 +389,11 @@ describe('words', () => {
 
 describe('looking closely', () => {
   it('keeps the point under the pointer, within bounds', () => {
-    const v = zoomAt(whole(), 2, 100, 50)
+    const v = zoomAt(fitView(), 2, 100, 50)
     expect(v).toEqual({ scale: 2, x: -100, y: -50 })
-    expect(zoomAt(v, 1000, 0, 0).scale).toBe(CLOSEST)
-    expect(limit({ scale: 2, x: 900, y: 0 }, 400, 300).x).toBe(200)
-    expect(limit({ ...whole(), x: 5, y: -5 }, 400, 300)).toEqual({ scale: 1, x: 0, y: -0 })
+    expect(zoomAt(v, 1000, 0, 0).scale).toBe(MAX_SCALE)
+    expect(limitView({ scale: 2, x: 900, y: 0 }, 400, 300).x).toBe(200)
+    expect(limitView({ ...fitView(), x: 5, y: -5 }, 400, 300)).toEqual({ scale: 1, x: 0, y: -0 })
   })
 })
 
@@ -398,18 +417,18 @@ describe('masks', () => {
 
 describe('what is kept', () => {
   it('outlasts what cannot be read, and a shelf that is full', () => {
-    const shelf = memoryShelf()
-    useShelf(shelf)
-    shelf.setItem('nst.draft', '{"broken')
-    expect(recall('draft', 'as new')).toBe('as new')
-    expect(keep('draft', { a: 1 })).toBe(true)
-    expect(recall('draft', null)).toEqual({ a: 1 })
-    useShelf({
+    const store = memoryStore()
+    useStore(store)
+    store.setItem('nst.draft', '{"broken')
+    expect(loadItem('draft', 'as new')).toBe('as new')
+    expect(saveItem('draft', { a: 1 })).toBe(true)
+    expect(loadItem('draft', null)).toEqual({ a: 1 })
+    useStore({
       getItem: () => null,
       setItem: () => {
         throw new Error('full')
       },
     })
-    expect(keep('draft', 1)).toBe(false)
+    expect(saveItem('draft', 1)).toBe(false)
   })
 })

@@ -1,11 +1,11 @@
 /** What outlasts the page, as JSON under names of our own. */
-export interface Shelf {
+export interface KeyValueStore {
   getItem(key: string): string | null
   setItem(key: string, value: string): void
 }
 
 /** A shelf for where there is none, or none that may be used: it lasts as long as the page. */
-export function memoryShelf(): Shelf {
+export function memoryStore(): KeyValueStore {
   const kept = new Map<string, string>()
   return {
     getItem: (key) => kept.get(key) ?? null,
@@ -13,26 +13,26 @@ export function memoryShelf(): Shelf {
   }
 }
 
-function browserShelf(): Shelf {
+function browserStore(): KeyValueStore {
   try {
-    const shelf = globalThis.localStorage
-    shelf.getItem('nst')
-    return shelf
+    const store = globalThis.localStorage
+    store.getItem('nst')
+    return store
   } catch {
-    return memoryShelf()
+    return memoryStore()
   }
 }
 
-let shelf = browserShelf()
+let store = browserStore()
 
 /** For tests: begin with that. */
-export function useShelf(other: Shelf): void {
-  shelf = other
+export function useStore(other: KeyValueStore): void {
+  store = other
 }
 
-export function recall<T>(name: string, otherwise: T): T {
+export function loadItem<T>(name: string, otherwise: T): T {
   try {
-    const text = shelf.getItem(`nst.${name}`)
+    const text = store.getItem(`nst.${name}`)
     return text === null ? otherwise : (JSON.parse(text) as T)
   } catch {
     return otherwise
@@ -40,9 +40,9 @@ export function recall<T>(name: string, otherwise: T): T {
 }
 
 /** False if there is no room. */
-export function keep(name: string, value: unknown): boolean {
+export function saveItem(name: string, value: unknown): boolean {
   try {
-    shelf.setItem(`nst.${name}`, JSON.stringify(value))
+    store.setItem(`nst.${name}`, JSON.stringify(value))
     return true
   } catch {
     return false

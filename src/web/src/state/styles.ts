@@ -2,42 +2,42 @@
 import { computed, reactive } from 'vue'
 import * as api from './api'
 import { t } from './i18n'
-import type { Leaving } from './leaving'
-import { keep, recall } from './storage'
+import type { Deletions } from './deletion'
+import { loadItem, saveItem } from './storage'
 
-export const shop = reactive({
+export const catalog = reactive({
   all: [] as api.Style[],
   loaded: false,
   error: null as api.Fault | null,
-  going: new Set<string>(),
+  pending: new Set<string>(),
   /** What the files were called here; the service has names of its own. */
-  labels: recall<Record<string, string>>('labels', {}),
+  labels: loadItem<Record<string, string>>('labels', {}),
 })
 
-export const offered = computed(() => shop.all.filter((s) => !shop.going.has(s.name)))
+export const offered = computed(() => catalog.all.filter((s) => !catalog.pending.has(s.name)))
 
 export async function loadStyles(): Promise<void> {
   try {
-    shop.all = await api.styles()
-    shop.loaded = true
-    shop.error = null
+    catalog.all = await api.styles()
+    catalog.loaded = true
+    catalog.error = null
   } catch (e) {
     if (!(e instanceof api.Fault)) throw e
-    shop.error = e
+    catalog.error = e
   }
 }
 
-export const leaving: Leaving = {
+export const deletions: Deletions = {
   name: 'goingStyles',
-  going: shop.going,
+  pending: catalog.pending,
   ask: api.deleteStyle,
   done: (name) => {
-    shop.all = shop.all.filter((s) => s.name !== name)
+    catalog.all = catalog.all.filter((s) => s.name !== name)
   },
 }
 
 export function thumbOf(name: string): string | undefined {
-  const s = shop.all.find((one) => one.name === name)
+  const s = catalog.all.find((one) => one.name === name)
   const url = s?.preview ?? s?.thumbnail ?? s?.url
   return url ? api.pictureUrl(url) : undefined
 }
@@ -61,7 +61,7 @@ const GENERATED = /^[0-9a-f]{32}\./
 
 /** What it is called here; an upload of who knows whom has no name. */
 export function nameOf(name: string): string {
-  return shop.labels[name] ?? (GENERATED.test(name) ? t('styles.mine') : readable(name))
+  return catalog.labels[name] ?? (GENERATED.test(name) ? t('styles.mine') : readable(name))
 }
 
 export function mixOf(styles: readonly { name: string }[]): string {
@@ -69,6 +69,6 @@ export function mixOf(styles: readonly { name: string }[]): string {
 }
 
 export function setLabel(name: string, file: string): void {
-  shop.labels[name] = readable(file).slice(0, 60)
-  keep('labels', shop.labels)
+  catalog.labels[name] = readable(file).slice(0, 60)
+  saveItem('labels', catalog.labels)
 }

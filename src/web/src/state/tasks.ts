@@ -2,8 +2,8 @@
 import { computed, reactive, watch } from 'vue'
 import * as api from './api'
 import { type Point, addPoint } from './chart'
-import { link, whenBack } from './link'
-import { keep, recall } from './storage'
+import { link, onReconnect } from './link'
+import { loadItem, saveItem } from './storage'
 
 export interface Tracked {
   now: api.Progress
@@ -14,15 +14,15 @@ export interface Tracked {
   gone?: boolean
 }
 
-const MOST_KEPT = 24
+const MAX_SAVED = 24
 const POLL_MS = 1500
 const IDLE_MS = 8000
 const KEEP_MS = 1000
 
 export const known = reactive(new Map<string, Tracked>())
 
-export const isOver = (p: api.Progress) => p.status !== 'queued' && p.status !== 'running'
-const isOpen = (t: Tracked) => !t.gone && !isOver(t.now)
+export const isFinished = (p: api.Progress) => p.status !== 'queued' && p.status !== 'running'
+const isOpen = (t: Tracked) => !t.gone && !isFinished(t.now)
 
 /** Newest first. */
 export const listed = computed(() => [...known.values()].reverse())
@@ -31,7 +31,7 @@ export const open = computed(() => listed.value.filter(isOpen))
 const onEnd: ((t: Tracked) => void)[] = []
 
 /** Call that whenever a task that was not over is. */
-export function whenOver(f: (t: Tracked) => void): void {
+export function onFinished(f: (t: Tracked) => void): void {
   onEnd.push(f)
 }
 
@@ -47,26 +47,26 @@ export function merge(p: api.Progress, asked?: api.TransferRequest): Tracked {
   if (asked) t.asked = asked
   if (p.status === 'running' && (p.content_loss !== null || p.style_loss !== null))
     addPoint(t.losses, { step: p.progress, content: p.content_loss, style: p.style_loss })
-  if (was && was !== p.status && isOver(p)) for (const f of onEnd) f(t)
+  if (was && was !== p.status && isFinished(p)) for (const f of onEnd) f(t)
   return t
 }
 
 /** What is kept of them when the page is left; the oldest that are over are not. */
 function persist(): void {
   const all = [...known.entries()].filter(([, t]) => !t.gone)
-  const kept = all.filter(([, t], i) => isOpen(t) || i >= all.length - MOST_KEPT)
-  keep('tasks', kept)
+  const kept = all.filter(([, t], i) => isOpen(t) || i >= all.length - MAX_SAVED)
+  saveItem('tasks', kept)
 }
 
 export function restore(): void {
-  for (const [id, t] of recall<[string, Tracked][]>('tasks', [])) known.set(id, t)
+  for (const [id, t] of loadItem<[string, Tracked][]>('tasks', [])) known.set(id, t)
 }
 
-export function forget(id: string): void {
+export function remove(id: string): void {
   known.delete(id)
 }
 
-export function forgetOver(): void {
+export function removeFinished(): void {
   for (const [id, t] of known) if (!isOpen(t)) known.delete(id)
 }
 
@@ -107,7 +107,7 @@ function openSource(): void {
   if (!link.up || document.hidden || !t || !isOpen(t)) return
   const from = (source = new EventSource(api.eventsUrl(watched)))
   from.onmessage = (e: MessageEvent<string>) => {
-    if (isOver(merge(JSON.parse(e.data) as api.Progress).now)) from.close()
+    if (isFinished(merge(JSON.parse(e.data) as api.Progress).now)) from.close()
   }
   from.addEventListener('gone', () => {
     const gone = known.get(watched)
@@ -182,6 +182,6 @@ export function openTasks(): void {
       if (!up) closeSource()
     },
   )
-  whenBack(() => void tick())
+  onReconnect(() => void tick())
   void tick()
 }

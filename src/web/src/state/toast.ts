@@ -19,7 +19,7 @@ export function dismiss(id: number): void {
   if (at >= 0) toasts.splice(at, 1)
 }
 
-export function say(
+export function showToast(
   text: string,
   more: Partial<Pick<Toast, 'detail' | 'tone' | 'action'>> & { ms?: number } = {},
 ): number {

@@ -1,9 +1,9 @@
 /** Which part of the page is shown: it is in the address, so that it can be shared. */
 import { reactive } from 'vue'
 
-export type Place = { page: 'studio'; task: string } | { page: 'gallery'; task: '' }
+export type Route = { page: 'studio'; task: string } | { page: 'gallery'; task: '' }
 
-export function read(hash: string): Place {
+export function parseHash(hash: string): Route {
   const task = /^#\/task\/([0-9a-zA-Z]{1,64})$/.exec(hash)
   if (task?.[1]) return { page: 'studio', task: task[1] }
   return hash === '#/gallery' ? { page: 'gallery', task: '' } : { page: 'studio', task: '' }
@@ -21,7 +21,7 @@ export function go(to: string): void {
 export const goTask = (id: string) => go(`#/task/${id}`)
 
 export function openView(): void {
-  const look = () => Object.assign(view, read(location.hash))
-  addEventListener('hashchange', look)
-  look()
+  const update = () => Object.assign(view, parseHash(location.hash))
+  addEventListener('hashchange', update)
+  update()
 }

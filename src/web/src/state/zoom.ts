@@ -7,26 +7,26 @@ export interface View {
   y: number
 }
 
-export const CLOSEST = 16
+export const MAX_SCALE = 16
 
-export const whole = (): View => ({ scale: 1, x: 0, y: 0 })
+export const fitView = (): View => ({ scale: 1, x: 0, y: 0 })
 
-function bound(value: number, most: number): number {
-  return Math.min(most, Math.max(-most, value))
+function clamp(value: number, limit: number): number {
+  return Math.min(limit, Math.max(-limit, value))
 }
 
 /** The picture, as large as it fits w and h, cannot be pushed out of the window. */
-export function limit(v: View, w: number, h: number): View {
+export function limitView(v: View, w: number, h: number): View {
   return {
     scale: v.scale,
-    x: bound(v.x, (w * (v.scale - 1)) / 2),
-    y: bound(v.y, (h * (v.scale - 1)) / 2),
+    x: clamp(v.x, (w * (v.scale - 1)) / 2),
+    y: clamp(v.y, (h * (v.scale - 1)) / 2),
   }
 }
 
 /** Zoom by a factor and keep what is at (px, py), from the window's middle, where it is. */
 export function zoomAt(v: View, factor: number, px: number, py: number): View {
-  const scale = Math.min(CLOSEST, Math.max(1, v.scale * factor))
+  const scale = Math.min(MAX_SCALE, Math.max(1, v.scale * factor))
   const by = scale / v.scale
   return { scale, x: px - (px - v.x) * by, y: py - (py - v.y) * by }
 }

@@ -17,11 +17,11 @@ namespace ptx
 {
 
 /* Here a kernel is launched when the one before it is done. */
-static inline void begin()
+static inline void griddep_wait()
 {
 }
 
-static inline void begin_alone()
+static inline void griddep_wait_and_launch()
 {
 }
 
@@ -33,21 +33,22 @@ static inline void prefetch(const void *)
 
 /* A copy takes effect at the wait that covers its group, no earlier; until then there
  * is junk where it goes to. */
-static inline void cp_async16(void *shared, const void *global, bool valid, bool wanted = true)
+static inline void cp_async16(void *shared, const void *global, bool valid,
+                              bool enabled = true)
 {
-    if (wanted)
-        fake::copy16(shared, global, valid);
+    if (enabled)
+        fake::cp_async16(shared, global, valid);
 }
 
 static inline void cp_async_commit()
 {
-    fake::copy_commit();
+    fake::cp_async_commit();
 }
 
 /* All groups but the last N. */
 template <int N> void cp_async_wait()
 {
-    fake::copy_wait(N);
+    fake::cp_async_wait(N);
 }
 
 /* ---- ldmatrix: 8 x 8 matrices of 16 bits ---- */
@@ -58,7 +59,7 @@ struct Rows {
 };
 
 template <int Matrices, bool Transposed>
-void ldmatrix_together(void *const lanes[32], unsigned)
+void ldmatrix_combine(void *const lanes[32], unsigned)
 {
     for (int i = 0; i < Matrices; i++) {
         unsigned short matrix[8][8];
@@ -81,7 +82,7 @@ template <int Matrices, bool Transposed> void ldmatrix(unsigned *r, const void *
 
     if (fake::lane() < 8 * Matrices)
         fake::check_shared("ldmatrix", row, 16);
-    fake::collective("ldmatrix", 0xffffffff, ldmatrix_together<Matrices, Transposed>,
+    fake::collective("ldmatrix", 0xffffffff, ldmatrix_combine<Matrices, Transposed>,
                      &mine);
 }
 
@@ -151,7 +152,7 @@ static inline float half_of(const unsigned *registers, int i)
  *   row = (threadID_in_group * 2) + (i & 0x1) for bi where i < 2, + 8 where i >= 2
  *   col = groupID
  */
-static inline void mma_f16_together(void *const lanes[32], unsigned)
+static inline void mma_f16_combine(void *const lanes[32], unsigned)
 {
     float a[16][16], b[16][8];
 
@@ -181,7 +182,7 @@ static inline float tf32_of(unsigned bits)
  *   row = threadID_in_group for b0, threadID_in_group + 4 for b1
  *   col = groupID
  */
-static inline void mma_tf32_together(void *const lanes[32], unsigned)
+static inline void mma_tf32_combine(void *const lanes[32], unsigned)
 {
     float a[16][8], b[8][8];
 
@@ -196,24 +197,24 @@ static inline void mma_tf32_together(void *const lanes[32], unsigned)
     multiply<8>(a, b, lanes);
 }
 
-static inline void mma(const char *name, fake::Together together, float *d,
+static inline void mma(const char *name, fake::Combine combine, float *d,
                        const unsigned *a, const unsigned *b)
 {
     Fragments mine = {d, a, b};
 
     if (fake::capability() < 80)
         fake::fail("%s on a device of compute capability 7.5", name);
-    fake::collective(name, 0xffffffff, together, &mine);
+    fake::collective(name, 0xffffffff, combine, &mine);
 }
 
 static inline void mma_f16(float d[4], const unsigned a[4], const unsigned b[2])
 {
-    mma("mma.m16n8k16", mma_f16_together, d, a, b);
+    mma("mma.m16n8k16", mma_f16_combine, d, a, b);
 }
 
 static inline void mma_tf32(float d[4], const unsigned a[4], const unsigned b[2])
 {
-    mma("mma.m16n8k8", mma_tf32_together, d, a, b);
+    mma("mma.m16n8k8", mma_tf32_combine, d, a, b);
 }
 
 /* max.NaN.f16x2, whose NaN is the one that the device makes */
@@ -236,8 +237,10 @@ static inline unsigned pack_f16x2(float low, float high)
     unsigned r = 0;
 
     for (int i = 0; i < 2; i++) {
-        float v = i == 0 ? low : high, most = 65504;
-        __half h = __float2half_rn(v > most ? most : v < -most ? -most : v);
+        float v = i == 0 ? low : high, half_max = 65504;
+        __half h = __float2half_rn(v > half_max    ? half_max
+                                   : v < -half_max ? -half_max
+                                                   : v);
 
         r |= static_cast<unsigned>(__half_as_ushort(h)) << 16 * i;
     }

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * first_conv.c - the first convolution, from a picture. Three channels would leave most
+ * of a block empty, so the picture is laid out as patches instead: for each pixel the
+ * 3 x 3 x 3 values that it sees, and a 1 for the bias, filled up to two blocks. The
+ * convolution is then one product, and its gradient the transposed one, added up over
+ * the patches that overlap. Pieces are so small that all of it stays in the cache.
+ */
+#include "config.h"
+
+#include "backend/cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+#define TAPS 9
+#define PATCH_BLOCKS 2 /* of a patch */
+/* Where the RGB of tap t, row by row, stand in a patch: within one block. */
+#define TAP_INDEX(t) (3 * (t) + ((t) > 4))
+#define BIAS_INDEX 15 /* and the 1 */
+
+/* A piece of the map, and the pixels of the picture that it sees: one more all round.
+ */
+#define TILE_WIDTH 56
+#define TILE_HEIGHT 8
+/* A piece of the gradient: it needs one column of patches more on either side. */
+#define GRAD_TILE_WIDTH (TILE_WIDTH - 2)
+#define GRAD_TILE_HEIGHT 32
+#define ROW_FLOATS (3 * (TILE_WIDTH + 2)) /* floats of a row that a piece sees */
+
+#define BLOCK_AREA ((size_t)NST_BLOCK * NST_BLOCK)
+
+typedef float vec4 __attribute__((vector_size(16), aligned(4)));
+
+struct nst_cpu_first_conv_weights {
+    const struct nst_normalisation *picture;
+    int out;         /* blocks */
+    float *forward;  /* out x (16 BLOCKS) x 16 */
+    float *backward; /* BLOCKS x (16 out) x 16 */
+};
+
+void nst_cpu_first_conv_free(struct nst_cpu_first_conv_weights *p)
+{
+    if (!p)
+        return;
+    free(p->forward);
+    free(p->backward);
+    free(p);
+}
+
+/* The weights of filter o: RGB x 3 x 3, as they come. */
+static void set_filter(struct nst_cpu_first_conv_weights *p, int o, const float *weight,
+                       float bias)
+{
+    float *forward = p->forward + (size_t)(o / NST_BLOCK) * PATCH_BLOCKS * BLOCK_AREA +
+                     o % NST_BLOCK;
+
+    forward[BIAS_INDEX * NST_BLOCK] = bias;
+    for (int k = 0; k < 3; k++)
+        for (int t = 0; t < TAPS; t++) {
+            int i = TAP_INDEX(t) + k;
+            size_t row = (size_t)(i / NST_BLOCK) * p->out * NST_BLOCK + (size_t)o;
+
+            forward[i * NST_BLOCK] = weight[k * TAPS + t];
+            p->backward[row * NST_BLOCK + (size_t)(i % NST_BLOCK)] =
+                weight[k * TAPS + t];
+        }
+}
+
+enum nst_status nst_cpu_first_conv_new(struct nst_cpu_first_conv_weights **out,
+                                       const float *weight, const float *bias, int cout,
+                                       const struct nst_normalisation *picture,
+                                       struct nst_err *err)
+{
+    struct nst_cpu_first_conv_weights *p = nst_xcalloc(1, sizeof *p);
+    enum nst_status st;
+
+    *out = NULL;
+    p->picture = picture;
+    p->out = nst_cpu_blocks(cout);
+    st = nst_floats_new(&p->forward, (size_t)p->out, PATCH_BLOCKS, BLOCK_AREA, err);
+    if (st == NST_OK)
+        st =
+            nst_floats_new(&p->backward, (size_t)p->out, PATCH_BLOCKS, BLOCK_AREA, err);
+    if (st != NST_OK) {
+        nst_cpu_first_conv_free(p);
+        return st;
+    }
+    for (int o = 0; o < cout; o++)
+        set_filter(p, o, weight + (size_t)o * 3 * TAPS, bias[o]);
+    *out = p;
+    return NST_OK;
+}
+
+struct conv_args {
+    const struct nst_cpu *cpu;
+    const struct nst_cpu_first_conv_weights *p;
+    const struct nst_tensor *map;
+    const float *picture; /* forward */
+    float *gradient;      /* backward */
+    bool relu;
+    int tile_columns; /* pieces in a row of pieces */
+};
+
+static int min_int(int n, int limit)
+{
+    return n < limit ? n : limit;
+}
+
+/* n pixels of a row of the picture from column first, normalised, pixel by pixel;
+ * zeros outside. */
+static void read_row(const struct conv_args *c, int row, int first, int n, float *line)
+{
+    struct nst_shape s = c->map->shape;
+    size_t area = nst_shape_area(s);
+
+    memset(line, 0, (size_t)n * 3 * sizeof *line);
+    if (row < 0 || row >= s.h)
+        return;
+    for (int k = 0; k < 3; k++) {
+        const float *x = c->picture + k * area + (size_t)row * s.w;
+        float mean = c->p->picture->mean[k], scale = 1 / c->p->picture->deviation[k];
+
+        for (int j = first < 0 ? -first : 0; j < n && first + j < s.w; j++)
+            line[3 * j + k] = (x[first + j] - mean) * scale;
+    }
+}
+
+/* The patches of one row of n pixels from the three lines that they see. */
+static void im2col_row(const float (*line)[ROW_FLOATS], int n,
+                       float (*patch)[TILE_WIDTH][NST_BLOCK])
+{
+    for (int j = 0; j < n; j++) {
+        const float *l0 = &line[0][3 * j], *l1 = &line[1][3 * j], *l2 = &line[2][3 * j];
+
+        memcpy(&patch[0][j][TAP_INDEX(0)], l0, 9 * sizeof *l0);
+        memcpy(&patch[0][j][TAP_INDEX(3)], l1, 6 * sizeof *l1);
+        patch[0][j][BIAS_INDEX] = 1;
+        memcpy(&patch[1][j][TAP_INDEX(5) - NST_BLOCK], l1 + 6, 3 * sizeof *l1);
+        memcpy(&patch[1][j][TAP_INDEX(6) - NST_BLOCK], l2, 9 * sizeof *l2);
+    }
+}
+
+static void conv_tile(void *ctx, int item, int thread)
+{
+    const struct conv_args *c = ctx;
+    struct nst_shape s = c->map->shape;
+    int top = item / c->tile_columns * TILE_HEIGHT,
+        left = item % c->tile_columns * TILE_WIDTH;
+    int rows = min_int(TILE_HEIGHT, s.h - top), n = min_int(TILE_WIDTH, s.w - left);
+    float line[TILE_HEIGHT + 2][ROW_FLOATS],
+        patch[PATCH_BLOCKS][TILE_WIDTH][NST_BLOCK] = {{{0}}};
+
+    (void)thread;
+    for (int r = 0; r < rows + 2; r++)
+        read_row(c, top + r - 1, left - 1, n + 2, line[r]);
+    for (int r = 0; r < rows; r++) {
+        float *y = nst_cpu_row(c->map, 0, top + r) + (size_t)left * NST_BLOCK;
+        size_t stride = nst_cpu_stride(s);
+
+        im2col_row(&line[r], n, patch);
+        c->cpu->kernels->gemm(n, PATCH_BLOCKS, c->p->out, patch[0][0],
+                              TILE_WIDTH * NST_BLOCK, false, c->p->forward, y, stride);
+        for (int b = 0; c->relu && b < c->p->out; b++)
+            c->cpu->kernels->relu(n, y + b * stride);
+    }
+}
+
+void nst_cpu_first_conv(struct nst_backend *be, const struct nst_conv *k,
+                        const float *rgb, struct nst_tensor *y, bool out_relu)
+{
+    struct conv_args c = {.cpu = (struct nst_cpu *)be,
+                          .p = k->first_conv,
+                          .map = y,
+                          .picture = rgb,
+                          .relu = out_relu,
+                          .tile_columns = (y->shape.w + TILE_WIDTH - 1) / TILE_WIDTH};
+
+    nst_threads_run(be->threads,
+                    c.tile_columns * ((y->shape.h + TILE_HEIGHT - 1) / TILE_HEIGHT),
+                    conv_tile, &c);
+}
+
+typedef float patch_row[PATCH_BLOCKS][TILE_WIDTH][NST_BLOCK];
+
+/* Tap t of the patch of which p is in the first block. */
+static inline vec4 tap(const float *p, int t)
+{
+    return *(const vec4 *)(p + (t > 4 ? (TILE_WIDTH - 1) * NST_BLOCK : 0) +
+                           TAP_INDEX(t));
+}
+
+/* Add up what the patches of three rows hold of each pixel of the one between them:
+ * row[u] belongs to the pixels that see it with row u of their filters, and begins one
+ * pixel further left. */
+static void col2im_row(const struct conv_args *c, patch_row *const row[3], int r,
+                       int left, int n)
+{
+    size_t area = nst_shape_area(c->map->shape);
+    float *to = c->gradient + (size_t)r * c->map->shape.w + left;
+    const float *p0 = (*row[0])[0][0], *p1 = (*row[1])[0][0], *p2 = (*row[2])[0][0];
+    vec4 scale = {0};
+
+    for (int k = 0; k < 3; k++)
+        scale[k] = 1 / c->p->picture->deviation[k];
+    for (int j = 0; j < n; j++, p0 += NST_BLOCK, p1 += NST_BLOCK, p2 += NST_BLOCK) {
+        vec4 a = tap(p0 + 2 * NST_BLOCK, 0) + tap(p0 + NST_BLOCK, 1) + tap(p0, 2);
+        vec4 b = tap(p1 + 2 * NST_BLOCK, 3) + tap(p1 + NST_BLOCK, 4) + tap(p1, 5);
+        vec4 sum = tap(p2 + 2 * NST_BLOCK, 6) + tap(p2 + NST_BLOCK, 7) + tap(p2, 8);
+
+        sum = (a + b + sum) * scale;
+        to[j] = sum[0];
+        to[area + (size_t)j] = sum[1];
+        to[2 * area + (size_t)j] = sum[2];
+    }
+}
+
+/* The frame round the map is zero, so pixels outside add nothing. */
+static void col2im_tile(void *ctx, int item, int thread)
+{
+    const struct conv_args *c = ctx;
+    struct nst_shape s = c->map->shape;
+    int top = item / c->tile_columns * GRAD_TILE_HEIGHT,
+        left = item % c->tile_columns * GRAD_TILE_WIDTH;
+    int end = top + min_int(GRAD_TILE_HEIGHT, s.h - top);
+    int n = min_int(GRAD_TILE_WIDTH, s.w - left);
+    patch_row ring[3];
+
+    (void)thread;
+    for (int r = top - 1; r <= end; r++) {
+        patch_row *const row[3] = {&ring[(r + 3) % 3], &ring[(r + 2) % 3],
+                                   &ring[(r + 1) % 3]};
+
+        c->cpu->kernels->gemm(n + 2, c->p->out, PATCH_BLOCKS,
+                              nst_cpu_row(c->map, 0, r) + (left - 1) * NST_BLOCK,
+                              nst_cpu_stride(s), false, c->p->backward, (*row[0])[0][0],
+                              TILE_WIDTH * NST_BLOCK);
+        if (r > top)
+            col2im_row(c, row, r - 1, left, n);
+    }
+}
+
+void nst_cpu_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
+                             const struct nst_tensor *gy, float *rgb)
+{
+    struct conv_args c = {.cpu = (struct nst_cpu *)be,
+                          .p = k->first_conv,
+                          .map = gy,
+                          .gradient = rgb,
+                          .tile_columns =
+                              (gy->shape.w + GRAD_TILE_WIDTH - 1) / GRAD_TILE_WIDTH};
+
+    nst_threads_run(be->threads,
+                    c.tile_columns *
+                        ((gy->shape.h + GRAD_TILE_HEIGHT - 1) / GRAD_TILE_HEIGHT),
+                    col2im_tile, &c);
+}

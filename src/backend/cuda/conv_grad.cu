@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conv_grad.cu - the way back: a convolution of the gradients by what it put out, and
+ * the join with what lies between it and the map that it read of (backward.cu). What
+ * several regions, or one that backward.cu cannot multiply, have as terms is made a map
+ * of floats before.
+ */
+#include "config.h"
+
+#include "backend/cuda/backward.cuh"
+#include "backend/cuda/conv.cuh"
+#include "backend/cuda/operators.cuh"
+
+#include <float.h>
+#include <math.h>
+
+/*
+ * Rows of a symmetric c x c matrix as halves, a warp each: times the power of two that
+ * brings the row's largest magnitude near 2^10, so that products have room on either
+ * side; scales: what they are times then.
+ */
+__global__ static void matrix_pack_kernel(const float *matrix, int c, __half *out,
+                                          float *scales)
+{
+    int row = (int)(cuda_grid_index() / 32), lane = (int)(threadIdx.x % 32),
+        exponent = 10;
+    float peak = 0;
+
+    if (row >= c)
+        return;
+    matrix += (size_t)row * c;
+    for (int i = lane; i < c; i += 32)
+        peak = fmaxf(peak, fabsf(matrix[i]));
+    for (int offset = 16; offset > 0; offset /= 2)
+        peak = fmaxf(peak, __shfl_xor_sync(0xffffffffu, peak, offset));
+    if (peak > 0 && peak <= FLT_MAX)
+        frexpf(peak, &exponent);
+    for (int i = lane; i < c; i += 32)
+        store(&out[(size_t)row * c + i], ldexpf(matrix[i], 10 - exponent));
+    if (lane == 0)
+        scales[row] = ldexpf(1, exponent - 10);
+}
+
+/* A matrix as it is multiplied: see struct region. Halves and their scales lie behind
+ * the floats that they are made of. */
+template <class T> struct packed_matrix {
+    const T *matrix;
+    const float *scales;
+    size_t bytes; /* of all of it */
+};
+
+static struct packed_matrix<float> packed_matrix_of(const float *matrix, size_t c,
+                                                    float) {
+    return {matrix, NULL, c *c * sizeof *matrix};
+}
+
+static struct packed_matrix<__half>
+packed_matrix_of(const float *matrix, size_t c, __half) {
+    const __half *halves = reinterpret_cast<const __half *>(matrix + c * c);
+    /* an even number of halves, for scales are aligned */
+    const float *scales = matrix + c * c + (c * c + 1) / 2;
+
+    return {halves, scales, (c * c + (c * c + 1) / 2 + c) * sizeof *matrix};
+}
+
+template <class T>
+size_t cuda_matrix_bytes(const struct nst_backend *, int channels)
+{
+    return packed_matrix_of(NULL, (size_t)channels, T()).bytes;
+}
+
+template <class T>
+void cuda_matrix_pack(struct nst_backend *be, int channels, float *derivative)
+{
+    struct cuda *cu = cuda_of(be);
+    struct packed_matrix<T> m = packed_matrix_of(derivative, (size_t)channels, T());
+
+    if constexpr (sizeof(T) == 2) {
+        cuda_side_begin(cu, NULL);
+        cuda_launch(cu, matrix_pack_kernel, dim3((unsigned)(channels + 3) / 4), 128, 0,
+                    derivative, channels, const_cast<__half *>(m.matrix),
+                    const_cast<float *>(m.scales));
+        cuda_side_end(cu);
+    }
+}
+
+/* sum (+)= guide[pixel] (scales product + scale offset) of pixels from first on */
+template <class T>
+__global__ void region_grad_kernel(const float *product, struct region<T> r,
+                                   bool accumulate, float *sum, int c, size_t first,
+                                   size_t pixels)
+{
+    for (size_t i = cuda_grid_index(); i < pixels * c; i += cuda_grid_stride()) {
+        size_t k = i % c;
+        float v = (r.scales ? r.scale * r.scales[k] : 1) * product[i];
+
+        v += r.offset ? r.scale * r.offset[k] : 0;
+        v *= r.mask ? r.mask[first + i / c] : 1;
+        sum[i] = accumulate ? sum[i] + v : v;
+    }
+}
+
+/* Where losses are worked out. */
+template <class T> struct loss_scratch {
+    T *rectified; /* of a band: the map after its ReLU */
+    float *product, *after, *before;
+};
+
+/* As kernels take it: terms before the ReLU or after it. */
+template <class T>
+static struct region<T> region_of(const struct cuda *cu,
+                                  const struct nst_region_grad *r,
+                                  const struct nst_backward_step *step, bool before) {
+    struct packed_matrix<T> m =
+        packed_matrix_of(r->matrix, (size_t)step->y->shape.c, T());
+
+    return {m.matrix,
+            m.scales,
+            r->offset,
+            cu->base.loss_scale,
+            r->mask,
+            before,
+            step->before_relu && !before};
+}
+
+/*
+ * What the regions' losses before the ReLU or after it add to the gradient by pixels of
+ * the map from first on, to sum, in float: see struct nst_region_grad. Returns sum;
+ * NULL if there are none.
+ */
+template <class T>
+static const float *add_region_grads(struct cuda *cu,
+                                     const struct nst_backward_step *step, bool before,
+                                     size_t first, size_t pixels,
+                                     const struct loss_scratch<T> &l, float *sum)
+{
+    const struct nst_loss_grad *t = before ? &step->before : &step->after;
+    int c = step->y->shape.c;
+    const T *f = tensor_data<T>(step->y) + first * c;
+
+    for (int i = 0; i < t->regions; i++) {
+        struct region<T> r = region_of<T>(cu, &t->region[i], step, before);
+
+        if (r.relu && i == 0) {
+            cuda_copy_map(cu, f, true, l.rectified, pixels * c);
+            f = l.rectified;
+        }
+        cuda_gemm<T>(cu, pixels, c, c, 1, f, r.matrix, 0, l.product);
+        cuda_launch_1d(cu, region_grad_kernel<T>, pixels * c, l.product, r, i > 0, sum,
+                       c, first, pixels);
+    }
+    return t->regions > 0 ? sum : NULL;
+}
+
+template <class T>
+static struct loss_grad<T> loss_grad_of(const struct cuda *cu,
+                                        const struct nst_loss_grad *t) {
+    return {NULL, t->target ? tensor_data<T>(t->target) : NULL,
+            t->scale * cu->base.loss_scale};
+}
+
+/* A gradient on its way through a joint, so many rows of windows at a time. */
+template <class T>
+struct grad_plan {
+    const struct nst_backward_step *args;
+    const struct nst_conv *k;     /* or NULL: none follows */
+    struct conv_args<T> conv;     /* of the gradients by what it put out */
+    struct backward_step<T> step; /* all of it */
+    bool fused;                   /* the join does, the only region */
+    bool split; /* or what makes its terms before, of all its channels */
+    struct loss_scratch<T> losses;
+    struct region<T> region;
+    T *gx;
+    float *region_grad;      /* where it splits */
+    struct cuda_arena arena; /* what is left of it */
+};
+
+template <class T>
+static struct grad_plan<T> make_grad_plan(const struct cuda *cu,
+                                          const struct nst_conv *k,
+                                          const struct nst_tensor *gy,
+                                          const struct nst_backward_step *step) {
+    struct nst_shape s = step->y->shape;
+    struct grad_plan<T> p = {
+    };
+
+    p.args = step;
+    p.k = k;
+    if (k)
+        p.conv = {tensor_data<T>(gy),
+                  static_cast<const T *>(k->w_bwd),
+                  k->cout,
+                  k->cin,
+                  gy->shape.h,
+                  gy->shape.w,
+                  false};
+    p.step.y = tensor_data<T>(step->y);
+    p.step.c = s.c;
+    p.step.h = s.h;
+    p.step.w = s.w;
+    p.step.pooled = step->pooled;
+    p.step.average = step->pooling == NST_POOLING_AVG;
+    p.step.after = loss_grad_of<T>(cu, &step->after);
+    p.step.before = loss_grad_of<T>(cu, &step->before);
+    p.step.peak = cu->peak;
+    p.fused = step->after.regions + step->before.regions == 1 &&
+              cuda_can_fuse_region<T>(cu, s.c);
+    p.split = p.fused && cuda_should_split_region<T>(cu, s.c, s.h, s.w);
+    return p;
+}
+
+/* Take room for the losses on so many rows of windows. */
+template <class T>
+static void reserve_loss_scratch(struct grad_plan<T> *p, struct cuda_arena *arena,
+                                 size_t n)
+{
+    p->losses.rectified = cuda_arena_alloc<T>(arena, n);
+    p->losses.product = cuda_arena_alloc<float>(arena, n);
+    p->losses.after = cuda_arena_alloc<float>(arena, n);
+    p->losses.before = cuda_arena_alloc<float>(arena, n);
+}
+
+/* Take room: returns for how many rows of windows. */
+template <class T> static int reserve_scratch(struct cuda *cu, struct grad_plan<T> *p)
+{
+    size_t c = (size_t)p->step.c, row = 2 * c * p->step.w;
+    size_t step = p->step.pooled ? 1 : 2, gx = p->k ? step * p->conv.w * c : 0;
+    bool any = p->args->after.regions + p->args->before.regions > 0;
+    size_t sums = any && !p->fused ? row : 0, region_grad = p->split ? row : 0;
+    int rows;
+
+    p->arena = cuda_arena(cu);
+    rows =
+        cuda_arena_rows(&p->arena,
+                        gx * sizeof(T) + sums * (sizeof(T) + 3 * sizeof(float)) +
+                            region_grad * sizeof(float) +
+                            (p->k ? step * cuda_im2col_row_bytes(cu, p->conv) : 0) + 1,
+                        (p->step.h + 1) / 2);
+    p->gx = cuda_arena_alloc<T>(&p->arena, rows * gx);
+    p->region_grad = cuda_arena_alloc<float>(&p->arena, rows * region_grad);
+    reserve_loss_scratch(p, &p->arena, rows * sums);
+    return rows;
+}
+
+/* The gradients by what the convolution read of some rows of windows. */
+template <class T>
+static void conv_input_grad(struct cuda *cu, const struct grad_plan<T> *p, int top,
+                            int rows)
+{
+    int step = p->step.pooled ? 1 : 2, first = step * top, end = step * (top + rows);
+    struct epilogue<T> o = {
+        NULL, p->gx, NULL, false, false, first, 0
+    };
+
+    o.rows = (end < p->conv.h ? end : p->conv.h) - first;
+    if (o.rows > 0) /* not so where all that is left is a row that was not pooled */
+        cuda_convolve(cu, p->conv, o, p->arena);
+}
+
+/* They become gradients by y. */
+template <class T>
+static void backward_rows(struct cuda *cu, const struct grad_plan<T> *p, int top,
+                          int rows)
+{
+    size_t pixels = (size_t)2 * top * p->step.w, first = pixels * p->step.c;
+    int rows_left = p->step.h - 2 * top;
+    struct backward_step<T> step = p->step;
+    struct region<T> r = p->region;
+
+    step.h = 2 * rows < rows_left ? 2 * rows : rows_left;
+    step.y += first;
+    step.gx = p->k ? p->gx : NULL;
+    step.after.target += step.after.target ? first : 0;
+    step.before.target += step.before.target ? first : 0;
+    if (p->fused) {
+        r.mask += r.mask ? pixels : 0;
+        if (!p->split) {
+            cuda_backward_step_region(cu, step, r);
+            return;
+        }
+        cuda_region_grad(cu, step, r, p->region_grad);
+        (r.before ? step.before : step.after).sum = p->region_grad;
+        cuda_backward_step(cu, step);
+        return;
+    }
+    step.after.sum =
+        add_region_grads(cu, p->args, false, pixels, (size_t)step.h * step.w, p->losses,
+                         p->losses.after);
+    step.before.sum =
+        add_region_grads(cu, p->args, true, pixels, (size_t)step.h * step.w, p->losses,
+                         p->losses.before);
+    cuda_backward_step(cu, step);
+}
+
+template <class T>
+void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
+                    const struct nst_tensor *gy, const struct nst_backward_step *step)
+{
+    struct cuda *cu = cuda_of(be);
+    struct grad_plan<T> p = make_grad_plan<T>(cu, k, gy, step);
+    int rows = reserve_scratch(cu, &p), all = (p.step.h + 1) / 2;
+    bool before = step->before.regions > 0;
+
+    cuda_main_wait_side(cu);
+    if (p.fused)
+        p.region = region_of<T>(cu, before ? step->before.region : step->after.region,
+                                step, before);
+    for (int top = 0; top < all; top += rows) {
+        int band = top + rows < all ? rows : all - top;
+
+        if (k)
+            conv_input_grad(cu, &p, top, band);
+        backward_rows(cu, &p, top, band);
+    }
+}
+
+template <class T>
+void cuda_head_grad(struct nst_backend *be, const struct nst_backward_step *step)
+{
+    cuda_conv_grad<T>(be, NULL, NULL, step);
+}
+
+#define INSTANTIATE(T)                                                                 \
+    template size_t cuda_matrix_bytes<T>(const struct nst_backend *, int);             \
+    template void cuda_matrix_pack<T>(struct nst_backend *, int, float *);             \
+    template void cuda_conv_grad<T>(struct nst_backend *, const struct nst_conv *,     \
+                                    const struct nst_tensor *,                         \
+                                    const struct nst_backward_step *);                 \
+    template void cuda_head_grad<T>(struct nst_backend *,                              \
+                                    const struct nst_backward_step *);
+INSTANTIATE(float)
+INSTANTIATE(__half)

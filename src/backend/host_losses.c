@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host_losses.c - the losses' last steps on the CPU: what is left when the sums over
+ * pixels are made, and what looks at pixels alone. Sums of rows are made by any thread,
+ * and added up in order.
+ */
+#include "config.h"
+
+#include "backend/host.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+void nst_host_gram_loss(struct nst_backend *be, int channels, const double *products,
+                        double scale, const double *target, double factor,
+                        float *derivative, double *sum)
+{
+    size_t entries = (size_t)channels * (size_t)channels;
+    double total = 0;
+
+    (void)be;
+    for (size_t i = 0; i < entries; i++) {
+        double d = scale * products[i] - target[i];
+
+        total += d * d;
+        derivative[i] = (float)(factor * d);
+    }
+    *sum = total;
+}
+
+void nst_channel_moments(const struct nst_layer_moments *m, int channels, int c,
+                         double *mean, double *deviation)
+{
+    double square = m->products[(size_t)c * (size_t)channels + (size_t)c] / m->pixels;
+    double variance;
+
+    *mean = m->sums[c] / m->pixels;
+    variance = square - *mean * *mean;
+    *deviation = sqrt((variance > 0 ? variance : 0) + NST_VARIANCE_EPSILON);
+}
+
+size_t nst_host_matrix_bytes(const struct nst_backend *be, int channels)
+{
+    (void)be;
+    return (size_t)channels * (size_t)channels * sizeof(float);
+}
+
+void nst_host_matrix_pack(struct nst_backend *be, int channels, float *derivative)
+{
+    (void)be, (void)channels, (void)derivative;
+}
+
+/* By F at one pixel, the mean has the derivative 1 / pixels, and the deviation (F -
+ * mean) / (pixels deviation). */
+void nst_host_moment_loss(struct nst_backend *be, int channels,
+                          const struct nst_layer_moments *m, double factor,
+                          float *derivative, float *offset, double *sum)
+{
+    double total = 0;
+
+    (void)be;
+    for (int c = 0; c < channels; c++) {
+        double mean, deviation, by_mean, slope;
+
+        nst_channel_moments(m, channels, c, &mean, &deviation);
+        by_mean = mean - m->mean[c];
+        slope = (deviation - m->deviation[c]) / deviation;
+        total += by_mean * by_mean + slope * deviation * slope * deviation;
+        offset[c] = (float)(factor * (by_mean - slope * mean));
+        derivative[(size_t)c * (size_t)channels + (size_t)c] += (float)(factor * slope);
+    }
+    *sum = total;
+}
+
+/* A pass over the rows of three planes. */
+struct plane_rows {
+    const float *rgb, *previous, *static_mask;
+    float *grad, scale;
+    struct nst_image_size size;
+    double *sums; /* of each row */
+};
+
+static void sum_rows(struct nst_backend *be, nst_work_fn *row, struct plane_rows *r,
+                     double *sum)
+{
+    int count = 3 * r->size.height;
+
+    r->sums = nst_xcalloc((size_t)count, sizeof *r->sums);
+    nst_threads_run(be->threads, count, row, r);
+    *sum = 0;
+    for (int i = 0; i < count; i++)
+        *sum += r->sums[i];
+    free(r->sums);
+}
+
+/* One row of one plane: its own differences, and the gradient to its pixels, in which
+ * the differences of the row above have a part. */
+static void tv_loss_row(void *ctx, int item, int thread)
+{
+    const struct plane_rows *r = ctx;
+    int h = r->size.height, w = r->size.width;
+    const float *x = r->rgb + (size_t)item * (size_t)w;
+    const float *above = item % h > 0 ? x - w : x;
+    const float *below = item % h < h - 1 ? x + w : x;
+    float *g = r->grad ? r->grad + (size_t)item * (size_t)w : NULL;
+    double sum = 0;
+
+    (void)thread;
+    for (int i = 0; i < w; i++) {
+        float right = i < w - 1 ? x[i + 1] - x[i] : 0, down = below[i] - x[i];
+        float left = i > 0 ? x[i] - x[i - 1] : 0, up = x[i] - above[i];
+
+        sum += (double)right * right + (double)down * down;
+        if (g)
+            g[i] += r->scale * (left - right + up - down);
+    }
+    r->sums[item] = sum;
+}
+
+void nst_host_tv_loss(struct nst_backend *be, const float *rgb,
+                      struct nst_image_size size, float scale, float *grad, double *sum)
+{
+    struct plane_rows r = {.rgb = rgb, .grad = grad, .scale = scale, .size = size};
+
+    sum_rows(be, tv_loss_row, &r, sum);
+}
+
+static void temporal_loss_row(void *ctx, int item, int thread)
+{
+    const struct plane_rows *r = ctx;
+    size_t w = (size_t)r->size.width, at = (size_t)item * w;
+    const float *x = r->rgb + at, *y = r->previous + at;
+    const float *static_mask = r->static_mask + (size_t)(item % r->size.height) * w;
+    float *g = r->grad ? r->grad + at : NULL;
+    double sum = 0;
+
+    (void)thread;
+    for (size_t i = 0; i < w; i++) {
+        float weighted = static_mask[i] * (x[i] - y[i]);
+
+        sum += (double)weighted * (x[i] - y[i]);
+        if (g)
+            g[i] += r->scale * weighted;
+    }
+    r->sums[item] = sum;
+}
+
+void nst_host_temporal_loss(struct nst_backend *be, const float *rgb,
+                            struct nst_image_size size, const float *previous,
+                            const float *static_mask, float scale, float *grad,
+                            double *sum)
+{
+    struct plane_rows r = {.rgb = rgb,
+                           .previous = previous,
+                           .static_mask = static_mask,
+                           .grad = grad,
+                           .scale = scale,
+                           .size = size};
+
+    sum_rows(be, temporal_loss_row, &r, sum);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* host_reduce.c - passes over long vectors: see host_reduce.h. */
+#include "config.h"
+
+#include "backend/host_reduce.h"
+
+#include <math.h>
+
+#define BLOCK ((size_t)2048) /* elements; a dozen vectors' stay in the second cache */
+#define RUN 16               /* blocks in a row that one thread does */
+#define BATCH 1024           /* blocks at once, whose results are kept on the stack */
+
+struct vector_ctx nst_vector_ctx(struct nst_backend *be, size_t n)
+{
+    return (struct vector_ctx){n, be->threads, nst_vector_kernels_choose()};
+}
+
+struct reduction {
+    const struct vector_ctx *v;
+    size_t first;
+    int blocks; /* of this round */
+    nst_range_fn *fn;
+    const void *ctx;
+    int count; /* results of each block */
+    double *results;
+};
+
+static void reduce_run(void *ctx, int item, int thread)
+{
+    const struct reduction *p = ctx;
+
+    (void)thread;
+    for (int b = item * RUN; b < (item + 1) * RUN && b < p->blocks; b++) {
+        size_t first = p->first + (size_t)b * BLOCK, left = p->v->n - first;
+
+        p->fn(p->v->kernels, p->ctx, first, left < BLOCK ? left : BLOCK,
+              p->results + b * p->count);
+    }
+}
+
+static double max_or_nan(double a, double b)
+{
+    return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+}
+
+void nst_reduce(const struct vector_ctx *v, nst_range_fn *fn, const void *ctx,
+                int maxima, int count, double *results)
+{
+    double partial[BATCH * (count ? count : 1)];
+    struct reduction p = {v, 0, 0, fn, ctx, count, partial};
+
+    for (int i = 0; i < count; i++)
+        results[i] = i < maxima ? -INFINITY : 0;
+    for (; p.first < v->n; p.first += BLOCK * BATCH) {
+        size_t blocks = (v->n - p.first + BLOCK - 1) / BLOCK;
+
+        p.blocks = blocks < BATCH ? (int)blocks : BATCH;
+        nst_threads_run(v->threads, (p.blocks + RUN - 1) / RUN, reduce_run, &p);
+        for (int i = 0; i < p.blocks * count; i++)
+            if (i % count < maxima)
+                results[i % count] = max_or_nan(results[i % count], partial[i]);
+            else
+                results[i % count] += partial[i];
+    }
+}
+
+void nst_reduce_sum(const struct vector_ctx *v, nst_range_fn *fn, const void *ctx,
+                    int count, double *results)
+{
+    nst_reduce(v, fn, ctx, 0, count, results);
+}
+
+void nst_parallel_for(const struct vector_ctx *v, nst_range_fn *fn, const void *ctx)
+{
+    nst_reduce(v, fn, ctx, 0, 0, NULL);
+}

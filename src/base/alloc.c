@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "base/alloc.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Large blocks lie on pages of this size where the system gives them: walking through
+ * a map on small ones, the processor is busy looking up pages. */
+#define HUGE_PAGE ((size_t)2 << 20)
+
+enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
+                               struct nst_err *err)
+{
+    size_t n;
+    void *p;
+
+    *out = NULL;
+    if (__builtin_mul_overflow(a, b, &n) || __builtin_mul_overflow(n, c, &n) ||
+        __builtin_mul_overflow(n, sizeof(float), &n) || n > PTRDIFF_MAX - 64)
+        return nst_err_set(err, NST_ERR_MEM, "%zux%zux%zu floats: too large", a, b, c);
+    n = n ? (n + 63) / 64 * 64 : 64;
+    if (posix_memalign(&p, n < HUGE_PAGE ? 64 : HUGE_PAGE, n) != 0)
+        return nst_err_set(err, NST_ERR_MEM, "out of memory: %zu MiB more were needed",
+                           (n >> 20) + 1);
+    if (n >= HUGE_PAGE)
+        madvise(p, n, MADV_HUGEPAGE); /* or not: it only takes longer then */
+    memset(p, 0, n);
+    *out = p;
+    return NST_OK;
+}
+
+static void (*oom_handler)(void);
+
+void nst_set_oom_handler(void (*handler)(void))
+{
+    oom_handler = handler;
+}
+
+static void *or_die(void *p)
+{
+    if (!p) {
+        if (oom_handler)
+            oom_handler();
+        abort();
+    }
+    return p;
+}
+
+void *nst_xcalloc(size_t n, size_t size)
+{
+    return or_die(calloc(n ? n : 1, size ? size : 1));
+}
+
+void *nst_xrealloc(void *p, size_t size)
+{
+    return or_die(realloc(p, size ? size : 1));
+}
+
+char *nst_xstrdup(const char *s)
+{
+    return or_die(strdup(s));
+}
+
+char *nst_xasprintf(const char *fmt, ...)
+{
+    va_list ap;
+    char *s;
+    int n;
+
+    va_start(ap, fmt);
+    n = vasprintf(&s, fmt, ap);
+    va_end(ap);
+    return or_die(n < 0 ? NULL : s);
+}

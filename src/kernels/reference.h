@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reference.h - the operators of the network and its losses, as plain loops.
+ *
+ * These are the specification: feature maps are planar (C x H x W), sums run in
+ * double, nothing is blocked, threaded or allocated. Faster variants, here or in a
+ * backend, are tested against them.
+ *
+ * relu != 0 means that the kernel sees max(x, 0) in place of each input value x.
+ */
+#ifndef NST_KERNELS_REFERENCE_H
+#define NST_KERNELS_REFERENCE_H
+
+#include <stddef.h>
+
+/*
+ * 3x3 convolution, stride 1, zero padding 1 (the padding is applied after relu):
+ *   y[o][i][j] = bias[o] + sum_{c,u,v} w[o][c][u][v] x[c][i+u-1][j+v-1]
+ * x: cin x h x w   weight: cout x cin x 3 x 3   bias: cout or NULL   y: cout x h x w
+ */
+void nst_conv3x3_c(const float *x, int relu, const float *weight, const float *bias,
+                   float *y, int cin, int cout, int h, int w);
+
+/* Gradient to the input: gx[c][i][j] = sum_{o,u,v} w[o][c][u][v] gy[o][i-u+1][j-v+1].
+ */
+void nst_conv3x3_grad_c(const float *gy, const float *weight, float *gx, int cin,
+                        int cout, int h, int w);
+
+/*
+ * 2x2 pooling, stride 2; an odd last row or column is dropped (floor).
+ * x: c x h x w   y: c x h/2 x w/2
+ */
+void nst_maxpool_c(const float *x, int relu, float *y, int c, int h, int w);
+void nst_avgpool_c(const float *x, int relu, float *y, int c, int h, int w);
+
+/*
+ * Gradients to the pooled input, gx written in full. Of several equal maxima the
+ * first, row by row, receives the gradient, as in PyTorch.
+ */
+void nst_maxpool_grad_c(const float *x, int relu, const float *gy, float *gx, int c,
+                        int h, int w);
+void nst_avgpool_grad_c(const float *gy, float *gx, int c, int h, int w);
+
+/* g[i] is zeroed where y[i] <= 0: back through y = relu(.) or from relu(y). */
+void nst_relu_grad_c(const float *y, float *g, size_t n);
+
+/* A guide has a value for each of area = H W pixels: how much it counts (the square of
+ * the guidance channel of Gatys et al. 2017, eq. 4). NULL: each counts once. */
+
+/* sums += sum_p mask[p] F[p] F[p]^T, c x c, in full: over C H W it is the Gram matrix
+ * of f (c x area; Gatys et al. 2016 eq. 3). */
+void nst_gram_c(const float *f, int relu, const float *mask, double *sums, int c,
+                size_t area);
+
+/* sums += sum_p mask[p] F[p], c of them. */
+void nst_channel_sums_c(const float *f, int relu, const float *mask, double *sums,
+                        int c, size_t area);
+
+/* g[p] += mask[p] (S F[p] + offset), where S is c x c and offset c or NULL: with S =
+ * dL/dG + its transpose, over C H W, this is the gradient of a function of the Gram
+ * matrix; offset is that by the channel sums. With relu, F = max(f, 0). */
+void nst_gram_grad_c(const float *f, int relu, const float *mask, const float *s,
+                     const float *offset, float *g, int c, size_t area);
+
+/* sum_i (f[i] - t[i])^2 */
+double nst_squared_error_c(const float *f, int relu, const float *t, size_t n);
+/* g[i] += scale (f[i] - t[i]) */
+void nst_squared_error_grad_c(const float *f, int relu, const float *t, float scale,
+                              float *g, size_t n);
+
+#endif

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "record/provenance.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/memory.h"
+#include "job/pyramid.h"
+#include "model/paths.h"
+#include "model/vgg.h"
+#include "record/json.h"
+#include "record/sha256.h"
+
+/* Numbers that people type come back as they typed them. */
+#define DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15))
+/* A trace is for comparing: its numbers come back as they were, to the bit. */
+#define DUMP_EXACT (JSON_COMPACT | JSON_REAL_PRECISION(17))
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* A path as it will be understood anywhere; one that is none, as - and the names of
+ * style packs, as it is. A new string. */
+static char *absolute_path(const char *path)
+{
+    char *directory, *absolute;
+
+    if (*path == '/' || strcmp(path, "-") == 0 ||
+        (!strchr(path, '/') && !nst_path_is_file(path)))
+        return nst_xstrdup(path);
+    directory = getcwd(NULL, 0);
+    absolute = directory ? nst_xasprintf("%s/%s", directory, path) : nst_xstrdup(path);
+    free(directory);
+    return absolute;
+}
+
+static json_t *json_path(const char *path)
+{
+    char *absolute = absolute_path(path);
+    json_t *j = nst_json_text(absolute);
+
+    free(absolute);
+    return j;
+}
+
+static json_t *json_file_name(const char *path, bool absolute)
+{
+    return absolute ? json_path(path) : nst_json_text(base_name(path));
+}
+
+/* The recipe; of other pictures than content and style only the names, which are for
+ * everyone to see, or where they are. */
+static json_t *recorded_options(const struct nst_params *p, bool absolute)
+{
+    json_t *j = nst_json_recipe(p);
+
+    if (nst_init_is_file(p))
+        json_object_set_new(j, "init", json_file_name(p->init, absolute));
+    if (p->keep_mask)
+        json_object_set_new(j, "keep-mask", json_file_name(p->keep_mask, absolute));
+    return j;
+}
+
+static json_t *json_losses(const struct nst_evaluation *e)
+{
+    return json_pack("{s:o, s:o, s:o}", "content", nst_json_number(e->content_loss),
+                     "style", nst_json_number(e->style_loss), "total",
+                     nst_json_number(e->total_loss));
+}
+
+static json_t *json_style(const struct nst_style_option *s, bool absolute)
+{
+    json_t *j = json_pack("{s:o, s:o}", "file", json_file_name(s->file, absolute),
+                          "weight", nst_json_number(s->weight));
+    char layers[1024];
+
+    if (s->mask)
+        json_object_set_new(j, "mask", json_file_name(s->mask, absolute));
+    if (s->layers.count) {
+        nst_layers_format(&s->layers, layers, sizeof layers);
+        json_object_set_new(j, "layers", json_string(layers));
+    }
+    return j;
+}
+
+/* The style's name, if that is all; else a list of what was said of each. */
+static json_t *json_styles(const struct nst_styles *s, bool absolute)
+{
+    json_t *list;
+
+    if (s->count == 1 && !s->item[0].mask && !s->item[0].layers.count)
+        return json_file_name(s->item[0].file, absolute);
+    list = json_array();
+    for (int i = 0; i < s->count; i++)
+        json_array_append_new(list, json_style(&s->item[i], absolute));
+    return list;
+}
+
+/* Of standard input it is not known what was in it. */
+static void add_input(json_t *list, const char *name)
+{
+    char *pack = nst_find_pack(name), *sum = NULL;
+
+    if (strcmp(name, "-") != 0)
+        sum = nst_sha256_file(pack ? pack : name);
+    json_array_append_new(list, json_pack("{s:o, s:o}", "file", json_path(name),
+                                          "sha256", nst_json_text(sum)));
+    free(pack);
+    free(sum);
+}
+
+char *nst_provenance_inputs(const struct nst_params *p, const char *content)
+{
+    json_t *list = json_array();
+    char *s;
+
+    add_input(list, content);
+    for (int i = 0; i < p->styles.count; i++) {
+        add_input(list, p->styles.item[i].file);
+        if (p->styles.item[i].mask)
+            add_input(list, p->styles.item[i].mask);
+    }
+    if (nst_init_is_file(p))
+        add_input(list, p->init);
+    if (p->keep_mask)
+        add_input(list, p->keep_mask);
+    s = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return s;
+}
+
+/* As they were recorded; without whole paths, their names alone. */
+static json_t *json_inputs(const struct nst_provenance *r, bool absolute)
+{
+    json_t *list = json_loads(r->inputs, 0, NULL), *j;
+    size_t i;
+
+    json_array_foreach(list, i, j)
+    {
+        const char *file = json_string_value(json_object_get(j, "file"));
+
+        if (file && !absolute)
+            json_object_set_new(j, "file", nst_json_text(base_name(file)));
+    }
+    return list;
+}
+
+static json_t *list_networks(const struct nst_provenance *r,
+                             char *(*format)(const struct nst_network *n))
+{
+    char *all = nst_engine_list_networks(r->engine, format);
+    json_t *j = nst_json_text(all);
+
+    free(all);
+    return j;
+}
+
+static char *network_name(const struct nst_network *n)
+{
+    return nst_xstrdup(n->name);
+}
+
+static char *network_fingerprint(const struct nst_network *n)
+{
+    return nst_xasprintf("%016" PRIx64, nst_vgg_whole_fingerprint(n->vgg));
+}
+
+static char *network_path(const struct nst_network *n)
+{
+    return absolute_path(n->path);
+}
+
+/* The SHA-256 of each network's file: one text, or a list of several. */
+static json_t *network_digests(const struct nst_provenance *r)
+{
+    json_t *list = json_array(), *one;
+    const struct nst_network *n;
+
+    for (int i = 0; (n = nst_engine_network_at(r->engine, i)); i++) {
+        char *sum = nst_sha256_file(n->path);
+
+        json_array_append_new(list, nst_json_text(sum));
+        free(sum);
+    }
+    if (json_array_size(list) > 1)
+        return list;
+    one = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    return one;
+}
+
+static json_t *network_fingerprints(const struct nst_provenance *r)
+{
+    return list_networks(r, network_fingerprint);
+}
+
+/* What both the metadata and the history hold; whole paths are for the latter. */
+static json_t *json_run(const struct nst_provenance *r, bool absolute)
+{
+    static const char *const ends[] = {"completed", "converged", "stopped"};
+    const struct nst_job_result *result = r->result;
+
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:[ii], s:o, s:o, s:o, s:I, s:I, s:s}",
+        "version", PACKAGE_VERSION, "content", json_file_name(r->content, absolute),
+        "style", json_styles(&r->params->styles, absolute), "inputs",
+        json_inputs(r, absolute), "model", list_networks(r, network_name), "network",
+        network_fingerprints(r), "size", r->width, r->height, "options",
+        recorded_options(r->params, absolute), "first", json_losses(&result->first),
+        "final", json_losses(&result->final), "iterations",
+        (json_int_t)result->iterations, "evaluations", (json_int_t)result->evaluations,
+        "end", ends[result->end]);
+}
+
+/* May an option have been recorded with another value than is asked for? */
+static bool may_differ(const struct nst_params *p, const char *name)
+{
+    if (strcmp(name, "tile") == 0)
+        return p->tile == 0;
+    return strcmp(name, "curvature-pairs") == 0;
+}
+
+static bool same_options(const struct nst_params *p, const json_t *recorded)
+{
+    json_t *requested = recorded_options(p, false), *value;
+    const char *name;
+    bool same = json_object_size(requested) == json_object_size(recorded);
+
+    json_object_foreach(requested, name, value) same &=
+        may_differ(p, name) || json_equal(value, json_object_get(recorded, name));
+    json_decref(requested);
+    return same;
+}
+
+static bool equals(json_t *wanted, const json_t *found)
+{
+    bool equal = json_equal(wanted, found);
+
+    json_decref(wanted);
+    return equal;
+}
+
+/* Is it known what was in each? Not so of standard input. */
+static bool all_have_digest(const json_t *inputs)
+{
+    const json_t *j;
+    size_t i;
+
+    json_array_foreach(
+        inputs, i, j) if (!json_is_string(json_object_get(j, "sha256"))) return false;
+    return true;
+}
+
+bool nst_provenance_matches(const struct nst_provenance *r, const char *comment)
+{
+    json_t *j = comment ? json_loads(comment, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    json_t *nst = json_object_get(j, "nst");
+    bool matches =
+        nst && equals(json_string(PACKAGE_VERSION), json_object_get(nst, "version")) &&
+        !equals(json_string("stopped"), json_object_get(nst, "end")) &&
+        all_have_digest(json_object_get(nst, "inputs")) &&
+        equals(json_inputs(r, false), json_object_get(nst, "inputs")) &&
+        equals(network_fingerprints(r), json_object_get(nst, "network")) &&
+        equals(json_styles(&r->params->styles, false), json_object_get(nst, "style")) &&
+        same_options(r->params, json_object_get(nst, "options"));
+
+    json_decref(j);
+    return matches;
+}
+
+char *nst_provenance_metadata(const struct nst_provenance *r)
+{
+    json_t *j = json_pack("{s:o}", "nst", json_run(r, false));
+    char *s = json_dumps(j, DUMP);
+
+    json_decref(j);
+    return s;
+}
+
+char *nst_provenance_history_line(const struct nst_provenance *r)
+{
+    const char *stream = nst_params_stream(r->params);
+    json_t *j = json_run(r, true);
+    const char *instructions = nst_engine_isa(r->engine);
+    char when[32], *line;
+    time_t now = time(NULL);
+    struct tm tm;
+
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    json_object_set_new(j, "time", json_string(when));
+    json_object_set_new(j, "output", json_path(r->output));
+    json_object_set_new(j, "model_path", list_networks(r, network_path));
+    json_object_set_new(j, "device", json_string(nst_engine_device(r->engine)));
+    if (instructions)
+        json_object_set_new(j, "instructions", json_string(instructions));
+    if (stream || r->params->format)
+        json_object_set_new(j, "format",
+                            nst_json_text(stream ? stream : r->params->format));
+    if (r->params->quality)
+        json_object_set_new(j, "quality", json_integer(r->params->quality));
+    if (r->frames)
+        json_object_set_new(j, "frames", json_integer(r->frames));
+    json_object_set_new(j, "model_sha256", network_digests(r));
+    json_object_set_new(j, "seconds", nst_json_number(r->result->seconds));
+    json_object_set_new(j, "threads", json_integer(nst_engine_threads(r->engine)));
+    json_object_set_new(j, "peak_memory", json_integer((json_int_t)nst_memory_peak()));
+    line = json_dumps(j, DUMP);
+    json_decref(j);
+    return line;
+}
+
+struct nst_trace {
+    FILE *f;
+    char *path;
+};
+
+enum nst_status nst_trace_open(struct nst_trace **out, const char *path,
+                               struct nst_err *err)
+{
+    FILE *f = fopen(path, "we");
+
+    *out = NULL;
+    if (!f)
+        return nst_err_set(err, NST_ERR_IO, "trace: %s: %s", path, strerror(errno));
+    setvbuf(f, NULL, _IOLBF, 0); /* others may read along */
+    *out = nst_xcalloc(1, sizeof **out);
+    (*out)->f = f;
+    (*out)->path = nst_xstrdup(path);
+    return NST_OK;
+}
+
+static void write_line(struct nst_trace *t, json_t *j)
+{
+    json_dumpf(j, t->f, DUMP_EXACT);
+    putc('\n', t->f);
+    json_decref(j);
+}
+
+static json_t *evaluation_line(const struct nst_evaluation *e)
+{
+    return json_pack("{s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "evaluation",
+                     (json_int_t)e->evaluation, "scale", e->scale, "iteration",
+                     (json_int_t)e->iteration, "content_loss",
+                     nst_json_number(e->content_loss), "style_loss",
+                     nst_json_number(e->style_loss), "total_loss",
+                     nst_json_number(e->total_loss), "gradient_max",
+                     nst_json_number(e->gradient_max), "gradient_norm",
+                     nst_json_number(e->gradient_norm), "accepted", e->accepted,
+                     "seconds", nst_json_number(e->seconds));
+}
+
+void nst_trace_evaluation(struct nst_trace *t, const struct nst_evaluation *e)
+{
+    write_line(t, evaluation_line(e));
+}
+
+enum nst_status nst_trace_close(struct nst_trace *t, const struct nst_evaluation *final,
+                                struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+    bool failed;
+
+    if (!t)
+        return NST_OK;
+    if (final)
+        write_line(t, json_pack("{s:b, s:I, s:o, s:o, s:o, s:o}", "final", 1,
+                                "iteration", (json_int_t) final->iteration,
+                                "content_loss", nst_json_number(final->content_loss),
+                                "style_loss", nst_json_number(final->style_loss),
+                                "total_loss", nst_json_number(final->total_loss),
+                                "seconds", nst_json_number(final->seconds)));
+    failed = ferror(t->f) != 0;
+    if (fclose(t->f) != 0 || failed)
+        st = nst_err_set(err, NST_ERR_IO, "trace: %s: could not be written", t->path);
+    free(t->path);
+    free(t);
+    return st;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "run/level.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "job/pyramid.h"
+#include "job/regions.h"
+
+int nst_level_length(const struct nst_level_config *level, int length)
+{
+    int n = (int)(length * level->ratio + 0.5);
+
+    if (level->ratio == 1)
+        return length;
+    return n < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : n;
+}
+
+static enum nst_status resample_picture(const struct nst_level_config *level,
+                                        const struct nst_picture *p,
+                                        struct nst_resampled *out, struct nst_err *err)
+{
+    int h = nst_level_length(level, p->height), w = nst_level_length(level, p->width);
+    enum nst_status st = NST_OK;
+
+    *out = (struct nst_resampled){{p->rgb, h, w}, NULL};
+    if (level->ratio != 1 && p->small.rgb && (w > h ? w : h) <= NST_PICTURE_SMALL_SIDE)
+        st = nst_pixels_resize(&out->owned, p->small.rgb, p->small.height,
+                               p->small.width, h, w, err);
+    else if (level->ratio != 1)
+        st = nst_pixels_resize(&out->owned, p->rgb, p->height, p->width, h, w, err);
+    if (out->owned)
+        out->image.rgb = out->owned;
+    return st;
+}
+
+enum nst_status nst_level_pad(const struct nst_level_config *level, float **planes,
+                              int count, int h, int w, struct nst_err *err)
+{
+    int border = nst_padding_width(level->p);
+    float *padded_planes;
+    enum nst_status st;
+
+    if (!border || !*planes)
+        return NST_OK;
+    st = nst_pixels_pad(&padded_planes, *planes, count, h, w, border,
+                        level->p->padding == NST_PADDING_REFLECT, err);
+    if (st != NST_OK)
+        return st;
+    free(*planes);
+    *planes = padded_planes;
+    return NST_OK;
+}
+
+enum nst_status nst_level_content(const struct nst_level_config *level,
+                                  const struct nst_picture *p,
+                                  struct nst_resampled *out, struct nst_err *err)
+{
+    int border = nst_padding_width(level->p), h, w;
+    float *padded_planes;
+    enum nst_status st = resample_picture(level, p, out, err);
+
+    if (st != NST_OK || !border)
+        return st;
+    h = out->image.height;
+    w = out->image.width;
+    st = nst_pixels_pad(&padded_planes, out->image.rgb, 3, h, w, border,
+                        level->p->padding == NST_PADDING_REFLECT, err);
+    free(out->owned);
+    *out = (struct nst_resampled){{padded_planes, h + 2 * border, w + 2 * border},
+                                  padded_planes};
+    return st;
+}
+
+const float *nst_padded_row(struct nst_image padded, int border, int row)
+{
+    int h = padded.height - 2 * border;
+
+    return padded.rgb +
+           ((size_t)(row / h) * (size_t)padded.height + (size_t)(row % h + border)) *
+               (size_t)padded.width +
+           border;
+}
+
+enum nst_status nst_level_add_detail(const struct nst_level_config *previous,
+                                     const struct nst_picture *p,
+                                     struct nst_image content, float amount, float *x,
+                                     struct nst_err *err)
+{
+    int border = nst_padding_width(previous->p);
+    int h = content.height - 2 * border, w = content.width - 2 * border;
+    struct nst_resampled small;
+    float *blurred = NULL;
+    enum nst_status st = resample_picture(previous, p, &small, err);
+
+    if (st == NST_OK)
+        st = nst_pixels_resize(&blurred, small.image.rgb, small.image.height,
+                               small.image.width, h, w, err);
+    for (int row = 0; st == NST_OK && row < 3 * h; row++) {
+        const float *sharp = nst_padded_row(content, border, row);
+
+        for (int k = 0; k < w; k++) {
+            size_t i = (size_t)row * (size_t)w + (size_t)k;
+            float v = x[i] + amount * (sharp[k] - blurred[i]);
+
+            x[i] = v > 0 ? v < 1 ? v : 1 : 0;
+        }
+    }
+    free(blurred);
+    free(small.owned);
+    return st;
+}
+
+enum nst_status nst_level_mask(const struct nst_picture *mask, int h, int w,
+                               float **out, struct nst_err *err)
+{
+    size_t n = (size_t)h * (size_t)w;
+    enum nst_status st;
+
+    *out = NULL;
+    if (!mask)
+        return NST_OK;
+    st = nst_pixels_resize(out, mask->rgb, mask->height, mask->width, h, w, err);
+    for (size_t i = 0; st == NST_OK && i < n; i++)
+        (*out)[i] = ((*out)[i] + (*out)[n + i] + (*out)[2 * n + i]) / 3;
+    return st;
+}
+
+void nst_level_style_size(const struct nst_level_config *level,
+                          const struct nst_style_set *styles, int *height, int *width)
+{
+    nst_style_set_largest(styles, height, width);
+    if (*height) {
+        *height = nst_level_length(level, *height) + 2 * nst_padding_width(level->p);
+        *width = nst_level_length(level, *width) + 2 * nst_padding_width(level->p);
+    }
+}
+
+/* The longest side of a painting whose pack stands for it. */
+static int pack_longest(const struct nst_level_config *level, int longest)
+{
+    if (level->p->size)
+        longest = (int)level->p->size;
+    return nst_level_length(level, (int)lround(longest * level->p->style_scale));
+}
+
+/* The pixels of a painting, unless all that is asked of them is known. */
+static enum nst_status load_style_image(const struct nst_level_config *level,
+                                        struct nst_style_set *styles, int i, int tile,
+                                        struct nst_level_style *s, struct nst_err *err)
+{
+    struct nst_style_image *p = &s->painting[i];
+    struct nst_picture *picture;
+    enum nst_status st;
+
+    p->cache = styles->item[i].cache;
+    p->border = nst_padding_width(level->p);
+    p->height = nst_level_length(level, styles->item[i].height) + 2 * p->border;
+    p->width = nst_level_length(level, styles->item[i].width) + 2 * p->border;
+    if (p->cache && nst_statistics_cache_contains(
+                        p->cache, (struct nst_statistics_key){p->height, p->width, tile,
+                                                              level->fingerprint}))
+        return NST_OK;
+    st = nst_style_set_picture(styles, i, &picture, err);
+    if (st == NST_OK)
+        st = nst_level_content(level, picture, &s->size[i], err);
+    p->rgb = s->size[i].image.rgb;
+    return st;
+}
+
+/* The plane *guide of h x w with a border of zeros round it: what is cut off at the end
+ * counts in no statistics, or they would be met by the border at the picture's cost. */
+static enum nst_status pad_with_zeros(float **guide, int h, int w, int border,
+                                      struct nst_err *err)
+{
+    size_t pitch = (size_t)(w + 2 * border);
+    float *padded_planes;
+    enum nst_status st =
+        nst_floats_new(&padded_planes, 1, (size_t)(h + 2 * border), pitch, err);
+
+    if (st != NST_OK)
+        return st;
+    for (int y = 0; y < h; y++)
+        memcpy(padded_planes + (size_t)(y + border) * pitch + border,
+               *guide + (size_t)y * (size_t)w, (size_t)w * sizeof *padded_planes);
+    free(*guide);
+    *guide = padded_planes;
+    return NST_OK;
+}
+
+/* The guides of the regions, for pictures of h x w before they are extended. */
+static enum nst_status make_guides(const struct nst_level_config *level,
+                                   const struct nst_style_set *styles, int h, int w,
+                                   struct nst_level_style *s, struct nst_err *err)
+{
+    int regions = s->style.regions;
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < styles->count; i++)
+        if (styles->item[i].mask)
+            st = nst_level_mask(styles->item[i].mask, h, w,
+                                &s->guide[s->painting[i].region], err);
+    for (int i = 0; st == NST_OK && i < regions; i++)
+        if (!s->guide[i])
+            st = nst_floats_new(&s->guide[i], 1, (size_t)h, (size_t)w, err);
+    if (st == NST_OK)
+        nst_regions_normalise(&level->p->styles, s->guide, regions,
+                              (size_t)h * (size_t)w);
+    for (int i = 0; st == NST_OK && i < regions; i++)
+        st = pad_with_zeros(&s->guide[i], h, w, nst_padding_width(level->p), err);
+    return st;
+}
+
+enum nst_status nst_level_style_init(const struct nst_level_config *level,
+                                     struct nst_style_set *styles, int h, int w,
+                                     int longest, int tile, struct nst_level_style *out,
+                                     struct nst_err *err)
+{
+    int region[NST_STYLES_MAX];
+    enum nst_status st = NST_OK;
+
+    *out = (struct nst_level_style){.style = {out->painting, styles->count,
+                                              nst_regions_assign(level->p, region),
+                                              (const float *const *)out->guide}};
+    for (int i = 0; st == NST_OK && i < styles->count; i++) {
+        const struct nst_style_option *o = &level->p->styles.item[i];
+        struct nst_style_image *p = &out->painting[i];
+
+        *p = (struct nst_style_image){.region = region[i], .weight = o->weight};
+        if (o->layers.count)
+            p->layers = &o->layers;
+        p->pack = styles->item[i].pack;
+        if (p->pack)
+            p->height = p->width = pack_longest(level, longest);
+        else
+            st = load_style_image(level, styles, i, tile, out, err);
+    }
+    if (st == NST_OK && out->style.regions)
+        st = make_guides(level, styles, h, w, out, err);
+    return st;
+}
+
+void nst_level_style_clear(struct nst_level_style *s)
+{
+    for (int i = 0; i < NST_STYLES_MAX; i++) {
+        free(s->size[i].owned);
+        free(s->guide[i]);
+    }
+    *s = (struct nst_level_style){.style = {NULL}};
+}

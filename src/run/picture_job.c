@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/* picture_job.c - what one picture's run needs, read and planned before it begins. */
+#include "config.h"
+
+#include "run/picture_job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/atomic_file.h"
+#include "job/colour_transfer.h"
+#include "job/pyramid.h"
+#include "run/adapt.h"
+#include "run/level.h"
+#include "run/message.h"
+#include "run/series.h"
+
+/* What the plan takes from the user, who did not ask for it. */
+static void report_plan(struct nst_picture_job *job)
+{
+    const struct nst_plan *plan = &job->plan;
+    size_t limit = (plan->device_limit ? plan->device_limit : plan->limit) >> 20;
+
+    if (!job->effective.quiet && !job->effective.dry_run && !job->effective.tile &&
+        plan->tile)
+        nst_run_message(
+            job->runner->events, "using %d x %d tiles to stay within %zu MiB%s",
+            plan->tile_columns, plan->tile_rows, limit,
+            plan->recompute_content ? " and recomputing content features" : "");
+    if (!job->effective.quiet && !job->effective.dry_run &&
+        plan->curvature_pairs < job->effective.curvature_pairs)
+        nst_run_message(job->runner->events,
+                        "keeping %d of %lld curvature pairs to stay within %zu MiB",
+                        plan->curvature_pairs,
+                        (long long)job->effective.curvature_pairs, limit);
+    nst_plan_apply(plan, &job->effective);
+    nst_plan_apply(plan, &job->params);
+}
+
+size_t nst_picture_pixels(const struct nst_picture *p)
+{
+    return (size_t)p->height * (size_t)p->width;
+}
+
+struct nst_baseline nst_picture_job_baseline(const struct nst_picture_job *job)
+{
+    return (struct nst_baseline){
+        .image_bytes =
+            nst_picture_bytes(job->content) + nst_picture_bytes(job->init_image) +
+            nst_picture_bytes(job->keep_mask) + nst_style_set_bytes(&job->styles) +
+            (job->frames ? 6 * nst_picture_pixels(job->content) * sizeof(float) : 0),
+        .is_video = job->frames != NULL};
+}
+
+/* Plan a scale for a run by p. */
+static enum nst_status plan_level(const struct nst_picture_job *job,
+                                  const struct nst_params *p, double ratio,
+                                  struct nst_plan *plan, struct nst_err *err)
+{
+    const struct nst_picture *c = job->content;
+    struct nst_level_config level = {.p = p, .ratio = ratio};
+    int border = 2 * nst_padding_width(p), height, width;
+
+    nst_level_style_size(&level, &job->styles, &height, &width);
+    return nst_plan_make(plan, job->runner->engine, p, nst_picture_job_baseline(job),
+                         nst_level_length(&level, c->height) + border,
+                         nst_level_length(&level, c->width) + border, height, width,
+                         err);
+}
+
+/* Plan the largest scale of each network for a run by p: *plan is that of the last, its
+ * memory that of whichever takes most. What was decided for the others is in *tightest:
+ * the smallest tile, and the fewest pairs. */
+static enum nst_status plan_networks(const struct nst_picture_job *job,
+                                     const struct nst_params *p, struct nst_plan *plan,
+                                     struct nst_plan *tightest, struct nst_err *err)
+{
+    const struct nst_network *previous = NULL;
+    struct nst_level level[NST_LIST_MAX];
+    int levels =
+        nst_pyramid_levels(p, job->content->height, job->content->width, level);
+    enum nst_status st = NST_OK;
+
+    for (int i = levels - 1; st == NST_OK && i >= 0; i--) {
+        const struct nst_network *n =
+            nst_engine_network_for(job->runner->engine, level[i].longest);
+        double ratio = (double)level[i].longest / level[levels - 1].longest;
+        struct nst_plan level_plan;
+
+        if (n == previous)
+            continue;
+        st = plan_level(job, p, ratio, &level_plan, err);
+        if (st != NST_OK)
+            break;
+        if (!previous)
+            *plan = *tightest = level_plan;
+        if (level_plan.tile && (!tightest->tile || level_plan.tile < tightest->tile))
+            tightest->tile = level_plan.tile;
+        if (level_plan.curvature_pairs < tightest->curvature_pairs)
+            tightest->curvature_pairs = level_plan.curvature_pairs;
+        if (level_plan.memory > plan->memory)
+            plan->memory = level_plan.memory;
+        if (level_plan.device_memory > plan->device_memory)
+            plan->device_memory = level_plan.device_memory;
+        previous = n;
+    }
+    return st;
+}
+
+/* Tiles and pairs are the same for all scales, so what one network needs of them, the
+ * others get. */
+static enum nst_status make_plan(struct nst_picture_job *job, struct nst_err *err)
+{
+    struct nst_params p = job->effective;
+    struct nst_plan tightest;
+    enum nst_status st = plan_networks(job, &p, &job->plan, &tightest, err);
+
+    if (st != NST_OK || (tightest.tile == job->plan.tile &&
+                         tightest.curvature_pairs == job->plan.curvature_pairs))
+        return st;
+    nst_plan_apply(&tightest, &p);
+    return plan_networks(job, &p, &job->plan, &tightest, err);
+}
+
+enum nst_status nst_picture_job_match_colours(struct nst_picture_job *job,
+                                              struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < job->styles.count; i++) {
+        struct nst_picture *style;
+
+        st = nst_style_set_picture(&job->styles, i, &style, err);
+        if (st != NST_OK)
+            break;
+        nst_colour_transfer_match(style->rgb, nst_picture_pixels(style),
+                                  job->content->rgb, nst_picture_pixels(job->content));
+        free(style->small.rgb); /* which has the colours of before */
+        style->small.rgb = NULL;
+    }
+    return st;
+}
+
+static void report_sizes(const struct nst_picture_job *job)
+{
+    const struct nst_network *n;
+    char size[32] = "pack", *models = nst_xstrdup("");
+
+    for (int i = 0; (n = nst_engine_network_at(job->runner->engine, i)); i++) {
+        char *joined =
+            n->max_size ? nst_xasprintf("%s%s up to %d, ", models, n->path, n->max_size)
+                        : nst_xasprintf("%s%s", models, n->path);
+
+        free(models);
+        models = joined;
+    }
+    if (!job->styles.item[0].pack)
+        snprintf(size, sizeof size, "%dx%d", job->styles.item[0].width,
+                 job->styles.item[0].height);
+    nst_run_message(job->runner->events,
+                    "model %s, content %dx%d, style %s, %d threads", models,
+                    job->content->width, job->content->height, size,
+                    nst_engine_threads(job->runner->engine));
+    free(models);
+}
+
+struct nst_provenance nst_picture_job_provenance(const struct nst_picture_job *job)
+{
+    return (struct nst_provenance){.params = &job->params,
+                                   .content = job->item->content,
+                                   .output = job->item->output,
+                                   .engine = job->runner->engine,
+                                   .inputs = job->inputs,
+                                   .width = job->content ? job->content->width : 0,
+                                   .height = job->content ? job->content->height : 0,
+                                   .frames = job->frames ? job->frame + 1 : 0,
+                                   .result = &job->result};
+}
+
+/* Is the result there already? */
+static bool is_done(const struct nst_picture_job *job)
+{
+    struct nst_provenance provenance = nst_picture_job_provenance(job);
+    char *comment;
+    bool done;
+
+    if (!job->effective.skip_done || !job->item->output ||
+        strcmp(job->item->output, "-") == 0)
+        return false;
+    comment = nst_picture_comment(job->item->output);
+    done = nst_provenance_matches(&provenance, comment);
+    free(comment);
+    if (done && !job->effective.quiet)
+        nst_run_message(job->runner->events, "%s: is up to date; skipped",
+                        job->item->output);
+    return done;
+}
+
+/* What all pictures need as well: if it cannot be had, nothing can. */
+static enum nst_status load_shared_inputs(struct nst_picture_job *job,
+                                          const struct nst_picture_size *size,
+                                          struct nst_err *err)
+{
+    const struct nst_params *p = &job->effective;
+    enum nst_status st = nst_style_set_load(&job->styles, job->runner->styles, err);
+
+    if (st == NST_OK && nst_init_is_file(p))
+        st = nst_picture_load(&job->init_image, p->init, size, err);
+    if (st == NST_OK && p->keep_mask)
+        st = nst_picture_load(&job->keep_mask, p->keep_mask, size, err);
+    nst_picture_flatten(job->init_image, NST_WHITE);
+    nst_picture_flatten(job->keep_mask, NST_BLACK);
+    job->fatal = st != NST_OK;
+    return st;
+}
+
+static enum nst_status copy_pixels(struct nst_picture_job *job, struct nst_err *err)
+{
+    const struct nst_batch_item *item = job->item;
+    size_t h = (size_t)item->height, width = (size_t)item->width;
+    enum nst_status st;
+
+    if (item->height < NST_PICTURE_MIN_SIDE || item->width < NST_PICTURE_MIN_SIDE)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: %d x %d pixels; at least %d x %d are required",
+                           item->content, item->width, item->height,
+                           NST_PICTURE_MIN_SIDE, NST_PICTURE_MIN_SIDE);
+    job->content = nst_xcalloc(1, sizeof *job->content);
+    job->content->height = item->height;
+    job->content->width = item->width;
+    st = nst_floats_new(&job->content->rgb, 3, h, width, err);
+    if (st == NST_OK)
+        memcpy(job->content->rgb, item->pixels, 3 * h * width * sizeof(float));
+    return st;
+}
+
+/* The picture, or the first of its frames if the result can have several. */
+static enum nst_status load_content(struct nst_picture_job *job,
+                                    const struct nst_picture_size *size,
+                                    struct nst_err *err)
+{
+    const struct nst_params *p = &job->effective;
+    const char *stream = nst_params_stream(p);
+    enum nst_status st;
+
+    if (job->item->pixels)
+        return copy_pixels(job, err);
+    if (!stream && !nst_output_is_animated(job->item->output, p->format))
+        return nst_picture_load(&job->content, job->item->content, size, err);
+    st = nst_frame_reader_open(&job->frames, job->item->content, stream, size, err);
+    if (st == NST_OK)
+        st = nst_frame_reader_next(job->frames, &job->content, err);
+    if (st == NST_OK && !job->content)
+        st = nst_err_set(err, NST_ERR_FORMAT, "%s: contains no frame",
+                         strcmp(job->item->content, "-") == 0 ? "standard input"
+                                                              : job->item->content);
+    if (st == NST_OK && nst_frame_reader_count(job->frames) == 1) {
+        nst_frame_reader_free(job->frames);
+        job->frames = NULL;
+    }
+    if (st == NST_OK && job->frames && (p->checkpoint || p->resume))
+        st =
+            nst_err_set(err, NST_ERR_ARG,
+                        "%s: has several frames; a checkpoint works for one image only",
+                        job->item->content);
+    if (st == NST_OK && job->frames && p->preview && nst_series_is_template(p->preview))
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "%s: has several frames; a preview series works for one image "
+                         "only",
+                         job->item->content);
+    return st;
+}
+
+/* That what is written on the way can be, shows at once, too. */
+static enum nst_status check_outputs(const struct nst_params *p, struct nst_err *err)
+{
+    struct nst_output *preview = NULL;
+    struct nst_atomic_file *checkpoint = NULL;
+    char *name = NULL;
+    enum nst_status st = NST_OK;
+
+    if (p->checkpoint)
+        st = nst_atomic_file_open(&checkpoint, p->checkpoint, err);
+    if (st == NST_OK && p->preview) {
+        name = nst_series_file_name(p->preview, 0, 0);
+        st = nst_output_open(&preview, name, NULL, err);
+    }
+    nst_atomic_file_free(checkpoint);
+    nst_output_free(preview);
+    free(name);
+    return st;
+}
+
+/* Who has a large picture may not know that there is a size to ask for. */
+static void report_downscale(const struct nst_picture_job *job)
+{
+    const struct nst_run_events *events = job->runner->events;
+    const struct nst_picture *c = job->content;
+    int from = c->read_height > c->read_width ? c->read_height : c->read_width;
+    int to = c->height > c->width ? c->height : c->width;
+
+    if (events->picture_downscaled && from >= 2 * to && !job->effective.dry_run)
+        events->picture_downscaled(events->ctx, c->read_height, c->read_width,
+                                   c->height, c->width);
+}
+
+enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
+                                        struct nst_err *err)
+{
+    struct nst_params *p = &job->effective;
+    const char *stream = nst_params_stream(p);
+    struct nst_picture_size size = nst_params_load_size(p);
+    enum nst_status st = NST_OK;
+
+    if (job->item->output) /* and so a record */
+        job->inputs = nst_provenance_inputs(p, job->item->content);
+    job->skipped = is_done(job);
+    if (job->skipped)
+        return NST_OK;
+    if (!p->dry_run && job->item->output)
+        st = nst_output_open(&job->output, job->item->output,
+                             stream ? stream : p->format, err);
+    if (job->output)
+        nst_output_set_quality(job->output, (int)p->quality);
+    if (st == NST_OK && !p->dry_run)
+        st = check_outputs(p, err);
+    if (st == NST_OK)
+        st = load_shared_inputs(job, &size, err);
+    if (st == NST_OK)
+        st = load_content(job, &size, err);
+    if (st == NST_OK)
+        st = nst_adapt_params(p, job->content, &job->styles, job->runner->events, err);
+    if (st == NST_OK && p->colour == NST_COLOUR_MATCH && !p->dry_run)
+        st = nst_picture_job_match_colours(job, err);
+    if (st == NST_OK)
+        st = make_plan(job, err);
+    if (st == NST_OK && p->trace &&
+        !p->dry_run) /* last: a refused run spares the trace of another */
+        st = nst_trace_open(&job->trace, p->trace, err);
+    if (st == NST_OK)
+        report_downscale(job);
+    if (st == NST_OK)
+        report_plan(job);
+    if (st == NST_OK && p->verbose && !p->quiet)
+        report_sizes(job);
+    return st;
+}

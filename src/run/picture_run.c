@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "run/picture_job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/memory.h"
+#include "job/colour_transfer.h"
+#include "record/history.h"
+#include "run/estimate.h"
+#include "run/message.h"
+
+static void on_started(void *ctx)
+{
+    struct nst_picture_job *job = ctx;
+
+    if (job->runner->events->optimisation_started)
+        job->runner->events->optimisation_started(job->runner->events->ctx);
+}
+
+static void on_evaluated(void *ctx, const struct nst_evaluation *e)
+{
+    struct nst_picture_job *job = ctx;
+
+    if (job->trace)
+        nst_trace_evaluation(job->trace, e);
+}
+
+static void on_stepped(void *ctx, const struct nst_evaluation *e, int64_t done,
+                       int64_t planned)
+{
+    struct nst_picture_job *job = ctx;
+    int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
+    int remaining = count > job->frame ? count - job->frame : 1; /* frames */
+    struct nst_evaluation total = *e;
+
+    total.seconds += job->totals.seconds;
+    total.fraction = (job->frame + e->fraction) / (job->frame + remaining);
+    if (job->runner->events->stepped)
+        job->runner->events->stepped(job->progress, &total, job->steps_done + done,
+                                     job->steps_done + planned * remaining);
+}
+
+static void on_weight_changed(void *ctx, const struct nst_evaluation *e,
+                              const char *loss, double from, double to)
+{
+    struct nst_picture_job *job = ctx;
+
+    if (!job->effective.quiet)
+        nst_run_message(
+            job->runner->events,
+            "adaptive: the %s loss rose at step %lld; its weight goes from %g to %g",
+            loss, (long long)e->iteration, from, to);
+}
+
+static bool on_stop(void *ctx)
+{
+    struct nst_picture_job *job = ctx;
+
+    return nst_run_should_stop(job->runner->events);
+}
+
+/* What the picture, or the frame at hand, is made by. */
+static struct nst_params frame_params(const struct nst_picture_job *job)
+{
+    struct nst_params p = job->effective;
+
+    if (job->frame > 0)
+        nst_pyramid_warm_start(&p, job->content->height, job->content->width);
+    return p;
+}
+
+/* The picture, or the frame at hand: job->rgb, before it gets the content's colours. */
+static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
+{
+    struct nst_params p = frame_params(job);
+    struct nst_stylise_args s = {job->runner->engine,
+                                 job->runner->events,
+                                 &p,
+                                 &job->params,
+                                 &job->plan,
+                                 nst_picture_job_baseline(job),
+                                 job->content,
+                                 &job->styles,
+                                 job->init_image,
+                                 job->keep_mask,
+                                 job->frame ? &job->coherence : NULL};
+    struct nst_job_events events = {.ctx = job,
+                                    .started = on_started,
+                                    .evaluated = on_evaluated,
+                                    .stepped = on_stepped,
+                                    .stop = on_stop,
+                                    .weight_changed = on_weight_changed};
+
+    return nst_stylise(&s, &events, &job->rgb, &job->result, err);
+}
+
+static void apply_content_colours(const struct nst_picture_job *job, float *rgb)
+{
+    if (job->effective.colour == NST_COLOUR_CONTENT)
+        nst_colour_transfer_luma(rgb, job->content->rgb,
+                                 nst_picture_pixels(job->content));
+}
+
+/* Put the frame at hand into the film, and its figures to those of the others. */
+static enum nst_status finish_frame(struct nst_picture_job *job, struct nst_err *err)
+{
+    size_t n = 3 * nst_picture_pixels(job->content);
+    float *rgb;
+    enum nst_status st = nst_floats_new(&rgb, n, 1, 1, err);
+
+    if (st == NST_OK) {
+        memcpy(rgb, job->rgb, n * sizeof *rgb);
+        apply_content_colours(job, rgb);
+        st = nst_frame_writer_add(job->writer, job->content, rgb, err);
+    }
+    free(rgb);
+    if (job->frame > 0)
+        job->result.first = job->totals.first;
+    job->result.iterations += job->totals.iterations;
+    job->result.evaluations += job->totals.evaluations;
+    job->result.seconds += job->totals.seconds;
+    job->totals = job->result;
+    return st;
+}
+
+/* The next frame becomes the content, if there is one: *more. */
+static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
+                                  struct nst_err *err)
+{
+    struct nst_params p = frame_params(job);
+    struct nst_picture *next;
+    enum nst_status st;
+
+    *more = false;
+    if (job->result.end == NST_JOB_STOPPED) /* and who sends frames may take his time */
+        return NST_OK;
+    st = nst_frame_reader_next(job->frames, &next, err);
+    if (st != NST_OK &&
+        nst_run_should_stop(job->runner->events)) { /* while it was waited for */
+        job->result.end = NST_JOB_STOPPED;
+        return NST_OK;
+    }
+    *more = st == NST_OK && next;
+    if (!*more)
+        return st;
+    st = nst_coherence_update(&job->coherence, job->rgb, job->content->rgb, next->rgb,
+                              next->height, next->width, err);
+    job->rgb = NULL; /* taken over */
+    nst_picture_free(job->content);
+    job->content = next;
+    if (st == NST_OK && job->effective.colour == NST_COLOUR_MATCH)
+        st = nst_picture_job_match_colours(job, err);
+    job->steps_done += nst_pyramid_iterations(&p, next->height, next->width);
+    job->frame++;
+    return st;
+}
+
+static enum nst_status stylise_frames(struct nst_picture_job *job, struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    nst_frame_writer_new(&job->writer, job->output, job->frames);
+    for (bool more = true; more && st == NST_OK;) {
+        st = stylise(job, err);
+        if (st == NST_OK)
+            st = finish_frame(job, err);
+        if (st == NST_OK)
+            st = next_frame(job, &more, err);
+    }
+    return st;
+}
+
+static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_err *err)
+{
+    const struct nst_run_events *events = job->runner->events;
+    enum nst_status st;
+
+    job->runner->reserve_memory(job->runner->ctx, &job->plan);
+    if (nst_run_should_stop(job->runner->events)) {
+        job->cancelled = true;
+        return NST_OK;
+    }
+    if (events->picture_started)
+        job->progress = events->picture_started(
+            events->ctx, job->item,
+            nst_pyramid_iterations(&job->effective, job->content->height,
+                                   job->content->width));
+    st = job->frames ? stylise_frames(job, err) : stylise(job, err);
+    if (events->picture_finished)
+        events->picture_finished(job->progress, st == NST_OK ? &job->result : NULL);
+    if (st == NST_OK && !job->frames)
+        apply_content_colours(job, job->rgb);
+    return st;
+}
+
+/* To its file, or into memory. */
+static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err *err)
+{
+    struct nst_provenance provenance = nst_picture_job_provenance(job);
+    enum nst_status st;
+    char *comment;
+
+    if (!job->item->output) {
+        memcpy(job->item->result, job->rgb,
+               3 * nst_picture_pixels(job->content) * sizeof(float));
+        return NST_OK;
+    }
+    comment = nst_provenance_metadata(&provenance);
+    st = job->frames
+             ? nst_frame_writer_finish(job->writer, comment, err)
+             : nst_output_write(job->output, job->content, job->rgb, comment, err);
+    free(comment);
+    return st;
+}
+
+static enum nst_status write_results(struct nst_picture_job *job, struct nst_err *err)
+{
+    enum nst_status st = write_picture(job, err);
+    struct nst_trace *trace = job->trace;
+
+    job->trace = NULL;
+    if (st != NST_OK) {
+        nst_trace_close(trace, NULL, NULL);
+        return st;
+    }
+    return nst_trace_close(trace, &job->result.final, err);
+}
+
+/* The picture is written; that it cannot be recorded is worth a word, no more. */
+static void write_history(const struct nst_picture_job *job)
+{
+    struct nst_provenance provenance = nst_picture_job_provenance(job);
+    char *path = nst_history_path(job->effective.history),
+         *line = nst_provenance_history_line(&provenance);
+    struct nst_err err;
+
+    if (path && job->result.end != NST_JOB_STOPPED &&
+        nst_history_append(path, line, &err) != NST_OK)
+        nst_run_message(job->runner->events, "%s", err.text);
+    free(line);
+    free(path);
+}
+
+static void report(const struct nst_picture_job *job)
+{
+    const struct nst_job_result *r = &job->result;
+
+    if (job->effective.quiet)
+        return;
+    if (r->end == NST_JOB_CONVERGED)
+        nst_run_message(job->runner->events,
+                        "converged after %lld steps: the loss no longer decreases",
+                        (long long)r->iterations);
+    if (r->end == NST_JOB_STOPPED)
+        nst_run_message(job->runner->events,
+                        "stopped after %lld steps; the image so far is written",
+                        (long long)r->iterations);
+    if (job->effective.verbose)
+        nst_run_message(
+            job->runner->events,
+            "loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, peak memory "
+            "%zu MiB",
+            r->first.total_loss, r->final.total_loss, (long long)r->iterations,
+            (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
+}
+
+static void clear_job(struct nst_picture_job *job)
+{
+    nst_trace_close(job->trace, NULL, NULL);
+    nst_frame_writer_free(job->writer);
+    nst_output_free(job->output);
+    nst_frame_reader_free(job->frames);
+    nst_coherence_clear(&job->coherence);
+    nst_picture_free(job->content);
+    nst_style_set_clear(&job->styles);
+    nst_picture_free(job->init_image);
+    nst_picture_free(job->keep_mask);
+    free(job->rgb);
+    free(job->inputs);
+}
+
+static enum nst_status report_estimate(const struct nst_picture_job *job,
+                                       struct nst_err *err)
+{
+    const struct nst_run_events *events = job->runner->events;
+    struct nst_estimate estimate;
+    enum nst_status st = nst_estimate_make(&estimate, &job->plan, job->runner->engine,
+                                           &job->effective, err);
+
+    if (st == NST_OK && events->estimated)
+        events->estimated(events->ctx, job->item, &estimate);
+    return st;
+}
+
+static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
+{
+    enum nst_status st = nst_picture_job_prepare(job, err);
+
+    if (st != NST_OK || job->skipped)
+        return st;
+    if (job->effective.dry_run)
+        return report_estimate(job, err);
+    st = stylise_content(job, err);
+    if (st != NST_OK || job->cancelled)
+        return st;
+    st = write_results(job, err);
+    if (st != NST_OK)
+        return st;
+    if (job->item->output)
+        write_history(job);
+    report(job);
+    return st;
+}
+
+enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
+                                 const struct nst_batch_item *item, struct nst_err *err)
+{
+    struct nst_picture_job job = {.runner = runner,
+                                  .item = item,
+                                  .params = *runner->params,
+                                  .effective = *runner->params};
+    enum nst_outcome outcome = NST_OUTCOME_DONE;
+
+    if (run_job(&job, err) != NST_OK)
+        outcome = job.fatal ? NST_OUTCOME_FATAL : NST_OUTCOME_FAILED;
+    else if (job.skipped)
+        outcome = NST_OUTCOME_SKIPPED;
+    else if (job.cancelled)
+        outcome = NST_OUTCOME_CANCELLED;
+    else if (job.result.end == NST_JOB_STOPPED)
+        outcome = NST_OUTCOME_STOPPED;
+    clear_job(&job);
+    return outcome;
+}
