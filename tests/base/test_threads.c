@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every item of every round is done exactly once, however many threads there are and
- * however short the rounds, with pauses in which the threads fall asleep. Under
- * -fsanitize=thread this is also where a race would show.
+ * Each item of each round must run exactly once, for any number of threads, for short
+ * rounds, and after pauses in which the threads fall asleep. With -fsanitize=thread
+ * this test also detects races.
  */
 #include "config.h"
 
@@ -17,9 +17,9 @@
 #define MOST 300
 
 struct round {
-    int done[MOST]; /* how often, not atomic: an item belongs to one thread */
+    int done[MOST]; /* times each item ran; not atomic: one thread owns an item */
     long input;     /* written before the round, read in it */
-    long sum[8];    /* of each thread */
+    long sum[8];    /* per thread */
 };
 
 static void item(void *ctx, int i, int thread)
@@ -41,7 +41,8 @@ static void slow_item(void *ctx, int i, int thread)
     r->done[i]++;
 }
 
-static int all_done_once(struct nst_threads *t, int items, long input, nst_work *work)
+static int all_done_once(struct nst_threads *t, int items, long input,
+                         nst_work_fn *work)
 {
     struct round r = {.input = input};
     long sum = 0;
@@ -60,18 +61,18 @@ struct changer {
     atomic_bool end;
 };
 
-/* Another thread changes its mind all the time. */
+/* Changes the number of active threads all the time. */
 static void *change(void *ctx)
 {
     struct changer *c = ctx;
 
     for (int n = 0; !atomic_load(&c->end); n++)
-        /* 0 and more than all are taken for the ends */
+        /* values out of range are clamped */
         nst_threads_set_active(c->t, n % 10);
     return NULL;
 }
 
-/* The highest number of a thread that did some of the items. */
+/* The highest thread number that ran an item. */
 static int highest(struct nst_threads *t)
 {
     struct round r = {.input = 1};
