@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * example.c - libnst in a program of your own: stylises one picture, and says how much
- * of the photograph is left. Ctrl-C saves what there is.
+ * example.c - libnst in your own program: stylises one picture and prints its SSIM to
+ * the photograph. Ctrl-C saves the current image.
  *
  *   cc -o example example.c $(pkg-config --cflags --libs nst)
  *   ./example photo.jpg van-gogh result.png
@@ -36,7 +36,7 @@ static void *picture_started(void *ctx, const struct nst_batch_item *item,
 {
     (void)planned;
     printf("%s\n", item->content);
-    return ctx; /* stepped() gets it */
+    return ctx; /* passed to stepped() */
 }
 
 static void stepped(void *picture, const struct nst_evaluation *e, int64_t done,
@@ -48,7 +48,7 @@ static void stepped(void *picture, const struct nst_evaluation *e, int64_t done,
                e->total_loss);
 }
 
-/* Anything that nst(1) has an option for is set by that option's name. */
+/* nst_params_set() takes every option of nst(1) by its name. */
 static enum nst_status choose(struct nst_params *p, const char *style,
                               const char *result, struct nst_err *err)
 {
@@ -79,7 +79,7 @@ static enum nst_status stylise(const struct nst_params *p, const char *content,
     if (st == NST_OK)
         st = nst_run(&batch, p, &events, &made, err);
     nst_batch_clear(&batch);
-    if (st == NST_OK && made.failed) /* on_message() was told why */
+    if (st == NST_OK && made.failed) /* on_message() got the reason */
         st = nst_err_set(err, NST_ERR_IO, "%s: not made", content);
     return st;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * host.h - what all backends on the CPU have in common: their numbers are the process's
- * own memory, and whatever is no product of matrices costs little in plain C.
+ * host.h - operators shared by all CPU backends. Their buffers are host memory, and
+ * operators other than matrix products cost little in plain C.
  */
 #ifndef NST_BACKEND_HOST_H
 #define NST_BACKEND_HOST_H

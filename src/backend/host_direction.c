@@ -7,21 +7,21 @@
 #include <math.h>
 
 /*
- * The recursion is bound by memory: as written it reads and writes d once for every
- * pair, each way. It is done for GROUP pairs in a pass instead. What the recursion
- * asks of d after the group's earlier pairs follows from d before them:
+ * The two-loop recursion is memory-bound: the textbook form reads and writes d once per
+ * pair in each loop. Here a pass processes GROUP pairs. A pair's product with d follows
+ * from d before the group:
  *   s_i . (d - sum_j alpha_j y_j) = s_i . d - sum_j alpha_j (s_i . y_j).
- * On the way back the same products serve, s and y having changed places.
+ * The second loop reuses these products with s and y exchanged.
  */
 #define GROUP 4
 
-/* Of fewer pairs the last is there again, unusable, so that a pass always has GROUP. */
+/* An incomplete group repeats its last pair, marked unusable. */
 struct pair_group {
     const float *s[GROUP], *y[GROUP]; /* the latest pair first */
     double yy[GROUP];                 /* over all variables */
-    double sy[GROUP][GROUP];          /* s_i . y_j, j <= i, over the free ones */
+    double sy[GROUP][GROUP];          /* s_i . y_j, j <= i, over free variables */
     double alpha[GROUP];
-    bool usable[GROUP]; /* it has curvature among the free variables */
+    bool usable[GROUP]; /* has curvature over the free variables */
 };
 
 /* A pass: see lbfgs_recurse4() in kernels/vector_kernels.h. */
@@ -31,7 +31,7 @@ struct recursion_pass {
     const uint8_t *fixed;
 };
 
-/* Those of the four vectors that p[] points to, from first on. */
+/* out[i] = p[i] + first */
 static void advance(const float *const *p, size_t first, const float **out)
 {
     for (int i = 0; i < GROUP; i++)
@@ -52,10 +52,10 @@ static void recurse_range(const struct nst_vector_kernels *k, const void *ctx,
                       r->fixed ? r->fixed + first : NULL, z, r->w ? w : NULL, results);
 }
 
-/* Curvature below this share of y.y is noise. */
+/* Curvature s.y below this fraction of y.y is noise. */
 #define MIN_CURVATURE 1e-10
 
-/* The pairs from the i-th latest on. */
+/* Load the pairs from the i-th latest on. */
 static void load_group(const struct nst_ring *p, int i, struct pair_group *g)
 {
     for (int j = 0; j < GROUP; j++) {
@@ -67,8 +67,7 @@ static void load_group(const struct nst_ring *p, int i, struct pair_group *g)
     }
 }
 
-/* The pass to a group on the first way: dots[i] = s_i . d, and what the group keeps.
- */
+/* First loop: dots[i] = s_i . d; also sets sy and usable of the group. */
 static void first_loop_pass(const struct vector_ctx *v, struct recursion_pass *r,
                             struct pair_group *g, double *dots)
 {
@@ -85,7 +84,7 @@ static void first_loop_pass(const struct vector_ctx *v, struct recursion_pass *r
     }
 }
 
-/* The pass to a group on the way back: dots[i] = y_i . d */
+/* Second loop: dots[i] = y_i . d */
 static void second_loop_pass(const struct vector_ctx *v, struct recursion_pass *r,
                              const struct pair_group *g, double *dots)
 {
@@ -107,7 +106,7 @@ static void free_norm_range(const struct nst_vector_kernels *k, const void *ctx,
     *result = k->masked_dot(n, p->a + first, p->a + first, p->fixed + first);
 }
 
-/* s.y / y.y of a group's pair over the free variables */
+/* s.y / y.y of pair i over the free variables */
 static double initial_scale(const struct vector_ctx *v, const struct pair_group *g,
                             int i, const uint8_t *fixed)
 {
@@ -161,7 +160,7 @@ static void recurse(const struct vector_ctx *v, const struct nst_ring *p,
         r.x = a->s;
         r.scale = 1;
     }
-    r.z = r.x; /* nothing more to know */
+    r.z = r.x; /* the last pass needs no products */
     r.w = NULL;
     nst_reduce_sum(v, recurse_range, &r, GROUP, dots);
 }
@@ -169,7 +168,7 @@ static void recurse(const struct vector_ctx *v, const struct nst_ring *p,
 size_t nst_host_workspace_bytes(size_t n, int pairs)
 {
     (void)pairs;
-    return n; /* a flag for each variable that is fixed */
+    return n; /* one byte per variable: fixed or free */
 }
 
 static void active_set_range(const struct nst_vector_kernels *k, const void *ctx,
@@ -182,7 +181,7 @@ static void active_set_range(const struct nst_vector_kernels *k, const void *ctx
                                    c->box.upper, fixed + first);
 }
 
-/* Fix what sits on a bound and is pushed outwards; NULL if nothing is. */
+/* Flags of the fixed variables; NULL if there are none. */
 static const uint8_t *find_active_set(const struct vector_ctx *v,
                                       const struct nst_direction_args *c)
 {

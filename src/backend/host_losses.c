@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * host_losses.c - the losses' last steps on the CPU: what is left when the sums over
- * pixels are made, and what looks at pixels alone. Sums of rows are made by any thread,
- * and added up in order.
+ * host_losses.c - losses on the CPU: the final steps after the sums over pixels, and
+ * the pixel losses. Any thread may sum a row; the row sums are added in order.
  */
 #include "config.h"
 
@@ -53,8 +52,8 @@ void nst_host_matrix_pack(struct nst_backend *be, int channels, float *derivativ
     (void)be, (void)channels, (void)derivative;
 }
 
-/* By F at one pixel, the mean has the derivative 1 / pixels, and the deviation (F -
- * mean) / (pixels deviation). */
+/* With respect to F at one pixel, d mean = 1 / pixels and d deviation = (F - mean) /
+ * (pixels deviation). */
 void nst_host_moment_loss(struct nst_backend *be, int channels,
                           const struct nst_layer_moments *m, double factor,
                           float *derivative, float *offset, double *sum)
@@ -75,12 +74,12 @@ void nst_host_moment_loss(struct nst_backend *be, int channels,
     *sum = total;
 }
 
-/* A pass over the rows of three planes. */
+/* A pass over the rows of the three planes. */
 struct plane_rows {
     const float *rgb, *previous, *static_mask;
     float *grad, scale;
     struct nst_image_size size;
-    double *sums; /* of each row */
+    double *sums; /* one per row */
 };
 
 static void sum_rows(struct nst_backend *be, nst_work_fn *row, struct plane_rows *r,
@@ -96,8 +95,8 @@ static void sum_rows(struct nst_backend *be, nst_work_fn *row, struct plane_rows
     free(r->sums);
 }
 
-/* One row of one plane: its own differences, and the gradient to its pixels, in which
- * the differences of the row above have a part. */
+/* One row of one plane: its differences, and the gradient of its pixels, which includes
+ * the differences to the row above. */
 static void tv_loss_row(void *ctx, int item, int thread)
 {
     const struct plane_rows *r = ctx;

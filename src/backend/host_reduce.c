@@ -6,9 +6,9 @@
 
 #include <math.h>
 
-#define BLOCK ((size_t)2048) /* elements; a dozen vectors' stay in the second cache */
-#define RUN 16               /* blocks in a row that one thread does */
-#define BATCH 1024           /* blocks at once, whose results are kept on the stack */
+#define BLOCK ((size_t)2048) /* elements; a dozen vectors' blocks fit in L2 */
+#define RUN 16               /* consecutive blocks per item */
+#define BATCH 1024           /* blocks per round; their results are on the stack */
 
 struct vector_ctx nst_vector_ctx(struct nst_backend *be, size_t n)
 {
@@ -18,10 +18,10 @@ struct vector_ctx nst_vector_ctx(struct nst_backend *be, size_t n)
 struct reduction {
     const struct vector_ctx *v;
     size_t first;
-    int blocks; /* of this round */
+    int blocks; /* in this round */
     nst_range_fn *fn;
     const void *ctx;
-    int count; /* results of each block */
+    int count; /* results per block */
     double *results;
 };
 

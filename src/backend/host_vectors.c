@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* host_vectors.c - what is done with whole vectors on the CPU. */
+/* host_vectors.c - the vector operations on the CPU: see vector_ops.h. */
 #include "config.h"
 
 #include "backend/host_reduce.h"

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scalar.c - the backend that is nothing but the scalar kernels, on planar tensors.
- * Slow and plain: what the others are tested against. NST_BACKEND=scalar runs the
- * whole program on it.
+ * scalar.c - the reference backend: scalar kernels on planar tensors, slow and plain.
+ * The other backends are tested against it. NST_BACKEND=scalar selects it.
  */
 #include "config.h"
 
@@ -25,7 +24,7 @@ struct nst_conv {
 
 struct scalar {
     struct nst_backend base;
-    float *scratch[2]; /* each as large as the largest tensor, or picture */
+    float *scratch[2]; /* each as large as the largest tensor or picture */
     size_t scratch_floats;
 };
 
@@ -211,7 +210,7 @@ static void add_loss_grad(const struct nst_loss_grad *t, const struct nst_tensor
                                  nst_shape_count(y->shape));
 }
 
-/* g, the gradient by what the ReLU put out, goes through the rest of the joint. */
+/* g is the gradient with respect to the ReLU's output; apply the rest of the step. */
 static void backward_step(const struct nst_backward_step *step, float *g)
 {
     size_t n = nst_shape_count(step->y->shape);
@@ -274,7 +273,7 @@ static void first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
         rgb[i] /= k->picture->deviation[i / area];
 }
 
-/* The part of a plane of s that the window shows, packed, into out. */
+/* Copy the window of a plane to out, contiguously. */
 static void pack_plane(const float *from, struct nst_shape s, struct nst_window w,
                        float *out)
 {
@@ -289,8 +288,8 @@ static void pack_channel(const struct nst_tensor *t, int c, struct nst_window w,
     pack_plane(t->data + c * nst_shape_area(t->shape), t->shape, w, out);
 }
 
-/* All channels of the window into the first scratch, and its guide, which is returned,
- * into the second. */
+/* Pack all channels of the window into scratch[0], and its mask into scratch[1].
+ * Returns the packed mask, or NULL. */
 static const float *pack_window(struct scalar *scalar, const struct nst_tensor *f,
                                 struct nst_window w, const float *mask)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tensor.h - shape and storage of a feature map; no mathematics.
+ * tensor.h - shape and storage of a feature map.
  *
- * A tensor is made by a backend, and how its values lie in data is that backend's
- * business: others pass it on and read its shape, nothing else. Values come and go
- * planar (C x H x W, row by row) through the backend's upload and download.
+ * A backend creates a tensor and decides the layout of data; others read its shape
+ * only. tensor_upload() and tensor_download() exchange planar values (C x H x W).
  */
 #ifndef NST_BACKEND_TENSOR_H
 #define NST_BACKEND_TENSOR_H

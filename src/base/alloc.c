@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Large blocks lie on pages of this size where the system gives them: walking through
- * a map on small ones, the processor is busy looking up pages. */
+/* Large blocks use huge pages where the system provides them. With small pages, a pass
+ * over a feature map spends its time on TLB misses. */
 #define HUGE_PAGE ((size_t)2 << 20)
 
 enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
@@ -29,7 +29,7 @@ enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
         return nst_err_set(err, NST_ERR_MEM, "out of memory: %zu MiB more were needed",
                            (n >> 20) + 1);
     if (n >= HUGE_PAGE)
-        madvise(p, n, MADV_HUGEPAGE); /* or not: it only takes longer then */
+        madvise(p, n, MADV_HUGEPAGE); /* failure costs only speed */
     memset(p, 0, n);
     *out = p;
     return NST_OK;

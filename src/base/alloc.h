@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * alloc.h - memory: small things die on failure, pictures report it.
+ * alloc.h - memory allocation. Small allocations abort on failure; those sized by a
+ * picture return NST_ERR_MEM.
  */
 #ifndef NST_BASE_ALLOC_H
 #define NST_BASE_ALLOC_H
@@ -9,13 +10,12 @@
 
 #include "base/err.h"
 
-/* a*b*c*sizeof(float) aligned to 64 bytes and zeroed; *out is freed with free().
- * NST_ERR_MEM when it overflows or does not fit, and *out is NULL. */
+/* Allocate a*b*c floats, zeroed and aligned to 64 bytes. Free *out with free().
+ * NST_ERR_MEM (overflow, or out of memory): *out is NULL. */
 enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
                                struct nst_err *err);
 
-/* Small allocations: when memory is exhausted they abort() the program, after a call of
- * the handler. */
+/* Small allocations. If memory is exhausted they call the handler, then abort(). */
 void nst_set_oom_handler(void (*handler)(void));
 void *nst_xcalloc(size_t n, size_t size);
 void *nst_xrealloc(void *p, size_t size);

@@ -20,13 +20,13 @@
 #define MAX_LINKS 40
 
 struct nst_atomic_file {
-    char *label;   /* how messages call it */
-    char *target;  /* path with its symbolic links followed; NULL: standard output */
-    bool stream;   /* not a regular file: written straight */
-    int dir;       /* the folder, so that a later chdir() does not matter */
-    char *name;    /* the file's name in it */
-    int fd;        /* the reserved file, or -1 */
-    char temp[64]; /* its name for now, or "" */
+    char *label;   /* name in messages */
+    char *target;  /* path with symbolic links resolved; NULL: standard output */
+    bool stream;   /* not a regular file: written directly */
+    int dir;       /* open directory, so that a later chdir() does not matter */
+    char *name;    /* file name in dir */
+    int fd;        /* temporary file or stream, or -1 */
+    char temp[64]; /* temporary name, or "" */
 };
 
 static enum nst_status io_error(const struct nst_atomic_file *f, int error,
@@ -38,7 +38,7 @@ static enum nst_status io_error(const struct nst_atomic_file *f, int error,
     return NST_ERR_IO;
 }
 
-/* Where the chain of symbolic links at path ends, whether that exists or not. */
+/* Follow the chain of symbolic links at path; its end need not exist. */
 static char *resolve_links(const char *path)
 {
     char *at = nst_xstrdup(path);
@@ -63,7 +63,7 @@ static char *resolve_links(const char *path)
     return NULL;
 }
 
-/* path, which is not there: where its folder is, and its last part. */
+/* Canonical form of a path that does not exist: that of its directory + last part. */
 static char *canonical_missing(const char *path)
 {
     size_t n = strlen(path), from;
@@ -93,7 +93,7 @@ char *nst_path_canonical(const char *path)
     char *target = resolve_links(path);
     char *real = realpath(target ? target : path, NULL);
 
-    if (!real && strspn(path, "/.") == strlen(path)) /* no folder is left to go to */
+    if (!real && strspn(path, "/.") == strlen(path)) /* ends the recursion */
         real = nst_xstrdup(path);
     if (!real)
         real = canonical_missing(target ? target : path);
@@ -114,7 +114,7 @@ static void make_temp_name(struct nst_atomic_file *f)
     snprintf(f->temp, sizeof f->temp, ".nst-%016llx.tmp", r);
 }
 
-/* The unnamed file, or a dot file where one cannot be made or later named. */
+/* Create an unnamed file, or a dot file if O_TMPFILE or /proc is missing. */
 static int create_temp_file(struct nst_atomic_file *f)
 {
     f->fd = -1;
@@ -147,7 +147,7 @@ static enum nst_status open_file(struct nst_atomic_file *f, bool exists,
         return io_error(f, errno, err);
     if (strlen(f->name) > NAME_MAX)
         return io_error(f, ENAMETOOLONG, err);
-    /* rename() would replace a file that its owner made read-only; we do not. */
+    /* rename() would replace a read-only file; refuse it here. */
     if (exists && faccessat(f->dir, f->name, W_OK, AT_EACCESS) != 0)
         return io_error(f, errno, err);
     if (create_temp_file(f) != 0)
@@ -174,7 +174,7 @@ static enum nst_status open_output(struct nst_atomic_file *f, const char *path,
     if (!(f->target = resolve_links(path)))
         return io_error(f, errno, err);
     if (exists && !S_ISREG(st.st_mode)) {
-        /* "/dev/fd/3" links to no path that could be opened: keep what was given. */
+        /* "/dev/fd/3" links to a path that cannot be opened: keep the given one. */
         free(f->target);
         f->target = nst_xstrdup(path);
         f->stream = true;
@@ -220,7 +220,7 @@ static int write_all(int fd, const char *data, size_t size)
     return 0;
 }
 
-/* write_all(), where a reader that went away is EPIPE, not the end of the process. */
+/* write_all(), but a closed pipe returns EPIPE and does not raise SIGPIPE. */
 static int write_pipe(int fd, const char *data, size_t size)
 {
     const struct timespec now = {0, 0};
@@ -247,7 +247,7 @@ enum nst_status nst_atomic_file_write(struct nst_atomic_file *f, const void *dat
     int failed;
 
     if (f->stream && f->fd < 0) {
-        /* A pipe is opened only now: doing so waits for its reader. */
+        /* Opening a pipe waits for its reader, so open it only now. */
         f->fd = f->target ? open(f->target, O_WRONLY | O_CLOEXEC)
                           : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
         if (f->fd < 0)
@@ -257,7 +257,7 @@ enum nst_status nst_atomic_file_write(struct nst_atomic_file *f, const void *dat
     return failed ? io_error(f, errno, err) : NST_OK;
 }
 
-/* Give the unnamed file a name; one that is taken means another try. */
+/* Give the unnamed file a temporary name; retry if the name is taken. */
 static int link_temp_name(struct nst_atomic_file *f)
 {
     char self[64];
@@ -274,7 +274,7 @@ static int link_temp_name(struct nst_atomic_file *f)
     return -1;
 }
 
-/* A new file needs no second name: linkat() refuses to replace, and is atomic. */
+/* A new file needs no temporary name: linkat() is atomic and never replaces. */
 static int publish(struct nst_atomic_file *f, bool exists)
 {
     char self[64];
@@ -295,7 +295,7 @@ static void sync_directory(const struct nst_atomic_file *f)
 {
     int fd = openat(f->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    /* Only the moment of the rename is at stake, so a refusal is no failure. */
+    /* Failure is harmless: a crash could at most undo the rename. */
     if (fd >= 0) {
         fsync(fd);
         close(fd);

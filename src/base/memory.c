@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Pages of the process: all that it may touch, or those that are resident. */
+/* Pages of the process: its virtual size, or its resident set. */
 static size_t process_pages(int resident)
 {
     unsigned long size = 0, present = 0;
@@ -40,8 +40,8 @@ size_t nst_memory_peak(void)
     return (size_t)u.ru_maxrss * 1024;
 }
 
-/* The number after a word at the beginning of a line, or of the file if the word is
- * empty; otherwise, as where the file says "max", SIZE_MAX. */
+/* The number after word at the start of a line (an empty word: of any line).
+ * SIZE_MAX if there is none, as where the file says "max". */
 static size_t read_number(const char *path, const char *word)
 {
     char line[256];
@@ -58,8 +58,7 @@ static size_t read_number(const char *path, const char *word)
     return found;
 }
 
-/* What a cgroup leaves: its limit without what is used; of that the cached files can be
- * dropped. */
+/* Bytes left in a cgroup: limit - usage. Cached files count as free. */
 static size_t cgroup_available(const char *group, const char *limit, const char *usage,
                                const char *cached)
 {
@@ -84,7 +83,7 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* The least that the group at path under root and those above it leave. */
+/* The minimum over the group at path under root and its ancestors. */
 static size_t hierarchy_available(const char *root, const char *path, const char *limit,
                                   const char *usage, const char *cached)
 {

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * memory.h - what this process takes of the machine's memory, and may take.
- */
+/* memory.h - memory that this process uses, and memory that is still available. */
 #ifndef NST_BASE_MEMORY_H
 #define NST_BASE_MEMORY_H
 
 #include <stddef.h>
 
-/* Resident memory, in bytes: now, and at most so far. */
+/* Resident memory in bytes: current, and peak so far. */
 size_t nst_memory_resident(void);
 size_t nst_memory_peak(void);
-/* Give back what the C library keeps of freed memory. */
+/* Return freed heap memory to the system. */
 void nst_memory_trim(void);
 
 /*
- * Bytes that can still be had without swapping: the least of what the kernel calls
- * available, what the memory cgroups above this process (version 1 or 2) have left,
- * and what its own limits (ulimit -v, -d) have left.
+ * Bytes that can be allocated without swapping: the minimum of the kernel's
+ * MemAvailable, of what the memory cgroups of this process (version 1 or 2) have left,
+ * and of what its limits (ulimit -v, -d) have left.
  */
 size_t nst_memory_available(void);
 

@@ -8,8 +8,8 @@
 
 #include "base/alloc.h"
 
-/* Add to *text what the template begins with, up to and with its first word; *used
- * becomes how much of it that was. */
+/* Append to *text the template up to its first word and that word's value. *used is the
+ * length consumed. */
 static enum nst_status expand_next(char **text, size_t *used, const char *template,
                                    const struct nst_template_vars *vars,
                                    struct nst_err *err)

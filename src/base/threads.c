@@ -13,12 +13,12 @@
 
 #include "base/alloc.h"
 
-/* How often a thread looks for work, or for the end of it, before it sleeps. */
+/* Polls before a thread that waits goes to sleep. */
 #define SPIN_LIMIT 2000
-/* Enough for what work keeps on the stack, under sanitizers too. */
+/* Enough for the kernels' stack arrays, under sanitizers too. */
 #define STACK_BYTES ((size_t)1 << 20)
 
-/* A ticket: how many items there are (upper half), and the next to be taken (lower). */
+/* A ticket: the number of items (upper half) and the next item to take (lower half). */
 #define TICKET(items, next) ((uint64_t)(items) << 32 | (uint32_t)(next))
 #define ITEMS(ticket) ((int)((ticket) >> 32))
 #define NEXT(ticket) ((int)(uint32_t)(ticket))
@@ -30,22 +30,22 @@ struct worker {
 };
 
 struct nst_threads {
-    int count, started; /* with the caller; helpers that run */
+    int count, started; /* threads including the caller; workers that run */
     struct worker *workers;
-    _Atomic int active; /* those with lower numbers work */
+    _Atomic int active; /* threads with lower numbers work */
 
     /*
-     * Whoever moves the ticket on by one has that item, and may read work and ctx until
-     * it has added 1 to done: the caller changes them only after all items are done.
+     * A thread takes an item by incrementing the ticket. It may read work and ctx until
+     * it increments done: the caller changes them only after all items are done.
      */
     _Atomic uint64_t ticket;
     _Atomic int done;
     nst_work_fn *work;
     void *ctx;
 
-    pthread_mutex_t lock; /* for sleeping alone */
+    pthread_mutex_t lock; /* used only to sleep and wake */
     pthread_cond_t wake, finished;
-    _Atomic int sleepers; /* of those that would work */
+    _Atomic int sleepers; /* active workers that sleep */
     _Atomic bool caller_sleeps, quit;
 };
 
@@ -58,14 +58,13 @@ static inline void cpu_relax(void)
 #endif
 }
 
-/* Do items as long as there are any. */
 static void run_items(struct nst_threads *t, int thread)
 {
     uint64_t ticket = atomic_load(&t->ticket);
 
     while (NEXT(ticket) < ITEMS(ticket) && thread < atomic_load(&t->active)) {
         if (!atomic_compare_exchange_weak(&t->ticket, &ticket, ticket + 1))
-            continue; /* ticket is now what another made of it */
+            continue; /* ticket has been reloaded */
         t->work(t->ctx, NEXT(ticket), thread);
         if (atomic_fetch_add(&t->done, 1) + 1 == ITEMS(ticket) &&
             atomic_load(&t->caller_sleeps)) {

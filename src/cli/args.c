@@ -13,9 +13,9 @@
 
 const char *argp_program_version = PACKAGE_STRING;
 
-#define FIRST_KEY 0x100 /* argp keys of options without a letter */
+#define FIRST_KEY 0x100 /* argp keys of options without a short name */
 #define PRESET_KEY 'p'
-#define LIST_PRESETS_KEY 0x80 /* of what is no setting but a question */
+#define LIST_PRESETS_KEY 0x80 /* this and the next ones are not options of a run */
 #define SHOW_CONFIG_KEY 0x81
 #define CONFIG_KEY 0x82
 #define DUMP_OPTIONS_KEY 0x83
@@ -46,7 +46,7 @@ static const struct nst_option *option_of_key(int key)
     return NULL;
 }
 
-/* Room for one more of size bytes behind count of them. */
+/* Make room for one more item of size bytes after count items. */
 static void *grow(void *array, size_t count, size_t size)
 {
     return nst_xrealloc(array, (count + 1) * size);
@@ -66,7 +66,7 @@ static void print_preset(void *ctx, const char *name, const char *path,
     printf("%-15s %s\n", name, description);
 }
 
-/* Print what was asked for, and end. */
+/* Flush standard output and exit. */
 static __attribute__((noreturn)) void exit_after_output(void)
 {
     if (fflush(stdout) != 0 || ferror(stdout)) {
@@ -139,7 +139,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-/* What is no setting of a run, so not in the option table. */
+/* Options that are not settings of a run, and so not in the option table. */
 static const struct argp_option extra_options[] = {
     {"preset", PRESET_KEY, "NAME|FILE", 0,
      "Start from the options of a preset (see --list-presets)", 1},
@@ -154,7 +154,7 @@ static const struct argp_option extra_options[] = {
      "Print the table of options as JSON, and exit", 5}};
 #define EXTRA_OPTIONS (sizeof extra_options / sizeof *extra_options)
 
-/* The option table as argp wants it; lives as long as the program. */
+/* The option table in the form of argp. Belongs to the caller: free(). */
 static struct argp_option *argp_table(void)
 {
     const struct nst_option *o;
@@ -183,7 +183,7 @@ static struct argp_option *argp_table(void)
     return t;
 }
 
-/* argp asks what to print for each option: its default goes after its text. */
+/* Help filter of argp: append the default to the text of an option. */
 static char *help_text(int key, const char *text, void *input)
 {
     const struct nst_option *o = option_of_key(key);
@@ -199,7 +199,7 @@ static bool is_stdio(const char *path)
     return strcmp(path, "-") == 0;
 }
 
-/* Is there a regular file at path, or for "-" behind the descriptor? */
+/* Whether path is a regular file; "-" is the descriptor fd. */
 static bool stat_regular(const char *path, int fd, struct stat *st)
 {
     return (is_stdio(path) ? fstat(fd, st) : stat(path, st)) == 0 &&
@@ -221,7 +221,7 @@ static bool same_path(const char *path, const char *other)
     return same;
 }
 
-/* What is written goes to different places. */
+/* Refuse an output file that is named twice. */
 static void require_distinct(const char *path, const char *other)
 {
     struct stat a, b;
@@ -240,7 +240,7 @@ static void require_distinct_preview(const char *preview, const char *other)
         nst_usage_error("%s: named for two outputs; use different files", other);
 }
 
-/* How many of the styles come from standard input? */
+/* Number of styles that are read from standard input. */
 static int count_stdin_styles(const struct nst_styles *styles)
 {
     int n = 0;
@@ -259,7 +259,7 @@ static bool reads_content_from_stdin(const struct nst_args *a)
     return any;
 }
 
-/* What no single option can see. */
+/* Check what depends on several options. */
 static void check_combinations(struct nst_args *a)
 {
     struct nst_params *p = &a->params;
@@ -328,7 +328,8 @@ static const char *option_value(const struct nst_args *a, const char *name)
     return value;
 }
 
-/* That of a configuration is for those results that have one. */
+/* A quality on the command line needs a result whose format has one. A quality from the
+ * configuration applies where it can. */
 static void check_quality(const struct nst_args *a)
 {
     const struct nst_params *p = &a->params;
@@ -388,8 +389,8 @@ void nst_args_build_batch(struct nst_args *a)
     free(history);
 }
 
-/* What the command line beats: the configuration, and over it a preset or the options
- * of the run to go on with, which take the place of the configuration's preset. */
+/* Apply what the command line overrides: the configuration, then a preset or the
+ * options of the run to resume. Either replaces the configuration's preset. */
 static struct nst_checkpoint *apply_config_and_preset(struct nst_args *a)
 {
     const char *resume = option_value(a, "resume");

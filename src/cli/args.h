@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * args.h - the command line of nst: argp over the option table, the preset beneath it,
- * and what no single option can see.
+ * args.h - the command line of nst: parses it with argp and the option table, on top of
+ * the configuration and a preset, and checks combinations of options.
  */
 #ifndef NST_CLI_ARGS_H
 #define NST_CLI_ARGS_H
@@ -10,15 +10,15 @@
 
 enum nst_exit { NST_EXIT_DONE = 0, NST_EXIT_FAILED = 1, NST_EXIT_USAGE = 2 };
 
-/* Assignments are made after the preset's, which they beat. */
+/* Assignments are applied after the preset and override it. */
 struct nst_args {
     struct nst_params params;
-    const char *preset, *config; /* of argv */
+    const char *preset, *config; /* from argv */
     bool show_config, list_devices;
-    bool size_given;      /* the size is one that the command line asks for */
-    const char **content; /* of argv, as many as contents */
+    bool size_given;      /* the command line sets the size */
+    const char **content; /* from argv; content_count names */
     size_t content_count;
-    struct nst_batch batch; /* at least one picture, after nst_args_build_batch() */
+    struct nst_batch batch; /* not empty after nst_args_build_batch() */
     struct {
         const struct nst_option *option;
         const char *value;
@@ -26,13 +26,13 @@ struct nst_args {
     size_t assignments;
 };
 
-/* One line on standard error, and the end of the program: a wrong command line. */
+/* Print one line on standard error and exit with NST_EXIT_USAGE. */
 void nst_usage_error(const char *fmt, ...)
     __attribute__((noreturn, format(printf, 1, 2)));
 
-/* Fill *a (all zero before), or nst_usage_error(). */
+/* Fill *a, which must be all zero. Errors end in nst_usage_error(). */
 void nst_args_parse(struct nst_args *a, int argc, char **argv);
-/* Look up the pictures, and say where each result goes; or nst_usage_error(). */
+/* Collect the input images and name each result. Errors end in nst_usage_error(). */
 void nst_args_build_batch(struct nst_args *a);
 void nst_args_clear(struct nst_args *a);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nst-compare - how near a result is to the photograph and, with --style, to the
- * painting: a table, or a line of JSON.
+ * nst-compare - measures how close a result is to its content image and, with --style,
+ * to the style image. Prints a table or one line of JSON.
  */
 #include "config.h"
 
@@ -24,10 +24,10 @@ struct arguments {
 
 struct pictures {
     struct nst_picture *original, *result, *style;
-    float *content; /* the original, of the result's size */
+    float *content; /* the original, at the size of the result */
 };
 
-/* What is not known is NaN. */
+/* Unknown values are NaN. */
 struct metrics {
     double ssim, psnr, colour, perceptual, content, style, lpips;
     const char *lpips_network; /* or NULL */
@@ -75,7 +75,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-/* The painting, as large as nst makes it for a result of that size. */
+/* Load the style image at the size that nst uses for a result of this size. */
 static enum nst_status load_style(struct pictures *p, const char *style,
                                   struct nst_err *err)
 {
@@ -114,7 +114,7 @@ static enum nst_status load(struct pictures *p, const struct arguments *a,
     return st;
 }
 
-/* Of several, the network for pictures of that longest side. */
+/* From a list of models, choose the one for pictures of that longest side. */
 static enum nst_status choose_model(struct nst_params *p, const char *models,
                                     int longest, struct nst_err *err)
 {
@@ -170,8 +170,8 @@ static enum nst_status compute_metrics(struct metrics *f, const struct arguments
     return st;
 }
 
-/* One number to sort by. It says how much of the photograph is left, not how well it is
- * painted: each part is 1 for equal pictures. The perceptual distance is of four
+/* One number to sort by: how much of the content image is left, not how well it is
+ * painted. Each part is 1 for equal pictures; the perceptual distance sums four
  * layers. */
 static double overall_score(const struct metrics *f)
 {

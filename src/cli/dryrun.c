@@ -17,7 +17,7 @@ static void print_picture(const char *name)
     free(line);
 }
 
-/* How many scales from the first on have its network. */
+/* Number of consecutive scales with the same network, from first on. */
 static int same_network_scales(const struct nst_estimate *e, int first)
 {
     int n = 1;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * nst-history - the runs that were made: listed, found, made again, and forgotten.
- */
+/* nst-history - lists, finds, repeats and deletes recorded runs. */
 #include "config.h"
 
 #include <errno.h>
@@ -101,7 +99,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* The styles' names without folders, with + between them. */
+/* The names of the styles without directories, joined by +; a new string. */
 static char *style_names(const json_t *run)
 {
     json_t *style = json_object_get(run, "style"), *one;
@@ -167,8 +165,8 @@ static enum nst_status list(const struct arguments *a, const struct nst_history 
     return NST_OK;
 }
 
-/* The line of an id, or of its beginning, which is not empty; the latest if several
- * runs were all alike. */
+/* The entry whose ID begins with id, which must not be empty; the latest one if several
+ * runs are identical. NULL and *err if there is none, or if id is ambiguous. */
 static const struct nst_history_line *find_entry(const struct nst_history *h,
                                                  const char *id, struct nst_err *err)
 {
@@ -220,7 +218,7 @@ static enum nst_status export_all(const struct nst_history *h)
     return NST_OK;
 }
 
-/* A command line in the making. */
+/* A command line that is being built. */
 struct command {
     char **argv;
     int argc;
@@ -233,7 +231,7 @@ static void add_arg(struct command *c, char *word)
     c->argv[c->argc] = NULL;
 }
 
-/* The value as the command line takes it; a flag that is off has none. */
+/* The argument that sets o to value; NULL for a flag that is off. */
 static char *option_arg(const struct nst_option *o, const json_t *value)
 {
     if (o->type == NST_OPTION_FLAG)
@@ -263,7 +261,7 @@ static void add_style_args(struct command *c, const json_t *style)
         add_arg(c, nst_xasprintf("--layers=%s", layers));
 }
 
-/* Is the file what it was? A name without a folder is that of a style pack. */
+/* Fail if the file has changed. A name without a directory is a style pack. */
 static enum nst_status check_file(const char *name, const json_t *sha256,
                                   struct nst_err *err)
 {
@@ -283,8 +281,8 @@ static enum nst_status check_file(const char *name, const json_t *sha256,
     return st;
 }
 
-/* The networks are what they were: model_path lists them as --model does, and of
- * several there is a list of sums. */
+/* Fail if a network has changed. model_path lists networks as --model does; for
+ * several, model_sha256 is a list. */
 static enum nst_status check_networks(const json_t *run, struct nst_err *err)
 {
     json_t *sums = json_object_get(run, "model_sha256");
@@ -300,7 +298,7 @@ static enum nst_status check_networks(const json_t *run, struct nst_err *err)
     return st;
 }
 
-/* All that was read is what it was. */
+/* Fail if any input has changed. */
 static enum nst_status check_inputs(const json_t *run, struct nst_err *err)
 {
     enum nst_status st = check_networks(run, err);
@@ -316,8 +314,8 @@ static enum nst_status check_inputs(const json_t *run, struct nst_err *err)
     return st;
 }
 
-/* The last bits depend on the instructions, so they are those of the run, unless it is
- * said which are wanted. */
+/* The last bits depend on the instruction set, so use that of the run unless the
+ * environment selects one. */
 static void choose_device(const json_t *run)
 {
     const char *device = json_string_value(json_object_get(run, "device"));
@@ -329,7 +327,7 @@ static void choose_device(const json_t *run)
         setenv("NST_CPU", instructions, false);
 }
 
-/* nst beside this program, or else in the path. */
+/* Path of nst beside this program, or else "nst" for a search in $PATH. */
 static char *find_nst(void)
 {
     char self[PATH_MAX], *slash;
@@ -347,7 +345,7 @@ static char *find_nst(void)
     return nst_xstrdup("nst");
 }
 
-/* Streams have frames, however few; a single picture of that format has none. */
+/* Whether the run wrote a stream: streams have frames, single pictures have none. */
 static bool is_stream(const json_t *run, const char *format)
 {
     return json_object_get(run, "frames") &&
@@ -422,7 +420,7 @@ static bool is_beyond_keep(void *ctx, const struct nst_history *h, size_t i)
     return later >= (size_t)a->keep;
 }
 
-/* Forget runs: those named, each of which is there, or all but the latest. */
+/* Delete the named runs, if all exist; or all but the latest ones. */
 static enum nst_status remove_runs(struct arguments *a, const struct nst_history *h,
                                    const char *path, struct nst_err *err)
 {

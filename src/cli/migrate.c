@@ -10,10 +10,12 @@
 
 #include "nst.h"
 
-/* Since 0.2.0: --scales auto begins at 64 pixels; --iterations is divided among the
- * scales; --moment-weight follows --style-weight; no statistic counts the border that
- * --padding adds; scales of up to NST_PICTURE_SMALL_SIDE are made of the picture as
- * read. */
+/*
+ * Changes in 0.2.0: --scales auto begins at 64 pixels; --iterations is divided among
+ * the scales; --moment-weight follows --style-weight; statistics exclude the border
+ * that --padding adds; scales up to NST_PICTURE_SMALL_SIDE are made from the picture as
+ * read.
+ */
 #define OLD_VERSION "0.1.0"
 #define OLD_MIN_SCALE 256
 #define OLD_STYLE_WEIGHT 7000.0
@@ -33,7 +35,7 @@ static double get_number(const json_t *options, const char *name)
                                  : json_number_value(value);
 }
 
-/* Sizes from longest down by halves, as a list that begins with the least. */
+/* Halve longest down to OLD_MIN_SCALE; the list is in ascending order. */
 static int old_auto_scales(int longest, int scale[NST_LIST_MAX])
 {
     int count = 0;
@@ -66,7 +68,7 @@ static int list_length(const char *list)
     return count;
 }
 
-/* The first scale has all the steps that were asked for; each next has half of them
+/* In 0.1.0 the first scale has all requested iterations; each next one has half of them
  * (auto) or as many (none). */
 static void expand_scales(json_t *options, int longest)
 {

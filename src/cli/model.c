@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * nst-model - networks: told about, checked, and brought into the form that nst reads.
- */
+/* nst-model - describes, verifies, converts and lists networks. */
 #include "config.h"
 
 #include <math.h>
@@ -15,8 +13,8 @@
 
 enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY };
 
-#define PICTURES 256     /* at most, to normalise by */
-#define PICTURE_SIDE 512 /* their longest sides */
+#define PICTURES 256     /* maximum for --normalise and verify */
+#define PICTURE_SIDE 512 /* their longest side */
 
 struct arguments {
     const char *command, *model, *output;
@@ -112,7 +110,7 @@ static bool ends_with(const char *s, const char *suffix)
     return n > e && strcmp(s + n - e, suffix) == 0;
 }
 
-/* A model of any kind: a name, a safetensors file, or a PyTorch checkpoint. */
+/* Load a model by name, or from a safetensors file or a PyTorch checkpoint. */
 static enum nst_status load_weights(struct nst_weights **w, char **path,
                                     const char *wanted, struct nst_err *err)
 {
@@ -134,7 +132,7 @@ static enum nst_status load_weights(struct nst_weights **w, char **path,
     return st;
 }
 
-/* Means of the activations over the pictures; each counts once. */
+/* Mean activations over the pictures; each picture has the same weight. */
 static enum nst_status measure_activations(double mean[NST_VGG_CONVS],
                                            const struct nst_weights *w,
                                            const struct arguments *a,
@@ -206,7 +204,7 @@ static void print(json_t *j, bool as_json)
     }
 }
 
-/* Everything was read, and is sound. */
+/* Print a model that was read completely, and so is sound. */
 static enum nst_status report(const struct nst_weights *w, const char *path,
                               const struct arguments *a, struct nst_err *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nst - stylise pictures. Here are the signals, the standard streams, what a run tells,
- * and the exit status; the command line is args.c's business.
+ * nst - stylise pictures. This file handles signals, standard streams, the output of a
+ * run and the exit status; args.c parses the command line.
  */
 #include "config.h"
 
@@ -22,10 +22,11 @@
 #include "cli/progress.h"
 #include "nst.h"
 
-static volatile sig_atomic_t caught_signal; /* the signal that asked us to stop, or 0 */
+static volatile sig_atomic_t caught_signal; /* the signal that asked for a stop, or 0 */
 
-/* A first signal asks for the best picture so far; another SIGINT or SIGTERM ends us at
- * once. Of a terminal that goes away its shell and the system both tell. */
+/* The first signal asks for the best picture so far; another SIGINT or SIGTERM ends the
+ * program at once. SIGHUP may come twice: the shell and the kernel both send it when a
+ * terminal closes. */
 static void on_signal(int number)
 {
     caught_signal = number;
@@ -34,15 +35,15 @@ static void on_signal(int number)
     signal(SIGHUP, SIG_IGN);
 }
 
-/* Before this there is no picture to save. Even where a shell ignores
- * SIGINT for its background jobs: who sends it to one means it. But nohup is for runs
- * that go on. */
+/* Called when optimisation starts; before that there is no picture to save. SIGINT is
+ * caught even if a shell ignores it for background jobs: a SIGINT sent to one is
+ * intended. SIGHUP stays ignored under nohup, whose runs continue. */
 static void catch_signals(void *ctx)
 {
     struct sigaction a = {.sa_handler = on_signal}, hangup;
 
     (void)ctx;
-    if (caught_signal) /* by a picture that began earlier */
+    if (caught_signal) /* while an earlier picture ran */
         return;
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
@@ -56,11 +57,9 @@ static bool should_stop(void *ctx)
     return caught_signal != 0;
 }
 
-/*
- * A file opened while one of 0, 1 and 2 is closed would take its number, and get what
- * is meant for a person or a pipe. So each is open, the wrong way round: using it
- * fails.
- */
+/* A file opened while one of descriptors 0, 1 and 2 is closed would get its number, and
+ * receive what is meant for a person or a pipe. So open closed ones in the wrong
+ * direction: using them fails. */
 static void ensure_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -80,12 +79,12 @@ static void out_of_memory(void)
     fputs("nst: out of memory\n", stderr);
 }
 
-/* What is told of a run goes to standard error, and a plan to standard output. */
+/* Reports a run on standard error, and estimates on standard output. */
 struct run_reporter {
     const struct nst_args *args;
     struct nst_progress_batch *progress;
-    atomic_bool downscale_reported; /* it is said that a picture is made smaller, or
-                                       need not be */
+    /* The first downscaled picture was reported, or need not be. */
+    atomic_bool downscale_reported;
 };
 
 static void on_ready(void *ctx, int parallel)
@@ -108,7 +107,7 @@ static void on_message(void *ctx, const char *line)
         fprintf(stderr, "nst: %s\n", line);
 }
 
-/* Said once, of the first picture, and not to who chose the size. */
+/* Reported once, for the first picture, unless the user chose the size. */
 static void on_picture_downscaled(void *ctx, int from_height, int from_width,
                                   int height, int width)
 {
@@ -159,8 +158,8 @@ static void on_picture_done(void *ctx)
     nst_progress_batch_advance(t->progress);
 }
 
-/* How many are made, and how many have not begun, after a signal or where all would
- * fail. */
+/* Print how many pictures are done and, after a signal or an error that all would have,
+ * how many are left. */
 static void print_counts(size_t requested, const struct nst_run_counts *counts)
 {
     size_t remaining = requested - counts->done - counts->skipped - counts->failed;
@@ -211,8 +210,8 @@ int main(int argc, char **argv)
 
     ensure_standard_streams();
     nst_set_oom_handler(out_of_memory);
-    /* An arena for each thread would take 64 MiB of the addresses that ulimit -v
-     * leaves, and keep what another could use. */
+    /* One arena per thread would take 64 MiB of the address space that ulimit -v
+     * leaves, and keep memory that other threads could use. */
     mallopt(M_ARENA_MAX, 1);
     argv[0] = program_invocation_short_name; /* messages begin with it */
     setlocale(LC_CTYPE, "");

@@ -10,10 +10,10 @@
 
 #include "nst.h"
 
-/* More than any state dictionary has; a pickle that makes more is up to something. */
+/* More than any state dictionary has; a pickle with more is hostile. */
 #define MAX_VALUES 4000000
 
-/* The callables and the types that may be named. Storages: torch.FloatStorage etc. */
+/* Callables that may be named. Storage types (torch.FloatStorage etc.) may be, too. */
 static const char *const allowed_globals[] = {
     "collections.OrderedDict", "torch._utils._rebuild_tensor_v2",
     "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter"};
@@ -27,10 +27,10 @@ struct machine {
     const unsigned char *at, *begin, *end;
     const char *label;
     struct nst_err *err;
-    struct nst_value *newest; /* all that were made, newest first */
+    struct nst_value *newest; /* all values made, newest first */
     size_t value_count;
     struct stack stack, memo;
-    struct nst_value mark; /* its address on the stack is the mark */
+    struct nst_value mark; /* its address represents the mark on the stack */
     bool failed;
 };
 
@@ -101,7 +101,7 @@ static struct nst_value *top(struct machine *m)
     return m->stack.item[m->stack.count - 1];
 }
 
-/* Where the values above the latest mark begin, in the stack. */
+/* Stack index of the first value above the latest mark. */
 static size_t first_marked(struct machine *m)
 {
     size_t i = m->stack.count;
@@ -113,7 +113,7 @@ static size_t first_marked(struct machine *m)
     return i;
 }
 
-/* Those values go to the end of to, and the mark goes. */
+/* Move those values to the end of to, and pop the mark. */
 static void move_marked(struct machine *m, struct nst_value *to)
 {
     size_t first = first_marked(m);
@@ -154,7 +154,7 @@ static struct nst_value *read_text(struct machine *m, uint64_t length)
     return v;
 }
 
-/* A line of the pickle, without its end. */
+/* Read a line without its end. */
 static struct nst_value *read_line(struct machine *m)
 {
     const unsigned char *end = memchr(m->at, '\n', (size_t)(m->end - m->at));
@@ -193,7 +193,7 @@ static struct nst_value *push_global(struct machine *m, const struct nst_value *
                : fail(m, "refers to something that is not a tensor: ", v->text);
 }
 
-/* Call what is on the stack below its arguments. */
+/* Call the global on the stack below its arguments. */
 static struct nst_value *reduce(struct machine *m)
 {
     struct nst_value *arguments = pop(m), *name = pop(m), *v;
@@ -271,7 +271,7 @@ static struct nst_value *pop_marked(struct machine *m, enum nst_value_kind kind)
     return v;
 }
 
-/* A new list or dictionary is below the values to be added to it. */
+/* Append values to the list or dictionary below them on the stack. */
 static void append_items(struct machine *m, enum nst_value_kind kind, int count)
 {
     struct nst_value *values =
@@ -285,7 +285,7 @@ static void append_items(struct machine *m, enum nst_value_kind kind, int count)
         append(to, values->item[i]);
 }
 
-/* An attribute of a dictionary: a version, of no interest. */
+/* Ignore an attribute of a dictionary: it is a version. */
 static void build_state(struct machine *m)
 {
     pop(m);
@@ -307,7 +307,7 @@ static struct nst_value *read_long(struct machine *m)
 
     if (bytes > (uint64_t)(m->end - m->at))
         return fail(m, "ends within a number", "");
-    for (uint64_t i = 0; i < bytes && i < 8; i++) /* larger ones: a magic number */
+    for (uint64_t i = 0; i < bytes && i < 8; i++) /* only a magic number is longer */
         v |= (uint64_t)m->at[i] << 8 * i;
     if (bytes > 0 && bytes < 8 && m->at[bytes - 1] & 0x80)
         v |= UINT64_MAX << 8 * bytes;
@@ -315,7 +315,7 @@ static struct nst_value *read_long(struct machine *m)
     return make_number(m, (int64_t)v);
 }
 
-/* Instructions that push a value. NULL: it is none of them. */
+/* Run an opcode that pushes a value. Returns NULL if op is another one. */
 static struct nst_value *run_value_op(struct machine *m, unsigned char op)
 {
     struct nst_value *a;
@@ -380,7 +380,7 @@ static struct nst_value *run_value_op(struct machine *m, unsigned char op)
     }
 }
 
-/* The others. False: there is no such instruction. */
+/* Run any other opcode. Returns false if it is unknown. */
 static bool run_other_op(struct machine *m, unsigned char op)
 {
     switch (op) {
@@ -437,7 +437,7 @@ static void run_op(struct machine *m, unsigned char op)
     fail(m, "an opcode that tensors do not need: ", name);
 }
 
-/* A dictionary's pairs are whole, whatever was marked in it. */
+/* Pop the result. Fails on a key without a value and on a mark among values. */
 static struct nst_value *pop_result(struct machine *m)
 {
     struct nst_value *v = pop(m);
@@ -479,7 +479,7 @@ enum nst_status nst_unpickle(struct nst_value **out, const unsigned char *bytes,
         nst_values_free(m.newest);
         return NST_ERR_FORMAT;
     }
-    /* The newest of all is what is freed: it leads to the others. */
+    /* nst_values_free() follows next, so root leads to all other values. */
     root = nst_xcalloc(1, sizeof *root);
     *root = (struct nst_value){.kind = NST_VALUE_LIST, .next = m.newest};
     append(root, v);

@@ -19,41 +19,41 @@
 #define REDRAW_SECONDS 0.1
 #define PLAIN_SECONDS 5.0
 #define LINE_SIZE 1024
-/* On a narrower terminal no bar could be seen beside the losses. */
+/* A narrower terminal has no room for a bar beside the losses. */
 #define LOSSES_COLUMNS 92
-/* Weight of the latest interval in the rate that is shown. */
+/* Weight of the latest interval in the smoothed rate. */
 #define EMA_WEIGHT 0.1
 
 struct nst_progress_batch {
     enum nst_progress_kind kind;
     bool utf8;
     size_t pictures;
-    bool shared; /* one bar for all */
+    bool shared; /* all pictures share one bar */
 
-    pthread_mutex_t lock; /* for what follows */
-    bool bar_visible;     /* a bar is on the line where the cursor is */
+    pthread_mutex_t lock; /* protects the members below */
+    bool bar_visible;     /* the cursor is on the line of a bar */
     size_t pictures_done;
-    double partial; /* of the pictures at work: how much is done, added up */
+    double partial; /* sum of the fractions done of running pictures */
     struct timespec begin;
-    double last_drawn; /* seconds since then; below 0 before the first time */
+    double last_drawn; /* seconds since begin; negative before the first time */
 };
 
 struct nst_progress {
     struct nst_progress_batch *batch;
     enum nst_progress_kind kind;
     const char *picture;
-    double reported;         /* part of the picture that the batch knows of */
-    double last_drawn;       /* time of the last output, in seconds of the run */
+    double reported;         /* fraction of the picture that the batch has counted */
+    double last_drawn;       /* seconds of the run at the last output */
     double step_seconds;     /* smoothed; 0 before the second step */
-    double mean_seconds;     /* of a step of mean cost; the same */
-    double fraction;         /* of the work, that is done */
-    double last_time;        /* time of the last step */
-    struct nst_evaluation e; /* the last state, and whether it was shown */
+    double mean_seconds;     /* of a step of mean cost, smoothed likewise */
+    double fraction;         /* of the work that is done */
+    double last_time;        /* seconds of the run at the last step */
+    struct nst_evaluation e; /* the last state; pending: not yet shown */
     int64_t done, planned;
     bool pending;
 };
 
-/* 1:02:03 or 02:03; "?" when it is not known. */
+/* Format as 1:02:03 or 02:03; "?" if unknown. */
 static void format_duration(double seconds, char *to, size_t size)
 {
     long s = isfinite(seconds) && seconds < 1e9 ? lround(seconds) : -1;
@@ -73,8 +73,7 @@ static double remaining(const struct nst_progress *p)
                : NAN;
 }
 
-/* "126/300 [00:12<00:17, 10.2 it/s, content 1.23, style 5.6e-05]", or without losses.
- */
+/* "126/300 [00:12<00:17, 10.2 it/s, content 1.23, style 5.6e-05]"; losses: optional. */
 static void format_status(const struct nst_progress *p, bool losses, char *to,
                           size_t size)
 {
@@ -102,7 +101,7 @@ static int terminal_width(void)
     return w.ws_col;
 }
 
-/* cells of bar, full to the given share: eighths of a cell, or # and -. */
+/* A bar of that many cells: eighths of blocks in UTF-8, or # and -. */
 static void render_bar(char *to, int cells, double fraction, bool utf8)
 {
     int eighths = (int)(fraction * cells * 8 + 0.5);
@@ -123,7 +122,7 @@ static void render_bar(char *to, int cells, double fraction, bool utf8)
     *to = 0;
 }
 
-/* The batch is locked. */
+/* The caller holds the lock of the batch. */
 static void draw_bar(struct nst_progress_batch *b, double fraction, const char *text)
 {
     char bar[3 * 60 + 1] = "";
@@ -141,7 +140,7 @@ static void draw_bar(struct nst_progress_batch *b, double fraction, const char *
     b->bar_visible = true;
 }
 
-/* Nothing will be drawn over the bar. */
+/* Leave the bar on the screen and go to the next line. */
 static void end_bar(struct nst_progress_batch *b)
 {
     pthread_mutex_lock(&b->lock);
@@ -219,7 +218,7 @@ static void draw(struct nst_progress *p)
     p->pending = false;
 }
 
-/* "3/16 pictures [00:12<00:40]"; the batch is locked. */
+/* "3/16 pictures [00:12<00:40]"; the caller holds the lock of the batch. */
 static void draw_batch(struct nst_progress_batch *b, double seconds)
 {
     double fraction = ((double)b->pictures_done + b->partial) / (double)b->pictures;
@@ -234,7 +233,7 @@ static void draw_batch(struct nst_progress_batch *b, double seconds)
     b->last_drawn = seconds;
 }
 
-/* The batch has come further by part of a picture and some pictures. */
+/* Add a fraction of a picture and a number of finished ones to the shared bar. */
 static void update_batch(struct nst_progress_batch *b, double partial,
                          size_t pictures_done)
 {
@@ -254,7 +253,7 @@ static void update_batch(struct nst_progress_batch *b, double partial,
     pthread_mutex_unlock(&b->lock);
 }
 
-/* A terminal that goes back to the beginning of a line. */
+/* Whether standard error is a terminal that can return to the start of a line. */
 static bool can_redraw(void)
 {
     const char *terminal = getenv("TERM");
@@ -301,7 +300,7 @@ struct nst_progress *nst_progress_new(struct nst_progress_batch *b, const char *
     p->picture = picture;
     p->last_drawn = -INFINITY;
     p->planned = planned;
-    p->e.content_loss = p->e.style_loss = p->e.total_loss = NAN; /* not known yet */
+    p->e.content_loss = p->e.style_loss = p->e.total_loss = NAN; /* unknown */
     if (p->kind == NST_PROGRESS_JSON)
         print_json(p, "start", NULL);
     return p;

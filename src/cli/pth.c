@@ -20,15 +20,15 @@
 
 #define MAX_CHANNELS 4096
 #define MAX_PICKLE ((size_t)64 << 20)
-/* Of a plain file: magic number, version, sizes of types, dictionary, keys. */
+/* In a legacy file: magic number, version, sizes of types, dictionary, keys. */
 #define LEGACY_PICKLES 5
 
-/* A parameter of a convolution, and where its numbers are. */
+/* A parameter of a convolution, and the location of its elements. */
 struct parameter {
-    float **to; /* in the weights */
+    float **to; /* destination, in the weights */
     const char *storage;
     enum nst_dtype type;
-    uint64_t offset, count; /* numbers */
+    uint64_t offset, count; /* in elements */
     bool found;
 };
 
@@ -77,7 +77,8 @@ static bool storage_type(const char *name, enum nst_dtype *type)
     return false;
 }
 
-/* The sizes of a tensor that lies in one piece; how many, or -1. */
+/* The sizes of a contiguous tensor. Returns the rank, or -1 if it is not contiguous or
+ * not a convolution's. */
 static int contiguous_shape(const struct nst_value *t, int64_t size[4])
 {
     const struct nst_value *sizes = t->item[2], *strides = t->item[3];
@@ -96,7 +97,7 @@ static int contiguous_shape(const struct nst_value *t, int64_t size[4])
     return (int)sizes->count;
 }
 
-/* Note where a parameter is; its sizes, and how many. */
+/* Record the location of a parameter; return its sizes and rank. */
 static enum nst_status locate_parameter(struct pth_reader *r, const char *name,
                                         const struct nst_value *t, float **to,
                                         int64_t size[4], int *rank)
@@ -155,7 +156,7 @@ static enum nst_status locate_conv(struct pth_reader *r, const struct nst_value 
     return st;
 }
 
-/* What there is of the network in a dictionary of tensors. */
+/* Locate the convolutions in a dictionary of tensors. */
 static enum nst_status locate_all(struct pth_reader *r, const struct nst_value *dict,
                                   int convs)
 {
@@ -186,7 +187,7 @@ static enum nst_status locate_all(struct pth_reader *r, const struct nst_value *
     return st;
 }
 
-/* Take what is wanted of a storage: its numbers are bytes, size of them. */
+/* Copy the wanted parameters out of a storage of size bytes. */
 static enum nst_status copy_storage(struct pth_reader *r, const char *key,
                                     const unsigned char *bytes, size_t size)
 {
@@ -228,7 +229,7 @@ static enum nst_status all_found(const struct pth_reader *r)
     return NST_OK;
 }
 
-/* The rest of a zip's entry. */
+/* Read the data of a zip entry. *bytes is the caller's, even after an error: free(). */
 static enum nst_status read_entry(struct pth_reader *r, struct archive *zip,
                                   struct archive_entry *entry, size_t max_size,
                                   unsigned char **bytes, size_t *size)
@@ -253,7 +254,7 @@ static enum nst_status read_entry(struct pth_reader *r, struct archive *zip,
     return NST_OK;
 }
 
-/* What comes after the archive's own folder in an entry's name. */
+/* The name of an entry without the archive's top directory. */
 static const char *entry_name(struct archive_entry *entry)
 {
     const char *name = archive_entry_pathname(entry),
@@ -265,7 +266,7 @@ static const char *entry_name(struct archive_entry *entry)
 typedef enum nst_status handle_entry(struct pth_reader *r, const char *name,
                                      struct archive *zip, struct archive_entry *entry);
 
-/* Go through the entries of the zip. */
+/* Call handle for all entries of the zip. */
 static enum nst_status each_entry(struct pth_reader *r, handle_entry *handle)
 {
     struct archive *zip = archive_read_new();
@@ -332,9 +333,9 @@ static enum nst_status load_zip(struct pth_reader *r, int convs)
     return st;
 }
 
-/* The storages of a plain file: their keys, and behind them, in that order, of each how
- * many numbers it has and these. A key's type is known of those wanted only; but the
- * others' is in the dictionary too. */
+/* Bytes per element of a storage of a legacy file; 0 if unknown. The file has a list of
+ * keys, then, in that order, the storages, each as a count and its elements. Only the
+ * dictionary says their types. */
 static size_t storage_element_size(const struct pth_reader *r, const char *key)
 {
     for (const struct nst_value *v = r->values[3]; v; v = v->next) {

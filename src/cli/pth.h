@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pth.h - the convolutions of a VGG19 from a PyTorch checkpoint (torch.save() of a
- * state dictionary): the zip files of PyTorch 1.6 and later, and the plain ones before
- * them, as torchvision's are.
+ * pth.h - reads the convolutions of a VGG19 from a PyTorch checkpoint (torch.save() of
+ * a state dictionary): the zip format of PyTorch 1.6 and later, and the legacy format
+ * before it, which torchvision's files use.
  */
 #ifndef NST_CLI_PTH_H
 #define NST_CLI_PTH_H
@@ -11,12 +11,15 @@
 
 #include "nst.h"
 
-/* Does the file begin as one of them? False too if it cannot be read. */
+/* Whether the file begins like a checkpoint; false if it cannot be read. */
 bool nst_pth_detect(const char *path);
 
-/* Read as many convolutions as there are, up to convs. *out belongs to the caller:
- * nst_weights_free(). Nothing in the file is executed; what is no tensor is an error.
- * NST_ERR_IO, NST_ERR_FORMAT, NST_ERR_MEM; messages begin with the path. */
+/*
+ * Read up to convs convolutions, as many as the file has. Nothing in the file is
+ * executed; anything but tensors is an error. *out belongs to the caller:
+ * nst_weights_free(). NST_ERR_IO, NST_ERR_FORMAT, NST_ERR_MEM; messages begin with the
+ * path.
+ */
 enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int convs,
                              struct nst_err *err);
 

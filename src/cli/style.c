@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nst-style - style packs: made from pictures and mixed (style_make.c), told about and
- * listed (style_list.c).
+ * nst-style - style packs: pack and blend (style_make.c), info and list (style_list.c).
  */
 #include "config.h"
 

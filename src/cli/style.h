@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* style.h - what nst-style's commands are asked for, and the commands. */
+/* style.h - the arguments and the commands of nst-style. */
 #ifndef NST_CLI_STYLE_H
 #define NST_CLI_STYLE_H
 
@@ -9,19 +9,19 @@
 
 struct style_arguments {
     const char *command, *output;
-    const char *text[NST_PACK_TEXTS]; /* those that were asked for */
-    const char *preview;              /* a picture's file */
-    const char *previews;             /* a folder for all packs' */
+    const char *text[NST_PACK_TEXTS]; /* as given, or NULL */
+    const char *preview;              /* a picture file */
+    const char *previews;             /* directory for the previews of all packs */
     struct nst_params p;              /* styles, model, scales, layers */
-    bool with_scales, with_layers;    /* these were asked for */
+    bool with_scales, with_layers;    /* were given */
     bool json;
 };
 
-/* Most sizes that a layer has unless others are asked for. */
+/* Default sizes of a layer; some layers have fewer. */
 #define STYLE_DEFAULT_SCALES "64,128,256,512,1024,2048"
 
 bool style_is_pack_name(const char *name);
-/* The pack called name. NST_ERR_IO: there is none. */
+/* Load the pack called name. *out belongs to the caller. NST_ERR_IO: there is none. */
 enum nst_status style_load(struct nst_pack **out, const char *name,
                            struct nst_err *err);
 

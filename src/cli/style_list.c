@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* style_list.c - nst-style info and list: what a pack holds, and which packs there are.
- */
+/* style_list.c - nst-style info and list. */
 #include "config.h"
 
 #include <dirent.h>
@@ -26,7 +25,7 @@ static json_t *layer_json(const struct nst_pack_layer *l)
                      "channels", l->channels, "scales", sizes, "fingerprint", hash);
 }
 
-/* What a pack says of itself, how large its preview is, and its layers. */
+/* The texts of a pack, the size of its preview, and its layers. */
 static json_t *pack_json(const struct nst_pack *p)
 {
     json_t *j = json_object(), *layers = json_array();
@@ -104,7 +103,7 @@ enum nst_status style_info(const struct style_arguments *a, struct nst_err *err)
     return NST_OK;
 }
 
-/* A pack that nst finds by its name, or why it cannot be read. */
+/* A pack found by name, or the error of reading it. */
 struct pack_entry {
     char *name, *path;
     struct nst_pack *pack; /* or NULL */
@@ -129,7 +128,7 @@ static bool contains(const struct pack_list *packs, const char *name)
     return false;
 }
 
-/* Add the packs of a folder but for those that an earlier one hides. */
+/* Add the packs of directory, except names that are there already. Frees directory. */
 static void scan_directory(struct pack_list *packs, char *directory)
 {
     struct dirent **entry;
@@ -158,7 +157,7 @@ static void scan_directory(struct pack_list *packs, char *directory)
     free(directory);
 }
 
-/* By name, which a folder's order is not: '-' comes before the dot of an ending. */
+/* scandir() sorts file names, in which '-' comes before the dot of the suffix. */
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(((const struct pack_entry *)a)->name,
@@ -175,7 +174,7 @@ static void clear_packs(struct pack_list *packs)
     free(packs->item);
 }
 
-/* A pack's columns: its name, artist, title, or else what it is from, and year. */
+/* Columns of a pack: name, artist, title (or else the source) and year. */
 #define COLUMNS 4
 static const char *column(const struct pack_entry *f, int i)
 {
@@ -191,7 +190,7 @@ static const char *column(const struct pack_entry *f, int i)
     return text ? text : "-";
 }
 
-/* Characters of a text in UTF-8. */
+/* Number of characters of a text in UTF-8. */
 static int utf8_length(const char *text)
 {
     int n = 0;
@@ -241,7 +240,7 @@ static void print_list_json(const struct pack_list *packs)
     json_decref(list);
 }
 
-/* Write one preview as DIR/NAME.jpg, and say so. */
+/* Write one preview to DIR/NAME.jpg and print its path. */
 static enum nst_status write_preview(const char *directory, const struct pack_entry *f,
                                      struct nst_err *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* style_make.c - nst-style pack and blend: packs from pictures, and from packs. */
+/* style_make.c - nst-style pack and blend: make packs from pictures or from packs. */
 #include "config.h"
 
 #include <math.h>
@@ -15,10 +15,10 @@
 #define CONVS "conv_1,conv_2,conv_3,conv_4,conv_5"
 
 /*
- * What a pack holds unless it is asked for otherwise: the layers of the default recipe
- * at all sizes that it visits up to 2048 pixels, those of the preset classic, and with
- * average pooling, as in the preset gatys, all of these at two sizes. Two layers of 128
- * channels take 33 kB a size, and a pack is to have less than 400 kB.
+ * Default contents of a pack: the layers of the default recipe at all its sizes up to
+ * 2048 pixels, those of the preset classic, and, for average pooling as in the preset
+ * gatys, all of these at two sizes. Two layers of 128 channels take 33 kB per size; a
+ * pack should stay below 400 kB.
  */
 static const struct pack_variant {
     const char *pooling, *layers, *scales;
@@ -27,7 +27,7 @@ static const struct pack_variant {
                 {"avg", RELUS "," CONVS, "512,1024"}};
 #define VARIANTS ((int)(sizeof variants / sizeof *variants))
 
-/* The styles' weights, as parts of their sum. */
+/* The weight of style i as a fraction of the sum. */
 static double weight_fraction(const struct nst_styles *s, int i)
 {
     double sum = 0;
@@ -37,7 +37,7 @@ static double weight_fraction(const struct nst_styles *s, int i)
     return s->item[i].weight / sum;
 }
 
-/* The names without directories, with commas between them: a new string. */
+/* The names without directories, separated by commas; a new string. */
 static char *join_names(const struct nst_styles *s)
 {
     char *all = nst_xstrdup("");
@@ -53,7 +53,7 @@ static char *join_names(const struct nst_styles *s)
     return all;
 }
 
-/* What the pack is from by what was asked for, or else by name: a new string. */
+/* The source of a pack according to the arguments, or else name; a new string. */
 static char *source_text(const struct style_arguments *a, const char *name)
 {
     const char *artist = a->text[NST_PACK_ARTIST], *title = a->text[NST_PACK_TITLE];
@@ -67,7 +67,7 @@ static char *source_text(const struct style_arguments *a, const char *name)
     return nst_xstrdup(name);
 }
 
-/* The texts, and the preview, that were asked for. */
+/* Set the given texts and preview. */
 static enum nst_status set_texts(struct nst_pack *p, const struct style_arguments *a,
                                  struct nst_err *err)
 {
@@ -92,11 +92,10 @@ static int longest_side(const struct nst_picture *p)
     return p->height > p->width ? p->height : p->width;
 }
 
-/* Mirrored pixels on each side, which the network sees where the picture ends, as with
- * --padding reflect. */
+/* Mirrored pixels that the network sees beyond each side, as with --padding reflect. */
 #define BORDER 32
 
-/* One picture, made larger or smaller to that size, seen through one network. */
+/* Add one picture, resized to size, through one network. */
 static enum nst_status add_picture(struct nst_pack *pack, struct nst_vgg *v,
                                    const struct nst_layers *layers, int size,
                                    const struct nst_picture *p, double weight,
@@ -120,8 +119,8 @@ static enum nst_status add_picture(struct nst_pack *pack, struct nst_vgg *v,
     return st;
 }
 
-/* Layers below the first pooling are the same for both kinds of it, and those of max
- * pooling are there already. */
+/* Layers below the first pooling do not depend on its kind, and the pack already has
+ * them from max pooling. */
 static struct nst_layers layers_above_pooling(const struct nst_layers *layers)
 {
     struct nst_layers above = {0};
@@ -132,7 +131,7 @@ static struct nst_layers layers_above_pooling(const struct nst_layers *layers)
     return above;
 }
 
-/* The network, the layers and the sizes of those contents, or what was asked for. */
+/* Open an engine for the network, layers and sizes of a variant, or those given. */
 static enum nst_status open_engine(struct style_arguments *a,
                                    const struct pack_variant *c, struct nst_engine **e,
                                    struct nst_err *err)
@@ -146,7 +145,7 @@ static enum nst_status open_engine(struct style_arguments *a,
     return st == NST_OK ? nst_engine_new(e, &a->p, err) : st;
 }
 
-/* Layers that are asked for are those of every row: one for each pooling is enough. */
+/* Given layers replace those of all variants, so one variant per pooling is enough. */
 static bool needs_variant(const struct style_arguments *a, int row)
 {
     return !a->with_layers || row == 0 ||
@@ -158,7 +157,7 @@ static char *network_name(const struct nst_network *n)
     return nst_xstrdup(n->name);
 }
 
-/* All pictures, seen through the networks with one kind of pooling. */
+/* Add all pictures, through the networks with one kind of pooling. */
 static enum nst_status add_pictures(struct nst_pack **pack, struct style_arguments *a,
                                     const struct pack_variant *c,
                                     struct nst_picture *const *picture,
@@ -190,7 +189,7 @@ static enum nst_status add_pictures(struct nst_pack **pack, struct style_argumen
     return st;
 }
 
-/* What is read is not overwritten. */
+/* Refuse to overwrite an input. */
 static enum nst_status protect_inputs(const struct style_arguments *a,
                                       struct nst_err *err)
 {
@@ -227,8 +226,8 @@ enum nst_status style_pack(struct style_arguments *a, struct nst_err *err)
     return st;
 }
 
-/* A pack of several, which is to have the same layers as the first; one that is not to
- * be written over. */
+/* Load pack i. It must have the layers of the first one, and of several packs none may
+ * be the output. */
 static enum nst_status load_pack(struct nst_pack **out, int i,
                                  const struct style_arguments *a,
                                  struct nst_pack *first, struct nst_err *err)
@@ -262,7 +261,7 @@ static enum nst_status blend_packs(struct nst_pack **out,
     return st;
 }
 
-/* A pack alone stays what it is but for what was asked for. */
+/* A single pack keeps its source unless another is given. */
 static void relabel(struct nst_pack *p, const struct style_arguments *a)
 {
     char *from = source_text(a, nst_pack_text(p, NST_PACK_FROM));
@@ -288,7 +287,8 @@ enum nst_status style_blend(const struct style_arguments *a, struct nst_err *err
     pack = blended ? blended : from[0];
     if (st == NST_OK)
         st = set_texts(pack, a, err);
-    if (st == NST_OK) /* as a whole, so one pack alone may be the one written */
+    /* This replaces the file as a whole, so a single pack may be the output. */
+    if (st == NST_OK)
         st = nst_pack_save(pack, a->output, err);
     nst_pack_free(blended);
     for (int i = 0; i < s->count; i++)

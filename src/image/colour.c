@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Little CMS is called here in float and without its optimiser. What libvips offers
- * runs it with 16 bits, through a table of 33 points a side: colours near the edge of
- * sRGB then move by up to 40 levels of 255 on the way there and back.
- */
+/* Calls Little CMS in float and without its optimiser. libvips runs it in 16 bits
+ * through a table of 33 points per side, which moves colours near the edge of sRGB by
+ * up to 40 levels of 255 in a round trip. */
 #include "config.h"
 
 #include "image/source_info.h"
@@ -15,7 +13,7 @@
 
 #include <lcms2.h>
 
-/* Levels of each channel in the lattice that a profile is probed with. */
+/* Levels per channel of the colour lattice that probes a profile. */
 #define PROBE 9
 
 #define SAME (3.0f / 255)
@@ -28,7 +26,7 @@ const char *nst_vips_error(char *text, size_t size)
     char *all = vips_error_buffer_copy();
     char *line = all, *colon;
 
-    /* Every line is "domain: what happened"; the first is nearest to the cause. */
+    /* Each line reads "domain: message"; the first is closest to the cause. */
     while (*line == '\n' || *line == ' ')
         line++;
     line[strcspn(line, "\n")] = 0;
@@ -40,7 +38,7 @@ const char *nst_vips_error(char *text, size_t size)
     return text;
 }
 
-/* The profile that image carries, or NULL. */
+/* The profile embedded in image, or NULL. */
 static cmsHPROFILE open_profile(VipsImage *image)
 {
     const void *data;
@@ -53,16 +51,16 @@ static cmsHPROFILE open_profile(VipsImage *image)
     return cmsOpenProfileFromMem(data, (cmsUInt32Number)size);
 }
 
-/* Float samples of a colour space, and what Little CMS takes for full scale in them. */
+/* Little CMS's type for float samples of space; *full is its value for full scale. */
 static cmsUInt32Number sample_type(cmsColorSpaceSignature space, float *full)
 {
-    *full = space == cmsSigCmykData ? 100 : 1; /* per cent of ink */
+    *full = space == cmsSigCmykData ? 100 : 1; /* percent of ink */
     return space == cmsSigCmykData   ? TYPE_CMYK_FLT
            : space == cmsSigGrayData ? TYPE_GRAY_FLT
                                      : TYPE_RGB_FLT;
 }
 
-/* From own to sRGB, or back to own; NULL if the profile cannot do that. */
+/* A transform from own to sRGB, or back; NULL if the profile does not support it. */
 static cmsHTRANSFORM new_transform(cmsHPROFILE own, bool back)
 {
     const cmsUInt32Number flags =
@@ -88,10 +86,10 @@ static float clamp(float v)
 }
 
 /*
- * Most cameras embed some wording of sRGB itself, and they differ by the rounding of
- * their primaries: 1.4 levels of 255 at pure green, less elsewhere. A profile that
- * moves no colour of a lattice by more than SAME is taken for sRGB, so that samples
- * stay exact; Display P3, the nearest true neighbour, moves some by 100.
+ * Most cameras embed their own version of sRGB, and the rounding of the primaries
+ * differs: 1.4 levels of 255 at pure green, less elsewhere. A profile that moves no
+ * colour of the lattice by more than SAME counts as sRGB, so that samples stay exact.
+ * Display P3, the nearest other space, moves some by 100.
  */
 static bool is_srgb(cmsHTRANSFORM t)
 {
@@ -134,7 +132,7 @@ enum nst_profile nst_colour_profile(VipsImage *in)
     cmsHPROFILE own;
     int channels = 0;
 
-    /* Profiles are about integer samples; floats come with a space of their own. */
+    /* Profiles describe integer samples; floats have a colour space of their own. */
     if ((in->BandFmt != VIPS_FORMAT_UCHAR && in->BandFmt != VIPS_FORMAT_USHORT) ||
         !(own = open_profile(in)))
         return NST_PROFILE_NONE;
@@ -150,7 +148,7 @@ enum nst_profile nst_colour_profile(VipsImage *in)
     return profile;
 }
 
-/* Every row of in, float samples times gain, through t to rows of out. */
+/* Convert in (float samples, multiplied by gain) to out through t, row by row. */
 static int convert_rows(VipsImage *in, VipsImage *out, cmsHTRANSFORM t, float gain)
 {
     VipsRegion *region = vips_region_new(in);
@@ -205,7 +203,7 @@ static int convert(VipsImage *in, cmsHPROFILE own, VipsImage **out)
     return failed;
 }
 
-/* CMYK that says nothing of its inks, by the profile that libvips brings. */
+/* Convert CMYK without a profile, using the CMYK profile of libvips. */
 static int convert_plain_cmyk(VipsImage *in, VipsImage **out)
 {
     cmsHPROFILE inks;

@@ -15,15 +15,15 @@
 
 struct nst_frame_reader {
     struct nst_picture_size size;
-    struct nst_input in; /* of what is no stream */
+    struct nst_input in; /* an animation or a picture */
     VipsImage *roll;     /* all its frames, one below the other */
     int count, next;
 
     FILE *stream; /* or NULL */
     char *label;
-    bool pnm; /* what the stream is; otherwise */
+    bool pnm; /* a PNM stream; otherwise Y4M */
     struct nst_y4m y4m;
-    bool pam; /* the latest frame of a pnm stream was one */
+    bool pam; /* the latest frame of a PNM stream was a PAM */
 };
 
 static enum nst_status open_stream(struct nst_frame_reader *f, const char *path,
@@ -98,7 +98,7 @@ int nst_frame_reader_count(const struct nst_frame_reader *f)
     return f->count;
 }
 
-/* The frame rgb, of the stream's size, as a picture of the size asked for. */
+/* Resize the frame rgb of a Y4M stream to the requested size. */
 static enum nst_status make_picture(const struct nst_frame_reader *f, const float *rgb,
                                     struct nst_picture **out, struct nst_err *err)
 {
@@ -181,7 +181,7 @@ struct nst_frame_writer {
     const struct nst_frame_reader *reader;
     int width, height, frames;
     int bands;
-    unsigned char *samples; /* of all frames; of a stream, of the latest */
+    unsigned char *samples; /* all frames of an animation; the latest of a stream */
     VipsImage *meta;        /* of the first frame */
 };
 
@@ -277,7 +277,7 @@ enum nst_status nst_frame_writer_add(struct nst_frame_writer *f,
     return st;
 }
 
-/* How long each frame is shown and how often all are, as the source has it. */
+/* Copy the delays of the frames and the number of loops from the source. */
 static void copy_timing(VipsImage *to, VipsImage *from, int frames)
 {
     int *delay, n, loop;

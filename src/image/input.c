@@ -101,19 +101,19 @@ void nst_input_close(struct nst_input *in)
     in->data = NULL;
 }
 
-/* Tables of numbers, which libvips would take for pictures, are refused as text. */
+/* libvips would load a table of numbers as a picture; nst refuses it as text. */
 static bool is_table(const char *loader)
 {
     return loader && (strstr(loader, "Csv") || strstr(loader, "Matrix"));
 }
 
-/* Other formats have pages, too, which do not follow each other in time. */
+/* The pages of other formats are not frames in time. */
 static bool is_animation(const char *loader)
 {
     return strstr(loader, "Gif") || strstr(loader, "Nsgif") || strstr(loader, "Webp");
 }
 
-/* OpenEXR has no loader from memory, only one from a path. */
+/* libvips loads OpenEXR from a path only, not from memory. */
 static VipsImage *open_by_path(const struct nst_input *in)
 {
     const char *loader = in->fd >= 0 ? vips_foreign_find_load(in->path) : NULL;
@@ -140,10 +140,8 @@ static VipsImage *open_source(VipsSource *source, bool vector, double scale,
                                       "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
 }
 
-/*
- * Width and height in the first bytes of a PNG, for a file cut short so early that
- * libpng does not report them: the reason to refuse it is then still its size.
- */
+/* Read width and height from the first bytes of a PNG that is cut short too early for
+ * libpng to report them. An image that is too large is then refused for its size. */
 static VipsImage *png_header(const struct nst_input *in)
 {
     static const unsigned char magic[16] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
@@ -175,7 +173,7 @@ static bool is_pam(const struct nst_input *in)
            nst_pnm_is_pam(magic, sizeof magic);
 }
 
-/* libvips has no loader for it; all of it is read at once. */
+/* libvips has no loader for PAM; this one reads all pixels at once. */
 static enum nst_status read_pam(VipsImage **out, const struct nst_input *in,
                                 struct nst_err *err)
 {
@@ -186,7 +184,7 @@ static enum nst_status read_pam(VipsImage **out, const struct nst_input *in,
 
     if (!f)
         return io_error(in, errno, err);
-    rewind(f); /* what reads the file from its descriptor may have moved it */
+    rewind(f); /* libvips may have moved the position of the descriptor */
     st = nst_pnm_read(out, &pam, f, in->label, &size, err);
     fclose(f);
     return st;

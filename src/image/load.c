@@ -11,7 +11,7 @@
 #include "image/input.h"
 #include "image/source_info.h"
 
-/* libvips and the libraries under it warn on stderr of what we report, or mend. */
+/* libvips and its libraries warn on stderr about faults that we report or correct. */
 static void ignore_log(const gchar *domain, GLogLevelFlags level, const gchar *text,
                        gpointer data)
 {
@@ -29,7 +29,7 @@ enum nst_status nst_picture_init(const char *name, struct nst_err *err)
     if (VIPS_INIT(name) != 0)
         return nst_err_set(err, NST_ERR_IO, "libvips cannot be used: %s",
                            nst_vips_error(reason, sizeof reason));
-    /* Each picture is read once: a cache would only hold on to its memory. */
+    /* Each picture is read once, so a cache would only hold memory. */
     vips_cache_set_max(0);
     return NST_OK;
 }
@@ -50,7 +50,7 @@ static enum nst_status damaged_error(const struct nst_input *in, struct nst_err 
                        in->label, reason);
 }
 
-/* Sides too short are refused, and so is more than max pixels (0: no limit). */
+/* Refuse sides that are too short and more than max pixels (0: no limit). */
 static enum nst_status check_dimensions(const char *label, int w, int h, long long max,
                                         const char *what, struct nst_err *err)
 {
@@ -84,10 +84,8 @@ void nst_picture_target_size(const struct nst_picture_size *size, int *w, int *h
     *h = size->square ? size->longest : scale_side(*h, size->longest, longest);
 }
 
-/*
- * How much larger than its own size a drawing is to be drawn. A square needs the
- * shorter side that long too, unless a very oblong one would then grow past max pixels.
- */
+/* Scale factor for rendering a vector image. A square needs the full length on the
+ * shorter side too, unless a very oblong image would then exceed max_pixels. */
 static double drawing_scale(const struct nst_picture_size *size, int w, int h)
 {
     double n = size->longest;
@@ -111,7 +109,7 @@ enum nst_status nst_picture_check_size(const char *label, int w, int h,
     return check_dimensions(label, w, h, size->max_pixels, "resized to ", err);
 }
 
-/* The header, checked, of the picture or of the drawing at the size it is drawn. */
+/* Open a picture and check its header; a vector image is opened at its final size. */
 static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
                                     const struct nst_picture_size *size,
                                     struct nst_err *err)
@@ -132,7 +130,7 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
         return status;
     w = (*out)->Xsize;
     h = (*out)->Ysize;
-    if (h > vips_image_get_page_height(*out)) { /* an animation, all of it in memory */
+    if (h > vips_image_get_page_height(*out)) { /* an animation is decoded as a whole */
         status = check_dimensions(in->label, w, h, size->max_pixels, "", err);
         h = vips_image_get_page_height(*out);
     }
@@ -146,7 +144,7 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
     return status;
 }
 
-/* What counts as white (or opaque) in samples of image, as libvips hands them out. */
+/* The sample value that means white (or opaque) in image. */
 static double full_scale(VipsImage *image)
 {
     double max = 1;
@@ -158,7 +156,7 @@ static double full_scale(VipsImage *image)
     case VIPS_FORMAT_CHAR:
         return 127;
     case VIPS_FORMAT_USHORT:
-        /* HEIF's 10 and 12 bits are shifted up, so their white is not quite 65535. */
+        /* libvips shifts HEIF's 10 and 12 bits up, so white is slightly below 65535. */
         if (vips_image_get_typeof(image, "heif-bitdepth") &&
             !vips_image_get_int(image, "heif-bitdepth", &bits) && bits > 8 && bits < 16)
             return ((1 << bits) - 1) << (16 - bits);
@@ -170,7 +168,7 @@ static double full_scale(VipsImage *image)
     case VIPS_FORMAT_INT:
         return 2147483647;
     default:
-        /* Floats say nothing of their range: take the usual one that holds them. */
+        /* Floats have no range: assume the smallest usual one that holds them. */
         if (vips_max(image, &max, NULL) || !(max > 1))
             return 1;
         return max <= 255 ? 255 : max <= 65535 ? 65535 : max;
@@ -190,7 +188,7 @@ static int colour_bands(const VipsImage *image)
     }
 }
 
-/* The decoded picture taken apart; everything is owned. */
+/* The bands of a decoded picture; all members are owned. */
 struct decoded_parts {
     VipsImage *meta, *colour, *alpha;
     double white, opaque; /* full scale of colour and of alpha */
@@ -205,7 +203,7 @@ static void decoded_parts_free(struct decoded_parts *p)
     g_clear_object(&p->alpha);
 }
 
-/* One pixel with the metadata of in: it outlives the picture at no cost. */
+/* Copy one pixel with the metadata of in, so that the picture itself can be freed. */
 static int extract_metadata(VipsImage *in, VipsImage **out)
 {
     VipsImage *pixel;
@@ -246,10 +244,8 @@ out:
     return failed;
 }
 
-/*
- * Lanczos 3, in float. Colours are weighted by alpha meanwhile, or what hides under
- * transparent pixels would bleed into the visible ones beside them.
- */
+/* Lanczos 3, in float. Colours are premultiplied by alpha, so that colours under
+ * transparent pixels do not bleed into visible neighbours. */
 static int resize(VipsImage *in, VipsImage **out, int w, int h, double opaque,
                   bool has_alpha)
 {
@@ -280,8 +276,8 @@ static float to_unit(float value, float full)
     return value > 0 ? value < 1 ? value : 1 : 0; /* NaN becomes 0 */
 }
 
-/* Rows of in (1 or 3 float bands, then alpha if the picture has one) to planes, rgb
- * and, of a picture with alpha, alpha. */
+/* Split the rows of in (1 or 3 float bands, then alpha if the picture has it) into the
+ * planes of rgb and alpha. */
 static int deinterleave(VipsImage *in, const struct decoded_parts *p, float *rgb,
                         float *alpha)
 {
@@ -312,7 +308,7 @@ static int deinterleave(VipsImage *in, const struct decoded_parts *p, float *rgb
     return 0;
 }
 
-/* The parts side by side as floats, at the size asked: no resampling at their own. */
+/* Join colour and alpha as floats, resampled to w x h if the size differs. */
 static int join_bands(const struct decoded_parts *p, int w, int h, VipsImage **out)
 {
     VipsObject *scope = VIPS_OBJECT(vips_image_new());
@@ -334,7 +330,7 @@ out:
     return failed;
 }
 
-/* pic's small, if it is to have one. */
+/* Make pic->small, if pic gets one. */
 static enum nst_status build_small(struct nst_picture *pic,
                                    const struct decoded_parts *p,
                                    const struct nst_picture_size *size,
@@ -395,10 +391,8 @@ static enum nst_status build_picture(struct nst_picture *pic, struct decoded_par
     return status;
 }
 
-/*
- * libvips 8.14 leaves the metadata of a HEIF to its loader, which frees it although
- * copies of the image still point there: so each decoded picture gets its own.
- */
+/* The HEIF loader of libvips 8.14 frees metadata to which copies of the image still
+ * point, so each decoded picture gets its own copy. */
 static void copy_metadata(VipsImage *image)
 {
     static const char *const names[] = {VIPS_META_ICC_NAME, VIPS_META_EXIF_NAME,
@@ -411,15 +405,13 @@ static void copy_metadata(VipsImage *image)
         if (vips_image_get_typeof(image, names[i]) &&
             !vips_image_get_blob(image, names[i], &data, &size))
             vips_image_set_blob_copy(image, names[i], data, size);
-    /* Setting EXIF brings its orientation back, which a loader may have applied. */
+    /* Setting EXIF restores the orientation, which a loader may have applied. */
     vips_image_set_int(image, VIPS_META_ORIENTATION, orientation);
 }
 
-/*
- * The whole picture in memory, row by row on this thread. Through the threads of
- * vips_image_copy_memory() the error of a file cut short is lost now and then
- * (libvips 8.14: 3 times in 40 for one small PNG), and half a picture is taken.
- */
+/* Decode the whole picture into memory, row by row on this thread. The threads of
+ * vips_image_copy_memory() sometimes lose the error of a truncated file (libvips 8.14:
+ * 3 times in 40 for one small PNG), and half a picture would be accepted. */
 static VipsImage *copy_rows(VipsImage *in)
 {
     VipsImage *out = vips_image_new_memory();
@@ -480,7 +472,7 @@ enum nst_status nst_picture_from_image(struct nst_picture **out, VipsImage *deco
     return status;
 }
 
-/* A picture of which there is the size alone. */
+/* Make a picture that has a size but no pixels. */
 static enum nst_status read_header(struct nst_picture **out, struct nst_input *in,
                                    const struct nst_picture_size *size,
                                    struct nst_err *err)

@@ -11,7 +11,7 @@
 #include "image/input.h"
 #include "image/picture.h"
 
-/* A JPEG marker holds 64 KiB; some is kept back for what libvips adds to the EXIF. */
+/* A JPEG marker holds 64 KiB; the rest is reserved for libvips' own EXIF. */
 #define JPEG_EXIF_MAX 64000
 
 static bool starts_with(const char *s, const char *prefix)
@@ -19,8 +19,8 @@ static bool starts_with(const char *s, const char *prefix)
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* The rest of libvips' fields describe how the source was stored (pages, palette, ...),
- * and would be wrong of the result. */
+/* Whether a result inherits this field. libvips' other fields describe how the source
+ * was stored (pages, palette, ...) and would be wrong. */
 static bool is_copied(const char *field)
 {
     static const char ours[] = "-nst";
@@ -36,7 +36,7 @@ static bool is_copied(const char *field)
            strcmp(field, VIPS_META_IMAGEDESCRIPTION) == 0;
 }
 
-/* What a result must not inherit: it is upright, and has no thumbnail (ifd1). */
+/* A result is upright and has no thumbnail (ifd1). */
 static bool is_stale(const char *field)
 {
     return strcmp(field, VIPS_META_ORIENTATION) == 0 ||
@@ -45,8 +45,8 @@ static bool is_stale(const char *field)
            starts_with(field, "exif-ifd1-");
 }
 
-/* libvips spells EXIF out as fields when the block is set, and when it writes drops
- * the tags whose fields are gone. */
+/* libvips expands EXIF to fields when the block is set, and on writing drops tags whose
+ * fields were removed. */
 static void drop_stale(VipsImage *image)
 {
     gchar **fields = vips_image_get_fields(image);
@@ -87,7 +87,7 @@ void nst_metadata_copy(VipsImage *to, const struct nst_source_info *from, bool p
     }
 }
 
-/* text with everything outside ASCII as \uXXXX, in pairs beyond 16 bits. */
+/* A copy of text with non-ASCII characters as \uXXXX (surrogate pairs); g_free(). */
 static char *to_ascii(const char *text)
 {
     GString *s = g_string_new(NULL);
@@ -149,7 +149,7 @@ void nst_metadata_set_comment(VipsImage *to, enum nst_comment_location location,
     g_free(ascii);
 }
 
-/* vips_image_map(): a PNG's text chunk has a number in its name. */
+/* For vips_image_map(), because the name of a PNG text chunk contains a number. */
 static void *find_comment(VipsImage *image, const char *name, GValue *value,
                           void *found)
 {
@@ -161,8 +161,8 @@ static void *find_comment(VipsImage *image, const char *name, GValue *value,
     return NULL;
 }
 
-/* In the EXIF itself: libvips makes its values short. The text ends somewhere before
- * the end of what is returned. */
+/* Search the EXIF block, because libvips shortens its values. The new string may
+ * continue beyond the text. */
 static char *comment_of_exif(VipsImage *image)
 {
     static const char begin[] = "ASCII\0\0\0{\"nst\"";

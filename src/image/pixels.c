@@ -10,7 +10,7 @@
 #include "image/picture.h"
 #include "image/source_info.h"
 
-/* One plane, Lanczos 3; what it overshoots is cut off. */
+/* Resample one plane with Lanczos 3; overshoots are clamped. */
 static int resize_plane(const float *from, int h, int w, float *to, int to_h, int to_w)
 {
     VipsObject *scope = VIPS_OBJECT(vips_image_new());
@@ -77,7 +77,7 @@ enum nst_status nst_pixels_resize(float **out, const float *rgb, int h, int w, i
     return NST_OK;
 }
 
-/* Where in 0 to n - 1 pixel i of the extended line comes from. */
+/* The source, 0 to n - 1, of pixel i of a padded line. */
 static int reflect_index(int i, int n, bool mirror)
 {
     int period = 2 * (n - 1);

@@ -10,14 +10,14 @@
 
 #include "image/source_info.h"
 
-#define MAX_HEADER_LINES 1000 /* of a PAM's header */
+#define MAX_HEADER_LINES 1000 /* of a PAM */
 
 struct pnm_header {
     bool pam;
     unsigned width, height, bands, max;
 };
 
-/* A number after blanks and comments, and the character behind it; 0: there is none. */
+/* Read a number after blanks and comments, and the character after it. 0: none. */
 static unsigned read_number(FILE *f)
 {
     unsigned long v = 0;
@@ -31,7 +31,7 @@ static unsigned read_number(FILE *f)
     return c == EOF || v > 1 << 30 ? 0 : (unsigned)v;
 }
 
-/* The lines behind the P7. Of tuple types only the number of samples counts. */
+/* Read the lines after P7. The tuple type is ignored; the number of samples counts. */
 static bool read_pam_header(struct pnm_header *h, FILE *f)
 {
     char line[256], word[16];
@@ -66,7 +66,7 @@ static bool read_header(struct pnm_header *h, int kind, FILE *f)
     return true;
 }
 
-/* Samples of up to max as ones of 8 or 16 bits, in place. */
+/* Scale samples of 0 to max to the full range of 8 or 16 bits, in place. */
 static void widen(unsigned char *bytes, size_t samples, unsigned max)
 {
     uint16_t *wide = (uint16_t *)(void *)bytes;

@@ -18,9 +18,9 @@
 #define TIFF ".tif[compression=deflate,predictor=horizontal]"
 #define HEIC ".heic[compression=hevc,bitdepth="
 #define AVIF ".heic[compression=av1,bitdepth="
-#define PPM ".ppm[strip]" /* without a comment that holds the time of day */
+#define PPM ".ppm[strip]" /* no comment with the time of day */
 
-/* The first is what standard output gets. */
+/* The first is the default on standard output. */
 static const struct nst_format formats[] = {
     {".png", PNG, PNG, 16, true, true, false, NST_COMMENT_PNG},
     {".jpg", JPEG, NULL, 8, false, true, false, NST_COMMENT_JPEG, .quality = 92},
@@ -44,13 +44,13 @@ static const struct nst_format formats[] = {
     {".hdr", ".hdr", NULL, 8, false, false, false, NST_COMMENT_NONE},
 };
 
-/* A PNG that is looked at and thrown away: a third of the time for a tenth more bytes
- * (1024 x 768: 0.12 s in place of 0.05). */
+/* For previews and other short-lived pictures: 0.05 s instead of 0.12 for 1024 x 768,
+ * and a tenth more bytes. */
 static const struct nst_format fast_png = {
     ".png",          ".png[compression=1,filter=sub]", NULL, 8, true, true, false,
     NST_COMMENT_NONE};
 
-/* Only where it is asked for: no single picture is written so. */
+/* On request only: no single picture is written as Y4M. */
 static const struct nst_format y4m = {.suffix = ".y4m"};
 
 static const struct nst_format *find_by_suffix(const char *suffix)
@@ -99,7 +99,7 @@ static enum nst_status find_format(const struct nst_format **out, const char *pa
         path, dot);
 }
 
-/* As libvips does it; quality 0 is the format's own. */
+/* Encode with libvips; quality 0 is the format's default. */
 static int write_buffer(VipsImage *image, const struct nst_format *f, bool high_depth,
                         int quality, void **data, size_t *size)
 {
@@ -117,7 +117,7 @@ int nst_output_encode(const struct nst_output *o, VipsImage *image, bool high_de
     return write_buffer(image, o->format, high_depth, o->quality, data, size);
 }
 
-/* Write a small black picture: libvips may lack the format, or its encoder. */
+/* Encode a small black picture, because libvips may lack the format or its encoder. */
 static enum nst_status try_format(const struct nst_format *format, const char *path,
                                   struct nst_err *err)
 {
@@ -143,7 +143,7 @@ static enum nst_status try_format(const struct nst_format *format, const char *p
     return NST_OK;
 }
 
-/* The format called name, or by the path's ending; a stream's is the first. */
+/* Choose the format by name, or else by the suffix of path; streams default to PNG. */
 static enum nst_status choose_format(struct nst_output *o, const char *path,
                                      const char *name, struct nst_err *err)
 {
@@ -189,7 +189,7 @@ enum nst_status nst_output_open(struct nst_output **out, const char *path,
     return status;
 }
 
-/* The format called so, or that of the path's ending, or NULL. */
+/* The format of that name, or else of the suffix of path; NULL if unknown. */
 static const struct nst_format *output_format(const char *path, const char *format)
 {
     const char *dot = strrchr(path, '.');
@@ -234,10 +234,8 @@ static unsigned quantise(float v, unsigned max)
     return v > 0 ? v < 1 ? (unsigned)(v * (double)max + 0.5) : max : 0; /* NaN is 0 */
 }
 
-/*
- * n pixels of three planes, and alpha if it is not NULL, to samples side by side:
- * uint8_t, or uint16_t with bits significant ones, shifted up as libvips wants them.
- */
+/* Interleave n pixels of three planes, and alpha unless NULL: uint8_t for 8 bits, or
+ * uint16_t with bits significant bits, shifted up as libvips expects. */
 static void interleave(void *to, const float *rgb, const float *alpha, size_t n,
                        int bits)
 {
@@ -270,7 +268,7 @@ static VipsImage *wrap_samples(void *samples, const struct nst_picture *source,
     return image;
 }
 
-/* The bytes of the file, from planes that are final; g_free(*data) is the caller's. */
+/* Encode planes that need no conversion. *data belongs to the caller: g_free(). */
 static int encode(const struct nst_output *out, const struct nst_picture *source,
                   const float *rgb, const char *comment, void **data, size_t *size)
 {
@@ -333,7 +331,8 @@ enum nst_status nst_output_quantise(const struct nst_output *o,
     return NST_OK;
 }
 
-/* As encode(), from planes as they were made: in sRGB, over no paper. */
+/* As encode(), but first composite rgb (sRGB) over white and convert it to the profile,
+ * as the format requires. */
 static enum nst_status convert_and_encode(struct nst_output *out,
                                           const struct nst_picture *source,
                                           const float *rgb, const char *comment,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * source_info.h - what load.c keeps of a source and save.c puts back; private to this
- * folder, with the colour conversions that both directions share (colour.c).
+ * source_info.h - the metadata of a source, which load.c keeps and save.c restores, and
+ * the colour conversions that both share (colour.c). Private to this folder.
  */
 #ifndef NST_IMAGE_SOURCE_INFO_H
 #define NST_IMAGE_SOURCE_INFO_H
@@ -14,77 +14,77 @@
 #include "base/err.h"
 
 enum nst_profile {
-    NST_PROFILE_NONE,  /* none, or one that is broken: nothing is embedded */
-    NST_PROFILE_SRGB,  /* says sRGB: embedded again, no conversion either way */
-    NST_PROFILE_RGB,   /* another RGB space: the result goes back to it */
-    NST_PROFILE_OTHER, /* CMYK or grey: the result is sRGB and says so */
+    NST_PROFILE_NONE,  /* none, or a broken one: nothing is embedded */
+    NST_PROFILE_SRGB,  /* equals sRGB: embedded again, no conversion */
+    NST_PROFILE_RGB,   /* another RGB space: the result is converted back to it */
+    NST_PROFILE_OTHER, /* CMYK or grey: the result is tagged as sRGB */
 };
 
 struct nst_source_info {
-    VipsImage *meta;  /* 1 x 1, only for its metadata and resolution */
-    float *alpha;     /* height x width, 0 to 1; NULL for an opaque picture */
-    bool transparent; /* has alpha, of which the header alone was read */
-    int depth;        /* bits of a sample: 8, or 16 for everything wider */
+    VipsImage *meta;  /* 1 x 1: metadata and resolution only */
+    float *alpha;     /* height x width, 0 to 1, owned; NULL if opaque */
+    bool transparent; /* has alpha, but only the header was read */
+    int depth;        /* bits per sample: 8, or 16 for anything deeper */
     enum nst_profile profile;
 };
 
-/* Planes of n pixels, as they show on paper of that grey. */
+/* Composite planes of n pixels over a grey background, 0 to 1. */
 void nst_pixels_flatten(float *rgb, const float *alpha, size_t n, float background);
 
 struct nst_input;
 struct nst_picture;
 struct nst_picture_size;
 
-/* Refuse what is too small, or has too many pixels as it is or at the size asked. */
+/* Refuse a picture that is too small or has too many pixels, at its own or at the
+ * requested size. NST_ERR_ARG; the message begins with label. */
 enum nst_status nst_picture_check_size(const char *label, int w, int h,
                                        const struct nst_picture_size *size,
                                        struct nst_err *err);
-/* What w x h become at the size asked. */
+/* Replace *w x *h by the requested size. */
 void nst_picture_target_size(const struct nst_picture_size *size, int *w, int *h);
-/* Decode all of in: from here on nothing depends on the file. */
+/* Decode all of in; *out belongs to the caller and no longer depends on the file. */
 enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
                                    const struct nst_picture_size *size,
                                    struct nst_err *err);
-/* The picture that was decoded so, or a frame of it. */
+/* Make a picture from a decoded image, or from a frame of one. *out belongs to the
+ * caller: nst_picture_free(). */
 enum nst_status nst_picture_from_image(struct nst_picture **out, VipsImage *decoded,
                                        const struct nst_input *in,
                                        const struct nst_picture_size *size,
                                        struct nst_err *err);
 
-/* The profile that in, colour bands alone, carries. */
+/* Classify the profile of in, which has colour bands only. */
 enum nst_profile nst_colour_profile(VipsImage *in);
 
 /*
- * in, colour bands alone, as one or three bands of gamma-encoded sRGB. An 8 or 16 bit
- * picture without a profile passes untouched; a converted one is float, 0 to 1.
- * 0, or -1 with libvips' error set. *out belongs to the caller.
+ * Convert in (colour bands only) to one or three bands of gamma-encoded sRGB. 8-bit and
+ * 16-bit pictures that need no conversion pass unchanged; a profile's conversion gives
+ * floats, 0 to 1. Returns 0, or -1 with libvips' error set. *out belongs to the caller.
  */
 int nst_colour_to_srgb(VipsImage *in, enum nst_profile profile, VipsImage **out);
 
-/* n pixels in three planes of sRGB to the space of the profile that meta carries, in
- * place. -1 if that cannot be. */
+/* Convert n pixels in three planes of sRGB to the profile embedded in meta, in place.
+ * Returns 0, or -1 if that is impossible. */
 int nst_colour_from_srgb(float *rgb, size_t n, VipsImage *meta);
 
 enum nst_comment_location {
     NST_COMMENT_NONE,
     NST_COMMENT_PNG,         /* a tEXt chunk with the keyword nst */
     NST_COMMENT_EXIF,        /* UserComment */
-    NST_COMMENT_JPEG,        /* UserComment, where all of EXIF is below 64 KiB */
+    NST_COMMENT_JPEG,        /* UserComment, if EXIF stays below 64 KiB */
     NST_COMMENT_DESCRIPTION, /* TIFF's ImageDescription */
 };
 
-/* EXIF, XMP, IPTC, text and resolution of the source; the profile only if asked. */
+/* Copy EXIF, XMP, IPTC, text, resolution and, if asked, the profile of the source. */
 void nst_metadata_copy(VipsImage *to, const struct nst_source_info *from, bool profile);
 
-/*
- * The text (JSON, UTF-8) where the format keeps such a thing. These places hold ASCII
- * or Latin-1, so other characters become \uXXXX, which JSON readers undo. A text too
- * long for the format is left out.
- */
+/* Store text (JSON, UTF-8) at location. These places hold ASCII or Latin-1, so other
+ * characters become \uXXXX, which JSON readers undo. A text that is too long for JPEG
+ * is dropped. */
 void nst_metadata_set_comment(VipsImage *to, enum nst_comment_location location,
                               const char *text);
 
-/* The first useful line of libvips' error text, which is cleared. */
+/* Move the first useful line of libvips' error to text, and return text. */
 const char *nst_vips_error(char *text, size_t size);
 
 #endif

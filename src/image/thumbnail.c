@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* thumbnail.c - a picture made small, as the bytes of a JPEG. */
+/* thumbnail.c - encodes a small version of a picture as JPEG. */
 #include "config.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ static enum nst_status fit_within(float **rgb, int *w, int *h,
     return nst_pixels_resize(rgb, p->rgb, p->height, p->width, *h, *w, err);
 }
 
-/* Planes of 0 to 1 as a JPEG; g_free(*data) is the caller's. */
+/* Encode planes of 0 to 1 as JPEG. *data belongs to the caller: g_free(). */
 static int encode(const float *rgb, int w, int h, void **data, size_t *size)
 {
     size_t n = (size_t)w * (size_t)h;

@@ -9,12 +9,13 @@
 
 #define MAGIC "YUV4MPEG2"
 #define FRAME "FRAME"
-/* BT.601: the parts of red and blue in luma */
+/* BT.601: weights of red, blue and green in luma */
 #define KR 0.299
 #define KB 0.114
 #define KG (1 - KR - KB)
 
-/* A line without its end. 1; 0 at the end of the stream, -1 if it is longer. */
+/* Read a line without its end. Returns 1; 0 at the end of the stream; -1 if the line is
+ * longer than size or incomplete. */
 static int read_line(FILE *f, char *to, size_t size)
 {
     size_t n = 0;
@@ -34,7 +35,7 @@ static bool starts_with(const char *s, const char *prefix)
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* The word after the C: false if such frames are not known. */
+/* Parse the word after the C. Returns false if the format is not supported. */
 static bool parse_chroma(struct nst_y4m *y, const char *word)
 {
     static const struct {
@@ -71,7 +72,7 @@ static bool parse_dimension(int *to, const char *word)
     return !*end && n > 0 && n <= 1 << 20;
 }
 
-/* One parameter of the header. Returns what is wrong with it, or NULL. */
+/* Parse one parameter of the header. Returns what is wrong with it, or NULL. */
 static const char *parse_param(struct nst_y4m *y, const char *word)
 {
     if (*word == 'W')
@@ -142,7 +143,7 @@ size_t nst_y4m_frame_bytes(const struct nst_y4m *y, int width, int height)
            sample_bytes(y);
 }
 
-/* What 0 and 1 of luma are as samples; chroma lies around zero. */
+/* Sample values of luma 0 and 1 and of chroma 0. */
 struct range {
     double black, white, zero, chroma; /* chroma: samples from -1/2 to 1/2 */
     unsigned max;
@@ -162,8 +163,8 @@ static double sample(const unsigned char *p, size_t i, bool wide)
     return wide ? p[2 * i] | p[2 * i + 1] << 8 : p[i];
 }
 
-/* Chroma at a pixel: linear between the samples, which lie in the middle of the pixels
- * they stand for. */
+/* Chroma at a pixel: bilinear between samples, which lie in the middle of the pixels
+ * they cover. */
 static double interpolate_chroma(const struct nst_y4m *y, const unsigned char *plane,
                                  int row, int column)
 {
@@ -205,7 +206,7 @@ static void to_rgb(const struct nst_y4m *y, const unsigned char *frame, float *r
         for (int c = 0; c < y->width; c++, i++) {
             double luma =
                 (sample(frame, i, y->bits > 8) - g.black) / (g.white - g.black);
-            double blue = 0, red = 0; /* less luma */
+            double blue = 0, red = 0; /* minus luma */
 
             if (y->subsample_x) {
                 blue = 2 * (1 - KB) * (interpolate_chroma(y, cb, r, c) - g.zero) /
@@ -259,8 +260,8 @@ static void put_sample(unsigned char **to, double v, const struct range *g, bool
         *(*to)++ = (unsigned char)(n >> 8);
 }
 
-/* The mean luma of the pixels of h x w that one sample stands for, and of the channel
- * that a chroma plane is about. */
+/* Mean of the luma and of one channel over the pixels of h x w that a chroma sample
+ * covers. */
 static void average_block(const struct nst_y4m *y, const float *rgb, int h, int w,
                           int row, int column, int channel, double *luma, double *value)
 {

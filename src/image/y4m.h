@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * y4m.h - YUV4MPEG2 streams, the uncompressed video that programs pipe to each other
- * (yuv4mpeg(5) of mjpegtools): a line that says what follows, then frames.
+ * y4m.h - YUV4MPEG2 streams, the uncompressed video that programs exchange through
+ * pipes (yuv4mpeg(5) of mjpegtools): a header line, then frames.
  *
- * Taken are progressive frames in 4:2:0, 4:2:2, 4:1:1, 4:4:4 and grey, of 8 to 16 bits.
- * Colours are BT.601's, as the format says, in the limited range unless the stream has
- * XCOLORRANGE=FULL. What is not understood of the line is passed on.
+ * Supports progressive 4:2:0, 4:2:2, 4:1:1, 4:4:4 and grey frames of 8 to 16 bits.
+ * Colours are BT.601, as the format specifies, in limited range unless the header has
+ * XCOLORRANGE=FULL. Unknown parameters of the header are passed on.
  */
 #ifndef NST_IMAGE_Y4M_H
 #define NST_IMAGE_Y4M_H
@@ -16,38 +16,36 @@
 
 #include "base/err.h"
 
-#define NST_Y4M_LINE 1024 /* the longest header that is taken */
+#define NST_Y4M_LINE 1024 /* longest header, in bytes */
 
 struct nst_y4m {
     int width, height;
-    int subsample_x, subsample_y; /* pixels to a chroma sample; 0: grey */
-    int bits;  /* of a sample; above 8 it takes two bytes, the lower one first */
-    bool full; /* range */
-    char extra_params[NST_Y4M_LINE]; /* all parameters but width and height, with a
-                                space before each */
+    int subsample_x, subsample_y; /* pixels per chroma sample; 0: grey */
+    int bits;  /* per sample; above 8, samples are 16-bit little-endian */
+    bool full; /* full range */
+    /* All parameters except width and height, each after a space. */
+    char extra_params[NST_Y4M_LINE];
 };
 
-/* Read the header. label is how messages call the stream. NST_ERR_FORMAT, NST_ERR_IO.
- */
+/* Read the header. Messages begin with label. NST_ERR_FORMAT, NST_ERR_IO. */
 enum nst_status nst_y4m_read_header(struct nst_y4m *y, FILE *f, const char *label,
                                     struct nst_err *err);
 
-/* The header of a stream like y, of frames of that size, with its line's end. Of size
- * bytes at to, at least NST_Y4M_LINE + 64. */
+/* Format the header line of a stream like y with frames of width x height. size is at
+ * least NST_Y4M_LINE + 64. */
 void nst_y4m_format_header(const struct nst_y4m *y, int width, int height, char *to,
                            size_t size);
 
-/* Bytes of a frame of width x height, without the line before it. */
+/* Bytes of a frame of width x height, without its FRAME line. */
 size_t nst_y4m_frame_bytes(const struct nst_y4m *y, int width, int height);
 
-/*
- * Read the next frame to rgb (3 x height x width, sRGB, 0 to 1). *end is set where the
- * stream ends instead. NST_ERR_FORMAT (cut short, no frame), NST_ERR_IO, NST_ERR_MEM.
- */
+/* Read the next frame into rgb (3 x height x width, sRGB, 0 to 1). *end is set if the
+ * stream ends instead. NST_ERR_FORMAT (truncated, or not a frame), NST_ERR_IO,
+ * NST_ERR_MEM. */
 enum nst_status nst_y4m_read_frame(const struct nst_y4m *y, FILE *f, const char *label,
                                    float *rgb, bool *end, struct nst_err *err);
 
-/* A frame of width x height, as nst_y4m_frame_bytes() bytes at to. */
+/* Encode a frame of width x height to nst_y4m_frame_bytes() bytes at to. */
 void nst_y4m_write_frame(const struct nst_y4m *y, const float *rgb, int width,
                          int height, unsigned char *to);
 

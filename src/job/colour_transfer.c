@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdbool.h>
 
-/* A colour that varies by less than this, a step of 8 bits, is no colour: to enlarge it
- * would make noise of rounding. So grey pictures have an inverse too. */
+/* Lower bound of a standard deviation, one step of 8 bits: dividing by less would
+ * amplify rounding noise, and the matrix of a grey picture would have no inverse. */
 #define MIN_STDDEV (1.0 / 255)
 
 static float clamp01(double v)
@@ -29,16 +29,16 @@ void nst_colour_transfer_luma(float *rgb, const float *content, size_t n)
     }
 }
 
-/* LAPACK: eigenvalues w and, in place of the symmetric a, eigenvectors. Fortran takes
- * the lengths of strings last. */
+/* LAPACK: computes the eigenvalues w and replaces the symmetric a by its eigenvectors.
+ * Fortran passes the lengths of strings last. */
 void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
             double *w, double *work, const int *lwork, int *info, size_t jobz_length,
             size_t uplo_length);
 
 struct colour_statistics {
     double mean[3];
-    double eigenvectors[3][3]; /* of the covariance: eigenvectors, of length 1 */
-    double stddev[3];          /* the standard deviation along each */
+    double eigenvectors[3][3]; /* of the covariance, of length 1 */
+    double stddev[3];          /* along each eigenvector */
 };
 
 static void mean_colour(const float *rgb, size_t n, double mean[3])
@@ -68,12 +68,12 @@ static void measure_colours(const float *rgb, size_t n, struct colour_statistics
         }
     dsyev_("V", "U", &(int){ORDER}, s->eigenvectors[0], &(int){ORDER}, variance, work,
            &(int){WORK}, &info, 1, 1);
-    (void)info; /* of nine finite numbers it finds them always */
+    (void)info; /* a finite 3 x 3 matrix never fails */
     for (int j = 0; j < 3; j++)
         s->stddev[j] = variance[j] > 0 ? sqrt(variance[j]) : 0;
 }
 
-/* The covariance's symmetric square root, or the inverse of that. */
+/* Symmetric square root of the covariance, or its inverse. */
 static void matrix_sqrt(const struct colour_statistics *s, bool inverse, double m[3][3])
 {
     for (int k = 0; k < 3; k++)
@@ -99,7 +99,7 @@ void nst_colour_transfer_match(float *style, size_t style_n, const float *conten
     matrix_sqrt(&from, true, whiten);
     matrix_sqrt(&to, false, colour);
     for (size_t i = 0; i < style_n; i++) {
-        double z[3] = {0}; /* uncorrelated, of variance 1 */
+        double z[3] = {0}; /* uncorrelated, variance 1 */
 
         for (int k = 0; k < 3; k++)
             for (int l = 0; l < 3; l++)

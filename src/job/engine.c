@@ -22,15 +22,15 @@ struct nst_engine {
     struct nst_backend *be;
     struct nst_network network[NST_MODELS_MAX];
     int networks;
-    char *fallback_reason; /* why it is the CPU that works, and not what was asked */
-    struct nst_engine *primary;     /* the first, beside which this one is; or NULL */
-    struct nst_engine *cloned_from; /* whose GPU and weights these are; or NULL */
-    int gpus, gpu[MAX_GPUS];        /* that were asked for */
+    char *fallback_reason;          /* why the CPU replaces a GPU; or NULL */
+    struct nst_engine *primary;     /* the first engine of the run; NULL for that one */
+    struct nst_engine *cloned_from; /* owner of the GPU and weights; or NULL */
+    int gpus, gpu[MAX_GPUS];        /* that were requested */
     size_t resident;
-    _Atomic size_t limit; /* 0: not known yet */
+    _Atomic size_t limit; /* 0: not determined yet */
 };
 
-/* How many convolutions the layers asked for need. */
+/* Number of convolutions that the requested layers need. */
 static int convs_needed(const struct nst_params *p)
 {
     const struct nst_layers *lists[] = {&p->content_layers, &p->style_layers};
@@ -43,7 +43,7 @@ static int convs_needed(const struct nst_params *p)
     return last + 1;
 }
 
-/* Which GPUs text asks for: cuda, cuda:N, cuda:N,M and so on. How many; 0 if none. */
+/* Parse cuda, cuda:N, cuda:N,M and so on. Returns the number of GPUs; 0 if invalid. */
 static int parse_gpus(const char *text, int gpu[MAX_GPUS])
 {
     int count = 0;
@@ -86,7 +86,6 @@ enum nst_status nst_engine_check(const struct nst_params *p, struct nst_err *err
                        p->device, MAX_GPUS);
 }
 
-/* Find the networks that p asks for. */
 static enum nst_status find_networks(struct nst_engine *e, const struct nst_params *p,
                                      struct nst_err *err)
 {
@@ -109,7 +108,7 @@ static enum nst_status find_networks(struct nst_engine *e, const struct nst_para
     return st;
 }
 
-/* Does the i-th have its weights of an earlier one, the same file? */
+/* An earlier network with the same file, whose weights the i-th shares; or NULL. */
 static const struct nst_network *find_same_file(const struct nst_engine *e, int i)
 {
     for (int k = 0; k < i; k++)
@@ -149,7 +148,7 @@ static enum nst_status load_networks(struct nst_engine *e, const struct nst_para
     return st;
 }
 
-/* Open what config says and load the networks on it. */
+/* Open the backend called name and load the networks on it. */
 static enum nst_status open_backend(struct nst_engine *e, const char *name,
                                     const struct nst_backend_config *config,
                                     const struct nst_params *p, struct nst_err *err)
@@ -166,7 +165,7 @@ static enum nst_status open_backend(struct nst_engine *e, const char *name,
     return st;
 }
 
-/* On the device that p asks for, or on the CPU when that cannot be had. */
+/* Open the device that p selects, or the CPU if it is not available. */
 static enum nst_status open_with_fallback(struct nst_engine *e,
                                           const struct nst_params *p,
                                           struct nst_err *err)
@@ -221,7 +220,7 @@ static struct nst_engine *primary_of(struct nst_engine *e)
     return e->primary ? e->primary : e;
 }
 
-/* e has the networks that another has, but not their weights. */
+/* Copy the list of networks without their weights. */
 static void copy_network_names(struct nst_engine *e, const struct nst_engine *other)
 {
     e->networks = other->networks;
@@ -232,7 +231,7 @@ static void copy_network_names(struct nst_engine *e, const struct nst_engine *ot
                                  .max_size = other->network[i].max_size};
 }
 
-/* e works beside another, and all since before it was made is the first one's. */
+/* Count all memory allocated since before as resident memory of the first engine. */
 static void attach_to_primary(struct nst_engine *e, struct nst_engine *other,
                               size_t before)
 {
@@ -365,8 +364,8 @@ size_t nst_engine_resident_memory(const struct nst_engine *e)
     return e->primary ? e->primary->resident : e->resident;
 }
 
-/* Found when a first picture has been read: libraries and threads have taken then what
- * they take of what is available. */
+/* Determined after the first picture is loaded: libraries and threads have taken their
+ * share of the available memory by then. */
 size_t nst_engine_memory_limit(struct nst_engine *e)
 {
     struct nst_engine *first = primary_of(e);

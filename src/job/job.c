@@ -150,7 +150,7 @@ enum nst_status nst_job_run(struct nst_job *j, float *x,
     st = nst_job_optimise(j, &result->end, err);
     if (st == NST_OK)
         nst_job_download(j, j->x);
-    if (j->device_error->status != NST_OK) /* which may be why it ended */
+    if (j->device_error->status != NST_OK) /* may be why the run ended */
         st = nst_backend_error(j->v.be, err);
     if (st != NST_OK)
         return st;

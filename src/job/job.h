@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * job.h - one picture from content, style and parameters to result.
+ * job.h - stylises one picture: content, style and parameters in, result out.
  *
- * Knows no files but the network's: pictures come and go as planar floats, and what
- * happens on the way is told through callbacks. Runs on the thread that calls it.
+ * Pictures are planar floats; only the network comes from a file. Progress is reported
+ * through callbacks. Everything runs on the calling thread.
  */
 #ifndef NST_JOB_JOB_H
 #define NST_JOB_JOB_H
@@ -25,36 +25,35 @@ struct nst_image {
     int height, width;
 };
 
-/* Each may be NULL. */
+/* Callbacks; each may be NULL. */
 struct nst_job_events {
     void *ctx;
-    /* All is ready, and the first evaluation comes next. */
+    /* Setup is done; the first evaluation follows. */
     void (*started)(void *ctx);
-    /* Every evaluation, in order, as soon as it is known whether it was accepted. */
+    /* Every evaluation, in order, once it is known whether it was accepted. */
     void (*evaluated)(void *ctx, const struct nst_evaluation *e);
-    /* After a step: e is the new iterate, done of planned steps are behind us (under
+    /* After each step: e is the new iterate; done of planned steps are complete (with
      * --compat both count evaluations). */
     void (*stepped)(void *ctx, const struct nst_evaluation *e, int64_t done,
                     int64_t planned);
-    /* Asked before each evaluation's step begins; true ends the run with what it has.
-     */
+    /* Asked after each step while steps remain, with --compat before each evaluation.
+     * true ends the run with the result so far. */
     bool (*stop)(void *ctx);
-    /* --adaptive changed a weight, after e. */
+    /* --adaptive changed a loss weight after e. */
     void (*weight_changed)(void *ctx, const struct nst_evaluation *e, const char *loss,
                            double from, double to);
-    /* Now is the time to write the job's state down: every save_every steps, and when
-     * all are made. */
+    /* Save the job's state: called every save_every steps and after the last one. */
     void (*save)(void *ctx, struct nst_job *j);
 };
 
-/* struct nst_job is one picture to be made. */
+/* struct nst_job stylises one picture. */
 struct nst_plan; /* job/plan.h */
 
 /*
- * Take what is to be kept of the content and the style, the pictures that plan was made
- * for. p must be the parameters that the engine was made for. p and content are
- * borrowed as long as the job lives, the style for the call. *out belongs to the
- * caller: nst_job_free(). Errors: NST_ERR_ARG (a picture too small for the layers),
+ * Make a job for the pictures that plan was made for, and compute the targets of
+ * content and style. p must be the parameters of the engine. p, plan and content are
+ * borrowed for the life of the job, style for the call. *out belongs to the caller:
+ * nst_job_free(). Errors: NST_ERR_ARG (a picture too small for the layers),
  * NST_ERR_MEM.
  */
 enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
@@ -64,50 +63,51 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_engine *e,
 void nst_job_free(struct nst_job *j);
 
 /*
- * Keep parts of the content: keep (height x width of it) says how much of each pixel
- * stays, from 0 to 1. The picture made is content + (1 - keep) (x - content), and x is
- * what is optimised. Borrowed as long as the job lives. NST_ERR_MEM.
+ * Keep parts of the content. keep_mask (height x width of the content) says how much of
+ * each pixel stays, from 0 to 1. The result is content + (1 - keep) (x - content); x is
+ * optimised. keep_mask is borrowed for the life of the job. NST_ERR_MEM.
  */
 enum nst_status nst_job_set_keep_mask(struct nst_job *j, const float *keep_mask,
                                       struct nst_err *err);
 
-/* Hold the picture to the frame before, with the weight that p asks for; borrowed as
- * long as the job lives. NST_ERR_MEM. */
+/* Add the temporal loss, weighted by p->temporal. target is borrowed for the life of
+ * the job. NST_ERR_MEM. */
 enum nst_status nst_job_set_temporal_target(struct nst_job *j,
                                             struct nst_temporal_target target,
                                             struct nst_err *err);
 
 /*
- * Stylise, once: x (3 x height x width of the content) is the picture to start from,
- * and becomes the result, within 0..1. *result is filled on success only. Errors:
- * NST_ERR_MEM, NST_ERR_NUMERIC (a loss that is not finite at the start).
+ * Run the optimisation, once. x (3 x height x width of the content) holds the initial
+ * image and receives the result, within 0..1. *result is filled on success only.
+ * Errors: NST_ERR_MEM, NST_ERR_NUMERIC (the initial loss is not finite), NST_ERR_FORMAT
+ * (see nst_job_resume()).
  */
 enum nst_status nst_job_run(struct nst_job *j, float *x,
                             const struct nst_job_events *events,
                             struct nst_job_result *result, struct nst_err *err);
 
-/* While the job runs, the picture made so far: 3 x height x width of the content,
- * borrowed until the next step. It may lie in the x that the job runs on. */
+/* The current image during the run: 3 x height x width of the content, borrowed until
+ * the next step. It may share memory with the x of nst_job_run(). */
 const float *nst_job_current_image(struct nst_job *j);
 
-/* And how many steps it took. */
+/* Number of steps so far. */
 int64_t nst_job_iterations(const struct nst_job *j);
 
 /*
- * The job's state while it runs, in parts (optim/serialise.h): what events->save() may
- * write down, and what nst_job_run() takes up where nst_job_resume() was called before.
- * False if the visitor said so.
+ * Visit the arrays of the job's state during the run (optim/serialise.h):
+ * events->save() writes them, and nst_job_run() restores them after nst_job_resume().
+ * False if the visitor fails.
  */
 bool nst_job_serialise(struct nst_job *j, nst_serialise_fn *visit, void *ctx);
 
-/* nst_job_run() begins with the state that visit brings in, whatever its x holds; both
- * are borrowed until then. If it cannot be had, or is of a job with another loss, the
- * run fails: NST_ERR_FORMAT. *deviation becomes how much the loss here differs from the
- * one written down: 0, or a little on another processor. */
+/* Let nst_job_run() start from the state that visit() restores instead of its x. ctx
+ * and deviation are borrowed until then. The run fails with NST_ERR_FORMAT if the state
+ * is incomplete or its loss differs by 1 % or more. *deviation receives the relative
+ * difference of the loss: 0, or a little on another processor. */
 void nst_job_resume(struct nst_job *j, nst_serialise_fn *visit, void *ctx,
                     double *deviation);
 
-/* The losses of any picture x of that size, into *e; the rest of it stays. */
+/* Store the losses of any picture x of the job's size in *e; other fields stay. */
 void nst_job_evaluate(struct nst_job *j, const float *x, struct nst_evaluation *e);
 
 #endif

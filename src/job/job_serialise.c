@@ -45,8 +45,7 @@ static double loss_at(struct nst_job *j, const float *x)
     return e.total_loss;
 }
 
-/* The scale of fp16's gradients. A checkpoint of the CPU, which worked instead, lacks
- * it. */
+/* The loss scale of fp16. A checkpoint from a run on the CPU lacks it. */
 static void serialise_loss_scale(struct nst_job *j, nst_serialise_fn *visit, void *ctx)
 {
     struct nst_backend *be = j->v.be;
@@ -58,7 +57,7 @@ static void serialise_loss_scale(struct nst_job *j, nst_serialise_fn *visit, voi
         be->loss_scale = scale;
 }
 
-/* All but the loss, which is for checking. */
+/* Everything except the loss, which serves as a check. */
 static bool serialise_state(struct nst_job *j, nst_serialise_fn *visit, void *ctx)
 {
     double now = nst_job_elapsed(j), time = now;

@@ -12,7 +12,7 @@ void nst_loss_balancing_init(struct nst_loss_balancing *b, double content_weight
     };
 }
 
-/* Note a loss; true if it has risen, and may have more weight. */
+/* Record a loss. True if it has risen and its weight may grow. */
 static bool loss_rose(struct nst_balanced_loss *w, int64_t step, double loss)
 {
     double before = w->history[step % NST_BALANCING_WINDOW];
@@ -32,7 +32,7 @@ const struct nst_balanced_loss *nst_loss_balancing_step(struct nst_loss_balancin
     struct nst_balanced_loss *w = content ? &b->content : &b->style;
 
     b->steps++;
-    if (content == style) /* neither; or both, where none is to be preferred */
+    if (content == style) /* neither rose, or both: no preference */
         return NULL;
     w->weight *= NST_BALANCING_GROWTH;
     b->steps = 0;

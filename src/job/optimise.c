@@ -8,7 +8,7 @@
 
 static const struct nst_box unit_box = {0, 1};
 
-/* nst_evaluate_fn: one evaluation, counted and noted. */
+/* nst_evaluate_fn: one evaluation, counted and recorded. */
 static bool evaluate(void *ctx, const float *x, const float *d, double *f, float *g,
                      struct nst_measures *m)
 {
@@ -39,7 +39,7 @@ static bool evaluate(void *ctx, const float *x, const float *d, double *f, float
     return true;
 }
 
-/* Tell what became of the pending evaluations: the accepted-th is the iterate. */
+/* Report the pending evaluations; number accepted becomes the iterate. */
 static void report_evaluations(struct nst_job *j, int accepted)
 {
     for (int i = 0; i < j->pending_count; i++) {
@@ -68,13 +68,13 @@ static bool asked_to_stop(const struct nst_job *j)
     return j->events && j->events->stop && j->events->stop(j->events->ctx);
 }
 
-/* Is there a step left, and somebody who asks to go without it? */
+/* Whether steps remain and the caller wants to stop. */
 static bool should_stop(const struct nst_job *j)
 {
     return j->iterations < j->p->iterations && asked_to_stop(j);
 }
 
-/* After a step: let the weights follow the losses. */
+/* Adapt the loss weights after a step. */
 static void balance_weights(struct nst_job *j)
 {
     struct nst_loss_balancing *b = &j->balance;
@@ -101,7 +101,7 @@ static void save_state(struct nst_job *j, bool now)
     if (!j->events || !j->events->save || j->iterations == j->saved_iteration ||
         !(due || now))
         return;
-    if (j->device_error->status != NST_OK) /* what was saved before is worth more */
+    if (j->device_error->status != NST_OK) /* keep the last good save */
         return;
     j->saved_iteration = j->iterations;
     j->saved_loss = NAN;
@@ -116,8 +116,8 @@ static enum nst_status not_finite_error(const struct nst_job *j, struct nst_err 
         j->first.total_loss);
 }
 
-/* One step, or the first evaluation, or one after the weights were changed, which are
- * no steps. False if it was the last. */
+/* One iteration of L-BFGS. The first evaluation, and the one after a change of weights,
+ * do not count as steps. False if this was the last. */
 static bool step_lbfgs(struct nst_job *j, enum nst_job_end *end)
 {
     bool restarted = !j->first.evaluation || j->balance.changed;
@@ -163,7 +163,7 @@ static enum nst_status run_lbfgs(struct nst_job *j, enum nst_job_end *end,
     return st;
 }
 
-/* The result is the average, or the last iterate if that is better. */
+/* The result is the average, or the last iterate if its loss is lower. */
 static void finish_adam(struct nst_job *j)
 {
     struct nst_evaluation last = j->latest, average = j->latest;
@@ -178,7 +178,7 @@ static void finish_adam(struct nst_job *j)
     j->latest.seconds = nst_job_elapsed(j);
 }
 
-/* False if it was the last. */
+/* One step of Adam. False if this was the last. */
 static bool step_adam(struct nst_job *j, enum nst_job_end *end)
 {
     struct nst_step step = nst_adam_step(j->adam, evaluate, j, j->x);
@@ -220,7 +220,7 @@ static enum nst_status run_adam(struct nst_job *j, enum nst_job_end *end,
     return st;
 }
 
-/* nst_evaluate_fn of the tutorial: each evaluation is a step of its own. */
+/* nst_evaluate_fn of the tutorial: each evaluation is a step. */
 static bool evaluate_tutorial(void *ctx, const float *x, const float *d, double *f,
                               float *g, struct nst_measures *m)
 {
@@ -249,7 +249,7 @@ static enum nst_status run_tutorial(struct nst_job *j, enum nst_job_end *end,
     nst_tutorial_free(t);
     if (j->evaluations < j->budget)
         *end = NST_JOB_STOPPED;
-    /* As the tutorial does in the end; the picture is not any point evaluated. */
+    /* The tutorial clamps at the end, so the result is not any point evaluated. */
     nst_job_download(j, j->x);
     for (size_t i = 0; i < j->v.n; i++)
         j->host_x[i] = j->host_x[i] >= 0 ? j->host_x[i] > 1 ? 1 : j->host_x[i] : 0;

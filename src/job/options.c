@@ -26,7 +26,7 @@
 #define STYLE_MASK .type = NST_OPTION_STYLE_MASK
 #define STYLE_LAYERS .type = NST_OPTION_STYLE_LAYERS
 #define RECIPE .recipe = true
-/* not --style-weight and --iterations, for which a service has fields of its own */
+/* excludes --style-weight and --iterations: a service has its own fields for these */
 #define OFFERED .recipe = true, .offered = true
 #define ONCE .once = true
 
@@ -346,7 +346,7 @@ static enum nst_status set_real(double *to, const struct nst_option *o,
     return NST_OK;
 }
 
-/* A scale is larger than the one before it; steps are as they like. */
+/* Scales must increase; other lists need not. */
 static enum nst_status check_increasing(const struct nst_list *list,
                                         const struct nst_option *o, struct nst_err *err)
 {
@@ -392,7 +392,7 @@ static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
     return NST_OK;
 }
 
-/* A colon and a number at the end are the weight. */
+/* A colon and a number at the end give the weight. */
 static enum nst_status append_style(struct nst_styles *s, const struct nst_option *o,
                                     const char *text, struct nst_err *err)
 {
@@ -423,7 +423,7 @@ static enum nst_status append_style(struct nst_styles *s, const struct nst_optio
     return NST_OK;
 }
 
-/* What is said of the latest style. */
+/* Set the mask or the layers of the latest style. */
 static enum nst_status set_style_attribute(struct nst_styles *s,
                                            const struct nst_option *o, const char *text,
                                            struct nst_err *err)
@@ -484,7 +484,7 @@ static enum nst_status set_text(char **to, const struct nst_option *o, const cha
     return NST_OK;
 }
 
-/* The index of a word in "a|b|c", or -1. */
+/* Index of a word in "a|b|c", or -1. */
 static int choice_index(const char *choices, const char *word)
 {
     size_t len = strlen(word);
@@ -501,7 +501,7 @@ static int choice_index(const char *choices, const char *word)
     }
 }
 
-/* What else a new value means. */
+/* Update the options that follow from a new value. */
 static void update_dependents(struct nst_params *p, const char *name)
 {
     const struct nst_list automatic = {.automatic = true};
@@ -511,7 +511,7 @@ static void update_dependents(struct nst_params *p, const char *name)
         p->size = s->value[s->count - 1];
     if (strcmp(name, "iterations") == 0 ||
         (strcmp(name, "scales") == 0 && n->count && !s->automatic &&
-         n->count != (s->count ? s->count : 1))) /* of a preset, for other scales */
+         n->count != (s->count ? s->count : 1))) /* from a preset with other scales */
         p->scale_iterations = automatic;
 }
 
@@ -602,7 +602,7 @@ char *nst_params_get(const struct nst_params *p, const struct nst_option *o)
     case NST_OPTION_LAYERS:
         nst_layers_format(at, layers, sizeof layers);
         return nst_xstrdup(layers);
-    case NST_OPTION_STYLES: /* no text stands for several */
+    case NST_OPTION_STYLES: /* no text stands for several styles */
     case NST_OPTION_STYLE_MASK:
     case NST_OPTION_STYLE_LAYERS:
         return NULL;

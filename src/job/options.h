@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options.h - the one table of what a user can ask for.
+ * options.h - the table of all options.
  *
- * The command line, presets, recorded runs and whatever else takes parameters read
- * this table and set values through nst_params_set(), so an option is described,
- * validated and documented in one place.
+ * The command line, presets and recorded runs read this table and set values through
+ * nst_params_set(), so each option is described, validated and documented in one place.
  */
 #ifndef NST_JOB_OPTIONS_H
 #define NST_JOB_OPTIONS_H
@@ -18,17 +17,17 @@
 
 #define NST_LIST_MAX 8
 
-/* Whole numbers in the order given. */
+/* A list of integers. */
 struct nst_list {
     int count; /* 0: the option's zero word */
     bool automatic;
-    int64_t first; /* automatic scales: the first, as in "128.."; 0: the usual one */
+    /* First of the automatic scales, as in "128.."; 0: the default. */
+    int64_t first;
     int64_t value[NST_LIST_MAX];
 };
 
-/* The style weight of every preset's own look: more is more style, less is less. The
- * weights of the style layers hold the factor that each look needs, and moment-weight
- * follows it. */
+/* Style weight of every preset; more gives more style. The weights of the style layers
+ * include the factor of each preset. moment-weight scales with the style weight. */
 #define NST_STYLE_WEIGHT 7000
 
 #define NST_STYLES_MAX 16
@@ -36,11 +35,11 @@ struct nst_list {
 struct nst_style_option {
     char *file; /* owned */
     double weight;
-    char *mask;               /* where it applies, owned; NULL: where no mask is */
-    struct nst_layers layers; /* its weights of the style layers; none: 1 each */
+    char *mask;               /* where it applies, owned; NULL: outside all masks */
+    struct nst_layers layers; /* weights of its style layers; none: 1 each */
 };
 
-/* The pictures whose style is taken, in the order given. */
+/* The styles, in the order given. */
 struct nst_styles {
     int count;
     struct nst_style_option item[NST_STYLES_MAX];
@@ -66,8 +65,8 @@ enum nst_progress_kind {
 };
 
 struct nst_params {
-    /* the recipe: with the pictures, these decide the result */
-    char *model; /* as nst_models_parse() takes it; NULL: the best one found */
+    /* recipe: these and the pictures determine the result */
+    char *model; /* as for nst_models_parse(); NULL: the best one found */
     int64_t size;
     bool square;
     struct nst_layers content_layers, style_layers;
@@ -87,14 +86,14 @@ struct nst_params {
     int64_t curvature_pairs;
     int64_t compat;    /* enum nst_compat */
     int64_t adaptive;  /* enum nst_adaptive */
-    int64_t tile;      /* 0: as memory asks for */
+    int64_t tile;      /* 0: chosen to fit memory */
     int64_t precision; /* enum nst_precision */
-    /* the run: these do not change the picture */
+    /* run: these do not change the picture */
     struct nst_styles styles;
     char *output, *name, *files_from, *format;
     char *device; /* auto, cpu, cuda, cuda:N or cuda:N,M... */
     bool y4m, pnm, recursive, null, skip_done;
-    int64_t quality; /* of the files; 0: as the format has it */
+    int64_t quality; /* of the output file; 0: default of the format */
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
     char *trace, *history, *checkpoint, *resume, *preview;
@@ -104,48 +103,48 @@ struct nst_params {
 };
 
 enum nst_option_type {
-    NST_OPTION_FLAG,   /* bool */
-    NST_OPTION_INT,    /* int64_t */
-    NST_OPTION_SIZE,   /* int64_t, bytes; K, M, G and T stand for powers of 1024 */
-    NST_OPTION_REAL,   /* double */
-    NST_OPTION_CHOICE, /* int64_t: index into choices */
-    NST_OPTION_TEXT,   /* char *, owned; NULL when unset */
-    NST_OPTION_LAYERS, /* struct nst_layers */
-    NST_OPTION_STYLES, /* struct nst_styles: FILE or FILE:WEIGHT, one more each time */
-    NST_OPTION_STYLE_MASK,   /* the same: FILE, the mask of the latest of them */
-    NST_OPTION_STYLE_LAYERS, /* the same: the layers of the latest of them */
-    NST_OPTION_LIST /* struct nst_list: numbers with commas between them, or auto */
+    NST_OPTION_FLAG,         /* bool */
+    NST_OPTION_INT,          /* int64_t */
+    NST_OPTION_SIZE,         /* int64_t, bytes; suffixes K, M, G, T: powers of 1024 */
+    NST_OPTION_REAL,         /* double */
+    NST_OPTION_CHOICE,       /* int64_t: index into choices */
+    NST_OPTION_TEXT,         /* char *, owned; NULL when unset */
+    NST_OPTION_LAYERS,       /* struct nst_layers */
+    NST_OPTION_STYLES,       /* struct nst_styles: FILE or FILE:WEIGHT, appended */
+    NST_OPTION_STYLE_MASK,   /* struct nst_styles: FILE, mask of the latest style */
+    NST_OPTION_STYLE_LAYERS, /* struct nst_styles: layers of the latest style */
+    NST_OPTION_LIST /* struct nst_list: integers separated by commas, or auto */
 };
 
 struct nst_option {
     const char *name; /* long name, as in --name */
-    int key;          /* short letter, or 0 */
+    int key;          /* short option letter, or 0 */
     enum nst_option_type type;
     size_t offset; /* in struct nst_params */
     double min, max;
-    const char
-        *zero_word; /* INT, SIZE, LIST: a word that stands for 0, which min excludes */
-    const char *choices;      /* CHOICE: words with '|' between them */
+    /* INT, SIZE, LIST: a word that means 0, which min excludes. */
+    const char *zero_word;
+    const char *choices;      /* CHOICE: words separated by '|' */
     const char *default_text; /* default, as text; NULL: unset */
-    const char *arg;          /* what the help calls the value; NULL for a flag */
+    const char *arg;          /* name of the value in the help; NULL for a flag */
     const char *help;
-    int group;         /* 1 to 5: a section of the help, see nst_option_group() */
-    bool recipe;       /* part of the recipe: recorded, and allowed in a preset */
+    int group;         /* 1 to 5: section of the help, see nst_option_group() */
+    bool recipe;       /* part of the recipe: recorded, allowed in a preset */
     bool offered;      /* a service may let its clients set it */
     bool once;         /* for one run only: not allowed in the configuration */
-    const char *alias; /* second long name on the command line, hidden; or NULL */
+    const char *alias; /* hidden second long name on the command line; or NULL */
 };
 
-/* The i-th of the table; NULL after the last. */
+/* The i-th option of the table; NULL after the last. */
 const struct nst_option *nst_option(size_t i);
 
-/* A group's title, from group 1; NULL after the last. */
+/* Title of a group, from 1; NULL after the last. */
 const char *nst_option_group(int group);
 
-/* NULL when there is no such option. */
+/* NULL if there is no such option. */
 const struct nst_option *nst_option_find(const char *name);
 
-/* What the picture is a stream of, "y4m" or "pnm"; NULL: it is none. */
+/* Stream format of the output, "y4m" or "pnm"; NULL if it is a file. */
 const char *nst_params_stream(const struct nst_params *p);
 
 /* Fill *p with the defaults. Free with nst_params_clear(). */
@@ -153,16 +152,15 @@ void nst_params_init(struct nst_params *p);
 void nst_params_clear(struct nst_params *p);
 
 /*
- * Set one option from text. text of a flag is "true" or "false". Scales set the size
- * too, and iterations those of the scales, until these are set again.
- * NST_ERR_ARG: no such option, or a value it does not take; the message names the
- * option, the value and the range, and *p is untouched.
+ * Set one option from text; a flag takes "true" or "false". Setting scales also sets
+ * size. Setting iterations, or another number of scales, resets scale-iterations to
+ * auto. NST_ERR_ARG: no such option, or an invalid value; the message names the option,
+ * the value and the range, and *p is unchanged.
  */
 enum nst_status nst_params_set(struct nst_params *p, const char *name, const char *text,
                                struct nst_err *err);
 
-/* One option's value as the text that nst_params_set() takes; NULL when unset.
- * The caller frees it. */
+/* Value of an option as text for nst_params_set(), a new string; NULL when unset. */
 char *nst_params_get(const struct nst_params *p, const struct nst_option *o);
 
 #endif

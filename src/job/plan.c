@@ -18,20 +18,20 @@
 #include "style/objective.h"
 #include "style/tiled_pass.h"
 
-/* Sides of a tile's interior that are tried, and the work that is too much as long as
- * fewer curvature pairs do instead. */
+/* Candidate sides of a tile without halo, and the highest relative cost that is
+ * accepted as long as fewer curvature pairs would avoid it. */
 static const int tile_sides[] = {4096, 3072, 2048, 1536, 1024, 768, 512, 384,
                                  256,  192,  128,  96,   64,   48,  32};
 #define MAX_COST 2.5
-/* Small things, and what the C library keeps of freed ones. */
+/* Small allocations, and freed memory that the C library keeps. */
 #define HEADROOM_BYTES ((size_t)8 << 20)
 
-/* What is known of a run while its plan is sought. */
+/* Inputs of the search. ch, cw, sh, sw: height and width of content and style. */
 struct plan_search {
     const struct nst_params *p;
     struct nst_vgg *v;
     int ch, cw, sh, sw;
-    size_t baseline_bytes; /* bytes in use already */
+    size_t baseline_bytes; /* bytes already in use */
     bool is_video;
 };
 
@@ -50,7 +50,7 @@ struct nst_objective_config nst_plan_objective_config(const struct nst_plan *pla
         .recompute_content = plan->recompute_content};
 }
 
-/* Bytes of the optimiser's own vectors. */
+/* Bytes of the optimiser's vectors. */
 static size_t optimiser_vector_bytes(const struct plan_search *s, size_t n, int pairs)
 {
     if (s->p->compat == NST_COMPAT_TUTORIAL)
@@ -60,29 +60,29 @@ static size_t optimiser_vector_bytes(const struct plan_search *s, size_t n, int 
     return nst_lbfgs_bytes(nst_vgg_backend(s->v), n, pairs);
 }
 
-/* Of the process, and what is added to *device of a GPU's own memory. */
+/* Host memory in bytes; GPU memory is added to *device. */
 static size_t optimiser_bytes(const struct plan_search *s, int pairs, size_t *device)
 {
     size_t n = 3 * (size_t)s->ch * (size_t)s->cw, picture = n * sizeof(float);
     size_t vectors = optimiser_vector_bytes(s, n, pairs), host = picture;
 
-    if (s->p->padding != NST_PADDING_ZERO) /* the extended content */
+    if (s->p->padding != NST_PADDING_ZERO) /* the padded content */
         host += picture;
-    if (s->p->keep_mask) { /* what it leaves of the picture, and itself */
+    if (s->p->keep_mask) { /* the masked image, and the mask */
         vectors += picture;
         host += picture / 3;
     }
     if (!nst_vgg_backend(s->v)->device_memory)
         return host + vectors;
     *device += vectors + picture;
-    if (s->is_video && s->p->temporal > 0) /* the frame before, and where it holds */
+    if (s->is_video && s->p->temporal > 0) /* previous frame and its mask */
         *device += picture + picture / 3;
-    if (s->p->keep_mask) /* and the content */
+    if (s->p->keep_mask) /* content and mask on the GPU */
         *device += picture + picture / 3;
     return host;
 }
 
-/* Fill in what follows from tile, recompute_content and curvature_pairs. */
+/* Compute the fields that follow from tile, recompute_content and curvature_pairs. */
 static void complete_plan(const struct plan_search *s, struct nst_plan *plan)
 {
     struct nst_objective_config config = nst_plan_objective_config(plan, s->p);
@@ -102,21 +102,21 @@ static void complete_plan(const struct plan_search *s, struct nst_plan *plan)
         plan->device_memory = objective;
         objective = 0;
     }
-    /* and the planes that the regions are taken from */
+    /* the planes of the guidance masks */
     objective += (size_t)regions * (size_t)s->ch * (size_t)s->cw * sizeof(float);
-    /* When the optimiser comes, the style picture has gone. */
+    /* The style picture is freed before the optimiser is allocated. */
     optimiser = optimiser_bytes(s, plan->curvature_pairs, &plan->device_memory);
     optimiser -= optimiser < style ? optimiser : style;
     plan->memory = s->baseline_bytes + HEADROOM_BYTES + objective + optimiser;
     plan->relative_cost = area / ((double)s->ch * s->cw);
-    /* Forward is half of an evaluation: once more for the Gram matrices, and once more
-     * for the content. */
+    /* The forward pass is half of an evaluation. Tiling repeats it for the Gram
+     * matrices, and once more to recompute the content. */
     if (nst_tiling_count(&t) > 1)
         plan->relative_cost *= plan->recompute_content ? 2 : 1.5;
 }
 
-/* Look through the tiles for one number of pairs: *best, of those that fit the one of
- * the least work, and *smallest, the one of the least memory. False if none fits. */
+/* Try all tile sizes with this number of pairs. *best: the lowest cost among those that
+ * fit; *smallest: the least memory. False if none fits. */
 static bool find_tile(const struct plan_search *s, int pairs, struct nst_plan *best,
                       struct nst_plan *smallest)
 {
@@ -145,7 +145,7 @@ static bool find_tile(const struct plan_search *s, int pairs, struct nst_plan *b
     return found;
 }
 
-/* The network for pictures of that size, which are extended already. */
+/* The network for pictures of this size, padding included. */
 static struct nst_vgg *network_for(const struct nst_engine *e,
                                    const struct nst_params *p, int height, int width)
 {
@@ -154,7 +154,7 @@ static struct nst_vgg *network_for(const struct nst_engine *e,
     return nst_engine_network_for(e, longest - 2 * nst_padding_width(p))->vgg;
 }
 
-/* What may be taken of a GPU's memory. */
+/* Limit of GPU memory. */
 static size_t device_limit(const struct nst_engine *e, const struct nst_params *p)
 {
     size_t own = nst_engine_device_memory(e);
@@ -162,7 +162,7 @@ static size_t device_limit(const struct nst_engine *e, const struct nst_params *
     return p->max_memory && (size_t)p->max_memory < own ? (size_t)p->max_memory : own;
 }
 
-/* Nothing fits: which memory is too small. */
+/* The error when nothing fits; names the memory that is too small. */
 static enum nst_status too_large(const struct nst_plan *smallest, int height, int width,
                                  struct nst_err *err)
 {
@@ -212,13 +212,13 @@ int64_t nst_plan_estimate_evaluations(const struct nst_params *p)
 {
     int64_t n = p->iterations;
 
-    /* A line search rarely takes more than one; the start is one of its own. */
+    /* A line search rarely needs more than one evaluation; the start adds one. */
     if (!p->compat && p->optimiser == NST_OPTIMISER_LBFGS)
         n += 1 + p->iterations / 20;
     return p->max_evaluations && p->max_evaluations < n ? p->max_evaluations : n;
 }
 
-/* Seconds of one evaluation of a picture of side x side. */
+/* Time one evaluation of a picture of side x side. */
 static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_params *p,
                                        int side, double *seconds, struct nst_err *err)
 {
@@ -272,12 +272,12 @@ enum nst_status nst_plan_estimate_seconds(const struct nst_plan *plan,
     struct nst_vgg *v = network_for(e, p, plan->height, plan->width);
     enum nst_status st = time_evaluation(v, p, side, &one, err);
 
-    while (st == NST_ERR_MEM && side > 64) { /* a GPU may have room for little */
+    while (st == NST_ERR_MEM && side > 64) { /* little free GPU memory */
         side = side < 128 ? 64 : side / 2;
         st = time_evaluation(v, p, side, &one, err);
     }
 
-    /* The optimiser adds some hundredths for each ten pairs. */
+    /* Ten curvature pairs add about 5 % to an evaluation. */
     one *= area / ((double)side * side) *
            (plan->relative_cost + 0.005 * plan->curvature_pairs);
     *seconds = one * (double)nst_plan_estimate_evaluations(p);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Where automatic scales begin, and the least that their shorter side has there. */
+/* First automatic scale, and the minimum of its shorter side. */
 #define AUTO_FIRST 64
 #define AUTO_MIN_SIDE 16
 
@@ -27,9 +27,9 @@ static void divide_iterations(const struct nst_params *p, struct nst_level *leve
 }
 
 /*
- * Each twice the one before, up to longest, which is not among them, nor is what is
- * nearly as large. They do not depend on longest: a large picture begins as a small one
- * does.
+ * Each scale is twice the one before. They end below longest, excluding any that is
+ * nearly as large. They do not depend on longest, so a large picture begins like a
+ * small one.
  */
 static int auto_levels(const struct nst_params *p, int longest, int shorter,
                        struct nst_level level[NST_LIST_MAX])
@@ -133,7 +133,7 @@ bool nst_init_is_file(const struct nst_params *p)
     return strcmp(p->init, "content") != 0 && strcmp(p->init, "noise") != 0;
 }
 
-/* Steele, Lea and Flood 2014: the mixer of SplitMix64. */
+/* The mixer of SplitMix64 (Steele, Lea and Flood 2014). */
 static uint64_t splitmix64(uint64_t z)
 {
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pyramid.h - the sizes that a picture is made at, one after the other; what the first
- * starts from, and what lies beyond its border.
+ * pyramid.h - coarse-to-fine schedule, initial noise and padding width.
  *
- * The network sees as far as its receptive field: strokes larger than that are only
- * made at a small size, and enlarged from there. And a start that is right at large is
- * refined in few steps at full size, which are the dear ones.
+ * The network sees no further than its receptive field: larger strokes form only at a
+ * small scale and are enlarged from there. A good start also needs few steps at full
+ * size, where steps are expensive.
  */
 #ifndef NST_JOB_PYRAMID_H
 #define NST_JOB_PYRAMID_H
@@ -18,37 +17,37 @@ struct nst_level {
 };
 
 /*
- * The scales that p asks for, smallest first, for a result of height x width pixels;
- * NST_LIST_MAX at most. How many; with --scales none it is one. Unless
- * --scale-iterations gives the steps of each, --iterations is divided among them: each
- * takes half of those that are left, the last all, and each at least one.
+ * Fill level[] with the scales of p for a result of height x width pixels, smallest
+ * first, and return their number (at most NST_LIST_MAX; 1 with --scales none). Without
+ * --scale-iterations, --iterations is divided: each scale takes half of the remaining
+ * steps, the last one all of them, each at least one.
  */
 int nst_pyramid_levels(const struct nst_params *p, int height, int width,
                        struct nst_level level[NST_LIST_MAX]);
 
-/* Steps at all of them together. */
+/* Number of steps at all scales together. */
 int64_t nst_pyramid_iterations(const struct nst_params *p, int height, int width);
 
-/* Make p that of a frame that starts from the one before it, which has what the smaller
- * scales are for: the last scale alone, with the steps of the last two. */
+/* Adjust p for a frame that starts from the previous result, which replaces the smaller
+ * scales: only the last scale remains, with the steps of the last two. */
 void nst_pyramid_warm_start(struct nst_params *p, int height, int width);
 
-/* Of the work at all count scales, by pixels and steps, the part that is done after so
- * many steps at one of them. */
+/* Fraction of the work at all count scales, in pixels times steps, that is complete
+ * after done steps at scale current. */
 double nst_pyramid_progress(const struct nst_params *p, const struct nst_level *level,
                             int count, int current, int64_t done);
 
-/* Refuses scales that do not grow, and a number of iterations that does not fit
- * them: NST_ERR_ARG. */
+/* Refuse scale-iterations that do not match the number of scales, and options that
+ * --compat excludes: NST_ERR_ARG. */
 enum nst_status nst_pyramid_check(const struct nst_params *p, struct nst_err *err);
 
-/* Pixels that a picture is extended by on each side while it is worked on. */
+/* Pixels of padding on each side of a picture during the optimisation. */
 int nst_padding_width(const struct nst_params *p);
 
-/* Does --init name a picture? */
+/* Whether --init names a picture. */
 bool nst_init_is_file(const struct nst_params *p);
 
-/* n values, uniform from 0 to 1 (not included), the same for the same seed. */
+/* Fill x with n uniform values in [0, 1) from the seed. */
 void nst_uniform_noise(float *x, size_t n, int64_t seed);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "job/regions.h"
 
-/* Into region[], that of each style; how many there are, 0 without masks. */
+/* Store the region of each style in region[]; returns their number, 0 without masks. */
 static int assign_regions(const struct nst_styles *s, int region[NST_STYLES_MAX])
 {
     int masks = 0, count = 0;

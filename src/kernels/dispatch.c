@@ -26,7 +26,7 @@ const struct nst_nchw16c_kernels *const *nst_nchw16c_available(void)
     int first = 0;
 
 #ifdef __x86_64__
-    /* Each set is compiled for a whole level of the architecture. */
+    /* Each table is compiled for a whole x86-64 level (v3, v4). */
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
         !__builtin_cpu_supports("avx512vl"))

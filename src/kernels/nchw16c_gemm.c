@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the convolutions and the Gram matrices of one instruction set spend their time
- * in: see nchw16c.h, and nchw16c_isa.h for how this is compiled.
+ * nchw16c_gemm.c - the hot kernels: Winograd transforms, GEMM and Gram matrices (see
+ * nchw16c.h), compiled once per instruction set (see nchw16c_isa.h).
  *
- * Maps are larger than the caches, and a core waits for memory unless it asks early and
- * steadily: one line with each few multiplications, as here, not many lines at once.
+ * Maps exceed the caches. To hide memory latency the loops prefetch early and steadily:
+ * one cache line per few multiplications, never many lines at once.
  */
 #include "config.h"
 
@@ -42,7 +42,7 @@ INLINE void input_part(const float *x, size_t pitch, int relu, float *v, size_t 
     {
         UNROLL for (int i = 0; i < 6; i++)
         {
-            if (j < NST_WINOGRAD_TILE) /* a few tiles further right */
+            if (j < NST_WINOGRAD_TILE) /* a few tiles to the right */
                 __builtin_prefetch(x + i * pitch + (j + 14) * NST_BLOCK);
             d[i] = load(x + i * pitch + j * NST_BLOCK);
             if (relu)
@@ -106,21 +106,21 @@ void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int 
 }
 
 /*
- * The weights of a panel: of its two vectors of outputs, and those of the next vectors,
- * which lie further away than the core's own cache. A share of them is asked for with
- * each panel, one line with each input at most.
+ * Weights of a panel: those of its two output vectors, and those of the next pair,
+ * which are beyond the core's own cache. Each panel prefetches a share of the latter,
+ * at most one cache line per input.
  */
 struct ukr_weights {
     const float *w0, *w1;
     const char *prefetch;
-    int prefetch_step; /* bytes of ahead for each input */
+    int prefetch_step; /* bytes per input */
 };
 
 /*
- * n columns (a constant after inlining) by two vectors of outputs: 2 n accumulators
- * stay in registers while the inputs are broadcast one by one.
- * w0, w1 and c0, c1 are the two vectors' weights (16 in x 16, this vector's lanes) and
- * outputs; one is 0 for two vectors and 1 for the first alone.
+ * Micro-kernel: n columns (a constant after inlining) by two vectors of outputs. 2 n
+ * accumulators stay in registers; inputs are broadcast one by one.
+ * w0, w1 (16 in x 16, this vector's lanes) and c0, c1 are the weights and outputs of
+ * the two vectors; single != 0 computes the first one only.
  */
 INLINE void gemm_ukr(int n, int single, int in, const float *a, size_t a_stride,
                      int relu, const struct ukr_weights *w, float *c0, float *c1)
@@ -135,7 +135,7 @@ INLINE void gemm_ukr(int n, int single, int in, const float *a, size_t a_stride,
         for (int i = 0; i < NST_BLOCK; i++, w0 += NST_BLOCK, w1 += NST_BLOCK) {
             vec u0 = load(w0), u1 = single ? u0 : load(w1);
 
-            /* the next panel's columns, and the weights from here on */
+            /* the columns of the next panel, and the weights ahead */
             __builtin_prefetch(a + (n + i) * NST_BLOCK);
             __builtin_prefetch(w0 + NST_BLOCK * NST_BLOCK);
             __builtin_prefetch(w1 + NST_BLOCK * NST_BLOCK);
@@ -165,7 +165,7 @@ INLINE void gemm_ukr(int n, int single, int in, const float *a, size_t a_stride,
         gemm_ukr(k, single, in, a, a_stride, relu, w, c0, c1);                         \
         break;
 
-/* n is 1 to NST_NR; one and relu are constants after inlining. */
+/* n is 1 to NST_NR; single and relu are constants after inlining. */
 INLINE void ukr_dispatch(int n, int single, int in, const float *a, size_t a_stride,
                          int relu, const struct ukr_weights *w, float *c0, float *c1)
 {
@@ -213,7 +213,7 @@ void ISA(gemm)(int n, int in, int out, const float *a, size_t a_stride, int relu
                const float *w, float *c, size_t c_stride)
 {
     size_t w_stride = (size_t)in * NST_BLOCK * NST_BLOCK;
-    int vectors = out * BLOCK_VECS; /* of all outputs */
+    int vectors = out * BLOCK_VECS;
     int panels = (n + NST_NR - 1) / NST_NR;
     int line = NST_BLOCK * (int)sizeof *w,
         prefetch_step = 2 * NST_LANES * (int)sizeof *w / panels;
@@ -232,7 +232,7 @@ void ISA(gemm)(int n, int in, int out, const float *a, size_t a_stride, int relu
         float *c1 = c + (size_t)((v + 1) / BLOCK_VECS) * c_stride + p1;
 
         for (int p = 0, t = 0; p < panels; p++) {
-            int m = (n - t) / (panels - p); /* all are as wide, or one wider */
+            int m = (n - t) / (panels - p); /* widths differ by at most 1 */
             const float *at = a + (size_t)t * NST_BLOCK;
             size_t o = (size_t)t * NST_BLOCK;
 
@@ -246,14 +246,14 @@ void ISA(gemm)(int n, int in, int out, const float *a, size_t a_stride, int relu
     }
 }
 
-/* 16 rows of sums would not fit the registers of narrow vectors: rows at a time. */
+/* Rows of accumulators per pass: 16 do not fit in registers with narrow vectors. */
 #if NST_LANES == 16
 #define GRAM_ROWS 16
 #else
 #define GRAM_ROWS (NST_LANES == 8 ? 4 : 2)
 #endif
 
-#define PREFETCH_PIXELS 64 /* pixels that are asked for before they are needed */
+#define PREFETCH_PIXELS 64 /* prefetch distance */
 
 INLINE void gram_rows(int rows, int n, const float *a, const float *b, size_t pitch,
                       int relu, float *g)

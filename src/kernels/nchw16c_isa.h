@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nchw16c_isa.h - what the sources of one instruction set's table share: vectors of its
- * width. They are compiled once for each set, with
- *   NST_ISA      the suffix of its symbols, and its name
- *   NST_LANES    floats of a vector: 16, 8 or 4
- *   NST_NR       columns that stay in registers, two vectors of outputs each
+ * nchw16c_isa.h - vector types and helpers of the sources that are compiled once per
+ * instruction set, with
+ *   NST_ISA      its name, also the suffix of its symbols
+ *   NST_LANES    floats per vector: 16, 8 or 4
+ *   NST_NR       columns held in registers, two output vectors each
  */
 #ifndef NST_KERNELS_NCHW16C_ISA_H
 #define NST_KERNELS_NCHW16C_ISA_H
@@ -13,7 +13,7 @@
 
 #define PASTE(a, b) a##b
 #define NAME(a, b) PASTE(a, b)
-/* The symbol of this set that goes by a name: nst_NAME_avx2 */
+/* This instruction set's symbol for a name: nst_NAME_avx2 */
 #define ISA(name) NAME(nst_##name##_, NST_ISA)
 #define STRING(a) #a
 #define QUOTE(a) STRING(a)
@@ -28,7 +28,7 @@ typedef float vec __attribute__((vector_size(4 * NST_LANES)));
 typedef int ivec __attribute__((vector_size(4 * NST_LANES)));
 typedef float unaligned_vec __attribute__((vector_size(4 * NST_LANES), aligned(4)));
 
-#define BLOCK_VECS (NST_BLOCK / NST_LANES) /* vectors of a block */
+#define BLOCK_VECS (NST_BLOCK / NST_LANES) /* vectors per block */
 
 INLINE vec load(const float *p)
 {
@@ -45,7 +45,7 @@ INLINE vec relu_vec(vec v)
     return (vec)((ivec)v & (v > 0));
 }
 
-/* a where m, else b */
+/* m ? a : b, for each lane */
 INLINE vec vec_select(ivec m, vec a, vec b)
 {
     return (vec)(((ivec)a & m) | ((ivec)b & ~m));
@@ -56,7 +56,7 @@ INLINE vec load_relu(const float *p, int relu)
     return relu ? relu_vec(load(p)) : load(p);
 }
 
-/* nchw16c_gemm.c; what they do stands with the table in nchw16c.h */
+/* nchw16c_gemm.c; see struct nst_nchw16c_kernels */
 void ISA(winograd_input)(const float *x, size_t pitch, int relu, float *v,
                          size_t stride);
 void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int relu,

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Passes over rows of pixels, and the table of one instruction set: see nchw16c.h, and
- * nchw16c_isa.h for how this is compiled. */
+/* nchw16c_rows.c - kernels on rows of pixels, and the table of one instruction set (see
+ * nchw16c.h); compiled once per instruction set (see nchw16c_isa.h). */
 #include "config.h"
 
 #include "kernels/nchw16c_isa.h"
 
-/* b where it is larger, else a */
+/* b where b > a, else a: the first of equal values */
 INLINE vec vec_max(vec a, vec b)
 {
     return vec_select(b > a, b, a);
 }
 
-/* The offset of vector i of a row of windows in the rows above: its left pixel. */
+/* Input offset of the left pixel of the window at output offset i. */
 INLINE int left_of(int i)
 {
     return 2 * (i - i % NST_BLOCK) + i % NST_BLOCK;

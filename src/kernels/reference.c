@@ -64,7 +64,7 @@ void nst_conv3x3_grad_c(const float *gy, const float *weight, float *gx, int cin
             }
 }
 
-/* Offsets of the four values of the window whose first is at p, row by row. */
+/* Offsets of the four values of the window at p, row by row. */
 static inline void window(size_t p, int w, size_t at[4])
 {
     at[0] = p;

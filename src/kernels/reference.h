@@ -2,11 +2,9 @@
 /*
  * reference.h - the operators of the network and its losses, as plain loops.
  *
- * These are the specification: feature maps are planar (C x H x W), sums run in
- * double, nothing is blocked, threaded or allocated. Faster variants, here or in a
- * backend, are tested against them.
- *
- * relu != 0 means that the kernel sees max(x, 0) in place of each input value x.
+ * This is the specification that all faster kernels are tested against: feature maps
+ * are planar (C x H x W), sums are double, nothing is blocked, threaded or allocated.
+ * relu != 0 applies max(x, 0) to each input value x.
  */
 #ifndef NST_KERNELS_REFERENCE_H
 #define NST_KERNELS_REFERENCE_H
@@ -21,8 +19,7 @@
 void nst_conv3x3_c(const float *x, int relu, const float *weight, const float *bias,
                    float *y, int cin, int cout, int h, int w);
 
-/* Gradient to the input: gx[c][i][j] = sum_{o,u,v} w[o][c][u][v] gy[o][i-u+1][j-v+1].
- */
+/* Data gradient: gx[c][i][j] = sum_{o,u,v} w[o][c][u][v] gy[o][i-u+1][j-v+1] */
 void nst_conv3x3_grad_c(const float *gy, const float *weight, float *gx, int cin,
                         int cout, int h, int w);
 
@@ -33,32 +30,31 @@ void nst_conv3x3_grad_c(const float *gy, const float *weight, float *gx, int cin
 void nst_maxpool_c(const float *x, int relu, float *y, int c, int h, int w);
 void nst_avgpool_c(const float *x, int relu, float *y, int c, int h, int w);
 
-/*
- * Gradients to the pooled input, gx written in full. Of several equal maxima the
- * first, row by row, receives the gradient, as in PyTorch.
- */
+/* Pooling gradients; gx is written in full. The first of equal maxima (in row order)
+ * receives the gradient, as in PyTorch. */
 void nst_maxpool_grad_c(const float *x, int relu, const float *gy, float *gx, int c,
                         int h, int w);
 void nst_avgpool_grad_c(const float *gy, float *gx, int c, int h, int w);
 
-/* g[i] is zeroed where y[i] <= 0: back through y = relu(.) or from relu(y). */
+/* g[i] = 0 where y[i] <= 0: the backward pass of ReLU, whether y is its output or its
+ * input. */
 void nst_relu_grad_c(const float *y, float *g, size_t n);
 
-/* A guide has a value for each of area = H W pixels: how much it counts (the square of
- * the guidance channel of Gatys et al. 2017, eq. 4). NULL: each counts once. */
+/* A mask holds one weight for each of area = H W pixels: the square of the guidance
+ * channel of Gatys et al. 2017, eq. 4. NULL: all weights are 1. */
 
-/* sums += sum_p mask[p] F[p] F[p]^T, c x c, in full: over C H W it is the Gram matrix
- * of f (c x area; Gatys et al. 2016 eq. 3). */
+/* sums += sum_p mask[p] F[p] F[p]^T, c x c, in full, for f of c x area. Divided by
+ * C H W it is the Gram matrix (Gatys et al. 2016, eq. 3). */
 void nst_gram_c(const float *f, int relu, const float *mask, double *sums, int c,
                 size_t area);
 
-/* sums += sum_p mask[p] F[p], c of them. */
+/* sums += sum_p mask[p] F[p], c values. */
 void nst_channel_sums_c(const float *f, int relu, const float *mask, double *sums,
                         int c, size_t area);
 
-/* g[p] += mask[p] (S F[p] + offset), where S is c x c and offset c or NULL: with S =
- * dL/dG + its transpose, over C H W, this is the gradient of a function of the Gram
- * matrix; offset is that by the channel sums. With relu, F = max(f, 0). */
+/* g[p] += mask[p] (S F[p] + offset); S is c x c, offset is c or NULL. This is dL/dF for
+ * S = (dL/dG + (dL/dG)^T) / (C H W), G the Gram matrix, and offset the gradient with
+ * respect to the channel sums. With relu, F = max(f, 0). */
 void nst_gram_grad_c(const float *f, int relu, const float *mask, const float *s,
                      const float *offset, float *g, int c, size_t area);
 

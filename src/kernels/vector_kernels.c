@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Plain loops, compiled once for each instruction set: see vector_kernels.h. */
+/* vector_kernels.c - plain loops, compiled once per instruction set. */
 #include "config.h"
 
 #include "kernels/vector_kernels.h"
@@ -44,8 +44,7 @@ union float_bits {
     int32_t bits;
 };
 
-/* Without their sign, floats are ordered as the integers of the same bits, and a NaN
- * is larger than all that are none. */
+/* Without the sign, floats order like the integers of their bits; NaN is largest. */
 static float max_abs(size_t n, const float *a)
 {
     union float_bits largest = {0};
@@ -80,7 +79,7 @@ typedef uint8_t bytes __attribute__((vector_size(NST_LANES), aligned(1)));
 
 enum { GROUP = 4, SUMS = GROUP + GROUP * (GROUP + 1) / 2 };
 
-/* One vector's worth at i of lbfgs_recurse4(), the products added to sums. */
+/* lbfgs_recurse4() for the vector at i; adds the products to sums. */
 INLINE void recurse_vec(size_t i, float *d, float scale, const float *factor,
                         const float *const *x, const uint8_t *fixed,
                         const float *const *z, const float *const *w, vec *sums)
@@ -131,7 +130,7 @@ INLINE void recurse_vecs(size_t n, float *d, float scale, const float *factor,
     }
 }
 
-/* What is left of n, less than a vector. */
+/* The remaining n elements, less than a vector. */
 static void recurse_tail(size_t n, float *d, float scale, const float *factor,
                          const float *const *x, const uint8_t *fixed,
                          const float *const *z, const float *const *w, double *sums)
@@ -218,7 +217,7 @@ static float max_step(size_t n, const float *x, const float *d, float lower,
                       float upper)
 {
     union float_bits smallest = {1e10f};
-    int32_t bits = smallest.bits; /* none is negative: ordered as integers again */
+    int32_t bits = smallest.bits; /* no limit is negative: compare as integers */
 
 #pragma omp simd reduction(min : bits)
     for (size_t i = 0; i < n; i++) {

@@ -62,13 +62,13 @@ uint16_t nst_float_to_half(float v)
 
     if (isnan(v))
         return 0x7e00;
-    if (a >= 65520) /* rounds beyond the largest */
+    if (a >= 65520) /* rounds to more than the largest F16 */
         return (uint16_t)(sign | 0x7c00);
     frexp(a, &exponent);
-    if (a == 0 || exponent < -13) /* below the least normal number, 2^-14 */
+    if (a == 0 || exponent < -13) /* below 2^-14: subnormal */
         exponent = -13;
     unit = ldexp(1, exponent - 11);
-    a = nearbyint(a / unit); /* 0 to 2048 units: ties to even, as the mode is */
+    a = nearbyint(a / unit); /* 0 to 2048; ties to even, the default mode */
     return (uint16_t)(sign | (unsigned)((exponent + 13) * 1024 + (int)a));
 }
 

@@ -13,7 +13,7 @@
 #define MAX_SIZE 65536
 #define SYNTAX "NAME:PIXELS,...,NAME as in vgg19:256,vgg19-lite"
 
-/* Does it name a model that is there? */
+/* True if name is that of an existing model. */
 static bool model_exists(const char *name)
 {
     char *path = NULL;
@@ -23,7 +23,7 @@ static bool model_exists(const char *name)
     return exists;
 }
 
-/* The colon of the first ":DIGITS" that what comes then ends, or NULL. */
+/* The colon of the first ":DIGITS" before terminator, or NULL. */
 static const char *find_size(const char *s, char terminator)
 {
     for (const char *colon = s; (colon = strchr(colon, ':')); colon++) {
@@ -35,7 +35,7 @@ static const char *find_size(const char *s, char terminator)
     return NULL;
 }
 
-/* One more, its name of that length, which serves sizes up to upto. */
+/* Append the model whose name is the first length bytes of name. */
 static enum nst_status add_model(struct nst_models *m, const char *text,
                                  const char *name, size_t length, long max_size,
                                  struct nst_err *err)

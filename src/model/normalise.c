@@ -12,8 +12,8 @@ struct nst_mean_activation {
     struct nst_backend *be;
     struct nst_vgg *v;
     int pictures;
-    double sum[NST_VGG_CONVS]; /* of their means */
-    double *sums;              /* of a map's channels, among the backend's numbers */
+    double sum[NST_VGG_CONVS]; /* of the pictures' means */
+    double *sums;              /* of a map's channels, a backend buffer */
 };
 
 static double map_mean(const struct nst_mean_activation *a,
@@ -113,7 +113,7 @@ void nst_mean_activation_get(const struct nst_mean_activation *a,
 
 void nst_weights_normalise(struct nst_weights *w, const double mean[NST_VGG_CONVS])
 {
-    double before = 1; /* what the input of this convolution was divided by */
+    double before = 1; /* divisor of this convolution's input */
 
     for (int i = 0; i < w->convs; i++) {
         struct nst_layer_weights *l = &w->conv[i];

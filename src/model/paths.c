@@ -24,7 +24,7 @@ static bool is_readable_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, R_OK) == 0;
 }
 
-/* path if it is a readable file, else NULL; takes path. */
+/* path if it is a readable file, else NULL. Takes path over. */
 static char *path_if_file(char *path)
 {
     if (path && is_readable_file(path))
@@ -64,14 +64,14 @@ char *nst_user_path(const char *variable, const char *fallback, const char *name
 {
     const char *dir = getenv(variable), *home = getenv("HOME");
 
-    if (dir && dir[0] == '/') /* the XDG specification: a relative path is ignored */
+    if (dir && dir[0] == '/') /* the XDG specification ignores relative paths */
         return nst_xasprintf("%s/nst/%s", dir, name);
     if (home && *home)
         return nst_xasprintf("%s/%s/nst/%s", home, fallback, name);
     return NULL;
 }
 
-/* One entry of $NST_MODEL_PATH: a directory to look in, or a file of that name. */
+/* Find file in one entry of $NST_MODEL_PATH: a directory, or the file itself. */
 static char *find_in_entry(const char *entry, const char *file)
 {
     const char *base = strrchr(entry, '/');
@@ -110,7 +110,7 @@ static char *find_by_name(const char *name)
     return path;
 }
 
-/* With no model named, a file in $NST_MODEL_PATH is the model whatever its name. */
+/* Without a model name, a file in $NST_MODEL_PATH is the model, whatever its name. */
 static char *model_path_file(void)
 {
     const char *list = getenv("NST_MODEL_PATH");
@@ -183,7 +183,7 @@ static void visit_model(const char *path,
     free(name);
 }
 
-/* Those of a folder, or a file that is one. Takes place over; NULL is fine. */
+/* Visit the models in a directory, or the file dir. Takes dir over; NULL is fine. */
 static void visit_models(char *dir,
                          void (*visit)(void *ctx, const char *name, const char *path),
                          void *ctx)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * paths.h - where the files that nst comes with, and models, are looked for.
+ * paths.h - search paths of models, style packs and other installed data.
  */
 #ifndef NST_MODEL_PATHS_H
 #define NST_MODEL_PATHS_H
@@ -10,41 +10,40 @@
 #include "base/err.h"
 
 /*
- * The readable file or directory called name below a directory of installed data:
- * $(pkgdatadir), then share/nst beside the program and beside its directory (a build
- * tree, a moved installation). A new string, or NULL.
+ * Find a readable file or directory called name in the installed data: $(pkgdatadir),
+ * then share/nst in the program's directory and in its parent (a build tree, a moved
+ * installation). A new string, or NULL.
  */
 char *nst_find_data(const char *name);
 
-/* $variable, or else $HOME/fallback, and "/nst/name" below it; a new string, or NULL
- * when neither variable is set. */
+/* $variable/nst/name, or $HOME/fallback/nst/name unless $variable is an absolute path.
+ * A new string, or NULL if neither variable can be used. */
 char *nst_user_path(const char *variable, const char *fallback, const char *name);
 
 /*
- * The model file that wanted means: a path if it has a / or ends in .safetensors, else
- * a name to look for in $NST_MODEL_PATH (directories or files, with colons between),
- * $XDG_DATA_HOME/nst and the installed data. NULL wants the full network "vgg19"
- * wherever it is, and else the bundled "vgg19-lite".
- * *path is a new string. NST_ERR_IO when there is none; the message says where it was
- * looked for.
+ * Find a model file. A name with a / or the suffix .safetensors is returned as a path,
+ * unchecked. Other names are searched in $NST_MODEL_PATH (directories or files,
+ * separated by colons), $XDG_DATA_HOME/nst, the installed data and the current
+ * directory. NULL means the file that $NST_MODEL_PATH names, else "vgg19", else the
+ * bundled "vgg19-lite".
+ * *path is a new string. NST_ERR_IO: not found; the message lists the places.
  */
 enum nst_status nst_find_model(char **path, const char *name, struct nst_err *err);
 
-/* What a model file is called: its name without directory and ending; a new string. */
+/* Base name of a model file without its suffix; a new string. */
 char *nst_model_name(const char *path);
 
-/* Tell of each model that a name would find, by its name; the same name may be told
- * again. */
+/* Call visit for each model file in the search path. A name may come more than once. */
 void nst_list_models(void (*visit)(void *ctx, const char *name, const char *path),
                      void *ctx);
 
-/* Is there something of that name, and no folder, as one of results may be? */
+/* True if name exists and is not a directory. */
 bool nst_path_is_file(const char *name);
 
 /*
- * Where the style pack called name is: a file of that name with the packs' ending,
- * else, unless nst_path_is_file(name), among the user's or the installed packs. A
- * new string; NULL if it is none.
+ * Path of a style pack: name itself if it has the suffix (unchecked), else a readable
+ * pack among the user's or the installed ones. A new string. NULL if there is none, or
+ * if name has a /, is "-" or is an existing file: then it means a picture.
  */
 #define NST_PACK_SUFFIX ".nststyle"
 char *nst_find_pack(const char *name);

@@ -23,7 +23,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 struct nst_safetensors {
     char *path;
     const unsigned char *bytes; /* the whole file, mapped */
-    uint64_t size, data;        /* data: where the tensors' bytes begin */
+    uint64_t size, data;        /* data: offset of the arrays' bytes */
     json_t *header;
 };
 
@@ -74,7 +74,7 @@ static enum nst_status read_header(struct nst_safetensors *f, struct nst_err *er
     return NST_OK;
 }
 
-/* Even if all that this run needs is there, half a file is not to be trusted. */
+/* Reject a truncated file even if the arrays that this run needs are complete. */
 static enum nst_status check_length(const struct nst_safetensors *f,
                                     struct nst_err *err)
 {
@@ -269,7 +269,7 @@ void nst_safetensors_write_metadata(struct nst_safetensors_writer *w, const char
     char *copy = nst_xstrdup(text);
 
     for (char *c = copy; !j && *c; c++)
-        if (*c & 0x80) /* not UTF-8, so what is not ASCII is replaced */
+        if (*c & 0x80) /* not UTF-8: replace all but ASCII */
             *c = '?';
     json_object_set_new(w->metadata, key, j ? j : json_string(copy));
     free(copy);
@@ -297,7 +297,7 @@ void nst_safetensors_write_array(struct nst_safetensors_writer *w, const char *k
     w->size += size;
 }
 
-/* The header, filled up with spaces so that the arrays are aligned. */
+/* Spaces pad the header so that the arrays begin at a multiple of 64 bytes. */
 enum nst_status nst_safetensors_write_header(const struct nst_safetensors_writer *w,
                                              struct nst_atomic_file *file,
                                              struct nst_err *err)

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 
-/* What the network was trained with: ImageNet's mean and deviation, RGB 0 to 1. */
+/* Normalisation of the training: ImageNet's mean and deviation, RGB 0 to 1. */
 static const struct nst_normalisation imagenet = {{0.485f, 0.456f, 0.406f},
                                                   {0.229f, 0.224f, 0.225f}};
 
@@ -16,18 +16,18 @@ struct nst_vgg {
     struct nst_backend *be;
     enum nst_pooling pooling;
     int convs;
-    int channels[NST_VGG_CONVS]; /* channels that each convolution puts out */
+    int channels[NST_VGG_CONVS]; /* output channels of each convolution */
     struct nst_conv *conv[NST_VGG_CONVS];
     uint64_t fingerprint[NST_VGG_CONVS];
-    bool is_clone; /* the convolutions belong to another */
+    bool is_clone; /* the convolutions belong to another network */
 };
 
 struct nst_activations {
     struct nst_vgg *v;
-    struct nst_tensor *map[NST_VGG_CONVS];    /* what each convolution puts out; on the
-                                                 way back, the gradient by it */
-    struct nst_tensor *pooled[NST_VGG_CONVS]; /* the same after pooling, or NULL */
-    bool before_relu[NST_VGG_CONVS];          /* map holds the value before the ReLU */
+    /* Output of each convolution; in the backward pass, the gradient by it. */
+    struct nst_tensor *map[NST_VGG_CONVS];
+    struct nst_tensor *pooled[NST_VGG_CONVS]; /* map after pooling, or NULL */
+    bool before_relu[NST_VGG_CONVS];          /* map is the output before the ReLU */
 };
 
 /* FNV-1a (Fowler, Noll and Vo), 32 bits at a time. */
@@ -129,7 +129,7 @@ int nst_vgg_channels(const struct nst_vgg *v, int conv)
     return v->channels[conv];
 }
 
-/* Is there a pooling layer between this convolution and the next one used? */
+/* True if a pooling layer lies between this convolution and the next one in use. */
 static bool is_pooled(const struct nst_vgg *v, int conv)
 {
     return conv + 1 < v->convs && nst_conv_pool_follows(conv);
@@ -238,7 +238,7 @@ void nst_vgg_forward(struct nst_activations *a, const float *rgb)
     for (int i = 1; i < v->convs; i++) {
         const struct nst_tensor *x = a->pooled[i - 1];
 
-        /* the ReLU is still to be applied to a map of values before it */
+        /* conv() applies the ReLU to an unpooled map before it */
         ops->conv(v->be, v->conv[i], x ? x : a->map[i - 1], !x && a->before_relu[i - 1],
                   a->map[i], !a->before_relu[i], v->pooling, a->pooled[i]);
     }

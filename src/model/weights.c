@@ -44,7 +44,7 @@ static enum nst_status find_tensor(const struct nst_safetensors *f, const char *
     return st;
 }
 
-/* cin is what the convolution before this one puts out. */
+/* cin: output channels of the previous convolution. */
 static enum nst_status read_conv(const struct nst_safetensors *f, int conv, int cin,
                                  struct nst_layer_weights *l, struct nst_err *err)
 {
@@ -113,7 +113,7 @@ enum nst_status nst_weights_count(int *convs, const char *path, struct nst_err *
     return NST_OK;
 }
 
-/* An array of floats, or of halves made of them, which *halves then holds. */
+/* v as an array of F32, or of F16 in *halves, which belongs to the caller. */
 static struct nst_array make_array(const float *v, size_t count, bool half,
                                    uint16_t **halves)
 {

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weights.h - the weights of a VGG19, as a file holds them.
- *
- * safetensors: 8 bytes of little-endian header length, a JSON header that gives each
- * tensor's type, shape and place, then the bytes. Keys are torchvision's
- * (features.N.weight, features.N.bias); the widths are whatever the shapes say.
+ * weights.h - the weights of a VGG19 in memory and in a safetensors file. Keys are
+ * torchvision's (features.N.weight, features.N.bias); the shapes give the widths.
  */
 #ifndef NST_MODEL_WEIGHTS_H
 #define NST_MODEL_WEIGHTS_H
@@ -21,31 +18,30 @@ struct nst_layer_weights {
 };
 
 struct nst_weights {
-    int convs; /* the first convs convolutions of VGG19 are here */
+    int convs; /* number of convolutions, from the first on */
     struct nst_layer_weights conv[NST_VGG_CONVS];
 };
 
 /*
- * Read the first convs convolutions from the file at path; F32, F16 and BF16 are
- * taken. *out belongs to the caller: nst_weights_free(). On failure *out is NULL and
- * the message names the file and what is wrong where: NST_ERR_IO, NST_ERR_FORMAT,
- * NST_ERR_MEM.
+ * Read the first convs convolutions from the file at path: F32, F16 or BF16. *out
+ * belongs to the caller: nst_weights_free(). On failure *out is NULL and the message
+ * names the file and the key: NST_ERR_IO, NST_ERR_FORMAT, NST_ERR_MEM.
  */
 enum nst_status nst_weights_load(struct nst_weights **out, const char *path, int convs,
                                  struct nst_err *err);
 void nst_weights_free(struct nst_weights *w); /* NULL is fine */
 
-/* How many convolutions, from the first on, the file has: 0 to all. NST_ERR_IO,
+/* Number of convolutions in the file, from the first on; may be 0. NST_ERR_IO,
  * NST_ERR_FORMAT. */
 enum nst_status nst_weights_count(int *convs, const char *path, struct nst_err *err);
 
-/* Write them to path, as F16 if half, else as F32, with texts among the metadata: names
- * and values in turn, ended by NULL. NST_ERR_IO. */
+/* Write w to path, as F16 if half, else as F32. metadata: keys and values in turn,
+ * ended by NULL. NST_ERR_IO. */
 enum nst_status nst_weights_save(const struct nst_weights *w, const char *path,
                                  bool half, const char *const *metadata,
                                  struct nst_err *err);
 
-/* torchvision's name of a convolution's weight or bias. Borrowed. */
+/* torchvision's key of a convolution's weight, else of its bias. Borrowed. */
 const char *nst_weights_key(int conv, bool weight);
 
 #endif

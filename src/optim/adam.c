@@ -9,11 +9,11 @@
 #include "base/alloc.h"
 #include "optim/vector.h"
 
-/* As the paper proposes. */
+/* The defaults of the paper. */
 #define BETA1 0.9
 #define BETA2 0.999
 #define EPSILON 1e-8f
-/* Of the average: it looks back some 20 steps. */
+/* Decay of the average, over about 20 steps. */
 #define DECAY 0.95
 
 struct nst_adam {
@@ -22,7 +22,7 @@ struct nst_adam {
     double rate;
     struct nst_box box;
     int64_t steps;
-    float *g, *first, *second, *sum; /* first and second moment; of iterates */
+    float *g, *first, *second, *sum; /* gradient, moments, decayed sum of iterates */
 };
 
 enum nst_status nst_adam_new(struct nst_adam **out, size_t n, double rate,

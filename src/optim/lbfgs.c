@@ -15,9 +15,9 @@
 #define WOLFE_C1 1e-4
 #define WOLFE_C2 0.9
 #define MAX_SEARCH_EVALUATIONS 20
-/* The very first step has no curvature to go by: it changes x by this much (RMS). */
+/* RMS change of x in the first step, which has no curvature. */
 #define INITIAL_RMS 0.01
-/* Converged when this many steps together lower the value by less than this share. */
+/* Converged if this many steps lower the value by no more than this relative amount. */
 #define STALL_STEPS 10
 #define STALL_TOLERANCE 1e-6
 
@@ -27,20 +27,20 @@ struct nst_lbfgs {
     struct nst_box box;
     struct nst_lbfgs_history *history;
     bool started;
-    bool pair_pending;           /* whether the pair after the latest is to be kept */
+    bool pair_pending;           /* the latest step's pair is not in the history yet */
     double f;                    /* value at the iterate */
-    float *g;                    /* gradient there */
-    float *d;                    /* the direction searched along */
-    double max_step;             /* step along it */
-    double trial_t;              /* where on the line the trial point is */
-    struct nst_lbfgs_pair trial; /* point and gradient, where the next pair will be */
+    float *g;                    /* gradient at the iterate */
+    float *d;                    /* search direction */
+    double max_step;             /* maximum step length along d */
+    double trial_t;              /* step length of the trial point */
+    struct nst_lbfgs_pair trial; /* point and gradient, in the slot of the next pair */
     float *best_g;               /* gradient at the best trial point of a search */
     void *work;                  /* of ops->direction() */
     double past_values[STALL_STEPS]; /* values of the latest iterates */
     int steps;
 };
 
-/* A point on the line of a search: its place, value and slope. */
+/* A point of a line search: step length, value and slope. */
 struct point {
     double t, f, slope;
 };
@@ -88,7 +88,7 @@ void nst_lbfgs_free(struct nst_lbfgs *l)
     free(l);
 }
 
-/* The trial point is x + t d, in the box whatever rounding does */
+/* Set the trial point to x + t d, clamped to the box because of rounding. */
 static void set_trial(struct nst_lbfgs *l, const float *x, double t)
 {
     if (l->trial_t != t)
@@ -97,7 +97,7 @@ static void set_trial(struct nst_lbfgs *l, const float *x, double t)
 }
 
 /* Minimum of the cubic through two points with their slopes (Nocedal and Wright,
- * eq. 3.59), kept off the ends of the interval. */
+ * eq. 3.59), at least a tenth of the interval away from its ends. */
 static double interpolate(const struct point *a, const struct point *b)
 {
     double lo = fmin(a->t, b->t), hi = fmax(a->t, b->t), margin = 0.1 * (hi - lo);
@@ -112,7 +112,7 @@ static double interpolate(const struct point *a, const struct point *b)
     return fmin(fmax(t, lo + margin), hi - margin);
 }
 
-/* Evaluate at x + t d. False when the function refused. */
+/* Evaluate at x + t d. False if f returned false. */
 static bool evaluate_trial(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, float *x,
                            double t, struct point *p, struct nst_step *step)
 {
@@ -130,9 +130,9 @@ static bool evaluate_trial(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, f
 
 /*
  * Search along d from x for a point that satisfies the strong Wolfe conditions, or
- * the first of them at the longest step. The best point found goes to *best, its
- * gradient to gbest; best->t is 0 when no lower point was found. False when the
- * function refused; *best then still holds what was found before.
+ * only sufficient decrease at max_step. The best point goes to *best, its gradient to
+ * best_g; best->t is 0 if no lower point was found. False if f returned false; *best is
+ * then the best point so far.
  */
 static bool line_search(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, float *x,
                         double slope, struct point *best, struct nst_step *step)
@@ -168,7 +168,7 @@ static bool line_search(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, floa
     return true;
 }
 
-/* x becomes x + t d, whose value is best->f and whose gradient is gbest. */
+/* x becomes x + best->t d, with value best->f and gradient best_g. */
 static void accept_point(struct nst_lbfgs *l, float *x, const struct point *best)
 {
     float *g = l->g;
@@ -182,8 +182,8 @@ static void accept_point(struct nst_lbfgs *l, float *x, const struct point *best
     l->f = best->f;
 }
 
-/* Keep the pair that accept_point() made, if it has curvature. What that waits for has
- * gone on meanwhile. */
+/* Add the pair of accept_point() to the history if it has curvature. Done a step later,
+ * so that the device computes its dot products in the meantime. */
 static void commit_pair(struct nst_lbfgs *l)
 {
     double sy, yy;
@@ -223,8 +223,8 @@ static struct nst_step evaluate_start(struct nst_lbfgs *l, nst_evaluate_fn *f,
     return step;
 }
 
-/* Fill d, and make x + d the trial point. Returns d's slope: negative, or 0 when the
- * iterate is a minimum. *has_curvature: d knows of curvature. */
+/* Compute d and the trial point x + d. Returns the slope of d: negative, or 0 if the
+ * iterate is a minimum. *has_curvature: d uses curvature pairs. */
 static double compute_direction(struct nst_lbfgs *l, const float *x,
                                 bool *has_curvature)
 {
@@ -237,7 +237,7 @@ static double compute_direction(struct nst_lbfgs *l, const float *x,
     struct nst_direction found;
 
     for (;;) {
-        /* before the oldest is given up */
+        /* the ring, before next() drops the oldest pair */
         descent.pairs = nst_lbfgs_history_ring(l->history);
         descent.trial = nst_lbfgs_history_next(l->history).s;
         *has_curvature = descent.pairs.count > 0;
@@ -248,7 +248,7 @@ static double compute_direction(struct nst_lbfgs *l, const float *x,
             return found.slope;
         if (!*has_curvature)
             return 0;
-        /* Cut off at the box, the direction may climb; the plain gradient cannot. */
+        /* The projected direction may ascend; that of the plain gradient cannot. */
         nst_lbfgs_history_clear(l->history);
     }
 }
@@ -280,7 +280,7 @@ struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ct
             step.status = NST_STEP_STOPPED;
             return step;
         }
-        nst_lbfgs_history_clear(l->history); /* once more, along the plain gradient */
+        nst_lbfgs_history_clear(l->history); /* retry along the plain gradient */
     } while (has_curvature);
     return step;
 }

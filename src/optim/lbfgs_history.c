@@ -13,7 +13,7 @@
 struct nst_lbfgs_history {
     const struct nst_vector_space *v;
     int m;
-    int count, next; /* pairs held, and the slot that the next one goes to */
+    int count, next; /* number of pairs, and the slot of the next one */
     float **s, **y;  /* m each */
     double *yy;      /* y.y of each pair */
 };
@@ -63,7 +63,7 @@ void nst_lbfgs_history_free(struct nst_lbfgs_history *h)
 
 struct nst_lbfgs_pair nst_lbfgs_history_next(struct nst_lbfgs_history *h)
 {
-    /* The slot held the oldest pair, which is overwritten now. */
+    /* The slot has the oldest pair, which the caller overwrites. */
     if (h->count == h->m)
         h->count--;
     return (struct nst_lbfgs_pair){h->s[h->next], h->y[h->next]};
@@ -106,7 +106,7 @@ bool nst_lbfgs_history_serialise(struct nst_lbfgs_history *h, nst_serialise_fn *
 
     if (!visit(ctx, "pairs", NST_I64, &count, 1) || count < 0 || count > h->m)
         return false;
-    if (count != h->count) { /* brought in: the slots are as good as any */
+    if (count != h->count) { /* restored: fill the slots from the first */
         h->count = (int)count;
         h->next = h->count % h->m;
     }

@@ -3,7 +3,7 @@
  * lbfgs_history.h - the curvature pairs of L-BFGS.
  *
  * A pair is a step s = x' - x and the change y = g' - g of the gradient over it. The
- * m latest are kept: 2 m n floats.
+ * history stores the m latest: 2 m n floats.
  */
 #ifndef NST_OPTIM_LBFGS_HISTORY_H
 #define NST_OPTIM_LBFGS_HISTORY_H
@@ -15,7 +15,7 @@
 
 struct nst_lbfgs_history;
 
-/* v is borrowed as long as the pairs live. *out belongs to the caller:
+/* v is borrowed as long as the history lives. *out belongs to the caller:
  * nst_lbfgs_history_free(). NST_ERR_ARG (n is 0, or m not 1 to NST_MAX_PAIRS),
  * NST_ERR_MEM. */
 enum nst_status nst_lbfgs_history_new(struct nst_lbfgs_history **out,
@@ -23,25 +23,25 @@ enum nst_status nst_lbfgs_history_new(struct nst_lbfgs_history **out,
                                       struct nst_err *err);
 void nst_lbfgs_history_free(struct nst_lbfgs_history *h);
 
-/* Room for the next pair, to be filled before nst_lbfgs_history_push(); until then it
- * may hold anything. Of m pairs the oldest is given up for it. Borrowed. */
+/* The slot of the next pair, for the caller to fill before nst_lbfgs_history_push(). If
+ * the history is full, the oldest pair is dropped. Borrowed. */
 struct nst_lbfgs_pair {
     float *s, *y;
 };
 struct nst_lbfgs_pair nst_lbfgs_history_next(struct nst_lbfgs_history *h);
-/* Exchange the room for y with *other, a vector of the same length. */
+/* Swap the next slot's y with *other, a vector of the same length. */
 void nst_lbfgs_history_swap_y(struct nst_lbfgs_history *h, float **other);
 
-/* Keep that pair, of which the products s.y and y.y are given, if s.y > least. False if
- * not kept. */
+/* Add the pair in the next slot if sy = s.y > min_sy; yy = y.y. False if not added. */
 bool nst_lbfgs_history_push(struct nst_lbfgs_history *h, double sy, double yy,
                             double min_sy);
 void nst_lbfgs_history_clear(struct nst_lbfgs_history *h);
-/* The pairs, oldest first. False if the visitor said so, or brought more than m. */
+/* Save or restore the pairs, oldest first. False if the visitor fails or restores more
+ * than m. */
 bool nst_lbfgs_history_serialise(struct nst_lbfgs_history *h, nst_serialise_fn *visit,
                                  void *ctx);
 
-/* What the direction is made of; borrowed until pairs come or go. */
+/* The pairs for ops->direction(); borrowed until the history changes. */
 struct nst_ring nst_lbfgs_history_ring(const struct nst_lbfgs_history *h);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * serialise.h - what of a minimiser outlasts a step, part by part, so that it can be
- * written down and taken up again: whoever visits it copies the numbers out, or in.
+ * serialise.h - serialisation of optimiser state between two steps. The visitor is
+ * called for each array and either saves or restores it.
  */
 #ifndef NST_OPTIM_SERIALISE_H
 #define NST_OPTIM_SERIALISE_H
@@ -11,8 +11,7 @@
 
 #include "model/safetensors.h"
 
-/* count numbers at data, for the call: F32, F64 or I64. False if the visitor cannot go
- * on. */
+/* data: count elements of F32, F64 or I64, borrowed for the call. False on failure. */
 typedef bool nst_serialise_fn(void *ctx, const char *name, enum nst_dtype type,
                               void *data, size_t count);
 

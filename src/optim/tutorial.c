@@ -22,7 +22,7 @@ static const struct nst_box unit = {0, 1};
 struct nst_tutorial {
     struct nst_vector_space v;
     const struct nst_vector_ops *ops;
-    bool started;        /* a first step was made: the state below holds */
+    bool started;        /* the state below is valid */
     float *g, *previous; /* gradients */
     float *d;
     void *work; /* of ops->direction() */
@@ -84,7 +84,7 @@ static bool closure(struct nst_tutorial *t, nst_evaluate_fn *f, void *ctx, float
     return true;
 }
 
-/* The pair of the latest step. */
+/* Add the pair of the latest step to the history. */
 static void push_pair(struct nst_tutorial *t)
 {
     struct nst_lbfgs_pair next = nst_lbfgs_history_next(t->history);
@@ -100,7 +100,7 @@ static void push_pair(struct nst_tutorial *t)
     nst_lbfgs_history_push(t->history, m.slope, m.sq_norm, MIN_CURVATURE);
 }
 
-/* Fill d and t; the slope of d. */
+/* Compute d and t. Returns the slope of d. */
 static double compute_direction(struct nst_tutorial *t)
 {
     if (t->started)

@@ -15,12 +15,12 @@
 
 #define MAX_CHANNELS 4096
 
-/* A convolution, and what comes before and after it. */
+/* A convolution, with the pooling before it and the head after it. */
 struct layer {
-    int index; /* torchvision's, in "features" */
+    int index; /* torchvision's index in "features" */
     int kernel_size, stride, padding;
-    int pool, pool_stride; /* max pooling before it, or 0 */
-    bool head;             /* its ReLU is compared */
+    int pool, pool_stride; /* size of the max pooling before it, or 0 */
+    bool head;             /* a head compares its ReLU output */
 };
 
 static const struct layer alex[] = {{0, 11, 4, 2, 0, 0, true},
@@ -35,7 +35,7 @@ static const struct layer vgg[] = {
     {21, 3, 1, 1, 0, 0, true}, {24, 3, 1, 1, 2, 2, false}, {26, 3, 1, 1, 0, 0, false},
     {28, 3, 1, 1, 0, 0, true}};
 
-/* What the authors scale 2 x - 1 by. */
+/* The authors normalise 2 x - 1 with these. */
 static const double shift[3] = {-.030, -.088, -.188}, scale[3] = {.458, .448, .450};
 
 /* Planar features; owned. */
@@ -123,7 +123,7 @@ static enum nst_status pool(struct feature_map *m, int side, int stride,
     return st;
 }
 
-/* A convolution of any size, plainly; one output channel is an item. */
+/* Direct convolution of any size, and ReLU; an item is one output channel. */
 struct direct_conv {
     const struct layer *l;
     const struct weights *w;
@@ -175,7 +175,7 @@ static enum nst_status conv_direct(struct nst_backend *be, const struct layer *l
     return st;
 }
 
-/* The backend's, for what it can do. */
+/* 3 x 3 convolution and ReLU by the backend. */
 static enum nst_status conv_backend(struct nst_backend *be, const struct weights *w,
                                     const struct feature_map *x, struct feature_map *y,
                                     struct nst_err *err)
@@ -204,7 +204,7 @@ static enum nst_status conv_backend(struct nst_backend *be, const struct weights
     return st;
 }
 
-/* Convolution and ReLU; m becomes what they put out. */
+/* Convolution and ReLU; the output replaces m. */
 static enum nst_status convolve(struct nst_backend *be, const struct layer *l,
                                 const struct weights *w, struct feature_map *m,
                                 struct nst_err *err)
@@ -218,7 +218,7 @@ static enum nst_status convolve(struct nst_backend *be, const struct layer *l,
     return st;
 }
 
-/* The mean over pixels of the weighed squared differences of unit-length features. */
+/* Mean over pixels of the weighted squared differences of unit-length features. */
 static double layer_distance(const struct feature_map *a, const struct feature_map *b,
                              const float *head)
 {
@@ -277,7 +277,7 @@ static enum nst_status load_input(struct feature_map *m, const float *rgb, int h
     return st;
 }
 
-/* Both pictures through one layer, and its head, if it has one. */
+/* Run both pictures through one layer; add the distance of its head, if it has one. */
 static enum nst_status run_layer(double *out, struct nst_backend *be,
                                  const struct layer *l,
                                  const struct nst_safetensors *network,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lpips.h - the learned perceptual distance of Zhang, Isola, Efros, Shechtman and Wang
- * 2018 (LPIPS, version 0.1), with the weights that its authors learned: the features of
- * a network, scaled to length 1 at each pixel, squared differences weighed by a linear
- * head for each of five layers, meant over pixels and summed.
+ * lpips.h - LPIPS 0.1, the learned perceptual distance of Zhang, Isola, Efros,
+ * Shechtman and Wang 2018, with the authors' weights: features of a network are scaled
+ * to length 1 at each pixel; a linear head for each of five layers weights their
+ * squared differences, which are averaged over pixels and summed.
  *
- * The weights are safetensors with torchvision's names (features.N.weight and .bias) of
- * an AlexNet or a VGG16, and the authors' (linN.model.1.weight) for the heads, in one
- * file or in two. Which of the two networks it is, the first convolution tells.
+ * The weights are safetensors with torchvision's names (features.N.weight and .bias)
+ * for an AlexNet or a VGG16, and with the authors' names (linN.model.1.weight) for the
+ * heads, in one file or two. The first convolution tells the two networks apart.
  */
 #ifndef NST_QUALITY_LPIPS_H
 #define NST_QUALITY_LPIPS_H
@@ -15,10 +15,10 @@
 #include "job/engine.h"
 
 /*
- * The distance, worked out on e's device, of a and b, 3 x h x w, sRGB, 0 to 1. heads
- * may be NULL: they are in the network's file. *name becomes "alex" or "vgg".
- * NST_ERR_IO, NST_ERR_FORMAT (messages begin with the path), NST_ERR_ARG (pictures too
- * small), NST_ERR_MEM.
+ * Distance between a and b (3 x h x w, sRGB, 0 to 1), computed on e's device. heads is
+ * NULL if the network's file contains them. *name becomes "alex" or "vgg". NST_ERR_IO,
+ * NST_ERR_FORMAT (messages begin with the path), NST_ERR_ARG (pictures too small),
+ * NST_ERR_MEM.
  */
 enum nst_status nst_lpips(double *out, const char **name, struct nst_engine *e,
                           const char *network, const char *heads, const float *a,

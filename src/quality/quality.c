@@ -20,10 +20,10 @@ static double luma(const float *rgb, size_t area, size_t i)
     return 0.299 * rgb[i] + 0.587 * rgb[area + i] + 0.114 * rgb[2 * area + i];
 }
 
-/* The five means under the window: of a, b, a a, b b and a b. */
+/* Window means of a, b, a a, b b and a b. */
 enum { MEANS = 5 };
 
-/* One row of the pictures, seen through the window's row: to is MEANS x (w - 10). */
+/* Filter one row of the pictures with the window's row; to is MEANS x (w - 10). */
 static void filter_row(const float *a, const float *b, size_t area, size_t row, int w,
                        const double *weight, double *to)
 {
@@ -63,7 +63,7 @@ enum nst_status nst_ssim(double *out, const float *a, const float *b, int h, int
 
     if (n < 1 || rows < 1)
         return nst_err_set(err, NST_ERR_ARG, "%dx%d pixels are too few for SSIM", w, h);
-    lines = malloc(WINDOW * line * sizeof *lines); /* the latest, in turn */
+    lines = malloc(WINDOW * line * sizeof *lines); /* ring buffer of the latest rows */
     if (!lines)
         return nst_err_set(err, NST_ERR_MEM, "out of memory");
     for (int k = 0; k < WINDOW; k++)
@@ -125,7 +125,7 @@ double nst_histogram_intersection(const float *a, const float *b, int h, int w)
     return intersection;
 }
 
-/* c x area: each pixel's features are scaled to length 1. */
+/* Scale the features of each pixel to length 1. f is c x area; relu: apply it first. */
 static void normalise_features(float *f, int c, size_t area, bool relu)
 {
     for (size_t i = 0; i < area; i++) {
@@ -143,7 +143,7 @@ static void normalise_features(float *f, int c, size_t area, bool relu)
     }
 }
 
-/* The normalised features of the picture that pass holds. */
+/* Unit-length features of the picture that acts was run on. *out: free(). */
 static enum nst_status unit_features(const struct nst_activations *acts,
                                      const struct nst_layer *layer, float **out,
                                      struct nst_shape *s, struct nst_err *err)
@@ -163,7 +163,7 @@ static enum nst_status unit_features(const struct nst_activations *acts,
     return st;
 }
 
-/* Take the network forward through a picture on the host. */
+/* Run the network forward on a picture in host memory. */
 static enum nst_status run_network(struct nst_activations *acts, const float *rgb,
                                    int h, int w, struct nst_err *err)
 {

@@ -13,12 +13,12 @@
 
 #define FORMAT "nst checkpoint 1"
 
-/* A checkpoint is written in two visits: what the parts are, for the header, and what
- * they hold, which need be there for no longer than it is shown. */
+/* A checkpoint is written in two visits: the first declares the arrays for the header,
+ * the second writes their data. So the data need exist only during a visit. */
 struct checkpoint_writer {
     struct nst_safetensors_writer *w;
     struct nst_atomic_file *file;
-    enum nst_status st; /* of what was added */
+    enum nst_status st; /* of the writes */
     struct nst_err *err;
 };
 
@@ -45,7 +45,7 @@ static bool write_array(void *ctx, const char *name, enum nst_dtype type, void *
     return writer->st == NST_OK;
 }
 
-/* Not shown, though nothing was wrong with the file. */
+/* The visit failed: the write error, or an error of serialise() itself. */
 static enum nst_status serialise_error(const struct checkpoint_writer *writer,
                                        const char *path)
 {
@@ -128,7 +128,7 @@ enum nst_status nst_checkpoint_apply(const struct nst_checkpoint *c,
                                  nst_safetensors_metadata(c->f, "options"), err);
 }
 
-/* How long a run goes on may change on the way. */
+/* A resumed run may have another duration. */
 static bool is_duration_option(const struct nst_option *o)
 {
     return strcmp(o->name, "iterations") == 0 ||

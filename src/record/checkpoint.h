@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * checkpoint.h - a run written down, to be taken up again: its options, and its state
- * as arrays in a safetensors file.
+ * checkpoint.h - saves a run to resume it later: its options as metadata, and its state
+ * as arrays, in a safetensors file.
  */
 #ifndef NST_RECORD_CHECKPOINT_H
 #define NST_RECORD_CHECKPOINT_H
 
 #include "job/options.h"
 
-struct nst_checkpoint; /* an open one */
+struct nst_checkpoint; /* open for reading */
 
 /* *out belongs to the caller: nst_checkpoint_close(). Messages begin with the path.
  * NST_ERR_IO, NST_ERR_FORMAT. */
@@ -16,10 +16,10 @@ enum nst_status nst_checkpoint_open(struct nst_checkpoint **out, const char *pat
                                     struct nst_err *err);
 void nst_checkpoint_close(struct nst_checkpoint *c); /* NULL is fine */
 
-/* Make p say what the run was asked for. NST_ERR_FORMAT. */
+/* Set p to the options of the saved run. NST_ERR_FORMAT. */
 enum nst_status nst_checkpoint_apply(const struct nst_checkpoint *c,
                                      struct nst_params *p, struct nst_err *err);
-/* NST_ERR_ARG if p asks for another recipe, but for how long it goes on. */
+/* NST_ERR_ARG if p differs from the saved recipe; only its duration may differ. */
 enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,
                                      const struct nst_params *p, struct nst_err *err);
 

@@ -34,13 +34,13 @@ static void make_parent_directories(const char *path)
     for (char *c = copy + 1; *c; c++)
         if (*c == '/') {
             *c = 0;
-            mkdir(copy, 0700); /* what went wrong shows when the file is opened */
+            mkdir(copy, 0700); /* an error shows when the file is opened */
             *c = '/';
         }
     free(copy);
 }
 
-/* Is the file open as fd still the one at path? */
+/* Whether fd is still the file at path. */
 static bool is_same_file(int fd, const char *path)
 {
     struct stat a, b;
@@ -49,8 +49,7 @@ static bool is_same_file(int fd, const char *path)
            a.st_ino == b.st_ino;
 }
 
-/* Open and lock: while waiting for the lock, the file may have been replaced. -1 with
- * errno. */
+/* Open and lock the file; retry if it was replaced during the wait. -1 sets errno. */
 static int open_locked(const char *path, int flags)
 {
     for (;;) {
@@ -95,7 +94,7 @@ enum nst_status nst_history_append(const char *path, const char *line,
     if (n != (ssize_t)strlen(terminated)) {
         st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path,
                          strerror(n < 0 ? errno : ENOSPC));
-        if (n > 0 && before.st_size >= 0) /* a part of a line is none */
+        if (n > 0 && before.st_size >= 0) /* remove the partial line */
             (void)!ftruncate(fd, before.st_size);
     }
     free(terminated);
@@ -158,7 +157,7 @@ void nst_history_clear(struct nst_history *h)
     *h = (struct nst_history){.count = 0};
 }
 
-/* Write all lines but those that were marked by an empty text. */
+/* Write all lines except those marked by an empty text. */
 static enum nst_status rewrite(const struct nst_history *h, const char *path,
                                struct nst_err *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * history.h - the file of finished runs: a line of JSON each, appended by any number of
- * processes at once, read by whoever wants to.
+ * history.h - the file of finished runs: one line of JSON per run, appended and read by
+ * any number of processes at once.
  */
 #ifndef NST_RECORD_HISTORY_H
 #define NST_RECORD_HISTORY_H
@@ -12,20 +12,19 @@
 
 #include "base/err.h"
 
-/* Where history goes: asked (--history), else $NST_HISTORY, else
+/* Path of the history: option (--history), else $NST_HISTORY, else
  * $XDG_STATE_HOME/nst/history.jsonl. A new string; NULL for none. */
 char *nst_history_path(const char *option);
 
 /*
- * Append a line (without its end) to the history at path, made with its directories if
- * need be. It goes out in one write under a lock, so lines stay whole whoever else
- * appends or rewrites; after a line that a crash cut short it begins a new one.
- * NST_ERR_IO.
+ * Append a line (without newline) to the history at path; creates the file and its
+ * directories. One write under a lock keeps lines whole while other processes append or
+ * rewrite. Starts a new line after one that a crash cut short. NST_ERR_IO.
  */
 enum nst_status nst_history_append(const char *path, const char *line,
                                    struct nst_err *err);
 
-#define NST_HISTORY_ID 8 /* hexadecimal digits, of the SHA-256 of the line */
+#define NST_HISTORY_ID 8 /* hexadecimal digits of the SHA-256 of the line */
 
 struct nst_history {
     size_t count;
@@ -36,15 +35,15 @@ struct nst_history {
     } * line;        /* oldest first */
 };
 
-/* Read all lines; a file that is not there has none. NST_ERR_IO. Free with the clear
- * function, after a failure too. */
+/* Read all lines; none if the file does not exist. NST_ERR_IO. Free with the clear
+ * function, also after a failure. */
 enum nst_status nst_history_read(struct nst_history *h, const char *path,
                                  struct nst_err *err);
 void nst_history_clear(struct nst_history *h);
 
-/* Take out the lines that should_remove() says so of, under the lock of those who
- * append: the file is replaced as a whole. Damaged lines are not asked about, and stay.
- * How many lines went to *removed. NST_ERR_IO. */
+/* Remove the lines for which should_remove() returns true, under the lock that
+ * appending takes; the file is replaced as a whole. Damaged lines are kept without a
+ * call. *removed: number of lines removed. NST_ERR_IO. */
 enum nst_status nst_history_remove(const char *path,
                                    bool (*should_remove)(void *ctx,
                                                          const struct nst_history *h,

@@ -59,7 +59,7 @@ json_t *nst_json_recipe(const struct nst_params *p)
         if (!o->recipe || strcmp(o->name, "model") == 0)
             continue;
         value = option_value(p, o);
-        if (!json_is_null(value)) /* unset */
+        if (!json_is_null(value))
             json_object_set(j, o->name, value);
         json_decref(value);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* json.h - values as JSON. */
+/* json.h - converts values to JSON. */
 #ifndef NST_RECORD_JSON_H
 #define NST_RECORD_JSON_H
 
@@ -7,14 +7,13 @@
 
 #include "job/options.h"
 
-/* JSON has no infinity and no NaN: null stands for them. */
+/* JSON has no infinity or NaN: null replaces them. */
 json_t *nst_json_number(double v);
 
-/* File names may hold any bytes: what is not UTF-8 is replaced. NULL is null. */
+/* Text of any bytes, such as a file name; replaces invalid UTF-8. NULL gives null. */
 json_t *nst_json_text(const char *s);
 
-/* The options of the recipe that are set, but for the model, by their names; pictures
- * are called as they were typed. */
+/* The options of the recipe that are set, except the model, by name; paths as typed. */
 json_t *nst_json_recipe(const struct nst_params *p);
 
 #endif

@@ -41,7 +41,7 @@ static char *find_path(const char *wanted)
     return path;
 }
 
-/* A JSON value as the text that nst_params_set() takes; NULL for lists and the like. */
+/* Convert a JSON value to text for nst_params_set(); NULL for lists and objects. */
 static char *value_to_text(const json_t *j)
 {
     switch (json_typeof(j)) {
@@ -117,7 +117,7 @@ static enum nst_status read_file(json_t **out, const char *path, struct nst_err 
     return st;
 }
 
-/* Options that stand beside the object of them would be without effect, untold. */
+/* Refuse other members, such as options beside "options", which would be ignored. */
 static enum nst_status check_members(const char *path, json_t *j, struct nst_err *err)
 {
     const char *name;
@@ -136,7 +136,7 @@ static enum nst_status check_members(const char *path, json_t *j, struct nst_err
     return NST_OK;
 }
 
-/* The object of them, which is j's. */
+/* Find the object "options", borrowed from j. */
 static enum nst_status find_options(const char *path, json_t *j, json_t **options,
                                     struct nst_err *err)
 {
@@ -148,7 +148,7 @@ static enum nst_status find_options(const char *path, json_t *j, json_t **option
     return st;
 }
 
-/* j is taken. */
+/* Takes j over. */
 static enum nst_status apply_json(struct nst_params *p, const char *path, json_t *j,
                                   option_filter *allowed, struct nst_err *err)
 {
@@ -175,7 +175,7 @@ static enum nst_status apply_file(struct nst_params *p, const char *path,
     return st == NST_OK ? apply_json(p, path, j, allowed, err) : st;
 }
 
-/* Refuse a style that is none, though another is taken in its place. */
+/* Remove the style, which another one replaces; refuse an invalid one even so. */
 static enum nst_status remove_style(const char *path, json_t *options,
                                     struct nst_err *err)
 {
@@ -191,8 +191,7 @@ static enum nst_status remove_style(const char *path, json_t *options,
     return st;
 }
 
-/* What a configuration may have besides what apply_json() sets: its preset is applied,
- * and what is to be left out is. */
+/* Apply the preset of a configuration, and remove what apply_json() must not set. */
 static enum nst_status apply_config_preset(struct nst_params *p, const char *path,
                                            json_t *j,
                                            struct nst_config_overrides overrides,

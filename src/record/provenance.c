@@ -21,9 +21,9 @@
 #include "record/json.h"
 #include "record/sha256.h"
 
-/* Numbers that people type come back as they typed them. */
+/* Numbers typed by the user are printed as typed. */
 #define DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15))
-/* A trace is for comparing: its numbers come back as they were, to the bit. */
+/* A trace serves comparisons: its numbers are exact. */
 #define DUMP_EXACT (JSON_COMPACT | JSON_REAL_PRECISION(17))
 
 static const char *base_name(const char *path)
@@ -33,8 +33,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* A path as it will be understood anywhere; one that is none, as - and the names of
- * style packs, as it is. A new string. */
+/* Make a path absolute; "-" and names of style packs stay. A new string. */
 static char *absolute_path(const char *path)
 {
     char *directory, *absolute;
@@ -62,8 +61,7 @@ static json_t *json_file_name(const char *path, bool absolute)
     return absolute ? json_path(path) : nst_json_text(base_name(path));
 }
 
-/* The recipe; of other pictures than content and style only the names, which are for
- * everyone to see, or where they are. */
+/* The recipe; other pictures than content and style with file name or absolute path. */
 static json_t *recorded_options(const struct nst_params *p, bool absolute)
 {
     json_t *j = nst_json_recipe(p);
@@ -97,7 +95,7 @@ static json_t *json_style(const struct nst_style_option *s, bool absolute)
     return j;
 }
 
-/* The style's name, if that is all; else a list of what was said of each. */
+/* The file name of a single plain style; else a list with weight, mask and layers. */
 static json_t *json_styles(const struct nst_styles *s, bool absolute)
 {
     json_t *list;
@@ -110,7 +108,7 @@ static json_t *json_styles(const struct nst_styles *s, bool absolute)
     return list;
 }
 
-/* Of standard input it is not known what was in it. */
+/* The content of standard input is unknown: sha256 is null. */
 static void add_input(json_t *list, const char *name)
 {
     char *pack = nst_find_pack(name), *sum = NULL;
@@ -143,7 +141,7 @@ char *nst_provenance_inputs(const struct nst_params *p, const char *content)
     return s;
 }
 
-/* As they were recorded; without whole paths, their names alone. */
+/* The recorded inputs; unless absolute, with file names only. */
 static json_t *json_inputs(const struct nst_provenance *r, bool absolute)
 {
     json_t *list = json_loads(r->inputs, 0, NULL), *j;
@@ -184,7 +182,7 @@ static char *network_path(const struct nst_network *n)
     return absolute_path(n->path);
 }
 
-/* The SHA-256 of each network's file: one text, or a list of several. */
+/* SHA-256 of each network's file: one text, or a list of several. */
 static json_t *network_digests(const struct nst_provenance *r)
 {
     json_t *list = json_array(), *one;
@@ -208,7 +206,7 @@ static json_t *network_fingerprints(const struct nst_provenance *r)
     return list_networks(r, network_fingerprint);
 }
 
-/* What both the metadata and the history hold; whole paths are for the latter. */
+/* Fields of both metadata and history; the history has absolute paths. */
 static json_t *json_run(const struct nst_provenance *r, bool absolute)
 {
     static const char *const ends[] = {"completed", "converged", "stopped"};
@@ -226,7 +224,7 @@ static json_t *json_run(const struct nst_provenance *r, bool absolute)
         "end", ends[result->end]);
 }
 
-/* May an option have been recorded with another value than is asked for? */
+/* Whether the recorded value of an option may differ from the requested one. */
 static bool may_differ(const struct nst_params *p, const char *name)
 {
     if (strcmp(name, "tile") == 0)
@@ -254,7 +252,7 @@ static bool equals(json_t *wanted, const json_t *found)
     return equal;
 }
 
-/* Is it known what was in each? Not so of standard input. */
+/* Whether the content of each input is known. */
 static bool all_have_digest(const json_t *inputs)
 {
     const json_t *j;
@@ -337,7 +335,7 @@ enum nst_status nst_trace_open(struct nst_trace **out, const char *path,
     *out = NULL;
     if (!f)
         return nst_err_set(err, NST_ERR_IO, "trace: %s: %s", path, strerror(errno));
-    setvbuf(f, NULL, _IOLBF, 0); /* others may read along */
+    setvbuf(f, NULL, _IOLBF, 0); /* others may read it during the run */
     *out = nst_xcalloc(1, sizeof **out);
     (*out)->f = f;
     (*out)->path = nst_xstrdup(path);

@@ -20,7 +20,7 @@ char *nst_sha256_file(const char *path)
     size_t n;
     FILE *f;
 
-    /* a pipe would be opened, and what comes through it lost */
+    /* opening a pipe would lose its data */
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
         return NULL;
     f = fopen(path, "re");

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* sha256.h - what is in a file, in 64 hexadecimal digits. */
+/* sha256.h - SHA-256 in 64 hexadecimal digits. */
 #ifndef NST_RECORD_SHA256_H
 #define NST_RECORD_SHA256_H
 
 #include <stddef.h>
 
-/* SHA-256 of the file's bytes, a new string; NULL if it is not a regular file or cannot
- * be read. */
+/* SHA-256 of a regular file, a new string; NULL for others and on a read error. */
 char *nst_sha256_file(const char *path);
-/* Of that text. */
+/* SHA-256 of size bytes of text: a new string. */
 char *nst_sha256_text(const char *text, size_t size);
 
 #endif

@@ -8,8 +8,8 @@
 #include "quality/quality.h"
 #include "run/message.h"
 
-/* nst_mean_gradient() of a picture that is complex: photographs have 0.02 to 0.07,
- * paintings in short strokes 0.08 to 0.14. */
+/* nst_mean_gradient() above which a picture is complex: photographs have 0.02 to 0.07,
+ * paintings with short strokes 0.08 to 0.14. */
 #define COMPLEXITY_THRESHOLD 0.08
 
 static bool needs_pixels(const struct nst_params *p)
@@ -30,7 +30,7 @@ static double complexity(const struct nst_picture *p)
     return nst_mean_gradient(p->rgb, p->height, p->width);
 }
 
-/* That of the most complex of the pictures. */
+/* Complexity of the most complex style picture. */
 static enum nst_status max_complexity(struct nst_style_set *styles, double *max,
                                       struct nst_err *err)
 {
@@ -54,7 +54,7 @@ static int64_t scaled_steps(int64_t steps)
     return steps * 5 / 3;
 }
 
-/* More steps, at each scale if they are given for each. */
+/* Take more steps, also at each scale if given per scale. */
 static void increase_steps(struct nst_params *p, double style_complexity,
                            const struct nst_run_events *events)
 {

@@ -54,8 +54,8 @@ static int is_visible(const struct dirent *d)
     return d->d_name[0] != '.';
 }
 
-/* A folder that is reached through a link is not walked: it may lead back here. Nor is
- * that of the results, which are there when a run is repeated. */
+/* Symbolic links to directories are not followed: they may form a loop. The output
+ * directory, which exists when a run is repeated, is skipped. */
 static bool should_recurse(const struct nst_batch *b, const char *path)
 {
     struct stat st, excluded;
@@ -66,7 +66,7 @@ static bool should_recurse(const struct nst_batch *b, const char *path)
            st.st_dev != excluded.st_dev || st.st_ino != excluded.st_ino;
 }
 
-/* folder: what the results of this one go to. */
+/* subdirectory: prefix of the results of this directory. */
 static enum nst_status add_directory(struct nst_batch *b, const char *path,
                                      const char *subdirectory, bool recursive,
                                      struct nst_err *err)
@@ -85,7 +85,7 @@ static enum nst_status add_directory(struct nst_batch *b, const char *path,
 
         if (st == NST_OK && recursive && should_recurse(b, path_inside)) {
             st = add_directory(b, path_inside, subdirectory_inside, true, err);
-            if (st == NST_ERR_IO) { /* making it fails, too, and the others are made */
+            if (st == NST_ERR_IO) { /* it fails later; the others are processed */
                 add_item(b, path_inside, subdirectory_inside);
                 st = NST_OK;
             }
@@ -155,7 +155,7 @@ enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool n
     return st;
 }
 
-/* A path's last part up to its last dot, and the ending from there. */
+/* Length of the file name in a path without its extension; *suffix is the extension. */
 static int split_stem(const char **name, const char **suffix)
 {
     const char *slash = strrchr(*name, '/'), *dot;
@@ -166,7 +166,7 @@ static int split_stem(const char **name, const char **suffix)
     return (int)(*suffix - *name);
 }
 
-/* The styles' names with + between them. */
+/* Names of the styles, joined by +. */
 static char *style_stem(const struct nst_styles *styles)
 {
     char *all = nst_xstrdup("");
@@ -182,7 +182,7 @@ static char *style_stem(const struct nst_styles *styles)
     return all;
 }
 
-/* What the words of --name stand for. */
+/* Values of the words in --name. */
 struct name_words {
     const char *content, *style, *format; /* format: or NULL */
     size_t index;
@@ -226,7 +226,6 @@ static enum nst_status nameless_error(const struct nst_params *p, struct nst_err
                        "-o %s: standard input has no name; use -o FILE", p->output);
 }
 
-/* Name the i-th's result in the directory. */
 static enum nst_status name_output(struct nst_batch *b, size_t i,
                                    const struct nst_params *p, const char *style,
                                    struct nst_err *err)
@@ -253,7 +252,7 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
     return st;
 }
 
-/* A result, and where it really goes: links may lead two paths to one place. */
+/* An output and its canonical path: links may lead two paths to one file. */
 struct output_path {
     const struct nst_batch_item *item;
     char *real_path;
@@ -265,7 +264,7 @@ static int compare_paths(const void *a, const void *b)
                   ((const struct output_path *)b)->real_path);
 }
 
-/* Two results that would go to one place are next to each other when sorted. */
+/* After sorting, outputs with the same path are adjacent. */
 static enum nst_status check_distinct_outputs(const struct nst_batch *b,
                                               struct nst_err *err)
 {
@@ -290,7 +289,7 @@ static enum nst_status check_distinct_outputs(const struct nst_batch *b,
                        first->content, second->content, second->output);
 }
 
-/* Regular files by what they are, whatever they are called. */
+/* Regular files, identified by device and inode. */
 struct file_set {
     struct stat *stat;
     size_t count;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * batch.h - the pictures of a run: those named, those in folders and lists, and where
- * the result of each goes.
+ * batch.h - the pictures of a run, from the command line, directories and lists, and
+ * the path of each result.
  */
 #ifndef NST_RUN_BATCH_H
 #define NST_RUN_BATCH_H
@@ -11,66 +11,66 @@
 
 #include "job/options.h"
 
-/* One picture to be made, from file to file or from memory to memory. */
+/* One picture to stylise, from file to file or from memory to memory. */
 struct nst_batch_item {
-    char *content;      /* file, or what messages call the pixels; owned */
-    char *subdirectory; /* under the directory of the results, "" or with a / at its end
-                         */
-    char *output;       /* owned; NULL: the result goes to made */
-    const float *pixels; /* borrowed; NULL: content is read */
-    int height, width;   /* of pixels, and of */
-    float *result;       /* the result, borrowed */
+    char *content; /* path, or a name for messages about the pixels; owned */
+    /* Path below the output directory, "" or ending in /; owned. */
+    char *subdirectory;
+    char *output;        /* owned; NULL: the result goes to result */
+    const float *pixels; /* borrowed; NULL: content is a file */
+    int height, width;   /* of pixels and result */
+    float *result;       /* borrowed */
 };
 
 struct nst_batch {
     struct nst_batch_item *item;
     size_t items;
-    bool to_directory; /* results go into one, with folders made if need be */
-    const char *excluded_directory; /* a folder that is not looked into below others;
-                                     * borrowed, or NULL */
+    bool to_directory; /* output is a directory; subdirectories are created */
+    /* Directory that recursion skips; borrowed, or NULL. */
+    const char *excluded_directory;
 };
 
 /*
- * Add what is called name: a picture ("-": standard input), or the pictures of a
- * folder: all files whose endings nst writes or reads, in the order of their names, and
- * with recursive those of the folders in it, but for b->excluded_directory. One of
- * these that cannot be read is added itself, as a picture that cannot be made.
- * NST_ERR_IO, NST_ERR_ARG (there are none).
+ * Add name: a picture ("-": standard input) or a directory. A directory adds all files
+ * with an extension that nst reads or writes, in order of their names, and with
+ * recursive also those of its subdirectories, except b->excluded_directory. A
+ * subdirectory that cannot be read is added as an item, which fails later. NST_ERR_IO,
+ * NST_ERR_ARG (no pictures found).
  */
 enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recursive,
                               struct nst_err *err);
 
-/* Add what a file ("-": standard input) names, a line each, or with null ended by zero
- * bytes. NST_ERR_IO, and errors of nst_batch_add(). */
+/* Add the names in a file ("-": standard input), one per line, or with null terminated
+ * by zero bytes. NST_ERR_IO, and errors of nst_batch_add(). */
 enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool null,
                                    bool recursive, struct nst_err *err);
 
 /*
- * Add a picture in memory, rgb (3 x height x width, sRGB, 0 to 1), which keeps its size
- * whatever p->size says; the result goes to made, as large. Both are borrowed until the
- * run is over. Messages call it name. It leaves no history.
+ * Add a picture in memory, rgb (3 x height x width, sRGB, 0 to 1). It keeps its size
+ * whatever p->size is, and result has the same size. Both are borrowed until the run
+ * ends. name is used in messages. No history is written.
  */
 void nst_batch_add_pixels(struct nst_batch *b, const char *name, const float *rgb,
                           int height, int width, float *result);
 
 /*
- * Say where each result that is a file goes, once: p->output, or in that directory, by
- * p->name. NST_ERR_ARG for two that would go to one place, and one that is also read.
+ * Set the output path of every item that is a file, once: p->output, or a file named by
+ * p->name in that directory. NST_ERR_ARG if two outputs are the same file, or one is
+ * also an input.
  */
 enum nst_status nst_batch_name_outputs(struct nst_batch *b, const struct nst_params *p,
                                        struct nst_err *err);
 
-/* NST_ERR_ARG for a place that would be written, unless NULL, if something is read from
- * it. */
+/* NST_ERR_ARG if path is also an input. NULL is fine. */
 enum nst_status nst_batch_protect_inputs(const struct nst_batch *b,
                                          const struct nst_params *p, const char *path,
                                          struct nst_err *err);
 
-/* Make the folders that the result goes to. NST_ERR_IO. */
+/* Create the directories of the output path. NST_ERR_IO. */
 enum nst_status nst_batch_make_directories(const struct nst_batch_item *item,
                                            struct nst_err *err);
 
-/* Free what *b owns. All zero before the first addition is an empty one. */
+/* Free what *b owns. An empty batch is all zero. */
 void nst_batch_clear(struct nst_batch *b);
 
 #endif

@@ -140,7 +140,7 @@ void nst_level_style_size(const struct nst_level_config *level,
     }
 }
 
-/* The longest side of a painting whose pack stands for it. */
+/* Longest side of the style image that a pack replaces. */
 static int pack_longest(const struct nst_level_config *level, int longest)
 {
     if (level->p->size)
@@ -148,7 +148,7 @@ static int pack_longest(const struct nst_level_config *level, int longest)
     return nst_level_length(level, (int)lround(longest * level->p->style_scale));
 }
 
-/* The pixels of a painting, unless all that is asked of them is known. */
+/* Load the pixels of a style image unless its statistics are cached. */
 static enum nst_status load_style_image(const struct nst_level_config *level,
                                         struct nst_style_set *styles, int i, int tile,
                                         struct nst_level_style *s, struct nst_err *err)
@@ -172,8 +172,8 @@ static enum nst_status load_style_image(const struct nst_level_config *level,
     return st;
 }
 
-/* The plane *guide of h x w with a border of zeros round it: what is cut off at the end
- * counts in no statistics, or they would be met by the border at the picture's cost. */
+/* Pad plane *guide of h x w with zeros. Statistics must exclude the border, which is
+ * cropped at the end, or the border would match the style instead of the picture. */
 static enum nst_status pad_with_zeros(float **guide, int h, int w, int border,
                                       struct nst_err *err)
 {
@@ -192,7 +192,7 @@ static enum nst_status pad_with_zeros(float **guide, int h, int w, int border,
     return NST_OK;
 }
 
-/* The guides of the regions, for pictures of h x w before they are extended. */
+/* Make the guidance masks of the regions for pictures of h x w before padding. */
 static enum nst_status make_guides(const struct nst_level_config *level,
                                    const struct nst_style_set *styles, int h, int w,
                                    struct nst_level_style *s, struct nst_err *err)

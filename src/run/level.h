@@ -1,78 +1,71 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * level.h - what one scale of a picture's making is given: content, masks and styles at
- * its size.
- */
+/* level.h - inputs of one scale: content, masks and styles, resampled and padded. */
 #ifndef NST_RUN_LEVEL_H
 #define NST_RUN_LEVEL_H
 
 #include "run/styles.h"
 #include "job/plan.h"
 
-/* A picture at the size of a scale: its own pixels, or borrowed where it has that size.
- */
+/* A picture at the size of a scale; its pixels are borrowed if they need no resize. */
 struct nst_resampled {
     struct nst_image image;
     float *owned;
 };
 
-/* A scale of the picture that is made by p: its longest side as a part of what the
- * largest has, and the fingerprint of the network that works there. */
+/* A scale of a run by p: ratio of its longest side to that of the largest scale, and
+ * fingerprint of its network. */
 struct nst_level_config {
     const struct nst_params *p;
     double ratio;
     uint64_t fingerprint;
 };
 
-/* A length at that scale. */
+/* A length at this scale. */
 int nst_level_length(const struct nst_level_config *level, int length);
 
-/* The picture at the scale, extended by the border if there is one. Free own.
- * NST_ERR_MEM, as of all of these. */
+/* Resample content p to the scale and pad it. Free out->owned. NST_ERR_MEM, as for all
+ * functions here. */
 enum nst_status nst_level_content(const struct nst_level_config *level,
                                   const struct nst_picture *p,
                                   struct nst_resampled *out, struct nst_err *err);
 
-/* A row of the three planes (0 to 3 h - 1) of an image that was extended by border,
- * without its border. */
+/* Row 0 to 3 h - 1 of the three planes of a padded picture, without the border. */
 const float *nst_padded_row(struct nst_image padded, int border, int row);
 
 /*
- * Add to x share of the detail that the picture p has at a scale, content (which is
- * extended), and lacks at the scale before. x is 3 x h x w of 0 to 1, of content's size
- * without its border: with a share of 1, what was p at the scale before is p at this
- * one.
+ * Add amount times the detail that picture p has at the scale of content (padded) and
+ * lacks at the previous scale to x. x is 3 x h x w, 0 to 1, with the size of content
+ * before padding. An amount of 1 turns p at the previous scale into p at this one.
  */
 enum nst_status nst_level_add_detail(const struct nst_level_config *previous,
                                      const struct nst_picture *p,
                                      struct nst_image content, float amount, float *x,
                                      struct nst_err *err);
 
-/* A mask at h x w: the mean of its channels. NULL of NULL. Free it. */
+/* Resample a mask to h x w and average its channels. NULL gives NULL. Free *out. */
 enum nst_status nst_level_mask(const struct nst_picture *mask, int h, int w,
                                float **out, struct nst_err *err);
 
-/* Planes of h x w, extended by the border if there is one: *planes is replaced. NULL
- * stays. */
+/* Pad planes of h x w, if there is padding: replaces *planes. NULL stays NULL. */
 enum nst_status nst_level_pad(const struct nst_level_config *level, float **planes,
                               int count, int h, int w, struct nst_err *err);
 
-/* What a scale's objective aims at. */
+/* Styles and guidance masks of a scale's objective. */
 struct nst_level_style {
     struct nst_style style;
     struct nst_style_image painting[NST_STYLES_MAX];
     struct nst_resampled size[NST_STYLES_MAX];
-    float *guide[NST_STYLES_MAX]; /* of each region */
+    float *guide[NST_STYLES_MAX]; /* one per region */
 };
 
-/* Say what sizes the paintings will have; the largest is height x width. */
+/* Size of the largest style image at this scale, padding included. */
 void nst_level_style_size(const struct nst_level_config *level,
                           const struct nst_style_set *styles, int *height, int *width);
 
 /*
- * The styles for a content of h x w (before it is extended; of the largest scale, its
- * longest side is longest), whose objective works in tiles of that size. Free with the
- * clear function, after a failure too. Errors of nst_style_set_picture() besides.
+ * Prepare the styles for a content of h x w before padding. longest: longest side of
+ * the content at the largest scale; tile: tile size of the objective. Free with the
+ * clear function, also after a failure. Errors also as for nst_style_set_picture().
  */
 enum nst_status nst_level_style_init(const struct nst_level_config *level,
                                      struct nst_style_set *styles, int h, int w,

@@ -23,7 +23,7 @@ static void mark_used(const struct nst_models *m, const struct nst_params *p,
         used[nst_models_for_size(m, level[i].longest)] = true;
 }
 
-/* Those that a scale uses; all where a picture's size is not known beforehand. */
+/* Mark networks that a scale uses; all if the size of a picture is not known. */
 static void find_used(const struct nst_models *m, const struct nst_params *p,
                       const struct nst_batch *b, bool used[NST_MODELS_MAX])
 {
@@ -59,9 +59,9 @@ enum nst_status nst_networks_used(char **model, const struct nst_params *p,
     return st;
 }
 
-/* What the style packs of a run are of: of each style that is one, its networks. */
+/* The networks of each style that is a pack. */
 struct pack_models {
-    char *model[NST_STYLES_MAX]; /* or NULL */
+    char *model[NST_STYLES_MAX]; /* NULL for a picture */
     const char *style[NST_STYLES_MAX];
     int styles;
 };
@@ -93,7 +93,7 @@ static void clear_pack_models(struct pack_models *packs)
         free(packs->model[i]);
 }
 
-/* The first style that is a pack, or -1. */
+/* Index of the first style that is a pack, or -1. */
 static int first_pack(const struct pack_models *packs)
 {
     for (int i = 0; i < packs->styles; i++)
@@ -102,7 +102,7 @@ static int first_pack(const struct pack_models *packs)
     return -1;
 }
 
-/* Is a network called name among those of text? */
+/* Whether text lists the network name. */
 static bool lists_network(const char *text, const char *name)
 {
     struct nst_models models;
@@ -115,7 +115,7 @@ static bool lists_network(const char *text, const char *name)
     return found;
 }
 
-/* The first pack that lacks the network called name, or -1. */
+/* Index of the first pack that lacks the network name, or -1. */
 static int first_pack_lacking(const struct pack_models *packs, const char *name)
 {
     for (int i = 0; i < packs->styles; i++)
@@ -124,7 +124,7 @@ static int first_pack_lacking(const struct pack_models *packs, const char *name)
     return -1;
 }
 
-/* Nobody asked for the pack's network, and a picture would be made by another. */
+/* Report that a pack selects another network than a style image would. */
 static void report_choice(const char *style, const char *model,
                           const struct nst_run_events *events)
 {
@@ -142,7 +142,7 @@ static void report_choice(const char *style, const char *model,
     free(path);
 }
 
-/* Why an optional network is left out, NULL if it is not; a new string. */
+/* Why an optional network is skipped, a new string; NULL if it is used. */
 static char *reason_to_skip(const struct nst_model *one,
                             const struct pack_models *packs)
 {
@@ -165,7 +165,7 @@ static char *reason_to_skip(const struct nst_model *one,
     return reason;
 }
 
-/* Leave out optional ones that no scale uses, or that cannot be had. */
+/* Skip optional networks that no scale uses, that are missing or that a pack lacks. */
 static void skip_optional(struct nst_models *m, const bool used[NST_MODELS_MAX],
                           const struct pack_models *packs, bool quiet,
                           const struct nst_run_events *events)
@@ -182,13 +182,13 @@ static void skip_optional(struct nst_models *m, const bool used[NST_MODELS_MAX],
         }
         if (reason && !quiet)
             nst_run_message(events, "%s", reason);
-        m->model[i].optional = false; /* those that stay are there */
+        m->model[i].optional = false; /* those that stay exist */
         free(reason);
     }
     nst_models_filter(m, keep);
 }
 
-/* Is each named, and none of them optional? */
+/* Whether every network has a name and none is optional. */
 static bool all_explicit(const struct nst_models *m)
 {
     for (int i = 0; i < m->count; i++)

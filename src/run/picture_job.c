@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* picture_job.c - what one picture's run needs, read and planned before it begins. */
+/* picture_job.c - loads the inputs of one picture's run and plans it. */
 #include "config.h"
 
 #include "run/picture_job.h"
@@ -17,7 +17,7 @@
 #include "run/message.h"
 #include "run/series.h"
 
-/* What the plan takes from the user, who did not ask for it. */
+/* Report what the plan changes, and apply it. */
 static void report_plan(struct nst_picture_job *job)
 {
     const struct nst_plan *plan = &job->plan;
@@ -54,7 +54,7 @@ struct nst_baseline nst_picture_job_baseline(const struct nst_picture_job *job)
         .is_video = job->frames != NULL};
 }
 
-/* Plan a scale for a run by p. */
+/* Plan one scale of a run by p. */
 static enum nst_status plan_level(const struct nst_picture_job *job,
                                   const struct nst_params *p, double ratio,
                                   struct nst_plan *plan, struct nst_err *err)
@@ -70,9 +70,8 @@ static enum nst_status plan_level(const struct nst_picture_job *job,
                          err);
 }
 
-/* Plan the largest scale of each network for a run by p: *plan is that of the last, its
- * memory that of whichever takes most. What was decided for the others is in *tightest:
- * the smallest tile, and the fewest pairs. */
+/* Plan the largest scale of each network: *plan is that of the last scale, with the
+ * largest memory of all. *tightest holds the smallest tile and the fewest pairs. */
 static enum nst_status plan_networks(const struct nst_picture_job *job,
                                      const struct nst_params *p, struct nst_plan *plan,
                                      struct nst_plan *tightest, struct nst_err *err)
@@ -109,8 +108,7 @@ static enum nst_status plan_networks(const struct nst_picture_job *job,
     return st;
 }
 
-/* Tiles and pairs are the same for all scales, so what one network needs of them, the
- * others get. */
+/* All scales share tile and pairs, so the tightest plan applies to every network. */
 static enum nst_status make_plan(struct nst_picture_job *job, struct nst_err *err)
 {
     struct nst_params p = job->effective;
@@ -137,7 +135,7 @@ enum nst_status nst_picture_job_match_colours(struct nst_picture_job *job,
             break;
         nst_colour_transfer_match(style->rgb, nst_picture_pixels(style),
                                   job->content->rgb, nst_picture_pixels(job->content));
-        free(style->small.rgb); /* which has the colours of before */
+        free(style->small.rgb); /* holds the old colours */
         style->small.rgb = NULL;
     }
     return st;
@@ -179,7 +177,7 @@ struct nst_provenance nst_picture_job_provenance(const struct nst_picture_job *j
                                    .result = &job->result};
 }
 
-/* Is the result there already? */
+/* Whether the result exists and is up to date. */
 static bool is_done(const struct nst_picture_job *job)
 {
     struct nst_provenance provenance = nst_picture_job_provenance(job);
@@ -198,7 +196,7 @@ static bool is_done(const struct nst_picture_job *job)
     return done;
 }
 
-/* What all pictures need as well: if it cannot be had, nothing can. */
+/* Load the inputs that all pictures share. A failure here is fatal for the batch. */
 static enum nst_status load_shared_inputs(struct nst_picture_job *job,
                                           const struct nst_picture_size *size,
                                           struct nst_err *err)
@@ -236,7 +234,7 @@ static enum nst_status copy_pixels(struct nst_picture_job *job, struct nst_err *
     return st;
 }
 
-/* The picture, or the first of its frames if the result can have several. */
+/* Load the picture, or its first frame if the output can hold several. */
 static enum nst_status load_content(struct nst_picture_job *job,
                                     const struct nst_picture_size *size,
                                     struct nst_err *err)
@@ -273,7 +271,7 @@ static enum nst_status load_content(struct nst_picture_job *job,
     return st;
 }
 
-/* That what is written on the way can be, shows at once, too. */
+/* Check early that checkpoint and preview can be written. */
 static enum nst_status check_outputs(const struct nst_params *p, struct nst_err *err)
 {
     struct nst_output *preview = NULL;
@@ -293,7 +291,7 @@ static enum nst_status check_outputs(const struct nst_params *p, struct nst_err 
     return st;
 }
 
-/* Who has a large picture may not know that there is a size to ask for. */
+/* Tell the user that the picture was scaled down: --size may not be known. */
 static void report_downscale(const struct nst_picture_job *job)
 {
     const struct nst_run_events *events = job->runner->events;
@@ -314,7 +312,7 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
     struct nst_picture_size size = nst_params_load_size(p);
     enum nst_status st = NST_OK;
 
-    if (job->item->output) /* and so a record */
+    if (job->item->output) /* the run will be recorded */
         job->inputs = nst_provenance_inputs(p, job->item->content);
     job->skipped = is_done(job);
     if (job->skipped)
@@ -337,7 +335,7 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
     if (st == NST_OK)
         st = make_plan(job, err);
     if (st == NST_OK && p->trace &&
-        !p->dry_run) /* last: a refused run spares the trace of another */
+        !p->dry_run) /* last, so that a refused run does not overwrite a trace */
         st = nst_trace_open(&job->trace, p->trace, err);
     if (st == NST_OK)
         report_downscale(job);

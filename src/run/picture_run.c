@@ -64,7 +64,7 @@ static bool on_stop(void *ctx)
     return nst_run_should_stop(job->runner->events);
 }
 
-/* What the picture, or the frame at hand, is made by. */
+/* Parameters of the picture or the current frame. */
 static struct nst_params frame_params(const struct nst_picture_job *job)
 {
     struct nst_params p = job->effective;
@@ -74,7 +74,7 @@ static struct nst_params frame_params(const struct nst_picture_job *job)
     return p;
 }
 
-/* The picture, or the frame at hand: job->rgb, before it gets the content's colours. */
+/* Stylise the picture or the current frame into job->rgb, without --colour content. */
 static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
 {
     struct nst_params p = frame_params(job);
@@ -106,7 +106,7 @@ static void apply_content_colours(const struct nst_picture_job *job, float *rgb)
                                  nst_picture_pixels(job->content));
 }
 
-/* Put the frame at hand into the film, and its figures to those of the others. */
+/* Write the current frame and add its result to the totals. */
 static enum nst_status finish_frame(struct nst_picture_job *job, struct nst_err *err)
 {
     size_t n = 3 * nst_picture_pixels(job->content);
@@ -128,7 +128,7 @@ static enum nst_status finish_frame(struct nst_picture_job *job, struct nst_err 
     return st;
 }
 
-/* The next frame becomes the content, if there is one: *more. */
+/* Make the next frame the content; *more is false after the last. */
 static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
                                   struct nst_err *err)
 {
@@ -137,11 +137,11 @@ static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
     enum nst_status st;
 
     *more = false;
-    if (job->result.end == NST_JOB_STOPPED) /* and who sends frames may take his time */
+    if (job->result.end == NST_JOB_STOPPED) /* do not wait for another frame */
         return NST_OK;
     st = nst_frame_reader_next(job->frames, &next, err);
     if (st != NST_OK &&
-        nst_run_should_stop(job->runner->events)) { /* while it was waited for */
+        nst_run_should_stop(job->runner->events)) { /* stopped during the wait */
         job->result.end = NST_JOB_STOPPED;
         return NST_OK;
     }
@@ -198,7 +198,7 @@ static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_e
     return st;
 }
 
-/* To its file, or into memory. */
+/* Write the result to its file or to memory. */
 static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err *err)
 {
     struct nst_provenance provenance = nst_picture_job_provenance(job);
@@ -231,7 +231,7 @@ static enum nst_status write_results(struct nst_picture_job *job, struct nst_err
     return nst_trace_close(trace, &job->result.final, err);
 }
 
-/* The picture is written; that it cannot be recorded is worth a word, no more. */
+/* The picture is written already, so an error here is only reported. */
 static void write_history(const struct nst_picture_job *job)
 {
     struct nst_provenance provenance = nst_picture_job_provenance(job);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * picture_run.h - one picture of a batch, from its file to its result and their
- * records.
+ * picture_run.h - processes one picture of a batch: loads, stylises and writes it, and
+ * records the run.
  */
 #ifndef NST_RUN_PICTURE_RUN_H
 #define NST_RUN_PICTURE_RUN_H
@@ -11,7 +11,7 @@
 #include "run/run.h"
 #include "run/styles.h"
 
-/* Who makes pictures, one after the other; everything is borrowed. */
+/* Context of a worker, which processes one picture after the other; all is borrowed. */
 struct nst_picture_runner {
     const struct nst_params *params;
     struct nst_engine *engine;
@@ -19,18 +19,18 @@ struct nst_picture_runner {
     const struct nst_run_events *events;
 
     void *ctx;
-    /* All is ready, and the picture will take that much memory, which is given back
-     * when nst_picture_run() returns. */
+    /* Inputs are loaded, and the run needs the memory of this plan until
+     * nst_picture_run() returns. May block until the memory is free. */
     void (*reserve_memory)(void *ctx, const struct nst_plan *plan);
 };
 
 enum nst_outcome {
     NST_OUTCOME_DONE,
-    NST_OUTCOME_STOPPED,   /* done with what there was */
-    NST_OUTCOME_CANCELLED, /* stopped before there was any: all is as it was */
-    NST_OUTCOME_SKIPPED,   /* the result is there (--skip-done) */
-    NST_OUTCOME_FAILED,    /* and err says why */
-    NST_OUTCOME_FATAL,     /* the same, and all others would fail as well */
+    NST_OUTCOME_STOPPED,   /* done early, with the result so far */
+    NST_OUTCOME_CANCELLED, /* stopped before it began: nothing written */
+    NST_OUTCOME_SKIPPED,   /* the result is up to date (--skip-done) */
+    NST_OUTCOME_FAILED,    /* err says why */
+    NST_OUTCOME_FATAL,     /* failed, as all other pictures would */
 };
 
 enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,

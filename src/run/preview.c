@@ -11,7 +11,7 @@
 #include "job/colour_transfer.h"
 #include "run/series.h"
 
-/* Planes of the result's size, without a border. */
+/* Crop the border and resize the planes to the size of the result. */
 static enum nst_status resize_to_content(const struct nst_preview *v,
                                          const struct nst_picture *content, float **out,
                                          struct nst_err *err)

@@ -17,21 +17,20 @@
 #include "run/series.h"
 
 #define MAX_WORKERS 64
-/* Each side has scratch for all threads, so with many cores there are no more of them
- * than this unless they are asked for. */
+/* Limit without --jobs: each worker has scratch memory for all threads. */
 #define DEFAULT_MAX_WORKERS 8
-/* And there is this much memory for each: threads and libraries take of it, too. */
+/* Memory required per worker: threads and libraries also need some. */
 #define WORKER_BYTES ((size_t)256 << 20)
 
 struct worker_pool;
 
-/* One that makes pictures, on a thread of its own but for the first. */
+/* A worker processes pictures on its own thread; the first uses the caller's. */
 struct worker {
     struct worker_pool *pool;
     struct nst_engine *engine;
     pthread_t thread;
-    bool active; /* and is given threads */
-    /* bytes that its picture takes, of the process's and a GPU's; 0 between pictures */
+    bool active; /* gets a share of the threads */
+    /* bytes reserved for its picture: host and GPU; 0 between pictures */
     size_t memory, device_memory;
 };
 
@@ -43,15 +42,15 @@ struct worker_pool {
     struct worker worker[MAX_WORKERS];
     int count, threads;
 
-    pthread_mutex_t lock;        /* for what follows, and memory and works of each */
-    pthread_cond_t memory_freed; /* memory */
-    size_t next;                 /* picture to be taken */
-    bool fatal;                  /* all that begin would fail for the same reason */
-    size_t memory;               /* bytes taken by all */
+    pthread_mutex_t lock;        /* for all below, and the workers' memory and active */
+    pthread_cond_t memory_freed; /* signalled when memory is freed */
+    size_t next;                 /* next picture */
+    bool fatal;                  /* all other pictures would fail for the same reason */
+    size_t memory;               /* bytes reserved by all workers */
     struct nst_run_counts *counts;
 };
 
-/* Give all threads to those that work. */
+/* Divide the threads among the active workers. */
 static void divide_threads(struct worker_pool *s)
 {
     int active_count = 0, position = 0;
@@ -73,7 +72,7 @@ static void set_active(struct worker *w, bool active)
     divide_threads(w->pool);
 }
 
-/* What those beside it take of the GPU's memory. */
+/* GPU memory that all workers on this worker's GPU reserve. */
 static size_t device_memory_used(const struct worker *w)
 {
     const struct worker_pool *s = w->pool;
@@ -85,7 +84,8 @@ static size_t device_memory_used(const struct worker *w)
     return sum;
 }
 
-/* Nobody else has any memory, or there is room for so much more of either kind. */
+/* Whether the plan fits: no other worker has memory reserved, or enough is left of both
+ * kinds. */
 static bool fits(const struct worker *w, size_t bytes, size_t room,
                  const struct nst_plan *plan)
 {
@@ -96,7 +96,7 @@ static bool fits(const struct worker *w, size_t bytes, size_t room,
             device_memory_used(w) + plan->device_memory <= plan->device_limit);
 }
 
-/* Wait until it fits. */
+/* Block until the plan fits, then reserve its memory. */
 static void reserve_memory(void *ctx, const struct nst_plan *plan)
 {
     struct worker *w = ctx;
@@ -120,7 +120,7 @@ static void reserve_memory(void *ctx, const struct nst_plan *plan)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* The next picture, or NULL; all is locked. */
+/* The next picture, or NULL; called with the lock held. */
 static const struct nst_batch_item *next_item(struct worker_pool *s)
 {
     if (s->next >= s->batch->items || s->fatal)
@@ -132,7 +132,7 @@ static const struct nst_batch_item *next_item(struct worker_pool *s)
     return &s->batch->item[s->next++];
 }
 
-/* What became of it; all is locked. */
+/* Count and report an outcome and free its memory; called with the lock held. */
 static void record_outcome(struct worker *w, enum nst_outcome outcome,
                            const struct nst_err *err)
 {
@@ -213,7 +213,7 @@ enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
     return nst_regions_check(p, err);
 }
 
-/* As many as are asked for, or as there are threads and memory for. */
+/* --jobs, or as many workers as threads and memory allow. */
 static int worker_count(const struct nst_params *p, size_t items, int threads)
 {
     size_t fit = nst_memory_available() / WORKER_BYTES;
@@ -221,15 +221,14 @@ static int worker_count(const struct nst_params *p, size_t items, int threads)
 
     if (fit < (size_t)n)
         n = fit ? (int)fit : 1;
-    if (p->dry_run) /* prints one plan after the other */
+    if (p->dry_run) /* estimates are printed in order */
         return 1;
     if (p->jobs)
         n = (int)p->jobs;
     return items < (size_t)n ? (int)items : n;
 }
 
-/* One after the other, sides begin to work: a system that gives no more threads makes
- * do with fewer. */
+/* Start the workers. If the system refuses a thread, continue with fewer workers. */
 static void run_workers(struct worker_pool *s)
 {
     sigset_t all, before;
@@ -253,7 +252,7 @@ static void run_workers(struct worker_pool *s)
         pthread_join(s->worker[i].thread, NULL);
 }
 
-/* Is there more than one picture, or frame, to be made? */
+/* Whether the run has more than one picture or frame. */
 static bool has_several_pictures(const struct worker_pool *s)
 {
     return s->batch->items > 1 || nst_params_stream(s->p) ||
@@ -261,8 +260,8 @@ static bool has_several_pictures(const struct worker_pool *s)
             nst_output_is_animated(s->batch->item[0].output, s->p->format));
 }
 
-/* A side on each of the GPUs but the first, up to so many sides, then more on all of
- * these in turn, up to those wanted. Fewer do, too. */
+/* Open a worker on each further GPU, up to gpu_workers in total, then clones of all
+ * these in turn, up to wanted. Failures leave fewer workers. */
 static void open_more_workers(struct worker_pool *s, int gpu_workers, int wanted)
 {
     struct nst_engine *first = s->worker[0].engine;
@@ -283,10 +282,10 @@ static void open_more_workers(struct worker_pool *s, int gpu_workers, int wanted
         s->count++;
 }
 
-/* The engine that the others are made from, with the networks that are used. */
+/* Open the engine that the others are cloned from, with the networks that are used. */
 static enum nst_status open_first_engine(struct worker_pool *s, struct nst_err *err)
 {
-    struct nst_params p = *s->p; /* borrows, but for the model */
+    struct nst_params p = *s->p; /* borrows all but the model */
     enum nst_status st = nst_networks_used(&p.model, s->p, s->batch, err);
 
     if (st == NST_OK)
@@ -335,7 +334,7 @@ enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *para
                         const struct nst_run_events *events, struct nst_run_counts *out,
                         struct nst_err *err)
 {
-    struct nst_params p = *params; /* borrows, but for the model */
+    struct nst_params p = *params; /* borrows all but the model */
     enum nst_status st = nst_run_check(params, err);
     struct worker_pool *s = nst_xcalloc(1, sizeof *s);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run.h - the pictures of a batch made, some side by side, and what is told on the way.
+ * run.h - runs a batch: stylises its pictures, several in parallel, and reports
+ * progress.
  *
- * Prints nothing and never ends the program. Runs on the thread that calls it and on
- * threads of its own, all of them gone when it returns; any number of runs may go on at
- * once.
+ * Prints nothing and never ends the program. Uses the calling thread and threads of its
+ * own, which end before it returns. Several runs may be active at once.
  */
 #ifndef NST_RUN_RUN_H
 #define NST_RUN_RUN_H
@@ -18,67 +18,64 @@
 #include "job/options.h"
 #include "run/batch.h"
 
-/* What a picture will take (--dry-run). */
+/* Estimate of a run on one picture (--dry-run). */
 struct nst_estimate {
     int height, width; /* of the result */
     int scales, longest[NST_LIST_MAX];
-    int64_t iterations[NST_LIST_MAX], evaluations; /* steps of each scale; of all */
-    const char *network[NST_LIST_MAX];             /* that works there; borrowed */
+    int64_t iterations[NST_LIST_MAX], evaluations; /* steps per scale; total */
+    const char *network[NST_LIST_MAX];             /* per scale; borrowed */
     int tile, tile_rows, tile_columns;             /* 0, 1, 1: in one piece */
     bool recompute_content;
     int curvature_pairs;
-    size_t memory, limit; /* bytes: the peak of the process, and what is allowed */
-    size_t device_memory, device_limit; /* and of a GPU's own; 0 without one */
+    size_t memory, limit;               /* bytes: peak of the process, and the limit */
+    size_t device_memory, device_limit; /* the same for GPU memory; 0 without a GPU */
     double seconds;
 };
 
-/* What a run tells; each may be NULL. Those marked * are called by any of its threads,
- * perhaps by several at once. */
+/* Callbacks of a run; each may be NULL. Those marked * may be called from any of its
+ * threads, also concurrently. */
 struct nst_run_events {
     void *ctx;
-    /* The network is here, and so many pictures will be made side by side. */
+    /* The network is loaded; parallel pictures will be processed at a time. */
     void (*ready)(void *ctx, int parallel);
-    /* * Asked before each step: shall all that is being made be saved as it is, and
-     * the run end? */
+    /* * Asked before each step; true saves the current images and ends the run. */
     bool (*stop)(void *ctx);
-    /* * A line for a person: what failed, and what else p.quiet and p.verbose let pass.
-     */
+    /* * A message: an error, or information within p.quiet and p.verbose. */
     void (*message)(void *ctx, const char *line);
-    /* * In place of making it, with p.dry_run. */
+    /* * With p.dry_run: the estimate, instead of a run on the picture. */
     void (*estimated)(void *ctx, const struct nst_batch_item *item,
                       const struct nst_estimate *estimate);
-    /* * The picture is begun, with so many steps to come. What this returns is handed
-     * to the next two. */
+    /* * A picture starts; planned steps follow. stepped() and picture_finished() get
+     * the returned pointer. */
     void *(*picture_started)(void *ctx, const struct nst_batch_item *item,
                              int64_t planned);
-    /* * It is read, and was so large, at least twice as large as it is made. */
+    /* * The picture was scaled down to at most half of its size. */
     void (*picture_downscaled)(void *ctx, int from_height, int from_width, int height,
                                int width);
-    /* * All is ready; from now on there is something to be saved. */
+    /* * Setup is done; from now on there is a result to save. */
     void (*optimisation_started)(void *ctx);
-    /* * A step is made: e is where the picture stands, and done of planned steps are
-     * behind it. */
+    /* * After each step: e is the iterate; done of planned steps are complete. */
     void (*stepped)(void *picture, const struct nst_evaluation *e, int64_t done,
                     int64_t planned);
-    /* * It is made; result is NULL if it failed. */
+    /* * The picture is finished; result is NULL if it failed. */
     void (*picture_finished)(void *picture, const struct nst_job_result *result);
-    /* * One more is behind us, made or not. */
+    /* * One more picture is processed, successfully or not. */
     void (*picture_done)(void *ctx);
 };
 
 struct nst_run_counts {
     size_t done, skipped, failed;
-    bool stopped; /* before all was done */
+    bool stopped; /* before all pictures were done */
 };
 
-/* Refuses what no single option can see: NST_ERR_ARG. */
+/* Refuse combinations of options that are invalid: NST_ERR_ARG. */
 enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err);
 
 /*
- * Make all pictures of b. A picture that fails is told about, counted, and keeps no
- * other from being made. *p and *b are borrowed for the call. NST_ERR_ARG as of
- * nst_run_check(), and other errors if nothing can be begun: no network, a style that
- * does not fit it.
+ * Process all pictures of b. A picture that fails is reported and counted; the others
+ * continue. *p and *b are borrowed for the call. NST_ERR_ARG as for nst_run_check(),
+ * and other errors if the run cannot start: no network, or a style that does not fit
+ * it.
  */
 enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *p,
                         const struct nst_run_events *events, struct nst_run_counts *out,

@@ -11,13 +11,13 @@
 #include "base/atomic_file.h"
 #include "base/template.h"
 
-/* What the words of a template stand for. */
+/* Values of the words in a template. */
 struct template_values {
     int64_t step;
     int scale;
 };
 
-/* Folders are as they are called: the template is the name of the file. */
+/* The file name of a path; only this part is a template. */
 static const char *file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -75,7 +75,7 @@ char *nst_series_file_name(const char *path, int64_t step, int scale)
     return expand(&name, path, &n, NULL) == NST_OK ? name : nst_xstrdup(path);
 }
 
-/* Could the words of the pattern stand for digits so that it becomes name? */
+/* Whether name matches pattern with digits in place of its words. */
 static bool matches(const char *pattern, const char *name)
 {
     size_t digits;

@@ -20,7 +20,7 @@ struct nst_styles_shared {
     struct shared_style {
         struct nst_pack *pack;
         struct nst_statistics_cache *cache;
-        int height, width; /* of the picture, once it is known; else 0 */
+        int height, width; /* of the picture; 0 until known */
     } item[NST_STYLES_MAX];
 };
 
@@ -83,7 +83,7 @@ void nst_styles_shared_free(struct nst_styles_shared *s)
     free(s);
 }
 
-/* A name that is neither file nor pack may be a pack's, mistyped. */
+/* A name that is neither a file nor a pack is probably a mistyped pack. */
 static enum nst_status load_picture(struct nst_picture **out, const char *name,
                                     const struct nst_picture_size *size,
                                     struct nst_err *err)
@@ -113,7 +113,7 @@ enum nst_status nst_style_set_picture(struct nst_style_set *s, int i,
     return st;
 }
 
-/* Has the size of its picture, from earlier or by reading it. */
+/* Get the size of the i-th picture, loading it the first time. */
 static enum nst_status read_size(struct nst_style_set *s, int i, struct nst_err *err)
 {
     struct shared_style *shared = &s->shared->item[i];

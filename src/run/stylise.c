@@ -24,22 +24,22 @@ struct stylisation {
     struct nst_level level[NST_LIST_MAX];
     int levels, current;
     bool started;
-    int64_t total_steps, steps_done; /* steps: of all scales, and of those behind us */
-    struct nst_job_result totals;    /* sums of the scales behind us */
-    struct nst_job_result result;    /* of the scale at hand */
-    float *x;                        /* the latest picture */
+    int64_t total_steps, steps_done; /* of all scales; of completed scales */
+    struct nst_job_result totals;    /* sums of the completed scales */
+    struct nst_job_result result;    /* of the current scale */
+    float *x;                        /* the latest image */
     int height, width;               /* of x */
-    float *blend_sum;                /* of the results, to blend; or NULL */
-    struct nst_checkpoint *resume;   /* to go on with, until that is done; or NULL */
+    float *blend_sum;                /* sum of the results, to blend; or NULL */
+    struct nst_checkpoint *resume;   /* until it is restored; or NULL */
 };
 
-/* What a job says, as part of the whole run. */
+/* Convert the evaluation of a job to one of the whole run. */
 static struct nst_evaluation add_totals(const struct stylisation *r,
                                         const struct nst_evaluation *e)
 {
     struct nst_evaluation total = *e;
 
-    total.scale = r->level[r->current].longest; /* without a border */
+    total.scale = r->level[r->current].longest; /* without padding */
     total.evaluation += r->totals.evaluations;
     total.iteration += r->totals.iterations;
     total.seconds += r->totals.seconds;
@@ -108,7 +108,7 @@ static bool serialise_losses(struct nst_evaluation *e, const char *name,
     return true;
 }
 
-/* Where the run is, but for the job of the scale at hand. */
+/* State of the run, except the job of the current scale. */
 static bool serialise_progress(struct stylisation *r, nst_serialise_fn *visit,
                                void *ctx)
 {
@@ -145,8 +145,8 @@ static bool serialise_run(void *owner, nst_serialise_fn *visit, void *ctx)
            nst_job_serialise(s->job, visit, ctx);
 }
 
-/* That a preview or a checkpoint cannot be written is worth a word, and no reason to
- * end. steps: of the scale at hand. */
+/* A preview or checkpoint that cannot be written is reported; the run continues. steps:
+ * at the current scale. */
 static void write_preview(const struct stylisation *r, const float *rgb, int border,
                           int64_t steps)
 {
@@ -177,7 +177,7 @@ static void on_save(void *ctx, struct nst_job *job)
                       nst_job_iterations(job));
 }
 
-/* Turn to the scale that the run to go on with was at. */
+/* Go to the scale of the checkpoint. */
 static enum nst_status restore(struct stylisation *r, struct nst_err *err)
 {
     enum nst_status st = nst_checkpoint_open(&r->resume, r->s->effective->resume, err);
@@ -221,7 +221,7 @@ static struct nst_level_config current_level(const struct stylisation *r)
     return level_config(r, r->current);
 }
 
-/* x becomes what the scale at hand starts from; content has been extended. */
+/* Set x to the initial image of the current scale; content is padded. */
 static enum nst_status init_level(struct stylisation *r, struct nst_image content,
                                   struct nst_err *err)
 {
@@ -244,7 +244,7 @@ static enum nst_status init_level(struct stylisation *r, struct nst_image conten
                                r->s->init_image->width, h, w, err);
     else if ((st = nst_floats_new(&x, 3, (size_t)h, (size_t)w, err)) != NST_OK)
         ;
-    else if (r->s->coherence) /* there is one scale, of the content's size */
+    else if (r->s->coherence) /* one scale, with the content's size */
         memcpy(x, r->s->coherence->warm_start, 3 * (size_t)h * (size_t)w * sizeof *x);
     else if (strcmp(p->init, "noise") == 0)
         nst_uniform_noise(x, 3 * (size_t)h * (size_t)w, p->seed);
@@ -259,7 +259,7 @@ static enum nst_status init_level(struct stylisation *r, struct nst_image conten
     return st;
 }
 
-/* x becomes of the size of the result, if a run that was stopped left it smaller. */
+/* Resize x to the size of the result; x is smaller if the run was stopped early. */
 static enum nst_status upsample(struct stylisation *r, float **out, struct nst_err *err)
 {
     const struct nst_picture *c = r->s->content;
@@ -285,7 +285,7 @@ static enum nst_status accumulate_blend(struct stylisation *r, struct nst_err *e
     return NST_OK;
 }
 
-/* Run the job on the extended x, of which the middle is kept. */
+/* Run the job on the padded x and crop the result. */
 static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
                                   const struct nst_job_events *events,
                                   struct nst_err *err)
@@ -312,7 +312,7 @@ static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
     return st;
 }
 
-/* The last scale's picture becomes the mean of all. */
+/* Replace the picture of the last scale by the mean of all. */
 static enum nst_status average_levels(struct stylisation *r, struct nst_job *job,
                                       struct nst_err *err)
 {
@@ -330,7 +330,7 @@ static enum nst_status average_levels(struct stylisation *r, struct nst_job *job
     return NST_OK;
 }
 
-/* The plan of the last scale is made; one of its tiles may not do for the others. */
+/* The plan of the last scale exists; the other scales need their own. */
 static enum nst_status plan_level(const struct stylisation *r,
                                   const struct nst_params *p, struct nst_image content,
                                   struct nst_plan *plan, struct nst_err *err)
@@ -346,7 +346,7 @@ static enum nst_status plan_level(const struct stylisation *r,
                          content.width, height, width, err);
 }
 
-/* The job of the scale at hand; content has been extended, x has not. */
+/* Make the job of the current scale; content is padded, x is not. */
 static enum nst_status new_job(const struct stylisation *r, const struct nst_params *p,
                                const struct nst_plan *plan, struct nst_image content,
                                struct nst_job **job, struct nst_err *err)
@@ -361,12 +361,12 @@ static enum nst_status new_job(const struct stylisation *r, const struct nst_par
     if (st == NST_OK)
         st = nst_job_new(job, r->s->engine, p, plan, content, &style.style, err);
     nst_level_style_clear(&style);
-    if (is_last_level(r)) /* they are needed no more */
+    if (is_last_level(r)) /* not needed any more */
         nst_style_set_drop_pictures(r->s->styles);
     return st;
 }
 
-/* Planes of the content's size, copied and extended. */
+/* Copy planes of the content's size and pad them. */
 static enum nst_status copy_padded(const struct stylisation *r, const float *planes,
                                    int count, float **out, struct nst_err *err)
 {
@@ -381,7 +381,7 @@ static enum nst_status copy_padded(const struct stylisation *r, const float *pla
     return nst_level_pad(&level, out, count, r->height, r->width, err);
 }
 
-/* Hold the job to the frame before, if there is one. before is the caller's to free. */
+/* Set the temporal loss if there is a previous frame. The caller frees before[]. */
 static enum nst_status set_temporal_target(const struct stylisation *r,
                                            struct nst_job *job, float *before[2],
                                            struct nst_err *err)
@@ -462,7 +462,7 @@ static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
     return st;
 }
 
-/* The scale at hand is behind us. */
+/* Add the current scale to the totals. */
 static void count_level(struct stylisation *r)
 {
     if (r->current == 0)
@@ -475,8 +475,8 @@ static void count_level(struct stylisation *r)
     r->steps_done += r->level[r->current].iterations;
 }
 
-/* The next scale has another network, whose maps do not fit into what was freed of the
- * one before's: the plan is for either of them alone. */
+/* Return freed memory to the system before the next scale uses another network: its
+ * maps do not fit into the freed blocks, and the plan covers one network at a time. */
 static void trim_memory(const struct stylisation *r)
 {
     if (!is_last_level(r) &&

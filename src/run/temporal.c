@@ -9,8 +9,8 @@
 
 #include "base/alloc.h"
 
-/* A pixel has changed as far as the mean difference in the square of this many pixels
- * each way around it comes near to MUCH: noise of a camera is less. */
+/* A pixel counts as changed as the mean difference in the window, this many pixels each
+ * way, approaches CHANGE_THRESHOLD; camera noise is below. */
 #define WINDOW_RADIUS 3
 #define CHANGE_THRESHOLD 0.05
 
@@ -22,7 +22,7 @@ void nst_coherence_clear(struct nst_coherence *f)
     *f = (struct nst_coherence){NULL};
 }
 
-/* sums[r][c]: of the differences above and left of r and c. */
+/* table[r][c]: sum of the differences above row r and left of column c. */
 static void summed_area_table(double *table, const float *a, const float *b, int h,
                               int w)
 {

@@ -13,9 +13,9 @@
 #include <string.h>
 
 #define MIN_TOKEN 16
-#define BURST_SECONDS 4 /* seconds' worth of requests at once */
+#define BURST_SECONDS 4 /* capacity of a bucket: requests of so many seconds */
 #define MAX_BUCKETS 8192
-#define TOKEN_COOKIE "nst_token" /* for pages, whose pictures cannot send a header */
+#define TOKEN_COOKIE "nst_token" /* an <img> cannot send a header */
 
 struct bucket { /* of one address */
     double tokens;
@@ -24,7 +24,7 @@ struct bucket { /* of one address */
 
 static struct {
     const struct serve_settings *settings;
-    char *token; /* NULL: none is asked for */
+    char *token; /* NULL: not required */
     pthread_mutex_t lock;
     GHashTable *buckets;
 } auth = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -40,7 +40,7 @@ static enum nst_status read_token(const char *path, struct nst_err *err)
     if (!fgets(line, sizeof line, f))
         line[0] = 0;
     fclose(f);
-    if (strlen(line) == sizeof line - 1) /* it goes on, and the rest would not count */
+    if (strlen(line) == sizeof line - 1) /* the line is longer than the buffer */
         return nst_err_set(err, NST_ERR_FORMAT,
                            "%s: the token in the first line must have "
                            "fewer than %zu characters",
@@ -76,7 +76,7 @@ static const char *request_header(struct MHD_Connection *c, const char *name)
     return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
 }
 
-/* Takes as long for any text of that length. */
+/* Constant time for texts of the same length. */
 static bool matches_token(const char *text)
 {
     size_t n = strlen(auth.token);
@@ -113,9 +113,9 @@ static bool is_address(const char *name)
 }
 
 /*
- * A page anywhere may have a name of its own mean this address, and then be of the same
- * origin as this service (DNS rebinding). It cannot know the token; where there is
- * none, names that are not known to be ours are refused.
+ * DNS rebinding: the owner of a name can point it at this address, so that its pages
+ * have the same origin as this service. They cannot know the token. Without a token,
+ * unknown names are rejected.
  */
 static bool is_known_host(const char *host)
 {
@@ -134,7 +134,7 @@ static bool is_allowed_origin(const char *origin)
            strcmp(origin, auth.settings->allow_origin) == 0;
 }
 
-/* Browsers send the origin of the page with all that may change something. */
+/* Browsers send the Origin header with every request that may change something. */
 static bool is_same_origin(const char *origin, const char *host)
 {
     const char *authority = strstr(origin, "://");
@@ -143,7 +143,7 @@ static bool is_same_origin(const char *origin, const char *host)
            is_allowed_origin(origin);
 }
 
-/* An address as a key: of IPv6, the /64 that one client has. A new string. */
+/* An address as a key, a new string. For IPv6 the /64 prefix, which one client owns. */
 static char *address_key(int family, const void *bytes)
 {
     char text[INET6_ADDRSTRLEN] = "";
@@ -158,8 +158,8 @@ static char *address_key(int family, const void *bytes)
     return g_strdup(text);
 }
 
-/* What the proxy before us says of the client, in its last word; NULL if that is no
- * address. */
+/* The client's address that the proxy appended to X-Forwarded-For, as a new key; NULL
+ * if the last element is not an address. */
 static char *forwarded_key(const char *list)
 {
     const char *last = strrchr(list, ',');
@@ -173,7 +173,7 @@ static char *forwarded_key(const char *list)
     return key;
 }
 
-/* MHD_KeyValueIterator. Of several such headers the last one is the proxy's. */
+/* MHD_KeyValueIterator. The last X-Forwarded-For header is the proxy's. */
 static enum MHD_Result find_forwarded(void *cls, enum MHD_ValueKind kind,
                                       const char *key, const char *value)
 {
@@ -183,7 +183,7 @@ static enum MHD_Result find_forwarded(void *cls, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
-/* Who asks: a new string. */
+/* The key of the client's address, a new string. */
 static char *client_key(struct MHD_Connection *c)
 {
     const struct sockaddr *a =
@@ -213,7 +213,7 @@ static void refill(struct bucket *b, double rate)
     b->refilled = now;
 }
 
-/* An address whose bucket is full again is as good as one that is not known. */
+/* GHRFunc. A full bucket is equivalent to none, so it can be removed. */
 static gboolean is_full(gpointer key, gpointer value, gpointer rate)
 {
     (void)key;
@@ -221,7 +221,7 @@ static gboolean is_full(gpointer key, gpointer value, gpointer rate)
     return ((struct bucket *)value)->tokens >= BURST_SECONDS * *(double *)rate;
 }
 
-/* All is locked. If they are still too many, all are forgiven. */
+/* Remove full buckets; if too many remain, remove all. The lock is held. */
 static void evict_full(double rate)
 {
     if (g_hash_table_size(auth.buckets) < MAX_BUCKETS)

@@ -20,7 +20,7 @@
 #define RETRY_SECONDS 10
 
 struct picture_paths {
-    char *original, *result, *style; /* paths; style may be NULL */
+    char *original, *result, *style; /* style may be NULL */
 };
 
 static const char *get_text(const json_t *j, const char *key)
@@ -28,7 +28,7 @@ static const char *get_text(const json_t *j, const char *key)
     return json_string_value(json_object_get(j, key));
 }
 
-/* The path of a picture in one of these folders: a new string, or NULL. */
+/* The path of a picture in either folder, a new string, or NULL. */
 static char *find_picture(const char *name, const char *folder,
                           const char *other_folder)
 {
@@ -39,7 +39,7 @@ static char *find_picture(const char *name, const char *folder,
     return NULL;
 }
 
-/* The first member that is none of ours, or NULL. */
+/* The first unknown member, or NULL. */
 static const char *unknown_member(json_t *body)
 {
     const char *key;
@@ -52,7 +52,8 @@ static const char *unknown_member(json_t *body)
     return NULL;
 }
 
-/* What the body names; with a task, that task's. False: *response. */
+/* Find the pictures that the body names, or those of its task. False: *response is the
+ * error. */
 static bool parse_body(const struct serve_request *r, struct picture_paths *c,
                        struct serve_response *response)
 {
@@ -101,7 +102,7 @@ static bool parse_body(const struct serve_request *r, struct picture_paths *c,
     return c->original && c->result && (c->style || !style || id);
 }
 
-/* Both were decoded before, so what is left to go wrong is their size. */
+/* Both pictures were decoded before, so only their size can cause a client error. */
 static struct serve_response error_response(int status, const char *message)
 {
     static const char memory[] = "nst-compare: out of memory";

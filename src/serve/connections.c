@@ -15,19 +15,19 @@
 #include "serve/request_filter.h"
 
 #define HEARTBEAT_SECONDS 15
-#define LINGER_SECONDS 2 /* to read what was said */
+#define LINGER_SECONDS 2 /* for a rejected client to read the response */
 
 struct serve_connection {
     int fd;
-    bool rejected;                 /* at the door */
-    atomic_int_least64_t deadline; /* of the monotonic clock, in seconds */
+    bool rejected;                 /* by request_filter.h */
+    atomic_int_least64_t deadline; /* seconds of the monotonic clock */
     GList link;
 };
 
 static struct {
     atomic_bool stopping;
     pthread_t reaper;
-    pthread_mutex_t lock; /* for what follows */
+    pthread_mutex_t lock; /* protects list */
     GQueue list;
 } connections = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -82,7 +82,7 @@ bool serve_connection_rejected(const struct serve_connection *p)
     return p->rejected;
 }
 
-/* End those that have taken too long. */
+/* shutdown() only: libmicrohttpd notices and closes the descriptor. */
 static void close_expired(void)
 {
     pthread_mutex_lock(&connections.lock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * connections.h - connections, of which libmicrohttpd only sees whether they are idle:
- * who sends a byte now and then must not keep one for ever.
+ * connections.h - a deadline for each connection. libmicrohttpd only closes idle
+ * connections; a client that sends a byte now and then could keep one for ever.
  */
 #ifndef NST_SERVE_CONNECTIONS_H
 #define NST_SERVE_CONNECTIONS_H
@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SERVE_HEADER_TIMEOUT 20 /* from its last answer to its next request */
+#define SERVE_HEADER_TIMEOUT 20 /* seconds from a response to the next request */
 #define SERVE_NO_DEADLINE INT64_MAX
 
 struct serve_connection;
 
-/* Begin to end those that take too long, and to have streams say a word now and then.
- * False if there is no thread for it. */
+/* Start the thread that closes expired connections and sends heartbeats on event
+ * streams. False if the thread cannot be created. */
 bool serve_connections_open(void);
 void serve_connections_close(void);
 
@@ -25,11 +25,10 @@ void serve_connection_notify(void *cls, struct MHD_Connection *c, void **context
                              enum MHD_ConnectionNotificationCode code);
 struct serve_connection *serve_connection_get(struct MHD_Connection *c);
 
-/* Was it refused before it had a request (request_filter.h)? What still comes is none.
- */
+/* True if request_filter.h rejected the connection; further input is ignored. */
 bool serve_connection_rejected(const struct serve_connection *p);
 
-/* It has so many seconds from now, or SERVE_NO_DEADLINE ends. */
+/* Set the deadline to seconds from now, or to none: SERVE_NO_DEADLINE. */
 void serve_connection_set_deadline(struct serve_connection *p, int64_t seconds);
 
 #endif

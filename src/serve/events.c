@@ -12,15 +12,15 @@
 #include "nst.h"
 #include "serve/tasks.h"
 
-#define BLOCK_SIZE 1024 /* of the reader */
+#define BLOCK_SIZE 1024 /* bytes of a read_stream() call */
 #define RETRY_SECONDS 10
 
 struct stream {
     char id[SERVE_TASK_ID_LENGTH + 1];
     struct MHD_Connection *connection;
-    unsigned version; /* the last that was told */
+    unsigned version; /* of the last event sent */
     bool started, suspended, heartbeat, is_final;
-    char *text; /* what is being sent, and how far that is */
+    char *text; /* the event being sent; sent of size bytes are out */
     size_t sent, size;
 };
 
@@ -38,7 +38,7 @@ static void set_text(struct stream *s, char *text)
     s->size = strlen(text);
 }
 
-/* Find something to send. False if there is nothing new. */
+/* Prepare the next text to send. False if there is none. */
 static bool next_event(struct stream *s)
 {
     unsigned version;
@@ -46,12 +46,12 @@ static bool next_event(struct stream *s)
     json_t *j = serve_tasks_progress(s->id, &version, &is_final);
     char *text;
 
-    if (!j && errno != ENOENT) { /* the queue is away, and will be back */
+    if (!j && errno != ENOENT) { /* the queue is unreachable for now */
         if (s->heartbeat)
             set_text(s, nst_xstrdup(":\n\n"));
         return s->heartbeat;
     }
-    if (!j) { /* it was forgotten */
+    if (!j) { /* the task was deleted */
         s->is_final = true;
         set_text(s, nst_xstrdup("event: gone\ndata: {}\n\n"));
         return true;
@@ -108,8 +108,7 @@ static void free_stream(void *cls)
     free(s);
 }
 
-/* False if there are too many already: they have no end, and others want to be
- * answered, too. */
+/* False at the limit, which leaves connections for other requests. */
 static bool add_stream(struct stream *s, size_t max_streams)
 {
     bool has_room;
@@ -154,7 +153,7 @@ struct serve_response serve_events(struct MHD_Connection *c, const char *id,
     return (struct serve_response){MHD_HTTP_OK, r};
 }
 
-/* Those of that task, or all of them, go on. */
+/* Resume the suspended streams of a task; id NULL: of all tasks. */
 static void resume_streams(const char *id, bool heartbeat)
 {
     GHashTableIter iter;

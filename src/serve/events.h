@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* events.h - progress as server-sent events: a connection that waits for changes. */
+/* events.h - progress as server-sent events, on connections suspended between them. */
 #ifndef NST_SERVE_EVENTS_H
 #define NST_SERVE_EVENTS_H
 
 #include "serve/response.h"
 
-/* The progress of that task, from now to its end; 503 if so many are told already. */
+/* Stream the progress of a task to its end; 503 if max_streams are open already. */
 struct serve_response serve_events(struct MHD_Connection *c, const char *id,
                                    size_t max_streams);
 
-/* The task has changed; NULL: any may have. */
+/* Wake the streams of a task that changed; NULL: any task may have. */
 void serve_events_changed(const char *id);
-/* Say a word to all that wait, so that those who have gone are noticed. */
+/* Send a comment on every waiting stream, to detect clients that disconnected. */
 void serve_events_heartbeat(void);
-/* No more of them. */
+/* End all streams. */
 void serve_events_shutdown(void);
 
 #endif

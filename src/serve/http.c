@@ -15,32 +15,32 @@
 #include "serve/connections.h"
 #include "serve/request_filter.h"
 
-#define CONNECTION_MEMORY 32768    /* of a request, and what its reader needs */
+#define CONNECTION_MEMORY 32768    /* libmicrohttpd's memory for a connection */
 #define MAX_JSON_BYTES 65536       /* of a body */
 #define IDLE_SECONDS 30            /* between two bytes */
-#define REQUEST_SECONDS 300        /* to its answer's end, and */
-#define MIN_BYTES_PER_SECOND 32768 /* bytes a second of a body besides */
+#define REQUEST_SECONDS 300        /* until the end of the response, plus */
+#define MIN_BYTES_PER_SECOND 32768 /* the time of the body at this rate */
 #define MAX_THREADS 4
-#define MAX_WAITING 8        /* for the whole machine */
-#define MAX_WAIT_SECONDS 150 /* for it, so that there is time left to have it */
-#define RETRY_SECONDS 10     /* when the service ends */
-/* A body that is too large is read to its end all the same, so that its sender sees the
- * answer, unless it is larger by that much. */
+#define MAX_WAITING 8        /* requests for SERVE_POOL_EXCLUSIVE */
+#define MAX_WAIT_SECONDS 150 /* in a pool; leaves time for the handler itself */
+#define RETRY_SECONDS 10
+/* A body that is too large is still read, so that the client sees the response, unless
+ * it exceeds the limit by this factor. */
 #define DISCARD_FACTOR 4
 
 static const int pool_threads[SERVE_POOLS] = {
     [SERVE_POOL_DISK] = 2, [SERVE_POOL_DECODE] = 2, [SERVE_POOL_EXCLUSIVE] = 1};
 
-/* A request while it is here. */
+/* A request and its response. */
 struct exchange {
     struct serve_request request;
     struct serve_response response;
     struct serve_connection *connection;
     uint64_t received;
-    GString *json_text; /* of SERVE_BODY_JSON */
+    GString *json_text; /* SERVE_BODY_JSON */
     bool is_mutation;
-    gint64 queued_at; /* when it was handed to a pool, in microseconds; 0: it was not */
-    bool bad_framing; /* where it ends is not known */
+    gint64 queued_at; /* time of the push to a pool, in microseconds; 0: none */
+    bool bad_framing; /* the end of the request is unknown */
 };
 
 static struct {
@@ -50,10 +50,10 @@ static struct {
     GThreadPool *pool[SERVE_POOLS];
     atomic_bool draining, stopping;
     atomic_uint_least64_t responses[6];
-    pthread_mutex_t push_lock; /* nothing goes to a pool once ended */
+    pthread_mutex_t push_lock; /* no push to a pool after stopping is set */
 } http = {.push_lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* A NUL in a path would end it here, and not for who made it. */
+/* A decoded NUL would truncate the path. */
 static bool has_nul(const char *uri)
 {
     const char *query = strchr(uri, '?'), *nul = strstr(uri, "%00");
@@ -61,11 +61,11 @@ static bool has_nul(const char *uri)
     return nul && (!query || nul < query);
 }
 
-/* What stands in for the exchange before there is one: its path has a NUL. */
+/* Request context before the exchange exists: the path contains a NUL. */
 static struct exchange nul_marker;
 
-/* Called with the path as it was sent, before it is decoded. Nothing is allocated here:
- * of a request that goes no further there is no end to free it at. */
+/* MHD_OPTION_URI_LOG_CALLBACK, with the path before it is decoded. Must not allocate:
+ * on_completed() is not called for a request that ends here. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
     (void)cls;
@@ -94,7 +94,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
     *context = NULL;
 }
 
-/* Does the path match? What the * stands for is put into argument. */
+/* True if the path matches; argument receives the part that matches *. */
 static bool match_path(const char *pattern, const char *path, char argument[128])
 {
     size_t before = strcspn(pattern, "*"), n;
@@ -130,7 +130,7 @@ static struct serve_response options_response(const char *allowed)
     return (struct serve_response){MHD_HTTP_NO_CONTENT, r};
 }
 
-/* The path without the prefix, which may be there or taken off by a proxy. */
+/* The path without the prefix, which a proxy may have removed already. */
 static const char *strip_prefix(const char *path)
 {
     const char *prefix = http.settings->prefix;
@@ -139,7 +139,7 @@ static const char *strip_prefix(const char *path)
     return n && strncmp(path, prefix, n) == 0 && path[n] == '/' ? path + n : path;
 }
 
-/* The page asks for its parts by paths that go on from its own. */
+/* The page refers to its files by relative paths, which need the final slash. */
 static struct serve_response redirect_to_folder(const char *path)
 {
     struct serve_response response = options_response("GET, HEAD");
@@ -202,7 +202,7 @@ static bool is_json(const char *type)
            strchr("; \t", type[16]);
 }
 
-/* Get ready for what the route says comes. */
+/* Prepare to receive the route's kind of body. */
 static void prepare_body(struct exchange *x, uint64_t length)
 {
     const struct serve_route *route = x->request.route;
@@ -242,17 +242,17 @@ static void check_framing(struct exchange *x, const char *path, const char *vers
         x->response = serve_response_error(error.status, "%s", error.text);
 }
 
-/* Headers are there: everything that can be said without a body. */
+/* The headers are complete: find the route and make all checks that need no body. */
 static void start_request(struct exchange *x, const char *path, const char *method,
                           bool nul)
 {
     const char *text = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    uint64_t length = text ? strtoull(text, NULL, 10) : UINT64_MAX; /* not known */
+    uint64_t length = text ? strtoull(text, NULL, 10) : UINT64_MAX; /* unknown */
 
     x->is_mutation = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
                      strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
     if (x->response.mhd)
-        ; /* it is refused whatever it is for */
+        ; /* rejected already */
     else if (nul)
         x->response =
             serve_response_error(MHD_HTTP_BAD_REQUEST, "path: contains a NUL byte");
@@ -310,7 +310,7 @@ static struct serve_response busy(void)
         "too many such requests are waiting: try again later");
 }
 
-/* By a thread of a pool. */
+/* GFunc of the pools. */
 static void run_in_pool(gpointer p, gpointer unused)
 {
     struct exchange *x = p;
@@ -325,13 +325,13 @@ static void run_in_pool(gpointer p, gpointer unused)
     MHD_resume_connection(x->request.connection);
 }
 
-/* A queue that hangs holds up who asks it, and not a thread of libmicrohttpd's. */
+/* Requests to a remote queue use a pool, so that it cannot block libmicrohttpd. */
 static enum serve_pool route_pool(const struct serve_route *route)
 {
     return route->uses_queue && http.settings->queue ? SERVE_POOL_DISK : route->pool;
 }
 
-/* Have a pool answer, and the connection wait. */
+/* Suspend the connection and hand the request to its pool. */
 static void dispatch(struct exchange *x)
 {
     enum serve_pool pool = route_pool(x->request.route);
@@ -361,7 +361,7 @@ static enum MHD_Result send_response(struct exchange *x)
                               x->response.mhd);
 }
 
-/* All of the request is there. */
+/* The request is complete: run the handler, or send the response that exists. */
 static enum MHD_Result finish_request(struct exchange *x)
 {
     if (!x->response.mhd && x->json_text)
@@ -377,7 +377,7 @@ static enum MHD_Result finish_request(struct exchange *x)
     return send_response(x);
 }
 
-/* Is an answer that is known already better given now than after the body? */
+/* True if an error should be sent without reading the body. */
 static bool is_rejected_early(const struct exchange *x)
 {
     const char *length = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -407,7 +407,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         check_framing(x, url, version);
         start_request(x, url, method, nul);
         if (!x->response.mhd || !is_rejected_early(x))
-            return MHD_YES; /* to be called again; an answer now ends the connection */
+            return MHD_YES; /* a response before the body closes the connection */
     } else if (*size > 0) {
         receive_body(x, bytes, *size);
         *size = 0;
@@ -416,7 +416,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     return finish_request(x);
 }
 
-/* What libmicrohttpd has to say is about clients. */
+/* Discards libmicrohttpd's messages, which only concern clients. */
 static void on_log(void *cls, const char *fmt, va_list ap)
 {
     (void)cls;
@@ -436,8 +436,8 @@ enum nst_status serve_http_open(const struct serve_settings *s,
     for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
         http.pool[i] =
             g_thread_pool_new(run_in_pool, NULL, pool_threads[i], TRUE, NULL);
-    /* Not epoll: with it, libmicrohttpd 0.9.75 does not see that a client has gone if
-     * the last bytes and the end came at once. */
+    /* Not epoll: with it, libmicrohttpd 0.9.75 misses a disconnect that arrives
+     * together with the last bytes. */
     http.daemon = MHD_start_daemon(
         MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
             MHD_USE_ERROR_LOG,
@@ -463,7 +463,7 @@ void serve_http_quiesce(bool owned)
 
     atomic_store(&http.draining, true);
     fd = MHD_quiesce_daemon(http.daemon);
-    if (owned) /* else who comes now waits for the next service */
+    if (owned) /* otherwise new connections wait for the next server */
         shutdown(fd, SHUT_RDWR);
 }
 

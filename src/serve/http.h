@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http.h - requests, from the socket to a route and back. libmicrohttpd's threads read
- * and write; what takes longer than a moment is done by a pool of others while its
- * connection waits.
+ * http.h - the HTTP server: dispatches requests to the handlers of a route table.
+ * libmicrohttpd's threads do the network I/O. Handlers that block run in thread pools
+ * while their connection is suspended.
  */
 #ifndef NST_SERVE_HTTP_H
 #define NST_SERVE_HTTP_H
@@ -18,14 +18,12 @@
 
 enum serve_body { SERVE_BODY_NONE, SERVE_BODY_JSON, SERVE_BODY_FILE };
 
-/* Who answers: what takes longer than a moment waits behind others of its kind alone.
- */
+/* The thread pool that runs a handler, so that a slow kind only delays its own kind. */
 enum serve_pool {
-    SERVE_POOL_NONE,
-    SERVE_POOL_DISK,      /* it waits for the disk */
-    SERVE_POOL_DECODE,    /* for a process (sandbox.h) that looks at a picture */
-    SERVE_POOL_EXCLUSIVE, /* for one that has use for the whole machine, perhaps for
-                             minutes */
+    SERVE_POOL_NONE,      /* a thread of libmicrohttpd */
+    SERVE_POOL_DISK,      /* waits for the disk */
+    SERVE_POOL_DECODE,    /* waits for a process (sandbox.h) that decodes a picture */
+    SERVE_POOL_EXCLUSIVE, /* uses the whole machine, perhaps for minutes */
     SERVE_POOLS
 };
 
@@ -33,42 +31,42 @@ struct serve_request {
     const struct serve_settings *settings;
     const struct serve_route *route;
     struct MHD_Connection *connection;
-    char argument[128];          /* what the route's path has a * for */
-    json_t *body;                /* of SERVE_BODY_JSON */
-    struct serve_upload *upload; /* of SERVE_BODY_FILE */
+    char argument[128];          /* the part of the path that matched * */
+    json_t *body;                /* SERVE_BODY_JSON: an object */
+    struct serve_upload *upload; /* SERVE_BODY_FILE */
 };
 
-/* A kind of request. The paths of a table may share a beginning. */
+/* A route: the method and path that select it, and how the request is handled. */
 struct serve_route {
-    const char *method, *path; /* of which one part may be a *, any text but / */
+    const char *method, *path; /* one * in the path matches any text without / */
     struct serve_response (*handler)(struct serve_request *r);
     enum serve_body body;
-    const char *field; /* the form's, of SERVE_BODY_FILE */
+    const char *field; /* SERVE_BODY_FILE: the name of the form field */
     enum serve_pool pool;
-    bool uses_queue; /* it asks the queue, which may be on another machine */
-    bool is_public;  /* no token is needed */
-    bool is_stream;  /* it has no end that could be waited for */
+    bool uses_queue; /* asks the queue, which may be on another machine */
+    bool is_public;  /* needs no token */
+    bool is_stream;  /* the response is endless: no deadline */
 };
 
 /*
- * Answer requests by the table, which ends with a route without a method, on that
- * socket, which stays the caller's. NST_ERR_IO.
+ * Start to serve the routes on a listening socket. The table ends with a route without
+ * a method; s and routes are borrowed, and the caller closes the socket. NST_ERR_IO.
  */
 enum nst_status serve_http_open(const struct serve_settings *s,
                                 const struct serve_route *routes, int socket,
                                 struct nst_err *err);
-/* Accept no more connections, and refuse what changes something. owned: the socket is
- * of no use to anybody else, and who connects is refused. */
+/* Accept no more connections and reject mutations with 503. owned: also shut the
+ * socket down, so that clients are refused; otherwise they wait for the next server. */
 void serve_http_quiesce(bool owned);
-/* Streams have ended before: serve_events_shutdown(), and children:
- * serve_sandbox_shutdown(). What waits for a thread is told that the service ends. */
+/* Stop the server; call serve_events_shutdown() and serve_sandbox_shutdown() first.
+ * Requests that wait for a pool get a 503. */
 void serve_http_close(void);
 
-/* How many were answered with a status of 100 * i. */
+/* Count responses by class: responses[i] has the number with a status of i * 100. */
 void serve_http_count(uint64_t responses[6]);
 
-/* The value of ?name= as a number of that range, or otherwise if there is none; false
- * if it is no such number: *response. */
+/* Parse ?name= as an integer from min to max; *out is default_value without one. False
+ * if it is not valid: *response is the error. */
 bool serve_query_integer(struct serve_request *r, const char *name, int64_t min,
                          int64_t max, int64_t default_value, int64_t *out,
                          struct serve_response *response);

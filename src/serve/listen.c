@@ -43,7 +43,7 @@ static char *socket_name(int fd, bool *local)
     return nst_xstrdup("a Unix socket");
 }
 
-/* ADDRESS:PORT in two: new strings in *address and *port. */
+/* Split ADDRESS:PORT; *address and *port are new strings. */
 static bool split_address(const char *text, char **address, char **port)
 {
     const char *colon = strrchr(text, ':');

@@ -54,7 +54,7 @@ void serve_log_close(void)
     logger.path = NULL;
 }
 
-/* The latest becomes .1, what was .1 becomes .2, and the last one goes. */
+/* FILE becomes FILE.1, FILE.1 becomes FILE.2, and the last one is removed. */
 static void rotate(void)
 {
     fclose(logger.file);
@@ -63,7 +63,7 @@ static void rotate(void)
         char *from = i > 1 ? nst_xasprintf("%s.%d", logger.path, i - 1)
                            : nst_xstrdup(logger.path);
 
-        rename(from, to); /* there need not be one */
+        rename(from, to); /* may not exist */
         free(from);
         free(to);
     }
@@ -94,7 +94,7 @@ void serve_log(enum serve_level level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    for (char *c = text; *c; c++) /* a client must not write lines of its own */
+    for (char *c = text; *c; c++) /* prevents log injection by clients */
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             *c = '?';
     gmtime_r(&now, &tm);

@@ -21,21 +21,21 @@
 #include "serve/tasks.h"
 
 #define WARN_PERCENT 90
-#define MIN_FREE_BYTES ((uint64_t)64 << 20) /* bytes of disk, to keep a picture */
-#define LIST_SECONDS 10 /* GPUs that nothing has kept awake take a few to begin */
+#define MIN_FREE_BYTES ((uint64_t)64 << 20) /* of disk, to be healthy */
+#define LIST_SECONDS 10 /* an idle GPU takes some seconds to initialise */
 
 static struct {
     const struct serve_settings *settings;
     time_t started;
     bool had_gpu;         /* at the start */
-    bool warned;          /* that nothing can be heard of it */
-    pthread_mutex_t lock; /* for what follows */
-    uint64_t busy, total; /* of the processors, when last looked at */
-    json_t *gpu;          /* what nst last said of the first one, or NULL */
+    bool warned;          /* that the GPU cannot be queried */
+    pthread_mutex_t lock; /* protects the members below */
+    uint64_t busy, total; /* CPU time at the last call of cpu_usage() */
+    json_t *gpu;          /* the last description of the first GPU, or NULL */
     char cpu_model[128];
 } monitor = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* The number of kB after "Key:" in a file of /proc, in bytes; 0 if there is none. */
+/* The value of "Key: N kB" in a file of /proc, in bytes; 0 if there is none. */
 static uint64_t proc_bytes(const char *path, const char *key)
 {
     char line[256];
@@ -68,8 +68,8 @@ static void read_cpu_model(void)
 }
 
 /*
- * What `nst --list-devices` says: new; NULL if nothing. CUDA is begun in a process that
- * ends: in this one it would keep hundreds of MB of the GPU.
+ * The output of `nst --list-devices`, a new reference; NULL if it fails. A child
+ * initialises CUDA: in this process CUDA would hold hundreds of MB of GPU memory.
  */
 static json_t *list_devices(void)
 {
@@ -85,7 +85,8 @@ static json_t *list_devices(void)
     return list;
 }
 
-/* The first GPU that is listed, or NULL; *error: the error in its place, or NULL. */
+/* The first GPU of the list, borrowed. NULL if there is none, or if nst lists an error
+ * in its place: *error, or NULL. */
 static json_t *first_gpu(const json_t *list, const char **error)
 {
     json_t *device;
@@ -104,7 +105,7 @@ static json_t *first_gpu(const json_t *list, const char **error)
     return NULL;
 }
 
-/* If nothing can be heard of it, what was heard before stays. */
+/* Query the GPU again; a failure keeps the previous description. */
 static void refresh_gpu(void)
 {
     json_t *list = list_devices(), *gpu;
@@ -124,7 +125,7 @@ static void refresh_gpu(void)
     json_decref(list);
 }
 
-/* A new copy, for one thread alone; NULL without. */
+/* A deep copy that no other thread uses, a new reference; NULL: no GPU. */
 static json_t *current_gpu(void)
 {
     json_t *gpu;
@@ -155,8 +156,7 @@ void serve_monitor_close(void)
     monitor.gpu = NULL;
 }
 
-/* Percent of the machine's memory, disk, GPU's memory and processors that are in use:
- * the last since the last call. */
+/* Percent of memory, disk and GPU memory in use, and sizes in bytes. */
 struct usage {
     double memory, disk, gpu, cpu;
     uint64_t memory_total, memory_free, disk_free;
@@ -172,6 +172,7 @@ static double gpu_memory_usage(void)
     return total > 0 ? 100 - 100 * left / total : 0;
 }
 
+/* Percent of CPU time in use since the last call. */
 static double cpu_usage(void)
 {
     unsigned long long t[8] = {0};
@@ -185,7 +186,7 @@ static double cpu_usage(void)
             total += t[i];
     if (f)
         fclose(f);
-    busy = total - t[3] - t[4]; /* but for idle and waiting for a disk */
+    busy = total - t[3] - t[4]; /* without idle and iowait */
     pthread_mutex_lock(&monitor.lock);
     since = total - monitor.total;
     if (since > 0 && total > 0)
@@ -251,7 +252,8 @@ json_t *serve_monitor_health(bool *healthy)
                      when);
 }
 
-/* The network that a task gets, or as --model lists them; null where one is missing. */
+/* The networks of --model, or the default, as a new JSON string; null if a required one
+ * is missing. */
 static json_t *model_name(void)
 {
     struct nst_models models;

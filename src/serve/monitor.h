@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* monitor.h - the machine and this process: how much of them is in use. */
+/* monitor.h - resource usage of the machine and of this process. */
 #ifndef NST_SERVE_MONITOR_H
 #define NST_SERVE_MONITOR_H
 
@@ -8,22 +8,22 @@
 
 #include "serve/settings.h"
 
-/* Asks nst, in a process of its own, for a GPU. */
+/* Runs `nst --list-devices` to look for a GPU. s is borrowed. */
 void serve_monitor_open(const struct serve_settings *s);
 void serve_monitor_close(void);
 
-/* Had this machine a GPU when it began? */
+/* True if there was a GPU at the start. */
 bool serve_monitor_has_gpu(void);
 
-/* A line to the log; if there was a GPU, nst is asked for it again. */
+/* Log one line on resources; queries the GPU again if there was one at the start. */
 void serve_monitor_log(void);
 
-/* What the API says of health: a new reference. *healthy is false if the service cannot
- * do its work. */
+/* The API's health object, a new reference. *healthy is false if the disk is full or
+ * the queue is unreachable. */
 json_t *serve_monitor_health(bool *healthy);
-/* And of the device. */
+/* The API's device object, a new reference. */
 json_t *serve_monitor_device(void);
-/* Everything that is counted, as text for Prometheus: a new string. */
+/* All metrics in the text format of Prometheus, a new string. */
 char *serve_monitor_metrics(void);
 
 #endif

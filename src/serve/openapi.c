@@ -9,7 +9,7 @@
 
 #include "serve/request.h"
 
-/* The schema of an option as nst_describe_options() tells of it. */
+/* The JSON schema for an entry of nst_describe_options(). */
 static json_t *option_schema(const json_t *o)
 {
     const char *type = json_string_value(json_object_get(o, "type"));
@@ -27,13 +27,13 @@ static json_t *option_schema(const json_t *o)
                       json_object_get(o, "default"));
     else
         j = json_pack("{s:[s, s]}", "type", "string", "array");
-    if (word && json_object_get(j, "minimum")) /* in place of a number */
+    if (word && json_object_get(j, "minimum")) /* a word instead of a number */
         j = json_pack("{s:[o, {s:O}]}", "oneOf", j, "const", word);
     json_object_set(j, "description", json_object_get(o, "help"));
     return j;
 }
 
-/* Those that are offered; their names in JSON have _ where options have -. */
+/* Add the offered options. Their JSON names have _ instead of -. */
 static void add_options(json_t *properties)
 {
     char *text = nst_describe_options();

@@ -20,11 +20,11 @@
 #include "serve/store.h"
 
 #define THUMB_SIDE 256
-#define SNIFF_BYTES 1024  /* that are looked at for markup */
-#define ZIP_END_RECORD 22 /* bytes of what ends a ZIP, before its comment of 64 KiB */
+#define SNIFF_BYTES 1024  /* searched for markup */
+#define ZIP_END_RECORD 22 /* bytes of a ZIP's end record, without its comment */
 #define CHECK_SECONDS 30
 #define CHECK_MEMORY ((size_t)6 << 30)
-#define WRITE_FAILED 3 /* exit status of who could not write the small picture */
+#define WRITE_FAILED 3 /* exit status: cannot write the thumbnail */
 
 static const struct {
     const char *extension, *type, *magic;
@@ -52,8 +52,8 @@ const char *serve_picture_media_type(const char *name)
     return "application/octet-stream";
 }
 
-/* Is there an archive's directory, whose end is followed by a comment up to the file's
- * end? Near that end whatever follows may be forgiven. */
+/* True if there is a ZIP end record whose comment extends to the end of the file. In
+ * the last SNIFF_BYTES the length is not checked, since readers tolerate other data. */
 static bool has_zip_directory(const unsigned char *end, size_t e)
 {
     const unsigned char *at = end, *stop = end + e;
@@ -70,9 +70,8 @@ static bool has_zip_directory(const unsigned char *end, size_t e)
 }
 
 /*
- * A file that is a picture to one program and something else to another begins as the
- * one and holds the other further on: markup near its beginning, or an archive, whose
- * directory is at its end.
+ * A polyglot begins as a picture and is another format to other programs: it has markup
+ * near its beginning, or a ZIP directory at its end.
  */
 static bool is_polyglot(const unsigned char *begin, size_t b, const unsigned char *end,
                         size_t e)
@@ -113,7 +112,7 @@ const char *serve_picture_extension(const char *path, char **error)
     return NULL;
 }
 
-/* "nst-serve: PATH: is damaged" without what a client need not know. */
+/* "is damaged" from "nst-serve: PATH: is damaged", a new string. */
 static char *clean_message(const char *message, const char *path)
 {
     const char *at = strstr(message, path);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.h - who keeps the tasks of tasks.h: this process, with threads that make them
- * (queue_local.c), or Redis, with workers that do (queue_redis.c, worker.c). The
- * functions are those of tasks.h.
+ * queue.h - implementations of the queue of tasks.h: in this process, with threads that
+ * run the tasks (queue_local.c), or in Redis, with separate workers (queue_redis.c,
+ * worker.c). The functions are those of tasks.h.
  */
 #ifndef NST_SERVE_QUEUE_H
 #define NST_SERVE_QUEUE_H
@@ -16,7 +16,7 @@ struct serve_queue {
     unsigned (*running)(void);
     void (*stop)(void);
     void (*close)(void);
-    /* a worker, which nobody asks, has none of these */
+    /* NULL in a worker, which serves no requests */
     bool (*reachable)(void);
     enum serve_add_status (*add)(const char *id, json_t *record);
     json_t *(*progress)(const char *id, unsigned *version, bool *is_final);

@@ -21,10 +21,10 @@ static struct {
     pthread_t threads[SERVE_MAX_TASKS];
     unsigned thread_count, running;
 
-    pthread_mutex_t lock; /* for what follows */
+    pthread_mutex_t lock; /* protects running, the table and the members below */
     pthread_cond_t not_empty;
-    GQueue queue;            /* of those that are queued */
-    bool draining, stopping; /* no more are begun; those that run are to stop */
+    GQueue queue;            /* of struct serve_table_entry in state SERVE_QUEUED */
+    bool draining, stopping; /* start no more tasks; stop running tasks */
 } queue_local = {.lock = PTHREAD_MUTEX_INITIALIZER,
                  .not_empty = PTHREAD_COND_INITIALIZER,
                  .queue = G_QUEUE_INIT};
@@ -34,7 +34,7 @@ static bool task_is_final(const struct serve_table_entry *t)
     return serve_state_is_final(t->task.state);
 }
 
-/* Nothing that a cancelled task made is kept; all is locked. */
+/* Cancel a task and remove its files. The lock is held. */
 static void set_cancelled(struct serve_table_entry *t)
 {
     json_object_set_new(t->task.record, "finished", json_real(serve_now()));
@@ -43,8 +43,8 @@ static void set_cancelled(struct serve_table_entry *t)
     serve_task_remove_result(t->task.id);
 }
 
-/* One of before the service was ended. What ran goes on; a kill of the service is no
- * failure of the task. */
+/* Load a task of the previous process. A running task is queued again; a kill of the
+ * service does not count as an attempt. */
 static void restore(void *ctx, const char *file)
 {
     struct serve_table_entry *t = serve_table_load(file);
@@ -69,14 +69,14 @@ static void restore(void *ctx, const char *file)
     free(path);
 }
 
-/* All that is open waits, now that all are taken up. */
+/* Queue an unfinished task, in the order of creation. */
 static void requeue(void *ctx, struct serve_table_entry *t)
 {
     (void)ctx;
     g_queue_push_tail(&queue_local.queue, t);
 }
 
-/* What a killed service left of tasks that are over, or never were. */
+/* Remove the work directory of a finished or unknown task, left by a killed service. */
 static void remove_stale_work(void *ctx, const char *name)
 {
     const struct serve_table_entry *t = serve_table_find(name);
@@ -96,7 +96,7 @@ static void remove_stale_result(void *ctx, const char *name)
     free(id);
 }
 
-/* What became of an attempt; all is locked. */
+/* Change the task's state after an attempt. The lock is held. */
 static void finish_attempt(struct serve_table_entry *t, const struct serve_outcome *o)
 {
     enum serve_state state = serve_task_finish_attempt(
@@ -108,7 +108,7 @@ static void finish_attempt(struct serve_table_entry *t, const struct serve_outco
     if (serve_state_is_final(state)) {
         serve_task_log_state(&t->task, state);
         serve_store_remove_work_dir(t->task.id);
-        if (state == SERVE_CANCELLED) /* it may just have been made */
+        if (state == SERVE_CANCELLED) /* the attempt may have written a result */
             serve_task_remove_result(t->task.id);
     } else if (o->exit == SERVE_EXIT_RETRYABLE) {
         serve_table_counts()->retries++;
@@ -129,7 +129,7 @@ static void on_progress(void *ctx, const struct serve_progress *latest)
     queue_local.on_change(t->task.id);
 }
 
-/* Make the task, with all unlocked meanwhile. */
+/* Run one attempt at a task. Releases the lock while nst runs. */
 static void run_attempt(struct serve_table_entry *t)
 {
     char id[sizeof t->task.id], *name,
@@ -155,7 +155,7 @@ static void run_attempt(struct serve_table_entry *t)
     pthread_mutex_lock(&queue_local.lock);
     queue_local.running--;
     finish_attempt(t, &outcome);
-    serve_table_evict(); /* perhaps this one */
+    serve_table_evict(); /* may free t */
     pthread_mutex_unlock(&queue_local.lock);
     queue_local.on_change(id);
     pthread_mutex_lock(&queue_local.lock);
@@ -248,10 +248,10 @@ static void close_queue(void)
 
 static bool reachable(void)
 {
-    return true; /* it is in this process */
+    return true;
 }
 
-/* All is locked. */
+/* The lock is held; record is borrowed. */
 static enum serve_add_status enqueue(const char *id, json_t *record)
 {
     struct serve_table_entry *t;
@@ -276,7 +276,7 @@ static enum serve_add_status add(const char *id, json_t *record)
 
     pthread_mutex_lock(&queue_local.lock);
     status = enqueue(id, record);
-    json_decref(record); /* while nobody else has it */
+    json_decref(record); /* under the lock: the count is shared with the table */
     pthread_mutex_unlock(&queue_local.lock);
     return status;
 }
@@ -315,8 +315,8 @@ static json_t *list_open(void)
     return list;
 }
 
-/* Its thread sees to it; a service that is killed before that finds it written down.
- * All is locked. */
+/* The task's thread kills nst. The record is saved so that the cancellation survives a
+ * kill of the service. The lock is held. */
 static void cancel_running(struct serve_table_entry *t)
 {
     struct nst_err err;
@@ -341,7 +341,7 @@ static enum serve_cancel_status cancel(const char *id)
         if (t->task.state == SERVE_QUEUED) {
             g_queue_remove(&queue_local.queue, t);
             set_cancelled(t);
-            serve_table_evict(); /* perhaps this one */
+            serve_table_evict(); /* may free t */
         } else
             cancel_running(t);
     }
@@ -351,7 +351,7 @@ static enum serve_cancel_status cancel(const char *id)
     return status;
 }
 
-/* Newest first: from the end of the list on. */
+/* Newest first: iterates from the end of the list. */
 static json_t *history(size_t offset, size_t limit, size_t *total)
 {
     json_t *by_content = json_object();

@@ -17,8 +17,8 @@
 #include "serve/redis_scripts.h"
 #include "serve/store.h"
 
-#define PAGE_TASKS "1000"  /* tasks that are asked for at once */
-#define RETRY_SECONDS "60" /* seconds, where files could not be removed */
+#define PAGE_TASKS "1000"  /* tasks in one reply */
+#define RETRY_SECONDS "60" /* until the next attempt to remove files */
 #define NUMBER_SIZE 24
 
 typedef void visit_fn(void *ctx, const struct serve_task *t);
@@ -30,7 +30,7 @@ static struct {
     atomic_bool draining, stopping;
     char lease[NUMBER_SIZE], max_history[NUMBER_SIZE], max_queue[NUMBER_SIZE];
     pthread_mutex_t lock;
-    struct serve_counts counts; /* the last that are known */
+    struct serve_counts counts; /* from the last reply */
 } queue_redis = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool is_string(const redisReply *r, const char *text)
@@ -179,7 +179,7 @@ static void drain(void)
 
 static unsigned running(void)
 {
-    return 0; /* workers do */
+    return 0; /* tasks run in workers */
 }
 
 static void close_queue(void)
@@ -248,8 +248,8 @@ static enum serve_cancel_status cancel(const char *id)
     return status;
 }
 
-/* Tell of the rows of a page, which is freed. The number before them; -1 if there is no
- * page. */
+/* Visit the rows of a page, which is taken over. Returns the number in its first
+ * element; -1 if there is no page. */
 static long long visit_page(redisReply *page, visit_fn *visit, void *ctx)
 {
     long long n = -1;
@@ -266,8 +266,9 @@ static long long visit_page(redisReply *page, visit_fn *visit, void *ctx)
     return n;
 }
 
-/* Tell of all tasks of a sorted set, some at a time, in the order of their numbers, so
- * that none is missed when others leave the set. False if Redis is away. */
+/* Visit all tasks of a sorted set. Pages continue after the last number, not at an
+ * index, so that no task is skipped when others leave the set. False: Redis is
+ * unreachable. */
 static bool visit_set(const char *set, visit_fn *visit, void *ctx)
 {
     long long last = 0, before;
@@ -347,8 +348,8 @@ static void add_uploads(void *used, const struct serve_task *t)
     serve_task_collect_uploads(used, t->record);
 }
 
-/* Is a task that is not over of that picture, as content or as a mask? *unavailable:
- * nobody knows. */
+/* True if an unfinished task uses a picture as content or mask. *unavailable: Redis is
+ * unreachable. */
 static bool is_in_use(const char *picture, bool *unavailable)
 {
     GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -384,8 +385,8 @@ static void sweep(int64_t max_age, size_t max_files)
 {
     GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
-    /* in this order, or one that ends meanwhile is in neither; nothing is removed
-     * unless all are known */
+    /* In this order, a task that ends in between is in at least one set. Nothing is
+     * removed unless both sets are complete. */
     if (visit_set("nst:open", add_uploads, used) &&
         visit_set("nst:over", add_uploads, used))
         serve_store_sweep(used, max_age, max_files);
@@ -426,7 +427,7 @@ static void count(struct serve_counts *out)
 const struct serve_queue serve_queue_redis = {.open = open_queue,
                                               .drain = drain,
                                               .running = running,
-                                              .stop = drain, /* workers do */
+                                              .stop = drain, /* nothing runs here */
                                               .close = close_queue,
                                               .reachable = serve_redis_reachable,
                                               .add = add,

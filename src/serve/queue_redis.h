@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* queue_redis.h - what front ends and workers share of the queue on Redis
- * (redis_scripts.h).
- */
+/* queue_redis.h - code that front ends and workers of a Redis queue share. */
 #ifndef NST_SERVE_QUEUE_REDIS_H
 #define NST_SERVE_QUEUE_REDIS_H
 
@@ -9,17 +7,16 @@
 
 #include "serve/task.h"
 
-/* The task of a row of a script, whose record is a new reference; false if it is none.
- */
+/* Parse a row of redis_scripts.h; t->record is a new reference. False: not a task. */
 bool serve_task_from_row(struct serve_task *t, const redisReply *row);
 
-/* Remove what a task that is over has left: the folder of work and, unless it was
- * completed, a result. Nothing of one that is not over. */
+/* Remove the work directory of a finished or deleted task and, unless it completed, its
+ * result. Does nothing while the task is unfinished. */
 void serve_redis_cleanup_task(const char *id);
-/* The same of all that are due. */
+/* Clean up all tasks that are due in nst:untidy. */
 void serve_redis_cleanup(void);
 
-/* A step as a JSON text, and back. */
+/* Progress as JSON text, a new string. */
 char *serve_progress_text(const struct serve_progress *progress);
 
 #endif

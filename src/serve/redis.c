@@ -22,21 +22,21 @@
 
 #define DEFAULT_PORT 6379
 #define MAX_DATABASE 1000000
-#define MAX_IDLE 8 /* connections that are kept */
+#define MAX_IDLE 8 /* idle connections in the pool */
 #define MAX_ARGUMENTS 12
-#define MIN_BACKOFF 0.1 /* seconds; and twice that after each failure */
+#define MIN_BACKOFF 0.1 /* seconds; doubles after each failure */
 #define MAX_BACKOFF 1.0 /* less than any lease */
-#define POLL_MS 250     /* how often a listener sees whether to go on */
+#define POLL_MS 250     /* interval at which a subscriber checks *stopping */
 
 static struct {
     char *host, *user, *password; /* the latter two may be NULL */
     int port, database;
 
-    pthread_mutex_t lock; /* for what follows */
+    pthread_mutex_t lock; /* protects the members below */
     redisContext *idle[MAX_IDLE];
     unsigned idle_count;
     bool unavailable;
-    double backoff, retry_at; /* seconds; when it is tried next */
+    double backoff, retry_at; /* seconds; time of the next attempt to connect */
 } redis = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static double monotonic_now(void)
@@ -47,7 +47,7 @@ static double monotonic_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* "/3" and "" as 3 and 0; -1 if it is no number. */
+/* "/3" is 3, "" is 0; -1 if the path is not a number. */
 static int parse_database(const char *path)
 {
     char *end;
@@ -82,7 +82,7 @@ enum nst_status serve_redis_open(const char *url, struct nst_err *err)
     g_free(path);
     if (redis.port < 0)
         redis.port = DEFAULT_PORT;
-    /* the address may have a password in it, and a message is logged */
+    /* the message is logged, so it must not contain the URL, which has a password */
     return redis.database >= 0
                ? NST_OK
                : nst_err_set(err, NST_ERR_ARG,
@@ -91,7 +91,7 @@ enum nst_status serve_redis_open(const char *url, struct nst_err *err)
                              MAX_DATABASE);
 }
 
-/* All is locked. */
+/* The lock is held. */
 static void close_idle(void)
 {
     while (redis.idle_count > 0)
@@ -151,7 +151,7 @@ static void mark_available(void)
                   redis.port);
 }
 
-/* May a connection be tried now? One at a time while it is away. */
+/* True if a connection may be tried now; one at a time while Redis is unreachable. */
 static bool may_connect(void)
 {
     double now = monotonic_now();
@@ -183,7 +183,7 @@ static bool connect_within_timeout(int fd, const struct addrinfo *a)
     return error == 0;
 }
 
-/* So that the other end is missed when it vanishes without a word. */
+/* Keepalive detects a peer that disappears without closing the connection. */
 static void set_keepalive(int fd)
 {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
@@ -193,7 +193,8 @@ static void set_keepalive(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){2}, sizeof(int));
 }
 
-/* hiredis' own sockets are inherited by children, which are not to have them. */
+/* Not by hiredis: it opens sockets without SOCK_CLOEXEC, which children would inherit.
+ */
 static int open_socket(const char **why)
 {
     const struct addrinfo hints = {.ai_flags = AI_NUMERICSERV,
@@ -216,13 +217,13 @@ static int open_socket(const char **why)
     if (found)
         freeaddrinfo(found);
     if (fd >= 0) {
-        fcntl(fd, F_SETFL, 0); /* blocks again */
+        fcntl(fd, F_SETFL, 0); /* blocking */
         set_keepalive(fd);
     }
     return fd;
 }
 
-/* A command of the connection's beginning. */
+/* Send a command that sets up a connection. */
 static bool send_command(redisContext *c, const char *fmt, ...)
 {
     redisReply *r;
@@ -262,7 +263,7 @@ static redisContext *open_connection(void)
     return NULL;
 }
 
-/* One that was used before, or a new one; NULL if it is away. */
+/* An idle connection (*used) or a new one; NULL if Redis is unreachable. */
 static redisContext *acquire_connection(bool *used)
 {
     redisContext *c = NULL;
@@ -287,8 +288,8 @@ static void release_connection(redisContext *c)
         redisFree(c);
 }
 
-/* No answer: was it the connection that had ended, as all do when Redis is started
- * again? */
+/* After a failed command: true if the idle connection had been closed, as all are by a
+ * restart of Redis. Frees c. */
 static bool was_stale(redisContext *c, bool used)
 {
     bool stale = used && (c->err == REDIS_ERR_EOF ||
@@ -342,7 +343,7 @@ redisReply *serve_redis_eval(const char *script, ...)
     return execute(argc, argv);
 }
 
-/* A message is the third part of what a subscription gets. */
+/* The reply is "message", channel, text; others confirm the subscription. */
 static void deliver(redisReply *r, void (*on_message)(const char *message))
 {
     if (r->type == REDIS_REPLY_ARRAY && r->elements == 3 &&
@@ -351,7 +352,7 @@ static void deliver(redisReply *r, void (*on_message)(const char *message))
     freeReplyObject(r);
 }
 
-/* Until the connection ends, or *stopping. */
+/* Returns when the connection ends, or at *stopping. */
 static void read_messages(redisContext *c, void (*on_message)(const char *message),
                           const atomic_bool *stopping)
 {

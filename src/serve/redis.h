@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * redis.h - connections to the Redis that keeps the queue. None of these functions
- * takes longer than two timeouts of SERVE_REDIS_SECONDS, for connecting and for the
- * answer; while Redis is known to be away they fail at once, and it is tried again with
- * a pause that doubles, up to a second.
- *
- * All functions may be called by any thread.
+ * redis.h - a pool of connections to the Redis server of the queue. A call takes at
+ * most two timeouts of SERVE_REDIS_SECONDS, one to connect and one for the reply. While
+ * Redis is unreachable, calls fail at once; reconnection backs off exponentially, up to
+ * one second. Thread-safe.
  */
 #ifndef NST_SERVE_REDIS_H
 #define NST_SERVE_REDIS_H
@@ -18,22 +16,23 @@
 
 #define SERVE_REDIS_SECONDS 2
 
-/* Where it is: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]. Once; connects when
- * there is need. NST_ERR_ARG. */
+/* Set the server: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]. Call it once; the
+ * first call that needs a connection connects. NST_ERR_ARG. */
 enum nst_status serve_redis_open(const char *url, struct nst_err *err);
-/* After all threads that use it. */
+/* Call it when no other thread uses Redis any more. */
 void serve_redis_close(void);
 
-/* Did it answer when it was last asked? */
+/* True if the last call got a reply. */
 bool serve_redis_reachable(void);
 
-/* Run a script (redis_scripts.h) with these arguments, texts, up to NULL. Its answer,
- * for freeReplyObject(); NULL if there is none: that it is away has been logged. A
- * script whose answer was lost with a connection is run again. */
+/* Run a script (redis_scripts.h) with string arguments, terminated by NULL. The reply
+ * belongs to the caller: freeReplyObject(). NULL if Redis is unreachable or replies
+ * with an error, which is logged. A script whose reply was lost with a connection runs
+ * again. */
 redisReply *serve_redis_eval(const char *script, ...) __attribute__((sentinel));
 
-/* Tell of each message of a channel, and of NULL when some may have been missed, until
- * *stopping. */
+/* Subscribe to a channel until *stopping. Calls on_message() for each message, and with
+ * NULL after each (re)connection, when messages may have been missed. */
 void serve_redis_subscribe(const char *channel, void (*on_message)(const char *message),
                            const atomic_bool *stopping);
 

@@ -3,8 +3,8 @@
 
 #include "serve/redis_scripts.h"
 
-/* What an entry's age is made that is to be claimed at once, in milliseconds; half of
- * it is older than any that waits for its worker. */
+/* Idle time of a released entry, in milliseconds. Half of it is more than the idle time
+ * of any entry that a worker holds. */
 #define RELEASED_IDLE_MS "1000000000"
 
 /* clang-format off */
@@ -34,7 +34,8 @@
     "end\n" \
     "local function is_done(state) return state ~= 'queued' and state ~= 'running' end\n"
 
-/* Ends of tasks. GT: a worker may still write until later. */
+/* End and deletion of tasks. GT only postpones a cleanup: until the later time a worker
+ * may still write. */
 #define LUA_FINISH \
     "local function schedule_cleanup(id, after)\n" \
     "  call('ZADD', 'nst:untidy', 'GT', now + after, id)\n" \
@@ -124,7 +125,8 @@ const char serve_script_delete[] = LUA_COMMON LUA_FINISH
 
 const char serve_script_count[] = "return redis.call('HGETALL', 'nst:counts')\n";
 
-/* After a start of Redis all workers have the time of a lease to be heard of again. */
+/* After a start of Redis, workers have a full lease to send heartbeats: until then only
+ * released entries are claimed. */
 const char serve_script_claim[] = LUA_COMMON LUA_FINISH
     "local consumer, holder, min_idle = ARGV[1], ARGV[2], tonumber(ARGV[3])\n"
     "local uptime = call('INFO', 'server'):match('uptime_in_seconds:(%d+)') * 1000\n"
@@ -165,7 +167,7 @@ const char serve_script_heartbeat[] = LUA_COMMON
     "end\n"
     "return 1\n";
 
-/* The holder stays: who asks again because the answer was lost hears the same. */
+/* Keeps the holder: if the reply was lost, a second call returns the same. */
 const char serve_script_finish[] = LUA_COMMON LUA_FINISH
     "local id, holder, state, record, seconds, max_history = unpack(ARGV)\n"
     "if get(id, 'holder') ~= holder then return 0 end\n"
@@ -188,7 +190,7 @@ const char serve_script_release[] = LUA_COMMON
     "call('PUBLISH', 'nst:work', '')\n"
     "return 1\n";
 
-/* Consumers that were not heard of for an hour are removed, too. */
+/* Also removes consumers without entries that were idle for an hour. */
 const char serve_script_cleanup_due[] = LUA_COMMON
     "local list = redis.pcall('XINFO', 'CONSUMERS', 'nst:queue', 'workers')\n"
     "for _, c in ipairs(list) do\n"

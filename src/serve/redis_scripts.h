@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * redis_scripts.h - the queue on Redis, as scripts for serve_redis_eval(). Each is one
- * change that is made whole or not at all, by whichever front end or worker, and may be
- * run again when its answer was lost.
+ * redis_scripts.h - the queue on Redis, as Lua scripts for serve_redis_eval(). Each
+ * script is atomic. It may run again if its reply was lost.
  *
  * Keys:
- *   nst:queue         stream of tasks that are not over, field id; its group "workers"
- *                     has delivered those that run, to consumers that are processes
+ *   nst:queue         stream of unfinished tasks, field id; in its consumer group
+ *                     "workers" the running tasks are pending, a consumer per process
  *   nst:task:ID       hash of a task:
  *                       state, number, attempts, record (JSON), content (its picture)
- *                       version  grows with every change
- *                       entry    its entry of nst:queue
- *                       holder   the attempt that may change it, a random name
- *                       step     the latest one (JSON), while it runs
- *                       ends     how often it ended, an audit: 0, then 1
- *   nst:next          the last number given
+ *                       version  incremented by every change
+ *                       entry    its entry in nst:queue
+ *                       holder   random name of the attempt that owns the task
+ *                       step     latest progress (JSON), while it runs
+ *                       ends     number of times it finished, for audit: 0, then 1
+ *   nst:next          the last number assigned
  *   nst:open, nst:over, nst:completed
- *                     sorted sets of tasks, by number; the third is part of the second
+ *                     sorted sets of unfinished, finished and completed tasks, by
+ *                     number; completed tasks are in nst:over as well
  *   nst:content:NAME  set of the tasks of a picture
- *   nst:counts        hash: how many are in each state; ended:STATE, retries, seconds
- *   nst:untidy        sorted set of tasks that files are to be removed of, by when
- * Channels: nst:changes has the id of each task that changed; nst:work says that a task
- * waits, or has the id of one that its holder has lost.
+ *   nst:counts        hash: tasks in each state; ended:STATE, retries, seconds
+ *   nst:untidy        sorted set of tasks whose files must be removed, by due time
+ * Channels: nst:changes publishes the id of each task that changed; nst:work publishes
+ * "" when a task is queued, or the id of a task that was cancelled.
  *
- * States: queued -take-> running -end-> completed or failed
- *         running -release-> queued: it crashed, or its worker ends
- *         running -take-> running: its worker was not heard of for the lease
- *         queued or running -cancel-> cancelled; over -forget, or too old-> gone
- * A worker that runs a task keeps its entry of the group young (beat). Entries that are
- * as old as the lease go to who asks next (take), with a new holder, and whoever had
- * them before can change nothing any more, nor end it a second time. Entries that are
- * released are made very old, so that they are next.
+ * States: queued -claim-> running -finish-> completed or failed
+ *         running -release-> queued: nst crashed, or the worker shuts down
+ *         running -claim-> running: the worker sent no heartbeat for the lease
+ *         queued or running -cancel-> cancelled; finished -delete, evict-> gone
+ * A worker resets the idle time of its entries by heartbeats. An entry that was idle
+ * for the lease goes to the next worker that claims, with a new holder; the previous
+ * holder can no longer change or finish the task. A released entry gets a very long
+ * idle time, so that it is claimed first.
  */
 #ifndef NST_SERVE_REDIS_SCRIPTS_H
 #define NST_SERVE_REDIS_SCRIPTS_H
@@ -38,35 +38,38 @@
 #define SERVE_CHANNEL_CHANGES "nst:changes"
 #define SERVE_CHANNEL_WORK "nst:work"
 
-/* A row of a task is id, state, attempts, version, record, step. */
+/*
+ * Arguments: result. A row of a task is id, state, attempts, version, record, step.
+ */
 
-/* id, record, content, most that wait: "added" or "full" */
+/* id, record, content, queue limit: "added" or "full" */
 extern const char serve_script_add[];
 /* id: its row, or nil */
 extern const char serve_script_get[];
-/* first, last: how many were completed, and rows of those, the newest first */
+/* first, last (indices): number of completed tasks, then their rows, newest first */
 extern const char serve_script_history[];
-/* sorted set, number, how many: the last of the numbers after that, and the rows */
+/* sorted set, number, limit: the largest number found, then rows after that number */
 extern const char serve_script_range[];
-/* id, lease in seconds, most that are kept: "done", "over" or "unknown" */
+/* id, lease in seconds, history limit: "done", "over" or "unknown" */
 extern const char serve_script_cancel[];
 /* content: "forgotten", "busy" or "unknown" */
 extern const char serve_script_delete[];
 /* no argument: nst:counts */
 extern const char serve_script_count[];
 
-/* consumer, holder, lease in ms: a row, and the state it was in; or nil */
+/* consumer, holder, lease in ms: a row and the previous state, or nil */
 extern const char serve_script_claim[];
-/* id, holder, consumer, step or "": 0 if it is held no more */
+/* id, holder, consumer, step or "": 1, or 0 if the holder has lost the task */
 extern const char serve_script_heartbeat[];
-/* id, holder, state, record, seconds, most that are kept: the same */
+/* id, holder, state, record, seconds, history limit: as heartbeat */
 extern const char serve_script_finish[];
-/* id, holder, attempts, how many retries that is: the same */
+/* id, holder, attempts, retries to count (0 or 1): as heartbeat */
 extern const char serve_script_release[];
 
-/* no argument: ids of tasks whose files are to be looked at */
+/* no argument: ids of tasks whose cleanup is due */
 extern const char serve_script_cleanup_due[];
-/* id, that state, seconds after which to look again or "": that was done */
+/* id, state at the cleanup, "" or seconds until a retry: 1. Has no effect if the state
+ * has changed since. */
 extern const char serve_script_cleanup_done[];
 
 #endif

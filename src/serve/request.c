@@ -17,8 +17,8 @@
 struct parser {
     const struct serve_settings *settings;
     json_t *record, *options;
-    struct nst_params params; /* to try values on */
-    char *error;              /* NULL while all is well */
+    struct nst_params params; /* validates values */
+    char *error;              /* the first error, or NULL */
 };
 
 static void set_error(struct parser *r, const char *fmt, ...)
@@ -35,7 +35,7 @@ static void set_error(struct parser *r, const char *fmt, ...)
     va_end(ap);
 }
 
-/* A value as a message shows it: a new string. */
+/* A JSON value for a message, truncated: a new string. */
 static char *value_text(const json_t *v)
 {
     char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
@@ -45,7 +45,7 @@ static char *value_text(const json_t *v)
     return cut;
 }
 
-/* A number in a range, or the default where there is none. */
+/* A number from min to max; without one, the default. */
 static double get_number(struct parser *r, const json_t *body, const char *name,
                          double min, double max, double default_value, bool whole)
 {
@@ -64,7 +64,7 @@ static double get_number(struct parser *r, const json_t *body, const char *name,
     return default_value;
 }
 
-/* The name of a picture that was sent. NULL, and an error, if there is none. */
+/* The name of an uploaded picture; NULL, with an error, if there is none. */
 static const char *get_upload(struct parser *r, const json_t *v, const char *field)
 {
     const char *name = json_string_value(v);
@@ -96,7 +96,7 @@ static bool check_style(struct parser *r, const json_t *v, const char *field)
     return false;
 }
 
-/* One of several styles: {"name", "weight", "mask"}. */
+/* An element of "styles": {"name", "weight", "mask"}. */
 static void parse_style(struct parser *r, const json_t *from, json_t *styles)
 {
     const json_t *name = json_object_get(from, "name");
@@ -119,7 +119,7 @@ static void parse_style(struct parser *r, const json_t *from, json_t *styles)
 static void parse_styles(struct parser *r, const json_t *body)
 {
     const json_t *list = json_object_get(body, "styles"), *item;
-    const json_t *single = json_object_get(body, "style_image"); /* or styles */
+    const json_t *single = json_object_get(body, "style_image"); /* without styles */
     json_t *styles = json_array();
     size_t i;
 
@@ -137,7 +137,7 @@ static void parse_styles(struct parser *r, const json_t *body)
     json_object_set_new(r->record, "styles", styles);
 }
 
-/* A number as shortly as it is the same one again: a new string. */
+/* 15 digits if they parse back to the same number, else 17: a new string. */
 static char *real_text(double v)
 {
     char *text = nst_xasprintf("%.15g", v);
@@ -149,7 +149,7 @@ static char *real_text(double v)
     return text;
 }
 
-/* An option's value as nst takes it on the command line: a new string, or NULL. */
+/* An option's value for the command line of nst: a new string, or NULL. */
 static char *option_text(const json_t *v)
 {
     GString *s;
@@ -195,7 +195,7 @@ static void parse_option(struct parser *r, const struct nst_option *o, const jso
     free(text);
 }
 
-/* style_scale is style-scale. */
+/* The offered option for a JSON key, which has _ instead of -; NULL if unknown. */
 static const struct nst_option *find_option(const char *key)
 {
     char *name = nst_xstrdup(key);
@@ -221,7 +221,7 @@ static bool is_field(const char *key)
     return false;
 }
 
-/* A pack has no colours that could be matched. */
+/* --colour match needs the pixels of the style; a pack has none. */
 static void require_pictures(struct parser *r)
 {
     const json_t *item;
@@ -239,7 +239,7 @@ static void require_pictures(struct parser *r)
     }
 }
 
-/* Steps at each scale are as many as num_steps may be, at most. */
+/* The limit of num_steps applies to each scale. */
 static void check_scale_steps(struct parser *r)
 {
     const struct nst_list *n = &r->params.scale_iterations;
@@ -283,7 +283,7 @@ static void parse_options(struct parser *r, const json_t *body)
 static void parse_preset(struct parser *r, const json_t *v)
 {
     const char *name = json_string_value(v);
-    enum nst_status st = NST_ERR_ARG; /* there is no such preset */
+    enum nst_status st = NST_ERR_ARG; /* unknown preset */
     struct nst_err err;
     char *text;
 
@@ -301,7 +301,7 @@ static void parse_preset(struct parser *r, const json_t *v)
         json_object_set_new(r->record, "preset", json_string(name));
 }
 
-/* A preset has its own weight and steps, which the request may still replace. */
+/* The request's weight and steps override those of the preset. */
 static void parse_weight_and_steps(struct parser *r, const json_t *body)
 {
     const struct serve_settings *s = r->settings;
@@ -356,7 +356,7 @@ json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
     return NULL;
 }
 
-/* Add --name=path of an upload. False if it is gone. */
+/* Add OPTION followed by the path of an upload. False if it no longer exists. */
 static bool add_upload(GPtrArray *args, const char *option, const json_t *name,
                        char **error)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * request.h - what a client asks for of a task, checked against the option table, and
- * the arguments of nst that it comes to.
+ * request.h - validates the JSON of a transfer request against the option table, and
+ * turns the task's record into command-line arguments of nst.
  */
 #ifndef NST_SERVE_REQUEST_H
 #define NST_SERVE_REQUEST_H
@@ -17,16 +17,15 @@
 #define SERVE_STEPS_DEFAULT 300
 
 /*
- * The record of a task that is asked for so: "content_img", "style_img",
- * "style_weight", "steps", "styles", "preset", "options". A new reference; NULL if it
- * is not sound: *error is then a new string that names the field, the value and the
- * range.
+ * The record of the requested task: "content_img", "style_img", "style_weight",
+ * "steps", "styles", "preset", "keep_mask", "options". A new reference; NULL if the
+ * body is invalid: *error is then a new string with the field, value and range.
  */
 json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
                             char **error);
 
-/* An argument list that ends with NULL, all of it new: g_strfreev(). Beginning with
- * options of nst that say what is made; NULL if a picture is gone: *error. */
+/* The options of nst for a record, a new list that ends with NULL: g_strfreev(). NULL
+ * if a picture no longer exists: *error is then a new string. */
 char **serve_request_arguments(const json_t *record, char **error);
 
 #endif

@@ -13,11 +13,11 @@
 
 #include "serve/response.h"
 
-#define DEFER_SECONDS 1           /* for the first bytes; then it is let in without */
-#define MAX_DIGITS 19             /* of a length that 64 bits hold whatever they are */
-#define MAX_DISCARDED_BYTES 65536 /* at once */
+#define DEFER_SECONDS 1           /* then accept() returns without any bytes */
+#define MAX_DIGITS 19             /* any length with these digits fits into 64 bits */
+#define MAX_DISCARDED_BYTES 65536 /* of a rejected request */
 
-#define MAX_PARTS 200 /* of a head */
+#define MAX_PARTS 200 /* see count_parts() */
 
 static const struct serve_http_error no_error;
 static const struct serve_http_error headers_too_large = {
@@ -25,13 +25,13 @@ static const struct serve_http_error headers_too_large = {
 static const struct serve_http_error uri_too_long = {MHD_HTTP_URI_TOO_LONG,
                                                      "the path is too long"};
 
-/* A line without its end. */
+/* A line without its line end. */
 struct line {
     const char *at;
     size_t size;
 };
 
-/* Take the next line off what is left. False if its end is not there. */
+/* Take the next line. False if it is incomplete. */
 static bool next_line(struct line *line, const char **at, size_t *left)
 {
     const char *end = memchr(*at, '\n', *left);
@@ -90,7 +90,7 @@ static struct serve_http_error check_header(struct line line)
     static const char length[] = "Content-Length";
     const char *colon = memchr(line.at, ':', line.size);
 
-    if (line.at[0] == ' ' || line.at[0] == '\t') /* goes on from the line before */
+    if (line.at[0] == ' ' || line.at[0] == '\t') /* continues the line before */
         return no_error;
     if (!colon)
         return (struct serve_http_error){MHD_HTTP_BAD_REQUEST, "a header has no colon"};
@@ -100,7 +100,7 @@ static struct serve_http_error check_header(struct line line)
     return check_content_length(colon + 1, (size_t)(line.at + line.size - colon - 1));
 }
 
-/* Headers, cookies and parameters: each takes memory of the library besides its own. */
+/* Headers, cookies and parameters: libmicrohttpd allocates memory for each of them. */
 static size_t count_parts(struct line line)
 {
     size_t n = 1;
@@ -120,7 +120,7 @@ struct serve_http_error serve_filter_check_head(const char *head, size_t size)
 
     do
         complete = next_line(&line, &at, &left);
-    while (complete && line.size == 0); /* such are forgiven before the first */
+    while (complete && line.size == 0); /* leading empty lines are allowed */
     error = complete ? check_request_line(line) : no_error;
     if (!complete && size >= SERVE_MAX_HEAD_BYTES)
         return uri_too_long;
@@ -138,10 +138,10 @@ struct serve_http_error serve_filter_check_head(const char *head, size_t size)
     return error;
 }
 
-/* How often there are the headers that say what a request is for and where it ends. */
+/* Counts of the headers that determine the host and the end of a request. */
 struct framing {
     unsigned hosts, lengths, codings;
-    bool chunked, blank; /* blank: in a header's name */
+    bool chunked, blank; /* blank: a header name is empty or contains a blank */
 };
 
 /* MHD_KeyValueIterator */
@@ -174,7 +174,7 @@ struct serve_http_error serve_filter_check_framing(struct MHD_Connection *c,
             ->header_size > SERVE_MAX_HEAD_BYTES)
         return strlen(path) > SERVE_MAX_HEAD_BYTES / 2 ? uri_too_long
                                                        : headers_too_large;
-    if (f.blank) /* another reader may take it for what it looks like */
+    if (f.blank) /* another parser may read it as the header that it resembles */
         return (struct serve_http_error){MHD_HTTP_BAD_REQUEST,
                                          "a header name is empty or contains a blank"};
     if (f.hosts > 1 || (f.hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0))
@@ -194,14 +194,14 @@ void serve_filter_open(int socket)
 {
     const int seconds = DEFER_SECONDS;
 
-    /* of no use for a socket of another family, where it is refused */
+    /* fails without harm on a socket that is not TCP */
     setsockopt(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
 }
 
 static atomic_uint_least64_t rejected[6];
 
-/* Say so. What was sent is read before, or the end of the connection would overtake the
- * answer. */
+/* Send the error. Reads the input first: closing with unread bytes sends a reset, which
+ * discards the response. */
 static void reject(int fd, struct serve_http_error error, bool with_body)
 {
     char *response = serve_response_raw_error(error.status, error.text, with_body);

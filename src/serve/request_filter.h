@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * request_filter.h - a connection is looked at before libmicrohttpd has it, which
- * refuses what is no HTTP in a page of HTML, and has nothing (0.9.75) that would make
- * it say something else. What is seen here is a connection's first request, as much of
- * it as came at once; the bytes of those that follow are the library's before anybody
- * is told.
+ * request_filter.h - checks the first request of a connection before libmicrohttpd
+ * reads it. The library (0.9.75) rejects malformed HTTP with an HTML page that cannot
+ * be replaced; this filter answers with JSON. It only sees the bytes that arrived at
+ * once. Later requests of a connection are read by the library first.
  */
 #ifndef NST_SERVE_REQUEST_FILTER_H
 #define NST_SERVE_REQUEST_FILTER_H
@@ -14,32 +13,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SERVE_MAX_HEAD_BYTES 16384 /* of a request's first line and headers */
+#define SERVE_MAX_HEAD_BYTES 16384 /* request line and headers */
 
-/* What the library would refuse a request for; status 0: nothing. */
+/* An HTTP error; status 0: none. */
 struct serve_http_error {
     unsigned status;
     const char *text;
 };
 
-/* Of a request that begins so; what is still to come is not missed, unless it makes the
- * head too large. */
+/* Check the beginning of a request for what the library would reject. An incomplete
+ * head is valid unless it is already too large. */
 struct serve_http_error serve_filter_check_head(const char *head, size_t size);
 
-/* Of any request, what the library lets pass all the same: nobody can tell where such a
- * request ends, or what it is for. */
+/* Check a request for framing errors that the library accepts: its end or its host is
+ * ambiguous, which allows request smuggling. */
 struct serve_http_error serve_filter_check_framing(struct MHD_Connection *c,
                                                    const char *path,
                                                    const char *version);
 
-/* Have connections wait until something has come to be looked at. */
+/* Let the kernel defer accept() until the first bytes of a connection have arrived. */
 void serve_filter_open(int socket);
 
-/* Refuse a connection whose beginning is faulty: true, and all that still comes of it
- * is to be dropped. */
+/* Answer a connection with a malformed first request and return true; the caller must
+ * then ignore all further input. */
 bool serve_filter_reject(int fd);
 
-/* Add how many were refused with a status of 100 * i. */
+/* Add the rejections by class, as serve_http_count(). */
 void serve_filter_count(uint64_t responses[6]);
 
 #endif

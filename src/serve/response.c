@@ -13,15 +13,15 @@
 
 #define UNAVAILABLE_SECONDS 5
 
-static const char *allowed_origin; /* an origin, or NULL */
+static const char *allowed_origin; /* or NULL */
 
 void serve_response_allow_origin(const char *origin)
 {
     allowed_origin = origin;
 }
 
-/* Of all answers, and of those that are no page besides: these load nothing, and are
- * not kept. */
+/* common_headers are in all responses, data_headers in those that are not pages: they
+ * load nothing and are not cached. */
 static const char *const common_headers[][2] = {{"X-Content-Type-Options", "nosniff"},
                                                 {"X-Frame-Options", "DENY"},
                                                 {"Referrer-Policy", "no-referrer"}};
@@ -91,7 +91,7 @@ static struct serve_response error_response(unsigned status, const char *fmt,
     json_t *j;
 
     vsnprintf(text, sizeof text, fmt, ap);
-    valid = g_utf8_make_valid(text, -1); /* it may have been cut in a character */
+    valid = g_utf8_make_valid(text, -1); /* may be cut within a character */
     j = json_pack("{s:s}", "error", valid);
     g_free(valid);
     return serve_response_json(status, j);

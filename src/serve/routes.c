@@ -20,10 +20,10 @@
 #include "serve/styles.h"
 #include "serve/tasks.h"
 
-#define MAX_PAGE 1000    /* entries of the history at once */
+#define MAX_PAGE 1000    /* history entries in a response */
 #define RETRY_SECONDS 10 /* when the queue is full */
 
-static char *openapi; /* openapi.json */
+static char *openapi; /* the response to GET /openapi.json */
 
 static struct serve_response get_index(struct serve_request *r)
 {
@@ -45,7 +45,7 @@ static struct serve_response get_description(struct serve_request *r)
     return serve_response_text("application/json", nst_xstrdup(openapi));
 }
 
-/* A message, and what was made: its name and where it is. */
+/* A message with the name and URLs of a stored picture; name is taken over. */
 static struct serve_response upload_response(const char *message, const char *folder,
                                              char *name)
 {
@@ -274,7 +274,7 @@ struct presets {
     int64_t max_size;
 };
 
-/* One that makes pictures of a size that is not made here would always be refused. */
+/* Skips presets whose size exceeds --max-size: their tasks would be rejected. */
 static void add_preset(void *ctx, const char *name, const char *path,
                        const char *description)
 {

@@ -24,9 +24,9 @@
 #include "serve/sandbox.h"
 #include "serve/store.h"
 
-#define CHECKPOINT_STEPS 20 /* steps */
-#define POLL_MS 200         /* how often it is seen whether to go on */
-#define STOP_SECONDS 8      /* after being asked to end */
+#define CHECKPOINT_STEPS 20
+#define POLL_MS 200    /* interval of enforce_limits() */
+#define STOP_SECONDS 8 /* from SIGTERM to SIGKILL */
 
 struct run {
     struct serve_attempt *attempt;
@@ -35,10 +35,10 @@ struct run {
     bool resuming;
     struct serve_sandbox child;
     struct serve_progress progress;
-    GString *line; /* what has come of it */
-    char *message; /* the last line that is no progress */
+    GString *line; /* the beginning of a line of standard error */
+    char *message; /* the last line that is not progress */
     bool timed_out;
-    double stop_requested; /* when it was asked to end; 0: not yet */
+    double stop_requested; /* time of SIGTERM; 0: not sent */
 };
 
 static double monotonic_now(void)
@@ -49,7 +49,7 @@ static double monotonic_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* A file, and not a link that the child has made. */
+/* True for a file that is not empty. lstat(): the child may have made a link. */
 static bool is_file(const char *path)
 {
     struct stat st;
@@ -89,7 +89,7 @@ static void parse_line(struct run *r, const char *line)
     json_decref(j);
 }
 
-/* Read what there is. False at the end. */
+/* Read available output. False at its end. */
 static bool read_stderr(struct run *r)
 {
     char buffer[4096];
@@ -106,7 +106,7 @@ static bool read_stderr(struct run *r)
     return true;
 }
 
-/* Ask it to end if it is time. */
+/* Kill the child on a timeout or cancellation; on a stop, ask it to end first. */
 static void enforce_limits(struct run *r, double start)
 {
     double now = monotonic_now();
@@ -124,7 +124,7 @@ static void enforce_limits(struct run *r, double start)
     }
 }
 
-/* Until it has ended, whatever becomes of its standard error. */
+/* Read progress until the child has exited, even if it closes its standard error. */
 static int supervise(struct run *r)
 {
     struct pollfd p[2] = {{r->child.err, POLLIN, 0}, {r->child.pidfd, POLLIN, 0}};
@@ -136,7 +136,7 @@ static int supervise(struct run *r)
         if (poll(p, 2, POLL_MS) <= 0)
             continue;
         if (!p[0].revents)
-            ended = true; /* and all is read */
+            ended = true; /* exited, and all output is read */
         else if (!read_stderr(r)) {
             p[0].fd = -1;
             ended = p[1].fd < 0;
@@ -145,7 +145,8 @@ static int supervise(struct run *r)
     return serve_sandbox_wait(&r->child);
 }
 
-/* The whole command; new: g_strfreev(). NULL if a picture is gone: *error. */
+/* The argument list of nst, to free by g_strfreev(). NULL if a picture no longer
+ * exists: *error is a new string. */
 static char **build_argv(const struct run *r, char **error)
 {
     const struct serve_settings *s = r->settings;
@@ -170,7 +171,7 @@ static char **build_argv(const struct run *r, char **error)
     g_ptr_array_add(args, g_strdup("--config=none"));
     for (int i = 0; options[i]; i++)
         g_ptr_array_add(args, options[i]);
-    g_free(options); /* its texts are taken over */
+    g_free(options); /* its strings are in args */
     g_ptr_array_add(args, g_strdup("--progress=json"));
     g_ptr_array_add(args, g_strdup("--history=none"));
     g_ptr_array_add(args, g_strdup_printf("--threads=%d", threads > 1 ? threads : 1));
@@ -210,7 +211,7 @@ static void set_outcome(struct serve_outcome *out, enum serve_exit exit_class,
     va_end(ap);
 }
 
-/* A message without the folders of the service: a new string. */
+/* The last message without the paths of the service's folders: a new string. */
 static char *clean_message(const struct run *r)
 {
     GRegex *folders = g_regex_new("(?<![^\\s'])/(?:[^/\\s:]+/)+", 0, 0, NULL);
@@ -222,7 +223,7 @@ static char *clean_message(const struct run *r)
     return text ? text : g_strdup("it failed");
 }
 
-/* One that cannot be made is missed by nobody but who looks at the history. */
+/* A missing thumbnail does not fail the task; only the history shows it. */
 static void make_thumbnail(const struct run *r)
 {
     char *error = NULL;
@@ -260,7 +261,7 @@ static void classify_exit(struct run *r, int status, struct serve_outcome *out)
     else if (WIFSIGNALED(status))
         set_outcome(out, SERVE_EXIT_RETRYABLE, "was ended by signal %d (%s)",
                     WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (r->resuming) { /* the checkpoint may be what is wrong */
+    else if (r->resuming) { /* the checkpoint may be the cause */
         unlink(r->checkpoint);
         set_outcome(out, SERVE_EXIT_RETRYABLE, "%s", text);
     } else

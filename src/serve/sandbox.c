@@ -33,7 +33,7 @@
 #define MAX_FILES 128
 #define MAX_FILES_GPU 1024 /* CUDA's driver opens dozens for each GPU */
 #define MAX_GPUS 32
-#define NICE 5 /* the service answers before it paints */
+#define NICE 5 /* requests have priority over tasks */
 #define POLL_MS 200
 
 static atomic_bool shutting_down;
@@ -55,7 +55,8 @@ char *serve_program_path(const char *name)
     return nst_xstrdup(name);
 }
 
-/* What follows runs in a child of a process with threads, so it allocates nothing. */
+/* The functions up to exec_program() run between fork() and exec in a process with
+ * threads, so they must not allocate memory. */
 
 static void set_limit(int resource, rlim_t value)
 {
@@ -74,8 +75,8 @@ static void allow_path(int ruleset, const char *path, uint64_t access)
                 0);
 }
 
-/* CUDA's driver gives commands by files in /dev, and its threads names by files of the
- * process itself; if that fails, so does cuInit(). */
+/* CUDA's driver sends commands through device files, and names its threads through
+ * /proc/self/task; cuInit() fails without either. */
 static void allow_gpus(int ruleset, uint64_t access)
 {
     char path[32];
@@ -90,8 +91,7 @@ static void allow_gpus(int ruleset, uint64_t access)
     }
 }
 
-/* Every file that is opened for writing, or cut short, is below the folder, or
- * /dev/null, or a GPU. */
+/* Allow writing and truncation only below the folder, to /dev/null and to GPUs. */
 static void restrict_writes(const struct serve_sandbox_limits *l)
 {
     int version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
@@ -103,12 +103,12 @@ static void restrict_writes(const struct serve_sandbox_limits *l)
         LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
         LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
         LANDLOCK_ACCESS_FS_MAKE_SYM;
-    const uint64_t plain = /* no links, folders or the like, which others may follow */
+    const uint64_t plain = /* only files: the service may follow links and folders */
         file | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
     struct landlock_ruleset_attr attr = {.handled_access_fs = writing};
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 
-    if (ruleset < 0) /* an older kernel, or one without it */
+    if (ruleset < 0) /* the kernel has no Landlock */
         return;
     if (l->folder)
         allow_path(ruleset, l->folder, plain);
@@ -125,12 +125,12 @@ static void restrict_writes(const struct serve_sandbox_limits *l)
 #define NATIVE_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-#define X32_SYSCALLS 0x40000000 /* the same calls by other numbers; none elsewhere */
+#define X32_SYSCALLS 0x40000000 /* second numbers of the same calls, on x86-64 only */
 
 #define NO_FAMILY UINT32_MAX
 
-/* Calls that no part of making a picture needs fail. CUDA's driver needs a socket to
- * listen on (by which it would share memory with others); it connects to none. */
+/* Deny system calls that nst does not need. CUDA's driver needs a Unix socket to listen
+ * on (for shared memory between processes); it never connects. */
 static void filter_syscalls(bool gpu)
 {
 #ifdef NATIVE_ARCH
@@ -148,7 +148,7 @@ static void filter_syscalls(bool gpu)
         DENY(SYS_connect),
         DENY(SYS_io_uring_setup),
         DENY(SYS_kill),
-        DENY(SYS_setpgid), /* by the group it is ended */
+        DENY(SYS_setpgid), /* serve_sandbox_kill() needs the process group */
         DENY(SYS_setsid),
         DENY(SYS_tkill),
         DENY(SYS_rt_sigqueueinfo),
@@ -157,7 +157,7 @@ static void filter_syscalls(bool gpu)
         DENY(SYS_pidfd_getfd),
         DENY(SYS_pidfd_send_signal),
         DENY(SYS_socketpair),
-#ifndef __SANITIZE_ADDRESS__ /* which looks for leaks with it */
+#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer uses it */
         DENY(SYS_ptrace),
 #endif
         DENY(SYS_process_vm_readv),
@@ -185,7 +185,7 @@ static void filter_syscalls(bool gpu)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_SEQPACKET, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        /* abort() sends itself a signal by this */
+        /* abort() uses it to signal its own process */
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
@@ -206,26 +206,26 @@ static void exec_program(const char *const *argv, const struct serve_sandbox_lim
     int error;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) /* it ended before that */
+    if (getppid() != parent) /* the parent died before prctl() */
         _exit(127);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
-    setpgid(0, 0); /* a Ctrl-C is for the service alone */
+    setpgid(0, 0); /* Ctrl-C must only reach the service */
     if (setpriority(PRIO_PROCESS, 0, NICE) != 0)
-        errno = 0; /* it is as important as the service, then */
+        errno = 0; /* not fatal */
     dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
     dup2(out[1], STDOUT_FILENO);
     dup2(err[1], STDERR_FILENO);
-    /* whatever we have open, or were started with */
+    /* also descriptors that the service itself inherited */
     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     set_limit(RLIMIT_CORE, 0);
     set_limit(RLIMIT_FSIZE, MAX_FILE_BYTES);
     set_limit(RLIMIT_NOFILE, l->gpu ? MAX_FILES_GPU : MAX_FILES);
-    /* SIGXCPU, and later SIGKILL */
+    /* SIGXCPU, and SIGKILL 5 s later */
     setrlimit(RLIMIT_CPU, &(struct rlimit){l->seconds, l->seconds + 5});
-#ifndef __SANITIZE_ADDRESS__  /* which has terabytes of addresses */
-    if (l->memory && !l->gpu) /* CUDA takes as many as all memory has, and more */
+#ifndef __SANITIZE_ADDRESS__  /* it reserves terabytes of address space */
+    if (l->memory && !l->gpu) /* CUDA reserves more address space than all memory */
         set_limit(RLIMIT_AS, l->memory);
 #endif
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -246,7 +246,7 @@ static void close_pipe(int p[2])
     p[0] = p[1] = -1;
 }
 
-/* Read what the child says if it could not become the program; nothing if it did. */
+/* The pipe closes at exec. Before that the child writes errno if exec fails. */
 static bool has_executed(int exec_error)
 {
     ssize_t n;
@@ -305,7 +305,7 @@ int serve_sandbox_wait(struct serve_sandbox *c)
     siginfo_t info;
     int status = -1;
 
-    /* while it is not reaped, no other group can have its number */
+    /* kill before reaping: until then no other group can have the same id */
     while (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
         ;
     serve_sandbox_kill(c);
@@ -318,7 +318,7 @@ int serve_sandbox_wait(struct serve_sandbox *c)
     return status;
 }
 
-/* Read what there is into *text. False at the end. */
+/* Append available output to *text. False at its end. */
 static bool read_output(int fd, char **text, size_t *size)
 {
     char buffer[4096];
@@ -347,9 +347,8 @@ void serve_sandbox_shutdown(void)
     atomic_store(&shutting_down, true);
 }
 
-/* Read what it says until it has ended. Its pipes alone do not tell: it may close them,
- * or others may have them. False if that takes longer than until end, or is not to go
- * on. */
+/* Read output until the child has exited, by its pidfd: it may close its pipes early,
+ * or a descendant may keep them open. False at the deadline or at shutdown. */
 static bool read_until_exit(const struct serve_sandbox *c, int64_t deadline,
                             char *text[2])
 {

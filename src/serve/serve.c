@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nst-serve - style transfer as a REST service: a supervisor over nst. Here are its
- * command line, its beginning and its end.
+ * nst-serve - style transfer as a REST service that supervises nst. This file has the
+ * command line, startup and shutdown.
  *
- * Each task is a process of its own (sandbox.h), so that what goes wrong with one takes
- * neither the service nor another with it. All that must outlast the service is in
- * files of one folder (store.h); it may be killed at any moment.
+ * Each task runs in its own process (sandbox.h), so that a crash affects neither the
+ * service nor other tasks. All persistent state is in one folder (store.h); the service
+ * may be killed at any time.
  */
 #include "config.h"
 
@@ -39,8 +39,8 @@
 
 #define EXIT_USAGE 2
 #define SWEEP_SECONDS 60
-#define UPLOAD_SECONDS (24 * 3600) /* an upload that no task is of */
-#define MAX_UPLOADS 1000           /* of those */
+#define UPLOAD_SECONDS (24 * 3600) /* lifetime of an upload that no task uses */
+#define MAX_UPLOADS 1000           /* number of such uploads */
 
 const char *argp_program_version = PACKAGE_STRING;
 
@@ -58,7 +58,7 @@ enum {
     LOG_FORMAT,
     QUEUE,
     WORKER,
-    FIRST_NUMBER /* and what follows */
+    FIRST_NUMBER /* then one key for each element of numbers[] */
 };
 
 static const struct argp_option options[] = {
@@ -89,11 +89,11 @@ static const struct argp_option options[] = {
     {"log-format", LOG_FORMAT, "text|json", 0, "Log format [text]", 5},
     {0}};
 
-/* Options that are numbers, in units that the help names. */
+/* Numeric options. */
 static const struct number_option {
     const char *name, *arg, *help;
     size_t offset;
-    int64_t min, max, initial; /* initial: -1 if it depends on the machine */
+    int64_t min, max, initial; /* initial -1: depends on the machine */
 } numbers[] = {
 #define AT(member) offsetof(struct serve_settings, member)
     {"max-tasks", "N", "Maximum number of running tasks", AT(max_tasks), 1,
@@ -137,7 +137,7 @@ static int64_t *setting(struct serve_settings *s, const struct number_option *n)
     return (int64_t *)((char *)s + n->offset);
 }
 
-/* A whole number, perhaps with K, M or G behind it; -1 if it is none. */
+/* A whole number with an optional suffix K, M or G; -1 if it is not valid. */
 static int64_t parse_size(const char *text)
 {
     char *end;
@@ -172,7 +172,7 @@ static void set_model(struct argp_state *state, struct serve_settings *s,
     s->model = text;
 }
 
-/* A password is for nobody who looks at the list of processes. */
+/* Copy the URL and hide its password in the process list. */
 static const char *take_queue_url(char *arg)
 {
     char *copy = nst_xstrdup(arg), *end = strrchr(arg, '@');
@@ -247,8 +247,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-/* The options and, in a section of their own, the numbers. It lives as long as the
- * program. */
+/* options[] followed by numbers[] in their own section; static storage. */
 static struct argp_option *all_options(void)
 {
     static struct argp_option list[sizeof options / sizeof *options + NUMBER_COUNT + 1];
@@ -319,7 +318,7 @@ static enum nst_status check_address(const struct serve_settings *s, const char 
                        name);
 }
 
-/* Signals that end the service; to be waited for. */
+/* Signals that end the service; blocked, and received by sigtimedwait(). */
 static sigset_t shutdown_signals(void)
 {
     sigset_t set;
@@ -330,13 +329,12 @@ static sigset_t shutdown_signals(void)
     return set;
 }
 
-/* What nobody makes anything of goes after a day. */
 static void sweep_uploads(void)
 {
     serve_tasks_sweep(UPLOAD_SECONDS, MAX_UPLOADS);
 }
 
-/* Until a signal says to end. */
+/* Returns after SIGINT or SIGTERM; does periodic work until then. */
 static void wait_for_signal(const struct serve_settings *s)
 {
     const sigset_t set = shutdown_signals();
@@ -352,7 +350,7 @@ static void wait_for_signal(const struct serve_settings *s)
     }
 }
 
-/* Running tasks finish if they can in time; another signal cuts that short. */
+/* Wait for running tasks, at most s->grace seconds or until a second signal. */
 static void drain(const struct serve_settings *s, bool owned)
 {
     const sigset_t set = shutdown_signals();
@@ -367,7 +365,7 @@ static void drain(const struct serve_settings *s, bool owned)
             break;
 }
 
-/* Make tasks of a queue until the end. */
+/* Process tasks of the queue until a signal. */
 static enum nst_status run_worker(const struct serve_settings *s, struct nst_err *err)
 {
     enum nst_status st = serve_store_open(s->data, true, s->prefix, err);
@@ -390,7 +388,7 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
     return st;
 }
 
-/* From a socket to the end. */
+/* Serve requests on a socket until a signal. */
 static enum nst_status run_service(const struct serve_settings *s, int fd, bool owned,
                                    const char *name, struct nst_err *err)
 {
@@ -432,7 +430,7 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     return st;
 }
 
-/* Each connection is one: as many as may be. */
+/* Each connection needs a descriptor. */
 static void raise_file_limit(void)
 {
     struct rlimit l;
@@ -443,7 +441,6 @@ static void raise_file_limit(void)
     }
 }
 
-/* Answer requests until the end. */
 static enum nst_status run_server(const struct serve_settings *s, struct nst_err *err)
 {
     char *name = NULL;
@@ -471,10 +468,10 @@ int main(int argc, char **argv)
         return serve_thumbnail(argv[2], argv[3], argv[4]);
     argv[0] = program_invocation_short_name;
     read_options(&s, argc, argv);
-    pthread_sigmask(SIG_BLOCK, &set, NULL); /* all threads to come, too */
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread starts */
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
-    setenv("VIPS_BLOCK_UNTRUSTED", "1", 1); /* for what reads clients' pictures */
+    setenv("VIPS_BLOCK_UNTRUSTED", "1", 1); /* for children that decode pictures */
     if (!serve_log_open(s.log_file, s.json_log)) {
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
         return EXIT_FAILURE;

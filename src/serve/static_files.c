@@ -9,14 +9,14 @@
 
 #include "serve/log.h"
 
-#define MAX_FILE_BYTES ((size_t)8 << 20) /* of a file */
+#define MAX_FILE_BYTES ((size_t)8 << 20)
 
 struct static_file {
     char *bytes;
     gsize size;
 };
 
-static GHashTable *files; /* by their path in the folder */
+static GHashTable *files; /* struct static_file by path in the folder */
 
 static const char fallback_page[] =
     "<!doctype html><html lang=en><meta charset=utf-8><title>nst</title>"
@@ -29,7 +29,7 @@ static void free_file(gpointer p)
     g_free(p);
 }
 
-/* All files of the folder and of those in it, two deep. */
+/* Load the files of the folder and of its subfolders, one level deep. */
 static void load_folder(const char *folder, const char *prefix)
 {
     GDir *d = g_dir_open(folder, 0, NULL);
@@ -99,7 +99,7 @@ static const char *media_type(const char *name)
     return "application/octet-stream";
 }
 
-/* Is it in a list as of Accept-Encoding, and not with a quality of 0? */
+/* True if an Accept-Encoding list has the coding with a quality above 0. */
 static bool accepts_encoding(const char *list, const char *coding)
 {
     gchar **items = g_strsplit(list, ",", -1);
@@ -119,7 +119,7 @@ static bool accepts_encoding(const char *list, const char *coding)
     return accepted;
 }
 
-/* What is there of the file in a form that the client takes; *encoding may be NULL. */
+/* The best variant of a file that the client accepts; *encoding NULL: uncompressed. */
 static const struct static_file *find_file(struct serve_request *r, const char *name,
                                            const char **encoding)
 {
@@ -142,7 +142,7 @@ static const struct static_file *find_file(struct serve_request *r, const char *
     return g_hash_table_lookup(files, name);
 }
 
-/* Scripts, styles and pictures from here alone. */
+/* The policy allows scripts, styles and pictures from this service only. */
 static struct MHD_Response *file_response(const char *bytes, size_t size,
                                           const char *type)
 {
@@ -178,7 +178,7 @@ struct serve_response serve_static_file(struct serve_request *r, const char *nam
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, encoding);
     MHD_add_response_header(response, MHD_HTTP_HEADER_VARY,
                             MHD_HTTP_HEADER_ACCEPT_ENCODING);
-    /* the names below assets/ change with what is in them */
+    /* file names in assets/ contain a hash of the contents */
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
                             g_str_has_prefix(name, "assets/")
                                 ? "public, max-age=31536000, immutable"

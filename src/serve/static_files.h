@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * static_files.h - the web page: the files of a folder, read once at the start, with
- * what was compressed beforehand (NAME.br, NAME.gz) for those who take it.
+ * static_files.h - the files of the web page, read into memory at the start. NAME.br
+ * and NAME.gz are precompressed variants for clients that accept them.
  */
 #ifndef NST_SERVE_STATIC_FILES_H
 #define NST_SERVE_STATIC_FILES_H
 
 #include "serve/http.h"
 
-/* Read the folder; NULL: the installed one. Without any there is a page that says where
- * the API is described. */
+/* Read the folder; NULL: the installed one. Without either, a built-in page links to
+ * openapi.json. */
 void serve_static_open(const char *folder);
 void serve_static_close(void);
 
-/* The file of that name ("index.html", "assets/x.js"). */
+/* Respond with the file of that name ("index.html", "assets/x.js"). */
 struct serve_response serve_static_file(struct serve_request *r, const char *name);
 
 #endif

@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_NAME (SERVE_MAX_PICTURE_NAME + 4) /* of its thumbnail: .jpg */
+#define MAX_NAME (SERVE_MAX_PICTURE_NAME + 4) /* thumbnails: NAME.jpg */
 #define RESERVE_BYTES ((uint64_t)64 << 20)    /* of the disk, or */
-#define RESERVE_DIVISOR 100                   /* the 100th of it if that is less */
-#define PARTIAL_SECONDS 3600 /* more than another front end takes to receive it */
+#define RESERVE_DIVISOR 100                   /* 1/100 of it if that is less */
+#define PARTIAL_SECONDS 3600 /* longer than any upload to another front end */
 
 static char *root;
 static const char *url_prefix;
@@ -52,10 +52,10 @@ static enum nst_status make_parents(const char *dir, struct nst_err *err)
 
 struct partial {
     const char *folder;
-    int64_t before; /* what is as old as that is nobody's */
+    int64_t before; /* files up to this time are abandoned */
 };
 
-/* What was being received when the service was killed. */
+/* Remove an upload that a killed service was receiving. */
 static void remove_partial(void *ctx, const char *name)
 {
     const struct partial *p = ctx;
@@ -84,7 +84,8 @@ static enum nst_status lock_folder(const char *dir, bool shared, struct nst_err 
     return st;
 }
 
-/* Without its queue, results would look as if they were of no task. */
+/* A folder with a Redis queue needs it: without the queue, its results would look
+ * orphaned and be removed. */
 static enum nst_status check_queue(const char *dir, bool shared, struct nst_err *err)
 {
     char *path = nst_xasprintf("%s/queue", root);
@@ -185,7 +186,7 @@ bool serve_file_move(const char *from, const char *to)
     int error = errno, fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd >= 0) {
-        fsync(fd); /* a refusal is no failure: only the moment is at stake */
+        fsync(fd); /* best effort: the file is renamed in any case */
         close(fd);
     }
     free(folder);
@@ -291,7 +292,7 @@ int64_t serve_store_mtime(const char *folder)
 
 struct sweep {
     GHashTable *used;
-    GPtrArray *files; /* of struct swept */
+    GPtrArray *files; /* of struct upload */
 };
 
 struct upload {
@@ -365,7 +366,7 @@ bool serve_store_remove_work_dir(const char *name)
 
     while (d && (e = readdir(d)))
         if (e->d_name[0] != '.' || e->d_name[1])
-            unlinkat(dirfd(d), e->d_name, 0); /* .. is a folder, and stays */
+            unlinkat(dirfd(d), e->d_name, 0); /* fails for .., a folder */
     if (d)
         closedir(d);
     gone = !path || rmdir(path) == 0 || errno == ENOENT;
@@ -396,7 +397,7 @@ bool serve_store_has_space(uint64_t bytes)
     uint64_t left, reserve;
 
     if (statvfs(root, &v) != 0)
-        return true; /* writing will tell */
+        return true; /* a write reports the error */
     left = (uint64_t)v.f_bavail * v.f_frsize;
     reserve = MIN((uint64_t)v.f_blocks * v.f_frsize / RESERVE_DIVISOR, RESERVE_BYTES);
     return left >= reserve && left - reserve >= bytes;

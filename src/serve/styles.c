@@ -19,8 +19,8 @@
 
 struct style {
     char *name, *path;
-    bool pack, uploaded; /* uploaded: by a client */
-    /* of a pack that says so; or NULL */
+    bool pack, uploaded;
+    /* metadata of a pack; or NULL */
     char *artist, *title, *year;
     void *preview; /* a JPEG */
     size_t preview_size;
@@ -29,9 +29,9 @@ struct style {
 static struct {
     const struct serve_settings *settings;
     pthread_mutex_t lock;
-    GHashTable *table; /* of struct style, by their names */
-    char *list;        /* as JSON; NULL: to be made anew */
-    int64_t mtime;     /* when the store's folder had changed, as of the last look */
+    GHashTable *table; /* struct style by name */
+    char *list;        /* cached JSON; NULL: invalid */
+    int64_t mtime;     /* mtime of the store's folder at the last refresh() */
 } styles = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void free_style(gpointer p)
@@ -52,7 +52,7 @@ static const struct style *find_style(const char *name)
     return g_hash_table_lookup(styles.table, name);
 }
 
-/* All is locked: the list is another. */
+/* The lock is held. */
 static void invalidate_list(void)
 {
     free(styles.list);
@@ -66,7 +66,7 @@ static char *pack_text(const struct nst_pack *p, enum nst_pack_text which)
     return text ? nst_xstrdup(text) : NULL;
 }
 
-/* What a pack says of itself, and its preview: bytes, which nobody decodes here. */
+/* Read a pack's metadata and its preview, which is not decoded here. */
 static void read_pack(struct style *s)
 {
     const void *preview;
@@ -86,7 +86,7 @@ static void read_pack(struct style *s)
     nst_pack_free(p);
 }
 
-/* All is locked. path is taken over. The first of a name is the one that counts. */
+/* Add a style unless the name exists; path is taken over. The lock is held. */
 static void insert_style(const char *name, char *path, bool pack, bool uploaded)
 {
     struct style *s = nst_xcalloc(1, sizeof *s);
@@ -119,7 +119,8 @@ static bool is_pack(const char *name)
     return n > e && strcmp(name + n - e, NST_PACK_SUFFIX) == 0;
 }
 
-/* Was it looked at before, as it is now? */
+/* True if the thumbnail is newer than the picture, so the picture need not be checked
+ * again. */
 static bool has_thumbnail(const char *path, const char *file)
 {
     char *name = nst_xasprintf("%s.jpg", file);
@@ -138,7 +139,7 @@ static bool is_picture_name(const char *file)
     return serve_store_is_valid_name(file) && strlen(file) <= SERVE_MAX_PICTURE_NAME;
 }
 
-/* One file of a folder: a pack, or a picture that can be read. */
+/* Add a file of a folder if it is a pack or a valid picture. */
 static void add_file(const char *folder, const char *file)
 {
     char *path = nst_xasprintf("%s/%s", folder, file);
@@ -191,15 +192,15 @@ static void add_stored(void *ctx, const char *name)
     insert_style(name, serve_store_path("styles", name), false, true);
 }
 
-/* GHRFunc: one that a client sent, whose file another front end has removed. */
+/* GHRFunc: true for an upload whose file another front end has removed. */
 static gboolean is_gone(gpointer name, gpointer style, gpointer unused)
 {
     (void)unused;
     return ((const struct style *)style)->uploaded && !serve_store_has("styles", name);
 }
 
-/* All is locked. Front ends of one queue share the folder, and workers see what they
- * add to it and remove. */
+/* Update the table from the folder, which front ends and workers of one Redis queue
+ * share. The lock is held. */
 static void refresh(void)
 {
     int64_t changed =
@@ -210,11 +211,11 @@ static void refresh(void)
     if (g_hash_table_foreach_remove(styles.table, is_gone, NULL) > 0)
         invalidate_list();
     serve_store_foreach("styles", add_stored, NULL);
-    /* the clock of a file system may not tell two changes apart */
+    /* a recent mtime is not trusted: a later change may have the same timestamp */
     styles.mtime = g_get_real_time() * 1000 - changed > MTIME_MARGIN_NS ? changed : 0;
 }
 
-/* A small picture of nothing, which a service that was killed has left. */
+/* Remove a thumbnail without a picture, left by a killed service. */
 static void remove_orphan(void *ctx, const char *thumb)
 {
     const char *ending = strrchr(thumb, '.');
@@ -238,7 +239,7 @@ void serve_styles_open(const struct serve_settings *s)
     add_folder(s->styles);
     pthread_mutex_lock(&styles.lock);
     serve_store_foreach("styles", add_stored, NULL);
-    if (!s->queue) /* else others may be about to name a picture so */
+    if (!s->queue) /* another front end may be about to store the picture */
         serve_store_foreach("thumbs", remove_orphan, NULL);
     pthread_mutex_unlock(&styles.lock);
 }
@@ -287,7 +288,7 @@ static gint by_name(gconstpointer a, gconstpointer b)
     return strcmp(a, b);
 }
 
-/* All is locked. In the order of their names. */
+/* All styles as JSON, sorted by name: a new string. The lock is held. */
 static char *make_list(void)
 {
     GList *names = g_list_sort(g_hash_table_get_keys(styles.table), by_name);

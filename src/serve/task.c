@@ -98,7 +98,7 @@ static json_t *or_null(json_t *v)
     return v ? json_incref(v) : json_null();
 }
 
-/* The loss of the latest step, or the one that the task ended with. */
+/* The latest loss of a running task, or the final one. */
 static json_t *loss(const struct serve_task *t, const char *key, double latest)
 {
     return t->state == SERVE_RUNNING ? number_or_null(latest)
@@ -201,7 +201,7 @@ enum serve_state serve_task_finish_attempt(struct serve_task *t,
         record_success(t, o);
         state = SERVE_COMPLETED;
     } else if (o->exit == SERVE_EXIT_STOPPED && !cancelled) {
-        t->attempts--; /* it was none */
+        t->attempts--; /* does not count */
         return SERVE_QUEUED;
     } else if (o->exit == SERVE_EXIT_RETRYABLE && t->attempts <= (unsigned)retries &&
                !cancelled) {

@@ -13,9 +13,9 @@
 
 static struct {
     const struct serve_settings *settings;
-    GHashTable *tasks; /* by their id */
+    GHashTable *tasks; /* struct serve_table_entry by id */
     GSequence *lists[SERVE_LISTS];
-    int64_t next_number; /* number */
+    int64_t next_number;
     struct serve_counts counts;
 } table;
 
@@ -54,7 +54,7 @@ static bool belongs_in(const struct serve_table_entry *t, enum serve_table_list 
                                          : t->task.state == SERVE_COMPLETED;
 }
 
-/* Put it into the lists where it belongs, and take it out of the others. */
+/* Insert the task into the lists of its state, and remove it from the others. */
 static void update_lists(struct serve_table_entry *t)
 {
     for (int i = 0; i < SERVE_LISTS; i++) {
@@ -116,7 +116,7 @@ void serve_table_close(void)
     g_hash_table_destroy(table.tasks);
 }
 
-/* TASK.json: is it called so? What TASK is goes on to be the task's name everywhere. */
+/* True if the name is ID.json; ID becomes the id of the task. */
 static bool is_task_file(const char *file)
 {
     char id[SERVE_TASK_ID_LENGTH + 1];
@@ -221,7 +221,7 @@ void serve_table_foreach(enum serve_table_list list,
 
     while (!g_sequence_iter_is_end(iter)) {
         GSequenceIter *next =
-            g_sequence_iter_next(iter); /* this one may be forgotten */
+            g_sequence_iter_next(iter); /* visit() may remove this one */
 
         visit(ctx, g_sequence_get(iter));
         iter = next;

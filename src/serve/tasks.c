@@ -75,9 +75,8 @@ static int open_result(const char *id, char *name, uint64_t *size)
     return serve_store_open_file("results", name, size);
 }
 
-/* What there is on the disk: the result, or else what is in the folder of work. That
- * goes when the result is there, which may be between the two: then it is the result
- * after all. */
+/* The result, or else the preview in the work directory. That is removed when the task
+ * ends: if this happens between the two attempts, the result exists now. */
 int serve_tasks_preview(const char *id, char *name, uint64_t *size)
 {
     char *folder, *path;

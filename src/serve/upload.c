@@ -15,21 +15,21 @@
 #include "serve/pictures.h"
 #include "serve/store.h"
 
-#define BUFFER_SIZE 32768 /* of the form's reader */
+#define BUFFER_SIZE 32768 /* of the form parser */
 #define RETRY_SECONDS 10
 
 struct serve_upload {
     const struct serve_settings *settings;
     const char *field;
     struct MHD_PostProcessor *form;
-    char *name, *path; /* of the file that it is received into */
+    char *name, *path; /* of the partial file */
     int fd;
     size_t size;
-    int error; /* errno of writing */
+    int error; /* errno of a write; 0: none */
     bool multiple, malformed;
 };
 
-/* A part of the form's value; the file's name is not looked at. */
+/* MHD_PostDataIterator. The client's file name is ignored. */
 static enum MHD_Result on_part(void *cls, enum MHD_ValueKind extension, const char *key,
                                const char *filename, const char *type,
                                const char *encoding, const char *data, uint64_t at,
@@ -75,7 +75,7 @@ struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *fiel
     u->settings = s;
     u->field = field;
     u->fd = -1;
-    if (is_multipart(c)) /* else other kinds of forms are read, too */
+    if (is_multipart(c)) /* libmicrohttpd accepts other forms as well */
         u->form = MHD_create_post_processor(c, BUFFER_SIZE, on_part, u);
     if (!u->form) {
         free(u);
@@ -128,7 +128,7 @@ bool serve_upload_has_space(const struct serve_upload *u, uint64_t bytes,
     return fits;
 }
 
-/* Is there one, whole, on the disk? */
+/* Check that the form was complete and sync the file. False: *response. */
 static bool finish_form(struct serve_upload *u, struct serve_response *response)
 {
     bool complete = MHD_destroy_post_processor(u->form) == MHD_YES && !u->malformed;
@@ -152,7 +152,7 @@ static bool finish_form(struct serve_upload *u, struct serve_response *response)
     return false;
 }
 
-/* Is it a picture, with a small one beside it? */
+/* Decode the picture and create its thumbnail. False: *response. */
 static bool check_picture(const struct serve_upload *u, const char *name,
                           struct serve_response *response)
 {
@@ -172,7 +172,7 @@ static bool check_picture(const struct serve_upload *u, const char *name,
     return check == SERVE_CHECK_OK;
 }
 
-/* Move it there, for good. */
+/* Move the file to its folder; serve_upload_free() then keeps it. */
 static bool move_to_store(struct serve_upload *u, const char *folder, const char *name,
                           struct serve_response *response)
 {
@@ -184,7 +184,7 @@ static bool move_to_store(struct serve_upload *u, const char *folder, const char
         u->fd = -1;
     } else {
         *response = store_error(u, errno);
-        serve_store_remove_picture(folder, name); /* the small one */
+        serve_store_remove_picture(folder, name); /* the thumbnail */
     }
     free(path);
     return moved;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * upload.h - a picture on its way in: the field of a multipart form, into a file that
- * has a name of ours, looked at before it is kept.
+ * upload.h - upload of a picture: streams a field of a multipart form into a file with
+ * a generated name, and checks it before it enters the store.
  */
 #ifndef NST_SERVE_UPLOAD_H
 #define NST_SERVE_UPLOAD_H
@@ -16,21 +16,21 @@
 
 struct serve_upload;
 
-/* Of the form's field; NULL if the request is no multipart form. serve_upload_free(),
- * which removes what was not kept. */
+/* Start to receive a form field, borrowed; NULL if the request is not a multipart form.
+ * serve_upload_free() removes a file that was not stored. */
 struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *field,
                                       const struct serve_settings *s);
 void serve_upload_free(struct serve_upload *u);
 
-/* Is there room for what the request says it is? If not, *response. */
+/* Check the disk for the announced size. False: *response is the error. */
 bool serve_upload_has_space(const struct serve_upload *u, uint64_t bytes,
                             struct serve_response *response);
 
-/* The next bytes of the form. */
+/* Parse the next bytes of the body. */
 void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size);
 
-/* Keep the picture in that folder of the store: its name, a new string. NULL if it is
- * none, or cannot be kept: *response says so. */
+/* Check the picture and move it to a folder of the store. Returns its name, a new
+ * string; NULL if that fails: *response is the error. */
 char *serve_upload_store(struct serve_upload *u, const char *folder,
                          struct serve_response *response);
 

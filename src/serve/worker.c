@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker of the queue on Redis (redis_scripts.h): threads that each take a task and
- * run one nst at a time, and one that says for all of them that they are alive and how
- * far they are. It may be killed at any moment, or cut off from Redis: then another
- * worker goes on from the checkpoint in the folder of work, and what this one still
- * does to the task counts for nothing.
+ * A worker of the queue on Redis (redis_scripts.h). Each of its threads claims a task
+ * and runs one nst at a time; one more thread sends heartbeats and progress for all.
+ * The worker may be killed or lose Redis at any time: another worker then continues
+ * from the checkpoint in the work directory, and Redis ignores later changes by this
+ * one.
  */
 #include "config.h"
 
@@ -25,24 +25,24 @@
 #include "serve/redis_scripts.h"
 #include "serve/store.h"
 
-#define TICK_MS 200       /* steps are told at most that often */
-#define HEARTBEAT_TICKS 2 /* and that a task is alive, at least */
+#define TICK_MS 200       /* minimum interval of progress */
+#define HEARTBEAT_TICKS 2 /* maximum interval of heartbeats */
 #define CLEANUP_TICKS 10
-#define POLL_MS 1000        /* how often it is asked for tasks, if nobody says */
-#define REPORT_MS 200       /* how often it is tried to say what came of one */
-#define MAX_REPORT_TRIES 25 /* of those, once the worker ends */
+#define POLL_MS 1000        /* interval of claims without a message */
+#define REPORT_MS 200       /* interval of attempts to report an outcome */
+#define MAX_REPORT_TRIES 25 /* attempts while the worker is stopping */
 #define TEXT_SIZE 32
 
-/* A task that this worker makes. */
+/* A task that this worker runs. */
 struct claim {
     struct serve_task task;
     struct serve_attempt attempt;
     char *holder, *result;
-    bool reported; /* its latest step */
-    bool lost;
+    bool reported; /* the latest progress was sent */
+    bool lost;     /* another worker has it, or it was cancelled */
 };
 
-/* What is said of one while its lock is free. */
+/* Copy of a claim, to send without the lock. */
 struct heartbeat {
     char id[SERVE_TASK_ID_LENGTH + 1], holder[SERVE_TASK_ID_LENGTH + 1];
     char *progress;
@@ -55,33 +55,34 @@ static struct {
     pthread_t threads[SERVE_MAX_TASKS], listener, heartbeat_thread;
     unsigned thread_count;
     bool has_listener, has_heartbeat;
-    atomic_bool stopped; /* for those that listen and beat */
+    atomic_bool stopped; /* ends the listener and heartbeat threads */
 
-    pthread_mutex_t claim_lock;          /* one thread asks for tasks at a time */
-    pthread_mutex_t lock;                /* for what follows */
-    pthread_cond_t task_ready, beat_due; /* a task may wait; say something at once */
+    pthread_mutex_t claim_lock; /* one thread claims at a time */
+    pthread_mutex_t lock;       /* protects the members below */
+    pthread_cond_t task_ready, beat_due;
     bool is_task_ready, is_beat_due;
     struct claim *claims[SERVE_MAX_TASKS];
     unsigned running;
-    bool draining, stopping; /* no more are begun; those that run are to stop */
+    bool draining, stopping; /* start no more tasks; stop running tasks */
 } worker = {.claim_lock = PTHREAD_MUTEX_INITIALIZER,
             .lock = PTHREAD_MUTEX_INITIALIZER,
             .task_ready = PTHREAD_COND_INITIALIZER,
             .beat_due = PTHREAD_COND_INITIALIZER};
 
-/* All is locked. Until it is signalled, but no longer than that. */
+/* Wait for a signal or a timeout. The lock is held. */
 static void wait_for(pthread_cond_t *cond, long ms)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_MONOTONIC, &until); /* the other one may be set back */
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += ms * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_cond_clockwait(cond, &worker.lock, CLOCK_MONOTONIC, &until);
 }
 
-/* A message: a task waits, or one that may be held here was lost. */
+/* A message of nst:work: "" if a task is queued, the id of a cancelled task, or NULL
+ * if messages may have been missed. */
 static void on_message(const char *id)
 {
     pthread_mutex_lock(&worker.lock);
@@ -103,7 +104,7 @@ static void *listen_for_tasks(void *unused)
     return NULL;
 }
 
-/* What there is to say; all is locked. */
+/* Copy the claims with new progress, or all that are not lost. The lock is held. */
 static unsigned collect_heartbeats(struct heartbeat *heartbeats, bool all)
 {
     unsigned n = 0;
@@ -122,7 +123,7 @@ static unsigned collect_heartbeats(struct heartbeat *heartbeats, bool all)
     return n;
 }
 
-/* It is another's now, or over. */
+/* The claim is no longer valid: kill its nst. */
 static void mark_lost(const char *holder)
 {
     pthread_mutex_lock(&worker.lock);
@@ -185,7 +186,7 @@ static void on_progress(void *ctx, const struct serve_progress *progress)
     pthread_mutex_unlock(&worker.lock);
 }
 
-/* A task, with what is needed to make it; NULL if none waits. */
+/* Claim a task, to free by free_claim(); NULL if none is queued. */
 static struct claim *claim_task(void)
 {
     struct claim *c = nst_xcalloc(1, sizeof *c);
@@ -211,7 +212,7 @@ static struct claim *claim_task(void)
     return c;
 }
 
-/* The next task, waited for; NULL when no more are to be begun. */
+/* Wait for a task and claim it; NULL when draining. */
 static struct claim *next_task(void)
 {
     struct claim *c = NULL;
@@ -229,7 +230,7 @@ static struct claim *next_task(void)
             c = claim_task();
     } while (!c && !draining);
     pthread_mutex_lock(&worker.lock);
-    worker.is_task_ready = true; /* perhaps there is one more */
+    worker.is_task_ready = true; /* there may be more */
     pthread_mutex_unlock(&worker.lock);
     pthread_mutex_unlock(&worker.claim_lock);
     return c;
@@ -240,7 +241,7 @@ static void add_claim(struct claim *c)
     unsigned i = 0;
 
     pthread_mutex_lock(&worker.lock);
-    while (worker.claims[i]) /* there are no more threads than places */
+    while (worker.claims[i]) /* at most SERVE_MAX_TASKS threads: there is a free slot */
         i++;
     worker.claims[i] = c;
     c->attempt.concurrency = ++worker.running;
@@ -265,8 +266,8 @@ static bool is_file(const char *path)
     return stat(path, &st) == 0;
 }
 
-/* A result that is there was made by a worker that could not say so, or by one that
- * this task was taken from while both were at it. */
+/* An existing result counts as success: it is from a worker that could not report it,
+ * or that lost the task while it was still running. */
 static void run_attempt(struct claim *c, struct serve_outcome *o)
 {
     *o = (struct serve_outcome){
@@ -306,7 +307,7 @@ static redisReply *send_release(const struct claim *c, const struct serve_outcom
                             o->exit == SERVE_EXIT_RETRYABLE ? "1" : "0", NULL);
 }
 
-/* Not while it is wanted that this process ends. */
+/* Unlimited until the worker is stopping. */
 static bool may_retry(int tries)
 {
     bool allowed;
@@ -317,7 +318,8 @@ static bool may_retry(int tries)
     return allowed;
 }
 
-/* Say what became of it, as long as that takes; the lease goes on meanwhile. */
+/* Report the outcome, with retries; heartbeats keep the lease. False: the task is lost,
+ * or the report failed. */
 static bool report(struct claim *c, enum serve_state state,
                    const struct serve_outcome *o)
 {
@@ -407,7 +409,7 @@ static enum nst_status open_worker(const struct serve_settings *s,
 {
     enum nst_status st = serve_redis_open(s->queue, err);
 
-    (void)on_change; /* nobody here waits for that */
+    (void)on_change; /* a worker has no clients */
     if (st != NST_OK)
         return st;
     worker.settings = s;
@@ -448,7 +450,7 @@ static unsigned running(void)
     return n;
 }
 
-/* What runs writes its checkpoint and goes to another worker. */
+/* Running tasks write a checkpoint and return to the queue. */
 static void stop(void)
 {
     drain();

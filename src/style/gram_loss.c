@@ -62,8 +62,7 @@ void nst_gram_loss_add_target(struct nst_gram_loss *l, const struct nst_statisti
     free(target);
 }
 
-/* dL/dF = (dL/dG + its transpose) F / (C pixels) = 4 (G - G_style) F / (C^2 C pixels)
- */
+/* dL/dF = (dL/dG + dL/dG^T) F / (C pixels) = 4 (G - G_style) F / (C^2 C pixels) */
 void nst_gram_loss_evaluate(struct nst_gram_loss *l, const struct nst_statistics *s,
                             double weight, double *sum)
 {

@@ -8,16 +8,15 @@
 
 #include "base/alloc.h"
 
-/* Sizes of maps: each is half of the one before. */
+/* Number of map sizes; each is half of the one before. */
 #define LEVELS 5
 
 struct level {
     int height, width;           /* of the whole picture's map */
-    int tile_height, tile_width; /* of a tile's */
+    int tile_height, tile_width; /* of a tile's map */
     float *whole;
-    float *tile; /* NULL where the picture is the only tile */
-    const float
-        *device; /* of both the one that is looked at, among the backend's numbers */
+    float *tile;         /* NULL if the picture is the only tile */
+    const float *device; /* backend copy of current() */
 };
 
 struct nst_guidance {
@@ -26,7 +25,7 @@ struct nst_guidance {
     struct level level[LEVELS];
 };
 
-/* What is looked at, on the host. */
+/* The mask in use, on the host. */
 static const float *current(const struct level *l)
 {
     return l->tile ? l->tile : l->whole;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guidance.h - how much each pixel of a picture belongs to a region, and each pixel of
- * the smaller maps: the mean over what it stands for (Gatys et al. 2017, section 4.1),
- * which is what pooling does, so that a tile sees the same as the whole picture.
+ * guidance.h - guidance masks: how much each pixel of a picture belongs to a region.
+ * For smaller maps the mask is average-pooled (Gatys et al. 2017, section 4.1), aligned
+ * with the network's poolings, so that a tile has the same mask as the whole picture.
  */
 #ifndef NST_STYLE_GUIDANCE_H
 #define NST_STYLE_GUIDANCE_H
@@ -12,21 +12,21 @@
 
 struct nst_guidance;
 
-/* For v's backend. plane: height x width, 0 to 1, borrowed for the call. *out belongs
- * to the caller: nst_guidance_free(). NST_ERR_MEM. */
+/* Masks on v's backend. mask: height x width, 0 to 1, borrowed for the call. *out
+ * belongs to the caller: nst_guidance_free(). NST_ERR_MEM. */
 enum nst_status nst_guidance_new(struct nst_guidance **out, const struct nst_vgg *v,
                                  const float *mask, const struct nst_tiling *tiling,
                                  struct nst_err *err);
 void nst_guidance_free(struct nst_guidance *g); /* NULL is fine */
-/* Bytes that it takes. */
+/* Bytes of the masks of all map sizes on the host. */
 size_t nst_guidance_bytes(const struct nst_vgg *v, const struct nst_tiling *tiling);
 
-/* Turn to a tile of the tiling. */
+/* Select a tile of the tiling. */
 void nst_guidance_set_tile(struct nst_guidance *g, const struct nst_tile *tile);
-/* The guide for a convolution's map, as big as it, among the backend's numbers: the
- * same place for every tile, which holds what was turned to. Borrowed. */
+/* The selected tile's mask for a convolution's map, of the same size, in a backend
+ * buffer whose address is the same for every tile. Borrowed. */
 const float *nst_guidance_mask(const struct nst_guidance *g, int conv);
-/* The sum of it over a window of what was turned to. */
+/* Sum of that mask over a window. */
 double nst_guidance_sum(const struct nst_guidance *g, int conv,
                         struct nst_window window);
 

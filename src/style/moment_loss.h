@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * moment_loss.h - how far the mean and the standard deviation of each channel of a
- * layer are from the painting's: L = mean over C of (mean - mean_style)^2 + (deviation
- * - deviation_style)^2 The statistics matching of Li, Wang, Liu and Hou 2017, eq. 10.
- * Beside Gram matrices, which hold them only as one term of many, they steady colours
- * and contrast.
+ * moment_loss.h - distance of the channel means and standard deviations of a layer from
+ * the style image's:
+ *   L = mean over C of (mean - mean_style)^2 + (deviation - deviation_style)^2
+ * Li, Wang, Liu and Hou 2017, eq. 10 (statistics matching). It steadies colours and
+ * contrast, which a Gram matrix contains only as one term among many.
  */
 #ifndef NST_STYLE_MOMENT_LOSS_H
 #define NST_STYLE_MOMENT_LOSS_H
 
 #include "style/statistics.h"
 
-/* The backend's numbers. */
+/* Arrays are backend buffers. */
 struct nst_moment_loss {
     struct nst_backend *be;
     int channels;
-    double *mean,
-        *deviation; /* of the painting, C each; the latter follows the former */
-    float *offset;  /* dL/dF has this constant part, C */
+    /* Targets, C each, in one buffer: deviation = mean + C. */
+    double *mean, *deviation;
+    float *offset; /* constant part of dL/dF, C */
 };
 
 /* NST_ERR_MEM. Free with the clear function, after a failure too. */
@@ -25,12 +25,12 @@ enum nst_status nst_moment_loss_init(struct nst_moment_loss *l, struct nst_backe
                                      int channels, struct nst_err *err);
 void nst_moment_loss_clear(struct nst_moment_loss *l);
 
-/* What was read has that share in the target, which is 0 at first. */
+/* Add weight times the downloaded moments of s to the targets, which start at 0. */
 void nst_moment_loss_add_target(struct nst_moment_loss *l,
                                 const struct nst_statistics *s, double weight);
-/* *sum becomes C times the loss of what was gathered. Of weight times the loss, dL/dF =
- * slope F + offset at a pixel that counts once: the slope, a diagonal matrix, is added
- * to derivative (C x C). Of no pixels nothing is changed. */
+/* Set *sum to C times the loss of s. The gradient of weight times the loss is slope F +
+ * offset where the mask is 1; the diagonal matrix slope is added to derivative (C x C).
+ * Without pixels nothing changes. */
 void nst_moment_loss_evaluate(struct nst_moment_loss *l, const struct nst_statistics *s,
                               double weight, float *derivative, double *sum);
 

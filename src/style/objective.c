@@ -3,7 +3,7 @@
 
 #include "style/objective_internal.h"
 
-/* The parts of the regions that a tile shows. */
+/* Select the tile in the regions' masks. */
 static void set_tile_masks(const struct nst_objective *o, const struct nst_tile *tile)
 {
     for (int r = 0; r < o->regions; r++)
@@ -35,14 +35,13 @@ void nst_objective_compute_targets(struct nst_objective *o, int k)
                                o->pass.acts);
 }
 
-/* The tile on the way back. */
+/* Context of the backward pass of a tile. */
 struct backward {
     const struct nst_objective *o;
     const struct content_targets *targets;
 };
 
-/* nst_loss_grad_fn: the losses that tap this place; the same layer is never tapped
- * twice by losses of one kind. */
+/* nst_loss_grad_fn. A layer has at most one content loss and one style layer. */
 static struct nst_loss_grad loss_grad_at(void *ctx, int conv, bool after_relu)
 {
     const struct backward *b = ctx;
@@ -66,7 +65,7 @@ static struct nst_loss_grad loss_grad_at(void *ctx, int conv, bool after_relu)
     return t;
 }
 
-/* What a style layer's loss in a region counts. */
+/* w_l v_rl a_rl in objective.h. */
 static double effective_weight(const struct nst_objective *o, int i, int r)
 {
     const struct style_layer *l = &o->region[r].layer[i];
@@ -74,7 +73,7 @@ static double effective_weight(const struct nst_objective *o, int i, int r)
     return o->style[i].weight * l->weight * (l->statistics.pixels / l->statistics.area);
 }
 
-/* The sums of what was gathered, and its derivative, for a style layer in a region. */
+/* Evaluate the style losses of a layer in a region from its statistics. */
 static void evaluate_layer(struct nst_objective *o, int i, int r)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
@@ -90,7 +89,7 @@ static void evaluate_layer(struct nst_objective *o, int i, int r)
     be->ops->matrix_pack(be, l->gram.channels, l->gram.derivative);
 }
 
-/* The next evaluation is another one. */
+/* The next evaluation differs from the captured one. */
 static void free_graph(struct nst_objective *o)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
@@ -115,7 +114,7 @@ enum nst_status nst_objective_set_temporal_target(struct nst_objective *o,
     return nst_pixel_losses_set_temporal_target(&o->pixels, target, weight, err);
 }
 
-/* All sums of rgb, and the gradient by it. */
+/* Compute all sums of rgb and, unless grad is NULL, the gradient. */
 static void evaluate(struct nst_objective *o, const float *rgb, float *grad)
 {
     int tiles = nst_tiled_pass_count(&o->pass);
@@ -151,7 +150,7 @@ static void evaluate_captured(void *ctx)
     evaluate(o, o->rgb, o->grad);
 }
 
-/* The same, as a device does it over and over. */
+/* evaluate() by graph replay, which needs the same buffers each time. */
 static void replay(struct nst_objective *o, const float *rgb, float *grad)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
@@ -161,7 +160,7 @@ static void replay(struct nst_objective *o, const float *rgb, float *grad)
     be->ops->buffer_copy(be, grad, o->grad, nst_objective_picture_bytes(o));
 }
 
-/* What the sums, now on the host, say. */
+/* sums: on the host. */
 static struct nst_losses losses_from_sums(const struct nst_objective *o,
                                           const double *sums)
 {
@@ -196,7 +195,7 @@ void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
     struct nst_backend *be = nst_vgg_backend(o->v);
     double sums[sum_count(o)];
 
-    do { /* once more where the gradient's precision could not hold it */
+    do { /* repeat with another loss scale if the gradient left its range */
         if (o->grad && grad)
             replay(o, rgb, grad);
         else

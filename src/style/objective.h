@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * objective.h - what is minimised over pictures (Gatys et al. 2016, eq. 7):
+ * objective.h - the function to minimise over pictures (Gatys et al. 2016, eq. 7):
  *   content_weight sum_l w_l L_content(l)
- *   + sum_r sum_l w_l v_rl a_rl (style_weight L_gram(r, l) + moment_weight L_moment(r,
- * l))
+ *   + sum_r sum_l w_l v_rl a_rl (style_weight L_gram(r, l)
+ *                                + moment_weight L_moment(r, l))
  *   + tv_weight V + temporal_weight T (see pixel_losses.h)
- * with the layers l and their weights w_l of two tap lists.
+ * The layers l and their weights w_l come from two lists, for content and style.
  *
- * The regions r of the picture have their own styles; without masks there is one. a_rl
- * is the part of the layer's pixels that belong to the region, so that they are pulled
- * as hard as if they were all; v_rl is the mean of what its styles say of the layer.
+ * Each region r of the picture has its own styles; without masks there is one region.
+ * v_rl is the mean weight that the region's styles give to the layer. a_rl is the share
+ * of the layer's pixels in the region: with it the gradient at a pixel is as strong as
+ * if the region were the whole picture.
  *
- * A large picture is worked on tile by tile, with the same result but for rounding: all
- * that the style loss wants to know of it are the Gram matrices, which are sums over
- * pixels. So the tiles are walked through once to gather these, and a second time for
- * the gradient, forward and backward.
+ * A large picture is evaluated tile by tile, with the same result except for rounding:
+ * the style losses need only statistics that are sums over pixels. A first pass over
+ * the tiles accumulates them, a second one runs forward and backward for the gradient.
  */
 #ifndef NST_STYLE_OBJECTIVE_H
 #define NST_STYLE_OBJECTIVE_H
@@ -27,52 +27,49 @@ struct nst_objective;
 struct nst_objective_config {
     const struct nst_layers *content_layers, *style_layers; /* borrowed for the call */
     double content_weight, style_weight, moment_weight, tv_weight;
-    /* How far the target lies from the content's own statistics (0) to the styles' (1).
-     */
+    /* Target statistics, from the content's own (0) to the styles' (1). */
     double strength;
-    int tile; /* pixels of a tile's interior, each way; 0: pictures in one piece */
-    /* Of tiles, work the content's features out anew at each evaluation, and do not
-     * keep them. */
+    int tile; /* side of a tile's interior in pixels; 0: no tiling */
+    /* With tiles: save memory, recompute the content's features per evaluation. */
     bool recompute_content;
 };
 
 struct nst_pack;             /* style/pack.h */
 struct nst_statistics_cache; /* style/statistics_cache.h */
 
-/* A picture of which the style is taken. */
+/* A style image. */
 struct nst_style_image {
     const float *rgb; /* 3 x height x width, planar */
     int height, width;
-    int border; /* outermost pixels on each side that the network sees, and no more */
-    const struct nst_pack *pack; /* has it in place of rgb, at that size; or NULL */
-    /* Remembers it: with this size in it, rgb is not looked at. Or NULL. */
+    int border; /* pixels on each side that are input but not in the statistics */
+    const struct nst_pack *pack; /* statistics at this size, in place of rgb; or NULL */
+    /* Caches the statistics; rgb is not read if it contains this size. Or NULL. */
     struct nst_statistics_cache *cache;
-    int region;    /* where it applies */
-    double weight; /* of its statistics in the target, next to those of its region */
-    /* Its weights of the style layers; NULL: 1 each. One not named has none. */
+    int region;    /* index of the region it applies to */
+    double weight; /* in the target, relative to the other images of the region */
+    /* Its weights of the style layers; NULL: 1 each. Unlisted layers have 0. */
     const struct nst_layers *layers;
 };
 
-/* Whose style goes where; everything is borrowed for the call. */
+/* Style images and their regions; borrowed for the call. */
 struct nst_style {
     const struct nst_style_image *images;
     int count;
-    int regions; /* 0: one, which is everywhere */
-    /* Of each region, how much of each pixel is its: planes of the content's size, 0 to
-     * 1. */
+    int regions; /* 0: one region, the whole picture */
+    /* Guidance mask of each region: content's height x width, 0 to 1. */
     const float *const *masks;
 };
 
 struct nst_losses {
-    /* the sums above without their weights */
+    /* the terms of the objective without the weights of struct nst_objective_config */
     double content, style, moments, tv, temporal;
     double total;
 };
 
 /*
- * Take the targets from the content (planar RGB, 3 x ch x cw) and the style, and make
- * ready for pictures of the content's size. v is borrowed, and so is content, as long
- * as the objective lives. *out belongs to the caller: nst_objective_free(). Errors:
+ * Compute the targets from the content (planar RGB, 3 x ch x cw) and the style, and
+ * allocate buffers for pictures of the content's size. v and content are borrowed as
+ * long as the objective lives. *out belongs to the caller: nst_objective_free().
  * NST_ERR_ARG (a picture too small for the layers), NST_ERR_MEM.
  */
 enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
@@ -81,25 +78,25 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
                                   const struct nst_style *style, struct nst_err *err);
 void nst_objective_free(struct nst_objective *o);
 
-/* Bytes that nst_objective_new() and evaluations take at most, sh x sw being the
- * largest painting: of the backend's own memory with the pictures there, else besides
- * the pictures. With regions, besides their planes. */
+/* Peak bytes of nst_objective_new() and evaluations; sh x sw is the largest style
+ * image. Device memory, including pictures, if the backend has its own; else host
+ * memory, without pictures. The caller's region masks are not included. */
 size_t nst_objective_bytes(const struct nst_vgg *v,
                            const struct nst_objective_config *config, int regions,
                            int ch, int cw, int sh, int sw);
 
-/* Other weights of the content and the style loss, from the next evaluation on. */
+/* Change the content and style weights from the next evaluation on. */
 void nst_objective_set_weights(struct nst_objective *o, double content_weight,
                                double style_weight);
 
-/* From the next evaluation on, hold pictures to the frame before, which is borrowed as
- * long as the objective lives. NST_ERR_MEM. */
+/* Add the temporal loss from the next evaluation on. The arrays of target are borrowed
+ * as long as the objective lives. NST_ERR_MEM. */
 enum nst_status nst_objective_set_temporal_target(struct nst_objective *o,
                                                   struct nst_temporal_target target,
                                                   double weight, struct nst_err *err);
 
-/* The losses of rgb (3 x ch x cw) and, unless grad is NULL, the gradient by rgb; both
- * are among the numbers of v's backend. */
+/* The losses of rgb (3 x ch x cw) and, unless grad is NULL, their gradient by rgb. Both
+ * are buffers of v's backend. */
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
                             struct nst_losses *losses, float *grad);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * objective_internal.h - what an objective is made of, for those who make it
- * (objective_new.c) and those who evaluate it (objective.c).
+ * objective_internal.h - the objective's structure, shared by its construction
+ * (objective_new.c) and its evaluation (objective.c).
  */
 #ifndef NST_STYLE_OBJECTIVE_INTERNAL_H
 #define NST_STYLE_OBJECTIVE_INTERNAL_H
@@ -15,21 +15,21 @@
 
 #define MAX_LAYERS (2 * NST_VGG_CONVS)
 
-/* The features of the content picture in one tile, for each content loss. */
+/* The content image's features in one tile, for each content loss. */
 struct content_targets {
     struct nst_tensor *tensor[MAX_LAYERS];
 };
 
 /* A style layer in one region. */
 struct style_layer {
-    double weight; /* as a part of the layer's own */
+    double weight; /* v_rl in objective.h */
     struct nst_statistics statistics;
     struct nst_gram_loss gram;
-    struct nst_moment_loss moments; /* unless their weight is 0 */
+    struct nst_moment_loss moments; /* unused if moment_weight is 0 */
 };
 
 struct region {
-    struct nst_guidance *guidance; /* NULL: everywhere */
+    struct nst_guidance *guidance; /* NULL: the whole picture */
     struct style_layer layer[MAX_LAYERS];
 };
 
@@ -43,20 +43,20 @@ struct nst_objective {
     struct region *region;
     struct nst_region_grad *region_grads; /* style layers x regions */
 
-    double *sums; /* what is left of an evaluation, of the backend's numbers: below */
-    /* On a device, where evaluations of a picture in one piece are always of the same
-     * numbers, so that they can be repeated; else NULL. */
+    double *sums; /* results of an evaluation, a backend buffer; indices below */
+    /* On a device without tiling: fixed buffers, so that the captured graph can be
+     * replayed. Else NULL. */
     float *rgb, *grad;
     struct nst_graph *graph;
     struct nst_tiled_pass pass;
-    const float *content_rgb;       /* on the host, and */
-    const float *content_device;    /* among the backend's numbers */
-    bool recompute;                 /* the content's features, at each evaluation */
-    struct content_targets *target; /* of each tile, or of the one at hand */
+    const float *content_rgb;       /* on the host; NULL after release */
+    const float *content_device;    /* the same in a backend buffer */
+    bool recompute;                 /* the content's features in each evaluation */
+    struct content_targets *target; /* one per tile; with recompute, one */
 };
 
-/* Of sums: those of the regions' style layers, of their moments, of the contents, and
- * of the pixels. */
+/* Order of sums: Gram losses (layers x regions), moment losses (the same), content
+ * losses, the two pixel losses. */
 static inline int style_sum_index(const struct nst_objective *o, int layer, int region)
 {
     return layer * o->regions + region;
@@ -88,11 +88,11 @@ static inline size_t nst_objective_picture_bytes(const struct nst_objective *o)
            sizeof(float);
 }
 
-/* Gather the statistics of all regions of a picture of numbers from its tiles. */
+/* Accumulate the statistics of all regions of rgb, a backend buffer, over its tiles. */
 void nst_objective_accumulate(struct nst_objective *o, const float *rgb);
-/* Work out the content's features in tile k. */
+/* Compute the content's features in tile k. */
 void nst_objective_compute_targets(struct nst_objective *o, int k);
-/* Where they are. */
+/* The content targets of tile k. */
 static inline struct content_targets *tile_targets(const struct nst_objective *o, int k)
 {
     return &o->target[!o->recompute ? k : 0];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * objective_new.c - how an objective is made: its targets from the content and the
- * paintings, and room for evaluations.
+ * objective_new.c - construction of an objective: targets from the content and the
+ * style images, and buffers for evaluations.
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@ static void mark_before_relu(const struct nst_layers *layers, bool keep[NST_VGG_
             keep[layers->layer[i].conv] = true;
 }
 
-/* What was gathered in a region has these shares in its targets. */
+/* Add the region's current statistics to its targets; one weight per layer. */
 static void add_targets(struct nst_objective *o, struct region *region,
                         const double weight[])
 {
@@ -32,7 +32,7 @@ static void add_targets(struct nst_objective *o, struct region *region,
     }
 }
 
-/* What a painting says of a style layer. */
+/* The weight that a style image gives to a style layer. */
 static double layer_weight(const struct nst_style_image *p,
                            const struct nst_layer *layer)
 {
@@ -43,8 +43,8 @@ static double layer_weight(const struct nst_style_image *p,
     return p->layers ? 0 : 1;
 }
 
-/* The paintings' shares among those of their region, layer by layer, times strength;
- * the layers' weights are the mean of what they say. */
+/* Per layer, scale the weights of a region's images to the sum strength. The layer's
+ * own weight (v_rl) is the mean of the images' weights for it. */
 static void normalise_weights(struct nst_objective *o, double strength,
                               const struct nst_style_image *images, int count,
                               double weight[][MAX_LAYERS])
@@ -67,7 +67,7 @@ static void normalise_weights(struct nst_objective *o, double strength,
         }
 }
 
-/* A painting to be looked at: it has its own size, so its own walk, for this once. */
+/* Arguments of measure_style(), which runs a tiled pass of the image's own size. */
 struct measure_ctx {
     struct nst_objective *o;
     const struct nst_style_image *image;
@@ -181,7 +181,7 @@ static enum nst_status init_style(struct nst_objective *o,
     return st;
 }
 
-/* What strength leaves of the targets is the content's own. */
+/* Add the content's own statistics to the targets, times 1 - strength. */
 static void blend_content(struct nst_objective *o, double strength)
 {
     double weight[MAX_LAYERS];
@@ -230,7 +230,6 @@ static enum nst_status init_content(struct nst_objective *o,
     return st;
 }
 
-/* The content is not looked at any more. */
 static void release_content(struct nst_objective *o)
 {
     nst_backend_release(nst_vgg_backend(o->v), o->content_rgb, o->content_device);
@@ -238,7 +237,7 @@ static void release_content(struct nst_objective *o)
     o->content_device = NULL;
 }
 
-/* What an evaluation works on besides the walk. */
+/* Allocate the buffers of evaluations besides those of the tiled pass. */
 static enum nst_status alloc_buffers(struct nst_objective *o, struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
@@ -268,7 +267,7 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     enum nst_status st;
 
     *out = NULL;
-    nst_vgg_backend(v)->loss_scale = 1; /* as if there had been no other */
+    nst_vgg_backend(v)->loss_scale = 1; /* independent of earlier objectives */
     o->v = v;
     o->content_weight = config->content_weight;
     o->style_weight = config->style_weight;
@@ -357,10 +356,10 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
     }
     if (regions)
         grams = (size_t)regions * (grams + nst_guidance_bytes(v, &content));
-    if (regions) /* the painting without its border */
+    if (regions) /* border mask of a style image */
         first +=
             nst_guidance_bytes(v, &style) + (size_t)sh * (size_t)sw * sizeof(float);
-    if (be->device_memory) { /* where the pictures are, too */
+    if (be->device_memory) { /* includes the pictures */
         first += 3 * (size_t)sh * (size_t)sw * sizeof(float);
         second += 3 * 3 * (size_t)ch * (size_t)cw * sizeof(float);
     }

@@ -13,7 +13,7 @@
 #include "style/statistics.h"
 #include "style/tiled_pass.h"
 
-/* A picture is measured in tiles of this size: small enough for any machine. */
+/* Tile size for the statistics of a picture: small enough for any machine. */
 #define TILE 512
 
 struct nst_pack *nst_pack_new(const char *model, const char *from)
@@ -69,7 +69,7 @@ const void *nst_pack_preview(const struct nst_pack *p, size_t *size)
     return p->preview;
 }
 
-/* Its first and its last marker. */
+/* Check the first and the last marker. */
 static bool is_jpeg(const unsigned char *b, size_t size)
 {
     return size > 4 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff &&
@@ -174,7 +174,7 @@ struct nst_pack_statistics *nst_pack_ensure_size(struct nst_pack_entry *l, int s
     return &l->at[k];
 }
 
-/* Add what a layer has at a size, times share. */
+/* Add weight times a layer's statistics at a size. */
 static enum nst_status add_statistics(struct nst_pack_entry *l, int size,
                                       const struct nst_statistics *s, double weight,
                                       struct nst_err *err)
@@ -252,7 +252,7 @@ enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
     return st;
 }
 
-/* Does p hold anything of v? */
+/* True if p has any layer of v. */
 static bool has_network(const struct nst_pack *p, const struct nst_vgg *v)
 {
     for (int i = 0; i < p->entries; i++)
@@ -288,7 +288,7 @@ enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
     return NST_OK;
 }
 
-/* Where a size lies: between at[*below] and the next, a part of the way. */
+/* Find the sizes around longest: at[*below] and the next one, at this fraction. */
 static void locate_size(const struct nst_pack_entry *l, int longest, int *below,
                         double *fraction)
 {
@@ -303,7 +303,7 @@ static void locate_size(const struct nst_pack_entry *l, int longest, int *below,
                     log((double)l->at[i + 1].size / l->at[i].size);
 }
 
-/* What a layer has at a size. */
+/* Interpolate a layer's statistics for a size. */
 static void interpolate(const struct nst_pack_entry *l, int longest,
                         struct nst_statistics *s)
 {

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pack.h - a style without its pictures: the statistics of some layers, perhaps of
- * several networks, at some sizes of the painting, in a file.
+ * pack.h - style packs: a style without its pictures. A pack has the statistics of some
+ * layers, of one or more networks, at some sizes of the style image.
  *
- * The file is safetensors. SIZE/LAYER/FINGERPRINT/products holds sum F F^T / pixels,
- * the upper triangle row by row, and .../means sum F / pixels, both F16; LAYER is
- * conv1_1 or relu1_1 and so on, FINGERPRINT nst_vgg_fingerprint() up to it in 16
- * hexadecimal digits. Each layer has sizes of its own. preview, if there is one, is a
- * small JPEG as U8. Metadata: format ("nst style 2"), model (the network's name), from
- * (the pictures' names), perhaps artist, title and year, and pooling/FINGERPRINT ("max"
- * or "avg") of the layers above the first pooling.
+ * The file is safetensors. SIZE/LAYER/FINGERPRINT/products is sum F F^T / pixels, the
+ * upper triangle by rows; .../means is sum F / pixels. Both are F16. LAYER is conv1_1,
+ * relu1_1 and so on; FINGERPRINT is its nst_vgg_fingerprint() in 16 hexadecimal digits.
+ * Each layer has its own sizes. The optional preview is a small JPEG as U8. Metadata:
+ * format ("nst style 2"), model (the network's name), from (the pictures' names);
+ * optionally artist, title, year and, for layers after the first pooling,
+ * pooling/FINGERPRINT ("max" or "avg").
  *
- * "nst style 1", which is read too, has all layers at all sizes, and neither a preview
- * nor the last four texts.
+ * The older "nst style 1" is read, too. It has all layers at all sizes, and neither a
+ * preview nor the optional metadata.
  */
 #ifndef NST_STYLE_PACK_H
 #define NST_STYLE_PACK_H
@@ -27,53 +27,52 @@
 struct nst_statistics;
 struct nst_vgg;
 
-#define NST_PACK_SIZES 8               /* of a layer, at most */
+#define NST_PACK_SIZES 8               /* maximum number per layer */
 #define NST_PACK_PREVIEW_MAX (1 << 16) /* bytes */
 
 struct nst_pack;
 
-/* An empty pack for the network called model; from says what it is made of. The caller
+/* An empty pack. model: name of the network; from: names of the pictures. The caller
  * frees it: nst_pack_free(). */
 struct nst_pack *nst_pack_new(const char *model, const char *from);
 void nst_pack_free(struct nst_pack *p); /* NULL is fine */
 
-/* What a pack says of itself. */
+/* The metadata texts of a pack. */
 enum nst_pack_text {
     NST_PACK_MODEL,
     NST_PACK_FROM,
     NST_PACK_ARTIST,
     NST_PACK_TITLE,
     NST_PACK_YEAR,
-    NST_PACK_TEXTS /* how many there are */
+    NST_PACK_TEXTS /* the number of texts */
 };
-/* How the file calls that text. */
+/* Metadata key of a text. */
 const char *nst_pack_text_name(enum nst_pack_text which);
-/* Borrowed; NULL if there is none, but a pack has a model and a from. */
+/* Borrowed. NULL if missing; model and from always exist. */
 const char *nst_pack_text(const struct nst_pack *p, enum nst_pack_text which);
-/* A copy of text, in one line: a space takes the place of each control character. NULL
- * takes the text away. */
+/* Set a text to a copy, with spaces in place of control characters. NULL removes it. */
 void nst_pack_set_text(struct nst_pack *p, enum nst_pack_text which, const char *text);
 
-/* A picture of the style, as the bytes of a JPEG, borrowed; NULL: there is none. */
+/* The preview as a JPEG file of size bytes; borrowed; NULL if there is none. */
 const void *nst_pack_preview(const struct nst_pack *p, size_t *size);
-/* A copy of bytes. NST_ERR_ARG: they are no JPEG, or more than NST_PACK_PREVIEW_MAX. */
+/* Set the preview to a copy. NST_ERR_ARG: no JPEG, or above NST_PACK_PREVIEW_MAX. */
 enum nst_status nst_pack_set_preview(struct nst_pack *p, const void *bytes, size_t size,
                                      struct nst_err *err);
 
-/* Add the layers of v for a picture rgb (3 x h x w, whose longest side without the
- * outermost border pixels on each side is size) with a share in the means; all shares
- * that a layer gets at a size add up to 1. NST_ERR_ARG (too many layers or sizes, or a
- * picture too small for them), NST_ERR_MEM. */
+/* Add the statistics of a picture rgb (3 x h x w) in the layers of v, times weight.
+ * size is its longest side without border pixels on each side, which are not counted.
+ * The weights of a layer at a size must sum to 1. NST_ERR_ARG (too many layers or
+ * sizes, or the picture is too small), NST_ERR_MEM. */
 enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
                              const struct nst_layers *layers, int size,
                              const float *rgb, int h, int w, int border, double weight,
                              struct nst_err *err);
 
-/* Add all layers of another pack in the same way, at the sizes that they have here, or
- * if this pack lacks them at those that they have there. */
+/* Add all layers of another pack, times weight, at the sizes that they have in p.
+ * Layers missing in p take their sizes from other. Errors as above. */
 enum nst_status nst_pack_add_pack(struct nst_pack *p, const struct nst_pack *other,
                                   double weight, struct nst_err *err);
-/* NST_ERR_ARG, naming both, unless they have the same layers of the same networks. */
+/* NST_ERR_ARG, naming both packs, unless they have the same layers and networks. */
 enum nst_status nst_pack_match(const struct nst_pack *a, const struct nst_pack *b,
                                struct nst_err *err);
 
@@ -87,23 +86,23 @@ struct nst_pack_layer {
     struct nst_layer layer;
     int channels;
     uint64_t fingerprint;
-    const char *pooling; /* "max", "avg" or, where both are the same, "any"; NULL: the
-                            file does not say */
+    const char *pooling; /* "max", "avg", "any" (before any pooling); NULL: unknown */
     int sizes, size[NST_PACK_SIZES]; /* longest sides in pixels, ascending */
 };
-/* Layer i; false after the last. */
+/* Get layer i. False after the last. */
 bool nst_pack_layer(const struct nst_pack *p, int i, struct nst_pack_layer *out);
 
-/* NST_ERR_ARG unless p has all these layers of v, the network called network; the
- * message begins with name and says what to do. */
+/* NST_ERR_ARG unless p has all these layers of v. The message has the style's name and
+ * the network's, and says what to do. */
 enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
                                const struct nst_vgg *v, const char *network,
                                const struct nst_layers *layers, struct nst_err *err);
 
 /*
- * The statistics of those layers of v, as of a painting of that longest side: between
- * two sizes that a layer has a mean by the logarithm of the size, beyond them those of
- * the nearest. They are there: nst_pack_check().
+ * Fill s with the statistics of their layers of v for a style image with this longest
+ * side. Between two sizes of a layer they are interpolated by the logarithm of the
+ * size; outside, those of the nearest size are used. nst_pack_check() must have
+ * succeeded.
  */
 void nst_pack_interpolate(const struct nst_pack *p, const struct nst_vgg *v,
                           int longest, struct nst_statistics *const s[], int count);

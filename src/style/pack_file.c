@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_file.c - style packs as files: pack.h says what is in one. */
+/* pack_file.c - reading and writing style packs; pack.h describes the format. */
 #include "config.h"
 
 #include <inttypes.h>
@@ -19,7 +19,7 @@
 
 static const char *const poolings[] = {"max", "avg"};
 
-/* Halves of everything, kept until the file is written. */
+/* Products (upper triangle), then means, as F16. The caller frees them. */
 static uint16_t *to_halves(const struct nst_pack_statistics *stats, size_t c)
 {
     uint16_t *all = nst_xcalloc(c * (c + 1) / 2 + c, sizeof *all), *to = all;
@@ -65,7 +65,8 @@ static void write_texts(const struct nst_pack *p, struct nst_safetensors_writer 
     }
 }
 
-/* What is written of a layer at its size of index k; the caller frees it. */
+/* Add a layer's statistics at size index k to w, which borrows the result; the caller
+ * frees it. */
 static uint16_t *write_part(const struct nst_pack_entry *l, int k,
                             struct nst_safetensors_writer *w)
 {
@@ -94,7 +95,7 @@ enum nst_status nst_pack_save(const struct nst_pack *p, const char *path,
     for (int i = 0; i < p->entries; i++)
         for (int k = 0; k < p->entry[i].sizes; k++)
             all[i][k] = write_part(&p->entry[i], k, w);
-    if (p->preview) /* last: the others are of two bytes each */
+    if (p->preview) /* last, so that the F16 arrays stay aligned */
         nst_safetensors_write_array(w, PREVIEW,
                                     &(struct nst_array){NST_U8, 1, {n}, n, p->preview});
     st = nst_safetensors_write(w, path, err);
@@ -117,8 +118,7 @@ struct load_ctx {
     const char *fault; /* NULL: none yet */
 };
 
-/* Note the layer, and the size of it, that a key SIZE/LAYER/FINGERPRINT/means speaks
- * of. */
+/* Add the layer and the size of a key SIZE/LAYER/FINGERPRINT/means. */
 static void add_key(void *ctx, const char *key)
 {
     struct load_ctx *r = ctx;
@@ -159,7 +159,7 @@ static enum nst_status read_texts(struct nst_pack *p, const struct nst_safetenso
     return NST_OK;
 }
 
-/* Which layers there are at which sizes. */
+/* Find the layers and their sizes. */
 static enum nst_status read_keys(struct nst_pack *p, const struct nst_safetensors *f,
                                  bool version_1, struct nst_err *err)
 {
@@ -180,7 +180,7 @@ static enum nst_status read_keys(struct nst_pack *p, const struct nst_safetensor
     return r.fault ? format_error(f, r.fault, err) : NST_OK;
 }
 
-/* The floats of a key whose number is as given, or found out and no more than most. */
+/* Read the floats of a key. *count is their number; 0: unknown, at most max_count. */
 static enum nst_status read_floats(const struct nst_safetensors *f, const char *key,
                                    size_t *count, size_t max_count, float **out,
                                    struct nst_err *err)
@@ -228,7 +228,7 @@ static enum nst_status read_part(struct nst_pack_entry *l, int k,
     return st;
 }
 
-/* What kind of pooling lies below a layer, if the file says so. */
+/* Set the pooling below a layer if the file has it. */
 static void read_pooling(struct nst_pack_entry *l, const struct nst_safetensors *f)
 {
     const char *text;
@@ -266,7 +266,7 @@ static enum nst_status read_preview(struct nst_pack *p, const struct nst_safeten
 static enum nst_status read_pack(struct nst_pack *p, const struct nst_safetensors *f,
                                  struct nst_err *err)
 {
-    bool version_1; /* of the first format */
+    bool version_1; /* the format is FORMAT_1 */
     enum nst_status st = read_texts(p, f, &version_1, err);
 
     if (st == NST_OK)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_internal.h - what a style pack is made of; private to pack.c and pack_file.c. */
+/* pack_internal.h - a style pack's structure, private to pack.c and pack_file.c. */
 #ifndef NST_STYLE_PACK_INTERNAL_H
 #define NST_STYLE_PACK_INTERNAL_H
 
 #include "style/pack.h"
 
-#define NST_PACK_LAYERS 64 /* at most */
+#define NST_PACK_LAYERS 64 /* maximum number */
 
-/* One layer of one network, at some sizes of the painting. */
+/* One layer of one network, at some sizes of the style image. */
 struct nst_pack_entry {
     struct nst_layer layer;
     int channels;
@@ -15,8 +15,8 @@ struct nst_pack_entry {
     const char *pooling; /* as in struct nst_pack_layer */
     int sizes;
     struct nst_pack_statistics {
-        int size;        /* longest side in pixels; they ascend */
-        float *products; /* C x C, over pixels */
+        int size;        /* longest side in pixels, ascending */
+        float *products; /* C x C, divided by pixels */
         float *means;    /* C */
     } at[NST_PACK_SIZES];
 };
@@ -29,11 +29,10 @@ struct nst_pack {
     struct nst_pack_entry entry[NST_PACK_LAYERS];
 };
 
-/* NULL: there is none. */
+/* NULL if there is none. */
 struct nst_pack_entry *nst_pack_find(struct nst_pack *p, const struct nst_layer *t,
                                      uint64_t fingerprint);
-/* Room for a layer, and for a size of it, or the ones that are there; NULL: there are
- * too many. */
+/* Find or add a layer, or a size of a layer. NULL: too many. */
 struct nst_pack_entry *nst_pack_ensure_layer(struct nst_pack *p,
                                              const struct nst_layer *t,
                                              uint64_t fingerprint);

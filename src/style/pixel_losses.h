@@ -1,45 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pixel_losses.h - the losses that look at pixels alone, means over pixels and
- * channels: total variation, the regulariser that smooths noise (Mahendran and Vedaldi
- * 2015, with beta = 2): of the squared differences to the neighbours at the right and
- * below; temporal, which holds a frame to the one before it where the scene is still
- * (Ruder, Dosovitskiy and Brox 2016, section 3.2, without motion): of still (x -
- * before)^2.
+ * pixel_losses.h - losses on the pixels themselves, means over pixels and channels:
+ * - total variation V: squared differences to the right and lower neighbours. It
+ *   smooths noise (Mahendran and Vedaldi 2015, with beta = 2).
+ * - temporal T: static_mask (x - previous)^2. It keeps static areas stable from frame
+ *   to frame (Ruder, Dosovitskiy and Brox 2016, section 3.2, without optical flow).
  */
 #ifndef NST_STYLE_PIXEL_LOSSES_H
 #define NST_STYLE_PIXEL_LOSSES_H
 
 #include "backend/backend.h"
 
-/* What a frame is held to. Borrowed. */
+/* Target of the temporal loss. Borrowed. */
 struct nst_temporal_target {
-    const float *previous;    /* 3 x h x w: the result before it */
-    const float *static_mask; /* h x w: 1 where the scene has not changed, to 0 */
+    const float *previous;    /* 3 x h x w: result of the previous frame */
+    const float *static_mask; /* h x w: 1 (static) to 0 (changed) */
 };
 
 struct nst_pixel_losses {
     struct nst_backend *be;
-    struct nst_image_size size; /* the pictures */
+    struct nst_image_size size; /* of the pictures */
     double tv_weight, temporal_weight;
     struct nst_temporal_target temporal;        /* or NULLs */
-    struct nst_temporal_target temporal_device; /* the same as the backend's numbers */
+    struct nst_temporal_target temporal_device; /* the same in backend buffers */
 };
 
-/* From now on there is a frame before; the one of earlier calls is forgotten.
- * NST_ERR_MEM: then there is none. */
+/* Replace the target of the temporal loss and its weight. NST_ERR_MEM: then there is no
+ * target. */
 enum nst_status nst_pixel_losses_set_temporal_target(struct nst_pixel_losses *l,
                                                      struct nst_temporal_target target,
                                                      double weight,
                                                      struct nst_err *err);
 void nst_pixel_losses_clear(struct nst_pixel_losses *l);
 
-/* The sums of rgb to sums[0] and sums[1], which like rgb and grad are the backend's
- * numbers; unless grad is NULL, grad += weight times the gradient, for each. */
+/* Write the sums of V and T to sums[0] and sums[1]. Unless grad is NULL, add the
+ * gradient of the weighted losses to it. rgb, grad and sums are backend buffers. */
 void nst_pixel_losses_evaluate(const struct nst_pixel_losses *l, const float *rgb,
                                float *grad, double *sums);
 
-/* Pixels times channels: what the sums are divided by to be the losses. */
+/* Pixels times channels, the divisor from sums to losses. */
 double nst_pixel_losses_count(const struct nst_pixel_losses *l);
 
 #endif

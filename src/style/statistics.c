@@ -14,7 +14,7 @@ static size_t entries(const struct nst_statistics *s)
     return (size_t)s->channels * (size_t)s->channels;
 }
 
-/* Where sums are made, and where they are read: on a CPU one. */
+/* Allocate an array on the host and on the device; on a CPU they are the same. */
 static enum nst_status alloc_sums(struct nst_statistics *s, size_t n, double **host,
                                   double **device, struct nst_err *err)
 {
@@ -103,7 +103,7 @@ void nst_statistics_download(struct nst_statistics *s)
                              (size_t)s->channels * sizeof *s->sums);
 }
 
-/* The guide of a picture without its border; NULL if it has none. */
+/* A mask of the picture without its border; NULL without a border. */
 static enum nst_status border_guidance(struct nst_guidance **out,
                                        const struct nst_vgg *v,
                                        const struct nst_tiling *t, int border,
@@ -154,7 +154,7 @@ enum nst_status nst_statistics_compute(struct nst_statistics *const s[], int cou
     }
     for (int i = 0; st == NST_OK && i < count; i++)
         nst_statistics_download(s[i]);
-    if (st == NST_OK) /* what was read may be kept, or written */
+    if (st == NST_OK) /* do not cache or save results of a failed device */
         st = nst_backend_error(be, err);
     nst_backend_release(be, rgb, device_rgb);
     nst_guidance_free(guidance);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * statistics.h - what the style losses want to know of one layer's features F, each
- * pixel p counted by a guide t (the square of the guidance channel of Gatys et al.
- * 2017, eq. 4; without one, t is 1): products = sum_p t F F^T,   sums = sum_p t F,
- * pixels = sum_p t These are sums over pixels, so they are gathered window by window,
- * and those of a region's pixels do not depend on how many there are once they are
- * divided by them.
+ * statistics.h - statistics of one layer's features F for the style losses:
+ *   products = sum_p t F F^T,   sums = sum_p t F,   pixels = sum_p t
+ * t is the guidance mask at pixel p (the square of the guidance channel of Gatys et al.
+ * 2017, eq. 4), or 1. Sums over pixels can be accumulated window by window. Divided by
+ * pixels, they do not depend on a region's size.
  */
 #ifndef NST_STYLE_STATISTICS_H
 #define NST_STYLE_STATISTICS_H
@@ -14,7 +13,7 @@
 #include "style/guidance.h"
 #include "style/tiling.h"
 
-/* Sums where they are made: the backend's numbers. */
+/* Backend buffers of the sums. */
 struct nst_device_sums {
     double *products, *sums;
 };
@@ -22,37 +21,37 @@ struct nst_device_sums {
 struct nst_statistics {
     struct nst_layer layer;
     int channels;
-    double pixels;    /* counted by the guide */
-    double area;      /* all of them; 0: nothing was gathered yet */
-    double *products; /* C x C, once they are read */
-    double *sums;     /* C; NULL if nobody wants them */
+    double pixels;    /* sum of the mask */
+    double area;      /* pixels without the mask; 0: nothing accumulated yet */
+    double *products; /* C x C, valid after nst_statistics_download() */
+    double *sums;     /* C, likewise; NULL unless asked for */
     struct nst_backend *be;
-    struct nst_device_sums device; /* on a CPU, the same */
+    struct nst_device_sums device; /* on a CPU, the same arrays */
 };
 
-/* For a layer of that many channels, to be gathered on be; NULL: not at all.
- * NST_ERR_MEM. Free with the clear function, after a failure too. */
+/* be is the backend to accumulate on; NULL: host arrays only. NST_ERR_MEM. Free with
+ * the clear function, after a failure too. */
 enum nst_status nst_statistics_init(struct nst_statistics *s, struct nst_backend *be,
                                     struct nst_layer layer, int channels,
                                     bool with_sums, struct nst_err *err);
 void nst_statistics_clear(struct nst_statistics *s);
 
-/* to, made for the same layer, becomes as from, as it was read. */
+/* Copy the downloaded values. Both are for the same layer. */
 void nst_statistics_copy(struct nst_statistics *to, const struct nst_statistics *from);
 
 void nst_statistics_reset(struct nst_statistics *s);
-/* Add the pixels that are seen in window of the picture that pass holds. guide is
- * turned to it; NULL: 1. */
+/* Add the features in a window of the tile's pixels. guidance has this tile selected;
+ * NULL: no mask. */
 void nst_statistics_accumulate(struct nst_statistics *s,
                                const struct nst_activations *acts,
                                struct nst_window window,
                                const struct nst_guidance *guidance);
-/* Read what was gathered. */
+/* Copy the sums to the host. */
 void nst_statistics_download(struct nst_statistics *s);
 
-/* Those of count layers of a picture rgb (3 x height x width of the tiling) without the
- * outermost border pixels on each side, begun anew and read; keep as of
- * nst_activations_new(). Its errors. */
+/* Compute and download the statistics of count layers of a picture rgb (3 x height x
+ * width of the tiling), without border pixels on each side. keep and errors as in
+ * nst_activations_new(). */
 enum nst_status nst_statistics_compute(struct nst_statistics *const s[], int count,
                                        struct nst_vgg *v, struct nst_tiling tiling,
                                        int border, const float *rgb,

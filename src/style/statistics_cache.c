@@ -11,14 +11,14 @@
 
 struct entry {
     struct nst_statistics_key key;
-    struct nst_statistics *statistics; /* of each layer; NULL: nothing is here */
+    struct nst_statistics *statistics; /* of each layer; NULL: unused */
     int count;
 };
 
 struct nst_statistics_cache {
     pthread_mutex_t lock;
     struct entry entry[NST_STATISTICS_CACHE_SIZES];
-    int next; /* to be overwritten */
+    int next; /* the entry to overwrite next */
 };
 
 struct nst_statistics_cache *nst_statistics_cache_new(void)

@@ -8,7 +8,7 @@ struct nst_tiling nst_tiled_pass_tiling(const struct nst_vgg *v, int h, int w, i
     return nst_tiling(h, w, tile, nst_vgg_receptive_field(v), nst_vgg_stride(v));
 }
 
-/* Of a tile's. */
+/* Bytes of one tile's RGB buffer. */
 static size_t tile_bytes(const struct nst_tiling *t)
 {
     return 3 * (size_t)t->tile_height * (size_t)t->tile_width * sizeof(float);

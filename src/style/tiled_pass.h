@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tiled_pass.h - the network taken through a picture tile by tile, forward and
- * backward.
+ * tiled_pass.h - forward and backward passes over a picture, tile by tile.
  */
 #ifndef NST_STYLE_TILED_PASS_H
 #define NST_STYLE_TILED_PASS_H
@@ -13,24 +12,23 @@ struct nst_tiled_pass {
     struct nst_backend *be;
     struct nst_tiling tiling;
     struct nst_activations *acts; /* of one tile */
-    struct nst_tile tile;         /* that it was last taken to */
-    float *rgb, *grad;            /* a tile's own, when there are several */
+    struct nst_tile tile;         /* of the latest forward pass */
+    float *rgb, *grad;            /* buffers of one tile; NULL with a single tile */
 };
 
-/* The tiles that pictures of h x w are worked on in, of tile pixels each way inside;
- * 0: in one piece. */
+/* Tiling of pictures of h x w, with interiors of tile x tile pixels; 0: one tile. */
 struct nst_tiling nst_tiled_pass_tiling(const struct nst_vgg *v, int h, int w,
                                         int tile);
 
-/* Walks through pictures of the tiling's size, backward too if backward; keep as of
- * nst_activations_new(). Its errors. Free with the clear function, after a failure
+/* Allocate for pictures of the tiling's size; backward: for backward passes, too. keep
+ * and errors as in nst_activations_new(). Free with the clear function, after a failure
  * too. */
 enum nst_status nst_tiled_pass_init(struct nst_tiled_pass *p, struct nst_vgg *v,
                                     struct nst_tiling tiling,
                                     const bool keep[NST_VGG_CONVS], bool backward,
                                     struct nst_err *err);
 void nst_tiled_pass_clear(struct nst_tiled_pass *p);
-/* Bytes that it takes; *scratch as of nst_activations_bytes(). */
+/* Bytes of its buffers; *scratch as in nst_activations_bytes(). */
 size_t nst_tiled_pass_bytes(const struct nst_vgg *v, const struct nst_tiling *t,
                             bool backward, size_t *scratch);
 
@@ -39,11 +37,11 @@ static inline int nst_tiled_pass_count(const struct nst_tiled_pass *p)
     return nst_tiling_count(&p->tiling);
 }
 
-/* Features of tile i of picture (3 x height x width), which like grad is among the
- * backend's numbers. */
+/* Compute the features of tile i of picture (3 x height x width). picture and grad are
+ * backend buffers. */
 void nst_tiled_pass_forward(struct nst_tiled_pass *p, const float *picture, int i);
-/* From them back to the gradient by this tile's own pixels, in grad, which is as big as
- * the picture. */
+/* Backward pass of the current tile: write the gradient by its interior pixels to grad,
+ * which has the picture's size. */
 void nst_tiled_pass_backward(struct nst_tiled_pass *p, nst_loss_grad_fn *loss_grad,
                              void *ctx, float *grad);
 

@@ -8,8 +8,8 @@ static int round_up(int n, int multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
-/* The side of a tile along a side of the picture: it holds an interior and both
- * margins, and a tile of this size that ends where the picture ends is aligned. */
+/* Side of a tile along a side of the picture: an interior and two halos, enlarged so
+ * that a tile at the end of the picture begins at a multiple of alignment. */
 static int tile_side(int side, int step, int halo, int alignment)
 {
     int min_side = step + 2 * halo;
@@ -36,7 +36,7 @@ struct nst_tiling nst_tiling(int height, int width, int step, int receptive_fiel
     return t;
 }
 
-/* Tile i of count along one side: where it begins, and its interior in it. */
+/* Tile i of count along one side: its start, its interior's start and length. */
 static void place_tile(int side, int tile, int step, int halo, int i, int count,
                        int *outer, int *inner, int *length)
 {

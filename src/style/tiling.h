@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tiling.h - a picture cut into tiles that are all of one size and overlap by what the
- * network sees, so that each pixel is in the interior of exactly one of them and the
- * features and gradients there are those of the whole picture.
+ * tiling.h - cut a picture into overlapping tiles of equal size. Each pixel is in the
+ * interior of exactly one tile, and the features and gradients there are those of the
+ * whole picture.
  *
- * A feature sees a square of some pixels (its receptive field), and the gradient at a
- * pixel comes from the features that see it: so it depends on pixels less than that
- * side away. Where a tile ends inside the picture, its interior stays away from the
- * edge by that much. Tiles begin at multiples of the pixels that one feature stands
- * for, as the whole picture does.
+ * The gradient at a pixel comes from the features whose receptive field contains it, so
+ * it depends only on pixels less than the field's side away. Where a tile ends inside
+ * the picture, a halo of that width separates its interior from the edge. Tiles begin
+ * at multiples of the network's stride, so their pooling grid is that of the whole
+ * picture.
  */
 #ifndef NST_STYLE_TILING_H
 #define NST_STYLE_TILING_H
@@ -18,20 +18,20 @@
 struct nst_tiling {
     int height, width;           /* of the picture */
     int tile_height, tile_width; /* of each tile */
-    int step;                    /* from interior to interior, both ways */
+    int step;                    /* side of an interior in pixels */
     int halo;
     int rows, columns; /* of tiles */
 };
 
 struct nst_tile {
     struct nst_window outer; /* in the picture */
-    struct nst_window inner; /* in the tile: the pixels that are this tile's */
+    struct nst_window inner; /* its interior, relative to outer */
 };
 
 /*
- * Tiles whose interiors are step pixels wide and high (rounded up to a multiple of
- * alignment), except where the picture ends; step 0 or a picture that is no larger
- * makes one tile of it. field is the side of the receptive field.
+ * A tiling with interiors of step x step pixels (rounded up to a multiple of alignment,
+ * the network's stride), smaller at the picture's end. step 0, or a picture no larger
+ * than a tile, gives a single tile. receptive_field is a side in pixels.
  */
 struct nst_tiling nst_tiling(int height, int width, int step, int receptive_field,
                              int alignment);

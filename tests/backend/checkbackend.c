@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every operator of every backend against the scalar one, on chosen and on random
- * shapes, with outputs filled with NaN beforehand; and the same bits for any number of
- * threads. With $NST_TEST_QUICK only on the smaller ones. Links floors 0 to 2 alone.
+ * Compares every operator of every backend with the scalar one, on chosen and random
+ * shapes, with outputs filled with NaN beforehand. Results must be bit-identical on one
+ * thread and on three. $NST_TEST_QUICK skips large shapes. Links floors 0 to 2 only.
  *
  * Tolerance: |got - want| <= c eps sqrt(K) scale for a sum of K terms of that scale.
  */
@@ -17,19 +17,18 @@
 #include "operators.h"
 #include "../tap.h"
 
-/* A backend as it is checked. */
+/* A backend under test. */
 struct kind {
     const struct nst_backend_ops *ops;
-    const char *name; /* of instructions, or of a precision */
+    const char *name; /* instruction set or precision */
     enum nst_precision precision;
-    double products, sums; /* how many times the tolerance of fp32 on the CPU */
+    double products, sums; /* tolerances relative to fp32 on the CPU */
 };
 
 /*
- * Values are within 1. The transforms of Winograd's F(4x4, 3x3) multiply rounding: K
- * terms add up to sqrt(K) / 3, and 256 eps sqrt(K) is 9e-5 of that; the largest of many
- * values is looked at. TF32 and fp16 keep 11 bits of what is put out, which may be 64
- * times as much.
+ * Values are within 1. The transforms of Winograd's F(4x4, 3x3) amplify rounding: K
+ * terms add up to sqrt(K) / 3, and 256 eps sqrt(K) is 9e-5 of that, for the maximum of
+ * many values. TF32 and fp16 keep 11 bits; their error may be 64 times as large.
  */
 static double tolerance(const struct kind *k, const struct operation *op,
                         const struct input *in)
@@ -39,12 +38,12 @@ static double tolerance(const struct kind *k, const struct operation *op,
     switch (op->terms) {
     case NINE_IN:
         return eps * sqrt(9 * in->s.c);
-    case NINE_OUT: /* losses add the channels */
+    case NINE_OUT: /* losses add terms of all channels */
         return eps * sqrt(9 * in->cout + in->s.c);
     case PICTURE:
         return eps * sqrt(27);
-    case ONE: /* sums over pixels are divided by their number afterwards; 4000 at once
-               * in single precision deviate by 5 eps, and the worst of many by 19 */
+    case ONE: /* sums over pixels are divided by their number; 4000 terms in single
+               * precision deviate by 5 eps, the worst of many by 19 */
         break;
     }
     return 32 * FLT_EPSILON * k->sums;
@@ -77,8 +76,7 @@ static struct nst_backend *open_backend(const struct nst_backend_ops *ops,
     return be;
 }
 
-/* One operator on all shapes: worst error over tolerance, and whether threads matter.
- */
+/* One operator on all shapes: maximum error / tolerance, and equal bits. */
 static void check(const struct kind *kind, const struct operation *op,
                   const struct input *inputs, int count)
 {
@@ -129,7 +127,7 @@ static void check_operators(const struct kind *kind, const struct input *inputs,
         check(kind, op, inputs, count);
 }
 
-/* The CPU backend on one instruction set, if this machine has it. */
+/* The CPU backend with one instruction set, if this machine has it. */
 static void check_set(const char *set, const struct input *inputs, int count)
 {
     setenv("NST_CPU", set, 1);
@@ -161,7 +159,7 @@ static void check_cuda(const struct input *inputs, int count)
         check_operators(&kinds[i], inputs, count);
     if (nst_cuda_device(0, &device, NULL) || strcmp(device.name, "fake") != 0)
         return;
-    /* an older one, for which patches are laid out */
+    /* an older GPU, which uses explicit im2col */
     setenv("NST_FAKE_CUDA_CC", "75", 1);
     check_operators(&older, inputs, count);
 #else

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every backend does with whole vectors against plain loops in double, outputs
- * filled with NaN beforehand and with something behind their ends; and the same bits
- * for any number of threads. Links floors 0 to 2 alone.
+ * Compares the vector operations of every backend with plain loops in double. Outputs
+ * are filled with NaN beforehand, with guard values behind their ends. Results must be
+ * bit-identical for any number of threads. Links floors 0 to 2 only.
  */
 #include "config.h"
 
@@ -179,8 +179,7 @@ static void report(const char *kind, const char *what)
 static void check(const char *kind, const struct nst_backend_ops *ops,
                   enum nst_precision precision)
 {
-    /* single ones, round four, a warp's share, blocks of either kind, several of them
-     */
+    /* few, around 4, around a warp's share, one block, several blocks (CPU and GPU) */
     static const size_t lengths[] = {1,   2,    3,    6,    127,  129,
                                      384, 1000, 2049, 6141, 40003};
     struct nst_backend_config config = {.threads = 1, .precision = precision};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* convolutions.c - convolutions on a backend, and the ways back through them. */
+/* convolutions.c - convolutions and their gradients on a backend. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -64,8 +64,8 @@ static struct output conv_relu_pool(struct nst_backend *be, const struct input *
     return run_conv(be, in, true, true);
 }
 
-/* The way back to a map of s, through a convolution (or none, at the last map), with
- * losses or without. */
+/* Backward step to a map of shape s, from a convolution (at the last map: from none),
+ * with or without losses. */
 static struct output run_grad(struct nst_backend *be, const struct input *in,
                               struct nst_shape s, bool pooled, bool losses, bool last)
 {
@@ -82,7 +82,7 @@ static struct output run_grad(struct nst_backend *be, const struct input *in,
         if (in->relu)
             j.before =
                 (struct nst_loss_grad){regions, in->guided ? 3 : 1, target, -0.7f};
-        if (in->cout % 3 == 1) /* not all of them always */
+        if (in->cout % 3 == 1) /* vary the losses */
             j.after.regions = in->guided ? 2 : 0;
         if (in->cout % 3 == 2) {
             j.before.target = NULL;
@@ -110,7 +110,7 @@ static struct output conv_grad_losses(struct nst_backend *be, const struct input
     return run_grad(be, in, in->s, false, true, false);
 }
 
-/* Pooled from twice the size, and one more of what is odd. */
+/* A map whose pooled shape is in->s: twice the size, sometimes odd. */
 static struct nst_shape doubled(const struct input *in)
 {
     return (struct nst_shape){in->s.c, 2 * in->s.h + in->cout % 2,

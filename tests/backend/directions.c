@@ -11,8 +11,8 @@
 
 enum hold { NOTHING, SOME, MOST };
 
-/* Pairs of a function whose second derivatives are between 1/2 and 2; every fourth one
- * bends the other way, or does so where variables are free. */
+/* Curvature pairs of a function with second derivatives between 1/2 and 2; one in five
+ * has negative curvature and is unusable. */
 struct problem {
     size_t n;
     int count, slots, next;
@@ -80,7 +80,7 @@ static double free_product(size_t n, const bool *held, const float *a, const flo
     return sum;
 }
 
-/* The two-loop recursion as the book has it, in double. */
+/* The textbook two-loop recursion, in double. */
 static void recurse(const struct problem *p, const bool *held, double *d)
 {
     struct nst_ring ring = ring_of(p, p->s, p->y);
@@ -114,7 +114,7 @@ static void recurse(const struct problem *p, const bool *held, double *d)
     }
 }
 
-/* d cut off at the box, x + d, the slope, the longest step. */
+/* Project d onto the box. Returns its slope. */
 static struct nst_direction project(const struct problem *p, double *d)
 {
     struct nst_direction found = {0, 1e10};
@@ -151,7 +151,7 @@ static struct nst_direction want(const struct problem *p, double *d)
     return project(p, d);
 }
 
-/* What a backend makes of it: d, then the trial point. */
+/* Results of a backend. */
 struct made {
     struct nst_direction found;
     float *d, *trial;
@@ -179,7 +179,7 @@ static struct made make(struct nst_backend *be, const struct problem *p)
         y[i] = there(be, p->n, p->y[i]);
     }
     c.pairs = ring_of(p, s, y);
-    if (in_place) /* as the minimiser has it, which gives up the oldest pair for it */
+    if (in_place) /* as the optimiser does: the trial point replaces the oldest pair */
         c.trial = s[p->next];
     made.found = be->ops->vectors->direction(be, p->n, &c);
     made.d = back(be, p->n, d);
@@ -226,7 +226,7 @@ static void check_direction(struct nst_backend *be, struct nst_backend *other,
             compare(made.trial[i], into((double)p->x[i] + made.d[i]), 2 * FLT_EPSILON);
     }
     if (found.max_step > 0) { /* else there is no direction */
-        /* x + d is rounded before x is taken from it again */
+        /* x + d is rounded before x is subtracted again */
         compare(sqrt(off), 0, 1e-4 * sqrt(size) + FLT_EPSILON * sqrt((double)p->n));
         compare(made.found.slope, found.slope, 1e-4 * sum + FLT_EPSILON * climb);
         if (p->boxed)
@@ -239,8 +239,8 @@ static void check_direction(struct nst_backend *be, struct nst_backend *other,
     free(made.d), free(made.trial), free(again.d), free(again.trial), free(d);
 }
 
-/* Many pairs are slow on tests/fakecuda: of long vectors a block of pairs, and two,
- * with their products; more of some lengths. With $NST_TEST_QUICK fewer still. */
+/* Many pairs are slow on tests/fakecuda: for long vectors run one block of pairs, and
+ * two, and many pairs for some lengths only. $NST_TEST_QUICK runs still fewer. */
 static bool worth(size_t n, int count, enum hold hold)
 {
     bool quick = getenv("NST_TEST_QUICK");

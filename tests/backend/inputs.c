@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* inputs.c - what operators are checked with: shapes, chosen and drawn, and values. */
+/* inputs.c - test inputs: chosen and random shapes, and random values. */
 #include "config.h"
 
 #include <math.h>
@@ -9,10 +9,10 @@
 
 static unsigned seed;
 
-/* c, h, w, cout: single pixels, widths round vectors and tiles, odd everything,
- * what a GPU's tensor cores take, few channels and many. Then strips that end
- * within a row, many channels on a small map, channels that do not fill slices of
- * 64 bytes in tiles of 16 rows. */
+/* c, h, w, cout: single pixels, widths around vectors and tiles, odd sizes, multiples
+ * for a GPU's tensor cores, few and many channels. Then: strips that end within a row,
+ * many channels on a small map, channels that do not fill 64-byte slices in tiles of 16
+ * rows. */
 static const int shapes[][4] = {
     {1, 1, 1, 1},     {3, 1, 1, 5},      {2, 1, 17, 3},    {2, 19, 1, 3},
     {3, 16, 16, 16},  {3, 31, 33, 17},   {16, 15, 17, 3},  {5, 4, 4, 7},
@@ -26,13 +26,13 @@ static float *random_values(size_t n)
 {
     float *v = malloc((n ? n : 1) * sizeof *v);
 
-    /* such as fp16 and TF32 hold, too; some are equal */
+    /* exact in fp16 and TF32; some are equal */
     for (size_t i = 0; i < n; i++)
         v[i] = rintf(1024 * tap_random(&seed)) / 1024;
     return v;
 }
 
-/* 0 to n - 1 */
+/* A random number from 0 to n - 1. */
 static int any(int n)
 {
     return (int)((tap_random(&seed) + 1) / 2 * (float)n * 0.999999f);
@@ -43,7 +43,7 @@ size_t guide_area(const struct input *in)
     return (size_t)(2 * in->s.h + 1) * (size_t)(2 * in->s.w + 1);
 }
 
-/* In a third of the inputs, regions with guides, partly 0, and offsets. */
+/* A third of the inputs has masks (partly 0); most regions have offsets. */
 static void make_regions(struct input *in, size_t area)
 {
     in->guided = any(3) == 0;
@@ -57,7 +57,7 @@ static void make_regions(struct input *in, size_t area)
     }
 }
 
-/* Values for c x h x w and cout. */
+/* Random values for shape s: c, h, w, cout. */
 static void make_input(struct input *in, const int s[4], int odd)
 {
     int larger = s[0] > s[3] ? s[0] : s[3];
@@ -81,7 +81,7 @@ static void make_input(struct input *in, const int s[4], int odd)
     make_regions(in, guide_area(in));
 }
 
-/* One row, one column or neither; small where there are many channels. */
+/* A random shape, sometimes of one row or column; small if it has many channels. */
 static void random_shape(int s[4])
 {
     static const int channels[] = {3, 16, 20, 64, 512};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * operators.h - what checkbackend knows of operators: what they are given, what they
- * make of it on one backend, and how long their sums are.
+ * operators.h - checkbackend's table of operators: their inputs, how to run them on a
+ * backend, and the length of their sums.
  */
 #ifndef NST_TESTS_OPERATORS_H
 #define NST_TESTS_OPERATORS_H
@@ -19,41 +19,41 @@ struct input {
     float *x, *other, *third, *weight, *bias, *square; /* square is symmetric */
 };
 
-/* What one operator made on one backend: planar values, or a number. */
+/* Result of an operator on a backend: n floats; maps are planar. */
 struct output {
     size_t n;
     float *v;
 };
 
-/* terms: how long the sums are, as a multiple of one of the shape's numbers */
 struct operation {
     const char *name;
     struct output (*run)(struct nst_backend *be, const struct input *in);
-    enum { ONE, NINE_IN, NINE_OUT, PICTURE } terms;
-    bool pools; /* needs 2 x 2 pixels */
+    enum { ONE, NINE_IN, NINE_OUT, PICTURE } terms; /* length of the sums */
+    bool pools;                                     /* needs 2 x 2 pixels */
 };
 
-/* Until one without a name: of convolutions.c, and of sums.c. */
+/* convolutions.c and sums.c; the last entry has no name. */
 extern const struct operation convolution_operators[], sum_operators[];
 
-/* inputs.c: chosen and random ones; with $NST_TEST_QUICK only smaller ones. */
+/* inputs.c: chosen and random inputs; with $NST_TEST_QUICK small ones only. */
 struct input *make_inputs(int *count);
 void free_inputs(struct input *inputs, int count);
-/* Pixels of a map of twice the size and one more. */
+/* Pixels of a mask: for a map of twice the size, plus one. */
 size_t guide_area(const struct input *in);
 
-/* values.c: what is there is given to be freed. A tensor with these values, or NaN. */
+/* values.c. take() and read_floats() free their argument on the backend. */
+/* A tensor with these values; NULL: NaN. */
 struct nst_tensor *tensor(struct nst_backend *be, struct nst_shape s,
                           const float *values);
 struct output take(struct nst_backend *be, struct nst_tensor *t);
-/* Both outputs, one after the other. */
+/* Both outputs, concatenated. Frees b. */
 struct output both(struct output a, struct output b);
-/* Numbers that hold what is on the host, and some that nobody has set. */
+/* A buffer with a copy of host memory, or with NaN. */
 void *buffer(struct nst_backend *be, const void *host, size_t bytes);
 void *poisoned(struct nst_backend *be, size_t bytes);
-/* Read n floats of them, and free them. */
+/* Read n floats of a buffer, and free it. */
 float *read_floats(struct nst_backend *be, void *there, size_t n);
-/* The regions' terms, there. */
+/* Copies of the input's regions on the backend. */
 void regions_to_device(struct nst_backend *be, const struct input *in,
                        struct nst_region_grad there[REGIONS]);
 void free_regions(struct nst_backend *be, struct nst_region_grad there[REGIONS]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sums.c - what is made of maps on a backend: copies, sums over pixels, losses. */
+/* sums.c - copies, sums over pixels and losses on a backend. */
 #include "config.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@ static struct output copy(struct nst_backend *be, const struct input *in)
     return take(be, y);
 }
 
-/* All of a map, or what is left without an edge. */
+/* The full map, or part of it without its edges. */
 static struct nst_window part(const struct input *in)
 {
     struct nst_window w = nst_window_full(in->s);
@@ -26,7 +26,7 @@ static struct nst_window part(const struct input *in)
     return w;
 }
 
-/* Sums of a window: n doubles, that begin as 0.5 where they are added to. */
+/* Sums over a window: n doubles, which start at 0.5 if add. */
 static struct output sums_of(struct nst_backend *be, size_t n, bool add, double scale,
                              void (*work)(struct nst_backend *be,
                                           const struct input *in, bool add,
@@ -108,7 +108,7 @@ static struct output squared_error(struct nst_backend *be, const struct input *i
                    do_squared_error, in);
 }
 
-/* A sum, and what else was made, floats. */
+/* A scaled sum, followed by the other outputs. */
 static struct output with_sum(struct nst_backend *be, void *sum, double scale,
                               struct output rest)
 {
@@ -121,7 +121,7 @@ static struct output with_sum(struct nst_backend *be, void *sum, double scale,
     return both(o, rest);
 }
 
-/* Doubles between -1 and 1, there. */
+/* A buffer with the n floats at v as doubles. */
 static double *doubles(struct nst_backend *be, const float *v, size_t n)
 {
     double *here = malloc(n * sizeof *here);
@@ -171,7 +171,7 @@ static struct output moment_loss(struct nst_backend *be, const struct input *in)
                          (struct output){c, read_floats(be, offset, c)}));
 }
 
-/* The losses of pixels: gradients are added to what is there. */
+/* Pixel losses; their gradients are added to grad. */
 static struct output pixel_loss(struct nst_backend *be, const struct input *in,
                                 bool temporal_loss)
 {
@@ -200,7 +200,7 @@ static struct output temporal_loss(struct nst_backend *be, const struct input *i
     return pixel_loss(be, in, true);
 }
 
-/* A window of a picture to the middle of a larger one. */
+/* Copies a window of a picture to the middle of a larger one. */
 static struct output copy_window(struct nst_backend *be, const struct input *in)
 {
     struct nst_image_size of = {in->s.h, in->s.w}, larger = {in->s.h + 3, in->s.w + 2};

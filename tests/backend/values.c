@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* values.c - to a backend and back: tensors, numbers, what regions add. */
+/* values.c - tensors, buffers and regions: to a backend and back. */
 #include "config.h"
 
 #include <math.h>
@@ -76,7 +76,7 @@ float *read_floats(struct nst_backend *be, void *there, size_t n)
     return v;
 }
 
-/* A region's matrix, there. */
+/* A region's packed matrix on the backend. */
 static float *show_matrix(struct nst_backend *be, const struct input *in,
                           const float *values)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vectors.c - vectors to a backend and back, and what they should hold. */
+/* vectors.c - random vectors, to a backend and back, and their comparison. */
 #include "config.h"
 
 #include <math.h>

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* vectors.h - what the sources of checkvectors know of each other. */
+/* vectors.h - functions shared by the sources of checkvectors. */
 #ifndef NST_TESTS_VECTORS_H
 #define NST_TESTS_VECTORS_H
 
 #include "backend/backend.h"
 
-#define BEHIND 5 /* floats behind the end of a vector, which must stay */
+#define BEHIND 5 /* guard values behind the end of a vector */
 
 static const struct nst_box box = {-0.5f, 0.5f};
 
 /* vectors.c */
-extern double worst; /* error over tolerance, of what was compared */
+extern double worst; /* maximum error / tolerance of the comparisons */
 
-void begin_values(void); /* by a new seed, or the one of the environment */
+void begin_values(void); /* new random seed, or that of $NST_TEST_SEED */
 float any(void);         /* -1 to 1 */
 void compare(double got, double want, double tolerance);
-/* n floats in [-1, 1] times scale, or NaNs; BEHIND marks behind them. */
+/* n random floats in [-scale, scale], or NaNs, and the guard values. */
 float *values(size_t n, float scale);
 float *nans(size_t n);
+/* Upload to a new buffer. */
 float *there(struct nst_backend *be, size_t n, const float *host);
-/* What is there now; freed there. Marks must be what they were. */
+/* Download and free the buffer. The guard values must be intact. */
 float *back(struct nst_backend *be, size_t n, float *v);
 void drop(struct nst_backend *be, float *v);
-double into(double v); /* the box */
+double into(double v); /* clamp to the box */
 
-/* directions.c: of vectors of n, to the bit the same by both. */
+/* directions.c: vectors of n floats; both backends must give equal bits. */
 void check_directions(struct nst_backend *be, struct nst_backend *other, size_t n);
 
 #endif

@@ -85,7 +85,7 @@ static double ceiling(void)
 {
     const char *set = nst_nchw16c_choose()->name;
     int threads = nst_threads_count(be->threads), floats = 4;
-    nst_work *loop = fma_4;
+    nst_work_fn *loop = fma_4;
     volatile float sink;
     double begin;
 

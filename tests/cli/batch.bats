@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Many pictures in one run: where they come from, where they go, and what is left out.
+# Batches: their inputs, their outputs, and which images are skipped.
 bats_require_minimum_version 1.5.0
 load helper
 
-# a folder of pictures, with others in it
+# album: a directory of images with subdirectories.
 album() {
     mkdir -p album/trip/far album/.hidden
     cp photo.ppm album/one.ppm
@@ -20,12 +20,12 @@ made() {
     (cd "$1" && find . -type f | sort)
 }
 
-# as FORMAT FILE: a picture in another format, otherwise as it is
+# as FORMAT FILE: convert an image to another format without stylising it.
 as() {
     nst -q -s style.ppm --strength 0 "$2" -S native -o "${2%.*}.$1"
 }
 
-@test "a folder's pictures are taken in order, and deeper ones with -r" {
+@test "a directory's images are processed in order, with -r also those in subdirectories" {
     album
     nst -s style.ppm -o a/ album/ 2>log
     [ "$(made a)" = "./one-style.ppm
@@ -41,7 +41,7 @@ as() {
 ./trip/style/three_0003.ppm" ]
 }
 
-@test "a tree that the results are in can be done again" {
+@test "a directory tree that contains the results can be processed again" {
     album
     cd album
     nst -r --skip-done -s munch --format png -o made/ . 2>log
@@ -50,7 +50,7 @@ as() {
     [ "$(tail -n 1 log)" = "nst: 0 done, 4 skipped, 0 failed" ]
 }
 
-@test "a folder that cannot be read fails alone" {
+@test "an unreadable directory fails, and the others are processed" {
     local as_nobody=()
     if [ "$(id -u)" = 0 ]; then # may read all
         needs setpriv
@@ -74,7 +74,7 @@ as() {
     [ -s made/a/photo-style.ppm ] && [ -s made/z/photo-style.ppm ]
 }
 
-@test "names come from a list, by lines or zero bytes, from a file or standard input" {
+@test "--files-from reads names from a file or standard input, by line or NUL byte" {
     cp photo.ppm 'with a space.ppm'
     cp photo.ppm $'with\na line.ppm'
     printf 'with a space.ppm\n\nphoto.ppm' >list
@@ -84,7 +84,7 @@ as() {
     [ "$(find b -type f -print0 | tr -cd '\0' | wc -c)" = 2 ]
 }
 
-@test "results that would meet, or be read, are refused before work begins" {
+@test "outputs that collide with each other or with an input are refused before work begins" {
     album
     mkdir other
     cp photo.ppm other/one.ppm
@@ -103,7 +103,7 @@ as() {
     refused 2 'No such file' -s style.ppm -o out/ --files-from nowhere
 }
 
-@test "two paths to one place are seen to meet" {
+@test "outputs that collide through symbolic links are refused" {
     mkdir -p a b out/real
     cp photo.ppm a/real.ppm
     cp photo.ppm b/link.ppm
@@ -117,7 +117,7 @@ as() {
     [ "$(made new | wc -l)" = 2 ]
 }
 
-@test "any bytes are a name, and none breaks a line or JSON" {
+@test "file names of any bytes keep messages on one line and JSON valid" {
     needs jq
     odd=$'a \n"b"\e\'\xff*.ppm'
     cp photo.ppm "$odd"
@@ -127,7 +127,7 @@ as() {
     run ! grep -av '^nst: ' lines
     "$NST" -S 32 -n 2 -s style.ppm "$odd" one.ppm -o out/ --progress json 2>events
     [ "$(grep '^{' events | jq -r 'select(.event == "end") | .picture | length' | sort -n | tr '\n' ' ')" = "7 14 " ]
-    # its name cannot be held by JSON, what it is can
+    # JSON cannot hold the first name; it can hold this one
     cp photo.ppm $'a \n"b".ppm'
     nst -s style.ppm $'a \n"b".ppm' -o $'c\n.png' --history h.jsonl
     "$(dirname "$NST")"/nst-history --history h.jsonl list >runs
@@ -138,7 +138,7 @@ as() {
     [ "$(grep -c . <<<"$stderr")" = 2 ]
 }
 
-@test "what is done is skipped, and made anew when anything about it changes" {
+@test "--skip-done skips finished results and repeats them if an input or option changes" {
     needs jq
     for format in png jpg tif webp; do
         cp photo.ppm photo-$format.ppm
@@ -161,7 +161,7 @@ as() {
     [ "$(all)" = "nst: 4 done, 0 skipped, 0 failed" ]
     nst -s style.ppm -o out/ photo-png.png -s hokusai --skip-done --name photo-png-style.png
     [ "$(all)" = "nst: 1 done, 3 skipped, 0 failed" ]
-    # a result that was stopped is not done
+    # a result of an interrupted run does not count as finished
     "$NST" -S 256 -n 100000 -s style.ppm photo.ppm -o out/photo-style.png --progress none &
     sleep 0.5
     kill -INT $!
@@ -171,7 +171,7 @@ as() {
     [[ $stderr != *"is up to date"* ]]
 }
 
-@test "a batch killed and started again finishes with the same bytes" {
+@test "a batch that is killed and restarted gives the same bytes" {
     for i in 1 2 3 4 5 6; do
         picture p$i.ppm 64 48 $((i + 2))
         as png p$i.ppm
@@ -194,7 +194,7 @@ as() {
     done
 }
 
-@test "one bad picture of many is told, and the rest are made" {
+@test "one bad image of a batch is reported, and the others are made" {
     echo nonsense >bad.png
     run -1 --separate-stderr nst -s style.ppm -o out/ photo.ppm bad.png style.ppm
     [[ $stderr == *"bad.png: "* ]]
@@ -202,19 +202,19 @@ as() {
     [ "$(made out | wc -l)" = 2 ]
 }
 
-# numbered N: N small pictures p1.ppm ... of different sizes
+# numbered N: make N small images p1.ppm ... of different sizes.
 numbered() {
     for i in $(seq "$1"); do
         picture p"$i".ppm $((24 + i % 3 * 8)) 24 $((i + 2))
     done
 }
 
-@test "pictures side by side are the same as one after the other" {
+@test "results are the same for any number of parallel jobs" {
     numbered 7
     munch='-s munch:0.3' # a style pack beside the picture
     for options in "" "--scales 24,32" "--colour match" "$munch" "--strength 0.5 --padding reflect"; do
         for jobs in 1 2 3 auto; do
-            # shellcheck disable=SC2086 # words are wanted
+            # shellcheck disable=SC2086 # word splitting is intended
             nst -t 2 -j $jobs -s style.ppm $options p?.ppm -o $jobs/ 2>log
             [ "$(tail -n 1 log)" = "nst: 7 done, 0 skipped, 0 failed" ]
             diff -r 1 $jobs
@@ -223,7 +223,7 @@ numbered() {
     done
 }
 
-@test "a style is read and measured once for all pictures" {
+@test "a batch reads a style only once" {
     numbered 5
     mkfifo fifo.ppm
     cat style.ppm >fifo.ppm & # and no more than this once
@@ -231,7 +231,7 @@ numbered() {
     [ "$(made out | wc -l)" = 5 ]
 }
 
-@test "side by side, each line and each event says which picture it is about" {
+@test "with parallel jobs, progress lines and events name their image" {
     needs jq
     numbered 3
     "$NST" -S 32 -n 3 -j 3 --progress json -s style.ppm p?.ppm -o out/ 2>events
@@ -244,7 +244,7 @@ numbered() {
     grep -q '100%.*3/3 pictures' bar
 }
 
-@test "an interrupt ends all pictures at work with what they have" {
+@test "an interrupt writes the best image so far of every running job" {
     numbered 6
     "$NST" -S 64 -n 100000 -t 2 -j 2 --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
     pid=$!
@@ -257,14 +257,14 @@ numbered() {
     [ "$(grep -c '"end":"stopped"' progress)" = 2 ]
 }
 
-@test "an interrupt leaves alone what has not begun" {
+@test "an interrupt leaves images that have not started untouched" {
     numbered 2
     needs jq
     needs_plain_build
     one=$("$NST" -S 320 -s style.ppm p1.ppm -o x.ppm --dry-run --json | jq .peak_memory)
     mkdir out
     echo old >out/p2-style.ppm
-    # there is no room for the second beside the first
+    # memory for one image, not for two at a time
     "$NST" -S 320 -n 100000 -t 2 -j 2 --max-memory $((one + 16777216)) --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
     pid=$!
     wait_until '[ "$(grep -c step progress)" -gt 20 ]'
@@ -280,22 +280,22 @@ numbered() {
     fi
 }
 
-@test "what fails for all is said once" {
+@test "an error that all images share is reported once" {
     numbered 6
     for options in "-s missing.png" "-s style.ppm --mask missing.png" "-s style.ppm --init missing.png"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         run -1 --separate-stderr nst -t 3 -j 3 $options p?.ppm -o out/
         [ "$(grep -c missing.png <<<"$stderr")" = 1 ]
     done
 }
 
-@test "killed at random moments again and again, a batch loses nothing" {
+@test "a batch killed repeatedly at random moments loses nothing" {
     needs jq
     for i in 1 2 3 4 5 6 7 8; do
         picture p$i.ppm 40 30 $((i + 2))
         as png p$i.ppm
     done
-    # no function: of one in the background, the shell would be killed, and not nst
+    # an array, not a function: kill would hit the background shell and not nst
     batch=("$NST" -q -S 40 -n 200 -t 2 -j 2 -s style.ppm p?.png --skip-done)
     RANDOM=${NST_TEST_SEED:-$$}
     echo "# NST_TEST_SEED=${NST_TEST_SEED:-$$}"
@@ -309,7 +309,7 @@ numbered() {
             kills=$((kills + 1))
         fi
         wait $! || true
-        # what is there is whole, and nothing else is
+        # every result is complete, and there are no other files
         for f in cut/*; do
             [ ! -e "$f" ] || cmp "$f" "whole/$(basename "$f")"
         done
@@ -317,19 +317,19 @@ numbered() {
     done
     "${batch[@]}" -o cut/ --history cut.jsonl
     diff -r whole cut
-    # a kill may come between a result and its line in the history, and cut one line short
+    # each kill may lose the history line of one result
     "$(dirname "$NST")"/nst-history --history cut.jsonl list >runs
     [ "$(wc -l <runs)" -ge $((8 - kills)) ]
 }
 
-@test "a full disk is said in a line, and leaves no half of a file" {
+@test "a full disk is reported in one line and leaves no partial file" {
     mkdir small
     unshare -rm true 2>/dev/null || skip "no file system can be mounted here"
     cat >full.sh <<'END'
 set -eu
 mount -t tmpfs -o size=48k tmpfs small || exit 77
 cp photo.ppm p1.ppm && cp photo.ppm p2.ppm
-# the history is there, and full
+# a history that exists, on a full disk
 "$NST" -q -S 32 -n 2 -s style.ppm photo.ppm -o first.png --history small/h.jsonl
 cp small/h.jsonl before.jsonl
 head -c 100000 /dev/zero >small/filler 2>/dev/null || true

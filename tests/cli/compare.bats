@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What nst-compare says.
+# The metrics and messages of nst-compare.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -17,7 +17,7 @@ near() {
     awk -v a="$1" -v b="$2" -v e="${3:-1e-6}" 'BEGIN { d = a - b; exit !(d < e && d > -e) }'
 }
 
-# The definitions once more, for two P3 pictures, without a thought for speed.
+# plainly FILE FILE: SSIM, PSNR and colour consistency of two P3 images, by definition.
 plainly() {
     cat "$1" "$2" | awk '
         { for (i = 1; i <= NF; i++) v[n++] = $i }
@@ -50,7 +50,7 @@ plainly() {
         }'
 }
 
-@test "SSIM, PSNR and colours are what their definitions say" {
+@test "SSIM, PSNR and colour consistency match their definitions" {
     needs jq
     picture other.ppm 48 36 13
     "$COMPARE" --json photo.ppm other.ppm >figures.json
@@ -60,7 +60,7 @@ plainly() {
     near "$(figure colour_consistency <figures.json)" "$colour"
 }
 
-@test "a picture is like itself" {
+@test "an image compared with itself has the best value of every metric" {
     needs jq
     "$COMPARE" --json photo.ppm photo.ppm | jq -e '.ssim == 1 and .psnr == null and
         .colour_consistency > 0.999999 and .perceptual_distance == 0 and
@@ -68,7 +68,7 @@ plainly() {
     "$COMPARE" photo.ppm photo.ppm | grep -qE '^SSIM +1\.0000$'
 }
 
-@test "the more style, the further from the photograph and the nearer to the painting" {
+@test "more strength moves the result away from the content and closer to the style" {
     needs jq
     for strength in 0 0.5 1; do
         nst -s style.ppm photo.ppm -S 48 -n 60 -o $strength.png --strength $strength
@@ -79,12 +79,12 @@ plainly() {
         rises(-.style_distance)' figures.json
 }
 
-@test "the original is resized to the result" {
+@test "the original is resized to the size of the result" {
     nst -s style.ppm photo.ppm -S 32 -o small.png --strength 0
     "$COMPARE" photo.ppm small.png | grep -qE '^SSIM +0\.99|^SSIM +1\.0'
 }
 
-@test "the painting is taken at the size of the result, as nst took it" {
+@test "the style image is resized to the size that nst uses for the result" {
     needs jq
     picture painting.ppm 96 64 5
     nst -s painting.ppm painting.ppm -S 48 --strength 0 -o small.ppm
@@ -95,7 +95,7 @@ plainly() {
         'BEGIN { exit !(b < 1.02 * a && b > 0.98 * a) }'
 }
 
-@test "a style pack has no layers to compare, and it is said" {
+@test "a style pack is refused because it lacks the compared layers" {
     for pack in munch munch.nststyle; do
         cp "${srcdir:?}/styles/munch.nststyle" .
         run --separate-stderr "$COMPARE" -s $pack photo.ppm style.ppm
@@ -104,10 +104,10 @@ plainly() {
     done
 }
 
-@test "what cannot be compared is refused in a line" {
+@test "invalid arguments are refused with a message" {
     for bad in photo.ppm "photo.ppm none.ppm" "photo.ppm style.ppm photo.ppm" \
         "-m nosuch photo.ppm style.ppm"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         run --separate-stderr "$COMPARE" $bad
         echo "$status $stderr"
         [ "$status" -gt 0 ]
@@ -116,7 +116,7 @@ plainly() {
     done
 }
 
-@test "the manual is clean, and has every option" {
+@test "the manual is valid mdoc and lists every option" {
     needs mandoc
     run mandoc -T lint -W warning "${srcdir:?}/man/nst-compare.1"
     [ -z "$(grep -v 'outdated mandoc.db' <<<"$output")" ]
@@ -125,8 +125,8 @@ plainly() {
     diff help manual
 }
 
-# The figures expected are those of PyTorch in float64 on these weights and pictures.
-@test "LPIPS is what its definition says, for both networks, and only with weights" {
+# PyTorch computed the expected values in float64 from these weights and images.
+@test "LPIPS matches PyTorch for both networks and requires weights" {
     needs jq
     picture a.ppm 70 66 11
     picture b.ppm 70 66 5
@@ -144,7 +144,7 @@ plainly() {
     [ "$status" = 2 ]
 }
 
-@test "the overall score is 1 for equal pictures, and what the manual says for others" {
+@test "the overall score is 1 for equal images and follows the manual's formula" {
     needs jq
     "$(dirname "$NST")/nst-compare" photo.ppm photo.ppm --json | jq -e '.overall == 1'
     "$(dirname "$NST")/nst-compare" photo.ppm style.ppm --json | jq -e '

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What the shells complete: each is asked itself.
+# Completions, as the shells themselves produce them.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -9,7 +9,7 @@ setup_file() {
     PATH=$(dirname "$NST"):$PATH
 }
 
-@test "completions are what the programs say of their options" {
+@test "the installed completions match the options of the programs" {
     needs jq
     needs_serve
     mkdir made
@@ -17,13 +17,13 @@ setup_file() {
     diff -r "$DIR" made
 }
 
-# in_bash WORD...: what the last word can become, with = a word of its own
+# in_bash WORD...: the completions of the last word; = is a word of its own.
 in_bash() {
     bash -c '. "$DIR/nst.bash"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _nst
         printf "%s\n" "${COMPREPLY[@]}"' - "$@" | sort
 }
 
-@test "bash completes options, their values, names of packs, presets, models, layers" {
+@test "bash completes options, values, style packs, presets, models and layers" {
     [ "$(in_bash nst --style-sc)" = --style-scale ]
     [ "$(in_bash nst --colour = con)" = content ]
     [ "$(in_bash nst -p dra)" = draft ]
@@ -54,7 +54,7 @@ rm" ]
     [ "$(in_bash nst-serve --token-file pho)" = photo.ppm ]
 }
 
-@test "fish completes them too" {
+@test "fish completes options, values, style packs, models and layers" {
     needs fish
     in_fish() { fish --no-config -c 'source $DIR/nst.fish; complete -C "$argv"' "$1" | cut -f1; }
     [ "$(in_fish 'nst --style-sc')" = --style-scale ]
@@ -71,10 +71,10 @@ rm" ]
     in_fish 'nst-serve --max-hist' | grep -qx -e --max-history-images
 }
 
-@test "zsh completes them too" {
+@test "zsh completes options, values, style packs, models and layers" {
     needs zsh
     needs_terminal
-    # the line that a tab makes of another, in an interactive shell
+    # the command line after a tab, in an interactive shell
     in_zsh() {
         cat >ask.zsh <<'END'
 zmodload zsh/zpty

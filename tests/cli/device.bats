@@ -1,14 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 #
-# --device, --precision and --list-devices. What needs a GPU runs on the one of
-# tests/fakecuda, in a build --with-cuda=fake, and is skipped in others: a real GPU has no
-# settings for too little memory.
+# --device, --precision and --list-devices. GPU tests need the emulated GPU of
+# tests/fakecuda (configure --with-cuda=fake), because only its memory can be limited.
 bats_require_minimum_version 1.5.0
 load helper
 unset NST_FAKE_CUDA_DRIVER
 
-# A CPU that stands in for a GPU is slow: it is given the recipe of the least work.
+# An emulated GPU is slow, so use the fastest preset.
 eval "$(declare -f setup | sed '1s/setup/setup_helper/')"
 setup() {
     setup_helper
@@ -22,12 +21,12 @@ is_fake() {
         skip "the build has no GPU of the tests"
 }
 
-# takes_long: it would, with sanitizers; another build has it
+# takes_long: skip a test that takes minutes with sanitizers.
 takes_long() {
     [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers, and it takes minutes"
 }
 
-# on DEVICE OPTION...: a small picture; the trace's last line in $last
+# on DEVICE OPTION...: make a small image; set $last to the last line of the trace.
 on() {
     local device=$1
     shift
@@ -39,17 +38,17 @@ on() {
 
 kept=35000000 # bytes of a GPU's memory that a run takes whatever its size
 
-# takes ARG...: bytes that a run takes besides
+# takes ARG...: the bytes that a run takes beyond these.
 takes() {
     "$NST" --device cuda "$@" -o x.png --dry-run --json | jq .device_memory
 }
 
-# near A B SHARE: numbers that differ by no more than that share
+# near A B FRACTION: A differs from B by at most that fraction of B.
 near() {
     awk -v a="$1" -v b="$2" -v s="$3" 'BEGIN { d = a - b; exit !((d < 0 ? -d : d) <= s * b) }'
 }
 
-@test "devices are listed, and why there is no GPU" {
+@test "--list-devices lists the CPU and the GPUs, or why there is none" {
     run --separate-stderr "$NST" --list-devices
     [ "$status" -eq 0 ]
     [[ ${lines[0]} == "cpu      "* ]]
@@ -61,7 +60,7 @@ near() {
     [[ $output != *"cuda:0"* || $output != *fake* ]]
 }
 
-@test "a device of no such name, and a precision that the CPU has not, are refused" {
+@test "unknown devices, unknown precisions and those that the CPU lacks are refused" {
     run --separate-stderr on gpu
     [ "$status" -eq 2 ]
     [[ $stderr == "nst: device: 'gpu' is not auto, cpu, cuda, cuda:N or"* ]]
@@ -77,7 +76,7 @@ near() {
     [[ $stderr == *"'fp8' is not one of auto|fp32|tf32|fp16" ]]
 }
 
-@test "the CPU works where there is no GPU, and one line says so" {
+@test "without a usable GPU nst falls back to the CPU and says so in one line" {
     if "$NST" --list-devices | grep -q 'without CUDA'; then
         run --separate-stderr on cuda
         [ "$status" -eq 1 ]
@@ -105,7 +104,7 @@ near() {
     [ "$stderr" = "nst: cuda:1: there is cuda:0 alone" ]
 }
 
-@test "a GPU makes the CPU's picture, as near as its precision is" {
+@test "a GPU makes the CPU's image within the tolerance of its precision" {
     is_fake
     takes_long
     on cpu
@@ -121,13 +120,13 @@ near() {
         --optimiser adam --precision fp16
 }
 
-@test "a GPU's memory is kept, by tiles" {
+@test "tiles keep a run within the memory of the GPU" {
     is_fake
     takes_long
     picture long.ppm 256 24 5
     set -- -S native -n 1 --curvature-pairs 1 -s style.ppm long.ppm
     "$NST" -q --history none --device cuda "$@" -o whole.png
-    # less than one piece takes; a tenth is left for others
+    # less than an untiled run takes; nst leaves a tenth to other programs
     export NST_FAKE_CUDA_MEMORY=$(($(takes "$@") * 9 / 10 + kept))
     "$NST" --history none --progress none --device cuda "$@" -o out.png 2>said
     grep -q 'using .* tiles to stay within' said
@@ -139,7 +138,7 @@ near() {
     [[ $stderr == *"pixels need at least "*" MiB of GPU memory, but "*" are allowed"* ]]
 }
 
-@test "the history says what worked, and a batch on a GPU is its pictures one by one" {
+@test "the history records the GPU, and parallel jobs on it do not change results" {
     is_fake
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
     "$NST" -q --history h --device cuda -j 1 -S 24 -n 2 -s "$srcdir/samples/style.svg" \
@@ -150,7 +149,7 @@ near() {
     for f in one/*; do cmp "$f" "three/${f#one/}"; done
 }
 
-@test "in fp16, too, a picture does not depend on those before it" {
+@test "in fp16 a result does not depend on the images before it" {
     is_fake
     cp photo.ppm next.ppm
     "$NST" -q --history none --device cuda --precision fp16 -j 1 -S 24 -n 4 -w 100 \
@@ -158,14 +157,14 @@ near() {
     cmp both/photo-style.ppm both/next-style.ppm
 }
 
-@test "--dry-run says what a run takes of a GPU's memory" {
+@test "--dry-run estimates the GPU memory of a run" {
     is_fake
     set -- -S 32 -s style.ppm photo.ppm -o x.png --dry-run
     "$NST" --device cuda "$@" | grep -Eq '^GPU memory       [0-9]+ MiB of [0-9]+ MiB$'
     "$NST" --device cuda "$@" --json | jq -e '.device_memory > 0 and
         .device_limit > .device_memory and .peak_memory > 0'
     "$NST" --device cpu "$@" --json | jq -e 'has("device_memory") | not'
-    # four planes hold a frame to the one before it
+    # the temporal loss takes four planes
     printf 'YUV4MPEG2 W32 H24 F25:1 C420jpeg\n' >film.y4m
     for _ in 1 2; do
         echo FRAME
@@ -179,18 +178,18 @@ near() {
     [ $((held - free)) = $((4 * 4 * 32 * 24)) ]
 }
 
-@test "pictures side by side take no more of a GPU's memory than there is" {
+@test "parallel jobs stay within the memory of the GPU" {
     is_fake
     takes_long
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
     set -- -S 96 -n 1 -s "$srcdir/samples/style.svg"
-    # as much as one and a half need, and what is kept for each of three
+    # memory for one and a half images, and the fixed part of three runs
     NST_FAKE_CUDA_MEMORY=$(($(takes "$@" 1.svg) * 3 / 2 + 3 * kept)) \
         "$NST" -q --history h --device cuda -j 3 "$@" -o three/ 1.svg 2.svg 3.svg
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
 }
 
-@test "several GPUs share the pictures, and make what one makes" {
+@test "several GPUs share a batch and give the results of one" {
     is_fake
     takes_long
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
@@ -204,12 +203,12 @@ near() {
     [ "$status" -eq 0 ]
     grep -q "cuda:7: there is cuda:0 to cuda:1; continuing without this GPU" <<<"$stderr"
     for f in one/*; do cmp "$f" "three/${f#one/}"; done
-    # the one there is makes some beside each other
+    # the remaining GPU runs jobs in parallel
     grep '^{' <<<"$stderr" | jq -r .event | grep -v step | head -n 2 | sort -u >first
     [ "$(cat first)" = start ]
 }
 
-@test "pictures side by side are all made on the GPU that was asked for" {
+@test "parallel jobs all run on the requested GPU" {
     is_fake
     for i in 1 2 3; do cp "$srcdir/samples/content.svg" "$i.svg"; done
     NST_FAKE_CUDA_DEVICES=2 "$NST" -q --history h --device cuda:1 -j 3 -S 24 -n 2 \
@@ -217,10 +216,10 @@ near() {
     [ "$(jq -s 'length == 3 and all(.device == "cuda")' h)" = true ]
 }
 
-@test "a run on a GPU goes on where it was, the same to the bit" {
+@test "a run resumed on a GPU is the same to the bit" {
     is_fake
     for o in "--precision tf32" "--precision fp16" "--optimiser adam"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         for n in "whole 6" "part 3 --checkpoint ck"; do
             set -- $n
             "$NST" -q --history none --device cuda -S 24 -n "$2" $o "${@:3}" \

@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Frames: YUV4MPEG2 streams and animations, and that what is still stays still.
+# Films: YUV4MPEG2 and PNM streams and animations, and how stable static areas are.
 bats_require_minimum_version 1.5.0
 load helper
 
-# film CHROMA FRAMES: a stream of 48x36, grey waves with noise, and a square that moves.
+# film CHROMA FRAMES: a 48x36 stream of grey waves with noise and a moving square.
 film() {
     printf 'YUV4MPEG2 W48 H36 F25:1 Ip A1:1 C%s XOURS\n' "$1"
     awk -v frames="$2" -v kind="$1" 'BEGIN {
         srand(3)
-        # the upper byte of deep samples: half of their range
+        # upper byte of samples above 8 bits: half of their range
         high = kind ~ /10$/ ? 2 : kind ~ /12$/ ? 8 : kind ~ /14$/ ? 32 : 0
         chroma = kind ~ /mono/ ? 0 : kind ~ /444/ ? 2 * 48 * 36 : kind ~ /422/ ? 48 * 36 : 48 * 18 # 411 too
         for (t = 0; t < frames; t++) {
@@ -36,7 +36,7 @@ frames() { # FILE: how many
     grep -ao FRAME "$1" | wc -l
 }
 
-# flicker FILE: of the rows that no square moves through, the mean change of luma
+# flicker FILE: mean change of luma in the rows that the square never touches.
 flicker() {
     tail -c +"$(($(head -n 1 "$1" | wc -c) + 1))" "$1" | od -An -v -tu1 -w1 |
         awk -v size=$((6 + 48 * 36 * 3 / 2)) '{
@@ -48,7 +48,7 @@ flicker() {
         } END { print sum / n }'
 }
 
-@test "a stream goes through a pipe frame by frame, as it was described" {
+@test "a stream passes through a pipe frame by frame and keeps its header" {
     film 420jpeg 3 >in.y4m
     nst --y4m -S native -s style.ppm - <in.y4m >out.y4m
     [ "$(head -n 1 out.y4m)" = "$(head -n 1 in.y4m)" ]
@@ -61,12 +61,12 @@ flicker() {
     cmp out.y4m again.y4m
 }
 
-@test "a stream's colours come back as they were, in all kinds of frames" {
+@test "colours survive reading and writing in every frame format" {
     for kind in 420jpeg 420mpeg2 420 422 411 444 mono 420p10 422p12 444p14 mono12; do
         film $kind 1 >in.y4m
         nst --y4m -S native -n 1 --strength 0 -s style.ppm in.y4m -o out.y4m
         [ "$(wc -c <out.y4m)" = "$(wc -c <in.y4m)" ]
-        # but for a step of 8 bits
+        # within one step of 8 bits
         case $kind in
         *10) width=2 step=4 ;;
         *12) width=2 step=16 ;;
@@ -79,7 +79,7 @@ flicker() {
     done
 }
 
-@test "what is still flickers less than half as much as in frames of their own" {
+@test "static areas of a stream flicker less than half as much as in single frames" {
     film 420jpeg 5 >in.y4m
     header=$(head -n 1 in.y4m)
     size=$((6 + 48 * 36 * 3 / 2))
@@ -100,7 +100,7 @@ flicker() {
     awk '{ exit !($3 < $1 / 2 && $3 < $2) }' figures
 }
 
-@test "of a stream that is cut short, a pipe gets the frames that were whole" {
+@test "a truncated stream gives its complete frames and an error" {
     film 420jpeg 3 >in.y4m
     head -c -100 in.y4m >short.y4m
     status=0
@@ -112,14 +112,14 @@ flicker() {
     cmp out.y4m <(head -c -$size whole.y4m)
 }
 
-@test "a reader that goes away ends a stream, in a line" {
+@test "a reader that closes the pipe ends a stream with a one-line error" {
     film 420jpeg 20 >in.y4m
     { nst --y4m -S native -s style.ppm - <in.y4m 2>said || echo $? >status; } | head -c 3000 >/dev/null
     [ "$(cat status)" = 1 ]
     [ "$(cat said)" = "nst: standard output: cannot be written: Broken pipe" ]
 }
 
-@test "ffmpeg reads what it wrote, between films of all kinds" {
+@test "films in every pixel format pass from ffmpeg through nst to ffmpeg" {
     needs ffmpeg
     source() { # SIZE FORMAT
         ffmpeg -nostdin -v error -f lavfi -i "testsrc=size=$1:rate=5:duration=0.6" -pix_fmt "$2" \
@@ -147,9 +147,9 @@ END
     [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.avi)" = 3 ]
 }
 
-# gif FRAMES: an animation of 48x36 that is shown 5 times, its frames for 0.1 s, 0.2 s
-# and so on; waves, a square that moves, and a corner that is transparent. Seven bits a
-# pixel, and the table cleared before codes become wider than bytes: so they are bytes.
+# gif FRAMES: a 48x36 animation with 5 loops and delays of 0.1 s, 0.2 s and so on:
+# waves, a moving square and a transparent corner. With 7 bits per pixel, and the code
+# table cleared before codes exceed 8 bits, each code is one byte.
 gif() {
     LC_ALL=C awk -v frames="$1" 'BEGIN {
         w = 48
@@ -177,7 +177,7 @@ gif() {
     }'
 }
 
-@test "an animation stays one: frames, times, repeats and what is transparent" {
+@test "an animation keeps its frames, delays, loops and transparency" {
     needs vips
     gif 3 >in.gif
     field() { vipsheader -f "$2" "$1"; }
@@ -194,18 +194,18 @@ gif() {
             [ "$(vips getpoint "${f}[n=-1]" 30 $((36 * t + 20)) | awk '{ print $4 }')" = 255 ]
         done
     done
-    # another format has room for the first frame alone, which is that of the animation
+    # other formats store the first frame only
     nst -S native -s style.ppm in.gif -o one.png
     [ "$(dimensions one.png)" = 48x36 ]
-    # with -o a folder and through a batch it is the same
+    # -o DIRECTORY and a batch give the same animation
     nst -S native -s style.ppm in.gif photo.ppm -o out/
     cmp a.gif out/in-style.gif
 }
 
-@test "in an animation, too, what is still flickers less than half as much" {
+@test "static areas of an animation flicker less than half as much as in single frames" {
     needs vips
     gif 4 >in.gif
-    # the frames of $1 as grey bytes, one below the other
+    # grey FILE OUTPUT: the frames as grey bytes, one below the other
     grey() { vips colourspace "$1[n=-1]" g.v b-w && vips extract_band g.v g1.v 0 && vips rawsave g1.v "$2"; }
     nst -S native -n 30 -s munch in.gif -o film.webp
     for t in 0 1 2 3; do
@@ -228,7 +228,7 @@ gif() {
     awk '{ exit !($2 < $1 / 2) }' figures
 }
 
-@test "an interrupt ends a stream whose next frame does not come" {
+@test "an interrupt ends a stream that waits for its next frame" {
     film 420jpeg 1 >one.y4m
     mkfifo pipe
     sleep 20 >pipe 3>&- & # holds it open
@@ -248,7 +248,7 @@ gif() {
     [ "$(wc -c <out.y4m)" = "$(wc -c <one.y4m)" ]
 }
 
-@test "the history says what a film was, and makes it again" {
+@test "the history records a film, and rerun repeats it" {
     needs jq
     film 422 3 >in.y4m
     nst --y4m -S native -s style.ppm in.y4m -o out.y4m --history h.jsonl
@@ -258,7 +258,7 @@ gif() {
     cmp out.y4m again.y4m
 }
 
-@test "bad streams are refused with a line that says why" {
+@test "an invalid stream is refused with its reason in one line" {
     film 420jpeg 2 >good.y4m
     size=$(wc -c <good.y4m)
     head -c $((size - 10)) good.y4m >short.y4m
@@ -285,7 +285,7 @@ nonsense" 'no frame where one should begin'
     refused 2 'checkpoint: works for one image' --y4m --checkpoint c -s style.ppm good.y4m -o out.y4m
 }
 
-@test "--format decides what is written, whatever the name says" {
+@test "--format overrides the suffix of the output" {
     nst -s style.ppm photo.ppm --format jpg >out
     [ "$(head -c 3 out | od -An -tx1 | tr -d ' ')" = ffd8ff ]
     nst -s style.ppm photo.ppm --format ppm | head -c 2 | grep -q P6
@@ -296,7 +296,7 @@ nonsense" 'no frame where one should begin'
     refused 2 "format: 'bmpx' cannot be written" -s style.ppm photo.ppm --format bmpx -o out2.png
 }
 
-@test "an interrupt ends a stream after whole frames" {
+@test "an interrupt ends a stream after a complete frame" {
     film 420jpeg 6 >in.y4m
     "$NST" --y4m -S native -n 3000 --progress json -s style.ppm in.y4m -o out.y4m 2>progress 3>&- &
     pid=$!
@@ -310,8 +310,8 @@ nonsense" 'no frame where one should begin'
     [ "$(wc -c <out.y4m)" = $(($(head -n 1 in.y4m | wc -c) + n * (6 + 48 * 36 * 3 / 2))) ]
 }
 
-# stream KIND FRAMES: PNMs of 48x36 one behind the other, waves and a square that moves.
-# KIND: a magic number, with the samples of a pixel and the largest after it: P6:3:255
+# stream KIND FRAMES: concatenated 48x36 PNMs with waves and a moving square. KIND is
+# MAGIC:SAMPLES:MAXIMUM, for instance P6:3:255.
 stream() {
     local magic bands max
     IFS=: read -r magic bands max <<<"$1"
@@ -336,13 +336,13 @@ stream() {
     done
 }
 
-@test "pictures one behind the other go through a pipe, and keep what they hold" {
+@test "a PNM stream passes through a pipe and keeps its format, bit depth and samples" {
     for kind in P6:3:255 P6:3:65535 P7:3:255 P7:4:255 P7:4:65535 P7:1:255 P5:1:255; do
         stream $kind 3 >in
         nst --pnm -S native -n 1 --strength 0 -s style.ppm - <in >out
         echo "$kind: $(wc -c <in) bytes to $(wc -c <out)"
         IFS=: read -r magic bands max <<<$kind
-        # grey pictures become coloured ones
+        # grey images become coloured
         [ "$bands" -ge 3 ] || bands=3
         [ $magic != P5 ] || magic=P6
         [ "$(head -c 2 out)" = $magic ]
@@ -350,7 +350,7 @@ stream() {
         headers=$(($(wc -c <out) - 3 * body))
         [ $((headers % 3)) = 0 ] && [ $headers -gt 30 ] && [ $headers -lt 270 ]
         case $kind in *:65535 | *:1:*) continue ;; esac
-        # by strength 0 the first is as it was
+        # with strength 0 the first frame is unchanged
         for f in in out; do
             tail -c +$((($(wc -c <$f) - 3 * body) / 3 + 1)) $f | head -c $body | od -An -v -tu1 -w1 >$f.samples
         done
@@ -359,7 +359,7 @@ stream() {
     done
 }
 
-@test "a frame of a stream of pictures is what it is in a film" {
+@test "a PNM stream of one frame equals a single image, and rerun repeats a stream" {
     stream P6:3:255 1 >in.ppm
     nst --pnm -S native -s style.ppm in.ppm -o out.ppm
     nst -S native -s style.ppm in.ppm -o single.ppm
@@ -373,12 +373,12 @@ stream() {
     cmp out again
 }
 
-@test "PAM is a format of single pictures, too" {
+@test "single images can be read and written as PAM" {
     stream P7:4:65535 1 >in.pam
     nst -S native -s style.ppm in.pam -o out.pam
     [ "$(head -n 1 out.pam)" = P7 ]
     [ "$(wc -c <out.pam)" -gt $((48 * 36 * 8)) ]
-    # the alpha channel, each fourth of the samples of two bytes, stays
+    # the alpha channel, every fourth 16-bit sample, is unchanged
     for f in in out; do
         tail -c $((48 * 36 * 8)) $f.pam | od -An -v -tx2 -w8 | awk '{ print $4 }' >$f.alpha
     done
@@ -391,7 +391,7 @@ stream() {
     [ -s made/in-style.pam ]
 }
 
-@test "a stream of pictures that is none, or is cut short, is refused" {
+@test "an invalid or truncated PNM stream is refused" {
     stream P6:3:255 2 >good
     head -c -10 good >short
     refused 1 'short: is cut short' --pnm -s style.ppm short -o out

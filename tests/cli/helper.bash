@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# helper.bash - what the command-line tests share. $NST is the program; each test works
-# in a directory of its own, on pictures of a few pixels, with the bundled network.
+# helper.bash - shared by the command-line tests. $NST is the program; each test has its
+# own directory with images of a few pixels, and uses the bundled network.
 
 setup() {
     mkdir "$BATS_TEST_TMPDIR/work"
@@ -10,7 +10,7 @@ setup() {
     picture photo.ppm 48 36 11
 }
 
-# picture FILE WIDTH HEIGHT SEED: a PPM of waves in three colours.
+# picture FILE WIDTH HEIGHT SEED: make a PPM of waves in three colours.
 picture() {
     awk -v w="$2" -v h="$3" -v s="$4" 'BEGIN {
         printf "P3\n%d %d\n255\n", w, h
@@ -21,18 +21,18 @@ picture() {
     }' >"$1"
 }
 
-# nst ARG...: the program, quick and quiet unless the arguments say otherwise.
+# nst ARG...: run the program, quick and quiet unless the arguments override that.
 nst() {
     "$NST" --size 32 --iterations 3 --progress none "$@"
 }
 
-# dimensions FILE: of a PNG, two big-endian words at byte 16
+# dimensions FILE: WxH of a PNG, from two big-endian words at byte 16.
 dimensions() {
     od -An -tu1 -j16 -N8 "$1" | awk '{print $3 * 256 + $4 "x" $7 * 256 + $8}'
 }
 
-# refused STATUS PATTERN ARG...: the program exits so, says one line that matches, and
-# makes no file.
+# refused STATUS PATTERN ARG...: nst exits with STATUS within $REFUSAL_MS, prints one
+# line that matches, and makes no file.
 refused() {
     local status_wanted=$1 pattern=$2 begin before after
     shift 2
@@ -64,23 +64,23 @@ wait_until() {
     done
 }
 
-# needs TOOL: skip, aloud, where it is missing.
+# needs TOOL: skip the test if TOOL is missing.
 needs() {
     command -v "$1" >/dev/null || skip "$1 is not installed"
 }
 
-# needs_terminal: skip, aloud, where no pseudo-terminal can be had.
+# needs_terminal: skip the test if there are no pseudo-terminals.
 needs_terminal() {
     needs script
     script -qec true /dev/null >/dev/null 2>&1 || skip "there are no pseudo-terminals"
 }
 
-# needs_plain_build: skip, aloud, what sanitizers change: they take memory of their own.
+# needs_plain_build: skip the test with sanitizers, which take memory of their own.
 needs_plain_build() {
     [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers"
 }
 
-# needs_serve: skip, aloud, where nst-serve's libraries were not there to build it.
+# needs_serve: skip the test if nst-serve was not built, for lack of its libraries.
 needs_serve() {
     [ -x "$(dirname "$NST")/nst-serve" ] || skip "nst-serve is not built"
 }

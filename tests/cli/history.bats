@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The history of runs: told, found, made again, forgotten.
+# nst-history: list, find, show, rerun, rm, prune and export.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -12,7 +12,7 @@ setup_file() {
     export NST_HISTORY=$BATS_FILE_TMPDIR/unused
 }
 
-# runs: three of them, in h.jsonl
+# runs: make three runs with their history in h.jsonl.
 runs() {
     export NST_HISTORY=$PWD/h.jsonl
     nst -s style.ppm photo.ppm -o one.png
@@ -41,7 +41,7 @@ ids() {
     nst_history export | jq -e 'length == 3'
 }
 
-@test "a run is made again, to the byte" {
+@test "rerun repeats a run to the byte" {
     runs
     n=0
     for name in one two three; do
@@ -52,7 +52,7 @@ ids() {
         cd - >/dev/null
         cmp kept.png h.jsonl.png
     done
-    # where it was
+    # to its original place
     id=$(ids | head -n 1)
     cp one.png kept.png
     rm one.png
@@ -67,7 +67,7 @@ ids() {
     [[ $output == *"photo.ppm: is missing or has changed since the run" ]]
 }
 
-@test "a run is made again by the instructions that it was made by" {
+@test "rerun uses the instruction set of the run" {
     needs jq
     export NST_HISTORY=$PWD/h.jsonl
     NST_CPU=base nst -s style.ppm photo.ppm -o one.png
@@ -81,7 +81,7 @@ ids() {
     cmp two.png again.png
 }
 
-@test "a run whose network or style pack has changed is not made again" {
+@test "rerun refuses a run whose network or style pack has changed" {
     needs jq
     export NST_HISTORY=$PWD/h.jsonl XDG_DATA_HOME=$PWD/data
     mkdir -p data/nst/styles
@@ -99,7 +99,7 @@ ids() {
     [[ $stderr == *"m.safetensors: is missing or has changed since the run" ]]
 }
 
-@test "a picture from standard input is not taken for a file called -" {
+@test "an image from standard input is not mistaken for a file named -" {
     needs jq
     export NST_HISTORY=$PWD/h.jsonl
     cp style.ppm ./-
@@ -109,7 +109,7 @@ ids() {
     [[ $stderr == *"-: was not a regular file and cannot be read again" ]]
 }
 
-@test "runs are forgotten, by name or all but the latest, and no line is lost meanwhile" {
+@test "rm and prune delete runs and lose no line that is written meanwhile" {
     runs
     read -r first second third <<<"$(ids | tr '\n' ' ')"
     nst_history rm "$second"
@@ -119,7 +119,7 @@ $third" ]
     [ "$status" = 1 ]
     nst_history prune --keep 1
     [ "$(ids)" = "$third" ]
-    # of a single run, too, nothing is not the beginning
+    # an empty ID matches no run, even if there is only one
     run nst_history rm ""
     [ "$status" = 1 ]
     [ "$(ids)" = "$third" ]
@@ -136,7 +136,7 @@ $third" ]
     [ ! -s h.jsonl ]
 }
 
-@test "damaged lines are told, passed over, and kept" {
+@test "damaged lines are reported, skipped and kept" {
     runs
     printf 'nonsense\n{"a":\n' >>h.jsonl
     run --separate-stderr nst_history list
@@ -152,7 +152,7 @@ $third" ]
 @test "wrong commands are refused" {
     runs
     for wrong in "" frobnicate "list x" show rerun prune "prune --keep x" "find a b"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         run nst_history $wrong
         [ "$status" = 2 ]
     done
@@ -163,7 +163,7 @@ $third" ]
     [ "$status" = 0 ] && [ -z "$output" ]
 }
 
-@test "a run of nst 0.1.0 is made again with what its options meant then" {
+@test "rerun of a run of nst 0.1.0 uses the old meaning of its options" {
     needs jq
     export NST_HISTORY=$PWD/h.jsonl
     nst -p classic -s style.ppm photo.ppm -o one.ppm --scales 16,32 --scale-iterations 6,3 \
@@ -183,7 +183,7 @@ $third" ]
     grep -q 'the result will differ: nst 0.1.0 made small scales from the image' log
 }
 
-@test "a run of nst 0.1.0 that cannot be made again is told" {
+@test "rerun says if it cannot repeat a run of nst 0.1.0" {
     needs jq
     export NST_HISTORY=$PWD/h.jsonl
     nst -s style.ppm photo.ppm -o one.ppm

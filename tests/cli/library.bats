@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# libnst as it is installed: what it shows, what it leaves to others, the example.
+# The installed libnst: its exported symbols, the functions it calls, and the example.
 bats_require_minimum_version 1.5.0
 load helper
 
-# Installed below ./root, with flags for the compiler in $flags.
+# install_there: install below ./root, and set $flags to the compiler flags.
 install_there() {
     local build
     build=$(dirname "$(dirname "$NST")")
@@ -21,7 +21,7 @@ install_there() {
     export LD_LIBRARY_PATH=$root/lib
 }
 
-@test "the library shows what nst.h declares, and nothing else" {
+@test "the library exports exactly what nst.h declares" {
     install_there
     gcc -fsyntax-only -Wall -Wextra -Werror -std=c11 -x c "$root/include/nst.h"
     nm -D --defined-only "$root/lib/libnst.so.0" | awk '$2 == "T" { print $3 }' |
@@ -35,7 +35,7 @@ install_there() {
     [ ! -s others ]
 }
 
-@test "the library can neither print nor end a program, but for want of memory" {
+@test "the library never prints, and ends the program only if memory runs out" {
     install_there
     nm -D --undefined-only "$root/lib/libnst.so.0" | awk '{ sub(/@.*/, "", $2); print $2 }' \
         >wanted
@@ -45,9 +45,9 @@ install_there() {
     run ! grep -xE 'signal|sigaction|setlocale|chdir|setenv|putenv|unsetenv|umask|strtok|rand|srand|localtime|gmtime' wanted
 }
 
-@test "the example is built by pkg-config, and stylises" {
+@test "the example builds with pkg-config and stylises an image" {
     install_there
-    # shellcheck disable=SC2086 # words are wanted
+    # shellcheck disable=SC2086 # word splitting is intended
     gcc -Wall -Wextra -Werror -std=c11 -o "$root/bin/example" "$srcdir/docs/example.c" $flags
     "$root/bin/example" photo.ppm van-gogh out.png >said
     cat said
@@ -57,16 +57,16 @@ install_there() {
     run ! "$root/bin/example" photo.ppm nothing out2.png
     [[ $output == *nothing* ]]
     [ ! -e out2.png ]
-    # the programs give the same picture
+    # nst makes the same image
     "$NST" photo.ppm -s van-gogh -o again.png -S 256 --iterations 40 -q
     cmp out.png again.png
 }
 
-@test "the interface is one for C++, too" {
+@test "nst.h compiles and links as C++" {
     needs g++
     install_there
     printf '#include <nst.h>\nint main() { nst_params p; nst_params_init(&p); nst_params_clear(&p); }\n' >a.cc
-    # shellcheck disable=SC2086 # words are wanted
+    # shellcheck disable=SC2086 # word splitting is intended
     g++ -Wall -Wextra -Werror -o a.out a.cc $flags
     ./a.out
 }

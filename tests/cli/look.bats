@@ -1,22 +1,22 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# How a picture should look: each option, by an effect that can be measured.
+# The look of the result: each option, by a measurable effect.
 bats_require_minimum_version 1.5.0
 load helper
 
-# first OPTION...: the losses of a picture, without a step from it
+# first OPTION...: the style loss of the initial image, before any step.
 first() {
     nst -o first.ppm --trace first.jsonl --max-evaluations 1 "$@"
     jq -r 'select(.evaluation == 1) | .style_loss' first.jsonl
 }
 
-# total ARG...: the total loss of the first evaluation
+# total ARG...: the total loss of the first evaluation.
 total() {
     first "$@" >/dev/null
     jq -r 'select(.evaluation == 1) | .total_loss' first.jsonl
 }
 
-# final FILE: the total loss of a trace's last line
+# final FILE: the total loss in the last line of a trace.
 final() {
     jq -r 'select(.final) | .total_loss' "$1"
 }
@@ -30,7 +30,7 @@ samples() { # of a PPM of 32 x 24, one a line
     tail -c 2304 "$1" | od -An -v -tu1 -w1
 }
 
-@test "presets are listed with what they are, the user's too" {
+@test "--list-presets describes the presets, including the user's" {
     mkdir -p config/nst/presets
     echo '{"description": "of my own", "options": {"size": 64}}' >config/nst/presets/mine.json
     echo '{"options": {"size": 7}}' >config/nst/presets/wrong.json
@@ -44,7 +44,7 @@ samples() { # of a PPM of 32 x 24, one a line
     done
 }
 
-@test "the configuration that is shown is a preset that means the same" {
+@test "--show-config prints a preset with the same effect" {
     needs jq
     "$NST" -p portrait -S 700 --strength 0.3 -c 2 --pooling avg --show-config >one.json
     jq -e '.options | .size == 700 and .strength == 0.3 and .scales == "128.." and
@@ -53,7 +53,7 @@ samples() { # of a PPM of 32 x 24, one a line
     cmp one.json two.json
 }
 
-@test "the command line beats a preset, wherever it stands" {
+@test "the command line overrides a preset in any order" {
     needs jq
     "$NST" -w 5 -p texture --show-config | jq -e '.options."style-weight" == 5 and
         .options.init == "noise"'
@@ -67,7 +67,7 @@ samples() { # of a PPM of 32 x 24, one a line
         jq -e '.options."scale-iterations" == "3,2,1"'
 }
 
-@test "the command line beats a preset, and that the configuration" {
+@test "the command line overrides a preset, which overrides the configuration" {
     needs jq
     mkdir -p config/nst
     export XDG_CONFIG_HOME=$PWD/config
@@ -94,7 +94,7 @@ samples() { # of a PPM of 32 x 24, one a line
     refused 2 'no.json: No such file' --config no.json -s style.ppm photo.ppm -o no.ppm
 }
 
-@test "the configuration may begin with a preset, which that of the command line replaces" {
+@test "the configuration can name a preset, which --preset replaces" {
     needs jq
     echo '{"options": {"style-weight": 50, "square": true}}' >mine.json
     echo '{"options": {"size": 96, "preset": "./mine.json"}}' >config.json
@@ -102,16 +102,16 @@ samples() { # of a PPM of 32 x 24, one a line
         [."style-weight", .square, .size]'; }
     [ "$(shown)" = '[50,true,96]' ]
     [ "$(shown -w 3 -S 64)" = '[3,true,64]' ]
-    # its options come before the others, wherever it stands
+    # the preset applies before the other options, wherever it stands
     echo '{"options": {"size": 40, "style-weight": 7}}' >mine.json
     [ "$(shown)" = '[7,false,96]' ]
     echo '{"options": {"size": 48, "square": true}}' >other.json
     [ "$(shown -p ./other.json)" = '[7000,true,48]' ]
-    # a run that is resumed has its own
+    # a resumed run has its own options
     nst --config none -s style.ppm photo.ppm -o a.png --checkpoint ck
     "$NST" --config config.json -q -s style.ppm photo.ppm -o b.png --resume ck
     [ "$(dimensions b.png)" = "$(dimensions a.png)" ]
-    # no preset begins with another
+    # a preset cannot name another one
     echo '{"options": {"preset": "draft"}}' >mine.json
     refused 2 "config.json: ./mine.json: 'preset' is not an option that a preset may set" \
         --config config.json -s style.ppm photo.ppm -o no.ppm
@@ -121,7 +121,7 @@ samples() { # of a PPM of 32 x 24, one a line
     nst --config config.json -p draft -s style.ppm photo.ppm -o out.ppm
 }
 
-@test "the style of the configuration is taken where the command line has none" {
+@test "the style of the configuration applies if the command line has none" {
     echo '{"options": {"style": "style.ppm:0.7"}}' >config.json
     nst --config none -s style.ppm photo.ppm -o a.ppm
     nst --config none -s munch photo.ppm -o b.ppm
@@ -132,7 +132,7 @@ samples() { # of a PPM of 32 x 24, one a line
     echo '{"options": {"style": "munch"}}' >config.json
     nst --config config.json photo.ppm -o c.ppm
     cmp b.ppm c.ppm
-    # what is said of a style on the command line is said of it, too
+    # style options of the command line apply to it too
     nst --config none -s munch --layers relu1_1 photo.ppm -o b.ppm
     nst --config config.json --layers relu1_1 photo.ppm -o c.ppm
     cmp b.ppm c.ppm
@@ -144,7 +144,7 @@ samples() { # of a PPM of 32 x 24, one a line
     refused 1 'nobody' --config config.json photo.ppm -o no.ppm
 }
 
-@test "scales are worked through one after the other, and reported as one run" {
+@test "scales run one after the other and are reported as one run" {
     needs jq
     nst -s style.ppm photo.ppm -o out.png --scales 16,32,48 -n 8 --trace t.jsonl
     jq -es 'map(select(.final | not)) |
@@ -166,7 +166,7 @@ samples() { # of a PPM of 32 x 24, one a line
     nst -s style.ppm wide.ppm -S 512 --scales 64.. --dry-run --json | jq -e '.scales == [256, 512]'
 }
 
-@test "a step counts by the pixels of its scale in what is left to do" {
+@test "progress weights a step by the pixels of its scale" {
     needs jq
     nst -s style.ppm photo.ppm -o out.png --scales 64,256 --scale-iterations 100,20 \
         --padding zero --progress json 2>progress
@@ -177,7 +177,7 @@ samples() { # of a PPM of 32 x 24, one a line
         .[-1].percent == 100 and .[-1].eta_seconds == 0' progress
 }
 
-@test "a start that a smaller scale made is better than the photograph" {
+@test "a start from a smaller scale ends with a lower loss than one from the photograph" {
     needs jq
     nst -s style.ppm photo.ppm -o a.ppm -S 96 -n 5 --trace single.jsonl
     nst -s style.ppm photo.ppm -o b.ppm --scales 24,48,96 --scale-iterations 60,30,5 \
@@ -185,14 +185,14 @@ samples() { # of a PPM of 32 x 24, one a line
     less "$(final scales.jsonl)" "$(final single.jsonl)"
 }
 
-@test "blended scales are another picture, and its losses are its own" {
+@test "--scale-mode blend reports the loss of the blended image" {
     needs jq
     nst -p classic -s style.ppm photo.ppm -o blend.png --scales 16,32 --scale-mode blend --trace t.jsonl
     less "$(jq -r 'select(.scale == 32 and .accepted) | .total_loss' t.jsonl | tail -n 1)" \
         "$(final t.jsonl)"
 }
 
-@test "an interrupt at a small scale writes a picture of the full size" {
+@test "an interrupt at a small scale writes an image of the full size" {
     "$NST" -s style.ppm photo.ppm -o out.png --scales 256,320 --scale-iterations 100000,10 \
         --progress none &
     sleep 1
@@ -212,7 +212,7 @@ samples() { # of a PPM of 32 x 24, one a line
     nst -s other.ppm photo.ppm -o b.ppm -n 20
     samples mix.ppm >m.txt
     samples same.ppm | cmp - m.txt
-    # nearer to each style than the picture made of the other one
+    # closer to each style than the result of the other style alone
     less "$(first -s style.ppm --init mix.ppm photo.ppm)" \
         "$(first -s style.ppm --init b.ppm photo.ppm)"
     less "$(first -s other.ppm --init mix.ppm photo.ppm)" \
@@ -224,7 +224,7 @@ samples() { # of a PPM of 32 x 24, one a line
     [ -s made/photo-style+other.ppm ]
 }
 
-# mask FILE: a PGM of 48 x 36, white in the left half, as the photograph is large
+# mask FILE: make a PGM of the photograph's size, 48 x 36, with a white left half.
 mask() {
     awk 'BEGIN {
         print "P2\n48 36\n255"
@@ -233,7 +233,7 @@ mask() {
     }' >"$1"
 }
 
-# change FILE: how far the left quarter, and the right one, are from the photograph
+# change FILE: the distances of the left and right quarters from the photograph.
 change() {
     nst -s style.ppm photo.ppm -o start.ppm --strength 0
     paste <(samples "$1") <(samples start.ppm) | awk '{
@@ -244,12 +244,12 @@ change() {
     } END { print left, right }'
 }
 
-@test "a mask says where a style applies, and the rest stays a photograph" {
+@test "a mask limits its style to an area, and the rest stays like the photograph" {
     mask left.pgm
     nst -s style.ppm --mask left.pgm photo.ppm -o half.ppm -n 30
     read -r left right <<<"$(change half.ppm)"
     less "$((right * 4))" "$left"
-    # of several styles, those without a mask share the rest
+    # styles without a mask share the rest
     picture other.ppm 44 30 23
     nst -s style.ppm --mask left.pgm -s other.ppm photo.ppm -o both.ppm -n 30
     nst -s other.ppm photo.ppm -o other-all.ppm -n 30
@@ -264,7 +264,7 @@ change() {
         }'
 }
 
-# half FILE LEFT RIGHT: a PAM of 48 x 36 pixels, whose halves have these RGBA bytes
+# half FILE LEFT RIGHT: make a 48 x 36 PAM whose halves have these RGBA bytes.
 half() {
     local row
     row=$(for bytes in "$2" "$3"; do
@@ -276,7 +276,7 @@ half() {
     } >"$1"
 }
 
-@test "what hides where masks and styles are transparent does not count, at any size" {
+@test "colours under transparent pixels of masks and styles have no effect at any size" {
     half opaque.pam '\xff\xff\xff\xff' '\x00\x00\x00\xff'
     half white.pam '\xff\xff\xff\xff' '\xff\xff\xff\x00'
     half black.pam '\xff\xff\xff\xff' '\x00\x00\x00\x00'
@@ -293,7 +293,7 @@ half() {
         nst --size $size -s green.pam photo.ppm -o green.ppm
         cmp red.ppm green.ppm
     done
-    # a mask's are black, a style's are white, as paper
+    # transparent pixels count as black in masks and as white in styles
     nst --size native -s style.ppm --keep-mask opaque.pam photo.ppm -o opaque.ppm
     nst --size native -s style.ppm --keep-mask white.pam photo.ppm -o white.ppm
     cmp white.ppm opaque.ppm
@@ -302,7 +302,7 @@ half() {
     cmp red.ppm paper.ppm
 }
 
-@test "a mask that is white everywhere changes nothing, and overlapping masks mix" {
+@test "a white mask changes nothing, and overlapping masks mix their styles" {
     needs jq
     picture white.ppm 48 36 0
     awk 'NR < 4 { print; next } { print "255 255 255" }' white.ppm >w.ppm
@@ -310,7 +310,7 @@ half() {
     nst -s style.ppm photo.ppm -o a.ppm --trace a.jsonl
     nst -s style.ppm --mask w.ppm photo.ppm -o b.ppm --trace b.jsonl
     near "$(final a.jsonl)" "$(final b.jsonl)"
-    # the losses of a mixed target and of two targets differ by a constant only
+    # the loss of a mixed target differs from that of two targets only by a constant
     picture other.ppm 44 30 23
     gradient() { jq -r 'select(.evaluation == 1) | .gradient_norm' "$1"; }
     nst -s style.ppm:3 -s other.ppm photo.ppm -o a.ppm --trace a.jsonl
@@ -318,7 +318,7 @@ half() {
     near "$(gradient a.jsonl)" "$(gradient b.jsonl)"
 }
 
-@test "masks go with scales, tiles, padding, packs and a kept part" {
+@test "masks work with scales, tiles, padding, style packs and --keep-mask" {
     mask left.pgm
     nst -s style.ppm --mask left.pgm -s munch photo.ppm -o out.png --scales 24,48 \
         --padding reflect --keep-mask left.pgm --optimiser adam
@@ -330,7 +330,7 @@ half() {
         awk '{ d = $1 - $2; if (d > 2 || d < -2) exit 1 }'
 }
 
-@test "a style may act on some of the layers" {
+@test "--layers limits a style to some of the layers" {
     needs jq
     near() { awk -v a="$1" -v b="$2" 'BEGIN { print a, b; exit !(a > b * 0.999 && a < b * 1.001) }'; }
     near "$(first -p classic -s style.ppm --layers conv_1,conv_3:2 photo.ppm)" \
@@ -344,7 +344,7 @@ half() {
     refused 1 'm.png: ' -s style.ppm --mask m.png photo.ppm -o out.ppm
 }
 
-@test "adaptive parameters follow how complex the pictures are, and are told" {
+@test "--adaptive parameters follows the complexity of the images and reports changes" {
     needs jq
     awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print i % 3 * 127 }' >busy.pgm
     awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print int(i / 40) * 3 }' >calm.pgm
@@ -363,7 +363,7 @@ half() {
     run ! grep adaptive log
 }
 
-@test "a run with adaptive parameters goes on, is found done, and is made again, to the byte" {
+@test "a run with adaptive parameters is resumed, skipped and repeated to the byte" {
     needs jq
     awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print i % 3 * 127 }' >busy.pgm
     export NST_HISTORY=$PWD/runs.jsonl
@@ -378,7 +378,7 @@ half() {
     cmp a.png c.png
 }
 
-@test "an adaptive weight grows when its loss rises over ten steps, and a run goes on by it" {
+@test "an adaptive weight grows if its loss rises over ten steps, and --resume keeps it" {
     needs jq
     nst -p classic -s style.ppm photo.ppm -o a.png --adaptive weights -n 40 --trace t.jsonl 2>log
     grep -qE 'adaptive: the content loss rose at step [0-9]+; its weight goes from 1 to 1.1' log
@@ -394,7 +394,7 @@ half() {
         -s style.ppm photo.ppm -o out.png
 }
 
-@test "means and deviations are matched beside Gram matrices" {
+@test "--moment-weight matches means and deviations beside Gram matrices" {
     needs jq
     nst -s style.ppm photo.ppm -o a.ppm -n 30 --moment-weight 0
     nst -s style.ppm photo.ppm -o b.ppm -n 30 --moment-weight 1000
@@ -402,19 +402,19 @@ half() {
         "$(total -s style.ppm --moment-weight 1000 --init a.ppm photo.ppm)"
 }
 
-@test "means and deviations follow the style weight" {
+@test "the moment loss scales with the style weight" {
     needs jq
     awk -v a="$(total -c 0 -w 14000 -s style.ppm photo.ppm)" \
         -v b="$(total -c 0 -w 7000 -s style.ppm photo.ppm)" \
         'BEGIN { print a, 2 * b; exit !(a > 1.999 * b && a < 2.001 * b) }'
 }
 
-@test "the style's size is a multiple of the picture's" {
+@test "--style-scale sizes the style image as a multiple of the content" {
     nst -s style.ppm photo.ppm -o out.png --style-scale 2 --verbose 2>log
     grep -q 'content 32x24, style 64x51' log
 }
 
-@test "strength goes from the photograph to the style, and the style loss falls with it" {
+@test "more strength lowers the style loss, and strength 0 gives the photograph" {
     needs jq
     nst -s style.ppm photo.ppm -o start.ppm --strength 0
     nst -s style.ppm photo.ppm -o noisy.ppm --style-weight 0
@@ -429,7 +429,7 @@ half() {
     done
 }
 
-@test "noise is another start, and the same for the same seed" {
+@test "noise with the same seed gives the same image, and another seed another one" {
     nst -s style.ppm photo.ppm -o a.ppm --init noise
     nst -s style.ppm photo.ppm -o b.ppm --init noise --seed 0
     nst -s style.ppm photo.ppm -o c.ppm --init noise --seed 1
@@ -437,16 +437,16 @@ half() {
     run ! cmp -s a.ppm c.ppm
 }
 
-@test "a result to start from goes on where it was, but for rounding" {
+@test "--init continues from a result where it ended, up to rounding" {
     needs jq
-    # without a border, of which the result says nothing
+    # without padding, which the result does not contain
     nst --padding zero -s style.ppm photo.ppm -o a.ppm -n 40 --trace a.jsonl
     nst --padding zero -s style.ppm photo.ppm -o b.ppm -n 1 --init a.ppm --trace b.jsonl
     less "$(jq -r 'select(.evaluation == 1) | .total_loss' b.jsonl)" \
         "$(jq -r 'select(.iteration == 20 and .accepted) | .total_loss' a.jsonl)"
 }
 
-@test "total variation smooths" {
+@test "the total variation loss smooths the image" {
     nst -s style.ppm photo.ppm -o a.ppm -n 40
     nst -s style.ppm photo.ppm -o b.ppm -n 40 --tv-weight 1000
     roughness() {
@@ -456,7 +456,7 @@ half() {
     less "$(roughness b.ppm)" "$(roughness a.ppm)"
 }
 
-@test "the content's colours stay, or the style takes them on" {
+@test "--colour content keeps the content's colours, and match comes closer than style" {
     nst -s style.ppm photo.ppm -o start.ppm --strength 0
     for kind in style content match; do
         nst -p classic -s style.ppm photo.ppm -o with-$kind.ppm -n 40 --colour $kind
@@ -474,10 +474,10 @@ half() {
     less "$(cat match.away)" "$(cat style.away)"
 }
 
-@test "grey pictures are matched in colour too, and the same by any number of threads" {
+@test "--colour match accepts grey images and gives the same for any number of threads" {
     awk 'BEGIN { print "P2\n40 32\n255"; for (i = 0; i < 1280; i++) print i % 200 }' >grey.pgm
     nst -s style.ppm grey.pgm -o a.ppm -n 20 --colour match
-    # the painting's colours would show in a style that is not grey
+    # the result has almost no colour, so the style was turned grey
     samples a.ppm | paste - - - | awk '{ d = $1 - $3; s += d < 0 ? -d : d }
         END { print s / NR; exit s / NR > 30 }'
     nst -s grey.pgm photo.ppm -o b.ppm -n 20 --colour match -t 1
@@ -486,7 +486,7 @@ half() {
     run ! cmp -s b.ppm a.ppm
 }
 
-@test "what the mask keeps stays as it is, and the rest takes the style" {
+@test "--keep-mask preserves the white area, and the rest is stylised" {
     needs jq
     awk 'BEGIN { print "P2 64 48 255"; for (i = 0; i < 64 * 48; i++)
         print i % 64 < 32 ? 255 : 0 }' >mask.pgm
@@ -507,26 +507,26 @@ half() {
         jq -e '.nst.options."keep-mask" == "mask.pgm"'
 }
 
-@test "what the mask keeps by half is half of the content, by each optimiser" {
+@test "a grey --keep-mask keeps half of the content with every optimiser" {
     needs jq
     near() { awk -v a="$1" -v b="$2" 'BEGIN { print a, b; exit !(a > b * 0.8 && a < b * 1.2) }'; }
     awk 'BEGIN { print "P2 48 36 255"; for (i = 0; i < 48 * 36; i++) print 128 }' >half.pgm
     nst -s style.ppm photo.ppm -o start.ppm --strength 0
-    # from black, one step cannot go far
+    # one step from black changes little
     awk 'NR < 4 { print; next } { print "0 0 0" }' photo.ppm >black.ppm
     for o in "--optimiser adam --learning-rate 0.001" "--compat tutorial"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         nst -p classic -s style.ppm photo.ppm -o half.ppm --keep-mask half.pgm --init black.ppm \
             -n 1 $o --trace t.jsonl
         paste <(samples start.ppm) <(samples half.ppm) | awk '
             { d = $2 - $1 / 2; sum += d < 0 ? -d : d }
             END { print sum / NR; exit sum / NR > 3 }'
-        # and what is told of it is that picture's loss
+        # the reported loss is that of this image
         near "$(final t.jsonl)" "$(jq -r 'select(.evaluation == 1) | .total_loss' t.jsonl)"
     done
 }
 
-@test "beyond the border the picture goes on, and the result has its size" {
+@test "--padding extends the image beyond its border, and the result keeps its size" {
     needs jq
     for padding in zero replicate reflect; do
         nst -s style.ppm photo.ppm -o $padding.ppm -n 20 --padding $padding -w 1e6
@@ -549,13 +549,13 @@ half() {
         awk '{ d = $1 - $2; d = d < 0 ? -d : d } d > 1 { bad++ } END { print bad + 0; exit bad > 20 }'
 }
 
-@test "adam goes down too, by one evaluation a step, and ends with what it says" {
+@test "Adam lowers the loss with one evaluation per step and reports the final loss" {
     needs jq
     nst() { "$NST" -p classic --size 32 --progress none "$@"; }
     nst -s style.ppm photo.ppm -o a.ppm -n 60 --optimiser adam --trace a.jsonl
     less "$(final a.jsonl)" "$(jq -r 'select(.evaluation == 1) | .total_loss / 4' a.jsonl)"
     [ "$(grep -c '"evaluation"' a.jsonl)" = 60 ]
-    # 8 bits a sample round, a little
+    # rounding to 8 bits raises the loss a little
     nst -s style.ppm photo.ppm -o b.ppm --init a.ppm --max-evaluations 1 --trace b.jsonl
     less "$(final b.jsonl)" "$(jq -r 'select(.final) | .total_loss * 1.5' a.jsonl)"
     nst -s style.ppm photo.ppm -o c.ppm -n 60 --optimiser adam --threads 3
@@ -564,14 +564,14 @@ half() {
     less "$(final d.jsonl)" "$(jq -r 'select(.evaluation == 19) | .total_loss' d.jsonl)"
 }
 
-@test "without any strength the picture is the photograph, coarse to fine too" {
+@test "strength 0 gives the photograph at one scale and at several" {
     nst -s style.ppm photo.ppm -o start.ppm --strength 0 --scales none
     nst -s style.ppm photo.ppm -o fine.ppm --strength 0 --scales 16,24,32
     paste <(samples start.ppm) <(samples fine.ppm) |
         awk '{ d = $1 - $2; if (d > 1 || d < -1) exit 1 }'
 }
 
-@test "what cannot be is refused" {
+@test "invalid values and combinations are refused" {
     refused 2 'scales: 16 follows 32' -s style.ppm photo.ppm -o x.ppm --scales 32,16
     refused 2 "scales: '8' is not a list of up to 8 whole numbers between 16 and 65536" \
         -s style.ppm photo.ppm -o x.ppm --scales 8

@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The manual says what the program does.
+# The manual pages agree with the programs.
 bats_require_minimum_version 1.5.0
 load helper
 
-@test "the manual is clean mdoc" {
+@test "the manual pages are valid mdoc" {
     needs mandoc
     for page in "${srcdir:?}"/man/*.[158]; do
         run mandoc -T lint -W warning "$page"
@@ -12,7 +12,7 @@ load helper
     done
 }
 
-@test "every option of --help is in the manual, and no other" {
+@test "the manual pages list exactly the options of --help" {
     needs mandoc
     for page in "${srcdir:?}"/man/*.[18]; do
         program=$(basename "$page")
@@ -25,7 +25,7 @@ load helper
     done
 }
 
-@test "--help says the words that an option can have" {
+@test "--help names every choice of an option" {
     needs jq
     "$NST" --dump-options | jq -r '.[] | (.argument + " " + .help) as $said | .name as $name
         | (.choices // [])[] | select(. as $word | $said | test("\\b\($word)\\b") | not)
@@ -33,7 +33,7 @@ load helper
     diff /dev/null unsaid
 }
 
-@test "every path of nst-serve is in its manual, and no other" {
+@test "nst-serve(8) lists exactly the routes of nst-serve" {
     needs mandoc
     sed -nE 's/^ +\{(GET|POST|DELETE), "([^"]*)".*/\1 \2/p' "${srcdir:?}/src/serve/routes.c" | sort >routes
     mandoc -T ascii "$srcdir/man/nst-serve.8" | col -bx | sed -n '/^INTERFACE/,/^ACCESS/p' |
@@ -42,7 +42,7 @@ load helper
     diff routes manual
 }
 
-@test "every preset of the manual is installed, and no other" {
+@test "every installed preset is in the manual and works" {
     needs mandoc
     mandoc -T ascii "${srcdir:?}/man/nst.1" | col -bx | sed -n '/^PRESETS/,/^FORMATS/p' >presets
     for file in "$srcdir"/presets/*.json; do
@@ -52,7 +52,7 @@ load helper
     done
 }
 
-@test "the examples of the manual run" {
+@test "the examples of the manual pages run" {
     needs mandoc
     cp style.ppm starry.jpg
     cp style.ppm wave.jpg
@@ -70,7 +70,7 @@ load helper
     mkdir album
     cp photo.ppm album/
     for page in "${srcdir:?}"/man/*.[157]; do
-        # the tutorial is examples from its beginning
+        # nst(7) has examples from its beginning
         mandoc -T ascii "$page" | col -bx | sed -n '/^EXAMPLES/,/^SEE ALSO/p
             /^NST(7)/,/^SEE ALSO/p' | grep -E '^ {8,}(nst|jq)[a-z-]* (.*-|list|find|prune|info|export)'
     done >examples
@@ -83,7 +83,8 @@ load helper
     done <examples
 }
 
-# A server of the examples: in the background, on $port, until another is started.
+# nst-serve ARG...: start a server of the examples on $port, in the background; the next
+# call ends it.
 nst-serve() {
     end_server
     "$(dirname "$NST")/nst-serve" --listen "127.0.0.1:$port" --min-steps 1 "$@" 2>>log 3>&- &
@@ -127,7 +128,7 @@ end_server() {
     grep -q "ended" log
 }
 
-@test "--version and --usage answer on standard output" {
+@test "--version and --usage print on standard output" {
     [[ $("$NST" --version) =~ ^nst\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
     "$NST" --usage | grep -q style
 }

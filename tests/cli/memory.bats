@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Plans, tiles and the memory that a run stays within.
+# Plans, tiles and memory limits.
 bats_require_minimum_version 1.5.0
 load helper
 
-# Wanted: the picture differs by rounding of its 8 bits at most, here and there.
+# nearly_equal FILE FILE: a few samples of 8 bits may differ by rounding.
 nearly_equal() { # FILE FILE, PPM
     paste <(tail -n +4 "$1" | od -An -v -tu1 -w1) <(tail -n +4 "$2" | od -An -v -tu1 -w1) |
         awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > most) most = d; sum += d; n++ }
@@ -12,7 +12,7 @@ nearly_equal() { # FILE FILE, PPM
                 exit most > 2 || sum / n > 0.05 || !n }'
 }
 
-@test "a run in tiles makes the same picture, but for rounding" {
+@test "a tiled run makes the same image up to rounding" {
     nst -s style.ppm photo.ppm -o whole.ppm -S 160
     nst -s style.ppm photo.ppm -o tiles.ppm -S 160 --tile 48
     run nearly_equal whole.ppm tiles.ppm
@@ -28,7 +28,7 @@ nearly_equal() { # FILE FILE, PPM
     cmp 1.png 3.png
 }
 
-@test "--dry-run says what would be done, and does nothing" {
+@test "--dry-run prints the plan and writes nothing" {
     needs jq
     nst -s style.ppm photo.ppm -o out.png --dry-run >table
     grep -q '^size  *32 x 24$' table
@@ -43,7 +43,7 @@ nearly_equal() { # FILE FILE, PPM
     [ ! -e out.png ]
     nst -s style.ppm photo.ppm -o new/ --dry-run
     [ ! -e new ]
-    # of several, which
+    # several images are named
     nst -q -s munch photo.ppm style.ppm -o new/ --dry-run | grep '^picture' >names
     diff - names <<-END
 	picture          photo.ppm
@@ -54,7 +54,7 @@ nearly_equal() { # FILE FILE, PPM
         [["photo.ppm", [32, 24]], ["style.ppm", [32, 26]]]' plans
 }
 
-@test "--dry-run reads no more of pictures than their headers" {
+@test "--dry-run reads only the headers of images" {
     needs jq
     plan() { # the same for each file
         nst -s style.ppm --mask "$1" --keep-mask "$1" "$1" -o out.png --dry-run --json |
@@ -68,18 +68,18 @@ nearly_equal() { # FILE FILE, PPM
         run ! nst -s style.ppm cut.$format -o out.png
     done
     needs exiftool
-    # what is turned is wide where it was high
+    # orientation 6 swaps width and height
     exiftool -q -overwrite_original -n -Orientation=6 whole.jpg
     nst -s style.ppm whole.jpg -o out.png --dry-run --json | jq -e '.size == [24, 32]'
-    # where pixels decide, they are read
+    # an option that depends on pixels reads them
     run ! nst -s style.ppm --adaptive parameters cut.png -o out.png --dry-run
 }
 
-@test "the memory that the plan expects is what the run takes" {
+@test "the planned memory is what the run takes" {
     needs jq
     needs_plain_build
     for options in "-S 640" "-p classic -S 640 --tile 128" "-S 512 -p gatys" "-S 900 -t 1"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         nst -s style.ppm photo.ppm $options --dry-run --json >plan
         # shellcheck disable=SC2086
         nst -s style.ppm photo.ppm -o out.png $options -n 22 --history h.jsonl
@@ -89,7 +89,7 @@ nearly_equal() { # FILE FILE, PPM
     done
 }
 
-@test "the average that Adam ends with takes no memory of its own" {
+@test "the average that Adam returns takes no extra memory" {
     needs jq
     needs_plain_build
     set -- -p classic -S 2000 --tile 64 --optimiser adam
@@ -100,7 +100,7 @@ nearly_equal() { # FILE FILE, PPM
     awk '{ exit $1 < 0.97 }' ratio
 }
 
-@test "--max-memory makes tiles, then fewer pairs, and is kept" {
+@test "--max-memory leads to tiles, then to fewer curvature pairs, and is not exceeded" {
     needs jq
     needs_plain_build
     nst -p classic -s style.ppm photo.ppm -S 1500 -o out.png --max-memory 450M -n 2 \
@@ -111,7 +111,7 @@ nearly_equal() { # FILE FILE, PPM
     jq -e '.peak_memory < 450 * 1048576 and .options.tile > 0' h.jsonl
 }
 
-@test "what cannot fit is refused before the work" {
+@test "a run that cannot fit into memory is refused before work begins" {
     REFUSAL_MS=5000 refused 1 'need at least [0-9]+ MiB, but 32 MiB are allowed' \
         -s style.ppm photo.ppm -o out.png -S 700 --max-memory 32M
     refused 2 "max-memory: 'lots' is not a size from 16M" \
@@ -122,14 +122,14 @@ nearly_equal() { # FILE FILE, PPM
         -s style.ppm photo.ppm -o out.png --tile 5
 }
 
-@test "a limit of the shell is one of the plan" {
+@test "the plan obeys ulimit -v" {
     needs jq
     needs_plain_build
     (ulimit -v 1500000 && nst -s style.ppm photo.ppm --dry-run --json) >plan
     jq -e '.memory_limit < 1500000 * 1024' plan
 }
 
-@test "pictures side by side stay within the memory together" {
+@test "parallel jobs together stay within --max-memory" {
     needs jq
     needs_plain_build
     for i in 1 2 3 4; do
@@ -140,12 +140,12 @@ nearly_equal() { # FILE FILE, PPM
     nst -s style.ppm p?.ppm -S 640 -j 4 -t 4 --max-memory $limit -o out/ --history h.jsonl 2>said
     grep -q "4 done" said
     jq -se "length == 4 and all(.[]; .options.tile == \"auto\" and .peak_memory < $limit)" h.jsonl
-    # and without need they don't wait
+    # without the limit they do not wait for each other
     nst -s style.ppm p?.ppm -S 640 -j 4 -t 4 -o out/ --history free.jsonl
     jq -se "map(.peak_memory) | max > $limit" free.jsonl
 }
 
-@test "a batch stays within the memory of its cgroup" {
+@test "a batch stays within the memory limit of its cgroup" {
     needs_plain_build
     local limit peak group
     if [ -d /sys/fs/cgroup/memory ]; then
@@ -171,7 +171,7 @@ nearly_equal() { # FILE FILE, PPM
     [ $status = 0 ]
 }
 
-@test "a batch stays within a limit of the shell, and makes all of its pictures" {
+@test "a batch under ulimit -v makes all of its images" {
     needs_plain_build
     for i in 1 2 3 4; do
         picture p$i.ppm 48 36 $((i + 3))
@@ -183,13 +183,13 @@ nearly_equal() { # FILE FILE, PPM
     done
 }
 
-@test "memory after 100 pictures is that after 3" {
+@test "memory does not grow from 3 images to 100" {
     needs jq
     needs_plain_build
     for i in $(seq 100); do
         picture p$i.ppm $((40 + i % 5)) $((36 - i % 3)) $((i + 3))
     done
-    # Side by side, the peaks of two pictures need not have met among the first three.
+    # In parallel, the peaks of two jobs may not have coincided among the first three.
     while read -r jobs most; do
         nst -s style.ppm p*.ppm -S 96 --scales 48,96 -t 2 -j "$jobs" -o out/ \
             --history h.jsonl

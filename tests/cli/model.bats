@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Networks: checkpoints that PyTorch wrote, converted; and what is none, refused.
-# tests/data/tiny-*.pth are state dictionaries of four small convolutions, one F16 and one
-# a part of a larger storage of doubles, written by torch.save() of PyTorch 1.13 in both of
-# its formats; tiny.json has their numbers as PyTorch saw them.
+# nst-model and fetch-model: PyTorch checkpoints are converted, invalid ones refused.
+# torch.save() of PyTorch 1.13 wrote tests/data/tiny-*.pth in both of its formats: four
+# small convolutions, of which one is F16 and one is part of a larger storage of
+# doubles. tiny.json has the values that PyTorch read.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -11,7 +11,7 @@ nst_model() {
     "$(dirname "$NST")/nst-model" "$@"
 }
 
-# refuses PATTERN ARG...: exit 1, one line, nothing written
+# refuses PATTERN ARG...: nst-model exits 1, prints one line and writes nothing.
 refuses() {
     local pattern=$1
     shift
@@ -23,12 +23,12 @@ refuses() {
     [ ! -e out.safetensors ]
 }
 
-# header FILE: of a safetensors file
+# header FILE: the header of a safetensors file.
 header() {
     head -c $((8 + $(od -An -tu8 -N8 "$1"))) "$1" | tail -c +9
 }
 
-# numbers FILE KEY: the F32 ones of a tensor
+# numbers FILE KEY: the values of an F32 tensor.
 numbers() {
     local from to
     read -r from to < <(header "$1" | jq -r --arg key "$2" '.[$key].data_offsets | @tsv')
@@ -36,7 +36,7 @@ numbers() {
         od -An -v -tf4 -w4
 }
 
-@test "checkpoints of both kinds are converted number for number" {
+@test "checkpoints of both formats are converted with the values that PyTorch read" {
     needs jq
     for kind in zip plain; do
         nst_model convert "${srcdir:?}/tests/data/tiny-$kind.pth" -o tiny.safetensors
@@ -52,7 +52,7 @@ numbers() {
         jq -e '.kind == "PyTorch" and [.layers[].out] == [2, 3, 2, 2]'
 }
 
-@test "a converted network makes pictures, and one that was cut or made F16 too" {
+@test "converted, shortened and F16 networks make images" {
     nst_model convert vgg19-lite -o all.safetensors
     nst_model convert vgg19-lite -o cut.safetensors --last conv_5
     nst_model convert vgg19-lite -o half.safetensors --f16
@@ -65,7 +65,7 @@ numbers() {
         -o out.safetensors
 }
 
-@test "a network is not written over what it is made of" {
+@test "convert does not overwrite its inputs" {
     cp "${srcdir:?}/models/vgg19-lite.safetensors" lite.safetensors
     ln -s lite.safetensors link
     refuses 'link: is an input file and will not be overwritten' convert ./lite.safetensors \
@@ -77,12 +77,12 @@ numbers() {
     cmp lite.safetensors "$srcdir/models/vgg19-lite.safetensors"
 }
 
-@test "a normalised network has a mean activation of 1 everywhere, and the same pictures" {
+@test "a normalised network has mean activation 1 in all layers and makes the same image" {
     needs jq
     nst_model convert vgg19-lite -o norm.safetensors --normalise photo.ppm --normalise style.ppm
     nst_model verify --json norm.safetensors photo.ppm style.ppm |
         jq -e 'all(.layers[].activation; . > 0.9999 and . < 1.0001)'
-    # one layer each, so that factors are all there is between the two networks
+    # with one layer, the losses of the two networks differ only by a factor
     nst -m vgg19-lite -w 0 --content-layers conv_3 --style-layers conv_3 -s style.ppm \
         photo.ppm --init style.ppm --square -n 30 -o a.ppm
     nst -m ./norm.safetensors -w 0 --content-layers conv_3 --style-layers conv_3 -s style.ppm \
@@ -91,8 +91,8 @@ numbers() {
         awk '{ d = $1 - $2; sum += d < 0 ? -d : d } END { print sum / NR; exit sum / NR > 2 }'
 }
 
-@test "a pickle that asks for anything but tensors is refused, and not run" {
-    # a plain checkpoint whose first pickle is: import os; os.system("touch ran")
+@test "a pickle that names anything but tensors is refused and not executed" {
+    # a legacy checkpoint whose first pickle is: import os; os.system("touch ran")
     printf '\200\002cos\nsystem\nX\011\000\000\000touch ran\205R.' >evil.pth
     refuses 'refers to something that is not a tensor: os.system' verify evil.pth
     printf '\200\002c__builtin__\neval\nX\001\000\000\0001\205R.' >evil.pth
@@ -102,7 +102,7 @@ numbers() {
     [ ! -e ran ]
 }
 
-@test "what is no checkpoint, or not whole, is refused in one line" {
+@test "an invalid or truncated checkpoint is refused in one line" {
     head -c 900 "${srcdir:?}/tests/data/tiny-plain.pth" >cut.pth
     refuses 'cut.pth: ' verify cut.pth
     head -c 2000 "$srcdir/tests/data/tiny-zip.pth" >cut.pth
@@ -117,7 +117,7 @@ numbers() {
     [ "$status" = 2 ]
 }
 
-@test "bytes changed at random crash nothing" {
+@test "randomly changed bytes in a checkpoint cause no crash" {
     local seed=${NST_TEST_SEED:-$RANDOM} i kind size at
     echo "NST_TEST_SEED=$seed"
     RANDOM=$seed
@@ -157,13 +157,13 @@ teardown() {
     [ -z "${server:-}" ] || kill "$server"
 }
 
-@test "fetch-model downloads, goes on with what was cut off, checks, and installs" {
+@test "fetch-model resumes a download, verifies it and installs the network" {
     mkdir -p served data/nst
     cp "${srcdir:?}/tests/data/tiny-zip.pth" served/vgg.pth
     echo nonsense >served/other.pth
     hash=$(sha256sum <served/vgg.pth | cut -d' ' -f1)
     serve
-    # half of it is there already; one mirror has nothing, one another file
+    # half of the file is there; the first mirror does not have it
     head -c 1500 served/vgg.pth >"data/nst/vgg19-${hash:0:8}.pth.part"
     fetch --url "http://127.0.0.1:$port/none.pth" --url "http://127.0.0.1:$port/vgg.pth" \
         --sha256 "$hash"
@@ -173,7 +173,7 @@ teardown() {
         --verbose 2>log
     grep -q 'data/nst/vgg19.safetensors' log
     rm -r data
-    # a wrong file is dropped for the next mirror's
+    # a file with a wrong checksum is discarded, and the next mirror is tried
     fetch --url "http://127.0.0.1:$port/other.pth" --url "http://127.0.0.1:$port/vgg.pth" \
         --sha256 "$hash"
     [ -s data/nst/vgg19.safetensors ]
@@ -183,7 +183,7 @@ teardown() {
     [ ! -e data/nst/vgg19.safetensors ]
 }
 
-@test "fetch-model installs a file that is there already" {
+@test "fetch-model --from installs a local file" {
     file=${srcdir:?}/tests/data/tiny-plain.pth
     run fetch --from "$file"
     [ "$status" = 1 ]

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Files that are damaged: pictures of each format, streams, networks, checkpoints, packs,
-# presets, histories, with bytes changed, cut out, repeated or missing at the end. Of each
-# the program makes something, or refuses it in one line, within 2 seconds of processor
-# time, and 20 in all, for other programs take their time, too. 60 of them, 1000 with
-# $NST_TEST_ALL; a seed is printed, and $NST_TEST_SEED repeats it.
+# Damaged files: images of each format, streams, networks, checkpoints, packs, presets
+# and histories with bytes changed, removed, repeated or missing at the end. The program
+# reads each or refuses it with a message, within 2 seconds of processor time and 20 in
+# all, because the machine may be busy. Four of each kind, or 1000 in all with
+# $NST_TEST_ALL. Prints a seed; $NST_TEST_SEED repeats it.
 set -u
 . "${srcdir:-.}/tests/cli/helper.bash"
 command -v perl >/dev/null || {
@@ -43,8 +43,8 @@ cp "$source/presets/poster.json" good.json
 "$bin/nst-model" convert --last conv_2 "$source/models/vgg19-lite.safetensors" -o good.safetensors
 nst -q -s style.ppm photo.ppm -o out.png --history good.jsonl
 
-# mutate FILE SEED: to standard output, damaged in one to four places, mostly near its
-# beginning, where what is to be believed stands
+# mutate FILE SEED: print FILE damaged in one to four places, mostly near the beginning,
+# because headers are there.
 mutate() {
     perl -e '
         my ($file, $seed) = @ARGV;
@@ -64,7 +64,7 @@ mutate() {
         print $d' "$1" "$2"
 }
 
-# read_it KIND FILE: what reads such a file
+# read_it KIND FILE: run the program that reads such a file.
 read_it() {
     case $1 in
     pnm) nst --pnm -s style.ppm "$2" -o out.pnm ;;

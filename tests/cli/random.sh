@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Random combinations of options: each makes a picture, and with the default optimiser
-# none ends above where its last scale began. 40 of them, 200 with $NST_TEST_ALL; a seed
-# is printed, and $NST_TEST_SEED repeats it.
+# Random combinations of options: each makes an image, and the loss never rises within
+# the last scale. 40 combinations, or 200 with $NST_TEST_ALL. Prints a seed;
+# $NST_TEST_SEED repeats it.
 set -u
 . "${srcdir:-.}/tests/cli/helper.bash"
 command -v jq >/dev/null || {
@@ -22,13 +22,13 @@ picture other.ppm 61 43 23
 picture photo.ppm 48 36 11
 picture mask.ppm 30 30 3
 
-# of WORD...: one of them
+# of WORD...: print one of the words.
 of() {
     shift $((RANDOM % $#))
     echo "$1"
 }
 
-# maybe WORD...: these, or nothing
+# maybe WORD...: print the words, or nothing.
 maybe() {
     [ $((RANDOM % 3)) -gt 0 ] || echo "$@"
 }
@@ -61,12 +61,12 @@ options() {
     maybe --style-scale "$(of 0.8 2)"
     maybe --square
     maybe --tile "$(of 16 24)"
-    # the last of the same kind counts
+    # the last size counts
     echo --size "$(of 40 48 57)"
     maybe --scales "$(of auto 16,32 17,23,31,48)" --scale-mode "$(of progressive blend)"
 }
 
-# run OPTION...: true if all is well; else says what is not.
+# run OPTION...: make an image and check its trace.
 run() {
     "$NST" -q -n "$(of 1 4 12)" -s style.ppm photo.ppm -o out.png --trace t.jsonl "$@" ||
         return 1
@@ -85,7 +85,7 @@ count=40
 echo "1..$count"
 failed=0
 for i in $(seq $count); do
-    # shellcheck disable=SC2046 # words are wanted
+    # shellcheck disable=SC2046 # word splitting is intended
     set -- $(options)
     if run "$@" 2>log; then
         echo "ok $i - $*"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The recipes of docs/recipes, as they stand there.
+# The recipes of docs/recipes, run as shown.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -9,7 +9,7 @@ setup_file() {
     PATH=$(dirname "$NST"):$PATH
 }
 
-# the programs of the recipes are quick: what they make is small
+# album: five images, and an nst in the path that makes small results quickly.
 album() {
     mkdir album bin
     printf '#!/bin/sh\nexec "%s" "$@" --size 32 --iterations 2 --progress none\n' "$NST" >bin/nst
@@ -22,12 +22,12 @@ album() {
     done
 }
 
-# recipe NAME: its lines
+# recipe NAME: the lines of a recipe.
 recipe() {
     awk -v name="$1" '$0 == "```" { on = 0 } on { print } $0 == "```sh " name { on = 1 }' "$RECIPES/README.md"
 }
 
-@test "find and xargs" {
+@test "the recipe for find and xargs makes missing results only" {
     album
     recipe xargs >script
     grep -q xargs script
@@ -41,7 +41,7 @@ recipe() {
     [ "$(stat -c %Y.%i made/*1-munch.jpg)" = "$before" ]
 }
 
-@test "GNU parallel" {
+@test "the recipe for GNU parallel repeats failed jobs only" {
     needs parallel
     album
     recipe parallel >script
@@ -56,7 +56,7 @@ recipe() {
     [ "$(wc -l <history.jsonl)" = 12 ]
 }
 
-@test "GNU parallel on another machine" {
+@test "the recipe for GNU parallel works on another machine" {
     needs parallel
     needs ssh
     [ -x /usr/sbin/sshd ] || skip "sshd is not installed"
@@ -66,7 +66,7 @@ recipe() {
     done
     ssh-keygen -q -t ed25519 -N '' -f host
     ssh-keygen -q -t ed25519 -N '' -f key
-    # who comes in has the quick program in the path
+    # the remote user has the quick nst in the path
     printf 'Port 32222\nListenAddress 127.0.0.1\nHostKey %s\nPidFile %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nSetEnv PATH=%s NST_HISTORY=none LD_LIBRARY_PATH=%s\n' \
         "$PWD/host" "$PWD/pid" "$PWD/key.pub" "$PATH" "${LD_LIBRARY_PATH:-}" >sshd.conf
     mkdir -p /run/sshd 2>/dev/null || true
@@ -88,9 +88,9 @@ recipe() {
     [ "$(find . -name '*-munch.png' | wc -l)" = 5 ]
 }
 
-@test "make does what has changed, and no more" {
+@test "the recipe for make repeats only what has changed" {
     album
-    # make cannot have spaces in names
+    # make does not support spaces in names
     for f in album/*; do
         mv "$f" "${f// /-}"
     done
@@ -109,7 +109,7 @@ recipe() {
     [ "$(wc -l <history.jsonl)" = 22 ]
 }
 
-@test "a watched folder" {
+@test "the recipe for a watched folder makes each image that arrives" {
     needs inotifywait
     album
     mkdir incoming

@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What nst refuses: one clear line, the right exit status, nothing written, soon.
+# Refusals: one clear line, the right exit status, no file written, without delay.
 bats_require_minimum_version 1.5.0
 load helper
 
-# bytes HEX...: as a file's content
+# bytes HEX...: these bytes on standard output.
 bytes() {
     printf '%b' "$(printf '\\x%s' "$@")"
 }
 
-@test "files that are not there, or are none, are refused" {
+@test "missing files and inputs without an image are refused" {
     mkdir folder
     refused 1 'none.ppm: No such file' -s style.ppm none.ppm -o out.png
     refused 1 'none.ppm: No such file' -s none.ppm photo.ppm -o out.png
@@ -17,7 +17,7 @@ bytes() {
     refused 1 'empty' -s style.ppm - -o out.png </dev/null
 }
 
-@test "what is no picture, or half of one, is refused" {
+@test "files that are no image, or are truncated, are refused" {
     echo "this is text" >text.png
     nst -q -s style.ppm photo.ppm -o whole.jpg --size native
     head -c 700 whole.jpg >half.jpg
@@ -26,17 +26,17 @@ bytes() {
     refused 1 'half.jpg: ' -s half.jpg photo.ppm -o out.png
 }
 
-@test "a picture too small or too large is refused, the latter before decoding" {
+@test "an image that is too small, or too large to decode, is refused" {
     printf 'P3\n1 1\n255\n1 2 3\n' >dot.ppm
     refused 1 'dot.ppm: 1x1 pixels' -s style.ppm dot.ppm -o out.png
-    # signature and header of a PNG of 40000 x 40000 RGB pixels, and no more
+    # only the signature and header of an RGB PNG of 40000 x 40000 pixels
     bytes 89 50 4e 47 0d 0a 1a 0a 00 00 00 0d 49 48 44 52 00 00 9c 40 00 00 9c 40 08 02 \
         00 00 00 c4 c9 3f 25 00 00 00 00 49 44 41 54 35 af 06 1e >huge.png
     refused 1 'huge.png: 40000x40000' -s style.ppm huge.png -o out.png
     refused 1 'style.ppm: 40x32 .*1000' -s style.ppm photo.ppm --max-pixels 1000 -o out.png
 }
 
-@test "values out of range are refused with the range" {
+@test "values out of range are refused with the allowed range" {
     refused 2 "style-weight: 'nan' is not a number between 0 and" -s style.ppm photo.ppm -w nan
     refused 2 "size: '7' is not a whole number between 16 and 65536" -s style.ppm photo.ppm -S 7
     refused 2 "iterations: '0'" -s style.ppm photo.ppm -n 0
@@ -46,7 +46,7 @@ bytes() {
     refused 2 "square: cannot be combined" -s style.ppm photo.ppm --square --size native -o out.png
 }
 
-@test "a command line that makes no sense is refused" {
+@test "an inconsistent command line is refused" {
     refused 2 'no style is given' photo.ppm
     refused 2 'need an output directory' -s style.ppm photo.ppm style.ppm
     refused 2 'both' -s - -
@@ -58,7 +58,7 @@ bytes() {
     [[ $output == "nst: unrecognized option '--no-such-option'"* ]]
 }
 
-@test "no picture that is read is written to, whatever is written" {
+@test "no output overwrites an input image" {
     cp photo.ppm before.ppm
     refused 2 "photo.ppm: is an input file" -s style.ppm - -o photo.ppm <photo.ppm
     refused 2 "photo.ppm: is an input file" -s style.ppm photo.ppm -o o.png --trace photo.ppm
@@ -68,20 +68,20 @@ bytes() {
     cmp photo.ppm before.ppm
 }
 
-@test "a refused run leaves the trace of another as it was" {
+@test "a refused run leaves an existing trace unchanged" {
     echo "the old trace" >t.jsonl
     refused 1 'none.ppm: No such file' -s style.ppm none.ppm -o out.png --trace t.jsonl
     [ "$(cat t.jsonl)" = "the old trace" ]
 }
 
-@test "a terminal is not sent a picture" {
+@test "nst does not write an image to a terminal" {
     needs_terminal
     run script -qec "'$NST' -s style.ppm photo.ppm" /dev/null
     [ "$status" = 2 ]
     [[ $output == *"standard output is a terminal"* ]]
 }
 
-@test "an output that cannot be written is refused before the work" {
+@test "an output that cannot be written is refused before work begins" {
     refused 1 'none/out.png: ' -s style.ppm photo.ppm -o none/out.png
     refused 1 "'.xyz' is not a picture format" -s style.ppm photo.ppm -o out.xyz
     refused 1 'out: ' -s style.ppm photo.ppm -o out
@@ -92,7 +92,7 @@ bytes() {
     [[ $stderr == nst:\ * ]]
 }
 
-@test "a model that is not sound is refused, and named" {
+@test "an invalid model is refused with its name" {
     model=${srcdir:?}/models/vgg19-lite.safetensors
     head -c 100000 "$model" >short.safetensors
     head -c 1000 "$model" >shorter.safetensors
@@ -127,7 +127,7 @@ bytes() {
     [[ $output == *"/vgg19-lite.safetensors"* ]]
 }
 
-@test "a preset that is not sound is refused, with file and place" {
+@test "an invalid preset is refused with its file and the place in it" {
     echo '{"options": {"iterations": ' >broken.json
     echo '{"options": {"output": "x.png"}}' >forbidden.json
     echo '{"options": {"iterations": -4}}' >range.json
@@ -148,7 +148,7 @@ bytes() {
     refused 2 "folder.json: Is a directory" -p folder.json -s style.ppm photo.ppm -o o.png
 }
 
-@test "several pictures that cannot all be written are refused" {
+@test "several images whose results cannot all be written are refused" {
     mkdir d
     cp photo.ppm d/photo.ppm
     refused 2 '2 images need an output directory' -s style.ppm photo.ppm d/photo.ppm \
@@ -167,7 +167,7 @@ bytes() {
     refused 2 'preset: only one' -s style.ppm photo.ppm -o out.png -p classic -p gatys
 }
 
-@test "no file is written as two things" {
+@test "a file cannot be named for two outputs" {
     refused 2 'x.png: named for two outputs' -s style.ppm photo.ppm -o x.png --trace x.png
     refused 2 'x.png: named for two outputs' -s style.ppm photo.ppm -o x.png --history x.png
     refused 2 't: named for two outputs' -s style.ppm photo.ppm -o x.png --history t --trace t
@@ -182,7 +182,7 @@ bytes() {
         --preview there/../there//x.png
 }
 
-@test "the history is no picture, wherever its name comes from" {
+@test "the history file cannot be an input or another output" {
     export NST_HISTORY=photo.ppm
     refused 2 'photo.ppm: is an input file' -s style.ppm photo.ppm -o x.png
     NST_HISTORY=$PWD/x.png refused 2 'x.png: named for two outputs' -s style.ppm photo.ppm -o x.png
@@ -194,7 +194,7 @@ bytes() {
     refused 2 'history: standard output cannot' -s style.ppm photo.ppm -o x.png --history -
 }
 
-@test "a checkpoint or a preview that cannot be written shows before the run" {
+@test "a checkpoint or preview that cannot be written is refused before the run" {
     refused 1 '^nst: no/ck: cannot be written: No such file or directory' -s style.ppm photo.ppm -o x.png \
         --checkpoint no/ck
     refused 1 '^nst: no/p.png: cannot be written: No such file or directory' -s style.ppm photo.ppm -o x.png \
@@ -202,7 +202,7 @@ bytes() {
     refused 1 "^nst: p.xyz: '.xyz' is not" -s style.ppm photo.ppm -o x.png --preview p.xyz
 }
 
-@test "what is read but is no picture is not written over, either" {
+@test "no output overwrites a list of files or a model" {
     echo photo.ppm >list
     refused 2 'list: is an input file' -s style.ppm --files-from list -o out/ --history list
     cp "$srcdir/models/vgg19-lite.safetensors" m.safetensors

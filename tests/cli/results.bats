@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What nst makes.
+# The results of nst: images, progress, trace and history.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -22,7 +22,7 @@ load helper
     [ "$(dimensions style.png)" = 32x24 ]
 }
 
-@test "the size is the longest side, native keeps it, square forces it" {
+@test "--size sets the longest side, native keeps the size, --square makes a square" {
     nst -s style.ppm photo.ppm -o a.png --size 40
     nst -s style.ppm photo.ppm -o b.png --size native
     nst -s style.ppm photo.ppm -o c.png --size 20 --square
@@ -31,7 +31,7 @@ load helper
     [ "$(dimensions c.png)" = 20x20 ]
 }
 
-@test "the loss falls, and the trace says so line by line" {
+@test "the loss falls, and the trace has a line for each evaluation" {
     needs jq
     nst -p classic -s style.ppm photo.ppm -o out.png --trace t.jsonl -n 8
     jq -es '
@@ -47,7 +47,7 @@ load helper
             .[0].total_loss' t.jsonl
 }
 
-@test "two runs, and any number of threads, give the same bytes" {
+@test "two runs give the same bytes, with any number of threads" {
     nst -s style.ppm photo.ppm -o a.png -n 6
     nst -s style.ppm photo.ppm -o b.png -n 6
     cmp a.png b.png
@@ -57,7 +57,7 @@ load helper
     done
 }
 
-@test "options change the picture: weights, layers, pooling, iterations" {
+@test "weights, layers, pooling and iterations change the image" {
     nst -s style.ppm photo.ppm -o a.ppm
     for option in "-w 1" "-c 50" "--style-layers relu1_1" "--content-layers conv_2" \
         "--pooling avg" "-n 5" "--style-layers conv_1,conv_2:3" "-p gatys"; do
@@ -68,7 +68,7 @@ load helper
     cmp a.ppm b.ppm
 }
 
-@test "a preset gives way to the command line, wherever it stands" {
+@test "the command line overrides a preset in any order" {
     echo '{"options": {"iterations": 5, "style-weight": 1e5}}' >mine.json
     nst -s style.ppm photo.ppm -o a.ppm -w 100000 -n 3
     "$NST" -q --size 32 --iterations 3 -s style.ppm photo.ppm -o b.ppm -p mine.json
@@ -77,7 +77,7 @@ load helper
     cmp a.ppm c.ppm
 }
 
-@test "a preset of the user's is found by name" {
+@test "a preset of the user is found by name" {
     export XDG_CONFIG_HOME=$PWD/config
     mkdir -p config/nst/presets
     echo '{"options": {"square": true}}' >config/nst/presets/box.json
@@ -97,14 +97,14 @@ load helper
     [ "$(jq -s 'map(select(.final != true)) | length' t.jsonl)" = 7 ]
 }
 
-@test "a picture already in the style converges at once, and it is said" {
+@test "nst reports that an image already in the style converges" {
     run --separate-stderr nst --progress none -s photo.ppm photo.ppm \
         -o out.ppm --size native -n 300
     [ "$status" = 0 ]
     [[ $stderr == *"nst: converged after "*" steps"* ]]
 }
 
-@test "progress as JSON is an object a line, and ends with the end" {
+@test "JSON progress has one object per line and ends with an end event" {
     needs jq
     nst --progress json -s style.ppm photo.ppm -o out.png -n 5 2>p.jsonl
     jq -es 'map(select(.event == "step")) as $s
@@ -115,7 +115,7 @@ load helper
         and .[-1].event == "end" and .[-1].end == "completed"' p.jsonl
 }
 
-@test "plain progress is for pipes, the bar for terminals, and quiet is quiet" {
+@test "progress is plain in pipes, a bar on terminals and silent with -q" {
     "$NST" -S 32 -n 3 -s style.ppm photo.ppm -o out.png 2>plain
     grep -q '^nst: 100% 3/3 \[' plain
     run ! grep -q "$(printf '\r')" plain
@@ -129,7 +129,7 @@ load helper
     [ ! -s quiet ]
 }
 
-@test "a line that is said takes the place of the bar" {
+@test "a message takes the place of the bar" {
     needs_terminal
     script -qec "'$NST' -S 32 -n 3 -s style.ppm photo.ppm -o out.png --checkpoint /dev/full \
         --save-every 1" bar >/dev/null
@@ -148,7 +148,7 @@ load helper
             LC_ALL=C.UTF-8 wc -L)
         echo "$longest of $columns columns"
         [ "$longest" -gt 10 ] && [ "$longest" -lt "$columns" ]
-        # losses give way to a bar that can be seen
+        # a narrow terminal shows the bar instead of the losses
         case $columns in
         60) grep -q '100%|.*| 3/3 \[[^,]*, [^,]* it/s\]' bar ;;
         100) grep -q '100%|.*| 3/3 \[.*, style .*\]' bar ;;
@@ -156,7 +156,7 @@ load helper
     done
 }
 
-@test "transparent parts of a picture stay so" {
+@test "transparent parts of an image stay transparent" {
     cat >hole.svg <<-'END'
 	<svg xmlns="http://www.w3.org/2000/svg" width="48" height="32">
 	<rect width="24" height="32" fill="#c04020"/></svg>
@@ -165,15 +165,15 @@ load helper
     [ "$(od -An -tu1 -j25 -N1 hole.png | tr -d ' ')" = 6 ] # colour type: RGB and alpha
     nst -s style.ppm hole.png -o again.png
     [ "$(od -An -tu1 -j25 -N1 again.png | tr -d ' ')" = 6 ]
-    # a format without alpha shows white there: the last pixel, and not the first
+    # a format without alpha shows white there: in the last pixel, not in the first
     nst -s style.ppm again.png -o flat.ppm
     [ "$(tail -c 3 flat.ppm | od -An -tu1 | xargs)" = "255 255 255" ]
     [ "$(tail -c $((32 * 21 * 3)) flat.ppm | head -c 3 | od -An -tu1 | xargs)" != "255 255 255" ]
 }
 
-@test "16 bits and metadata are kept, and the picture says how it was made" {
+@test "bit depth and metadata are kept, and the image records how it was made" {
     needs exiftool
-    # a 16-bit PAM-like source: PPM of 65535 levels
+    # a 16-bit PPM
     sed 's/^255$/65535/' photo.ppm >deep.ppm
     nst -s style.ppm deep.ppm -o deep.png
     [ "$(exiftool -s3 -BitDepth deep.png)" = 16 ]
@@ -188,7 +188,7 @@ load helper
     [ "$(exiftool -b -UserComment kept.jpg | jq -r .nst.style)" = style.ppm ]
 }
 
-@test "a large photograph made small is told once, unless the size was asked for" {
+@test "downscaling is reported once, unless the user chose the size" {
     picture large.ppm 1040 700 3
     echo '{"options": {"size": 100, "iterations": 1, "progress": "none"}}' >small.json
     small() { LC_ALL=C.UTF-8 "$NST" --config small.json -s style.ppm "$@" 2>said; }
@@ -200,24 +200,24 @@ load helper
     [ "$(cat said)" = "nst: 1040x700 -> 512x345 (-S for more)" ]
     small large.ppm -o a.png --checkpoint ck
     for o in "-q" "-S 200" "--scales 50,90" "--dry-run" "--resume ck"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         small large.ppm -o a.png $o >/dev/null
         run ! grep 'for more' said
     done
-    # less than twice as large, and small ones
+    # nothing is reported for small images, or for less than a factor of two
     "$NST" -s style.ppm photo.ppm -o b.png -n 1 --config none --progress none 2>said
     [ ! -s said ]
     echo '{"options": {"size": 521, "iterations": 1, "progress": "none"}}' >small.json
     small large.ppm -o a.png
     [ ! -s said ]
-    # the frames of a stream are one
+    # the frames of a stream count once
     { for _ in 1 2 3; do printf 'P6 300 200 255\n' && head -c 180000 /dev/zero; done; } >film.ppm
     echo '{"options": {"size": 50, "iterations": 1, "progress": "none"}}' >small.json
     small --pnm film.ppm -o film2.ppm
     [ "$(grep -c '300×200 → 50×33' said)" = 1 ]
 }
 
-@test "the quality is that of formats with loss, and no part of the picture" {
+@test "--quality is for lossy formats and does not make a result outdated" {
     for f in jpg webp avif; do
         nst -s style.ppm photo.ppm -o auto.$f
         nst -s style.ppm photo.ppm -o low.$f --quality 30
@@ -228,7 +228,7 @@ load helper
     nst -s style.ppm photo.ppm -o same.jpg --quality 92
     cmp auto.jpg same.jpg
     nst -s style.ppm photo.ppm --format jpg --quality 92 | cmp - auto.jpg
-    # the file is another, the picture is done
+    # the file would differ, but the result is up to date
     run nst -s style.ppm photo.ppm -o low.jpg --quality 60 --skip-done
     [[ $output == *"low.jpg: is up to date"* ]]
     refused 2 "quality: '0' is not a whole number between 1 and 100, or auto" \
@@ -237,7 +237,7 @@ load helper
     refused 2 'quality: -: this format has no quality' -s style.ppm photo.ppm --quality 9
     refused 2 'quality: no.jpg: this format' -s style.ppm photo.ppm -o no.jpg --format tiff --quality 9
     refused 2 'this format has no quality' -s style.ppm photo.ppm -o no.jpg --pnm --quality 9
-    # one that has it does, and a configuration's is for those that have it
+    # one such result suffices, and the configuration's quality is for lossy formats
     cp low.jpg photo.jpg
     nst -s style.ppm photo.jpg photo.ppm -o made/ --quality 30 --name '{stem}{index}.{ext}'
     nst -s style.ppm photo.jpg -o high.jpg --quality 95
@@ -250,7 +250,7 @@ load helper
     cmp made.jpg auto.jpg
 }
 
-@test "a finished run is a line of history" {
+@test "a finished run adds a line to the history" {
     needs jq
     NST_HISTORY='' XDG_STATE_HOME=$PWD/state nst -s style.ppm photo.ppm -o out.png
     jq -e --arg here "$PWD/" '.content == $here + "photo.ppm"
@@ -264,7 +264,7 @@ load helper
     [ "$(wc -l <mine.jsonl)" = 2 ]
 }
 
-@test "history stays whole under many writers, and after a line cut short" {
+@test "the history stays complete with many writers and after a truncated line" {
     needs jq
     writers=50
     [ -z "${NST_TEST_ALL:-}" ] || writers=200
@@ -277,14 +277,14 @@ load helper
     [ "$(tail -n +2 h.jsonl | jq -r .output | sort -u | wc -l)" = $writers ]
 }
 
-@test "a history that cannot be written costs a word, not the picture" {
+@test "a history that cannot be written gives a warning, and the image is made" {
     run --separate-stderr nst -s style.ppm photo.ppm -o out.png --history /dev/full
     [ "$status" = 0 ]
     [ -s out.png ]
     [[ $stderr == nst:\ history:* ]]
 }
 
-@test "closed standard streams lead nothing astray" {
+@test "closed standard streams do not corrupt other files" {
     nst -s style.ppm photo.ppm -o a.png
     "$NST" -v --progress plain -S 32 -n 3 -s style.ppm photo.ppm -o b.png --trace t.jsonl \
         <&- 2>&-
@@ -297,7 +297,7 @@ load helper
     [ "$(grep -vc '^{.*}$' t.jsonl)" = 0 ]
 }
 
-@test "several pictures go to a directory, named after content and style" {
+@test "several images go to a directory, named after content and style" {
     picture other.ppm 30 40 3
     cp photo.ppm photo.xyz
     run --separate-stderr nst -s style.ppm -o made/ photo.ppm other.ppm photo.xyz
@@ -310,7 +310,7 @@ load helper
     nst -s style.ppm other.ppm -o made -q
 }
 
-@test "one bad picture is reported, and the others are made" {
+@test "one bad image is reported, and the others are made" {
     picture other.ppm 30 40 3
     echo no picture >bad.png
     run --separate-stderr nst -s style.ppm -o made/ photo.ppm bad.png other.ppm

@@ -1,15 +1,16 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# A run that was cut off goes on where it was, and comes out the same to the bit.
+# Checkpoints and previews: a resumed run is the same to the bit as an uninterrupted
+# one.
 bats_require_minimum_version 1.5.0
 load helper
 
-# resume OPTION...: go on with a run, whose options are in its checkpoint
+# resume OPTION...: continue a run; its options are in the checkpoint.
 resume() {
     "$NST" -s style.ppm photo.ppm --progress none "$@"
 }
 
-# same_pixels FILE FILE: the pictures are the same, whatever else is in the files.
+# same_pixels FILE FILE: the pixels are equal, whatever else is in the files.
 same_pixels() {
     local f
     for f in "$@"; do
@@ -18,7 +19,7 @@ same_pixels() {
     cmp "$1.pixels" "$2.pixels"
 }
 
-# same OPTION...: a run of 24 steps, and one of 11 that is gone on with, twice
+# same OPTION...: a run of 24 steps equals one of 11 that is resumed twice.
 same() {
     nst -s style.ppm photo.ppm -o whole.png -n 24 "$@"
     nst -s style.ppm photo.ppm -o part.png -n 11 "$@" --checkpoint ck
@@ -28,20 +29,20 @@ same() {
     cmp whole.png end.png
 }
 
-@test "N and M more steps are N + M steps: L-BFGS" {
+@test "a resumed run equals an uninterrupted one with L-BFGS" {
     same
 }
 
-@test "N and M more steps are N + M steps: Adam" {
+@test "a resumed run equals an uninterrupted one with Adam" {
     same --optimiser adam
 }
 
-@test "N and M more steps are N + M steps: with few pairs, tiles, padding, a kept part" {
+@test "a resumed run equals an uninterrupted one with few pairs, tiles, padding, --keep-mask" {
     awk 'BEGIN { print "P2\n48 36\n255"; for (i = 0; i < 48 * 36; i++) print i % 256 }' >mask.pgm
     same --curvature-pairs 4 -S 96 --scales none --tile 32 --padding reflect --keep-mask mask.pgm
 }
 
-@test "N and M more steps are N + M steps: scales, the results of which are blended or not" {
+@test "a resumed run equals an uninterrupted one with progressive and blended scales" {
     for mode in progressive blend; do
         nst -s style.ppm photo.ppm -o whole.png --scales 16,32,64 --scale-iterations 9,7,6 \
             --scale-mode $mode
@@ -52,7 +53,7 @@ same() {
     done
 }
 
-# killed OPTION...: a run killed once it has written a checkpoint, and gone on with
+# killed OPTION...: kill a run after its first checkpoint, resume it and compare.
 killed() {
     "$NST" -s style.ppm photo.ppm -o whole.png --progress none -n 120 "$@"
     rm -f ck out.png
@@ -68,7 +69,7 @@ killed() {
     cmp whole.png out.png
 }
 
-@test "killed with SIGKILL and resumed, a run makes the same file" {
+@test "a run killed with SIGKILL and resumed makes the same file" {
     killed -S 256
     killed -S 256 --optimiser adam
     killed -S 256 --tile 96
@@ -76,7 +77,7 @@ killed() {
     killed --scales 64,128,256 --scale-mode blend
 }
 
-@test "an interrupted run is written down too" {
+@test "an interrupted run writes a checkpoint" {
     "$NST" -s style.ppm photo.ppm -o whole.png -S 128 --progress none -n 2000
     "$NST" -s style.ppm photo.ppm -o out.png -S 128 --progress none -n 2000 --checkpoint ck \
         --save-every 100000 &
@@ -88,7 +89,7 @@ killed() {
     cmp whole.png out.png
 }
 
-@test "a trace goes on counting" {
+@test "the trace of a resumed run continues counting" {
     needs jq
     nst -s style.ppm photo.ppm -o a.png -n 9 --checkpoint ck --trace a.jsonl
     nst -s style.ppm photo.ppm -o b.png -n 15 --trace b.jsonl
@@ -97,7 +98,7 @@ killed() {
         <(jq -c 'select(.evaluation) | del(.seconds)' b.jsonl)
 }
 
-@test "what cannot be resumed is refused in one line" {
+@test "a checkpoint that cannot be resumed is refused in one line" {
     nst -s style.ppm photo.ppm -o a.png -n 9 --checkpoint ck
     refused 2 'style-weight is 7000 in ck, and cannot become 5' -s style.ppm photo.ppm \
         -o out.png --resume ck -w 5
@@ -117,14 +118,14 @@ killed() {
         --checkpoint x
 }
 
-@test "a checkpoint for which there is no room is told, and the picture made" {
+@test "a checkpoint that does not fit on the disk is reported, and the image is made" {
     run --separate-stderr nst -s style.ppm photo.ppm -o out.png --checkpoint /dev/full
     [ "$status" = 0 ]
     [[ $stderr == *"checkpoint: /dev/full: "* ]]
     [ -s out.png ]
 }
 
-@test "previews are a series of files, numbered by the steps of all scales" {
+@test "a series of previews is numbered by the steps of all scales, also after a resume" {
     nst -s style.ppm photo.ppm -o a.png --scales 16,24,48 --scale-iterations 5,3,2
     mkdir all
     nst -s style.ppm photo.ppm -o b.png --scales 16,24,48 --scale-iterations 5,3,2 \
@@ -132,12 +133,12 @@ killed() {
     cmp a.png b.png
     [ "$(cd all && echo *)" = "f-000002-16.png f-000004-16.png f-000005-16.png \
 f-000007-24.png f-000008-24.png f-000010-48.png" ]
-    # all are of the result's size, and the last is the result
+    # all have the size of the result, and the last one equals it
     for f in all/*.png; do
         [ "$(dimensions "$f")" = "$(dimensions b.png)" ]
     done
     same_pixels b.png all/f-000010-48.png
-    # one that is cut off and gone on with makes the same ones
+    # an interrupted and resumed run makes the same previews
     mkdir part
     nst -s style.ppm photo.ppm -o c.png --scales 16,24,48 --scale-iterations 5,3,2 \
         --save-every 2 --preview 'part/f-{step}-{scale}.png' --checkpoint ck \
@@ -154,15 +155,15 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
     [ -s '{old}/p.png' ]
 }
 
-@test "the last preview is the result, where that is a mean" {
+@test "the last preview equals the result with Adam and with blended scales" {
     for o in "--optimiser adam" "--scales 24,48 --scale-mode blend"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         nst -s style.ppm photo.ppm -o b.png -n 6 $o --preview seen.png --colour content
         same_pixels b.png seen.png
     done
 }
 
-@test "a series of previews that cannot be is refused" {
+@test "an invalid series of previews is refused" {
     frame() { refused "$1" "$2" -s style.ppm photo.ppm -o out.png --preview "${@:3}"; }
     frame 2 "preview: 'f-.step': a . without its }" 'f-{step'
     frame 2 'preview: {stem} is none of {step} and {scale}' '{stem}.png'
@@ -176,15 +177,15 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
     frame 2 'f000004.png: is an input file' 'f{step}.png'
 }
 
-@test "a preview is the picture as it is then, and changes nothing" {
+@test "a preview shows the current image and does not change the result" {
     nst -s style.ppm photo.ppm -o a.png -n 12
     nst -s style.ppm photo.ppm -o b.png -n 12 --save-every 5 --preview seen.png
     cmp a.png b.png
     [ "$(dimensions seen.png)" = "$(dimensions b.png)" ]
-    # the last one is of the last step
+    # the last preview shows the last step
     same_pixels b.png seen.png
     for o in "--colour content" "--padding reflect" "--keep-mask photo.ppm" "--scales 24,32"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         nst -s style.ppm photo.ppm -o b.png -n 6 $o --preview seen.png --save-every 1
         [ "$(dimensions seen.png)" = "$(dimensions b.png)" ]
         same_pixels b.png seen.png
@@ -192,7 +193,7 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
     refused 2 'preview: standard output cannot' -s style.ppm photo.ppm -o out.png --preview -
     refused 2 'named for two outputs' -s style.ppm photo.ppm -o out.png --preview out.png
     refused 2 'is an input file' -s style.ppm photo.ppm -o out.png --preview photo.ppm
-    # a preview for which there is no room is no reason to end
+    # a preview that does not fit on the disk does not end the run
     ln -s /dev/full full.png
     nst -s style.ppm photo.ppm -o c.png -n 2 --save-every 1 --preview full.png 2>said
     grep -q 'preview: full.png' said

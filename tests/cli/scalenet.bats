@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# A network for each scale: -m vgg19:256,vgg19-lite. The other network of most tests is
-# the bundled one, scaled anew.
+# Different networks for different scales: -m vgg19:256,vgg19-lite. Most tests use the
+# bundled network and a normalised copy of it, $OTHER.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -12,7 +12,7 @@ setup_file() {
     export OTHER=$PWD/other.safetensors
 }
 
-# installed NAME: the other network, found by that name
+# installed NAME: install the other network under that name.
 installed() {
     mkdir -p data/nst
     cp "$OTHER" "data/nst/$1.safetensors"
@@ -27,14 +27,14 @@ nst_style() {
     "$(dirname "$NST")/nst-style" "$@"
 }
 
-@test "small scales have one network, large ones another" {
+@test "small scales use one network, large scales another" {
     needs jq
     nst -s style.ppm photo.ppm --scales 24,32 -m "$OTHER:24,vgg19-lite" -o both.png \
         --trace both.jsonl
     nst -s style.ppm photo.ppm --scales 24,32 -m vgg19-lite -o one.png
     nst -s style.ppm photo.ppm --scales 24,32 -m "$OTHER" -o other.png \
         --trace other.jsonl
-    # the first scale is that of a run by the first network
+    # the first scale equals that of a run with the first network alone
     cmp <(jq -c 'select(.scale == 24) | del(.seconds)' both.jsonl) \
         <(jq -c 'select(.scale == 24) | del(.seconds)' other.jsonl)
     grep -q '"scale":32' both.jsonl
@@ -42,7 +42,7 @@ nst_style() {
     run ! cmp both.png other.png
 }
 
-@test "a network that no scale uses is not even read, and changes nothing" {
+@test "a network that no scale uses is not read and changes nothing" {
     nst -s style.ppm photo.ppm -m vgg19-lite -o one.png
     printf nonsense >bad.safetensors
     nst -s style.ppm photo.ppm -m bad.safetensors:16,vgg19-lite -o two.png
@@ -53,12 +53,12 @@ nst_style() {
     cmp one.png four.png
     refused 1 'bad.safetensors: ' -s style.ppm photo.ppm --scales 16,32 \
         -m bad.safetensors:16,vgg19-lite -o out.png
-    # which sizes a picture will have is not known beforehand
+    # with -S native the scales are unknown, so both networks are read
     refused 1 'bad.safetensors: ' -s style.ppm photo.ppm -S native \
         -m bad.safetensors:16,vgg19-lite -o out.png
 }
 
-@test "pictures side by side are the same, and share what is known of a style" {
+@test "parallel jobs with two networks give the same results as single ones" {
     for i in 1 2 3 4; do
         picture p$i.ppm $((40 + i)) 36 $((i + 3))
     done
@@ -72,8 +72,8 @@ nst_style() {
     cmp three.ppm one/p3-style.ppm
 }
 
-@test "statistics of a style at one size are kept for each network" {
-    # the painting has the same size for both
+@test "style statistics are cached separately for each network" {
+    # the style image has the same size for both
     picture a.ppm 32 24 3
     picture b.ppm 24 18 4
     nst -s style.ppm a.ppm b.ppm -S native -m "$OTHER:24,vgg19-lite" -q -j 1 -o both/
@@ -81,7 +81,7 @@ nst_style() {
     cmp b.png both/b-style.ppm
 }
 
-@test "--dry-run names the networks and the sizes that they serve" {
+@test "--dry-run names the networks and their sizes" {
     needs jq
     set -- -s style.ppm photo.ppm --scales 16,24,32 -m "$OTHER:24,vgg19-lite" --dry-run
     nst "$@" | grep -q '^networks  *other (16, 24), vgg19-lite (32)$'
@@ -90,7 +90,7 @@ nst_style() {
     nst -s style.ppm photo.ppm --dry-run -m vgg19-lite | grep -q '^networks  *vgg19-lite (32)$'
 }
 
-@test "the plan is what a run by two networks takes, and keeps to --max-memory" {
+@test "the plan for two networks matches the run and obeys --max-memory" {
     needs jq
     needs_plain_build
     large=${NST_SHARED:-${srcdir:?}/../shared}/weights/vgg19-conv5_1.safetensors
@@ -104,7 +104,7 @@ nst_style() {
         echo "$model: $(cat ratio)"
         awk '{ exit $1 < 0.85 || $1 > 1.15 }' ratio
     done
-    # where the small scale takes most, it decides
+    # the scale that takes most memory decides, even if it is the small one
     set -- -s style.ppm photo.ppm -p classic -n 2 --scales 512,640 -m "$large:512,vgg19-lite"
     free=$(nst "$@" --dry-run --json | jq .peak_memory)
     one=$(nst "$@" -m vgg19-lite --dry-run --json | jq .peak_memory)
@@ -115,13 +115,13 @@ nst_style() {
 }
 
 @test "a run is resumed to the bit across a change of network" {
-    # in the second one's
+    # during the second network's scale
     set -- -s style.ppm photo.ppm --scales 24,32 -m "$OTHER:24,vgg19-lite"
     nst "$@" --scale-iterations 6,6 -o whole.png
     nst "$@" --scale-iterations 6,2 --checkpoint ck -o cut.png
     "$NST" -s style.ppm photo.ppm --resume ck --scale-iterations 6,6 --progress none -o out.png
     cmp whole.png out.png
-    # in the first one's
+    # during the first network's scale
     set -- -s style.ppm photo.ppm --scales 128,256 --scale-iterations 200,5 \
         -m "$OTHER:128,vgg19-lite"
     "$NST" "$@" --progress none -o whole.png
@@ -134,17 +134,17 @@ nst_style() {
     [ ! -e never.png ]
     "$NST" -s style.ppm photo.ppm --resume ck2 --progress none -o out.png
     cmp whole.png out.png
-    # which cannot change on the way
+    # a resumed run cannot change its networks
     refused 2 'model is .*, and cannot become vgg19-lite' -s style.ppm photo.ppm --resume ck \
         -m vgg19-lite -o no.png
 }
 
-# nst_pixels FILE: as PPM
+# nst_pixels FILE: the pixels as PPM.
 nst_pixels() {
     "$NST" -q --config none --strength 0 -S native -n 1 -s style.ppm "$1" --format ppm
 }
 
-@test "a run by two networks is made again, to the byte, and known when it is done" {
+@test "a run with two networks is repeated to the byte, and skipped when it is done" {
     needs jq
     export NST_HISTORY=$PWD/h.jsonl
     cp "$OTHER" "a,b.safetensors"
@@ -155,14 +155,14 @@ nst_pixels() {
     id=$(nst_history list | cut -c1-8)
     (cd / && nst_history rerun "$id" -o "$NST_HISTORY.png")
     cmp one.png h.jsonl.png
-    # done is what has these networks for these sizes
+    # a result is done if it has the same networks at the same scales
     for case in "done a,b.safetensors:16,vgg19-lite" "done a,b.safetensors:16,./a/../lite.safetensors" \
         "anew a,b.safetensors:24,vgg19-lite --scales 16,20,32" "anew vgg19-lite" \
         "anew a,b.safetensors:16,a,b.safetensors"; do
         mkdir -p a
         cp "${srcdir:?}/models/vgg19-lite.safetensors" lite.safetensors
         cp one.png out.png
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         nst "$@" -m ${case#* } --skip-done -o out.png 2>log
         case $case in
         done*) grep -q 'out.png: is up to date' log ;;
@@ -174,7 +174,7 @@ nst_pixels() {
     [[ $stderr == *"a,b.safetensors: is missing or has changed since the run" ]]
 }
 
-@test "a malformed list is refused in one line" {
+@test "a malformed list of networks is refused in one line" {
     for list in vgg19,vgg19-lite vgg19:256 vgg19:15,vgg19-lite vgg19:70000,vgg19-lite \
         vgg19:64,vgg19:64,vgg19-lite vgg19:64,vgg19:32,vgg19-lite ,vgg19-lite :64,vgg19-lite \
         "vgg19:64," a:16,b:17,c:18,d:19,e:20,f:21,g:22,h:23,i; do
@@ -185,7 +185,7 @@ nst_pixels() {
         -m nobody:16,vgg19-lite
 }
 
-@test "an optional network is left out where there is none, in one line" {
+@test "a missing optional network is left out with one line" {
     nst -s style.ppm photo.ppm --scales 16,32 -m vgg19-lite -o one.png
     export XDG_DATA_HOME=$PWD/none
     nst -s style.ppm photo.ppm --scales 16,32 -m 'vgg19?:16,vgg19-lite' -o two.png 2>log
@@ -193,7 +193,7 @@ nst_pixels() {
     [ "$(cat log)" = "nst: network vgg19 not found; continuing without it (scripts/fetch-model installs it)" ]
     nst -q -s style.ppm photo.ppm --scales 16,32 -m 'vgg19?:16,vgg19-lite' -o two.png 2>log
     [ ! -s log ]
-    # nothing is said of one that no scale would use
+    # nothing is reported for a network that no scale would use
     nst -s style.ppm photo.ppm -m 'vgg19?:16,vgg19-lite' -o two.png 2>log
     [ ! -s log ]
     installed vgg19
@@ -203,7 +203,7 @@ nst_pixels() {
     cmp <(nst_pixels two.png) <(nst_pixels three.png)
 }
 
-@test "the preset fine has the full network for its small scales, where it is installed" {
+@test "the preset fine uses the full network for small scales if it is installed" {
     set -- -p fine --scales 16,24,300 -n 1 -s style.ppm photo.ppm
     XDG_DATA_HOME=$PWD/none nst "$@" --dry-run >table 2>log
     grep -q '^networks  *vgg19-lite (16, 24, 300)$' table
@@ -215,7 +215,7 @@ nst_pixels() {
     [ ! -s log ]
 }
 
-@test "a network of a preset yields to a style pack, and one of the command line does not" {
+@test "a style pack overrides the network of a preset, but not --model" {
     installed vgg19
     set -- photo.ppm --content-layers conv_4 --style-layers conv_1,conv_2 --scales 16,32
     nst -p fine -s munch "$@" -o one.png 2>log
@@ -227,7 +227,7 @@ nst_pixels() {
         refused 1 "style 'munch': the pack is of vgg19-lite and lacks the network vgg19: leave out --model, or make a pack" \
             -m $model -s munch "$@" -o out.png
     done
-    # a pack of the other network alone
+    # a pack for the other network only
     nst_style pack style.ppm -m vgg19 --scales 32 -o full.nststyle
     nst -p fine -s full.nststyle "$@" -o out.png 2>log # whose large scales are not used
     [ ! -s log ]
@@ -237,7 +237,7 @@ nst_pixels() {
     [ "$(wc -l <log)" = 1 ]
 }
 
-@test "which network a style pack brings is told where a picture would have another" {
+@test "nst names the network of a style pack if a style image would use another" {
     XDG_DATA_HOME=$PWD/none nst -s munch photo.ppm -o out.png 2>log
     [ ! -s log ]
     installed vgg19
@@ -249,7 +249,7 @@ nst_pixels() {
     [ ! -s log ]
 }
 
-@test "a style pack may hold several networks, and brings them all" {
+@test "a style pack can hold several networks and selects them all" {
     installed vgg19
     nst_style pack style.ppm -m vgg19:16,vgg19-lite --scales 16,32 -o both.nststyle
     nst_style info both.nststyle | grep -q '^model  *vgg19:16,vgg19-lite$'
@@ -258,14 +258,14 @@ nst_pixels() {
     cmp one.png two.png
     nst -s both.nststyle photo.ppm --scales 16,32 -m vgg19-lite -o three.png
     run ! cmp one.png three.png
-    # and nearly the same as the picture it is of
+    # its image would use the same networks
     nst -s style.ppm photo.ppm --scales 16,32 -m vgg19:16,vgg19-lite --dry-run |
         grep -q '^networks  *vgg19 (16), vgg19-lite (32)$'
 }
 
-@test "nst-compare takes the network for the size of the result" {
+@test "nst-compare uses the network for the size of the result" {
     for case in "photo.ppm 48" "style.ppm 40"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # word splitting is intended
         set -- $case
         "$(dirname "$NST")/nst-compare" photo.ppm "$1" -m "$OTHER:40,vgg19-lite" >out
         case $2 in

@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What an interrupt, and a kill, leave behind.
+# Signals: exit status, and the files that remain.
 bats_require_minimum_version 1.5.0
 load helper
 
-# begin OUTPUT [COMMAND...]: a run that would take minutes, started by COMMAND, in the
-# background, well under way.
+# begin OUTPUT [COMMAND...]: start a run of minutes in the background, through COMMAND,
+# and wait until it makes steps.
 begin() {
     "${@:2}" "$NST" -p classic -S 64 -n 100000 --progress json -s style.ppm photo.ppm -o "$1" \
         --trace trace.jsonl --history h.jsonl 2>progress 3>&- &
@@ -13,7 +13,7 @@ begin() {
     wait_until '[ "$(grep -c step progress)" -gt 3 ]'
 }
 
-# ends STATUS: that run does, so
+# ends STATUS: wait for that run, which must exit with STATUS.
 ends() {
     local status=0
     wait "$pid" || status=$?
@@ -40,7 +40,7 @@ interrupt() {
     interrupt TERM 143
 }
 
-@test "SIGHUP, be it twice, writes the best picture so far and exits 129; nohup ignores it" {
+@test "SIGHUP, even twice, writes the best picture so far and exits 129; nohup ignores it" {
     begin out.png env --default-signal=HUP # these tests may run under nohup
     kill -HUP "$pid"
     kill -HUP "$pid" 2>/dev/null || true
@@ -53,8 +53,8 @@ interrupt() {
     ends 143
 }
 
-@test "a second signal ends the run at once, and leaves nothing" {
-    # the scalar backend's first step takes seconds: both signals come within it
+@test "a second signal ends the run at once and leaves no file" {
+    # the first step of the scalar backend takes seconds: both signals arrive during it
     NST_BACKEND=scalar "$NST" -q -S 256 -n 1000 -t 1 -s style.ppm photo.ppm -o out.png --trace trace.jsonl 3>&- &
     pid=$!
     wait_until '[ -e trace.jsonl ]'
@@ -65,7 +65,7 @@ interrupt() {
     [ ! -e out.png ]
 }
 
-@test "kill -9 leaves the old file as it was, and no other" {
+@test "kill -9 leaves the old file unchanged and no other file" {
     mkdir results
     echo "the old picture" >results/out.png
     begin results/out.png
@@ -75,7 +75,7 @@ interrupt() {
     [ "$(cat results/out.png)" = "the old picture" ]
 }
 
-@test "a reader that goes away is an error, not a crash" {
+@test "a reader that closes the pipe causes an error, not a crash" {
     run --separate-stderr bash -c "set -o pipefail
         '$NST' -q -S 32 -n 1 -s style.ppm photo.ppm | :"
     [ "$status" = 1 ]

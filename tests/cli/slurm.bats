@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# scripts/slurm on a real cluster of one machine, with daemons of its own.
+# scripts/slurm on a one-machine cluster, whose daemons the tests start.
 bats_require_minimum_version 1.5.0
 load helper
 
-# Starts the daemons; what keeps them from running is in $MISSING.
+# Starts the daemons; $MISSING says why they cannot run.
 setup_file() {
     PATH=$(dirname "$NST"):$PATH:/usr/sbin
     export PATH SLURM=${srcdir:?}/scripts/slurm
@@ -58,7 +58,7 @@ END
     return 1
 }
 
-# Each writes its state when told to end, which must be over before bats removes it.
+# The daemons write their state when they end; wait before bats removes the directory.
 teardown_file() {
     local name pid
     cd "$BATS_FILE_TMPDIR" || return
@@ -70,7 +70,7 @@ teardown_file() {
     done
 }
 
-# wait_for COMMAND...: until it succeeds
+# wait_for COMMAND...: wait until it succeeds.
 wait_for() {
     wait_until "${*@Q}" || {
         squeue
@@ -82,7 +82,7 @@ none_is_queued() {
     [ -z "$(squeue -h)" ]
 }
 
-@test "a folder becomes a job array; a task killed and requeued goes on; failures are told" {
+@test "a directory becomes a job array that resumes requeued tasks and reports failures" {
     [ -z "$MISSING" ] || skip "$MISSING"
     needs jq
     mkdir -p photos/trip
@@ -94,7 +94,7 @@ none_is_queued() {
     echo damaged >photos/bad.png
     options="-s $PWD/style.ppm -S 96 -p gatys --save-every 20"
     export NST_HISTORY=none
-    # shellcheck disable=SC2086 # words are wanted
+    # shellcheck disable=SC2086 # word splitting is intended
     nst -q -t 1 $options -S 96 -n 1200 photos/1.png -o alone.png
     # shellcheck disable=SC2086
     job=$("$SLURM/submit" photos made $options -n 1200)
@@ -102,7 +102,7 @@ none_is_queued() {
     scontrol requeue "${job}_1"
     wait_for sh -c "scontrol show job ${job}_1 | grep -q Restarts=1"
     run -3 "$SLURM/gather" made
-    # it would wait for two minutes
+    # start the requeued task now, which would wait for two minutes
     at_once() { scontrol update JobId="${job}_1" StartTime=now 2>/dev/null || true; none_is_queued; }
     wait_for at_once
     run -1 "$SLURM/gather" made
@@ -111,11 +111,11 @@ none_is_queued() {
     cmp alone.png made/1.png
     [ "$(grep -c 'REQUEUE' made/.slurm/1.log)" = 1 ]
     grep -qE '^nst: +[1-9][0-9]*% [1-9][0-9]*/1200' <(sed '1,/REQUEUE/d' made/.slurm/1.log | head -n 1)
-    # nothing twice, and the history of all
+    # no result twice, and all in the history
     [ "$(jq -r .output made/history.jsonl | sort)" = "$PWD/made/1.png
 $PWD/made/2.png
 $PWD/made/trip/the third.png" ]
-    # once more: only what failed
+    # the second submission repeats only what failed
     cp photos/2.png photos/bad.png
     # shellcheck disable=SC2086
     "$SLURM/submit" photos made $options -n 1200

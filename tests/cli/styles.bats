@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Style packs: made, mixed, found, and as good as the pictures.
+# Style packs: made, blended, found by name, and equal to their images.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -8,15 +8,15 @@ nst_style() {
     "$(dirname "$NST")/nst-style" "$@"
 }
 
-# first OPTION...: the style loss of a photograph with mirrored borders, as packs are made,
-# without a step from it
+# first OPTION...: the style loss of the photograph before any step, with mirrored
+# borders as in packs.
 first() {
     nst photo.ppm -o first.ppm --trace first.jsonl --max-evaluations 1 \
         --padding reflect "$@"
     jq -r 'select(.evaluation == 1) | .style_loss' first.jsonl
 }
 
-# near A B PERCENT
+# near A B PERCENT: A differs from B by less than that.
 near() {
     echo "$1 and $2"
     awk -v a="$1" -v b="$2" -v p="$3" 'BEGIN {
@@ -25,7 +25,7 @@ near() {
     }'
 }
 
-@test "a pack stands for its picture, at the sizes it has and between them" {
+@test "a pack equals its image at its sizes and approximates it between them" {
     needs jq
     picture painting.ppm 200 150 5
     nst_style pack painting.ppm --scales 32,64,128 -o pack.nststyle
@@ -40,7 +40,7 @@ near() {
         "$(first --moment-weight 1 -s painting.ppm)" 0.2
 }
 
-@test "several pictures in a pack, and packs blended, are as several styles" {
+@test "packs of several images and blended packs equal several styles" {
     needs jq
     picture other.ppm 44 30 23
     nst_style pack style.ppm:3 other.ppm --scales 32 -o mix.nststyle
@@ -52,7 +52,7 @@ near() {
     near "$(first -s a.nststyle:3 -s other.ppm)" "$(first -s mix.nststyle)" 0.2
 }
 
-@test "a pack stands for its picture made larger, and has sizes by layer" {
+@test "a pack equals its enlarged image and has sizes for each layer" {
     needs jq
     nst_style pack style.ppm --scales 16,64 -o pack.nststyle
     near "$(first -S 64 -s pack.nststyle)" "$(first -S 64 -s style.ppm)" 0.2
@@ -65,41 +65,41 @@ near() {
         = '[[512,1024]]' ]
     [ "$(jq -c '[.layers[] | select(.layer == "conv1_1") | .pooling]' info)" = '["any"]' ]
     nst_style info all.nststyle | grep -q '^layer    relu5_1, average pooling, 128 channels, at 512 1024 pixels, '
-    # so the layers of each preset do with each pooling
+    # the layers of each preset work with each pooling
     for preset in classic gatys; do
         for pooling in max avg; do
             nst -p $preset --pooling $pooling -s all.nststyle photo.ppm -o out.ppm
         done
     done
-    # what is asked for holds for both poolings
+    # given layers and scales apply to both kinds of pooling
     nst_style pack style.ppm --scales 32 --style-layers relu2_1 -o one.nststyle
     [ "$(nst_style info --json one.nststyle | jq -c '[.layers[] | [.layer, .pooling, .scales]]')" \
         = '[["relu2_1","max",[32]],["relu2_1","avg",[32]]]' ]
 }
 
-@test "a pack says who painted what and when, and shows a preview" {
+@test "a pack stores artist, title, year and a preview" {
     needs jq
     small="--scales 32 --style-layers relu1_1"
-    # shellcheck disable=SC2086 # words are wanted
+    # shellcheck disable=SC2086 # word splitting is intended
     nst_style pack style.ppm $small --artist 'Ada B.' --title Squares --year 'c. 1830' \
         --preview photo.ppm -o a.nststyle
     [ "$(nst_style info --json a.nststyle | jq -c '[.from, .artist, .title, .year]')" \
         = '["Ada B., Squares, c. 1830","Ada B.","Squares","c. 1830"]' ]
     nst_style info a.nststyle | grep -qE '^preview  a JPEG of [0-9]+ bytes$'
-    # one pack keeps what it is not told, and may be the file that is written
+    # a single pack keeps its other texts, and may be the output
     cp a.nststyle before
     nst_style blend a.nststyle -o a.nststyle
     cmp a.nststyle before
     nst_style blend a.nststyle --title Circles -o a.nststyle
     [ "$(nst_style info --json a.nststyle | jq -c '[.from, .artist, .title, .preview > 0]')" \
         = '["Ada B., Squares, c. 1830","Ada B.","Circles",true]' ]
-    # several have the names of none
+    # a blend of several packs inherits no texts
     # shellcheck disable=SC2086
     nst_style pack style.ppm $small --from mine -o b.nststyle
     nst_style blend a.nststyle b.nststyle -o c.nststyle
     [ "$(nst_style info --json c.nststyle | jq -c '[.from, .artist, .preview]')" \
         = '["a.nststyle, b.nststyle",null,0]' ]
-    # text of one line
+    # texts become one line
     # shellcheck disable=SC2086
     nst_style pack style.ppm $small --artist $'A\nB\e[1m' -o d.nststyle
     [ "$(nst_style info --json d.nststyle | jq -r .artist)" = 'A B [1m' ]
@@ -113,7 +113,7 @@ near() {
     cmp photo.ppm p.nststyle
 }
 
-@test "a preview is a JPEG of 256 pixels at most, without metadata" {
+@test "a preview is a JPEG of at most 256 pixels without metadata" {
     needs vipsheader exiftool
     picture large.ppm 600 300 3
     mkdir -p data/nst/styles
@@ -129,7 +129,7 @@ near() {
     [[ $(vipsheader made/previews/mine.jpg) == *"256x128 uchar, 3 bands"* ]]
     [[ $(vipsheader made/previews/small.jpg) == *"48x36 uchar, 3 bands"* ]]
     [ -z "$(exiftool -EXIF:all -XMP:all -ICC_Profile:all -Comment made/previews/mine.jpg)" ]
-    # the second time they are written over, and a folder in the way is named
+    # the second time overwrites them, and a directory in the way is reported
     nst_style list --previews made/previews | cmp - said
     mkdir -p other/mine.jpg
     run nst_style list --previews other
@@ -141,7 +141,7 @@ near() {
     [ "$status" = 2 ]
 }
 
-@test "list has a line for each pack, in columns, or JSON" {
+@test "list prints a line for each pack in columns, or JSON" {
     needs jq
     mkdir -p data/nst/styles
     export XDG_DATA_HOME=$PWD/data
@@ -155,10 +155,10 @@ near() {
     cat list
     grep -qE '^mine +Édouard B\. +Squares +1830$' list
     grep -q '^broken .*is not a safetensors file' list
-    # the user's hides the one of the same name that comes along
+    # a user's pack hides the bundled one of the same name
     [ "$(grep -c '^munch ' list)" = 1 ]
     grep -qE '^munch +A +B +-$' list
-    # titles begin at one column, counted in characters
+    # titles are aligned, counted in characters
     sed 's/É/E/' list | awk '/^mine/ { a = index($0, "Squares") }
         /^munch/ { b = index($0, " B ") + 1 } END { exit a != b }'
     nst_style list --json >json
@@ -172,7 +172,7 @@ Squares
     [ "$(cut -d' ' -f1 list)" = "$(cut -d' ' -f1 list | LC_ALL=C sort)" ]
 }
 
-@test "every pack of styles/ is small, listed for installation, and in the manual" {
+@test "every pack of styles/ is small, installed and in the manual" {
     needs mandoc
     mandoc -T ascii "${srcdir:?}/man/nst-style.1" | col -bx | sed -n '/^FILES/,/^EXIT/p' >files
     for file in "$srcdir"/styles/*.nststyle; do
@@ -183,7 +183,7 @@ Squares
     done
 }
 
-@test "a run by a pack is the same, bit for bit, each time and on any number of threads" {
+@test "packs, and runs with them, are identical each time and for any number of threads" {
     nst_style pack style.ppm --scales 32 -o a.nststyle
     nst_style pack style.ppm --scales 32 -o b.nststyle
     cmp a.nststyle b.nststyle
@@ -192,7 +192,7 @@ Squares
     tail -c 2304 a.ppm | cmp - <(tail -c 2304 b.ppm)
 }
 
-@test "the packs that come along are found by name, and choose their network" {
+@test "bundled packs are found by name and select their network" {
     nst_style list >list
     for name in hokusai kandinsky munch van-gogh; do
         grep -q "^$name " list
@@ -200,15 +200,15 @@ Squares
     done
     nst -s van-gogh photo.ppm -o made/
     [ -s made/photo-van-gogh.ppm ]
-    # even where another network would be the first choice
+    # even if another network is preferred
     mkdir -p data/nst/styles
     head -c 1000 /dev/urandom >data/nst/vgg19.safetensors
     XDG_DATA_HOME=$PWD/data nst -s van-gogh photo.ppm -o out.ppm
-    # the user's come first
+    # the user's packs come first
     nst_style pack style.ppm --scales 32 --from mine -o data/nst/styles/van-gogh.nststyle
     export XDG_DATA_HOME=$PWD/data
     [ "$(nst_style info --json van-gogh | jq -r .from)" = mine ]
-    # and a picture of that name before any, but no folder
+    # an image file of that name comes before any pack, a directory does not
     mkdir munch
     NST_HISTORY=$PWD/h.jsonl nst -s munch photo.ppm -o munch/
     grep -q '"style":"munch"' h.jsonl
@@ -217,7 +217,7 @@ Squares
     grep -q 'style 32x26' log
 }
 
-@test "what a pack cannot do is refused in one line" {
+@test "options that a pack does not support are refused in one line" {
     refused 1 "style 'van-goh': no such file or style pack" -s van-goh photo.ppm -o out.ppm
     refused 1 'knows nothing of conv4_1' --style-layers conv4_1 -s van-gogh photo.ppm -o out.ppm
     refused 1 'colour: match needs style images' --colour match -s van-gogh photo.ppm -o out.ppm
@@ -240,7 +240,7 @@ Squares
     [ ! -e out.nststyle ]
 }
 
-@test "a pack is not written over what it is made of, and has its ending" {
+@test "a pack does not overwrite its inputs, and its name needs the suffix" {
     cp style.ppm painting.nststyle # a picture by its contents
     cp style.ppm before
     run nst_style pack painting.nststyle --scales 32 -o painting.nststyle

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cublas_v2.h - the matrix products of the fake CUDA device, as plain loops:
- * column-major as cuBLAS has them, queued on the handle's stream.
+ * cublas_v2.h - cuBLAS of the fake CUDA device: matrix products as plain loops,
+ * column-major as in cuBLAS, queued on the handle's stream.
  */
 #ifndef NST_TESTS_CUBLAS_V2_H
 #define NST_TESTS_CUBLAS_V2_H
@@ -107,8 +107,7 @@ static inline cublasStatus_t cublasSetPointerMode(cublasHandle_t,
 
 namespace fake
 {
-/* One of the matrices: of what type, where column j begins (j ld), and those of a batch
- * (stride). */
+/* An operand: column j begins at j ld, the next matrix of the batch at stride. */
 struct Matrix {
     const void *p;
     cudaDataType type;
@@ -129,7 +128,7 @@ struct Gemm {
     bool tf32;
 };
 
-/* As a tensor core would have it: 10 bits of fraction, to nearest, ties to even. */
+/* Round to TF32: 10 bits of fraction, to nearest, ties to even. */
 static inline float round_tf32(float f)
 {
     unsigned bits = __float_as_uint(f);
@@ -145,7 +144,7 @@ static inline float element(const void *p, cudaDataType type, long long i)
                               : static_cast<const float *>(p)[i];
 }
 
-/* op(matrix) of the batch's index, rows x columns, dense by columns. */
+/* op(matrix) of number index in the batch: rows x columns, dense, column-major. */
 static inline std::vector<float> load_dense(const Matrix &x, int index, int rows,
                                             int columns, bool tf32)
 {
@@ -161,7 +160,7 @@ static inline std::vector<float> load_dense(const Matrix &x, int index, int rows
     return dense;
 }
 
-/* With beta 0, what C held is not read. */
+/* With beta 0, C is not read. */
 static inline void store_result(const Gemm &g, long long at, float sum)
 {
     float f = g.alpha * sum;
@@ -194,7 +193,7 @@ static inline void multiply(const Gemm &g, int index)
     }
 }
 
-/* What cuBLAS has: halves into halves or floats, floats into floats. */
+/* Supported, as in cuBLAS: halves to halves or floats, floats to floats. */
 static inline cublasStatus_t check(const Gemm &g, cublasComputeType_t compute)
 {
     bool halves = g.a.type == CUDA_R_16F;

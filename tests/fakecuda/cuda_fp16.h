@@ -26,8 +26,8 @@ static inline __half __ushort_as_half(unsigned short bits)
     return {bits};
 }
 
-/* Exponent and fraction are read as a float's, whose bias is greater by 112: so are
- * subnormals right, too. What was infinite or no number comes out above 65504. */
+/* Read exponent and fraction as a float's, whose bias is greater by 112, and scale by
+ * 2^112; this is right for subnormals, too. Infinity and NaN are handled first. */
 static inline float __half2float(__half h)
 {
     unsigned bits = (h.bits_ & 0x7fffu) << 13;
@@ -38,17 +38,17 @@ static inline float __half2float(__half h)
     return __uint_as_float(sign | __float_as_uint(__uint_as_float(bits) * 0x1p112f));
 }
 
-/* To nearest, ties to even. A subnormal half counts 2^-24s: added to a float whose last
- * place that is (0.5), it is rounded by the addition. */
+/* To nearest, ties to even. Subnormal halves are multiples of 2^-24, the last place of
+ * 0.5: adding 0.5 rounds to them. */
 static inline __half __float2half_rn(float f)
 {
     unsigned bits = __float_as_uint(f), sign = bits >> 16 & 0x8000u, rest;
 
     bits &= 0x7fffffffu;
     if (bits > 0x7f800000u)
-        rest = 0x7fffu; /* not a number: the one that the device makes, without sign */
+        rest = 0x7fffu; /* NaN: the one of the device, without sign */
     else if (bits >= 0x47800000u)
-        rest = 0x7c00u; /* from 65536 on: infinite; what is rounded up to it is, too */
+        rest = 0x7c00u; /* infinity from 65536 on, and what rounds up to it */
     else if (bits < 0x38800000u)
         rest = __float_as_uint(__uint_as_float(bits) + 0.5f) - 0x3f000000u;
     else

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cuda_runtime.h - a CUDA device that is a CPU: with this header in the place of the
+ * cuda_runtime.h - a CUDA runtime on the CPU. With this header in place of the
  * toolkit's, CUDA sources compile as C++17, and fake.cc runs their kernels. It is the
- * part of the runtime that src/backend/cuda uses, under the toolkit's names and
- * signatures, and stricter than a real device where that shows a mistake.
+ * part of the runtime that src/backend/cuda uses, with the toolkit's names and
+ * signatures. It is stricter than a real device where that exposes mistakes.
  *
- * The threads of a block are fibers. One runs until it meets a barrier or an operation
- * of its warp; blocks run one after another.
+ * The threads of a block are fibers. Each runs until a barrier or a warp operation.
+ * Blocks run one after another.
  */
 #ifndef NST_TESTS_CUDA_RUNTIME_H
 #define NST_TESTS_CUDA_RUNTIME_H
@@ -81,7 +81,7 @@ struct dim3 {
     }
 };
 
-extern uint3 threadIdx, blockIdx; /* of the thread that runs */
+extern uint3 threadIdx, blockIdx; /* of the running thread */
 extern dim3 blockDim, gridDim;
 
 /* ---- the runtime ---- */
@@ -182,7 +182,7 @@ struct cudaDeviceProp {
     int major, minor, multiProcessorCount, integrated, l2CacheSize;
 };
 
-/* None of them changes anything here; from 9.0 on. */
+/* Accepted from 9.0 on, without effect. */
 enum cudaLaunchAttributeID { cudaLaunchAttributeProgrammaticStreamSerialization = 6 };
 typedef struct cudaLaunchAttribute_st {
     enum cudaLaunchAttributeID id;
@@ -269,7 +269,7 @@ cudaError_t cudaFuncSetAttribute(T *kernel, enum cudaFuncAttribute attr, int val
     return cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel), attr, value);
 }
 
-/* ---- what fake.cc does for the headers ---- */
+/* ---- functions of fake.cc for the headers ---- */
 
 namespace fake
 {
@@ -279,23 +279,23 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 cudaError_t launch(const cudaLaunchConfig_t &config, const void *kernel,
                    std::function<void()> body);
 
-/* An operation of a warp: the last lane of mask to come calls combine() with what each
- * lane brought (where mask has a bit), and all go on. */
+/* A warp operation: the last lane of mask to arrive calls combine() with the operands
+ * of all lanes in mask, and all continue. */
 typedef void (*Combine)(void *const lanes[32], unsigned mask);
 void collective(const char *name, unsigned mask, Combine combine, void *mine);
 void barrier(int line);
 int lane();
 int capability(); /* 75, 80, 90 */
 
-/* cp.async of the thread that runs: see backend/cuda/ptx.cuh. */
+/* cp.async of the running thread: see backend/cuda/ptx.cuh. */
 void cp_async16(void *shared, const void *global, bool valid);
 void cp_async_commit();
 void cp_async_wait(size_t pending);
 
-/* Say what is wrong with the kernel that runs, and where, and abort. */
+/* Report an error of the running kernel, and where, and abort. */
 [[noreturn]] void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The same of an address that a device would refuse: size bytes of shared memory, or of
- * the device's, at a multiple of size. */
+/* fail() if size bytes at p are not in shared or in global memory, or p is not a
+ * multiple of size. */
 void check_shared(const char *instruction, const void *p, size_t size);
 void check_global(const char *instruction, const void *p, size_t size);
 } // namespace fake
@@ -310,9 +310,9 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(
                         [kernel, given] { std::apply(kernel, given); });
 }
 
-/* ---- what kernels call ---- */
+/* ---- functions for kernels ---- */
 
-/* The line is asked for, since threads of a block must meet at one and the same. */
+/* The caller's line: all threads of a block must meet at the same barrier. */
 static inline void __syncthreads(int line = __builtin_LINE())
 {
     fake::barrier(line);
@@ -386,7 +386,7 @@ static inline void __syncwarp(unsigned mask = 0xffffffff)
         "__syncwarp", mask, [](void *const *, unsigned) {}, nullptr);
 }
 
-/* The lowest bit that is set, from 1 on; 0 of none. */
+/* Position of the lowest bit that is set, counted from 1; 0 if none is. */
 static inline int __ffs(int bits)
 {
     return __builtin_ffs(bits);
@@ -419,7 +419,7 @@ static inline int __all_sync(unsigned mask, int predicate)
     return __ballot_sync(mask, predicate) == mask;
 }
 
-/* One thread runs at a time: plain operations are atomic. All return what was there. */
+/* One thread runs at a time: plain operations are atomic. All return the old value. */
 #define FAKE_ATOMIC(name, type, result)                                                \
     static inline type name(type *p, type value)                                       \
     {                                                                                  \
@@ -437,7 +437,7 @@ FAKE_ATOMIC(atomicOr, int, old | value)
 FAKE_ATOMIC(atomicOr, unsigned, old | value)
 #undef FAKE_ATOMIC
 
-/* The bits of one type as another. */
+/* Reinterpret the bits of one type as another. */
 #define FAKE_BITS(name, from, to)                                                      \
     static inline to name(from value)                                                  \
     {                                                                                  \
@@ -451,7 +451,7 @@ FAKE_BITS(__int_as_float, int, float)
 FAKE_BITS(__uint_as_float, unsigned, float)
 #undef FAKE_BITS
 
-/* One thread runs at a time, and sees what all did before. */
+/* One thread runs at a time, and sees all earlier writes. */
 static inline void __threadfence()
 {
 }
@@ -498,7 +498,7 @@ FAKE_MIN_MAX(long long)
 FAKE_MIN_MAX(unsigned long long)
 #undef FAKE_MIN_MAX
 
-/* As fminf and fmaxf: of a number and a NaN, the number. */
+/* As fminf and fmaxf: a NaN is ignored. */
 static inline float min(float a, float b)
 {
     return fminf(a, b);

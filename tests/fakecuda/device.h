@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* device.h - what the sources of the fake CUDA device know of each other. */
+/* device.h - internal interface of the sources of the fake CUDA device. */
 #ifndef NST_TESTS_DEVICE_H
 #define NST_TESTS_DEVICE_H
 
@@ -12,24 +12,24 @@ namespace fake
 {
 constexpr int warp_size = 32;
 constexpr int max_devices = 16;
-constexpr unsigned max_threads = 1024; /* of a block */
-constexpr unsigned char junk = 0xff;   /* makes NaNs, of floats and of halves */
+constexpr unsigned max_threads = 1024; /* per block */
+constexpr unsigned char junk = 0xff;   /* makes NaNs of floats and halves */
 
 typedef std::function<void()> Work;
 
 /* ---- fake.cc ---- */
 
-extern std::recursive_mutex lock; /* held throughout: one thread at a time */
-/* not thread_local, over whose wrapper UBSan stumbles */
+extern std::recursive_mutex lock; /* held during every call: one thread at a time */
+/* not thread_local: UBSan fails on its wrapper */
 extern __thread cudaError_t last_error;
 extern __thread int device;
 
 bool driver_present();
 int devices();
-/* Whether size bytes from p on are of one allocation that kernels may look at. */
+/* True if kernels may access size bytes from p on, all in one allocation. */
 bool on_device(const void *p, size_t size);
 
-/* What every call does: there must be a device, and an error is kept. */
+/* Every API call: check that there is a device, run work, and keep its error. */
 template <class F> cudaError_t call(F work)
 {
     std::lock_guard<std::recursive_mutex> held(lock);
@@ -47,16 +47,16 @@ template <class F> cudaError_t call(F work)
 
 struct Capture;
 
-/* NULL where there is no such stream; the default one for NULL. */
+/* The stream, the default one for NULL; NULL if there is no such stream. */
 CUstream_st *find(cudaStream_t stream);
-cudaError_t push(cudaStream_t stream, Work work); /* enqueue() within a call */
-/* Do what the stream was told so far, and what that waits for. */
+cudaError_t push(cudaStream_t stream, Work work); /* enqueue(), inside call() */
+/* Run the work queued on the stream so far, and what that waits for. */
 void drain(CUstream_st *s);
 void drain_device();
-/* Why a call that may wait for the device is not allowed now. With all, it does wait,
- * and for every stream. */
+/* The error of a call that may wait for the device, if a capture forbids it; all: the
+ * call waits for every stream. */
 cudaError_t capture_forbids(bool all = false);
-/* Spoil the stream's capture, if it has one, by this error. */
+/* Invalidate the stream's capture; returns error, or cudaSuccess without a capture. */
 cudaError_t invalidate_capture(const CUstream_st *s, cudaError_t error);
 
 /* ---- grid.cc ---- */
@@ -65,15 +65,15 @@ struct Launch {
     dim3 grid, block;
     size_t shared;
     const void *kernel;
-    Work body; /* of one thread */
+    Work body; /* runs one thread */
 };
 
 constexpr size_t default_shared = 48 << 10; /* without cudaFuncSetAttribute */
-constexpr size_t max_shared = 227 << 10;    /* the most that any device has */
-constexpr size_t guard = 272; /* bytes before and after it: an odd multiple of 16 */
+constexpr size_t max_shared = 227 << 10;    /* the largest of all devices */
+constexpr size_t guard = 272; /* bytes on either side of it: an odd multiple of 16 */
 
-extern const Launch *current_launch; /* the kernel that runs, or NULL */
-unsigned char *shared_memory();      /* its: so many bytes as it asked for */
+extern const Launch *current_launch; /* the running kernel, or NULL */
+unsigned char *shared_memory();      /* of the running kernel */
 void run_kernel(const Launch &launch);
 long kernel_count();
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fake.cc - a CUDA device that is a CPU (cuda_runtime.h): what it is, its memory, and
- * the copies and launches that go to its streams.
+ * fake.cc - the fake CUDA device (cuda_runtime.h): its properties and memory, copies
+ * and launches.
  */
 #include "device.h"
 #include "fake.h"
@@ -52,7 +52,7 @@ int fake::capability()
     return static_cast<int>(setting("NST_FAKE_CUDA_CC", 90));
 }
 
-/* Shared memory that a block may have, as such devices have it. */
+/* The most shared memory of a block, as on real devices. */
 static size_t device_max_shared()
 {
     int cc = fake::capability();
@@ -60,7 +60,7 @@ static size_t device_max_shared()
     return static_cast<size_t>(cc >= 90 ? 227 : cc >= 80 ? 163 : 64) << 10;
 }
 
-/* ---- memory: each block an allocation of its own, whose end sanitizers know ---- */
+/* ---- memory: an allocation for each block, so that sanitizers see its end ---- */
 
 namespace
 {
@@ -134,7 +134,7 @@ cudaError_t cudaMalloc(void **p, size_t size)
     });
 }
 
-/* Frees of either kind wait for the device, as the real ones do. */
+/* Both kinds of free wait for the device, as the real ones do. */
 static cudaError_t free_block(std::map<uintptr_t, Block> &blocks, void *p, size_t *from)
 {
     auto block = blocks.find(reinterpret_cast<uintptr_t>(p));
@@ -176,7 +176,7 @@ cudaError_t cudaFreeHost(void *p)
     return call([&] { return free_block(pinned_blocks, p, NULL); });
 }
 
-/* Whether size bytes from p on lie in one of the blocks: 1; 0: none; -1: not all do. */
+/* 1: size bytes from p on are in one block; 0: p is in none; -1: they overrun one. */
 static int find_in(const std::map<uintptr_t, Block> &blocks, const void *p, size_t size)
 {
     uintptr_t at = reinterpret_cast<uintptr_t>(p);
@@ -247,7 +247,7 @@ static bool kind_fits(enum cudaMemcpyKind kind, MemoryKind to, MemoryKind from)
     return false;
 }
 
-/* What is pageable is read at the call. */
+/* Pageable memory is read during the call. */
 static cudaError_t push_staged(const Rectangle &r, cudaStream_t stream)
 {
     auto bytes = std::make_shared<std::vector<char>>(r.width * r.height);
@@ -260,7 +260,7 @@ static cudaError_t push_staged(const Rectangle &r, cudaStream_t stream)
     return push(stream, [out, bytes] { copy_rows(out); });
 }
 
-/* Into pageable memory, the call comes back when all is done. */
+/* A copy into pageable memory returns when it is done. */
 static cudaError_t copy(const Rectangle &r, enum cudaMemcpyKind kind,
                         cudaStream_t stream)
 {
@@ -328,7 +328,7 @@ cudaError_t cudaMemsetAsync(void *p, int value, size_t size, cudaStream_t stream
 /* ---- launches ---- */
 
 static std::map<const void *, size_t>
-    dynamic_shared_limit; /* by cudaFuncSetAttribute */
+    dynamic_shared_limit; /* set by cudaFuncSetAttribute */
 
 cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute, int value)
 {
@@ -349,7 +349,7 @@ static bool valid_configuration(dim3 grid, dim3 block)
            block.x * block.y * block.z <= fake::max_threads;
 }
 
-/* A kernel that may begin before the one before it has ended begins afterwards here. */
+/* Programmatic dependent launch; kernels still run one after another here. */
 static bool supports(const cudaLaunchAttribute &a)
 {
     return a.id == cudaLaunchAttributeProgrammaticStreamSerialization &&
@@ -365,7 +365,7 @@ cudaError_t fake::launch(const cudaLaunchConfig_t &c, const void *kernel, Work b
         for (unsigned i = 0; i < c.numAttrs; i++)
             if (!supports(c.attrs[i]))
                 return cudaErrorNotSupported;
-        if (fake::capability() < 75) /* nobody compiles for such ones */
+        if (fake::capability() < 75) /* no code is compiled for these */
             return cudaErrorNoKernelImageForDevice;
         if (!valid_configuration(c.gridDim, c.blockDim))
             return cudaErrorInvalidConfiguration;
@@ -398,7 +398,7 @@ cudaError_t cudaGetDevice(int *number)
     return call([] { return cudaSuccess; });
 }
 
-/* -1: of no use here, so not known. */
+/* -1: unknown, since unused here. */
 static int attribute(const cudaDeviceProp &p, enum cudaDeviceAttr attr)
 {
     switch (attr) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * faults.cc - what ends a program that the fake CUDA device runs: what is said of it,
- * and the addresses that a device would refuse.
+ * faults.cc - fatal errors of the fake CUDA device: their reports, and the checks for
+ * addresses that a device would reject.
  */
 #include "device.h"
 
@@ -29,8 +29,8 @@ static std::vector<char> read_file(const char *path)
     return bytes;
 }
 
-/* The function at an offset of a program or library, by its table of symbols: kernels
- * are mostly static, and dladdr() does not know those. */
+/* The function at an offset of a program or library, from its symbol table: kernels are
+ * mostly static, and dladdr() does not know static functions. */
 static const char *symbol_name(const std::vector<char> &file, uintptr_t at)
 {
     auto header = reinterpret_cast<const ElfW(Ehdr) *>(file.data());
@@ -111,7 +111,7 @@ static void check_aligned(const char *instruction, const void *p, size_t size)
         fail_access(instruction, p, size, "not a multiple of " + std::to_string(size));
 }
 
-/* What is not in the shared memory that the launch asked for may be a variable of the
+/* An address outside the dynamic shared memory may be a __shared__ variable of the
  * kernel, whose size is not known here. */
 void fake::check_shared(const char *instruction, const void *p, size_t size)
 {

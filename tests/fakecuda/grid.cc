@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * grid.cc - kernels of the fake CUDA device: the threads of a block are fibers, each of
- * which runs until it meets a barrier, an operation of its warp that others have not
- * come to, or its end.
+ * grid.cc - kernels of the fake CUDA device. The threads of a block are fibers. Each
+ * runs until a barrier, a warp operation that other lanes have not reached, or its end.
  */
 #include "device.h"
 
@@ -33,9 +32,9 @@ using fake::current_launch, fake::print_launch, fake::warp_size;
 #define STACK (256 << 10)
 
 /*
- * What sources declare as extern __shared__, with a guard on either side that must stay
- * junk. It begins at a multiple of 16, as they have it, and of no more: who takes more
- * for granted goes wrong. C++ has no way to say that.
+ * Dynamic shared memory (extern __shared__), with a guard on either side that must stay
+ * junk. It is aligned to 16 bytes and, deliberately, to no more, so that code that
+ * assumes more fails. C++ cannot express that.
  */
 __asm__(".pushsection .tbss, \"awT\", %nobits\n"
         ".balign 512\n"
@@ -51,8 +50,8 @@ __asm__(".pushsection .tbss, \"awT\", %nobits\n"
 static_assert(fake::max_shared == 227 * 1024 && fake::guard == 272);
 extern __thread unsigned char fake_guard[];
 
-/* Not inlined: linkers make of the addition that finds it one that sets no flags, by
- * which UBSan's checks for NULL would go. */
+/* Not inlined: linkers replace the addition that computes the address by one that sets
+ * no flags, on which UBSan's checks for NULL rely. */
 __attribute__((noinline)) unsigned char *fake::shared_memory()
 {
     return fake_guard + fake::guard;
@@ -63,14 +62,14 @@ dim3 blockDim, gridDim;
 
 namespace
 {
-/* A stack and where it was left. */
+/* A stack and its saved state. */
 struct Fiber {
 #ifdef __x86_64__
     void *sp;
 #else
     ucontext_t context;
 #endif
-    void *asan; /* the sanitizer's own frames of it */
+    void *asan; /* the sanitizer's fake stack */
     const void *bottom;
     size_t size;
 };
@@ -82,19 +81,19 @@ struct Copy {
 
 struct Thread {
     uint3 index;
-    Fiber *fiber; /* from its first step to its end */
+    Fiber *fiber; /* from its first step to its end, else NULL */
     bool exited;
-    int line; /* of the barrier it waits at */
+    int line; /* of the barrier where it waits */
     const char *operation;
     unsigned mask;
     fake::Combine combine;
     void *mine;
     std::vector<Copy> copies;
-    std::vector<size_t> groups; /* how many copies each has */
-    size_t open;                /* copies of no group yet */
+    std::vector<size_t> groups; /* copies in each group */
+    size_t open;                /* copies not committed yet */
 };
 
-/* Lanes by what they do; those of no set have exited, or one of them runs. */
+/* Lanes by state. A lane in no set has exited or is running. */
 struct Warp {
     unsigned ready, waiting, at_barrier;
 };
@@ -103,7 +102,7 @@ struct Warp {
 const fake::Launch *fake::current_launch;
 static Thread threads[fake::max_threads];
 static Warp warps[fake::max_threads / warp_size];
-static int self; /* of threads */
+static int self; /* index of the running thread */
 static Fiber caller, fibers[fake::max_threads];
 static std::vector<Fiber *> free_fibers;
 static long kernels;
@@ -118,7 +117,7 @@ long fake::kernel_count()
 static void thread_main();
 
 #ifdef __x86_64__
-/* Push what a function must preserve, change stacks, pop. */
+/* Push the callee-saved registers, switch stacks, pop. */
 extern "C" void fake_switch(void **from, void *to);
 __asm__(".text\n"
         ".globl fake_switch\n"
@@ -132,8 +131,8 @@ __asm__(".text\n"
         "ret\n"
         ".size fake_switch, . - fake_switch\n");
 
-/* The stack as fake_switch() leaves one: six registers and where to return to. Where it
- * begins differs a little from one to the next, lest all share a few lines of cache. */
+/* Prepare the stack as fake_switch() leaves it: six registers and a return address. The
+ * tops are staggered, so that stacks do not share a few cache lines. */
 static void init_fiber(Fiber &f, size_t number)
 {
     uintptr_t top =
@@ -163,7 +162,7 @@ static void swap_context(Fiber &from, Fiber &to)
 }
 #endif
 
-/* A page under the stack is left out, so that one too small is noticed. */
+/* The lowest page is protected, so that a stack overflow is noticed. */
 static Fiber *new_fiber()
 {
     static size_t made;
@@ -190,7 +189,7 @@ static void switch_to(Fiber &from, Fiber &to)
 #endif
 }
 
-/* What a fiber does: one thread of a kernel after another. */
+/* Body of a fiber: one thread of a kernel after another. */
 static void thread_main()
 {
 #ifdef FAKE_ASAN
@@ -240,7 +239,7 @@ void fake::barrier(int line)
     suspend();
 }
 
-/* All lanes of mask wait, for the same. */
+/* True if all lanes of the mask wait for the same operation. */
 static bool all_lanes_arrived(const Warp &w, const Thread *lanes, const Thread &t)
 {
     if ((w.waiting & t.mask) != t.mask)
@@ -332,7 +331,7 @@ static std::string thread_state(int thread)
     return text;
 }
 
-/* Every thread of the block stands where it cannot go on: say where. */
+/* No thread of the block can go on: report where each of them waits. */
 [[noreturn]] static void deadlock(int count)
 {
     print_launch();
@@ -347,7 +346,7 @@ static std::string thread_state(int thread)
     fake::fail("some threads wait for others that never come");
 }
 
-/* Until each of its lanes waits or has exited. */
+/* Run a warp until each of its lanes waits or has exited. */
 static void run_warp(int number, bool backward)
 {
     Warp &w = warps[number];
@@ -359,7 +358,7 @@ static void run_warp(int number, bool backward)
     }
 }
 
-/* All that have not exited wait at one barrier: let them go. False: all have exited. */
+/* Release the barrier where all live threads wait; false: all threads have exited. */
 static bool release_barrier(int count)
 {
     int line = 0;
@@ -421,8 +420,8 @@ static void end_block(const fake::Launch &l)
     }
 }
 
-/* Warps take turns forward and backward from one barrier to the next, and so do lanes:
- * what needs a barrier and has none goes wrong one way or the other. */
+/* Warps and lanes run forward and backward in turn, from one barrier to the next: a
+ * missing barrier then gives wrong results in one of the two orders. */
 static void run_block(const fake::Launch &l)
 {
     int count = static_cast<int>(l.block.x * l.block.y * l.block.z);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * streams.cc - streams, events and graphs of the fake CUDA device. Nothing that is put
- * on a stream happens until something waits for it, so whoever reads a result too early
- * sees the bytes from before.
+ * streams.cc - streams, events and graphs of the fake CUDA device. Queued work runs
+ * only when something waits for it: code that reads a result too early gets old bytes.
  */
 #include "device.h"
 
@@ -16,7 +15,7 @@
 using fake::call, fake::device, fake::find, fake::capture_forbids, fake::push,
     fake::Work;
 
-/* What a stream that is captured was told, and those that joined it. */
+/* A capture: the recorded work, and the streams that joined it. */
 struct fake::Capture {
     cudaStream_t origin;
     enum cudaStreamCaptureMode mode;
@@ -32,13 +31,13 @@ namespace
 {
 struct Queued {
     Work work;
-    long number; /* over all streams */
+    long number; /* counts over all streams */
 };
 
-/* A stream as an event found it. */
+/* State of a stream when an event was recorded. */
 struct EventState {
     cudaStream_t stream;
-    CapturePtr capture; /* or of none */
+    CapturePtr capture; /* or NULL */
     long captured;
     bool done;
     std::chrono::steady_clock::time_point time;
@@ -47,11 +46,11 @@ struct EventState {
 
 struct CUstream_st {
     int device;
-    bool blocking; /* takes turns with the default stream */
+    bool blocking; /* synchronises with the default stream */
     std::deque<Queued> queue;
     CapturePtr capture;
-    long captured; /* pieces of work of this capture */
-    bool unjoined; /* no other stream of it waits for the last of them yet */
+    long captured; /* work items of this capture */
+    bool unjoined; /* no other stream waits for the last of them yet */
 };
 
 struct CUevent_st {
@@ -67,7 +66,7 @@ struct CUgraphExec_st {
     std::vector<Work> work;
 };
 
-static std::set<cudaStream_t> streams; /* without the default ones */
+static std::set<cudaStream_t> streams; /* except the default ones */
 static long queued;
 
 static CUstream_st *default_stream()
@@ -87,7 +86,7 @@ CUstream_st *fake::find(cudaStream_t stream)
 
 static void drain_until(CUstream_st *s, long before);
 
-/* The default stream and blocking ones wait for what the other was told before. */
+/* The default stream and the blocking ones wait for each other's earlier work. */
 static void sync_default_stream(const CUstream_st *s, long before)
 {
     if (s != default_stream()) {
@@ -141,7 +140,7 @@ cudaError_t fake::invalidate_capture(const CUstream_st *s, cudaError_t error)
     return s->capture ? error : cudaSuccess;
 }
 
-/* What a capture forbids depends on its mode: to all threads, to its own, to none. */
+/* A capture restricts all threads, its own or none, depending on its mode. */
 cudaError_t fake::capture_forbids(bool all)
 {
     for (cudaStream_t s : streams)
@@ -332,7 +331,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     });
 }
 
-/* ---- graphs: the captured work in the order in which it was told ---- */
+/* ---- graphs: the captured work, in the order of its capture ---- */
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
 {
@@ -352,7 +351,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
     });
 }
 
-/* Why a capture that ends in this stream has failed, if it has. */
+/* The error of a capture that ends in this stream; cudaSuccess if it is valid. */
 static cudaError_t capture_error(const CUstream_st *s)
 {
     const fake::Capture &c = *s->capture;
@@ -418,7 +417,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
     return call([&] {
-        auto work = exec->work; /* exec may be destroyed before it is done */
+        auto work = exec->work; /* exec may be destroyed before the work is done */
         return push(stream, [work] {
             for (const Work &each : work)
                 each();

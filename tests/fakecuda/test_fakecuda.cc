@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_fakecuda.cc - is the fake CUDA device a device? Fragments of mma and ldmatrix
- * are held against products as plain loops, by tables of their own.
+ * test_fakecuda.cc - checks that the fake CUDA device behaves like a real one.
+ * Fragments of mma and ldmatrix are compared with plain loops and independent tables.
  */
 #include "backend/cuda/ptx.cuh"
 #include "cublas_v2.h"
@@ -20,7 +20,7 @@ extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
 static unsigned state; /* of tap_random() */
 static cudaStream_t stream;
 
-/* Memory of the device that goes when the test does. */
+/* Device memory, freed at the end of its scope. */
 template <class T> struct Buffer {
     T *p;
     size_t n;
@@ -110,8 +110,8 @@ static void test_numbering()
         "each thread of each block runs once, by numbers of its own");
 }
 
-/* Reverses each block's values, and those again, over two barriers; every third thread
- * of the second half has nothing to do and goes early. */
+/* Reverses each block's values twice, over two barriers. Every third thread of the
+ * second half exits early. */
 static __global__ void reverse_twice(int *values)
 {
     int *shared = reinterpret_cast<int *>(nst_dynamic_shared);
@@ -144,7 +144,7 @@ static void test_barrier()
         "threads of a block meet at barriers, but for those that left");
 }
 
-/* Two reads of what a neighbour wrote, with no barrier in between. */
+/* Reads a neighbour's value twice without a barrier after the write. */
 static __global__ void read_neighbour(int *values)
 {
     int *shared = reinterpret_cast<int *>(nst_dynamic_shared);
@@ -202,9 +202,9 @@ static void test_shuffles()
         "two halves of a warp vote for themselves");
 }
 
-/* ---- what ends the program: in a child ---- */
+/* ---- fatal errors, in a child process ---- */
 
-/* What a child says that this kernel ends; "" where it does not. */
+/* The message of a child that runs this kernel; "" if the child does not abort. */
 static std::string death_message(void (*kernel)(int *), unsigned block, size_t shared)
 {
     int fd[2], status;
@@ -294,7 +294,7 @@ static void test_deaths()
     tap(contains(death_message(beyond_mask, 32, 0), "which the mask 0000ffff lacks"),
         "and a lane that is read but not in the mask");
     message =
-        death_message(writes_beyond, 32, 64); /* the address sanitizer sees it first */
+        death_message(writes_beyond, 32, 64); /* AddressSanitizer reports it first */
     tap(contains(message, "byte 64 of the 64 of shared memory") ||
             contains(message, "use-after-poison"),
         "and a write beyond the shared memory asked for");
@@ -304,7 +304,7 @@ static void test_deaths()
         "and one before it");
 }
 
-/* ---- addresses that a device refuses; p is of 4096 bytes ---- */
+/* ---- addresses that a device rejects; p has 4096 bytes ---- */
 
 static __global__ void copy_from_misaligned(int *p)
 {
@@ -345,7 +345,7 @@ static __global__ void rows_beyond(int *)
     ptx::ldmatrix_x4_trans(r, nst_dynamic_shared + 16 * threadIdx.x);
 }
 
-/* Where an exclusive or of address bits stands for one of places. */
+/* XOR of an address, which should be of an offset: it assumes more alignment. */
 static __global__ void rows_by_address(int *)
 {
     unsigned r[4];
@@ -405,7 +405,7 @@ static __global__ void copy_late(const int4 *global, int *seen)
     for (int i = 0; i < 3; i++) {
         shared[i] = make_int4(7, 7, 7, 7);
         ptx::cp_async16(shared + i, global + i, i != 1, true);
-        ptx::cp_async16(shared + i, global, true, false); /* not wanted */
+        ptx::cp_async16(shared + i, global, true, false); /* not enabled */
         ptx::cp_async_commit();
     }
     seen[0] = values[0];
@@ -428,7 +428,7 @@ static void test_cp_async()
         "an asynchronous copy is seen after the wait for its group, not before");
 }
 
-/* One mma of registers as they are given: a 32 x 4, b 32 x 2, d 32 x 4. */
+/* One mma of the given registers: a 32 x 4, b 32 x 2, d 32 x 4. */
 static __global__ void one_mma(bool f16, const unsigned *a, const unsigned *b, float *d)
 {
     unsigned i = threadIdx.x;
@@ -450,8 +450,8 @@ static std::vector<float> mma(bool f16, const std::vector<unsigned> &a,
     return on_d.host();
 }
 
-/* As the figures of the ISA have it, lane by lane: which element of A (row, column), B
- * and C a register holds; of two halves in a register, the lower one. */
+/* From the figures of the PTX ISA, by lane: the element (row, column) of A, B or C in
+ * register i; of two halves in a register, the lower one. */
 struct Element {
     int lane, i, row, col;
 };
@@ -470,7 +470,7 @@ static const Element c_f32[] = {{0, 0, 0, 0},  {0, 1, 0, 1},  {3, 1, 0, 7},
                                 {4, 0, 1, 0},  {0, 2, 8, 0},  {31, 3, 15, 7},
                                 {28, 0, 7, 0}, {31, 1, 7, 7}, {28, 3, 15, 1}};
 
-/* Where D has its one element when A and B have one each; -1: nowhere. */
+/* Index of the only element of D that is not 0; -1: none, 1000: several. */
 static int only_element(const std::vector<float> &d)
 {
     int at = -1;
@@ -481,7 +481,7 @@ static int only_element(const std::vector<float> &d)
     return at;
 }
 
-/* The register of D for a row and column, if held_by_c knows; else -2. */
+/* Register of D for a row and column, if c_f32 has it; else -2. */
 static int register_of(int row, int col)
 {
     for (const Element &c : c_f32)
@@ -525,7 +525,7 @@ static void test_tf32()
     std::vector<unsigned> a(128), b(64);
     float x = 1 + 0x1p-11f, big = 3.4028234e38f;
 
-    a[0] = __float_as_uint(1 + 0x1.ffp-11f); /* more than half a place */
+    a[0] = __float_as_uint(1 + 0x1.ffp-11f); /* more than half of the last place */
     b[0] = 0x3f800000;
     tap(mma(false, a, b, std::vector<float>(128, 2))[0] == 3,
         "mma.m16n8k8 cuts off what tf32 cannot hold, and adds to what was there");
@@ -538,7 +538,7 @@ static void test_tf32()
 
 static void test_pairs()
 {
-    /* 1 and -1, 2 and NaN, 1 and -1 beside 2 and -2 */
+    /* (1, -1) and 0, (2, NaN) and 0, (1, -1) and (2, -2) */
     tap(ptx::max_f16x2(0xbc003c00, 0) == 0x00003c00 &&
             ptx::max_f16x2(0xfe014000, 0) == 0x7fff4000 &&
             ptx::max_f16x2(0xbc003c00, 0xc0004000) == 0xbc004000,
@@ -549,8 +549,8 @@ static void test_pairs()
         "two values as halves, which stay finite or no number");
 }
 
-/* C (16 x 8) = A B of shared memory: A 16 x 16 by rows or, transposed, by columns; B by
- * columns or, transposed, by rows. Lanes bring rows as the usual kernels have it. */
+/* C (16 x 8) = A B from shared memory: A (16 x 16) row-major and B column-major or,
+ * Transposed, the reverse. Lanes pass the addresses of rows as usual kernels do. */
 template <bool Transposed>
 static __global__ void product(const __half *a, const __half *b, float *c)
 {
@@ -717,7 +717,7 @@ static void test_graph()
     cudaStreamDestroy(other);
 }
 
-/* What must not be done in a capture: it fails, and so does the capture. */
+/* True if the call fails during a capture, and the capture with it. */
 template <class F> static bool refused(F forbidden_call)
 {
     cudaGraph_t graph;
@@ -825,14 +825,14 @@ static void test_devices()
 
 /* ---- cuBLAS ---- */
 
-/* One element of op(X) for X of columns ld apart. */
+/* Element (i, j) of op(X), for columns ld apart. */
 static float at(const std::vector<float> &x, bool transposed, int ld, int i, int j)
 {
     return x[static_cast<size_t>(transposed ? i * ld + j : j * ld + i)];
 }
 
-/* 2 products of 5 x 7 over 6, with room between columns and matrices; C begins as NaN
- * where beta is 0. */
+/* 2 products of 5 x 6 and 6 x 7, with gaps between columns and matrices. C starts as
+ * NaN if beta is 0. */
 static bool gemm_agrees(bool ta, bool tb, cudaDataType type, float alpha, float beta)
 {
     const int m = 5, n = 7, k = 6, ld = 9, stride = 80;
@@ -866,7 +866,7 @@ static bool gemm_agrees(bool ta, bool tb, cudaDataType type, float alpha, float 
                     sum += at(xa, ta, ld, i, l) * at(xb, tb, ld, l, j);
                 float f = alpha * sum + (beta == 0 ? 0 : beta * c[to]);
                 agrees = agrees && fabsf(got[to] - f) < 1e-5f;
-                c[to] = got[to]; /* so that what is left is as it was */
+                c[to] = got[to]; /* the rest must be unchanged */
             }
     return agrees && memcmp(c.data(), got.data(), 160 * sizeof(float)) == 0;
 }
@@ -909,7 +909,7 @@ static void test_gemm_tf32()
 
 /* ---- halves ---- */
 
-/* What a half is by definition. */
+/* The value of a half, by definition. */
 static double value_of(unsigned bits)
 {
     int exponent = static_cast<int>(bits >> 10 & 31), fraction = bits & 1023;
@@ -937,7 +937,7 @@ static void test_halves()
                                        signbit(f) == signbit(d));
     }
     tap(same, "each half becomes a float and the same half again");
-    for (unsigned h = 0; h < 0x7c00; h++) { /* the last next to 65536, which is none */
+    for (unsigned h = 0; h < 0x7c00; h++) { /* after the last: 65536, no half */
         double low = value_of(h), high = h == 0x7bff ? 65536 : value_of(h + 1);
         float middle = static_cast<float>((low + high) / 2);
         unsigned even = h % 2 ? h + 1 : h;

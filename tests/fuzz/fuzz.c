@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz.c - the parsers of this project under libFuzzer: NST_FUZZ says which. Nothing
- * may crash, leak, or go on for ever. See tests/fuzz/run.sh.
+ * fuzz.c - runs the parser named by NST_FUZZ under libFuzzer. No input may make it
+ * crash, leak or hang. See tests/fuzz/run.sh.
  */
 #include "config.h"
 

@@ -19,7 +19,7 @@
 static const struct serve_settings settings = {
     .styles = "../styles", .max_size = 2048, .min_steps = 100, .max_pixels = 1000};
 
-/* A folder with an upload called a, and the styles that come along. */
+/* Open a store with an upload called a, and the bundled styles. */
 static void open_store(void)
 {
     static bool opened;
@@ -45,8 +45,8 @@ void fuzz_request(const char *path)
     if (json_is_object(body))
         record = serve_request_parse(body, &settings, &error);
     if (json_is_object(body) && !record && !error)
-        abort(); /* refused without a word */
-    if (record)  /* what is sound can be run */
+        abort(); /* refused without a message */
+    if (record)  /* a valid request can be run */
         arguments = serve_request_arguments(record, &error);
     if (record && !arguments)
         abort();
@@ -73,9 +73,9 @@ void fuzz_head(const char *path)
 
     if (!g_file_get_contents(path, &head, &size, NULL))
         abort();
-    head = g_realloc(head, size + !size); /* nothing is behind it */
+    head = g_realloc(head, size + !size); /* no byte follows the head */
     error = serve_filter_check_head(head, size);
     if (error.status && !error.text)
-        abort(); /* refused without a word */
+        abort(); /* refused without a message */
     g_free(head);
 }

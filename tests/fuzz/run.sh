@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# run.sh [SECONDS [PARSER...]] - builds fuzz.c with clang's libFuzzer, AddressSanitizer and
-# UBSan in build-fuzz, and lets it look for inputs that crash, leak, or take longer than 2
-# seconds: 60 seconds each of y4m, pnm, safetensors, pth, pack, preset, history, and of what
-# nst-serve reads itself (request, kind, head), from good files to begin with. What it finds is left in build-fuzz. Needs clang-14.
+# run.sh [SECONDS [PARSER...]] - builds fuzz.c in build-fuzz with clang-14's libFuzzer,
+# AddressSanitizer and UBSan. Starting from valid files, it searches for inputs that
+# crash, leak or take more than 2 seconds, for 60 seconds per parser: y4m, pnm,
+# safetensors, pth, pack, preset, history, and those of nst-serve (request, kind, head).
+# Findings stay in build-fuzz.
 set -eu
 seconds=${1:-60}
 [ $# = 0 ] || shift
@@ -16,7 +17,7 @@ sanitize=fuzzer-no-link,address,undefined
 [ -f Makefile ] || ../configure CC=clang-14 CFLAGS="-O1 -g -Wno-pass-failed -fsanitize=$sanitize" >configure.log
 make nst.h >make.log 2>&1
 make -j"$(nproc)" tests/fuzz/fuzz >>make.log 2>&1
-# shellcheck disable=SC2048 # words are wanted
+# shellcheck disable=SC2048 # word splitting is intended
 for parser in ${*:-y4m pnm safetensors pth pack preset history request kind head}; do
     mkdir -p "good-$parser"
     case $parser in
@@ -26,7 +27,7 @@ for parser in ${*:-y4m pnm safetensors pth pack preset history request kind head
         cp ../tests/data/tiny-lpips-alex.safetensors good-safetensors/b ;;
     pth) cp ../tests/data/*.pth good-pth/ ;;
     pack) head -c 4096 ../styles/munch.nststyle >good-pack/a
-        # a layer of one channel at a size, and a preview; 304 is the header's length
+        # a layer of one channel at one size, and a preview; the header has 304 bytes
         { printf '\060\001\0\0\0\0\0\0' && printf '%-304s' '{"__metadata__":{"format":"nst style 2","model":"a","from":"b"},"9/relu1_1/000000000000000a/products":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"9/relu1_1/000000000000000a/means":{"dtype":"F16","shape":[1],"data_offsets":[2,4]},"preview":{"dtype":"U8","shape":[5],"data_offsets":[4,9]}}' &&
             printf '\0\0\0\0\377\330\377\377\331'; } >good-pack/b ;;
     preset) cp ../presets/*.json good-preset/ ;;

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The default's look, held by figures: Tuebingen in the manner of three paintings, made
-# with the bundled network, beside the pictures that neural-style published of the same
-# pairs. Both distances are those of nst-compare with the full VGG19, which made none of
-# ours. The style is no further from the painting than in the published picture (of The
-# Scream, four times as far at most), and the content 1.4 times as far at most. Pictures
-# and network are no part of the project; without them everything is skipped.
+# The look of the defaults, in numbers: Tuebingen in the style of three paintings, made
+# with the bundled network, against the images that neural-style published for the same
+# pairs. nst-compare measures both with the full VGG19, which made none of ours. The
+# style distance must not exceed that of the published image (for The Scream four times
+# that), nor the content distance 1.4 times that. Images and network are not part of the
+# project; without them the tests are skipped.
 set -u
 shared=${NST_SHARED:-${srcdir:-.}/../shared}
 judge=$shared/weights/vgg19-conv5_1.safetensors
@@ -19,7 +19,8 @@ trap 'rm -rf "$work"' EXIT
 compare=$(dirname "$NST")/nst-compare
 photo=$shared/images/tubingen.jpg
 
-# pair NUMBER PEER PAINTING TIMES
+# pair NUMBER PEER PAINTING FACTOR: compare our image with the published one; the style
+# distance may be FACTOR times as large.
 pair() {
     "$NST" -q --config none --history none -m vgg19-lite -s "$shared/images/$3.jpg" \
         "$photo" -o "$work/ours.png"

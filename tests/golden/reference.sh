@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# nst against float64 figures from PyTorch, on the full VGG19. The figures, the pictures
-# and the network are not part of the project: they are looked for in $NST_SHARED, or in
-# shared/ beside the source tree, and without them everything here is skipped.
+# nst against float64 values from PyTorch, with the full VGG19. Values, images and
+# network are not part of the project: they are in $NST_SHARED, or in shared/ beside the
+# source tree; without them the tests are skipped.
 #
-# The first cases are run through the default optimiser as well, 300 evaluations each;
-# all of them with NST_TEST_ALL=1, which takes several minutes.
+# Two cases also run the optimiser, for 300 evaluations each. NST_TEST_ALL=1 does so for
+# all cases, which takes several minutes.
 set -u
 shared=${NST_SHARED:-${srcdir:-.}/../shared}
 check=$shared/checks/reference
@@ -14,7 +14,7 @@ if [ ! -x "$check" ] || ! command -v python3 >/dev/null; then
     echo "1..0 # SKIP the reference figures ($check) or python3 are not here"
     exit 0
 fi
-# The checker names layers and weights, and leaves the rest to the preset classic.
+# The checker sets layers and weights; the preset classic sets the rest.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 printf '#!/bin/sh\nexec "%s" -p classic "$@"\n' "$(realpath "$NST")" >"$work/nst"

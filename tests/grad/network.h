@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * network.h - a small network of random weights and pictures of noise, for the tests of
- * whole objectives.
+ * network.h - a small network with random weights, and images of noise, for the tests
+ * of whole objectives.
  */
 #ifndef NST_TESTS_NETWORK_H
 #define NST_TESTS_NETWORK_H
@@ -13,7 +13,7 @@
 
 #define TEST_CONVS 6
 
-/* width: channels that each convolution puts out */
+/* width: output channels of each convolution */
 static inline struct nst_weights *random_weights_of(const int width[TEST_CONVS],
                                                     unsigned *seed)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The whole objective on a GPU, in each precision, against the CPU's in fp32: its
- * losses, and its gradient's relative distance (L2). In one piece and in tiles, with
- * regions, and weights so large and so small that gradients of fp16 must be scaled.
+ * The whole objective on a GPU, in each precision, against the CPU in fp32: its losses,
+ * and the relative distance (L2) of its gradients. Runs untiled and tiled, with
+ * regions, and with weights so large and so small that fp16 needs another loss scale.
  *
- * A value within rounding of 0 at a ReLU, or of another under max pooling, sends a
- * gradient another way: the fewer bits, the more of them. So the median over pictures
- * is what counts, and of a small network it is asked to be within 10 %, which a wrong
- * factor or a missed mask exceeds. What is promised is promised of VGG19, whose weights
+ * A value within rounding of 0 at a ReLU, or of another value under max pooling,
+ * reroutes a gradient: the fewer bits, the more often. So the median over images
+ * counts. For a small network it must be within 10 %, which a wrong factor or a missed
+ * mask exceeds. The documented accuracy is that of VGG19, whose weights
  * $NST_TEST_WEIGHTS may name.
  */
 #include "config.h"
@@ -28,11 +28,11 @@
 #define H 43
 #define W 38
 #define N (3 * H * W)
-#define MAX_PICTURES 5 /* pictures; with $NST_TEST_QUICK, one */
+#define MAX_PICTURES 5 /* 1 with $NST_TEST_QUICK */
 
 static unsigned seed;
 
-/* What is checked: one network, and how. */
+/* A test case: a network, and the way it runs. */
 struct task {
     const char *name;
     const struct nst_weights *weights;
@@ -40,9 +40,9 @@ struct task {
     enum nst_precision precision;
     double bound;
     int regions;
-    double scale; /* of the losses' weights */
+    double scale; /* factor of the weights of losses */
     int tile;
-    bool shapes; /* in the pictures, and the default layers; else noise, and many */
+    bool shapes; /* images of shapes and default layers; else noise and many layers */
 };
 
 static struct nst_objective *objective(const struct task *t, struct nst_vgg *v,
@@ -141,8 +141,8 @@ static void draw(const struct task *t, float *rgb, int h, int w)
     }
 }
 
-/* The losses of a picture, and its gradient to grad, both on the host: of the last of
- * so many times. What was noted the second is done again the third. */
+/* The losses and the gradient of an image, both on the host, after the last of several
+ * evaluations. The second one captures a graph, which the third replays. */
 static struct nst_losses evaluate(struct nst_objective *o, struct nst_backend *be,
                                   const float *x, float *grad, int times)
 {
@@ -199,10 +199,10 @@ static void check(const struct task *t)
     end(gpu);
 }
 
-/* tests/fakecuda's; on a GPU nobody counts */
+/* defined by tests/fakecuda; NULL on a GPU */
 __attribute__((weak)) long fake_cuda_mallocs(void);
 
-/* What an evaluation needs is there before the first. */
+/* All memory of an evaluation is allocated before the first one. */
 static void check_allocations(const struct nst_weights *w)
 {
     static float content[N], style[3 * 30 * 28];
@@ -233,7 +233,7 @@ static void check_allocations(const struct nst_weights *w)
     end(gpu);
 }
 
-/* A gradient of fp16 is what it is, however much smaller the one before it was. */
+/* An fp16 gradient does not depend on how much smaller the previous one was. */
 static void check_loss_scale(enum nst_pooling pooling)
 {
     static float content[N], style[3 * 30 * 28], x[N], small[N], large[N];
@@ -268,8 +268,8 @@ static void check_loss_scale(enum nst_pooling pooling)
     nst_weights_free(w);
 }
 
-/* What an objective noted is of no use once a larger picture had the scratch made
- * anew: it would write to freed memory, which ends the test here. */
+/* A captured graph is invalid after a larger image reallocated the scratch: its replay
+ * would write to freed memory, which ends the test here. */
 static void check_larger_picture(const struct nst_weights *w)
 {
     enum { LARGE = 2 * H * 2 * W };
@@ -295,7 +295,7 @@ static void check_larger_picture(const struct nst_weights *w)
     end(gpu);
 }
 
-/* Copying what is none of its numbers is beyond the device of the tests. */
+/* Cause a device error: copy between addresses that are no device buffers. */
 static void break_device(struct nst_backend *be)
 {
     static float host[2];
@@ -305,7 +305,7 @@ static void break_device(struct nst_backend *be)
 
 struct failing {
     struct nst_backend *be;
-    int steps, saved; /* saved: since the device gave up */
+    int steps, saved; /* saved: after the device error */
 };
 
 static void on_step(void *ctx, const struct nst_evaluation *e, int64_t done,
@@ -332,7 +332,7 @@ static void set(struct nst_params *p, const char *name, const char *value)
         abort();
 }
 
-/* A device that gives up in the middle of a run. */
+/* A device error in the middle of a run. */
 static void check_device_error(void)
 {
     enum { SIDE = 24 };
@@ -408,7 +408,7 @@ static void check_network(const char *name, const int width[TEST_CONVS])
     nst_weights_free(w);
 }
 
-/* A trained network, and what is asked of TF32 and fp16. */
+/* A trained network, with error bounds for TF32 and fp16. */
 static void check_trained(const char *name, const char *path, double tf32, double fp16)
 {
     struct task t = {.name = name, .regions = 1, .scale = 1, .shapes = true};

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The gradient of the whole objective against central differences along random
- * directions, on a small network of random weights, for each kind of tap, both
- * poolings, every backend.
+ * directions: a small network of random weights, each kind of layer, both poolings,
+ * every backend.
  *
- * ReLU and max pooling have kinks, and a difference that straddles one is off by any
- * amount; so the lower quartile over pictures and directions is what counts (with some
- * seeds half of them straddle one in the deepest layers). It is asked to be within 1 %,
- * which a wrong factor, a missed mask or a transposed weight exceeds by far.
+ * ReLU and max pooling have kinks, and a difference across one is off by any amount. So
+ * the lower quartile over images and directions counts (with some seeds half of them
+ * cross one in the deepest layers). It must be within 1 %, which a wrong factor, a
+ * missed mask or a transposed weight exceeds by far.
  */
 #include "config.h"
 
@@ -37,7 +37,7 @@ static double value(struct nst_objective *o, const float *x, const float *step,
     return l.total;
 }
 
-/* |difference / slope - 1| for a random direction that climbs. */
+/* |difference / slope - 1| for a random direction of ascent. */
 static double direction_error(struct nst_objective *o, const float *x,
                               const float *grad)
 {
@@ -60,7 +60,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The lower quartile over random pictures and directions. */
+/* The lower quartile of the error over random images and directions. */
 static double usual_error(struct nst_objective *o)
 {
     enum { PICTURES = 7, DIRECTIONS = 3 };

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tiles: each pixel of a picture is in the interior of exactly one, and losses and
- * gradients are those of the picture in one piece, for any size of either.
+ * Tiling: each pixel of an image is in the interior of exactly one tile, and losses and
+ * gradients equal those of the untiled image, for any size of either.
  *
- * A value within rounding of 0 at a ReLU, or of another under max pooling, may send a
- * gradient another way now and then, and a Gram matrix may come so near to its target
- * that rounding is much of the loss: where that happened, other pictures are drawn. A
- * margin too small, or a seam, is there in all of them.
+ * A value within rounding of 0 at a ReLU, or of another value under max pooling,
+ * sometimes reroutes a gradient, and a Gram matrix may be so close to its target that
+ * rounding dominates the loss. Then other images are drawn. Too small a halo, or a
+ * seam, shows in all of them.
  */
 #include "config.h"
 
@@ -38,7 +38,7 @@ static bool covers(int height, int width, int step, int field, int alignment)
         ok &= o.top >= 0 && o.left >= 0 && o.top + o.height <= height &&
               o.left + o.width <= width && o.top % alignment == 0 &&
               o.left % alignment == 0;
-        /* away from each edge that is not the picture's own */
+        /* a full halo at each edge that is not the image's own */
         ok &= (o.top == 0 || n.top >= field - 1) &&
               (o.left == 0 || n.left >= field - 1) &&
               (o.top + o.height == height || bottom >= field - 1) &&
@@ -73,7 +73,7 @@ static void geometry(void)
     tap(ok, "each pixel belongs to one tile, and tiles overlap by what is seen");
 }
 
-/* Two regions: one with nothing of the left part, and half of what is left. */
+/* Two guidance masks: one is 0 on the left, the other is half of what it leaves. */
 static const float *const *guides(bool anew)
 {
     static float plane[2][MOST / 3];
@@ -86,7 +86,7 @@ static const float *const *guides(bool anew)
     return both;
 }
 
-/* Losses and gradient with tiles of this size; the number of tiles. */
+/* Losses and gradient with tiles of this size. Returns the number of tiles. */
 static int evaluate(struct nst_vgg *v, const float *content, const float *x, int h,
                     int w, const float *style, int regions, int tile, bool recompute,
                     struct nst_losses *losses, float *grad)
@@ -117,7 +117,7 @@ static int evaluate(struct nst_vgg *v, const float *content, const float *x, int
     return nst_tiling_count(&t);
 }
 
-/* How far tiles are from one piece: gradient (relative L2) and loss. */
+/* Relative difference of tiled and untiled: gradient (L2) and loss. */
 struct error {
     double gradient, loss;
     int tiles;
@@ -136,7 +136,7 @@ static struct error compare(struct nst_vgg *v, int h, int w, int regions, int ti
     random_picture(x, n, &seed);
     random_picture(style, sizeof style / sizeof *style, &seed);
     for (size_t i = 0; i < sizeof style / sizeof *style; i++)
-        style[i] *= i % 70 < 35 ? 0.1f : 0.6f; /* far from x: no small differences */
+        style[i] *= i % 70 < 35 ? 0.1f : 0.6f; /* far from x: large differences */
     guides(true);
     evaluate(v, content, x, h, w, style, regions, 0, false, &whole, one);
     e.tiles =

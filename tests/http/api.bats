@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The interface of nst-serve as clients know it: paths, shapes, codes.
+# The HTTP API of nst-serve: paths, bodies, status codes.
 bats_require_minimum_version 1.5.0
 load helper
 
-@test "a picture is uploaded, transferred, followed, fetched, found in the history, deleted" {
+@test "a client uploads a picture, runs a transfer, fetches the result and deletes it" {
     serve
     upload photo.png
     [ "$(field message)" != null ]
@@ -49,7 +49,7 @@ load helper
     [ -z "$(ls data/results data/work data/uploads data/tasks | grep -v ':$' | grep .)" ]
 }
 
-@test "the result is what nst makes of the same pictures" {
+@test "a task gives the same result as nst with the same pictures and options" {
     serve
     upload photo.png
     transfer '{seed: 3, strength: 0.7, tv_weight: 0.1, colour: "content"}'
@@ -64,7 +64,7 @@ load helper
     cmp a.ppm b.ppm
 }
 
-@test "several styles with weights and masks, presets, lists and flags get to nst" {
+@test "nst receives styles with weights and masks, presets, lists and flags" {
     serve
     upload photo.png
     mask=$content
@@ -84,7 +84,7 @@ load helper
         .options["keep-mask"] != null and (.style | length == 2)' made
 }
 
-@test "what is not sound is refused with the field, the value and the range" {
+@test "an invalid request is 400 with the field, the value and the range" {
     serve
     upload photo.png
     while IFS='|' read -r json pattern; do
@@ -125,7 +125,7 @@ END
     [ "$body" = '[]' ]
 }
 
-@test "with the usual limits, steps are 100 to 1000 and weights 5000 to 10000" {
+@test "--min-steps 100 allows 100 to 1000 steps" {
     serve --min-steps 100
     upload photo.png
     post /api/style-transfer \
@@ -140,7 +140,7 @@ END
     done
 }
 
-@test "paths that are not there are 404, other methods 405 with what is allowed" {
+@test "an unknown path is 404, a wrong method is 405 with an Allow header" {
     serve
     for path in /nothing /api /api/ /api/progress /api/progress/ /api/progress/x/y \
         /results/ /results/x /uploads/%2e%2e/lock /uploads/..%2flock /thumbs/x.jpg //; do
@@ -171,7 +171,7 @@ END
     curl -sS -I "$url/api/styles" | grep -q '^HTTP/1.1 200'
 }
 
-@test "uploads are known by their content, whatever they are called" {
+@test "the format of an upload is detected from its contents, not from its name" {
     serve
     cp photo.png photo.txt
     ask POST /api/upload-content -F 'content_image=@photo.txt;type=text/plain;filename=a.exe'
@@ -209,7 +209,7 @@ END
     [ -z "$(ls data/uploads | grep part)" ]
 }
 
-@test "more than --max-upload is 413, whether its length is told or not" {
+@test "a body larger than --max-upload is 413, with or without Content-Length" {
     serve --max-upload 100K
     head -c 300000 /dev/zero >large
     ask POST /api/upload-content -F content_image=@large
@@ -225,7 +225,7 @@ END
     upload photo.png
 }
 
-@test "a style that was uploaded can be removed, one that came along cannot" {
+@test "an uploaded style can be deleted, an installed style cannot" {
     serve
     ask POST /api/upload-style -F style_image=@style.jpg
     style=$(field filename)
@@ -243,7 +243,7 @@ END
     [ -z "$(ls data/styles data/thumbs | grep jpg)" ]
 }
 
-@test "a pack says what it is of, and shows its preview" {
+@test "the list of styles has the metadata and the preview of a pack" {
     mkdir mine
     style_pack=$(dirname "$NST")/nst-style
     "$style_pack" pack style.jpg --scales 32 --style-layers relu1_1 --artist Ada --title Squares \
@@ -269,7 +269,7 @@ END
     done
 }
 
-@test "a folder of styles is offered besides" {
+@test "--styles adds a folder of styles" {
     mkdir mine
     cp style.jpg mine/waves.jpg
     cp photo.ppm mine/Upper.ppm
@@ -288,7 +288,7 @@ END
     jq -e '.ssim <= 1 and .style_distance > 0' <<<"$body"
 }
 
-@test "comparing says what nst-compare says" {
+@test "/api/compare returns the output of nst-compare" {
     serve
     upload photo.png
     transfer
@@ -311,7 +311,7 @@ END
     refused 400 x
 }
 
-@test "presets are those that can be made here" {
+@test "/api/presets omits presets larger than --max-size" {
     serve --max-size 1024
     get /api/presets
     jq -e 'map(.name) | index("classic") != null and index("poster") == null' <<<"$body"
@@ -323,7 +323,7 @@ END
     [ "$(jq -r '.[][0].options.strength' <<<"$body")" = 0.8 ]
 }
 
-@test "health, device and metrics" {
+@test "the service reports health, device and metrics" {
     serve
     get /health
     [ "$code" = 200 ]
@@ -350,7 +350,7 @@ END
         <<<"$body")" = 0 ]
 }
 
-@test "progress comes as events, from the first step to the end" {
+@test "server-sent events report the progress from the first step to the end" {
     serve
     upload photo.png
     transfer '{num_steps: 40, size: 128}'
@@ -360,13 +360,13 @@ END
         ([.[].progress] | . == sort) and (length > 5) and
         ([.[] | select(.status == "running")] | length > 3)'
     grep -q '^id: [0-9]' events
-    # of one that is over, once
+    # a finished task has one event
     timeout 10 curl -sSN "$url/api/progress/$task/events" | grep -c '^data' | grep -qx 1
     get /api/progress/00000000000000000000000000000000/events
     refused 404 task
 }
 
-@test "a preview is there while a task runs" {
+@test "a preview is available while a task runs" {
     serve
     upload photo.png
     transfer '{num_steps: 1000, size: 256}'
@@ -383,7 +383,7 @@ END
     refused 404 .
 }
 
-@test "only the bearer of the token is answered" {
+@test "with --token-file, requests without the token are 401" {
     head -c 32 /dev/urandom | base64 >token
     serve --token-file token
     get /health
@@ -415,7 +415,7 @@ END
     [[ $output == *token*511* ]]
 }
 
-@test "an address that others reach needs a token or --insecure" {
+@test "a public address requires --token-file or --insecure" {
     run timeout 5 "$SERVE" --data data --listen 0.0.0.0:0
     [ "$status" = 1 ]
     [[ $output == *token-file*insecure* ]]
@@ -427,7 +427,7 @@ END
     [ "$code" = 200 ]
 }
 
-@test "pages of other origins and other names are refused, but for the one allowed" {
+@test "requests with a foreign Origin or Host are 403, except the allowed ones" {
     serve --allow-origin https://example.org
     get /api/styles -H 'Origin: https://evil.example'
     refused 403 evil
@@ -450,7 +450,7 @@ END
     [ -z "$(header access-control-allow-origin)" ]
 }
 
-@test "every answer has headers that keep browsers from mischief" {
+@test "every response has the security headers" {
     serve
     upload photo.png
     for path in / /api/styles /health /nothing "/uploads/$content" /openapi.json; do
@@ -464,21 +464,21 @@ END
     done
 }
 
-@test "who asks too often is told when to come back" {
+@test "requests above --rate are 429 with a Retry-After header" {
     serve --rate 2
-    # one connection asks faster than any machine is slow
+    # one connection exceeds the rate even on a slow machine
     curl -sS -X DELETE -o /dev/null "$url/api/tasks/x?[1-40]"
     ask DELETE /api/tasks/x
     refused 429 '2 requests a second'
     [ "$(header retry-after)" = 1 ]
-    get /api/styles # looking is free
+    get /api/styles # reads are not limited
     [ "$code" = 200 ]
     sleep 1.5
     ask DELETE /api/tasks/x
     [ "$code" = 404 ]
 }
 
-@test "behind a proxy, the rate is that of its clients, and paths have a prefix" {
+@test "--behind-proxy limits the rate per client, and --prefix is put before URLs" {
     serve --rate 1 --behind-proxy --prefix /art
     curl -sS -X DELETE -o /dev/null -w '%{http_code}\n' -H 'X-Forwarded-For: 1.2.3.4' \
         "$url/api/tasks/x?[1-40]" >codes
@@ -499,15 +499,15 @@ END
     [ "$(jq -r '.servers[0].url' <<<"$body")" = /art ]
 }
 
-@test "a stock Python client goes through it all" {
+@test "a client in plain Python completes a transfer" {
     needs python3
     serve
     python3 "$srcdir/tests/http/client.py" "$url" photo.png style.jpg
 }
 
-@test "a wrong command line is one line, and status 2" {
+@test "a wrong command line prints one line and exits with status 2" {
     while IFS='|' read -r arguments pattern; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # split into words
         run timeout 5 "$SERVE" $arguments
         echo "$arguments: $status $output"
         [ "$status" = 2 ] || [ "$status" = 1 ]
@@ -529,7 +529,7 @@ x|x
 END
 }
 
-@test "two services do not share a folder" {
+@test "a second service cannot use the same data folder" {
     serve
     run timeout 5 "$SERVE" --data data --listen 127.0.0.1:0
     [ "$status" = 1 ]

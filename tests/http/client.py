@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""client.py URL CONTENT STYLE - a client with nothing but Python's own library: uploads
-two pictures, waits for the transfer, fetches the result, and deletes it again."""
+"""client.py URL CONTENT STYLE - a client that only uses Python's standard library: it
+uploads two pictures, waits for the transfer, fetches the result and deletes it."""
 import json
 import sys
 import time

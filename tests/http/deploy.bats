@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# scripts/deploy: its units, and its nginx in front of the service, with the real programs.
-# $NST is nst, beside which nst-serve is.
+# scripts/deploy: the systemd units, and nginx in front of the service, with the real
+# programs. $NST is nst; nst-serve is in the same folder.
 bats_require_minimum_version 1.5.0
 
 DEPLOY=${srcdir:?}/scripts/deploy
@@ -20,7 +20,7 @@ setup() {
 teardown() {
     local pid
 
-    if [ -n "${nginx:-}" ]; then # which ends its workers
+    if [ -n "${nginx:-}" ]; then # ends its workers as well
         kill "$nginx" && wait "$nginx" || :
     fi
     for pid in ${running+"${running[@]}"}; do
@@ -29,12 +29,12 @@ teardown() {
     done
 }
 
-# needs TOOL: skip, aloud, where it is missing.
+# needs TOOL: skip the test if the tool is missing
 needs() {
     PATH=$PATH:/usr/sbin command -v "$1" >/dev/null || skip "$1 is not installed"
 }
 
-# until_true COMMAND...: within a minute
+# until_true COMMAND...: wait up to a minute until the command succeeds
 until_true() {
     for _ in {1..600}; do
         "$@" && return
@@ -56,7 +56,7 @@ listens() {
     grep -q 'listening on' log
 }
 
-# serve ARG...: a service, at $url; its process is $server
+# serve ARG...: start a service; sets $url and $server, its process id
 serve() {
     : >log
     "$SERVE" --listen 127.0.0.1:0 --data data --min-steps 1 "$@" 2>log 3>&- &
@@ -66,9 +66,9 @@ serve() {
     url=$(sed -n 's/.*listening on //p' log)
 }
 
-# nginx with the site of scripts/deploy before $url: $http and $https are its ports. They
-# may be taken before nginx has them; then there are others.
-front() { # SED-SCRIPT: what to change besides
+# front [SED-SCRIPT]: start nginx with the site of scripts/deploy in front of $url; sets
+# $http and $https, its ports. Retries if another process takes a port first.
+front() {
     for _ in 1 2 3 4 5; do
         ! begin_front "$@" || return 0
     done
@@ -86,7 +86,7 @@ begin_front() {
         "$DEPLOY/nginx.conf" >site.conf
     [ "$(grep -c "listen 127.0.0.1" site.conf)" = 2 ]
     {
-        [ "$(id -u)" != 0 ] || echo "user root;" # it reads this folder
+        [ "$(id -u)" != 0 ] || echo "user root;" # so that workers can read this folder
         cat <<END
 pid nginx.pid;
 error_log error.log;
@@ -115,13 +115,13 @@ END
     return 1
 }
 
-# ask CURL-OPTION... PATH: of the site
+# ask CURL-OPTION... PATH: make a request to the site
 ask() {
     curl -s --cacert tls/nst.crt --resolve "$SITE:$https:127.0.0.1" "${@:1:$#-1}" \
         "https://$SITE:$https${*: -1}"
 }
 
-# begin_task STEPS SIZE: at $url; prints its id
+# begin_task STEPS SIZE: queue a task at $url and print its id
 begin_task() {
     local name
 
@@ -131,12 +131,12 @@ begin_task() {
         \"num_steps\": $1, \"size\": $2}" "$url/api/style-transfer" | jq -r .task_id
 }
 
-# progress ID JQ-EXPRESSION: is it true of the task?
+# progress ID JQ-EXPRESSION: true if the task's progress matches
 progress() {
     curl -sf "$url/api/progress/$1" | jq -e "$2" >/dev/null
 }
 
-@test "the units are well-formed, and the service's exposure is 2.0 at most" {
+@test "the units are valid, and their systemd-analyze exposure is at most 2.0" {
     needs systemd-analyze
     sed "s|/usr/bin/nst-serve|$SERVE|" "$DEPLOY/nst-serve.service" >nst-serve.service
     cp "$DEPLOY/nst-serve.socket" .
@@ -146,7 +146,7 @@ progress() {
     [ "$status" = 0 ]
 }
 
-@test "nginx asks for HTTPS, speaks HTTP/2, and passes the host on for pages" {
+@test "nginx redirects to HTTPS, serves HTTP/2 and forwards the Host header" {
     needs nginx
     serve --behind-proxy --host "$SITE"
     front
@@ -158,16 +158,16 @@ progress() {
     jq -e 'length >= 4' list
     [ "$(ask --tls-max 1.1 -o /dev/null /health; echo $?)" = 35 ]
     ask -I /api/styles | grep -qi '^strict-transport-security: max-age=31536000'
-    # a page of the site may ask, one of another may not
+    # a page of the site may send requests, a page of another site may not
     [ "$(ask -o said -w '%{http_code}' -X DELETE -H "Origin: https://$SITE:$https" /api/tasks/none)" = 404 ]
     [ "$(ask -o said -w '%{http_code}' -X DELETE -H "Origin: https://example.com" /api/tasks/none)" = 403 ]
 }
 
-@test "nginx takes an upload as large as the service does, and refuses a larger one in JSON" {
+@test "nginx has the upload limit of the service, and answers 413 in JSON above it" {
     needs nginx
     serve --behind-proxy --host "$SITE"
     front
-    # a JPEG ends where it says; what follows is not looked at
+    # decoders ignore data after the end of a JPEG
     { cat "$srcdir/docs/sample.jpg" && head -c 16M /dev/zero; } >long
     head -c $((16 * 1024 * 1024 - 1000)) long >fits.jpg
     [ "$(ask -o said -w '%{http_code}' -F content_image=@fits.jpg /api/upload-content)" = 200 ]
@@ -177,10 +177,10 @@ progress() {
     jq -e .error said
     grep -qi '^content-type: application/json' head
     [ "$(ls data/uploads)" = "$before" ]
-    curl -s "$url/metrics" | grep -q 'requests_total{code="4xx"} 0' # it never came there
+    curl -s "$url/metrics" | grep -q 'requests_total{code="4xx"} 0' # not passed on
 }
 
-# raw BYTES: to nginx, by TLS; the head and the body of what it answers
+# raw BYTES: send them to nginx over TLS; writes the files head and said (the body)
 raw() {
     printf '%b' "$1" | timeout 10 openssl s_client -quiet -CAfile tls/nst.crt -servername "$SITE" \
         -connect "127.0.0.1:$https" 2>/dev/null | tr -d '\r' >said || :
@@ -188,7 +188,7 @@ raw() {
     sed -i '1,/^$/d' said
 }
 
-@test "what nginx itself refuses is JSON, too" {
+@test "nginx answers its own errors in JSON" {
     needs nginx
     serve --behind-proxy --host "$SITE"
     front
@@ -209,13 +209,13 @@ raw() {
 405 TRACE /health HTTP/1.1\r\nHost: $SITE\r\nConnection: close\r\n\r\n
 501 POST /api/compare HTTP/1.1\r\nHost: $SITE\r\nTransfer-Encoding: gzip\r\n\r\n
 END
-    # what the service says stays as it is
+    # errors of the service stay unchanged
     [ "$(ask -o said -w '%{http_code}' /nowhere)" = 404 ]
     [ "$(jq -r .error said)" = 'not found' ]
     [ "$(ask -o said -w '%{http_code}' /.refused)" = 404 ]
 }
 
-@test "events come through nginx while the task runs, and as they are" {
+@test "nginx passes events on at once and uncompressed" {
     needs nginx
     serve --behind-proxy --host "$SITE"
     front
@@ -227,7 +227,7 @@ END
     grep -qi '^content-type: text/event-stream' head
     [ "$(grep -c ' data: ' events)" -ge 10 ]
     tail -n 2 events | grep -q '"status":"completed"'
-    # each came by itself: between the first and the last is what the task took
+    # not buffered: the events span at least half of the task's duration
     first=$(grep -m 1 '"status":"running"' events | cut -d' ' -f1)
     last=$(grep '"status":"completed"' events | cut -d' ' -f1)
     took=$(curl -s "$url/api/history" | jq '[.[][]][0].seconds * 1000 | floor')
@@ -235,7 +235,7 @@ END
     [ $((last - first)) -ge $((took / 2)) ]
 }
 
-@test "the rate is counted by the address that nginx sees, not by what a client says" {
+@test "the rate limit uses the address that nginx sees, not a forged X-Forwarded-For" {
     needs nginx
     serve --behind-proxy --host "$SITE" --rate 1
     front
@@ -250,7 +250,7 @@ END
     [ "$(asks_from 127.0.0.3)" = 404 ]
 }
 
-@test "below a path behind nginx, every link has the path" {
+@test "behind nginx with a path prefix, every URL has the prefix" {
     needs nginx
     serve --behind-proxy --host "$SITE" --prefix /nst
     front 's|location / {|location /nst/ {|; s|/health|/nst/health|'
@@ -263,7 +263,7 @@ END
     ask "$made" | head -c 8 | grep -q PNG
 }
 
-@test "without the service, nginx says so in JSON" {
+@test "nginx answers 503 in JSON while the service is down" {
     needs nginx
     serve --behind-proxy --host "$SITE"
     front
@@ -275,7 +275,7 @@ END
     grep -qi '^strict-transport-security' head
 }
 
-@test "a socket of systemd is taken over, and systemd is told of the beginning and the end" {
+@test "the service takes a socket from systemd, and notifies it at start and end" {
     needs systemd-socket-activate
     needs socat
     socat -u UNIX-RECV:notify CREATE:told 3>&- &
@@ -284,12 +284,12 @@ END
     port=$(free_port)
     systemd-socket-activate -l "127.0.0.1:$port" -E NOTIFY_SOCKET="$PWD/notify" \
         -E LD_LIBRARY_PATH -E XDG_DATA_HOME \
-        "$SERVE" --listen 127.0.0.1:1 --data data 2>log 3>&- & # which it does not look at
+        "$SERVE" --listen 127.0.0.1:1 --data data 2>log 3>&- & # ignores --listen
     server=$!
     running+=("$server")
     until_true grep -q '^Listening on' log
     [ ! -e data ]
-    # the first connection is what starts it
+    # the first connection starts the service
     [ "$(curl -so said -w '%{http_code}' "http://127.0.0.1:$port/health")" = 200 ]
     grep -q "listening on http://127.0.0.1:$port" log
     until_true grep -aq READY=1 told
@@ -299,13 +299,13 @@ END
     until_true grep -aq STOPPING=1 told
 }
 
-@test "SIGTERM ends it with 0; what was being made goes on from its checkpoint" {
+@test "SIGTERM exits with status 0, and a running task resumes from its checkpoint" {
     serve --grace 0
     id=$(begin_task 1000 300)
     until_true progress "$id" '.progress >= 40'
     waiting=$(begin_task 2 100)
     kill "$server"
-    wait "$server" # with 0
+    wait "$server"
     grep -q 'nst-serve: ended' log
     (cd data/work && [ -s "$id/checkpoint" ])
     [ "$(jq -r .state "data/tasks/$id.json")" = queued ]
@@ -318,7 +318,7 @@ END
     [ "$(curl -s "$url/api/history" | jq '[.[][]] | length')" = 2 ]
 }
 
-@test "SIGTERM lets a task finish within --grace, and a second one does not" {
+@test "SIGTERM waits --grace seconds for a task, a second SIGTERM stops it" {
     serve --grace 60
     id=$(begin_task 60 128)
     until_true progress "$id" '.status == "running"'

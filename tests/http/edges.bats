@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The edges of nst-serve: limits that there is no way around, and two things at once.
+# Edge cases of nst-serve: limits that must not be bypassed, and concurrency.
 bats_require_minimum_version 1.5.0
 load helper
 
-@test "steps and the style's weight are bounded by whatever name they are asked for" {
+@test "the limits of steps and style weight apply to every option that sets them" {
     serve
     upload photo.png
     while IFS='|' read -r json pattern; do
@@ -21,7 +21,7 @@ END
     until_state completed
 }
 
-# large FILE WIDTH HEIGHT: a PNG that takes long to look at
+# large FILE WIDTH HEIGHT: write a PNG of noise, which is slow to compare
 large() {
     python3 - "$@" <<'END'
 import random, struct, sys, zlib
@@ -36,19 +36,19 @@ with open(name, "wb") as f:
 END
 }
 
-# compare: the picture with itself
+# compare: compare the picture with itself
 compare() {
     post /api/compare "{\"original\": \"$content\", \"result\": \"$content\"}" "$@"
 }
 
-# compare_aside: the same in the background; the status goes into the file compared
+# compare_aside: the same in the background; appends the status to the file compared
 compare_aside() {
     curl -sS -o /dev/null -w '%{http_code}\n' "$url/api/compare" \
         -H 'Content-Type: application/json' \
         -d "{\"original\": \"$content\", \"result\": \"$content\"}" >>compared 3>&- &
 }
 
-@test "comparing large pictures holds up neither a cancel nor the end" {
+@test "a comparison of large pictures delays neither a cancellation nor the shutdown" {
     needs python3
     large large.png 2000 1500
     serve --grace 0
@@ -65,10 +65,10 @@ compare_aside() {
     stop_service
     [ $((($(date +%s%N) - begin) / 1000000)) -lt 10000 ]
     wait_until '[ "$(wc -l <compared)" = 5 ]'
-    [ "$(grep -vcE '503|000' compared)" = 0 ] # 000: there was no time to say so
+    [ "$(grep -vcE '503|000' compared)" = 0 ] # 000: the connection closed first
 }
 
-@test "pictures are compared one pair after another, nine wait for none, and uploads for neither" {
+@test "one comparison runs, eight wait, the next is 503, and uploads are not delayed" {
     needs python3
     large large.png 1000 800
     serve
@@ -78,7 +78,7 @@ compare_aside() {
     compare_aside
     until first=$(pgrep -P "$service" nst-compare) && kill -STOP "$first" &&
         [[ $(ps -o stat= -p "$first") == T* ]]; do
-        [ ! -s compared ] || { # it ended before it could be stopped: once more
+        [ ! -s compared ] || { # it ended too early: start another one
             rm compared
             compare_aside
         }
@@ -100,9 +100,9 @@ compare_aside() {
     [ "$(grep -c 200 compared)" = 9 ]
 }
 
-@test "pictures that cannot be compared within a task's memory are 413, which says so" {
+@test "a comparison that needs more than --task-memory is 413" {
     needs python3
-    needs_plain_build # which has no bound on addresses
+    needs_plain_build # a sanitizer build has no limit on address space
     large large.png 2400 2000
     serve --task-memory 64M --max-upload 32M
     upload large.png
@@ -110,9 +110,9 @@ compare_aside() {
     refused 413 'too large to be compared: out of memory'
 }
 
-@test "who asks to the very end is answered to the very end" {
+@test "requests during the shutdown do not crash the service" {
     needs python3
-    export MALLOC_PERTURB_=165 # what is freed is no more what it was
+    export MALLOC_PERTURB_=165 # overwrite freed memory
     serve
     upload photo.png
     transfer
@@ -135,7 +135,7 @@ END
     [ "$(tail -n 1 log)" = 'nst-serve: ended' ]
 }
 
-@test "tasks that are cancelled while they wait are not kept without end" {
+@test "cancelled queued tasks count towards --max-history-images" {
     serve --max-tasks 1 --max-history-images 3
     upload photo.png
     transfer '{num_steps: 1000, size: 256}'
@@ -151,12 +151,12 @@ END
     ask DELETE "/api/tasks/$first"
 }
 
-@test "a task that was cancelled stays so, though the service is killed at once" {
+@test "a cancelled task stays cancelled if the service is killed at once" {
     serve
     upload photo.png
     transfer '{num_steps: 1000, size: 256}'
     until_task '.progress > 0'
-    kill -STOP "$(children)" # so that it does not end before
+    kill -STOP "$(children)" # it must not end before
     ask DELETE "/api/tasks/$task"
     [ "$code" = 200 ]
     stop_service KILL || true
@@ -166,7 +166,7 @@ END
     [ -z "$(ls data/work data/results | grep -v ':$' | grep .)" ]
 }
 
-@test "a task that was cancelled as it was done is cancelled, without its picture" {
+@test "a task that is cancelled just as it ends leaves no result" {
     serve
     upload photo.png
     for _ in 1 2 3 4 5; do
@@ -182,7 +182,7 @@ END
     [ -n "${cancelled:-}" ] || skip "none was cancelled in time"
 }
 
-@test "behind a proxy that adds a header of its own, a client's counts for nothing" {
+@test "behind a proxy only the last X-Forwarded-For header counts" {
     serve --rate 1 --behind-proxy
     for i in $(seq 10); do
         ask DELETE /api/tasks/x -H "X-Forwarded-For: 1.2.3.$i" -H 'X-Forwarded-For: 5.6.7.8'
@@ -190,7 +190,7 @@ END
     refused 429 'a second'
 }
 
-@test "a message names what is wrong, in whatever script, and wherever it is cut" {
+@test "an error message is valid UTF-8 even if it is cut within a character" {
     serve
     upload photo.png
     for word in "$(printf 'é%.0s' $(seq 150))" "x$(printf 'é%.0s' $(seq 150))"; do
@@ -204,7 +204,7 @@ END
     refused 404 'task: .*not known'
 }
 
-@test "a picture is not deleted while a task that waits has it as a mask" {
+@test "a picture cannot be deleted while a queued task uses it as a mask" {
     serve --max-tasks 1
     upload photo.png
     mask=$content
@@ -223,7 +223,7 @@ END
     [ ! -e "data/uploads/$mask" ]
 }
 
-@test "a disk that is full for the small picture is 507, and leaves nothing" {
+@test "an upload without disk space for its thumbnail is 507 and leaves no files" {
     [ "$(id -u)" = 0 ] || skip "only root can mount a small disk"
     mkdir -p data/thumbs
     mount -t tmpfs -o size=64k none data/thumbs 2>/dev/null || skip "no disk can be mounted"
@@ -238,9 +238,9 @@ END
     [ "$left" = $'data/thumbs:\nfiller\n\ndata/uploads:' ]
 }
 
-@test "names of what is kept are on the disk before anybody is told" {
+@test "uploads and results are synced to disk before the response" {
     needs strace
-    needs_plain_build # whose search for leaks does not like to be traced
+    needs_plain_build # LeakSanitizer cannot run under strace
     serve
     strace -f -qq -e trace=rename,fsync,openat,sendto,sendmsg -y -o calls -p "$service" &
     tracer=$!
@@ -255,7 +255,7 @@ END
     grep -A 4 "rename(.*results/$task.png" calls | grep -q 'fsync(.*data/results>'
 }
 
-@test "pictures of --styles are looked at once, and again when they are others" {
+@test "a picture of --styles is checked again only after it has changed" {
     mkdir mine
     cp style.jpg mine/waves.jpg
     touch -d '1 hour ago' mine/waves.jpg
@@ -274,7 +274,7 @@ END
     [ "$(grep -c waves <<<"$body")" = 0 ]
 }
 
-@test "a style's name has 80 characters at most, and such a style is as good as any" {
+@test "a style name of 80 characters works, a longer one is skipped with a warning" {
     name=$(printf 'a%.0s' $(seq 76)).jpg
     mkdir mine
     cp style.jpg "mine/$name"
@@ -296,7 +296,7 @@ END
     jq -e '.style_distance > 0' <<<"$body"
 }
 
-@test "a style stays as long as a task that is not over has it" {
+@test "a style cannot be deleted while an unfinished task uses it" {
     serve --max-tasks 1
     upload photo.png
     ask POST /api/upload-style -F style_image=@style.jpg
@@ -314,7 +314,7 @@ END
     [ "$code" = 200 ]
 }
 
-@test "streams of events leave room for others to be answered" {
+@test "event streams use at most half of the connections" {
     serve --max-connections 16 --behind-proxy
     upload photo.png
     transfer '{num_steps: 1000, size: 256}'
@@ -333,7 +333,7 @@ END
     [ "$code" = 200 ]
 }
 
-@test "small pictures of nothing, which a kill has left, are removed at the next start" {
+@test "orphaned thumbnails and results are removed at the next start" {
     mkdir mine
     cp style.jpg mine/waves.jpg
     serve --styles mine
@@ -351,14 +351,14 @@ END
     [ ! -e data/results/$id.png ]
 }
 
-@test "a line of the log that is not UTF-8 is still a line of the log" {
+@test "a JSON log line is valid even if a file name is not UTF-8" {
     mkdir mine
     echo no >mine/$'caf\xe9.png'
     serve --styles mine --log-format json
     grep '"level":"warning"' log | jq -e '.message | test("styles: caf.*lower case")'
 }
 
-@test "a page is compressed for those alone who take it so" {
+@test "a page is compressed only for clients that accept the encoding" {
     mkdir web
     echo '<!doctype html>hello' >web/index.html
     gzip -k web/index.html
@@ -375,7 +375,7 @@ END
     done
 }
 
-@test "one address takes half of the connections at most" {
+@test "one address can use at most half of the connections" {
     serve --max-connections 32
     for _ in $(seq 40); do
         { sleep 8; } | busybox nc 127.0.0.1 "${url##*:}" >/dev/null 2>&1 3>&- &

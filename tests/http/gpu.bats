@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 #
-# What nst-serve tells of a GPU. What needs one has that of tests/fakecuda, in a build
-# --with-cuda=fake, and is skipped in others.
+# GPU support of nst-serve. Tests that need a GPU use tests/fakecuda in a build
+# --with-cuda=fake and are skipped in other builds.
 bats_require_minimum_version 1.5.0
 load helper
 unset NST_FAKE_CUDA_DRIVER
@@ -12,8 +12,8 @@ needs_fake() {
         skip "the build has no GPU of the tests"
 }
 
-# The service beside an nst that fails while there is a file named broken, and of whose
-# GPU memory_free is the content of the file free, if there is one.
+# Start the service with a wrapper of nst that fails while the file broken exists, and
+# that reports the number in the file free, if it exists, as the GPU's memory_free.
 serve_apart() {
     serve
     local program dir nst
@@ -37,7 +37,7 @@ EOF
         SERVE=apart/nst-serve serve "$@"
 }
 
-@test "the first GPU is told of" {
+@test "/api/device-info describes the first GPU" {
     needs_fake
     export NST_FAKE_CUDA_MEMORY=1234567890 NST_FAKE_CUDA_CC=90 NST_FAKE_CUDA_DEVICES=2
     serve
@@ -49,7 +49,7 @@ EOF
     [ "$(field gpu_memory_usage)" = 0 ] || [ "$(field gpu_memory_usage)" = 0.0 ]
 }
 
-@test "without a GPU it is null, and nothing is amiss" {
+@test "without a GPU, gpu is null and the service is healthy" {
     export NST_FAKE_CUDA_DRIVER=none
     if "$NST" --list-devices | grep -q '^cuda:'; then skip "there is a GPU"; fi
     serve --monitor 1
@@ -63,7 +63,7 @@ EOF
     ! grep -q GPU log
 }
 
-@test "above 90 % of the GPU's memory there is a warning, once it is asked for again" {
+@test "the next query reports a warning above 90 % of GPU memory" {
     needs_fake
     export NST_FAKE_CUDA_MEMORY=1000000000
     serve_apart --monitor 1
@@ -78,7 +78,7 @@ EOF
     grep -q 'warning.*memory of the GPU 95 %' log
 }
 
-@test "when nst says nothing any more, what it said stays, and one warning is logged" {
+@test "if nst fails later, the last GPU data stays and one warning is logged" {
     needs_fake
     serve_apart --monitor 1
     touch broken
@@ -90,7 +90,7 @@ EOF
     [ "$(field gpu.model)" = fake ]
 }
 
-@test "a service beside an nst that fails from the start is healthy, without a GPU" {
+@test "if nst fails from the start, the service is healthy without a GPU" {
     touch broken
     serve_apart --monitor 1
     sleep 2.5
@@ -102,7 +102,7 @@ EOF
     [ "$(field gpu)" = null ]
 }
 
-@test "CUDA is never begun in the service, and tasks have addresses for it" {
+@test "the service never loads CUDA, and GPU tasks have unlimited address space" {
     needs_fake
     serve
     run ! grep -q libcuda "/proc/$service/maps"

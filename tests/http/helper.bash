@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-# helper.bash - what the tests of nst-serve share: a real service on a free port of the
-# loopback, a folder of its own, and requests by curl. Pictures are small, and tasks short.
+# helper.bash - functions for the tests of nst-serve: a real service with its own folder
+# on a free loopback port, and requests by curl. Pictures are small, tasks are short.
 
-load ../cli/helper # pictures, and what a test needs
+load ../cli/helper
 
 SERVE=${SERVE:-$(dirname "$NST")/nst-serve}
 
@@ -24,7 +24,7 @@ setup() {
     cp "$BATS_FILE_TMPDIR"/*.* .
 }
 
-# What still runs is of no use any more; a leak is a failure in a build that sees it.
+# Stop the service. Fails if a sanitizer has reported an error.
 teardown() {
     [ -n "${service:-}" ] || return 0
     kill -TERM "$service" 2>/dev/null && sleep 0.2 && kill -TERM "$service" 2>/dev/null
@@ -32,9 +32,9 @@ teardown() {
     ! grep -A 20 Sanitizer log
 }
 
-# serve OPTION...: begin a service of the folder data; $url is where it is.
+# serve OPTION...: start a service on the folder data; sets $service and $url
 serve() {
-    : >>log # the port is on the last line that has one
+    : >>log # the last "listening on" line has the port
     local before
     before=$(grep -c 'listening on' log) || true
     "$SERVE" --data data --listen 127.0.0.1:0 --min-steps 1 --rate 0 "$@" 2>>log \
@@ -49,7 +49,7 @@ serve() {
     }
 }
 
-# stop_service [SIGNAL]: and wait for its end; its status
+# stop_service [SIGNAL]: stop the service, wait, and return its exit status
 stop_service() {
     [ -n "${service:-}" ] || return 0
     local pid=$service
@@ -62,8 +62,8 @@ stop_service() {
     }
 }
 
-# ask METHOD PATH [CURL OPTION...]: the answer's body in $body, its status in $code, its
-# headers in the file headers
+# ask METHOD PATH [CURL OPTION...]: make a request; sets $body and $code, and writes the
+# files answer and headers
 ask() {
     local method=$1 path=$2
     shift 2
@@ -82,15 +82,15 @@ post() { # post PATH JSON [CURL OPTION...]
     ask POST "$path" -H 'Content-Type: application/json' -d "$json" "$@"
 }
 
-field() { # field NAME: of the answer
+field() { # field NAME: print a field of the last response
     jq -r ".$1" <<<"$body"
 }
 
-header() { # header NAME: of the answer
+header() { # header NAME: print a header of the last response
     sed -n "s/^$1: \(.*\)\r$/\1/Ip" headers
 }
 
-# refused CODE PATTERN: the last answer is this one, in JSON, in one line that matches
+# refused CODE PATTERN: the last response is a JSON error with this status and message
 refused() {
     [ "$code" = "$1" ]
     [[ $(header content-type) == application/json* ]]
@@ -98,13 +98,13 @@ refused() {
     field error | grep -qE -- "$2"
 }
 
-upload() { # upload FILE: $content is its name
+upload() { # upload FILE: sets $content to its name
     ask POST /api/upload-content -F "content_image=@$1"
     [ "$code" = 200 ]
     content=$(field filename)
 }
 
-# transfer [JSON]: queue a task of $content with these members; $task is its name
+# transfer [JSON]: queue a task for $content with these members; sets $task to its id
 transfer() {
     post /api/style-transfer "$(jq -n --arg c "$content" \
         '{content_image: $c, style_image: "munch", num_steps: 3, size: 32} +'"${1:-{\}}")"
@@ -112,7 +112,7 @@ transfer() {
     task=$(field task_id)
 }
 
-# until_task FILTER: wait until the progress of $task passes this filter of jq
+# until_task FILTER: wait until the progress of $task passes this jq filter
 until_task() {
     local filter=$1
     wait_until 'get "/api/progress/$task" >/dev/null
@@ -122,12 +122,12 @@ until_task() {
     }
 }
 
-# until_state STATE: the task gets there
+# until_state STATE: wait until $task has this state
 until_state() {
     until_task ".status == \"$1\""
 }
 
-# children: the processes of the tasks
+# children: print the process ids of running tasks
 children() {
     pgrep -P "$service" || true
 }

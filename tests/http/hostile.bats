@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Clients that mean no good, or are broken: the service says so, and stays.
+# Malicious and broken clients: they get an error, and the service keeps running.
 bats_require_minimum_version 1.5.0
 load helper
 
@@ -8,7 +8,7 @@ port() {
     echo "${url##*:}"
 }
 
-# still_well: it answers, and nothing was left over
+# still_well: the service responds and has no partial files
 still_well() {
     kill -0 "$service"
     get /health
@@ -17,12 +17,12 @@ still_well() {
     ! grep -q Sanitizer log
 }
 
-# put FILE: sent as a picture
-put() { # [CURL OPTION...]
+# put FILE [CURL OPTION...]: upload it as a picture
+put() {
     ask POST /api/upload-content -F "content_image=@$1" "${@:2}"
 }
 
-@test "what is a picture and something else at once is refused" {
+@test "polyglots and files that are not pictures are 415" {
     serve
     { cat style.jpg; printf '<html><script>alert(1)</script>'; } >a.jpg
     { printf '\xff\xd8\xff\xfe\x00\x30<html><script>alert(1)</script>'; tail -c +3 style.jpg; } >b.jpg
@@ -42,7 +42,7 @@ put() { # [CURL OPTION...]
         refused 415 'content_image: '
         [[ $body != *$PWD* ]]
     done
-    # harmless as it is served: by its type, and not to be guessed
+    # harmless, because it is served with its type and nosniff
     put a.jpg
     if [ "$code" = 200 ]; then
         get "$(field url)"
@@ -54,7 +54,7 @@ put() { # [CURL OPTION...]
     still_well
 }
 
-# chunk TYPE DATA(hex): of a PNG
+# chunk TYPE HEX: print a chunk of a PNG
 chunk() {
     printf '%08x' $((${#2} / 2)) | xxd -r -p
     { printf %s "$1"; printf %s "$2" | xxd -r -p; } >part
@@ -62,7 +62,7 @@ chunk() {
     gzip -c part | tail -c 8 | head -c 4 | xxd -p | sed 's/\(..\)\(..\)\(..\)\(..\)/\4\3\2\1/' | xxd -r -p
 }
 
-@test "pictures that are larger inside than outside are refused before they are decoded" {
+@test "a decompression bomb is rejected before it is decoded" {
     needs xxd
     serve --max-pixels 1000000
     { printf '\x89PNG\r\n\x1a\n'
@@ -77,7 +77,7 @@ chunk() {
     still_well
 }
 
-@test "names with NULs, links and folders lead nowhere" {
+@test "links, folders, traversal and NULs in names are 404 or 400" {
     serve
     upload photo.png
     ln -s /etc/passwd data/results/0123456789abcdef0123456789abcdef.png
@@ -102,13 +102,13 @@ chunk() {
     still_well
 }
 
-# say BYTES: to the service, all at once; what it answers
+# say BYTES: send them to the service at once and print its response
 say() {
     printf '%b' "$1" >saying
     timeout 10 bash -c "exec 9<>/dev/tcp/127.0.0.1/$(port); cat saying >&9; cat <&9" 2>/dev/null || true
 }
 
-# parsed: the answer in the file said, as refused and header want it
+# parsed: parse the response in the file said for refused and header
 parsed() {
     sed '/^\r$/,$d' said >headers
     body=$(sed '1,/^\r$/d' said | tr -d '\0')
@@ -116,7 +116,7 @@ parsed() {
     echo "$code $body"
 }
 
-@test "what is no HTTP is refused in JSON, with the headers that all answers have" {
+@test "malformed HTTP is answered in JSON with the common headers" {
     serve
     local host='Host: localhost\r\n' json='Content-Type: application/json\r\n' long many
     long=$(printf 'a%.0s' $(seq 20000))
@@ -166,7 +166,7 @@ END
     still_well
 }
 
-@test "what follows on what is no HTTP is not taken for a request" {
+@test "data after malformed HTTP is not parsed as a request" {
     serve
     local next='DELETE /api/tasks/x HTTP/1.1\r\nHost: localhost\r\n\r\n'
     say "nonsense\r\n\r\n$next" >said
@@ -174,13 +174,13 @@ END
     { printf 'nonsense\r\n\r\n'; sleep 0.5; printf '%b' "$next"; } |
         timeout 10 busybox nc 127.0.0.1 "$(port)" >said || true
     [ "$(grep -c '^HTTP/1.1' said)" = 1 ]
-    get /metrics # what was taken for one would be a 404
+    get /metrics # a third request would be a 404
     grep -qx 'nst_http_requests_total{code="4xx"} 2' <<<"$body"
     still_well
 }
 
-# As docs/SERVE.md says: later requests of a connection, and what frames chunks.
-@test "what libmicrohttpd alone can see is refused by it, with these codes" {
+# See docs/SERVE.md: later requests of a connection, and the framing of chunks.
+@test "libmicrohttpd rejects malformed later requests and chunks with these codes" {
     serve
     local head='GET /health HTTP/1.1\r\nHost: localhost\r\n' long
     local chunks='POST /api/compare HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
@@ -210,7 +210,7 @@ END
     still_well
 }
 
-@test "300 malformed requests get the right codes, and the service stays" {
+@test "300 malformed requests get the right codes, and the service keeps running" {
     serve
     seed=${NST_TEST_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
     echo "seed $seed"
@@ -218,7 +218,7 @@ END
     still_well
 }
 
-@test "who sends slowly is let go, and others are served meanwhile" {
+@test "slow clients are disconnected, and other clients are served meanwhile" {
     serve
     for _ in $(seq 40); do
         { printf 'GET / HTTP/1.1\r\nHost: localhost\r\n'
@@ -237,7 +237,7 @@ END
     still_well
 }
 
-@test "a body of a gigabyte in chunks is 413, takes no memory and leaves nothing" {
+@test "a chunked body of a gigabyte is 413, uses no memory and leaves no files" {
     serve
     before=$(awk '/VmRSS/ {print $2}' "/proc/$service/status")
     code=$(head -c 1000000000 /dev/zero | curl -sS -o answer -w '%{http_code}' -T - \
@@ -253,7 +253,7 @@ END
     still_well
 }
 
-@test "who leaves in the middle of an upload leaves nothing behind" {
+@test "an aborted upload leaves no files" {
     serve
     head -c 3000000 /dev/urandom >large
     for i in 1 2 3 4 5 6 7 8; do
@@ -263,7 +263,7 @@ END
     still_well
 }
 
-@test "a full disk is said, and loses nothing" {
+@test "a full disk is 507, and the service recovers when there is space" {
     [ "$(id -u)" = 0 ] || skip "only root can mount a small disk"
     mkdir data
     mount -t tmpfs -o size=2M none data 2>/dev/null || skip "no disk can be mounted"
@@ -278,12 +278,12 @@ END
     get /health
     [ "$code" = 503 ]
     [ "$(field status)" = error ]
-    # what is too large for what is left is refused before it is sent
+    # an upload that does not fit is rejected before its body is sent
     head -c 1500000 /dev/zero >zeros
     put zeros -H 'Expect: 100-continue'
     refused 507 'content_image: cannot be kept: No space'
     [ -z "$(grep '100 Continue' headers)" ]
-    # uploads leave some for tasks, until others take it
+    # uploads leave a reserve for tasks, which other files can use up
     head -c 9000000 /dev/zero >data/more 2>/dev/null || true
     post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"munch\", \"num_steps\": 1}"
     refused 507 'cannot be stored: the disk is full'

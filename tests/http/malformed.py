@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""malformed.py PORT SEED COUNT - that many requests that are not as they should be, made
-of sound ones by chance. Each gets an answer (5xx is none but for 501 and 505) or the end of the
-connection, in its time."""
+"""malformed.py PORT SEED COUNT - sends COUNT random mutations of valid requests. Each
+must get a response (of 5xx only 501 and 505) or a closed connection in time."""
 import random
 import socket
 import sys
@@ -53,7 +52,7 @@ def mutate(request):
 
 
 def send(data):
-    """What is answered; half a request is waited for, until the service has had enough."""
+    """Send a request and return the outcome; an incomplete one waits for the timeout."""
     begin, answer, end = time.monotonic(), b"", ""
     with socket.create_connection(("127.0.0.1", port), timeout=45) as s:
         try:

@@ -1,20 +1,20 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The description of the interface, and whether the service is like it.
+# The OpenAPI description, and whether the service conforms to it.
 bats_require_minimum_version 1.5.0
 load helper
 
-@test "every path, field and status of the description is as it says" {
+@test "every path, field and status conforms to the description" {
     needs python3
     /usr/bin/python3 -c 'import jsonschema' || skip "python3-jsonschema is not installed"
-    mkdir mine # whether the packs that come along have one or not, this has a preview
+    mkdir mine # for a pack that has a preview in any case
     "$(dirname "$NST")/nst-style" pack style.jpg --scales 32 --style-layers relu1_1 --artist A \
         --title B --year 1830 --preview photo.png -o mine/full.nststyle
     serve --max-queue 1000 --styles mine
     /usr/bin/python3 "$srcdir/tests/http/openapi.py" "$url" photo.png style.jpg
 }
 
-@test "the description has the routes that there are, and no others" {
+@test "the description has exactly the routes of the service" {
     serve
     get /openapi.json
     jq -r '.paths | to_entries[] | .key as $p | .value | keys[] |
@@ -32,7 +32,7 @@ load helper
     cp "$srcdir"/tests/http/package*.json "$srcdir/tests/http/validate.mjs" .
     npm ci --silent --no-audit --no-fund >npm.log 2>&1 || skip "npm cannot get its packages"
     node validate.mjs answer
-    # and it is looked at
+    # the validator does find errors
     jq 'del(.info.title)' answer >broken.json
     run ! node validate.mjs broken.json
 }

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""openapi.py URL CONTENT STYLE - asks for everything that openapi.json describes, and
-holds each answer to it: its status, its type, its shape. Prints what was not asked for, or
-answered otherwise."""
+"""openapi.py URL CONTENT STYLE - makes every request that openapi.json describes. Checks
+the status, type and schema of the responses; prints deviations and untested ones."""
 import json
 import sys
 import time
@@ -36,7 +35,7 @@ def resolved(node):
 
 
 def note(name, schema, value):
-    """Remember which members of the schema's objects were seen with a value."""
+    """Record which properties of the schemas had a value."""
     if "$ref" in schema:
         name, schema = schema["$ref"].rsplit("/", 1)[1], resolved(schema)
     if isinstance(value, dict):
@@ -129,7 +128,7 @@ for folder in "uploads", "results", "styles", "thumbs":
     ask("GET", f"/{folder}/none", 404, f"/{folder}/{{file}}")
 ask("GET", "/api/styles", 200)
 
-# every field of a task, with a value that is allowed, and with one that is not
+# every field of a task, with a valid and an invalid value
 properties = api["components"]["schemas"]["StyleTransfer"]["properties"]
 allowed = {
     "content_image": content["filename"], "style_image": style["filename"], "num_steps": 3,
@@ -232,7 +231,7 @@ ask("DELETE", "/api/delete-history/none", 404, key)
 ask("DELETE", f"/api/styles/{style['filename']}", 200, "/api/styles/{name}")
 ask("DELETE", "/api/styles/none", 404, "/api/styles/{name}")
 
-# what only other services answer: a token, full queues, an end, a full disk
+# not tested here: these need a token, a full queue, a shutdown or a full disk
 elsewhere = {"401", "429", "503", "507"}
 for path, methods in api["paths"].items():
     for method, operation in methods.items():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The queue on Redis: a real redis-server that writes everything down, front ends, and
-# workers on one folder. $NST is nst; nst-serve lies beside it. NST_TEST_SEED repeats a
-# run of the big test, NST_TEST_QUICK makes it short.
+# The queue on Redis: a real redis-server with persistence, front ends, and workers on
+# one folder. $NST is nst; nst-serve is in the same folder. NST_TEST_SEED repeats a run
+# of the chaos test, NST_TEST_QUICK makes it short.
 
 bats_require_minimum_version 1.5.0
 load ../cli/helper
@@ -30,7 +30,7 @@ teardown() {
         kill -9 "$pid" 2>/dev/null || true
     done
     wait
-    tail -n 30 ./*.log 2>/dev/null || true # shown of tests that fail
+    tail -n 30 ./*.log 2>/dev/null || true # bats shows it if the test fails
 }
 
 start_redis() {
@@ -55,7 +55,7 @@ r() {
     redis-cli -p "$PORT" -n 1 "$@"
 }
 
-# front NAME ARG...: $url is where it is
+# front NAME ARG...: start a front end; sets $url and $pid
 front() {
     local name=$1
     shift
@@ -67,7 +67,7 @@ front() {
     url=$(sed -n 's/.*listening on //p' "$name.log")
 }
 
-# worker NAME ARG...: $pid is its process
+# worker NAME ARG...: start a worker; sets $pid
 worker() {
     local name=$1
     shift
@@ -76,12 +76,12 @@ worker() {
     pids+=("$pid")
 }
 
-# await COMMAND...: wait until it succeeds
+# await COMMAND...: wait until the command succeeds
 await() {
     wait_until "${*@Q} >/dev/null"
 }
 
-# ask METHOD PATH ARG...: $code and $body
+# ask METHOD PATH ARG...: make a request; sets $code and $body
 ask() {
     local method=$1 path=$2
     shift 2
@@ -90,7 +90,7 @@ ask() {
     body=${body%$'\n'*}
 }
 
-# field NAME: of $body, a text or a number
+# field NAME: print a string or number of $body
 field() {
     sed -n 's/.*"'"$1"'":"\{0,1\}\([^",}]*\).*/\1/p' <<<"$body"
 }
@@ -101,20 +101,20 @@ upload() {
     [ "$code" = 200 ]
 }
 
-# transfer STEPS SIZE: $id
+# transfer STEPS SIZE: queue a task; sets $id
 transfer() {
     ask POST /api/style-transfer -H 'Content-Type: application/json' -d '{"style_image":
         "munch", "content_image": "'"$content"'", "num_steps": '"$1"', "size": '"$2"'}'
     id=$(field task_id)
 }
 
-# status_is ID STATUS
+# status_is ID STATUS: true if the task has this status
 status_is() {
     ask GET "/api/progress/$1"
     [ "$(field status)" = "$2" ]
 }
 
-# past ID STEPS: it runs and has done as many
+# past ID STEPS: true if the task runs and has done so many steps
 past() {
     ask GET "/api/progress/$1"
     [ "$(field status)" = running ] && [ "$(field progress)" -ge "$2" ]
@@ -129,7 +129,7 @@ is_tidy() {
     [ -z "$(ls -A data/work)" ] && [ "$(r zcard nst:untidy)" = 0 ]
 }
 
-@test "a task goes through the queue: progress, events, history, and nothing is left" {
+@test "a task has progress, events and a history entry, and leaves no work files" {
     front front
     worker worker
     upload
@@ -156,7 +156,7 @@ is_tidy() {
     [ "$(r --raw keys 'nst:task:*')" = "" ]
 }
 
-@test "events of a task tell of its steps while it runs" {
+@test "events report the steps of a task while it runs" {
     front front
     worker worker
     upload
@@ -166,7 +166,7 @@ is_tidy() {
     ask DELETE "/api/tasks/$id"
 }
 
-@test "a cancelled task stops within 2 s, and a queued one never begins" {
+@test "a cancelled task stops within 2 s, or never starts if it is queued" {
     front front
     worker worker --max-tasks 1
     upload
@@ -185,10 +185,10 @@ is_tidy() {
     code_is DELETE /api/tasks/00000000000000000000000000000000 404
     await is_tidy
     transfer 5 64
-    await status_is "$id" completed # the worker goes on
+    await status_is "$id" completed # the worker continues
 }
 
-@test "what a killed worker began is finished by another, from its checkpoint" {
+@test "another worker continues the task of a killed worker from its checkpoint" {
     front front
     worker one --max-tasks 1
     upload
@@ -206,7 +206,7 @@ is_tidy() {
     await is_tidy
 }
 
-@test "a worker that is told to end gives its task back at once" {
+@test "a worker that gets SIGTERM returns its task to the queue at once" {
     LEASE=600
     front front
     worker one --max-tasks 1 --grace 0
@@ -223,7 +223,7 @@ is_tidy() {
     await is_tidy
 }
 
-@test "a worker that was stopped for longer than its lease changes nothing any more" {
+@test "a worker that was suspended longer than the lease cannot change its task" {
     front front
     worker one --max-tasks 1
     first=$pid
@@ -242,7 +242,7 @@ is_tidy() {
     await is_tidy
 }
 
-@test "a task that crashes is tried again, as often as --retries says, by anybody" {
+@test "a task that crashes is retried --retries times" {
     front front
     worker one --max-tasks 1 --retries 1
     upload
@@ -259,7 +259,7 @@ is_tidy() {
     await is_tidy
 }
 
-@test "the queue is bounded for all front ends together" {
+@test "--max-queue limits the queue of all front ends together" {
     front a --max-queue 3
     first=$url
     front b --max-queue 3
@@ -277,7 +277,7 @@ is_tidy() {
     await status_is "$last" completed
 }
 
-@test "the oldest results go when there are too many" {
+@test "the oldest results above --max-history-images are removed" {
     front front
     worker worker --max-history-images 2 --max-tasks 1
     upload
@@ -291,7 +291,7 @@ is_tidy() {
     [ "$(curl -s "$url/api/history" | grep -o '"task_id"' | wc -l)" = 2 ]
 }
 
-@test "while Redis is away requests are refused for now, and work goes on" {
+@test "while Redis is down, requests are 503 and workers continue" {
     LEASE=5
     front front
     worker worker --max-tasks 1
@@ -316,14 +316,14 @@ is_tidy() {
     sleep 6 # longer than the lease
     start_redis
     await code_is GET /health 200
-    sleep 6 # the worker is heard of again in time
+    sleep 6 # the worker sends a heartbeat in time
     run ! grep "is gone" idle.log worker.log
     id=$(r zrange nst:open 0 0)
     [ -z "$id" ] || ask DELETE "/api/tasks/$id"
     await is_tidy
 }
 
-@test "a Redis that hangs holds up nobody but who asks it, and these not for long" {
+@test "a Redis that hangs delays only requests to the queue, for less than 6 s" {
     front front
     kill -STOP "$redis"
     for path in /api/tasks /api/history /metrics "/api/progress/$(printf '0%.0s' $(seq 32))"; do
@@ -339,11 +339,11 @@ is_tidy() {
     await all_said
     cat asked
     kill -CONT "$redis"
-    [ "$(grep -c '^503' asked)" -ge 3 ] # the figures are told without those of the queue
+    [ "$(grep -c '^503' asked)" -ge 3 ] # /metrics works without Redis
     [ "$(cut -d' ' -f2 asked | sort -n | tail -n 1 | cut -d. -f1)" -lt 6 ]
 }
 
-@test "a result that is made while Redis is away is recorded when it is back" {
+@test "a result made while Redis is down is recorded after its restart" {
     LEASE=600
     front front
     worker worker --max-tasks 1
@@ -359,7 +359,7 @@ is_tidy() {
     await is_tidy
 }
 
-@test "events outlast a restart of Redis" {
+@test "an event stream survives a restart of Redis" {
     front front
     worker worker --max-tasks 1
     upload
@@ -375,7 +375,7 @@ is_tidy() {
     run ! grep gone events
 }
 
-@test "a folder whose tasks are in Redis is refused without --queue, and the reverse" {
+@test "a data folder cannot be used both with and without --queue" {
     front front
     run -1 timeout 20 "$SERVE" --listen 127.0.0.1:0 --data data
     [[ $output == *"another nst-serve uses this folder"* ]]
@@ -390,7 +390,7 @@ is_tidy() {
     [[ $output == *"another nst-serve without --queue uses this folder"* ]]
 }
 
-@test "addresses of queues that are none are refused" {
+@test "an invalid --queue URL is rejected" {
     run -2 "$SERVE" --worker
     [[ $output == *"worker: needs --queue"* ]]
     for bad in http://localhost redis:// redis://h:99999 redis://h/x localhost; do
@@ -399,7 +399,7 @@ is_tidy() {
     done
 }
 
-@test "a password is asked for, and is not in the list of processes" {
+@test "the Redis password is used, and hidden in the process list" {
     r config set requirepass 'the:pass word' >/dev/null
     QUEUE=redis://127.0.0.1:$PORT front without
     code_is GET /health 503
@@ -409,7 +409,7 @@ is_tidy() {
     run ! grep -qa 'pass' "/proc/$pid/cmdline"
 }
 
-@test "styles that one front end was sent are known to the others, and to workers" {
+@test "a style uploaded to one front end is known to other front ends and workers" {
     front a
     first=$url
     worker worker
@@ -425,7 +425,7 @@ is_tidy() {
     code_is DELETE "/api/styles/$style" 200
 }
 
-# chaos: workers are killed at random and started again, and Redis three times
+# chaos: kill and restart workers at random, and Redis three times
 chaos() {
     local restarts=3 i
     while [ "$(r hget nst:counts ended:completed)" != "$tasks" ]; do
@@ -444,14 +444,14 @@ chaos() {
         workers[i]=$pid
         [ $((SECONDS - began)) -lt "$patience" ] || return 1
     done
-    while [ "$restarts" -gt 0 ]; do # of a quick run, at rest
+    while [ "$restarts" -gt 0 ]; do # the rest, after a quick run
         restarts=$((restarts - 1))
         kill_redis
         start_redis
     done
 }
 
-@test "workers are killed at random and Redis too: every task is done once, none is lost" {
+@test "every task completes exactly once while workers and Redis are killed at random" {
     tasks=60 patience=180
     if [ "${NST_TEST_QUICK:-0}" = 1 ] || [ "${SANITIZERS:-no}" != no ]; then tasks=12; fi
     seed=${NST_TEST_SEED:-$RANDOM}

@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Many clients for a while: half a minute, or as long as NST_SOAK_SECONDS says.
+# Many clients for NST_SOAK_SECONDS, by default half a minute.
 bats_require_minimum_version 1.5.0
 load helper
 
-@test "after a crowd of clients, memory, descriptors, processes and files are as before" {
+@test "many clients leak no memory, descriptors, processes or files" {
     serve --max-history-images 30 --max-queue 20
     seed=${NST_TEST_SEED:-$RANDOM}
     echo "seed $seed"

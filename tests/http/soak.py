@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""soak.py URL PID DATA CONTENT SECONDS SEED - a day of clients in that time: uploads, tasks
-of one step, cancels, streams that are dropped, uploads that are cut off, deletions. Samples
-the service's memory and descriptors, and fails if they grow, if a child is left as a
-zombie, or a file is left that nothing refers to."""
+"""soak.py URL PID DATA CONTENT SECONDS SEED - simulates many clients: uploads, one-step
+tasks, cancellations, dropped event streams, aborted uploads, deletions. Samples memory
+and descriptors of the service; fails if they grow, or if zombies or orphans remain."""
 import http.client
 import json
 import os
@@ -55,7 +54,7 @@ def upload():
 
 
 def cut_off(rng):
-    """An upload whose client goes in the middle of it."""
+    """An upload that the client aborts."""
     body = form(rng.randrange(200, len(picture)))
     with socket.create_connection((host, port)) as s:
         s.sendall(b"POST /api/upload-content HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
@@ -128,7 +127,7 @@ def children(state):
 
 
 def stray():
-    """Files that nothing refers to."""
+    """Files that no task or style refers to."""
     def inside(folder):
         return set(os.listdir(os.path.join(data, folder)))
 

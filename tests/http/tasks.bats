@@ -1,20 +1,20 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Tasks: the queue, its limits, and what becomes of them when something falls.
+# Tasks: the queue, its limits, and recovery from crashes.
 bats_require_minimum_version 1.5.0
 load helper
 
-# long: a task that takes a while
+# long: queue a task that takes long
 long() {
     transfer '{num_steps: 1000, size: 256}'
 }
 
-# until_running: it has made a step
+# until_running: wait until the task has made a step
 until_running() {
     until_task '.progress > 0 and .status == "running"'
 }
 
-@test "what runs is cancelled within two seconds, what waits at once" {
+@test "a running task is cancelled within two seconds, a queued task at once" {
     serve --max-tasks 1
     upload photo.png
     long
@@ -41,7 +41,7 @@ until_running() {
     refused 404 .
 }
 
-@test "at most --max-tasks run, --max-queue wait, and more is 429" {
+@test "--max-tasks run, --max-queue wait, and further tasks are 429" {
     serve --max-tasks 2 --max-queue 3
     upload photo.png
     for _ in 1 2 3 4 5; do
@@ -60,7 +60,7 @@ until_running() {
     done
 }
 
-@test "a task that is killed is tried again, three times, and goes on where it was" {
+@test "a killed task is retried three times, each time from its checkpoint" {
     serve --retries 3
     upload photo.png
     long
@@ -72,19 +72,19 @@ until_running() {
     done
     until_state failed
     field error | grep -qi 'signal 9'
-    [ "$last" -ge 100 ] # it did not begin from nothing each time
+    [ "$last" -ge 100 ] # it resumed from checkpoints
     [ "$(grep -c 'tried again' log)" = 3 ]
     [ -z "$(ls data/work)" ]
     get /metrics
     grep -qx 'nst_task_retries_total 3' <<<"$body"
 }
 
-# until_attempt N: the task is being made for the N-th time
+# until_attempt N: wait until attempt N runs
 until_attempt() {
     until_task ".attempts == $1 and .status == \"running\""
 }
 
-@test "a killed task's picture is the one that an undisturbed task makes" {
+@test "a task that was killed and resumed gives the same result" {
     serve
     upload photo.png
     transfer '{num_steps: 120, size: 192}'
@@ -98,7 +98,7 @@ until_attempt() {
     cmp whole.png "data/results/$task.png"
 }
 
-@test "a task that somebody else interrupts goes on, too" {
+@test "a task that gets SIGTERM from outside is retried" {
     serve
     upload photo.png
     long
@@ -108,10 +108,10 @@ until_attempt() {
     ask DELETE "/api/tasks/$task"
 }
 
-@test "bad input is not tried again" {
+@test "a task with invalid input is not retried" {
     serve
     upload photo.png
-    printf 'P2\n2 2\n255\n0 0 0 0\n' >"data/uploads/$content" # too small, behind our back
+    printf 'P2\n2 2\n255\n0 0 0 0\n' >"data/uploads/$content" # too small
     transfer
     until_state failed
     [ "$(field attempts)" = 1 ]
@@ -119,7 +119,7 @@ until_attempt() {
     [[ $(field error) != *$PWD* ]]
 }
 
-@test "kill -9 of the service loses no task and makes none twice" {
+@test "kill -9 of the service loses no task and runs none twice" {
     serve --max-tasks 2
     upload photo.png
     for _ in 1 2 3 4 5 6; do
@@ -131,7 +131,7 @@ until_attempt() {
         sleep 0.7
         stop_service KILL || true
         sleep 0.3
-        [ -z "$(pgrep -f "$PWD/data/work")" ] # the children went with it
+        [ -z "$(pgrep -f "$PWD/data/work")" ] # its children died with it
         serve --max-tasks 2
     done
     for task in $tasks; do
@@ -146,7 +146,7 @@ until_attempt() {
     [ -z "$(ls data/work)" ]
 }
 
-@test "a result that was there when the service was killed is kept" {
+@test "a result that exists when the service is killed is kept" {
     serve --max-tasks 1
     upload photo.png
     transfer
@@ -160,7 +160,7 @@ until_attempt() {
     [ "$(field output_img)" = "$task.png" ]
 }
 
-@test "damaged records and strange files in the folder harm nothing" {
+@test "damaged records and foreign files in the data folder are ignored" {
     serve
     upload photo.png
     transfer
@@ -191,7 +191,7 @@ until_attempt() {
     [ -z "$(ls data/work | grep 0009)" ]
 }
 
-@test "SIGTERM: what runs is given its time, then written down, and the status is 0" {
+@test "SIGTERM waits --grace seconds, then writes a checkpoint and exits with 0" {
     serve --grace 20 --max-tasks 1
     upload photo.png
     transfer '{num_steps: 30, size: 128}'
@@ -215,13 +215,13 @@ until_attempt() {
     ask DELETE "/api/tasks/$task"
 }
 
-@test "while it ends, the service takes nothing new but still answers" {
+@test "during the shutdown, open connections are served and new tasks are 503" {
     serve --grace 30 --max-tasks 1
     upload photo.png
     long
     until_running
     mkfifo requests
-    # a connection from before: one request now, one when it ends
+    # one connection with a request before and one during the shutdown
     { printf 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'
       sleep 0.5
       kill -TERM $service
@@ -234,12 +234,12 @@ until_attempt() {
     grep -q 'HTTP/1.1 503' answers
     grep -qi '^Retry-After:' answers
     run ! curl -sS -m 2 "$url/health"
-    kill -TERM $service # a second one: at once
+    kill -TERM $service # the second SIGTERM ends it at once
     wait $service
     service=
 }
 
-@test "the oldest results go when there are more than --max-history-images" {
+@test "the oldest results above --max-history-images are removed" {
     serve --max-history-images 3
     upload photo.png
     for _ in 1 2 3 4 5; do
@@ -261,7 +261,7 @@ until_attempt() {
     get "/api/history?offset=3"
     [ "$body" = '{}' ]
     stop_service
-    serve --max-history-images 3 # which reads them in whatever order they come
+    serve --max-history-images 3 # loads the tasks in any order
     get /api/history
     [ "$(jq -r '[.[][].task_id] | join(" ")' <<<"$body")" = "$5 $4 $3" ]
     stop_service
@@ -270,7 +270,7 @@ until_attempt() {
     [ "$(jq -r '[.[][].task_id] | join(" ")' <<<"$body")" = "$5 $4" ]
 }
 
-@test "a file that is not called as a task is none, whatever is in it" {
+@test "a file in tasks/ without a valid name is not loaded" {
     serve
     upload photo.png
     transfer
@@ -285,7 +285,7 @@ until_attempt() {
     [ "$(jq '[.[][]] | length' <<<"$body")" = 1 ]
 }
 
-@test "history is not deleted under a task that runs" {
+@test "the history of a picture cannot be deleted while a task uses it" {
     serve
     upload photo.png
     long
@@ -294,7 +294,7 @@ until_attempt() {
     ask DELETE "/api/tasks/$task"
 }
 
-@test "a task has its memory and its time, and no more" {
+@test "--task-seconds and --task-memory limit a task" {
     needs_plain_build
     serve --task-seconds 1 --max-size 4096
     upload photo.png
@@ -310,7 +310,7 @@ until_attempt() {
     field error | grep -qi 'memory'
 }
 
-@test "a task may neither gain privileges nor open sockets nor write elsewhere" {
+@test "a task runs in the sandbox, without new privileges and sockets" {
     serve
     upload photo.png
     long
@@ -320,7 +320,7 @@ until_attempt() {
     grep -qx 'Seccomp:.2' "/proc/$child/status"
     tr '\0' '\n' <"/proc/$child/environ" | grep -qx VIPS_BLOCK_UNTRUSTED=1
     grep -q 'Max core file size  *0 ' "/proc/$child/limits"
-    get /api/device-info # CUDA could not begin in so few addresses
+    get /api/device-info # CUDA needs unlimited address space
     [ "${SANITIZERS:-no}" != no ] || [ "$(field gpu)" != null ] ||
         grep 'Max address space' "/proc/$child/limits" | grep -qv unlimited
     [ "$(ls "/proc/$child/fd" | wc -l)" -lt 20 ]
@@ -328,7 +328,7 @@ until_attempt() {
     ask DELETE "/api/tasks/$task"
 }
 
-@test "the log is turned over at 10 MB, five files are kept, and lines are JSON" {
+@test "the log is rotated at 10 MB into five files of JSON lines" {
     head -c 9999000 /dev/zero >serve.log
     for i in 1 2 3 4; do
         echo "older $i" >serve.log.$i

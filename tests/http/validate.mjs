@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// validate.mjs FILE - is it a sound OpenAPI document?
+// validate.mjs FILE - validates an OpenAPI document.
 import { Validator } from "@seriousme/openapi-schema-validator";
 
 const validator = new Validator();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every kernel of every instruction set's tables that this machine can run, against
- * plain loops in double, on random shapes. Buffers have exactly the length that the
- * kernel may use, between guards: NaN that shows in a result when it is read, and in
- * the guard when it is written. Under AddressSanitizer touching them is an error.
+ * Compares every kernel of every instruction set that this machine has with plain loops
+ * in double, on random shapes. Buffers have exactly the length that the kernel may use,
+ * between guards of NaN: a read shows in the result, a write in the guard. With
+ * AddressSanitizer any access to a guard is an error.
  */
 #include "config.h"
 
@@ -29,17 +29,17 @@
 #define B NST_BLOCK
 
 static unsigned seed;
-static double worst; /* error over tolerance, of the kernel under test */
+static double worst; /* maximum error / tolerance of the kernel under test */
 static bool intact;
 
-/* low to high */
+/* A random number from low to high. */
 static int any(int low, int high)
 {
     return low +
            (int)((tap_random(&seed) + 1) / 2 * (float)(high - low + 1) * 0.999999f);
 }
 
-/* n floats between guards. What is written later is NaN until then. */
+/* n floats between guards: random values, or NaN for an output. */
 static float *guarded(size_t n, bool random)
 {
     float *all = malloc((n + 2 * GUARD) * sizeof *all);
@@ -71,7 +71,7 @@ static float *copy_of(const float *v, size_t n)
     return c;
 }
 
-/* Sums of that many terms within 1: random walks, and their rounding. */
+/* Tolerance of a sum of terms within 1: the rounding error is a random walk. */
 static double rounding(size_t terms)
 {
     return 24 * FLT_EPSILON * sqrt((double)terms + 1);
@@ -120,7 +120,7 @@ static void winograd_input(const struct nst_nchw16c_kernels *k)
                     relu_if(x[r / 6 * pitch + r % 6 * B + c], relu);
         compare(v[point * stride + c], want, 10 * rounding(36));
     }
-    for (size_t i = 0; i < m; i++) /* between the places */
+    for (size_t i = 0; i < m; i++) /* between the points */
         intact = intact && (i % stride < B || isnan(v[i]));
     release(x, n);
     release(v, m);
@@ -203,14 +203,14 @@ static void gram(const struct nst_nchw16c_kernels *k)
     release(before, B * B);
 }
 
-/* One channel of a row of blocked pixels as a planar one, and back. */
+/* One channel of a row of blocked pixels, as a planar row. */
 static void take_channel(const float *v, int n, int c, float *out)
 {
     for (int i = 0; i < n; i++)
         out[i] = v[i * B + c];
 }
 
-/* Both poolings and their ways back, on rows that have equal maxima. */
+/* Both poolings and their gradients, on rows with equal maxima. */
 static void pooling(const struct nst_nchw16c_kernels *k)
 {
     int n = any(1, 70), relu = any(0, 1), w = 2 * n;
@@ -299,7 +299,7 @@ static void rows(const struct nst_nchw16c_kernels *k)
     release(was, n);
 }
 
-/* Lengths round vectors of every width, and longer than one run of sums. */
+/* Lengths around every vector width, and longer than one run of a sum. */
 static size_t any_length(void)
 {
     return (size_t)(any(0, 1) ? any(1, 40) : any(500, 3000));

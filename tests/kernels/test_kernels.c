@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scalar kernels are the specification, so they are held against arithmetic that
- * can be checked by eye, and each gradient against the identity that defines it:
- * <A x, y> = <x, A' y> for the linear ones, central differences for the others.
+ * The scalar kernels are the specification. They are compared with arithmetic that can
+ * be checked by eye, and each gradient with its definition: <A x, y> = <x, A' y> for
+ * linear operators, central differences for the others.
  */
 #include "config.h"
 
@@ -152,8 +152,7 @@ static void guide_by_eye(void)
         "a guide says how much each pixel counts");
 }
 
-/* d/dF of <M, sum_p guide F F'> + <offset, sum_p guide F>: guide ((M + M') F + offset).
- */
+/* d/dF of <M, sum_p mask F F'> + <offset, sum_p mask F>: mask ((M + M') F + offset) */
 static void gram_gradient(void)
 {
     float f[C * AREA], m[C * C], s[C * C], g[C * AREA] = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The shared library, by its interface alone: runs in memory, several at once. */
+/* The shared library through its public interface: runs in memory, several at once. */
 #include "config.h"
 
 #include "unit.h"
@@ -59,7 +59,7 @@ static int remove_pictures(void **state)
     return unlink(STYLE);
 }
 
-/* What the latest run said. */
+/* Reports of the latest run. */
 struct told {
     char line[512];
     int steps, ended;

@@ -10,8 +10,8 @@
 
 enum { STYLE = 500, CONTENT = 700 };
 
-/* Planar colours round a mean, far from the ends of the range: three waves, mixed by
- * the rows of mix. */
+/* Planar colours around a mean, well within the range: three waves, mixed by the rows
+ * of mix. */
 static void fill(float *rgb, size_t n, const double mean[3], const double mix[3][3])
 {
     for (size_t i = 0; i < n; i++) {
@@ -98,7 +98,7 @@ static void matched_to_itself_a_picture_stays(void **state)
         assert_float_equal(style[i], same[i], 1e-6);
 }
 
-/* Red becomes green, green blue, and blue red. */
+/* Rotate the channels: red to green, green to blue, blue to red. */
 static void turn(float *to, const float *from, size_t n)
 {
     for (size_t k = 0; k < 3; k++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The history under as many writers at once as a cluster may have. */
+/* The history with as many concurrent writers as on a cluster. */
 #include "config.h"
 
 #include "unit.h"
@@ -30,8 +30,8 @@ static int remove_file(void **state)
     return unlink(path);
 }
 
-/* In a process of its own: once start has no writer any more, and apart microseconds
- * after the one before, append the n-th line. */
+/* In a child process: wait until no process writes to start, then for n * apart
+ * microseconds, and append line n. */
 static void append_one(int start, int n, int apart)
 {
     char line[LENGTH + 32], byte;
@@ -61,7 +61,7 @@ static void start_all(int apart)
         }
     }
     close(start[0]);
-    close(start[1]); /* now */
+    close(start[1]); /* starts the writers */
 }
 
 static void wait_for_all(void)
@@ -74,7 +74,7 @@ static void wait_for_all(void)
     }
 }
 
-/* Each number once, on a whole line, and none but these. */
+/* Each number appears once, on a whole line, and there are no other lines. */
 static void check_lines(void)
 {
     struct nst_history h;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The minimisers on functions whose minima are known. */
+/* The optimisers on functions with known minima. */
 #include "config.h"
 
 #include "unit.h"
@@ -14,11 +14,11 @@
 
 struct probe {
     int evaluations, budget;
-    bool poison; /* values beyond x[0] > 0.6 are NaN */
+    bool poison; /* the value is NaN if x[0] > 0.6 */
     float lowest, highest;
 };
 
-/* What the minimisers want to know of g, n floats, besides. */
+/* The measures of g and d, n floats each. */
 static struct nst_measures measured(const float *g, const float *d, int n)
 {
     struct nst_measures m = {0};
@@ -40,14 +40,14 @@ static void visit(struct probe *p, const float *x)
     }
 }
 
-/* Where the bowl below would have its minimum if there were no box. */
+/* Coordinate of the minimum of the bowl below without the box. */
 static float centre(int i)
 {
     return -0.5f + 2.0f * (float)i / N;
 }
 
-/* sum_i c_i (x_i - centre_i)^2, c_i from 1 to 1000; the minimum is known exactly:
- * each variable at its centre, or at the nearer bound. */
+/* sum_i c_i (x_i - centre_i)^2, c_i from 1 to 1000. At the minimum each variable is at
+ * its centre, or at the nearer bound. */
 static bool bowl(void *ctx, const float *x, const float *d, double *f, float *g,
                  struct nst_measures *m)
 {
@@ -106,7 +106,7 @@ static struct nst_backend *on(int threads)
     return be;
 }
 
-/* Runs to the end, checking on the way that no step is worse; the last value. */
+/* Run to the end and check that no step is worse. Returns the last value. */
 static double minimise(nst_evaluate_fn *f, struct probe *p, float *x, int pairs,
                        enum nst_step_status *end)
 {
@@ -255,8 +255,8 @@ static void nothing_to_minimise_is_refused(void **state)
     one->ops->close(one);
 }
 
-/* A quadratic in one variable along which the steps of torch.optim.LBFGS can be
- * followed by hand: first -g min(1, 1/|g|_1), then the exact secant step. */
+/* A quadratic in one variable, for which the steps of torch.optim.LBFGS are computed by
+ * hand: first -g min(1, 1/|g|_1), then the exact secant step. */
 static bool parabola(void *ctx, const float *x, const float *d, double *f, float *g,
                      struct nst_measures *m)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whatever is sized by a picture may not fit: here the first such allocation fails,
- * then the second, and so on to the end of a whole run. Each failure must come back as
- * NST_ERR_MEM, and a build with AddressSanitizer shows that nothing leaks on the way.
+ * A whole run with one failing allocation of picture size: first the first fails, then
+ * the second, and so on. Each failure must return NST_ERR_MEM, and AddressSanitizer
+ * checks that nothing leaks.
  */
 #include "config.h"
 

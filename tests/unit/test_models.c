@@ -87,7 +87,7 @@ static void what_is_left_out_leaves_its_sizes_to_a_neighbour(void **state)
         free(s);
         nst_models_clear(&m);
     }
-    { /* and the same one twice on end becomes one */
+    { /* equal neighbours are merged */
         bool keep[NST_MODELS_MAX] = {true, false, true};
         struct nst_models m;
         char *s;
@@ -148,7 +148,7 @@ static void a_file_keeps_its_name_whatever_is_in_it(void **state)
         assert_string_equal(m.model[0].name, names[i]);
         assert_false(m.model[0].optional);
         nst_models_clear(&m);
-        if (i == 0 || i == 3) { /* and in a list */
+        if (i == 0 || i == 3) { /* also in a list */
             snprintf(list, sizeof list, "%s:64,c", names[i]);
             assert_int_equal(nst_models_parse(&m, list, NULL), NST_OK);
             assert_string_equal(m.model[0].name, names[i]);

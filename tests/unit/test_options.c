@@ -103,7 +103,7 @@ static void every_value_reads_back_as_it_was_set(void **state)
     nst_params_clear(&b);
 }
 
-/* Sizes are in bytes, with units of 1024. */
+/* Sizes are in bytes; suffixes are powers of 1024. */
 static void sizes_take_units(void **state)
 {
     static const struct {

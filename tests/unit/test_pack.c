@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Style packs of layers of two channels, made here, sound or broken. */
+/* Valid and invalid style packs with layers of two channels. */
 #include "config.h"
 
 #include "temp_path.h"
@@ -14,8 +14,8 @@
 
 #define FINGERPRINT "00000000000000ab"
 
-/* A file of that format: of the keys, which end with NULL, "products" hold three
- * numbers and "means" two, all of them value. */
+/* Contents of a file: arrays of the keys (ended by NULL), three elements for "products"
+ * and two for "means", all equal to value. */
 struct file {
     const char *format;
     float value;
@@ -118,7 +118,7 @@ static void packs_of_the_first_format_are_read(void **state)
     expect_refused(&f, "does not say \"nst style 2\"");
 }
 
-/* The value of the products at that size, in the file that path names. */
+/* The first element of the array of key in the file at path. */
 static float value_at(const char *key)
 {
     struct nst_safetensors *f;

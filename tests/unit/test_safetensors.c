@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small files made here: a first convolution of 2 channels, sound or broken. */
+/* Valid and invalid small files with a first convolution of 2 channels. */
 #include "config.h"
 
 #include "temp_path.h"
@@ -11,7 +11,7 @@
 #include "model/safetensors.h"
 #include "model/weights.h"
 
-/* length of 0 means the true length of the header */
+/* length 0: the true length of the header */
 static void write_file(const char *header, uint64_t length, const void *data, size_t n)
 {
     FILE *f = fopen(path, "wb");
@@ -64,7 +64,7 @@ static void a_sound_file_is_read(void **state)
 
 static void half_types_are_converted(void **state)
 {
-    /* 1, -2, the largest, the least normal, the least of all, and zeros */
+    /* 1, -2, the largest, the smallest normal, the smallest subnormal, and zeros */
     static const uint16_t half[56] = {0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000};
     static const float half_value[] = {
         1, -2, 65504, 6.103515625e-05f, 5.9604644775390625e-08f, 0};
@@ -93,7 +93,7 @@ static void half_types_are_converted(void **state)
     nst_weights_free(w);
 }
 
-/* What a reader makes of one number. */
+/* Write one F16 and read it back as a float. */
 static float read_half(uint16_t half)
 {
     struct nst_safetensors_writer *w = nst_safetensors_writer_new();
@@ -114,8 +114,8 @@ static float read_half(uint16_t half)
     return value;
 }
 
-/* Every finite F16 comes back as itself, and between two the nearest is taken, of two
- * as near the even one. */
+/* Every finite F16 survives a round trip. Other values become the nearest F16, ties to
+ * even. */
 static void floats_become_the_nearest_halves(void **state)
 {
     static const uint16_t some[] = {0,      1,      2,      0x03ff, 0x0400, 0x0401,
@@ -161,7 +161,7 @@ static void broken_files_say_what_and_where(void **state)
     expect(NST_ERR_IO, "is empty");
 }
 
-/* The header of a sound file with one part replaced. */
+/* Write a file whose header is the valid one with one part replaced. */
 static void write_changed(const char *from, const char *to)
 {
     static const float zeros[56];

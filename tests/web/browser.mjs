@@ -1,4 +1,4 @@
-// Debian's Chromium, and pages that remember what went wrong in them.
+// Debian's Chromium, and pages that record their errors.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -32,8 +32,8 @@ export function launch() {
 }
 
 /**
- * A page of that service. Its faults are what the console calls errors, what is thrown, and
- * requests that leave the service; expect: those that the test means to cause.
+ * Open a page of a server. Its faults are console errors and warnings, exceptions, and requests
+ * to other servers; expect: patterns of faults that the test causes on purpose.
  */
 export async function open(browser, server, options = {}) {
   const { path = '/', prefs = {}, expect = [], context: of = {} } = options
@@ -67,14 +67,14 @@ export async function open(browser, server, options = {}) {
   return page
 }
 
-/** Nothing went wrong that was not meant to. */
+/** Close the page; fails if there were unexpected faults. */
 export async function close(page) {
   const left = page.faults.filter((f) => !page.expected.some((e) => e.test(f)))
   await page.context().close()
   assert.deepEqual(left, [])
 }
 
-/** A picture of the page as it is; those that docs/WEB.md shows go there, if NST_DOCS is set. */
+/** Take a screenshot; those of docs/WEB.md also go to the folder NST_DOCS, if it is set. */
 export async function shot(page, name) {
   await page.screenshot({ path: join(shots, `${name}.png`), animations: 'disabled' })
   if (process.env.NST_DOCS && ['painting', 'regions', 'gallery', 'result-dark'].includes(name))
@@ -85,7 +85,7 @@ export async function shot(page, name) {
     })
 }
 
-/** What axe-core finds that is serious. */
+/** Fails if axe-core finds serious violations. */
 export async function accessible(page, state) {
   await page.evaluate(axe.source)
   const found = await page.evaluate(() =>
@@ -94,7 +94,7 @@ export async function accessible(page, state) {
       resultTypes: ['violations'],
     }),
   )
-  // what is half behind the start bar has its size once it is scrolled to; look.mjs measures
+  // ignore targets partially behind the start bar; look.mjs measures their size
   for (const v of found.violations)
     if (v.id === 'target-size')
       v.nodes = v.nodes.filter((n) => !n.failureSummary.includes('partially obscured'))
@@ -105,7 +105,7 @@ export async function accessible(page, state) {
   assert.deepEqual(serious, [], state)
 }
 
-/** Press Tab until that has the focus. */
+/** Press Tab until the element has the focus. */
 export async function tabTo(page, locator, most = 90) {
   for (let i = 0; i < most; i++) {
     await page.keyboard.press('Tab')
@@ -116,7 +116,7 @@ export async function tabTo(page, locator, most = 90) {
 
 export const status = (page) => page.locator('[data-test=status]')
 
-/** Choose that picture, and wait until the service has it. */
+/** Choose a content picture and wait for the end of its upload. */
 export async function chooseContent(page, file = picture('sample.jpg')) {
   const sent = page.waitForResponse((r) => r.url().endsWith('/api/upload-content'))
   await page.setInputFiles('[data-test=content-file]', file)

@@ -1,4 +1,4 @@
-// What it costs: bytes, time to the first paint, shifts of the layout.
+// Performance budget: bytes, time to the first paint, layout shifts.
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const sizeOf = (ending) =>
     .filter((f) => f.endsWith(ending))
     .reduce((n, f) => n + statSync(join(assets, f)).size, 0)
 
-/** Milliseconds to the first paint and the first content, with a processor a fourth as fast. */
+/** Milliseconds to the first contentful paint, on a CPU throttled to a quarter. */
 async function paints(browser, server) {
   const page = await open(browser, server, { path: '/health' })
   const devtools = await page.context().newCDPSession(page)
@@ -40,7 +40,7 @@ export async function budget(browser, server) {
 
   await test('what is sent compressed is the same, is kept for ever, and allows nothing inline', async () => {
     for (const f of readdirSync(assets).filter((f) => /\.(js|css|svg)$/.test(f))) {
-      assert.match(f, /-[\w-]{8}\./) // its name changes with it
+      assert.match(f, /-[\w-]{8}\./) // the name contains a hash of the contents
       const plain = readFileSync(join(assets, f))
       assert.deepEqual(gunzipSync(readFileSync(join(assets, `${f}.gz`))), plain)
       assert.deepEqual(brotliDecompressSync(readFileSync(join(assets, `${f}.br`))), plain)
@@ -92,7 +92,7 @@ export async function budget(browser, server) {
     const used = await page.evaluate(() => globalThis.shift)
     note(`layout shift: ${loaded.toFixed(4)} until loaded, ${used.toFixed(4)} until a result`)
     assert.ok(loaded < SHIFT)
-    assert.ok(used < 0.1) // what web.dev calls good
+    assert.ok(used < 0.1) // "good" according to web.dev
     const bare = () =>
       page.evaluate(() =>
         [...document.images]

@@ -1,4 +1,4 @@
-// What goes wrong, with a real service that is stopped, broken or told to be strict.
+// Error handling, with a real service that is stopped, broken or has strict limits.
 import assert from 'node:assert/strict'
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ import {
 import { Server } from './server.mjs'
 import { test, until } from './tap.mjs'
 
-/** Chromium notes every answer that is no 200, and every one that does not come. */
+/** Chromium logs every error status and every failed request. */
 const REFUSED = [/Failed to load resource/, /ERR_CONNECTION_REFUSED/, /ERR_EMPTY_RESPONSE/]
 
 const alert = (page, text) => page.getByRole('alert').filter({ hasText: text })
@@ -50,7 +50,7 @@ export async function faults(browser, work) {
       await alert(page, 'The server cannot be reached. What you chose is kept here.').waitFor()
       await accessible(page, 'without a service')
       await shot(page, 'gone')
-      await set(page, 'Style weight', 9000) // typed meanwhile
+      await set(page, 'Style weight', 9000) // entered while the service is down
       await page.setInputFiles('[data-test=content-file]', picture('van-gogh.jpg'))
       await alert(page, 'Nothing is lost').waitFor()
       await server.start()
@@ -220,7 +220,7 @@ export async function faults(browser, work) {
     }))
 }
 
-/** A BMP, which a browser reads and the service does not: what is sent of it is a JPEG. */
+/** A BMP: browsers decode it, the service rejects it, so the page sends a JPEG instead. */
 function bitmap(w, h) {
   const b = Buffer.alloc(54 + 3 * w * h, 200)
   b.write('BM')

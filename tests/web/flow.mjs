@@ -1,4 +1,4 @@
-// From a picture to a painting, with real transfers.
+// The main workflow, with real transfers.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import {
@@ -17,7 +17,7 @@ import { test, until } from './tap.mjs'
 
 const draftOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem('nst.draft') ?? '{}'))
 
-/** A file as a drop or the clipboard brings it. */
+/** Dispatch a drop or paste event with a file. */
 const bring = (page, type, target, file) =>
   page.evaluate(
     async ([type, target, bytes]) => {
@@ -57,7 +57,7 @@ async function pictures(browser, server) {
   })
 
   await test('a picture is chosen, dropped, pasted, photographed, or the sample', async () => {
-    // what the test itself fetches is against the policy of the page, which is the point of it
+    // the test fetches data: URLs, which the page's policy forbids
     const page = await open(browser, server, { context: { bypassCSP: true } })
     const seen = new Set()
     const another = (how) =>
@@ -88,7 +88,7 @@ async function pictures(browser, server) {
   await test('styles are searched, mixed with sliders, added and deleted, with undo', async () => {
     const page = await open(browser, server, {
       context: { bypassCSP: true },
-      expect: [/404/], // a page that was left asks once more to delete, and may come late
+      expect: [/404/], // a reloaded page repeats the deletion, perhaps too late
     })
     await page.getByRole('searchbox').fill('munch')
     await until('one style', async () => (await page.locator('li [aria-pressed]').count()) === 1)
@@ -111,14 +111,14 @@ async function pictures(browser, server) {
     await remove.waitFor()
     assert.equal((await server.json('/api/styles')).length, all.length)
     await remove.click()
-    await page.reload() // what is to be deleted is, at the latest now
+    await page.reload() // runs pending deletions
     const left = all.length - 1
     await until('one less', async () => (await server.json('/api/styles')).length === left)
     await close(page)
   })
 }
 
-/** The middle of a region is white in the mask that the service has, its outside black. */
+/** Values of an uploaded mask at some points: 255 inside the region, 0 outside. */
 const maskAt = (page, name, points) =>
   page.evaluate(
     async ([name, points]) => {
@@ -156,7 +156,7 @@ async function transfer(browser, server) {
     await page.mouse.up()
     await page.getByRole('radio', { name: 'Keep the photograph' }).check()
     await canvas.focus()
-    for (let i = 0; i < 10; i++) await page.keyboard.press('Shift+ArrowDown') // to the edge
+    for (let i = 0; i < 10; i++) await page.keyboard.press('Shift+ArrowDown') // up to the edge
     await page.keyboard.down(' ')
     for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowLeft')
     await page.keyboard.up(' ')
@@ -208,7 +208,7 @@ async function transfer(browser, server) {
     await until('a curve to keep', async () => (await places()).at(-1) > begin + 1)
     await page.reload()
     await status(page).filter({ hasText: 'Being painted' }).waitFor()
-    // from the first step that was seen, and not from those since the refresh
+    // the curve keeps the points from before the reload
     await until('the curve', async () => (await places())[0] === begin)
     assert.deepEqual(await draftOf(page), before)
     assert.equal(await page.getByRole('spinbutton', { name: 'Size' }).inputValue(), '256')
@@ -368,7 +368,7 @@ async function gallery(browser, server) {
   })
 
   await test('a deletion can be undone, and is done when the page is left', async () => {
-    // the page that comes back asks once more for what was on its way
+    // the reloaded page repeats the pending deletion
     const page = await open(browser, server, { path: '/#/gallery', expect: [/404/] })
     const groups = page.locator('[data-test=group]')
     const count = async () => Object.keys(await server.json('/api/history')).length

@@ -1,4 +1,4 @@
-// How it looks and is used: themes, languages, small and large screens, keys alone.
+// Appearance and usability: themes, languages, screen sizes, keyboard only.
 import assert from 'node:assert/strict'
 import {
   accessible,

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# run.sh - the web page in Debian's Chromium, against nst-serve and real transfers. Its
-# screenshots are in tests/web/shots of the build. Speaks TAP.
+# run.sh - tests the web page in Debian's Chromium against nst-serve with real transfers.
+# Screenshots are in tests/web/shots of the build. Prints TAP.
 set -eu
 srcdir=${srcdir:?the folder of the sources}
 srcdir=$(cd "$srcdir" && pwd)

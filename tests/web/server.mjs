@@ -1,4 +1,4 @@
-// A real nst-serve of its own data and port, to be stopped, broken and started again.
+// A real nst-serve with its own data and port, which tests stop, break and restart.
 import { spawn } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 const SERVE = process.env.NST_SERVE
 const WEB = process.env.NST_WEB
 
-/** The path of the data is work/NAME; options are those of nst-serve. */
+/** The data folder is work/NAME; options are those of nst-serve. */
 export class Server {
   constructor(work, name, options = []) {
     this.data = join(work, name)
@@ -17,7 +17,7 @@ export class Server {
     mkdirSync(this.data, { recursive: true })
   }
 
-  /** On the port that it had before, if it had one. */
+  /** Start on the same port as before, if there was one. */
   async start(options = this.options) {
     const listen = `127.0.0.1:${this.port}`
     this.process = spawn(

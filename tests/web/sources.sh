@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# sources.sh - the sources of the web page: its unit tests, types and style. Speaks TAP.
+# sources.sh - unit tests, type checks and linters of the web page. Prints TAP.
 set -eu
 srcdir=${srcdir:?the folder of the sources}
 cd "$srcdir/src/web"

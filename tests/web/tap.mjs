@@ -1,8 +1,8 @@
-// Tests that speak TAP, one after another.
+// Sequential tests with TAP output.
 let count = 0
 let failed = 0
 
-/** A name is a sentence; NST_TEST_ONLY, an expression, runs those alone that match. */
+/** Run a test. Its name is a sentence; NST_TEST_ONLY is a regular expression of names to run. */
 export async function test(name, f) {
   if (!new RegExp(process.env.NST_TEST_ONLY ?? '').test(name)) return
   const begun = Date.now()
@@ -22,12 +22,12 @@ export function finish() {
   process.exitCode = failed ? 1 : 0
 }
 
-/** A figure for who reads the log. */
+/** Print a line for the reader of the log. */
 export function note(text) {
   console.log(`# ${text}`)
 }
 
-/** Wait until f gives something; what it is is said if it does not. */
+/** Wait until f returns a truthy value; the error names what was awaited. */
 export async function until(what, f, ms = 30_000) {
   const end = Date.now() + ms
   let last

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backward.c - the way back through pooling, ReLU and the losses at one map, a piece of
- * a row at a time while it is in the cache. The gradient takes the place of the map:
- * what the losses add needs the map's values at the same pixels only.
+ * backward.c - the fused backward step through pooling, ReLU and the losses on one map,
+ * by row segments that stay in the cache. The gradient replaces the map in place: the
+ * loss gradients need the map's values at the same pixels only.
  */
 #include "config.h"
 
@@ -17,8 +17,8 @@ static size_t packed_size(int channels)
     return side * side;
 }
 
-/* Of two rows: what is added before and after the ReLU, and what one region adds. Of
- * one block of two rows: what comes back through the pooling. */
+/* Two rows of one block for the un-pooled gradient; for each of two rows the loss
+ * gradients before and after the ReLU; one row for the product of a region. */
 struct nst_cpu_scratch nst_cpu_backward_scratch(int channels, int regions)
 {
     size_t row = NST_CPU_BACKWARD_WIDTH * NST_BLOCK;
@@ -28,8 +28,7 @@ struct nst_cpu_scratch nst_cpu_backward_scratch(int channels, int regions)
                                     .packed = (size_t)regions * packed_size(channels)};
 }
 
-/* A symmetric matrix as gemm() wants it: out blocks x (16 in) x 16, filled up with
- * zeros. */
+/* Pack a symmetric c x c matrix for gemm(): blocks x (16 blocks) x 16, zero-padded. */
 static void pack_matrix(const float *s, int c, float *w)
 {
     int side = nst_cpu_blocks(c) * NST_BLOCK;
@@ -59,7 +58,6 @@ struct nst_cpu_step nst_cpu_step_pack(struct nst_cpu *cpu,
                                  pack_regions(&step->after, c, cpu->packed[1])};
 }
 
-/* Does the region have any of these pixels? */
 static bool any_nonzero(const float *mask, int width)
 {
     for (int i = 0; i < width; i++)
@@ -68,7 +66,7 @@ static bool any_nonzero(const float *mask, int width)
     return false;
 }
 
-/* to += guide (product + offset) for n pixels of c channels in blocks. */
+/* to += mask (product + offset) for n pixels of c channels in blocks. */
 static void add_masked(const struct nst_region_grad *t, const float *mask,
                        const float *product, int c, int n, float *to)
 {
@@ -83,14 +81,14 @@ static void add_masked(const struct nst_region_grad *t, const float *mask,
     }
 }
 
-/* matrix F of the only region is what most runs have; it needs no sum. */
+/* Most runs have one region and only matrix F: gemm() then writes the result itself. */
 static bool is_unmasked(const struct nst_loss_grad *t)
 {
     return t->regions == 1 && !t->region->mask && !t->region->offset;
 }
 
-/* The terms for width pixels of one row from column first, in out; NULL when there are
- * none. part is as large, to work in. */
+/* Loss gradient for width pixels of one row from column first, in out. Returns NULL if
+ * there are no losses. partial is scratch memory of the same size. */
 static float *compute_loss_grad(const struct nst_cpu *cpu,
                                 const struct nst_backward_step *j,
                                 const struct nst_loss_grad *loss, const float *packed,
@@ -126,8 +124,7 @@ static float *compute_loss_grad(const struct nst_cpu *cpu,
     return out;
 }
 
-/* What is added in one row of a piece, all blocks; width * 16 floats from block to
- * block. */
+/* Loss gradients of one row segment, all blocks; width * 16 floats per block. */
 struct row_loss_grad {
     int row;
     float *before, *after;
@@ -160,7 +157,7 @@ static void backward_row(const struct nst_cpu *cpu, const struct nst_backward_st
                                 (size_t)first * NST_BLOCK);
 }
 
-/* A row that no window reaches, or that nothing follows. */
+/* A row without upstream gradient: beyond the pooling windows, or in the last map. */
 static void backward_row_losses(const struct nst_cpu *cpu, const struct nst_cpu_step *j,
                                 int row, int first, int width, float *scratch)
 {
@@ -170,8 +167,8 @@ static void backward_row_losses(const struct nst_cpu *cpu, const struct nst_cpu_
         backward_row(cpu, j->step, &r, b, first, width, NULL);
 }
 
-/* A row of windows: two rows of y, and a column that no window reaches after the last
- * one. */
+/* One row of pooling windows: two rows of y, and the odd column and row beyond the last
+ * window. */
 static void backward_pooled(const struct nst_cpu *cpu,
                             const struct nst_cpu_step *packed, const float *upstream,
                             size_t upstream_stride, int row, int first, int windows,

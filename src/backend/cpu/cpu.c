@@ -61,8 +61,7 @@ static enum nst_status cpu_open(struct nst_backend **out,
     return NST_OK;
 }
 
-/* Each of the count buffers at p with at least wanted floats; what they held is lost.
- */
+/* Grow each of the count buffers at p to at least size floats; contents are lost. */
 static enum nst_status grow(float **p, int count, size_t *reserved, size_t size,
                             struct nst_err *err)
 {
@@ -173,7 +172,7 @@ static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
     free(t);
 }
 
-/* A pass over a map: each row of each block is an item. */
+/* A pass over a map; an item is one row of one block. */
 struct row_pass {
     const struct nst_cpu *cpu;
     struct nst_tensor *to;
@@ -300,7 +299,7 @@ static void squared_error_row(void *ctx, int item, int thread)
                                        p->relu, nst_cpu_row(p->to, b, r) + at);
 }
 
-/* Row by row, then the rows in order. */
+/* Sums each row, then adds the row sums in order. */
 static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                           const struct nst_tensor *t, struct nst_window window,
                           bool add, double *sum)
@@ -321,7 +320,7 @@ static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bo
     *sum = add ? *sum + total : total;
 }
 
-/* sums: 16 for each row of each block. */
+/* sums: 16 per row of a block */
 static void channel_sums_row(void *ctx, int item, int thread)
 {
     const struct row_pass *p = ctx;
@@ -340,7 +339,6 @@ static void channel_sums_row(void *ctx, int item, int thread)
         }
 }
 
-/* Row by row, then the rows in order. */
 static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                          struct nst_window window, const float *mask, bool add,
                          double *sums)

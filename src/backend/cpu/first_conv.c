@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * first_conv.c - the first convolution, from a picture. Three channels would leave most
- * of a block empty, so the picture is laid out as patches instead: for each pixel the
- * 3 x 3 x 3 values that it sees, and a 1 for the bias, filled up to two blocks. The
- * convolution is then one product, and its gradient the transposed one, added up over
- * the patches that overlap. Pieces are so small that all of it stays in the cache.
+ * first_conv.c - the first convolution, by im2col. Three channels would leave most of a
+ * block empty. Instead, each pixel gets a patch: its 3 x 3 x 3 input values and a 1 for
+ * the bias, padded to two blocks. The convolution is one GEMM. Its gradient is the
+ * transposed GEMM, summed over overlapping patches (col2im). Tiles fit in the cache.
  */
 #include "config.h"
 
@@ -16,19 +15,18 @@
 #include "base/alloc.h"
 
 #define TAPS 9
-#define PATCH_BLOCKS 2 /* of a patch */
-/* Where the RGB of tap t, row by row, stand in a patch: within one block. */
+#define PATCH_BLOCKS 2 /* blocks per patch */
+/* Index of the RGB of tap t (row by row) in a patch; none crosses a block boundary. */
 #define TAP_INDEX(t) (3 * (t) + ((t) > 4))
-#define BIAS_INDEX 15 /* and the 1 */
+#define BIAS_INDEX 15 /* index of the 1 */
 
-/* A piece of the map, and the pixels of the picture that it sees: one more all round.
- */
+/* Tile of the map; it reads a halo of one pixel. */
 #define TILE_WIDTH 56
 #define TILE_HEIGHT 8
-/* A piece of the gradient: it needs one column of patches more on either side. */
+/* Tile of the gradient; it needs one more column of patches on each side. */
 #define GRAD_TILE_WIDTH (TILE_WIDTH - 2)
 #define GRAD_TILE_HEIGHT 32
-#define ROW_FLOATS (3 * (TILE_WIDTH + 2)) /* floats of a row that a piece sees */
+#define ROW_FLOATS (3 * (TILE_WIDTH + 2)) /* floats per input row of a tile */
 
 #define BLOCK_AREA ((size_t)NST_BLOCK * NST_BLOCK)
 
@@ -37,8 +35,8 @@ typedef float vec4 __attribute__((vector_size(16), aligned(4)));
 struct nst_cpu_first_conv_weights {
     const struct nst_normalisation *picture;
     int out;         /* blocks */
-    float *forward;  /* out x (16 BLOCKS) x 16 */
-    float *backward; /* BLOCKS x (16 out) x 16 */
+    float *forward;  /* out x (16 PATCH_BLOCKS) x 16 */
+    float *backward; /* PATCH_BLOCKS x (16 out) x 16 */
 };
 
 void nst_cpu_first_conv_free(struct nst_cpu_first_conv_weights *p)
@@ -50,7 +48,7 @@ void nst_cpu_first_conv_free(struct nst_cpu_first_conv_weights *p)
     free(p);
 }
 
-/* The weights of filter o: RGB x 3 x 3, as they come. */
+/* Store the weights of filter o; weight is RGB x 3 x 3. */
 static void set_filter(struct nst_cpu_first_conv_weights *p, int o, const float *weight,
                        float bias)
 {
@@ -101,7 +99,7 @@ struct conv_args {
     const float *picture; /* forward */
     float *gradient;      /* backward */
     bool relu;
-    int tile_columns; /* pieces in a row of pieces */
+    int tile_columns; /* tiles per row of tiles */
 };
 
 static int min_int(int n, int limit)
@@ -109,8 +107,7 @@ static int min_int(int n, int limit)
     return n < limit ? n : limit;
 }
 
-/* n pixels of a row of the picture from column first, normalised, pixel by pixel;
- * zeros outside. */
+/* Read n normalised pixels of a row from column first, interleaved; zeros outside. */
 static void read_row(const struct conv_args *c, int row, int first, int n, float *line)
 {
     struct nst_shape s = c->map->shape;
@@ -128,7 +125,7 @@ static void read_row(const struct conv_args *c, int row, int first, int n, float
     }
 }
 
-/* The patches of one row of n pixels from the three lines that they see. */
+/* Patches of one row of n pixels, from its three input rows. */
 static void im2col_row(const float (*line)[ROW_FLOATS], int n,
                        float (*patch)[TILE_WIDTH][NST_BLOCK])
 {
@@ -185,16 +182,16 @@ void nst_cpu_first_conv(struct nst_backend *be, const struct nst_conv *k,
 
 typedef float patch_row[PATCH_BLOCKS][TILE_WIDTH][NST_BLOCK];
 
-/* Tap t of the patch of which p is in the first block. */
+/* Tap t of the patch whose first block is at p. */
 static inline vec4 tap(const float *p, int t)
 {
     return *(const vec4 *)(p + (t > 4 ? (TILE_WIDTH - 1) * NST_BLOCK : 0) +
                            TAP_INDEX(t));
 }
 
-/* Add up what the patches of three rows hold of each pixel of the one between them:
- * row[u] belongs to the pixels that see it with row u of their filters, and begins one
- * pixel further left. */
+/* Gradient of n pixels of picture row r: the sum over the patches of three rows. row[u]
+ * holds the patches that read row r with row u of the filter; it starts one pixel
+ * further left. */
 static void col2im_row(const struct conv_args *c, patch_row *const row[3], int r,
                        int left, int n)
 {
@@ -217,7 +214,7 @@ static void col2im_row(const struct conv_args *c, patch_row *const row[3], int r
     }
 }
 
-/* The frame round the map is zero, so pixels outside add nothing. */
+/* The padding of the map is zero, so pixels outside add nothing. */
 static void col2im_tile(void *ctx, int item, int thread)
 {
     const struct conv_args *c = ctx;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gram.c - Gram matrices: groups of rows, each summed in one order whatever the number
- * of threads. Single precision carries a sum over some thousand pixels only; then it is
- * added to one in double.
+ * gram.c - Gram matrices. Each group of rows is summed in a fixed order, whatever the
+ * number of threads. Single precision covers a few thousand pixels; these partial sums
+ * are added in double.
  */
 #include "config.h"
 
@@ -13,17 +13,17 @@
 #define BLOCK_AREA (NST_BLOCK * NST_BLOCK)
 /* Pixels summed in single precision. */
 #define FLOAT_RUN 4096
-/* Pixels that a product of two blocks is made over at once: they stay in the cache. */
+/* Pixels per kernel call for a pair of blocks; they stay in the cache. */
 #define KC 256
 #define MAX_GROUPS 16
 
-/* Pairs (a, b) of blocks with a <= b, numbered row by row: those before row a. */
+/* Pairs (a, b) of blocks, a <= b, are numbered row by row. The number before row a. */
 static size_t pairs_before(int a, int blocks)
 {
     return (size_t)a * (2 * (size_t)blocks - (size_t)a + 1) / 2;
 }
 
-/* Groups of rows: by the window alone, so that the result depends on nothing else. */
+/* Groups of rows; depends on the window alone, so that the result is reproducible. */
 static int row_groups(int height, int width)
 {
     long runs = ((long)height * width + FLOAT_RUN - 1) / FLOAT_RUN;
@@ -38,7 +38,7 @@ struct nst_cpu_scratch nst_cpu_gram_scratch(struct nst_shape s)
     size_t floats = pairs_before(blocks, blocks) * BLOCK_AREA;
 
     return (struct nst_cpu_scratch){.partial = floats,
-                                    .rows = KC * NST_BLOCK, /* of a guided piece */
+                                    .rows = KC * NST_BLOCK, /* a masked segment */
                                     .sums = floats * (size_t)row_groups(s.h, s.w)};
 }
 
@@ -49,12 +49,12 @@ struct gram_args {
     const float *mask;
     bool relu;
     int blocks, groups;
-    int rows, chunks; /* of blocks of the matrix in one item, and items of one group */
+    int rows, chunks; /* block rows of the matrix per item; items per group */
     size_t pairs;
-    double *sums; /* what the groups are added to */
+    double *sums; /* result */
 };
 
-/* guide F of n pixels of a block. */
+/* scaled = mask F for n pixels of a block */
 static void scale_by_mask(const float *f, const float *mask, int n, float *scaled)
 {
     for (int i = 0; i < n; i++, f += NST_BLOCK, scaled += NST_BLOCK)
@@ -62,8 +62,8 @@ static void scale_by_mask(const float *f, const float *mask, int n, float *scale
             scaled[k] = mask[i] * f[k];
 }
 
-/* Rows from to to of blocks of the matrix, over a piece of a row of pixels, each
- * counted as the guide says: a guide of 0 or more may go before the ReLU. */
+/* Block rows [from, to) of the matrix, over a row segment of pixels weighted by the
+ * mask. The mask is applied before the ReLU, which is valid as it is not negative. */
 static void sum_masked_segment(const struct gram_args *c, int from, int to, int row,
                                int left, int width, float *scaled, float *partial)
 {
@@ -83,7 +83,7 @@ static void sum_masked_segment(const struct gram_args *c, int from, int to, int 
     }
 }
 
-/* Rows from to to of blocks of the matrix, over some rows of pixels. */
+/* Block rows [from, to) of the matrix, over some rows of pixels. */
 static void sum_rows(const struct gram_args *c, int from, int to, int row, int rows,
                      float *scaled, float *partial)
 {
@@ -102,7 +102,7 @@ static void sum_rows(const struct gram_args *c, int from, int to, int row, int r
                                   nst_cpu_pitch(c->f->shape), c->relu, partial);
 }
 
-/* One group of rows, some rows of blocks of the matrix. */
+/* Item: one group of rows of pixels, some block rows of the matrix. */
 static void sum_group(void *ctx, int item, int thread)
 {
     const struct gram_args *c = ctx;
@@ -111,7 +111,7 @@ static void sum_group(void *ctx, int item, int thread)
     int to = from + c->rows < c->blocks ? from + c->rows : c->blocks;
     int r = w->top + (int)((long)w->height * group / c->groups);
     int last = w->top + (int)((long)w->height * (group + 1) / c->groups);
-    int run_rows = w->width < FLOAT_RUN ? FLOAT_RUN / w->width : 1; /* rows of it */
+    int run_rows = w->width < FLOAT_RUN ? FLOAT_RUN / w->width : 1;
     int kc_rows = w->width < KC ? KC / w->width : 1;
     size_t first = pairs_before(from, c->blocks);
     size_t n = (pairs_before(to, c->blocks) - first) * BLOCK_AREA;
@@ -129,7 +129,7 @@ static void sum_group(void *ctx, int item, int thread)
     }
 }
 
-/* The groups' sum of one pair of blocks. */
+/* Sum of one pair of blocks over the groups. */
 static void sum_groups(const struct gram_args *c, int a, int b,
                        double block[BLOCK_AREA])
 {
@@ -144,7 +144,7 @@ static void sum_groups(const struct gram_args *c, int a, int b,
     }
 }
 
-/* Add the groups' sums of a row of blocks of the matrix, and of the column below it. */
+/* Add the groups of block row a of the matrix, and of block column a by symmetry. */
 static void reduce_groups(void *ctx, int a, int thread)
 {
     const struct gram_args *c = ctx;
@@ -180,7 +180,7 @@ void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                           .pairs = pairs_before(blocks, blocks),
                           .sums = sums};
 
-    /* The fewer groups, the smaller the items: the first rows have the most pairs. */
+    /* The first block rows have the most pairs, so few groups need small items. */
     c.rows = c.groups > 4 ? c.groups / 2 : 2;
     c.chunks = (blocks + c.rows - 1) / c.rows;
     if (!add)

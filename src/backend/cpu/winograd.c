@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * winograd.c - 3x3 convolution and its gradient as Winograd's F(4x4, 3x3), some tiles
- * at a time, in one of two schedules.
+ * winograd.c - 3x3 convolution and its gradient by Winograd's F(4x4, 3x3), on groups
+ * of tiles, with one of two schedules.
  *
  * Narrow layers: a thread transforms the inputs of its tiles, multiplies at each of the
- * 36 places, and transforms back, all within its own cache.
+ * 36 Winograd points and transforms back, all within its own cache.
  *
- * Wide layers, whose weights are larger than any cache and whose maps are small: all
- * threads work on the same tiles, and share out the places, so that each weight is read
- * once for many tiles, by one thread.
+ * Wide layers have small maps, and weights larger than any cache: all threads work on
+ * the same tiles and divide the points, so that one thread reads each weight once for
+ * many tiles.
  *
- * What comes out for a tile depends on neither the schedule nor the grouping. On the
- * way back the outputs of some tiles pass through the joint below them (backward.c)
- * while they are in the cache.
+ * The result of a tile depends on neither the schedule nor the grouping. The backward
+ * step (backward.c) processes the outputs of a group while they are in the cache.
  */
 #include "config.h"
 
@@ -26,29 +25,28 @@
 #define POINTS NST_WINOGRAD_POINTS
 #define TILE NST_WINOGRAD_TILE
 
-/* Bytes that the transformed tiles of one thread should stay within. */
+/* Limit in bytes for the transformed tiles of one thread. */
 #define CACHE_BYTES ((size_t)1200 * 1024)
 #define MAX_PANELS 4
-/* Blocks in x blocks out from which a layer is wide: 4 MiB of transformed weights. */
+/* Minimum input x output blocks of a wide layer: 4 MiB of transformed weights. */
 #define WIDE 112
 #define WIDE_TILES 112
-/* Goes of each thread at the products of such a layer. */
+/* GEMM items per thread in a wide layer. */
 #define ITEMS_PER_THREAD 8
-/* Tiles whose outputs are finished at once, row by row: pooled, they stand for 8 pixels
- * of a row each. */
+/* Tiles per run in one row of tiles; with pooling each covers 8 pixels of a row. */
 #define MAX_RUN (NST_CPU_BACKWARD_WIDTH / 8)
 
-/* One direction of a convolution: in and out count blocks of channels. */
+/* Forward or backward pass of a convolution. in and out count blocks of channels. */
 struct pass {
     int in, out;
-    bool wide;     /* which schedule */
-    int tiles;     /* that a thread, or all of them together, work on at once */
-    float *weight; /* 36 places x out x (16 in) x 16 */
+    bool wide;     /* schedule */
+    int tiles;     /* per group: of one thread (narrow) or of all threads (wide) */
+    float *weight; /* 36 points x out x (16 in) x 16 */
 };
 
 struct nst_cpu_winograd {
     struct pass forward, backward;
-    float *bias; /* whole blocks */
+    float *bias; /* padded to whole blocks */
 };
 
 /* One line of G g (Lavin and Gray 2016, section 4.3). */
@@ -62,7 +60,7 @@ static void transform_line(const double g[3], double t[6])
     t[5] = g[2];
 }
 
-/* G g G' of nine taps, place k to u[k * stride] */
+/* G g G' of nine taps; point k goes to u[k * stride] */
 static void transform_filter(const float g[9], float *u, size_t stride)
 {
     double t[3][6], line[6], row[3];
@@ -81,15 +79,15 @@ static void transform_filter(const float g[9], float *u, size_t stride)
     }
 }
 
-/* Floats of one place of v (or m): an odd number of cache lines, so that the 36 places
- * of a tile do not fall on the same ones. */
+/* Floats per point of v (or m): an odd number of cache lines, so that the 36 points of
+ * a tile do not fall on the same ones. */
 static size_t point_floats(int blocks, int tiles)
 {
     return ((size_t)blocks * tiles | 1) * NST_BLOCK;
 }
 
-/* The transformed inputs and the products; afterwards, in place of the former, the
- * 4 x 4 outputs of each tile. */
+/* Transformed inputs, and products. Backward, the 4 x 4 outputs of each tile overwrite
+ * the inputs. */
 static size_t scratch_floats(const struct pass *d)
 {
     size_t in = POINTS * point_floats(d->in, d->tiles);
@@ -128,7 +126,7 @@ static enum nst_status pass_init(struct nst_cpu *cpu, struct pass *d, int cin, i
                           NST_BLOCK * NST_BLOCK, err);
 }
 
-/* Where channel o's weight for channel c stands within a place. */
+/* Offset within a point of the weight from channel c to channel o. */
 static size_t weight_at(const struct pass *d, int o, int c)
 {
     return ((size_t)(o / NST_BLOCK) * d->in * NST_BLOCK + (size_t)c) * NST_BLOCK +
@@ -141,7 +139,7 @@ struct weights {
     int cin;
 };
 
-/* The data gradient is the convolution with channels swapped and taps mirrored. */
+/* The data gradient is a convolution with channels swapped and taps mirrored. */
 static void transform_weights(void *ctx, int o, int thread)
 {
     const struct weights *t = ctx;
@@ -195,15 +193,14 @@ enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winogra
     return NST_OK;
 }
 
-/* What one call works on. */
 struct conv_args {
     const struct nst_cpu *cpu;
     const struct pass *d;
     const struct nst_tensor *x;
     bool relu;
-    struct nst_shape shape; /* of what comes out */
+    struct nst_shape shape; /* of the output */
     int tile_columns, tiles;
-    int group; /* tiles worked on at once */
+    int group; /* tiles per item (narrow) */
 
     /* forward */
     struct nst_tensor *y;
@@ -215,14 +212,13 @@ struct conv_args {
     const struct nst_cpu_step *step; /* NULL forward */
 };
 
-/* Tiles of one group that are neighbours in one row of tiles: at the at-th of the
- * group, and from the column-th of row row on. */
+/* count adjacent tiles of a group in one row of tiles: the first is tile at of the
+ * group, in column column of row row. */
 struct tile_run {
     int at, row, column, count;
 };
 
-/* Walk a group of n tiles from the first on piece by piece: p->at and p->count start
- * at 0. */
+/* Next run of the group of n tiles that starts at tile first. p is zero at first. */
 static bool next_run(const struct conv_args *c, int first, int n, struct tile_run *p)
 {
     int left;
@@ -239,7 +235,7 @@ static bool next_run(const struct conv_args *c, int first, int n, struct tile_ru
     return true;
 }
 
-/* n tiles from the first on, of some of the blocks. */
+/* Transform n tiles from tile first on, of blocks from to to - 1. */
 static void transform_inputs(const struct conv_args *c, int from, int to, int first,
                              int n, float *v)
 {
@@ -262,7 +258,7 @@ static int min_int(int n, int limit)
     return n < limit ? n : limit;
 }
 
-/* The pooled pixels of a piece, of one block. */
+/* Pool the outputs of a run in one block. */
 static void pool_run(const struct conv_args *c, int b, const struct tile_run *p)
 {
     struct nst_shape s = c->pooled->shape;
@@ -283,7 +279,7 @@ static void pool_run(const struct conv_args *c, int b, const struct tile_run *p)
     }
 }
 
-/* Forward: the outputs of a piece, of one block, from m. */
+/* Forward: the outputs of a run in one block, from m. */
 static void store_output(const struct conv_args *c, int b, const struct tile_run *p,
                          const float *m)
 {
@@ -303,7 +299,7 @@ static void store_output(const struct conv_args *c, int b, const struct tile_run
         pool_run(c, b, p);
 }
 
-/* Backward: outputs of n tiles, of one block, to up: out x 4 x (4 tiles) x 16. */
+/* Backward: outputs of n tiles in one block. upstream: out x 4 x (4 tiles) x 16 */
 static void store_upstream(const struct conv_args *c, int b, int n, const float *m,
                            float *upstream)
 {
@@ -316,7 +312,7 @@ static void store_upstream(const struct conv_args *c, int b, int n, const float 
             upstream + b * TILE * row + (size_t)TILE * t * NST_BLOCK, row, TILE, TILE);
 }
 
-/* Backward: finish row r of a piece. */
+/* Backward: apply the backward step to row r of a run. */
 static void backward_row(const struct conv_args *c, const struct tile_run *p, int r,
                          const float *upstream, float *scratch)
 {
@@ -331,7 +327,7 @@ static void backward_row(const struct conv_args *c, const struct tile_run *p, in
                          min_int(first + TILE * p->count, c->shape.w), scratch);
 }
 
-/* Multiply at one place, for some of the blocks put out. */
+/* GEMM at one point, for output blocks first to last - 1. */
 static void multiply(const struct conv_args *c, int n, const float *v, int point,
                      int first, int last, float *m)
 {
@@ -345,7 +341,7 @@ static void multiply(const struct conv_args *c, int n, const float *v, int point
         m + point * point_floats(d->out, d->tiles) + (size_t)first * tiles, tiles);
 }
 
-/* Where the products stand, behind the inputs or what takes their place. */
+/* The products follow the inputs, or the outputs that overwrite them. */
 static float *gemm_output(const struct pass *d, float *v)
 {
     return v + scratch_floats(d) - POINTS * point_floats(d->out, d->tiles);
@@ -372,7 +368,7 @@ static void convolve_group(void *ctx, int item, int thread)
     }
 }
 
-/* Narrow layers: a thread does all of its tiles. */
+/* Narrow layers: an item is a group of tiles. */
 static void convolve_narrow(struct conv_args *c)
 {
     int threads = nst_threads_active(c->cpu->base.threads);
@@ -383,25 +379,24 @@ static void convolve_narrow(struct conv_args *c)
                     convolve_group, c);
 }
 
-/* Wide layers: all threads do the same tiles, some at a time. */
+/* Wide layers: all threads work on the same group of tiles. */
 struct shared_tiles {
     const struct conv_args *c;
     int first, n;
     float *v, *m;
-    int slice, slices; /* blocks of one, and how many there are at a place */
+    int slice, slices; /* output blocks per slice; slices per point */
     int runs;
     struct tile_run run[WIDE_TILES];
 };
 
 /*
- * Blocks put out that a thread multiplies at one place in one go. It reads their
- * weights as one stream, which the kernels ask for in advance, and the inputs once;
- * still there are some goes for each thread, so that none waits long for another.
+ * Output blocks per GEMM item. An item reads its weights as one stream, which the
+ * kernels prefetch, and the inputs once. Several items per thread balance the load.
  */
 static int slice(const struct conv_args *c)
 {
     int items = ITEMS_PER_THREAD * nst_threads_active(c->cpu->base.threads);
-    int blocks = POINTS * c->d->out / items & ~1; /* the inner loops take two */
+    int blocks = POINTS * c->d->out / items & ~1; /* even: kernels take pairs */
 
     return blocks < 2 ? 2 : min_int(blocks, c->d->out);
 }
@@ -454,7 +449,7 @@ static void convolve_wide(const struct conv_args *c)
     for (int groups = (c->tiles + d->tiles - 1) / d->tiles; groups > 0; groups--) {
         struct tile_run p = {0};
 
-        s.n = (c->tiles - s.first) / groups; /* all are as large, or one larger */
+        s.n = (c->tiles - s.first) / groups; /* sizes differ by at most 1 */
         for (s.runs = 0; next_run(c, s.first, s.n, &p); s.runs++)
             s.run[s.runs] = p;
         nst_threads_run(threads, d->in, shared_inputs, &s);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backward.cu - the way back through a joint. A map is read once and written once, 16
- * bytes of a pixel at a time, in windows of 2 x 2 pixels, so that what was pooled is
- * together.
+ * backward.cu - the fused backward step between two convolutions. A map is read once
+ * and written once, 16 bytes of a pixel at a time, in windows of 2 x 2 pixels, which
+ * pooling needs together.
  *
- * With one region's terms a block takes some windows and all of their channels, for the
- * product with the region's matrix wants all and the gradients are written where the
- * values were (region_gemm.cuh). What was read of a window waits in shared memory, too,
- * while that is multiplied.
+ * With one region, a block takes some windows and all their channels: the product with
+ * the region's matrix needs them all, and the gradients overwrite the values
+ * (region_gemm.cuh). The windows' gx waits in shared memory meanwhile.
  *
- * Where the map is small and its channels many, blocks share a tile's pixels among them
- * by channels: they put out terms, which the plain join then reads.
+ * On a small map with many channels, blocks split the channels of a tile. They write
+ * the region's gradient to scratch, which the plain step then reads.
  */
 #include "config.h"
 
@@ -76,10 +75,10 @@ void cuda_backward_step(struct cuda *cu, const struct backward_step<T> &step)
         launch_vecs<1>(cu, step);
 }
 
-/* ---- with a product ---- */
+/* ---- with the product of a region ---- */
 
-/* The piece of channels from k on of a pixel's terms, which begins in fragments m and
- * n, in their upper or lower rows. */
+/* A region's gradient of a pixel: the vector of channels from k on, which starts in
+ * fragments m and n, in their upper or lower rows. */
 template <class T, class L>
 static __device__ __forceinline__ void region_grad_of(const struct region<T> &r,
                                                       int pixel, int k, int m, int n,
@@ -100,7 +99,8 @@ static __device__ __forceinline__ void region_grad_of(const struct region<T> &r,
         grad[v] *= weight;
 }
 
-/* Join pieces of a window that begin in fragments m and n, and in the tile at row. */
+/* Backward step of the window's vectors that start in fragments m and n, and at row of
+ * the tile. */
 template <class T, class L>
 static __device__ __forceinline__ float backward_fragments(
     const struct backward_step<T> &step, const struct region<T> &r,
@@ -132,8 +132,7 @@ static __device__ __forceinline__ float backward_fragments(
         });
 }
 
-/* Products of rows of the matrix from k on, in fragments from n on, times their scales.
- */
+/* Scale the products of matrix rows from k on, in fragments from n on. */
 template <class T, class L>
 static __device__ __forceinline__ void scale_fragments(const struct region<T> &r, int k,
                                                        int n, float d[L::m][L::n][4])
@@ -186,7 +185,7 @@ __global__ void __launch_bounds__(L::threads, L::blocks)
     update_peak(step, peak);
 }
 
-/* Terms of a tile's pixels and some channels. */
+/* A region's gradient of a tile's pixels and some of their channels. */
 template <class T, class L>
 __global__ void __launch_bounds__(L::threads, L::blocks)
     region_split_kernel(struct backward_step<T> step, struct region<T> r, float *sum)
@@ -221,8 +220,8 @@ __global__ void __launch_bounds__(L::threads, L::blocks)
     }
 }
 
-/* Call f with the tile for so many channels and windows: the larger where it keeps the
- * processors busy and there is shared memory for it. */
+/* Call f with the larger tile if it occupies all SMs and fits into shared memory, else
+ * with the smaller one. */
 template <class T, class Large, class Small, class F>
 static void with_larger_tile(const struct cuda *cu, size_t windows, F f)
 {
@@ -239,7 +238,7 @@ static void with_tile(const struct cuda *cu, int channels, size_t windows, F f)
 {
     constexpr bool half = sizeof(T) == 2;
 
-    if (channels <= 64) /* all of the matrix is there at once */
+    if (channels <= 64) /* the whole matrix fits into the stages */
         f(tile < 64, 16, 2, 2, half ? 3 : 5, half ? 6 : 4 > ());
     else if (channels <= 128)
         with_larger_tile<T, tile<128, 16, 2, 4, 3, half ? 3 : 2>,
@@ -283,7 +282,7 @@ void cuda_backward_step_region(struct cuda *cu, const struct backward_step<T> &s
     });
 }
 
-/* What shares the pixels of 8 windows by channels. */
+/* Blocks of 8 windows by 64 of the channels. */
 using split_tile = tile<64, 8, 2, 2, 6, 2, 512>;
 
 template <class T>

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backward.cuh - what backward.cu makes: the gradient by a map, in its place, from the
- * gradient by what a convolution read of it (un-pooling, the ReLU, what the losses
- * add). See struct nst_backward_step.
+ * backward.cuh - interface of backward.cu: the fused backward step between two
+ * convolutions (un-pooling, ReLU mask, gradients of the losses). It replaces the values
+ * of a map by the gradient with respect to them. See struct nst_backward_step.
  */
 #ifndef NST_BACKEND_CUDA_BACKWARD_CUH
 #define NST_BACKEND_CUDA_BACKWARD_CUH
 
 #include "backend/cuda/device.cuh"
 
-/* What losses on F, the map before its ReLU or after, add to the gradient by it. */
+/* Gradient of the losses on F, the map y before or after its ReLU. */
 template <class T> struct loss_grad {
-    const float *sum; /* of the regions: a map as y; or NULL */
-    const T *target;  /* and scale (F - target); or NULL */
+    const float *sum; /* the regions' part, shaped as y; or NULL */
+    const T *target;  /* adds scale (F - target); or NULL */
     float scale;
 };
 
 /*
- * On the device: a map, or a band of one, in windows of 2 x 2 pixels, of which those at
- * odd far edges are less. A pooled joint's gx has a pixel for each whole window.
+ * A map, or a band of one, on the device, in windows of 2 x 2 pixels. Windows at odd
+ * far edges are smaller; a pooled gx has one pixel for each full window.
  */
 template <class T> struct backward_step {
-    T *y; /* h x w x c: values, then gradients */
+    T *y; /* h x w x c: first values, then gradients */
     int c, h, w;
     bool pooled, average;
-    const T *gx; /* gradients by what was read of y; NULL: 0 */
+    const T *gx; /* gradient of what the convolution read; NULL: 0 */
     struct loss_grad<T> after, before;
-    int *peak; /* raised to the largest magnitude, as bits; or NULL */
+    int *peak; /* running maximum of |gradient|, as float bits; or NULL */
 };
 
 static __host__ __device__ __forceinline__ int windows_per_row(int w)
@@ -34,28 +34,27 @@ static __host__ __device__ __forceinline__ int windows_per_row(int w)
     return (w + 1) / 2;
 }
 
-/* One region's terms: guide (matrix F + offset), times what gradients are. */
+/* Gradient of one region's losses: mask (matrix F + offset), times the loss scale. */
 template <class T> struct region {
     const T *matrix;     /* c x c */
-    const float *scales; /* of what each row of it makes, times scale; or NULL: 1 */
+    const float *scales; /* c factors of its rows, times scale; or NULL: 1 */
     const float *offset; /* c, times scale; or NULL */
     float scale;
-    const float *mask; /* of each pixel of y; or NULL */
+    const float *mask; /* a weight for each pixel of y; or NULL: 1 */
     bool before;       /* F is the map before its ReLU */
-    bool relu;         /* F is what a ReLU leaves of y, else y */
+    bool relu;         /* F = relu(y); else F = y */
 };
 
 /* backward.cu */
 template <class T>
 void cuda_backward_step(struct cuda *cu, const struct backward_step<T> &step);
-/* The same, with one region's terms, multiplied on tensor cores: where the next holds.
- */
+/* The same plus one region's gradient, on tensor cores; see cuda_can_fuse_region(). */
 template <class T>
 void cuda_backward_step_region(struct cuda *cu, const struct backward_step<T> &step,
                                const struct region<T> &r);
 template <class T> bool cuda_can_fuse_region(const struct cuda *cu, int channels);
-/* Or those terms alone, to sum, a map as y: by more blocks, for a map that is too small
- * to keep the device busy with all channels of so many pixels a block. */
+/* Write the region's gradient alone to sum, a map shaped as y. Splits the channels over
+ * more blocks, for maps too small to occupy the device otherwise. */
 template <class T>
 void cuda_region_grad(struct cuda *cu, const struct backward_step<T> &step,
                       const struct region<T> &r, float *sum);
@@ -64,14 +63,14 @@ bool cuda_should_split_region(const struct cuda *cu, int channels, int h, int w)
 
 /* ---- on the device ---- */
 
-#define VEC_BYTES 16 /* bytes that are read and written at once */
+#define VEC_BYTES 16 /* bytes per load or store */
 
-/* Values on end. */
+/* V consecutive values. */
 template <class T, int V> struct alignas(V * sizeof(T)) vec {
     T v[V];
 };
 
-/* Pieces are counted, so that the largest of maps have few enough. */
+/* i counts vectors, so that 32 bits suffice for the largest maps. */
 template <int V, class T>
 static __device__ __forceinline__ struct vec<T, V> load_vec(const T *from, unsigned i) {
     return reinterpret_cast<const struct vec<T, V> *>(from)[i];
@@ -105,7 +104,7 @@ static __device__ __forceinline__ void store_vec(float *to, unsigned at,
     reinterpret_cast<struct vec<float, V> *>(to)[at] = p;
 }
 
-/* peak: their largest magnitude. Too large a value becomes the largest. */
+/* peak: the largest |g|. Values beyond the range of fp16 saturate. */
 template <int V>
 static __device__ __forceinline__ void store_vec(__half *to, unsigned at,
                                                  const float g[V], float peak)
@@ -129,7 +128,7 @@ static __device__ __forceinline__ void store_vec(__half *to, unsigned at,
     reinterpret_cast<struct vec<__half, V> *>(to)[at] = p;
 }
 
-/* Pixels of y, row by row, and the one of gx, if it is pooled; -1: there is none. */
+/* Indices of the pixels in y, row by row, and of the pooled pixel in gx; -1: none. */
 struct window {
     int pixel[4], pooled_pixel;
 };
@@ -152,9 +151,9 @@ static __device__ __forceinline__ struct window window_of(
     return w;
 }
 
-/* Values of a pixel and gradients by their ReLU become gradients by them: they are
- * piece p of y, and add_region(before, g) adds what regions do. The largest magnitude.
- */
+/* Backward step of vector p of y: turn g, the gradient after the ReLU, into the
+ * gradient with respect to y, and store it. add_region(before, g) adds the regions'
+ * part. Returns the largest |g|. */
 template <class T, int V, class F>
 static __device__ __forceinline__ float backward_vec(
     const struct backward_step<T> &step, unsigned p, const struct vec<T, V> &y,
@@ -188,8 +187,7 @@ static __device__ __forceinline__ float backward_vec(
     return peak;
 }
 
-/* Which pixel of a window each pooled value is, the first of the largest: two bits for
- * each. */
+/* For each channel, the pixel with the maximum (the first of equal ones), in 2 bits. */
 template <class T, int V, class Y>
 static __device__ __forceinline__ unsigned argmax_of(Y y)
 {
@@ -204,7 +202,7 @@ static __device__ __forceinline__ unsigned argmax_of(Y y)
         for (int v = 0; v < V; v++) {
             float x = to_float(next.v[v]);
 
-            /* what all but a ReLU leaves is the first pixel's: its gradient is 0 */
+            /* none is positive: pixel 0, whose gradient the ReLU clears */
             if (x > max[v])
                 argmax = (argmax & ~(3u << 2 * v)) | i << 2 * v;
             max[v] = fmaxf(max[v], x);
@@ -213,15 +211,14 @@ static __device__ __forceinline__ unsigned argmax_of(Y y)
     return argmax;
 }
 
-/* Which piece of a map of y's channels is the part-th of a pixel. */
+/* Index of vector part of a pixel, in a map of c channels. */
 template <int V>
 static __device__ __forceinline__ unsigned vec_index(int pixel, int c, int part)
 {
     return (unsigned)pixel * (unsigned)(c / V) + (unsigned)part;
 }
 
-/* Gradients by what was read of a window: of all that was pooled, in the first; or of
- * each pixel. */
+/* Vectors of gx for a window: v[0] alone if pooled, else one for each pixel. */
 template <class T, int V> struct gx_vecs {
     struct vec<T, V> v[4];
 };
@@ -242,8 +239,9 @@ static __device__ __forceinline__ struct gx_vecs<T, V> load_gx(
     return r;
 }
 
-/* A piece of each pixel of a window: y(i) are values of pixel i, gx(i) is as struct
- * reads, and add_region(i, before, g) adds what the regions do to gradients by them. */
+/* Backward step of vector part of a window's pixels. y(i) returns the values of pixel
+ * i, gx(i) is as in struct gx_vecs, add_region(i, before, g) adds the regions' part.
+ * Returns the largest |gradient|. */
 template <class T, int V, class R, class Y, class F>
 static __device__ __forceinline__ float backward_window(
     const struct backward_step<T> &step, const struct window &at, int part, R gx, Y y,
@@ -276,7 +274,7 @@ static __device__ __forceinline__ float backward_window(
     return peak;
 }
 
-/* Note a thread's largest magnitude; all threads of the warp call it. */
+/* Raise *step.peak to the largest peak of the warp. All its threads must call this. */
 template <class T>
 static __device__ __forceinline__ void update_peak(const struct backward_step<T> &step,
                                                    float peak)
@@ -285,7 +283,7 @@ static __device__ __forceinline__ void update_peak(const struct backward_step<T>
         return;
     for (int lane = 16; lane > 0; lane /= 2)
         peak = fmaxf(peak, __shfl_xor_sync(0xffffffffu, peak, lane));
-    /* most find a larger one there */
+    /* read first: most warps find a larger value and skip the atomic */
     if (threadIdx.x % 32 == 0 &&
         __float_as_int(peak) > *static_cast<volatile int *>(step.peak))
         atomicMax(step.peak, __float_as_int(peak));

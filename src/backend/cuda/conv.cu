@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conv.cu - convolutions. Where there are tensor cores the patches are read as they are
- * multiplied (implicit_gemm.cu); elsewhere they are laid out, so many rows at a time,
- * and cuBLAS multiplies them.
+ * conv.cu - convolutions. With tensor cores, patches are read as they are multiplied
+ * (implicit_gemm.cu). Otherwise im2col writes the patches of some rows, and cuBLAS
+ * multiplies them.
  */
 #include "config.h"
 
@@ -27,7 +27,7 @@ void cuda_conv_free(struct nst_backend *be, struct nst_conv *k)
     free(k);
 }
 
-/* A weight as tensor cores are to read it: floats are cut off to TF32 there. */
+/* Round a weight for the tensor cores, which truncate floats to TF32. */
 static __device__ __forceinline__ void store_weight(float *to, float v, bool tf32)
 {
     *to = tf32 ? __uint_as_float(ptx::to_tf32(v)) : v;
@@ -37,7 +37,7 @@ static __device__ __forceinline__ void store_weight(__half *to, float v, bool)
     store(to, v);
 }
 
-/* w (cout x cin x 9) to ahead and back. */
+/* w (cout x cin x 9) to w_fwd and w_bwd. */
 template <class T>
 __global__ void weights_kernel(const float *w, int cin, int cout, T *w_fwd, T *w_bwd,
                                bool tf32)
@@ -51,7 +51,7 @@ __global__ void weights_kernel(const float *w, int cin, int cout, T *w_fwd, T *w
     }
 }
 
-/* The same of a picture's convolution. */
+/* The same for the first convolution. */
 template <class T>
 __global__ void first_conv_weights_kernel(const float *w, int cout, float *w_fwd,
                                           T *w_bwd)
@@ -106,8 +106,8 @@ enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
                        reinterpret_cast<const float *>(cu->current.scratch), cin, cout,
                        static_cast<T *>(k->w_fwd), static_cast<T *>(k->w_bwd),
                        cu->precision == NST_PRECISION_TF32);
-    /* Others that share it have streams of their own; and a device that there is no
-     * code for says so now, not with the first picture. */
+    /* Clones use it on streams of their own. Also, a device without code for it fails
+     * now rather than at the first image. */
     st = cuda_synchronize(cu, err);
     if (st != NST_OK) {
         cuda_conv_free(be, k);
@@ -118,7 +118,7 @@ enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
     return NST_OK;
 }
 
-/* Patches of rows from top on: each pixel's 9 x cin values. */
+/* Patches of rows from top on: 9 x cin values for each pixel. */
 template <class T>
 __global__ void im2col_kernel(struct conv_args<T> p, int top, int rows, T *out)
 {
@@ -144,7 +144,7 @@ __global__ void bias_kernel(const float *bias, T *y, int c, size_t pixels)
         store(&y[i], bias[i % c]);
 }
 
-/* What comes after a product with patches: the ReLU, and pooled, two by two. */
+/* Epilogue of im2col: the ReLU, and 2 x 2 pooling through a ReLU. */
 template <class T> __global__ void relu_kernel(T *y, size_t n)
 {
     for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride())
@@ -168,7 +168,7 @@ __global__ void pool_kernel(const T *y, int c, int h, int w, bool average, T *po
     }
 }
 
-/* The same, on any device; room is for patches. */
+/* A convolution by im2col, on any device; arena holds the patches. */
 template <class T>
 static void im2col_conv(struct cuda *cu, const struct conv_args<T> &p,
                         const struct epilogue<T> &o, struct cuda_arena arena)

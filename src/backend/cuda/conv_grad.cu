@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conv_grad.cu - the way back: a convolution of the gradients by what it put out, and
- * the join with what lies between it and the map that it read of (backward.cu). What
- * several regions, or one that backward.cu cannot multiply, have as terms is made a map
- * of floats before.
+ * conv_grad.cu - backward pass of a convolution: convolve the gradient of its output,
+ * then apply the backward step to the map that it read (backward.cu). The gradients of
+ * several regions, or of one that backward.cu cannot fuse, are first summed in floats.
  */
 #include "config.h"
 
@@ -15,9 +14,9 @@
 #include <math.h>
 
 /*
- * Rows of a symmetric c x c matrix as halves, a warp each: times the power of two that
- * brings the row's largest magnitude near 2^10, so that products have room on either
- * side; scales: what they are times then.
+ * Convert a symmetric c x c matrix to halves, one warp per row. Each row is scaled by
+ * the power of two that brings its largest magnitude near 2^10, which leaves products
+ * headroom on both sides; scales receives the inverse factors.
  */
 __global__ static void matrix_pack_kernel(const float *matrix, int c, __half *out,
                                           float *scales)
@@ -41,12 +40,12 @@ __global__ static void matrix_pack_kernel(const float *matrix, int c, __half *ou
         scales[row] = ldexpf(1, exponent - 10);
 }
 
-/* A matrix as it is multiplied: see struct region. Halves and their scales lie behind
- * the floats that they are made of. */
+/* A region's matrix in the type that is multiplied: see struct region. Halves and their
+ * scales lie behind the floats that they are made from. */
 template <class T> struct packed_matrix {
     const T *matrix;
     const float *scales;
-    size_t bytes; /* of all of it */
+    size_t bytes; /* of all parts */
 };
 
 static struct packed_matrix<float> packed_matrix_of(const float *matrix, size_t c,
@@ -57,7 +56,7 @@ static struct packed_matrix<float> packed_matrix_of(const float *matrix, size_t 
 static struct packed_matrix<__half>
 packed_matrix_of(const float *matrix, size_t c, __half) {
     const __half *halves = reinterpret_cast<const __half *>(matrix + c * c);
-    /* an even number of halves, for scales are aligned */
+    /* an even number of halves, to align the scales */
     const float *scales = matrix + c * c + (c * c + 1) / 2;
 
     return {halves, scales, (c * c + (c * c + 1) / 2 + c) * sizeof *matrix};
@@ -84,7 +83,7 @@ void cuda_matrix_pack(struct nst_backend *be, int channels, float *derivative)
     }
 }
 
-/* sum (+)= guide[pixel] (scales product + scale offset) of pixels from first on */
+/* sum (+)= mask[pixel] scale (scales product + offset), for pixels from first on */
 template <class T>
 __global__ void region_grad_kernel(const float *product, struct region<T> r,
                                    bool accumulate, float *sum, int c, size_t first,
@@ -100,13 +99,13 @@ __global__ void region_grad_kernel(const float *product, struct region<T> r,
     }
 }
 
-/* Where losses are worked out. */
+/* Scratch for the gradients of losses, of one band of rows. */
 template <class T> struct loss_scratch {
-    T *rectified; /* of a band: the map after its ReLU */
+    T *rectified; /* the map after its ReLU */
     float *product, *after, *before;
 };
 
-/* As kernels take it: terms before the ReLU or after it. */
+/* A region for the kernels; before: its losses are on the map before the ReLU. */
 template <class T>
 static struct region<T> region_of(const struct cuda *cu,
                                   const struct nst_region_grad *r,
@@ -124,9 +123,9 @@ static struct region<T> region_of(const struct cuda *cu,
 }
 
 /*
- * What the regions' losses before the ReLU or after it add to the gradient by pixels of
- * the map from first on, to sum, in float: see struct nst_region_grad. Returns sum;
- * NULL if there are none.
+ * Sum in float the gradients of the regions' losses, before or after the ReLU, for
+ * pixels of the map from first on. Returns sum; NULL without regions. See
+ * nst_region_grad.
  */
 template <class T>
 static const float *add_region_grads(struct cuda *cu,
@@ -159,20 +158,20 @@ static struct loss_grad<T> loss_grad_of(const struct cuda *cu,
             t->scale * cu->base.loss_scale};
 }
 
-/* A gradient on its way through a joint, so many rows of windows at a time. */
+/* Plan of a backward step, which runs in bands of window rows. */
 template <class T>
 struct grad_plan {
     const struct nst_backward_step *args;
-    const struct nst_conv *k;     /* or NULL: none follows */
-    struct conv_args<T> conv;     /* of the gradients by what it put out */
-    struct backward_step<T> step; /* all of it */
-    bool fused;                   /* the join does, the only region */
-    bool split; /* or what makes its terms before, of all its channels */
+    const struct nst_conv *k;     /* or NULL: no convolution follows */
+    struct conv_args<T> conv;     /* convolves the output's gradient */
+    struct backward_step<T> step; /* the whole map */
+    bool fused;                   /* the only region is multiplied on tensor cores */
+    bool split;                   /* fused, in a separate kernel before the step */
     struct loss_scratch<T> losses;
     struct region<T> region;
     T *gx;
-    float *region_grad;      /* where it splits */
-    struct cuda_arena arena; /* what is left of it */
+    float *region_grad;      /* if split */
+    struct cuda_arena arena; /* the rest of the scratch */
 };
 
 template <class T>
@@ -209,7 +208,7 @@ static struct grad_plan<T> make_grad_plan(const struct cuda *cu,
     return p;
 }
 
-/* Take room for the losses on so many rows of windows. */
+/* Allocate n values of each loss buffer. */
 template <class T>
 static void reserve_loss_scratch(struct grad_plan<T> *p, struct cuda_arena *arena,
                                  size_t n)
@@ -220,7 +219,7 @@ static void reserve_loss_scratch(struct grad_plan<T> *p, struct cuda_arena *aren
     p->losses.before = cuda_arena_alloc<float>(arena, n);
 }
 
-/* Take room: returns for how many rows of windows. */
+/* Allocate scratch. Returns the number of window rows per band. */
 template <class T> static int reserve_scratch(struct cuda *cu, struct grad_plan<T> *p)
 {
     size_t c = (size_t)p->step.c, row = 2 * c * p->step.w;
@@ -242,7 +241,7 @@ template <class T> static int reserve_scratch(struct cuda *cu, struct grad_plan<
     return rows;
 }
 
-/* The gradients by what the convolution read of some rows of windows. */
+/* Gradient of what the convolution read, for some rows of windows. */
 template <class T>
 static void conv_input_grad(struct cuda *cu, const struct grad_plan<T> *p, int top,
                             int rows)
@@ -253,11 +252,11 @@ static void conv_input_grad(struct cuda *cu, const struct grad_plan<T> *p, int t
     };
 
     o.rows = (end < p->conv.h ? end : p->conv.h) - first;
-    if (o.rows > 0) /* not so where all that is left is a row that was not pooled */
+    if (o.rows > 0) /* 0 for an odd last row, which is not pooled */
         cuda_convolve(cu, p->conv, o, p->arena);
 }
 
-/* They become gradients by y. */
+/* Turn it into the gradient with respect to y. */
 template <class T>
 static void backward_rows(struct cuda *cu, const struct grad_plan<T> *p, int top,
                           int rows)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cuda.cu - the backend's table, and how a device is opened and closed.
+ * cuda.cu - the backend's operator table; opens and closes a device.
  */
 #include "config.h"
 
@@ -112,7 +112,7 @@ static enum nst_status set_cuda_error(cudaError_t e, int device, struct nst_err 
                        cudaGetErrorString(e), cudaGetErrorName(e));
 }
 
-/* The device exists, and has the precision. */
+/* Check that the device exists and has the precision; read its properties. */
 static enum nst_status check_device(struct cuda *cu, struct nst_err *err)
 {
     struct cudaDeviceProp p;
@@ -145,7 +145,7 @@ static enum nst_status check_device(struct cuda *cu, struct nst_err *err)
     return NST_OK;
 }
 
-/* Streams, and what else all operators need. */
+/* Create streams, events and memory that all operators need. */
 static enum nst_status create_resources(struct cuda *cu, struct nst_err *err)
 {
     cudaError_t e =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cuda.h - what the rest of the program sees of the CUDA backend: nst_backend_cuda, and
- * which devices there are. Also there in a build without it: no devices then.
+ * cuda.h - lists the CUDA devices. A build without CUDA has these functions, too, and
+ * reports no devices.
  */
 #ifndef NST_BACKEND_CUDA_CUDA_H
 #define NST_BACKEND_CUDA_CUDA_H
@@ -16,12 +16,12 @@ struct nst_cuda_device {
     size_t memory, free_memory; /* bytes */
 };
 
-/* How many devices can be used; 0 with the reason in *err if none. */
+/* The number of usable devices; if it is 0, *err has the reason. */
 int nst_cuda_device_count(struct nst_err *err);
-/* The i-th of them. NST_ERR_IO (the driver refuses). */
+/* Properties of device i. Errors: NST_ERR_IO (the driver reports an error). */
 enum nst_status nst_cuda_device(int i, struct nst_cuda_device *out,
                                 struct nst_err *err);
-/* The newest CUDA that the driver supports, as 1000 major + 10 minor; 0: no driver. */
+/* Newest CUDA version of the driver, as 1000 major + 10 minor; 0: no driver. */
 int nst_cuda_driver_version(void);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Scratch beyond which maps are worked on in parts; the tests have little. */
+/* Larger maps are processed in bands; tests lower it. */
 #ifndef MAX_SCRATCH
 #define MAX_SCRATCH ((size_t)256 << 20)
 #endif
@@ -19,7 +19,7 @@ bool cuda_ok(struct cuda *cu, cudaError_t e)
     if (cu->base.error.status == NST_OK)
         nst_err_set(&cu->base.error, NST_ERR_IO, "cuda:%d: %s (%s)", cu->device,
                     cudaGetErrorString(e), cudaGetErrorName(e));
-    cudaGetLastError(); /* it is kept there, too */
+    cudaGetLastError(); /* clear CUDA's own copy */
     return false;
 }
 
@@ -69,7 +69,7 @@ void *cuda_arena_alloc_bytes(struct cuda_arena *arena, size_t bytes)
 
 int cuda_arena_rows(const struct cuda_arena *arena, size_t bytes, int rows)
 {
-    /* what is taken of it is aligned */
+    /* allocations are aligned */
     size_t fit = ((size_t)(arena->end - arena->at) - 8 * ALIGNMENT) / bytes;
 
     if (fit >= (size_t)rows)
@@ -78,10 +78,9 @@ int cuda_arena_rows(const struct cuda_arena *arena, size_t bytes, int rows)
 }
 
 /*
- * Of each row: the patches that a convolution reads, where they are made (3 x 3
- * pixels), and five maps of floats: what comes back through it, what losses add, what
- * they make it of. An operator of two maps takes of one row and of three, so four must
- * fit. Besides, matrices of C x C, a guide, and a picture.
+ * Per row: the patches of im2col if needed (3 x 3 pixels), and five maps of floats for
+ * the gradient and the loss buffers. An operator on two maps needs one row of one and
+ * three of the other, so four must fit. Also C x C matrices, a mask and an image.
  */
 size_t cuda_scratch_bytes(const struct cuda *cu, struct nst_shape s)
 {
@@ -106,7 +105,7 @@ enum nst_status cuda_reserve_scratch(struct cuda *cu, struct cuda_stream *s,
     if (bytes <= s->scratch_bytes)
         return NST_OK;
     cuda_ok(cu, cudaStreamSynchronize(s->stream));
-    cudaFree(s->scratch); /* first: both need not fit */
+    cudaFree(s->scratch); /* first: old and new may not fit together */
     s->scratch = NULL;
     s->scratch_bytes = 0;
     st = cuda_alloc(cu, &scratch, bytes, err);
@@ -212,7 +211,7 @@ static cudaDataType data_type_of(const __half *)
     return CUDA_R_16F;
 }
 
-/* cuBLAS takes a tenth of a second to begin, and often nobody needs it. */
+/* Created on first use: it takes a tenth of a second, and is often not needed. */
 static cublasHandle_t blas(struct cuda *cu)
 {
     if (cu->blas || !cuda_ok(cu, cublasCreate(&cu->blas)))
@@ -220,13 +219,13 @@ static cublasHandle_t blas(struct cuda *cu)
     cuda_ok(cu, cublasSetStream(cu->blas, cu->current.stream));
     cuda_ok(cu, cublasSetWorkspace(cu->blas, cu->workspace, CUDA_WORKSPACE));
     if (cu->precision == NST_PRECISION_FP16)
-        /* where it divides a sum, its parts are floats, too */
+        /* partial sums are floats, too */
         cuda_ok(cu, cublasSetMathMode(
                         cu->blas, CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
     return cu->blas;
 }
 
-/* cuBLAS has columns where we have rows: y' = b a'. */
+/* cuBLAS is column-major and our matrices are row-major: y' = b a'. */
 template <class T, class U>
 void cuda_gemm(struct cuda *cu, size_t m, int n, int k, float alpha, const T *a,
                const T *b, float beta, U *y)

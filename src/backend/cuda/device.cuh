@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * device.cuh - one GPU at work: its stream, its scratch, and how values are stored.
+ * device.cuh - state of an open GPU: streams, scratch memory, kernel launches, and the
+ * conversion of stored values.
  *
- * Tensors lie on the device as H x W x C ("NHWC"), so that a pixel's channels are
- * together: a convolution is then a product of matrices of pixels by channels, and so
- * is a Gram matrix. T is float or __half; sums are made in float, and over many pixels
- * in double, in an order that the shapes alone decide.
+ * Tensors are stored as H x W x C ("NHWC"). A convolution and a Gram matrix are then
+ * products of pixels x channels matrices. T is float or __half. Sums are float, over
+ * many pixels double, in an order that depends on the shapes alone.
  *
- * Work goes to one stream, but for what the losses look at: that is done aside, on
- * another, while the network goes on. What fails is kept in base.error, the first of
- * it; results are worth nothing then.
+ * Work goes to the main stream. The losses run on a side stream while the network goes
+ * on. The first error is kept in base.error; results are invalid afterwards.
  */
 #ifndef NST_BACKEND_CUDA_DEVICE_CUH
 #define NST_BACKEND_CUDA_DEVICE_CUH
@@ -25,51 +24,51 @@ extern "C" {
 
 #include "backend/cuda/ptx.cuh"
 
-/* A stream, and the scratch of what goes there. */
+/* A stream and the scratch memory of its work. */
 struct cuda_stream {
     cudaStream_t stream;
     char *scratch;
     size_t scratch_bytes;
 };
 
-/* A tensor of this backend: an event says that it was made. */
+/* A tensor, and the event that is recorded when its data are complete. */
 struct cuda_tensor {
     struct nst_tensor base;
     cudaEvent_t ready;
 };
 
-/* What cuBLAS wants at most, by its manual, on compute capability 9.0. */
+/* The largest workspace that the cuBLAS manual asks for, on compute capability 9.0. */
 #define CUDA_WORKSPACE ((size_t)32 << 20)
 
 struct cuda {
     struct nst_backend base;
     int device, capability, sm_count; /* capability: 80 for 8.0 */
     enum nst_precision precision;     /* never NST_PRECISION_AUTO */
-    bool tensor_cores;                /* our own products on them can be used */
-    size_t max_shared;                /* bytes of shared memory of a block at most */
-    struct cuda_stream current,
-        other;             /* that work goes to now, and the one beside it */
-    bool on_side;          /* line is the one aside */
-    cudaEvent_t side_done; /* what was begun aside */
-    cudaEvent_t main_done; /* what must be done before more is */
-    bool side_pending;     /* with what the main line has not waited for */
-    void *staging;         /* to the host: CUDA_STAGING_BYTES bytes of its memory */
-    cublasHandle_t blas;   /* NULL: not yet needed */
-    void *workspace;       /* CUDA_WORKSPACE bytes of it */
-    /* fp16 alone: *peak, on the device, is the bits of the largest magnitude of
-     * gradients (times base.loss_scale) so far; *peak_host is what it was after the
-     * latest gradient, which is looked at once that is known to be done. */
+    bool tensor_cores;                /* our tensor-core kernels can be used */
+    size_t max_shared;                /* most bytes of shared memory per block */
+    /* where work goes now, and the other stream */
+    struct cuda_stream current, other;
+    bool on_side;          /* current is the side stream */
+    cudaEvent_t side_done; /* the end of the side stream's work */
+    cudaEvent_t main_done; /* main-stream work that the side stream waits for */
+    bool side_pending;     /* the main stream has not waited for side_done yet */
+    void *staging;         /* pinned host memory for downloads: CUDA_STAGING_BYTES */
+    cublasHandle_t blas;   /* NULL until its first use */
+    void *workspace;       /* of cuBLAS: CUDA_WORKSPACE bytes */
+    /* fp16 only. *peak, on the device, is the largest |gradient| (times
+     * base.loss_scale) so far, as float bits. *peak_host is its copy after the latest
+     * gradient; grad_pending says that the copy has not been read yet. */
     int *peak, *peak_host;
     bool grad_pending;
-    double *partials, *results; /* of passes over vectors: see vectors.cu */
+    double *partials, *results; /* of vector reductions: see vectors.cu */
 };
 
-/* Keep what failed, if it did; false then. */
+/* Keep the error e or s in base.error if it is the first. False on error. */
 bool cuda_ok(struct cuda *cu, cudaError_t e);
 bool cuda_ok(struct cuda *cu, cublasStatus_t s);
 
-/* Every operator begins with this: CUDA has a current device for each thread, and who
- * works with a backend need not be the one that opened it. */
+/* Every operator starts with this. CUDA's current device is per thread, and the thread
+ * that uses a backend may not be the one that opened it. */
 static inline struct cuda *cuda_of(struct nst_backend *be)
 {
     struct cuda *cu = reinterpret_cast<struct cuda *>(be);
@@ -78,18 +77,19 @@ static inline struct cuda *cuda_of(struct nst_backend *be)
     return cu;
 }
 
-/* From here on work goes aside, where it waits for nothing but the map f, and back. The
- * main line waits for what was aside before it changes a map or hands something to the
- * host: cuda_main_wait_side(). Whatever uses cuBLAS stays on the main line. */
+/* Between begin and end, work goes to the side stream, where it waits for the map f
+ * alone (NULL: for nothing). The main stream calls cuda_main_wait_side() before it
+ * changes a map or copies to the host. cuBLAS stays on the main stream. */
 void cuda_side_begin(struct cuda *cu, const struct nst_tensor *f);
-/* What goes aside from now on waits for all that is under way on the main line. */
+/* Later side work waits for all work queued on the main stream so far. */
 void cuda_side_wait_main(struct cuda *cu);
 void cuda_side_end(struct cuda *cu);
 void cuda_main_wait_side(struct cuda *cu);
-/* What is under way on the main line will have made t. */
+/* Mark t as complete once the work queued on the main stream so far is done. */
 void cuda_record_ready(struct cuda *cu, const struct nst_tensor *t);
 
-/* The line's scratch, from its begin on: it is free again at the next operator. */
+/* Bump allocator over the current stream's scratch. Each operator starts anew, which
+ * frees the allocations of the one before. */
 struct cuda_arena {
     char *at, *end;
 };
@@ -99,48 +99,45 @@ template <class T> T *cuda_arena_alloc(struct cuda_arena *arena, size_t n)
 {
     return static_cast<T *>(cuda_arena_alloc_bytes(arena, n * sizeof(T)));
 }
-/* How many of rows can be worked on at once when each takes bytes of what is left of
- * the room: one at least. */
+/* How many of rows, at bytes each, fit into what is left of the arena; at least 1. */
 int cuda_arena_rows(const struct cuda_arena *arena, size_t bytes, int rows);
-/* The scratch that operators on a map of this shape take at most. */
+/* The most scratch that operators need on a map of this shape. */
 size_t cuda_scratch_bytes(const struct cuda *cu, struct nst_shape s);
-/* What operators that know no tensor take, and what those aside have: parts of Gram
- * matrices. The tests have little. */
+/* Scratch of operators without a tensor, and of the side stream (partial Gram
+ * matrices). Tests lower the latter. */
 #define MIN_SCRATCH ((size_t)64 << 10)
 #ifndef SIDE_SCRATCH
 #define SIDE_SCRATCH ((size_t)17 << 20)
 #endif
-/* Make sure of so much. Not while a room is in use. */
+/* Grow the scratch to bytes. No arena may be in use. Errors: NST_ERR_MEM. */
 enum nst_status cuda_reserve_scratch(struct cuda *cu, struct cuda_stream *s,
                                      size_t bytes, struct nst_err *err);
 
-/* base.device_memory becomes what may be taken of what is free: others use the
- * device, too. */
+/* Set base.device_memory to 90 % of the free memory: others use the device, too. */
 void cuda_query_memory(struct cuda *cu);
-/* Device memory, until cudaFree(). NST_ERR_MEM says how much was asked for. */
+/* Allocate device memory; release it by cudaFree(). NST_ERR_MEM names the size. */
 enum nst_status cuda_alloc(struct cuda *cu, void **out, size_t bytes,
                            struct nst_err *err);
 
-/* Wait for all work; the fault, if there was one by then. */
+/* Wait for all work. Returns the backend's error, if there is one by then. */
 enum nst_status cuda_synchronize(struct cuda *cu, struct nst_err *err);
 
-/* What is no larger comes back by memory that the device writes to itself. */
+/* Downloads up to this size go through pinned memory. */
 #define CUDA_STAGING_BYTES ((size_t)4096)
-/* Bytes to the device, and back when all before is done. Zeros after a fault. */
+/* Queue a copy; copy to the host after all earlier work (zeros if that fails). */
 void cuda_copy_async(struct cuda *cu, void *to, const void *from, size_t bytes);
 void cuda_copy_to_host(struct cuda *cu, void *to, const void *from, size_t bytes);
 
-/* y (m x n) = alpha a (m x k) b' (b is n x k) + beta y, all row by row. */
+/* y (m x n) = alpha a (m x k) b' + beta y, where b is n x k; all row-major. */
 template <class T, class U>
 void cuda_gemm(struct cuda *cu, size_t m, int n, int k, float alpha, const T *a,
                const T *b, float beta, U *y);
-/* Of each of count pieces of pixels pixels: y (c x c) = a' b over its pixels, where a
- * and b are pixels x c, row by row. */
+/* For each of count batches: y (c x c) = a' b; a and b are pixels x c, row-major. */
 template <class T>
 void cuda_batched_gram(struct cuda *cu, int c, int pixels, int count, const T *a,
                        const T *b, float *y);
 
-/* kernel<<<grid, block, shared>>>(args...) on the line */
+/* kernel<<<grid, block, shared>>>(args...) on the current stream */
 template <class... P, class... A>
 void cuda_launch_attributes(struct cuda *cu, cudaLaunchAttribute *attribute,
                             unsigned attributes, void (*kernel)(P...), dim3 grid,
@@ -164,8 +161,8 @@ void cuda_launch(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
     cuda_launch_attributes(cu, NULL, 0, kernel, grid, block, shared, args...);
 }
 
-/* The same of a kernel that begins with ptx::griddep_wait(): it may be brought in while
- * the one before it ends. */
+/* The same with programmatic dependent launch: the kernel may be scheduled while the
+ * one before it ends, and must start with ptx::griddep_wait(). */
 template <class... P, class... A>
 void cuda_launch_pdl(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block,
                      size_t shared, A... args)
@@ -179,7 +176,7 @@ void cuda_launch_pdl(struct cuda *cu, void (*kernel)(P...), dim3 grid, int block
 }
 
 #define CUDA_BLOCK 256
-/* With as many threads as there are items, or so many that each has several. */
+/* One thread per item, or, for very many items, several items per thread. */
 template <class... P, class... A>
 void cuda_launch_1d(struct cuda *cu, void (*kernel)(P...), size_t items, A... args)
 {
@@ -191,7 +188,7 @@ void cuda_launch_1d(struct cuda *cu, void (*kernel)(P...), size_t items, A... ar
         cuda_launch(cu, kernel, dim3((unsigned)blocks), CUDA_BLOCK, 0, args...);
 }
 
-/* The items of this thread are first, first + step ... */
+/* A thread's first item, and the step to its next one. */
 static __device__ __forceinline__ size_t cuda_grid_index()
 {
     return (size_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -201,7 +198,7 @@ static __device__ __forceinline__ size_t cuda_grid_stride()
     return (size_t)gridDim.x * blockDim.x;
 }
 
-/* How values are stored. */
+/* Stored values as float, and back. */
 static __device__ __forceinline__ float to_float(float v)
 {
     return v;
@@ -215,7 +212,7 @@ static __device__ __forceinline__ void store(float *to, float v)
 {
     *to = v;
 }
-/* Too large a value becomes the largest. */
+/* Saturates at the range of fp16. */
 static __device__ __forceinline__ void store(__half *to, float v)
 {
     const float half_max = 65504;
@@ -228,7 +225,7 @@ static __device__ __forceinline__ float relu(float v)
     return v > 0 ? v : 0;
 }
 
-/* Our own products on tensor cores read and write 16 bytes of a pixel at once. */
+/* Our tensor-core kernels load and store 16 bytes of a pixel's channels at once. */
 static inline bool cuda_uses_tensor_cores(const struct cuda *cu, int channels)
 {
     int element = cu->precision == NST_PRECISION_FP16 ? 2 : 4;

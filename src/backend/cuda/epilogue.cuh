@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * epilogue.cuh - of implicit_gemm.cu: what a block makes of the sums of its tile: the
- * bias and the ReLU, the map's pixels, those of the pooled one.
+ * epilogue.cuh - epilogue of implicit_gemm.cu: adds the bias to a block's sums, applies
+ * the ReLU, and stores the tile and its pooled version.
  */
 #ifndef NST_BACKEND_CUDA_EPILOGUE_CUH
 #define NST_BACKEND_CUDA_EPILOGUE_CUH
 
 #include "backend/cuda/tile.cuh"
 
-/* Two values of channels that are neighbours, or what a ReLU leaves of them, as store()
- * has them. */
+/* Store two adjacent channels, optionally through a ReLU; saturates as store() does. */
 static __device__ __forceinline__ void store_pair(float *to, float a, float b,
                                                   bool apply_relu)
 {
@@ -19,13 +18,13 @@ static __device__ __forceinline__ void store_pair(float *to, float a, float b,
 static __device__ __forceinline__ void store_pair(__half *to, float a, float b,
                                                   bool apply_relu)
 {
-    const unsigned lower = apply_relu ? 0 : 0xfc00fc00u; /* or minus infinity */
+    const unsigned lower = apply_relu ? 0 : 0xfc00fc00u; /* minus infinity: no ReLU */
 
     *reinterpret_cast<unsigned *>(to) = ptx::max_f16x2(ptx::pack_f16x2(a, b), lower);
 }
 
-/* The block's tile plus a bias, of cout channels, pixel by pixel, in place of what was
- * multiplied; or what a ReLU leaves of it. */
+/* Write the block's tile plus bias (cout values; or NULL), optionally through a ReLU,
+ * to shared memory, pixel by pixel. Overwrites the operands there. */
 template <class U, class L>
 static __device__ __forceinline__ const U *stage_accumulators(
     const float d[L::m][L::n][4], const struct tile_origin &origin, const float *bias,
@@ -61,7 +60,7 @@ static __device__ __forceinline__ struct vec<T> load_tile_vec(const T *tile, int
     return *reinterpret_cast<const struct vec<T> *>(tile + pixel * L::pitch + channel);
 }
 
-/* The tile's pixels that are the map's, rows of which end before end. */
+/* Store the pixels of the tile that lie in the map and in the rows of o. */
 template <class T, class L>
 static __device__ __forceinline__ void store_tile(const struct conv_args<T> &p,
                                                   const struct epilogue<T> &o,
@@ -82,7 +81,7 @@ static __device__ __forceinline__ void store_tile(const struct conv_args<T> &p,
     }
 }
 
-/* A pooled value of what a ReLU leaves of four. */
+/* Pool four values, each through a ReLU. */
 template <class T>
 static __device__ __forceinline__ float pooled(bool average, T a, T b, T c, T d)
 {
@@ -92,7 +91,7 @@ static __device__ __forceinline__ float pooled(bool average, T a, T b, T c, T d)
     return average ? 0.25f * (p + q + r + s) : fmaxf(fmaxf(p, q), fmaxf(r, s));
 }
 
-/* The pooled values of a tile of maps. */
+/* Store the pooled tile. */
 template <class T, class L>
 static __device__ __forceinline__ void pool_tile(const struct conv_args<T> &p,
                                                  const struct epilogue<T> &o,

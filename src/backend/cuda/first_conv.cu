@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * first_conv.cu - the first convolution, which reads a picture of three planes. Little
- * is multiplied: what costs is that the map is written.
+ * first_conv.cu - the first convolution, which reads an image of three planes. It does
+ * little arithmetic; storing the map dominates its time.
  */
 #include "config.h"
 
@@ -9,23 +9,22 @@
 #include "backend/cuda/operators.cuh"
 #include "backend/cuda/packed.cuh"
 
-/* What the network sees of a picture: (v - mean) / deviation, 0 beyond the border. */
+/* Input of the network: (v - mean) / deviation, 0 beyond the border. */
 struct input_image {
     const float *rgb; /* 3 x h x w */
     int h, w;
     struct nst_normalisation n;
 };
 
-/* What a block of the first convolution makes: TILE_ROWS x TILE_COLUMNS pixels of
- * TILE_CHANNELS. */
+/* Output of a block: TILE_ROWS x TILE_COLUMNS pixels of TILE_CHANNELS. */
 #define TILE_ROWS 8
 #define TILE_COLUMNS 32
 #define TILE_CHANNELS 64
-/* From row to row of what it sees: where a warp's lanes read 8 pixels of different
- * taps, few are in one bank. */
+/* Row pitch of the input tile, which avoids most bank conflicts when the lanes of a
+ * warp read 8 pixels of different taps. */
 #define PITCH 44
 
-/* Values as W: float, or two of fp16. */
+/* W: float, or a pair of halves. */
 template <class W> struct input_tile {
     W v[TILE_ROWS + 2][3][PITCH], weight[TILE_CHANNELS * 27];
     float bias[TILE_CHANNELS];
@@ -35,7 +34,7 @@ static __device__ __forceinline__ void store_operand(float *to, float v)
 {
     *to = v;
 }
-/* The nearest value of fp16, and of what is left: 22 bits together. */
+/* The nearest value of fp16, and the remainder: 22 bits together. */
 static __device__ __forceinline__ void store_operand(unsigned *to, float v)
 {
     __half high, low;
@@ -45,7 +44,7 @@ static __device__ __forceinline__ void store_operand(unsigned *to, float v)
     *to = __half_as_ushort(high) | (unsigned)__half_as_ushort(low) << 16;
 }
 
-/* Where it begins. */
+/* First row, column and channel of a block's tile. */
 struct corner {
     int top, left, channel;
 };
@@ -65,7 +64,7 @@ static __device__ __forceinline__ float channel_value(const float v[3], int colo
     return colour == 0 ? v[0] : colour == 1 ? v[1] : v[2];
 }
 
-/* A block's pixels and those around them, normalised. */
+/* Load a block's pixels with their halo, normalised. */
 template <class W>
 static __device__ __forceinline__ void load_input(struct input_tile<W> *s,
                                                   const struct input_image &p,
@@ -76,7 +75,7 @@ static __device__ __forceinline__ void load_input(struct input_tile<W> *s,
     float v[each];
 
 #pragma unroll
-    for (int i = 0; i < each; i++) { /* all are on their way at once */
+    for (int i = 0; i < each; i++) { /* all loads in flight at once */
         int k = i * CUDA_BLOCK + (int)threadIdx.x, colour = k / across % 3;
         int row = at.top + k / across / 3 - 1, column = at.left + k % across - 1;
         bool inside = row >= 0 && row < p.h && column >= 0 && column < p.w && k < n;
@@ -95,7 +94,7 @@ static __device__ __forceinline__ void load_input(struct input_tile<W> *s,
     }
 }
 
-/* The weights and biases of its channels; 0 beyond the last. */
+/* Load the weights and biases of the block's channels; 0 beyond the last. */
 template <class W>
 static __device__ __forceinline__ void load_weights(struct input_tile<W> *s,
                                                     const float *weight,
@@ -112,7 +111,7 @@ static __device__ __forceinline__ void load_weights(struct input_tile<W> *s,
         s->bias[i] = at.channel + i < c ? bias[at.channel + i] : 0;
 }
 
-/* A thread's pixels of a row: a channel of eight. */
+/* A thread's share of a row: one channel of eight pixels. */
 static __device__ __forceinline__ void convolve(const struct input_tile<float> &s,
                                                 int row, int column, const float w[27],
                                                 float sum[8])
@@ -170,11 +169,11 @@ __global__ void __launch_bounds__(CUDA_BLOCK)
 }
 
 /*
- * On tensor cores a warp makes 16 pixels of a row by 32 channels at once: a product of
- * 16 x 27 values seen (32 with zeros; 3 tap + colour) by weights. Both are sums of two
- * values of fp16, and three of the four products of those count. Columns of its four
- * tiles of 8 channels are such that a thread's values are 16 bytes side by side: of
- * tile j, column 2 t + e is this channel.
+ * On tensor cores a warp computes 16 pixels of a row by 32 channels at once: 16 x 27
+ * input values (padded to 32; index 3 tap + colour) times the weights. Both are sums of
+ * two halves, and three of their four products matter. The columns of its four tiles of
+ * 8 channels are ordered so that a thread's values form vectors of 16 bytes. This is
+ * the channel of column 2 t + e of tile j.
  */
 template <class T> static __device__ __forceinline__ int channel_of(int j, int t, int e)
 {
@@ -183,7 +182,7 @@ template <class T> static __device__ __forceinline__ int channel_of(int j, int t
     return j / (per_vec / 2) * 4 * per_vec + t * per_vec + j % (per_vec / 2) * 2 + e;
 }
 
-/* The first halves of two words, and the second. */
+/* Collect the lower 16 bits of two words in high, the upper ones in low. */
 static __device__ __forceinline__ void unzip(unsigned a, unsigned b, unsigned *high,
                                              unsigned *low)
 {
@@ -192,10 +191,10 @@ static __device__ __forceinline__ void unzip(unsigned a, unsigned b, unsigned *h
 }
 
 struct weight_fragments {
-    unsigned high[2][4][2], low[2][4][2]; /* steps of 16, tiles */
+    unsigned high[2][4][2], low[2][4][2]; /* [step of 16][tile] */
 };
 
-/* The weights of a warp's 32 channels from one on. */
+/* Load the weights of a warp's 32 channels, from channel on. */
 template <class T>
 static __device__ __forceinline__ void load_weight_fragments(
     const struct input_tile<unsigned> &s, int channel, struct weight_fragments *b)
@@ -213,7 +212,7 @@ static __device__ __forceinline__ void load_weight_fragments(
     }
 }
 
-/* 16 pixels of a row by 32 channels; offset: where a thread's values are from there. */
+/* Multiply 16 pixels of a row by 32 channels. offset: of a thread's values in from. */
 static __device__ __forceinline__ void mma_pixels(const unsigned *from,
                                                   const int offset[8],
                                                   const struct weight_fragments &b,
@@ -239,7 +238,7 @@ static __device__ __forceinline__ void mma_pixels(const unsigned *from,
     }
 }
 
-/* A pixel's values of a thread: of 8 channels from to on. */
+/* Store a thread's 8 channels of a pixel. */
 template <class T>
 static __device__ __forceinline__ void store_pixel(T *to, const float v[8],
                                                    bool out_relu)
@@ -255,7 +254,7 @@ static __device__ __forceinline__ void store_pixel(T *to, const float v[8],
         store16(to + 4 * i, out + i);
 }
 
-/* For a multiple of TILE_CHANNELS. */
+/* On tensor cores, for a multiple of TILE_CHANNELS. */
 template <class T>
 __global__ void __launch_bounds__(CUDA_BLOCK, 3)
     first_conv_mma_kernel(struct input_image p, const float *weight, const float *bias,

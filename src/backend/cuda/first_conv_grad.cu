@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * first_conv_grad.cu - the way back through the first convolution. Each pixel of the
- * map gives something to 3 x 3 pixels of the picture, 27 values: a product of the map
- * and the weights. The picture's gradient gathers them.
+ * first_conv_grad.cu - backward pass of the first convolution. The product of the map's
+ * gradient and the weights gives 27 values for each pixel, its contributions to 3 x 3
+ * pixels of the image. The image's gradient sums them (col2im).
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 
 extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
 
-/* The gradient by a picture: sums times these. */
+/* Gradient with respect to the image: sums times scale. */
 struct image_grad {
     float *rgb; /* 3 x h x w */
     int h, w;
@@ -33,28 +33,28 @@ static struct image_grad image_grad_of(const struct cuda *cu, const struct nst_c
 }
 
 /*
- * On tensor cores a block makes TILE x TILE pixels of the picture: from the products of
- * these and of one more on each side, which lie in shared memory and are not written.
- * It reads SLICE_BYTES bytes of each pixel at a time, the next while one is multiplied.
+ * On tensor cores a block computes TILE x TILE pixels of the image, from the products
+ * of these pixels and a halo of one, which stay in shared memory. It reads SLICE_BYTES
+ * bytes of each pixel at a time, the next slice while one is multiplied.
  */
 #define TILE 16
 #define HALO_TILE (TILE + 2)
 #define PIXELS (HALO_TILE * HALO_TILE)
 #define M_FRAGMENTS ((PIXELS + 15) / 16)
 #define SLICE_BYTES 128
-#define PITCH (SLICE_BYTES + 16) /* bytes: eight rows are in all banks */
+#define PITCH (SLICE_BYTES + 16) /* bytes; eight rows cover all banks */
 #define STAGE_BYTES ((PIXELS + FIRST_CONV_TAPS) * PITCH)
-#define WARP_FRAGMENTS 3 /* sixteens of a warp */
+#define WARP_FRAGMENTS 3 /* groups of 16 pixels of a warp */
 #define WARPS (M_FRAGMENTS / WARP_FRAGMENTS)
 #define THREADS (32 * WARPS)
-#define PRODUCT_PITCH                                                                  \
-    29 /* floats from pixel to pixel, 27 of them used: odd, for banks */
+/* floats from pixel to pixel, of which 27 are used; odd against bank conflicts */
+#define PRODUCT_PITCH 29
 static_assert(PIXELS * PRODUCT_PITCH * sizeof(float) <= STAGE_BYTES);
 static_assert(WARPS * WARP_FRAGMENTS == M_FRAGMENTS);
-static_assert(M_FRAGMENTS * 16 <=
-              PIXELS + FIRST_CONV_TAPS); /* the last are read, too */
+/* the last fragment reads beyond the pixels */
+static_assert(M_FRAGMENTS * 16 <= PIXELS + FIRST_CONV_TAPS);
 
-/* Begin to copy slice s of the pixels and of the weights. */
+/* Start copying slice s of the pixels and of the weights. */
 template <class T>
 static __device__ __forceinline__ void fetch(const T *gy, const T *w_bwd, int c,
                                              const struct image_grad &g, int top,
@@ -77,7 +77,7 @@ static __device__ __forceinline__ void fetch(const T *gy, const T *w_bwd, int c,
     ptx::cp_async_commit();
 }
 
-/* d += the products of a slice: of a warp's sixteens of pixels by 32 columns. */
+/* d += the products of a slice: a warp's groups of 16 pixels by 32 columns. */
 template <class T>
 static __device__ __forceinline__ void mma_slice(const unsigned char *stage,
                                                  float d[WARP_FRAGMENTS][4][4])
@@ -90,7 +90,7 @@ static __device__ __forceinline__ void mma_slice(const unsigned char *stage,
 
 #pragma unroll
     for (int step = 0; step < SLICE_BYTES; step += 32) {
-        unsigned b[2][4]; /* each of twice 8 columns */
+        unsigned b[2][4]; /* each of 2 x 8 columns */
 
 #pragma unroll
         for (int i = 0; i < 2; i++) {
@@ -112,14 +112,14 @@ static __device__ __forceinline__ void mma_slice(const unsigned char *stage,
     }
 }
 
-/* The products pixel by pixel, in place of the stages. */
+/* Write the products, pixel by pixel, over the stages in shared memory. */
 static __device__ __forceinline__ const float *stage_products(
     const float d[WARP_FRAGMENTS][4][4])
 {
     float *products = reinterpret_cast<float *>(nst_dynamic_shared);
     int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
 
-    __syncthreads(); /* all are done with them */
+    __syncthreads(); /* all threads are done with the stages */
 #pragma unroll
     for (int i = 0; i < WARP_FRAGMENTS * 16; i++) {
         int pixel = (warp + i / 16 * WARPS) * 16 + i / 2 % 2 * 8 + lane / 4;
@@ -132,7 +132,7 @@ static __device__ __forceinline__ const float *stage_products(
     return products;
 }
 
-/* A block's pixels of the picture. */
+/* Sum the products into a block's pixels of the image. */
 static __device__ __forceinline__ void col2im(const float *products,
                                               const struct image_grad &g, int top,
                                               int left)
@@ -169,14 +169,14 @@ __global__ void __launch_bounds__(THREADS)
     fetch(gy, w_bwd, c, g, top, left, 0, nst_dynamic_shared);
     for (int s = 0; s < slices; s++) {
         if (s + 1 < slices) {
-            __syncthreads(); /* all are done with s - 1 */
+            __syncthreads(); /* all threads are done with s - 1 */
             fetch(gy, w_bwd, c, g, top, left, s + 1,
                   nst_dynamic_shared + (s + 1) % 2 * STAGE_BYTES);
             ptx::cp_async_wait<1>();
         } else {
             ptx::cp_async_wait<0>();
         }
-        __syncthreads(); /* all copies of s are there */
+        __syncthreads(); /* all copies of s are complete */
         mma_slice<T>(nst_dynamic_shared + s % 2 * STAGE_BYTES, d);
     }
     col2im(stage_products(d), g, top, left);
@@ -197,8 +197,8 @@ static void mma_grad(struct cuda *cu, const T *gy, const T *w_bwd, int c,
 }
 
 /*
- * products: rows from top - 1 on of w x FIRST_CONV_TAPS, what each pixel of the map
- * gives to the 3 x 3 pixels it saw; rgb gets the sums, of rows from top on.
+ * products: rows from top - 1 on of w x FIRST_CONV_TAPS, the contributions of each
+ * pixel of the map to 3 x 3 pixels of the image. Sums them into rgb, rows from top on.
  */
 static __global__ void col2im_kernel(const float *products, int top, int rows,
                                      struct image_grad g)
@@ -224,7 +224,7 @@ static __global__ void col2im_kernel(const float *products, int top, int rows,
     }
 }
 
-/* By cuBLAS, so many rows at a time. */
+/* By cuBLAS, in bands of rows. */
 template <class T>
 static void cublas_grad(struct cuda *cu, const T *gy, const T *w_bwd, int c,
                         const struct image_grad &g, struct cuda_arena arena)
@@ -233,7 +233,7 @@ static void cublas_grad(struct cuda *cu, const T *gy, const T *w_bwd, int c,
     float *products;
     int rows;
 
-    arena.end -= 2 * row * sizeof(float); /* a row more on either side */
+    arena.end -= 2 * row * sizeof(float); /* one more row on either side */
     rows = cuda_arena_rows(&arena, row * sizeof(float), g.h);
     products = cuda_arena_alloc<float>(&arena, row * (rows + 2));
     for (int top = 0; top < g.h; top += rows) {

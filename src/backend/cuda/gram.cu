@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gram.cu - Gram matrices: F'F over the pixels of a map, F being pixels x channels, row
- * by row. On tensor cores a block makes a tile of channels by channels over a part of
- * the pixels; elsewhere, and with a guide, cuBLAS makes the matrices of parts laid out.
- * The parts are then added up in double.
+ * gram.cu - Gram matrices F'F over the pixels of a map, where F is pixels x channels,
+ * row-major. On tensor cores a block computes a tile of channels by channels over a
+ * part of the pixels. Otherwise, or with a mask, cuBLAS multiplies packed parts. The
+ * parts are summed in double.
  */
 #include "config.h"
 
@@ -18,15 +18,15 @@ extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
 /* Tiles of S x S channels, and WR x WN warps. */
 template <int S, int WR, int WN> struct square_tile {
     static constexpr int side = S, warps_across = WN, threads = 32 * WR * WN;
-    static constexpr int m = S / WR / 16; /* sixteens of channels down a warp's part */
-    static constexpr int n = S / WN / 8;  /* eights across it: even */
+    static constexpr int m = S / WR / 16; /* rows of a warp, in groups of 16 channels */
+    static constexpr int n = S / WN / 8;  /* its columns, in groups of 8; even */
 };
 using small = square_tile<64, 2, 2>;
 using large = square_tile<128, 2, 4>;
 
-/* How pixels lie in a stage: 8 KiB of values, of the channels of one side of a tile.
- * Rows are apart so that no two lanes that read at once meet in a bank: 8 rows of 16
- * bytes of fp16, and 4 rows of 8 floats. */
+/* Layout of a stage: 8 KiB of pixels, with the channels of one side of a tile. The
+ * pitch avoids bank conflicts: lanes read 8 rows of 16 bytes of fp16, or 4 rows of 8
+ * floats, at once. */
 template <class T, class L> struct stage_layout {
     static constexpr int row_bytes = L::side * (int)sizeof(T); /* bytes of a pixel */
     static constexpr int pixels = 8192 / row_bytes;
@@ -35,7 +35,7 @@ template <class T, class L> struct stage_layout {
     static_assert(SUM_RUN % pixels == 0);
 };
 
-/* Tiles of the upper triangle, one after the other, column by column. */
+/* Number of tiles in the upper triangle, which are ordered by column. */
 static __host__ __device__ int tile_count(int c, int side)
 {
     int n = (c + side - 1) / side;
@@ -44,7 +44,7 @@ static __host__ __device__ int tile_count(int c, int side)
 }
 
 struct tile_coords {
-    int row, column; /* first channels of a tile */
+    int row, column; /* first channels of the tile */
 };
 
 static __device__ struct tile_coords tile_coords_of(int tile, int side)
@@ -56,7 +56,7 @@ static __device__ struct tile_coords tile_coords_of(int tile, int side)
     return {tile * side, column * side};
 }
 
-/* Begin to copy a slice of pixels from first on, and of channels. */
+/* Start copying a slice: pixels from first on, channels from channel on. */
 template <class T, class L>
 static __device__ __forceinline__ void fetch(const struct map_view<T> &k, int first,
                                              int end, int channel, unsigned char *to)
@@ -75,8 +75,8 @@ static __device__ __forceinline__ void fetch(const struct map_view<T> &k, int fi
     }
 }
 
-/* The fragments of 16 channels by 32 bytes of pixels (16 of fp16, 8 of TF32) that begin
- * at from: as the left factor, and, of twice 8 channels, as the right one. */
+/* Load the fragments of 16 channels by 32 bytes of pixels (16 of fp16, 8 of TF32) at
+ * from: as the left operand, or as two right operands of 8 channels. */
 template <int Pitch>
 static __device__ __forceinline__ void load_a(unsigned a[4], const unsigned char *from,
                                               const __half *)
@@ -121,7 +121,7 @@ static __device__ __forceinline__ void load_b(unsigned b[4], const unsigned char
         b[i] = load_float<Pitch>(from, i % 2, i / 2);
 }
 
-/* Add the products of a slice to a warp's part of the tile. */
+/* Add the products of a slice to the warp's sums. */
 template <class T, class L>
 static __device__ __forceinline__ void mma_slice(const unsigned char *left,
                                                  const unsigned char *right,
@@ -162,7 +162,7 @@ static __device__ __forceinline__ void mma_slice(const unsigned char *left,
     }
 }
 
-/* total += d, which is 0 then */
+/* total += d; d = 0 */
 template <class L>
 static __device__ __forceinline__ void flush_accumulators(float total[L::m][L::n][4],
                                                           float d[L::m][L::n][4])
@@ -175,14 +175,14 @@ static __device__ __forceinline__ void flush_accumulators(float total[L::m][L::n
     }
 }
 
-/* A warp's part of a tile of the sums over pixels from first to end. */
+/* Sum the warp's part of a tile over the pixels from first to end. */
 template <class T, class L>
 static __device__ __forceinline__ void mainloop(const struct map_view<T> &k,
                                                 const struct tile_coords &at, int first,
                                                 int end, float total[L::m][L::n][4])
 {
     using S = stage_layout<T, L>;
-    bool diagonal = at.row == at.column; /* both factors are one */
+    bool diagonal = at.row == at.column; /* both operands are the same */
     int stage = tile_count(k.c, L::side) > 1 ? 2 * S::bytes : S::bytes;
     int slices = (end - first + S::pixels - 1) / S::pixels;
     unsigned floor = packed_floor(k.relu, static_cast<const T *>(nullptr));
@@ -204,7 +204,7 @@ static __device__ __forceinline__ void mainloop(const struct map_view<T> &k,
         const unsigned char *from = nst_dynamic_shared + s % STAGES * stage;
 
         ptx::cp_async_wait<STAGES - 2>();
-        __syncthreads(); /* all copies of s are there, and all are done with s - 1 */
+        __syncthreads(); /* s is complete, and all threads are done with s - 1 */
         prefetch(s + STAGES - 1);
         mma_slice<T, L>(from, diagonal ? from : from + S::bytes, floor, d);
         if ((s + 1) % (SUM_RUN / S::pixels) == 0)
@@ -213,7 +213,7 @@ static __device__ __forceinline__ void mainloop(const struct map_view<T> &k,
     flush_accumulators<L>(total, d);
 }
 
-/* out: tiles of each part of length pixels of n, one after the other */
+/* out: all tiles of each part of length of the n pixels, one after the other */
 template <class T, class L>
 __global__ void __launch_bounds__(L::threads)
     gram_kernel(struct map_view<T> k, int n, int length, float *out)
@@ -239,7 +239,7 @@ __global__ void __launch_bounds__(L::threads)
                     make_float2(total[m][j][i], total[m][j][i + 1]);
 }
 
-/* Value i of all tiles goes to its place in c x c, and to what mirrors it. */
+/* Store value i of the tiles in the c x c matrix, and its mirror image. */
 struct store_symmetric {
     int c, side;
     bool add;
@@ -258,8 +258,8 @@ struct store_symmetric {
     }
 };
 
-/* Parts of the pixels: enough to keep 132 processors busy, though not fewer pixels than
- * cost more than they sum; and no more than there is room for. */
+/* The pixels are divided into parts: enough to occupy 132 SMs, as many as fit into the
+ * scratch, and of MIN_PIXELS at least, since smaller parts cost more than they save. */
 #define TARGET_BLOCKS 256
 #define MIN_PIXELS 256
 
@@ -288,8 +288,7 @@ static void tiled_gram(struct cuda *cu, const struct map_view<T> &k, bool add,
                  store_symmetric{k.c, L::side, add});
 }
 
-/* n pixels from first on, laid out one after the other, and the same times the guide.
- */
+/* Pack n pixels from first on into out and, multiplied by the mask, into masked. */
 template <class T>
 __global__ void pack_view_kernel(struct map_view<T> k, int first, int n, T *out,
                                  T *masked)
@@ -305,8 +304,8 @@ __global__ void pack_view_kernel(struct map_view<T> k, int first, int n, T *out,
     }
 }
 
-/* The matrices of n pixels of c values, of which b are as a, times their guide: of each
- * run, and of the rest. Returns how many. */
+/* Gram matrices of n pixels of c values, one for each run of SUM_RUN and one for the
+ * rest; b is a times the mask. Returns their number. */
 template <class T>
 static int batched_grams(struct cuda *cu, int c, int n, const T *a, const T *b,
                          float *out)
@@ -327,14 +326,14 @@ static void cublas_gram(struct cuda *cu, const struct map_view<T> &k, bool add,
 {
     struct cuda_arena arena = cuda_arena(cu);
     int c = k.c, width = k.window.width, height = k.window.height, values = c * c;
-    bool in_place = width == k.w && !k.relu && !k.mask; /* it lies there as wanted */
+    bool in_place = width == k.w && !k.relu && !k.mask; /* no packing needed */
     size_t pixel = (in_place ? 0 : 2 * c * sizeof(T)) +
                    ((size_t)values * sizeof(float) / SUM_RUN + 1);
     T *a, *b;
     float *parts;
     int rows;
 
-    arena.end -= values * sizeof(float); /* the last run may be a short one */
+    arena.end -= values * sizeof(float); /* the last run may be short */
     rows = cuda_arena_rows(&arena, width * pixel, height);
     a = cuda_arena_alloc<T>(&arena, in_place ? 0 : (size_t)rows * width * c);
     b = k.mask ? cuda_arena_alloc<T>(&arena, (size_t)rows * width * c) : a;
@@ -353,8 +352,8 @@ static void cublas_gram(struct cuda *cu, const struct map_view<T> &k, bool add,
     }
 }
 
-/* Large tiles read less, small ones are more: so many pixels times large tiles are
- * enough for large ones. The tests have few. */
+/* Large tiles read less, small ones make more blocks. Large ones are used from this
+ * many pixels times large tiles on; tests lower it. */
 #ifndef GRAM_LARGE
 #define GRAM_LARGE (128 * 1024)
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * graph.cu - work that is the same each time, as a CUDA graph: one call launches all
- * of it, so that small pictures wait for the device and not for the launches.
+ * graph.cu - captures repeated work in a CUDA graph. One call launches all of it, so
+ * that small images are not bound by launch overhead.
  */
 #include "config.h"
 
@@ -14,11 +14,11 @@ extern "C" {
 }
 
 struct nst_graph {
-    cudaGraphExec_t exec; /* NULL: there is none yet */
-    bool warmed_up;       /* the work was done once: all that it wants is loaded */
-    float loss_scale;     /* that the graph has in it */
-    bool grad_pending;    /* as the work leaves it */
-    const char *scratch;  /* as loss_scale */
+    cudaGraphExec_t exec; /* NULL: not captured yet */
+    bool warmed_up;       /* the work ran once, which loads all it needs */
+    float loss_scale;     /* captured in the graph */
+    bool grad_pending;    /* value after the work */
+    const char *scratch;  /* captured, too */
 };
 
 static void destroy_graph(struct cuda *cu, struct nst_graph *p)
@@ -28,7 +28,7 @@ static void destroy_graph(struct cuda *cu, struct nst_graph *p)
     p->exec = NULL;
 }
 
-/* Have the stream note what work asks for. */
+/* Capture the work into a graph. */
 static void capture(struct cuda *cu, struct nst_graph *p, void (*work)(void *ctx),
                     void *ctx)
 {
@@ -62,7 +62,7 @@ void cuda_graph_replay(struct nst_backend *be, struct nst_graph **graph,
         work(ctx);
         return;
     }
-    /* another's tensors may have wanted more scratch */
+    /* other tensors may have grown the scratch */
     if (p->exec &&
         (p->loss_scale != cu->base.loss_scale || p->scratch != cu->current.scratch))
         destroy_graph(cu, p);

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * implicit_gemm.cu - convolutions as products on tensor cores that never lay patches
- * out
- * ("implicit GEMM"; Chetlur et al. 2014, cuDNN), for compute capability 8.0 and later.
+ * implicit_gemm.cu - convolutions on tensor cores without patches in memory ("implicit
+ * GEMM"; Chetlur et al. 2014, cuDNN), for compute capability 8.0 and later.
  *
- * A block makes a tile of rows x 16 pixels by so many channels, a warp 4 rows of it by
- * 32 or 16 channels. It goes through the channels read, SLICE_BYTES bytes at a time: of
- * these, all pixels that the tile's patches touch lie in shared memory once, and a tap
- * is but a place among them. Of the weights there are the three taps of a column, one
- * column after the other. A row of pixels, once in registers, is multiplied by all
- * three: it is in the patches of three rows. While a column is multiplied, what it will
- * be in the next slice is copied.
+ * A block computes a tile of rows x 16 pixels by some channels, a warp 4 of its rows by
+ * 32 or 16 channels. It iterates over the input channels in slices of SLICE_BYTES. The
+ * slice of the tile's pixels with their halo is in shared memory once, where a tap is
+ * an offset. The weights follow one column of three taps after the other. A row of
+ * pixels in registers is multiplied by all three taps, since it belongs to the patches
+ * of three rows. Meanwhile the same column of the next slice is copied.
  *
- * The order of a sum is: slices, columns, channels of half a slice, rows of taps. So it
- * does not depend on the tile.
+ * A sum is ordered by slice, column of taps, half slice, and row of taps. So it does
+ * not depend on the tile.
  *
- * 32 bytes of fp16 are 16 channels, of TF32 eight, which an instruction reads: the same
- * bytes in the same places, and one kernel for both.
+ * 32 bytes are 16 channels of fp16 or 8 of TF32, as one mma reads them: the same bytes
+ * at the same places, so that one kernel serves both.
  */
 #include "config.h"
 
@@ -26,12 +24,12 @@
 
 #include <math.h>
 
-/* What a warp multiplies by: offsets in shared memory of a lane's rows of both. */
+/* Offsets in shared memory of a lane's rows of both operands. */
 struct operands {
     int pixels, weights;
 };
 
-/* In registers: of three rows of pixels, and of a column of weights. */
+/* Operands in registers: three rows of pixels, and a column of weights. */
 template <class L> struct fragments {
     unsigned a[3][4], b[3][L::n][2];
 };
@@ -63,8 +61,8 @@ static __device__ __forceinline__ void load_weights(struct fragments<L> &f, int 
 
 /*
  * Add the products of half a slice and a column of taps to a warp's tile. The first two
- * rows of pixels and of weights are in the fragments; as soon as one has been used, it
- * is loaded with what is next. interleaved(i) is called at each of FETCH_PARTS rows.
+ * rows of pixels and of weights are already in the fragments. A used one is reloaded
+ * from next. interleaved(i) is called at each of FETCH_PARTS rows.
  */
 template <class T, class L, bool RELU, class F>
 static __device__ __forceinline__ void multiply_step(const struct operands &current,
@@ -101,7 +99,7 @@ static __device__ __forceinline__ void multiply_step(const struct operands &curr
     }
 }
 
-/* A lane's rows: of pixels at each column of taps, and of weights. */
+/* Offsets of a lane's rows: of pixels for each column of taps, and of weights. */
 template <class L> struct lane_offsets {
     int pixels[3], weights;
 };
@@ -121,14 +119,14 @@ static __device__ __forceinline__ struct lane_offsets<L> lane_offsets_of() {
     return l;
 }
 
-/* The other half of a slice: swizzled() has these bits by exclusive or. */
+/* The other half of a slice: swizzled() applies these bits by XOR. */
 static __device__ __forceinline__ struct operands
 other_half(const struct operands &o)
 {
     return {o.pixels ^ MMA_BYTES, o.weights ^ MMA_BYTES};
 }
 
-/* The warp's tile of the product of patches and weights. */
+/* Multiply the warp's tile of patches by the weights. */
 template <class T, class L, bool RELU>
 static __device__ __forceinline__ void mainloop(const struct conv_args<T> &p,
                                                 const struct tile_origin &origin,
@@ -137,7 +135,7 @@ static __device__ __forceinline__ void mainloop(const struct conv_args<T> &p,
     struct loader<T> from = loader_of<T, L>(p, origin);
     const struct lane_offsets<L> lane_offsets = lane_offsets_of<L>();
     int slices = (p.cin * (int)sizeof(T) + SLICE_BYTES - 1) / SLICE_BYTES;
-    int pixels = 0, slot = 0; /* in use: of both slices, of the ring */
+    int pixels = 0, slot = 0; /* in use: offset of the slice, stage of the column */
     struct fragments<L> f;
     struct operands current;
 
@@ -166,7 +164,7 @@ static __device__ __forceinline__ void mainloop(const struct conv_args<T> &p,
 
             multiply_step<T, L, RELU>(current, half, f, d, [](int) {});
             ptx::cp_async_wait<1>();
-            __syncthreads(); /* the next column is there, and all left the last */
+            __syncthreads(); /* the next column is complete, the last one free */
             current = {(v == 2 ? L::map_bytes - pixels : pixels) +
                            lane_offsets.pixels[(v + 1) % 3],
                        L::weights_offset + next_slot * L::column_bytes +
@@ -213,11 +211,11 @@ template <class L> static unsigned blocks(int rows, int w, int cout)
 }
 
 /*
- * Cycles of a slice: of products on the processor that has most blocks, or of what all
- * of them read, whichever are more; the latter are in the way of the former, too, so
- * that of tiles as good as each other those are better that read less. A quarter of a
- * processor multiplies 16 pixels, 8 channels and 32 bytes in 6.4 cycles (600 of 990
- * TFLOP/s of an H100), and a processor gets 24 bytes in each (5.5 TB/s of its L2).
+ * Cycles per slice: those of the products on the busiest SM, or of all reads, whichever
+ * are more. Reads also slow down products, so a quarter of them is added: of equal
+ * tiles, the one that reads less wins. A quarter of an SM multiplies 16 pixels, 8
+ * channels and 32 bytes in 6.4 cycles (600 of 990 TFLOP/s of an H100), and an SM reads
+ * 24 bytes per cycle (5.5 TB/s of its L2).
  */
 template <class L> static float cost(const struct cuda *cu, int rows, int w, int cout)
 {
@@ -232,7 +230,7 @@ template <class L> static float cost(const struct cuda *cu, int rows, int w, int
     return fmaxf(products, reads) + reads / 4;
 }
 
-/* Call f with the tile that costs least: the largest such. */
+/* Call f with the cheapest tile, the largest of equal ones. */
 template <class F>
 static void with_tile(const struct cuda *cu, int rows, int w, int cout, F f)
 {
@@ -264,7 +262,7 @@ void cuda_implicit_gemm(struct cuda *cu, const struct conv_args<T> &p,
     });
 }
 
-/* These kernels may have so much shared memory, where the device has it. */
+/* Raise the kernels' limit of shared memory, where the device has that much. */
 template <class L, class... K> static void set_max_shared(struct cuda *cu, K... kernels)
 {
     const auto attribute = cudaFuncAttributeMaxDynamicSharedMemorySize;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lbfgs.cuh - the direction of L-BFGS on the device, between its files.
+ * lbfgs.cuh - the direction of L-BFGS on the device: what its three files share.
  *
- * The two-loop recursion reads a vector after the other and asks for a product each
- * time. But all it asks for follows from the products of the pairs among each other and
- * with g (Byrd, Nocedal and Schnabel 1994). So one pass makes all of these
- * (lbfgs_dots.cu), one warp works out what g, each s and each y have for a share in the
- * direction (lbfgs_coefficients.cu), and a second pass makes it (lbfgs_direction.cu).
+ * The two-loop recursion needs one dot product after the other. All of them follow from
+ * the dot products of the curvature pairs with each other and with g (Byrd, Nocedal and
+ * Schnabel 1994). So one pass computes these (lbfgs_dots.cu), one warp derives the
+ * coefficients of g, each s and each y (lbfgs_coefficients.cu), and a second pass forms
+ * the direction (lbfgs_direction.cu).
  *
- * Sums are made in float over short runs and in double beyond, in an order that n and
- * the number of pairs decide.
+ * Sums are float over short runs and double beyond. Their order depends on n and the
+ * number of pairs alone.
  */
 #ifndef NST_BACKEND_CUDA_LBFGS_CUH
 #define NST_BACKEND_CUDA_LBFGS_CUH
@@ -18,7 +18,7 @@
 
 #define MAX_PAIRS NST_MAX_PAIRS
 
-/* The pairs, the latest first. */
+/* Curvature pairs, the latest first. */
 struct pairs {
     const float *s[MAX_PAIRS], *y[MAX_PAIRS];
     int count;
@@ -27,15 +27,15 @@ struct pairs {
     struct nst_box box;
 };
 
-/* g pushes a variable that sits on a bound outwards: it is held, and no part of any
- * product. */
+/* A variable on a bound is fixed, and no part of any dot product, if the step -g would
+ * leave the box. */
 static __device__ __forceinline__ bool is_free(float x, float g, struct nst_box box)
 {
     return !((x <= box.lower && g > 0) || (x >= box.upper && g < 0));
 }
 
-/* Where a product is among those of count pairs: those of s and y with each other are
- * the two triangles of a matrix of count x count + 1. */
+/* Index of each dot product of count pairs. Those of s and y with each other are the
+ * two triangles of a matrix of count x (count + 1). */
 struct dot_layout {
     int count;
     __host__ __device__ int sy(int i, int j) const
@@ -64,8 +64,8 @@ struct dot_layout {
     }
 };
 
-/* lbfgs_dots.cu: parts[stretch * places.size() + place] is a stretch's part of a
- * product. How many stretches there are: */
+/* lbfgs_dots.cu. parts[slice * layout.size() + index] is a slice's part of a dot
+ * product; cuda_slice_count() is the number of slices. */
 int cuda_slice_count(size_t n, int count);
 void cuda_lbfgs_dots(struct cuda *cu, const struct pairs *p, double *parts);
 void cuda_lbfgs_dots_init(struct cuda *cu);
@@ -74,12 +74,12 @@ void cuda_lbfgs_dots_init(struct cuda *cu);
 struct coefficients_args {
     int count, slices;
     const double *parts;
-    double *dots;        /* the sums of parts */
+    double *dots;        /* parts, summed over the slices */
     float *coefficients; /* of g, of each s, of each y */
     unsigned *done;
     double initial_rms; /* as in struct nst_direction_args */
     size_t n;
-    bool in_shared;       /* the products fit into shared memory */
+    bool in_shared;       /* dots fit into shared memory */
     double yy[MAX_PAIRS]; /* y.y over all variables */
 };
 void cuda_lbfgs_coefficients(struct cuda *cu, struct coefficients_args *a);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lbfgs_coefficients.cu - from the products of L-BFGS's pairs to each vector's share in
- * the direction.
+ * lbfgs_coefficients.cu - the coefficient of each vector in the direction of L-BFGS,
+ * from the dot products of the pairs.
  */
 #include "config.h"
 
@@ -9,13 +9,13 @@
 
 extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
 
-#define MIN_CURVATURE 1e-10 /* below this share of y.y it is noise */
+#define MIN_CURVATURE 1e-10 /* s.y below this fraction of y.y is noise */
 
 enum { BLOCK = 512, WARPS = BLOCK / 32 };
 
-/* What lane l knows of the PER_LANE pairs l, l + 32 ... */
+/* State of lane l, for its PER_LANE pairs l, l + 32 ... */
 template <int PER_LANE> struct recursion {
-    double rho[PER_LANE];   /* 1 / s.y; 0 of a pair that is not used */
+    double rho[PER_LANE];   /* 1 / s.y; 0: the pair is skipped */
     double ratio[PER_LANE]; /* s.y / y.y */
     double alpha[PER_LANE];
     double yq[PER_LANE]; /* y . q */
@@ -40,9 +40,9 @@ static __device__ __forceinline__ void init_recursion(const struct coefficients_
     }
 }
 
-/* The first way, from the latest pair on: q = g - sum alpha_i y_i, of which alpha_i is
- * s_i . q / s_i . y_i when i's turn comes. Lanes without a pair do what the last pair's
- * does, and no branch waits. */
+/* First loop, latest pair first: q = g - sum alpha_i y_i, where alpha_i is (s_i . q)
+ * / (s_i . y_i) at step i. Lanes without a pair repeat the last one, to avoid
+ * branches. */
 template <int PER_LANE>
 static __device__ __forceinline__ void first_loop(struct dot_layout layout,
                                                   const double *v,
@@ -65,8 +65,8 @@ static __device__ __forceinline__ void first_loop(struct dot_layout layout,
         }
 }
 
-/* The way back: d = gamma q + sum c_i s_i, where c_i = alpha_i - y_i . d / s_i . y_i
- * when i's turn comes. alpha becomes c. */
+/* Second loop, oldest pair first: d = gamma q + sum c_i s_i, where c_i is alpha_i -
+ * (y_i . d) / (s_i . y_i) at step i. alpha becomes c. */
 template <int PER_LANE>
 static __device__ __forceinline__ void second_loop(struct dot_layout layout,
                                                    const double *v, double gamma,
@@ -91,7 +91,7 @@ static __device__ __forceinline__ void second_loop(struct dot_layout layout,
         }
 }
 
-/* s.y / y.y of the latest pair that is used. */
+/* s.y / y.y of the latest pair that is not skipped; 1 if there is none. */
 template <int PER_LANE>
 static __device__ __forceinline__ double gamma_of(const struct recursion<PER_LANE> &r)
 {
@@ -108,7 +108,7 @@ static __device__ __forceinline__ double gamma_of(const struct recursion<PER_LAN
     return gamma > 0 ? gamma : 1;
 }
 
-/* One warp, from all products. The direction is -d. */
+/* Run by one warp; v has all dot products. The direction is -d. */
 template <int PER_LANE>
 static __device__ void two_loop_recursion(const struct coefficients_args &a,
                                           const double *v)
@@ -134,7 +134,7 @@ static __device__ void two_loop_recursion(const struct coefficients_args &a,
         a.coefficients[0] = (float)-gamma;
 }
 
-/* Without pairs. */
+/* Coefficient of g without pairs. */
 static __device__ float steepest_descent_coefficient(const struct coefficients_args &a,
                                                      double gg)
 {
@@ -145,7 +145,7 @@ static __device__ float steepest_descent_coefficient(const struct coefficients_a
     return length > 0 ? (float)(-a.initial_rms / length) : 0;
 }
 
-/* The sums of 32 products' parts: each warp adds up some of the stretches. */
+/* Sum the parts of 32 dot products; each warp adds some of the slices. */
 static __device__ __forceinline__ void reduce_slices(const struct coefficients_args &a,
                                                      int size)
 {
@@ -168,8 +168,8 @@ static __device__ __forceinline__ void reduce_slices(const struct coefficients_a
     a.dots[index] = sum;
 }
 
-/* The last block makes the shares. Meanwhile direction_kernel() reads the vectors,
- * which dots_kernel() has read, so that they are what they will be. */
+/* The last block computes the coefficients. Meanwhile direction_kernel() may read the
+ * vectors: they are final, since dots_kernel(), which reads them, is done. */
 static __global__ void __launch_bounds__(BLOCK)
     coefficients_kernel(struct coefficients_args a)
 {
@@ -196,7 +196,7 @@ static __global__ void __launch_bounds__(BLOCK)
                                                   a.in_shared ? shared_dots : a.dots);
 }
 
-/* What a block has of shared memory beside the products, rounded up. */
+/* Static shared memory of a block, rounded up. */
 #define STATIC_SHARED 8192
 
 void cuda_lbfgs_coefficients(struct cuda *cu, struct coefficients_args *a)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lbfgs_direction.cu - the direction of L-BFGS: its vectors' sum, cut off at the box,
- * and the first point to try.
+ * lbfgs_direction.cu - the direction of L-BFGS: combines its vectors, projects the
+ * result onto the box, and gives the first point to try.
  */
 #include "config.h"
 
 #include "backend/cuda/lbfgs.cuh"
 
-/* Pairs whose elements are on their way at once, and the blocks that fit on a
- * processor with registers for these. */
+/* Pairs loaded at once, and the blocks per SM that this leaves registers for. */
 enum { BATCH_PAIRS = 10, BLOCKS_PER_SM = 3, MAX_BLOCKS = 132 * BLOCKS_PER_SM };
 
 static __device__ __forceinline__ void axpy4(float4 *to, float coefficient, float4 v)
@@ -24,7 +23,7 @@ struct batch {
     float4 s[BATCH_PAIRS], y[BATCH_PAIRS];
 };
 
-/* Those of the pairs from first on, at i. */
+/* Load the elements from i on of the pairs from first on. */
 static __device__ __forceinline__ void load_batch(const struct pairs &p, size_t i,
                                                   size_t n, int first, struct batch *b)
 {
@@ -48,7 +47,8 @@ static __device__ __forceinline__ void add_batch(const struct batch &b, int firs
         }
 }
 
-/* One variable: d within the box, and how far it goes. */
+/* One variable: returns d clipped to the box, and lowers *max_step to the step that
+ * reaches the bound. */
 static __device__ __forceinline__ float project(float x, float g, float d,
                                                 struct nst_box box, float *trial,
                                                 float *max_step)
@@ -63,9 +63,8 @@ static __device__ __forceinline__ float project(float x, float g, float d,
     return d;
 }
 
-/* Four variables at i, whose first pairs are there; n is past these, or what there is.
- * The trial may be a vector that is read: an element of all is, before it is written.
- */
+/* Four variables from i on, before n; b has their first pairs. trial may be one of the
+ * inputs: an element is read from all of them before it is written. */
 static __device__ __forceinline__ void direction4(const struct pairs &p, size_t i,
                                                   size_t n, const float *coefficient,
                                                   struct batch *b, float *to,
@@ -93,7 +92,7 @@ static __device__ __forceinline__ void direction4(const struct pairs &p, size_t 
     combine(t, -(double)max_step, dot4(d, g), 0);
 }
 
-/* The first pairs of a thread's first variables come before the shares are there: see
+/* A thread loads its first pairs before the coefficients are complete: see
  * coefficients_kernel(). */
 static __global__ void __launch_bounds__(REDUCE_BLOCK, BLOCKS_PER_SM)
     direction_kernel(struct pairs p, const float *coefficients, float *to, float *trial,
@@ -129,7 +128,7 @@ void cuda_direction_init(struct cuda *cu)
     cuda_lbfgs_coefficients_init(cu);
 }
 
-/* Parts, their sums, and shares, one after the other. */
+/* Workspace: parts, their sums, and the coefficients. */
 size_t cuda_direction_bytes(size_t n, int pairs)
 {
     size_t max = 0;

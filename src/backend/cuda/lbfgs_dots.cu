@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lbfgs_dots.cu - the products of L-BFGS's pairs among each other and with g.
+ * lbfgs_dots.cu - dot products of the L-BFGS pairs with each other and with g.
  *
- * Products are made tile by tile, each by one warp: of GROUP older pairs, of which it
- * takes both s and y, with the y of GROUP pairs as late or later. A block has the tiles
- * of BLOCK_GROUPS x BLOCK_GROUPS groups. Lanes take the elements, two at a time, from
- * shared memory, where a chunk of all vectors is multiplied while the next ones come.
- * The memory is what this waits for: 20 pairs are 41 vectors and 461 products, and so
- * 22 multiplications for each float read, of which an H100 makes twice as many.
+ * A warp computes a tile: s and y of GROUP older pairs times y of GROUP pairs that are
+ * as late or later. A block has the tiles of BLOCK_GROUPS x BLOCK_GROUPS groups. Lanes
+ * read two elements at a time from shared memory, where one chunk of all vectors is
+ * multiplied while the next ones are copied. The kernel is bound by memory: 20 pairs
+ * are 41 vectors and 461 dot products, so 22 floating-point operations for each float
+ * read, and an H100 can do more.
  */
 #include "config.h"
 
@@ -19,18 +19,17 @@ enum {
     GROUP = 5,
     BLOCK_GROUPS = 4,
     BLOCK_PAIRS = GROUP * BLOCK_GROUPS,
-    SLICE_ALIGNMENT = 128, /* elements that stretches are multiples of */
-    RUN = 1536,            /* elements whose products are added up as floats */
+    SLICE_ALIGNMENT = 128, /* elements; slices are multiples of it */
+    RUN = 1536,            /* elements whose products are summed in float */
     ACROSS = GROUP * GROUP,
     TRIANGLE = GROUP * (GROUP + 1) / 2,
-    SUMS = 2 * ACROSS /* of a tile, at most */
+    SUMS = 2 * ACROSS /* at most, per tile */
 };
 static_assert(2 * TRIANGLE + 2 * GROUP + 1 <= SUMS, "room for those with g");
 static_assert(SUMS <= 64 && SUMS % 2 == 0, "two for each lane");
 
-/* The rows of shared memory: s of the older pairs, their y, y of the later ones unless
- * these are the same, g and x. STAGES: chunks in shared memory. One where the device
- * copies through registers. */
+/* Rows of shared memory: s of the older pairs, their y, y of the later pairs unless
+ * these are the same, g and x. STAGES: chunks there, 1 without cp.async. */
 template <bool SAME, int STAGES_> struct kernel_shape {
     enum {
         STAGES = STAGES_,
@@ -45,7 +44,7 @@ template <bool SAME, int STAGES_> struct kernel_shape {
         G = LATER + BLOCK_PAIRS,
         X = G + 1,
         ROWS = X + 1,
-        LANES = CHUNK / 4,         /* that bring a row */
+        LANES = CHUNK / 4,         /* that load one row */
         AT_ONCE = THREADS / LANES, /* rows */
         BYTES = STAGES * ROWS * CHUNK * (int)sizeof(float)
     };
@@ -53,10 +52,10 @@ template <bool SAME, int STAGES_> struct kernel_shape {
                   "whole chunks");
 };
 
-/* What a warp works on. */
+/* A warp's tile. */
 struct task {
-    int older, later;             /* the first of the block's pairs */
-    int older_group, later_group; /* of this warp's tile in these */
+    int older, later;             /* first pairs of the block */
+    int older_group, later_group; /* the warp's groups of these */
     bool diagonal, idle;
 };
 
@@ -84,8 +83,7 @@ template <class L> static __device__ __forceinline__ struct task warp_task(int c
     return t;
 }
 
-/* The vector of a row of shared memory. Where there is none, any: it is in no product
- * that is kept. */
+/* Vector of a row of shared memory. Unused rows get g, in products that are dropped. */
 template <class L>
 static __device__ __forceinline__ const float *vector_of(const struct pairs &p,
                                                          const struct task &task,
@@ -102,7 +100,7 @@ static __device__ __forceinline__ const float *vector_of(const struct pairs &p,
     return row < L::Y ? p.s[pair] : p.y[pair];
 }
 
-/* Bring a chunk, at i, of all vectors. */
+/* Load a chunk of all vectors, from i on. */
 template <class L>
 static __device__ __forceinline__ void load_chunk(const float *const *vectors,
                                                   float *rows, size_t i, size_t n)
@@ -124,7 +122,7 @@ static __device__ __forceinline__ void load_chunk(const float *const *vectors,
     }
 }
 
-/* Two elements of which those that are held are 0. */
+/* Two elements; those of fixed variables become 0. */
 static __device__ __forceinline__ float2 masked(float2 v, bool x, bool y)
 {
     return make_float2(x ? v.x : 0, y ? v.y : 0);
@@ -136,9 +134,9 @@ static __device__ __forceinline__ void add_dot(float *sum, float2 a, float2 b)
     *sum += a.y * b.y;
 }
 
-/* A tile's products of two elements of each lane, of which free_x and free_y say
- * whether they are free. On the diagonal only those of pairs with later ones, those
- * with g, and g.g. */
+/* Add the products of two elements of each lane; free_x and free_y say whether they are
+ * free. A diagonal tile has only products with pairs as late or later, those with g,
+ * and g.g. */
 template <bool DIAGONAL, int PITCH>
 static __device__ __forceinline__ void add_tile_dots(const float2 *s, const float2 *y,
                                                      const float2 *later, float2 g,
@@ -174,7 +172,7 @@ static __device__ __forceinline__ void add_tile_dots(const float2 *s, const floa
         add_dot(&sums[2 * TRIANGLE + 2 * GROUP], g, g);
 }
 
-/* The tile's products of a chunk. */
+/* Add the tile's products of a chunk. */
 template <class L>
 static __device__ __forceinline__ void add_chunk_dots(const struct pairs &p,
                                                       const struct task &task,
@@ -206,8 +204,8 @@ static __device__ __forceinline__ void add_chunk_dots(const struct pairs &p,
     }
 }
 
-/* Halves of the lanes give each other halves of 2 HALF sums, until lane l has all of
- * those numbered 2 l and 2 l + 1. */
+/* Reduce-scatter over the lanes: halves of them exchange halves of 2 HALF sums, until
+ * lane l has the totals of sums 2 l and 2 l + 1. */
 template <int HALF, int N>
 static __device__ __forceinline__ void warp_reduce_scatter(float (&v)[N], int lane)
 {
@@ -223,7 +221,7 @@ static __device__ __forceinline__ void warp_reduce_scatter(float (&v)[N], int la
         warp_reduce_scatter<HALF / 2>(v, lane);
 }
 
-/* Add the lanes' sums to the warp's totals, and begin again. */
+/* Add the lanes' sums to the warp's totals, and clear them. */
 static __device__ __forceinline__ void flush_sums(float (&sums)[SUMS], double *totals)
 {
     int lane = (int)threadIdx.x % 32;
@@ -242,7 +240,7 @@ static __device__ __forceinline__ void flush_sums(float (&sums)[SUMS], double *t
         sums[k] = 0;
 }
 
-/* Where the k-th sum of the tile of these groups goes; -1 for none. */
+/* Index of the k-th sum of the tile of these groups; -1: unused. */
 static __device__ int dot_index(struct dot_layout to, bool diagonal, int older,
                                 int later, int k)
 {
@@ -274,7 +272,7 @@ static __device__ int dot_index(struct dot_layout to, bool diagonal, int older,
     return kind == 0 ? to.sy(i, j) : to.yy(i, j);
 }
 
-/* The stretch's part of each of the warp's products. */
+/* Store the slice's part of each of the warp's dot products. */
 static __device__ __forceinline__ void store_totals(const struct task &task, int count,
                                                     const double *totals, double *parts)
 {
@@ -290,7 +288,7 @@ static __device__ __forceinline__ void store_totals(const struct task &task, int
     }
 }
 
-/* blockIdx.x: a stretch of the vectors. blockIdx.y: which blocks of pairs. */
+/* blockIdx.x: slice of the vectors. blockIdx.y: block of pairs. */
 template <bool SAME, int STAGES>
 static __global__ void __launch_bounds__(kernel_shape<SAME, STAGES>::THREADS,
                                          SAME ? 2 : 1)
@@ -342,13 +340,12 @@ static __global__ void __launch_bounds__(kernel_shape<SAME, STAGES>::THREADS,
     store_totals(task, p.count, totals[warp], parts);
 }
 
-/* How many blocks there are at most: an H100 has two on each of its 132 processors. The
- * tests have fewer. */
+/* The most blocks: two on each of the 132 SMs of an H100. Tests lower it. */
 #ifndef MAX_SLICES
 #define MAX_SLICES 264
 #endif
 
-/* Blocks of pairs, and the blocks of different ones. */
+/* Number of blocks of pairs, and of combinations of two different ones. */
 static int diagonal_blocks(int count)
 {
     return count > 0 ? (count + BLOCK_PAIRS - 1) / BLOCK_PAIRS : 1;
@@ -359,7 +356,7 @@ static int off_diagonal_blocks(int count)
     return diagonal_blocks(count) * (diagonal_blocks(count) - 1) / 2;
 }
 
-/* The elements of a stretch. */
+/* Elements of a slice. */
 static size_t slice_length(size_t n, int count)
 {
     int blocks = diagonal_blocks(count), off_diagonal = off_diagonal_blocks(count);
@@ -387,7 +384,7 @@ static void launch(struct cuda *cu, const struct pairs *p, int blocks, double *p
                     L::THREADS, L::BYTES, *p, slice_length(p->n, p->count), parts);
 }
 
-#define STAGES 4 /* where cp.async brings them: two blocks of them on an H100 */
+#define STAGES 4 /* with cp.async; two blocks then fit on an SM of an H100 */
 
 template <int N>
 static void launch_all(struct cuda *cu, const struct pairs *p, double *parts)

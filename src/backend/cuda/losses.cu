@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * losses.cu - the losses' last steps, when the sums over pixels are made, and what
- * looks at pixels alone. Each block makes its part of a sum, and one thread adds up the
- * parts in order.
+ * losses.cu - the last steps of the losses, after the sums over pixels, and the losses
+ * on the image alone. Each block computes a part of a sum, and one block adds up the
+ * parts in a fixed order.
  */
 #include "config.h"
 
@@ -10,7 +10,7 @@
 
 #define MAX_PARTS 512
 
-/* Add up a value of each thread of a block; thread 0 gets the sum. */
+/* Sum v over a block; thread 0 gets the result. */
 static __device__ double block_sum(double v)
 {
     __shared__ double partial[CUDA_BLOCK];
@@ -35,7 +35,7 @@ static __global__ void reduce_parts_kernel(const double *parts, int count, doubl
         *sum = v;
 }
 
-/* As many blocks as n items want, each of which gives a part; then their sum. */
+/* Run kernel over n items, a part per block, and set *sum to the sum of the parts. */
 template <class... P, class... A>
 static void reduce(struct cuda *cu, double *sum, size_t n, void (*kernel)(P...),
                    A... args)
@@ -80,7 +80,7 @@ void cuda_gram_loss(struct nst_backend *be, int channels, const double *products
     cuda_side_end(cu);
 }
 
-/* As nst_host_moment_loss(). */
+/* See nst_host_moment_loss(). */
 static __global__ void moment_loss_kernel(struct nst_layer_moments m, double factor,
                                           float *derivative, float *offset,
                                           size_t channels, double *parts)

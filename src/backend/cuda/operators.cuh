@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * operators.cuh - the operators of struct nst_backend_ops on the device, for maps of T:
- * float or __half. What each means is said there.
+ * operators.cuh - the CUDA operators of struct nst_backend_ops, which documents them.
+ * T, the type of the maps' values, is float or __half.
  */
 #ifndef NST_BACKEND_CUDA_OPERATORS_CUH
 #define NST_BACKEND_CUDA_OPERATORS_CUH
@@ -27,7 +27,7 @@ void cuda_tensor_free(struct nst_backend *be, struct nst_tensor *t);
 template <class T>
 size_t cuda_tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
                          size_t *scratch);
-/* n values, as a ReLU leaves them if clip */
+/* Copy n values, through a ReLU if apply_relu. */
 template <class T>
 void cuda_copy_map(struct cuda *cu, const T *from, bool apply_relu, T *to, size_t n);
 template <class T>
@@ -59,7 +59,7 @@ void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
 template <class T>
 void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                     const struct nst_tensor *gy, const struct nst_backward_step *step);
-/* What of a matrix depends on it alone: halves, where they are multiplied. */
+/* In fp16, a matrix has a copy in halves behind it, which cuda_matrix_pack() makes. */
 template <class T> size_t cuda_matrix_bytes(const struct nst_backend *be, int channels);
 template <class T>
 void cuda_matrix_pack(struct nst_backend *be, int channels, float *derivative);

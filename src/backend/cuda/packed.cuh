@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * packed.cuh - values as tensor cores and wide copies have them: a word is two of fp16
- * or one float, and 16 bytes are copied at once. kind says which, and is not looked at.
+ * packed.cuh - operands of tensor cores and of wide copies. A word is two fp16 values
+ * or one float; 16 bytes are copied at once. The argument tag selects the overload.
  */
 #ifndef NST_BACKEND_CUDA_PACKED_CUH
 #define NST_BACKEND_CUDA_PACKED_CUH
 
 #include "backend/cuda/device.cuh"
 
-/* d (16 x 8) += a b, of 32 bytes of k: 16 of fp16, 8 of TF32 */
+/* d (16 x 8) += a b, where k spans 32 bytes: 16 values of fp16, 8 of TF32 */
 static __device__ __forceinline__ void packed_mma(float d[4], const unsigned a[4],
                                                   const unsigned b[2],
                                                   const __half *tag)
@@ -24,15 +24,14 @@ static __device__ __forceinline__ void packed_mma(float d[4], const unsigned a[4
 }
 
 /*
- * What a word is made before it is multiplied: rounded, and perhaps what a ReLU leaves
- * of it. The NaN that a GPU makes should stay one, so that a loss shows it, and of fp16
- * it does. Of floats that takes a minimum besides, for which the convolutions have room
- * (packed_operand()); the loops of joins would have a fifth to a third more
- * instructions, those of Gram matrices a sixth. There it becomes 0, or minus infinity
- * in a Gram matrix of which nothing is clipped.
+ * Operands are rounded before the multiplication, optionally through a ReLU. A NaN
+ * should stay a NaN, so that the loss shows it. In fp16 it does. Floats need another
+ * minimum for that, which the convolutions can afford (packed_operand()). Backward
+ * steps would take a fifth to a third more instructions, Gram matrices a sixth. There a
+ * NaN becomes 0, or minus infinity in a Gram matrix without ReLU.
  */
 
-/* What the instruction takes of a float are its upper 19 bits: so to the nearest. */
+/* mma reads the upper 19 bits of a float: round to nearest before. */
 static __device__ __forceinline__ unsigned packed_round(unsigned v, const __half *tag)
 {
     (void)tag;
@@ -44,8 +43,8 @@ static __device__ __forceinline__ unsigned packed_round(unsigned v, const float 
     return v + 0x1000u;
 }
 
-/* Rounded, and what a ReLU leaves if so. The NaN that the device makes is 0x7fffffff,
- * and would overflow. */
+/* Round, optionally through a ReLU. The device's NaN is 0x7fffffff: capped, so that
+ * rounding does not overflow. */
 template <bool RELU>
 static __device__ __forceinline__ unsigned packed_operand(unsigned v, const __half *tag)
 {
@@ -61,7 +60,7 @@ static __device__ __forceinline__ unsigned packed_operand(unsigned v, const floa
     return (unsigned)((RELU ? max(bits, 0) : bits) + 0x1000);
 }
 
-/* What a ReLU leaves: negative values have the sign bit. */
+/* ReLU: clear the values whose sign bit is set. */
 static __device__ __forceinline__ unsigned packed_relu(unsigned v, const __half *tag)
 {
     unsigned negative = (v >> 15 & 0x00010001u) * 0xffffu;
@@ -75,7 +74,7 @@ static __device__ __forceinline__ unsigned packed_relu(unsigned v, const float *
     return v & ~(0u - (v >> 31));
 }
 
-/* The least values that there are, or 0: with packed_max() of it, a ReLU or nothing. */
+/* Lower bound for packed_max(): 0 gives a ReLU, minus infinity changes nothing. */
 static __device__ __forceinline__ unsigned packed_floor(bool apply_relu,
                                                         const __half *tag)
 {
@@ -101,7 +100,7 @@ static __device__ __forceinline__ unsigned packed_max(unsigned v, unsigned floor
     return __float_as_uint(fmaxf(__uint_as_float(v), __uint_as_float(floor)));
 }
 
-/* 16 bytes of values; where they lie is a multiple of 16. */
+/* Load 16 bytes of values from an address aligned to 16 bytes. */
 template <class T> static __device__ __forceinline__ uint4 load16(const T *from)
 {
     return *reinterpret_cast<const uint4 *>(from);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ptx.cuh - the instructions of compute capability 8.0 that C++ has no word for: copies
- * past the registers, and products on the tensor cores. PTX ISA, "cp.async", "ldmatrix"
- * and "mma"; the tests have an emulation of the same name, so nothing else may be here.
- * Below 8.0 nobody calls them.
+ * ptx.cuh - instructions of compute capability 8.0 without a C++ equivalent:
+ * asynchronous copies and tensor-core products (PTX ISA, "cp.async", "ldmatrix",
+ * "mma"). Below 8.0 they are never used, and trap. The tests replace this file by an
+ * emulation, so nothing else may be here.
  */
 #ifndef NST_BACKEND_CUDA_PTX_CUH
 #define NST_BACKEND_CUDA_PTX_CUH
@@ -17,9 +17,9 @@
 namespace ptx
 {
 
-/* From 9.0 on, for kernels of cuda_launch_pdl(), before they read anything but weights:
- * what was launched before this one is done. (Not to bring in the next one meanwhile:
- * its blocks would wait where what goes aside could work.) */
+/* From 9.0 on: wait until the kernel launched before this one is done. Kernels of
+ * cuda_launch_pdl() call this before they read anything but weights. (The next kernel
+ * cannot start early: its blocks would wait where side-stream work could run.) */
 static __device__ __forceinline__ void griddep_wait()
 {
 #if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 900
@@ -27,8 +27,8 @@ static __device__ __forceinline__ void griddep_wait()
 #endif
 }
 
-/* The same, but the next kernel is brought in when what was launched before this one is
- * done: it may read that before it begins itself. */
+/* The same, but afterwards the next kernel may start. Before its own wait that one may
+ * read what was complete before this kernel. */
 static __device__ __forceinline__ void griddep_wait_and_launch()
 {
 #if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 900
@@ -43,8 +43,8 @@ static __device__ __forceinline__ unsigned shared_address(const void *shared)
     return (unsigned)__cvta_generic_to_shared(shared);
 }
 
-/* 16 bytes, aligned so, from global to shared memory; zeros if not valid. Nothing at
- * all if not wanted, and no branch. */
+/* Copy 16 bytes, aligned to 16, from global to shared memory; zeros if not valid. If
+ * not enabled, nothing happens (a predicate, no branch). */
 static __device__ __forceinline__ void cp_async16(void *shared, const void *global,
                                                   bool valid, bool enabled = true)
 {
@@ -58,26 +58,26 @@ static __device__ __forceinline__ void cp_async16(void *shared, const void *glob
             : "memory");
 }
 
-/* The copies since the last commit are a group. */
+/* The copies since the last commit form a group. */
 static __device__ __forceinline__ void cp_async_commit()
 {
     NST_PTX("cp.async.commit_group;" ::: "memory");
 }
 
-/* All groups but the N latest have arrived, as this thread sees it. */
+/* Wait for all groups of this thread but the N latest. */
 template <int N> static __device__ __forceinline__ void cp_async_wait()
 {
     NST_PTX("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
-/* What is there will be read soon: 128 bytes into the second cache. */
+/* Prefetch 128 bytes into the L2 cache. */
 static __device__ __forceinline__ void prefetch([[maybe_unused]] const void *global)
 {
     NST_PTX("prefetch.global.L2 [%0];" ::"l"(global));
 }
 
-/* Four matrices of 8 rows of 16 bytes; lane l gives the address of row l % 8 of matrix
- * l / 8, and gets bytes 4 (l % 4) on of row l / 4 of each. */
+/* Load four matrices of 8 rows of 16 bytes. Lane l passes the address of row l % 8 of
+ * matrix l / 8, and gets four bytes of row l / 4 of each, from 4 (l % 4) on. */
 static __device__ __forceinline__ void ldmatrix_x4(unsigned r[4], const void *row)
 {
     [[maybe_unused]] unsigned from = shared_address(row);
@@ -88,8 +88,8 @@ static __device__ __forceinline__ void ldmatrix_x4(unsigned r[4], const void *ro
             : "memory");
 }
 
-/* The same, but lane l gets bytes 2 (l / 4) on of rows 2 (l % 4) and the next of each:
- * matrices of 16 bits turned over. */
+/* The same, transposed as matrices of 16-bit elements: lane l gets element l / 4 of
+ * rows 2 (l % 4) and 2 (l % 4) + 1 of each. */
 static __device__ __forceinline__ void ldmatrix_x4_trans(unsigned r[4], const void *row)
 {
     [[maybe_unused]] unsigned from = shared_address(row);
@@ -120,7 +120,7 @@ static __device__ __forceinline__ void mma_tf32(float d[4], const unsigned a[4],
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-/* The larger of each of two halves; a NaN stays one. */
+/* The larger of each of two halves; NaN propagates. */
 static __device__ __forceinline__ unsigned max_f16x2(unsigned a, unsigned b)
 {
     unsigned r = a;
@@ -129,8 +129,7 @@ static __device__ __forceinline__ unsigned max_f16x2(unsigned a, unsigned b)
     return r;
 }
 
-/* Two values as halves, the first in the lower bits; too large a one becomes the
- * largest, a NaN stays one. */
+/* Convert to halves, the first in the lower bits. They saturate; a NaN stays a NaN. */
 static __device__ __forceinline__ unsigned pack_f16x2(float low, float high)
 {
     unsigned r = 0;
@@ -139,7 +138,7 @@ static __device__ __forceinline__ unsigned pack_f16x2(float low, float high)
     return r;
 }
 
-/* The nearest TF32 value: 10 bits of mantissa. */
+/* Round to the nearest TF32 value: 10 bits of mantissa. */
 static __device__ __forceinline__ unsigned to_tf32(float v)
 {
     unsigned r = __float_as_uint(v);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reduction.cu - sums over the pixels of a map: of its channels, and of the squares of
- * what it differs by from another.
+ * reduction.cu - sums over the pixels of a map: of its channels, and of its squared
+ * difference from another map.
  */
 #include "config.h"
 
@@ -11,8 +11,8 @@
 
 #include <type_traits>
 
-/* A block makes the sums of 32 channels of SUM_RUN pixels of a cut of n; a warp of
- * every eighth of them. */
+/* A block sums 32 channels of SUM_RUN of n pixels; a warp takes every eighth of
+ * these. */
 template <class T>
 __global__ void __launch_bounds__(CUDA_BLOCK)
     channel_sums_kernel(struct map_view<T> k, int n, double *parts)
@@ -58,7 +58,7 @@ void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
     cuda_side_wait_main(cu);
 }
 
-/* The sum over a block's threads, for each of them. */
+/* Sum v over a block; all threads get the result. */
 static __device__ double block_sum(double v)
 {
     __shared__ double partial[CUDA_BLOCK / 32];
@@ -74,15 +74,15 @@ static __device__ double block_sum(double v)
     return v;
 }
 
-/* Two maps side by side: rows of so many values, and from one to the next. */
+/* Windows of two maps: rows of length values, pitch apart. */
 template <class T> struct map_pair {
     const T *f, *t;
     int rows;
     size_t length, pitch;
-    bool relu; /* of f */
+    bool relu; /* apply a ReLU to f */
 };
 
-/* What is read at once: 16 bytes or, where they do not lie so, a value. */
+/* Unit of loads: 16 bytes, or one value if these would not be aligned. */
 template <class T, bool Wide> struct vec {
     using raw = std::conditional_t<Wide, uint4, T>;
     static constexpr int n = Wide ? 16 / (int)sizeof(T) : 1;
@@ -103,7 +103,7 @@ template <class T, bool Wide> struct vec {
     }
 };
 
-/* (f - t)^2, in float over a piece of each */
+/* sum of (f - t)^2 over one unit, in float */
 template <class T, bool Wide>
 static __device__ __forceinline__ float squared_difference(
     const typename vec<T, Wide>::raw &f, const typename vec<T, Wide>::raw &t,
@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(CUDA_BLOCK)
         const T *f = p.f + row * p.pitch, *t = p.t + row * p.pitch;
         size_t i = cuda_grid_index() * P::n;
 
-        for (; i + 3 * step < p.length; i += 4 * step) { /* loads of all at once */
+        for (; i + 3 * step < p.length; i += 4 * step) { /* all loads at once */
             typename P::raw a[4], b[4];
 
 #pragma unroll
@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(CUDA_BLOCK)
         parts[blockIdx.y * gridDim.x + blockIdx.x] = sum;
 }
 
-/* One block: *sum becomes the sum of count parts, or it is added. */
+/* One block: set *sum to the sum of count parts, or add it. */
 static __global__ void __launch_bounds__(CUDA_BLOCK)
     reduce_errors_kernel(const double *parts, int count, bool add, double *sum)
 {
@@ -170,7 +170,7 @@ static __global__ void __launch_bounds__(CUDA_BLOCK)
         *sum = add ? *sum + v : v;
 }
 
-/* Side by side; of whole rows, all of them are one. */
+/* Rows that span the whole map are joined into one. */
 template <class T>
 static struct map_pair<T> map_pair_of(const struct map_view<T> &k,
                                       const struct nst_tensor *t) {
@@ -194,7 +194,7 @@ static void squared_error(struct cuda *cu, const struct map_pair<T> &p, bool add
 {
     struct cuda_arena arena = cuda_arena(cu);
     double *parts = cuda_arena_alloc<double>(&arena, ERROR_BLOCKS);
-    size_t block = (size_t)CUDA_BLOCK * 4 * vec<T, Wide>::n; /* reads of all at once */
+    size_t block = (size_t)CUDA_BLOCK * 4 * vec<T, Wide>::n; /* 4 loads per thread */
     size_t across = (p.length + block - 1) / block;
     dim3 grid((unsigned)(across < ERROR_BLOCKS ? across : ERROR_BLOCKS));
 

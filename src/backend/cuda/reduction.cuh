@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reduction.cuh - sums over the pixels of a map: in float over so many of them, and in
- * double beyond, so that large maps lose nothing. Their order is the shape's.
+ * reduction.cuh - sums over the pixels of a map: float over SUM_RUN pixels and double
+ * beyond, so that large maps lose no precision. Their order depends on the shape alone.
  */
 #ifndef NST_BACKEND_CUDA_REDUCTION_CUH
 #define NST_BACKEND_CUDA_REDUCTION_CUH
 
 #include "backend/cuda/device.cuh"
 
-/* Pixels whose products are summed in float; the tests have few. */
+/* Pixels whose products are summed in float; tests lower it. */
 #ifndef SUM_RUN
 #define SUM_RUN 1024
 #endif
 
-/* Part of a map h x w x c. */
+/* A window of a map h x w x c. */
 template <class T> struct map_view {
     const T *f;
     int c, w;
     struct nst_window window;
-    bool relu;         /* what its ReLU leaves */
+    bool relu;         /* read through a ReLU */
     const float *mask; /* h x w, on the device; or NULL */
 };
 
@@ -28,7 +28,7 @@ static struct map_view<T> map_view_of(const struct nst_tensor *f, bool apply_rel
     return {tensor_data<T>(f), f->shape.c, f->shape.w, window, apply_relu, mask};
 }
 
-/* Where pixel i of the window is. */
+/* Index in the map of pixel i of the window. */
 template <class T>
 static __device__ __forceinline__ size_t pixel_index(const struct map_view<T> &k, int i)
 {
@@ -41,8 +41,8 @@ static __device__ __forceinline__ size_t pixel_index(const struct map_view<T> &k
     return (size_t)row * k.w + column;
 }
 
-/* The sums of count parts of n values each: split warps share those of 32 values.
- * add(sums, i, v) says where value i goes. */
+/* Sum count parts of n values each; split warps share the parts of 32 values. add(sums,
+ * i, v) stores the sum v of value i. */
 template <class F, class Add>
 __global__ void __launch_bounds__(CUDA_BLOCK)
     reduce_parts_kernel(const F *parts, int count, int n, int split, double *sums,
@@ -80,7 +80,7 @@ static void reduce_parts(struct cuda *cu, const F *parts, int count, int n,
                 parts, count, n, split, sums, add);
 }
 
-/* Value i goes to place i, or is added to what is there. */
+/* Store the sum at index i, or add it there. */
 struct add_in_order {
     bool add;
 

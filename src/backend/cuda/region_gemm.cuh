@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * region_gemm.cuh - a block's windows of 2 x 2 pixels times a region's matrix, on
- * tensor cores: a tile of values lies in shared memory, slices of the matrix pass by,
- * and each thread has in its registers 16 bytes' channels of the product at all four
- * pixels of a window. For that, rows of the tile are in such an order that a thread's
- * rows of two fragments (mma: g and g + 8 of each) are a window, and rows of the matrix
- * in such a one that its columns of the next fragments are the next channels.
+ * region_gemm.cuh - multiplies a block's windows of 2 x 2 pixels by a region's matrix,
+ * on tensor cores. The tile of values lies in shared memory, and slices of the matrix
+ * stream through. Each thread ends with 16 bytes of channels of the product at all four
+ * pixels of a window. To this end the rows of the tile are ordered so that a thread's
+ * rows of two fragments (mma: g and g + 8 of each) form a window, and the rows of the
+ * matrix so that a thread's columns of consecutive fragments are consecutive channels.
  */
 #ifndef NST_BACKEND_CUDA_REGION_GEMM_CUH
 #define NST_BACKEND_CUDA_REGION_GEMM_CUH
@@ -15,23 +15,21 @@
 
 extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
 
-#define SLICE_BYTES 64 /* bytes of each row that are multiplied at once */
+#define SLICE_BYTES 64 /* bytes of a row per slice */
 
-/* Channels (those that there are not count as 0), windows, how many warps divide each
- * among them, slices that are there or on their way, and blocks of a processor; the
- * channels of values, if not as many. */
+/* C channels (missing ones count as 0), W windows, WR x WN warps, S stages of matrix
+ * slices, B blocks per SM, and D channels of the values. */
 template <int C, int W, int WR, int WN, int S, int B, int D = C> struct tile {
     static constexpr int channels = C, windows = W, warps_across = WN, depth = D;
     static constexpr int stages = S, blocks = B;
     static constexpr int pixels = 4 * W, threads = 32 * WR * WN;
-    static constexpr int m = pixels / WR / 16; /* fragments of a warp: of 16 pixels */
-    static constexpr int n = C / WN / 8;       /* and of 8 channels */
+    static constexpr int m = pixels / WR / 16; /* fragments of a warp: 16 pixels each */
+    static constexpr int n = C / WN / 8;       /* and 8 channels each */
     static constexpr int stage = C * SLICE_BYTES;
     static_assert(m > 0 && n % 4 == 0);
 };
 
-/* Where in shared memory things are: the windows, values, slices of the matrix, and
- * what was read, if anything was. */
+/* Offsets in shared memory: windows, values, matrix slices, and gx if there is one. */
 template <class T, class L> struct layout {
     static constexpr int pitch = L::depth * (int)sizeof(T);
     static constexpr int values = L::windows * (int)sizeof(struct window);
@@ -47,8 +45,8 @@ static __device__ __forceinline__ int window_of_row(int i)
     return i / 32 * 8 + i % 8;
 }
 
-/* Where a piece of a row is: any eight rows on end are in all banks, and so are four
- * pieces of two rows. */
+/* Offset of a vector of a row. Swizzled, so that eight consecutive rows, or four
+ * vectors of two rows, cover all banks. */
 template <class T, class L>
 static __device__ __forceinline__ int vec_offset(int row, int part)
 {
@@ -57,28 +55,28 @@ static __device__ __forceinline__ int vec_offset(int row, int part)
     return row * layout<T, L>::pitch + (part ^ swizzle) * VEC_BYTES;
 }
 
-/* A piece of a row of the tile. */
+/* A vector of the tile's values. */
 template <class T, class L>
 static __device__ __forceinline__ unsigned char *value_at(int row, int part)
 {
     return nst_dynamic_shared + layout<T, L>::values + vec_offset<T, L>(row, part);
 }
 
-/* And of what was read: rows as those, or one for each window if that was pooled. */
+/* A vector of gx: rows as in the tile, or one for each window if pooled. */
 template <class T, class L>
 static __device__ __forceinline__ unsigned char *gx_at(int row, int part)
 {
     return nst_dynamic_shared + layout<T, L>::gx + vec_offset<T, L>(row, part);
 }
 
-/* And of a row of a slice of the matrix. */
+/* Offset of a vector of a row in a slice of the matrix. */
 static __device__ __forceinline__ int matrix_offset(int row, int part)
 {
     return row * SLICE_BYTES + (part ^ row / 2 % 4) * VEC_BYTES;
 }
 
-/* The row of the matrix for a channel: columns 2 t and 2 t + 1 of as many fragments as
- * make a piece are the piece t of so many channels. */
+/* Row of a channel of the matrix in shared memory: columns 2 t and 2 t + 1 of the
+ * fragments that make up a vector are vector t of these channels. */
 template <class T> static __device__ __forceinline__ int matrix_row(int channel)
 {
     constexpr int per_vec = VEC_BYTES / (int)sizeof(T);
@@ -99,7 +97,7 @@ static __device__ __forceinline__ const struct window *fill_windows(
     return w;
 }
 
-/* Begin to copy the tile's values. */
+/* Start copying the tile's values. */
 template <class T, class L>
 static __device__ __forceinline__ void fetch_values(const struct backward_step<T> &step,
                                                     const struct window *windows)
@@ -118,7 +116,7 @@ static __device__ __forceinline__ void fetch_values(const struct backward_step<T
     }
 }
 
-/* And what was read. */
+/* Start copying gx. */
 template <class T, class L>
 static __device__ __forceinline__ void fetch_gx(const struct backward_step<T> &step,
                                                 const struct window *windows)
@@ -140,8 +138,8 @@ static __device__ __forceinline__ void fetch_gx(const struct backward_step<T> &s
     }
 }
 
-/* Have a target's values near by when they are added; it was there before all that is
- * under way. */
+/* Prefetch a target's values. It was complete before any kernel still running, so this
+ * need not wait. */
 template <class T, class L>
 static __device__ __forceinline__ void prefetch_target(
     const struct backward_step<T> &step, const struct window *windows, const T *target)
@@ -159,8 +157,8 @@ static __device__ __forceinline__ void prefetch_target(
     }
 }
 
-/* And slice s of some rows of the matrix, of c values each. Of every so many rows a
- * thread copies one piece. */
+/* Start copying slice s of rows of the matrix (c values each). Of every step rows, a
+ * thread copies one vector. */
 template <class T, class L>
 static __device__ __forceinline__ void fetch_matrix(const T *matrix, int rows, int c,
                                                     int s)
@@ -183,7 +181,7 @@ static __device__ __forceinline__ void fetch_matrix(const T *matrix, int rows, i
     }
 }
 
-/* Add the product with slice s to a warp's part. */
+/* Add the product with slice s to the warp's sums. */
 template <class T, class L>
 static __device__ __forceinline__ void mma_slice(int s, bool apply_relu,
                                                  float d[L::m][L::n][4])
@@ -225,21 +223,22 @@ static __device__ __forceinline__ void mma_slice(int s, bool apply_relu,
     }
 }
 
-/* Wait for slice s, of so many, of which all but one slot's were asked for at first:
- * then all are done with the one before, too. */
+/* Wait for slice s. The first stages - 1 slices were requested in advance. If a stage
+ * is to be reused, all threads are done with slice s - 1 afterwards. */
 template <class L>
 static __device__ __forceinline__ void wait_for_slice(int s, int slices)
 {
     if (s == 0)
-        ptx::cp_async_wait<1>(); /* what was read may come later */
+        ptx::cp_async_wait<1>(); /* gx may arrive later */
     else if (s >= L::stages - 1)
         ptx::cp_async_wait<L::stages - 2>();
     if (s == 0 || slices >= L::stages)
         __syncthreads();
 }
 
-/* The tile's values, what was read, and a warp's part of the product with rows of the
- * matrix from first on. The matrix was made aside, before what this may overlap. */
+/* Load the values and gx, and multiply by the rows of the matrix from first on. The
+ * matrix is read before the wait: it was complete before any kernel that this one
+ * overlaps. */
 template <class T, class L>
 static __device__ __forceinline__ void mainloop(const struct backward_step<T> &step,
                                                 const struct region<T> &r, int first,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tensor.cu - numbers and tensors on the device, and their way there and back.
+ * tensor.cu - buffers and tensors on the device: allocation, upload, download, copies.
  */
 #include "config.h"
 
@@ -34,15 +34,15 @@ void cuda_buffer_upload(struct nst_backend *be, void *to, const void *from,
 
     cuda_main_wait_side(cu);
     cuda_copy_async(cu, to, from, bytes);
-    cuda_ok(cu,
-            cudaStreamSynchronize(cu->current.stream)); /* what goes aside sees it */
+    /* the side stream must see the data, too */
+    cuda_ok(cu, cudaStreamSynchronize(cu->current.stream));
 }
 
-/* Gradients of fp16 are wanted between the smallest numbers and the largest: near 2^11
- * at their largest. Where they were far from it they are scaled anew from now on, and
- * where some may have been cut off they must be worked out again. What comes through a
- * convolution is cut off at 65504, and what is seen of it is a quarter after average
- * pooling, and more or less where losses add to it. */
+/* Keep the largest gradient of fp16 near 2^11, far from both ends of the range. A
+ * peak far from it changes the loss scale from now on. If values may have been cut
+ * off at either end, grad_overflow asks for another evaluation. Convolutions
+ * saturate at 65504, of which average pooling leaves a quarter; losses then add to
+ * it or reduce it. */
 static void update_loss_scale(struct cuda *cu)
 {
     const float limit = 65504 / 4, target = 2048;
@@ -59,7 +59,7 @@ static void update_loss_scale(struct cuda *cu)
             exponent = 24;
         cu->base.loss_scale = ldexpf(cu->base.loss_scale, -exponent);
     }
-    /* no power of two helps a gradient that is not finite */
+    /* no loss scale helps a gradient that is not finite */
     if (!(cu->base.loss_scale > ldexpf(1, -100)) ||
         cu->base.loss_scale > ldexpf(1, 100)) {
         cu->base.loss_scale = 1;
@@ -178,10 +178,10 @@ void cuda_tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
     cuda_copy_map<T>(cu, tensor_data<T>(from), apply_relu, tensor_data<T>(to),
                      nst_shape_count(from->shape));
     cuda_record_ready(cu, to);
-    cuda_side_wait_main(cu); /* what goes aside may read it beside another */
+    cuda_side_wait_main(cu); /* side work on another map may read it, too */
 }
 
-/* planes (c x pixels) to pixels of c, or back */
+/* planes (c x area) to pixels (area x c), and back */
 template <class T>
 __global__ void planar_to_nhwc_kernel(const float *planes, T *pixels, int c,
                                       size_t area)
@@ -198,7 +198,7 @@ __global__ void nhwc_to_planar_kernel(const T *pixels, float *planes, int c,
         planes[i % c * area + i / c] = to_float(pixels[i]);
 }
 
-/* Rows of all planes at once, between the host and the scratch. */
+/* Call band(planes, top, rows) for bands of rows, with scratch for all their planes. */
 template <class T, class F>
 static void for_row_bands(struct cuda *cu, struct nst_shape s, F band)
 {

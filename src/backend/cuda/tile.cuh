@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tile.cuh - of implicit_gemm.cu: a block's tile, where in shared memory what it
- * multiplies lies, and the copies that bring it there.
+ * tile.cuh - tiles of implicit_gemm.cu: the layout of the operands in shared memory,
+ * and the copies that load them.
  */
 #ifndef NST_BACKEND_CUDA_TILE_CUH
 #define NST_BACKEND_CUDA_TILE_CUH
 
 #include "backend/cuda/conv.cuh"
 
-#define SLICE_BYTES 64 /* bytes of a pixel, and of a tap of an output channel */
-#define MMA_BYTES 32   /* of them that an instruction reads */
-#define VEC_BYTES 16   /* of them that are copied at once */
+#define SLICE_BYTES 64 /* bytes per slice of a pixel, and of a weight tap */
+#define MMA_BYTES 32   /* bytes that one mma reads */
+#define VEC_BYTES 16   /* bytes per copy */
 #define SLICE_VECS (SLICE_BYTES / VEC_BYTES)
 #define TILE_WIDTH 16
-#define HALO_WIDTH (TILE_WIDTH + 2) /* pixels of a row that patches touch */
-#define WEIGHT_STAGES 4             /* columns of weights: one in use, three to come */
+#define HALO_WIDTH (TILE_WIDTH + 2) /* a row with its halo */
+#define WEIGHT_STAGES 4 /* columns of weights: one in use, three in flight */
 
 extern __shared__ __align__(16) unsigned char nst_dynamic_shared[];
 
-/* Tiles: warps each way, and eights of channels of a warp. */
+/* A block's tile: WR x WN warps, each with N groups of 8 channels. */
 template <int WR, int WN, int N> struct tile {
-    static constexpr int m = 4, n = N; /* rows of 16 pixels, eights of channels */
+    static constexpr int m = 4, n = N; /* rows of 16 pixels, groups of 8 channels */
     static constexpr int warps_across = WN, threads = 32 * WR * WN;
     static constexpr int rows = m * WR, channels = 8 * N * WN;
     static constexpr int pixels = rows * TILE_WIDTH,
                          halo_pixels = (rows + 2) * HALO_WIDTH;
     static constexpr int map_bytes = halo_pixels * SLICE_BYTES,
                          column_bytes = 3 * channels * SLICE_BYTES;
-    /* In shared memory: two slices of the map, the ring, where in the map pixels are.
-     * Then the tile made, in the place of all: a pixel's channels, and so much more
-     * that no two of a store are in one bank. */
+    /* Shared memory holds two slices of the map, the ring of weight columns, and the
+     * table of pixel offsets. Afterwards the output tile replaces all of it; pitch pads
+     * a pixel's channels against bank conflicts. */
     static constexpr int weights_offset = 2 * map_bytes,
                          table_offset = weights_offset + WEIGHT_STAGES * column_bytes;
     static constexpr int mainloop_bytes =
@@ -38,23 +38,23 @@ template <int WR, int WN, int N> struct tile {
     static constexpr int epilogue_bytes = pixels * pitch * (int)sizeof(float);
     static constexpr int shared_bytes =
         mainloop_bytes > epilogue_bytes ? mainloop_bytes : epilogue_bytes;
-    /* blocks of a processor of 228 KB and 512 threads of 128 registers; 1 KB of each is
-     * the system's */
+    /* blocks of an SM with 228 KB and 512 threads of 128 registers; the system takes 1
+     * KB per block */
     static constexpr int max_by_threads = 512 / threads,
                          max_by_shared = (228 << 10) / (shared_bytes + 1024);
     static constexpr int blocks_per_sm =
         max_by_threads < max_by_shared ? max_by_threads : max_by_shared;
 };
 
-/* 16 bytes of values. */
+/* A vector of 16 bytes. */
 template <class T> struct alignas(VEC_BYTES) vec {
     static constexpr int n = VEC_BYTES / (int)sizeof(T);
     T v[n];
 };
 
-/* Where a block works. */
+/* First row, column and channel of a block's tile. */
 struct tile_origin {
-    int top, left, channel; /* first of its tile */
+    int top, left, channel;
 };
 
 template <class L>
@@ -68,15 +68,15 @@ static __device__ __forceinline__ struct tile_origin origin_of(int w, int cout)
             i % tiles_c * L::channels};
 }
 
-/* Piece part of row i of shared memory: any eight rows on end, be it of pixels or of
- * weights, are in all banks. */
+/* Offset of vector part of row i, of pixels or weights. Swizzled, so that any eight
+ * consecutive rows cover all banks. */
 static __device__ __forceinline__ int swizzled(int i, int part)
 {
     return i * SLICE_BYTES + (part ^ i / 2 % SLICE_VECS) * VEC_BYTES;
 }
 
-/* Of each pixel that patches of the tile touch: where in the map it is (-1: beside it),
- * and where its first piece goes to. */
+/* Table for the tile's pixels with their halo: the index in the map (-1: outside), and
+ * the offset of the first vector in shared memory. */
 template <class T, class L>
 static __device__ __forceinline__ void fill_offset_table(
     const struct conv_args<T> &p, const struct tile_origin &origin)
@@ -94,12 +94,12 @@ static __device__ __forceinline__ void fill_offset_table(
     __syncthreads();
 }
 
-/* What a thread fetches next: always the same piece of a slice. */
+/* The next copies of a thread, which are always the same vector of a slice. */
 template <class T> struct loader {
-    const T *x, *weight; /* the map's first pixel; a tap of an output channel */
-    int dst;             /* its first of a column of weights in shared memory */
-    int channels_left,
-        cout_left; /* that there are from its first on: to read, of weights */
+    const T *x, *weight; /* pixel 0 of the map; a tap of an output channel */
+    int dst;             /* offset of its first vector in a column of weights */
+    /* remaining channels to read, and output channels with weights */
+    int channels_left, cout_left;
 };
 
 template <class T, class L>
@@ -112,11 +112,11 @@ static __device__ __forceinline__ struct loader<T> loader_of(
             swizzled(i, part), p.cin - channel, p.cout - k};
 }
 
-/* Parts of a fetch, which are begun between rows of products. */
+/* A fetch is issued in this many parts, between rows of products. */
 #define FETCH_PARTS 6
 
-/* Begin to copy a part of a column of weights, if wanted, and go to the next: a row of
- * taps, or so many channels further on; at last the next column, and slice. */
+/* Start copying part of a column of weights, if enabled, and advance: to the next
+ * channels or row of taps, at the end to the next column or slice. */
 template <class T, class L>
 static __device__ __forceinline__ void fetch_weights(struct loader<T> &from, int cin,
                                                      int column, int part, int to,
@@ -141,7 +141,7 @@ static __device__ __forceinline__ void fetch_weights(struct loader<T> &from, int
         from.weight += (-2 - 9 * k - 6) * cin + slice;
 }
 
-/* The same of a slice of the pixels. */
+/* The same for a slice of the pixels. */
 template <class T, class L>
 static __device__ __forceinline__ void fetch_pixels(struct loader<T> &from, int cin,
                                                     int part, int to, bool enabled)
@@ -163,8 +163,8 @@ static __device__ __forceinline__ void fetch_pixels(struct loader<T> &from, int 
     }
 }
 
-/* Both: a part of what a column is multiplied by that is not there yet. Where nothing
- * is to be copied addresses do not matter. */
+/* Fetch part of the operands of a column: the weights and, with column 0, the pixels of
+ * the slice. If not enabled, the addresses do not matter. */
 template <class T, class L>
 static __device__ __forceinline__ void fetch(struct loader<T> &from, int cin,
                                              int column, int part, int pixels,

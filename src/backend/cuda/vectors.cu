@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vectors.cu - what the optimiser does with its vectors on the device, but for the
+ * vectors.cu - the optimiser's vector operations on the device, except for the
  * direction.
  */
 #include "config.h"
@@ -49,7 +49,7 @@ struct reduction cuda_reduction_result(struct cuda *cu, int what)
     return {t[0], t[1], t[2]};
 }
 
-/* NaN if one is */
+/* The larger one; NaN if either is. */
 static __device__ __forceinline__ float max_or_nan(float a, float b)
 {
     return isnan(a) || b <= a ? a : b;
@@ -153,9 +153,9 @@ static void pair_dots(struct nst_backend *be, double *sy, double *yy)
     *yy = t.b;
 }
 
-/* ---- elements by themselves ---- */
+/* ---- element-wise operations ---- */
 
-/* As cuda_launch_1d(), of a kernel that begins with ptx::griddep_wait(). */
+/* As cuda_launch_1d(), for kernels that start with ptx::griddep_wait(). */
 template <class... P, class... A>
 static void launch_1d(struct cuda *cu, void (*kernel)(P...), size_t n, A... args)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vectors.cuh - passes over the optimiser's vectors: four floats of each at a time, and
- * what a pass tells the host, by writing to its memory. Sums are made in an order that
- * n alone decides.
+ * vectors.cuh - kernels over the optimiser's vectors, four floats at a time, and their
+ * reductions, which write to pinned host memory. n alone decides the order of sums.
  */
 #ifndef NST_BACKEND_CUDA_VECTORS_CUH
 #define NST_BACKEND_CUDA_VECTORS_CUH
@@ -11,7 +10,7 @@
 
 #include <math.h>
 
-/* Four floats from i on, or what there is of them before n, and rest. */
+/* Four floats from i on; padding from n on. */
 static __device__ __forceinline__ float4 load4(const float *p, size_t i, size_t n,
                                                float padding = 0)
 {
@@ -41,16 +40,16 @@ static __device__ __forceinline__ float clamp_to_box(float v, struct nst_box box
     return v < box.upper ? v : box.upper;
 }
 
-/* ---- what a pass tells: a maximum and two sums ---- */
+/* ---- reductions: a maximum and two sums ---- */
 
 #define REDUCE_BLOCK 128
-#define REDUCE_MAX_BLOCKS 1056 /* blocks: eight on each processor of an H100 */
+#define REDUCE_MAX_BLOCKS 1056 /* eight blocks on each SM of an H100 */
 
-/* Who is told: parts has 3 of each block, done is 0, and is so again afterwards. */
+/* Destination of a reduction. parts: 3 values per block; *done: 0 before and after. */
 struct reducer {
     double *parts;
     unsigned *done;
-    double *result; /* the host's */
+    double *result; /* 3 values in pinned host memory */
 };
 
 struct reduction {
@@ -65,7 +64,7 @@ static __device__ __forceinline__ void combine(struct reduction *t, double max,
     t->b += b;
 }
 
-/* Of the block; thread 0 has it. */
+/* Reduce over the block; thread 0 gets the result. */
 static __device__ struct reduction block_reduce(struct reduction t)
 {
     __shared__ struct reduction partial[REDUCE_BLOCK / 32];
@@ -86,8 +85,8 @@ static __device__ struct reduction block_reduce(struct reduction t)
     return t;
 }
 
-/* True in all threads of the block that is the last to come here. What the others wrote
- * before is seen then by volatile reads. */
+/* True in all threads of the last block to arrive. It then sees what the others wrote,
+ * by volatile reads. */
 static __device__ bool is_last_block(unsigned *done)
 {
     __shared__ bool last;
@@ -103,7 +102,7 @@ static __device__ bool is_last_block(unsigned *done)
     return last;
 }
 
-/* Each thread says its part; the last block puts them together. */
+/* Reduce over the grid; the last block combines the parts. */
 static __device__ inline void reduce_grid(struct reducer to, struct reduction t)
 {
     volatile double *parts = to.parts;
@@ -127,16 +126,15 @@ static __device__ inline void reduce_grid(struct reducer to, struct reduction t)
     }
 }
 
-/* What is told at different times does not lie in the same place. */
+/* Each kernel that reduces has its own result slot. */
 enum { RESULT_DIRECTION, RESULT_MEASURE, RESULT_ACCEPT, RESULT_SUM, RESULT_COUNT };
 
-/* A teller of one of these; what it told when all before is done: zeros after a fault.
- */
+/* A reducer into slot what; its result after all earlier work, zeros after an error. */
 struct reducer cuda_reducer(struct cuda *cu, int what);
 struct reduction cuda_reduction_result(struct cuda *cu, int what);
 
-/* Launch a pass that tells, in so many blocks at most: each thread has four elements at
- * a time. */
+/* Launch a kernel with a reduction, in at most max_blocks blocks; each thread takes
+ * four elements at a time. */
 template <class... P, class... A>
 static void cuda_launch_reduction(struct cuda *cu, void (*kernel)(P...), size_t n,
                                   size_t max_blocks, A... args)

@@ -1,5 +1,5 @@
 import './main.css'
 
-// The rest is fetched while what index.html has of the page is painted.
+// A dynamic import, so that the browser paints the static part of index.html first.
 const { run } = await import('./page')
 run()

@@ -1,4 +1,4 @@
-/** The service, as docs/API tells of it; everything is asked for below the page's own address. */
+/** Client of the API (openapi.json); all URLs are relative to the page's own address. */
 import { reactive } from 'vue'
 
 export type Status = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled'
@@ -99,12 +99,12 @@ export interface Range {
   max: number
 }
 
-/** What kind of thing went wrong; faults.ts has the words. */
+/** Kinds of errors; faults.ts has the messages. */
 export type FaultKind =
-  | 'gone' // no answer
+  | 'gone' // no response, or 502, 504
   | 'ending' // 503
-  | 'full' // 429 of the queue
-  | 'often' // 429 of the rate
+  | 'full' // 429: the queue is full
+  | 'often' // 429: the rate limit
   | 'large' // 413
   | 'type' // 415
   | 'invalid' // 400
@@ -143,7 +143,7 @@ export function kindOf(status: number, detail: string): FaultKind {
       return /requests a second/.test(detail) ? 'often' : 'full'
     case 502:
     case 504:
-      return 'gone' // a proxy that has lost the service
+      return 'gone' // from a proxy that cannot reach the service
     case 503:
       return 'ending'
     case 507:
@@ -154,8 +154,8 @@ export function kindOf(status: number, detail: string): FaultKind {
 }
 
 /**
- * Where a picture is. The service knows the path that it was told (--prefix), a browser the one
- * that a proxy shows: of the two, the second counts.
+ * The URL of a picture. The service puts its own path prefix (--prefix) into URLs; the page
+ * replaces it by the prefix of its own address, which a proxy may have changed.
  */
 export function resolveUrl(base: string, url: string): string {
   const own = /(?:uploads|results|styles|thumbs)\/[^/?#]+$/.exec(url)
@@ -178,10 +178,10 @@ export const previewUrl = (id: string, step: number) =>
 export const eventsUrl = (id: string) => new URL(`api/progress/${id}/events`, base()).href
 export const taskLink = (id: string) => new URL(`#/task/${id}`, base()).href
 
-/** Told of every attempt to reach the service; link.ts listens. */
+/** Receives the outcome of every request; link.ts sets the callback. */
 export const connectivity: { report: (there: boolean) => void } = { report: () => undefined }
 
-/** Asking for a token: while open, what needs one waits. */
+/** The token dialog; while it is open, requests that need a token wait. */
 export const tokenPrompt = reactive({ open: false, wrong: false })
 let waiting: (() => void)[] = []
 
@@ -190,14 +190,14 @@ function requestToken(): Promise<void> {
   return new Promise((go) => waiting.push(go))
 }
 
-/** As a cookie, since pictures cannot send a header. */
+/** Store the token in a cookie, since <img> cannot send an Authorization header. */
 export function giveToken(text: string, remember: boolean): void {
   const path = new URL('.', document.baseURI).pathname
   const secure = location.protocol === 'https:' ? '; Secure' : ''
   const age = remember ? '; Max-Age=2592000' : ''
   document.cookie = `nst_token=${text}; Path=${path}; SameSite=Strict${secure}${age}`
   tokenPrompt.open = false
-  tokenPrompt.wrong = true // if it is asked for again
+  tokenPrompt.wrong = true // shown if the service rejects the token
   const all = waiting
   waiting = []
   for (const go of all) go()
@@ -209,7 +209,7 @@ async function fault(r: Response): Promise<Fault> {
   try {
     detail = String((JSON.parse(text) as { error?: unknown }).error ?? '')
   } catch {
-    /* a proxy's page */
+    /* an HTML page of a proxy */
   }
   return new Fault(kindOf(r.status, detail), detail, Number(r.headers.get('Retry-After')) || 0)
 }
@@ -250,7 +250,7 @@ async function post<T>(path: string, body: unknown): Promise<T> {
   return (await r.json()) as T
 }
 
-/** Is it there? Whatever it answers, it is. */
+/** True if the service is reachable: any response counts that is not a proxy's error. */
 export async function probe(): Promise<boolean> {
   try {
     const r = await fetch(new URL('health', base()), { cache: 'no-store' })
@@ -273,7 +273,7 @@ export async function cancel(id: string): Promise<void> {
   await ask(`api/tasks/${encodeURIComponent(id)}`, { method: 'DELETE' })
 }
 
-/** They go on when the page does not. */
+/** keepalive: deletions complete even if the page is closed. */
 export async function deleteHistory(key: string): Promise<void> {
   await ask(`api/delete-history/${encodeURIComponent(key)}`, { method: 'DELETE', keepalive: true })
 }
@@ -301,7 +301,7 @@ interface Schema {
   }
 }
 
-/** The ranges that this service has been told to allow. */
+/** The ranges of numeric fields that this service allows. */
 export async function ranges(): Promise<
   Partial<Record<'style_weight' | 'num_steps' | 'size', Range>>
 > {
@@ -314,7 +314,7 @@ export async function ranges(): Promise<
   return found
 }
 
-/** fetch() does not say how far an upload is; this does. */
+/** Upload by XMLHttpRequest, since fetch() does not report upload progress. */
 export function upload(
   what: 'content' | 'style',
   file: Blob,

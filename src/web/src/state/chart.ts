@@ -1,16 +1,16 @@
-/** Losses as lines: each on a logarithmic scale of its own, for they differ by magnitudes. */
+/** Loss curves, each on its own logarithmic scale, since they differ by orders of magnitude. */
 export interface Point {
   step: number
   content: number | null
   style: number | null
 }
 
-/** More than that are not seen. */
+/** More points would not be visible. */
 export const MAX_POINTS = 240
 
 /**
- * Add a point, in place of those from there on: the task went back to a checkpoint, or an
- * answer came late. When there are too many, every other one goes.
+ * Add a point and drop those from its step on: the task may have resumed from a checkpoint, or
+ * a response came late. Above MAX_POINTS every other point is dropped.
  */
 export function addPoint(points: Point[], p: Point): void {
   while ((points[points.length - 1]?.step ?? -1) >= p.step) points.pop()
@@ -29,7 +29,7 @@ export interface Line {
   max: number
 }
 
-/** The line of a series in a field of that width and height; null if it has no two points. */
+/** The SVG path of a series in a width × height area; null below two points. */
 export function line(
   points: readonly Point[],
   key: 'content' | 'style',

@@ -1,6 +1,6 @@
 /**
- * Deletion that can be undone: the service deletes at once, and what is gone there is gone. So
- * it is asked for after a while; at the latest when the page is left, or when it is next here.
+ * Deletion with undo. The service cannot restore what it deletes, so the request is delayed:
+ * until the timeout, until the page is left, or at the latest until the next visit.
  */
 import { Fault } from './api'
 import { loadItem, saveItem } from './storage'
@@ -8,11 +8,11 @@ import { loadItem, saveItem } from './storage'
 export const UNDO_MS = 8000
 
 export interface Deletions {
-  /** Where what is being deleted is noted, should the page be left. */
+  /** Storage name of the pending deletions, for the next visit. */
   name: string
   pending: Set<string>
   ask: (key: string) => Promise<void>
-  /** The service has it no more. */
+  /** Called after the service has deleted it. */
   done: (key: string) => void
 }
 
@@ -28,7 +28,7 @@ async function work(of: Deletions, key: string, failed: (f: Fault) => void): Pro
     of.done(key)
   } catch (e) {
     if (!(e instanceof Fault)) throw e
-    if (e.kind === 'gone') return // it is tried again next time
+    if (e.kind === 'gone') return // retried at the next visit
     if (e.kind === 'unknown') of.done(key)
     else failed(e)
   }
@@ -36,7 +36,7 @@ async function work(of: Deletions, key: string, failed: (f: Fault) => void): Pro
   note(of)
 }
 
-/** Delete that in a while, unless what is returned is called until then. */
+/** Delete key after ms, unless the returned function is called before. */
 export function deleteLater(
   of: Deletions,
   key: string,
@@ -61,12 +61,12 @@ export function deleteLater(
   }
 }
 
-/** All that waits, now. */
+/** Run all pending deletions now. */
 export function flushDeletions(): void {
   for (const run of [...timers.values()]) run()
 }
 
-/** What the page was left with. */
+/** Run the deletions that were pending when the page was left. */
 export function resumeDeletions(of: Deletions): void {
   for (const key of loadItem<string[]>(of.name, [])) {
     of.pending.add(key)

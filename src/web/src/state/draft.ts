@@ -1,4 +1,4 @@
-/** What the next task is to be made of, as it is being chosen. */
+/** The draft of the next task. */
 import { reactive, watch } from 'vue'
 import * as api from './api'
 import { type Mask, isBlank } from './masks'
@@ -11,12 +11,12 @@ export const SIZE = 512
 
 export interface Chosen {
   name: string
-  /** Its share of the mix is this, of the sum of all. */
+  /** Relative to the sum of all weights. */
   weight: number
   mask?: Mask
 }
 
-/** undefined: as the preset says, or the default where there is none. */
+/** undefined: the preset's value, or the default without a preset. */
 export interface Values {
   weight?: number
   steps?: number
@@ -43,7 +43,7 @@ export function openDraft(): void {
   watch(draft, () => saveItem('draft', draft))
 }
 
-/** Regions are of one picture: with another they go. True if there were any. */
+/** Set the content picture and drop the masks of the old one; true if there were any. */
 export function setContent(d: Draft, name: string): boolean {
   const had = d.styles.some((s) => !isBlank(s.mask)) || !isBlank(d.keepMask)
   if (name === d.content) return false
@@ -61,7 +61,7 @@ export function toggleStyle(d: Draft, name: string): boolean {
   return true
 }
 
-/** What a style's share of the mix is, of 100. */
+/** A style's share of the mix in percent. */
 export function share(d: Draft, s: Chosen): number {
   const sum = d.styles.reduce((all, one) => all + one.weight, 0)
   return sum ? (100 * s.weight) / sum : 0
@@ -73,7 +73,7 @@ export function missing(d: Draft): Missing | null {
   return !d.content ? 'content' : d.styles.length === 0 ? 'styles' : null
 }
 
-/** Uploads a mask; the page has canvases, tests have not. */
+/** Uploads a mask. A parameter, because tests have no canvas. */
 export type SendMask = (mask: Mask) => Promise<string>
 
 export async function toRequest(d: Draft, send: SendMask): Promise<api.TransferRequest> {
@@ -98,7 +98,7 @@ export async function toRequest(d: Draft, send: SendMask): Promise<api.TransferR
 const onMask = (name: string | undefined) =>
   name ? { mask: { under: name, strokes: [] } satisfies Mask } : {}
 
-/** The draft that a task was made of, as this page asked for it. */
+/** The draft for a request of this page. */
 export function fromRequest(r: api.TransferRequest): Draft {
   const d = blank()
   d.content = r.content_image
@@ -118,7 +118,7 @@ export function fromRequest(r: api.TransferRequest): Draft {
   return d
 }
 
-/** The same, as the history tells of it. */
+/** The draft for an entry of the history. */
 export function fromEntry(e: api.Entry): Draft {
   const number = (name: string) => {
     const text = e.options[name]

@@ -1,4 +1,4 @@
-/** What to say of a fault, and what may be done about it. */
+/** Error messages with advice. */
 import type { Fault, FaultKind } from './api'
 import type { Key } from './i18n'
 
@@ -26,7 +26,7 @@ export function adviceFor(f: Fault): Advice {
   return advice[f.kind]
 }
 
-/** Seconds to wait before trying again by oneself; 0: that would not help. */
+/** Seconds until an automatic retry; 0: a retry would not help. */
 export function retryDelay(f: Fault): number {
   const waits = f.kind === 'full' || f.kind === 'often' || f.kind === 'ending'
   return waits ? Math.max(1, f.retryAfter) : 0

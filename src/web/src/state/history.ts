@@ -1,4 +1,4 @@
-/** Results, by the photograph they were made of. */
+/** The history of results, grouped by content picture. */
 import { computed, reactive } from 'vue'
 import * as api from './api'
 import { draft, setContent } from './draft'
@@ -18,12 +18,12 @@ export const gallery = reactive({
   loading: false,
   loaded: false,
   error: null as api.Fault | null,
-  /** Photographs that are about to be deleted. */
+  /** Content pictures with a pending deletion. */
   pending: new Set<string>(),
   ratings: loadItem<Record<string, number>>('ratings', {}),
 })
 
-/** Newest first, the photographs too. */
+/** Group entries by content picture; entries and groups are newest first. */
 export function group(entries: readonly api.Entry[], without: ReadonlySet<string>): Group[] {
   const by = new Map<string, api.Entry[]>()
   for (const e of entries) {
@@ -37,7 +37,7 @@ export function group(entries: readonly api.Entry[], without: ReadonlySet<string
 
 export const groups = computed(() => group(gallery.entries, gallery.pending))
 
-/** Add a page of entries; what is there already stays as it is. */
+/** Merge a page of entries; existing ones stay unchanged. */
 export function add(to: api.Entry[], more: readonly api.Entry[]): api.Entry[] {
   const has = new Set(to.map((e) => e.task_id))
   return [...to, ...more.filter((e) => !has.has(e.task_id))].sort(
@@ -64,7 +64,7 @@ async function page(offset: number): Promise<void> {
 export const reload = () => page(0)
 export const more = () => page(gallery.entries.length)
 
-/** The entry of a task, wherever in the history it is. */
+/** Find the entry of a task, on any page of the history. */
 export async function find(id: string): Promise<api.Entry | undefined> {
   const here = () => gallery.entries.find((e) => e.task_id === id)
   for (let offset = 0; !here(); offset += 1000) {
@@ -88,7 +88,7 @@ export const deletions: Deletions = {
   pending: gallery.pending,
   ask: api.deleteHistory,
   done: (content) => {
-    if (draft.content === content) setContent(draft, '') // it is gone too
+    if (draft.content === content) setContent(draft, '') // deleted as well
     gallery.total -= gallery.entries.filter((e) => e.content_img === content).length
     gallery.entries = gallery.entries.filter((e) => e.content_img !== content)
   },

@@ -1,4 +1,4 @@
-/** All words of the page, in each language. A key that one of them lacks does not compile. */
+/** All texts of the page in each language. A missing key is a compile error. */
 import { ref } from 'vue'
 
 export type Language = 'en' | 'zh-CN'
@@ -526,14 +526,14 @@ export function setLanguage(to: Language): void {
   if (typeof document !== 'undefined') document.documentElement.lang = to
 }
 
-/** The words of a key, with {name} put in. */
+/** The text of a key, with the values inserted for {name}. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   return tables[language.value][key].replace(/\{(\w+)\}/g, (all, name: string) =>
     name in values ? String(values[name]) : all,
   )
 }
 
-/** The words of a key that may not be one: of a preset that a server has of its own. */
+/** The text of a key, or the fallback if it is unknown, as for a server's own presets. */
 export function maybe(key: string, otherwise: string): string {
   return key in en ? t(key as Key) : otherwise
 }
@@ -548,7 +548,7 @@ export function seconds(n: number): string {
     : t('time.min', { m: Math.floor(whole / 60), s: whole % 60 })
 }
 
-/** Losses: three digits, and no long row of zeros. */
+/** Format a loss: three digits, small numbers in exponential notation. */
 export function figure(n: number | null | undefined): string {
   if (n === null || n === undefined) return '–'
   return n !== 0 && Math.abs(n) < 0.001 ? n.toExponential(1) : n.toPrecision(3)

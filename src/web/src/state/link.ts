@@ -1,4 +1,4 @@
-/** Whether the service is there, and getting back to it when it is not. */
+/** The connection state, and automatic reconnection. */
 import { reactive } from 'vue'
 import { connectivity, probe } from './api'
 
@@ -7,7 +7,7 @@ export const link = reactive({ up: true, next: 0 /* milliseconds since 1970 */, 
 const MIN_MS = 1000
 const MAX_MS = 10_000
 
-/** How long to wait before the n-th try. */
+/** Milliseconds to wait before attempt n. */
 export function backoff(n: number): number {
   return Math.min(MAX_MS, MIN_MS * 2 ** n)
 }
@@ -15,7 +15,7 @@ export function backoff(n: number): number {
 let timer: ReturnType<typeof setTimeout> | undefined
 const onBack: (() => void)[] = []
 
-/** Call that whenever the service is back. */
+/** Call f after each reconnection. */
 export function onReconnect(f: () => void): void {
   onBack.push(f)
 }

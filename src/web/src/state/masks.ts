@@ -1,19 +1,19 @@
-/** Regions painted with a brush: strokes, which any size of picture can be made of. */
+/** Guidance masks as brush strokes, in relative units so that they render at any size. */
 export interface Stroke {
   erase: boolean
-  /** Width, as a share of the picture's longest side. */
+  /** Width relative to the picture's longest side. */
   width: number
-  /** x and y in turn, as shares of the picture's width and height. */
+  /** x0, y0, x1, y1, …, relative to the picture's width and height. */
   at: number[]
 }
 
 export interface Mask {
-  /** A mask that was uploaded for an earlier task, to paint on. */
+  /** Uploaded mask of an earlier task, below the strokes. */
   under?: string
   strokes: Stroke[]
 }
 
-/** Where masks are rendered to files: longest side, in pixels. */
+/** Longest side of an uploaded mask, in pixels. */
 export const MASK_SIDE = 1024
 const NEAR = 0.002
 
@@ -21,7 +21,7 @@ export function isBlank(mask: Mask | undefined): boolean {
   return !mask || (!mask.under && !mask.strokes.some((s) => !s.erase))
 }
 
-/** Add a point, unless it hardly differs from the last: strokes are kept as text. */
+/** Add a point unless it is close to the last one, to keep the stored text short. */
 export function extend(stroke: Stroke, x: number, y: number): boolean {
   const n = stroke.at.length
   const dx = x - (stroke.at[n - 2] ?? -1)
@@ -31,7 +31,7 @@ export function extend(stroke: Stroke, x: number, y: number): boolean {
   return true
 }
 
-/** Paint it; the context has colour and size, and what is under it is painted already. */
+/** Draw the strokes of a mask over the canvas, which already shows mask.under. */
 export function paint(c: CanvasRenderingContext2D, mask: Mask, colour: string): void {
   const { width, height } = c.canvas
   const side = Math.max(width, height)
@@ -51,7 +51,7 @@ export function paint(c: CanvasRenderingContext2D, mask: Mask, colour: string): 
   c.globalCompositeOperation = 'source-over'
 }
 
-/** Width and height of a picture within a longest side. */
+/** Scale width and height down so that the longest side fits. */
 export function fit(width: number, height: number, side: number): [number, number] {
   const by = Math.min(1, side / Math.max(width, height, 1))
   return [Math.max(1, Math.round(width * by)), Math.max(1, Math.round(height * by))]

@@ -1,4 +1,4 @@
-/** What the page remembers of how it is to look. */
+/** Preferences for the appearance of the page, kept in the browser. */
 import { reactive, watch } from 'vue'
 import { loadItem, saveItem } from './storage'
 import { type Language, setLanguage } from './i18n'

@@ -1,4 +1,4 @@
-/** Quality figures, each asked for once: the service takes seconds for them. */
+/** A cache of quality metrics, which take the service seconds to compute. */
 import * as api from './api'
 
 const found = new Map<string, Promise<api.Quality>>()

@@ -331,7 +331,7 @@ describe('a deletion', () => {
     const before = deletions(() => Promise.reject(new Fault('gone')))
     deleteLater(before, 'x', vi.fn(), 0)
     await vi.waitFor(() => expect(before.ask).toHaveBeenCalled())
-    const now = deletions(() => Promise.reject(new Fault('unknown'))) // it was done after all
+    const now = deletions(() => Promise.reject(new Fault('unknown'))) // deleted before
     resumeDeletions(now)
     expect(now.ask).toHaveBeenCalledWith('x')
     await vi.waitFor(() => expect(loadItem('going', null)).toEqual([]))

@@ -1,10 +1,10 @@
-/** What outlasts the page, as JSON under names of our own. */
+/** Persistent storage: JSON values in localStorage under the prefix "nst.". */
 export interface KeyValueStore {
   getItem(key: string): string | null
   setItem(key: string, value: string): void
 }
 
-/** A shelf for where there is none, or none that may be used: it lasts as long as the page. */
+/** Fallback if localStorage is not available; its values are lost with the page. */
 export function memoryStore(): KeyValueStore {
   const kept = new Map<string, string>()
   return {
@@ -25,7 +25,7 @@ function browserStore(): KeyValueStore {
 
 let store = browserStore()
 
-/** For tests: begin with that. */
+/** Replace the store; for tests. */
 export function useStore(other: KeyValueStore): void {
   store = other
 }
@@ -39,7 +39,7 @@ export function loadItem<T>(name: string, otherwise: T): T {
   }
 }
 
-/** False if there is no room. */
+/** False if the quota is exceeded. */
 export function saveItem(name: string, value: unknown): boolean {
   try {
     store.setItem(`nst.${name}`, JSON.stringify(value))

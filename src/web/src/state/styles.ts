@@ -1,4 +1,4 @@
-/** The styles that there are, and what to call them. */
+/** The available styles and their display names. */
 import { computed, reactive } from 'vue'
 import * as api from './api'
 import { t } from './i18n'
@@ -10,7 +10,7 @@ export const catalog = reactive({
   loaded: false,
   error: null as api.Fault | null,
   pending: new Set<string>(),
-  /** What the files were called here; the service has names of its own. */
+  /** File names of uploads, since the service generates its own names. */
   labels: loadItem<Record<string, string>>('labels', {}),
 })
 
@@ -42,12 +42,12 @@ export function thumbOf(name: string): string | undefined {
   return url ? api.pictureUrl(url) : undefined
 }
 
-/** Whose picture a style is of, for a tooltip; an empty text if nobody said. */
+/** Artist, title and year of a style, for a tooltip; empty if unknown. */
 export function creditOf(s: api.Style): string {
   return [s.artist, s.title, s.year].filter(Boolean).join(', ')
 }
 
-/** van-gogh, starry_night.jpg: Van gogh would be wrong, so every word begins large. */
+/** A display name for van-gogh or starry_night.jpg; every word is capitalised. */
 export function readable(name: string): string {
   const stem = name.replace(/\.[a-z0-9]+$/, '')
   return stem
@@ -59,7 +59,7 @@ export function readable(name: string): string {
 
 const GENERATED = /^[0-9a-f]{32}\./
 
-/** What it is called here; an upload of who knows whom has no name. */
+/** The display name of a style; uploads of other clients have none. */
 export function nameOf(name: string): string {
   return catalog.labels[name] ?? (GENERATED.test(name) ? t('styles.mine') : readable(name))
 }

@@ -1,4 +1,4 @@
-/** The tasks that this page knows of: those that are not over, and those it began. */
+/** The tasks this page knows: all unfinished ones, and those it started. */
 import { computed, reactive, watch } from 'vue'
 import * as api from './api'
 import { type Point, addPoint } from './chart'
@@ -8,9 +8,9 @@ import { loadItem, saveItem } from './storage'
 export interface Tracked {
   now: api.Progress
   losses: Point[]
-  /** What was asked, where this page did. */
+  /** The request, if this page made it. */
   asked?: api.TransferRequest
-  /** The server does not know it any more. */
+  /** The service no longer knows the task. */
   gone?: boolean
 }
 
@@ -30,12 +30,12 @@ export const open = computed(() => listed.value.filter(isOpen))
 
 const onEnd: ((t: Tracked) => void)[] = []
 
-/** Call that whenever a task that was not over is. */
+/** Call f whenever a task finishes. */
 export function onFinished(f: (t: Tracked) => void): void {
   onEnd.push(f)
 }
 
-/** Take in what the service says of a task. */
+/** Update a task from a response of the service. */
 export function merge(p: api.Progress, asked?: api.TransferRequest): Tracked {
   let t = known.get(p.task_id)
   const was = t?.now.status
@@ -51,7 +51,7 @@ export function merge(p: api.Progress, asked?: api.TransferRequest): Tracked {
   return t
 }
 
-/** What is kept of them when the page is left; the oldest that are over are not. */
+/** Save the tasks for the next visit: all unfinished ones and the newest finished ones. */
 function persist(): void {
   const all = [...known.entries()].filter(([, t]) => !t.gone)
   const kept = all.filter(([, t], i) => isOpen(t) || i >= all.length - MAX_SAVED)
@@ -70,7 +70,7 @@ export function removeFinished(): void {
   for (const [id, t] of known) if (!isOpen(t)) known.delete(id)
 }
 
-/** How it is with one task; marks it as gone if there is none. */
+/** Fetch one task; marks it as gone if the service does not know it. */
 export async function refresh(id: string): Promise<Tracked | undefined> {
   try {
     return merge(await api.progress(id))
@@ -83,7 +83,7 @@ export async function refresh(id: string): Promise<Tracked | undefined> {
   }
 }
 
-/** How it is with all: those that are not over, and those that were not when last seen. */
+/** Fetch all unfinished tasks, and those that have finished since the last poll. */
 export async function poll(): Promise<void> {
   const before = open.value.map((t) => t.now.task_id)
   const now = await api.tasks()
@@ -100,7 +100,7 @@ function closeSource(): void {
   source = undefined
 }
 
-/** One stream at a time: a browser has few connections, and the others are polled. */
+/** Only one event stream, since browsers limit connections; other tasks are polled. */
 function openSource(): void {
   const t = known.get(watched)
   closeSource()
@@ -117,11 +117,11 @@ function openSource(): void {
   from.onerror = () => {
     from.close()
     if (source === from) source = undefined
-    void poll().catch(() => undefined) // says whether the service is there
+    void poll().catch(() => undefined) // detects whether the service is reachable
   }
 }
 
-/** Follow that task as it goes; '': none. */
+/** Stream the progress of one task; '': none. */
 export function follow(id: string): void {
   watched = id
   openSource()

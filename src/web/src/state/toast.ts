@@ -1,4 +1,4 @@
-/** Short messages at the edge of the page. */
+/** Short notifications at the edge of the page. */
 import { reactive } from 'vue'
 
 export interface Toast {
@@ -7,7 +7,7 @@ export interface Toast {
   detail?: string
   tone: 'plain' | 'good' | 'bad'
   action?: { label: string; run: () => void }
-  /** When it goes by itself: milliseconds since 1970; 0: it stays. */
+  /** Time of automatic dismissal in milliseconds since 1970; 0: none. */
   until: number
 }
 

@@ -1,8 +1,8 @@
-/** Pictures on their way to the server. */
+/** Preparation of pictures and masks for upload. */
 import * as api from './api'
 import { type Mask, MASK_SIDE, fit, paint } from './masks'
 
-/** Where a picture that is too large for the server is shrunk to: longest side, in pixels. */
+/** Longest side of a picture that shrink() makes, in pixels. */
 const SHRUNK_SIDE = 2048
 
 function blobOf(canvas: HTMLCanvasElement, type: string, quality?: number): Promise<Blob> {
@@ -38,7 +38,7 @@ export async function shrink(file: Blob): Promise<Blob> {
   return blobOf(canvas, 'image/jpeg', 0.9)
 }
 
-/** White and black as colour and nothing. */
+/** Draw a mask: white becomes the colour, black transparent. */
 export function tint(c: CanvasRenderingContext2D, image: CanvasImageSource, colour: string): void {
   const { width, height } = c.canvas
   c.drawImage(image, 0, 0, width, height)
@@ -53,7 +53,7 @@ export function tint(c: CanvasRenderingContext2D, image: CanvasImageSource, colo
 
 const sent = new Map<string, string>()
 
-/** Make a file of a mask of that picture, white on black, and send it; each only once. */
+/** Render a mask of a content picture as a white-on-black PNG and upload it, once only. */
 export async function sendMask(mask: Mask, content: string): Promise<string> {
   const key = JSON.stringify([content, mask])
   const before = sent.get(key) ?? (mask.strokes.length === 0 ? mask.under : undefined)

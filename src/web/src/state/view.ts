@@ -1,4 +1,4 @@
-/** Which part of the page is shown: it is in the address, so that it can be shared. */
+/** The current view, kept in the hash of the URL so that it can be shared. */
 import { reactive } from 'vue'
 
 export type Route = { page: 'studio'; task: string } | { page: 'gallery'; task: '' }

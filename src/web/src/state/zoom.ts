@@ -1,8 +1,8 @@
-/** Looking at a picture closely: how large it is, and which point of it is in the middle. */
+/** Zoom and pan of a picture. */
 export interface View {
-  /** Of the picture that just fits. */
+  /** 1: the picture fits the window. */
   scale: number
-  /** How far the picture's middle is from that of the window, in pixels. */
+  /** Offset of the picture's centre from the window's centre, in pixels. */
   x: number
   y: number
 }
@@ -15,7 +15,7 @@ function clamp(value: number, limit: number): number {
   return Math.min(limit, Math.max(-limit, value))
 }
 
-/** The picture, as large as it fits w and h, cannot be pushed out of the window. */
+/** Limit the offset so that the picture cannot leave a window of w × h pixels. */
 export function limitView(v: View, w: number, h: number): View {
   return {
     scale: v.scale,
@@ -24,7 +24,7 @@ export function limitView(v: View, w: number, h: number): View {
   }
 }
 
-/** Zoom by a factor and keep what is at (px, py), from the window's middle, where it is. */
+/** Zoom by a factor and keep the point (px, py), relative to the centre, fixed. */
 export function zoomAt(v: View, factor: number, px: number, py: number): View {
   const scale = Math.min(MAX_SCALE, Math.max(1, v.scale * factor))
   const by = scale / v.scale

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ptx.cuh - the instructions of src/backend/cuda/ptx.cuh as the fake CUDA device has
- * them. Layouts of fragments are those of the PTX ISA, whose formulas are quoted: with
+ * ptx.cuh - the instructions of src/backend/cuda/ptx.cuh on the fake CUDA device. The
+ * layouts of fragments are those of the PTX ISA, whose formulas are quoted, with
  *
  *   groupID = %laneid >> 2, threadID_in_group = %laneid % 4
  *
- * below called g and t.
+ * called g and t below.
  */
 #ifndef NST_TESTS_PTX_CUH
 #define NST_TESTS_PTX_CUH
@@ -16,7 +16,7 @@
 namespace ptx
 {
 
-/* Here a kernel is launched when the one before it is done. */
+/* Nothing to wait for: kernels run one after another. */
 static inline void griddep_wait()
 {
 }
@@ -29,10 +29,10 @@ static inline void prefetch(const void *)
 {
 }
 
-/* ---- cp.async: of a thread, in groups ---- */
+/* ---- cp.async: per thread, in groups ---- */
 
-/* A copy takes effect at the wait that covers its group, no earlier; until then there
- * is junk where it goes to. */
+/* A copy takes effect at the wait that covers its group. Until then its destination
+ * holds junk. */
 static inline void cp_async16(void *shared, const void *global, bool valid,
                               bool enabled = true)
 {
@@ -45,7 +45,7 @@ static inline void cp_async_commit()
     fake::cp_async_commit();
 }
 
-/* All groups but the last N. */
+/* Completes all groups but the last N. */
 template <int N> void cp_async_wait()
 {
     fake::cp_async_wait(N);
@@ -54,7 +54,7 @@ template <int N> void cp_async_wait()
 /* ---- ldmatrix: 8 x 8 matrices of 16 bits ---- */
 
 struct Rows {
-    const void *row; /* lane 8 i + j brings row j of matrix i */
+    const void *row; /* lane 8 i + j passes row j of matrix i */
     unsigned *r;
 };
 
@@ -65,8 +65,8 @@ void ldmatrix_combine(void *const lanes[32], unsigned)
         unsigned short matrix[8][8];
         for (int row = 0; row < 8; row++)
             memcpy(matrix[row], static_cast<Rows *>(lanes[8 * i + row])->row, 16);
-        /* Without .trans a lane gets row g, columns 2 t and 2 t + 1 (the upper half);
-         * with it, column g of these rows. */
+        /* A lane gets row g, columns 2 t and 2 t + 1 (the upper half). With .trans it
+         * gets column g of these rows. */
         for (int lane = 0; lane < 32; lane++) {
             int g = lane >> 2, t = lane % 4;
             unsigned low = Transposed ? matrix[2 * t][g] : matrix[g][2 * t];
@@ -168,7 +168,7 @@ static inline void mma_f16_combine(void *const lanes[32], unsigned)
     multiply<16>(a, b, lanes);
 }
 
-/* Of a register only sign, exponent and the upper 10 bits of fraction count. */
+/* mma reads only sign, exponent and the upper 10 bits of fraction. */
 static inline float tf32_of(unsigned bits)
 {
     return __uint_as_float(bits & ~0x1fffu);
@@ -217,7 +217,7 @@ static inline void mma_tf32(float d[4], const unsigned a[4], const unsigned b[2]
     mma("mma.m16n8k8", mma_tf32_combine, d, a, b);
 }
 
-/* max.NaN.f16x2, whose NaN is the one that the device makes */
+/* max.NaN.f16x2; a NaN becomes the one of the device */
 static inline unsigned max_f16x2(unsigned a, unsigned b)
 {
     unsigned r = 0;
