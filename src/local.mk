@@ -49,8 +49,8 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
 	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
-	%D%/backend/tensor.h \
-	%D%/backend/cpu/cpu.h %D%/backend/cpu/cpu.c \
+	%D%/backend/open.c %D%/backend/tensor.h \
+	%D%/backend/cpu/layout.h %D%/backend/cpu/scratch.c %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/first_conv.c \
 	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c
 
@@ -131,8 +131,9 @@ libnst_job_la_SOURCES = \
 	%D%/job/engine.c %D%/job/engine.h %D%/job/evaluation.h \
 	%D%/job/plan.c %D%/job/plan.h \
 	%D%/job/loss_balancing.c %D%/job/loss_balancing.h \
-	%D%/job/job.c %D%/job/job.h %D%/job/job_internal.h \
-	%D%/job/job_serialise.c %D%/job/optimise.c
+	%D%/job/job.c %D%/job/job.h %D%/job/evaluate.h \
+	%D%/job/evaluate.c %D%/job/job_serialise.c %D%/job/job_serialise.h \
+	%D%/job/optimise.c %D%/job/optimise.h
 libnst_job_la_LIBADD = libnst-engine.la $(LAPACK_LIBS) $(JANSSON_LIBS)
 libnst_job_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 
@@ -143,7 +144,7 @@ libnst_run_la_SOURCES = \
 	%D%/image/load.c %D%/image/metadata.c \
 	%D%/image/save.h %D%/image/save.c %D%/image/thumbnail.c %D%/image/pixels.c \
 	%D%/image/frames.c %D%/image/frames.h %D%/image/y4m.c %D%/image/y4m.h \
-	%D%/image/pnm.c %D%/image/pnm.h \
+	%D%/image/pnm.c %D%/image/pnm.h %D%/image/size.c %D%/image/size.h \
 	%D%/record/provenance.c %D%/record/provenance.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h %D%/record/checkpoint_internal.h \
 	%D%/record/describe.c %D%/record/describe.h \
@@ -209,7 +210,8 @@ nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/pickle.c %D%/cli/pickle.h
 	%D%/cli/pth.c %D%/cli/pth.h
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
 nst_model_LDADD = libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
-nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c %D%/cli/style_make.c $(PROGRAM)
+nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c \
+	%D%/cli/style_main.c %D%/cli/style_make.c $(PROGRAM)
 nst_style_LDADD = libnst.la $(JANSSON_LIBS)
 
 # the service, which is a program too
@@ -218,7 +220,8 @@ bin_PROGRAMS += nst-serve
 endif
 nst_serve_SOURCES = %D%/serve/auth.c %D%/serve/auth.h %D%/serve/compare.c \
 	%D%/serve/compare.h %D%/serve/connections.c %D%/serve/connections.h %D%/serve/events.c \
-	%D%/serve/events.h %D%/serve/http.c %D%/serve/http.h %D%/serve/listen.c \
+	%D%/serve/events.h %D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/http.c %D%/serve/http.h \
+	%D%/serve/listen.c \
 	%D%/serve/listen.h %D%/serve/log.c %D%/serve/log.h %D%/serve/monitor.c \
 	%D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h %D%/serve/pictures.c \
 	%D%/serve/pictures.h %D%/serve/queue.h %D%/serve/queue_local.c %D%/serve/queue_redis.c \

@@ -1,9 +1,37 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The tree's one structural rule: a floor includes headers of its own folder and of the
-# floors below it, never of those above, and only src/image includes libvips.
+# The structure of the tree: a floor includes headers of its own folder and of lower
+# floors, never of higher ones; only src/image includes libvips; no source files call
+# each other in a circle.
 set -u
+
+# Pairs "user used" of the object files of this build, by their symbols. Those of the
+# library are in .libs; a program's have its name and a dash before theirs.
+uses() {
+    find src \( -path '*/.libs/*.o' -o -path 'src/cli/*.o' -o -path 'src/serve/*.o' \) \
+        ! -name 'tests_*' -exec nm -A -g {} + 2>/dev/null | awk '
+        {
+            file = $1
+            sub(/:.*/, "", file)
+            sub(/\/\.libs/, "", file)
+            sub(/[^\/]*-/, "", file)
+            if ($(NF - 1) == "U")
+                needs[file " " $NF]
+            else
+                owner[$NF] = file
+        }
+        END {
+            for (need in needs) {
+                split(need, part, " ")
+                if (part[2] in owner && owner[part[2]] != part[1])
+                    print part[1], owner[part[2]]
+            }
+        }' | sort -u
+}
+
+used=$(uses)
+circles=$(echo "$used" | tsort 2>&1 >/dev/null)
 cd "${srcdir:-.}" || exit 1
 
 floor() {
@@ -34,7 +62,7 @@ inner=$(grep -E '^#include "' src/cli/*.[ch] src/serve/*.[ch] |
     grep -vE '"(config\.h|nst\.h|(cli|serve)/[a-z_]+\.h)"')
 vips=$(grep -rl '<vips/' src | grep -v '^src/image/')
 
-echo 1..3
+echo 1..4
 [ -z "$bad" ] || printf "not "
 echo "ok 1 - no floor includes a header of a floor above it"
 [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
@@ -44,3 +72,6 @@ echo "ok 2 - only src/image includes libvips"
 [ -z "$inner" ] || printf "not "
 echo "ok 3 - the programs include nothing of the library but nst.h"
 [ -z "$inner" ] || echo "$inner" | sed 's/^/# /'
+[ -n "$used" ] && [ -z "$circles" ] || printf "not "
+echo "ok 4 - no source files call each other in a circle"
+[ -z "$circles" ] || echo "$circles" | sed 's/^/# /'

@@ -232,7 +232,7 @@ struct nst_direction nst_host_direction(struct nst_backend *be, size_t n,
         length = sqrt(dot(&v, c->d, c->d) / (double)n);
         if (!(length > 0))
             return (struct nst_direction){0, 0};
-        nst_host_vectors.scale(be, n, c->d, c->initial_rms / length);
+        be->ops->vectors->scale(be, n, c->d, c->initial_rms / length);
     }
     if (!c->x)
         return (struct nst_direction){dot(&v, c->d, c->g), 1e10};

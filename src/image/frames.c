@@ -11,6 +11,7 @@
 #include "image/input.h"
 #include "image/pnm.h"
 #include "image/save.h"
+#include "image/size.h"
 #include "image/y4m.h"
 
 struct nst_frame_reader {

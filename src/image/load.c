@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "image/input.h"
+#include "image/size.h"
 #include "image/source_info.h"
 
 /* libvips and its libraries warn on stderr about faults that we report or correct. */
@@ -50,40 +51,6 @@ static enum nst_status damaged_error(const struct nst_input *in, struct nst_err 
                        in->label, reason);
 }
 
-/* Refuse sides that are too short and more than max pixels (0: no limit). */
-static enum nst_status check_dimensions(const char *label, int w, int h, long long max,
-                                        const char *what, struct nst_err *err)
-{
-    if (w < NST_PICTURE_MIN_SIDE || h < NST_PICTURE_MIN_SIDE)
-        return nst_err_set(
-            err, NST_ERR_ARG,
-            "%s: %s%dx%d pixels is too small: each side needs at least %d", label, what,
-            w, h, NST_PICTURE_MIN_SIDE);
-    if (max > 0 && (long long)w * h > max)
-        return nst_err_set(
-            err, NST_ERR_ARG,
-            "%s: %s%dx%d pixels is too large: at most %lld pixels in all", label, what,
-            w, h, max);
-    return NST_OK;
-}
-
-static int scale_side(int side, int target, int longest)
-{
-    double s = rint((double)side * target / longest);
-
-    return s < 1 ? 1 : (int)s;
-}
-
-void nst_picture_target_size(const struct nst_picture_size *size, int *w, int *h)
-{
-    int longest = *w > *h ? *w : *h;
-
-    if (size->longest <= 0)
-        return;
-    *w = size->square ? size->longest : scale_side(*w, size->longest, longest);
-    *h = size->square ? size->longest : scale_side(*h, size->longest, longest);
-}
-
 /* Scale factor for rendering a vector image. A square needs the full length on the
  * shorter side too, unless a very oblong image would then exceed max_pixels. */
 static double drawing_scale(const struct nst_picture_size *size, int w, int h)
@@ -95,18 +62,6 @@ static double drawing_scale(const struct nst_picture_size *size, int w, int h)
                                                       (double)size->max_pixels))
         return by_long;
     return by_short;
-}
-
-enum nst_status nst_picture_check_size(const char *label, int w, int h,
-                                       const struct nst_picture_size *size,
-                                       struct nst_err *err)
-{
-    enum nst_status status = check_dimensions(label, w, h, size->max_pixels, "", err);
-
-    if (status != NST_OK)
-        return status;
-    nst_picture_target_size(size, &w, &h);
-    return check_dimensions(label, w, h, size->max_pixels, "resized to ", err);
 }
 
 /* Open a picture and check its header; a vector image is opened at its final size. */
@@ -131,7 +86,8 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
     w = (*out)->Xsize;
     h = (*out)->Ysize;
     if (h > vips_image_get_page_height(*out)) { /* an animation is decoded as a whole */
-        status = check_dimensions(in->label, w, h, size->max_pixels, "", err);
+        status =
+            nst_picture_check_dimensions(in->label, w, h, size->max_pixels, "", err);
         h = vips_image_get_page_height(*out);
     }
     if (status == NST_OK)

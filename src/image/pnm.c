@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/size.h"
 #include "image/source_info.h"
 
 #define MAX_HEADER_LINES 1000 /* of a PAM */

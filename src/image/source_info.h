@@ -35,13 +35,6 @@ struct nst_input;
 struct nst_picture;
 struct nst_picture_size;
 
-/* Refuse a picture that is too small or has too many pixels, at its own or at the
- * requested size. NST_ERR_ARG; the message begins with label. */
-enum nst_status nst_picture_check_size(const char *label, int w, int h,
-                                       const struct nst_picture_size *size,
-                                       struct nst_err *err);
-/* Replace *w x *h by the requested size. */
-void nst_picture_target_size(const struct nst_picture_size *size, int *w, int *h);
 /* Decode all of in; *out belongs to the caller and no longer depends on the file. */
 enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
                                    const struct nst_picture_size *size,

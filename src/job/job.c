@@ -5,7 +5,8 @@
 
 #include "backend/backend.h"
 #include "base/alloc.h"
-#include "job/job_internal.h"
+#include "job/evaluate.h"
+#include "job/optimise.h"
 #include "job/pyramid.h"
 #include "model/vgg.h"
 
@@ -78,48 +79,6 @@ enum nst_status nst_job_set_temporal_target(struct nst_job *j,
     return nst_objective_set_temporal_target(j->objective, target, j->p->temporal, err);
 }
 
-double nst_job_elapsed(const struct nst_job *j)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return j->elapsed_before + (double)(now.tv_sec - j->start_time.tv_sec) +
-           1e-9 * (double)(now.tv_nsec - j->start_time.tv_nsec);
-}
-
-static void evaluate_image(struct nst_job *j, const float *image,
-                           struct nst_evaluation *e)
-{
-    struct nst_losses losses;
-
-    nst_objective_evaluate(j->objective, image, &losses, NULL);
-    e->content_loss = losses.content;
-    e->style_loss = losses.style;
-    e->total_loss = losses.total;
-}
-
-void nst_job_evaluate_iterate(struct nst_job *j, const float *x,
-                              struct nst_evaluation *e)
-{
-    if (j->keep_mask)
-        nst_job_apply_mask(j, x, j->composite);
-    evaluate_image(j, j->keep_mask ? j->composite : x, e);
-}
-
-const float *nst_job_download(struct nst_job *j, const float *x)
-{
-    if (!j->device_x)
-        return x;
-    j->v.be->ops->buffer_download(j->v.be, j->host_x, x, j->v.n * sizeof *x);
-    return j->host_x;
-}
-
-void nst_job_upload(struct nst_job *j, const float *x)
-{
-    if (j->device_x)
-        j->v.be->ops->buffer_upload(j->v.be, j->device_x, x, j->v.n * sizeof *x);
-}
-
 const float *nst_job_current_image(struct nst_job *j)
 {
     if (!j->keep_mask)
@@ -160,10 +119,4 @@ enum nst_status nst_job_run(struct nst_job *j, float *x,
     result->evaluations = j->evaluations;
     result->seconds = nst_job_elapsed(j);
     return NST_OK;
-}
-
-void nst_job_evaluate(struct nst_job *j, const float *x, struct nst_evaluation *e)
-{
-    nst_job_upload(j, x);
-    evaluate_image(j, j->device_x ? j->device_x : x, e);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include "job/job_serialise.h"
+
 #include <math.h>
 #include <stdio.h>
 
-#include "job/job_internal.h"
+#include "job/evaluate.h"
 
 static bool serialise_evaluation(struct nst_evaluation *e, const char *name,
                                  nst_serialise_fn *visit, void *ctx)

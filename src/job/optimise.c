@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include "job/optimise.h"
+
 #include <math.h>
 
-#include "job/job_internal.h"
+#include "job/evaluate.h"
+#include "job/job_serialise.h"
 #include "optim/tutorial.h"
 
 static const struct nst_box unit_box = {0, 1};

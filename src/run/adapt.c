@@ -12,19 +12,6 @@
  * paintings with short strokes 0.08 to 0.14. */
 #define COMPLEXITY_THRESHOLD 0.08
 
-static bool needs_pixels(const struct nst_params *p)
-{
-    return p->adaptive == NST_ADAPTIVE_PARAMETERS || p->adaptive == NST_ADAPTIVE_BOTH;
-}
-
-struct nst_picture_size nst_params_load_size(const struct nst_params *p)
-{
-    return (struct nst_picture_size){.longest = (int)p->size,
-                                     .square = p->square,
-                                     .max_pixels = p->max_pixels,
-                                     .header_only = p->dry_run && !needs_pixels(p)};
-}
-
 static double complexity(const struct nst_picture *p)
 {
     return nst_mean_gradient(p->rgb, p->height, p->width);
@@ -83,7 +70,7 @@ enum nst_status nst_adapt_params(struct nst_params *p,
     double content_complexity, style_complexity;
     enum nst_status st;
 
-    if (!needs_pixels(p))
+    if (!nst_params_need_pixels(p))
         return NST_OK;
     st = max_complexity(styles, &style_complexity, err);
     if (st != NST_OK)

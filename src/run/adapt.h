@@ -6,10 +6,6 @@
 #include "run/run.h"
 #include "run/styles.h"
 
-/* How to load the pictures of a run by p. A dry run reads only the headers unless
- * nst_adapt_params() needs the pixels. */
-struct nst_picture_size nst_params_load_size(const struct nst_params *p);
-
 /* If p asks for it, halve Adam's learning rate for a complex content, and take 5/3 of
  * the iterations (500 instead of 300), also per scale, for a complex style. Reports the
  * changes unless p is quiet. Errors of nst_style_set_picture(). */

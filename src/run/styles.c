@@ -11,7 +11,6 @@
 
 #include "base/alloc.h"
 #include "model/paths.h"
-#include "run/adapt.h"
 
 struct nst_styles_shared {
     const struct nst_params *p;
@@ -23,6 +22,20 @@ struct nst_styles_shared {
         int height, width; /* of the picture; 0 until known */
     } item[NST_STYLES_MAX];
 };
+
+bool nst_params_need_pixels(const struct nst_params *p)
+{
+    return p->adaptive == NST_ADAPTIVE_PARAMETERS || p->adaptive == NST_ADAPTIVE_BOTH;
+}
+
+struct nst_picture_size nst_params_load_size(const struct nst_params *p)
+{
+    return (struct nst_picture_size){.longest = (int)p->size,
+                                     .square = p->square,
+                                     .max_pixels = p->max_pixels,
+                                     .header_only =
+                                         p->dry_run && !nst_params_need_pixels(p)};
+}
 
 static enum nst_status open_shared_style(struct nst_styles_shared *s, int i,
                                          const struct nst_engine *e, bool several,

@@ -10,6 +10,13 @@
 #include "style/pack.h"
 #include "style/statistics_cache.h"
 
+/* True if nst_adapt_params() measures the pictures of a run by p. */
+bool nst_params_need_pixels(const struct nst_params *p);
+
+/* How to load the pictures of a run by p. A dry run reads only the headers unless
+ * nst_params_need_pixels(). */
+struct nst_picture_size nst_params_load_size(const struct nst_params *p);
+
 /* Style data shared by all pictures of a batch; safe to use from several threads. */
 struct nst_styles_shared;
 

@@ -14,24 +14,20 @@
 #include <unistd.h>
 
 #include "nst.h"
+#include "serve/gpu.h"
 #include "serve/http.h"
 #include "serve/log.h"
-#include "serve/sandbox.h"
 #include "serve/store.h"
 #include "serve/tasks.h"
 
 #define WARN_PERCENT 90
 #define MIN_FREE_BYTES ((uint64_t)64 << 20) /* of disk, to be healthy */
-#define LIST_SECONDS 10 /* an idle GPU takes some seconds to initialise */
 
 static struct {
     const struct serve_settings *settings;
     time_t started;
-    bool had_gpu;         /* at the start */
-    bool warned;          /* that the GPU cannot be queried */
     pthread_mutex_t lock; /* protects the members below */
     uint64_t busy, total; /* CPU time at the last call of cpu_usage() */
-    json_t *gpu;          /* the last description of the first GPU, or NULL */
     char cpu_model[128];
 } monitor = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -67,93 +63,17 @@ static void read_cpu_model(void)
         fclose(f);
 }
 
-/*
- * The output of `nst --list-devices`, a new reference; NULL if it fails. A child
- * initialises CUDA: in this process CUDA would hold hundreds of MB of GPU memory.
- */
-static json_t *list_devices(void)
-{
-    const struct serve_sandbox_limits limits = {.seconds = LIST_SECONDS, .gpu = true};
-    char *nst = serve_program_path("nst"), *output;
-    int status = serve_sandbox_run(
-        (const char *const[]){nst, "--config=none", "--list-devices", "--json", NULL},
-        &limits, LIST_SECONDS, &output, NULL);
-    json_t *list = status == 0 ? json_loads(output, 0, NULL) : NULL;
-
-    free(output);
-    free(nst);
-    return list;
-}
-
-/* The first GPU of the list, borrowed. NULL if there is none, or if nst lists an error
- * in its place: *error, or NULL. */
-static json_t *first_gpu(const json_t *list, const char **error)
-{
-    json_t *device;
-    size_t i;
-
-    *error = NULL;
-    json_array_foreach(list, i, device)
-    {
-        const char *name = json_string_value(json_object_get(device, "name"));
-
-        if (!name || strncmp(name, "cuda:", 5) != 0)
-            continue;
-        *error = json_string_value(json_object_get(device, "error"));
-        return *error ? NULL : device;
-    }
-    return NULL;
-}
-
-/* Query the GPU again; a failure keeps the previous description. */
-static void refresh_gpu(void)
-{
-    json_t *list = list_devices(), *gpu;
-    const char *error;
-
-    gpu = first_gpu(list, &error);
-    if (list && !error) {
-        pthread_mutex_lock(&monitor.lock);
-        json_decref(monitor.gpu);
-        monitor.gpu = json_incref(gpu);
-        pthread_mutex_unlock(&monitor.lock);
-    } else if (!monitor.warned) {
-        monitor.warned = true;
-        serve_log(SERVE_WARNING, "cannot query the GPU: nst --list-devices: %s",
-                  error ? error : "it failed");
-    }
-    json_decref(list);
-}
-
-/* A deep copy that no other thread uses, a new reference; NULL: no GPU. */
-static json_t *current_gpu(void)
-{
-    json_t *gpu;
-
-    pthread_mutex_lock(&monitor.lock);
-    gpu = json_deep_copy(monitor.gpu);
-    pthread_mutex_unlock(&monitor.lock);
-    return gpu;
-}
-
-bool serve_monitor_has_gpu(void)
-{
-    return monitor.had_gpu;
-}
-
 void serve_monitor_open(const struct serve_settings *s)
 {
     monitor.settings = s;
     monitor.started = time(NULL);
     read_cpu_model();
-    refresh_gpu();
-    monitor.had_gpu = monitor.gpu != NULL;
+    serve_gpu_open();
 }
 
 void serve_monitor_close(void)
 {
-    json_decref(monitor.gpu);
-    monitor.gpu = NULL;
+    serve_gpu_close();
 }
 
 /* Percent of memory, disk and GPU memory in use, and sizes in bytes. */
@@ -164,7 +84,7 @@ struct usage {
 
 static double gpu_memory_usage(void)
 {
-    json_t *gpu = current_gpu();
+    json_t *gpu = serve_gpu_current();
     double total = json_number_value(json_object_get(gpu, "memory"));
     double left = json_number_value(json_object_get(gpu, "memory_free"));
 
@@ -220,10 +140,10 @@ void serve_monitor_log(void)
     char gpu[48] = "";
     struct usage u;
 
-    if (monitor.had_gpu)
-        refresh_gpu();
+    if (serve_gpu_present())
+        serve_gpu_refresh();
     u = measure_usage();
-    if (monitor.had_gpu)
+    if (serve_gpu_present())
         snprintf(gpu, sizeof gpu, ", memory of the GPU %.0f %%", u.gpu);
     serve_log(is_low(&u) ? SERVE_WARNING : SERVE_INFO,
               "processors %.0f %%, memory %.0f %%, disk %.0f %%%s in use; this process "
@@ -283,7 +203,7 @@ static json_t *model_name(void)
 json_t *serve_monitor_device(void)
 {
     struct usage u = measure_usage();
-    json_t *gpu = current_gpu();
+    json_t *gpu = serve_gpu_current();
 
     return json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:s}", "device",
                      gpu ? "cuda" : "cpu", "model", monitor.cpu_model, "cores",

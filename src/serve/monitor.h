@@ -12,9 +12,6 @@
 void serve_monitor_open(const struct serve_settings *s);
 void serve_monitor_close(void);
 
-/* True if there was a GPU at the start. */
-bool serve_monitor_has_gpu(void);
-
 /* Log one line on resources; queries the GPU again if there was one at the start. */
 void serve_monitor_log(void);
 

@@ -18,7 +18,7 @@
 
 #include "nst.h"
 #include "serve/log.h"
-#include "serve/monitor.h"
+#include "serve/gpu.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
 #include "serve/sandbox.h"
@@ -275,7 +275,7 @@ static void run_nst(struct run *r, char **argv, struct serve_outcome *out)
         .memory = (size_t)r->settings->task_memory + SERVE_ADDRESS_OVERHEAD,
         .seconds = (unsigned)(r->settings->task_seconds * r->settings->cores),
         .folder = r->folder,
-        .gpu = serve_monitor_has_gpu()};
+        .gpu = serve_gpu_present()};
 
     if (!serve_sandbox_start(&r->child, (const char *const *)argv, &limits)) {
         set_outcome(out, SERVE_EXIT_RETRYABLE, "%s: %s", argv[0], strerror(errno));

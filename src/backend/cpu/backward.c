@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/layout.h"
 
 #include <string.h>
 

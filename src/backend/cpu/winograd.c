@@ -15,7 +15,7 @@
  */
 #include "config.h"
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/layout.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -33,22 +33,6 @@ void cuda_vectors_close(struct cuda *cu)
     cudaFreeHost(cu->results);
 }
 
-struct reducer cuda_reducer(struct cuda *cu, int what)
-{
-    return {cu->partials,
-            reinterpret_cast<unsigned *>(cu->partials + 3 * REDUCE_MAX_BLOCKS),
-            cu->results + 3 * what};
-}
-
-struct reduction cuda_reduction_result(struct cuda *cu, int what)
-{
-    const double *t = cu->results + 3 * what;
-
-    if (cuda_synchronize(cu, NULL) != NST_OK)
-        return {0, 0, 0};
-    return {t[0], t[1], t[2]};
-}
-
 /* The larger one; NaN if either is. */
 static __device__ __forceinline__ float max_or_nan(float a, float b)
 {

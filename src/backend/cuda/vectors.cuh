@@ -130,8 +130,21 @@ static __device__ inline void reduce_grid(struct reducer to, struct reduction t)
 enum { RESULT_DIRECTION, RESULT_MEASURE, RESULT_ACCEPT, RESULT_SUM, RESULT_COUNT };
 
 /* A reducer into slot what; its result after all earlier work, zeros after an error. */
-struct reducer cuda_reducer(struct cuda *cu, int what);
-struct reduction cuda_reduction_result(struct cuda *cu, int what);
+static inline struct reducer cuda_reducer(struct cuda *cu, int what)
+{
+    return {cu->partials,
+            reinterpret_cast<unsigned *>(cu->partials + 3 * REDUCE_MAX_BLOCKS),
+            cu->results + 3 * what};
+}
+
+static inline struct reduction cuda_reduction_result(struct cuda *cu, int what)
+{
+    const double *t = cu->results + 3 * what;
+
+    if (cuda_synchronize(cu, NULL) != NST_OK)
+        return {0, 0, 0};
+    return {t[0], t[1], t[2]};
+}
 
 /* Launch a kernel with a reduction, in at most max_blocks blocks; each thread takes
  * four elements at a time. */

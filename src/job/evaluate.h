@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * job_internal.h - struct nst_job, shared by job.c (set-up and run), optimise.c
- * (optimiser loop) and job_serialise.c (state).
+ * evaluate.h - a job from the inside, for optimise.c and job_serialise.c: its state, and
+ * its losses, vectors and clock.
  */
-#ifndef NST_JOB_JOB_INTERNAL_H
-#define NST_JOB_JOB_INTERNAL_H
+#ifndef NST_JOB_EVALUATE_H
+#define NST_JOB_EVALUATE_H
 
 #include <time.h>
 
@@ -66,13 +66,5 @@ void nst_job_evaluate_iterate(struct nst_job *j, const float *x,
  * host's copy; and copy a host vector to j->device_x. */
 const float *nst_job_download(struct nst_job *j, const float *x);
 void nst_job_upload(struct nst_job *j, const float *x);
-
-/* Restore the state if nst_job_resume() was called. NST_ERR_FORMAT. */
-enum nst_status nst_job_restore(struct nst_job *j, struct nst_err *err);
-
-/* Minimise the objective from j->x, which becomes the result with the keep mask
- * applied. NST_ERR_MEM, NST_ERR_NUMERIC, NST_ERR_FORMAT. */
-enum nst_status nst_job_optimise(struct nst_job *j, enum nst_job_end *end,
-                                 struct nst_err *err);
 
 #endif

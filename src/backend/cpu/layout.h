@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.h - layout, scratch memory and internal functions of the CPU backend.
+ * layout.h - layout, scratch memory and internal functions of the CPU backend.
  *
  * A map of C x H x W is stored as blocks of 16 channels x rows x columns x 16 floats.
  * Zero padding surrounds each block: one row and column before it; after it, enough to
@@ -12,8 +12,8 @@
  * The order of each sum depends on the shapes alone, so results do not depend on the
  * number of threads.
  */
-#ifndef NST_BACKEND_CPU_CPU_H
-#define NST_BACKEND_CPU_CPU_H
+#ifndef NST_BACKEND_CPU_LAYOUT_H
+#define NST_BACKEND_CPU_LAYOUT_H
 
 #include "backend/backend.h"
 #include "kernels/nchw16c.h"
