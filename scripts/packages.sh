@@ -8,7 +8,7 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
     libmicrohttpd-dev libglib2.0-dev libsystemd-dev libhiredis-dev"
 # bsdextrautils contains col
 # shellcheck disable=SC2034 # used by check and release
-TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev bats mandoc bsdextrautils jq clang-14 g++
+TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev clang-format-14 clang-tidy-14 cppcheck shellcheck bats mandoc bsdextrautils jq clang-14 g++
     libimage-exiftool-perl valgrind libc6-dbg busybox curl ca-certificates xxd zsh fish
     wrk redis-server nginx-light openssl socat strace systemd python3 python3-jsonschema
     ffmpeg libvips-tools chromium

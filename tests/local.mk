@@ -162,6 +162,11 @@ EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 	%D%/data/tiny-plain.pth %D%/data/tiny-lpips-alex.safetensors \
 	%D%/data/tiny-lpips-vgg.safetensors %D%/data/tiny-zip.pth
 
+# for scripts/check, which runs all but the long ones
+list-tests:
+	@echo $(TESTS)
+.PHONY: list-tests
+
 # never part of check: it goes on as long as it is told to, and wants clang
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \

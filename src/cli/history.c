@@ -108,8 +108,7 @@ static char *style_names(const json_t *run)
 
     if (!json_is_array(style))
         return nst_xstrdup(base_name(get_text(run, "style")));
-    json_array_foreach(style, i, one)
-    {
+    json_array_foreach(style, i, one) {
         char *longer = nst_xasprintf("%s%s%s", all ? all : "", all ? "+" : "",
                                      base_name(get_text(one, "file")));
 
@@ -305,8 +304,7 @@ static enum nst_status check_inputs(const json_t *run, struct nst_err *err)
     const json_t *input;
     size_t i;
 
-    json_array_foreach(json_object_get(run, "inputs"), i, input)
-    {
+    json_array_foreach(json_object_get(run, "inputs"), i, input) {
         if (st == NST_OK)
             st = check_file(get_text(input, "file"), json_object_get(input, "sha256"),
                             err);
@@ -371,8 +369,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     recipe = nst_migrate_options(l->run, &differs);
     if (differs)
         fprintf(stderr, "nst-history: the result will differ: %s\n", differs);
-    json_object_foreach(recipe, name, value)
-    {
+    json_object_foreach(recipe, name, value) {
         const struct nst_option *o = nst_option_find(name);
         char *word = o && o->recipe ? option_arg(o, value) : NULL;
 
@@ -382,7 +379,8 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     json_decref(recipe);
     style = json_object_get(l->run, "style");
     if (json_is_array(style)) {
-        json_array_foreach(style, i, value) add_style_args(&c, value);
+        json_array_foreach(style, i, value)
+            add_style_args(&c, value);
     } else
         add_style_args(&c, style);
     format = json_string_value(json_object_get(l->run, "format"));

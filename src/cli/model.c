@@ -190,8 +190,7 @@ static void print(json_t *j, bool as_json)
     }
     printf("file     %s (%s)\n", json_string_value(json_object_get(j, "path")),
            json_string_value(json_object_get(j, "kind")));
-    json_array_foreach(json_object_get(j, "layers"), i, l)
-    {
+    json_array_foreach(json_object_get(j, "layers"), i, l) {
         const json_t *mean = json_object_get(l, "activation");
 
         printf("layer    %s, %d to %d channels",

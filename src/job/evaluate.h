@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * evaluate.h - a job from the inside, for optimise.c and job_serialise.c: its state, and
- * its losses, vectors and clock.
+ * evaluate.h - a job from the inside, for optimise.c and job_serialise.c: its state,
+ * and its losses, vectors and clock.
  */
 #ifndef NST_JOB_EVALUATE_H
 #define NST_JOB_EVALUATE_H

@@ -81,8 +81,7 @@ static enum nst_status check_length(const struct nst_safetensors *f,
     const char *key;
     json_t *j;
 
-    json_object_foreach(f->header, key, j)
-    {
+    json_object_foreach(f->header, key, j) {
         json_t *offsets = json_object_get(j, "data_offsets");
         json_int_t end = json_integer_value(json_array_get(offsets, 1));
 
@@ -157,8 +156,9 @@ void nst_safetensors_foreach(const struct nst_safetensors *f,
     const char *key;
     json_t *j;
 
-    json_object_foreach(f->header, key, j) if (strcmp(key, METADATA) != 0)
-        visit(ctx, key);
+    json_object_foreach(f->header, key, j)
+        if (strcmp(key, METADATA) != 0)
+            visit(ctx, key);
 }
 
 static bool read_dtype(json_t *j, struct nst_array *a)

@@ -89,8 +89,7 @@ char *nst_describe_devices(bool as_json)
         return text;
     }
     text = nst_xstrdup("");
-    json_array_foreach(all, i, d)
-    {
+    json_array_foreach(all, i, d) {
         char *one = format_device(d), *more = nst_xasprintf("%s%s", text, one);
 
         free(one);

@@ -123,8 +123,7 @@ static enum nst_status check_members(const char *path, json_t *j, struct nst_err
     const char *name;
     json_t *value;
 
-    json_object_foreach(j, name, value)
-    {
+    json_object_foreach(j, name, value) {
         if (strcmp(name, "description") == 0 && !json_is_string(value))
             return nst_err_set(err, NST_ERR_FORMAT, "%s: description: is no text",
                                path);
@@ -156,8 +155,7 @@ static enum nst_status apply_json(struct nst_params *p, const char *path, json_t
     enum nst_status st = find_options(path, j, &options, err);
     const char *name;
 
-    json_object_foreach(options, name, value)
-    {
+    json_object_foreach(options, name, value) {
         if (st != NST_OK)
             break;
         st = apply_option(p, path, name, value, allowed, err);

@@ -147,8 +147,7 @@ static json_t *json_inputs(const struct nst_provenance *r, bool absolute)
     json_t *list = json_loads(r->inputs, 0, NULL), *j;
     size_t i;
 
-    json_array_foreach(list, i, j)
-    {
+    json_array_foreach(list, i, j) {
         const char *file = json_string_value(json_object_get(j, "file"));
 
         if (file && !absolute)
@@ -238,8 +237,9 @@ static bool same_options(const struct nst_params *p, const json_t *recorded)
     const char *name;
     bool same = json_object_size(requested) == json_object_size(recorded);
 
-    json_object_foreach(requested, name, value) same &=
-        may_differ(p, name) || json_equal(value, json_object_get(recorded, name));
+    json_object_foreach(requested, name, value)
+        same &=
+            may_differ(p, name) || json_equal(value, json_object_get(recorded, name));
     json_decref(requested);
     return same;
 }
@@ -258,8 +258,9 @@ static bool all_have_digest(const json_t *inputs)
     const json_t *j;
     size_t i;
 
-    json_array_foreach(
-        inputs, i, j) if (!json_is_string(json_object_get(j, "sha256"))) return false;
+    json_array_foreach(inputs, i, j)
+        if (!json_is_string(json_object_get(j, "sha256")))
+            return false;
     return true;
 }
 

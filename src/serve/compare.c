@@ -45,10 +45,10 @@ static const char *unknown_member(json_t *body)
     const char *key;
     json_t *v;
 
-    json_object_foreach(body, key, v) if (strcmp(key, "task_id") != 0 &&
-                                          strcmp(key, "original") != 0 &&
-                                          strcmp(key, "result") != 0 &&
-                                          strcmp(key, "style") != 0) return key;
+    json_object_foreach(body, key, v)
+        if (strcmp(key, "task_id") != 0 && strcmp(key, "original") != 0 &&
+            strcmp(key, "result") != 0 && strcmp(key, "style") != 0)
+            return key;
     return NULL;
 }
 

@@ -46,8 +46,7 @@ static json_t *first_gpu(const json_t *list, const char **error)
     size_t i;
 
     *error = NULL;
-    json_array_foreach(list, i, device)
-    {
+    json_array_foreach(list, i, device) {
         const char *name = json_string_value(json_object_get(device, "name"));
 
         if (!name || strncmp(name, "cuda:", 5) != 0)

@@ -40,8 +40,7 @@ static void add_options(json_t *properties)
     json_t *options = json_loads(text, 0, NULL), *o;
     size_t i;
 
-    json_array_foreach(options, i, o)
-    {
+    json_array_foreach(options, i, o) {
         char *name = nst_xstrdup(json_string_value(json_object_get(o, "name")));
 
         for (char *c = name; *c; c++)

@@ -127,7 +127,8 @@ static void parse_styles(struct parser *r, const json_t *body)
         if (!json_is_array(list) || json_array_size(list) < 1 ||
             json_array_size(list) > NST_STYLES_MAX)
             set_error(r, "styles: must be a list of 1 to %d objects", NST_STYLES_MAX);
-        json_array_foreach(list, i, item) parse_style(r, item, styles);
+        json_array_foreach(list, i, item)
+            parse_style(r, item, styles);
     } else if (check_style(r, single, "style_image"))
         json_array_append_new(styles,
                               json_pack("{s:O, s:f}", "name", single, "weight", 1.0));
@@ -167,8 +168,7 @@ static char *option_text(const json_t *v)
     if (!json_is_array(v))
         return NULL;
     s = g_string_new(NULL);
-    json_array_foreach(v, i, item)
-    {
+    json_array_foreach(v, i, item) {
         char *text = json_is_array(item) ? NULL : option_text(item);
 
         g_string_append_printf(s, "%s%s", i ? "," : "", text ? text : "?");
@@ -227,8 +227,7 @@ static void require_pictures(struct parser *r)
     const json_t *item;
     size_t i;
 
-    json_array_foreach(json_object_get(r->record, "styles"), i, item)
-    {
+    json_array_foreach(json_object_get(r->record, "styles"), i, item) {
         const char *name = json_string_value(json_object_get(item, "name"));
         char *path = serve_styles_picture_path(name);
 
@@ -257,8 +256,7 @@ static void parse_options(struct parser *r, const json_t *body)
     json_t *v;
     struct nst_err err;
 
-    json_object_foreach((json_t *)body, key, v)
-    {
+    json_object_foreach((json_t *)body, key, v) {
         if (is_field(key) || json_is_null(v))
             continue;
         o = find_option(key);
@@ -378,8 +376,7 @@ static bool add_styles(GPtrArray *args, const json_t *styles, char **error)
     const json_t *item, *mask;
     size_t i;
 
-    json_array_foreach(styles, i, item)
-    {
+    json_array_foreach(styles, i, item) {
         const char *name = json_string_value(json_object_get(item, "name"));
         char *path = name ? serve_styles_path(name) : NULL;
 
@@ -409,8 +406,7 @@ char **serve_request_arguments(const json_t *record, char **error)
 
     if (preset)
         g_ptr_array_add(args, g_strdup_printf("--preset=%s", preset));
-    json_object_foreach(json_object_get(record, "options"), name, v)
-    {
+    json_object_foreach(json_object_get(record, "options"), name, v) {
         o = nst_option_find(name);
         if (o && o->type == NST_OPTION_FLAG) {
             if (strcmp(json_string_value(v), "true") == 0)

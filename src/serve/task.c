@@ -257,8 +257,7 @@ bool serve_task_uses_style(const json_t *record, const char *style)
     const json_t *one;
     size_t i;
 
-    json_array_foreach(json_object_get(record, "styles"), i, one)
-    {
+    json_array_foreach(json_object_get(record, "styles"), i, one) {
         const char *name = json_string_value(json_object_get(one, "name"));
 
         if (name && strcmp(name, style) == 0)
