@@ -162,11 +162,10 @@ static enum nst_status choose_format(struct nst_output *o, const char *path,
                                        "(png, jpg, webp, tiff, ppm, ...)",
                                        name);
     }
-    o->format = formats;
-    return find_format(&o->format, path, err) == NST_OK ||
-                   nst_atomic_file_is_stream(o->file)
-               ? NST_OK
-               : NST_ERR_ARG;
+    if (find_format(&o->format, path, err) == NST_OK)
+        return NST_OK;
+    o->format = formats; /* a stream may have any name */
+    return nst_atomic_file_is_stream(o->file) ? NST_OK : NST_ERR_ARG;
 }
 
 enum nst_status nst_output_open(struct nst_output **out, const char *path,

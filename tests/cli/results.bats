@@ -9,6 +9,17 @@ load helper
     [ "$(dimensions out.png)" = 32x24 ]
 }
 
+@test "a pipe may have any name: its result is PNG" {
+    for name in pipe pipe.foo pipe.; do
+        mkfifo "$name"
+        timeout 60 cat "$name" >copy.png &
+        nst -s style.ppm photo.ppm -o "$name"
+        wait $!
+        [ "$(dimensions copy.png)" = 32x24 ]
+        [ -p "$name" ]
+    done
+}
+
 @test "without -o a PNG goes to standard output, and - reads standard input" {
     nst -s style.ppm photo.ppm -o file.png
     nst -s style.ppm photo.ppm >stdout.png
