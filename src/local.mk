@@ -220,15 +220,15 @@ bin_PROGRAMS += nst-serve
 endif
 nst_serve_SOURCES = %D%/serve/auth.c %D%/serve/auth.h %D%/serve/compare.c \
 	%D%/serve/compare.h %D%/serve/connections.c %D%/serve/connections.h %D%/serve/events.c \
-	%D%/serve/events.h %D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/http.c %D%/serve/http.h \
+	%D%/serve/events.h %D%/serve/framing.c %D%/serve/framing.h \
+	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/http.c %D%/serve/http.h \
 	%D%/serve/listen.c \
 	%D%/serve/listen.h %D%/serve/log.c %D%/serve/log.h %D%/serve/monitor.c \
 	%D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h %D%/serve/pictures.c \
 	%D%/serve/pictures.h %D%/serve/queue.h %D%/serve/queue_local.c %D%/serve/queue_redis.c \
 	%D%/serve/queue_redis.h %D%/serve/redis.c %D%/serve/redis.h %D%/serve/redis_scripts.c \
 	%D%/serve/redis_scripts.h %D%/serve/request.c %D%/serve/request.h \
-	%D%/serve/request_filter.c %D%/serve/request_filter.h %D%/serve/response.c \
-	%D%/serve/response.h %D%/serve/routes.c %D%/serve/routes.h %D%/serve/runner.c \
+	%D%/serve/response.c %D%/serve/response.h %D%/serve/routes.c %D%/serve/routes.h %D%/serve/runner.c \
 	%D%/serve/runner.h %D%/serve/sandbox.c %D%/serve/sandbox.h %D%/serve/serve.c \
 	%D%/serve/settings.h %D%/serve/static_files.c %D%/serve/static_files.h \
 	%D%/serve/store.c %D%/serve/store.h %D%/serve/styles.c %D%/serve/styles.h \

@@ -12,14 +12,11 @@
 
 #include "nst.h"
 #include "serve/events.h"
-#include "serve/request_filter.h"
 
 #define HEARTBEAT_SECONDS 15
-#define LINGER_SECONDS 2 /* for a rejected client to read the response */
 
 struct serve_connection {
     int fd;
-    bool rejected;                 /* by request_filter.h */
     atomic_int_least64_t deadline; /* seconds of the monotonic clock */
     GList link;
 };
@@ -62,9 +59,7 @@ void serve_connection_notify(void *cls, struct MHD_Connection *c, void **context
         p->fd =
             MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         p->link.data = p;
-        p->rejected = serve_filter_reject(p->fd);
-        serve_connection_set_deadline(p, p->rejected ? LINGER_SECONDS
-                                                     : SERVE_HEADER_TIMEOUT);
+        serve_connection_set_deadline(p, SERVE_HEADER_TIMEOUT);
         pthread_mutex_lock(&connections.lock);
         g_queue_push_tail_link(&connections.list, &p->link);
         pthread_mutex_unlock(&connections.lock);
@@ -75,11 +70,6 @@ void serve_connection_notify(void *cls, struct MHD_Connection *c, void **context
         free(p);
         *context = NULL;
     }
-}
-
-bool serve_connection_rejected(const struct serve_connection *p)
-{
-    return p->rejected;
 }
 
 /* shutdown() only: libmicrohttpd notices and closes the descriptor. */

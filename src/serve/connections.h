@@ -25,9 +25,6 @@ void serve_connection_notify(void *cls, struct MHD_Connection *c, void **context
                              enum MHD_ConnectionNotificationCode code);
 struct serve_connection *serve_connection_get(struct MHD_Connection *c);
 
-/* True if request_filter.h rejected the connection; further input is ignored. */
-bool serve_connection_rejected(const struct serve_connection *p);
-
 /* Set the deadline to seconds from now, or to none: SERVE_NO_DEADLINE. */
 void serve_connection_set_deadline(struct serve_connection *p, int64_t seconds);
 

@@ -13,7 +13,7 @@
 
 #include "serve/auth.h"
 #include "serve/connections.h"
-#include "serve/request_filter.h"
+#include "serve/framing.h"
 
 #define CONNECTION_MEMORY 32768    /* libmicrohttpd's memory for a connection */
 #define MAX_JSON_BYTES 65536       /* of a body */
@@ -235,7 +235,7 @@ static struct serve_response shutting_down(void)
 static void check_framing(struct exchange *x, const char *path, const char *version)
 {
     struct serve_http_error error =
-        serve_filter_check_framing(x->request.connection, path, version);
+        serve_framing_check(x->request.connection, path, version);
 
     x->bad_framing = error.status != 0;
     if (x->bad_framing)
@@ -395,8 +395,6 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     struct exchange *x = *context;
 
     (void)cls;
-    if (serve_connection_rejected(serve_connection_get(c)))
-        return MHD_NO;
     if (!x || x == &nul_marker) {
         bool nul = x != NULL;
 
@@ -432,7 +430,6 @@ enum nst_status serve_http_open(const struct serve_settings *s,
 
     http.settings = s;
     http.routes = routes;
-    serve_filter_open(socket);
     for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
         http.pool[i] =
             g_thread_pool_new(run_in_pool, NULL, pool_threads[i], TRUE, NULL);
@@ -482,7 +479,6 @@ void serve_http_count(uint64_t responses[6])
 {
     for (int i = 0; i < 6; i++)
         responses[i] = atomic_load(&http.responses[i]);
-    serve_filter_count(responses);
 }
 
 bool serve_query_integer(struct serve_request *r, const char *name, int64_t min,

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,8 +19,6 @@
 #include "serve/store.h"
 
 #define THUMB_SIDE 256
-#define SNIFF_BYTES 1024  /* searched for markup */
-#define ZIP_END_RECORD 22 /* bytes of a ZIP's end record, without its comment */
 #define CHECK_SECONDS 30
 #define CHECK_MEMORY ((size_t)6 << 30)
 #define WRITE_FAILED 3 /* exit status: cannot write the thumbnail */
@@ -52,62 +49,18 @@ const char *serve_picture_media_type(const char *name)
     return "application/octet-stream";
 }
 
-/* True if there is a ZIP end record whose comment extends to the end of the file. In
- * the last SNIFF_BYTES the length is not checked, since readers tolerate other data. */
-static bool has_zip_directory(const unsigned char *end, size_t e)
-{
-    const unsigned char *at = end, *stop = end + e;
-
-    while ((at = memmem(at, (size_t)(stop - at), "PK\5\6", 4))) {
-        size_t left = (size_t)(stop - at);
-
-        if (left <= SNIFF_BYTES || left == ZIP_END_RECORD + at[ZIP_END_RECORD - 2] +
-                                               256u * at[ZIP_END_RECORD - 1])
-            return true;
-        at += 4;
-    }
-    return false;
-}
-
-/*
- * A polyglot begins as a picture and is another format to other programs: it has markup
- * near its beginning, or a ZIP directory at its end.
- */
-static bool is_polyglot(const unsigned char *begin, size_t b, const unsigned char *end,
-                        size_t e)
-{
-    static const char *const markup[] = {"<html",     "<script", "<svg",   "<?php",
-                                         "<!doctype", "%PDF-",   "<iframe"};
-
-    for (size_t i = 0; i < sizeof markup / sizeof *markup; i++)
-        for (size_t at = 0; at + strlen(markup[i]) <= b; at++)
-            if (strncasecmp((const char *)begin + at, markup[i], strlen(markup[i])) ==
-                0)
-                return true;
-    return has_zip_directory(end, e);
-}
-
 const char *serve_picture_extension(const char *path, char **error)
 {
-    unsigned char begin[SNIFF_BYTES], end[ZIP_END_RECORD + 65535];
+    char head[16];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t b = fd < 0 ? -1 : pread(fd, begin, sizeof begin, 0), e = -1;
-    struct stat st;
+    ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
 
-    if (b >= 0 && fstat(fd, &st) == 0)
-        e = pread(fd, end, sizeof end,
-                  st.st_size > (off_t)sizeof end ? st.st_size - (off_t)sizeof end : 0);
     if (fd >= 0)
         close(fd);
-    for (size_t i = 0; b > 0 && e > 0 && i < FORMATS; i++)
-        if ((size_t)b >= formats[i].offset + formats[i].length &&
-            memcmp(begin + formats[i].offset, formats[i].magic, formats[i].length) ==
-                0) {
-            if (!is_polyglot(begin, (size_t)b, end, (size_t)e))
-                return formats[i].extension;
-            *error = nst_xstrdup("is a picture and another kind of file at once");
-            return NULL;
-        }
+    for (size_t i = 0; n > 0 && i < FORMATS; i++)
+        if ((size_t)n >= formats[i].offset + formats[i].length &&
+            memcmp(head + formats[i].offset, formats[i].magic, formats[i].length) == 0)
+            return formats[i].extension;
     *error = nst_xstrdup("is not a picture (PNG, JPEG, GIF, WebP, TIFF, HEIC or AVIF)");
     return NULL;
 }

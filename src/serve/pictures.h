@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 /* The extension for the format of a file: ".png", ".jpg", ".gif", ".webp", ".tif",
- * ".heic" or ".avif". NULL for any other file and for polyglots (a picture that is also
- * HTML, PDF or a ZIP archive): *error is then a new string. */
+ * ".heic" or ".avif", by its first bytes. NULL for any other file: *error is then a new
+ * string. */
 const char *serve_picture_extension(const char *path, char **error);
 
 /* The media type for the extension of a file name. */

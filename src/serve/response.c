@@ -123,32 +123,6 @@ struct serve_response serve_response_retry_after(unsigned status, unsigned secon
     return response;
 }
 
-char *serve_response_raw_error(unsigned status, const char *text, bool with_body)
-{
-    GString *s = g_string_new(NULL);
-    json_t *j = json_pack("{s:s}", "error", text);
-    char *body = json_dumps(j, JSON_COMPACT);
-
-    g_string_printf(s,
-                    "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
-                    "Content-Type: application/json\r\n",
-                    status, MHD_get_reason_phrase_for(status), strlen(body));
-    for (size_t i = 0; i < LENGTH(common_headers); i++)
-        g_string_append_printf(s, "%s: %s\r\n", common_headers[i][0],
-                               common_headers[i][1]);
-    for (size_t i = 0; i < LENGTH(data_headers); i++)
-        g_string_append_printf(s, "%s: %s\r\n", data_headers[i][0], data_headers[i][1]);
-    g_string_append_printf(s, "Cross-Origin-Resource-Policy: %s\r\n",
-                           allowed_origin ? "cross-origin" : "same-origin");
-    if (allowed_origin)
-        g_string_append_printf(s, "Access-Control-Allow-Origin: %s\r\n",
-                               allowed_origin);
-    g_string_append_printf(s, "\r\n%s", with_body ? body : "");
-    free(body);
-    json_decref(j);
-    return g_string_free(s, FALSE);
-}
-
 struct serve_response serve_response_unavailable(void)
 {
     return serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, UNAVAILABLE_SECONDS,

@@ -32,9 +32,6 @@ struct serve_response serve_response_retry_after(unsigned status, unsigned secon
     __attribute__((format(printf, 3, 4)));
 /* 503 with Retry-After: the queue is unreachable (tasks.h). */
 struct serve_response serve_response_unavailable(void);
-/* An error as raw HTTP with Connection: close, a new string. For connections without a
- * request of libmicrohttpd. */
-char *serve_response_raw_error(unsigned status, const char *text, bool with_body);
 /* text, from malloc(), is taken over. */
 struct serve_response serve_response_text(const char *type, char *text);
 /* bytes, from malloc(), is taken over. */

@@ -132,8 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    {"preset", preset},
                    {"history", history},
                    {"request", fuzz_request},
-                   {"kind", fuzz_kind},
-                   {"head", fuzz_head}};
+                   {"kind", fuzz_kind}};
     const char *name = getenv("NST_FUZZ");
     char path[64];
     int fd = memfd_create("fuzz", 0);

@@ -12,7 +12,6 @@
 #include "nst.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
-#include "serve/request_filter.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 
@@ -63,19 +62,4 @@ void fuzz_kind(const char *path)
     if (!serve_picture_extension(path, &error) && !error)
         abort();
     free(error);
-}
-
-void fuzz_head(const char *path)
-{
-    gchar *head;
-    gsize size;
-    struct serve_http_error error;
-
-    if (!g_file_get_contents(path, &head, &size, NULL))
-        abort();
-    head = g_realloc(head, size + !size); /* no byte follows the head */
-    error = serve_filter_check_head(head, size);
-    if (error.status && !error.text)
-        abort(); /* refused without a message */
-    g_free(head);
 }

@@ -7,6 +7,5 @@
  * of a connection's first request. */
 void fuzz_request(const char *path);
 void fuzz_kind(const char *path);
-void fuzz_head(const char *path);
 
 #endif

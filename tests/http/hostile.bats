@@ -22,14 +22,9 @@ put() {
     ask POST /api/upload-content -F "content_image=@$1" "${@:2}"
 }
 
-@test "polyglots and files that are not pictures are 415" {
+@test "files that are not pictures are 415" {
     serve
-    { cat style.jpg; printf '<html><script>alert(1)</script>'; } >a.jpg
-    { printf '\xff\xd8\xff\xfe\x00\x30<html><script>alert(1)</script>'; tail -c +3 style.jpg; } >b.jpg
     printf 'GIF89a/*<svg onload=alert(1)>*/=1;' >c.gif
-    { cat photo.png; printf 'PK\5\6'; head -c 18 /dev/zero; } >d.png
-    { cat photo.png; printf 'PK\5\6'; head -c 16 /dev/zero; printf '\xd0\x07'
-      head -c 2000 /dev/zero | tr '\0' c; } >l.png # a comment of 2000 bytes
     printf '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>' >e.svg
     printf '%%PDF-1.4\n' >f.pdf
     printf '#!/bin/sh\n' >g.png
@@ -37,20 +32,29 @@ put() {
     head -c 100 photo.png >i.png
     { head -c 60 photo.png; head -c 2000 /dev/urandom; } >j.png
     { printf 'RIFF\x24\0\0\0WEBPVP8 '; head -c 30 /dev/urandom; } >k.webp
-    for f in b.jpg c.gif d.png e.svg f.pdf g.png h.png i.png j.png k.webp l.png photo.ppm; do
+    for f in c.gif e.svg f.pdf g.png h.png i.png j.png k.webp photo.ppm; do
         put $f
         refused 415 'content_image: '
         [[ $body != *$PWD* ]]
     done
-    # harmless, because it is served with its type and nosniff
-    put a.jpg
-    if [ "$code" = 200 ]; then
+    still_well
+}
+
+@test "a picture that is another format as well is served as a picture only" {
+    serve
+    { cat style.jpg; printf '<html><script>alert(1)</script>'; } >a.jpg
+    { printf '\xff\xd8\xff\xfe\x00\x30<html><script>alert(1)</script>               '
+      tail -c +3 style.jpg; } >b.jpg
+    { cat photo.png; printf 'PK\5\6'; head -c 18 /dev/zero; } >c.png # an empty ZIP
+    for f in a.jpg b.jpg c.png; do
+        put $f
+        [ "$code" = 200 ]
         get "$(field url)"
-        [ "$(header content-type)" = image/jpeg ]
+        [ "$code" = 200 ]
+        [[ $(header content-type) == image/* ]]
         [ "$(header x-content-type-options)" = nosniff ]
-    else
-        refused 415 .
-    fi
+        [[ $(header content-security-policy) == *"default-src 'none'"* ]]
+    done
     still_well
 }
 
@@ -116,9 +120,9 @@ parsed() {
     echo "$code $body"
 }
 
-@test "malformed HTTP is answered in JSON with the common headers" {
+@test "an ambiguous or too large head is answered in JSON with the common headers" {
     serve
-    local host='Host: localhost\r\n' json='Content-Type: application/json\r\n' long many
+    local host='Host: localhost\r\n' json='Content-Type: application/json\r\n' long
     long=$(printf 'a%.0s' $(seq 20000))
     while IFS='|' read -r status pattern request; do
         request=${request//LONG/$long}
@@ -132,37 +136,17 @@ parsed() {
         [ "$(header connection | tr C c)" = close ]
         [ "$(header content-length)" = "${#body}" ]
     done <<'END'
-400|first line|\xff\xfe\x01\r\n\r\n
-400|first line|GET /\r\n\r\n
-400|first line| / HTTP/1.1\r\nHOST\r\n
-400|first line|GET / FTP/1.1\r\nHOST\r\n
-505|version|GET / HTTP/0.9\r\n\r\n
-505|version|GET / HTTP/9.9\r\nHOST\r\n
-505|version|PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n
-400|no colon|GET /health HTTP/1.1\r\nHOSTbad\r\n\r\n
 400|blank|GET /health HTTP/1.1\r\nHOSTX : y\r\n\r\n
 400|host|GET /health HTTP/1.1\r\n\r\n
 400|host|GET /health HTTP/1.1\r\nHOSTHOST\r\n
 414|path|GET /LONG HTTP/1.1\r\nHOST\r\n
 431|headers|GET /health HTTP/1.1\r\nHOSTX: LONG\r\n\r\n
-400|length.*number|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: -1\r\n\r\n{}
-400|length.*number|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: 2x\r\n\r\n{}
-413|length.*large|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: 99999999999999999999\r\n\r\n{}
 400|length.*twice|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}
 400|length.*twice|POST /api/compare HTTP/1.1\r\nHOSTJSONContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n
 501|chunked|POST /api/compare HTTP/1.1\r\nHOSTJSONTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n
 END
-    for many in "Cookie: $(printf 'a=b; %.0s' $(seq 300))" "$(printf 'X: y\\r\\n%.0s' $(seq 300))Z: z"; do
-        say "GET /health HTTP/1.1\r\n$host$many\r\n\r\n" >said
-        parsed
-        refused 431 headers
-    done
-    say 'HEAD / HTTP/9.9\r\n\r\n' >said
-    parsed
-    [ "$code" = 505 ]
-    [ -z "$body" ]
     get /metrics
-    [ "$(sed -n 's/^nst_http_requests_total{code="5xx"} //p' <<<"$body")" -ge 5 ]
+    [ "$(sed -n 's/^nst_http_requests_total{code="5xx"} //p' <<<"$body")" = 1 ]
     still_well
 }
 
@@ -170,17 +154,17 @@ END
     serve
     local next='DELETE /api/tasks/x HTTP/1.1\r\nHost: localhost\r\n\r\n'
     say "nonsense\r\n\r\n$next" >said
-    [ "$(grep -c '^HTTP/1.1' said)" = 1 ]
+    [ ! -s said ] # the connection is closed
     { printf 'nonsense\r\n\r\n'; sleep 0.5; printf '%b' "$next"; } |
         timeout 10 busybox nc 127.0.0.1 "$(port)" >said || true
-    [ "$(grep -c '^HTTP/1.1' said)" = 1 ]
-    get /metrics # a third request would be a 404
-    grep -qx 'nst_http_requests_total{code="4xx"} 2' <<<"$body"
+    [ ! -s said ] # the connection is closed
+    get /metrics # the DELETE would be a 404
+    grep -qx 'nst_http_requests_total{code="4xx"} 0' <<<"$body"
     still_well
 }
 
-# See docs/SERVE.md: later requests of a connection, and the framing of chunks.
-@test "libmicrohttpd rejects malformed later requests and chunks with these codes" {
+# See docs/SERVE.md.
+@test "libmicrohttpd rejects malformed requests and chunks with these codes" {
     serve
     local head='GET /health HTTP/1.1\r\nHost: localhost\r\n' long
     local chunks='POST /api/compare HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
@@ -195,6 +179,12 @@ END
             return 1
         }
     done <<'END'
+400 GET /\r\n\r\n
+400 GET / FTP/1.1\r\nHost: localhost\r\n\r\n
+505 GET / HTTP/9.9\r\nHost: localhost\r\n\r\n
+400 HEADbad\r\n\r\n
+400 POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2x\r\n\r\n{}
+413 POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n{}
 400 HEAD\r\nHEADbad\r\n\r\n
 505 HEAD\r\nGET / HTTP/9.9\r\n\r\n
 431 HEAD\r\nHEADX: LONG\r\n\r\n
