@@ -425,10 +425,14 @@ is_tidy() {
     code_is DELETE "/api/styles/$style" 200
 }
 
-# chaos: kill and restart workers at random, and Redis three times
+all_completed() {
+    [ "$(r hget nst:counts ended:completed)" = "$tasks" ]
+}
+
+# chaos: kill and restart workers at random, $tasks / 4 times at most, and Redis three times
 chaos() {
     local restarts=3 i
-    while [ "$(r hget nst:counts ended:completed)" != "$tasks" ]; do
+    until all_completed || [ "$kills" -ge $((tasks / 4)) ]; do
         sleep "$((RANDOM % 2)).$((RANDOM % 9 + 1))"
         i=$((RANDOM % 3))
         kill -9 "${workers[i]}"
@@ -442,8 +446,8 @@ chaos() {
         fi
         worker "worker$i" --max-tasks 2 --grace 1
         workers[i]=$pid
-        [ $((SECONDS - began)) -lt "$patience" ] || return 1
     done
+    await all_completed
     while [ "$restarts" -gt 0 ]; do # the rest, after a quick run
         restarts=$((restarts - 1))
         kill_redis
@@ -452,8 +456,9 @@ chaos() {
 }
 
 @test "every task completes exactly once while workers and Redis are killed at random" {
-    tasks=60 patience=180
+    tasks=24
     if [ "${NST_TEST_QUICK:-0}" = 1 ] || [ "${SANITIZERS:-no}" != no ]; then tasks=12; fi
+    if [ "${NST_TEST_ALL:-0}" = 1 ]; then tasks=60; fi
     seed=${NST_TEST_SEED:-$RANDOM}
     echo "# seed $seed" >&3
     RANDOM=$seed
