@@ -162,10 +162,7 @@ as() {
     nst -s style.ppm -o out/ photo-png.png -s hokusai --skip-done --name photo-png-style.png
     [ "$(all)" = "nst: 1 done, 3 skipped, 0 failed" ]
     # a result of an interrupted run does not count as finished
-    "$NST" -S 256 -n 100000 -s style.ppm photo.ppm -o out/photo-style.png --progress none &
-    sleep 0.5
-    kill -INT $!
-    wait $! || true
+    interrupt_nst -S 256 -n 100000 -s style.ppm photo.ppm -o out/photo-style.png || true
     run -0 --separate-stderr "$NST" -S 256 -n 2 --skip-done -s style.ppm photo.ppm \
         -o out/photo-style.png --progress none
     [[ $stderr != *"is up to date"* ]]

@@ -64,6 +64,17 @@ wait_until() {
     done
 }
 
+# interrupt_nst ARG...: run nst and interrupt it after some steps; the status is its own
+interrupt_nst() {
+    local pid status=0
+    "$NST" --progress json "$@" 2>progress 3>&- &
+    pid=$!
+    wait_until '[ "$(grep -c step progress)" -gt 3 ]'
+    kill -INT "$pid"
+    wait "$pid" || status=$?
+    return $status
+}
+
 # needs TOOL: skip the test if TOOL is missing.
 needs() {
     command -v "$1" >/dev/null || skip "$1 is not installed"

@@ -38,7 +38,7 @@ samples() { # of a PPM of 32 x 24, one a line
     XDG_CONFIG_HOME=$PWD/config "$NST" --list-presets >list
     grep -qE '^mine +of my own$' list
     grep -qE "^wrong .*'7' is not" list
-    grep -qE '^falling .*falling.json: scales: 32 after 64' list
+    grep -qE '^falling .*falling.json: scales: 32 follows 64, but the sizes must increase' list
     for preset in classic draft fine gatys painting photo-colours portrait poster texture; do
         grep -qE "^$preset +[A-Z]" list
     done
@@ -193,12 +193,9 @@ samples() { # of a PPM of 32 x 24, one a line
 }
 
 @test "an interrupt at a small scale writes an image of the full size" {
-    "$NST" -s style.ppm photo.ppm -o out.png --scales 256,320 --scale-iterations 100000,10 \
-        --progress none &
-    sleep 1
-    kill -INT $!
     local ended=0
-    wait $! || ended=$?
+    interrupt_nst -s style.ppm photo.ppm -o out.png --scales 256,320 \
+        --scale-iterations 100000,10 || ended=$?
     [ "$ended" = 130 ]
     [ "$(dimensions out.png)" = 320x240 ]
 }

@@ -79,11 +79,8 @@ killed() {
 
 @test "an interrupted run writes a checkpoint" {
     "$NST" -s style.ppm photo.ppm -o whole.png -S 128 --progress none -n 2000
-    "$NST" -s style.ppm photo.ppm -o out.png -S 128 --progress none -n 2000 --checkpoint ck \
-        --save-every 100000 &
-    sleep 0.5
-    kill -INT $!
-    wait $! || true
+    interrupt_nst -s style.ppm photo.ppm -o out.png -S 128 -n 2000 --checkpoint ck \
+        --save-every 100000 || true
     [ -s ck ]
     "$NST" -s style.ppm photo.ppm -o out.png --progress none --resume ck
     cmp whole.png out.png
