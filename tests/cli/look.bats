@@ -75,9 +75,9 @@ samples() { # of a PPM of 32 x 24, one a line
         >config/nst/config.json
     "$NST" --show-config | jq -e '.options | ."style-weight" == 11 and .size == 100'
     "$NST" -p draft --show-config |
-        jq -e '.options | ."style-weight" == 11 and .size == 384 and .iterations == 56'
+        jq -e '.options | ."style-weight" == 11 and .size == 256 and .iterations == 40'
     "$NST" -p draft -n 5 -w 3 --show-config |
-        jq -e '.options | ."style-weight" == 3 and .size == 384 and .iterations == 5'
+        jq -e '.options | ."style-weight" == 3 and .size == 256 and .iterations == 5'
     "$NST" --config none --show-config | jq -e '.options.size == 512'
     echo '{"options": {"size": 99, "quiet": true}}' >other.json
     "$NST" --config other.json --show-config | jq -e '.options.size == 99'

@@ -60,7 +60,7 @@ EOF
     jq -e '(.status | IN("healthy", "warning")) and .gpu_memory_usage == 0' <<<"$body"
     sleep 1.5
     grep -q 'processors.* in use' log
-    ! grep -q GPU log
+    run ! grep -q GPU log
 }
 
 @test "the next query reports a warning above 90 % of GPU memory" {
