@@ -37,7 +37,6 @@ complete -c nst -l temporal -x -a '' -d 'Weight of the temporal loss, which keep
 complete -c nst -l tv-weight -x -a '' -d 'Weight of the total variation loss, which smooths noise, 0 to 1e12'
 complete -c nst -s w -l style-weight -x -a '' -d 'Weight of the style loss, 0 to 1e12. 7000 is the look of each preset, 10000 gives clearly more style, 5000 less'
 complete -c nst -l adaptive -x -a 'none parameters weights both' -d 'parameters: choose steps and learning rate by the complexity of the images. weights: raise the weight of a loss that rises over ten steps. both: do both. none: do neither'
-complete -c nst -l compat -x -a 'none tutorial' -d 'tutorial: reproduce the PyTorch style transfer tutorial step for step, with its unstable optimiser; --iterations then counts evaluations'
 complete -c nst -l curvature-pairs -x -a '' -d 'Curvature pairs that L-BFGS keeps, 1 to 100; each takes 24 bytes per pixel'
 complete -c nst -l init -r -F -a 'content noise' -d 'Image to start from'
 complete -c nst -l learning-rate -x -a '' -d 'Learning rate of adam, 1e-6 to 1, where pixels range from 0 to 1'

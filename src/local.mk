@@ -123,7 +123,6 @@ libnst_job_la_SOURCES = \
 	%D%/optim/lbfgs_history.c %D%/optim/lbfgs_history.h \
 	%D%/optim/lbfgs.c %D%/optim/lbfgs.h \
 	%D%/optim/adam.c %D%/optim/adam.h \
-	%D%/optim/tutorial.c %D%/optim/tutorial.h \
 	%D%/job/options.c %D%/job/options.h \
 	%D%/job/regions.c %D%/job/regions.h \
 	%D%/job/pyramid.c %D%/job/pyramid.h \

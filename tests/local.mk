@@ -95,7 +95,8 @@ tests_unit_test_models_LDADD = $(UNIT_LDADD)
 tests_unit_test_safetensors_SOURCES = %D%/unit/test_safetensors.c
 tests_unit_test_safetensors_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)
-tests_unit_test_lbfgs_SOURCES = %D%/unit/test_lbfgs.c
+tests_unit_test_lbfgs_SOURCES = %D%/unit/test_lbfgs.c \
+	%D%/unit/torch_lbfgs.c %D%/unit/torch_lbfgs.h
 tests_unit_test_lbfgs_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_lbfgs_LDADD = $(UNIT_LDADD)
 tests_unit_test_memory_SOURCES = %D%/unit/test_memory.c

@@ -14,7 +14,7 @@
  * Changes in 0.2.0: --scales auto begins at 64 pixels; --iterations is divided among
  * the scales; --moment-weight follows --style-weight; statistics exclude the border
  * that --padding adds; scales up to NST_PICTURE_SMALL_SIDE are made from the picture as
- * read.
+ * read; --compat, with the optimiser of PyTorch's tutorial, is gone.
  */
 #define OLD_VERSION "0.1.0"
 #define OLD_MIN_SCALE 256
@@ -102,14 +102,17 @@ json_t *nst_migrate_options(const json_t *run, const char **differs)
     const char *version = json_string_value(json_object_get(run, "version"));
     double weight = get_number(options, "style-weight");
 
-    *differs = NULL;
+    bool tutorial = strcmp(get_text(options, "compat"), "tutorial") == 0;
+
+    *differs = tutorial ? "--compat tutorial no longer exists" : NULL;
+    json_object_del(options, "compat");
     if (!options || !version || strcmp(version, OLD_VERSION) != 0)
         return options;
-    if (strcmp(get_text(options, "padding"), "zero") != 0)
+    if (!*differs && strcmp(get_text(options, "padding"), "zero") != 0)
         *differs = "nst " OLD_VERSION
                    " included the border of --padding in the style statistics";
     expand_scales(options, width > height ? width : height);
-    if (list_length(get_text(options, "scales")) > 1 &&
+    if (!tutorial && list_length(get_text(options, "scales")) > 1 &&
         atoi(get_text(options, "scales")) <= NST_PICTURE_SMALL_SIDE &&
         (width > NST_PICTURE_SMALL_SIDE || height > NST_PICTURE_SMALL_SIDE))
         *differs = "nst " OLD_VERSION

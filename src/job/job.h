@@ -32,12 +32,11 @@ struct nst_job_events {
     void (*started)(void *ctx);
     /* Every evaluation, in order, once it is known whether it was accepted. */
     void (*evaluated)(void *ctx, const struct nst_evaluation *e);
-    /* After each step: e is the new iterate; done of planned steps are complete (with
-     * --compat both count evaluations). */
+    /* After each step: e is the new iterate; done of planned steps are complete. */
     void (*stepped)(void *ctx, const struct nst_evaluation *e, int64_t done,
                     int64_t planned);
-    /* Asked after each step while steps remain, with --compat before each evaluation.
-     * true ends the run with the result so far. */
+    /* Asked after each step while steps remain; true ends the run with the result so
+     * far. */
     bool (*stop)(void *ctx);
     /* --adaptive changed a loss weight after e. */
     void (*weight_changed)(void *ctx, const struct nst_evaluation *e, const char *loss,

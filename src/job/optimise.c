@@ -7,7 +7,6 @@
 
 #include "job/evaluate.h"
 #include "job/job_serialise.h"
-#include "optim/tutorial.h"
 
 static const struct nst_box unit_box = {0, 1};
 
@@ -223,54 +222,13 @@ static enum nst_status run_adam(struct nst_job *j, enum nst_job_end *end,
     return st;
 }
 
-/* nst_evaluate_fn of the tutorial: each evaluation is a step. */
-static bool evaluate_tutorial(void *ctx, const float *x, const float *d, double *f,
-                              float *g, struct nst_measures *m)
-{
-    struct nst_job *j = ctx;
-
-    if (asked_to_stop(j) || !evaluate(j, x, d, f, g, m))
-        return false;
-    j->iterations = j->evaluations;
-    report_evaluations(j, 0);
-    report_step(j);
-    return true;
-}
-
-static enum nst_status run_tutorial(struct nst_job *j, enum nst_job_end *end,
-                                    struct nst_err *err)
-{
-    struct nst_tutorial *t;
-    enum nst_status st = nst_tutorial_new(&t, j->v.n, j->v.be, err);
-
-    if (st != NST_OK)
-        return st;
-    if (j->p->iterations < j->budget)
-        j->budget = j->p->iterations;
-    while (nst_tutorial_step(t, evaluate_tutorial, j, j->x))
-        ;
-    nst_tutorial_free(t);
-    if (j->evaluations < j->budget)
-        *end = NST_JOB_STOPPED;
-    /* The tutorial clamps at the end, so the result is not any point evaluated. */
-    nst_job_download(j, j->x);
-    for (size_t i = 0; i < j->v.n; i++)
-        j->host_x[i] = j->host_x[i] >= 0 ? j->host_x[i] > 1 ? 1 : j->host_x[i] : 0;
-    nst_job_upload(j, j->host_x);
-    nst_job_evaluate_iterate(j, j->x, &j->latest);
-    j->latest.seconds = nst_job_elapsed(j);
-    return NST_OK;
-}
-
 enum nst_status nst_job_optimise(struct nst_job *j, enum nst_job_end *end,
                                  struct nst_err *err)
 {
     enum nst_status st;
 
     *end = NST_JOB_COMPLETED;
-    if (j->p->compat == NST_COMPAT_TUTORIAL)
-        st = run_tutorial(j, end, err);
-    else if (j->p->optimiser == NST_OPTIMISER_ADAM)
+    if (j->p->optimiser == NST_OPTIMISER_ADAM)
         st = run_adam(j, end, err);
     else
         st = run_lbfgs(j, end, err);

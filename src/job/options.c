@@ -180,10 +180,6 @@ static const struct nst_option options[] = {
      .help = "parameters: choose steps and learning rate by the complexity of the "
              "images. weights: raise the weight of a loss that rises over ten steps. "
              "both: do both. none: do neither"},
-    {"compat", 0, GROUP(3), CHOICE("none|tutorial"), AT(compat), RECIPE,
-     .default_text = "none", .arg = "none|tutorial",
-     .help = "tutorial: reproduce the PyTorch style transfer tutorial step for step, "
-             "with its unstable optimiser; --iterations then counts evaluations"},
     {"threads", 't', GROUP(4), INT(1, 1024), AT(threads), .zero_word = "auto",
      .default_text = "auto", .arg = "N|auto",
      .help = "Number of CPU threads, 1 to 1024. It does not change the result. auto: "

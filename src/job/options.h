@@ -55,7 +55,6 @@ enum nst_adaptive {
     NST_ADAPTIVE_WEIGHTS,
     NST_ADAPTIVE_BOTH
 };
-enum nst_compat { NST_COMPAT_NONE, NST_COMPAT_TUTORIAL };
 enum nst_progress_kind {
     NST_PROGRESS_AUTO,
     NST_PROGRESS_BAR,
@@ -84,7 +83,6 @@ struct nst_params {
     int64_t optimiser; /* enum nst_optimiser */
     double learning_rate;
     int64_t curvature_pairs;
-    int64_t compat;    /* enum nst_compat */
     int64_t adaptive;  /* enum nst_adaptive */
     int64_t tile;      /* 0: chosen to fit memory */
     int64_t precision; /* enum nst_precision */

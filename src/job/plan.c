@@ -13,7 +13,6 @@
 #include "job/regions.h"
 #include "optim/adam.h"
 #include "optim/lbfgs.h"
-#include "optim/tutorial.h"
 #include "optim/vector.h"
 #include "style/objective.h"
 #include "style/tiled_pass.h"
@@ -53,8 +52,6 @@ struct nst_objective_config nst_plan_objective_config(const struct nst_plan *pla
 /* Bytes of the optimiser's vectors. */
 static size_t optimiser_vector_bytes(const struct plan_search *s, size_t n, int pairs)
 {
-    if (s->p->compat == NST_COMPAT_TUTORIAL)
-        return nst_tutorial_bytes(nst_vgg_backend(s->v), n);
     if (s->p->optimiser == NST_OPTIMISER_ADAM)
         return nst_adam_bytes(n);
     return nst_lbfgs_bytes(nst_vgg_backend(s->v), n, pairs);
@@ -213,7 +210,7 @@ int64_t nst_plan_estimate_evaluations(const struct nst_params *p)
     int64_t n = p->iterations;
 
     /* A line search rarely needs more than one evaluation; the start adds one. */
-    if (!p->compat && p->optimiser == NST_OPTIMISER_LBFGS)
+    if (p->optimiser == NST_OPTIMISER_LBFGS)
         n += 1 + p->iterations / 20;
     return p->max_evaluations && p->max_evaluations < n ? p->max_evaluations : n;
 }

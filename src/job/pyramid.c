@@ -111,15 +111,6 @@ enum nst_status nst_pyramid_check(const struct nst_params *p, struct nst_err *er
         return nst_err_set(err, NST_ERR_ARG,
                            "scale-iterations: %d values for %d scales", n->count,
                            s->count ? s->count : 1);
-    if (p->compat && p->optimiser)
-        return nst_err_set(err, NST_ERR_ARG,
-                           "optimiser: --compat tutorial has its own optimiser");
-    if (p->compat && p->adaptive)
-        return nst_err_set(err, NST_ERR_ARG,
-                           "adaptive: cannot be combined with --compat");
-    if (p->compat && (s->count || s->automatic))
-        return nst_err_set(err, NST_ERR_ARG,
-                           "compat: works with one scale only; add -p classic");
     return NST_OK;
 }
 

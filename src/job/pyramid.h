@@ -37,8 +37,7 @@ void nst_pyramid_warm_start(struct nst_params *p, int height, int width);
 double nst_pyramid_progress(const struct nst_params *p, const struct nst_level *level,
                             int count, int current, int64_t done);
 
-/* Refuse scale-iterations that do not match the number of scales, and options that
- * --compat excludes: NST_ERR_ARG. */
+/* Refuse scale-iterations that do not match the number of scales: NST_ERR_ARG. */
 enum nst_status nst_pyramid_check(const struct nst_params *p, struct nst_err *err);
 
 /* Pixels of padding on each side of a picture during the optimisation. */

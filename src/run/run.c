@@ -197,10 +197,6 @@ enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
     if (nst_params_stream(p) && (p->checkpoint || p->resume))
         return nst_err_set(err, NST_ERR_ARG,
                            "checkpoint: works for one image, not for a stream");
-    if (p->compat && (p->checkpoint || p->resume))
-        return nst_err_set(err, NST_ERR_ARG, "checkpoint: does not work with --compat");
-    if (p->compat && p->preview)
-        return nst_err_set(err, NST_ERR_ARG, "preview: does not work with --compat");
     if (p->preview && nst_series_check(p->preview, err) != NST_OK)
         return NST_ERR_ARG;
     if (nst_params_stream(p) && p->preview && nst_series_is_template(p->preview))

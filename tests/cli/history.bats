@@ -191,4 +191,8 @@ $third" ]
     mv old h.jsonl
     nst_history rerun "$(ids)" 2>log
     grep -q 'nst-history: the result will differ: nst 0.1.0 included the border' log
+    jq -c '.options.compat = "tutorial"' h.jsonl >old
+    mv old h.jsonl
+    nst_history rerun "$(ids | head -1)" 2>log
+    grep -q 'nst-history: the result will differ: --compat tutorial no longer exists' log
 }

@@ -96,12 +96,6 @@ load helper
     [ "$(dimensions a.png)" = 32x32 ]
 }
 
-@test "--compat tutorial counts evaluations" {
-    needs jq
-    nst -p classic -s style.ppm photo.ppm -o a.png --compat tutorial -n 25 --trace t.jsonl
-    [ "$(jq -s 'map(select(.final != true)) | length' t.jsonl)" = 25 ]
-}
-
 @test "--max-evaluations bounds the evaluations" {
     needs jq
     nst -s style.ppm photo.ppm -o a.png -n 100 --max-evaluations 7 --trace t.jsonl

@@ -111,8 +111,6 @@ killed() {
     refused 2 'works for one image only' -s style.ppm photo.ppm photo.ppm -o d/ --checkpoint x
     refused 2 'named for two outputs' -s style.ppm photo.ppm -o out.png \
         --checkpoint out.png
-    refused 2 'does not work with --compat' -s style.ppm photo.ppm -o out.png --compat tutorial \
-        --checkpoint x
 }
 
 @test "a checkpoint that does not fit on the disk is reported, and the image is made" {

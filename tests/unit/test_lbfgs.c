@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "optim/lbfgs.h"
-#include "optim/tutorial.h"
+#include "torch_lbfgs.h"
 
 #define N 1000
 
@@ -272,10 +272,10 @@ static bool parabola(void *ctx, const float *x, const float *d, double *f, float
     return true;
 }
 
-static void the_tutorial_takes_its_first_step_and_clamps(void **state)
+static void pytorch_takes_its_first_step_and_clamps(void **state)
 {
     struct nst_backend *one = on(1);
-    struct nst_tutorial *t;
+    struct torch_lbfgs *t;
     struct nst_err err;
     float x = 0.75f;
 
@@ -284,9 +284,9 @@ static void the_tutorial_takes_its_first_step_and_clamps(void **state)
         struct probe p = {.budget = budget};
 
         x = 0.75f;
-        assert_int_equal(nst_tutorial_new(&t, 1, one, &err), NST_OK);
-        assert_false(nst_tutorial_step(t, parabola, &p, &x));
-        nst_tutorial_free(t);
+        assert_int_equal(torch_lbfgs_new(&t, 1, one, &err), NST_OK);
+        assert_false(torch_lbfgs_step(t, parabola, &p, &x));
+        torch_lbfgs_free(t);
         /* g = 8: the step is 8 * 1/8 = 1, to -0.25, clamped to 0, where g = -4;
          * s = -1 and y = -12, so H = 1/12 and the next point is 1/3. */
         if (budget == 1)
@@ -297,6 +297,36 @@ static void the_tutorial_takes_its_first_step_and_clamps(void **state)
             assert_true(fabsf(p.lowest - 1.0f / 3) < 1e-6f);
     }
     one->ops->close(one);
+}
+
+/* With the evaluations of 5 calls of PyTorch's optimiser, ours ends at least as low. */
+static void ends_below_pytorch(void **state)
+{
+    nst_evaluate_fn *const functions[] = {bowl, valley};
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        struct nst_backend *be = on(2);
+        struct probe theirs = {.budget = 100}, ours = theirs, aside = {.budget = 1};
+        struct torch_lbfgs *t;
+        struct nst_err err;
+        struct nst_measures m;
+        enum nst_step_status end;
+        float x[N], y[N], g[N];
+        double value;
+
+        for (int i = 0; i < N; i++)
+            x[i] = y[i] = i % 2 ? 0.9f : 0.1f;
+        assert_int_equal(torch_lbfgs_new(&t, N, be, &err), NST_OK);
+        while (torch_lbfgs_step(t, functions[k], &theirs, x))
+            ;
+        torch_lbfgs_free(t);
+        for (int i = 0; i < N; i++)
+            x[i] = x[i] < 0 ? 0 : x[i] > 1 ? 1 : x[i];
+        functions[k](&aside, x, NULL, &value, g, &m);
+        assert_true(minimise(functions[k], &ours, y, 100, &end) <= value);
+        be->ops->close(be);
+    }
 }
 
 int main(void)
@@ -314,8 +344,9 @@ int main(void)
              threads_do_not_change_a_bit),
         SAYS("no variables, or more than memory holds, are refused",
              nothing_to_minimise_is_refused),
-        SAYS("the tutorial's optimiser steps and clamps as PyTorch's does",
-             the_tutorial_takes_its_first_step_and_clamps),
+        SAYS("the copy of PyTorch's optimiser steps and clamps as PyTorch's does",
+             pytorch_takes_its_first_step_and_clamps),
+        SAYS("L-BFGS ends at least as low as PyTorch's", ends_below_pytorch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,12 +90,6 @@ static void default_optimiser(void **state)
     fail_each("optimiser", "lbfgs");
 }
 
-static void tutorial_optimiser(void **state)
-{
-    (void)state;
-    fail_each("compat", "tutorial");
-}
-
 static void adam(void **state)
 {
     (void)state;
@@ -107,7 +101,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SAYS("every allocation of a run may fail", default_optimiser),
         SAYS("every allocation of a run by Adam may fail", adam),
-        SAYS("every allocation of a tutorial run may fail", tutorial_optimiser),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "optim/tutorial.h"
+#include "torch_lbfgs.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 
 static const struct nst_box unit = {0, 1};
 
-struct nst_tutorial {
+struct torch_lbfgs {
     struct nst_vector_space v;
     const struct nst_vector_ops *ops;
     bool started;        /* the state below is valid */
@@ -30,10 +30,10 @@ struct nst_tutorial {
     struct nst_lbfgs_history *history;
 };
 
-enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
-                                 struct nst_backend *be, struct nst_err *err)
+enum nst_status torch_lbfgs_new(struct torch_lbfgs **out, size_t n,
+                                struct nst_backend *be, struct nst_err *err)
 {
-    struct nst_tutorial *t = nst_xcalloc(1, sizeof *t);
+    struct torch_lbfgs *t = nst_xcalloc(1, sizeof *t);
     float **vector[] = {&t->g, &t->previous, &t->d};
     enum nst_status st;
 
@@ -47,20 +47,14 @@ enum nst_status nst_tutorial_new(struct nst_tutorial **out, size_t n,
         st =
             be->ops->buffer_alloc(be, &t->work, t->ops->workspace_bytes(n, PAIRS), err);
     if (st != NST_OK) {
-        nst_tutorial_free(t);
+        torch_lbfgs_free(t);
         return st;
     }
     *out = t;
     return NST_OK;
 }
 
-size_t nst_tutorial_bytes(const struct nst_backend *be, size_t n)
-{
-    return (2 * PAIRS + 3) * n * sizeof(float) +
-           be->ops->vectors->workspace_bytes(n, PAIRS);
-}
-
-void nst_tutorial_free(struct nst_tutorial *t)
+void torch_lbfgs_free(struct torch_lbfgs *t)
 {
     if (!t)
         return;
@@ -72,7 +66,7 @@ void nst_tutorial_free(struct nst_tutorial *t)
     free(t);
 }
 
-static bool closure(struct nst_tutorial *t, nst_evaluate_fn *f, void *ctx, float *x,
+static bool closure(struct torch_lbfgs *t, nst_evaluate_fn *f, void *ctx, float *x,
                     double *value, double *max_abs)
 {
     struct nst_measures m;
@@ -85,7 +79,7 @@ static bool closure(struct nst_tutorial *t, nst_evaluate_fn *f, void *ctx, float
 }
 
 /* Add the pair of the latest step to the history. */
-static void push_pair(struct nst_tutorial *t)
+static void push_pair(struct torch_lbfgs *t)
 {
     struct nst_lbfgs_pair next = nst_lbfgs_history_next(t->history);
     struct nst_backend *be = t->v.be;
@@ -101,7 +95,7 @@ static void push_pair(struct nst_tutorial *t)
 }
 
 /* Compute d and t. Returns the slope of d. */
-static double compute_direction(struct nst_tutorial *t)
+static double compute_direction(struct torch_lbfgs *t)
 {
     if (t->started)
         push_pair(t);
@@ -117,7 +111,7 @@ static double compute_direction(struct nst_tutorial *t)
         .slope;
 }
 
-bool nst_tutorial_step(struct nst_tutorial *t, nst_evaluate_fn *f, void *ctx, float *x)
+bool torch_lbfgs_step(struct torch_lbfgs *t, nst_evaluate_fn *f, void *ctx, float *x)
 {
     struct nst_backend *be = t->v.be;
     double value, before, max_abs;
