@@ -1,5 +1,5 @@
 # The floors, lowest first: see docs/ARCHITECTURE.md.
-noinst_LTLIBRARIES += libnst-engine.la libnst-job.la libnst-run.la
+noinst_LTLIBRARIES += libnst-engine.la libnst-core.la libnst-run.la
 lib_LTLIBRARIES += libnst.la
 bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 
@@ -39,7 +39,7 @@ libnst_engine_la_SOURCES = \
 	%D%/base/alloc.c %D%/base/alloc.h \
 	%D%/base/atomic_file.c %D%/base/atomic_file.h \
 	%D%/base/err.c %D%/base/err.h \
-	%D%/base/memory.c %D%/base/memory.h \
+	%D%/base/memory.c %D%/base/memory.h %D%/base/clock.h %D%/base/path.h \
 	%D%/base/template.c %D%/base/template.h \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
@@ -97,7 +97,7 @@ CUDA_LTCOMPILE = $(AM_V_GEN)$(MKDIR_P) '$(@D)' && \
 endif
 
 # floors 3 to 5: jansson and LAPACK besides
-libnst_job_la_SOURCES = \
+libnst_core_la_SOURCES = \
 	%D%/model/layers.c %D%/model/layers.h \
 	%D%/model/dtype.c %D%/model/dtype.h \
 	%D%/model/safetensors.c %D%/model/safetensors.h \
@@ -123,18 +123,17 @@ libnst_job_la_SOURCES = \
 	%D%/optim/lbfgs_history.c %D%/optim/lbfgs_history.h \
 	%D%/optim/lbfgs.c %D%/optim/lbfgs.h \
 	%D%/optim/adam.c %D%/optim/adam.h \
-	%D%/job/options.c %D%/job/options.h \
-	%D%/job/regions.c %D%/job/regions.h \
-	%D%/job/pyramid.c %D%/job/pyramid.h \
-	%D%/job/colour_transfer.c %D%/job/colour_transfer.h \
-	%D%/job/engine.c %D%/job/engine.h %D%/job/evaluation.h \
-	%D%/job/plan.c %D%/job/plan.h \
-	%D%/job/loss_balancing.c %D%/job/loss_balancing.h \
-	%D%/job/job.c %D%/job/job.h %D%/job/evaluate.h \
-	%D%/job/evaluate.c %D%/job/job_serialise.c %D%/job/job_serialise.h \
-	%D%/job/optimise.c %D%/job/optimise.h
-libnst_job_la_LIBADD = libnst-engine.la $(LAPACK_LIBS) $(JANSSON_LIBS)
-libnst_job_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
+	%D%/style/colour_transfer.c %D%/style/colour_transfer.h \
+	%D%/optim/evaluation.h \
+	%D%/options/params.c %D%/options/params.h \
+	%D%/options/table.c %D%/options/table.h \
+	%D%/options/json.c %D%/options/json.h \
+	%D%/options/preset.c %D%/options/preset.h \
+	%D%/options/describe.c %D%/options/describe.h \
+	%D%/session/session.c %D%/session/session.h \
+	%D%/session/devices.c %D%/session/devices.h
+libnst_core_la_LIBADD = libnst-engine.la $(LAPACK_LIBS) $(JANSSON_LIBS)
+libnst_core_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 
 # floors 6 and 7: pictures, records, and whole runs
 libnst_run_la_SOURCES = \
@@ -146,34 +145,35 @@ libnst_run_la_SOURCES = \
 	%D%/image/pnm.c %D%/image/pnm.h %D%/image/size.c %D%/image/size.h \
 	%D%/record/provenance.c %D%/record/provenance.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h %D%/record/checkpoint_internal.h \
-	%D%/record/describe.c %D%/record/describe.h \
-	%D%/record/devices.c %D%/record/devices.h \
-	%D%/record/json.c %D%/record/json.h \
 	%D%/record/history.c %D%/record/history.h \
 	%D%/record/sha256.c %D%/record/sha256.h \
-	%D%/record/preset.c %D%/record/preset.h \
 	%D%/quality/lpips.c %D%/quality/lpips.h \
 	%D%/quality/quality.c %D%/quality/quality.h \
 	%D%/run/adapt.c %D%/run/adapt.h %D%/run/batch.c %D%/run/batch.h \
-	%D%/run/estimate.c %D%/run/estimate.h %D%/run/level.c %D%/run/level.h \
+	%D%/run/estimate.c %D%/run/estimate.h \
+	%D%/run/job.c %D%/run/job.h %D%/run/job_internal.h %D%/run/job_evaluate.c \
+	%D%/run/job_optimise.c %D%/run/job_serialise.c \
+	%D%/run/level.c %D%/run/level.h \
+	%D%/run/loss_balancing.c %D%/run/loss_balancing.h \
 	%D%/run/message.c %D%/run/message.h %D%/run/networks.c %D%/run/networks.h \
 	%D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
-	%D%/run/picture_run.h %D%/run/preview.c %D%/run/preview.h %D%/run/run.c \
-	%D%/run/run.h %D%/run/series.c %D%/run/series.h %D%/run/styles.c \
-	%D%/run/styles.h %D%/run/stylise.c %D%/run/stylise.h %D%/run/temporal.c \
-	%D%/run/temporal.h
+	%D%/run/picture_run.h %D%/run/plan.c %D%/run/plan.h \
+	%D%/run/preview.c %D%/run/preview.h %D%/run/pyramid.c %D%/run/pyramid.h \
+	%D%/run/regions.c %D%/run/regions.h %D%/run/run.c %D%/run/run.h \
+	%D%/run/series.c %D%/run/series.h %D%/run/styles.c %D%/run/styles.h \
+	%D%/run/stylise.c %D%/run/stylise.h %D%/run/temporal.c %D%/run/temporal.h
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
-libnst_run_la_LIBADD = libnst-job.la $(VIPS_LIBS)
+libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)
 
 # The library: its interface is made of these headers, lowest floor first, and nothing
 # else of it is seen. Until version 1 any release may change it, and then its number.
 INTERFACE = %D%/base/err.h %D%/base/alloc.h %D%/base/atomic_file.h \
 	%D%/model/dtype.h %D%/model/layers.h %D%/model/paths.h %D%/model/models.h \
 	%D%/model/weights.h \
-	%D%/model/normalise.h %D%/job/options.h %D%/job/engine.h %D%/job/evaluation.h \
+	%D%/model/normalise.h %D%/options/params.h %D%/options/table.h %D%/session/session.h %D%/optim/evaluation.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \
-	%D%/record/sha256.h %D%/record/json.h %D%/record/describe.h \
-	%D%/record/devices.h %D%/record/preset.h \
+	%D%/record/sha256.h %D%/options/json.h %D%/options/describe.h \
+	%D%/session/devices.h %D%/options/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
 	%D%/run/series.h %D%/run/run.h
 nst.h: $(INTERFACE) scripts/make-header

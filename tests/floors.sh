@@ -40,8 +40,8 @@ floor() {
     kernels) echo 1 ;;
     backend) echo 2 ;;
     model) echo 3 ;;
-    style | optim) echo 4 ;;
-    job) echo 5 ;;
+    options | style | optim) echo 4 ;;
+    session) echo 5 ;;
     image | record | quality) echo 6 ;;
     run) echo 7 ;;
     cli | serve) echo 8 ;;

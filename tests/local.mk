@@ -60,16 +60,16 @@ tests_backend_checkvectors_SOURCES = %D%/backend/checkvectors.c \
 	%D%/backend/directions.c %D%/backend/vectors.c %D%/backend/vectors.h %D%/tap.h
 tests_backend_checkvectors_LDADD = libnst-engine.la
 
-JOB_LIBS = libnst-job.la
+CORE_LIBS = libnst-core.la
 GRAD_TESTS = tests/grad/test_gradient tests/grad/test_tiling tests/grad/test_cuda
 tests_grad_test_cuda_SOURCES = %D%/grad/test_cuda.c %D%/grad/network.h
 tests_grad_test_cuda_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
-tests_grad_test_cuda_LDADD = $(JOB_LIBS)
+tests_grad_test_cuda_LDADD = libnst-run.la
 tests_grad_test_tiling_SOURCES = %D%/grad/test_tiling.c %D%/grad/network.h
-tests_grad_test_tiling_LDADD = $(JOB_LIBS)
+tests_grad_test_tiling_LDADD = $(CORE_LIBS)
 tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h
-tests_grad_test_gradient_LDADD = $(JOB_LIBS)
+tests_grad_test_gradient_LDADD = $(CORE_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safetensors \
 	tests/unit/test_models \
@@ -186,7 +186,7 @@ CLEANFILES += tests/fuzz/fuzz$(EXEEXT)
 EXTRA_PROGRAMS += tests/bench/bench
 tests_bench_bench_SOURCES = %D%/bench/bench.c
 tests_bench_bench_CFLAGS = $(ISA_CFLAGS)
-tests_bench_bench_LDADD = $(JOB_LIBS)
+tests_bench_bench_LDADD = $(CORE_LIBS)
 EXTRA_DIST += %D%/bench/bench.sh %D%/bench/batch.sh %D%/bench/serve.sh %D%/bench/torch_gpu.py
 CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
 bench: all tests/bench/bench$(EXEEXT)

@@ -8,7 +8,6 @@
 #define NST_BACKEND_HOST_REDUCE_H
 
 #include "backend/host.h"
-
 #include "backend/vector_ops.h"
 #include "kernels/vector_kernels.h"
 

@@ -130,7 +130,7 @@ static enum nst_status choose_model(struct nst_params *p, const char *models,
     return st;
 }
 
-static enum nst_status open_network(struct nst_engine **e, const char *models,
+static enum nst_status open_network(struct nst_session **e, const char *models,
                                     int longest, struct nst_err *err)
 {
     struct nst_params p;
@@ -141,13 +141,13 @@ static enum nst_status open_network(struct nst_engine **e, const char *models,
     if (st == NST_OK)
         st = nst_params_set(&p, "style-layers", NST_QUALITY_STYLE_LAYERS, err);
     if (st == NST_OK)
-        st = nst_engine_new(e, &p, err);
+        st = nst_session_new(e, &p, err);
     nst_params_clear(&p);
     return st;
 }
 
 static enum nst_status compute_metrics(struct metrics *f, const struct arguments *args,
-                                       const struct pictures *p, struct nst_engine *e,
+                                       const struct pictures *p, struct nst_session *s,
                                        struct nst_err *err)
 {
     const struct nst_picture *style = p->style ? p->style : p->original;
@@ -158,14 +158,14 @@ static enum nst_status compute_metrics(struct metrics *f, const struct arguments
     f->psnr = nst_psnr(a, b, h, w);
     f->colour = nst_histogram_intersection(a, b, h, w);
     if (st == NST_OK)
-        st = nst_perceptual_distance(&f->perceptual, e, a, b, h, w, err);
+        st = nst_perceptual_distance(&f->perceptual, s, a, b, h, w, err);
     if (st == NST_OK)
-        st = nst_held_out_losses(&f->content, &f->style, e, a, b, h, w, style->rgb,
+        st = nst_held_out_losses(&f->content, &f->style, s, a, b, h, w, style->rgb,
                                  style->height, style->width, err);
     if (!p->style)
         f->style = NAN;
     if (st == NST_OK && args->lpips)
-        st = nst_lpips(&f->lpips, &f->lpips_network, e, args->lpips, args->heads, a, b,
+        st = nst_lpips(&f->lpips, &f->lpips_network, s, args->lpips, args->heads, a, b,
                        h, w, err);
     return st;
 }
@@ -223,20 +223,20 @@ static enum nst_status compare(void *arguments, struct nst_err *err)
 {
     const struct arguments *a = arguments;
     struct pictures p = {NULL};
-    struct nst_engine *e = NULL;
+    struct nst_session *s = NULL;
     struct metrics f = {.lpips_network = NULL};
     enum nst_status st = load(&p, a, err);
 
     if (st == NST_OK)
-        st = open_network(&e, a->model,
+        st = open_network(&s, a->model,
                           p.result->height > p.result->width ? p.result->height
                                                              : p.result->width,
                           err);
     if (st == NST_OK)
-        st = compute_metrics(&f, a, &p, e, err);
+        st = compute_metrics(&f, a, &p, s, err);
     if (st == NST_OK)
-        (a->json ? print_json : print_table)(&f, nst_engine_network_at(e, 0)->name);
-    nst_engine_free(e);
+        (a->json ? print_json : print_table)(&f, nst_session_network_at(s, 0)->name);
+    nst_session_free(s);
     nst_picture_free(p.original);
     nst_picture_free(p.result);
     nst_picture_free(p.style);

@@ -131,10 +131,10 @@ static struct nst_layers layers_above_pooling(const struct nst_layers *layers)
     return above;
 }
 
-/* Open an engine for the network, layers and sizes of a variant, or those given. */
-static enum nst_status open_engine(struct style_arguments *a,
-                                   const struct pack_variant *c, struct nst_engine **e,
-                                   struct nst_err *err)
+/* Open a session for the network, layers and sizes of a variant, or those given. */
+static enum nst_status open_session(struct style_arguments *a,
+                                    const struct pack_variant *c,
+                                    struct nst_session **e, struct nst_err *err)
 {
     enum nst_status st = nst_params_set(&a->p, "pooling", c->pooling, err);
 
@@ -142,7 +142,7 @@ static enum nst_status open_engine(struct style_arguments *a,
         st = nst_params_set(&a->p, "scales", c->scales, err);
     if (st == NST_OK && !a->with_layers)
         st = nst_params_set(&a->p, "style-layers", c->layers, err);
-    return st == NST_OK ? nst_engine_new(e, &a->p, err) : st;
+    return st == NST_OK ? nst_session_new(e, &a->p, err) : st;
 }
 
 /* Given layers replace those of all variants, so one variant per pooling is enough. */
@@ -165,27 +165,27 @@ static enum nst_status add_pictures(struct nst_pack **pack, struct style_argumen
 {
     const struct nst_styles *s = &a->p.styles;
     const struct nst_network *n;
-    struct nst_engine *e = NULL;
-    enum nst_status st = open_engine(a, c, &e, err);
+    struct nst_session *session = NULL;
+    enum nst_status st = open_session(a, c, &session, err);
     struct nst_layers layers = a->p.style_layers;
 
     if (strcmp(c->pooling, "avg") == 0)
         layers = layers_above_pooling(&layers);
     if (st == NST_OK && !*pack) {
         char *names = join_names(s), *from = source_text(a, names);
-        char *models = nst_engine_list_networks(e, network_name);
+        char *models = nst_session_list_networks(session, network_name);
 
         *pack = nst_pack_new(models, from);
         free(models);
         free(from);
         free(names);
     }
-    for (int m = 0; st == NST_OK && (n = nst_engine_network_at(e, m)); m++)
+    for (int m = 0; st == NST_OK && (n = nst_session_network_at(session, m)); m++)
         for (int i = 0; st == NST_OK && i < s->count && layers.count; i++)
             for (int k = 0; st == NST_OK && k < a->p.scales.count; k++)
                 st = add_picture(*pack, n->vgg, &layers, (int)a->p.scales.value[k],
                                  picture[i], weight_fraction(s, i), err);
-    nst_engine_free(e);
+    nst_session_free(session);
     return st;
 }
 

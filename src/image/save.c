@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/path.h"
 #include "image/pnm.h"
 #include "image/save.h"
 
@@ -80,8 +81,7 @@ bool nst_picture_supports(const char *suffix)
 static enum nst_status find_format(const struct nst_format **out, const char *path,
                                    struct nst_err *err)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
+    const char *name = nst_base_name(path);
     const char *dot = strrchr(name, '.');
 
     if (!dot || dot == name || !dot[1])

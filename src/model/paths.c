@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/path.h"
 
 #define FULL_MODEL "vgg19"
 #define BUNDLED_MODEL "vgg19-lite"
@@ -74,10 +75,7 @@ char *nst_user_path(const char *variable, const char *fallback, const char *name
 /* Find file in one entry of $NST_MODEL_PATH: a directory, or the file itself. */
 static char *find_in_entry(const char *entry, const char *file)
 {
-    const char *base = strrchr(entry, '/');
-
-    base = base ? base + 1 : entry;
-    if (strcmp(base, file) == 0 && is_readable_file(entry))
+    if (strcmp(nst_base_name(entry), file) == 0 && is_readable_file(entry))
         return nst_xstrdup(entry);
     return path_if_file(nst_xasprintf("%s/%s", entry, file));
 }
@@ -120,9 +118,7 @@ static char *model_path_file(void)
 
 static bool is_path(const char *name)
 {
-    size_t n = strlen(name), e = strlen(MODEL_SUFFIX);
-
-    return strchr(name, '/') || (n > e && strcmp(name + n - e, MODEL_SUFFIX) == 0);
+    return strchr(name, '/') || nst_has_suffix(name, MODEL_SUFFIX);
 }
 
 enum nst_status nst_find_model(char **path, const char *name, struct nst_err *err)
@@ -154,8 +150,7 @@ enum nst_status nst_find_model(char **path, const char *name, struct nst_err *er
 
 char *nst_model_name(const char *path)
 {
-    const char *base = strrchr(path, '/');
-    char *name = nst_xstrdup(base ? base + 1 : path), *dot = strrchr(name, '.');
+    char *name = nst_xstrdup(nst_base_name(path)), *dot = strrchr(name, '.');
 
     if (dot && dot != name)
         *dot = 0;
@@ -164,21 +159,17 @@ char *nst_model_name(const char *path)
 
 static int is_model(const struct dirent *d)
 {
-    size_t n = strlen(d->d_name), e = strlen(MODEL_SUFFIX);
-
-    return n > e && strcmp(d->d_name + n - e, MODEL_SUFFIX) == 0;
+    return nst_has_suffix(d->d_name, MODEL_SUFFIX);
 }
 
 static void visit_model(const char *path,
                         void (*visit)(void *ctx, const char *name, const char *path),
                         void *ctx)
 {
-    const char *base = strrchr(path, '/');
-    char *name = nst_xstrdup(base ? base + 1 : path);
-    size_t n = strlen(name), e = strlen(MODEL_SUFFIX);
+    char *name = nst_xstrdup(nst_base_name(path));
 
-    if (n > e && strcmp(name + n - e, MODEL_SUFFIX) == 0)
-        name[n - e] = 0;
+    if (nst_has_suffix(name, MODEL_SUFFIX))
+        name[strlen(name) - strlen(MODEL_SUFFIX)] = 0;
     visit(ctx, name, path);
     free(name);
 }
@@ -220,13 +211,6 @@ void nst_list_models(void (*visit)(void *ctx, const char *name, const char *path
     visit_models(nst_find_data(""), visit, ctx);
 }
 
-static bool has_pack_suffix(const char *name)
-{
-    size_t n = strlen(name), e = strlen(NST_PACK_SUFFIX);
-
-    return n > e && strcmp(name + n - e, NST_PACK_SUFFIX) == 0;
-}
-
 bool nst_path_is_file(const char *name)
 {
     struct stat st;
@@ -238,7 +222,7 @@ char *nst_find_pack(const char *name)
 {
     char *file, *path;
 
-    if (has_pack_suffix(name))
+    if (nst_has_suffix(name, NST_PACK_SUFFIX))
         return nst_xstrdup(name);
     if (strchr(name, '/') || strcmp(name, "-") == 0 || nst_path_is_file(name))
         return NULL;

@@ -332,7 +332,7 @@ static enum nst_status run_network(double *out, const char **name,
     return st;
 }
 
-enum nst_status nst_lpips(double *out, const char **name, struct nst_engine *e,
+enum nst_status nst_lpips(double *out, const char **name, struct nst_session *s,
                           const char *network, const char *heads, const float *a,
                           const float *b, int h, int w, struct nst_err *err)
 {
@@ -342,7 +342,7 @@ enum nst_status nst_lpips(double *out, const char **name, struct nst_engine *e,
     if (st == NST_OK && heads)
         st = nst_safetensors_open(&g, heads, err);
     if (st == NST_OK)
-        st = run_network(out, name, nst_vgg_backend(nst_engine_network_at(e, 0)->vgg),
+        st = run_network(out, name, nst_vgg_backend(nst_session_network_at(s, 0)->vgg),
                          f, g ? g : f, a, b, h, w, err);
     nst_safetensors_close(f);
     nst_safetensors_close(g);

@@ -12,7 +12,7 @@
 #ifndef NST_QUALITY_LPIPS_H
 #define NST_QUALITY_LPIPS_H
 
-#include "job/engine.h"
+#include "session/session.h"
 
 /*
  * Distance between a and b (3 x h x w, sRGB, 0 to 1), computed on e's device. heads is
@@ -20,7 +20,7 @@
  * NST_ERR_FORMAT (messages begin with the path), NST_ERR_ARG (pictures too small),
  * NST_ERR_MEM.
  */
-enum nst_status nst_lpips(double *out, const char **name, struct nst_engine *e,
+enum nst_status nst_lpips(double *out, const char **name, struct nst_session *s,
                           const char *network, const char *heads, const float *a,
                           const float *b, int h, int w, struct nst_err *err);
 

@@ -178,7 +178,7 @@ static enum nst_status run_network(struct nst_activations *acts, const float *rg
     return st;
 }
 
-enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
+enum nst_status nst_perceptual_distance(double *out, struct nst_session *session,
                                         const float *a, const float *b, int h, int w,
                                         struct nst_err *err)
 {
@@ -188,7 +188,8 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
     float *of_a[2 * NST_VGG_CONVS] = {NULL}, *of_b = NULL;
 
     if (st == NST_OK)
-        st = nst_activations_new(&acts, nst_engine_network_for(e, h > w ? h : w)->vgg,
+        st = nst_activations_new(&acts,
+                                 nst_session_network_for(session, h > w ? h : w)->vgg,
                                  h, w, (const bool[NST_VGG_CONVS]){false}, err);
     if (st != NST_OK)
         return st;
@@ -219,7 +220,7 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
 }
 
 enum nst_status nst_held_out_losses(double *content, double *style,
-                                    struct nst_engine *e, const float *content_image,
+                                    struct nst_session *s, const float *content_image,
                                     const float *result, int h, int w,
                                     const float *style_image, int style_h, int style_w,
                                     struct nst_err *err)
@@ -232,7 +233,7 @@ enum nst_status nst_held_out_losses(double *content, double *style,
                                           .content_weight = 1,
                                           .style_weight = 1,
                                           .strength = 1};
-    struct nst_vgg *v = nst_engine_network_for(e, h > w ? h : w)->vgg;
+    struct nst_vgg *v = nst_session_network_for(s, h > w ? h : w)->vgg;
     struct nst_backend *be = nst_vgg_backend(v);
     struct nst_objective *o;
     struct nst_losses losses;

@@ -6,7 +6,7 @@
 #ifndef NST_QUALITY_QUALITY_H
 #define NST_QUALITY_QUALITY_H
 
-#include "job/engine.h"
+#include "session/session.h"
 
 /*
  * Structural similarity of the luma (Rec. 601): Wang, Bovik, Sheikh and Simoncelli
@@ -30,7 +30,7 @@ double nst_histogram_intersection(const float *a, const float *b, int h, int w);
  * summed over layers. Zhang et al. 2018 start from this measure; LPIPS adds learned
  * weights. NST_ERR_MEM, NST_ERR_ARG.
  */
-enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
+enum nst_status nst_perceptual_distance(double *out, struct nst_session *s,
                                         const float *a, const float *b, int h, int w,
                                         struct nst_err *err);
 
@@ -42,7 +42,7 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_engine *e,
  * has the size of result; style_image has its own. NST_ERR_MEM, NST_ERR_ARG (a picture
  * is too small). */
 enum nst_status nst_held_out_losses(double *content, double *style,
-                                    struct nst_engine *e, const float *content_image,
+                                    struct nst_session *s, const float *content_image,
                                     const float *result, int h, int w,
                                     const float *style_image, int style_h, int style_w,
                                     struct nst_err *err);

@@ -8,8 +8,9 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
-#include "record/describe.h"
-#include "record/preset.h"
+#include "options/describe.h"
+#include "options/preset.h"
+#include "options/table.h"
 
 #define FORMAT "nst checkpoint 1"
 

@@ -6,7 +6,7 @@
 #ifndef NST_RECORD_CHECKPOINT_H
 #define NST_RECORD_CHECKPOINT_H
 
-#include "job/options.h"
+#include "options/params.h"
 
 struct nst_checkpoint; /* open for reading */
 

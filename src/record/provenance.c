@@ -15,23 +15,16 @@
 
 #include "base/alloc.h"
 #include "base/memory.h"
-#include "job/pyramid.h"
+#include "base/path.h"
 #include "model/paths.h"
 #include "model/vgg.h"
-#include "record/json.h"
+#include "options/json.h"
 #include "record/sha256.h"
 
 /* Numbers typed by the user are printed as typed. */
 #define DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15))
 /* A trace serves comparisons: its numbers are exact. */
 #define DUMP_EXACT (JSON_COMPACT | JSON_REAL_PRECISION(17))
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
 
 /* Make a path absolute; "-" and names of style packs stay. A new string. */
 static char *absolute_path(const char *path)
@@ -58,7 +51,7 @@ static json_t *json_path(const char *path)
 
 static json_t *json_file_name(const char *path, bool absolute)
 {
-    return absolute ? json_path(path) : nst_json_text(base_name(path));
+    return absolute ? json_path(path) : nst_json_text(nst_base_name(path));
 }
 
 /* The recipe; other pictures than content and style with file name or absolute path. */
@@ -66,7 +59,7 @@ static json_t *recorded_options(const struct nst_params *p, bool absolute)
 {
     json_t *j = nst_json_recipe(p);
 
-    if (nst_init_is_file(p))
+    if (nst_params_init_is_file(p))
         json_object_set_new(j, "init", json_file_name(p->init, absolute));
     if (p->keep_mask)
         json_object_set_new(j, "keep-mask", json_file_name(p->keep_mask, absolute));
@@ -132,7 +125,7 @@ char *nst_provenance_inputs(const struct nst_params *p, const char *content)
         if (p->styles.item[i].mask)
             add_input(list, p->styles.item[i].mask);
     }
-    if (nst_init_is_file(p))
+    if (nst_params_init_is_file(p))
         add_input(list, p->init);
     if (p->keep_mask)
         add_input(list, p->keep_mask);
@@ -151,7 +144,7 @@ static json_t *json_inputs(const struct nst_provenance *r, bool absolute)
         const char *file = json_string_value(json_object_get(j, "file"));
 
         if (file && !absolute)
-            json_object_set_new(j, "file", nst_json_text(base_name(file)));
+            json_object_set_new(j, "file", nst_json_text(nst_base_name(file)));
     }
     return list;
 }
@@ -159,7 +152,7 @@ static json_t *json_inputs(const struct nst_provenance *r, bool absolute)
 static json_t *list_networks(const struct nst_provenance *r,
                              char *(*format)(const struct nst_network *n))
 {
-    char *all = nst_engine_list_networks(r->engine, format);
+    char *all = nst_session_list_networks(r->session, format);
     json_t *j = nst_json_text(all);
 
     free(all);
@@ -187,7 +180,7 @@ static json_t *network_digests(const struct nst_provenance *r)
     json_t *list = json_array(), *one;
     const struct nst_network *n;
 
-    for (int i = 0; (n = nst_engine_network_at(r->engine, i)); i++) {
+    for (int i = 0; (n = nst_session_network_at(r->session, i)); i++) {
         char *sum = nst_sha256_file(n->path);
 
         json_array_append_new(list, nst_json_text(sum));
@@ -294,7 +287,7 @@ char *nst_provenance_history_line(const struct nst_provenance *r)
 {
     const char *stream = nst_params_stream(r->params);
     json_t *j = json_run(r, true);
-    const char *instructions = nst_engine_isa(r->engine);
+    const char *instructions = nst_session_isa(r->session);
     char when[32], *line;
     time_t now = time(NULL);
     struct tm tm;
@@ -304,7 +297,7 @@ char *nst_provenance_history_line(const struct nst_provenance *r)
     json_object_set_new(j, "time", json_string(when));
     json_object_set_new(j, "output", json_path(r->output));
     json_object_set_new(j, "model_path", list_networks(r, network_path));
-    json_object_set_new(j, "device", json_string(nst_engine_device(r->engine)));
+    json_object_set_new(j, "device", json_string(nst_session_device(r->session)));
     if (instructions)
         json_object_set_new(j, "instructions", json_string(instructions));
     if (stream || r->params->format)
@@ -316,7 +309,7 @@ char *nst_provenance_history_line(const struct nst_provenance *r)
         json_object_set_new(j, "frames", json_integer(r->frames));
     json_object_set_new(j, "model_sha256", network_digests(r));
     json_object_set_new(j, "seconds", nst_json_number(r->result->seconds));
-    json_object_set_new(j, "threads", json_integer(nst_engine_threads(r->engine)));
+    json_object_set_new(j, "threads", json_integer(nst_session_threads(r->session)));
     json_object_set_new(j, "peak_memory", json_integer((json_int_t)nst_memory_peak()));
     line = json_dumps(j, DUMP);
     json_decref(j);

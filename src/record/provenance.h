@@ -10,16 +10,18 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "job/job.h"
+#include "optim/evaluation.h"
+#include "options/params.h"
+#include "session/session.h"
 
 /* One run, finished or stopped; everything is borrowed. */
 struct nst_provenance {
     const struct nst_params *params;
-    const char *content, *output;    /* as named by the user */
-    const struct nst_engine *engine; /* with the networks used */
-    const char *inputs;              /* of nst_provenance_inputs() */
-    int width, height;               /* of the result */
-    int frames;                      /* number of frames; 0: a picture */
+    const char *content, *output;      /* as named by the user */
+    const struct nst_session *session; /* with the networks used */
+    const char *inputs;                /* of nst_provenance_inputs() */
+    int width, height;                 /* of the result */
+    int frames;                        /* number of frames; 0: a picture */
     const struct nst_job_result *result;
 };
 

@@ -13,9 +13,10 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/path.h"
 #include "base/template.h"
 #include "image/picture.h"
-#include "job/pyramid.h"
+#include "run/pyramid.h"
 
 static bool is_stdio(const char *path)
 {
@@ -158,9 +159,9 @@ enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool n
 /* Length of the file name in a path without its extension; *suffix is the extension. */
 static int split_stem(const char **name, const char **suffix)
 {
-    const char *slash = strrchr(*name, '/'), *dot;
+    const char *dot;
 
-    *name = slash ? slash + 1 : *name;
+    *name = nst_base_name(*name);
     dot = strrchr(*name, '.');
     *suffix = dot && dot != *name ? dot : *name + strlen(*name);
     return (int)(*suffix - *name);
@@ -209,9 +210,8 @@ static char *expand_word(const void *ctx, const char *word, size_t length)
 
 static enum nst_status check_name(const char *name, struct nst_err *err)
 {
-    const char *base = strrchr(name, '/');
+    const char *base = nst_base_name(name);
 
-    base = base ? base + 1 : name;
     if (!*base || name[0] == '/' || strcmp(base, "..") == 0 ||
         strncmp(name, "../", 3) == 0 || strstr(name, "/../"))
         return nst_err_set(err, NST_ERR_ARG,
@@ -326,7 +326,7 @@ static struct file_set input_files(const struct nst_batch *b,
         if (p->styles.item[i].mask)
             add_file(&f, p->styles.item[i].mask, STDIN_FILENO);
     }
-    if (nst_init_is_file(p))
+    if (nst_params_init_is_file(p))
         add_file(&f, p->init, STDIN_FILENO);
     if (p->keep_mask)
         add_file(&f, p->keep_mask, STDIN_FILENO);

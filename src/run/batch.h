@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "job/options.h"
+#include "options/params.h"
 
 /* One picture to stylise, from file to file or from memory to memory. */
 struct nst_batch_item {

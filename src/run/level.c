@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "job/pyramid.h"
-#include "job/regions.h"
+#include "run/pyramid.h"
+#include "run/regions.h"
 
 int nst_level_length(const struct nst_level_config *level, int length)
 {

@@ -3,8 +3,8 @@
 #ifndef NST_RUN_LEVEL_H
 #define NST_RUN_LEVEL_H
 
+#include "run/plan.h"
 #include "run/styles.h"
-#include "job/plan.h"
 
 /* A picture at the size of a scale; its pixels are borrowed if they need no resize. */
 struct nst_resampled {

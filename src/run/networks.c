@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "job/pyramid.h"
 #include "model/models.h"
 #include "model/paths.h"
 #include "run/message.h"
+#include "run/pyramid.h"
 #include "style/pack.h"
 
 static void mark_used(const struct nst_models *m, const struct nst_params *p,

@@ -19,7 +19,7 @@ enum nst_status nst_networks_choose(char **model, const struct nst_params *p,
                                     struct nst_err *err);
 
 /* p->model without the networks that no scale of the pictures uses: a new string for
- * nst_engine_new(). Errors of nst_models_parse(). */
+ * nst_session_new(). Errors of nst_models_parse(). */
 enum nst_status nst_networks_used(char **model, const struct nst_params *p,
                                   const struct nst_batch *b, struct nst_err *err);
 

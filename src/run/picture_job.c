@@ -10,12 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
-#include "job/colour_transfer.h"
-#include "job/pyramid.h"
 #include "run/adapt.h"
 #include "run/level.h"
 #include "run/message.h"
+#include "run/pyramid.h"
 #include "run/series.h"
+#include "style/colour_transfer.h"
 
 /* Report what the plan changes, and apply it. */
 static void report_plan(struct nst_picture_job *job)
@@ -64,7 +64,7 @@ static enum nst_status plan_level(const struct nst_picture_job *job,
     int border = 2 * nst_padding_width(p), height, width;
 
     nst_level_style_size(&level, &job->styles, &height, &width);
-    return nst_plan_make(plan, job->runner->engine, p, nst_picture_job_baseline(job),
+    return nst_plan_make(plan, job->runner->session, p, nst_picture_job_baseline(job),
                          nst_level_length(&level, c->height) + border,
                          nst_level_length(&level, c->width) + border, height, width,
                          err);
@@ -84,7 +84,7 @@ static enum nst_status plan_networks(const struct nst_picture_job *job,
 
     for (int i = levels - 1; st == NST_OK && i >= 0; i--) {
         const struct nst_network *n =
-            nst_engine_network_for(job->runner->engine, level[i].longest);
+            nst_session_network_for(job->runner->session, level[i].longest);
         double ratio = (double)level[i].longest / level[levels - 1].longest;
         struct nst_plan level_plan;
 
@@ -146,7 +146,7 @@ static void report_sizes(const struct nst_picture_job *job)
     const struct nst_network *n;
     char size[32] = "pack", *models = nst_xstrdup("");
 
-    for (int i = 0; (n = nst_engine_network_at(job->runner->engine, i)); i++) {
+    for (int i = 0; (n = nst_session_network_at(job->runner->session, i)); i++) {
         char *joined =
             n->max_size ? nst_xasprintf("%s%s up to %d, ", models, n->path, n->max_size)
                         : nst_xasprintf("%s%s", models, n->path);
@@ -160,7 +160,7 @@ static void report_sizes(const struct nst_picture_job *job)
     nst_run_message(job->runner->events,
                     "model %s, content %dx%d, style %s, %d threads", models,
                     job->content->width, job->content->height, size,
-                    nst_engine_threads(job->runner->engine));
+                    nst_session_threads(job->runner->session));
     free(models);
 }
 
@@ -169,7 +169,7 @@ struct nst_provenance nst_picture_job_provenance(const struct nst_picture_job *j
     return (struct nst_provenance){.params = &job->params,
                                    .content = job->item->content,
                                    .output = job->item->output,
-                                   .engine = job->runner->engine,
+                                   .session = job->runner->session,
                                    .inputs = job->inputs,
                                    .width = job->content ? job->content->width : 0,
                                    .height = job->content ? job->content->height : 0,
@@ -204,7 +204,7 @@ static enum nst_status load_shared_inputs(struct nst_picture_job *job,
     const struct nst_params *p = &job->effective;
     enum nst_status st = nst_style_set_load(&job->styles, job->runner->styles, err);
 
-    if (st == NST_OK && nst_init_is_file(p))
+    if (st == NST_OK && nst_params_init_is_file(p))
         st = nst_picture_load(&job->init_image, p->init, size, err);
     if (st == NST_OK && p->keep_mask)
         st = nst_picture_load(&job->keep_mask, p->keep_mask, size, err);

@@ -9,10 +9,10 @@
 
 #include "base/alloc.h"
 #include "base/memory.h"
-#include "job/colour_transfer.h"
 #include "record/history.h"
 #include "run/estimate.h"
 #include "run/message.h"
+#include "style/colour_transfer.h"
 
 static void on_started(void *ctx)
 {
@@ -78,7 +78,7 @@ static struct nst_params frame_params(const struct nst_picture_job *job)
 static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
 {
     struct nst_params p = frame_params(job);
-    struct nst_stylise_args s = {job->runner->engine,
+    struct nst_stylise_args s = {job->runner->session,
                                  job->runner->events,
                                  &p,
                                  &job->params,
@@ -289,7 +289,7 @@ static enum nst_status report_estimate(const struct nst_picture_job *job,
 {
     const struct nst_run_events *events = job->runner->events;
     struct nst_estimate estimate;
-    enum nst_status st = nst_estimate_make(&estimate, &job->plan, job->runner->engine,
+    enum nst_status st = nst_estimate_make(&estimate, &job->plan, job->runner->session,
                                            &job->effective, err);
 
     if (st == NST_OK && events->estimated)

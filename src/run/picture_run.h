@@ -6,15 +6,15 @@
 #ifndef NST_RUN_PICTURE_RUN_H
 #define NST_RUN_PICTURE_RUN_H
 
-#include "job/plan.h"
 #include "run/batch.h"
+#include "run/plan.h"
 #include "run/run.h"
 #include "run/styles.h"
 
 /* Context of a worker, which processes one picture after the other; all is borrowed. */
 struct nst_picture_runner {
     const struct nst_params *params;
-    struct nst_engine *engine;
+    struct nst_session *session;
     struct nst_styles_shared *styles;
     const struct nst_run_events *events;
 

@@ -8,8 +8,8 @@
 
 #include "base/alloc.h"
 #include "image/picture.h"
-#include "job/colour_transfer.h"
 #include "run/series.h"
+#include "style/colour_transfer.h"
 
 /* Crop the border and resize the planes to the size of the result. */
 static enum nst_status resize_to_content(const struct nst_preview *v,

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "job/options.h"
+#include "options/params.h"
 
 struct nst_picture;
 

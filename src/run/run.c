@@ -9,11 +9,11 @@
 
 #include "base/alloc.h"
 #include "base/memory.h"
-#include "job/pyramid.h"
-#include "job/regions.h"
 #include "run/message.h"
 #include "run/networks.h"
 #include "run/picture_run.h"
+#include "run/pyramid.h"
+#include "run/regions.h"
 #include "run/series.h"
 
 #define MAX_WORKERS 64
@@ -27,7 +27,7 @@ struct worker_pool;
 /* A worker processes pictures on its own thread; the first uses the caller's. */
 struct worker {
     struct worker_pool *pool;
-    struct nst_engine *engine;
+    struct nst_session *session;
     pthread_t thread;
     bool active; /* gets a share of the threads */
     /* bytes reserved for its picture: host and GPU; 0 between pictures */
@@ -59,9 +59,9 @@ static void divide_threads(struct worker_pool *s)
         active_count += s->worker[i].active;
     for (int i = 0; i < s->count; i++)
         if (s->worker[i].active) {
-            nst_engine_set_threads(s->worker[i].engine,
-                                   s->threads / active_count +
-                                       (position < s->threads % active_count));
+            nst_session_set_threads(s->worker[i].session,
+                                    s->threads / active_count +
+                                        (position < s->threads % active_count));
             position++;
         }
 }
@@ -79,7 +79,7 @@ static size_t device_memory_used(const struct worker *w)
     size_t sum = 0;
 
     for (int i = 0; i < s->count; i++)
-        if (nst_engine_same_device(s->worker[i].engine, w->engine))
+        if (nst_session_same_device(s->worker[i].session, w->session))
             sum += s->worker[i].device_memory;
     return sum;
 }
@@ -102,8 +102,8 @@ static void reserve_memory(void *ctx, const struct nst_plan *plan)
     struct worker *w = ctx;
     struct worker_pool *s = w->pool;
 
-    size_t limit = nst_engine_memory_limit(w->engine);
-    size_t resident = nst_engine_resident_memory(w->engine);
+    size_t limit = nst_session_memory_limit(w->session);
+    size_t resident = nst_session_resident_memory(w->session);
     size_t room = limit > resident ? limit - resident : 0;
     size_t bytes = plan->memory - resident;
 
@@ -158,7 +158,7 @@ static void *worker_main(void *ctx)
     struct worker *w = ctx;
     struct worker_pool *s = w->pool;
     const struct nst_picture_runner runner = {.params = s->p,
-                                              .engine = w->engine,
+                                              .session = w->session,
                                               .styles = s->styles,
                                               .events = s->events,
                                               .ctx = w,
@@ -202,7 +202,7 @@ enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
     if (nst_params_stream(p) && p->preview && nst_series_is_template(p->preview))
         return nst_err_set(err, NST_ERR_ARG,
                            "preview: a series works for one image, not for a stream");
-    if (nst_engine_check(p, err) != NST_OK)
+    if (nst_session_check(p, err) != NST_OK)
         return NST_ERR_ARG;
     if (nst_pyramid_check(p, err) != NST_OK)
         return NST_ERR_ARG;
@@ -260,40 +260,40 @@ static bool has_several_pictures(const struct worker_pool *s)
  * these in turn, up to wanted. Failures leave fewer workers. */
 static void open_more_workers(struct worker_pool *s, int gpu_workers, int wanted)
 {
-    struct nst_engine *first = s->worker[0].engine;
+    struct nst_session *first = s->worker[0].session;
     struct nst_err reason;
     int opened;
 
-    for (int gpu = 1; gpu < nst_engine_gpu_count(first) && s->count < gpu_workers;
+    for (int gpu = 1; gpu < nst_session_gpu_count(first) && s->count < gpu_workers;
          gpu++)
-        if (nst_engine_new_on_gpu(&s->worker[s->count].engine, first, gpu, s->p,
-                                  &reason) == NST_OK)
+        if (nst_session_new_on_gpu(&s->worker[s->count].session, first, gpu, s->p,
+                                   &reason) == NST_OK)
             s->count++;
         else if (!s->p->quiet)
             nst_run_message(s->events, "%s; continuing without this GPU", reason.text);
     opened = s->count;
     while (s->count < wanted &&
-           nst_engine_clone(&s->worker[s->count].engine,
-                            s->worker[s->count % opened].engine, NULL) == NST_OK)
+           nst_session_clone(&s->worker[s->count].session,
+                             s->worker[s->count % opened].session, NULL) == NST_OK)
         s->count++;
 }
 
-/* Open the engine that the others are cloned from, with the networks that are used. */
-static enum nst_status open_first_engine(struct worker_pool *s, struct nst_err *err)
+/* Open the session that the others are cloned from, with the networks that are used. */
+static enum nst_status open_first_session(struct worker_pool *s, struct nst_err *err)
 {
     struct nst_params p = *s->p; /* borrows all but the model */
     enum nst_status st = nst_networks_used(&p.model, s->p, s->batch, err);
 
     if (st == NST_OK)
-        st = nst_engine_new(&s->worker[0].engine, &p, err);
+        st = nst_session_new(&s->worker[0].session, &p, err);
     free(p.model);
     return st;
 }
 
 static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
 {
-    enum nst_status st = open_first_engine(s, err);
-    struct nst_engine *first = s->worker[0].engine;
+    enum nst_status st = open_first_session(s, err);
+    struct nst_session *first = s->worker[0].session;
     int wanted, gpu_workers;
 
     if (st == NST_OK)
@@ -301,13 +301,13 @@ static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
                                    err);
     if (st != NST_OK)
         return st;
-    if (nst_engine_fallback_reason(first) && !s->p->quiet)
-        nst_run_message(s->events, "%s", nst_engine_fallback_reason(first));
-    s->threads = nst_engine_threads(first);
+    if (nst_session_fallback_reason(first) && !s->p->quiet)
+        nst_run_message(s->events, "%s", nst_session_fallback_reason(first));
+    s->threads = nst_session_threads(first);
     wanted = worker_count(s->p, s->batch->items, s->threads);
     gpu_workers = wanted;
-    if (nst_engine_gpu_count(first) > wanted && !s->p->jobs && !s->p->dry_run)
-        gpu_workers = nst_engine_gpu_count(first);
+    if (nst_session_gpu_count(first) > wanted && !s->p->jobs && !s->p->dry_run)
+        gpu_workers = nst_session_gpu_count(first);
     if ((size_t)gpu_workers > s->batch->items)
         gpu_workers = (int)s->batch->items;
     s->count = 1;
@@ -320,9 +320,9 @@ static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
 static void close_workers(struct worker_pool *s)
 {
     for (int i = s->count; i-- > 0;)
-        nst_engine_free(s->worker[i].engine);
+        nst_session_free(s->worker[i].session);
     if (!s->count)
-        nst_engine_free(s->worker[0].engine);
+        nst_session_free(s->worker[0].session);
     nst_styles_shared_free(s->styles);
 }
 

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "job/evaluation.h"
-#include "job/options.h"
+#include "optim/evaluation.h"
+#include "options/params.h"
 #include "run/batch.h"
 
 /* Estimate of a run on one picture (--dry-run). */

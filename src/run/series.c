@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/path.h"
 #include "base/template.h"
 
 /* Values of the words in a template. */
@@ -16,14 +17,6 @@ struct template_values {
     int64_t step;
     int scale;
 };
-
-/* The file name of a path; only this part is a template. */
-static const char *file_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
 
 static char *expand_word(const void *ctx, const char *word, size_t length)
 {
@@ -41,7 +34,7 @@ static enum nst_status expand(char **name, const char *path,
 {
     const struct nst_template_vars words = {expand_word, n, "preview",
                                             "{step} and {scale}"};
-    const char *last = file_name(path);
+    const char *last = nst_base_name(path);
     enum nst_status st = nst_template_expand(name, last, &words, err);
     char *file = *name;
 
@@ -54,7 +47,7 @@ static enum nst_status expand(char **name, const char *path,
 
 bool nst_series_is_template(const char *path)
 {
-    return strchr(file_name(path), '{') != NULL;
+    return strchr(nst_base_name(path), '{') != NULL;
 }
 
 enum nst_status nst_series_check(const char *path, struct nst_err *err)
@@ -96,7 +89,7 @@ static bool matches(const char *pattern, const char *name)
 bool nst_series_matches(const char *series, const char *path)
 {
     char *pattern = nst_path_canonical(series), *real = nst_path_canonical(path);
-    size_t directory_length = (size_t)(file_name(pattern) - pattern);
+    size_t directory_length = (size_t)(nst_base_name(pattern) - pattern);
     bool matched = nst_series_is_template(series) &&
                    strncmp(pattern, real, directory_length) == 0 &&
                    matches(pattern + directory_length, real + directory_length);
@@ -110,7 +103,7 @@ enum nst_status nst_series_protect_inputs(const struct nst_batch *b,
                                           const struct nst_params *p,
                                           const char *series, struct nst_err *err)
 {
-    const char *template = file_name(series);
+    const char *template = nst_base_name(series);
     int length = (int)(template - series);
     char *directory = nst_xasprintf("%.*s.", length, series);
     enum nst_status st = NST_OK;

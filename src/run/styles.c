@@ -38,8 +38,8 @@ struct nst_picture_size nst_params_load_size(const struct nst_params *p)
 }
 
 static enum nst_status open_shared_style(struct nst_styles_shared *s, int i,
-                                         const struct nst_engine *e, bool several,
-                                         struct nst_err *err)
+                                         const struct nst_session *session,
+                                         bool several, struct nst_err *err)
 {
     const struct nst_style_option *o = &s->p->styles.item[i];
     struct shared_style *style = &s->item[i];
@@ -56,8 +56,8 @@ static enum nst_status open_shared_style(struct nst_styles_shared *s, int i,
         return nst_err_set(err, NST_ERR_ARG,
                            "colour: match needs style images, but %s is a style pack",
                            o->file);
-    for (int k = 0; style->pack && st == NST_OK && (n = nst_engine_network_at(e, k));
-         k++)
+    for (int k = 0;
+         style->pack && st == NST_OK && (n = nst_session_network_at(session, k)); k++)
         st = nst_pack_check(style->pack, o->file, n->vgg, n->name, &s->p->style_layers,
                             err);
     return st;
@@ -65,7 +65,7 @@ static enum nst_status open_shared_style(struct nst_styles_shared *s, int i,
 
 enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
                                       const struct nst_params *p,
-                                      const struct nst_engine *e, bool several,
+                                      const struct nst_session *session, bool several,
                                       struct nst_err *err)
 {
     struct nst_styles_shared *s = nst_xcalloc(1, sizeof *s);
@@ -75,7 +75,7 @@ enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
     s->size = nst_params_load_size(p);
     pthread_mutex_init(&s->lock, NULL);
     for (int i = 0; st == NST_OK && i < p->styles.count; i++)
-        st = open_shared_style(s, i, e, several, err);
+        st = open_shared_style(s, i, session, several, err);
     if (st != NST_OK) {
         nst_styles_shared_free(s);
         s = NULL;

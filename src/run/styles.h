@@ -6,7 +6,7 @@
 #define NST_RUN_STYLES_H
 
 #include "image/picture.h"
-#include "job/job.h"
+#include "run/job.h"
 #include "style/pack.h"
 #include "style/statistics_cache.h"
 
@@ -28,7 +28,7 @@ struct nst_styles_shared;
  */
 enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
                                       const struct nst_params *p,
-                                      const struct nst_engine *e, bool several,
+                                      const struct nst_session *s, bool several,
                                       struct nst_err *err);
 void nst_styles_shared_free(struct nst_styles_shared *s); /* NULL is fine */
 

@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "base/alloc.h"
+#include "base/memory.h"
 #include "model/vgg.h"
-#include "job/colour_transfer.h"
-#include "run/preview.h"
-#include "run/message.h"
-#include "run/level.h"
-#include "job/pyramid.h"
 #include "record/checkpoint_internal.h"
+#include "run/level.h"
+#include "run/message.h"
+#include "run/preview.h"
+#include "run/pyramid.h"
+#include "style/colour_transfer.h"
 
 struct stylisation {
     const struct nst_stylise_args *s;
@@ -209,7 +209,7 @@ static bool is_last_level(const struct stylisation *r)
 static struct nst_level_config level_config(const struct stylisation *r, int i)
 {
     int longest = r->level[i].longest;
-    const struct nst_network *n = nst_engine_network_for(r->s->engine, longest);
+    const struct nst_network *n = nst_session_network_for(r->s->session, longest);
 
     return (struct nst_level_config){r->s->effective,
                                      (double)longest / r->level[r->levels - 1].longest,
@@ -342,7 +342,7 @@ static enum nst_status plan_level(const struct stylisation *r,
     if (is_last_level(r))
         return NST_OK;
     nst_level_style_size(&level, r->s->styles, &height, &width);
-    return nst_plan_make(plan, r->s->engine, p, r->s->baseline, content.height,
+    return nst_plan_make(plan, r->s->session, p, r->s->baseline, content.height,
                          content.width, height, width, err);
 }
 
@@ -359,7 +359,7 @@ static enum nst_status new_job(const struct stylisation *r, const struct nst_par
                                               longest, plan->tile, &style, err);
 
     if (st == NST_OK)
-        st = nst_job_new(job, r->s->engine, p, plan, content, &style.style, err);
+        st = nst_job_new(job, r->s->session, p, plan, content, &style.style, err);
     nst_level_style_clear(&style);
     if (is_last_level(r)) /* not needed any more */
         nst_style_set_drop_pictures(r->s->styles);
@@ -480,8 +480,8 @@ static void count_level(struct stylisation *r)
 static void trim_memory(const struct stylisation *r)
 {
     if (!is_last_level(r) &&
-        nst_engine_network_for(r->s->engine, r->level[r->current].longest) !=
-            nst_engine_network_for(r->s->engine, r->level[r->current + 1].longest))
+        nst_session_network_for(r->s->session, r->level[r->current].longest) !=
+            nst_session_network_for(r->s->session, r->level[r->current + 1].longest))
         nst_memory_trim();
 }
 

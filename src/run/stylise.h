@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stylise.h - stylises one picture at its scales (job/pyramid.h), one after the other.
+ * stylise.h - stylises one picture at its scales (run/pyramid.h), one after the other.
  * Each scale is a job that starts from the result of the previous one.
  */
 #ifndef NST_RUN_STYLISE_H
 #define NST_RUN_STYLISE_H
 
-#include "run/temporal.h"
+#include "image/picture.h"
+#include "run/plan.h"
+#include "run/pyramid.h"
 #include "run/run.h"
 #include "run/styles.h"
-#include "image/picture.h"
-#include "job/plan.h"
-#include "job/pyramid.h"
+#include "run/temporal.h"
 
 struct nst_stylise_args {
-    struct nst_engine *engine;
+    struct nst_session *session;
     const struct nst_run_events *events; /* message() is called */
     const struct nst_params *effective;  /* with the plan applied, adapted */
     const struct nst_params *params;     /* not adapted: saved in a checkpoint */

@@ -15,14 +15,14 @@
 
 #include "base/alloc.h"
 #include "fuzz_serve.h"
+#include "cli/pth.h"
 #include "image/picture.h"
 #include "image/pnm.h"
 #include "image/y4m.h"
-#include "job/options.h"
-#include "cli/pth.h"
 #include "model/weights.h"
+#include "options/params.h"
+#include "options/preset.h"
 #include "record/history.h"
-#include "record/preset.h"
 #include "style/pack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -17,9 +17,9 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/cuda.h"
-#include "job/job.h"
-#include "job/plan.h"
 #include "model/vgg.h"
+#include "run/job.h"
+#include "run/plan.h"
 #include "network.h"
 #include "style/objective.h"
 
@@ -343,7 +343,7 @@ static void check_device_error(void)
     struct nst_job_events events = {.ctx = &f, .stepped = on_step, .save = on_save};
     struct nst_job_result result;
     struct nst_params p;
-    struct nst_engine *e;
+    struct nst_session *s;
     struct nst_plan plan;
     struct nst_job *job, *next;
     struct nst_err err;
@@ -360,22 +360,22 @@ static void check_device_error(void)
     set(&p, "save-every", "1");
     random_picture(rgb, 3 * SIDE * SIDE, &seed);
     random_picture(x, 3 * SIDE * SIDE, &seed);
-    if (nst_engine_new(&e, &p, NULL) ||
-        nst_plan_make(&plan, e, &p, (struct nst_baseline){0}, SIDE, SIDE, SIDE, SIDE,
+    if (nst_session_new(&s, &p, NULL) ||
+        nst_plan_make(&plan, s, &p, (struct nst_baseline){0}, SIDE, SIDE, SIDE, SIDE,
                       NULL) ||
-        nst_job_new(&job, e, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
+        nst_job_new(&job, s, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
                     NULL))
         abort();
-    f.be = nst_vgg_backend(nst_engine_network_at(e, 0)->vgg);
+    f.be = nst_vgg_backend(nst_session_network_at(s, 0)->vgg);
     st = nst_job_run(job, x, &events, &result, &err);
     tap(st == NST_ERR_IO && f.steps == 2, "a run ends with what befell the device: %s",
         st == NST_OK ? "" : err.text);
     tap(f.saved == 0, "and saves nothing any more");
-    st = nst_job_new(&next, e, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
+    st = nst_job_new(&next, s, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
                      &err);
     tap(st == NST_ERR_IO, "a painting is not what it sees then");
     nst_job_free(job);
-    nst_engine_free(e);
+    nst_session_free(s);
     nst_params_clear(&p);
 }
 

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "job/colour_transfer.h"
+#include "style/colour_transfer.h"
 
 enum { STYLE = 500, CONTENT = 700 };
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include <vips/vips.h>
 
-#include "run/temporal.h"
 #include "image/frames.h"
+#include "run/temporal.h"
 
 #define W 32
 #define H 20

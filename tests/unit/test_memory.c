@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "job/plan.h"
+#include "run/plan.h"
 
 int __real_posix_memalign(void **out, size_t alignment, size_t size);
 int __wrap_posix_memalign(void **out, size_t alignment, size_t size);
@@ -33,26 +33,26 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     static float x[3 * 24 * 24];
     struct nst_image image = {pixels, 24, 24};
     struct nst_job_result result = {0};
-    struct nst_engine *e;
+    struct nst_session *s;
     struct nst_plan plan;
     struct nst_job *job = NULL;
     enum nst_status st;
 
     for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
         x[i] = pixels[i] = (float)(i * 7919 % 256) / 255;
-    st = nst_engine_new(&e, p, err);
+    st = nst_session_new(&s, p, err);
     if (st != NST_OK)
         return st;
-    st = nst_plan_make(&plan, e, p, (struct nst_baseline){0}, 24, 24, 24, 24, err);
+    st = nst_plan_make(&plan, s, p, (struct nst_baseline){0}, 24, 24, 24, 24, err);
     if (st == NST_OK)
-        st = nst_job_new(&job, e, p, &plan, image,
+        st = nst_job_new(&job, s, p, &plan, image,
                          &(struct nst_style){
                              &(struct nst_style_image){pixels, 24, 24, .weight = 1}, 1},
                          err);
     if (st == NST_OK)
         st = nst_job_run(job, x, NULL, &result, err);
     nst_job_free(job);
-    nst_engine_free(e);
+    nst_session_free(s);
     return st;
 }
 

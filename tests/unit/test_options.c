@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "job/options.h"
+#include "options/table.h"
 
 static void defaults_are_a_painting(void **state)
 {

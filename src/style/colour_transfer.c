@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "style/colour_transfer.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+/* Lower bound of a standard deviation, one step of 8 bits: dividing by less would
+ * amplify rounding noise, and the matrix of a grey picture would have no inverse. */
+#define MIN_STDDEV (1.0 / 255)
+
+static float clamp01(double v)
+{
+    return (float)(v > 0 ? v < 1 ? v : 1 : 0);
+}
+
+void nst_colour_transfer_luma(float *rgb, const float *content, size_t n)
+{
+    static const double luma[3] = {0.299, 0.587, 0.114};
+
+    for (size_t i = 0; i < n; i++) {
+        double difference = 0;
+
+        for (int k = 0; k < 3; k++)
+            difference += luma[k] * ((double)rgb[k * n + i] - content[k * n + i]);
+        for (int k = 0; k < 3; k++)
+            rgb[k * n + i] = clamp01(content[k * n + i] + difference);
+    }
+}
+
+/* LAPACK: computes the eigenvalues w and replaces the symmetric a by its eigenvectors.
+ * Fortran passes the lengths of strings last. */
+void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
+            double *w, double *work, const int *lwork, int *info, size_t jobz_length,
+            size_t uplo_length);
+
+struct colour_statistics {
+    double mean[3];
+    double eigenvectors[3][3]; /* of the covariance, of length 1 */
+    double stddev[3];          /* along each eigenvector */
+};
+
+static void mean_colour(const float *rgb, size_t n, double mean[3])
+{
+    for (int k = 0; k < 3; k++) {
+        mean[k] = 0;
+        for (size_t i = 0; i < n; i++)
+            mean[k] += rgb[k * n + i];
+        mean[k] /= (double)n;
+    }
+}
+
+static void measure_colours(const float *rgb, size_t n, struct colour_statistics *s)
+{
+    enum { ORDER = 3, WORK = 64 };
+    double work[WORK], variance[3];
+    int info;
+
+    mean_colour(rgb, n, s->mean);
+    for (int k = 0; k < 3; k++)
+        for (int l = 0; l <= k; l++) {
+            double sum = 0;
+
+            for (size_t i = 0; i < n; i++)
+                sum += (rgb[k * n + i] - s->mean[k]) * (rgb[l * n + i] - s->mean[l]);
+            s->eigenvectors[k][l] = s->eigenvectors[l][k] = sum / (double)n;
+        }
+    dsyev_("V", "U", &(int){ORDER}, s->eigenvectors[0], &(int){ORDER}, variance, work,
+           &(int){WORK}, &info, 1, 1);
+    (void)info; /* a finite 3 x 3 matrix never fails */
+    for (int j = 0; j < 3; j++)
+        s->stddev[j] = variance[j] > 0 ? sqrt(variance[j]) : 0;
+}
+
+/* Symmetric square root of the covariance, or its inverse. */
+static void matrix_sqrt(const struct colour_statistics *s, bool inverse, double m[3][3])
+{
+    for (int k = 0; k < 3; k++)
+        for (int l = 0; l < 3; l++) {
+            m[k][l] = 0;
+            for (int j = 0; j < 3; j++) {
+                double scale =
+                    inverse ? 1 / fmax(s->stddev[j], MIN_STDDEV) : s->stddev[j];
+
+                m[k][l] += scale * s->eigenvectors[j][k] * s->eigenvectors[j][l];
+            }
+        }
+}
+
+void nst_colour_transfer_match(float *style, size_t style_n, const float *content,
+                               size_t content_n)
+{
+    struct colour_statistics from, to;
+    double whiten[3][3], colour[3][3];
+
+    measure_colours(style, style_n, &from);
+    measure_colours(content, content_n, &to);
+    matrix_sqrt(&from, true, whiten);
+    matrix_sqrt(&to, false, colour);
+    for (size_t i = 0; i < style_n; i++) {
+        double z[3] = {0}; /* uncorrelated, variance 1 */
+
+        for (int k = 0; k < 3; k++)
+            for (int l = 0; l < 3; l++)
+                z[k] += whiten[k][l] * (style[l * style_n + i] - from.mean[l]);
+        for (int k = 0; k < 3; k++) {
+            double v = to.mean[k];
+
+            for (int l = 0; l < 3; l++)
+                v += colour[k][l] * z[l];
+            style[k * style_n + i] = clamp01(v);
+        }
+    }
+}
