@@ -96,10 +96,11 @@ static enum nst_status compare(const char *content, const char *result,
     if (st == NST_OK)
         st = nst_picture_load(&b, result, &native, err);
     if (st == NST_OK)
-        st = nst_pixels_resize(&resized, a->rgb, a->height, a->width, b->height,
-                               b->width, err);
+        st =
+            nst_pixels_resize(&resized, nst_picture_image(a), b->height, b->width, err);
     if (st == NST_OK)
-        st = nst_ssim(&ssim, resized, b->rgb, b->height, b->width, err);
+        st = nst_ssim(&ssim, (struct nst_image){resized, b->height, b->width},
+                      nst_picture_image(b), err);
     if (st == NST_OK)
         printf("SSIM to the photograph: %.3f\n", ssim);
     free(resized);

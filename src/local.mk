@@ -39,7 +39,8 @@ libnst_engine_la_SOURCES = \
 	%D%/base/alloc.c %D%/base/alloc.h \
 	%D%/base/atomic_file.c %D%/base/atomic_file.h \
 	%D%/base/err.c %D%/base/err.h \
-	%D%/base/memory.c %D%/base/memory.h %D%/base/clock.h %D%/base/path.h \
+	%D%/base/memory.c %D%/base/memory.h %D%/base/clock.h %D%/base/image.h \
+	%D%/base/path.h \
 	%D%/base/template.c %D%/base/template.h \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
@@ -167,7 +168,7 @@ libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)
 
 # The library: its interface is made of these headers, lowest floor first, and nothing
 # else of it is seen. Until version 1 any release may change it, and then its number.
-INTERFACE = %D%/base/err.h %D%/base/alloc.h %D%/base/atomic_file.h \
+INTERFACE = %D%/base/err.h %D%/base/image.h %D%/base/alloc.h %D%/base/atomic_file.h \
 	%D%/model/dtype.h %D%/model/layers.h %D%/model/paths.h %D%/model/models.h \
 	%D%/model/weights.h \
 	%D%/model/normalise.h %D%/options/params.h %D%/options/table.h %D%/session/session.h %D%/optim/evaluation.h \

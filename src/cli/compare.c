@@ -29,8 +29,8 @@ struct pictures {
 
 /* Unknown values are NaN. */
 struct metrics {
-    double ssim, psnr, colour, perceptual, content, style, lpips;
-    const char *lpips_network; /* or NULL */
+    double ssim, psnr, colour, perceptual, content, style;
+    struct nst_lpips lpips; /* network: NULL if not asked for */
 };
 
 static const struct argp_option options[] = {
@@ -80,7 +80,7 @@ static enum nst_status load_style(struct pictures *p, const char *style,
                                   struct nst_err *err)
 {
     const struct nst_picture *r = p->result;
-    const struct nst_picture_size size = {r->height > r->width ? r->height : r->width,
+    const struct nst_picture_size size = {nst_longest(r->height, r->width),
                                           .max_pixels = MAX_PIXELS};
     char *pack = nst_find_pack(style);
     enum nst_status st;
@@ -108,9 +108,8 @@ static enum nst_status load(struct pictures *p, const struct arguments *a,
     if (st == NST_OK && a->style)
         st = load_style(p, a->style, err);
     if (st == NST_OK)
-        st = nst_pixels_resize(&p->content, p->original->rgb, p->original->height,
-                               p->original->width, p->result->height, p->result->width,
-                               err);
+        st = nst_pixels_resize(&p->content, nst_picture_image(p->original),
+                               p->result->height, p->result->width, err);
     return st;
 }
 
@@ -151,22 +150,21 @@ static enum nst_status compute_metrics(struct metrics *f, const struct arguments
                                        struct nst_err *err)
 {
     const struct nst_picture *style = p->style ? p->style : p->original;
-    const float *a = p->content, *b = p->result->rgb;
-    int h = p->result->height, w = p->result->width;
-    enum nst_status st = nst_ssim(&f->ssim, a, b, h, w, err);
+    struct nst_image b = nst_picture_image(p->result);
+    struct nst_image a = {p->content, b.height, b.width};
+    enum nst_status st = nst_ssim(&f->ssim, a, b, err);
 
-    f->psnr = nst_psnr(a, b, h, w);
-    f->colour = nst_histogram_intersection(a, b, h, w);
+    f->psnr = nst_psnr(a, b);
+    f->colour = nst_histogram_intersection(a, b);
     if (st == NST_OK)
-        st = nst_perceptual_distance(&f->perceptual, s, a, b, h, w, err);
+        st = nst_perceptual_distance(&f->perceptual, s, a, b, err);
     if (st == NST_OK)
-        st = nst_held_out_losses(&f->content, &f->style, s, a, b, h, w, style->rgb,
-                                 style->height, style->width, err);
+        st = nst_held_out_losses(&f->content, &f->style, s, a, b,
+                                 nst_picture_image(style), err);
     if (!p->style)
         f->style = NAN;
     if (st == NST_OK && args->lpips)
-        st = nst_lpips(&f->lpips, &f->lpips_network, s, args->lpips, args->heads, a, b,
-                       h, w, err);
+        st = nst_lpips(&f->lpips, s, args->lpips, args->heads, a, b, err);
     return st;
 }
 
@@ -195,10 +193,10 @@ static void print_json(const struct metrics *f, const char *model)
                   json_number(f->content), "style_distance", json_number(f->style),
                   "model", model);
 
-    if (f->lpips_network)
+    if (f->lpips.network)
         json_object_set_new(j, "lpips",
-                            json_pack("{s:s, s:o}", "network", f->lpips_network,
-                                      "distance", json_number(f->lpips)));
+                            json_pack("{s:s, s:o}", "network", f->lpips.network,
+                                      "distance", json_number(f->lpips.distance)));
     nst_print_json(j, 9);
     json_decref(j);
 }
@@ -212,9 +210,9 @@ static void print_table(const struct metrics *f, const char *model)
     printf("content distance      %.4g\n", f->content);
     if (!isnan(f->style))
         printf("style distance        %.4g\n", f->style);
-    if (f->lpips_network)
-        printf("LPIPS (%s)%*s%.4f\n", f->lpips_network,
-               14 - (int)strlen(f->lpips_network), "", f->lpips);
+    if (f->lpips.network)
+        printf("LPIPS (%s)%*s%.4f\n", f->lpips.network,
+               14 - (int)strlen(f->lpips.network), "", f->lpips.distance);
     printf("overall score         %.4f\n", overall_score(f));
     printf("model                 %s\n", model);
 }
@@ -224,7 +222,7 @@ static enum nst_status compare(void *arguments, struct nst_err *err)
     const struct arguments *a = arguments;
     struct pictures p = {NULL};
     struct nst_session *s = NULL;
-    struct metrics f = {.lpips_network = NULL};
+    struct metrics f = {.lpips = {.network = NULL}};
     enum nst_status st = load(&p, a, err);
 
     if (st == NST_OK)

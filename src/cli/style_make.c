@@ -87,11 +87,6 @@ static enum nst_status set_texts(struct nst_pack *p, const struct style_argument
     return st;
 }
 
-static int longest_side(const struct nst_picture *p)
-{
-    return p->height > p->width ? p->height : p->width;
-}
-
 /* Mirrored pixels that the network sees beyond each side, as with --padding reflect. */
 #define BORDER 32
 
@@ -101,19 +96,21 @@ static enum nst_status add_picture(struct nst_pack *pack, struct nst_vgg *v,
                                    const struct nst_picture *p, double weight,
                                    struct nst_err *err)
 {
-    double factor = (double)size / longest_side(p);
+    double factor = (double)size / nst_longest(p->height, p->width);
     int h = (int)lround(p->height * factor), w = (int)lround(p->width * factor);
     float *rgb, *padded = NULL;
     enum nst_status st;
 
     h = h < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : h;
     w = w < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : w;
-    st = nst_pixels_resize(&rgb, p->rgb, p->height, p->width, h, w, err);
+    st = nst_pixels_resize(&rgb, nst_picture_image(p), h, w, err);
     if (st == NST_OK)
-        st = nst_pixels_pad(&padded, rgb, 3, h, w, BORDER, true, err);
+        st =
+            nst_pixels_pad(&padded, rgb, 3, (struct nst_size){h, w}, BORDER, true, err);
     free(rgb);
     if (st == NST_OK)
-        st = nst_pack_add(pack, v, layers, size, padded, h + 2 * BORDER, w + 2 * BORDER,
+        st = nst_pack_add(pack, v, layers,
+                          (struct nst_image){padded, h + 2 * BORDER, w + 2 * BORDER},
                           BORDER, weight, err);
     free(padded);
     return st;

@@ -114,8 +114,9 @@ static enum nst_status make_picture(const struct nst_frame_reader *f, const floa
     if (vips_black(&p->source_info->meta, 1, 1, NULL))
         st = nst_err_set(err, NST_ERR_MEM, "%s: out of memory", f->label);
     if (st == NST_OK)
-        st = nst_pixels_resize(&p->rgb, rgb, f->y4m.height, f->y4m.width, p->height,
-                               p->width, err);
+        st = nst_pixels_resize(&p->rgb,
+                               (struct nst_image){rgb, f->y4m.height, f->y4m.width},
+                               p->height, p->width, err);
     if (st != NST_OK) {
         nst_picture_free(p);
         p = NULL;
@@ -232,7 +233,7 @@ static enum nst_status add_y4m(struct nst_frame_writer *f, const float *rgb,
         nst_y4m_format_header(y, f->width, f->height, header, sizeof header);
         st = nst_atomic_file_write(f->output->file, header, strlen(header), err);
     }
-    nst_y4m_write_frame(y, rgb, f->width, f->height, f->samples);
+    nst_y4m_write_frame(y, (struct nst_image){rgb, f->height, f->width}, f->samples);
     if (st == NST_OK)
         st = nst_atomic_file_write(f->output->file, "FRAME\n", 6, err);
     if (st == NST_OK)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/image.h"
 
 /* Longest side of nst_picture.small, in pixels. */
 #define NST_PICTURE_SMALL_SIDE 256
@@ -39,6 +40,11 @@ struct nst_picture {
     } small;
     struct nst_source_info *source_info; /* owned; NULL if no file was read */
 };
+
+static inline struct nst_image nst_picture_image(const struct nst_picture *p)
+{
+    return (struct nst_image){p->rgb, p->height, p->width};
+}
 
 struct nst_picture_size {
     int longest;          /* longest side in pixels; 0 keeps the picture's size */
@@ -76,19 +82,20 @@ size_t nst_picture_bytes(const struct nst_picture *p);
  * fine. */
 void nst_picture_flatten(struct nst_picture *p, float background);
 
-/* Resample planes of 3 x h x w, 0 to 1, to 3 x to_h x to_w (Lanczos 3, smoothed when
- * shrinking). *out belongs to the caller: free(). NST_ERR_MEM. */
-enum nst_status nst_pixels_resize(float **out, const float *rgb, int h, int w, int to_h,
-                                  int to_w, struct nst_err *err);
-
-/* Pad count planes of h x w by width pixels on each side: mirrored at the border
- * without doubling its pixels, or with the border's pixels repeated. *out belongs to
+/* Resample an image to 3 x h x w (Lanczos 3, smoothed when shrinking). *out belongs to
  * the caller: free(). NST_ERR_MEM. */
-enum nst_status nst_pixels_pad(float **out, const float *planes, int count, int h,
-                               int w, int width, bool mirror, struct nst_err *err);
-/* Undo nst_pixels_pad(), even after the planes have changed: move the inner h x w
- * pixels of each plane to the beginning of planes. */
-void nst_pixels_crop(float *planes, int count, int h, int w, int width);
+enum nst_status nst_pixels_resize(float **out, struct nst_image image, int h, int w,
+                                  struct nst_err *err);
+
+/* Pad count planes by border pixels on each side: mirrored at the edge without doubling
+ * its pixels, or with the edge's pixels repeated. *out belongs to the caller: free().
+ * NST_ERR_MEM. */
+enum nst_status nst_pixels_pad(float **out, const float *planes, int count,
+                               struct nst_size size, int border, bool mirror,
+                               struct nst_err *err);
+/* Undo nst_pixels_pad(), even after the planes have changed: move the inner pixels of
+ * each plane to the beginning of planes. size: without the border. */
+void nst_pixels_crop(float *planes, int count, struct nst_size size, int border);
 
 /* Whether files with this suffix (".png") can be written, or can be read. */
 bool nst_output_supports(const char *suffix);
@@ -132,9 +139,9 @@ void nst_output_set_quality(struct nst_output *out, int quality);
 enum nst_status nst_output_write(struct nst_output *out,
                                  const struct nst_picture *source, const float *rgb,
                                  const char *comment, struct nst_err *err);
-/* Write rgb (3 x h x w, sRGB, 0 to 1), which has no source file, to path in the format
- * of its suffix. Errors: see nst_output_open() and nst_output_write(). */
-enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int w,
+/* Write an image that has no source file to path in the format of its suffix. Errors:
+ * see nst_output_open() and nst_output_write(). */
+enum nst_status nst_pixels_write(const char *path, struct nst_image image,
                                  struct nst_err *err);
 /* Encode the picture at path, composited over white, as a JPEG without metadata whose
  * longest side is at most longest pixels. *bytes belongs to the caller: free(). Errors:

@@ -55,24 +55,25 @@ void nst_picture_flatten(struct nst_picture *p, float background)
     o->transparent = false;
 }
 
-enum nst_status nst_pixels_resize(float **out, const float *rgb, int h, int w, int to_h,
-                                  int to_w, struct nst_err *err)
+enum nst_status nst_pixels_resize(float **out, struct nst_image image, int h, int w,
+                                  struct nst_err *err)
 {
-    enum nst_status st = nst_floats_new(out, 3, (size_t)to_h, (size_t)to_w, err);
-    size_t plane = (size_t)h * (size_t)w, to_plane = (size_t)to_h * (size_t)to_w;
+    enum nst_status st = nst_floats_new(out, 3, (size_t)h, (size_t)w, err);
+    size_t plane = nst_area(image.height, image.width), to_plane = nst_area(h, w);
 
     if (st != NST_OK)
         return st;
-    if (h == to_h && w == to_w) {
-        memcpy(*out, rgb, 3 * plane * sizeof *rgb);
+    if (image.height == h && image.width == w) {
+        memcpy(*out, image.rgb, 3 * plane * sizeof **out);
         return NST_OK;
     }
     for (int k = 0; k < 3; k++)
-        if (resize_plane(rgb + k * plane, h, w, *out + k * to_plane, to_h, to_w)) {
+        if (resize_plane(image.rgb + k * plane, image.height, image.width,
+                         *out + k * to_plane, h, w)) {
             free(*out);
             *out = NULL;
-            return nst_err_set(err, NST_ERR_MEM, "cannot resize %dx%d to %dx%d: %s", w,
-                               h, to_w, to_h, vips_error_buffer());
+            return nst_err_set(err, NST_ERR_MEM, "cannot resize %dx%d to %dx%d: %s",
+                               image.width, image.height, w, h, vips_error_buffer());
         }
     return NST_OK;
 }
@@ -88,9 +89,11 @@ static int reflect_index(int i, int n, bool mirror)
     return i < n ? i : period - i;
 }
 
-enum nst_status nst_pixels_pad(float **out, const float *planes, int count, int h,
-                               int w, int border, bool mirror, struct nst_err *err)
+enum nst_status nst_pixels_pad(float **out, const float *planes, int count,
+                               struct nst_size size, int border, bool mirror,
+                               struct nst_err *err)
 {
+    int h = size.height, w = size.width;
     size_t to_w = (size_t)(w + 2 * border), to_h = (size_t)(h + 2 * border);
     enum nst_status st = nst_floats_new(out, (size_t)count, to_h, to_w, err);
     float *to = *out;
@@ -107,8 +110,9 @@ enum nst_status nst_pixels_pad(float **out, const float *planes, int count, int 
     return st;
 }
 
-void nst_pixels_crop(float *planes, int count, int h, int w, int border)
+void nst_pixels_crop(float *planes, int count, struct nst_size size, int border)
 {
+    int h = size.height, w = size.width;
     size_t from_w = (size_t)(w + 2 * border), from_h = (size_t)(h + 2 * border);
 
     for (int k = 0; k < count; k++)

@@ -390,11 +390,12 @@ enum nst_status nst_output_write(struct nst_output *out,
     return status;
 }
 
-enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int w,
+enum nst_status nst_pixels_write(const char *path, struct nst_image image,
                                  struct nst_err *err)
 {
     struct nst_source_info plain = {.depth = 8, .profile = NST_PROFILE_NONE};
-    const struct nst_picture source = {.width = w, .height = h, .source_info = &plain};
+    const struct nst_picture source = {
+        .width = image.width, .height = image.height, .source_info = &plain};
     struct nst_output *out;
     enum nst_status status;
 
@@ -404,7 +405,7 @@ enum nst_status nst_pixels_write(const char *path, const float *rgb, int h, int 
     if (status == NST_OK) {
         if (out->format == formats)
             out->format = &fast_png;
-        status = nst_output_write(out, &source, rgb, "", err);
+        status = nst_output_write(out, &source, image.rgb, "", err);
         nst_output_free(out);
     }
     g_object_unref(plain.meta);

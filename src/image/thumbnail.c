@@ -19,12 +19,12 @@ static enum nst_status fit_within(float **rgb, int *w, int *h,
                                   const struct nst_picture *p, int longest,
                                   struct nst_err *err)
 {
-    int side = p->width > p->height ? p->width : p->height;
+    int side = nst_longest(p->height, p->width);
     double factor = side > longest ? (double)longest / side : 1;
 
     *w = (int)fmax(1, rint(p->width * factor));
     *h = (int)fmax(1, rint(p->height * factor));
-    return nst_pixels_resize(rgb, p->rgb, p->height, p->width, *h, *w, err);
+    return nst_pixels_resize(rgb, nst_picture_image(p), *h, *w, err);
 }
 
 /* Encode planes of 0 to 1 as JPEG. *data belongs to the caller: g_free(). */

@@ -260,32 +260,34 @@ static void put_sample(unsigned char **to, double v, const struct range *g, bool
         *(*to)++ = (unsigned char)(n >> 8);
 }
 
-/* Mean of the luma and of one channel over the pixels of h x w that a chroma sample
+/* Mean difference of one channel and the luma over the pixels that a chroma sample
  * covers. */
-static void average_block(const struct nst_y4m *y, const float *rgb, int h, int w,
-                          int row, int column, int channel, double *luma, double *value)
+static double average_chroma(const struct nst_y4m *y, struct nst_image image, int row,
+                             int column, int channel)
 {
-    size_t n = (size_t)h * (size_t)w;
+    size_t n = nst_area(image.height, image.width);
+    const float *rgb = image.rgb;
+    double luma = 0, value = 0;
     int pixels = 0;
 
-    *luma = *value = 0;
-    for (int r = row * y->subsample_y; r < (row + 1) * y->subsample_y && r < h; r++)
+    for (int r = row * y->subsample_y;
+         r < (row + 1) * y->subsample_y && r < image.height; r++)
         for (int c = column * y->subsample_x;
-             c < (column + 1) * y->subsample_x && c < w; c++) {
-            size_t i = (size_t)r * (size_t)w + (size_t)c;
+             c < (column + 1) * y->subsample_x && c < image.width; c++) {
+            size_t i = (size_t)r * (size_t)image.width + (size_t)c;
 
-            *luma += KR * rgb[i] + KG * rgb[n + i] + KB * rgb[2 * n + i];
-            *value += rgb[(size_t)channel * n + i];
+            luma += KR * rgb[i] + KG * rgb[n + i] + KB * rgb[2 * n + i];
+            value += rgb[(size_t)channel * n + i];
             pixels++;
         }
-    *luma /= pixels;
-    *value /= pixels;
+    return value / pixels - luma / pixels;
 }
 
-void nst_y4m_write_frame(const struct nst_y4m *y, const float *rgb, int width,
-                         int height, unsigned char *to)
+void nst_y4m_write_frame(const struct nst_y4m *y, struct nst_image image,
+                         unsigned char *to)
 {
-    size_t n = (size_t)width * (size_t)height;
+    size_t n = nst_area(image.height, image.width);
+    const float *rgb = image.rgb;
     struct range g = range_of(y);
     bool wide = y->bits > 8;
 
@@ -295,13 +297,11 @@ void nst_y4m_write_frame(const struct nst_y4m *y, const float *rgb, int width,
                                  (KR * rgb[i] + KG * rgb[n + i] + KB * rgb[2 * n + i]),
                    &g, wide);
     for (int plane = 0; y->subsample_x && plane < 2; plane++)
-        for (int r = 0; r < div_ceil(height, y->subsample_y); r++)
-            for (int c = 0; c < div_ceil(width, y->subsample_x); c++) {
-                double luma, value, scale = plane ? 1 - KR : 1 - KB;
+        for (int r = 0; r < div_ceil(image.height, y->subsample_y); r++)
+            for (int c = 0; c < div_ceil(image.width, y->subsample_x); c++) {
+                double scale = plane ? 1 - KR : 1 - KB;
+                double chroma = average_chroma(y, image, r, c, plane ? 0 : 2);
 
-                average_block(y, rgb, height, width, r, c, plane ? 0 : 2, &luma,
-                              &value);
-                put_sample(&to, g.zero + g.chroma * (value - luma) / (2 * scale), &g,
-                           wide);
+                put_sample(&to, g.zero + g.chroma * chroma / (2 * scale), &g, wide);
             }
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/image.h"
 
 #define NST_Y4M_LINE 1024 /* longest header, in bytes */
 
@@ -45,8 +46,8 @@ size_t nst_y4m_frame_bytes(const struct nst_y4m *y, int width, int height);
 enum nst_status nst_y4m_read_frame(const struct nst_y4m *y, FILE *f, const char *label,
                                    float *rgb, bool *end, struct nst_err *err);
 
-/* Encode a frame of width x height to nst_y4m_frame_bytes() bytes at to. */
-void nst_y4m_write_frame(const struct nst_y4m *y, const float *rgb, int width,
-                         int height, unsigned char *to);
+/* Encode a frame to nst_y4m_frame_bytes() bytes at to. */
+void nst_y4m_write_frame(const struct nst_y4m *y, struct nst_image image,
+                         unsigned char *to);
 
 #endif

@@ -266,22 +266,21 @@ static enum nst_status add_head(double *out, const struct nst_safetensors *f, in
     return st;
 }
 
-static enum nst_status load_input(struct feature_map *m, const float *rgb, int h, int w,
+static enum nst_status load_input(struct feature_map *m, struct nst_image image,
                                   struct nst_err *err)
 {
-    size_t area = (size_t)h * (size_t)w;
-    enum nst_status st = new_feature_map(m, 3, h, w, err);
+    size_t area = nst_area(image.height, image.width);
+    enum nst_status st = new_feature_map(m, 3, image.height, image.width, err);
 
     for (size_t i = 0; st == NST_OK && i < 3 * area; i++)
-        m->data[i] = (float)((2.0 * rgb[i] - 1 - shift[i / area]) / scale[i / area]);
+        m->data[i] =
+            (float)((2.0 * image.rgb[i] - 1 - shift[i / area]) / scale[i / area]);
     return st;
 }
 
-/* Run both pictures through one layer; add the distance of its head, if it has one. */
-static enum nst_status run_layer(double *out, struct nst_backend *be,
-                                 const struct layer *l,
+/* Run both images through one layer. */
+static enum nst_status run_layer(struct nst_backend *be, const struct layer *l,
                                  const struct nst_safetensors *network,
-                                 const struct nst_safetensors *heads, int *head,
                                  struct feature_map m[2], struct nst_err *err)
 {
     struct weights w = {0};
@@ -293,8 +292,6 @@ static enum nst_status run_layer(double *out, struct nst_backend *be,
         if (st == NST_OK)
             st = convolve(be, l, &w, &m[i], err);
     }
-    if (st == NST_OK && l->head)
-        st = add_head(out, heads, (*head)++, m, err);
     free(w.weight);
     free(w.bias);
     return st;
@@ -308,42 +305,46 @@ static bool is_alex(const struct nst_safetensors *f)
            a.rank == 4 && a.shape[2] == 11;
 }
 
-static enum nst_status run_network(double *out, const char **name,
-                                   struct nst_backend *be,
+/* Run both inputs m through the network and add the distances of its heads. */
+static enum nst_status run_network(struct nst_lpips *out, struct nst_backend *be,
                                    const struct nst_safetensors *network,
-                                   const struct nst_safetensors *heads, const float *a,
-                                   const float *b, int h, int w, struct nst_err *err)
+                                   const struct nst_safetensors *heads,
+                                   struct feature_map m[2], struct nst_err *err)
 {
     bool alexnet = is_alex(network);
     const struct layer *layers = alexnet ? alex : vgg;
     size_t count = alexnet ? sizeof alex / sizeof *alex : sizeof vgg / sizeof *vgg;
-    struct feature_map m[2] = {{{0}}};
-    enum nst_status st = load_input(&m[0], a, h, w, err);
+    enum nst_status st = NST_OK;
     int head = 0;
 
-    *name = alexnet ? "alex" : "vgg";
-    *out = 0;
-    if (st == NST_OK)
-        st = load_input(&m[1], b, h, w, err);
-    for (size_t i = 0; st == NST_OK && i < count; i++)
-        st = run_layer(out, be, &layers[i], network, heads, &head, m, err);
-    free(m[0].data);
-    free(m[1].data);
+    *out = (struct nst_lpips){.network = alexnet ? "alex" : "vgg"};
+    for (size_t i = 0; st == NST_OK && i < count; i++) {
+        st = run_layer(be, &layers[i], network, m, err);
+        if (st == NST_OK && layers[i].head)
+            st = add_head(&out->distance, heads, head++, m, err);
+    }
     return st;
 }
 
-enum nst_status nst_lpips(double *out, const char **name, struct nst_session *s,
-                          const char *network, const char *heads, const float *a,
-                          const float *b, int h, int w, struct nst_err *err)
+enum nst_status nst_lpips(struct nst_lpips *out, struct nst_session *s,
+                          const char *network, const char *heads, struct nst_image a,
+                          struct nst_image b, struct nst_err *err)
 {
+    struct nst_backend *be = nst_vgg_backend(nst_session_network_at(s, 0)->vgg);
     struct nst_safetensors *f = NULL, *g = NULL;
+    struct feature_map m[2] = {{{0}}};
     enum nst_status st = nst_safetensors_open(&f, network, err);
 
     if (st == NST_OK && heads)
         st = nst_safetensors_open(&g, heads, err);
     if (st == NST_OK)
-        st = run_network(out, name, nst_vgg_backend(nst_session_network_at(s, 0)->vgg),
-                         f, g ? g : f, a, b, h, w, err);
+        st = load_input(&m[0], a, err);
+    if (st == NST_OK)
+        st = load_input(&m[1], b, err);
+    if (st == NST_OK)
+        st = run_network(out, be, f, g ? g : f, m, err);
+    free(m[0].data);
+    free(m[1].data);
     nst_safetensors_close(f);
     nst_safetensors_close(g);
     return st;

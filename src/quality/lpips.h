@@ -12,16 +12,22 @@
 #ifndef NST_QUALITY_LPIPS_H
 #define NST_QUALITY_LPIPS_H
 
+#include "base/image.h"
 #include "session/session.h"
 
+struct nst_lpips {
+    double distance;
+    const char *network; /* "alex" or "vgg" */
+};
+
 /*
- * Distance between a and b (3 x h x w, sRGB, 0 to 1), computed on e's device. heads is
- * NULL if the network's file contains them. *name becomes "alex" or "vgg". NST_ERR_IO,
+ * Distance between a and b, of the same size, computed on the device of s. heads is
+ * NULL if the file of the network contains them. NST_ERR_IO,
  * NST_ERR_FORMAT (messages begin with the path), NST_ERR_ARG (pictures too small),
  * NST_ERR_MEM.
  */
-enum nst_status nst_lpips(double *out, const char **name, struct nst_session *s,
-                          const char *network, const char *heads, const float *a,
-                          const float *b, int h, int w, struct nst_err *err);
+enum nst_status nst_lpips(struct nst_lpips *out, struct nst_session *s,
+                          const char *network, const char *heads, struct nst_image a,
+                          struct nst_image b, struct nst_err *err);
 
 #endif

@@ -54,11 +54,12 @@ static double ssim_index(const double m[MEANS])
            ((m[0] * m[0] + m[1] * m[1] + C1) * (aa + bb + C2));
 }
 
-enum nst_status nst_ssim(double *out, const float *a, const float *b, int h, int w,
+enum nst_status nst_ssim(double *out, struct nst_image a, struct nst_image b,
                          struct nst_err *err)
 {
+    int h = a.height, w = a.width;
     int n = w - WINDOW + 1, rows = h - WINDOW + 1;
-    size_t area = (size_t)h * (size_t)w, line = (size_t)MEANS * (size_t)n;
+    size_t area = nst_area(h, w), line = (size_t)MEANS * (size_t)n;
     double weight[WINDOW], sum = 0, *lines;
 
     if (n < 1 || rows < 1)
@@ -72,7 +73,8 @@ enum nst_status nst_ssim(double *out, const float *a, const float *b, int h, int
         weight[k] /= sum;
     *out = 0;
     for (int y = 0; y < h; y++) {
-        filter_row(a, b, area, (size_t)y * w, w, weight, lines + y % WINDOW * line);
+        filter_row(a.rgb, b.rgb, area, (size_t)y * w, w, weight,
+                   lines + y % WINDOW * line);
         for (int x = 0; y >= WINDOW - 1 && x < n; x++) {
             double m[MEANS] = {0};
 
@@ -88,25 +90,27 @@ enum nst_status nst_ssim(double *out, const float *a, const float *b, int h, int
     return NST_OK;
 }
 
-double nst_psnr(const float *a, const float *b, int h, int w)
+double nst_psnr(struct nst_image a, struct nst_image b)
 {
-    size_t n = 3 * (size_t)h * (size_t)w;
+    size_t n = 3 * nst_area(a.height, a.width);
     double sum = 0;
 
     for (size_t i = 0; i < n; i++)
-        sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        sum += ((double)a.rgb[i] - b.rgb[i]) * ((double)a.rgb[i] - b.rgb[i]);
     return 10 * log10((double)n / sum);
 }
 
 enum { BINS = 8 };
 
-static void colour_histogram(const float *rgb, size_t area, double *bins)
+static void colour_histogram(struct nst_image image, double *bins)
 {
+    size_t area = nst_area(image.height, image.width);
+
     for (size_t i = 0; i < area; i++) {
         int at = 0;
 
         for (int k = 0; k < 3; k++) {
-            int bin = (int)(rgb[k * area + i] * BINS);
+            int bin = (int)(image.rgb[k * area + i] * BINS);
 
             at = at * BINS + (bin < BINS ? bin : BINS - 1);
         }
@@ -114,12 +118,12 @@ static void colour_histogram(const float *rgb, size_t area, double *bins)
     }
 }
 
-double nst_histogram_intersection(const float *a, const float *b, int h, int w)
+double nst_histogram_intersection(struct nst_image a, struct nst_image b)
 {
     double u[BINS * BINS * BINS] = {0}, v[BINS * BINS * BINS] = {0}, intersection = 0;
 
-    colour_histogram(a, (size_t)h * (size_t)w, u);
-    colour_histogram(b, (size_t)h * (size_t)w, v);
+    colour_histogram(a, u);
+    colour_histogram(b, v);
     for (int i = 0; i < BINS * BINS * BINS; i++)
         intersection += fmin(u[i], v[i]);
     return intersection;
@@ -164,44 +168,45 @@ static enum nst_status unit_features(const struct nst_activations *acts,
 }
 
 /* Run the network forward on a picture in host memory. */
-static enum nst_status run_network(struct nst_activations *acts, const float *rgb,
-                                   int h, int w, struct nst_err *err)
+static enum nst_status run_network(struct nst_activations *acts, struct nst_image image,
+                                   struct nst_err *err)
 {
     struct nst_backend *be = nst_activations_backend(acts);
     const float *device_rgb;
-    enum nst_status st =
-        nst_backend_to_device(be, rgb, 3 * (size_t)h * (size_t)w, &device_rgb, err);
+    enum nst_status st = nst_backend_to_device(
+        be, image.rgb, 3 * nst_area(image.height, image.width), &device_rgb, err);
 
     if (st == NST_OK)
         nst_vgg_forward(acts, device_rgb);
-    nst_backend_release(be, rgb, device_rgb);
+    nst_backend_release(be, image.rgb, device_rgb);
     return st;
 }
 
 enum nst_status nst_perceptual_distance(double *out, struct nst_session *session,
-                                        const float *a, const float *b, int h, int w,
+                                        struct nst_image a, struct nst_image b,
                                         struct nst_err *err)
 {
+    int longest = nst_longest(a.height, a.width);
     struct nst_activations *acts;
     struct nst_layers layers;
     enum nst_status st = nst_layers_parse(&layers, NST_QUALITY_STYLE_LAYERS, err);
     float *of_a[2 * NST_VGG_CONVS] = {NULL}, *of_b = NULL;
 
     if (st == NST_OK)
-        st = nst_activations_new(&acts,
-                                 nst_session_network_for(session, h > w ? h : w)->vgg,
-                                 h, w, (const bool[NST_VGG_CONVS]){false}, err);
+        st = nst_activations_new(&acts, nst_session_network_for(session, longest)->vgg,
+                                 a.height, a.width, (const bool[NST_VGG_CONVS]){false},
+                                 err);
     if (st != NST_OK)
         return st;
     *out = 0;
-    st = run_network(acts, a, h, w, err);
+    st = run_network(acts, a, err);
     for (int i = 0; st == NST_OK && i < layers.count; i++) {
         struct nst_shape s;
 
         st = unit_features(acts, &layers.layer[i], &of_a[i], &s, err);
     }
     if (st == NST_OK)
-        st = run_network(acts, b, h, w, err);
+        st = run_network(acts, b, err);
     for (int i = 0; st == NST_OK && i < layers.count; i++) {
         struct nst_shape s;
         double sum = 0;
@@ -219,21 +224,20 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_session *session
     return st;
 }
 
-enum nst_status nst_held_out_losses(double *content, double *style,
-                                    struct nst_session *s, const float *content_image,
-                                    const float *result, int h, int w,
-                                    const float *style_image, int style_h, int style_w,
+enum nst_status nst_held_out_losses(double *content_loss, double *style_loss,
+                                    struct nst_session *s, struct nst_image content,
+                                    struct nst_image result, struct nst_image style,
                                     struct nst_err *err)
 {
-    struct nst_style_image one = {
-        .rgb = style_image, .height = style_h, .width = style_w, .weight = 1};
+    int longest = nst_longest(result.height, result.width);
+    struct nst_style_image one = {.image = style, .weight = 1};
     struct nst_layers of_content, of_style;
     struct nst_objective_config config = {.content_layers = &of_content,
                                           .style_layers = &of_style,
                                           .content_weight = 1,
                                           .style_weight = 1,
                                           .strength = 1};
-    struct nst_vgg *v = nst_session_network_for(s, h > w ? h : w)->vgg;
+    struct nst_vgg *v = nst_session_network_for(s, longest)->vgg;
     struct nst_backend *be = nst_vgg_backend(v);
     struct nst_objective *o;
     struct nst_losses losses;
@@ -243,27 +247,30 @@ enum nst_status nst_held_out_losses(double *content, double *style,
     if (st == NST_OK)
         st = nst_layers_parse(&of_style, NST_QUALITY_STYLE_LAYERS, err);
     if (st == NST_OK)
-        st = nst_objective_new(&o, v, &config, content_image, h, w,
-                               &(struct nst_style){&one, 1}, err);
+        st = nst_objective_new(&o, v, &config, content, &(struct nst_style){&one, 1},
+                               err);
     if (st != NST_OK)
         return st;
-    st = nst_backend_to_device(be, result, 3 * (size_t)h * (size_t)w, &device_rgb, err);
+    st = nst_backend_to_device(
+        be, result.rgb, 3 * nst_area(result.height, result.width), &device_rgb, err);
     if (st == NST_OK)
         nst_objective_evaluate(o, device_rgb, &losses, NULL);
-    nst_backend_release(be, result, device_rgb);
+    nst_backend_release(be, result.rgb, device_rgb);
     nst_objective_free(o);
     if (st == NST_OK)
         st = nst_backend_error(be, err);
     if (st != NST_OK)
         return st;
-    *content = losses.content;
-    *style = losses.style;
+    *content_loss = losses.content;
+    *style_loss = losses.style;
     return NST_OK;
 }
 
-double nst_mean_gradient(const float *rgb, int h, int w)
+double nst_mean_gradient(struct nst_image image)
 {
-    size_t area = (size_t)h * (size_t)w;
+    const float *rgb = image.rgb;
+    int h = image.height, w = image.width;
+    size_t area = nst_area(h, w);
     double sum = 0;
 
     for (int y = 0; y + 1 < h; y++)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * quality.h - metrics of how close a result is to the content image and the style
- * image. Pictures are planar sRGB, 3 x h x w, 0 to 1.
+ * image. a and b have the same size.
  */
 #ifndef NST_QUALITY_QUALITY_H
 #define NST_QUALITY_QUALITY_H
 
+#include "base/image.h"
 #include "session/session.h"
 
 /*
@@ -14,15 +15,15 @@
  * over all positions where the window fits. 1 for equal pictures. NST_ERR_ARG (a side
  * is shorter than 11 pixels), NST_ERR_MEM.
  */
-enum nst_status nst_ssim(double *out, const float *a, const float *b, int h, int w,
+enum nst_status nst_ssim(double *out, struct nst_image a, struct nst_image b,
                          struct nst_err *err);
 
 /* Peak signal-to-noise ratio over all channels, in dB; infinite for equal pictures. */
-double nst_psnr(const float *a, const float *b, int h, int w);
+double nst_psnr(struct nst_image a, struct nst_image b);
 
 /* Intersection of the colour histograms of two pictures, with 8 bins per channel (Swain
  * and Ballard 1991): 0 for no common colour, 1 for equal histograms. */
-double nst_histogram_intersection(const float *a, const float *b, int h, int w);
+double nst_histogram_intersection(struct nst_image a, struct nst_image b);
 
 /*
  * Distance of the features of relu1_2, relu2_2, relu3_3 and relu4_3, scaled to length 1
@@ -31,24 +32,23 @@ double nst_histogram_intersection(const float *a, const float *b, int h, int w);
  * weights. NST_ERR_MEM, NST_ERR_ARG.
  */
 enum nst_status nst_perceptual_distance(double *out, struct nst_session *s,
-                                        const float *a, const float *b, int h, int w,
+                                        struct nst_image a, struct nst_image b,
                                         struct nst_err *err);
 
 /* Layers of the content distance; of the style and the perceptual distance. */
 #define NST_QUALITY_CONTENT_LAYERS "relu3_4"
 #define NST_QUALITY_STYLE_LAYERS "relu1_2,relu2_2,relu3_3,relu4_3"
 
-/* Content and style loss of result at layers that no usual recipe uses. content_image
- * has the size of result; style_image has its own. NST_ERR_MEM, NST_ERR_ARG (a picture
+/* Content and style loss of result at layers that no usual recipe uses. content has
+ * the size of result; style has its own. NST_ERR_MEM, NST_ERR_ARG (a picture
  * is too small). */
-enum nst_status nst_held_out_losses(double *content, double *style,
-                                    struct nst_session *s, const float *content_image,
-                                    const float *result, int h, int w,
-                                    const float *style_image, int style_h, int style_w,
+enum nst_status nst_held_out_losses(double *content_loss, double *style_loss,
+                                    struct nst_session *s, struct nst_image content,
+                                    struct nst_image result, struct nst_image style,
                                     struct nst_err *err);
 
 /* Amount of detail: mean length of the luma's gradient, in which a step from black to
  * white between neighbouring pixels counts 1. */
-double nst_mean_gradient(const float *rgb, int h, int w);
+double nst_mean_gradient(struct nst_image image);
 
 #endif

@@ -14,7 +14,7 @@
 
 static double complexity(const struct nst_picture *p)
 {
-    return nst_mean_gradient(p->rgb, p->height, p->width);
+    return nst_mean_gradient(nst_picture_image(p));
 }
 
 /* Complexity of the most complex style picture. */

@@ -37,16 +37,14 @@ static void add_item(struct nst_batch *b, const char *content, const char *subdi
         .content = nst_xstrdup(content), .subdirectory = nst_xstrdup(subdirectory)};
 }
 
-void nst_batch_add_pixels(struct nst_batch *b, const char *name, const float *rgb,
-                          int height, int width, float *result)
+void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_image image,
+                          float *result)
 {
     struct nst_batch_item *item;
 
     add_item(b, name, "");
     item = &b->item[b->items - 1];
-    item->pixels = rgb;
-    item->height = height;
-    item->width = width;
+    item->pixels = image;
     item->result = result;
 }
 
@@ -319,7 +317,7 @@ static struct file_set input_files(const struct nst_batch *b,
         nst_xcalloc(b->items + 2 * NST_STYLES_MAX + 4, sizeof(struct stat)), 0};
 
     for (size_t i = 0; i < b->items; i++)
-        if (!b->item[i].pixels)
+        if (!b->item[i].pixels.rgb)
             add_file(&f, b->item[i].content, STDIN_FILENO);
     for (int i = 0; i < p->styles.count; i++) {
         add_file(&f, p->styles.item[i].file, STDIN_FILENO);
@@ -377,7 +375,7 @@ static enum nst_status name_outputs(struct nst_batch *b, const struct nst_params
         if (is_stdio(p->styles.item[i].file))
             return nameless_error(p, err);
     for (size_t i = 0; st == NST_OK && i < b->items; i++)
-        if (b->item[i].pixels)
+        if (b->item[i].pixels.rgb)
             continue;
         else if (b->to_directory)
             st = name_output(b, i, p, style, err);

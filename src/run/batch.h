@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/image.h"
 #include "options/params.h"
 
 /* One picture to stylise, from file to file or from memory to memory. */
@@ -16,10 +17,9 @@ struct nst_batch_item {
     char *content; /* path, or a name for messages about the pixels; owned */
     /* Path below the output directory, "" or ending in /; owned. */
     char *subdirectory;
-    char *output;        /* owned; NULL: the result goes to result */
-    const float *pixels; /* borrowed; NULL: content is a file */
-    int height, width;   /* of pixels and result */
-    float *result;       /* borrowed */
+    char *output;            /* owned; NULL: the result goes to result */
+    struct nst_image pixels; /* rgb is NULL: content is a file */
+    float *result;           /* of the same size, borrowed */
 };
 
 struct nst_batch {
@@ -46,12 +46,12 @@ enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool n
                                    bool recursive, struct nst_err *err);
 
 /*
- * Add a picture in memory, rgb (3 x height x width, sRGB, 0 to 1). It keeps its size
- * whatever p->size is, and result has the same size. Both are borrowed until the run
- * ends. name is used in messages. No history is written.
+ * Add an image in memory. It keeps its size whatever p->size is, and result has the
+ * same size. Both are borrowed until the run ends. name is used in messages. No history
+ * is written.
  */
-void nst_batch_add_pixels(struct nst_batch *b, const char *name, const float *rgb,
-                          int height, int width, float *result);
+void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_image image,
+                          float *result);
 
 /*
  * Set the output path of every item that is a file, once: p->output, or a file named by

@@ -29,9 +29,10 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
 {
     struct nst_plan untiled = {.tile = 0};
     struct nst_objective_config config = nst_plan_objective_config(&untiled, p);
-    size_t n = 3 * (size_t)side * (size_t)side;
+    size_t n = 3 * nst_area(side, side);
     struct nst_vector_space vectors = {nst_vgg_backend(v), n};
     struct nst_objective *o = NULL;
+    struct nst_image image;
     struct nst_losses losses;
     double begin = 0, end = 0;
     const float *device_x = NULL;
@@ -44,12 +45,11 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
         x[i] = (float)(i * 2654435761u >> 8 & 255) / 255;
     if (st == NST_OK)
         st = nst_backend_to_device(vectors.be, x, n, &device_x, err);
+    image = (struct nst_image){x, side, side};
     if (st == NST_OK)
         st = nst_objective_new(
-            &o, v, &config, x, side, side,
-            &(struct nst_style){&(struct nst_style_image){x, side, side, .weight = 1},
-                                1},
-            err);
+            &o, v, &config, image,
+            &(struct nst_style){&(struct nst_style_image){image, .weight = 1}, 1}, err);
     for (int i = 0; st == NST_OK && i < 3; i++) {
         begin = nst_clock_seconds();
         nst_objective_evaluate(o, device_x, &losses, grad);
@@ -73,7 +73,7 @@ static enum nst_status estimate_evaluation(const struct nst_plan *plan,
                                            struct nst_err *err)
 {
     double area = (double)plan->height * plan->width, one = 0;
-    int longest = plan->height > plan->width ? plan->height : plan->width;
+    int longest = nst_longest(plan->height, plan->width);
     int side = longest > 256 ? 256 : longest < 64 ? 64 : longest;
     enum nst_status st = time_evaluation(v, p, side, &one, err);
 
@@ -93,7 +93,7 @@ enum nst_status nst_estimate_make(struct nst_estimate *out, const struct nst_pla
 {
     struct nst_level level[NST_LIST_MAX];
     int border = 2 * nst_padding_width(p);
-    int longest = (plan->width > plan->height ? plan->width : plan->height) - border;
+    int longest = nst_longest(plan->height, plan->width) - border;
     enum nst_status st = NST_OK;
 
     *out =

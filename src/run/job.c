@@ -18,7 +18,7 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_session *s,
 {
     struct nst_objective_config config = nst_plan_objective_config(plan, p);
     struct nst_job *j = nst_xcalloc(1, sizeof *j);
-    int longest = content.height > content.width ? content.height : content.width;
+    int longest = nst_longest(content.height, content.width);
     struct nst_vgg *v =
         nst_session_network_for(s, longest - 2 * nst_padding_width(p))->vgg;
     enum nst_status st;
@@ -31,13 +31,12 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_session *s,
     j->longest = longest;
     nst_loss_balancing_init(&j->balance, p->content_weight, p->style_weight);
     j->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
-    j->v = (struct nst_vector_space){nst_vgg_backend(v), 3 * (size_t)content.height *
-                                                             (size_t)content.width};
+    j->v = (struct nst_vector_space){nst_vgg_backend(v),
+                                     3 * nst_area(content.height, content.width)};
     j->ops = j->v.be->ops->vectors;
     st = j->v.be->device_memory ? nst_vector_new(&j->v, &j->device_x, err) : NST_OK;
     if (st == NST_OK)
-        st = nst_objective_new(&j->objective, v, &config, content.rgb, content.height,
-                               content.width, style, err);
+        st = nst_objective_new(&j->objective, v, &config, content, style, err);
     if (st != NST_OK) {
         nst_job_free(j);
         return st;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/image.h"
 #include "optim/evaluation.h"
 #include "optim/serialise.h"
 #include "options/params.h"
@@ -19,11 +20,6 @@
 #include "style/objective.h"
 
 struct nst_job;
-
-struct nst_image {
-    const float *rgb; /* 3 x height x width, sRGB, 0 to 1, borrowed */
-    int height, width;
-};
 
 /* Callbacks; each may be NULL. */
 struct nst_job_events {

@@ -29,17 +29,19 @@ static enum nst_status resample_picture(const struct nst_level_config *level,
 
     *out = (struct nst_resampled){{p->rgb, h, w}, NULL};
     if (level->ratio != 1 && p->small.rgb && (w > h ? w : h) <= NST_PICTURE_SMALL_SIDE)
-        st = nst_pixels_resize(&out->owned, p->small.rgb, p->small.height,
-                               p->small.width, h, w, err);
+        st = nst_pixels_resize(
+            &out->owned,
+            (struct nst_image){p->small.rgb, p->small.height, p->small.width}, h, w,
+            err);
     else if (level->ratio != 1)
-        st = nst_pixels_resize(&out->owned, p->rgb, p->height, p->width, h, w, err);
+        st = nst_pixels_resize(&out->owned, nst_picture_image(p), h, w, err);
     if (out->owned)
         out->image.rgb = out->owned;
     return st;
 }
 
 enum nst_status nst_level_pad(const struct nst_level_config *level, float **planes,
-                              int count, int h, int w, struct nst_err *err)
+                              int count, struct nst_size size, struct nst_err *err)
 {
     int border = nst_padding_width(level->p);
     float *padded_planes;
@@ -47,7 +49,7 @@ enum nst_status nst_level_pad(const struct nst_level_config *level, float **plan
 
     if (!border || !*planes)
         return NST_OK;
-    st = nst_pixels_pad(&padded_planes, *planes, count, h, w, border,
+    st = nst_pixels_pad(&padded_planes, *planes, count, size, border,
                         level->p->padding == NST_PADDING_REFLECT, err);
     if (st != NST_OK)
         return st;
@@ -60,19 +62,20 @@ enum nst_status nst_level_content(const struct nst_level_config *level,
                                   const struct nst_picture *p,
                                   struct nst_resampled *out, struct nst_err *err)
 {
-    int border = nst_padding_width(level->p), h, w;
+    int border = nst_padding_width(level->p);
+    struct nst_size size;
     float *padded_planes;
     enum nst_status st = resample_picture(level, p, out, err);
 
     if (st != NST_OK || !border)
         return st;
-    h = out->image.height;
-    w = out->image.width;
-    st = nst_pixels_pad(&padded_planes, out->image.rgb, 3, h, w, border,
+    size = (struct nst_size){out->image.height, out->image.width};
+    st = nst_pixels_pad(&padded_planes, out->image.rgb, 3, size, border,
                         level->p->padding == NST_PADDING_REFLECT, err);
     free(out->owned);
-    *out = (struct nst_resampled){{padded_planes, h + 2 * border, w + 2 * border},
-                                  padded_planes};
+    *out = (struct nst_resampled){
+        {padded_planes, size.height + 2 * border, size.width + 2 * border},
+        padded_planes};
     return st;
 }
 
@@ -98,8 +101,7 @@ enum nst_status nst_level_add_detail(const struct nst_level_config *previous,
     enum nst_status st = resample_picture(previous, p, &small, err);
 
     if (st == NST_OK)
-        st = nst_pixels_resize(&blurred, small.image.rgb, small.image.height,
-                               small.image.width, h, w, err);
+        st = nst_pixels_resize(&blurred, small.image, h, w, err);
     for (int row = 0; st == NST_OK && row < 3 * h; row++) {
         const float *sharp = nst_padded_row(content, border, row);
 
@@ -115,29 +117,32 @@ enum nst_status nst_level_add_detail(const struct nst_level_config *previous,
     return st;
 }
 
-enum nst_status nst_level_mask(const struct nst_picture *mask, int h, int w,
+enum nst_status nst_level_mask(const struct nst_picture *mask, struct nst_size size,
                                float **out, struct nst_err *err)
 {
-    size_t n = (size_t)h * (size_t)w;
+    size_t n = nst_area(size.height, size.width);
     enum nst_status st;
 
     *out = NULL;
     if (!mask)
         return NST_OK;
-    st = nst_pixels_resize(out, mask->rgb, mask->height, mask->width, h, w, err);
+    st = nst_pixels_resize(out, nst_picture_image(mask), size.height, size.width, err);
     for (size_t i = 0; st == NST_OK && i < n; i++)
         (*out)[i] = ((*out)[i] + (*out)[n + i] + (*out)[2 * n + i]) / 3;
     return st;
 }
 
-void nst_level_style_size(const struct nst_level_config *level,
-                          const struct nst_style_set *styles, int *height, int *width)
+struct nst_size nst_level_style_size(const struct nst_level_config *level,
+                                     const struct nst_style_set *styles)
 {
-    nst_style_set_largest(styles, height, width);
-    if (*height) {
-        *height = nst_level_length(level, *height) + 2 * nst_padding_width(level->p);
-        *width = nst_level_length(level, *width) + 2 * nst_padding_width(level->p);
+    struct nst_size size = nst_style_set_largest(styles);
+    int border = 2 * nst_padding_width(level->p);
+
+    if (size.height) {
+        size.height = nst_level_length(level, size.height) + border;
+        size.width = nst_level_length(level, size.width) + border;
     }
+    return size;
 }
 
 /* Longest side of the style image that a pack replaces. */
@@ -159,24 +164,26 @@ static enum nst_status load_style_image(const struct nst_level_config *level,
 
     p->cache = styles->item[i].cache;
     p->border = nst_padding_width(level->p);
-    p->height = nst_level_length(level, styles->item[i].height) + 2 * p->border;
-    p->width = nst_level_length(level, styles->item[i].width) + 2 * p->border;
-    if (p->cache && nst_statistics_cache_contains(
-                        p->cache, (struct nst_statistics_key){p->height, p->width, tile,
-                                                              level->fingerprint}))
+    p->image.height = nst_level_length(level, styles->item[i].height) + 2 * p->border;
+    p->image.width = nst_level_length(level, styles->item[i].width) + 2 * p->border;
+    if (p->cache &&
+        nst_statistics_cache_contains(
+            p->cache, (struct nst_statistics_key){p->image.height, p->image.width, tile,
+                                                  level->fingerprint}))
         return NST_OK;
     st = nst_style_set_picture(styles, i, &picture, err);
     if (st == NST_OK)
         st = nst_level_content(level, picture, &s->size[i], err);
-    p->rgb = s->size[i].image.rgb;
+    p->image.rgb = s->size[i].image.rgb;
     return st;
 }
 
-/* Pad plane *guide of h x w with zeros. Statistics must exclude the border, which is
+/* Pad plane *guide with zeros. Statistics must exclude the border, which is
  * cropped at the end, or the border would match the style instead of the picture. */
-static enum nst_status pad_with_zeros(float **guide, int h, int w, int border,
+static enum nst_status pad_with_zeros(float **guide, struct nst_size size, int border,
                                       struct nst_err *err)
 {
+    int h = size.height, w = size.width;
     size_t pitch = (size_t)(w + 2 * border);
     float *padded_planes;
     enum nst_status st =
@@ -192,31 +199,32 @@ static enum nst_status pad_with_zeros(float **guide, int h, int w, int border,
     return NST_OK;
 }
 
-/* Make the guidance masks of the regions for pictures of h x w before padding. */
+/* Make the guidance masks of the regions for images of that size before padding. */
 static enum nst_status make_guides(const struct nst_level_config *level,
-                                   const struct nst_style_set *styles, int h, int w,
-                                   struct nst_level_style *s, struct nst_err *err)
+                                   const struct nst_style_set *styles,
+                                   struct nst_size size, struct nst_level_style *s,
+                                   struct nst_err *err)
 {
+    size_t n = nst_area(size.height, size.width);
     int regions = s->style.regions;
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < styles->count; i++)
         if (styles->item[i].mask)
-            st = nst_level_mask(styles->item[i].mask, h, w,
+            st = nst_level_mask(styles->item[i].mask, size,
                                 &s->guide[s->painting[i].region], err);
     for (int i = 0; st == NST_OK && i < regions; i++)
         if (!s->guide[i])
-            st = nst_floats_new(&s->guide[i], 1, (size_t)h, (size_t)w, err);
+            st = nst_floats_new(&s->guide[i], n, 1, 1, err);
     if (st == NST_OK)
-        nst_regions_normalise(&level->p->styles, s->guide, regions,
-                              (size_t)h * (size_t)w);
+        nst_regions_normalise(&level->p->styles, s->guide, regions, n);
     for (int i = 0; st == NST_OK && i < regions; i++)
-        st = pad_with_zeros(&s->guide[i], h, w, nst_padding_width(level->p), err);
+        st = pad_with_zeros(&s->guide[i], size, nst_padding_width(level->p), err);
     return st;
 }
 
 enum nst_status nst_level_style_init(const struct nst_level_config *level,
-                                     struct nst_style_set *styles, int h, int w,
+                                     struct nst_style_set *styles, struct nst_size size,
                                      int longest, int tile, struct nst_level_style *out,
                                      struct nst_err *err)
 {
@@ -235,12 +243,12 @@ enum nst_status nst_level_style_init(const struct nst_level_config *level,
             p->layers = &o->layers;
         p->pack = styles->item[i].pack;
         if (p->pack)
-            p->height = p->width = pack_longest(level, longest);
+            p->image.height = p->image.width = pack_longest(level, longest);
         else
             st = load_style_image(level, styles, i, tile, out, err);
     }
     if (st == NST_OK && out->style.regions)
-        st = make_guides(level, styles, h, w, out, err);
+        st = make_guides(level, styles, size, out, err);
     return st;
 }
 

@@ -42,13 +42,13 @@ enum nst_status nst_level_add_detail(const struct nst_level_config *previous,
                                      struct nst_image content, float amount, float *x,
                                      struct nst_err *err);
 
-/* Resample a mask to h x w and average its channels. NULL gives NULL. Free *out. */
-enum nst_status nst_level_mask(const struct nst_picture *mask, int h, int w,
+/* Resample a mask and average its channels. NULL gives NULL. Free *out. */
+enum nst_status nst_level_mask(const struct nst_picture *mask, struct nst_size size,
                                float **out, struct nst_err *err);
 
-/* Pad planes of h x w, if there is padding: replaces *planes. NULL stays NULL. */
+/* Pad planes of that size, if there is padding: replaces *planes. NULL stays NULL. */
 enum nst_status nst_level_pad(const struct nst_level_config *level, float **planes,
-                              int count, int h, int w, struct nst_err *err);
+                              int count, struct nst_size size, struct nst_err *err);
 
 /* Styles and guidance masks of a scale's objective. */
 struct nst_level_style {
@@ -59,16 +59,16 @@ struct nst_level_style {
 };
 
 /* Size of the largest style image at this scale, padding included. */
-void nst_level_style_size(const struct nst_level_config *level,
-                          const struct nst_style_set *styles, int *height, int *width);
+struct nst_size nst_level_style_size(const struct nst_level_config *level,
+                                     const struct nst_style_set *styles);
 
 /*
- * Prepare the styles for a content of h x w before padding. longest: longest side of
- * the content at the largest scale; tile: tile size of the objective. Free with the
+ * Prepare the styles for a content of that size before padding. longest: longest side
+ * of the content at the largest scale; tile: tile size of the objective. Free with the
  * clear function, also after a failure. Errors also as for nst_style_set_picture().
  */
 enum nst_status nst_level_style_init(const struct nst_level_config *level,
-                                     struct nst_style_set *styles, int h, int w,
+                                     struct nst_style_set *styles, struct nst_size size,
                                      int longest, int tile, struct nst_level_style *out,
                                      struct nst_err *err);
 void nst_level_style_clear(struct nst_level_style *s);

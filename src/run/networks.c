@@ -32,11 +32,11 @@ static void find_used(const struct nst_models *m, const struct nst_params *p,
     for (size_t i = 0; i < b->items; i++) {
         const struct nst_batch_item *item = &b->item[i];
 
-        if (item->pixels)
-            mark_used(m, p, item->height, item->width, used);
+        if (item->pixels.rgb)
+            mark_used(m, p, item->pixels.height, item->pixels.width, used);
         else if (!sized && p->size)
             mark_used(m, p, (int)p->size, (int)p->size, used);
-        sized |= !item->pixels;
+        sized |= !item->pixels.rgb;
     }
     for (int i = 0; sized && !p->size && i < m->count; i++)
         used[i] = true;

@@ -61,13 +61,12 @@ static enum nst_status plan_level(const struct nst_picture_job *job,
 {
     const struct nst_picture *c = job->content;
     struct nst_level_config level = {.p = p, .ratio = ratio};
-    int border = 2 * nst_padding_width(p), height, width;
+    int border = 2 * nst_padding_width(p);
+    struct nst_size size = {nst_level_length(&level, c->height) + border,
+                            nst_level_length(&level, c->width) + border};
 
-    nst_level_style_size(&level, &job->styles, &height, &width);
     return nst_plan_make(plan, job->runner->session, p, nst_picture_job_baseline(job),
-                         nst_level_length(&level, c->height) + border,
-                         nst_level_length(&level, c->width) + border, height, width,
-                         err);
+                         size, nst_level_style_size(&level, &job->styles), err);
 }
 
 /* Plan the largest scale of each network: *plan is that of the last scale, with the
@@ -216,21 +215,21 @@ static enum nst_status load_shared_inputs(struct nst_picture_job *job,
 
 static enum nst_status copy_pixels(struct nst_picture_job *job, struct nst_err *err)
 {
-    const struct nst_batch_item *item = job->item;
-    size_t h = (size_t)item->height, width = (size_t)item->width;
+    struct nst_image pixels = job->item->pixels;
+    size_t n = 3 * nst_area(pixels.height, pixels.width);
     enum nst_status st;
 
-    if (item->height < NST_PICTURE_MIN_SIDE || item->width < NST_PICTURE_MIN_SIDE)
+    if (pixels.height < NST_PICTURE_MIN_SIDE || pixels.width < NST_PICTURE_MIN_SIDE)
         return nst_err_set(err, NST_ERR_ARG,
                            "%s: %d x %d pixels; at least %d x %d are required",
-                           item->content, item->width, item->height,
+                           job->item->content, pixels.width, pixels.height,
                            NST_PICTURE_MIN_SIDE, NST_PICTURE_MIN_SIDE);
     job->content = nst_xcalloc(1, sizeof *job->content);
-    job->content->height = item->height;
-    job->content->width = item->width;
-    st = nst_floats_new(&job->content->rgb, 3, h, width, err);
+    job->content->height = pixels.height;
+    job->content->width = pixels.width;
+    st = nst_floats_new(&job->content->rgb, n, 1, 1, err);
     if (st == NST_OK)
-        memcpy(job->content->rgb, item->pixels, 3 * h * width * sizeof(float));
+        memcpy(job->content->rgb, pixels.rgb, n * sizeof(float));
     return st;
 }
 
@@ -243,7 +242,7 @@ static enum nst_status load_content(struct nst_picture_job *job,
     const char *stream = nst_params_stream(p);
     enum nst_status st;
 
-    if (job->item->pixels)
+    if (job->item->pixels.rgb)
         return copy_pixels(job, err);
     if (!stream && !nst_output_is_animated(job->item->output, p->format))
         return nst_picture_load(&job->content, job->item->content, size, err);
@@ -296,8 +295,8 @@ static void report_downscale(const struct nst_picture_job *job)
 {
     const struct nst_run_events *events = job->runner->events;
     const struct nst_picture *c = job->content;
-    int from = c->read_height > c->read_width ? c->read_height : c->read_width;
-    int to = c->height > c->width ? c->height : c->width;
+    int from = nst_longest(c->read_height, c->read_width);
+    int to = nst_longest(c->height, c->width);
 
     if (events->picture_downscaled && from >= 2 * to && !job->effective.dry_run)
         events->picture_downscaled(events->ctx, c->read_height, c->read_width,

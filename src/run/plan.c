@@ -24,11 +24,11 @@ static const int tile_sides[] = {4096, 3072, 2048, 1536, 1024, 768, 512, 384,
 /* Small allocations, and freed memory that the C library keeps. */
 #define HEADROOM_BYTES ((size_t)8 << 20)
 
-/* Inputs of the search. ch, cw, sh, sw: height and width of content and style. */
+/* Inputs of the search. */
 struct plan_search {
     const struct nst_params *p;
     struct nst_vgg *v;
-    int ch, cw, sh, sw;
+    struct nst_size content, style;
     size_t baseline_bytes; /* bytes already in use */
     bool is_video;
 };
@@ -59,7 +59,8 @@ static size_t optimiser_vector_bytes(const struct plan_search *s, size_t n, int 
 /* Host memory in bytes; GPU memory is added to *device. */
 static size_t optimiser_bytes(const struct plan_search *s, int pairs, size_t *device)
 {
-    size_t n = 3 * (size_t)s->ch * (size_t)s->cw, picture = n * sizeof(float);
+    size_t n = 3 * nst_area(s->content.height, s->content.width),
+           picture = n * sizeof(float);
     size_t vectors = optimiser_vector_bytes(s, n, pairs), host = picture;
 
     if (s->p->padding != NST_PADDING_ZERO) /* the padded content */
@@ -82,29 +83,31 @@ static size_t optimiser_bytes(const struct plan_search *s, int pairs, size_t *de
 static void complete_plan(const struct plan_search *s, struct nst_plan *plan)
 {
     struct nst_objective_config config = nst_plan_objective_config(plan, s->p);
-    struct nst_tiling t = nst_tiled_pass_tiling(s->v, s->ch, s->cw, plan->tile);
+    struct nst_tiling t =
+        nst_tiled_pass_tiling(s->v, s->content.height, s->content.width, plan->tile);
     double area = (double)t.tile_height * t.tile_width * nst_tiling_count(&t);
-    size_t style = 3 * (size_t)s->sh * (size_t)s->sw * sizeof(float);
+    size_t style = 3 * nst_area(s->style.height, s->style.width) * sizeof(float);
     int region[NST_STYLES_MAX], regions = nst_regions_assign(s->p, region);
+    size_t pixels = nst_area(s->content.height, s->content.width);
     size_t objective, optimiser;
 
     plan->device_memory = 0;
-    plan->height = s->ch;
-    plan->width = s->cw;
+    plan->height = s->content.height;
+    plan->width = s->content.width;
     plan->tile_rows = t.rows;
     plan->tile_columns = t.columns;
-    objective = nst_objective_bytes(s->v, &config, regions, s->ch, s->cw, s->sh, s->sw);
+    objective = nst_objective_bytes(s->v, &config, regions, s->content, s->style);
     if (nst_vgg_backend(s->v)->device_memory) {
         plan->device_memory = objective;
         objective = 0;
     }
     /* the planes of the guidance masks */
-    objective += (size_t)regions * (size_t)s->ch * (size_t)s->cw * sizeof(float);
+    objective += (size_t)regions * pixels * sizeof(float);
     /* The style picture is freed before the optimiser is allocated. */
     optimiser = optimiser_bytes(s, plan->curvature_pairs, &plan->device_memory);
     optimiser -= optimiser < style ? optimiser : style;
     plan->memory = s->baseline_bytes + HEADROOM_BYTES + objective + optimiser;
-    plan->relative_cost = area / ((double)s->ch * s->cw);
+    plan->relative_cost = area / (double)pixels;
     /* The forward pass is half of an evaluation. Tiling repeats it for the Gram
      * matrices, and once more to recompute the content. */
     if (nst_tiling_count(&t) > 1)
@@ -119,7 +122,7 @@ static bool find_tile(const struct plan_search *s, int pairs, struct nst_plan *b
     struct nst_plan plan = {.curvature_pairs = pairs,
                             .limit = smallest->limit,
                             .device_limit = smallest->device_limit};
-    int longest = s->ch > s->cw ? s->ch : s->cw;
+    int longest = nst_longest(s->content.height, s->content.width);
     bool found = false;
 
     for (size_t i = 0; i <= sizeof tile_sides / sizeof *tile_sides; i++)
@@ -143,9 +146,9 @@ static bool find_tile(const struct plan_search *s, int pairs, struct nst_plan *b
 
 /* The network for pictures of this size, padding included. */
 static struct nst_vgg *network_for(const struct nst_session *s,
-                                   const struct nst_params *p, int height, int width)
+                                   const struct nst_params *p, struct nst_size size)
 {
-    int longest = height > width ? height : width;
+    int longest = nst_longest(size.height, size.width);
 
     return nst_session_network_for(s, longest - 2 * nst_padding_width(p))->vgg;
 }
@@ -159,7 +162,7 @@ static size_t device_limit(const struct nst_session *s, const struct nst_params 
 }
 
 /* The error when nothing fits; names the memory that is too small. */
-static enum nst_status too_large(const struct nst_plan *smallest, int height, int width,
+static enum nst_status too_large(const struct nst_plan *smallest, struct nst_size size,
                                  struct nst_err *err)
 {
     bool device = smallest->device_memory > smallest->device_limit;
@@ -167,7 +170,7 @@ static enum nst_status too_large(const struct nst_plan *smallest, int height, in
     return nst_err_set(err, NST_ERR_MEM,
                        "%dx%d pixels need at least %zu MiB%s, but %zu MiB are allowed "
                        "(--max-memory)",
-                       width, height,
+                       size.width, size.height,
                        ((device ? smallest->device_memory : smallest->memory) >> 20) +
                            1,
                        device ? " of GPU memory" : "",
@@ -176,15 +179,13 @@ static enum nst_status too_large(const struct nst_plan *smallest, int height, in
 
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_session *session,
                               const struct nst_params *p, struct nst_baseline baseline,
-                              int content_height, int content_width, int style_height,
-                              int style_width, struct nst_err *err)
+                              struct nst_size content, struct nst_size style,
+                              struct nst_err *err)
 {
     struct plan_search s = {p,
-                            network_for(session, p, content_height, content_width),
-                            content_height,
-                            content_width,
-                            style_height,
-                            style_width,
+                            network_for(session, p, content),
+                            content,
+                            style,
                             nst_session_resident_memory(session) + baseline.image_bytes,
                             baseline.is_video};
     struct nst_plan smallest = {.limit = nst_session_memory_limit(session),
@@ -195,7 +196,7 @@ enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_session *session
             if (find_tile(&s, pairs, plan, &smallest) &&
                 (allow_slow || s.p->tile || plan->relative_cost <= MAX_COST))
                 return NST_OK;
-    return too_large(&smallest, content_height, content_width, err);
+    return too_large(&smallest, content, err);
 }
 
 void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p)

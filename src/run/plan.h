@@ -38,8 +38,8 @@ struct nst_baseline {
  */
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_session *s,
                               const struct nst_params *p, struct nst_baseline baseline,
-                              int content_height, int content_width, int style_height,
-                              int style_width, struct nst_err *err);
+                              struct nst_size content, struct nst_size style,
+                              struct nst_err *err);
 
 /* Objective configuration of a planned run; p's layers are borrowed. */
 struct nst_objective_config nst_plan_objective_config(const struct nst_plan *plan,

@@ -16,17 +16,18 @@ static enum nst_status resize_to_content(const struct nst_preview *v,
                                          const struct nst_picture *content, float **out,
                                          struct nst_err *err)
 {
-    int h = v->height + 2 * v->border, w = v->width + 2 * v->border;
-    enum nst_status st = nst_floats_new(out, 3, (size_t)h, (size_t)w, err);
+    int h = v->image.height, w = v->image.width;
+    size_t n = 3 * nst_area(h + 2 * v->border, w + 2 * v->border);
+    enum nst_status st = nst_floats_new(out, n, 1, 1, err);
     float *cropped = *out;
 
     if (st != NST_OK)
         return st;
-    memcpy(cropped, v->rgb, 3 * (size_t)h * (size_t)w * sizeof *cropped);
-    nst_pixels_crop(cropped, 3, v->height, v->width, v->border);
-    if (v->height == content->height && v->width == content->width)
+    memcpy(cropped, v->image.rgb, n * sizeof *cropped);
+    nst_pixels_crop(cropped, 3, (struct nst_size){h, w}, v->border);
+    if (h == content->height && w == content->width)
         return NST_OK;
-    st = nst_pixels_resize(out, cropped, v->height, v->width, content->height,
+    st = nst_pixels_resize(out, (struct nst_image){cropped, h, w}, content->height,
                            content->width, err);
     free(cropped);
     return st;
@@ -47,7 +48,7 @@ enum nst_status nst_preview_write(const struct nst_preview *v,
     if (p->colour == NST_COLOUR_CONTENT)
         nst_colour_transfer_luma(rgb, content->rgb, (size_t)h * (size_t)w);
     path = nst_series_file_name(p->preview, v->step, v->scale);
-    st = nst_pixels_write(path, rgb, h, w, err);
+    st = nst_pixels_write(path, (struct nst_image){rgb, h, w}, err);
     free(path);
     free(rgb);
     return st;

@@ -10,13 +10,14 @@
 
 #include <stdint.h>
 
+#include "base/image.h"
 #include "options/params.h"
 
 struct nst_picture;
 
 struct nst_preview {
-    const float *rgb; /* 3 x height x width plus the border on each side, borrowed */
-    int height, width, border;
+    struct nst_image image; /* its size is that without border pixels on each side */
+    int border;
     int64_t step; /* counted over all scales */
     int scale;    /* longest side */
 };

@@ -47,7 +47,7 @@ static int auto_levels(const struct nst_params *p, int longest, int shorter,
 int nst_pyramid_levels(const struct nst_params *p, int height, int width,
                        struct nst_level level[NST_LIST_MAX])
 {
-    int longest = height > width ? height : width, shorter = height + width - longest;
+    int longest = nst_longest(height, width), shorter = height + width - longest;
     int count = 0;
 
     for (int i = 0; i < p->scales.count - 1 && p->scales.value[i] < longest; i++)

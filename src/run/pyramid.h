@@ -9,6 +9,7 @@
 #ifndef NST_RUN_PYRAMID_H
 #define NST_RUN_PYRAMID_H
 
+#include "base/image.h"
 #include "options/params.h"
 
 struct nst_level {

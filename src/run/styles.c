@@ -188,15 +188,15 @@ void nst_style_set_clear(struct nst_style_set *s)
     s->count = 0;
 }
 
-void nst_style_set_largest(const struct nst_style_set *s, int *height, int *width)
+struct nst_size nst_style_set_largest(const struct nst_style_set *s)
 {
-    *height = *width = 0;
+    struct nst_size largest = {0, 0};
+
     for (int i = 0; i < s->count; i++)
-        if ((size_t)s->item[i].height * (size_t)s->item[i].width >
-            (size_t)*height * (size_t)*width) {
-            *height = s->item[i].height;
-            *width = s->item[i].width;
-        }
+        if (nst_area(s->item[i].height, s->item[i].width) >
+            nst_area(largest.height, largest.width))
+            largest = (struct nst_size){s->item[i].height, s->item[i].width};
+    return largest;
 }
 
 size_t nst_style_set_bytes(const struct nst_style_set *s)

@@ -59,7 +59,7 @@ enum nst_status nst_style_set_picture(struct nst_style_set *s, int i,
 void nst_style_set_drop_pictures(struct nst_style_set *s);
 
 /* Size of the largest picture; 0 x 0 if all styles are packs. */
-void nst_style_set_largest(const struct nst_style_set *s, int *height, int *width);
+struct nst_size nst_style_set_largest(const struct nst_style_set *s);
 
 /* Bytes of all pictures and masks, including pictures not loaded at the moment. */
 size_t nst_style_set_bytes(const struct nst_style_set *s);

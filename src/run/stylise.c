@@ -28,7 +28,7 @@ struct stylisation {
     struct nst_job_result totals;    /* sums of the completed scales */
     struct nst_job_result result;    /* of the current scale */
     float *x;                        /* the latest image */
-    int height, width;               /* of x */
+    struct nst_size size;            /* of x */
     float *blend_sum;                /* sum of the results, to blend; or NULL */
     struct nst_checkpoint *resume;   /* until it is restored; or NULL */
 };
@@ -150,9 +150,7 @@ static bool serialise_run(void *owner, nst_serialise_fn *visit, void *ctx)
 static void write_preview(const struct stylisation *r, const float *rgb, int border,
                           int64_t steps)
 {
-    const struct nst_preview preview = {.rgb = rgb,
-                                        .height = r->height,
-                                        .width = r->width,
+    const struct nst_preview preview = {.image = {rgb, r->size.height, r->size.width},
                                         .border = border,
                                         .step = r->totals.iterations + steps,
                                         .scale = r->level[r->current].longest};
@@ -235,13 +233,13 @@ static enum nst_status init_level(struct stylisation *r, struct nst_image conten
     float *x = NULL;
 
     if (r->x && !blend) {
-        st = nst_pixels_resize(&x, r->x, r->height, r->width, h, w, err);
+        st = nst_pixels_resize(
+            &x, (struct nst_image){r->x, r->size.height, r->size.width}, h, w, err);
         if (st == NST_OK && p->strength < 1 && strcmp(p->init, "content") == 0)
             st = nst_level_add_detail(&before, r->s->content, content,
                                       (float)(1 - p->strength), x, err);
     } else if (r->s->init_image && !r->s->coherence)
-        st = nst_pixels_resize(&x, r->s->init_image->rgb, r->s->init_image->height,
-                               r->s->init_image->width, h, w, err);
+        st = nst_pixels_resize(&x, nst_picture_image(r->s->init_image), h, w, err);
     else if ((st = nst_floats_new(&x, 3, (size_t)h, (size_t)w, err)) != NST_OK)
         ;
     else if (r->s->coherence) /* one scale, with the content's size */
@@ -254,8 +252,7 @@ static enum nst_status init_level(struct stylisation *r, struct nst_image conten
                    (size_t)w * sizeof *x);
     free(r->x);
     r->x = x;
-    r->height = h;
-    r->width = w;
+    r->size = (struct nst_size){h, w};
     return st;
 }
 
@@ -264,7 +261,9 @@ static enum nst_status upsample(struct stylisation *r, float **out, struct nst_e
 {
     const struct nst_picture *c = r->s->content;
 
-    return nst_pixels_resize(out, r->x, r->height, r->width, c->height, c->width, err);
+    return nst_pixels_resize(out,
+                             (struct nst_image){r->x, r->size.height, r->size.width},
+                             c->height, c->width, err);
 }
 
 static enum nst_status accumulate_blend(struct stylisation *r, struct nst_err *err)
@@ -291,7 +290,7 @@ static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
                                   struct nst_err *err)
 {
     struct nst_level_config level = current_level(r);
-    enum nst_status st = nst_level_pad(&level, &r->x, 3, r->height, r->width, err);
+    enum nst_status st = nst_level_pad(&level, &r->x, 3, r->size, err);
     double deviation = 0;
 
     if (r->resume)
@@ -307,8 +306,7 @@ static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
     nst_checkpoint_close(r->resume);
     r->resume = NULL;
     if (st == NST_OK)
-        nst_pixels_crop(r->x, 3, r->height, r->width,
-                        nst_padding_width(r->s->effective));
+        nst_pixels_crop(r->x, 3, r->size, nst_padding_width(r->s->effective));
     return st;
 }
 
@@ -316,17 +314,17 @@ static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
 static enum nst_status average_levels(struct stylisation *r, struct nst_job *job,
                                       struct nst_err *err)
 {
-    size_t n = 3 * (size_t)r->height * (size_t)r->width;
+    size_t n = 3 * nst_area(r->size.height, r->size.width);
     struct nst_level_config level = current_level(r);
     enum nst_status st;
 
     for (size_t i = 0; i < n; i++)
         r->x[i] = r->blend_sum[i] / (float)(r->current + 1);
-    st = nst_level_pad(&level, &r->x, 3, r->height, r->width, err);
+    st = nst_level_pad(&level, &r->x, 3, r->size, err);
     if (st != NST_OK)
         return st;
     nst_job_evaluate(job, r->x, &r->result.final);
-    nst_pixels_crop(r->x, 3, r->height, r->width, nst_padding_width(r->s->effective));
+    nst_pixels_crop(r->x, 3, r->size, nst_padding_width(r->s->effective));
     return NST_OK;
 }
 
@@ -336,14 +334,13 @@ static enum nst_status plan_level(const struct stylisation *r,
                                   struct nst_plan *plan, struct nst_err *err)
 {
     struct nst_level_config level = current_level(r);
-    int height, width;
 
     *plan = *r->s->plan;
     if (is_last_level(r))
         return NST_OK;
-    nst_level_style_size(&level, r->s->styles, &height, &width);
-    return nst_plan_make(plan, r->s->session, p, r->s->baseline, content.height,
-                         content.width, height, width, err);
+    return nst_plan_make(plan, r->s->session, p, r->s->baseline,
+                         (struct nst_size){content.height, content.width},
+                         nst_level_style_size(&level, r->s->styles), err);
 }
 
 /* Make the job of the current scale; content is padded, x is not. */
@@ -352,11 +349,11 @@ static enum nst_status new_job(const struct stylisation *r, const struct nst_par
                                struct nst_job **job, struct nst_err *err)
 {
     const struct nst_picture *c = r->s->content;
-    int longest = c->height > c->width ? c->height : c->width;
+    int longest = nst_longest(c->height, c->width);
     struct nst_level_config level = current_level(r);
     struct nst_level_style style;
-    enum nst_status st = nst_level_style_init(&level, r->s->styles, r->height, r->width,
-                                              longest, plan->tile, &style, err);
+    enum nst_status st = nst_level_style_init(&level, r->s->styles, r->size, longest,
+                                              plan->tile, &style, err);
 
     if (st == NST_OK)
         st = nst_job_new(job, r->s->session, p, plan, content, &style.style, err);
@@ -371,14 +368,13 @@ static enum nst_status copy_padded(const struct stylisation *r, const float *pla
                                    int count, float **out, struct nst_err *err)
 {
     struct nst_level_config level = current_level(r);
-    enum nst_status st =
-        nst_floats_new(out, (size_t)count, (size_t)r->height, (size_t)r->width, err);
+    size_t n = (size_t)count * nst_area(r->size.height, r->size.width);
+    enum nst_status st = nst_floats_new(out, n, 1, 1, err);
 
     if (st != NST_OK)
         return st;
-    memcpy(*out, planes,
-           (size_t)count * (size_t)r->height * (size_t)r->width * sizeof **out);
-    return nst_level_pad(&level, out, count, r->height, r->width, err);
+    memcpy(*out, planes, n * sizeof **out);
+    return nst_level_pad(&level, out, count, r->size, err);
 }
 
 /* Set the temporal loss if there is a previous frame. The caller frees before[]. */
@@ -421,9 +417,9 @@ static enum nst_status run_level_job(struct stylisation *r, const struct nst_par
     if (st == NST_OK)
         st = new_job(r, p, &plan, content, &job, err);
     if (st == NST_OK)
-        st = nst_level_mask(r->s->keep_mask, r->height, r->width, &mask, err);
+        st = nst_level_mask(r->s->keep_mask, r->size, &mask, err);
     if (st == NST_OK)
-        st = nst_level_pad(&level, &mask, 1, r->height, r->width, err);
+        st = nst_level_pad(&level, &mask, 1, r->size, err);
     if (st == NST_OK && mask)
         st = nst_job_set_keep_mask(job, mask, err);
     if (st == NST_OK)
@@ -511,7 +507,7 @@ enum nst_status nst_stylise(const struct nst_stylise_args *s,
             count_level(&r);
         trim_memory(&r);
     }
-    if (st == NST_OK && (r.height != c->height || r.width != c->width))
+    if (st == NST_OK && (r.size.height != c->height || r.size.width != c->width))
         st = upsample(&r, rgb, err);
     else if (st == NST_OK) {
         *rgb = r.x;

@@ -135,7 +135,7 @@ int serve_thumbnail(const char *in, const char *out, const char *pixels)
     if (st == NST_OK)
         st = nst_picture_load(&p, in, &size, &err);
     if (st == NST_OK) {
-        st = nst_pixels_write(out, p->rgb, p->height, p->width, &err);
+        st = nst_pixels_write(out, nst_picture_image(p), &err);
         failure = WRITE_FAILED;
     }
     nst_picture_free(p);

@@ -19,6 +19,7 @@
 #ifndef NST_STYLE_OBJECTIVE_H
 #define NST_STYLE_OBJECTIVE_H
 
+#include "base/image.h"
 #include "model/vgg.h"
 #include "style/pixel_losses.h"
 
@@ -39,8 +40,7 @@ struct nst_statistics_cache; /* style/statistics_cache.h */
 
 /* A style image. */
 struct nst_style_image {
-    const float *rgb; /* 3 x height x width, planar */
-    int height, width;
+    struct nst_image image;
     int border; /* pixels on each side that are input but not in the statistics */
     const struct nst_pack *pack; /* statistics at this size, in place of rgb; or NULL */
     /* Caches the statistics; rgb is not read if it contains this size. Or NULL. */
@@ -67,23 +67,23 @@ struct nst_losses {
 };
 
 /*
- * Compute the targets from the content (planar RGB, 3 x ch x cw) and the style, and
+ * Compute the targets from content and style, and
  * allocate buffers for pictures of the content's size. v and content are borrowed as
  * long as the objective lives. *out belongs to the caller: nst_objective_free().
  * NST_ERR_ARG (a picture too small for the layers), NST_ERR_MEM.
  */
 enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
                                   const struct nst_objective_config *config,
-                                  const float *content, int ch, int cw,
+                                  struct nst_image content,
                                   const struct nst_style *style, struct nst_err *err);
 void nst_objective_free(struct nst_objective *o);
 
-/* Peak bytes of nst_objective_new() and evaluations; sh x sw is the largest style
+/* Peak bytes of nst_objective_new() and evaluations; style: size of the largest style
  * image. Device memory, including pictures, if the backend has its own; else host
  * memory, without pictures. The caller's region masks are not included. */
 size_t nst_objective_bytes(const struct nst_vgg *v,
                            const struct nst_objective_config *config, int regions,
-                           int ch, int cw, int sh, int sw);
+                           struct nst_size content, struct nst_size style);
 
 /* Change the content and style weights from the next evaluation on. */
 void nst_objective_set_weights(struct nst_objective *o, double content_weight,
@@ -95,8 +95,8 @@ enum nst_status nst_objective_set_temporal_target(struct nst_objective *o,
                                                   struct nst_temporal_target target,
                                                   double weight, struct nst_err *err);
 
-/* The losses of rgb (3 x ch x cw) and, unless grad is NULL, their gradient by rgb. Both
- * are buffers of v's backend. */
+/* The losses of rgb (3 x height x width) and, unless grad is NULL, their gradient by
+ * rgb. Both are buffers of v's backend. */
 void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
                             struct nst_losses *losses, float *grad);
 

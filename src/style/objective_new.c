@@ -71,7 +71,6 @@ static void normalise_weights(struct nst_objective *o, double strength,
 struct measure_ctx {
     struct nst_objective *o;
     const struct nst_style_image *image;
-    const bool *keep;
     int tile;
     struct nst_statistics *statistics[MAX_LAYERS];
 };
@@ -81,34 +80,32 @@ static enum nst_status measure_style(void *ctx, struct nst_err *err)
     struct measure_ctx *l = ctx;
     const struct nst_style_image *image = l->image;
 
-    return nst_statistics_compute(
-        l->statistics, l->o->style_count, l->o->v,
-        nst_tiled_pass_tiling(l->o->v, image->height, image->width, l->tile),
-        image->border, image->rgb, l->keep, err);
+    return nst_statistics_compute(l->statistics, l->o->style_count, l->o->v,
+                                  nst_tiled_pass_tiling(l->o->v, image->image.height,
+                                                        image->image.width, l->tile),
+                                  image->border, image->image.rgb, err);
 }
 
 static enum nst_status add_style_image(struct nst_objective *o,
                                        const struct nst_objective_config *config,
                                        const struct nst_style_image *image,
-                                       const bool keep[NST_VGG_CONVS],
                                        const double weight[], struct nst_err *err)
 {
     struct region *region = &o->region[image->region];
-    struct measure_ctx ctx = {o, image, keep, config->tile, {NULL}};
+    struct measure_ctx ctx = {o, image, config->tile, {NULL}};
     enum nst_status st = NST_OK;
 
     for (int i = 0; i < o->style_count; i++)
         ctx.statistics[i] = &region->layer[i].statistics;
     if (image->pack)
         nst_pack_interpolate(image->pack, o->v,
-                             image->height > image->width ? image->height
-                                                          : image->width,
+                             nst_longest(image->image.height, image->image.width),
                              ctx.statistics, o->style_count);
     else if (image->cache)
         st = nst_statistics_cache_get(
             image->cache,
-            (struct nst_statistics_key){image->height, image->width, config->tile,
-                                        nst_vgg_whole_fingerprint(o->v)},
+            (struct nst_statistics_key){image->image.height, image->image.width,
+                                        config->tile, nst_vgg_whole_fingerprint(o->v)},
             ctx.statistics, o->style_count, measure_style, &ctx, err);
     else
         st = measure_style(&ctx, err);
@@ -167,8 +164,7 @@ static enum nst_status init_regions(struct nst_objective *o,
 
 static enum nst_status init_style(struct nst_objective *o,
                                   const struct nst_objective_config *config,
-                                  const struct nst_style *style,
-                                  const bool keep[NST_VGG_CONVS], struct nst_err *err)
+                                  const struct nst_style *style, struct nst_err *err)
 {
     double(*weight)[MAX_LAYERS] = nst_xcalloc((size_t)style->count + 1, sizeof *weight);
     enum nst_status st = init_regions(o, config->style_layers, style, err);
@@ -176,7 +172,7 @@ static enum nst_status init_style(struct nst_objective *o,
     if (st == NST_OK)
         normalise_weights(o, config->strength, style->images, style->count, weight);
     for (int i = 0; st == NST_OK && i < style->count; i++)
-        st = add_style_image(o, config, &style->images[i], keep, weight[i], err);
+        st = add_style_image(o, config, &style->images[i], weight[i], err);
     free(weight);
     return st;
 }
@@ -200,7 +196,7 @@ static void blend_content(struct nst_objective *o, double strength)
 
 static enum nst_status init_content(struct nst_objective *o,
                                     const struct nst_objective_config *config,
-                                    const float *rgb, int h, int w,
+                                    struct nst_image image,
                                     const bool keep[NST_VGG_CONVS], struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
@@ -210,14 +206,16 @@ static enum nst_status init_content(struct nst_objective *o,
         nst_tiled_pass_init(&o->pass, o->v, o->pass.tiling, keep, true, err);
 
     if (st == NST_OK)
-        st = nst_backend_to_device(be, rgb, 3 * (size_t)h * (size_t)w,
+        st = nst_backend_to_device(be, image.rgb,
+                                   3 * nst_area(image.height, image.width),
                                    &o->content_device, err);
-    o->content_rgb = rgb;
+    o->content_rgb = image.rgb;
     if (st != NST_OK)
         return st;
     o->content_count = layers->count;
     for (int i = 0; i < o->content_count; i++)
-        o->content[i] = nst_content_loss(layers->layer[i], o->pass.acts, h, w);
+        o->content[i] =
+            nst_content_loss(layers->layer[i], o->pass.acts, image.height, image.width);
     o->recompute = tiles > 1 && config->recompute_content;
     slots = !o->recompute ? tiles : 1;
     o->target = nst_xcalloc((size_t)slots, sizeof *o->target);
@@ -259,7 +257,7 @@ static enum nst_status alloc_buffers(struct nst_objective *o, struct nst_err *er
 
 enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
                                   const struct nst_objective_config *config,
-                                  const float *content, int ch, int cw,
+                                  struct nst_image content,
                                   const struct nst_style *style, struct nst_err *err)
 {
     struct nst_objective *o = nst_xcalloc(1, sizeof *o);
@@ -272,14 +270,16 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     o->content_weight = config->content_weight;
     o->style_weight = config->style_weight;
     o->moment_weight = config->moment_weight;
-    o->pixels = (struct nst_pixel_losses){
-        .be = nst_vgg_backend(v), .size = {ch, cw}, .tv_weight = config->tv_weight};
-    o->pass.tiling = nst_tiled_pass_tiling(v, ch, cw, config->tile);
+    o->pixels = (struct nst_pixel_losses){.be = nst_vgg_backend(v),
+                                          .size = {content.height, content.width},
+                                          .tv_weight = config->tv_weight};
+    o->pass.tiling =
+        nst_tiled_pass_tiling(v, content.height, content.width, config->tile);
     mark_before_relu(config->content_layers, keep);
     mark_before_relu(config->style_layers, keep);
-    st = init_style(o, config, style, keep, err);
+    st = init_style(o, config, style, err);
     if (st == NST_OK)
-        st = init_content(o, config, content, ch, cw, keep, err);
+        st = init_content(o, config, content, keep, err);
     if (st == NST_OK)
         st = alloc_buffers(o, err);
     if (st != NST_OK) {
@@ -334,19 +334,21 @@ void nst_objective_free(struct nst_objective *o)
 
 size_t nst_objective_bytes(const struct nst_vgg *v,
                            const struct nst_objective_config *config, int regions,
-                           int ch, int cw, int sh, int sw)
+                           struct nst_size content, struct nst_size style)
 {
     const struct nst_backend *be = nst_vgg_backend(v);
-    struct nst_tiling style = nst_tiled_pass_tiling(v, sh, sw, config->tile);
-    struct nst_tiling content = nst_tiled_pass_tiling(v, ch, cw, config->tile);
+    struct nst_tiling of_style =
+        nst_tiled_pass_tiling(v, style.height, style.width, config->tile);
+    struct nst_tiling of_content =
+        nst_tiled_pass_tiling(v, content.height, content.width, config->tile);
     size_t scratch = 0, grams = 0, targets = 0,
-           tiles = (size_t)nst_tiling_count(&content);
-    size_t first = nst_tiled_pass_bytes(v, &style, false, &scratch);
-    size_t second = nst_tiled_pass_bytes(v, &content, true, &scratch);
+           tiles = (size_t)nst_tiling_count(&of_content);
+    size_t first = nst_tiled_pass_bytes(v, &of_style, false, &scratch);
+    size_t second = nst_tiled_pass_bytes(v, &of_content, true, &scratch);
 
     for (int i = 0; i < config->content_layers->count; i++)
         targets += nst_vgg_map_bytes(v, config->content_layers->layer[i].conv,
-                                     content.tile_height, content.tile_width);
+                                     of_content.tile_height, of_content.tile_width);
     second += targets * (config->recompute_content ? 1 : tiles);
     for (int i = 0; i < config->style_layers->count; i++) {
         int channels = nst_vgg_channels(v, config->style_layers->layer[i].conv);
@@ -355,13 +357,13 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
         grams += c * c * 2 * sizeof(double) + be->ops->matrix_bytes(be, channels);
     }
     if (regions)
-        grams = (size_t)regions * (grams + nst_guidance_bytes(v, &content));
+        grams = (size_t)regions * (grams + nst_guidance_bytes(v, &of_content));
     if (regions) /* border mask of a style image */
-        first +=
-            nst_guidance_bytes(v, &style) + (size_t)sh * (size_t)sw * sizeof(float);
+        first += nst_guidance_bytes(v, &of_style) +
+                 nst_area(style.height, style.width) * sizeof(float);
     if (be->device_memory) { /* includes the pictures */
-        first += 3 * (size_t)sh * (size_t)sw * sizeof(float);
-        second += 3 * 3 * (size_t)ch * (size_t)cw * sizeof(float);
+        first += 3 * nst_area(style.height, style.width) * sizeof(float);
+        second += 3 * 3 * nst_area(content.height, content.width) * sizeof(float);
     }
     return scratch + grams + (first > second ? first : second);
 }

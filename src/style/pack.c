@@ -224,26 +224,25 @@ static enum nst_status add_entry(struct nst_pack *p, const struct nst_vgg *v, in
 }
 
 enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
-                             const struct nst_layers *layers, int size,
-                             const float *rgb, int h, int w, int border, double weight,
-                             struct nst_err *err)
+                             const struct nst_layers *layers, struct nst_image image,
+                             int border, double weight, struct nst_err *err)
 {
+    int size = nst_longest(image.height, image.width) - 2 * border;
     struct nst_statistics s[2 * NST_VGG_CONVS] = {{{0}}}, *all[2 * NST_VGG_CONVS];
-    bool keep[NST_VGG_CONVS] = {false};
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < layers->count; i++) {
         const struct nst_layer *layer = &layers->layer[i];
 
         all[i] = &s[i];
-        keep[layer->conv] |= !layer->after_relu;
         st = nst_statistics_init(&s[i], nst_vgg_backend(v), *layer,
                                  nst_vgg_channels(v, layer->conv), true, err);
     }
     if (st == NST_OK)
-        st = nst_statistics_compute(all, layers->count, v,
-                                    nst_tiled_pass_tiling(v, h, w, TILE), border, rgb,
-                                    keep, err);
+        st = nst_statistics_compute(
+            all, layers->count, v,
+            nst_tiled_pass_tiling(v, image.height, image.width, TILE), border,
+            image.rgb, err);
     for (int i = 0; i < layers->count; i++) {
         if (st == NST_OK)
             st = add_entry(p, v, size, &s[i], weight, err);

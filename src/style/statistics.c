@@ -129,7 +129,6 @@ static enum nst_status border_guidance(struct nst_guidance **out,
 enum nst_status nst_statistics_compute(struct nst_statistics *const s[], int count,
                                        struct nst_vgg *v, struct nst_tiling tiling,
                                        int border, const float *rgb,
-                                       const bool keep[NST_VGG_CONVS],
                                        struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(v);
@@ -137,8 +136,12 @@ enum nst_status nst_statistics_compute(struct nst_statistics *const s[], int cou
     struct nst_tiled_pass pass;
     const float *device_rgb = rgb;
     struct nst_guidance *guidance = NULL;
-    enum nst_status st = nst_tiled_pass_init(&pass, v, tiling, keep, false, err);
+    bool keep[NST_VGG_CONVS] = {false}; /* maps that are read before their ReLU */
+    enum nst_status st;
 
+    for (int i = 0; i < count; i++)
+        keep[s[i]->layer.conv] |= !s[i]->layer.after_relu;
+    st = nst_tiled_pass_init(&pass, v, tiling, keep, false, err);
     if (st == NST_OK)
         st = border_guidance(&guidance, v, &tiling, border, err);
     if (st == NST_OK)

@@ -3,6 +3,8 @@
 
 #include "style/tiling.h"
 
+#include <stdbool.h>
+
 static int round_up(int n, int multiple)
 {
     return (n + multiple - 1) / multiple * multiple;
@@ -36,30 +38,35 @@ struct nst_tiling nst_tiling(int height, int width, int step, int receptive_fiel
     return t;
 }
 
-/* Tile i of count along one side: its start, its interior's start and length. */
-static void place_tile(int side, int tile, int step, int halo, int i, int count,
-                       int *outer, int *inner, int *length)
+/* Start of a tile along one side of the picture, for an interior that begins at first.
+ */
+static int tile_start(int side, int tile, int halo, int first)
 {
-    int first = i * step, last = i + 1 < count ? first + step : side;
+    int start = first - halo < side - tile ? first - halo : side - tile;
 
-    *outer = first - halo;
-    if (*outer > side - tile)
-        *outer = side - tile;
-    if (*outer < 0)
-        *outer = 0;
-    *inner = first - *outer;
-    *length = last - first;
+    return start > 0 ? start : 0;
+}
+
+/* Length of the interior that begins at first; last: it ends with the picture. */
+static int interior_length(int side, int step, int first, bool last)
+{
+    return last ? side - first : step;
 }
 
 struct nst_tile nst_tiling_tile(const struct nst_tiling *t, int i)
 {
+    int row = i / t->columns, column = i % t->columns;
+    int top = row * t->step, left = column * t->step;
     struct nst_tile tile;
 
-    place_tile(t->height, t->tile_height, t->step, t->halo, i / t->columns, t->rows,
-               &tile.outer.top, &tile.inner.top, &tile.inner.height);
-    place_tile(t->width, t->tile_width, t->step, t->halo, i % t->columns, t->columns,
-               &tile.outer.left, &tile.inner.left, &tile.inner.width);
     tile.outer.height = t->tile_height;
     tile.outer.width = t->tile_width;
+    tile.outer.top = tile_start(t->height, t->tile_height, t->halo, top);
+    tile.outer.left = tile_start(t->width, t->tile_width, t->halo, left);
+    tile.inner.top = top - tile.outer.top;
+    tile.inner.left = left - tile.outer.left;
+    tile.inner.height = interior_length(t->height, t->step, top, row + 1 == t->rows);
+    tile.inner.width =
+        interior_length(t->width, t->step, left, column + 1 == t->columns);
     return tile;
 }

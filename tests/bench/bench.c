@@ -367,9 +367,9 @@ static void begin(struct evaluation *e, struct nst_vgg *v, bool gatys, int size)
     }
     be->ops->buffer_upload(be, e->x, e->photograph, n * sizeof *e->photograph);
     must(nst_objective_new(
-        &e->o, v, &config, e->photograph, size, size,
+        &e->o, v, &config, (struct nst_image){e->photograph, size, size},
         &(struct nst_style){
-            &(struct nst_style_image){painting, size, size, .weight = 1}, 1},
+            &(struct nst_style_image){{painting, size, size}, .weight = 1}, 1},
         &err));
     free(painting);
 }

@@ -46,7 +46,8 @@ static void y4m(const char *path)
         nst_y4m_format_header(&y, y.width, y.height, header, sizeof header);
         while (!end && nst_y4m_read_frame(&y, f, "fuzz", rgb, &end, &err) == NST_OK)
             if (!end)
-                nst_y4m_write_frame(&y, rgb, y.width, y.height, frame);
+                nst_y4m_write_frame(&y, (struct nst_image){rgb, y.height, y.width},
+                                    frame);
         free(frame);
         free(rgb);
     }

@@ -63,8 +63,8 @@ static struct nst_objective *objective(const struct task *t, struct nst_vgg *v,
                                           tile,
                                           false};
     struct nst_style_image paintings[] = {
-        {.rgb = style, .height = 30, .width = 28, .weight = 1},
-        {.rgb = style, .height = 28, .width = 30, .region = regions - 1, .weight = 2}};
+        {.image = {style, 30, 28}, .weight = 1},
+        {.image = {style, 28, 30}, .region = regions - 1, .weight = 2}};
     struct nst_style both = {paintings, 2, regions > 1 ? regions : 0,
                              (const float *const[]){plane[0], plane[1]}};
     struct nst_objective *o;
@@ -78,7 +78,8 @@ static struct nst_objective *objective(const struct task *t, struct nst_vgg *v,
                      t->shapes ? "conv_1,conv_2,conv_3,conv_4,conv_5"
                                : "conv_1,relu1_2,conv_4,relu2_2:3,conv_6",
                      NULL);
-    if (nst_objective_new(&o, v, &config, content, H, W, &both, NULL))
+    if (nst_objective_new(&o, v, &config, (struct nst_image){content, H, W}, &both,
+                          NULL))
         abort();
     return o;
 }
@@ -337,7 +338,7 @@ static void check_device_error(void)
 {
     enum { SIDE = 24 };
     static float rgb[3 * SIDE * SIDE], x[3 * SIDE * SIDE];
-    struct nst_style style = {&(struct nst_style_image){rgb, SIDE, SIDE, .weight = 1},
+    struct nst_style style = {&(struct nst_style_image){{rgb, SIDE, SIDE}, .weight = 1},
                               1};
     struct failing f = {NULL};
     struct nst_job_events events = {.ctx = &f, .stepped = on_step, .save = on_save};
@@ -361,7 +362,8 @@ static void check_device_error(void)
     random_picture(rgb, 3 * SIDE * SIDE, &seed);
     random_picture(x, 3 * SIDE * SIDE, &seed);
     if (nst_session_new(&s, &p, NULL) ||
-        nst_plan_make(&plan, s, &p, (struct nst_baseline){0}, SIDE, SIDE, SIDE, SIDE,
+        nst_plan_make(&plan, s, &p, (struct nst_baseline){0},
+                      (struct nst_size){SIDE, SIDE}, (struct nst_size){SIDE, SIDE},
                       NULL) ||
         nst_job_new(&job, s, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
                     NULL))

@@ -90,8 +90,8 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
                                           .tv_weight = tv_weight,
                                           .strength = 0.9};
     struct nst_style_image paintings[] = {
-        {.rgb = b, .height = 21, .width = 19, .weight = 1},
-        {.rgb = a, .height = W, .width = H, .region = regions - 1, .weight = 1}};
+        {.image = {b, 21, 19}, .weight = 1},
+        {.image = {a, W, H}, .region = regions - 1, .weight = 1}};
     struct nst_style both = {paintings, 2, regions > 1 ? regions : 0,
                              (const float *const[]){plane[0], plane[1]}};
     struct nst_layers ct, st;
@@ -110,7 +110,7 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     random_picture(plane[1], N / 3, &seed);
     if (ops->open(&be, &(struct nst_backend_config){.threads = 2}, NULL) ||
         nst_vgg_new(&v, be, w, pooling, NULL) ||
-        nst_objective_new(&o, v, &config, a, H, W, &both, NULL))
+        nst_objective_new(&o, v, &config, (struct nst_image){a, H, W}, &both, NULL))
         abort();
     nst_objective_set_temporal_target(o, (struct nst_temporal_target){a, plane[1]},
                                       tv_weight, NULL);

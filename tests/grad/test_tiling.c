@@ -96,21 +96,19 @@ static int evaluate(struct nst_vgg *v, const float *content, const float *x, int
                                           10,  0.75, tile, recompute};
     struct nst_tiling t = nst_tiled_pass_tiling(v, h, w, tile);
     struct nst_layers coarse;
-    struct nst_style_image paintings[] = {
-        {.rgb = style, .height = 90, .width = 70, .weight = 1},
-        {.rgb = style + 7,
-         .height = 40,
-         .width = 50,
-         .region = regions - 1,
-         .weight = 2,
-         .layers = &coarse}};
+    struct nst_style_image paintings[] = {{.image = {style, 90, 70}, .weight = 1},
+                                          {.image = {style + 7, 40, 50},
+                                           .region = regions - 1,
+                                           .weight = 2,
+                                           .layers = &coarse}};
     struct nst_style both = {paintings, 2, regions > 1 ? regions : 0, guides(false)};
     struct nst_objective *o;
 
     nst_layers_parse(&ct, "conv_4:2,relu2_1", NULL);
     nst_layers_parse(&st, "conv_1,relu1_2,conv_4,relu2_2:3,conv_6", NULL);
     nst_layers_parse(&coarse, "conv_4:2,conv_6", NULL);
-    if (nst_objective_new(&o, v, &config, content, h, w, &both, NULL))
+    if (nst_objective_new(&o, v, &config, (struct nst_image){content, h, w}, &both,
+                          NULL))
         abort();
     nst_objective_evaluate(o, x, losses, grad);
     nst_objective_free(o);

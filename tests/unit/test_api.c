@@ -131,7 +131,7 @@ static void stylise(float *made)
     struct nst_params p;
 
     init(&p);
-    nst_batch_add_pixels(&b, "pixels", photo, H, W, made);
+    nst_batch_add_pixels(&b, "pixels", (struct nst_image){photo, H, W}, made);
     assert_int_equal(run(&p, &b, &t).done, 1);
     assert_int_equal(t.steps, 6);
     assert_int_equal(t.ended, 1);
@@ -177,7 +177,8 @@ static void pixels_and_files_become_the_same_picture(void **state)
     assert_int_equal(run(&p, &b, &t).done, 1);
     assert_int_equal(nst_picture_load(&result, "api-result.ppm", &native, &err),
                      NST_OK);
-    nst_batch_add_pixels(memset(&b, 0, sizeof b), "pixels", photo, H, W, made);
+    nst_batch_add_pixels(memset(&b, 0, sizeof b), "pixels",
+                         (struct nst_image){photo, H, W}, made);
     assert_int_equal(run(&p, &b, &t).done, 1);
     for (int i = 0; i < N; i++)
         assert_true(fabsf(result->rgb[i] - made[i]) < 0.51F / 255);
@@ -218,7 +219,7 @@ static void a_run_stops_when_asked(void **state)
 
     (void)state;
     init(&p);
-    nst_batch_add_pixels(&b, "pixels", photo, H, W, made);
+    nst_batch_add_pixels(&b, "pixels", (struct nst_image){photo, H, W}, made);
     assert_true(run(&p, &b, &t).stopped);
     assert_true(t.steps > 0 && t.steps < 6);
     nst_params_clear(&p);
@@ -235,8 +236,8 @@ static void what_fails_is_told_and_counted(void **state)
 
     (void)state;
     init(&p);
-    nst_batch_add_pixels(&b, "sliver", photo, 4, W, made);
-    nst_batch_add_pixels(&b, "pixels", photo, H, W, made);
+    nst_batch_add_pixels(&b, "sliver", (struct nst_image){photo, 4, W}, made);
+    nst_batch_add_pixels(&b, "pixels", (struct nst_image){photo, H, W}, made);
     counts = run(&p, &b, &t);
     assert_int_equal(counts.failed, 1);
     assert_int_equal(counts.done, 1);
@@ -244,7 +245,8 @@ static void what_fails_is_told_and_counted(void **state)
     nst_params_clear(&p);
 
     nst_params_init(&p);
-    nst_batch_add_pixels(memset(&b, 0, sizeof b), "pixels", photo, H, W, made);
+    nst_batch_add_pixels(memset(&b, 0, sizeof b), "pixels",
+                         (struct nst_image){photo, H, W}, made);
     assert_int_equal(nst_run(&b, &p, &(struct nst_run_events){NULL}, &counts, &err),
                      NST_ERR_ARG);
     assert_non_null(strstr(err.text, "style"));

@@ -32,6 +32,7 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     static float pixels[3 * 24 * 24];
     static float x[3 * 24 * 24];
     struct nst_image image = {pixels, 24, 24};
+    struct nst_size size = {24, 24};
     struct nst_job_result result = {0};
     struct nst_session *s;
     struct nst_plan plan;
@@ -43,12 +44,11 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     st = nst_session_new(&s, p, err);
     if (st != NST_OK)
         return st;
-    st = nst_plan_make(&plan, s, p, (struct nst_baseline){0}, 24, 24, 24, 24, err);
+    st = nst_plan_make(&plan, s, p, (struct nst_baseline){0}, size, size, err);
     if (st == NST_OK)
-        st = nst_job_new(&job, s, p, &plan, image,
-                         &(struct nst_style){
-                             &(struct nst_style_image){pixels, 24, 24, .weight = 1}, 1},
-                         err);
+        st = nst_job_new(
+            &job, s, p, &plan, image,
+            &(struct nst_style){&(struct nst_style_image){image, .weight = 1}, 1}, err);
     if (st == NST_OK)
         st = nst_job_run(job, x, NULL, &result, err);
     nst_job_free(job);
