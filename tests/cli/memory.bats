@@ -191,7 +191,7 @@ nearly_equal() { # FILE FILE, PPM
     done
     # In parallel, the peaks of two jobs may not have coincided among the first three.
     while read -r jobs most; do
-        nst -s style.ppm p*.ppm -S 96 --scales 48,96 -t 2 -j "$jobs" -o out/ \
+        nst -s style.ppm p*.ppm -S 96 --scales 48,96 -n 2 -t 2 -j "$jobs" -o out/ \
             --history h.jsonl
         jq -s '.[2].peak_memory, .[99].peak_memory' h.jsonl | tr '\n' ' ' >peaks
         cat peaks
