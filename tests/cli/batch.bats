@@ -175,9 +175,7 @@ as() {
     done
     "$NST" -q -S 64 -n 40 -s style.ppm -o whole/ p?.png
     "$NST" -q -S 64 -n 40 -s style.ppm -o cut/ p?.png --skip-done &
-    until [ -n "$(ls cut 2>/dev/null)" ]; do
-        sleep 0.01
-    done
+    wait_until '[ -n "$(ls cut 2>/dev/null)" ]'
     kill -KILL $!
     wait $! || true
     there=$(cd cut && ls)
@@ -209,14 +207,14 @@ numbered() {
 @test "results are the same for any number of parallel jobs" {
     numbered 7
     munch='-s munch:0.3' # a style pack beside the picture
-    for options in "" "--scales 24,32" "--colour match" "$munch" "--strength 0.5 --padding reflect"; do
-        for jobs in 1 2 3 auto; do
+    for options in "" "--scales 24,32 --colour match" "$munch --strength 0.5 --padding reflect"; do
+        for jobs in 1 3 auto; do
             # shellcheck disable=SC2086 # word splitting is intended
             nst -t 2 -j $jobs -s style.ppm $options p?.ppm -o $jobs/ 2>log
             [ "$(tail -n 1 log)" = "nst: 7 done, 0 skipped, 0 failed" ]
             diff -r 1 $jobs
         done
-        rm -r 1 2 3 auto
+        rm -r 1 3 auto
     done
 }
 
@@ -288,12 +286,11 @@ numbered() {
 
 @test "a batch killed repeatedly at random moments loses nothing" {
     needs jq
-    for i in 1 2 3 4 5 6 7 8; do
-        picture p$i.ppm 40 30 $((i + 2))
-        as png p$i.ppm
+    for i in 1 2 3 4 5 6; do
+        picture p$i.png 40 30 $((i + 2)) # a PPM by its contents
     done
     # an array, not a function: kill would hit the background shell and not nst
-    batch=("$NST" -q -S 40 -n 200 -t 2 -j 2 -s style.ppm p?.png --skip-done)
+    batch=("$NST" -q -S 40 -n 150 -t 2 -j 2 -s style.ppm p?.png --skip-done)
     RANDOM=${NST_TEST_SEED:-$$}
     echo "# NST_TEST_SEED=${NST_TEST_SEED:-$$}"
     kills=0 wanted=5
@@ -310,13 +307,13 @@ numbered() {
         for f in cut/*; do
             [ ! -e "$f" ] || cmp "$f" "whole/$(basename "$f")"
         done
-        [ "$(ls -A cut 2>/dev/null | wc -l)" -lt 8 ] || rm -r cut # and once more
+        [ "$(ls -A cut 2>/dev/null | wc -l)" -lt 6 ] || rm -r cut # and once more
     done
     "${batch[@]}" -o cut/ --history cut.jsonl
     diff -r whole cut
     # each kill may lose the history line of one result
     "$(dirname "$NST")"/nst-history --history cut.jsonl list >runs
-    [ "$(wc -l <runs)" -ge $((8 - kills)) ]
+    [ "$(wc -l <runs)" -ge $((6 - kills)) ]
 }
 
 @test "a full disk is reported in one line and leaves no partial file" {

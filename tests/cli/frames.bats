@@ -189,7 +189,7 @@ gif() {
         echo "$f: $(field $f n-pages) frames, $(field $f delay), $(field $f loop) times"
         [ "$(field $f n-pages) $(field $f delay | xargs) $(field $f loop)" = "3 100 200 300 5" ]
         case $f in c.webp) continue ;; esac
-        for t in 0 1 2; do # alpha in the corner and beside it
+        for t in 0 2; do # alpha in the corner and beside it
             [ "$(vips getpoint "${f}[n=-1]" 3 $((36 * t + 3)) | awk '{ print $4 }')" = 0 ]
             [ "$(vips getpoint "${f}[n=-1]" 30 $((36 * t + 20)) | awk '{ print $4 }')" = 255 ]
         done
@@ -298,9 +298,9 @@ nonsense" 'no frame where one should begin'
 
 @test "an interrupt ends a stream after a complete frame" {
     film 420jpeg 6 >in.y4m
-    "$NST" --y4m -S native -n 3000 --progress json -s style.ppm in.y4m -o out.y4m 2>progress 3>&- &
+    "$NST" --y4m -S native -n 300 --progress json -s style.ppm in.y4m -o out.y4m 2>progress 3>&- &
     pid=$!
-    wait_until "grep -q '\"done\":31[0-9][0-9],' progress"
+    wait_until "grep -q '\"done\":31[0-9],' progress" # of the second frame
     kill -INT $pid
     status=0
     wait $pid || status=$?

@@ -31,30 +31,31 @@ dimensions() {
     od -An -tu1 -j16 -N8 "$1" | awk '{print $3 * 256 + $4 "x" $7 * 256 + $8}'
 }
 
-# refused STATUS PATTERN ARG...: nst exits with STATUS within $REFUSAL_MS, prints one
-# line that matches, and makes no file.
+# refused STATUS PATTERN ARG...: nst exits with STATUS after at most $REFUSAL_MS of CPU
+# time, prints one line that matches, and makes no file.
 refused() {
-    local status_wanted=$1 pattern=$2 begin before after
+    local status_wanted=$1 pattern=$2 TIMEFORMAT='%3U %3S' user system timing
     shift 2
-    before=$(ls -A)
-    begin=$(date +%s%N)
-    run --separate-stderr nst "$@"
-    local took=$((($(date +%s%N) - begin) / 1000000))
-    after=$(ls -A)
+    local before=(* .*)
+    { time run --separate-stderr nst "$@"; } 2>"$BATS_TEST_TMPDIR/took"
+    local after=(* .*)
+    mapfile -t timing <"$BATS_TEST_TMPDIR/took"
+    read -r user system <<<"${timing[-1]}" # bash may warn before that
+    local took=$((10#${user/[.,]/} + 10#${system/[.,]/}))
     echo "status $status, stdout '${output:0:80}', stderr '$stderr', $took ms"
     [ "$status" = "$status_wanted" ]
     [ -z "$output" ]
-    [ "$(wc -l <<<"$stderr")" = 1 ]
     [[ $stderr == nst:\ * ]]
+    [[ $stderr != *$'\n'* ]]
     grep -qE -- "$pattern" <<<"$stderr"
-    [ "$before" = "$after" ]
+    [ "${before[*]}" = "${after[*]}" ]
     [ "$took" -lt "${REFUSAL_MS:-3000}" ]
 }
 
-# wait_until CONDITION: evaluate it twenty times a second until it holds; fail after two
-# minutes, which a busy machine may need.
+# wait_until CONDITION: evaluate it twenty times a second until it holds; fail after
+# $WAIT_SECONDS, or two minutes, which a busy machine may need.
 wait_until() {
-    local end=$((SECONDS + 120))
+    local end=$((SECONDS + ${WAIT_SECONDS:-120}))
     until eval "$1"; do
         if [ $SECONDS -ge $end ]; then
             echo "in vain: $1"

@@ -4,25 +4,31 @@
 bats_require_minimum_version 1.5.0
 load helper
 
-# install_there: install below ./root, and set $flags to the compiler flags.
-install_there() {
+# Install into a folder that all tests share.
+setup_file() {
+    [ "${SANITIZERS:-no}" = no ] || return 0
     local build
     build=$(dirname "$(dirname "$NST")")
-    needs pkg-config
-    [ "${SANITIZERS:-no}" = no ] || skip "the build has sanitizers"
+    cd "$BATS_FILE_TMPDIR" || return 1
     env -u MAKEFLAGS -u MAKELEVEL make -s -C "$build" install DESTDIR="$PWD/root" >log 2>&1 || {
         cat log
-        false
+        return 1
     }
-    prefix=$(sed -n 's/^prefix=//p' "$build/nst.pc")
-    root=$PWD/root$prefix
+    root=$PWD/root$(sed -n 's/^prefix=//p' "$build/nst.pc")
+    export root
+}
+
+# installed: use the installed library; sets $flags to the compiler flags
+installed() {
+    needs_plain_build
+    needs pkg-config
     flags=$(PKG_CONFIG_PATH=$root/lib/pkgconfig pkg-config \
         --define-variable=prefix="$root" --cflags --libs nst)
     export LD_LIBRARY_PATH=$root/lib
 }
 
 @test "the library exports exactly what nst.h declares" {
-    install_there
+    installed
     gcc -fsyntax-only -Wall -Wextra -Werror -std=c11 -x c "$root/include/nst.h"
     nm -D --defined-only "$root/lib/libnst.so.0" | awk '$2 == "T" { print $3 }' |
         sed 's/@.*//' | sort >shown
@@ -36,7 +42,7 @@ install_there() {
 }
 
 @test "the library never prints, and ends the program only if memory runs out" {
-    install_there
+    installed
     nm -D --undefined-only "$root/lib/libnst.so.0" | awk '{ sub(/@.*/, "", $2); print $2 }' \
         >wanted
     grep -qx abort wanted
@@ -46,7 +52,7 @@ install_there() {
 }
 
 @test "the example builds with pkg-config and stylises an image" {
-    install_there
+    installed
     # shellcheck disable=SC2086 # word splitting is intended
     gcc -Wall -Wextra -Werror -std=c11 -o "$root/bin/example" "$srcdir/docs/example.c" $flags
     "$root/bin/example" photo.ppm van-gogh out.png >said
@@ -64,7 +70,7 @@ install_there() {
 
 @test "nst.h compiles and links as C++" {
     needs g++
-    install_there
+    installed
     printf '#include <nst.h>\nint main() { nst_params p; nst_params_init(&p); nst_params_clear(&p); }\n' >a.cc
     # shellcheck disable=SC2086 # word splitting is intended
     g++ -Wall -Wextra -Werror -o a.out a.cc $flags

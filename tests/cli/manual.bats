@@ -59,7 +59,9 @@ load helper
     cp photo.ppm photo.jpg
     mkdir bin
     printf '#!/bin/sh\nexec "%s" -q "$@" --size 32 --iterations 2\n' "$NST" >bin/nst
-    chmod +x bin/nst
+    printf '#!/bin/sh\n[ "$1" != pack ] || set -- "$@" --scales 32\nexec "%s" "$@"\n' \
+        "$(dirname "$NST")/nst-style" >bin/nst-style
+    chmod +x bin/nst bin/nst-style
     PATH=$PWD/bin:$(dirname "$NST"):$PATH
     cp photo.ppm left.png
     cp photo.ppm out.png

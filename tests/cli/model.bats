@@ -147,10 +147,8 @@ serve() {
     port=$((20000 + RANDOM % 20000))
     busybox httpd -f -p 127.0.0.1:$port -h served &
     server=$!
-    until curl -s -o /dev/null "http://127.0.0.1:$port/"; do
-        kill -0 $server
-        sleep 0.05
-    done
+    wait_until 'curl -s -o /dev/null "http://127.0.0.1:$port/" || ! kill -0 $server'
+    kill -0 $server
 }
 
 teardown() {

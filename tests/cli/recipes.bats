@@ -74,11 +74,10 @@ recipe() {
     sshd=$!
     printf '#!/bin/sh\nexec ssh -p 32222 -i %s -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o BatchMode=yes "$@"\n' "$PWD/key" >bin/ssh-there
     chmod +x bin/ssh-there
-    for _ in $(seq 50); do
-        ssh-there 127.0.0.1 true 2>/dev/null && break
-        sleep 0.1
-    done
-    ssh-there 127.0.0.1 true || { kill $sshd; skip "sshd lets nobody in here"; }
+    WAIT_SECONDS=5 wait_until 'ssh-there 127.0.0.1 true 2>/dev/null' || {
+        kill $sshd
+        skip "sshd lets nobody in here"
+    }
     recipe remote >script
     status=0
     PARALLEL_SSH=ssh-there PARALLEL_RSYNC_OPTS="-rlDzR -e ssh-there" HOSTS=127.0.0.1 sh -eu script || status=$?
@@ -100,7 +99,6 @@ recipe() {
     [ "$(find made -name '*.png' | wc -l)" = 10 ]
     sh -eu script
     [ "$(wc -l <history.jsonl)" = 10 ]
-    sleep 1
     touch album/a-photo-2.jpg
     sh -eu script
     [ "$(wc -l <history.jsonl)" = 12 ]

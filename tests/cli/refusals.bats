@@ -86,7 +86,6 @@ bytes() {
     refused 1 "'.xyz' is not a picture format" -s style.ppm photo.ppm -o out.xyz
     refused 1 'out: ' -s style.ppm photo.ppm -o out
     refused 1 'trace: none/t' -s style.ppm photo.ppm -o out.png --trace none/t
-    refused 1 'standard output' -s style.ppm photo.ppm -o - >/dev/null || true
     run --separate-stderr bash -c "'$NST' -q -S 32 -n 1 -s style.ppm photo.ppm >/dev/full"
     [ "$status" = 1 ]
     [[ $stderr == nst:\ * ]]

@@ -271,7 +271,7 @@ load helper
 
 @test "the history stays complete with many writers and after a truncated line" {
     needs jq
-    writers=50
+    writers=20
     [ -z "${NST_TEST_ALL:-}" ] || writers=200
     printf '{"cut":' >h.jsonl
     for i in $(seq $writers); do

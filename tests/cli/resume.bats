@@ -55,13 +55,11 @@ same() {
 
 # killed OPTION...: kill a run after its first checkpoint, resume it and compare.
 killed() {
-    "$NST" -s style.ppm photo.ppm -o whole.png --progress none -n 120 "$@"
+    "$NST" -s style.ppm photo.ppm -o whole.png --progress none -n 90 "$@"
     rm -f ck out.png
-    "$NST" -s style.ppm photo.ppm -o out.png --progress none -n 120 "$@" --checkpoint ck \
+    "$NST" -s style.ppm photo.ppm -o out.png --progress none -n 90 "$@" --checkpoint ck \
         --save-every 7 &
-    while [ ! -s ck ]; do
-        sleep 0.01
-    done
+    wait_until '[ -s ck ]'
     kill -KILL $!
     wait $! || true
     [ ! -e out.png ]
@@ -70,16 +68,16 @@ killed() {
 }
 
 @test "a run killed with SIGKILL and resumed makes the same file" {
-    killed -S 256
-    killed -S 256 --optimiser adam
-    killed -S 256 --tile 96
+    killed -S 192
+    killed -S 192 --optimiser adam
+    killed -S 192 --tile 96
     killed --scales 64,128,256
     killed --scales 64,128,256 --scale-mode blend
 }
 
 @test "an interrupted run writes a checkpoint" {
-    "$NST" -s style.ppm photo.ppm -o whole.png -S 128 --progress none -n 2000
-    interrupt_nst -s style.ppm photo.ppm -o out.png -S 128 -n 2000 --checkpoint ck \
+    "$NST" -s style.ppm photo.ppm -o whole.png -S 128 --progress none -n 400
+    interrupt_nst -s style.ppm photo.ppm -o out.png -S 128 -n 400 --checkpoint ck \
         --save-every 100000 || true
     [ -s ck ]
     "$NST" -s style.ppm photo.ppm -o out.png --progress none --resume ck

@@ -3,9 +3,11 @@
 # scripts/deploy: the systemd units, and nginx in front of the service, with the real
 # programs. $NST is nst; nst-serve is in the same folder.
 bats_require_minimum_version 1.5.0
+load ../cli/helper
 
 DEPLOY=${srcdir:?}/scripts/deploy
 SITE=nst.example.org
+PATH=$PATH:/usr/sbin # where nginx is
 
 setup() {
     SERVE=$(dirname "$NST")/nst-serve
@@ -29,20 +31,6 @@ teardown() {
     done
 }
 
-# needs TOOL: skip the test if the tool is missing
-needs() {
-    PATH=$PATH:/usr/sbin command -v "$1" >/dev/null || skip "$1 is not installed"
-}
-
-# until_true COMMAND...: wait up to a minute until the command succeeds
-until_true() {
-    for _ in {1..600}; do
-        "$@" && return
-        sleep 0.1
-    done
-    return 1
-}
-
 free_port() {
     local port
 
@@ -52,17 +40,13 @@ free_port() {
     echo "$port"
 }
 
-listens() {
-    grep -q 'listening on' log
-}
-
 # serve ARG...: start a service; sets $url and $server, its process id
 serve() {
     : >log
     "$SERVE" --listen 127.0.0.1:0 --data data --min-steps 1 "$@" 2>log 3>&- &
     server=$!
     running+=("$server")
-    until_true listens
+    wait_until "grep -q 'listening on' log"
     url=$(sed -n 's/.*listening on //p' log)
 }
 
@@ -105,14 +89,10 @@ http {
 }
 END
     } >nginx.conf
-    PATH=$PATH:/usr/sbin nginx -p "$PWD" -c nginx.conf -e error.log -g 'daemon off;' 3>&- &
+    nginx -p "$PWD" -c nginx.conf -e error.log -g 'daemon off;' 3>&- &
     nginx=$!
-    for _ in {1..600}; do
-        ! ask -o /dev/null /health || return 0
-        kill -0 $nginx 2>/dev/null || return 1
-        sleep 0.1
-    done
-    return 1
+    wait_until 'ask -o /dev/null /health || ! kill -0 $nginx 2>/dev/null' &&
+        kill -0 $nginx 2>/dev/null
 }
 
 # ask CURL-OPTION... PATH: make a request to the site
@@ -134,6 +114,12 @@ begin_task() {
 # progress ID JQ-EXPRESSION: true if the task's progress matches
 progress() {
     curl -sf "$url/api/progress/$1" | jq -e "$2" >/dev/null
+}
+
+# until_progress ID JQ-EXPRESSION: wait until it does
+until_progress() {
+    local id=$1 expression=$2
+    wait_until 'progress "$id" "$expression"'
 }
 
 @test "the units are valid, and their systemd-analyze exposure is at most 2.0" {
@@ -280,29 +266,29 @@ END
     needs socat
     socat -u UNIX-RECV:notify CREATE:told 3>&- &
     running+=($!)
-    until_true test -S notify
+    wait_until "[ -S notify ]"
     port=$(free_port)
     systemd-socket-activate -l "127.0.0.1:$port" -E NOTIFY_SOCKET="$PWD/notify" \
         -E LD_LIBRARY_PATH -E XDG_DATA_HOME \
         "$SERVE" --listen 127.0.0.1:1 --data data 2>log 3>&- & # ignores --listen
     server=$!
     running+=("$server")
-    until_true grep -q '^Listening on' log
+    wait_until "grep -q '^Listening on' log"
     [ ! -e data ]
     # the first connection starts the service
     [ "$(curl -so said -w '%{http_code}' "http://127.0.0.1:$port/health")" = 200 ]
     grep -q "listening on http://127.0.0.1:$port" log
-    until_true grep -aq READY=1 told
+    wait_until 'grep -aq READY=1 told'
     run ! grep -aq STOPPING=1 told
     kill "$server"
     wait "$server"
-    until_true grep -aq STOPPING=1 told
+    wait_until 'grep -aq STOPPING=1 told'
 }
 
 @test "SIGTERM exits with status 0, and a running task resumes from its checkpoint" {
     serve --grace 0
     id=$(begin_task 1000 300)
-    until_true progress "$id" '.progress >= 40'
+    until_progress "$id" '.progress >= 40'
     waiting=$(begin_task 2 100)
     kill "$server"
     wait "$server"
@@ -311,17 +297,17 @@ END
     [ "$(jq -r .state "data/tasks/$id.json")" = queued ]
     [ ! -e "data/results/$id.png" ]
     serve
-    until_true progress "$id" '.status == "running" and .progress > 0'
+    until_progress "$id" '.status == "running" and .progress > 0'
     progress "$id" '.progress >= 40 and .attempts == 1'
-    until_true progress "$id" '.status == "completed"'
-    until_true progress "$waiting" '.status == "completed"'
+    until_progress "$id" '.status == "completed"'
+    until_progress "$waiting" '.status == "completed"'
     [ "$(curl -s "$url/api/history" | jq '[.[][]] | length')" = 2 ]
 }
 
 @test "SIGTERM waits --grace seconds for a task, a second SIGTERM stops it" {
     serve --grace 60
     id=$(begin_task 60 128)
-    until_true progress "$id" '.status == "running"'
+    until_progress "$id" '.status == "running"'
     kill "$server"
     wait "$server"
     [ "$(jq -r .state "data/tasks/$id.json")" = completed ]
@@ -329,10 +315,10 @@ END
 
     serve --grace 60
     id=$(begin_task 1000 256)
-    until_true progress "$id" '.progress >= 2'
+    until_progress "$id" '.progress >= 2'
     begin=$SECONDS
     kill "$server"
-    until_true grep -q 'ending: 1 tasks' log
+    wait_until "grep -q 'ending: 1 tasks' log"
     kill "$server"
     wait "$server"
     [ $((SECONDS - begin)) -lt 30 ]

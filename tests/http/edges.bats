@@ -70,7 +70,7 @@ compare_aside() {
 
 @test "one comparison runs, eight wait, the next is 503, and uploads are not delayed" {
     needs python3
-    large large.png 1000 800
+    large large.png 500 400
     serve
     upload large.png
     compare
@@ -378,10 +378,9 @@ END
 @test "one address can use at most half of the connections" {
     serve --max-connections 32
     for _ in $(seq 40); do
-        { sleep 8; } | busybox nc 127.0.0.1 "${url##*:}" >/dev/null 2>&1 3>&- &
+        sleep 20 3>&- | busybox nc 127.0.0.1 "${url##*:}" >/dev/null 2>&1 3>&- &
     done
-    sleep 1
+    wait_until '! curl -s -m 2 -o /dev/null "$url/health"'
     [ "$(ls "/proc/$service/fd" | wc -l)" -lt 40 ]
-    run ! curl -sS -m 2 "$url/health"
     curl -sS -m 5 --interface 127.0.0.2 "$url/health" | grep -q status
 }

@@ -27,7 +27,12 @@ setup() {
 # Stop the service. Fails if a sanitizer has reported an error.
 teardown() {
     [ -n "${service:-}" ] || return 0
-    kill -TERM "$service" 2>/dev/null && sleep 0.2 && kill -TERM "$service" 2>/dev/null
+    kill -TERM "$service" 2>/dev/null || true
+    for _ in 1 2 3 4; do # a second signal ends the tasks that the first one waits for
+        kill -0 "$service" 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -TERM "$service" 2>/dev/null || true
     wait "$service" 2>/dev/null || true
     ! grep -A 20 Sanitizer log
 }
@@ -114,12 +119,13 @@ transfer() {
 
 # until_task FILTER: wait until the progress of $task passes this jq filter
 until_task() {
-    local filter=$1
-    wait_until 'get "/api/progress/$task" >/dev/null
-        jq -e "$filter" <<<"$body" >/dev/null' || {
-        echo "$body"
+    local filter=$1 # few processes: the task needs the processor
+    wait_until 'code=$(curl -sS -o answer -D headers -w "%{http_code}" "$url/api/progress/$task")
+        jq -e "$filter" answer >/dev/null' || {
+        cat answer
         return 1
     }
+    body=$(<answer)
 }
 
 # until_state STATE: wait until $task has this state

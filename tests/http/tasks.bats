@@ -126,12 +126,11 @@ until_attempt() {
         transfer '{num_steps: 60, size: 128}'
         tasks="$tasks $task"
     done
-    until_running || true
     for _ in 1 2 3; do
-        sleep 0.7
+        wait_until '[ -n "$(children)" ]'
+        sleep 0.3 # at any moment of a task
         stop_service KILL || true
-        sleep 0.3
-        [ -z "$(pgrep -f "$PWD/data/work")" ] # its children died with it
+        wait_until '[ -z "$(pgrep -f "$PWD/data/work")" ]' # its children die with it
         serve --max-tasks 2
     done
     for task in $tasks; do
