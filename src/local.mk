@@ -218,22 +218,29 @@ nst_style_LDADD = libnst.la $(JANSSON_LIBS)
 if SERVE
 bin_PROGRAMS += nst-serve
 endif
-nst_serve_SOURCES = %D%/serve/auth.c %D%/serve/auth.h %D%/serve/compare.c \
-	%D%/serve/compare.h %D%/serve/connections.c %D%/serve/connections.h %D%/serve/events.c \
-	%D%/serve/events.h %D%/serve/framing.c %D%/serve/framing.h \
-	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/http.c %D%/serve/http.h \
-	%D%/serve/listen.c \
-	%D%/serve/listen.h %D%/serve/log.c %D%/serve/log.h %D%/serve/monitor.c \
-	%D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h %D%/serve/pictures.c \
-	%D%/serve/pictures.h %D%/serve/queue.h %D%/serve/queue_local.c %D%/serve/queue_redis.c \
-	%D%/serve/queue_redis.h %D%/serve/redis.c %D%/serve/redis.h %D%/serve/redis_scripts.c \
-	%D%/serve/redis_scripts.h %D%/serve/request.c %D%/serve/request.h \
-	%D%/serve/response.c %D%/serve/response.h %D%/serve/routes.c %D%/serve/routes.h %D%/serve/runner.c \
-	%D%/serve/runner.h %D%/serve/sandbox.c %D%/serve/sandbox.h %D%/serve/serve.c \
-	%D%/serve/settings.h %D%/serve/static_files.c %D%/serve/static_files.h \
-	%D%/serve/store.c %D%/serve/store.h %D%/serve/styles.c %D%/serve/styles.h \
-	%D%/serve/task.c %D%/serve/task.h %D%/serve/task_table.c %D%/serve/task_table.h \
-	%D%/serve/tasks.c %D%/serve/tasks.h %D%/serve/upload.c %D%/serve/upload.h \
-	%D%/serve/worker.c
+nst_serve_SOURCES = %D%/serve/compare.c %D%/serve/compare.h \
+	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/log.c %D%/serve/log.h \
+	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
+	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
+	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
+	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
+	%D%/serve/styles.c %D%/serve/styles.h \
+	%D%/serve/http/auth.c %D%/serve/http/auth.h \
+	%D%/serve/http/connections.c %D%/serve/http/connections.h \
+	%D%/serve/http/events.c %D%/serve/http/events.h \
+	%D%/serve/http/framing.c %D%/serve/http/framing.h \
+	%D%/serve/http/listen.c %D%/serve/http/listen.h \
+	%D%/serve/http/response.c %D%/serve/http/response.h \
+	%D%/serve/http/server.c %D%/serve/http/server.h \
+	%D%/serve/http/static_files.c %D%/serve/http/static_files.h \
+	%D%/serve/http/upload.c %D%/serve/http/upload.h \
+	%D%/serve/queue/local.c %D%/serve/queue/queue.h \
+	%D%/serve/queue/redis.c %D%/serve/queue/redis.h \
+	%D%/serve/queue/redis_queue.c %D%/serve/queue/redis_queue.h \
+	%D%/serve/queue/redis_scripts.c %D%/serve/queue/redis_scripts.h \
+	%D%/serve/queue/runner.c %D%/serve/queue/runner.h \
+	%D%/serve/queue/task.c %D%/serve/queue/task.h \
+	%D%/serve/queue/task_table.c %D%/serve/queue/task_table.h \
+	%D%/serve/queue/tasks.c %D%/serve/queue/tasks.h %D%/serve/queue/worker.c
 nst_serve_CPPFLAGS = $(AM_CPPFLAGS) $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
 nst_serve_LDADD = libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)

@@ -14,7 +14,7 @@
 #include "serve/sandbox.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/tasks.h"
+#include "serve/queue/tasks.h"
 
 #define COMPARE_SECONDS 120
 #define RETRY_SECONDS 10

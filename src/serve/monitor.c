@@ -15,10 +15,10 @@
 
 #include "nst.h"
 #include "serve/gpu.h"
-#include "serve/http.h"
+#include "serve/http/server.h"
 #include "serve/log.h"
 #include "serve/store.h"
-#include "serve/tasks.h"
+#include "serve/queue/tasks.h"
 
 #define WARN_PERCENT 90
 #define MIN_FREE_BYTES ((uint64_t)64 << 20) /* of disk, to be healthy */

@@ -9,16 +9,16 @@
 #include <string.h>
 
 #include "serve/compare.h"
-#include "serve/events.h"
+#include "serve/http/events.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/openapi.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
-#include "serve/static_files.h"
+#include "serve/http/static_files.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/tasks.h"
+#include "serve/queue/tasks.h"
 
 #define MAX_PAGE 1000    /* history entries in a response */
 #define RETRY_SECONDS 10 /* when the queue is full */

@@ -22,20 +22,20 @@
 #include <unistd.h>
 
 #include "nst.h"
-#include "serve/auth.h"
-#include "serve/events.h"
-#include "serve/http.h"
-#include "serve/listen.h"
+#include "serve/http/auth.h"
+#include "serve/http/events.h"
+#include "serve/http/server.h"
+#include "serve/http/listen.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/pictures.h"
-#include "serve/response.h"
+#include "serve/http/response.h"
 #include "serve/routes.h"
 #include "serve/sandbox.h"
-#include "serve/static_files.h"
+#include "serve/http/static_files.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/tasks.h"
+#include "serve/queue/tasks.h"
 
 #define EXIT_USAGE 2
 #define SWEEP_SECONDS 60
