@@ -164,7 +164,12 @@ static struct serve_response get_progress(struct serve_request *r)
 
 static struct serve_response get_events(struct serve_request *r)
 {
-    return serve_events(r->connection, r->argument,
+    json_t *j = serve_tasks_progress(r->argument, NULL, NULL);
+
+    if (!j)
+        return errno == ENOENT ? not_found("task", r) : serve_response_unavailable();
+    json_decref(j);
+    return serve_events(r->connection, r->argument, serve_tasks_progress,
                         (size_t)r->settings->max_connections / 2);
 }
 

@@ -10,13 +10,13 @@
 #include <string.h>
 
 #include "nst.h"
-#include "serve/queue/tasks.h"
 
 #define BLOCK_SIZE 1024 /* bytes of a read_stream() call */
 #define RETRY_SECONDS 10
 
 struct stream {
-    char id[SERVE_TASK_ID_LENGTH + 1];
+    char *id;
+    serve_events_source *source;
     struct MHD_Connection *connection;
     unsigned version; /* of the last event sent */
     bool started, suspended, heartbeat, is_final;
@@ -41,22 +41,17 @@ static void set_text(struct stream *s, char *text)
 /* Prepare the next text to send. False if there is none. */
 static bool next_event(struct stream *s)
 {
-    unsigned version;
-    bool is_final;
-    json_t *j = serve_tasks_progress(s->id, &version, &is_final);
+    unsigned version = 0;
+    bool is_final = false;
+    json_t *j = s->source(s->id, &version, &is_final);
     char *text;
 
-    if (!j && errno != ENOENT) { /* the queue is unreachable for now */
-        if (s->heartbeat)
-            set_text(s, nst_xstrdup(":\n\n"));
-        return s->heartbeat;
-    }
-    if (!j) { /* the task was deleted */
+    if (!j && errno == ENOENT) { /* gone */
         s->is_final = true;
         set_text(s, nst_xstrdup("event: gone\ndata: {}\n\n"));
         return true;
     }
-    if (s->started && s->version == version) {
+    if (!j || (s->started && s->version == version)) { /* unreachable, or unchanged */
         json_decref(j);
         if (s->heartbeat)
             set_text(s, nst_xstrdup(":\n\n"));
@@ -105,14 +100,18 @@ static void free_stream(void *cls)
     g_hash_table_remove(events.streams, s);
     pthread_mutex_unlock(&events.lock);
     free(s->text);
+    free(s->id);
     free(s);
 }
 
-/* False at the limit, which leaves connections for other requests. */
-static bool add_stream(struct stream *s, size_t max_streams)
+struct serve_response serve_events(struct MHD_Connection *c, const char *id,
+                                   serve_events_source *source, size_t max_streams)
 {
+    struct stream *s = nst_xcalloc(1, sizeof *s);
+    struct MHD_Response *r;
     bool has_room;
 
+    *s = (struct stream){.id = nst_xstrdup(id), .source = source, .connection = c};
     pthread_mutex_lock(&events.lock);
     if (!events.streams)
         events.streams = g_hash_table_new(NULL, NULL);
@@ -120,25 +119,8 @@ static bool add_stream(struct stream *s, size_t max_streams)
     if (has_room)
         g_hash_table_add(events.streams, s);
     pthread_mutex_unlock(&events.lock);
-    return has_room;
-}
-
-struct serve_response serve_events(struct MHD_Connection *c, const char *id,
-                                   size_t max_streams)
-{
-    struct stream *s;
-    struct MHD_Response *r;
-    json_t *j = serve_tasks_progress(id, NULL, NULL);
-
-    if (!j)
-        return errno == ENOENT ? serve_response_error(MHD_HTTP_NOT_FOUND,
-                                                      "task: '%.64s' is not known", id)
-                               : serve_response_unavailable();
-    json_decref(j);
-    s = nst_xcalloc(1, sizeof *s);
-    s->connection = c;
-    memcpy(s->id, id, strnlen(id, SERVE_TASK_ID_LENGTH));
-    if (!add_stream(s, max_streams)) {
+    if (!has_room) { /* the other connections are for other requests */
+        free(s->id);
         free(s);
         return serve_response_retry_after(
             MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,

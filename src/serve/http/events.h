@@ -5,11 +5,16 @@
 
 #include "serve/http/response.h"
 
-/* Stream the progress of a task to its end; 503 if max_streams are open already. */
-struct serve_response serve_events(struct MHD_Connection *c, const char *id,
-                                   size_t max_streams);
+/* The state of what a stream reports, a new reference; NULL: errno is ENOENT if it is
+ * gone, another value if it cannot be read now. *version grows with every change;
+ * *is_final: there will be no more changes. */
+typedef json_t *serve_events_source(const char *id, unsigned *version, bool *is_final);
 
-/* Wake the streams of a task that changed; NULL: any task may have. */
+/* Stream the states of id to the final one; 503 if max_streams are open already. */
+struct serve_response serve_events(struct MHD_Connection *c, const char *id,
+                                   serve_events_source *source, size_t max_streams);
+
+/* Wake the streams of an id that changed; NULL: any may have. */
 void serve_events_changed(const char *id);
 /* Send a comment on every waiting stream, to detect clients that disconnected. */
 void serve_events_heartbeat(void);
