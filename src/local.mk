@@ -234,13 +234,13 @@ nst_serve_SOURCES = %D%/serve/compare.c %D%/serve/compare.h \
 	%D%/serve/http/server.c %D%/serve/http/server.h \
 	%D%/serve/http/static_files.c %D%/serve/http/static_files.h \
 	%D%/serve/http/upload.c %D%/serve/http/upload.h \
-	%D%/serve/queue/local.c %D%/serve/queue/queue.h \
+	%D%/serve/queue/local.c %D%/serve/queue/queue.c %D%/serve/queue/queue.h \
 	%D%/serve/queue/redis.c %D%/serve/queue/redis.h \
 	%D%/serve/queue/redis_queue.c %D%/serve/queue/redis_queue.h \
 	%D%/serve/queue/redis_scripts.c %D%/serve/queue/redis_scripts.h \
 	%D%/serve/queue/runner.c %D%/serve/queue/runner.h \
 	%D%/serve/queue/task.c %D%/serve/queue/task.h \
 	%D%/serve/queue/task_table.c %D%/serve/queue/task_table.h \
-	%D%/serve/queue/tasks.c %D%/serve/queue/tasks.h %D%/serve/queue/worker.c
+	%D%/serve/queue/worker.c
 nst_serve_CPPFLAGS = $(AM_CPPFLAGS) $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
 nst_serve_LDADD = libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)

@@ -18,7 +18,7 @@
 #include "serve/http/server.h"
 #include "serve/log.h"
 #include "serve/store.h"
-#include "serve/queue/tasks.h"
+#include "serve/queue/queue.h"
 
 #define WARN_PERCENT 90
 #define MIN_FREE_BYTES ((uint64_t)64 << 20) /* of disk, to be healthy */
@@ -160,7 +160,7 @@ json_t *serve_monitor_health(bool *healthy)
     struct tm tm;
     const char *status = "healthy";
 
-    *healthy = u.disk_free >= MIN_FREE_BYTES && serve_tasks_reachable();
+    *healthy = u.disk_free >= MIN_FREE_BYTES && serve_queue->reachable();
     if (is_low(&u))
         status = "warning";
     if (!*healthy)
@@ -242,7 +242,7 @@ static void task_metrics(GString *s)
 {
     struct serve_counts c;
 
-    serve_tasks_count(&c);
+    serve_queue->count(&c);
     metric_head(s, "nst_tasks", "gauge", "Tasks by state.");
     for (int i = 0; i < SERVE_STATES; i++)
         g_string_append_printf(s, "nst_tasks{state=\"%s\"} %u\n", serve_state_names[i],

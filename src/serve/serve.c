@@ -35,7 +35,7 @@
 #include "serve/http/static_files.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/queue/tasks.h"
+#include "serve/queue/queue.h"
 
 #define EXIT_USAGE 2
 #define SWEEP_SECONDS 60
@@ -331,7 +331,7 @@ static sigset_t shutdown_signals(void)
 
 static void sweep_uploads(void)
 {
-    serve_tasks_sweep(UPLOAD_SECONDS, MAX_UPLOADS);
+    serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
 }
 
 /* Returns after SIGINT or SIGTERM; does periodic work until then. */
@@ -356,11 +356,11 @@ static void drain(const struct serve_settings *s, bool owned)
     const sigset_t set = shutdown_signals();
 
     serve_notify("STOPPING=1");
-    serve_log(SERVE_INFO, "ending: %u tasks are running", serve_tasks_running());
+    serve_log(SERVE_INFO, "ending: %u tasks are running", serve_queue->running());
     if (!s->worker)
         serve_http_quiesce(owned);
-    serve_tasks_drain();
-    for (int64_t i = 0; i < 10 * s->grace && serve_tasks_running() > 0; i++)
+    serve_queue->drain();
+    for (int64_t i = 0; i < 10 * s->grace && serve_queue->running() > 0; i++)
         if (sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 100000000}) >= 0)
             break;
 }
@@ -374,14 +374,14 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
         return st;
     serve_styles_open(s);
     serve_monitor_open(s);
-    st = serve_tasks_open(s, NULL, err);
+    st = serve_queue_open(s, NULL, err);
     if (st == NST_OK) {
         serve_log(SERVE_INFO, "processing tasks of the queue");
         wait_for_signal(s);
         drain(s, false);
     }
-    serve_tasks_stop();
-    serve_tasks_close();
+    serve_queue->stop();
+    serve_queue->close();
     serve_monitor_close();
     serve_styles_close();
     serve_store_close();
@@ -405,7 +405,7 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_static_open(s->web);
     serve_styles_open(s);
     serve_monitor_open(s);
-    st = serve_tasks_open(s, serve_events_changed, err);
+    st = serve_queue_open(s, serve_events_changed, err);
     if (st == NST_OK) {
         sweep_uploads();
         st = serve_http_open(s, routes, fd, err);
@@ -415,12 +415,12 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
         wait_for_signal(s);
         drain(s, owned);
     }
-    serve_tasks_stop();
+    serve_queue->stop();
     serve_events_shutdown();
     serve_sandbox_shutdown();
     if (st == NST_OK)
         serve_http_close();
-    serve_tasks_close();
+    serve_queue->close();
     serve_monitor_close();
     serve_styles_close();
     serve_static_close();

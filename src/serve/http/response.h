@@ -30,7 +30,7 @@ struct serve_response serve_response_error(unsigned status, const char *fmt, ...
 struct serve_response serve_response_retry_after(unsigned status, unsigned seconds,
                                                  const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* 503 with Retry-After: the queue is unreachable (tasks.h). */
+/* 503 with Retry-After: the queue is unreachable. */
 struct serve_response serve_response_unavailable(void);
 /* text, from malloc(), is taken over. */
 struct serve_response serve_response_text(const char *type, char *text);

@@ -463,7 +463,7 @@ const struct serve_queue serve_queue_local = {.open = open_queue,
                                               .cancel = cancel,
                                               .list = list_open,
                                               .history = history,
-                                              .delete = delete_content,
+                                              .delete_content = delete_content,
                                               .style_status = style_status,
                                               .sweep = sweep,
                                               .count = count};

@@ -215,11 +215,15 @@ static enum serve_add_status add(const char *id, json_t *record)
 
 static json_t *progress(const char *id, unsigned *version, bool *is_final)
 {
-    redisReply *r = serve_redis_eval(serve_script_get, id, NULL);
+    redisReply *r = NULL;
     struct serve_task t;
     json_t *j = NULL;
     bool unavailable;
 
+    errno = ENOENT;
+    if (!serve_task_is_valid_id(id))
+        return NULL;
+    r = serve_redis_eval(serve_script_get, id, NULL);
     if (r && serve_task_from_row(&t, r)) {
         j = serve_task_progress_json(&t);
         if (version)
@@ -236,13 +240,17 @@ static json_t *progress(const char *id, unsigned *version, bool *is_final)
 
 static enum serve_cancel_status cancel(const char *id)
 {
-    redisReply *r = serve_redis_eval(serve_script_cancel, id, redis_queue.lease,
-                                     redis_queue.max_history, NULL);
-    enum serve_cancel_status status = !r                     ? SERVE_CANCEL_UNAVAILABLE
-                                      : is_string(r, "done") ? SERVE_CANCEL_OK
-                                      : is_string(r, "over") ? SERVE_CANCEL_FINISHED
-                                                             : SERVE_CANCEL_UNKNOWN;
+    enum serve_cancel_status status;
+    redisReply *r;
 
+    if (!serve_task_is_valid_id(id))
+        return SERVE_CANCEL_UNKNOWN;
+    r = serve_redis_eval(serve_script_cancel, id, redis_queue.lease,
+                         redis_queue.max_history, NULL);
+    status = !r                     ? SERVE_CANCEL_UNAVAILABLE
+             : is_string(r, "done") ? SERVE_CANCEL_OK
+             : is_string(r, "over") ? SERVE_CANCEL_FINISHED
+                                    : SERVE_CANCEL_UNKNOWN;
     free_reply(r);
     serve_redis_cleanup();
     return status;
@@ -435,7 +443,7 @@ const struct serve_queue serve_queue_redis = {.open = open_queue,
                                               .cancel = cancel,
                                               .list = list_open,
                                               .history = history,
-                                              .delete = delete_content,
+                                              .delete_content = delete_content,
                                               .style_status = style_status,
                                               .sweep = sweep,
                                               .count = count};

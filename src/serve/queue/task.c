@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "nst.h"
 #include "serve/log.h"
 #include "serve/store.h"
 
@@ -24,6 +25,15 @@ double serve_now(void)
 
     clock_gettime(CLOCK_REALTIME, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void serve_task_create(json_t *record, char id[SERVE_TASK_ID_LENGTH + 1])
+{
+    char *name = serve_store_new_name("");
+
+    memcpy(id, name, SERVE_TASK_ID_LENGTH + 1);
+    free(name);
+    json_object_set_new(record, "created", json_real(serve_now()));
 }
 
 bool serve_task_is_valid_id(const char *id)
@@ -77,6 +87,35 @@ char *serve_task_result_path(const char *id, char **name)
 {
     *name = nst_xasprintf("%s.png", id);
     return serve_store_path("results", *name);
+}
+
+static int open_result(const char *id, char *name, uint64_t *size)
+{
+    snprintf(name, SERVE_TASK_ID_LENGTH + 5, "%s.png", id);
+    return serve_store_open_file("results", name, size);
+}
+
+/* The result, or else the preview in the work directory. That is removed when the task
+ * ends: if this happens between the two attempts, the result exists now. */
+int serve_task_open_preview(const char *id, char *name, uint64_t *size)
+{
+    char *folder, *path;
+    int fd;
+
+    if (!serve_task_is_valid_id(id))
+        return -1;
+    fd = open_result(id, name, size);
+    if (fd >= 0)
+        return fd;
+    folder = serve_store_path("work", id);
+    path = nst_xasprintf("%s/" SERVE_PREVIEW_FILE, folder);
+    fd = serve_file_open(path, size);
+    free(path);
+    free(folder);
+    if (fd < 0)
+        return open_result(id, name, size);
+    snprintf(name, SERVE_TASK_ID_LENGTH + 5, "%s.jpg", id);
+    return fd;
 }
 
 void serve_task_remove_result(const char *id)

@@ -5,9 +5,24 @@
 #define NST_SERVE_QUEUE_TASK_H
 
 #include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "serve/queue/runner.h"
-#include "serve/queue/tasks.h"
+
+#define SERVE_TASK_ID_LENGTH 32 /* hexadecimal digits */
+
+enum serve_state {
+    SERVE_QUEUED,
+    SERVE_RUNNING,
+    SERVE_COMPLETED,
+    SERVE_FAILED,
+    SERVE_CANCELLED,
+    SERVE_STATES
+};
+
+extern const char *const serve_state_names[SERVE_STATES];
 
 struct serve_task {
     char id[SERVE_TASK_ID_LENGTH + 1];
@@ -23,6 +38,9 @@ extern const struct serve_progress serve_progress_unknown;
 /* Seconds since 1970. */
 double serve_now(void);
 
+/* Give a task its id and, in its record, the time of its creation. */
+void serve_task_create(json_t *record, char id[SERVE_TASK_ID_LENGTH + 1]);
+
 bool serve_task_is_valid_id(const char *id);
 /* SERVE_STATES if name is unknown or NULL. */
 enum serve_state serve_state_parse(const char *name);
@@ -36,6 +54,9 @@ const char *serve_task_text(const struct serve_task *t, const char *key);
 
 /* The path of the result and, in *name, its file name: new strings. */
 char *serve_task_result_path(const char *id, char **name);
+/* Open the latest preview, or the result, for reading; -1 if there is none. name gets a
+ * file name with the extension, in SERVE_TASK_ID_LENGTH + 5 bytes. */
+int serve_task_open_preview(const char *id, char *name, uint64_t *size);
 /* Remove the result and its thumbnail. */
 void serve_task_remove_result(const char *id);
 

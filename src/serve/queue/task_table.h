@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#include "serve/queue/task.h"
+#include "serve/queue/queue.h"
 
 /* Lists of tasks, in the order of creation. */
 enum serve_table_list {
