@@ -242,5 +242,25 @@ nst_serve_SOURCES = %D%/serve/compare.c %D%/serve/compare.h \
 	%D%/serve/queue/task.c %D%/serve/queue/task.h \
 	%D%/serve/queue/task_table.c %D%/serve/queue/task_table.h \
 	%D%/serve/queue/worker.c
-nst_serve_CPPFLAGS = $(AM_CPPFLAGS) $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
+nodist_nst_serve_SOURCES = %D%/serve/queue/redis_lua.h
+nst_serve_CPPFLAGS = $(AM_CPPFLAGS) -I%D% $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
 nst_serve_LDADD = libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)
+
+# The scripts of the queue on Redis, as macros: LUA_ADD is the text of add.lua, without
+# comments.
+SERVE_LUA = %D%/serve/queue/common.lua %D%/serve/queue/common_end.lua \
+	%D%/serve/queue/add.lua %D%/serve/queue/cancel.lua %D%/serve/queue/claim.lua \
+	%D%/serve/queue/cleanup_done.lua %D%/serve/queue/cleanup_due.lua \
+	%D%/serve/queue/count.lua %D%/serve/queue/delete.lua %D%/serve/queue/finish.lua \
+	%D%/serve/queue/get.lua %D%/serve/queue/heartbeat.lua %D%/serve/queue/history.lua \
+	%D%/serve/queue/range.lua %D%/serve/queue/release.lua
+%D%/serve/queue/redis_lua.h: $(SERVE_LUA)
+	$(AM_V_GEN)$(MKDIR_P) '$(@D)'
+	$(AM_V_at)cd '$(srcdir)' && for f in $(SERVE_LUA); do \
+		printf '\n#define LUA_%s \\\n' "`basename $$f .lua | tr a-z A-Z`"; \
+		sed -e '/^--/d' -e '/^$$/d' -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n" \\/' $$f || exit; \
+	done >'$(abs_builddir)/$@.new' && echo >>'$(abs_builddir)/$@.new'
+	$(AM_V_at)mv $@.new $@
+EXTRA_DIST += $(SERVE_LUA)
+BUILT_SOURCES += %D%/serve/queue/redis_lua.h
+CLEANFILES += %D%/serve/queue/redis_lua.h

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * redis_scripts.h - the queue on Redis, as Lua scripts for serve_redis_eval(). Each
- * script is atomic. It may run again if its reply was lost.
+ * redis_scripts.h - the queue on Redis, as Lua scripts for serve_redis_eval(), made of
+ * the files *.lua. Each script is atomic. It may run again if its reply was lost.
  *
  * Keys:
  *   nst:queue         stream of unfinished tasks, field id; in its consumer group
@@ -38,38 +38,20 @@
 #define SERVE_CHANNEL_CHANGES "nst:changes"
 #define SERVE_CHANNEL_WORK "nst:work"
 
-/*
- * Arguments: result. A row of a task is id, state, attempts, version, record, step.
- */
-
-/* id, record, content, queue limit: "added" or "full" */
+/* NAME.lua has the arguments and the reply of each. */
 extern const char serve_script_add[];
-/* id: its row, or nil */
 extern const char serve_script_get[];
-/* first, last (indices): number of completed tasks, then their rows, newest first */
 extern const char serve_script_history[];
-/* sorted set, number, limit: the largest number found, then rows after that number */
 extern const char serve_script_range[];
-/* id, lease in seconds, history limit: "done", "over" or "unknown" */
 extern const char serve_script_cancel[];
-/* content: "forgotten", "busy" or "unknown" */
 extern const char serve_script_delete[];
-/* no argument: nst:counts */
 extern const char serve_script_count[];
-
-/* consumer, holder, lease in ms: a row and the previous state, or nil */
+/* for workers */
 extern const char serve_script_claim[];
-/* id, holder, consumer, step or "": 1, or 0 if the holder has lost the task */
 extern const char serve_script_heartbeat[];
-/* id, holder, state, record, seconds, history limit: as heartbeat */
 extern const char serve_script_finish[];
-/* id, holder, attempts, retries to count (0 or 1): as heartbeat */
 extern const char serve_script_release[];
-
-/* no argument: ids of tasks whose cleanup is due */
 extern const char serve_script_cleanup_due[];
-/* id, state at the cleanup, "" or seconds until a retry: 1. Has no effect if the state
- * has changed since. */
 extern const char serve_script_cleanup_done[];
 
 #endif
