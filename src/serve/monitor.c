@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "nst.h"
+#include "serve/clock.h"
 #include "serve/gpu.h"
 #include "serve/http/server.h"
 #include "serve/log.h"
@@ -155,9 +156,7 @@ void serve_monitor_log(void)
 json_t *serve_monitor_health(bool *healthy)
 {
     struct usage u = measure_usage();
-    char when[32];
-    time_t now = time(NULL);
-    struct tm tm;
+    char when[SERVE_TIME_SIZE];
     const char *status = "healthy";
 
     *healthy = u.disk_free >= MIN_FREE_BYTES && serve_queue->reachable();
@@ -165,11 +164,9 @@ json_t *serve_monitor_health(bool *healthy)
         status = "warning";
     if (!*healthy)
         status = "error";
-    gmtime_r(&now, &tm);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     return json_pack("{s:s, s:f, s:f, s:f, s:s}", "status", status, "gpu_memory_usage",
                      u.gpu, "disk_usage", u.disk, "memory_usage", u.memory, "timestamp",
-                     when);
+                     serve_time_text(when));
 }
 
 /* The networks of --model, or the default, as a new JSON string; null if a required one

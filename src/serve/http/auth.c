@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "serve/clock.h"
+
 #define MIN_TOKEN 16
 #define BURST_SECONDS 4 /* capacity of a bucket: requests of so many seconds */
 #define MAX_BUCKETS 8192
@@ -19,7 +21,7 @@
 
 struct bucket { /* of one address */
     double tokens;
-    gint64 refilled; /* microseconds */
+    double refilled; /* serve_monotonic() */
 };
 
 static struct {
@@ -205,9 +207,9 @@ static char *client_key(struct MHD_Connection *c)
 
 static void refill(struct bucket *b, double rate)
 {
-    gint64 now = g_get_monotonic_time();
+    double now = serve_monotonic();
 
-    b->tokens += 1e-6 * (double)(now - b->refilled) * rate;
+    b->tokens += (now - b->refilled) * rate;
     if (b->tokens > BURST_SECONDS * rate)
         b->tokens = BURST_SECONDS * rate;
     b->refilled = now;
@@ -247,7 +249,7 @@ static bool is_rate_limited(struct MHD_Connection *c)
     if (!b) {
         evict_full(rate);
         b = g_new(struct bucket, 1);
-        *b = (struct bucket){BURST_SECONDS * rate, g_get_monotonic_time()};
+        *b = (struct bucket){BURST_SECONDS * rate, serve_monotonic()};
         g_hash_table_insert(auth.buckets, g_strdup(address), b);
     }
     refill(b, rate);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "nst.h"
+#include "serve/clock.h"
 #include "serve/http/events.h"
 
 #define HEARTBEAT_SECONDS 15
@@ -30,10 +31,7 @@ static struct {
 
 static int64_t now(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return t.tv_sec;
+    return (int64_t)serve_monotonic();
 }
 
 void serve_connection_set_deadline(struct serve_connection *p, int64_t seconds)

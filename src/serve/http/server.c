@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "serve/clock.h"
 #include "serve/http/auth.h"
 #include "serve/http/connections.h"
 #include "serve/http/framing.h"
@@ -39,7 +40,7 @@ struct exchange {
     uint64_t received;
     GString *json_text; /* SERVE_BODY_JSON */
     bool is_mutation;
-    gint64 queued_at; /* time of the push to a pool, in microseconds; 0: none */
+    double queued_at; /* time of the push to a pool; 0: none */
     bool bad_framing; /* the end of the request is unknown */
 };
 
@@ -318,7 +319,7 @@ static void run_in_pool(gpointer p, gpointer unused)
     (void)unused;
     if (atomic_load(&server.stopping))
         x->response = shutting_down();
-    else if (g_get_monotonic_time() - x->queued_at > MAX_WAIT_SECONDS * G_USEC_PER_SEC)
+    else if (serve_monotonic() - x->queued_at > MAX_WAIT_SECONDS)
         x->response = busy();
     else
         x->response = x->request.route->handler(&x->request);
@@ -336,7 +337,7 @@ static void dispatch(struct exchange *x)
 {
     enum serve_pool pool = route_pool(x->request.route);
 
-    x->queued_at = g_get_monotonic_time();
+    x->queued_at = serve_monotonic();
     pthread_mutex_lock(&server.push_lock);
     if (atomic_load(&server.stopping))
         x->response = shutting_down();

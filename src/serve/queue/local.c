@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "serve/clock.h"
 #include "serve/log.h"
 #include "serve/store.h"
 #include "serve/queue/task_table.h"

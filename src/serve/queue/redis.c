@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "serve/clock.h"
 #include "serve/log.h"
 
 #define DEFAULT_PORT 6379
@@ -38,14 +38,6 @@ static struct {
     bool unavailable;
     double backoff, retry_at; /* seconds; time of the next attempt to connect */
 } redis = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static double monotonic_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* "/3" is 3, "" is 0; -1 if the path is not a number. */
 static int parse_database(const char *path)
@@ -129,7 +121,7 @@ static void mark_unavailable(const char *why)
     redis.backoff = redis.backoff > 0 ? 2 * redis.backoff : MIN_BACKOFF;
     if (redis.backoff > MAX_BACKOFF)
         redis.backoff = MAX_BACKOFF;
-    redis.retry_at = monotonic_now() + redis.backoff;
+    redis.retry_at = serve_monotonic() + redis.backoff;
     close_idle();
     pthread_mutex_unlock(&redis.lock);
     if (!was_unavailable)
@@ -154,7 +146,7 @@ static void mark_available(void)
 /* True if a connection may be tried now; one at a time while Redis is unreachable. */
 static bool may_connect(void)
 {
-    double now = monotonic_now();
+    double now = serve_monotonic();
     bool allowed;
 
     pthread_mutex_lock(&redis.lock);

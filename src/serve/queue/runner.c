@@ -13,10 +13,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "nst.h"
+#include "serve/clock.h"
 #include "serve/log.h"
 #include "serve/gpu.h"
 #include "serve/pictures.h"
@@ -40,14 +40,6 @@ struct run {
     bool timed_out;
     double stop_requested; /* time of SIGTERM; 0: not sent */
 };
-
-static double monotonic_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* True for a file that is not empty. lstat(): the child may have made a link. */
 static bool is_file(const char *path)
@@ -109,7 +101,7 @@ static bool read_stderr(struct run *r)
 /* Kill the child on a timeout or cancellation; on a stop, ask it to end first. */
 static void enforce_limits(struct run *r, double start)
 {
-    double now = monotonic_now();
+    double now = serve_monotonic();
 
     if (now - start > (double)r->settings->task_seconds && !r->timed_out) {
         r->timed_out = true;
@@ -128,7 +120,7 @@ static void enforce_limits(struct run *r, double start)
 static int supervise(struct run *r)
 {
     struct pollfd p[2] = {{r->child.err, POLLIN, 0}, {r->child.pidfd, POLLIN, 0}};
-    double start = monotonic_now();
+    double start = serve_monotonic();
     bool ended = false;
 
     while (!ended) {

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "nst.h"
+#include "serve/clock.h"
 #include "serve/log.h"
 #include "serve/store.h"
 
@@ -18,14 +18,6 @@ const char *const serve_state_names[SERVE_STATES] = {"queued", "running", "compl
 
 const struct serve_progress serve_progress_unknown = {
     .content_loss = NAN, .style_loss = NAN, .eta = NAN, .seconds = NAN};
-
-double serve_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void serve_task_create(json_t *record, char id[SERVE_TASK_ID_LENGTH + 1])
 {

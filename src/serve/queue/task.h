@@ -35,9 +35,6 @@ struct serve_task {
 
 extern const struct serve_progress serve_progress_unknown;
 
-/* Seconds since 1970. */
-double serve_now(void);
-
 /* Give a task its id and, in its record, the time of its creation. */
 void serve_task_create(json_t *record, char id[SERVE_TASK_ID_LENGTH + 1]);
 
