@@ -32,16 +32,16 @@
 static const int pool_threads[SERVE_POOLS] = {
     [SERVE_POOL_DISK] = 2, [SERVE_POOL_DECODE] = 2, [SERVE_POOL_EXCLUSIVE] = 1};
 
-/* A request and its response. */
+/* A request and its response. Each phase of a request returns true once it is answered,
+ * which ends it; until then response.mhd is NULL. */
 struct exchange {
     struct serve_request request;
     struct serve_response response;
     struct serve_connection *connection;
     uint64_t received;
     GString *json_text; /* SERVE_BODY_JSON */
-    bool is_mutation;
-    double queued_at; /* time of the push to a pool; 0: none */
-    bool bad_framing; /* the end of the request is unknown */
+    double queued_at;   /* time of the push to a pool */
+    bool bad_framing;   /* the end of the request is unknown */
 };
 
 static struct {
@@ -95,6 +95,27 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
     *context = NULL;
 }
 
+static bool answer(struct exchange *x, struct serve_response response)
+{
+    x->response = response;
+    return true;
+}
+
+static const char *request_header(const struct exchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->request.connection, MHD_HEADER_KIND, name);
+}
+
+static bool check_framing(struct exchange *x, const char *path, const char *version)
+{
+    struct serve_http_error error =
+        serve_framing_check(x->request.connection, path, version);
+
+    x->bad_framing = error.status != 0;
+    return x->bad_framing &&
+           answer(x, serve_response_error(error.status, "%s", error.text));
+}
+
 /* True if the path matches; argument receives the part that matches *. */
 static bool match_path(const char *pattern, const char *path, char argument[128])
 {
@@ -112,47 +133,19 @@ static bool match_path(const char *pattern, const char *path, char argument[128]
     return true;
 }
 
-static struct serve_response method_not_allowed(const char *allowed)
-{
-    struct serve_response response = serve_response_error(
-        MHD_HTTP_METHOD_NOT_ALLOWED, "method: not allowed (allowed: %s)", allowed);
-
-    MHD_add_response_header(response.mhd, MHD_HTTP_HEADER_ALLOW, allowed);
-    return response;
-}
-
-static struct serve_response options_response(const char *allowed)
+/* A response without a body. */
+static struct serve_response empty_response(unsigned status, const char *header,
+                                            const char *value)
 {
     struct MHD_Response *r =
         MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 
-    MHD_add_response_header(serve_response_add_headers(r, "text/plain"),
-                            MHD_HTTP_HEADER_ALLOW, allowed);
-    return (struct serve_response){MHD_HTTP_NO_CONTENT, r};
+    MHD_add_response_header(serve_response_add_headers(r, "text/plain"), header, value);
+    return (struct serve_response){status, r};
 }
 
-/* The path without the prefix, which a proxy may have removed already. */
-static const char *strip_prefix(const char *path)
-{
-    const char *prefix = server.settings->prefix;
-    size_t n = prefix ? strlen(prefix) : 0;
-
-    return n && strncmp(path, prefix, n) == 0 && path[n] == '/' ? path + n : path;
-}
-
-/* The page refers to its files by relative paths, which need the final slash. */
-static struct serve_response redirect_to_folder(const char *path)
-{
-    struct serve_response response = options_response("GET, HEAD");
-    char *folder = nst_xasprintf("%s/", path);
-
-    MHD_add_response_header(response.mhd, MHD_HTTP_HEADER_LOCATION, folder);
-    free(folder);
-    response.status = MHD_HTTP_PERMANENT_REDIRECT;
-    return response;
-}
-
-static void find_route(struct exchange *x, const char *path, const char *method)
+/* Find the route of a method and a path without the prefix. */
+static bool find_route(struct exchange *x, const char *path, const char *method)
 {
     GString *allowed = g_string_new(NULL);
 
@@ -169,12 +162,42 @@ static void find_route(struct exchange *x, const char *path, const char *method)
                                strcmp(r->method, MHD_HTTP_METHOD_GET) ? "" : ", HEAD");
     }
     if (!x->request.route && !allowed->len)
-        x->response = serve_response_error(MHD_HTTP_NOT_FOUND, "not found");
+        answer(x, serve_response_error(MHD_HTTP_NOT_FOUND, "not found"));
     else if (!x->request.route && strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0)
-        x->response = options_response(allowed->str);
-    else if (!x->request.route)
-        x->response = method_not_allowed(allowed->str);
+        answer(x, empty_response(MHD_HTTP_NO_CONTENT, MHD_HTTP_HEADER_ALLOW,
+                                 allowed->str));
+    else if (!x->request.route) {
+        answer(x,
+               serve_response_error(MHD_HTTP_METHOD_NOT_ALLOWED,
+                                    "method: not allowed (allowed: %s)", allowed->str));
+        MHD_add_response_header(x->response.mhd, MHD_HTTP_HEADER_ALLOW, allowed->str);
+    }
     g_string_free(allowed, TRUE);
+    return !x->request.route;
+}
+
+/* Find the route of a path, whose prefix a proxy may have removed already. */
+static bool resolve_path(struct exchange *x, const char *path, const char *method,
+                         bool nul)
+{
+    const char *prefix = server.settings->prefix;
+    size_t n = prefix ? strlen(prefix) : 0;
+
+    if (nul)
+        return answer(
+            x, serve_response_error(MHD_HTTP_BAD_REQUEST, "path: contains a NUL byte"));
+    if (prefix && strcmp(path, prefix) == 0) {
+        /* the page refers to its files by relative paths, which need the final slash */
+        char *folder = nst_xasprintf("%s/", path);
+
+        answer(x, empty_response(MHD_HTTP_PERMANENT_REDIRECT, MHD_HTTP_HEADER_LOCATION,
+                                 folder));
+        free(folder);
+        return true;
+    }
+    if (n && strncmp(path, prefix, n) == 0 && path[n] == '/')
+        path += n;
+    return find_route(x, path, method);
 }
 
 static uint64_t body_limit(const struct exchange *x)
@@ -184,124 +207,17 @@ static uint64_t body_limit(const struct exchange *x)
                : MAX_JSON_BYTES;
 }
 
-static void reject_size(struct exchange *x)
+static struct serve_response too_large(const struct exchange *x)
 {
-    if (!x->response.mhd)
-        x->response = serve_response_error(MHD_HTTP_CONTENT_TOO_LARGE,
-                                           "the body has more than %" PRIu64 " bytes",
-                                           body_limit(x));
-}
-
-static const char *request_header(const struct exchange *x, const char *name)
-{
-    return MHD_lookup_connection_value(x->request.connection, MHD_HEADER_KIND, name);
-}
-
-static bool is_json(const char *type)
-{
-    return type && strncasecmp(type, "application/json", 16) == 0 &&
-           strchr("; \t", type[16]);
-}
-
-/* Prepare to receive the route's kind of body. */
-static void prepare_body(struct exchange *x, uint64_t length)
-{
-    const struct serve_route *route = x->request.route;
-
-    if (route->body == SERVE_BODY_JSON) {
-        x->json_text = g_string_new(NULL);
-        if (!is_json(request_header(x, MHD_HTTP_HEADER_CONTENT_TYPE)))
-            x->response =
-                serve_response_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                     "content type: must be application/json");
-    } else if (route->body == SERVE_BODY_FILE) {
-        x->request.upload =
-            serve_upload_new(x->request.connection, route->field, server.settings);
-        if (!x->request.upload)
-            x->response = serve_response_error(
-                MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                "content type: must be multipart/form-data, with a field %s",
-                route->field);
-        else
-            serve_upload_has_space(x->request.upload, length, &x->response);
-    }
+    return serve_response_error(MHD_HTTP_CONTENT_TOO_LARGE,
+                                "the body has more than %" PRIu64 " bytes",
+                                body_limit(x));
 }
 
 static struct serve_response shutting_down(void)
 {
     return serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
                                       "the service is shutting down");
-}
-
-static void check_framing(struct exchange *x, const char *path, const char *version)
-{
-    struct serve_http_error error =
-        serve_framing_check(x->request.connection, path, version);
-
-    x->bad_framing = error.status != 0;
-    if (x->bad_framing)
-        x->response = serve_response_error(error.status, "%s", error.text);
-}
-
-/* The headers are complete: find the route and make all checks that need no body. */
-static void start_request(struct exchange *x, const char *path, const char *method,
-                          bool nul)
-{
-    const char *text = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    uint64_t length = text ? strtoull(text, NULL, 10) : UINT64_MAX; /* unknown */
-
-    x->is_mutation = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-                     strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
-    if (x->response.mhd)
-        ; /* rejected already */
-    else if (nul)
-        x->response =
-            serve_response_error(MHD_HTTP_BAD_REQUEST, "path: contains a NUL byte");
-    else if (server.settings->prefix && strcmp(path, server.settings->prefix) == 0)
-        x->response = redirect_to_folder(path);
-    else
-        find_route(x, strip_prefix(path), method);
-    serve_connection_set_deadline(
-        x->connection,
-        REQUEST_SECONDS + (int64_t)(MIN(length, body_limit(x)) / MIN_BYTES_PER_SECOND));
-    if (!x->response.mhd &&
-        !serve_auth_check(x->request.connection, x->request.route->is_public,
-                          x->is_mutation, &x->response))
-        return;
-    if (!x->response.mhd && x->is_mutation && atomic_load(&server.draining))
-        x->response = shutting_down();
-    if (!x->response.mhd && text && length > body_limit(x))
-        reject_size(x);
-    if (!x->response.mhd)
-        prepare_body(x, text ? length : 0);
-}
-
-static void receive_body(struct exchange *x, const char *bytes, size_t size)
-{
-    x->received += size;
-    if (x->received > body_limit(x))
-        reject_size(x);
-    if (x->response.mhd)
-        return;
-    if (x->json_text)
-        g_string_append_len(x->json_text, bytes, (gssize)size);
-    else if (x->request.upload)
-        serve_upload_add(x->request.upload, bytes, size);
-}
-
-static void parse_json(struct exchange *x)
-{
-    json_error_t e;
-
-    x->request.body =
-        json_loadb(x->json_text->str, x->json_text->len, JSON_REJECT_DUPLICATES, &e);
-    if (!x->request.body)
-        x->response = serve_response_error(
-            MHD_HTTP_BAD_REQUEST, "the body is not JSON: line %d, column %d: %s",
-            e.line, e.column, e.text);
-    else if (!json_is_object(x->request.body))
-        x->response =
-            serve_response_error(MHD_HTTP_BAD_REQUEST, "the body is not a JSON object");
 }
 
 static struct serve_response busy(void)
@@ -311,6 +227,89 @@ static struct serve_response busy(void)
         "too many such requests are waiting: try again later");
 }
 
+static bool is_json(const char *type)
+{
+    return type && strncasecmp(type, "application/json", 16) == 0 &&
+           strchr("; \t", type[16]);
+}
+
+/* Prepare to receive the route's kind of body. */
+static bool prepare_body(struct exchange *x, uint64_t length)
+{
+    const struct serve_route *route = x->request.route;
+
+    if (route->body == SERVE_BODY_JSON) {
+        x->json_text = g_string_new(NULL);
+        if (!is_json(request_header(x, MHD_HTTP_HEADER_CONTENT_TYPE)))
+            return answer(
+                x, serve_response_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                        "content type: must be application/json"));
+    } else if (route->body == SERVE_BODY_FILE) {
+        x->request.upload =
+            serve_upload_new(x->request.connection, route->field, server.settings);
+        if (!x->request.upload)
+            return answer(
+                x, serve_response_error(
+                       MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                       "content type: must be multipart/form-data, with a field %s",
+                       route->field));
+        return !serve_upload_has_space(x->request.upload, length, &x->response);
+    }
+    return false;
+}
+
+/* The headers are complete: find the route and make all checks that need no body. */
+static bool start_request(struct exchange *x, const char *path, const char *method,
+                          const char *version, bool nul)
+{
+    const char *text = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t length = text ? strtoull(text, NULL, 10) : UINT64_MAX; /* unknown */
+    bool is_mutation = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+                       strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
+    bool answered =
+        check_framing(x, path, version) || resolve_path(x, path, method, nul);
+
+    serve_connection_set_deadline(
+        x->connection,
+        REQUEST_SECONDS + (int64_t)(MIN(length, body_limit(x)) / MIN_BYTES_PER_SECOND));
+    if (answered ||
+        !serve_auth_check(x->request.connection, x->request.route->is_public,
+                          is_mutation, &x->response))
+        return true;
+    if (is_mutation && atomic_load(&server.draining))
+        return answer(x, shutting_down());
+    if (text && length > body_limit(x))
+        return answer(x, too_large(x));
+    return prepare_body(x, text ? length : 0);
+}
+
+static void receive_body(struct exchange *x, const char *bytes, size_t size)
+{
+    x->received += size;
+    if (x->received > body_limit(x))
+        answer(x, too_large(x));
+    else if (x->json_text)
+        g_string_append_len(x->json_text, bytes, (gssize)size);
+    else if (x->request.upload)
+        serve_upload_add(x->request.upload, bytes, size);
+}
+
+static bool parse_json(struct exchange *x)
+{
+    json_error_t e;
+
+    x->request.body =
+        json_loadb(x->json_text->str, x->json_text->len, JSON_REJECT_DUPLICATES, &e);
+    if (!x->request.body)
+        return answer(
+            x, serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                    "the body is not JSON: line %d, column %d: %s",
+                                    e.line, e.column, e.text));
+    return !json_is_object(x->request.body) &&
+           answer(x, serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                          "the body is not a JSON object"));
+}
+
 /* GFunc of the pools. */
 static void run_in_pool(gpointer p, gpointer unused)
 {
@@ -318,37 +317,40 @@ static void run_in_pool(gpointer p, gpointer unused)
 
     (void)unused;
     if (atomic_load(&server.stopping))
-        x->response = shutting_down();
+        answer(x, shutting_down());
     else if (serve_monotonic() - x->queued_at > MAX_WAIT_SECONDS)
-        x->response = busy();
+        answer(x, busy());
     else
-        x->response = x->request.route->handler(&x->request);
+        answer(x, x->request.route->handler(&x->request));
     MHD_resume_connection(x->request.connection);
 }
 
-/* Requests to a remote queue use a pool, so that it cannot block libmicrohttpd. */
-static enum serve_pool route_pool(const struct serve_route *route)
+/* The request is complete: run its handler, or suspend the connection and hand the
+ * request to a pool. */
+static bool dispatch(struct exchange *x)
 {
-    return route->uses_queue && server.settings->queue ? SERVE_POOL_DISK : route->pool;
-}
+    const struct serve_route *route = x->request.route;
+    /* a remote queue must not block libmicrohttpd */
+    enum serve_pool pool =
+        route->uses_queue && server.settings->queue ? SERVE_POOL_DISK : route->pool;
+    bool answered = true;
 
-/* Suspend the connection and hand the request to its pool. */
-static void dispatch(struct exchange *x)
-{
-    enum serve_pool pool = route_pool(x->request.route);
-
+    if (pool == SERVE_POOL_NONE)
+        return answer(x, route->handler(&x->request));
     x->queued_at = serve_monotonic();
     pthread_mutex_lock(&server.push_lock);
     if (atomic_load(&server.stopping))
-        x->response = shutting_down();
+        answer(x, shutting_down());
     else if (pool == SERVE_POOL_EXCLUSIVE &&
              g_thread_pool_unprocessed(server.pool[pool]) >= MAX_WAITING)
-        x->response = busy();
+        answer(x, busy());
     else {
+        answered = false;
         MHD_suspend_connection(x->request.connection);
         g_thread_pool_push(server.pool[pool], x, NULL);
     }
     pthread_mutex_unlock(&server.push_lock);
+    return answered;
 }
 
 static enum MHD_Result send_response(struct exchange *x)
@@ -362,22 +364,6 @@ static enum MHD_Result send_response(struct exchange *x)
                               x->response.mhd);
 }
 
-/* The request is complete: run the handler, or send the response that exists. */
-static enum MHD_Result finish_request(struct exchange *x)
-{
-    if (!x->response.mhd && x->json_text)
-        parse_json(x);
-    if (!x->response.mhd && !x->queued_at &&
-        route_pool(x->request.route) != SERVE_POOL_NONE) {
-        dispatch(x);
-        if (!x->response.mhd)
-            return MHD_YES;
-    }
-    if (!x->response.mhd)
-        x->response = x->request.route->handler(&x->request);
-    return send_response(x);
-}
-
 /* True if an error should be sent without reading the body. */
 static bool is_rejected_early(const struct exchange *x)
 {
@@ -388,7 +374,8 @@ static bool is_rejected_early(const struct exchange *x)
                           DISCARD_FACTOR * (uint64_t)server.settings->max_upload);
 }
 
-/* MHD_AccessHandlerCallback */
+/* MHD_AccessHandlerCallback: called with the headers, with each part of the body, at
+ * the end of the request and, if it was suspended, when there is a response. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
                                   const char *method, const char *version,
                                   const char *bytes, size_t *size, void **context)
@@ -403,16 +390,20 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         x->request.settings = server.settings;
         x->request.connection = c;
         x->connection = serve_connection_get(c);
-        check_framing(x, url, version);
-        start_request(x, url, method, nul);
-        if (!x->response.mhd || !is_rejected_early(x))
-            return MHD_YES; /* a response before the body closes the connection */
-    } else if (*size > 0) {
-        receive_body(x, bytes, *size);
+        /* a response before the body closes the connection */
+        return start_request(x, url, method, version, nul) && is_rejected_early(x)
+                   ? send_response(x)
+                   : MHD_YES;
+    }
+    if (*size > 0) {
+        if (!x->response.mhd)
+            receive_body(x, bytes, *size);
         *size = 0;
         return MHD_YES;
     }
-    return finish_request(x);
+    return x->response.mhd || (x->json_text && parse_json(x)) || dispatch(x)
+               ? send_response(x)
+               : MHD_YES;
 }
 
 /* Discards libmicrohttpd's messages, which only concern clients. */
