@@ -70,13 +70,6 @@ static void restore(void *ctx, const char *file)
     free(path);
 }
 
-/* Queue an unfinished task, in the order of creation. */
-static void requeue(void *ctx, struct serve_table_entry *t)
-{
-    (void)ctx;
-    g_queue_push_tail(&local.queue, t);
-}
-
 /* Remove the work directory of a finished or unknown task, left by a killed service. */
 static void remove_stale_work(void *ctx, const char *name)
 {
@@ -186,12 +179,15 @@ static enum nst_status open_queue(const struct serve_settings *s,
                                   void (*on_change)(const char *id),
                                   struct nst_err *err)
 {
+    struct serve_table_entry *t = NULL;
+
     local.settings = s;
     local.on_change = on_change;
     serve_table_open(s);
     pthread_mutex_lock(&local.lock);
     serve_store_foreach("tasks", restore, NULL);
-    serve_table_foreach(SERVE_LIST_ACTIVE, requeue, NULL);
+    while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
+        g_queue_push_tail(&local.queue, t);
     serve_store_foreach("work", remove_stale_work, NULL);
     serve_store_foreach("results", remove_stale_result, NULL);
     serve_table_evict();
@@ -222,17 +218,14 @@ static unsigned running(void)
     return n;
 }
 
-static void stop_one(void *ctx, struct serve_table_entry *t)
-{
-    (void)ctx;
-    t->attempt.stop = true;
-}
-
 static void stop(void)
 {
+    struct serve_table_entry *t = NULL;
+
     drain();
     pthread_mutex_lock(&local.lock);
-    serve_table_foreach(SERVE_LIST_ACTIVE, stop_one, NULL);
+    while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
+        t->attempt.stop = true;
     local.stopping = true;
     pthread_mutex_unlock(&local.lock);
     for (unsigned i = 0; i < local.thread_count; i++)
@@ -251,30 +244,22 @@ static bool reachable(void)
     return true;
 }
 
-/* The lock is held; record is borrowed. */
-static enum serve_add_status enqueue(const char *id, json_t *record)
-{
-    struct serve_table_entry *t;
-
-    if (local.draining)
-        return SERVE_ADD_SHUTTING_DOWN;
-    if (g_queue_get_length(&local.queue) >= (guint)local.settings->max_queue)
-        return SERVE_ADD_QUEUE_FULL;
-    t = serve_table_add(id, json_incref(record));
-    if (!t)
-        return serve_store_is_disk_full(errno) ? SERVE_ADD_DISK_FULL
-                                               : SERVE_ADD_IO_ERROR;
-    g_queue_push_tail(&local.queue, t);
-    pthread_cond_signal(&local.not_empty);
-    return SERVE_ADD_OK;
-}
-
 static enum serve_add_status add(const char *id, json_t *record)
 {
-    enum serve_add_status status;
+    enum serve_add_status status = SERVE_ADD_OK;
+    struct serve_table_entry *t;
 
     pthread_mutex_lock(&local.lock);
-    status = enqueue(id, record);
+    if (local.draining)
+        status = SERVE_ADD_SHUTTING_DOWN;
+    else if (g_queue_get_length(&local.queue) >= (guint)local.settings->max_queue)
+        status = SERVE_ADD_QUEUE_FULL;
+    else if ((t = serve_table_add(id, json_incref(record)))) {
+        g_queue_push_tail(&local.queue, t);
+        pthread_cond_signal(&local.not_empty);
+    } else
+        status =
+            serve_store_is_disk_full(errno) ? SERVE_ADD_DISK_FULL : SERVE_ADD_IO_ERROR;
     json_decref(record); /* under the lock: the count is shared with the table */
     pthread_mutex_unlock(&local.lock);
     return status;
@@ -299,50 +284,41 @@ static json_t *progress(const char *id, unsigned *version, bool *is_final)
     return j;
 }
 
-static void add_progress(void *ctx, struct serve_table_entry *t)
-{
-    json_array_append_new(ctx, serve_task_progress_json(&t->task));
-}
-
 static json_t *list_open(void)
 {
     json_t *list = json_array();
+    const struct serve_table_entry *t = NULL;
 
     pthread_mutex_lock(&local.lock);
-    serve_table_foreach(SERVE_LIST_ACTIVE, add_progress, list);
+    while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
+        json_array_append_new(list, serve_task_progress_json(&t->task));
     pthread_mutex_unlock(&local.lock);
     return list;
 }
 
-/* The task's thread kills nst. The record is saved so that the cancellation survives a
- * kill of the service. The lock is held. */
-static void cancel_running(struct serve_table_entry *t)
-{
-    struct nst_err err;
-
-    t->attempt.cancelled = true;
-    json_object_set_new(t->task.record, "cancelled", json_true());
-    if (serve_table_save(t, &err) != NST_OK)
-        serve_log(SERVE_ERROR, "%s", err.text);
-}
-
 static enum serve_cancel_status cancel(const char *id)
 {
-    enum serve_cancel_status status = SERVE_CANCEL_UNKNOWN;
+    enum serve_cancel_status status = SERVE_CANCEL_OK;
     struct serve_table_entry *t;
+    struct nst_err err;
 
     pthread_mutex_lock(&local.lock);
     t = serve_table_find(id);
-    if (t && task_is_final(t))
+    if (!t)
+        status = SERVE_CANCEL_UNKNOWN;
+    else if (task_is_final(t))
         status = SERVE_CANCEL_FINISHED;
-    else if (t) {
-        status = SERVE_CANCEL_OK;
-        if (t->task.state == SERVE_QUEUED) {
-            g_queue_remove(&local.queue, t);
-            set_cancelled(t);
-            serve_table_evict(); /* may free t */
-        } else
-            cancel_running(t);
+    else if (t->task.state == SERVE_QUEUED) {
+        g_queue_remove(&local.queue, t);
+        set_cancelled(t);
+        serve_table_evict(); /* may free t */
+    } else {
+        /* The task's thread kills nst. The record is saved so that the cancellation
+         * survives a kill of the service. */
+        t->attempt.cancelled = true;
+        json_object_set_new(t->task.record, "cancelled", json_true());
+        if (serve_table_save(t, &err) != NST_OK)
+            serve_log(SERVE_ERROR, "%s", err.text);
     }
     pthread_mutex_unlock(&local.lock);
     if (status == SERVE_CANCEL_OK)
@@ -370,63 +346,41 @@ static json_t *history(size_t offset, size_t limit, size_t *total)
     return by_content;
 }
 
-struct deletion {
-    const char *content;
-    enum serve_delete_status result;
-};
-
-static void check_use(void *ctx, struct serve_table_entry *t)
-{
-    struct deletion *d = ctx;
-
-    if (serve_task_uses_upload(t->task.record, d->content))
-        d->result = SERVE_DELETE_BUSY;
-}
-
-static void delete_one(void *ctx, struct serve_table_entry *t)
-{
-    struct deletion *d = ctx;
-
-    if (g_strcmp0(serve_task_text(&t->task, "content_img"), d->content) != 0)
-        return;
-    serve_table_remove(t);
-    d->result = SERVE_DELETE_OK;
-}
-
 static enum serve_delete_status delete_content(const char *content)
 {
-    struct deletion d = {content, SERVE_DELETE_UNKNOWN};
+    enum serve_delete_status status = SERVE_DELETE_UNKNOWN;
+    struct serve_table_entry *t = NULL, *next;
 
     pthread_mutex_lock(&local.lock);
-    serve_table_foreach(SERVE_LIST_ACTIVE, check_use, &d);
-    if (d.result != SERVE_DELETE_BUSY)
-        serve_table_foreach(SERVE_LIST_FINISHED, delete_one, &d);
-    if (d.result == SERVE_DELETE_OK)
+    while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
+        if (serve_task_uses_upload(t->task.record, content))
+            status = SERVE_DELETE_BUSY;
+    if (status != SERVE_DELETE_BUSY)
+        t = serve_table_next(SERVE_LIST_FINISHED, NULL);
+    for (; t; t = next) {
+        next = serve_table_next(SERVE_LIST_FINISHED, t);
+        if (g_strcmp0(serve_task_text(&t->task, "content_img"), content) == 0) {
+            serve_table_remove(t);
+            status = SERVE_DELETE_OK;
+        }
+    }
+    if (status == SERVE_DELETE_OK)
         serve_store_remove_picture("uploads", content);
     pthread_mutex_unlock(&local.lock);
-    return d.result;
-}
-
-struct style_query {
-    const char *style;
-    bool in_use;
-};
-
-static void check_style(void *ctx, struct serve_table_entry *t)
-{
-    struct style_query *q = ctx;
-
-    q->in_use = q->in_use || serve_task_uses_style(t->task.record, q->style);
+    return status;
 }
 
 static enum serve_style_status style_status(const char *style)
 {
-    struct style_query q = {style, false};
+    enum serve_style_status status = SERVE_STYLE_UNUSED;
+    const struct serve_table_entry *t = NULL;
 
     pthread_mutex_lock(&local.lock);
-    serve_table_foreach(SERVE_LIST_ACTIVE, check_style, &q);
+    while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
+        if (serve_task_uses_style(t->task.record, style))
+            status = SERVE_STYLE_IN_USE;
     pthread_mutex_unlock(&local.lock);
-    return q.in_use ? SERVE_STYLE_IN_USE : SERVE_STYLE_UNUSED;
+    return status;
 }
 
 static void count(struct serve_counts *out)
@@ -436,18 +390,16 @@ static void count(struct serve_counts *out)
     pthread_mutex_unlock(&local.lock);
 }
 
-static void collect_uploads(void *ctx, struct serve_table_entry *t)
-{
-    serve_task_collect_uploads(ctx, t->task.record);
-}
-
 static void sweep(int64_t max_age, size_t max_files)
 {
     GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    const struct serve_table_entry *t = NULL;
 
     pthread_mutex_lock(&local.lock);
-    serve_table_foreach(SERVE_LIST_ACTIVE, collect_uploads, used);
-    serve_table_foreach(SERVE_LIST_FINISHED, collect_uploads, used);
+    while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
+        serve_task_collect_uploads(used, t->task.record);
+    while ((t = serve_table_next(SERVE_LIST_FINISHED, t)))
+        serve_task_collect_uploads(used, t->task.record);
     serve_store_sweep(used, max_age, max_files);
     pthread_mutex_unlock(&local.lock);
     g_hash_table_destroy(used);

@@ -213,19 +213,13 @@ GSequence *serve_table_sequence(enum serve_table_list list)
     return table.lists[list];
 }
 
-void serve_table_foreach(enum serve_table_list list,
-                         void (*visit)(void *ctx, struct serve_table_entry *t),
-                         void *ctx)
+struct serve_table_entry *serve_table_next(enum serve_table_list list,
+                                           const struct serve_table_entry *t)
 {
-    GSequenceIter *iter = g_sequence_get_begin_iter(table.lists[list]);
+    GSequenceIter *next = t ? g_sequence_iter_next(t->position[list])
+                            : g_sequence_get_begin_iter(table.lists[list]);
 
-    while (!g_sequence_iter_is_end(iter)) {
-        GSequenceIter *next =
-            g_sequence_iter_next(iter); /* visit() may remove this one */
-
-        visit(ctx, g_sequence_get(iter));
-        iter = next;
-    }
+    return g_sequence_iter_is_end(next) ? NULL : g_sequence_get(next);
 }
 
 struct serve_counts *serve_table_counts(void)

@@ -48,9 +48,9 @@ void serve_table_evict(void);
 
 /* The elements are struct serve_table_entry; borrowed. */
 GSequence *serve_table_sequence(enum serve_table_list list);
-void serve_table_foreach(enum serve_table_list list,
-                         void (*visit)(void *ctx, struct serve_table_entry *t),
-                         void *ctx);
+/* The task after t in a list, or the first one for NULL; NULL at the end. */
+struct serve_table_entry *serve_table_next(enum serve_table_list list,
+                                           const struct serve_table_entry *t);
 
 struct serve_counts *serve_table_counts(void);
 
