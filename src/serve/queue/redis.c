@@ -228,8 +228,7 @@ static bool send_command(redisContext *c, const char *fmt, ...)
     accepted = r && r->type != REDIS_REPLY_ERROR;
     if (!accepted)
         mark_unavailable(r ? r->str : c->errstr);
-    if (r)
-        freeReplyObject(r);
+    freeReplyObject(r);
     return accepted;
 }
 
@@ -276,8 +275,7 @@ static void release_connection(redisContext *c)
         c = NULL;
     }
     pthread_mutex_unlock(&redis.lock);
-    if (c)
-        redisFree(c);
+    redisFree(c);
 }
 
 /* After a failed command: true if the idle connection had been closed, as all are by a
@@ -377,8 +375,7 @@ void serve_redis_subscribe(const char *channel, void (*on_message)(const char *m
             on_message(NULL);
             read_messages(c, on_message, stopping);
         }
-        if (c)
-            redisFree(c);
+        redisFree(c);
         if (!atomic_load(stopping))
             poll(NULL, 0, POLL_MS);
     }

@@ -38,19 +38,6 @@ static bool is_string(const redisReply *r, const char *text)
     return r && r->type == REDIS_REPLY_STRING && strcmp(r->str, text) == 0;
 }
 
-static void free_reply(redisReply *r)
-{
-    if (r)
-        freeReplyObject(r);
-}
-
-static double get_number(const json_t *j, const char *key)
-{
-    const json_t *v = json_object_get(j, key);
-
-    return json_is_number(v) ? json_number_value(v) : NAN;
-}
-
 static void set_number(json_t *j, const char *key, double v)
 {
     if (isfinite(v))
@@ -71,27 +58,10 @@ char *serve_progress_text(const struct serve_progress *progress)
     return text;
 }
 
-static struct serve_progress parse_progress(const char *text)
-{
-    json_t *j = text ? json_loads(text, 0, NULL) : NULL;
-    struct serve_progress progress = serve_progress_unknown;
-
-    if (j)
-        progress = (struct serve_progress){
-            .done = json_integer_value(json_object_get(j, "done")),
-            .total = json_integer_value(json_object_get(j, "total")),
-            .content_loss = get_number(j, "content_loss"),
-            .style_loss = get_number(j, "style_loss"),
-            .eta = get_number(j, "eta"),
-            .seconds = NAN};
-    json_decref(j);
-    return progress;
-}
-
 bool serve_task_from_row(struct serve_task *t, const redisReply *row)
 {
     const char *text[6];
-    json_t *record;
+    json_t *record, *step;
 
     if (row->type != REDIS_REPLY_ARRAY || row->elements < 6)
         return false;
@@ -106,11 +76,13 @@ bool serve_task_from_row(struct serve_task *t, const redisReply *row)
         json_decref(record);
         return false;
     }
+    step = text[5] ? json_loads(text[5], 0, NULL) : NULL;
     *t = (struct serve_task){.state = serve_state_parse(text[1]),
                              .attempts = (unsigned)strtoul(text[2], NULL, 10),
                              .version = (unsigned)strtoul(text[3], NULL, 10),
                              .record = record,
-                             .progress = parse_progress(text[5])};
+                             .progress = serve_progress_parse(step, "eta")};
+    json_decref(step);
     memcpy(t->id, text[0], sizeof t->id);
     return true;
 }
@@ -129,10 +101,10 @@ void serve_redis_cleanup_task(const char *id)
 
         if (state != SERVE_COMPLETED)
             serve_task_remove_result(id);
-        free_reply(serve_redis_eval(serve_script_cleanup_done, id, name,
-                                    removed ? "" : RETRY_SECONDS, NULL));
+        freeReplyObject(serve_redis_eval(serve_script_cleanup_done, id, name,
+                                         removed ? "" : RETRY_SECONDS, NULL));
     }
-    free_reply(r);
+    freeReplyObject(r);
 }
 
 void serve_redis_cleanup(void)
@@ -141,7 +113,7 @@ void serve_redis_cleanup(void)
 
     for (size_t i = 0; r && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
         serve_redis_cleanup_task(r->element[i]->str);
-    free_reply(r);
+    freeReplyObject(r);
 }
 
 static void *listen_for_changes(void *unused)
@@ -207,7 +179,7 @@ static enum serve_add_status add(const char *id, json_t *record)
         if (r)
             status = is_string(r, "added") ? SERVE_ADD_OK : SERVE_ADD_QUEUE_FULL;
     }
-    free_reply(r);
+    freeReplyObject(r);
     free(text);
     json_decref(record);
     return status;
@@ -233,7 +205,7 @@ static json_t *progress(const char *id, unsigned *version, bool *is_final)
         json_decref(t.record);
     }
     unavailable = !r;
-    free_reply(r);
+    freeReplyObject(r);
     errno = unavailable ? EAGAIN : ENOENT;
     return j;
 }
@@ -251,7 +223,7 @@ static enum serve_cancel_status cancel(const char *id)
              : is_string(r, "done") ? SERVE_CANCEL_OK
              : is_string(r, "over") ? SERVE_CANCEL_FINISHED
                                     : SERVE_CANCEL_UNKNOWN;
-    free_reply(r);
+    freeReplyObject(r);
     serve_redis_cleanup();
     return status;
 }
@@ -270,7 +242,7 @@ static long long visit_page(redisReply *page, visit_fn *visit, void *ctx)
             visit(ctx, &t);
             json_decref(t.record);
         }
-    free_reply(page);
+    freeReplyObject(page);
     return n;
 }
 
@@ -356,32 +328,21 @@ static void add_uploads(void *used, const struct serve_task *t)
     serve_task_collect_uploads(used, t->record);
 }
 
-/* True if an unfinished task uses a picture as content or mask. *unavailable: Redis is
- * unreachable. */
-static bool is_in_use(const char *picture, bool *unavailable)
-{
-    GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    bool in_use;
-
-    *unavailable = !visit_set("nst:open", add_uploads, used);
-    in_use = g_hash_table_contains(used, picture);
-    g_hash_table_destroy(used);
-    return in_use;
-}
-
 static enum serve_delete_status delete_content(const char *content)
 {
-    bool unavailable, in_use = is_in_use(content, &unavailable);
-    redisReply *r = in_use || unavailable
-                        ? NULL
-                        : serve_redis_eval(serve_script_delete, content, NULL);
-    enum serve_delete_status status = in_use ? SERVE_DELETE_BUSY
-                                      : !r   ? SERVE_DELETE_UNAVAILABLE
-                                      : is_string(r, "forgotten") ? SERVE_DELETE_OK
-                                      : is_string(r, "busy")      ? SERVE_DELETE_BUSY
-                                                             : SERVE_DELETE_UNKNOWN;
+    GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    enum serve_delete_status status = SERVE_DELETE_UNAVAILABLE;
+    bool complete = visit_set("nst:open", add_uploads, used);
+    redisReply *r = NULL;
 
-    free_reply(r);
+    if (g_hash_table_contains(used, content)) /* as content or mask */
+        status = SERVE_DELETE_BUSY;
+    else if (complete && (r = serve_redis_eval(serve_script_delete, content, NULL)))
+        status = is_string(r, "forgotten") ? SERVE_DELETE_OK
+                 : is_string(r, "busy")    ? SERVE_DELETE_BUSY
+                                           : SERVE_DELETE_UNKNOWN;
+    freeReplyObject(r);
+    g_hash_table_destroy(used);
     if (status == SERVE_DELETE_OK) {
         serve_store_remove_picture("uploads", content);
         serve_redis_cleanup();
@@ -429,7 +390,7 @@ static void count(struct serve_counts *out)
         redis_queue.counts = c;
     *out = redis_queue.counts;
     pthread_mutex_unlock(&redis_queue.lock);
-    free_reply(r);
+    freeReplyObject(r);
 }
 
 const struct serve_queue serve_queue_redis = {.open = open_queue,

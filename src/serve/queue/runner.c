@@ -56,25 +56,25 @@ static double get_number(const json_t *j, const char *key)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-static void parse_progress(struct run *r, const json_t *j)
+struct serve_progress serve_progress_parse(const json_t *j, const char *eta_key)
 {
-    r->progress = (struct serve_progress){
+    return (struct serve_progress){
         .done = json_integer_value(json_object_get(j, "done")),
         .total = json_integer_value(json_object_get(j, "total")),
         .content_loss = get_number(j, "content_loss"),
         .style_loss = get_number(j, "style_loss"),
-        .eta = get_number(j, "eta_seconds"),
+        .eta = get_number(j, eta_key),
         .seconds = get_number(j, "seconds")};
-    r->attempt->on_progress(r->attempt->ctx, &r->progress);
 }
 
 static void parse_line(struct run *r, const char *line)
 {
     json_t *j = line[0] == '{' ? json_loads(line, 0, NULL) : NULL;
 
-    if (j)
-        parse_progress(r, j);
-    else if (strncmp(line, "nst: ", 5) == 0) {
+    if (j) {
+        r->progress = serve_progress_parse(j, "eta_seconds");
+        r->attempt->on_progress(r->attempt->ctx, &r->progress);
+    } else if (strncmp(line, "nst: ", 5) == 0) {
         free(r->message);
         r->message = nst_xstrdup(line + 5);
     }

@@ -19,6 +19,9 @@ struct serve_progress {
     double content_loss, style_loss, eta, seconds; /* NaN: unknown */
 };
 
+/* Parse progress as JSON; without a number: 0, or NaN. eta_key: the name of eta. */
+struct serve_progress serve_progress_parse(const json_t *j, const char *eta_key);
+
 struct serve_attempt {
     const char *id, *result; /* result: path of the output file */
     const json_t *record;

@@ -147,8 +147,7 @@ static void send_heartbeat(struct heartbeat *b)
 
     if (is_lost(r))
         mark_lost(b->holder);
-    if (r)
-        freeReplyObject(r);
+    freeReplyObject(r);
     free(b->progress);
 }
 
@@ -186,7 +185,7 @@ static void on_progress(void *ctx, const struct serve_progress *progress)
     pthread_mutex_unlock(&worker.lock);
 }
 
-/* Claim a task, to free by free_claim(); NULL if none is queued. */
+/* Claim a task, to be freed by process(); NULL if none is queued. */
 static struct claim *claim_task(void)
 {
     struct claim *c = nst_xcalloc(1, sizeof *c);
@@ -207,8 +206,7 @@ static struct claim *claim_task(void)
         free(c);
         c = NULL;
     }
-    if (r)
-        freeReplyObject(r);
+    freeReplyObject(r);
     return c;
 }
 
@@ -266,22 +264,6 @@ static bool is_file(const char *path)
     return stat(path, &st) == 0;
 }
 
-/* An existing result counts as success: it is from a worker that could not report it,
- * or that lost the task while it was still running. */
-static void run_attempt(struct claim *c, struct serve_outcome *o)
-{
-    *o = (struct serve_outcome){
-        .exit = SERVE_EXIT_SUCCESS, .content_loss = NAN, .style_loss = NAN};
-    if (is_file(c->result))
-        return;
-    serve_attempt_run(&c->attempt, worker.settings, o);
-    if (o->exit != SERVE_EXIT_SUCCESS && is_file(c->result)) {
-        free(o->error);
-        *o = (struct serve_outcome){
-            .exit = SERVE_EXIT_SUCCESS, .content_loss = NAN, .style_loss = NAN};
-    }
-}
-
 static redisReply *send_finish(const struct claim *c, enum serve_state state,
                                const struct serve_outcome *o)
 {
@@ -332,8 +314,7 @@ static bool report(struct claim *c, enum serve_state state,
         r = state == SERVE_QUEUED ? send_release(c, o) : send_finish(c, state, o);
     }
     done = r && !is_lost(r);
-    if (r)
-        freeReplyObject(r);
+    freeReplyObject(r);
     return done;
 }
 
@@ -355,9 +336,11 @@ static void finish_attempt(struct claim *c, const struct serve_outcome *o)
         serve_log(SERVE_INFO, "task %s: no longer belongs to this worker", c->task.id);
 }
 
+/* Run an attempt at a task that was claimed, and free the claim. */
 static void process(struct claim *c)
 {
-    struct serve_outcome o;
+    struct serve_outcome o = {.error = NULL};
+    bool exists;
     char *name;
 
     c->result = serve_task_result_path(c->task.id, &name);
@@ -367,16 +350,23 @@ static void process(struct claim *c)
                                         .on_progress = on_progress,
                                         .ctx = c};
     add_claim(c);
-    run_attempt(c, &o);
+    exists = is_file(c->result);
+    if (!exists) {
+        serve_attempt_run(&c->attempt, worker.settings, &o);
+        exists = o.exit != SERVE_EXIT_SUCCESS && is_file(c->result);
+    }
+    if (exists) {
+        /* a success: the result is from a worker that could not report it, or that lost
+         * the task while it was still running */
+        free(o.error);
+        o = (struct serve_outcome){
+            .exit = SERVE_EXIT_SUCCESS, .content_loss = NAN, .style_loss = NAN};
+    }
     finish_attempt(c, &o);
     remove_claim(c);
     serve_redis_cleanup_task(c->task.id);
     free(o.error);
     free(name);
-}
-
-static void free_claim(struct claim *c)
-{
     json_decref(c->task.record);
     free(c->holder);
     free(c->result);
@@ -388,19 +378,9 @@ static void *run_tasks(void *unused)
     struct claim *c;
 
     (void)unused;
-    while ((c = next_task())) {
+    while ((c = next_task()))
         process(c);
-        free_claim(c);
-    }
     return NULL;
-}
-
-static char *consumer_name(void)
-{
-    char host[65] = "?";
-
-    gethostname(host, sizeof host - 1);
-    return nst_xasprintf("%s:%ld", host, (long)getpid());
 }
 
 static enum nst_status open_worker(const struct serve_settings *s,
@@ -408,12 +388,14 @@ static enum nst_status open_worker(const struct serve_settings *s,
                                    struct nst_err *err)
 {
     enum nst_status st = serve_redis_open(s->queue, err);
+    char host[65] = "?";
 
     (void)on_change; /* a worker has no clients */
     if (st != NST_OK)
         return st;
     worker.settings = s;
-    worker.consumer = consumer_name();
+    gethostname(host, sizeof host - 1);
+    worker.consumer = nst_xasprintf("%s:%ld", host, (long)getpid());
     snprintf(worker.lease_ms, sizeof worker.lease_ms, "%lld",
              (long long)s->lease * 1000);
     snprintf(worker.max_history, sizeof worker.max_history, "%lld",
