@@ -257,22 +257,17 @@ static struct argp_option *all_options(void)
     list[n++] = (struct argp_option){.doc = "Limits:", .group = 3};
     for (size_t i = 0; i < NUMBER_COUNT; i++) {
         const struct number_option *option = &numbers[i];
+        int64_t initial = option->initial;
+        bool mega = initial > 0 && initial % (1 << 20) == 0;
 
         list[n++] = (struct argp_option){
             .name = option->name,
             .key = FIRST_NUMBER + (int)i,
             .arg = option->arg,
-            .doc = option->initial < 0
+            .doc = initial < 0
                        ? nst_xstrdup(option->help)
                        : nst_xasprintf("%s [%" PRId64 "%s]", option->help,
-                                       option->initial >> 20 << 20 == option->initial &&
-                                               option->initial
-                                           ? option->initial >> 20
-                                           : option->initial,
-                                       option->initial >> 20 << 20 == option->initial &&
-                                               option->initial
-                                           ? "M"
-                                           : ""),
+                                       mega ? initial >> 20 : initial, mega ? "M" : ""),
             .group = 3};
     }
     return list;
@@ -300,22 +295,6 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
         s->task_memory =
             (int64_t)(machine.totalram * machine.mem_unit) * 3 / 4 / s->max_tasks;
     s->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
-}
-
-static int report_error(const struct nst_err *err)
-{
-    serve_log(SERVE_ERROR, "%s", err->text);
-    return EXIT_FAILURE;
-}
-
-static enum nst_status check_address(const struct serve_settings *s, const char *name,
-                                     bool local, struct nst_err *err)
-{
-    if (local || s->insecure || s->token_file)
-        return NST_OK;
-    return nst_err_set(err, NST_ERR_ARG,
-                       "%s is a public address: needs --token-file or --insecure",
-                       name);
 }
 
 /* Signals that end the service; blocked, and received by sigtimedwait(). */
@@ -448,8 +427,10 @@ static enum nst_status run_server(const struct serve_settings *s, struct nst_err
     int fd = -1;
     enum nst_status st = serve_listen(&fd, &owned, s->listen, &name, &local, err);
 
-    if (st == NST_OK)
-        st = check_address(s, name, local, err);
+    if (st == NST_OK && !local && !s->insecure && !s->token_file)
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "%s is a public address: needs --token-file or --insecure",
+                         name);
     if (st == NST_OK)
         st = run_service(s, fd, owned, name, err);
     if (fd >= 0)
@@ -476,8 +457,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
         return EXIT_FAILURE;
     }
-    if ((s.worker ? run_worker(&s, &err) : run_server(&s, &err)) != NST_OK)
-        return report_error(&err);
+    if ((s.worker ? run_worker(&s, &err) : run_server(&s, &err)) != NST_OK) {
+        serve_log(SERVE_ERROR, "%s", err.text);
+        return EXIT_FAILURE;
+    }
     serve_log(SERVE_INFO, "ended");
     serve_log_close();
     return EXIT_SUCCESS;

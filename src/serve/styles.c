@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "serve/clock.h"
 #include "serve/log.h"
 #include "serve/pictures.h"
 #include "serve/store.h"
@@ -206,7 +207,8 @@ static void refresh(void)
         invalidate_list();
     serve_store_foreach("styles", add_stored, NULL);
     /* a recent mtime is not trusted: a later change may have the same timestamp */
-    styles.mtime = g_get_real_time() * 1000 - changed > MTIME_MARGIN_NS ? changed : 0;
+    styles.mtime =
+        (int64_t)(1e9 * serve_now()) - changed > MTIME_MARGIN_NS ? changed : 0;
 }
 
 /* Remove a thumbnail without a picture, left by a killed service. */

@@ -261,26 +261,16 @@ static void classify_exit(struct run *r, int status, struct serve_outcome *out)
     g_free(text);
 }
 
-static void run_nst(struct run *r, char **argv, struct serve_outcome *out)
-{
-    const struct serve_sandbox_limits limits = {
-        .memory = (size_t)r->settings->task_memory + SERVE_ADDRESS_OVERHEAD,
-        .seconds = (unsigned)(r->settings->task_seconds * r->settings->cores),
-        .folder = r->folder,
-        .gpu = serve_gpu_present()};
-
-    if (!serve_sandbox_start(&r->child, (const char *const *)argv, &limits)) {
-        set_outcome(out, SERVE_EXIT_RETRYABLE, "%s: %s", argv[0], strerror(errno));
-        return;
-    }
-    classify_exit(r, supervise(r), out);
-}
-
 void serve_attempt_run(struct serve_attempt *attempt, const struct serve_settings *s,
                        struct serve_outcome *out)
 {
     struct run r = {
         .attempt = attempt, .settings = s, .folder = serve_store_work_dir(attempt->id)};
+    const struct serve_sandbox_limits limits = {
+        .memory = (size_t)s->task_memory + SERVE_ADDRESS_OVERHEAD,
+        .seconds = (unsigned)(s->task_seconds * s->cores),
+        .folder = r.folder,
+        .gpu = serve_gpu_present()};
     char **argv, *error = NULL;
 
     *out = (struct serve_outcome){.exit = SERVE_EXIT_RETRYABLE};
@@ -293,11 +283,14 @@ void serve_attempt_run(struct serve_attempt *attempt, const struct serve_setting
     r.checkpoint = nst_xasprintf("%s/checkpoint", r.folder);
     r.resuming = is_file(r.checkpoint);
     r.line = g_string_new(NULL);
+
     argv = build_argv(&r, &error);
-    if (argv)
-        run_nst(&r, argv, out);
-    else
+    if (!argv)
         set_outcome(out, SERVE_EXIT_FATAL, "%s", error);
+    else if (!serve_sandbox_start(&r.child, (const char *const *)argv, &limits))
+        set_outcome(out, SERVE_EXIT_RETRYABLE, "%s: %s", argv[0], strerror(errno));
+    else
+        classify_exit(&r, supervise(&r), out);
     g_strfreev(argv);
     free(error);
     g_string_free(r.line, TRUE);

@@ -214,14 +214,6 @@ void serve_task_set_completed(struct serve_task *t)
     json_object_set_new(t->record, "finished", json_real(serve_now()));
 }
 
-static void record_success(struct serve_task *t, const struct serve_outcome *o)
-{
-    json_object_set_new(t->record, "content_loss", json_real(o->content_loss));
-    json_object_set_new(t->record, "style_loss", json_real(o->style_loss));
-    json_object_set_new(t->record, "seconds", json_real(o->seconds));
-    serve_task_set_completed(t);
-}
-
 enum serve_state serve_task_finish_attempt(struct serve_task *t,
                                            const struct serve_outcome *o,
                                            bool cancelled, int64_t retries)
@@ -229,7 +221,10 @@ enum serve_state serve_task_finish_attempt(struct serve_task *t,
     enum serve_state state = cancelled ? SERVE_CANCELLED : SERVE_FAILED;
 
     if (o->exit == SERVE_EXIT_SUCCESS && !cancelled) {
-        record_success(t, o);
+        json_object_set_new(t->record, "content_loss", json_real(o->content_loss));
+        json_object_set_new(t->record, "style_loss", json_real(o->style_loss));
+        json_object_set_new(t->record, "seconds", json_real(o->seconds));
+        serve_task_set_completed(t);
         state = SERVE_COMPLETED;
     } else if (o->exit == SERVE_EXIT_STOPPED && !cancelled) {
         t->attempts--; /* does not count */

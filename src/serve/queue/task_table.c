@@ -178,7 +178,7 @@ struct serve_table_entry *serve_table_find(const char *id)
     return g_hash_table_lookup(table.tasks, id);
 }
 
-static void remove_files(const struct serve_table_entry *t)
+void serve_table_remove(struct serve_table_entry *t)
 {
     const char *result = serve_task_text(&t->task, "output_img");
     char *file = file_name(t);
@@ -188,11 +188,7 @@ static void remove_files(const struct serve_table_entry *t)
     serve_store_remove_work_dir(t->task.id);
     serve_store_remove("tasks", file);
     free(file);
-}
 
-void serve_table_remove(struct serve_table_entry *t)
-{
-    remove_files(t);
     table.counts.current[t->task.state]--;
     for (int i = 0; i < SERVE_LISTS; i++)
         if (t->position[i])
