@@ -11,10 +11,10 @@
 #include <sys/wait.h>
 
 #include "serve/log.h"
+#include "serve/queue/queue.h"
 #include "serve/sandbox.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/queue/queue.h"
 
 #define COMPARE_SECONDS 120
 #define RETRY_SECONDS 10

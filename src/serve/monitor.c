@@ -18,8 +18,8 @@
 #include "serve/gpu.h"
 #include "serve/http/server.h"
 #include "serve/log.h"
-#include "serve/store.h"
 #include "serve/queue/queue.h"
+#include "serve/store.h"
 
 #define WARN_PERCENT 90
 #define MIN_FREE_BYTES ((uint64_t)64 << 20) /* of disk, to be healthy */

@@ -10,15 +10,15 @@
 
 #include "serve/compare.h"
 #include "serve/http/events.h"
+#include "serve/http/static_files.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/openapi.h"
 #include "serve/pictures.h"
+#include "serve/queue/queue.h"
 #include "serve/request.h"
-#include "serve/http/static_files.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/queue/queue.h"
 
 #define MAX_PAGE 1000    /* history entries in a response */
 #define RETRY_SECONDS 10 /* when the queue is full */

@@ -24,18 +24,18 @@
 #include "nst.h"
 #include "serve/http/auth.h"
 #include "serve/http/events.h"
-#include "serve/http/server.h"
 #include "serve/http/listen.h"
+#include "serve/http/response.h"
+#include "serve/http/server.h"
+#include "serve/http/static_files.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/pictures.h"
-#include "serve/http/response.h"
+#include "serve/queue/queue.h"
 #include "serve/routes.h"
 #include "serve/sandbox.h"
-#include "serve/http/static_files.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/queue/queue.h"
 
 #define EXIT_USAGE 2
 #define SWEEP_SECONDS 60

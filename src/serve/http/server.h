@@ -13,8 +13,8 @@
 
 #include "nst.h"
 #include "serve/http/response.h"
-#include "serve/settings.h"
 #include "serve/http/upload.h"
+#include "serve/settings.h"
 
 enum serve_body { SERVE_BODY_NONE, SERVE_BODY_JSON, SERVE_BODY_FILE };
 

@@ -13,8 +13,8 @@
 
 #include "serve/clock.h"
 #include "serve/log.h"
-#include "serve/store.h"
 #include "serve/queue/task_table.h"
+#include "serve/store.h"
 
 static struct {
     const struct serve_settings *settings;

@@ -17,8 +17,8 @@
 
 #include "nst.h"
 #include "serve/clock.h"
-#include "serve/log.h"
 #include "serve/gpu.h"
+#include "serve/log.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
 #include "serve/sandbox.h"

@@ -20,8 +20,8 @@
 
 #include "serve/log.h"
 #include "serve/queue/queue.h"
-#include "serve/queue/redis_queue.h"
 #include "serve/queue/redis.h"
+#include "serve/queue/redis_queue.h"
 #include "serve/queue/redis_scripts.h"
 #include "serve/store.h"
 
