@@ -218,22 +218,49 @@ nst_style_LDADD = libnst.la $(JANSSON_LIBS)
 if SERVE
 bin_PROGRAMS += nst-serve
 endif
-nst_serve_SOURCES = %D%/serve/auth.c %D%/serve/auth.h %D%/serve/compare.c \
-	%D%/serve/compare.h %D%/serve/connections.c %D%/serve/connections.h %D%/serve/events.c \
-	%D%/serve/events.h %D%/serve/framing.c %D%/serve/framing.h \
-	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/http.c %D%/serve/http.h \
-	%D%/serve/listen.c \
-	%D%/serve/listen.h %D%/serve/log.c %D%/serve/log.h %D%/serve/monitor.c \
-	%D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h %D%/serve/pictures.c \
-	%D%/serve/pictures.h %D%/serve/queue.h %D%/serve/queue_local.c %D%/serve/queue_redis.c \
-	%D%/serve/queue_redis.h %D%/serve/redis.c %D%/serve/redis.h %D%/serve/redis_scripts.c \
-	%D%/serve/redis_scripts.h %D%/serve/request.c %D%/serve/request.h \
-	%D%/serve/response.c %D%/serve/response.h %D%/serve/routes.c %D%/serve/routes.h %D%/serve/runner.c \
-	%D%/serve/runner.h %D%/serve/sandbox.c %D%/serve/sandbox.h %D%/serve/serve.c \
-	%D%/serve/settings.h %D%/serve/static_files.c %D%/serve/static_files.h \
-	%D%/serve/store.c %D%/serve/store.h %D%/serve/styles.c %D%/serve/styles.h \
-	%D%/serve/task.c %D%/serve/task.h %D%/serve/task_table.c %D%/serve/task_table.h \
-	%D%/serve/tasks.c %D%/serve/tasks.h %D%/serve/upload.c %D%/serve/upload.h \
-	%D%/serve/worker.c
-nst_serve_CPPFLAGS = $(AM_CPPFLAGS) $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
+nst_serve_SOURCES = %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
+	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/log.c %D%/serve/log.h \
+	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
+	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
+	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
+	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
+	%D%/serve/styles.c %D%/serve/styles.h \
+	%D%/serve/http/auth.c %D%/serve/http/auth.h \
+	%D%/serve/http/connections.c %D%/serve/http/connections.h \
+	%D%/serve/http/events.c %D%/serve/http/events.h \
+	%D%/serve/http/framing.c %D%/serve/http/framing.h \
+	%D%/serve/http/listen.c %D%/serve/http/listen.h \
+	%D%/serve/http/response.c %D%/serve/http/response.h \
+	%D%/serve/http/server.c %D%/serve/http/server.h \
+	%D%/serve/http/static_files.c %D%/serve/http/static_files.h \
+	%D%/serve/http/upload.c %D%/serve/http/upload.h \
+	%D%/serve/queue/local.c %D%/serve/queue/queue.c %D%/serve/queue/queue.h \
+	%D%/serve/queue/redis.c %D%/serve/queue/redis.h \
+	%D%/serve/queue/redis_queue.c %D%/serve/queue/redis_queue.h \
+	%D%/serve/queue/redis_scripts.c %D%/serve/queue/redis_scripts.h \
+	%D%/serve/queue/runner.c %D%/serve/queue/runner.h \
+	%D%/serve/queue/task.c %D%/serve/queue/task.h \
+	%D%/serve/queue/task_table.c %D%/serve/queue/task_table.h \
+	%D%/serve/queue/worker.c
+nodist_nst_serve_SOURCES = %D%/serve/queue/redis_lua.h
+nst_serve_CPPFLAGS = $(AM_CPPFLAGS) -I%D% $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
 nst_serve_LDADD = libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)
+
+# The scripts of the queue on Redis, as macros: LUA_ADD is the text of add.lua, without
+# comments.
+SERVE_LUA = %D%/serve/queue/common.lua %D%/serve/queue/common_end.lua \
+	%D%/serve/queue/add.lua %D%/serve/queue/cancel.lua %D%/serve/queue/claim.lua \
+	%D%/serve/queue/cleanup_done.lua %D%/serve/queue/cleanup_due.lua \
+	%D%/serve/queue/count.lua %D%/serve/queue/delete.lua %D%/serve/queue/finish.lua \
+	%D%/serve/queue/get.lua %D%/serve/queue/heartbeat.lua %D%/serve/queue/history.lua \
+	%D%/serve/queue/range.lua %D%/serve/queue/release.lua
+%D%/serve/queue/redis_lua.h: $(SERVE_LUA)
+	$(AM_V_GEN)$(MKDIR_P) '$(@D)'
+	$(AM_V_at)cd '$(srcdir)' && for f in $(SERVE_LUA); do \
+		printf '\n#define LUA_%s \\\n' "`basename $$f .lua | tr a-z A-Z`"; \
+		sed -e '/^--/d' -e '/^$$/d' -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n" \\/' $$f || exit; \
+	done >'$(abs_builddir)/$@.new' && echo >>'$(abs_builddir)/$@.new'
+	$(AM_V_at)mv $@.new $@
+EXTRA_DIST += $(SERVE_LUA)
+BUILT_SOURCES += %D%/serve/queue/redis_lua.h
+CLEANFILES += %D%/serve/queue/redis_lua.h

@@ -3,7 +3,7 @@
 #
 # The structure of the tree: a floor includes headers of its own folder and of lower
 # floors, never of higher ones; only src/image includes libvips; no source files call
-# each other in a circle.
+# each other in a circle; the HTTP server of nst-serve and its queue are independent.
 set -u
 
 # Pairs "user used" of the object files of this build, by their symbols. Those of the
@@ -58,11 +58,14 @@ bad=$(find src -name '*.[ch]' | while read -r file; do
     done
 done)
 # The programs know the library by its interface alone.
-inner=$(grep -E '^#include "' src/cli/*.[ch] src/serve/*.[ch] |
-    grep -vE '"(config\.h|nst\.h|(cli|serve)/[a-z_]+\.h)"')
+inner=$(grep -rE --include='*.[ch]' '^#include "' src/cli src/serve |
+    grep -vE '"(config\.h|nst\.h|(cli|serve)(/[a-z_]+)+\.h)"')
+# The HTTP server of nst-serve and its queue do not know each other.
+wings=$(grep -r '^#include "serve/queue/' src/serve/http
+    grep -r '^#include "serve/http/' src/serve/queue)
 vips=$(grep -rl '<vips/' src | grep -v '^src/image/')
 
-echo 1..4
+echo 1..5
 [ -z "$bad" ] || printf "not "
 echo "ok 1 - no floor includes a header of a floor above it"
 [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
@@ -75,3 +78,6 @@ echo "ok 3 - the programs include nothing of the library but nst.h"
 [ -n "$used" ] && [ -z "$circles" ] || printf "not "
 echo "ok 4 - no source files call each other in a circle"
 [ -z "$circles" ] || echo "$circles" | sed 's/^/# /'
+[ -z "$wings" ] || printf "not "
+echo "ok 5 - the HTTP server of nst-serve and its queue do not include each other"
+[ -z "$wings" ] || echo "$wings" | sed 's/^/# /'

@@ -11,10 +11,10 @@
 #include <sys/wait.h>
 
 #include "serve/log.h"
+#include "serve/queue/queue.h"
 #include "serve/sandbox.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/tasks.h"
 
 #define COMPARE_SECONDS 120
 #define RETRY_SECONDS 10
@@ -59,7 +59,7 @@ static bool parse_body(const struct serve_request *r, struct picture_paths *c,
 {
     const json_t *task_id = json_object_get(r->body, "task_id");
     const char *id = json_string_value(task_id), *style;
-    json_t *task = id ? serve_tasks_progress(id, NULL, NULL) : NULL;
+    json_t *task = id ? serve_queue->progress(id, NULL, NULL) : NULL;
     const json_t *source = id ? task : r->body;
     bool unavailable = id && !task && errno != ENOENT;
     const char *unknown = unknown_member(r->body);

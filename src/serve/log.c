@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "nst.h"
+#include "serve/clock.h"
 
 #define MAX_FILE_BYTES 10000000
 #define MAX_FILES 5
@@ -85,9 +85,7 @@ static char *json_line(const char *time, const char *level, const char *text)
 void serve_log(enum serve_level level, const char *fmt, ...)
 {
     static const char *const level_names[] = {"info", "warning", "error"};
-    char text[MAX_LINE], when[32], *line;
-    time_t now = time(NULL);
-    struct tm tm;
+    char text[MAX_LINE], when[SERVE_TIME_SIZE], *line;
     va_list ap;
     FILE *to;
 
@@ -97,8 +95,7 @@ void serve_log(enum serve_level level, const char *fmt, ...)
     for (char *c = text; *c; c++) /* prevents log injection by clients */
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             *c = '?';
-    gmtime_r(&now, &tm);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    serve_time_text(when);
     line = logger.json ? json_line(when, level_names[level], text)
            : logger.path
                ? nst_xasprintf("%s %s: %s", when, level_names[level], text)

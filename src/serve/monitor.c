@@ -14,11 +14,12 @@
 #include <unistd.h>
 
 #include "nst.h"
+#include "serve/clock.h"
 #include "serve/gpu.h"
-#include "serve/http.h"
+#include "serve/http/server.h"
 #include "serve/log.h"
+#include "serve/queue/queue.h"
 #include "serve/store.h"
-#include "serve/tasks.h"
 
 #define WARN_PERCENT 90
 #define MIN_FREE_BYTES ((uint64_t)64 << 20) /* of disk, to be healthy */
@@ -155,21 +156,17 @@ void serve_monitor_log(void)
 json_t *serve_monitor_health(bool *healthy)
 {
     struct usage u = measure_usage();
-    char when[32];
-    time_t now = time(NULL);
-    struct tm tm;
+    char when[SERVE_TIME_SIZE];
     const char *status = "healthy";
 
-    *healthy = u.disk_free >= MIN_FREE_BYTES && serve_tasks_reachable();
+    *healthy = u.disk_free >= MIN_FREE_BYTES && serve_queue->reachable();
     if (is_low(&u))
         status = "warning";
     if (!*healthy)
         status = "error";
-    gmtime_r(&now, &tm);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     return json_pack("{s:s, s:f, s:f, s:f, s:s}", "status", status, "gpu_memory_usage",
                      u.gpu, "disk_usage", u.disk, "memory_usage", u.memory, "timestamp",
-                     when);
+                     serve_time_text(when));
 }
 
 /* The networks of --model, or the default, as a new JSON string; null if a required one
@@ -242,7 +239,7 @@ static void task_metrics(GString *s)
 {
     struct serve_counts c;
 
-    serve_tasks_count(&c);
+    serve_queue->count(&c);
     metric_head(s, "nst_tasks", "gauge", "Tasks by state.");
     for (int i = 0; i < SERVE_STATES; i++)
         g_string_append_printf(s, "nst_tasks{state=\"%s\"} %u\n", serve_state_names[i],

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,8 +104,7 @@ enum serve_check serve_picture_check(const char *path, const char *name,
     snprintf(pixels, sizeof pixels, "%lld", max_pixels);
     to = serve_store_path("thumbs", thumb);
     free(thumb);
-    limits.folder = folder =
-        to ? nst_xasprintf("%.*s", (int)(strrchr(to, '/') - to), to) : NULL;
+    limits.folder = folder = to ? g_path_get_dirname(to) : NULL;
     status = serve_sandbox_run(
         (const char *const[]){self, "--thumbnail", path, to ? to : "", pixels, NULL},
         &limits, CHECK_SECONDS, NULL, &message);
@@ -117,7 +117,7 @@ enum serve_check serve_picture_check(const char *path, const char *name,
         *error = clean_message(message, path);
     else if (check == SERVE_CHECK_INVALID)
         *error = nst_xstrdup("cannot be decoded within the limits of time and memory");
-    free(folder);
+    g_free(folder);
     free(message);
     free(to);
     return check;

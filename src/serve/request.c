@@ -64,36 +64,41 @@ static double get_number(struct parser *r, const json_t *body, const char *name,
     return default_value;
 }
 
+/* The error of a field that is not the name of something ("a known style"), or that is
+ * missing ("a style"). */
+static void set_unknown(struct parser *r, const json_t *v, const char *field,
+                        const char *known, const char *missing)
+{
+    char *text = v ? value_text(v) : NULL;
+
+    if (v)
+        set_error(r, "%s: %s is not %s", field, text, known);
+    else
+        set_error(r, "%s: missing: must be the name of %s", field, missing);
+    free(text);
+}
+
 /* The name of an uploaded picture; NULL, with an error, if there is none. */
 static const char *get_upload(struct parser *r, const json_t *v, const char *field)
 {
     const char *name = json_string_value(v);
-    char *text;
 
     if (name && serve_store_has("uploads", name))
         return name;
-    text = v ? value_text(v) : nst_xstrdup("missing");
-    set_error(r, "%s: %s%s", field, text,
-              v ? " is not an uploaded picture"
-                : ": must be the name of an uploaded picture");
-    free(text);
+    set_unknown(r, v, field, "an uploaded picture", "an uploaded picture");
     return NULL;
 }
 
 static bool check_style(struct parser *r, const json_t *v, const char *field)
 {
     const char *name = json_string_value(v);
-    char *path = name ? serve_styles_path(name) : NULL, *text;
+    char *path = name ? serve_styles_path(name) : NULL;
     bool known = path != NULL;
 
+    if (!known)
+        set_unknown(r, v, field, "a known style", "a style");
     free(path);
-    if (known)
-        return true;
-    text = v ? value_text(v) : nst_xstrdup("missing");
-    set_error(r, "%s: %s%s", field, text,
-              v ? " is not a known style" : ": must be the name of a style");
-    free(text);
-    return false;
+    return known;
 }
 
 /* An element of "styles": {"name", "weight", "mask"}. */

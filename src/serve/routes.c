@@ -9,16 +9,16 @@
 #include <string.h>
 
 #include "serve/compare.h"
-#include "serve/events.h"
+#include "serve/http/events.h"
+#include "serve/http/static_files.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/openapi.h"
 #include "serve/pictures.h"
+#include "serve/queue/queue.h"
 #include "serve/request.h"
-#include "serve/static_files.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/tasks.h"
 
 #define MAX_PAGE 1000    /* history entries in a response */
 #define RETRY_SECONDS 10 /* when the queue is full */
@@ -100,7 +100,7 @@ static struct serve_response not_found(const char *what, const struct serve_requ
 
 static struct serve_response delete_style(struct serve_request *r)
 {
-    switch (serve_tasks_style_status(r->argument)) {
+    switch (serve_queue->style_status(r->argument)) {
     case SERVE_STYLE_IN_USE:
         return serve_response_error(
             MHD_HTTP_CONFLICT, "an unfinished task uses that style: cancel it first");
@@ -124,7 +124,8 @@ static struct serve_response post_transfer(struct serve_request *r)
         free(error);
         return response;
     }
-    switch (serve_tasks_add(record, id)) {
+    serve_task_create(record, id);
+    switch (serve_queue->add(id, record)) {
     case SERVE_ADD_OK:
         return serve_response_json(MHD_HTTP_OK, json_pack("{s:s}", "task_id", id));
     case SERVE_ADD_QUEUE_FULL:
@@ -147,7 +148,7 @@ static struct serve_response post_transfer(struct serve_request *r)
 
 static struct serve_response get_tasks(struct serve_request *r)
 {
-    json_t *list = serve_tasks_list();
+    json_t *list = serve_queue->list();
 
     (void)r;
     return list ? serve_response_json(MHD_HTTP_OK, list) : serve_response_unavailable();
@@ -155,7 +156,7 @@ static struct serve_response get_tasks(struct serve_request *r)
 
 static struct serve_response get_progress(struct serve_request *r)
 {
-    json_t *j = serve_tasks_progress(r->argument, NULL, NULL);
+    json_t *j = serve_queue->progress(r->argument, NULL, NULL);
 
     if (j)
         return serve_response_json(MHD_HTTP_OK, j);
@@ -164,13 +165,18 @@ static struct serve_response get_progress(struct serve_request *r)
 
 static struct serve_response get_events(struct serve_request *r)
 {
-    return serve_events(r->connection, r->argument,
+    json_t *j = serve_queue->progress(r->argument, NULL, NULL);
+
+    if (!j)
+        return errno == ENOENT ? not_found("task", r) : serve_response_unavailable();
+    json_decref(j);
+    return serve_events(r->connection, r->argument, serve_queue->progress,
                         (size_t)r->settings->max_connections / 2);
 }
 
 static struct serve_response delete_task(struct serve_request *r)
 {
-    switch (serve_tasks_cancel(r->argument)) {
+    switch (serve_queue->cancel(r->argument)) {
     case SERVE_CANCEL_OK:
         return message_response("the task is cancelled");
     case SERVE_CANCEL_FINISHED:
@@ -194,7 +200,7 @@ static struct serve_response get_preview(struct serve_request *r)
 {
     uint64_t size = 0;
     char name[SERVE_TASK_ID_LENGTH + sizeof ".png"];
-    int fd = serve_tasks_preview(r->argument, name, &size);
+    int fd = serve_task_open_preview(r->argument, name, &size);
 
     return file_response(fd, size, name, true);
 }
@@ -245,7 +251,7 @@ static struct serve_response get_history(struct serve_request *r)
     if (!serve_query_integer(r, "offset", 0, INT32_MAX, 0, &offset, &response) ||
         !serve_query_integer(r, "limit", 1, MAX_PAGE, MAX_PAGE, &limit, &response))
         return response;
-    history = serve_tasks_history((size_t)offset, (size_t)limit, &total);
+    history = serve_queue->history((size_t)offset, (size_t)limit, &total);
     if (!history)
         return serve_response_unavailable();
     response = serve_response_json(MHD_HTTP_OK, history);
@@ -256,7 +262,7 @@ static struct serve_response get_history(struct serve_request *r)
 
 static struct serve_response delete_history(struct serve_request *r)
 {
-    switch (serve_tasks_delete(r->argument)) {
+    switch (serve_queue->delete_content(r->argument)) {
     case SERVE_DELETE_OK:
         return message_response("the history of that picture is deleted");
     case SERVE_DELETE_BUSY:

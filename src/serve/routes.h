@@ -3,7 +3,7 @@
 #ifndef NST_SERVE_ROUTES_H
 #define NST_SERVE_ROUTES_H
 
-#include "serve/http.h"
+#include "serve/http/server.h"
 
 /* *out is the table for serve_http_open(), borrowed. Errors: serve_openapi(). */
 enum nst_status serve_routes_open(const struct serve_route **out,

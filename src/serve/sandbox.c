@@ -23,10 +23,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "nst.h"
+#include "serve/clock.h"
 
 #define MAX_OUTPUT 65536
 #define MAX_FILE_BYTES ((rlim_t)4 << 30)
@@ -334,14 +334,6 @@ static bool read_output(int fd, char **text, size_t *size)
     return true;
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 void serve_sandbox_shutdown(void)
 {
     atomic_store(&shutting_down, true);
@@ -349,7 +341,7 @@ void serve_sandbox_shutdown(void)
 
 /* Read output until the child has exited, by its pidfd: it may close its pipes early,
  * or a descendant may keep them open. False at the deadline or at shutdown. */
-static bool read_until_exit(const struct serve_sandbox *c, int64_t deadline,
+static bool read_until_exit(const struct serve_sandbox *c, double deadline,
                             char *text[2])
 {
     struct pollfd p[3] = {
@@ -358,11 +350,11 @@ static bool read_until_exit(const struct serve_sandbox *c, int64_t deadline,
     bool drained = false;
 
     while (!drained || (p[2].fd < 0 ? p[0].fd >= 0 || p[1].fd >= 0 : !p[2].revents)) {
-        int64_t remaining = deadline - monotonic_ms();
+        double ms = 1000 * (deadline - serve_monotonic());
 
-        if (remaining <= 0 || atomic_load(&shutting_down))
+        if (ms <= 0 || atomic_load(&shutting_down))
             return false;
-        poll(p, 3, remaining < POLL_MS ? (int)remaining : POLL_MS);
+        poll(p, 3, ms < POLL_MS ? (int)ms + 1 : POLL_MS);
         drained = true;
         for (int i = 0; i < 2; i++)
             if (p[i].fd >= 0 && p[i].revents) {
@@ -380,7 +372,7 @@ int serve_sandbox_run(const char *const *argv,
 {
     char *text[2] = {out ? nst_xcalloc(MAX_OUTPUT + 1, 1) : NULL,
                      err ? nst_xcalloc(MAX_OUTPUT + 1, 1) : NULL};
-    int64_t deadline = monotonic_ms() + (int64_t)seconds * 1000;
+    double deadline = serve_monotonic() + seconds;
     struct serve_sandbox c;
     bool timed_out;
     int status;

@@ -22,20 +22,20 @@
 #include <unistd.h>
 
 #include "nst.h"
-#include "serve/auth.h"
-#include "serve/events.h"
-#include "serve/http.h"
-#include "serve/listen.h"
+#include "serve/http/auth.h"
+#include "serve/http/events.h"
+#include "serve/http/listen.h"
+#include "serve/http/response.h"
+#include "serve/http/server.h"
+#include "serve/http/static_files.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/pictures.h"
-#include "serve/response.h"
+#include "serve/queue/queue.h"
 #include "serve/routes.h"
 #include "serve/sandbox.h"
-#include "serve/static_files.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-#include "serve/tasks.h"
 
 #define EXIT_USAGE 2
 #define SWEEP_SECONDS 60
@@ -257,22 +257,17 @@ static struct argp_option *all_options(void)
     list[n++] = (struct argp_option){.doc = "Limits:", .group = 3};
     for (size_t i = 0; i < NUMBER_COUNT; i++) {
         const struct number_option *option = &numbers[i];
+        int64_t initial = option->initial;
+        bool mega = initial > 0 && initial % (1 << 20) == 0;
 
         list[n++] = (struct argp_option){
             .name = option->name,
             .key = FIRST_NUMBER + (int)i,
             .arg = option->arg,
-            .doc = option->initial < 0
+            .doc = initial < 0
                        ? nst_xstrdup(option->help)
                        : nst_xasprintf("%s [%" PRId64 "%s]", option->help,
-                                       option->initial >> 20 << 20 == option->initial &&
-                                               option->initial
-                                           ? option->initial >> 20
-                                           : option->initial,
-                                       option->initial >> 20 << 20 == option->initial &&
-                                               option->initial
-                                           ? "M"
-                                           : ""),
+                                       mega ? initial >> 20 : initial, mega ? "M" : ""),
             .group = 3};
     }
     return list;
@@ -302,22 +297,6 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
     s->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-static int report_error(const struct nst_err *err)
-{
-    serve_log(SERVE_ERROR, "%s", err->text);
-    return EXIT_FAILURE;
-}
-
-static enum nst_status check_address(const struct serve_settings *s, const char *name,
-                                     bool local, struct nst_err *err)
-{
-    if (local || s->insecure || s->token_file)
-        return NST_OK;
-    return nst_err_set(err, NST_ERR_ARG,
-                       "%s is a public address: needs --token-file or --insecure",
-                       name);
-}
-
 /* Signals that end the service; blocked, and received by sigtimedwait(). */
 static sigset_t shutdown_signals(void)
 {
@@ -331,7 +310,7 @@ static sigset_t shutdown_signals(void)
 
 static void sweep_uploads(void)
 {
-    serve_tasks_sweep(UPLOAD_SECONDS, MAX_UPLOADS);
+    serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
 }
 
 /* Returns after SIGINT or SIGTERM; does periodic work until then. */
@@ -356,11 +335,11 @@ static void drain(const struct serve_settings *s, bool owned)
     const sigset_t set = shutdown_signals();
 
     serve_notify("STOPPING=1");
-    serve_log(SERVE_INFO, "ending: %u tasks are running", serve_tasks_running());
+    serve_log(SERVE_INFO, "ending: %u tasks are running", serve_queue->running());
     if (!s->worker)
         serve_http_quiesce(owned);
-    serve_tasks_drain();
-    for (int64_t i = 0; i < 10 * s->grace && serve_tasks_running() > 0; i++)
+    serve_queue->drain();
+    for (int64_t i = 0; i < 10 * s->grace && serve_queue->running() > 0; i++)
         if (sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 100000000}) >= 0)
             break;
 }
@@ -374,14 +353,14 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
         return st;
     serve_styles_open(s);
     serve_monitor_open(s);
-    st = serve_tasks_open(s, NULL, err);
+    st = serve_queue_open(s, NULL, err);
     if (st == NST_OK) {
         serve_log(SERVE_INFO, "processing tasks of the queue");
         wait_for_signal(s);
         drain(s, false);
     }
-    serve_tasks_stop();
-    serve_tasks_close();
+    serve_queue->stop();
+    serve_queue->close();
     serve_monitor_close();
     serve_styles_close();
     serve_store_close();
@@ -405,7 +384,7 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_static_open(s->web);
     serve_styles_open(s);
     serve_monitor_open(s);
-    st = serve_tasks_open(s, serve_events_changed, err);
+    st = serve_queue_open(s, serve_events_changed, err);
     if (st == NST_OK) {
         sweep_uploads();
         st = serve_http_open(s, routes, fd, err);
@@ -415,12 +394,12 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
         wait_for_signal(s);
         drain(s, owned);
     }
-    serve_tasks_stop();
+    serve_queue->stop();
     serve_events_shutdown();
     serve_sandbox_shutdown();
     if (st == NST_OK)
         serve_http_close();
-    serve_tasks_close();
+    serve_queue->close();
     serve_monitor_close();
     serve_styles_close();
     serve_static_close();
@@ -448,8 +427,10 @@ static enum nst_status run_server(const struct serve_settings *s, struct nst_err
     int fd = -1;
     enum nst_status st = serve_listen(&fd, &owned, s->listen, &name, &local, err);
 
-    if (st == NST_OK)
-        st = check_address(s, name, local, err);
+    if (st == NST_OK && !local && !s->insecure && !s->token_file)
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "%s is a public address: needs --token-file or --insecure",
+                         name);
     if (st == NST_OK)
         st = run_service(s, fd, owned, name, err);
     if (fd >= 0)
@@ -476,8 +457,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
         return EXIT_FAILURE;
     }
-    if ((s.worker ? run_worker(&s, &err) : run_server(&s, &err)) != NST_OK)
-        return report_error(&err);
+    if ((s.worker ? run_worker(&s, &err) : run_server(&s, &err)) != NST_OK) {
+        serve_log(SERVE_ERROR, "%s", err.text);
+        return EXIT_FAILURE;
+    }
     serve_log(SERVE_INFO, "ended");
     serve_log_close();
     return EXIT_SUCCESS;

@@ -59,12 +59,11 @@ struct partial {
 static void remove_partial(void *ctx, const char *name)
 {
     const struct partial *p = ctx;
-    size_t n = strlen(name), e = strlen(SERVE_PARTIAL_SUFFIX);
     char *path = serve_store_path(p->folder, name);
     struct stat st;
 
-    if (n > e && strcmp(name + n - e, SERVE_PARTIAL_SUFFIX) == 0 &&
-        stat(path, &st) == 0 && st.st_mtime <= p->before)
+    if (g_str_has_suffix(name, SERVE_PARTIAL_SUFFIX) && stat(path, &st) == 0 &&
+        st.st_mtime <= p->before)
         unlink(path);
     free(path);
 }
@@ -181,7 +180,7 @@ int serve_file_open(const char *path, uint64_t *size)
 
 bool serve_file_move(const char *from, const char *to)
 {
-    char *folder = nst_xasprintf("%.*s", (int)(strrchr(to, '/') - to), to);
+    char *folder = g_path_get_dirname(to);
     bool moved = rename(from, to) == 0;
     int error = errno, fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -189,7 +188,7 @@ bool serve_file_move(const char *from, const char *to)
         fsync(fd); /* best effort: the file is renamed in any case */
         close(fd);
     }
-    free(folder);
+    g_free(folder);
     errno = error;
     return moved;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "serve/clock.h"
 #include "serve/log.h"
 #include "serve/pictures.h"
 #include "serve/store.h"
@@ -112,13 +113,6 @@ static void add_style(const char *name, char *path, bool pack, bool uploaded)
     pthread_mutex_unlock(&styles.lock);
 }
 
-static bool is_pack(const char *name)
-{
-    size_t n = strlen(name), e = strlen(NST_PACK_SUFFIX);
-
-    return n > e && strcmp(name + n - e, NST_PACK_SUFFIX) == 0;
-}
-
 /* True if the thumbnail is newer than the picture, so the picture need not be checked
  * again. */
 static bool has_thumbnail(const char *path, const char *file)
@@ -145,7 +139,7 @@ static void add_file(const char *folder, const char *file)
     char *path = nst_xasprintf("%s/%s", folder, file);
     char *error;
 
-    if (is_pack(file)) {
+    if (g_str_has_suffix(file, NST_PACK_SUFFIX)) {
         char *name =
             nst_xasprintf("%.*s", (int)(strlen(file) - strlen(NST_PACK_SUFFIX)), file);
 
@@ -178,7 +172,8 @@ static void add_folder(const char *folder)
     for (int i = 0; i < n; i++) {
         const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
 
-        if (name[0] != '.' && dot && (is_pack(name) || nst_picture_supports(dot)))
+        if (name[0] != '.' && dot &&
+            (g_str_has_suffix(name, NST_PACK_SUFFIX) || nst_picture_supports(dot)))
             add_file(folder, name);
         free(entry[i]);
     }
@@ -212,7 +207,8 @@ static void refresh(void)
         invalidate_list();
     serve_store_foreach("styles", add_stored, NULL);
     /* a recent mtime is not trusted: a later change may have the same timestamp */
-    styles.mtime = g_get_real_time() * 1000 - changed > MTIME_MARGIN_NS ? changed : 0;
+    styles.mtime =
+        (int64_t)(1e9 * serve_now()) - changed > MTIME_MARGIN_NS ? changed : 0;
 }
 
 /* Remove a thumbnail without a picture, left by a killed service. */
@@ -371,13 +367,15 @@ int serve_styles_open_picture(const char *name, uint64_t *size)
 
 void *serve_styles_preview(const char *file, size_t *size)
 {
-    size_t n = strlen(file), e = strlen(".jpg");
-    char *name = nst_xasprintf("%.*s", n > e ? (int)(n - e) : 0, file);
     const struct style *s;
     void *copy = NULL;
+    char *name;
 
+    if (!g_str_has_suffix(file, ".jpg"))
+        return NULL;
+    name = nst_xasprintf("%.*s", (int)(strlen(file) - strlen(".jpg")), file);
     pthread_mutex_lock(&styles.lock);
-    s = n > e && strcmp(file + n - e, ".jpg") == 0 ? find_style(name) : NULL;
+    s = find_style(name);
     if (s && s->preview) {
         *size = s->preview_size;
         copy = nst_xcalloc(*size, 1);

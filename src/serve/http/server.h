@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server.h - the HTTP server: dispatches requests to the handlers of a route table.
+ * libmicrohttpd's threads do the network I/O. Handlers that block run in thread pools
+ * while their connection is suspended.
+ */
+#ifndef NST_SERVE_HTTP_SERVER_H
+#define NST_SERVE_HTTP_SERVER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nst.h"
+#include "serve/http/response.h"
+#include "serve/http/upload.h"
+#include "serve/settings.h"
+
+enum serve_body { SERVE_BODY_NONE, SERVE_BODY_JSON, SERVE_BODY_FILE };
+
+/* The thread pool that runs a handler, so that a slow kind only delays its own kind. */
+enum serve_pool {
+    SERVE_POOL_NONE,      /* a thread of libmicrohttpd */
+    SERVE_POOL_DISK,      /* waits for the disk */
+    SERVE_POOL_DECODE,    /* waits for a process (sandbox.h) that decodes a picture */
+    SERVE_POOL_EXCLUSIVE, /* uses the whole machine, perhaps for minutes */
+    SERVE_POOLS
+};
+
+struct serve_request {
+    const struct serve_settings *settings;
+    const struct serve_route *route;
+    struct MHD_Connection *connection;
+    char argument[128];          /* the part of the path that matched * */
+    json_t *body;                /* SERVE_BODY_JSON: an object */
+    struct serve_upload *upload; /* SERVE_BODY_FILE */
+};
+
+/* A route: the method and path that select it, and how the request is handled. */
+struct serve_route {
+    const char *method, *path; /* one * in the path matches any text without / */
+    struct serve_response (*handler)(struct serve_request *r);
+    enum serve_body body;
+    const char *field; /* SERVE_BODY_FILE: the name of the form field */
+    enum serve_pool pool;
+    bool uses_queue; /* asks the queue, which may be on another machine */
+    bool is_public;  /* needs no token */
+    bool is_stream;  /* the response is endless: no deadline */
+};
+
+/*
+ * Start to serve the routes on a listening socket. The table ends with a route without
+ * a method; s and routes are borrowed, and the caller closes the socket. NST_ERR_IO.
+ */
+enum nst_status serve_http_open(const struct serve_settings *s,
+                                const struct serve_route *routes, int socket,
+                                struct nst_err *err);
+/* Accept no more connections and reject mutations with 503. owned: also shut the
+ * socket down, so that clients are refused; otherwise they wait for the next server. */
+void serve_http_quiesce(bool owned);
+/* Stop the server; call serve_events_shutdown() and serve_sandbox_shutdown() first.
+ * Requests that wait for a pool get a 503. */
+void serve_http_close(void);
+
+/* Count responses by class: responses[i] has the number with a status of i * 100. */
+void serve_http_count(uint64_t responses[6]);
+
+/* Parse ?name= as an integer from min to max; *out is default_value without one. False
+ * if it is not valid: *response is the error. */
+bool serve_query_integer(struct serve_request *r, const char *name, int64_t min,
+                         int64_t max, int64_t default_value, int64_t *out,
+                         struct serve_response *response);
+
+#endif

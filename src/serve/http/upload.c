@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/http/upload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "nst.h"
+#include "serve/log.h"
+#include "serve/pictures.h"
+#include "serve/store.h"
+
+#define BUFFER_SIZE 32768 /* of the form parser */
+#define RETRY_SECONDS 10
+
+struct serve_upload {
+    const struct serve_settings *settings;
+    const char *field;
+    struct MHD_PostProcessor *form;
+    char *name, *path; /* of the partial file */
+    int fd;
+    size_t size;
+    int error; /* errno of a write; 0: none */
+    bool multiple, malformed;
+};
+
+/* MHD_PostDataIterator. The client's file name is ignored. */
+static enum MHD_Result on_part(void *cls, enum MHD_ValueKind extension, const char *key,
+                               const char *filename, const char *type,
+                               const char *encoding, const char *data, uint64_t at,
+                               size_t size)
+{
+    struct serve_upload *u = cls;
+
+    (void)extension;
+    (void)filename;
+    (void)type;
+    (void)encoding;
+    if (!key || strcmp(key, u->field) != 0)
+        return MHD_YES;
+    if (at == 0 && u->size > 0)
+        u->multiple = true;
+    while (size > 0 && !u->error && !u->multiple) {
+        ssize_t n = write(u->fd, data, size);
+
+        if (n > 0) {
+            data += n;
+            size -= (size_t)n;
+            u->size += (size_t)n;
+        } else if (errno != EINTR)
+            u->error = errno;
+    }
+    return MHD_YES;
+}
+
+static bool is_multipart(struct MHD_Connection *c)
+{
+    static const char form[] = MHD_HTTP_POST_ENCODING_MULTIPART_FORMDATA;
+    const char *type =
+        MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+
+    return type && strncasecmp(type, form, strlen(form)) == 0;
+}
+
+struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *field,
+                                      const struct serve_settings *s)
+{
+    struct serve_upload *u = nst_xcalloc(1, sizeof *u);
+
+    u->settings = s;
+    u->field = field;
+    u->fd = -1;
+    if (is_multipart(c)) /* libmicrohttpd accepts other forms as well */
+        u->form = MHD_create_post_processor(c, BUFFER_SIZE, on_part, u);
+    if (!u->form) {
+        free(u);
+        return NULL;
+    }
+    u->name = serve_store_new_name(SERVE_PARTIAL_SUFFIX);
+    u->path = serve_store_path("uploads", u->name);
+    u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    u->error = u->fd < 0 ? errno : 0;
+    return u;
+}
+
+void serve_upload_free(struct serve_upload *u)
+{
+    if (!u)
+        return;
+    if (u->form)
+        MHD_destroy_post_processor(u->form);
+    if (u->fd >= 0) {
+        close(u->fd);
+        unlink(u->path);
+    }
+    free(u->name);
+    free(u->path);
+    free(u);
+}
+
+void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size)
+{
+    if (!u->malformed && MHD_post_process(u->form, bytes, size) != MHD_YES)
+        u->malformed = true;
+}
+
+static struct serve_response store_error(const struct serve_upload *u, int error)
+{
+    serve_log(SERVE_ERROR, "cannot keep a picture: %s", strerror(error));
+    return serve_response_error(serve_store_is_disk_full(error)
+                                    ? MHD_HTTP_INSUFFICIENT_STORAGE
+                                    : MHD_HTTP_INTERNAL_SERVER_ERROR,
+                                "%s: cannot be kept: %s", u->field, strerror(error));
+}
+
+bool serve_upload_has_space(const struct serve_upload *u, uint64_t bytes,
+                            struct serve_response *response)
+{
+    bool fits = serve_store_has_space(bytes);
+
+    if (!fits)
+        *response = store_error(u, ENOSPC);
+    return fits;
+}
+
+/* Check that the form was complete and sync the file. False: *response. */
+static bool finish_form(struct serve_upload *u, struct serve_response *response)
+{
+    bool complete = MHD_destroy_post_processor(u->form) == MHD_YES && !u->malformed;
+
+    u->form = NULL;
+    if (u->error == 0 && fsync(u->fd) != 0)
+        u->error = errno;
+    if (u->error)
+        *response = store_error(u, u->error);
+    else if (!complete)
+        *response =
+            serve_response_error(MHD_HTTP_BAD_REQUEST, "the form is incomplete");
+    else if (u->multiple)
+        *response = serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                         "%s: only one picture is allowed", u->field);
+    else if (u->size == 0)
+        *response = serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                         "%s: the form contains no picture", u->field);
+    else
+        return true;
+    return false;
+}
+
+/* Decode the picture and create its thumbnail. False: *response. */
+static bool check_picture(const struct serve_upload *u, const char *name,
+                          struct serve_response *response)
+{
+    char *error = NULL;
+    enum serve_check check =
+        serve_picture_check(u->path, name, (long long)u->settings->max_pixels, &error);
+
+    if (check == SERVE_CHECK_NO_SPACE)
+        *response = store_error(u, ENOSPC);
+    else if (check == SERVE_CHECK_UNAVAILABLE)
+        *response = serve_response_retry_after(
+            MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS, "%s: %s", u->field, error);
+    else if (check == SERVE_CHECK_INVALID)
+        *response = serve_response_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "%s: %s",
+                                         u->field, error);
+    free(error);
+    return check == SERVE_CHECK_OK;
+}
+
+/* Move the file to its folder; serve_upload_free() then keeps it. */
+static bool move_to_store(struct serve_upload *u, const char *folder, const char *name,
+                          struct serve_response *response)
+{
+    char *path = serve_store_path(folder, name);
+    bool moved = serve_file_move(u->path, path);
+
+    if (moved) {
+        close(u->fd);
+        u->fd = -1;
+    } else {
+        *response = store_error(u, errno);
+        serve_store_remove_picture(folder, name); /* the thumbnail */
+    }
+    free(path);
+    return moved;
+}
+
+char *serve_upload_store(struct serve_upload *u, const char *folder,
+                         struct serve_response *response)
+{
+    char *error = NULL, *name;
+    const char *extension;
+
+    if (!finish_form(u, response))
+        return NULL;
+    extension = serve_picture_extension(u->path, &error);
+    if (!extension) {
+        *response = serve_response_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "%s: %s",
+                                         u->field, error);
+        free(error);
+        return NULL;
+    }
+    name = nst_xasprintf("%.*s%s", (int)strcspn(u->name, "."), u->name, extension);
+    if (check_picture(u, name, response) && move_to_store(u, folder, name, response))
+        return name;
+    free(name);
+    return NULL;
+}

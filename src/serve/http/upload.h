@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * upload.h - upload of a picture: streams a field of a multipart form into a file with
+ * a generated name, and checks it before it enters the store.
+ */
+#ifndef NST_SERVE_HTTP_UPLOAD_H
+#define NST_SERVE_HTTP_UPLOAD_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "serve/http/response.h"
+#include "serve/settings.h"
+
+struct serve_upload;
+
+/* Start to receive a form field, borrowed; NULL if the request is not a multipart form.
+ * serve_upload_free() removes a file that was not stored. */
+struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *field,
+                                      const struct serve_settings *s);
+void serve_upload_free(struct serve_upload *u);
+
+/* Check the disk for the announced size. False: *response is the error. */
+bool serve_upload_has_space(const struct serve_upload *u, uint64_t bytes,
+                            struct serve_response *response);
+
+/* Parse the next bytes of the body. */
+void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size);
+
+/* Check the picture and move it to a folder of the store. Returns its name, a new
+ * string; NULL if that fails: *response is the error. */
+char *serve_upload_store(struct serve_upload *u, const char *folder,
+                         struct serve_response *response);
+
+#endif

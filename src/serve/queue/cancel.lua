@@ -1,0 +1,12 @@
+-- SPDX-License-Identifier: MIT
+-- ARGV: id, lease in seconds, history limit.
+-- Returns "done", "over" or "unknown".
+
+local id, lease, max_history = unpack(ARGV)
+local state = get(id, 'state')
+if not state then return 'unknown' end
+if is_done(state) then return 'over' end
+call('HDEL', key(id), 'holder')
+call('PUBLISH', 'nst:work', id)
+finish(id, 'cancelled', state == 'running' and lease or 0, max_history)
+return 'done'

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* redis_queue.h - code that front ends and workers of a Redis queue share. */
+#ifndef NST_SERVE_QUEUE_REDIS_QUEUE_H
+#define NST_SERVE_QUEUE_REDIS_QUEUE_H
+
+#include <hiredis/hiredis.h>
+
+#include "serve/queue/task.h"
+
+/* Parse a row of redis_scripts.h; t->record is a new reference. False: not a task. */
+bool serve_task_from_row(struct serve_task *t, const redisReply *row);
+
+/* Remove the work directory of a finished or deleted task and, unless it completed, its
+ * result. Does nothing while the task is unfinished. */
+void serve_redis_cleanup_task(const char *id);
+/* Clean up all tasks that are due in nst:untidy. */
+void serve_redis_cleanup(void);
+
+/* Progress as JSON text, a new string. */
+char *serve_progress_text(const struct serve_progress *progress);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * redis_scripts.h - the queue on Redis, as Lua scripts for serve_redis_eval(), made of
+ * the files *.lua. Each script is atomic. It may run again if its reply was lost.
+ *
+ * Keys:
+ *   nst:queue         stream of unfinished tasks, field id; in its consumer group
+ *                     "workers" the running tasks are pending, a consumer per process
+ *   nst:task:ID       hash of a task:
+ *                       state, number, attempts, record (JSON), content (its picture)
+ *                       version  incremented by every change
+ *                       entry    its entry in nst:queue
+ *                       holder   random name of the attempt that owns the task
+ *                       step     latest progress (JSON), while it runs
+ *                       ends     number of times it finished, for audit: 0, then 1
+ *   nst:next          the last number assigned
+ *   nst:open, nst:over, nst:completed
+ *                     sorted sets of unfinished, finished and completed tasks, by
+ *                     number; completed tasks are in nst:over as well
+ *   nst:content:NAME  set of the tasks of a picture
+ *   nst:counts        hash: tasks in each state; ended:STATE, retries, seconds
+ *   nst:untidy        sorted set of tasks whose files must be removed, by due time
+ * Channels: nst:changes publishes the id of each task that changed; nst:work publishes
+ * "" when a task is queued, or the id of a task that was cancelled.
+ *
+ * States: queued -claim-> running -finish-> completed or failed
+ *         running -release-> queued: nst crashed, or the worker shuts down
+ *         running -claim-> running: the worker sent no heartbeat for the lease
+ *         queued or running -cancel-> cancelled; finished -delete, evict-> gone
+ * A worker resets the idle time of its entries by heartbeats. An entry that was idle
+ * for the lease goes to the next worker that claims, with a new holder; the previous
+ * holder can no longer change or finish the task. A released entry gets a very long
+ * idle time, so that it is claimed first.
+ */
+#ifndef NST_SERVE_QUEUE_REDIS_SCRIPTS_H
+#define NST_SERVE_QUEUE_REDIS_SCRIPTS_H
+
+#define SERVE_CHANNEL_CHANGES "nst:changes"
+#define SERVE_CHANNEL_WORK "nst:work"
+
+/* NAME.lua has the arguments and the reply of each. */
+extern const char serve_script_add[];
+extern const char serve_script_get[];
+extern const char serve_script_history[];
+extern const char serve_script_range[];
+extern const char serve_script_cancel[];
+extern const char serve_script_delete[];
+extern const char serve_script_count[];
+/* for workers */
+extern const char serve_script_claim[];
+extern const char serve_script_heartbeat[];
+extern const char serve_script_finish[];
+extern const char serve_script_release[];
+extern const char serve_script_cleanup_due[];
+extern const char serve_script_cleanup_done[];
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "serve/queue/runner.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "nst.h"
+#include "serve/clock.h"
+#include "serve/gpu.h"
+#include "serve/log.h"
+#include "serve/pictures.h"
+#include "serve/request.h"
+#include "serve/sandbox.h"
+#include "serve/store.h"
+
+#define CHECKPOINT_STEPS 20
+#define POLL_MS 200    /* interval of enforce_limits() */
+#define STOP_SECONDS 8 /* from SIGTERM to SIGKILL */
+
+struct run {
+    struct serve_attempt *attempt;
+    const struct serve_settings *settings;
+    char *folder, *output, *checkpoint;
+    bool resuming;
+    struct serve_sandbox child;
+    struct serve_progress progress;
+    GString *line; /* the beginning of a line of standard error */
+    char *message; /* the last line that is not progress */
+    bool timed_out;
+    double stop_requested; /* time of SIGTERM; 0: not sent */
+};
+
+/* True for a file that is not empty. lstat(): the child may have made a link. */
+static bool is_file(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+}
+
+static double get_number(const json_t *j, const char *key)
+{
+    const json_t *v = json_object_get(j, key);
+
+    return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+struct serve_progress serve_progress_parse(const json_t *j, const char *eta_key)
+{
+    return (struct serve_progress){
+        .done = json_integer_value(json_object_get(j, "done")),
+        .total = json_integer_value(json_object_get(j, "total")),
+        .content_loss = get_number(j, "content_loss"),
+        .style_loss = get_number(j, "style_loss"),
+        .eta = get_number(j, eta_key),
+        .seconds = get_number(j, "seconds")};
+}
+
+static void parse_line(struct run *r, const char *line)
+{
+    json_t *j = line[0] == '{' ? json_loads(line, 0, NULL) : NULL;
+
+    if (j) {
+        r->progress = serve_progress_parse(j, "eta_seconds");
+        r->attempt->on_progress(r->attempt->ctx, &r->progress);
+    } else if (strncmp(line, "nst: ", 5) == 0) {
+        free(r->message);
+        r->message = nst_xstrdup(line + 5);
+    }
+    json_decref(j);
+}
+
+/* Read available output. False at its end. */
+static bool read_stderr(struct run *r)
+{
+    char buffer[4096];
+    ssize_t n = read(r->child.err, buffer, sizeof buffer);
+
+    if (n <= 0)
+        return n < 0 && errno == EINTR;
+    for (ssize_t i = 0; i < n; i++)
+        if (buffer[i] == '\n') {
+            parse_line(r, r->line->str);
+            g_string_truncate(r->line, 0);
+        } else if (r->line->len < sizeof buffer)
+            g_string_append_c(r->line, buffer[i]);
+    return true;
+}
+
+/* Kill the child on a timeout or cancellation; on a stop, ask it to end first. */
+static void enforce_limits(struct run *r, double start)
+{
+    double now = serve_monotonic();
+
+    if (now - start > (double)r->settings->task_seconds && !r->timed_out) {
+        r->timed_out = true;
+        serve_sandbox_kill(&r->child);
+    }
+    if (atomic_load(&r->attempt->cancelled) ||
+        (r->stop_requested > 0 && now - r->stop_requested > STOP_SECONDS))
+        serve_sandbox_kill(&r->child);
+    else if (atomic_load(&r->attempt->stop) && r->stop_requested == 0) {
+        r->stop_requested = now;
+        kill(r->child.pid, SIGTERM);
+    }
+}
+
+/* Read progress until the child has exited, even if it closes its standard error. */
+static int supervise(struct run *r)
+{
+    struct pollfd p[2] = {{r->child.err, POLLIN, 0}, {r->child.pidfd, POLLIN, 0}};
+    double start = serve_monotonic();
+    bool ended = false;
+
+    while (!ended) {
+        enforce_limits(r, start);
+        if (poll(p, 2, POLL_MS) <= 0)
+            continue;
+        if (!p[0].revents)
+            ended = true; /* exited, and all output is read */
+        else if (!read_stderr(r)) {
+            p[0].fd = -1;
+            ended = p[1].fd < 0;
+        }
+    }
+    return serve_sandbox_wait(&r->child);
+}
+
+/* The argument list of nst, to free by g_strfreev(). NULL if a picture no longer
+ * exists: *error is a new string. */
+static char **build_argv(const struct run *r, char **error)
+{
+    const struct serve_settings *s = r->settings;
+    const char *content =
+        json_string_value(json_object_get(r->attempt->record, "content_img"));
+    char **options = serve_request_arguments(r->attempt->record, error);
+    int threads = s->cores / (int)r->attempt->concurrency;
+    GPtrArray *args;
+    char *path;
+
+    if (!options)
+        return NULL;
+    if (!serve_store_has("uploads", content)) {
+        g_strfreev(options);
+        *error = nst_xasprintf("%s: the picture no longer exists", content);
+        return NULL;
+    }
+    args = g_ptr_array_new();
+    path = serve_program_path("nst");
+    g_ptr_array_add(args, g_strdup(path));
+    free(path);
+    g_ptr_array_add(args, g_strdup("--config=none"));
+    for (int i = 0; options[i]; i++)
+        g_ptr_array_add(args, options[i]);
+    g_free(options); /* its strings are in args */
+    g_ptr_array_add(args, g_strdup("--progress=json"));
+    g_ptr_array_add(args, g_strdup("--history=none"));
+    g_ptr_array_add(args, g_strdup_printf("--threads=%d", threads > 1 ? threads : 1));
+    g_ptr_array_add(args,
+                    g_strdup_printf("--max-memory=%lld", (long long)s->task_memory));
+    g_ptr_array_add(args,
+                    g_strdup_printf("--max-pixels=%lld", (long long)s->max_pixels));
+    g_ptr_array_add(args, g_strdup_printf("--save-every=%d", CHECKPOINT_STEPS));
+    g_ptr_array_add(args, g_strdup_printf("--checkpoint=%s", r->checkpoint));
+    g_ptr_array_add(args,
+                    g_strdup_printf("--preview=%s/" SERVE_PREVIEW_FILE, r->folder));
+    if (r->resuming)
+        g_ptr_array_add(args, g_strdup_printf("--resume=%s", r->checkpoint));
+    else if (s->model)
+        g_ptr_array_add(args, g_strdup_printf("--model=%s", s->model));
+    g_ptr_array_add(args, g_strdup_printf("--output=%s", r->output));
+    g_ptr_array_add(args, g_strdup("--"));
+    path = serve_store_path("uploads", content);
+    g_ptr_array_add(args, g_strdup(path));
+    free(path);
+    g_ptr_array_add(args, NULL);
+    return (char **)g_ptr_array_free(args, FALSE);
+}
+
+static void set_outcome(struct serve_outcome *out, enum serve_exit exit_class,
+                        const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void set_outcome(struct serve_outcome *out, enum serve_exit exit_class,
+                        const char *fmt, ...)
+{
+    va_list ap;
+
+    out->exit = exit_class;
+    free(out->error);
+    va_start(ap, fmt);
+    out->error = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+}
+
+/* The last message without the paths of the service's folders: a new string. */
+static char *clean_message(const struct run *r)
+{
+    GRegex *folders = g_regex_new("(?<![^\\s'])/(?:[^/\\s:]+/)+", 0, 0, NULL);
+    char *text = g_regex_replace_literal(
+        folders, r->message ? r->message : "it ended without a message", -1, 0, "", 0,
+        NULL);
+
+    g_regex_unref(folders);
+    return text ? text : g_strdup("it failed");
+}
+
+/* A missing thumbnail does not fail the task; only the history shows it. */
+static void make_thumbnail(const struct run *r)
+{
+    char *error = NULL;
+
+    if (serve_picture_check(r->attempt->result, strrchr(r->attempt->result, '/') + 1,
+                            (long long)r->settings->max_pixels,
+                            &error) != SERVE_CHECK_OK)
+        serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", r->attempt->id, error);
+    free(error);
+}
+
+static void classify_exit(struct run *r, int status, struct serve_outcome *out)
+{
+    char *text = clean_message(r);
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && is_file(r->output) &&
+        serve_file_move(r->output, r->attempt->result)) {
+        out->exit = SERVE_EXIT_SUCCESS;
+        make_thumbnail(r);
+        out->content_loss = r->progress.content_loss;
+        out->style_loss = r->progress.style_loss;
+        out->seconds = r->progress.seconds;
+    } else if (r->timed_out)
+        set_outcome(out, SERVE_EXIT_FATAL, "took longer than %lld s",
+                    (long long)r->settings->task_seconds);
+    else if (r->stop_requested > 0 || atomic_load(&r->attempt->cancelled))
+        set_outcome(out, SERVE_EXIT_STOPPED, "stopped");
+    else if (WIFEXITED(status) && (WEXITSTATUS(status) == 128 + SIGINT ||
+                                   WEXITSTATUS(status) == 128 + SIGTERM))
+        set_outcome(out, SERVE_EXIT_RETRYABLE, "was interrupted");
+    else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+        set_outcome(out, SERVE_EXIT_FATAL,
+                    "used more than %lld s of CPU time on each processor",
+                    (long long)r->settings->task_seconds);
+    else if (WIFSIGNALED(status))
+        set_outcome(out, SERVE_EXIT_RETRYABLE, "was ended by signal %d (%s)",
+                    WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (r->resuming) { /* the checkpoint may be the cause */
+        unlink(r->checkpoint);
+        set_outcome(out, SERVE_EXIT_RETRYABLE, "%s", text);
+    } else
+        set_outcome(out, SERVE_EXIT_FATAL, "%s", text);
+    g_free(text);
+}
+
+void serve_attempt_run(struct serve_attempt *attempt, const struct serve_settings *s,
+                       struct serve_outcome *out)
+{
+    struct run r = {
+        .attempt = attempt, .settings = s, .folder = serve_store_work_dir(attempt->id)};
+    const struct serve_sandbox_limits limits = {
+        .memory = (size_t)s->task_memory + SERVE_ADDRESS_OVERHEAD,
+        .seconds = (unsigned)(s->task_seconds * s->cores),
+        .folder = r.folder,
+        .gpu = serve_gpu_present()};
+    char **argv, *error = NULL;
+
+    *out = (struct serve_outcome){.exit = SERVE_EXIT_RETRYABLE};
+    if (!r.folder) {
+        set_outcome(out, SERVE_EXIT_RETRYABLE, "cannot create the work directory: %s",
+                    strerror(errno));
+        return;
+    }
+    r.output = nst_xasprintf("%s/result.png", r.folder);
+    r.checkpoint = nst_xasprintf("%s/checkpoint", r.folder);
+    r.resuming = is_file(r.checkpoint);
+    r.line = g_string_new(NULL);
+
+    argv = build_argv(&r, &error);
+    if (!argv)
+        set_outcome(out, SERVE_EXIT_FATAL, "%s", error);
+    else if (!serve_sandbox_start(&r.child, (const char *const *)argv, &limits))
+        set_outcome(out, SERVE_EXIT_RETRYABLE, "%s: %s", argv[0], strerror(errno));
+    else
+        classify_exit(&r, supervise(&r), out);
+    g_strfreev(argv);
+    free(error);
+    g_string_free(r.line, TRUE);
+    free(r.message);
+    free(r.checkpoint);
+    free(r.output);
+    free(r.folder);
+}
