@@ -156,12 +156,12 @@ libnst_run_la_SOURCES = \
 	%D%/run/job_optimise.c %D%/run/job_serialise.c \
 	%D%/run/level.c %D%/run/level.h \
 	%D%/run/loss_balancing.c %D%/run/loss_balancing.h \
-	%D%/run/message.c %D%/run/message.h %D%/run/networks.c %D%/run/networks.h \
+	%D%/run/networks.c %D%/run/networks.h \
 	%D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
 	%D%/run/picture_run.h %D%/run/plan.c %D%/run/plan.h \
 	%D%/run/preview.c %D%/run/preview.h %D%/run/pyramid.c %D%/run/pyramid.h \
 	%D%/run/regions.c %D%/run/regions.h %D%/run/run.c %D%/run/run.h \
-	%D%/run/series.c %D%/run/series.h %D%/run/styles.c %D%/run/styles.h \
+	%D%/run/report.c %D%/run/report.h %D%/run/series.c %D%/run/series.h %D%/run/styles.c %D%/run/styles.h \
 	%D%/run/stylise.c %D%/run/stylise.h %D%/run/temporal.c %D%/run/temporal.h
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)

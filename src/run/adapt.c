@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "quality/quality.h"
-#include "run/message.h"
+#include "run/report.h"
 
 /* nst_mean_gradient() above which a picture is complex: photographs have 0.02 to 0.07,
  * paintings with short strokes 0.08 to 0.14. */

@@ -79,6 +79,13 @@ enum nst_status nst_job_set_temporal_target(struct nst_job *j,
     return nst_objective_set_temporal_target(j->objective, target, j->p->temporal, err);
 }
 
+void nst_job_set_save(struct nst_job *j, void (*save)(void *ctx, struct nst_job *j),
+                      void *ctx)
+{
+    j->save = save;
+    j->save_ctx = ctx;
+}
+
 const float *nst_job_current_image(struct nst_job *j)
 {
     if (!j->keep_mask)
@@ -92,17 +99,15 @@ int64_t nst_job_iterations(const struct nst_job *j)
     return j->iterations;
 }
 
-enum nst_status nst_job_run(struct nst_job *j, float *x,
-                            const struct nst_job_events *events,
+enum nst_status nst_job_run(struct nst_job *j, float *x, struct nst_reporter *reporter,
                             struct nst_job_result *result, struct nst_err *err)
 {
     enum nst_status st;
 
-    j->events = events;
+    j->reporter = reporter;
     j->host_x = x;
     j->saved_iteration = -1;
-    if (events && events->started)
-        events->started(events->ctx);
+    nst_report_started(reporter);
     j->start_time = nst_clock_seconds();
     j->x = j->device_x ? j->device_x : x;
     nst_job_upload(j, x);

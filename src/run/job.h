@@ -16,30 +16,11 @@
 #include "optim/evaluation.h"
 #include "optim/serialise.h"
 #include "options/params.h"
+#include "run/report.h"
 #include "session/session.h"
 #include "style/objective.h"
 
 struct nst_job;
-
-/* Callbacks; each may be NULL. */
-struct nst_job_events {
-    void *ctx;
-    /* Setup is done; the first evaluation follows. */
-    void (*started)(void *ctx);
-    /* Every evaluation, in order, once it is known whether it was accepted. */
-    void (*evaluated)(void *ctx, const struct nst_evaluation *e);
-    /* After each step: e is the new iterate; done of planned steps are complete. */
-    void (*stepped)(void *ctx, const struct nst_evaluation *e, int64_t done,
-                    int64_t planned);
-    /* Asked after each step while steps remain; true ends the run with the result so
-     * far. */
-    bool (*stop)(void *ctx);
-    /* --adaptive changed a loss weight after e. */
-    void (*weight_changed)(void *ctx, const struct nst_evaluation *e, const char *loss,
-                           double from, double to);
-    /* Save the job's state: called every save_every steps and after the last one. */
-    void (*save)(void *ctx, struct nst_job *j);
-};
 
 /* struct nst_job stylises one picture. */
 struct nst_plan; /* run/plan.h */
@@ -73,13 +54,16 @@ enum nst_status nst_job_set_temporal_target(struct nst_job *j,
 
 /*
  * Run the optimisation, once. x (3 x height x width of the content) holds the initial
- * image and receives the result, within 0..1. *result is filled on success only.
- * Errors: NST_ERR_MEM, NST_ERR_NUMERIC (the initial loss is not finite), NST_ERR_FORMAT
- * (see nst_job_resume()).
+ * image and receives the result, within 0..1. reporter learns of every step and says
+ * when to stop. *result is filled on success only. Errors: NST_ERR_MEM, NST_ERR_NUMERIC
+ * (the initial loss is not finite), NST_ERR_FORMAT (see nst_job_resume()).
  */
-enum nst_status nst_job_run(struct nst_job *j, float *x,
-                            const struct nst_job_events *events,
+enum nst_status nst_job_run(struct nst_job *j, float *x, struct nst_reporter *reporter,
                             struct nst_job_result *result, struct nst_err *err);
+
+/* Let the run call save(ctx, j) every save_every steps and after the last one. */
+void nst_job_set_save(struct nst_job *j, void (*save)(void *ctx, struct nst_job *j),
+                      void *ctx);
 
 /* The current image during the run: 3 x height x width of the content, borrowed until
  * the next step. It may share memory with the x of nst_job_run(). */
@@ -90,8 +74,8 @@ int64_t nst_job_iterations(const struct nst_job *j);
 
 /*
  * Visit the arrays of the job's state during the run (optim/serialise.h):
- * events->save() writes them, and nst_job_run() restores them after nst_job_resume().
- * False if the visitor fails.
+ * the function of nst_job_set_save() writes them, and nst_job_run() restores them after
+ * nst_job_resume(). False if the visitor fails.
  */
 bool nst_job_serialise(struct nst_job *j, nst_serialise_fn *visit, void *ctx);
 

@@ -22,7 +22,9 @@ struct nst_job {
     const float *content_host, *keep_mask_host;
     struct nst_objective *objective;
     const struct nst_err *device_error; /* the backend's sticky error */
-    const struct nst_job_events *events;
+    struct nst_reporter *reporter;
+    void (*save)(void *ctx, struct nst_job *j); /* or NULL */
+    void *save_ctx;
     struct nst_vector_space v;
     const struct nst_vector_ops *ops;
     double start_time;       /* of nst_clock_seconds() */

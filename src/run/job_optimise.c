@@ -53,27 +53,20 @@ static void report_evaluations(struct nst_job *j, int accepted)
             j->latest = *e;
         if (e->evaluation == 1)
             j->first = *e;
-        if (j->events && j->events->evaluated)
-            j->events->evaluated(j->events->ctx, e);
+        nst_report_evaluation(j->reporter, e);
     }
     j->pending_count = 0;
 }
 
 static void report_step(struct nst_job *j)
 {
-    if (j->events && j->events->stepped)
-        j->events->stepped(j->events->ctx, &j->latest, j->iterations, j->p->iterations);
-}
-
-static bool asked_to_stop(const struct nst_job *j)
-{
-    return j->events && j->events->stop && j->events->stop(j->events->ctx);
+    nst_report_step(j->reporter, &j->latest, j->iterations, j->p->iterations);
 }
 
 /* Whether steps remain and the caller wants to stop. */
 static bool should_stop(const struct nst_job *j)
 {
-    return j->iterations < j->p->iterations && asked_to_stop(j);
+    return j->iterations < j->p->iterations && nst_run_should_stop(j->reporter->events);
 }
 
 /* Adapt the loss weights after a step. */
@@ -87,10 +80,8 @@ static void balance_weights(struct nst_job *j)
     w = nst_loss_balancing_step(b, j->latest.content_loss, j->latest.style_loss);
     if (!w)
         return;
-    if (j->events && j->events->weight_changed)
-        j->events->weight_changed(j->events->ctx, &j->latest,
-                                  w == &b->content ? "content" : "style",
-                                  w->weight / NST_BALANCING_GROWTH, w->weight);
+    nst_report_weight(j->reporter, &j->latest, w == &b->content ? "content" : "style",
+                      w->weight / NST_BALANCING_GROWTH, w->weight);
     nst_objective_set_weights(j->objective, b->content.weight, b->style.weight);
     if (j->lbfgs)
         nst_lbfgs_restart(j->lbfgs);
@@ -100,14 +91,13 @@ static void save_state(struct nst_job *j, bool now)
 {
     bool due = j->iterations > 0 && j->iterations % j->p->save_every == 0;
 
-    if (!j->events || !j->events->save || j->iterations == j->saved_iteration ||
-        !(due || now))
+    if (!j->save || j->iterations == j->saved_iteration || !(due || now))
         return;
     if (j->device_error->status != NST_OK) /* keep the last good save */
         return;
     j->saved_iteration = j->iterations;
     j->saved_loss = NAN;
-    j->events->save(j->events->ctx, j);
+    j->save(j->save_ctx, j);
 }
 
 static enum nst_status not_finite_error(const struct nst_job *j, struct nst_err *err)

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "model/models.h"
 #include "model/paths.h"
-#include "run/message.h"
+#include "run/report.h"
 #include "run/pyramid.h"
 #include "style/pack.h"
 

@@ -12,7 +12,7 @@
 #include "base/atomic_file.h"
 #include "run/adapt.h"
 #include "run/level.h"
-#include "run/message.h"
+#include "run/report.h"
 #include "run/pyramid.h"
 #include "run/series.h"
 #include "style/colour_transfer.h"
@@ -335,7 +335,7 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
         st = make_plan(job, err);
     if (st == NST_OK && p->trace &&
         !p->dry_run) /* last, so that a refused run does not overwrite a trace */
-        st = nst_trace_open(&job->trace, p->trace, err);
+        st = nst_trace_open(&job->reporter.trace, p->trace, err);
     if (st == NST_OK)
         report_downscale(job);
     if (st == NST_OK)

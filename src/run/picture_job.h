@@ -12,6 +12,7 @@
 #include "record/provenance.h"
 #include "run/job.h"
 #include "run/picture_run.h"
+#include "run/report.h"
 #include "run/plan.h"
 #include "run/styles.h"
 #include "run/stylise.h"
@@ -26,7 +27,6 @@ struct nst_picture_job {
     char *inputs;                /* of nst_provenance_inputs() */
     bool skipped, cancelled, fatal;
     struct nst_output *output;
-    struct nst_trace *trace;
     struct nst_frame_reader *frames; /* source of content; or NULL */
     struct nst_frame_writer *writer; /* of the result */
     struct nst_coherence coherence;  /* between the previous frame and content */
@@ -36,7 +36,7 @@ struct nst_picture_job {
     struct nst_picture *content, *init_image, *keep_mask;
     struct nst_style_set styles;
     struct nst_plan plan;
-    void *progress; /* from events->picture_started() */
+    struct nst_reporter reporter;
     struct nst_job_result result;
     float *rgb; /* the result */
 };

@@ -11,58 +11,8 @@
 #include "base/memory.h"
 #include "record/history.h"
 #include "run/estimate.h"
-#include "run/message.h"
+#include "run/report.h"
 #include "style/colour_transfer.h"
-
-static void on_started(void *ctx)
-{
-    struct nst_picture_job *job = ctx;
-
-    if (job->runner->events->optimisation_started)
-        job->runner->events->optimisation_started(job->runner->events->ctx);
-}
-
-static void on_evaluated(void *ctx, const struct nst_evaluation *e)
-{
-    struct nst_picture_job *job = ctx;
-
-    if (job->trace)
-        nst_trace_evaluation(job->trace, e);
-}
-
-static void on_stepped(void *ctx, const struct nst_evaluation *e, int64_t done,
-                       int64_t planned)
-{
-    struct nst_picture_job *job = ctx;
-    int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
-    int remaining = count > job->frame ? count - job->frame : 1; /* frames */
-    struct nst_evaluation total = *e;
-
-    total.seconds += job->totals.seconds;
-    total.fraction = (job->frame + e->fraction) / (job->frame + remaining);
-    if (job->runner->events->stepped)
-        job->runner->events->stepped(job->progress, &total, job->steps_done + done,
-                                     job->steps_done + planned * remaining);
-}
-
-static void on_weight_changed(void *ctx, const struct nst_evaluation *e,
-                              const char *loss, double from, double to)
-{
-    struct nst_picture_job *job = ctx;
-
-    if (!job->effective.quiet)
-        nst_run_message(
-            job->runner->events,
-            "adaptive: the %s loss rose at step %lld; its weight goes from %g to %g",
-            loss, (long long)e->iteration, from, to);
-}
-
-static bool on_stop(void *ctx)
-{
-    struct nst_picture_job *job = ctx;
-
-    return nst_run_should_stop(job->runner->events);
-}
 
 /* Parameters of the picture or the current frame. */
 static struct nst_params frame_params(const struct nst_picture_job *job)
@@ -78,8 +28,12 @@ static struct nst_params frame_params(const struct nst_picture_job *job)
 static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
 {
     struct nst_params p = frame_params(job);
+    int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
+    int remaining = count > job->frame ? count - job->frame : 1; /* frames */
+    int64_t steps =
+        nst_pyramid_iterations(&p, job->content->height, job->content->width);
     struct nst_stylise_args s = {job->runner->session,
-                                 job->runner->events,
+                                 &job->reporter,
                                  &p,
                                  &job->params,
                                  &job->plan,
@@ -89,14 +43,15 @@ static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
                                  job->init_image,
                                  job->keep_mask,
                                  job->frame ? &job->coherence : NULL};
-    struct nst_job_events events = {.ctx = job,
-                                    .started = on_started,
-                                    .evaluated = on_evaluated,
-                                    .stepped = on_stepped,
-                                    .stop = on_stop,
-                                    .weight_changed = on_weight_changed};
 
-    return nst_stylise(&s, &events, &job->rgb, &job->result, err);
+    job->reporter.evaluations = job->totals.evaluations;
+    job->reporter.iterations = job->totals.iterations;
+    job->reporter.seconds = job->totals.seconds;
+    job->reporter.steps_done = job->steps_done;
+    job->reporter.steps_planned = job->steps_done + steps * remaining;
+    job->reporter.fraction = (double)job->frame / (job->frame + remaining);
+    job->reporter.share = 1.0 / (job->frame + remaining);
+    return nst_stylise(&s, &job->rgb, &job->result, err);
 }
 
 static void apply_content_colours(const struct nst_picture_job *job, float *rgb)
@@ -186,13 +141,14 @@ static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_e
         return NST_OK;
     }
     if (events->picture_started)
-        job->progress = events->picture_started(
+        job->reporter.progress = events->picture_started(
             events->ctx, job->item,
             nst_pyramid_iterations(&job->effective, job->content->height,
                                    job->content->width));
     st = job->frames ? stylise_frames(job, err) : stylise(job, err);
     if (events->picture_finished)
-        events->picture_finished(job->progress, st == NST_OK ? &job->result : NULL);
+        events->picture_finished(job->reporter.progress,
+                                 st == NST_OK ? &job->result : NULL);
     if (st == NST_OK && !job->frames)
         apply_content_colours(job, job->rgb);
     return st;
@@ -221,9 +177,9 @@ static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err
 static enum nst_status write_results(struct nst_picture_job *job, struct nst_err *err)
 {
     enum nst_status st = write_picture(job, err);
-    struct nst_trace *trace = job->trace;
+    struct nst_trace *trace = job->reporter.trace;
 
-    job->trace = NULL;
+    job->reporter.trace = NULL;
     if (st != NST_OK) {
         nst_trace_close(trace, NULL, NULL);
         return st;
@@ -271,7 +227,7 @@ static void report(const struct nst_picture_job *job)
 
 static void clear_job(struct nst_picture_job *job)
 {
-    nst_trace_close(job->trace, NULL, NULL);
+    nst_trace_close(job->reporter.trace, NULL, NULL);
     nst_frame_writer_free(job->writer);
     nst_output_free(job->output);
     nst_frame_reader_free(job->frames);
@@ -320,10 +276,12 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
 enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
                                  const struct nst_batch_item *item, struct nst_err *err)
 {
-    struct nst_picture_job job = {.runner = runner,
-                                  .item = item,
-                                  .params = *runner->params,
-                                  .effective = *runner->params};
+    struct nst_picture_job job = {
+        .runner = runner,
+        .item = item,
+        .params = *runner->params,
+        .effective = *runner->params,
+        .reporter = {.events = runner->events, .quiet = runner->params->quiet}};
     enum nst_outcome outcome = NST_OUTCOME_DONE;
 
     if (run_job(&job, err) != NST_OK)

@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/memory.h"
-#include "run/message.h"
+#include "run/report.h"
 #include "run/networks.h"
 #include "run/picture_run.h"
 #include "run/pyramid.h"

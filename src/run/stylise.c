@@ -13,87 +13,24 @@
 #include "model/vgg.h"
 #include "record/checkpoint_internal.h"
 #include "run/level.h"
-#include "run/message.h"
+#include "run/report.h"
 #include "run/preview.h"
 #include "run/pyramid.h"
 #include "style/colour_transfer.h"
 
 struct stylisation {
     const struct nst_stylise_args *s;
-    const struct nst_job_events *events;
+    struct nst_reporter before; /* as the caller has set it */
     struct nst_level level[NST_LIST_MAX];
     int levels, current;
-    bool started;
-    int64_t total_steps, steps_done; /* of all scales; of completed scales */
-    struct nst_job_result totals;    /* sums of the completed scales */
-    struct nst_job_result result;    /* of the current scale */
-    float *x;                        /* the latest image */
-    struct nst_size size;            /* of x */
-    float *blend_sum;                /* sum of the results, to blend; or NULL */
-    struct nst_checkpoint *resume;   /* until it is restored; or NULL */
+    int64_t steps_done;            /* of completed scales */
+    struct nst_job_result totals;  /* sums of the completed scales */
+    struct nst_job_result result;  /* of the current scale */
+    float *x;                      /* the latest image */
+    struct nst_size size;          /* of x */
+    float *blend_sum;              /* sum of the results, to blend; or NULL */
+    struct nst_checkpoint *resume; /* until it is restored; or NULL */
 };
-
-/* Convert the evaluation of a job to one of the whole run. */
-static struct nst_evaluation add_totals(const struct stylisation *r,
-                                        const struct nst_evaluation *e)
-{
-    struct nst_evaluation total = *e;
-
-    total.scale = r->level[r->current].longest; /* without padding */
-    total.evaluation += r->totals.evaluations;
-    total.iteration += r->totals.iterations;
-    total.seconds += r->totals.seconds;
-    return total;
-}
-
-static void on_started(void *ctx)
-{
-    struct stylisation *r = ctx;
-
-    if (!r->started && r->events->started)
-        r->events->started(r->events->ctx);
-    r->started = true;
-}
-
-static void on_evaluated(void *ctx, const struct nst_evaluation *e)
-{
-    struct stylisation *r = ctx;
-    struct nst_evaluation total = add_totals(r, e);
-
-    if (r->events->evaluated)
-        r->events->evaluated(r->events->ctx, &total);
-}
-
-static void on_stepped(void *ctx, const struct nst_evaluation *e, int64_t done,
-                       int64_t planned)
-{
-    struct stylisation *r = ctx;
-    struct nst_evaluation total = add_totals(r, e);
-
-    (void)planned;
-    total.fraction =
-        nst_pyramid_progress(r->s->effective, r->level, r->levels, r->current, done);
-    if (r->events->stepped)
-        r->events->stepped(r->events->ctx, &total, r->steps_done + done,
-                           r->total_steps);
-}
-
-static void on_weight_changed(void *ctx, const struct nst_evaluation *e,
-                              const char *loss, double from, double to)
-{
-    struct stylisation *r = ctx;
-    struct nst_evaluation total = add_totals(r, e);
-
-    if (r->events->weight_changed)
-        r->events->weight_changed(r->events->ctx, &total, loss, from, to);
-}
-
-static bool on_stop(void *ctx)
-{
-    struct stylisation *r = ctx;
-
-    return r->events->stop && r->events->stop(r->events->ctx);
-}
 
 static bool serialise_losses(struct nst_evaluation *e, const char *name,
                              nst_serialise_fn *visit, void *ctx)
@@ -157,7 +94,7 @@ static void write_preview(const struct stylisation *r, const float *rgb, int bor
     struct nst_err err;
 
     if (nst_preview_write(&preview, r->s->effective, r->s->content, &err) != NST_OK)
-        nst_run_message(r->s->events, "preview: %s", err.text);
+        nst_run_message(r->s->reporter->events, "preview: %s", err.text);
 }
 
 static void on_save(void *ctx, struct nst_job *job)
@@ -169,7 +106,7 @@ static void on_save(void *ctx, struct nst_job *job)
     if (p->checkpoint &&
         nst_checkpoint_write(p->checkpoint, r->s->params, serialise_run,
                              &(struct serialise_context){r, job}, &err) != NST_OK)
-        nst_run_message(r->s->events, "checkpoint: %s", err.text);
+        nst_run_message(r->s->reporter->events, "checkpoint: %s", err.text);
     if (p->preview)
         write_preview(r, nst_job_current_image(job), nst_padding_width(p),
                       nst_job_iterations(job));
@@ -286,7 +223,6 @@ static enum nst_status accumulate_blend(struct stylisation *r, struct nst_err *e
 
 /* Run the job on the padded x and crop the result. */
 static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
-                                  const struct nst_job_events *events,
                                   struct nst_err *err)
 {
     struct nst_level_config level = current_level(r);
@@ -296,10 +232,10 @@ static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
     if (r->resume)
         nst_job_resume(job, nst_checkpoint_read_array, r->resume, &deviation);
     if (st == NST_OK)
-        st = nst_job_run(job, r->x, events, &r->result, err);
+        st = nst_job_run(job, r->x, r->s->reporter, &r->result, err);
     if (st == NST_OK && deviation > 0)
         nst_run_message(
-            r->s->events,
+            r->s->reporter->events,
             "the loss differs from the checkpoint by %.1g (relative); the result will "
             "not be bit-identical",
             deviation);
@@ -399,14 +335,6 @@ static enum nst_status set_temporal_target(const struct stylisation *r,
 static enum nst_status run_level_job(struct stylisation *r, const struct nst_params *p,
                                      struct nst_image content, struct nst_err *err)
 {
-    struct nst_job_events events = {.ctx = r,
-                                    .started = on_started,
-                                    .evaluated = on_evaluated,
-                                    .stepped = on_stepped,
-                                    .stop = on_stop,
-                                    .weight_changed = on_weight_changed,
-                                    .save =
-                                        p->checkpoint || p->preview ? on_save : NULL};
     bool averages = p->scale_mode == NST_SCALE_BLEND && r->levels > 1;
     struct nst_level_config level = current_level(r);
     struct nst_plan plan;
@@ -424,8 +352,10 @@ static enum nst_status run_level_job(struct stylisation *r, const struct nst_par
         st = nst_job_set_keep_mask(job, mask, err);
     if (st == NST_OK)
         st = set_temporal_target(r, job, before, err);
+    if (st == NST_OK && (p->checkpoint || p->preview))
+        nst_job_set_save(job, on_save, r);
     if (st == NST_OK)
-        st = run_padded(r, job, &events, err);
+        st = run_padded(r, job, err);
     if (st == NST_OK && averages)
         st = accumulate_blend(r, err);
     if (st == NST_OK && averages && is_last_level(r))
@@ -440,6 +370,25 @@ static enum nst_status run_level_job(struct stylisation *r, const struct nst_par
     return st;
 }
 
+/* Let the reporter count what the scales before have done. */
+static void report_level(const struct stylisation *r)
+{
+    const struct nst_params *p = r->s->effective;
+    int64_t steps = r->level[r->current].iterations;
+    double from = nst_pyramid_progress(p, r->level, r->levels, r->current, 0);
+    double to = nst_pyramid_progress(p, r->level, r->levels, r->current, steps);
+    const struct nst_reporter *before = &r->before;
+    struct nst_reporter *reporter = r->s->reporter;
+
+    reporter->scale = r->level[r->current].longest;
+    reporter->evaluations = before->evaluations + r->totals.evaluations;
+    reporter->iterations = before->iterations + r->totals.iterations;
+    reporter->seconds = before->seconds + r->totals.seconds;
+    reporter->steps_done = before->steps_done + r->steps_done;
+    reporter->fraction = before->fraction + before->share * from;
+    reporter->share = before->share * (to - from);
+}
+
 static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
 {
     struct nst_params p = *r->s->effective;
@@ -450,6 +399,7 @@ static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
     p.iterations = r->level[r->current].iterations;
     if (p.max_evaluations)
         p.max_evaluations -= r->totals.evaluations;
+    report_level(r);
     if (st == NST_OK)
         st = init_level(r, content.image, err);
     if (st == NST_OK)
@@ -463,7 +413,7 @@ static void count_level(struct stylisation *r)
 {
     if (r->current == 0)
         r->totals.first = r->result.first;
-    r->totals.final = add_totals(r, &r->result.final);
+    r->totals.final = nst_report_total(r->s->reporter, &r->result.final);
     r->totals.end = r->result.end;
     r->totals.evaluations += r->result.evaluations;
     r->totals.iterations += r->result.iterations;
@@ -488,17 +438,15 @@ static bool should_continue(const struct stylisation *r)
             r->totals.evaluations < r->s->effective->max_evaluations);
 }
 
-enum nst_status nst_stylise(const struct nst_stylise_args *s,
-                            const struct nst_job_events *events, float **rgb,
+enum nst_status nst_stylise(const struct nst_stylise_args *s, float **rgb,
                             struct nst_job_result *result, struct nst_err *err)
 {
     const struct nst_picture *c = s->content;
-    struct stylisation r = {.s = s, .events = events};
+    struct stylisation r = {.s = s, .before = *s->reporter};
     enum nst_status st = NST_OK;
 
     *rgb = NULL;
     r.levels = nst_pyramid_levels(s->effective, c->height, c->width, r.level);
-    r.total_steps = nst_pyramid_iterations(s->effective, c->height, c->width);
     if (s->effective->resume)
         st = restore(&r, err);
     for (; st == NST_OK && should_continue(&r); r.current++) {

@@ -15,11 +15,11 @@
 
 struct nst_stylise_args {
     struct nst_session *session;
-    const struct nst_run_events *events; /* message() is called */
-    const struct nst_params *effective;  /* with the plan applied, adapted */
-    const struct nst_params *params;     /* not adapted: saved in a checkpoint */
-    const struct nst_plan *plan;         /* of the last scale */
-    struct nst_baseline baseline;        /* memory of the pictures */
+    struct nst_reporter *reporter;      /* its fields for the current scale are set */
+    const struct nst_params *effective; /* with the plan applied, adapted */
+    const struct nst_params *params;    /* not adapted: saved in a checkpoint */
+    const struct nst_plan *plan;        /* of the last scale */
+    struct nst_baseline baseline;       /* memory of the pictures */
     const struct nst_picture *content;
     struct nst_style_set *styles;          /* pictures are freed after the last use */
     const struct nst_picture *init_image;  /* initial image; NULL: content or noise */
@@ -28,12 +28,10 @@ struct nst_stylise_args {
 };
 
 /*
- * Stylise. events sees all scales as one run: evaluations, steps and seconds
- * accumulate. *rgb, 3 x height x width of the content and within 0..1, belongs to the
+ * Stylise. *rgb, 3 x height x width of the content and within 0..1, belongs to the
  * caller: free(). Errors as for nst_job_new() and nst_job_run(); then *rgb is NULL.
  */
-enum nst_status nst_stylise(const struct nst_stylise_args *s,
-                            const struct nst_job_events *events, float **rgb,
+enum nst_status nst_stylise(const struct nst_stylise_args *s, float **rgb,
                             struct nst_job_result *result, struct nst_err *err);
 
 #endif

@@ -341,7 +341,8 @@ static void check_device_error(void)
     struct nst_style style = {&(struct nst_style_image){{rgb, SIDE, SIDE}, .weight = 1},
                               1};
     struct failing f = {NULL};
-    struct nst_job_events events = {.ctx = &f, .stepped = on_step, .save = on_save};
+    struct nst_run_events events = {.stepped = on_step};
+    struct nst_reporter reporter = {.events = &events, .progress = &f};
     struct nst_job_result result;
     struct nst_params p;
     struct nst_session *s;
@@ -369,7 +370,8 @@ static void check_device_error(void)
                     NULL))
         abort();
     f.be = nst_vgg_backend(nst_session_network_at(s, 0)->vgg);
-    st = nst_job_run(job, x, &events, &result, &err);
+    nst_job_set_save(job, on_save, &f);
+    st = nst_job_run(job, x, &reporter, &result, &err);
     tap(st == NST_ERR_IO && f.steps == 2, "a run ends with what befell the device: %s",
         st == NST_OK ? "" : err.text);
     tap(f.saved == 0, "and saves nothing any more");

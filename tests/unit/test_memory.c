@@ -33,6 +33,8 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
     static float x[3 * 24 * 24];
     struct nst_image image = {pixels, 24, 24};
     struct nst_size size = {24, 24};
+    const struct nst_run_events events = {NULL};
+    struct nst_reporter reporter = {.events = &events};
     struct nst_job_result result = {0};
     struct nst_session *s;
     struct nst_plan plan;
@@ -50,7 +52,7 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
             &job, s, p, &plan, image,
             &(struct nst_style){&(struct nst_style_image){image, .weight = 1}, 1}, err);
     if (st == NST_OK)
-        st = nst_job_run(job, x, NULL, &result, err);
+        st = nst_job_run(job, x, &reporter, &result, err);
     nst_job_free(job);
     nst_session_free(s);
     return st;
