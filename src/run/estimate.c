@@ -13,13 +13,13 @@
 #include "run/pyramid.h"
 #include "style/objective.h"
 
-static int64_t estimate_evaluations(const struct nst_params *p)
+static int64_t estimate_evaluations(const struct nst_params *p, int64_t iterations)
 {
-    int64_t n = p->iterations;
+    int64_t n = iterations;
 
     /* A line search rarely needs more than one evaluation; the start adds one. */
     if (p->optimiser == NST_OPTIMISER_LBFGS)
-        n += 1 + p->iterations / 20;
+        n += 1 + iterations / 20;
     return p->max_evaluations && p->max_evaluations < n ? p->max_evaluations : n;
 }
 
@@ -112,16 +112,14 @@ enum nst_status nst_estimate_make(struct nst_estimate *out, const struct nst_pla
                               .device_limit = plan->device_limit};
     for (int i = 0; i < out->scales && st == NST_OK; i++) {
         const struct nst_network *n = nst_session_network_for(s, level[i].longest);
-        struct nst_params at = *p;
         struct nst_plan small = *plan;
         double ratio = (double)level[i].longest / longest, seconds = 0;
         int64_t evaluations;
 
-        at.iterations = level[i].iterations;
-        evaluations = estimate_evaluations(&at);
+        evaluations = estimate_evaluations(p, level[i].iterations);
         small.height = (int)((plan->height - border) * ratio + 0.5) + border;
         small.width = (int)((plan->width - border) * ratio + 0.5) + border;
-        st = estimate_evaluation(&small, n->vgg, &at, &seconds, err);
+        st = estimate_evaluation(&small, n->vgg, p, &seconds, err);
         out->evaluations += evaluations;
         out->seconds += seconds * (double)evaluations;
         out->longest[i] = level[i].longest;

@@ -30,7 +30,6 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_session *s,
     j->device_error = &nst_vgg_backend(v)->error;
     j->longest = longest;
     nst_loss_balancing_init(&j->balance, p->content_weight, p->style_weight);
-    j->budget = p->max_evaluations ? p->max_evaluations : INT64_MAX;
     j->v = (struct nst_vector_space){nst_vgg_backend(v),
                                      3 * nst_area(content.height, content.width)};
     j->ops = j->v.be->ops->vectors;
@@ -99,11 +98,13 @@ int64_t nst_job_iterations(const struct nst_job *j)
     return j->iterations;
 }
 
-enum nst_status nst_job_run(struct nst_job *j, float *x, struct nst_reporter *reporter,
+enum nst_status nst_job_run(struct nst_job *j, float *x, struct nst_job_limits limits,
+                            struct nst_reporter *reporter,
                             struct nst_job_result *result, struct nst_err *err)
 {
     enum nst_status st;
 
+    j->limits = limits;
     j->reporter = reporter;
     j->host_x = x;
     j->saved_iteration = -1;

@@ -22,7 +22,12 @@
 
 struct nst_job;
 
-/* struct nst_job stylises one picture. */
+/* What a job may use. */
+struct nst_job_limits {
+    int64_t iterations, evaluations;
+};
+
+/* struct nst_job stylises one picture at one scale. */
 struct nst_plan; /* run/plan.h */
 
 /*
@@ -58,7 +63,8 @@ enum nst_status nst_job_set_temporal_target(struct nst_job *j,
  * when to stop. *result is filled on success only. Errors: NST_ERR_MEM, NST_ERR_NUMERIC
  * (the initial loss is not finite), NST_ERR_FORMAT (see nst_job_resume()).
  */
-enum nst_status nst_job_run(struct nst_job *j, float *x, struct nst_reporter *reporter,
+enum nst_status nst_job_run(struct nst_job *j, float *x, struct nst_job_limits limits,
+                            struct nst_reporter *reporter,
                             struct nst_job_result *result, struct nst_err *err);
 
 /* Let the run call save(ctx, j) every save_every steps and after the last one. */

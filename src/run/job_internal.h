@@ -39,7 +39,7 @@ struct nst_job {
     int64_t evaluations, iterations, saved_iteration; /* iteration of the last save */
     double saved_loss; /* loss of x for this save; NaN until computed */
     struct nst_loss_balancing balance;
-    int64_t budget; /* evaluations allowed */
+    struct nst_job_limits limits;
     struct nst_evaluation pending[MAX_PENDING];
     int pending_count;
     struct nst_evaluation first, latest; /* latest: the iterate */

@@ -17,7 +17,7 @@ static bool evaluate(void *ctx, const float *x, const float *d, double *f, float
     struct nst_job *j = ctx;
     struct nst_losses losses;
 
-    if (j->evaluations >= j->budget || j->pending_count == MAX_PENDING)
+    if (j->evaluations >= j->limits.evaluations || j->pending_count == MAX_PENDING)
         return false;
     if (j->keep_mask)
         nst_job_apply_mask(j, x, j->composite);
@@ -60,13 +60,14 @@ static void report_evaluations(struct nst_job *j, int accepted)
 
 static void report_step(struct nst_job *j)
 {
-    nst_report_step(j->reporter, &j->latest, j->iterations, j->p->iterations);
+    nst_report_step(j->reporter, &j->latest, j->iterations, j->limits.iterations);
 }
 
 /* Whether steps remain and the caller wants to stop. */
 static bool should_stop(const struct nst_job *j)
 {
-    return j->iterations < j->p->iterations && nst_run_should_stop(j->reporter->events);
+    return j->iterations < j->limits.iterations &&
+           nst_run_should_stop(j->reporter->events);
 }
 
 /* Adapt the loss weights after a step. */
@@ -142,7 +143,7 @@ static enum nst_status run_lbfgs(struct nst_job *j, enum nst_job_end *end,
         return st;
     st = nst_job_restore(j, err);
     if (st == NST_OK) {
-        while ((!j->first.evaluation || j->iterations < j->p->iterations) &&
+        while ((!j->first.evaluation || j->iterations < j->limits.iterations) &&
                step_lbfgs(j, end))
             ;
         if (!isfinite(j->first.total_loss) || !isfinite(j->first.gradient_norm))
@@ -198,7 +199,7 @@ static enum nst_status run_adam(struct nst_job *j, enum nst_job_end *end,
         return st;
     st = nst_job_restore(j, err);
     if (st == NST_OK) {
-        while (j->iterations < j->p->iterations && step_adam(j, end))
+        while (j->iterations < j->limits.iterations && step_adam(j, end))
             ;
         if (j->iterations == 0 && j->first.evaluation)
             st = not_finite_error(j, err);

@@ -36,7 +36,7 @@ static void report_plan(struct nst_picture_job *job)
                         plan->curvature_pairs,
                         (long long)job->effective.curvature_pairs, limit);
     nst_plan_apply(plan, &job->effective);
-    nst_plan_apply(plan, &job->params);
+    nst_plan_apply(plan, &job->recorded);
 }
 
 size_t nst_picture_pixels(const struct nst_picture *p)
@@ -165,7 +165,7 @@ static void report_sizes(const struct nst_picture_job *job)
 
 struct nst_provenance nst_picture_job_provenance(const struct nst_picture_job *job)
 {
-    return (struct nst_provenance){.params = &job->params,
+    return (struct nst_provenance){.params = &job->recorded,
                                    .content = job->item->content,
                                    .output = job->item->output,
                                    .session = job->runner->session,

@@ -22,9 +22,10 @@
 struct nst_picture_job {
     const struct nst_picture_runner *runner;
     const struct nst_batch_item *item;
-    struct nst_params params;    /* with the plan applied; borrows from the runner's */
-    struct nst_params effective; /* the same, adapted to the pictures */
-    char *inputs;                /* of nst_provenance_inputs() */
+    /* The request with the plan applied, which is recorded; and the same adapted to the
+     * pictures, which is run. Both borrow from the request. */
+    struct nst_params recorded, effective;
+    char *inputs; /* of nst_provenance_inputs() */
     bool skipped, cancelled, fatal;
     struct nst_output *output;
     struct nst_frame_reader *frames; /* source of content; or NULL */

@@ -35,7 +35,7 @@ static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
     struct nst_stylise_args s = {job->runner->session,
                                  &job->reporter,
                                  &p,
-                                 &job->params,
+                                 &job->recorded,
                                  &job->plan,
                                  nst_picture_job_baseline(job),
                                  job->content,
@@ -279,7 +279,7 @@ enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
     struct nst_picture_job job = {
         .runner = runner,
         .item = item,
-        .params = *runner->params,
+        .recorded = *runner->params,
         .effective = *runner->params,
         .reporter = {.events = runner->events, .quiet = runner->params->quiet}};
     enum nst_outcome outcome = NST_OUTCOME_DONE;

@@ -104,7 +104,7 @@ static void on_save(void *ctx, struct nst_job *job)
     struct nst_err err;
 
     if (p->checkpoint &&
-        nst_checkpoint_write(p->checkpoint, r->s->params, serialise_run,
+        nst_checkpoint_write(p->checkpoint, r->s->recorded, serialise_run,
                              &(struct serialise_context){r, job}, &err) != NST_OK)
         nst_run_message(r->s->reporter->events, "checkpoint: %s", err.text);
     if (p->preview)
@@ -227,12 +227,15 @@ static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
 {
     struct nst_level_config level = current_level(r);
     enum nst_status st = nst_level_pad(&level, &r->x, 3, r->size, err);
+    int64_t max = r->s->effective->max_evaluations;
+    struct nst_job_limits limits = {r->level[r->current].iterations,
+                                    max ? max - r->totals.evaluations : INT64_MAX};
     double deviation = 0;
 
     if (r->resume)
         nst_job_resume(job, nst_checkpoint_read_array, r->resume, &deviation);
     if (st == NST_OK)
-        st = nst_job_run(job, r->x, r->s->reporter, &r->result, err);
+        st = nst_job_run(job, r->x, limits, r->s->reporter, &r->result, err);
     if (st == NST_OK && deviation > 0)
         nst_run_message(
             r->s->reporter->events,
@@ -265,8 +268,7 @@ static enum nst_status average_levels(struct stylisation *r, struct nst_job *job
 }
 
 /* The plan of the last scale exists; the other scales need their own. */
-static enum nst_status plan_level(const struct stylisation *r,
-                                  const struct nst_params *p, struct nst_image content,
+static enum nst_status plan_level(const struct stylisation *r, struct nst_image content,
                                   struct nst_plan *plan, struct nst_err *err)
 {
     struct nst_level_config level = current_level(r);
@@ -274,15 +276,15 @@ static enum nst_status plan_level(const struct stylisation *r,
     *plan = *r->s->plan;
     if (is_last_level(r))
         return NST_OK;
-    return nst_plan_make(plan, r->s->session, p, r->s->baseline,
+    return nst_plan_make(plan, r->s->session, r->s->effective, r->s->baseline,
                          (struct nst_size){content.height, content.width},
                          nst_level_style_size(&level, r->s->styles), err);
 }
 
 /* Make the job of the current scale; content is padded, x is not. */
-static enum nst_status new_job(const struct stylisation *r, const struct nst_params *p,
-                               const struct nst_plan *plan, struct nst_image content,
-                               struct nst_job **job, struct nst_err *err)
+static enum nst_status new_job(const struct stylisation *r, const struct nst_plan *plan,
+                               struct nst_image content, struct nst_job **job,
+                               struct nst_err *err)
 {
     const struct nst_picture *c = r->s->content;
     int longest = nst_longest(c->height, c->width);
@@ -292,7 +294,8 @@ static enum nst_status new_job(const struct stylisation *r, const struct nst_par
                                               plan->tile, &style, err);
 
     if (st == NST_OK)
-        st = nst_job_new(job, r->s->session, p, plan, content, &style.style, err);
+        st = nst_job_new(job, r->s->session, r->s->effective, plan, content,
+                         &style.style, err);
     nst_level_style_clear(&style);
     if (is_last_level(r)) /* not needed any more */
         nst_style_set_drop_pictures(r->s->styles);
@@ -332,18 +335,19 @@ static enum nst_status set_temporal_target(const struct stylisation *r,
     return st;
 }
 
-static enum nst_status run_level_job(struct stylisation *r, const struct nst_params *p,
-                                     struct nst_image content, struct nst_err *err)
+static enum nst_status run_level_job(struct stylisation *r, struct nst_image content,
+                                     struct nst_err *err)
 {
+    const struct nst_params *p = r->s->effective;
     bool averages = p->scale_mode == NST_SCALE_BLEND && r->levels > 1;
     struct nst_level_config level = current_level(r);
     struct nst_plan plan;
     struct nst_job *job = NULL;
     float *mask = NULL, *before[2] = {NULL, NULL};
-    enum nst_status st = plan_level(r, p, content, &plan, err);
+    enum nst_status st = plan_level(r, content, &plan, err);
 
     if (st == NST_OK)
-        st = new_job(r, p, &plan, content, &job, err);
+        st = new_job(r, &plan, content, &job, err);
     if (st == NST_OK)
         st = nst_level_mask(r->s->keep_mask, r->size, &mask, err);
     if (st == NST_OK)
@@ -391,19 +395,15 @@ static void report_level(const struct stylisation *r)
 
 static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
 {
-    struct nst_params p = *r->s->effective;
     struct nst_level_config level = current_level(r);
     struct nst_resampled content;
     enum nst_status st = nst_level_content(&level, r->s->content, &content, err);
 
-    p.iterations = r->level[r->current].iterations;
-    if (p.max_evaluations)
-        p.max_evaluations -= r->totals.evaluations;
     report_level(r);
     if (st == NST_OK)
         st = init_level(r, content.image, err);
     if (st == NST_OK)
-        st = run_level_job(r, &p, content.image, err);
+        st = run_level_job(r, content.image, err);
     free(content.owned);
     return st;
 }

@@ -17,7 +17,7 @@ struct nst_stylise_args {
     struct nst_session *session;
     struct nst_reporter *reporter;      /* its fields for the current scale are set */
     const struct nst_params *effective; /* with the plan applied, adapted */
-    const struct nst_params *params;    /* not adapted: saved in a checkpoint */
+    const struct nst_params *recorded;  /* not adapted: saved in a checkpoint */
     const struct nst_plan *plan;        /* of the last scale */
     struct nst_baseline baseline;       /* memory of the pictures */
     const struct nst_picture *content;

@@ -371,7 +371,8 @@ static void check_device_error(void)
         abort();
     f.be = nst_vgg_backend(nst_session_network_at(s, 0)->vgg);
     nst_job_set_save(job, on_save, &f);
-    st = nst_job_run(job, x, &reporter, &result, &err);
+    st = nst_job_run(job, x, (struct nst_job_limits){p.iterations, INT64_MAX},
+                     &reporter, &result, &err);
     tap(st == NST_ERR_IO && f.steps == 2, "a run ends with what befell the device: %s",
         st == NST_OK ? "" : err.text);
     tap(f.saved == 0, "and saves nothing any more");

@@ -52,7 +52,8 @@ static enum nst_status run(const struct nst_params *p, struct nst_err *err)
             &job, s, p, &plan, image,
             &(struct nst_style){&(struct nst_style_image){image, .weight = 1}, 1}, err);
     if (st == NST_OK)
-        st = nst_job_run(job, x, &reporter, &result, err);
+        st = nst_job_run(job, x, (struct nst_job_limits){p->iterations, INT64_MAX},
+                         &reporter, &result, err);
     nst_job_free(job);
     nst_session_free(s);
     return st;
