@@ -205,8 +205,8 @@ nst_history_LDADD = libnst.la $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
 nst_compare_LDADD = libnst.la $(JANSSON_LIBS)
 # the only one that reads zip files
-nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/pickle.c %D%/cli/pickle.h \
-	%D%/cli/pth.c %D%/cli/pth.h
+nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/import/pickle.c %D%/cli/import/pickle.h \
+	%D%/cli/import/pth.c %D%/cli/import/pth.h
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
 nst_model_LDADD = libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
 nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c \

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/import/pth.h"
 #include "cli/program.h"
-#include "cli/pth.h"
 #include "nst.h"
 
 enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY };

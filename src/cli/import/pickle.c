@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/pickle.h"
+#include "cli/import/pickle.h"
 
 #include <stdbool.h>
 #include <stdio.h>

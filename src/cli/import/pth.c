@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/pth.h"
+#include "cli/import/pth.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/pickle.h"
+#include "cli/import/pickle.h"
 #include "nst.h"
 
 #define MAX_CHANNELS 4096

@@ -4,8 +4,8 @@
  * a state dictionary): the zip format of PyTorch 1.6 and later, and the legacy format
  * before it, which torchvision's files use.
  */
-#ifndef NST_CLI_PTH_H
-#define NST_CLI_PTH_H
+#ifndef NST_CLI_IMPORT_PTH_H
+#define NST_CLI_IMPORT_PTH_H
 
 #include <stdbool.h>
 
