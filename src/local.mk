@@ -204,9 +204,14 @@ nst_history_SOURCES = %D%/cli/history.c %D%/cli/migrate.c %D%/cli/migrate.h $(PR
 nst_history_LDADD = libnst.la $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
 nst_compare_LDADD = libnst.la $(JANSSON_LIBS)
-# the only one that reads zip files
-nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/import/pickle.c %D%/cli/import/pickle.h \
-	%D%/cli/import/pth.c %D%/cli/import/pth.h
+nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/import/pth.h \
+	$(PTH_SOURCES)
+# Only pth.c needs libarchive.
+if ARCHIVE
+PTH_SOURCES = %D%/cli/import/pth.c %D%/cli/import/pickle.c %D%/cli/import/pickle.h
+else
+PTH_SOURCES = %D%/cli/import/no_pth.c
+endif
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
 nst_model_LDADD = libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
 nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c \

@@ -47,18 +47,6 @@ static enum nst_status format_error(const struct pth_reader *r, const char *name
     return nst_err_set(r->err, NST_ERR_FORMAT, "%s: %s: %s", r->path, name, what);
 }
 
-bool nst_pth_detect(const char *path)
-{
-    unsigned char b[4] = {0};
-    FILE *f = fopen(path, "re");
-    size_t n = f ? fread(b, 1, sizeof b, f) : 0;
-
-    if (f)
-        fclose(f);
-    return n == sizeof b &&
-           (memcmp(b, "PK\3\4", 4) == 0 || (b[0] == 0x80 && b[1] == 2));
-}
-
 static bool storage_type(const char *name, enum nst_dtype *type)
 {
     static const struct {
