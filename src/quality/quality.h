@@ -47,6 +47,8 @@ enum nst_status nst_held_out_losses(double *content, double *style,
                                     const float *style_image, int style_h, int style_w,
                                     struct nst_err *err);
 
+/* Not in nst.h. */
+
 /* Amount of detail: mean length of the luma's gradient, in which a step from black to
  * white between neighbouring pixels counts 1. */
 double nst_mean_gradient(const float *rgb, int h, int w);
