@@ -122,7 +122,7 @@ UNIT_TESTS += tests/unit/test_sandbox
 endif
 tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c
 tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_sandbox_LDADD = libnst.la $(CMOCKA_LIBS)
+tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS)
 
 tests_unit_test_api_SOURCES = %D%/unit/test_api.c
 tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "cli/import/pth.h"
 #include "cli/program.h"
 #include "nst.h"

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/response.h"
 #include "serve/settings.h"

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 
 #define MAX_FILE_BYTES 10000000

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/log.h"
 #include "serve/gpu.h"

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 
 #define MAX_OUTPUT 65536

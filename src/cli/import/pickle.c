@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 
 /* More than any state dictionary has; a pickle with more is hostile. */

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "model/dtype.h"
 #include "cli/import/pickle.h"
 #include "nst.h"
 
