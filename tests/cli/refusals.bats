@@ -83,7 +83,7 @@ bytes() {
 
 @test "an output that cannot be written is refused before work begins" {
     refused 1 'none/out.png: ' -s style.ppm photo.ppm -o none/out.png
-    refused 1 "'.xyz' is not a picture format" -s style.ppm photo.ppm -o out.xyz
+    refused 1 "'.xyz' is not an image format" -s style.ppm photo.ppm -o out.xyz
     refused 1 'out: ' -s style.ppm photo.ppm -o out
     refused 1 'trace: none/t' -s style.ppm photo.ppm -o out.png --trace none/t
     refused 1 'standard output' -s style.ppm photo.ppm -o - >/dev/null || true
