@@ -1,5 +1,5 @@
 # The floors, lowest first: see docs/ARCHITECTURE.md.
-noinst_LTLIBRARIES += libnst-engine.la libnst-core.la libnst-run.la
+noinst_LTLIBRARIES += libnst-util.la libnst-engine.la libnst-core.la libnst-run.la
 lib_LTLIBRARIES += libnst.la
 bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 
@@ -33,14 +33,22 @@ libnst_isa_avx512_la_CFLAGS = $(ISA_CFLAGS) -march=x86-64-v4 -mprefer-vector-wid
 endif
 noinst_LTLIBRARIES += $(ISA_LIBS)
 
-# floors 0 to 2: libc alone
-libnst_engine_la_LIBADD = $(ISA_LIBS)
-libnst_engine_la_SOURCES = \
+# Helpers, which are not part of the library's interface: the programs have a copy of
+# their own. So they must have no state. Two more are among the sources of programs.
+libnst_util_la_SOURCES = \
 	%D%/base/alloc.c %D%/base/alloc.h \
 	%D%/base/atomic_file.c %D%/base/atomic_file.h \
+	%D%/base/line.c %D%/base/line.h \
+	%D%/model/data_path.c %D%/model/data_path.h \
+	%D%/model/dtype.c %D%/model/dtype.h
+libnst_util_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
+
+# floors 0 to 2: libc alone
+libnst_engine_la_LIBADD = libnst-util.la $(ISA_LIBS)
+libnst_engine_la_SOURCES = \
 	%D%/base/err.c %D%/base/err.h \
-	%D%/base/memory.c %D%/base/memory.h %D%/base/clock.h %D%/base/image.h \
-	%D%/base/path.h \
+	%D%/base/memory.c %D%/base/memory.h %D%/base/oom.c %D%/base/oom.h \
+	%D%/base/clock.h %D%/base/image.h %D%/base/path.h \
 	%D%/base/template.c %D%/base/template.h \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
@@ -100,7 +108,6 @@ endif
 # floors 3 to 5: jansson and LAPACK besides
 libnst_core_la_SOURCES = \
 	%D%/model/layers.c %D%/model/layers.h \
-	%D%/model/dtype.c %D%/model/dtype.h \
 	%D%/model/safetensors.c %D%/model/safetensors.h \
 	%D%/model/weights.c %D%/model/weights.h \
 	%D%/model/paths.c %D%/model/paths.h \
@@ -166,18 +173,18 @@ libnst_run_la_SOURCES = \
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)
 
-# The library: its interface is made of these headers, lowest floor first, and nothing
-# else of it is seen. Until version 1 any release may change it, and then its number.
-INTERFACE = %D%/base/err.h %D%/base/image.h %D%/base/alloc.h %D%/base/atomic_file.h \
-	%D%/model/dtype.h %D%/model/layers.h %D%/model/paths.h %D%/model/models.h \
-	%D%/model/weights.h \
-	%D%/model/normalise.h %D%/options/params.h %D%/options/table.h %D%/session/session.h %D%/optim/evaluation.h \
+# The library: its interface is made of these headers, lowest floor first, each up to the
+# comment "Not in nst.h", and nothing else of it is seen. Until version 1 any release may
+# change it, and then its number.
+INTERFACE = %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
+	%D%/model/layers.h %D%/model/paths.h %D%/model/models.h %D%/model/weights.h \
+	%D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
+	%D%/session/session.h %D%/optim/evaluation.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \
-	%D%/record/sha256.h %D%/options/json.h %D%/options/describe.h \
-	%D%/session/devices.h %D%/options/preset.h \
+	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
 	%D%/run/series.h %D%/run/run.h
-nst.h: $(INTERFACE) scripts/make-header
+nst.h: $(INTERFACE) scripts/make-header %D%/local.mk
 	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(INTERFACE) >'$(abs_builddir)/$@.new'
 	$(AM_V_at)mv $@.new $@
 libnst.map: nst.h scripts/make-symbols
@@ -197,22 +204,30 @@ EXTRA_libnst_la_DEPENDENCIES = libnst.map
 
 # floor 8: the programs
 nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
-	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h
-nst_LDADD = libnst.la $(JANSSON_LIBS)
+	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h \
+	%D%/options/json.c %D%/options/json.h
+nst_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 # main() of all but nst
 PROGRAM = %D%/cli/program.c %D%/cli/program.h
-nst_history_SOURCES = %D%/cli/history.c %D%/cli/migrate.c %D%/cli/migrate.h $(PROGRAM)
-nst_history_LDADD = libnst.la $(JANSSON_LIBS)
+nst_history_SOURCES = %D%/cli/history.c %D%/cli/migrate.c %D%/cli/migrate.h $(PROGRAM) \
+	%D%/record/sha256.c %D%/record/sha256.h
+nst_history_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+nst_history_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
-nst_compare_LDADD = libnst.la $(JANSSON_LIBS)
-# the only one that reads zip files
-nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/pickle.c %D%/cli/pickle.h \
-	%D%/cli/pth.c %D%/cli/pth.h
+nst_compare_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
+nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/import/pth.h \
+	$(PTH_SOURCES)
+# Only pth.c needs libarchive.
+if ARCHIVE
+PTH_SOURCES = %D%/cli/import/pth.c %D%/cli/import/pickle.c %D%/cli/import/pickle.h
+else
+PTH_SOURCES = %D%/cli/import/no_pth.c
+endif
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
-nst_model_LDADD = libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
+nst_model_LDADD = libnst-util.la libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
 nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c \
 	%D%/cli/style_main.c %D%/cli/style_make.c $(PROGRAM)
-nst_style_LDADD = libnst.la $(JANSSON_LIBS)
+nst_style_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 
 # the service, which is a program too
 if SERVE
@@ -244,7 +259,7 @@ nst_serve_SOURCES = %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
 	%D%/serve/queue/worker.c
 nodist_nst_serve_SOURCES = %D%/serve/queue/redis_lua.h
 nst_serve_CPPFLAGS = $(AM_CPPFLAGS) -I%D% $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
-nst_serve_LDADD = libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)
+nst_serve_LDADD = libnst-util.la libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)
 
 # The scripts of the queue on Redis, as macros: LUA_ADD is the text of add.lua, without
 # comments.

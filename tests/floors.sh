@@ -3,7 +3,8 @@
 #
 # The structure of the tree: a floor includes headers of its own folder and of lower
 # floors, never of higher ones; only src/image includes libvips; no source files call
-# each other in a circle; the HTTP server of nst-serve and its queue are independent.
+# each other in a circle; helpers, of which programs and library each have a copy, have no
+# state; the HTTP server of nst-serve and its queue are independent.
 set -u
 
 # Pairs "user used" of the object files of this build, by their symbols. Those of the
@@ -32,6 +33,10 @@ uses() {
 
 used=$(uses)
 circles=$(echo "$used" | tsort 2>&1 >/dev/null)
+state=
+[ "${SANITIZERS:-no}" != no ] || # their objects have variables of their own
+    state=$(objdump -t .libs/libnst-util.a src/options/*.o src/record/*.o |
+        grep -E ' O \.(bss|data|tbss|tdata)[[:space:]]')
 cd "${srcdir:-.}" || exit 1
 
 floor() {
@@ -57,15 +62,18 @@ bad=$(find src -name '*.[ch]' | while read -r file; do
             echo "$file includes $to"
     done
 done)
-# The programs know the library by its interface alone.
-inner=$(grep -rE --include='*.[ch]' '^#include "' src/cli src/serve |
-    grep -vE '"(config\.h|nst\.h|(cli|serve)(/[a-z_]+)+\.h)"')
+# The programs know the library by its interface alone, and the helpers of which they
+# have a copy.
+helpers=$(sed -n '/^libnst_util_la_SOURCES/,/[^\\]$/p; /^nst[a-z_]*_SOURCES/,/[^\\]$/p' \
+    src/local.mk | grep -oE '(base|model|options|record)/[a-z_0-9/]+\.h' | paste -sd '|')
+inner=$(grep -rE '^#include "' src/cli src/serve --include='*.[ch]' |
+    grep -vE '"(config\.h|nst\.h|(cli|serve)/[a-z_/]+\.h|'"$helpers"')"')
 # The HTTP server of nst-serve and its queue do not know each other.
 wings=$(grep -r '^#include "serve/queue/' src/serve/http
     grep -r '^#include "serve/http/' src/serve/queue)
 vips=$(grep -rl '<vips/' src | grep -v '^src/image/')
 
-echo 1..5
+echo 1..6
 [ -z "$bad" ] || printf "not "
 echo "ok 1 - no floor includes a header of a floor above it"
 [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
@@ -73,11 +81,14 @@ echo "ok 1 - no floor includes a header of a floor above it"
 echo "ok 2 - only src/image includes libvips"
 [ -z "$vips" ] || echo "$vips" | sed 's/^/# /'
 [ -z "$inner" ] || printf "not "
-echo "ok 3 - the programs include nothing of the library but nst.h"
+echo "ok 3 - the programs include nothing of the library but nst.h and their helpers"
 [ -z "$inner" ] || echo "$inner" | sed 's/^/# /'
 [ -n "$used" ] && [ -z "$circles" ] || printf "not "
 echo "ok 4 - no source files call each other in a circle"
 [ -z "$circles" ] || echo "$circles" | sed 's/^/# /'
+[ -z "$state" ] || printf "not "
+echo "ok 5 - helpers have no state, which would exist twice"
+[ -z "$state" ] || echo "$state" | sed 's/^/# /'
 [ -z "$wings" ] || printf "not "
-echo "ok 5 - the HTTP server of nst-serve and its queue do not include each other"
+echo "ok 6 - the HTTP server of nst-serve and its queue do not include each other"
 [ -z "$wings" ] || echo "$wings" | sed 's/^/# /'

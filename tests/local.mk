@@ -122,7 +122,7 @@ UNIT_TESTS += tests/unit/test_sandbox
 endif
 tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c
 tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_sandbox_LDADD = libnst.la $(CMOCKA_LIBS)
+tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS)
 
 tests_unit_test_api_SOURCES = %D%/unit/test_api.c
 tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
@@ -171,7 +171,7 @@ list-tests:
 # never part of check: it goes on as long as it is told to, and wants clang
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
-	src/cli/pth.c src/cli/pickle.c src/serve/http/response.c \
+	$(PTH_SOURCES) src/serve/http/response.c \
 	src/serve/sandbox.c src/serve/log.c \
 	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/oom.h"
+
 /* Large blocks use huge pages where the system provides them. With small pages, a pass
  * over a feature map spends its time on TLB misses. */
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -35,20 +37,10 @@ enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
     return NST_OK;
 }
 
-static void (*oom_handler)(void);
-
-void nst_set_oom_handler(void (*handler)(void))
-{
-    oom_handler = handler;
-}
-
 static void *or_die(void *p)
 {
-    if (!p) {
-        if (oom_handler)
-            oom_handler();
-        abort();
-    }
+    if (!p)
+        nst_out_of_memory();
     return p;
 }
 

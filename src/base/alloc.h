@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * alloc.h - memory allocation. Small allocations abort on failure; those sized by a
- * picture return NST_ERR_MEM.
+ * alloc.h - memory allocation. Small allocations end the program on failure (oom.h);
+ * those sized by a picture return NST_ERR_MEM.
  */
 #ifndef NST_BASE_ALLOC_H
 #define NST_BASE_ALLOC_H
@@ -15,8 +15,7 @@
 enum nst_status nst_floats_new(float **out, size_t a, size_t b, size_t c,
                                struct nst_err *err);
 
-/* Small allocations. If memory is exhausted they call the handler, then abort(). */
-void nst_set_oom_handler(void (*handler)(void));
+/* Small allocations. If memory is exhausted they call nst_out_of_memory(). */
 void *nst_xcalloc(size_t n, size_t size);
 void *nst_xrealloc(void *p, size_t size);
 char *nst_xstrdup(const char *s);

@@ -7,12 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void nst_sanitise_line(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 127)
-            *text = ' ';
-}
+#include "base/line.h"
 
 enum nst_status nst_err_set(struct nst_err *err, enum nst_status status,
                             const char *fmt, ...)

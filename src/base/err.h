@@ -27,10 +27,9 @@ struct nst_err {
 enum nst_status nst_err_set(struct nst_err *err, enum nst_status status,
                             const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* Not in nst.h. */
+
 /* Prepend "PREFIX: " to the text of err (NULL is fine). */
 void nst_err_prefix(struct nst_err *err, const char *prefix);
-
-/* Replace control characters by blanks: file names may contain newlines. */
-void nst_sanitise_line(char *text);
 
 #endif

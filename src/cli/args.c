@@ -11,6 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/atomic_file.h"
+#include "base/line.h"
+
 const char *argp_program_version = PACKAGE_STRING;
 
 #define FIRST_KEY 0x100 /* argp keys of options without a short name */

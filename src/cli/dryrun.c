@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/line.h"
+#include "options/json.h"
+
 static void print_picture(const char *name)
 {
     char *line = nst_xstrdup(name);

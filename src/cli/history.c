@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/line.h"
+#include "record/sha256.h"
 #include "cli/migrate.h"
 #include "cli/program.h"
 #include "nst.h"

@@ -7,11 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "cli/import/pth.h"
 #include "cli/program.h"
-#include "cli/pth.h"
 #include "nst.h"
 
 enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY };
+
+#ifdef HAVE_ARCHIVE
+#define CHECKPOINT " (also a PyTorch checkpoint, .pth)"
+#define NO_CHECKPOINT ""
+#else
+#define CHECKPOINT ""
+#define NO_CHECKPOINT                                                                  \
+    " This build does not read PyTorch checkpoints, because it lacks libarchive."
+#endif
 
 #define PICTURES 256     /* maximum for --normalise and verify */
 #define PICTURE_SIDE 512 /* their longest side */
@@ -110,6 +120,20 @@ static bool ends_with(const char *s, const char *suffix)
     return n > e && strcmp(s + n - e, suffix) == 0;
 }
 
+/* Whether the file begins like a PyTorch checkpoint: a zip file, or a pickle. False if
+ * it cannot be read. */
+static bool is_checkpoint(const char *path)
+{
+    unsigned char b[4] = {0};
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(b, 1, sizeof b, f) : 0;
+
+    if (f)
+        fclose(f);
+    return n == sizeof b &&
+           (memcmp(b, "PK\3\4", 4) == 0 || (b[0] == 0x80 && b[1] == 2));
+}
+
 /* Load a model by name, or from a safetensors file or a PyTorch checkpoint. */
 static enum nst_status load_weights(struct nst_weights **w, char **path,
                                     const char *wanted, struct nst_err *err)
@@ -123,7 +147,7 @@ static enum nst_status load_weights(struct nst_weights **w, char **path,
         *path = nst_xstrdup(wanted);
     else
         st = nst_find_model(path, wanted, err);
-    if (st == NST_OK && nst_pth_detect(*path))
+    if (st == NST_OK && is_checkpoint(*path))
         return nst_pth_load(w, *path, NST_VGG_CONVS, err);
     if (st == NST_OK)
         st = nst_weights_count(&convs, *path, err);
@@ -175,8 +199,7 @@ static json_t *weights_to_json(const struct nst_weights *w, const char *path,
         json_array_append_new(layers, j);
     }
     return json_pack("{s:s, s:s, s:o}", "path", path, "kind",
-                     nst_pth_detect(path) ? "PyTorch" : "safetensors", "layers",
-                     layers);
+                     is_checkpoint(path) ? "PyTorch" : "safetensors", "layers", layers);
 }
 
 static void print(json_t *j, bool as_json)
@@ -288,8 +311,8 @@ int main(int argc, char **argv)
         options,
         parse_option,
         "info MODEL\nverify MODEL [PICTURE...]\nconvert MODEL -o FILE\nlist",
-        "Describe or verify a network, convert one (also a PyTorch checkpoint, .pth) "
-        "to safetensors, or list those installed.\vSee man nst-model.",
+        "Describe or verify a network, convert one" CHECKPOINT " to safetensors, or "
+        "list those installed." NO_CHECKPOINT "\vSee man nst-model.",
         NULL,
         NULL,
         NULL};

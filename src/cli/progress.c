@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/line.h"
+#include "options/json.h"
 #include "nst.h"
 
 #define REDRAW_SECONDS 0.1

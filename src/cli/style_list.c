@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/atomic_file.h"
+#include "model/data_path.h"
 #include "cli/program.h"
 #include "cli/style.h"
 

@@ -83,7 +83,7 @@ enum nst_status nst_input_open(struct nst_input *in, const char *path,
         return open_fd(in, STDIN_FILENO, err);
     }
     if (!*path)
-        return nst_err_set(err, NST_ERR_IO, "the picture's name is empty");
+        return nst_err_set(err, NST_ERR_IO, "the image's name is empty");
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return io_error(in, errno, err);
@@ -220,7 +220,7 @@ enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
     if (loader && !is_table(loader) && (*out = png_header(in)))
         return NST_OK;
     if (!loader || is_table(loader))
-        return nst_err_set(err, NST_ERR_FORMAT, "%s: is not a picture that can be read",
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: is not an image that can be read",
                            in->label);
     return nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short: %s",
                        in->label, reason);

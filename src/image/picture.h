@@ -72,8 +72,6 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
                                  const struct nst_picture_size *size,
                                  struct nst_err *err);
 void nst_picture_free(struct nst_picture *p); /* NULL is fine */
-/* Memory of the pixels in bytes, without metadata; 0 for NULL. */
-size_t nst_picture_bytes(const struct nst_picture *p);
 
 #define NST_BLACK 0.0f
 #define NST_WHITE 1.0f
@@ -93,9 +91,6 @@ enum nst_status nst_pixels_resize(float **out, struct nst_image image, int h, in
 enum nst_status nst_pixels_pad(float **out, const float *planes, int count,
                                struct nst_size size, int border, bool mirror,
                                struct nst_err *err);
-/* Undo nst_pixels_pad(), even after the planes have changed: move the inner pixels of
- * each plane to the beginning of planes. size: without the border. */
-void nst_pixels_crop(float *planes, int count, struct nst_size size, int border);
 
 /* Whether files with this suffix (".png") can be written, or can be read. */
 bool nst_output_supports(const char *suffix);
@@ -118,8 +113,6 @@ struct nst_output; /* the destination of a picture or a film */
  */
 enum nst_status nst_output_open(struct nst_output **out, const char *path,
                                 const char *format, struct nst_err *err);
-/* Whether format, or else the suffix of path, can store several frames. */
-bool nst_output_is_animated(const char *path, const char *format);
 /* Whether that format has a quality setting. */
 bool nst_output_has_quality(const char *path, const char *format);
 /* Set the quality, 1 to 100 (0: the format's default). Other formats ignore it. */
@@ -149,5 +142,17 @@ enum nst_status nst_pixels_write(const char *path, struct nst_image image,
 enum nst_status nst_picture_thumbnail_jpeg(void **bytes, size_t *size, const char *path,
                                            int longest, struct nst_err *err);
 void nst_output_free(struct nst_output *out); /* discards unwritten data */
+
+/* Not in nst.h. */
+
+/* Memory of the pixels in bytes, without metadata; 0 for NULL. */
+size_t nst_picture_bytes(const struct nst_picture *p);
+
+/* Undo nst_pixels_pad(), even after the planes have changed: move the inner pixels of
+ * each plane to the beginning of planes. size: without the border. */
+void nst_pixels_crop(float *planes, int count, struct nst_size size, int border);
+
+/* Whether format, or else the suffix of path, can store several frames. */
+bool nst_output_is_animated(const char *path, const char *format);
 
 #endif

@@ -134,7 +134,7 @@ enum nst_status nst_pnm_read(VipsImage **out, bool *pam, FILE *f, const char *la
     kind = getc(f);
     if (p != 'P' || (kind != '5' && kind != '6' && kind != '7'))
         return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: is not a stream of binary PGM, PPM or PAM pictures",
+                           "%s: is not a stream of binary PGM, PPM or PAM images",
                            label);
     if (!read_header(&h, kind, f))
         return nst_err_set(err, NST_ERR_FORMAT, "%s: a header is cut short", label);

@@ -92,11 +92,10 @@ static enum nst_status find_format(const struct nst_format **out, const char *pa
     *out = find_by_suffix(dot);
     if (*out)
         return NST_OK;
-    return nst_err_set(
-        err, NST_ERR_ARG,
-        "%s: '%s' is not a picture format that can be written (png, jpg, "
-        "webp, tiff, ...)",
-        path, dot);
+    return nst_err_set(err, NST_ERR_ARG,
+                       "%s: '%s' is not an image format that can be written (png, jpg, "
+                       "webp, tiff, ...)",
+                       path, dot);
 }
 
 /* Encode with libvips; quality 0 is the format's default. */

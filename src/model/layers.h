@@ -30,8 +30,6 @@ struct nst_layers {
 
 /* Block number (1 to 5) of a convolution, and its index in the block (from 1). */
 void nst_conv_position(int conv, int *block, int *index);
-/* True if a pooling layer follows this convolution. */
-bool nst_conv_pool_follows(int conv);
 /* True if no pooling layer precedes it. */
 bool nst_conv_in_first_block(int conv);
 
@@ -43,5 +41,10 @@ enum nst_status nst_layers_parse(struct nst_layers *layers, const char *text,
                                  struct nst_err *err);
 /* Write the list with block names, without weights of 1; at most size bytes. */
 void nst_layers_format(const struct nst_layers *layers, char *text, size_t size);
+
+/* Not in nst.h. */
+
+/* True if a pooling layer follows this convolution. */
+bool nst_conv_pool_follows(int conv);
 
 #endif

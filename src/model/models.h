@@ -40,8 +40,11 @@ char *nst_models_format(const struct nst_models *m);
 /* Index of the model for this longest side. */
 int nst_models_for_size(const struct nst_models *m, int longest);
 
-/* nst_models_filter() without the optional models that are not found. */
+/* Drop the optional models that are not found; the next one takes over their
+ * sizes. */
 void nst_models_drop_missing(struct nst_models *m);
+
+/* Not in nst.h. */
 
 /* Drop the models whose keep is false. The next model takes over their sizes, at the
  * end the previous one. If none is kept, one model without a name is left. */

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * paths.h - search paths of models, style packs and other installed data.
+ * paths.h - search paths of models and style packs.
  */
 #ifndef NST_MODEL_PATHS_H
 #define NST_MODEL_PATHS_H
 
 #include <stdbool.h>
 
+#include "model/data_path.h"
 #include "base/err.h"
-
-/*
- * Find a readable file or directory called name in the installed data: $(pkgdatadir),
- * then share/nst in the program's directory and in its parent (a build tree, a moved
- * installation). A new string, or NULL.
- */
-char *nst_find_data(const char *name);
-
-/* $variable/nst/name, or $HOME/fallback/nst/name unless $variable is an absolute path.
- * A new string, or NULL if neither variable can be used. */
-char *nst_user_path(const char *variable, const char *fallback, const char *name);
 
 /*
  * Find a model file. A name with a / or the suffix .safetensors is returned as a path,
@@ -37,9 +27,6 @@ char *nst_model_name(const char *path);
 void nst_list_models(void (*visit)(void *ctx, const char *name, const char *path),
                      void *ctx);
 
-/* True if name exists and is not a directory. */
-bool nst_path_is_file(const char *name);
-
 /*
  * Path of a style pack: name itself if it has the suffix (unchecked), else a readable
  * pack among the user's or the installed ones. A new string. NULL if there is none, or
@@ -47,5 +34,10 @@ bool nst_path_is_file(const char *name);
  */
 #define NST_PACK_SUFFIX ".nststyle"
 char *nst_find_pack(const char *name);
+
+/* Not in nst.h. */
+
+/* True if name exists and is not a directory. */
+bool nst_path_is_file(const char *name);
 
 #endif

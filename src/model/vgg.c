@@ -152,7 +152,7 @@ static enum nst_status alloc_maps(struct nst_activations *a, int height, int wid
         s.w /= 2;
         if (s.h < 1 || s.w < 1)
             return nst_err_set(err, NST_ERR_ARG,
-                               "a picture of %dx%d pixels is too small for the layers "
+                               "an image of %dx%d pixels is too small for the layers "
                                "asked for: nothing is left of it after conv_%d",
                                width, height, i + 1);
         st = ops->tensor_new(v->be, &a->pooled[i], s, err);

@@ -101,9 +101,6 @@ struct nst_params {
 /* Stream format of the output, "y4m" or "pnm"; NULL if it is a file. */
 const char *nst_params_stream(const struct nst_params *p);
 
-/* Whether --init names a file. */
-bool nst_params_init_is_file(const struct nst_params *p);
-
 /* Fill *p with the defaults. Free with nst_params_clear(). */
 void nst_params_init(struct nst_params *p);
 void nst_params_clear(struct nst_params *p);
@@ -120,5 +117,10 @@ enum nst_status nst_params_set(struct nst_params *p, const char *name, const cha
 /* Value of an option as text for nst_params_set(), a new string; NULL when unset. */
 struct nst_option; /* options/table.h */
 char *nst_params_get(const struct nst_params *p, const struct nst_option *o);
+
+/* Not in nst.h. */
+
+/* Whether --init names a file. */
+bool nst_params_init_is_file(const struct nst_params *p);
 
 #endif

@@ -32,14 +32,16 @@ enum nst_status nst_config_apply(struct nst_params *p, const char *wanted,
                                  struct nst_config_overrides overrides,
                                  struct nst_err *err);
 
-/* Apply a preset from text; path is used in messages. */
-enum nst_status nst_preset_apply_text(struct nst_params *p, const char *path,
-                                      const char *text, struct nst_err *err);
-
 /* Visit all presets in these directories, the user's first: name, path, and description
  * or the reason why it is invalid. */
 void nst_preset_each(void (*visit)(void *ctx, const char *name, const char *path,
                                    const char *description),
                      void *ctx);
+
+/* Not in nst.h. */
+
+/* Apply a preset from text; path is used in messages. */
+enum nst_status nst_preset_apply_text(struct nst_params *p, const char *path,
+                                      const char *text, struct nst_err *err);
 
 #endif

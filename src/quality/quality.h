@@ -47,6 +47,8 @@ enum nst_status nst_held_out_losses(double *content_loss, double *style_loss,
                                     struct nst_image result, struct nst_image style,
                                     struct nst_err *err);
 
+/* Not in nst.h. */
+
 /* Amount of detail: mean length of the luma's gradient, in which a step from black to
  * white between neighbouring pixels counts 1. */
 double nst_mean_gradient(struct nst_image image);

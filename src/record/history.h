@@ -16,14 +16,6 @@
  * $XDG_STATE_HOME/nst/history.jsonl. A new string; NULL for none. */
 char *nst_history_path(const char *option);
 
-/*
- * Append a line (without newline) to the history at path; creates the file and its
- * directories. One write under a lock keeps lines whole while other processes append or
- * rewrite. Starts a new line after one that a crash cut short. NST_ERR_IO.
- */
-enum nst_status nst_history_append(const char *path, const char *line,
-                                   struct nst_err *err);
-
 #define NST_HISTORY_ID 8 /* hexadecimal digits of the SHA-256 of the line */
 
 struct nst_history {
@@ -49,5 +41,15 @@ enum nst_status nst_history_remove(const char *path,
                                                          const struct nst_history *h,
                                                          size_t i),
                                    void *ctx, size_t *removed, struct nst_err *err);
+
+/* Not in nst.h. */
+
+/*
+ * Append a line (without newline) to the history at path; creates the file and its
+ * directories. One write under a lock keeps lines whole while other processes append or
+ * rewrite. Starts a new line after one that a crash cut short. NST_ERR_IO.
+ */
+enum nst_status nst_history_append(const char *path, const char *line,
+                                   struct nst_err *err);
 
 #endif

@@ -105,7 +105,7 @@ static enum nst_status not_finite_error(const struct nst_job *j, struct nst_err 
 {
     return nst_err_set(
         err, NST_ERR_NUMERIC,
-        "the loss of the starting picture (%g) or its gradient is not finite",
+        "the loss of the starting image (%g) or its gradient is not finite",
         j->first.total_loss);
 }
 

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/line.h"
+
 #define LINE_SIZE 2048
 
 bool nst_run_should_stop(const struct nst_run_events *events)

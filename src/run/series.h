@@ -14,9 +14,6 @@
 /* Whether path is the template of a series. */
 bool nst_series_is_template(const char *path);
 
-/* Refuse a template with unknown words: NST_ERR_ARG. */
-enum nst_status nst_series_check(const char *path, struct nst_err *err);
-
 /* Whether path may be a file of the series. */
 bool nst_series_matches(const char *series, const char *path);
 
@@ -24,6 +21,11 @@ bool nst_series_matches(const char *series, const char *path);
 enum nst_status nst_series_protect_inputs(const struct nst_batch *b,
                                           const struct nst_params *p,
                                           const char *series, struct nst_err *err);
+
+/* Not in nst.h. */
+
+/* Refuse a template with unknown words: NST_ERR_ARG. */
+enum nst_status nst_series_check(const char *path, struct nst_err *err);
 
 /* File name of a preview after step steps at a scale with this longest side: a new
  * string. A path that is not a template is copied. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/data_path.h"
 #include "serve/request.h"
 
 /* The JSON schema for an entry of nst_describe_options(). */

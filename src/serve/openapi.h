@@ -3,6 +3,7 @@
 #ifndef NST_SERVE_OPENAPI_H
 #define NST_SERVE_OPENAPI_H
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/settings.h"
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/store.h"
 #include "serve/styles.h"

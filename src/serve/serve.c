@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "model/data_path.h"
 #include "nst.h"
 #include "serve/http/auth.h"
 #include "serve/http/events.h"

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/atomic_file.h"
+
 #define MAX_NAME (SERVE_MAX_PICTURE_NAME + 4) /* thumbnails: NAME.jpg */
 #define RESERVE_BYTES ((uint64_t)64 << 20)    /* of the disk, or */
 #define RESERVE_DIVISOR 100                   /* 1/100 of it if that is less */

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 
 #define SERVE_PARTIAL_SUFFIX ".part" /* of an upload in progress */

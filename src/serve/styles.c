@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "model/data_path.h"
 #include "serve/clock.h"
 #include "serve/log.h"
 #include "serve/pictures.h"

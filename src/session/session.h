@@ -22,9 +22,6 @@ struct nst_network {
     struct nst_vgg *vgg;
 };
 
-/* NST_ERR_ARG if p names an unknown device or a precision that the device lacks. */
-enum nst_status nst_session_check(const struct nst_params *p, struct nst_err *err);
-
 /*
  * Open the backend and read the networks that p selects (reads model, layers, pooling,
  * device, precision and threads). Optional networks that are missing are skipped. If a
@@ -35,6 +32,20 @@ enum nst_status nst_session_check(const struct nst_params *p, struct nst_err *er
 enum nst_status nst_session_new(struct nst_session **out, const struct nst_params *p,
                                 struct nst_err *err);
 void nst_session_free(struct nst_session *s);
+
+/* The i-th network, smallest sizes first; NULL after the last. */
+const struct nst_network *nst_session_network_at(const struct nst_session *s, int i);
+/* List the networks in the syntax of --model, each described by format(). The result is
+ * a new string. */
+char *nst_session_list_networks(const struct nst_session *s,
+                                char *(*format)(const struct nst_network *n));
+/* Message that says why the CPU is used although a GPU was requested; or NULL. */
+const char *nst_session_fallback_reason(const struct nst_session *s);
+
+/* Not in nst.h. */
+
+/* NST_ERR_ARG if p names an unknown device or a precision that the device lacks. */
+enum nst_status nst_session_check(const struct nst_params *p, struct nst_err *err);
 
 /*
  * Make another session that shares the weights of s, for jobs on another thread; s must
@@ -56,19 +67,12 @@ void nst_session_set_threads(struct nst_session *s, int threads);
 /* The network for pictures with this longest side, before padding. */
 const struct nst_network *nst_session_network_for(const struct nst_session *s,
                                                   int longest);
-/* The i-th network, smallest sizes first; NULL after the last. */
-const struct nst_network *nst_session_network_at(const struct nst_session *s, int i);
-/* List the networks in the syntax of --model, each described by format(). The result is
- * a new string. */
-char *nst_session_list_networks(const struct nst_session *s,
-                                char *(*format)(const struct nst_network *n));
+
 int nst_session_threads(const struct nst_session *s);
 /* The backend in use, as in $NST_BACKEND, and its instruction set, as in $NST_CPU, or
  * NULL. The last bits of a result depend on both. */
 const char *nst_session_device(const struct nst_session *s);
 const char *nst_session_isa(const struct nst_session *s);
-/* Message that says why the CPU is used although a GPU was requested; or NULL. */
-const char *nst_session_fallback_reason(const struct nst_session *s);
 
 /* Resident memory in bytes without any job, and the limit: max_memory, or resident
  * memory plus four fifths of the memory available at the first call. Sessions made from

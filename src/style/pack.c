@@ -268,7 +268,7 @@ enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
     if (!has_network(p, v))
         return nst_err_set(err, NST_ERR_ARG,
                            "style '%s': the pack is of %s and lacks the network %s: "
-                           "leave out --model, or make a pack of the picture by %s "
+                           "leave out --model, or make a pack of the image by %s "
                            "(nst-style pack --model)",
                            name, p->text[NST_PACK_MODEL], network, network);
     for (int i = 0; i < layers->count; i++) {

@@ -92,6 +92,8 @@ struct nst_pack_layer {
 /* Get layer i. False after the last. */
 bool nst_pack_layer(const struct nst_pack *p, int i, struct nst_pack_layer *out);
 
+/* Not in nst.h. */
+
 /* NST_ERR_ARG unless p has all these layers of v. The message has the style's name and
  * the network's, and says what to do. */
 enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,

@@ -23,6 +23,11 @@ refuses() {
     [ ! -e out.safetensors ]
 }
 
+# needs_archive: skip the test in a build that does not read checkpoints.
+needs_archive() {
+    ! nst_model --help | grep -q libarchive || skip "nst-model is built without libarchive"
+}
+
 # header FILE: the header of a safetensors file.
 header() {
     head -c $((8 + $(od -An -tu8 -N8 "$1"))) "$1" | tail -c +9
@@ -37,6 +42,7 @@ numbers() {
 }
 
 @test "checkpoints of both formats are converted with the values that PyTorch read" {
+    needs_archive
     needs jq
     for kind in zip plain; do
         nst_model convert "${srcdir:?}/tests/data/tiny-$kind.pth" -o tiny.safetensors
@@ -92,6 +98,7 @@ numbers() {
 }
 
 @test "a pickle that names anything but tensors is refused and not executed" {
+    needs_archive
     # a legacy checkpoint whose first pickle is: import os; os.system("touch ran")
     printf '\200\002cos\nsystem\nX\011\000\000\000touch ran\205R.' >evil.pth
     refuses 'refers to something that is not a tensor: os.system' verify evil.pth
@@ -102,11 +109,27 @@ numbers() {
     [ ! -e ran ]
 }
 
+@test "a build without libarchive refuses checkpoints and says what to do" {
+    nst_model --help | grep -q libarchive || skip "nst-model is built with libarchive"
+    for kind in zip plain; do
+        refuses "tiny-$kind.pth: .*built without it; rebuild it" convert \
+            "${srcdir:?}/tests/data/tiny-$kind.pth" -o out.safetensors
+    done
+    run ! nst_model info "$srcdir/tests/data/tiny-zip.pth"
+    run ! fetch --url http://127.0.0.1:1/none.pth
+    [[ $output == *"built without libarchive"* ]]
+    [ ! -e data ]
+}
+
 @test "an invalid or truncated checkpoint is refused in one line" {
+    needs_archive
     head -c 900 "${srcdir:?}/tests/data/tiny-plain.pth" >cut.pth
     refuses 'cut.pth: ' verify cut.pth
     head -c 2000 "$srcdir/tests/data/tiny-zip.pth" >cut.pth
     refuses 'cut.pth: ' verify cut.pth
+}
+
+@test "wrong usage and files that are no network are refused" {
     refuses 'No such file' info no.pth
     refuses 'photo.ppm: ' verify ./photo.ppm
     run nst_model frobnicate x
@@ -118,6 +141,7 @@ numbers() {
 }
 
 @test "randomly changed bytes in a checkpoint cause no crash" {
+    needs_archive
     local seed=${NST_TEST_SEED:-$RANDOM} i kind size at
     echo "NST_TEST_SEED=$seed"
     RANDOM=$seed
@@ -156,6 +180,7 @@ teardown() {
 }
 
 @test "fetch-model resumes a download, verifies it and installs the network" {
+    needs_archive
     mkdir -p served data/nst
     cp "${srcdir:?}/tests/data/tiny-zip.pth" served/vgg.pth
     echo nonsense >served/other.pth
@@ -182,6 +207,7 @@ teardown() {
 }
 
 @test "fetch-model --from installs a local file" {
+    needs_archive
     file=${srcdir:?}/tests/data/tiny-plain.pth
     run fetch --from "$file"
     [ "$status" = 1 ]

@@ -83,7 +83,7 @@ bytes() {
 
 @test "an output that cannot be written is refused before work begins" {
     refused 1 'none/out.png: ' -s style.ppm photo.ppm -o none/out.png
-    refused 1 "'.xyz' is not a picture format" -s style.ppm photo.ppm -o out.xyz
+    refused 1 "'.xyz' is not an image format" -s style.ppm photo.ppm -o out.xyz
     refused 1 'out: ' -s style.ppm photo.ppm -o out
     refused 1 'trace: none/t' -s style.ppm photo.ppm -o out.png --trace none/t
     run --separate-stderr bash -c "'$NST' -q -S 32 -n 1 -s style.ppm photo.ppm >/dev/full"

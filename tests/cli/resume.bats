@@ -161,7 +161,7 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
     frame 2 "preview: 'f-.step': a . without its }" 'f-{step'
     frame 2 'preview: {stem} is none of {step} and {scale}' '{stem}.png'
     frame 2 'a series works for one image' 'f{step}.png' --y4m
-    frame 1 "'.xyz' is not a picture format" 'f{step}.xyz'
+    frame 1 "'.xyz' is not an image format" 'f{step}.xyz'
     frame 1 'no/f000000.png: cannot be written' 'no/f{step}.png'
     frame 2 'f000003.png: named for two outputs' 'f{step}.png' -o f000003.png
     frame 2 'f12.png: named for two outputs' "$PWD/f{step}.png" --trace f12.png

@@ -106,7 +106,7 @@ none_is_queued() {
     at_once() { scontrol update JobId="${job}_1" StartTime=now 2>/dev/null || true; none_is_queued; }
     wait_for at_once
     run -1 "$SLURM/gather" made
-    [[ $output == *"bad.png: nst: "*"is not a picture"* ]]
+    [[ $output == *"bad.png: nst: "*"is not an image"* ]]
     [[ $output == *"3 done, 1 failed, 0 to come" ]]
     cmp alone.png made/1.png
     [ "$(grep -c 'REQUEUE' made/.slurm/1.log)" = 1 ]

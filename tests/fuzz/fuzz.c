@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 #include "fuzz_serve.h"
-#include "cli/pth.h"
+#include "cli/import/pth.h"
 #include "image/picture.h"
 #include "image/pnm.h"
 #include "image/y4m.h"

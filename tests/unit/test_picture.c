@@ -677,12 +677,12 @@ static void what_is_no_picture_is_refused_in_one_clear_line(void **state)
     (void)state;
     refused(in_folder("none.png"), &native, NST_ERR_IO, "No such file or directory");
     refused(folder, &native, NST_ERR_IO, "is a directory");
-    refused("", &native, NST_ERR_IO, "the picture's name is empty");
+    refused("", &native, NST_ERR_IO, "the image's name is empty");
     refused(put_bytes("", 0, "u0.png"), &native, NST_ERR_FORMAT, "is empty");
     refused(put_bytes("hello, world\n", 13, "u1.png"), &native, NST_ERR_FORMAT,
-            "u1.png: is not a picture that can be read");
+            "u1.png: is not an image that can be read");
     refused(put_bytes("2 2\n1 2\n3 4\n", 12, "u2.png"), &native, NST_ERR_FORMAT,
-            "is not a picture that can be read");
+            "is not an image that can be read");
 }
 
 static void a_truncated_file_is_refused(void **state)
@@ -697,7 +697,7 @@ static void a_truncated_file_is_refused(void **state)
 
         /* A TIFF keeps its header at the end, so half of one is no TIFF at all. */
         refused(put_bytes(all, n * 2 / 3, names[i]), &native, NST_ERR_FORMAT,
-                i == 2 ? "is not a picture that can be read"
+                i == 2 ? "is not an image that can be read"
                        : "is damaged or cut short");
         g_free(all);
     }
@@ -768,7 +768,7 @@ static void an_output_that_cannot_be_written_is_refused_when_opened(void **state
 
     (void)state;
     cannot_open(in_folder("a.xyz"), NST_ERR_ARG,
-                "'.xyz' is not a picture format that can be written (png, jpg");
+                "'.xyz' is not an image format that can be written (png, jpg");
     cannot_open(in_folder("a"), NST_ERR_ARG, "needs a suffix");
     cannot_open(folder, NST_ERR_IO, "is a directory");
     cannot_open(in_folder("no/a.png"), NST_ERR_IO, "No such file or directory");

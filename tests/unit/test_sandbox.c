@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/sandbox.h"
 #include "unit.h"

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/http/response.h"
 #include "serve/settings.h"

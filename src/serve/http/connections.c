@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/clock.h"
 #include "serve/http/events.h"

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 
 #define BLOCK_SIZE 1024 /* bytes of a read_stream() call */

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 
 /*

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 
 #define UNAVAILABLE_SECONDS 5

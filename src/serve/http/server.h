@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/http/response.h"
 #include "serve/http/upload.h"

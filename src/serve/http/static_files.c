@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/data_path.h"
 #include "serve/log.h"
 
 #define MAX_FILE_BYTES ((size_t)8 << 20)

@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/log.h"
 #include "serve/pictures.h"

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 
 #define SERVE_REDIS_SECONDS 2

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 #include "serve/clock.h"
 #include "serve/gpu.h"

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/pickle.h"
+#include "cli/import/pickle.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "nst.h"
 
 /* More than any state dictionary has; a pickle with more is hostile. */

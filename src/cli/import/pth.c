@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "cli/pth.h"
+#include "cli/import/pth.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/pickle.h"
+#include "base/alloc.h"
+#include "model/dtype.h"
+#include "cli/import/pickle.h"
 #include "nst.h"
 
 #define MAX_CHANNELS 4096
@@ -45,18 +47,6 @@ static enum nst_status format_error(const struct pth_reader *r, const char *name
                                     const char *what)
 {
     return nst_err_set(r->err, NST_ERR_FORMAT, "%s: %s: %s", r->path, name, what);
-}
-
-bool nst_pth_detect(const char *path)
-{
-    unsigned char b[4] = {0};
-    FILE *f = fopen(path, "re");
-    size_t n = f ? fread(b, 1, sizeof b, f) : 0;
-
-    if (f)
-        fclose(f);
-    return n == sizeof b &&
-           (memcmp(b, "PK\3\4", 4) == 0 || (b[0] == 0x80 && b[1] == 2));
 }
 
 static bool storage_type(const char *name, enum nst_dtype *type)

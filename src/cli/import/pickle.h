@@ -7,8 +7,8 @@
  * pickle is an error, and nothing is ever executed. PEP 3154 and the comments of
  * CPython's pickletools describe the machine.
  */
-#ifndef NST_CLI_PICKLE_H
-#define NST_CLI_PICKLE_H
+#ifndef NST_CLI_IMPORT_PICKLE_H
+#define NST_CLI_IMPORT_PICKLE_H
 
 #include <stddef.h>
 #include <stdint.h>

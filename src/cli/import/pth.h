@@ -4,21 +4,16 @@
  * a state dictionary): the zip format of PyTorch 1.6 and later, and the legacy format
  * before it, which torchvision's files use.
  */
-#ifndef NST_CLI_PTH_H
-#define NST_CLI_PTH_H
-
-#include <stdbool.h>
+#ifndef NST_CLI_IMPORT_PTH_H
+#define NST_CLI_IMPORT_PTH_H
 
 #include "nst.h"
-
-/* Whether the file begins like a checkpoint; false if it cannot be read. */
-bool nst_pth_detect(const char *path);
 
 /*
  * Read up to convs convolutions, as many as the file has. Nothing in the file is
  * executed; anything but tensors is an error. *out belongs to the caller:
  * nst_weights_free(). NST_ERR_IO, NST_ERR_FORMAT, NST_ERR_MEM; messages begin with the
- * path.
+ * path. Without libarchive: NST_ERR_ARG.
  */
 enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int convs,
                              struct nst_err *err);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What takes the place of pth.c in a build without libarchive. */
+#include "config.h"
+
+#include "cli/import/pth.h"
+
+#include <stddef.h>
+
+enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int convs,
+                             struct nst_err *err)
+{
+    (void)convs;
+    *out = NULL;
+    return nst_err_set(
+        err, NST_ERR_ARG,
+        "%s: PyTorch checkpoints need libarchive, and this nst-model was "
+        "built without it; rebuild it (configure --with-archive) or "
+        "convert the file with a build that has it",
+        path);
+}
