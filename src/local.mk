@@ -39,6 +39,7 @@ libnst_util_la_SOURCES = \
 	%D%/base/alloc.c %D%/base/alloc.h \
 	%D%/base/atomic_file.c %D%/base/atomic_file.h \
 	%D%/base/line.c %D%/base/line.h \
+	%D%/base/clock.h %D%/base/path.h \
 	%D%/model/data_path.c %D%/model/data_path.h \
 	%D%/model/dtype.c %D%/model/dtype.h
 libnst_util_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
@@ -48,7 +49,7 @@ libnst_engine_la_LIBADD = libnst-util.la $(ISA_LIBS)
 libnst_engine_la_SOURCES = \
 	%D%/base/err.c %D%/base/err.h \
 	%D%/base/memory.c %D%/base/memory.h %D%/base/oom.c %D%/base/oom.h \
-	%D%/base/clock.h %D%/base/image.h %D%/base/path.h \
+	%D%/base/image.h \
 	%D%/base/template.c %D%/base/template.h \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/kernels/reference.h %D%/kernels/reference.c \

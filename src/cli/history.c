@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/line.h"
+#include "base/path.h"
 #include "record/sha256.h"
 #include "cli/migrate.h"
 #include "cli/program.h"
@@ -95,13 +96,6 @@ static const char *get_text(const json_t *run, const char *key)
     return s ? s : "?";
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* The names of the styles without directories, joined by +; a new string. */
 static char *style_names(const json_t *run)
 {
@@ -110,10 +104,10 @@ static char *style_names(const json_t *run)
     size_t i;
 
     if (!json_is_array(style))
-        return nst_xstrdup(base_name(get_text(run, "style")));
+        return nst_xstrdup(nst_base_name(get_text(run, "style")));
     json_array_foreach(style, i, one) {
         char *longer = nst_xasprintf("%s%s%s", all ? all : "", all ? "+" : "",
-                                     base_name(get_text(one, "file")));
+                                     nst_base_name(get_text(one, "file")));
 
         free(all);
         all = longer;
@@ -126,14 +120,14 @@ static void print_row(const struct nst_history_line *l)
     json_t *size = json_object_get(l->run, "size");
     json_t *final = json_object_get(l->run, "final");
     char *styles = style_names(l->run);
-    char *row =
-        nst_xasprintf("%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s", l->id,
-                      get_text(l->run, "time"), base_name(get_text(l->run, "content")),
-                      styles, (int)json_integer_value(json_array_get(size, 0)),
-                      (int)json_integer_value(json_array_get(size, 1)),
-                      json_number_value(json_object_get(final, "total")),
-                      json_number_value(json_object_get(l->run, "seconds")),
-                      get_text(l->run, "output"));
+    char *row = nst_xasprintf("%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s",
+                              l->id, get_text(l->run, "time"),
+                              nst_base_name(get_text(l->run, "content")), styles,
+                              (int)json_integer_value(json_array_get(size, 0)),
+                              (int)json_integer_value(json_array_get(size, 1)),
+                              json_number_value(json_object_get(final, "total")),
+                              json_number_value(json_object_get(l->run, "seconds")),
+                              get_text(l->run, "output"));
 
     nst_sanitise_line(row);
     puts(row);

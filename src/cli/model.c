@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/path.h"
 #include "cli/import/pth.h"
 #include "cli/program.h"
 #include "nst.h"
@@ -113,13 +114,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-static bool ends_with(const char *s, const char *suffix)
-{
-    size_t n = strlen(s), e = strlen(suffix);
-
-    return n > e && strcmp(s + n - e, suffix) == 0;
-}
-
 /* Whether the file begins like a PyTorch checkpoint: a zip file, or a pickle. False if
  * it cannot be read. */
 static bool is_checkpoint(const char *path)
@@ -143,7 +137,8 @@ static enum nst_status load_weights(struct nst_weights **w, char **path,
 
     *w = NULL;
     *path = NULL;
-    if (strchr(wanted, '/') || ends_with(wanted, ".pth") || ends_with(wanted, ".pt"))
+    if (strchr(wanted, '/') || nst_has_suffix(wanted, ".pth") ||
+        nst_has_suffix(wanted, ".pt"))
         *path = nst_xstrdup(wanted);
     else
         st = nst_find_model(path, wanted, err);

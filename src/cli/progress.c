@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/line.h"
 #include "options/json.h"
 #include "nst.h"
@@ -37,7 +37,7 @@ struct nst_progress_batch {
     bool bar_visible;     /* the cursor is on the line of a bar */
     size_t pictures_done;
     double partial; /* sum of the fractions done of running pictures */
-    struct timespec begin;
+    double begin;
     double last_drawn; /* seconds since begin; negative before the first time */
 };
 
@@ -240,15 +240,12 @@ static void draw_batch(struct nst_progress_batch *b, double seconds)
 static void update_batch(struct nst_progress_batch *b, double partial,
                          size_t pictures_done)
 {
-    struct timespec now;
     double seconds;
 
     if (!b->shared || b->kind != NST_PROGRESS_BAR)
         return;
     pthread_mutex_lock(&b->lock);
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    seconds = (double)(now.tv_sec - b->begin.tv_sec) +
-              1e-9 * (double)(now.tv_nsec - b->begin.tv_nsec);
+    seconds = nst_clock_seconds() - b->begin;
     b->partial += partial;
     b->pictures_done += pictures_done;
     if (pictures_done || b->last_drawn < 0 || seconds - b->last_drawn >= REDRAW_SECONDS)
@@ -277,7 +274,7 @@ struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
     b->shared = parallel > 1;
     b->last_drawn = -1;
     pthread_mutex_init(&b->lock, NULL);
-    clock_gettime(CLOCK_MONOTONIC, &b->begin);
+    b->begin = nst_clock_seconds();
     return b;
 }
 

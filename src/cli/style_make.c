@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/path.h"
 #include "cli/program.h"
 #include "cli/style.h"
 
@@ -44,9 +45,8 @@ static char *join_names(const struct nst_styles *s)
     char *all = nst_xstrdup("");
 
     for (int i = 0; i < s->count; i++) {
-        const char *slash = strrchr(s->item[i].file, '/');
-        char *longer = nst_xasprintf("%s%s%s", all, i ? ", " : "",
-                                     slash ? slash + 1 : s->item[i].file);
+        char *longer =
+            nst_xasprintf("%s%s%s", all, i ? ", " : "", nst_base_name(s->item[i].file));
 
         free(all);
         all = longer;

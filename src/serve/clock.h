@@ -1,29 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* clock.h - the monotonic clock for intervals, and the time of day. */
+/* clock.h - the time of day. */
 #ifndef NST_SERVE_CLOCK_H
 #define NST_SERVE_CLOCK_H
 
 #include <stddef.h>
 #include <time.h>
 
-static inline double serve_seconds(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Seconds since some point in the past. */
-static inline double serve_monotonic(void)
-{
-    return serve_seconds(CLOCK_MONOTONIC);
-}
+#include "base/clock.h" /* nst_clock_seconds(), for intervals */
 
 /* Seconds since 1970. */
 static inline double serve_now(void)
 {
-    return serve_seconds(CLOCK_REALTIME);
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 #define SERVE_TIME_SIZE sizeof "YYYY-MM-DDThh:mm:ssZ"

@@ -351,7 +351,7 @@ static bool read_until_exit(const struct serve_sandbox *c, double deadline,
     bool drained = false;
 
     while (!drained || (p[2].fd < 0 ? p[0].fd >= 0 || p[1].fd >= 0 : !p[2].revents)) {
-        double ms = 1000 * (deadline - serve_monotonic());
+        double ms = 1000 * (deadline - nst_clock_seconds());
 
         if (ms <= 0 || atomic_load(&shutting_down))
             return false;
@@ -373,7 +373,7 @@ int serve_sandbox_run(const char *const *argv,
 {
     char *text[2] = {out ? nst_xcalloc(MAX_OUTPUT + 1, 1) : NULL,
                      err ? nst_xcalloc(MAX_OUTPUT + 1, 1) : NULL};
-    double deadline = serve_monotonic() + seconds;
+    double deadline = nst_clock_seconds() + seconds;
     struct serve_sandbox c;
     bool timed_out;
     int status;

@@ -21,7 +21,7 @@
 
 struct bucket { /* of one address */
     double tokens;
-    double refilled; /* serve_monotonic() */
+    double refilled; /* nst_clock_seconds() */
 };
 
 static struct {
@@ -207,7 +207,7 @@ static char *client_key(struct MHD_Connection *c)
 
 static void refill(struct bucket *b, double rate)
 {
-    double now = serve_monotonic();
+    double now = nst_clock_seconds();
 
     b->tokens += (now - b->refilled) * rate;
     if (b->tokens > BURST_SECONDS * rate)
@@ -249,7 +249,7 @@ static bool is_rate_limited(struct MHD_Connection *c)
     if (!b) {
         evict_full(rate);
         b = g_new(struct bucket, 1);
-        *b = (struct bucket){BURST_SECONDS * rate, serve_monotonic()};
+        *b = (struct bucket){BURST_SECONDS * rate, nst_clock_seconds()};
         g_hash_table_insert(auth.buckets, g_strdup(address), b);
     }
     refill(b, rate);

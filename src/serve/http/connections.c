@@ -32,7 +32,7 @@ static struct {
 
 static int64_t now(void)
 {
-    return (int64_t)serve_monotonic();
+    return (int64_t)nst_clock_seconds();
 }
 
 void serve_connection_set_deadline(struct serve_connection *p, int64_t seconds)

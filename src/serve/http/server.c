@@ -318,7 +318,7 @@ static void run_in_pool(gpointer p, gpointer unused)
     (void)unused;
     if (atomic_load(&server.stopping))
         answer(x, shutting_down());
-    else if (serve_monotonic() - x->queued_at > MAX_WAIT_SECONDS)
+    else if (nst_clock_seconds() - x->queued_at > MAX_WAIT_SECONDS)
         answer(x, busy());
     else
         answer(x, x->request.route->handler(&x->request));
@@ -337,7 +337,7 @@ static bool dispatch(struct exchange *x)
 
     if (pool == SERVE_POOL_NONE)
         return answer(x, route->handler(&x->request));
-    x->queued_at = serve_monotonic();
+    x->queued_at = nst_clock_seconds();
     pthread_mutex_lock(&server.push_lock);
     if (atomic_load(&server.stopping))
         answer(x, shutting_down());

@@ -121,7 +121,7 @@ static void mark_unavailable(const char *why)
     redis.backoff = redis.backoff > 0 ? 2 * redis.backoff : MIN_BACKOFF;
     if (redis.backoff > MAX_BACKOFF)
         redis.backoff = MAX_BACKOFF;
-    redis.retry_at = serve_monotonic() + redis.backoff;
+    redis.retry_at = nst_clock_seconds() + redis.backoff;
     close_idle();
     pthread_mutex_unlock(&redis.lock);
     if (!was_unavailable)
@@ -146,7 +146,7 @@ static void mark_available(void)
 /* True if a connection may be tried now; one at a time while Redis is unreachable. */
 static bool may_connect(void)
 {
-    double now = serve_monotonic();
+    double now = nst_clock_seconds();
     bool allowed;
 
     pthread_mutex_lock(&redis.lock);

@@ -102,7 +102,7 @@ static bool read_stderr(struct run *r)
 /* Kill the child on a timeout or cancellation; on a stop, ask it to end first. */
 static void enforce_limits(struct run *r, double start)
 {
-    double now = serve_monotonic();
+    double now = nst_clock_seconds();
 
     if (now - start > (double)r->settings->task_seconds && !r->timed_out) {
         r->timed_out = true;
@@ -121,7 +121,7 @@ static void enforce_limits(struct run *r, double start)
 static int supervise(struct run *r)
 {
     struct pollfd p[2] = {{r->child.err, POLLIN, 0}, {r->child.pidfd, POLLIN, 0}};
-    double start = serve_monotonic();
+    double start = nst_clock_seconds();
     bool ended = false;
 
     while (!ended) {
