@@ -57,6 +57,7 @@ void nst_reduce(const struct vector_ctx *v, nst_range_fn *fn, const void *ctx,
         p.blocks = blocks < BATCH ? (int)blocks : BATCH;
         nst_threads_run(v->threads, (p.blocks + RUN - 1) / RUN, reduce_run, &p);
         for (int i = 0; i < p.blocks * count; i++)
+            /* cppcheck-suppress zerodiv; the loop is empty if count is 0 */
             if (i % count < maxima)
                 results[i % count] = max_or_nan(results[i % count], partial[i]);
             else

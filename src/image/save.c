@@ -243,6 +243,7 @@ static void interleave(void *to, const float *rgb, const float *alpha, size_t n,
 
     for (size_t i = 0; i < n; i++)
         for (int c = 0; c < (alpha ? 4 : 3); c++) {
+            /* cppcheck-suppress nullPointer; c is below 3 without alpha */
             unsigned v = quantise(c < 3 ? rgb[(size_t)c * n + i] : alpha[i], max);
 
             if (bits > 8)

@@ -280,6 +280,7 @@ INLINE void gram_rows(int rows, int n, const float *a, const float *b, size_t pi
 
                 if (relu)
                     x = x > 0 ? x : 0;
+                /* cppcheck-suppress uninitvar; it does not follow UNROLL */
                 UNROLL for (int p = 0; p < BLOCK_VECS; p++) s[i][p] += x * y[p];
             }
         }

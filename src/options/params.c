@@ -200,7 +200,7 @@ static enum nst_status set_style_attribute(struct nst_styles *s,
                                            const struct nst_option *o, const char *text,
                                            struct nst_err *err)
 {
-    struct nst_style_option *latest = &s->item[s->count - 1];
+    struct nst_style_option *latest;
 
     if (!s->count)
         return nst_err_set(err, NST_ERR_ARG,
@@ -208,6 +208,7 @@ static enum nst_status set_style_attribute(struct nst_styles *s,
                            o->name, text);
     if (!*text)
         return nst_err_set(err, NST_ERR_ARG, "%s: the value is empty", o->name);
+    latest = &s->item[s->count - 1];
     if (o->type == NST_OPTION_STYLE_MASK) {
         free(latest->mask);
         latest->mask = nst_xstrdup(text);

@@ -108,7 +108,7 @@ enum nst_status nst_series_protect_inputs(const struct nst_batch *b,
     char *directory = nst_xasprintf("%.*s.", length, series);
     enum nst_status st = NST_OK;
     struct dirent **entry;
-    int n = scandir(directory, &entry, NULL, NULL);
+    int n = scandir(directory, &entry, NULL, alphasort);
 
     for (int i = 0; i < n; i++) {
         char *path = nst_xasprintf("%.*s%s", length, series, entry[i]->d_name);
