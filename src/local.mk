@@ -146,12 +146,14 @@ libnst_core_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgd
 
 # floors 6 and 7: pictures, records, and whole runs
 libnst_run_la_SOURCES = \
-	%D%/image/picture.h %D%/image/source_info.h \
-	%D%/image/input.c %D%/image/input.h %D%/image/colour.c \
-	%D%/image/load.c %D%/image/metadata.c \
-	%D%/image/save.h %D%/image/save.c %D%/image/thumbnail.c %D%/image/pixels.c \
-	%D%/image/frames.c %D%/image/frames.h %D%/image/y4m.c %D%/image/y4m.h \
-	%D%/image/pnm.c %D%/image/pnm.h %D%/image/size.c %D%/image/size.h \
+	%D%/image/colour.c %D%/image/colour.h %D%/image/frames.c %D%/image/frames.h \
+	%D%/image/input.c %D%/image/input.h %D%/image/load.c %D%/image/load.h \
+	%D%/image/load_internal.h %D%/image/metadata.c %D%/image/metadata.h \
+	%D%/image/metadata_internal.h %D%/image/picture.c %D%/image/picture.h \
+	%D%/image/pixels.c %D%/image/pixels.h %D%/image/pnm.c %D%/image/pnm.h \
+	%D%/image/save.c %D%/image/save.h %D%/image/save_internal.h \
+	%D%/image/size.c %D%/image/size.h %D%/image/source_info.h \
+	%D%/image/thumbnail.c %D%/image/thumbnail.h %D%/image/y4m.c %D%/image/y4m.h \
 	%D%/record/provenance.c %D%/record/provenance.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h %D%/record/checkpoint_internal.h \
 	%D%/record/history.c %D%/record/history.h \
@@ -181,7 +183,8 @@ INTERFACE = %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/model/layers.h %D%/model/paths.h %D%/model/models.h %D%/model/weights.h \
 	%D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
 	%D%/session/session.h %D%/optim/evaluation.h \
-	%D%/style/pack.h %D%/image/picture.h %D%/quality/quality.h %D%/quality/lpips.h \
+	%D%/style/pack.h %D%/image/picture.h %D%/image/load.h %D%/image/pixels.h \
+	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
 	%D%/run/series.h %D%/run/run.h

@@ -4,7 +4,7 @@
  * up to 40 levels of 255 in a round trip. */
 #include "config.h"
 
-#include "image/source_info.h"
+#include "image/colour.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include <lcms2.h>
+
+#include "image/source_info.h"
 
 /* Levels per channel of the colour lattice that probes a profile. */
 #define PROBE 9

@@ -8,9 +8,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "image/colour.h"
 #include "image/input.h"
+#include "image/load_internal.h"
+#include "image/pixels.h"
 #include "image/pnm.h"
-#include "image/save.h"
+#include "image/save_internal.h"
 #include "image/size.h"
 #include "image/y4m.h"
 

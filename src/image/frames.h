@@ -8,7 +8,7 @@
 #ifndef NST_IMAGE_FRAMES_H
 #define NST_IMAGE_FRAMES_H
 
-#include "image/picture.h"
+#include "image/save.h"
 
 struct nst_frame_reader;
 

@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image/picture.h"
+#include "image/colour.h"
+#include "image/load.h"
 #include "image/pnm.h"
 #include "image/source_info.h"
 

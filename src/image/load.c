@@ -1,44 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "image/picture.h"
+#include "image/load_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "image/colour.h"
 #include "image/input.h"
+#include "image/pixels.h"
 #include "image/size.h"
 #include "image/source_info.h"
-
-/* libvips and its libraries warn on stderr about faults that we report or correct. */
-static void ignore_log(const gchar *domain, GLogLevelFlags level, const gchar *text,
-                       gpointer data)
-{
-    (void)domain;
-    (void)level;
-    (void)text;
-    (void)data;
-}
-
-enum nst_status nst_picture_init(const char *name, struct nst_err *err)
-{
-    char reason[256];
-
-    g_log_set_default_handler(ignore_log, NULL);
-    if (VIPS_INIT(name) != 0)
-        return nst_err_set(err, NST_ERR_IO, "libvips cannot be used: %s",
-                           nst_vips_error(reason, sizeof reason));
-    /* Each picture is read once, so a cache would only hold memory. */
-    vips_cache_set_max(0);
-    return NST_OK;
-}
-
-void nst_picture_shutdown(void)
-{
-    vips_shutdown();
-}
 
 static enum nst_status damaged_error(const struct nst_input *in, struct nst_err *err)
 {
@@ -470,29 +444,4 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
     g_clear_object(&decoded);
     nst_input_close(&in);
     return status;
-}
-
-void nst_picture_free(struct nst_picture *p)
-{
-    if (!p)
-        return;
-    if (p->source_info) {
-        g_clear_object(&p->source_info->meta);
-        free(p->source_info->alpha);
-        free(p->source_info);
-    }
-    free(p->small.rgb);
-    free(p->rgb);
-    free(p);
-}
-
-size_t nst_picture_bytes(const struct nst_picture *p)
-{
-    size_t area = p ? (size_t)p->height * (size_t)p->width : 0;
-    bool alpha =
-        p && p->source_info && (p->source_info->alpha || p->source_info->transparent);
-
-    if (p && p->small.rgb)
-        area += (size_t)p->small.height * (size_t)p->small.width;
-    return area * (alpha ? 4 : 3) * sizeof(float);
 }

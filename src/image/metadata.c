@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "image/source_info.h"
+#include "image/metadata_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "image/input.h"
-#include "image/picture.h"
+#include "image/source_info.h"
 
 /* A JPEG marker holds 64 KiB; the rest is reserved for libvips' own EXIF. */
 #define JPEG_EXIF_MAX 64000

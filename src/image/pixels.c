@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include "image/pixels.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include <vips/vips.h>
 
 #include "base/alloc.h"
-#include "image/picture.h"
-#include "image/source_info.h"
 
 /* Resample one plane with Lanczos 3; overshoots are clamped. */
 static int resize_plane(const float *from, int h, int w, float *to, int to_h, int to_w)
@@ -39,20 +39,6 @@ void nst_pixels_flatten(float *rgb, const float *alpha, size_t n, float backgrou
     for (int c = 0; c < 3; c++)
         for (size_t i = 0; i < n; i++, rgb++)
             *rgb = *rgb * alpha[i] + (1 - alpha[i]) * background;
-}
-
-void nst_picture_flatten(struct nst_picture *p, float background)
-{
-    struct nst_source_info *o = p ? p->source_info : NULL;
-
-    if (!o)
-        return;
-    if (o->alpha)
-        nst_pixels_flatten(p->rgb, o->alpha, (size_t)p->height * (size_t)p->width,
-                           background);
-    free(o->alpha);
-    o->alpha = NULL;
-    o->transparent = false;
 }
 
 enum nst_status nst_pixels_resize(float **out, struct nst_image image, int h, int w,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "image/picture.h"
+#include "image/save_internal.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -11,8 +11,10 @@
 
 #include "base/alloc.h"
 #include "base/path.h"
+#include "image/colour.h"
+#include "image/metadata_internal.h"
+#include "image/pixels.h"
 #include "image/pnm.h"
-#include "image/save.h"
 
 #define PNG ".png[filter=all]"
 #define JPEG ".jpg[optimize_coding]"

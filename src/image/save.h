@@ -1,51 +1,57 @@
 /* SPDX-License-Identifier: MIT */
-/* save.h - the destination of a picture or a film; private to this folder. */
+/* save.h - writes pictures. */
 #ifndef NST_IMAGE_SAVE_H
 #define NST_IMAGE_SAVE_H
 
-#include "base/atomic_file.h"
 #include "image/picture.h"
-#include "image/source_info.h"
 
-struct nst_format {
-    const char *suffix;
-    /* libvips' suffix and options for 8-bit samples; NULL: not encoded by libvips */
-    const char *saver;
-    const char *saver_16bit; /* the same for 16-bit sources, or NULL */
-    int bits;                /* significant bits of a 16-bit sample */
-    bool alpha, profile, animated;
-    enum nst_comment_location comment;
-    bool pam;
-    int quality; /* default quality (1 to 100); 0: no quality setting */
-};
+/* Whether files with this suffix (".png") can be written, or can be read. */
+bool nst_output_supports(const char *suffix);
+bool nst_picture_supports(const char *suffix);
 
-struct nst_output {
-    struct nst_atomic_file *file;
-    char *path; /* name for messages */
-    const struct nst_format *format;
-    int quality; /* overrides the format's unless 0 */
-};
+struct nst_output; /* the destination of a picture or a film */
 
-/* Interleave planar rgb, and the alpha of source if the format has one, to 8-bit
- * samples. Without it, transparent pixels are composited over white. NST_ERR_MEM. */
-enum nst_status nst_output_quantise(const struct nst_output *o,
-                                    const struct nst_picture *source, const float *rgb,
-                                    unsigned char *to, struct nst_err *err);
+/*
+ * Reserve the destination of a result before the work begins, so that a path that
+ * cannot be written or an unknown format is refused at once. path "-" is standard
+ * output, as PNG. Nothing is visible at path until nst_output_write(). Symbolic links
+ * are followed; a pipe or a device is written directly. format ("png"), unless NULL,
+ * overrides the suffix of path; "y4m" is only for films (frames.h).
+ * *out belongs to the caller: nst_output_free(). On failure *out is NULL. NST_ERR_IO,
+ * NST_ERR_ARG (suffix or format).
+ */
+enum nst_status nst_output_open(struct nst_output **out, const char *path,
+                                const char *format, struct nst_err *err);
 
-/* Encode the picture in the format of suffix (".ppm"), which becomes the format of o.
- * *data belongs to the caller: g_free(). NST_ERR_IO, NST_ERR_MEM. */
-enum nst_status nst_output_encode_picture(struct nst_output *o, const char *suffix,
-                                          const struct nst_picture *source,
-                                          const float *rgb, void **data, size_t *size,
-                                          struct nst_err *err);
+/* Whether that format has a quality setting. */
+bool nst_output_has_quality(const char *path, const char *format);
+/* Set the quality, 1 to 100 (0: the format's default). Other formats ignore it. */
+void nst_output_set_quality(struct nst_output *out, int quality);
 
-/* Encode image in the format and quality of o. *data belongs to the caller: g_free().
- * Returns 0, or -1 with libvips' error set. */
-int nst_output_encode(const struct nst_output *o, VipsImage *image, bool high_depth,
-                      void **data, size_t *size);
+/*
+ * Write rgb (3 x H x W, clamped to 0..1, of the size of source) with the alpha, bit
+ * depth, profile and metadata of source. The file appears completely or not at all; the
+ * same picture gives the same bytes. Call once per output.
+ *
+ * comment (JSON in UTF-8, or NULL) says how the picture was made. PNG stores it as a
+ * text chunk named nst, TIFF as ImageDescription, JPEG, JPEG XL, WebP and HEIF/AVIF as
+ * EXIF UserComment; characters outside ASCII become \uXXXX. Other formats drop it, and
+ * JPEG drops more than 64 KiB. A format without alpha shows white where source is
+ * transparent. NST_ERR_IO, NST_ERR_MEM.
+ */
+enum nst_status nst_output_write(struct nst_output *out,
+                                 const struct nst_picture *source, const float *rgb,
+                                 const char *comment, struct nst_err *err);
+void nst_output_free(struct nst_output *out); /* discards unwritten data */
 
-/* Report libvips' error as a failure to encode: NST_ERR_IO. */
-enum nst_status nst_output_encode_error(const struct nst_output *o,
-                                        struct nst_err *err);
+/* Write an image that has no source file to path in the format of its suffix. Errors:
+ * see nst_output_open() and nst_output_write(). */
+enum nst_status nst_pixels_write(const char *path, struct nst_image image,
+                                 struct nst_err *err);
+
+/* Not in nst.h. */
+
+/* Whether format, or else the suffix of path, can store several frames. */
+bool nst_output_is_animated(const char *path, const char *format);
 
 #endif

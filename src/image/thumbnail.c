@@ -2,6 +2,8 @@
 /* thumbnail.c - encodes a small version of a picture as JPEG. */
 #include "config.h"
 
+#include "image/thumbnail.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +11,9 @@
 #include <vips/vips.h>
 
 #include "base/alloc.h"
-#include "image/picture.h"
+#include "image/colour.h"
+#include "image/load.h"
+#include "image/pixels.h"
 #include "image/source_info.h"
 
 #define QUALITY 75

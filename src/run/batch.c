@@ -15,7 +15,7 @@
 #include "base/atomic_file.h"
 #include "base/path.h"
 #include "base/template.h"
-#include "image/picture.h"
+#include "image/save.h"
 #include "run/pyramid.h"
 
 static bool is_stdio(const char *path)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "image/pixels.h"
 #include "run/pyramid.h"
 #include "run/regions.h"
 

@@ -10,10 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "image/load.h"
+#include "image/metadata.h"
 #include "run/adapt.h"
 #include "run/level.h"
-#include "run/report.h"
 #include "run/pyramid.h"
+#include "run/report.h"
 #include "run/series.h"
 #include "style/colour_transfer.h"
 

@@ -7,7 +7,6 @@
 #define NST_RUN_PICTURE_JOB_H
 
 #include "image/frames.h"
-#include "image/picture.h"
 #include "image/save.h"
 #include "record/provenance.h"
 #include "run/job.h"

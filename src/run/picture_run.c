@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/memory.h"
+#include "image/save.h"
 #include "record/history.h"
 #include "run/estimate.h"
 #include "run/report.h"

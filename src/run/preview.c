@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "image/picture.h"
+#include "image/pixels.h"
+#include "image/save.h"
 #include "run/series.h"
 #include "style/colour_transfer.h"
 

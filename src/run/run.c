@@ -9,11 +9,12 @@
 
 #include "base/alloc.h"
 #include "base/memory.h"
-#include "run/report.h"
+#include "image/save.h"
 #include "run/networks.h"
 #include "run/picture_run.h"
 #include "run/pyramid.h"
 #include "run/regions.h"
+#include "run/report.h"
 #include "run/series.h"
 
 #define MAX_WORKERS 64

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "image/load.h"
 #include "model/paths.h"
 
 struct nst_styles_shared {

@@ -10,12 +10,13 @@
 
 #include "base/alloc.h"
 #include "base/memory.h"
+#include "image/pixels.h"
 #include "model/vgg.h"
 #include "record/checkpoint_internal.h"
 #include "run/level.h"
-#include "run/report.h"
 #include "run/preview.h"
 #include "run/pyramid.h"
+#include "run/report.h"
 #include "style/colour_transfer.h"
 
 struct stylisation {

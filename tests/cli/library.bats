@@ -33,7 +33,7 @@ installed() {
     nm -D --defined-only "$root/lib/libnst.so.0" | awk '$2 == "T" { print $3 }' |
         sed 's/@.*//' | sort >shown
     printf '#include <nst.h>\n' >all.c
-    gcc -I"$root/include" -E all.c | tr -d '\n' | tr ';' '\n' | grep -v typedef |
+    gcc -I"$root/include" -E all.c | sed '/^static inline/,/^}/d' | tr -d '\n' | tr ';' '\n' | grep -v typedef |
         grep -oE '\bnst_[a-z0-9_]+ ?\(' | tr -d ' (' | sort -u >declared
     diff declared shown
     [ "$(wc -l <shown)" -gt 80 ]

@@ -10,6 +10,7 @@
 #include <vips/vips.h>
 
 #include "image/frames.h"
+#include "image/metadata.h"
 #include "run/temporal.h"
 
 #define W 32

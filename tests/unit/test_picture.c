@@ -15,7 +15,10 @@
 #include <vips/vips.h>
 
 #include "base/alloc.h"
-#include "image/picture.h"
+#include "image/load.h"
+#include "image/metadata.h"
+#include "image/pixels.h"
+#include "image/save.h"
 #include "unit.h"
 
 #define W 40

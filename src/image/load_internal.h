@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* load_internal.h - the steps of loading, for the readers of films. */
+#ifndef NST_IMAGE_LOAD_INTERNAL_H
+#define NST_IMAGE_LOAD_INTERNAL_H
+
+#include <vips/vips.h>
+
+#include "image/load.h"
+
+struct nst_input;
+
+/* Decode all of in; *out belongs to the caller and no longer depends on the file. */
+enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
+                                   const struct nst_picture_size *size,
+                                   struct nst_err *err);
+/* Make a picture from a decoded image, or from a frame of one. *out belongs to the
+ * caller: nst_picture_free(). */
+enum nst_status nst_picture_from_image(struct nst_picture **out, VipsImage *decoded,
+                                       const struct nst_input *in,
+                                       const struct nst_picture_size *size,
+                                       struct nst_err *err);
+
+#endif
