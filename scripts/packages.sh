@@ -4,7 +4,7 @@
 # packages.sh - the Debian packages that nst needs, and functions to install and build.
 
 BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
-    libvips-dev liblcms2-dev libjansson-dev liblapack-dev libarchive-dev
+    libvips-dev liblcms2-dev libjansson-dev libarchive-dev
     libmicrohttpd-dev libglib2.0-dev libsystemd-dev libhiredis-dev"
 # bsdextrautils contains col
 # shellcheck disable=SC2034 # used by check and release

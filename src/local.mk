@@ -106,7 +106,7 @@ CUDA_LTCOMPILE = $(AM_V_GEN)$(MKDIR_P) '$(@D)' && \
 	$(CUDA_LTCOMPILE)
 endif
 
-# floors 3 to 5: jansson and LAPACK besides
+# floors 3 to 5: jansson besides
 libnst_core_la_SOURCES = \
 	%D%/model/layers.c %D%/model/layers.h \
 	%D%/model/safetensors.c %D%/model/safetensors.h \
@@ -141,7 +141,7 @@ libnst_core_la_SOURCES = \
 	%D%/options/describe.c %D%/options/describe.h \
 	%D%/session/session.c %D%/session/session.h \
 	%D%/session/devices.c %D%/session/devices.h
-libnst_core_la_LIBADD = libnst-engine.la $(LAPACK_LIBS) $(JANSSON_LIBS)
+libnst_core_la_LIBADD = libnst-engine.la $(JANSSON_LIBS)
 libnst_core_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 
 # floors 6 and 7: pictures, records, and whole runs

@@ -29,12 +29,6 @@ void nst_colour_transfer_luma(float *rgb, const float *content, size_t n)
     }
 }
 
-/* LAPACK: computes the eigenvalues w and replaces the symmetric a by its eigenvectors.
- * Fortran passes the lengths of strings last. */
-void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
-            double *w, double *work, const int *lwork, int *info, size_t jobz_length,
-            size_t uplo_length);
-
 struct colour_statistics {
     double mean[3];
     double eigenvectors[3][3]; /* of the covariance, of length 1 */
@@ -51,11 +45,54 @@ static void mean_colour(const float *rgb, size_t n, double mean[3])
     }
 }
 
+/* Make a[p][q] of the symmetric a zero by a rotation, which also turns the rows of v.
+ */
+static void rotate(double a[3][3], double v[3][3], int p, int q)
+{
+    double theta, t, c, s;
+
+    if (a[p][q] == 0)
+        return;
+    theta = (a[q][q] - a[p][p]) / (2 * a[p][q]);
+    t = copysign(1, theta) / (fabs(theta) + sqrt(theta * theta + 1));
+    c = 1 / sqrt(t * t + 1);
+    s = t * c;
+    for (int k = 0; k < 3; k++) {
+        double x = a[k][p], y = a[k][q];
+
+        a[k][p] = c * x - s * y;
+        a[k][q] = s * x + c * y;
+    }
+    for (int k = 0; k < 3; k++) {
+        double x = a[p][k], y = a[q][k];
+
+        a[p][k] = c * x - s * y;
+        a[q][k] = s * x + c * y;
+        x = v[p][k];
+        y = v[q][k];
+        v[p][k] = c * x - s * y;
+        v[q][k] = s * x + c * y;
+    }
+}
+
+/* Eigenvectors v, in rows, of the symmetric a by Jacobi's method (Golub and Van Loan,
+ * Matrix Computations, section 8.5); the diagonal of a becomes the eigenvalues.
+ * Convergence is quadratic: 12 sweeps are more than enough for 3 x 3. */
+static void diagonalise(double a[3][3], double v[3][3])
+{
+    for (int k = 0; k < 3; k++)
+        for (int l = 0; l < 3; l++)
+            v[k][l] = k == l;
+    for (int sweep = 0; sweep < 12; sweep++) {
+        rotate(a, v, 0, 1);
+        rotate(a, v, 0, 2);
+        rotate(a, v, 1, 2);
+    }
+}
+
 static void measure_colours(const float *rgb, size_t n, struct colour_statistics *s)
 {
-    enum { ORDER = 3, WORK = 64 };
-    double work[WORK], variance[3];
-    int info;
+    double covariance[3][3];
 
     mean_colour(rgb, n, s->mean);
     for (int k = 0; k < 3; k++)
@@ -64,13 +101,11 @@ static void measure_colours(const float *rgb, size_t n, struct colour_statistics
 
             for (size_t i = 0; i < n; i++)
                 sum += (rgb[k * n + i] - s->mean[k]) * (rgb[l * n + i] - s->mean[l]);
-            s->eigenvectors[k][l] = s->eigenvectors[l][k] = sum / (double)n;
+            covariance[k][l] = covariance[l][k] = sum / (double)n;
         }
-    dsyev_("V", "U", &(int){ORDER}, s->eigenvectors[0], &(int){ORDER}, variance, work,
-           &(int){WORK}, &info, 1, 1);
-    (void)info; /* a finite 3 x 3 matrix never fails */
+    diagonalise(covariance, s->eigenvectors);
     for (int j = 0; j < 3; j++)
-        s->stddev[j] = variance[j] > 0 ? sqrt(variance[j]) : 0;
+        s->stddev[j] = covariance[j][j] > 0 ? sqrt(covariance[j][j]) : 0;
 }
 
 /* Symmetric square root of the covariance, or its inverse. */
