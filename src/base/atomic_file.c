@@ -114,12 +114,10 @@ static void make_temp_name(struct nst_atomic_file *f)
     snprintf(f->temp, sizeof f->temp, ".nst-%016llx.tmp", r);
 }
 
-/* Create an unnamed file, or a dot file if O_TMPFILE or /proc is missing. */
-static int create_temp_file(struct nst_atomic_file *f)
+/* Create a dot file. */
+static int create_named_file(struct nst_atomic_file *f)
 {
     f->fd = -1;
-    if (access("/proc/self/fd", X_OK) == 0)
-        f->fd = openat(f->dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
     for (int i = 0; f->fd < 0 && i < 100; i++) {
         make_temp_name(f);
         f->fd = openat(f->dir, f->temp, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
@@ -130,6 +128,15 @@ static int create_temp_file(struct nst_atomic_file *f)
         }
     }
     return f->fd < 0 ? -1 : 0;
+}
+
+/* Create an unnamed file, or a dot file if O_TMPFILE or /proc is missing. */
+static int create_temp_file(struct nst_atomic_file *f)
+{
+    f->fd = -1;
+    if (access("/proc/self/fd", X_OK) == 0)
+        f->fd = openat(f->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+    return f->fd < 0 ? create_named_file(f) : 0;
 }
 
 static enum nst_status open_file(struct nst_atomic_file *f, bool exists,
@@ -274,6 +281,38 @@ static int link_temp_name(struct nst_atomic_file *f)
     return -1;
 }
 
+/* Whether a file system refuses an operation that it does not know: FAT, shared storage
+ * and FUSE have no modes of their own, or no fsync(). */
+static bool is_unsupported(int error)
+{
+    return error == EPERM || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
+}
+
+/* Copy the unnamed file to one with a temporary name, where a policy or a missing /proc
+ * forbids to link it. */
+static int copy_to_temp_file(struct nst_atomic_file *f)
+{
+    char bytes[1 << 16];
+    struct stat st;
+    ssize_t n = 0;
+    off_t at = 0;
+    int from = f->fd;
+
+    if (create_named_file(f) != 0) {
+        f->fd = from;
+        return -1;
+    }
+    while ((n = pread(from, bytes, sizeof bytes, at)) > 0) {
+        if (write_all(f->fd, bytes, (size_t)n) != 0)
+            break;
+        at += n;
+    }
+    if (n == 0 && fstat(from, &st) == 0)
+        fchmod(f->fd, st.st_mode & 07777);
+    close(from);
+    return n == 0 && (fsync(f->fd) == 0 || is_unsupported(errno)) ? 0 : -1;
+}
+
 /* A new file needs no temporary name: linkat() is atomic and never replaces. */
 static int publish(struct nst_atomic_file *f, bool exists)
 {
@@ -283,7 +322,7 @@ static int publish(struct nst_atomic_file *f, bool exists)
     if (!exists && !f->temp[0] &&
         linkat(AT_FDCWD, self, f->dir, f->name, AT_SYMLINK_FOLLOW) == 0)
         return 0;
-    if (!f->temp[0] && link_temp_name(f) != 0)
+    if (!f->temp[0] && link_temp_name(f) != 0 && copy_to_temp_file(f) != 0)
         return -1;
     if (renameat(f->dir, f->temp, f->dir, f->name) != 0)
         return -1;
@@ -307,9 +346,11 @@ static enum nst_status commit_file(struct nst_atomic_file *f, struct nst_err *er
     struct stat st;
     bool exists = fstatat(f->dir, f->name, &st, 0) == 0;
 
-    if (exists && fchmod(f->fd, st.st_mode & 07777) != 0)
+    if (exists && fchmod(f->fd, st.st_mode & 07777) != 0 && !is_unsupported(errno))
         return io_error(f, errno, err);
-    if (fsync(f->fd) != 0 || publish(f, exists) != 0)
+    if (fsync(f->fd) != 0 && !is_unsupported(errno))
+        return io_error(f, errno, err);
+    if (publish(f, exists) != 0)
         return io_error(f, errno, err);
     sync_directory(f);
     return NST_OK;

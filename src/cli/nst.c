@@ -217,6 +217,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     nst_args_parse(&a, argc, argv);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* writes fail with EFBIG instead */
     if (nst_picture_init(argv[0], &err) != NST_OK)
         return print_error(err.text);
     nst_args_build_batch(&a);

@@ -346,7 +346,9 @@ static VipsImage *copy_rows(VipsImage *in)
 {
     VipsImage *out = vips_image_new_memory();
     VipsRegion *region = vips_region_new(in);
-    int failed = vips_image_pipelinev(out, VIPS_DEMAND_STYLE_THINSTRIP, in, NULL);
+    /* vips_image_write_line() does not report that the pixels cannot be allocated. */
+    int failed = vips_image_pipelinev(out, VIPS_DEMAND_STYLE_THINSTRIP, in, NULL) ||
+                 vips_image_write_prepare(out);
 
     for (int y = 0; !failed && y < in->Ysize; y++) {
         VipsRect row = {0, y, in->Xsize, 1};

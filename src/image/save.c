@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <glib.h>
 
 #include "base/alloc.h"
 #include "base/path.h"
@@ -59,7 +59,7 @@ static const struct nst_format y4m = {.suffix = ".y4m"};
 static const struct nst_format *find_by_suffix(const char *suffix)
 {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (strcasecmp(suffix, formats[i].suffix) == 0)
+        if (g_ascii_strcasecmp(suffix, formats[i].suffix) == 0)
             return &formats[i];
     return NULL;
 }
@@ -75,7 +75,7 @@ bool nst_picture_supports(const char *suffix)
                                          ".pfm", ".hdr", ".exr", ".jxl", ".j2k"};
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcasecmp(suffix, others[i]) == 0)
+        if (g_ascii_strcasecmp(suffix, others[i]) == 0)
             return true;
     return nst_output_supports(suffix);
 }

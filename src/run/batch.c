@@ -30,6 +30,15 @@ static bool is_directory(const char *path)
     return !is_stdio(path) && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* A FIFO, a socket or a device in a directory is no picture: opening it may block. A
+ * file that cannot be examined fails later, with a message. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 static void add_item(struct nst_batch *b, const char *content, const char *subdirectory)
 {
     b->item = nst_xrealloc(b->item, (b->items + 1) * sizeof *b->item);
@@ -89,7 +98,7 @@ static enum nst_status add_directory(struct nst_batch *b, const char *path,
                 st = NST_OK;
             }
         } else if (st == NST_OK && dot && nst_picture_supports(dot) &&
-                   !is_directory(path_inside))
+                   !is_special(path_inside))
             add_item(b, path_inside, subdirectory);
         free(path_inside);
         free(subdirectory_inside);

@@ -453,6 +453,7 @@ int main(int argc, char **argv)
     read_options(&s, argc, argv);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread starts */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* writes fail with EFBIG instead */
     raise_file_limit();
     setenv("VIPS_BLOCK_UNTRUSTED", "1", 1); /* for children that decode pictures */
     if (!serve_log_open(s.log_file, s.json_log)) {

@@ -3,9 +3,9 @@
 
 #include "serve/http/framing.h"
 
+#include <glib.h>
 #include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 
 static const struct serve_http_error no_error;
 
@@ -23,13 +23,13 @@ static enum MHD_Result collect_framing(void *cls, enum MHD_ValueKind kind,
 
     (void)kind;
     f->blank |= !*key || key[strcspn(key, " \t")];
-    if (strcasecmp(key, MHD_HTTP_HEADER_HOST) == 0)
+    if (g_ascii_strcasecmp(key, MHD_HTTP_HEADER_HOST) == 0)
         f->hosts++;
-    else if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+    else if (g_ascii_strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
         f->lengths++;
-    else if (strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+    else if (g_ascii_strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
         f->codings++;
-        f->chunked = value && strcasecmp(value, "chunked") == 0;
+        f->chunked = value && g_ascii_strcasecmp(value, "chunked") == 0;
     }
     return MHD_YES;
 }

@@ -1,0 +1,111 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What the system refuses or changes: memory, file sizes, special files, modes, the locale.
+bats_require_minimum_version 1.5.0
+load helper
+
+# in_memory KB COMMAND...: run it in this much address space. Sets $status and $stderr.
+in_memory() {
+    local kb=$1
+    shift
+    run --separate-stderr timeout 60 bash -c 'ulimit -v "$0"; exec "$@"' "$kb" "$@"
+}
+
+@test "an image that does not fit into memory is refused in every role, and the others are made" {
+    needs vips
+    needs_plain_build
+    vips black big.png 8000 7680 --bands 3
+    for role in "-s big.png photo.ppm" "-s style.ppm --mask big.png photo.ppm" \
+        "-s style.ppm --keep-mask big.png photo.ppm" "-s style.ppm --init big.png photo.ppm" \
+        "-s style.ppm big.png"; do
+        # shellcheck disable=SC2086 # word splitting is intended
+        in_memory 400000 "$NST" -q $role -o out.png -S 64 -n 1
+        echo "$role: $status $stderr"
+        [ "$status" = 1 ]
+        [[ $stderr == *"big.png: out of memory"* ]]
+        [ ! -e out.png ]
+    done
+    mkdir d
+    in_memory 400000 "$NST" -q -s style.ppm big.png photo.ppm -o d/ -n 1 -S 64
+    [ "$status" = 1 ]
+    [ "$(ls d)" = photo-style.ppm ]
+}
+
+@test "nst starts and ends in little memory" {
+    needs_plain_build
+    for kb in 200000 250000 300000; do
+        in_memory $kb "$NST" --version
+        echo "$kb: $status $stderr"
+        [ "$status" = 0 ]
+    done
+}
+
+@test "a file that may not grow is an error of one image" {
+    needs_plain_build
+    mkdir d
+    run --separate-stderr bash -c 'ulimit -f 4; exec "$@"' - "$NST" -q -s style.ppm photo.ppm \
+        photo.ppm -o d/ -n 1 -S 512 --name '{index}.ppm'
+    [ "$status" = 1 ]
+    [ "$(grep -c 'File too large' <<<"$stderr")" = 2 ]
+    [ -z "$(ls -A d)" ]
+}
+
+@test "a FIFO in a directory is passed over; one that is named is read" {
+    mkdir d
+    cp photo.ppm d
+    mkfifo d/pipe.ppm
+    timeout 60 "$NST" -q -s style.ppm d -o out/ -n 1 -S 32
+    [ "$(ls out)" = photo-style.ppm ]
+    timeout 60 "$NST" -q -s style.ppm d -o out/ --dry-run -S 32 >/dev/null
+    cat photo.ppm >d/pipe.ppm &
+    timeout 60 "$NST" -q -s style.ppm d/pipe.ppm -o named.png -n 1 -S 32
+    [ "$(dimensions named.png)" = 32x24 ]
+}
+
+@test "capital suffixes name the same formats in Turkish" {
+    needs localedef
+    [ -e /usr/share/i18n/locales/tr_TR ] || skip "the sources of locales are not installed"
+    mkdir locales d
+    localedef -i tr_TR -f UTF-8 locales/tr_TR.UTF-8
+    export LOCPATH=$PWD/locales LC_ALL=tr_TR.UTF-8
+    nst -s style.ppm photo.ppm -o d/A.TIFF -n 1
+    cp d/A.TIFF d/B.TIF
+    cp photo.ppm d/C.PPM
+    nst -s style.ppm d -o out/ -n 1
+    [ "$(find out -type f | wc -l)" = 3 ]
+    nst -s style.ppm photo.ppm -o O.GIF -n 1
+    [ "$(head -c 3 O.GIF)" = GIF ]
+}
+
+@test "a result replaces a file where modes, fsync or links are refused" {
+    needs gcc
+    needs_plain_build
+    cat >shim.c <<'C'
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+static int refuse(const char *name, int error)
+{
+    const char *refused = getenv("REFUSED");
+
+    errno = error;
+    return refused && strcmp(refused, name) == 0 ? -1 : 0;
+}
+int fchmod(int fd, unsigned mode) { (void)fd, (void)mode; return refuse("fchmod", EPERM); }
+int fsync(int fd) { (void)fd; return refuse("fsync", EINVAL); }
+C
+    gcc -shared -fPIC -o shim.so shim.c
+    printf '#include <errno.h>\nint linkat(int a, const char *b, int c, const char *d, int e)\n{ (void)a, (void)b, (void)c, (void)d, (void)e; errno = EPERM; return -1; }\n' >link.c
+    gcc -shared -fPIC -o link.so link.c
+    "$NST" -q -s style.ppm photo.ppm -o good.ppm -n 1 -S 32
+    for case in shim.so:fchmod shim.so:fsync link.so:; do
+        for file in new.ppm new.ppm; do
+            REFUSED=${case#*:} LD_PRELOAD=$PWD/${case%:*} "$NST" -q -s style.ppm photo.ppm \
+                -o $file -n 1 -S 32
+        done
+        cmp good.ppm new.ppm
+        [ "$(stat -c %a new.ppm)" = "$(stat -c %a good.ppm)" ]
+        rm new.ppm
+    done
+    [ -z "$(find . -name '.nst-*')" ]
+}
