@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The structure of the tree: a floor includes headers of its own folder and of lower
-# floors, never of higher ones; only src/image includes libvips; no source files call
-# each other in a circle.
+# floors, never of higher ones; only src/image includes libvips; only backends turn a
+# buffer into a pointer; no source files call each other in a circle.
 set -u
 
 # Pairs "user used" of the object files of this build, by their symbols. Those of the
@@ -61,8 +61,10 @@ done)
 inner=$(grep -E '^#include "' src/cli/*.[ch] src/serve/*.[ch] |
     grep -vE '"(config\.h|nst\.h|(cli|serve)/[a-z_]+\.h)"')
 vips=$(grep -rl '<vips/' src | grep -v '^src/image/')
+buffers=$(grep -rnE '"backend/host|\(struct nst_buffer \*\)' src --include='*.[ch]' |
+    grep -v '^src/backend/')
 
-echo 1..4
+echo 1..5
 [ -z "$bad" ] || printf "not "
 echo "ok 1 - no floor includes a header of a floor above it"
 [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
@@ -72,6 +74,9 @@ echo "ok 2 - only src/image includes libvips"
 [ -z "$inner" ] || printf "not "
 echo "ok 3 - the programs include nothing of the library but nst.h"
 [ -z "$inner" ] || echo "$inner" | sed 's/^/# /'
+[ -z "$buffers" ] || printf "not "
+echo "ok 4 - only backends turn a buffer into a pointer"
+[ -z "$buffers" ] || echo "$buffers" | sed 's/^/# /'
 [ -n "$used" ] && [ -z "$circles" ] || printf "not "
-echo "ok 4 - no source files call each other in a circle"
+echo "ok 5 - no source files call each other in a circle"
 [ -z "$circles" ] || echo "$circles" | sed 's/^/# /'
