@@ -54,7 +54,8 @@ libnst_engine_la_SOURCES = \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
-	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/cuda/cuda.h \
+	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
+	%D%/backend/cuda/cuda.h \
 	%D%/backend/host.c %D%/backend/host.h %D%/backend/host_direction.c \
 	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
@@ -97,7 +98,7 @@ CUDA_COMPILE = $(NVCC) -prefer-non-pic -std=c++20 $(AM_CPPFLAGS) $(NVCCFLAGS) \
 endif
 libnst_engine_la_LIBADD += $(CUDA_OBJECTS) $(CUDA_LIBS)
 $(CUDA_OBJECTS): $(CUDA_INCLUDES) $(CUDA_NEEDS) %D%/backend/backend.h \
-	%D%/backend/vector_ops.h
+	%D%/backend/buffer.h %D%/backend/tensor.h %D%/backend/vector_ops.h
 CUDA_LTCOMPILE = $(AM_V_GEN)$(MKDIR_P) '$(@D)' && \
 	$(LIBTOOL) $(AM_V_lt) --tag=CC --mode=compile $(CUDA_COMPILE) -c -o $@ $<
 .cu.lo:

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 #
 # The structure of the tree: a floor includes headers of its own folder and of lower
-# floors, never of higher ones; only src/image includes libvips; no source files call
-# each other in a circle; helpers, of which programs and library each have a copy, have no
-# state; the HTTP server of nst-serve and its queue are independent.
+# floors, never of higher ones; only src/image includes libvips; only backends turn a
+# buffer into a pointer; no source files call each other in a circle; helpers, of which
+# programs and library each have a copy, have no state; the HTTP server of nst-serve and
+# its queue are independent.
 set -u
 
 # Pairs "user used" of the object files of this build, by their symbols. Those of the
@@ -72,8 +73,10 @@ inner=$(grep -rE '^#include "' src/cli src/serve --include='*.[ch]' |
 wings=$(grep -r '^#include "serve/queue/' src/serve/http
     grep -r '^#include "serve/http/' src/serve/queue)
 vips=$(grep -rl '<vips/' src | grep -v '^src/image/')
+buffers=$(grep -rnE '"backend/host|\(struct nst_buffer \*\)' src --include='*.[ch]' |
+    grep -v '^src/backend/')
 
-echo 1..6
+echo 1..7
 [ -z "$bad" ] || printf "not "
 echo "ok 1 - no floor includes a header of a floor above it"
 [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
@@ -83,12 +86,15 @@ echo "ok 2 - only src/image includes libvips"
 [ -z "$inner" ] || printf "not "
 echo "ok 3 - the programs include nothing of the library but nst.h and their helpers"
 [ -z "$inner" ] || echo "$inner" | sed 's/^/# /'
+[ -z "$buffers" ] || printf "not "
+echo "ok 4 - only backends turn a buffer into a pointer"
+[ -z "$buffers" ] || echo "$buffers" | sed 's/^/# /'
 [ -n "$used" ] && [ -z "$circles" ] || printf "not "
-echo "ok 4 - no source files call each other in a circle"
+echo "ok 5 - no source files call each other in a circle"
 [ -z "$circles" ] || echo "$circles" | sed 's/^/# /'
 [ -z "$state" ] || printf "not "
-echo "ok 5 - helpers have no state, which would exist twice"
+echo "ok 6 - helpers have no state, which would exist twice"
 [ -z "$state" ] || echo "$state" | sed 's/^/# /'
 [ -z "$wings" ] || printf "not "
-echo "ok 6 - the HTTP server of nst-serve and its queue do not include each other"
+echo "ok 7 - the HTTP server of nst-serve and its queue do not include each other"
 [ -z "$wings" ] || echo "$wings" | sed 's/^/# /'

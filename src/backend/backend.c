@@ -11,15 +11,17 @@ const char *nst_precision_name(enum nst_precision precision)
 }
 
 enum nst_status nst_backend_to_device(struct nst_backend *be, const float *host,
-                                      size_t n, const float **device,
+                                      size_t n, const struct nst_buffer **device,
                                       struct nst_err *err)
 {
-    void *buffer;
+    struct nst_buffer *buffer;
     enum nst_status st;
 
-    *device = host;
-    if (!be->device_memory)
+    *device = NULL;
+    if (!be->device_memory) {
+        *device = (const struct nst_buffer *)host;
         return NST_OK;
+    }
     st = be->ops->buffer_alloc(be, &buffer, n * sizeof *host, err);
     if (st != NST_OK)
         return st;
@@ -28,10 +30,27 @@ enum nst_status nst_backend_to_device(struct nst_backend *be, const float *host,
     return NST_OK;
 }
 
-void nst_backend_release(struct nst_backend *be, const float *host, const float *device)
+void nst_backend_update(struct nst_backend *be, const float *host, size_t n,
+                        const struct nst_buffer *device)
 {
-    if (device != host)
-        be->ops->buffer_free(be, (void *)device);
+    if (be->device_memory)
+        be->ops->buffer_upload(be, (struct nst_buffer *)device, host, n * sizeof *host);
+}
+
+void nst_backend_release(struct nst_backend *be, const struct nst_buffer *device)
+{
+    if (be->device_memory)
+        be->ops->buffer_free(be, (struct nst_buffer *)device);
+}
+
+struct nst_buffer *nst_backend_wrap(const struct nst_backend *be, void *host)
+{
+    return be->device_memory ? NULL : host;
+}
+
+void *nst_backend_unwrap(const struct nst_backend *be, struct nst_buffer *buffer)
+{
+    return be->device_memory ? NULL : buffer;
 }
 
 enum nst_status nst_backend_error(const struct nst_backend *be, struct nst_err *err)

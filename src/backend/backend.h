@@ -58,11 +58,11 @@ struct nst_image_size {
     int height, width;
 };
 
-/* Input of the moment loss: accumulated sums of a layer, and the target. */
+/* Input of the moment loss, in doubles: accumulated sums of a layer, and the target. */
 struct nst_layer_moments {
-    const double *products, *sums; /* C x C, C */
+    const struct nst_buffer *products, *sums; /* C x C, C */
     double pixels;
-    const double *mean, *deviation; /* target; C each */
+    const struct nst_buffer *target; /* C means, then C deviations */
 };
 
 /* Added to each variance, so that the deviation of a constant channel has a derivative.
@@ -76,12 +76,11 @@ static inline struct nst_window nst_window_full(struct nst_shape s)
     return w;
 }
 
-/* Gradient of the losses on one region of a map F: mask (matrix F + offset). All three
- * are buffers of the backend. */
+/* Gradient of the losses on one region of a map F: mask (matrix F + offset). Floats. */
 struct nst_region_grad {
-    const float *matrix; /* C x C, symmetric, after matrix_pack() */
-    const float *offset; /* C; or NULL: 0 */
-    const float *mask;   /* H x W: weight of each pixel; or NULL: 1 */
+    const struct nst_buffer *matrix; /* C x C, symmetric, after matrix_pack() */
+    const struct nst_buffer *offset; /* C; or NULL: 0 */
+    const struct nst_buffer *mask;   /* H x W: weight of each pixel; or NULL: 1 */
 };
 
 /* Gradient of all losses on a map F: the sum of the regions' + scale (F - target). */
@@ -134,21 +133,21 @@ struct nst_backend_ops {
                              struct nst_err *err);
 
     /*
-     * Buffers of floats, doubles or bytes: host memory on a CPU, device memory on a
-     * GPU, where the host accesses them with buffer_upload() and buffer_download()
-     * only. buffer_download() waits for pending work. A new buffer is uninitialised;
+     * Buffers of floats, doubles or bytes (buffer.h): host memory on a CPU, device
+     * memory on a GPU. to of buffer_download() and from of buffer_upload() are host
+     * memory. buffer_download() waits for pending work. A new buffer is uninitialised;
      * free it with buffer_free() (NULL is fine).
      */
-    enum nst_status (*buffer_alloc)(struct nst_backend *be, void **out, size_t bytes,
-                                    struct nst_err *err);
-    void (*buffer_free)(struct nst_backend *be, void *buffer);
-    void (*buffer_upload)(struct nst_backend *be, void *to, const void *from,
-                          size_t bytes);
-    void (*buffer_download)(struct nst_backend *be, void *to, const void *from,
-                            size_t bytes);
+    enum nst_status (*buffer_alloc)(struct nst_backend *be, struct nst_buffer **out,
+                                    size_t bytes, struct nst_err *err);
+    void (*buffer_free)(struct nst_backend *be, struct nst_buffer *buffer);
+    void (*buffer_upload)(struct nst_backend *be, struct nst_buffer *to,
+                          const void *from, size_t bytes);
+    void (*buffer_download)(struct nst_backend *be, void *to,
+                            const struct nst_buffer *from, size_t bytes);
     /* From buffer to buffer. */
-    void (*buffer_copy)(struct nst_backend *be, void *to, const void *from,
-                        size_t bytes);
+    void (*buffer_copy)(struct nst_backend *be, struct nst_buffer *to,
+                        const struct nst_buffer *from, size_t bytes);
     /*
      * Run work(ctx), which must call the same operators on the same buffers each time:
      * a device may capture the calls as a graph and replay it without calling work.
@@ -159,9 +158,10 @@ struct nst_backend_ops {
                          void (*work)(void *ctx), void *ctx);
     void (*graph_free)(struct nst_backend *be, struct nst_graph *graph);
     /* Copy the window of a picture to (to_top, to_left) of another one. */
-    void (*copy_window)(struct nst_backend *be, const float *from,
-                        struct nst_image_size size, struct nst_window window, float *to,
-                        struct nst_image_size to_size, int to_top, int to_left);
+    void (*copy_window)(struct nst_backend *be, const struct nst_buffer *from,
+                        struct nst_image_size size, struct nst_window window,
+                        struct nst_buffer *to, struct nst_image_size to_size,
+                        int to_top, int to_left);
 
     const struct nst_vector_ops *vectors;
 
@@ -208,46 +208,51 @@ struct nst_backend_ops {
     /* The first convolution reads a picture. rgb, or its gradient, is a planar buffer
      * with y's height and width. */
     void (*first_conv)(struct nst_backend *be, const struct nst_conv *k,
-                       const float *rgb, struct nst_tensor *y, bool out_relu);
+                       const struct nst_buffer *rgb, struct nst_tensor *y,
+                       bool out_relu);
     void (*first_conv_grad)(struct nst_backend *be, const struct nst_conv *k,
-                            const struct nst_tensor *gy, float *rgb);
+                            const struct nst_tensor *gy, struct nst_buffer *rgb);
 
-    /* Losses. Sums, targets and derivatives are buffers. A sum is overwritten, or
-     * accumulated if add. */
+    /* Losses. A sum is overwritten, or accumulated if add. */
     /* sums: C x C, sum of mask F F' over the window (mask: struct nst_region_grad). */
     void (*gram)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window window, const float *mask, bool add, double *sums);
+                 struct nst_window window, const struct nst_buffer *mask, bool add,
+                 struct nst_buffer *sums);
     /* sums: C, sum of mask F over the window. */
     void (*channel_sums)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window window, const float *mask, bool add,
-                         double *sums);
-    /* *sum: sum of (F - T)^2 over the window. */
+                         struct nst_window window, const struct nst_buffer *mask,
+                         bool add, struct nst_buffer *sums);
+    /* sum: sum of (F - T)^2 over the window. */
     void (*squared_error)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                           const struct nst_tensor *t, struct nst_window window,
-                          bool add, double *sum);
-    /* D = scale products - target, C x C: *sum = sum D^2, derivative = factor D. */
-    void (*gram_loss)(struct nst_backend *be, int channels, const double *products,
-                      double scale, const double *target, double factor,
-                      float *derivative, double *sum);
-    /* See style/moment_loss.h. *sum is C times the loss. offset (C) is set; the slope
+                          bool add, struct nst_scalar sum);
+    /* D = scale products - target, C x C: sum = sum D^2, derivative = factor D. */
+    void (*gram_loss)(struct nst_backend *be, int channels,
+                      const struct nst_buffer *products, double scale,
+                      const struct nst_buffer *target, double factor,
+                      struct nst_buffer *derivative, struct nst_scalar sum);
+    /* See style/moment_loss.h. sum is C times the loss. offset (C) is set; the slope
      * is added to the diagonal of derivative (C x C). */
     void (*moment_loss)(struct nst_backend *be, int channels,
                         const struct nst_layer_moments *m, double factor,
-                        float *derivative, float *offset, double *sum);
+                        struct nst_buffer *derivative, struct nst_buffer *offset,
+                        struct nst_scalar sum);
     /* Bytes of a buffer for nst_region_grad.matrix: C x C floats, and the backend's
      * packed copy of them. */
     size_t (*matrix_bytes)(const struct nst_backend *be, int channels);
     /* Pack such a matrix. Call it after each change, before a gradient uses it. */
-    void (*matrix_pack)(struct nst_backend *be, int channels, float *derivative);
-    /* *sum: squared differences of neighbours in the planes of rgb; grad, unless NULL,
+    void (*matrix_pack)(struct nst_backend *be, int channels,
+                        struct nst_buffer *derivative);
+    /* sum: squared differences of neighbours in the planes of rgb; grad, unless NULL,
      * += scale / 2 times its derivative. See style/pixel_losses.h. */
-    void (*tv_loss)(struct nst_backend *be, const float *rgb,
-                    struct nst_image_size size, float scale, float *grad, double *sum);
-    /* Likewise for *sum: static_mask (rgb - previous)^2. */
-    void (*temporal_loss)(struct nst_backend *be, const float *rgb,
-                          struct nst_image_size size, const float *previous,
-                          const float *static_mask, float scale, float *grad,
-                          double *sum);
+    void (*tv_loss)(struct nst_backend *be, const struct nst_buffer *rgb,
+                    struct nst_image_size size, float scale, struct nst_buffer *grad,
+                    struct nst_scalar sum);
+    /* Likewise for sum: static_mask (rgb - previous)^2. */
+    void (*temporal_loss)(struct nst_backend *be, const struct nst_buffer *rgb,
+                          struct nst_image_size size, const struct nst_buffer *previous,
+                          const struct nst_buffer *static_mask, float scale,
+                          struct nst_buffer *grad, struct nst_scalar sum);
 };
 
 extern const struct nst_backend_ops nst_backend_scalar; /* the specification */
@@ -272,19 +277,27 @@ enum nst_status nst_backend_error(const struct nst_backend *be, struct nst_err *
 /* NST_ERR_ARG unless the precision is AUTO or FP32; for open() of CPU backends. */
 enum nst_status nst_backend_require_fp32(const struct nst_backend_config *config,
                                          struct nst_err *err);
-/* Mean and standard deviation of channel c; m points to host memory. */
-void nst_channel_moments(const struct nst_layer_moments *m, int channels, int c,
-                         double *mean, double *deviation);
+/* Mean and standard deviation of a channel from sums over pixels: of its squares, and
+ * of its values. */
+void nst_channel_moments(double squares, double sum, double pixels, double *mean,
+                         double *deviation);
 
 /*
  * A read-only buffer with the n floats at host, borrowed until nst_backend_release().
- * On a CPU it is host itself. NST_ERR_MEM.
+ * On a CPU it is host itself. NST_ERR_MEM: *device is NULL.
  */
 enum nst_status nst_backend_to_device(struct nst_backend *be, const float *host,
-                                      size_t n, const float **device,
+                                      size_t n, const struct nst_buffer **device,
                                       struct nst_err *err);
-void nst_backend_release(struct nst_backend *be, const float *host,
-                         const float *device);
+/* The host has changed these floats: copy them to the buffer again. */
+void nst_backend_update(struct nst_backend *be, const float *host, size_t n,
+                        const struct nst_buffer *device);
+void nst_backend_release(struct nst_backend *be, const struct nst_buffer *device);
+
+/* A backend on a CPU can share memory with its caller: host memory as a buffer, and a
+ * buffer as host memory. NULL if the backend has device memory. */
+struct nst_buffer *nst_backend_wrap(const struct nst_backend *be, void *host);
+void *nst_backend_unwrap(const struct nst_backend *be, struct nst_buffer *buffer);
 
 /* "auto", "fp32", "tf32" or "fp16". */
 const char *nst_precision_name(enum nst_precision precision);

@@ -8,37 +8,59 @@
 
 #include "base/alloc.h"
 
-enum nst_status nst_host_buffer_alloc(struct nst_backend *be, void **out, size_t bytes,
-                                      struct nst_err *err)
+enum nst_status nst_host_buffer_alloc(struct nst_backend *be, struct nst_buffer **out,
+                                      size_t bytes, struct nst_err *err)
 {
     float *floats;
     enum nst_status st = nst_floats_new(
         &floats, (bytes + sizeof *floats - 1) / sizeof *floats, 1, 1, err);
 
     (void)be;
-    *out = floats;
+    *out = (struct nst_buffer *)floats;
     return st;
 }
 
-void nst_host_buffer_free(struct nst_backend *be, void *buffer)
+void nst_host_buffer_free(struct nst_backend *be, struct nst_buffer *buffer)
 {
     (void)be;
     free(buffer);
 }
 
-void nst_host_buffer_copy(struct nst_backend *be, void *to, const void *from,
-                          size_t bytes)
+static void copy_bytes(void *to, const void *from, size_t bytes)
 {
-    (void)be;
     if (to != from)
         memcpy(to, from, bytes);
 }
 
-void nst_host_copy_window(struct nst_backend *be, const float *from,
-                          struct nst_image_size size, struct nst_window window,
-                          float *to, struct nst_image_size to_size, int to_top,
-                          int to_left)
+void nst_host_buffer_upload(struct nst_backend *be, struct nst_buffer *to,
+                            const void *from, size_t bytes)
 {
+    (void)be;
+    copy_bytes(to, from, bytes);
+}
+
+void nst_host_buffer_download(struct nst_backend *be, void *to,
+                              const struct nst_buffer *from, size_t bytes)
+{
+    (void)be;
+    copy_bytes(to, from, bytes);
+}
+
+void nst_host_buffer_copy(struct nst_backend *be, struct nst_buffer *to,
+                          const struct nst_buffer *from, size_t bytes)
+{
+    (void)be;
+    copy_bytes(to, from, bytes);
+}
+
+void nst_host_copy_window(struct nst_backend *be, const struct nst_buffer *from,
+                          struct nst_image_size size, struct nst_window window,
+                          struct nst_buffer *to, struct nst_image_size to_size,
+                          int to_top, int to_left)
+{
+    const float *planes = nst_const_floats(from);
+    float *to_planes = nst_floats(to);
+
     (void)be;
     for (int k = 0; k < 3; k++)
         for (int r = 0; r < window.height; r++) {
@@ -46,9 +68,9 @@ void nst_host_copy_window(struct nst_backend *be, const float *from,
                 (size_t)k * (size_t)size.height + (size_t)(window.top + r);
             size_t to_row = (size_t)k * (size_t)to_size.height + (size_t)(to_top + r);
 
-            memcpy(to + to_row * (size_t)to_size.width + to_left,
-                   from + from_row * (size_t)size.width + window.left,
-                   (size_t)window.width * sizeof *to);
+            memcpy(to_planes + to_row * (size_t)to_size.width + to_left,
+                   planes + from_row * (size_t)size.width + window.left,
+                   (size_t)window.width * sizeof *planes);
         }
 }
 

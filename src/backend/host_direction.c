@@ -61,8 +61,8 @@ static void load_group(const struct nst_ring *p, int i, struct pair_group *g)
     for (int j = 0; j < GROUP; j++) {
         int k = nst_ring_slot(p, i + j < p->count ? i + j : p->count - 1);
 
-        g->s[j] = p->s[k];
-        g->y[j] = p->y[k];
+        g->s[j] = nst_floats(p->s[k]);
+        g->y[j] = nst_floats(p->y[k]);
         g->yy[j] = i + j < p->count ? p->yy[k] : INFINITY;
     }
 }
@@ -171,13 +171,19 @@ size_t nst_host_workspace_bytes(size_t n, int pairs)
     return n; /* one byte per variable: fixed or free */
 }
 
+static uint8_t *flags(const struct nst_direction_args *c)
+{
+    return (uint8_t *)c->workspace;
+}
+
 static void active_set_range(const struct nst_vector_kernels *k, const void *ctx,
                              size_t first, size_t n, double *count)
 {
     const struct nst_direction_args *c = ctx;
-    uint8_t *fixed = c->workspace;
+    uint8_t *fixed = flags(c);
 
-    *count = (double)k->active_set(n, c->x + first, c->g + first, c->box.lower,
+    *count = (double)k->active_set(n, nst_const_floats(c->x) + first,
+                                   nst_const_floats(c->g) + first, c->box.lower,
                                    c->box.upper, fixed + first);
 }
 
@@ -190,19 +196,21 @@ static const uint8_t *find_active_set(const struct vector_ctx *v,
     if (!c->x)
         return NULL;
     nst_reduce_sum(v, active_set_range, c, 1, &count);
-    return count > 0 ? c->workspace : NULL;
+    return count > 0 ? flags(c) : NULL;
 }
 
 static void project_range(const struct nst_vector_kernels *k, const void *ctx,
                           size_t first, size_t n, double *results)
 {
     const struct nst_direction_args *c = ctx;
-    const float *x = c->x + first, *g = c->g + first;
-    float *d = c->d + first;
+    const float *x = nst_const_floats(c->x) + first,
+                *g = nst_const_floats(c->g) + first;
+    float *d = nst_floats(c->d) + first;
 
     results[1] = k->project(n, d, x, c->box.lower, c->box.upper, g);
     results[0] = -k->max_step(n, x, d, c->box.lower, c->box.upper);
-    k->projected_step(n, c->trial + first, x, 1, d, c->box.lower, c->box.upper);
+    k->projected_step(n, nst_floats(c->trial) + first, x, 1, d, c->box.lower,
+                      c->box.upper);
 }
 
 static void dot_range(const struct nst_vector_kernels *k, const void *ctx, size_t first,
@@ -225,17 +233,19 @@ struct nst_direction nst_host_direction(struct nst_backend *be, size_t n,
                                         const struct nst_direction_args *c)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
+    const float *g = nst_const_floats(c->g);
+    float *d = nst_floats(c->d);
     double length, results[2];
 
-    recurse(&v, &c->pairs, c->g, find_active_set(&v, c), c->d);
+    recurse(&v, &c->pairs, g, find_active_set(&v, c), d);
     if (c->pairs.count == 0 && c->initial_rms > 0) {
-        length = sqrt(dot(&v, c->d, c->d) / (double)n);
+        length = sqrt(dot(&v, d, d) / (double)n);
         if (!(length > 0))
             return (struct nst_direction){0, 0};
         be->ops->vectors->scale(be, n, c->d, c->initial_rms / length);
     }
     if (!c->x)
-        return (struct nst_direction){dot(&v, c->d, c->g), 1e10};
+        return (struct nst_direction){dot(&v, d, g), 1e10};
     nst_reduce(&v, project_range, c, 1, 2, results);
     return (struct nst_direction){results[1], -results[0]};
 }

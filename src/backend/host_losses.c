@@ -13,30 +13,33 @@
 
 #include "base/alloc.h"
 
-void nst_host_gram_loss(struct nst_backend *be, int channels, const double *products,
-                        double scale, const double *target, double factor,
-                        float *derivative, double *sum)
+void nst_host_gram_loss(struct nst_backend *be, int channels,
+                        const struct nst_buffer *products, double scale,
+                        const struct nst_buffer *target, double factor,
+                        struct nst_buffer *derivative, struct nst_scalar sum)
 {
+    const double *gram = nst_const_doubles(products),
+                 *style = nst_const_doubles(target);
+    float *matrix = nst_floats(derivative);
     size_t entries = (size_t)channels * (size_t)channels;
     double total = 0;
 
     (void)be;
     for (size_t i = 0; i < entries; i++) {
-        double d = scale * products[i] - target[i];
+        double d = scale * gram[i] - style[i];
 
         total += d * d;
-        derivative[i] = (float)(factor * d);
+        matrix[i] = (float)(factor * d);
     }
-    *sum = total;
+    *nst_scalar_at(sum) = total;
 }
 
-void nst_channel_moments(const struct nst_layer_moments *m, int channels, int c,
-                         double *mean, double *deviation)
+void nst_channel_moments(double squares, double sum, double pixels, double *mean,
+                         double *deviation)
 {
-    double square = m->products[(size_t)c * (size_t)channels + (size_t)c] / m->pixels;
-    double variance;
+    double square = squares / pixels, variance;
 
-    *mean = m->sums[c] / m->pixels;
+    *mean = sum / pixels;
     variance = square - *mean * *mean;
     *deviation = sqrt((variance > 0 ? variance : 0) + NST_VARIANCE_EPSILON);
 }
@@ -47,7 +50,8 @@ size_t nst_host_matrix_bytes(const struct nst_backend *be, int channels)
     return (size_t)channels * (size_t)channels * sizeof(float);
 }
 
-void nst_host_matrix_pack(struct nst_backend *be, int channels, float *derivative)
+void nst_host_matrix_pack(struct nst_backend *be, int channels,
+                          struct nst_buffer *derivative)
 {
     (void)be, (void)channels, (void)derivative;
 }
@@ -56,22 +60,28 @@ void nst_host_matrix_pack(struct nst_backend *be, int channels, float *derivativ
  * (pixels deviation). */
 void nst_host_moment_loss(struct nst_backend *be, int channels,
                           const struct nst_layer_moments *m, double factor,
-                          float *derivative, float *offset, double *sum)
+                          struct nst_buffer *derivative, struct nst_buffer *offset,
+                          struct nst_scalar sum)
 {
+    const double *products = nst_const_doubles(m->products);
+    const double *sums = nst_const_doubles(m->sums);
+    const double *target = nst_const_doubles(m->target);
+    float *matrix = nst_floats(derivative), *constant = nst_floats(offset);
     double total = 0;
 
     (void)be;
     for (int c = 0; c < channels; c++) {
+        size_t diagonal = (size_t)c * (size_t)channels + (size_t)c;
         double mean, deviation, by_mean, slope;
 
-        nst_channel_moments(m, channels, c, &mean, &deviation);
-        by_mean = mean - m->mean[c];
-        slope = (deviation - m->deviation[c]) / deviation;
+        nst_channel_moments(products[diagonal], sums[c], m->pixels, &mean, &deviation);
+        by_mean = mean - target[c];
+        slope = (deviation - target[channels + c]) / deviation;
         total += by_mean * by_mean + slope * deviation * slope * deviation;
-        offset[c] = (float)(factor * (by_mean - slope * mean));
-        derivative[(size_t)c * (size_t)channels + (size_t)c] += (float)(factor * slope);
+        constant[c] = (float)(factor * (by_mean - slope * mean));
+        matrix[diagonal] += (float)(factor * slope);
     }
-    *sum = total;
+    *nst_scalar_at(sum) = total;
 }
 
 /* A pass over the rows of the three planes. */
@@ -83,15 +93,16 @@ struct plane_rows {
 };
 
 static void sum_rows(struct nst_backend *be, nst_work_fn *row, struct plane_rows *r,
-                     double *sum)
+                     struct nst_scalar sum)
 {
     int count = 3 * r->size.height;
+    double total = 0;
 
     r->sums = nst_xcalloc((size_t)count, sizeof *r->sums);
     nst_threads_run(be->threads, count, row, r);
-    *sum = 0;
     for (int i = 0; i < count; i++)
-        *sum += r->sums[i];
+        total += r->sums[i];
+    *nst_scalar_at(sum) = total;
     free(r->sums);
 }
 
@@ -119,10 +130,14 @@ static void tv_loss_row(void *ctx, int item, int thread)
     r->sums[item] = sum;
 }
 
-void nst_host_tv_loss(struct nst_backend *be, const float *rgb,
-                      struct nst_image_size size, float scale, float *grad, double *sum)
+void nst_host_tv_loss(struct nst_backend *be, const struct nst_buffer *rgb,
+                      struct nst_image_size size, float scale, struct nst_buffer *grad,
+                      struct nst_scalar sum)
 {
-    struct plane_rows r = {.rgb = rgb, .grad = grad, .scale = scale, .size = size};
+    struct plane_rows r = {.rgb = nst_const_floats(rgb),
+                           .grad = nst_floats(grad),
+                           .scale = scale,
+                           .size = size};
 
     sum_rows(be, tv_loss_row, &r, sum);
 }
@@ -147,15 +162,16 @@ static void temporal_loss_row(void *ctx, int item, int thread)
     r->sums[item] = sum;
 }
 
-void nst_host_temporal_loss(struct nst_backend *be, const float *rgb,
-                            struct nst_image_size size, const float *previous,
-                            const float *static_mask, float scale, float *grad,
-                            double *sum)
+void nst_host_temporal_loss(struct nst_backend *be, const struct nst_buffer *rgb,
+                            struct nst_image_size size,
+                            const struct nst_buffer *previous,
+                            const struct nst_buffer *static_mask, float scale,
+                            struct nst_buffer *grad, struct nst_scalar sum)
 {
-    struct plane_rows r = {.rgb = rgb,
-                           .previous = previous,
-                           .static_mask = static_mask,
-                           .grad = grad,
+    struct plane_rows r = {.rgb = nst_const_floats(rgb),
+                           .previous = nst_const_floats(previous),
+                           .static_mask = nst_const_floats(static_mask),
+                           .grad = nst_floats(grad),
                            .scale = scale,
                            .size = size};
 

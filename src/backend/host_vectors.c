@@ -15,12 +15,13 @@ static void sum_abs_range(const struct nst_vector_kernels *k, const void *ctx,
     *result = k->sum_abs(n, o->a + first);
 }
 
-static double sum_abs(struct nst_backend *be, size_t n, const float *x)
+static double sum_abs(struct nst_backend *be, size_t n, const struct nst_buffer *x)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
     double sum;
 
-    nst_reduce_sum(&v, sum_abs_range, &(struct operands){.a = x}, 1, &sum);
+    nst_reduce_sum(&v, sum_abs_range, &(struct operands){.a = nst_const_floats(x)}, 1,
+                   &sum);
     return sum;
 }
 
@@ -34,13 +35,16 @@ static void measure_range(const struct nst_vector_kernels *k, const void *ctx,
     results[2] = o->b ? k->dot(n, o->a + first, o->b + first) : 0;
 }
 
-static struct nst_measures measure(struct nst_backend *be, size_t n, const float *g,
-                                   const float *d)
+static struct nst_measures measure(struct nst_backend *be, size_t n,
+                                   const struct nst_buffer *g,
+                                   const struct nst_buffer *d)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
     double r[3];
 
-    nst_reduce(&v, measure_range, &(struct operands){.a = g, .b = d}, 1, 3, r);
+    nst_reduce(&v, measure_range,
+               &(struct operands){.a = nst_const_floats(g), .b = nst_const_floats(d)},
+               1, 3, r);
     return (struct nst_measures){r[0], r[1], r[2]};
 }
 
@@ -53,13 +57,15 @@ static void axpy_range(const struct nst_vector_kernels *k, const void *ctx,
     k->axpy(n, o->y + first, o->alpha, o->a + first);
 }
 
-static void axpy(struct nst_backend *be, size_t n, float *y, double alpha,
-                 const float *x)
+static void axpy(struct nst_backend *be, size_t n, struct nst_buffer *y, double alpha,
+                 const struct nst_buffer *x)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
 
     nst_parallel_for(&v, axpy_range,
-                     &(struct operands){.y = y, .a = x, .alpha = (float)alpha});
+                     &(struct operands){.y = nst_floats(y),
+                                        .a = nst_const_floats(x),
+                                        .alpha = (float)alpha});
 }
 
 static void scale_range(const struct nst_vector_kernels *k, const void *ctx,
@@ -71,24 +77,25 @@ static void scale_range(const struct nst_vector_kernels *k, const void *ctx,
     k->scale(n, o->y + first, o->alpha);
 }
 
-static void scale(struct nst_backend *be, size_t n, float *x, double alpha)
+static void scale(struct nst_backend *be, size_t n, struct nst_buffer *x, double alpha)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
 
     nst_parallel_for(&v, scale_range,
-                     &(struct operands){.y = x, .alpha = (float)alpha});
+                     &(struct operands){.y = nst_floats(x), .alpha = (float)alpha});
 }
 
-static void clear(struct nst_backend *be, size_t n, float *x)
+static void clear(struct nst_backend *be, size_t n, struct nst_buffer *x)
 {
     (void)be;
-    memset(x, 0, n * sizeof *x);
+    memset(nst_floats(x), 0, n * sizeof(float));
 }
 
-static void copy(struct nst_backend *be, size_t n, float *to, const float *from)
+static void copy(struct nst_backend *be, size_t n, struct nst_buffer *to,
+                 const struct nst_buffer *from)
 {
     (void)be;
-    memcpy(to, from, n * sizeof *to);
+    memcpy(nst_floats(to), nst_const_floats(from), n * sizeof(float));
 }
 
 static void clamp_range(const struct nst_vector_kernels *k, const void *ctx,
@@ -105,11 +112,13 @@ static void clamp_range(const struct nst_vector_kernels *k, const void *ctx,
                                      : x[i];
 }
 
-static void clamp(struct nst_backend *be, size_t n, float *x, struct nst_box box)
+static void clamp(struct nst_backend *be, size_t n, struct nst_buffer *x,
+                  struct nst_box box)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_parallel_for(&v, clamp_range, &(struct operands){.y = x, .box = box});
+    nst_parallel_for(&v, clamp_range,
+                     &(struct operands){.y = nst_floats(x), .box = box});
 }
 
 static void projected_step_range(const struct nst_vector_kernels *k, const void *ctx,
@@ -122,14 +131,18 @@ static void projected_step_range(const struct nst_vector_kernels *k, const void 
                       o->box.lower, o->box.upper);
 }
 
-static void projected_step(struct nst_backend *be, size_t n, float *to, const float *x,
-                           double t, const float *d, struct nst_box box)
+static void projected_step(struct nst_backend *be, size_t n, struct nst_buffer *to,
+                           const struct nst_buffer *x, double t,
+                           const struct nst_buffer *d, struct nst_box box)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_parallel_for(
-        &v, projected_step_range,
-        &(struct operands){.y = to, .a = x, .b = d, .alpha = (float)t, .box = box});
+    nst_parallel_for(&v, projected_step_range,
+                     &(struct operands){.y = nst_floats(to),
+                                        .a = nst_const_floats(x),
+                                        .b = nst_const_floats(d),
+                                        .alpha = (float)t,
+                                        .box = box});
 }
 
 struct accept_args {
@@ -146,13 +159,16 @@ static void accept_range(const struct nst_vector_kernels *k, const void *ctx,
               p->g + first, &pair_dots[0], &pair_dots[1]);
 }
 
-static void accept(struct nst_backend *be, size_t n, float *x, float *s, float *y,
-                   const float *g_new, const float *g)
+static void accept(struct nst_backend *be, size_t n, struct nst_buffer *x,
+                   struct nst_buffer *s, struct nst_buffer *y,
+                   const struct nst_buffer *g_new, const struct nst_buffer *g)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_reduce_sum(&v, accept_range, &(struct accept_args){x, s, y, g_new, g}, 2,
-                   be->pair_dots);
+    nst_reduce_sum(&v, accept_range,
+                   &(struct accept_args){nst_floats(x), nst_floats(s), nst_floats(y),
+                                         nst_const_floats(g_new), nst_const_floats(g)},
+                   2, be->pair_dots);
 }
 
 static void pair_dots(struct nst_backend *be, double *sy, double *yy)
@@ -184,13 +200,16 @@ static void blend_range(const struct nst_vector_kernels *k, const void *ctx,
     }
 }
 
-static void blend(struct nst_backend *be, size_t n, float *to, const float *x,
-                  const float *content, const float *mask)
+static void blend(struct nst_backend *be, size_t n, struct nst_buffer *to,
+                  const struct nst_buffer *x, const struct nst_buffer *content,
+                  const struct nst_buffer *mask)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
 
     nst_parallel_for(&v, blend_range,
-                     &(struct blend_args){to, x, content, mask, n / 3});
+                     &(struct blend_args){nst_floats(to), nst_const_floats(x),
+                                          nst_const_floats(content),
+                                          nst_const_floats(mask), n / 3});
 }
 
 struct adam_args {
@@ -206,8 +225,9 @@ static void adam_range(const struct nst_vector_kernels *k, const void *ctx,
     const struct adam_args *a = ctx;
     const struct nst_adam_args *p = a->m;
     const float *g = a->g + first;
-    float *m = p->first_moment + first, *v = p->second_moment + first,
-          *sum = p->average + first;
+    float *m = nst_floats(p->first_moment) + first,
+          *v = nst_floats(p->second_moment) + first,
+          *sum = nst_floats(p->average) + first;
     float *x = a->x + first;
 
     (void)k;
@@ -225,11 +245,12 @@ static void adam_range(const struct nst_vector_kernels *k, const void *ctx,
 }
 
 static void adam(struct nst_backend *be, size_t n, const struct nst_adam_args *m,
-                 const float *g, struct nst_box box, float *x)
+                 const struct nst_buffer *g, struct nst_box box, struct nst_buffer *x)
 {
     struct vector_ctx v = nst_vector_ctx(be, n);
 
-    nst_parallel_for(&v, adam_range, &(struct adam_args){m, g, box, x});
+    nst_parallel_for(&v, adam_range,
+                     &(struct adam_args){m, nst_const_floats(g), box, nst_floats(x)});
 }
 
 const struct nst_vector_ops nst_host_vectors = {

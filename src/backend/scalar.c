@@ -28,6 +28,11 @@ struct scalar {
     size_t scratch_floats;
 };
 
+static float *values(const struct nst_tensor *t)
+{
+    return nst_floats(t->data);
+}
+
 static enum nst_status scalar_open(struct nst_backend **out,
                                    const struct nst_backend_config *config,
                                    struct nst_err *err)
@@ -88,6 +93,7 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
                                   struct nst_shape shape, struct nst_err *err)
 {
     struct nst_tensor *t;
+    float *data;
     size_t floats = nst_shape_area(shape) * (size_t)(shape.c < 3 ? 3 : shape.c);
     enum nst_status st = scratch_reserve((struct scalar *)be, floats, err);
 
@@ -95,12 +101,13 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
     if (st != NST_OK)
         return st;
     t = nst_xcalloc(1, sizeof *t);
-    st = nst_floats_new(&t->data, shape.c, shape.h, shape.w, err);
+    st = nst_floats_new(&data, shape.c, shape.h, shape.w, err);
     if (st != NST_OK) {
         free(t);
         return st;
     }
     t->shape = shape;
+    t->data = (struct nst_buffer *)data;
     *out = t;
     return NST_OK;
 }
@@ -110,7 +117,7 @@ static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
     (void)be;
     if (!t)
         return;
-    free(t->data);
+    free(values(t));
     free(t);
 }
 
@@ -129,14 +136,14 @@ static void tensor_upload(struct nst_backend *be, const float *planar,
                           struct nst_tensor *t)
 {
     (void)be;
-    memcpy(t->data, planar, nst_shape_count(t->shape) * sizeof *planar);
+    memcpy(values(t), planar, nst_shape_count(t->shape) * sizeof *planar);
 }
 
 static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
                             float *planar)
 {
     (void)be;
-    memcpy(planar, t->data, nst_shape_count(t->shape) * sizeof *planar);
+    memcpy(planar, values(t), nst_shape_count(t->shape) * sizeof *planar);
 }
 
 static void tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
@@ -144,7 +151,7 @@ static void tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
 {
     (void)be;
     for (size_t i = 0; i < nst_shape_count(from->shape); i++)
-        to->data[i] = relu && !(from->data[i] > 0) ? 0 : from->data[i];
+        values(to)[i] = relu && !(values(from)[i] > 0) ? 0 : values(from)[i];
 }
 
 static void conv_free(struct nst_backend *be, struct nst_conv *k)
@@ -189,24 +196,26 @@ static void conv(struct nst_backend *be, const struct nst_conv *k,
 {
     struct nst_shape s = y->shape;
 
-    nst_conv3x3_c(x->data, relu, k->weight, k->bias, y->data, k->cin, k->cout, s.h,
+    nst_conv3x3_c(values(x), relu, k->weight, k->bias, values(y), k->cin, k->cout, s.h,
                   s.w);
     if (out_relu)
         tensor_copy(be, y, true, y);
     if (pooled && pooling == NST_POOLING_MAX)
-        nst_maxpool_c(y->data, true, pooled->data, s.c, s.h, s.w);
+        nst_maxpool_c(values(y), true, values(pooled), s.c, s.h, s.w);
     else if (pooled)
-        nst_avgpool_c(y->data, true, pooled->data, s.c, s.h, s.w);
+        nst_avgpool_c(values(y), true, values(pooled), s.c, s.h, s.w);
 }
 
 static void add_loss_grad(const struct nst_loss_grad *t, const struct nst_tensor *y,
                           bool relu, float *g)
 {
     for (int i = 0; i < t->regions; i++)
-        nst_gram_grad_c(y->data, relu, t->region[i].mask, t->region[i].matrix,
-                        t->region[i].offset, g, y->shape.c, nst_shape_area(y->shape));
+        nst_gram_grad_c(values(y), relu, nst_const_floats(t->region[i].mask),
+                        nst_const_floats(t->region[i].matrix),
+                        nst_const_floats(t->region[i].offset), g, y->shape.c,
+                        nst_shape_area(y->shape));
     if (t->target)
-        nst_squared_error_grad_c(y->data, relu, t->target->data, t->scale, g,
+        nst_squared_error_grad_c(values(y), relu, values(t->target), t->scale, g,
                                  nst_shape_count(y->shape));
 }
 
@@ -216,9 +225,9 @@ static void backward_step(const struct nst_backward_step *step, float *g)
     size_t n = nst_shape_count(step->y->shape);
 
     add_loss_grad(&step->after, step->y, step->before_relu, g);
-    nst_relu_grad_c(step->y->data, g, n);
+    nst_relu_grad_c(values(step->y), g, n);
     add_loss_grad(&step->before, step->y, false, g);
-    memcpy(step->y->data, g, n * sizeof *g);
+    memcpy(values(step->y), g, n * sizeof *g);
 }
 
 static void conv_grad(struct nst_backend *be, const struct nst_conv *k,
@@ -228,12 +237,12 @@ static void conv_grad(struct nst_backend *be, const struct nst_conv *k,
     struct nst_shape s = step->y->shape;
     float *gx = scalar->scratch[0], *g = gx;
 
-    nst_conv3x3_grad_c(gy->data, k->weight, gx, k->cin, k->cout, gy->shape.h,
+    nst_conv3x3_grad_c(values(gy), k->weight, gx, k->cin, k->cout, gy->shape.h,
                        gy->shape.w);
     if (step->pooled) {
         g = scalar->scratch[1];
         if (step->pooling == NST_POOLING_MAX)
-            nst_maxpool_grad_c(step->y->data, true, gx, g, s.c, s.h, s.w);
+            nst_maxpool_grad_c(values(step->y), true, gx, g, s.c, s.h, s.w);
         else
             nst_avgpool_grad_c(gx, g, s.c, s.h, s.w);
     }
@@ -249,28 +258,33 @@ static void head_grad(struct nst_backend *be, const struct nst_backward_step *st
 }
 
 static void first_conv(struct nst_backend *be, const struct nst_conv *k,
-                       const float *rgb, struct nst_tensor *y, bool out_relu)
+                       const struct nst_buffer *rgb, struct nst_tensor *y,
+                       bool out_relu)
 {
+    const float *picture = nst_const_floats(rgb);
     size_t area = nst_shape_area(y->shape);
     float *x = ((struct scalar *)be)->scratch[0];
 
     for (size_t i = 0; i < 3 * area; i++)
-        x[i] = (rgb[i] - k->picture->mean[i / area]) / k->picture->deviation[i / area];
-    nst_conv3x3_c(x, 0, k->weight, k->bias, y->data, 3, k->cout, y->shape.h,
+        x[i] =
+            (picture[i] - k->picture->mean[i / area]) / k->picture->deviation[i / area];
+    nst_conv3x3_c(x, 0, k->weight, k->bias, values(y), 3, k->cout, y->shape.h,
                   y->shape.w);
     if (out_relu)
         tensor_copy(be, y, true, y);
 }
 
 static void first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                            const struct nst_tensor *gy, float *rgb)
+                            const struct nst_tensor *gy, struct nst_buffer *rgb)
 {
+    float *grad = nst_floats(rgb);
     size_t area = nst_shape_area(gy->shape);
 
     (void)be;
-    nst_conv3x3_grad_c(gy->data, k->weight, rgb, 3, k->cout, gy->shape.h, gy->shape.w);
+    nst_conv3x3_grad_c(values(gy), k->weight, grad, 3, k->cout, gy->shape.h,
+                       gy->shape.w);
     for (size_t i = 0; i < 3 * area; i++)
-        rgb[i] /= k->picture->deviation[i / area];
+        grad[i] /= k->picture->deviation[i / area];
 }
 
 /* Copy the window of a plane to out, contiguously. */
@@ -285,51 +299,56 @@ static void pack_plane(const float *from, struct nst_shape s, struct nst_window 
 static void pack_channel(const struct nst_tensor *t, int c, struct nst_window w,
                          float *out)
 {
-    pack_plane(t->data + c * nst_shape_area(t->shape), t->shape, w, out);
+    pack_plane(values(t) + c * nst_shape_area(t->shape), t->shape, w, out);
 }
 
 /* Pack all channels of the window into scratch[0], and its mask into scratch[1].
  * Returns the packed mask, or NULL. */
 static const float *pack_window(struct scalar *scalar, const struct nst_tensor *f,
-                                struct nst_window w, const float *mask)
+                                struct nst_window w, const struct nst_buffer *mask)
 {
     for (int c = 0; c < f->shape.c; c++)
         pack_channel(f, c, w, scalar->scratch[0] + c * ((size_t)w.height * w.width));
     if (!mask)
         return NULL;
-    pack_plane(mask, f->shape, w, scalar->scratch[1]);
+    pack_plane(nst_const_floats(mask), f->shape, w, scalar->scratch[1]);
     return scalar->scratch[1];
 }
 
 static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window w, const float *mask, bool add, double *sums)
+                 struct nst_window w, const struct nst_buffer *mask, bool add,
+                 struct nst_buffer *sums)
 {
     struct scalar *scalar = (struct scalar *)be;
+    const float *packed = pack_window(scalar, f, w, mask);
+    double *to = nst_doubles(sums);
     size_t entries = (size_t)f->shape.c * (size_t)f->shape.c;
 
     if (!add)
-        memset(sums, 0, entries * sizeof *sums);
-    mask = pack_window(scalar, f, w, mask);
-    nst_gram_c(scalar->scratch[0], relu, mask, sums, f->shape.c,
+        memset(to, 0, entries * sizeof *to);
+    nst_gram_c(scalar->scratch[0], relu, packed, to, f->shape.c,
                (size_t)w.height * w.width);
 }
 
 static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window w, const float *mask, bool add, double *sums)
+                         struct nst_window w, const struct nst_buffer *mask, bool add,
+                         struct nst_buffer *sums)
 {
     struct scalar *scalar = (struct scalar *)be;
+    const float *packed = pack_window(scalar, f, w, mask);
+    double *to = nst_doubles(sums);
 
     if (!add)
-        memset(sums, 0, (size_t)f->shape.c * sizeof *sums);
-    mask = pack_window(scalar, f, w, mask);
-    nst_channel_sums_c(scalar->scratch[0], relu, mask, sums, f->shape.c,
+        memset(to, 0, (size_t)f->shape.c * sizeof *to);
+    nst_channel_sums_c(scalar->scratch[0], relu, packed, to, f->shape.c,
                        (size_t)w.height * w.width);
 }
 
 static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                           const struct nst_tensor *t, struct nst_window w, bool add,
-                          double *sum)
+                          struct nst_scalar sum)
 {
+    double *to = nst_scalar_at(sum);
     struct scalar *scalar = (struct scalar *)be;
     double total = 0;
 
@@ -339,7 +358,7 @@ static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bo
         total += nst_squared_error_c(scalar->scratch[0], relu, scalar->scratch[1],
                                      (size_t)w.height * w.width);
     }
-    *sum = add ? *sum + total : total;
+    *to = add ? *to + total : total;
 }
 
 const struct nst_backend_ops nst_backend_scalar = {

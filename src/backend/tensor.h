@@ -8,7 +8,7 @@
 #ifndef NST_BACKEND_TENSOR_H
 #define NST_BACKEND_TENSOR_H
 
-#include <stddef.h>
+#include "backend/buffer.h"
 
 struct nst_shape {
     int c, h, w; /* channels, rows, columns */
@@ -16,7 +16,7 @@ struct nst_shape {
 
 struct nst_tensor {
     struct nst_shape shape;
-    float *data;
+    struct nst_buffer *data;
 };
 
 static inline size_t nst_shape_area(struct nst_shape s)

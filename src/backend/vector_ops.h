@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vector_ops.h - the optimisers' operations on vectors of n floats. Each vector starts
- * at the beginning of a buffer of the backend.
+ * vector_ops.h - the optimisers' operations on vectors of n floats, buffers of the
+ * backend.
  *
  * An operation does as much as possible before the caller has to make a decision, since
  * the host then waits for the device. Sums are double; dot products of curvature pairs
@@ -11,7 +11,7 @@
 #ifndef NST_BACKEND_VECTOR_OPS_H
 #define NST_BACKEND_VECTOR_OPS_H
 
-#include <stddef.h>
+#include "backend/buffer.h"
 
 struct nst_backend;
 
@@ -23,8 +23,8 @@ struct nst_box {
 
 /* Ring of curvature pairs: step s, change y of the gradient over it, and y.y. */
 struct nst_ring {
-    float *const *s, *const *y;
-    const double *yy;
+    struct nst_buffer *const *s, *const *y;
+    const double *yy; /* host memory */
     int slots, count;
     int next; /* slot after the latest pair */
 };
@@ -45,12 +45,13 @@ static inline int nst_ring_slot(const struct nst_ring *r, int i)
  */
 struct nst_direction_args {
     struct nst_ring pairs;
-    const float *x, *g; /* x: NULL if there is no box */
+    const struct nst_buffer *x, *g; /* x: NULL if there is no box */
     struct nst_box box;
     double initial_rms; /* without pairs: RMS of d before projection; 0: d = -g */
-    void *workspace;    /* buffer of workspace_bytes() */
-    float *d;
-    float *trial; /* x + d; may be the s of the oldest pair; NULL without x */
+    struct nst_buffer *workspace; /* workspace_bytes() */
+    struct nst_buffer *d;
+    /* x + d; may be the s of the oldest pair; NULL without x */
+    struct nst_buffer *trial;
 };
 
 struct nst_direction {
@@ -72,8 +73,9 @@ struct nst_ema {
 /* Adam step:
  * x = clamp(x - learning_rate first_moment / (scale sqrt(second_moment) + epsilon)) */
 struct nst_adam_args {
-    float *first_moment, *second_moment; /* moving averages of g and g^2 */
-    float *average;                      /* moving average of the new x */
+    /* moving averages of g and g^2 */
+    struct nst_buffer *first_moment, *second_moment;
+    struct nst_buffer *average; /* moving average of the new x */
     struct nst_ema first_ema, second_ema, average_ema;
     float learning_rate, scale, epsilon;
 };
@@ -84,30 +86,36 @@ struct nst_vector_ops {
     struct nst_direction (*direction)(struct nst_backend *be, size_t n,
                                       const struct nst_direction_args *args);
     /* to = clamp(x + t d) */
-    void (*projected_step)(struct nst_backend *be, size_t n, float *to, const float *x,
-                           double t, const float *d, struct nst_box box);
+    void (*projected_step)(struct nst_backend *be, size_t n, struct nst_buffer *to,
+                           const struct nst_buffer *x, double t,
+                           const struct nst_buffer *d, struct nst_box box);
     /* d may be NULL. */
-    struct nst_measures (*measure)(struct nst_backend *be, size_t n, const float *g,
-                                   const float *d);
+    struct nst_measures (*measure)(struct nst_backend *be, size_t n,
+                                   const struct nst_buffer *g,
+                                   const struct nst_buffer *d);
     /* On entry s is the new point. s -= x, x = the new point, y = g_new - g. Does not
      * wait for the device: pair_dots() returns s.y and y.y of the last call. */
-    void (*accept)(struct nst_backend *be, size_t n, float *x, float *s, float *y,
-                   const float *g_new, const float *g);
+    void (*accept)(struct nst_backend *be, size_t n, struct nst_buffer *x,
+                   struct nst_buffer *s, struct nst_buffer *y,
+                   const struct nst_buffer *g_new, const struct nst_buffer *g);
     void (*pair_dots)(struct nst_backend *be, double *sy, double *yy);
-    double (*sum_abs)(struct nst_backend *be, size_t n, const float *x);
-    void (*clear)(struct nst_backend *be, size_t n, float *x); /* x = 0 */
-    void (*copy)(struct nst_backend *be, size_t n, float *to, const float *from);
-    void (*axpy)(struct nst_backend *be, size_t n, float *y, double alpha,
-                 const float *x); /* y += alpha x */
-    void (*scale)(struct nst_backend *be, size_t n, float *x, double alpha);
+    double (*sum_abs)(struct nst_backend *be, size_t n, const struct nst_buffer *x);
+    void (*clear)(struct nst_backend *be, size_t n, struct nst_buffer *x); /* x = 0 */
+    void (*copy)(struct nst_backend *be, size_t n, struct nst_buffer *to,
+                 const struct nst_buffer *from);
+    void (*axpy)(struct nst_backend *be, size_t n, struct nst_buffer *y, double alpha,
+                 const struct nst_buffer *x); /* y += alpha x */
+    void (*scale)(struct nst_backend *be, size_t n, struct nst_buffer *x, double alpha);
     /* Clamp x to the box; NaN stays NaN. */
-    void (*clamp)(struct nst_backend *be, size_t n, float *x, struct nst_box box);
+    void (*clamp)(struct nst_backend *be, size_t n, struct nst_buffer *x,
+                  struct nst_box box);
     /* to = content + (1 - mask) (x - content); without x, to *= 1 - mask. mask is one
      * plane, n / 3 floats. */
-    void (*blend)(struct nst_backend *be, size_t n, float *to, const float *x,
-                  const float *content, const float *mask);
+    void (*blend)(struct nst_backend *be, size_t n, struct nst_buffer *to,
+                  const struct nst_buffer *x, const struct nst_buffer *content,
+                  const struct nst_buffer *mask);
     void (*adam)(struct nst_backend *be, size_t n, const struct nst_adam_args *m,
-                 const float *g, struct nst_box box, float *x);
+                 const struct nst_buffer *g, struct nst_box box, struct nst_buffer *x);
 };
 
 #endif

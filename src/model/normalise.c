@@ -13,7 +13,7 @@ struct nst_mean_activation {
     struct nst_vgg *v;
     int pictures;
     double sum[NST_VGG_CONVS]; /* of the pictures' means */
-    double *sums;              /* of a map's channels, a backend buffer */
+    struct nst_buffer *sums;   /* doubles, of a map's channels */
 };
 
 static double map_mean(const struct nst_mean_activation *a,
@@ -38,16 +38,12 @@ static double map_mean(const struct nst_mean_activation *a,
 static enum nst_status alloc_sums(struct nst_mean_activation *a, struct nst_err *err)
 {
     int max_channels = 0;
-    void *sums;
-    enum nst_status st;
 
     for (int i = 0; i < nst_vgg_convs(a->v); i++)
         if (nst_vgg_channels(a->v, i) > max_channels)
             max_channels = nst_vgg_channels(a->v, i);
-    st = a->be->ops->buffer_alloc(a->be, &sums, (size_t)max_channels * sizeof *a->sums,
-                                  err);
-    a->sums = sums;
-    return st;
+    return a->be->ops->buffer_alloc(a->be, &a->sums,
+                                    (size_t)max_channels * sizeof(double), err);
 }
 
 enum nst_status nst_mean_activation_new(struct nst_mean_activation **out,
@@ -87,7 +83,7 @@ enum nst_status nst_mean_activation_add(struct nst_mean_activation *a, const flo
 {
     const bool keep[NST_VGG_CONVS] = {false};
     size_t n = 3 * (size_t)h * (size_t)w;
-    const float *device_rgb;
+    const struct nst_buffer *device_rgb;
     struct nst_activations *acts;
     enum nst_status st = nst_activations_new(&acts, a->v, h, w, keep, err);
 
@@ -99,7 +95,7 @@ enum nst_status nst_mean_activation_add(struct nst_mean_activation *a, const flo
     for (int i = 0; st == NST_OK && i < nst_vgg_convs(a->v); i++)
         a->sum[i] += map_mean(a, acts, i);
     a->pictures += st == NST_OK;
-    nst_backend_release(a->be, rgb, device_rgb);
+    nst_backend_release(a->be, device_rgb);
     nst_activations_free(acts);
     return st;
 }

@@ -229,7 +229,7 @@ void nst_activations_free(struct nst_activations *a)
     free(a);
 }
 
-void nst_vgg_forward(struct nst_activations *a, const float *rgb)
+void nst_vgg_forward(struct nst_activations *a, const struct nst_buffer *rgb)
 {
     struct nst_vgg *v = a->v;
     const struct nst_backend_ops *ops = v->be->ops;
@@ -308,7 +308,7 @@ static struct nst_backward_step backward_step(struct nst_activations *a, int con
 }
 
 void nst_vgg_backward(struct nst_activations *a, nst_loss_grad_fn *loss_grad, void *ctx,
-                      float *grad)
+                      struct nst_buffer *grad)
 {
     struct nst_vgg *v = a->v;
     const struct nst_backend_ops *ops = v->be->ops;

@@ -62,8 +62,8 @@ size_t nst_vgg_map_bytes(const struct nst_vgg *v, int conv, int height, int widt
 
 struct nst_backend *nst_activations_backend(const struct nst_activations *a);
 
-/* rgb: 3 x height x width, 0 to 1, planar, a backend buffer; borrowed. */
-void nst_vgg_forward(struct nst_activations *a, const float *rgb);
+/* rgb: 3 x height x width, 0 to 1, planar; borrowed. */
+void nst_vgg_forward(struct nst_activations *a, const struct nst_buffer *rgb);
 
 /* The map of a layer's convolution after nst_vgg_forward(). *relu is set if the reader
  * has to apply the ReLU to obtain the layer's value. Borrowed. */
@@ -89,6 +89,6 @@ int nst_vgg_log2_stride(const struct nst_vgg *v, int conv);
  */
 typedef struct nst_loss_grad nst_loss_grad_fn(void *ctx, int conv, bool after_relu);
 void nst_vgg_backward(struct nst_activations *a, nst_loss_grad_fn *loss_grad, void *ctx,
-                      float *grad);
+                      struct nst_buffer *grad);
 
 #endif

@@ -22,7 +22,8 @@ struct nst_adam {
     double rate;
     struct nst_box box;
     int64_t steps;
-    float *g, *first, *second, *sum; /* gradient, moments, decayed sum of iterates */
+    /* gradient, moments, decayed sum of iterates */
+    struct nst_buffer *g, *first, *second, *sum;
 };
 
 enum nst_status nst_adam_new(struct nst_adam **out, size_t n, double rate,
@@ -30,7 +31,7 @@ enum nst_status nst_adam_new(struct nst_adam **out, size_t n, double rate,
                              struct nst_err *err)
 {
     struct nst_adam *a = nst_xcalloc(1, sizeof *a);
-    float **vector[] = {&a->g, &a->first, &a->second, &a->sum};
+    struct nst_buffer **vector[] = {&a->g, &a->first, &a->second, &a->sum};
     enum nst_status st = NST_OK;
 
     *out = NULL;
@@ -79,7 +80,7 @@ static struct nst_adam_args moments(const struct nst_adam *a)
 }
 
 struct nst_step nst_adam_step(struct nst_adam *a, nst_evaluate_fn *f, void *ctx,
-                              float *x)
+                              struct nst_buffer *x)
 {
     struct nst_step step = {NST_STEP_TAKEN, 1, 0};
     struct nst_measures measured;
@@ -98,7 +99,7 @@ struct nst_step nst_adam_step(struct nst_adam *a, nst_evaluate_fn *f, void *ctx,
     return step;
 }
 
-const float *nst_adam_average(struct nst_adam *a)
+const struct nst_buffer *nst_adam_average(struct nst_adam *a)
 {
     a->ops->copy(a->v.be, a->v.n, a->g, a->sum);
     a->ops->scale(a->v.be, a->v.n, a->g, 1 / (1 - pow(DECAY, (double)a->steps)));

@@ -30,11 +30,11 @@ void nst_adam_free(struct nst_adam *a);
  * x is unchanged. NST_STEP_STOPPED: f returned false.
  */
 struct nst_step nst_adam_step(struct nst_adam *a, nst_evaluate_fn *f, void *ctx,
-                              float *x);
+                              struct nst_buffer *x);
 
 /* After a step: the average of the iterates (late ones count most) without the starting
  * point. Borrowed until the next step, which reuses the buffer for the gradient. */
-const float *nst_adam_average(struct nst_adam *a);
+const struct nst_buffer *nst_adam_average(struct nst_adam *a);
 
 /* Save or restore the state between two steps, except x. False if the visitor fails. */
 bool nst_adam_serialise(struct nst_adam *a, nst_serialise_fn *visit, void *ctx);

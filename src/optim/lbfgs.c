@@ -29,13 +29,13 @@ struct nst_lbfgs {
     bool started;
     bool pair_pending;           /* the latest step's pair is not in the history yet */
     double f;                    /* value at the iterate */
-    float *g;                    /* gradient at the iterate */
-    float *d;                    /* search direction */
+    struct nst_buffer *g;        /* gradient at the iterate */
+    struct nst_buffer *d;        /* search direction */
     double max_step;             /* maximum step length along d */
     double trial_t;              /* step length of the trial point */
     struct nst_lbfgs_pair trial; /* point and gradient, in the slot of the next pair */
-    float *best_g;               /* gradient at the best trial point of a search */
-    void *work;                  /* of ops->direction() */
+    struct nst_buffer *best_g;   /* gradient at the best trial point of a search */
+    struct nst_buffer *work;     /* of ops->direction() */
     double past_values[STALL_STEPS]; /* values of the latest iterates */
     int steps;
 };
@@ -50,7 +50,7 @@ enum nst_status nst_lbfgs_new(struct nst_lbfgs **out, size_t n, int m,
                               struct nst_err *err)
 {
     struct nst_lbfgs *l = nst_xcalloc(1, sizeof *l);
-    float **vector[] = {&l->g, &l->d, &l->best_g};
+    struct nst_buffer **vector[] = {&l->g, &l->d, &l->best_g};
     enum nst_status st;
 
     *out = NULL;
@@ -89,7 +89,7 @@ void nst_lbfgs_free(struct nst_lbfgs *l)
 }
 
 /* Set the trial point to x + t d, clamped to the box because of rounding. */
-static void set_trial(struct nst_lbfgs *l, const float *x, double t)
+static void set_trial(struct nst_lbfgs *l, const struct nst_buffer *x, double t)
 {
     if (l->trial_t != t)
         l->ops->projected_step(l->v.be, l->v.n, l->trial.s, x, t, l->d, l->box);
@@ -113,8 +113,9 @@ static double interpolate(const struct point *a, const struct point *b)
 }
 
 /* Evaluate at x + t d. False if f returned false. */
-static bool evaluate_trial(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, float *x,
-                           double t, struct point *p, struct nst_step *step)
+static bool evaluate_trial(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx,
+                           struct nst_buffer *x, double t, struct point *p,
+                           struct nst_step *step)
 {
     struct nst_measures m;
 
@@ -134,8 +135,9 @@ static bool evaluate_trial(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, f
  * best_g; best->t is 0 if no lower point was found. False if f returned false; *best is
  * then the best point so far.
  */
-static bool line_search(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, float *x,
-                        double slope, struct point *best, struct nst_step *step)
+static bool line_search(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx,
+                        struct nst_buffer *x, double slope, struct point *best,
+                        struct nst_step *step)
 {
     struct point start = {0, l->f, slope}, worse = start, p;
     bool bracketed = false;
@@ -169,9 +171,10 @@ static bool line_search(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx, floa
 }
 
 /* x becomes x + best->t d, with value best->f and gradient best_g. */
-static void accept_point(struct nst_lbfgs *l, float *x, const struct point *best)
+static void accept_point(struct nst_lbfgs *l, struct nst_buffer *x,
+                         const struct point *best)
 {
-    float *g = l->g;
+    struct nst_buffer *g = l->g;
 
     l->trial = nst_lbfgs_history_next(l->history);
     set_trial(l, x, best->t);
@@ -204,7 +207,7 @@ static bool stalled(struct nst_lbfgs *l)
 }
 
 static struct nst_step evaluate_start(struct nst_lbfgs *l, nst_evaluate_fn *f,
-                                      void *ctx, float *x)
+                                      void *ctx, struct nst_buffer *x)
 {
     struct nst_step step = {NST_STEP_TAKEN, 0, -1};
     struct nst_measures m;
@@ -225,7 +228,7 @@ static struct nst_step evaluate_start(struct nst_lbfgs *l, nst_evaluate_fn *f,
 
 /* Compute d and the trial point x + d. Returns the slope of d: negative, or 0 if the
  * iterate is a minimum. *has_curvature: d uses curvature pairs. */
-static double compute_direction(struct nst_lbfgs *l, const float *x,
+static double compute_direction(struct nst_lbfgs *l, const struct nst_buffer *x,
                                 bool *has_curvature)
 {
     struct nst_direction_args descent = {.x = x,
@@ -254,7 +257,7 @@ static double compute_direction(struct nst_lbfgs *l, const float *x,
 }
 
 struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx,
-                               float *x)
+                               struct nst_buffer *x)
 {
     struct nst_step step = {NST_STEP_CONVERGED, 0, -1};
     struct point best;

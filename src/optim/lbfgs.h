@@ -39,7 +39,7 @@ void nst_lbfgs_free(struct nst_lbfgs *l); /* NULL is fine */
  * the result is NST_STEP_CONVERGED with accepted -1 and one evaluation.
  */
 struct nst_step nst_lbfgs_step(struct nst_lbfgs *l, nst_evaluate_fn *f, void *ctx,
-                               float *x);
+                               struct nst_buffer *x);
 
 /* Tell that the function has changed a little: the next step only evaluates x again, as
  * the first step did. The pairs stay. */

@@ -13,9 +13,9 @@
 struct nst_lbfgs_history {
     const struct nst_vector_space *v;
     int m;
-    int count, next; /* number of pairs, and the slot of the next one */
-    float **s, **y;  /* m each */
-    double *yy;      /* y.y of each pair */
+    int count, next;            /* number of pairs, and the slot of the next one */
+    struct nst_buffer **s, **y; /* m each */
+    double *yy;                 /* y.y of each pair */
 };
 
 enum nst_status nst_lbfgs_history_new(struct nst_lbfgs_history **out,
@@ -69,9 +69,9 @@ struct nst_lbfgs_pair nst_lbfgs_history_next(struct nst_lbfgs_history *h)
     return (struct nst_lbfgs_pair){h->s[h->next], h->y[h->next]};
 }
 
-void nst_lbfgs_history_swap_y(struct nst_lbfgs_history *h, float **other)
+void nst_lbfgs_history_swap_y(struct nst_lbfgs_history *h, struct nst_buffer **other)
 {
-    float *y = h->y[h->next];
+    struct nst_buffer *y = h->y[h->next];
 
     h->y[h->next] = *other;
     *other = y;

@@ -26,11 +26,11 @@ void nst_lbfgs_history_free(struct nst_lbfgs_history *h);
 /* The slot of the next pair, for the caller to fill before nst_lbfgs_history_push(). If
  * the history is full, the oldest pair is dropped. Borrowed. */
 struct nst_lbfgs_pair {
-    float *s, *y;
+    struct nst_buffer *s, *y;
 };
 struct nst_lbfgs_pair nst_lbfgs_history_next(struct nst_lbfgs_history *h);
 /* Swap the next slot's y with *other, a vector of the same length. */
-void nst_lbfgs_history_swap_y(struct nst_lbfgs_history *h, float **other);
+void nst_lbfgs_history_swap_y(struct nst_lbfgs_history *h, struct nst_buffer **other);
 
 /* Add the pair in the next slot if sy = s.y > min_sy; yy = y.y. False if not added. */
 bool nst_lbfgs_history_push(struct nst_lbfgs_history *h, double sy, double yy,

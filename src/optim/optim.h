@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * optim.h - the interface between optimisers and their callers. An optimiser knows a
- * function and vectors of n floats in backend buffers, but no pictures.
+ * function and vectors of n floats, backend buffers, but no pictures.
  */
 #ifndef NST_OPTIM_OPTIM_H
 #define NST_OPTIM_OPTIM_H
@@ -16,8 +16,9 @@
  * vectors->measure() of g and d (d may be NULL) to *m. The callback measures because it
  * may use the result, too. False stops the optimiser: nothing was written.
  */
-typedef bool nst_evaluate_fn(void *ctx, const float *x, const float *d, double *f,
-                             float *g, struct nst_measures *m);
+typedef bool nst_evaluate_fn(void *ctx, const struct nst_buffer *x,
+                             const struct nst_buffer *d, double *f,
+                             struct nst_buffer *g, struct nst_measures *m);
 
 enum nst_step_status {
     NST_STEP_TAKEN,     /* x is a new iterate */

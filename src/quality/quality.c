@@ -172,13 +172,13 @@ static enum nst_status run_network(struct nst_activations *acts, struct nst_imag
                                    struct nst_err *err)
 {
     struct nst_backend *be = nst_activations_backend(acts);
-    const float *device_rgb;
+    const struct nst_buffer *device_rgb;
     enum nst_status st = nst_backend_to_device(
         be, image.rgb, 3 * nst_area(image.height, image.width), &device_rgb, err);
 
     if (st == NST_OK)
         nst_vgg_forward(acts, device_rgb);
-    nst_backend_release(be, image.rgb, device_rgb);
+    nst_backend_release(be, device_rgb);
     return st;
 }
 
@@ -241,7 +241,7 @@ enum nst_status nst_held_out_losses(double *content_loss, double *style_loss,
     struct nst_backend *be = nst_vgg_backend(v);
     struct nst_objective *o;
     struct nst_losses losses;
-    const float *device_rgb;
+    const struct nst_buffer *device_rgb;
     enum nst_status st = nst_layers_parse(&of_content, NST_QUALITY_CONTENT_LAYERS, err);
 
     if (st == NST_OK)
@@ -255,7 +255,7 @@ enum nst_status nst_held_out_losses(double *content_loss, double *style_loss,
         be, result.rgb, 3 * nst_area(result.height, result.width), &device_rgb, err);
     if (st == NST_OK)
         nst_objective_evaluate(o, device_rgb, &losses, NULL);
-    nst_backend_release(be, result.rgb, device_rgb);
+    nst_backend_release(be, device_rgb);
     nst_objective_free(o);
     if (st == NST_OK)
         st = nst_backend_error(be, err);

@@ -35,8 +35,9 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
     struct nst_image image;
     struct nst_losses losses;
     double begin = 0, end = 0;
-    const float *device_x = NULL;
-    float *x = NULL, *grad = NULL;
+    const struct nst_buffer *device_x = NULL;
+    struct nst_buffer *grad = NULL;
+    float *x = NULL;
     enum nst_status st = nst_floats_new(&x, n, 1, 1, err);
 
     if (st == NST_OK)
@@ -58,8 +59,7 @@ static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_param
     if (st == NST_OK)
         *seconds = end - begin;
     nst_objective_free(o);
-    if (device_x)
-        nst_backend_release(vectors.be, x, device_x);
+    nst_backend_release(vectors.be, device_x);
     nst_vector_free(&vectors, grad);
     free(x);
     return st;

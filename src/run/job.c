@@ -52,9 +52,9 @@ void nst_job_free(struct nst_job *j)
     nst_vector_free(&j->v, j->device_x);
     nst_vector_free(&j->v, j->composite);
     if (j->content)
-        nst_backend_release(j->v.be, j->content_host, j->content);
+        nst_backend_release(j->v.be, j->content);
     if (j->keep_mask)
-        nst_backend_release(j->v.be, j->keep_mask_host, j->keep_mask);
+        nst_backend_release(j->v.be, j->keep_mask);
     free(j);
 }
 
@@ -67,7 +67,6 @@ enum nst_status nst_job_set_keep_mask(struct nst_job *j, const float *keep_mask,
         st = nst_backend_to_device(j->v.be, j->content_host, j->v.n, &j->content, err);
     if (st == NST_OK)
         st = nst_backend_to_device(j->v.be, keep_mask, j->v.n / 3, &j->keep_mask, err);
-    j->keep_mask_host = keep_mask;
     return st;
 }
 
@@ -110,7 +109,7 @@ enum nst_status nst_job_run(struct nst_job *j, float *x, struct nst_job_limits l
     j->saved_iteration = -1;
     nst_report_started(reporter);
     j->start_time = nst_clock_seconds();
-    j->x = j->device_x ? j->device_x : x;
+    j->x = j->device_x ? j->device_x : nst_backend_wrap(j->v.be, x);
     nst_job_upload(j, x);
     st = nst_job_optimise(j, &result->end, err);
     if (st == NST_OK)

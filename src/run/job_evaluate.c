@@ -12,7 +12,7 @@ double nst_job_elapsed(const struct nst_job *j)
     return j->elapsed_before + nst_clock_seconds() - j->start_time;
 }
 
-static void evaluate_image(struct nst_job *j, const float *image,
+static void evaluate_image(struct nst_job *j, const struct nst_buffer *image,
                            struct nst_evaluation *e)
 {
     struct nst_losses losses;
@@ -23,7 +23,7 @@ static void evaluate_image(struct nst_job *j, const float *image,
     e->total_loss = losses.total;
 }
 
-void nst_job_evaluate_iterate(struct nst_job *j, const float *x,
+void nst_job_evaluate_iterate(struct nst_job *j, const struct nst_buffer *x,
                               struct nst_evaluation *e)
 {
     if (j->keep_mask)
@@ -31,11 +31,11 @@ void nst_job_evaluate_iterate(struct nst_job *j, const float *x,
     evaluate_image(j, j->keep_mask ? j->composite : x, e);
 }
 
-const float *nst_job_download(struct nst_job *j, const float *x)
+const float *nst_job_download(struct nst_job *j, struct nst_buffer *x)
 {
     if (!j->device_x)
-        return x;
-    j->v.be->ops->buffer_download(j->v.be, j->host_x, x, j->v.n * sizeof *x);
+        return nst_backend_unwrap(j->v.be, x);
+    j->v.be->ops->buffer_download(j->v.be, j->host_x, x, j->v.n * sizeof *j->host_x);
     return j->host_x;
 }
 
@@ -47,6 +47,10 @@ void nst_job_upload(struct nst_job *j, const float *x)
 
 void nst_job_evaluate(struct nst_job *j, const float *x, struct nst_evaluation *e)
 {
+    const struct nst_buffer *image = j->device_x;
+
     nst_job_upload(j, x);
-    evaluate_image(j, j->device_x ? j->device_x : x, e);
+    if (!image) /* x itself: no allocation that may fail */
+        nst_backend_to_device(j->v.be, x, j->v.n, &image, NULL);
+    evaluate_image(j, image, e);
 }

@@ -16,10 +16,10 @@
 struct nst_job {
     const struct nst_params *p;
     const struct nst_plan *plan;
-    int longest;                      /* side of the picture */
-    const float *content, *keep_mask; /* in the backend's memory; NULL without a mask */
-    float *composite;                 /* the masked image for x; NULL without a mask */
-    const float *content_host, *keep_mask_host;
+    int longest;                                  /* side of the picture */
+    const struct nst_buffer *content, *keep_mask; /* NULL without a mask */
+    struct nst_buffer *composite; /* the masked image for x; NULL without a mask */
+    const float *content_host;
     struct nst_objective *objective;
     const struct nst_err *device_error; /* the backend's sticky error */
     struct nst_reporter *reporter;
@@ -27,10 +27,12 @@ struct nst_job {
     void *save_ctx;
     struct nst_vector_space v;
     const struct nst_vector_ops *ops;
-    double start_time;       /* of nst_clock_seconds() */
-    double elapsed_before;   /* seconds of the resumed run */
-    float *x, *host_x;       /* during the run; host_x: the caller's x */
-    float *device_x;         /* x in device memory; NULL on a CPU */
+    double start_time;     /* of nst_clock_seconds() */
+    double elapsed_before; /* seconds of the resumed run */
+    struct nst_buffer *x;  /* during the run */
+    float *host_x;         /* during the run: the caller's x */
+    /* x in device memory; NULL on a CPU */
+    struct nst_buffer *device_x;
     struct nst_lbfgs *lbfgs; /* one of the two, during the run */
     struct nst_adam *adam;
     nst_serialise_fn *resume; /* or NULL */
@@ -49,19 +51,19 @@ struct nst_job {
 double nst_job_elapsed(const struct nst_job *j);
 
 /* to = content + (1 - keep) (x - content); without x, to *= 1 - keep. */
-static inline void nst_job_apply_mask(const struct nst_job *j, const float *x,
-                                      float *to)
+static inline void nst_job_apply_mask(const struct nst_job *j,
+                                      const struct nst_buffer *x, struct nst_buffer *to)
 {
     j->ops->blend(j->v.be, j->v.n, to, x, j->content, j->keep_mask);
 }
 
 /* Store the losses of the image for the vector x in *e; other fields stay unchanged. */
-void nst_job_evaluate_iterate(struct nst_job *j, const float *x,
+void nst_job_evaluate_iterate(struct nst_job *j, const struct nst_buffer *x,
                               struct nst_evaluation *e);
 
 /* Copy a vector to j->host_x if the backend has memory of its own, and return the
  * host's copy; and copy a host vector to j->device_x. */
-const float *nst_job_download(struct nst_job *j, const float *x);
+const float *nst_job_download(struct nst_job *j, struct nst_buffer *x);
 void nst_job_upload(struct nst_job *j, const float *x);
 
 /* job_serialise.c: restore the state if nst_job_resume() was called. NST_ERR_FORMAT. */

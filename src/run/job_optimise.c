@@ -11,8 +11,8 @@
 static const struct nst_box unit_box = {0, 1};
 
 /* nst_evaluate_fn: one evaluation, counted and recorded. */
-static bool evaluate(void *ctx, const float *x, const float *d, double *f, float *g,
-                     struct nst_measures *m)
+static bool evaluate(void *ctx, const struct nst_buffer *x, const struct nst_buffer *d,
+                     double *f, struct nst_buffer *g, struct nst_measures *m)
 {
     struct nst_job *j = ctx;
     struct nst_losses losses;
@@ -160,7 +160,7 @@ static enum nst_status run_lbfgs(struct nst_job *j, enum nst_job_end *end,
 static void finish_adam(struct nst_job *j)
 {
     struct nst_evaluation last = j->latest, average = j->latest;
-    const float *average_x = nst_adam_average(j->adam);
+    const struct nst_buffer *average_x = nst_adam_average(j->adam);
 
     nst_job_evaluate_iterate(j, average_x, &average);
     nst_job_evaluate_iterate(j, j->x, &last);

@@ -39,7 +39,7 @@ static bool serialise_balancing(struct nst_job *j, nst_serialise_fn *visit, void
     return true;
 }
 
-static double loss_at(struct nst_job *j, const float *x)
+static double loss_at(struct nst_job *j, const struct nst_buffer *x)
 {
     struct nst_evaluation e = {0};
 

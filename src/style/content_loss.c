@@ -40,7 +40,8 @@ void nst_content_target_set(struct nst_tensor *target, const struct nst_content_
 void nst_content_loss_accumulate(const struct nst_content_loss *l,
                                  const struct nst_activations *acts,
                                  struct nst_window window,
-                                 const struct nst_tensor *target, bool add, double *sum)
+                                 const struct nst_tensor *target, bool add,
+                                 struct nst_scalar sum)
 {
     struct nst_backend *be = nst_activations_backend(acts);
     bool relu;

@@ -29,13 +29,13 @@ enum nst_status nst_content_target_new(struct nst_tensor **target,
 void nst_content_target_set(struct nst_tensor *target, const struct nst_content_loss *l,
                             const struct nst_activations *acts);
 
-/* Set *sum (a backend buffer) to the sum of (F - F_content)^2 over a window of the
- * tile's pixels, or add to it. The loss is the sum over the whole picture / count. */
+/* Set sum to the sum of (F - F_content)^2 over a window of the tile's pixels, or add to
+ * it. The loss is the sum over the whole picture / count. */
 void nst_content_loss_accumulate(const struct nst_content_loss *l,
                                  const struct nst_activations *acts,
                                  struct nst_window window,
                                  const struct nst_tensor *target, bool add,
-                                 double *sum);
+                                 struct nst_scalar sum);
 /* The factor of (F - F_content) in the gradient of weight times the loss. */
 float nst_content_loss_grad_scale(const struct nst_content_loss *l, double weight);
 

@@ -16,16 +16,14 @@ enum nst_status nst_gram_loss_init(struct nst_gram_loss *l, struct nst_backend *
                                    int channels, struct nst_err *err)
 {
     const struct nst_backend_ops *ops = be->ops;
-    void *target = NULL, *derivative = NULL;
     double *zeros;
     enum nst_status st;
 
     *l = (struct nst_gram_loss){.be = be, .channels = channels};
-    st = ops->buffer_alloc(be, &target, entries(l) * sizeof *l->target, err);
-    l->target = target;
+    st = ops->buffer_alloc(be, &l->target, entries(l) * sizeof *zeros, err);
     if (st == NST_OK)
-        st = ops->buffer_alloc(be, &derivative, ops->matrix_bytes(be, channels), err);
-    l->derivative = derivative;
+        st =
+            ops->buffer_alloc(be, &l->derivative, ops->matrix_bytes(be, channels), err);
     if (st != NST_OK)
         return st;
     zeros = nst_xcalloc(entries(l), sizeof *zeros);
@@ -52,7 +50,7 @@ static double scale(const struct nst_statistics *s)
 void nst_gram_loss_add_target(struct nst_gram_loss *l, const struct nst_statistics *s,
                               double weight)
 {
-    size_t bytes = entries(l) * sizeof *l->target;
+    size_t bytes = entries(l) * sizeof(double);
     double *target = nst_xcalloc(entries(l), sizeof *target);
 
     l->be->ops->buffer_download(l->be, target, l->target, bytes);
@@ -64,7 +62,7 @@ void nst_gram_loss_add_target(struct nst_gram_loss *l, const struct nst_statisti
 
 /* dL/dF = (dL/dG + dL/dG^T) F / (C pixels) = 4 (G - G_style) F / (C^2 C pixels) */
 void nst_gram_loss_evaluate(struct nst_gram_loss *l, const struct nst_statistics *s,
-                            double weight, double *sum)
+                            double weight, struct nst_scalar sum)
 {
     double n = (double)entries(l);
 

@@ -11,12 +11,12 @@
 
 #include "style/statistics.h"
 
-/* The matrices are backend buffers. */
 struct nst_gram_loss {
     struct nst_backend *be;
     int channels;
-    double *target;    /* G_style, C x C */
-    float *derivative; /* dL/dF = derivative F where the mask is 1 */
+    struct nst_buffer *target; /* G_style, C x C doubles */
+    /* dL/dF = derivative F where the mask is 1; floats */
+    struct nst_buffer *derivative;
 };
 
 /* NST_ERR_MEM. Free with the clear function, after a failure too. */
@@ -27,9 +27,9 @@ void nst_gram_loss_clear(struct nst_gram_loss *l);
 /* Add weight times the downloaded G of s to the target, which starts at 0. */
 void nst_gram_loss_add_target(struct nst_gram_loss *l, const struct nst_statistics *s,
                               double weight);
-/* Set *sum to C^2 times the loss of s, and the derivative to that of weight times the
+/* Set sum to C^2 times the loss of s, and the derivative to that of weight times the
  * loss. Without pixels both are 0. */
 void nst_gram_loss_evaluate(struct nst_gram_loss *l, const struct nst_statistics *s,
-                            double weight, double *sum);
+                            double weight, struct nst_scalar sum);
 
 #endif

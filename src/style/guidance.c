@@ -15,8 +15,8 @@ struct level {
     int height, width;           /* of the whole picture's map */
     int tile_height, tile_width; /* of a tile's map */
     float *whole;
-    float *tile;         /* NULL if the picture is the only tile */
-    const float *device; /* backend copy of current() */
+    float *tile;                     /* NULL if the picture is the only tile */
+    const struct nst_buffer *device; /* current() on the backend */
 };
 
 struct nst_guidance {
@@ -94,8 +94,7 @@ enum nst_status nst_guidance_new(struct nst_guidance **out, const struct nst_vgg
 void nst_guidance_free(struct nst_guidance *g)
 {
     for (int i = 0; g && i < g->levels; i++) {
-        nst_backend_release(nst_vgg_backend(g->v), current(&g->level[i]),
-                            g->level[i].device);
+        nst_backend_release(nst_vgg_backend(g->v), g->level[i].device);
         free(g->level[i].whole);
         free(g->level[i].tile);
     }
@@ -126,9 +125,8 @@ void nst_guidance_set_tile(struct nst_guidance *g, const struct nst_tile *tile)
             memcpy(l->tile + (size_t)r * l->tile_width,
                    l->whole + (size_t)(top + r) * l->width + left,
                    (size_t)l->tile_width * sizeof *l->tile);
-        if (l->tile && l->device != l->tile)
-            be->ops->buffer_upload(be, (void *)l->device, l->tile,
-                                   current_area(l) * sizeof *l->tile);
+        if (l->tile)
+            nst_backend_update(be, l->tile, current_area(l), l->device);
     }
 }
 
@@ -137,7 +135,7 @@ static const struct level *level_at(const struct nst_guidance *g, int conv)
     return &g->level[nst_vgg_log2_stride(g->v, conv)];
 }
 
-const float *nst_guidance_mask(const struct nst_guidance *g, int conv)
+const struct nst_buffer *nst_guidance_mask(const struct nst_guidance *g, int conv)
 {
     return level_at(g, conv)->device;
 }

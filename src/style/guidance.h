@@ -23,9 +23,9 @@ size_t nst_guidance_bytes(const struct nst_vgg *v, const struct nst_tiling *tili
 
 /* Select a tile of the tiling. */
 void nst_guidance_set_tile(struct nst_guidance *g, const struct nst_tile *tile);
-/* The selected tile's mask for a convolution's map, of the same size, in a backend
- * buffer whose address is the same for every tile. Borrowed. */
-const float *nst_guidance_mask(const struct nst_guidance *g, int conv);
+/* The selected tile's mask for a convolution's map, of the same size; the same
+ * buffer for every tile. Borrowed. */
+const struct nst_buffer *nst_guidance_mask(const struct nst_guidance *g, int conv);
 /* Sum of that mask over a window. */
 double nst_guidance_sum(const struct nst_guidance *g, int conv,
                         struct nst_window window);

@@ -11,13 +11,11 @@
 
 #include "style/statistics.h"
 
-/* Arrays are backend buffers. */
 struct nst_moment_loss {
     struct nst_backend *be;
     int channels;
-    /* Targets, C each, in one buffer: deviation = mean + C. */
-    double *mean, *deviation;
-    float *offset; /* constant part of dL/dF, C */
+    struct nst_buffer *target; /* as in struct nst_layer_moments */
+    struct nst_buffer *offset; /* constant part of dL/dF, C floats */
 };
 
 /* NST_ERR_MEM. Free with the clear function, after a failure too. */
@@ -28,10 +26,11 @@ void nst_moment_loss_clear(struct nst_moment_loss *l);
 /* Add weight times the downloaded moments of s to the targets, which start at 0. */
 void nst_moment_loss_add_target(struct nst_moment_loss *l,
                                 const struct nst_statistics *s, double weight);
-/* Set *sum to C times the loss of s. The gradient of weight times the loss is slope F +
+/* Set sum to C times the loss of s. The gradient of weight times the loss is slope F +
  * offset where the mask is 1; the diagonal matrix slope is added to derivative (C x C).
  * Without pixels nothing changes. */
 void nst_moment_loss_evaluate(struct nst_moment_loss *l, const struct nst_statistics *s,
-                              double weight, float *derivative, double *sum);
+                              double weight, struct nst_buffer *derivative,
+                              struct nst_scalar sum);
 
 #endif

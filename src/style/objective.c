@@ -11,7 +11,7 @@ static void set_tile_masks(const struct nst_objective *o, const struct nst_tile 
             nst_guidance_set_tile(o->region[r].guidance, tile);
 }
 
-void nst_objective_accumulate(struct nst_objective *o, const float *rgb)
+void nst_objective_accumulate(struct nst_objective *o, const struct nst_buffer *rgb)
 {
     for (int r = 0; r < o->regions; r++)
         for (int i = 0; i < o->style_count; i++)
@@ -29,7 +29,7 @@ void nst_objective_accumulate(struct nst_objective *o, const float *rgb)
 
 void nst_objective_compute_targets(struct nst_objective *o, int k)
 {
-    nst_tiled_pass_forward(&o->pass, o->content_device, k);
+    nst_tiled_pass_forward(&o->pass, o->content_rgb, k);
     for (int i = 0; i < o->content_count; i++)
         nst_content_target_set(tile_targets(o, k)->tensor[i], &o->content[i],
                                o->pass.acts);
@@ -73,6 +73,11 @@ static double effective_weight(const struct nst_objective *o, int i, int r)
     return o->style[i].weight * l->weight * (l->statistics.pixels / l->statistics.area);
 }
 
+static struct nst_scalar sum_at(const struct nst_objective *o, int index)
+{
+    return (struct nst_scalar){o->sums, (size_t)index};
+}
+
 /* Evaluate the style losses of a layer in a region from its statistics. */
 static void evaluate_layer(struct nst_objective *o, int i, int r)
 {
@@ -81,11 +86,11 @@ static void evaluate_layer(struct nst_objective *o, int i, int r)
     double w = effective_weight(o, i, r);
 
     nst_gram_loss_evaluate(&l->gram, &l->statistics, o->style_weight * w,
-                           &o->sums[style_sum_index(o, i, r)]);
+                           sum_at(o, style_sum_index(o, i, r)));
     if (o->moment_weight > 0)
         nst_moment_loss_evaluate(&l->moments, &l->statistics, o->moment_weight * w,
                                  l->gram.derivative,
-                                 &o->sums[moment_sum_index(o, i, r)]);
+                                 sum_at(o, moment_sum_index(o, i, r)));
     be->ops->matrix_pack(be, l->gram.channels, l->gram.derivative);
 }
 
@@ -115,7 +120,8 @@ enum nst_status nst_objective_set_temporal_target(struct nst_objective *o,
 }
 
 /* Compute all sums of rgb and, unless grad is NULL, the gradient. */
-static void evaluate(struct nst_objective *o, const float *rgb, float *grad)
+static void evaluate(struct nst_objective *o, const struct nst_buffer *rgb,
+                     struct nst_buffer *grad)
 {
     int tiles = nst_tiled_pass_count(&o->pass);
 
@@ -136,11 +142,12 @@ static void evaluate(struct nst_objective *o, const float *rgb, float *grad)
             nst_content_loss_accumulate(&o->content[i], o->pass.acts,
                                         o->pass.tile.inner,
                                         tile_targets(o, k)->tensor[i], k > 0,
-                                        &o->sums[content_sum_index(o, i)]);
+                                        sum_at(o, content_sum_index(o, i)));
         if (grad)
             nst_tiled_pass_backward(&o->pass, loss_grad_at, &b, grad);
     }
-    nst_pixel_losses_evaluate(&o->pixels, rgb, grad, &o->sums[pixel_sum_index(o)]);
+    nst_pixel_losses_evaluate(&o->pixels, rgb, grad, sum_at(o, pixel_sum_index(o)),
+                              sum_at(o, pixel_sum_index(o) + 1));
 }
 
 static void evaluate_captured(void *ctx)
@@ -151,7 +158,8 @@ static void evaluate_captured(void *ctx)
 }
 
 /* evaluate() by graph replay, which needs the same buffers each time. */
-static void replay(struct nst_objective *o, const float *rgb, float *grad)
+static void replay(struct nst_objective *o, const struct nst_buffer *rgb,
+                   struct nst_buffer *grad)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
 
@@ -181,7 +189,7 @@ static struct nst_losses losses_from_sums(const struct nst_objective *o,
                      (sums[content_sum_index(o, i)] / o->content[i].count);
     if (p->tv_weight > 0)
         l.tv = sums[pixel_sum_index(o)] / nst_pixel_losses_count(p);
-    if (p->temporal.previous)
+    if (p->previous)
         l.temporal = sums[pixel_sum_index(o) + 1] / nst_pixel_losses_count(p);
     l.total = o->content_weight * l.content + o->style_weight * l.style +
               o->moment_weight * l.moments + p->tv_weight * l.tv +
@@ -189,8 +197,8 @@ static struct nst_losses losses_from_sums(const struct nst_objective *o,
     return l;
 }
 
-void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
-                            struct nst_losses *losses, float *grad)
+void nst_objective_evaluate(struct nst_objective *o, const struct nst_buffer *rgb,
+                            struct nst_losses *losses, struct nst_buffer *grad)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
     double sums[sum_count(o)];

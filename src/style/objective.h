@@ -96,8 +96,8 @@ enum nst_status nst_objective_set_temporal_target(struct nst_objective *o,
                                                   double weight, struct nst_err *err);
 
 /* The losses of rgb (3 x height x width) and, unless grad is NULL, their gradient by
- * rgb. Both are buffers of v's backend. */
-void nst_objective_evaluate(struct nst_objective *o, const float *rgb,
-                            struct nst_losses *losses, float *grad);
+ * rgb, on v's backend. */
+void nst_objective_evaluate(struct nst_objective *o, const struct nst_buffer *rgb,
+                            struct nst_losses *losses, struct nst_buffer *grad);
 
 #endif

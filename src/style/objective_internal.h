@@ -43,14 +43,13 @@ struct nst_objective {
     struct region *region;
     struct nst_region_grad *region_grads; /* style layers x regions */
 
-    double *sums; /* results of an evaluation, a backend buffer; indices below */
+    struct nst_buffer *sums; /* doubles, results of an evaluation; indices below */
     /* On a device without tiling: fixed buffers, so that the captured graph can be
      * replayed. Else NULL. */
-    float *rgb, *grad;
+    struct nst_buffer *rgb, *grad;
     struct nst_graph *graph;
     struct nst_tiled_pass pass;
-    const float *content_rgb;       /* on the host; NULL after release */
-    const float *content_device;    /* the same in a backend buffer */
+    const struct nst_buffer *content_rgb; /* NULL after release */
     bool recompute;                 /* the content's features in each evaluation */
     struct content_targets *target; /* one per tile; with recompute, one */
 };
@@ -88,8 +87,8 @@ static inline size_t nst_objective_picture_bytes(const struct nst_objective *o)
            sizeof(float);
 }
 
-/* Accumulate the statistics of all regions of rgb, a backend buffer, over its tiles. */
-void nst_objective_accumulate(struct nst_objective *o, const float *rgb);
+/* Accumulate the statistics of all regions of rgb over its tiles. */
+void nst_objective_accumulate(struct nst_objective *o, const struct nst_buffer *rgb);
 /* Compute the content's features in tile k. */
 void nst_objective_compute_targets(struct nst_objective *o, int k);
 /* The content targets of tile k. */

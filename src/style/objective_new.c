@@ -186,7 +186,7 @@ static void blend_content(struct nst_objective *o, double strength)
         return;
     for (int i = 0; i < o->style_count; i++)
         weight[i] = 1 - strength;
-    nst_objective_accumulate(o, o->content_device);
+    nst_objective_accumulate(o, o->content_rgb);
     for (int r = 0; r < o->regions; r++) {
         for (int i = 0; i < o->style_count; i++)
             nst_statistics_download(&o->region[r].layer[i].statistics);
@@ -208,8 +208,7 @@ static enum nst_status init_content(struct nst_objective *o,
     if (st == NST_OK)
         st = nst_backend_to_device(be, image.rgb,
                                    3 * nst_area(image.height, image.width),
-                                   &o->content_device, err);
-    o->content_rgb = image.rgb;
+                                   &o->content_rgb, err);
     if (st != NST_OK)
         return st;
     o->content_count = layers->count;
@@ -230,28 +229,23 @@ static enum nst_status init_content(struct nst_objective *o,
 
 static void release_content(struct nst_objective *o)
 {
-    nst_backend_release(nst_vgg_backend(o->v), o->content_rgb, o->content_device);
+    nst_backend_release(nst_vgg_backend(o->v), o->content_rgb);
     o->content_rgb = NULL;
-    o->content_device = NULL;
 }
 
 /* Allocate the buffers of evaluations besides those of the tiled pass. */
 static enum nst_status alloc_buffers(struct nst_objective *o, struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
-    void *sums, *rgb = NULL, *grad = NULL;
     enum nst_status st =
-        be->ops->buffer_alloc(be, &sums, (size_t)sum_count(o) * sizeof *o->sums, err);
+        be->ops->buffer_alloc(be, &o->sums, (size_t)sum_count(o) * sizeof(double), err);
 
-    o->sums = sums;
     if (!be->device_memory || nst_tiled_pass_count(&o->pass) > 1)
         return st;
     if (st == NST_OK)
-        st = be->ops->buffer_alloc(be, &rgb, nst_objective_picture_bytes(o), err);
-    o->rgb = rgb;
+        st = be->ops->buffer_alloc(be, &o->rgb, nst_objective_picture_bytes(o), err);
     if (st == NST_OK)
-        st = be->ops->buffer_alloc(be, &grad, nst_objective_picture_bytes(o), err);
-    o->grad = grad;
+        st = be->ops->buffer_alloc(be, &o->grad, nst_objective_picture_bytes(o), err);
     return st;
 }
 

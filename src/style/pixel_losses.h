@@ -21,8 +21,7 @@ struct nst_pixel_losses {
     struct nst_backend *be;
     struct nst_image_size size; /* of the pictures */
     double tv_weight, temporal_weight;
-    struct nst_temporal_target temporal;        /* or NULLs */
-    struct nst_temporal_target temporal_device; /* the same in backend buffers */
+    const struct nst_buffer *previous, *static_mask; /* of the temporal loss; or NULL */
 };
 
 /* Replace the target of the temporal loss and its weight. NST_ERR_MEM: then there is no
@@ -33,10 +32,12 @@ enum nst_status nst_pixel_losses_set_temporal_target(struct nst_pixel_losses *l,
                                                      struct nst_err *err);
 void nst_pixel_losses_clear(struct nst_pixel_losses *l);
 
-/* Write the sums of V and T to sums[0] and sums[1]. Unless grad is NULL, add the
- * gradient of the weighted losses to it. rgb, grad and sums are backend buffers. */
-void nst_pixel_losses_evaluate(const struct nst_pixel_losses *l, const float *rgb,
-                               float *grad, double *sums);
+/* Store the sums of V and T. Unless grad is NULL, add the gradient of the weighted
+ * losses to it. */
+void nst_pixel_losses_evaluate(const struct nst_pixel_losses *l,
+                               const struct nst_buffer *rgb, struct nst_buffer *grad,
+                               struct nst_scalar tv_sum,
+                               struct nst_scalar temporal_sum);
 
 /* Pixels times channels, the divisor from sums to losses. */
 double nst_pixel_losses_count(const struct nst_pixel_losses *l);

@@ -14,20 +14,19 @@ static size_t entries(const struct nst_statistics *s)
     return (size_t)s->channels * (size_t)s->channels;
 }
 
-/* Allocate an array on the host and on the device; on a CPU they are the same. */
+/* Allocate an array on the host and, with a backend, its buffer; on a CPU they share
+ * memory. */
 static enum nst_status alloc_sums(struct nst_statistics *s, size_t n, double **host,
-                                  double **device, struct nst_err *err)
+                                  struct nst_buffer **device, struct nst_err *err)
 {
-    void *buffer = NULL;
-    enum nst_status st = NST_OK;
-
     *host = calloc(n, sizeof **host);
     if (!*host)
         return nst_err_set(err, NST_ERR_MEM, "out of memory: %zu doubles", n);
     if (s->be && s->be->device_memory)
-        st = s->be->ops->buffer_alloc(s->be, &buffer, n * sizeof **host, err);
-    *device = s->be && s->be->device_memory ? buffer : *host;
-    return st;
+        return s->be->ops->buffer_alloc(s->be, device, n * sizeof **host, err);
+    if (s->be)
+        *device = nst_backend_wrap(s->be, *host);
+    return NST_OK;
 }
 
 enum nst_status nst_statistics_init(struct nst_statistics *s, struct nst_backend *be,
@@ -43,9 +42,10 @@ enum nst_status nst_statistics_init(struct nst_statistics *s, struct nst_backend
     return st;
 }
 
-static void free_sums(const struct nst_statistics *s, double *host, double *device)
+static void free_sums(const struct nst_statistics *s, double *host,
+                      struct nst_buffer *device)
 {
-    if (device != host)
+    if (s->be && s->be->device_memory)
         s->be->ops->buffer_free(s->be, device);
     free(host);
 }
@@ -78,7 +78,8 @@ void nst_statistics_accumulate(struct nst_statistics *s,
                                const struct nst_guidance *guidance)
 {
     struct nst_backend *be = nst_activations_backend(acts);
-    const float *mask = guidance ? nst_guidance_mask(guidance, s->layer.conv) : NULL;
+    const struct nst_buffer *mask =
+        guidance ? nst_guidance_mask(guidance, s->layer.conv) : NULL;
     bool relu, add = s->area > 0;
     const struct nst_tensor *f = nst_activations_map(acts, &s->layer, &relu);
     double area;
@@ -134,7 +135,7 @@ enum nst_status nst_statistics_compute(struct nst_statistics *const s[], int cou
     struct nst_backend *be = nst_vgg_backend(v);
     size_t n = 3 * (size_t)tiling.height * (size_t)tiling.width;
     struct nst_tiled_pass pass;
-    const float *device_rgb = rgb;
+    const struct nst_buffer *device_rgb = NULL;
     struct nst_guidance *guidance = NULL;
     bool keep[NST_VGG_CONVS] = {false}; /* maps that are read before their ReLU */
     enum nst_status st;
@@ -159,7 +160,7 @@ enum nst_status nst_statistics_compute(struct nst_statistics *const s[], int cou
         nst_statistics_download(s[i]);
     if (st == NST_OK) /* do not cache or save results of a failed device */
         st = nst_backend_error(be, err);
-    nst_backend_release(be, rgb, device_rgb);
+    nst_backend_release(be, device_rgb);
     nst_guidance_free(guidance);
     nst_tiled_pass_clear(&pass);
     return st;

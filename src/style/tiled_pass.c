@@ -21,19 +21,15 @@ enum nst_status nst_tiled_pass_init(struct nst_tiled_pass *p, struct nst_vgg *v,
 {
     struct nst_backend *be = nst_vgg_backend(v);
     size_t bytes = tile_bytes(&tiling);
-    void *rgb = NULL, *grad = NULL;
     enum nst_status st;
 
-    *p = (struct nst_tiled_pass){.tiling = tiling};
+    *p = (struct nst_tiled_pass){.be = be, .tiling = tiling};
     st = nst_activations_new(&p->acts, v, tiling.tile_height, tiling.tile_width, keep,
                              err);
     if (st == NST_OK && nst_tiled_pass_count(p) > 1)
-        st = be->ops->buffer_alloc(be, &rgb, bytes, err);
+        st = be->ops->buffer_alloc(be, &p->rgb, bytes, err);
     if (st == NST_OK && nst_tiled_pass_count(p) > 1 && backward)
-        st = be->ops->buffer_alloc(be, &grad, bytes, err);
-    p->rgb = rgb;
-    p->grad = grad;
-    p->be = be;
+        st = be->ops->buffer_alloc(be, &p->grad, bytes, err);
     return st;
 }
 
@@ -65,7 +61,8 @@ static struct nst_image_size tile_size(const struct nst_tiled_pass *p)
     return (struct nst_image_size){p->tiling.tile_height, p->tiling.tile_width};
 }
 
-void nst_tiled_pass_forward(struct nst_tiled_pass *p, const float *picture, int i)
+void nst_tiled_pass_forward(struct nst_tiled_pass *p, const struct nst_buffer *picture,
+                            int i)
 {
     struct nst_backend *be = p->be;
 
@@ -77,7 +74,7 @@ void nst_tiled_pass_forward(struct nst_tiled_pass *p, const float *picture, int 
 }
 
 void nst_tiled_pass_backward(struct nst_tiled_pass *p, nst_loss_grad_fn *loss_grad,
-                             void *ctx, float *grad)
+                             void *ctx, struct nst_buffer *grad)
 {
     struct nst_backend *be = p->be;
     struct nst_window inner = p->tile.inner, outer = p->tile.outer;

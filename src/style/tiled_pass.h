@@ -11,9 +11,9 @@
 struct nst_tiled_pass {
     struct nst_backend *be;
     struct nst_tiling tiling;
-    struct nst_activations *acts; /* of one tile */
-    struct nst_tile tile;         /* of the latest forward pass */
-    float *rgb, *grad;            /* buffers of one tile; NULL with a single tile */
+    struct nst_activations *acts;  /* of one tile */
+    struct nst_tile tile;          /* of the latest forward pass */
+    struct nst_buffer *rgb, *grad; /* of one tile; NULL with a single tile */
 };
 
 /* Tiling of pictures of h x w, with interiors of tile x tile pixels; 0: one tile. */
@@ -37,12 +37,12 @@ static inline int nst_tiled_pass_count(const struct nst_tiled_pass *p)
     return nst_tiling_count(&p->tiling);
 }
 
-/* Compute the features of tile i of picture (3 x height x width). picture and grad are
- * backend buffers. */
-void nst_tiled_pass_forward(struct nst_tiled_pass *p, const float *picture, int i);
+/* Compute the features of tile i of picture (3 x height x width). */
+void nst_tiled_pass_forward(struct nst_tiled_pass *p, const struct nst_buffer *picture,
+                            int i);
 /* Backward pass of the current tile: write the gradient by its interior pixels to grad,
  * which has the picture's size. */
 void nst_tiled_pass_backward(struct nst_tiled_pass *p, nst_loss_grad_fn *loss_grad,
-                             void *ctx, float *grad);
+                             void *ctx, struct nst_buffer *grad);
 
 #endif

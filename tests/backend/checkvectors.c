@@ -17,8 +17,8 @@
 static void check_sums(struct nst_backend *be, size_t n)
 {
     const struct nst_vector_ops *ops = be->ops->vectors;
-    float *g = values(n, 3), *d = values(n, 1), *on_g = there(be, n, g),
-          *on_d = there(be, n, d);
+    float *g = values(n, 3), *d = values(n, 1);
+    struct nst_buffer *on_g = there(be, n, g), *on_d = there(be, n, d);
     struct nst_measures m = ops->measure(be, n, on_g, on_d),
                         alone = ops->measure(be, n, on_g, NULL);
     double most = 0, square = 0, slope = 0, sum = 0, size = 0;
@@ -51,8 +51,9 @@ static void check_accept(struct nst_backend *be, size_t n)
 {
     float *x = values(n, 1), *s = values(n, 1), *y = nans(n), *after = values(n, 1),
           *before = values(n, 1);
-    float *on_x = there(be, n, x), *on_s = there(be, n, s), *on_y = there(be, n, y),
-          *on_after = there(be, n, after), *on_before = there(be, n, before);
+    struct nst_buffer *on_x = there(be, n, x), *on_s = there(be, n, s),
+                      *on_y = there(be, n, y), *on_after = there(be, n, after),
+                      *on_before = there(be, n, before);
     double sy, yy, want_sy = 0, want_yy = 0, size = 0;
     float *new_x, *new_s, *new_y;
 
@@ -81,7 +82,8 @@ static void check_elements(struct nst_backend *be, size_t n)
 {
     const struct nst_vector_ops *ops = be->ops->vectors;
     float *a = values(n, 1), *b = values(n, 1), *none = nans(n);
-    float *on_a = there(be, n, a), *on_b = there(be, n, b), *on[6], *got[6];
+    struct nst_buffer *on_a = there(be, n, a), *on_b = there(be, n, b), *on[6];
+    float *got[6];
     float keep = 0.25f;
 
     for (int i = 0; i < 6; i++)
@@ -105,7 +107,8 @@ static void check_elements(struct nst_backend *be, size_t n)
     for (int i = 0; i < 6; i++)
         free(got[i]);
     if (n % 3 == 0) { /* pictures */
-        float *plane = values(n / 3, 1), *on_plane;
+        float *plane = values(n / 3, 1);
+        struct nst_buffer *on_plane;
 
         for (size_t i = 0; i < n / 3; i++)
             plane[i] = i % 2 ? keep : fabsf(plane[i]);
@@ -132,7 +135,8 @@ static void check_elements(struct nst_backend *be, size_t n)
 
 static void check_adam(struct nst_backend *be, size_t n)
 {
-    float *v[5], *on[5], *got[4];
+    float *v[5], *got[4];
+    struct nst_buffer *on[5];
     struct nst_adam_args m = {.first_ema = {0.9f, 0.1f},
                               .second_ema = {0.8f, 0.2f},
                               .average_ema = {0.7f, 0.3f},

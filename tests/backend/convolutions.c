@@ -142,7 +142,8 @@ static struct output run_picture(struct nst_backend *be, const struct input *in,
     struct nst_tensor *y = tensor(be, with_channels(in->s, in->cout), NULL);
     struct nst_conv *k = convolution(be, in, &normalisation);
 
-    void *rgb = buffer(be, in->x, 3 * nst_shape_area(in->s) * sizeof(float));
+    struct nst_buffer *rgb =
+        buffer(be, in->x, 3 * nst_shape_area(in->s) * sizeof(float));
 
     be->ops->first_conv(be, k, rgb, y, out_relu);
     be->ops->buffer_free(be, rgb);
@@ -165,7 +166,7 @@ static struct output first_conv_grad(struct nst_backend *be, const struct input 
     struct nst_tensor *gy = tensor(be, with_channels(in->s, in->cout), in->third);
     struct nst_conv *k = convolution(be, in, &normalisation);
     struct output o = {3 * nst_shape_area(in->s), NULL};
-    void *grad = poisoned(be, o.n * sizeof(float));
+    struct nst_buffer *grad = poisoned(be, o.n * sizeof(float));
 
     be->ops->first_conv_grad(be, k, gy, grad);
     o.v = read_floats(be, grad, o.n);

@@ -56,8 +56,8 @@ static void make_problem(struct problem *p, size_t n, int count, enum hold hold)
         make_pair(p, i, any() < -0.6f);
 }
 
-static struct nst_ring ring_of(const struct problem *p, float *const *s,
-                               float *const *y)
+static struct nst_ring ring_of(const struct problem *p, struct nst_buffer *const *s,
+                               struct nst_buffer *const *y)
 {
     return (struct nst_ring){s, y, p->yy, p->slots, p->count, p->next};
 }
@@ -83,7 +83,7 @@ static double free_product(size_t n, const bool *held, const float *a, const flo
 /* The textbook two-loop recursion, in double. */
 static void recurse(const struct problem *p, const bool *held, double *d)
 {
-    struct nst_ring ring = ring_of(p, p->s, p->y);
+    struct nst_ring ring = ring_of(p, NULL, NULL);
     double alpha[NST_MAX_PAIRS], sy[NST_MAX_PAIRS], gamma = 0;
 
     for (size_t i = 0; i < p->n; i++)
@@ -159,9 +159,10 @@ struct made {
 
 static struct made make(struct nst_backend *be, const struct problem *p)
 {
-    float *s[NST_MAX_PAIRS], *y[NST_MAX_PAIRS], *none = nans(p->n);
-    float *x = there(be, p->n, p->x), *g = there(be, p->n, p->g);
-    float *d = there(be, p->n, none), *trial = there(be, p->n, none);
+    struct nst_buffer *s[NST_MAX_PAIRS], *y[NST_MAX_PAIRS];
+    float *none = nans(p->n);
+    struct nst_buffer *x = there(be, p->n, p->x), *g = there(be, p->n, p->g);
+    struct nst_buffer *d = there(be, p->n, none), *trial = there(be, p->n, none);
     bool in_place = p->count > 0 && p->count == p->slots && p->boxed;
     struct nst_direction_args c = {.x = p->boxed ? x : NULL,
                                    .g = g,

@@ -48,12 +48,12 @@ static void make_regions(struct input *in, size_t area)
 {
     in->guided = any(3) == 0;
     for (int i = 0; i < REGIONS; i++) {
-        struct nst_region_grad *t = &in->regions[i];
+        struct region_values *t = &in->regions[i];
         float *guide = in->guided ? random_values(area) : NULL;
 
         for (size_t p = 0; guide && p < area; p++)
             guide[p] = guide[p] > 0 && (p >> 7) % (i + 2u) ? guide[p] : 0;
-        *t = (struct nst_region_grad){in->square, i != any(3) ? in->bias : NULL, guide};
+        *t = (struct region_values){in->square, i != any(3) ? in->bias : NULL, guide};
     }
 }
 
@@ -121,7 +121,7 @@ void free_inputs(struct input *inputs, int count)
         free(inputs[i].bias);
         free(inputs[i].square);
         for (int k = 0; k < REGIONS; k++)
-            free((float *)inputs[i].regions[k].mask);
+            free(inputs[i].regions[k].mask);
     }
     free(inputs);
 }

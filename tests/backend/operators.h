@@ -10,11 +10,17 @@
 
 #define REGIONS 3
 
+/* A region's losses on the host: see struct nst_region_grad. */
+struct region_values {
+    const float *matrix, *offset;
+    float *mask;
+};
+
 struct input {
     struct nst_shape s;
     int cout;
     bool relu, guided;
-    struct nst_region_grad regions[REGIONS];
+    struct region_values regions[REGIONS];
     enum nst_pooling pooling;
     float *x, *other, *third, *weight, *bias, *square; /* square is symmetric */
 };
@@ -49,10 +55,10 @@ struct output take(struct nst_backend *be, struct nst_tensor *t);
 /* Both outputs, concatenated. Frees b. */
 struct output both(struct output a, struct output b);
 /* A buffer with a copy of host memory, or with NaN. */
-void *buffer(struct nst_backend *be, const void *host, size_t bytes);
-void *poisoned(struct nst_backend *be, size_t bytes);
+struct nst_buffer *buffer(struct nst_backend *be, const void *host, size_t bytes);
+struct nst_buffer *poisoned(struct nst_backend *be, size_t bytes);
 /* Read n floats of a buffer, and free it. */
-float *read_floats(struct nst_backend *be, void *there, size_t n);
+float *read_floats(struct nst_backend *be, struct nst_buffer *there, size_t n);
 /* Copies of the input's regions on the backend. */
 void regions_to_device(struct nst_backend *be, const struct input *in,
                        struct nst_region_grad there[REGIONS]);

@@ -30,12 +30,12 @@ static struct nst_window part(const struct input *in)
 static struct output sums_of(struct nst_backend *be, size_t n, bool add, double scale,
                              void (*work)(struct nst_backend *be,
                                           const struct input *in, bool add,
-                                          double *sums),
+                                          struct nst_buffer *sums),
                              const struct input *in)
 {
     struct output o = {n, malloc(n * sizeof *o.v)};
     double *sums = calloc(n, sizeof *sums);
-    void *there;
+    struct nst_buffer *there;
 
     for (size_t i = 0; i < n; i++)
         sums[i] = add ? 0.5 : NAN;
@@ -57,7 +57,7 @@ static double by_pixels(const struct input *in)
 }
 
 static void do_gram(struct nst_backend *be, const struct input *in, bool add,
-                    double *sums)
+                    struct nst_buffer *sums)
 {
     struct nst_tensor *f = tensor(be, in->s, in->x);
     struct nst_region_grad regions[REGIONS];
@@ -75,7 +75,7 @@ static struct output gram(struct nst_backend *be, const struct input *in)
 }
 
 static void do_channel_sums(struct nst_backend *be, const struct input *in, bool add,
-                            double *sums)
+                            struct nst_buffer *sums)
 {
     struct nst_tensor *f = tensor(be, in->s, in->x);
     struct nst_region_grad regions[REGIONS];
@@ -93,11 +93,12 @@ static struct output channel_sums(struct nst_backend *be, const struct input *in
 }
 
 static void do_squared_error(struct nst_backend *be, const struct input *in, bool add,
-                             double *sum)
+                             struct nst_buffer *sum)
 {
     struct nst_tensor *f = tensor(be, in->s, in->x), *t = tensor(be, in->s, in->other);
 
-    be->ops->squared_error(be, f, in->relu, t, part(in), add, sum);
+    be->ops->squared_error(be, f, in->relu, t, part(in), add,
+                           (struct nst_scalar){sum, 0});
     be->ops->tensor_free(be, f);
     be->ops->tensor_free(be, t);
 }
@@ -108,24 +109,35 @@ static struct output squared_error(struct nst_backend *be, const struct input *i
                    do_squared_error, in);
 }
 
-/* A scaled sum, followed by the other outputs. */
-static struct output with_sum(struct nst_backend *be, void *sum, double scale,
-                              struct output rest)
+/* Two doubles; operators store their sum in the second. */
+static struct nst_buffer *new_sum(struct nst_backend *be)
+{
+    return poisoned(be, 2 * sizeof(double));
+}
+
+static struct nst_scalar second(struct nst_buffer *sum)
+{
+    return (struct nst_scalar){sum, 1};
+}
+
+/* The scaled sum, followed by the other outputs. */
+static struct output with_sum(struct nst_backend *be, struct nst_buffer *sum,
+                              double scale, struct output rest)
 {
     struct output o = {1, malloc(sizeof *o.v)};
-    double v;
+    double v[2];
 
-    be->ops->buffer_download(be, &v, sum, sizeof v);
+    be->ops->buffer_download(be, v, sum, sizeof v);
     be->ops->buffer_free(be, sum);
-    o.v[0] = (float)(scale * v);
+    o.v[0] = (float)(isnan(v[0]) ? scale * v[1] : NAN);
     return both(o, rest);
 }
 
 /* A buffer with the n floats at v as doubles. */
-static double *doubles(struct nst_backend *be, const float *v, size_t n)
+static struct nst_buffer *doubles(struct nst_backend *be, const float *v, size_t n)
 {
     double *here = malloc(n * sizeof *here);
-    void *there;
+    struct nst_buffer *there;
 
     for (size_t i = 0; i < n; i++)
         here[i] = (double)v[i];
@@ -137,11 +149,12 @@ static double *doubles(struct nst_backend *be, const float *v, size_t n)
 static struct output gram_loss(struct nst_backend *be, const struct input *in)
 {
     size_t n = (size_t)in->s.c * in->s.c;
-    double *products = doubles(be, in->square, n), *target = doubles(be, in->square, n);
-    void *derivative = poisoned(be, n * sizeof(float)),
-         *sum = poisoned(be, sizeof(double));
+    struct nst_buffer *products = doubles(be, in->square, n),
+                      *target = doubles(be, in->square, n);
+    struct nst_buffer *derivative = poisoned(be, n * sizeof(float)), *sum = new_sum(be);
 
-    be->ops->gram_loss(be, in->s.c, products, 0.7, target, -0.3, derivative, sum);
+    be->ops->gram_loss(be, in->s.c, products, 0.7, target, -0.3, derivative,
+                       second(sum));
     be->ops->buffer_free(be, products);
     be->ops->buffer_free(be, target);
     return with_sum(be, sum, 1 / (double)n,
@@ -152,17 +165,21 @@ static struct output moment_loss(struct nst_backend *be, const struct input *in)
 {
     size_t c = (size_t)in->s.c, n = c * c;
     float *more = malloc(n * sizeof *more); /* variances far from 0 */
-    double *products, *sums = doubles(be, in->square, c);
-    double *target = doubles(be, in->square, 2 * c <= n ? 2 * c : n);
-    void *derivative = buffer(be, in->square, n * sizeof(float)),
-         *offset = poisoned(be, c * sizeof(float)), *sum = poisoned(be, sizeof(double));
-    struct nst_layer_moments m = {NULL, sums, 3, target, target + (c > 1 ? c : 0)};
+    float *moments = malloc(2 * c * sizeof *moments);
+    struct nst_buffer *products, *target, *sums = doubles(be, in->square, c);
+    struct nst_buffer *derivative = buffer(be, in->square, n * sizeof(float)),
+                      *offset = poisoned(be, c * sizeof(float)), *sum = new_sum(be);
+    struct nst_layer_moments m = {.sums = sums, .pixels = 3};
 
     for (size_t i = 0; i < n; i++)
         more[i] = in->square[i] + 4;
     m.products = products = doubles(be, more, n);
     free(more);
-    be->ops->moment_loss(be, in->s.c, &m, 0.3, derivative, offset, sum);
+    for (size_t i = 0; i < 2 * c; i++)
+        moments[i] = in->square[i % n];
+    m.target = target = doubles(be, moments, 2 * c);
+    free(moments);
+    be->ops->moment_loss(be, in->s.c, &m, 0.3, derivative, offset, second(sum));
     be->ops->buffer_free(be, products);
     be->ops->buffer_free(be, sums);
     be->ops->buffer_free(be, target);
@@ -176,14 +193,15 @@ static struct output pixel_loss(struct nst_backend *be, const struct input *in,
                                 bool temporal_loss)
 {
     size_t area = nst_shape_area(in->s), n = 3 * area, bytes = n * sizeof(float);
-    void *rgb = buffer(be, in->x, bytes), *before = buffer(be, in->other, bytes);
-    void *grad = buffer(be, in->other, bytes), *sum = poisoned(be, sizeof(double));
+    struct nst_buffer *rgb = buffer(be, in->x, bytes),
+                      *before = buffer(be, in->other, bytes);
+    struct nst_buffer *grad = buffer(be, in->other, bytes), *sum = new_sum(be);
     struct nst_image_size of = {in->s.h, in->s.w};
 
     if (temporal_loss)
-        be->ops->temporal_loss(be, rgb, of, before, before, 0.3f, grad, sum);
+        be->ops->temporal_loss(be, rgb, of, before, before, 0.3f, grad, second(sum));
     else
-        be->ops->tv_loss(be, rgb, of, 0.3f, grad, sum);
+        be->ops->tv_loss(be, rgb, of, 0.3f, grad, second(sum));
     be->ops->buffer_free(be, rgb);
     be->ops->buffer_free(be, before);
     return with_sum(be, sum, 1 / (double)n,
@@ -207,8 +225,8 @@ static struct output copy_window(struct nst_backend *be, const struct input *in)
     size_t n = 3 * nst_shape_area(in->s),
            most = 3 * (size_t)larger.height * (size_t)larger.width;
     float *zeros = calloc(most, sizeof *zeros);
-    void *from = buffer(be, in->x, n * sizeof(float)),
-         *to = buffer(be, zeros, most * sizeof *zeros);
+    struct nst_buffer *from = buffer(be, in->x, n * sizeof(float)),
+                      *to = buffer(be, zeros, most * sizeof *zeros);
 
     free(zeros);
     be->ops->copy_window(be, from, of, part(in), to, larger, 3, 1);

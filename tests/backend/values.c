@@ -46,9 +46,9 @@ struct output both(struct output a, struct output b)
     return a;
 }
 
-void *buffer(struct nst_backend *be, const void *host, size_t bytes)
+struct nst_buffer *buffer(struct nst_backend *be, const void *host, size_t bytes)
 {
-    void *there;
+    struct nst_buffer *there;
 
     if (be->ops->buffer_alloc(be, &there, bytes, NULL) != NST_OK)
         abort();
@@ -56,10 +56,10 @@ void *buffer(struct nst_backend *be, const void *host, size_t bytes)
     return there;
 }
 
-void *poisoned(struct nst_backend *be, size_t bytes)
+struct nst_buffer *poisoned(struct nst_backend *be, size_t bytes)
 {
     char *nan = malloc(bytes);
-    void *there;
+    struct nst_buffer *there;
 
     memset(nan, 0xff, bytes);
     there = buffer(be, nan, bytes);
@@ -67,7 +67,7 @@ void *poisoned(struct nst_backend *be, size_t bytes)
     return there;
 }
 
-float *read_floats(struct nst_backend *be, void *there, size_t n)
+float *read_floats(struct nst_backend *be, struct nst_buffer *there, size_t n)
 {
     float *v = malloc(n * sizeof *v);
 
@@ -77,11 +77,11 @@ float *read_floats(struct nst_backend *be, void *there, size_t n)
 }
 
 /* A region's packed matrix on the backend. */
-static float *show_matrix(struct nst_backend *be, const struct input *in,
-                          const float *values)
+static struct nst_buffer *show_matrix(struct nst_backend *be, const struct input *in,
+                                      const float *values)
 {
     size_t bytes = be->ops->matrix_bytes(be, in->s.c);
-    float *matrix = poisoned(be, bytes);
+    struct nst_buffer *matrix = poisoned(be, bytes);
 
     be->ops->buffer_upload(be, matrix, values,
                            (size_t)in->s.c * in->s.c * sizeof *values);
@@ -95,7 +95,7 @@ void regions_to_device(struct nst_backend *be, const struct input *in,
     size_t c = (size_t)in->s.c;
 
     for (int i = 0; i < REGIONS; i++) {
-        const struct nst_region_grad *t = &in->regions[i];
+        const struct region_values *t = &in->regions[i];
 
         there[i] = (struct nst_region_grad){
             show_matrix(be, in, t->matrix),
@@ -107,8 +107,8 @@ void regions_to_device(struct nst_backend *be, const struct input *in,
 void free_regions(struct nst_backend *be, struct nst_region_grad there[REGIONS])
 {
     for (int i = 0; i < REGIONS; i++) {
-        be->ops->buffer_free(be, (void *)there[i].matrix);
-        be->ops->buffer_free(be, (void *)there[i].offset);
-        be->ops->buffer_free(be, (void *)there[i].mask);
+        be->ops->buffer_free(be, (struct nst_buffer *)there[i].matrix);
+        be->ops->buffer_free(be, (struct nst_buffer *)there[i].offset);
+        be->ops->buffer_free(be, (struct nst_buffer *)there[i].mask);
     }
 }

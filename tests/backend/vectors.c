@@ -48,10 +48,10 @@ float *nans(size_t n)
     return v;
 }
 
-float *there(struct nst_backend *be, size_t n, const float *host)
+struct nst_buffer *there(struct nst_backend *be, size_t n, const float *host)
 {
     size_t bytes = (n + BEHIND) * sizeof *host;
-    void *v;
+    struct nst_buffer *v;
 
     if (be->ops->buffer_alloc(be, &v, bytes, NULL) != NST_OK)
         abort();
@@ -59,9 +59,9 @@ float *there(struct nst_backend *be, size_t n, const float *host)
     return v;
 }
 
-float *back(struct nst_backend *be, size_t n, float *v)
+float *back(struct nst_backend *be, size_t n, struct nst_buffer *v)
 {
-    size_t bytes = (n + BEHIND) * sizeof *v;
+    size_t bytes = (n + BEHIND) * sizeof(float);
     float *host = malloc(bytes);
 
     be->ops->buffer_download(be, host, v, bytes);
@@ -71,7 +71,7 @@ float *back(struct nst_backend *be, size_t n, float *v)
     return host;
 }
 
-void drop(struct nst_backend *be, float *v)
+void drop(struct nst_backend *be, struct nst_buffer *v)
 {
     be->ops->buffer_free(be, v);
 }

@@ -19,10 +19,10 @@ void compare(double got, double want, double tolerance);
 float *values(size_t n, float scale);
 float *nans(size_t n);
 /* Upload to a new buffer. */
-float *there(struct nst_backend *be, size_t n, const float *host);
+struct nst_buffer *there(struct nst_backend *be, size_t n, const float *host);
 /* Download and free the buffer. The guard values must be intact. */
-float *back(struct nst_backend *be, size_t n, float *v);
-void drop(struct nst_backend *be, float *v);
+float *back(struct nst_backend *be, size_t n, struct nst_buffer *v);
+void drop(struct nst_backend *be, struct nst_buffer *v);
 double into(double v); /* clamp to the box */
 
 /* directions.c: vectors of n floats; both backends must give equal bits. */

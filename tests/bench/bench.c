@@ -150,8 +150,7 @@ static struct times measure(void (*work)(void *), void *ctx)
 struct layer {
     struct nst_conv *conv;
     struct nst_tensor *x, *y;
-    float *picture; /* and sums: numbers */
-    double *sums;
+    struct nst_buffer *picture, *sums;
     bool first;
 };
 
@@ -162,9 +161,9 @@ static void finish(void)
 }
 
 /* Numbers that hold n floats of the host. */
-static void *buffer(const float *host, size_t n)
+static struct nst_buffer *buffer(const float *host, size_t n)
 {
-    void *there;
+    struct nst_buffer *there;
 
     must(be->ops->buffer_alloc(be, &there, n * sizeof *host, &err));
     be->ops->buffer_upload(be, there, host, n * sizeof *host);
@@ -231,7 +230,6 @@ static void bench_layer(int cin, int cout, int size)
     struct layer l = {.first = cin == 3};
     double flop = 18.0 * cin * cout * size * size;
     float *weight, *bias, *values;
-    void *sums;
 
     must(nst_floats_new(&weight, (size_t)cin, (size_t)cout, 9, &err));
     must(nst_floats_new(&bias, (size_t)cout, 1, 1, &err));
@@ -246,9 +244,8 @@ static void bench_layer(int cin, int cout, int size)
     must(be->ops->tensor_new(be, &l.y, out, &err));
     be->ops->tensor_upload(be, values, l.x);
     l.picture = buffer(values, nst_shape_count(in));
-    must(be->ops->buffer_alloc(be, &sums, (size_t)cout * (size_t)cout * sizeof *l.sums,
-                               &err));
-    l.sums = sums;
+    must(be->ops->buffer_alloc(be, &l.sums,
+                               (size_t)cout * (size_t)cout * sizeof(double), &err));
     say("conv", l.y, cin, flop, forward, &l);
     say("conv_grad", l.y, cin, flop, backward, &l);
     say("gram", l.y, cin, (double)cout * cout * size * size, gram, &l);
@@ -275,7 +272,7 @@ static void bench_operators(int size)
 struct evaluation {
     struct nst_objective *o;
     size_t n;
-    float *x, *grad; /* vectors of the backend */
+    struct nst_buffer *x, *grad;
     float *photograph;
     double seconds; /* spent in evaluations */
     int count;
@@ -289,8 +286,8 @@ static void evaluate(void *ctx)
     nst_objective_evaluate(e->o, e->x, &losses, e->grad);
 }
 
-static bool function(void *ctx, const float *x, const float *d, double *f, float *g,
-                     struct nst_measures *m)
+static bool function(void *ctx, const struct nst_buffer *x, const struct nst_buffer *d,
+                     double *f, struct nst_buffer *g, struct nst_measures *m)
 {
     struct evaluation *e = ctx;
     struct nst_losses losses;

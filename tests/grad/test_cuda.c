@@ -147,8 +147,8 @@ static void draw(const struct task *t, float *rgb, int h, int w)
 static struct nst_losses evaluate(struct nst_objective *o, struct nst_backend *be,
                                   const float *x, float *grad, int times)
 {
-    const float *there;
-    void *gradient;
+    const struct nst_buffer *there;
+    struct nst_buffer *gradient;
     struct nst_losses l = {0};
 
     if (nst_backend_to_device(be, x, N, &there, NULL) != NST_OK ||
@@ -158,7 +158,7 @@ static struct nst_losses evaluate(struct nst_objective *o, struct nst_backend *b
         nst_objective_evaluate(o, there, &l, gradient);
     be->ops->buffer_download(be, grad, gradient, N * sizeof *grad);
     be->ops->buffer_free(be, gradient);
-    nst_backend_release(be, x, there);
+    nst_backend_release(be, there);
     return l;
 }
 
@@ -211,7 +211,7 @@ static void check_allocations(const struct nst_weights *w)
     struct engine gpu = engine(&t, &nst_backend_cuda, NST_PRECISION_FP16);
     struct nst_objective *o;
     struct nst_losses l;
-    void *x, *grad;
+    struct nst_buffer *x, *grad;
     long before;
 
     draw(&t, content, H, W);
@@ -301,7 +301,8 @@ static void break_device(struct nst_backend *be)
 {
     static float host[2];
 
-    be->ops->buffer_copy(be, &host[0], &host[1], sizeof *host);
+    be->ops->buffer_copy(be, (struct nst_buffer *)&host[0],
+                         (const struct nst_buffer *)&host[1], sizeof *host);
 }
 
 struct failing {

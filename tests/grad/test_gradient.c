@@ -25,7 +25,13 @@
 
 static unsigned seed;
 
-static double value(struct nst_objective *o, const float *x, const float *step,
+/* A backend on a CPU and its objective. */
+struct function {
+    const struct nst_backend *be;
+    struct nst_objective *o;
+};
+
+static double value(const struct function *f, const float *x, const float *step,
                     double h)
 {
     static float moved[N];
@@ -33,12 +39,12 @@ static double value(struct nst_objective *o, const float *x, const float *step,
 
     for (int i = 0; i < N; i++)
         moved[i] = x[i] + (float)h * step[i];
-    nst_objective_evaluate(o, moved, &l, NULL);
+    nst_objective_evaluate(f->o, nst_backend_wrap(f->be, moved), &l, NULL);
     return l.total;
 }
 
 /* |difference / slope - 1| for a random direction of ascent. */
-static double direction_error(struct nst_objective *o, const float *x,
+static double direction_error(const struct function *f, const float *x,
                               const float *grad)
 {
     static float step[N];
@@ -50,7 +56,7 @@ static double direction_error(struct nst_objective *o, const float *x,
         step[i] = tap_random(&seed) + grad[i] / (float)sqrt(norm / N);
         slope += (double)grad[i] * step[i];
     }
-    return fabs((value(o, x, step, h) - value(o, x, step, -h)) / (2 * h * slope) - 1);
+    return fabs((value(f, x, step, h) - value(f, x, step, -h)) / (2 * h * slope) - 1);
 }
 
 static int ascending(const void *a, const void *b)
@@ -61,7 +67,7 @@ static int ascending(const void *a, const void *b)
 }
 
 /* The lower quartile of the error over random images and directions. */
-static double usual_error(struct nst_objective *o)
+static double usual_error(const struct function *f)
 {
     enum { PICTURES = 7, DIRECTIONS = 3 };
     static float grad[N], x[N];
@@ -70,9 +76,10 @@ static double usual_error(struct nst_objective *o)
 
     for (int p = 0; p < PICTURES; p++) {
         random_picture(x, N, &seed);
-        nst_objective_evaluate(o, x, &l, grad);
+        nst_objective_evaluate(f->o, nst_backend_wrap(f->be, x), &l,
+                               nst_backend_wrap(f->be, grad));
         for (int d = 0; d < DIRECTIONS; d++)
-            error[p * DIRECTIONS + d] = direction_error(o, x, grad);
+            error[p * DIRECTIONS + d] = direction_error(f, x, grad);
     }
     qsort(error, PICTURES * DIRECTIONS, sizeof *error, ascending);
     return error[PICTURES * DIRECTIONS / 4];
@@ -114,7 +121,7 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
         abort();
     nst_objective_set_temporal_target(o, (struct nst_temporal_target){a, plane[1]},
                                       tv_weight, NULL);
-    error = usual_error(o);
+    error = usual_error(&(struct function){be, o});
     tap(error < 1e-2, "%s, %s pooling: content %s, style %s, regions %d: off by %.1e",
         ops->name, pooling == NST_POOLING_MAX ? "max" : "average", content, style,
         regions, error);

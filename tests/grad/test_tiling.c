@@ -87,8 +87,8 @@ static const float *const *guides(bool anew)
 }
 
 /* Losses and gradient with tiles of this size. Returns the number of tiles. */
-static int evaluate(struct nst_vgg *v, const float *content, const float *x, int h,
-                    int w, const float *style, int regions, int tile, bool recompute,
+static int evaluate(struct nst_vgg *v, const float *content, float *x, int h, int w,
+                    const float *style, int regions, int tile, bool recompute,
                     struct nst_losses *losses, float *grad)
 {
     struct nst_layers ct, st;
@@ -102,6 +102,7 @@ static int evaluate(struct nst_vgg *v, const float *content, const float *x, int
                                            .weight = 2,
                                            .layers = &coarse}};
     struct nst_style both = {paintings, 2, regions > 1 ? regions : 0, guides(false)};
+    const struct nst_backend *be = nst_vgg_backend(v);
     struct nst_objective *o;
 
     nst_layers_parse(&ct, "conv_4:2,relu2_1", NULL);
@@ -110,7 +111,8 @@ static int evaluate(struct nst_vgg *v, const float *content, const float *x, int
     if (nst_objective_new(&o, v, &config, (struct nst_image){content, h, w}, &both,
                           NULL))
         abort();
-    nst_objective_evaluate(o, x, losses, grad);
+    nst_objective_evaluate(o, nst_backend_wrap(be, x), losses,
+                           nst_backend_wrap(be, grad));
     nst_objective_free(o);
     return nst_tiling_count(&t);
 }

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/host.h"
 #include "optim/lbfgs.h"
 #include "torch_lbfgs.h"
 
@@ -48,10 +49,12 @@ static float centre(int i)
 
 /* sum_i c_i (x_i - centre_i)^2, c_i from 1 to 1000. At the minimum each variable is at
  * its centre, or at the nearer bound. */
-static bool bowl(void *ctx, const float *x, const float *d, double *f, float *g,
-                 struct nst_measures *m)
+static bool bowl(void *ctx, const struct nst_buffer *at, const struct nst_buffer *d,
+                 double *f, struct nst_buffer *gradient, struct nst_measures *m)
 {
     struct probe *p = ctx;
+    const float *x = nst_const_floats(at);
+    float *g = nst_floats(gradient);
 
     if (p->evaluations >= p->budget)
         return false;
@@ -67,15 +70,17 @@ static bool bowl(void *ctx, const float *x, const float *d, double *f, float *g,
         *f = NAN;
         g[0] = NAN;
     }
-    *m = measured(g, d, N);
+    *m = measured(g, nst_const_floats(d), N);
     return true;
 }
 
 /* Rosenbrock's valley in pairs, shrunk so that its minimum, 0, is at 0.5. */
-static bool valley(void *ctx, const float *x, const float *d, double *f, float *g,
-                   struct nst_measures *m)
+static bool valley(void *ctx, const struct nst_buffer *at, const struct nst_buffer *d,
+                   double *f, struct nst_buffer *gradient, struct nst_measures *m)
 {
     struct probe *p = ctx;
+    const float *x = nst_const_floats(at);
+    float *g = nst_floats(gradient);
 
     if (p->evaluations >= p->budget)
         return false;
@@ -88,7 +93,7 @@ static bool valley(void *ctx, const float *x, const float *d, double *f, float *
         g[i] = (float)(2 * (-2 * u - 400 * a * v));
         g[i + 1] = (float)(2 * 200 * v);
     }
-    *m = measured(g, d, N);
+    *m = measured(g, nst_const_floats(d), N);
     return true;
 }
 
@@ -111,6 +116,7 @@ static double minimise(nst_evaluate_fn *f, struct probe *p, float *x, int pairs,
                        enum nst_step_status *end)
 {
     struct nst_backend *be = on(2);
+    struct nst_buffer *at = nst_backend_wrap(be, x);
     struct nst_lbfgs *l;
     struct nst_err err;
     struct nst_step step;
@@ -121,8 +127,8 @@ static double minimise(nst_evaluate_fn *f, struct probe *p, float *x, int pairs,
 
     assert_int_equal(nst_lbfgs_new(&l, N, pairs, unit, be, &err), NST_OK);
     do {
-        step = nst_lbfgs_step(l, f, p, x);
-        f(&aside, x, NULL, &value, g, &m);
+        step = nst_lbfgs_step(l, f, p, at);
+        f(&aside, at, NULL, &value, nst_backend_wrap(be, g), &m);
         assert_true(isfinite(value));
         assert_true(value <= before);
         assert_true(step.accepted < step.evaluations);
@@ -232,7 +238,8 @@ static void threads_do_not_change_a_bit(void **state)
         for (int i = 0; i < N; i++)
             v[i] = i % 2 ? 0.9f : 0.1f;
         assert_int_equal(nst_lbfgs_new(&l, N, 7, unit, be, &err), NST_OK);
-        while (nst_lbfgs_step(l, valley, &p, v).status == NST_STEP_TAKEN)
+        while (nst_lbfgs_step(l, valley, &p, nst_backend_wrap(be, v)).status ==
+               NST_STEP_TAKEN)
             ;
         nst_lbfgs_free(l);
         be->ops->close(be);
@@ -257,10 +264,12 @@ static void nothing_to_minimise_is_refused(void **state)
 
 /* A quadratic in one variable, for which the steps of torch.optim.LBFGS are computed by
  * hand: first -g min(1, 1/|g|_1), then the exact secant step. */
-static bool parabola(void *ctx, const float *x, const float *d, double *f, float *g,
-                     struct nst_measures *m)
+static bool parabola(void *ctx, const struct nst_buffer *at, const struct nst_buffer *d,
+                     double *f, struct nst_buffer *gradient, struct nst_measures *m)
 {
     struct probe *p = ctx;
+    const float *x = nst_const_floats(at);
+    float *g = nst_floats(gradient);
 
     if (p->evaluations >= p->budget)
         return false;
@@ -268,7 +277,7 @@ static bool parabola(void *ctx, const float *x, const float *d, double *f, float
     *f = 8 * (x[0] - 0.25) * (x[0] - 0.25);
     g[0] = 16 * (x[0] - 0.25f);
     p->lowest = x[0];
-    *m = measured(g, d, 1);
+    *m = measured(g, nst_const_floats(d), 1);
     return true;
 }
 
@@ -285,7 +294,7 @@ static void pytorch_takes_its_first_step_and_clamps(void **state)
 
         x = 0.75f;
         assert_int_equal(torch_lbfgs_new(&t, 1, one, &err), NST_OK);
-        assert_false(torch_lbfgs_step(t, parabola, &p, &x));
+        assert_false(torch_lbfgs_step(t, parabola, &p, nst_backend_wrap(one, &x)));
         torch_lbfgs_free(t);
         /* g = 8: the step is 8 * 1/8 = 1, to -0.25, clamped to 0, where g = -4;
          * s = -1 and y = -12, so H = 1/12 and the next point is 1/3. */
@@ -318,12 +327,13 @@ static void ends_below_pytorch(void **state)
         for (int i = 0; i < N; i++)
             x[i] = y[i] = i % 2 ? 0.9f : 0.1f;
         assert_int_equal(torch_lbfgs_new(&t, N, be, &err), NST_OK);
-        while (torch_lbfgs_step(t, functions[k], &theirs, x))
+        while (torch_lbfgs_step(t, functions[k], &theirs, nst_backend_wrap(be, x)))
             ;
         torch_lbfgs_free(t);
         for (int i = 0; i < N; i++)
             x[i] = x[i] < 0 ? 0 : x[i] > 1 ? 1 : x[i];
-        functions[k](&aside, x, NULL, &value, g, &m);
+        functions[k](&aside, nst_backend_wrap(be, x), NULL, &value,
+                     nst_backend_wrap(be, g), &m);
         assert_true(minimise(functions[k], &ours, y, 100, &end) <= value);
         be->ops->close(be);
     }

@@ -22,11 +22,11 @@ static const struct nst_box unit = {0, 1};
 struct torch_lbfgs {
     struct nst_vector_space v;
     const struct nst_vector_ops *ops;
-    bool started;        /* the state below is valid */
-    float *g, *previous; /* gradients */
-    float *d;
-    void *work; /* of ops->direction() */
-    double t;   /* step length of the last step along d */
+    bool started;                    /* the state below is valid */
+    struct nst_buffer *g, *previous; /* gradients */
+    struct nst_buffer *d;
+    struct nst_buffer *work; /* of ops->direction() */
+    double t;                /* step length of the last step along d */
     struct nst_lbfgs_history *history;
 };
 
@@ -34,7 +34,7 @@ enum nst_status torch_lbfgs_new(struct torch_lbfgs **out, size_t n,
                                 struct nst_backend *be, struct nst_err *err)
 {
     struct torch_lbfgs *t = nst_xcalloc(1, sizeof *t);
-    float **vector[] = {&t->g, &t->previous, &t->d};
+    struct nst_buffer **vector[] = {&t->g, &t->previous, &t->d};
     enum nst_status st;
 
     *out = NULL;
@@ -66,8 +66,8 @@ void torch_lbfgs_free(struct torch_lbfgs *t)
     free(t);
 }
 
-static bool closure(struct torch_lbfgs *t, nst_evaluate_fn *f, void *ctx, float *x,
-                    double *value, double *max_abs)
+static bool closure(struct torch_lbfgs *t, nst_evaluate_fn *f, void *ctx,
+                    struct nst_buffer *x, double *value, double *max_abs)
 {
     struct nst_measures m;
 
@@ -111,7 +111,8 @@ static double compute_direction(struct torch_lbfgs *t)
         .slope;
 }
 
-bool torch_lbfgs_step(struct torch_lbfgs *t, nst_evaluate_fn *f, void *ctx, float *x)
+bool torch_lbfgs_step(struct torch_lbfgs *t, nst_evaluate_fn *f, void *ctx,
+                      struct nst_buffer *x)
 {
     struct nst_backend *be = t->v.be;
     double value, before, max_abs;

@@ -22,6 +22,7 @@ enum nst_status torch_lbfgs_new(struct torch_lbfgs **out, size_t n,
 void torch_lbfgs_free(struct torch_lbfgs *t);
 
 /* One optimizer.step(closure), up to 20 evaluations. False if f returned false. */
-bool torch_lbfgs_step(struct torch_lbfgs *t, nst_evaluate_fn *f, void *ctx, float *x);
+bool torch_lbfgs_step(struct torch_lbfgs *t, nst_evaluate_fn *f, void *ctx,
+                      struct nst_buffer *x);
 
 #endif

@@ -45,7 +45,8 @@ static void pack_matrix(const float *s, int c, float *w)
 static const float *pack_regions(const struct nst_loss_grad *t, int c, float *w)
 {
     for (int i = 0; i < t->regions; i++)
-        pack_matrix(t->region[i].matrix, c, w + (size_t)i * packed_size(c));
+        pack_matrix(nst_const_floats(t->region[i].matrix), c,
+                    w + (size_t)i * packed_size(c));
     return w;
 }
 
@@ -70,11 +71,13 @@ static bool any_nonzero(const float *mask, int width)
 static void add_masked(const struct nst_region_grad *t, const float *mask,
                        const float *product, int c, int n, float *to)
 {
+    const float *constant = nst_const_floats(t->offset);
+
     for (int b = 0; b < nst_cpu_blocks(c); b++) {
         float offset[NST_BLOCK] = {0};
 
-        for (int k = 0; t->offset && k < NST_BLOCK && b * NST_BLOCK + k < c; k++)
-            offset[k] = t->offset[b * NST_BLOCK + k];
+        for (int k = 0; constant && k < NST_BLOCK && b * NST_BLOCK + k < c; k++)
+            offset[k] = constant[b * NST_BLOCK + k];
         for (int i = 0; i < n; i++, product += NST_BLOCK, to += NST_BLOCK)
             for (int k = 0; k < NST_BLOCK; k++)
                 to[k] += (mask ? mask[i] : 1) * (product[k] + offset[k]);
@@ -106,7 +109,9 @@ static float *compute_loss_grad(const struct nst_cpu *cpu,
         memset(out, 0, (size_t)blocks * stride * sizeof *out);
     for (int i = 0; i < loss->regions; i++) {
         const struct nst_region_grad *t = &loss->region[i];
-        const float *mask = t->mask ? t->mask + (size_t)row * y->shape.w + first : NULL;
+        const float *mask =
+            t->mask ? nst_const_floats(t->mask) + (size_t)row * y->shape.w + first
+                    : NULL;
 
         if (mask && !any_nonzero(mask, width))
             continue;

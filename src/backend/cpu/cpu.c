@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include "backend/cpu/layout.h"
-#include "backend/host.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +84,7 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
     struct nst_tensor *t;
+    float *data;
     enum nst_status st = nst_cpu_scratch_reserve(cpu, nst_cpu_gram_scratch(shape), err);
 
     *out = NULL;
@@ -95,12 +95,13 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
         return st;
     t = nst_xcalloc(1, sizeof *t);
     t->shape = shape;
-    st = nst_floats_new(&t->data, (size_t)nst_cpu_blocks(shape.c),
-                        nst_cpu_stride(shape), 1, err);
+    st = nst_floats_new(&data, (size_t)nst_cpu_blocks(shape.c), nst_cpu_stride(shape),
+                        1, err);
     if (st != NST_OK) {
         free(t);
         return st;
     }
+    t->data = (struct nst_buffer *)data;
     *out = t;
     return NST_OK;
 }
@@ -260,8 +261,9 @@ static void squared_error_row(void *ctx, int item, int thread)
 /* Sums each row, then adds the row sums in order. */
 static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                           const struct nst_tensor *t, struct nst_window window,
-                          bool add, double *sum)
+                          bool add, struct nst_scalar sum)
 {
+    double *to = nst_scalar_at(sum);
     int items = nst_cpu_blocks(f->shape.c) * window.height;
     struct row_pass p = {(struct nst_cpu *)be,
                          .to = (struct nst_tensor *)t,
@@ -275,7 +277,7 @@ static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bo
     for (int i = 0; i < items; i++)
         total += p.sums[i];
     free(p.sums);
-    *sum = add ? *sum + total : total;
+    *to = add ? *to + total : total;
 }
 
 /* sums: 16 per row of a block */
@@ -298,25 +300,25 @@ static void channel_sums_row(void *ctx, int item, int thread)
 }
 
 static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window window, const float *mask, bool add,
-                         double *sums)
+                         struct nst_window window, const struct nst_buffer *mask,
+                         bool add, struct nst_buffer *sums)
 {
+    double *to = nst_doubles(sums);
     int items = nst_cpu_blocks(f->shape.c) * window.height;
-    struct row_pass p = {
-        (struct nst_cpu *)be,
-        .from = f,
-        .relu = relu,
-        .window = window,
-        .mask = mask,
-        .sums = nst_xcalloc((size_t)items * NST_BLOCK, sizeof(double))};
+    struct row_pass p = {(struct nst_cpu *)be,
+                         .from = f,
+                         .relu = relu,
+                         .window = window,
+                         .mask = nst_const_floats(mask),
+                         .sums =
+                             nst_xcalloc((size_t)items * NST_BLOCK, sizeof(double))};
 
     nst_threads_run(be->threads, items, channel_sums_row, &p);
     for (int c = 0; c < f->shape.c; c++) {
-        sums[c] = add ? sums[c] : 0;
+        to[c] = add ? to[c] : 0;
         for (int r = 0; r < window.height; r++)
-            sums[c] +=
-                p.sums[((size_t)(c / NST_BLOCK) * window.height + r) * NST_BLOCK +
-                       c % NST_BLOCK];
+            to[c] += p.sums[((size_t)(c / NST_BLOCK) * window.height + r) * NST_BLOCK +
+                            c % NST_BLOCK];
     }
     free(p.sums);
 }

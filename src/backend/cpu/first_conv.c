@@ -166,12 +166,13 @@ static void conv_tile(void *ctx, int item, int thread)
 }
 
 void nst_cpu_first_conv(struct nst_backend *be, const struct nst_conv *k,
-                        const float *rgb, struct nst_tensor *y, bool out_relu)
+                        const struct nst_buffer *rgb, struct nst_tensor *y,
+                        bool out_relu)
 {
     struct conv_args c = {.cpu = (struct nst_cpu *)be,
                           .p = k->first_conv,
                           .map = y,
-                          .picture = rgb,
+                          .picture = nst_const_floats(rgb),
                           .relu = out_relu,
                           .tile_columns = (y->shape.w + TILE_WIDTH - 1) / TILE_WIDTH};
 
@@ -240,12 +241,12 @@ static void col2im_tile(void *ctx, int item, int thread)
 }
 
 void nst_cpu_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                             const struct nst_tensor *gy, float *rgb)
+                             const struct nst_tensor *gy, struct nst_buffer *rgb)
 {
     struct conv_args c = {.cpu = (struct nst_cpu *)be,
                           .p = k->first_conv,
                           .map = gy,
-                          .gradient = rgb,
+                          .gradient = nst_floats(rgb),
                           .tile_columns =
                               (gy->shape.w + GRAD_TILE_WIDTH - 1) / GRAD_TILE_WIDTH};
 

@@ -166,25 +166,26 @@ static void reduce_groups(void *ctx, int a, int thread)
 }
 
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, const float *mask, bool add, double *sums)
+                  struct nst_window window, const struct nst_buffer *mask, bool add,
+                  struct nst_buffer *sums)
 {
     size_t entries = (size_t)f->shape.c * (size_t)f->shape.c;
     int blocks = nst_cpu_blocks(f->shape.c);
     struct gram_args c = {.cpu = (const struct nst_cpu *)be,
                           .f = f,
                           .window = window,
-                          .mask = mask,
+                          .mask = nst_const_floats(mask),
                           .relu = relu,
                           .blocks = blocks,
                           .groups = row_groups(window.height, window.width),
                           .pairs = pairs_before(blocks, blocks),
-                          .sums = sums};
+                          .sums = nst_doubles(sums)};
 
     /* The first block rows have the most pairs, so few groups need small items. */
     c.rows = c.groups > 4 ? c.groups / 2 : 2;
     c.chunks = (blocks + c.rows - 1) / c.rows;
     if (!add)
-        memset(sums, 0, entries * sizeof *sums);
+        memset(c.sums, 0, entries * sizeof *c.sums);
     nst_threads_run(be->threads, c.groups * c.chunks, sum_group, &c);
     nst_threads_run(be->threads, blocks, reduce_groups, &c);
 }

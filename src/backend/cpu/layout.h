@@ -15,7 +15,7 @@
 #ifndef NST_BACKEND_CPU_LAYOUT_H
 #define NST_BACKEND_CPU_LAYOUT_H
 
-#include "backend/backend.h"
+#include "backend/host.h"
 #include "kernels/nchw16c.h"
 
 /* Sizes of scratch memory: the maximum over all users. */
@@ -72,7 +72,7 @@ static inline size_t nst_cpu_stride(struct nst_shape s)
 /* First pixel of a row of a block. */
 static inline float *nst_cpu_row(const struct nst_tensor *t, int block, int row)
 {
-    return t->data + (size_t)block * nst_cpu_stride(t->shape) +
+    return nst_floats(t->data) + (size_t)block * nst_cpu_stride(t->shape) +
            (size_t)(row + 1) * nst_cpu_pitch(t->shape) + NST_BLOCK;
 }
 
@@ -100,9 +100,10 @@ enum nst_status nst_cpu_first_conv_new(struct nst_cpu_first_conv_weights **out,
                                        struct nst_err *err);
 void nst_cpu_first_conv_free(struct nst_cpu_first_conv_weights *p);
 void nst_cpu_first_conv(struct nst_backend *be, const struct nst_conv *k,
-                        const float *rgb, struct nst_tensor *y, bool out_relu);
+                        const struct nst_buffer *rgb, struct nst_tensor *y,
+                        bool out_relu);
 void nst_cpu_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                             const struct nst_tensor *gy, float *rgb);
+                             const struct nst_tensor *gy, struct nst_buffer *rgb);
 
 /* backward.c */
 
@@ -124,6 +125,7 @@ void nst_cpu_head_grad(struct nst_backend *be, const struct nst_backward_step *s
 /* gram.c */
 struct nst_cpu_scratch nst_cpu_gram_scratch(struct nst_shape s);
 void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, const float *mask, bool add, double *sums);
+                  struct nst_window window, const struct nst_buffer *mask, bool add,
+                  struct nst_buffer *sums);
 
 #endif

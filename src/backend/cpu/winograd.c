@@ -247,7 +247,7 @@ static void transform_inputs(const struct conv_args *c, int from, int to, int fi
             int i = (first + t) / c->tile_columns, j = (first + t) % c->tile_columns;
 
             c->cpu->kernels->winograd_input(
-                c->x->data + b * stride + TILE * i * pitch +
+                nst_floats(c->x->data) + b * stride + TILE * i * pitch +
                     (size_t)TILE * j * NST_BLOCK,
                 pitch, c->relu, v + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point);
         }

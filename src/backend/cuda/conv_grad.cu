@@ -69,15 +69,17 @@ size_t cuda_matrix_bytes(const struct nst_backend *, int channels)
 }
 
 template <class T>
-void cuda_matrix_pack(struct nst_backend *be, int channels, float *derivative)
+void cuda_matrix_pack(struct nst_backend *be, int channels,
+                      struct nst_buffer *derivative)
 {
     struct cuda *cu = cuda_of(be);
-    struct packed_matrix<T> m = packed_matrix_of(derivative, (size_t)channels, T());
+    const float *matrix = buffer_data<float>(derivative);
+    struct packed_matrix<T> m = packed_matrix_of(matrix, (size_t)channels, T());
 
     if constexpr (sizeof(T) == 2) {
         cuda_side_begin(cu, NULL);
         cuda_launch(cu, matrix_pack_kernel, dim3((unsigned)(channels + 3) / 4), 128, 0,
-                    derivative, channels, const_cast<__half *>(m.matrix),
+                    matrix, channels, const_cast<__half *>(m.matrix),
                     const_cast<float *>(m.scales));
         cuda_side_end(cu);
     }
@@ -111,13 +113,13 @@ static struct region<T> region_of(const struct cuda *cu,
                                   const struct nst_region_grad *r,
                                   const struct nst_backward_step *step, bool before) {
     struct packed_matrix<T> m =
-        packed_matrix_of(r->matrix, (size_t)step->y->shape.c, T());
+        packed_matrix_of(buffer_data<float>(r->matrix), (size_t)step->y->shape.c, T());
 
     return {m.matrix,
             m.scales,
-            r->offset,
+            buffer_data<float>(r->offset),
             cu->base.loss_scale,
-            r->mask,
+            buffer_data<float>(r->mask),
             before,
             step->before_relu && !before};
 }
@@ -321,7 +323,7 @@ void cuda_head_grad(struct nst_backend *be, const struct nst_backward_step *step
 
 #define INSTANTIATE(T)                                                                 \
     template size_t cuda_matrix_bytes<T>(const struct nst_backend *, int);             \
-    template void cuda_matrix_pack<T>(struct nst_backend *, int, float *);             \
+    template void cuda_matrix_pack<T>(struct nst_backend *, int, struct nst_buffer *); \
     template void cuda_conv_grad<T>(struct nst_backend *, const struct nst_conv *,     \
                                     const struct nst_tensor *,                         \
                                     const struct nst_backward_step *);                 \

@@ -233,9 +233,24 @@ static inline bool cuda_uses_tensor_cores(const struct cuda *cu, int channels)
     return cu->tensor_cores && channels * element % 16 == 0;
 }
 
+/* The device memory of a buffer; NULL stays NULL. */
+template <class T> T *buffer_data(struct nst_buffer *b)
+{
+    return reinterpret_cast<T *>(b);
+}
+template <class T> const T *buffer_data(const struct nst_buffer *b)
+{
+    return reinterpret_cast<const T *>(b);
+}
+
+static inline double *scalar_data(struct nst_scalar s)
+{
+    return buffer_data<double>(s.buffer) + s.index;
+}
+
 template <class T> T *tensor_data(const struct nst_tensor *t)
 {
-    return reinterpret_cast<T *>(t->data);
+    return buffer_data<T>(t->data);
 }
 
 #endif

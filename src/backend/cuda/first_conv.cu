@@ -302,12 +302,12 @@ __global__ void __launch_bounds__(CUDA_BLOCK, 3)
 }
 
 template <class T>
-void cuda_first_conv(struct nst_backend *be, const struct nst_conv *k, const float *rgb,
-                     struct nst_tensor *y, bool out_relu)
+void cuda_first_conv(struct nst_backend *be, const struct nst_conv *k,
+                     const struct nst_buffer *rgb, struct nst_tensor *y, bool out_relu)
 {
     struct cuda *cu = cuda_of(be);
     struct nst_shape s = y->shape;
-    struct input_image p = {rgb, s.h, s.w, *k->picture};
+    struct input_image p = {buffer_data<float>(rgb), s.h, s.w, *k->picture};
     bool use_mma = cu->tensor_cores && s.c % TILE_CHANNELS == 0;
     int blocks = (s.h + TILE_ROWS - 1) / TILE_ROWS *
                  ((s.w + TILE_COLUMNS - 1) / TILE_COLUMNS) *
@@ -323,6 +323,7 @@ void cuda_first_conv(struct nst_backend *be, const struct nst_conv *k, const flo
 
 #define INSTANTIATE(T)                                                                 \
     template void cuda_first_conv<T>(struct nst_backend *, const struct nst_conv *,    \
-                                     const float *, struct nst_tensor *, bool);
+                                     const struct nst_buffer *, struct nst_tensor *,   \
+                                     bool);
 INSTANTIATE(float)
 INSTANTIATE(__half)

@@ -251,10 +251,10 @@ static void cublas_grad(struct cuda *cu, const T *gy, const T *w_bwd, int c,
 
 template <class T>
 void cuda_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                          const struct nst_tensor *gy, float *rgb)
+                          const struct nst_tensor *gy, struct nst_buffer *rgb)
 {
     struct cuda *cu = cuda_of(be);
-    struct image_grad g = image_grad_of(cu, k, gy->shape, rgb);
+    struct image_grad g = image_grad_of(cu, k, gy->shape, buffer_data<float>(rgb));
     const T *w_bwd = static_cast<const T *>(k->w_bwd);
     int c = gy->shape.c;
 
@@ -269,8 +269,8 @@ void cuda_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
 }
 
 #define INSTANTIATE(T)                                                                 \
-    template void cuda_first_conv_grad<T>(struct nst_backend *,                        \
-                                          const struct nst_conv *,                     \
-                                          const struct nst_tensor *, float *);
+    template void cuda_first_conv_grad<T>(                                             \
+        struct nst_backend *, const struct nst_conv *, const struct nst_tensor *,      \
+        struct nst_buffer *);
 INSTANTIATE(float)
 INSTANTIATE(__half)

@@ -360,27 +360,30 @@ static void cublas_gram(struct cuda *cu, const struct map_view<T> &k, bool add,
 
 template <class T>
 void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool apply_relu,
-               struct nst_window window, const float *mask, bool add, double *sums)
+               struct nst_window window, const struct nst_buffer *mask, bool add,
+               struct nst_buffer *sums)
 {
     struct cuda *cu = cuda_of(be);
     struct map_view<T> k = map_view_of<T>(f, apply_relu, window, mask);
+    double *to = buffer_data<double>(sums);
     long n = (long)window.height * window.width;
 
     if (!cuda_uses_tensor_cores(cu, k.c) || mask) {
-        cublas_gram(cu, k, add, sums);
+        cublas_gram(cu, k, add, to);
         cuda_side_wait_main(cu);
         return;
     }
     cuda_side_begin(cu, f);
     if (k.c > small::side && n * tile_count(k.c, large::side) >= GRAM_LARGE)
-        tiled_gram<T, large>(cu, k, add, sums);
+        tiled_gram<T, large>(cu, k, add, to);
     else
-        tiled_gram<T, small>(cu, k, add, sums);
+        tiled_gram<T, small>(cu, k, add, to);
     cuda_side_end(cu);
 }
 
 #define INSTANTIATE(T)                                                                 \
     template void cuda_gram<T>(struct nst_backend *, const struct nst_tensor *, bool,  \
-                               struct nst_window, const float *, bool, double *);
+                               struct nst_window, const struct nst_buffer *, bool,     \
+                               struct nst_buffer *);
 INSTANTIATE(float)
 INSTANTIATE(__half)

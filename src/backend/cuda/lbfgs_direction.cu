@@ -151,12 +151,12 @@ static struct pairs pairs_of(size_t n, const struct nst_direction_args *c)
     for (int i = 0; i < p.count; i++) {
         int slot = nst_ring_slot(&c->pairs, i);
 
-        p.s[i] = c->pairs.s[slot];
-        p.y[i] = c->pairs.y[slot];
+        p.s[i] = buffer_data<float>(c->pairs.s[slot]);
+        p.y[i] = buffer_data<float>(c->pairs.y[slot]);
     }
     p.n = n;
-    p.x = c->x;
-    p.g = c->g;
+    p.x = buffer_data<float>(c->x);
+    p.g = buffer_data<float>(c->g);
     p.box = c->box;
     return p;
 }
@@ -167,7 +167,7 @@ static struct coefficients_args coefficients_args_of(size_t n,
 {
     struct coefficients_args a = {};
     struct dot_layout layout = {c->pairs.count};
-    double *parts = static_cast<double *>(c->workspace);
+    double *parts = buffer_data<double>(c->workspace);
 
     a.count = layout.count;
     a.slices = cuda_slice_count(n, layout.count);
@@ -191,10 +191,10 @@ struct nst_direction cuda_direction(struct nst_backend *be, size_t n,
     struct coefficients_args a = coefficients_args_of(n, c, to.done);
     struct reduction t;
 
-    cuda_lbfgs_dots(cu, &p, static_cast<double *>(c->workspace));
+    cuda_lbfgs_dots(cu, &p, buffer_data<double>(c->workspace));
     cuda_lbfgs_coefficients(cu, &a);
-    cuda_launch_reduction(cu, direction_kernel, n, MAX_BLOCKS, p, a.coefficients, c->d,
-                          c->trial, to);
+    cuda_launch_reduction(cu, direction_kernel, n, MAX_BLOCKS, p, a.coefficients,
+                          buffer_data<float>(c->d), buffer_data<float>(c->trial), to);
     t = cuda_reduction_result(cu, RESULT_DIRECTION);
     return {t.a, -t.max};
 }

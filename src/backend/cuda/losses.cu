@@ -35,10 +35,10 @@ static __global__ void reduce_parts_kernel(const double *parts, int count, doubl
         *sum = v;
 }
 
-/* Run kernel over n items, a part per block, and set *sum to the sum of the parts. */
+/* Run kernel over n items, a part per block, and set sum to the sum of the parts. */
 template <class... P, class... A>
-static void reduce(struct cuda *cu, double *sum, size_t n, void (*kernel)(P...),
-                   A... args)
+static void reduce(struct cuda *cu, struct nst_scalar sum, size_t n,
+                   void (*kernel)(P...), A... args)
 {
     struct cuda_arena arena = cuda_arena(cu);
     double *parts = cuda_arena_alloc<double>(&arena, MAX_PARTS);
@@ -48,7 +48,7 @@ static void reduce(struct cuda *cu, double *sum, size_t n, void (*kernel)(P...),
         blocks = MAX_PARTS;
     cuda_launch(cu, kernel, dim3((unsigned)blocks), CUDA_BLOCK, 0, args..., n, parts);
     cuda_launch(cu, reduce_parts_kernel, dim3(1), CUDA_BLOCK, 0, parts, (int)blocks,
-                sum);
+                scalar_data(sum));
 }
 
 static __global__ void gram_loss_kernel(const double *products, double scale,
@@ -68,31 +68,34 @@ static __global__ void gram_loss_kernel(const double *products, double scale,
         parts[blockIdx.x] = sum;
 }
 
-void cuda_gram_loss(struct nst_backend *be, int channels, const double *products,
-                    double scale, const double *target, double factor,
-                    float *derivative, double *sum)
+void cuda_gram_loss(struct nst_backend *be, int channels,
+                    const struct nst_buffer *products, double scale,
+                    const struct nst_buffer *target, double factor,
+                    struct nst_buffer *derivative, struct nst_scalar sum)
 {
     struct cuda *cu = cuda_of(be);
 
     cuda_side_begin(cu, NULL);
-    reduce(cu, sum, (size_t)channels * (size_t)channels, gram_loss_kernel, products,
-           scale, target, factor, derivative);
+    reduce(cu, sum, (size_t)channels * (size_t)channels, gram_loss_kernel,
+           buffer_data<double>(products), scale, buffer_data<double>(target), factor,
+           buffer_data<float>(derivative));
     cuda_side_end(cu);
 }
 
 /* See nst_host_moment_loss(). */
-static __global__ void moment_loss_kernel(struct nst_layer_moments m, double factor,
-                                          float *derivative, float *offset,
-                                          size_t channels, double *parts)
+static __global__ void moment_loss_kernel(const double *products, const double *sums,
+                                          double pixels, const double *target,
+                                          double factor, float *derivative,
+                                          float *offset, size_t channels, double *parts)
 {
     double sum = 0;
 
     for (size_t c = cuda_grid_index(); c < channels; c += cuda_grid_stride()) {
-        double mean = m.sums[c] / m.pixels;
-        double variance = m.products[c * channels + c] / m.pixels - mean * mean;
+        double mean = sums[c] / pixels;
+        double variance = products[c * channels + c] / pixels - mean * mean;
         double deviation = sqrt((variance > 0 ? variance : 0) + NST_VARIANCE_EPSILON);
-        double mean_error = mean - m.mean[c];
-        double slope = (deviation - m.deviation[c]) / deviation;
+        double mean_error = mean - target[c];
+        double slope = (deviation - target[channels + c]) / deviation;
 
         sum += mean_error * mean_error + slope * deviation * slope * deviation;
         offset[c] = (float)(factor * (mean_error - slope * mean));
@@ -105,13 +108,16 @@ static __global__ void moment_loss_kernel(struct nst_layer_moments m, double fac
 
 void cuda_moment_loss(struct nst_backend *be, int channels,
                       const struct nst_layer_moments *m, double factor,
-                      float *derivative, float *offset, double *sum)
+                      struct nst_buffer *derivative, struct nst_buffer *offset,
+                      struct nst_scalar sum)
 {
     struct cuda *cu = cuda_of(be);
 
     cuda_side_begin(cu, NULL);
-    reduce(cu, sum, (size_t)channels, moment_loss_kernel, *m, factor, derivative,
-           offset);
+    reduce(cu, sum, (size_t)channels, moment_loss_kernel,
+           buffer_data<double>(m->products), buffer_data<double>(m->sums), m->pixels,
+           buffer_data<double>(m->target), factor, buffer_data<float>(derivative),
+           buffer_data<float>(offset));
     cuda_side_end(cu);
 }
 
@@ -137,11 +143,13 @@ static __global__ void tv_loss_kernel(const float *rgb, struct nst_image_size si
         parts[blockIdx.x] = sum;
 }
 
-void cuda_tv_loss(struct nst_backend *be, const float *rgb, struct nst_image_size size,
-                  float scale, float *grad, double *sum)
+void cuda_tv_loss(struct nst_backend *be, const struct nst_buffer *rgb,
+                  struct nst_image_size size, float scale, struct nst_buffer *grad,
+                  struct nst_scalar sum)
 {
     reduce(cuda_of(be), sum, 3 * (size_t)size.height * (size_t)size.width,
-           tv_loss_kernel, rgb, size, scale, grad);
+           tv_loss_kernel, buffer_data<float>(rgb), size, scale,
+           buffer_data<float>(grad));
 }
 
 static __global__ void temporal_loss_kernel(const float *rgb, size_t area,
@@ -163,12 +171,14 @@ static __global__ void temporal_loss_kernel(const float *rgb, size_t area,
         parts[blockIdx.x] = sum;
 }
 
-void cuda_temporal_loss(struct nst_backend *be, const float *rgb,
-                        struct nst_image_size size, const float *previous,
-                        const float *static_mask, float scale, float *grad, double *sum)
+void cuda_temporal_loss(struct nst_backend *be, const struct nst_buffer *rgb,
+                        struct nst_image_size size, const struct nst_buffer *previous,
+                        const struct nst_buffer *static_mask, float scale,
+                        struct nst_buffer *grad, struct nst_scalar sum)
 {
     size_t area = (size_t)size.height * (size_t)size.width;
 
-    reduce(cuda_of(be), sum, 3 * area, temporal_loss_kernel, rgb, area, previous,
-           static_mask, scale, grad);
+    reduce(cuda_of(be), sum, 3 * area, temporal_loss_kernel, buffer_data<float>(rgb),
+           area, buffer_data<float>(previous), buffer_data<float>(static_mask), scale,
+           buffer_data<float>(grad));
 }

@@ -9,17 +9,19 @@
 #include "backend/cuda/device.cuh"
 
 /* tensor.cu */
-enum nst_status cuda_buffer_alloc(struct nst_backend *be, void **out, size_t bytes,
-                                  struct nst_err *err);
-void cuda_buffer_free(struct nst_backend *be, void *buffer);
-void cuda_buffer_upload(struct nst_backend *be, void *to, const void *from,
+enum nst_status cuda_buffer_alloc(struct nst_backend *be, struct nst_buffer **out,
+                                  size_t bytes, struct nst_err *err);
+void cuda_buffer_free(struct nst_backend *be, struct nst_buffer *buffer);
+void cuda_buffer_upload(struct nst_backend *be, struct nst_buffer *to, const void *from,
                         size_t bytes);
-void cuda_buffer_download(struct nst_backend *be, void *to, const void *from,
-                          size_t bytes);
-void cuda_buffer_copy(struct nst_backend *be, void *to, const void *from, size_t bytes);
-void cuda_copy_window(struct nst_backend *be, const float *from,
-                      struct nst_image_size size, struct nst_window window, float *to,
-                      struct nst_image_size to_size, int to_top, int to_left);
+void cuda_buffer_download(struct nst_backend *be, void *to,
+                          const struct nst_buffer *from, size_t bytes);
+void cuda_buffer_copy(struct nst_backend *be, struct nst_buffer *to,
+                      const struct nst_buffer *from, size_t bytes);
+void cuda_copy_window(struct nst_backend *be, const struct nst_buffer *from,
+                      struct nst_image_size size, struct nst_window window,
+                      struct nst_buffer *to, struct nst_image_size to_size, int to_top,
+                      int to_left);
 template <class T>
 enum nst_status cuda_tensor_new(struct nst_backend *be, struct nst_tensor **out,
                                 struct nst_shape shape, struct nst_err *err);
@@ -62,44 +64,50 @@ void cuda_conv_grad(struct nst_backend *be, const struct nst_conv *k,
 /* In fp16, a matrix has a copy in halves behind it, which cuda_matrix_pack() makes. */
 template <class T> size_t cuda_matrix_bytes(const struct nst_backend *be, int channels);
 template <class T>
-void cuda_matrix_pack(struct nst_backend *be, int channels, float *derivative);
+void cuda_matrix_pack(struct nst_backend *be, int channels,
+                      struct nst_buffer *derivative);
 template <class T>
 void cuda_head_grad(struct nst_backend *be, const struct nst_backward_step *step);
 
 /* first_conv.cu */
 template <class T>
-void cuda_first_conv(struct nst_backend *be, const struct nst_conv *k, const float *rgb,
-                     struct nst_tensor *y, bool out_relu);
+void cuda_first_conv(struct nst_backend *be, const struct nst_conv *k,
+                     const struct nst_buffer *rgb, struct nst_tensor *y, bool out_relu);
 template <class T>
 void cuda_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                          const struct nst_tensor *gy, float *rgb);
+                          const struct nst_tensor *gy, struct nst_buffer *rgb);
 
 /* reduction.cu */
 template <class T>
 void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool apply_relu,
-               struct nst_window window, const float *mask, bool add, double *sums);
+               struct nst_window window, const struct nst_buffer *mask, bool add,
+               struct nst_buffer *sums);
 template <class T>
 void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
-                       bool apply_relu, struct nst_window window, const float *mask,
-                       bool add, double *sums);
+                       bool apply_relu, struct nst_window window,
+                       const struct nst_buffer *mask, bool add,
+                       struct nst_buffer *sums);
 template <class T>
 void cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f,
                         bool apply_relu, const struct nst_tensor *t,
-                        struct nst_window window, bool add, double *sum);
+                        struct nst_window window, bool add, struct nst_scalar sum);
 
 /* losses.cu */
-void cuda_gram_loss(struct nst_backend *be, int channels, const double *products,
-                    double scale, const double *target, double factor,
-                    float *derivative, double *sum);
+void cuda_gram_loss(struct nst_backend *be, int channels,
+                    const struct nst_buffer *products, double scale,
+                    const struct nst_buffer *target, double factor,
+                    struct nst_buffer *derivative, struct nst_scalar sum);
 void cuda_moment_loss(struct nst_backend *be, int channels,
                       const struct nst_layer_moments *m, double factor,
-                      float *derivative, float *offset, double *sum);
-void cuda_tv_loss(struct nst_backend *be, const float *rgb, struct nst_image_size size,
-                  float scale, float *grad, double *sum);
-void cuda_temporal_loss(struct nst_backend *be, const float *rgb,
-                        struct nst_image_size size, const float *previous,
-                        const float *static_mask, float scale, float *grad,
-                        double *sum);
+                      struct nst_buffer *derivative, struct nst_buffer *offset,
+                      struct nst_scalar sum);
+void cuda_tv_loss(struct nst_backend *be, const struct nst_buffer *rgb,
+                  struct nst_image_size size, float scale, struct nst_buffer *grad,
+                  struct nst_scalar sum);
+void cuda_temporal_loss(struct nst_backend *be, const struct nst_buffer *rgb,
+                        struct nst_image_size size, const struct nst_buffer *previous,
+                        const struct nst_buffer *static_mask, float scale,
+                        struct nst_buffer *grad, struct nst_scalar sum);
 
 /* vectors.cu */
 extern const struct nst_vector_ops cuda_vectors;

@@ -42,8 +42,8 @@ __global__ void __launch_bounds__(CUDA_BLOCK)
 
 template <class T>
 void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
-                       bool apply_relu, struct nst_window window, const float *mask,
-                       bool add, double *sums)
+                       bool apply_relu, struct nst_window window,
+                       const struct nst_buffer *mask, bool add, struct nst_buffer *sums)
 {
     struct cuda *cu = cuda_of(be);
     struct cuda_arena arena = cuda_arena(cu);
@@ -54,7 +54,8 @@ void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
     cuda_launch(cu, channel_sums_kernel<T>,
                 dim3((unsigned)parts_count, (unsigned)((k.c + 31) / 32)), CUDA_BLOCK, 0,
                 k, n, parts);
-    reduce_parts(cu, parts, parts_count, k.c, sums, add_in_order{add});
+    reduce_parts(cu, parts, parts_count, k.c, buffer_data<double>(sums),
+                 add_in_order{add});
     cuda_side_wait_main(cu);
 }
 
@@ -208,25 +209,25 @@ static void squared_error(struct cuda *cu, const struct map_pair<T> &p, bool add
 template <class T>
 void cuda_squared_error(struct nst_backend *be, const struct nst_tensor *f,
                         bool apply_relu, const struct nst_tensor *t,
-                        struct nst_window window, bool add, double *sum)
+                        struct nst_window window, bool add, struct nst_scalar sum)
 {
     struct cuda *cu = cuda_of(be);
     struct map_pair<T> p = map_pair_of(map_view_of<T>(f, apply_relu, window, NULL), t);
 
     cuda_side_begin(cu, f);
     if (f->shape.c * sizeof(T) % 16 == 0)
-        squared_error<T, true>(cu, p, add, sum);
+        squared_error<T, true>(cu, p, add, scalar_data(sum));
     else
-        squared_error<T, false>(cu, p, add, sum);
+        squared_error<T, false>(cu, p, add, scalar_data(sum));
     cuda_side_end(cu);
 }
 
 #define INSTANTIATE(T)                                                                 \
     template void cuda_channel_sums<T>(                                                \
         struct nst_backend *, const struct nst_tensor *, bool, struct nst_window,      \
-        const float *, bool, double *);                                                \
+        const struct nst_buffer *, bool, struct nst_buffer *);                         \
     template void cuda_squared_error<T>(                                               \
         struct nst_backend *, const struct nst_tensor *, bool,                         \
-        const struct nst_tensor *, struct nst_window, bool, double *);
+        const struct nst_tensor *, struct nst_window, bool, struct nst_scalar);
 INSTANTIATE(float)
 INSTANTIATE(__half)

@@ -24,8 +24,10 @@ template <class T> struct map_view {
 
 template <class T>
 static struct map_view<T> map_view_of(const struct nst_tensor *f, bool apply_relu,
-                                      struct nst_window window, const float *mask) {
-    return {tensor_data<T>(f), f->shape.c, f->shape.w, window, apply_relu, mask};
+                                      struct nst_window window,
+                                      const struct nst_buffer *mask) {
+    return {tensor_data<T>(f),       f->shape.c, f->shape.w, window, apply_relu,
+            buffer_data<float>(mask)};
 }
 
 /* Index in the map of pixel i of the window. */

@@ -14,20 +14,24 @@ extern "C" {
 #include "base/alloc.h"
 }
 
-enum nst_status cuda_buffer_alloc(struct nst_backend *be, void **out, size_t bytes,
-                                  struct nst_err *err)
+enum nst_status cuda_buffer_alloc(struct nst_backend *be, struct nst_buffer **out,
+                                  size_t bytes, struct nst_err *err)
 {
-    return cuda_alloc(cuda_of(be), out, bytes, err);
+    void *memory;
+    enum nst_status st = cuda_alloc(cuda_of(be), &memory, bytes, err);
+
+    *out = static_cast<struct nst_buffer *>(memory);
+    return st;
 }
 
-void cuda_buffer_free(struct nst_backend *be, void *buffer)
+void cuda_buffer_free(struct nst_backend *be, struct nst_buffer *buffer)
 {
     struct cuda *cu = cuda_of(be);
 
     cuda_ok(cu, cudaFree(buffer));
 }
 
-void cuda_buffer_upload(struct nst_backend *be, void *to, const void *from,
+void cuda_buffer_upload(struct nst_backend *be, struct nst_buffer *to, const void *from,
                         size_t bytes)
 {
     struct cuda *cu = cuda_of(be);
@@ -67,8 +71,8 @@ static void update_loss_scale(struct cuda *cu)
     }
 }
 
-void cuda_buffer_download(struct nst_backend *be, void *to, const void *from,
-                          size_t bytes)
+void cuda_buffer_download(struct nst_backend *be, void *to,
+                          const struct nst_buffer *from, size_t bytes)
 {
     struct cuda *cu = cuda_of(be);
 
@@ -77,7 +81,8 @@ void cuda_buffer_download(struct nst_backend *be, void *to, const void *from,
         update_loss_scale(cu);
 }
 
-void cuda_buffer_copy(struct nst_backend *be, void *to, const void *from, size_t bytes)
+void cuda_buffer_copy(struct nst_backend *be, struct nst_buffer *to,
+                      const struct nst_buffer *from, size_t bytes)
 {
     struct cuda *cu = cuda_of(be);
 
@@ -85,19 +90,22 @@ void cuda_buffer_copy(struct nst_backend *be, void *to, const void *from, size_t
                                 cu->current.stream));
 }
 
-void cuda_copy_window(struct nst_backend *be, const float *from,
-                      struct nst_image_size size, struct nst_window window, float *to,
-                      struct nst_image_size to_size, int to_top, int to_left)
+void cuda_copy_window(struct nst_backend *be, const struct nst_buffer *from,
+                      struct nst_image_size size, struct nst_window window,
+                      struct nst_buffer *to, struct nst_image_size to_size, int to_top,
+                      int to_left)
 {
     struct cuda *cu = cuda_of(be);
+    const float *planes = buffer_data<float>(from);
+    float *to_planes = buffer_data<float>(to);
     size_t width = (size_t)window.width * sizeof(float);
 
     for (size_t k = 0; k < 3; k++)
         cuda_ok(cu,
                 cudaMemcpy2DAsync(
-                    to + (k * to_size.height + to_top) * to_size.width + to_left,
+                    to_planes + (k * to_size.height + to_top) * to_size.width + to_left,
                     (size_t)to_size.width * sizeof(float),
-                    from + (k * size.height + window.top) * size.width + window.left,
+                    planes + (k * size.height + window.top) * size.width + window.left,
                     (size_t)size.width * sizeof(float), width, (size_t)window.height,
                     cudaMemcpyDeviceToDevice, cu->current.stream));
 }
@@ -143,7 +151,7 @@ enum nst_status cuda_tensor_new(struct nst_backend *be, struct nst_tensor **out,
         return st;
     t = static_cast<struct cuda_tensor *>(nst_xcalloc(1, sizeof *t));
     t->base.shape = shape;
-    t->base.data = static_cast<float *>(data);
+    t->base.data = static_cast<struct nst_buffer *>(data);
     if (!cuda_ok(cu, cudaEventCreateWithFlags(&t->ready, cudaEventDisableTiming))) {
         cuda_tensor_free(be, &t->base);
         return cuda_synchronize(cu, err);

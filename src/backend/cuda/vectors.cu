@@ -59,13 +59,15 @@ static __global__ void measure_kernel(size_t n, const float *g, const float *d,
     reduce_grid(to, t);
 }
 
-static struct nst_measures measure(struct nst_backend *be, size_t n, const float *g,
-                                   const float *d)
+static struct nst_measures measure(struct nst_backend *be, size_t n,
+                                   const struct nst_buffer *g,
+                                   const struct nst_buffer *d)
 {
     struct cuda *cu = cuda_of(be);
     struct reduction t;
 
-    cuda_launch_reduction(cu, measure_kernel, n, REDUCE_MAX_BLOCKS, n, g, d,
+    cuda_launch_reduction(cu, measure_kernel, n, REDUCE_MAX_BLOCKS, n,
+                          buffer_data<float>(g), buffer_data<float>(d),
                           cuda_reducer(cu, RESULT_MEASURE));
     t = cuda_reduction_result(cu, RESULT_MEASURE);
     return {t.max, t.a, t.b};
@@ -87,12 +89,12 @@ static __global__ void sum_abs_kernel(size_t n, const float *x, struct reducer t
     reduce_grid(to, t);
 }
 
-static double sum_abs(struct nst_backend *be, size_t n, const float *x)
+static double sum_abs(struct nst_backend *be, size_t n, const struct nst_buffer *x)
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_launch_reduction(cu, sum_abs_kernel, n, REDUCE_MAX_BLOCKS, n, x,
-                          cuda_reducer(cu, RESULT_SUM));
+    cuda_launch_reduction(cu, sum_abs_kernel, n, REDUCE_MAX_BLOCKS, n,
+                          buffer_data<float>(x), cuda_reducer(cu, RESULT_SUM));
     return cuda_reduction_result(cu, RESULT_SUM).a;
 }
 
@@ -120,13 +122,16 @@ static __global__ void accept_kernel(size_t n, float *x, float *s, float *y,
     reduce_grid(to, t);
 }
 
-static void accept(struct nst_backend *be, size_t n, float *x, float *s, float *y,
-                   const float *g_new, const float *g)
+static void accept(struct nst_backend *be, size_t n, struct nst_buffer *x,
+                   struct nst_buffer *s, struct nst_buffer *y,
+                   const struct nst_buffer *g_new, const struct nst_buffer *g)
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_launch_reduction(cu, accept_kernel, n, REDUCE_MAX_BLOCKS, n, x, s, y, g_new, g,
-                          cuda_reducer(cu, RESULT_ACCEPT));
+    cuda_launch_reduction(cu, accept_kernel, n, REDUCE_MAX_BLOCKS, n,
+                          buffer_data<float>(x), buffer_data<float>(s),
+                          buffer_data<float>(y), buffer_data<float>(g_new),
+                          buffer_data<float>(g), cuda_reducer(cu, RESULT_ACCEPT));
 }
 
 static void pair_dots(struct nst_backend *be, double *sy, double *yy)
@@ -159,10 +164,12 @@ static __global__ void projected_step_kernel(size_t n, float *to, const float *x
         to[i] = clamp_to_box(x[i] + t * d[i], box);
 }
 
-static void projected_step(struct nst_backend *be, size_t n, float *to, const float *x,
-                           double t, const float *d, struct nst_box box)
+static void projected_step(struct nst_backend *be, size_t n, struct nst_buffer *to,
+                           const struct nst_buffer *x, double t,
+                           const struct nst_buffer *d, struct nst_box box)
 {
-    launch_1d(cuda_of(be), projected_step_kernel, n, n, to, x, (float)t, d, box);
+    launch_1d(cuda_of(be), projected_step_kernel, n, n, buffer_data<float>(to),
+              buffer_data<float>(x), (float)t, buffer_data<float>(d), box);
 }
 
 static __global__ void axpy_kernel(size_t n, float *y, float alpha, const float *x)
@@ -172,10 +179,11 @@ static __global__ void axpy_kernel(size_t n, float *y, float alpha, const float 
         y[i] += alpha * x[i];
 }
 
-static void axpy(struct nst_backend *be, size_t n, float *y, double alpha,
-                 const float *x)
+static void axpy(struct nst_backend *be, size_t n, struct nst_buffer *y, double alpha,
+                 const struct nst_buffer *x)
 {
-    launch_1d(cuda_of(be), axpy_kernel, n, n, y, (float)alpha, x);
+    launch_1d(cuda_of(be), axpy_kernel, n, n, buffer_data<float>(y), (float)alpha,
+              buffer_data<float>(x));
 }
 
 static __global__ void scale_kernel(size_t n, float *x, float alpha)
@@ -185,9 +193,9 @@ static __global__ void scale_kernel(size_t n, float *x, float alpha)
         x[i] *= alpha;
 }
 
-static void scale(struct nst_backend *be, size_t n, float *x, double alpha)
+static void scale(struct nst_backend *be, size_t n, struct nst_buffer *x, double alpha)
 {
-    launch_1d(cuda_of(be), scale_kernel, n, n, x, (float)alpha);
+    launch_1d(cuda_of(be), scale_kernel, n, n, buffer_data<float>(x), (float)alpha);
 }
 
 static __global__ void clamp_kernel(size_t n, float *x, struct nst_box box)
@@ -197,21 +205,23 @@ static __global__ void clamp_kernel(size_t n, float *x, struct nst_box box)
         x[i] = x[i] < box.lower ? box.lower : x[i] > box.upper ? box.upper : x[i];
 }
 
-static void clamp(struct nst_backend *be, size_t n, float *x, struct nst_box box)
+static void clamp(struct nst_backend *be, size_t n, struct nst_buffer *x,
+                  struct nst_box box)
 {
-    launch_1d(cuda_of(be), clamp_kernel, n, n, x, box);
+    launch_1d(cuda_of(be), clamp_kernel, n, n, buffer_data<float>(x), box);
 }
 
-static void clear(struct nst_backend *be, size_t n, float *x)
+static void clear(struct nst_backend *be, size_t n, struct nst_buffer *x)
 {
     struct cuda *cu = cuda_of(be);
 
-    cuda_ok(cu, cudaMemsetAsync(x, 0, n * sizeof *x, cu->current.stream));
+    cuda_ok(cu, cudaMemsetAsync(x, 0, n * sizeof(float), cu->current.stream));
 }
 
-static void copy(struct nst_backend *be, size_t n, float *to, const float *from)
+static void copy(struct nst_backend *be, size_t n, struct nst_buffer *to,
+                 const struct nst_buffer *from)
 {
-    cuda_copy_async(cuda_of(be), to, from, n * sizeof *to);
+    cuda_copy_async(cuda_of(be), to, from, n * sizeof(float));
 }
 
 static __global__ void blend_kernel(size_t n, float *to, const float *x,
@@ -225,36 +235,41 @@ static __global__ void blend_kernel(size_t n, float *to, const float *x,
     }
 }
 
-static void blend(struct nst_backend *be, size_t n, float *to, const float *x,
-                  const float *content, const float *mask)
+static void blend(struct nst_backend *be, size_t n, struct nst_buffer *to,
+                  const struct nst_buffer *x, const struct nst_buffer *content,
+                  const struct nst_buffer *mask)
 {
-    launch_1d(cuda_of(be), blend_kernel, n, n, to, x, content, mask);
+    launch_1d(cuda_of(be), blend_kernel, n, n, buffer_data<float>(to),
+              buffer_data<float>(x), buffer_data<float>(content),
+              buffer_data<float>(mask));
 }
 
-static __global__ void adam_kernel(size_t n, struct nst_adam_args m, const float *g,
+static __global__ void adam_kernel(size_t n, struct nst_adam_args m, float *first,
+                                   float *second, float *average, const float *g,
                                    struct nst_box box, float *x)
 {
     ptx::griddep_wait();
     for (size_t i = cuda_grid_index(); i < n; i += cuda_grid_stride()) {
-        float a =
-            m.first_ema.beta * m.first_moment[i] + m.first_ema.one_minus_beta * g[i];
-        float b = m.second_ema.beta * m.second_moment[i] +
-                  m.second_ema.one_minus_beta * g[i] * g[i];
+        float a = m.first_ema.beta * first[i] + m.first_ema.one_minus_beta * g[i];
+        float b =
+            m.second_ema.beta * second[i] + m.second_ema.one_minus_beta * g[i] * g[i];
         float to = clamp_to_box(
             x[i] - m.learning_rate * a / (sqrtf(b) * m.scale + m.epsilon), box);
 
-        m.first_moment[i] = a;
-        m.second_moment[i] = b;
+        first[i] = a;
+        second[i] = b;
         x[i] = to;
-        m.average[i] =
-            m.average_ema.beta * m.average[i] + m.average_ema.one_minus_beta * to;
+        average[i] =
+            m.average_ema.beta * average[i] + m.average_ema.one_minus_beta * to;
     }
 }
 
 static void adam(struct nst_backend *be, size_t n, const struct nst_adam_args *m,
-                 const float *g, struct nst_box box, float *x)
+                 const struct nst_buffer *g, struct nst_box box, struct nst_buffer *x)
 {
-    launch_1d(cuda_of(be), adam_kernel, n, n, *m, g, box, x);
+    launch_1d(cuda_of(be), adam_kernel, n, n, *m, buffer_data<float>(m->first_moment),
+              buffer_data<float>(m->second_moment), buffer_data<float>(m->average),
+              buffer_data<float>(g), box, buffer_data<float>(x));
 }
 
 const struct nst_vector_ops cuda_vectors = {
