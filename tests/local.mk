@@ -95,6 +95,10 @@ tests_unit_test_models_LDADD = $(UNIT_LDADD)
 tests_unit_test_safetensors_SOURCES = %D%/unit/test_safetensors.c
 tests_unit_test_safetensors_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)
+tests_golden_pytorch_SOURCES = %D%/golden/pytorch.c %D%/unit/torch_lbfgs.c \
+	%D%/unit/torch_lbfgs.h
+tests_golden_pytorch_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D% -I$(srcdir)/%D%/unit
+tests_golden_pytorch_LDADD = libnst-run.la
 tests_unit_test_lbfgs_SOURCES = %D%/unit/test_lbfgs.c \
 	%D%/unit/torch_lbfgs.c %D%/unit/torch_lbfgs.h
 tests_unit_test_lbfgs_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -139,7 +143,7 @@ EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)
 if HAVE_CMOCKA
-check_PROGRAMS += $(UNIT_TESTS)
+check_PROGRAMS += $(UNIT_TESTS) tests/golden/pytorch
 TESTS += $(UNIT_TESTS)
 endif
 

@@ -20,7 +20,7 @@ int nst_program_main(int argc, char **argv, const struct argp *argp, void *argum
     enum nst_status st;
 
     argv[0] = program_invocation_short_name; /* messages begin with it */
-    signal(SIGXFSZ, SIG_IGN); /* writes fail with EFBIG instead */
+    signal(SIGXFSZ, SIG_IGN);                /* writes fail with EFBIG instead */
     argp_err_exit_status = NST_PROGRAM_USAGE;
     argp_parse(argp, argc, argv, 0, NULL, arguments);
     st = nst_picture_init(argv[0], &err);

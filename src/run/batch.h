@@ -31,9 +31,9 @@ struct nst_batch {
 };
 
 /*
- * Add name: a picture ("-": standard input) or a directory. A directory adds all regular files
- * with an extension that nst reads or writes, in order of their names, and with
- * recursive also those of its subdirectories, except b->excluded_directory. A
+ * Add name: a picture ("-": standard input) or a directory. A directory adds all
+ * regular files with an extension that nst reads or writes, in order of their names,
+ * and with recursive also those of its subdirectories, except b->excluded_directory. A
  * subdirectory that cannot be read is added as an item, which fails later. NST_ERR_IO,
  * NST_ERR_ARG (no pictures found).
  */

@@ -16,7 +16,7 @@
 
 void nst_coherence_clear(struct nst_coherence *f)
 {
-    free(f->previous);
+    free(f->previous); /* NOLINT(clang-analyzer-unix.Malloc): a new one each time */
     free(f->static_mask);
     free(f->warm_start);
     *f = (struct nst_coherence){NULL};

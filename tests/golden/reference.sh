@@ -14,10 +14,17 @@ if [ ! -x "$check" ] || ! command -v python3 >/dev/null; then
     echo "1..0 # SKIP the reference figures ($check) or python3 are not here"
     exit 0
 fi
-# The checker sets layers and weights; the preset classic sets the rest.
+# The checker sets layers and weights; the preset classic sets the rest. It also compares with
+# PyTorch's optimiser, which tests/golden/pytorch runs, as --compat tutorial.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-printf '#!/bin/sh\nexec "%s" -p classic "$@"\n' "$(realpath "$NST")" >"$work/nst"
+cat >"$work/nst" <<END
+#!/bin/sh
+case " \$* " in
+*' --compat '*) exec "$PWD/tests/golden/pytorch" -p "$(realpath "${srcdir:-.}/presets/classic.json")" "\$@" ;;
+esac
+exec "$(realpath "$NST")" -p classic "\$@"
+END
 chmod +x "$work/nst"
 if [ "${NST_TEST_ALL:-0}" = 1 ]; then
     "$check" --nst "$work/nst"
