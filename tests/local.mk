@@ -99,6 +99,7 @@ tests_golden_pytorch_SOURCES = %D%/golden/pytorch.c %D%/unit/torch_lbfgs.c \
 	%D%/unit/torch_lbfgs.h
 tests_golden_pytorch_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D% -I$(srcdir)/%D%/unit
 tests_golden_pytorch_LDADD = libnst-run.la
+tests/golden/reference.log: tests/golden/pytorch
 tests_unit_test_lbfgs_SOURCES = %D%/unit/test_lbfgs.c \
 	%D%/unit/torch_lbfgs.c %D%/unit/torch_lbfgs.h
 tests_unit_test_lbfgs_CPPFLAGS = $(UNIT_CPPFLAGS)
