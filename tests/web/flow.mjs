@@ -162,13 +162,13 @@ async function transfer(browser, server) {
     await page.keyboard.up(' ')
     await shot(page, 'regions')
     await page.getByRole('button', { name: 'Done' }).click()
-    await set(page, 'Size', 512)
+    await set(page, 'Size', 640)
     await set(page, 'Steps', 1000)
     await start(page)
     await until('a request', () => asked)
     assert.equal(asked.styles.length, 2)
     assert.equal(asked.num_steps, 1000)
-    assert.equal(asked.size, 256)
+    assert.equal(asked.size, 640)
     assert.equal(asked.style_weight, 7000)
     assert.equal(asked.styles[1].mask, undefined)
     const points = [
@@ -211,7 +211,7 @@ async function transfer(browser, server) {
     // the curve keeps the points from before the reload
     await until('the curve', async () => (await places())[0] === begin)
     assert.deepEqual(await draftOf(page), before)
-    assert.equal(await page.getByRole('spinbutton', { name: 'Size' }).inputValue(), '512')
+    assert.equal(await page.getByRole('spinbutton', { name: 'Size' }).inputValue(), '640')
     assert.equal(
       await page.getByRole('button', { name: 'Munch', exact: true }).getAttribute('aria-pressed'),
       'true',
