@@ -15,13 +15,13 @@ struct nst_evaluation {
     double gradient_max, gradient_norm;
     bool accepted;   /* this point became the new iterate */
     double seconds;  /* since the optimisation began */
-    double fraction; /* of the total work done so far; 0 except in stepped() */
+    double fraction; /* of the total work done so far; 0 except in a report of a step */
 };
 
 enum nst_job_end {
     NST_JOB_COMPLETED, /* all iterations or evaluations are done */
     NST_JOB_CONVERGED, /* no step lowers the loss any more */
-    NST_JOB_STOPPED    /* the stop callback returned true */
+    NST_JOB_STOPPED    /* the caller asked to stop */
 };
 
 struct nst_job_result {

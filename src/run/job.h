@@ -20,15 +20,13 @@
 #include "session/session.h"
 #include "style/objective.h"
 
-struct nst_job;
+struct nst_job;  /* optimises one picture at one scale */
+struct nst_plan; /* run/plan.h */
 
-/* What a job may use. */
+/* The numbers of steps and of evaluations after which a job ends. */
 struct nst_job_limits {
     int64_t iterations, evaluations;
 };
-
-/* struct nst_job stylises one picture at one scale. */
-struct nst_plan; /* run/plan.h */
 
 /*
  * Make a job for the pictures that plan was made for, and compute the targets of

@@ -374,7 +374,7 @@ static void check_device_error(void)
     nst_job_set_save(job, on_save, &f);
     st = nst_job_run(job, x, (struct nst_job_limits){p.iterations, INT64_MAX},
                      &reporter, &result, &err);
-    tap(st == NST_ERR_IO && f.steps == 2, "a run ends with what befell the device: %s",
+    tap(st == NST_ERR_IO && f.steps == 2, "a run ends with the error of the device: %s",
         st == NST_OK ? "" : err.text);
     tap(f.saved == 0, "and saves nothing any more");
     st = nst_job_new(&next, s, &p, &plan, (struct nst_image){rgb, SIDE, SIDE}, &style,
