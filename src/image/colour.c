@@ -128,15 +128,40 @@ static enum nst_profile classify(cmsHPROFILE own)
     return profile;
 }
 
+/*
+ * OpenEXR and Radiance are defined as linear light. Floats in other formats are encoded
+ * like integers: as their profile says, or as sRGB. libvips takes those of an RGB TIFF,
+ * but not of a grey one, for linear.
+ */
+static bool is_linear(VipsImage *in)
+{
+    const char *loader;
+
+    return in->Type == VIPS_INTERPRETATION_scRGB &&
+           !(vips_image_get_typeof(in, VIPS_META_LOADER) &&
+             !vips_image_get_string(in, VIPS_META_LOADER, &loader) &&
+             (strstr(loader, "tiff") || strstr(loader, "jxl")));
+}
+
+static bool has_profile(const VipsImage *in)
+{
+    switch (in->BandFmt) {
+    case VIPS_FORMAT_UCHAR:
+    case VIPS_FORMAT_USHORT:
+    case VIPS_FORMAT_FLOAT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum nst_profile nst_colour_profile(VipsImage *in)
 {
     enum nst_profile profile = NST_PROFILE_NONE;
     cmsHPROFILE own;
     int channels = 0;
 
-    /* Profiles describe integer samples; floats have a colour space of their own. */
-    if ((in->BandFmt != VIPS_FORMAT_UCHAR && in->BandFmt != VIPS_FORMAT_USHORT) ||
-        !(own = open_profile(in)))
+    if (!has_profile(in) || is_linear(in) || !(own = open_profile(in)))
         return NST_PROFILE_NONE;
     if (cmsGetColorSpace(own) == cmsSigRgbData)
         channels = 3;
@@ -150,13 +175,28 @@ enum nst_profile nst_colour_profile(VipsImage *in)
     return profile;
 }
 
-/* Convert in (float samples, multiplied by gain) to out through t, row by row. */
-static int convert_rows(VipsImage *in, VipsImage *out, cmsHTRANSFORM t, float gain)
+/* The sRGB encoding of linear light (IEC 61966-2-1). */
+static float encode(float v)
+{
+    return v <= 0.0031308f ? 12.92f * v : 1.055f * powf(v, 1 / 2.4f) - 0.055f;
+}
+
+/* Conversion of samples, which are clipped first: 0 is black and white is the brightest
+ * value; infinities are clipped, and NaN is 0. */
+struct conversion {
+    float white;
+    cmsHTRANSFORM t; /* to sRGB; or NULL */
+    float full;      /* what t takes for full scale */
+    bool linear;     /* without t: the samples are linear light */
+};
+
+static int convert_rows(VipsImage *in, VipsImage *out, const struct conversion *c)
 {
     VipsRegion *region = vips_region_new(in);
     size_t samples = (size_t)in->Xsize * (size_t)in->Bands;
+    size_t results = (size_t)out->Xsize * (size_t)out->Bands;
     float *from = g_new(float, samples);
-    float *to = g_new(float, (size_t)in->Xsize * 3);
+    float *to = g_new(float, results);
     int failed = 0;
 
     for (int y = 0; y < in->Ysize && !failed; y++) {
@@ -167,10 +207,11 @@ static int convert_rows(VipsImage *in, VipsImage *out, cmsHTRANSFORM t, float ga
             break;
         v = (const float *)(void *)VIPS_REGION_ADDR(region, 0, y);
         for (size_t i = 0; i < samples; i++)
-            from[i] = v[i] * gain;
-        cmsDoTransform(t, from, to, (cmsUInt32Number)in->Xsize);
-        for (int i = 0; i < 3 * in->Xsize; i++)
-            to[i] = clamp(to[i]);
+            from[i] = clamp(v[i] / c->white) * c->full;
+        if (c->t)
+            cmsDoTransform(c->t, from, to, (cmsUInt32Number)in->Xsize);
+        for (size_t i = 0; i < results; i++)
+            to[i] = c->t ? clamp(to[i]) : c->linear ? encode(from[i]) : from[i];
         failed = vips_image_write_line(out, y, (VipsPel *)to);
     }
     g_free(to);
@@ -179,34 +220,38 @@ static int convert_rows(VipsImage *in, VipsImage *out, cmsHTRANSFORM t, float ga
     return failed;
 }
 
-static int convert(VipsImage *in, cmsHPROFILE own, VipsImage **out)
+/* Convert in through its profile, or without one if own is NULL. */
+static int convert(VipsImage *in, cmsHPROFILE own, double white, VipsImage **out)
 {
-    cmsHTRANSFORM t = new_transform(own, false);
+    struct conversion c = {(float)white, own ? new_transform(own, false) : NULL, 1,
+                           is_linear(in)};
     VipsImage *floats;
-    float full;
     int failed;
 
-    if (!t)
+    if (own && !c.t)
         return -1;
-    sample_type(cmsGetColorSpace(own), &full);
+    if (own)
+        sample_type(cmsGetColorSpace(own), &c.full);
     if (vips_cast(in, &floats, VIPS_FORMAT_FLOAT, NULL)) {
-        cmsDeleteTransform(t);
+        if (c.t)
+            cmsDeleteTransform(c.t);
         return -1;
     }
     *out = vips_image_new_memory();
-    vips_image_init_fields(*out, in->Xsize, in->Ysize, 3, VIPS_FORMAT_FLOAT,
-                           VIPS_CODING_NONE, VIPS_INTERPRETATION_sRGB, 1, 1);
-    failed = convert_rows(floats, *out, t,
-                          full / (in->BandFmt == VIPS_FORMAT_UCHAR ? 255 : 65535));
+    vips_image_init_fields(*out, in->Xsize, in->Ysize, own ? 3 : in->Bands,
+                           VIPS_FORMAT_FLOAT, VIPS_CODING_NONE,
+                           VIPS_INTERPRETATION_sRGB, 1, 1);
+    failed = convert_rows(floats, *out, &c);
     if (failed)
         g_clear_object(out);
     g_object_unref(floats);
-    cmsDeleteTransform(t);
+    if (c.t)
+        cmsDeleteTransform(c.t);
     return failed;
 }
 
 /* Convert CMYK without a profile, using the CMYK profile of libvips. */
-static int convert_plain_cmyk(VipsImage *in, VipsImage **out)
+static int convert_plain_cmyk(VipsImage *in, double white, VipsImage **out)
 {
     cmsHPROFILE inks;
     VipsBlob *blob;
@@ -218,7 +263,7 @@ static int convert_plain_cmyk(VipsImage *in, VipsImage **out)
         return -1;
     data = vips_blob_get(blob, &size);
     if ((inks = cmsOpenProfileFromMem(data, (cmsUInt32Number)size))) {
-        failed = convert(in, inks, out);
+        failed = convert(in, inks, white, out);
         cmsCloseProfile(inks);
     }
     vips_area_unref(VIPS_AREA(blob));
@@ -243,7 +288,8 @@ static bool is_gamma_encoded(VipsInterpretation type)
     }
 }
 
-int nst_colour_to_srgb(VipsImage *in, enum nst_profile profile, VipsImage **out)
+int nst_colour_to_srgb(VipsImage *in, enum nst_profile profile, double white,
+                       VipsImage **out)
 {
     VipsInterpretation type = vips_image_guess_interpretation(in);
     cmsHPROFILE own;
@@ -251,12 +297,15 @@ int nst_colour_to_srgb(VipsImage *in, enum nst_profile profile, VipsImage **out)
 
     if ((profile == NST_PROFILE_RGB || profile == NST_PROFILE_OTHER) &&
         (own = open_profile(in))) {
-        failed = convert(in, own, out);
+        failed = convert(in, own, white, out);
         cmsCloseProfile(own);
         return failed;
     }
     if (type == VIPS_INTERPRETATION_CMYK && in->Bands == 4)
-        return convert_plain_cmyk(in, out);
+        return convert_plain_cmyk(in, white, out);
+    if (vips_band_format_isfloat(in->BandFmt) &&
+        (is_gamma_encoded(type) || type == VIPS_INTERPRETATION_scRGB))
+        return convert(in, NULL, white, out);
     if (is_gamma_encoded(type))
         return vips_copy(in, out, NULL);
     return vips_colourspace(in, out, VIPS_INTERPRETATION_RGB16, "source_space", type,

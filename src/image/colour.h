@@ -13,11 +13,13 @@
 enum nst_profile nst_colour_profile(VipsImage *in);
 
 /*
- * Convert in (colour bands only) to one or three bands of gamma-encoded sRGB. 8-bit and
- * 16-bit pictures that need no conversion pass unchanged; a profile's conversion gives
- * floats, 0 to 1. Returns 0, or -1 with libvips' error set. *out belongs to the caller.
+ * Convert in (colour bands only) to one or three bands of gamma-encoded sRGB. Integers
+ * that need no conversion pass unchanged; floats, and a profile's conversion, give
+ * floats from 0 to 1. white is the sample value of white in in. Returns 0, or -1 with
+ * libvips' error set. *out belongs to the caller.
  */
-int nst_colour_to_srgb(VipsImage *in, enum nst_profile profile, VipsImage **out);
+int nst_colour_to_srgb(VipsImage *in, enum nst_profile profile, double white,
+                       VipsImage **out);
 
 /* Convert n pixels in three planes of sRGB to the profile embedded in meta, in place.
  * Returns 0, or -1 if that is impossible. */

@@ -13,6 +13,7 @@
 
 #include "image/colour.h"
 #include "image/load.h"
+#include "image/pages.h"
 #include "image/pnm.h"
 #include "image/source_info.h"
 
@@ -114,31 +115,73 @@ static bool is_animation(const char *loader)
     return strstr(loader, "Gif") || strstr(loader, "Nsgif") || strstr(loader, "Webp");
 }
 
-/* libvips loads OpenEXR from a path only, not from memory. */
-static VipsImage *open_by_path(const struct nst_input *in)
+/* The value of alpha that libvips takes for opaque in a float image of that type: 255
+ * or 1, depending on its version. */
+static double opaque_alpha(VipsInterpretation type)
 {
-    const char *loader = in->fd >= 0 ? vips_foreign_find_load(in->path) : NULL;
-    VipsImage *image = NULL;
+    static const float ones[4] = {1, 1, 1, 1};
+    VipsImage *in = vips_image_new_from_memory_copy(ones, sizeof ones, 1, 1, 4,
+                                                    VIPS_FORMAT_FLOAT),
+              *out = NULL;
+    double opaque = 1, *pixel;
+    int n;
 
-    if (loader && strstr(loader, "Openexr"))
-        vips_call(loader, in->path, &image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
-                  VIPS_FAIL_ON_TRUNCATED, NULL);
-    return image;
+    if (in) {
+        in->Type = type;
+        if (!vips_unpremultiply(in, &out, NULL) &&
+            !vips_getpoint(out, &pixel, &n, 0, 0, NULL)) {
+            opaque = pixel[0];
+            g_free(pixel);
+        }
+    }
+    g_clear_object(&out);
+    g_clear_object(&in);
+    return opaque;
 }
 
-static VipsImage *open_source(VipsSource *source, bool vector, double scale,
-                              bool animated)
+/* Multiply alpha by one factor and all other bands by another. Takes image. */
+static VipsImage *scale_bands(VipsImage *image, double colour, int alpha_band,
+                              double alpha)
 {
-    if (animated)
-        return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
-                                          "fail_on", VIPS_FAIL_ON_TRUNCATED, "n", -1,
-                                          NULL);
-    if (vector)
-        return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
-                                          "fail_on", VIPS_FAIL_ON_TRUNCATED, "scale",
-                                          scale, NULL);
-    return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
-                                      "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
+    double *factor = g_new(double, image->Bands);
+    double *zero = g_new0(double, image->Bands);
+    VipsImage *out = NULL;
+
+    for (int i = 0; i < image->Bands; i++)
+        factor[i] = i == alpha_band ? alpha : colour;
+    vips_linear(image, &out, factor, zero, image->Bands, NULL);
+    g_free(zero);
+    g_free(factor);
+    g_object_unref(image);
+    return out;
+}
+
+/* libvips loads OpenEXR from a path only, not from memory. It leaves colours multiplied
+ * by alpha, as the format has them. */
+static VipsImage *open_exr(const struct nst_input *in)
+{
+    const char *loader = in->fd >= 0 ? vips_foreign_find_load(in->path) : NULL;
+    VipsImage *image = NULL, *plain = NULL;
+    double opaque;
+
+    if (!loader || !strstr(loader, "Openexr") ||
+        vips_call(loader, in->path, &image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
+                  VIPS_FAIL_ON_TRUNCATED, NULL) ||
+        image->Bands != 4)
+        return image;
+    opaque = opaque_alpha(image->Type);
+    vips_unpremultiply(image, &plain, "max_alpha", opaque, NULL);
+    g_object_unref(image);
+    return plain ? scale_bands(plain, 1, 3, 1 / opaque) : NULL;
+}
+
+/* options: of the loader, such as "[page=1]". */
+static VipsImage *open_source(VipsSource *source, const char *options, bool vector,
+                              double scale)
+{
+    return vips_image_new_from_source(source, options, "access", VIPS_ACCESS_SEQUENTIAL,
+                                      "fail_on", VIPS_FAIL_ON_TRUNCATED,
+                                      vector ? "scale" : NULL, scale, NULL);
 }
 
 /* Read width and height from the first bytes of a PNG that is cut short too early for
@@ -149,13 +192,8 @@ static VipsImage *png_header(const struct nst_input *in)
     unsigned char h[24];
     VipsImage *image;
 
-    if (in->size < sizeof h)
-        return NULL;
-    if (in->data)
-        memcpy(h, in->data, sizeof h);
-    else if (pread(in->fd, h, sizeof h, 0) != (ssize_t)sizeof h)
-        return NULL;
-    if (memcmp(h, magic, sizeof magic) != 0 || (h[16] | h[20]) & 0x80)
+    if (!nst_input_read_at(in, 0, h, sizeof h) || memcmp(h, magic, sizeof magic) != 0 ||
+        (h[16] | h[20]) & 0x80)
         return NULL;
     image = vips_image_new();
     vips_image_set_int(image, NST_SIZE_ONLY, 1);
@@ -164,18 +202,16 @@ static VipsImage *png_header(const struct nst_input *in)
     return image;
 }
 
-static bool is_pam(const struct nst_input *in)
+static bool needs_own_pnm(const struct nst_input *in)
 {
     unsigned char magic[4];
 
-    if (in->data)
-        return nst_pnm_is_pam(in->data, in->size);
-    return pread(in->fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
-           nst_pnm_is_pam(magic, sizeof magic);
+    return nst_input_read_at(in, 0, magic, sizeof magic) &&
+           nst_pnm_is_needed(magic, sizeof magic);
 }
 
-/* libvips has no loader for PAM; this one reads all pixels at once. */
-static enum nst_status read_pam(VipsImage **out, const struct nst_input *in,
+/* This reader reads all pixels at once. */
+static enum nst_status read_pnm(VipsImage **out, const struct nst_input *in,
                                 struct nst_err *err)
 {
     const struct nst_picture_size size = {.max_pixels = in->max_pixels};
@@ -191,38 +227,157 @@ static enum nst_status read_pam(VipsImage **out, const struct nst_input *in,
     return st;
 }
 
+/* Films begin like this; the byte position of the sign comes first. */
+static const char *film_kind(const struct nst_input *in)
+{
+    static const struct {
+        size_t at;
+        const char *sign, *kind;
+    } films[] = {{0, "YUV4MPEG2", "a YUV4MPEG2 stream: add --y4m"},
+                 {4, "ftypiso", NULL}, /* MP4; "ftyp" alone may be HEIF */
+                 {4, "ftypmp4", NULL},
+                 {4, "ftypM4V", NULL},
+                 {4, "ftypqt", NULL},
+                 {4, "ftyp3g", NULL},
+                 {4, "ftypavc1", NULL},
+                 {4, "moov", NULL},
+                 {4, "mdat", NULL},
+                 {8, "AVI ", NULL},
+                 {0, "\x1a\x45\xdf\xa3", NULL}, /* Matroska, WebM */
+                 {0, "OggS", NULL},
+                 {0, "FLV", NULL}};
+    char bytes[16];
+
+    for (size_t i = 0; i < sizeof films / sizeof *films; i++) {
+        size_t n = strlen(films[i].sign);
+
+        if (nst_input_read_at(in, films[i].at, bytes, n) &&
+            memcmp(bytes, films[i].sign, n) == 0)
+            return films[i].kind ? films[i].kind
+                                 : "a film: let ffmpeg convert it to YUV4MPEG2, and "
+                                   "add --y4m (see nst(1))";
+    }
+    return NULL;
+}
+
+static enum nst_status unreadable_error(const struct nst_input *in, struct nst_err *err)
+{
+    const char *film = film_kind(in);
+
+    if (film)
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: is %s", in->label, film);
+    return nst_err_set(err, NST_ERR_FORMAT, "%s: is not an image that can be read",
+                       in->label);
+}
+
+/* libvips reads samples of 1 to 8, 16 and 32 bits, and floats of 32. */
+static bool is_supported(const struct nst_tiff *t)
+{
+    enum { UNSIGNED = 1, SIGNED = 2, FLOAT = 3, VOID = 4 };
+
+    if (t->format == FLOAT)
+        return t->bits == 32;
+    return t->format <= VOID && (t->bits <= 8 || t->bits == 16 || t->bits == 32);
+}
+
+/* Say what the file holds that is not used. */
+static void add_note(VipsImage *image, const struct nst_input *in, const char *loader,
+                     const struct nst_tiff *t)
+{
+    bool frames = is_animation(loader) || strstr(loader, "Png");
+    int pages = strstr(loader, "Png") ? nst_pages_count_apng(in)
+                                      : vips_image_get_n_pages(image);
+    char note[128] = "";
+
+    if (t)
+        pages = t->subifd < 0 ? t->pages : t->pages + 1;
+    if (t && t->reduced)
+        snprintf(note, sizeof note,
+                 "only the preview of %dx%d pixels can be read; camera raw is not "
+                 "supported",
+                 t->width, t->height);
+    else if (pages > 1 && !(in->animated && is_animation(loader)))
+        snprintf(note, sizeof note, "only the first of %d %s is used", pages,
+                 frames ? "frames" : "pages");
+    if (*note)
+        vips_image_set_string(image, NST_NOTE, note);
+}
+
+static VipsImage *open_image(const struct nst_input *in, VipsSource *source,
+                             const char *loader, const struct nst_tiff *t, bool vector,
+                             double scale)
+{
+    char options[64] = "";
+    VipsImage *image;
+
+    if (in->animated && is_animation(loader))
+        snprintf(options, sizeof options, "[n=-1]");
+    if (t && (t->page || t->subifd >= 0))
+        snprintf(options, sizeof options, "[page=%d,subifd=%d]", t->page, t->subifd);
+    image = open_source(source, options, vector, scale);
+    if (!image)
+        return NULL;
+    /* libvips divides by alpha, but takes the alpha of floats for one of 0 to 255 */
+    if (t && t->associated && image->BandFmt == VIPS_FORMAT_FLOAT)
+        image = scale_bands(image, 1 / opaque_alpha(image->Type),
+                            image->Bands - t->alpha_from_end, 1);
+    if (!image)
+        return NULL;
+    if (t)
+        vips_image_set_int(image, NST_ALPHA_FROM_END, t->alpha_from_end);
+    add_note(image, in, loader, t);
+    return image;
+}
+
 enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
                                       struct nst_input *in, double scale,
                                       struct nst_err *err)
 {
     VipsSource *source;
     const char *loader;
+    struct nst_tiff t;
+    bool tiff;
     char reason[256];
 
     *out = NULL;
     *vector = false;
-    if (is_pam(in))
-        return read_pam(out, in, err);
+    if (needs_own_pnm(in))
+        return read_pnm(out, in, err);
     source = in->data ? vips_source_new_from_memory(in->data, in->size)
                       : vips_source_new_from_descriptor(in->fd);
     loader = source ? vips_foreign_find_load_source(source) : NULL;
     vips_error_clear();
+    if (is_table(loader))
+        loader = NULL;
     if (loader)
         *vector = strstr(loader, "Svg") || strstr(loader, "Pdf");
-    if (source && !is_table(loader))
-        *out = open_source(source, *vector, scale,
-                           in->animated && loader && is_animation(loader));
-    if (!*out && !loader)
-        *out = open_by_path(in);
+    tiff = loader && strstr(loader, "Tiff") && nst_pages_scan_tiff(&t, in);
+    if (loader)
+        *out = open_image(in, source, loader, tiff ? &t : NULL, *vector, scale);
+    else
+        *out = open_exr(in);
     g_clear_object(&source);
     if (*out)
         return NST_OK;
-    nst_vips_error(reason, sizeof reason);
-    if (loader && !is_table(loader) && (*out = png_header(in)))
+    if (!loader)
+        return unreadable_error(in, err);
+    if ((*out = png_header(in)))
         return NST_OK;
-    if (!loader || is_table(loader))
-        return nst_err_set(err, NST_ERR_FORMAT, "%s: is not an image that can be read",
-                           in->label);
+    if (tiff && !is_supported(&t))
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "%s: TIFF with %s of %d bits is not supported (integers of "
+                           "up to 8, 16 or 32 bits, floats of 32 bits)",
+                           in->label, t.format == 3 ? "floats" : "samples", t.bits);
     return nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short: %s",
-                       in->label, reason);
+                       in->label, nst_vips_error(reason, sizeof reason));
+}
+
+int nst_input_alpha_band(VipsImage *image)
+{
+    int from_end;
+
+    if (!vips_image_get_typeof(image, NST_ALPHA_FROM_END) ||
+        vips_image_get_int(image, NST_ALPHA_FROM_END, &from_end))
+        return vips_image_hasalpha(image) ? image->Bands - 1 : -1;
+    return from_end && from_end < image->Bands ? image->Bands - from_end : -1;
 }

@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <vips/vips.h>
 
@@ -26,6 +29,19 @@ enum nst_status nst_input_open(struct nst_input *in, const char *path,
                                struct nst_err *err);
 void nst_input_close(struct nst_input *in);
 
+/* Read size bytes from at; false if the file is shorter. */
+static inline bool nst_input_read_at(const struct nst_input *in, uint64_t at, void *to,
+                                     size_t size)
+{
+    if (at > in->size || size > in->size - at)
+        return false;
+    if (in->data)
+        memcpy(to, (const char *)in->data + at, size);
+    else if (pread(in->fd, to, size, (off_t)at) != (ssize_t)size)
+        return false;
+    return true;
+}
+
 /*
  * Read the header of the first page without decoding it. scale is for vector images
  * (SVG, PDF): pixels per pixel of the image's own size; *vector says whether it is one.
@@ -33,8 +49,15 @@ void nst_input_close(struct nst_input *in);
  * alone, marked by the field NST_SIZE_ONLY, so that it can be refused for its size.
  */
 #define NST_SIZE_ONLY "nst-size-only"
+/* A field with what the file holds that is not used, as one line. */
+#define NST_NOTE "nst-note"
+/* A field of the images of TIFF files; see nst_input_alpha_band(). */
+#define NST_ALPHA_FROM_END "nst-alpha-from-end"
 enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
                                       struct nst_input *in, double scale,
                                       struct nst_err *err);
+
+/* The band of image that is alpha; -1 if there is none. */
+int nst_input_alpha_band(VipsImage *image);
 
 #endif

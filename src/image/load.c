@@ -77,9 +77,13 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
 /* The sample value that means white (or opaque) in image. */
 static double full_scale(VipsImage *image)
 {
-    double max = 1;
-    int bits;
+    int bits, max;
 
+    /* libvips does not scale the samples of a PNM. */
+    if (vips_band_format_isint(image->BandFmt) &&
+        vips_image_get_typeof(image, "ppm-max-value") &&
+        !vips_image_get_int(image, "ppm-max-value", &max) && max > 0)
+        return max;
     switch (image->BandFmt) {
     case VIPS_FORMAT_UCHAR:
         return 255;
@@ -98,10 +102,9 @@ static double full_scale(VipsImage *image)
     case VIPS_FORMAT_INT:
         return 2147483647;
     default:
-        /* Floats have no range: assume the smallest usual one that holds them. */
-        if (vips_max(image, &max, NULL) || !(max > 1))
-            return 1;
-        return max <= 255 ? 255 : max <= 65535 ? 65535 : max;
+        /* Floats above 1 are highlights, or overshoot of a filter: they do not change
+         * the scale. */
+        return 1;
     }
 }
 
@@ -149,22 +152,25 @@ static int split_bands(VipsImage *in, struct decoded_parts *p)
 {
     VipsObject *scope = VIPS_OBJECT(vips_image_new());
     VipsImage **t = (VipsImage **)vips_object_local_array(scope, 4);
-    int failed = -1;
+    int failed = -1, alpha, colours;
 
     if (vips_autorot(in, &t[0], NULL) || extract_metadata(t[0], &p->meta) ||
         vips_image_decode(t[0], &t[1]) ||
         vips_copy(t[1], &t[2], "interpretation", vips_image_guess_interpretation(t[1]),
-                  NULL) ||
-        vips_extract_band(t[2], &t[3], 0, "n", colour_bands(t[2]), NULL))
+                  NULL))
         goto out;
-    if (vips_image_hasalpha(t[2]) &&
-        vips_extract_band(t[2], &p->alpha, t[2]->Bands - 1, NULL))
+    alpha = nst_input_alpha_band(t[2]);
+    colours = colour_bands(t[2]);
+    if (alpha > 0 && alpha < colours) /* grey, alpha and further bands */
+        colours = 1;
+    if (vips_extract_band(t[2], &t[3], 0, "n", colours, NULL) ||
+        (alpha > 0 && vips_extract_band(t[2], &p->alpha, alpha, NULL)))
         goto out;
     p->depth = t[2]->BandFmt == VIPS_FORMAT_UCHAR || t[2]->BandFmt == VIPS_FORMAT_CHAR
                    ? 8
                    : 16;
     p->profile = nst_colour_profile(t[3]);
-    if (nst_colour_to_srgb(t[3], p->profile, &p->colour))
+    if (nst_colour_to_srgb(t[3], p->profile, full_scale(t[3]), &p->colour))
         goto out;
     p->white = full_scale(p->colour);
     p->opaque = p->alpha ? full_scale(p->alpha) : 1;
@@ -422,7 +428,7 @@ static enum nst_status read_header(struct nst_picture **out, struct nst_input *i
     nst_picture_target_size(size, &(*out)->width, &(*out)->height);
     (*out)->source_info = nst_xcalloc(1, sizeof *(*out)->source_info);
     (*out)->source_info->transparent =
-        header->Coding == VIPS_CODING_NONE && vips_image_hasalpha(header);
+        header->Coding == VIPS_CODING_NONE && nst_input_alpha_band(header) > 0;
     g_object_unref(header);
     return NST_OK;
 }

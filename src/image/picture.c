@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "image/colour.h"
+#include "image/input.h"
 #include "image/pixels.h"
 #include "image/source_info.h"
 
@@ -74,4 +75,14 @@ void nst_picture_flatten(struct nst_picture *p, float background)
     free(o->alpha);
     o->alpha = NULL;
     o->transparent = false;
+}
+
+const char *nst_picture_note(const struct nst_picture *p)
+{
+    const char *note = NULL;
+    VipsImage *meta = p->source_info ? p->source_info->meta : NULL;
+
+    if (meta && vips_image_get_typeof(meta, NST_NOTE))
+        vips_image_get_string(meta, NST_NOTE, &note);
+    return note;
 }

@@ -71,7 +71,9 @@ void nst_picture_flatten(struct nst_picture *p, float background);
 
 /* Not in nst.h. */
 
-/* Not in nst.h. */
+/* What the file of the picture holds that was not used (further pages or frames): one
+ * line, borrowed; NULL if nothing. */
+const char *nst_picture_note(const struct nst_picture *p);
 
 /* Memory of the pixels in bytes, without metadata; 0 for NULL. */
 size_t nst_picture_bytes(const struct nst_picture *p);

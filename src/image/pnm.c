@@ -14,7 +14,9 @@
 #define MAX_HEADER_LINES 1000 /* of a PAM */
 
 struct pnm_header {
-    bool pam;
+    int kind; /* '1' to '7', 'f' or 'F', as in P1 to P7, Pf and PF */
+    bool cmyk;
+    bool little_endian; /* of floats */
     unsigned width, height, bands, max;
 };
 
@@ -32,16 +34,17 @@ static unsigned read_number(FILE *f)
     return c == EOF || v > 1 << 30 ? 0 : (unsigned)v;
 }
 
-/* Read the lines after P7. The tuple type is ignored; the number of samples counts. */
+/* Read the lines after P7. The number of samples counts; of the tuple types, only CMYK
+ * says more. */
 static bool read_pam_header(struct pnm_header *h, FILE *f)
 {
     char line[256], word[16];
     unsigned value;
 
-    h->pam = true;
     for (int i = 0; i < MAX_HEADER_LINES && fgets(line, sizeof line, f); i++) {
         if (strncmp(line, "ENDHDR", 6) == 0)
             return true;
+        h->cmyk |= strncmp(line, "TUPLTYPE CMYK", 13) == 0;
         if (sscanf(line, "%15s %9u", word, &value) < 2)
             continue; /* a comment, an empty line, a tuple type */
         if (strcmp(word, "WIDTH") == 0)
@@ -56,15 +59,95 @@ static bool read_pam_header(struct pnm_header *h, FILE *f)
     return false;
 }
 
-static bool read_header(struct pnm_header *h, int kind, FILE *f)
+static bool is_bitmap(const struct pnm_header *h)
 {
-    if (kind == '7')
+    return h->kind == '1' || h->kind == '4';
+}
+
+static bool is_float(const struct pnm_header *h)
+{
+    return h->kind == 'f' || h->kind == 'F';
+}
+
+static bool read_header(struct pnm_header *h, FILE *f)
+{
+    char scale[32];
+
+    if (h->kind == '7')
         return getc(f) == '\n' && read_pam_header(h, f);
-    h->bands = kind == '5' ? 1 : 3;
+    h->bands = h->kind == '3' || h->kind == '6' || h->kind == 'F' ? 3 : 1;
     h->width = read_number(f);
     h->height = read_number(f);
-    h->max = read_number(f);
-    return true;
+    h->max = is_bitmap(h) || is_float(h) ? 1 : read_number(f);
+    if (!is_float(h))
+        return true;
+    /* Its sign is the byte order; its size, a unit of light, has no fixed meaning. */
+    if (fscanf(f, "%31s", scale) != 1)
+        return false;
+    h->little_endian = *scale == '-';
+    return getc(f) != EOF;
+}
+
+/* Read a bit of a plain PBM, whose digits need no blanks between them. 1 is black. */
+static int read_bit(FILE *f)
+{
+    int c;
+
+    while ((c = getc(f)) != EOF && c != '0' && c != '1')
+        while (c == '#' && (c = getc(f)) != EOF && c != '\n')
+            c = '#';
+    return c == '0';
+}
+
+/* Read the samples of h as bytes, or as big-endian words if the maximum exceeds 255. */
+static void read_raster(const struct pnm_header *h, FILE *f, unsigned char *to,
+                        size_t size)
+{
+    bool wide = h->max > 255;
+    size_t samples = size / (wide ? 2 : 1);
+    int byte = 0;
+
+    for (size_t i = 0; h->kind == '1' && i < samples; i++)
+        to[i] = (unsigned char)read_bit(f);
+    for (size_t i = 0; h->kind < '4' && h->kind > '1' && i < samples; i++) {
+        unsigned v = read_number(f);
+
+        if (wide)
+            *to++ = (unsigned char)(v < 65535 ? v >> 8 : 255);
+        *to++ = (unsigned char)v;
+    }
+    for (size_t i = 0; h->kind == '4' && i < samples; i++) {
+        unsigned bit = (unsigned)(i % h->width) % 8;
+
+        if (bit == 0)
+            byte = getc(f);
+        to[i] = !(byte & 0x80 >> bit);
+    }
+    if (h->kind > '4' && !is_float(h) && fread(to, 1, size, f) != size)
+        getc(f); /* sets the end of the file */
+}
+
+/* Read the floats of h, whose rows are stored from the bottom to the top. */
+static void read_floats(const struct pnm_header *h, FILE *f, float *to)
+{
+    size_t row = (size_t)h->width * h->bands;
+
+    for (size_t y = h->height; y-- > 0;) {
+        unsigned char *bytes = (unsigned char *)(to + y * row);
+
+        if (fread(bytes, 4, row, f) != row) {
+            getc(f); /* sets the end of the file */
+            return;
+        }
+        for (size_t i = 0; i < row; i++, bytes += 4) {
+            uint32_t v = h->little_endian ? bytes[0] | bytes[1] << 8 | bytes[2] << 16 |
+                                                (uint32_t)bytes[3] << 24
+                                          : bytes[3] | bytes[2] << 8 | bytes[1] << 16 |
+                                                (uint32_t)bytes[0] << 24;
+
+            memcpy(bytes, &v, sizeof v);
+        }
+    }
 }
 
 /* Scale samples of 0 to max to the full range of 8 or 16 bits, in place. */
@@ -85,11 +168,15 @@ static void widen(unsigned char *bytes, size_t samples, unsigned max)
 static VipsImage *wrap(const struct pnm_header *h, void *samples, size_t size)
 {
     bool wide = h->max > 255;
-    VipsImage *image = vips_image_new_from_memory_copy(
-        samples, size, (int)h->width, (int)h->height, (int)h->bands,
-        wide ? VIPS_FORMAT_USHORT : VIPS_FORMAT_UCHAR);
+    VipsImage *image = vips_image_new_from_memory_copy(samples, size, (int)h->width,
+                                                       (int)h->height, (int)h->bands,
+                                                       is_float(h) ? VIPS_FORMAT_FLOAT
+                                                       : wide      ? VIPS_FORMAT_USHORT
+                                                                   : VIPS_FORMAT_UCHAR);
 
-    if (image && h->bands < 3)
+    if (image && h->cmyk && h->bands == 4)
+        image->Type = VIPS_INTERPRETATION_CMYK;
+    else if (image && h->bands < 3)
         image->Type = wide ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W;
     else if (image)
         image->Type = wide ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB;
@@ -100,17 +187,22 @@ static enum nst_status read_samples(VipsImage **out, const struct pnm_header *h,
                                     FILE *f, const char *label, struct nst_err *err)
 {
     size_t samples = (size_t)h->width * h->height * h->bands;
-    size_t size = samples * (h->max > 255 ? 2 : 1);
+    size_t size = samples * (is_float(h) ? 4 : h->max > 255 ? 2 : 1);
     unsigned char *bytes = vips_malloc(NULL, size);
     enum nst_status st = NST_OK;
 
     if (!bytes)
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", label);
-    if (fread(bytes, 1, size, f) != size)
+    if (is_float(h))
+        read_floats(h, f, (float *)(void *)bytes);
+    else
+        read_raster(h, f, bytes, size);
+    if (ferror(f) || feof(f))
         st = ferror(f) ? nst_err_set(err, NST_ERR_IO, "%s: %s", label, strerror(errno))
                        : nst_err_set(err, NST_ERR_FORMAT, "%s: is cut short", label);
     if (st == NST_OK) {
-        widen(bytes, samples, h->max);
+        if (!is_float(h))
+            widen(bytes, samples, h->max);
         *out = wrap(h, bytes, size);
         if (!*out)
             st = nst_err_set(err, NST_ERR_MEM, "%s: out of memory", label);
@@ -124,19 +216,19 @@ enum nst_status nst_pnm_read(VipsImage **out, bool *pam, FILE *f, const char *la
 {
     struct pnm_header h = {0};
     enum nst_status st;
-    int p = getc(f), kind;
+    int p = getc(f);
 
     *out = NULL;
     if (p == EOF)
         return ferror(f)
                    ? nst_err_set(err, NST_ERR_IO, "%s: %s", label, strerror(errno))
                    : NST_OK;
-    kind = getc(f);
-    if (p != 'P' || (kind != '5' && kind != '6' && kind != '7'))
+    h.kind = getc(f);
+    if (p != 'P' || ((h.kind < '1' || h.kind > '7') && !is_float(&h)))
         return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: is not a stream of binary PGM, PPM or PAM images",
+                           "%s: is not a stream of PBM, PGM, PPM, PAM or PFM images",
                            label);
-    if (!read_header(&h, kind, f))
+    if (!read_header(&h, f))
         return nst_err_set(err, NST_ERR_FORMAT, "%s: a header is cut short", label);
     if (!h.width || !h.height || !h.bands || h.bands > 4 || !h.max || h.max > 65535)
         return nst_err_set(err, NST_ERR_FORMAT,
@@ -146,13 +238,16 @@ enum nst_status nst_pnm_read(VipsImage **out, bool *pam, FILE *f, const char *la
     st = nst_picture_check_size(label, (int)(h.width < INT32_MAX ? h.width : INT32_MAX),
                                 (int)(h.height < INT32_MAX ? h.height : INT32_MAX),
                                 size, err);
-    *pam = h.pam;
+    *pam = h.kind == '7';
     return st == NST_OK ? read_samples(out, &h, f, label, err) : st;
 }
 
-bool nst_pnm_is_pam(const void *bytes, size_t size)
+bool nst_pnm_is_needed(const void *bytes, size_t size)
 {
-    return size > 3 && memcmp(bytes, "P7\n", 3) == 0;
+    const char *c = bytes;
+
+    return size > 2 && c[0] == 'P' && c[1] && strchr("17fF", c[1]) && c[2] &&
+           strchr(" \t\r\n#", c[2]);
 }
 
 void nst_pnm_write_pam(VipsImage *image, void **data, size_t *size)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pnm.h - binary PGM, PPM and PAM pictures (pgm(5), ppm(5), pam(5) of Netpbm): streams
- * of concatenated pictures, and single PAM files, which libvips does not support.
- * Private to this folder.
+ * pnm.h - PBM, PGM, PPM, PAM and PFM pictures (see pbm(5), pgm(5), ppm(5) and pam(5) of
+ * Netpbm): streams of concatenated pictures, and single files that libvips does not
+ * support. Private to this folder.
  */
 #ifndef NST_IMAGE_PNM_H
 #define NST_IMAGE_PNM_H
@@ -26,8 +26,9 @@ struct nst_picture_size;
 enum nst_status nst_pnm_read(VipsImage **out, bool *pam, FILE *f, const char *label,
                              const struct nst_picture_size *size, struct nst_err *err);
 
-/* Whether bytes begin like a PAM. */
-bool nst_pnm_is_pam(const void *bytes, size_t size);
+/* Whether bytes begin like a file that libvips does not read (PAM) or misreads: plain
+ * PBM, if its digits have no blanks between them, and PFM, upside down. */
+bool nst_pnm_is_needed(const void *bytes, size_t size);
 
 /* Encode an image of 1 to 4 bands of 8 or 16 bits as PAM. *data belongs to the caller:
  * g_free(); it is NULL if memory does not suffice. */

@@ -305,6 +305,18 @@ static void report_downscale(const struct nst_picture_job *job)
                                    c->height, c->width);
 }
 
+/* Tell the user what of the input the result leaves out. */
+static void report_note(const struct nst_picture_job *job)
+{
+    const char *note = nst_picture_note(job->content);
+
+    if (note && !job->effective.quiet)
+        nst_run_message(job->runner->events, "%s: %s",
+                        strcmp(job->item->content, "-") == 0 ? "standard input"
+                                                             : job->item->content,
+                        note);
+}
+
 enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
                                         struct nst_err *err)
 {
@@ -338,6 +350,8 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
     if (st == NST_OK && p->trace &&
         !p->dry_run) /* last, so that a refused run does not overwrite a trace */
         st = nst_trace_open(&job->reporter.trace, p->trace, err);
+    if (st == NST_OK)
+        report_note(job);
     if (st == NST_OK)
         report_downscale(job);
     if (st == NST_OK)

@@ -395,7 +395,8 @@ stream() {
     stream P6:3:255 2 >good
     head -c -10 good >short
     refused 1 'short: is cut short' --pnm -s style.ppm short -o out
-    refused 1 'photo.ppm: is not a stream of binary PGM' --pnm -s style.ppm photo.ppm -o out
+    echo GIF >gif
+    refused 1 'gif: is not a stream of PBM, PGM' --pnm -s style.ppm gif -o out
     printf 'P6\n48 36\n' >header
     refused 1 'header: 48 x 36 pixels of 3 samples to 0' --pnm -s style.ppm header -o out
     printf 'P7\nWIDTH 48\n' >header

@@ -336,3 +336,18 @@ load helper
     "$NST" --help >help
     run ! grep -qE -e '--(color|optimizer)' help
 }
+
+@test "a message says which pages and frames of an input are not used" {
+    # an animated PNG of three frames: acTL after IHDR
+    "$NST" -q -s style.ppm photo.ppm -n 1 -o still.png
+    { head -c 33 still.png
+        printf '\0\0\0\10acTL\0\0\0\3\0\0\0\0\0\0\0\0'
+        tail -c +34 still.png; } >anim.png
+    run --separate-stderr nst -s style.ppm anim.png -n 1 -o out.png
+    [ "$status" = 0 ]
+    [[ $stderr == *"anim.png: only the first of 3 frames is used"* ]]
+    run --separate-stderr nst -q -s style.ppm anim.png -n 1 -o out.png
+    [ "$stderr" = "" ]
+    run --separate-stderr nst -s style.ppm still.png -n 1 -o out.png
+    [[ $stderr != *"is used"* ]]
+}
