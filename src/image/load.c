@@ -124,6 +124,7 @@ static int colour_bands(const VipsImage *image)
 /* The bands of a decoded picture; all members are owned. */
 struct decoded_parts {
     VipsImage *meta, *colour, *alpha;
+    VipsImage *own;       /* the colour bands before their conversion to sRGB */
     double white, opaque; /* full scale of colour and of alpha */
     enum nst_profile profile;
     int depth;
@@ -134,6 +135,7 @@ static void decoded_parts_free(struct decoded_parts *p)
     g_clear_object(&p->meta);
     g_clear_object(&p->colour);
     g_clear_object(&p->alpha);
+    g_clear_object(&p->own);
 }
 
 /* Copy one pixel with the metadata of in, so that the picture itself can be freed. */
@@ -170,6 +172,7 @@ static int split_bands(VipsImage *in, struct decoded_parts *p)
                    ? 8
                    : 16;
     p->profile = nst_colour_profile(t[3]);
+    p->own = g_object_ref(t[3]);
     if (nst_colour_to_srgb(t[3], p->profile, full_scale(t[3]), &p->colour))
         goto out;
     p->white = full_scale(p->colour);
@@ -294,6 +297,40 @@ static enum nst_status build_small(struct nst_picture *pic,
     return status;
 }
 
+/* Keep the colours that sRGB cannot hold, for parts of the result that stay as they
+ * are. */
+static enum nst_status build_beyond(struct nst_picture *pic,
+                                    const struct decoded_parts *p,
+                                    const struct nst_input *in, struct nst_err *err)
+{
+    const struct decoded_parts own = {.colour = p->own,
+                                      .alpha = p->alpha,
+                                      .white = full_scale(p->own),
+                                      .opaque = p->opaque};
+    struct nst_source_info *info = pic->source_info;
+    size_t n = 3 * (size_t)pic->width * (size_t)pic->height;
+    VipsImage *joined = NULL;
+    float *converted = NULL;
+    enum nst_status status = nst_floats_new(&info->beyond, n, 1, 1, err);
+
+    if (status == NST_OK)
+        status = nst_floats_new(&converted, n, 1, 1, err);
+    if (status != NST_OK)
+        nst_err_prefix(err, in->label);
+    else if (join_bands(&own, pic->width, pic->height, &joined) ||
+             deinterleave(joined, &own, info->beyond, info->alpha))
+        status = damaged_error(in, err);
+    if (status == NST_OK) {
+        memcpy(converted, pic->rgb, n * sizeof *converted);
+        nst_colour_from_srgb(converted, n / 3, p->meta);
+        for (size_t i = 0; i < n; i++)
+            info->beyond[i] -= converted[i];
+    }
+    g_clear_object(&joined);
+    free(converted);
+    return status;
+}
+
 static enum nst_status build_picture(struct nst_picture *pic, struct decoded_parts *p,
                                      const struct nst_picture_size *size,
                                      const struct nst_input *in, struct nst_err *err)
@@ -320,6 +357,8 @@ static enum nst_status build_picture(struct nst_picture *pic, struct decoded_par
     g_clear_object(&joined);
     if (status == NST_OK)
         status = build_small(pic, p, size, in, err);
+    if (status == NST_OK && p->profile == NST_PROFILE_RGB)
+        status = build_beyond(pic, p, in, err);
     pic->source_info->depth = p->depth;
     pic->source_info->profile = p->profile;
     pic->source_info->meta = p->meta;

@@ -45,6 +45,7 @@ void nst_picture_free(struct nst_picture *p)
     if (p->source_info) {
         g_clear_object(&p->source_info->meta);
         free(p->source_info->alpha);
+        free(p->source_info->beyond);
         free(p->source_info);
     }
     free(p->small.rgb);
@@ -57,10 +58,11 @@ size_t nst_picture_bytes(const struct nst_picture *p)
     size_t area = p ? (size_t)p->height * (size_t)p->width : 0;
     bool alpha =
         p && p->source_info && (p->source_info->alpha || p->source_info->transparent);
+    bool beyond = p && p->source_info && p->source_info->beyond;
 
     if (p && p->small.rgb)
         area += (size_t)p->small.height * (size_t)p->small.width;
-    return area * (alpha ? 4 : 3) * sizeof(float);
+    return area * (size_t)(3 + alpha + 3 * beyond) * sizeof(float);
 }
 
 void nst_picture_flatten(struct nst_picture *p, float background)

@@ -3,6 +3,7 @@
 
 #include "image/save_internal.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,11 @@
 #define TIFF ".tif[compression=deflate,predictor=horizontal]"
 #define HEIC ".heic[compression=hevc,bitdepth="
 #define AVIF ".heic[compression=av1,bitdepth="
+
 #define PPM ".ppm[strip]" /* no comment with the time of day */
+
+/* See restore_beyond(). */
+#define UNCHANGED 0.1f
 
 /* The first is the default on standard output. */
 static const struct nst_format formats[] = {
@@ -332,6 +337,29 @@ enum nst_status nst_output_quantise(const struct nst_output *o,
     return NST_OK;
 }
 
+/*
+ * Where the result (rgb) is the photograph, give it the samples of the file again: the
+ * profile may hold colours that sRGB cannot. work is the result in that profile. A
+ * change of a channel by UNCHANGED or more takes all of it away, so that the colours
+ * fade where a mask does.
+ */
+static void restore_beyond(float *work, const struct nst_picture *source,
+                           const float *rgb, bool flattened)
+{
+    const struct nst_source_info *o = source->source_info;
+    size_t n = (size_t)source->width * (size_t)source->height;
+
+    for (size_t i = 0; i < n; i++) {
+        float change = 0, amount;
+
+        for (size_t c = 0; c < 3; c++)
+            change = fmaxf(change, fabsf(rgb[c * n + i] - source->rgb[c * n + i]));
+        amount = fmaxf(0, 1 - change / UNCHANGED) * (flattened ? o->alpha[i] : 1);
+        for (size_t c = 0; c < 3; c++)
+            work[c * n + i] += amount * o->beyond[c * n + i];
+    }
+}
+
 /* As encode(), but first composite rgb (sRGB) over white and convert it to the profile,
  * as the format requires. */
 static enum nst_status convert_and_encode(struct nst_output *out,
@@ -358,6 +386,8 @@ static enum nst_status convert_and_encode(struct nst_output *out,
             nst_pixels_flatten(work, o->alpha, n, NST_WHITE);
         if (convert)
             failed = nst_colour_from_srgb(work, n, o->meta);
+        if (convert && o->beyond && source->rgb)
+            restore_beyond(work, source, rgb, flatten);
     }
     if (!failed)
         failed = encode(out, source, work ? work : rgb, comment, data, size);

@@ -16,8 +16,11 @@ enum nst_profile {
 };
 
 struct nst_source_info {
-    VipsImage *meta;  /* 1 x 1: metadata and resolution only */
-    float *alpha;     /* height x width, 0 to 1, owned; NULL if opaque */
+    VipsImage *meta; /* 1 x 1: metadata and resolution only */
+    float *alpha;    /* height x width, 0 to 1, owned; NULL if opaque */
+    /* 3 x height x width, owned: what the file's samples add to rgb in their profile,
+     * which may be wider than sRGB; NULL if the profile is not NST_PROFILE_RGB */
+    float *beyond;
     bool transparent; /* has alpha, but only the header was read */
     int depth;        /* bits per sample: 8, or 16 for anything deeper */
     enum nst_profile profile;

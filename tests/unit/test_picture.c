@@ -112,14 +112,20 @@ static void refused(const char *path, const struct nst_picture_size *size,
         fail_msg("'%s' does not say '%s'", err.text, saying);
 }
 
-static void save(const struct nst_picture *like, const char *path, const char *comment)
+static void save_as(const struct nst_picture *like, const float *rgb, const char *path,
+                    const char *comment)
 {
     struct nst_output *out;
 
     if (nst_output_open(&out, path, NULL, &err) != NST_OK ||
-        nst_output_write(out, like, like->rgb, comment, &err) != NST_OK)
+        nst_output_write(out, like, rgb, comment, &err) != NST_OK)
         fail_msg("%s", err.text);
     nst_output_free(out);
+}
+
+static void save(const struct nst_picture *like, const char *path, const char *comment)
+{
+    save_as(like, like->rgb, path, comment);
 }
 
 static VipsImage *reopen(const char *path)
@@ -670,6 +676,19 @@ static void a_profile_is_converted_to_srgb_and_back_and_embedded_again(void **st
     nst_picture_free(p);
 }
 
+static VipsImage *with_p3(VipsImage *image)
+{
+    VipsBlob *p3;
+    const void *data;
+    size_t size;
+
+    assert_int_equal(vips_profile_load("p3", &p3, NULL), 0);
+    data = vips_blob_get(p3, &size);
+    vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, data, size);
+    vips_area_unref(VIPS_AREA(p3));
+    return image;
+}
+
 static void a_display_p3_colour_is_the_known_srgb_one_and_comes_back(void **state)
 {
     VipsImage *image, *back;
@@ -682,17 +701,7 @@ static void a_display_p3_colour_is_the_known_srgb_one_and_comes_back(void **stat
     image = vips_image_new_from_image(back, red, 3);
     g_object_unref(back);
     image->Type = VIPS_INTERPRETATION_sRGB;
-    {
-        VipsBlob *p3;
-        const void *data;
-        size_t size;
-
-        assert_int_equal(vips_profile_load("p3", &p3, NULL), 0);
-        data = vips_blob_get(p3, &size);
-        vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, data, size);
-        vips_area_unref(VIPS_AREA(p3));
-    }
-    p = load(put(image, "P.png"), &native);
+    p = load(put(with_p3(image), "P.png"), &native);
     /* By the published primaries of both spaces. */
     assert_true(fabsf(p->rgb[0] * 255 - 137.68f) < 0.5f);
     assert_true(fabsf(p->rgb[W * H] * 255 - 59.42f) < 0.5f);
@@ -710,6 +719,70 @@ static void a_display_p3_colour_is_the_known_srgb_one_and_comes_back(void **stat
     assert_int_equal((int)px[0], lrintf(p->rgb[0] * 255));
     g_free(px);
     g_object_unref(back);
+    nst_picture_free(p);
+}
+
+/* Largest difference between the samples of two files of 16 bits. */
+static int largest_difference(const char *a, const char *b)
+{
+    VipsImage *left = reopen(a), *right = reopen(b);
+    size_t size;
+    uint16_t *x = vips_image_write_to_memory(left, &size),
+             *y = vips_image_write_to_memory(right, &size);
+    int most = 0;
+
+    for (size_t i = 0; i < size / 2; i++)
+        most = abs(x[i] - y[i]) > most ? abs(x[i] - y[i]) : most;
+    g_free(x);
+    g_free(y);
+    g_object_unref(left);
+    g_object_unref(right);
+    return most;
+}
+
+static void what_stays_unchanged_keeps_colours_beyond_srgb(void **state)
+{
+    char *path =
+        nst_xstrdup(put(with_p3(make(3, 16, VIPS_INTERPRETATION_RGB16)), "wide.png"));
+    const struct nst_picture_size smaller = {.longest = 30};
+    struct nst_picture *p = load(path, &native), *half;
+    float rgb[3 * W * H];
+
+    (void)state;
+    save(p, in_folder("wide2.png"), NULL);
+    assert_int_equal(largest_difference(path, in_folder("wide2.png")), 0);
+    /* what changes a little changes a little; what changes much is within sRGB */
+    for (int i = 0; i < 3 * W * H; i++)
+        rgb[i] = p->rgb[i] + (p->rgb[i] < 0.5f ? 0.001f : -0.001f);
+    save_as(p, rgb, in_folder("wide2.png"), NULL);
+    assert_in_range(largest_difference(path, in_folder("wide2.png")), 50, 3000);
+    for (int i = 0; i < 3 * W * H; i++)
+        rgb[i] = 0;
+    save_as(p, rgb, in_folder("wide2.png"), NULL);
+    {
+        VipsImage *image = reopen(in_folder("wide2.png"));
+
+        for (int i = 0; i < 3; i++) {
+            double max;
+            VipsImage *band;
+
+            vips_extract_band(image, &band, i, NULL);
+            vips_max(band, &max, NULL);
+            assert_in_range((int)max, 0, 20000);
+            g_object_unref(band);
+        }
+        g_object_unref(image);
+    }
+    nst_picture_free(p);
+    /* at another size, too: saved and read again, it is the same */
+    half = load(path, &smaller);
+    save(half, in_folder("wide3.png"), NULL);
+    p = load(in_folder("wide3.png"), &native);
+    save(p, in_folder("wide4.png"), NULL);
+    assert_int_equal(largest_difference(in_folder("wide3.png"), in_folder("wide4.png")),
+                     0);
+    nst_picture_free(half);
+    free(path);
     nst_picture_free(p);
 }
 
@@ -1333,6 +1406,8 @@ int main(void)
              a_profile_is_converted_to_srgb_and_back_and_embedded_again),
         SAYS("a Display P3 colour is the known sRGB one and comes back",
              a_display_p3_colour_is_the_known_srgb_one_and_comes_back),
+        SAYS("what stays unchanged keeps colours beyond sRGB",
+             what_stays_unchanged_keeps_colours_beyond_srgb),
         SAYS("an sRGB profile and a broken one leave samples exact",
              an_srgb_profile_and_a_broken_one_leave_samples_exact),
         SAYS("the longest side becomes N and the other keeps the aspect",
