@@ -65,6 +65,49 @@ static void *copy_field(VipsImage *from, const char *field, GValue *value, void 
     return NULL;
 }
 
+/* libvips takes a file without a resolution for one of 1 pixel per mm; Exif says 72 per
+ * inch. */
+static void set_resolution(VipsImage *to, const VipsImage *from)
+{
+    bool none = from->Xres == 1 && from->Yres == 1;
+
+    to->Xres = none ? 72 / 25.4 : from->Xres;
+    to->Yres = none ? 72 / 25.4 : from->Yres;
+}
+
+/*
+ * XMP on a phone's picture may describe data that follows the picture in its file (a
+ * film, a gain map, more XMP) and that the result does not have. Remove these
+ * properties.
+ */
+static void drop_trailers(VipsImage *image)
+{
+    static const char trailers[] =
+        "\\s[\\w-]+:(?:MicroVideo|MotionPhoto|HasExtendedXMP)\\w*\\s*=\\s*"
+        "(?:\"[^\"]*\"|'[^']*')"
+        "|<([\\w-]+:(?:MicroVideo|MotionPhoto|HasExtendedXMP)\\w*)\\b[^>]*>[^<]*</"
+        "\\1\\s*>"
+        "|\\shdrgm:\\w+\\s*=\\s*(?:\"[^\"]*\"|'[^']*')"
+        "|<(\\w*[Cc]ontainer:Directory)\\b.*?</\\2\\s*>";
+    const void *xmp;
+    size_t size;
+    GRegex *regex;
+    char *text = NULL;
+
+    if (!vips_image_get_typeof(image, VIPS_META_XMP_NAME) ||
+        vips_image_get_blob(image, VIPS_META_XMP_NAME, &xmp, &size) ||
+        !g_utf8_validate(xmp, (gssize)size, NULL))
+        return;
+    regex = g_regex_new(trailers, G_REGEX_DOTALL, 0, NULL);
+    if (regex && g_regex_match_full(regex, xmp, (gssize)size, 0, 0, NULL, NULL))
+        text = g_regex_replace_literal(regex, xmp, (gssize)size, 0, "", 0, NULL);
+    if (text)
+        vips_image_set_blob_copy(image, VIPS_META_XMP_NAME, text, strlen(text));
+    g_free(text);
+    if (regex)
+        g_regex_unref(regex);
+}
+
 void nst_metadata_copy(VipsImage *to, const struct nst_source_info *from, bool profile)
 {
     VipsBlob *srgb = NULL;
@@ -73,8 +116,8 @@ void nst_metadata_copy(VipsImage *to, const struct nst_source_info *from, bool p
 
     vips_image_map(from->meta, copy_field, to);
     drop_stale(to);
-    to->Xres = from->meta->Xres;
-    to->Yres = from->meta->Yres;
+    drop_trailers(to);
+    set_resolution(to, from->meta);
     if (!profile || from->profile == NST_PROFILE_NONE)
         return;
     if (from->profile != NST_PROFILE_OTHER) {

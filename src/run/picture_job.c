@@ -4,6 +4,7 @@
 
 #include "run/picture_job.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,6 +306,52 @@ static void report_downscale(const struct nst_picture_job *job)
                                    c->height, c->width);
 }
 
+static bool is_black(const struct nst_picture *p)
+{
+    for (size_t i = 0; i < 3 * nst_picture_pixels(p); i++)
+        if (p->rgb[i] > 0)
+            return false;
+    return true;
+}
+
+/* Whether a and b differ in shape by more than the rounding of their sides. */
+static bool differ_in_shape(const struct nst_picture *a, const struct nst_picture *b)
+{
+    double aw = a->read_width, ah = a->read_height;
+    double bw = b->read_width, bh = b->read_height;
+
+    return fabs(aw * bh / bw - ah) > 1 && fabs(bw * ah / aw - bh) > 1;
+}
+
+/* Tell the user of a mask that may be a mistake. */
+static void report_mask(const struct nst_picture_job *job, const struct nst_picture *m,
+                        const char *file, const char *effect)
+{
+    const struct nst_picture *c = job->content;
+
+    if (!m || !m->read_width || !c->read_width)
+        return;
+    if (is_black(m))
+        nst_run_message(job->runner->events, "%s: is black everywhere: %s", file,
+                        effect);
+    else if (differ_in_shape(m, c))
+        nst_run_message(job->runner->events,
+                        "%s: is stretched from %dx%d to the shape of %dx%d", file,
+                        m->read_width, m->read_height, c->read_width, c->read_height);
+}
+
+static void report_masks(const struct nst_picture_job *job)
+{
+    const struct nst_params *p = &job->effective;
+
+    if (p->quiet)
+        return;
+    for (int i = 0; i < job->styles.count; i++)
+        report_mask(job, job->styles.item[i].mask, p->styles.item[i].mask,
+                    "its style is not used");
+    report_mask(job, job->keep_mask, p->keep_mask, "nothing is kept");
+}
+
 /* Tell the user what of the input the result leaves out. */
 static void report_note(const struct nst_picture_job *job)
 {
@@ -352,6 +399,8 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
         st = nst_trace_open(&job->reporter.trace, p->trace, err);
     if (st == NST_OK)
         report_note(job);
+    if (st == NST_OK)
+        report_masks(job);
     if (st == NST_OK)
         report_downscale(job);
     if (st == NST_OK)

@@ -351,3 +351,43 @@ load helper
     run --separate-stderr nst -s style.ppm still.png -n 1 -o out.png
     [[ $stderr != *"is used"* ]]
 }
+
+@test "a mask that is black, or of another shape, is reported" {
+    awk 'BEGIN { print "P2 48 36 9"; for (i = 0; i < 48 * 36; i++) print 0 }' >black.pgm
+    awk 'BEGIN { print "P2 36 48 9"; for (i = 0; i < 48 * 36; i++) print i % 9 }' >tall.pgm
+    # a third of the size, rounded
+    awk 'BEGIN { print "P2 25 19 9"; for (i = 0; i < 25 * 19; i++) print i % 9 }' >half.pgm
+    run --separate-stderr nst -s style.ppm --mask black.pgm photo.ppm -o out.png
+    [[ $stderr == *"black.pgm: is black everywhere: its style is not used"* ]]
+    run --separate-stderr nst -s style.ppm --keep-mask black.pgm photo.ppm -o out.png
+    [[ $stderr == *"black.pgm: is black everywhere: nothing is kept"* ]]
+    run --separate-stderr nst -s style.ppm --keep-mask tall.pgm photo.ppm -o out.png
+    [[ $stderr == *"tall.pgm: is stretched from 36x48 to the shape of 48x36"* ]]
+    run --separate-stderr nst -s style.ppm --mask half.pgm photo.ppm -o out.png
+    [[ $stderr != *half.pgm* ]]
+    run --separate-stderr nst -q -s style.ppm --keep-mask tall.pgm photo.ppm -o out.png
+    [ -z "$stderr" ]
+}
+
+@test "what follows a picture in its file is not described in the result; nor is a resolution invented" {
+    command -v exiftool >/dev/null || skip "exiftool is not installed"
+    nst -s style.ppm photo.ppm -o in.jpg
+    [ "$(exiftool -b -XResolution in.jpg)" = 72 ]
+    cat >xmp <<'END'
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"
+ xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" xmlns:Container="http://ns.google.com/photos/1.0/container/"
+ xmlns:Item="http://ns.google.com/photos/1.0/container/item/"
+ GCamera:MicroVideo="1" GCamera:MicroVideoOffset='4711' GCamera:BurstID="b" hdrgm:Version="1.0" dc:format="image/jpeg">
+<GCamera:MotionPhoto>1</GCamera:MotionPhoto>
+<Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="MotionPhoto" Item:Length="4711"/></rdf:li></rdf:Seq></Container:Directory>
+</rdf:Description></rdf:RDF></x:xmpmeta>
+END
+    exiftool -q -overwrite_original '-xmp<=xmp' in.jpg
+    exiftool -b -xmp in.jpg | grep -q 4711
+    nst -s style.ppm in.jpg -o out.jpg
+    exiftool -b -xmp out.jpg >kept
+    run ! grep -Eq '4711|MotionPhoto|MicroVideo=|Item:|hdrgm:V' kept
+    grep -q 'GCamera:BurstID="b"' kept
+    [ "$(exiftool -b -XMP-dc:Format out.jpg)" = image/jpeg ]
+}
