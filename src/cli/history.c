@@ -387,6 +387,8 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     quality = json_integer_value(json_object_get(l->run, "quality"));
     if (quality)
         add_arg(&c, nst_xasprintf("--quality=%" JSON_INTEGER_FORMAT, quality));
+    if (json_object_get(l->run, "metadata"))
+        add_arg(&c, nst_xasprintf("--metadata=%s", get_text(l->run, "metadata")));
     add_arg(&c, nst_xasprintf("--output=%s",
                               a->output ? a->output : get_text(l->run, "output")));
     add_arg(&c, nst_xstrdup("--"));

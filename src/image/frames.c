@@ -297,7 +297,6 @@ static void copy_timing(VipsImage *to, VipsImage *from, int frames)
 static enum nst_status write_roll(struct nst_frame_writer *f, const char *comment,
                                   struct nst_err *err)
 {
-    const struct nst_format *format = f->output->format;
     struct nst_source_info source_info = {.meta = f->meta};
     VipsImage *image = vips_image_new_from_memory(
         f->samples, (size_t)f->frames * frame_bytes(f), f->width, f->height * f->frames,
@@ -309,8 +308,7 @@ static enum nst_status write_roll(struct nst_frame_writer *f, const char *commen
     if (!image)
         return nst_output_encode_error(f->output, err);
     image->Type = VIPS_INTERPRETATION_sRGB;
-    nst_metadata_copy(image, &source_info, false);
-    nst_metadata_set_comment(image, format->comment, comment);
+    nst_output_add_metadata(f->output, image, &source_info, false, comment);
     vips_image_set_int(image, VIPS_META_PAGE_HEIGHT, f->height);
     copy_timing(image, f->reader->roll, f->frames);
     if (nst_output_encode(f->output, image, false, &data, &size))

@@ -287,7 +287,7 @@ static void add_note(VipsImage *image, const struct nst_input *in, const char *l
     bool frames = is_animation(loader) || strstr(loader, "Png");
     int pages = strstr(loader, "Png") ? nst_pages_count_apng(in)
                                       : vips_image_get_n_pages(image);
-    char note[128] = "";
+    char note[160] = "";
 
     if (t)
         pages = t->subifd < 0 ? t->pages : t->pages + 1;
@@ -299,6 +299,9 @@ static void add_note(VipsImage *image, const struct nst_input *in, const char *l
     else if (pages > 1 && !(in->animated && is_animation(loader)))
         snprintf(note, sizeof note, "only the first of %d %s is used", pages,
                  frames ? "frames" : "pages");
+    if (t && t->has_exif)
+        snprintf(note + strlen(note), sizeof note - strlen(note),
+                 "%sEXIF of a TIFF is not kept", *note ? "; " : "");
     if (*note)
         vips_image_set_string(image, NST_NOTE, note);
 }

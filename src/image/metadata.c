@@ -108,13 +108,71 @@ static void drop_trailers(VipsImage *image)
         g_regex_unref(regex);
 }
 
-void nst_metadata_copy(VipsImage *to, const struct nst_source_info *from, bool profile)
+/* The EXIF that NST_METADATA_PRIVATE keeps: the camera, the exposure and the time. An
+ * allowlist, because makers add tags that identify a camera, and texts may name people
+ * and places. */
+static bool is_harmless(const char *field)
+{
+    static const char *const tags[] = {"Make",
+                                       "Model",
+                                       "DateTime",
+                                       "DateTimeOriginal",
+                                       "DateTimeDigitized",
+                                       "ExposureTime",
+                                       "FNumber",
+                                       "ExposureProgram",
+                                       "ISOSpeedRatings",
+                                       "ShutterSpeedValue",
+                                       "ApertureValue",
+                                       "BrightnessValue",
+                                       "ExposureBiasValue",
+                                       "MaxApertureValue",
+                                       "MeteringMode",
+                                       "LightSource",
+                                       "Flash",
+                                       "FocalLength",
+                                       "FocalLengthIn35mmFilm",
+                                       "ExposureMode",
+                                       "WhiteBalance",
+                                       "DigitalZoomRatio",
+                                       "SceneCaptureType",
+                                       "LensMake",
+                                       "LensModel"};
+
+    if (!starts_with(field, "exif-ifd0-") && !starts_with(field, "exif-ifd2-"))
+        return false;
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        if (strcmp(field + strlen("exif-ifd0-"), tags[i]) == 0)
+            return true;
+    return false;
+}
+
+/* As drop_stale() does, and libvips also drops the tags that it does not know. */
+static void drop_private(VipsImage *image)
+{
+    gchar **fields = vips_image_get_fields(image);
+
+    for (int i = 0; fields[i]; i++)
+        if (starts_with(fields[i], "exif-ifd") && !is_harmless(fields[i]))
+            vips_image_remove(image, fields[i]);
+    g_strfreev(fields);
+}
+
+void nst_metadata_copy(VipsImage *to, const struct nst_source_info *from, bool profile,
+                       enum nst_metadata_mode mode)
 {
     VipsBlob *srgb = NULL;
     const void *data;
     size_t size;
 
-    vips_image_map(from->meta, copy_field, to);
+    if (mode == NST_METADATA_KEEP)
+        vips_image_map(from->meta, copy_field, to);
+    else if (mode == NST_METADATA_PRIVATE &&
+             vips_image_get_typeof(from->meta, VIPS_META_EXIF_NAME) &&
+             !vips_image_get_blob(from->meta, VIPS_META_EXIF_NAME, &data, &size)) {
+        vips_image_set_blob_copy(to, VIPS_META_EXIF_NAME, data, size);
+        drop_private(to);
+    }
     drop_stale(to);
     drop_trailers(to);
     set_resolution(to, from->meta);
@@ -164,32 +222,117 @@ static bool fits_jpeg(VipsImage *to, const char *text)
     return size + strlen(text) <= JPEG_EXIF_MAX;
 }
 
-void nst_metadata_set_comment(VipsImage *to, enum nst_comment_location location,
+#define RECORD "{\"nst\""
+
+/* Text that others have put into a field, before our record; NULL if there is none. */
+static char *foreign_text(VipsImage *image, const char *field)
+{
+    const char *text, *ours;
+    char *copy;
+
+    if (!vips_image_get_typeof(image, field) ||
+        vips_image_get_string(image, field, &text))
+        return NULL;
+    ours = strstr(text, RECORD);
+    copy = ours ? g_strndup(text, (gsize)(ours - text)) : g_strdup(text);
+    g_strchomp(copy);
+    /* libvips appends the value in words, in parentheses: an empty one has only these
+     */
+    if (!*copy || (*copy == ' ' && copy[strspn(copy, " ")] == '(')) {
+        g_free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+/* Store text in the first of some EXIF tags that nobody else uses. */
+static void set_exif_comment(VipsImage *to, const char *text)
+{
+    static const char *const tags[] = {
+        "exif-ifd2-UserComment", "exif-ifd0-ImageDescription", "exif-ifd0-XPComment"};
+    const size_t n = sizeof tags / sizeof *tags;
+    bool stored = false;
+
+    for (size_t i = 0; i < n; i++) {
+        char *foreign = foreign_text(to, tags[i]);
+
+        if (!stored && (!foreign || i == n - 1)) {
+            vips_image_set_string(to, tags[i], text);
+            stored = true;
+        } else if (!foreign)
+            vips_image_remove(to, tags[i]); /* an older record */
+        g_free(foreign);
+    }
+}
+
+/* A TIFF has one text; the record follows it. */
+static void set_description(VipsImage *to, const char *text)
+{
+    char *foreign = foreign_text(to, VIPS_META_IMAGEDESCRIPTION);
+    char *all = foreign ? g_strconcat(foreign, "\n", text, NULL) : g_strdup(text);
+
+    vips_image_set_string(to, VIPS_META_IMAGEDESCRIPTION, all);
+    g_free(all);
+    g_free(foreign);
+}
+
+bool nst_metadata_set_comment(VipsImage *to, enum nst_comment_location location,
                               const char *text)
 {
+    bool stored = true;
     char *ascii;
 
     if (!text || location == NST_COMMENT_NONE)
-        return;
+        return true;
     ascii = to_ascii(text);
     switch (location) {
     case NST_COMMENT_PNG:
         vips_image_set_string(to, "png-comment-0-nst", ascii);
         break;
     case NST_COMMENT_JPEG:
-        if (!fits_jpeg(to, ascii))
+        if (!(stored = fits_jpeg(to, ascii)))
             break;
         /* fall through */
     case NST_COMMENT_EXIF:
-        vips_image_set_string(to, "exif-ifd2-UserComment", ascii);
+        set_exif_comment(to, ascii);
         break;
     case NST_COMMENT_DESCRIPTION:
-        vips_image_set_string(to, VIPS_META_IMAGEDESCRIPTION, ascii);
+        set_description(to, ascii);
         break;
     case NST_COMMENT_NONE:
         break;
     }
     g_free(ascii);
+    return stored;
+}
+
+char *nst_metadata_list_lost(VipsImage *image, const void *data, size_t size)
+{
+    static const struct {
+        const char *field, *name;
+    } blocks[] = {{VIPS_META_EXIF_NAME, "EXIF"},
+                  {VIPS_META_XMP_NAME, "XMP"},
+                  {VIPS_META_IPTC_NAME, "IPTC"}};
+    VipsImage *written = NULL;
+    char *lost = NULL;
+
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        char *longer;
+
+        if (!vips_image_get_typeof(image, blocks[i].field))
+            continue;
+        if (!written)
+            written = vips_image_new_from_buffer(data, size, "", NULL);
+        if (written && vips_image_get_typeof(written, blocks[i].field))
+            continue;
+        longer =
+            nst_xasprintf("%s%s%s", lost ? lost : "", lost ? ", " : "", blocks[i].name);
+        free(lost);
+        lost = longer;
+    }
+    g_clear_object(&written);
+    vips_error_clear();
+    return lost;
 }
 
 /* For vips_image_map(), because the name of a PNG text chunk contains a number. */
@@ -205,22 +348,32 @@ static void *find_comment(VipsImage *image, const char *name, GValue *value,
 }
 
 /* Search the EXIF block, because libvips shortens its values. The new string may
- * continue beyond the text. */
+ * continue beyond the text. XPComment has 16 bits per character, little-endian. */
 static char *comment_of_exif(VipsImage *image)
 {
-    static const char begin[] = "ASCII\0\0\0{\"nst\"";
-    const size_t prefix = strlen("ASCII") + 3;
+    static const char begin[] = RECORD;
+    char wide[2 * sizeof begin] = "";
     const char *at, *end;
     const void *exif;
-    size_t size;
+    size_t size, n = 0;
+    char *text;
 
     if (!vips_image_get_typeof(image, VIPS_META_EXIF_NAME) ||
         vips_image_get_blob(image, VIPS_META_EXIF_NAME, &exif, &size))
         return NULL;
-    at = memmem(exif, size, begin, sizeof begin - 1);
     end = (const char *)exif + size;
-    return at ? nst_xasprintf("%.*s", (int)(end - at - (long)prefix), at + prefix)
-              : NULL;
+    at = memmem(exif, size, begin, sizeof begin - 1);
+    if (at)
+        return nst_xasprintf("%.*s", (int)(end - at), at);
+    for (size_t i = 0; i < sizeof begin - 1; i++)
+        wide[2 * i] = begin[i];
+    at = memmem(exif, size, wide, 2 * (sizeof begin - 1));
+    if (!at)
+        return NULL;
+    text = nst_xcalloc((size_t)(end - at) / 2 + 1, 1);
+    for (; at + 1 < end && at[0] && !at[1]; at += 2)
+        text[n++] = at[0];
+    return text;
 }
 
 char *nst_picture_comment(const char *path)
@@ -236,6 +389,8 @@ char *nst_picture_comment(const char *path)
         vips_image_map(image, find_comment, &text);
         if (!text && vips_image_get_typeof(image, VIPS_META_IMAGEDESCRIPTION))
             vips_image_get_string(image, VIPS_META_IMAGEDESCRIPTION, &text);
+        if (text && strstr(text, RECORD))
+            text = strstr(text, RECORD);
         copy = text ? nst_xstrdup(text) : comment_of_exif(image);
     }
     vips_error_clear();

@@ -19,12 +19,17 @@ enum {
     TAG_HEIGHT = 257,
     TAG_BITS = 258,
     TAG_PHOTOMETRIC = 262,
+    TAG_MAKE = 271,
     TAG_STRIPS = 273,
     TAG_SAMPLES = 277,
+    TAG_ARTIST = 315,
     TAG_TILES = 324,
     TAG_SUBIFDS = 330,
     TAG_EXTRA_SAMPLES = 338,
     TAG_SAMPLE_FORMAT = 339,
+    TAG_COPYRIGHT = 33432,
+    TAG_EXIF = 34665,
+    TAG_GPS = 34853,
 
     NEW_REDUCED = 1,
     NEW_PAGE = 2, /* of a document; not a kind of picture */
@@ -52,7 +57,7 @@ struct directory {
     uint64_t subifd[MAX_SUBIFDS], next;
     int subifds, extra[16], extras; /* -1: no ExtraSamples */
     unsigned type, old_type, width, height, bits, format, photometric, samples;
-    bool has_pixels;
+    bool has_pixels, has_exif;
 };
 
 static uint64_t number(const struct reader *r, const unsigned char *p, int bytes)
@@ -140,6 +145,13 @@ static void read_entry(const struct reader *r, const unsigned char *entry,
     case TAG_STRIPS:
     case TAG_TILES:
         d->has_pixels = true;
+        break;
+    case TAG_MAKE:
+    case TAG_ARTIST:
+    case TAG_COPYRIGHT:
+    case TAG_EXIF:
+    case TAG_GPS:
+        d->has_exif = true;
         break;
     case TAG_SUBIFDS:
         memcpy(d->subifd, v, sizeof d->subifd);
@@ -251,6 +263,7 @@ static void consider(struct nst_tiff *t, const struct directory *d, int page,
     t->reduced = reduced;
     t->bits = (int)d->bits;
     t->format = (int)d->format;
+    t->has_exif = d->has_exif;
     t->alpha_from_end = alpha_from_end(d);
     t->associated = t->alpha_from_end && d->extras > 0 &&
                     d->extra[d->extras - t->alpha_from_end] == EXTRA_ASSOCIATED;

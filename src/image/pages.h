@@ -22,6 +22,7 @@ struct nst_tiff {
     /* Number of bands from alpha to the last one; 0: no band is alpha */
     int alpha_from_end;
     bool associated; /* colours are multiplied by alpha */
+    bool has_exif;   /* or other tags of photographs, which libvips does not read */
 };
 
 /* Scan the directories of a TIFF; false if in is none. */

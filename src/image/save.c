@@ -117,10 +117,51 @@ static int write_buffer(VipsImage *image, const struct nst_format *f, bool high_
                                       quality ? quality : f->quality, NULL);
 }
 
-int nst_output_encode(const struct nst_output *o, VipsImage *image, bool high_depth,
+static void add_note(struct nst_output *o, const char *text)
+{
+    char *longer = o->note ? nst_xasprintf("%s; %s", o->note, text) : nst_xstrdup(text);
+
+    free(o->note);
+    o->note = longer;
+}
+
+void nst_output_add_metadata(struct nst_output *o, VipsImage *image,
+                             const struct nst_source_info *source, bool profile,
+                             const char *comment)
+{
+    nst_metadata_copy(image, source, profile, o->metadata);
+    if (!nst_metadata_set_comment(image, o->format->comment, comment))
+        add_note(o, "there is no room for the record of the run: --skip-done will make "
+                    "it again");
+}
+
+/* Note what the file lacks. */
+static void check_metadata(struct nst_output *o, VipsImage *image, const void *data,
+                           size_t size)
+{
+    char *lost = nst_metadata_list_lost(image, data, size), *text;
+
+    if (!lost)
+        return;
+    text = nst_xasprintf("%s of the input did not fit into this format", lost);
+    add_note(o, text);
+    free(text);
+    free(lost);
+}
+
+int nst_output_encode(struct nst_output *o, VipsImage *image, bool high_depth,
                       void **data, size_t *size)
 {
-    return write_buffer(image, o->format, high_depth, o->quality, data, size);
+    int failed = write_buffer(image, o->format, high_depth, o->quality, data, size);
+
+    if (!failed)
+        check_metadata(o, image, *data, *size);
+    return failed;
+}
+
+const char *nst_output_note(const struct nst_output *out)
+{
+    return out->note;
 }
 
 /* Encode a small black picture, because libvips may lack the format or its encoder. */
@@ -225,12 +266,18 @@ void nst_output_set_quality(struct nst_output *out, int quality)
     out->quality = quality;
 }
 
+void nst_output_set_metadata(struct nst_output *out, enum nst_metadata_mode mode)
+{
+    out->metadata = mode;
+}
+
 void nst_output_free(struct nst_output *out)
 {
     if (!out)
         return;
     nst_atomic_file_free(out->file);
     free(out->path);
+    free(out->note);
     free(out);
 }
 
@@ -275,7 +322,7 @@ static VipsImage *wrap_samples(void *samples, const struct nst_picture *source,
 }
 
 /* Encode planes that need no conversion. *data belongs to the caller: g_free(). */
-static int encode(const struct nst_output *out, const struct nst_picture *source,
+static int encode(struct nst_output *out, const struct nst_picture *source,
                   const float *rgb, const char *comment, void **data, size_t *size)
 {
     const struct nst_format *f = out->format;
@@ -296,8 +343,7 @@ static int encode(const struct nst_output *out, const struct nst_picture *source
         failed = *size ? 0 : -1;
         g_object_unref(image);
     } else if (image) {
-        nst_metadata_copy(image, o, f->profile);
-        nst_metadata_set_comment(image, f->comment, comment);
+        nst_output_add_metadata(out, image, o, f->profile, comment);
         failed = nst_output_encode(out, image, high_depth, data, size);
         g_object_unref(image);
     }

@@ -4,6 +4,7 @@
 #define NST_IMAGE_SAVE_H
 
 #include "image/picture.h"
+#include "options/params.h"
 
 /* Whether files with this suffix (".png") can be written, or can be read. */
 bool nst_output_supports(const char *suffix);
@@ -28,14 +29,19 @@ bool nst_output_has_quality(const char *path, const char *format);
 /* Set the quality, 1 to 100 (0: the format's default). Other formats ignore it. */
 void nst_output_set_quality(struct nst_output *out, int quality);
 
+/* Say what of the source's metadata the result gets. The default is NST_METADATA_KEEP.
+ */
+void nst_output_set_metadata(struct nst_output *out, enum nst_metadata_mode mode);
+
 /*
  * Write rgb (3 x H x W, clamped to 0..1, of the size of source) with the alpha, bit
  * depth, profile and metadata of source. The file appears completely or not at all; the
  * same picture gives the same bytes. Call once per output.
  *
  * comment (JSON in UTF-8, or NULL) says how the picture was made. PNG stores it as a
- * text chunk named nst, TIFF as ImageDescription, JPEG, JPEG XL, WebP and HEIF/AVIF as
- * EXIF UserComment; characters outside ASCII become \uXXXX. Other formats drop it, and
+ * text chunk named nst, TIFF in ImageDescription, JPEG, JPEG XL, WebP and HEIF/AVIF as
+ * EXIF UserComment or, if that is taken, ImageDescription; characters outside ASCII
+ * become \uXXXX. Other formats drop it, and
  * JPEG drops more than 64 KiB. A format without alpha shows white where source is
  * transparent. NST_ERR_IO, NST_ERR_MEM.
  */
@@ -50,6 +56,10 @@ enum nst_status nst_pixels_write(const char *path, struct nst_image image,
                                  struct nst_err *err);
 
 /* Not in nst.h. */
+
+/* What of the source's metadata the written file lacks: one line, borrowed; NULL if
+ * nothing. */
+const char *nst_output_note(const struct nst_output *out);
 
 /* Whether format, or else the suffix of path, can store several frames. */
 bool nst_output_is_animated(const char *path, const char *format);

@@ -25,6 +25,8 @@ struct nst_output {
     char *path; /* name for messages */
     const struct nst_format *format;
     int quality; /* overrides the format's unless 0 */
+    enum nst_metadata_mode metadata;
+    char *note; /* of nst_output_note(), owned */
 };
 
 /* Interleave planar rgb, and the alpha of source if the format has one, to 8-bit
@@ -42,8 +44,13 @@ enum nst_status nst_output_encode_picture(struct nst_output *o, const char *suff
 
 /* Encode image in the format and quality of o. *data belongs to the caller: g_free().
  * Returns 0, or -1 with libvips' error set. */
-int nst_output_encode(const struct nst_output *o, VipsImage *image, bool high_depth,
+int nst_output_encode(struct nst_output *o, VipsImage *image, bool high_depth,
                       void **data, size_t *size);
+
+/* Add the metadata of the source and comment to an image, as o asks. */
+void nst_output_add_metadata(struct nst_output *o, VipsImage *image,
+                             const struct nst_source_info *source, bool profile,
+                             const char *comment);
 
 /* Report libvips' error as a failure to encode: NST_ERR_IO. */
 enum nst_status nst_output_encode_error(const struct nst_output *o,

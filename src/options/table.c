@@ -55,6 +55,10 @@ static const struct nst_option options[] = {
      .default_text = "auto", .arg = "N|auto",
      .help = "Quality of lossy output formats, 1 to 100. auto: 92 for JPEG and JPEG "
              "XL, 90 for WebP, 80 for HEIF, AVIF and JPEG 2000"},
+    {"metadata", 0, GROUP(1), CHOICE("keep|private|none"), AT(metadata),
+     .default_text = "keep", .arg = "KIND",
+     .help = "Metadata of the result: keep; private, which keeps camera, exposure and "
+             "time only; or none. The last two do not name the inputs"},
     {"y4m", 0, GROUP(1), FLAG, AT(y4m), ONCE,
      .help = "Read and write a YUV4MPEG2 video stream, frame by frame"},
     {"pnm", 0, GROUP(1), FLAG, AT(pnm), ONCE,

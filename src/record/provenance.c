@@ -19,6 +19,7 @@
 #include "model/paths.h"
 #include "model/vgg.h"
 #include "options/json.h"
+#include "options/table.h"
 #include "record/sha256.h"
 
 /* Numbers typed by the user are printed as typed. */
@@ -49,20 +50,31 @@ static json_t *json_path(const char *path)
     return j;
 }
 
-static json_t *json_file_name(const char *path, bool absolute)
+/* How a record names the input files. */
+enum names { NAMES_ABSOLUTE, NAMES_PLAIN, NAMES_NONE };
+
+static enum names metadata_names(const struct nst_params *p)
 {
-    return absolute ? json_path(path) : nst_json_text(nst_base_name(path));
+    return p->metadata == NST_METADATA_KEEP ? NAMES_PLAIN : NAMES_NONE;
 }
 
-/* The recipe; other pictures than content and style with file name or absolute path. */
-static json_t *recorded_options(const struct nst_params *p, bool absolute)
+static json_t *json_file_name(const char *path, enum names names)
+{
+    if (names == NAMES_NONE)
+        return json_null();
+    return names == NAMES_ABSOLUTE ? json_path(path)
+                                   : nst_json_text(nst_base_name(path));
+}
+
+/* The recipe; other pictures than content and style by name. */
+static json_t *recorded_options(const struct nst_params *p, enum names names)
 {
     json_t *j = nst_json_recipe(p);
 
     if (nst_params_init_is_file(p))
-        json_object_set_new(j, "init", json_file_name(p->init, absolute));
+        json_object_set_new(j, "init", json_file_name(p->init, names));
     if (p->keep_mask)
-        json_object_set_new(j, "keep-mask", json_file_name(p->keep_mask, absolute));
+        json_object_set_new(j, "keep-mask", json_file_name(p->keep_mask, names));
     return j;
 }
 
@@ -73,14 +85,14 @@ static json_t *json_losses(const struct nst_evaluation *e)
                      nst_json_number(e->total_loss));
 }
 
-static json_t *json_style(const struct nst_style_option *s, bool absolute)
+static json_t *json_style(const struct nst_style_option *s, enum names names)
 {
-    json_t *j = json_pack("{s:o, s:o}", "file", json_file_name(s->file, absolute),
+    json_t *j = json_pack("{s:o, s:o}", "file", json_file_name(s->file, names),
                           "weight", nst_json_number(s->weight));
     char layers[1024];
 
     if (s->mask)
-        json_object_set_new(j, "mask", json_file_name(s->mask, absolute));
+        json_object_set_new(j, "mask", json_file_name(s->mask, names));
     if (s->layers.count) {
         nst_layers_format(&s->layers, layers, sizeof layers);
         json_object_set_new(j, "layers", json_string(layers));
@@ -89,15 +101,15 @@ static json_t *json_style(const struct nst_style_option *s, bool absolute)
 }
 
 /* The file name of a single plain style; else a list with weight, mask and layers. */
-static json_t *json_styles(const struct nst_styles *s, bool absolute)
+static json_t *json_styles(const struct nst_styles *s, enum names names)
 {
     json_t *list;
 
     if (s->count == 1 && !s->item[0].mask && !s->item[0].layers.count)
-        return json_file_name(s->item[0].file, absolute);
+        return json_file_name(s->item[0].file, names);
     list = json_array();
     for (int i = 0; i < s->count; i++)
-        json_array_append_new(list, json_style(&s->item[i], absolute));
+        json_array_append_new(list, json_style(&s->item[i], names));
     return list;
 }
 
@@ -134,8 +146,8 @@ char *nst_provenance_inputs(const struct nst_params *p, const char *content)
     return s;
 }
 
-/* The recorded inputs; unless absolute, with file names only. */
-static json_t *json_inputs(const struct nst_provenance *r, bool absolute)
+/* The recorded inputs, which have absolute paths. */
+static json_t *json_inputs(const struct nst_provenance *r, enum names names)
 {
     json_t *list = json_loads(r->inputs, 0, NULL), *j;
     size_t i;
@@ -143,8 +155,8 @@ static json_t *json_inputs(const struct nst_provenance *r, bool absolute)
     json_array_foreach(list, i, j) {
         const char *file = json_string_value(json_object_get(j, "file"));
 
-        if (file && !absolute)
-            json_object_set_new(j, "file", nst_json_text(nst_base_name(file)));
+        if (file && names != NAMES_ABSOLUTE)
+            json_object_set_new(j, "file", json_file_name(file, names));
     }
     return list;
 }
@@ -199,18 +211,18 @@ static json_t *network_fingerprints(const struct nst_provenance *r)
 }
 
 /* Fields of both metadata and history; the history has absolute paths. */
-static json_t *json_run(const struct nst_provenance *r, bool absolute)
+static json_t *json_run(const struct nst_provenance *r, enum names names)
 {
     static const char *const ends[] = {"completed", "converged", "stopped"};
     const struct nst_job_result *result = r->result;
 
     return json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:[ii], s:o, s:o, s:o, s:I, s:I, s:s}",
-        "version", PACKAGE_VERSION, "content", json_file_name(r->content, absolute),
-        "style", json_styles(&r->params->styles, absolute), "inputs",
-        json_inputs(r, absolute), "model", list_networks(r, network_name), "network",
+        "version", PACKAGE_VERSION, "content", json_file_name(r->content, names),
+        "style", json_styles(&r->params->styles, names), "inputs",
+        json_inputs(r, names), "model", list_networks(r, network_name), "network",
         network_fingerprints(r), "size", r->width, r->height, "options",
-        recorded_options(r->params, absolute), "first", json_losses(&result->first),
+        recorded_options(r->params, names), "first", json_losses(&result->first),
         "final", json_losses(&result->final), "iterations",
         (json_int_t)result->iterations, "evaluations", (json_int_t)result->evaluations,
         "end", ends[result->end]);
@@ -226,7 +238,7 @@ static bool may_differ(const struct nst_params *p, const char *name)
 
 static bool same_options(const struct nst_params *p, const json_t *recorded)
 {
-    json_t *requested = recorded_options(p, false), *value;
+    json_t *requested = recorded_options(p, metadata_names(p)), *value;
     const char *name;
     bool same = json_object_size(requested) == json_object_size(recorded);
 
@@ -257,18 +269,32 @@ static bool all_have_digest(const json_t *inputs)
     return true;
 }
 
+/* The value of --metadata. */
+static json_t *json_metadata(const struct nst_provenance *r)
+{
+    char *word = nst_params_get(r->params, nst_option_find("metadata"));
+    json_t *j = nst_json_text(word);
+
+    free(word);
+    return j;
+}
+
 bool nst_provenance_matches(const struct nst_provenance *r, const char *comment)
 {
     json_t *j = comment ? json_loads(comment, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
     json_t *nst = json_object_get(j, "nst");
+    enum names names = metadata_names(r->params);
     bool matches =
         nst && equals(json_string(PACKAGE_VERSION), json_object_get(nst, "version")) &&
         !equals(json_string("stopped"), json_object_get(nst, "end")) &&
         all_have_digest(json_object_get(nst, "inputs")) &&
-        equals(json_inputs(r, false), json_object_get(nst, "inputs")) &&
+        equals(json_inputs(r, names), json_object_get(nst, "inputs")) &&
         equals(network_fingerprints(r), json_object_get(nst, "network")) &&
-        equals(json_styles(&r->params->styles, false), json_object_get(nst, "style")) &&
-        same_options(r->params, json_object_get(nst, "options"));
+        equals(json_styles(&r->params->styles, names), json_object_get(nst, "style")) &&
+        same_options(r->params, json_object_get(nst, "options")) &&
+        (r->params->metadata == NST_METADATA_KEEP
+             ? !json_object_get(nst, "metadata")
+             : equals(json_metadata(r), json_object_get(nst, "metadata")));
 
     json_decref(j);
     return matches;
@@ -276,8 +302,13 @@ bool nst_provenance_matches(const struct nst_provenance *r, const char *comment)
 
 char *nst_provenance_metadata(const struct nst_provenance *r)
 {
-    json_t *j = json_pack("{s:o}", "nst", json_run(r, false));
-    char *s = json_dumps(j, DUMP);
+    json_t *run = json_run(r, metadata_names(r->params));
+    json_t *j = json_pack("{s:o}", "nst", run);
+    char *s;
+
+    if (r->params->metadata != NST_METADATA_KEEP)
+        json_object_set_new(run, "metadata", json_metadata(r));
+    s = json_dumps(j, DUMP);
 
     json_decref(j);
     return s;
@@ -286,7 +317,7 @@ char *nst_provenance_metadata(const struct nst_provenance *r)
 char *nst_provenance_history_line(const struct nst_provenance *r)
 {
     const char *stream = nst_params_stream(r->params);
-    json_t *j = json_run(r, true);
+    json_t *j = json_run(r, NAMES_ABSOLUTE);
     const char *instructions = nst_session_isa(r->session);
     char when[32], *line;
     time_t now = time(NULL);
@@ -305,6 +336,8 @@ char *nst_provenance_history_line(const struct nst_provenance *r)
                             nst_json_text(stream ? stream : r->params->format));
     if (r->params->quality)
         json_object_set_new(j, "quality", json_integer(r->params->quality));
+    if (r->params->metadata != NST_METADATA_KEEP)
+        json_object_set_new(j, "metadata", json_metadata(r));
     if (r->frames)
         json_object_set_new(j, "frames", json_integer(r->frames));
     json_object_set_new(j, "model_sha256", network_digests(r));

@@ -38,7 +38,8 @@ bool nst_provenance_matches(const struct nst_provenance *r, const char *comment)
 /*
  * The run as one line of JSON for the picture's metadata: a new string. It holds what
  * determines the picture, and its losses, but nothing that differs between equal runs
- * (times, threads, directories), so equal runs give equal files.
+ * (times, threads, directories), so equal runs give equal files. Unless --metadata is
+ * keep, it does not name the inputs.
  */
 char *nst_provenance_metadata(const struct nst_provenance *r);
 

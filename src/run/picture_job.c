@@ -380,8 +380,10 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
     if (!p->dry_run && job->item->output)
         st = nst_output_open(&job->output, job->item->output,
                              stream ? stream : p->format, err);
-    if (job->output)
+    if (job->output) {
         nst_output_set_quality(job->output, (int)p->quality);
+        nst_output_set_metadata(job->output, (enum nst_metadata_mode)p->metadata);
+    }
     if (st == NST_OK && !p->dry_run)
         st = check_outputs(p, err);
     if (st == NST_OK)

@@ -172,6 +172,9 @@ static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err
              ? nst_frame_writer_finish(job->writer, comment, err)
              : nst_output_write(job->output, job->content, job->rgb, comment, err);
     free(comment);
+    if (st == NST_OK && !job->effective.quiet && nst_output_note(job->output))
+        nst_run_message(job->runner->events, "%s: %s", job->item->output,
+                        nst_output_note(job->output));
     return st;
 }
 

@@ -391,3 +391,96 @@ END
     grep -q 'GCamera:BurstID="b"' kept
     [ "$(exiftool -b -XMP-dc:Format out.jpg)" = image/jpeg ]
 }
+
+# Write a JPEG with personal metadata: tagged FILE.
+tagged() {
+    nst -s style.ppm photo.ppm -o "$1" --metadata none
+    exiftool -q -overwrite_original -UserComment= -GPSLatitude=47.5 -GPSLatitudeRef=N \
+        -SerialNumber=SECRET1 -LensSerialNumber=SECRET2 -OwnerName=SECRET3 -Artist=SECRET4 \
+        -Copyright=SECRET5 -XPAuthor=SECRET6 -CameraSerialNumber=SECRET7 -HostComputer=SECRET8 \
+        -ImageUniqueID=SECRET9 -xmp:creator=SECRET10 -iptc:city=SECRET11 -Comment=SECRET12 \
+        -ImageDescription=SECRET13 -xmp:gpslatitude=47.5 -Make=Acme -Model=M1 \
+        -ExposureTime=1/60 -DateTimeOriginal='2020:01:02 03:04:05' -LensModel=L50 "$1"
+}
+
+@test "--metadata private keeps only what identifies nobody, none keeps nothing" {
+    needs exiftool
+    tagged in.jpg
+    for f in jpg png tif webp avif; do
+        nst -q -s style.ppm in.jpg -o private.$f --metadata private
+        nst -q -s style.ppm in.jpg -o none.$f --metadata none
+        for m in private none; do
+            exiftool -q -q -a -u -G1 -s -b $m.$f | tr -d '\0' >all
+            run ! grep -aE 'SECRET|GPS|in\.jpg|style\.ppm' all
+            run --separate-stderr nst -s style.ppm in.jpg -o $m.$f --metadata $m --skip-done
+            [[ $stderr == *"$m.$f: is up to date; skipped"* ]]
+        done
+        [ -z "$(exiftool -Make -ExposureTime none.$f)" ]
+        [ $f = tif ] && continue
+        [ "$(exiftool -s3 -Make -Model -ExposureTime -DateTimeOriginal -LensModel private.$f |
+            paste -sd ,)" = "Acme,M1,1/60,2020:01:02 03:04:05,L50" ]
+    done
+    # another value makes the result again, and rerun makes the same one
+    nst -q -s style.ppm in.jpg -o none.jpg --metadata private --skip-done
+    [ "$(exiftool -s3 -Make none.jpg)" = Acme ]
+    nst -q -s style.ppm in.jpg -o none.jpg --skip-done
+    [ "$(exiftool -s3 -Artist none.jpg)" = SECRET4 ]
+    nst --history h -s style.ppm in.jpg -o again.png --metadata private
+    cp again.png first.png
+    nst_history=$(dirname "$NST")/nst-history
+    NST_HISTORY=h "$nst_history" rerun "$(NST_HISTORY=h "$nst_history" list | awk 'END {print $1}')"
+    cmp again.png first.png
+    refused 2 "metadata: 'all' is not one of keep.private.none" -s style.ppm in.jpg -o x.png --metadata all
+}
+
+@test "comments of others stay, and the record is found beside them" {
+    needs exiftool
+    nst -s style.ppm photo.ppm -o in.jpg --metadata none
+    exiftool -q -overwrite_original -UserComment='private note' in.jpg
+    nst -s style.ppm in.jpg -o out.jpg
+    [ "$(exiftool -s3 -UserComment out.jpg)" = 'private note' ]
+    [ "$(exiftool -b -ImageDescription out.jpg | jq -r .nst.content)" = in.jpg ]
+    exiftool -q -overwrite_original -ImageDescription='a title' in.jpg
+    for f in jpg webp avif; do
+        nst -s style.ppm in.jpg -o both.$f
+        [ "$(exiftool -s3 -UserComment both.$f)" = 'private note' ]
+        [ "$(exiftool -s3 -ImageDescription both.$f)" = 'a title' ]
+        [ "$(exiftool -b -XPComment both.$f | jq -r .nst.content)" = in.jpg ]
+        run --separate-stderr nst -s style.ppm in.jpg -o both.$f --skip-done
+        [[ $stderr == *skipped* ]]
+    done
+    # a later run leaves one record
+    nst -s style.ppm both.jpg -o later.jpg
+    [ "$(exiftool -a -b later.jpg | grep -ao '"nst"' | wc -l)" = 1 ]
+    nst -s style.ppm photo.ppm -o in.tif --metadata none
+    exiftool -q -overwrite_original -ImageDescription='a title' in.tif
+    nst -s style.ppm in.tif -o out.tif
+    nst -s style.ppm out.tif -o out2.tif
+    [ "$(exiftool -b -ImageDescription out2.tif | head -n 1)" = 'a title' ]
+    [ "$(exiftool -b -ImageDescription out2.tif | tail -n +2 | jq -r .nst.content)" = out.tif ]
+    run --separate-stderr nst -s style.ppm out.tif -o out2.tif --skip-done
+    [[ $stderr == *skipped* ]]
+}
+
+@test "metadata that a format cannot hold is reported" {
+    needs exiftool
+    tagged in.jpg
+    run --separate-stderr nst -s style.ppm in.jpg -o out.tif
+    [[ $stderr == *"out.tif: EXIF of the input did not fit into this format"* ]]
+    run --separate-stderr nst -s style.ppm in.jpg -o out.png
+    [[ $stderr == *"out.png: IPTC of the input did not fit into this format"* ]]
+    run --separate-stderr nst -s style.ppm in.jpg -o out.jpg
+    [[ $stderr != *fit* ]]
+    run --separate-stderr nst -s style.ppm in.jpg -o out.png --metadata none
+    [ -z "$stderr" ]
+    nst -q -s style.ppm photo.ppm -o in.tif
+    exiftool -q -overwrite_original -Artist=Ada in.tif
+    run --separate-stderr nst -s style.ppm in.tif -o out.png
+    [[ $stderr == *"in.tif: EXIF of a TIFF is not kept"* ]]
+    # more than a JPEG can hold
+    nst -q -s style.ppm photo.ppm -o in.png
+    printf '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:format="%070000d"/></rdf:RDF></x:xmpmeta>' 1 >xmp
+    exiftool -q -overwrite_original '-xmp<=xmp' in.png
+    run --separate-stderr nst -s style.ppm in.png -o out.jpg
+    [[ $stderr == *"out.jpg: XMP of the input did not fit into this format"* ]]
+}
