@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* sums.c - Gram matrices and other sums over the pixels of a map. */
+#include "config.h"
+
+#include "backend/blas/blas.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* Pixels that are summed in single precision, and rows of the matrix per product. */
+#define GRAM_PIXELS 1024
+#define GRAM_ROWS 64
+#define MAX_GROUPS 8
+
+static int groups_of(size_t area)
+{
+    size_t groups = (area + GRAM_PIXELS / 2 - 1) / (GRAM_PIXELS / 2);
+
+    return groups < MAX_GROUPS ? (int)groups : MAX_GROUPS;
+}
+
+struct nst_blas_scratch nst_blas_gram_scratch(struct nst_shape s)
+{
+    size_t channels = (size_t)s.c;
+
+    return (struct nst_blas_scratch){(GRAM_ROWS + 2 * GRAM_PIXELS) * channels,
+                                     (size_t)groups_of(nst_shape_area(s)) * channels *
+                                         channels};
+}
+
+struct gram_args {
+    nst_sgemm_fn *sgemm;
+    const struct nst_tensor *f;
+    bool relu;
+    struct nst_window window;
+    const float *mask;
+    int groups;
+};
+
+static double relu_if(double x, bool relu)
+{
+    return relu && !(x > 0) ? 0 : x;
+}
+
+/* Copy n pixels of the window to plain (C x n), and mask F to masked unless mask is
+ * NULL. Pixels are counted row by row from the window's first. */
+static void pack_pixels(const struct gram_args *g, size_t first, size_t n, float *plain,
+                        float *masked)
+{
+    const struct nst_window *w = &g->window;
+    size_t done, count;
+
+    for (int c = 0; c < g->f->shape.c; c++, plain += n, masked += n)
+        for (done = 0; done < n; done += count) {
+            size_t row = (first + done) / w->width, column = (first + done) % w->width;
+            const float *from =
+                nst_blas_row(g->f, c, w->top + (int)row) + w->left + column;
+            const float *mask =
+                g->mask + (w->top + row) * g->f->shape.w + w->left + column;
+
+            count = w->width - column < n - done ? w->width - column : n - done;
+#pragma omp simd
+            for (size_t i = 0; i < count; i++)
+                plain[done + i] = g->relu && !(from[i] > 0) ? 0 : from[i];
+            for (size_t i = 0; g->mask && i < count; i++)
+                masked[done + i] = mask[i] * plain[done + i];
+        }
+}
+
+/* Sums of one group of pixels, from the diagonal of each block of rows to the right. */
+static void sum_group(const struct gram_args *g, int group, float *scratch,
+                      double *sums)
+{
+    size_t area = (size_t)g->window.height * g->window.width, n, step = GRAM_ROWS;
+    size_t channels = (size_t)g->f->shape.c, last = area * (group + 1) / g->groups;
+    float *plain = scratch + step * channels, *masked = plain;
+
+    if (g->mask)
+        masked += GRAM_PIXELS * channels;
+    for (size_t p = area * group / g->groups; p < last; p += n) {
+        n = last - p < GRAM_PIXELS ? last - p : GRAM_PIXELS;
+        pack_pixels(g, p, n, plain, masked);
+        for (size_t a = 0; a < channels; a += step) {
+            size_t rows = channels - a < step ? channels - a : step;
+
+            g->sgemm(NST_ROW_MAJOR, NST_NO_TRANS, NST_TRANS, (int)rows,
+                     (int)(channels - a), (int)n, 1, masked + a * n, (int)n,
+                     plain + a * n, (int)n, 0, scratch, (int)(channels - a));
+            for (size_t i = 0; i < rows; i++)
+                for (size_t j = a; j < channels; j++)
+                    sums[(a + i) * channels + j] += scratch[i * (channels - a) + j - a];
+        }
+    }
+}
+
+/* Each group is summed by one thread; single precision covers a run of its pixels. The
+ * sums of the groups are added in order. */
+void nst_blas_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                   struct nst_window w, const struct nst_buffer *mask, bool add,
+                   struct nst_buffer *sums)
+{
+    const struct nst_blas *blas = (const struct nst_blas *)be;
+    const struct gram_args g = {blas->sgemm,
+                                f,
+                                relu,
+                                w,
+                                nst_const_floats(mask),
+                                groups_of((size_t)w.height * w.width)};
+    size_t channels = (size_t)f->shape.c, entries = channels * channels;
+    double *to = nst_doubles(sums);
+
+#pragma omp parallel for schedule(dynamic) num_threads(nst_threads_active(be->threads))
+    for (int i = 0; i < g.groups; i++) {
+        double *group = blas->sums + i * entries;
+
+        memset(group, 0, entries * sizeof *group);
+        sum_group(&g, i, blas->scratch[omp_get_thread_num()], group);
+    }
+    for (size_t a = 0; a < channels; a++)
+        for (size_t b = a; b < channels; b++) {
+            double sum = add ? to[a * channels + b] : 0;
+
+            for (int i = 0; i < g.groups; i++)
+                sum += blas->sums[i * entries + a * channels + b];
+            to[a * channels + b] = to[b * channels + a] = sum;
+        }
+}
+
+void nst_blas_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
+                           bool relu, struct nst_window w,
+                           const struct nst_buffer *mask, bool add,
+                           struct nst_buffer *sums)
+{
+    const float *weight = nst_const_floats(mask);
+    double *to = nst_doubles(sums);
+
+#pragma omp parallel for num_threads(nst_threads_active(be->threads))
+    for (int c = 0; c < f->shape.c; c++) {
+        double sum = 0;
+
+        for (int r = w.top; r < w.top + w.height; r++) {
+            const float *v = nst_blas_row(f, c, r);
+
+            for (int j = w.left; j < w.left + w.width; j++)
+                sum += (weight ? weight[(size_t)r * f->shape.w + j] : 1) *
+                       relu_if(v[j], relu);
+        }
+        to[c] = add ? to[c] + sum : sum;
+    }
+}
+
+/* Sums each channel, then adds the channels in order. */
+void nst_blas_squared_error(struct nst_backend *be, const struct nst_tensor *f,
+                            bool relu, const struct nst_tensor *t, struct nst_window w,
+                            bool add, struct nst_scalar sum)
+{
+    double *to = nst_scalar_at(sum), total = 0;
+    double *channel = nst_xcalloc((size_t)f->shape.c, sizeof *channel);
+
+#pragma omp parallel for num_threads(nst_threads_active(be->threads))
+    for (int c = 0; c < f->shape.c; c++)
+        for (int r = w.top; r < w.top + w.height; r++) {
+            const float *v = nst_blas_row(f, c, r), *target = nst_blas_row(t, c, r);
+
+            for (int j = w.left; j < w.left + w.width; j++) {
+                double d = relu_if(v[j], relu) - target[j];
+
+                channel[c] += d * d;
+            }
+        }
+    for (int c = 0; c < f->shape.c; c++)
+        total += channel[c];
+    free(channel);
+    *to = add ? *to + total : total;
+}
