@@ -65,11 +65,12 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/first_conv.c \
 	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c
 
-# with OpenMP, the backend that loads a BLAS
+# the backend that loads a BLAS
 if BLAS
 noinst_LTLIBRARIES += libnst-blas.la
 libnst_blas_la_SOURCES = %D%/backend/blas/blas.c %D%/backend/blas/blas.h \
-	%D%/backend/blas/conv.c %D%/backend/blas/library.c %D%/backend/blas/sums.c
+	%D%/backend/blas/conv.c %D%/backend/blas/library.c %D%/backend/blas/parallel.c \
+	%D%/backend/blas/sums.c
 libnst_blas_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS)
 libnst_blas_la_LDFLAGS = $(AM_LDFLAGS) $(OPENMP_CFLAGS)
 libnst_engine_la_LIBADD += libnst-blas.la

@@ -8,7 +8,7 @@
  * sum of nine matrix products, one for each tap, of the map itself, shifted by the
  * tap's offset: im2col without a copy.
  *
- * OpenMP hands out bands of rows. The BLAS runs on one thread in each of them, and the
+ * Threads take bands of rows. The BLAS runs on one thread in each of them, and the
  * shapes alone decide the bands, so results are identical for any number of threads.
  */
 #ifndef NST_BACKEND_BLAS_BLAS_H
@@ -77,6 +77,9 @@ static inline int nst_blas_bands(struct nst_shape s)
 
 /* Find a BLAS: $NST_BLAS, or OpenBLAS, or the system's. NST_ERR_ARG: there is none. */
 enum nst_status nst_blas_load(nst_sgemm_fn **sgemm, struct nst_err *err);
+
+/* Like nst_threads_run(); with OpenMP if this is built with it. */
+void nst_blas_for(struct nst_backend *be, int items, nst_work_fn *work, void *ctx);
 
 /* conv.c */
 

@@ -4,8 +4,21 @@
 
 #include "backend/blas/blas.h"
 
-#include <omp.h>
 #include <string.h>
+
+/* A pass over the bands of y, a map or its gradient. */
+struct pass {
+    const struct nst_blas *blas;
+    const struct nst_conv *k;
+    const struct nst_tensor *x; /* forward: the input; backward: the gradient by it */
+    struct nst_tensor *y;
+    bool relu, out_relu;
+    enum nst_pooling pooling;
+    struct nst_tensor *pooled;
+    const struct nst_backward_step *step;
+    const float *rgb;
+    float *grad;
+};
 
 /* A band of rows of a map. pitch and plane are those of its memory. */
 struct band {
@@ -120,31 +133,35 @@ static void pool_band(const struct nst_tensor *y, const struct band *b,
                      pool, nst_blas_row(to, c, r / 2));
 }
 
+static void conv_band(void *ctx, int item, int thread)
+{
+    const struct pass *p = ctx;
+    struct band b = band_at(p->y->shape, item);
+    const float *from = nst_blas_row(p->x, 0, b.first);
+    size_t plane = b.plane;
+
+    if (p->relu) {
+        float *copy = p->blas->scratch[thread];
+
+        copy_relu(from - padded_before(&b), plane, p->k->cin, padded_values(&b), copy);
+        from = copy + padded_before(&b);
+        plane = padded_values(&b);
+    }
+    multiply_taps(p->blas, p->k, false, &b, from, plane, nst_blas_row(p->y, 0, b.first),
+                  b.plane);
+    finish_band(p->k, &b, p->y, p->out_relu);
+    if (p->pooled)
+        pool_band(p->y, &b, p->pooling, p->pooled);
+}
+
 void nst_blas_conv(struct nst_backend *be, const struct nst_conv *k,
                    const struct nst_tensor *x, bool relu, struct nst_tensor *y,
                    bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled)
 {
-    const struct nst_blas *blas = (const struct nst_blas *)be;
+    struct pass p = {
+        (const struct nst_blas *)be, k, x, y, relu, out_relu, pooling, pooled};
 
-#pragma omp parallel for schedule(dynamic) num_threads(nst_threads_active(be->threads))
-    for (int i = 0; i < nst_blas_bands(y->shape); i++) {
-        struct band b = band_at(y->shape, i);
-        const float *from = nst_blas_row(x, 0, b.first);
-        size_t plane = b.plane;
-
-        if (relu) {
-            float *copy = blas->scratch[omp_get_thread_num()];
-
-            copy_relu(from - padded_before(&b), plane, k->cin, padded_values(&b), copy);
-            from = copy + padded_before(&b);
-            plane = padded_values(&b);
-        }
-        multiply_taps(blas, k, false, &b, from, plane, nst_blas_row(y, 0, b.first),
-                      b.plane);
-        finish_band(k, &b, y, out_relu);
-        if (pooled)
-            pool_band(y, &b, pooling, pooled);
-    }
+    nst_blas_for(be, nst_blas_bands(y->shape), conv_band, &p);
 }
 
 /* g += gradient of the losses with respect to F, which is y or relu(y). Two more arrays
@@ -256,46 +273,41 @@ static void unpool_band(const struct nst_backward_step *step, const struct band 
         }
 }
 
+static void grad_band(void *ctx, int item, int thread)
+{
+    const struct pass *p = ctx;
+    const struct nst_backward_step *step = p->step;
+    struct nst_shape s = step->y->shape;
+    struct band b = band_at(s, item), read = b;
+    size_t n = (size_t)s.c * b.rows * b.pitch;
+    float *g = p->blas->scratch[thread], *product = g + n;
+
+    if (step->pooled)
+        read = (struct band){b.first / 2, b.rows / 2, p->x->shape.w,
+                             nst_blas_pitch(p->x->shape), nst_blas_plane(p->x->shape)};
+    if (!p->k) /* the last map */
+        memset(g, 0, n * sizeof *g);
+    else if (read.rows)
+        multiply_taps(p->blas, p->k, true, &read, nst_blas_row(p->x, 0, read.first),
+                      read.plane, step->pooled ? product : g,
+                      (size_t)read.rows * read.pitch);
+    if (step->pooled)
+        unpool_band(step, &b, product, &read, g);
+    finish_grad(p->blas, step, &b, g, product, product + n);
+}
+
 void nst_blas_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                         const struct nst_tensor *gy,
                         const struct nst_backward_step *step)
 {
-    const struct nst_blas *blas = (const struct nst_blas *)be;
-    struct nst_shape s = step->y->shape;
+    struct pass p = {(const struct nst_blas *)be, k, gy, .step = step};
 
-#pragma omp parallel for schedule(dynamic) num_threads(nst_threads_active(be->threads))
-    for (int i = 0; i < nst_blas_bands(s); i++) {
-        struct band b = band_at(s, i), read = b;
-        size_t n = (size_t)s.c * b.rows * b.pitch;
-        float *g = blas->scratch[omp_get_thread_num()], *product = g + n;
-
-        if (step->pooled)
-            read = (struct band){b.first / 2, b.rows / 2, gy->shape.w,
-                                 nst_blas_pitch(gy->shape), nst_blas_plane(gy->shape)};
-        if (read.rows)
-            multiply_taps(blas, k, true, &read, nst_blas_row(gy, 0, read.first),
-                          read.plane, step->pooled ? product : g,
-                          (size_t)read.rows * read.pitch);
-        if (step->pooled)
-            unpool_band(step, &b, product, &read, g);
-        finish_grad(blas, step, &b, g, product, product + n);
-    }
+    nst_blas_for(be, nst_blas_bands(step->y->shape), grad_band, &p);
 }
 
 void nst_blas_head_grad(struct nst_backend *be, const struct nst_backward_step *step)
 {
-    const struct nst_blas *blas = (const struct nst_blas *)be;
-    struct nst_shape s = step->y->shape;
-
-#pragma omp parallel for schedule(dynamic) num_threads(nst_threads_active(be->threads))
-    for (int i = 0; i < nst_blas_bands(s); i++) {
-        struct band b = band_at(s, i);
-        size_t n = (size_t)s.c * b.rows * b.pitch;
-        float *g = blas->scratch[omp_get_thread_num()];
-
-        memset(g, 0, n * sizeof *g);
-        finish_grad(blas, step, &b, g, g + n, g + 2 * n);
-    }
+    nst_blas_conv_grad(be, NULL, NULL, step);
 }
 
 /* im2col of a band of the normalised picture, 27 rows. */
@@ -316,23 +328,27 @@ static void copy_columns(const struct nst_normalisation *p, const float *rgb,
         }
 }
 
+static void first_conv_band(void *ctx, int item, int thread)
+{
+    const struct pass *p = ctx;
+    struct band b = band_at(p->y->shape, item);
+    float *columns = p->blas->scratch[thread];
+
+    copy_columns(p->k->picture, p->rgb, p->y->shape, &b, columns);
+    p->blas->sgemm(NST_ROW_MAJOR, NST_NO_TRANS, NST_NO_TRANS, p->k->cout,
+                   band_values(&b), 27, 1, p->k->weight, 27, columns, b.rows * b.pitch,
+                   0, nst_blas_row(p->y, 0, b.first), (int)b.plane);
+    finish_band(p->k, &b, p->y, p->out_relu);
+}
+
 void nst_blas_first_conv(struct nst_backend *be, const struct nst_conv *k,
                          const struct nst_buffer *rgb, struct nst_tensor *y,
                          bool out_relu)
 {
-    const struct nst_blas *blas = (const struct nst_blas *)be;
+    struct pass p = {(const struct nst_blas *)be, k, .y = y, .out_relu = out_relu,
+                     .rgb = nst_const_floats(rgb)};
 
-#pragma omp parallel for schedule(dynamic) num_threads(nst_threads_active(be->threads))
-    for (int i = 0; i < nst_blas_bands(y->shape); i++) {
-        struct band b = band_at(y->shape, i);
-        float *columns = blas->scratch[omp_get_thread_num()];
-
-        copy_columns(k->picture, nst_const_floats(rgb), y->shape, &b, columns);
-        blas->sgemm(NST_ROW_MAJOR, NST_NO_TRANS, NST_NO_TRANS, k->cout, band_values(&b),
-                    27, 1, k->weight, 27, columns, b.rows * b.pitch, 0,
-                    nst_blas_row(y, 0, b.first), (int)b.plane);
-        finish_band(k, &b, y, out_relu);
-    }
+    nst_blas_for(be, nst_blas_bands(y->shape), first_conv_band, &p);
 }
 
 /* grad: a band of the three planes, from the products of each tap with the rows of the
@@ -357,20 +373,23 @@ static void sum_columns(const struct nst_normalisation *p, const float *products
         }
 }
 
+static void first_grad_band(void *ctx, int item, int thread)
+{
+    const struct pass *p = ctx;
+    struct band b = band_at(p->x->shape, item);
+    float *products = p->blas->scratch[thread];
+    int n = (int)padded_values(&b);
+
+    p->blas->sgemm(NST_ROW_MAJOR, NST_TRANS, NST_NO_TRANS, 27, n, p->k->cout, 1,
+                   p->k->weight, 27, nst_blas_row(p->x, 0, b.first) - padded_before(&b),
+                   (int)b.plane, 0, products, n);
+    sum_columns(p->k->picture, products, p->x->shape, &b, p->grad);
+}
+
 void nst_blas_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                               const struct nst_tensor *gy, struct nst_buffer *rgb)
 {
-    const struct nst_blas *blas = (const struct nst_blas *)be;
+    struct pass p = {(const struct nst_blas *)be, k, gy, .grad = nst_floats(rgb)};
 
-#pragma omp parallel for schedule(dynamic) num_threads(nst_threads_active(be->threads))
-    for (int i = 0; i < nst_blas_bands(gy->shape); i++) {
-        struct band b = band_at(gy->shape, i);
-        float *products = blas->scratch[omp_get_thread_num()];
-
-        blas->sgemm(NST_ROW_MAJOR, NST_TRANS, NST_NO_TRANS, 27, (int)padded_values(&b),
-                    k->cout, 1, k->weight, 27,
-                    nst_blas_row(gy, 0, b.first) - padded_before(&b), (int)b.plane, 0,
-                    products, (int)padded_values(&b));
-        sum_columns(k->picture, products, gy->shape, &b, nst_floats(rgb));
-    }
+    nst_blas_for(be, nst_blas_bands(gy->shape), first_grad_band, &p);
 }

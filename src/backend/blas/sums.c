@@ -4,7 +4,6 @@
 
 #include "backend/blas/blas.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +31,7 @@ struct nst_blas_scratch nst_blas_gram_scratch(struct nst_shape s)
 }
 
 struct gram_args {
-    nst_sgemm_fn *sgemm;
+    const struct nst_blas *blas;
     const struct nst_tensor *f;
     bool relu;
     struct nst_window window;
@@ -71,13 +70,16 @@ static void pack_pixels(const struct gram_args *g, size_t first, size_t n, float
 }
 
 /* Sums of one group of pixels, from the diagonal of each block of rows to the right. */
-static void sum_group(const struct gram_args *g, int group, float *scratch,
-                      double *sums)
+static void sum_group(void *ctx, int group, int thread)
 {
+    const struct gram_args *g = ctx;
     size_t area = (size_t)g->window.height * g->window.width, n, step = GRAM_ROWS;
     size_t channels = (size_t)g->f->shape.c, last = area * (group + 1) / g->groups;
+    float *scratch = g->blas->scratch[thread];
     float *plain = scratch + step * channels, *masked = plain;
+    double *sums = g->blas->sums + (size_t)group * channels * channels;
 
+    memset(sums, 0, channels * channels * sizeof *sums);
     if (g->mask)
         masked += GRAM_PIXELS * channels;
     for (size_t p = area * group / g->groups; p < last; p += n) {
@@ -86,9 +88,9 @@ static void sum_group(const struct gram_args *g, int group, float *scratch,
         for (size_t a = 0; a < channels; a += step) {
             size_t rows = channels - a < step ? channels - a : step;
 
-            g->sgemm(NST_ROW_MAJOR, NST_NO_TRANS, NST_TRANS, (int)rows,
-                     (int)(channels - a), (int)n, 1, masked + a * n, (int)n,
-                     plain + a * n, (int)n, 0, scratch, (int)(channels - a));
+            g->blas->sgemm(NST_ROW_MAJOR, NST_NO_TRANS, NST_TRANS, (int)rows,
+                           (int)(channels - a), (int)n, 1, masked + a * n, (int)n,
+                           plain + a * n, (int)n, 0, scratch, (int)(channels - a));
             for (size_t i = 0; i < rows; i++)
                 for (size_t j = a; j < channels; j++)
                     sums[(a + i) * channels + j] += scratch[i * (channels - a) + j - a];
@@ -103,22 +105,16 @@ void nst_blas_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu
                    struct nst_buffer *sums)
 {
     const struct nst_blas *blas = (const struct nst_blas *)be;
-    const struct gram_args g = {blas->sgemm,
-                                f,
-                                relu,
-                                w,
-                                nst_const_floats(mask),
-                                groups_of((size_t)w.height * w.width)};
+    struct gram_args g = {blas,
+                          f,
+                          relu,
+                          w,
+                          nst_const_floats(mask),
+                          groups_of((size_t)w.height * w.width)};
     size_t channels = (size_t)f->shape.c, entries = channels * channels;
     double *to = nst_doubles(sums);
 
-#pragma omp parallel for schedule(dynamic) num_threads(nst_threads_active(be->threads))
-    for (int i = 0; i < g.groups; i++) {
-        double *group = blas->sums + i * entries;
-
-        memset(group, 0, entries * sizeof *group);
-        sum_group(&g, i, blas->scratch[omp_get_thread_num()], group);
-    }
+    nst_blas_for(be, g.groups, sum_group, &g);
     for (size_t a = 0; a < channels; a++)
         for (size_t b = a; b < channels; b++) {
             double sum = add ? to[a * channels + b] : 0;
@@ -129,27 +125,47 @@ void nst_blas_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu
         }
 }
 
+/* A sum of each channel over a window. */
+struct sum_args {
+    const struct nst_tensor *f, *target;
+    bool relu, add;
+    struct nst_window window;
+    const float *mask;
+    double *sums;
+};
+
+static void sum_channel(void *ctx, int c, int thread)
+{
+    const struct sum_args *s = ctx;
+    const struct nst_window *w = &s->window;
+    double sum = 0;
+
+    (void)thread;
+    for (int r = w->top; r < w->top + w->height; r++) {
+        const float *v = nst_blas_row(s->f, c, r) + w->left;
+        const float *target =
+            s->target ? nst_blas_row(s->target, c, r) + w->left : NULL;
+        const float *mask =
+            s->mask ? s->mask + (size_t)r * s->f->shape.w + w->left : NULL;
+
+        for (int j = 0; j < w->width; j++) {
+            double x = relu_if(v[j], s->relu);
+
+            sum += target ? (x - target[j]) * (x - target[j]) : mask ? mask[j] * x : x;
+        }
+    }
+    s->sums[c] = s->add ? s->sums[c] + sum : sum;
+}
+
 void nst_blas_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
                            bool relu, struct nst_window w,
                            const struct nst_buffer *mask, bool add,
                            struct nst_buffer *sums)
 {
-    const float *weight = nst_const_floats(mask);
-    double *to = nst_doubles(sums);
+    struct sum_args s = {
+        f, NULL, relu, add, w, nst_const_floats(mask), nst_doubles(sums)};
 
-#pragma omp parallel for num_threads(nst_threads_active(be->threads))
-    for (int c = 0; c < f->shape.c; c++) {
-        double sum = 0;
-
-        for (int r = w.top; r < w.top + w.height; r++) {
-            const float *v = nst_blas_row(f, c, r);
-
-            for (int j = w.left; j < w.left + w.width; j++)
-                sum += (weight ? weight[(size_t)r * f->shape.w + j] : 1) *
-                       relu_if(v[j], relu);
-        }
-        to[c] = add ? to[c] + sum : sum;
-    }
+    nst_blas_for(be, f->shape.c, sum_channel, &s);
 }
 
 /* Sums each channel, then adds the channels in order. */
@@ -157,22 +173,13 @@ void nst_blas_squared_error(struct nst_backend *be, const struct nst_tensor *f,
                             bool relu, const struct nst_tensor *t, struct nst_window w,
                             bool add, struct nst_scalar sum)
 {
+    struct sum_args s = {f, t, relu, .window = w,
+                         .sums = nst_xcalloc((size_t)f->shape.c, sizeof(double))};
     double *to = nst_scalar_at(sum), total = 0;
-    double *channel = nst_xcalloc((size_t)f->shape.c, sizeof *channel);
 
-#pragma omp parallel for num_threads(nst_threads_active(be->threads))
+    nst_blas_for(be, f->shape.c, sum_channel, &s);
     for (int c = 0; c < f->shape.c; c++)
-        for (int r = w.top; r < w.top + w.height; r++) {
-            const float *v = nst_blas_row(f, c, r), *target = nst_blas_row(t, c, r);
-
-            for (int j = w.left; j < w.left + w.width; j++) {
-                double d = relu_if(v[j], relu) - target[j];
-
-                channel[c] += d * d;
-            }
-        }
-    for (int c = 0; c < f->shape.c; c++)
-        total += channel[c];
-    free(channel);
+        total += s.sums[c];
+    free(s.sums);
     *to = add ? *to + total : total;
 }
