@@ -74,6 +74,16 @@ near() {
         -s style.ppm photo.ppm -o out.png
 }
 
+@test "a BLAS is not loaded into so little memory that it would hang" {
+    needs_backend
+    needs_plain_build
+    run --separate-stderr timeout 60 bash -c 'ulimit -v 400000; NST_BACKEND=blas exec "$@"' - \
+        "$NST" -q -s style.ppm photo.ppm -o out.png -n 1 -S 32 -t 2
+    echo "$status $stderr"
+    [ "$status" = 1 ]
+    [[ $stderr == *"MiB of address space: raise the limit"* ]]
+}
+
 @test "NST_BLAS names the library, which is told to use one thread" {
     needs_backend
     needs gcc

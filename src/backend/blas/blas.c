@@ -37,7 +37,7 @@ static enum nst_status blas_open(struct nst_backend **out,
     if (st == NST_OK && !nst_vector_kernels_choose())
         st = nst_nchw16c_unknown_isa(err);
     if (st == NST_OK)
-        st = nst_blas_load(&sgemm, err);
+        st = nst_blas_load(&sgemm, config->threads, err);
     if (st == NST_OK)
         st = nst_threads_new(&threads, config->threads, err);
     if (st != NST_OK)

@@ -75,8 +75,9 @@ static inline int nst_blas_bands(struct nst_shape s)
     return (s.h + rows - 1) / rows;
 }
 
-/* Find a BLAS: $NST_BLAS, or OpenBLAS, or the system's. NST_ERR_ARG: there is none. */
-enum nst_status nst_blas_load(nst_sgemm_fn **sgemm, struct nst_err *err);
+/* Find a BLAS: $NST_BLAS, or OpenBLAS, or the system's. NST_ERR_ARG: there is none;
+ * NST_ERR_MEM: no address space for its use from this number of threads. */
+enum nst_status nst_blas_load(nst_sgemm_fn **sgemm, int threads, struct nst_err *err);
 
 /* Like nst_threads_run(); with OpenMP if this is built with it. */
 void nst_blas_for(struct nst_backend *be, int items, nst_work_fn *work, void *ctx);

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* Each thread of OpenMP calls the BLAS, which must not use more threads itself. */
 static void use_one_thread(void *library)
@@ -41,14 +43,36 @@ static void *load(const char *name)
     return library;
 }
 
-enum nst_status nst_blas_load(nst_sgemm_fn **sgemm, struct nst_err *err)
+/* OpenBLAS has a buffer of 32 MiB for each of its threads and of those that call it. If
+ * the system refuses one (ulimit -v), it tries for ever. So ask before. */
+static enum nst_status require_address_space(int threads, struct nst_err *err)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t mib = 64 + 64 * ((size_t)threads + (size_t)(cpus > 0 ? cpus : 1));
+    void *space = mmap(NULL, mib << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (space == MAP_FAILED)
+        return nst_err_set(err, NST_ERR_MEM,
+                           "the backend blas needs %zu MiB of address space: raise the "
+                           "limit (ulimit -v), or use fewer threads (-t)",
+                           mib);
+    munmap(space, mib << 20);
+    return NST_OK;
+}
+
+enum nst_status nst_blas_load(nst_sgemm_fn **sgemm, int threads, struct nst_err *err)
 {
     const char *name = getenv("NST_BLAS");
-    void *library = load(name && *name ? name : "libopenblas.so.0");
+    void *library;
 
+    *sgemm = NULL;
+    if (require_address_space(threads, err) != NST_OK)
+        return NST_ERR_MEM;
+    library = load(name && *name ? name : "libopenblas.so.0");
     if (!library && !(name && *name))
         library = load("libblas.so.3");
-    *sgemm = library ? (nst_sgemm_fn *)dlsym(library, "cblas_sgemm") : NULL;
+    if (library)
+        *sgemm = (nst_sgemm_fn *)dlsym(library, "cblas_sgemm");
     if (*sgemm)
         return NST_OK;
     return nst_err_set(err, NST_ERR_ARG,
