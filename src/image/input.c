@@ -13,6 +13,7 @@
 
 #include "image/colour.h"
 #include "image/load.h"
+#include "image/modules.h"
 #include "image/pnm.h"
 #include "image/source_info.h"
 
@@ -206,6 +207,8 @@ enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
     source = in->data ? vips_source_new_from_memory(in->data, in->size)
                       : vips_source_new_from_descriptor(in->fd);
     loader = source ? vips_foreign_find_load_source(source) : NULL;
+    if (source && !loader && nst_modules_load())
+        loader = vips_foreign_find_load_source(source);
     vips_error_clear();
     if (loader)
         *vector = strstr(loader, "Svg") || strstr(loader, "Pdf");

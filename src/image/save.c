@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "image/colour.h"
 #include "image/metadata_internal.h"
+#include "image/modules.h"
 #include "image/pixels.h"
 #include "image/pnm.h"
 
@@ -133,6 +134,8 @@ static enum nst_status try_format(const struct nst_format *format, const char *p
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
     black->Type = VIPS_INTERPRETATION_sRGB;
     failed = write_buffer(black, format, false, 0, &data, &size);
+    if (failed && nst_modules_load())
+        failed = write_buffer(black, format, false, 0, &data, &size);
     g_object_unref(black);
     g_free(data);
     vips_error_clear();

@@ -111,3 +111,20 @@ C
     done
     [ -z "$(find . -name '.nst-*')" ]
 }
+
+# modules_of COMMAND...: the modules of libvips that it loads
+modules_of() {
+    LD_DEBUG=files "$@" 2>&1 | grep -o 'file=[^ ]*vips-modules[^ ]*' | sort -u
+}
+
+@test "a module of libvips is loaded for a format that needs it, and only then" {
+    needs_plain_build
+    for suffix in png jpg webp tif; do
+        [ -z "$(modules_of "$NST" -q -s style.ppm photo.ppm -o "out.$suffix" -S 32 -n 1)" ]
+    done
+    run --separate-stderr "$NST" -q -s style.ppm photo.ppm -o out.avif -S 32 -n 1
+    [ "$status" = 0 ] || skip "this libvips writes no AVIF"
+    [ -n "$(modules_of "$NST" -q -s style.ppm out.avif -o out.png -S 32 -n 1)" ] ||
+        skip "this libvips has AVIF built in"
+    [ -s out.png ]
+}

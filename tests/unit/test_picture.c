@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "image/load.h"
 #include "image/metadata.h"
+#include "image/modules.h"
 #include "image/pixels.h"
 #include "image/save.h"
 #include "unit.h"
@@ -439,6 +440,7 @@ static void orientation_is_applied_and_its_tag_is_gone(void **state)
     struct nst_picture *p;
 
     (void)state;
+    nst_modules_load();
     vips_image_set_int(image, VIPS_META_ORIENTATION, 6);
     vips_image_set_string(image, "exif-ifd0-Artist", "Ada");
     p = load(put(image, "m.jpg"), &native);
