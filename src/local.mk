@@ -167,7 +167,6 @@ libnst_run_la_SOURCES = \
 	%D%/run/job.c %D%/run/job.h %D%/run/job_internal.h %D%/run/job_evaluate.c \
 	%D%/run/job_optimise.c %D%/run/job_serialise.c \
 	%D%/run/level.c %D%/run/level.h \
-	%D%/run/loss_balancing.c %D%/run/loss_balancing.h \
 	%D%/run/networks.c %D%/run/networks.h \
 	%D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
 	%D%/run/picture_run.h %D%/run/plan.c %D%/run/plan.h \

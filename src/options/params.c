@@ -118,18 +118,6 @@ static enum nst_status set_real(double *to, const struct nst_option *o,
     return NST_OK;
 }
 
-/* Scales must increase; other lists need not. */
-static enum nst_status check_increasing(const struct nst_list *list,
-                                        const struct nst_option *o, struct nst_err *err)
-{
-    for (int i = 1; i < list->count && strcmp(o->name, "scales") == 0; i++)
-        if (list->value[i] <= list->value[i - 1])
-            return nst_err_set(
-                err, NST_ERR_ARG, "%s: %lld follows %lld, but the sizes must increase",
-                o->name, (long long)list->value[i], (long long)list->value[i - 1]);
-    return NST_OK;
-}
-
 static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
                                 const char *text, struct nst_err *err)
 {
@@ -158,8 +146,11 @@ static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
             if (!*end)
                 break;
         }
-    if (check_increasing(&list, o, err) != NST_OK)
-        return NST_ERR_ARG;
+    for (int i = 1; scales && i < list.count; i++)
+        if (list.value[i] <= list.value[i - 1])
+            return nst_err_set(
+                err, NST_ERR_ARG, "%s: %lld follows %lld, but the sizes must increase",
+                o->name, (long long)list.value[i], (long long)list.value[i - 1]);
     *to = list;
     return NST_OK;
 }

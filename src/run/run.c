@@ -73,28 +73,19 @@ static void set_active(struct worker *w, bool active)
     divide_threads(w->pool);
 }
 
-/* GPU memory that all workers on this worker's GPU reserve. */
-static size_t device_memory_used(const struct worker *w)
-{
-    const struct worker_pool *s = w->pool;
-    size_t sum = 0;
-
-    for (int i = 0; i < s->count; i++)
-        if (nst_session_same_device(s->worker[i].session, w->session))
-            sum += s->worker[i].device_memory;
-    return sum;
-}
-
 /* Whether the plan fits: no other worker has memory reserved, or enough is left of both
  * kinds. */
 static bool fits(const struct worker *w, size_t bytes, size_t room,
                  const struct nst_plan *plan)
 {
-    size_t taken = w->pool->memory;
+    const struct worker_pool *s = w->pool;
+    size_t device_taken = 0; /* by all workers on this worker's GPU */
 
-    return taken == 0 ||
-           (taken + bytes <= room &&
-            device_memory_used(w) + plan->device_memory <= plan->device_limit);
+    for (int i = 0; i < s->count; i++)
+        if (nst_session_same_device(s->worker[i].session, w->session))
+            device_taken += s->worker[i].device_memory;
+    return s->memory == 0 || (s->memory + bytes <= room &&
+                              device_taken + plan->device_memory <= plan->device_limit);
 }
 
 /* Block until the plan fits, then reserve its memory. */
@@ -249,14 +240,6 @@ static void run_workers(struct worker_pool *s)
         pthread_join(s->worker[i].thread, NULL);
 }
 
-/* Whether the run has more than one picture or frame. */
-static bool has_several_pictures(const struct worker_pool *s)
-{
-    return s->batch->items > 1 || nst_params_stream(s->p) ||
-           (s->batch->item[0].output &&
-            nst_output_is_animated(s->batch->item[0].output, s->p->format));
-}
-
 /* Open a worker on each further GPU, up to gpu_workers in total, then clones of all
  * these in turn, up to wanted. Failures leave fewer workers. */
 static void open_more_workers(struct worker_pool *s, int gpu_workers, int wanted)
@@ -279,27 +262,23 @@ static void open_more_workers(struct worker_pool *s, int gpu_workers, int wanted
         s->count++;
 }
 
-/* Open the session that the others are cloned from, with the networks that are used. */
-static enum nst_status open_first_session(struct worker_pool *s, struct nst_err *err)
+static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
 {
+    const struct nst_batch_item *item = s->batch->item;
+    bool several = s->batch->items > 1 || nst_params_stream(s->p) ||
+                   (item->output && nst_output_is_animated(item->output, s->p->format));
     struct nst_params p = *s->p; /* borrows all but the model */
     enum nst_status st = nst_networks_used(&p.model, s->p, s->batch, err);
+    struct nst_session *first;
+    int wanted, gpu_workers;
 
+    /* The session that the others are cloned from, with the networks that are used. */
     if (st == NST_OK)
         st = nst_session_new(&s->worker[0].session, &p, err);
     free(p.model);
-    return st;
-}
-
-static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
-{
-    enum nst_status st = open_first_session(s, err);
-    struct nst_session *first = s->worker[0].session;
-    int wanted, gpu_workers;
-
+    first = s->worker[0].session;
     if (st == NST_OK)
-        st = nst_styles_shared_new(&s->styles, s->p, first, has_several_pictures(s),
-                                   err);
+        st = nst_styles_shared_new(&s->styles, s->p, first, several, err);
     if (st != NST_OK)
         return st;
     if (nst_session_fallback_reason(first) && !s->p->quiet)
@@ -316,15 +295,6 @@ static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
     for (int i = 0; i < s->count; i++)
         s->worker[i].pool = s;
     return NST_OK;
-}
-
-static void close_workers(struct worker_pool *s)
-{
-    for (int i = s->count; i-- > 0;)
-        nst_session_free(s->worker[i].session);
-    if (!s->count)
-        nst_session_free(s->worker[0].session);
-    nst_styles_shared_free(s->styles);
 }
 
 enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *params,
@@ -352,7 +322,11 @@ enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *para
         events->ready(events->ctx, s->count);
     if (st == NST_OK)
         run_workers(s);
-    close_workers(s);
+    for (int i = s->count; i-- > 0;)
+        nst_session_free(s->worker[i].session);
+    if (!s->count)
+        nst_session_free(s->worker[0].session);
+    nst_styles_shared_free(s->styles);
     free(p.model);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->memory_freed);
