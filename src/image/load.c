@@ -134,7 +134,7 @@ static double decoder_bytes(const VipsImage *image)
     static const struct {
         const char *format;
         double per_band;
-    } formats[] = {{"webp", 2}, {"heif", 4},   {"jxl", 8},    {"gif", 3},
+    } formats[] = {{"webp", 2}, {"heif", 3},   {"jxl", 4},
                    {"jp2k", 4}, {"magick", 4}, {"openexr", 4}};
     int progressive = 0;
 

@@ -20,6 +20,8 @@
 #define MAX_WORKERS 64
 /* Limit without --jobs: each worker has scratch memory for all threads. */
 #define DEFAULT_MAX_WORKERS 8
+/* Pictures that take less to be read are read side by side without a reservation. */
+#define SMALL_READ_BYTES ((size_t)12 << 20)
 /* Memory required per worker: threads and libraries also need some. */
 #define WORKER_BYTES ((size_t)256 << 20)
 
@@ -31,7 +33,8 @@ struct worker {
     struct nst_session *session;
     pthread_t thread;
     bool active; /* gets a share of the threads */
-    /* bytes reserved for its picture: host and GPU; 0 between pictures */
+    /* bytes reserved to read its picture, then for its run: host and GPU; 0 between
+     * pictures */
     size_t memory, device_memory;
 };
 
@@ -45,9 +48,12 @@ struct worker_pool {
 
     pthread_mutex_t lock;        /* for all below, and the workers' memory and active */
     pthread_cond_t memory_freed; /* signalled when memory is freed */
-    size_t next;                 /* next picture */
-    bool fatal;                  /* all other pictures would fail for the same reason */
-    size_t memory;               /* bytes reserved by all workers */
+    /* The one that reads a picture, or waits for memory to process it. The others only
+     * process theirs and will free their memory, so it cannot wait for ever. */
+    const struct worker *reader;
+    size_t next;   /* next picture */
+    bool fatal;    /* all other pictures would fail for the same reason */
+    size_t memory; /* bytes reserved by all workers */
     struct nst_run_counts *counts;
 };
 
@@ -73,43 +79,73 @@ static void set_active(struct worker *w, bool active)
     divide_threads(w->pool);
 }
 
-/* Whether the plan fits: no other worker has memory reserved, or enough is left of both
- * kinds. */
-static bool fits(const struct worker *w, size_t bytes, size_t room,
-                 const struct nst_plan *plan)
+/* GPU memory that the other workers on this worker's GPU reserve. */
+static size_t device_memory_used(const struct worker *w)
 {
     const struct worker_pool *s = w->pool;
-    size_t device_taken = 0; /* by all workers on this worker's GPU */
+    size_t sum = 0;
 
     for (int i = 0; i < s->count; i++)
-        if (nst_session_same_device(s->worker[i].session, w->session))
-            device_taken += s->worker[i].device_memory;
-    return s->memory == 0 || (s->memory + bytes <= room &&
-                              device_taken + plan->device_memory <= plan->device_limit);
+        if (&s->worker[i] != w &&
+            nst_session_same_device(s->worker[i].session, w->session))
+            sum += s->worker[i].device_memory;
+    return sum;
 }
 
-/* Block until the plan fits, then reserve its memory. */
+/* Whether the memory that need states is free: no other worker has memory reserved, or
+ * enough is left of both kinds. */
+static bool fits(const struct worker *w, const struct worker *need, size_t device_limit)
+{
+    size_t limit = nst_session_memory_limit(w->session);
+    size_t resident = nst_session_resident_memory(w->session);
+    size_t taken = w->pool->memory - w->memory;
+
+    return taken == 0 || (taken + need->memory + resident <= limit &&
+                          device_memory_used(w) + need->device_memory <= device_limit);
+}
+
+/* Block until the memory of need is free, and for a reader until no other worker reads;
+ * then reserve it. */
+static void reserve(struct worker *w, const struct worker *need, size_t device_limit,
+                    bool reads)
+{
+    struct worker_pool *s = w->pool;
+    bool waits = false;
+
+    pthread_mutex_lock(&s->lock);
+    while ((reads && s->reader) || !fits(w, need, device_limit)) {
+        if (!waits)
+            set_active(w, false);
+        waits = true;
+        pthread_cond_wait(&s->memory_freed, &s->lock);
+    }
+    if (waits)
+        set_active(w, true);
+    if (reads || s->reader == w)
+        s->reader = reads ? w : NULL;
+    s->memory += need->memory - w->memory;
+    w->memory = need->memory;
+    w->device_memory = need->device_memory;
+    pthread_cond_broadcast(&s->memory_freed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void reserve_reading(void *ctx, size_t bytes)
+{
+    const struct worker need = {.memory = bytes};
+
+    if (bytes > SMALL_READ_BYTES)
+        reserve(ctx, &need, 0, true);
+}
+
 static void reserve_memory(void *ctx, const struct nst_plan *plan)
 {
     struct worker *w = ctx;
-    struct worker_pool *s = w->pool;
+    const struct worker need = {.memory = plan->memory -
+                                          nst_session_resident_memory(w->session),
+                                .device_memory = plan->device_memory};
 
-    size_t limit = nst_session_memory_limit(w->session);
-    size_t resident = nst_session_resident_memory(w->session);
-    size_t room = limit > resident ? limit - resident : 0;
-    size_t bytes = plan->memory - resident;
-
-    pthread_mutex_lock(&s->lock);
-    if (!fits(w, bytes, room, plan)) {
-        set_active(w, false);
-        while (!fits(w, bytes, room, plan))
-            pthread_cond_wait(&s->memory_freed, &s->lock);
-        set_active(w, true);
-    }
-    w->memory = bytes;
-    w->device_memory = plan->device_memory;
-    s->memory += bytes;
-    pthread_mutex_unlock(&s->lock);
+    reserve(w, &need, plan->device_limit, false);
 }
 
 /* The next picture, or NULL; called with the lock held. */
@@ -137,6 +173,8 @@ static void record_outcome(struct worker *w, enum nst_outcome outcome,
 
     s->memory -= w->memory;
     w->memory = w->device_memory = 0;
+    if (s->reader == w)
+        s->reader = NULL;
     pthread_cond_broadcast(&s->memory_freed);
     s->counts->done += outcome == NST_OUTCOME_DONE || outcome == NST_OUTCOME_STOPPED;
     s->counts->skipped += outcome == NST_OUTCOME_SKIPPED;
@@ -154,6 +192,8 @@ static void *worker_main(void *ctx)
                                               .styles = s->styles,
                                               .events = s->events,
                                               .ctx = w,
+                                              .reserve_reading =
+                                                  s->count > 1 ? reserve_reading : NULL,
                                               .reserve_memory = reserve_memory};
     const struct nst_batch_item *item;
 
