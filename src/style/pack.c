@@ -120,12 +120,6 @@ static const struct nst_pack_entry *find_entry(const struct nst_pack *p,
     return NULL;
 }
 
-struct nst_pack_entry *nst_pack_find(struct nst_pack *p, const struct nst_layer *t,
-                                     uint64_t fingerprint)
-{
-    return (struct nst_pack_entry *)find_entry(p, t, fingerprint);
-}
-
 static const struct nst_pack_entry *entry_of(const struct nst_pack *p,
                                              const struct nst_vgg *v,
                                              const struct nst_layer *t)
@@ -145,7 +139,7 @@ struct nst_pack_entry *nst_pack_ensure_layer(struct nst_pack *p,
                                              const struct nst_layer *t,
                                              uint64_t fingerprint)
 {
-    struct nst_pack_entry *l = nst_pack_find(p, t, fingerprint);
+    struct nst_pack_entry *l = (struct nst_pack_entry *)find_entry(p, t, fingerprint);
 
     if (l || p->entries == NST_PACK_LAYERS)
         return l;

@@ -349,6 +349,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 
     (void)cls;
     if (!x || x == &nul_marker) {
+        uint64_t discarded = DISCARD_FACTOR * (uint64_t)server.settings->max_upload;
         bool nul = x != NULL, answered;
         const char *length;
 
@@ -357,15 +358,12 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         x->request.connection = c;
         x->connection = serve_connection_get(c);
         answered = start_request(x, url, method, version, nul);
-        /* a response before the body closes the connection */
         length = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-        return answered &&
-                       (x->bad_framing || request_header(x, MHD_HTTP_HEADER_EXPECT) ||
-                        (length &&
-                         strtoull(length, NULL, 10) >
-                             DISCARD_FACTOR * (uint64_t)server.settings->max_upload))
-                   ? send_response(x)
-                   : MHD_YES;
+        /* a response before the body closes the connection */
+        if (answered && (x->bad_framing || request_header(x, MHD_HTTP_HEADER_EXPECT) ||
+                         (length && strtoull(length, NULL, 10) > discarded)))
+            return send_response(x);
+        return MHD_YES;
     }
     if (*size > 0) {
         if (!x->response.mhd) {

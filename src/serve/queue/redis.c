@@ -333,7 +333,8 @@ static void read_messages(redisContext *c, void (*on_message)(const char *messag
                           const atomic_bool *stopping)
 {
     struct pollfd p = {c->fd, POLLIN, 0};
-    redisReply *r;
+    const redisReply *r;
+    void *reply;
 
     while (!atomic_load(stopping)) {
         if (poll(&p, 1, POLL_MS) <= 0)
@@ -341,15 +342,16 @@ static void read_messages(redisContext *c, void (*on_message)(const char *messag
         if (redisBufferRead(c) != REDIS_OK)
             return;
         do {
-            r = NULL;
-            if (redisReaderGetReply(c->reader, (void **)&r) != REDIS_OK)
+            reply = NULL;
+            if (redisReaderGetReply(c->reader, &reply) != REDIS_OK)
                 return;
+            r = reply;
             /* "message", channel, text; other replies confirm the subscription */
             if (r && r->type == REDIS_REPLY_ARRAY && r->elements == 3 &&
                 strcmp(r->element[0]->str, "message") == 0)
                 on_message(r->element[2]->str);
-            freeReplyObject(r);
-        } while (r);
+            freeReplyObject(reply);
+        } while (reply);
     }
 }
 
