@@ -627,6 +627,7 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
 
     *out = NULL;
     status = nst_input_open(&in, path, err);
+    in.animated = size->all_frames;
     if (status == NST_OK && size->header_only)
         status = read_header(out, &in, size, err);
     else if (status == NST_OK)

@@ -249,6 +249,7 @@ static enum nst_status reserve_reading(const struct nst_picture_job *job,
         strcmp(job->item->content, "-") == 0)
         return NST_OK;
     size.header_only = true;
+    size.all_frames = nst_output_is_animated(job->item->output, job->effective.format);
     st = nst_picture_load(&header, job->item->content, &size, err);
     if (st == NST_OK)
         job->runner->reserve_reading(job->runner->ctx, header->read_bytes);
