@@ -41,7 +41,8 @@ libnst_util_la_SOURCES = \
 	%D%/base/line.c %D%/base/line.h \
 	%D%/base/clock.h %D%/base/path.h \
 	%D%/model/data_path.c %D%/model/data_path.h \
-	%D%/model/dtype.c %D%/model/dtype.h
+	%D%/model/dtype.c %D%/model/dtype.h \
+	%D%/model/vgg_names.c %D%/model/vgg_names.h
 libnst_util_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 
 # floors 0 to 2: libc alone
@@ -115,6 +116,7 @@ libnst_core_la_SOURCES = \
 	%D%/model/paths.c %D%/model/paths.h \
 	%D%/model/models.c %D%/model/models.h \
 	%D%/model/vgg.c %D%/model/vgg.h \
+	%D%/model/input.c %D%/model/input.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
@@ -182,7 +184,7 @@ libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)
 # change it, and then its number.
 INTERFACE = %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/model/layers.h %D%/model/paths.h %D%/model/models.h %D%/model/weights.h \
-	%D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
+	%D%/model/input.h %D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
 	%D%/session/session.h %D%/optim/evaluation.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/image/load.h %D%/image/pixels.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
