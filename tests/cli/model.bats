@@ -313,6 +313,19 @@ teardown() {
     nst_model verify --json ./data/nst/vgg19.safetensors photo.ppm |
         jq -e 'all(.layers[].activation; . > 0.99 and . < 1.01)'
     [ -s "$file" ]
-    run fetch --frobnicate yes
+    run fetch --frobnicate
     [ "$status" = 2 ]
+    [[ $output == *"--frobnicate: unknown option"* ]]
+    run fetch --from
+    [ "$status" = 2 ]
+    [[ $output == *"--from: a value is missing"* ]]
+}
+
+@test "fetch-model installs a network only up to conv5_1, on a new account too" {
+    needs_archive
+    # shellcheck disable=SC2046 # a list of words
+    network whole.safetensors $(printf 'features.%s ' 0 2 5 7 10 12 14 16 19 21 23 25 28 30 32 34)
+    [ ! -e data ]
+    fetch --from "$PWD/whole.safetensors" --sha256 "$(sha256sum <whole.safetensors | cut -d' ' -f1)"
+    [ "$(nst_model info ./data/nst/vgg19.safetensors | grep -c ^layer)" = 13 ]
 }
