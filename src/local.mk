@@ -39,6 +39,7 @@ libnst_util_la_SOURCES = \
 	%D%/base/alloc.c %D%/base/alloc.h \
 	%D%/base/atomic_file.c %D%/base/atomic_file.h \
 	%D%/base/line.c %D%/base/line.h \
+	%D%/base/text_file.c %D%/base/text_file.h \
 	%D%/base/clock.h %D%/base/path.h \
 	%D%/model/data_path.c %D%/model/data_path.h \
 	%D%/model/dtype.c %D%/model/dtype.h \
