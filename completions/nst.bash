@@ -6,6 +6,7 @@ _nst_words() {
     preset) nst --list-presets 2>/dev/null | cut -d" " -f1 ;;
     style) nst-style list 2>/dev/null | cut -d" " -f1 ;;
     model) nst-model list 2>/dev/null | cut -d" " -f1 ;;
+    run) nst-history list 2>/dev/null | cut -d" " -f1 ;;
     layer) echo conv1_1 relu1_1 conv1_2 relu1_2 conv2_1 relu2_1 conv2_2 relu2_2 conv3_1 relu3_1 conv3_2 relu3_2 conv3_3 relu3_3 conv3_4 relu3_4 conv4_1 relu4_1 conv4_2 relu4_2 conv4_3 relu4_3 conv4_4 relu4_4 conv5_1 relu5_1 conv5_2 relu5_2 conv5_3 relu5_3 conv5_4 relu5_4 conv_1 conv_2 conv_3 conv_4 conv_5 conv_6 conv_7 conv_8 conv_9 conv_10 conv_11 conv_12 conv_13 conv_14 conv_15 conv_16  ;;
     esac
 }
@@ -134,6 +135,15 @@ _nst_commands() {
     esac
 }
 
+# The kind of the names that a command takes.
+_nst_operand() {
+    case $1:$2 in
+    nst-history:show | nst-history:rerun | nst-history:rm) echo run ;;
+    nst-model:info | nst-model:verify | nst-model:convert) echo model ;;
+    nst-style:info | nst-style:blend) echo style ;;
+    esac
+}
+
 _nst() {
     local program=${COMP_WORDS[0]##*/} word=${COMP_WORDS[COMP_CWORD]} kind= before= list=
     [ "$COMP_CWORD" = 0 ] || before=${COMP_WORDS[COMP_CWORD - 1]}
@@ -150,7 +160,12 @@ _nst() {
     "{"*) list=${kind#?} list=${list%?} ;;
     "") case $word in
         -*) list=$(_nst_options "$program") ;;
-        *) [ "$COMP_CWORD" != 1 ] || list=$(_nst_commands "$program") ;;
+        *) for before in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+                kind=$(_nst_operand "$program" "$before")
+                [ -z "$kind" ] || break
+            done
+            list=$(_nst_words "$kind")
+            [ "$COMP_CWORD" != 1 ] || list=$(_nst_commands "$program") ;;
         esac ;;
     file*) list=${kind#file} ;;
     *) list=$(_nst_words "$kind") ;;
