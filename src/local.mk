@@ -214,14 +214,17 @@ EXTRA_libnst_la_DEPENDENCIES = libnst.map
 nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h \
 	%D%/options/json.c %D%/options/json.h
+nst_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 # main() of all but nst
 PROGRAM = %D%/cli/program.c %D%/cli/program.h
 nst_history_SOURCES = %D%/cli/history.c %D%/cli/migrate.c %D%/cli/migrate.h $(PROGRAM) \
 	%D%/record/sha256.c %D%/record/sha256.h
 nst_history_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+nst_history_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_history_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
+nst_compare_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_compare_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/import/pth.h \
 	$(PTH_SOURCES)
@@ -232,9 +235,11 @@ else
 PTH_SOURCES = %D%/cli/import/no_pth.c
 endif
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
+nst_model_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_model_LDADD = libnst-util.la libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
 nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c \
 	%D%/cli/style_main.c %D%/cli/style_make.c $(PROGRAM)
+nst_style_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_style_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 
 # the service, which is a program too
@@ -267,6 +272,7 @@ nst_serve_SOURCES = %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
 	%D%/serve/queue/worker.c
 nodist_nst_serve_SOURCES = %D%/serve/queue/redis_lua.h
 nst_serve_CPPFLAGS = $(AM_CPPFLAGS) -I%D% $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
+nst_serve_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_serve_LDADD = libnst-util.la libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)
 
 # The scripts of the queue on Redis, as macros: LUA_ADD is the text of add.lua, without
