@@ -54,6 +54,7 @@ libnst_engine_la_SOURCES = \
 	%D%/base/image.h \
 	%D%/base/template.c %D%/base/template.h \
 	%D%/base/threads.c %D%/base/threads.h \
+	%D%/base/version.c %D%/base/version.h \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
@@ -183,7 +184,7 @@ libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)
 # The library: its interface is made of these headers, lowest floor first, each up to the
 # comment "Not in nst.h", and nothing else of it is seen. Until version 1 any release may
 # change it, and then its number.
-INTERFACE = %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
+INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/model/layers.h %D%/model/paths.h %D%/model/models.h %D%/model/weights.h \
 	%D%/model/input.h %D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
 	%D%/session/session.h %D%/optim/evaluation.h \
@@ -192,8 +193,8 @@ INTERFACE = %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
 	%D%/run/series.h %D%/run/run.h
-nst.h: $(INTERFACE) scripts/make-header %D%/local.mk
-	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(INTERFACE) >'$(abs_builddir)/$@.new'
+nst.h: $(INTERFACE) scripts/make-header %D%/local.mk configure.ac
+	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(PACKAGE_VERSION) $(INTERFACE) >'$(abs_builddir)/$@.new'
 	$(AM_V_at)mv $@.new $@
 libnst.map: nst.h scripts/make-symbols
 	$(AM_V_GEN)'$(srcdir)/scripts/make-symbols' nst.h >$@.new
