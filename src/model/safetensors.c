@@ -59,6 +59,8 @@ static enum nst_status parse_header(struct nst_safetensors *f, uint64_t n,
     f->header = json_loadb((const char *)f->bytes + 8, n, JSON_REJECT_DUPLICATES, &je);
     if (json_is_object(f->header))
         return NST_OK;
+    if (!f->header && !*je.text) /* jansson has no words for it */
+        return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", f->path);
     return nst_err_set(err, NST_ERR_FORMAT, "%s: the header is not a JSON object: %s",
                        f->path, f->header ? "another type" : je.text);
 }
