@@ -72,7 +72,7 @@ tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h
 tests_grad_test_gradient_LDADD = $(CORE_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safetensors \
-	tests/unit/test_models \
+	tests/unit/test_models tests/unit/test_networks \
 	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture_load \
 	tests/unit/test_picture_save tests/unit/test_picture_pixels \
 	tests/unit/test_frames tests/unit/test_history tests/unit/test_colour_transfer \
@@ -93,6 +93,9 @@ tests_unit_test_pack_LDADD = $(UNIT_LDADD)
 tests_unit_test_models_SOURCES = %D%/unit/test_models.c
 tests_unit_test_models_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_models_LDADD = $(UNIT_LDADD)
+tests_unit_test_networks_SOURCES = %D%/unit/test_networks.c
+tests_unit_test_networks_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_networks_LDADD = $(UNIT_LDADD)
 tests_unit_test_safetensors_SOURCES = %D%/unit/test_safetensors.c
 tests_unit_test_safetensors_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)

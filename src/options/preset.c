@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/path.h"
+#include "base/text_file.h"
 #include "model/paths.h"
 #include "options/table.h"
 
@@ -95,19 +96,22 @@ static enum nst_status apply_option(struct nst_params *p, const char *path,
 static enum nst_status read_file(json_t **out, const char *path, struct nst_err *err)
 {
     FILE *f = fopen(path, "re");
-    enum nst_status st = NST_OK;
+    enum nst_status st;
     json_error_t je;
 
     *out = NULL;
     if (!f)
         return nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
     errno = 0;
-    *out = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
-    if (!*out && ferror(f)) /* a directory can be opened, but not read */
-        st = nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
-    else if (!*out)
-        st =
-            nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line, je.text);
+    st = nst_text_file_begin(f, path, err);
+    if (st == NST_OK) {
+        *out = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
+        if (!*out && ferror(f)) /* a directory can be opened, but not read */
+            st = nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
+        else if (!*out)
+            st = nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line,
+                             je.text);
+    }
     fclose(f);
     return st;
 }

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/text_file.h"
 #include "model/paths.h"
 #include "record/sha256.h"
 
@@ -120,13 +121,13 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
     if (!f)
         return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
     errno = 0;
-    while ((n = getline(&line, &capacity, f)) > 0) {
-        if (line[n - 1] == '\n')
-            line[n - 1] = 0;
+    st = nst_text_file_begin(f, path, err);
+    while (st == NST_OK && (n = getline(&line, &capacity, f)) > 0) {
+        line[strcspn(line, "\r\n")] = 0; /* JSON has neither */
         if (*line)
             add_line(h, line);
     }
-    if (ferror(f))
+    if (st == NST_OK && ferror(f))
         st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
     free(line);
     fclose(f);

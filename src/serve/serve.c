@@ -44,7 +44,7 @@
 #define UPLOAD_SECONDS (24 * 3600) /* lifetime of an upload that no task uses */
 #define MAX_UPLOADS 1000           /* number of such uploads */
 
-const char *argp_program_version = PACKAGE_STRING;
+const char *argp_program_version = "nst-serve " PACKAGE_VERSION;
 
 enum {
     DATA = 0x100,

@@ -42,6 +42,18 @@ in_memory() {
     run ! grep -iE 'blas|lapack' <(ldd "$NST")
 }
 
+@test "an encoder that lacks memory is not taken for one that libvips lacks" {
+    needs_plain_build
+    # whatever limit strikes, memory is what the line names
+    local kb
+    for kb in $(seq 180000 5000 230000); do
+        in_memory "$kb" "$NST" -q -s style.ppm photo.ppm -o out.png -n 1 -S 32
+        echo "$kb: $status $stderr"
+        [[ $stderr != *"libvips cannot write"* ]]
+        [[ $stderr != *"JSON"* ]]
+    done
+}
+
 @test "a file that may not grow is an error of one image" {
     needs_plain_build
     mkdir d

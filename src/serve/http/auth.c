@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text_file.h"
 #include "serve/clock.h"
 
 #define MIN_TOKEN 16
@@ -39,6 +40,10 @@ static enum nst_status read_token(const char *path, struct nst_err *err)
     if (!f)
         return nst_err_set(err, NST_ERR_IO, "cannot open %s: %s", path,
                            strerror(errno));
+    if (nst_text_file_begin(f, path, err) != NST_OK) {
+        fclose(f);
+        return NST_ERR_FORMAT;
+    }
     if (!fgets(line, sizeof line, f))
         line[0] = 0;
     fclose(f);
