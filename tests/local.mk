@@ -54,7 +54,7 @@ tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
 tests_kernels_checkkernels_LDADD = libnst-engine.la
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c \
 	%D%/backend/convolutions.c %D%/backend/inputs.c %D%/backend/operators.h \
-	%D%/backend/sums.c %D%/backend/values.c %D%/tap.h
+	%D%/backend/sums.c %D%/backend/values.c %D%/blas.h %D%/tap.h
 tests_backend_checkbackend_LDADD = libnst-engine.la
 tests_backend_checkvectors_SOURCES = %D%/backend/checkvectors.c \
 	%D%/backend/directions.c %D%/backend/vectors.c %D%/backend/vectors.h %D%/tap.h
@@ -66,14 +66,18 @@ tests_grad_test_cuda_SOURCES = %D%/grad/test_cuda.c %D%/grad/network.h
 tests_grad_test_cuda_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
 tests_grad_test_cuda_LDADD = libnst-run.la
-tests_grad_test_tiling_SOURCES = %D%/grad/test_tiling.c %D%/grad/network.h
+tests_grad_test_tiling_SOURCES = %D%/grad/test_tiling.c %D%/grad/network.h \
+	%D%/blas.h
 tests_grad_test_tiling_LDADD = $(CORE_LIBS)
-tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h
+tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h \
+	%D%/blas.h
 tests_grad_test_gradient_LDADD = $(CORE_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safetensors \
-	tests/unit/test_models \
-	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture \
+	tests/unit/test_models tests/unit/test_networks \
+	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture_load \
+	tests/unit/test_picture_formats \
+	tests/unit/test_picture_save tests/unit/test_picture_pixels \
 	tests/unit/test_frames tests/unit/test_history tests/unit/test_colour_transfer \
 	tests/unit/test_pack tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
@@ -92,6 +96,9 @@ tests_unit_test_pack_LDADD = $(UNIT_LDADD)
 tests_unit_test_models_SOURCES = %D%/unit/test_models.c
 tests_unit_test_models_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_models_LDADD = $(UNIT_LDADD)
+tests_unit_test_networks_SOURCES = %D%/unit/test_networks.c
+tests_unit_test_networks_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_networks_LDADD = $(UNIT_LDADD)
 tests_unit_test_safetensors_SOURCES = %D%/unit/test_safetensors.c
 tests_unit_test_safetensors_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)
@@ -109,9 +116,19 @@ tests_unit_test_memory_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
 tests_unit_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=posix_memalign
 tests_unit_test_memory_LDADD = $(UNIT_LDADD)
-tests_unit_test_picture_SOURCES = %D%/unit/test_picture.c
-tests_unit_test_picture_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
-tests_unit_test_picture_LDADD = $(UNIT_LDADD)
+tests_unit_test_picture_formats_SOURCES = %D%/unit/test_picture_formats.c \
+	%D%/unit/picture.h
+tests_unit_test_picture_formats_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
+tests_unit_test_picture_formats_LDADD = $(UNIT_LDADD)
+tests_unit_test_picture_load_SOURCES = %D%/unit/test_picture_load.c %D%/unit/picture.h
+tests_unit_test_picture_load_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
+tests_unit_test_picture_load_LDADD = $(UNIT_LDADD)
+tests_unit_test_picture_save_SOURCES = %D%/unit/test_picture_save.c %D%/unit/picture.h
+tests_unit_test_picture_save_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
+tests_unit_test_picture_save_LDADD = $(UNIT_LDADD)
+tests_unit_test_picture_pixels_SOURCES = %D%/unit/test_picture_pixels.c %D%/unit/picture.h
+tests_unit_test_picture_pixels_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
+tests_unit_test_picture_pixels_LDADD = $(UNIT_LDADD)
 tests_unit_test_frames_SOURCES = %D%/unit/test_frames.c
 tests_unit_test_frames_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_frames_LDADD = $(UNIT_LDADD)
@@ -149,7 +166,7 @@ TESTS += $(UNIT_TESTS)
 endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats %D%/cli/system.bats \
-	%D%/cli/memory.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
+	%D%/cli/memory.bats %D%/cli/blas.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
 	%D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
 	%D%/cli/scalenet.bats \
 	%D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats \
@@ -192,7 +209,7 @@ EXTRA_PROGRAMS += tests/bench/bench
 tests_bench_bench_SOURCES = %D%/bench/bench.c
 tests_bench_bench_CFLAGS = $(ISA_CFLAGS)
 tests_bench_bench_LDADD = $(CORE_LIBS)
-EXTRA_DIST += %D%/bench/bench.sh %D%/bench/batch.sh %D%/bench/serve.sh %D%/bench/torch_gpu.py
+EXTRA_DIST += %D%/bench/bench.sh %D%/bench/backends.sh %D%/bench/batch.sh %D%/bench/serve.sh %D%/bench/torch_gpu.py
 CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
 bench: all tests/bench/bench$(EXEEXT)
 	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \

@@ -13,6 +13,7 @@
 
 #include "image/colour.h"
 #include "image/load.h"
+#include "image/modules.h"
 #include "image/pages.h"
 #include "image/pnm.h"
 #include "image/source_info.h"
@@ -115,6 +116,11 @@ static bool is_animation(const char *loader)
     return strstr(loader, "Gif") || strstr(loader, "Nsgif") || strstr(loader, "Webp");
 }
 
+static bool is_vector(const char *loader)
+{
+    return loader && (strstr(loader, "Svg") || strstr(loader, "Pdf"));
+}
+
 /* The value of alpha that libvips takes for opaque in a float image of that type: 255
  * or 1, depending on its version. */
 static double opaque_alpha(VipsInterpretation type)
@@ -176,12 +182,20 @@ static VipsImage *open_exr(const struct nst_input *in)
 }
 
 /* options: of the loader, such as "[page=1]". */
-static VipsImage *open_source(VipsSource *source, const char *options, bool vector,
-                              double scale)
+static VipsImage *open_source(VipsSource *source, const char *loader,
+                              const char *options, double scale)
 {
+    const char *option = NULL; /* ends the list of options */
+
+    if (strstr(loader, "Jpeg") && scale < 1)
+        return vips_image_new_from_source(
+            source, options, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
+            VIPS_FAIL_ON_TRUNCATED, "shrink", (int)(1 / scale), NULL);
+    if (is_vector(loader) || (strstr(loader, "Webp") && scale < 1))
+        option = "scale";
     return vips_image_new_from_source(source, options, "access", VIPS_ACCESS_SEQUENTIAL,
-                                      "fail_on", VIPS_FAIL_ON_TRUNCATED,
-                                      vector ? "scale" : NULL, scale, NULL);
+                                      "fail_on", VIPS_FAIL_ON_TRUNCATED, option, scale,
+                                      NULL);
 }
 
 /* Read width and height from the first bytes of a PNG that is cut short too early for
@@ -307,8 +321,7 @@ static void add_note(VipsImage *image, const struct nst_input *in, const char *l
 }
 
 static VipsImage *open_image(const struct nst_input *in, VipsSource *source,
-                             const char *loader, const struct nst_tiff *t, bool vector,
-                             double scale)
+                             const char *loader, const struct nst_tiff *t, double scale)
 {
     char options[64] = "";
     VipsImage *image;
@@ -317,7 +330,7 @@ static VipsImage *open_image(const struct nst_input *in, VipsSource *source,
         snprintf(options, sizeof options, "[n=-1]");
     if (t && (t->page || t->subifd >= 0))
         snprintf(options, sizeof options, "[page=%d,subifd=%d]", t->page, t->subifd);
-    image = open_source(source, options, vector, scale);
+    image = open_source(source, loader, options, scale);
     if (!image)
         return NULL;
     /* libvips divides by alpha, but takes the alpha of floats for one of 0 to 255 */
@@ -344,19 +357,22 @@ enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
 
     *out = NULL;
     *vector = false;
+    if (in->fd >= 0)
+        lseek(in->fd, 0, SEEK_SET);
     if (needs_own_pnm(in))
         return read_pnm(out, in, err);
     source = in->data ? vips_source_new_from_memory(in->data, in->size)
                       : vips_source_new_from_descriptor(in->fd);
     loader = source ? vips_foreign_find_load_source(source) : NULL;
+    if (source && !loader && nst_modules_load())
+        loader = vips_foreign_find_load_source(source);
     vips_error_clear();
     if (is_table(loader))
         loader = NULL;
-    if (loader)
-        *vector = strstr(loader, "Svg") || strstr(loader, "Pdf");
+    *vector = is_vector(loader);
     tiff = loader && strstr(loader, "Tiff") && nst_pages_scan_tiff(&t, in);
     if (loader)
-        *out = open_image(in, source, loader, tiff ? &t : NULL, *vector, scale);
+        *out = open_image(in, source, loader, tiff ? &t : NULL, scale);
     else
         *out = open_exr(in);
     g_clear_object(&source);
