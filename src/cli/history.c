@@ -148,16 +148,21 @@ static void print_json(const struct nst_history_line *l, size_t flags)
 }
 
 static enum nst_status list(const struct arguments *a, const struct nst_history *h,
-                            const char *word)
+                            const char *word, struct nst_err *err)
 {
+    bool any = false;
+
     for (size_t i = 0; i < h->count; i++) {
         if (!h->line[i].run || (word && !strstr(h->line[i].text, word)))
             continue;
+        any = true;
         if (a->json)
             print_json(&h->line[i], JSON_COMPACT);
         else
             print_row(&h->line[i]);
     }
+    if (word && !any)
+        return nst_err_set(err, NST_ERR_FORMAT, "no run contains '%s'", word);
     return NST_OK;
 }
 
@@ -267,10 +272,10 @@ static enum nst_status check_file(const char *name, const json_t *sha256,
     enum nst_status st = NST_OK;
 
     if (!recorded)
-        st = nst_err_set(err, NST_ERR_ARG,
+        st = nst_err_set(err, NST_ERR_FORMAT,
                          "%s: was not a regular file and cannot be read again", name);
     else if (!current || strcmp(current, recorded) != 0)
-        st = nst_err_set(err, NST_ERR_ARG,
+        st = nst_err_set(err, NST_ERR_FORMAT,
                          "%s: is missing or has changed since the run", name);
     free(current);
     free(pack);
@@ -358,7 +363,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     size_t i;
 
     if (!l || check_inputs(l->run, err) != NST_OK)
-        return NST_ERR_ARG;
+        return err->status;
     choose_device(l->run);
     add_arg(&c, find_nst());
     add_arg(&c, nst_xstrdup("--config=none"));
@@ -446,15 +451,19 @@ static enum nst_status run(void *arguments, struct nst_err *err)
     if (!path)
         return nst_err_set(err, NST_ERR_ARG,
                            "no history is kept: --history or NST_HISTORY is none");
-    st = nst_history_read(&h, path, err);
+    if (a->history && access(path, F_OK) != 0)
+        st = nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                         strerror(errno));
+    else
+        st = nst_history_read(&h, path, err);
     for (size_t i = 0; st == NST_OK && i < h.count; i++)
         if (!h.line[i].run)
             fprintf(stderr, "nst-history: %s: line %zu is damaged; skipped\n", path,
                     i + 1);
     if (st == NST_OK && strcmp(a->command, "list") == 0)
-        st = list(a, &h, NULL);
+        st = list(a, &h, NULL, err);
     else if (st == NST_OK && strcmp(a->command, "find") == 0)
-        st = list(a, &h, a->arg[0]);
+        st = list(a, &h, a->arg[0], err);
     else if (st == NST_OK && strcmp(a->command, "show") == 0)
         st = show(a, &h, err);
     else if (st == NST_OK && strcmp(a->command, "export") == 0)

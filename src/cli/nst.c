@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "cli/args.h"
 #include "cli/dryrun.h"
 #include "cli/progress.h"
@@ -68,10 +69,10 @@ static void ensure_standard_streams(void)
             exit(NST_EXIT_FAILED);
 }
 
-static int print_error(const char *message)
+static int print_error(const struct nst_err *err)
 {
-    fprintf(stderr, "nst: %s\n", message);
-    return NST_EXIT_FAILED;
+    fprintf(stderr, "nst: %s\n", err->text);
+    return nst_exit_status(err->status);
 }
 
 static void out_of_memory(void)
@@ -191,14 +192,12 @@ static int run_batch(const struct nst_args *a)
     struct nst_err err;
 
     if (nst_run(&a->batch, &a->params, &events, &counts, &err) != NST_OK)
-        return print_error(err.text);
+        return print_error(&err);
     nst_progress_batch_end(reporter.progress);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return print_error("cannot write to standard output");
     if (a->batch.items > 1 && (!a->params.quiet || counts.failed))
         print_counts(a->batch.items, &counts);
     if (counts.failed)
-        return NST_EXIT_FAILED;
+        return nst_exit_status(counts.status);
     return counts.stopped ? 128 + caught_signal : NST_EXIT_DONE;
 }
 
@@ -213,13 +212,13 @@ int main(int argc, char **argv)
     /* One arena per thread would take 64 MiB of the address space that ulimit -v
      * leaves, and keep memory that other threads could use. */
     mallopt(M_ARENA_MAX, 1);
-    argv[0] = program_invocation_short_name; /* messages begin with it */
+    nst_exit_setup(argv);
     setlocale(LC_CTYPE, "");
     nst_args_parse(&a, argc, argv);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* writes fail with EFBIG instead */
     if (nst_picture_init(argv[0], &err) != NST_OK)
-        return print_error(err.text);
+        return print_error(&err);
     nst_args_build_batch(&a);
     status = run_batch(&a);
     nst_picture_shutdown();

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool style_is_pack_name(const char *name)
 {
@@ -19,8 +20,14 @@ enum nst_status style_load(struct nst_pack **out, const char *name, struct nst_e
     enum nst_status st;
 
     *out = NULL;
+    if (!path && access(name, F_OK) == 0)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: is no style pack: the name of one ends in %s", name,
+                           NST_PACK_SUFFIX);
     if (!path)
-        return nst_err_set(err, NST_ERR_IO, "'%s': no style pack has this name", name);
+        return nst_err_set(err, NST_ERR_ARG,
+                           "'%s': no style pack has this name; see nst-style list",
+                           name);
     st = nst_pack_load(out, path, err);
     free(path);
     return st;

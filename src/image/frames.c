@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/path.h"
 #include "image/colour.h"
 #include "image/input.h"
 #include "image/load_internal.h"
@@ -41,7 +42,8 @@ static enum nst_status open_stream(struct nst_frame_reader *f, const char *path,
     f->label = nst_xstrdup(standard ? "standard input" : path);
     f->stream = standard ? stdin : fopen(path, "re");
     if (!f->stream)
-        return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "%s: %s", path,
+                           strerror(errno));
     f->in.label = f->label;
     if (pnm)
         return NST_OK;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "image/colour.h"
 #include "image/load.h"
 #include "image/pnm.h"
@@ -19,7 +20,8 @@
 static enum nst_status io_error(const struct nst_input *in, int error,
                                 struct nst_err *err)
 {
-    return nst_err_set(err, NST_ERR_IO, "%s: %s", in->label, strerror(error));
+    return nst_err_set(err, nst_open_status(error), "%s: %s", in->label,
+                       strerror(error));
 }
 
 static enum nst_status read_all(struct nst_input *in, int fd, struct nst_err *err)
@@ -56,7 +58,7 @@ static enum nst_status open_fd(struct nst_input *in, int fd, struct nst_err *err
     if (fstat(fd, &st) != 0)
         return io_error(in, errno, err);
     if (S_ISDIR(st.st_mode))
-        return nst_err_set(err, NST_ERR_IO, "%s: is a directory", in->label);
+        return nst_err_set(err, NST_ERR_ARG, "%s: is a directory", in->label);
     if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
         in->fd = dup(fd);
         in->size = (size_t)st.st_size;
@@ -84,7 +86,7 @@ enum nst_status nst_input_open(struct nst_input *in, const char *path,
         return open_fd(in, STDIN_FILENO, err);
     }
     if (!*path)
-        return nst_err_set(err, NST_ERR_IO, "the image's name is empty");
+        return nst_err_set(err, NST_ERR_ARG, "the image's name is empty");
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return io_error(in, errno, err);

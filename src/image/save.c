@@ -137,7 +137,7 @@ static enum nst_status try_format(const struct nst_format *format, const char *p
     g_free(data);
     vips_error_clear();
     if (failed)
-        return nst_err_set(err, NST_ERR_ARG,
+        return nst_err_set(err, NST_ERR_IO,
                            "%s: this build of libvips cannot write '%s' (png and jpg "
                            "always work)",
                            path, format->suffix);
@@ -166,7 +166,16 @@ static enum nst_status choose_format(struct nst_output *o, const char *path,
     if (find_format(&o->format, path, err) == NST_OK)
         return NST_OK;
     o->format = formats; /* a stream may have any name */
-    return nst_atomic_file_is_stream(o->file) ? NST_OK : NST_ERR_ARG;
+    return o->file && nst_atomic_file_is_stream(o->file) ? NST_OK : NST_ERR_ARG;
+}
+
+enum nst_status nst_output_check_format(const char *path, const char *format,
+                                        struct nst_err *err)
+{
+    struct nst_output o = {.file = NULL};
+    enum nst_status st = choose_format(&o, path, format, err);
+
+    return st == NST_OK ? try_format(o.format, path, err) : st;
 }
 
 enum nst_status nst_output_open(struct nst_output **out, const char *path,

@@ -11,12 +11,12 @@ enum nst_status nst_picture_check_dimensions(const char *label, int w, int h,
 {
     if (w < NST_PICTURE_MIN_SIDE || h < NST_PICTURE_MIN_SIDE)
         return nst_err_set(
-            err, NST_ERR_ARG,
+            err, NST_ERR_FORMAT,
             "%s: %s%dx%d pixels is too small: each side needs at least %d", label, what,
             w, h, NST_PICTURE_MIN_SIDE);
     if (max > 0 && (long long)w * h > max)
         return nst_err_set(
-            err, NST_ERR_ARG,
+            err, NST_ERR_FORMAT,
             "%s: %s%dx%d pixels is too large: at most %lld pixels in all", label, what,
             w, h, max);
     return NST_OK;

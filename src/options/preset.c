@@ -105,11 +105,12 @@ static enum nst_status read_file(json_t **out, const char *path, struct nst_err 
 
     *out = NULL;
     if (!f)
-        return nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "%s: %s", path,
+                           strerror(errno));
     errno = 0;
     *out = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
     if (!*out && ferror(f)) /* a directory can be opened, but not read */
-        st = nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
+        st = nst_err_set(err, nst_open_status(errno), "%s: %s", path, strerror(errno));
     else if (!*out)
         st =
             nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line, je.text);
@@ -207,7 +208,7 @@ static enum nst_status apply_config_preset(struct nst_params *p, const char *pat
         st = nst_preset_apply(p, json_string_value(preset), err);
     if (st != NST_OK) {
         nst_err_prefix(err, path);
-        return NST_ERR_FORMAT;
+        return st;
     }
     json_object_del(options, "preset");
     return overrides.style ? remove_style(path, options, err) : NST_OK;

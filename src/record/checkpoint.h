@@ -11,7 +11,7 @@
 struct nst_checkpoint; /* open for reading */
 
 /* *out belongs to the caller: nst_checkpoint_close(). Messages begin with the path.
- * NST_ERR_IO, NST_ERR_FORMAT. */
+ * NST_ERR_ARG (no such file), NST_ERR_IO, NST_ERR_FORMAT. */
 enum nst_status nst_checkpoint_open(struct nst_checkpoint **out, const char *path,
                                     struct nst_err *err);
 void nst_checkpoint_close(struct nst_checkpoint *c); /* NULL is fine */

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/path.h"
 #include "model/paths.h"
 #include "record/sha256.h"
 
@@ -86,7 +87,8 @@ enum nst_status nst_history_append(const char *path, const char *line,
     make_parent_directories(path);
     fd = open_locked(path, O_RDWR | O_APPEND | O_CREAT);
     if (fd < 0)
-        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                           strerror(errno));
     terminated = nst_xasprintf("%s%s\n", lacks_newline(fd) ? "\n" : "", line);
     if (fstat(fd, &before) != 0)
         before.st_size = -1;
@@ -132,7 +134,8 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
     if (!f && errno == ENOENT)
         return NST_OK;
     if (!f)
-        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                           strerror(errno));
     errno = 0;
     while ((n = getline(&line, &capacity, f)) > 0) {
         if (line[n - 1] == '\n')
@@ -141,7 +144,8 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
             add_line(h, line);
     }
     if (ferror(f))
-        st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+        st = nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                         strerror(errno));
     free(line);
     fclose(f);
     return st;
@@ -193,7 +197,8 @@ enum nst_status nst_history_remove(const char *path,
     if (fd < 0 && errno == ENOENT)
         return NST_OK;
     if (fd < 0)
-        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                           strerror(errno));
     st = nst_history_read(&h, path, err);
     for (size_t i = 0; st == NST_OK && i < h.count; i++)
         if (h.line[i].run && should_remove(ctx, &h, i)) {

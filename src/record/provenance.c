@@ -328,7 +328,8 @@ enum nst_status nst_trace_open(struct nst_trace **out, const char *path,
 
     *out = NULL;
     if (!f)
-        return nst_err_set(err, NST_ERR_IO, "trace: %s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "trace: %s: %s", path,
+                           strerror(errno));
     setvbuf(f, NULL, _IOLBF, 0); /* others may read it during the run */
     *out = nst_xcalloc(1, sizeof **out);
     (*out)->f = f;

@@ -39,11 +39,14 @@ static bool is_special(const char *path)
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
-static void add_item(struct nst_batch *b, const char *content, const char *subdirectory)
+static void add_item(struct nst_batch *b, const char *content, const char *subdirectory,
+                     bool found)
 {
     b->item = nst_xrealloc(b->item, (b->items + 1) * sizeof *b->item);
-    b->item[b->items++] = (struct nst_batch_item){
-        .content = nst_xstrdup(content), .subdirectory = nst_xstrdup(subdirectory)};
+    b->item[b->items++] =
+        (struct nst_batch_item){.content = nst_xstrdup(content),
+                                .subdirectory = nst_xstrdup(subdirectory),
+                                .found = found};
 }
 
 void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_image image,
@@ -51,7 +54,7 @@ void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_imag
 {
     struct nst_batch_item *item;
 
-    add_item(b, name, "");
+    add_item(b, name, "", false);
     item = &b->item[b->items - 1];
     item->pixels = image;
     item->result = result;
@@ -85,7 +88,8 @@ static enum nst_status add_directory(struct nst_batch *b, const char *path,
     int n = scandir(path, &entry, is_visible, alphasort);
 
     if (n < 0)
-        return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "%s: %s", path,
+                           strerror(errno));
     for (int i = 0; i < n; i++) {
         const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
         char *path_inside = nst_xasprintf("%s%s%s", path, slash ? "" : "/", name);
@@ -93,13 +97,13 @@ static enum nst_status add_directory(struct nst_batch *b, const char *path,
 
         if (st == NST_OK && recursive && should_recurse(b, path_inside)) {
             st = add_directory(b, path_inside, subdirectory_inside, true, err);
-            if (st == NST_ERR_IO) { /* it fails later; the others are processed */
-                add_item(b, path_inside, subdirectory_inside);
+            if (st != NST_OK) { /* it fails later; the others are processed */
+                add_item(b, path_inside, subdirectory_inside, true);
                 st = NST_OK;
             }
         } else if (st == NST_OK && dot && nst_picture_supports(dot) &&
                    !is_special(path_inside))
-            add_item(b, path_inside, subdirectory);
+            add_item(b, path_inside, subdirectory, true);
         free(path_inside);
         free(subdirectory_inside);
         free(entry[i]);
@@ -115,7 +119,7 @@ enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recurs
     enum nst_status st;
 
     if (!is_directory(name)) {
-        add_item(b, name, "");
+        add_item(b, name, "", false);
         return NST_OK;
     }
     st = add_directory(b, name, "", recursive, err);
@@ -143,7 +147,8 @@ static enum nst_status add_lines(struct nst_batch *b, FILE *f, const char *path,
             st = nst_batch_add(b, line, recursive, err);
     }
     if (st == NST_OK && ferror(f))
-        st = nst_err_set(err, NST_ERR_IO, "files-from: %s: %s", path, strerror(errno));
+        st = nst_err_set(err, nst_open_status(errno), "files-from: %s: %s", path,
+                         strerror(errno));
     free(line);
     return st;
 }
@@ -155,7 +160,7 @@ enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool n
     enum nst_status st;
 
     if (!f)
-        return nst_err_set(err, NST_ERR_IO, "files-from: %s: %s", path,
+        return nst_err_set(err, nst_open_status(errno), "files-from: %s: %s", path,
                            strerror(errno));
     st = add_lines(b, f, path, null, recursive, err);
     if (f != stdin)
@@ -414,21 +419,78 @@ enum nst_status nst_batch_name_outputs(struct nst_batch *b, const struct nst_par
     return st;
 }
 
+/* Call visit for each directory of path, outermost first, until it fails. */
+static enum nst_status each_directory(const char *path, int (*visit)(const char *path),
+                                      struct nst_err *err)
+{
+    char *copy = nst_xstrdup(path);
+    enum nst_status st = NST_OK;
+
+    for (char *c = copy + 1; st == NST_OK && *c; c++)
+        if (*c == '/') {
+            *c = 0;
+            if (visit(copy) != 0)
+                st = nst_err_set(err, nst_open_status(errno),
+                                 "%s: cannot be created: %s", copy, strerror(errno));
+            *c = '/';
+        }
+    free(copy);
+    return st;
+}
+
+static int fail(int error)
+{
+    errno = error;
+    return -1;
+}
+
+static int make_directory(const char *path)
+{
+    if (mkdir(path, 0777) == 0 || is_directory(path))
+        return 0;
+    return errno == EEXIST ? fail(ENOTDIR) : -1;
+}
+
 enum nst_status nst_batch_make_directories(const struct nst_batch_item *item,
                                            struct nst_err *err)
 {
-    char *path = nst_xstrdup(item->output);
+    return each_directory(item->output, make_directory, err);
+}
+
+/* Whether make_directory() would succeed, or its parent is missing as well. */
+static int check_directory(const char *path)
+{
+    const char *name = nst_base_name(path);
+    char *parent = name == path ? nst_xstrdup(".")
+                                : nst_xasprintf("%.*s", (int)(name - path), path);
+    int failed = 0;
+
+    if (access(path, F_OK) == 0)
+        failed = is_directory(path) ? 0 : fail(ENOTDIR);
+    else if (access(parent, F_OK) == 0)
+        failed = access(parent, W_OK | X_OK);
+    free(parent);
+    return failed;
+}
+
+enum nst_status nst_batch_check_output(const struct nst_batch_item *item,
+                                       bool make_directories, const char *format,
+                                       struct nst_err *err)
+{
+    char *directory = nst_xasprintf(
+        "%.*s.", (int)(nst_base_name(item->output) - item->output), item->output);
+    bool exists = access(directory, F_OK) == 0;
+    struct nst_output *output = NULL;
     enum nst_status st = NST_OK;
 
-    for (char *c = path + 1; st == NST_OK && *c; c++)
-        if (*c == '/') {
-            *c = 0;
-            if (mkdir(path, 0777) != 0 && errno != EEXIST)
-                st = nst_err_set(err, NST_ERR_IO, "%s: cannot be created: %s", path,
-                                 strerror(errno));
-            *c = '/';
-        }
-    free(path);
+    free(directory);
+    if (make_directories)
+        st = each_directory(item->output, check_directory, err);
+    if (st == NST_OK && make_directories && !exists)
+        return nst_output_check_format(item->output, format, err);
+    if (st == NST_OK)
+        st = nst_output_open(&output, item->output, format, err);
+    nst_output_free(output);
     return st;
 }
 

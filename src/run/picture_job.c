@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/err.h"
 #include "image/load.h"
 #include "image/metadata.h"
 #include "run/adapt.h"
@@ -272,21 +273,27 @@ static enum nst_status load_content(struct nst_picture_job *job,
     return st;
 }
 
-/* Check early that checkpoint and preview can be written. */
+/* Check early that checkpoint, trace and preview can be written. */
 static enum nst_status check_outputs(const struct nst_params *p, struct nst_err *err)
 {
     struct nst_output *preview = NULL;
-    struct nst_atomic_file *checkpoint = NULL;
+    struct nst_atomic_file *checkpoint = NULL, *trace = NULL;
     char *name = NULL;
     enum nst_status st = NST_OK;
 
     if (p->checkpoint)
         st = nst_atomic_file_open(&checkpoint, p->checkpoint, err);
+    if (st == NST_OK && p->trace) {
+        st = nst_atomic_file_open(&trace, p->trace, err);
+        if (st != NST_OK)
+            nst_err_prefix(err, "trace");
+    }
     if (st == NST_OK && p->preview) {
         name = nst_series_file_name(p->preview, 0, 0);
         st = nst_output_open(&preview, name, NULL, err);
     }
     nst_atomic_file_free(checkpoint);
+    nst_atomic_file_free(trace);
     nst_output_free(preview);
     free(name);
     return st;
@@ -318,12 +325,15 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
     job->skipped = is_done(job);
     if (job->skipped)
         return NST_OK;
-    if (!p->dry_run && job->item->output)
+    if (job->item->output && p->dry_run)
+        st = nst_batch_check_output(job->item, job->runner->to_directory,
+                                    stream ? stream : p->format, err);
+    else if (job->item->output)
         st = nst_output_open(&job->output, job->item->output,
                              stream ? stream : p->format, err);
     if (job->output)
         nst_output_set_quality(job->output, (int)p->quality);
-    if (st == NST_OK && !p->dry_run)
+    if (st == NST_OK)
         st = check_outputs(p, err);
     if (st == NST_OK)
         st = load_shared_inputs(job, &size, err);

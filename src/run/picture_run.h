@@ -17,6 +17,7 @@ struct nst_picture_runner {
     struct nst_session *session;
     struct nst_styles_shared *styles;
     const struct nst_run_events *events;
+    bool to_directory; /* directories of outputs are created */
 
     void *ctx;
     /* Inputs are loaded, and the run needs the memory of this plan until

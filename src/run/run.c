@@ -134,11 +134,16 @@ static const struct nst_batch_item *next_item(struct worker_pool *s)
 }
 
 /* Count and report an outcome and free its memory; called with the lock held. */
-static void record_outcome(struct worker *w, enum nst_outcome outcome,
-                           const struct nst_err *err)
+static void record_outcome(struct worker *w, const struct nst_batch_item *item,
+                           enum nst_outcome outcome, const struct nst_err *err)
 {
     struct worker_pool *s = w->pool;
     bool failed = outcome == NST_OUTCOME_FAILED || outcome == NST_OUTCOME_FATAL;
+
+    if (failed && s->counts->status != NST_ERR_ARG)
+        s->counts->status = item->found && outcome == NST_OUTCOME_FAILED
+                                ? NST_ERR_IO /* nobody wrote its name */
+                                : err->status;
 
     if (failed && !(s->fatal && outcome == NST_OUTCOME_FATAL))
         nst_run_message(s->events, "%s", err->text);
@@ -162,6 +167,7 @@ static void *worker_main(void *ctx)
                                               .session = w->session,
                                               .styles = s->styles,
                                               .events = s->events,
+                                              .to_directory = s->batch->to_directory,
                                               .ctx = w,
                                               .reserve_memory = reserve_memory};
     const struct nst_batch_item *item;
@@ -176,7 +182,7 @@ static void *worker_main(void *ctx)
             nst_batch_make_directories(item, &err) == NST_OK)
             outcome = nst_picture_run(&runner, item, &err);
         pthread_mutex_lock(&s->lock);
-        record_outcome(w, outcome, &err);
+        record_outcome(w, item, outcome, &err);
         if (s->events->picture_done)
             s->events->picture_done(s->events->ctx);
     }

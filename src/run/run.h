@@ -66,6 +66,9 @@ struct nst_run_events {
 struct nst_run_counts {
     size_t done, skipped, failed;
     bool stopped; /* before all pictures were done */
+    /* NST_OK if none failed. NST_ERR_ARG if what the user wrote must change: else any
+     * failed for another reason. */
+    enum nst_status status;
 };
 
 /* Refuse combinations of options that are invalid: NST_ERR_ARG. */

@@ -126,12 +126,12 @@ ids() {
     [ "$(ids)" = "$first
 $third" ]
     run nst_history rm "$second"
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     nst_history prune --keep 1
     [ "$(ids)" = "$third" ]
     # an empty ID matches no run, even if there is only one
     run nst_history rm ""
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [ "$(ids)" = "$third" ]
     for i in $(seq 12); do
         "$NST" -q -S 24 -n 1 -t 1 -s style.ppm photo.ppm -o "o$i.ppm" &
@@ -167,7 +167,7 @@ $third" ]
         [ "$status" = 2 ]
     done
     run nst_history show 00000000x
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     rm h.jsonl
     run nst_history list
     [ "$status" = 0 ] && [ -z "$output" ]

@@ -325,7 +325,7 @@ load helper
     grep -q '^nst: 2 done, 0 skipped, 1 failed$' <<<"$stderr"
     [ "$(ls made)" = "$(printf '%s\n' other-style.ppm photo-style.ppm)" ]
     run --separate-stderr nst -s missing.png -o made/ photo.ppm other.ppm
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [ "$(grep -c missing.png <<<"$stderr")" = 1 ]
 }
 

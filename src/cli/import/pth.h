@@ -13,7 +13,7 @@
  * Read up to convs convolutions, as many as the file has. Nothing in the file is
  * executed; anything but tensors is an error. *out belongs to the caller:
  * nst_weights_free(). NST_ERR_IO, NST_ERR_FORMAT, NST_ERR_MEM; messages begin with the
- * path. Without libarchive: NST_ERR_ARG.
+ * path. Without libarchive: NST_ERR_IO.
  */
 enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int convs,
                              struct nst_err *err);
