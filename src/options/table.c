@@ -86,8 +86,8 @@ static const struct nst_option options[] = {
      .help = "Write a checkpoint to FILE every --save-every steps, at the end of each "
              "scale and at the end (see --resume)"},
     {"resume", 0, GROUP(1), TEXT, AT(resume), ONCE, .arg = "FILE",
-     .help = "Continue the run of a checkpoint with its options. The result is "
-             "bit-identical to that of an uninterrupted run"},
+     .help = "Continue the run of a checkpoint with its images and options. The result "
+             "is bit-identical to that of an uninterrupted run"},
     {"preview", 0, GROUP(1), TEXT, AT(preview), ONCE, .arg = "FILE",
      .help = "Write the current image to FILE every --save-every steps and at the end "
              "of each scale. {step} or {scale} in the name makes a series of files"},
@@ -234,7 +234,8 @@ const char *nst_option_group(int group)
 const struct nst_option *nst_option_find(const char *name)
 {
     for (size_t i = 0; i < OPTIONS; i++)
-        if (strcmp(options[i].name, name) == 0)
+        if (strcmp(options[i].name, name) == 0 ||
+            (options[i].alias && strcmp(options[i].alias, name) == 0))
             return &options[i];
     return NULL;
 }

@@ -18,13 +18,45 @@
 #include "model/paths.h"
 #include "record/sha256.h"
 
+static char *default_path(void)
+{
+    return nst_user_path("XDG_STATE_HOME", ".local/state", "history.jsonl");
+}
+
 char *nst_history_path(const char *option)
 {
     if (!option)
         option = getenv("NST_HISTORY");
     if (!option || !*option)
-        return nst_user_path("XDG_STATE_HOME", ".local/state", "history.jsonl");
+        return default_path();
     return strcmp(option, "none") == 0 ? NULL : nst_xstrdup(option);
+}
+
+static bool is_default(const char *path)
+{
+    char *usual = default_path();
+    bool same = usual && strcmp(path, usual) == 0;
+
+    free(usual);
+    return same;
+}
+
+enum nst_status nst_history_check(const char *option, struct nst_err *err)
+{
+    char *path = nst_history_path(option), *directory;
+    enum nst_status st = NST_OK;
+    int failed = 0;
+
+    if (path && !is_default(path) && access(path, W_OK) != 0) {
+        directory = nst_xasprintf("%.*s.", (int)(nst_base_name(path) - path), path);
+        failed = errno != ENOENT || access(directory, W_OK | X_OK) != 0;
+        free(directory);
+    }
+    if (failed)
+        st = nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                         strerror(errno));
+    free(path);
+    return st;
 }
 
 /* mkdir -p for the directories above path. */
@@ -84,7 +116,8 @@ enum nst_status nst_history_append(const char *path, const char *line,
     ssize_t n;
     int fd;
 
-    make_parent_directories(path);
+    if (is_default(path))
+        make_parent_directories(path);
     fd = open_locked(path, O_RDWR | O_APPEND | O_CREAT);
     if (fd < 0)
         return nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,

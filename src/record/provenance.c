@@ -26,18 +26,22 @@
 /* A trace serves comparisons: its numbers are exact. */
 #define DUMP_EXACT (JSON_COMPACT | JSON_REAL_PRECISION(17))
 
+static char *in_working_directory(const char *path)
+{
+    char *directory = *path == '/' ? NULL : getcwd(NULL, 0);
+    char *absolute =
+        directory ? nst_xasprintf("%s/%s", directory, path) : nst_xstrdup(path);
+
+    free(directory);
+    return absolute;
+}
+
 /* Make a path absolute; "-" and names of style packs stay. A new string. */
 static char *absolute_path(const char *path)
 {
-    char *directory, *absolute;
-
-    if (*path == '/' || strcmp(path, "-") == 0 ||
-        (!strchr(path, '/') && !nst_path_is_file(path)))
+    if (strcmp(path, "-") == 0 || (!strchr(path, '/') && !nst_path_is_file(path)))
         return nst_xstrdup(path);
-    directory = getcwd(NULL, 0);
-    absolute = directory ? nst_xasprintf("%s/%s", directory, path) : nst_xstrdup(path);
-    free(directory);
-    return absolute;
+    return in_working_directory(path);
 }
 
 static json_t *json_path(const char *path)
@@ -129,6 +133,44 @@ char *nst_provenance_inputs(const struct nst_params *p, const char *content)
         add_input(list, p->init);
     if (p->keep_mask)
         add_input(list, p->keep_mask);
+    s = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return s;
+}
+
+/* Append an option; value is taken over. */
+static void add_argument(json_t *list, const char *option, char *value)
+{
+    json_array_append_new(list, json_pack("[s, o]", option, nst_json_text(value)));
+    free(value);
+}
+
+char *nst_provenance_arguments(const struct nst_params *p, const char *content,
+                               const char *output)
+{
+    json_t *list = json_array();
+    char *s;
+
+    for (int i = 0; i < p->styles.count; i++) {
+        const struct nst_style_option *style = &p->styles.item[i];
+        char *file = absolute_path(style->file), layers[1024];
+
+        add_argument(list, "style", nst_xasprintf("%s:%.17g", file, style->weight));
+        free(file);
+        if (style->mask)
+            add_argument(list, "mask", absolute_path(style->mask));
+        nst_layers_format(&style->layers, layers, sizeof layers);
+        if (style->layers.count)
+            add_argument(list, "layers", nst_xstrdup(layers));
+    }
+    if (output)
+        add_argument(list, "output",
+                     strcmp(output, "-") == 0 ? nst_xstrdup("-")
+                                              : in_working_directory(output));
+    if (p->format)
+        add_argument(list, "format", nst_xstrdup(p->format));
+    if (content)
+        add_argument(list, "", absolute_path(content));
     s = json_dumps(list, JSON_COMPACT);
     json_decref(list);
     return s;

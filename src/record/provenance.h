@@ -25,6 +25,11 @@ struct nst_provenance {
     const struct nst_job_result *result;
 };
 
+/* The styles, output and content of a run by p as a JSON list of [OPTION, VALUE]; that
+ * of content is ["", PATH]. content and output may be NULL. A new string. */
+char *nst_provenance_arguments(const struct nst_params *p, const char *content,
+                               const char *output);
+
 /* Input files and their SHA-256 of a run by p on content, as JSON: a new string. */
 char *nst_provenance_inputs(const struct nst_params *p, const char *content);
 

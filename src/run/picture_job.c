@@ -304,12 +304,11 @@ static void report_downscale(const struct nst_picture_job *job)
 {
     const struct nst_run_events *events = job->runner->events;
     const struct nst_picture *c = job->content;
-    int from = nst_longest(c->read_height, c->read_width);
-    int to = nst_longest(c->height, c->width);
 
-    if (events->picture_downscaled && from >= 2 * to && !job->effective.dry_run)
-        events->picture_downscaled(events->ctx, c->read_height, c->read_width,
-                                   c->height, c->width);
+    if (events->picture_downscaled && !job->effective.dry_run &&
+        nst_longest(c->read_height, c->read_width) > nst_longest(c->height, c->width))
+        events->picture_downscaled(events->ctx, job->item, c->read_height,
+                                   c->read_width, c->height, c->width);
 }
 
 enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,

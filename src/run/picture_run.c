@@ -33,17 +33,11 @@ static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
     int remaining = count > job->frame ? count - job->frame : 1; /* frames */
     int64_t steps =
         nst_pyramid_iterations(&p, job->content->height, job->content->width);
-    struct nst_stylise_args s = {job->runner->session,
-                                 &job->reporter,
-                                 &p,
-                                 &job->recorded,
-                                 &job->plan,
-                                 nst_picture_job_baseline(job),
-                                 job->content,
-                                 &job->styles,
-                                 job->init_image,
-                                 job->keep_mask,
-                                 job->frame ? &job->coherence : NULL};
+    struct nst_stylise_args s = {
+        job->runner->session, &job->reporter, &p,
+        &job->recorded,       &job->plan,     nst_picture_job_baseline(job),
+        job->content,         job->item,      &job->styles,
+        job->init_image,      job->keep_mask, job->frame ? &job->coherence : NULL};
 
     job->reporter.evaluations = job->totals.evaluations;
     job->reporter.iterations = job->totals.iterations;
@@ -188,7 +182,9 @@ static enum nst_status write_results(struct nst_picture_job *job, struct nst_err
     return nst_trace_close(trace, &job->result.final, err);
 }
 
-/* The picture is written already, so an error here is only reported. */
+/* The picture is written already, so an error here is only reported, once in a run.
+ * With --quiet it is not: it concerns the default path, as nst_history_check() has
+ * seen. */
 static void write_history(const struct nst_picture_job *job)
 {
     struct nst_provenance provenance = nst_picture_job_provenance(job);
@@ -197,7 +193,8 @@ static void write_history(const struct nst_picture_job *job)
     struct nst_err err;
 
     if (path && job->result.end != NST_JOB_STOPPED &&
-        nst_history_append(path, line, &err) != NST_OK)
+        nst_history_append(path, line, &err) != NST_OK &&
+        !atomic_exchange(job->runner->history_failed, true) && !job->effective.quiet)
         nst_run_message(job->runner->events, "%s", err.text);
     free(line);
     free(path);

@@ -6,6 +6,8 @@
 #ifndef NST_RUN_PICTURE_RUN_H
 #define NST_RUN_PICTURE_RUN_H
 
+#include <stdatomic.h>
+
 #include "run/batch.h"
 #include "run/plan.h"
 #include "run/run.h"
@@ -17,7 +19,8 @@ struct nst_picture_runner {
     struct nst_session *session;
     struct nst_styles_shared *styles;
     const struct nst_run_events *events;
-    bool to_directory; /* directories of outputs are created */
+    bool to_directory;           /* directories of outputs are created */
+    atomic_bool *history_failed; /* a message has said so */
 
     void *ctx;
     /* Inputs are loaded, and the run needs the memory of this plan until

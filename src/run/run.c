@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -40,6 +41,7 @@ struct worker_pool {
     const struct nst_params *p;
     const struct nst_run_events *events;
     struct nst_styles_shared *styles;
+    atomic_bool history_failed; /* to write a line; reported */
     struct worker worker[MAX_WORKERS];
     int count, threads;
 
@@ -168,6 +170,7 @@ static void *worker_main(void *ctx)
                                               .styles = s->styles,
                                               .events = s->events,
                                               .to_directory = s->batch->to_directory,
+                                              .history_failed = &s->history_failed,
                                               .ctx = w,
                                               .reserve_memory = reserve_memory};
     const struct nst_batch_item *item;

@@ -49,9 +49,9 @@ struct nst_run_events {
      * the returned pointer. */
     void *(*picture_started)(void *ctx, const struct nst_batch_item *item,
                              int64_t planned);
-    /* * The picture was scaled down to at most half of its size. */
-    void (*picture_downscaled)(void *ctx, int from_height, int from_width, int height,
-                               int width);
+    /* * The picture was scaled down. */
+    void (*picture_downscaled)(void *ctx, const struct nst_batch_item *item,
+                               int from_height, int from_width, int height, int width);
     /* * Setup is done; from now on there is a result to save. */
     void (*optimisation_started)(void *ctx);
     /* * After each step: e is the iterate; done of planned steps are complete. */

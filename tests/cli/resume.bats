@@ -192,3 +192,35 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
     grep -q 'preview: full.png' said
     [ -s c.png ]
 }
+
+@test "--resume alone continues the run of a checkpoint, from any directory" {
+    picture other.ppm 30 40 3
+    awk 'BEGIN { print "P2\n48 36\n255"; for (i = 0; i < 48 * 36; i++) print i % 256 }' >mask.pgm
+    run_on() { nst -s style.ppm:2 --mask mask.pgm -s other.ppm photo.ppm -o "$@"; }
+    run_on whole.png -n 9
+    run_on out.png -n 4 --checkpoint ck
+    run ! cmp out.png whole.png
+    mkdir elsewhere
+    cd elsewhere
+    "$NST" -q --resume ../ck -n 9
+    cmp ../out.png ../whole.png
+    # the command line overrides what it names
+    "$NST" -q --resume ../ck -n 9 -o here.png
+    cmp here.png ../whole.png
+    refused 2 'none.ppm: No such file' --resume ../ck -s none.ppm -S 32 -n 9
+    # a configuration does not add its style
+    echo '{"options": {"style": "munch"}}' >c.json
+    "$NST" -q --config c.json --resume ../ck -n 9 -o here.png
+    cmp here.png ../whole.png
+}
+
+@test "a checkpoint of another format is refused, and of another version reported" {
+    nst -s style.ppm photo.ppm -o out.png -n 4 --checkpoint ck
+    sed 's/nst checkpoint 1/nst checkpoint 2/' ck >ck2
+    refused 1 "^nst: ck2: has the format 'nst checkpoint 2', but this version of nst reads 'nst" \
+        --resume ck2 -n 9
+    sed 's/"version":"[^"]/"version":"9/' ck >ck3
+    "$NST" --progress none --resume ck3 -n 9 2>said
+    grep -q '^nst: ck3: was made by nst 9' said
+    [ "$(wc -l <said)" = 1 ]
+}
