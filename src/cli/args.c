@@ -15,6 +15,7 @@
 #include "base/atomic_file.h"
 #include "base/exit.h"
 #include "base/line.h"
+#include "base/path.h"
 
 #define FIRST_KEY 0x100 /* argp keys of options without a short name */
 #define PRESET_KEY 'p'
@@ -276,15 +277,38 @@ static bool reads_content_from_stdin(const struct nst_args *a)
     return any;
 }
 
+/* The last value given on the command line for an option, or NULL. */
+static const char *option_value(const struct nst_args *a, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < a->assignments; i++)
+        if (strcmp(a->assignment[i].option->name, name) == 0)
+            value = a->assignment[i].value;
+    return value;
+}
+
+/* What to type first, for a command line without a word. */
+static __attribute__((noreturn)) void print_start(void)
+{
+    fputs("nst: name a style and an image: nst -s van-gogh photo.jpg -o out.png\n"
+          "     nst-style list names the included styles; your own is an image file.\n"
+          "     man 7 nst is a tutorial, nst --help lists the options.\n",
+          stderr);
+    exit(NST_EXIT_USAGE);
+}
+
 /* Check what depends on several options. */
 static void check_combinations(struct nst_args *a)
 {
     struct nst_params *p = &a->params;
 
+    if (a->empty && (!p->styles.count || isatty(STDIN_FILENO)))
+        print_start();
     if (!p->styles.count)
-        usage_error("no style is given; use -s FILE");
+        usage_error("no style is given; use -s FILE, or -s NAME of nst-style list");
     if (!a->content_count && !p->files_from)
-        add_content(a, "-");
+        add_content(a, a->resumed_content ? a->resumed_content : "-");
     if (!p->output)
         p->output = nst_xstrdup("-");
     if (count_stdin_styles(&p->styles) > 1)
@@ -298,7 +322,7 @@ static void check_combinations(struct nst_args *a)
             usage_error(
                 "format: '%s' cannot be written; use png, jpg, webp, tiff, ppm, ...",
                 p->format);
-        if (nst_params_stream(p))
+        if (nst_params_stream(p) && option_value(a, "format"))
             usage_error("--format and --%s are mutually exclusive",
                         nst_params_stream(p));
         free(suffix);
@@ -328,17 +352,6 @@ static void check_combinations(struct nst_args *a)
         usage_error("history: standard output cannot be used; name a file");
 }
 
-/* The last value given on the command line for an option, or NULL. */
-static const char *option_value(const struct nst_args *a, const char *name)
-{
-    const char *value = NULL;
-
-    for (size_t i = 0; i < a->assignments; i++)
-        if (strcmp(a->assignment[i].option->name, name) == 0)
-            value = a->assignment[i].value;
-    return value;
-}
-
 /* A quality on the command line needs a result whose format has one. A quality from the
  * configuration applies where it can. */
 static void check_quality(const struct nst_args *a)
@@ -355,6 +368,22 @@ static void check_quality(const struct nst_args *a)
             "quality: %s: this format has no quality setting; use jpg, webp, heic, "
             "avif, jxl or jp2",
             a->batch.item[0].output);
+}
+
+/* A format that the configuration sets is for outputs whose names do not say one. */
+static void prefer_suffixes(struct nst_args *a)
+{
+    bool all = !option_value(a, "format");
+
+    for (size_t i = 0; i < a->batch.items; i++) {
+        const char *dot = strrchr(nst_base_name(a->batch.item[i].output), '.');
+
+        all = all && dot && nst_output_supports(dot);
+    }
+    if (all || nst_params_stream(&a->params)) {
+        free(a->params.format);
+        a->params.format = NULL;
+    }
 }
 
 void nst_args_build_batch(struct nst_args *a)
@@ -380,6 +409,8 @@ void nst_args_build_batch(struct nst_args *a)
                     : p->resume     ? "resume"
                                     : "preview");
     exit_on_error(nst_batch_name_outputs(b, p, &err), &err);
+    exit_on_error(nst_history_check(p->history, &err), &err);
+    prefer_suffixes(a);
     check_quality(a);
     for (size_t i = 0; i < b->items; i++) {
         require_distinct(b->item[i].output, p->trace);
@@ -405,8 +436,8 @@ void nst_args_build_batch(struct nst_args *a)
 static struct nst_checkpoint *apply_config_and_preset(struct nst_args *a)
 {
     const char *resume = option_value(a, "resume");
-    const struct nst_config_overrides overrides = {.preset = a->preset || resume,
-                                                   .style = option_value(a, "style")};
+    const struct nst_config_overrides overrides = {
+        .preset = a->preset || resume, .style = resume || option_value(a, "style")};
     struct nst_checkpoint *c = NULL;
     struct nst_err err;
 
@@ -420,6 +451,10 @@ static struct nst_checkpoint *apply_config_and_preset(struct nst_args *a)
     if (resume) {
         exit_on_error(nst_checkpoint_open(&c, resume, &err), &err);
         exit_on_error(nst_checkpoint_apply(c, &a->params, &err), &err);
+        exit_on_error(nst_checkpoint_apply_files(
+                          c, &a->params, !option_value(a, "style"),
+                          !option_value(a, "output"), &a->resumed_content, &err),
+                      &err);
     }
     return c;
 }
@@ -432,7 +467,11 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
         parse_option,
         "[CONTENT...]",
         "Paint images in the style of others. Without CONTENT, or with "
-        "-, read standard input.\v"
+        "-, read standard input.\n\n"
+        "  nst -s van-gogh photo.jpg -o out.png    an included style (nst-style list)\n"
+        "  nst -s painting.jpg photo.jpg -o out.png -S 1024    your own, and larger\n"
+        "  nst -p draft -s munch photo.jpg -o out.png    a quick look\n\n"
+        "man 7 nst is a tutorial.\v"
         "Exit status: 0 success, 1 failure, 2 usage error, 129, 130 or 143 stopped by "
         "SIGHUP, SIGINT or SIGTERM after writing the best image so far. See man nst.",
         NULL,
@@ -442,6 +481,7 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     struct nst_err err;
 
     nst_params_init(&a->params);
+    a->empty = argc == 1;
     argp_parse(&argp, argc, argv, 0, NULL, a);
     free(table);
     checkpoint = apply_config_and_preset(a);
@@ -466,6 +506,7 @@ void nst_args_clear(struct nst_args *a)
 {
     nst_batch_clear(&a->batch);
     free(a->content);
+    free(a->resumed_content);
     nst_params_clear(&a->params);
     free(a->assignment);
 }

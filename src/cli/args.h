@@ -13,9 +13,11 @@ struct nst_args {
     struct nst_params params;
     const char *preset, *config; /* from argv */
     bool show_config, list_devices;
+    bool empty;           /* no arguments */
     bool size_given;      /* the command line sets the size */
     const char **content; /* from argv; content_count names */
     size_t content_count;
+    char *resumed_content;  /* that of the run to resume, or NULL */
     struct nst_batch batch; /* not empty after nst_args_build_batch() */
     struct {
         const struct nst_option *option;

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <langinfo.h>
 #include <locale.h>
 #include <malloc.h>
 #include <signal.h>
@@ -109,19 +108,20 @@ static void on_message(void *ctx, const char *line)
 }
 
 /* Reported once, for the first picture, unless the user chose the size. */
-static void on_picture_downscaled(void *ctx, int from_height, int from_width,
-                                  int height, int width)
+static void on_picture_downscaled(void *ctx, const struct nst_batch_item *item,
+                                  int from_height, int from_width, int height,
+                                  int width)
 {
-    bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    const char *by = utf8 ? "\xc3\x97" : "x", *to = utf8 ? "\xe2\x86\x92" : "->";
     struct run_reporter *t = ctx;
-    char line[128];
+    struct nst_err line;
 
     if (atomic_exchange(&t->downscale_reported, true))
         return;
-    snprintf(line, sizeof line, "%d%s%d %s %d%s%d (-S for more)", from_width, by,
-             from_height, to, width, by, height);
-    on_message(t, line);
+    nst_err_set(&line, NST_OK,
+                "%s: %d x %d pixels, stylised at %d x %d; -S native for its own size",
+                strcmp(item->content, "-") == 0 ? "standard input" : item->content,
+                from_width, from_height, width, height);
+    on_message(t, line.text);
 }
 
 static void on_estimated(void *ctx, const struct nst_batch_item *item,

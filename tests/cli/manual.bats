@@ -79,6 +79,7 @@ load helper
     [ "$(wc -l <examples)" -ge 50 ]
     [ "$(grep -c munch examples)" -ge 4 ]
     export NST_HISTORY=$PWD/history
+    bin/nst -s starry.jpg photo.jpg -o made.png # a run that nst-history finds
     while read -r line; do
         echo "$line"
         bash -c "$line"

@@ -253,3 +253,38 @@ END
     run --separate-stderr nst -s style.ppm none.png -o o.png # the file is the mistake
     [ "${#stderr_lines[@]}" = 1 ]
 }
+
+@test "nst alone says what to type first, and --help begins with that" {
+    run --separate-stderr "$NST" </dev/null
+    [ "$status" = 2 ]
+    [ "${#stderr_lines[@]}" = 3 ]
+    [[ ${stderr_lines[0]} == "nst: "*"nst -s van-gogh photo.jpg -o out.png" ]]
+    "$NST" --help | head -n 10 | grep -q 'nst -s van-gogh photo.jpg -o out.png '
+    # a configuration with a style makes a filter of it
+    mkdir nst
+    echo '{"options": {"style": "munch", "iterations": 1, "size": 32}}' >nst/config.json
+    XDG_CONFIG_HOME=$PWD "$NST" -q <photo.ppm >out
+    XDG_CONFIG_HOME=$PWD "$NST" <photo.ppm 2>said >out
+    [ "$(dimensions out)" = 32x24 ]
+}
+
+@test "--json prints one line" {
+    [ "$("$NST" --list-devices --json | wc -l)" = 1 ]
+    [ "$(nst -s style.ppm photo.ppm --dry-run --json | wc -l)" = 1 ]
+}
+
+@test "--color and --optimizer are --colour and --optimiser" {
+    nst -s style.ppm photo.ppm -o a.ppm --colour content --optimiser adam
+    nst -s style.ppm photo.ppm -o b.ppm --color content --optimizer=adam
+    cmp a.ppm b.ppm
+    echo '{"options": {"color": "content", "optimizer": "adam"}}' >us.json
+    nst -s style.ppm photo.ppm -o b.ppm -p us.json
+    cmp a.ppm b.ppm
+}
+
+@test "--dry-run prints durations for people" {
+    duration() { nst -s style.ppm photo.ppm --dry-run "$@" | sed -n 's/^estimated time   //p'; }
+    [[ $(duration) =~ ^[0-9]\.[0-9]\ s$ ]]
+    [[ $(duration -n 1000000 -S 64) =~ ^[0-9]+\ (h\ [0-9]+\ min|days\ [0-9]+\ h)$ ]]
+    nst -s style.ppm photo.ppm --dry-run --json -n 1000000 -S 64 | grep -qE '"seconds":[0-9.]+[,}]'
+}
