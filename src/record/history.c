@@ -45,16 +45,20 @@ enum nst_status nst_history_check(const char *option, struct nst_err *err)
 {
     char *path = nst_history_path(option), *directory;
     enum nst_status st = NST_OK;
-    int failed = 0;
+    struct stat info;
+    int error = 0;
 
     if (path && !is_default(path) && access(path, W_OK) != 0) {
+        error = errno;
         directory = nst_xasprintf("%.*s.", (int)(nst_base_name(path) - path), path);
-        failed = errno != ENOENT || access(directory, W_OK | X_OK) != 0;
+        if (error == ENOENT)
+            error = access(directory, W_OK | X_OK) == 0 ? 0 : errno;
         free(directory);
-    }
-    if (failed)
-        st = nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
-                         strerror(errno));
+    } else if (path && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        error = EISDIR;
+    if (error)
+        st = nst_err_set(err, nst_open_status(error), "history: %s: %s", path,
+                         strerror(error));
     free(path);
     return st;
 }

@@ -212,6 +212,7 @@ $third" ]
         -o x.png --history none/h.jsonl
     NST_HISTORY=none/h.jsonl refused 2 'history: none/h.jsonl: No such file' -s style.ppm \
         photo.ppm -o x.png
+    refused 2 'history: .: Is a directory' -s style.ppm photo.ppm -o x.png --history .
     refused 2 'history: photo.ppm/h' -s style.ppm photo.ppm -o x.png --history photo.ppm/h
     env -u NST_HISTORY XDG_STATE_HOME="$PWD/state/new" "$NST" -q -S 32 -n 1 -s style.ppm \
         photo.ppm -o x.png

@@ -20,6 +20,7 @@ exits() {
     local wanted=$1 name
     shift
     name=$(basename "$1")
+    [ "$name" != env ] || name=$(basename "$3")
     run --separate-stderr timeout 60 "$@" </dev/null
     [ "$status" = "$wanted" ] && { [ "$wanted" = 0 ] || [[ $stderr == "$name: "* ]]; } || {
         echo "$*: $status, not $wanted: $stderr"
@@ -96,6 +97,10 @@ END
     # --dry-run makes the same refusals, and not even a directory
     each 2 "$NST" "${stylise[@]}" --dry-run <mistakes
     [ ! -e new ]
+    # the environment is the user's word, too
+    for wrong in NST_CPU=z80 NST_BACKEND=abacus NST_HISTORY=none/h; do
+        exits 2 env "$wrong" "$NST" "${stylise[@]}" -s style.ppm photo.ppm -o o.png
+    done
 }
 
 @test "nst exits with 1 for a failure of a file or of the machine" {
