@@ -29,13 +29,8 @@ static void check_stdout(void)
 
 static void print_version(FILE *f, struct argp_state *state)
 {
-    const char *name = program_invocation_short_name;
-
     (void)state;
-    if (strcmp(name, PACKAGE) == 0)
-        fprintf(f, "%s\n", PACKAGE_STRING);
-    else
-        fprintf(f, "%s (%s) %s\n", name, PACKAGE, PACKAGE_VERSION);
+    fprintf(f, "%s %s\n", program_invocation_short_name, PACKAGE_VERSION);
 }
 
 void nst_exit_setup(char **argv)

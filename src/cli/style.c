@@ -21,9 +21,11 @@ enum nst_status style_load(struct nst_pack **out, const char *name, struct nst_e
 
     *out = NULL;
     if (!path && access(name, F_OK) == 0)
-        return nst_err_set(err, NST_ERR_ARG,
-                           "%s: is no style pack: the name of one ends in %s", name,
-                           NST_PACK_SUFFIX);
+        return nst_err_set(
+            err, NST_ERR_ARG,
+            "%s: is not a style pack, whose name ends in " NST_PACK_SUFFIX
+            "; nst-style pack makes one of an image",
+            name);
     if (!path)
         return nst_err_set(err, NST_ERR_ARG,
                            "'%s': no style pack has this name; see nst-style list",

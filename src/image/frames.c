@@ -99,6 +99,11 @@ void nst_frame_reader_free(struct nst_frame_reader *f)
     free(f);
 }
 
+size_t nst_frame_reader_bytes(const struct nst_frame_reader *f)
+{
+    return f->roll ? VIPS_IMAGE_SIZEOF_IMAGE(f->roll) : 0;
+}
+
 int nst_frame_reader_count(const struct nst_frame_reader *f)
 {
     return f->count;

@@ -21,6 +21,9 @@ enum nst_status nst_frame_reader_open(struct nst_frame_reader **out, const char 
                                       struct nst_err *err);
 void nst_frame_reader_free(struct nst_frame_reader *f); /* NULL is fine */
 
+/* Memory that the decoded frames of an animation take until the reader is freed. */
+size_t nst_frame_reader_bytes(const struct nst_frame_reader *f);
+
 /* Number of frames; 0 if unknown until the stream ends. */
 int nst_frame_reader_count(const struct nst_frame_reader *f);
 
