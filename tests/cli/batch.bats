@@ -89,7 +89,7 @@ as() {
     cp photo.ppm $'odd\r'
     printf '\xef\xbb\xbfphoto.ppm\r\n\r\ntwo.ppm\r\nodd\r\nnone.ppm\r' >list
     run --separate-stderr nst -q -s style.ppm -o a/ --files-from list
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [[ $stderr == *"none.ppm: No such file"* ]]
     [ "$(made a | wc -l)" = 3 ]
     # the carriage returns are no part of the names

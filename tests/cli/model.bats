@@ -151,13 +151,13 @@ network() {
     # shellcheck disable=SC2046
     network bn.safetensors $(features 0 1 3 4)
     for name in vgg16:'a VGG16;' bn:'with batch normalisation;'; do
-        refuses "${name%:*}.safetensors: is .*${name#*:}" convert ./"${name%:*}".safetensors \
+        refuses 1 "${name%:*}.safetensors: is .*${name#*:}" convert ./"${name%:*}".safetensors \
             -o out.safetensors
         refused 1 "${name%:*}.safetensors: is .*${name#*:}.*fetch-model" \
             -m ./"${name%:*}".safetensors -s style.ppm photo.ppm -o o.ppm
     done
     needs_archive
-    refuses 'is not a VGG19.*features.0.weight' info "$srcdir/styles/van-gogh.nststyle"
+    refuses 1 'is not a VGG19.*features.0.weight' info "$srcdir/styles/van-gogh.nststyle"
 }
 
 @test "a network is converted from other names, and convert says what it leaves out" {
@@ -208,7 +208,7 @@ network() {
 @test "a number that is not finite names its tensor" {
     needs_archive
     LC_ALL=C sed 's/\xba\x46\xc3\xbf/\x00\x00\xc0\x7f/' "${srcdir:?}/tests/data/tiny-plain.pth" >nan.pth
-    refuses 'nan.pth: module.features.0.weight: holds a value that is not finite' \
+    refuses 1 'nan.pth: module.features.0.weight: holds a value that is not finite' \
         convert nan.pth -o out.safetensors
 }
 
