@@ -424,8 +424,8 @@ void nst_args_build_batch(struct nst_args *a)
     for (size_t i = 0; i < a->content_count; i++)
         exit_on_error(nst_batch_add(b, a->content[i], p->recursive, &err), &err);
     if (p->files_from)
-        exit_on_error(nst_batch_add_list(b, p->files_from, p->null, p->recursive, &err),
-                      &err);
+        exit_on_invalid_file(
+            nst_batch_add_list(b, p->files_from, p->null, p->recursive, &err), &err);
     if (!b->items)
         usage_error("files-from: %s: contains no file names", p->files_from);
     if ((p->trace || p->checkpoint || p->resume || p->preview) && b->items > 1)
