@@ -209,6 +209,7 @@ EXTRA_libnst_la_DEPENDENCIES = libnst.map
 
 # floor 8: the programs
 nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
+	%D%/cli/interrupt.c %D%/cli/interrupt.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h \
 	%D%/options/json.c %D%/options/json.h
 nst_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)

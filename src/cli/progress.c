@@ -144,7 +144,7 @@ static void draw_bar(struct nst_progress_batch *b, double fraction, const char *
 }
 
 /* Leave the bar on the screen and go to the next line. */
-static void end_bar(struct nst_progress_batch *b)
+void nst_progress_batch_end_bar(struct nst_progress_batch *b)
 {
     pthread_mutex_lock(&b->lock);
     if (b->bar_visible)
@@ -285,7 +285,7 @@ void nst_progress_batch_advance(struct nst_progress_batch *b)
 
 void nst_progress_batch_end(struct nst_progress_batch *b)
 {
-    end_bar(b);
+    nst_progress_batch_end_bar(b);
     pthread_mutex_destroy(&b->lock);
     free(b);
 }
@@ -347,7 +347,7 @@ void nst_progress_end(struct nst_progress *p, const struct nst_job_result *resul
     if (p->kind == NST_PROGRESS_JSON)
         print_json(p, "end", result ? ends[result->end] : "failed");
     if (p->kind == NST_PROGRESS_BAR)
-        end_bar(p->batch);
+        nst_progress_batch_end_bar(p->batch);
     update_batch(p->batch, -p->reported, 0);
     free(p);
 }

@@ -23,6 +23,8 @@ struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
 void nst_progress_message(struct nst_progress_batch *b, const char *line);
 /* Count one more picture as finished. */
 void nst_progress_batch_advance(struct nst_progress_batch *b);
+/* Leave a visible bar and go to the next line. */
+void nst_progress_batch_end_bar(struct nst_progress_batch *b);
 void nst_progress_batch_end(struct nst_progress_batch *b);
 
 /* Start a picture; its name is borrowed. planned: steps to come. Free with

@@ -21,6 +21,11 @@ enum nst_status nst_frame_reader_open(struct nst_frame_reader **out, const char 
                                       struct nst_err *err);
 void nst_frame_reader_free(struct nst_frame_reader *f); /* NULL is fine */
 
+/* Ask stop() while a stream has no data. If it returns true, the frame fails with
+ * NST_ERR_IO. */
+void nst_frame_reader_set_stop(struct nst_frame_reader *f, bool (*stop)(void *ctx),
+                               void *ctx);
+
 /* Number of frames; 0 if unknown until the stream ends. */
 int nst_frame_reader_count(const struct nst_frame_reader *f);
 

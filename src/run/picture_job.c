@@ -250,6 +250,9 @@ static enum nst_status load_content(struct nst_picture_job *job,
         return nst_picture_load(&job->content, job->item->content, size, err);
     st = nst_frame_reader_open(&job->frames, job->item->content, stream, size, err);
     if (st == NST_OK)
+        nst_frame_reader_set_stop(job->frames, job->runner->events->stop,
+                                  job->runner->events->ctx);
+    if (st == NST_OK)
         st = nst_frame_reader_next(job->frames, &job->content, err);
     if (st == NST_OK && !job->content)
         st = nst_err_set(err, NST_ERR_FORMAT, "%s: contains no frame",

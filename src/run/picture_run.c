@@ -277,12 +277,13 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
 enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
                                  const struct nst_batch_item *item, struct nst_err *err)
 {
-    struct nst_picture_job job = {
-        .runner = runner,
-        .item = item,
-        .recorded = *runner->params,
-        .effective = *runner->params,
-        .reporter = {.events = runner->events, .quiet = runner->params->quiet}};
+    struct nst_picture_job job = {.runner = runner,
+                                  .item = item,
+                                  .recorded = *runner->params,
+                                  .effective = *runner->params,
+                                  .reporter = {.events = runner->events,
+                                               .item = item,
+                                               .quiet = runner->params->quiet}};
     enum nst_outcome outcome = NST_OUTCOME_DONE;
 
     if (run_job(&job, err) != NST_OK)

@@ -18,6 +18,7 @@ bool nst_run_should_stop(const struct nst_run_events *events);
 
 struct nst_reporter {
     const struct nst_run_events *events;
+    const struct nst_batch_item *item;
     void *progress;          /* from events->picture_started() */
     struct nst_trace *trace; /* or NULL */
     bool quiet;              /* no messages about weights */

@@ -32,6 +32,15 @@ struct nst_estimate {
     double seconds;
 };
 
+enum nst_outcome {
+    NST_OUTCOME_DONE,
+    NST_OUTCOME_STOPPED,   /* stopped early, with the result so far */
+    NST_OUTCOME_CANCELLED, /* stopped; nothing is written */
+    NST_OUTCOME_SKIPPED,   /* the result is up to date (--skip-done) */
+    NST_OUTCOME_FAILED,
+    NST_OUTCOME_FATAL, /* failed, as all other pictures would */
+};
+
 /* Callbacks of a run; each may be NULL. Those marked * may be called from any of its
  * threads, also concurrently. */
 struct nst_run_events {
@@ -53,20 +62,24 @@ struct nst_run_events {
     void (*picture_downscaled)(void *ctx, int from_height, int from_width, int height,
                                int width);
     /* * Setup is done; from now on there is a result to save. */
-    void (*optimisation_started)(void *ctx);
+    void (*optimisation_started)(void *ctx, const struct nst_batch_item *item);
     /* * After each step: e is the iterate; done of planned steps are complete. */
     void (*stepped)(void *picture, const struct nst_evaluation *e, int64_t done,
                     int64_t planned);
     /* * The picture is finished; result is NULL if it failed. */
     void (*picture_finished)(void *picture, const struct nst_job_result *result);
     /* * One more picture is processed, successfully or not. */
-    void (*picture_done)(void *ctx);
+    void (*picture_done)(void *ctx, const struct nst_batch_item *item,
+                         enum nst_outcome outcome);
 };
 
 struct nst_run_counts {
-    size_t done, skipped, failed;
-    bool stopped; /* before all pictures were done */
+    size_t done, skipped, failed, interrupted; /* interrupted: with a result so far */
+    bool stopped;                              /* before all pictures were done */
 };
+
+/* Count the outcome of a picture. */
+void nst_run_count(struct nst_run_counts *counts, enum nst_outcome outcome);
 
 /* Refuse combinations of options that are invalid: NST_ERR_ARG. */
 enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err);

@@ -233,7 +233,7 @@ gif() {
     mkfifo pipe
     sleep 20 >pipe 3>&- & # holds it open
     keeper=$!
-    "$NST" --y4m -S native -n 3 --progress json -s style.ppm - <pipe -o out.y4m 2>progress 3>&- &
+    env --default-signal=INT "$NST" --y4m -S native -n 3 --progress json -s style.ppm - <pipe -o out.y4m 2>progress 3>&- &
     pid=$!
     cat one.y4m >pipe
     wait_until "grep -q '\"done\":3,' progress"
@@ -298,7 +298,7 @@ nonsense" 'no frame where one should begin'
 
 @test "an interrupt ends a stream after a complete frame" {
     film 420jpeg 6 >in.y4m
-    "$NST" --y4m -S native -n 300 --progress json -s style.ppm in.y4m -o out.y4m 2>progress 3>&- &
+    env --default-signal=INT "$NST" --y4m -S native -n 300 --progress json -s style.ppm in.y4m -o out.y4m 2>progress 3>&- &
     pid=$!
     wait_until "grep -q '\"done\":31[0-9],' progress" # of the second frame
     kill -INT $pid
