@@ -68,6 +68,10 @@ static const struct nst_option options[] = {
     {"skip-done", 0, GROUP(1), FLAG, AT(skip_done),
      .help = "Skip images whose result already exists and was made from the same "
              "inputs with the same options"},
+    {"on-interrupt", 0, GROUP(1), CHOICE("keep|discard"), AT(on_interrupt),
+     .default_text = "keep", .arg = "keep|discard",
+     .help = "Result of an image that a signal interrupts: keep writes the image so "
+             "far, discard writes nothing and keeps an older result"},
     /* before size, which it sets */
     {"scales", 0, GROUP(3), LIST(16, 65536), AT(scales), OFFERED, .zero_word = "none",
      .default_text = "auto", .arg = "LIST|FROM..|auto|none",

@@ -206,23 +206,27 @@ static void write_history(const struct nst_picture_job *job)
 static void report(const struct nst_picture_job *job)
 {
     const struct nst_job_result *r = &job->result;
+    const char *name = job->item->content;
 
     if (job->effective.quiet)
         return;
+    if (strcmp(name, "-") == 0)
+        name = "standard input";
     if (r->end == NST_JOB_CONVERGED)
         nst_run_message(job->runner->events,
-                        "converged after %lld steps: the loss no longer decreases",
-                        (long long)r->iterations);
+                        "%s: converged after %lld steps: the loss no longer decreases",
+                        name, (long long)r->iterations);
     if (r->end == NST_JOB_STOPPED)
-        nst_run_message(job->runner->events,
-                        "stopped after %lld steps; the image so far is written",
-                        (long long)r->iterations);
+        nst_run_message(job->runner->events, "%s: stopped after %lld steps; %s", name,
+                        (long long)r->iterations,
+                        job->cancelled ? "nothing is written"
+                                       : "the image so far is written");
     if (job->effective.verbose)
         nst_run_message(
             job->runner->events,
-            "loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, peak memory "
-            "%zu MiB",
-            r->first.total_loss, r->final.total_loss, (long long)r->iterations,
+            "%s: loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, peak "
+            "memory %zu MiB",
+            name, r->first.total_loss, r->final.total_loss, (long long)r->iterations,
             (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
 }
 
@@ -265,6 +269,12 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
     st = stylise_content(job, err);
     if (st != NST_OK || job->cancelled)
         return st;
+    job->cancelled = job->result.end == NST_JOB_STOPPED &&
+                     job->effective.on_interrupt == NST_ON_INTERRUPT_DISCARD;
+    if (job->cancelled) {
+        report(job);
+        return NST_OK;
+    }
     st = write_results(job, err);
     if (st != NST_OK)
         return st;

@@ -107,6 +107,21 @@ recipe() {
     [ "$(wc -l <history.jsonl)" = 22 ]
 }
 
+@test "make with gallery.mk makes an interrupted picture again" {
+    mkdir album made
+    cp photo.ppm album/photo.png
+    make -f "$RECIPES/gallery.mk" STYLES=munch OPTIONS="-q -S 64 -n 100000 --trace trace.jsonl" 2>said 3>&- &
+    pid=$!
+    wait_until '[ -s trace.jsonl ]'
+    kill -TERM "$(pgrep -P $pid)"
+    status=0
+    wait $pid || status=$?
+    [ $status = 2 ]
+    [ ! -e made/photo-munch.png ]
+    make -f "$RECIPES/gallery.mk" STYLES=munch OPTIONS="-q -S 32 -n 1"
+    [ -s made/photo-munch.png ]
+}
+
 @test "the recipe for a watched folder makes each image that arrives" {
     needs inotifywait
     album

@@ -106,7 +106,7 @@ load helper
     run --separate-stderr nst --progress none -s photo.ppm photo.ppm \
         -o out.ppm --size native -n 300
     [ "$status" = 0 ]
-    [[ $stderr == *"nst: converged after "*" steps"* ]]
+    [[ $stderr == *"nst: photo.ppm: converged after "*" steps"* ]]
 }
 
 @test "JSON progress has one object per line and ends with an end event" {

@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 load helper
 
 # Shells ignore SIGINT for background jobs, and these tests may run under nohup.
-default_signals=(env --default-signal=INT,TERM,HUP)
+default_signals=(env "--default-signal=INT,TERM,HUP")
 
 # begin OUTPUT [COMMAND...]: start a run of minutes in the background, through COMMAND,
 # and wait until it makes steps.
@@ -31,6 +31,7 @@ interrupt() {
     ends "$wanted"
     [ "$(head -c 4 out.png | tail -c 3)" = PNG ]
     grep -q '"end":"stopped"' progress
+    grep -q '^nst: photo.ppm: stopped after [0-9]* steps; the image so far is written$' progress
     grep -q '"final":true' trace.jsonl
     [ ! -e h.jsonl ]
 }
@@ -52,7 +53,7 @@ interrupt() {
 }
 
 @test "signals that are ignored at the start stay ignored" {
-    default_signals=(env --ignore-signal=HUP,INT)
+    default_signals=(env "--ignore-signal=HUP,INT")
     begin out.png
     kill -HUP "$pid"
     kill -INT "$pid"
@@ -151,6 +152,17 @@ ends_blocked() {
     kill -TERM "$pid"
     ends 143
     [ ! -e out.png ]
+}
+
+@test "--on-interrupt discard writes nothing and keeps an older result" {
+    echo "the old picture" >out.png
+    begin out.png "${default_signals[@]}" sh -c 'exec "$@" --on-interrupt discard' sh
+    kill -TERM "$pid"
+    ends 143
+    [ "$(cat out.png)" = "the old picture" ]
+    grep -q '^nst: photo.ppm: stopped after [0-9]* steps; nothing is written$' progress
+    grep -q '"end":"stopped"' progress
+    run ! grep -q '"final":true' trace.jsonl
 }
 
 @test "kill -9 leaves the old file unchanged and no other file" {
