@@ -62,6 +62,7 @@ complete -c nst -l json -d 'Print the output of --dry-run or --list-devices as J
 complete -c nst -l list-devices -d 'List the devices that --device can select, and exit'
 complete -c nst -l list-presets -d 'List the presets, and exit'
 complete -c nst -l progress -x -a 'auto bar plain json none' -d 'Progress on standard error: bar, plain, json or none. auto: bar on a terminal, plain elsewhere'
+complete -c nst -l progress-file -x -a '' -d 'Also write progress as JSON lines to FILE, even with --quiet. /dev/fd/3 is an open descriptor'
 complete -c nst -s q -l quiet -d 'Print errors only'
 complete -c nst -l show-config -d 'Print the effective options as a preset, and exit'
 complete -c nst -l trace -r -F -d 'Write one JSON line per loss evaluation to FILE'

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/line.h"
 #include "cli/args.h"
 #include "cli/dryrun.h"
 #include "cli/interrupt.h"
@@ -50,6 +51,7 @@ static void out_of_memory(void)
 struct run_reporter {
     const struct nst_args *args;
     struct nst_progress_batch *progress;
+    FILE *progress_file; /* or NULL */
     /* The first downscaled picture was reported, or need not be. */
     atomic_bool downscale_reported;
     bool *held; /* for each picture: it has a result to write */
@@ -67,9 +69,10 @@ static void on_ready(void *ctx, int parallel)
     struct run_reporter *t = ctx;
     const struct nst_params *p = &t->args->params;
 
-    t->progress = nst_progress_batch_new(p->quiet ? NST_PROGRESS_NONE
-                                                  : (enum nst_progress_kind)p->progress,
-                                         t->args->batch.items, parallel);
+    t->progress = nst_progress_batch_new(p->quiet || p->dry_run
+                                             ? NST_PROGRESS_NONE
+                                             : (enum nst_progress_kind)p->progress,
+                                         t->progress_file, &t->args->batch, parallel);
 }
 
 static void on_message(void *ctx, const char *line)
@@ -112,7 +115,7 @@ static void *on_picture_started(void *ctx, const struct nst_batch_item *item,
 {
     const struct run_reporter *t = ctx;
 
-    return nst_progress_new(t->progress, item->content, planned);
+    return nst_progress_new(t->progress, item, planned);
 }
 
 static void on_stepped(void *picture, const struct nst_evaluation *e, int64_t done,
@@ -140,7 +143,7 @@ static void on_picture_done(void *ctx, const struct nst_batch_item *item,
     struct run_reporter *t = ctx;
 
     nst_run_count(&t->counts, outcome);
-    nst_progress_batch_advance(t->progress);
+    nst_progress_batch_advance(t->progress, item, outcome);
     if (t->held[index_of(t, item)])
         nst_interrupt_release();
 }
@@ -183,6 +186,39 @@ static void end_now(void *ctx, int number)
     _exit(128 + number);
 }
 
+static void report_progress_file(const struct run_reporter *t, const char *problem)
+{
+    char *line =
+        nst_xasprintf("progress-file: %s: %s", t->args->params.progress_file, problem);
+
+    nst_sanitise_line(line);
+    fprintf(stderr, "nst: %s\n", line);
+    free(line);
+}
+
+/* Open --progress-file; it is written line by line, for a reader during the run. */
+static bool open_progress_file(struct run_reporter *t)
+{
+    const struct nst_params *p = &t->args->params;
+
+    if (!p->progress_file || p->dry_run)
+        return true;
+    t->progress_file = fopen(p->progress_file, "we");
+    if (t->progress_file)
+        setvbuf(t->progress_file, NULL, _IOLBF, 0);
+    else
+        report_progress_file(t, strerror(errno));
+    return t->progress_file != NULL;
+}
+
+static void close_progress_file(struct run_reporter *t)
+{
+    bool failed = t->progress_file && ferror(t->progress_file);
+
+    if (t->progress_file && (fclose(t->progress_file) != 0 || failed))
+        report_progress_file(t, "could not be written");
+}
+
 static int run_batch(struct run_reporter *t)
 {
     const struct nst_args *a = t->args;
@@ -202,6 +238,8 @@ static int run_batch(struct run_reporter *t)
     struct nst_err err;
     enum nst_status st;
 
+    if (!open_progress_file(t))
+        return NST_EXIT_FAILED;
     t->downscale_reported = a->params.quiet || a->params.resume || a->size_given;
     t->held = nst_xcalloc(a->batch.items, sizeof *t->held);
     t->requested = a->batch.items;
@@ -211,6 +249,7 @@ static int run_batch(struct run_reporter *t)
     if (st != NST_OK)
         return print_error(err.text);
     nst_progress_batch_end(t->progress);
+    close_progress_file(t);
     if (fflush(stdout) != 0 || ferror(stdout))
         return print_error("cannot write to standard output");
     print_counts(t);

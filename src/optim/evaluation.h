@@ -15,7 +15,10 @@ struct nst_evaluation {
     double gradient_max, gradient_norm;
     bool accepted;   /* this point became the new iterate */
     double seconds;  /* since the optimisation began */
-    double fraction; /* of the total work done so far; 0 except in a report of a step */
+    /* of the total work done so far, NaN if that is unknown; 0 except in a report of a
+     * step */
+    double fraction;
+    int frame, frames; /* of a film, from 1; how many, or 0 if unknown; else 0 */
 };
 
 enum nst_job_end {

@@ -94,7 +94,7 @@ struct nst_params {
     int64_t quality; /* of the output file; 0: default of the format */
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
-    char *trace, *history, *checkpoint, *resume, *preview;
+    char *progress_file, *trace, *history, *checkpoint, *resume, *preview;
     int64_t save_every;
     bool dry_run, json;
     bool quiet, verbose;

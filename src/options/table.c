@@ -214,6 +214,9 @@ static const struct nst_option options[] = {
      .default_text = "auto", .arg = "KIND",
      .help = "Progress on standard error: bar, plain, json or none. auto: bar on a "
              "terminal, plain elsewhere"},
+    {"progress-file", 0, GROUP(5), TEXT, AT(progress_file), ONCE, .arg = "FILE",
+     .help = "Also write progress as JSON lines to FILE, even with --quiet. /dev/fd/3 "
+             "is an open descriptor"},
     {"trace", 0, GROUP(5), TEXT, AT(trace), ONCE, .arg = "FILE",
      .help = "Write one JSON line per loss evaluation to FILE"},
     {"history", 0, GROUP(5), TEXT, AT(history), .arg = "FILE|none",

@@ -3,6 +3,7 @@
 
 #include "run/picture_job.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +16,30 @@
 #include "run/report.h"
 #include "style/colour_transfer.h"
 
-/* Parameters of the picture or the current frame. */
-static struct nst_params frame_params(const struct nst_picture_job *job)
+/* Parameters of the picture or a frame. */
+static struct nst_params params_of_frame(const struct nst_picture_job *job, int frame)
 {
     struct nst_params p = job->effective;
 
-    if (job->frame > 0)
+    if (frame > 0)
         nst_pyramid_warm_start(&p, job->content->height, job->content->width);
     return p;
+}
+
+static struct nst_params frame_params(const struct nst_picture_job *job)
+{
+    return params_of_frame(job, job->frame);
+}
+
+/* Steps of the picture or of all frames; 0 if their number is unknown. */
+static int64_t planned_steps(const struct nst_picture_job *job)
+{
+    int h = job->content->height, w = job->content->width;
+    struct nst_params first = params_of_frame(job, 0), later = params_of_frame(job, 1);
+    int64_t steps = nst_pyramid_iterations(&first, h, w);
+    int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
+
+    return count ? steps + (count - 1) * nst_pyramid_iterations(&later, h, w) : 0;
 }
 
 /* Stylise the picture or the current frame into job->rgb, without --colour content. */
@@ -30,9 +47,6 @@ static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
 {
     struct nst_params p = frame_params(job);
     int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
-    int remaining = count > job->frame ? count - job->frame : 1; /* frames */
-    int64_t steps =
-        nst_pyramid_iterations(&p, job->content->height, job->content->width);
     struct nst_stylise_args s = {job->runner->session,
                                  &job->reporter,
                                  &p,
@@ -49,9 +63,11 @@ static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
     job->reporter.iterations = job->totals.iterations;
     job->reporter.seconds = job->totals.seconds;
     job->reporter.steps_done = job->steps_done;
-    job->reporter.steps_planned = job->steps_done + steps * remaining;
-    job->reporter.fraction = (double)job->frame / (job->frame + remaining);
-    job->reporter.share = 1.0 / (job->frame + remaining);
+    job->reporter.steps_planned = planned_steps(job);
+    job->reporter.fraction = count ? (double)job->frame / count : NAN;
+    job->reporter.share = 1.0 / (count ? count : 1);
+    job->reporter.frame = job->frames ? job->frame + 1 : 0;
+    job->reporter.frames = job->frames ? count : 0;
     return nst_stylise(&s, &job->rgb, &job->result, err);
 }
 
@@ -142,14 +158,9 @@ static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_e
         return NST_OK;
     }
     if (events->picture_started)
-        job->reporter.progress = events->picture_started(
-            events->ctx, job->item,
-            nst_pyramid_iterations(&job->effective, job->content->height,
-                                   job->content->width));
+        job->reporter.progress =
+            events->picture_started(events->ctx, job->item, planned_steps(job));
     st = job->frames ? stylise_frames(job, err) : stylise(job, err);
-    if (events->picture_finished)
-        events->picture_finished(job->reporter.progress,
-                                 st == NST_OK ? &job->result : NULL);
     if (st == NST_OK && !job->frames)
         apply_content_colours(job, job->rgb);
     return st;
@@ -260,6 +271,7 @@ static enum nst_status report_estimate(const struct nst_picture_job *job,
 
 static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
 {
+    const struct nst_run_events *events = job->runner->events;
     enum nst_status st = nst_picture_job_prepare(job, err);
 
     if (st != NST_OK || job->skipped)
@@ -267,18 +279,18 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
     if (job->effective.dry_run)
         return report_estimate(job, err);
     st = stylise_content(job, err);
-    if (st != NST_OK || job->cancelled)
+    if (job->cancelled)
         return st;
-    job->cancelled = job->result.end == NST_JOB_STOPPED &&
+    job->cancelled = st == NST_OK && job->result.end == NST_JOB_STOPPED &&
                      job->effective.on_interrupt == NST_ON_INTERRUPT_DISCARD;
-    if (job->cancelled) {
-        report(job);
-        return NST_OK;
-    }
-    st = write_results(job, err);
+    if (st == NST_OK && !job->cancelled)
+        st = write_results(job, err);
+    if (events->picture_finished)
+        events->picture_finished(job->reporter.progress,
+                                 st == NST_OK ? &job->result : NULL);
     if (st != NST_OK)
         return st;
-    if (job->item->output)
+    if (job->item->output && !job->cancelled)
         write_history(job);
     report(job);
     return st;

@@ -45,6 +45,8 @@ struct nst_evaluation nst_report_total(const struct nst_reporter *r,
     total.evaluation += r->evaluations;
     total.iteration += r->iterations;
     total.seconds += r->seconds;
+    total.frame = r->frame;
+    total.frames = r->frames;
     return total;
 }
 

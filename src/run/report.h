@@ -29,6 +29,7 @@ struct nst_reporter {
     double seconds;
     int64_t steps_done, steps_planned; /* before the current scale; of all scales */
     double fraction, share; /* of the work: done before, and in the current scale */
+    int frame, frames;      /* as in struct nst_evaluation */
 };
 
 /* Set-up is done; the first evaluation follows. */

@@ -54,8 +54,8 @@ struct nst_run_events {
     /* * With p.dry_run: the estimate, instead of a run on the picture. */
     void (*estimated)(void *ctx, const struct nst_batch_item *item,
                       const struct nst_estimate *estimate);
-    /* * A picture starts; planned steps follow. stepped() and picture_finished() get
-     * the returned pointer. */
+    /* * A picture starts; planned steps follow, or 0 for a stream, whose length is
+     * unknown. stepped() and picture_finished() get the returned pointer. */
     void *(*picture_started)(void *ctx, const struct nst_batch_item *item,
                              int64_t planned);
     /* * The picture was scaled down to at most half of its size. */
@@ -63,10 +63,11 @@ struct nst_run_events {
                                int width);
     /* * Setup is done; from now on there is a result to save. */
     void (*optimisation_started)(void *ctx, const struct nst_batch_item *item);
-    /* * After each step: e is the iterate; done of planned steps are complete. */
+    /* * After each step: e is the iterate; done of planned steps are complete, of all
+     * frames of a film. planned: as for picture_started(). */
     void (*stepped)(void *picture, const struct nst_evaluation *e, int64_t done,
                     int64_t planned);
-    /* * The picture is finished; result is NULL if it failed. */
+    /* * The picture is finished and written; result is NULL if it failed. */
     void (*picture_finished)(void *picture, const struct nst_job_result *result);
     /* * One more picture is processed, successfully or not. */
     void (*picture_done)(void *ctx, const struct nst_batch_item *item,

@@ -239,6 +239,20 @@ numbered() {
     grep -q '100%.*3/3 pictures' bar
 }
 
+@test "the percent of a batch never falls, and every image has an end event" {
+    needs jq
+    numbered 3
+    nst -s style.ppm p1.ppm -o out/ --name '{stem}.png'
+    echo damaged >bad.ppm
+    for jobs in 1 3; do
+        rm -f out/p2.png out/p3.png
+        "$NST" -q -S 32 -n 3 -j $jobs -s style.ppm --skip-done --name '{stem}.png' --progress-file p.jsonl p?.ppm bad.ppm -o out/ 2>said || [ $? = 1 ]
+        jq -es '[.[].percent] as $p | $p == ($p | sort) and ($p[-1] | round) == 100 and all(.pictures == 4)' p.jsonl
+        [ "$(jq -r 'select(.event == "end") | "\(.number) \(.picture) \(.end)"' p.jsonl | sort | tr '\n' ,)" = \
+            "1 p1.ppm skipped,2 p2.ppm completed,3 p3.ppm completed,4 bad.ppm failed," ]
+    done
+}
+
 @test "an interrupt writes the best image so far of every running job" {
     numbered 6
     env --default-signal=INT "$NST" -S 64 -n 100000 -t 2 -j 2 --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &

@@ -202,6 +202,22 @@ gif() {
     cmp a.gif out/in-style.gif
 }
 
+@test "progress of a film names the frame and never falls" {
+    needs jq
+    gif 3 >in.gif
+    nst -s style.ppm in.gif -o out.gif --progress-file p.jsonl
+    jq -es '[.[].percent] as $p | [.[] | select(.event == "step") | .frame] as $f | [.[].total | numbers] as $t
+        | $p == ($p | sort) and $p[-1] == 100 and ($f | unique) == [1, 2, 3] and $f == ($f | sort)
+        and all(.[1:][]; .frames == 3) and ($t | unique | length) == 1 and .[-1].done == $t[0]' p.jsonl
+    film 420jpeg 3 >in.y4m # of unknown length
+    "$NST" -S 32 -n 3 --y4m -s style.ppm in.y4m -o out.y4m --progress plain --progress-file p.jsonl 2>said
+    jq -es '[.[].done] as $d | [.[] | select(.event == "step") | .frame] as $f
+        | $d == ($d | sort) and ($f | unique) == [1, 2, 3] and all(.total == null)
+        and ([.[:-1][].percent | numbers] == []) and .[-1].percent == 100' p.jsonl
+    grep -q '^nst: frame 1, 0 steps \[' said
+    grep -q '^nst: 100% frame 3, 9 steps \[' said
+}
+
 @test "static areas of an animation flicker less than half as much as in single frames" {
     needs vips
     gif 4 >in.gif
