@@ -216,6 +216,7 @@ nst_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 # main() of all but nst
 PROGRAM = %D%/cli/program.c %D%/cli/program.h
 nst_history_SOURCES = %D%/cli/history.c %D%/cli/migrate.c %D%/cli/migrate.h $(PROGRAM) \
+	%D%/options/json.c %D%/options/json.h \
 	%D%/record/sha256.c %D%/record/sha256.h
 nst_history_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 nst_history_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(JANSSON_LIBS)

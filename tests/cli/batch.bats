@@ -127,13 +127,24 @@ as() {
     run ! grep -av '^nst: ' lines
     "$NST" -S 32 -n 2 -s style.ppm "$odd" one.ppm -o out/ --progress json 2>events
     [ "$(grep '^{' events | jq -r 'select(.event == "end") | .picture | length' | sort -n | tr '\n' ' ')" = "7 14 " ]
-    # JSON cannot hold the first name; it can hold this one
-    cp photo.ppm $'a \n"b".ppm'
-    nst -s style.ppm $'a \n"b".ppm' -o $'c\n.png' --history h.jsonl
-    "$(dirname "$NST")"/nst-history --history h.jsonl list >runs
+    nst -s "$odd" --keep-mask "$odd" "$odd" -o $'c\n\xfe.png' --history h.jsonl
+    history() { NST_HISTORY=none "$(dirname "$NST")"/nst-history --history h.jsonl "$@"; }
+    history list >runs
     [ "$(wc -l <runs)" = 3 ]
-    NST_HISTORY=none "$(dirname "$NST")"/nst-history --history h.jsonl rerun "$(tail -n 1 runs | cut -c1-8)" -o again.png
-    cmp $'c\n.png' again.png
+    jq -e '.content | endswith("a \n\"b\"\u001b'"'"'\uefff*.ppm")' <<<"$(tail -n 1 h.jsonl)"
+    history rerun "$(tail -n 1 runs | cut -c1-8)" -o again.png
+    cmp $'c\n\xfe.png' again.png
+    [ "$(history find $'\xff' | wc -l)" = 2 ]
+    mv $'c\n\xfe.png' again.png # rerun writes the same name
+    history rerun "$(tail -n 1 runs | cut -c1-8)"
+    cmp $'c\n\xfe.png' again.png
+    NST_HISTORY=none "$NST" -S 32 -n 3 -s "$odd" --keep-mask "$odd" "$odd" -o $'c\n\xfe.png' --progress none --skip-done 2>said
+    grep -aq 'is up to date; skipped' said
+    # a preset, and a name that looks like a recorded byte
+    pua=$'\xee\xbe\x80\xff.ppm'
+    cp photo.ppm "$pua"
+    nst --init "$pua" -s style.ppm --show-config >p.json
+    nst -p ./p.json -s style.ppm photo.ppm -o p.png
     run -1 --separate-stderr nst -s style.ppm $'no\nwhere.ppm' one.ppm -o out/
     [ "$(grep -c . <<<"$stderr")" = 2 ]
 }
