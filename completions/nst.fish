@@ -9,7 +9,7 @@ complete -c nst -l format -x -a 'png jpg webp tiff heic avif jxl gif jp2 ppm hdr
 complete -c nst -l keep-mask -r -F -d 'Keep the content image unchanged where this image is white'
 complete -c nst -l layers -x -a 'conv1_1 relu1_1 conv1_2 relu1_2 conv2_1 relu2_1 conv2_2 relu2_2 conv3_1 relu3_1 conv3_2 relu3_2 conv3_3 relu3_3 conv3_4 relu3_4 conv4_1 relu4_1 conv4_2 relu4_2 conv4_3 relu4_3 conv4_4 relu4_4 conv5_1 relu5_1 conv5_2 relu5_2 conv5_3 relu5_3 conv5_4 relu5_4 conv_1 conv_2 conv_3 conv_4 conv_5 conv_6 conv_7 conv_8 conv_9 conv_10 conv_11 conv_12 conv_13 conv_14 conv_15 conv_16' -d 'Use the preceding --style for these of the --style-layers only, each NAME or NAME:WEIGHT. Without this option it applies to all'
 complete -c nst -l mask -r -F -d 'Apply the preceding --style where this image is white. Styles without a mask share the remaining area'
-complete -c nst -l name -x -a '' -d 'File names of results in a directory. {stem} and {ext} come from the input, {style} from the styles, {index} is the number of the image'
+complete -c nst -l name -x -a '' -d 'File names of results in a directory. {stem} and {ext} come from the input, {folder} is its directory, {style} comes from the styles, {index} is the number of the image'
 complete -c nst -l on-interrupt -x -a 'keep discard' -d 'Result of an image that a signal interrupts: keep writes the image so far, discard writes nothing and keeps an older result'
 complete -c nst -s o -l output -r -F -d 'Write the result to FILE, whose extension selects the format, or into DIR/. Without -o, or with -, a PNG goes to standard output'
 complete -c nst -l pnm -d 'Read and write a stream of PGM, PPM or PAM images'

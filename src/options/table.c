@@ -47,7 +47,8 @@ static const struct nst_option options[] = {
     {"name", 0, GROUP(1), TEXT, AT(name), .default_text = "{stem}-{style}.{ext}",
      .arg = "TEMPLATE",
      .help = "File names of results in a directory. {stem} and {ext} come from the "
-             "input, {style} from the styles, {index} is the number of the image"},
+             "input, {folder} is its directory, {style} comes from the styles, {index} "
+             "is the number of the image"},
     {"format", 0, GROUP(1), TEXT, AT(format), .arg = "NAME",
      .help = "Output format, whatever the file name says: png, jpg, webp, tiff, ppm "
              "and others"},

@@ -196,6 +196,18 @@ struct name_words {
     size_t index;
 };
 
+/* The name of the folder that path is in: a new string. */
+static char *folder_name(const char *path)
+{
+    const char *name = nst_base_name(path);
+    char *folder = nst_xasprintf("%.*s.", (int)(name - path), path);
+    char *real = nst_path_canonical(folder), *copy = nst_xstrdup(nst_base_name(real));
+
+    free(folder);
+    free(real);
+    return copy;
+}
+
 static char *expand_word(const void *ctx, const char *word, size_t length)
 {
     const struct name_words *n = ctx;
@@ -210,6 +222,8 @@ static char *expand_word(const void *ctx, const char *word, size_t length)
         return nst_xstrdup(n->format                     ? n->format
                            : nst_output_supports(suffix) ? suffix + 1
                                                          : "png");
+    if (length == 6 && strncmp(word, "folder", 6) == 0)
+        return folder_name(n->content);
     if (length == 5 && strncmp(word, "index", 5) == 0)
         return nst_xasprintf("%04zu", n->index + 1);
     return NULL;
@@ -243,7 +257,8 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
     const struct name_words name_words = {item->content, style,
                                           stream ? stream : p->format, i};
     const struct nst_template_vars words = {expand_word, &name_words, "name",
-                                            "{stem}, {style}, {ext} and {index}"};
+                                            "{stem}, {folder}, {style}, {ext} and "
+                                            "{index}"};
     enum nst_status st;
     char *name;
 
@@ -253,6 +268,7 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
     if (st != NST_OK)
         return st;
     st = check_name(name, err);
+    item->named = strstr(p->name, "{stem}") != NULL;
     item->output = nst_xasprintf("%s%s%s%s", p->output, slash ? "" : "/",
                                  item->subdirectory, name);
     free(name);
@@ -292,7 +308,9 @@ static enum nst_status check_distinct_outputs(const struct nst_batch *b,
     free(sorted);
     if (!second)
         return NST_OK;
-    return nst_err_set(err, NST_ERR_ARG, "%s and %s would both be written to %s",
+    return nst_err_set(err, NST_ERR_ARG,
+                       "%s and %s would both be written to %s; use --name with "
+                       "{folder} or {index}",
                        first->content, second->content, second->output);
 }
 

@@ -18,6 +18,7 @@ struct nst_batch_item {
     /* Path below the output directory, "" or ending in /; owned. */
     char *subdirectory;
     char *output;            /* owned; NULL: the result goes to result */
+    bool named;              /* the output is named after content */
     struct nst_image pixels; /* rgb is NULL: content is a file */
     float *result;           /* of the same size, borrowed */
 };

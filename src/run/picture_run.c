@@ -178,6 +178,9 @@ static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err
                3 * nst_picture_pixels(job->content) * sizeof(float));
         return NST_OK;
     }
+    st = nst_picture_job_check_replacement(job, err);
+    if (st != NST_OK)
+        return st;
     comment = nst_provenance_metadata(&provenance);
     st = job->frames
              ? nst_frame_writer_finish(job->writer, comment, err)

@@ -179,6 +179,71 @@ as() {
     [[ $stderr != *"is up to date"* ]]
 }
 
+@test "a result does not replace that of another image of the same name" {
+    needs jq
+    mkdir a b
+    picture x.ppm 48 36 11
+    as png x.ppm && mv x.png a/
+    picture x.ppm 48 36 13
+    as png x.ppm && mv x.png b/
+    rm x.ppm
+    for history in h.jsonl none; do
+        rm -rf out
+        nst -s style.ppm a/x.png -o out/ --history $history
+        sum=$(sha256sum <out/x-style.png)
+        for options in "" --skip-done --dry-run "-w 5"; do
+            # shellcheck disable=SC2086 # word splitting is intended
+            run -1 --separate-stderr nst -s style.ppm $options b/x.png -o out/ --history $history
+            from=x.png
+            [ $history = none ] || from=$PWD/a/x.png
+            [ "$stderr" = "nst: out/x-style.png: was made from another image, $from, and is not replaced by that of b/x.png; use --name with {folder}, -o FILE, or remove it" ]
+        done
+        [ "$(sha256sum <out/x-style.png)" = "$sum" ]
+        # the same image with other options, by another path, or as a copy
+        nst -s style.ppm -w 5 ./b/../a/x.png -o out/ --history $history
+        cp a/x.png x.png
+        nst -s style.ppm x.png -o out/ --history $history
+        [ "$(sha256sum <out/x-style.png)" = "$sum" ]
+        # names that do not depend on the image, and the remedies
+        nst -s style.ppm a/x.png -o out/ --name '{index}.png' --history $history
+        nst -s style.ppm b/x.png -o out/ --name '{index}.png' --history $history
+        nst -s style.ppm a/x.png b/x.png -o out/ --name '{folder}-{stem}.{ext}' --history $history
+        [ "$(ls out | tr '\n' ' ')" = "0001.png a-x.png b-x.png x-style.png " ]
+        nst -s style.ppm b/x.png -o out/x-style.png --history $history
+    done
+    # a change of the image: the history knows its path, and that of a newer one elsewhere
+    rm -rf out
+    nst -s style.ppm x.png -o out/ --history h.jsonl
+    cp -p b/x.png x.png
+    touch -d '1 hour ago' x.png
+    nst -s style.ppm x.png -o out/ --history h.jsonl
+    touch a/x.png
+    run -1 --separate-stderr nst -s style.ppm a/x.png -o out/ --history h.jsonl
+    # without a history, a newer image has changed, and an older one is another
+    nst -s style.ppm a/x.png -o out/
+    run -1 --separate-stderr nst -s style.ppm x.png -o out/
+    # by another extension
+    cp a/x.png x.png
+    nst -s style.ppm x.png -o out/ --name '{stem}.png'
+    mkdir j && cp b/x.png j/x.jpeg
+    touch j/x.jpeg
+    run -1 --separate-stderr nst -s style.ppm j/x.jpeg -o out/ --name '{stem}.png'
+}
+
+@test "two processes do not replace each other's results of the same name" {
+    mkdir a b
+    picture a/x.ppm 48 36 11
+    picture b/x.ppm 48 36 13
+    mkdir out
+    "$NST" -q -S 64 -n 200 -t 1 -s style.ppm --format png --name '{stem}.png' a/x.ppm -o out/ &
+    first=$!
+    status=0
+    "$NST" -q -S 64 -n 200 -t 1 -s style.ppm --format png --name '{stem}.png' b/x.ppm -o out/ 2>said || status=$?
+    other=0
+    wait $first || other=$?
+    [ $((status + other)) = 1 ]
+}
+
 @test "a batch that is killed and restarted gives the same bytes" {
     for i in 1 2 3 4 5 6; do
         picture p$i.ppm 64 48 $((i + 2))

@@ -27,14 +27,14 @@ recipe() {
     awk -v name="$1" '$0 == "```" { on = 0 } on { print } $0 == "```sh " name { on = 1 }' "$RECIPES/README.md"
 }
 
-@test "the recipe for find and xargs makes missing results only" {
+@test "the recipe for find makes missing results only" {
     album
-    recipe xargs >script
-    grep -q xargs script
+    recipe find >script
+    grep -q files-from script
     sh -eu script
     [ "$(find made -name '*-munch.jpg' | wc -l)" = 5 ]
     [ "$(wc -l <history.jsonl)" = 5 ]
-    rm "made/a photo 3-munch.jpg"
+    rm "made/album-a photo 3-munch.jpg"
     before=$(stat -c %Y.%i made/*1-munch.jpg)
     sh -eu script
     [ "$(wc -l <history.jsonl)" = 6 ]
