@@ -219,6 +219,20 @@ static void close_progress_file(struct run_reporter *t)
         report_progress_file(t, "could not be written");
 }
 
+static void report_left_out(const struct nst_args *a)
+{
+    char *line;
+
+    if (!a->batch.left_out || a->params.quiet)
+        return;
+    line = nst_xasprintf("%zu left out: %s: not a regular file with the extension of "
+                         "an image",
+                         a->batch.left_out, a->batch.left_out_names);
+    nst_sanitise_line(line);
+    fprintf(stderr, "nst: %s\n", line);
+    free(line);
+}
+
 static int run_batch(struct run_reporter *t)
 {
     const struct nst_args *a = t->args;
@@ -279,6 +293,7 @@ int main(int argc, char **argv)
     if (nst_picture_init(argv[0], &err) != NST_OK)
         return print_error(err.text);
     nst_args_build_batch(&a);
+    report_left_out(&a);
     status = run_batch(&reporter);
     nst_picture_shutdown();
     nst_args_clear(&a);

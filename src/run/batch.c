@@ -18,6 +18,9 @@
 #include "image/save.h"
 #include "run/pyramid.h"
 
+/* Files that are left out and named. */
+#define LEFT_OUT_NAMES 3
+
 static bool is_stdio(const char *path)
 {
     return strcmp(path, "-") == 0;
@@ -55,6 +58,24 @@ void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_imag
     item = &b->item[b->items - 1];
     item->pixels = image;
     item->result = result;
+}
+
+/* Count a file that is passed over, and list it if it is one of the first. */
+static void leave_out(struct nst_batch *b, const char *subdirectory, const char *name)
+{
+    const char *list = b->left_out_names ? b->left_out_names : "";
+    const char *comma = b->left_out ? ", " : "";
+    char *longer = NULL;
+
+    if (b->left_out < LEFT_OUT_NAMES)
+        longer = nst_xasprintf("%s%s%s%s", list, comma, subdirectory, name);
+    else if (b->left_out == LEFT_OUT_NAMES)
+        longer = nst_xasprintf("%s, ...", list);
+    b->left_out++;
+    if (!longer)
+        return;
+    free(b->left_out_names);
+    b->left_out_names = longer;
 }
 
 static int is_visible(const struct dirent *d)
@@ -100,6 +121,8 @@ static enum nst_status add_directory(struct nst_batch *b, const char *path,
         } else if (st == NST_OK && dot && nst_picture_supports(dot) &&
                    !is_special(path_inside))
             add_item(b, path_inside, subdirectory);
+        else if (st == NST_OK && !is_directory(path_inside))
+            leave_out(b, subdirectory, name);
         free(path_inside);
         free(subdirectory_inside);
         free(entry[i]);
@@ -120,7 +143,9 @@ enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recurs
     }
     st = add_directory(b, name, "", recursive, err);
     if (st == NST_OK && b->items == before)
-        st = nst_err_set(err, NST_ERR_ARG, "%s: contains no images%s", name,
+        st = nst_err_set(err, NST_ERR_ARG, "%s: contains no images%s%s%s", name,
+                         b->left_out ? ", but " : "",
+                         b->left_out ? b->left_out_names : "",
                          recursive ? "" : "; use -r to include subdirectories");
     return st;
 }
@@ -458,4 +483,5 @@ void nst_batch_clear(struct nst_batch *b)
         free(b->item[i].output);
     }
     free(b->item);
+    free(b->left_out_names);
 }

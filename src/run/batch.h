@@ -29,13 +29,18 @@ struct nst_batch {
     bool to_directory; /* output is a directory; subdirectories are created */
     /* Directory that recursion skips; borrowed, or NULL. */
     const char *excluded_directory;
+    /* Files of directories that are no pictures by their extension, or not regular, and
+     * the names of the first ones; owned. */
+    size_t left_out;
+    char *left_out_names;
 };
 
 /*
  * Add name: a picture ("-": standard input) or a directory. A directory adds all
  * regular files with an extension that nst reads or writes, in order of their names,
  * and with recursive also those of its subdirectories, except b->excluded_directory. A
- * subdirectory that cannot be read is added as an item, which fails later. NST_ERR_IO,
+ * subdirectory that cannot be read is added as an item, which fails later. Other
+ * files, except hidden ones, are counted as left out. NST_ERR_IO,
  * NST_ERR_ARG (no pictures found).
  */
 enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recursive,

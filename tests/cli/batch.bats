@@ -41,6 +41,30 @@ as() {
 ./trip/style/three_0003.ppm" ]
 }
 
+@test "files of a directory that are left out are counted, and images of any format taken" {
+    mkdir -p d/sub
+    for i in 1 2 3 4; do
+        echo text >d/$i.txt
+    done
+    mkfifo d/z.jpg
+    touch d/.hidden.txt
+    cp photo.ppm d/sub/a.pbm.old
+    cp photo.ppm d/photo.PPM
+    nst -s style.ppm -r d -o out/ 2>said
+    [ "$(cat said)" = "nst: 6 left out: 1.txt, 2.txt, 3.txt, ...: not a regular file with the extension of an image" ]
+    [ "$(made out)" = ./photo-style.PPM ]
+    rm d/photo.PPM d/[234].txt
+    run -2 --separate-stderr nst -s style.ppm d -o out/
+    [ "$stderr" = "nst: d: contains no images, but 1.txt, z.jpg; use -r to include subdirectories" ]
+    needs convert
+    for format in bmp dds ico pcx psd qoi sgi tga xbm xcf xpm jfif apng j2k; do
+        convert photo.ppm d/x.$format
+        mv d/x.$format d/$format.$format # apng has frames
+    done
+    nst -q -s style.ppm d -o formats/ --name '{stem}.png'
+    [ "$(made formats | wc -l)" = 14 ]
+}
+
 @test "a directory tree that contains the results can be processed again" {
     album
     cd album
