@@ -87,6 +87,9 @@ static enum nst_status open_stream(struct nst_frame_reader *f, const char *path,
     if (pnm)
         return NST_OK;
     st = nst_y4m_read_header(&f->y4m, f->stream, f->label, err);
+    /* encoders refuse frames whose chroma planes are cut off at the border */
+    f->size.multiple_width = f->y4m.subsample_x;
+    f->size.multiple_height = f->y4m.subsample_y;
     if (st == NST_OK)
         st = nst_picture_check_size(f->label, f->y4m.width, f->y4m.height, &f->size,
                                     err);

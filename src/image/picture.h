@@ -52,6 +52,8 @@ struct nst_picture_size {
     bool square;          /* force longest x longest, ignoring the aspect ratio */
     long long max_pixels; /* larger pictures are refused before decoding; 0: no limit */
     bool header_only;     /* read the size only, no pixels */
+    /* If resized, make the sides multiples of these; 0: any size. */
+    int multiple_width, multiple_height;
 };
 
 /* Call once per process, before all other functions here; name is argv[0]. Silences

@@ -332,7 +332,8 @@ static enum nst_status load_content(struct nst_picture_job *job,
     if (st == NST_OK)
         st = nst_frame_reader_next(job->frames, &job->content, err);
     if (st == NST_OK && !job->content)
-        st = nst_err_set(err, NST_ERR_FORMAT, "%s: contains no frame",
+        st = nst_err_set(err, NST_ERR_FORMAT,
+                         "%s: contains no frame; did its writer fail?",
                          strcmp(job->item->content, "-") == 0 ? "standard input"
                                                               : job->item->content);
     if (st == NST_OK && nst_frame_reader_count(job->frames) == 1) {

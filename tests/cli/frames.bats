@@ -100,6 +100,31 @@ flicker() {
     awk '{ exit !($3 < $1 / 2 && $3 < $2) }' figures
 }
 
+@test "frames are resized to sides that their chroma planes divide" {
+    size() { # CHROMA WxH OPTION...: of the result
+        local w=${2%x*} h=${2#*x}
+        printf 'YUV4MPEG2 W%s H%s F25:1 C%s\nFRAME\n' "$w" "$h" "$1" >in.y4m
+        head -c $((w * h * 3)) /dev/zero >>in.y4m
+        nst --y4m -s style.ppm in.y4m -n 1 "${@:3}" 2>/dev/null | head -n 1 | sed -n 's/YUV4MPEG2 W\(.*\) H\([0-9]*\) .*/\1x\2/p' | tr -d '\n'
+        echo " $*"
+    }
+    {
+        size 420 480x200 -S 128 # 53.3
+        size 420 98x62 -S 96    # 60.7
+        size 420 160x90 -S 48   # 27
+        size 420 91x161 -S 49
+        size 420 33x17 -S native
+        size 422 161x91 -S 48 # 27.1
+        size 411 98x62 -S 50  # 31.6
+        size 444 98x62 -S 50
+        size mono 98x62 -S 51 # 32.3
+        size 420 98x62 -S 49 --square
+    } >sizes
+    cut -d ' ' -f 1 sizes | tr '\n' ' ' >made
+    cat sizes
+    [ "$(cat made)" = "128x54 96x60 48x28 28x48 33x17 48x27 48x32 50x32 51x32 48x48 " ]
+}
+
 @test "a truncated stream gives its complete frames and an error" {
     film 420jpeg 3 >in.y4m
     head -c -100 in.y4m >short.y4m
@@ -293,6 +318,8 @@ gif() {
     bad 'YUV4MPEG2 W8 H8' 'too small'
     bad 'YUV4MPEG2 W900000 H900000' 'too large'
     bad 'YUV4MPEG2 W48 H36' 'bad.y4m: contains no frame'
+    refused 1 'standard input: is empty; did its writer fail' --y4m -s style.ppm - -o out.y4m </dev/null
+    refused 1 'standard input: is empty; did its writer fail' -s style.ppm - -o out.png </dev/null
     refused 1 'standard input: contains no frame' --y4m -s style.ppm - -o out.y4m <bad.y4m
     bad "YUV4MPEG2 W48 H36
 nonsense" 'no frame where one should begin'
