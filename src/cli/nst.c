@@ -10,6 +10,7 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -54,7 +55,8 @@ struct run_reporter {
     FILE *progress_file; /* or NULL */
     /* The first downscaled picture was reported, or need not be. */
     atomic_bool downscale_reported;
-    bool *held; /* for each picture: it has a result to write */
+    bool sigpipe; /* was not ignored at the start */
+    bool *held;   /* for each picture: it has a result to write */
     atomic_size_t requested;
     struct nst_run_counts counts; /* as picture_done() counts them */
 };
@@ -75,10 +77,29 @@ static void on_ready(void *ctx, int parallel)
                                          t->progress_file, &t->args->batch, parallel);
 }
 
+/* Whether the reader of standard output, where the result goes, has closed the pipe. */
+static bool reader_has_gone(const struct run_reporter *t)
+{
+    const struct nst_params *p = &t->args->params;
+    struct pollfd out = {STDOUT_FILENO, 0, 0};
+
+    return t->sigpipe && (p->dry_run || strcmp(p->output, "-") == 0) &&
+           poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+/* End as other filters do when their reader has gone: quietly, by SIGPIPE. */
+static void end_by_sigpipe(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+}
+
 static void on_message(void *ctx, const char *line)
 {
     const struct run_reporter *t = ctx;
 
+    if (reader_has_gone(t))
+        return;
     if (t->progress)
         nst_progress_message(t->progress, line);
     else
@@ -264,7 +285,9 @@ static int run_batch(struct run_reporter *t)
         return print_error(err.text);
     nst_progress_batch_end(t->progress);
     close_progress_file(t);
-    if (fflush(stdout) != 0 || ferror(stdout))
+    if ((fflush(stdout) != 0 || ferror(stdout) || counts.failed) && reader_has_gone(t))
+        end_by_sigpipe();
+    if (ferror(stdout))
         return print_error("cannot write to standard output");
     print_counts(t);
     if (counts.stopped)
@@ -287,7 +310,7 @@ int main(int argc, char **argv)
     argv[0] = program_invocation_short_name; /* messages begin with it */
     setlocale(LC_CTYPE, "");
     nst_args_parse(&a, argc, argv);
-    signal(SIGPIPE, SIG_IGN);
+    reporter.sigpipe = signal(SIGPIPE, SIG_IGN) != SIG_IGN;
     signal(SIGXFSZ, SIG_IGN); /* writes fail with EFBIG instead */
     nst_interrupt_watch(end_now, &reporter);
     if (nst_picture_init(argv[0], &err) != NST_OK)

@@ -13,8 +13,8 @@ struct nst_evaluation {
     int64_t iteration;  /* accepted steps up to and including this one */
     double content_loss, style_loss, total_loss;
     double gradient_max, gradient_norm;
-    bool accepted;   /* this point became the new iterate */
-    double seconds;  /* since the optimisation began */
+    bool accepted;  /* this point became the new iterate */
+    double seconds; /* since the optimisation began */
     /* of the total work done so far, NaN if that is unknown; 0 except in a report of a
      * step */
     double fraction;

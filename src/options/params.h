@@ -91,7 +91,7 @@ struct nst_params {
     char *device; /* auto, cpu, cuda, cuda:N or cuda:N,M... */
     bool y4m, pnm, recursive, null, skip_done;
     int64_t on_interrupt; /* enum nst_on_interrupt */
-    int64_t quality; /* of the output file; 0: default of the format */
+    int64_t quality;      /* of the output file; 0: default of the format */
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
     char *progress_file, *trace, *history, *checkpoint, *resume, *preview;

@@ -137,11 +137,11 @@ flicker() {
     cmp out.y4m <(head -c -$size whole.y4m)
 }
 
-@test "a reader that closes the pipe ends a stream with a one-line error" {
+@test "a reader that closes the pipe ends a stream quietly by SIGPIPE" {
     film 420jpeg 20 >in.y4m
-    { nst --y4m -S native -s style.ppm - <in.y4m 2>said || echo $? >status; } | head -c 3000 >/dev/null
-    [ "$(cat status)" = 1 ]
-    [ "$(cat said)" = "nst: standard output: cannot be written: Broken pipe" ]
+    { env --default-signal=PIPE "$NST" -S native -n 3 --progress none --y4m -s style.ppm - <in.y4m 2>said || echo $? >status; } | head -c 3000 >/dev/null
+    [ "$(cat status)" = 141 ]
+    [ ! -s said ]
 }
 
 @test "films in every pixel format pass from ffmpeg through nst to ffmpeg" {

@@ -175,8 +175,17 @@ ends_blocked() {
     [ "$(cat results/out.png)" = "the old picture" ]
 }
 
-@test "a reader that closes the pipe causes an error, not a crash" {
-    run --separate-stderr bash -c "set -o pipefail
-        '$NST' -q -S 32 -n 1 -s style.ppm photo.ppm | :"
-    [ "$status" = 1 ]
+@test "a reader that closes the pipe ends nst quietly by SIGPIPE, unless that is ignored" {
+    pipe() { # SIGNALS ARG...: statuses of nst and head
+        { env "$1=PIPE" "$NST" -S 32 -n 1 --progress none "${@:2}" 2>said || echo $? >status; } | head -c 10 >/dev/null
+        cat status said
+    }
+    picture large.ppm 300 300 5 # more than a pipe holds
+    [ "$(pipe --default-signal -s style.ppm large.ppm -S native --format ppm)" = 141 ]
+    [ "$(pipe --ignore-signal -s style.ppm large.ppm -S native --format ppm)" = "1
+nst: standard output: cannot be written: Broken pipe" ]
+    # the reader of the messages is another one
+    { env --default-signal=PIPE "$NST" -S 32 -n 1 --progress plain -s style.ppm photo.ppm -o out.png 2>&1; echo $? >status; } | :
+    [ "$(cat status)" = 0 ]
+    [ -s out.png ]
 }
