@@ -6,6 +6,7 @@ _nst_words() {
     preset) nst --list-presets 2>/dev/null | cut -d" " -f1 ;;
     style) nst-style list 2>/dev/null | cut -d" " -f1 ;;
     model) nst-model list 2>/dev/null | cut -d" " -f1 ;;
+    run) nst-history list 2>/dev/null | cut -d" " -f1 ;;
     layer) echo conv1_1 relu1_1 conv1_2 relu1_2 conv2_1 relu2_1 conv2_2 relu2_2 conv3_1 relu3_1 conv3_2 relu3_2 conv3_3 relu3_3 conv3_4 relu3_4 conv4_1 relu4_1 conv4_2 relu4_2 conv4_3 relu4_3 conv4_4 relu4_4 conv5_1 relu5_1 conv5_2 relu5_2 conv5_3 relu5_3 conv5_4 relu5_4 conv_1 conv_2 conv_3 conv_4 conv_5 conv_6 conv_7 conv_8 conv_9 conv_10 conv_11 conv_12 conv_13 conv_14 conv_15 conv_16  ;;
     esac
 }
@@ -72,6 +73,7 @@ _nst_kind() {
     nst-history:--history) echo "file" ;;
     nst-history:--keep) echo "{}" ;;
     nst-history:--output | nst-history:-o) echo "file" ;;
+    nst-model:--input) echo "{rgb bgr255 rgb255}" ;;
     nst-model:--last) echo "layer" ;;
     nst-model:--normalise) echo "file" ;;
     nst-model:--output | nst-model:-o) echo "file" ;;
@@ -118,10 +120,10 @@ _nst_kind() {
 
 _nst_options() {
     case $1 in
-    nst) echo "--null --checkpoint --config --files-from --format --keep-mask --layers --mask --name --on-interrupt --output --pnm --preview --preset --quality --resume --recursive --save-every --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --jobs --max-memory --max-pixels --precision --tile --threads --dry-run --dump-options --history --json --list-devices --list-presets --progress --progress-file --quiet --show-config --trace --verbose --help --usage --version" ;;
+    nst) echo "--null --checkpoint --config --files-from --format --keep-mask --layers --mask --name --on-interrupt --output --pnm --preview --preset --quality --resume --recursive --save-every --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --jobs --max-memory --max-pixels --precision --tile --threads --dry-run --dump-options --history --json --list-devices --list-models --list-presets --list-styles --progress --progress-file --quiet --show-config --trace --verbose --help --usage --version" ;;
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
-    nst-model) echo "--f16 --json --last --normalise --output --help --usage --version" ;;
+    nst-model) echo "--f16 --input --json --last --normalise --output --help --usage --version" ;;
     nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --token-file --grace --lease --max-connections --max-history-images --max-pixels --max-queue --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --task-memory --task-seconds --queue --worker --log --log-format --help --usage --version" ;;
     nst-style) echo "--artist --from --json --model --output --preview --previews --scales --style-layers --title --year --help --usage --version" ;;
     esac
@@ -132,6 +134,15 @@ _nst_commands() {
     nst-history) echo "list find show rerun rm prune export" ;;
     nst-model) echo "info verify convert list" ;;
     nst-style) echo "pack blend info list" ;;
+    esac
+}
+
+# The kind of the names that a command takes.
+_nst_operand() {
+    case $1:$2 in
+    nst-history:show | nst-history:rerun | nst-history:rm) echo run ;;
+    nst-model:info | nst-model:verify | nst-model:convert) echo model ;;
+    nst-style:info | nst-style:blend) echo style ;;
     esac
 }
 
@@ -151,7 +162,12 @@ _nst() {
     "{"*) list=${kind#?} list=${list%?} ;;
     "") case $word in
         -*) list=$(_nst_options "$program") ;;
-        *) [ "$COMP_CWORD" != 1 ] || list=$(_nst_commands "$program") ;;
+        *) for before in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+                kind=$(_nst_operand "$program" "$before")
+                [ -z "$kind" ] || break
+            done
+            list=$(_nst_words "$kind")
+            [ "$COMP_CWORD" != 1 ] || list=$(_nst_commands "$program") ;;
         esac ;;
     file*) list=${kind#file} ;;
     *) list=$(_nst_words "$kind") ;;

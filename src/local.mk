@@ -39,9 +39,11 @@ libnst_util_la_SOURCES = \
 	%D%/base/alloc.c %D%/base/alloc.h \
 	%D%/base/atomic_file.c %D%/base/atomic_file.h \
 	%D%/base/line.c %D%/base/line.h \
+	%D%/base/text_file.c %D%/base/text_file.h \
 	%D%/base/clock.h %D%/base/path.h \
 	%D%/model/data_path.c %D%/model/data_path.h \
-	%D%/model/dtype.c %D%/model/dtype.h
+	%D%/model/dtype.c %D%/model/dtype.h \
+	%D%/model/vgg_names.c %D%/model/vgg_names.h
 libnst_util_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGDATADIR='"$(pkgdatadir)"'
 
 # floors 0 to 2: libc alone
@@ -52,6 +54,7 @@ libnst_engine_la_SOURCES = \
 	%D%/base/image.h \
 	%D%/base/template.c %D%/base/template.h \
 	%D%/base/threads.c %D%/base/threads.h \
+	%D%/base/version.c %D%/base/version.h \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
@@ -115,6 +118,7 @@ libnst_core_la_SOURCES = \
 	%D%/model/paths.c %D%/model/paths.h \
 	%D%/model/models.c %D%/model/models.h \
 	%D%/model/vgg.c %D%/model/vgg.h \
+	%D%/model/input.c %D%/model/input.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
@@ -150,7 +154,8 @@ libnst_run_la_SOURCES = \
 	%D%/image/colour.c %D%/image/colour.h %D%/image/frames.c %D%/image/frames.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/load.c %D%/image/load.h \
 	%D%/image/load_internal.h %D%/image/metadata.c %D%/image/metadata.h \
-	%D%/image/metadata_internal.h %D%/image/picture.c %D%/image/picture.h \
+	%D%/image/metadata_internal.h %D%/image/modules.c %D%/image/modules.h \
+	%D%/image/picture.c %D%/image/picture.h \
 	%D%/image/pixels.c %D%/image/pixels.h %D%/image/pnm.c %D%/image/pnm.h \
 	%D%/image/save.c %D%/image/save.h %D%/image/save_internal.h \
 	%D%/image/size.c %D%/image/size.h %D%/image/source_info.h \
@@ -166,7 +171,6 @@ libnst_run_la_SOURCES = \
 	%D%/run/job.c %D%/run/job.h %D%/run/job_internal.h %D%/run/job_evaluate.c \
 	%D%/run/job_optimise.c %D%/run/job_serialise.c \
 	%D%/run/level.c %D%/run/level.h \
-	%D%/run/loss_balancing.c %D%/run/loss_balancing.h \
 	%D%/run/networks.c %D%/run/networks.h \
 	%D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
 	%D%/run/picture_run.h %D%/run/plan.c %D%/run/plan.h \
@@ -180,17 +184,17 @@ libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)
 # The library: its interface is made of these headers, lowest floor first, each up to the
 # comment "Not in nst.h", and nothing else of it is seen. Until version 1 any release may
 # change it, and then its number.
-INTERFACE = %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
+INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/model/layers.h %D%/model/paths.h %D%/model/models.h %D%/model/weights.h \
-	%D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
+	%D%/model/input.h %D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
 	%D%/session/session.h %D%/optim/evaluation.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/image/load.h %D%/image/pixels.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
 	%D%/run/series.h %D%/run/run.h
-nst.h: $(INTERFACE) scripts/make-header %D%/local.mk
-	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(INTERFACE) >'$(abs_builddir)/$@.new'
+nst.h: $(INTERFACE) scripts/make-header %D%/local.mk configure.ac
+	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(PACKAGE_VERSION) $(INTERFACE) >'$(abs_builddir)/$@.new'
 	$(AM_V_at)mv $@.new $@
 libnst.map: nst.h scripts/make-symbols
 	$(AM_V_GEN)'$(srcdir)/scripts/make-symbols' nst.h >$@.new
@@ -212,6 +216,7 @@ nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
 	%D%/cli/interrupt.c %D%/cli/interrupt.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h \
 	%D%/options/json.c %D%/options/json.h
+nst_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 # main() of all but nst
 PROGRAM = %D%/cli/program.c %D%/cli/program.h
@@ -219,8 +224,10 @@ nst_history_SOURCES = %D%/cli/history.c %D%/cli/migrate.c %D%/cli/migrate.h $(PR
 	%D%/options/json.c %D%/options/json.h \
 	%D%/record/sha256.c %D%/record/sha256.h
 nst_history_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+nst_history_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_history_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
+nst_compare_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_compare_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/import/pth.h \
 	$(PTH_SOURCES)
@@ -231,9 +238,11 @@ else
 PTH_SOURCES = %D%/cli/import/no_pth.c
 endif
 nst_model_CPPFLAGS = $(AM_CPPFLAGS) $(ARCHIVE_CFLAGS)
+nst_model_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_model_LDADD = libnst-util.la libnst.la $(ARCHIVE_LIBS) $(JANSSON_LIBS)
 nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c \
 	%D%/cli/style_main.c %D%/cli/style_make.c $(PROGRAM)
+nst_style_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_style_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 
 # the service, which is a program too
@@ -266,6 +275,7 @@ nst_serve_SOURCES = %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
 	%D%/serve/queue/worker.c
 nodist_nst_serve_SOURCES = %D%/serve/queue/redis_lua.h
 nst_serve_CPPFLAGS = $(AM_CPPFLAGS) -I%D% $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
+nst_serve_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_serve_LDADD = libnst-util.la libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)
 
 # The scripts of the queue on Redis, as macros: LUA_ADD is the text of add.lua, without

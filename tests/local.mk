@@ -72,8 +72,9 @@ tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h
 tests_grad_test_gradient_LDADD = $(CORE_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safetensors \
-	tests/unit/test_models \
-	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture \
+	tests/unit/test_models tests/unit/test_networks \
+	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture_load \
+	tests/unit/test_picture_save tests/unit/test_picture_pixels \
 	tests/unit/test_frames tests/unit/test_history tests/unit/test_colour_transfer \
 	tests/unit/test_pack tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
@@ -92,6 +93,9 @@ tests_unit_test_pack_LDADD = $(UNIT_LDADD)
 tests_unit_test_models_SOURCES = %D%/unit/test_models.c
 tests_unit_test_models_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_models_LDADD = $(UNIT_LDADD)
+tests_unit_test_networks_SOURCES = %D%/unit/test_networks.c
+tests_unit_test_networks_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_networks_LDADD = $(UNIT_LDADD)
 tests_unit_test_safetensors_SOURCES = %D%/unit/test_safetensors.c
 tests_unit_test_safetensors_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_safetensors_LDADD = $(UNIT_LDADD)
@@ -109,9 +113,15 @@ tests_unit_test_memory_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
 tests_unit_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=posix_memalign
 tests_unit_test_memory_LDADD = $(UNIT_LDADD)
-tests_unit_test_picture_SOURCES = %D%/unit/test_picture.c
-tests_unit_test_picture_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
-tests_unit_test_picture_LDADD = $(UNIT_LDADD)
+tests_unit_test_picture_load_SOURCES = %D%/unit/test_picture_load.c %D%/unit/picture.h
+tests_unit_test_picture_load_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
+tests_unit_test_picture_load_LDADD = $(UNIT_LDADD)
+tests_unit_test_picture_save_SOURCES = %D%/unit/test_picture_save.c %D%/unit/picture.h
+tests_unit_test_picture_save_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
+tests_unit_test_picture_save_LDADD = $(UNIT_LDADD)
+tests_unit_test_picture_pixels_SOURCES = %D%/unit/test_picture_pixels.c %D%/unit/picture.h
+tests_unit_test_picture_pixels_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
+tests_unit_test_picture_pixels_LDADD = $(UNIT_LDADD)
 tests_unit_test_frames_SOURCES = %D%/unit/test_frames.c
 tests_unit_test_frames_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_frames_LDADD = $(UNIT_LDADD)

@@ -4,6 +4,7 @@
 
 #include "backend/host_reduce.h"
 
+#include <assert.h>
 #include <math.h>
 
 /*
@@ -14,6 +15,8 @@
  * The second loop reuses these products with s and y exchanged.
  */
 #define GROUP 4
+_Static_assert(NST_REDUCE_MAX == GROUP + GROUP * (GROUP + 1) / 2,
+               "the first loop has the most results");
 
 /* An incomplete group repeats its last pair, marked unusable. */
 struct pair_group {
@@ -68,29 +71,20 @@ static void load_group(const struct nst_ring *p, int i, struct pair_group *g)
 }
 
 /* First loop: dots[i] = s_i . d; also sets sy and usable of the group. */
-static void first_loop_pass(const struct vector_ctx *v, struct recursion_pass *r,
+static void first_loop_pass(struct nst_backend *be, size_t n, struct recursion_pass *r,
                             struct pair_group *g, double *dots)
 {
-    double sums[GROUP + GROUP * (GROUP + 1) / 2], *cross = sums + GROUP;
+    double sums[NST_REDUCE_MAX], *cross = sums + GROUP;
 
     r->z = g->s;
     r->w = g->y;
-    nst_reduce_sum(v, recurse_range, r, GROUP + GROUP * (GROUP + 1) / 2, sums);
+    nst_reduce_sum(be, n, recurse_range, r, NST_REDUCE_MAX, sums);
     for (int i = 0; i < GROUP; i++) {
         dots[i] = sums[i];
         for (int j = 0; j <= i; j++)
             g->sy[i][j] = *cross++;
         g->usable[i] = g->sy[i][i] > MIN_CURVATURE * g->yy[i];
     }
-}
-
-/* Second loop: dots[i] = y_i . d */
-static void second_loop_pass(const struct vector_ctx *v, struct recursion_pass *r,
-                             const struct pair_group *g, double *dots)
-{
-    r->z = g->y;
-    r->w = NULL;
-    nst_reduce_sum(v, recurse_range, r, GROUP, dots);
 }
 
 struct free_norm {
@@ -107,36 +101,38 @@ static void free_norm_range(const struct nst_vector_kernels *k, const void *ctx,
 }
 
 /* s.y / y.y of pair i over the free variables */
-static double initial_scale(const struct vector_ctx *v, const struct pair_group *g,
-                            int i, const uint8_t *fixed)
+static double initial_scale(struct nst_backend *be, size_t n,
+                            const struct pair_group *g, int i, const uint8_t *fixed)
 {
     double yy = g->yy[i];
 
     if (fixed)
-        nst_reduce_sum(v, free_norm_range, &(struct free_norm){g->y[i], fixed}, 1, &yy);
+        nst_reduce_sum(be, n, free_norm_range, &(struct free_norm){g->y[i], fixed}, 1,
+                       &yy);
     return g->sy[i][i] / yy;
 }
 
-static void recurse(const struct vector_ctx *v, const struct nst_ring *p,
+static void recurse(struct nst_backend *be, size_t n, const struct nst_ring *p,
                     const float *g, const uint8_t *fixed, float *d)
 {
     const float *start[GROUP] = {g, g, g, g};
     int groups = (p->count + GROUP - 1) / GROUP;
-    struct pair_group group[groups + 1];
+    struct pair_group group[(NST_MAX_PAIRS + GROUP - 1) / GROUP];
     struct recursion_pass r = {.d = d, .factor = {-1}, .x = start, .fixed = fixed};
     double dots[GROUP], gamma = 0;
 
+    assert(p->count <= NST_MAX_PAIRS);
     for (int k = 0; k < groups; k++) {
         struct pair_group *a = &group[k];
 
         load_group(p, k * GROUP, a);
-        first_loop_pass(v, &r, a, dots);
+        first_loop_pass(be, n, &r, a, dots);
         for (int i = 0; i < GROUP; i++) {
             for (int j = 0; j < i; j++)
                 dots[i] -= a->alpha[j] * a->sy[i][j];
             a->alpha[i] = a->usable[i] ? dots[i] / a->sy[i][i] : 0;
             if (gamma == 0 && a->usable[i])
-                gamma = initial_scale(v, a, i, fixed);
+                gamma = initial_scale(be, n, a, i, fixed);
             r.factor[i] = (float)-a->alpha[i];
         }
         r.x = a->y;
@@ -150,7 +146,9 @@ static void recurse(const struct vector_ctx *v, const struct nst_ring *p,
     for (int k = groups - 1; k >= 0; k--) {
         struct pair_group *a = &group[k];
 
-        second_loop_pass(v, &r, a, dots);
+        r.z = a->y; /* dots[i] = y_i . d */
+        r.w = NULL;
+        nst_reduce_sum(be, n, recurse_range, &r, GROUP, dots);
         for (int i = GROUP - 1; i >= 0; i--) {
             for (int j = GROUP - 1; j > i; j--)
                 dots[i] += r.factor[j] * a->sy[j][i];
@@ -162,7 +160,7 @@ static void recurse(const struct vector_ctx *v, const struct nst_ring *p,
     }
     r.z = r.x; /* the last pass needs no products */
     r.w = NULL;
-    nst_reduce_sum(v, recurse_range, &r, GROUP, dots);
+    nst_reduce_sum(be, n, recurse_range, &r, GROUP, dots);
 }
 
 size_t nst_host_workspace_bytes(size_t n, int pairs)
@@ -187,18 +185,6 @@ static void active_set_range(const struct nst_vector_kernels *k, const void *ctx
                                    c->box.upper, fixed + first);
 }
 
-/* Flags of the fixed variables; NULL if there are none. */
-static const uint8_t *find_active_set(const struct vector_ctx *v,
-                                      const struct nst_direction_args *c)
-{
-    double count;
-
-    if (!c->x)
-        return NULL;
-    nst_reduce_sum(v, active_set_range, c, 1, &count);
-    return count > 0 ? flags(c) : NULL;
-}
-
 static void project_range(const struct nst_vector_kernels *k, const void *ctx,
                           size_t first, size_t n, double *results)
 {
@@ -221,31 +207,35 @@ static void dot_range(const struct nst_vector_kernels *k, const void *ctx, size_
     *result = k->dot(n, o->a + first, o->b + first);
 }
 
-static double dot(const struct vector_ctx *v, const float *a, const float *b)
+static double dot(struct nst_backend *be, size_t n, const float *a, const float *b)
 {
     double sum;
 
-    nst_reduce_sum(v, dot_range, &(struct operands){.a = a, .b = b}, 1, &sum);
+    nst_reduce_sum(be, n, dot_range, &(struct operands){.a = a, .b = b}, 1, &sum);
     return sum;
 }
 
 struct nst_direction nst_host_direction(struct nst_backend *be, size_t n,
                                         const struct nst_direction_args *c)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
+    const uint8_t *fixed = NULL;
     const float *g = nst_const_floats(c->g);
     float *d = nst_floats(c->d);
-    double length, results[2];
+    double length, fixed_count, results[2];
 
-    recurse(&v, &c->pairs, g, find_active_set(&v, c), d);
+    if (c->x) {
+        nst_reduce_sum(be, n, active_set_range, c, 1, &fixed_count);
+        fixed = fixed_count > 0 ? flags(c) : NULL;
+    }
+    recurse(be, n, &c->pairs, g, fixed, d);
     if (c->pairs.count == 0 && c->initial_rms > 0) {
-        length = sqrt(dot(&v, d, d) / (double)n);
+        length = sqrt(dot(be, n, d, d) / (double)n);
         if (!(length > 0))
             return (struct nst_direction){0, 0};
         be->ops->vectors->scale(be, n, c->d, c->initial_rms / length);
     }
     if (!c->x)
-        return (struct nst_direction){dot(&v, d, g), 1e10};
-    nst_reduce(&v, project_range, c, 1, 2, results);
+        return (struct nst_direction){dot(be, n, d, g), 1e10};
+    nst_reduce(be, n, project_range, c, 1, 2, results);
     return (struct nst_direction){results[1], -results[0]};
 }

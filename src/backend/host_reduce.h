@@ -16,25 +16,20 @@ size_t nst_host_workspace_bytes(size_t n, int pairs);
 struct nst_direction nst_host_direction(struct nst_backend *be, size_t n,
                                         const struct nst_direction_args *c);
 
-struct vector_ctx {
-    size_t n; /* floats per vector */
-    struct nst_threads *threads;
-    const struct nst_vector_kernels *kernels;
-};
-
-struct vector_ctx nst_vector_ctx(struct nst_backend *be, size_t n);
-
 /* Processes elements first to first + n - 1; results[] become their maxima or sums. */
 typedef void nst_range_fn(const struct nst_vector_kernels *k, const void *ctx,
                           size_t first, size_t n, double *results);
 
-/* Reduces results[] over all blocks: the first maxima of them by maximum (NaN if any is
- * NaN), the others by sum. */
-void nst_reduce(const struct vector_ctx *v, nst_range_fn *fn, const void *ctx,
+#define NST_REDUCE_MAX 14 /* results of a pass, at most */
+
+/* Passes over vectors of n floats. Reduces results[] over all blocks: the first maxima
+ * of them by maximum (NaN if any is NaN), the others by sum. */
+void nst_reduce(struct nst_backend *be, size_t n, nst_range_fn *fn, const void *ctx,
                 int maxima, int count, double *results);
-void nst_reduce_sum(const struct vector_ctx *v, nst_range_fn *fn, const void *ctx,
+void nst_reduce_sum(struct nst_backend *be, size_t n, nst_range_fn *fn, const void *ctx,
                     int count, double *results);
-void nst_parallel_for(const struct vector_ctx *v, nst_range_fn *fn, const void *ctx);
+void nst_parallel_for(struct nst_backend *be, size_t n, nst_range_fn *fn,
+                      const void *ctx);
 
 struct operands {
     float *y;

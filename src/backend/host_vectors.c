@@ -17,11 +17,10 @@ static void sum_abs_range(const struct nst_vector_kernels *k, const void *ctx,
 
 static double sum_abs(struct nst_backend *be, size_t n, const struct nst_buffer *x)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
     double sum;
 
-    nst_reduce_sum(&v, sum_abs_range, &(struct operands){.a = nst_const_floats(x)}, 1,
-                   &sum);
+    nst_reduce_sum(be, n, sum_abs_range, &(struct operands){.a = nst_const_floats(x)},
+                   1, &sum);
     return sum;
 }
 
@@ -39,10 +38,9 @@ static struct nst_measures measure(struct nst_backend *be, size_t n,
                                    const struct nst_buffer *g,
                                    const struct nst_buffer *d)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
     double r[3];
 
-    nst_reduce(&v, measure_range,
+    nst_reduce(be, n, measure_range,
                &(struct operands){.a = nst_const_floats(g), .b = nst_const_floats(d)},
                1, 3, r);
     return (struct nst_measures){r[0], r[1], r[2]};
@@ -60,9 +58,7 @@ static void axpy_range(const struct nst_vector_kernels *k, const void *ctx,
 static void axpy(struct nst_backend *be, size_t n, struct nst_buffer *y, double alpha,
                  const struct nst_buffer *x)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
-
-    nst_parallel_for(&v, axpy_range,
+    nst_parallel_for(be, n, axpy_range,
                      &(struct operands){.y = nst_floats(y),
                                         .a = nst_const_floats(x),
                                         .alpha = (float)alpha});
@@ -79,9 +75,7 @@ static void scale_range(const struct nst_vector_kernels *k, const void *ctx,
 
 static void scale(struct nst_backend *be, size_t n, struct nst_buffer *x, double alpha)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
-
-    nst_parallel_for(&v, scale_range,
+    nst_parallel_for(be, n, scale_range,
                      &(struct operands){.y = nst_floats(x), .alpha = (float)alpha});
 }
 
@@ -115,9 +109,7 @@ static void clamp_range(const struct nst_vector_kernels *k, const void *ctx,
 static void clamp(struct nst_backend *be, size_t n, struct nst_buffer *x,
                   struct nst_box box)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
-
-    nst_parallel_for(&v, clamp_range,
+    nst_parallel_for(be, n, clamp_range,
                      &(struct operands){.y = nst_floats(x), .box = box});
 }
 
@@ -135,9 +127,7 @@ static void projected_step(struct nst_backend *be, size_t n, struct nst_buffer *
                            const struct nst_buffer *x, double t,
                            const struct nst_buffer *d, struct nst_box box)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
-
-    nst_parallel_for(&v, projected_step_range,
+    nst_parallel_for(be, n, projected_step_range,
                      &(struct operands){.y = nst_floats(to),
                                         .a = nst_const_floats(x),
                                         .b = nst_const_floats(d),
@@ -163,9 +153,7 @@ static void accept(struct nst_backend *be, size_t n, struct nst_buffer *x,
                    struct nst_buffer *s, struct nst_buffer *y,
                    const struct nst_buffer *g_new, const struct nst_buffer *g)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
-
-    nst_reduce_sum(&v, accept_range,
+    nst_reduce_sum(be, n, accept_range,
                    &(struct accept_args){nst_floats(x), nst_floats(s), nst_floats(y),
                                          nst_const_floats(g_new), nst_const_floats(g)},
                    2, be->pair_dots);
@@ -204,9 +192,7 @@ static void blend(struct nst_backend *be, size_t n, struct nst_buffer *to,
                   const struct nst_buffer *x, const struct nst_buffer *content,
                   const struct nst_buffer *mask)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
-
-    nst_parallel_for(&v, blend_range,
+    nst_parallel_for(be, n, blend_range,
                      &(struct blend_args){nst_floats(to), nst_const_floats(x),
                                           nst_const_floats(content),
                                           nst_const_floats(mask), n / 3});
@@ -247,9 +233,7 @@ static void adam_range(const struct nst_vector_kernels *k, const void *ctx,
 static void adam(struct nst_backend *be, size_t n, const struct nst_adam_args *m,
                  const struct nst_buffer *g, struct nst_box box, struct nst_buffer *x)
 {
-    struct vector_ctx v = nst_vector_ctx(be, n);
-
-    nst_parallel_for(&v, adam_range,
+    nst_parallel_for(be, n, adam_range,
                      &(struct adam_args){m, nst_const_floats(g), box, nst_floats(x)});
 }
 

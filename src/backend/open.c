@@ -38,20 +38,12 @@ int nst_cuda_driver_version(void)
 }
 #endif
 
-static int available_cpus(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) < 1)
-        return 1;
-    return CPU_COUNT(&set);
-}
-
 enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
                                  const struct nst_backend_config *config,
                                  struct nst_err *err)
 {
     struct nst_backend_config c = *config;
+    cpu_set_t set;
 
     *out = NULL;
     if (!name)
@@ -59,7 +51,9 @@ enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
     if (!name || !*name)
         name = backends[0]->name;
     if (!c.threads)
-        c.threads = available_cpus();
+        c.threads = sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0
+                        ? CPU_COUNT(&set)
+                        : 1;
     for (int i = 0; backends[i]; i++)
         if (strcmp(backends[i]->name, name) == 0)
             return backends[i]->open(out, &c, err);

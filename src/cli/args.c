@@ -4,6 +4,8 @@
 #include "cli/args.h"
 
 #include <argp.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/atomic_file.h"
 #include "base/line.h"
+#include "base/path.h"
 
 const char *argp_program_version = PACKAGE_STRING;
 
@@ -24,6 +27,8 @@ const char *argp_program_version = PACKAGE_STRING;
 #define CONFIG_KEY 0x82
 #define DUMP_OPTIONS_KEY 0x83
 #define LIST_DEVICES_KEY 0x84
+#define LIST_STYLES_KEY 0x85
+#define LIST_MODELS_KEY 0x86
 
 #define LINE_SIZE 1024
 
@@ -86,6 +91,20 @@ static __attribute__((noreturn)) void list_presets(void)
     exit_after_output();
 }
 
+/* Become PROGRAM list: one that is installed beside nst, or in $PATH. */
+static __attribute__((noreturn)) void list_by(const char *program)
+{
+    char self[PATH_MAX] = "", *beside;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    beside = nst_xasprintf("%.*s%s", n > 0 ? (int)(nst_base_name(self) - self) : 0,
+                           self, program);
+    execl(beside, program, "list", NULL);
+    execlp(program, program, "list", NULL);
+    fprintf(stderr, "nst: %s: %s\n", program, strerror(errno));
+    exit(NST_EXIT_FAILED);
+}
+
 static __attribute__((noreturn)) void dump_options(void)
 {
     char *text = nst_describe_options();
@@ -130,6 +149,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         a->config = arg;
     else if (key == LIST_PRESETS_KEY)
         list_presets();
+    else if (key == LIST_STYLES_KEY)
+        list_by("nst-style");
+    else if (key == LIST_MODELS_KEY)
+        list_by("nst-model");
     else if (key == DUMP_OPTIONS_KEY)
         dump_options();
     else if (key == LIST_DEVICES_KEY)
@@ -150,6 +173,10 @@ static const struct argp_option extra_options[] = {
     {"config", CONFIG_KEY, "FILE|none", 0,
      "Configuration file to read instead of ~/.config/nst/config.json, or none", 1},
     {"list-presets", LIST_PRESETS_KEY, NULL, 0, "List the presets, and exit", 5},
+    {"list-styles", LIST_STYLES_KEY, NULL, 0,
+     "List the installed style packs, as nst-style list does, and exit", 5},
+    {"list-models", LIST_MODELS_KEY, NULL, 0,
+     "List the installed networks, as nst-model list does, and exit", 5},
     {"list-devices", LIST_DEVICES_KEY, NULL, 0,
      "List the devices that --device can select, and exit", 5},
     {"show-config", SHOW_CONFIG_KEY, NULL, 0,

@@ -2,6 +2,7 @@
 /* nst-model - describes, verifies, converts and lists networks. */
 #include "config.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "cli/program.h"
 #include "nst.h"
 
-enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY };
+enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY, INPUT_KEY };
 
 #ifdef HAVE_ARCHIVE
 #define CHECKPOINT " (also a PyTorch checkpoint, .pth)"
@@ -32,13 +33,18 @@ struct arguments {
     const char *picture[PICTURES];
     int pictures;
     struct nst_layer last;
-    bool half, json, has_last;
+    bool half, json, has_last, has_input;
+    enum nst_input input;
 };
 
 static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "Safetensors file to write (convert)", 0},
     {"last", LAST_KEY, "LAYER", 0, "Drop all layers after this one (convert)", 0},
     {"f16", F16_KEY, NULL, 0, "Store the weights as 16-bit floats (convert)", 0},
+    {"input", INPUT_KEY, "rgb|bgr255|rgb255", 0,
+     "Input of the network: RGB (PyTorch), BGR from 0 to 255 (Caffe) or RGB from 0 to "
+     "255; by default found by its first layer (convert)",
+     0},
     {"normalise", NORMALISE_KEY, "PICTURE", 0,
      "Scale each layer to a mean activation of 1 over this image; repeat for more "
      "images (convert)",
@@ -57,6 +63,21 @@ static void set_last(struct arguments *a, const char *name, struct argp_state *s
         argp_error(state, "last: '%s' is not a single layer", name);
     a->last = layers.layer[0];
     a->has_last = true;
+}
+
+static void set_input(struct arguments *a, const char *name, struct argp_state *state)
+{
+    static const char *const names[] = {[NST_INPUT_RGB] = "rgb",
+                                        [NST_INPUT_BGR255] = "bgr255",
+                                        [NST_INPUT_RGB255] = "rgb255"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) {
+            a->input = (enum nst_input)i;
+            a->has_input = true;
+            return;
+        }
+    argp_error(state, "input: '%s' is not rgb, bgr255 or rgb255", name);
 }
 
 static void add_picture(struct arguments *a, const char *name, struct argp_state *state)
@@ -95,6 +116,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         set_last(a, arg, state);
     else if (key == F16_KEY)
         a->half = true;
+    else if (key == INPUT_KEY)
+        set_input(a, arg, state);
     else if (key == NORMALISE_KEY)
         add_picture(a, arg, state);
     else if (key == JSON_KEY)
@@ -133,7 +156,6 @@ static enum nst_status load_weights(struct nst_weights **w, char **path,
                                     const char *wanted, struct nst_err *err)
 {
     enum nst_status st = NST_OK;
-    int convs;
 
     *w = NULL;
     *path = NULL;
@@ -143,11 +165,9 @@ static enum nst_status load_weights(struct nst_weights **w, char **path,
     else
         st = nst_find_model(path, wanted, err);
     if (st == NST_OK && is_checkpoint(*path))
-        return nst_pth_load(w, *path, NST_VGG_CONVS, err);
+        return nst_pth_load(w, *path, err);
     if (st == NST_OK)
-        st = nst_weights_count(&convs, *path, err);
-    if (st == NST_OK)
-        st = nst_weights_load(w, *path, convs ? convs : 1, err);
+        st = nst_weights_load(w, *path, 0, err);
     return st;
 }
 
@@ -193,8 +213,10 @@ static json_t *weights_to_json(const struct nst_weights *w, const char *path,
             json_object_set_new(j, "activation", json_real(activation[i]));
         json_array_append_new(layers, j);
     }
-    return json_pack("{s:s, s:s, s:o}", "path", path, "kind",
-                     is_checkpoint(path) ? "PyTorch" : "safetensors", "layers", layers);
+    return json_pack("{s:s, s:s, s:s, s:s*, s:o}", "path", path, "kind",
+                     is_checkpoint(path) ? "PyTorch" : "safetensors", "input",
+                     nst_input_text(nst_input_guess(w)), "left_out", w->left_out,
+                     "layers", layers);
 }
 
 static void print(json_t *j, bool as_json)
@@ -208,6 +230,9 @@ static void print(json_t *j, bool as_json)
     }
     printf("file     %s (%s)\n", json_string_value(json_object_get(j, "path")),
            json_string_value(json_object_get(j, "kind")));
+    printf("input    %s\n", json_string_value(json_object_get(j, "input")));
+    if (json_object_get(j, "left_out"))
+        printf("unused   %s\n", json_string_value(json_object_get(j, "left_out")));
     json_array_foreach(json_object_get(j, "layers"), i, l) {
         const json_t *mean = json_object_get(l, "activation");
 
@@ -241,6 +266,21 @@ static enum nst_status report(const struct nst_weights *w, const char *path,
     return NST_OK;
 }
 
+/* Say what the new file does not have of the old one, or has in another way. */
+static void print_changes(const struct nst_weights *w, const char *path,
+                          enum nst_input input, bool stated)
+{
+    const char *name = program_invocation_short_name;
+
+    if (w->left_out)
+        fprintf(stderr, "%s: %s: left out %s\n", name, path, w->left_out);
+    if (input != NST_INPUT_RGB && !stated)
+        fprintf(stderr,
+                "%s: %s: expects pictures in %s, by its first layer; the weights are "
+                "rewritten for RGB (--input=rgb keeps them)\n",
+                name, path, nst_input_text(input));
+}
+
 static enum nst_status convert(struct nst_weights *w, const char *path,
                                const struct arguments *a, struct nst_err *err)
 {
@@ -253,6 +293,7 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
                            "mean activation 1 at each layer",
                            NULL};
     double mean[NST_VGG_CONVS];
+    enum nst_input input = a->has_input ? a->input : nst_input_guess(w);
     enum nst_status st;
 
     if (a->has_last && a->last.conv >= w->convs)
@@ -264,12 +305,16 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
     st = nst_protect_input(a->output, path, err);
     for (int i = 0; st == NST_OK && i < a->pictures; i++)
         st = nst_protect_input(a->output, a->picture[i], err);
+    if (st == NST_OK)
+        nst_input_convert(w, input);
     if (st == NST_OK && a->pictures)
         st = measure_activations(mean, w, a, err);
     if (st == NST_OK && a->pictures)
         nst_weights_normalise(w, mean);
     if (st == NST_OK)
         st = nst_weights_save(w, a->output, a->half, texts, err);
+    if (st == NST_OK)
+        print_changes(w, path, input, a->has_input);
     return st;
 }
 

@@ -11,7 +11,12 @@
 
 #include "nst.h"
 
-const char *argp_program_version = PACKAGE_STRING;
+static void print_version(FILE *f, struct argp_state *state)
+{
+    fprintf(f, "%s %s\n", state->name, PACKAGE_VERSION);
+}
+
+void (*argp_program_version_hook)(FILE *f, struct argp_state *state) = print_version;
 
 int nst_program_main(int argc, char **argv, const struct argp *argp, void *arguments,
                      enum nst_status (*run)(void *arguments, struct nst_err *err))

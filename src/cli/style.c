@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool style_is_pack_name(const char *name)
 {
@@ -19,6 +20,12 @@ enum nst_status style_load(struct nst_pack **out, const char *name, struct nst_e
     enum nst_status st;
 
     *out = NULL;
+    if (!path && access(name, F_OK) == 0)
+        return nst_err_set(
+            err, NST_ERR_FORMAT,
+            "%s: is not a style pack, whose name ends in " NST_PACK_SUFFIX
+            "; nst-style pack makes one of an image",
+            name);
     if (!path)
         return nst_err_set(err, NST_ERR_IO, "'%s': no style pack has this name", name);
     st = nst_pack_load(out, path, err);

@@ -148,6 +148,11 @@ void nst_frame_reader_set_stop(struct nst_frame_reader *f, bool (*stop)(void *ct
     f->stop_ctx = ctx;
 }
 
+size_t nst_frame_reader_bytes(const struct nst_frame_reader *f)
+{
+    return f->roll ? VIPS_IMAGE_SIZEOF_IMAGE(f->roll) : 0;
+}
+
 int nst_frame_reader_count(const struct nst_frame_reader *f)
 {
     return f->count;

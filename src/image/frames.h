@@ -26,6 +26,9 @@ void nst_frame_reader_free(struct nst_frame_reader *f); /* NULL is fine */
 void nst_frame_reader_set_stop(struct nst_frame_reader *f, bool (*stop)(void *ctx),
                                void *ctx);
 
+/* Memory that the decoded frames of an animation take until the reader is freed. */
+size_t nst_frame_reader_bytes(const struct nst_frame_reader *f);
+
 /* Number of frames; 0 if unknown until the stream ends. */
 int nst_frame_reader_count(const struct nst_frame_reader *f);
 

@@ -13,6 +13,7 @@
 
 #include "image/colour.h"
 #include "image/load.h"
+#include "image/modules.h"
 #include "image/pnm.h"
 #include "image/source_info.h"
 
@@ -115,6 +116,11 @@ static bool is_animation(const char *loader)
     return strstr(loader, "Gif") || strstr(loader, "Nsgif") || strstr(loader, "Webp");
 }
 
+static bool is_vector(const char *loader)
+{
+    return loader && (strstr(loader, "Svg") || strstr(loader, "Pdf"));
+}
+
 /* libvips loads OpenEXR from a path only, not from memory. */
 static VipsImage *open_by_path(const struct nst_input *in)
 {
@@ -127,19 +133,24 @@ static VipsImage *open_by_path(const struct nst_input *in)
     return image;
 }
 
-static VipsImage *open_source(VipsSource *source, bool vector, double scale,
+static VipsImage *open_source(VipsSource *source, const char *loader, double scale,
                               bool animated)
 {
+    const char *option = NULL; /* ends the list of options */
+
     if (animated)
         return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
                                           "fail_on", VIPS_FAIL_ON_TRUNCATED, "n", -1,
                                           NULL);
-    if (vector)
+    if (loader && strstr(loader, "Jpeg") && scale < 1)
         return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
-                                          "fail_on", VIPS_FAIL_ON_TRUNCATED, "scale",
-                                          scale, NULL);
+                                          "fail_on", VIPS_FAIL_ON_TRUNCATED, "shrink",
+                                          (int)(1 / scale), NULL);
+    if (is_vector(loader) || (loader && strstr(loader, "Webp") && scale < 1))
+        option = "scale";
     return vips_image_new_from_source(source, "", "access", VIPS_ACCESS_SEQUENTIAL,
-                                      "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
+                                      "fail_on", VIPS_FAIL_ON_TRUNCATED, option, scale,
+                                      NULL);
 }
 
 /* Read width and height from the first bytes of a PNG that is cut short too early for
@@ -202,16 +213,19 @@ enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
 
     *out = NULL;
     *vector = false;
+    if (in->fd >= 0)
+        lseek(in->fd, 0, SEEK_SET);
     if (is_pam(in))
         return read_pam(out, in, err);
     source = in->data ? vips_source_new_from_memory(in->data, in->size)
                       : vips_source_new_from_descriptor(in->fd);
     loader = source ? vips_foreign_find_load_source(source) : NULL;
+    if (source && !loader && nst_modules_load())
+        loader = vips_foreign_find_load_source(source);
     vips_error_clear();
-    if (loader)
-        *vector = strstr(loader, "Svg") || strstr(loader, "Pdf");
+    *vector = is_vector(loader);
     if (source && !is_table(loader))
-        *out = open_source(source, *vector, scale,
+        *out = open_source(source, loader, scale,
                            in->animated && loader && is_animation(loader));
     if (!*out && !loader)
         *out = open_by_path(in);

@@ -18,6 +18,10 @@ struct nst_input {
     size_t size;
     long long max_pixels; /* as in struct nst_picture_size */
     bool animated;        /* load all pages of an animation, one below the other */
+    /* Of the latest image opened by load.c: its upright size in the file, the pixels of
+     * the file per decoded pixel, in both directions, and whether that may exceed 1. */
+    int width, height, shrink;
+    bool shrinkable;
 };
 
 /* Open path ("-": standard input). A pipe is read completely, because many formats need
@@ -27,8 +31,10 @@ enum nst_status nst_input_open(struct nst_input *in, const char *path,
 void nst_input_close(struct nst_input *in);
 
 /*
- * Read the header of the first page without decoding it. scale is for vector images
- * (SVG, PDF): pixels per pixel of the image's own size; *vector says whether it is one.
+ * Read the header of the first page without decoding it. *vector says whether the image
+ * is a vector image (SVG, PDF). scale is the size to decode at, relative to the image's
+ * own: any for a vector image, 1/2, 1/4 or 1/8 for a JPEG, at most 1 for a WebP; others
+ * ignore it.
  * *out belongs to the caller, and in must outlive it. A damaged PNG may yield a size
  * alone, marked by the field NST_SIZE_ONLY, so that it can be refused for its size.
  */

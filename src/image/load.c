@@ -14,6 +14,12 @@
 #include "image/size.h"
 #include "image/source_info.h"
 
+/* Small allocations of the decoder, and buffers of threads. */
+#define READ_BYTES ((size_t)6 << 20)
+/* Rows of floats that libvips 8.14 holds; RESIZE_ROWS per thread. Both are measured. */
+#define SHRINK_ROWS 400
+#define RESIZE_ROWS 300
+
 static enum nst_status damaged_error(const struct nst_input *in, struct nst_err *err)
 {
     char reason[256];
@@ -71,6 +77,125 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
             nst_err_set(err, NST_ERR_FORMAT, "%s: is damaged or cut short", in->label);
     if (status != NST_OK)
         g_clear_object(out);
+    return status;
+}
+
+static bool loaded_by(const VipsImage *image, const char *format)
+{
+    const char *loader;
+
+    return vips_image_get_typeof(image, VIPS_META_LOADER) &&
+           !vips_image_get_string(image, VIPS_META_LOADER, &loader) &&
+           g_str_has_prefix(loader, format);
+}
+
+/* The size of a picture, or of one frame, when it stands upright. */
+static void upright_size(VipsImage *image, int *w, int *h)
+{
+    bool swap = vips_image_get_orientation_swap(image);
+
+    *w = swap ? vips_image_get_page_height(image) : image->Xsize;
+    *h = swap ? image->Xsize : vips_image_get_page_height(image);
+}
+
+/* Whether image is decoded smaller if a small picture is asked for. */
+static bool is_shrinkable(VipsImage *image)
+{
+    return image->Coding == VIPS_CODING_NONE &&
+           vips_image_get_page_height(image) == image->Ysize &&
+           !(vips_image_hasalpha(image) && loaded_by(image, "tiff")); /* is it alpha? */
+}
+
+/* Pixels of the file, which has w x h, per decoded pixel, in both directions. At least
+ * two decoded pixels per pixel of the picture remain, for the Lanczos kernel. */
+static int shrink_factor(int w, int h, const struct nst_picture_size *size)
+{
+    int to_w = w, to_h = h, k;
+
+    nst_picture_target_size(size, &to_w, &to_h);
+    k = w / to_w < h / to_h ? w / to_w / 2 : h / to_h / 2;
+    return k > 1 ? k : 1;
+}
+
+/* The part of the factor that the loader applies while it decodes. */
+static int loader_shrink(const VipsImage *image, int shrink)
+{
+    if (loaded_by(image, "webp"))
+        return shrink;
+    if (loaded_by(image, "jpeg"))
+        return shrink >= 8 ? 8 : shrink >= 4 ? 4 : shrink >= 2 ? 2 : 1;
+    return 1;
+}
+
+/* Bytes per pixel of the file that a decoder holds if it decodes all rows at once,
+ * measured with libvips 8.14. */
+static double decoder_bytes(const VipsImage *image)
+{
+    static const struct {
+        const char *format;
+        double per_band;
+    } formats[] = {{"webp", 2}, {"heif", 3},   {"jxl", 4},
+                   {"jp2k", 4}, {"magick", 4}, {"openexr", 4}};
+    int progressive = 0;
+
+    if (vips_image_get_typeof(image, "jpeg-multiscan"))
+        progressive = 2; /* the coefficients */
+    else if (vips_image_get_typeof(image, "interlaced"))
+        progressive = (int)vips_format_sizeof(image->BandFmt);
+    if (progressive)
+        return progressive * image->Bands;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (loaded_by(image, formats[i].format))
+            return formats[i].per_band * image->Bands;
+    return 0;
+}
+
+/* Memory that reading takes at its peak: the decoder's, the decoded image, the planes
+ * of the picture, and rows of floats that libvips holds to shrink and to resize. */
+static size_t read_bytes(VipsImage *header, const struct nst_input *in,
+                         const struct nst_picture_size *size)
+{
+    double area = (double)header->Xsize * header->Ysize;
+    double row = 4.0 * header->Xsize * header->Bands;
+    int by_loader = loader_shrink(header, in->shrink);
+    double bytes =
+        area / in->shrink / in->shrink * (double)VIPS_IMAGE_SIZEOF_PEL(header);
+    int w = in->width, h = in->height;
+
+    nst_picture_target_size(size, &w, &h);
+    bytes += decoder_bytes(header) * area / by_loader;
+    bytes += 4.0 * w * h * (header->Bands < 3 ? 4 : header->Bands);
+    if (in->shrink > by_loader)
+        bytes += row / by_loader * SHRINK_ROWS;
+    if (w != in->width || h != in->height)
+        bytes += 4.0 * w * h * header->Bands +
+                 row / in->shrink * RESIZE_ROWS * (vips_concurrency_get() + 1);
+    return (size_t)bytes + READ_BYTES;
+}
+
+/* Open in, note its size and the factor to shrink by, and refuse what takes too much
+ * memory. */
+static enum nst_status open_affordable(VipsImage **out, struct nst_input *in,
+                                       size_t *bytes,
+                                       const struct nst_picture_size *size,
+                                       struct nst_err *err)
+{
+    enum nst_status status = open_checked(out, in, size, err);
+
+    if (status != NST_OK)
+        return status;
+    upright_size(*out, &in->width, &in->height);
+    in->shrinkable = is_shrinkable(*out);
+    in->shrink = in->shrinkable ? shrink_factor(in->width, in->height, size) : 1;
+    *bytes = read_bytes(*out, in, size);
+    if (!size->max_bytes || *bytes <= size->max_bytes)
+        return NST_OK;
+    status = nst_err_set(err, NST_ERR_MEM,
+                         "%s: to read %dx%d pixels takes %zu MiB, and %zu MiB are left "
+                         "(--max-memory)",
+                         in->label, (*out)->Xsize, (*out)->Ysize, (*bytes >> 20) + 1,
+                         size->max_bytes >> 20);
+    g_clear_object(out);
     return status;
 }
 
@@ -260,34 +385,6 @@ out:
     return failed;
 }
 
-/* Make pic->small, if pic gets one. */
-static enum nst_status build_small(struct nst_picture *pic,
-                                   const struct decoded_parts *p,
-                                   const struct nst_picture_size *size,
-                                   const struct nst_input *in, struct nst_err *err)
-{
-    struct nst_picture_size small = {NST_PICTURE_SMALL_SIDE, size->square, 0, false};
-    int w = p->colour->Xsize, h = p->colour->Ysize;
-    VipsImage *joined = NULL;
-    enum nst_status status;
-
-    nst_picture_target_size(&small, &w, &h);
-    if (p->alpha || w >= pic->width || h >= pic->height || w < NST_PICTURE_MIN_SIDE ||
-        h < NST_PICTURE_MIN_SIDE)
-        return NST_OK;
-    status = nst_floats_new(&pic->small.rgb, 3, (size_t)h, (size_t)w, err);
-    if (status != NST_OK) {
-        nst_err_prefix(err, in->label);
-        return status;
-    }
-    pic->small.width = w;
-    pic->small.height = h;
-    if (join_bands(p, w, h, &joined) || deinterleave(joined, p, pic->small.rgb, NULL))
-        status = damaged_error(in, err);
-    g_clear_object(&joined);
-    return status;
-}
-
 static enum nst_status build_picture(struct nst_picture *pic, struct decoded_parts *p,
                                      const struct nst_picture_size *size,
                                      const struct nst_input *in, struct nst_err *err)
@@ -296,8 +393,10 @@ static enum nst_status build_picture(struct nst_picture *pic, struct decoded_par
     VipsImage *joined = NULL;
     size_t w, h;
 
-    pic->width = pic->read_width = p->colour->Xsize;
-    pic->height = pic->read_height = p->colour->Ysize;
+    pic->read_width = in->shrink > 1 ? in->width : p->colour->Xsize;
+    pic->read_height = in->shrink > 1 ? in->height : p->colour->Ysize;
+    pic->width = pic->read_width;
+    pic->height = pic->read_height;
     nst_picture_target_size(size, &pic->width, &pic->height);
     w = (size_t)pic->width;
     h = (size_t)pic->height;
@@ -312,12 +411,32 @@ static enum nst_status build_picture(struct nst_picture *pic, struct decoded_par
         deinterleave(joined, p, pic->rgb, pic->source_info->alpha))
         status = damaged_error(in, err);
     g_clear_object(&joined);
-    if (status == NST_OK)
-        status = build_small(pic, p, size, in, err);
     pic->source_info->depth = p->depth;
     pic->source_info->profile = p->profile;
     pic->source_info->meta = p->meta;
     p->meta = NULL;
+    return status;
+}
+
+static enum nst_status make_picture(struct nst_picture **out, VipsImage *decoded,
+                                    const struct nst_input *in,
+                                    const struct nst_picture_size *size,
+                                    struct nst_err *err)
+{
+    struct nst_picture *pic = nst_xcalloc(1, sizeof *pic);
+    struct decoded_parts parts = {0};
+    enum nst_status status;
+
+    pic->source_info = nst_xcalloc(1, sizeof *pic->source_info);
+    status = split_bands(decoded, &parts) == 0
+                 ? build_picture(pic, &parts, size, in, err)
+                 : damaged_error(in, err);
+    decoded_parts_free(&parts);
+    if (status != NST_OK) {
+        nst_picture_free(pic);
+        pic = NULL;
+    }
+    *out = pic;
     return status;
 }
 
@@ -362,45 +481,116 @@ static VipsImage *copy_rows(VipsImage *in)
     return out;
 }
 
+/* Average blocks of k x k pixels; colours weighted by alpha. In float, because libvips
+ * rounds the averages of integers up. */
+static int shrink_blocks(VipsImage *in, int k, VipsImage **out)
+{
+    VipsObject *scope = VIPS_OBJECT(vips_image_new());
+    VipsImage **t = (VipsImage **)vips_object_local_array(scope, 4);
+    bool alpha = vips_image_hasalpha(in),
+         whole = !vips_band_format_isfloat(in->BandFmt);
+    int failed =
+        (alpha ? vips_premultiply(in, &t[0], NULL)
+               : vips_cast(in, &t[0], VIPS_FORMAT_FLOAT, NULL)) ||
+        vips_shrink(t[0], &t[1], k, k, NULL) ||
+        (alpha ? vips_unpremultiply(t[1], &t[2], NULL)
+               : vips_copy(t[1], &t[2], NULL)) ||
+        (whole ? vips_rint(t[2], &t[3], NULL) : vips_copy(t[2], &t[3], NULL)) ||
+        vips_cast(t[3], out, in->BandFmt, NULL);
+
+    g_object_unref(scope);
+    return failed ? -1 : 0;
+}
+
+/* Decode header, or the same image reopened at a smaller scale, and shrink it. */
+static enum nst_status decode_shrunk(VipsImage **out, VipsImage **header,
+                                     struct nst_input *in, struct nst_err *err)
+{
+    int by_loader = loader_shrink(*header, in->shrink), blocks = in->shrink / by_loader;
+    VipsImage *small = NULL;
+    enum nst_status status = NST_OK;
+    bool vector;
+
+    if (by_loader > 1) {
+        g_clear_object(header);
+        status = nst_input_read_header(header, &vector, in, 1. / by_loader, err);
+    }
+    if (status == NST_OK && blocks > 1 && shrink_blocks(*header, blocks, &small))
+        status = damaged_error(in, err);
+    if (status != NST_OK)
+        return status;
+    *out = copy_rows(blocks > 1 ? small : *header);
+    g_clear_object(&small);
+    return *out ? NST_OK : damaged_error(in, err);
+}
+
 enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
                                    const struct nst_picture_size *size,
                                    struct nst_err *err)
 {
     enum nst_status status;
     VipsImage *header;
+    size_t bytes;
 
     *out = NULL;
-    status = open_checked(&header, in, size, err);
+    status = open_affordable(&header, in, &bytes, size, err);
     if (status != NST_OK)
         return status;
-    *out = copy_rows(header);
-    if (*out)
+    status = decode_shrunk(out, &header, in, err);
+    if (status == NST_OK)
         copy_metadata(*out);
-    else
-        status = damaged_error(in, err);
-    g_object_unref(header);
+    g_clear_object(&header);
+    return status;
+}
+
+/* Make pic->small, if pic gets one: from decoded, or from in if that holds more pixels
+ * than were decoded. */
+static enum nst_status add_small(struct nst_picture *pic, VipsImage *decoded,
+                                 struct nst_input *in,
+                                 const struct nst_picture_size *size,
+                                 struct nst_err *err)
+{
+    struct nst_picture_size small = {.longest = NST_PICTURE_SMALL_SIDE,
+                                     .square = size->square,
+                                     .max_pixels = size->max_pixels,
+                                     .max_bytes = size->max_bytes};
+    int w = pic->read_width, h = pic->read_height;
+    struct nst_picture *made = NULL;
+    VipsImage *again = NULL;
+    enum nst_status status = NST_OK;
+
+    nst_picture_target_size(&small, &w, &h);
+    if (pic->source_info->alpha || w >= pic->width || h >= pic->height ||
+        w < NST_PICTURE_MIN_SIDE || h < NST_PICTURE_MIN_SIDE)
+        return NST_OK;
+    if (in->shrinkable && in->shrink != shrink_factor(in->width, in->height, &small))
+        status = nst_picture_decode(&again, in, &small, err);
+    if (status == NST_OK)
+        status = make_picture(&made, again ? again : decoded, in, &small, err);
+    if (status == NST_OK) {
+        pic->small.width = made->width;
+        pic->small.height = made->height;
+        pic->small.rgb = made->rgb;
+        made->rgb = NULL;
+    }
+    nst_picture_free(made);
+    g_clear_object(&again);
     return status;
 }
 
 enum nst_status nst_picture_from_image(struct nst_picture **out, VipsImage *decoded,
-                                       const struct nst_input *in,
+                                       struct nst_input *in,
                                        const struct nst_picture_size *size,
                                        struct nst_err *err)
 {
-    struct nst_picture *pic = nst_xcalloc(1, sizeof *pic);
-    struct decoded_parts parts = {0};
-    enum nst_status status;
+    enum nst_status status = make_picture(out, decoded, in, size, err);
 
-    pic->source_info = nst_xcalloc(1, sizeof *pic->source_info);
-    status = split_bands(decoded, &parts) == 0
-                 ? build_picture(pic, &parts, size, in, err)
-                 : damaged_error(in, err);
-    decoded_parts_free(&parts);
+    if (status == NST_OK)
+        status = add_small(*out, decoded, in, size, err);
     if (status != NST_OK) {
-        nst_picture_free(pic);
-        pic = NULL;
+        nst_picture_free(*out);
+        *out = NULL;
     }
-    *out = pic;
     return status;
 }
 
@@ -410,15 +600,15 @@ static enum nst_status read_header(struct nst_picture **out, struct nst_input *i
                                    struct nst_err *err)
 {
     VipsImage *header;
-    enum nst_status status = open_checked(&header, in, size, err);
-    bool rotated;
+    size_t bytes;
+    enum nst_status status = open_affordable(&header, in, &bytes, size, err);
 
     if (status != NST_OK)
         return status;
-    rotated = vips_image_get_orientation_swap(header);
     *out = nst_xcalloc(1, sizeof **out);
-    (*out)->width = rotated ? header->Ysize : header->Xsize;
-    (*out)->height = rotated ? header->Xsize : header->Ysize;
+    (*out)->width = in->width;
+    (*out)->height = in->height;
+    (*out)->read_bytes = bytes;
     nst_picture_target_size(size, &(*out)->width, &(*out)->height);
     (*out)->source_info = nst_xcalloc(1, sizeof *(*out)->source_info);
     (*out)->source_info->transparent =
@@ -437,6 +627,7 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
 
     *out = NULL;
     status = nst_input_open(&in, path, err);
+    in.animated = size->all_frames;
     if (status == NST_OK && size->header_only)
         status = read_header(out, &in, size, err);
     else if (status == NST_OK)

@@ -9,14 +9,15 @@
 
 struct nst_input;
 
-/* Decode all of in; *out belongs to the caller and no longer depends on the file. */
+/* Decode all of in, with no more pixels than size needs; *out belongs to the caller and
+ * no longer depends on the file. */
 enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
                                    const struct nst_picture_size *size,
                                    struct nst_err *err);
-/* Make a picture from a decoded image, or from a frame of one. *out belongs to the
- * caller: nst_picture_free(). */
+/* Make a picture from a decoded image, or from a frame of one; in must still be open.
+ * *out belongs to the caller: nst_picture_free(). */
 enum nst_status nst_picture_from_image(struct nst_picture **out, VipsImage *decoded,
-                                       const struct nst_input *in,
+                                       struct nst_input *in,
                                        const struct nst_picture_size *size,
                                        struct nst_err *err);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "image/colour.h"
+#include "image/modules.h"
 #include "image/pixels.h"
 #include "image/source_info.h"
 
@@ -24,7 +25,7 @@ enum nst_status nst_picture_init(const char *name, struct nst_err *err)
     char reason[256];
 
     g_log_set_default_handler(ignore_log, NULL);
-    if (VIPS_INIT(name) != 0)
+    if (!nst_modules_init(name))
         return nst_err_set(err, NST_ERR_IO, "libvips cannot be used: %s",
                            nst_vips_error(reason, sizeof reason));
     /* Each picture is read once, so a cache would only hold memory. */

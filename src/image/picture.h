@@ -28,6 +28,7 @@ struct nst_source_info;
 struct nst_picture {
     int width, height;
     int read_width, read_height; /* before resizing; 0 if no pixels were read */
+    size_t read_bytes; /* memory that reading takes at its peak; an estimate */
     float *rgb; /* 3 x height x width, sRGB, 0 to 1, owned; NULL if header_only */
     /*
      * The same picture with a longest side of NST_PICTURE_SMALL_SIDE, resized from the
@@ -54,6 +55,10 @@ struct nst_picture_size {
     bool header_only;     /* read the size only, no pixels */
     /* If resized, make the sides multiples of these; 0: any size. */
     int multiple_width, multiple_height;
+    bool all_frames; /* with header_only: the memory is that of all frames */
+    /* A picture that needs more bytes to be read is refused before decoding; 0: no
+     * limit. */
+    size_t max_bytes;
 };
 
 /* Call once per process, before all other functions here; name is argv[0]. Silences

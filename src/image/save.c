@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "image/colour.h"
 #include "image/metadata_internal.h"
+#include "image/modules.h"
 #include "image/pixels.h"
 #include "image/pnm.h"
 
@@ -130,24 +131,39 @@ int nst_output_encode(const struct nst_output *o, VipsImage *image, bool high_de
     return write_buffer(image, o->format, high_depth, o->quality, data, size);
 }
 
-/* Encode a small black picture, because libvips may lack the format or its encoder. */
+/* Encode a small black picture, because libvips may lack the format or its encoder. If
+ * not even PNG or JPEG works, memory or threads are short. */
 static enum nst_status try_format(const struct nst_format *format, const char *path,
                                   struct nst_err *err)
 {
     VipsImage *black;
     void *data = NULL;
+    char why[256];
     size_t size;
-    int failed;
+    bool failed, short_of_memory;
 
     if (!format->saver)
         return NST_OK;
     if (vips_black(&black, 64, 64, "bands", 3, NULL))
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
     black->Type = VIPS_INTERPRETATION_sRGB;
-    failed = write_buffer(black, format, false, 0, &data, &size);
-    g_object_unref(black);
+    failed = write_buffer(black, format, false, 0, &data, &size) != 0;
+    if (failed && nst_modules_load())
+        failed = write_buffer(black, format, false, 0, &data, &size) != 0;
     g_free(data);
+    nst_vips_error(why, sizeof why);
+    data = NULL;
+    short_of_memory =
+        failed && (g_str_has_prefix(format->saver, ".png") ||
+                   g_str_has_prefix(format->saver, ".jpg") ||
+                   write_buffer(black, &fast_png, false, 0, &data, &size));
+    g_free(data);
+    g_object_unref(black);
     vips_error_clear();
+    if (short_of_memory)
+        return nst_err_set(err, NST_ERR_MEM,
+                           "%s: cannot encode an image: out of memory or threads (%s)",
+                           path, why);
     if (failed)
         return nst_err_set(err, NST_ERR_ARG,
                            "%s: this build of libvips cannot write '%s' (png and jpg "

@@ -26,6 +26,8 @@ struct nst_nchw16c_kernels {
     const char *name;
     int nr; /* NR of gemm: columns (tiles or pixels) per micro-kernel call */
 
+    /* Transform 16 filters: g is 9 taps x 16. Point k goes to u + k * stride. */
+    void (*winograd_weight)(const float *g, float *u, size_t stride);
     /* Transform the 6 x 6 pixels at x (pitch floats per row) of one block. Point k goes
      * to v + k * stride. */
     void (*winograd_input)(const float *x, size_t pitch, int relu, float *v,

@@ -10,6 +10,36 @@
 
 #include "kernels/nchw16c_isa.h"
 
+/* One line of 24 G g (Lavin and Gray 2016, section 4.3): whole factors, so that nothing
+ * is rounded before the end. */
+INLINE void weight_line(dvec g0, dvec g1, dvec g2, dvec t[6])
+{
+    dvec a = -4 * (g0 + g2), b = g0 + 4 * g2;
+
+    t[0] = 6 * g0;
+    t[1] = a - 4 * g1;
+    t[2] = a + 4 * g1;
+    t[3] = b + 2 * g1;
+    t[4] = b - 2 * g1;
+    t[5] = 24 * g2;
+}
+
+void ISA(winograd_weight)(const float *g, float *u, size_t stride)
+{
+    for (int p = 0; p < NST_BLOCK; p += NST_DOUBLES) {
+        dvec d[9], t[3][6], line[6];
+
+        UNROLL for (int k = 0; k < 9; k++) d[k] = load_doubles(g + k * NST_BLOCK + p);
+        UNROLL for (int v = 0; v < 3; v++) weight_line(d[v], d[3 + v], d[6 + v], t[v]);
+        UNROLL for (int i = 0; i < 6; i++)
+        {
+            weight_line(t[0][i], t[1][i], t[2][i], line);
+            UNROLL for (int j = 0; j < 6; j++)
+                store_doubles(u + (6 * i + j) * stride + p, line[j] * (1. / (24 * 24)));
+        }
+    }
+}
+
 /* One line of B' d (Lavin and Gray 2016, section 4.3). */
 INLINE void input_line(vec d0, vec d1, vec d2, vec d3, vec d4, vec d5, vec t[6])
 {

@@ -28,6 +28,11 @@ typedef float vec __attribute__((vector_size(4 * NST_LANES)));
 typedef int ivec __attribute__((vector_size(4 * NST_LANES)));
 typedef float unaligned_vec __attribute__((vector_size(4 * NST_LANES), aligned(4)));
 
+/* Half as many lanes, for sums in double precision. */
+#define NST_DOUBLES (NST_LANES / 2)
+typedef double dvec __attribute__((vector_size(8 * NST_DOUBLES)));
+typedef float half_vec __attribute__((vector_size(4 * NST_DOUBLES), aligned(4)));
+
 #define BLOCK_VECS (NST_BLOCK / NST_LANES) /* vectors per block */
 
 INLINE vec load(const float *p)
@@ -38,6 +43,16 @@ INLINE vec load(const float *p)
 INLINE void store(float *p, vec v)
 {
     *(unaligned_vec *)p = v;
+}
+
+INLINE dvec load_doubles(const float *p)
+{
+    return __builtin_convertvector(*(const half_vec *)p, dvec);
+}
+
+INLINE void store_doubles(float *p, dvec v)
+{
+    *(half_vec *)p = __builtin_convertvector(v, half_vec);
 }
 
 INLINE vec relu_vec(vec v)
@@ -57,6 +72,7 @@ INLINE vec load_relu(const float *p, int relu)
 }
 
 /* nchw16c_gemm.c; see struct nst_nchw16c_kernels */
+void ISA(winograd_weight)(const float *g, float *u, size_t stride);
 void ISA(winograd_input)(const float *x, size_t pitch, int relu, float *v,
                          size_t stride);
 void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int relu,

@@ -32,26 +32,22 @@ static uint64_t little_endian(const unsigned char *b, int n)
     return v;
 }
 
-static float half_to_float(unsigned h)
-{
-    int exponent = (int)(h >> 10 & 31);
-    float m = (float)(h & 1023), v;
-
-    if (exponent == 31)
-        v = m != 0 ? NAN : INFINITY;
-    else if (exponent == 0)
-        v = ldexpf(m, -24);
-    else
-        v = ldexpf(m + 1024, exponent - 25);
-    return h >> 15 ? -v : v;
-}
-
 static float bits_to_float(uint32_t bits)
 {
     float v;
 
     memcpy(&v, &bits, sizeof v);
     return v;
+}
+
+/* A float's exponent is 112 above that of an F16; the product normalises subnormals. */
+static float half_to_float(unsigned h)
+{
+    float v = bits_to_float((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
+
+    if ((h & 0x7c00) == 0x7c00)
+        v = h & 0x3ff ? NAN : INFINITY;
+    return h & 0x8000 ? -v : v;
 }
 
 uint16_t nst_float_to_half(float v)

@@ -49,9 +49,24 @@ static enum nst_status map_file(struct nst_safetensors *f, struct nst_err *err)
     return NST_OK;
 }
 
-static enum nst_status read_header(struct nst_safetensors *f, struct nst_err *err)
+/* Parse the header of n bytes. */
+static enum nst_status parse_header(struct nst_safetensors *f, uint64_t n,
+                                    struct nst_err *err)
 {
     json_error_t je;
+
+    f->data = 8 + n;
+    f->header = json_loadb((const char *)f->bytes + 8, n, JSON_REJECT_DUPLICATES, &je);
+    if (json_is_object(f->header))
+        return NST_OK;
+    if (!f->header && !*je.text) /* jansson has no words for it */
+        return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", f->path);
+    return nst_err_set(err, NST_ERR_FORMAT, "%s: the header is not a JSON object: %s",
+                       f->path, f->header ? "another type" : je.text);
+}
+
+static enum nst_status read_header(struct nst_safetensors *f, struct nst_err *err)
+{
     uint64_t n;
 
     if (f->size < 8)
@@ -59,19 +74,17 @@ static enum nst_status read_header(struct nst_safetensors *f, struct nst_err *er
                            "%s: is not a safetensors file: %llu bytes are too few",
                            f->path, (unsigned long long)f->size);
     memcpy(&n, f->bytes, 8);
-    if (n > f->size - 8 || n > MAX_HEADER)
-        return nst_err_set(
-            err, NST_ERR_FORMAT,
-            "%s: is not a safetensors file, or is cut short: a header of "
-            "%llu bytes in a file of %llu",
-            f->path, (unsigned long long)n, (unsigned long long)f->size);
-    f->data = 8 + n;
-    f->header = json_loadb((const char *)f->bytes + 8, n, JSON_REJECT_DUPLICATES, &je);
-    if (!json_is_object(f->header))
+    if (n <= f->size - 8 && n <= MAX_HEADER)
+        return parse_header(f, n, err);
+    if (memcmp(f->bytes, "PK\3\4", 4) == 0 || memcmp(f->bytes, "\x80\2", 2) == 0)
         return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: the header is not a JSON object: %s", f->path,
-                           f->header ? "another type" : je.text);
-    return NST_OK;
+                           "%s: is a PyTorch checkpoint; make a network for nst of it "
+                           "with nst-model convert FILE -o NAME.safetensors",
+                           f->path);
+    return nst_err_set(err, NST_ERR_FORMAT,
+                       "%s: is not a safetensors file, or is cut short: a header of "
+                       "%llu bytes in a file of %llu",
+                       f->path, (unsigned long long)n, (unsigned long long)f->size);
 }
 
 /* Reject a truncated file even if the arrays that this run needs are complete. */

@@ -7,10 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-
-/* Normalisation of the training: ImageNet's mean and deviation, RGB 0 to 1. */
-static const struct nst_normalisation imagenet = {{0.485f, 0.456f, 0.406f},
-                                                  {0.229f, 0.224f, 0.225f}};
+#include "model/input.h"
 
 struct nst_vgg {
     struct nst_backend *be;
@@ -71,7 +68,7 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
         v->fingerprint[i] = fingerprint(i ? v->fingerprint[i - 1] : 0, l, pooling,
                                         i && nst_conv_pool_follows(i - 1));
         st = be->ops->conv_new(be, &v->conv[i], l->weight, l->bias, l->cin, l->cout,
-                               i ? NULL : &imagenet, err);
+                               i ? NULL : &nst_input_imagenet, err);
         if (st != NST_OK) {
             nst_vgg_free(v);
             return st;

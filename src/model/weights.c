@@ -9,20 +9,12 @@
 
 #include "base/alloc.h"
 #include "model/safetensors.h"
+#include "model/vgg_names.h"
 
-#define KEYS(index)                                                                    \
-    {                                                                                  \
-        "features." #index ".bias", "features." #index ".weight"                       \
-    }
-static const char *const keys[NST_VGG_CONVS][2] = {
-    KEYS(0),  KEYS(2),  KEYS(5),  KEYS(7),  KEYS(10), KEYS(12), KEYS(14), KEYS(16),
-    KEYS(19), KEYS(21), KEYS(23), KEYS(25), KEYS(28), KEYS(30), KEYS(32), KEYS(34)};
 #define MAX_CHANNELS 4096
-
-const char *nst_weights_key(int conv, bool weight)
-{
-    return keys[conv][weight];
-}
+/* A metadata text, by which nst_weights_load() knows what nst_weights_save() wrote. */
+#define INPUT "input"
+#define INPUT_RGB "RGB"
 
 static enum nst_status format_error(const struct nst_safetensors *f, const char *key,
                                     const char *what, struct nst_err *err)
@@ -44,38 +36,92 @@ static enum nst_status find_tensor(const struct nst_safetensors *f, const char *
     return st;
 }
 
+/* Read one parameter. *cout: 0, or the number of output channels, which it becomes.
+ * cin: 0 for a bias. */
+static enum nst_status read_parameter(const struct nst_safetensors *f, const char *key,
+                                      int cin, int *cout, float **to,
+                                      struct nst_err *err)
+{
+    char text[128];
+    struct nst_array a;
+    enum nst_status st = find_tensor(f, key, &a, err);
+
+    if (st != NST_OK)
+        return st;
+    if (cin) {
+        snprintf(text, sizeof text, "the shape is not N x %d x 3 x 3", cin);
+        if (a.rank != 4 || a.shape[1] != (uint64_t)cin || a.shape[2] != 3 ||
+            a.shape[3] != 3)
+            return format_error(f, key, text, err);
+        *cout = (int)a.shape[0];
+    } else {
+        snprintf(text, sizeof text, "the shape is not %d", *cout);
+        if (a.rank != 1 || a.shape[0] != (uint64_t)*cout)
+            return format_error(f, key, text, err);
+    }
+    return nst_safetensors_read_floats(f, key, &a, to, err);
+}
+
 /* cin: output channels of the previous convolution. */
-static enum nst_status read_conv(const struct nst_safetensors *f, int conv, int cin,
+static enum nst_status read_conv(const struct nst_safetensors *f,
+                                 const struct nst_vgg_names *names, int conv, int cin,
                                  struct nst_layer_weights *l, struct nst_err *err)
 {
-    const char *key = nst_weights_key(conv, true);
-    char text[128];
-    struct nst_array w, b;
-    int block, index;
+    char *weight = nst_vgg_names_get(names, conv, true);
+    char *bias = nst_vgg_names_get(names, conv, false);
     enum nst_status st;
 
-    nst_conv_position(conv, &block, &index);
-    if (!nst_safetensors_has(f, key))
-        return nst_err_set(err, NST_ERR_FORMAT,
-                           "%s: has no layer conv%d_%d (conv_%d), which this run needs",
-                           nst_safetensors_path(f), block, index, conv + 1);
-    if ((st = find_tensor(f, key, &w, err)) != NST_OK)
-        return st;
-    snprintf(text, sizeof text, "the shape is not N x %d x 3 x 3", cin);
-    if (w.rank != 4 || w.shape[1] != (uint64_t)cin || w.shape[2] != 3 ||
-        w.shape[3] != 3)
-        return format_error(f, key, text, err);
     l->cin = cin;
-    l->cout = (int)w.shape[0];
-    if ((st = nst_safetensors_read_floats(f, key, &w, &l->weight, err)) != NST_OK)
-        return st;
-    key = nst_weights_key(conv, false);
-    if ((st = find_tensor(f, key, &b, err)) != NST_OK)
-        return st;
-    snprintf(text, sizeof text, "the shape is not %d", l->cout);
-    if (b.rank != 1 || b.shape[0] != w.shape[0])
-        return format_error(f, key, text, err);
-    return nst_safetensors_read_floats(f, key, &b, &l->bias, err);
+    st = read_parameter(f, weight, cin, &l->cout, &l->weight, err);
+    if (st == NST_OK)
+        st = read_parameter(f, bias, 0, &l->cout, &l->bias, err);
+    free(weight);
+    free(bias);
+    return st;
+}
+
+/* The names of all arrays of a file. */
+struct key_list {
+    const char **key;
+    size_t count;
+};
+
+static void add_key(void *ctx, const char *key)
+{
+    struct key_list *list = ctx;
+
+    if (list->count % 64 == 0)
+        list->key = nst_xrealloc(list->key, (list->count + 64) * sizeof *list->key);
+    list->key[list->count++] = key;
+}
+
+static enum nst_status read_all(struct nst_weights *w, const struct nst_safetensors *f,
+                                struct nst_err *err)
+{
+    const char *path = nst_safetensors_path(f);
+    const char *input = nst_safetensors_metadata(f, INPUT);
+    struct key_list list = {NULL};
+    struct nst_vgg_names names;
+    enum nst_status st;
+    int block, index;
+
+    nst_safetensors_foreach(f, add_key, &list);
+    st = nst_vgg_names_find(&names, path, list.key, list.count, err);
+    if (!w->convs)
+        w->convs = names.convs;
+    nst_conv_position(names.convs, &block, &index);
+    if (st == NST_OK && w->convs > names.convs)
+        st = nst_err_set(err, NST_ERR_FORMAT,
+                         "%s: has no layer conv%d_%d (conv_%d), which this run needs",
+                         path, block, index, names.convs + 1);
+    for (int i = 0; st == NST_OK && i < w->convs; i++)
+        st = read_conv(f, &names, i, i ? w->conv[i - 1].cout : 3, &w->conv[i], err);
+    w->input_stated = input && strcmp(input, INPUT_RGB) == 0;
+    if (names.left_out)
+        w->left_out = nst_xstrdup(names.left_out);
+    nst_vgg_names_clear(&names);
+    free(list.key);
+    return st;
 }
 
 enum nst_status nst_weights_load(struct nst_weights **out, const char *path, int convs,
@@ -87,29 +133,14 @@ enum nst_status nst_weights_load(struct nst_weights **out, const char *path, int
 
     *out = NULL;
     w->convs = convs;
-    for (int i = 0; st == NST_OK && i < convs; i++)
-        st = read_conv(f, i, i ? w->conv[i - 1].cout : 3, &w->conv[i], err);
+    if (st == NST_OK)
+        st = read_all(w, f, err);
     nst_safetensors_close(f);
     if (st != NST_OK) {
         nst_weights_free(w);
         return st;
     }
     *out = w;
-    return NST_OK;
-}
-
-enum nst_status nst_weights_count(int *convs, const char *path, struct nst_err *err)
-{
-    struct nst_safetensors *f;
-    enum nst_status st = nst_safetensors_open(&f, path, err);
-
-    *convs = 0;
-    if (st != NST_OK)
-        return st;
-    while (*convs < NST_VGG_CONVS &&
-           nst_safetensors_has(f, nst_weights_key(*convs, true)))
-        ++*convs;
-    nst_safetensors_close(f);
     return NST_OK;
 }
 
@@ -134,9 +165,12 @@ enum nst_status nst_weights_save(const struct nst_weights *w, const char *path,
                                  struct nst_err *err)
 {
     struct nst_safetensors_writer *writer = nst_safetensors_writer_new();
+    const struct nst_vgg_names torchvision = {.convs = w->convs};
     uint16_t *halves[2 * NST_VGG_CONVS] = {NULL};
+    char *weight, *bias;
     enum nst_status st;
 
+    nst_safetensors_write_metadata(writer, INPUT, INPUT_RGB);
     for (; *metadata; metadata += 2)
         nst_safetensors_write_metadata(writer, metadata[0], metadata[1]);
     for (int i = 0; i < w->convs; i++) {
@@ -149,8 +183,12 @@ enum nst_status nst_weights_save(const struct nst_weights *w, const char *path,
         memcpy(a.shape, (uint64_t[]){out, in, 3, 3}, sizeof a.shape);
         b.rank = 1;
         b.shape[0] = out;
-        nst_safetensors_write_array(writer, nst_weights_key(i, true), &a);
-        nst_safetensors_write_array(writer, nst_weights_key(i, false), &b);
+        weight = nst_vgg_names_get(&torchvision, i, true);
+        bias = nst_vgg_names_get(&torchvision, i, false);
+        nst_safetensors_write_array(writer, weight, &a);
+        nst_safetensors_write_array(writer, bias, &b);
+        free(weight);
+        free(bias);
     }
     st = nst_safetensors_write(writer, path, err);
     nst_safetensors_writer_free(writer);
@@ -167,5 +205,6 @@ void nst_weights_free(struct nst_weights *w)
         free(w->conv[i].weight);
         free(w->conv[i].bias);
     }
+    free(w->left_out);
     free(w);
 }

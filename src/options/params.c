@@ -118,18 +118,6 @@ static enum nst_status set_real(double *to, const struct nst_option *o,
     return NST_OK;
 }
 
-/* Scales must increase; other lists need not. */
-static enum nst_status check_increasing(const struct nst_list *list,
-                                        const struct nst_option *o, struct nst_err *err)
-{
-    for (int i = 1; i < list->count && strcmp(o->name, "scales") == 0; i++)
-        if (list->value[i] <= list->value[i - 1])
-            return nst_err_set(
-                err, NST_ERR_ARG, "%s: %lld follows %lld, but the sizes must increase",
-                o->name, (long long)list->value[i], (long long)list->value[i - 1]);
-    return NST_OK;
-}
-
 static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
                                 const char *text, struct nst_err *err)
 {
@@ -158,8 +146,11 @@ static enum nst_status set_list(struct nst_list *to, const struct nst_option *o,
             if (!*end)
                 break;
         }
-    if (check_increasing(&list, o, err) != NST_OK)
-        return NST_ERR_ARG;
+    for (int i = 1; scales && i < list.count; i++)
+        if (list.value[i] <= list.value[i - 1])
+            return nst_err_set(
+                err, NST_ERR_ARG, "%s: %lld follows %lld, but the sizes must increase",
+                o->name, (long long)list.value[i], (long long)list.value[i - 1]);
     *to = list;
     return NST_OK;
 }
@@ -274,20 +265,6 @@ static int choice_index(const char *choices, const char *word)
     }
 }
 
-/* Update the options that follow from a new value. */
-static void update_dependents(struct nst_params *p, const char *name)
-{
-    const struct nst_list automatic = {.automatic = true};
-    const struct nst_list *s = &p->scales, *n = &p->scale_iterations;
-
-    if (strcmp(name, "scales") == 0 && s->count)
-        p->size = s->value[s->count - 1];
-    if (strcmp(name, "iterations") == 0 ||
-        (strcmp(name, "scales") == 0 && n->count && !s->automatic &&
-         n->count != (s->count ? s->count : 1))) /* from a preset with other scales */
-        p->scale_iterations = automatic;
-}
-
 static enum nst_status set_option(struct nst_params *p, const struct nst_option *o,
                                   const char *name, const char *text,
                                   struct nst_err *err)
@@ -341,12 +318,19 @@ static enum nst_status set_option(struct nst_params *p, const struct nst_option 
 enum nst_status nst_params_set(struct nst_params *p, const char *name, const char *text,
                                struct nst_err *err)
 {
-    const struct nst_option *o = nst_option_find(name);
-    enum nst_status st = set_option(p, o, name, text, err);
+    const struct nst_list *s = &p->scales, *n = &p->scale_iterations;
+    enum nst_status st = set_option(p, nst_option_find(name), name, text, err);
 
-    if (st == NST_OK)
-        update_dependents(p, name);
-    return st;
+    if (st != NST_OK)
+        return st;
+    /* Update the options that follow from the new value. */
+    if (strcmp(name, "scales") == 0 && s->count)
+        p->size = s->value[s->count - 1];
+    if (strcmp(name, "iterations") == 0 ||
+        (strcmp(name, "scales") == 0 && n->count && !s->automatic &&
+         n->count != (s->count ? s->count : 1))) /* from a preset with other scales */
+        p->scale_iterations = (struct nst_list){.automatic = true};
+    return NST_OK;
 }
 
 char *nst_params_get(const struct nst_params *p, const struct nst_option *o)

@@ -13,22 +13,18 @@
 
 #include "base/alloc.h"
 #include "base/path.h"
+#include "base/text_file.h"
 #include "model/paths.h"
 #include "options/json.h"
 #include "options/table.h"
 
 #define SUFFIX ".json"
 
-static bool is_path(const char *wanted)
-{
-    return strchr(wanted, '/') || nst_has_suffix(wanted, SUFFIX);
-}
-
 static char *find_path(const char *wanted)
 {
     char *name, *path;
 
-    if (is_path(wanted))
+    if (strchr(wanted, '/') || nst_has_suffix(wanted, SUFFIX))
         return nst_xstrdup(wanted);
     name = nst_xasprintf("presets/%s%s", wanted, SUFFIX);
     path = nst_user_path("XDG_CONFIG_HOME", ".config", name);
@@ -101,19 +97,22 @@ static enum nst_status apply_option(struct nst_params *p, const char *path,
 static enum nst_status read_file(json_t **out, const char *path, struct nst_err *err)
 {
     FILE *f = fopen(path, "re");
-    enum nst_status st = NST_OK;
+    enum nst_status st;
     json_error_t je;
 
     *out = NULL;
     if (!f)
         return nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
     errno = 0;
-    *out = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
-    if (!*out && ferror(f)) /* a directory can be opened, but not read */
-        st = nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
-    else if (!*out)
-        st =
-            nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line, je.text);
+    st = nst_text_file_begin(f, path, err);
+    if (st == NST_OK) {
+        *out = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
+        if (!*out && ferror(f)) /* a directory can be opened, but not read */
+            st = nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
+        else if (!*out)
+            st = nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line,
+                             je.text);
+    }
     fclose(f);
     return st;
 }
@@ -214,22 +213,6 @@ static enum nst_status apply_config_preset(struct nst_params *p, const char *pat
     return overrides.style ? remove_style(path, options, err) : NST_OK;
 }
 
-static enum nst_status apply_config(struct nst_params *p, const char *path,
-                                    struct nst_config_overrides overrides,
-                                    struct nst_err *err)
-{
-    json_t *j;
-    enum nst_status st = read_file(&j, path, err);
-
-    if (st != NST_OK)
-        return st;
-    st = apply_config_preset(p, path, j, overrides, err);
-    if (st == NST_OK)
-        return apply_json(p, path, j, config_allows, err);
-    json_decref(j);
-    return st;
-}
-
 enum nst_status nst_config_apply(struct nst_params *p, const char *wanted,
                                  struct nst_config_overrides overrides,
                                  struct nst_err *err)
@@ -237,9 +220,16 @@ enum nst_status nst_config_apply(struct nst_params *p, const char *wanted,
     char *path = wanted ? nst_xstrdup(wanted)
                         : nst_user_path("XDG_CONFIG_HOME", ".config", "config.json");
     enum nst_status st = NST_OK;
+    json_t *j = NULL;
 
     if (path && (wanted || access(path, F_OK) == 0))
-        st = apply_config(p, path, overrides, err);
+        st = read_file(&j, path, err);
+    if (st == NST_OK && j)
+        st = apply_config_preset(p, path, j, overrides, err);
+    if (st == NST_OK && j)
+        st = apply_json(p, path, j, config_allows, err);
+    else
+        json_decref(j);
     free(path);
     return st;
 }

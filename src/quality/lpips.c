@@ -203,20 +203,6 @@ static enum nst_status conv_backend(struct nst_backend *be, const struct weights
     return st;
 }
 
-/* Convolution and ReLU; the output replaces m. */
-static enum nst_status convolve(struct nst_backend *be, const struct layer *l,
-                                const struct weights *w, struct feature_map *m,
-                                struct nst_err *err)
-{
-    struct feature_map to = {{0}};
-    enum nst_status st = l->kernel_size == 3 && w->cin > 3
-                             ? conv_backend(be, w, m, &to, err)
-                             : conv_direct(be, l, w, m, &to, err);
-
-    replace_map(m, &to);
-    return st;
-}
-
 /* Mean over pixels of the weighted squared differences of unit-length features. */
 static double layer_distance(const struct feature_map *a, const struct feature_map *b,
                              const float *head)
@@ -286,10 +272,15 @@ static enum nst_status run_layer(struct nst_backend *be, const struct layer *l,
     enum nst_status st = read_weights(network, l, m[0].shape.c, &w, err);
 
     for (int i = 0; i < 2; i++) {
+        struct feature_map to = {{0}};
+
         if (st == NST_OK && l->pool)
             st = pool(&m[i], l->pool, l->pool_stride, err);
-        if (st == NST_OK)
-            st = convolve(be, l, &w, &m[i], err);
+        if (st == NST_OK && l->kernel_size == 3 && w.cin > 3)
+            st = conv_backend(be, &w, &m[i], &to, err);
+        else if (st == NST_OK)
+            st = conv_direct(be, l, &w, &m[i], &to, err);
+        replace_map(&m[i], &to);
     }
     free(w.weight);
     free(w.bias);

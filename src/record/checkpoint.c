@@ -129,14 +129,6 @@ enum nst_status nst_checkpoint_apply(const struct nst_checkpoint *c,
                                  nst_safetensors_metadata(c->f, "options"), err);
 }
 
-/* A resumed run may have another duration. */
-static bool is_duration_option(const struct nst_option *o)
-{
-    return strcmp(o->name, "iterations") == 0 ||
-           strcmp(o->name, "scale-iterations") == 0 ||
-           strcmp(o->name, "max-evaluations") == 0;
-}
-
 enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,
                                      const struct nst_params *p, struct nst_err *err)
 {
@@ -148,9 +140,12 @@ enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,
     st = nst_checkpoint_apply(c, &saved, err);
     for (size_t i = 0; st == NST_OK && (o = nst_option(i)); i++) {
         char *a = nst_params_get(&saved, o), *b = nst_params_get(p, o);
+        /* a resumed run may have another duration */
+        bool is_duration = strcmp(o->name, "iterations") == 0 ||
+                           strcmp(o->name, "scale-iterations") == 0 ||
+                           strcmp(o->name, "max-evaluations") == 0;
 
-        if (o->recipe && !is_duration_option(o) && (a || b) &&
-            (!a || !b || strcmp(a, b) != 0))
+        if (o->recipe && !is_duration && (a || b) && (!a || !b || strcmp(a, b) != 0))
             st = nst_err_set(
                 err, NST_ERR_ARG, "resume: %s is %s in %s, and cannot become %s",
                 o->name, a ? a : "unset", nst_safetensors_path(c->f), b ? b : "unset");

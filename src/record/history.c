@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/text_file.h"
 #include "model/paths.h"
 #include "options/json.h"
 #include "record/sha256.h"
@@ -41,45 +42,29 @@ static void make_parent_directories(const char *path)
     free(copy);
 }
 
-/* Whether fd is still the file at path. */
-static bool is_same_file(int fd, const char *path)
-{
-    struct stat a, b;
-
-    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
-}
-
 /* Open and lock the file; retry if it was replaced during the wait. -1 sets errno. */
 static int open_locked(const char *path, int flags)
 {
     for (;;) {
+        struct stat a, b;
         int fd = open(path, flags | O_CLOEXEC, 0600);
 
         if (fd < 0)
             return -1;
         while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
             ;
-        if (is_same_file(fd, path))
+        if (fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+            a.st_ino == b.st_ino)
             return fd;
         close(fd);
     }
-}
-
-static bool lacks_newline(int fd)
-{
-    struct stat st;
-    char last;
-
-    return fstat(fd, &st) == 0 && st.st_size > 0 &&
-           pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
 }
 
 enum nst_status nst_history_append(const char *path, const char *line,
                                    struct nst_err *err)
 {
     enum nst_status st = NST_OK;
-    char *terminated;
+    char *terminated, last = '\n';
     struct stat before;
     ssize_t n;
     int fd;
@@ -88,9 +73,11 @@ enum nst_status nst_history_append(const char *path, const char *line,
     fd = open_locked(path, O_RDWR | O_APPEND | O_CREAT);
     if (fd < 0)
         return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
-    terminated = nst_xasprintf("%s%s\n", lacks_newline(fd) ? "\n" : "", line);
     if (fstat(fd, &before) != 0)
         before.st_size = -1;
+    if (before.st_size > 0 && pread(fd, &last, 1, before.st_size - 1) != 1)
+        last = '\n';
+    terminated = nst_xasprintf("%s%s\n", last != '\n' ? "\n" : "", line);
     n = write(fd, terminated, strlen(terminated));
     if (n != (ssize_t)strlen(terminated)) {
         st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path,
@@ -135,13 +122,13 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
     if (!f)
         return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
     errno = 0;
-    while ((n = getline(&line, &capacity, f)) > 0) {
-        if (line[n - 1] == '\n')
-            line[n - 1] = 0;
+    st = nst_text_file_begin(f, path, err);
+    while (st == NST_OK && (n = getline(&line, &capacity, f)) > 0) {
+        line[strcspn(line, "\r\n")] = 0; /* JSON has neither */
         if (*line)
             add_line(h, line);
     }
-    if (ferror(f))
+    if (st == NST_OK && ferror(f))
         st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
     free(line);
     fclose(f);

@@ -216,14 +216,6 @@ static json_t *json_run(const struct nst_provenance *r, bool absolute)
         "end", ends[result->end]);
 }
 
-/* Whether the recorded value of an option may differ from the requested one. */
-static bool may_differ(const struct nst_params *p, const char *name)
-{
-    if (strcmp(name, "tile") == 0)
-        return p->tile == 0;
-    return strcmp(name, "curvature-pairs") == 0;
-}
-
 static bool same_options(const struct nst_params *p, const json_t *recorded)
 {
     json_t *requested = recorded_options(p, false), *value;
@@ -231,8 +223,9 @@ static bool same_options(const struct nst_params *p, const json_t *recorded)
     bool same = json_object_size(requested) == json_object_size(recorded);
 
     json_object_foreach(requested, name, value)
-        same &=
-            may_differ(p, name) || json_equal(value, json_object_get(recorded, name));
+        same &= strcmp(name, "curvature-pairs") == 0 || /* the plan may change both */
+                (strcmp(name, "tile") == 0 && p->tile == 0) ||
+                json_equal(value, json_object_get(recorded, name));
     json_decref(requested);
     return same;
 }
@@ -370,22 +363,17 @@ static void write_line(struct nst_trace *t, json_t *j)
     json_decref(j);
 }
 
-static json_t *evaluation_line(const struct nst_evaluation *e)
-{
-    return json_pack("{s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "evaluation",
-                     (json_int_t)e->evaluation, "scale", e->scale, "iteration",
-                     (json_int_t)e->iteration, "content_loss",
-                     nst_json_number(e->content_loss), "style_loss",
-                     nst_json_number(e->style_loss), "total_loss",
-                     nst_json_number(e->total_loss), "gradient_max",
-                     nst_json_number(e->gradient_max), "gradient_norm",
-                     nst_json_number(e->gradient_norm), "accepted", e->accepted,
-                     "seconds", nst_json_number(e->seconds));
-}
-
 void nst_trace_evaluation(struct nst_trace *t, const struct nst_evaluation *e)
 {
-    write_line(t, evaluation_line(e));
+    write_line(t, json_pack("{s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
+                            "evaluation", (json_int_t)e->evaluation, "scale", e->scale,
+                            "iteration", (json_int_t)e->iteration, "content_loss",
+                            nst_json_number(e->content_loss), "style_loss",
+                            nst_json_number(e->style_loss), "total_loss",
+                            nst_json_number(e->total_loss), "gradient_max",
+                            nst_json_number(e->gradient_max), "gradient_norm",
+                            nst_json_number(e->gradient_norm), "accepted", e->accepted,
+                            "seconds", nst_json_number(e->seconds)));
 }
 
 enum nst_status nst_trace_close(struct nst_trace *t, const struct nst_evaluation *final,

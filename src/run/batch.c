@@ -15,6 +15,7 @@
 #include "base/atomic_file.h"
 #include "base/path.h"
 #include "base/template.h"
+#include "base/text_file.h"
 #include "image/save.h"
 #include "run/pyramid.h"
 
@@ -150,6 +151,16 @@ enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recurs
     return st;
 }
 
+/* Cut off the carriage return at the end of a line of n bytes, as editors of Windows
+ * write it, unless it belongs to the name of a file. */
+static void drop_return(char *line, size_t n)
+{
+    struct stat st;
+
+    if (n && line[n - 1] == '\r' && lstat(line, &st) != 0)
+        line[n - 1] = 0;
+}
+
 static enum nst_status add_lines(struct nst_batch *b, FILE *f, const char *path,
                                  bool null, bool recursive, struct nst_err *err)
 {
@@ -160,7 +171,9 @@ static enum nst_status add_lines(struct nst_batch *b, FILE *f, const char *path,
 
     while (st == NST_OK && (n = getdelim(&line, &capacity, null ? 0 : '\n', f)) > 0) {
         if (line[n - 1] == (null ? 0 : '\n'))
-            line[n - 1] = 0;
+            line[--n] = 0;
+        if (!null)
+            drop_return(line, (size_t)n);
         if (is_stdio(line))
             st = nst_err_set(err, NST_ERR_ARG,
                              "files-from: %s: contains -, which is not a file", path);
@@ -182,7 +195,11 @@ enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool n
     if (!f)
         return nst_err_set(err, NST_ERR_IO, "files-from: %s: %s", path,
                            strerror(errno));
-    st = add_lines(b, f, path, null, recursive, err);
+    st = nst_text_file_begin(f, path, err);
+    if (st == NST_OK)
+        st = add_lines(b, f, path, null, recursive, err);
+    else
+        nst_err_prefix(err, "files-from");
     if (f != stdin)
         fclose(f);
     return st;

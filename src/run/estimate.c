@@ -13,16 +13,6 @@
 #include "run/pyramid.h"
 #include "style/objective.h"
 
-static int64_t estimate_evaluations(const struct nst_params *p, int64_t iterations)
-{
-    int64_t n = iterations;
-
-    /* A line search rarely needs more than one evaluation; the start adds one. */
-    if (p->optimiser == NST_OPTIMISER_LBFGS)
-        n += 1 + iterations / 20;
-    return p->max_evaluations && p->max_evaluations < n ? p->max_evaluations : n;
-}
-
 /* Time one evaluation of a picture of side x side. */
 static enum nst_status time_evaluation(struct nst_vgg *v, const struct nst_params *p,
                                        int side, double *seconds, struct nst_err *err)
@@ -114,9 +104,13 @@ enum nst_status nst_estimate_make(struct nst_estimate *out, const struct nst_pla
         const struct nst_network *n = nst_session_network_for(s, level[i].longest);
         struct nst_plan small = *plan;
         double ratio = (double)level[i].longest / longest, seconds = 0;
-        int64_t evaluations;
+        int64_t evaluations = level[i].iterations;
 
-        evaluations = estimate_evaluations(p, level[i].iterations);
+        /* A line search rarely needs more than one evaluation; the start adds one. */
+        if (p->optimiser == NST_OPTIMISER_LBFGS)
+            evaluations += 1 + evaluations / 20;
+        if (p->max_evaluations && p->max_evaluations < evaluations)
+            evaluations = p->max_evaluations;
         small.height = (int)((plan->height - border) * ratio + 0.5) + border;
         small.width = (int)((plan->width - border) * ratio + 0.5) + border;
         st = estimate_evaluation(&small, n->vgg, p, &seconds, err);

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "model/vgg.h"
 #include "run/job_internal.h"
-#include "run/job_internal.h"
 #include "run/pyramid.h"
 
 enum nst_status nst_job_new(struct nst_job **out, struct nst_session *s,

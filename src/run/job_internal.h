@@ -6,8 +6,8 @@
 #include "optim/adam.h"
 #include "optim/lbfgs.h"
 #include "optim/vector.h"
+#include "run/adapt.h"
 #include "run/job.h"
-#include "run/loss_balancing.h"
 #include "run/plan.h"
 
 /* Evaluations of the current step, whose acceptance is still unknown. */

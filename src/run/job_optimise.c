@@ -5,9 +5,6 @@
 
 #include <math.h>
 
-#include "run/job_internal.h"
-#include "run/job_internal.h"
-
 static const struct nst_box unit_box = {0, 1};
 
 /* nst_evaluate_fn: one evaluation, counted and recorded. */

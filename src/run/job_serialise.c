@@ -6,8 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "run/job_internal.h"
-
 static bool serialise_evaluation(struct nst_evaluation *e, const char *name,
                                  nst_serialise_fn *visit, void *ctx)
 {
@@ -28,17 +26,6 @@ static bool serialise_evaluation(struct nst_evaluation *e, const char *name,
     return true;
 }
 
-static bool serialise_balancing(struct nst_job *j, nst_serialise_fn *visit, void *ctx)
-{
-    if (j->p->adaptive < NST_ADAPTIVE_WEIGHTS)
-        return true;
-    if (!nst_loss_balancing_serialise(&j->balance, visit, ctx))
-        return false;
-    nst_objective_set_weights(j->objective, j->balance.content.weight,
-                              j->balance.style.weight);
-    return true;
-}
-
 static double loss_at(struct nst_job *j, const struct nst_buffer *x)
 {
     struct nst_evaluation e = {0};
@@ -47,32 +34,31 @@ static double loss_at(struct nst_job *j, const struct nst_buffer *x)
     return e.total_loss;
 }
 
-/* The loss scale of fp16. A checkpoint from a run on the CPU lacks it. */
-static void serialise_loss_scale(struct nst_job *j, nst_serialise_fn *visit, void *ctx)
-{
-    struct nst_backend *be = j->v.be;
-    float scale = be->loss_scale;
-
-    if (be->config.precision == NST_PRECISION_FP16 &&
-        visit(ctx, "gradient scale", NST_F32, &scale, 1) && isfinite(scale) &&
-        scale > 0)
-        be->loss_scale = scale;
-}
-
 /* Everything except the loss, which serves as a check. */
 static bool serialise_state(struct nst_job *j, nst_serialise_fn *visit, void *ctx)
 {
     double now = nst_job_elapsed(j), time = now;
+    struct nst_backend *be = j->v.be;
+    float scale = be->loss_scale;
 
     if (!nst_vector_serialise(&j->v, "x", j->x, visit, ctx) ||
         !visit(ctx, "evaluations", NST_I64, &j->evaluations, 1) ||
         !visit(ctx, "iterations", NST_I64, &j->iterations, 1) ||
         !visit(ctx, "seconds", NST_F64, &time, 1) ||
         !serialise_evaluation(&j->first, "first", visit, ctx) ||
-        !serialise_evaluation(&j->latest, "latest", visit, ctx) ||
-        !serialise_balancing(j, visit, ctx))
+        !serialise_evaluation(&j->latest, "latest", visit, ctx))
         return false;
-    serialise_loss_scale(j, visit, ctx);
+    if (j->p->adaptive >= NST_ADAPTIVE_WEIGHTS) {
+        if (!nst_loss_balancing_serialise(&j->balance, visit, ctx))
+            return false;
+        nst_objective_set_weights(j->objective, j->balance.content.weight,
+                                  j->balance.style.weight);
+    }
+    /* The loss scale of fp16. A checkpoint from a run on the CPU lacks it. */
+    if (be->config.precision == NST_PRECISION_FP16 &&
+        visit(ctx, "gradient scale", NST_F32, &scale, 1) && isfinite(scale) &&
+        scale > 0)
+        be->loss_scale = scale;
     j->elapsed_before += time - now;
     return j->lbfgs ? nst_lbfgs_serialise(j->lbfgs, visit, ctx)
                     : nst_adam_serialise(j->adam, visit, ctx);

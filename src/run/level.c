@@ -146,14 +146,6 @@ struct nst_size nst_level_style_size(const struct nst_level_config *level,
     return size;
 }
 
-/* Longest side of the style image that a pack replaces. */
-static int pack_longest(const struct nst_level_config *level, int longest)
-{
-    if (level->p->size)
-        longest = (int)level->p->size;
-    return nst_level_length(level, (int)lround(longest * level->p->style_scale));
-}
-
 /* Load the pixels of a style image unless its statistics are cached. */
 static enum nst_status load_style_image(const struct nst_level_config *level,
                                         struct nst_style_set *styles, int i, int tile,
@@ -230,6 +222,9 @@ enum nst_status nst_level_style_init(const struct nst_level_config *level,
                                      struct nst_err *err)
 {
     int region[NST_STYLES_MAX];
+    /* of the style image that a pack replaces */
+    double pack_longest =
+        (level->p->size ? (int)level->p->size : longest) * level->p->style_scale;
     enum nst_status st = NST_OK;
 
     *out = (struct nst_level_style){.style = {out->painting, styles->count,
@@ -244,7 +239,8 @@ enum nst_status nst_level_style_init(const struct nst_level_config *level,
             p->layers = &o->layers;
         p->pack = styles->item[i].pack;
         if (p->pack)
-            p->image.height = p->image.width = pack_longest(level, longest);
+            p->image.height = p->image.width =
+                nst_level_length(level, (int)lround(pack_longest));
         else
             st = load_style_image(level, styles, i, tile, out, err);
     }

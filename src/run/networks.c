@@ -13,30 +13,23 @@
 #include "run/pyramid.h"
 #include "style/pack.h"
 
-static void mark_used(const struct nst_models *m, const struct nst_params *p,
-                      int height, int width, bool used[NST_MODELS_MAX])
-{
-    struct nst_level level[NST_LIST_MAX];
-    int levels = nst_pyramid_levels(p, height, width, level);
-
-    for (int i = 0; i < levels; i++)
-        used[nst_models_for_size(m, level[i].longest)] = true;
-}
-
 /* Mark networks that a scale uses; all if the size of a picture is not known. */
 static void find_used(const struct nst_models *m, const struct nst_params *p,
                       const struct nst_batch *b, bool used[NST_MODELS_MAX])
 {
+    struct nst_level level[NST_LIST_MAX];
     bool sized = false;
 
     for (size_t i = 0; i < b->items; i++) {
-        const struct nst_batch_item *item = &b->item[i];
+        const struct nst_image *pixels = &b->item[i].pixels;
+        int height = pixels->rgb ? pixels->height : (int)p->size;
+        int width = pixels->rgb ? pixels->width : (int)p->size, levels = 0;
 
-        if (item->pixels.rgb)
-            mark_used(m, p, item->pixels.height, item->pixels.width, used);
-        else if (!sized && p->size)
-            mark_used(m, p, (int)p->size, (int)p->size, used);
-        sized |= !item->pixels.rgb;
+        if (pixels->rgb || (!sized && p->size))
+            levels = nst_pyramid_levels(p, height, width, level);
+        for (int k = 0; k < levels; k++)
+            used[nst_models_for_size(m, level[k].longest)] = true;
+        sized |= !pixels->rgb;
     }
     for (int i = 0; sized && !p->size && i < m->count; i++)
         used[i] = true;
@@ -87,21 +80,6 @@ static enum nst_status read_packs(struct pack_models *packs, const struct nst_pa
     return st;
 }
 
-static void clear_pack_models(struct pack_models *packs)
-{
-    for (int i = 0; i < packs->styles; i++)
-        free(packs->model[i]);
-}
-
-/* Index of the first style that is a pack, or -1. */
-static int first_pack(const struct pack_models *packs)
-{
-    for (int i = 0; i < packs->styles; i++)
-        if (packs->model[i])
-            return i;
-    return -1;
-}
-
 /* Whether text lists the network name. */
 static bool lists_network(const char *text, const char *name)
 {
@@ -113,15 +91,6 @@ static bool lists_network(const char *text, const char *name)
             found |= strcmp(models.model[i].name, name) == 0;
     nst_models_clear(&models);
     return found;
-}
-
-/* Index of the first pack that lacks the network name, or -1. */
-static int first_pack_lacking(const struct pack_models *packs, const char *name)
-{
-    for (int i = 0; i < packs->styles; i++)
-        if (packs->model[i] && !lists_network(packs->model[i], name))
-            return i;
-    return -1;
 }
 
 /* Report that a pack selects another network than a style image would. */
@@ -149,11 +118,13 @@ static char *reason_to_skip(const struct nst_model *one,
     char *path = NULL, *name, *reason = NULL;
     bool found =
         nst_find_model(&path, one->name, NULL) == NST_OK && nst_path_is_file(path);
-    int pack;
+    int pack = 0;
 
     name = nst_model_name(path ? path : one->name);
-    pack = first_pack_lacking(packs, name);
-    if (pack >= 0)
+    while (pack < packs->styles &&
+           (!packs->model[pack] || lists_network(packs->model[pack], name)))
+        pack++;
+    if (pack < packs->styles)
         reason = nst_xasprintf("style pack '%s' is for %s; continuing without %s",
                                packs->style[pack], packs->model[pack], name);
     else if (!found)
@@ -188,15 +159,6 @@ static void skip_optional(struct nst_models *m, const bool used[NST_MODELS_MAX],
     nst_models_filter(m, keep);
 }
 
-/* Whether every network has a name and none is optional. */
-static bool all_explicit(const struct nst_models *m)
-{
-    for (int i = 0; i < m->count; i++)
-        if (!m->model[i].name || m->model[i].optional)
-            return false;
-    return true;
-}
-
 enum nst_status nst_networks_choose(char **model, const struct nst_params *p,
                                     const struct nst_batch *b,
                                     const struct nst_run_events *events,
@@ -206,10 +168,13 @@ enum nst_status nst_networks_choose(char **model, const struct nst_params *p,
     struct nst_models models;
     bool used[NST_MODELS_MAX] = {false};
     enum nst_status st = nst_models_parse(&models, p->model, err);
-    int pack;
+    bool all_explicit = true; /* every network has a name and none is optional */
+    int pack = 0;
 
     *model = NULL;
-    if (st == NST_OK && all_explicit(&models))
+    for (int i = 0; st == NST_OK && i < models.count; i++)
+        all_explicit &= models.model[i].name && !models.model[i].optional;
+    if (st == NST_OK && all_explicit)
         *model = nst_xstrdup(p->model);
     else if (st == NST_OK)
         st = read_packs(&packs, p, err);
@@ -217,14 +182,16 @@ enum nst_status nst_networks_choose(char **model, const struct nst_params *p,
         find_used(&models, p, b, used);
         skip_optional(&models, used, &packs, p->quiet, events);
         *model = nst_models_format(&models);
-        pack = first_pack(&packs);
-        if (!*model && pack >= 0) {
+        while (pack < packs.styles && !packs.model[pack])
+            pack++;
+        if (!*model && pack < packs.styles) {
             *model = nst_xstrdup(packs.model[pack]);
             if (!p->model && !p->quiet)
                 report_choice(packs.style[pack], *model, events);
         }
     }
-    clear_pack_models(&packs);
+    for (int i = 0; i < packs.styles; i++)
+        free(packs.model[i]);
     nst_models_clear(&models);
     return st;
 }

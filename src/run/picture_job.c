@@ -55,7 +55,9 @@ struct nst_baseline nst_picture_job_baseline(const struct nst_picture_job *job)
         .image_bytes =
             nst_picture_bytes(job->content) + nst_picture_bytes(job->init_image) +
             nst_picture_bytes(job->keep_mask) + nst_style_set_bytes(&job->styles) +
-            (job->frames ? 6 * nst_picture_pixels(job->content) * sizeof(float) : 0),
+            (job->frames ? 6 * nst_picture_pixels(job->content) * sizeof(float) +
+                               nst_frame_reader_bytes(job->frames)
+                         : 0),
         .is_video = job->frames != NULL};
 }
 
@@ -312,6 +314,26 @@ static enum nst_status copy_pixels(struct nst_picture_job *job, struct nst_err *
     return st;
 }
 
+/* Wait until there is memory to read the picture. */
+static enum nst_status reserve_reading(const struct nst_picture_job *job,
+                                       struct nst_picture_size size,
+                                       struct nst_err *err)
+{
+    struct nst_picture *header;
+    enum nst_status st;
+
+    if (!job->runner->reserve_reading || size.header_only ||
+        strcmp(job->item->content, "-") == 0)
+        return NST_OK;
+    size.header_only = true;
+    size.all_frames = nst_output_is_animated(job->item->output, job->effective.format);
+    st = nst_picture_load(&header, job->item->content, &size, err);
+    if (st == NST_OK)
+        job->runner->reserve_reading(job->runner->ctx, header->read_bytes);
+    nst_picture_free(header);
+    return st;
+}
+
 /* Load the picture, or its first frame if the output can hold several. */
 static enum nst_status load_content(struct nst_picture_job *job,
                                     const struct nst_picture_size *size,
@@ -323,6 +345,9 @@ static enum nst_status load_content(struct nst_picture_job *job,
 
     if (job->item->pixels.rgb)
         return copy_pixels(job, err);
+    st = stream ? NST_OK : reserve_reading(job, *size, err);
+    if (st != NST_OK)
+        return st;
     if (!stream && !nst_output_is_animated(job->item->output, p->format))
         return nst_picture_load(&job->content, job->item->content, size, err);
     st = nst_frame_reader_open(&job->frames, job->item->content, stream, size, err);
@@ -391,7 +416,7 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
 {
     struct nst_params *p = &job->effective;
     const char *stream = nst_params_stream(p);
-    struct nst_picture_size size = nst_params_load_size(p);
+    struct nst_picture_size size = nst_params_load_size(p, job->runner->session);
     enum nst_status st = NST_OK;
 
     if (job->item->output) /* the run will be recorded */
@@ -417,6 +442,13 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
         st = nst_picture_job_match_colours(job, err);
     if (st == NST_OK)
         st = make_plan(job, err);
+    if (st == NST_OK && p->dry_run) { /* the picture is not read, or was already */
+        size_t reading = nst_session_resident_memory(job->runner->session) +
+                         job->content->read_bytes;
+
+        if (job->plan.memory < reading)
+            job->plan.memory = reading;
+    }
     if (st == NST_OK && p->trace &&
         !p->dry_run) /* last, so that a refused run does not overwrite a trace */
         st = nst_trace_open(&job->reporter.trace, p->trace, err);

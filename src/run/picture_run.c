@@ -244,43 +244,21 @@ static void report(const struct nst_picture_job *job)
             (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
 }
 
-static void clear_job(struct nst_picture_job *job)
-{
-    nst_trace_close(job->reporter.trace, NULL, NULL);
-    nst_frame_writer_free(job->writer);
-    nst_output_free(job->output);
-    nst_frame_reader_free(job->frames);
-    nst_coherence_clear(&job->coherence);
-    nst_picture_free(job->content);
-    nst_style_set_clear(&job->styles);
-    nst_picture_free(job->init_image);
-    nst_picture_free(job->keep_mask);
-    free(job->rgb);
-    free(job->inputs);
-}
-
-static enum nst_status report_estimate(const struct nst_picture_job *job,
-                                       struct nst_err *err)
-{
-    const struct nst_run_events *events = job->runner->events;
-    struct nst_estimate estimate;
-    enum nst_status st = nst_estimate_make(&estimate, &job->plan, job->runner->session,
-                                           &job->effective, err);
-
-    if (st == NST_OK && events->estimated)
-        events->estimated(events->ctx, job->item, &estimate);
-    return st;
-}
-
 static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
 {
     const struct nst_run_events *events = job->runner->events;
+    struct nst_estimate estimate;
     enum nst_status st = nst_picture_job_prepare(job, err);
 
     if (st != NST_OK || job->skipped)
         return st;
-    if (job->effective.dry_run)
-        return report_estimate(job, err);
+    if (job->effective.dry_run) {
+        st = nst_estimate_make(&estimate, &job->plan, job->runner->session,
+                               &job->effective, err);
+        if (st == NST_OK && events->estimated)
+            events->estimated(events->ctx, job->item, &estimate);
+        return st;
+    }
     st = stylise_content(job, err);
     if (job->cancelled)
         return st;
@@ -319,6 +297,16 @@ enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
         outcome = NST_OUTCOME_CANCELLED;
     else if (job.result.end == NST_JOB_STOPPED)
         outcome = NST_OUTCOME_STOPPED;
-    clear_job(&job);
+    nst_trace_close(job.reporter.trace, NULL, NULL);
+    nst_frame_writer_free(job.writer);
+    nst_output_free(job.output);
+    nst_frame_reader_free(job.frames);
+    nst_coherence_clear(&job.coherence);
+    nst_picture_free(job.content);
+    nst_style_set_clear(&job.styles);
+    nst_picture_free(job.init_image);
+    nst_picture_free(job.keep_mask);
+    free(job.rgb);
+    free(job.inputs);
     return outcome;
 }

@@ -19,6 +19,10 @@ struct nst_picture_runner {
     const struct nst_run_events *events;
 
     void *ctx;
+    /* Before a picture is read, which takes this many bytes at its peak; ends with
+     * reserve_memory(), or when nst_picture_run() returns. May block until the memory
+     * is free and no other worker reads. NULL: not needed. */
+    void (*reserve_reading)(void *ctx, size_t bytes);
     /* Inputs are loaded, and the run needs the memory of this plan until
      * nst_picture_run() returns. May block until the memory is free. */
     void (*reserve_memory)(void *ctx, const struct nst_plan *plan);

@@ -48,20 +48,15 @@ struct nst_objective_config nst_plan_objective_config(const struct nst_plan *pla
         .recompute_content = plan->recompute_content};
 }
 
-/* Bytes of the optimiser's vectors. */
-static size_t optimiser_vector_bytes(const struct plan_search *s, size_t n, int pairs)
-{
-    if (s->p->optimiser == NST_OPTIMISER_ADAM)
-        return nst_adam_bytes(n);
-    return nst_lbfgs_bytes(nst_vgg_backend(s->v), n, pairs);
-}
-
 /* Host memory in bytes; GPU memory is added to *device. */
 static size_t optimiser_bytes(const struct plan_search *s, int pairs, size_t *device)
 {
     size_t n = 3 * nst_area(s->content.height, s->content.width),
            picture = n * sizeof(float);
-    size_t vectors = optimiser_vector_bytes(s, n, pairs), host = picture;
+    size_t host = picture,
+           vectors = s->p->optimiser == NST_OPTIMISER_ADAM
+                         ? nst_adam_bytes(n)
+                         : nst_lbfgs_bytes(nst_vgg_backend(s->v), n, pairs);
 
     if (s->p->padding != NST_PADDING_ZERO) /* the padded content */
         host += picture;
@@ -144,23 +139,6 @@ static bool find_tile(const struct plan_search *s, int pairs, struct nst_plan *b
     return found;
 }
 
-/* The network for pictures of this size, padding included. */
-static struct nst_vgg *network_for(const struct nst_session *s,
-                                   const struct nst_params *p, struct nst_size size)
-{
-    int longest = nst_longest(size.height, size.width);
-
-    return nst_session_network_for(s, longest - 2 * nst_padding_width(p))->vgg;
-}
-
-/* Limit of GPU memory. */
-static size_t device_limit(const struct nst_session *s, const struct nst_params *p)
-{
-    size_t own = nst_session_device_memory(s);
-
-    return p->max_memory && (size_t)p->max_memory < own ? (size_t)p->max_memory : own;
-}
-
 /* The error when nothing fits; names the memory that is too small. */
 static enum nst_status too_large(const struct nst_plan *smallest, struct nst_size size,
                                  struct nst_err *err)
@@ -182,14 +160,16 @@ enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_session *session
                               struct nst_size content, struct nst_size style,
                               struct nst_err *err)
 {
+    int longest = nst_longest(content.height, content.width) - 2 * nst_padding_width(p);
     struct plan_search s = {p,
-                            network_for(session, p, content),
+                            nst_session_network_for(session, longest)->vgg,
                             content,
                             style,
                             nst_session_resident_memory(session) + baseline.image_bytes,
                             baseline.is_video};
+    size_t own = nst_session_device_memory(session), max = (size_t)p->max_memory;
     struct nst_plan smallest = {.limit = nst_session_memory_limit(session),
-                                .device_limit = device_limit(session, p)};
+                                .device_limit = max && max < own ? max : own};
 
     for (int allow_slow = 0; allow_slow < 2; allow_slow++)
         for (int pairs = (int)p->curvature_pairs; pairs >= 1; pairs--)

@@ -3,23 +3,18 @@
 
 #include "run/regions.h"
 
-/* Store the region of each style in region[]; returns their number, 0 without masks. */
-static int assign_regions(const struct nst_styles *s, int region[NST_STYLES_MAX])
+int nst_regions_assign(const struct nst_params *p, int region[NST_STYLES_MAX])
 {
+    const struct nst_styles *s = &p->styles;
     int masks = 0, count = 0;
 
     for (int i = 0; i < s->count; i++)
         masks += s->item[i].mask != NULL;
     for (int i = 0; i < s->count; i++)
         region[i] = s->item[i].mask ? count++ : masks;
-    return masks && masks < s->count ? masks + 1 : masks;
-}
-
-int nst_regions_assign(const struct nst_params *p, int region[NST_STYLES_MAX])
-{
-    int masked = assign_regions(&p->styles, region);
-
-    return masked ? masked : p->padding != NST_PADDING_ZERO;
+    if (!masks)
+        return p->padding != NST_PADDING_ZERO;
+    return masks < s->count ? masks + 1 : masks;
 }
 
 void nst_regions_normalise(const struct nst_styles *s, float *const *planes, int count,

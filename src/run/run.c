@@ -20,6 +20,8 @@
 #define MAX_WORKERS 64
 /* Limit without --jobs: each worker has scratch memory for all threads. */
 #define DEFAULT_MAX_WORKERS 8
+/* Pictures that take less to be read are read side by side without a reservation. */
+#define SMALL_READ_BYTES ((size_t)12 << 20)
 /* Memory required per worker: threads and libraries also need some. */
 #define WORKER_BYTES ((size_t)256 << 20)
 
@@ -31,7 +33,8 @@ struct worker {
     struct nst_session *session;
     pthread_t thread;
     bool active; /* gets a share of the threads */
-    /* bytes reserved for its picture: host and GPU; 0 between pictures */
+    /* bytes reserved to read its picture, then for its run: host and GPU; 0 between
+     * pictures */
     size_t memory, device_memory;
 };
 
@@ -45,9 +48,12 @@ struct worker_pool {
 
     pthread_mutex_t lock;        /* for all below, and the workers' memory and active */
     pthread_cond_t memory_freed; /* signalled when memory is freed */
-    size_t next;                 /* next picture */
-    bool fatal;                  /* all other pictures would fail for the same reason */
-    size_t memory;               /* bytes reserved by all workers */
+    /* The one that reads a picture, or waits for memory to process it. The others only
+     * process theirs and will free their memory, so it cannot wait for ever. */
+    const struct worker *reader;
+    size_t next;   /* next picture */
+    bool fatal;    /* all other pictures would fail for the same reason */
+    size_t memory; /* bytes reserved by all workers */
     struct nst_run_counts *counts;
 };
 
@@ -73,52 +79,73 @@ static void set_active(struct worker *w, bool active)
     divide_threads(w->pool);
 }
 
-/* GPU memory that all workers on this worker's GPU reserve. */
+/* GPU memory that the other workers on this worker's GPU reserve. */
 static size_t device_memory_used(const struct worker *w)
 {
     const struct worker_pool *s = w->pool;
     size_t sum = 0;
 
     for (int i = 0; i < s->count; i++)
-        if (nst_session_same_device(s->worker[i].session, w->session))
+        if (&s->worker[i] != w &&
+            nst_session_same_device(s->worker[i].session, w->session))
             sum += s->worker[i].device_memory;
     return sum;
 }
 
-/* Whether the plan fits: no other worker has memory reserved, or enough is left of both
- * kinds. */
-static bool fits(const struct worker *w, size_t bytes, size_t room,
-                 const struct nst_plan *plan)
+/* Whether the memory that need states is free: no other worker has memory reserved, or
+ * enough is left of both kinds. */
+static bool fits(const struct worker *w, const struct worker *need, size_t device_limit)
 {
-    size_t taken = w->pool->memory;
+    size_t limit = nst_session_memory_limit(w->session);
+    size_t resident = nst_session_resident_memory(w->session);
+    size_t taken = w->pool->memory - w->memory;
 
-    return taken == 0 ||
-           (taken + bytes <= room &&
-            device_memory_used(w) + plan->device_memory <= plan->device_limit);
+    return taken == 0 || (taken + need->memory + resident <= limit &&
+                          device_memory_used(w) + need->device_memory <= device_limit);
 }
 
-/* Block until the plan fits, then reserve its memory. */
+/* Block until the memory of need is free, and for a reader until no other worker reads;
+ * then reserve it. */
+static void reserve(struct worker *w, const struct worker *need, size_t device_limit,
+                    bool reads)
+{
+    struct worker_pool *s = w->pool;
+    bool waits = false;
+
+    pthread_mutex_lock(&s->lock);
+    while ((reads && s->reader) || !fits(w, need, device_limit)) {
+        if (!waits)
+            set_active(w, false);
+        waits = true;
+        pthread_cond_wait(&s->memory_freed, &s->lock);
+    }
+    if (waits)
+        set_active(w, true);
+    if (reads || s->reader == w)
+        s->reader = reads ? w : NULL;
+    s->memory += need->memory - w->memory;
+    w->memory = need->memory;
+    w->device_memory = need->device_memory;
+    pthread_cond_broadcast(&s->memory_freed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void reserve_reading(void *ctx, size_t bytes)
+{
+    const struct worker need = {.memory = bytes};
+
+    if (bytes > SMALL_READ_BYTES)
+        reserve(ctx, &need, 0, true);
+}
+
 static void reserve_memory(void *ctx, const struct nst_plan *plan)
 {
     struct worker *w = ctx;
-    struct worker_pool *s = w->pool;
+    const struct worker need = {.memory = plan->memory -
+                                          nst_session_resident_memory(w->session),
+                                .device_memory = plan->device_memory};
 
-    size_t limit = nst_session_memory_limit(w->session);
-    size_t resident = nst_session_resident_memory(w->session);
-    size_t room = limit > resident ? limit - resident : 0;
-    size_t bytes = plan->memory - resident;
-
-    pthread_mutex_lock(&s->lock);
-    if (!fits(w, bytes, room, plan)) {
-        set_active(w, false);
-        while (!fits(w, bytes, room, plan))
-            pthread_cond_wait(&s->memory_freed, &s->lock);
-        set_active(w, true);
-    }
-    w->memory = bytes;
-    w->device_memory = plan->device_memory;
-    s->memory += bytes;
-    pthread_mutex_unlock(&s->lock);
+    reserve(w, &need, plan->device_limit, false);
 }
 
 /* The next picture, or NULL; called with the lock held. */
@@ -156,6 +183,8 @@ static void record_outcome(struct worker *w, enum nst_outcome outcome,
 
     s->memory -= w->memory;
     w->memory = w->device_memory = 0;
+    if (s->reader == w)
+        s->reader = NULL;
     pthread_cond_broadcast(&s->memory_freed);
     nst_run_count(s->counts, outcome);
 }
@@ -169,6 +198,8 @@ static void *worker_main(void *ctx)
                                               .styles = s->styles,
                                               .events = s->events,
                                               .ctx = w,
+                                              .reserve_reading =
+                                                  s->count > 1 ? reserve_reading : NULL,
                                               .reserve_memory = reserve_memory};
     const struct nst_batch_item *item;
 
@@ -255,14 +286,6 @@ static void run_workers(struct worker_pool *s)
         pthread_join(s->worker[i].thread, NULL);
 }
 
-/* Whether the run has more than one picture or frame. */
-static bool has_several_pictures(const struct worker_pool *s)
-{
-    return s->batch->items > 1 || nst_params_stream(s->p) ||
-           (s->batch->item[0].output &&
-            nst_output_is_animated(s->batch->item[0].output, s->p->format));
-}
-
 /* Open a worker on each further GPU, up to gpu_workers in total, then clones of all
  * these in turn, up to wanted. Failures leave fewer workers. */
 static void open_more_workers(struct worker_pool *s, int gpu_workers, int wanted)
@@ -285,27 +308,23 @@ static void open_more_workers(struct worker_pool *s, int gpu_workers, int wanted
         s->count++;
 }
 
-/* Open the session that the others are cloned from, with the networks that are used. */
-static enum nst_status open_first_session(struct worker_pool *s, struct nst_err *err)
+static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
 {
+    const struct nst_batch_item *item = s->batch->item;
+    bool several = s->batch->items > 1 || nst_params_stream(s->p) ||
+                   (item->output && nst_output_is_animated(item->output, s->p->format));
     struct nst_params p = *s->p; /* borrows all but the model */
     enum nst_status st = nst_networks_used(&p.model, s->p, s->batch, err);
+    struct nst_session *first;
+    int wanted, gpu_workers;
 
+    /* The session that the others are cloned from, with the networks that are used. */
     if (st == NST_OK)
         st = nst_session_new(&s->worker[0].session, &p, err);
     free(p.model);
-    return st;
-}
-
-static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
-{
-    enum nst_status st = open_first_session(s, err);
-    struct nst_session *first = s->worker[0].session;
-    int wanted, gpu_workers;
-
+    first = s->worker[0].session;
     if (st == NST_OK)
-        st = nst_styles_shared_new(&s->styles, s->p, first, has_several_pictures(s),
-                                   err);
+        st = nst_styles_shared_new(&s->styles, s->p, first, several, err);
     if (st != NST_OK)
         return st;
     if (nst_session_fallback_reason(first) && !s->p->quiet)
@@ -322,15 +341,6 @@ static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
     for (int i = 0; i < s->count; i++)
         s->worker[i].pool = s;
     return NST_OK;
-}
-
-static void close_workers(struct worker_pool *s)
-{
-    for (int i = s->count; i-- > 0;)
-        nst_session_free(s->worker[i].session);
-    if (!s->count)
-        nst_session_free(s->worker[0].session);
-    nst_styles_shared_free(s->styles);
 }
 
 enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *params,
@@ -358,7 +368,11 @@ enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *para
         events->ready(events->ctx, s->count);
     if (st == NST_OK)
         run_workers(s);
-    close_workers(s);
+    for (int i = s->count; i-- > 0;)
+        nst_session_free(s->worker[i].session);
+    if (!s->count)
+        nst_session_free(s->worker[0].session);
+    nst_styles_shared_free(s->styles);
     free(p.model);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->memory_freed);

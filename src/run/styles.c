@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/memory.h"
 #include "image/load.h"
 #include "model/paths.h"
 
@@ -29,11 +30,19 @@ bool nst_params_need_pixels(const struct nst_params *p)
     return p->adaptive == NST_ADAPTIVE_PARAMETERS || p->adaptive == NST_ADAPTIVE_BOTH;
 }
 
-struct nst_picture_size nst_params_load_size(const struct nst_params *p)
+struct nst_picture_size nst_params_load_size(const struct nst_params *p,
+                                             struct nst_session *session)
 {
+    size_t resident = nst_session_resident_memory(session),
+           limit = (size_t)p->max_memory;
+    size_t left = limit ? 1 : nst_memory_available() / 5 * 4;
+
+    if (limit > resident)
+        left = limit - resident;
     return (struct nst_picture_size){.longest = (int)p->size,
                                      .square = p->square,
                                      .max_pixels = p->max_pixels,
+                                     .max_bytes = left,
                                      .header_only =
                                          p->dry_run && !nst_params_need_pixels(p)};
 }
@@ -66,14 +75,14 @@ static enum nst_status open_shared_style(struct nst_styles_shared *s, int i,
 
 enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
                                       const struct nst_params *p,
-                                      const struct nst_session *session, bool several,
+                                      struct nst_session *session, bool several,
                                       struct nst_err *err)
 {
     struct nst_styles_shared *s = nst_xcalloc(1, sizeof *s);
     enum nst_status st = NST_OK;
 
     s->p = p;
-    s->size = nst_params_load_size(p);
+    s->size = nst_params_load_size(p, session);
     pthread_mutex_init(&s->lock, NULL);
     for (int i = 0; st == NST_OK && i < p->styles.count; i++)
         st = open_shared_style(s, i, session, several, err);

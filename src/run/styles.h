@@ -13,9 +13,10 @@
 /* True if nst_adapt_params() measures the pictures of a run by p. */
 bool nst_params_need_pixels(const struct nst_params *p);
 
-/* How to load the pictures of a run by p. A dry run reads only the headers unless
- * nst_params_need_pixels(). */
-struct nst_picture_size nst_params_load_size(const struct nst_params *p);
+/* How to load the pictures of a run by p, within the memory that s may use. A dry run
+ * reads only the headers unless nst_params_need_pixels(). */
+struct nst_picture_size nst_params_load_size(const struct nst_params *p,
+                                             struct nst_session *s);
 
 /* Style data shared by all pictures of a batch; safe to use from several threads. */
 struct nst_styles_shared;
@@ -27,9 +28,8 @@ struct nst_styles_shared;
  * network or a layer; errors of nst_pack_load().
  */
 enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
-                                      const struct nst_params *p,
-                                      const struct nst_session *s, bool several,
-                                      struct nst_err *err);
+                                      const struct nst_params *p, struct nst_session *s,
+                                      bool several, struct nst_err *err);
 void nst_styles_shared_free(struct nst_styles_shared *s); /* NULL is fine */
 
 /* The styles for one picture of the batch. */

@@ -33,33 +33,25 @@ struct stylisation {
     struct nst_checkpoint *resume; /* until it is restored; or NULL */
 };
 
-static bool serialise_losses(struct nst_evaluation *e, const char *name,
-                             nst_serialise_fn *visit, void *ctx)
-{
-    double loss[] = {e->content_loss, e->style_loss, e->total_loss};
-
-    if (!visit(ctx, name, NST_F64, loss, 3))
-        return false;
-    e->content_loss = loss[0];
-    e->style_loss = loss[1];
-    e->total_loss = loss[2];
-    return true;
-}
-
 /* State of the run, except the job of the current scale. */
 static bool serialise_progress(struct stylisation *r, nst_serialise_fn *visit,
                                void *ctx)
 {
     struct nst_job_result *b = &r->totals;
+    struct nst_evaluation *e = &b->first;
     int64_t counts[] = {r->current, b->iterations, b->evaluations};
+    double loss[] = {e->content_loss, e->style_loss, e->total_loss};
 
     if (!visit(ctx, "run/counts", NST_I64, counts, 3) ||
         !visit(ctx, "run/seconds", NST_F64, &b->seconds, 1) ||
-        !serialise_losses(&b->first, "run/first", visit, ctx))
+        !visit(ctx, "run/first", NST_F64, loss, 3))
         return false;
     r->current = (int)counts[0];
     b->iterations = counts[1];
     b->evaluations = counts[2];
+    e->content_loss = loss[0];
+    e->style_loss = loss[1];
+    e->total_loss = loss[2];
     return true;
 }
 
@@ -268,20 +260,6 @@ static enum nst_status average_levels(struct stylisation *r, struct nst_job *job
     return NST_OK;
 }
 
-/* The plan of the last scale exists; the other scales need their own. */
-static enum nst_status plan_level(const struct stylisation *r, struct nst_image content,
-                                  struct nst_plan *plan, struct nst_err *err)
-{
-    struct nst_level_config level = current_level(r);
-
-    *plan = *r->s->plan;
-    if (is_last_level(r))
-        return NST_OK;
-    return nst_plan_make(plan, r->s->session, r->s->effective, r->s->baseline,
-                         (struct nst_size){content.height, content.width},
-                         nst_level_style_size(&level, r->s->styles), err);
-}
-
 /* Make the job of the current scale; content is padded, x is not. */
 static enum nst_status new_job(const struct stylisation *r, const struct nst_plan *plan,
                                struct nst_image content, struct nst_job **job,
@@ -342,11 +320,15 @@ static enum nst_status run_level_job(struct stylisation *r, struct nst_image con
     const struct nst_params *p = r->s->effective;
     bool averages = p->scale_mode == NST_SCALE_BLEND && r->levels > 1;
     struct nst_level_config level = current_level(r);
-    struct nst_plan plan;
+    struct nst_plan plan = *r->s->plan; /* of the last scale; others need their own */
     struct nst_job *job = NULL;
     float *mask = NULL, *before[2] = {NULL, NULL};
-    enum nst_status st = plan_level(r, content, &plan, err);
+    enum nst_status st = NST_OK;
 
+    if (!is_last_level(r))
+        st = nst_plan_make(&plan, r->s->session, p, r->s->baseline,
+                           (struct nst_size){content.height, content.width},
+                           nst_level_style_size(&level, r->s->styles), err);
     if (st == NST_OK)
         st = new_job(r, &plan, content, &job, err);
     if (st == NST_OK)
@@ -375,16 +357,19 @@ static enum nst_status run_level_job(struct stylisation *r, struct nst_image con
     return st;
 }
 
-/* Let the reporter count what the scales before have done. */
-static void report_level(const struct stylisation *r)
+static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
 {
     const struct nst_params *p = r->s->effective;
+    struct nst_level_config level = current_level(r);
     int64_t steps = r->level[r->current].iterations;
     double from = nst_pyramid_progress(p, r->level, r->levels, r->current, 0);
     double to = nst_pyramid_progress(p, r->level, r->levels, r->current, steps);
     const struct nst_reporter *before = &r->before;
     struct nst_reporter *reporter = r->s->reporter;
+    struct nst_resampled content;
+    enum nst_status st = nst_level_content(&level, r->s->content, &content, err);
 
+    /* Let the reporter count what the scales before have done. */
     reporter->scale = r->level[r->current].longest;
     reporter->evaluations = before->evaluations + r->totals.evaluations;
     reporter->iterations = before->iterations + r->totals.iterations;
@@ -392,26 +377,15 @@ static void report_level(const struct stylisation *r)
     reporter->steps_done = before->steps_done + r->steps_done;
     reporter->fraction = before->fraction + before->share * from;
     reporter->share = before->share * (to - from);
-}
-
-static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
-{
-    struct nst_level_config level = current_level(r);
-    struct nst_resampled content;
-    enum nst_status st = nst_level_content(&level, r->s->content, &content, err);
-
-    report_level(r);
     if (st == NST_OK)
         st = init_level(r, content.image, err);
     if (st == NST_OK)
         st = run_level_job(r, content.image, err);
     free(content.owned);
-    return st;
-}
+    if (st != NST_OK)
+        return st;
 
-/* Add the current scale to the totals. */
-static void count_level(struct stylisation *r)
-{
+    /* Add the scale to the totals. */
     if (r->current == 0)
         r->totals.first = r->result.first;
     r->totals.final = nst_report_total(r->s->reporter, &r->result.final);
@@ -419,24 +393,8 @@ static void count_level(struct stylisation *r)
     r->totals.evaluations += r->result.evaluations;
     r->totals.iterations += r->result.iterations;
     r->totals.seconds += r->result.seconds;
-    r->steps_done += r->level[r->current].iterations;
-}
-
-/* Return freed memory to the system before the next scale uses another network: its
- * maps do not fit into the freed blocks, and the plan covers one network at a time. */
-static void trim_memory(const struct stylisation *r)
-{
-    if (!is_last_level(r) &&
-        nst_session_network_for(r->s->session, r->level[r->current].longest) !=
-            nst_session_network_for(r->s->session, r->level[r->current + 1].longest))
-        nst_memory_trim();
-}
-
-static bool should_continue(const struct stylisation *r)
-{
-    return r->current < r->levels && r->totals.end != NST_JOB_STOPPED &&
-           (!r->s->effective->max_evaluations ||
-            r->totals.evaluations < r->s->effective->max_evaluations);
+    r->steps_done += steps;
+    return NST_OK;
 }
 
 enum nst_status nst_stylise(const struct nst_stylise_args *s, float **rgb,
@@ -444,17 +402,24 @@ enum nst_status nst_stylise(const struct nst_stylise_args *s, float **rgb,
 {
     const struct nst_picture *c = s->content;
     struct stylisation r = {.s = s, .before = *s->reporter};
+    int64_t max_evaluations = s->effective->max_evaluations;
     enum nst_status st = NST_OK;
 
     *rgb = NULL;
     r.levels = nst_pyramid_levels(s->effective, c->height, c->width, r.level);
     if (s->effective->resume)
         st = restore(&r, err);
-    for (; st == NST_OK && should_continue(&r); r.current++) {
+    for (; st == NST_OK && r.current < r.levels && r.totals.end != NST_JOB_STOPPED &&
+           (!max_evaluations || r.totals.evaluations < max_evaluations);
+         r.current++) {
         st = run_level(&r, err);
-        if (st == NST_OK)
-            count_level(&r);
-        trim_memory(&r);
+        /* Return freed memory to the system before the next scale uses another network:
+         * its maps do not fit into the freed blocks, and the plan covers one network at
+         * a time. */
+        if (!is_last_level(&r) &&
+            nst_session_network_for(s->session, r.level[r.current].longest) !=
+                nst_session_network_for(s->session, r.level[r.current + 1].longest))
+            nst_memory_trim();
     }
     if (st == NST_OK && (r.size.height != c->height || r.size.width != c->width))
         st = upsample(&r, rgb, err);

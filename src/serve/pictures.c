@@ -79,17 +79,6 @@ static char *clean_message(const char *message, const char *path)
     return text;
 }
 
-static enum serve_check classify_status(int status)
-{
-    if (status == 0)
-        return SERVE_CHECK_OK;
-    if (status == SERVE_SANDBOX_FAILED)
-        return SERVE_CHECK_UNAVAILABLE;
-    return WIFEXITED(status) && WEXITSTATUS(status) == WRITE_FAILED
-               ? SERVE_CHECK_NO_SPACE
-               : SERVE_CHECK_INVALID;
-}
-
 enum serve_check serve_picture_check(const char *path, const char *name,
                                      long long max_pixels, char **error)
 {
@@ -109,7 +98,11 @@ enum serve_check serve_picture_check(const char *path, const char *name,
     status = serve_sandbox_run(
         (const char *const[]){self, "--thumbnail", path, to ? to : "", pixels, NULL},
         &limits, CHECK_SECONDS, NULL, &message);
-    check = classify_status(status);
+    check = status == 0                      ? SERVE_CHECK_OK
+            : status == SERVE_SANDBOX_FAILED ? SERVE_CHECK_UNAVAILABLE
+            : WIFEXITED(status) && WEXITSTATUS(status) == WRITE_FAILED
+                ? SERVE_CHECK_NO_SPACE
+                : SERVE_CHECK_INVALID;
     if (check == SERVE_CHECK_UNAVAILABLE)
         *error = nst_xstrdup("cannot be checked now: try again later");
     else if (check == SERVE_CHECK_NO_SPACE)

@@ -244,19 +244,9 @@ static void require_pictures(struct parser *r)
     }
 }
 
-/* The limit of num_steps applies to each scale. */
-static void check_scale_steps(struct parser *r)
-{
-    const struct nst_list *n = &r->params.scale_iterations;
-
-    for (int i = 0; i < n->count; i++)
-        if (n->value[i] > SERVE_STEPS_MAX)
-            set_error(r, "scale_iterations: %lld is not from 1 to %d",
-                      (long long)n->value[i], SERVE_STEPS_MAX);
-}
-
 static void parse_options(struct parser *r, const json_t *body)
 {
+    const struct nst_list *n = &r->params.scale_iterations;
     const struct nst_option *o;
     const char *key;
     json_t *v;
@@ -275,7 +265,11 @@ static void parse_options(struct parser *r, const json_t *body)
         set_error(r, "%s", err.text);
     if (!r->error && r->params.colour == NST_COLOUR_MATCH)
         require_pictures(r);
-    check_scale_steps(r);
+    for (int i = 0; i < n->count;
+         i++) /* the limit of num_steps applies to each scale */
+        if (n->value[i] > SERVE_STEPS_MAX)
+            set_error(r, "scale_iterations: %lld is not from 1 to %d",
+                      (long long)n->value[i], SERVE_STEPS_MAX);
     if (r->params.size == 0)
         set_error(r, "size: native is not allowed here: 16 to %lld pixels",
                   (long long)r->settings->max_size);

@@ -44,7 +44,7 @@
 #define UPLOAD_SECONDS (24 * 3600) /* lifetime of an upload that no task uses */
 #define MAX_UPLOADS 1000           /* number of such uploads */
 
-const char *argp_program_version = PACKAGE_STRING;
+const char *argp_program_version = "nst-serve " PACKAGE_VERSION;
 
 enum {
     DATA = 0x100,
@@ -139,27 +139,19 @@ static int64_t *setting(struct serve_settings *s, const struct number_option *n)
     return (int64_t *)((char *)s + n->offset);
 }
 
-/* A whole number with an optional suffix K, M or G; -1 if it is not valid. */
-static int64_t parse_size(const char *text)
-{
-    char *end;
-    long long n = strtoll(text, &end, 10);
-    int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
-
-    if (end == text || n < 0 || end[shift > 0] || n > INT64_MAX >> shift)
-        return -1;
-    return n << shift;
-}
-
+/* A whole number with an optional suffix K, M or G. */
 static void set_number(struct argp_state *state, struct serve_settings *s,
                        const struct number_option *n, const char *text)
 {
-    int64_t v = parse_size(text);
+    char *end;
+    long long v = strtoll(text, &end, 10);
+    int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
 
-    if (v < n->min || v > n->max)
+    if (end == text || end[shift > 0] || v < 0 || v > INT64_MAX >> shift ||
+        v << shift < n->min || v << shift > n->max)
         argp_error(state, "%s: '%s' is not a whole number from %" PRId64 " to %" PRId64,
                    n->name, text, n->min, n->max);
-    *setting(s, n) = v;
+    *setting(s, n) = v << shift;
 }
 
 static void set_model(struct argp_state *state, struct serve_settings *s,
@@ -411,17 +403,6 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     return st;
 }
 
-/* Each connection needs a descriptor. */
-static void raise_file_limit(void)
-{
-    struct rlimit l;
-
-    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-        l.rlim_cur = l.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &l);
-    }
-}
-
 static enum nst_status run_server(const struct serve_settings *s, struct nst_err *err)
 {
     char *name = NULL;
@@ -445,6 +426,7 @@ int main(int argc, char **argv)
 {
     static struct serve_settings s = {.listen = "127.0.0.1:5000"};
     const sigset_t set = shutdown_signals();
+    struct rlimit files;
     struct nst_err err;
 
     if (argc == 5 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
@@ -453,8 +435,11 @@ int main(int argc, char **argv)
     read_options(&s, argc, argv);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread starts */
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* writes fail with EFBIG instead */
-    raise_file_limit();
+    signal(SIGXFSZ, SIG_IGN);                    /* writes fail with EFBIG instead */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* each connection needs one */
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     setenv("VIPS_BLOCK_UNTRUSTED", "1", 1); /* for children that decode pictures */
     if (!serve_log_open(s.log_file, s.json_log)) {
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));

@@ -129,11 +129,6 @@ static bool has_thumbnail(const char *path, const char *file)
     return has;
 }
 
-static bool is_picture_name(const char *file)
-{
-    return serve_store_is_valid_name(file) && strlen(file) <= SERVE_MAX_PICTURE_NAME;
-}
-
 /* Add a file of a folder if it is a pack or a valid picture. */
 static void add_file(const char *folder, const char *file)
 {
@@ -148,7 +143,7 @@ static void add_file(const char *folder, const char *file)
         free(name);
         return;
     }
-    if (!is_picture_name(file)) {
+    if (!serve_store_is_valid_name(file) || strlen(file) > SERVE_MAX_PICTURE_NAME) {
         serve_log(SERVE_WARNING,
                   "styles: %s: the name may only have lower case letters, digits, and "
                   ". _ -, and at most %d of them",

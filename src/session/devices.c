@@ -11,14 +11,6 @@
 #include "base/alloc.h"
 #include "kernels/nchw16c.h"
 
-static json_t *describe_cpu(void)
-{
-    const struct nst_nchw16c_kernels *kernels = nst_nchw16c_choose();
-
-    return json_pack("{s:s, s:s}", "name", "cpu", "instructions",
-                     kernels ? kernels->name : "none");
-}
-
 static json_t *describe_gpu(int i)
 {
     struct nst_cuda_device d;
@@ -38,9 +30,11 @@ static json_t *describe_gpu(int i)
 
 static json_t *list_devices(void)
 {
+    const struct nst_nchw16c_kernels *kernels = nst_nchw16c_choose();
     struct nst_err err;
     int count = nst_cuda_device_count(&err);
-    json_t *all = json_pack("[o]", describe_cpu());
+    json_t *all = json_pack("[{s:s, s:s}]", "name", "cpu", "instructions",
+                            kernels ? kernels->name : "none");
 
     for (int i = 0; i < count; i++)
         json_array_append_new(all, describe_gpu(i));

@@ -12,6 +12,7 @@
 #include "backend/cuda/cuda.h"
 #include "base/alloc.h"
 #include "base/memory.h"
+#include "model/input.h"
 #include "model/models.h"
 #include "model/paths.h"
 #include "model/vgg.h"
@@ -126,6 +127,19 @@ static void free_networks(struct nst_session *s)
     }
 }
 
+static enum nst_status require_rgb(const struct nst_weights *w, const char *path,
+                                   struct nst_err *err)
+{
+    enum nst_input input = nst_input_guess(w);
+
+    if (input == NST_INPUT_RGB)
+        return NST_OK;
+    return nst_err_set(err, NST_ERR_FORMAT,
+                       "%s: expects pictures in %s; make a network for nst of it with "
+                       "nst-model convert FILE -o NAME.safetensors",
+                       path, nst_input_text(input));
+}
+
 /* Read the networks and build them on the backend. */
 static enum nst_status load_networks(struct nst_session *s, const struct nst_params *p,
                                      struct nst_err *err)
@@ -139,6 +153,8 @@ static enum nst_status load_networks(struct nst_session *s, const struct nst_par
 
         if (!same)
             st = nst_weights_load(&w, n->path, convs_needed(p), err);
+        if (!same && st == NST_OK)
+            st = require_rgb(w, n->path, err);
         if (!same && st == NST_OK)
             st = nst_vgg_new(&n->vgg, s->be, w, (enum nst_pooling)p->pooling, err);
         if (same)

@@ -35,16 +35,6 @@ struct colour_statistics {
     double stddev[3];          /* along each eigenvector */
 };
 
-static void mean_colour(const float *rgb, size_t n, double mean[3])
-{
-    for (int k = 0; k < 3; k++) {
-        mean[k] = 0;
-        for (size_t i = 0; i < n; i++)
-            mean[k] += rgb[k * n + i];
-        mean[k] /= (double)n;
-    }
-}
-
 /* Make a[p][q] of the symmetric a zero by a rotation, which also turns the rows of v.
  */
 static void rotate(double a[3][3], double v[3][3], int p, int q)
@@ -94,7 +84,12 @@ static void measure_colours(const float *rgb, size_t n, struct colour_statistics
 {
     double covariance[3][3];
 
-    mean_colour(rgb, n, s->mean);
+    for (int k = 0; k < 3; k++) {
+        s->mean[k] = 0;
+        for (size_t i = 0; i < n; i++)
+            s->mean[k] += rgb[k * n + i];
+        s->mean[k] /= (double)n;
+    }
     for (int k = 0; k < 3; k++)
         for (int l = 0; l <= k; l++) {
             double sum = 0;

@@ -157,21 +157,9 @@ static void evaluate_captured(void *ctx)
     evaluate(o, o->rgb, o->grad);
 }
 
-/* evaluate() by graph replay, which needs the same buffers each time. */
-static void replay(struct nst_objective *o, const struct nst_buffer *rgb,
-                   struct nst_buffer *grad)
+static struct nst_losses losses_from_sums(const struct nst_objective *o)
 {
-    struct nst_backend *be = nst_vgg_backend(o->v);
-
-    be->ops->buffer_copy(be, o->rgb, rgb, nst_objective_picture_bytes(o));
-    be->ops->graph_replay(be, &o->graph, evaluate_captured, o);
-    be->ops->buffer_copy(be, grad, o->grad, nst_objective_picture_bytes(o));
-}
-
-/* sums: on the host. */
-static struct nst_losses losses_from_sums(const struct nst_objective *o,
-                                          const double *sums)
-{
+    const double *sums = o->host_sums;
     const struct nst_pixel_losses *p = &o->pixels;
     struct nst_losses l = {0};
 
@@ -201,14 +189,17 @@ void nst_objective_evaluate(struct nst_objective *o, const struct nst_buffer *rg
                             struct nst_losses *losses, struct nst_buffer *grad)
 {
     struct nst_backend *be = nst_vgg_backend(o->v);
-    double sums[sum_count(o)];
+    size_t bytes = nst_objective_picture_bytes(o);
 
     do { /* repeat with another loss scale if the gradient left its range */
-        if (o->grad && grad)
-            replay(o, rgb, grad);
-        else
+        if (o->grad && grad) { /* graph replay needs the same buffers each time */
+            be->ops->buffer_copy(be, o->rgb, rgb, bytes);
+            be->ops->graph_replay(be, &o->graph, evaluate_captured, o);
+            be->ops->buffer_copy(be, grad, o->grad, bytes);
+        } else
             evaluate(o, rgb, grad);
-        be->ops->buffer_download(be, sums, o->sums, sizeof sums);
+        be->ops->buffer_download(be, o->host_sums, o->sums,
+                                 (size_t)sum_count(o) * sizeof *o->host_sums);
     } while (grad && be->grad_overflow);
-    *losses = losses_from_sums(o, sums);
+    *losses = losses_from_sums(o);
 }

@@ -44,6 +44,7 @@ struct nst_objective {
     struct nst_region_grad *region_grads; /* style layers x regions */
 
     struct nst_buffer *sums; /* doubles, results of an evaluation; indices below */
+    double *host_sums;       /* their copy on the host */
     /* On a device without tiling: fixed buffers, so that the captured graph can be
      * replayed. Else NULL. */
     struct nst_buffer *rgb, *grad;

@@ -240,6 +240,7 @@ static enum nst_status alloc_buffers(struct nst_objective *o, struct nst_err *er
     enum nst_status st =
         be->ops->buffer_alloc(be, &o->sums, (size_t)sum_count(o) * sizeof(double), err);
 
+    o->host_sums = nst_xcalloc((size_t)sum_count(o), sizeof *o->host_sums);
     if (!be->device_memory || nst_tiled_pass_count(&o->pass) > 1)
         return st;
     if (st == NST_OK)
@@ -287,22 +288,6 @@ enum nst_status nst_objective_new(struct nst_objective **out, struct nst_vgg *v,
     return NST_OK;
 }
 
-static void free_regions(struct nst_objective *o)
-{
-    for (int r = 0; o->region && r < o->regions; r++) {
-        nst_guidance_free(o->region[r].guidance);
-        for (int i = 0; i < o->style_count; i++) {
-            struct style_layer *l = &o->region[r].layer[i];
-
-            nst_statistics_clear(&l->statistics);
-            nst_gram_loss_clear(&l->gram);
-            nst_moment_loss_clear(&l->moments);
-        }
-    }
-    free(o->region);
-    free(o->region_grads);
-}
-
 void nst_objective_free(struct nst_objective *o)
 {
     struct nst_backend *be;
@@ -315,7 +300,19 @@ void nst_objective_free(struct nst_objective *o)
             for (int i = 0; i < o->content_count; i++)
                 be->ops->tensor_free(be, o->target[k].tensor[i]);
     free(o->target);
-    free_regions(o);
+    for (int r = 0; o->region && r < o->regions; r++) {
+        nst_guidance_free(o->region[r].guidance);
+        for (int i = 0; i < o->style_count; i++) {
+            struct style_layer *l = &o->region[r].layer[i];
+
+            nst_statistics_clear(&l->statistics);
+            nst_gram_loss_clear(&l->gram);
+            nst_moment_loss_clear(&l->moments);
+        }
+    }
+    free(o->region);
+    free(o->region_grads);
+    free(o->host_sums);
     nst_tiled_pass_clear(&o->pass);
     nst_pixel_losses_clear(&o->pixels);
     be->ops->graph_free(be, o->graph);

@@ -69,22 +69,19 @@ const void *nst_pack_preview(const struct nst_pack *p, size_t *size)
     return p->preview;
 }
 
-/* Check the first and the last marker. */
-static bool is_jpeg(const unsigned char *b, size_t size)
-{
-    return size > 4 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff &&
-           b[size - 2] == 0xff && b[size - 1] == 0xd9;
-}
-
 enum nst_status nst_pack_set_preview(struct nst_pack *p, const void *bytes, size_t size,
                                      struct nst_err *err)
 {
+    const unsigned char *b = bytes;
+
     if (size > NST_PACK_PREVIEW_MAX)
         return nst_err_set(err, NST_ERR_ARG,
                            "the preview has %zu bytes, and may have %d: make it "
                            "smaller",
                            size, NST_PACK_PREVIEW_MAX);
-    if (!is_jpeg(bytes, size))
+    /* the first and the last marker */
+    if (size <= 4 || b[0] != 0xff || b[1] != 0xd8 || b[2] != 0xff ||
+        b[size - 2] != 0xff || b[size - 1] != 0xd9)
         return nst_err_set(err, NST_ERR_ARG, "the preview is not a JPEG");
     free(p->preview);
     p->preview = nst_xcalloc(size, 1);
@@ -123,12 +120,6 @@ static const struct nst_pack_entry *find_entry(const struct nst_pack *p,
     return NULL;
 }
 
-struct nst_pack_entry *nst_pack_find(struct nst_pack *p, const struct nst_layer *t,
-                                     uint64_t fingerprint)
-{
-    return (struct nst_pack_entry *)find_entry(p, t, fingerprint);
-}
-
 static const struct nst_pack_entry *entry_of(const struct nst_pack *p,
                                              const struct nst_vgg *v,
                                              const struct nst_layer *t)
@@ -148,7 +139,7 @@ struct nst_pack_entry *nst_pack_ensure_layer(struct nst_pack *p,
                                              const struct nst_layer *t,
                                              uint64_t fingerprint)
 {
-    struct nst_pack_entry *l = nst_pack_find(p, t, fingerprint);
+    struct nst_pack_entry *l = (struct nst_pack_entry *)find_entry(p, t, fingerprint);
 
     if (l || p->entries == NST_PACK_LAYERS)
         return l;
@@ -251,21 +242,16 @@ enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
     return st;
 }
 
-/* True if p has any layer of v. */
-static bool has_network(const struct nst_pack *p, const struct nst_vgg *v)
-{
-    for (int i = 0; i < p->entries; i++)
-        if (p->entry[i].layer.conv < nst_vgg_convs(v) &&
-            entry_of(p, v, &p->entry[i].layer))
-            return true;
-    return false;
-}
-
 enum nst_status nst_pack_check(const struct nst_pack *p, const char *name,
                                const struct nst_vgg *v, const char *network,
                                const struct nst_layers *layers, struct nst_err *err)
 {
-    if (!has_network(p, v))
+    bool has_network = false; /* p has any layer of v */
+
+    for (int i = 0; i < p->entries && !has_network; i++)
+        has_network = p->entry[i].layer.conv < nst_vgg_convs(v) &&
+                      entry_of(p, v, &p->entry[i].layer);
+    if (!has_network)
         return nst_err_set(err, NST_ERR_ARG,
                            "style '%s': the pack is of %s and lacks the network %s: "
                            "leave out --model, or make a pack of the image by %s "

@@ -29,9 +29,6 @@ struct nst_pack {
     struct nst_pack_entry entry[NST_PACK_LAYERS];
 };
 
-/* NULL if there is none. */
-struct nst_pack_entry *nst_pack_find(struct nst_pack *p, const struct nst_layer *t,
-                                     uint64_t fingerprint);
 /* Find or add a layer, or a size of a layer. NULL: too many. */
 struct nst_pack_entry *nst_pack_ensure_layer(struct nst_pack *p,
                                              const struct nst_layer *t,

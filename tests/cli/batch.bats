@@ -108,6 +108,27 @@ as() {
     [ "$(find b -type f -print0 | tr -cd '\0' | wc -c)" = 2 ]
 }
 
+@test "lists and presets from Windows are read, and UTF-16 is named" {
+    cp photo.ppm two.ppm
+    cp photo.ppm $'odd\r'
+    printf '\xef\xbb\xbfphoto.ppm\r\n\r\ntwo.ppm\r\nodd\r\nnone.ppm\r' >list
+    run --separate-stderr nst -q -s style.ppm -o a/ --files-from list
+    [ "$status" = 1 ]
+    [[ $stderr == *"none.ppm: No such file"* ]]
+    [ "$(made a | wc -l)" = 3 ]
+    # the carriage returns are no part of the names
+    run --separate-stderr nst -q -s style.ppm -o b/ --files-from - < <(printf '\xef\xbb\xbfnone.ppm\r\n')
+    [ "$(cat -v <<<"$stderr")" = "nst: none.ppm: No such file or directory" ]
+    printf '\xef\xbb\xbf{\r\n"options": {"iterations": 1}\r\n}\r\n' >preset.json
+    nst -p ./preset.json --config ./preset.json --show-config | grep -q '"iterations": 3'
+    "$NST" -p ./preset.json --show-config | grep -q '"iterations": 1'
+    printf '\xff\xfep\0h\0o\0t\0o\0' >list
+    refused 2 'files-from: list: is UTF-16 text; save it as UTF-8' -s style.ppm -o c/ --files-from list
+    printf '\xfe\xff\0{' >preset.json
+    refused 2 'preset.json: is UTF-16 text' -p ./preset.json -s style.ppm photo.ppm -o o.png
+    refused 2 'preset.json: is UTF-16 text' --config ./preset.json -s style.ppm photo.ppm -o o.png
+}
+
 @test "outputs that collide with each other or with an input are refused before work begins" {
     album
     mkdir other

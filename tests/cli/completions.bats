@@ -17,10 +17,19 @@ setup_file() {
     diff -r "$DIR" made
 }
 
-# in_bash WORD...: the completions of the last word; = is a word of its own.
+# one_run: a history of one run, whose ID is $id
+one_run() {
+    export NST_HISTORY=$PWD/h.jsonl
+    nst -s style.ppm photo.ppm -o made.png
+    id=$(nst-history list | cut -d' ' -f1)
+}
+
+# in_bash WORD...: the completions of the last word; = is a word of its own. Any line on
+# standard error fails.
 in_bash() {
-    bash -c '. "$DIR/nst.bash"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _nst
+    bash -c 'exec 2>errors; . "$DIR/nst.bash"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _nst
         printf "%s\n" "${COMPREPLY[@]}"' - "$@" | sort
+    [ ! -s errors ] || cat errors
 }
 
 @test "bash completes options, values, style packs, presets, models and layers" {
@@ -47,6 +56,12 @@ conv_1,relu5_4" ]
     [ "$(in_bash nst-style bl)" = blend ]
     [ "$(in_bash nst-history r)" = "rerun
 rm" ]
+    one_run
+    [ "$(in_bash nst-history show '')" = "$id" ]
+    [ "$(in_bash nst-history --json rm "$id" "${id:0:2}")" = "$id" ]
+    in_bash nst-style info '' | grep -qx van-gogh
+    in_bash nst-model info '' | grep -qx vgg19-lite
+    [ "$(in_bash nst-model convert pho)" = photo.ppm ]
     [ "$(in_bash nst-model convert --la)" = --last ]
     [ "$(in_bash nst-serve --max-hist)" = --max-history-images ]
     [ "$(in_bash nst-serve --log-format = j)" = json ]
@@ -56,7 +71,17 @@ rm" ]
 
 @test "fish completes options, values, style packs, models and layers" {
     needs fish
-    in_fish() { fish --no-config -c 'source $DIR/nst.fish; complete -C "$argv"' "$1" | cut -f1; }
+    in_fish() {
+        fish --no-config -c 'source $DIR/nst.fish; complete -C "$argv"' "$1" 2>errors | cut -f1
+        [ ! -s errors ] || cat errors
+    }
+    : >x # a pattern of one letter would match it
+    one_run
+    [ "$(in_fish 'nst-history show ' | grep -vx -e '.*\..*' -e x -e errors)" = "$id" ]
+    in_fish 'nst-history rm ' | grep -qx "$id"
+    in_fish 'nst-model info ' | grep -qx vgg19-lite
+    in_fish 'nst-style blend ' | grep -qx van-gogh
+    in_fish 'nst -' | grep -qx -e '-?'
     [ "$(in_fish 'nst --style-sc')" = --style-scale ]
     [ "$(in_fish 'nst --colour=con')" = --colour=content ]
     [ "$(in_fish 'nst -p dra')" = draft ]
@@ -79,7 +104,7 @@ rm" ]
         cat >ask.zsh <<'END'
 zmodload zsh/zpty
 zpty shell zsh -f -i
-zpty -w shell 'PROMPT=; PS2=; unsetopt zle_bracketed_paste; fpath=($DIR $fpath); autoload -Uz compinit; compinit -u -D'
+zpty -w shell 'exec 2>errors; PROMPT=; PS2=; unset zle_bracketed_paste; fpath=($DIR $fpath); autoload -Uz compinit; compinit -u -D'
 zpty -w shell 'show() { print -r -- "<<$BUFFER>>"; BUFFER= ; zle accept-line }; zle -N show; bindkey "^X" show; print re""ady'
 until [[ $line == *ready* ]]; do zpty -r shell line || exit 1; done
 for begun; do
@@ -91,11 +116,13 @@ for begun; do
 done
 END
         timeout 60 zsh -f ask.zsh "$@" | sed 's/ *$//'
+        cat errors
     }
+    one_run
     while IFS='|' read -r begun completed; do
         begin+=("$begun")
         echo "$completed"
-    done >wanted <<'END'
+    done >wanted <<END
 nst --style-sc|nst --style-scale=
 nst --colour=con|nst --colour=content
 nst -p dra|nst -p draft
@@ -106,6 +133,9 @@ nst --preview=pho|nst --preview=photo.ppm
 nst -m vgg19-l|nst -m vgg19-lite
 nst --content-layers relu5_4|nst --content-layers relu5_4,
 nst-style bl|nst-style blend
+nst-history show ${id:0:2}|nst-history show $id
+nst-model info vgg19-l|nst-model info vgg19-lite
+nst-style info kan|nst-style info kandinsky
 nst-serve --max-hist|nst-serve --max-history-images=
 nst-serve --log-format=j|nst-serve --log-format=json
 END

@@ -51,6 +51,20 @@ ids() {
     nst_history export | jq -e 'length == 3'
 }
 
+@test "a history from Windows has the same runs, and UTF-16 is named" {
+    runs
+    ids >before
+    sed -i '1s/^/\xef\xbb\xbf/; s/$/\r/' h.jsonl
+    ids | diff before -
+    nst_history rm "$(head -n 1 before)"
+    ids | diff <(tail -n +2 before) -
+    run ! grep -q $'\r' h.jsonl
+    printf '\xff\xfe{\0' >h.jsonl
+    run nst_history list
+    [ "$status" = 1 ]
+    [[ $output == *"h.jsonl: is UTF-16 text; save it as UTF-8" ]]
+}
+
 @test "rerun repeats a run to the byte" {
     three_runs
     n=0

@@ -27,6 +27,20 @@ installed() {
     export LD_LIBRARY_PATH=$root/lib
 }
 
+@test "installed programs start before ldconfig has run" {
+    needs_plain_build
+    needs readelf
+    local prefix=${root#"$BATS_FILE_TMPDIR"/root} program
+    [ "$prefix" != /usr ] || skip "the dynamic linker searches /usr/lib"
+    for program in "$root"/bin/nst*; do
+        [ "$(readelf -d "$program" | grep -c "RUNPATH.*\[$prefix/lib[^]]*\]")" = 1 ]
+    done
+    [ -d "$prefix" ] && unshare -rm true 2>/dev/null || skip "there are no namespaces for mounts"
+    # shellcheck disable=SC2016 # the inner shell expands it
+    env -u LD_LIBRARY_PATH unshare -rm sh -c 'mount --bind "$0" "$1" && cd / &&
+        for program in "$1"/bin/nst*; do "$program" --version || exit; done' "$root" "$prefix"
+}
+
 @test "the library exports exactly what nst.h declares" {
     installed
     gcc -fsyntax-only -Wall -Wextra -Werror -std=c11 -x c "$root/include/nst.h"

@@ -131,6 +131,9 @@ end_server() {
 }
 
 @test "--version and --usage print on standard output" {
-    [[ $("$NST" --version) =~ ^nst\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+    for program in "$NST" "$NST"-*; do
+        name=$(basename "$program")
+        [[ $("$program" --version) =~ ^$name\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+    done
     "$NST" --usage | grep -q style
 }

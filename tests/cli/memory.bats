@@ -111,6 +111,50 @@ nearly_equal() { # FILE FILE, PPM
     jq -e '.peak_memory < 450 * 1048576 and .options.tile > 0' h.jsonl
 }
 
+# peak_below MIB: in the latest run
+peak_below() {
+    jq -s "last | .peak_memory / 1048576" h.jsonl
+    jq -es "last | .peak_memory < $1 * 1048576" h.jsonl >/dev/null
+}
+
+@test "large images are read within --max-memory, one and several" {
+    needs jq vips
+    needs_plain_build
+    vips black big.png 6000 4000 --bands 3
+    vips copy big.png big.jpg
+    vips copy big.png big.tif
+    for format in png jpg tif; do
+        nst -s munch big.$format -o out.png -S 64 -n 1 --max-memory 100M --history h.jsonl
+        peak_below 100
+    done
+    # it takes 72 MB to decode, and 288 as floats
+    refused 1 'big.png: to read 6000x4000 pixels takes [0-9]+ MiB, and [0-9]+ MiB are left' \
+        -s munch big.png -o out.png -S native --tile 64 --max-memory 300M
+    refused 1 'big.png: to read 6000x4000 pixels takes' \
+        -s munch big.png -o out.png -S native --tile 64 --max-memory 300M --dry-run
+    refused 1 'big.png: to read 6000x4000 pixels takes' \
+        -s big.png photo.ppm -o out.png -S native --tile 64 --max-memory 300M
+    for i in 1 2 3 4 5 6; do cp big.jpg "$i.jpg"; done
+    nst -s munch [1-6].jpg -o d/ -S 300 -n 1 -j 4 --max-memory 180M --history h.jsonl
+    peak_below 180
+    [ "$(ls d | wc -l)" = 6 ]
+}
+
+@test "the frames of an animation count in --max-memory" {
+    needs jq vips
+    needs_plain_build
+    vips black roll.v 400 40000 --bands 3
+    vips copy roll.v frames.v
+    vips gifsave frames.v big.gif --page-height 400 2>/dev/null || skip "no GIF"
+    nst -s munch big.gif -o out.gif -S 32 -n 1 --max-memory 190M --history h.jsonl
+    peak_below 190
+    refused 1 'big.gif: to read 400x40000 pixels takes [0-9]+ MiB' \
+        -s munch big.gif -o out.gif -S 32 -n 1 --max-memory 60M
+    for i in 1 2 3; do cp big.gif "$i.gif"; done
+    nst -s munch [1-3].gif -o g/ -S 32 -n 1 -j 3 --max-memory 250M --history h.jsonl
+    peak_below 250
+}
+
 @test "a run that cannot fit into memory is refused before work begins" {
     REFUSAL_MS=5000 refused 1 'need at least [0-9]+ MiB, but 32 MiB are allowed' \
         -s style.ppm photo.ppm -o out.png -S 700 --max-memory 32M

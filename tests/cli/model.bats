@@ -121,6 +121,103 @@ numbers() {
     [ ! -e data ]
 }
 
+# network FILE PLACE...: a network of one channel whose layers have these places, all with
+# the same weights: 1, 2 and 4 of 1024 for the channels of the picture, and a bias of 1.
+network() {
+    local file=$1 in=3 text place
+    shift
+    text=
+    for place; do
+        text+=",\"$place.weight\":{\"dtype\":\"F32\",\"shape\":[1,$in,3,3],\"data_offsets\":[0,$((36 * in))]}"
+        text+=",\"$place.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[108,112]}"
+        in=1
+    done
+    text="{${text#,}}"
+    {
+        printf "\\x$(printf %x $((${#text} & 255)))\\x$(printf %x $((${#text} >> 8)))\0\0\0\0\0\0"
+        printf %s "$text"
+        for value in '\200\072' '\000\073' '\200\073'; do
+            printf "\0\0$value%.0s" 1 2 3 4 5 6 7 8 9
+        done
+        printf '\0\0\200\077'
+    } >"$file"
+}
+
+@test "another network than VGG19 is refused by name, converted or run" {
+    features() { printf 'features.%s ' "$@"; }
+    # shellcheck disable=SC2046 # a list of words
+    network vgg16.safetensors $(features 0 2 5 7 10 12 14 17)
+    # shellcheck disable=SC2046
+    network bn.safetensors $(features 0 1 3 4)
+    for name in vgg16:'a VGG16;' bn:'with batch normalisation;'; do
+        refuses "${name%:*}.safetensors: is .*${name#*:}" convert ./"${name%:*}".safetensors \
+            -o out.safetensors
+        refused 1 "${name%:*}.safetensors: is .*${name#*:}.*fetch-model" \
+            -m ./"${name%:*}".safetensors -s style.ppm photo.ppm -o o.ppm
+    done
+    needs_archive
+    refuses 'is not a VGG19.*features.0.weight' info "$srcdir/styles/van-gogh.nststyle"
+}
+
+@test "a network is converted from other names, and convert says what it leaves out" {
+    needs jq
+    network gatys.safetensors conv1_1 conv1_2 conv2_1
+    network list.safetensors 0 2 5
+    for names in gatys list; do
+        run --separate-stderr nst_model convert --input=rgb ./$names.safetensors -o made.safetensors
+        [ "$status" = 0 ]
+        [ -z "$output$stderr" ]
+        header made.safetensors |
+            jq -e '[keys[] | select(endswith("weight"))] == ["features.\(0, 2, 5).weight"]'
+        numbers made.safetensors features.0.weight >values
+        [ "$(sort -u values | wc -l)" = 3 ]
+    done
+    network more.safetensors features.0 classifier.0
+    run --separate-stderr nst_model convert --input=rgb ./more.safetensors -o made.safetensors
+    [ "$status" = 0 ]
+    [ "$stderr" = "nst-model: ./more.safetensors: left out 2 tensors: classifier.0.weight, classifier.0.bias" ]
+    nst_model info ./more.safetensors | grep -qx 'unused   2 tensors: .*'
+}
+
+@test "a network of Caffe's is rewritten for RGB, and is not run as it is" {
+    network caffe.safetensors features.0
+    refused 1 'caffe.safetensors: expects pictures in BGR from 0 to 255.*nst-model convert' \
+        -m ./caffe.safetensors --content-layers conv_1 --style-layers conv_1 -s style.ppm photo.ppm -o o.ppm
+    run --separate-stderr nst_model convert ./caffe.safetensors -o made.safetensors
+    [ "$status" = 0 ]
+    [[ $stderr == *"caffe.safetensors: expects pictures in BGR from 0 to 255"*"--input=rgb"* ]]
+    # red is the last channel: w 255 d; and the bias is less by w (255 m - m')
+    numbers made.safetensors features.0.weight | awk '
+        BEGIN { split("0.229 0.224 0.225", d); w[1] = 4; w[2] = 2; w[3] = 1 }
+        { c = int((NR - 1) / 9) + 1; e = $1 / (w[c] / 1024 * 255 * d[c]) - 1
+          if (e > 1e-6 || e < -1e-6) exit 1 }
+        END { exit NR != 27 }'
+    numbers made.safetensors features.0.bias | awk '
+        { e = $1 - 1 - 9 / 1024 * (4 * (255 * 0.485 - 123.68) + 2 * (255 * 0.456 - 116.779) + (255 * 0.406 - 103.939)); exit e > 1e-6 || e < -1e-6 }'
+    # what is converted once is not converted again
+    run --separate-stderr nst_model convert ./made.safetensors -o again.safetensors
+    [ -z "$stderr" ]
+    cmp <(numbers made.safetensors features.0.weight) <(numbers again.safetensors features.0.weight)
+    nst -m ./made.safetensors --content-layers conv_1 --style-layers conv_1 -s style.ppm \
+        photo.ppm -o o.ppm
+    run nst_model convert --input=cmyk ./caffe.safetensors -o made.safetensors
+    [ "$status" = 2 ]
+}
+
+@test "a number that is not finite names its tensor" {
+    needs_archive
+    LC_ALL=C sed 's/\xba\x46\xc3\xbf/\x00\x00\xc0\x7f/' "${srcdir:?}/tests/data/tiny-plain.pth" >nan.pth
+    refuses 'nan.pth: module.features.0.weight: holds a value that is not finite' \
+        convert nan.pth -o out.safetensors
+}
+
+@test "a PyTorch checkpoint is no network to run, and nst names nst-model convert" {
+    for kind in zip plain; do
+        refused 1 'is a PyTorch checkpoint.*nst-model convert' \
+            -m "${srcdir:?}/tests/data/tiny-$kind.pth" -s style.ppm photo.ppm -o o.ppm
+    done
+}
+
 @test "an invalid or truncated checkpoint is refused in one line" {
     needs_archive
     head -c 900 "${srcdir:?}/tests/data/tiny-plain.pth" >cut.pth
@@ -216,6 +313,19 @@ teardown() {
     nst_model verify --json ./data/nst/vgg19.safetensors photo.ppm |
         jq -e 'all(.layers[].activation; . > 0.99 and . < 1.01)'
     [ -s "$file" ]
-    run fetch --frobnicate yes
+    run fetch --frobnicate
     [ "$status" = 2 ]
+    [[ $output == *"--frobnicate: unknown option"* ]]
+    run fetch --from
+    [ "$status" = 2 ]
+    [[ $output == *"--from: a value is missing"* ]]
+}
+
+@test "fetch-model installs a network only up to conv5_1, on a new account too" {
+    needs_archive
+    # shellcheck disable=SC2046 # a list of words
+    network whole.safetensors $(printf 'features.%s ' 0 2 5 7 10 12 14 16 19 21 23 25 28 30 32 34)
+    [ ! -e data ]
+    fetch --from "$PWD/whole.safetensors" --sha256 "$(sha256sum <whole.safetensors | cut -d' ' -f1)"
+    [ "$(nst_model info ./data/nst/vgg19.safetensors | grep -c ^layer)" = 13 ]
 }

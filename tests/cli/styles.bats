@@ -25,6 +25,17 @@ near() {
     }'
 }
 
+@test "nst lists packs and networks as nst-style and nst-model do" {
+    "$NST" --list-styles | diff - <("$NST-style" list)
+    "$NST" --list-models | diff - <("$NST-model" list)
+}
+
+@test "a picture is no style pack, and the remedy is named" {
+    run "$NST-style" info photo.ppm
+    [ "$status" = 1 ]
+    [[ $output == "nst-style: photo.ppm: is not a style pack, whose name ends in .nststyle; nst-style pack makes"* ]]
+}
+
 @test "a pack equals its image at its sizes and approximates it between them" {
     needs jq
     picture painting.ppm 200 150 5

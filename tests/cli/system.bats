@@ -42,6 +42,18 @@ in_memory() {
     run ! grep -iE 'blas|lapack' <(ldd "$NST")
 }
 
+@test "an encoder that lacks memory is not taken for one that libvips lacks" {
+    needs_plain_build
+    # whatever limit strikes, memory is what the line names
+    local kb
+    for kb in $(seq 180000 5000 230000); do
+        in_memory "$kb" "$NST" -q -s style.ppm photo.ppm -o out.png -n 1 -S 32
+        echo "$kb: $status $stderr"
+        [[ $stderr != *"libvips cannot write"* ]]
+        [[ $stderr != *"JSON"* ]]
+    done
+}
+
 @test "a file that may not grow is an error of one image" {
     needs_plain_build
     mkdir d
@@ -110,4 +122,21 @@ C
         rm new.ppm
     done
     [ -z "$(find . -name '.nst-*')" ]
+}
+
+# modules_of COMMAND...: the modules of libvips that it loads
+modules_of() {
+    LD_DEBUG=files "$@" 2>&1 | grep -o 'file=[^ ]*vips-modules[^ ]*' | sort -u
+}
+
+@test "a module of libvips is loaded for a format that needs it, and only then" {
+    needs_plain_build
+    for suffix in png jpg webp tif; do
+        [ -z "$(modules_of "$NST" -q -s style.ppm photo.ppm -o "out.$suffix" -S 32 -n 1)" ]
+    done
+    run --separate-stderr "$NST" -q -s style.ppm photo.ppm -o out.avif -S 32 -n 1
+    [ "$status" = 0 ] || skip "this libvips writes no AVIF"
+    [ -n "$(modules_of "$NST" -q -s style.ppm out.avif -o out.png -S 32 -n 1)" ] ||
+        skip "this libvips has AVIF built in"
+    [ -s out.png ]
 }

@@ -89,7 +89,7 @@ static void pth(const char *path)
     struct nst_weights *w;
     struct nst_err err;
 
-    if (nst_pth_load(&w, path, 3, &err) == NST_OK)
+    if (nst_pth_load(&w, path, &err) == NST_OK)
         nst_weights_free(w);
 }
 

@@ -385,7 +385,8 @@ END
 
 @test "with --token-file, requests without the token are 401" {
     head -c 32 /dev/urandom | base64 >token
-    serve --token-file token
+    printf '\xef\xbb\xbf%s\r\n' "$(cat token)" >from-windows
+    serve --token-file from-windows
     get /health
     [ "$code" = 200 ]
     get /api/styles

@@ -103,6 +103,36 @@ static const double input_matrix[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1
 static const double output_matrix[4][6] = {
     {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
 
+static const double weight_matrix[6][3] = {
+    {1. / 4, 0, 0},
+    {-1. / 6, -1. / 6, -1. / 6},
+    {-1. / 6, 1. / 6, -1. / 6},
+    {1. / 24, 1. / 12, 1. / 6},
+    {1. / 24, -1. / 12, 1. / 6},
+    {0, 0, 1},
+};
+
+static void winograd_weight(const struct nst_nchw16c_kernels *k)
+{
+    size_t stride = (size_t)B * any(1, 5), m = 35 * stride + B;
+    float *g = guarded((size_t)9 * B, true), *u = guarded(m, false);
+
+    k->winograd_weight(g, u, stride);
+    for (int i = 0; i < 36 * B; i++) {
+        int point = i / B, c = i % B;
+        double want = 0;
+
+        for (int r = 0; r < 9; r++)
+            want += weight_matrix[point / 6][r / 3] * weight_matrix[point % 6][r % 3] *
+                    g[r * B + c];
+        compare(u[point * stride + c], want, rounding(1));
+    }
+    for (size_t i = 0; i < m; i++)
+        intact = intact && (i % stride < B || isnan(u[i]));
+    release(g, (size_t)9 * B);
+    release(u, m);
+}
+
 static void winograd_input(const struct nst_nchw16c_kernels *k)
 {
     size_t pitch = (size_t)B * any(6, 9), stride = (size_t)B * any(1, 5);
@@ -465,6 +495,7 @@ static const struct nchw16c_check {
     const char *name;
     void (*run)(const struct nst_nchw16c_kernels *k);
 } nchw16c[] = {
+    {"winograd_weight", winograd_weight},
     {"winograd_input", winograd_input},
     {"winograd_output", winograd_output},
     {"gemm", gemm},

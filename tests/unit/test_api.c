@@ -38,6 +38,13 @@ static void init(struct nst_params *p)
     set(p, "history", "none");
 }
 
+static void the_header_is_that_of_the_library(void **state)
+{
+    (void)state;
+    assert_string_equal(nst_version(), NST_VERSION);
+    assert_string_equal(nst_version(), PACKAGE_VERSION);
+}
+
 static int make_pictures(void **state)
 {
     FILE *f = fopen(STYLE, "wb");
@@ -257,6 +264,7 @@ static void what_fails_is_told_and_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        SAYS("the header is that of the library", the_header_is_that_of_the_library),
         SAYS("pixels become a picture", pixels_become_a_picture),
         SAYS("pixels and files become the same picture",
              pixels_and_files_become_the_same_picture),

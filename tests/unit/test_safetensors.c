@@ -154,7 +154,7 @@ static void broken_files_say_what_and_where(void **state)
     write_file("[1]", 0, zeros, sizeof zeros);
     expect(NST_ERR_FORMAT, "not a JSON object");
     write_file("{}", 0, zeros, sizeof zeros);
-    expect(NST_ERR_FORMAT, "has no layer conv1_1 (conv_1)");
+    expect(NST_ERR_FORMAT, "is not a VGG19: it has none of features.0.weight");
     assert_int_equal(truncate(path, 5), 0);
     expect(NST_ERR_FORMAT, "5 bytes are too few");
     assert_int_equal(truncate(path, 0), 0);

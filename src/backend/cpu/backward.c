@@ -84,12 +84,6 @@ static void add_masked(const struct nst_region_grad *t, const float *mask,
     }
 }
 
-/* Most runs have one region and only matrix F: gemm() then writes the result itself. */
-static bool is_unmasked(const struct nst_loss_grad *t)
-{
-    return t->regions == 1 && !t->region->mask && !t->region->offset;
-}
-
 /* Loss gradient for width pixels of one row from column first, in out. Returns NULL if
  * there are no losses. partial is scratch memory of the same size. */
 static float *compute_loss_grad(const struct nst_cpu *cpu,
@@ -101,7 +95,9 @@ static float *compute_loss_grad(const struct nst_cpu *cpu,
     const struct nst_tensor *y = j->y;
     int blocks = nst_cpu_blocks(y->shape.c);
     size_t at = (size_t)first * NST_BLOCK, stride = (size_t)width * NST_BLOCK;
-    bool relu = loss == &j->after && j->before_relu, unmasked = is_unmasked(loss);
+    bool relu = loss == &j->after && j->before_relu;
+    /* Most runs have one region and only matrix F: gemm() then writes the result. */
+    bool unmasked = loss->regions == 1 && !loss->region->mask && !loss->region->offset;
 
     if (!loss->regions && !loss->target)
         return NULL;

@@ -49,36 +49,6 @@ struct nst_cpu_winograd {
     float *bias; /* padded to whole blocks */
 };
 
-/* One line of G g (Lavin and Gray 2016, section 4.3). */
-static void transform_line(const double g[3], double t[6])
-{
-    t[0] = g[0] / 4;
-    t[1] = -(g[0] + g[1] + g[2]) / 6;
-    t[2] = -(g[0] - g[1] + g[2]) / 6;
-    t[3] = g[0] / 24 + g[1] / 12 + g[2] / 6;
-    t[4] = g[0] / 24 - g[1] / 12 + g[2] / 6;
-    t[5] = g[2];
-}
-
-/* G g G' of nine taps; point k goes to u[k * stride] */
-static void transform_filter(const float g[9], float *u, size_t stride)
-{
-    double t[3][6], line[6], row[3];
-
-    for (int v = 0; v < 3; v++) {
-        for (int i = 0; i < 3; i++)
-            row[i] = g[3 * i + v];
-        transform_line(row, t[v]);
-    }
-    for (int i = 0; i < 6; i++) {
-        for (int v = 0; v < 3; v++)
-            row[v] = t[v][i];
-        transform_line(row, line);
-        for (int j = 0; j < 6; j++)
-            u[(size_t)(6 * i + j) * stride] = (float)line[j];
-    }
-}
-
 /* Floats per point of v (or m): an odd number of cache lines, so that the 36 points of
  * a tile do not fall on the same ones. */
 static size_t point_floats(int blocks, int tiles)
@@ -133,30 +103,48 @@ static size_t weight_at(const struct pass *d, int o, int c)
            (size_t)(o % NST_BLOCK);
 }
 
+static int min_int(int n, int limit)
+{
+    return n < limit ? n : limit;
+}
+
 struct weights {
     struct nst_cpu_winograd *w;
     const float *weight;
-    int cin;
+    int cin, cout;
+    void (*transform)(const float *g, float *u, size_t stride);
 };
 
-/* The data gradient is a convolution with channels swapped and taps mirrored. */
-static void transform_weights(void *ctx, int o, int thread)
+/* Transform the filters between a block of inputs and one of outputs. The data gradient
+ * is a convolution with channels swapped and taps mirrored. */
+static void transform_weights(void *ctx, int item, int thread)
 {
     const struct weights *t = ctx;
     struct pass *forward = &t->w->forward, *backward = &t->w->backward;
     size_t stride = (size_t)forward->in * forward->out * NST_BLOCK * NST_BLOCK;
+    int first_o = item / forward->in * NST_BLOCK,
+        first_c = item % forward->in * NST_BLOCK;
+    int outs = min_int(t->cout - first_o, NST_BLOCK),
+        ins = min_int(t->cin - first_c, NST_BLOCK);
+    float to[NST_BLOCK][9][NST_BLOCK] = {0}, from[NST_BLOCK][9][NST_BLOCK] = {0};
 
     (void)thread;
-    for (int c = 0; c < t->cin; c++) {
-        const float *g = t->weight + 9 * ((size_t)o * t->cin + c);
-        float mirrored[9];
+    for (int o = 0; o < outs; o++)
+        for (int c = 0; c < ins; c++) {
+            const float *g =
+                t->weight + 9 * ((size_t)(first_o + o) * t->cin + first_c + c);
 
-        for (int k = 0; k < 9; k++)
-            mirrored[k] = g[8 - k];
-        transform_filter(g, forward->weight + weight_at(forward, o, c), stride);
-        transform_filter(mirrored, backward->weight + weight_at(backward, c, o),
-                         stride);
-    }
+            for (int k = 0; k < 9; k++)
+                to[c][k][o] = from[o][8 - k][c] = g[k];
+        }
+    for (int c = 0; c < ins; c++)
+        t->transform(to[c][0],
+                     forward->weight + weight_at(forward, first_o, first_c + c),
+                     stride);
+    for (int o = 0; o < outs; o++)
+        t->transform(from[o][0],
+                     backward->weight + weight_at(backward, first_c, first_o + o),
+                     stride);
 }
 
 void nst_cpu_winograd_free(struct nst_cpu_winograd *w)
@@ -174,7 +162,7 @@ enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winogra
                                      int cout, struct nst_err *err)
 {
     struct nst_cpu_winograd *w = nst_xcalloc(1, sizeof *w);
-    struct weights t = {w, weight, cin};
+    struct weights t = {w, weight, cin, cout, cpu->kernels->winograd_weight};
     enum nst_status st;
 
     *out = NULL;
@@ -188,7 +176,8 @@ enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winogra
         return st;
     }
     memcpy(w->bias, bias, (size_t)cout * sizeof *bias);
-    nst_threads_run(cpu->base.threads, cout, transform_weights, &t);
+    nst_threads_run(cpu->base.threads, w->forward.in * w->forward.out,
+                    transform_weights, &t);
     *out = w;
     return NST_OK;
 }
@@ -251,11 +240,6 @@ static void transform_inputs(const struct conv_args *c, int from, int to, int fi
                     (size_t)TILE * j * NST_BLOCK,
                 pitch, c->relu, v + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point);
         }
-}
-
-static int min_int(int n, int limit)
-{
-    return n < limit ? n : limit;
 }
 
 /* Pool the outputs of a run in one block. */

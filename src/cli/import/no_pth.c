@@ -6,10 +6,9 @@
 
 #include <stddef.h>
 
-enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int convs,
+enum nst_status nst_pth_load(struct nst_weights **out, const char *path,
                              struct nst_err *err)
 {
-    (void)convs;
     *out = NULL;
     return nst_err_set(
         err, NST_ERR_ARG,

@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "model/dtype.h"
 #include "cli/import/pickle.h"
+#include "model/dtype.h"
+#include "model/vgg_names.h"
 #include "nst.h"
 
 #define MAX_CHANNELS 4096
@@ -27,6 +28,7 @@
 
 /* A parameter of a convolution, and the location of its elements. */
 struct parameter {
+    char *name;
     float **to; /* destination, in the weights */
     const char *storage;
     enum nst_dtype type;
@@ -99,8 +101,10 @@ static enum nst_status locate_parameter(struct pth_reader *r, const char *name,
         t->item[0]->kind != NST_VALUE_STORAGE || t->item[1]->number < 0)
         return format_error(r, name, "is not a tensor");
     s = t->item[0];
-    *p = (struct parameter){
-        .to = to, .storage = s->item[2]->text, .offset = (uint64_t)t->item[1]->number};
+    *p = (struct parameter){.name = nst_xstrdup(name),
+                            .to = to,
+                            .storage = s->item[2]->text,
+                            .offset = (uint64_t)t->item[1]->number};
     if (!storage_type(s->item[1]->text, &p->type))
         return format_error(r, name, "the type is not float, half, bfloat16 or double");
     *rank = contiguous_shape(t, size);
@@ -115,29 +119,23 @@ static enum nst_status locate_parameter(struct pth_reader *r, const char *name,
 }
 
 static enum nst_status locate_conv(struct pth_reader *r, const struct nst_value *dict,
-                                   const char *prefix, int conv)
+                                   const struct nst_vgg_names *names, int conv)
 {
     struct nst_layer_weights *l = &r->w->conv[conv];
-    char *weight = nst_xasprintf("%s%s", prefix, nst_weights_key(conv, true));
-    char *bias = nst_xasprintf("%s%s", prefix, nst_weights_key(conv, false));
-    const struct nst_value *w = nst_value_get(dict, weight),
-                           *b = nst_value_get(dict, bias);
+    char *weight = nst_vgg_names_get(names, conv, true);
+    char *bias = nst_vgg_names_get(names, conv, false);
     int cin = conv ? r->w->conv[conv - 1].cout : 3, rank = 0;
     int64_t size[4];
-    enum nst_status st = NST_OK;
+    enum nst_status st = locate_parameter(r, weight, nst_value_get(dict, weight),
+                                          &l->weight, size, &rank);
 
-    if (!w)
-        st = format_error(r, weight, "is not in the file");
-    else if (!b)
-        st = format_error(r, bias, "is not in the file");
-    if (st == NST_OK)
-        st = locate_parameter(r, weight, w, &l->weight, size, &rank);
     if (st == NST_OK && (rank != 4 || size[1] != cin || size[2] != 3 || size[3] != 3))
         st = format_error(r, weight, "does not fit the convolution before it");
     if (st == NST_OK) {
         l->cin = cin;
         l->cout = (int)size[0];
-        st = locate_parameter(r, bias, b, &l->bias, size, &rank);
+        st =
+            locate_parameter(r, bias, nst_value_get(dict, bias), &l->bias, size, &rank);
     }
     if (st == NST_OK && (rank != 1 || size[0] != l->cout))
         st = format_error(r, bias, "does not fit its convolution");
@@ -146,34 +144,43 @@ static enum nst_status locate_conv(struct pth_reader *r, const struct nst_value 
     return st;
 }
 
-/* Locate the convolutions in a dictionary of tensors. */
-static enum nst_status locate_all(struct pth_reader *r, const struct nst_value *dict,
-                                  int convs)
+/* The names of a dictionary's tensors: a list to be freed. */
+static const char **list_tensors(const struct nst_value *dict, size_t *count)
 {
-    static const char *const prefixes[] = {"", "module."};
-    static const char *const wrappers[] = {"state_dict", "model"};
-    enum nst_status st = NST_OK;
+    const char **names = nst_xcalloc(dict->count + 1, sizeof *names);
 
-    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
-        const struct nst_value *inner = nst_value_get(dict, wrappers[i]);
+    *count = 0;
+    for (size_t i = 0; dict->kind == NST_VALUE_DICT && i + 1 < dict->count; i += 2)
+        if (dict->item[i]->kind == NST_VALUE_TEXT &&
+            dict->item[i + 1]->kind == NST_VALUE_TENSOR)
+            names[(*count)++] = dict->item[i]->text;
+    return names;
+}
 
-        if (inner && inner->kind == NST_VALUE_DICT)
-            dict = inner;
+/* Locate the convolutions in a dictionary of tensors, or in the first dictionary of
+ * tensors in it: checkpoints have the state of an optimiser beside that of the model.
+ */
+static enum nst_status locate_all(struct pth_reader *r, const struct nst_value *dict)
+{
+    size_t count;
+    const char **tensors = list_tensors(dict, &count);
+    struct nst_vgg_names names;
+    enum nst_status st;
+
+    for (size_t i = 1; !count && dict->kind == NST_VALUE_DICT && i < dict->count;
+         i += 2) {
+        free(tensors);
+        tensors = list_tensors(dict->item[i], &count);
+        if (count)
+            dict = dict->item[i];
     }
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes && !r->w->convs; i++)
-        while (st == NST_OK && r->w->convs < convs) {
-            char *key =
-                nst_xasprintf("%s%s", prefixes[i], nst_weights_key(r->w->convs, true));
-            bool found = nst_value_get(dict, key) != NULL;
-
-            free(key);
-            if (!found)
-                break;
-            st = locate_conv(r, dict, prefixes[i], r->w->convs++);
-        }
-    if (st == NST_OK && !r->w->convs)
-        st = format_error(r, "features.0.weight",
-                          "is not in the file: it is not a VGG network");
+    st = nst_vgg_names_find(&names, r->path, tensors, count, r->err);
+    for (; st == NST_OK && r->w->convs < names.convs; r->w->convs++)
+        st = locate_conv(r, dict, &names, r->w->convs);
+    if (names.left_out)
+        r->w->left_out = nst_xstrdup(names.left_out);
+    nst_vgg_names_clear(&names);
+    free(tensors);
     return st;
 }
 
@@ -192,11 +199,11 @@ static enum nst_status copy_storage(struct pth_reader *r, const char *key,
             continue;
         if (p->offset > size / element_size ||
             p->count > size / element_size - p->offset)
-            return format_error(r, key, "the storage is too short for its tensor");
+            return format_error(r, p->name, "the storage is too short for the tensor");
         a.bytes = bytes + p->offset * element_size;
         st = nst_array_to_floats(&a, p->to, r->err);
         if (st == NST_ERR_FORMAT)
-            st = format_error(r, key, "holds a value that is not finite");
+            st = format_error(r, p->name, "holds a value that is not finite");
         p->found = true;
     }
     return st;
@@ -214,8 +221,8 @@ static enum nst_status all_found(const struct pth_reader *r)
 {
     for (int i = 0; i < r->parameters; i++)
         if (!r->parameter[i].found)
-            return format_error(r, r->parameter[i].storage,
-                                "the storage is not in the file");
+            return format_error(r, r->parameter[i].name,
+                                "its numbers are not in the file");
     return NST_OK;
 }
 
@@ -309,7 +316,7 @@ static enum nst_status read_data_entry(struct pth_reader *r, const char *name,
     return st;
 }
 
-static enum nst_status load_zip(struct pth_reader *r, int convs)
+static enum nst_status load_zip(struct pth_reader *r)
 {
     enum nst_status st = each_entry(r, read_pickle_entry);
 
@@ -317,7 +324,7 @@ static enum nst_status load_zip(struct pth_reader *r, int convs)
         st = format_error(r, "data.pkl",
                           "is not in the zip file: it is not a PyTorch checkpoint");
     if (st == NST_OK)
-        st = locate_all(r, r->values[0]->item[0], convs);
+        st = locate_all(r, r->values[0]->item[0]);
     if (st == NST_OK)
         st = each_entry(r, read_data_entry);
     return st;
@@ -367,8 +374,8 @@ static enum nst_status load_storages(struct pth_reader *r, const struct nst_valu
     return st;
 }
 
-static enum nst_status load_legacy(struct pth_reader *r, int convs,
-                                   const unsigned char *bytes, size_t size)
+static enum nst_status load_legacy(struct pth_reader *r, const unsigned char *bytes,
+                                   size_t size)
 {
     const unsigned char *at = bytes, *end = bytes + size;
     enum nst_status st = NST_OK;
@@ -381,13 +388,13 @@ static enum nst_status load_legacy(struct pth_reader *r, int convs,
         at += used;
     }
     if (st == NST_OK)
-        st = locate_all(r, r->values[3]->item[0], convs);
+        st = locate_all(r, r->values[3]->item[0]);
     if (st == NST_OK)
         st = load_storages(r, r->values[4]->item[0], at, end);
     return st;
 }
 
-static enum nst_status map_legacy(struct pth_reader *r, int convs)
+static enum nst_status map_legacy(struct pth_reader *r)
 {
     int fd = open(r->path, O_RDONLY | O_CLOEXEC);
     struct stat info;
@@ -400,12 +407,12 @@ static enum nst_status map_legacy(struct pth_reader *r, int convs)
     close(fd);
     if (bytes == MAP_FAILED)
         return nst_err_set(r->err, NST_ERR_IO, "%s: %s", r->path, strerror(errno));
-    st = load_legacy(r, convs, bytes, (size_t)info.st_size);
+    st = load_legacy(r, bytes, (size_t)info.st_size);
     munmap(bytes, (size_t)info.st_size);
     return st;
 }
 
-enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int convs,
+enum nst_status nst_pth_load(struct nst_weights **out, const char *path,
                              struct nst_err *err)
 {
     struct pth_reader r = {.path = path, .err = err};
@@ -420,11 +427,13 @@ enum nst_status nst_pth_load(struct nst_weights **out, const char *path, int con
         first = 0;
     fclose(f);
     r.w = nst_xcalloc(1, sizeof *r.w);
-    st = first == 'P' ? load_zip(&r, convs) : map_legacy(&r, convs);
+    st = first == 'P' ? load_zip(&r) : map_legacy(&r);
     if (st == NST_OK)
         st = all_found(&r);
     for (int i = 0; i < LEGACY_PICKLES; i++)
         nst_values_free(r.values[i]);
+    for (int i = 0; i < r.parameters; i++)
+        free(r.parameter[i].name);
     if (st == NST_OK)
         *out = r.w;
     else

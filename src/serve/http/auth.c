@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text_file.h"
 #include "serve/clock.h"
 
 #define MIN_TOKEN 16
@@ -39,6 +40,10 @@ static enum nst_status read_token(const char *path, struct nst_err *err)
     if (!f)
         return nst_err_set(err, NST_ERR_IO, "cannot open %s: %s", path,
                            strerror(errno));
+    if (nst_text_file_begin(f, path, err) != NST_OK) {
+        fclose(f);
+        return NST_ERR_FORMAT;
+    }
     if (!fgets(line, sizeof line, f))
         line[0] = 0;
     fclose(f);
@@ -78,40 +83,19 @@ static const char *request_header(struct MHD_Connection *c, const char *name)
     return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
 }
 
-/* Constant time for texts of the same length. */
-static bool matches_token(const char *text)
-{
-    size_t n = strlen(auth.token);
-    unsigned char difference = strlen(text) != n;
-
-    for (size_t i = 0, m = strlen(text); i < m; i++)
-        difference |= (unsigned char)(text[i] ^ auth.token[i % n]);
-    return !difference;
-}
-
+/* Compare with the token in constant time for texts of the same length. */
 static bool has_valid_token(struct MHD_Connection *c)
 {
     const char *bearer = request_header(c, MHD_HTTP_HEADER_AUTHORIZATION);
     const char *cookie = MHD_lookup_connection_value(c, MHD_COOKIE_KIND, TOKEN_COOKIE);
+    const char *text =
+        bearer && strncasecmp(bearer, "Bearer ", 7) == 0 ? bearer + 7 : cookie;
+    size_t n = strlen(auth.token);
+    unsigned char difference = text && strlen(text) != n;
 
-    if (bearer && strncasecmp(bearer, "Bearer ", 7) == 0)
-        return matches_token(bearer + 7);
-    return cookie && matches_token(cookie);
-}
-
-/* The part of "example.org:80" or "[::1]:80" before the port: a new string. */
-static char *host_name(const char *host)
-{
-    size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-
-    return g_strndup(host, n);
-}
-
-static bool is_address(const char *name)
-{
-    unsigned char buffer[sizeof(struct in6_addr)];
-
-    return name[0] == '[' || inet_pton(AF_INET, name, buffer) == 1;
+    for (size_t i = 0, m = text ? strlen(text) : 0; i < m; i++)
+        difference |= (unsigned char)(text[i] ^ auth.token[i % n]);
+    return text && !difference;
 }
 
 /*
@@ -121,28 +105,26 @@ static bool is_address(const char *name)
  */
 static bool is_known_host(const char *host)
 {
-    char *name = host ? host_name(host) : NULL;
+    unsigned char buffer[sizeof(struct in6_addr)];
+    /* without the port; an IPv6 address is in brackets */
+    char *name = host ? g_strndup(host, strcspn(host, ":")) : NULL;
     bool known =
-        !name || is_address(name) || g_ascii_strcasecmp(name, "localhost") == 0 ||
+        !name || host[0] == '[' || inet_pton(AF_INET, name, buffer) == 1 ||
+        g_ascii_strcasecmp(name, "localhost") == 0 ||
         (auth.settings->host && g_ascii_strcasecmp(name, auth.settings->host) == 0);
 
     g_free(name);
     return known;
 }
 
-static bool is_allowed_origin(const char *origin)
-{
-    return auth.settings->allow_origin &&
-           strcmp(origin, auth.settings->allow_origin) == 0;
-}
-
 /* Browsers send the Origin header with every request that may change something. */
 static bool is_same_origin(const char *origin, const char *host)
 {
-    const char *authority = strstr(origin, "://");
+    const char *authority = strstr(origin, "://"),
+               *allowed = auth.settings->allow_origin;
 
     return (authority && host && g_ascii_strcasecmp(authority + 3, host) == 0) ||
-           is_allowed_origin(origin);
+           (allowed && strcmp(origin, allowed) == 0);
 }
 
 /* An address as a key, a new string. For IPv6 the /64 prefix, which one client owns. */
@@ -223,16 +205,6 @@ static gboolean is_full(gpointer key, gpointer value, gpointer rate)
     return ((struct bucket *)value)->tokens >= BURST_SECONDS * *(double *)rate;
 }
 
-/* Remove full buckets; if too many remain, remove all. The lock is held. */
-static void evict_full(double rate)
-{
-    if (g_hash_table_size(auth.buckets) < MAX_BUCKETS)
-        return;
-    g_hash_table_foreach_remove(auth.buckets, is_full, &rate);
-    if (g_hash_table_size(auth.buckets) >= MAX_BUCKETS / 2)
-        g_hash_table_remove_all(auth.buckets);
-}
-
 /* Token bucket. */
 static bool is_rate_limited(struct MHD_Connection *c)
 {
@@ -247,7 +219,12 @@ static bool is_rate_limited(struct MHD_Connection *c)
     pthread_mutex_lock(&auth.lock);
     b = g_hash_table_lookup(auth.buckets, address);
     if (!b) {
-        evict_full(rate);
+        /* Remove full buckets; if too many remain, remove all. */
+        if (g_hash_table_size(auth.buckets) >= MAX_BUCKETS) {
+            g_hash_table_foreach_remove(auth.buckets, is_full, &rate);
+            if (g_hash_table_size(auth.buckets) >= MAX_BUCKETS / 2)
+                g_hash_table_remove_all(auth.buckets);
+        }
         b = g_new(struct bucket, 1);
         *b = (struct bucket){BURST_SECONDS * rate, nst_clock_seconds()};
         g_hash_table_insert(auth.buckets, g_strdup(address), b);

@@ -54,14 +54,6 @@ static struct {
     pthread_mutex_t push_lock; /* no push to a pool after stopping is set */
 } server = {.push_lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* A decoded NUL would truncate the path. */
-static bool has_nul(const char *uri)
-{
-    const char *query = strchr(uri, '?'), *nul = strstr(uri, "%00");
-
-    return nul && (!query || nul < query);
-}
-
 /* Request context before the exchange exists: the path contains a NUL. */
 static struct exchange nul_marker;
 
@@ -69,9 +61,12 @@ static struct exchange nul_marker;
  * on_completed() is not called for a request that ends here. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
+    /* a decoded NUL would truncate the path */
+    const char *query = strchr(uri, '?'), *nul = strstr(uri, "%00");
+
     (void)cls;
     (void)c;
-    return has_nul(uri) ? &nul_marker : NULL;
+    return nul && (!query || nul < query) ? &nul_marker : NULL;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *c, void **context,
@@ -104,16 +99,6 @@ static bool answer(struct exchange *x, struct serve_response response)
 static const char *request_header(const struct exchange *x, const char *name)
 {
     return MHD_lookup_connection_value(x->request.connection, MHD_HEADER_KIND, name);
-}
-
-static bool check_framing(struct exchange *x, const char *path, const char *version)
-{
-    struct serve_http_error error =
-        serve_framing_check(x->request.connection, path, version);
-
-    x->bad_framing = error.status != 0;
-    return x->bad_framing &&
-           answer(x, serve_response_error(error.status, "%s", error.text));
 }
 
 /* True if the path matches; argument receives the part that matches *. */
@@ -227,20 +212,16 @@ static struct serve_response busy(void)
         "too many such requests are waiting: try again later");
 }
 
-static bool is_json(const char *type)
-{
-    return type && strncasecmp(type, "application/json", 16) == 0 &&
-           strchr("; \t", type[16]);
-}
-
 /* Prepare to receive the route's kind of body. */
 static bool prepare_body(struct exchange *x, uint64_t length)
 {
     const struct serve_route *route = x->request.route;
+    const char *type = request_header(x, MHD_HTTP_HEADER_CONTENT_TYPE);
 
     if (route->body == SERVE_BODY_JSON) {
         x->json_text = g_string_new(NULL);
-        if (!is_json(request_header(x, MHD_HTTP_HEADER_CONTENT_TYPE)))
+        if (!type || strncasecmp(type, "application/json", 16) != 0 ||
+            !strchr("; \t", type[16]))
             return answer(
                 x, serve_response_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
                                         "content type: must be application/json"));
@@ -266,9 +247,14 @@ static bool start_request(struct exchange *x, const char *path, const char *meth
     uint64_t length = text ? strtoull(text, NULL, 10) : UINT64_MAX; /* unknown */
     bool is_mutation = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
                        strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
-    bool answered =
-        check_framing(x, path, version) || resolve_path(x, path, method, nul);
+    struct serve_http_error error =
+        serve_framing_check(x->request.connection, path, version);
+    bool answered;
 
+    x->bad_framing = error.status != 0;
+    answered = x->bad_framing
+                   ? answer(x, serve_response_error(error.status, "%s", error.text))
+                   : resolve_path(x, path, method, nul);
     serve_connection_set_deadline(
         x->connection,
         REQUEST_SECONDS + (int64_t)(MIN(length, body_limit(x)) / MIN_BYTES_PER_SECOND));
@@ -281,17 +267,6 @@ static bool start_request(struct exchange *x, const char *path, const char *meth
     if (text && length > body_limit(x))
         return answer(x, too_large(x));
     return prepare_body(x, text ? length : 0);
-}
-
-static void receive_body(struct exchange *x, const char *bytes, size_t size)
-{
-    x->received += size;
-    if (x->received > body_limit(x))
-        answer(x, too_large(x));
-    else if (x->json_text)
-        g_string_append_len(x->json_text, bytes, (gssize)size);
-    else if (x->request.upload)
-        serve_upload_add(x->request.upload, bytes, size);
 }
 
 static bool parse_json(struct exchange *x)
@@ -364,16 +339,6 @@ static enum MHD_Result send_response(struct exchange *x)
                               x->response.mhd);
 }
 
-/* True if an error should be sent without reading the body. */
-static bool is_rejected_early(const struct exchange *x)
-{
-    const char *length = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-
-    return x->bad_framing || request_header(x, MHD_HTTP_HEADER_EXPECT) ||
-           (length && strtoull(length, NULL, 10) >
-                          DISCARD_FACTOR * (uint64_t)server.settings->max_upload);
-}
-
 /* MHD_AccessHandlerCallback: called with the headers, with each part of the body, at
  * the end of the request and, if it was suspended, when there is a response. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
@@ -384,20 +349,32 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 
     (void)cls;
     if (!x || x == &nul_marker) {
-        bool nul = x != NULL;
+        uint64_t discarded = DISCARD_FACTOR * (uint64_t)server.settings->max_upload;
+        bool nul = x != NULL, answered;
+        const char *length;
 
         *context = x = nst_xcalloc(1, sizeof *x);
         x->request.settings = server.settings;
         x->request.connection = c;
         x->connection = serve_connection_get(c);
+        answered = start_request(x, url, method, version, nul);
+        length = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
         /* a response before the body closes the connection */
-        return start_request(x, url, method, version, nul) && is_rejected_early(x)
-                   ? send_response(x)
-                   : MHD_YES;
+        if (answered && (x->bad_framing || request_header(x, MHD_HTTP_HEADER_EXPECT) ||
+                         (length && strtoull(length, NULL, 10) > discarded)))
+            return send_response(x);
+        return MHD_YES;
     }
     if (*size > 0) {
-        if (!x->response.mhd)
-            receive_body(x, bytes, *size);
+        if (!x->response.mhd) {
+            x->received += *size;
+            if (x->received > body_limit(x))
+                answer(x, too_large(x));
+            else if (x->json_text)
+                g_string_append_len(x->json_text, bytes, (gssize)*size);
+            else if (x->request.upload)
+                serve_upload_add(x->request.upload, bytes, *size);
+        }
         *size = 0;
         return MHD_YES;
     }

@@ -59,24 +59,19 @@ static enum MHD_Result on_part(void *cls, enum MHD_ValueKind extension, const ch
     return MHD_YES;
 }
 
-static bool is_multipart(struct MHD_Connection *c)
+struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *field,
+                                      const struct serve_settings *s)
 {
     static const char form[] = MHD_HTTP_POST_ENCODING_MULTIPART_FORMDATA;
     const char *type =
         MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
-
-    return type && strncasecmp(type, form, strlen(form)) == 0;
-}
-
-struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *field,
-                                      const struct serve_settings *s)
-{
     struct serve_upload *u = nst_xcalloc(1, sizeof *u);
 
     u->settings = s;
     u->field = field;
     u->fd = -1;
-    if (is_multipart(c)) /* libmicrohttpd accepts other forms as well */
+    /* libmicrohttpd accepts other forms as well */
+    if (type && strncasecmp(type, form, strlen(form)) == 0)
         u->form = MHD_create_post_processor(c, BUFFER_SIZE, on_part, u);
     if (!u->form) {
         free(u);

@@ -175,16 +175,6 @@ static bool connect_within_timeout(int fd, const struct addrinfo *a)
     return error == 0;
 }
 
-/* Keepalive detects a peer that disappears without closing the connection. */
-static void set_keepalive(int fd)
-{
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){10}, sizeof(int));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){5}, sizeof(int));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){2}, sizeof(int));
-}
-
 /* Not by hiredis: it opens sockets without SOCK_CLOEXEC, which children would inherit.
  */
 static int open_socket(const char **why)
@@ -210,7 +200,12 @@ static int open_socket(const char **why)
         freeaddrinfo(found);
     if (fd >= 0) {
         fcntl(fd, F_SETFL, 0); /* blocking */
-        set_keepalive(fd);
+        /* Keepalive detects a peer that disappears without closing the connection. */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){10}, sizeof(int));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){5}, sizeof(int));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){2}, sizeof(int));
     }
     return fd;
 }
@@ -333,21 +328,13 @@ redisReply *serve_redis_eval(const char *script, ...)
     return execute(argc, argv);
 }
 
-/* The reply is "message", channel, text; others confirm the subscription. */
-static void deliver(redisReply *r, void (*on_message)(const char *message))
-{
-    if (r->type == REDIS_REPLY_ARRAY && r->elements == 3 &&
-        strcmp(r->element[0]->str, "message") == 0)
-        on_message(r->element[2]->str);
-    freeReplyObject(r);
-}
-
 /* Returns when the connection ends, or at *stopping. */
 static void read_messages(redisContext *c, void (*on_message)(const char *message),
                           const atomic_bool *stopping)
 {
     struct pollfd p = {c->fd, POLLIN, 0};
-    void *r;
+    const redisReply *r;
+    void *reply;
 
     while (!atomic_load(stopping)) {
         if (poll(&p, 1, POLL_MS) <= 0)
@@ -355,12 +342,16 @@ static void read_messages(redisContext *c, void (*on_message)(const char *messag
         if (redisBufferRead(c) != REDIS_OK)
             return;
         do {
-            r = NULL;
-            if (redisReaderGetReply(c->reader, &r) != REDIS_OK)
+            reply = NULL;
+            if (redisReaderGetReply(c->reader, &reply) != REDIS_OK)
                 return;
-            if (r)
-                deliver(r, on_message);
-        } while (r);
+            r = reply;
+            /* "message", channel, text; other replies confirm the subscription */
+            if (r && r->type == REDIS_REPLY_ARRAY && r->elements == 3 &&
+                strcmp(r->element[0]->str, "message") == 0)
+                on_message(r->element[2]->str);
+            freeReplyObject(reply);
+        } while (reply);
     }
 }
 

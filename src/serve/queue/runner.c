@@ -216,26 +216,20 @@ static char *clean_message(const struct run *r)
     return text ? text : g_strdup("it failed");
 }
 
-/* A missing thumbnail does not fail the task; only the history shows it. */
-static void make_thumbnail(const struct run *r)
-{
-    char *error = NULL;
-
-    if (serve_picture_check(r->attempt->result, strrchr(r->attempt->result, '/') + 1,
-                            (long long)r->settings->max_pixels,
-                            &error) != SERVE_CHECK_OK)
-        serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", r->attempt->id, error);
-    free(error);
-}
-
 static void classify_exit(struct run *r, int status, struct serve_outcome *out)
 {
-    char *text = clean_message(r);
+    char *text = clean_message(r), *error = NULL;
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && is_file(r->output) &&
         serve_file_move(r->output, r->attempt->result)) {
         out->exit = SERVE_EXIT_SUCCESS;
-        make_thumbnail(r);
+        /* A missing thumbnail does not fail the task; only the history shows it. */
+        if (serve_picture_check(
+                r->attempt->result, strrchr(r->attempt->result, '/') + 1,
+                (long long)r->settings->max_pixels, &error) != SERVE_CHECK_OK)
+            serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", r->attempt->id,
+                      error);
+        free(error);
         out->content_loss = r->progress.content_loss;
         out->style_loss = r->progress.style_loss;
         out->seconds = r->progress.seconds;

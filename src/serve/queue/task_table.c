@@ -45,20 +45,15 @@ static gint by_number(gconstpointer a, gconstpointer b, gpointer unused)
     return (x->task.number > y->task.number) - (x->task.number < y->task.number);
 }
 
-static bool belongs_in(const struct serve_table_entry *t, enum serve_table_list list)
-{
-    bool is_final = serve_state_is_final(t->task.state);
-
-    return list == SERVE_LIST_ACTIVE     ? !is_final
-           : list == SERVE_LIST_FINISHED ? is_final
-                                         : t->task.state == SERVE_COMPLETED;
-}
-
 /* Insert the task into the lists of its state, and remove it from the others. */
 static void update_lists(struct serve_table_entry *t)
 {
+    bool is_final = serve_state_is_final(t->task.state);
+
     for (int i = 0; i < SERVE_LISTS; i++) {
-        bool belongs = belongs_in(t, (enum serve_table_list)i);
+        bool belongs = i == SERVE_LIST_ACTIVE     ? !is_final
+                       : i == SERVE_LIST_FINISHED ? is_final
+                                                  : t->task.state == SERVE_COMPLETED;
 
         if (belongs && !t->position[i])
             t->position[i] =

@@ -140,17 +140,6 @@ static bool is_lost(const redisReply *r)
     return r && r->type == REDIS_REPLY_INTEGER && r->integer == 0;
 }
 
-static void send_heartbeat(struct heartbeat *b)
-{
-    redisReply *r = serve_redis_eval(serve_script_heartbeat, b->id, b->holder,
-                                     worker.consumer, b->progress, NULL);
-
-    if (is_lost(r))
-        mark_lost(b->holder);
-    freeReplyObject(r);
-    free(b->progress);
-}
-
 static void *send_heartbeats(void *unused)
 {
     struct heartbeat heartbeats[SERVE_MAX_TASKS];
@@ -166,8 +155,16 @@ static void *send_heartbeats(void *unused)
                                worker.is_beat_due || tick % HEARTBEAT_TICKS == 0);
         worker.is_beat_due = false;
         pthread_mutex_unlock(&worker.lock);
-        for (unsigned i = 0; i < n; i++)
-            send_heartbeat(&heartbeats[i]);
+        for (unsigned i = 0; i < n; i++) {
+            struct heartbeat *b = &heartbeats[i];
+            redisReply *r = serve_redis_eval(serve_script_heartbeat, b->id, b->holder,
+                                             worker.consumer, b->progress, NULL);
+
+            if (is_lost(r))
+                mark_lost(b->holder);
+            freeReplyObject(r);
+            free(b->progress);
+        }
         if (tick % CLEANUP_TICKS == 0)
             serve_redis_cleanup();
     }
@@ -280,15 +277,6 @@ static redisReply *send_finish(const struct claim *c, enum serve_state state,
     return r;
 }
 
-static redisReply *send_release(const struct claim *c, const struct serve_outcome *o)
-{
-    char attempts[TEXT_SIZE];
-
-    snprintf(attempts, sizeof attempts, "%u", c->task.attempts);
-    return serve_redis_eval(serve_script_release, c->task.id, c->holder, attempts,
-                            o->exit == SERVE_EXIT_RETRYABLE ? "1" : "0", NULL);
-}
-
 /* Unlimited until the worker is stopping. */
 static bool may_retry(int tries)
 {
@@ -305,13 +293,18 @@ static bool may_retry(int tries)
 static bool report(struct claim *c, enum serve_state state,
                    const struct serve_outcome *o)
 {
+    const char *retry = o->exit == SERVE_EXIT_RETRYABLE ? "1" : "0";
     redisReply *r = NULL;
+    char attempts[TEXT_SIZE];
     bool done;
 
+    snprintf(attempts, sizeof attempts, "%u", c->task.attempts);
     for (int tries = 0; !r && may_retry(tries); tries++) {
         if (tries > 0)
             nanosleep(&(struct timespec){.tv_nsec = REPORT_MS * 1000000L}, NULL);
-        r = state == SERVE_QUEUED ? send_release(c, o) : send_finish(c, state, o);
+        r = state == SERVE_QUEUED ? serve_redis_eval(serve_script_release, c->task.id,
+                                                     c->holder, attempts, retry, NULL)
+                                  : send_finish(c, state, o);
     }
     done = r && !is_lost(r);
     freeReplyObject(r);

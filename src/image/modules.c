@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "image/modules.h"
+
+#include <dlfcn.h>
+#include <gmodule.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <vips/vips.h>
+
+static bool left_out;
+
+bool nst_modules_init(const char *name)
+{
+    bool failed;
+
+    if (getenv("VIPSHOME"))
+        return VIPS_INIT(name) == 0;
+    /* libvips looks for modules below $VIPSHOME, or else where it was installed. */
+    setenv("VIPSHOME", "/nonexistent", 1);
+    failed = VIPS_INIT(name) != 0;
+    unsetenv("VIPSHOME");
+    left_out = !failed;
+    return !failed;
+}
+
+/* Modules lie in a folder beside the library. */
+static char *modules_folder(void)
+{
+    char *library, *folder;
+    Dl_info info;
+
+    if (!dladdr((void *)(uintptr_t)vips_init, &info) || !info.dli_fname)
+        return NULL;
+    library = g_path_get_dirname(info.dli_fname);
+    folder = g_strdup_printf("%s/vips-modules-%d.%d", library, vips_version(0),
+                             vips_version(1));
+    g_free(library);
+    return folder;
+}
+
+static int load_all(void)
+{
+    char *folder = modules_folder();
+    GDir *dir = folder ? g_dir_open(folder, 0, NULL) : NULL;
+    const char *name;
+    int loaded = 0;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        char *path = g_build_filename(folder, name, NULL);
+        GModule *module = g_str_has_suffix(name, "." G_MODULE_SUFFIX)
+                              ? g_module_open(path, G_MODULE_BIND_LAZY)
+                              : NULL;
+
+        if (module) {
+            g_module_make_resident(module);
+            loaded++;
+        }
+        g_free(path);
+    }
+    if (dir)
+        g_dir_close(dir);
+    g_free(folder);
+    return loaded;
+}
+
+bool nst_modules_load(void)
+{
+    static gsize once;
+    static int loaded;
+
+    if (left_out && g_once_init_enter(&once)) {
+        loaded = load_all();
+        g_once_init_leave(&once, 1);
+    }
+    return loaded > 0;
+}
