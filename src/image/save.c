@@ -78,6 +78,14 @@ static bool is_listed(const char *suffix, const char *const *list)
     return false;
 }
 
+static bool has_magick(void)
+{
+    const char *loader = "magickload";
+
+    return vips_type_find("VipsOperation", loader) ||
+           (nst_modules_load() && vips_type_find("VipsOperation", loader));
+}
+
 bool nst_picture_supports(const char *suffix)
 {
     static const char *const others[] = {".svg",  ".pbm",  ".pgm", ".pfm", ".exr",
@@ -88,9 +96,9 @@ bool nst_picture_supports(const char *suffix)
                                           ".psd", ".qoi", ".sgi", ".tga",
                                           ".xbm", ".xcf", ".xpm", NULL};
 
-    return nst_output_supports(suffix) || is_listed(suffix, others) ||
-           (is_listed(suffix, foreign) &&
-            vips_type_find("VipsOperation", "magickload"));
+    if (nst_output_supports(suffix) || is_listed(suffix, others))
+        return true;
+    return is_listed(suffix, foreign) && has_magick();
 }
 
 static enum nst_status find_format(const struct nst_format **out, const char *path,
