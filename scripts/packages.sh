@@ -9,7 +9,7 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
 # bsdextrautils contains col
 # shellcheck disable=SC2034 # used by check and release
 TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev clang-format-14 clang-tidy-14 cppcheck shellcheck bats mandoc bsdextrautils jq clang-14 g++
-    libimage-exiftool-perl valgrind libc6-dbg busybox curl ca-certificates xxd zsh fish
+    libimage-exiftool-perl valgrind libc6-dbg busybox curl ca-certificates xxd zsh fish libopenblas0-pthread
     wrk redis-server nginx-light openssl socat strace systemd python3 python3-jsonschema
     ffmpeg libvips-tools chromium
     parallel inotify-tools openssh-server rsync slurm-wlm munge

@@ -68,6 +68,17 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/cpu/winograd.c %D%/backend/cpu/first_conv.c \
 	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c
 
+# the backend that loads a BLAS
+if BLAS
+noinst_LTLIBRARIES += libnst-blas.la
+libnst_blas_la_SOURCES = %D%/backend/blas/blas.c %D%/backend/blas/blas.h \
+	%D%/backend/blas/conv.c %D%/backend/blas/library.c %D%/backend/blas/parallel.c \
+	%D%/backend/blas/sums.c
+libnst_blas_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS)
+libnst_blas_la_LDFLAGS = $(AM_LDFLAGS) $(OPENMP_CFLAGS)
+libnst_engine_la_LIBADD += libnst-blas.la
+endif
+
 # and, with --with-cuda, GPUs
 CUDA_SOURCES = %D%/backend/cuda/backward.cu %D%/backend/cuda/conv.cu \
 	%D%/backend/cuda/conv_grad.cu %D%/backend/cuda/cuda.cu \

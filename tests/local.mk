@@ -54,7 +54,7 @@ tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
 tests_kernels_checkkernels_LDADD = libnst-engine.la
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c \
 	%D%/backend/convolutions.c %D%/backend/inputs.c %D%/backend/operators.h \
-	%D%/backend/sums.c %D%/backend/values.c %D%/tap.h
+	%D%/backend/sums.c %D%/backend/values.c %D%/blas.h %D%/tap.h
 tests_backend_checkbackend_LDADD = libnst-engine.la
 tests_backend_checkvectors_SOURCES = %D%/backend/checkvectors.c \
 	%D%/backend/directions.c %D%/backend/vectors.c %D%/backend/vectors.h %D%/tap.h
@@ -66,9 +66,11 @@ tests_grad_test_cuda_SOURCES = %D%/grad/test_cuda.c %D%/grad/network.h
 tests_grad_test_cuda_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
 tests_grad_test_cuda_LDADD = libnst-run.la
-tests_grad_test_tiling_SOURCES = %D%/grad/test_tiling.c %D%/grad/network.h
+tests_grad_test_tiling_SOURCES = %D%/grad/test_tiling.c %D%/grad/network.h \
+	%D%/blas.h
 tests_grad_test_tiling_LDADD = $(CORE_LIBS)
-tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h
+tests_grad_test_gradient_SOURCES = %D%/grad/test_gradient.c %D%/grad/network.h \
+	%D%/blas.h
 tests_grad_test_gradient_LDADD = $(CORE_LIBS)
 
 UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safetensors \
@@ -159,7 +161,7 @@ TESTS += $(UNIT_TESTS)
 endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats %D%/cli/system.bats \
-	%D%/cli/memory.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
+	%D%/cli/memory.bats %D%/cli/blas.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
 	%D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
 	%D%/cli/scalenet.bats \
 	%D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats \
@@ -202,7 +204,7 @@ EXTRA_PROGRAMS += tests/bench/bench
 tests_bench_bench_SOURCES = %D%/bench/bench.c
 tests_bench_bench_CFLAGS = $(ISA_CFLAGS)
 tests_bench_bench_LDADD = $(CORE_LIBS)
-EXTRA_DIST += %D%/bench/bench.sh %D%/bench/batch.sh %D%/bench/serve.sh %D%/bench/torch_gpu.py
+EXTRA_DIST += %D%/bench/bench.sh %D%/bench/backends.sh %D%/bench/batch.sh %D%/bench/serve.sh %D%/bench/torch_gpu.py
 CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
 bench: all tests/bench/bench$(EXEEXT)
 	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \

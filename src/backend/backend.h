@@ -257,6 +257,9 @@ struct nst_backend_ops {
 
 extern const struct nst_backend_ops nst_backend_scalar; /* the specification */
 extern const struct nst_backend_ops nst_backend_cpu;
+#ifdef HAVE_BLAS
+extern const struct nst_backend_ops nst_backend_blas;
+#endif
 #ifdef HAVE_CUDA
 extern const struct nst_backend_ops nst_backend_cuda;
 #endif

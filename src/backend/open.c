@@ -11,6 +11,9 @@
 
 static const struct nst_backend_ops *const backends[] = {&nst_backend_cpu,
                                                          &nst_backend_scalar,
+#ifdef HAVE_BLAS
+                                                         &nst_backend_blas,
+#endif
 #ifdef HAVE_CUDA
                                                          &nst_backend_cuda,
 #endif
@@ -59,6 +62,10 @@ enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
             return backends[i]->open(out, &c, err);
     if (strcmp(name, "cuda") == 0)
         return nst_cuda_device_count(err), NST_ERR_ARG;
-    return nst_err_set(err, NST_ERR_ARG, "'%s' is not a backend: cpu, cuda or scalar",
-                       name);
+    if (strcmp(name, "blas") == 0)
+        return nst_err_set(
+            err, NST_ERR_ARG,
+            "this nst was built without the backend blas (configure --with-blas)");
+    return nst_err_set(err, NST_ERR_ARG,
+                       "'%s' is not a backend: cpu, blas, cuda or scalar", name);
 }

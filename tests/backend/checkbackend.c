@@ -15,6 +15,7 @@
 #include "backend/cuda/cuda.h"
 #include "kernels/nchw16c.h"
 #include "operators.h"
+#include "../blas.h"
 #include "../tap.h"
 
 /* A backend under test. */
@@ -169,6 +170,15 @@ static void check_set(const char *set, const struct input *inputs, int count)
         tap(1, "cpu, %s # SKIP this machine does not have it", set);
 }
 
+/* The backend blas, if there is a BLAS. */
+static void check_blas(const struct input *inputs, int count)
+{
+    const struct nst_backend_ops *blas = blas_or_skip();
+
+    if (blas)
+        check_operators(&(struct kind){blas, "fp32", 0, 0.25, 1}, inputs, count);
+}
+
 /* The CUDA backend, if there is a device. */
 static void check_cuda(const struct input *inputs, int count)
 {
@@ -212,6 +222,7 @@ int main(void)
         expect_of(op, inputs, count);
     for (size_t set = 0; set < sizeof sets / sizeof *sets; set++)
         check_set(sets[set], inputs, count);
+    check_blas(inputs, count);
     check_cuda(inputs, count);
     free_expected(count);
     free_inputs(inputs, count);

@@ -18,6 +18,7 @@
 #include "model/vgg.h"
 #include "style/objective.h"
 #include "network.h"
+#include "../blas.h"
 
 #define H 18
 #define W 23
@@ -130,27 +131,33 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     be->ops->close(be);
 }
 
+static void check_backend(const struct nst_backend_ops *ops,
+                          const struct nst_weights *w)
+{
+    for (int p = 0; p < 2; p++) {
+        check(ops, w, p, "conv_4", "conv_1", 1, 0, 0, 0, 1);
+        check(ops, w, p, "relu2_2", "conv_1", 1, 0, 0, 0, 1);
+        check(ops, w, p, "conv_1", "conv_1", 0, 0, 0, 10, 1);
+        check(ops, w, p, "conv_1", "conv_6", 0, 1e3, 0, 0, 1);
+        check(ops, w, p, "conv_1", "conv_2,relu2_2", 0, 0, 10, 0, 1);
+        check(ops, w, p, "conv_1", "relu1_1,relu3_2:0.5", 0, 1e3, 0, 0, 2);
+        check(ops, w, p, "conv_1", "conv_3,relu2_1", 0, 0, 10, 0, 2);
+        check(ops, w, p, "conv_4:2,relu2_1", "conv_1,relu1_1,conv_2,relu2_2:3,conv_5",
+              1, 1e2, 1, 0, 2);
+    }
+}
+
 int main(void)
 {
+    const struct nst_backend_ops *blas = blas_or_skip();
     struct nst_weights *w;
 
     seed = tap_seed() | 1;
     w = random_weights(&seed);
-    for (int i = 0; i < 2; i++)
-        for (int p = 0; p < 2; p++) {
-            const struct nst_backend_ops *ops =
-                i ? &nst_backend_scalar : &nst_backend_cpu;
-
-            check(ops, w, p, "conv_4", "conv_1", 1, 0, 0, 0, 1);
-            check(ops, w, p, "relu2_2", "conv_1", 1, 0, 0, 0, 1);
-            check(ops, w, p, "conv_1", "conv_1", 0, 0, 0, 10, 1);
-            check(ops, w, p, "conv_1", "conv_6", 0, 1e3, 0, 0, 1);
-            check(ops, w, p, "conv_1", "conv_2,relu2_2", 0, 0, 10, 0, 1);
-            check(ops, w, p, "conv_1", "relu1_1,relu3_2:0.5", 0, 1e3, 0, 0, 2);
-            check(ops, w, p, "conv_1", "conv_3,relu2_1", 0, 0, 10, 0, 2);
-            check(ops, w, p, "conv_4:2,relu2_1",
-                  "conv_1,relu1_1,conv_2,relu2_2:3,conv_5", 1, 1e2, 1, 0, 2);
-        }
+    check_backend(&nst_backend_cpu, w);
+    check_backend(&nst_backend_scalar, w);
+    if (blas)
+        check_backend(blas, w);
     nst_weights_free(w);
     return tap_end();
 }

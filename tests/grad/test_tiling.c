@@ -16,6 +16,7 @@
 #include "backend/backend.h"
 #include "model/vgg.h"
 #include "network.h"
+#include "../blas.h"
 #include "style/objective.h"
 #include "style/tiled_pass.h"
 
@@ -177,6 +178,7 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
 
 int main(void)
 {
+    const struct nst_backend_ops *blas = blas_or_skip();
     struct nst_weights *weights;
 
     seed = tap_seed() | 1;
@@ -188,6 +190,8 @@ int main(void)
         check(&nst_backend_cpu, weights, p, 1, 22, 150, 21);
         check(&nst_backend_cpu, weights, p, 2, 150, 9, 64);
         check(&nst_backend_scalar, weights, p, 2, 20, 120, 32);
+        if (blas)
+            check(blas, weights, p, 2, 131, 149, 40);
     }
     nst_weights_free(weights);
     return tap_end();

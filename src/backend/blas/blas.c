@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* blas.c - the backend's table, tensors and weights. NST_BACKEND=blas selects it. */
+#include "config.h"
+
+#include "backend/blas/blas.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kernels/nchw16c.h"
+#include "kernels/vector_kernels.h"
+
+static void blas_close(struct nst_backend *be)
+{
+    struct nst_blas *blas = (struct nst_blas *)be;
+
+    for (int i = 0; i < nst_threads_count(be->threads); i++)
+        free(blas->scratch[i]);
+    free(blas->scratch);
+    free(blas->sums);
+    nst_threads_free(be->threads);
+    free(blas);
+}
+
+static enum nst_status blas_open(struct nst_backend **out,
+                                 const struct nst_backend_config *config,
+                                 struct nst_err *err)
+{
+    struct nst_threads *threads = NULL;
+    nst_sgemm_fn *sgemm = NULL;
+    struct nst_blas *blas;
+    enum nst_status st = nst_backend_require_fp32(config, err);
+
+    *out = NULL;
+    if (st == NST_OK && !nst_vector_kernels_choose())
+        st = nst_nchw16c_unknown_isa(err);
+    if (st == NST_OK)
+        st = nst_blas_load(&sgemm, config->threads, err);
+    if (st == NST_OK)
+        st = nst_threads_new(&threads, config->threads, err);
+    if (st != NST_OK)
+        return st;
+    blas = nst_xcalloc(1, sizeof *blas);
+    blas->base.ops = &nst_backend_blas;
+    blas->base.config = *config;
+    blas->base.threads = threads;
+    blas->sgemm = sgemm;
+    blas->scratch = nst_xcalloc((size_t)config->threads, sizeof *blas->scratch);
+    *out = &blas->base;
+    return NST_OK;
+}
+
+static enum nst_status blas_clone(struct nst_backend **out,
+                                  const struct nst_backend *be, struct nst_err *err)
+{
+    return blas_open(out, &be->config, err);
+}
+
+/* What convolutions and sums of a map need. */
+static struct nst_blas_scratch scratch_size(struct nst_shape s)
+{
+    struct nst_blas_scratch need = nst_blas_gram_scratch(s);
+    size_t conv = nst_blas_conv_scratch(s);
+
+    if (need.floats < conv)
+        need.floats = conv;
+    return need;
+}
+
+/* Grow the scratch memory; its contents are lost. */
+static enum nst_status scratch_reserve(struct nst_blas *blas,
+                                       struct nst_blas_scratch need,
+                                       struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    if (need.floats > blas->reserved.floats) {
+        blas->reserved.floats = 0;
+        for (int i = 0; st == NST_OK && i < nst_threads_count(blas->base.threads);
+             i++) {
+            free(blas->scratch[i]);
+            st = nst_floats_new(&blas->scratch[i], need.floats, 1, 1, err);
+        }
+        if (st == NST_OK)
+            blas->reserved.floats = need.floats;
+    }
+    if (st == NST_OK && need.sums > blas->reserved.sums) {
+        float *sums;
+
+        blas->reserved.sums = 0;
+        free(blas->sums);
+        st = nst_floats_new(&sums, 2, need.sums, 1, err);
+        blas->sums = (double *)sums;
+        if (st == NST_OK)
+            blas->reserved.sums = need.sums;
+    }
+    return st;
+}
+
+static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **out,
+                                  struct nst_shape shape, struct nst_err *err)
+{
+    struct nst_blas *blas = (struct nst_blas *)be;
+    struct nst_tensor *t;
+    float *data;
+    enum nst_status st = NST_OK;
+
+    *out = NULL;
+    if (nst_blas_plane(shape) > INT_MAX) /* of which a BLAS has its sizes */
+        st = nst_err_set(err, NST_ERR_MEM,
+                         "%dx%d pixels are too many for the backend blas: choose tiles "
+                         "with --tile",
+                         shape.w, shape.h);
+    if (st == NST_OK)
+        st = scratch_reserve(blas, scratch_size(shape), err);
+    if (st == NST_OK)
+        st = nst_floats_new(&data, (size_t)shape.c, nst_blas_plane(shape), 1, err);
+    if (st != NST_OK)
+        return st;
+    t = nst_xcalloc(1, sizeof *t);
+    t->shape = shape;
+    t->data = (struct nst_buffer *)data;
+    *out = t;
+    return NST_OK;
+}
+
+static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
+{
+    (void)be;
+    if (!t)
+        return;
+    free(t->data);
+    free(t);
+}
+
+static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
+                           size_t *scratch)
+{
+    struct nst_blas_scratch need = scratch_size(shape);
+    size_t needed =
+        (size_t)nst_threads_count(be->threads) * need.floats * sizeof(float) +
+        need.sums * sizeof(double);
+
+    if (needed > *scratch)
+        *scratch = needed;
+    return (size_t)shape.c * nst_blas_plane(shape) * sizeof(float);
+}
+
+static void tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
+                        bool relu, struct nst_tensor *to)
+{
+    size_t n = (size_t)from->shape.c * nst_blas_plane(from->shape);
+    const float *v = nst_const_floats(from->data);
+    float *copy = nst_floats(to->data);
+
+    (void)be;
+    for (size_t i = 0; i < n; i++)
+        copy[i] = relu && !(v[i] > 0) ? 0 : v[i];
+}
+
+static void tensor_upload(struct nst_backend *be, const float *planar,
+                          struct nst_tensor *t)
+{
+    (void)be;
+    for (int c = 0; c < t->shape.c; c++)
+        for (int r = 0; r < t->shape.h; r++, planar += t->shape.w)
+            memcpy(nst_blas_row(t, c, r), planar, (size_t)t->shape.w * sizeof *planar);
+}
+
+static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
+                            float *planar)
+{
+    (void)be;
+    for (int c = 0; c < t->shape.c; c++)
+        for (int r = 0; r < t->shape.h; r++, planar += t->shape.w)
+            memcpy(planar, nst_blas_row(t, c, r), (size_t)t->shape.w * sizeof *planar);
+}
+
+static void conv_free(struct nst_backend *be, struct nst_conv *k)
+{
+    (void)be;
+    if (!k)
+        return;
+    free(k->weight);
+    free(k->bias);
+    free(k);
+}
+
+static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
+                                const float *weight, const float *bias, int cin,
+                                int cout, const struct nst_normalisation *picture,
+                                struct nst_err *err)
+{
+    struct nst_conv *k = nst_xcalloc(1, sizeof *k);
+    size_t pairs = (size_t)cin * (size_t)cout;
+    enum nst_status st = nst_floats_new(&k->weight, pairs, 9, 1, err);
+
+    *out = NULL;
+    if (st == NST_OK)
+        st = nst_floats_new(&k->bias, (size_t)cout, 1, 1, err);
+    if (st != NST_OK) {
+        conv_free(be, k);
+        return st;
+    }
+    k->picture = picture;
+    k->cin = cin;
+    k->cout = cout;
+    memcpy(k->bias, bias, (size_t)cout * sizeof *bias);
+    for (size_t i = 0; i < pairs; i++)
+        for (size_t t = 0; t < 9; t++)
+            k->weight[picture ? 9 * i + t : t * pairs + i] = weight[9 * i + t];
+    *out = k;
+    return NST_OK;
+}
+
+const struct nst_backend_ops nst_backend_blas = {
+    .name = "blas",
+    .open = blas_open,
+    .close = blas_close,
+    .clone = blas_clone,
+    NST_HOST_OPERATORS,
+    .tensor_new = tensor_new,
+    .tensor_free = tensor_free,
+    .tensor_bytes = tensor_bytes,
+    .tensor_copy = tensor_copy,
+    .tensor_upload = tensor_upload,
+    .tensor_download = tensor_download,
+    .conv_new = conv_new,
+    .conv_free = conv_free,
+    .conv = nst_blas_conv,
+    .conv_grad = nst_blas_conv_grad,
+    .head_grad = nst_blas_head_grad,
+    .first_conv = nst_blas_first_conv,
+    .first_conv_grad = nst_blas_first_conv_grad,
+    .gram = nst_blas_gram,
+    .channel_sums = nst_blas_channel_sums,
+    .squared_error = nst_blas_squared_error,
+};
