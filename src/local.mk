@@ -226,6 +226,7 @@ EXTRA_libnst_la_DEPENDENCIES = libnst.map
 # how each program starts and ends; like all helpers, a copy for each
 EXIT = %D%/base/exit.c %D%/base/exit.h
 nst_SOURCES = %D%/cli/nst.c $(EXIT) %D%/cli/args.c %D%/cli/args.h \
+	%D%/cli/interrupt.c %D%/cli/interrupt.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h \
 	%D%/options/json.c %D%/options/json.h
 nst_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
@@ -233,6 +234,7 @@ nst_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 # main() of all but nst
 PROGRAM = %D%/cli/program.c %D%/cli/program.h $(EXIT)
 nst_history_SOURCES = %D%/cli/history.c %D%/cli/migrate.c %D%/cli/migrate.h $(PROGRAM) \
+	%D%/options/json.c %D%/options/json.h \
 	%D%/record/sha256.c %D%/record/sha256.h
 nst_history_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 nst_history_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)

@@ -368,6 +368,8 @@ static void check_combinations(struct nst_args *a)
     for (int i = 0; i < p->styles.count; i++)
         if (p->styles.item[i].mask && is_stdio(p->styles.item[i].mask))
             usage_error("mask: standard input cannot be used; name a file");
+    if (p->progress_file && is_stdio(p->progress_file))
+        usage_error("progress-file: standard output cannot be used; name a file");
     if (p->trace && is_stdio(p->trace))
         usage_error("trace: standard output cannot be used; name a file");
     if (p->checkpoint && is_stdio(p->checkpoint))
@@ -416,7 +418,8 @@ void nst_args_build_batch(struct nst_args *a)
 {
     const struct nst_params *p = &a->params;
     char *history = nst_history_path(p->history);
-    const char *written[] = {p->trace, p->checkpoint, p->preview, history};
+    const char *written[] = {p->trace, p->checkpoint, p->preview, history,
+                             p->progress_file};
     struct nst_batch *b = &a->batch;
     struct nst_err err;
 
@@ -441,7 +444,10 @@ void nst_args_build_batch(struct nst_args *a)
     for (size_t i = 0; i < b->items; i++) {
         require_distinct(b->item[i].output, p->trace);
         require_distinct(b->item[i].output, history);
+        require_distinct(b->item[i].output, p->progress_file);
     }
+    for (size_t i = 0; p->progress_file && written[i] != p->progress_file; i++)
+        require_distinct(written[i], p->progress_file);
     require_distinct(b->item[0].output, p->checkpoint);
     require_distinct_preview(p->preview, b->item[0].output);
     require_distinct_preview(p->preview, p->checkpoint);

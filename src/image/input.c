@@ -69,7 +69,8 @@ static enum nst_status open_fd(struct nst_input *in, int fd, struct nst_err *err
         status = read_all(in, fd, err);
     }
     if (status == NST_OK && in->size == 0)
-        status = nst_err_set(err, NST_ERR_FORMAT, "%s: is empty", in->label);
+        status = nst_err_set(err, NST_ERR_FORMAT, "%s: is empty%s", in->label,
+                             S_ISREG(st.st_mode) ? "" : "; did its writer fail?");
     return status;
 }
 

@@ -70,15 +70,35 @@ bool nst_output_supports(const char *suffix)
     return find_by_suffix(suffix) != NULL;
 }
 
+static bool is_listed(const char *suffix, const char *const *list)
+{
+    for (; *list; list++)
+        if (g_ascii_strcasecmp(suffix, *list) == 0)
+            return true;
+    return false;
+}
+
+static bool has_magick(void)
+{
+    const char *loader = "magickload";
+
+    return vips_type_find("VipsOperation", loader) ||
+           (nst_modules_load() && vips_type_find("VipsOperation", loader));
+}
+
 bool nst_picture_supports(const char *suffix)
 {
-    static const char *const others[] = {".gif", ".svg", ".pbm", ".pgm", ".pnm",
-                                         ".pfm", ".hdr", ".exr", ".jxl", ".j2k"};
+    static const char *const others[] = {".svg",  ".pbm",  ".pgm", ".pfm", ".exr",
+                                         ".j2k",  ".j2c",  ".jpc", ".jpf", ".jpx",
+                                         ".jfif", ".apng", NULL};
+    /* libvips reads these through ImageMagick */
+    static const char *const foreign[] = {".bmp", ".dds", ".ico", ".pcx",
+                                          ".psd", ".qoi", ".sgi", ".tga",
+                                          ".xbm", ".xcf", ".xpm", NULL};
 
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (g_ascii_strcasecmp(suffix, others[i]) == 0)
-            return true;
-    return nst_output_supports(suffix);
+    if (nst_output_supports(suffix) || is_listed(suffix, others))
+        return true;
+    return is_listed(suffix, foreign) && has_magick();
 }
 
 static enum nst_status find_format(const struct nst_format **out, const char *path,

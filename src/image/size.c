@@ -22,11 +22,15 @@ enum nst_status nst_picture_check_dimensions(const char *label, int w, int h,
     return NST_OK;
 }
 
-static int scale_side(int side, int target, int longest)
+/* The nearest multiple to the scaled side that is not above target. */
+static int scale_side(int side, int target, int longest, int multiple)
 {
-    double s = rint((double)side * target / longest);
+    int unit = multiple > 0 ? multiple : 1;
+    double s = rint((double)side * target / longest / unit) * unit;
 
-    return s < 1 ? 1 : (int)s;
+    if (s > target)
+        s -= unit;
+    return s < unit ? unit : (int)s;
 }
 
 void nst_picture_target_size(const struct nst_picture_size *size, int *w, int *h)
@@ -35,8 +39,10 @@ void nst_picture_target_size(const struct nst_picture_size *size, int *w, int *h
 
     if (size->longest <= 0)
         return;
-    *w = size->square ? size->longest : scale_side(*w, size->longest, longest);
-    *h = size->square ? size->longest : scale_side(*h, size->longest, longest);
+    *w = scale_side(size->square ? longest : *w, size->longest, longest,
+                    size->multiple_width);
+    *h = scale_side(size->square ? longest : *h, size->longest, longest,
+                    size->multiple_height);
 }
 
 enum nst_status nst_picture_check_size(const char *label, int w, int h,

@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "base/text_file.h"
 #include "model/paths.h"
+#include "options/json.h"
 #include "options/table.h"
 
 #define SUFFIX ".json"
@@ -42,7 +43,7 @@ static char *value_to_text(const json_t *j)
 {
     switch (json_typeof(j)) {
     case JSON_STRING:
-        return nst_xstrdup(json_string_value(j));
+        return nst_json_text_bytes(json_string_value(j));
     case JSON_INTEGER:
         return nst_xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(j));
     case JSON_REAL:

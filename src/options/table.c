@@ -47,7 +47,8 @@ static const struct nst_option options[] = {
     {"name", 0, GROUP(1), TEXT, AT(name), .default_text = "{stem}-{style}.{ext}",
      .arg = "TEMPLATE",
      .help = "File names of results in a directory. {stem} and {ext} come from the "
-             "input, {style} from the styles, {index} is the number of the image"},
+             "input, {folder} is its directory, {style} comes from the styles, {index} "
+             "is the number of the image"},
     {"format", 0, GROUP(1), TEXT, AT(format), .arg = "NAME",
      .help = "Output format, whatever the file name says: png, jpg, webp, tiff, ppm "
              "and others"},
@@ -68,6 +69,10 @@ static const struct nst_option options[] = {
     {"skip-done", 0, GROUP(1), FLAG, AT(skip_done),
      .help = "Skip images whose result already exists and was made from the same "
              "inputs with the same options"},
+    {"on-interrupt", 0, GROUP(1), CHOICE("keep|discard"), AT(on_interrupt),
+     .default_text = "keep", .arg = "keep|discard",
+     .help = "Result of an image that a signal interrupts: keep writes the image so "
+             "far, discard writes nothing and keeps an older result"},
     /* before size, which it sets */
     {"scales", 0, GROUP(3), LIST(16, 65536), AT(scales), OFFERED, .zero_word = "none",
      .default_text = "auto", .arg = "LIST|FROM..|auto|none",
@@ -210,6 +215,9 @@ static const struct nst_option options[] = {
      .default_text = "auto", .arg = "KIND",
      .help = "Progress on standard error: bar, plain, json or none. auto: bar on a "
              "terminal, plain elsewhere"},
+    {"progress-file", 0, GROUP(5), TEXT, AT(progress_file), ONCE, .arg = "FILE",
+     .help = "Also write progress as JSON lines to FILE, even with --quiet. /dev/fd/3 "
+             "is an open descriptor"},
     {"trace", 0, GROUP(5), TEXT, AT(trace), ONCE, .arg = "FILE",
      .help = "Write one JSON line per loss evaluation to FILE"},
     {"history", 0, GROUP(5), TEXT, AT(history), .arg = "FILE|none",

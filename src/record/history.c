@@ -17,6 +17,7 @@
 #include "base/path.h"
 #include "base/text_file.h"
 #include "model/paths.h"
+#include "options/json.h"
 #include "record/sha256.h"
 
 static char *default_path(void)
@@ -234,4 +235,41 @@ enum nst_status nst_history_remove(const char *path,
     nst_history_clear(&h);
     close(fd);
     return st;
+}
+
+/* Whether a recorded run made the file output, a canonical path. */
+static bool made(const json_t *run, const char *output)
+{
+    const char *recorded = json_string_value(json_object_get(run, "output"));
+    char *bytes = recorded ? nst_json_text_bytes(recorded) : NULL;
+    char *canonical = bytes ? nst_path_canonical(bytes) : NULL;
+    bool same = canonical && strcmp(canonical, output) == 0;
+
+    free(canonical);
+    free(bytes);
+    return same;
+}
+
+char *nst_history_content(const char *path, const char *output, const char *sha256)
+{
+    char *canonical = nst_path_canonical(output), *content = NULL;
+    struct nst_history h;
+    struct nst_err err;
+    size_t i;
+
+    nst_history_read(&h, path, &err); /* an unreadable history knows nothing */
+    for (i = h.count; i > 0 && !made(h.line[i - 1].run, canonical); i--)
+        ;
+    if (i > 0) {
+        const json_t *run = h.line[i - 1].run;
+        const json_t *input = json_array_get(json_object_get(run, "inputs"), 0);
+        const char *from = json_string_value(json_object_get(run, "content"));
+        const char *digest = json_string_value(json_object_get(input, "sha256"));
+
+        if (from && digest && strcmp(digest, sha256) == 0)
+            content = nst_json_text_bytes(from);
+    }
+    nst_history_clear(&h);
+    free(canonical);
+    return content;
 }

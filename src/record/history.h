@@ -58,4 +58,8 @@ enum nst_status nst_history_remove(const char *path,
 enum nst_status nst_history_append(const char *path, const char *line,
                                    struct nst_err *err);
 
+/* The path of the content image with this digest from which the latest recorded run
+ * made output: a new string; NULL if the history has no such run. */
+char *nst_history_content(const char *path, const char *output, const char *sha256);
+
 #endif

@@ -309,6 +309,33 @@ bool nst_provenance_matches(const struct nst_provenance *r, const char *comment)
     return matches;
 }
 
+/* The digest of the content image, which is the first input; NULL if unknown. */
+static const char *content_digest(const json_t *inputs)
+{
+    return json_string_value(json_object_get(json_array_get(inputs, 0), "sha256"));
+}
+
+char *nst_provenance_other_content(const struct nst_provenance *r, const char *comment,
+                                   char **sha256)
+{
+    json_t *j = comment ? json_loads(comment, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    json_t *recorded = json_object_get(json_object_get(j, "nst"), "inputs");
+    json_t *inputs = json_loads(r->inputs, 0, NULL);
+    const char *name =
+        json_string_value(json_object_get(json_array_get(recorded, 0), "file"));
+    const char *from = content_digest(recorded), *mine = content_digest(inputs);
+    char *other = NULL;
+
+    *sha256 = NULL;
+    if (name && from && mine && strcmp(from, mine) != 0) {
+        other = nst_json_text_bytes(name);
+        *sha256 = nst_xstrdup(from);
+    }
+    json_decref(inputs);
+    json_decref(j);
+    return other;
+}
+
 char *nst_provenance_metadata(const struct nst_provenance *r)
 {
     json_t *j = json_pack("{s:o}", "nst", json_run(r, false));

@@ -41,6 +41,14 @@ char *nst_provenance_inputs(const struct nst_params *p, const char *content);
 bool nst_provenance_matches(const struct nst_provenance *r, const char *comment);
 
 /*
+ * The file name of the content image that a picture with this comment (or NULL) was
+ * made from, if the bytes of that file differ from those of r's: a new string, else
+ * NULL. *sha256 gets their digest, a new string.
+ */
+char *nst_provenance_other_content(const struct nst_provenance *r, const char *comment,
+                                   char **sha256);
+
+/*
  * The run as one line of JSON for the picture's metadata: a new string. It holds what
  * determines the picture, and its losses, but nothing that differs between equal runs
  * (times, threads, directories), so equal runs give equal files.

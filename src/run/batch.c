@@ -19,6 +19,9 @@
 #include "image/save.h"
 #include "run/pyramid.h"
 
+/* Files that are left out and named. */
+#define LEFT_OUT_NAMES 3
+
 static bool is_stdio(const char *path)
 {
     return strcmp(path, "-") == 0;
@@ -59,6 +62,24 @@ void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_imag
     item = &b->item[b->items - 1];
     item->pixels = image;
     item->result = result;
+}
+
+/* Count a file that is passed over, and list it if it is one of the first. */
+static void leave_out(struct nst_batch *b, const char *subdirectory, const char *name)
+{
+    const char *list = b->left_out_names ? b->left_out_names : "";
+    const char *comma = b->left_out ? ", " : "";
+    char *longer = NULL;
+
+    if (b->left_out < LEFT_OUT_NAMES)
+        longer = nst_xasprintf("%s%s%s%s", list, comma, subdirectory, name);
+    else if (b->left_out == LEFT_OUT_NAMES)
+        longer = nst_xasprintf("%s, ...", list);
+    b->left_out++;
+    if (!longer)
+        return;
+    free(b->left_out_names);
+    b->left_out_names = longer;
 }
 
 static int is_visible(const struct dirent *d)
@@ -105,6 +126,8 @@ static enum nst_status add_directory(struct nst_batch *b, const char *path,
         } else if (st == NST_OK && dot && nst_picture_supports(dot) &&
                    !is_special(path_inside))
             add_item(b, path_inside, subdirectory, true);
+        else if (st == NST_OK && !is_directory(path_inside))
+            leave_out(b, subdirectory, name);
         free(path_inside);
         free(subdirectory_inside);
         free(entry[i]);
@@ -125,7 +148,9 @@ enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recurs
     }
     st = add_directory(b, name, "", recursive, err);
     if (st == NST_OK && b->items == before)
-        st = nst_err_set(err, NST_ERR_ARG, "%s: contains no images%s", name,
+        st = nst_err_set(err, NST_ERR_ARG, "%s: contains no images%s%s%s", name,
+                         b->left_out ? ", but " : "",
+                         b->left_out ? b->left_out_names : "",
                          recursive ? "" : "; use -r to include subdirectories");
     return st;
 }
@@ -218,6 +243,18 @@ struct name_words {
     size_t index;
 };
 
+/* The name of the folder that path is in: a new string. */
+static char *folder_name(const char *path)
+{
+    const char *name = nst_base_name(path);
+    char *folder = nst_xasprintf("%.*s.", (int)(name - path), path);
+    char *real = nst_path_canonical(folder), *copy = nst_xstrdup(nst_base_name(real));
+
+    free(folder);
+    free(real);
+    return copy;
+}
+
 static char *expand_word(const void *ctx, const char *word, size_t length)
 {
     const struct name_words *n = ctx;
@@ -232,6 +269,8 @@ static char *expand_word(const void *ctx, const char *word, size_t length)
         return nst_xstrdup(n->format                     ? n->format
                            : nst_output_supports(suffix) ? suffix + 1
                                                          : "png");
+    if (length == 6 && strncmp(word, "folder", 6) == 0)
+        return folder_name(n->content);
     if (length == 5 && strncmp(word, "index", 5) == 0)
         return nst_xasprintf("%04zu", n->index + 1);
     return NULL;
@@ -265,7 +304,8 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
     const struct name_words name_words = {item->content, style,
                                           stream ? stream : p->format, i};
     const struct nst_template_vars words = {expand_word, &name_words, "name",
-                                            "{stem}, {style}, {ext} and {index}"};
+                                            "{stem}, {folder}, {style}, {ext} and "
+                                            "{index}"};
     enum nst_status st;
     char *name;
 
@@ -275,6 +315,7 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
     if (st != NST_OK)
         return st;
     st = check_name(name, err);
+    item->named = strstr(p->name, "{stem}") != NULL;
     item->output = nst_xasprintf("%s%s%s%s", p->output, slash ? "" : "/",
                                  item->subdirectory, name);
     free(name);
@@ -314,7 +355,9 @@ static enum nst_status check_distinct_outputs(const struct nst_batch *b,
     free(sorted);
     if (!second)
         return NST_OK;
-    return nst_err_set(err, NST_ERR_ARG, "%s and %s would both be written to %s",
+    return nst_err_set(err, NST_ERR_ARG,
+                       "%s and %s would both be written to %s; use --name with "
+                       "{folder} or {index}",
                        first->content, second->content, second->output);
 }
 
@@ -519,4 +562,5 @@ void nst_batch_clear(struct nst_batch *b)
         free(b->item[i].output);
     }
     free(b->item);
+    free(b->left_out_names);
 }

@@ -19,6 +19,7 @@ struct nst_batch_item {
     char *subdirectory;
     bool found;              /* in a directory: the user did not name it */
     char *output;            /* owned; NULL: the result goes to result */
+    bool named;              /* the output is named after content */
     struct nst_image pixels; /* rgb is NULL: content is a file */
     float *result;           /* of the same size, borrowed */
 };
@@ -29,14 +30,19 @@ struct nst_batch {
     bool to_directory; /* output is a directory; subdirectories are created */
     /* Directory that recursion skips; borrowed, or NULL. */
     const char *excluded_directory;
+    /* Files of directories that are no pictures by their extension, or not regular, and
+     * the names of the first ones; owned. */
+    size_t left_out;
+    char *left_out_names;
 };
 
 /*
  * Add name: a picture ("-": standard input) or a directory. A directory adds all
  * regular files with an extension that nst reads or writes, in order of their names,
  * and with recursive also those of its subdirectories, except b->excluded_directory. A
- * subdirectory that cannot be read is added as an item, which fails later. NST_ERR_IO,
- * NST_ERR_ARG (no such directory, or no pictures in it).
+ * subdirectory that cannot be read is added as an item, which fails later. Other
+ * files, except hidden ones, are counted as left out. NST_ERR_IO, NST_ERR_ARG (no such
+ * directory, or no pictures in it).
  */
 enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recursive,
                               struct nst_err *err);

@@ -162,6 +162,16 @@ static const struct nst_batch_item *next_item(struct worker_pool *s)
     return &s->batch->item[s->next++];
 }
 
+void nst_run_count(struct nst_run_counts *counts, enum nst_outcome outcome)
+{
+    counts->done += outcome == NST_OUTCOME_DONE;
+    counts->interrupted += outcome == NST_OUTCOME_STOPPED;
+    counts->skipped += outcome == NST_OUTCOME_SKIPPED;
+    counts->failed += outcome == NST_OUTCOME_FAILED || outcome == NST_OUTCOME_FATAL;
+    counts->stopped |=
+        outcome == NST_OUTCOME_STOPPED || outcome == NST_OUTCOME_CANCELLED;
+}
+
 /* Count and report an outcome and free its memory; called with the lock held. */
 static void record_outcome(struct worker *w, const struct nst_batch_item *item,
                            enum nst_outcome outcome, const struct nst_err *err)
@@ -183,11 +193,7 @@ static void record_outcome(struct worker *w, const struct nst_batch_item *item,
     if (s->reader == w)
         s->reader = NULL;
     pthread_cond_broadcast(&s->memory_freed);
-    s->counts->done += outcome == NST_OUTCOME_DONE || outcome == NST_OUTCOME_STOPPED;
-    s->counts->skipped += outcome == NST_OUTCOME_SKIPPED;
-    s->counts->failed += failed;
-    s->counts->stopped |=
-        outcome == NST_OUTCOME_STOPPED || outcome == NST_OUTCOME_CANCELLED;
+    nst_run_count(s->counts, outcome);
 }
 
 static void *worker_main(void *ctx)
@@ -218,7 +224,7 @@ static void *worker_main(void *ctx)
         pthread_mutex_lock(&s->lock);
         record_outcome(w, item, outcome, &err);
         if (s->events->picture_done)
-            s->events->picture_done(s->events->ctx);
+            s->events->picture_done(s->events->ctx, item, outcome);
     }
     set_active(w, false);
     pthread_mutex_unlock(&s->lock);

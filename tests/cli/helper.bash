@@ -72,7 +72,7 @@ wait_until() {
 # interrupt_nst ARG...: run nst and interrupt it after some steps; the status is its own
 interrupt_nst() {
     local pid status=0
-    "$NST" --progress json "$@" 2>progress 3>&- &
+    env --default-signal=INT "$NST" --progress json "$@" 2>progress 3>&- &
     pid=$!
     wait_until '[ "$(grep -c step progress)" -gt 3 ]'
     kill -INT "$pid"

@@ -106,7 +106,7 @@ load helper
     run --separate-stderr nst --progress none -s photo.ppm photo.ppm \
         -o out.ppm --size native -n 300
     [ "$status" = 0 ]
-    [[ $stderr == *"nst: converged after "*" steps"* ]]
+    [[ $stderr == *"nst: photo.ppm: converged after "*" steps"* ]]
 }
 
 @test "JSON progress has one object per line and ends with an end event" {
@@ -118,6 +118,24 @@ load helper
         and all(has("percent") and has("content_loss") and has("style_loss")
             and has("seconds") and has("eta_seconds"))
         and .[-1].event == "end" and .[-1].end == "completed"' p.jsonl
+}
+
+@test "--progress-file gets JSON lines beside the lines for people, and with -q" {
+    needs jq
+    "$NST" -S 32 -n 3 -s style.ppm photo.ppm -o out.png --progress plain --progress-file p.jsonl 2>said
+    grep -q '^nst: 100% 3/3 \[' said
+    run ! grep -q '^{' said
+    jq -es 'length == 6 and all(.picture == "photo.ppm" and .number == 1 and .pictures == 1)
+        and .[-1].percent == 100 and .[-1].end == "completed"' p.jsonl
+    "$NST" -q -S 32 -n 3 -s style.ppm photo.ppm -o out.png --progress-file /dev/fd/5 5>fd.jsonl 2>said
+    [ ! -s said ]
+    [ "$(jq -c '[.event, .done, .percent]' fd.jsonl)" = "$(jq -c '[.event, .done, .percent]' p.jsonl)" ]
+    run -1 --separate-stderr nst -s style.ppm photo.ppm -o out.png --progress-file none/p
+    [ "$stderr" = "nst: progress-file: none/p: No such file or directory" ]
+    refused 2 'is an input file' -s style.ppm photo.ppm -o new.png --progress-file style.ppm
+    refused 2 'named for two outputs' -s style.ppm photo.ppm -o new.png --progress-file new.png
+    refused 2 'named for two outputs' -s style.ppm photo.ppm -o new.png --progress-file t --trace t
+    refused 2 'standard output cannot be used' -s style.ppm photo.ppm -o new.png --progress-file -
 }
 
 @test "progress is plain in pipes, a bar on terminals and silent with -q" {
