@@ -224,14 +224,18 @@ libnst_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
 EXTRA_libnst_la_DEPENDENCIES = libnst.map
 
 # floor 8: the programs
-nst_SOURCES = %D%/cli/nst.c %D%/cli/args.c %D%/cli/args.h \
+# how each program starts and ends; like all helpers, a copy for each
+EXIT = %D%/base/exit.c %D%/base/exit.h
+nst_SOURCES = %D%/cli/nst.c $(EXIT) %D%/cli/args.c %D%/cli/args.h \
+	%D%/cli/interrupt.c %D%/cli/interrupt.h \
 	%D%/cli/dryrun.c %D%/cli/dryrun.h %D%/cli/progress.c %D%/cli/progress.h \
 	%D%/options/json.c %D%/options/json.h
 nst_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 # main() of all but nst
-PROGRAM = %D%/cli/program.c %D%/cli/program.h
+PROGRAM = %D%/cli/program.c %D%/cli/program.h $(EXIT)
 nst_history_SOURCES = %D%/cli/history.c %D%/cli/migrate.c %D%/cli/migrate.h $(PROGRAM) \
+	%D%/options/json.c %D%/options/json.h \
 	%D%/record/sha256.c %D%/record/sha256.h
 nst_history_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 nst_history_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
@@ -259,7 +263,7 @@ nst_style_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 if SERVE
 bin_PROGRAMS += nst-serve
 endif
-nst_serve_SOURCES = %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
+nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
 	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/log.c %D%/serve/log.h \
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \

@@ -65,7 +65,7 @@ bad=$(find src -name '*.[ch]' | while read -r file; do
 done)
 # The programs know the library by its interface alone, and the helpers of which they
 # have a copy.
-helpers=$(sed -n '/^libnst_util_la_SOURCES/,/[^\\]$/p; /^nst[a-z_]*_SOURCES/,/[^\\]$/p' \
+helpers=$(sed -n '/^libnst_util_la_SOURCES/,/[^\\]$/p; /^nst[a-z_]*_SOURCES/,/[^\\]$/p; /^EXIT = /p' \
     src/local.mk | grep -oE '(base|model|options|record)/[a-z_0-9/]+\.h' | paste -sd '|')
 inner=$(grep -rE '^#include "' src/cli src/serve --include='*.[ch]' |
     grep -vE '"(config\.h|nst\.h|(cli|serve)/[a-z_/]+\.h|'"$helpers"')"')

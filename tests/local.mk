@@ -165,7 +165,7 @@ check_PROGRAMS += $(UNIT_TESTS) tests/golden/pytorch
 TESTS += $(UNIT_TESTS)
 endif
 
-BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/signals.bats %D%/cli/system.bats \
+BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/cli/signals.bats %D%/cli/system.bats \
 	%D%/cli/memory.bats %D%/cli/blas.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
 	%D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
 	%D%/cli/scalenet.bats \

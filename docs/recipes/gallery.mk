@@ -24,3 +24,5 @@ made/.options: FORCE
 clean:
 	rm -f $(results) made/.options
 .PHONY: all clean FORCE
+# An interrupted nst fails after it has written the picture so far: make it again.
+.DELETE_ON_ERROR:

@@ -266,7 +266,7 @@ extern const struct nst_backend_ops nst_backend_cuda;
 
 /*
  * Open the backend called name (NULL: $NST_BACKEND, or cpu). *out belongs to the
- * caller: close(). NST_ERR_ARG (the build lacks the backend, the backend the precision,
+ * caller: close(). NST_ERR_ARG (no such backend, the backend lacks the precision,
  * or the machine the instruction set of $NST_CPU), NST_ERR_IO (no such device, or its
  * driver fails), NST_ERR_MEM.
  */

@@ -22,7 +22,7 @@ static const struct nst_backend_ops *const backends[] = {&nst_backend_cpu,
 #ifndef HAVE_CUDA
 int nst_cuda_device_count(struct nst_err *err)
 {
-    nst_err_set(err, NST_ERR_ARG,
+    nst_err_set(err, NST_ERR_IO,
                 "this nst was built without CUDA (configure --with-cuda)");
     return 0;
 }
@@ -32,7 +32,7 @@ enum nst_status nst_cuda_device(int i, struct nst_cuda_device *out, struct nst_e
     (void)i;
     *out = (struct nst_cuda_device){.major = 0};
     nst_cuda_device_count(err);
-    return NST_ERR_ARG;
+    return NST_ERR_IO;
 }
 
 int nst_cuda_driver_version(void)
@@ -61,7 +61,7 @@ enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
         if (strcmp(backends[i]->name, name) == 0)
             return backends[i]->open(out, &c, err);
     if (strcmp(name, "cuda") == 0)
-        return nst_cuda_device_count(err), NST_ERR_ARG;
+        return nst_cuda_device_count(err), NST_ERR_IO;
     if (strcmp(name, "blas") == 0)
         return nst_err_set(
             err, NST_ERR_ARG,

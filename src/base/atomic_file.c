@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/path.h"
 
 #define MAX_LINKS 40
 
@@ -29,13 +30,25 @@ struct nst_atomic_file {
     char temp[64]; /* temporary name, or "" */
 };
 
+static enum nst_status write_error(const struct nst_atomic_file *f,
+                                   enum nst_status status, int error,
+                                   struct nst_err *err)
+{
+    nst_err_set(err, status, "%s: cannot be written: %s", f->label, strerror(error));
+    errno = error;
+    return status;
+}
+
+static enum nst_status open_error(const struct nst_atomic_file *f, int error,
+                                  struct nst_err *err)
+{
+    return write_error(f, nst_open_status(error), error, err);
+}
+
 static enum nst_status io_error(const struct nst_atomic_file *f, int error,
                                 struct nst_err *err)
 {
-    nst_err_set(err, NST_ERR_IO, "%s: cannot be written: %s", f->label,
-                strerror(error));
-    errno = error;
-    return NST_ERR_IO;
+    return write_error(f, NST_ERR_IO, error, err);
 }
 
 /* Follow the chain of symbolic links at path; its end need not exist. */
@@ -151,14 +164,14 @@ static enum nst_status open_file(struct nst_atomic_file *f, bool exists,
     f->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     free(dir);
     if (f->dir < 0)
-        return io_error(f, errno, err);
+        return open_error(f, errno, err);
     if (strlen(f->name) > NAME_MAX)
-        return io_error(f, ENAMETOOLONG, err);
+        return open_error(f, ENAMETOOLONG, err);
     /* rename() would replace a read-only file; refuse it here. */
     if (exists && faccessat(f->dir, f->name, W_OK, AT_EACCESS) != 0)
-        return io_error(f, errno, err);
+        return open_error(f, errno, err);
     if (create_temp_file(f) != 0)
-        return io_error(f, errno, err);
+        return open_error(f, errno, err);
     return NST_OK;
 }
 
@@ -174,18 +187,18 @@ static enum nst_status open_output(struct nst_atomic_file *f, const char *path,
         return NST_OK;
     }
     if (n == 0)
-        return nst_err_set(err, NST_ERR_IO, "the output's name is empty");
+        return nst_err_set(err, NST_ERR_ARG, "the output's name is empty");
     exists = stat(path, &st) == 0;
     if (exists ? S_ISDIR(st.st_mode) : path[n - 1] == '/')
-        return nst_err_set(err, NST_ERR_IO, "%s: is a directory", path);
+        return nst_err_set(err, NST_ERR_ARG, "%s: is a directory", path);
     if (!(f->target = resolve_links(path)))
-        return io_error(f, errno, err);
+        return open_error(f, errno, err);
     if (exists && !S_ISREG(st.st_mode)) {
         /* "/dev/fd/3" links to a path that cannot be opened: keep the given one. */
         free(f->target);
         f->target = nst_xstrdup(path);
         f->stream = true;
-        return access(path, W_OK) == 0 ? NST_OK : io_error(f, errno, err);
+        return access(path, W_OK) == 0 ? NST_OK : open_error(f, errno, err);
     }
     return open_file(f, exists, err);
 }

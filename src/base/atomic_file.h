@@ -19,8 +19,9 @@ struct nst_atomic_file;
 /*
  * Reserve path ("-": standard output). Symbolic links are followed.
  * *out belongs to the caller: nst_atomic_file_free().
- * NST_ERR_IO if path cannot be written. Here and below a system error is also left in
- * errno, which nst_atomic_file_free() preserves.
+ * NST_ERR_ARG if path names no file in a directory, NST_ERR_IO if it cannot be written.
+ * Here and below a system error is also left in errno, which nst_atomic_file_free()
+ * preserves.
  */
 enum nst_status nst_atomic_file_open(struct nst_atomic_file **out, const char *path,
                                      struct nst_err *err);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* path.h - parts of file names. */
+/* path.h - parts of file names, and errors in them. */
 #ifndef NST_BASE_PATH_H
 #define NST_BASE_PATH_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "base/err.h"
 
 /* What follows the last slash. */
 static inline const char *nst_base_name(const char *path)
@@ -20,6 +23,16 @@ static inline bool nst_has_suffix(const char *s, const char *suffix)
     size_t n = strlen(s), m = strlen(suffix);
 
     return n > m && memcmp(s + n - m, suffix, m) == 0;
+}
+
+/* The status for a file that cannot be opened: NST_ERR_ARG if the error is a wrong
+ * name, else NST_ERR_IO. */
+static inline enum nst_status nst_open_status(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == EISDIR || error == ELOOP ||
+                   error == ENAMETOOLONG
+               ? NST_ERR_ARG
+               : NST_ERR_IO;
 }
 
 #endif

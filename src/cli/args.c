@@ -15,10 +15,9 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/exit.h"
 #include "base/line.h"
 #include "base/path.h"
-
-const char *argp_program_version = PACKAGE_STRING;
 
 #define FIRST_KEY 0x100 /* argp keys of options without a short name */
 #define PRESET_KEY 'p'
@@ -32,7 +31,9 @@ const char *argp_program_version = PACKAGE_STRING;
 
 #define LINE_SIZE 1024
 
-void nst_usage_error(const char *fmt, ...)
+/* Report a mistake in the options as argp_error() does. */
+static __attribute__((noreturn, format(printf, 1, 2))) void usage_error(const char *fmt,
+                                                                        ...)
 {
     char text[LINE_SIZE];
     va_list ap;
@@ -41,8 +42,30 @@ void nst_usage_error(const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     nst_sanitise_line(text);
-    fprintf(stderr, "nst: %s\n", text);
+    fprintf(stderr, "nst: %s\nTry 'nst --help' or 'man nst' for more information.\n",
+            text);
     exit(NST_EXIT_USAGE);
+}
+
+/* Report an error in a file or in its name. */
+static void exit_on_error(enum nst_status st, const struct nst_err *err)
+{
+    if (st == NST_OK)
+        return;
+    fprintf(stderr, "nst: %s\n", err->text);
+    exit(nst_exit_status(st));
+}
+
+/* A file of options that is invalid is a mistake of its author. */
+static void exit_on_invalid_file(enum nst_status st, const struct nst_err *err)
+{
+    exit_on_error(st == NST_ERR_FORMAT ? NST_ERR_ARG : st, err);
+}
+
+static void exit_on_invalid_option(enum nst_status st, const struct nst_err *err)
+{
+    if (st != NST_OK)
+        usage_error("%s", err->text);
 }
 
 static const struct nst_option *option_of_key(int key)
@@ -75,20 +98,10 @@ static void print_preset(void *ctx, const char *name, const char *path,
     printf("%-15s %s\n", name, description);
 }
 
-/* Flush standard output and exit. */
-static __attribute__((noreturn)) void exit_after_output(void)
-{
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fputs("nst: cannot write to standard output\n", stderr);
-        exit(NST_EXIT_FAILED);
-    }
-    exit(NST_EXIT_DONE);
-}
-
 static __attribute__((noreturn)) void list_presets(void)
 {
     nst_preset_each(print_preset, NULL);
-    exit_after_output();
+    exit(NST_EXIT_DONE);
 }
 
 /* Become PROGRAM list: one that is installed beside nst, or in $PATH. */
@@ -111,7 +124,7 @@ static __attribute__((noreturn)) void dump_options(void)
 
     puts(text);
     free(text);
-    exit_after_output();
+    exit(NST_EXIT_DONE);
 }
 
 static __attribute__((noreturn)) void show_config(const struct nst_params *p)
@@ -120,7 +133,7 @@ static __attribute__((noreturn)) void show_config(const struct nst_params *p)
 
     puts(text);
     free(text);
-    exit_after_output();
+    exit(NST_EXIT_DONE);
 }
 
 static __attribute__((noreturn)) void list_devices(bool as_json)
@@ -129,7 +142,7 @@ static __attribute__((noreturn)) void list_devices(bool as_json)
 
     fputs(text, stdout);
     free(text);
-    exit_after_output();
+    exit(NST_EXIT_DONE);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -142,7 +155,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         a->assignment[a->assignments].option = o;
         a->assignment[a->assignments++].value = arg ? arg : "true";
     } else if (key == PRESET_KEY && a->preset)
-        nst_usage_error("preset: only one preset is allowed");
+        usage_error("preset: only one preset is allowed");
     else if (key == PRESET_KEY)
         a->preset = arg;
     else if (key == CONFIG_KEY)
@@ -261,14 +274,14 @@ static void require_distinct(const char *path, const char *other)
         (same_path(path, other) ||
          (stat_regular(path, STDOUT_FILENO, &a) &&
           stat_regular(other, STDOUT_FILENO, &b) && same_file(&a, &b))))
-        nst_usage_error("%s: named for two outputs; use different files", path);
+        usage_error("%s: named for two outputs; use different files", path);
 }
 
 static void require_distinct_preview(const char *preview, const char *other)
 {
     require_distinct(preview, other);
     if (preview && other && nst_series_matches(preview, other))
-        nst_usage_error("%s: named for two outputs; use different files", other);
+        usage_error("%s: named for two outputs; use different files", other);
 }
 
 /* Number of styles that are read from standard input. */
@@ -290,64 +303,6 @@ static bool reads_content_from_stdin(const struct nst_args *a)
     return any;
 }
 
-/* Check what depends on several options. */
-static void check_combinations(struct nst_args *a)
-{
-    struct nst_params *p = &a->params;
-
-    if (!p->styles.count)
-        nst_usage_error("no style is given; use -s FILE");
-    if (!a->content_count && !p->files_from)
-        add_content(a, "-");
-    if (!p->output)
-        p->output = nst_xstrdup("-");
-    if (count_stdin_styles(&p->styles) > 1)
-        nst_usage_error("only one style can come from standard input");
-    if (reads_content_from_stdin(a) && count_stdin_styles(&p->styles))
-        nst_usage_error("content and style cannot both come from standard input");
-    if (p->format) {
-        char *suffix = nst_xasprintf(".%s", p->format);
-
-        if (!nst_output_supports(suffix))
-            nst_usage_error(
-                "format: '%s' cannot be written; use png, jpg, webp, tiff, ppm, ...",
-                p->format);
-        if (nst_params_stream(p))
-            nst_usage_error("--format and --%s are mutually exclusive",
-                            nst_params_stream(p));
-        free(suffix);
-    }
-    if (p->null && !p->files_from)
-        nst_usage_error("null: requires --files-from");
-    if (a->content_count == 1 && is_stdio(a->content[0]) && isatty(STDIN_FILENO))
-        nst_usage_error("no image is given; name a file or redirect standard input");
-    if (is_stdio(p->output) && isatty(STDOUT_FILENO) && !p->dry_run)
-        nst_usage_error("standard output is a terminal; use -o FILE or redirect it");
-    if (p->json && !p->dry_run)
-        nst_usage_error("json: requires --dry-run or --list-devices");
-    if (is_stdio(p->init))
-        nst_usage_error("init: standard input cannot be used; name a file");
-    if (p->keep_mask && is_stdio(p->keep_mask))
-        nst_usage_error("keep-mask: standard input cannot be used; name a file");
-    for (int i = 0; i < p->styles.count; i++)
-        if (p->styles.item[i].mask && is_stdio(p->styles.item[i].mask))
-            nst_usage_error("mask: standard input cannot be used; name a file");
-    if (p->trace && is_stdio(p->trace))
-        nst_usage_error("trace: standard output cannot be used; name a file");
-    if (p->checkpoint && is_stdio(p->checkpoint))
-        nst_usage_error("checkpoint: standard output cannot be used; name a file");
-    if (p->preview && is_stdio(p->preview))
-        nst_usage_error("preview: standard output cannot be used; name a file");
-    if (p->history && is_stdio(p->history))
-        nst_usage_error("history: standard output cannot be used; name a file");
-}
-
-static void exit_on_error(enum nst_status st, const struct nst_err *err)
-{
-    if (st != NST_OK)
-        nst_usage_error("%s", err->text);
-}
-
 /* The last value given on the command line for an option, or NULL. */
 static const char *option_value(const struct nst_args *a, const char *name)
 {
@@ -357,6 +312,72 @@ static const char *option_value(const struct nst_args *a, const char *name)
         if (strcmp(a->assignment[i].option->name, name) == 0)
             value = a->assignment[i].value;
     return value;
+}
+
+/* What to type first, for a command line without a word. */
+static __attribute__((noreturn)) void print_start(void)
+{
+    fputs("nst: name a style and an image: nst -s van-gogh photo.jpg -o out.png\n"
+          "     nst-style list names the included styles; your own is an image file.\n"
+          "     man 7 nst is a tutorial, nst --help lists the options.\n",
+          stderr);
+    exit(NST_EXIT_USAGE);
+}
+
+/* Check what depends on several options. */
+static void check_combinations(struct nst_args *a)
+{
+    struct nst_params *p = &a->params;
+
+    if (a->empty && (!p->styles.count || isatty(STDIN_FILENO)))
+        print_start();
+    if (!p->styles.count)
+        usage_error("no style is given; use -s FILE, or -s NAME of nst-style list");
+    if (!a->content_count && !p->files_from)
+        add_content(a, a->resumed_content ? a->resumed_content : "-");
+    if (!p->output)
+        p->output = nst_xstrdup("-");
+    if (count_stdin_styles(&p->styles) > 1)
+        usage_error("only one style can come from standard input");
+    if (reads_content_from_stdin(a) && count_stdin_styles(&p->styles))
+        usage_error("content and style cannot both come from standard input");
+    if (p->format) {
+        char *suffix = nst_xasprintf(".%s", p->format);
+
+        if (!nst_output_supports(suffix))
+            usage_error(
+                "format: '%s' cannot be written; use png, jpg, webp, tiff, ppm, ...",
+                p->format);
+        if (nst_params_stream(p) && option_value(a, "format"))
+            usage_error("--format and --%s are mutually exclusive",
+                        nst_params_stream(p));
+        free(suffix);
+    }
+    if (p->null && !p->files_from)
+        usage_error("null: requires --files-from");
+    if (a->content_count == 1 && is_stdio(a->content[0]) && isatty(STDIN_FILENO))
+        usage_error("no image is given; name a file or redirect standard input");
+    if (is_stdio(p->output) && isatty(STDOUT_FILENO) && !p->dry_run)
+        usage_error("standard output is a terminal; use -o FILE or redirect it");
+    if (p->json && !p->dry_run)
+        usage_error("json: requires --dry-run or --list-devices");
+    if (is_stdio(p->init))
+        usage_error("init: standard input cannot be used; name a file");
+    if (p->keep_mask && is_stdio(p->keep_mask))
+        usage_error("keep-mask: standard input cannot be used; name a file");
+    for (int i = 0; i < p->styles.count; i++)
+        if (p->styles.item[i].mask && is_stdio(p->styles.item[i].mask))
+            usage_error("mask: standard input cannot be used; name a file");
+    if (p->progress_file && is_stdio(p->progress_file))
+        usage_error("progress-file: standard output cannot be used; name a file");
+    if (p->trace && is_stdio(p->trace))
+        usage_error("trace: standard output cannot be used; name a file");
+    if (p->checkpoint && is_stdio(p->checkpoint))
+        usage_error("checkpoint: standard output cannot be used; name a file");
+    if (p->preview && is_stdio(p->preview))
+        usage_error("preview: standard output cannot be used; name a file");
+    if (p->history && is_stdio(p->history))
+        usage_error("history: standard output cannot be used; name a file");
 }
 
 /* A quality on the command line needs a result whose format has one. A quality from the
@@ -371,17 +392,34 @@ static void check_quality(const struct nst_args *a)
         any |= nst_output_has_quality(a->batch.item[i].output,
                                       stream ? stream : p->format);
     if (!any)
-        nst_usage_error(
+        usage_error(
             "quality: %s: this format has no quality setting; use jpg, webp, heic, "
             "avif, jxl or jp2",
             a->batch.item[0].output);
+}
+
+/* A format that the configuration sets is for outputs whose names do not say one. */
+static void prefer_suffixes(struct nst_args *a)
+{
+    bool all = !option_value(a, "format");
+
+    for (size_t i = 0; i < a->batch.items; i++) {
+        const char *dot = strrchr(nst_base_name(a->batch.item[i].output), '.');
+
+        all = all && dot && nst_output_supports(dot);
+    }
+    if (all || nst_params_stream(&a->params)) {
+        free(a->params.format);
+        a->params.format = NULL;
+    }
 }
 
 void nst_args_build_batch(struct nst_args *a)
 {
     const struct nst_params *p = &a->params;
     char *history = nst_history_path(p->history);
-    const char *written[] = {p->trace, p->checkpoint, p->preview, history};
+    const char *written[] = {p->trace, p->checkpoint, p->preview, history,
+                             p->progress_file};
     struct nst_batch *b = &a->batch;
     struct nst_err err;
 
@@ -389,22 +427,27 @@ void nst_args_build_batch(struct nst_args *a)
     for (size_t i = 0; i < a->content_count; i++)
         exit_on_error(nst_batch_add(b, a->content[i], p->recursive, &err), &err);
     if (p->files_from)
-        exit_on_error(nst_batch_add_list(b, p->files_from, p->null, p->recursive, &err),
-                      &err);
+        exit_on_invalid_file(
+            nst_batch_add_list(b, p->files_from, p->null, p->recursive, &err), &err);
     if (!b->items)
-        nst_usage_error("files-from: %s: contains no file names", p->files_from);
+        usage_error("files-from: %s: contains no file names", p->files_from);
     if ((p->trace || p->checkpoint || p->resume || p->preview) && b->items > 1)
-        nst_usage_error("%s: works for one image only, but several are given",
-                        p->trace        ? "trace"
-                        : p->checkpoint ? "checkpoint"
-                        : p->resume     ? "resume"
-                                        : "preview");
+        usage_error("%s: works for one image only, but several are given",
+                    p->trace        ? "trace"
+                    : p->checkpoint ? "checkpoint"
+                    : p->resume     ? "resume"
+                                    : "preview");
     exit_on_error(nst_batch_name_outputs(b, p, &err), &err);
+    exit_on_error(nst_history_check(p->history, &err), &err);
+    prefer_suffixes(a);
     check_quality(a);
     for (size_t i = 0; i < b->items; i++) {
         require_distinct(b->item[i].output, p->trace);
         require_distinct(b->item[i].output, history);
+        require_distinct(b->item[i].output, p->progress_file);
     }
+    for (size_t i = 0; p->progress_file && written[i] != p->progress_file; i++)
+        require_distinct(written[i], p->progress_file);
     require_distinct(b->item[0].output, p->checkpoint);
     require_distinct_preview(p->preview, b->item[0].output);
     require_distinct_preview(p->preview, p->checkpoint);
@@ -425,20 +468,25 @@ void nst_args_build_batch(struct nst_args *a)
 static struct nst_checkpoint *apply_config_and_preset(struct nst_args *a)
 {
     const char *resume = option_value(a, "resume");
-    const struct nst_config_overrides overrides = {.preset = a->preset || resume,
-                                                   .style = option_value(a, "style")};
+    const struct nst_config_overrides overrides = {
+        .preset = a->preset || resume, .style = resume || option_value(a, "style")};
     struct nst_checkpoint *c = NULL;
     struct nst_err err;
 
     if (!a->config || strcmp(a->config, "none") != 0)
-        exit_on_error(nst_config_apply(&a->params, a->config, overrides, &err), &err);
+        exit_on_invalid_file(nst_config_apply(&a->params, a->config, overrides, &err),
+                             &err);
     if (resume && a->preset)
-        nst_usage_error("--preset and --resume are mutually exclusive");
+        usage_error("--preset and --resume are mutually exclusive");
     if (a->preset)
-        exit_on_error(nst_preset_apply(&a->params, a->preset, &err), &err);
+        exit_on_invalid_file(nst_preset_apply(&a->params, a->preset, &err), &err);
     if (resume) {
         exit_on_error(nst_checkpoint_open(&c, resume, &err), &err);
         exit_on_error(nst_checkpoint_apply(c, &a->params, &err), &err);
+        exit_on_error(nst_checkpoint_apply_files(
+                          c, &a->params, !option_value(a, "style"),
+                          !option_value(a, "output"), &a->resumed_content, &err),
+                      &err);
     }
     return c;
 }
@@ -451,7 +499,11 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
         parse_option,
         "[CONTENT...]",
         "Paint images in the style of others. Without CONTENT, or with "
-        "-, read standard input.\v"
+        "-, read standard input.\n\n"
+        "  nst -s van-gogh photo.jpg -o out.png    an included style (nst-style list)\n"
+        "  nst -s painting.jpg photo.jpg -o out.png -S 1024    your own, and larger\n"
+        "  nst -p draft -s munch photo.jpg -o out.png    a quick look\n\n"
+        "man 7 nst is a tutorial.\v"
         "Exit status: 0 success, 1 failure, 2 usage error, 129, 130 or 143 stopped by "
         "SIGHUP, SIGINT or SIGTERM after writing the best image so far. See man nst.",
         NULL,
@@ -461,20 +513,20 @@ void nst_args_parse(struct nst_args *a, int argc, char **argv)
     struct nst_err err;
 
     nst_params_init(&a->params);
-    argp_err_exit_status = NST_EXIT_USAGE;
+    a->empty = argc == 1;
     argp_parse(&argp, argc, argv, 0, NULL, a);
     free(table);
     checkpoint = apply_config_and_preset(a);
     for (size_t i = 0; i < a->assignments; i++)
-        exit_on_error(nst_params_set(&a->params, a->assignment[i].option->name,
-                                     a->assignment[i].value, &err),
-                      &err);
+        exit_on_invalid_option(nst_params_set(&a->params, a->assignment[i].option->name,
+                                              a->assignment[i].value, &err),
+                               &err);
     a->size_given = option_value(a, "size") ||
                     (option_value(a, "scales") && a->params.scales.count);
     if (checkpoint)
         exit_on_error(nst_checkpoint_check(checkpoint, &a->params, &err), &err);
     nst_checkpoint_close(checkpoint);
-    exit_on_error(nst_run_check(&a->params, &err), &err);
+    exit_on_invalid_option(nst_run_check(&a->params, &err), &err);
     if (a->list_devices)
         list_devices(a->params.json);
     if (a->show_config)
@@ -486,6 +538,7 @@ void nst_args_clear(struct nst_args *a)
 {
     nst_batch_clear(&a->batch);
     free(a->content);
+    free(a->resumed_content);
     nst_params_clear(&a->params);
     free(a->assignment);
 }

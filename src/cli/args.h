@@ -8,16 +8,16 @@
 
 #include "nst.h"
 
-enum nst_exit { NST_EXIT_DONE = 0, NST_EXIT_FAILED = 1, NST_EXIT_USAGE = 2 };
-
 /* Assignments are applied after the preset and override it. */
 struct nst_args {
     struct nst_params params;
     const char *preset, *config; /* from argv */
     bool show_config, list_devices;
+    bool empty;           /* no arguments */
     bool size_given;      /* the command line sets the size */
     const char **content; /* from argv; content_count names */
     size_t content_count;
+    char *resumed_content;  /* that of the run to resume, or NULL */
     struct nst_batch batch; /* not empty after nst_args_build_batch() */
     struct {
         const struct nst_option *option;
@@ -26,13 +26,9 @@ struct nst_args {
     size_t assignments;
 };
 
-/* Print one line on standard error and exit with NST_EXIT_USAGE. */
-void nst_usage_error(const char *fmt, ...)
-    __attribute__((noreturn, format(printf, 1, 2)));
-
-/* Fill *a, which must be all zero. Errors end in nst_usage_error(). */
+/* Fill *a, which must be all zero. Errors end the program. */
 void nst_args_parse(struct nst_args *a, int argc, char **argv);
-/* Collect the input images and name each result. Errors end in nst_usage_error(). */
+/* Collect the input images and name each result. Errors end the program. */
 void nst_args_build_batch(struct nst_args *a);
 void nst_args_clear(struct nst_args *a);
 

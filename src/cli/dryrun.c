@@ -45,6 +45,21 @@ static void print_networks(const struct nst_estimate *e)
     putchar('\n');
 }
 
+static void print_duration(double seconds)
+{
+    long long s = (long long)seconds, minutes = s / 60, hours = minutes / 60;
+
+    fputs("estimated time   ", stdout);
+    if (seconds < 60)
+        printf("%.*f s\n", seconds < 10, seconds);
+    else if (hours == 0)
+        printf("%lld min %lld s\n", minutes, s % 60);
+    else if (hours < 24)
+        printf("%lld h %lld min\n", hours, minutes % 60);
+    else
+        printf("%lld days %lld h\n", hours / 24, hours % 24);
+}
+
 static void print_table(const struct nst_estimate *e, const char *picture)
 {
     if (picture)
@@ -68,7 +83,7 @@ static void print_table(const struct nst_estimate *e, const char *picture)
         printf("GPU memory       %zu MiB of %zu MiB\n", e->device_memory >> 20,
                e->device_limit >> 20);
     printf("evaluations      %lld\n", (long long)e->evaluations);
-    printf("estimated time   %.3g s\n", e->seconds);
+    print_duration(e->seconds);
 }
 
 static json_t *json_steps(const struct nst_estimate *e)

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/line.h"
 #include "base/path.h"
+#include "options/json.h"
 #include "record/sha256.h"
 #include "cli/migrate.h"
 #include "cli/program.h"
@@ -117,22 +118,23 @@ static char *style_names(const json_t *run)
 
 static void print_row(const struct nst_history_line *l)
 {
-    json_t *size = json_object_get(l->run, "size");
-    json_t *final = json_object_get(l->run, "final");
-    char *styles = style_names(l->run);
-    char *row = nst_xasprintf("%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s",
-                              l->id, get_text(l->run, "time"),
-                              nst_base_name(get_text(l->run, "content")), styles,
-                              (int)json_integer_value(json_array_get(size, 0)),
-                              (int)json_integer_value(json_array_get(size, 1)),
-                              json_number_value(json_object_get(final, "total")),
-                              json_number_value(json_object_get(l->run, "seconds")),
-                              get_text(l->run, "output"));
+    json_t *run = nst_json_with_bytes(l->run);
+    json_t *size = json_object_get(run, "size");
+    json_t *final = json_object_get(run, "final");
+    char *styles = style_names(run);
+    char *row = nst_xasprintf(
+        "%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s", l->id,
+        get_text(run, "time"), nst_base_name(get_text(run, "content")), styles,
+        (int)json_integer_value(json_array_get(size, 0)),
+        (int)json_integer_value(json_array_get(size, 1)),
+        json_number_value(json_object_get(final, "total")),
+        json_number_value(json_object_get(run, "seconds")), get_text(run, "output"));
 
     nst_sanitise_line(row);
     puts(row);
     free(row);
     free(styles);
+    json_decref(run);
 }
 
 static void print_json(const struct nst_history_line *l, size_t flags)
@@ -148,16 +150,24 @@ static void print_json(const struct nst_history_line *l, size_t flags)
 }
 
 static enum nst_status list(const struct arguments *a, const struct nst_history *h,
-                            const char *word)
+                            const char *word, struct nst_err *err)
 {
+    json_t *recorded = nst_json_text(word);
+    bool any = false;
+
+    word = json_string_value(recorded);
     for (size_t i = 0; i < h->count; i++) {
         if (!h->line[i].run || (word && !strstr(h->line[i].text, word)))
             continue;
+        any = true;
         if (a->json)
             print_json(&h->line[i], JSON_COMPACT);
         else
             print_row(&h->line[i]);
     }
+    json_decref(recorded);
+    if (word && !any)
+        return nst_err_set(err, NST_ERR_FORMAT, "no run contains '%s'", word);
     return NST_OK;
 }
 
@@ -267,10 +277,10 @@ static enum nst_status check_file(const char *name, const json_t *sha256,
     enum nst_status st = NST_OK;
 
     if (!recorded)
-        st = nst_err_set(err, NST_ERR_ARG,
+        st = nst_err_set(err, NST_ERR_FORMAT,
                          "%s: was not a regular file and cannot be read again", name);
     else if (!current || strcmp(current, recorded) != 0)
-        st = nst_err_set(err, NST_ERR_ARG,
+        st = nst_err_set(err, NST_ERR_FORMAT,
                          "%s: is missing or has changed since the run", name);
     free(current);
     free(pack);
@@ -352,18 +362,21 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
 {
     const struct nst_history_line *l = find_entry(h, a->arg[0], err);
     struct command c = {NULL, 0};
-    json_t *recipe, *style, *value;
+    json_t *run, *recipe, *style, *value;
     const char *name, *format, *differs;
     json_int_t quality;
     size_t i;
 
-    if (!l || check_inputs(l->run, err) != NST_OK)
-        return NST_ERR_ARG;
-    choose_device(l->run);
+    if (!l)
+        return err->status;
+    run = nst_json_with_bytes(l->run); /* kept until exec */
+    if (check_inputs(run, err) != NST_OK)
+        return err->status;
+    choose_device(run);
     add_arg(&c, find_nst());
     add_arg(&c, nst_xstrdup("--config=none"));
-    add_arg(&c, nst_xasprintf("--model=%s", get_text(l->run, "model_path")));
-    recipe = nst_migrate_options(l->run, &differs);
+    add_arg(&c, nst_xasprintf("--model=%s", get_text(run, "model_path")));
+    recipe = nst_migrate_options(run, &differs);
     if (differs)
         fprintf(stderr, "nst-history: the result will differ: %s\n", differs);
     json_object_foreach(recipe, name, value) {
@@ -374,25 +387,25 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
             add_arg(&c, word);
     }
     json_decref(recipe);
-    style = json_object_get(l->run, "style");
+    style = json_object_get(run, "style");
     if (json_is_array(style)) {
         json_array_foreach(style, i, value)
             add_style_args(&c, value);
     } else
         add_style_args(&c, style);
-    format = json_string_value(json_object_get(l->run, "format"));
+    format = json_string_value(json_object_get(run, "format"));
     if (format)
-        add_arg(&c, is_stream(l->run, format) ? nst_xasprintf("--%s", format)
-                                              : nst_xasprintf("--format=%s", format));
-    quality = json_integer_value(json_object_get(l->run, "quality"));
+        add_arg(&c, is_stream(run, format) ? nst_xasprintf("--%s", format)
+                                           : nst_xasprintf("--format=%s", format));
+    quality = json_integer_value(json_object_get(run, "quality"));
     if (quality)
         add_arg(&c, nst_xasprintf("--quality=%" JSON_INTEGER_FORMAT, quality));
     if (json_object_get(l->run, "metadata"))
         add_arg(&c, nst_xasprintf("--metadata=%s", get_text(l->run, "metadata")));
     add_arg(&c, nst_xasprintf("--output=%s",
-                              a->output ? a->output : get_text(l->run, "output")));
+                              a->output ? a->output : get_text(run, "output")));
     add_arg(&c, nst_xstrdup("--"));
-    add_arg(&c, nst_xstrdup(get_text(l->run, "content")));
+    add_arg(&c, nst_xstrdup(get_text(run, "content")));
     execvp(c.argv[0], c.argv);
     return nst_err_set(err, NST_ERR_IO, "%s: %s", c.argv[0], strerror(errno));
 }
@@ -448,15 +461,19 @@ static enum nst_status run(void *arguments, struct nst_err *err)
     if (!path)
         return nst_err_set(err, NST_ERR_ARG,
                            "no history is kept: --history or NST_HISTORY is none");
-    st = nst_history_read(&h, path, err);
+    if (a->history && access(path, F_OK) != 0)
+        st = nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                         strerror(errno));
+    else
+        st = nst_history_read(&h, path, err);
     for (size_t i = 0; st == NST_OK && i < h.count; i++)
         if (!h.line[i].run)
             fprintf(stderr, "nst-history: %s: line %zu is damaged; skipped\n", path,
                     i + 1);
     if (st == NST_OK && strcmp(a->command, "list") == 0)
-        st = list(a, &h, NULL);
+        st = list(a, &h, NULL, err);
     else if (st == NST_OK && strcmp(a->command, "find") == 0)
-        st = list(a, &h, a->arg[0]);
+        st = list(a, &h, a->arg[0], err);
     else if (st == NST_OK && strcmp(a->command, "show") == 0)
         st = show(a, &h, err);
     else if (st == NST_OK && strcmp(a->command, "export") == 0)

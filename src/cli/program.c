@@ -3,20 +3,13 @@
 
 #include "cli/program.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/exit.h"
 #include "nst.h"
-
-static void print_version(FILE *f, struct argp_state *state)
-{
-    fprintf(f, "%s %s\n", state->name, PACKAGE_VERSION);
-}
-
-void (*argp_program_version_hook)(FILE *f, struct argp_state *state) = print_version;
 
 int nst_program_main(int argc, char **argv, const struct argp *argp, void *arguments,
                      enum nst_status (*run)(void *arguments, struct nst_err *err))
@@ -24,20 +17,17 @@ int nst_program_main(int argc, char **argv, const struct argp *argp, void *argum
     struct nst_err err;
     enum nst_status st;
 
-    argv[0] = program_invocation_short_name; /* messages begin with it */
-    signal(SIGXFSZ, SIG_IGN);                /* writes fail with EFBIG instead */
-    argp_err_exit_status = NST_PROGRAM_USAGE;
+    nst_exit_setup(argv);
+    signal(SIGXFSZ, SIG_IGN); /* writes fail with EFBIG instead */
     argp_parse(argp, argc, argv, 0, NULL, arguments);
     st = nst_picture_init(argv[0], &err);
     if (st == NST_OK) {
         st = run(arguments, &err);
         nst_picture_shutdown();
     }
-    if (st == NST_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        st = nst_err_set(&err, NST_ERR_IO, "cannot write to standard output");
     if (st != NST_OK)
         fprintf(stderr, "%s: %s\n", argv[0], err.text);
-    return st == NST_OK ? 0 : 1;
+    return nst_exit_status(st);
 }
 
 enum nst_status nst_protect_input(const char *output, const char *input,

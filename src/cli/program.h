@@ -9,11 +9,8 @@
 
 #include "nst.h"
 
-#define NST_PROGRAM_USAGE 2 /* exit status of a usage error */
-
-/* Parse the command line into arguments, initialise libvips and call run(). Then flush
- * standard output; failing to is an error too. Returns the exit status: 0, or 1 after
- * one line with the error on standard error. */
+/* Parse the command line into arguments, initialise libvips and call run(). Returns the
+ * exit status, after one line on standard error if run() fails. */
 int nst_program_main(int argc, char **argv, const struct argp *argp, void *arguments,
                      enum nst_status (*run)(void *arguments, struct nst_err *err));
 

@@ -29,14 +29,16 @@
 
 struct nst_progress_batch {
     enum nst_progress_kind kind;
+    FILE *file; /* for JSON lines, borrowed; or NULL */
     bool utf8;
-    size_t pictures;
+    const struct nst_batch *pictures;
     bool shared; /* all pictures share one bar */
 
     pthread_mutex_t lock; /* protects the members below */
     bool bar_visible;     /* the cursor is on the line of a bar */
     size_t pictures_done;
-    double partial; /* sum of the fractions done of running pictures */
+    double *fraction; /* done of each picture; never falls; negative: not started */
+    double work;      /* sum of the fractions */
     double begin;
     double last_drawn; /* seconds since begin; negative before the first time */
 };
@@ -44,15 +46,15 @@ struct nst_progress_batch {
 struct nst_progress {
     struct nst_progress_batch *batch;
     enum nst_progress_kind kind;
-    const char *picture;
-    double reported;         /* fraction of the picture that the batch has counted */
+    const struct nst_batch_item *picture;
     double last_drawn;       /* seconds of the run at the last output */
     double step_seconds;     /* smoothed; 0 before the second step */
     double mean_seconds;     /* of a step of mean cost, smoothed likewise */
-    double fraction;         /* of the work that is done */
+    double fraction;         /* of the work that is done; NaN: unknown */
     double last_time;        /* seconds of the run at the last step */
     struct nst_evaluation e; /* the last state; pending: not yet shown */
-    int64_t done, planned;
+    int frame, frames;       /* of the last step, as in struct nst_evaluation */
+    int64_t done, planned;   /* planned 0: unknown */
     bool pending;
 };
 
@@ -81,6 +83,7 @@ static void format_status(const struct nst_progress *p, bool losses, char *to,
                           size_t size)
 {
     char elapsed[24], left[24], rate[32] = "? it/s", last[64] = "";
+    char frame[32] = "", planned[32] = " steps";
 
     format_duration(p->e.seconds, elapsed, sizeof elapsed);
     format_duration(remaining(p), left, sizeof left);
@@ -91,8 +94,12 @@ static void format_status(const struct nst_progress *p, bool losses, char *to,
     if (losses)
         snprintf(last, sizeof last, ", content %.4g, style %.4g", p->e.content_loss,
                  p->e.style_loss);
-    snprintf(to, size, "%lld/%lld [%s<%s, %s%s]", (long long)p->done,
-             (long long)p->planned, elapsed, left, rate, last);
+    if (p->frame)
+        snprintf(frame, sizeof frame, "frame %d, ", p->frame);
+    if (p->planned)
+        snprintf(planned, sizeof planned, "/%lld", (long long)p->planned);
+    snprintf(to, size, "%s%lld%s [%s<%s, %s%s]", frame, (long long)p->done, planned,
+             elapsed, left, rate, last);
 }
 
 static int terminal_width(void)
@@ -125,7 +132,7 @@ static void render_bar(char *to, int cells, double fraction, bool utf8)
     *to = 0;
 }
 
-/* The caller holds the lock of the batch. */
+/* The caller holds the lock of the batch. There is no bar if the fraction is NaN. */
 static void draw_bar(struct nst_progress_batch *b, double fraction, const char *text)
 {
     char bar[3 * 60 + 1] = "";
@@ -134,7 +141,7 @@ static void draw_bar(struct nst_progress_batch *b, double fraction, const char *
     cells = width - (int)strlen(text) - 8; /* "100%|" before it, "| " after it */
     if (cells > 60)
         cells = 60;
-    if (cells >= 4) {
+    if (cells >= 4 && !isnan(fraction)) {
         render_bar(bar, cells, fraction, b->utf8);
         fprintf(stderr, "\r%3.0f%%|%s| %s\033[K", 100 * fraction, bar, text);
     } else
@@ -144,7 +151,7 @@ static void draw_bar(struct nst_progress_batch *b, double fraction, const char *
 }
 
 /* Leave the bar on the screen and go to the next line. */
-static void end_bar(struct nst_progress_batch *b)
+void nst_progress_batch_end_bar(struct nst_progress_batch *b)
 {
     pthread_mutex_lock(&b->lock);
     if (b->bar_visible)
@@ -163,19 +170,27 @@ void nst_progress_message(struct nst_progress_batch *b, const char *line)
 
 static bool has_several(const struct nst_progress *p)
 {
-    return p->batch->pictures > 1;
+    return p->batch->pictures->items > 1;
 }
 
 static void print_plain(const struct nst_progress *p)
 {
-    char text[LINE_SIZE], *line;
+    char text[LINE_SIZE], percent[16] = "", *line;
 
     format_status(p, true, text, sizeof text);
-    line = nst_xasprintf("nst: %s%s%3.0f%% %s", has_several(p) ? p->picture : "",
-                         has_several(p) ? ": " : "", 100 * p->fraction, text);
+    if (!isnan(p->fraction))
+        snprintf(percent, sizeof percent, "%3.0f%% ", 100 * p->fraction);
+    line = nst_xasprintf("nst: %s%s%s%s", has_several(p) ? p->picture->content : "",
+                         has_several(p) ? ": " : "", percent, text);
     nst_sanitise_line(line);
     fprintf(stderr, "%s\n", line);
     free(line);
+}
+
+static size_t index_of(const struct nst_progress_batch *b,
+                       const struct nst_batch_item *picture)
+{
+    return (size_t)(picture - b->pictures->item);
 }
 
 static json_t *json_number(double v)
@@ -183,25 +198,53 @@ static json_t *json_number(double v)
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-static void print_json(const struct nst_progress *p, const char *event, const char *end)
+/* Write a JSON line; takes over j. percent is that of the whole run. */
+static void print_json(struct nst_progress_batch *b, json_t *j,
+                       const struct nst_batch_item *picture, bool unknown)
+{
+    FILE *to[] = {b->kind == NST_PROGRESS_JSON ? stderr : NULL, b->file};
+    size_t count = b->pictures->items;
+    char *text;
+
+    json_object_set_new(j, "picture", nst_json_text(picture->content));
+    json_object_set_new(j, "number",
+                        json_integer((json_int_t)index_of(b, picture) + 1));
+    json_object_set_new(j, "pictures", json_integer((json_int_t)count));
+    pthread_mutex_lock(&b->lock); /* keeps the lines in order */
+    json_object_set_new(
+        j, "percent", unknown ? json_null() : json_real(100 * b->work / (double)count));
+    text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
+        if (to[i])
+            fprintf(to[i], "%s\n", text);
+    pthread_mutex_unlock(&b->lock);
+    free(text);
+    json_decref(j);
+}
+
+static bool wants_json(const struct nst_progress_batch *b)
+{
+    return b->file || b->kind == NST_PROGRESS_JSON;
+}
+
+static void print_event(const struct nst_progress *p, const char *event,
+                        const char *end)
 {
     json_t *j = json_pack(
-        "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "event", event, "done",
-        (json_int_t)p->done, "total", (json_int_t)p->planned, "percent",
-        json_number(100 * p->fraction), "content_loss", json_number(p->e.content_loss),
-        "style_loss", json_number(p->e.style_loss), "total_loss",
-        json_number(p->e.total_loss), "seconds", json_number(p->e.seconds),
-        "eta_seconds", json_number(end ? 0 : remaining(p)));
-    char *s;
+        "{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "event", event, "done",
+        (json_int_t)p->done, "total",
+        p->planned ? json_integer(p->planned) : json_null(), "content_loss",
+        json_number(p->e.content_loss), "style_loss", json_number(p->e.style_loss),
+        "total_loss", json_number(p->e.total_loss), "seconds",
+        json_number(p->e.seconds), "eta_seconds", json_number(end ? 0 : remaining(p)));
 
-    if (has_several(p))
-        json_object_set_new(j, "picture", nst_json_text(p->picture));
+    if (p->frame)
+        json_object_set_new(j, "frame", json_integer(p->frame));
+    if (p->frames)
+        json_object_set_new(j, "frames", json_integer(p->frames));
     if (end)
         json_object_set_new(j, "end", json_string(end));
-    s = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    fprintf(stderr, "%s\n", s);
-    free(s);
-    json_decref(j);
+    print_json(p->batch, j, p->picture, isnan(p->fraction) && !has_several(p));
 }
 
 static void draw(struct nst_progress *p)
@@ -215,8 +258,6 @@ static void draw(struct nst_progress *p)
         pthread_mutex_unlock(&p->batch->lock);
     } else if (p->kind == NST_PROGRESS_PLAIN)
         print_plain(p);
-    else if (p->kind == NST_PROGRESS_JSON)
-        print_json(p, "step", NULL);
     p->last_drawn = p->e.seconds;
     p->pending = false;
 }
@@ -224,31 +265,35 @@ static void draw(struct nst_progress *p)
 /* "3/16 pictures [00:12<00:40]"; the caller holds the lock of the batch. */
 static void draw_batch(struct nst_progress_batch *b, double seconds)
 {
-    double fraction = ((double)b->pictures_done + b->partial) / (double)b->pictures;
+    double fraction = b->work / (double)b->pictures->items;
     char text[LINE_SIZE], elapsed[24], left[24];
 
     format_duration(seconds, elapsed, sizeof elapsed);
     format_duration(fraction > 0 ? seconds / fraction * (1 - fraction) : NAN, left,
                     sizeof left);
     snprintf(text, sizeof text, "%zu/%zu pictures [%s<%s]", b->pictures_done,
-             b->pictures, elapsed, left);
+             b->pictures->items, elapsed, left);
     draw_bar(b, fraction, text);
     b->last_drawn = seconds;
 }
 
-/* Add a fraction of a picture and a number of finished ones to the shared bar. */
-static void update_batch(struct nst_progress_batch *b, double partial,
+/* Count the fraction done of a picture, which never falls, and redraw a shared bar. */
+static void update_batch(struct nst_progress_batch *b,
+                         const struct nst_batch_item *picture, double fraction,
                          size_t pictures_done)
 {
-    double seconds;
+    double *before = &b->fraction[index_of(b, picture)], seconds;
 
-    if (!b->shared || b->kind != NST_PROGRESS_BAR)
-        return;
     pthread_mutex_lock(&b->lock);
-    seconds = nst_clock_seconds() - b->begin;
-    b->partial += partial;
+    if (fraction > *before) { /* false for NaN */
+        b->work += fraction - fmax(*before, 0);
+        *before = fraction;
+    }
     b->pictures_done += pictures_done;
-    if (pictures_done || b->last_drawn < 0 || seconds - b->last_drawn >= REDRAW_SECONDS)
+    seconds = nst_clock_seconds() - b->begin;
+    if (b->shared && b->kind == NST_PROGRESS_BAR &&
+        (pictures_done || b->last_drawn < 0 ||
+         seconds - b->last_drawn >= REDRAW_SECONDS))
         draw_batch(b, seconds);
     pthread_mutex_unlock(&b->lock);
 }
@@ -262,15 +307,21 @@ static bool can_redraw(void)
 }
 
 struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
-                                                  size_t pictures, int parallel)
+                                                  FILE *file,
+                                                  const struct nst_batch *pictures,
+                                                  int parallel)
 {
     struct nst_progress_batch *b = nst_xcalloc(1, sizeof *b);
 
     if (kind == NST_PROGRESS_AUTO)
         kind = can_redraw() ? NST_PROGRESS_BAR : NST_PROGRESS_PLAIN;
     b->kind = kind;
+    b->file = file;
     b->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     b->pictures = pictures;
+    b->fraction = nst_xcalloc(pictures->items, sizeof *b->fraction);
+    for (size_t i = 0; i < pictures->items; i++)
+        b->fraction[i] = -1;
     b->shared = parallel > 1;
     b->last_drawn = -1;
     pthread_mutex_init(&b->lock, NULL);
@@ -278,19 +329,33 @@ struct nst_progress_batch *nst_progress_batch_new(enum nst_progress_kind kind,
     return b;
 }
 
-void nst_progress_batch_advance(struct nst_progress_batch *b)
+void nst_progress_batch_advance(struct nst_progress_batch *b,
+                                const struct nst_batch_item *picture,
+                                enum nst_outcome outcome)
 {
-    update_batch(b, 0, 1);
+    bool started = b->fraction[index_of(b, picture)] >= 0;
+    bool stopped = outcome == NST_OUTCOME_STOPPED || outcome == NST_OUTCOME_CANCELLED;
+
+    update_batch(b, picture, stopped ? 0 : 1, !stopped);
+    if (!started && wants_json(b)) /* the picture has no other event */
+        print_json(b,
+                   json_pack("{s:s, s:s}", "event", "end", "end",
+                             stopped                          ? "stopped"
+                             : outcome == NST_OUTCOME_SKIPPED ? "skipped"
+                                                              : "failed"),
+                   picture, false);
 }
 
 void nst_progress_batch_end(struct nst_progress_batch *b)
 {
-    end_bar(b);
+    nst_progress_batch_end_bar(b);
     pthread_mutex_destroy(&b->lock);
+    free(b->fraction);
     free(b);
 }
 
-struct nst_progress *nst_progress_new(struct nst_progress_batch *b, const char *picture,
+struct nst_progress *nst_progress_new(struct nst_progress_batch *b,
+                                      const struct nst_batch_item *picture,
                                       int64_t planned)
 {
     struct nst_progress *p = nst_xcalloc(1, sizeof *p);
@@ -300,9 +365,11 @@ struct nst_progress *nst_progress_new(struct nst_progress_batch *b, const char *
     p->picture = picture;
     p->last_drawn = -INFINITY;
     p->planned = planned;
+    p->fraction = planned ? 0 : NAN;
     p->e.content_loss = p->e.style_loss = p->e.total_loss = NAN; /* unknown */
-    if (p->kind == NST_PROGRESS_JSON)
-        print_json(p, "start", NULL);
+    update_batch(b, picture, 0, 0);
+    if (wants_json(b))
+        print_event(p, "start", NULL);
     return p;
 }
 
@@ -329,9 +396,12 @@ void nst_progress_step(struct nst_progress *p, const struct nst_evaluation *e,
     p->done = done;
     p->planned = planned;
     p->fraction = e->fraction;
+    p->frame = e->frame;
+    p->frames = e->frames;
     p->pending = true;
-    update_batch(p->batch, p->fraction - p->reported, 0);
-    p->reported = p->fraction;
+    update_batch(p->batch, p->picture, p->fraction, 0);
+    if (wants_json(p->batch))
+        print_event(p, "step", NULL);
     if (e->seconds - p->last_drawn >= interval)
         draw(p);
 }
@@ -342,12 +412,13 @@ void nst_progress_end(struct nst_progress *p, const struct nst_job_result *resul
 
     if (result)
         p->e = result->final;
-    if (p->pending && p->kind != NST_PROGRESS_JSON && p->kind != NST_PROGRESS_NONE)
+    if (result && result->end != NST_JOB_STOPPED)
+        update_batch(p->batch, p->picture, p->fraction = 1, 0);
+    if (p->pending && p->kind != NST_PROGRESS_NONE)
         draw(p);
-    if (p->kind == NST_PROGRESS_JSON)
-        print_json(p, "end", result ? ends[result->end] : "failed");
+    if (wants_json(p->batch))
+        print_event(p, "end", result ? ends[result->end] : "failed");
     if (p->kind == NST_PROGRESS_BAR)
-        end_bar(p->batch);
-    update_batch(p->batch, -p->reported, 0);
+        nst_progress_batch_end_bar(p->batch);
     free(p);
 }

@@ -22,12 +22,14 @@ enum nst_status style_load(struct nst_pack **out, const char *name, struct nst_e
     *out = NULL;
     if (!path && access(name, F_OK) == 0)
         return nst_err_set(
-            err, NST_ERR_FORMAT,
+            err, NST_ERR_ARG,
             "%s: is not a style pack, whose name ends in " NST_PACK_SUFFIX
             "; nst-style pack makes one of an image",
             name);
     if (!path)
-        return nst_err_set(err, NST_ERR_IO, "'%s': no style pack has this name", name);
+        return nst_err_set(err, NST_ERR_ARG,
+                           "'%s': no style pack has this name; see nst-style list",
+                           name);
     st = nst_pack_load(out, path, err);
     free(path);
     return st;

@@ -21,7 +21,7 @@ struct style_arguments {
 #define STYLE_DEFAULT_SCALES "64,128,256,512,1024,2048"
 
 bool style_is_pack_name(const char *name);
-/* Load the pack called name. *out belongs to the caller. NST_ERR_IO: there is none. */
+/* Load the pack called name. *out belongs to the caller. NST_ERR_ARG: there is none. */
 enum nst_status style_load(struct nst_pack **out, const char *name,
                            struct nst_err *err);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/exit.h"
 #include "cli/program.h"
 #include "cli/style.h"
 
@@ -58,7 +59,7 @@ static void set_param(struct argp_state *state, const char *name, const char *te
     if (nst_params_set(&a->p, name, text, &err) == NST_OK)
         return;
     fprintf(stderr, "nst-style: %s\n", err.text);
-    exit(NST_PROGRAM_USAGE);
+    exit(nst_exit_status(err.status));
 }
 
 static void check_arguments(struct argp_state *state)

@@ -4,10 +4,14 @@
 #include "image/frames.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/path.h"
 #include "image/colour.h"
 #include "image/input.h"
 #include "image/load_internal.h"
@@ -17,18 +21,50 @@
 #include "image/size.h"
 #include "image/y4m.h"
 
+/* Interval of the calls of stop() while a stream has no data. */
+#define STOP_POLL_MS 50
+
 struct nst_frame_reader {
     struct nst_picture_size size;
     struct nst_input in; /* an animation or a picture */
     VipsImage *roll;     /* all its frames, one below the other */
     int count, next;
 
-    FILE *stream; /* or NULL */
+    FILE *stream; /* reads fd; or NULL */
+    int fd;
+    bool (*stop)(void *ctx); /* or NULL */
+    void *stop_ctx;
     char *label;
     bool pnm; /* a PNM stream; otherwise Y4M */
     struct nst_y4m y4m;
     bool pam; /* the latest frame of a PNM stream was a PAM */
 };
+
+static bool should_stop(const struct nst_frame_reader *f)
+{
+    return f->stop && f->stop(f->stop_ctx);
+}
+
+/* Read from the stream; another program may take any time to write to it. */
+static ssize_t read_stream(void *reader, char *to, size_t size)
+{
+    const struct nst_frame_reader *f = reader;
+    struct pollfd p = {f->fd, POLLIN, 0};
+
+    while (poll(&p, 1, STOP_POLL_MS) <= 0)
+        if (should_stop(f)) {
+            errno = ECANCELED;
+            return -1;
+        }
+    return read(f->fd, to, size);
+}
+
+static int close_stream(void *reader)
+{
+    const struct nst_frame_reader *f = reader;
+
+    return f->fd == STDIN_FILENO ? 0 : close(f->fd);
+}
 
 static enum nst_status open_stream(struct nst_frame_reader *f, const char *path,
                                    bool pnm, struct nst_err *err)
@@ -39,13 +75,23 @@ static enum nst_status open_stream(struct nst_frame_reader *f, const char *path,
     f->pnm = pnm;
 
     f->label = nst_xstrdup(standard ? "standard input" : path);
-    f->stream = standard ? stdin : fopen(path, "re");
-    if (!f->stream)
-        return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+    f->fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (f->fd < 0)
+        return nst_err_set(err, nst_open_status(errno), "%s: %s", path,
+                           strerror(errno));
+    f->stream = fopencookie(
+        f, "r", (cookie_io_functions_t){.read = read_stream, .close = close_stream});
+    if (!f->stream) {
+        close_stream(f);
+        return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
+    }
     f->in.label = f->label;
     if (pnm)
         return NST_OK;
     st = nst_y4m_read_header(&f->y4m, f->stream, f->label, err);
+    /* encoders refuse frames whose chroma planes are cut off at the border */
+    f->size.multiple_width = f->y4m.subsample_x;
+    f->size.multiple_height = f->y4m.subsample_y;
     if (st == NST_OK)
         st = nst_picture_check_size(f->label, f->y4m.width, f->y4m.height, &f->size,
                                     err);
@@ -89,12 +135,19 @@ void nst_frame_reader_free(struct nst_frame_reader *f)
 {
     if (!f)
         return;
-    if (f->stream && f->stream != stdin)
+    if (f->stream)
         fclose(f->stream);
     g_clear_object(&f->roll);
     nst_input_close(&f->in);
     free(f->label);
     free(f);
+}
+
+void nst_frame_reader_set_stop(struct nst_frame_reader *f, bool (*stop)(void *ctx),
+                               void *ctx)
+{
+    f->stop = stop;
+    f->stop_ctx = ctx;
 }
 
 size_t nst_frame_reader_bytes(const struct nst_frame_reader *f)

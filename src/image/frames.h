@@ -21,6 +21,11 @@ enum nst_status nst_frame_reader_open(struct nst_frame_reader **out, const char 
                                       struct nst_err *err);
 void nst_frame_reader_free(struct nst_frame_reader *f); /* NULL is fine */
 
+/* Ask stop() while a stream has no data. If it returns true, the frame fails with
+ * NST_ERR_IO. */
+void nst_frame_reader_set_stop(struct nst_frame_reader *f, bool (*stop)(void *ctx),
+                               void *ctx);
+
 /* Memory that the decoded frames of an animation take until the reader is freed. */
 size_t nst_frame_reader_bytes(const struct nst_frame_reader *f);
 

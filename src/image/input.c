@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "image/colour.h"
 #include "image/load.h"
 #include "image/modules.h"
@@ -21,7 +22,8 @@
 static enum nst_status io_error(const struct nst_input *in, int error,
                                 struct nst_err *err)
 {
-    return nst_err_set(err, NST_ERR_IO, "%s: %s", in->label, strerror(error));
+    return nst_err_set(err, nst_open_status(error), "%s: %s", in->label,
+                       strerror(error));
 }
 
 static enum nst_status read_all(struct nst_input *in, int fd, struct nst_err *err)
@@ -58,7 +60,7 @@ static enum nst_status open_fd(struct nst_input *in, int fd, struct nst_err *err
     if (fstat(fd, &st) != 0)
         return io_error(in, errno, err);
     if (S_ISDIR(st.st_mode))
-        return nst_err_set(err, NST_ERR_IO, "%s: is a directory", in->label);
+        return nst_err_set(err, NST_ERR_ARG, "%s: is a directory", in->label);
     if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
         in->fd = dup(fd);
         in->size = (size_t)st.st_size;
@@ -68,7 +70,8 @@ static enum nst_status open_fd(struct nst_input *in, int fd, struct nst_err *err
         status = read_all(in, fd, err);
     }
     if (status == NST_OK && in->size == 0)
-        status = nst_err_set(err, NST_ERR_FORMAT, "%s: is empty", in->label);
+        status = nst_err_set(err, NST_ERR_FORMAT, "%s: is empty%s", in->label,
+                             S_ISREG(st.st_mode) ? "" : "; did its writer fail?");
     return status;
 }
 
@@ -86,7 +89,7 @@ enum nst_status nst_input_open(struct nst_input *in, const char *path,
         return open_fd(in, STDIN_FILENO, err);
     }
     if (!*path)
-        return nst_err_set(err, NST_ERR_IO, "the image's name is empty");
+        return nst_err_set(err, NST_ERR_ARG, "the image's name is empty");
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return io_error(in, errno, err);

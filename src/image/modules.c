@@ -17,10 +17,11 @@ bool nst_modules_init(const char *name)
 
     if (getenv("VIPSHOME"))
         return VIPS_INIT(name) == 0;
-    /* libvips looks for modules below $VIPSHOME, or else where it was installed. */
-    setenv("VIPSHOME", "/nonexistent", 1);
+    /* libvips looks for modules below $VIPSHOME, or else where it was installed, and
+     * sets the variable itself. */
+    g_setenv("VIPSHOME", "/nonexistent", TRUE);
     failed = VIPS_INIT(name) != 0;
-    unsetenv("VIPSHOME");
+    g_unsetenv("VIPSHOME");
     left_out = !failed;
     return !failed;
 }

@@ -53,7 +53,9 @@ struct nst_picture_size {
     bool square;          /* force longest x longest, ignoring the aspect ratio */
     long long max_pixels; /* larger pictures are refused before decoding; 0: no limit */
     bool header_only;     /* read the size only, no pixels */
-    bool all_frames;      /* with header_only: the memory is that of all frames */
+    /* If resized, make the sides multiples of these; 0: any size. */
+    int multiple_width, multiple_height;
+    bool all_frames; /* with header_only: the memory is that of all frames */
     /* A picture that needs more bytes to be read is refused before decoding; 0: no
      * limit. */
     size_t max_bytes;

@@ -75,15 +75,35 @@ bool nst_output_supports(const char *suffix)
     return find_by_suffix(suffix) != NULL;
 }
 
+static bool is_listed(const char *suffix, const char *const *list)
+{
+    for (; *list; list++)
+        if (g_ascii_strcasecmp(suffix, *list) == 0)
+            return true;
+    return false;
+}
+
+static bool has_magick(void)
+{
+    const char *loader = "magickload";
+
+    return vips_type_find("VipsOperation", loader) ||
+           (nst_modules_load() && vips_type_find("VipsOperation", loader));
+}
+
 bool nst_picture_supports(const char *suffix)
 {
-    static const char *const others[] = {".gif", ".svg", ".pbm", ".pgm", ".pnm",
-                                         ".pfm", ".hdr", ".exr", ".jxl", ".j2k"};
+    static const char *const others[] = {".svg",  ".pbm",  ".pgm", ".pfm", ".exr",
+                                         ".j2k",  ".j2c",  ".jpc", ".jpf", ".jpx",
+                                         ".jfif", ".apng", NULL};
+    /* libvips reads these through ImageMagick */
+    static const char *const foreign[] = {".bmp", ".dds", ".ico", ".pcx",
+                                          ".psd", ".qoi", ".sgi", ".tga",
+                                          ".xbm", ".xcf", ".xpm", NULL};
 
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (g_ascii_strcasecmp(suffix, others[i]) == 0)
-            return true;
-    return nst_output_supports(suffix);
+    if (nst_output_supports(suffix) || is_listed(suffix, others))
+        return true;
+    return is_listed(suffix, foreign) && has_magick();
 }
 
 static enum nst_status find_format(const struct nst_format **out, const char *path,
@@ -199,7 +219,7 @@ static enum nst_status try_format(const struct nst_format *format, const char *p
                            "%s: cannot encode an image: out of memory or threads (%s)",
                            path, why);
     if (failed)
-        return nst_err_set(err, NST_ERR_ARG,
+        return nst_err_set(err, NST_ERR_IO,
                            "%s: this build of libvips cannot write '%s' (png and jpg "
                            "always work)",
                            path, format->suffix);
@@ -228,7 +248,16 @@ static enum nst_status choose_format(struct nst_output *o, const char *path,
     if (find_format(&o->format, path, err) == NST_OK)
         return NST_OK;
     o->format = formats; /* a stream may have any name */
-    return nst_atomic_file_is_stream(o->file) ? NST_OK : NST_ERR_ARG;
+    return o->file && nst_atomic_file_is_stream(o->file) ? NST_OK : NST_ERR_ARG;
+}
+
+enum nst_status nst_output_check_format(const char *path, const char *format,
+                                        struct nst_err *err)
+{
+    struct nst_output o = {.file = NULL};
+    enum nst_status st = choose_format(&o, path, format, err);
+
+    return st == NST_OK ? try_format(o.format, path, err) : st;
 }
 
 enum nst_status nst_output_open(struct nst_output **out, const char *path,

@@ -19,7 +19,7 @@ struct nst_output; /* the destination of a picture or a film */
  * are followed; a pipe or a device is written directly. format ("png"), unless NULL,
  * overrides the suffix of path; "y4m" is only for films (frames.h).
  * *out belongs to the caller: nst_output_free(). On failure *out is NULL. NST_ERR_IO,
- * NST_ERR_ARG (suffix or format).
+ * NST_ERR_ARG (path, suffix or format).
  */
 enum nst_status nst_output_open(struct nst_output **out, const char *path,
                                 const char *format, struct nst_err *err);
@@ -60,6 +60,10 @@ enum nst_status nst_pixels_write(const char *path, struct nst_image image,
 /* What of the source's metadata the written file lacks: one line, borrowed; NULL if
  * nothing. */
 const char *nst_output_note(const struct nst_output *out);
+
+/* Refuse a suffix or format as nst_output_open() does. NST_ERR_ARG, NST_ERR_IO. */
+enum nst_status nst_output_check_format(const char *path, const char *format,
+                                        struct nst_err *err);
 
 /* Whether format, or else the suffix of path, can store several frames. */
 bool nst_output_is_animated(const char *path, const char *format);

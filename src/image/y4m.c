@@ -94,8 +94,13 @@ enum nst_status nst_y4m_read_header(struct nst_y4m *y, FILE *f, const char *labe
                                     struct nst_err *err)
 {
     char line[NST_Y4M_LINE], *at = NULL;
+    int c;
 
     *y = (struct nst_y4m){.subsample_x = 2, .subsample_y = 2, .bits = 8};
+    if ((c = getc(f)) == EOF && !ferror(f))
+        return nst_err_set(err, NST_ERR_FORMAT, "%s: is empty; did its writer fail?",
+                           label);
+    ungetc(c, f);
     if (read_line(f, line, sizeof line) != 1 || !starts_with(line, MAGIC " "))
         return nst_err_set(err, ferror(f) ? NST_ERR_IO : NST_ERR_FORMAT,
                            "%s: is not a YUV4MPEG2 stream", label);

@@ -102,7 +102,7 @@ enum nst_status nst_find_model(char **path, const char *name, struct nst_err *er
     if (*path)
         return NST_OK;
     return nst_err_set(
-        err, NST_ERR_IO,
+        err, NST_ERR_ARG,
         "model '%s': no file %s%s in $NST_MODEL_PATH, $XDG_DATA_HOME/nst "
         "(~/.local/share/nst) or %s",
         name ? name : BUNDLED_MODEL, name ? name : BUNDLED_MODEL, MODEL_SUFFIX,

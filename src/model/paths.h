@@ -16,7 +16,7 @@
  * separated by colons), $XDG_DATA_HOME/nst, the installed data and the current
  * directory. NULL means the file that $NST_MODEL_PATH names, else "vgg19", else the
  * bundled "vgg19-lite".
- * *path is a new string. NST_ERR_IO: not found; the message lists the places.
+ * *path is a new string. NST_ERR_ARG: not found; the message lists the places.
  */
 enum nst_status nst_find_model(char **path, const char *name, struct nst_err *err);
 

@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/path.h"
 
 #define MAX_HEADER ((uint64_t)100 << 20) /* the format's own limit */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -34,10 +35,11 @@ static enum nst_status map_file(struct nst_safetensors *f, struct nst_err *err)
     void *p;
 
     if (fd < 0)
-        return nst_err_set(err, NST_ERR_IO, "%s: %s", f->path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "%s: %s", f->path,
+                           strerror(errno));
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(fd);
-        return nst_err_set(err, NST_ERR_IO, "%s: is not a regular file", f->path);
+        return nst_err_set(err, NST_ERR_ARG, "%s: is not a regular file", f->path);
     }
     f->size = (uint64_t)st.st_size;
     p = f->size ? mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;

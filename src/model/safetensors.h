@@ -19,8 +19,8 @@ struct nst_safetensors; /* an open file */
 
 /*
  * Open the file at path. *out belongs to the caller: nst_safetensors_close(). Messages
- * here and below begin with the path. NST_ERR_IO, NST_ERR_FORMAT (not a safetensors
- * file, or a truncated one).
+ * here and below begin with the path. NST_ERR_ARG (no such file), NST_ERR_IO,
+ * NST_ERR_FORMAT (not a safetensors file, or a truncated one).
  */
 enum nst_status nst_safetensors_open(struct nst_safetensors **out, const char *path,
                                      struct nst_err *err);

@@ -13,9 +13,12 @@ struct nst_evaluation {
     int64_t iteration;  /* accepted steps up to and including this one */
     double content_loss, style_loss, total_loss;
     double gradient_max, gradient_norm;
-    bool accepted;   /* this point became the new iterate */
-    double seconds;  /* since the optimisation began */
-    double fraction; /* of the total work done so far; 0 except in a report of a step */
+    bool accepted;  /* this point became the new iterate */
+    double seconds; /* since the optimisation began */
+    /* of the total work done so far, NaN if that is unknown; 0 except in a report of a
+     * step */
+    double fraction;
+    int frame, frames; /* of a film, from 1; how many, or 0 if unknown; else 0 */
 };
 
 enum nst_job_end {

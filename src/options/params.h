@@ -54,6 +54,7 @@ enum nst_adaptive {
     NST_ADAPTIVE_BOTH
 };
 enum nst_metadata_mode { NST_METADATA_KEEP, NST_METADATA_PRIVATE, NST_METADATA_NONE };
+enum nst_on_interrupt { NST_ON_INTERRUPT_KEEP, NST_ON_INTERRUPT_DISCARD };
 enum nst_progress_kind {
     NST_PROGRESS_AUTO,
     NST_PROGRESS_BAR,
@@ -90,11 +91,12 @@ struct nst_params {
     char *output, *name, *files_from, *format;
     char *device; /* auto, cpu, cuda, cuda:N or cuda:N,M... */
     bool y4m, pnm, recursive, null, skip_done;
-    int64_t quality;  /* of the output file; 0: default of the format */
-    int64_t metadata; /* enum nst_metadata_mode */
+    int64_t on_interrupt; /* enum nst_on_interrupt */
+    int64_t quality;      /* of the output file; 0: default of the format */
+    int64_t metadata;     /* enum nst_metadata_mode */
     int64_t threads, jobs, max_pixels, max_memory;
     int64_t progress; /* enum nst_progress_kind */
-    char *trace, *history, *checkpoint, *resume, *preview;
+    char *progress_file, *trace, *history, *checkpoint, *resume, *preview;
     int64_t save_every;
     bool dry_run, json;
     bool quiet, verbose;

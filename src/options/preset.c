@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "base/text_file.h"
 #include "model/paths.h"
+#include "options/json.h"
 #include "options/table.h"
 
 #define SUFFIX ".json"
@@ -42,7 +43,7 @@ static char *value_to_text(const json_t *j)
 {
     switch (json_typeof(j)) {
     case JSON_STRING:
-        return nst_xstrdup(json_string_value(j));
+        return nst_json_text_bytes(json_string_value(j));
     case JSON_INTEGER:
         return nst_xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(j));
     case JSON_REAL:
@@ -101,13 +102,15 @@ static enum nst_status read_file(json_t **out, const char *path, struct nst_err 
 
     *out = NULL;
     if (!f)
-        return nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "%s: %s", path,
+                           strerror(errno));
     errno = 0;
     st = nst_text_file_begin(f, path, err);
     if (st == NST_OK) {
         *out = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
         if (!*out && ferror(f)) /* a directory can be opened, but not read */
-            st = nst_err_set(err, NST_ERR_ARG, "%s: %s", path, strerror(errno));
+            st = nst_err_set(err, nst_open_status(errno), "%s: %s", path,
+                             strerror(errno));
         else if (!*out)
             st = nst_err_set(err, NST_ERR_FORMAT, "%s: line %d: %s", path, je.line,
                              je.text);
@@ -206,7 +209,7 @@ static enum nst_status apply_config_preset(struct nst_params *p, const char *pat
         st = nst_preset_apply(p, json_string_value(preset), err);
     if (st != NST_OK) {
         nst_err_prefix(err, path);
-        return NST_ERR_FORMAT;
+        return st;
     }
     json_object_del(options, "preset");
     return overrides.style ? remove_style(path, options, err) : NST_OK;

@@ -47,7 +47,8 @@ static const struct nst_option options[] = {
     {"name", 0, GROUP(1), TEXT, AT(name), .default_text = "{stem}-{style}.{ext}",
      .arg = "TEMPLATE",
      .help = "File names of results in a directory. {stem} and {ext} come from the "
-             "input, {style} from the styles, {index} is the number of the image"},
+             "input, {folder} is its directory, {style} comes from the styles, {index} "
+             "is the number of the image"},
     {"format", 0, GROUP(1), TEXT, AT(format), .arg = "NAME",
      .help = "Output format, whatever the file name says: png, jpg, webp, tiff, ppm "
              "and others"},
@@ -72,6 +73,10 @@ static const struct nst_option options[] = {
     {"skip-done", 0, GROUP(1), FLAG, AT(skip_done),
      .help = "Skip images whose result already exists and was made from the same "
              "inputs with the same options"},
+    {"on-interrupt", 0, GROUP(1), CHOICE("keep|discard"), AT(on_interrupt),
+     .default_text = "keep", .arg = "keep|discard",
+     .help = "Result of an image that a signal interrupts: keep writes the image so "
+             "far, discard writes nothing and keeps an older result"},
     /* before size, which it sets */
     {"scales", 0, GROUP(3), LIST(16, 65536), AT(scales), OFFERED, .zero_word = "none",
      .default_text = "auto", .arg = "LIST|FROM..|auto|none",
@@ -90,8 +95,8 @@ static const struct nst_option options[] = {
      .help = "Write a checkpoint to FILE every --save-every steps, at the end of each "
              "scale and at the end (see --resume)"},
     {"resume", 0, GROUP(1), TEXT, AT(resume), ONCE, .arg = "FILE",
-     .help = "Continue the run of a checkpoint with its options. The result is "
-             "bit-identical to that of an uninterrupted run"},
+     .help = "Continue the run of a checkpoint with its images and options. The result "
+             "is bit-identical to that of an uninterrupted run"},
     {"preview", 0, GROUP(1), TEXT, AT(preview), ONCE, .arg = "FILE",
      .help = "Write the current image to FILE every --save-every steps and at the end "
              "of each scale. {step} or {scale} in the name makes a series of files"},
@@ -214,6 +219,9 @@ static const struct nst_option options[] = {
      .default_text = "auto", .arg = "KIND",
      .help = "Progress on standard error: bar, plain, json or none. auto: bar on a "
              "terminal, plain elsewhere"},
+    {"progress-file", 0, GROUP(5), TEXT, AT(progress_file), ONCE, .arg = "FILE",
+     .help = "Also write progress as JSON lines to FILE, even with --quiet. /dev/fd/3 "
+             "is an open descriptor"},
     {"trace", 0, GROUP(5), TEXT, AT(trace), ONCE, .arg = "FILE",
      .help = "Write one JSON line per loss evaluation to FILE"},
     {"history", 0, GROUP(5), TEXT, AT(history), .arg = "FILE|none",
@@ -238,7 +246,8 @@ const char *nst_option_group(int group)
 const struct nst_option *nst_option_find(const char *name)
 {
     for (size_t i = 0; i < OPTIONS; i++)
-        if (strcmp(options[i].name, name) == 0)
+        if (strcmp(options[i].name, name) == 0 ||
+            (options[i].alias && strcmp(options[i].alias, name) == 0))
             return &options[i];
     return NULL;
 }

@@ -47,7 +47,7 @@ const struct nst_option *nst_option(size_t i);
 /* Title of a group, from 1; NULL after the last. */
 const char *nst_option_group(int group);
 
-/* NULL if there is no such option. */
+/* The option of that name, or of that spelling; NULL if there is none. */
 const struct nst_option *nst_option_find(const char *name);
 
 #endif

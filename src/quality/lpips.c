@@ -54,7 +54,8 @@ static enum nst_status new_feature_map(struct feature_map *m, int c, int h, int 
 {
     m->shape = (struct nst_shape){c, h, w};
     if (h < 1 || w < 1)
-        return nst_err_set(err, NST_ERR_ARG, "lpips: the images are too small for it");
+        return nst_err_set(err, NST_ERR_FORMAT,
+                           "lpips: the images are too small for it");
     return nst_floats_new(&m->data, (size_t)c, (size_t)h, (size_t)w, err);
 }
 
@@ -104,7 +105,7 @@ static enum nst_status pool(struct feature_map *m, int side, int stride,
     float *y = to.data;
 
     if (st == NST_OK && (s.h < side || s.w < side))
-        st = nst_err_set(err, NST_ERR_ARG, "lpips: the images are too small for it");
+        st = nst_err_set(err, NST_ERR_FORMAT, "lpips: the images are too small for it");
     for (int c = 0; st == NST_OK && c < s.c; c++)
         for (int i = 0; i < to.shape.h; i++)
             for (int j = 0; j < to.shape.w; j++) {

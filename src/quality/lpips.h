@@ -23,7 +23,7 @@ struct nst_lpips {
 /*
  * Distance between a and b, of the same size, computed on the device of s. heads is
  * NULL if the file of the network contains them. NST_ERR_IO,
- * NST_ERR_FORMAT (messages begin with the path), NST_ERR_ARG (pictures too small),
+ * NST_ERR_ARG, NST_ERR_FORMAT (messages begin with the path; also pictures too small),
  * NST_ERR_MEM.
  */
 enum nst_status nst_lpips(struct nst_lpips *out, struct nst_session *s,

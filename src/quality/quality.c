@@ -63,7 +63,8 @@ enum nst_status nst_ssim(double *out, struct nst_image a, struct nst_image b,
     double weight[WINDOW], sum = 0, *lines;
 
     if (n < 1 || rows < 1)
-        return nst_err_set(err, NST_ERR_ARG, "%dx%d pixels are too few for SSIM", w, h);
+        return nst_err_set(err, NST_ERR_FORMAT, "%dx%d pixels are too few for SSIM", w,
+                           h);
     lines = malloc(WINDOW * line * sizeof *lines); /* ring buffer of the latest rows */
     if (!lines)
         return nst_err_set(err, NST_ERR_MEM, "out of memory");

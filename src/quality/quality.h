@@ -12,8 +12,8 @@
 /*
  * Structural similarity of the luma (Rec. 601): Wang, Bovik, Sheikh and Simoncelli
  * 2004, with their window (11 x 11, Gaussian with sigma 1.5) and constants; the mean
- * over all positions where the window fits. 1 for equal pictures. NST_ERR_ARG (a side
- * is shorter than 11 pixels), NST_ERR_MEM.
+ * over all positions where the window fits. 1 for equal pictures. NST_ERR_FORMAT (a
+ * side is shorter than 11 pixels), NST_ERR_MEM.
  */
 enum nst_status nst_ssim(double *out, struct nst_image a, struct nst_image b,
                          struct nst_err *err);
@@ -29,7 +29,7 @@ double nst_histogram_intersection(struct nst_image a, struct nst_image b);
  * Distance of the features of relu1_2, relu2_2, relu3_3 and relu4_3, scaled to length 1
  * at each pixel: squared differences are summed over channels, averaged over pixels and
  * summed over layers. Zhang et al. 2018 start from this measure; LPIPS adds learned
- * weights. NST_ERR_MEM, NST_ERR_ARG.
+ * weights. NST_ERR_MEM, NST_ERR_FORMAT.
  */
 enum nst_status nst_perceptual_distance(double *out, struct nst_session *s,
                                         struct nst_image a, struct nst_image b,
@@ -40,7 +40,7 @@ enum nst_status nst_perceptual_distance(double *out, struct nst_session *s,
 #define NST_QUALITY_STYLE_LAYERS "relu1_2,relu2_2,relu3_3,relu4_3"
 
 /* Content and style loss of result at layers that no usual recipe uses. content has
- * the size of result; style has its own. NST_ERR_MEM, NST_ERR_ARG (a picture
+ * the size of result; style has its own. NST_ERR_MEM, NST_ERR_FORMAT (a picture
  * is too small). */
 enum nst_status nst_held_out_losses(double *content_loss, double *style_loss,
                                     struct nst_session *s, struct nst_image content,

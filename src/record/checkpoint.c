@@ -3,6 +3,7 @@
 
 #include "record/checkpoint_internal.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +12,10 @@
 #include "options/describe.h"
 #include "options/preset.h"
 #include "options/table.h"
+#include "record/provenance.h"
 
 #define FORMAT "nst checkpoint 1"
+#define FORMAT_KIND (sizeof "nst checkpoint " - 1) /* characters before the number */
 
 /* A checkpoint is written in two visits: the first declares the arrays for the header,
  * the second writes their data. So the data need exist only during a visit. */
@@ -57,6 +60,7 @@ static enum nst_status serialise_error(const struct checkpoint_writer *writer,
 }
 
 enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
+                                     const char *content, const char *output,
                                      bool (*serialise)(void *owner,
                                                        nst_serialise_fn *visit,
                                                        void *ctx),
@@ -64,12 +68,15 @@ enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *
 {
     struct checkpoint_writer writer = {nst_safetensors_writer_new(), NULL, NST_OK, err};
     char *options = nst_describe_recipe(p);
+    char *arguments = nst_provenance_arguments(p, content, output);
     enum nst_status st = NST_OK;
 
     nst_safetensors_write_metadata(writer.w, "format", FORMAT);
     nst_safetensors_write_metadata(writer.w, "version", PACKAGE_VERSION);
     nst_safetensors_write_metadata(writer.w, "options", options);
+    nst_safetensors_write_metadata(writer.w, "arguments", arguments);
     free(options);
+    free(arguments);
     if (!serialise(owner, declare_array, &writer))
         st = serialise_error(&writer, path);
     if (st == NST_OK)
@@ -102,6 +109,14 @@ enum nst_status nst_checkpoint_open(struct nst_checkpoint **out, const char *pat
     if (st != NST_OK)
         return st;
     format = nst_safetensors_metadata(f, "format");
+    if (format && strncmp(format, FORMAT, FORMAT_KIND) == 0 &&
+        strcmp(format, FORMAT) != 0) {
+        st = nst_err_set(err, NST_ERR_FORMAT,
+                         "%s: has the format '%s', but this version of nst reads '%s'",
+                         path, format, FORMAT);
+        nst_safetensors_close(f);
+        return st;
+    }
     if (!format || strcmp(format, FORMAT) != 0 ||
         !nst_safetensors_metadata(f, "options")) {
         nst_safetensors_close(f);
@@ -127,6 +142,45 @@ enum nst_status nst_checkpoint_apply(const struct nst_checkpoint *c,
 {
     return nst_preset_apply_text(p, nst_safetensors_path(c->f),
                                  nst_safetensors_metadata(c->f, "options"), err);
+}
+
+enum nst_status nst_checkpoint_apply_files(const struct nst_checkpoint *c,
+                                           struct nst_params *p, bool styles,
+                                           bool output, char **content,
+                                           struct nst_err *err)
+{
+    const char *text = nst_safetensors_metadata(c->f, "arguments");
+    json_t *list = json_loads(text ? text : "[]", 0, NULL), *pair;
+    enum nst_status st = NST_OK;
+    size_t i;
+
+    *content = NULL;
+    json_array_foreach(list, i, pair) {
+        const char *name = json_string_value(json_array_get(pair, 0));
+        const char *value = json_string_value(json_array_get(pair, 1));
+        bool is_output =
+            name && (strcmp(name, "output") == 0 || strcmp(name, "format") == 0);
+
+        if (name && value && !*name && !*content)
+            *content = nst_xstrdup(value);
+        else if (st == NST_OK && name && value && *name &&
+                 (is_output ? output : styles))
+            st = nst_params_set(p, name, value, err);
+    }
+    json_decref(list);
+    if (st == NST_OK)
+        return NST_OK;
+    nst_err_prefix(err, nst_safetensors_path(c->f));
+    free(*content);
+    *content = NULL;
+    return NST_ERR_FORMAT;
+}
+
+const char *nst_checkpoint_version(const struct nst_checkpoint *c)
+{
+    const char *version = nst_safetensors_metadata(c->f, "version");
+
+    return version ? version : "unknown";
 }
 
 enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,

@@ -8,12 +8,17 @@
 
 /* Write the arrays that serialise() visits to path, atomically: an older file stays
  * until the new one is complete, and also if serialise() returns false. serialise() is
- * called twice and must visit the same arrays. NST_ERR_IO. */
+ * called twice and must visit the same arrays. content and output are paths, or
+ * NULL. NST_ERR_IO. */
 enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
+                                     const char *content, const char *output,
                                      bool (*serialise)(void *owner,
                                                        nst_serialise_fn *visit,
                                                        void *ctx),
                                      void *owner, struct nst_err *err);
+
+/* The version of nst that wrote it. */
+const char *nst_checkpoint_version(const struct nst_checkpoint *c);
 
 /* nst_serialise_fn with the checkpoint as ctx: read the array called name. False if it
  * is missing or has another type or size. */

@@ -14,17 +14,55 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/path.h"
 #include "base/text_file.h"
 #include "model/paths.h"
+#include "options/json.h"
 #include "record/sha256.h"
+
+static char *default_path(void)
+{
+    return nst_user_path("XDG_STATE_HOME", ".local/state", "history.jsonl");
+}
 
 char *nst_history_path(const char *option)
 {
     if (!option)
         option = getenv("NST_HISTORY");
     if (!option || !*option)
-        return nst_user_path("XDG_STATE_HOME", ".local/state", "history.jsonl");
+        return default_path();
     return strcmp(option, "none") == 0 ? NULL : nst_xstrdup(option);
+}
+
+static bool is_default(const char *path)
+{
+    char *usual = default_path();
+    bool same = usual && strcmp(path, usual) == 0;
+
+    free(usual);
+    return same;
+}
+
+enum nst_status nst_history_check(const char *option, struct nst_err *err)
+{
+    char *path = nst_history_path(option), *directory;
+    enum nst_status st = NST_OK;
+    struct stat info;
+    int error = 0;
+
+    if (path && !is_default(path) && access(path, W_OK) != 0) {
+        error = errno;
+        directory = nst_xasprintf("%.*s.", (int)(nst_base_name(path) - path), path);
+        if (error == ENOENT)
+            error = access(directory, W_OK | X_OK) == 0 ? 0 : errno;
+        free(directory);
+    } else if (path && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        error = EISDIR;
+    if (error)
+        st = nst_err_set(err, nst_open_status(error), "history: %s: %s", path,
+                         strerror(error));
+    free(path);
+    return st;
 }
 
 /* mkdir -p for the directories above path. */
@@ -68,10 +106,12 @@ enum nst_status nst_history_append(const char *path, const char *line,
     ssize_t n;
     int fd;
 
-    make_parent_directories(path);
+    if (is_default(path))
+        make_parent_directories(path);
     fd = open_locked(path, O_RDWR | O_APPEND | O_CREAT);
     if (fd < 0)
-        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                           strerror(errno));
     if (fstat(fd, &before) != 0)
         before.st_size = -1;
     if (before.st_size > 0 && pread(fd, &last, 1, before.st_size - 1) != 1)
@@ -119,7 +159,8 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
     if (!f && errno == ENOENT)
         return NST_OK;
     if (!f)
-        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                           strerror(errno));
     errno = 0;
     st = nst_text_file_begin(f, path, err);
     while (st == NST_OK && (n = getline(&line, &capacity, f)) > 0) {
@@ -128,7 +169,8 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
             add_line(h, line);
     }
     if (st == NST_OK && ferror(f))
-        st = nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+        st = nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                         strerror(errno));
     free(line);
     fclose(f);
     return st;
@@ -180,7 +222,8 @@ enum nst_status nst_history_remove(const char *path,
     if (fd < 0 && errno == ENOENT)
         return NST_OK;
     if (fd < 0)
-        return nst_err_set(err, NST_ERR_IO, "history: %s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "history: %s: %s", path,
+                           strerror(errno));
     st = nst_history_read(&h, path, err);
     for (size_t i = 0; st == NST_OK && i < h.count; i++)
         if (h.line[i].run && should_remove(ctx, &h, i)) {
@@ -192,4 +235,41 @@ enum nst_status nst_history_remove(const char *path,
     nst_history_clear(&h);
     close(fd);
     return st;
+}
+
+/* Whether a recorded run made the file output, a canonical path. */
+static bool made(const json_t *run, const char *output)
+{
+    const char *recorded = json_string_value(json_object_get(run, "output"));
+    char *bytes = recorded ? nst_json_text_bytes(recorded) : NULL;
+    char *canonical = bytes ? nst_path_canonical(bytes) : NULL;
+    bool same = canonical && strcmp(canonical, output) == 0;
+
+    free(canonical);
+    free(bytes);
+    return same;
+}
+
+char *nst_history_content(const char *path, const char *output, const char *sha256)
+{
+    char *canonical = nst_path_canonical(output), *content = NULL;
+    struct nst_history h;
+    struct nst_err err;
+    size_t i;
+
+    nst_history_read(&h, path, &err); /* an unreadable history knows nothing */
+    for (i = h.count; i > 0 && !made(h.line[i - 1].run, canonical); i--)
+        ;
+    if (i > 0) {
+        const json_t *run = h.line[i - 1].run;
+        const json_t *input = json_array_get(json_object_get(run, "inputs"), 0);
+        const char *from = json_string_value(json_object_get(run, "content"));
+        const char *digest = json_string_value(json_object_get(input, "sha256"));
+
+        if (from && digest && strcmp(digest, sha256) == 0)
+            content = nst_json_text_bytes(from);
+    }
+    nst_history_clear(&h);
+    free(canonical);
+    return content;
 }

@@ -16,6 +16,11 @@
  * $XDG_STATE_HOME/nst/history.jsonl. A new string; NULL for none. */
 char *nst_history_path(const char *option);
 
+/* Refuse a history that option or $NST_HISTORY names but that cannot be written, as in
+ * a directory that does not exist. Other histories are not checked. NST_ERR_ARG,
+ * NST_ERR_IO. */
+enum nst_status nst_history_check(const char *option, struct nst_err *err);
+
 #define NST_HISTORY_ID 8 /* hexadecimal digits of the SHA-256 of the line */
 
 struct nst_history {
@@ -45,11 +50,16 @@ enum nst_status nst_history_remove(const char *path,
 /* Not in nst.h. */
 
 /*
- * Append a line (without newline) to the history at path; creates the file and its
- * directories. One write under a lock keeps lines whole while other processes append or
- * rewrite. Starts a new line after one that a crash cut short. NST_ERR_IO.
+ * Append a line (without newline) to the history at path; creates the file, and the
+ * directories of the default path. One write under a lock keeps lines whole while other
+ * processes append or rewrite. Starts a new line after one that a crash cut short.
+ * NST_ERR_IO.
  */
 enum nst_status nst_history_append(const char *path, const char *line,
                                    struct nst_err *err);
+
+/* The path of the content image with this digest from which the latest recorded run
+ * made output: a new string; NULL if the history has no such run. */
+char *nst_history_content(const char *path, const char *output, const char *sha256);
 
 #endif

@@ -27,18 +27,22 @@
 /* A trace serves comparisons: its numbers are exact. */
 #define DUMP_EXACT (JSON_COMPACT | JSON_REAL_PRECISION(17))
 
+static char *in_working_directory(const char *path)
+{
+    char *directory = *path == '/' ? NULL : getcwd(NULL, 0);
+    char *absolute =
+        directory ? nst_xasprintf("%s/%s", directory, path) : nst_xstrdup(path);
+
+    free(directory);
+    return absolute;
+}
+
 /* Make a path absolute; "-" and names of style packs stay. A new string. */
 static char *absolute_path(const char *path)
 {
-    char *directory, *absolute;
-
-    if (*path == '/' || strcmp(path, "-") == 0 ||
-        (!strchr(path, '/') && !nst_path_is_file(path)))
+    if (strcmp(path, "-") == 0 || (!strchr(path, '/') && !nst_path_is_file(path)))
         return nst_xstrdup(path);
-    directory = getcwd(NULL, 0);
-    absolute = directory ? nst_xasprintf("%s/%s", directory, path) : nst_xstrdup(path);
-    free(directory);
-    return absolute;
+    return in_working_directory(path);
 }
 
 static json_t *json_path(const char *path)
@@ -141,6 +145,44 @@ char *nst_provenance_inputs(const struct nst_params *p, const char *content)
         add_input(list, p->init);
     if (p->keep_mask)
         add_input(list, p->keep_mask);
+    s = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return s;
+}
+
+/* Append an option; value is taken over. */
+static void add_argument(json_t *list, const char *option, char *value)
+{
+    json_array_append_new(list, json_pack("[s, o]", option, nst_json_text(value)));
+    free(value);
+}
+
+char *nst_provenance_arguments(const struct nst_params *p, const char *content,
+                               const char *output)
+{
+    json_t *list = json_array();
+    char *s;
+
+    for (int i = 0; i < p->styles.count; i++) {
+        const struct nst_style_option *style = &p->styles.item[i];
+        char *file = absolute_path(style->file), layers[1024];
+
+        add_argument(list, "style", nst_xasprintf("%s:%.17g", file, style->weight));
+        free(file);
+        if (style->mask)
+            add_argument(list, "mask", absolute_path(style->mask));
+        nst_layers_format(&style->layers, layers, sizeof layers);
+        if (style->layers.count)
+            add_argument(list, "layers", nst_xstrdup(layers));
+    }
+    if (output)
+        add_argument(list, "output",
+                     strcmp(output, "-") == 0 ? nst_xstrdup("-")
+                                              : in_working_directory(output));
+    if (p->format)
+        add_argument(list, "format", nst_xstrdup(p->format));
+    if (content)
+        add_argument(list, "", absolute_path(content));
     s = json_dumps(list, JSON_COMPACT);
     json_decref(list);
     return s;
@@ -293,6 +335,33 @@ bool nst_provenance_matches(const struct nst_provenance *r, const char *comment)
     return matches;
 }
 
+/* The digest of the content image, which is the first input; NULL if unknown. */
+static const char *content_digest(const json_t *inputs)
+{
+    return json_string_value(json_object_get(json_array_get(inputs, 0), "sha256"));
+}
+
+char *nst_provenance_other_content(const struct nst_provenance *r, const char *comment,
+                                   char **sha256)
+{
+    json_t *j = comment ? json_loads(comment, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    json_t *recorded = json_object_get(json_object_get(j, "nst"), "inputs");
+    json_t *inputs = json_loads(r->inputs, 0, NULL);
+    const char *name =
+        json_string_value(json_object_get(json_array_get(recorded, 0), "file"));
+    const char *from = content_digest(recorded), *mine = content_digest(inputs);
+    char *other = NULL;
+
+    *sha256 = NULL;
+    if (name && from && mine && strcmp(from, mine) != 0) {
+        other = nst_json_text_bytes(name);
+        *sha256 = nst_xstrdup(from);
+    }
+    json_decref(inputs);
+    json_decref(j);
+    return other;
+}
+
 char *nst_provenance_metadata(const struct nst_provenance *r)
 {
     json_t *run = json_run(r, metadata_names(r->params));
@@ -354,7 +423,8 @@ enum nst_status nst_trace_open(struct nst_trace **out, const char *path,
 
     *out = NULL;
     if (!f)
-        return nst_err_set(err, NST_ERR_IO, "trace: %s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "trace: %s: %s", path,
+                           strerror(errno));
     setvbuf(f, NULL, _IOLBF, 0); /* others may read it during the run */
     *out = nst_xcalloc(1, sizeof **out);
     (*out)->f = f;

@@ -25,6 +25,11 @@ struct nst_provenance {
     const struct nst_job_result *result;
 };
 
+/* The styles, output and content of a run by p as a JSON list of [OPTION, VALUE]; that
+ * of content is ["", PATH]. content and output may be NULL. A new string. */
+char *nst_provenance_arguments(const struct nst_params *p, const char *content,
+                               const char *output);
+
 /* Input files and their SHA-256 of a run by p on content, as JSON: a new string. */
 char *nst_provenance_inputs(const struct nst_params *p, const char *content);
 
@@ -34,6 +39,14 @@ char *nst_provenance_inputs(const struct nst_params *p, const char *content);
  * by the plan may differ. r's result and threads are not compared.
  */
 bool nst_provenance_matches(const struct nst_provenance *r, const char *comment);
+
+/*
+ * The file name of the content image that a picture with this comment (or NULL) was
+ * made from, if the bytes of that file differ from those of r's: a new string, else
+ * NULL. *sha256 gets their digest, a new string.
+ */
+char *nst_provenance_other_content(const struct nst_provenance *r, const char *comment,
+                                   char **sha256);
 
 /*
  * The run as one line of JSON for the picture's metadata: a new string. It holds what

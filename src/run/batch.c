@@ -19,6 +19,9 @@
 #include "image/save.h"
 #include "run/pyramid.h"
 
+/* Files that are left out and named. */
+#define LEFT_OUT_NAMES 3
+
 static bool is_stdio(const char *path)
 {
     return strcmp(path, "-") == 0;
@@ -40,11 +43,14 @@ static bool is_special(const char *path)
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
-static void add_item(struct nst_batch *b, const char *content, const char *subdirectory)
+static void add_item(struct nst_batch *b, const char *content, const char *subdirectory,
+                     bool found)
 {
     b->item = nst_xrealloc(b->item, (b->items + 1) * sizeof *b->item);
-    b->item[b->items++] = (struct nst_batch_item){
-        .content = nst_xstrdup(content), .subdirectory = nst_xstrdup(subdirectory)};
+    b->item[b->items++] =
+        (struct nst_batch_item){.content = nst_xstrdup(content),
+                                .subdirectory = nst_xstrdup(subdirectory),
+                                .found = found};
 }
 
 void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_image image,
@@ -52,10 +58,28 @@ void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_imag
 {
     struct nst_batch_item *item;
 
-    add_item(b, name, "");
+    add_item(b, name, "", false);
     item = &b->item[b->items - 1];
     item->pixels = image;
     item->result = result;
+}
+
+/* Count a file that is passed over, and list it if it is one of the first. */
+static void leave_out(struct nst_batch *b, const char *subdirectory, const char *name)
+{
+    const char *list = b->left_out_names ? b->left_out_names : "";
+    const char *comma = b->left_out ? ", " : "";
+    char *longer = NULL;
+
+    if (b->left_out < LEFT_OUT_NAMES)
+        longer = nst_xasprintf("%s%s%s%s", list, comma, subdirectory, name);
+    else if (b->left_out == LEFT_OUT_NAMES)
+        longer = nst_xasprintf("%s, ...", list);
+    b->left_out++;
+    if (!longer)
+        return;
+    free(b->left_out_names);
+    b->left_out_names = longer;
 }
 
 static int is_visible(const struct dirent *d)
@@ -86,7 +110,8 @@ static enum nst_status add_directory(struct nst_batch *b, const char *path,
     int n = scandir(path, &entry, is_visible, alphasort);
 
     if (n < 0)
-        return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "%s: %s", path,
+                           strerror(errno));
     for (int i = 0; i < n; i++) {
         const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
         char *path_inside = nst_xasprintf("%s%s%s", path, slash ? "" : "/", name);
@@ -94,13 +119,15 @@ static enum nst_status add_directory(struct nst_batch *b, const char *path,
 
         if (st == NST_OK && recursive && should_recurse(b, path_inside)) {
             st = add_directory(b, path_inside, subdirectory_inside, true, err);
-            if (st == NST_ERR_IO) { /* it fails later; the others are processed */
-                add_item(b, path_inside, subdirectory_inside);
+            if (st != NST_OK) { /* it fails later; the others are processed */
+                add_item(b, path_inside, subdirectory_inside, true);
                 st = NST_OK;
             }
         } else if (st == NST_OK && dot && nst_picture_supports(dot) &&
                    !is_special(path_inside))
-            add_item(b, path_inside, subdirectory);
+            add_item(b, path_inside, subdirectory, true);
+        else if (st == NST_OK && !is_directory(path_inside))
+            leave_out(b, subdirectory, name);
         free(path_inside);
         free(subdirectory_inside);
         free(entry[i]);
@@ -116,12 +143,14 @@ enum nst_status nst_batch_add(struct nst_batch *b, const char *name, bool recurs
     enum nst_status st;
 
     if (!is_directory(name)) {
-        add_item(b, name, "");
+        add_item(b, name, "", false);
         return NST_OK;
     }
     st = add_directory(b, name, "", recursive, err);
     if (st == NST_OK && b->items == before)
-        st = nst_err_set(err, NST_ERR_ARG, "%s: contains no images%s", name,
+        st = nst_err_set(err, NST_ERR_ARG, "%s: contains no images%s%s%s", name,
+                         b->left_out ? ", but " : "",
+                         b->left_out ? b->left_out_names : "",
                          recursive ? "" : "; use -r to include subdirectories");
     return st;
 }
@@ -156,7 +185,8 @@ static enum nst_status add_lines(struct nst_batch *b, FILE *f, const char *path,
             st = nst_batch_add(b, line, recursive, err);
     }
     if (st == NST_OK && ferror(f))
-        st = nst_err_set(err, NST_ERR_IO, "files-from: %s: %s", path, strerror(errno));
+        st = nst_err_set(err, nst_open_status(errno), "files-from: %s: %s", path,
+                         strerror(errno));
     free(line);
     return st;
 }
@@ -168,7 +198,7 @@ enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool n
     enum nst_status st;
 
     if (!f)
-        return nst_err_set(err, NST_ERR_IO, "files-from: %s: %s", path,
+        return nst_err_set(err, nst_open_status(errno), "files-from: %s: %s", path,
                            strerror(errno));
     st = nst_text_file_begin(f, path, err);
     if (st == NST_OK)
@@ -213,6 +243,18 @@ struct name_words {
     size_t index;
 };
 
+/* The name of the folder that path is in: a new string. */
+static char *folder_name(const char *path)
+{
+    const char *name = nst_base_name(path);
+    char *folder = nst_xasprintf("%.*s.", (int)(name - path), path);
+    char *real = nst_path_canonical(folder), *copy = nst_xstrdup(nst_base_name(real));
+
+    free(folder);
+    free(real);
+    return copy;
+}
+
 static char *expand_word(const void *ctx, const char *word, size_t length)
 {
     const struct name_words *n = ctx;
@@ -227,6 +269,8 @@ static char *expand_word(const void *ctx, const char *word, size_t length)
         return nst_xstrdup(n->format                     ? n->format
                            : nst_output_supports(suffix) ? suffix + 1
                                                          : "png");
+    if (length == 6 && strncmp(word, "folder", 6) == 0)
+        return folder_name(n->content);
     if (length == 5 && strncmp(word, "index", 5) == 0)
         return nst_xasprintf("%04zu", n->index + 1);
     return NULL;
@@ -260,7 +304,8 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
     const struct name_words name_words = {item->content, style,
                                           stream ? stream : p->format, i};
     const struct nst_template_vars words = {expand_word, &name_words, "name",
-                                            "{stem}, {style}, {ext} and {index}"};
+                                            "{stem}, {folder}, {style}, {ext} and "
+                                            "{index}"};
     enum nst_status st;
     char *name;
 
@@ -270,6 +315,7 @@ static enum nst_status name_output(struct nst_batch *b, size_t i,
     if (st != NST_OK)
         return st;
     st = check_name(name, err);
+    item->named = strstr(p->name, "{stem}") != NULL;
     item->output = nst_xasprintf("%s%s%s%s", p->output, slash ? "" : "/",
                                  item->subdirectory, name);
     free(name);
@@ -309,7 +355,9 @@ static enum nst_status check_distinct_outputs(const struct nst_batch *b,
     free(sorted);
     if (!second)
         return NST_OK;
-    return nst_err_set(err, NST_ERR_ARG, "%s and %s would both be written to %s",
+    return nst_err_set(err, NST_ERR_ARG,
+                       "%s and %s would both be written to %s; use --name with "
+                       "{folder} or {index}",
                        first->content, second->content, second->output);
 }
 
@@ -431,21 +479,78 @@ enum nst_status nst_batch_name_outputs(struct nst_batch *b, const struct nst_par
     return st;
 }
 
+/* Call visit for each directory of path, outermost first, until it fails. */
+static enum nst_status each_directory(const char *path, int (*visit)(const char *path),
+                                      struct nst_err *err)
+{
+    char *copy = nst_xstrdup(path);
+    enum nst_status st = NST_OK;
+
+    for (char *c = copy + 1; st == NST_OK && *c; c++)
+        if (*c == '/') {
+            *c = 0;
+            if (visit(copy) != 0)
+                st = nst_err_set(err, nst_open_status(errno),
+                                 "%s: cannot be created: %s", copy, strerror(errno));
+            *c = '/';
+        }
+    free(copy);
+    return st;
+}
+
+static int fail(int error)
+{
+    errno = error;
+    return -1;
+}
+
+static int make_directory(const char *path)
+{
+    if (mkdir(path, 0777) == 0 || is_directory(path))
+        return 0;
+    return errno == EEXIST ? fail(ENOTDIR) : -1;
+}
+
 enum nst_status nst_batch_make_directories(const struct nst_batch_item *item,
                                            struct nst_err *err)
 {
-    char *path = nst_xstrdup(item->output);
+    return each_directory(item->output, make_directory, err);
+}
+
+/* Whether make_directory() would succeed, or its parent is missing as well. */
+static int check_directory(const char *path)
+{
+    const char *name = nst_base_name(path);
+    char *parent = name == path ? nst_xstrdup(".")
+                                : nst_xasprintf("%.*s", (int)(name - path), path);
+    int failed = 0;
+
+    if (access(path, F_OK) == 0)
+        failed = is_directory(path) ? 0 : fail(ENOTDIR);
+    else if (access(parent, F_OK) == 0)
+        failed = access(parent, W_OK | X_OK);
+    free(parent);
+    return failed;
+}
+
+enum nst_status nst_batch_check_output(const struct nst_batch_item *item,
+                                       bool make_directories, const char *format,
+                                       struct nst_err *err)
+{
+    char *directory = nst_xasprintf(
+        "%.*s.", (int)(nst_base_name(item->output) - item->output), item->output);
+    bool exists = access(directory, F_OK) == 0;
+    struct nst_output *output = NULL;
     enum nst_status st = NST_OK;
 
-    for (char *c = path + 1; st == NST_OK && *c; c++)
-        if (*c == '/') {
-            *c = 0;
-            if (mkdir(path, 0777) != 0 && errno != EEXIST)
-                st = nst_err_set(err, NST_ERR_IO, "%s: cannot be created: %s", path,
-                                 strerror(errno));
-            *c = '/';
-        }
-    free(path);
+    free(directory);
+    if (make_directories)
+        st = each_directory(item->output, check_directory, err);
+    if (st == NST_OK && make_directories && !exists)
+        return nst_output_check_format(item->output, format, err);
+    if (st == NST_OK)
+        st = nst_output_open(&output, item->output, format, err);
+    nst_output_free(output);
     return st;
 }
 
@@ -457,4 +562,5 @@ void nst_batch_clear(struct nst_batch *b)
         free(b->item[i].output);
     }
     free(b->item);
+    free(b->left_out_names);
 }

@@ -95,7 +95,7 @@ enum nst_status nst_job_restore(struct nst_job *j, struct nst_err *err)
     j->saved_iteration = j->iterations;
     if (!(*j->resume_deviation < 1e-2))
         return nst_err_set(
-            err, NST_ERR_FORMAT,
+            err, NST_ERR_ARG,
             "the checkpoint belongs to other images: its loss is %.6g, but these give "
             "%.6g",
             loss_before, loss_now);

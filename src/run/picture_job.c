@@ -8,11 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/err.h"
+#include "base/path.h"
 #include "image/load.h"
 #include "image/metadata.h"
+#include "record/history.h"
 #include "run/adapt.h"
 #include "run/level.h"
 #include "run/pyramid.h"
@@ -181,6 +185,17 @@ struct nst_provenance nst_picture_job_provenance(const struct nst_picture_job *j
                                    .result = &job->result};
 }
 
+/* The record in a result that exists, or NULL. Reading a pipe would block. */
+static char *recorded_comment(const struct nst_picture_job *job)
+{
+    const char *output = job->item->output;
+    struct stat st;
+
+    if (!output || stat(output, &st) != 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    return nst_picture_comment(output);
+}
+
 /* Whether the result exists and is up to date. */
 static bool is_done(const struct nst_picture_job *job)
 {
@@ -188,16 +203,79 @@ static bool is_done(const struct nst_picture_job *job)
     char *comment;
     bool done;
 
-    if (!job->effective.skip_done || !job->item->output ||
-        strcmp(job->item->output, "-") == 0)
+    if (!job->effective.skip_done)
         return false;
-    comment = nst_picture_comment(job->item->output);
+    comment = recorded_comment(job);
     done = nst_provenance_matches(&provenance, comment);
     free(comment);
     if (done && !job->effective.quiet)
         nst_run_message(job->runner->events, "%s: is up to date; skipped",
                         job->item->output);
     return done;
+}
+
+/* Whether a is older than b, or both are unknown. */
+static bool is_older(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    if (stat(a, &x) != 0 || stat(b, &y) != 0)
+        return true;
+    return x.st_mtim.tv_sec != y.st_mtim.tv_sec ? x.st_mtim.tv_sec < y.st_mtim.tv_sec
+                                                : x.st_mtim.tv_nsec < y.st_mtim.tv_nsec;
+}
+
+static bool is_same_path(const char *a, const char *b)
+{
+    char *x = nst_path_canonical(a), *y = nst_path_canonical(b);
+    bool same = strcmp(x, y) == 0;
+
+    free(x);
+    free(y);
+    return same;
+}
+
+/*
+ * Whether the image called name, with that digest, from which the result was made, is
+ * another file than today's content, rather than the same one before a change. The
+ * metadata have no folders, so the history decides, or else the times.
+ */
+static bool is_other_image(const struct nst_picture_job *job, char **name,
+                           const char *sha256)
+{
+    const char *content = job->item->content, *output = job->item->output;
+    char *history = nst_history_path(job->effective.history);
+    char *from = history ? nst_history_content(history, output, sha256) : NULL;
+    bool other = strcmp(*name, nst_base_name(content)) != 0;
+
+    free(history);
+    if (!from)
+        return other || is_older(content, output);
+    free(*name);
+    *name = from;
+    return !is_same_path(from, content);
+}
+
+enum nst_status nst_picture_job_check_replacement(const struct nst_picture_job *job,
+                                                  struct nst_err *err)
+{
+    struct nst_provenance provenance = nst_picture_job_provenance(job);
+    enum nst_status st = NST_OK;
+    char *comment, *name, *sha256;
+
+    if (!job->item->named)
+        return NST_OK;
+    comment = recorded_comment(job);
+    name = nst_provenance_other_content(&provenance, comment, &sha256);
+    if (name && is_other_image(job, &name, sha256))
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "%s: was made from another image, %s, and is not replaced by "
+                         "that of %s; use --name with {folder}, -o FILE, or remove it",
+                         job->item->output, name, job->item->content);
+    free(name);
+    free(sha256);
+    free(comment);
+    return st;
 }
 
 /* Load the inputs that all pictures share. A failure here is fatal for the batch. */
@@ -276,9 +354,13 @@ static enum nst_status load_content(struct nst_picture_job *job,
         return nst_picture_load(&job->content, job->item->content, size, err);
     st = nst_frame_reader_open(&job->frames, job->item->content, stream, size, err);
     if (st == NST_OK)
+        nst_frame_reader_set_stop(job->frames, job->runner->events->stop,
+                                  job->runner->events->ctx);
+    if (st == NST_OK)
         st = nst_frame_reader_next(job->frames, &job->content, err);
     if (st == NST_OK && !job->content)
-        st = nst_err_set(err, NST_ERR_FORMAT, "%s: contains no frame",
+        st = nst_err_set(err, NST_ERR_FORMAT,
+                         "%s: contains no frame; did its writer fail?",
                          strcmp(job->item->content, "-") == 0 ? "standard input"
                                                               : job->item->content);
     if (st == NST_OK && nst_frame_reader_count(job->frames) == 1) {
@@ -298,21 +380,27 @@ static enum nst_status load_content(struct nst_picture_job *job,
     return st;
 }
 
-/* Check early that checkpoint and preview can be written. */
+/* Check early that checkpoint, trace and preview can be written. */
 static enum nst_status check_outputs(const struct nst_params *p, struct nst_err *err)
 {
     struct nst_output *preview = NULL;
-    struct nst_atomic_file *checkpoint = NULL;
+    struct nst_atomic_file *checkpoint = NULL, *trace = NULL;
     char *name = NULL;
     enum nst_status st = NST_OK;
 
     if (p->checkpoint)
         st = nst_atomic_file_open(&checkpoint, p->checkpoint, err);
+    if (st == NST_OK && p->trace) {
+        st = nst_atomic_file_open(&trace, p->trace, err);
+        if (st != NST_OK)
+            nst_err_prefix(err, "trace");
+    }
     if (st == NST_OK && p->preview) {
         name = nst_series_file_name(p->preview, 0, 0);
         st = nst_output_open(&preview, name, NULL, err);
     }
     nst_atomic_file_free(checkpoint);
+    nst_atomic_file_free(trace);
     nst_output_free(preview);
     free(name);
     return st;
@@ -323,12 +411,11 @@ static void report_downscale(const struct nst_picture_job *job)
 {
     const struct nst_run_events *events = job->runner->events;
     const struct nst_picture *c = job->content;
-    int from = nst_longest(c->read_height, c->read_width);
-    int to = nst_longest(c->height, c->width);
 
-    if (events->picture_downscaled && from >= 2 * to && !job->effective.dry_run)
-        events->picture_downscaled(events->ctx, c->read_height, c->read_width,
-                                   c->height, c->width);
+    if (events->picture_downscaled && !job->effective.dry_run &&
+        nst_longest(c->read_height, c->read_width) > nst_longest(c->height, c->width))
+        events->picture_downscaled(events->ctx, job->item, c->read_height,
+                                   c->read_width, c->height, c->width);
 }
 
 static bool is_black(const struct nst_picture *p)
@@ -402,14 +489,18 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
     job->skipped = is_done(job);
     if (job->skipped)
         return NST_OK;
-    if (!p->dry_run && job->item->output)
+    st = nst_picture_job_check_replacement(job, err);
+    if (st == NST_OK && job->item->output && p->dry_run)
+        st = nst_batch_check_output(job->item, job->runner->to_directory,
+                                    stream ? stream : p->format, err);
+    else if (st == NST_OK && job->item->output)
         st = nst_output_open(&job->output, job->item->output,
                              stream ? stream : p->format, err);
     if (job->output) {
         nst_output_set_quality(job->output, (int)p->quality);
         nst_output_set_metadata(job->output, (enum nst_metadata_mode)p->metadata);
     }
-    if (st == NST_OK && !p->dry_run)
+    if (st == NST_OK)
         st = check_outputs(p, err);
     if (st == NST_OK)
         st = load_shared_inputs(job, &size, err);

@@ -47,6 +47,11 @@ struct nst_picture_job {
 enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
                                         struct nst_err *err);
 
+/* Refuse to replace a result that was made from another image of the same name:
+ * NST_ERR_ARG. Call again before writing, since another process may have made it. */
+enum nst_status nst_picture_job_check_replacement(const struct nst_picture_job *job,
+                                                  struct nst_err *err);
+
 /* Match the colours of the style images to the content (--colour match). */
 enum nst_status nst_picture_job_match_colours(struct nst_picture_job *job,
                                               struct nst_err *err);

@@ -3,6 +3,7 @@
 
 #include "run/picture_job.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +16,30 @@
 #include "run/report.h"
 #include "style/colour_transfer.h"
 
-/* Parameters of the picture or the current frame. */
-static struct nst_params frame_params(const struct nst_picture_job *job)
+/* Parameters of the picture or a frame. */
+static struct nst_params params_of_frame(const struct nst_picture_job *job, int frame)
 {
     struct nst_params p = job->effective;
 
-    if (job->frame > 0)
+    if (frame > 0)
         nst_pyramid_warm_start(&p, job->content->height, job->content->width);
     return p;
+}
+
+static struct nst_params frame_params(const struct nst_picture_job *job)
+{
+    return params_of_frame(job, job->frame);
+}
+
+/* Steps of the picture or of all frames; 0 if their number is unknown. */
+static int64_t planned_steps(const struct nst_picture_job *job)
+{
+    int h = job->content->height, w = job->content->width;
+    struct nst_params first = params_of_frame(job, 0), later = params_of_frame(job, 1);
+    int64_t steps = nst_pyramid_iterations(&first, h, w);
+    int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
+
+    return count ? steps + (count - 1) * nst_pyramid_iterations(&later, h, w) : 0;
 }
 
 /* Stylise the picture or the current frame into job->rgb, without --colour content. */
@@ -30,28 +47,21 @@ static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
 {
     struct nst_params p = frame_params(job);
     int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
-    int remaining = count > job->frame ? count - job->frame : 1; /* frames */
-    int64_t steps =
-        nst_pyramid_iterations(&p, job->content->height, job->content->width);
-    struct nst_stylise_args s = {job->runner->session,
-                                 &job->reporter,
-                                 &p,
-                                 &job->recorded,
-                                 &job->plan,
-                                 nst_picture_job_baseline(job),
-                                 job->content,
-                                 &job->styles,
-                                 job->init_image,
-                                 job->keep_mask,
-                                 job->frame ? &job->coherence : NULL};
+    struct nst_stylise_args s = {
+        job->runner->session, &job->reporter, &p,
+        &job->recorded,       &job->plan,     nst_picture_job_baseline(job),
+        job->content,         job->item,      &job->styles,
+        job->init_image,      job->keep_mask, job->frame ? &job->coherence : NULL};
 
     job->reporter.evaluations = job->totals.evaluations;
     job->reporter.iterations = job->totals.iterations;
     job->reporter.seconds = job->totals.seconds;
     job->reporter.steps_done = job->steps_done;
-    job->reporter.steps_planned = job->steps_done + steps * remaining;
-    job->reporter.fraction = (double)job->frame / (job->frame + remaining);
-    job->reporter.share = 1.0 / (job->frame + remaining);
+    job->reporter.steps_planned = planned_steps(job);
+    job->reporter.fraction = count ? (double)job->frame / count : NAN;
+    job->reporter.share = 1.0 / (count ? count : 1);
+    job->reporter.frame = job->frames ? job->frame + 1 : 0;
+    job->reporter.frames = job->frames ? count : 0;
     return nst_stylise(&s, &job->rgb, &job->result, err);
 }
 
@@ -142,14 +152,9 @@ static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_e
         return NST_OK;
     }
     if (events->picture_started)
-        job->reporter.progress = events->picture_started(
-            events->ctx, job->item,
-            nst_pyramid_iterations(&job->effective, job->content->height,
-                                   job->content->width));
+        job->reporter.progress =
+            events->picture_started(events->ctx, job->item, planned_steps(job));
     st = job->frames ? stylise_frames(job, err) : stylise(job, err);
-    if (events->picture_finished)
-        events->picture_finished(job->reporter.progress,
-                                 st == NST_OK ? &job->result : NULL);
     if (st == NST_OK && !job->frames)
         apply_content_colours(job, job->rgb);
     return st;
@@ -167,6 +172,9 @@ static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err
                3 * nst_picture_pixels(job->content) * sizeof(float));
         return NST_OK;
     }
+    st = nst_picture_job_check_replacement(job, err);
+    if (st != NST_OK)
+        return st;
     comment = nst_provenance_metadata(&provenance);
     st = job->frames
              ? nst_frame_writer_finish(job->writer, comment, err)
@@ -191,16 +199,20 @@ static enum nst_status write_results(struct nst_picture_job *job, struct nst_err
     return nst_trace_close(trace, &job->result.final, err);
 }
 
-/* The picture is written already, so an error here is only reported. */
+/* The picture is written already, so an error here is only reported, once in a run; for
+ * the default path not with --quiet. */
 static void write_history(const struct nst_picture_job *job)
 {
     struct nst_provenance provenance = nst_picture_job_provenance(job);
     char *path = nst_history_path(job->effective.history),
          *line = nst_provenance_history_line(&provenance);
+    bool named = job->effective.history || getenv("NST_HISTORY");
     struct nst_err err;
 
     if (path && job->result.end != NST_JOB_STOPPED &&
-        nst_history_append(path, line, &err) != NST_OK)
+        nst_history_append(path, line, &err) != NST_OK &&
+        !atomic_exchange(job->runner->history_failed, true) &&
+        (named || !job->effective.quiet))
         nst_run_message(job->runner->events, "%s", err.text);
     free(line);
     free(path);
@@ -209,23 +221,27 @@ static void write_history(const struct nst_picture_job *job)
 static void report(const struct nst_picture_job *job)
 {
     const struct nst_job_result *r = &job->result;
+    const char *name = job->item->content;
 
     if (job->effective.quiet)
         return;
+    if (strcmp(name, "-") == 0)
+        name = "standard input";
     if (r->end == NST_JOB_CONVERGED)
         nst_run_message(job->runner->events,
-                        "converged after %lld steps: the loss no longer decreases",
-                        (long long)r->iterations);
+                        "%s: converged after %lld steps: the loss no longer decreases",
+                        name, (long long)r->iterations);
     if (r->end == NST_JOB_STOPPED)
-        nst_run_message(job->runner->events,
-                        "stopped after %lld steps; the image so far is written",
-                        (long long)r->iterations);
+        nst_run_message(job->runner->events, "%s: stopped after %lld steps; %s", name,
+                        (long long)r->iterations,
+                        job->cancelled ? "nothing is written"
+                                       : "the image so far is written");
     if (job->effective.verbose)
         nst_run_message(
             job->runner->events,
-            "loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, peak memory "
-            "%zu MiB",
-            r->first.total_loss, r->final.total_loss, (long long)r->iterations,
+            "%s: loss %.6g to %.6g in %lld steps, %lld evaluations, %.2f s, peak "
+            "memory %zu MiB",
+            name, r->first.total_loss, r->final.total_loss, (long long)r->iterations,
             (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
 }
 
@@ -245,12 +261,18 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
         return st;
     }
     st = stylise_content(job, err);
-    if (st != NST_OK || job->cancelled)
+    if (job->cancelled)
         return st;
-    st = write_results(job, err);
+    job->cancelled = st == NST_OK && job->result.end == NST_JOB_STOPPED &&
+                     job->effective.on_interrupt == NST_ON_INTERRUPT_DISCARD;
+    if (st == NST_OK && !job->cancelled)
+        st = write_results(job, err);
+    if (events->picture_finished)
+        events->picture_finished(job->reporter.progress,
+                                 st == NST_OK ? &job->result : NULL);
     if (st != NST_OK)
         return st;
-    if (job->item->output)
+    if (job->item->output && !job->cancelled)
         write_history(job);
     report(job);
     return st;
@@ -259,12 +281,13 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
 enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
                                  const struct nst_batch_item *item, struct nst_err *err)
 {
-    struct nst_picture_job job = {
-        .runner = runner,
-        .item = item,
-        .recorded = *runner->params,
-        .effective = *runner->params,
-        .reporter = {.events = runner->events, .quiet = runner->params->quiet}};
+    struct nst_picture_job job = {.runner = runner,
+                                  .item = item,
+                                  .recorded = *runner->params,
+                                  .effective = *runner->params,
+                                  .reporter = {.events = runner->events,
+                                               .item = item,
+                                               .quiet = runner->params->quiet}};
     enum nst_outcome outcome = NST_OUTCOME_DONE;
 
     if (run_job(&job, err) != NST_OK)

@@ -6,6 +6,8 @@
 #ifndef NST_RUN_PICTURE_RUN_H
 #define NST_RUN_PICTURE_RUN_H
 
+#include <stdatomic.h>
+
 #include "run/batch.h"
 #include "run/plan.h"
 #include "run/run.h"
@@ -17,6 +19,8 @@ struct nst_picture_runner {
     struct nst_session *session;
     struct nst_styles_shared *styles;
     const struct nst_run_events *events;
+    bool to_directory;           /* directories of outputs are created */
+    atomic_bool *history_failed; /* a message has said so */
 
     void *ctx;
     /* Before a picture is read, which takes this many bytes at its peak; ends with
@@ -28,15 +32,7 @@ struct nst_picture_runner {
     void (*reserve_memory)(void *ctx, const struct nst_plan *plan);
 };
 
-enum nst_outcome {
-    NST_OUTCOME_DONE,
-    NST_OUTCOME_STOPPED,   /* done early, with the result so far */
-    NST_OUTCOME_CANCELLED, /* stopped before it began: nothing written */
-    NST_OUTCOME_SKIPPED,   /* the result is up to date (--skip-done) */
-    NST_OUTCOME_FAILED,    /* err says why */
-    NST_OUTCOME_FATAL,     /* failed, as all other pictures would */
-};
-
+/* err says why the picture failed. */
 enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
                                  const struct nst_batch_item *item,
                                  struct nst_err *err);

@@ -32,7 +32,7 @@ void nst_run_message(const struct nst_run_events *events, const char *fmt, ...)
 void nst_report_started(struct nst_reporter *r)
 {
     if (!r->started && r->events->optimisation_started)
-        r->events->optimisation_started(r->events->ctx);
+        r->events->optimisation_started(r->events->ctx, r->item);
     r->started = true;
 }
 
@@ -45,6 +45,8 @@ struct nst_evaluation nst_report_total(const struct nst_reporter *r,
     total.evaluation += r->evaluations;
     total.iteration += r->iterations;
     total.seconds += r->seconds;
+    total.frame = r->frame;
+    total.frames = r->frames;
     return total;
 }
 

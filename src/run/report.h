@@ -18,6 +18,7 @@ bool nst_run_should_stop(const struct nst_run_events *events);
 
 struct nst_reporter {
     const struct nst_run_events *events;
+    const struct nst_batch_item *item;
     void *progress;          /* from events->picture_started() */
     struct nst_trace *trace; /* or NULL */
     bool quiet;              /* no messages about weights */
@@ -28,6 +29,7 @@ struct nst_reporter {
     double seconds;
     int64_t steps_done, steps_planned; /* before the current scale; of all scales */
     double fraction, share; /* of the work: done before, and in the current scale */
+    int frame, frames;      /* as in struct nst_evaluation */
 };
 
 /* Set-up is done; the first evaluation follows. */

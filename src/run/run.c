@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -43,6 +44,7 @@ struct worker_pool {
     const struct nst_params *p;
     const struct nst_run_events *events;
     struct nst_styles_shared *styles;
+    atomic_bool history_failed; /* to write a line; reported */
     struct worker worker[MAX_WORKERS];
     int count, threads;
 
@@ -160,12 +162,27 @@ static const struct nst_batch_item *next_item(struct worker_pool *s)
     return &s->batch->item[s->next++];
 }
 
+void nst_run_count(struct nst_run_counts *counts, enum nst_outcome outcome)
+{
+    counts->done += outcome == NST_OUTCOME_DONE;
+    counts->interrupted += outcome == NST_OUTCOME_STOPPED;
+    counts->skipped += outcome == NST_OUTCOME_SKIPPED;
+    counts->failed += outcome == NST_OUTCOME_FAILED || outcome == NST_OUTCOME_FATAL;
+    counts->stopped |=
+        outcome == NST_OUTCOME_STOPPED || outcome == NST_OUTCOME_CANCELLED;
+}
+
 /* Count and report an outcome and free its memory; called with the lock held. */
-static void record_outcome(struct worker *w, enum nst_outcome outcome,
-                           const struct nst_err *err)
+static void record_outcome(struct worker *w, const struct nst_batch_item *item,
+                           enum nst_outcome outcome, const struct nst_err *err)
 {
     struct worker_pool *s = w->pool;
     bool failed = outcome == NST_OUTCOME_FAILED || outcome == NST_OUTCOME_FATAL;
+
+    if (failed && s->counts->status != NST_ERR_ARG)
+        s->counts->status = item->found && outcome == NST_OUTCOME_FAILED
+                                ? NST_ERR_IO /* nobody wrote its name */
+                                : err->status;
 
     if (failed && !(s->fatal && outcome == NST_OUTCOME_FATAL))
         nst_run_message(s->events, "%s", err->text);
@@ -176,11 +193,7 @@ static void record_outcome(struct worker *w, enum nst_outcome outcome,
     if (s->reader == w)
         s->reader = NULL;
     pthread_cond_broadcast(&s->memory_freed);
-    s->counts->done += outcome == NST_OUTCOME_DONE || outcome == NST_OUTCOME_STOPPED;
-    s->counts->skipped += outcome == NST_OUTCOME_SKIPPED;
-    s->counts->failed += failed;
-    s->counts->stopped |=
-        outcome == NST_OUTCOME_STOPPED || outcome == NST_OUTCOME_CANCELLED;
+    nst_run_count(s->counts, outcome);
 }
 
 static void *worker_main(void *ctx)
@@ -191,6 +204,8 @@ static void *worker_main(void *ctx)
                                               .session = w->session,
                                               .styles = s->styles,
                                               .events = s->events,
+                                              .to_directory = s->batch->to_directory,
+                                              .history_failed = &s->history_failed,
                                               .ctx = w,
                                               .reserve_reading =
                                                   s->count > 1 ? reserve_reading : NULL,
@@ -207,9 +222,9 @@ static void *worker_main(void *ctx)
             nst_batch_make_directories(item, &err) == NST_OK)
             outcome = nst_picture_run(&runner, item, &err);
         pthread_mutex_lock(&s->lock);
-        record_outcome(w, outcome, &err);
+        record_outcome(w, item, outcome, &err);
         if (s->events->picture_done)
-            s->events->picture_done(s->events->ctx);
+            s->events->picture_done(s->events->ctx, item, outcome);
     }
     set_active(w, false);
     pthread_mutex_unlock(&s->lock);

@@ -32,6 +32,15 @@ struct nst_estimate {
     double seconds;
 };
 
+enum nst_outcome {
+    NST_OUTCOME_DONE,
+    NST_OUTCOME_STOPPED,   /* stopped early, with the result so far */
+    NST_OUTCOME_CANCELLED, /* stopped; nothing is written */
+    NST_OUTCOME_SKIPPED,   /* the result is up to date (--skip-done) */
+    NST_OUTCOME_FAILED,
+    NST_OUTCOME_FATAL, /* failed, as all other pictures would */
+};
+
 /* Callbacks of a run; each may be NULL. Those marked * may be called from any of its
  * threads, also concurrently. */
 struct nst_run_events {
@@ -45,28 +54,36 @@ struct nst_run_events {
     /* * With p.dry_run: the estimate, instead of a run on the picture. */
     void (*estimated)(void *ctx, const struct nst_batch_item *item,
                       const struct nst_estimate *estimate);
-    /* * A picture starts; planned steps follow. stepped() and picture_finished() get
-     * the returned pointer. */
+    /* * A picture starts; planned steps follow, or 0 for a stream, whose length is
+     * unknown. stepped() and picture_finished() get the returned pointer. */
     void *(*picture_started)(void *ctx, const struct nst_batch_item *item,
                              int64_t planned);
-    /* * The picture was scaled down to at most half of its size. */
-    void (*picture_downscaled)(void *ctx, int from_height, int from_width, int height,
-                               int width);
+    /* * The picture was scaled down. */
+    void (*picture_downscaled)(void *ctx, const struct nst_batch_item *item,
+                               int from_height, int from_width, int height, int width);
     /* * Setup is done; from now on there is a result to save. */
-    void (*optimisation_started)(void *ctx);
-    /* * After each step: e is the iterate; done of planned steps are complete. */
+    void (*optimisation_started)(void *ctx, const struct nst_batch_item *item);
+    /* * After each step: e is the iterate; done of planned steps are complete, of all
+     * frames of a film. planned: as for picture_started(). */
     void (*stepped)(void *picture, const struct nst_evaluation *e, int64_t done,
                     int64_t planned);
-    /* * The picture is finished; result is NULL if it failed. */
+    /* * The picture is finished and written; result is NULL if it failed. */
     void (*picture_finished)(void *picture, const struct nst_job_result *result);
     /* * One more picture is processed, successfully or not. */
-    void (*picture_done)(void *ctx);
+    void (*picture_done)(void *ctx, const struct nst_batch_item *item,
+                         enum nst_outcome outcome);
 };
 
 struct nst_run_counts {
-    size_t done, skipped, failed;
-    bool stopped; /* before all pictures were done */
+    size_t done, skipped, failed, interrupted; /* interrupted: with a result so far */
+    bool stopped;                              /* before all pictures were done */
+    /* NST_OK if none failed. NST_ERR_ARG if what the user wrote must change: else any
+     * failed for another reason. */
+    enum nst_status status;
 };
+
+/* Count the outcome of a picture. */
+void nst_run_count(struct nst_run_counts *counts, enum nst_outcome outcome);
 
 /* Refuse combinations of options that are invalid: NST_ERR_ARG. */
 enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err);

@@ -114,7 +114,7 @@ static enum nst_status load_picture(struct nst_picture **out, const char *name,
     enum nst_status st;
 
     if (strcmp(name, "-") != 0 && !strpbrk(name, "/.") && access(name, F_OK) != 0)
-        return nst_err_set(err, NST_ERR_IO,
+        return nst_err_set(err, NST_ERR_ARG,
                            "style '%s': no such file or style pack; see nst-style list",
                            name);
     st = nst_picture_load(out, name, size, err);

@@ -94,11 +94,14 @@ static void on_save(void *ctx, struct nst_job *job)
 {
     struct stylisation *r = ctx;
     const struct nst_params *p = r->s->effective;
+    const struct nst_batch_item *item = r->s->item;
     struct nst_err err;
 
     if (p->checkpoint &&
-        nst_checkpoint_write(p->checkpoint, r->s->recorded, serialise_run,
-                             &(struct serialise_context){r, job}, &err) != NST_OK)
+        nst_checkpoint_write(p->checkpoint, r->s->recorded,
+                             item->output ? item->content : NULL, item->output,
+                             serialise_run, &(struct serialise_context){r, job},
+                             &err) != NST_OK)
         nst_run_message(r->s->reporter->events, "checkpoint: %s", err.text);
     if (p->preview)
         write_preview(r, nst_job_current_image(job), nst_padding_width(p),
@@ -109,9 +112,16 @@ static void on_save(void *ctx, struct nst_job *job)
 static enum nst_status restore(struct stylisation *r, struct nst_err *err)
 {
     enum nst_status st = nst_checkpoint_open(&r->resume, r->s->effective->resume, err);
+    const char *version;
 
     if (st != NST_OK)
         return st;
+    version = nst_checkpoint_version(r->resume);
+    if (strcmp(version, PACKAGE_VERSION) != 0 && !r->s->effective->quiet)
+        nst_run_message(r->s->reporter->events,
+                        "%s: was made by nst %s; the result may differ from that of an "
+                        "uninterrupted run",
+                        r->s->effective->resume, version);
     if (!serialise_progress(r, nst_checkpoint_read_array, r->resume) ||
         r->current < 0 || r->current >= r->levels)
         return nst_err_set(err, NST_ERR_FORMAT, "%s: is not a checkpoint of this run",

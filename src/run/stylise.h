@@ -21,6 +21,7 @@ struct nst_stylise_args {
     const struct nst_plan *plan;        /* of the last scale */
     struct nst_baseline baseline;       /* memory of the pictures */
     const struct nst_picture *content;
+    const struct nst_batch_item *item;     /* its paths are saved in a checkpoint */
     struct nst_style_set *styles;          /* pictures are freed after the last use */
     const struct nst_picture *init_image;  /* initial image; NULL: content or noise */
     const struct nst_picture *keep_mask;   /* white where content stays; or NULL */

@@ -17,11 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/exit.h"
+#include "base/path.h"
 #include "model/data_path.h"
 #include "nst.h"
 #include "serve/http/auth.h"
@@ -39,12 +42,9 @@
 #include "serve/store.h"
 #include "serve/styles.h"
 
-#define EXIT_USAGE 2
 #define SWEEP_SECONDS 60
 #define UPLOAD_SECONDS (24 * 3600) /* lifetime of an upload that no task uses */
 #define MAX_UPLOADS 1000           /* number of such uploads */
-
-const char *argp_program_version = "nst-serve " PACKAGE_VERSION;
 
 enum {
     DATA = 0x100,
@@ -162,6 +162,16 @@ static void set_model(struct argp_state *state, struct serve_settings *s,
 
     if (nst_models_parse(&models, text, &err) != NST_OK)
         argp_error(state, "%s", err.text);
+    nst_models_drop_missing(&models);
+    for (int i = 0; i < models.count && models.model[i].name; i++) {
+        char *path;
+
+        if (nst_find_model(&path, models.model[i].name, &err) != NST_OK)
+            argp_error(state, "%s", err.text);
+        if (access(path, F_OK) != 0)
+            argp_error(state, "model: %s: %s", path, strerror(errno));
+        free(path);
+    }
     nst_models_clear(&models);
     s->model = text;
 }
@@ -175,6 +185,18 @@ static const char *take_queue_url(char *arg)
     if (begin && end && begin + 3 < end)
         memset(begin + 3, '*', (size_t)(end - begin) - 3);
     return copy;
+}
+
+static const char *require_folder(struct argp_state *state, const char *name,
+                                  const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        argp_error(state, "%s: %s: %s", name, path, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        argp_error(state, "%s: %s: is no directory", name, path);
+    return path;
 }
 
 static void check_options(struct argp_state *state, struct serve_settings *s)
@@ -204,9 +226,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     else if (key == DATA)
         s->data = arg;
     else if (key == STYLES)
-        s->styles = arg;
+        s->styles = require_folder(state, "styles", arg);
     else if (key == WEB)
-        s->web = arg;
+        s->web = require_folder(state, "web", arg);
     else if (key == 'm')
         set_model(state, s, arg);
     else if (key == HOST)
@@ -283,7 +305,6 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
     sysinfo(&machine);
     for (size_t i = 0; i < NUMBER_COUNT; i++)
         *setting(s, &numbers[i]) = numbers[i].initial;
-    argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, s);
     if (s->task_memory < 0)
         s->task_memory =
@@ -431,7 +452,7 @@ int main(int argc, char **argv)
 
     if (argc == 5 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
         return serve_thumbnail(argv[2], argv[3], argv[4]);
-    argv[0] = program_invocation_short_name;
+    nst_exit_setup(argv);
     read_options(&s, argc, argv);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread starts */
     signal(SIGPIPE, SIG_IGN);
@@ -443,11 +464,11 @@ int main(int argc, char **argv)
     setenv("VIPS_BLOCK_UNTRUSTED", "1", 1); /* for children that decode pictures */
     if (!serve_log_open(s.log_file, s.json_log)) {
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
-        return EXIT_FAILURE;
+        return nst_exit_status(nst_open_status(errno));
     }
     if ((s.worker ? run_worker(&s, &err) : run_server(&s, &err)) != NST_OK) {
         serve_log(SERVE_ERROR, "%s", err.text);
-        return EXIT_FAILURE;
+        return nst_exit_status(err.status);
     }
     serve_log(SERVE_INFO, "ended");
     serve_log_close();

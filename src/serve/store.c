@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "base/path.h"
 
 #define MAX_NAME (SERVE_MAX_PICTURE_NAME + 4) /* thumbnails: NAME.jpg */
 #define RESERVE_BYTES ((uint64_t)64 << 20)    /* of the disk, or */
@@ -34,7 +35,7 @@ static enum nst_status make_folder(const char *path, struct nst_err *err)
 {
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return NST_OK;
-    return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+    return nst_err_set(err, nst_open_status(errno), "%s: %s", path, strerror(errno));
 }
 
 static enum nst_status make_parents(const char *dir, struct nst_err *err)
@@ -98,7 +99,7 @@ static enum nst_status check_queue(const char *dir, bool shared, struct nst_err 
     if (shared && fd < 0)
         st = nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
     else if (!shared && fd >= 0)
-        st = nst_err_set(err, NST_ERR_IO,
+        st = nst_err_set(err, NST_ERR_ARG,
                          "%s: its tasks are in a queue on Redis: needs --queue, or "
                          "another folder",
                          dir);
@@ -114,7 +115,7 @@ enum nst_status serve_store_open(const char *dir, bool shared, const char *prefi
 
     url_prefix = prefix ? prefix : "";
     if (st == NST_OK && !(root = realpath(dir, NULL)))
-        st = nst_err_set(err, NST_ERR_IO, "%s: %s", dir, strerror(errno));
+        st = nst_err_set(err, nst_open_status(errno), "%s: %s", dir, strerror(errno));
     for (size_t i = 0; st == NST_OK && i < FOLDERS; i++) {
         char *path = nst_xasprintf("%s/%s", root, folders[i]);
 

@@ -75,7 +75,7 @@ char *nst_describe_devices(bool as_json)
     size_t i;
 
     if (as_json) {
-        char *s = json_dumps(all, JSON_INDENT(1));
+        char *s = json_dumps(all, JSON_COMPACT);
 
         text = nst_xasprintf("%s\n", s);
         free(s);

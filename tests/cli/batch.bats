@@ -41,6 +41,30 @@ as() {
 ./trip/style/three_0003.ppm" ]
 }
 
+@test "files of a directory that are left out are counted, and images of any format taken" {
+    mkdir -p d/sub
+    for i in 1 2 3 4; do
+        echo text >d/$i.txt
+    done
+    mkfifo d/z.jpg
+    touch d/.hidden.txt
+    cp photo.ppm d/sub/a.pbm.old
+    cp photo.ppm d/photo.PPM
+    nst -s style.ppm -r d -o out/ 2>said
+    [ "$(cat said)" = "nst: 6 left out: 1.txt, 2.txt, 3.txt, ...: not a regular file with the extension of an image" ]
+    [ "$(made out)" = ./photo-style.PPM ]
+    rm d/photo.PPM d/[234].txt
+    run -2 --separate-stderr nst -s style.ppm d -o out/
+    [ "$stderr" = "nst: d: contains no images, but 1.txt, z.jpg; use -r to include subdirectories" ]
+    needs convert
+    for format in bmp dds ico pcx psd qoi sgi tga xbm xcf xpm jfif apng j2k; do
+        convert photo.ppm d/x.$format
+        mv d/x.$format d/$format.$format # apng has frames
+    done
+    nst -q -s style.ppm d -o formats/ --name '{stem}.png'
+    [ "$(made formats | wc -l)" = 14 ]
+}
+
 @test "a directory tree that contains the results can be processed again" {
     album
     cd album
@@ -89,7 +113,7 @@ as() {
     cp photo.ppm $'odd\r'
     printf '\xef\xbb\xbfphoto.ppm\r\n\r\ntwo.ppm\r\nodd\r\nnone.ppm\r' >list
     run --separate-stderr nst -q -s style.ppm -o a/ --files-from list
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [[ $stderr == *"none.ppm: No such file"* ]]
     [ "$(made a | wc -l)" = 3 ]
     # the carriage returns are no part of the names
@@ -148,14 +172,25 @@ as() {
     run ! grep -av '^nst: ' lines
     "$NST" -S 32 -n 2 -s style.ppm "$odd" one.ppm -o out/ --progress json 2>events
     [ "$(grep '^{' events | jq -r 'select(.event == "end") | .picture | length' | sort -n | tr '\n' ' ')" = "7 14 " ]
-    # JSON cannot hold the first name; it can hold this one
-    cp photo.ppm $'a \n"b".ppm'
-    nst -s style.ppm $'a \n"b".ppm' -o $'c\n.png' --history h.jsonl
-    "$(dirname "$NST")"/nst-history --history h.jsonl list >runs
+    nst -s "$odd" --keep-mask "$odd" "$odd" -o $'c\n\xfe.png' --history h.jsonl
+    history() { NST_HISTORY=none "$(dirname "$NST")"/nst-history --history h.jsonl "$@"; }
+    history list >runs
     [ "$(wc -l <runs)" = 3 ]
-    NST_HISTORY=none "$(dirname "$NST")"/nst-history --history h.jsonl rerun "$(tail -n 1 runs | cut -c1-8)" -o again.png
-    cmp $'c\n.png' again.png
-    run -1 --separate-stderr nst -s style.ppm $'no\nwhere.ppm' one.ppm -o out/
+    jq -e '.content | endswith("a \n\"b\"\u001b'"'"'\uefff*.ppm")' <<<"$(tail -n 1 h.jsonl)"
+    history rerun "$(tail -n 1 runs | cut -c1-8)" -o again.png
+    cmp $'c\n\xfe.png' again.png
+    [ "$(history find $'\xff' | wc -l)" = 2 ]
+    mv $'c\n\xfe.png' again.png # rerun writes the same name
+    history rerun "$(tail -n 1 runs | cut -c1-8)"
+    cmp $'c\n\xfe.png' again.png
+    NST_HISTORY=none "$NST" -S 32 -n 3 -s "$odd" --keep-mask "$odd" "$odd" -o $'c\n\xfe.png' --progress none --skip-done 2>said
+    grep -aq 'is up to date; skipped' said
+    # a preset, and a name that looks like a recorded byte
+    pua=$'\xee\xbe\x80\xff.ppm'
+    cp photo.ppm "$pua"
+    nst --init "$pua" -s style.ppm --show-config >p.json
+    nst -p ./p.json -s style.ppm photo.ppm -o p.png
+    run -2 --separate-stderr nst -s style.ppm $'no\nwhere.ppm' one.ppm -o out/
     [ "$(grep -c . <<<"$stderr")" = 2 ]
 }
 
@@ -187,6 +222,71 @@ as() {
     run -0 --separate-stderr "$NST" -S 256 -n 2 --skip-done -s style.ppm photo.ppm \
         -o out/photo-style.png --progress none
     [[ $stderr != *"is up to date"* ]]
+}
+
+@test "a result does not replace that of another image of the same name" {
+    needs jq
+    mkdir a b
+    picture x.ppm 48 36 11
+    as png x.ppm && mv x.png a/
+    picture x.ppm 48 36 13
+    as png x.ppm && mv x.png b/
+    rm x.ppm
+    for history in h.jsonl none; do
+        rm -rf out
+        nst -s style.ppm a/x.png -o out/ --history $history
+        sum=$(sha256sum <out/x-style.png)
+        for options in "" --skip-done --dry-run "-w 5"; do
+            # shellcheck disable=SC2086 # word splitting is intended
+            run -1 --separate-stderr nst -s style.ppm $options b/x.png -o out/ --history $history
+            from=x.png
+            [ $history = none ] || from=$PWD/a/x.png
+            [ "$stderr" = "nst: out/x-style.png: was made from another image, $from, and is not replaced by that of b/x.png; use --name with {folder}, -o FILE, or remove it" ]
+        done
+        [ "$(sha256sum <out/x-style.png)" = "$sum" ]
+        # the same image with other options, by another path, or as a copy
+        nst -s style.ppm -w 5 ./b/../a/x.png -o out/ --history $history
+        cp a/x.png x.png
+        nst -s style.ppm x.png -o out/ --history $history
+        [ "$(sha256sum <out/x-style.png)" = "$sum" ]
+        # names that do not depend on the image, and the remedies
+        nst -s style.ppm a/x.png -o out/ --name '{index}.png' --history $history
+        nst -s style.ppm b/x.png -o out/ --name '{index}.png' --history $history
+        nst -s style.ppm a/x.png b/x.png -o out/ --name '{folder}-{stem}.{ext}' --history $history
+        [ "$(ls out | tr '\n' ' ')" = "0001.png a-x.png b-x.png x-style.png " ]
+        nst -s style.ppm b/x.png -o out/x-style.png --history $history
+    done
+    # a change of the image: the history knows its path, and that of a newer one elsewhere
+    rm -rf out
+    nst -s style.ppm x.png -o out/ --history h.jsonl
+    cp -p b/x.png x.png
+    touch -d '1 hour ago' x.png
+    nst -s style.ppm x.png -o out/ --history h.jsonl
+    touch a/x.png
+    run -1 --separate-stderr nst -s style.ppm a/x.png -o out/ --history h.jsonl
+    # without a history, a newer image has changed, and an older one is another
+    nst -s style.ppm a/x.png -o out/
+    run -1 --separate-stderr nst -s style.ppm x.png -o out/
+    # by another extension
+    cp a/x.png x.png
+    nst -s style.ppm x.png -o out/ --name '{stem}.png'
+    mkdir j && cp b/x.png j/x.jpeg
+    touch j/x.jpeg
+    run -1 --separate-stderr nst -s style.ppm j/x.jpeg -o out/ --name '{stem}.png'
+}
+
+@test "two processes do not replace each other's results of the same name" {
+    mkdir a b
+    picture a/x.ppm 48 36 11
+    picture b/x.ppm 48 36 13
+    mkdir out
+    "$NST" -q -S 64 -n 200 -t 1 -s style.ppm --format png --name '{stem}.png' a/x.ppm -o out/ &
+    first=$!
+    status=0
+    "$NST" -q -S 64 -n 200 -t 1 -s style.ppm --format png --name '{stem}.png' b/x.ppm -o out/ 2>said || status=$?
+    other=0
+    wait $first || other=$?
+    [ $((status + other)) = 1 ]
 }
 
 @test "a batch that is killed and restarted gives the same bytes" {
@@ -260,9 +360,23 @@ numbered() {
     grep -q '100%.*3/3 pictures' bar
 }
 
+@test "the percent of a batch never falls, and every image has an end event" {
+    needs jq
+    numbered 3
+    nst -s style.ppm p1.ppm -o out/ --name '{stem}.png'
+    echo damaged >bad.ppm
+    for jobs in 1 3; do
+        rm -f out/p2.png out/p3.png
+        "$NST" -q -S 32 -n 3 -j $jobs -s style.ppm --skip-done --name '{stem}.png' --progress-file p.jsonl p?.ppm bad.ppm -o out/ 2>said || [ $? = 1 ]
+        jq -es '[.[].percent] as $p | $p == ($p | sort) and ($p[-1] | round) == 100 and all(.pictures == 4)' p.jsonl
+        [ "$(jq -r 'select(.event == "end") | "\(.number) \(.picture) \(.end)"' p.jsonl | sort | tr '\n' ,)" = \
+            "1 p1.ppm skipped,2 p2.ppm completed,3 p3.ppm completed,4 bad.ppm failed," ]
+    done
+}
+
 @test "an interrupt writes the best image so far of every running job" {
     numbered 6
-    "$NST" -S 64 -n 100000 -t 2 -j 2 --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
+    env --default-signal=INT "$NST" -S 64 -n 100000 -t 2 -j 2 --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
     pid=$!
     wait_until '[ "$(grep step progress | grep -o "p[0-9].ppm" | sort -u | wc -l)" = 2 ]'
     kill -INT $pid
@@ -281,14 +395,14 @@ numbered() {
     mkdir out
     echo old >out/p2-style.ppm
     # memory for one image, not for two at a time
-    "$NST" -S 320 -n 100000 -t 2 -j 2 --max-memory $((one + 16777216)) --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
+    env --default-signal=INT "$NST" -S 320 -n 100000 -t 2 -j 2 --max-memory $((one + 16777216)) --progress json -s style.ppm p?.ppm -o out/ 2>progress 3>&- &
     pid=$!
     wait_until '[ "$(grep -c step progress)" -gt 20 ]'
     kill -INT $pid
     status=0
     wait $pid || status=$?
     [ "$status" = 130 ]
-    grep -q 'nst: 1 done, 0 skipped, 0 failed, 1 left' progress
+    grep -q 'nst: 0 done, 0 skipped, 0 failed, 1 interrupted, 1 left' progress
     if grep step progress | grep -q p1.ppm; then
         [ "$(cat out/p2-style.ppm)" = old ]
     else # the other came first
@@ -300,7 +414,7 @@ numbered() {
     numbered 6
     for options in "-s missing.png" "-s style.ppm --mask missing.png" "-s style.ppm --init missing.png"; do
         # shellcheck disable=SC2086 # word splitting is intended
-        run -1 --separate-stderr nst -t 3 -j 3 $options p?.ppm -o out/
+        run -2 --separate-stderr nst -t 3 -j 3 $options p?.ppm -o out/
         [ "$(grep -c missing.png <<<"$stderr")" = 1 ]
     done
 }

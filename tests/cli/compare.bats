@@ -99,7 +99,7 @@ plainly() {
     for pack in munch munch.nststyle; do
         cp "${srcdir:?}/styles/munch.nststyle" .
         run --separate-stderr "$COMPARE" -s $pack photo.ppm style.ppm
-        [ "$status" = 1 ]
+        [ "$status" = 2 ]
         [[ $stderr == *"style '$pack': is a style pack, which lacks the layers"* ]]
     done
 }

@@ -31,8 +31,11 @@ dimensions() {
     od -An -tu1 -j16 -N8 "$1" | awk '{print $3 * 256 + $4 "x" $7 * 256 + $8}'
 }
 
+# The line that follows a mistake in the options.
+export TRY="Try 'nst --help' or 'man nst' for more information."
+
 # refused STATUS PATTERN ARG...: nst exits with STATUS after at most $REFUSAL_MS of CPU
-# time, prints one line that matches, and makes no file.
+# time, prints one line that matches, perhaps followed by $TRY, and makes no file.
 refused() {
     local status_wanted=$1 pattern=$2 TIMEFORMAT='%3U %3S' user system timing
     shift 2
@@ -46,6 +49,7 @@ refused() {
     [ "$status" = "$status_wanted" ]
     [ -z "$output" ]
     [[ $stderr == nst:\ * ]]
+    stderr=${stderr%$'\n'"$TRY"}
     [[ $stderr != *$'\n'* ]]
     grep -qE -- "$pattern" <<<"$stderr"
     [ "${before[*]}" = "${after[*]}" ]
@@ -68,7 +72,7 @@ wait_until() {
 # interrupt_nst ARG...: run nst and interrupt it after some steps; the status is its own
 interrupt_nst() {
     local pid status=0
-    "$NST" --progress json "$@" 2>progress 3>&- &
+    env --default-signal=INT "$NST" --progress json "$@" 2>progress 3>&- &
     pid=$!
     wait_until '[ "$(grep -c step progress)" -gt 3 ]'
     kill -INT "$pid"

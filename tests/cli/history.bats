@@ -140,12 +140,12 @@ ids() {
     [ "$(ids)" = "$first
 $third" ]
     run nst_history rm "$second"
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     nst_history prune --keep 1
     [ "$(ids)" = "$third" ]
     # an empty ID matches no run, even if there is only one
     run nst_history rm ""
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [ "$(ids)" = "$third" ]
     for i in $(seq 12); do
         "$NST" -q -S 24 -n 1 -t 1 -s style.ppm photo.ppm -o "o$i.ppm" &
@@ -181,7 +181,7 @@ $third" ]
         [ "$status" = 2 ]
     done
     run nst_history show 00000000x
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     rm h.jsonl
     run nst_history list
     [ "$status" = 0 ] && [ -z "$output" ]
@@ -219,4 +219,28 @@ $third" ]
     mv old h.jsonl
     nst_history rerun "$(ids | head -1)" 2>log
     grep -q 'nst-history: the result will differ: --compat tutorial no longer exists' log
+}
+
+@test "a history that is named is not created in a new directory; the default one is" {
+    refused 2 'history: none/h.jsonl: No such file or directory' -s style.ppm photo.ppm \
+        -o x.png --history none/h.jsonl
+    NST_HISTORY=none/h.jsonl refused 2 'history: none/h.jsonl: No such file' -s style.ppm \
+        photo.ppm -o x.png
+    refused 2 'history: .: Is a directory' -s style.ppm photo.ppm -o x.png --history .
+    refused 2 'history: photo.ppm/h' -s style.ppm photo.ppm -o x.png --history photo.ppm/h
+    env -u NST_HISTORY XDG_STATE_HOME="$PWD/state/new" "$NST" -q -S 32 -n 1 -s style.ppm \
+        photo.ppm -o x.png
+    [ "$(wc -l <state/new/nst/history.jsonl)" = 1 ]
+}
+
+@test "a default history that cannot be written is one line for a whole run" {
+    touch file # a directory cannot be made in it
+    batch() {
+        env -u NST_HISTORY XDG_STATE_HOME="$PWD/file" "$NST" --progress none -S 32 -n 1 \
+            -s style.ppm photo.ppm style.ppm -o made/ "$@" 2>said
+    }
+    batch
+    [ "$(grep -c 'history: ' said)" = 1 ]
+    batch -q
+    [ ! -s said ]
 }

@@ -141,7 +141,7 @@ samples() { # of a PPM of 32 x 24, one a line
     [ -s made/photo-munch.ppm ]
     refused 2 'no style is given' --config none photo.ppm -o no.ppm
     echo '{"options": {"style": "nobody"}}' >config.json
-    refused 1 'nobody' --config config.json photo.ppm -o no.ppm
+    refused 2 'nobody' --config config.json photo.ppm -o no.ppm
 }
 
 @test "scales run one after the other and are reported as one run" {
@@ -338,7 +338,7 @@ half() {
     refused 2 'layers: conv5_4 .for style.ppm. is not one' -s style.ppm --layers conv5_4 \
         photo.ppm -o out.ppm
     refused 2 "mask: 'm.png': must follow" --mask m.png -s style.ppm photo.ppm -o out.ppm
-    refused 1 'm.png: ' -s style.ppm --mask m.png photo.ppm -o out.ppm
+    refused 2 'm.png: ' -s style.ppm --mask m.png photo.ppm -o out.ppm
 }
 
 @test "--adaptive parameters follows the complexity of the images and reports changes" {
@@ -573,6 +573,6 @@ half() {
         -s style.ppm photo.ppm -o x.ppm --strength 1.5
     refused 2 "style: 'style.ppm:0': the weight" -s style.ppm:0 photo.ppm -o x.ppm
     refused 2 'style-scale: cannot be combined' -s style.ppm photo.ppm -o x.ppm -S native --style-scale 2
-    refused 1 'none.ppm' -s style.ppm photo.ppm -o x.ppm --init none.ppm
+    refused 2 'none.ppm' -s style.ppm photo.ppm -o x.ppm --init none.ppm
     refused 2 'style.ppm: is an input file' -s photo.ppm --init style.ppm photo.ppm -o style.ppm
 }

@@ -52,8 +52,8 @@ load helper
     done
 }
 
-@test "the examples of the manual pages run" {
-    needs mandoc
+# quick_programs: make the inputs of examples, and put programs that are quick into PATH.
+quick_programs() {
     cp style.ppm starry.jpg
     cp style.ppm wave.jpg
     cp photo.ppm photo.jpg
@@ -63,6 +63,37 @@ load helper
         "$(dirname "$NST")/nst-style" >bin/nst-style
     chmod +x bin/nst bin/nst-style
     PATH=$PWD/bin:$(dirname "$NST"):$PATH
+}
+
+@test "the commands of README.md run" {
+    quick_programs
+    for file in face.jpg sky.png cat.gif mine.jpg; do
+        cp photo.ppm $file
+    done
+    mkdir album
+    cp photo.ppm album/
+    # those of the section Use, and in the text
+    sed -n '/^## Use/,/^## Networks/p' "${srcdir:?}/README.md" >use
+    { sed -n '/^```$/,/^```$/p' use && grep -oE '`nst-(style pack|compare) [^`]*`' use; } |
+        tr -d '`' | grep . >commands
+    echo "nst --resume=run.ck" >>commands
+    [ "$(grep -cE '^(nst|ffmpeg)' commands)" -ge 20 ]
+    if command -v ffmpeg && ffmpeg -v error -f lavfi -i testsrc2=s=64x36:r=5:d=0.4 -pix_fmt yuv420p in.mp4; then
+        grep -q ^ffmpeg commands
+    else
+        sed -i '/^ffmpeg/d' commands
+    fi
+    while read -r line; do
+        echo "$line"
+        bash -o pipefail -c "$line" </dev/null
+    done <commands
+    head -c 3 out.gif | grep GIF
+    [ -s album/photo.ppm ] && [ -s made/photo-starry.ppm ] && [ -s mine.nststyle ]
+}
+
+@test "the examples of the manual pages run" {
+    needs mandoc
+    quick_programs
     cp photo.ppm left.png
     cp photo.ppm out.png
     cp photo.ppm first.png
@@ -79,6 +110,7 @@ load helper
     [ "$(wc -l <examples)" -ge 50 ]
     [ "$(grep -c munch examples)" -ge 4 ]
     export NST_HISTORY=$PWD/history
+    bin/nst -s starry.jpg photo.jpg -o made.png # a run that nst-history finds
     while read -r line; do
         echo "$line"
         bash -c "$line"

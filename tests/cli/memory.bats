@@ -34,7 +34,7 @@ nearly_equal() { # FILE FILE, PPM
     grep -q '^size  *32 x 24$' table
     grep -q '^tiles  *none$' table
     grep -q '^peak memory  *[0-9]* MiB of [0-9]* MiB$' table
-    grep -q '^estimated time  *[0-9.]* s$' table
+    grep -qE '^estimated time   ([0-9]+ (s|min [0-9]+ s|h [0-9]+ min)|[0-9]\.[0-9] s)$' table
     nst -p classic -s style.ppm photo.ppm -o out.png --dry-run --json --tile 16 -S 200 \
         --max-evaluations 5 >plan
     jq -e '.size == [200, 150] and .scales == [200] and .tile == 16 and

@@ -11,13 +11,14 @@ nst_model() {
     "$(dirname "$NST")/nst-model" "$@"
 }
 
-# refuses PATTERN ARG...: nst-model exits 1, prints one line and writes nothing.
+# refuses STATUS PATTERN ARG...: nst-model exits with STATUS, prints one line and writes
+# nothing.
 refuses() {
-    local pattern=$1
-    shift
+    local wanted=$1 pattern=$2
+    shift 2
     run --separate-stderr nst_model "$@"
     echo "status $status: $stderr"
-    [ "$status" = 1 ]
+    [ "$status" = "$wanted" ]
     [ "$(wc -l <<<"$stderr")" = 1 ]
     grep -qE -- "$pattern" <<<"$stderr"
     [ ! -e out.safetensors ]
@@ -67,17 +68,17 @@ numbers() {
     done
     cmp <(tail -c 2304 all.ppm) <(tail -c 2304 cut.ppm)
     refused 1 'has no layer conv3_2' -m ./cut.safetensors -p gatys -s style.ppm photo.ppm -o o.ppm
-    refuses 'has 5 convolutions' convert ./cut.safetensors --last relu5_1 \
+    refuses 2 'has 5 convolutions' convert ./cut.safetensors --last relu5_1 \
         -o out.safetensors
 }
 
 @test "convert does not overwrite its inputs" {
     cp "${srcdir:?}/models/vgg19-lite.safetensors" lite.safetensors
     ln -s lite.safetensors link
-    refuses 'link: is an input file and will not be overwritten' convert ./lite.safetensors \
+    refuses 2 'link: is an input file and will not be overwritten' convert ./lite.safetensors \
         --f16 -o link
     cp photo.ppm before
-    refuses 'photo.ppm: is an input file' convert vgg19-lite --normalise photo.ppm \
+    refuses 2 'photo.ppm: is an input file' convert vgg19-lite --normalise photo.ppm \
         -o photo.ppm
     cmp photo.ppm before
     cmp lite.safetensors "$srcdir/models/vgg19-lite.safetensors"
@@ -101,18 +102,18 @@ numbers() {
     needs_archive
     # a legacy checkpoint whose first pickle is: import os; os.system("touch ran")
     printf '\200\002cos\nsystem\nX\011\000\000\000touch ran\205R.' >evil.pth
-    refuses 'refers to something that is not a tensor: os.system' verify evil.pth
+    refuses 1 'refers to something that is not a tensor: os.system' verify evil.pth
     printf '\200\002c__builtin__\neval\nX\001\000\000\0001\205R.' >evil.pth
-    refuses 'refers to something that is not a tensor: __builtin__.eval' convert evil.pth -o out.safetensors
+    refuses 1 'refers to something that is not a tensor: __builtin__.eval' convert evil.pth -o out.safetensors
     printf '\200\002}\201.' >evil.pth
-    refuses 'an opcode that tensors do not need: 0x81' verify evil.pth
+    refuses 1 'an opcode that tensors do not need: 0x81' verify evil.pth
     [ ! -e ran ]
 }
 
 @test "a build without libarchive refuses checkpoints and says what to do" {
     nst_model --help | grep -q libarchive || skip "nst-model is built with libarchive"
     for kind in zip plain; do
-        refuses "tiny-$kind.pth: .*built without it; rebuild it" convert \
+        refuses 1 "tiny-$kind.pth: .*built without it; rebuild it" convert \
             "${srcdir:?}/tests/data/tiny-$kind.pth" -o out.safetensors
     done
     run ! nst_model info "$srcdir/tests/data/tiny-zip.pth"
@@ -150,13 +151,13 @@ network() {
     # shellcheck disable=SC2046
     network bn.safetensors $(features 0 1 3 4)
     for name in vgg16:'a VGG16;' bn:'with batch normalisation;'; do
-        refuses "${name%:*}.safetensors: is .*${name#*:}" convert ./"${name%:*}".safetensors \
+        refuses 1 "${name%:*}.safetensors: is .*${name#*:}" convert ./"${name%:*}".safetensors \
             -o out.safetensors
         refused 1 "${name%:*}.safetensors: is .*${name#*:}.*fetch-model" \
             -m ./"${name%:*}".safetensors -s style.ppm photo.ppm -o o.ppm
     done
     needs_archive
-    refuses 'is not a VGG19.*features.0.weight' info "$srcdir/styles/van-gogh.nststyle"
+    refuses 1 'is not a VGG19.*features.0.weight' info "$srcdir/styles/van-gogh.nststyle"
 }
 
 @test "a network is converted from other names, and convert says what it leaves out" {
@@ -207,7 +208,7 @@ network() {
 @test "a number that is not finite names its tensor" {
     needs_archive
     LC_ALL=C sed 's/\xba\x46\xc3\xbf/\x00\x00\xc0\x7f/' "${srcdir:?}/tests/data/tiny-plain.pth" >nan.pth
-    refuses 'nan.pth: module.features.0.weight: holds a value that is not finite' \
+    refuses 1 'nan.pth: module.features.0.weight: holds a value that is not finite' \
         convert nan.pth -o out.safetensors
 }
 
@@ -221,14 +222,14 @@ network() {
 @test "an invalid or truncated checkpoint is refused in one line" {
     needs_archive
     head -c 900 "${srcdir:?}/tests/data/tiny-plain.pth" >cut.pth
-    refuses 'cut.pth: ' verify cut.pth
+    refuses 1 'cut.pth: ' verify cut.pth
     head -c 2000 "$srcdir/tests/data/tiny-zip.pth" >cut.pth
-    refuses 'cut.pth: ' verify cut.pth
+    refuses 1 'cut.pth: ' verify cut.pth
 }
 
 @test "wrong usage and files that are no network are refused" {
-    refuses 'No such file' info no.pth
-    refuses 'photo.ppm: ' verify ./photo.ppm
+    refuses 2 'No such file' info no.pth
+    refuses 1 'photo.ppm: ' verify ./photo.ppm
     run nst_model frobnicate x
     [ "$status" = 2 ]
     run nst_model convert vgg19-lite

@@ -27,14 +27,14 @@ recipe() {
     awk -v name="$1" '$0 == "```" { on = 0 } on { print } $0 == "```sh " name { on = 1 }' "$RECIPES/README.md"
 }
 
-@test "the recipe for find and xargs makes missing results only" {
+@test "the recipe for find makes missing results only" {
     album
-    recipe xargs >script
-    grep -q xargs script
+    recipe find >script
+    grep -q files-from script
     sh -eu script
     [ "$(find made -name '*-munch.jpg' | wc -l)" = 5 ]
     [ "$(wc -l <history.jsonl)" = 5 ]
-    rm "made/a photo 3-munch.jpg"
+    rm "made/album-a photo 3-munch.jpg"
     before=$(stat -c %Y.%i made/*1-munch.jpg)
     sh -eu script
     [ "$(wc -l <history.jsonl)" = 6 ]
@@ -105,6 +105,43 @@ recipe() {
     sed -i 's/-t 1/-t 2/' script
     sh -eu script
     [ "$(wc -l <history.jsonl)" = 22 ]
+}
+
+@test "the recipe for a film keeps the sound, at any size and bit depth" {
+    needs ffmpeg
+    mkdir bin
+    printf '#!/bin/sh\nexec "%s" "$@" -S 64 -n 1 --history none\n' "$NST" >bin/nst
+    chmod +x bin/nst
+    PATH=$PWD/bin:$PATH
+    recipe film >script
+    for kind in 96x40:yuv420p 98x62:yuv420p 192x80:yuv420p10le 80x45:yuv422p; do
+        ffmpeg -nostdin -v error -y -f lavfi -i "testsrc=s=${kind%:*}:r=5:d=0.4" -f lavfi -i sine=d=0.4 \
+            -pix_fmt "${kind#*:}" -c:a aac in.mp4 || skip "ffmpeg lacks an encoder"
+        sh -eu script
+        [ "$(ffprobe -v error -show_entries stream=codec_type -of csv=p=0 out.mp4 | tr '\n' ' ')" = "video audio " ]
+        "$RECIPES/film" in.mp4 film.mp4 -q -s munch
+        cmp out.mp4 film.mp4
+    done
+    echo text >in.mp4
+    run -1 --separate-stderr "$RECIPES/film" in.mp4 film.mp4 -q -s munch
+    grep -q 'nst: standard input: is empty; did its writer fail?' <<<"$stderr"
+    grep -q 'film: failed to decode,stylise,encode' <<<"$stderr"
+    [ ! -e film.mp4 ]
+}
+
+@test "make with gallery.mk makes an interrupted picture again" {
+    mkdir album made
+    cp photo.ppm album/photo.png
+    make -f "$RECIPES/gallery.mk" STYLES=munch OPTIONS="-q -S 64 -n 100000 --trace trace.jsonl" 2>said 3>&- &
+    pid=$!
+    wait_until '[ -s trace.jsonl ]'
+    kill -TERM "$(pgrep -P $pid)"
+    status=0
+    wait $pid || status=$?
+    [ $status = 2 ]
+    [ ! -e made/photo-munch.png ]
+    make -f "$RECIPES/gallery.mk" STYLES=munch OPTIONS="-q -S 32 -n 1"
+    [ -s made/photo-munch.png ]
 }
 
 @test "the recipe for a watched folder makes each image that arrives" {

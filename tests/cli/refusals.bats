@@ -11,8 +11,8 @@ bytes() {
 
 @test "missing files and inputs without an image are refused" {
     mkdir folder
-    refused 1 'none.ppm: No such file' -s style.ppm none.ppm -o out.png
-    refused 1 'none.ppm: No such file' -s none.ppm photo.ppm -o out.png
+    refused 2 'none.ppm: No such file' -s style.ppm none.ppm -o out.png
+    refused 2 'none.ppm: No such file' -s none.ppm photo.ppm -o out.png
     refused 2 'folder: contains no images' -s style.ppm folder -o out.png
     refused 1 'empty' -s style.ppm - -o out.png </dev/null
 }
@@ -70,7 +70,7 @@ bytes() {
 
 @test "a refused run leaves an existing trace unchanged" {
     echo "the old trace" >t.jsonl
-    refused 1 'none.ppm: No such file' -s style.ppm none.ppm -o out.png --trace t.jsonl
+    refused 2 'none.ppm: No such file' -s style.ppm none.ppm -o out.png --trace t.jsonl
     [ "$(cat t.jsonl)" = "the old trace" ]
 }
 
@@ -82,10 +82,10 @@ bytes() {
 }
 
 @test "an output that cannot be written is refused before work begins" {
-    refused 1 'none/out.png: ' -s style.ppm photo.ppm -o none/out.png
-    refused 1 "'.xyz' is not an image format" -s style.ppm photo.ppm -o out.xyz
-    refused 1 'out: ' -s style.ppm photo.ppm -o out
-    refused 1 'trace: none/t' -s style.ppm photo.ppm -o out.png --trace none/t
+    refused 2 'none/out.png: ' -s style.ppm photo.ppm -o none/out.png
+    refused 2 "'.xyz' is not an image format" -s style.ppm photo.ppm -o out.xyz
+    refused 2 'out: ' -s style.ppm photo.ppm -o out
+    refused 2 'trace: none/t' -s style.ppm photo.ppm -o out.png --trace none/t
     run --separate-stderr bash -c "'$NST' -q -S 32 -n 1 -s style.ppm photo.ppm >/dev/full"
     [ "$status" = 1 ]
     [[ $stderr == nst:\ * ]]
@@ -100,7 +100,7 @@ bytes() {
     { printf '\377\377\377\377\377\377\377\177'; tail -c +9 "$model"; } >long.safetensors
     sed 's/\[32,16,3,3\]/[16,32,3,3]/; s/\[32, 16, 3, 3\]/[16, 32, 3, 3]/' "$model" >shape.safetensors
     run ! cmp -s "$model" shape.safetensors
-    refused 1 'none.safetensors: No such file' -m none.safetensors -s style.ppm photo.ppm -o o.png
+    refused 2 'none.safetensors: No such file' -m none.safetensors -s style.ppm photo.ppm -o o.png
     refused 1 'short.safetensors: features.*past the end' -m short.safetensors -s style.ppm photo.ppm -o o.png
     refused 1 'shorter.safetensors: ' -m ./shorter.safetensors -s style.ppm photo.ppm -o o.png
     refused 1 'text.safetensors: .*not a safetensors file' -m text.safetensors -s style.ppm photo.ppm -o o.png
@@ -108,7 +108,7 @@ bytes() {
     refused 1 'long.safetensors: .*header' -m long.safetensors -s style.ppm photo.ppm -o o.png
     refused 1 'shape.safetensors: features.5.weight: the shape' -m shape.safetensors -s style.ppm photo.ppm -o o.png
     refused 1 'has no layer conv5_2 .conv_14., which this run needs' --style-layers conv_16 -s style.ppm photo.ppm -o o.png
-    refused 1 "model 'nobody'" -m nobody -s style.ppm photo.ppm -o o.png
+    refused 2 "model 'nobody'" -m nobody -s style.ppm photo.ppm -o o.png
 }
 
 @test "a model is found by name in the search path, in order" {
@@ -194,11 +194,11 @@ bytes() {
 }
 
 @test "a checkpoint or preview that cannot be written is refused before the run" {
-    refused 1 '^nst: no/ck: cannot be written: No such file or directory' -s style.ppm photo.ppm -o x.png \
+    refused 2 '^nst: no/ck: cannot be written: No such file or directory' -s style.ppm photo.ppm -o x.png \
         --checkpoint no/ck
-    refused 1 '^nst: no/p.png: cannot be written: No such file or directory' -s style.ppm photo.ppm -o x.png \
+    refused 2 '^nst: no/p.png: cannot be written: No such file or directory' -s style.ppm photo.ppm -o x.png \
         --preview no/p.png
-    refused 1 "^nst: p.xyz: '.xyz' is not" -s style.ppm photo.ppm -o x.png --preview p.xyz
+    refused 2 "^nst: p.xyz: '.xyz' is not" -s style.ppm photo.ppm -o x.png --preview p.xyz
 }
 
 @test "no output overwrites a list of files or a model" {

@@ -106,7 +106,7 @@ load helper
     run --separate-stderr nst --progress none -s photo.ppm photo.ppm \
         -o out.ppm --size native -n 300
     [ "$status" = 0 ]
-    [[ $stderr == *"nst: converged after "*" steps"* ]]
+    [[ $stderr == *"nst: photo.ppm: converged after "*" steps"* ]]
 }
 
 @test "JSON progress has one object per line and ends with an end event" {
@@ -118,6 +118,24 @@ load helper
         and all(has("percent") and has("content_loss") and has("style_loss")
             and has("seconds") and has("eta_seconds"))
         and .[-1].event == "end" and .[-1].end == "completed"' p.jsonl
+}
+
+@test "--progress-file gets JSON lines beside the lines for people, and with -q" {
+    needs jq
+    "$NST" -S 32 -n 3 -s style.ppm photo.ppm -o out.png --progress plain --progress-file p.jsonl 2>said
+    grep -q '^nst: 100% 3/3 \[' said
+    run ! grep -q '^{' said
+    jq -es 'length == 6 and all(.picture == "photo.ppm" and .number == 1 and .pictures == 1)
+        and .[-1].percent == 100 and .[-1].end == "completed"' p.jsonl
+    "$NST" -q -S 32 -n 3 -s style.ppm photo.ppm -o out.png --progress-file /dev/fd/5 5>fd.jsonl 2>said
+    [ ! -s said ]
+    [ "$(jq -c '[.event, .done, .percent]' fd.jsonl)" = "$(jq -c '[.event, .done, .percent]' p.jsonl)" ]
+    run -1 --separate-stderr nst -s style.ppm photo.ppm -o out.png --progress-file none/p
+    [ "$stderr" = "nst: progress-file: none/p: No such file or directory" ]
+    refused 2 'is an input file' -s style.ppm photo.ppm -o new.png --progress-file style.ppm
+    refused 2 'named for two outputs' -s style.ppm photo.ppm -o new.png --progress-file new.png
+    refused 2 'named for two outputs' -s style.ppm photo.ppm -o new.png --progress-file t --trace t
+    refused 2 'standard output cannot be used' -s style.ppm photo.ppm -o new.png --progress-file -
 }
 
 @test "progress is plain in pipes, a bar on terminals and silent with -q" {
@@ -196,30 +214,53 @@ load helper
 @test "downscaling is reported once, unless the user chose the size" {
     picture large.ppm 1040 700 3
     echo '{"options": {"size": 100, "iterations": 1, "progress": "none"}}' >small.json
-    small() { LC_ALL=C.UTF-8 "$NST" --config small.json -s style.ppm "$@" 2>said; }
+    small() { "$NST" --config small.json -s style.ppm "$@" 2>said; }
+    local report="1040 x 700 pixels, stylised at 100 x 67; -S native for its own size"
     small large.ppm -o a.png
-    [ "$(cat said)" = "nst: 1040×700 → 100×67 (-S for more)" ]
+    [ "$(cat said)" = "nst: large.ppm: $report" ]
     small large.ppm photo.ppm large.ppm -o many/ --name '{index}.png' --scales auto
-    [ "$(grep -c 'for more' said)" = 1 ]
-    LC_ALL=C "$NST" -s style.ppm large.ppm -o b.png -n 1 --config none --progress none 2>said
-    [ "$(cat said)" = "nst: 1040x700 -> 512x345 (-S for more)" ]
+    [ "$(grep -c 'for its own size' said)" = 1 ]
+    small - -o a.png <large.ppm
+    [ "$(cat said)" = "nst: standard input: $report" ]
     small large.ppm -o a.png --checkpoint ck
     for o in "-q" "-S 200" "--scales 50,90" "--dry-run" "--resume ck"; do
         # shellcheck disable=SC2086 # word splitting is intended
         small large.ppm -o a.png $o >/dev/null
-        run ! grep 'for more' said
+        run ! grep 'for its own size' said
     done
-    # nothing is reported for small images, or for less than a factor of two
-    "$NST" -s style.ppm photo.ppm -o b.png -n 1 --config none --progress none 2>said
-    [ ! -s said ]
-    echo '{"options": {"size": 521, "iterations": 1, "progress": "none"}}' >small.json
-    small large.ppm -o a.png
-    [ ! -s said ]
+    # nothing is reported for images that are not larger
+    for size in 47 48; do
+        echo "{\"options\": {\"size\": $size, \"iterations\": 1, \"progress\": \"none\"}}" >small.json
+        small photo.ppm -o a.png
+        [ "$(grep -c 'for its own size' said)" = $((48 - size)) ]
+    done
     # the frames of a stream count once
     { for _ in 1 2 3; do printf 'P6 300 200 255\n' && head -c 180000 /dev/zero; done; } >film.ppm
     echo '{"options": {"size": 50, "iterations": 1, "progress": "none"}}' >small.json
     small --pnm film.ppm -o film2.ppm
-    [ "$(grep -c '300×200 → 50×33' said)" = 1 ]
+    [ "$(grep -c '300 x 200 pixels, stylised at 50 x 33' said)" = 1 ]
+}
+
+@test "the ending of a name outweighs the format of a configuration" {
+    echo '{"options": {"format": "jpg"}}' >c.json
+    kind() { head -c 4 "$1" | od -An -tx1 | tr -d ' '; }
+    nst --config c.json -s style.ppm photo.ppm -o o.png
+    [ "$(kind o.png)" = 89504e47 ]
+    nst --config c.json -s style.ppm photo.ppm -o d/ --name '{stem}.png'
+    [ "$(kind d/photo.png)" = 89504e47 ]
+    # it decides where the name does not, and on the command line always
+    nst --config c.json -s style.ppm photo.ppm -o d/
+    [[ $(kind d/photo-style.jpg) == ffd8* ]]
+    nst --config c.json -s style.ppm photo.ppm >out
+    [[ $(kind out) == ffd8* ]]
+    nst --config c.json -s style.ppm photo.ppm -o o
+    [[ $(kind o) == ffd8* ]]
+    nst -s style.ppm photo.ppm -o o.png --format jpg
+    [[ $(kind o.png) == ffd8* ]]
+    # a stream has its own
+    nst -s style.ppm photo.ppm -o p6.ppm
+    nst --config c.json -s style.ppm --pnm p6.ppm -o o.ppm
+    [ "$(head -c 2 o.ppm)" = P6 ]
 }
 
 @test "--quality is for lossy formats and does not make a result outdated" {
@@ -325,7 +366,7 @@ load helper
     grep -q '^nst: 2 done, 0 skipped, 1 failed$' <<<"$stderr"
     [ "$(ls made)" = "$(printf '%s\n' other-style.ppm photo-style.ppm)" ]
     run --separate-stderr nst -s missing.png -o made/ photo.ppm other.ppm
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [ "$(grep -c missing.png <<<"$stderr")" = 1 ]
 }
 

@@ -98,14 +98,14 @@ killed() {
     refused 2 'style-weight is 7000 in ck, and cannot become 5' -s style.ppm photo.ppm \
         -o out.png --resume ck -w 5
     refused 2 'no: No such file' -s style.ppm photo.ppm -o out.png --resume no
-    refused 2 'is not a checkpoint' -s style.ppm photo.ppm -o out.png \
+    refused 1 'is not a checkpoint' -s style.ppm photo.ppm -o out.png \
         --resume "${srcdir:?}/models/vgg19-lite.safetensors"
     refused 2 '--preset and --resume are mutually exclusive' -s style.ppm photo.ppm -o out.png --resume ck \
         -p fine
     picture other.ppm 40 32 77
-    refused 1 'checkpoint belongs to other images' -s other.ppm photo.ppm -o out.png --resume ck
+    refused 2 'checkpoint belongs to other images' -s other.ppm photo.ppm -o out.png --resume ck
     head -c 20000 ck >'cut'
-    refused 2 'cut short' -s style.ppm photo.ppm -o out.png --resume cut
+    refused 1 'cut short' -s style.ppm photo.ppm -o out.png --resume cut
     refused 2 'works for one image only' -s style.ppm photo.ppm photo.ppm -o d/ --checkpoint x
     refused 2 'named for two outputs' -s style.ppm photo.ppm -o out.png \
         --checkpoint out.png
@@ -161,8 +161,8 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
     frame 2 "preview: 'f-.step': a . without its }" 'f-{step'
     frame 2 'preview: {stem} is none of {step} and {scale}' '{stem}.png'
     frame 2 'a series works for one image' 'f{step}.png' --y4m
-    frame 1 "'.xyz' is not an image format" 'f{step}.xyz'
-    frame 1 'no/f000000.png: cannot be written' 'no/f{step}.png'
+    frame 2 "'.xyz' is not an image format" 'f{step}.xyz'
+    frame 2 'no/f000000.png: cannot be written' 'no/f{step}.png'
     frame 2 'f000003.png: named for two outputs' 'f{step}.png' -o f000003.png
     frame 2 'f12.png: named for two outputs' "$PWD/f{step}.png" --trace f12.png
     frame 2 'f12.png: named for two outputs' 'f{scale}{step}.png' --checkpoint f12.png
@@ -191,4 +191,36 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
     nst -s style.ppm photo.ppm -o c.png -n 2 --save-every 1 --preview full.png 2>said
     grep -q 'preview: full.png' said
     [ -s c.png ]
+}
+
+@test "--resume alone continues the run of a checkpoint, from any directory" {
+    picture other.ppm 30 40 3
+    awk 'BEGIN { print "P2\n48 36\n255"; for (i = 0; i < 48 * 36; i++) print i % 256 }' >mask.pgm
+    run_on() { nst -s style.ppm:2 --mask mask.pgm -s other.ppm photo.ppm -o "$@"; }
+    run_on whole.png -n 9
+    run_on out.png -n 4 --checkpoint ck
+    run ! cmp out.png whole.png
+    mkdir elsewhere
+    cd elsewhere
+    "$NST" -q --resume ../ck -n 9
+    cmp ../out.png ../whole.png
+    # the command line overrides what it names
+    "$NST" -q --resume ../ck -n 9 -o here.png
+    cmp here.png ../whole.png
+    refused 2 'none.ppm: No such file' --resume ../ck -s none.ppm -S 32 -n 9
+    # a configuration does not add its style
+    echo '{"options": {"style": "munch"}}' >c.json
+    "$NST" -q --config c.json --resume ../ck -n 9 -o here.png
+    cmp here.png ../whole.png
+}
+
+@test "a checkpoint of another format is refused, and of another version reported" {
+    nst -s style.ppm photo.ppm -o out.png -n 4 --checkpoint ck
+    sed 's/nst checkpoint 1/nst checkpoint 2/' ck >ck2
+    refused 1 "^nst: ck2: has the format 'nst checkpoint 2', but this version of nst reads 'nst" \
+        --resume ck2 -n 9
+    sed 's/"version":"[^"]/"version":"9/' ck >ck3
+    "$NST" --progress none --resume ck3 -n 9 2>said
+    grep -q '^nst: ck3: was made by nst 9' said
+    [ "$(wc -l <said)" = 1 ]
 }

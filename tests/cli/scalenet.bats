@@ -179,7 +179,7 @@ nst_pixels() {
         refused 2 "model: '$list'.*as in vgg19:256,vgg19-lite" -s style.ppm photo.ppm \
             -o o.png -m "$list"
     done
-    refused 1 "model 'nobody'" -s style.ppm photo.ppm -o o.png --scales 16,32 \
+    refused 2 "model 'nobody'" -s style.ppm photo.ppm -o o.png --scales 16,32 \
         -m nobody:16,vgg19-lite
 }
 
@@ -222,7 +222,7 @@ nst_pixels() {
     [ ! -s log ]
     cmp one.png two.png
     for model in vgg19 vgg19:16,vgg19-lite; do
-        refused 1 "style 'munch': the pack is of vgg19-lite and lacks the network vgg19: leave out --model, or make a pack" \
+        refused 2 "style 'munch': the pack is of vgg19-lite and lacks the network vgg19: leave out --model, or make a pack" \
             -m $model -s munch "$@" -o out.png
     done
     # a pack for the other network only

@@ -115,12 +115,12 @@ near() {
     nst_style pack style.ppm $small --artist $'A\nB\e[1m' -o d.nststyle
     [ "$(nst_style info --json d.nststyle | jq -r .artist)" = 'A B [1m' ]
     run nst_style blend a.nststyle --preview none.png -o e.nststyle
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [[ $output == *none.png* ]]
     [ ! -e e.nststyle ]
     cp photo.ppm p.nststyle # a picture by its contents
     run nst_style blend a.nststyle --preview p.nststyle -o p.nststyle
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     cmp photo.ppm p.nststyle
 }
 
@@ -144,7 +144,7 @@ near() {
     nst_style list --previews made/previews | cmp - said
     mkdir -p other/mine.jpg
     run nst_style list --previews other
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [[ $output == *other/mine.jpg* ]]
     run nst_style list --previews made --json
     [ "$status" = 2 ]
@@ -229,9 +229,9 @@ Squares
 }
 
 @test "options that a pack does not support are refused in one line" {
-    refused 1 "style 'van-goh': no such file or style pack" -s van-goh photo.ppm -o out.ppm
-    refused 1 'knows nothing of conv4_1' --style-layers conv4_1 -s van-gogh photo.ppm -o out.ppm
-    refused 1 'colour: match needs style images' --colour match -s van-gogh photo.ppm -o out.ppm
+    refused 2 "style 'van-goh': no such file or style pack" -s van-goh photo.ppm -o out.ppm
+    refused 2 'knows nothing of conv4_1' --style-layers conv4_1 -s van-gogh photo.ppm -o out.ppm
+    refused 2 'colour: match needs style images' --colour match -s van-gogh photo.ppm -o out.ppm
     head -c 5000 "${srcdir:?}/styles/munch.nststyle" >cut.nststyle
     refused 1 'cut.nststyle: .*cut short' -s cut.nststyle photo.ppm -o out.ppm
     cp "$srcdir/models/vgg19-lite.safetensors" no.nststyle
@@ -239,14 +239,14 @@ Squares
     run nst_style pack style.ppm
     [ "$status" = 2 ]
     run nst_style blend style.ppm -o out.nststyle
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     run nst_style frobnicate
     [ "$status" = 2 ]
     run nst_style pack style.ppm --scales 3 -o out.nststyle
     [ "$status" = 2 ]
     nst_style pack style.ppm --style-layers conv_1 --scales 32 -o one.nststyle
     run nst_style blend one.nststyle van-gogh -o out.nststyle
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [[ $output == *"different layers"* ]]
     [ ! -e out.nststyle ]
 }
@@ -255,7 +255,7 @@ Squares
     cp style.ppm painting.nststyle # a picture by its contents
     cp style.ppm before
     run nst_style pack painting.nststyle --scales 32 -o painting.nststyle
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [ "$output" = "nst-style: painting.nststyle: is an input file and will not be overwritten" ]
     cmp painting.nststyle before
     run nst_style pack style.ppm -o style.ppm
@@ -266,7 +266,7 @@ Squares
     cp one.nststyle before
     ln one.nststyle link.nststyle
     run nst_style blend one.nststyle:3 one.nststyle -o link.nststyle
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     cmp one.nststyle before
     nst_style pack style.ppm --scales 32 -o - | cmp - one.nststyle
     run nst_style pack style.ppm --scales 64,32 -o no.nststyle

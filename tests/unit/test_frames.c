@@ -184,7 +184,7 @@ static void all_frames_together_are_within_max_pixels(void **state)
     assert_int_equal(vips_image_write_to_file(image, path, NULL), 0);
     g_object_unref(image);
     assert_int_equal(nst_frame_reader_open(&frames, path, false, &size, &err),
-                     NST_ERR_ARG);
+                     NST_ERR_FORMAT);
     assert_non_null(strstr(err.text, "too large"));
     unlink(path);
 }

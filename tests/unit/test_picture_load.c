@@ -42,15 +42,15 @@ static void a_drawing_is_drawn_at_the_size_asked(void **state)
     /* Enlarged pixels would blur the edge at x = 100. */
     assert_true(p->rgb[50 * 200 + 99] == 1);
     nst_picture_free(p);
-    refused(path, &native, NST_ERR_ARG, "10x10 pixels is too small");
+    refused(path, &native, NST_ERR_FORMAT, "10x10 pixels is too small");
 }
 
 static void what_is_no_picture_is_refused_in_one_clear_line(void **state)
 {
     (void)state;
-    refused(in_folder("none.png"), &native, NST_ERR_IO, "No such file or directory");
-    refused(folder, &native, NST_ERR_IO, "is a directory");
-    refused("", &native, NST_ERR_IO, "the image's name is empty");
+    refused(in_folder("none.png"), &native, NST_ERR_ARG, "No such file or directory");
+    refused(folder, &native, NST_ERR_ARG, "is a directory");
+    refused("", &native, NST_ERR_ARG, "the image's name is empty");
     refused(put_bytes("", 0, "u0.png"), &native, NST_ERR_FORMAT, "is empty");
     refused(put_bytes("hello, world\n", 13, "u1.png"), &native, NST_ERR_FORMAT,
             "u1.png: is not an image that can be read");
@@ -84,7 +84,7 @@ static void a_huge_png_header_is_refused_by_size_before_decoding(void **state)
     const struct nst_picture_size size = {512, false, 200000000};
 
     (void)state;
-    refused(put_bytes(png, sizeof png - 1, "w.png"), &size, NST_ERR_ARG,
+    refused(put_bytes(png, sizeof png - 1, "w.png"), &size, NST_ERR_FORMAT,
             "w.png: 40000x40000 pixels is too large: at most 200000000");
 }
 
@@ -94,7 +94,7 @@ static void sides_below_16_pixels_are_refused(void **state)
 
     (void)state;
     assert_int_equal(vips_black(&dot, 1, 1, NULL), 0);
-    refused(put(dot, "x.png"), &native, NST_ERR_ARG,
+    refused(put(dot, "x.png"), &native, NST_ERR_FORMAT,
             "x.png: 1x1 pixels is too small: each side needs at least 16");
 }
 

@@ -240,7 +240,7 @@ static void the_longest_side_becomes_n_and_the_other_keeps_the_aspect(void **sta
         assert_int_equal(p->height, (int)rint(sizes[i] * (double)H / W));
         nst_picture_free(p);
     }
-    refused(path, &(struct nst_picture_size){20, false, 0}, NST_ERR_ARG,
+    refused(path, &(struct nst_picture_size){20, false, 0}, NST_ERR_FORMAT,
             "resized to 20x12 pixels is too small: each side needs at least 16");
 }
 

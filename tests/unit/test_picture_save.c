@@ -220,8 +220,8 @@ static void an_output_that_cannot_be_written_is_refused_when_opened(void **state
     cannot_open(in_folder("a.xyz"), NST_ERR_ARG,
                 "'.xyz' is not an image format that can be written (png, jpg");
     cannot_open(in_folder("a"), NST_ERR_ARG, "needs a suffix");
-    cannot_open(folder, NST_ERR_IO, "is a directory");
-    cannot_open(in_folder("no/a.png"), NST_ERR_IO, "No such file or directory");
+    cannot_open(folder, NST_ERR_ARG, "is a directory");
+    cannot_open(in_folder("no/a.png"), NST_ERR_ARG, "No such file or directory");
     if (geteuid() != 0) {
         assert_int_equal(chmod(folder, 0500), 0);
         cannot_open(in_folder("a.png"), NST_ERR_IO, "Permission denied");

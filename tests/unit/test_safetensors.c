@@ -211,9 +211,9 @@ static void what_cannot_be_opened_is_named(void **state)
     struct nst_err err;
 
     (void)state;
-    assert_int_equal(nst_weights_load(&w, "/no/such/file", 1, &err), NST_ERR_IO);
+    assert_int_equal(nst_weights_load(&w, "/no/such/file", 1, &err), NST_ERR_ARG);
     assert_string_equal(err.text, "/no/such/file: No such file or directory");
-    assert_int_equal(nst_weights_load(&w, "/tmp", 1, &err), NST_ERR_IO);
+    assert_int_equal(nst_weights_load(&w, "/tmp", 1, &err), NST_ERR_ARG);
     assert_string_equal(err.text, "/tmp: is not a regular file");
 }
 

@@ -11,7 +11,7 @@ enum nst_status nst_pth_load(struct nst_weights **out, const char *path,
 {
     *out = NULL;
     return nst_err_set(
-        err, NST_ERR_ARG,
+        err, NST_ERR_IO,
         "%s: PyTorch checkpoints need libarchive, and this nst-model was "
         "built without it; rebuild it (configure --with-archive) or "
         "convert the file with a build that has it",

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/path.h"
 #include "cli/import/pickle.h"
 #include "model/dtype.h"
 #include "model/vgg_names.h"
@@ -422,7 +423,8 @@ enum nst_status nst_pth_load(struct nst_weights **out, const char *path,
 
     *out = NULL;
     if (!f)
-        return nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+        return nst_err_set(err, nst_open_status(errno), "%s: %s", path,
+                           strerror(errno));
     if (fread(&first, 1, 1, f) != 1)
         first = 0;
     fclose(f);

@@ -13,7 +13,7 @@
  * Read all convolutions that the file has. Nothing in the file is executed; anything
  * but tensors is an error. *out belongs to the caller: nst_weights_free(). NST_ERR_IO,
  * NST_ERR_FORMAT (also another network), NST_ERR_MEM; messages begin with the path.
- * Without libarchive: NST_ERR_ARG.
+ * Without libarchive: NST_ERR_IO.
  */
 enum nst_status nst_pth_load(struct nst_weights **out, const char *path,
                              struct nst_err *err);

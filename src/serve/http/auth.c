@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "base/text_file.h"
 #include "serve/clock.h"
 
@@ -38,24 +39,24 @@ static enum nst_status read_token(const char *path, struct nst_err *err)
     FILE *f = fopen(path, "re");
 
     if (!f)
-        return nst_err_set(err, NST_ERR_IO, "cannot open %s: %s", path,
+        return nst_err_set(err, nst_open_status(errno), "cannot open %s: %s", path,
                            strerror(errno));
     if (nst_text_file_begin(f, path, err) != NST_OK) {
         fclose(f);
-        return NST_ERR_FORMAT;
+        return err->status = NST_ERR_ARG;
     }
     if (!fgets(line, sizeof line, f))
         line[0] = 0;
     fclose(f);
     if (strlen(line) == sizeof line - 1) /* the line is longer than the buffer */
-        return nst_err_set(err, NST_ERR_FORMAT,
+        return nst_err_set(err, NST_ERR_ARG,
                            "%s: the token in the first line must have "
                            "fewer than %zu characters",
                            path, sizeof line - 1);
     line[strcspn(line, "\r\n")] = 0;
     if (strlen(line) < MIN_TOKEN)
         return nst_err_set(
-            err, NST_ERR_FORMAT,
+            err, NST_ERR_ARG,
             "%s: the token in the first line must have at least %d characters", path,
             MIN_TOKEN);
     auth.token = nst_xstrdup(line);

@@ -14,8 +14,8 @@
 #include "serve/http/response.h"
 #include "serve/settings.h"
 
-/* Read the token file; s is borrowed. NST_ERR_IO, NST_ERR_FORMAT (the token is shorter
- * than 16 characters, or too long). */
+/* Read the token file; s is borrowed. NST_ERR_IO, NST_ERR_ARG (no such file, or the
+ * token is shorter than 16 characters, or too long). */
 enum nst_status serve_auth_open(const struct serve_settings *s, struct nst_err *err);
 void serve_auth_close(void);
 
