@@ -14,6 +14,10 @@
 #include "image/size.h"
 #include "image/source_info.h"
 
+/* Decoded pixels per pixel of the picture, at least, in both directions. */
+#define LANCZOS_PIXELS 4
+/* Files with fewer pixels are decoded whole. */
+#define SMALL_FILE_PIXELS 1e6
 /* Small allocations of the decoder, and buffers of threads. */
 #define READ_BYTES ((size_t)6 << 20)
 /* Rows of floats that libvips 8.14 holds; RESIZE_ROWS per thread. Both are measured. */
@@ -110,15 +114,16 @@ static bool is_shrinkable(VipsImage *image)
            (vips_image_hasalpha(image) ? alpha == image->Bands - 1 : alpha < 0);
 }
 
-/* Pixels of the file, which has w x h, per decoded pixel, in both directions. At least
- * two decoded pixels per pixel of the picture remain, for the Lanczos kernel. */
+/* Pixels of the file, which has w x h, per decoded pixel, in both directions. Enough
+ * decoded pixels per pixel of the picture remain for the Lanczos kernel, and small
+ * files are decoded whole. */
 static int shrink_factor(int w, int h, const struct nst_picture_size *size)
 {
     int to_w = w, to_h = h, k;
 
     nst_picture_target_size(size, &to_w, &to_h);
-    k = w / to_w < h / to_h ? w / to_w / 2 : h / to_h / 2;
-    return k > 1 ? k : 1;
+    k = w / to_w < h / to_h ? w / to_w / LANCZOS_PIXELS : h / to_h / LANCZOS_PIXELS;
+    return k > 1 && (double)w * h > SMALL_FILE_PIXELS ? k : 1;
 }
 
 /* The part of the factor that the loader applies while it decodes. */
@@ -194,11 +199,12 @@ static enum nst_status open_affordable(VipsImage **out, struct nst_input *in,
     *bytes = read_bytes(*out, in, size);
     if (!size->max_bytes || *bytes <= size->max_bytes)
         return NST_OK;
-    status = nst_err_set(err, NST_ERR_MEM,
-                         "%s: to read %dx%d pixels takes %zu MiB, and %zu MiB are left "
-                         "(--max-memory)",
-                         in->label, (*out)->Xsize, (*out)->Ysize, (*bytes >> 20) + 1,
-                         size->max_bytes >> 20);
+    status = nst_err_set(
+        err, NST_ERR_MEM,
+        "%s: out of memory: to read %dx%d pixels takes %zu MiB, and %zu MiB are left "
+        "(--max-memory)",
+        in->label, (*out)->Xsize, (*out)->Ysize, (*bytes >> 20) + 1,
+        size->max_bytes >> 20);
     g_clear_object(out);
     return status;
 }

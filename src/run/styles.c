@@ -14,6 +14,9 @@
 #include "image/load.h"
 #include "model/paths.h"
 
+/* Reading this much is never refused: the plan of the run decides. */
+#define SMALL_READ_BYTES ((size_t)32 << 20)
+
 struct nst_styles_shared {
     const struct nst_params *p;
     struct nst_picture_size size; /* of contents and masks */
@@ -35,10 +38,12 @@ struct nst_picture_size nst_params_load_size(const struct nst_params *p,
 {
     size_t resident = nst_session_resident_memory(session),
            limit = (size_t)p->max_memory;
-    size_t left = limit ? 1 : nst_memory_available() / 5 * 4;
+    size_t left = nst_memory_available() / 5 * 4;
 
-    if (limit > resident)
-        left = limit - resident;
+    if (limit)
+        left = limit > resident ? limit - resident : 0;
+    if (left < SMALL_READ_BYTES)
+        left = SMALL_READ_BYTES;
     return (struct nst_picture_size){.longest = (int)p->size,
                                      .square = p->square,
                                      .max_pixels = p->max_pixels,

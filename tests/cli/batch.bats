@@ -238,7 +238,7 @@ as() {
         sum=$(sha256sum <out/x-style.png)
         for options in "" --skip-done --dry-run "-w 5"; do
             # shellcheck disable=SC2086 # word splitting is intended
-            run -1 --separate-stderr nst -s style.ppm $options b/x.png -o out/ --history $history
+            run -2 --separate-stderr nst -s style.ppm $options b/x.png -o out/ --history $history
             from=x.png
             [ $history = none ] || from=$PWD/a/x.png
             [ "$stderr" = "nst: out/x-style.png: was made from another image, $from, and is not replaced by that of b/x.png; use --name with {folder}, -o FILE, or remove it" ]
@@ -263,16 +263,16 @@ as() {
     touch -d '1 hour ago' x.png
     nst -s style.ppm x.png -o out/ --history h.jsonl
     touch a/x.png
-    run -1 --separate-stderr nst -s style.ppm a/x.png -o out/ --history h.jsonl
+    run -2 --separate-stderr nst -s style.ppm a/x.png -o out/ --history h.jsonl
     # without a history, a newer image has changed, and an older one is another
     nst -s style.ppm a/x.png -o out/
-    run -1 --separate-stderr nst -s style.ppm x.png -o out/
+    run -2 --separate-stderr nst -s style.ppm x.png -o out/
     # by another extension
     cp a/x.png x.png
     nst -s style.ppm x.png -o out/ --name '{stem}.png'
     mkdir j && cp b/x.png j/x.jpeg
     touch j/x.jpeg
-    run -1 --separate-stderr nst -s style.ppm j/x.jpeg -o out/ --name '{stem}.png'
+    run -2 --separate-stderr nst -s style.ppm j/x.jpeg -o out/ --name '{stem}.png'
 }
 
 @test "two processes do not replace each other's results of the same name" {
@@ -286,7 +286,7 @@ as() {
     "$NST" -q -S 64 -n 200 -t 1 -s style.ppm --format png --name '{stem}.png' b/x.ppm -o out/ 2>said || status=$?
     other=0
     wait $first || other=$?
-    [ $((status + other)) = 1 ]
+    [ $((status + other)) = 2 ]
 }
 
 @test "a batch that is killed and restarted gives the same bytes" {

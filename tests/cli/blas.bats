@@ -67,10 +67,10 @@ near() {
 @test "a BLAS that is missing or unsuitable is an error that names the remedy" {
     needs_backend
     export NST_BACKEND=blas
-    NST_BLAS=libnone.so.1 refused 1 \
+    NST_BLAS=libnone.so.1 refused 2 \
         'install libopenblas0, or name .* NST_BLAS \(libnone.so.1: cannot open' \
         -s style.ppm photo.ppm -o out.png
-    NST_BLAS=libc.so.6 refused 1 'NST_BLAS \(.*undefined symbol: cblas_sgemm\)' \
+    NST_BLAS=libc.so.6 refused 2 'NST_BLAS \(.*undefined symbol: cblas_sgemm\)' \
         -s style.ppm photo.ppm -o out.png
 }
 

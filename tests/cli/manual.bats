@@ -75,7 +75,7 @@ quick_programs() {
     # those of the section Use, and in the text
     sed -n '/^## Use/,/^## Networks/p' "${srcdir:?}/README.md" >use
     { sed -n '/^```$/,/^```$/p' use && grep -oE '`nst-(style pack|compare) [^`]*`' use; } |
-        tr -d '`' | grep . >commands
+        tr -d '`' | sed '/|  *#/{N;s/  *#[^\n]*\n//}' | grep . >commands
     echo "nst --resume=run.ck" >>commands
     [ "$(grep -cE '^(nst|ffmpeg)' commands)" -ge 20 ]
     if command -v ffmpeg && ffmpeg -v error -f lavfi -i testsrc2=s=64x36:r=5:d=0.4 -pix_fmt yuv420p in.mp4; then

@@ -128,11 +128,11 @@ peak_below() {
         peak_below 100
     done
     # it takes 72 MB to decode, and 288 as floats
-    refused 1 'big.png: to read 6000x4000 pixels takes [0-9]+ MiB, and [0-9]+ MiB are left' \
+    refused 1 'big.png: out of memory: to read 6000x4000 pixels takes [0-9]+ MiB, and [0-9]+ MiB are left' \
         -s munch big.png -o out.png -S native --tile 64 --max-memory 300M
-    refused 1 'big.png: to read 6000x4000 pixels takes' \
+    refused 1 'big.png: out of memory: to read 6000x4000 pixels takes' \
         -s munch big.png -o out.png -S native --tile 64 --max-memory 300M --dry-run
-    refused 1 'big.png: to read 6000x4000 pixels takes' \
+    refused 1 'big.png: out of memory: to read 6000x4000 pixels takes' \
         -s big.png photo.ppm -o out.png -S native --tile 64 --max-memory 300M
     for i in 1 2 3 4 5 6; do cp big.jpg "$i.jpg"; done
     nst -s munch [1-6].jpg -o d/ -S 300 -n 1 -j 4 --max-memory 180M --history h.jsonl
@@ -148,7 +148,7 @@ peak_below() {
     vips gifsave frames.v big.gif --page-height 400 2>/dev/null || skip "no GIF"
     nst -s munch big.gif -o out.gif -S 32 -n 1 --max-memory 190M --history h.jsonl
     peak_below 190
-    refused 1 'big.gif: to read 400x40000 pixels takes [0-9]+ MiB' \
+    refused 1 'big.gif: out of memory: to read 400x40000 pixels takes [0-9]+ MiB' \
         -s munch big.gif -o out.gif -S 32 -n 1 --max-memory 60M
     for i in 1 2 3; do cp big.gif "$i.gif"; done
     nst -s munch [1-3].gif -o g/ -S 32 -n 1 -j 3 --max-memory 250M --history h.jsonl

@@ -130,7 +130,7 @@ load helper
     "$NST" -q -S 32 -n 3 -s style.ppm photo.ppm -o out.png --progress-file /dev/fd/5 5>fd.jsonl 2>said
     [ ! -s said ]
     [ "$(jq -c '[.event, .done, .percent]' fd.jsonl)" = "$(jq -c '[.event, .done, .percent]' p.jsonl)" ]
-    run -1 --separate-stderr nst -s style.ppm photo.ppm -o out.png --progress-file none/p
+    run -2 --separate-stderr nst -s style.ppm photo.ppm -o out.png --progress-file none/p
     [ "$stderr" = "nst: progress-file: none/p: No such file or directory" ]
     refused 2 'is an input file' -s style.ppm photo.ppm -o new.png --progress-file style.ppm
     refused 2 'named for two outputs' -s style.ppm photo.ppm -o new.png --progress-file new.png

@@ -32,7 +32,7 @@ near() {
 
 @test "a picture is no style pack, and the remedy is named" {
     run "$NST-style" info photo.ppm
-    [ "$status" = 1 ]
+    [ "$status" = 2 ]
     [[ $output == "nst-style: photo.ppm: is not a style pack, whose name ends in .nststyle; nst-style pack makes"* ]]
 }
 
