@@ -58,8 +58,8 @@ static const struct nst_option options[] = {
              "XL, 90 for WebP, 80 for HEIF, AVIF and JPEG 2000"},
     {"metadata", 0, GROUP(1), CHOICE("keep|private|none"), AT(metadata),
      .default_text = "keep", .arg = "KIND",
-     .help = "Metadata of the result: keep; private, which keeps camera, exposure and "
-             "time only; or none. The last two do not name the inputs"},
+     .help = "Metadata that the result takes from the input: keep; private: camera, "
+             "exposure and time only; none. The last two name no input"},
     {"y4m", 0, GROUP(1), FLAG, AT(y4m), ONCE,
      .help = "Read and write a YUV4MPEG2 video stream, frame by frame"},
     {"pnm", 0, GROUP(1), FLAG, AT(pnm), ONCE,
@@ -74,9 +74,9 @@ static const struct nst_option options[] = {
      .help = "Skip images whose result already exists and was made from the same "
              "inputs with the same options"},
     {"on-interrupt", 0, GROUP(1), CHOICE("keep|discard"), AT(on_interrupt),
-     .default_text = "keep", .arg = "keep|discard",
-     .help = "Result of an image that a signal interrupts: keep writes the image so "
-             "far, discard writes nothing and keeps an older result"},
+     .default_text = "keep", .arg = "MODE",
+     .help = "For an image that a signal interrupts: keep writes the image so far; "
+             "discard writes nothing, and an older result stays"},
     /* before size, which it sets */
     {"scales", 0, GROUP(3), LIST(16, 65536), AT(scales), OFFERED, .zero_word = "none",
      .default_text = "auto", .arg = "LIST|FROM..|auto|none",
