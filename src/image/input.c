@@ -323,6 +323,17 @@ static void add_note(VipsImage *image, const struct nst_input *in, const char *l
         vips_image_set_string(image, NST_NOTE, note);
 }
 
+/* ImageMagick turns the pixels of a TGA upright, and still says how they were. */
+static void correct_orientation(VipsImage *image)
+{
+    const char *format;
+
+    if (vips_image_get_typeof(image, "magick-format") &&
+        !vips_image_get_string(image, "magick-format", &format) &&
+        strcmp(format, "TGA") == 0)
+        vips_autorot_remove_angle(image);
+}
+
 static VipsImage *open_image(const struct nst_input *in, VipsSource *source,
                              const char *loader, const struct nst_tiff *t, double scale)
 {
@@ -344,6 +355,7 @@ static VipsImage *open_image(const struct nst_input *in, VipsSource *source,
         return NULL;
     if (t)
         vips_image_set_int(image, NST_ALPHA_FROM_END, t->alpha_from_end);
+    correct_orientation(image);
     add_note(image, in, loader, t);
     return image;
 }
@@ -355,7 +367,7 @@ enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
     VipsSource *source;
     const char *loader;
     struct nst_tiff t;
-    bool tiff;
+    bool tiff, table;
     char reason[256];
 
     *out = NULL;
@@ -370,7 +382,8 @@ enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
     if (source && !loader && nst_modules_load())
         loader = vips_foreign_find_load_source(source);
     vips_error_clear();
-    if (is_table(loader))
+    table = is_table(loader);
+    if (table)
         loader = NULL;
     *vector = is_vector(loader);
     tiff = loader && strstr(loader, "Tiff") && nst_pages_scan_tiff(&t, in);
@@ -378,6 +391,8 @@ enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
         *out = open_image(in, source, loader, tiff ? &t : NULL, scale);
     else
         *out = open_exr(in);
+    if (source && !loader && !table && !*out) /* ImageMagick reads from memory only */
+        *out = open_image(in, source, "", NULL, scale);
     g_clear_object(&source);
     if (*out)
         return NST_OK;

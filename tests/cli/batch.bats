@@ -61,8 +61,12 @@ as() {
         convert photo.ppm d/x.$format
         mv d/x.$format d/$format.$format # apng has frames
     done
-    nst -q -s style.ppm d -o formats/ --name '{stem}.png'
+    nst -q -s style.ppm d -o formats/ --name '{stem}.ppm' -S native --strength 0
     [ "$(made formats | wc -l)" = 14 ]
+    nst -q -s style.ppm photo.ppm -o same.ppm -S native --strength 0
+    for format in bmp ico pcx psd qoi sgi tga; do # lossless
+        cmp same.ppm formats/$format.ppm
+    done
 }
 
 @test "a directory tree that contains the results can be processed again" {
