@@ -17,7 +17,7 @@ command -v $qemu >/dev/null || skip "$qemu is not installed"
 top=$(realpath "${srcdir:-.}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-echo "#define PACKAGE_STRING \"nst\"" >"$work/config.h"
+printf "#define %s \"nst\"\n" PACKAGE_STRING PACKAGE_VERSION >"$work/config.h"
 flags="-std=c11 -O2 -Wall -Wextra -Werror -fopenmp-simd -D_GNU_SOURCE -I$work -I$top/src"
 isa="-ffp-contract=fast -DNST_ISA=base -DNST_LANES=4 -DNST_NR=8"
 
