@@ -153,7 +153,6 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
     FILE *f = fopen(path, "re");
     char *line = NULL;
     size_t capacity = 0;
-    ssize_t n;
 
     *h = (struct nst_history){.count = 0};
     if (!f && errno == ENOENT)
@@ -163,7 +162,7 @@ enum nst_status nst_history_read(struct nst_history *h, const char *path,
                            strerror(errno));
     errno = 0;
     st = nst_text_file_begin(f, path, err);
-    while (st == NST_OK && (n = getline(&line, &capacity, f)) > 0) {
+    while (st == NST_OK && getline(&line, &capacity, f) > 0) {
         line[strcspn(line, "\r\n")] = 0; /* JSON has neither */
         if (*line)
             add_line(h, line);

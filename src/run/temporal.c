@@ -16,10 +16,10 @@
 
 void nst_coherence_clear(struct nst_coherence *f)
 {
-    free(f->previous); /* NOLINT(clang-analyzer-unix.Malloc): a new one each time */
+    free(f->previous);
     free(f->static_mask);
     free(f->warm_start);
-    *f = (struct nst_coherence){NULL};
+    f->previous = f->static_mask = f->warm_start = NULL;
 }
 
 /* table[r][c]: sum of the differences above row r and left of column c. */
