@@ -46,7 +46,7 @@ check() {
     [ $got = "$wanted" ] || { echo "# status $got" && sed 's/^/# /' err; }
 }
 
-check 1 "a missing file" -s photo.ppm missing.png -o a.png
+check 2 "a missing file" -s photo.ppm missing.png -o a.png
 check 2 "a directory" -s photo.ppm directory -o a.png
 check 1 "a truncated JPEG" -s photo.ppm cut.jpg -o a.png
 check 1 "a text file named .png" -s text.png photo.ppm -o a.png
@@ -54,7 +54,7 @@ check 1 "a picture of one pixel" -s photo.ppm dot.ppm -o a.png --size native
 check 1 "a header of 40000 x 40000" -s photo.ppm huge.png -o a.png
 check 2 "an unknown layer" -s photo.ppm photo.ppm -o a.png --style-layers conv_99
 check 2 "a style weight of nan" -s photo.ppm photo.ppm -o a.png -w nan
-check 1 "an output that cannot be written" -s photo.ppm photo.ppm -o /nonexistent/a.png
+check 2 "an output that cannot be written" -s photo.ppm photo.ppm -o /nonexistent/a.png
 check 1 "a model that is none" -s photo.ppm photo.ppm -o a.png -m text.png
 check 0 "a small run" -s photo.ppm photo.ppm -o a.png
 check 0 "a small run in tiles" -s photo.ppm photo.ppm -o a.png -S 96 --tile 32
