@@ -19,6 +19,7 @@
 #include "backend/vector_ops.h"
 #include "base/err.h"
 #include "base/threads.h"
+#include "kernels/padding.h"
 
 enum nst_pooling { NST_POOLING_MAX, NST_POOLING_AVG };
 
@@ -46,6 +47,20 @@ struct nst_conv;  /* weights of one 3x3 convolution, in the backend's form */
 /* Network input from RGB values of 0 to 1: (x - mean) / deviation. */
 struct nst_normalisation {
     float mean[3], deviation[3];
+};
+
+/* A 3x3 convolution on the host. With picture, cin is 3 and the convolution serves
+ * first_conv() and its gradient, otherwise conv() and its gradient. */
+struct nst_filters {
+    const float *weight, *bias; /* cout x cin x 3 x 3, cout */
+    int cin, cout;
+    enum nst_padding padding;
+    const struct nst_normalisation *picture; /* or NULL */
+};
+
+/* Sums over the pixels of a map F, in doubles: F F' and, unless NULL, F. */
+struct nst_layer_sums {
+    struct nst_buffer *products, *sums; /* C x C, C */
 };
 
 /* Part of a map, in pixels. */
@@ -181,15 +196,14 @@ struct nst_backend_ops {
                             float *planar);
 
     /*
-     * Prepare a convolution from weight (cout x cin x 3 x 3) and bias (cout), borrowed
-     * for the call. With picture (borrowed for the convolution's life) cin is 3 and the
-     * convolution serves first_conv() and its gradient, otherwise conv() and its
-     * gradient. NST_ERR_MEM, NST_ERR_IO (device failure).
+     * Prepare a convolution. Filters are borrowed for the call, their picture for the
+     * convolution's life. NST_ERR_MEM, NST_ERR_IO (device failure).
      */
     enum nst_status (*conv_new)(struct nst_backend *be, struct nst_conv **out,
-                                const float *weight, const float *bias, int cin,
-                                int cout, const struct nst_normalisation *picture,
-                                struct nst_err *err);
+                                const struct nst_filters *filters, struct nst_err *err);
+    /* See nst_backend_conv_prepare(); NULL: nothing to prepare. */
+    enum nst_status (*conv_prepare)(struct nst_backend *be, struct nst_conv *k,
+                                    int height, int width, struct nst_err *err);
     void (*conv_free)(struct nst_backend *be, struct nst_conv *k);
 
     /* y = conv(x) or, with relu, conv(relu(x)); out_relu stores relu(y). pooled, unless
@@ -214,14 +228,10 @@ struct nst_backend_ops {
                             const struct nst_tensor *gy, struct nst_buffer *rgb);
 
     /* Losses. A sum is overwritten, or accumulated if add. */
-    /* sums: C x C, sum of mask F F' over the window (mask: struct nst_region_grad). */
-    void (*gram)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window window, const struct nst_buffer *mask, bool add,
-                 struct nst_buffer *sums);
-    /* sums: C, sum of mask F over the window. */
-    void (*channel_sums)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window window, const struct nst_buffer *mask,
-                         bool add, struct nst_buffer *sums);
+    /* Sums of mask F F' and mask F over the window (mask: struct nst_region_grad). */
+    void (*layer_sums)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                       struct nst_window window, const struct nst_buffer *mask,
+                       bool add, struct nst_layer_sums sums);
     /* sum: sum of (F - T)^2 over the window. */
     void (*squared_error)(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                           const struct nst_tensor *t, struct nst_window window,
@@ -273,6 +283,16 @@ extern const struct nst_backend_ops nst_backend_cuda;
 enum nst_status nst_backend_open(struct nst_backend **out, const char *name,
                                  const struct nst_backend_config *config,
                                  struct nst_err *err);
+
+/* Prepare a convolution for maps of this height and width, before conv() and its
+ * gradient; several threads may, with backends that are clones. NST_ERR_MEM. */
+static inline enum nst_status nst_backend_conv_prepare(struct nst_backend *be,
+                                                       struct nst_conv *k, int height,
+                                                       int width, struct nst_err *err)
+{
+    return be->ops->conv_prepare ? be->ops->conv_prepare(be, k, height, width, err)
+                                 : NST_OK;
+}
 
 /* The sticky device error, or NST_OK. */
 enum nst_status nst_backend_error(const struct nst_backend *be, struct nst_err *err);

@@ -19,6 +19,7 @@
 struct nst_conv {
     float *weight, *bias;
     int cin, cout;
+    enum nst_padding padding;
     const struct nst_normalisation *picture;
 };
 
@@ -165,27 +166,26 @@ static void conv_free(struct nst_backend *be, struct nst_conv *k)
 }
 
 static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
-                                const float *weight, const float *bias, int cin,
-                                int cout, const struct nst_normalisation *picture,
-                                struct nst_err *err)
+                                const struct nst_filters *f, struct nst_err *err)
 {
     struct nst_conv *k = nst_xcalloc(1, sizeof *k);
     enum nst_status st;
 
     (void)be;
     *out = NULL;
-    k->picture = picture;
-    k->cin = cin;
-    k->cout = cout;
-    st = nst_floats_new(&k->weight, cout, cin, 9, err);
+    k->picture = f->picture;
+    k->cin = f->cin;
+    k->cout = f->cout;
+    k->padding = f->padding;
+    st = nst_floats_new(&k->weight, f->cout, f->cin, 9, err);
     if (st == NST_OK)
-        st = nst_floats_new(&k->bias, cout, 1, 1, err);
+        st = nst_floats_new(&k->bias, f->cout, 1, 1, err);
     if (st != NST_OK) {
         conv_free(be, k);
         return st;
     }
-    memcpy(k->weight, weight, (size_t)cout * cin * 9 * sizeof *weight);
-    memcpy(k->bias, bias, (size_t)cout * sizeof *bias);
+    memcpy(k->weight, f->weight, (size_t)f->cout * f->cin * 9 * sizeof *f->weight);
+    memcpy(k->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
     *out = k;
     return NST_OK;
 }
@@ -197,7 +197,7 @@ static void conv(struct nst_backend *be, const struct nst_conv *k,
     struct nst_shape s = y->shape;
 
     nst_conv3x3_c(values(x), relu, k->weight, k->bias, values(y), k->cin, k->cout, s.h,
-                  s.w);
+                  s.w, k->padding);
     if (out_relu)
         tensor_copy(be, y, true, y);
     if (pooled && pooling == NST_POOLING_MAX)
@@ -238,7 +238,7 @@ static void conv_grad(struct nst_backend *be, const struct nst_conv *k,
     float *gx = scalar->scratch[0], *g = gx;
 
     nst_conv3x3_grad_c(values(gy), k->weight, gx, k->cin, k->cout, gy->shape.h,
-                       gy->shape.w);
+                       gy->shape.w, k->padding);
     if (step->pooled) {
         g = scalar->scratch[1];
         if (step->pooling == NST_POOLING_MAX)
@@ -269,7 +269,7 @@ static void first_conv(struct nst_backend *be, const struct nst_conv *k,
         x[i] =
             (picture[i] - k->picture->mean[i / area]) / k->picture->deviation[i / area];
     nst_conv3x3_c(x, 0, k->weight, k->bias, values(y), 3, k->cout, y->shape.h,
-                  y->shape.w);
+                  y->shape.w, k->padding);
     if (out_relu)
         tensor_copy(be, y, true, y);
 }
@@ -282,7 +282,7 @@ static void first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
 
     (void)be;
     nst_conv3x3_grad_c(values(gy), k->weight, grad, 3, k->cout, gy->shape.h,
-                       gy->shape.w);
+                       gy->shape.w, k->padding);
     for (size_t i = 0; i < 3 * area; i++)
         grad[i] /= k->picture->deviation[i / area];
 }
@@ -315,33 +315,23 @@ static const float *pack_window(struct scalar *scalar, const struct nst_tensor *
     return scalar->scratch[1];
 }
 
-static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window w, const struct nst_buffer *mask, bool add,
-                 struct nst_buffer *sums)
+static void layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                       struct nst_window w, const struct nst_buffer *mask, bool add,
+                       struct nst_layer_sums to)
 {
     struct scalar *scalar = (struct scalar *)be;
     const float *packed = pack_window(scalar, f, w, mask);
-    double *to = nst_doubles(sums);
-    size_t entries = (size_t)f->shape.c * (size_t)f->shape.c;
+    double *products = nst_doubles(to.products), *sums = nst_doubles(to.sums);
+    size_t c = (size_t)f->shape.c, area = (size_t)w.height * w.width;
 
-    if (!add)
-        memset(to, 0, entries * sizeof *to);
-    nst_gram_c(scalar->scratch[0], relu, packed, to, f->shape.c,
-               (size_t)w.height * w.width);
-}
-
-static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window w, const struct nst_buffer *mask, bool add,
-                         struct nst_buffer *sums)
-{
-    struct scalar *scalar = (struct scalar *)be;
-    const float *packed = pack_window(scalar, f, w, mask);
-    double *to = nst_doubles(sums);
-
-    if (!add)
-        memset(to, 0, (size_t)f->shape.c * sizeof *to);
-    nst_channel_sums_c(scalar->scratch[0], relu, packed, to, f->shape.c,
-                       (size_t)w.height * w.width);
+    if (!add) {
+        memset(products, 0, c * c * sizeof *products);
+        if (sums)
+            memset(sums, 0, c * sizeof *sums);
+    }
+    nst_gram_c(scalar->scratch[0], relu, packed, products, f->shape.c, area);
+    if (sums)
+        nst_channel_sums_c(scalar->scratch[0], relu, packed, sums, f->shape.c, area);
 }
 
 static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bool relu,
@@ -380,7 +370,6 @@ const struct nst_backend_ops nst_backend_scalar = {
     .head_grad = head_grad,
     .first_conv = first_conv,
     .first_conv_grad = first_conv_grad,
-    .gram = gram,
-    .channel_sums = channel_sums,
+    .layer_sums = layer_sums,
     .squared_error = squared_error,
 };

@@ -11,22 +11,23 @@ static inline float relu_if(float x, int relu)
 }
 
 static double conv_at(const float *x, int relu, const float *k, int h, int w, int i,
-                      int j)
+                      int j, enum nst_padding padding)
 {
     double sum = 0;
 
     for (int u = 0; u < 3; u++)
         for (int v = 0; v < 3; v++) {
-            int r = i + u - 1, s = j + v - 1;
+            int r = nst_padded_index(i + u - 1, h, padding);
+            int s = nst_padded_index(j + v - 1, w, padding);
 
-            if (r >= 0 && r < h && s >= 0 && s < w)
+            if (r >= 0 && s >= 0)
                 sum += (double)k[3 * u + v] * relu_if(x[(size_t)r * w + s], relu);
         }
     return sum;
 }
 
 void nst_conv3x3_c(const float *x, int relu, const float *weight, const float *bias,
-                   float *y, int cin, int cout, int h, int w)
+                   float *y, int cin, int cout, int h, int w, enum nst_padding padding)
 {
     size_t area = (size_t)h * w;
 
@@ -36,31 +37,47 @@ void nst_conv3x3_c(const float *x, int relu, const float *weight, const float *b
                 double sum = bias ? bias[o] : 0;
 
                 for (int c = 0; c < cin; c++)
-                    sum += conv_at(x + c * area, relu,
-                                   weight + 9 * ((size_t)o * cin + c), h, w, i, j);
+                    sum +=
+                        conv_at(x + c * area, relu, weight + 9 * ((size_t)o * cin + c),
+                                h, w, i, j, padding);
                 y[o * area + (size_t)i * w + j] = (float)sum;
             }
 }
 
+/* Gradient of one filter by pixel p, q. */
+static double conv_grad_at(const float *gy, const float *k, int h, int w, int p, int q,
+                           enum nst_padding padding)
+{
+    double sum = 0;
+    int row[2], column[2];
+
+    for (int u = 0; u < 3; u++)
+        for (int v = 0; v < 3; v++) {
+            int rows = nst_padded_readers(p, u, h, padding, row);
+            int columns = nst_padded_readers(q, v, w, padding, column);
+
+            for (int r = 0; r < rows; r++)
+                for (int s = 0; s < columns; s++)
+                    sum += (double)k[3 * u + v] * gy[(size_t)row[r] * w + column[s]];
+        }
+    return sum;
+}
+
 void nst_conv3x3_grad_c(const float *gy, const float *weight, float *gx, int cin,
-                        int cout, int h, int w)
+                        int cout, int h, int w, enum nst_padding padding)
 {
     size_t area = (size_t)h * w;
-    float mirrored[9];
 
     for (int c = 0; c < cin; c++)
-        for (int i = 0; i < h; i++)
-            for (int j = 0; j < w; j++) {
+        for (int p = 0; p < h; p++)
+            for (int q = 0; q < w; q++) {
                 double sum = 0;
 
-                for (int o = 0; o < cout; o++) {
-                    const float *k = weight + 9 * ((size_t)o * cin + c);
-
-                    for (int t = 0; t < 9; t++)
-                        mirrored[t] = k[8 - t];
-                    sum += conv_at(gy + o * area, 0, mirrored, h, w, i, j);
-                }
-                gx[c * area + (size_t)i * w + j] = (float)sum;
+                for (int o = 0; o < cout; o++)
+                    sum += conv_grad_at(gy + o * area,
+                                        weight + 9 * ((size_t)o * cin + c), h, w, p, q,
+                                        padding);
+                gx[c * area + (size_t)p * w + q] = (float)sum;
             }
 }
 

@@ -11,17 +11,20 @@
 
 #include <stddef.h>
 
+#include "kernels/padding.h"
+
 /*
- * 3x3 convolution, stride 1, zero padding 1 (the padding is applied after relu):
+ * 3x3 convolution, stride 1, padding 1 (applied after relu):
  *   y[o][i][j] = bias[o] + sum_{c,u,v} w[o][c][u][v] x[c][i+u-1][j+v-1]
  * x: cin x h x w   weight: cout x cin x 3 x 3   bias: cout or NULL   y: cout x h x w
  */
 void nst_conv3x3_c(const float *x, int relu, const float *weight, const float *bias,
-                   float *y, int cin, int cout, int h, int w);
+                   float *y, int cin, int cout, int h, int w, enum nst_padding padding);
 
-/* Data gradient: gx[c][i][j] = sum_{o,u,v} w[o][c][u][v] gy[o][i-u+1][j-v+1] */
+/* Data gradient: gx[c][p][q] = sum_{o,u,v} w[o][c][u][v] sum gy[o][i][j] over the
+ * outputs i, j whose tap u, v reads p, q: nst_padded_readers(). */
 void nst_conv3x3_grad_c(const float *gy, const float *weight, float *gx, int cin,
-                        int cout, int h, int w);
+                        int cout, int h, int w, enum nst_padding padding);
 
 /*
  * 2x2 pooling, stride 2; an odd last row or column is dropped (floor).

@@ -13,7 +13,7 @@ struct nst_mean_activation {
     struct nst_vgg *v;
     int pictures;
     double sum[NST_VGG_CONVS]; /* of the pictures' means */
-    struct nst_buffer *sums;   /* doubles, of a map's channels */
+    struct nst_layer_sums sums; /* of a map */
 };
 
 static double map_mean(const struct nst_mean_activation *a,
@@ -26,9 +26,9 @@ static double map_mean(const struct nst_mean_activation *a,
     size_t bytes = (size_t)map->shape.c * sizeof(double);
     double *sums = nst_xcalloc(1, bytes), sum = 0;
 
-    be->ops->channel_sums(be, map, relu, nst_window_full(map->shape), NULL, false,
-                          a->sums);
-    be->ops->buffer_download(be, sums, a->sums, bytes);
+    be->ops->layer_sums(be, map, relu, nst_window_full(map->shape), NULL, false,
+                        a->sums);
+    be->ops->buffer_download(be, sums, a->sums.sums, bytes);
     for (int c = 0; c < map->shape.c; c++)
         sum += sums[c];
     free(sums);
@@ -37,13 +37,18 @@ static double map_mean(const struct nst_mean_activation *a,
 
 static enum nst_status alloc_sums(struct nst_mean_activation *a, struct nst_err *err)
 {
-    int max_channels = 0;
+    const struct nst_backend_ops *ops = a->be->ops;
+    size_t bytes = 0;
+    enum nst_status st;
 
     for (int i = 0; i < nst_vgg_convs(a->v); i++)
-        if (nst_vgg_channels(a->v, i) > max_channels)
-            max_channels = nst_vgg_channels(a->v, i);
-    return a->be->ops->buffer_alloc(a->be, &a->sums,
-                                    (size_t)max_channels * sizeof(double), err);
+        if ((size_t)nst_vgg_channels(a->v, i) * sizeof(double) > bytes)
+            bytes = (size_t)nst_vgg_channels(a->v, i) * sizeof(double);
+    st = ops->buffer_alloc(a->be, &a->sums.sums, bytes, err);
+    if (st == NST_OK)
+        st = ops->buffer_alloc(a->be, &a->sums.products,
+                               bytes * bytes / sizeof(double), err);
+    return st;
 }
 
 enum nst_status nst_mean_activation_new(struct nst_mean_activation **out,
@@ -55,7 +60,7 @@ enum nst_status nst_mean_activation_new(struct nst_mean_activation **out,
     enum nst_status st = nst_backend_open(&a->be, NULL, &config, err);
 
     if (st == NST_OK)
-        st = nst_vgg_new(&a->v, a->be, w, NST_POOLING_MAX, err);
+        st = nst_vgg_new(&a->v, a->be, w, NST_POOLING_MAX, NST_PADDING_ZERO, err);
     if (st == NST_OK)
         st = alloc_sums(a, err);
     if (st != NST_OK) {
@@ -72,7 +77,8 @@ void nst_mean_activation_free(struct nst_mean_activation *a)
         return;
     nst_vgg_free(a->v);
     if (a->be) {
-        a->be->ops->buffer_free(a->be, a->sums);
+        a->be->ops->buffer_free(a->be, a->sums.sums);
+        a->be->ops->buffer_free(a->be, a->sums.products);
         a->be->ops->close(a->be);
     }
     free(a);

@@ -52,7 +52,7 @@ static uint64_t fingerprint(uint64_t previous, const struct nst_layer_weights *l
 
 enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
                             const struct nst_weights *w, enum nst_pooling pooling,
-                            struct nst_err *err)
+                            enum nst_padding padding, struct nst_err *err)
 {
     struct nst_vgg *v = nst_xcalloc(1, sizeof *v);
 
@@ -62,13 +62,14 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
     v->convs = w->convs;
     for (int i = 0; i < v->convs; i++) {
         const struct nst_layer_weights *l = &w->conv[i];
+        struct nst_filters filters = {l->weight, l->bias, l->cin,
+                                      l->cout,   padding, i ? NULL : &nst_input_imagenet};
         enum nst_status st;
 
         v->channels[i] = l->cout;
         v->fingerprint[i] = fingerprint(i ? v->fingerprint[i - 1] : 0, l, pooling,
                                         i && nst_conv_pool_follows(i - 1));
-        st = be->ops->conv_new(be, &v->conv[i], l->weight, l->bias, l->cin, l->cout,
-                               i ? NULL : &nst_input_imagenet, err);
+        st = be->ops->conv_new(be, &v->conv[i], &filters, err);
         if (st != NST_OK) {
             nst_vgg_free(v);
             return st;
@@ -143,6 +144,8 @@ static enum nst_status alloc_maps(struct nst_activations *a, int height, int wid
     for (int i = 0; st == NST_OK && i < v->convs; i++) {
         s.c = v->channels[i];
         st = ops->tensor_new(v->be, &a->map[i], s, err);
+        if (st == NST_OK)
+            st = nst_backend_conv_prepare(v->be, v->conv[i], s.h, s.w, err);
         if (st != NST_OK || !is_pooled(v, i))
             continue;
         s.h /= 2;

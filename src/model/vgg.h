@@ -22,12 +22,12 @@ struct nst_activations;
 
 /*
  * Build the network with the convolutions in w (borrowed for the call) on be (borrowed
- * as long as the network lives).
+ * as long as the network lives). padding is that of each convolution.
  * *out belongs to the caller: nst_vgg_free(). NST_ERR_MEM.
  */
 enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
                             const struct nst_weights *w, enum nst_pooling pooling,
-                            struct nst_err *err);
+                            enum nst_padding padding, struct nst_err *err);
 void nst_vgg_free(struct nst_vgg *v);
 /* The same network with weights borrowed from v, for passes in parallel with those of
  * v. be (borrowed) is a clone of v's backend. */

@@ -43,7 +43,6 @@ struct nst_styles {
     struct nst_style_option item[NST_STYLES_MAX];
 };
 
-enum nst_padding { NST_PADDING_ZERO, NST_PADDING_REPLICATE, NST_PADDING_REFLECT };
 enum nst_scale_mode { NST_SCALE_PROGRESSIVE, NST_SCALE_BLEND };
 enum nst_colour_mode { NST_COLOUR_STYLE, NST_COLOUR_CONTENT, NST_COLOUR_MATCH };
 enum nst_optimiser { NST_OPTIMISER_LBFGS, NST_OPTIMISER_ADAM };

@@ -182,12 +182,16 @@ static enum nst_status conv_backend(struct nst_backend *be, const struct weights
 {
     const struct nst_backend_ops *ops = be->ops;
     struct nst_shape to = {w->cout, x->shape.h, x->shape.w};
+    struct nst_filters filters = {w->weight, w->bias, w->cin,
+                                  w->cout,   NST_PADDING_ZERO, NULL};
     struct nst_tensor *in = NULL, *out = NULL;
     struct nst_conv *k = NULL;
     enum nst_status st = new_feature_map(y, to.c, to.h, to.w, err);
 
     if (st == NST_OK)
-        st = ops->conv_new(be, &k, w->weight, w->bias, w->cin, w->cout, NULL, err);
+        st = ops->conv_new(be, &k, &filters, err);
+    if (st == NST_OK)
+        st = nst_backend_conv_prepare(be, k, to.h, to.w, err);
     if (st == NST_OK)
         st = ops->tensor_new(be, &in, x->shape, err);
     if (st == NST_OK)

@@ -58,7 +58,7 @@ static size_t optimiser_bytes(const struct plan_search *s, int pairs, size_t *de
                          ? nst_adam_bytes(n)
                          : nst_lbfgs_bytes(nst_vgg_backend(s->v), n, pairs);
 
-    if (s->p->padding != NST_PADDING_ZERO) /* the padded content */
+    if (s->p->padding < 0) /* the padded content */
         host += picture;
     if (s->p->keep_mask) { /* the masked image, and the mask */
         vectors += picture;

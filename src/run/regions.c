@@ -13,7 +13,7 @@ int nst_regions_assign(const struct nst_params *p, int region[NST_STYLES_MAX])
     for (int i = 0; i < s->count; i++)
         region[i] = s->item[i].mask ? count++ : masks;
     if (!masks)
-        return p->padding != NST_PADDING_ZERO;
+        return 0;
     return masks < s->count ? masks + 1 : masks;
 }
 

@@ -156,7 +156,8 @@ static enum nst_status load_networks(struct nst_session *s, const struct nst_par
         if (!same && st == NST_OK)
             st = require_rgb(w, n->path, err);
         if (!same && st == NST_OK)
-            st = nst_vgg_new(&n->vgg, s->be, w, (enum nst_pooling)p->pooling, err);
+            st = nst_vgg_new(&n->vgg, s->be, w, (enum nst_pooling)p->pooling,
+                             (enum nst_padding)p->padding, err);
         if (same)
             n->vgg = same->vgg;
         nst_weights_free(w);

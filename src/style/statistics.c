@@ -88,9 +88,7 @@ void nst_statistics_accumulate(struct nst_statistics *s,
     area = (double)window.height * window.width;
     s->area += area;
     s->pixels += guidance ? nst_guidance_sum(guidance, s->layer.conv, window) : area;
-    be->ops->gram(be, f, relu, window, mask, add, s->device.products);
-    if (s->sums)
-        be->ops->channel_sums(be, f, relu, window, mask, add, s->device.sums);
+    be->ops->layer_sums(be, f, relu, window, mask, add, s->device);
 }
 
 void nst_statistics_download(struct nst_statistics *s)

@@ -13,11 +13,6 @@
 #include "style/guidance.h"
 #include "style/tiling.h"
 
-/* The sums on the backend, in doubles. */
-struct nst_device_sums {
-    struct nst_buffer *products, *sums;
-};
-
 struct nst_statistics {
     struct nst_layer layer;
     int channels;
@@ -26,7 +21,7 @@ struct nst_statistics {
     double *products; /* C x C, valid after nst_statistics_download() */
     double *sums;     /* C, likewise; NULL unless asked for */
     struct nst_backend *be;
-    struct nst_device_sums device; /* on a CPU, the arrays above as buffers */
+    struct nst_layer_sums device; /* on a CPU, the arrays above as buffers */
 };
 
 /* be is the backend to accumulate on; NULL: host arrays only. NST_ERR_MEM. Free with

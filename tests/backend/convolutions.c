@@ -22,10 +22,12 @@ static struct nst_shape halved(struct nst_shape s)
 static struct nst_conv *convolution(struct nst_backend *be, const struct input *in,
                                     const struct nst_normalisation *picture)
 {
+    struct nst_filters filters = {in->weight, in->bias, picture ? 3 : in->s.c,
+                                  in->cout, in->padding, picture};
     struct nst_conv *k;
-    int cin = picture ? 3 : in->s.c;
 
-    if (be->ops->conv_new(be, &k, in->weight, in->bias, cin, in->cout, picture, NULL))
+    if (be->ops->conv_new(be, &k, &filters, NULL) ||
+        nst_backend_conv_prepare(be, k, in->s.h, in->s.w, NULL))
         abort();
     return k;
 }

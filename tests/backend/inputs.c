@@ -20,7 +20,7 @@ static const int shapes[][4] = {
     {64, 12, 20, 64}, {128, 6, 5, 96},   {1, 257, 129, 2}, {7, 45, 100, 16},
     {512, 2, 5, 256}, {20, 14, 60, 128}, {48, 15, 50, 64}, {96, 18, 17, 23},
     {200, 17, 16, 8}, {264, 17, 16, 4},  {128, 22, 20, 3}};
-enum { COUNT = sizeof shapes / sizeof *shapes, SMALL = 12, RANDOM = 12 };
+enum { COUNT = sizeof shapes / sizeof *shapes, SMALL = 12, RANDOM = 12, KINDS = 3 };
 
 static float *random_values(size_t n)
 {
@@ -57,9 +57,11 @@ static void make_regions(struct input *in, size_t area)
     }
 }
 
-/* Random values for shape s: c, h, w, cout. */
-static void make_input(struct input *in, const int s[4], int odd)
+/* Random values for shape s: c, h, w, cout. kind is 0 to KINDS - 1: of padding, and
+ * with it of ReLU and pooling. */
+static void make_input(struct input *in, const int s[4], int kind)
 {
+    int odd = kind % 2;
     int larger = s[0] > s[3] ? s[0] : s[3];
     size_t area;
 
@@ -68,6 +70,7 @@ static void make_input(struct input *in, const int s[4], int odd)
     in->cout = s[3];
     in->relu = odd;
     in->pooling = odd ? NST_POOLING_AVG : NST_POOLING_MAX;
+    in->padding = (enum nst_padding)kind;
     area = guide_area(in) * (size_t)larger;
     in->x = random_values(area);
     in->other = random_values(area);
@@ -97,8 +100,8 @@ static void random_shape(int s[4])
 struct input *make_inputs(int *count)
 {
     bool quick = getenv("NST_TEST_QUICK");
-    int chosen = quick ? 2 * SMALL : 2 * COUNT;
-    struct input *inputs = malloc((2 * COUNT + RANDOM) * sizeof *inputs);
+    int chosen = quick ? KINDS * SMALL : KINDS * COUNT;
+    struct input *inputs = malloc((KINDS * COUNT + RANDOM) * sizeof *inputs);
 
     *count = chosen + (quick ? 0 : RANDOM);
     seed = tap_seed() | 1;
@@ -106,7 +109,7 @@ struct input *make_inputs(int *count)
         int any[4];
 
         random_shape(any);
-        make_input(&inputs[i], i < chosen ? shapes[i / 2] : any, i % 2);
+        make_input(&inputs[i], i < chosen ? shapes[i / KINDS] : any, i % KINDS);
     }
     return inputs;
 }

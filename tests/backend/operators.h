@@ -22,6 +22,7 @@ struct input {
     bool relu, guided;
     struct region_values regions[REGIONS];
     enum nst_pooling pooling;
+    enum nst_padding padding;
     float *x, *other, *third, *weight, *bias, *square; /* square is symmetric */
 };
 

@@ -56,34 +56,40 @@ static double by_pixels(const struct input *in)
     return 1.0 / (w.height * w.width);
 }
 
-static void do_gram(struct nst_backend *be, const struct input *in, bool add,
-                    struct nst_buffer *sums)
+/* The sums of products, or of the channels. */
+static void do_layer_sums(struct nst_backend *be, const struct input *in, bool add,
+                          bool products, struct nst_buffer *sums)
 {
     struct nst_tensor *f = tensor(be, in->s, in->x);
+    size_t c = (size_t)in->s.c, bytes = (products ? c : c * c) * sizeof(double);
+    struct nst_buffer *other = poisoned(be, bytes);
     struct nst_region_grad regions[REGIONS];
 
     regions_to_device(be, in, regions);
-    be->ops->gram(be, f, in->relu, part(in), regions[0].mask, add, sums);
+    be->ops->layer_sums(be, f, in->relu, part(in), regions[0].mask, add,
+                        products ? (struct nst_layer_sums){sums, other}
+                                 : (struct nst_layer_sums){other, sums});
     free_regions(be, regions);
+    be->ops->buffer_free(be, other);
     be->ops->tensor_free(be, f);
 }
 
-static struct output gram(struct nst_backend *be, const struct input *in)
+static void do_products(struct nst_backend *be, const struct input *in, bool add,
+                        struct nst_buffer *sums)
 {
-    return sums_of(be, (size_t)in->s.c * in->s.c, in->cout % 2, by_pixels(in), do_gram,
-                   in);
+    do_layer_sums(be, in, add, true, sums);
 }
 
 static void do_channel_sums(struct nst_backend *be, const struct input *in, bool add,
                             struct nst_buffer *sums)
 {
-    struct nst_tensor *f = tensor(be, in->s, in->x);
-    struct nst_region_grad regions[REGIONS];
+    do_layer_sums(be, in, add, false, sums);
+}
 
-    regions_to_device(be, in, regions);
-    be->ops->channel_sums(be, f, in->relu, part(in), regions[0].mask, add, sums);
-    free_regions(be, regions);
-    be->ops->tensor_free(be, f);
+static struct output products(struct nst_backend *be, const struct input *in)
+{
+    return sums_of(be, (size_t)in->s.c * in->s.c, in->cout % 2, by_pixels(in),
+                   do_products, in);
 }
 
 static struct output channel_sums(struct nst_backend *be, const struct input *in)
@@ -236,8 +242,8 @@ static struct output copy_window(struct nst_backend *be, const struct input *in)
 
 const struct operation sum_operators[] = {
     {"tensor_copy", copy, ONE, false},
-    {"gram", gram, ONE, false},
-    {"channel_sums", channel_sums, ONE, false},
+    {"layer_sums, products", products, ONE, false},
+    {"layer_sums, channels", channel_sums, ONE, false},
     {"squared_error", squared_error, ONE, false},
     {"gram_loss", gram_loss, ONE, false},
     {"moment_loss", moment_loss, ONE, false},

@@ -197,7 +197,8 @@ static void gram(void *ctx)
 {
     struct layer *l = ctx;
 
-    be->ops->gram(be, l->y, false, nst_window_full(l->y->shape), NULL, false, l->sums);
+    be->ops->layer_sums(be, l->y, false, nst_window_full(l->y->shape), NULL, false,
+                        (struct nst_layer_sums){l->sums, NULL});
     finish();
 }
 
@@ -238,8 +239,12 @@ static void bench_layer(int cin, int cout, int size)
         weight[i] = (float)(i * 2654435761u >> 8 & 255) / 128 - 1;
     for (size_t i = 0; i < nst_shape_count(in); i++)
         values[i] = (float)(i * 2654435761u >> 9 & 255) / 128 - 1;
-    must(be->ops->conv_new(be, &l.conv, weight, bias, cin, cout, l.first ? &same : NULL,
+    must(be->ops->conv_new(be, &l.conv,
+                           &(struct nst_filters){weight, bias, cin, cout,
+                                                 NST_PADDING_ZERO,
+                                                 l.first ? &same : NULL},
                            &err));
+    must(nst_backend_conv_prepare(be, l.conv, size, size, &err));
     must(be->ops->tensor_new(be, &l.x, in, &err));
     must(be->ops->tensor_new(be, &l.y, out, &err));
     be->ops->tensor_upload(be, values, l.x);
@@ -329,7 +334,7 @@ static struct nst_vgg *network(const char *model, int convs)
 
     must(nst_find_model(&path, model, &err));
     must(nst_weights_load(&w, path, convs, &err));
-    must(nst_vgg_new(&v, be, w, NST_POOLING_MAX, &err));
+    must(nst_vgg_new(&v, be, w, NST_POOLING_MAX, NST_PADDING_ZERO, &err));
     nst_weights_free(w);
     free(path);
     return v;

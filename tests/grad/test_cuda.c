@@ -115,7 +115,10 @@ static struct engine engine(const struct task *t, const struct nst_backend_ops *
     struct engine e;
 
     if (ops->open(&e.be, &config, NULL) ||
-        nst_vgg_new(&e.v, e.be, t->weights, t->pooling, NULL))
+        nst_vgg_new(&e.v, e.be, t->weights, t->pooling,
+                    t->pooling == NST_POOLING_MAX ? NST_PADDING_REFLECT
+                                                  : NST_PADDING_REPLICATE,
+                    NULL))
         abort();
     return e;
 }

@@ -91,6 +91,8 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
                   double content_weight, double style_weight, double moment_weight,
                   double tv_weight, int regions)
 {
+    static int kinds; /* of padding, in turn */
+    enum nst_padding padding = (enum nst_padding)(kinds++ % 3);
     static float a[N], b[3 * 21 * 19], plane[2][N / 3];
     struct nst_objective_config config = {.content_weight = content_weight,
                                           .style_weight = style_weight,
@@ -117,15 +119,15 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     random_picture(plane[0], N / 3, &seed);
     random_picture(plane[1], N / 3, &seed);
     if (ops->open(&be, &(struct nst_backend_config){.threads = 2}, NULL) ||
-        nst_vgg_new(&v, be, w, pooling, NULL) ||
+        nst_vgg_new(&v, be, w, pooling, padding, NULL) ||
         nst_objective_new(&o, v, &config, (struct nst_image){a, H, W}, &both, NULL))
         abort();
     nst_objective_set_temporal_target(o, (struct nst_temporal_target){a, plane[1]},
                                       tv_weight, NULL);
     error = usual_error(&(struct function){be, o});
-    tap(error < 1e-2, "%s, %s pooling: content %s, style %s, regions %d: off by %.1e",
-        ops->name, pooling == NST_POOLING_MAX ? "max" : "average", content, style,
-        regions, error);
+    tap(error < 1e-2, "%s, %s pooling, padding %d: content %s, style %s, regions %d: off by %.1e",
+        ops->name, pooling == NST_POOLING_MAX ? "max" : "average", padding, content,
+        style, regions, error);
     nst_objective_free(o);
     nst_vgg_free(v);
     be->ops->close(be);

@@ -154,12 +154,14 @@ static struct error compare(struct nst_vgg *v, int h, int w, int regions, int ti
 static void check(const struct nst_backend_ops *ops, const struct nst_weights *weights,
                   enum nst_pooling pooling, int regions, int h, int w, int tile)
 {
+    static int kinds; /* of padding, in turn */
+    enum nst_padding padding = (enum nst_padding)(kinds++ % 3);
     double bound = pooling == NST_POOLING_AVG ? 1e-5 : 2e-3;
     struct nst_backend *be;
     struct nst_vgg *v;
 
     if (ops->open(&be, &(struct nst_backend_config){.threads = 2}, NULL) ||
-        nst_vgg_new(&v, be, weights, pooling, NULL))
+        nst_vgg_new(&v, be, weights, pooling, padding, NULL))
         abort();
     for (int recompute = 0; recompute < 2; recompute++) {
         struct error e = compare(v, h, w, regions, tile, recompute);
@@ -167,9 +169,9 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
         for (int again = 0; again < 2 && (e.gradient > bound || e.loss > 1e-5); again++)
             e = compare(v, h, w, regions, tile, recompute);
         tap(e.gradient <= bound && e.loss <= 1e-5 && e.tiles > 1,
-            "%s, %s pooling, regions %d: %dx%d in %d tiles of %d, content %s: gradient "
+            "%s, %s pooling, padding %d, regions %d: %dx%d in %d tiles of %d, content %s: gradient "
             "off by %.1e, loss by %.1e",
-            ops->name, pooling == NST_POOLING_MAX ? "max" : "average", regions, w, h,
+            ops->name, pooling == NST_POOLING_MAX ? "max" : "average", padding, regions, w, h,
             e.tiles, tile, recompute ? "recomputed" : "kept", e.gradient, e.loss);
     }
     nst_vgg_free(v);

@@ -48,16 +48,26 @@ static void convolution_by_eye(void)
     static const float bias[1] = {0.5f};
     float y[9];
 
-    nst_conv3x3_c(x, 0, k, bias, y, 1, 1, 3, 3);
+    nst_conv3x3_c(x, 0, k, bias, y, 1, 1, 3, 3, NST_PADDING_ZERO);
     tap(y[4] == 1 + 20 + 300 + 4000 + 50000 + 600000 - 9 + 0.5f &&
             y[0] == 10000 + 200000 - 5 + 0.5f && y[8] == 5 + 60 + 8000 + 90000 + 0.5f,
         "a convolution correlates, and pads with zeros");
+    nst_conv3x3_c(x, 0, k, bias, y, 1, 1, 3, 3, NST_PADDING_REPLICATE);
+    tap(y[0] == 1 + 10 + 200 + 1000 + 10000 + 200000 - 5 + 0.5f &&
+            y[8] == 5 + 60 + 600 + 8000 + 90000 + 900000 - 9 + 0.5f,
+        "or with the nearest pixel");
+    nst_conv3x3_c(x, 0, k, bias, y, 1, 1, 3, 3, NST_PADDING_REFLECT);
+    tap(y[0] == 5 + 40 + 500 + 2000 + 10000 + 200000 - 5 + 0.5f &&
+            y[8] == 5 + 60 + 500 + 8000 + 90000 + 800000 - 5 + 0.5f,
+        "or with its mirror image");
     y[0] = 7;
-    nst_conv3x3_c(x, 0, k, NULL, y, 1, 1, 1, 1);
+    nst_conv3x3_c(x, 0, k, NULL, y, 1, 1, 1, 1, NST_PADDING_ZERO);
     tap(y[0] == 10000, "a map of one pixel is convolved, without a bias");
+    nst_conv3x3_c(x, 0, k, NULL, y, 1, 1, 1, 1, NST_PADDING_REFLECT);
+    tap(y[0] == 111111 - 1, "and has no neighbour to mirror but itself");
 }
 
-static void convolution_adjoint(void)
+static void convolution_adjoint(enum nst_padding padding)
 {
     float x[C * AREA], w[O * C * 9], y[O * AREA], gy[O * AREA], gx[C * AREA];
     double a, b;
@@ -65,11 +75,12 @@ static void convolution_adjoint(void)
     fill(x, C * AREA);
     fill(w, O * C * 9);
     fill(gy, O * AREA);
-    nst_conv3x3_c(x, 0, w, NULL, y, C, O, H, W);
-    nst_conv3x3_grad_c(gy, w, gx, C, O, H, W);
+    nst_conv3x3_c(x, 0, w, NULL, y, C, O, H, W, padding);
+    nst_conv3x3_grad_c(gy, w, gx, C, O, H, W, padding);
     a = dot(y, gy, O * AREA);
     b = dot(x, gx, C * AREA);
-    tap(near(a, b, 100), "the convolution's gradient is its adjoint (%g, %g)", a, b);
+    tap(near(a, b, 100), "padding %d: the convolution's gradient is its adjoint (%g, %g)",
+        padding, a, b);
 }
 
 static void relu_on_the_way(void)
@@ -83,8 +94,8 @@ static void relu_on_the_way(void)
     fill(m, C * C);
     for (int i = 0; i < C * AREA; i++)
         r[i] = x[i] > 0 ? x[i] : 0;
-    nst_conv3x3_c(x, 1, w, NULL, a, C, O, H, W);
-    nst_conv3x3_c(r, 0, w, NULL, b, C, O, H, W);
+    nst_conv3x3_c(x, 1, w, NULL, a, C, O, H, W, NST_PADDING_REFLECT);
+    nst_conv3x3_c(r, 0, w, NULL, b, C, O, H, W, NST_PADDING_REFLECT);
     tap(!memcmp(a, b, sizeof a), "a convolution sees its input through the ReLU");
     nst_maxpool_c(x, 1, p, C, H, W);
     nst_maxpool_c(r, 0, q, C, H, W);
@@ -200,7 +211,8 @@ int main(void)
 {
     seed = tap_seed() | 1;
     convolution_by_eye();
-    convolution_adjoint();
+    for (int padding = 0; padding < 3; padding++)
+        convolution_adjoint((enum nst_padding)padding);
     relu_on_the_way();
     pooling_by_eye();
     relu_gradient();

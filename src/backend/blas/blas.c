@@ -189,28 +189,26 @@ static void conv_free(struct nst_backend *be, struct nst_conv *k)
 }
 
 static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
-                                const float *weight, const float *bias, int cin,
-                                int cout, const struct nst_normalisation *picture,
-                                struct nst_err *err)
+                                const struct nst_filters *f, struct nst_err *err)
 {
     struct nst_conv *k = nst_xcalloc(1, sizeof *k);
-    size_t pairs = (size_t)cin * (size_t)cout;
+    size_t pairs = (size_t)f->cin * (size_t)f->cout;
     enum nst_status st = nst_floats_new(&k->weight, pairs, 9, 1, err);
 
     *out = NULL;
     if (st == NST_OK)
-        st = nst_floats_new(&k->bias, (size_t)cout, 1, 1, err);
+        st = nst_floats_new(&k->bias, (size_t)f->cout, 1, 1, err);
     if (st != NST_OK) {
         conv_free(be, k);
         return st;
     }
-    k->picture = picture;
-    k->cin = cin;
-    k->cout = cout;
-    memcpy(k->bias, bias, (size_t)cout * sizeof *bias);
+    k->picture = f->picture;
+    k->cin = f->cin;
+    k->cout = f->cout;
+    memcpy(k->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
     for (size_t i = 0; i < pairs; i++)
         for (size_t t = 0; t < 9; t++)
-            k->weight[picture ? 9 * i + t : t * pairs + i] = weight[9 * i + t];
+            k->weight[f->picture ? 9 * i + t : t * pairs + i] = f->weight[9 * i + t];
     *out = k;
     return NST_OK;
 }
@@ -234,7 +232,6 @@ const struct nst_backend_ops nst_backend_blas = {
     .head_grad = nst_blas_head_grad,
     .first_conv = nst_blas_first_conv,
     .first_conv_grad = nst_blas_first_conv_grad,
-    .gram = nst_blas_gram,
-    .channel_sums = nst_blas_channel_sums,
+    .layer_sums = nst_blas_layer_sums,
     .squared_error = nst_blas_squared_error,
 };

@@ -101,13 +101,9 @@ void nst_blas_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
 
 /* sums.c */
 struct nst_blas_scratch nst_blas_gram_scratch(struct nst_shape s);
-void nst_blas_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                   struct nst_window window, const struct nst_buffer *mask, bool add,
-                   struct nst_buffer *sums);
-void nst_blas_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
-                           bool relu, struct nst_window window,
-                           const struct nst_buffer *mask, bool add,
-                           struct nst_buffer *sums);
+void nst_blas_layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                         struct nst_window window, const struct nst_buffer *mask,
+                         bool add, struct nst_layer_sums sums);
 void nst_blas_squared_error(struct nst_backend *be, const struct nst_tensor *f,
                             bool relu, const struct nst_tensor *t,
                             struct nst_window window, bool add, struct nst_scalar sum);

@@ -100,9 +100,9 @@ static void sum_group(void *ctx, int group, int thread)
 
 /* Each group is summed by one thread; single precision covers a run of its pixels. The
  * sums of the groups are added in order. */
-void nst_blas_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                   struct nst_window w, const struct nst_buffer *mask, bool add,
-                   struct nst_buffer *sums)
+static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                 struct nst_window w, const struct nst_buffer *mask, bool add,
+                 struct nst_buffer *sums)
 {
     const struct nst_blas *blas = (const struct nst_blas *)be;
     struct gram_args g = {blas,
@@ -157,15 +157,16 @@ static void sum_channel(void *ctx, int c, int thread)
     s->sums[c] = s->add ? s->sums[c] + sum : sum;
 }
 
-void nst_blas_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
-                           bool relu, struct nst_window w,
-                           const struct nst_buffer *mask, bool add,
-                           struct nst_buffer *sums)
+void nst_blas_layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                         struct nst_window w, const struct nst_buffer *mask, bool add,
+                         struct nst_layer_sums sums)
 {
     struct sum_args s = {
-        f, NULL, relu, add, w, nst_const_floats(mask), nst_doubles(sums)};
+        f, NULL, relu, add, w, nst_const_floats(mask), nst_doubles(sums.sums)};
 
-    nst_blas_for(be, f->shape.c, sum_channel, &s);
+    gram(be, f, relu, w, mask, add, sums.products);
+    if (sums.sums)
+        nst_blas_for(be, f->shape.c, sum_channel, &s);
 }
 
 /* Sums each channel, then adds the channels in order. */

@@ -140,7 +140,6 @@ struct row_pass {
     float *planar;
     const float *planar_from;
     struct nst_window window;
-    const float *mask;
     double *sums;
 };
 
@@ -215,16 +214,12 @@ static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
 }
 
 static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
-                                const float *weight, const float *bias, int cin,
-                                int cout, const struct nst_normalisation *picture,
-                                struct nst_err *err)
+                                const struct nst_filters *f, struct nst_err *err)
 {
     struct nst_conv *k = nst_xcalloc(1, sizeof *k);
     enum nst_status st =
-        picture
-            ? nst_cpu_first_conv_new(&k->first_conv, weight, bias, cout, picture, err)
-            : nst_cpu_winograd_new((struct nst_cpu *)be, &k->winograd, weight, bias,
-                                   cin, cout, err);
+        f->picture ? nst_cpu_first_conv_new(&k->first_conv, f, err)
+                   : nst_cpu_winograd_new((struct nst_cpu *)be, &k->winograd, f, err);
 
     *out = NULL;
     if (st != NST_OK) {
@@ -280,49 +275,6 @@ static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bo
     *to = add ? *to + total : total;
 }
 
-/* sums: 16 per row of a block */
-static void channel_sums_row(void *ctx, int item, int thread)
-{
-    const struct row_pass *p = ctx;
-    int b = item / p->window.height, r = p->window.top + item % p->window.height;
-    const float *x = nst_cpu_row(p->from, b, r) + (size_t)p->window.left * NST_BLOCK;
-    const float *mask =
-        p->mask ? p->mask + (size_t)r * p->from->shape.w + p->window.left : NULL;
-    double *sums = p->sums + (size_t)item * NST_BLOCK;
-
-    (void)thread;
-    for (int j = 0; j < p->window.width; j++, x += NST_BLOCK)
-        for (int k = 0; k < NST_BLOCK; k++) {
-            double v = p->relu && !(x[k] > 0) ? 0 : x[k];
-
-            sums[k] += mask ? mask[j] * v : v;
-        }
-}
-
-static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window window, const struct nst_buffer *mask,
-                         bool add, struct nst_buffer *sums)
-{
-    double *to = nst_doubles(sums);
-    int items = nst_cpu_blocks(f->shape.c) * window.height;
-    struct row_pass p = {(struct nst_cpu *)be,
-                         .from = f,
-                         .relu = relu,
-                         .window = window,
-                         .mask = nst_const_floats(mask),
-                         .sums =
-                             nst_xcalloc((size_t)items * NST_BLOCK, sizeof(double))};
-
-    nst_threads_run(be->threads, items, channel_sums_row, &p);
-    for (int c = 0; c < f->shape.c; c++) {
-        to[c] = add ? to[c] : 0;
-        for (int r = 0; r < window.height; r++)
-            to[c] += p.sums[((size_t)(c / NST_BLOCK) * window.height + r) * NST_BLOCK +
-                            c % NST_BLOCK];
-    }
-    free(p.sums);
-}
-
 const struct nst_backend_ops nst_backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
@@ -342,7 +294,6 @@ const struct nst_backend_ops nst_backend_cpu = {
     .head_grad = nst_cpu_head_grad,
     .first_conv = nst_cpu_first_conv,
     .first_conv_grad = nst_cpu_first_conv_grad,
-    .gram = nst_cpu_gram,
-    .channel_sums = channel_sums,
+    .layer_sums = nst_cpu_layer_sums,
     .squared_error = squared_error,
 };

@@ -68,16 +68,14 @@ static void set_filter(struct nst_cpu_first_conv_weights *p, int o, const float 
 }
 
 enum nst_status nst_cpu_first_conv_new(struct nst_cpu_first_conv_weights **out,
-                                       const float *weight, const float *bias, int cout,
-                                       const struct nst_normalisation *picture,
-                                       struct nst_err *err)
+                                       const struct nst_filters *f, struct nst_err *err)
 {
     struct nst_cpu_first_conv_weights *p = nst_xcalloc(1, sizeof *p);
     enum nst_status st;
 
     *out = NULL;
-    p->picture = picture;
-    p->out = nst_cpu_blocks(cout);
+    p->picture = f->picture;
+    p->out = nst_cpu_blocks(f->cout);
     st = nst_floats_new(&p->forward, (size_t)p->out, PATCH_BLOCKS, BLOCK_AREA, err);
     if (st == NST_OK)
         st =
@@ -86,8 +84,8 @@ enum nst_status nst_cpu_first_conv_new(struct nst_cpu_first_conv_weights **out,
         nst_cpu_first_conv_free(p);
         return st;
     }
-    for (int o = 0; o < cout; o++)
-        set_filter(p, o, weight + (size_t)o * 3 * TAPS, bias[o]);
+    for (int o = 0; o < f->cout; o++)
+        set_filter(p, o, f->weight + (size_t)o * 3 * TAPS, f->bias[o]);
     *out = p;
     return NST_OK;
 }

@@ -8,7 +8,10 @@
 
 #include "backend/cpu/layout.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/alloc.h"
 
 #define BLOCK_AREA (NST_BLOCK * NST_BLOCK)
 /* Pixels summed in single precision. */
@@ -165,9 +168,9 @@ static void reduce_groups(void *ctx, int a, int thread)
     }
 }
 
-void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, const struct nst_buffer *mask, bool add,
-                  struct nst_buffer *sums)
+static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                 struct nst_window window, const struct nst_buffer *mask, bool add,
+                 struct nst_buffer *sums)
 {
     size_t entries = (size_t)f->shape.c * (size_t)f->shape.c;
     int blocks = nst_cpu_blocks(f->shape.c);
@@ -188,4 +191,63 @@ void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
         memset(c.sums, 0, entries * sizeof *c.sums);
     nst_threads_run(be->threads, c.groups * c.chunks, sum_group, &c);
     nst_threads_run(be->threads, blocks, reduce_groups, &c);
+}
+
+struct sum_args {
+    const struct nst_tensor *from;
+    bool relu;
+    struct nst_window window;
+    const float *mask;
+    double *sums;
+};
+
+/* sums: 16 per row of a block */
+static void channel_sums_row(void *ctx, int item, int thread)
+{
+    const struct sum_args *p = ctx;
+    int b = item / p->window.height, r = p->window.top + item % p->window.height;
+    const float *x = nst_cpu_row(p->from, b, r) + (size_t)p->window.left * NST_BLOCK;
+    const float *mask =
+        p->mask ? p->mask + (size_t)r * p->from->shape.w + p->window.left : NULL;
+    double *sums = p->sums + (size_t)item * NST_BLOCK;
+
+    (void)thread;
+    for (int j = 0; j < p->window.width; j++, x += NST_BLOCK)
+        for (int k = 0; k < NST_BLOCK; k++) {
+            double v = p->relu && !(x[k] > 0) ? 0 : x[k];
+
+            sums[k] += mask ? mask[j] * v : v;
+        }
+}
+
+static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                         struct nst_window window, const struct nst_buffer *mask,
+                         bool add, struct nst_buffer *sums)
+{
+    double *to = nst_doubles(sums);
+    int items = nst_cpu_blocks(f->shape.c) * window.height;
+    struct sum_args p = {.from = f,
+                         .relu = relu,
+                         .window = window,
+                         .mask = nst_const_floats(mask),
+                         .sums =
+                             nst_xcalloc((size_t)items * NST_BLOCK, sizeof(double))};
+
+    nst_threads_run(be->threads, items, channel_sums_row, &p);
+    for (int c = 0; c < f->shape.c; c++) {
+        to[c] = add ? to[c] : 0;
+        for (int r = 0; r < window.height; r++)
+            to[c] += p.sums[((size_t)(c / NST_BLOCK) * window.height + r) * NST_BLOCK +
+                            c % NST_BLOCK];
+    }
+    free(p.sums);
+}
+
+void nst_cpu_layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                        struct nst_window window, const struct nst_buffer *mask,
+                        bool add, struct nst_layer_sums sums)
+{
+    gram(be, f, relu, window, mask, add, sums.products);
+    if (sums.sums)
+        channel_sums(be, f, relu, window, mask, add, sums.sums);
 }

@@ -83,8 +83,7 @@ enum nst_status nst_cpu_scratch_reserve(struct nst_cpu *cpu,
 
 /* winograd.c */
 enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winograd **out,
-                                     const float *weight, const float *bias, int cin,
-                                     int cout, struct nst_err *err);
+                                     const struct nst_filters *f, struct nst_err *err);
 void nst_cpu_winograd_free(struct nst_cpu_winograd *w);
 void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
                   const struct nst_tensor *x, bool relu, struct nst_tensor *y,
@@ -95,8 +94,7 @@ void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
 
 /* first_conv.c */
 enum nst_status nst_cpu_first_conv_new(struct nst_cpu_first_conv_weights **out,
-                                       const float *weight, const float *bias, int cout,
-                                       const struct nst_normalisation *picture,
+                                       const struct nst_filters *f,
                                        struct nst_err *err);
 void nst_cpu_first_conv_free(struct nst_cpu_first_conv_weights *p);
 void nst_cpu_first_conv(struct nst_backend *be, const struct nst_conv *k,
@@ -124,8 +122,8 @@ void nst_cpu_head_grad(struct nst_backend *be, const struct nst_backward_step *s
 
 /* gram.c */
 struct nst_cpu_scratch nst_cpu_gram_scratch(struct nst_shape s);
-void nst_cpu_gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                  struct nst_window window, const struct nst_buffer *mask, bool add,
-                  struct nst_buffer *sums);
+void nst_cpu_layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                        struct nst_window window, const struct nst_buffer *mask,
+                        bool add, struct nst_layer_sums sums);
 
 #endif

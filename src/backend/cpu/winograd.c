@@ -158,24 +158,23 @@ void nst_cpu_winograd_free(struct nst_cpu_winograd *w)
 }
 
 enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winograd **out,
-                                     const float *weight, const float *bias, int cin,
-                                     int cout, struct nst_err *err)
+                                     const struct nst_filters *f, struct nst_err *err)
 {
     struct nst_cpu_winograd *w = nst_xcalloc(1, sizeof *w);
-    struct weights t = {w, weight, cin, cout, cpu->kernels->winograd_weight};
+    struct weights t = {w, f->weight, f->cin, f->cout, cpu->kernels->winograd_weight};
     enum nst_status st;
 
     *out = NULL;
-    st = pass_init(cpu, &w->forward, cin, cout, err);
+    st = pass_init(cpu, &w->forward, f->cin, f->cout, err);
     if (st == NST_OK)
-        st = pass_init(cpu, &w->backward, cout, cin, err);
+        st = pass_init(cpu, &w->backward, f->cout, f->cin, err);
     if (st == NST_OK)
         st = nst_floats_new(&w->bias, (size_t)w->forward.out, NST_BLOCK, 1, err);
     if (st != NST_OK) {
         nst_cpu_winograd_free(w);
         return st;
     }
-    memcpy(w->bias, bias, (size_t)cout * sizeof *bias);
+    memcpy(w->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
     nst_threads_run(cpu->base.threads, w->forward.in * w->forward.out,
                     transform_weights, &t);
     *out = w;

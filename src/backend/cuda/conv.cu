@@ -69,12 +69,12 @@ __global__ void first_conv_weights_kernel(const float *w, int cout, float *w_fwd
 
 template <class T>
 enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
-                              const float *weight, const float *bias, int cin, int cout,
-                              const struct nst_normalisation *picture,
-                              struct nst_err *err)
+                              const struct nst_filters *f, struct nst_err *err)
 {
     struct cuda *cu = cuda_of(be);
     struct nst_conv *k = static_cast<struct nst_conv *>(nst_xcalloc(1, sizeof *k));
+    const struct nst_normalisation *picture = f->picture;
+    int cin = f->cin, cout = f->cout;
     size_t n = (size_t)9 * cin * cout,
            bwd_count = picture ? (size_t)FIRST_CONV_TAPS * cout : n;
     enum nst_status st;
@@ -95,8 +95,8 @@ enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
         cuda_conv_free(be, k);
         return st;
     }
-    cuda_copy_async(cu, cu->current.scratch, weight, n * sizeof(float));
-    cuda_copy_async(cu, k->bias, bias, (size_t)cout * sizeof(float));
+    cuda_copy_async(cu, cu->current.scratch, f->weight, n * sizeof(float));
+    cuda_copy_async(cu, k->bias, f->bias, (size_t)cout * sizeof(float));
     if (picture)
         cuda_launch_1d(cu, first_conv_weights_kernel<T>, bwd_count,
                        reinterpret_cast<const float *>(cu->current.scratch), cout,
@@ -239,8 +239,8 @@ void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
 
 #define INSTANTIATE(T)                                                                 \
     template enum nst_status cuda_conv_new<T>(                                         \
-        struct nst_backend *, struct nst_conv **, const float *, const float *, int,   \
-        int, const struct nst_normalisation *, struct nst_err *);                      \
+        struct nst_backend *, struct nst_conv **, const struct nst_filters *,          \
+        struct nst_err *);                                                             \
     template void cuda_conv<T>(struct nst_backend *, const struct nst_conv *,          \
                                const struct nst_tensor *, bool, struct nst_tensor *,   \
                                bool, enum nst_pooling, struct nst_tensor *);           \

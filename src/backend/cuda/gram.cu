@@ -359,11 +359,10 @@ static void cublas_gram(struct cuda *cu, const struct map_view<T> &k, bool add,
 #endif
 
 template <class T>
-void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool apply_relu,
-               struct nst_window window, const struct nst_buffer *mask, bool add,
-               struct nst_buffer *sums)
+static void gram(struct cuda *cu, const struct nst_tensor *f, bool apply_relu,
+                 struct nst_window window, const struct nst_buffer *mask, bool add,
+                 struct nst_buffer *sums)
 {
-    struct cuda *cu = cuda_of(be);
     struct map_view<T> k = map_view_of<T>(f, apply_relu, window, mask);
     double *to = buffer_data<double>(sums);
     long n = (long)window.height * window.width;
@@ -381,9 +380,21 @@ void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool apply_re
     cuda_side_end(cu);
 }
 
+template <class T>
+void cuda_layer_sums(struct nst_backend *be, const struct nst_tensor *f,
+                     bool apply_relu, struct nst_window window,
+                     const struct nst_buffer *mask, bool add,
+                     struct nst_layer_sums sums)
+{
+    gram<T>(cuda_of(be), f, apply_relu, window, mask, add, sums.products);
+    if (sums.sums)
+        cuda_channel_sums<T>(be, f, apply_relu, window, mask, add, sums.sums);
+}
+
 #define INSTANTIATE(T)                                                                 \
-    template void cuda_gram<T>(struct nst_backend *, const struct nst_tensor *, bool,  \
-                               struct nst_window, const struct nst_buffer *, bool,     \
-                               struct nst_buffer *);
+    template void cuda_layer_sums<T>(struct nst_backend *, const struct nst_tensor *,  \
+                                     bool, struct nst_window,                          \
+                                     const struct nst_buffer *, bool,                  \
+                                     struct nst_layer_sums);
 INSTANTIATE(float)
 INSTANTIATE(__half)

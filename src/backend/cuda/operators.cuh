@@ -50,9 +50,7 @@ void cuda_graph_free(struct nst_backend *be, struct nst_graph *graph);
 /* conv.cu */
 template <class T>
 enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
-                              const float *weight, const float *bias, int cin, int cout,
-                              const struct nst_normalisation *picture,
-                              struct nst_err *err);
+                              const struct nst_filters *filters, struct nst_err *err);
 void cuda_conv_free(struct nst_backend *be, struct nst_conv *k);
 template <class T>
 void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
@@ -77,11 +75,14 @@ template <class T>
 void cuda_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                           const struct nst_tensor *gy, struct nst_buffer *rgb);
 
-/* reduction.cu */
+/* gram.cu */
 template <class T>
-void cuda_gram(struct nst_backend *be, const struct nst_tensor *f, bool apply_relu,
-               struct nst_window window, const struct nst_buffer *mask, bool add,
-               struct nst_buffer *sums);
+void cuda_layer_sums(struct nst_backend *be, const struct nst_tensor *f,
+                     bool apply_relu, struct nst_window window,
+                     const struct nst_buffer *mask, bool add,
+                     struct nst_layer_sums sums);
+
+/* reduction.cu */
 template <class T>
 void cuda_channel_sums(struct nst_backend *be, const struct nst_tensor *f,
                        bool apply_relu, struct nst_window window,
