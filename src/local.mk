@@ -65,7 +65,8 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
 	%D%/backend/open.c %D%/backend/tensor.h \
 	%D%/backend/cpu/layout.h %D%/backend/cpu/scratch.c %D%/backend/cpu/cpu.c \
-	%D%/backend/cpu/winograd.c %D%/backend/cpu/first_conv.c \
+	%D%/backend/cpu/conv.h %D%/backend/cpu/conv.c %D%/backend/cpu/winograd.c \
+	%D%/backend/cpu/direct.c %D%/backend/cpu/border.c %D%/backend/cpu/first_conv.c \
 	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c
 
 # the backend that loads a BLAS

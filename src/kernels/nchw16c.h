@@ -22,6 +22,22 @@
 #define NST_WINOGRAD_TILE 4 /* rows and columns of an output tile */
 #define NST_WINOGRAD_POINTS 36
 
+/*
+ * A product c[o][n] = sum_i w[o][i] a[i][n], of n >= 1 columns (tiles or pixels); in and
+ * out count blocks.
+ * a: in x n x 16, a_stride floats per block   c: out x n x 16, c_stride
+ * w: out x (16 in) x 16, output channel last
+ */
+struct nst_gemm {
+    int n, in, out;
+    const float *a, *w;
+    size_t a_stride, c_stride;
+    int relu;          /* of a */
+    const float *bias; /* added to each output channel; or NULL */
+    int add;           /* to c */
+    float *c;
+};
+
 struct nst_nchw16c_kernels {
     const char *name;
     int nr; /* NR of gemm: columns (tiles or pixels) per micro-kernel call */
@@ -37,18 +53,12 @@ struct nst_nchw16c_kernels {
      * the 4 x 4 pixels at y. */
     void (*winograd_output)(const float *m, size_t stride, const float *bias, int relu,
                             float *y, size_t pitch, int rows, int columns);
-    /*
-     * c[o][n] = sum_i w[o][i] a[i][n], n >= 1; in and out count blocks.
-     * a: in x n x 16, a_stride floats per block   c: out x n x 16, c_stride
-     * w: out x (16 in) x 16, output channel last
-     * Prefetches past the end of w, where the weights of the next product should be.
-     */
-    void (*gemm)(int n, int in, int out, const float *a, size_t a_stride, int relu,
-                 const float *w, float *c, size_t c_stride);
+    /* Prefetches past the end of w, where the weights of the next product should be. */
+    void (*gemm)(const struct nst_gemm *g);
     /* g[i][j] += sum_p a[p][i] b[p][j], 16 x 16, over rows x n pixels of two blocks;
-     * pitch floats per row. */
+     * pitch floats per row. Unless NULL, sums[i] += sum_p a[p][i]. */
     void (*gram)(int rows, int n, const float *a, const float *b, size_t pitch,
-                 int relu, float *g);
+                 int relu, float *g, float *sums);
 
     /* The other kernels process one row of one block. Pooling of n windows: x0 and x1
      * are two adjacent rows of 2 n pixels; y has n. */

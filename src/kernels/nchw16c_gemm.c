@@ -136,32 +136,44 @@ void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int 
 }
 
 /*
- * Weights of a panel: those of its two output vectors, and those of the next pair,
- * which are beyond the core's own cache. Each panel prefetches a share of the latter,
- * at most one cache line per input.
+ * A panel: n columns by two vectors of outputs. w0 and w1 are their weights (16 in x 16,
+ * this vector's lanes), c0 and c1 the outputs, bias0 and bias1 the biases, or NULL.
+ * prefetch: the weights of the next two vectors, which are beyond the core's own cache;
+ * each panel prefetches a share of them, at most one cache line per input.
  */
-struct ukr_weights {
-    const float *w0, *w1;
+struct panel {
+    const float *a, *w0, *w1, *bias0, *bias1;
     const char *prefetch;
     int prefetch_step; /* bytes per input */
+    float *c0, *c1;
 };
 
-/*
- * Micro-kernel: n columns (a constant after inlining) by two vectors of outputs. 2 n
- * accumulators stay in registers; inputs are broadcast one by one.
- * w0, w1 (16 in x 16, this vector's lanes) and c0, c1 are the weights and outputs of
- * the two vectors; single != 0 computes the first one only.
- */
-INLINE void gemm_ukr(int n, int single, int in, const float *a, size_t a_stride,
-                     int relu, const struct ukr_weights *w, float *c0, float *c1)
+INLINE vec first_value(const struct nst_gemm *g, const float *bias, const float *c)
 {
-    const float *w0 = w->w0, *w1 = w->w1;
-    const char *prefetch = w->prefetch;
-    vec s0[NST_NR], s1[NST_NR];
-    int prefetch_step = w->prefetch_step;
+    vec v = g->add ? load(c) : (vec){0};
 
-    UNROLL for (int t = 0; t < n; t++) s0[t] = s1[t] = (vec){0};
-    for (int b = 0; b < in; b++, a += a_stride)
+    return bias ? v + load(bias) : v;
+}
+
+/*
+ * Micro-kernel: n columns (a constant after inlining). 2 n accumulators stay in
+ * registers; inputs are broadcast one by one. single != 0 computes the first vector of
+ * outputs only.
+ */
+INLINE void gemm_ukr(int n, int single, int relu, const struct nst_gemm *g,
+                     const struct panel *p)
+{
+    const float *a = p->a, *w0 = p->w0, *w1 = p->w1;
+    const char *prefetch = p->prefetch;
+    vec s0[NST_NR], s1[NST_NR];
+    int prefetch_step = p->prefetch_step;
+
+    UNROLL for (int t = 0; t < n; t++)
+    {
+        s0[t] = first_value(g, p->bias0, p->c0 + t * NST_BLOCK);
+        s1[t] = single ? s0[t] : first_value(g, p->bias1, p->c1 + t * NST_BLOCK);
+    }
+    for (int b = 0; b < g->in; b++, a += g->a_stride)
         for (int i = 0; i < NST_BLOCK; i++, w0 += NST_BLOCK, w1 += NST_BLOCK) {
             vec u0 = load(w0), u1 = single ? u0 : load(w1);
 
@@ -184,20 +196,20 @@ INLINE void gemm_ukr(int n, int single, int in, const float *a, size_t a_stride,
         }
     UNROLL for (int t = 0; t < n; t++)
     {
-        store(c0 + t * NST_BLOCK, s0[t]);
+        store(p->c0 + t * NST_BLOCK, s0[t]);
         if (!single)
-            store(c1 + t * NST_BLOCK, s1[t]);
+            store(p->c1 + t * NST_BLOCK, s1[t]);
     }
 }
 
 #define CASE(k)                                                                        \
     case k:                                                                            \
-        gemm_ukr(k, single, in, a, a_stride, relu, w, c0, c1);                         \
+        gemm_ukr(k, single, relu, g, p);                                               \
         break;
 
 /* n is 1 to NST_NR; single and relu are constants after inlining. */
-INLINE void ukr_dispatch(int n, int single, int in, const float *a, size_t a_stride,
-                         int relu, const struct ukr_weights *w, float *c0, float *c1)
+INLINE void ukr_dispatch(int n, int single, int relu, const struct nst_gemm *g,
+                         const struct panel *p)
 {
     switch (n) {
         CASE(1)
@@ -221,56 +233,58 @@ INLINE void ukr_dispatch(int n, int single, int in, const float *a, size_t a_str
     }
 }
 
-static void ukr_pair(int n, int in, const float *a, size_t a_stride, int relu,
-                     const struct ukr_weights *w, float *c0, float *c1)
+static void ukr_pair(int n, const struct nst_gemm *g, const struct panel *p)
 {
-    if (relu)
-        ukr_dispatch(n, 0, in, a, a_stride, 1, w, c0, c1);
+    if (g->relu)
+        ukr_dispatch(n, 0, 1, g, p);
     else
-        ukr_dispatch(n, 0, in, a, a_stride, 0, w, c0, c1);
+        ukr_dispatch(n, 0, 0, g, p);
 }
 
-static void ukr_single(int n, int in, const float *a, size_t a_stride, int relu,
-                       const struct ukr_weights *w, float *c)
+static void ukr_single(int n, const struct nst_gemm *g, const struct panel *p)
 {
-    if (relu)
-        ukr_dispatch(n, 1, in, a, a_stride, 1, w, c, c);
+    if (g->relu)
+        ukr_dispatch(n, 1, 1, g, p);
     else
-        ukr_dispatch(n, 1, in, a, a_stride, 0, w, c, c);
+        ukr_dispatch(n, 1, 0, g, p);
 }
 
-void ISA(gemm)(int n, int in, int out, const float *a, size_t a_stride, int relu,
-               const float *w, float *c, size_t c_stride)
+void ISA(gemm)(const struct nst_gemm *g)
 {
-    size_t w_stride = (size_t)in * NST_BLOCK * NST_BLOCK;
-    int vectors = out * BLOCK_VECS;
-    int panels = (n + NST_NR - 1) / NST_NR;
-    int line = NST_BLOCK * (int)sizeof *w,
-        prefetch_step = 2 * NST_LANES * (int)sizeof *w / panels;
+    size_t w_stride = (size_t)g->in * NST_BLOCK * NST_BLOCK;
+    int vectors = g->out * BLOCK_VECS;
+    int panels = (g->n + NST_NR - 1) / NST_NR;
+    int line = NST_BLOCK * (int)sizeof *g->w,
+        prefetch_step = 2 * NST_LANES * (int)sizeof *g->w / panels;
 
     if (prefetch_step > line)
         prefetch_step = line;
     for (int v = 0; v < vectors; v += 2) {
-        size_t p0 = (size_t)(v % BLOCK_VECS) * NST_LANES;
-        size_t p1 = (size_t)((v + 1) % BLOCK_VECS) * NST_LANES;
-        struct ukr_weights ws = {
-            .w0 = w + (size_t)(v / BLOCK_VECS) * w_stride + p0,
-            .w1 = w + (size_t)((v + 1) / BLOCK_VECS) * w_stride + p1,
-            .prefetch = (const char *)(w + (size_t)(v + 2) * w_stride / BLOCK_VECS),
-            .prefetch_step = prefetch_step};
-        float *c0 = c + (size_t)(v / BLOCK_VECS) * c_stride + p0;
-        float *c1 = c + (size_t)((v + 1) / BLOCK_VECS) * c_stride + p1;
+        size_t p0 = (size_t)(v % BLOCK_VECS) * NST_LANES, b0 = v / BLOCK_VECS;
+        size_t p1 = (size_t)((v + 1) % BLOCK_VECS) * NST_LANES,
+               b1 = (v + 1) / BLOCK_VECS;
+        struct panel p = {
+            .a = g->a,
+            .w0 = g->w + b0 * w_stride + p0,
+            .w1 = g->w + b1 * w_stride + p1,
+            .bias0 = g->bias ? g->bias + b0 * NST_BLOCK + p0 : NULL,
+            .bias1 = g->bias ? g->bias + b1 * NST_BLOCK + p1 : NULL,
+            .prefetch = (const char *)(g->w + (size_t)(v + 2) * w_stride / BLOCK_VECS),
+            .prefetch_step = prefetch_step,
+            .c0 = g->c + b0 * g->c_stride + p0,
+            .c1 = g->c + b1 * g->c_stride + p1};
 
-        for (int p = 0, t = 0; p < panels; p++) {
-            int m = (n - t) / (panels - p); /* widths differ by at most 1 */
-            const float *at = a + (size_t)t * NST_BLOCK;
-            size_t o = (size_t)t * NST_BLOCK;
+        for (int i = 0, t = 0; i < panels; i++) {
+            int m = (g->n - t) / (panels - i); /* widths differ by at most 1 */
 
             if (v + 1 < vectors)
-                ukr_pair(m, in, at, a_stride, relu, &ws, c0 + o, c1 + o);
+                ukr_pair(m, g, &p);
             else
-                ukr_single(m, in, at, a_stride, relu, &ws, c0 + o);
-            ws.prefetch += (size_t)prefetch_step * NST_BLOCK * (size_t)in;
+                ukr_single(m, g, &p);
+            p.prefetch += (size_t)prefetch_step * NST_BLOCK * (size_t)g->in;
+            p.a += m * NST_BLOCK;
+            p.c0 += m * NST_BLOCK;
+            p.c1 += m * NST_BLOCK;
             t += m;
         }
     }
@@ -286,13 +300,15 @@ void ISA(gemm)(int n, int in, int out, const float *a, size_t a_stride, int relu
 #define PREFETCH_PIXELS 64 /* prefetch distance */
 
 INLINE void gram_rows(int rows, int n, const float *a, const float *b, size_t pitch,
-                      int relu, float *g)
+                      int relu, float *g, int with_sums, float *sums)
 {
-    vec s[GRAM_ROWS][BLOCK_VECS];
+    vec s[GRAM_ROWS][BLOCK_VECS], sum[BLOCK_VECS];
 
     UNROLL for (int i = 0; i < GRAM_ROWS; i++)
         UNROLL for (int p = 0; p < BLOCK_VECS; p++) s[i][p] =
             load(g + i * NST_BLOCK + p * NST_LANES);
+    UNROLL for (int p = 0; p < BLOCK_VECS; p++) sum[p] =
+        with_sums ? load(sums + p * NST_LANES) : (vec){0};
     for (int r = 0; r < rows; r++, a += pitch, b += pitch)
         for (int k = 0; k < n * NST_BLOCK; k += NST_BLOCK) {
             vec y[BLOCK_VECS];
@@ -300,9 +316,9 @@ INLINE void gram_rows(int rows, int n, const float *a, const float *b, size_t pi
             __builtin_prefetch(b + k + PREFETCH_PIXELS * NST_BLOCK);
             UNROLL for (int p = 0; p < BLOCK_VECS; p++)
             {
-                y[p] = load(b + k + p * NST_LANES);
-                if (relu)
-                    y[p] = relu_vec(y[p]);
+                y[p] = load_relu(b + k + p * NST_LANES, relu);
+                if (with_sums)
+                    sum[p] += load_relu(a + k + p * NST_LANES, relu);
             }
             UNROLL for (int i = 0; i < GRAM_ROWS; i++)
             {
@@ -317,14 +333,29 @@ INLINE void gram_rows(int rows, int n, const float *a, const float *b, size_t pi
     UNROLL for (int i = 0; i < GRAM_ROWS; i++)
         UNROLL for (int p = 0; p < BLOCK_VECS; p++)
             store(g + i * NST_BLOCK + p * NST_LANES, s[i][p]);
+    if (with_sums)
+        UNROLL for (int p = 0; p < BLOCK_VECS; p++)
+            store(sums + p * NST_LANES, sum[p]);
+}
+
+/* relu and with_sums are constants after inlining; the sums come with the first rows. */
+INLINE void gram_block(int rows, int n, const float *a, const float *b, size_t pitch,
+                       int relu, float *g, int with_sums, float *sums)
+{
+    gram_rows(rows, n, a, b, pitch, relu, g, with_sums, sums);
+    for (int i = GRAM_ROWS; i < NST_BLOCK; i += GRAM_ROWS)
+        gram_rows(rows, n, a + i, b, pitch, relu, g + i * NST_BLOCK, 0, NULL);
 }
 
 void ISA(gram)(int rows, int n, const float *a, const float *b, size_t pitch, int relu,
-               float *g)
+               float *g, float *sums)
 {
-    for (int i = 0; i < NST_BLOCK; i += GRAM_ROWS)
-        if (relu)
-            gram_rows(rows, n, a + i, b, pitch, 1, g + i * NST_BLOCK);
-        else
-            gram_rows(rows, n, a + i, b, pitch, 0, g + i * NST_BLOCK);
+    if (relu && sums)
+        gram_block(rows, n, a, b, pitch, 1, g, 1, sums);
+    else if (relu)
+        gram_block(rows, n, a, b, pitch, 1, g, 0, NULL);
+    else if (sums)
+        gram_block(rows, n, a, b, pitch, 0, g, 1, sums);
+    else
+        gram_block(rows, n, a, b, pitch, 0, g, 0, NULL);
 }

@@ -77,9 +77,8 @@ void ISA(winograd_input)(const float *x, size_t pitch, int relu, float *v,
                          size_t stride);
 void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int relu,
                           float *y, size_t pitch, int rows, int columns);
-void ISA(gemm)(int n, int in, int out, const float *a, size_t a_stride, int relu,
-               const float *w, float *c, size_t c_stride);
+void ISA(gemm)(const struct nst_gemm *g);
 void ISA(gram)(int rows, int n, const float *a, const float *b, size_t pitch, int relu,
-               float *g);
+               float *g, float *sums);
 
 #endif

@@ -226,7 +226,7 @@ enum nst_status nst_session_new(struct nst_session **out, const struct nst_param
         nst_session_free(s);
         return st;
     }
-    s->resident = nst_memory_resident();
+    s->resident = nst_memory_resident() + s->be->later_weights;
     atomic_init(&s->limit, (size_t)p->max_memory);
     *out = s;
     return NST_OK;

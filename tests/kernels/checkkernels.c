@@ -185,28 +185,34 @@ static void gemm(const struct nst_nchw16c_kernels *k)
 {
     static const int blocks[] = {1, 2, 3, 4, 8, 32};
     int in = blocks[any(0, 5)], out = blocks[any(0, 4)], n = any(1, 3 * k->nr);
-    int relu = any(0, 1);
+    int relu = any(0, 1), biased = any(0, 1), add = any(0, 1);
     size_t a_stride = (size_t)B * (n + any(0, 2)),
            c_stride = (size_t)B * (n + any(0, 2));
     size_t na = (in - 1) * a_stride + (size_t)n * B, nw = (size_t)in * out * B * B;
     size_t nc = (out - 1) * c_stride + (size_t)n * B;
-    float *a = guarded(na, true), *w = guarded(nw, true), *c = guarded(nc, false);
+    float *a = guarded(na, true), *w = guarded(nw, true), *c = guarded(nc, add);
+    float *bias = guarded((size_t)out * B, true), *before = copy_of(c, nc);
 
-    k->gemm(n, in, out, a, a_stride, relu, w, c, c_stride);
+    k->gemm(&(struct nst_gemm){n, in, out, a, w, a_stride, c_stride, relu,
+                               biased ? bias : NULL, add, c});
     for (int i = 0; i < out * n * B; i++) {
         int o = i / B / n, column = i / B % n, lane = i % B;
-        double want = 0;
+        size_t at = o * c_stride + (size_t)column * B + lane;
+        double want = (add ? before[at] : 0) + (biased ? bias[o * B + lane] : 0);
 
         for (int j = 0; j < in * B; j++)
             want += w[((size_t)o * in * B + j) * B + lane] *
                     relu_if(a[j / B * a_stride + column * B + j % B], relu);
-        compare(c[o * c_stride + column * B + lane], want, rounding((size_t)in * B));
+        compare(c[at], want, rounding((size_t)in * B));
     }
-    for (size_t i = 0; i < nc; i++)
-        intact = intact && (i % c_stride < (size_t)n * B || isnan(c[i]));
+    for (size_t i = 0; i < nc; i++) /* between the blocks */
+        intact = intact && (i % c_stride < (size_t)n * B || isnan(c[i]) ||
+                            (add && c[i] == before[i]));
     release(a, na);
     release(w, nw);
     release(c, nc);
+    release(bias, (size_t)out * B);
+    release(before, nc);
 }
 
 static void gram(const struct nst_nchw16c_kernels *k)
@@ -214,9 +220,17 @@ static void gram(const struct nst_nchw16c_kernels *k)
     int rows = any(1, 4), n = any(1, 40), relu = any(0, 1);
     size_t pitch = (size_t)B * (n + any(0, 3)), m = (rows - 1) * pitch + (size_t)n * B;
     float *a = guarded(m, true), *b = guarded(m, true), *g = guarded(B * B, true);
-    float *before = copy_of(g, B * B);
+    float *before = copy_of(g, B * B), *sums = guarded(B, true);
+    float *sums_before = copy_of(sums, B);
 
-    k->gram(rows, n, a, b, pitch, relu, g);
+    k->gram(rows, n, a, b, pitch, relu, g, sums);
+    for (int c = 0; c < B; c++) {
+        double want = sums_before[c];
+
+        for (int p = 0; p < rows * n; p++)
+            want += relu_if(a[p / n * pitch + (size_t)(p % n) * B + c], relu);
+        compare(sums[c], want, rounding((size_t)rows * n));
+    }
     for (int i = 0; i < B * B; i++) {
         double want = before[i];
 
@@ -231,6 +245,8 @@ static void gram(const struct nst_nchw16c_kernels *k)
     release(b, m);
     release(g, B * B);
     release(before, B * B);
+    release(sums, B);
+    release(sums_before, B);
 }
 
 /* One channel of a row of blocked pixels, as a planar row. */

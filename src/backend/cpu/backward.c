@@ -10,11 +10,12 @@
 
 #include <string.h>
 
+/* A packed matrix, and its offset. */
 static size_t packed_size(int channels)
 {
     size_t side = (size_t)nst_cpu_blocks(channels) * NST_BLOCK;
 
-    return side * side;
+    return side * side + side;
 }
 
 /* Two rows of one block for the un-pooled gradient; for each of two rows the loss
@@ -28,9 +29,11 @@ struct nst_cpu_scratch nst_cpu_backward_scratch(int channels, int regions)
                                     .packed = (size_t)regions * packed_size(channels)};
 }
 
-/* Pack a symmetric c x c matrix for gemm(): blocks x (16 blocks) x 16, zero-padded. */
-static void pack_matrix(const float *s, int c, float *w)
+/* Pack a symmetric c x c matrix for gemm(): blocks x (16 blocks) x 16, zero-padded;
+ * then the offset, or zeros. */
+static void pack_region(const struct nst_region_grad *t, int c, float *w)
 {
+    const float *s = nst_const_floats(t->matrix);
     int side = nst_cpu_blocks(c) * NST_BLOCK;
 
     for (int o = 0; o < side; o += NST_BLOCK)
@@ -40,13 +43,15 @@ static void pack_matrix(const float *s, int c, float *w)
             memset(w, 0, NST_BLOCK * sizeof *w);
             memcpy(w, s + (size_t)(n ? i : 0) * c + o, (size_t)n * sizeof *w);
         }
+    memset(w, 0, (size_t)side * sizeof *w);
+    if (t->offset)
+        memcpy(w, nst_const_floats(t->offset), (size_t)c * sizeof *w);
 }
 
 static const float *pack_regions(const struct nst_loss_grad *t, int c, float *w)
 {
     for (int i = 0; i < t->regions; i++)
-        pack_matrix(nst_const_floats(t->region[i].matrix), c,
-                    w + (size_t)i * packed_size(c));
+        pack_region(&t->region[i], c, w + (size_t)i * packed_size(c));
     return w;
 }
 
@@ -67,21 +72,14 @@ static bool any_nonzero(const float *mask, int width)
     return false;
 }
 
-/* to += mask (product + offset) for n pixels of c channels in blocks. */
-static void add_masked(const struct nst_region_grad *t, const float *mask,
-                       const float *product, int c, int n, float *to)
+/* to += mask product, for n pixels of some blocks. */
+static void add_masked(const float *mask, const float *product, int blocks, int n,
+                       float *to)
 {
-    const float *constant = nst_const_floats(t->offset);
-
-    for (int b = 0; b < nst_cpu_blocks(c); b++) {
-        float offset[NST_BLOCK] = {0};
-
-        for (int k = 0; constant && k < NST_BLOCK && b * NST_BLOCK + k < c; k++)
-            offset[k] = constant[b * NST_BLOCK + k];
+    for (int b = 0; b < blocks; b++)
         for (int i = 0; i < n; i++, product += NST_BLOCK, to += NST_BLOCK)
             for (int k = 0; k < NST_BLOCK; k++)
-                to[k] += (mask ? mask[i] : 1) * (product[k] + offset[k]);
-    }
+                to[k] += mask[i] * product[k];
 }
 
 /* Loss gradient for width pixels of one row from column first, in out. Returns NULL if
@@ -96,28 +94,39 @@ static float *compute_loss_grad(const struct nst_cpu *cpu,
     int blocks = nst_cpu_blocks(y->shape.c);
     size_t at = (size_t)first * NST_BLOCK, stride = (size_t)width * NST_BLOCK;
     bool relu = loss == &j->after && j->before_relu;
-    /* Most runs have one region and only matrix F: gemm() then writes the result. */
-    bool unmasked = loss->regions == 1 && !loss->region->mask && !loss->region->offset;
+    bool written = false;
 
     if (!loss->regions && !loss->target)
         return NULL;
-    if (!unmasked)
-        memset(out, 0, (size_t)blocks * stride * sizeof *out);
     for (int i = 0; i < loss->regions; i++) {
         const struct nst_region_grad *t = &loss->region[i];
         const float *mask =
             t->mask ? nst_const_floats(t->mask) + (size_t)row * y->shape.w + first
                     : NULL;
+        const float *matrix = packed + (size_t)i * packed_size(y->shape.c);
 
         if (mask && !any_nonzero(mask, width))
             continue;
-        cpu->kernels->gemm(width, blocks, blocks, nst_cpu_row(y, 0, row) + at,
-                           nst_cpu_stride(y->shape), relu,
-                           packed + (size_t)i * packed_size(y->shape.c),
-                           unmasked ? out : partial, stride);
-        if (!unmasked)
-            add_masked(t, mask, partial, y->shape.c, width, out);
+        if (mask && !written)
+            memset(out, 0, (size_t)blocks * stride * sizeof *out);
+        cpu->kernels->gemm(&(struct nst_gemm){
+            .n = width,
+            .in = blocks,
+            .out = blocks,
+            .a = nst_cpu_row(y, 0, row) + at,
+            .a_stride = nst_cpu_stride(y->shape),
+            .relu = relu,
+            .w = matrix,
+            .bias = matrix + (size_t)blocks * blocks * NST_BLOCK * NST_BLOCK,
+            .add = !mask && written,
+            .c = mask ? partial : out,
+            .c_stride = stride});
+        if (mask)
+            add_masked(mask, partial, blocks, width, out);
+        written = true;
     }
+    if (!written)
+        memset(out, 0, (size_t)blocks * stride * sizeof *out);
     for (int b = 0; loss->target && b < blocks; b++)
         cpu->kernels->add_difference(width, nst_cpu_row(y, b, row) + at, relu,
                                      nst_cpu_row(loss->target, b, row) + at,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "backend/cpu/layout.h"
+#include "backend/cpu/conv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,7 @@ static void cpu_close(struct nst_backend *be)
     free(cpu->rows);
     free(cpu->partial);
     free(cpu->shared);
+    free(cpu->borders);
     free(cpu->packed[0]);
     free(cpu->packed[1]);
     free(cpu->sums);
@@ -111,7 +112,9 @@ static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
 {
     const struct nst_cpu *cpu = (const struct nst_cpu *)be;
     struct nst_cpu_scratch gram = nst_cpu_gram_scratch(shape);
-    size_t growth = 0;
+    int blocks = nst_cpu_blocks(shape.c);
+    size_t growth =
+        nst_cpu_border_scratch(blocks, blocks, shape.h, shape.w).borders * sizeof(float);
 
     if (gram.partial > cpu->conv_reserved.partial)
         growth += (size_t)nst_threads_count(be->threads) * gram.partial * sizeof(float);
@@ -213,34 +216,6 @@ static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
                     tensor_download_row, &p);
 }
 
-static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
-                                const struct nst_filters *f, struct nst_err *err)
-{
-    struct nst_conv *k = nst_xcalloc(1, sizeof *k);
-    enum nst_status st =
-        f->picture ? nst_cpu_first_conv_new(&k->first_conv, f, err)
-                   : nst_cpu_winograd_new((struct nst_cpu *)be, &k->winograd, f, err);
-
-    *out = NULL;
-    if (st != NST_OK) {
-        free(k);
-        return st;
-    }
-    ((struct nst_cpu *)be)->conv_reserved = ((struct nst_cpu *)be)->reserved;
-    *out = k;
-    return NST_OK;
-}
-
-static void conv_free(struct nst_backend *be, struct nst_conv *k)
-{
-    (void)be;
-    if (!k)
-        return;
-    nst_cpu_winograd_free(k->winograd);
-    nst_cpu_first_conv_free(k->first_conv);
-    free(k);
-}
-
 static void squared_error_row(void *ctx, int item, int thread)
 {
     const struct row_pass *p = ctx;
@@ -287,8 +262,9 @@ const struct nst_backend_ops nst_backend_cpu = {
     .tensor_copy = tensor_copy,
     .tensor_upload = tensor_upload,
     .tensor_download = tensor_download,
-    .conv_new = conv_new,
-    .conv_free = conv_free,
+    .conv_new = nst_cpu_conv_new,
+    .conv_prepare = nst_cpu_conv_prepare,
+    .conv_free = nst_cpu_conv_free,
     .conv = nst_cpu_conv,
     .conv_grad = nst_cpu_conv_grad,
     .head_grad = nst_cpu_head_grad,

@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "backend/cpu/layout.h"
+#include "backend/cpu/conv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@
 /* Tile of the map; it reads a halo of one pixel. */
 #define TILE_WIDTH 56
 #define TILE_HEIGHT 8
-/* Tile of the gradient; it needs one more column of patches on each side. */
+/* Largest tile of the gradient; it needs one more column of patches on each side. */
 #define GRAD_TILE_WIDTH (TILE_WIDTH - 2)
 #define GRAD_TILE_HEIGHT 32
 #define ROW_FLOATS (3 * (TILE_WIDTH + 2)) /* floats per input row of a tile */
@@ -34,6 +34,7 @@ typedef float vec4 __attribute__((vector_size(16), aligned(4)));
 
 struct nst_cpu_first_conv_weights {
     const struct nst_normalisation *picture;
+    enum nst_padding padding;
     int out;         /* blocks */
     float *forward;  /* out x (16 PATCH_BLOCKS) x 16 */
     float *backward; /* PATCH_BLOCKS x (16 out) x 16 */
@@ -75,6 +76,7 @@ enum nst_status nst_cpu_first_conv_new(struct nst_cpu_first_conv_weights **out,
 
     *out = NULL;
     p->picture = f->picture;
+    p->padding = f->padding;
     p->out = nst_cpu_blocks(f->cout);
     st = nst_floats_new(&p->forward, (size_t)p->out, PATCH_BLOCKS, BLOCK_AREA, err);
     if (st == NST_OK)
@@ -97,7 +99,7 @@ struct conv_args {
     const float *picture; /* forward */
     float *gradient;      /* backward */
     bool relu;
-    int tile_columns; /* tiles per row of tiles */
+    int tile_columns, tile_rows;
 };
 
 static int min_int(int n, int limit)
@@ -105,21 +107,26 @@ static int min_int(int n, int limit)
     return n < limit ? n : limit;
 }
 
-/* Read n normalised pixels of a row from column first, interleaved; zeros outside. */
+/* Read n normalised pixels of a row from column first, interleaved; padding outside. */
 static void read_row(const struct conv_args *c, int row, int first, int n, float *line)
 {
     struct nst_shape s = c->map->shape;
     size_t area = nst_shape_area(s);
+    int left = nst_padded_index(first, s.w, c->p->padding);
+    int right = nst_padded_index(first + n - 1, s.w, c->p->padding);
 
+    row = nst_padded_index(row, s.h, c->p->padding);
     memset(line, 0, (size_t)n * 3 * sizeof *line);
-    if (row < 0 || row >= s.h)
-        return;
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; row >= 0 && k < 3; k++) {
         const float *x = c->picture + k * area + (size_t)row * s.w;
         float mean = c->p->picture->mean[k], scale = 1 / c->p->picture->deviation[k];
 
-        for (int j = first < 0 ? -first : 0; j < n && first + j < s.w; j++)
+        for (int j = 1; j < n - 1; j++)
             line[3 * j + k] = (x[first + j] - mean) * scale;
+        if (left >= 0)
+            line[k] = (x[left] - mean) * scale;
+        if (right >= 0)
+            line[3 * (n - 1) + k] = (x[right] - mean) * scale;
     }
 }
 
@@ -156,8 +163,14 @@ static void conv_tile(void *ctx, int item, int thread)
         size_t stride = nst_cpu_stride(s);
 
         im2col_row(&line[r], n, patch);
-        c->cpu->kernels->gemm(n, PATCH_BLOCKS, c->p->out, patch[0][0],
-                              TILE_WIDTH * NST_BLOCK, false, c->p->forward, y, stride);
+        c->cpu->kernels->gemm(&(struct nst_gemm){.n = n,
+                                                 .in = PATCH_BLOCKS,
+                                                 .out = c->p->out,
+                                                 .a = patch[0][0],
+                                                 .a_stride = TILE_WIDTH * NST_BLOCK,
+                                                 .w = c->p->forward,
+                                                 .c = y,
+                                                 .c_stride = stride});
         for (int b = 0; c->relu && b < c->p->out; b++)
             c->cpu->kernels->relu(n, y + b * stride);
     }
@@ -188,68 +201,125 @@ static inline vec4 tap(const float *p, int t)
                            TAP_INDEX(t));
 }
 
-/* Gradient of n pixels of picture row r: the sum over the patches of three rows. row[u]
- * holds the patches that read row r with row u of the filter; it starts one pixel
- * further left. */
-static void col2im_row(const struct conv_args *c, patch_row *const row[3], int r,
-                       int left, int n)
+/* Columns of a tile, and the patches that read one of its rows: patch[u] with row u of
+ * the filter. They start one pixel further left. */
+struct grad_row {
+    int left, n;
+    const patch_row *patch[3];
+};
+
+static void gemm_patches(const struct conv_args *c, int row, int left, int n,
+                         patch_row *to)
 {
+    c->cpu->kernels->gemm(&(struct nst_gemm){
+        .n = n + 2,
+        .in = c->p->out,
+        .out = PATCH_BLOCKS,
+        .a = nst_cpu_row(c->map, 0, row) + (left - 1) * NST_BLOCK,
+        .a_stride = nst_cpu_stride(c->map->shape),
+        .w = c->p->backward,
+        .c = (*to)[0][0],
+        .c_stride = TILE_WIDTH * NST_BLOCK});
+}
+
+/* Add the gradient of the padding beside a row, which taps of column v read from column
+ * j of the tile, to the pixel that stands for it. */
+static void fold_column(const struct conv_args *c, const struct grad_row *g, int v,
+                        int j, int pixel, float *to)
+{
+    vec4 sum = {0};
+
+    for (int u = 0; u < 3; u++)
+        sum += tap((*g->patch[u])[0][j + 1], 3 * u + v);
+    for (int k = 0; k < 3; k++)
+        to[k * nst_shape_area(c->map->shape) + (size_t)pixel] +=
+            sum[k] * (1 / c->p->picture->deviation[k]);
+}
+
+/* Write the gradient of a row of a tile, or add it, to a row of the picture. */
+static void col2im_row(const struct conv_args *c, const struct grad_row *g, int row,
+                       bool add)
+{
+    int w = c->map->shape.w;
     size_t area = nst_shape_area(c->map->shape);
-    float *to = c->gradient + (size_t)r * c->map->shape.w + left;
-    const float *p0 = (*row[0])[0][0], *p1 = (*row[1])[0][0], *p2 = (*row[2])[0][0];
+    float *to = c->gradient + (size_t)row * w;
+    const float *p0 = (*g->patch[0])[0][0], *p1 = (*g->patch[1])[0][0],
+                *p2 = (*g->patch[2])[0][0];
     vec4 scale = {0};
 
     for (int k = 0; k < 3; k++)
         scale[k] = 1 / c->p->picture->deviation[k];
-    for (int j = 0; j < n; j++, p0 += NST_BLOCK, p1 += NST_BLOCK, p2 += NST_BLOCK) {
+    for (int j = g->left; j < g->left + g->n;
+         j++, p0 += NST_BLOCK, p1 += NST_BLOCK, p2 += NST_BLOCK) {
         vec4 a = tap(p0 + 2 * NST_BLOCK, 0) + tap(p0 + NST_BLOCK, 1) + tap(p0, 2);
         vec4 b = tap(p1 + 2 * NST_BLOCK, 3) + tap(p1 + NST_BLOCK, 4) + tap(p1, 5);
         vec4 sum = tap(p2 + 2 * NST_BLOCK, 6) + tap(p2 + NST_BLOCK, 7) + tap(p2, 8);
 
         sum = (a + b + sum) * scale;
-        to[j] = sum[0];
-        to[area + (size_t)j] = sum[1];
-        to[2 * area + (size_t)j] = sum[2];
+        for (int k = 0; k < 3; k++)
+            to[k * area + (size_t)j] = add ? to[k * area + (size_t)j] + sum[k] : sum[k];
     }
+    if (c->p->padding == NST_PADDING_ZERO)
+        return;
+    if (g->left == 0)
+        fold_column(c, g, 0, 0, nst_padded_index(-1, w, c->p->padding), to);
+    if (g->left + g->n == w)
+        fold_column(c, g, 2, g->n - 1, nst_padded_index(w, w, c->p->padding), to);
 }
 
-/* The padding of the map is zero, so pixels outside add nothing. */
+/* Add the gradient of the padding above (u 0) or below (u 2) to the row that stands for
+ * it; row is the map's outermost. */
+static void fold_row(const struct conv_args *c, struct grad_row g, int u, int row)
+{
+    static const patch_row none;
+    int h = c->map->shape.h;
+    patch_row patch;
+
+    gemm_patches(c, row, g.left, g.n, &patch);
+    for (int i = 0; i < 3; i++)
+        g.patch[i] = i == u ? (const patch_row *)&patch : &none;
+    col2im_row(c, &g, nst_padded_index(u ? h : -1, h, c->p->padding), true);
+}
+
+/* Tiles have nearly equal sides, so that the row or column beside the outermost one is
+ * in the same tile. The zeros around the map stand for pixels outside, which add
+ * nothing. */
 static void col2im_tile(void *ctx, int item, int thread)
 {
     const struct conv_args *c = ctx;
     struct nst_shape s = c->map->shape;
-    int top = item / c->tile_columns * GRAD_TILE_HEIGHT,
-        left = item % c->tile_columns * GRAD_TILE_WIDTH;
-    int end = top + min_int(GRAD_TILE_HEIGHT, s.h - top);
-    int n = min_int(GRAD_TILE_WIDTH, s.w - left);
+    int i = item / c->tile_columns, j = item % c->tile_columns;
+    int top = s.h * i / c->tile_rows, end = s.h * (i + 1) / c->tile_rows;
+    struct grad_row g = {.left = s.w * j / c->tile_columns};
     patch_row ring[3];
 
     (void)thread;
+    g.n = s.w * (j + 1) / c->tile_columns - g.left;
     for (int r = top - 1; r <= end; r++) {
-        patch_row *const row[3] = {&ring[(r + 3) % 3], &ring[(r + 2) % 3],
-                                   &ring[(r + 1) % 3]};
-
-        c->cpu->kernels->gemm(n + 2, c->p->out, PATCH_BLOCKS,
-                              nst_cpu_row(c->map, 0, r) + (left - 1) * NST_BLOCK,
-                              nst_cpu_stride(s), false, c->p->backward, (*row[0])[0][0],
-                              TILE_WIDTH * NST_BLOCK);
+        gemm_patches(c, r, g.left, g.n, &ring[(r + 3) % 3]);
+        for (int u = 0; u < 3; u++)
+            g.patch[u] = (const patch_row *)&ring[(r + 3 - u) % 3];
         if (r > top)
-            col2im_row(c, row, r - 1, left, n);
+            col2im_row(c, &g, r - 1, false);
     }
+    if (c->p->padding != NST_PADDING_ZERO && top == 0)
+        fold_row(c, g, 0, 0);
+    if (c->p->padding != NST_PADDING_ZERO && end == s.h)
+        fold_row(c, g, 2, s.h - 1);
 }
 
 void nst_cpu_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                              const struct nst_tensor *gy, struct nst_buffer *rgb)
 {
-    struct conv_args c = {.cpu = (struct nst_cpu *)be,
-                          .p = k->first_conv,
-                          .map = gy,
-                          .gradient = nst_floats(rgb),
-                          .tile_columns =
-                              (gy->shape.w + GRAD_TILE_WIDTH - 1) / GRAD_TILE_WIDTH};
+    struct nst_shape s = gy->shape;
+    struct conv_args c = {
+        .cpu = (struct nst_cpu *)be,
+        .p = k->first_conv,
+        .map = gy,
+        .gradient = nst_floats(rgb),
+        .tile_columns = (s.w + GRAD_TILE_WIDTH - 1) / GRAD_TILE_WIDTH,
+        .tile_rows = (s.h + GRAD_TILE_HEIGHT - 1) / GRAD_TILE_HEIGHT};
 
-    nst_threads_run(be->threads,
-                    c.tile_columns *
-                        ((gy->shape.h + GRAD_TILE_HEIGHT - 1) / GRAD_TILE_HEIGHT),
-                    col2im_tile, &c);
+    nst_cpu_set_border((struct nst_cpu *)be, gy, NST_PADDING_ZERO);
+    nst_threads_run(be->threads, c.tile_columns * c.tile_rows, col2im_tile, &c);
 }

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gram.c - Gram matrices. Each group of rows is summed in a fixed order, whatever the
- * number of threads. Single precision covers a few thousand pixels; these partial sums
- * are added in double.
+ * gram.c - sums over pixels: Gram matrices and channels. Each group of rows is summed in
+ * a fixed order, whatever the number of threads. Single precision covers a few thousand
+ * pixels; these partial sums are added in double.
  */
 #include "config.h"
 
 #include "backend/cpu/layout.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#include "base/alloc.h"
 
 #define BLOCK_AREA (NST_BLOCK * NST_BLOCK)
 /* Pixels summed in single precision. */
@@ -26,6 +23,12 @@ static size_t pairs_before(int a, int blocks)
     return (size_t)a * (2 * (size_t)blocks - (size_t)a + 1) / 2;
 }
 
+/* Values of a group: its matrix, then its channels. */
+static size_t group_values(int blocks)
+{
+    return pairs_before(blocks, blocks) * BLOCK_AREA + (size_t)blocks * NST_BLOCK;
+}
+
 /* Groups of rows; depends on the window alone, so that the result is reproducible. */
 static int row_groups(int height, int width)
 {
@@ -37,8 +40,7 @@ static int row_groups(int height, int width)
 
 struct nst_cpu_scratch nst_cpu_gram_scratch(struct nst_shape s)
 {
-    int blocks = nst_cpu_blocks(s.c);
-    size_t floats = pairs_before(blocks, blocks) * BLOCK_AREA;
+    size_t floats = group_values(nst_cpu_blocks(s.c));
 
     return (struct nst_cpu_scratch){.partial = floats,
                                     .rows = KC * NST_BLOCK, /* a masked segment */
@@ -53,8 +55,12 @@ struct gram_args {
     bool relu;
     int blocks, groups;
     int rows, chunks; /* block rows of the matrix per item; items per group */
-    size_t pairs;
-    double *sums; /* result */
+    struct nst_layer_sums result;
+};
+
+/* The sums of an item: pairs of blocks in order, and channels, or NULL. */
+struct partial {
+    float *products, *sums;
 };
 
 /* scaled = mask F for n pixels of a block */
@@ -65,13 +71,26 @@ static void scale_by_mask(const float *f, const float *mask, int n, float *scale
             scaled[k] = mask[i] * f[k];
 }
 
+/* Add block row a of the matrix, and the sums of block a, over rows x n pixels. x is
+ * block a, and x + left the same pixels of the map. */
+static void sum_block_row(const struct gram_args *c, int a, int rows, int n,
+                          const float *x, const float *left, struct partial *p)
+{
+    size_t pitch = nst_cpu_pitch(c->f->shape), stride = nst_cpu_stride(c->f->shape);
+
+    for (int b = a; b < c->blocks; b++, left += stride, p->products += BLOCK_AREA)
+        c->cpu->kernels->gram(rows, n, x, left, pitch, c->relu, p->products,
+                              b == a ? p->sums : NULL);
+    if (p->sums)
+        p->sums += NST_BLOCK;
+}
+
 /* Block rows [from, to) of the matrix, over a row segment of pixels weighted by the
  * mask. The mask is applied before the ReLU, which is valid as it is not negative. */
 static void sum_masked_segment(const struct gram_args *c, int from, int to, int row,
-                               int left, int width, float *scaled, float *partial)
+                               int left, int width, float *scaled, struct partial p)
 {
     const float *mask = c->mask + (size_t)row * c->f->shape.w + left;
-    size_t at = (size_t)left * NST_BLOCK;
     int n = 0;
 
     while (n < width && mask[n] == 0)
@@ -79,30 +98,34 @@ static void sum_masked_segment(const struct gram_args *c, int from, int to, int 
     if (n == width)
         return;
     for (int a = from; a < to; a++) {
-        scale_by_mask(nst_cpu_row(c->f, a, row) + at, mask, width, scaled);
-        for (int b = a; b < c->blocks; b++, partial += BLOCK_AREA)
-            c->cpu->kernels->gram(1, width, scaled, nst_cpu_row(c->f, b, row) + at,
-                                  nst_cpu_pitch(c->f->shape), c->relu, partial);
+        const float *f = nst_cpu_row(c->f, a, row) + (size_t)left * NST_BLOCK;
+
+        scale_by_mask(f, mask, width, scaled);
+        sum_block_row(c, a, 1, width, scaled, f, &p);
     }
 }
 
 /* Block rows [from, to) of the matrix, over some rows of pixels. */
 static void sum_rows(const struct gram_args *c, int from, int to, int row, int rows,
-                     float *scaled, float *partial)
+                     float *scaled, struct partial p)
 {
     const struct nst_window *w = &c->window;
-    size_t at = (size_t)w->left * NST_BLOCK;
 
     for (int r = row; c->mask && r < row + rows; r++)
         for (int left = 0; left < w->width; left += KC)
             sum_masked_segment(c, from, to, r, w->left + left,
-                               w->width - left < KC ? w->width - left : KC, scaled,
-                               partial);
-    for (int a = from; !c->mask && a < to; a++)
-        for (int b = a; b < c->blocks; b++, partial += BLOCK_AREA)
-            c->cpu->kernels->gram(rows, w->width, nst_cpu_row(c->f, a, row) + at,
-                                  nst_cpu_row(c->f, b, row) + at,
-                                  nst_cpu_pitch(c->f->shape), c->relu, partial);
+                               w->width - left < KC ? w->width - left : KC, scaled, p);
+    for (int a = from; !c->mask && a < to; a++) {
+        const float *f = nst_cpu_row(c->f, a, row) + (size_t)w->left * NST_BLOCK;
+
+        sum_block_row(c, a, rows, w->width, f, f, &p);
+    }
+}
+
+static void add_floats(double *sums, const float *partial, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sums[i] += partial[i];
 }
 
 /* Item: one group of rows of pixels, some block rows of the matrix. */
@@ -118,61 +141,75 @@ static void sum_group(void *ctx, int item, int thread)
     int kc_rows = w->width < KC ? KC / w->width : 1;
     size_t first = pairs_before(from, c->blocks);
     size_t n = (pairs_before(to, c->blocks) - first) * BLOCK_AREA;
-    double *sums = c->cpu->sums + (group * c->pairs + first) * BLOCK_AREA;
+    size_t channels = c->result.sums ? (size_t)(to - from) * NST_BLOCK : 0;
+    double *products = c->cpu->sums + group * group_values(c->blocks);
+    double *sums = products + pairs_before(c->blocks, c->blocks) * BLOCK_AREA +
+                   (size_t)from * NST_BLOCK;
     float *partial = c->cpu->partial[thread];
+    struct partial p = {partial, channels ? partial + n : NULL};
 
-    memset(sums, 0, n * sizeof *sums);
+    products += first * BLOCK_AREA;
+    memset(products, 0, n * sizeof *products);
+    memset(sums, 0, channels * sizeof *sums);
     while (r < last) {
-        memset(partial, 0, n * sizeof *partial);
+        memset(partial, 0, (n + channels) * sizeof *partial);
         for (int end = last - r < run_rows ? last : r + run_rows; r < end; r += kc_rows)
             sum_rows(c, from, to, r, end - r < kc_rows ? end - r : kc_rows,
-                     c->cpu->rows[thread], partial);
-        for (size_t i = 0; i < n; i++)
-            sums[i] += partial[i];
+                     c->cpu->rows[thread], p);
+        add_floats(products, partial, n);
+        add_floats(sums, partial + n, channels);
     }
 }
 
-/* Sum of one pair of blocks over the groups. */
-static void sum_groups(const struct gram_args *c, int a, int b,
-                       double block[BLOCK_AREA])
+/* n values of a group from the one at first on, summed over the groups. */
+static void sum_groups(const struct gram_args *c, size_t first, int n, double *out)
 {
-    const double *from =
-        c->cpu->sums + (pairs_before(a, c->blocks) + (size_t)(b - a)) * BLOCK_AREA;
+    const double *from = c->cpu->sums + first;
 
-    memcpy(block, from, BLOCK_AREA * sizeof *block);
+    memcpy(out, from, (size_t)n * sizeof *out);
     for (int g = 1; g < c->groups; g++) {
-        from += c->pairs * BLOCK_AREA;
-        for (int i = 0; i < BLOCK_AREA; i++)
-            block[i] += from[i];
+        from += group_values(c->blocks);
+        for (int i = 0; i < n; i++)
+            out[i] += from[i];
     }
 }
 
-/* Add the groups of block row a of the matrix, and of block column a by symmetry. */
+/* Add the groups of block row a of the matrix, and of block column a by symmetry, and of
+ * block a of the channels. */
 static void reduce_groups(void *ctx, int a, int thread)
 {
     const struct gram_args *c = ctx;
     int n = c->f->shape.c, top = a * NST_BLOCK;
+    double *products = nst_doubles(c->result.products),
+           *sums = nst_doubles(c->result.sums);
     double block[BLOCK_AREA];
 
     (void)thread;
     for (int b = a; b < c->blocks; b++) {
         int left = b * NST_BLOCK;
 
-        sum_groups(c, a, b, block);
+        sum_groups(c, (pairs_before(a, c->blocks) + (size_t)(b - a)) * BLOCK_AREA,
+                   BLOCK_AREA, block);
         for (int i = 0; i < NST_BLOCK && top + i < n; i++)
             for (int j = 0; j < NST_BLOCK && left + j < n; j++)
-                c->sums[(size_t)(top + i) * n + left + j] += block[i * NST_BLOCK + j];
+                products[(size_t)(top + i) * n + left + j] += block[i * NST_BLOCK + j];
         for (int j = 0; b > a && j < NST_BLOCK && left + j < n; j++)
             for (int i = 0; i < NST_BLOCK && top + i < n; i++)
-                c->sums[(size_t)(left + j) * n + top + i] += block[i * NST_BLOCK + j];
+                products[(size_t)(left + j) * n + top + i] += block[i * NST_BLOCK + j];
     }
+    if (!sums)
+        return;
+    sum_groups(c, pairs_before(c->blocks, c->blocks) * BLOCK_AREA + (size_t)top,
+               NST_BLOCK, block);
+    for (int i = 0; i < NST_BLOCK && top + i < n; i++)
+        sums[top + i] += block[i];
 }
 
-static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                 struct nst_window window, const struct nst_buffer *mask, bool add,
-                 struct nst_buffer *sums)
+void nst_cpu_layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
+                        struct nst_window window, const struct nst_buffer *mask,
+                        bool add, struct nst_layer_sums sums)
 {
-    size_t entries = (size_t)f->shape.c * (size_t)f->shape.c;
+    size_t channels = (size_t)f->shape.c;
     int blocks = nst_cpu_blocks(f->shape.c);
     struct gram_args c = {.cpu = (const struct nst_cpu *)be,
                           .f = f,
@@ -181,73 +218,16 @@ static void gram(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                           .relu = relu,
                           .blocks = blocks,
                           .groups = row_groups(window.height, window.width),
-                          .pairs = pairs_before(blocks, blocks),
-                          .sums = nst_doubles(sums)};
+                          .result = sums};
 
     /* The first block rows have the most pairs, so few groups need small items. */
     c.rows = c.groups > 4 ? c.groups / 2 : 2;
     c.chunks = (blocks + c.rows - 1) / c.rows;
-    if (!add)
-        memset(c.sums, 0, entries * sizeof *c.sums);
+    if (!add) {
+        memset(sums.products, 0, channels * channels * sizeof(double));
+        if (sums.sums)
+            memset(sums.sums, 0, channels * sizeof(double));
+    }
     nst_threads_run(be->threads, c.groups * c.chunks, sum_group, &c);
     nst_threads_run(be->threads, blocks, reduce_groups, &c);
-}
-
-struct sum_args {
-    const struct nst_tensor *from;
-    bool relu;
-    struct nst_window window;
-    const float *mask;
-    double *sums;
-};
-
-/* sums: 16 per row of a block */
-static void channel_sums_row(void *ctx, int item, int thread)
-{
-    const struct sum_args *p = ctx;
-    int b = item / p->window.height, r = p->window.top + item % p->window.height;
-    const float *x = nst_cpu_row(p->from, b, r) + (size_t)p->window.left * NST_BLOCK;
-    const float *mask =
-        p->mask ? p->mask + (size_t)r * p->from->shape.w + p->window.left : NULL;
-    double *sums = p->sums + (size_t)item * NST_BLOCK;
-
-    (void)thread;
-    for (int j = 0; j < p->window.width; j++, x += NST_BLOCK)
-        for (int k = 0; k < NST_BLOCK; k++) {
-            double v = p->relu && !(x[k] > 0) ? 0 : x[k];
-
-            sums[k] += mask ? mask[j] * v : v;
-        }
-}
-
-static void channel_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                         struct nst_window window, const struct nst_buffer *mask,
-                         bool add, struct nst_buffer *sums)
-{
-    double *to = nst_doubles(sums);
-    int items = nst_cpu_blocks(f->shape.c) * window.height;
-    struct sum_args p = {.from = f,
-                         .relu = relu,
-                         .window = window,
-                         .mask = nst_const_floats(mask),
-                         .sums =
-                             nst_xcalloc((size_t)items * NST_BLOCK, sizeof(double))};
-
-    nst_threads_run(be->threads, items, channel_sums_row, &p);
-    for (int c = 0; c < f->shape.c; c++) {
-        to[c] = add ? to[c] : 0;
-        for (int r = 0; r < window.height; r++)
-            to[c] += p.sums[((size_t)(c / NST_BLOCK) * window.height + r) * NST_BLOCK +
-                            c % NST_BLOCK];
-    }
-    free(p.sums);
-}
-
-void nst_cpu_layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                        struct nst_window window, const struct nst_buffer *mask,
-                        bool add, struct nst_layer_sums sums)
-{
-    gram(be, f, relu, window, mask, add, sums.products);
-    if (sums.sums)
-        channel_sums(be, f, relu, window, mask, add, sums.sums);
 }

@@ -4,8 +4,9 @@
  *
  * A map of C x H x W is stored as blocks of 16 channels x rows x columns x 16 floats.
  * Zero padding surrounds each block: one row and column before it; after it, enough to
- * complete the 4x4 tiles, and one more. A convolution reads this padding and needs no
- * special case at the borders. All writers keep the padding, and the unused channels of
+ * complete the 4x4 tiles, and one more. A convolution reads one pixel around the map and
+ * needs no special case at the borders; it first sets these pixels to what its padding
+ * reads (nst_cpu_set_border()). All writers keep the others, and the unused channels of
  * the last block, at zero. The row pitch is odd, so that the rows of a tile do not fall
  * on the same cache lines.
  *
@@ -23,7 +24,8 @@ struct nst_cpu_scratch {
     size_t tiles;   /* floats per thread: transformed tiles */
     size_t rows;    /* floats per thread: rows of pixels */
     size_t partial; /* floats per thread: part of a Gram matrix */
-    size_t shared;  /* floats: tiles that all threads share */
+    size_t shared;  /* floats: tiles, or pixels of taps, that all threads share */
+    size_t borders; /* floats: gradient of the padding of a map */
     size_t packed;  /* floats for each side of a ReLU: packed matrices */
     size_t sums;    /* doubles: one Gram matrix per group of rows */
 };
@@ -33,7 +35,7 @@ struct nst_cpu {
     const struct nst_nchw16c_kernels *kernels;
     struct nst_cpu_scratch reserved, conv_reserved; /* now; at the last conv_new() */
     float **tiles, **rows, **partial;
-    float *shared, *packed[2];
+    float *shared, *borders, *packed[2];
     double *sums;
 };
 
@@ -43,9 +45,12 @@ struct nst_cpu_step {
     const float *before, *after;
 };
 
-struct nst_conv {
-    struct nst_cpu_winograd *winograd; /* exactly one of the two is set */
-    struct nst_cpu_first_conv_weights *first_conv;
+/* Where a convolution writes its result; see conv() in backend.h. */
+struct nst_cpu_output {
+    struct nst_tensor *y;
+    bool relu;
+    struct nst_tensor *pooled; /* or NULL */
+    enum nst_pooling pooling;
 };
 
 static inline int nst_cpu_blocks(int channels)
@@ -81,18 +86,30 @@ enum nst_status nst_cpu_scratch_reserve(struct nst_cpu *cpu,
                                         struct nst_cpu_scratch sizes,
                                         struct nst_err *err);
 
-/* winograd.c */
-enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winograd **out,
-                                     const struct nst_filters *f, struct nst_err *err);
-void nst_cpu_winograd_free(struct nst_cpu_winograd *w);
+/* conv.c */
+enum nst_status nst_cpu_conv_new(struct nst_backend *be, struct nst_conv **out,
+                                 const struct nst_filters *filters,
+                                 struct nst_err *err);
+enum nst_status nst_cpu_conv_prepare(struct nst_backend *be, struct nst_conv *k,
+                                     int height, int width, struct nst_err *err);
+void nst_cpu_conv_free(struct nst_backend *be, struct nst_conv *k);
 void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
                   const struct nst_tensor *x, bool relu, struct nst_tensor *y,
                   bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled);
 void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                        const struct nst_tensor *gy,
                        const struct nst_backward_step *step);
+/* Pool n windows of one row of a block, from window first on. */
+void nst_cpu_pool_row(const struct nst_cpu *cpu, const struct nst_cpu_output *y, int b,
+                      int row, int first, int n);
+
+/* border.c */
+/* Set the pixels around a map to its padding. */
+void nst_cpu_set_border(struct nst_cpu *cpu, const struct nst_tensor *t,
+                        enum nst_padding padding);
 
 /* first_conv.c */
+struct nst_cpu_first_conv_weights;
 enum nst_status nst_cpu_first_conv_new(struct nst_cpu_first_conv_weights **out,
                                        const struct nst_filters *f,
                                        struct nst_err *err);

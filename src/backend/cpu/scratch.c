@@ -42,6 +42,8 @@ enum nst_status nst_cpu_scratch_reserve(struct nst_cpu *cpu,
     if (st == NST_OK)
         st = grow(&cpu->shared, 1, &reserved->shared, sizes.shared, err);
     if (st == NST_OK)
+        st = grow(&cpu->borders, 1, &reserved->borders, sizes.borders, err);
+    if (st == NST_OK)
         st = grow(cpu->packed, 2, &reserved->packed, sizes.packed, err);
     if (st == NST_OK)
         st = grow(&sums, 1, &reserved->sums, 2 * sizes.sums, err); /* doubles */

@@ -15,10 +15,9 @@
  */
 #include "config.h"
 
-#include "backend/cpu/layout.h"
+#include "backend/cpu/conv.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 
@@ -46,7 +45,6 @@ struct pass {
 
 struct nst_cpu_winograd {
     struct pass forward, backward;
-    float *bias; /* padded to whole blocks */
 };
 
 /* Floats per point of v (or m): an odd number of cache lines, so that the 36 points of
@@ -79,21 +77,44 @@ static void choose_tile_count(struct pass *d, int nr)
     d->tiles = nr * (panels < 1 ? 1 : panels);
 }
 
-static enum nst_status pass_init(struct nst_cpu *cpu, struct pass *d, int cin, int cout,
-                                 struct nst_err *err)
+static struct pass pass_of(const struct nst_cpu *cpu, int in, int out)
 {
-    struct nst_cpu_scratch sizes = nst_cpu_backward_scratch(cin > cout ? cin : cout, 1);
-    enum nst_status st;
+    struct pass d = {.in = in, .out = out};
 
-    d->in = nst_cpu_blocks(cin);
-    d->out = nst_cpu_blocks(cout);
-    choose_tile_count(d, cpu->kernels->nr);
-    *(d->wide ? &sizes.shared : &sizes.tiles) = scratch_floats(d);
-    st = nst_cpu_scratch_reserve(cpu, sizes, err);
-    if (st != NST_OK)
-        return st;
-    return nst_floats_new(&d->weight, POINTS, (size_t)d->in * d->out,
-                          NST_BLOCK * NST_BLOCK, err);
+    choose_tile_count(&d, cpu->kernels->nr);
+    return d;
+}
+
+static struct nst_cpu_scratch pass_scratch(const struct nst_cpu *cpu, int in, int out)
+{
+    struct pass d = pass_of(cpu, in, out);
+    size_t floats = scratch_floats(&d);
+
+    return (struct nst_cpu_scratch){.tiles = d.wide ? 0 : floats,
+                                    .shared = d.wide ? floats : 0};
+}
+
+struct nst_cpu_scratch nst_cpu_winograd_scratch(const struct nst_cpu *cpu, int in,
+                                                int out)
+{
+    struct nst_cpu_scratch forward = pass_scratch(cpu, in, out),
+                           backward = pass_scratch(cpu, out, in),
+                           sizes = nst_cpu_backward_scratch(
+                               (in > out ? in : out) * NST_BLOCK, 1);
+
+    sizes.tiles = forward.tiles > backward.tiles ? forward.tiles : backward.tiles;
+    sizes.shared = forward.shared > backward.shared ? forward.shared : backward.shared;
+    return sizes;
+}
+
+static size_t pass_floats(int in, int out)
+{
+    return (size_t)POINTS * in * out * NST_BLOCK * NST_BLOCK;
+}
+
+size_t nst_cpu_winograd_floats(int in, int out)
+{
+    return 2 * pass_floats(in, out);
 }
 
 /* Offset within a point of the weight from channel c to channel o. */
@@ -110,8 +131,7 @@ static int min_int(int n, int limit)
 
 struct weights {
     struct nst_cpu_winograd *w;
-    const float *weight;
-    int cin, cout;
+    const float *taps;
     void (*transform)(const float *g, float *u, size_t stride);
 };
 
@@ -124,27 +144,26 @@ static void transform_weights(void *ctx, int item, int thread)
     size_t stride = (size_t)forward->in * forward->out * NST_BLOCK * NST_BLOCK;
     int first_o = item / forward->in * NST_BLOCK,
         first_c = item % forward->in * NST_BLOCK;
-    int outs = min_int(t->cout - first_o, NST_BLOCK),
-        ins = min_int(t->cin - first_c, NST_BLOCK);
-    float to[NST_BLOCK][9][NST_BLOCK] = {0}, from[NST_BLOCK][9][NST_BLOCK] = {0};
+    float to[NST_BLOCK][NST_CPU_TAPS][NST_BLOCK],
+        from[NST_BLOCK][NST_CPU_TAPS][NST_BLOCK];
 
     (void)thread;
-    for (int o = 0; o < outs; o++)
-        for (int c = 0; c < ins; c++) {
-            const float *g =
-                t->weight + 9 * ((size_t)(first_o + o) * t->cin + first_c + c);
+    for (int k = 0; k < NST_CPU_TAPS; k++) {
+        const float *g = nst_cpu_tap(t->taps, forward->in, forward->out, k, 0) +
+                         weight_at(forward, first_o, first_c);
 
-            for (int k = 0; k < 9; k++)
-                to[c][k][o] = from[o][8 - k][c] = g[k];
-        }
-    for (int c = 0; c < ins; c++)
-        t->transform(to[c][0],
-                     forward->weight + weight_at(forward, first_o, first_c + c),
+        for (int c = 0; c < NST_BLOCK; c++)
+            for (int o = 0; o < NST_BLOCK; o++)
+                to[c][k][o] = from[o][8 - k][c] = *g++;
+    }
+    for (int i = 0; i < NST_BLOCK; i++) {
+        t->transform(to[i][0],
+                     forward->weight + weight_at(forward, first_o, first_c + i),
                      stride);
-    for (int o = 0; o < outs; o++)
-        t->transform(from[o][0],
-                     backward->weight + weight_at(backward, first_c, first_o + o),
+        t->transform(from[i][0],
+                     backward->weight + weight_at(backward, first_c, first_o + i),
                      stride);
+    }
 }
 
 void nst_cpu_winograd_free(struct nst_cpu_winograd *w)
@@ -153,50 +172,42 @@ void nst_cpu_winograd_free(struct nst_cpu_winograd *w)
         return;
     free(w->forward.weight);
     free(w->backward.weight);
-    free(w->bias);
     free(w);
 }
 
 enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winograd **out,
-                                     const struct nst_filters *f, struct nst_err *err)
+                                     const struct nst_conv *k, struct nst_err *err)
 {
     struct nst_cpu_winograd *w = nst_xcalloc(1, sizeof *w);
-    struct weights t = {w, f->weight, f->cin, f->cout, cpu->kernels->winograd_weight};
+    struct weights t = {w, k->forward, cpu->kernels->winograd_weight};
+    size_t floats = pass_floats(k->in, k->out);
     enum nst_status st;
 
     *out = NULL;
-    st = pass_init(cpu, &w->forward, f->cin, f->cout, err);
+    w->forward = pass_of(cpu, k->in, k->out);
+    w->backward = pass_of(cpu, k->out, k->in);
+    st = nst_floats_new(&w->forward.weight, floats, 1, 1, err);
     if (st == NST_OK)
-        st = pass_init(cpu, &w->backward, f->cout, f->cin, err);
-    if (st == NST_OK)
-        st = nst_floats_new(&w->bias, (size_t)w->forward.out, NST_BLOCK, 1, err);
+        st = nst_floats_new(&w->backward.weight, floats, 1, 1, err);
     if (st != NST_OK) {
         nst_cpu_winograd_free(w);
         return st;
     }
-    memcpy(w->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
-    nst_threads_run(cpu->base.threads, w->forward.in * w->forward.out,
-                    transform_weights, &t);
+    nst_threads_run(cpu->base.threads, k->in * k->out, transform_weights, &t);
     *out = w;
     return NST_OK;
 }
 
 struct conv_args {
-    const struct nst_cpu *cpu;
+    struct nst_cpu *cpu;
+    const struct nst_conv *k;
     const struct pass *d;
     const struct nst_tensor *x;
     bool relu;
     struct nst_shape shape; /* of the output */
     int tile_columns, tiles;
-    int group; /* tiles per item (narrow) */
-
-    /* forward */
-    struct nst_tensor *y;
-    const float *bias;
-    bool out_relu;
-    struct nst_tensor *pooled; /* or NULL */
-    enum nst_pooling pooling;
-    /* backward */
+    int group;                      /* tiles per item (narrow) */
+    const struct nst_cpu_output *y; /* NULL backward */
     const struct nst_cpu_step *step; /* NULL forward */
 };
 
@@ -244,22 +255,13 @@ static void transform_inputs(const struct conv_args *c, int from, int to, int fi
 /* Pool the outputs of a run in one block. */
 static void pool_run(const struct conv_args *c, int b, const struct tile_run *p)
 {
-    struct nst_shape s = c->pooled->shape;
+    struct nst_shape s = c->y->pooled->shape;
     int first = TILE / 2 * p->column;
     int n = min_int(TILE / 2 * p->count, s.w - first);
     int last = min_int(TILE / 2 * (p->row + 1), s.h);
-    size_t at = (size_t)TILE * p->column * NST_BLOCK;
 
-    for (int r = TILE / 2 * p->row; n > 0 && r < last; r++) {
-        const float *x0 = nst_cpu_row(c->y, b, 2 * r) + at;
-        const float *x1 = nst_cpu_row(c->y, b, 2 * r + 1) + at;
-        float *y = nst_cpu_row(c->pooled, b, r) + (size_t)first * NST_BLOCK;
-
-        if (c->pooling == NST_POOLING_MAX)
-            c->cpu->kernels->maxpool(n, x0, x1, !c->out_relu, y);
-        else
-            c->cpu->kernels->avgpool(n, x0, x1, !c->out_relu, y);
-    }
+    for (int r = TILE / 2 * p->row; n > 0 && r < last; r++)
+        nst_cpu_pool_row(c->cpu, c->y, b, r, first, n);
 }
 
 /* Forward: the outputs of a run in one block, from m. */
@@ -274,25 +276,33 @@ static void store_output(const struct conv_args *c, int b, const struct tile_run
         int j = TILE * (p->column + t);
 
         c->cpu->kernels->winograd_output(
-            m + (size_t)t * NST_BLOCK, point, c->bias + b * NST_BLOCK, c->out_relu,
-            nst_cpu_row(c->y, b, TILE * p->row) + (size_t)j * NST_BLOCK,
+            m + (size_t)t * NST_BLOCK, point, c->k->bias + b * NST_BLOCK, c->y->relu,
+            nst_cpu_row(c->y->y, b, TILE * p->row) + (size_t)j * NST_BLOCK,
             nst_cpu_pitch(c->shape), rows, min_int(TILE, c->shape.w - j));
     }
-    if (c->pooled)
+    if (c->y->pooled)
         pool_run(c, b, p);
 }
 
-/* Backward: outputs of n tiles in one block. upstream: out x 4 x (4 tiles) x 16 */
-static void store_upstream(const struct conv_args *c, int b, int n, const float *m,
-                           float *upstream)
+/* Backward: outputs of n tiles in one block, from tile first on. upstream: out x 4 x
+ * (4 tiles) x 16 */
+static void store_upstream(const struct conv_args *c, int b, int first, int n,
+                           const float *m, float *upstream)
 {
     size_t point = point_floats(c->d->out, c->d->tiles);
     size_t row = (size_t)TILE * c->d->tiles * NST_BLOCK;
 
-    for (int t = 0; t < n; t++)
+    for (int t = 0; t < n; t++) {
+        float *to = upstream + b * TILE * row + (size_t)TILE * t * NST_BLOCK;
+
         c->cpu->kernels->winograd_output(
-            m + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point, NULL, 0,
-            upstream + b * TILE * row + (size_t)TILE * t * NST_BLOCK, row, TILE, TILE);
+            m + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point, NULL, 0, to, row,
+            TILE, TILE);
+        if (c->k->padding != NST_PADDING_ZERO)
+            nst_cpu_border_grad_add(c->cpu, c->k, c->shape, b,
+                                    TILE * ((first + t) / c->tile_columns),
+                                    TILE * ((first + t) % c->tile_columns), to, row);
+    }
 }
 
 /* Backward: apply the backward step to row r of a run. */
@@ -318,10 +328,15 @@ static void multiply(const struct conv_args *c, int n, const float *v, int point
     size_t tiles = (size_t)d->tiles * NST_BLOCK;
     size_t block = (size_t)d->in * NST_BLOCK * NST_BLOCK;
 
-    c->cpu->kernels->gemm(
-        n, d->in, last - first, v + point * point_floats(d->in, d->tiles), tiles, false,
-        d->weight + ((size_t)point * d->out + (size_t)first) * block,
-        m + point * point_floats(d->out, d->tiles) + (size_t)first * tiles, tiles);
+    c->cpu->kernels->gemm(&(struct nst_gemm){
+        .n = n,
+        .in = d->in,
+        .out = last - first,
+        .a = v + point * point_floats(d->in, d->tiles),
+        .a_stride = tiles,
+        .w = d->weight + ((size_t)point * d->out + (size_t)first) * block,
+        .c = m + point * point_floats(d->out, d->tiles) + (size_t)first * tiles,
+        .c_stride = tiles});
 }
 
 /* The products follow the inputs, or the outputs that overwrite them. */
@@ -342,7 +357,7 @@ static void convolve_group(void *ctx, int item, int thread)
     for (int k = 0; k < POINTS; k++)
         multiply(c, n, v, k, 0, d->out, m);
     for (int b = 0; c->step && b < d->out; b++)
-        store_upstream(c, b, n, m, v);
+        store_upstream(c, b, first, n, m, v);
     while (next_run(c, first, n, &p)) {
         for (int b = 0; !c->step && b < d->out; b++)
             store_output(c, b, &p, m);
@@ -407,7 +422,7 @@ static void shared_outputs(void *ctx, int block, int thread)
 
     (void)thread;
     if (s->c->step)
-        store_upstream(s->c, block, s->n, s->m, s->v);
+        store_upstream(s->c, block, s->first, s->n, s->m, s->v);
     else
         for (int i = 0; i < s->runs; i++)
             store_output(s->c, block, &s->run[i], s->m);
@@ -454,34 +469,36 @@ static void convolve(struct conv_args *c)
         convolve_narrow(c);
 }
 
-void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
-                  const struct nst_tensor *x, bool relu, struct nst_tensor *y,
-                  bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled)
+void nst_cpu_winograd_conv(struct nst_cpu *cpu, const struct nst_conv *k,
+                           const struct nst_tensor *x, bool relu,
+                           const struct nst_cpu_output *y)
 {
-    struct conv_args c = {.cpu = (struct nst_cpu *)be,
+    struct conv_args c = {.cpu = cpu,
+                          .k = k,
                           .d = &k->winograd->forward,
                           .x = x,
                           .relu = relu,
-                          .shape = y->shape,
-                          .y = y,
-                          .bias = k->winograd->bias,
-                          .out_relu = out_relu,
-                          .pooled = pooled,
-                          .pooling = pooling};
+                          .shape = y->y->shape,
+                          .y = y};
 
+    nst_cpu_set_border(cpu, x, k->padding);
     convolve(&c);
 }
 
-void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                       const struct nst_tensor *gy,
-                       const struct nst_backward_step *step)
+void nst_cpu_winograd_grad(struct nst_cpu *cpu, const struct nst_conv *k,
+                           const struct nst_tensor *gy,
+                           const struct nst_backward_step *step)
 {
-    struct nst_cpu_step j = nst_cpu_step_pack((struct nst_cpu *)be, step);
-    struct conv_args c = {.cpu = (struct nst_cpu *)be,
+    struct nst_cpu_step j = nst_cpu_step_pack(cpu, step);
+    struct conv_args c = {.cpu = cpu,
+                          .k = k,
                           .d = &k->winograd->backward,
                           .x = gy,
                           .shape = gy->shape,
                           .step = &j};
 
+    nst_cpu_set_border(cpu, gy, NST_PADDING_ZERO);
+    if (k->padding != NST_PADDING_ZERO)
+        nst_cpu_border_grad(cpu, k, gy);
     convolve(&c);
 }
