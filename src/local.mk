@@ -6,7 +6,8 @@ bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 # The inner loops, compiled once for each instruction set. A product and a sum may be
 # one instruction, which -std=c11 alone does not allow.
 ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast
-ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_rows.c \
+ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_winograd.c \
+	%D%/kernels/nchw16c_rows.c \
 	%D%/kernels/vector_kernels.c \
 	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/vector_kernels.h
 # NEON, which every 64-bit ARM has, has twice the registers of plain x86-64.

@@ -23,7 +23,7 @@ isa="-ffp-contract=fast -DNST_ISA=base -DNST_LANES=4 -DNST_NR=8"
 
 # The same sources and flags as src/local.mk has for this machine.
 build() {
-    for f in nchw16c_gemm nchw16c_rows vector_kernels; do
+    for f in nchw16c_gemm nchw16c_winograd nchw16c_rows vector_kernels; do
         # shellcheck disable=SC2086 # words are wanted
         $cc $flags $isa -c "$top/src/kernels/$f.c" -o "$work/$f.o" || return 1
     done

@@ -6,10 +6,11 @@
  * nchw16c_*.c are compiled once per instruction set, with its vector width;
  * nst_nchw16c_choose() returns the best table for this machine.
  *
- * Convolution is Winograd's F(4x4, 3x3) (Lavin and Gray 2016): 6x6 input tiles and the
- * weights are transformed, multiplied at each of the 36 Winograd points as matrices
- * over channels, and transformed back to 4x4 output tiles. Where a kernel takes relu,
- * relu != 0 applies max(x, 0) to its input, unless stated otherwise.
+ * Convolution is Winograd's F(4x4, 3x3) or F(2x2, 3x3) (Lavin and Gray 2016): 6x6 input
+ * tiles and the weights are transformed, multiplied at each of the 36 Winograd points as
+ * matrices over channels, and transformed back to 4x4 output tiles; or 4x4, 16 and 2x2.
+ * Where a kernel takes relu, relu != 0 applies max(x, 0) to its input, unless stated
+ * otherwise.
  */
 #ifndef NST_KERNELS_NCHW16C_H
 #define NST_KERNELS_NCHW16C_H
@@ -19,8 +20,8 @@
 #include "base/err.h"
 
 #define NST_BLOCK 16        /* channels per block */
-#define NST_WINOGRAD_TILE 4 /* rows and columns of an output tile */
-#define NST_WINOGRAD_POINTS 36
+#define NST_MAX_TILE 4      /* rows and columns of an output tile */
+#define NST_MAX_POINTS 36
 
 /*
  * A product c[o][n] = sum_i w[o][i] a[i][n], of n >= 1 columns (tiles or pixels); in and
@@ -38,21 +39,28 @@ struct nst_gemm {
     float *c;
 };
 
+/* The transforms of one size of tiles: F(tile x tile, 3x3) with (tile + 2)^2 points. */
+struct nst_winograd {
+    int tile, points;
+    /* Transform 16 filters: g is 9 taps x 16. Point k goes to u + k * stride. */
+    void (*weight)(const float *g, float *u, size_t stride);
+    /* Transform the pixels at x (pitch floats per row) of one block. Point k goes to v +
+     * k * stride. */
+    void (*input)(const float *x, size_t pitch, int relu, float *v, size_t stride);
+    /* Transform the points (m + k * stride) of one block back, add bias (16 values, or
+     * NULL), apply ReLU to the result if relu, and write the first rows x columns of the
+     * tile at y. */
+    void (*output)(const float *m, size_t stride, const float *bias, int relu, float *y,
+                   size_t pitch, int rows, int columns);
+};
+
+enum { NST_WINOGRAD_2, NST_WINOGRAD_4, NST_WINOGRADS };
+
 struct nst_nchw16c_kernels {
     const char *name;
     int nr; /* NR of gemm: columns (tiles or pixels) per micro-kernel call */
+    const struct nst_winograd *winograd; /* NST_WINOGRADS */
 
-    /* Transform 16 filters: g is 9 taps x 16. Point k goes to u + k * stride. */
-    void (*winograd_weight)(const float *g, float *u, size_t stride);
-    /* Transform the 6 x 6 pixels at x (pitch floats per row) of one block. Point k goes
-     * to v + k * stride. */
-    void (*winograd_input)(const float *x, size_t pitch, int relu, float *v,
-                           size_t stride);
-    /* Transform the 36 points (m + k * stride) of one block back, add bias (16 values,
-     * or NULL), apply ReLU to the result if relu, and write the first rows x columns of
-     * the 4 x 4 pixels at y. */
-    void (*winograd_output)(const float *m, size_t stride, const float *bias, int relu,
-                            float *y, size_t pitch, int rows, int columns);
     /* Prefetches past the end of w, where the weights of the next product should be. */
     void (*gemm)(const struct nst_gemm *g);
     /* g[i][j] += sum_p a[p][i] b[p][j], 16 x 16, over rows x n pixels of two blocks;

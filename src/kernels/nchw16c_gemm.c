@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nchw16c_gemm.c - the hot kernels: Winograd transforms, GEMM and Gram matrices (see
- * nchw16c.h), compiled once per instruction set (see nchw16c_isa.h).
+ * nchw16c_gemm.c - the hot kernels: GEMM and Gram matrices (see nchw16c.h), compiled
+ * once per instruction set (see nchw16c_isa.h).
  *
  * Maps exceed the caches. To hide memory latency the loops prefetch early and steadily:
  * one cache line per few multiplications, never many lines at once.
@@ -9,131 +9,6 @@
 #include "config.h"
 
 #include "kernels/nchw16c_isa.h"
-
-/* One line of 24 G g (Lavin and Gray 2016, section 4.3): whole factors, so that nothing
- * is rounded before the end. */
-INLINE void weight_line(dvec g0, dvec g1, dvec g2, dvec t[6])
-{
-    dvec a = -4 * (g0 + g2), b = g0 + 4 * g2;
-
-    t[0] = 6 * g0;
-    t[1] = a - 4 * g1;
-    t[2] = a + 4 * g1;
-    t[3] = b + 2 * g1;
-    t[4] = b - 2 * g1;
-    t[5] = 24 * g2;
-}
-
-void ISA(winograd_weight)(const float *g, float *u, size_t stride)
-{
-    for (int p = 0; p < NST_BLOCK; p += NST_DOUBLES) {
-        dvec d[9], t[3][6], line[6];
-
-        UNROLL for (int k = 0; k < 9; k++) d[k] = load_doubles(g + k * NST_BLOCK + p);
-        UNROLL for (int v = 0; v < 3; v++) weight_line(d[v], d[3 + v], d[6 + v], t[v]);
-        UNROLL for (int i = 0; i < 6; i++)
-        {
-            weight_line(t[0][i], t[1][i], t[2][i], line);
-            UNROLL for (int j = 0; j < 6; j++)
-                store_doubles(u + (6 * i + j) * stride + p, line[j] * (1. / (24 * 24)));
-        }
-    }
-}
-
-/* One line of B' d (Lavin and Gray 2016, section 4.3). */
-INLINE void input_line(vec d0, vec d1, vec d2, vec d3, vec d4, vec d5, vec t[6])
-{
-    vec a = d4 - 4 * d2, b = d3 - 4 * d1, c = d4 - d2, e = 2 * (d3 - d1);
-
-    t[0] = 4 * d0 - 5 * d2 + d4;
-    t[1] = a + b;
-    t[2] = a - b;
-    t[3] = c + e;
-    t[4] = c - e;
-    t[5] = 4 * d1 - 5 * d3 + d5;
-}
-
-/* One line of A' m. */
-INLINE void output_line(vec m0, vec m1, vec m2, vec m3, vec m4, vec m5, vec t[4])
-{
-    vec a = m1 + m2, b = m1 - m2, c = m3 + m4, e = m3 - m4;
-
-    t[0] = m0 + a + c;
-    t[1] = b + 2 * e;
-    t[2] = a + 4 * c;
-    t[3] = b + 8 * e + m5;
-}
-
-INLINE void input_part(const float *x, size_t pitch, int relu, float *v, size_t stride)
-{
-    vec d[6], t[6][6];
-
-    UNROLL for (int j = 0; j < 6; j++)
-    {
-        UNROLL for (int i = 0; i < 6; i++)
-        {
-            if (j < NST_WINOGRAD_TILE) /* a few tiles to the right */
-                __builtin_prefetch(x + i * pitch + (j + 14) * NST_BLOCK);
-            d[i] = load(x + i * pitch + j * NST_BLOCK);
-            if (relu)
-                d[i] = relu_vec(d[i]);
-        }
-        input_line(d[0], d[1], d[2], d[3], d[4], d[5], t[j]);
-    }
-    UNROLL for (int i = 0; i < 6; i++)
-    {
-        input_line(t[0][i], t[1][i], t[2][i], t[3][i], t[4][i], t[5][i], d);
-        UNROLL for (int j = 0; j < 6; j++) store(v + (6 * i + j) * stride, d[j]);
-    }
-}
-
-void ISA(winograd_input)(const float *x, size_t pitch, int relu, float *v,
-                         size_t stride)
-{
-    for (int p = 0; p < BLOCK_VECS; p++)
-        if (relu)
-            input_part(x + p * NST_LANES, pitch, 1, v + p * NST_LANES, stride);
-        else
-            input_part(x + p * NST_LANES, pitch, 0, v + p * NST_LANES, stride);
-}
-
-INLINE void output_part(const float *m, size_t stride, vec bias, int relu, float *y,
-                        size_t pitch, int rows, int columns)
-{
-    vec t[6][4], r[4];
-
-    UNROLL for (int j = 0; j < 6; j++)
-        output_line(load(m + j * stride), load(m + (6 + j) * stride),
-                    load(m + (12 + j) * stride), load(m + (18 + j) * stride),
-                    load(m + (24 + j) * stride), load(m + (30 + j) * stride), t[j]);
-    UNROLL for (int i = 0; i < 4; i++)
-    {
-        output_line(t[0][i], t[1][i], t[2][i], t[3][i], t[4][i], t[5][i], r);
-        UNROLL for (int j = 0; j < 4; j++)
-        {
-            r[j] += bias;
-            if (relu)
-                r[j] = relu_vec(r[j]);
-            if (i < rows && j < columns)
-                store(y + i * pitch + j * NST_BLOCK, r[j]);
-        }
-    }
-}
-
-void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int relu,
-                          float *y, size_t pitch, int rows, int columns)
-{
-    for (int p = 0; p < BLOCK_VECS; p++) {
-        vec b = bias ? load(bias + p * NST_LANES) : (vec){0};
-
-        m += p ? NST_LANES : 0;
-        y += p ? NST_LANES : 0;
-        if (relu)
-            output_part(m, stride, b, 1, y, pitch, rows, columns);
-        else
-            output_part(m, stride, b, 0, y, pitch, rows, columns);
-    }
-}
 
 /*
  * A panel: n columns by two vectors of outputs. w0 and w1 are their weights (16 in x 16,

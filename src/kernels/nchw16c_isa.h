@@ -71,12 +71,8 @@ INLINE vec load_relu(const float *p, int relu)
     return relu ? relu_vec(load(p)) : load(p);
 }
 
-/* nchw16c_gemm.c; see struct nst_nchw16c_kernels */
-void ISA(winograd_weight)(const float *g, float *u, size_t stride);
-void ISA(winograd_input)(const float *x, size_t pitch, int relu, float *v,
-                         size_t stride);
-void ISA(winograd_output)(const float *m, size_t stride, const float *bias, int relu,
-                          float *y, size_t pitch, int rows, int columns);
+/* nchw16c_winograd.c and nchw16c_gemm.c; see struct nst_nchw16c_kernels */
+extern const struct nst_winograd ISA(winograd)[NST_WINOGRADS];
 void ISA(gemm)(const struct nst_gemm *g);
 void ISA(gram)(int rows, int n, const float *a, const float *b, size_t pitch, int relu,
                float *g, float *sums);

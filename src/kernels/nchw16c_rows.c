@@ -140,9 +140,7 @@ extern const struct nst_nchw16c_kernels ISA(nchw16c);
 const struct nst_nchw16c_kernels ISA(nchw16c) = {
     .name = QUOTE(NST_ISA),
     .nr = NST_NR,
-    .winograd_weight = ISA(winograd_weight),
-    .winograd_input = ISA(winograd_input),
-    .winograd_output = ISA(winograd_output),
+    .winograd = ISA(winograd),
     .gemm = ISA(gemm),
     .gram = ISA(gram),
     .maxpool = maxpool,

@@ -5,6 +5,8 @@
  *   bench operators [SIZE]                     each layer's operators by themselves
  *   bench evaluations STACK SIZE [MODEL]       whole evaluations, and the optimiser
  *   bench run STACK SIZE [MODEL]               300 steps, and what comes before them
+ *   bench scales STACK [MODEL]                 evaluations at 64 to 512 pixels in turn,
+ *                                              with and without padding and moments
  *
  * STACK is tutorial or gatys. $THREADS says how many threads (default: all), $DEVICE
  * cpu (the default) or cuda, $PRECISION which of a GPU's. A machine that throttles
@@ -34,6 +36,7 @@
 #define SAMPLES 15
 #define PAIRS 20
 #define STEPS 300
+#define ROUNDS_OF_SCALES 25
 
 static struct nst_backend *be;
 static struct nst_err err;
@@ -326,7 +329,7 @@ static double optimiser(struct evaluation *e, size_t n)
     return begin;
 }
 
-static struct nst_vgg *network(const char *model, int convs)
+static struct nst_vgg *network(const char *model, int convs, enum nst_padding padding)
 {
     struct nst_weights *w;
     struct nst_vgg *v;
@@ -334,20 +337,22 @@ static struct nst_vgg *network(const char *model, int convs)
 
     must(nst_find_model(&path, model, &err));
     must(nst_weights_load(&w, path, convs, &err));
-    must(nst_vgg_new(&v, be, w, NST_POOLING_MAX, NST_PADDING_ZERO, &err));
+    must(nst_vgg_new(&v, be, w, NST_POOLING_MAX, padding, &err));
     nst_weights_free(w);
     free(path);
     return v;
 }
 
 /* Evaluations of a smooth picture of size x size in the style of a rough one. */
-static void begin(struct evaluation *e, struct nst_vgg *v, bool gatys, int size)
+static void begin(struct evaluation *e, struct nst_vgg *v, bool gatys, int size,
+                  double moments)
 {
     struct nst_layers content, style;
     struct nst_objective_config config = {.content_layers = &content,
                                           .style_layers = &style,
                                           .content_weight = 1,
                                           .style_weight = 7000,
+                                          .moment_weight = moments,
                                           .strength = 1};
     size_t n = 3 * (size_t)size * (size_t)size;
     struct nst_vector_space vectors = {be, n};
@@ -400,12 +405,12 @@ static void bench_evaluations(const char *stack, int size, const char *model)
 {
     bool gatys = strcmp(stack, "gatys") == 0;
     size_t before = device_free(), peak;
-    struct nst_vgg *v = network(model, gatys ? 13 : 5);
+    struct nst_vgg *v = network(model, gatys ? 13 : 5, NST_PADDING_ZERO);
     struct evaluation e;
     struct times t;
     double between;
 
-    begin(&e, v, gatys, size);
+    begin(&e, v, gatys, size, 0);
     t = measure(evaluate, &e);
     peak = nst_memory_peak();
     before -= device_free();
@@ -426,13 +431,13 @@ static void bench_evaluations(const char *stack, int size, const char *model)
 static void bench_run(const char *stack, int size, const char *model, double started)
 {
     bool gatys = strcmp(stack, "gatys") == 0;
-    struct nst_vgg *v = network(model, gatys ? 13 : 5);
+    struct nst_vgg *v = network(model, gatys ? 13 : 5, NST_PADDING_ZERO);
     double ready = now(), begun, done;
     struct evaluation e;
     struct nst_lbfgs *l;
     int steps = 0;
 
-    begin(&e, v, gatys, size);
+    begin(&e, v, gatys, size, 0);
     must(nst_lbfgs_new(&l, e.n, PAIRS, (struct nst_box){0, 1}, be, &err));
     nst_lbfgs_step(l, function, &e, e.x);
     begun = now();
@@ -450,6 +455,65 @@ static void bench_run(const char *stack, int size, const char *model, double sta
     nst_lbfgs_free(l);
     end(&e);
     nst_vgg_free(v);
+}
+
+/* One kind of evaluation at one size. */
+struct scale {
+    int size;
+    enum nst_padding padding;
+    double moments;
+    struct evaluation e;
+    double seconds[ROUNDS_OF_SCALES];
+};
+
+static void bench_scales(const char *stack, const char *model)
+{
+    static const int sizes[] = {64, 128, 256, 512};
+    static struct scale scale[4 * 4];
+    bool gatys = strcmp(stack, "gatys") == 0;
+    struct nst_vgg *v[2] = {network(model, gatys ? 13 : 5, NST_PADDING_ZERO),
+                            network(model, gatys ? 13 : 5, NST_PADDING_REFLECT)};
+    double reference;
+
+    for (int i = 0; i < 16; i++) {
+        struct scale *s = &scale[i];
+
+        s->size = sizes[i / 4];
+        s->padding = i / 2 % 2 ? NST_PADDING_REFLECT : NST_PADDING_ZERO;
+        s->moments = i % 2;
+        begin(&s->e, v[i / 2 % 2], gatys, s->size, s->moments);
+        evaluate(&s->e);
+    }
+    for (int round = 0; round < ROUNDS_OF_SCALES; round++)
+        for (int i = 0; i < 16; i++) {
+            struct scale *s = &scale[i];
+            int calls = 512 / s->size; /* so that each takes a few milliseconds */
+            double began;
+
+            evaluate(&s->e);
+            began = now();
+            for (int k = 0; k < calls; k++)
+                evaluate(&s->e);
+            s->seconds[round] = (now() - began) / calls;
+        }
+    for (int i = 0; i < 16; i++)
+        qsort(scale[i].seconds, ROUNDS_OF_SCALES, sizeof(double), ascending);
+    reference = scale[8].seconds[ROUNDS_OF_SCALES / 2]; /* 256, zeros, no moments */
+    for (int i = 0; i < 16; i++) {
+        const struct scale *s = &scale[i];
+        double median = s->seconds[ROUNDS_OF_SCALES / 2];
+        double plain = scale[i / 4 * 4].seconds[ROUNDS_OF_SCALES / 2];
+
+        printf("{\"scale\":%d,\"stack\":\"%s\",\"padding\":\"%s\",\"moments\":%s,"
+               "\"threads\":%d,\"ms\":%.3f,\"ms_min\":%.3f,\"of_plain\":%.2f,"
+               "\"of_256\":%.3f}\n",
+               s->size, stack, s->padding ? "reflect" : "zero",
+               s->moments > 0 ? "true" : "false", nst_threads_count(be->threads),
+               1e3 * median, 1e3 * s->seconds[0], median / plain, median / reference);
+        end(&scale[i].e);
+    }
+    nst_vgg_free(v[0]);
+    nst_vgg_free(v[1]);
 }
 
 static enum nst_precision precision(void)
@@ -479,8 +543,11 @@ int main(int argc, char **argv)
         bench_evaluations(argv[2], atoi(argv[3]), argc > 4 ? argv[4] : NULL);
     else if (argc >= 4 && strcmp(argv[1], "run") == 0)
         bench_run(argv[2], atoi(argv[3]), argc > 4 ? argv[4] : NULL, started);
+    else if (argc >= 3 && strcmp(argv[1], "scales") == 0)
+        bench_scales(argv[2], argc > 3 ? argv[3] : NULL);
     else {
-        fputs("usage: bench operators [SIZE] | evaluations|run STACK SIZE [MODEL]\n",
+        fputs("usage: bench operators [SIZE] | evaluations|run STACK SIZE [MODEL] | "
+              "scales STACK [MODEL]\n",
               stderr);
         return 2;
     }

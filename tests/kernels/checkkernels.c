@@ -97,85 +97,105 @@ static double relu_if(float x, int relu)
 }
 
 /* The matrices of F(4x4, 3x3): Lavin and Gray 2016, section 4.3. */
-static const double input_matrix[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0},
-                                          {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0},
-                                          {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
-static const double output_matrix[4][6] = {
-    {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
-
-static const double weight_matrix[6][3] = {
-    {1. / 4, 0, 0},
-    {-1. / 6, -1. / 6, -1. / 6},
-    {-1. / 6, 1. / 6, -1. / 6},
-    {1. / 24, 1. / 12, 1. / 6},
-    {1. / 24, -1. / 12, 1. / 6},
-    {0, 0, 1},
+/* The matrices of one size of tiles, and its transforms. */
+struct method {
+    int side;
+    double weight[6][3], input[6][6], output[4][6];
 };
+
+static const struct method methods[NST_WINOGRADS] = {
+    {4,
+     {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}},
+     {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}},
+     {{1, 1, 1, 0}, {0, 1, -1, -1}}},
+    {6,
+     {{1. / 4, 0, 0},
+      {-1. / 6, -1. / 6, -1. / 6},
+      {-1. / 6, 1. / 6, -1. / 6},
+      {1. / 24, 1. / 12, 1. / 6},
+      {1. / 24, -1. / 12, 1. / 6},
+      {0, 0, 1}},
+     {{4, 0, -5, 0, 1, 0},
+      {0, -4, -4, 1, 1, 0},
+      {0, 4, -4, -1, 1, 0},
+      {0, -2, -1, 2, 1, 0},
+      {0, 2, -1, -2, 1, 0},
+      {0, 4, 0, -5, 0, 1}},
+     {{1, 1, 1, 1, 1, 0},
+      {0, 1, -1, 2, -2, 0},
+      {0, 1, 1, 4, 4, 0},
+      {0, 1, -1, 8, -8, 1}}}};
 
 static void winograd_weight(const struct nst_nchw16c_kernels *k)
 {
-    size_t stride = (size_t)B * any(1, 5), m = 35 * stride + B;
+    int i = any(0, NST_WINOGRADS - 1), side = methods[i].side, points = side * side;
+    size_t stride = (size_t)B * any(1, 5), m = (points - 1) * stride + B;
     float *g = guarded((size_t)9 * B, true), *u = guarded(m, false);
 
-    k->winograd_weight(g, u, stride);
-    for (int i = 0; i < 36 * B; i++) {
-        int point = i / B, c = i % B;
+    k->winograd[i].weight(g, u, stride);
+    for (int p = 0; p < points * B; p++) {
+        int point = p / B, c = p % B;
         double want = 0;
 
         for (int r = 0; r < 9; r++)
-            want += weight_matrix[point / 6][r / 3] * weight_matrix[point % 6][r % 3] *
-                    g[r * B + c];
+            want += methods[i].weight[point / side][r / 3] *
+                    methods[i].weight[point % side][r % 3] * g[r * B + c];
         compare(u[point * stride + c], want, rounding(1));
     }
-    for (size_t i = 0; i < m; i++)
-        intact = intact && (i % stride < B || isnan(u[i]));
+    for (size_t p = 0; p < m; p++)
+        intact = intact && (p % stride < B || isnan(u[p]));
     release(g, (size_t)9 * B);
     release(u, m);
 }
 
 static void winograd_input(const struct nst_nchw16c_kernels *k)
 {
-    size_t pitch = (size_t)B * any(6, 9), stride = (size_t)B * any(1, 5);
-    size_t n = 5 * pitch + 6 * B, m = 35 * stride + B;
+    int i = any(0, NST_WINOGRADS - 1), side = methods[i].side, points = side * side;
+    size_t pitch = (size_t)B * any(side, 9), stride = (size_t)B * any(1, 5);
+    size_t n = (side - 1) * pitch + (size_t)side * B, m = (points - 1) * stride + B;
     float *x = guarded(n, true), *v = guarded(m, false);
     int relu = any(0, 1);
 
-    k->winograd_input(x, pitch, relu, v, stride);
-    for (int i = 0; i < 36 * B; i++) {
-        int point = i / B, c = i % B;
+    k->winograd[i].input(x, pitch, relu, v, stride);
+    for (int p = 0; p < points * B; p++) {
+        int point = p / B, c = p % B;
         double want = 0;
 
-        for (int r = 0; r < 36; r++)
-            want += input_matrix[point / 6][r / 6] * input_matrix[point % 6][r % 6] *
-                    relu_if(x[r / 6 * pitch + r % 6 * B + c], relu);
+        for (int r = 0; r < points; r++)
+            want += methods[i].input[point / side][r / side] *
+                    methods[i].input[point % side][r % side] *
+                    relu_if(x[r / side * pitch + r % side * B + c], relu);
         compare(v[point * stride + c], want, 10 * rounding(36));
     }
-    for (size_t i = 0; i < m; i++) /* between the points */
-        intact = intact && (i % stride < B || isnan(v[i]));
+    for (size_t p = 0; p < m; p++) /* between the points */
+        intact = intact && (p % stride < B || isnan(v[p]));
     release(x, n);
     release(v, m);
 }
 
 static void winograd_output(const struct nst_nchw16c_kernels *k)
 {
-    int rows = any(1, 4), columns = any(1, 4), relu = any(0, 1), biased = any(0, 1);
+    int i = any(0, NST_WINOGRADS - 1), side = methods[i].side, points = side * side;
+    int rows = any(1, side - 2), columns = any(1, side - 2);
+    int relu = any(0, 1), biased = any(0, 1);
     size_t pitch = (size_t)B * any(4, 7), stride = (size_t)B * any(1, 5);
-    size_t n = (rows - 1) * pitch + (size_t)columns * B, m = 35 * stride + B;
+    size_t n = (rows - 1) * pitch + (size_t)columns * B, m = (points - 1) * stride + B;
     float *v = guarded(m, true), *bias = guarded(B, true), *y = guarded(n, false);
 
-    k->winograd_output(v, stride, biased ? bias : NULL, relu, y, pitch, rows, columns);
-    for (int i = 0; i < rows * columns * B; i++) {
-        int row = i / B / columns, column = i / B % columns, c = i % B;
+    k->winograd[i].output(v, stride, biased ? bias : NULL, relu, y, pitch, rows,
+                          columns);
+    for (int p = 0; p < rows * columns * B; p++) {
+        int row = p / B / columns, column = p / B % columns, c = p % B;
         double want = biased ? bias[c] : 0;
 
-        for (int p = 0; p < 36; p++)
-            want += output_matrix[row][p / 6] * output_matrix[column][p % 6] *
-                    v[p * stride + c];
+        for (int q = 0; q < points; q++)
+            want += methods[i].output[row][q / side] *
+                    methods[i].output[column][q % side] * v[q * stride + c];
         compare(y[row * pitch + column * B + c], relu && want < 0 ? 0 : want,
                 10 * rounding(36));
     }
-    for (size_t i = 0; i < n; i++)
-        intact = intact && (i % pitch < (size_t)columns * B || isnan(y[i]));
+    for (size_t p = 0; p < n; p++)
+        intact = intact && (p % pitch < (size_t)columns * B || isnan(y[p]));
     release(v, m);
     release(bias, B);
     release(y, n);

@@ -13,6 +13,9 @@
 
 #include "backend/cpu/conv.h"
 
+/* Pixels of half a border that one thread sets faster than it wakes another. */
+#define SERIAL_PIXELS 512
+
 enum { TOP, BOTTOM, LEFT, RIGHT, EDGES };
 
 struct border_args {
@@ -56,8 +59,13 @@ void nst_cpu_set_border(struct nst_cpu *cpu, const struct nst_tensor *t,
                         enum nst_padding padding)
 {
     struct border_args a = {.cpu = cpu, .map = t, .padding = padding};
+    int blocks = nst_cpu_blocks(t->shape.c);
 
-    nst_threads_run(cpu->base.threads, nst_cpu_blocks(t->shape.c), set_block, &a);
+    if (blocks * (t->shape.h + t->shape.w) > SERIAL_PIXELS)
+        nst_threads_run(cpu->base.threads, blocks, set_block, &a);
+    else
+        for (int b = 0; b < blocks; b++)
+            set_block(&a, b, 0);
 }
 
 static size_t edge_floats(int blocks, int height, int width)
@@ -162,8 +170,7 @@ void nst_cpu_border_grad(struct nst_cpu *cpu, const struct nst_conv *k,
 }
 
 void nst_cpu_border_grad_add(const struct nst_cpu *cpu, const struct nst_conv *k,
-                             struct nst_shape map, int b, int row, int column,
-                             float *pixels, size_t stride)
+                             struct nst_shape map, const struct nst_cpu_patch *p)
 {
     for (int edge = 0; edge < EDGES; edge++) {
         bool is_row = edge == TOP || edge == BOTTOM;
@@ -171,15 +178,15 @@ void nst_cpu_border_grad_add(const struct nst_cpu *cpu, const struct nst_conv *k
         /* the line that stands for the edge, and the first pixel along it */
         int line = nst_padded_index(edge == TOP || edge == LEFT ? -1 : across, across,
                                     k->padding) -
-                   (is_row ? row : column);
-        int first = is_row ? column : row;
+                   (is_row ? p->row : p->column);
+        int first = is_row ? p->column : p->row;
         const float *from = edge_grad(cpu, k, map, edge) +
-                            ((size_t)b * n + (size_t)first) * NST_BLOCK;
+                            ((size_t)p->block * n + (size_t)first) * NST_BLOCK;
 
-        if (line < 0 || line >= NST_WINOGRAD_TILE)
+        if (line < 0 || line >= p->side)
             continue;
-        for (int i = 0; i < NST_WINOGRAD_TILE && first + i < n; i++, from += NST_BLOCK)
-            add_pixel(from, pixels + (is_row ? line : i) * stride +
+        for (int i = 0; i < p->side && first + i < n; i++, from += NST_BLOCK)
+            add_pixel(from, p->pixels + (is_row ? line : i) * p->stride +
                                 (is_row ? i : line) * NST_BLOCK);
     }
 }

@@ -13,14 +13,24 @@ static size_t tap_floats(const struct nst_conv *k)
     return (size_t)NST_CPU_TAPS * k->in * k->out * NST_BLOCK * NST_BLOCK;
 }
 
-static bool is_direct(int height, int width)
+/* Pixels of the largest map for F(2x2, 3x3). */
+#define WINOGRAD_2_PIXELS 96
+
+enum { DIRECT = -1 };
+
+/* The method for a map: DIRECT, or the kind of nst_conv.winograd. */
+static int method_for(int height, int width)
 {
-    return (long)height * width <= NST_CPU_DIRECT_PIXELS;
+    long pixels = (long)height * width;
+
+    return pixels <= NST_CPU_DIRECT_PIXELS ? DIRECT
+           : pixels <= WINOGRAD_2_PIXELS   ? NST_WINOGRAD_2
+                                           : NST_WINOGRAD_4;
 }
 
 static bool needs_backward(const struct nst_conv *k, int height, int width)
 {
-    return is_direct(height, width) || k->padding != NST_PADDING_ZERO;
+    return method_for(height, width) == DIRECT || k->padding != NST_PADDING_ZERO;
 }
 
 static size_t tap_index(int in, int out, int t, int c, int o)
@@ -55,7 +65,6 @@ static void pack_backward(void *ctx, int item, int thread)
 static enum nst_status init(struct nst_cpu *cpu, struct nst_conv *k,
                             const struct nst_filters *f, struct nst_err *err)
 {
-    struct nst_cpu_scratch winograd, direct = nst_cpu_direct_scratch(k->in, k->out);
     enum nst_status st = nst_floats_new(&k->forward, tap_floats(k), 1, 1, err);
 
     if (st == NST_OK)
@@ -64,12 +73,14 @@ static enum nst_status init(struct nst_cpu *cpu, struct nst_conv *k,
         return st;
     pack_forward(k, f);
     memcpy(k->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
-    cpu->base.later_weights +=
-        (tap_floats(k) + nst_cpu_winograd_floats(k->in, k->out)) * sizeof(float);
-    winograd = nst_cpu_winograd_scratch(cpu, k->in, k->out);
-    st = nst_cpu_scratch_reserve(cpu, winograd, err);
-    if (st == NST_OK)
-        st = nst_cpu_scratch_reserve(cpu, direct, err);
+    cpu->base.later_weights += tap_floats(k) * sizeof(float);
+    st = nst_cpu_scratch_reserve(cpu, nst_cpu_direct_scratch(k->in, k->out), err);
+    for (int i = 0; st == NST_OK && i < NST_WINOGRADS; i++) {
+        cpu->base.later_weights +=
+            nst_cpu_winograd_floats(cpu, i, k->in, k->out) * sizeof(float);
+        st = nst_cpu_scratch_reserve(
+            cpu, nst_cpu_winograd_scratch(cpu, i, k->in, k->out), err);
+    }
     cpu->conv_reserved = cpu->reserved;
     return st;
 }
@@ -101,7 +112,8 @@ void nst_cpu_conv_free(struct nst_backend *be, struct nst_conv *k)
     if (!k)
         return;
     nst_cpu_first_conv_free(k->first_conv);
-    nst_cpu_winograd_free(k->winograd);
+    for (int i = 0; i < NST_WINOGRADS; i++)
+        nst_cpu_winograd_free(k->winograd[i]);
     free(k->forward);
     free(k->backward);
     free(k->bias);
@@ -123,6 +135,7 @@ enum nst_status nst_cpu_conv_prepare(struct nst_backend *be, struct nst_conv *k,
                                      int height, int width, struct nst_err *err)
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
+    int method = method_for(height, width);
     enum nst_status st = NST_OK;
 
     if (k->first_conv)
@@ -130,8 +143,8 @@ enum nst_status nst_cpu_conv_prepare(struct nst_backend *be, struct nst_conv *k,
     pthread_mutex_lock(&k->preparing);
     if (needs_backward(k, height, width) && !k->backward)
         st = make_backward(cpu, k, err);
-    if (st == NST_OK && !is_direct(height, width) && !k->winograd)
-        st = nst_cpu_winograd_new(cpu, &k->winograd, k, err);
+    if (st == NST_OK && method != DIRECT && !k->winograd[method])
+        st = nst_cpu_winograd_new(cpu, &k->winograd[method], k, method, err);
     pthread_mutex_unlock(&k->preparing);
     if (st == NST_OK && needs_backward(k, height, width))
         st = nst_cpu_scratch_reserve(
@@ -158,11 +171,12 @@ void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
     struct nst_cpu_output output = {y, out_relu, pooled, pooling};
+    int method = method_for(x->shape.h, x->shape.w);
 
-    if (is_direct(x->shape.h, x->shape.w))
+    if (method == DIRECT)
         nst_cpu_direct_conv(cpu, k, x, relu, &output);
     else
-        nst_cpu_winograd_conv(cpu, k, x, relu, &output);
+        nst_cpu_winograd_conv(cpu, k, method, x, relu, &output);
 }
 
 void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
@@ -170,9 +184,10 @@ void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                        const struct nst_backward_step *step)
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
+    int method = method_for(gy->shape.h, gy->shape.w);
 
-    if (is_direct(gy->shape.h, gy->shape.w))
+    if (method == DIRECT)
         nst_cpu_direct_grad(cpu, k, gy, step);
     else
-        nst_cpu_winograd_grad(cpu, k, gy, step);
+        nst_cpu_winograd_grad(cpu, k, method, gy, step);
 }

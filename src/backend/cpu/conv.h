@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conv.h - the weights of a convolution of the CPU backend, in up to three forms:
- * by taps for small maps and for borders, forward and backward, and Winograd's. The
- * first is made at once, the others for the map sizes that need them.
+ * conv.h - a convolution of the CPU backend. It is computed by one of three methods,
+ * by the pixels of the map: nine products for few pixels, which read the fewest weights;
+ * Winograd's F(2x2, 3x3); F(4x4, 3x3), which needs the fewest multiplications. The
+ * weights of the first are made at once, the others for the map sizes that need them.
  */
 #ifndef NST_BACKEND_CPU_CONV_H
 #define NST_BACKEND_CPU_CONV_H
@@ -23,8 +24,8 @@ struct nst_conv {
     /* For gemm(): tap x out x (16 in) x 16, the output channel last; backward with both
      * exchanged. */
     float *forward, *backward;
-    struct nst_cpu_winograd *winograd;
-    pthread_mutex_t preparing; /* backward and winograd */
+    struct nst_cpu_winograd *winograd[NST_WINOGRADS];
+    pthread_mutex_t preparing; /* backward, winograd */
 };
 
 /* Pointer to the matrix of tap t for gemm(), from output block first on. */
@@ -36,23 +37,25 @@ static inline const float *nst_cpu_tap(const float *taps, int in, int out, int t
 
 /* winograd.c */
 
-/* Floats of weights, and scratch memory, of a convolution. */
-size_t nst_cpu_winograd_floats(int in, int out);
-struct nst_cpu_scratch nst_cpu_winograd_scratch(const struct nst_cpu *cpu, int in,
-                                                int out);
+/* Floats of weights, and scratch memory, of a convolution. kind: NST_WINOGRAD_2 or
+ * NST_WINOGRAD_4. */
+size_t nst_cpu_winograd_floats(const struct nst_cpu *cpu, int kind, int in, int out);
+struct nst_cpu_scratch nst_cpu_winograd_scratch(const struct nst_cpu *cpu, int kind,
+                                                int in, int out);
 /* From the forward taps of k. NST_ERR_MEM. */
 enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winograd **out,
-                                     const struct nst_conv *k, struct nst_err *err);
+                                     const struct nst_conv *k, int kind,
+                                     struct nst_err *err);
 void nst_cpu_winograd_free(struct nst_cpu_winograd *w);
-void nst_cpu_winograd_conv(struct nst_cpu *cpu, const struct nst_conv *k,
+void nst_cpu_winograd_conv(struct nst_cpu *cpu, const struct nst_conv *k, int kind,
                            const struct nst_tensor *x, bool relu,
                            const struct nst_cpu_output *y);
-void nst_cpu_winograd_grad(struct nst_cpu *cpu, const struct nst_conv *k,
+void nst_cpu_winograd_grad(struct nst_cpu *cpu, const struct nst_conv *k, int kind,
                            const struct nst_tensor *gy,
                            const struct nst_backward_step *step);
 
 /* direct.c: maps of at most NST_CPU_DIRECT_PIXELS */
-#define NST_CPU_DIRECT_PIXELS 64
+#define NST_CPU_DIRECT_PIXELS 32
 struct nst_cpu_scratch nst_cpu_direct_scratch(int in, int out);
 void nst_cpu_direct_conv(struct nst_cpu *cpu, const struct nst_conv *k,
                          const struct nst_tensor *x, bool relu,
@@ -66,10 +69,15 @@ struct nst_cpu_scratch nst_cpu_border_scratch(int in, int out, int height, int w
 /* Compute it from gy, in cpu->borders. */
 void nst_cpu_border_grad(struct nst_cpu *cpu, const struct nst_conv *k,
                          const struct nst_tensor *gy);
-/* Add it to the 4 x 4 pixels of block b whose first is at row, column of the map. Rows
- * are stride floats apart. */
+/* side x side pixels of a block from row and column of a map on, stride floats per
+ * row. */
+struct nst_cpu_patch {
+    int block, row, column, side;
+    float *pixels;
+    size_t stride;
+};
+/* Add it to a patch of the gradient of a map. */
 void nst_cpu_border_grad_add(const struct nst_cpu *cpu, const struct nst_conv *k,
-                             struct nst_shape map, int b, int row, int column,
-                             float *pixels, size_t stride);
+                             struct nst_shape map, const struct nst_cpu_patch *p);
 
 #endif

@@ -37,49 +37,56 @@ struct nst_cpu_scratch nst_cpu_direct_scratch(int in, int out)
                                               NST_CPU_DIRECT_PIXELS * NST_BLOCK};
 }
 
-/* Pixels that output pixel i along n reads by tap t; or, for the gradient, the outputs
- * whose tap t reads pixel i. Returns their number. */
-static int sources(const struct direct_args *a, int i, int t, int n, int from[2])
-{
-    if (!a->y)
-        return nst_padded_readers(i, t, n, a->k->padding, from);
-    from[0] = nst_padded_index(i + t - 1, n, a->k->padding);
-    return from[0] >= 0;
-}
-
-/* Gather one pixel of all blocks. */
-static void gather_pixel(const struct direct_args *a, const int *row, int rows,
-                         const int *column, int columns, float *to)
+/* Add a pixel of all blocks to one of the gathered. */
+static void add_pixel(const struct direct_args *a, int row, int column, float *to)
 {
     for (int b = 0; b < a->in; b++, to += a->pixels * NST_BLOCK) {
-        memset(to, 0, NST_BLOCK * sizeof *to);
-        for (int r = 0; r < rows; r++)
-            for (int c = 0; c < columns; c++) {
-                const float *x = nst_cpu_row(a->x, b, row[r]) + column[c] * NST_BLOCK;
+        const float *x = nst_cpu_row(a->x, b, row) + column * NST_BLOCK;
 
-                for (int k = 0; k < NST_BLOCK; k++)
-                    to[k] += x[k];
-            }
+        for (int k = 0; k < NST_BLOCK; k++)
+            to[k] += x[k];
     }
 }
 
-/* Item: one tap. */
-static void gather_tap(void *ctx, int t, int thread)
+/* Gradient: outputs that read a pixel as padding by this tap, beside the one that reads
+ * it as itself. */
+static void add_readers(const struct direct_args *a, int tap, float *to)
+{
+    struct nst_shape s = a->x->shape;
+
+    for (int i = 0; i < s.h; i++) {
+        int row[2], rows = nst_padded_readers(i, tap / 3, s.h, a->k->padding, row);
+
+        for (int j = 0; j < s.w; j++, to += NST_BLOCK) {
+            int column[2],
+                columns = nst_padded_readers(j, tap % 3, s.w, a->k->padding, column);
+
+            for (int r = 0; r < rows; r++)
+                for (int c = 0; c < columns; c++)
+                    if (row[r] != i + 1 - tap / 3 || column[c] != j + 1 - tap % 3)
+                        add_pixel(a, row[r], column[c], to);
+        }
+    }
+}
+
+/* Item: one tap. Forward it reads one pixel further down and right, backward up and
+ * left. */
+static void gather_tap(void *ctx, int tap, int thread)
 {
     const struct direct_args *a = ctx;
     struct nst_shape s = a->x->shape;
-    float *to = a->gathered + (size_t)t * a->in * a->pixels * NST_BLOCK;
+    int direction = a->y ? 1 : -1;
+    int down = direction * (tap / 3 - 1), right = direction * (tap % 3 - 1);
+    size_t row = (size_t)s.w * NST_BLOCK;
+    float *first = a->gathered + (size_t)tap * a->in * a->pixels * NST_BLOCK, *to = first;
 
     (void)thread;
-    for (int i = 0; i < s.h; i++) {
-        int row[2], rows = sources(a, i, t / 3, s.h, row);
-
-        for (int j = 0; j < s.w; j++, to += NST_BLOCK) {
-            int column[2], columns = sources(a, j, t % 3, s.w, column);
-
-            gather_pixel(a, row, rows, column, columns, to);
-        }
-    }
+    for (int b = 0; b < a->in; b++)
+        for (int i = 0; i < s.h; i++, to += row)
+            memcpy(to, nst_cpu_row(a->x, b, i + down) + right * NST_BLOCK,
+                   row * sizeof *to);
+    if (!a->y && a->k->padding != NST_PADDING_ZERO)
+        add_readers(a, tap, first);
 }
 
 /* Write a block of the output, and its pooled pixels. */
@@ -146,6 +153,8 @@ static void run(struct direct_args *a)
     a->pixels = nst_shape_area(a->x->shape);
     a->gathered = a->cpu->shared;
     a->result = a->gathered + NST_CPU_TAPS * (size_t)a->in * a->pixels * NST_BLOCK;
+    if (a->k->padding != NST_PADDING_ZERO)
+        nst_cpu_set_border(a->cpu, a->x, a->y ? a->k->padding : NST_PADDING_ZERO);
     nst_threads_run(threads, NST_CPU_TAPS, gather_tap, a);
     nst_threads_run(threads, (a->out + SLICE - 1) / SLICE, multiply, a);
     if (!a->y)

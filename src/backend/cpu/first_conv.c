@@ -320,6 +320,7 @@ void nst_cpu_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
         .tile_columns = (s.w + GRAD_TILE_WIDTH - 1) / GRAD_TILE_WIDTH,
         .tile_rows = (s.h + GRAD_TILE_HEIGHT - 1) / GRAD_TILE_HEIGHT};
 
-    nst_cpu_set_border((struct nst_cpu *)be, gy, NST_PADDING_ZERO);
+    if (c.p->padding != NST_PADDING_ZERO)
+        nst_cpu_set_border((struct nst_cpu *)be, gy, NST_PADDING_ZERO);
     nst_threads_run(be->threads, c.tile_columns * c.tile_rows, col2im_tile, &c);
 }

@@ -60,18 +60,18 @@ static inline int nst_cpu_blocks(int channels)
 
 static inline int nst_cpu_tiles(int pixels)
 {
-    return (pixels + NST_WINOGRAD_TILE - 1) / NST_WINOGRAD_TILE;
+    return (pixels + NST_MAX_TILE - 1) / NST_MAX_TILE;
 }
 
 /* Floats per row, and per block (stride). */
 static inline size_t nst_cpu_pitch(struct nst_shape s)
 {
-    return (size_t)(NST_WINOGRAD_TILE * nst_cpu_tiles(s.w) + 3) * NST_BLOCK;
+    return (size_t)(NST_MAX_TILE * nst_cpu_tiles(s.w) + 3) * NST_BLOCK;
 }
 
 static inline size_t nst_cpu_stride(struct nst_shape s)
 {
-    return (size_t)(NST_WINOGRAD_TILE * nst_cpu_tiles(s.h) + 2) * nst_cpu_pitch(s);
+    return (size_t)(NST_MAX_TILE * nst_cpu_tiles(s.h) + 2) * nst_cpu_pitch(s);
 }
 
 /* First pixel of a row of a block. */

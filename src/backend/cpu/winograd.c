@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * winograd.c - 3x3 convolution and its gradient by Winograd's F(4x4, 3x3), on groups
- * of tiles, with one of two schedules.
+ * winograd.c - 3x3 convolution and its gradient by Winograd's method, on groups of
+ * tiles, with one of two schedules.
  *
  * Narrow layers: a thread transforms the inputs of its tiles, multiplies at each of the
- * 36 Winograd points and transforms back, all within its own cache.
+ * Winograd points and transforms back, all within its own cache.
  *
  * Wide layers have small maps, and weights larger than any cache: all threads work on
  * the same tiles and divide the points, so that one thread reads each weight once for
@@ -21,9 +21,6 @@
 
 #include "base/alloc.h"
 
-#define POINTS NST_WINOGRAD_POINTS
-#define TILE NST_WINOGRAD_TILE
-
 /* Limit in bytes for the transformed tiles of one thread. */
 #define CACHE_BYTES ((size_t)1200 * 1024)
 #define MAX_PANELS 4
@@ -37,36 +34,38 @@
 
 /* Forward or backward pass of a convolution. in and out count blocks of channels. */
 struct pass {
+    const struct nst_winograd *method;
     int in, out;
     bool wide;     /* schedule */
     int tiles;     /* per group: of one thread (narrow) or of all threads (wide) */
-    float *weight; /* 36 points x out x (16 in) x 16 */
+    float *weight; /* points x out x (16 in) x 16 */
 };
 
 struct nst_cpu_winograd {
     struct pass forward, backward;
 };
 
-/* Floats per point of v (or m): an odd number of cache lines, so that the 36 points of
- * a tile do not fall on the same ones. */
+/* Floats per point of v (or m): an odd number of cache lines, so that the points of a
+ * tile do not fall on the same ones. */
 static size_t point_floats(int blocks, int tiles)
 {
     return ((size_t)blocks * tiles | 1) * NST_BLOCK;
 }
 
-/* Transformed inputs, and products. Backward, the 4 x 4 outputs of each tile overwrite
- * the inputs. */
+/* Transformed inputs, and products. Backward, the outputs of each tile overwrite the
+ * inputs. */
 static size_t scratch_floats(const struct pass *d)
 {
-    size_t in = POINTS * point_floats(d->in, d->tiles);
-    size_t upstream = (size_t)d->out * d->tiles * TILE * TILE * NST_BLOCK;
+    int tile = d->method->tile, points = d->method->points;
+    size_t in = points * point_floats(d->in, d->tiles);
+    size_t upstream = (size_t)d->out * d->tiles * tile * tile * NST_BLOCK;
 
-    return (in > upstream ? in : upstream) + POINTS * point_floats(d->out, d->tiles);
+    return (in > upstream ? in : upstream) + points * point_floats(d->out, d->tiles);
 }
 
 static void choose_tile_count(struct pass *d, int nr)
 {
-    size_t panel = (size_t)POINTS * nr * (d->in + d->out) * NST_BLOCK * 4;
+    size_t panel = (size_t)d->method->points * nr * (d->in + d->out) * NST_BLOCK * 4;
     int panels = (int)(CACHE_BYTES / panel);
 
     d->wide = d->in * d->out >= WIDE;
@@ -77,28 +76,29 @@ static void choose_tile_count(struct pass *d, int nr)
     d->tiles = nr * (panels < 1 ? 1 : panels);
 }
 
-static struct pass pass_of(const struct nst_cpu *cpu, int in, int out)
+static struct pass pass_of(const struct nst_cpu *cpu, int kind, int in, int out)
 {
-    struct pass d = {.in = in, .out = out};
+    struct pass d = {.method = &cpu->kernels->winograd[kind], .in = in, .out = out};
 
     choose_tile_count(&d, cpu->kernels->nr);
     return d;
 }
 
-static struct nst_cpu_scratch pass_scratch(const struct nst_cpu *cpu, int in, int out)
+static struct nst_cpu_scratch pass_scratch(const struct nst_cpu *cpu, int kind, int in,
+                                           int out)
 {
-    struct pass d = pass_of(cpu, in, out);
+    struct pass d = pass_of(cpu, kind, in, out);
     size_t floats = scratch_floats(&d);
 
     return (struct nst_cpu_scratch){.tiles = d.wide ? 0 : floats,
                                     .shared = d.wide ? floats : 0};
 }
 
-struct nst_cpu_scratch nst_cpu_winograd_scratch(const struct nst_cpu *cpu, int in,
-                                                int out)
+struct nst_cpu_scratch nst_cpu_winograd_scratch(const struct nst_cpu *cpu, int kind,
+                                                int in, int out)
 {
-    struct nst_cpu_scratch forward = pass_scratch(cpu, in, out),
-                           backward = pass_scratch(cpu, out, in),
+    struct nst_cpu_scratch forward = pass_scratch(cpu, kind, in, out),
+                           backward = pass_scratch(cpu, kind, out, in),
                            sizes = nst_cpu_backward_scratch(
                                (in > out ? in : out) * NST_BLOCK, 1);
 
@@ -107,14 +107,16 @@ struct nst_cpu_scratch nst_cpu_winograd_scratch(const struct nst_cpu *cpu, int i
     return sizes;
 }
 
-static size_t pass_floats(int in, int out)
+static size_t pass_floats(const struct pass *d)
 {
-    return (size_t)POINTS * in * out * NST_BLOCK * NST_BLOCK;
+    return (size_t)d->method->points * d->in * d->out * NST_BLOCK * NST_BLOCK;
 }
 
-size_t nst_cpu_winograd_floats(int in, int out)
+size_t nst_cpu_winograd_floats(const struct nst_cpu *cpu, int kind, int in, int out)
 {
-    return 2 * pass_floats(in, out);
+    struct pass d = pass_of(cpu, kind, in, out);
+
+    return 2 * pass_floats(&d);
 }
 
 /* Offset within a point of the weight from channel c to channel o. */
@@ -132,7 +134,6 @@ static int min_int(int n, int limit)
 struct weights {
     struct nst_cpu_winograd *w;
     const float *taps;
-    void (*transform)(const float *g, float *u, size_t stride);
 };
 
 /* Transform the filters between a block of inputs and one of outputs. The data gradient
@@ -141,6 +142,7 @@ static void transform_weights(void *ctx, int item, int thread)
 {
     const struct weights *t = ctx;
     struct pass *forward = &t->w->forward, *backward = &t->w->backward;
+    const struct nst_winograd *method = forward->method;
     size_t stride = (size_t)forward->in * forward->out * NST_BLOCK * NST_BLOCK;
     int first_o = item / forward->in * NST_BLOCK,
         first_c = item % forward->in * NST_BLOCK;
@@ -157,12 +159,12 @@ static void transform_weights(void *ctx, int item, int thread)
                 to[c][k][o] = from[o][8 - k][c] = *g++;
     }
     for (int i = 0; i < NST_BLOCK; i++) {
-        t->transform(to[i][0],
-                     forward->weight + weight_at(forward, first_o, first_c + i),
-                     stride);
-        t->transform(from[i][0],
-                     backward->weight + weight_at(backward, first_c, first_o + i),
-                     stride);
+        method->weight(to[i][0],
+                       forward->weight + weight_at(forward, first_o, first_c + i),
+                       stride);
+        method->weight(from[i][0],
+                       backward->weight + weight_at(backward, first_c, first_o + i),
+                       stride);
     }
 }
 
@@ -176,19 +178,19 @@ void nst_cpu_winograd_free(struct nst_cpu_winograd *w)
 }
 
 enum nst_status nst_cpu_winograd_new(struct nst_cpu *cpu, struct nst_cpu_winograd **out,
-                                     const struct nst_conv *k, struct nst_err *err)
+                                     const struct nst_conv *k, int kind,
+                                     struct nst_err *err)
 {
     struct nst_cpu_winograd *w = nst_xcalloc(1, sizeof *w);
-    struct weights t = {w, k->forward, cpu->kernels->winograd_weight};
-    size_t floats = pass_floats(k->in, k->out);
+    struct weights t = {w, k->forward};
     enum nst_status st;
 
     *out = NULL;
-    w->forward = pass_of(cpu, k->in, k->out);
-    w->backward = pass_of(cpu, k->out, k->in);
-    st = nst_floats_new(&w->forward.weight, floats, 1, 1, err);
+    w->forward = pass_of(cpu, kind, k->in, k->out);
+    w->backward = pass_of(cpu, kind, k->out, k->in);
+    st = nst_floats_new(&w->forward.weight, pass_floats(&w->forward), 1, 1, err);
     if (st == NST_OK)
-        st = nst_floats_new(&w->backward.weight, floats, 1, 1, err);
+        st = nst_floats_new(&w->backward.weight, pass_floats(&w->backward), 1, 1, err);
     if (st != NST_OK) {
         nst_cpu_winograd_free(w);
         return st;
@@ -238,6 +240,7 @@ static bool next_run(const struct conv_args *c, int first, int n, struct tile_ru
 static void transform_inputs(const struct conv_args *c, int from, int to, int first,
                              int n, float *v)
 {
+    const struct nst_winograd *method = c->d->method;
     size_t point = point_floats(c->d->in, c->d->tiles);
     size_t pitch = nst_cpu_pitch(c->x->shape), stride = nst_cpu_stride(c->x->shape);
 
@@ -245,9 +248,9 @@ static void transform_inputs(const struct conv_args *c, int from, int to, int fi
         for (int t = 0; t < n; t++) {
             int i = (first + t) / c->tile_columns, j = (first + t) % c->tile_columns;
 
-            c->cpu->kernels->winograd_input(
-                nst_floats(c->x->data) + b * stride + TILE * i * pitch +
-                    (size_t)TILE * j * NST_BLOCK,
+            method->input(
+                nst_floats(c->x->data) + b * stride + method->tile * i * pitch +
+                    (size_t)method->tile * j * NST_BLOCK,
                 pitch, c->relu, v + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point);
         }
 }
@@ -256,11 +259,11 @@ static void transform_inputs(const struct conv_args *c, int from, int to, int fi
 static void pool_run(const struct conv_args *c, int b, const struct tile_run *p)
 {
     struct nst_shape s = c->y->pooled->shape;
-    int first = TILE / 2 * p->column;
-    int n = min_int(TILE / 2 * p->count, s.w - first);
-    int last = min_int(TILE / 2 * (p->row + 1), s.h);
+    int half = c->d->method->tile / 2, first = half * p->column;
+    int n = min_int(half * p->count, s.w - first);
+    int last = min_int(half * (p->row + 1), s.h);
 
-    for (int r = TILE / 2 * p->row; n > 0 && r < last; r++)
+    for (int r = half * p->row; n > 0 && r < last; r++)
         nst_cpu_pool_row(c->cpu, c->y, b, r, first, n);
 }
 
@@ -269,39 +272,43 @@ static void store_output(const struct conv_args *c, int b, const struct tile_run
                          const float *m)
 {
     size_t point = point_floats(c->d->out, c->d->tiles);
-    int rows = min_int(TILE, c->shape.h - TILE * p->row);
+    int tile = c->d->method->tile, rows = min_int(tile, c->shape.h - tile * p->row);
 
     m += ((size_t)b * c->d->tiles + (size_t)p->at) * NST_BLOCK;
     for (int t = 0; t < p->count; t++) {
-        int j = TILE * (p->column + t);
+        int j = tile * (p->column + t);
 
-        c->cpu->kernels->winograd_output(
+        c->d->method->output(
             m + (size_t)t * NST_BLOCK, point, c->k->bias + b * NST_BLOCK, c->y->relu,
-            nst_cpu_row(c->y->y, b, TILE * p->row) + (size_t)j * NST_BLOCK,
-            nst_cpu_pitch(c->shape), rows, min_int(TILE, c->shape.w - j));
+            nst_cpu_row(c->y->y, b, tile * p->row) + (size_t)j * NST_BLOCK,
+            nst_cpu_pitch(c->shape), rows, min_int(tile, c->shape.w - j));
     }
     if (c->y->pooled)
         pool_run(c, b, p);
 }
 
-/* Backward: outputs of n tiles in one block, from tile first on. upstream: out x 4 x
- * (4 tiles) x 16 */
+/* Backward: outputs of n tiles in one block, from tile first on. upstream: out x tile
+ * rows x n tiles of columns x 16 */
 static void store_upstream(const struct conv_args *c, int b, int first, int n,
                            const float *m, float *upstream)
 {
+    int tile = c->d->method->tile;
     size_t point = point_floats(c->d->out, c->d->tiles);
-    size_t row = (size_t)TILE * c->d->tiles * NST_BLOCK;
+    size_t row = (size_t)tile * c->d->tiles * NST_BLOCK;
 
     for (int t = 0; t < n; t++) {
-        float *to = upstream + b * TILE * row + (size_t)TILE * t * NST_BLOCK;
+        struct nst_cpu_patch p = {.block = b,
+                                  .row = (first + t) / c->tile_columns * tile,
+                                  .column = (first + t) % c->tile_columns * tile,
+                                  .side = tile,
+                                  .pixels = upstream + b * tile * row +
+                                            (size_t)tile * t * NST_BLOCK,
+                                  .stride = row};
 
-        c->cpu->kernels->winograd_output(
-            m + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point, NULL, 0, to, row,
-            TILE, TILE);
+        c->d->method->output(m + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point, NULL,
+                             0, p.pixels, row, tile, tile);
         if (c->k->padding != NST_PADDING_ZERO)
-            nst_cpu_border_grad_add(c->cpu, c->k, c->shape, b,
-                                    TILE * ((first + t) / c->tile_columns),
-                                    TILE * ((first + t) % c->tile_columns), to, row);
+            nst_cpu_border_grad_add(c->cpu, c->k, c->shape, &p);
     }
 }
 
@@ -309,15 +316,15 @@ static void store_upstream(const struct conv_args *c, int b, int first, int n,
 static void backward_row(const struct conv_args *c, const struct tile_run *p, int r,
                          const float *upstream, float *scratch)
 {
-    size_t row = (size_t)TILE * c->d->tiles * NST_BLOCK;
-    int first = TILE * p->column;
+    int tile = c->d->method->tile, first = tile * p->column;
+    size_t row = (size_t)tile * c->d->tiles * NST_BLOCK;
 
-    if (TILE * p->row + r >= c->shape.h)
+    if (tile * p->row + r >= c->shape.h)
         return;
     nst_cpu_backward_row(c->cpu, c->step,
-                         upstream + r * row + (size_t)TILE * p->at * NST_BLOCK,
-                         TILE * row, TILE * p->row + r, first,
-                         min_int(first + TILE * p->count, c->shape.w), scratch);
+                         upstream + r * row + (size_t)tile * p->at * NST_BLOCK,
+                         tile * row, tile * p->row + r, first,
+                         min_int(first + tile * p->count, c->shape.w), scratch);
 }
 
 /* GEMM at one point, for output blocks first to last - 1. */
@@ -342,7 +349,7 @@ static void multiply(const struct conv_args *c, int n, const float *v, int point
 /* The products follow the inputs, or the outputs that overwrite them. */
 static float *gemm_output(const struct pass *d, float *v)
 {
-    return v + scratch_floats(d) - POINTS * point_floats(d->out, d->tiles);
+    return v + scratch_floats(d) - d->method->points * point_floats(d->out, d->tiles);
 }
 
 static void convolve_group(void *ctx, int item, int thread)
@@ -354,14 +361,14 @@ static void convolve_group(void *ctx, int item, int thread)
     struct tile_run p = {0};
 
     transform_inputs(c, 0, d->in, first, n, v);
-    for (int k = 0; k < POINTS; k++)
+    for (int k = 0; k < d->method->points; k++)
         multiply(c, n, v, k, 0, d->out, m);
     for (int b = 0; c->step && b < d->out; b++)
         store_upstream(c, b, first, n, m, v);
     while (next_run(c, first, n, &p)) {
         for (int b = 0; !c->step && b < d->out; b++)
             store_output(c, b, &p, m);
-        for (int r = 0; c->step && r < TILE; r++)
+        for (int r = 0; c->step && r < d->method->tile; r++)
             backward_row(c, &p, r, v, c->cpu->rows[thread]);
     }
 }
@@ -394,7 +401,7 @@ struct shared_tiles {
 static int slice(const struct conv_args *c)
 {
     int items = ITEMS_PER_THREAD * nst_threads_active(c->cpu->base.threads);
-    int blocks = POINTS * c->d->out / items & ~1; /* even: kernels take pairs */
+    int blocks = c->d->method->points * c->d->out / items & ~1; /* even: kernels take pairs */
 
     return blocks < 2 ? 2 : min_int(blocks, c->d->out);
 }
@@ -432,7 +439,9 @@ static void shared_backward(void *ctx, int item, int thread)
 {
     const struct shared_tiles *s = ctx;
 
-    backward_row(s->c, &s->run[item / TILE], item % TILE, s->v,
+    int tile = s->c->d->method->tile;
+
+    backward_row(s->c, &s->run[item / tile], item % tile, s->v,
                  s->c->cpu->rows[thread]);
 }
 
@@ -451,54 +460,58 @@ static void convolve_wide(const struct conv_args *c)
         for (s.runs = 0; next_run(c, s.first, s.n, &p); s.runs++)
             s.run[s.runs] = p;
         nst_threads_run(threads, d->in, shared_inputs, &s);
-        nst_threads_run(threads, POINTS * s.slices, shared_gemm, &s);
+        nst_threads_run(threads, d->method->points * s.slices, shared_gemm, &s);
         nst_threads_run(threads, d->out, shared_outputs, &s);
         if (c->step)
-            nst_threads_run(threads, TILE * s.runs, shared_backward, &s);
+            nst_threads_run(threads, d->method->tile * s.runs, shared_backward, &s);
         s.first += s.n;
     }
 }
 
 static void convolve(struct conv_args *c)
 {
-    c->tile_columns = nst_cpu_tiles(c->shape.w);
-    c->tiles = c->tile_columns * nst_cpu_tiles(c->shape.h);
+    int tile = c->d->method->tile;
+
+    c->tile_columns = (c->shape.w + tile - 1) / tile;
+    c->tiles = c->tile_columns * ((c->shape.h + tile - 1) / tile);
     if (c->d->wide)
         convolve_wide(c);
     else
         convolve_narrow(c);
 }
 
-void nst_cpu_winograd_conv(struct nst_cpu *cpu, const struct nst_conv *k,
+void nst_cpu_winograd_conv(struct nst_cpu *cpu, const struct nst_conv *k, int kind,
                            const struct nst_tensor *x, bool relu,
                            const struct nst_cpu_output *y)
 {
     struct conv_args c = {.cpu = cpu,
                           .k = k,
-                          .d = &k->winograd->forward,
+                          .d = &k->winograd[kind]->forward,
                           .x = x,
                           .relu = relu,
                           .shape = y->y->shape,
                           .y = y};
 
-    nst_cpu_set_border(cpu, x, k->padding);
+    if (k->padding != NST_PADDING_ZERO)
+        nst_cpu_set_border(cpu, x, k->padding);
     convolve(&c);
 }
 
-void nst_cpu_winograd_grad(struct nst_cpu *cpu, const struct nst_conv *k,
+void nst_cpu_winograd_grad(struct nst_cpu *cpu, const struct nst_conv *k, int kind,
                            const struct nst_tensor *gy,
                            const struct nst_backward_step *step)
 {
     struct nst_cpu_step j = nst_cpu_step_pack(cpu, step);
     struct conv_args c = {.cpu = cpu,
                           .k = k,
-                          .d = &k->winograd->backward,
+                          .d = &k->winograd[kind]->backward,
                           .x = gy,
                           .shape = gy->shape,
                           .step = &j};
 
-    nst_cpu_set_border(cpu, gy, NST_PADDING_ZERO);
-    if (k->padding != NST_PADDING_ZERO)
+    if (k->padding != NST_PADDING_ZERO) {
+        nst_cpu_set_border(cpu, gy, NST_PADDING_ZERO);
         nst_cpu_border_grad(cpu, k, gy);
+    }
     convolve(&c);
 }
