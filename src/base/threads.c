@@ -12,16 +12,23 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/oom.h"
 
 /* Polls before a thread that waits goes to sleep. */
 #define SPIN_LIMIT 2000
 /* Enough for the kernels' stack arrays, under sanitizers too. */
 #define STACK_BYTES ((size_t)1 << 20)
 
-/* A ticket: the number of items (upper half) and the next item to take (lower half). */
-#define TICKET(items, next) ((uint64_t)(items) << 32 | (uint32_t)(next))
-#define ITEMS(ticket) ((int)((ticket) >> 32))
-#define NEXT(ticket) ((int)(uint32_t)(ticket))
+/* Items left to a thread: the end (upper half) and the next one (lower half). */
+#define RANGE(next, end) ((uint64_t)(end) << 32 | (uint32_t)(next))
+#define END(range) ((int)((range) >> 32))
+#define NEXT(range) ((int)(uint32_t)(range))
+/* Variables that several threads change have cache lines of their own. */
+#define CACHE_LINE 64
+
+struct part {
+    _Alignas(CACHE_LINE) _Atomic uint64_t range;
+};
 
 struct worker {
     struct nst_threads *threads;
@@ -35,15 +42,19 @@ struct nst_threads {
     _Atomic int active; /* threads with lower numbers work */
 
     /*
-     * A thread takes an item by incrementing the ticket. It may read work and ctx until
-     * it increments done: the caller changes them only after all items are done.
+     * Each thread has a part of the items, the same part in each run of as many items, so
+     * that it finds its data in its own cache. It takes items from its own part, then
+     * from those of others, by advancing the range. It may read work and ctx until it
+     * has added what it took to done: the caller changes them only after all are done.
      */
-    _Atomic uint64_t ticket;
-    _Atomic int done;
+    struct part *part;
     nst_work_fn *work;
     void *ctx;
+    _Atomic unsigned runs; /* changes when there are new items */
+    _Alignas(CACHE_LINE) _Atomic int done;
+    _Atomic int items;
 
-    pthread_mutex_t lock; /* used only to sleep and wake */
+    _Alignas(CACHE_LINE) pthread_mutex_t lock; /* used only to sleep and wake */
     pthread_cond_t wake, finished;
     _Atomic int sleepers; /* active workers that sleep */
     _Atomic bool caller_sleeps, quit;
@@ -58,36 +69,49 @@ static inline void cpu_relax(void)
 #endif
 }
 
+/* Take an item of a part: its number, or -1. */
+static int take_item(struct part *p)
+{
+    uint64_t range = atomic_load(&p->range);
+
+    while (NEXT(range) < END(range))
+        if (atomic_compare_exchange_weak(&p->range, &range, range + 1))
+            return NEXT(range);
+    return -1;
+}
+
 static void run_items(struct nst_threads *t, int thread)
 {
-    uint64_t ticket = atomic_load(&t->ticket);
+    int taken = 0;
 
-    while (NEXT(ticket) < ITEMS(ticket) && thread < atomic_load(&t->active)) {
-        if (!atomic_compare_exchange_weak(&t->ticket, &ticket, ticket + 1))
-            continue; /* ticket has been reloaded */
-        t->work(t->ctx, NEXT(ticket), thread);
-        if (atomic_fetch_add(&t->done, 1) + 1 == ITEMS(ticket) &&
-            atomic_load(&t->caller_sleeps)) {
-            pthread_mutex_lock(&t->lock);
-            pthread_cond_signal(&t->finished);
-            pthread_mutex_unlock(&t->lock);
+    for (int i = 0; i < t->count; i++) {
+        struct part *p = &t->part[(thread + i) % t->count];
+        int item;
+
+        while (thread < atomic_load(&t->active) && (item = take_item(p)) >= 0) {
+            t->work(t->ctx, item, thread);
+            taken++;
         }
-        ticket = atomic_load(&t->ticket);
+    }
+    if (taken && atomic_fetch_add(&t->done, taken) + taken == atomic_load(&t->items) &&
+        atomic_load(&t->caller_sleeps)) {
+        pthread_mutex_lock(&t->lock);
+        pthread_cond_signal(&t->finished);
+        pthread_mutex_unlock(&t->lock);
     }
 }
 
-static bool idle(struct nst_threads *t, int thread)
+/* run: the last one that the thread has seen. */
+static bool idle(struct nst_threads *t, int thread, unsigned run)
 {
-    uint64_t ticket = atomic_load(&t->ticket);
-
-    return (NEXT(ticket) >= ITEMS(ticket) || thread >= atomic_load(&t->active)) &&
+    return (atomic_load(&t->runs) == run || thread >= atomic_load(&t->active)) &&
            !atomic_load(&t->quit);
 }
 
-static void wait_for_work(struct nst_threads *t, int thread)
+static void wait_for_work(struct nst_threads *t, int thread, unsigned run)
 {
     for (int i = 0; i < SPIN_LIMIT; i++) {
-        if (!idle(t, thread))
+        if (!idle(t, thread, run))
             return;
         cpu_relax();
     }
@@ -96,7 +120,7 @@ static void wait_for_work(struct nst_threads *t, int thread)
         bool counted = thread < atomic_load(&t->active);
 
         atomic_fetch_add(&t->sleepers, counted);
-        asleep = idle(t, thread);
+        asleep = idle(t, thread, run);
         if (asleep)
             pthread_cond_wait(&t->wake, &t->lock);
         atomic_fetch_sub(&t->sleepers, counted);
@@ -109,8 +133,10 @@ static void *worker_main(void *arg)
     struct worker *h = arg;
 
     while (!atomic_load(&h->threads->quit)) {
+        unsigned run = atomic_load(&h->threads->runs);
+
         run_items(h->threads, h->number);
-        wait_for_work(h->threads, h->number);
+        wait_for_work(h->threads, h->number, run);
     }
     return NULL;
 }
@@ -153,7 +179,11 @@ void nst_threads_run(struct nst_threads *t, int items, nst_work_fn *work, void *
     t->work = work;
     t->ctx = ctx;
     atomic_store(&t->done, 0);
-    atomic_store(&t->ticket, TICKET(items, 0));
+    atomic_store(&t->items, items);
+    for (int i = 0, active = atomic_load(&t->active); i < active; i++)
+        atomic_store(&t->part[i].range,
+                     RANGE((int64_t)items * i / active, (int64_t)items * (i + 1) / active));
+    atomic_fetch_add(&t->runs, 1);
     wake_sleepers(t);
     run_items(t, 0);
     wait_until_done(t, items);
@@ -180,16 +210,27 @@ static bool start_worker(struct nst_threads *t, int number)
     return !failed;
 }
 
+/* Zeroed memory of whole cache lines. */
+static void *new_lines(size_t bytes)
+{
+    void *p = aligned_alloc(CACHE_LINE, bytes);
+
+    if (!p)
+        nst_out_of_memory();
+    return memset(p, 0, bytes);
+}
+
 enum nst_status nst_threads_new(struct nst_threads **out, int count,
                                 struct nst_err *err)
 {
-    struct nst_threads *t = nst_xcalloc(1, sizeof *t);
+    struct nst_threads *t = new_lines(sizeof *t);
     sigset_t all, before;
 
     *out = NULL;
     t->count = count;
     atomic_store(&t->active, count);
     t->workers = nst_xcalloc((size_t)count, sizeof *t->workers);
+    t->part = new_lines((size_t)count * sizeof *t->part);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
     pthread_cond_init(&t->finished, NULL);
@@ -220,6 +261,7 @@ void nst_threads_free(struct nst_threads *t)
     pthread_cond_destroy(&t->wake);
     pthread_cond_destroy(&t->finished);
     free(t->workers);
+    free(t->part);
     free(t);
 }
 

@@ -3,8 +3,8 @@
  * winograd.c - 3x3 convolution and its gradient by Winograd's method, on groups of
  * tiles, with one of two schedules.
  *
- * Narrow layers: a thread transforms the inputs of its tiles, multiplies at each of the
- * Winograd points and transforms back, all within its own cache.
+ * Apart: a thread transforms the inputs of its tiles, multiplies at each of the Winograd
+ * points and transforms back, all within its own cache.
  *
  * Wide layers have small maps, and weights larger than any cache: all threads work on
  * the same tiles and divide the points, so that one thread reads each weight once for
@@ -24,10 +24,13 @@
 /* Limit in bytes for the transformed tiles of one thread. */
 #define CACHE_BYTES ((size_t)1200 * 1024)
 #define MAX_PANELS 4
-/* Minimum input x output blocks of a wide layer: 4 MiB of transformed weights. */
-#define WIDE 112
-#define WIDE_TILES 112
-/* GEMM items per thread in a wide layer. */
+/* Input x output blocks whose transformed weights threads share: 4 MiB, and 1 MiB if the
+ * map has few tiles. */
+#define SHARED_BLOCKS 112
+#define SHARED_BLOCKS_FEW 32
+/* Maximum tiles that threads share at a time. */
+#define SHARED_TILES 112
+/* GEMM items per thread that shares weights. */
 #define ITEMS_PER_THREAD 8
 /* Tiles per run in one row of tiles; with pooling each covers 8 pixels of a row. */
 #define MAX_RUN (NST_CPU_BACKWARD_WIDTH / 8)
@@ -36,8 +39,6 @@
 struct pass {
     const struct nst_winograd *method;
     int in, out;
-    bool wide;     /* schedule */
-    int tiles;     /* per group: of one thread (narrow) or of all threads (wide) */
     float *weight; /* points x out x (16 in) x 16 */
 };
 
@@ -52,46 +53,44 @@ static size_t point_floats(int blocks, int tiles)
     return ((size_t)blocks * tiles | 1) * NST_BLOCK;
 }
 
-/* Transformed inputs, and products. Backward, the outputs of each tile overwrite the
- * inputs. */
-static size_t scratch_floats(const struct pass *d)
+/* Transformed inputs, and products, of a number of tiles. Backward, the outputs of each
+ * tile overwrite the inputs. */
+static size_t scratch_floats(const struct pass *d, int tiles)
 {
     int tile = d->method->tile, points = d->method->points;
-    size_t in = points * point_floats(d->in, d->tiles);
-    size_t upstream = (size_t)d->out * d->tiles * tile * tile * NST_BLOCK;
+    size_t in = points * point_floats(d->in, tiles);
+    size_t upstream = (size_t)d->out * tiles * tile * tile * NST_BLOCK;
 
-    return (in > upstream ? in : upstream) + points * point_floats(d->out, d->tiles);
+    return (in > upstream ? in : upstream) + points * point_floats(d->out, tiles);
 }
 
-static void choose_tile_count(struct pass *d, int nr)
+/* Tiles in a group of one thread: a multiple of the micro-kernel's. */
+static int thread_tiles(const struct pass *d, int nr)
 {
     size_t panel = (size_t)d->method->points * nr * (d->in + d->out) * NST_BLOCK * 4;
     int panels = (int)(CACHE_BYTES / panel);
 
-    d->wide = d->in * d->out >= WIDE;
-    if (d->wide)
-        panels = WIDE_TILES / nr;
-    else if (panels > MAX_PANELS)
+    if (panels > MAX_PANELS)
         panels = MAX_PANELS;
-    d->tiles = nr * (panels < 1 ? 1 : panels);
+    return nr * (panels < 1 ? 1 : panels);
 }
 
 static struct pass pass_of(const struct nst_cpu *cpu, int kind, int in, int out)
 {
-    struct pass d = {.method = &cpu->kernels->winograd[kind], .in = in, .out = out};
-
-    choose_tile_count(&d, cpu->kernels->nr);
-    return d;
+    return (struct pass){&cpu->kernels->winograd[kind], in, out, NULL};
 }
 
 static struct nst_cpu_scratch pass_scratch(const struct nst_cpu *cpu, int kind, int in,
                                            int out)
 {
     struct pass d = pass_of(cpu, kind, in, out);
-    size_t floats = scratch_floats(&d);
+    struct nst_cpu_scratch s = {.tiles = 0};
 
-    return (struct nst_cpu_scratch){.tiles = d.wide ? 0 : floats,
-                                    .shared = d.wide ? floats : 0};
+    if (in * out < SHARED_BLOCKS)
+        s.tiles = scratch_floats(&d, thread_tiles(&d, cpu->kernels->nr));
+    if (in * out >= SHARED_BLOCKS_FEW)
+        s.shared = scratch_floats(&d, SHARED_TILES);
+    return s;
 }
 
 struct nst_cpu_scratch nst_cpu_winograd_scratch(const struct nst_cpu *cpu, int kind,
@@ -208,7 +207,7 @@ struct conv_args {
     bool relu;
     struct nst_shape shape; /* of the output */
     int tile_columns, tiles;
-    int group;                      /* tiles per item (narrow) */
+    int group;                      /* tiles at a time: of one thread, or of all */
     const struct nst_cpu_output *y; /* NULL backward */
     const struct nst_cpu_step *step; /* NULL forward */
 };
@@ -241,7 +240,7 @@ static void transform_inputs(const struct conv_args *c, int from, int to, int fi
                              int n, float *v)
 {
     const struct nst_winograd *method = c->d->method;
-    size_t point = point_floats(c->d->in, c->d->tiles);
+    size_t point = point_floats(c->d->in, c->group);
     size_t pitch = nst_cpu_pitch(c->x->shape), stride = nst_cpu_stride(c->x->shape);
 
     for (int b = from; b < to; b++)
@@ -251,7 +250,7 @@ static void transform_inputs(const struct conv_args *c, int from, int to, int fi
             method->input(
                 nst_floats(c->x->data) + b * stride + method->tile * i * pitch +
                     (size_t)method->tile * j * NST_BLOCK,
-                pitch, c->relu, v + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point);
+                pitch, c->relu, v + ((size_t)b * c->group + t) * NST_BLOCK, point);
         }
 }
 
@@ -271,10 +270,10 @@ static void pool_run(const struct conv_args *c, int b, const struct tile_run *p)
 static void store_output(const struct conv_args *c, int b, const struct tile_run *p,
                          const float *m)
 {
-    size_t point = point_floats(c->d->out, c->d->tiles);
+    size_t point = point_floats(c->d->out, c->group);
     int tile = c->d->method->tile, rows = min_int(tile, c->shape.h - tile * p->row);
 
-    m += ((size_t)b * c->d->tiles + (size_t)p->at) * NST_BLOCK;
+    m += ((size_t)b * c->group + (size_t)p->at) * NST_BLOCK;
     for (int t = 0; t < p->count; t++) {
         int j = tile * (p->column + t);
 
@@ -293,8 +292,8 @@ static void store_upstream(const struct conv_args *c, int b, int first, int n,
                            const float *m, float *upstream)
 {
     int tile = c->d->method->tile;
-    size_t point = point_floats(c->d->out, c->d->tiles);
-    size_t row = (size_t)tile * c->d->tiles * NST_BLOCK;
+    size_t point = point_floats(c->d->out, c->group);
+    size_t row = (size_t)tile * c->group * NST_BLOCK;
 
     for (int t = 0; t < n; t++) {
         struct nst_cpu_patch p = {.block = b,
@@ -305,7 +304,7 @@ static void store_upstream(const struct conv_args *c, int b, int first, int n,
                                             (size_t)tile * t * NST_BLOCK,
                                   .stride = row};
 
-        c->d->method->output(m + ((size_t)b * c->d->tiles + t) * NST_BLOCK, point, NULL,
+        c->d->method->output(m + ((size_t)b * c->group + t) * NST_BLOCK, point, NULL,
                              0, p.pixels, row, tile, tile);
         if (c->k->padding != NST_PADDING_ZERO)
             nst_cpu_border_grad_add(c->cpu, c->k, c->shape, &p);
@@ -317,7 +316,7 @@ static void backward_row(const struct conv_args *c, const struct tile_run *p, in
                          const float *upstream, float *scratch)
 {
     int tile = c->d->method->tile, first = tile * p->column;
-    size_t row = (size_t)tile * c->d->tiles * NST_BLOCK;
+    size_t row = (size_t)tile * c->group * NST_BLOCK;
 
     if (tile * p->row + r >= c->shape.h)
         return;
@@ -332,31 +331,32 @@ static void multiply(const struct conv_args *c, int n, const float *v, int point
                      int first, int last, float *m)
 {
     const struct pass *d = c->d;
-    size_t tiles = (size_t)d->tiles * NST_BLOCK;
+    size_t tiles = (size_t)c->group * NST_BLOCK;
     size_t block = (size_t)d->in * NST_BLOCK * NST_BLOCK;
 
     c->cpu->kernels->gemm(&(struct nst_gemm){
         .n = n,
         .in = d->in,
         .out = last - first,
-        .a = v + point * point_floats(d->in, d->tiles),
+        .a = v + point * point_floats(d->in, c->group),
         .a_stride = tiles,
         .w = d->weight + ((size_t)point * d->out + (size_t)first) * block,
-        .c = m + point * point_floats(d->out, d->tiles) + (size_t)first * tiles,
+        .c = m + point * point_floats(d->out, c->group) + (size_t)first * tiles,
         .c_stride = tiles});
 }
 
 /* The products follow the inputs, or the outputs that overwrite them. */
-static float *gemm_output(const struct pass *d, float *v)
+static float *gemm_output(const struct conv_args *c, float *v)
 {
-    return v + scratch_floats(d) - d->method->points * point_floats(d->out, d->tiles);
+    return v + scratch_floats(c->d, c->group) -
+           c->d->method->points * point_floats(c->d->out, c->group);
 }
 
 static void convolve_group(void *ctx, int item, int thread)
 {
     const struct conv_args *c = ctx;
     const struct pass *d = c->d;
-    float *v = c->cpu->tiles[thread], *m = gemm_output(d, v);
+    float *v = c->cpu->tiles[thread], *m = gemm_output(c, v);
     int first = item * c->group, n = min_int(c->group, c->tiles - first);
     struct tile_run p = {0};
 
@@ -373,25 +373,26 @@ static void convolve_group(void *ctx, int item, int thread)
     }
 }
 
-/* Narrow layers: an item is a group of tiles. */
-static void convolve_narrow(struct conv_args *c)
+/* An item is a group of tiles. Groups are nearly equal, as many for each thread. */
+static void convolve_apart(struct conv_args *c)
 {
     int threads = nst_threads_active(c->cpu->base.threads);
-    int per_thread = (c->tiles + threads - 1) / threads;
+    int most = thread_tiles(c->d, c->cpu->kernels->nr) * threads;
+    int groups = (c->tiles + most - 1) / most * threads;
 
-    c->group = min_int(per_thread, c->d->tiles);
+    c->group = (c->tiles + groups - 1) / groups;
     nst_threads_run(c->cpu->base.threads, (c->tiles + c->group - 1) / c->group,
                     convolve_group, c);
 }
 
-/* Wide layers: all threads work on the same group of tiles. */
+/* All threads work on the same group of tiles. */
 struct shared_tiles {
     const struct conv_args *c;
     int first, n;
     float *v, *m;
     int slice, slices; /* output blocks per slice; slices per point */
     int runs;
-    struct tile_run run[WIDE_TILES];
+    struct tile_run run[SHARED_TILES];
 };
 
 /*
@@ -445,15 +446,16 @@ static void shared_backward(void *ctx, int item, int thread)
                  s->c->cpu->rows[thread]);
 }
 
-static void convolve_wide(const struct conv_args *c)
+static void convolve_together(struct conv_args *c)
 {
     const struct pass *d = c->d;
     struct nst_threads *threads = c->cpu->base.threads;
     struct shared_tiles s = {.c = c, .v = c->cpu->shared, .slice = slice(c)};
 
-    s.m = gemm_output(d, s.v);
+    c->group = min_int(SHARED_TILES, c->tiles);
+    s.m = gemm_output(c, s.v);
     s.slices = (d->out + s.slice - 1) / s.slice;
-    for (int groups = (c->tiles + d->tiles - 1) / d->tiles; groups > 0; groups--) {
+    for (int groups = (c->tiles + c->group - 1) / c->group; groups > 0; groups--) {
         struct tile_run p = {0};
 
         s.n = (c->tiles - s.first) / groups; /* sizes differ by at most 1 */
@@ -470,14 +472,15 @@ static void convolve_wide(const struct conv_args *c)
 
 static void convolve(struct conv_args *c)
 {
-    int tile = c->d->method->tile;
+    int tile = c->d->method->tile, blocks = c->d->in * c->d->out;
 
     c->tile_columns = (c->shape.w + tile - 1) / tile;
     c->tiles = c->tile_columns * ((c->shape.h + tile - 1) / tile);
-    if (c->d->wide)
-        convolve_wide(c);
+    if (blocks >= SHARED_BLOCKS ||
+        (blocks >= SHARED_BLOCKS_FEW && c->tiles <= SHARED_TILES))
+        convolve_together(c);
     else
-        convolve_narrow(c);
+        convolve_apart(c);
 }
 
 void nst_cpu_winograd_conv(struct nst_cpu *cpu, const struct nst_conv *k, int kind,
