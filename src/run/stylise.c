@@ -337,7 +337,6 @@ static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
     enum nst_status st = nst_level_content(&level, r->s->content, &content, err);
 
     /* Let the reporter count what the scales before have done. */
-    reporter->scale = r->level[r->current].longest;
     reporter->evaluations = before->evaluations + r->totals.evaluations;
     reporter->iterations = before->iterations + r->totals.iterations;
     reporter->seconds = before->seconds + r->totals.seconds;
