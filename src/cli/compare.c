@@ -141,6 +141,8 @@ static enum nst_status open_network(struct nst_session **e, const char *models,
     if (st == NST_OK)
         st = nst_params_set(&p, "style-layers", NST_QUALITY_STYLE_LAYERS, err);
     if (st == NST_OK)
+        st = nst_params_set(&p, "padding", "zero", err);
+    if (st == NST_OK)
         st = nst_session_new(e, &p, err);
     nst_params_clear(&p);
     return st;

@@ -12,9 +12,9 @@
 
 /*
  * Changes in 0.2.0: --scales auto begins at 64 pixels; --iterations is divided among
- * the scales; --moment-weight follows --style-weight; statistics exclude the border
- * that --padding adds; scales up to NST_PICTURE_SMALL_SIDE are made from the picture as
- * read; --compat, with the optimiser of PyTorch's tutorial, is gone.
+ * the scales; --moment-weight follows --style-weight; --padding pads the input of each
+ * convolution, not the image; scales up to NST_PICTURE_SMALL_SIDE are made from the
+ * picture as read; --compat, with the optimiser of PyTorch's tutorial, is gone.
  */
 #define OLD_VERSION "0.1.0"
 #define OLD_MIN_SCALE 256
@@ -109,8 +109,8 @@ json_t *nst_migrate_options(const json_t *run, const char **differs)
     if (!options || !version || strcmp(version, OLD_VERSION) != 0)
         return options;
     if (!*differs && strcmp(get_text(options, "padding"), "zero") != 0)
-        *differs = "nst " OLD_VERSION
-                   " included the border of --padding in the style statistics";
+        *differs =
+            "nst " OLD_VERSION " padded the image, not the input of each convolution";
     expand_scales(options, width > height ? width : height);
     if (!tutorial && list_length(get_text(options, "scales")) > 1 &&
         atoi(get_text(options, "scales")) <= NST_PICTURE_SMALL_SIDE &&

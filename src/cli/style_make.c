@@ -88,9 +88,6 @@ static enum nst_status set_texts(struct nst_pack *p, const struct style_argument
     return st;
 }
 
-/* Mirrored pixels that the network sees beyond each side, as with --padding reflect. */
-#define BORDER 32
-
 /* Add one picture, resized to size, through one network. */
 static enum nst_status add_picture(struct nst_pack *pack, struct nst_vgg *v,
                                    const struct nst_layers *layers, int size,
@@ -99,21 +96,15 @@ static enum nst_status add_picture(struct nst_pack *pack, struct nst_vgg *v,
 {
     double factor = (double)size / nst_longest(p->height, p->width);
     int h = (int)lround(p->height * factor), w = (int)lround(p->width * factor);
-    float *rgb, *padded = NULL;
+    float *rgb;
     enum nst_status st;
 
     h = h < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : h;
     w = w < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : w;
     st = nst_pixels_resize(&rgb, nst_picture_image(p), h, w, err);
     if (st == NST_OK)
-        st =
-            nst_pixels_pad(&padded, rgb, 3, (struct nst_size){h, w}, BORDER, true, err);
+        st = nst_pack_add(pack, v, layers, (struct nst_image){rgb, h, w}, weight, err);
     free(rgb);
-    if (st == NST_OK)
-        st = nst_pack_add(pack, v, layers,
-                          (struct nst_image){padded, h + 2 * BORDER, w + 2 * BORDER},
-                          BORDER, weight, err);
-    free(padded);
     return st;
 }
 
@@ -129,7 +120,8 @@ static struct nst_layers layers_above_pooling(const struct nst_layers *layers)
     return above;
 }
 
-/* Open a session for the network, layers and sizes of a variant, or those given. */
+/* Open a session for the network, layers and sizes of a variant, or those given. Its
+ * padding is the default, that of most runs. */
 static enum nst_status open_session(struct style_arguments *a,
                                     const struct pack_variant *c,
                                     struct nst_session **e, struct nst_err *err)

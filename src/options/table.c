@@ -119,9 +119,9 @@ static const struct nst_option options[] = {
      .help = "Pooling of the network: maximum or average"},
     {"padding", 0, GROUP(2), CHOICE("zero|replicate|reflect"), AT(padding), OFFERED,
      .default_text = "reflect", .arg = "KIND",
-     .help = "Border of the image: reflect or replicate extends it by 32 pixels, which "
-             "are cropped at the end and keep the border clean; zero does not extend "
-             "it"},
+     .help = "What each convolution of the network reads beyond the border: reflect "
+             "mirrors its input, replicate repeats the outermost pixels, zero reads "
+             "zeros, which leaves visible edges"},
     {"content-weight", 'c', GROUP(2), REAL(0, 1e12), AT(content_weight), OFFERED,
      .default_text = "3", .arg = "WEIGHT",
      .help = "Weight of the content loss, 0 to 1e12"},

@@ -82,24 +82,22 @@ enum nst_status nst_estimate_make(struct nst_estimate *out, const struct nst_pla
                                   struct nst_err *err)
 {
     struct nst_level level[NST_LIST_MAX];
-    int border = 2 * nst_padding_width(p);
-    int longest = nst_longest(plan->height, plan->width) - border;
+    int longest = nst_longest(plan->height, plan->width);
     enum nst_status st = NST_OK;
 
-    *out =
-        (struct nst_estimate){.height = plan->height - border,
-                              .width = plan->width - border,
-                              .scales = nst_pyramid_levels(p, plan->height - border,
-                                                           plan->width - border, level),
-                              .tile = plan->tile,
-                              .tile_rows = plan->tile_rows,
-                              .tile_columns = plan->tile_columns,
-                              .recompute_content = plan->recompute_content,
-                              .curvature_pairs = plan->curvature_pairs,
-                              .memory = plan->memory,
-                              .limit = plan->limit,
-                              .device_memory = plan->device_memory,
-                              .device_limit = plan->device_limit};
+    *out = (struct nst_estimate){
+        .height = plan->height,
+        .width = plan->width,
+        .scales = nst_pyramid_levels(p, plan->height, plan->width, level),
+        .tile = plan->tile,
+        .tile_rows = plan->tile_rows,
+        .tile_columns = plan->tile_columns,
+        .recompute_content = plan->recompute_content,
+        .curvature_pairs = plan->curvature_pairs,
+        .memory = plan->memory,
+        .limit = plan->limit,
+        .device_memory = plan->device_memory,
+        .device_limit = plan->device_limit};
     for (int i = 0; i < out->scales && st == NST_OK; i++) {
         const struct nst_network *n = nst_session_network_for(s, level[i].longest);
         struct nst_plan small = *plan;
@@ -111,8 +109,8 @@ enum nst_status nst_estimate_make(struct nst_estimate *out, const struct nst_pla
             evaluations += 1 + evaluations / 20;
         if (p->max_evaluations && p->max_evaluations < evaluations)
             evaluations = p->max_evaluations;
-        small.height = (int)((plan->height - border) * ratio + 0.5) + border;
-        small.width = (int)((plan->width - border) * ratio + 0.5) + border;
+        small.height = (int)(plan->height * ratio + 0.5);
+        small.width = (int)(plan->width * ratio + 0.5);
         st = estimate_evaluation(&small, n->vgg, p, &seconds, err);
         out->evaluations += evaluations;
         out->seconds += seconds * (double)evaluations;

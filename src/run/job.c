@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "model/vgg.h"
 #include "run/job_internal.h"
-#include "run/pyramid.h"
 
 enum nst_status nst_job_new(struct nst_job **out, struct nst_session *s,
                             const struct nst_params *p, const struct nst_plan *plan,
@@ -18,8 +17,7 @@ enum nst_status nst_job_new(struct nst_job **out, struct nst_session *s,
     struct nst_objective_config config = nst_plan_objective_config(plan, p);
     struct nst_job *j = nst_xcalloc(1, sizeof *j);
     int longest = nst_longest(content.height, content.width);
-    struct nst_vgg *v =
-        nst_session_network_for(s, longest - 2 * nst_padding_width(p))->vgg;
+    struct nst_vgg *v = nst_session_network_for(s, longest)->vgg;
     enum nst_status st;
 
     *out = NULL;

@@ -89,7 +89,8 @@ enum nst_status nst_job_restore(struct nst_job *j, struct nst_err *err)
     if (!serialise_state(j, j->resume, j->resume_ctx) ||
         !j->resume(j->resume_ctx, "loss", NST_F64, &loss_before, 1))
         return nst_err_set(err, NST_ERR_FORMAT,
-                           "the checkpoint does not match this run or is incomplete");
+                           "the checkpoint does not match this run: it is incomplete "
+                           "or made by another version of nst");
     loss_now = loss_at(j, j->x);
     *j->resume_deviation = fabs(loss_now / loss_before - 1);
     j->saved_iteration = j->iterations;

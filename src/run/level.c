@@ -5,11 +5,9 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "image/pixels.h"
-#include "run/pyramid.h"
 #include "run/regions.h"
 
 int nst_level_length(const struct nst_level_config *level, int length)
@@ -21,9 +19,9 @@ int nst_level_length(const struct nst_level_config *level, int length)
     return n < NST_PICTURE_MIN_SIDE ? NST_PICTURE_MIN_SIDE : n;
 }
 
-static enum nst_status resample_picture(const struct nst_level_config *level,
-                                        const struct nst_picture *p,
-                                        struct nst_resampled *out, struct nst_err *err)
+enum nst_status nst_level_content(const struct nst_level_config *level,
+                                  const struct nst_picture *p,
+                                  struct nst_resampled *out, struct nst_err *err)
 {
     int h = nst_level_length(level, p->height), w = nst_level_length(level, p->width);
     enum nst_status st = NST_OK;
@@ -41,77 +39,23 @@ static enum nst_status resample_picture(const struct nst_level_config *level,
     return st;
 }
 
-enum nst_status nst_level_pad(const struct nst_level_config *level, float **planes,
-                              int count, struct nst_size size, struct nst_err *err)
-{
-    int border = nst_padding_width(level->p);
-    float *padded_planes;
-    enum nst_status st;
-
-    if (!border || !*planes)
-        return NST_OK;
-    st = nst_pixels_pad(&padded_planes, *planes, count, size, border,
-                        level->p->padding == NST_PADDING_REFLECT, err);
-    if (st != NST_OK)
-        return st;
-    free(*planes);
-    *planes = padded_planes;
-    return NST_OK;
-}
-
-enum nst_status nst_level_content(const struct nst_level_config *level,
-                                  const struct nst_picture *p,
-                                  struct nst_resampled *out, struct nst_err *err)
-{
-    int border = nst_padding_width(level->p);
-    struct nst_size size;
-    float *padded_planes;
-    enum nst_status st = resample_picture(level, p, out, err);
-
-    if (st != NST_OK || !border)
-        return st;
-    size = (struct nst_size){out->image.height, out->image.width};
-    st = nst_pixels_pad(&padded_planes, out->image.rgb, 3, size, border,
-                        level->p->padding == NST_PADDING_REFLECT, err);
-    free(out->owned);
-    *out = (struct nst_resampled){
-        {padded_planes, size.height + 2 * border, size.width + 2 * border},
-        padded_planes};
-    return st;
-}
-
-const float *nst_padded_row(struct nst_image padded, int border, int row)
-{
-    int h = padded.height - 2 * border;
-
-    return padded.rgb +
-           ((size_t)(row / h) * (size_t)padded.height + (size_t)(row % h + border)) *
-               (size_t)padded.width +
-           border;
-}
-
 enum nst_status nst_level_add_detail(const struct nst_level_config *previous,
                                      const struct nst_picture *p,
                                      struct nst_image content, float amount, float *x,
                                      struct nst_err *err)
 {
-    int border = nst_padding_width(previous->p);
-    int h = content.height - 2 * border, w = content.width - 2 * border;
+    size_t n = 3 * nst_area(content.height, content.width);
     struct nst_resampled small;
     float *blurred = NULL;
-    enum nst_status st = resample_picture(previous, p, &small, err);
+    enum nst_status st = nst_level_content(previous, p, &small, err);
 
     if (st == NST_OK)
-        st = nst_pixels_resize(&blurred, small.image, h, w, err);
-    for (int row = 0; st == NST_OK && row < 3 * h; row++) {
-        const float *sharp = nst_padded_row(content, border, row);
+        st = nst_pixels_resize(&blurred, small.image, content.height, content.width,
+                               err);
+    for (size_t i = 0; st == NST_OK && i < n; i++) {
+        float v = x[i] + amount * (content.rgb[i] - blurred[i]);
 
-        for (int k = 0; k < w; k++) {
-            size_t i = (size_t)row * (size_t)w + (size_t)k;
-            float v = x[i] + amount * (sharp[k] - blurred[i]);
-
-            x[i] = v > 0 ? v < 1 ? v : 1 : 0;
-        }
+        x[i] = v > 0 ? v < 1 ? v : 1 : 0;
     }
     free(blurred);
     free(small.owned);
@@ -137,11 +81,10 @@ struct nst_size nst_level_style_size(const struct nst_level_config *level,
                                      const struct nst_style_set *styles)
 {
     struct nst_size size = nst_style_set_largest(styles);
-    int border = 2 * nst_padding_width(level->p);
 
     if (size.height) {
-        size.height = nst_level_length(level, size.height) + border;
-        size.width = nst_level_length(level, size.width) + border;
+        size.height = nst_level_length(level, size.height);
+        size.width = nst_level_length(level, size.width);
     }
     return size;
 }
@@ -156,9 +99,8 @@ static enum nst_status load_style_image(const struct nst_level_config *level,
     enum nst_status st;
 
     p->cache = styles->item[i].cache;
-    p->border = nst_padding_width(level->p);
-    p->image.height = nst_level_length(level, styles->item[i].height) + 2 * p->border;
-    p->image.width = nst_level_length(level, styles->item[i].width) + 2 * p->border;
+    p->image.height = nst_level_length(level, styles->item[i].height);
+    p->image.width = nst_level_length(level, styles->item[i].width);
     if (p->cache &&
         nst_statistics_cache_contains(
             p->cache, (struct nst_statistics_key){p->image.height, p->image.width, tile,
@@ -171,28 +113,7 @@ static enum nst_status load_style_image(const struct nst_level_config *level,
     return st;
 }
 
-/* Pad plane *guide with zeros. Statistics must exclude the border, which is
- * cropped at the end, or the border would match the style instead of the picture. */
-static enum nst_status pad_with_zeros(float **guide, struct nst_size size, int border,
-                                      struct nst_err *err)
-{
-    int h = size.height, w = size.width;
-    size_t pitch = (size_t)(w + 2 * border);
-    float *padded_planes;
-    enum nst_status st =
-        nst_floats_new(&padded_planes, 1, (size_t)(h + 2 * border), pitch, err);
-
-    if (st != NST_OK)
-        return st;
-    for (int y = 0; y < h; y++)
-        memcpy(padded_planes + (size_t)(y + border) * pitch + border,
-               *guide + (size_t)y * (size_t)w, (size_t)w * sizeof *padded_planes);
-    free(*guide);
-    *guide = padded_planes;
-    return NST_OK;
-}
-
-/* Make the guidance masks of the regions for images of that size before padding. */
+/* Make the guidance masks of the regions for images of that size. */
 static enum nst_status make_guides(const struct nst_level_config *level,
                                    const struct nst_style_set *styles,
                                    struct nst_size size, struct nst_level_style *s,
@@ -211,8 +132,6 @@ static enum nst_status make_guides(const struct nst_level_config *level,
             st = nst_floats_new(&s->guide[i], n, 1, 1, err);
     if (st == NST_OK)
         nst_regions_normalise(&level->p->styles, s->guide, regions, n);
-    for (int i = 0; st == NST_OK && i < regions; i++)
-        st = pad_with_zeros(&s->guide[i], size, nst_padding_width(level->p), err);
     return st;
 }
 

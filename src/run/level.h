@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* level.h - inputs of one scale: content, masks and styles, resampled and padded. */
+/* level.h - inputs of one scale: content, masks and styles, resampled. */
 #ifndef NST_RUN_LEVEL_H
 #define NST_RUN_LEVEL_H
 
@@ -23,19 +23,16 @@ struct nst_level_config {
 /* A length at this scale. */
 int nst_level_length(const struct nst_level_config *level, int length);
 
-/* Resample content p to the scale and pad it. Free out->owned. NST_ERR_MEM, as for all
- * functions here. */
+/* Resample content p to the scale. Free out->owned. NST_ERR_MEM, as for all functions
+ * here. */
 enum nst_status nst_level_content(const struct nst_level_config *level,
                                   const struct nst_picture *p,
                                   struct nst_resampled *out, struct nst_err *err);
 
-/* Row 0 to 3 h - 1 of the three planes of a padded picture, without the border. */
-const float *nst_padded_row(struct nst_image padded, int border, int row);
-
 /*
- * Add amount times the detail that picture p has at the scale of content (padded) and
- * lacks at the previous scale to x. x is 3 x h x w, 0 to 1, with the size of content
- * before padding. An amount of 1 turns p at the previous scale into p at this one.
+ * Add amount times the detail that picture p has at the scale of content and lacks at
+ * the previous scale to x. x is 3 x h x w, 0 to 1, with the size of content. An amount
+ * of 1 turns p at the previous scale into p at this one.
  */
 enum nst_status nst_level_add_detail(const struct nst_level_config *previous,
                                      const struct nst_picture *p,
@@ -46,10 +43,6 @@ enum nst_status nst_level_add_detail(const struct nst_level_config *previous,
 enum nst_status nst_level_mask(const struct nst_picture *mask, struct nst_size size,
                                float **out, struct nst_err *err);
 
-/* Pad planes of that size, if there is padding: replaces *planes. NULL stays NULL. */
-enum nst_status nst_level_pad(const struct nst_level_config *level, float **planes,
-                              int count, struct nst_size size, struct nst_err *err);
-
 /* Styles and guidance masks of a scale's objective. */
 struct nst_level_style {
     struct nst_style style;
@@ -58,14 +51,14 @@ struct nst_level_style {
     float *guide[NST_STYLES_MAX]; /* one per region */
 };
 
-/* Size of the largest style image at this scale, padding included. */
+/* Size of the largest style image at this scale. */
 struct nst_size nst_level_style_size(const struct nst_level_config *level,
                                      const struct nst_style_set *styles);
 
 /*
- * Prepare the styles for a content of that size before padding. longest: longest side
- * of the content at the largest scale; tile: tile size of the objective. Free with the
- * clear function, also after a failure. Errors also as for nst_style_set_picture().
+ * Prepare the styles for a content of that size. longest: longest side of the content
+ * at the largest scale; tile: tile size of the objective. Free with the clear function,
+ * also after a failure. Errors also as for nst_style_set_picture().
  */
 enum nst_status nst_level_style_init(const struct nst_level_config *level,
                                      struct nst_style_set *styles, struct nst_size size,

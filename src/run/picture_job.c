@@ -70,9 +70,8 @@ static enum nst_status plan_level(const struct nst_picture_job *job,
 {
     const struct nst_picture *c = job->content;
     struct nst_level_config level = {.p = p, .ratio = ratio};
-    int border = 2 * nst_padding_width(p);
-    struct nst_size size = {nst_level_length(&level, c->height) + border,
-                            nst_level_length(&level, c->width) + border};
+    struct nst_size size = {nst_level_length(&level, c->height),
+                            nst_level_length(&level, c->width)};
 
     return nst_plan_make(plan, job->runner->session, p, nst_picture_job_baseline(job),
                          size, nst_level_style_size(&level, &job->styles), err);

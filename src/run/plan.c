@@ -11,7 +11,6 @@
 #include "optim/adam.h"
 #include "optim/lbfgs.h"
 #include "optim/vector.h"
-#include "run/pyramid.h"
 #include "run/regions.h"
 #include "style/objective.h"
 #include "style/tiled_pass.h"
@@ -58,8 +57,6 @@ static size_t optimiser_bytes(const struct plan_search *s, int pairs, size_t *de
                          ? nst_adam_bytes(n)
                          : nst_lbfgs_bytes(nst_vgg_backend(s->v), n, pairs);
 
-    if (s->p->padding < 0) /* the padded content */
-        host += picture;
     if (s->p->keep_mask) { /* the masked image, and the mask */
         vectors += picture;
         host += picture / 3;
@@ -160,7 +157,7 @@ enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_session *session
                               struct nst_size content, struct nst_size style,
                               struct nst_err *err)
 {
-    int longest = nst_longest(content.height, content.width) - 2 * nst_padding_width(p);
+    int longest = nst_longest(content.height, content.width);
     struct plan_search s = {p,
                             nst_session_network_for(session, longest)->vgg,
                             content,

@@ -16,8 +16,7 @@
 struct nst_picture;
 
 struct nst_preview {
-    struct nst_image image; /* its size is that without border pixels on each side */
-    int border;
+    struct nst_image image;
     int64_t step; /* counted over all scales */
     int scale;    /* longest side */
 };

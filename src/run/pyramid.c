@@ -82,23 +82,20 @@ void nst_pyramid_warm_start(struct nst_params *p, int height, int width)
     p->scale_iterations = (struct nst_list){.automatic = true};
 }
 
-static double cost(const struct nst_params *p, const struct nst_level *level,
-                   int64_t steps)
+static double cost(const struct nst_level *level, int64_t steps)
 {
-    double side = level->longest + 2 * nst_padding_width(p);
-
-    return side * side * (double)steps;
+    return (double)level->longest * level->longest * (double)steps;
 }
 
-double nst_pyramid_progress(const struct nst_params *p, const struct nst_level *level,
-                            int count, int current, int64_t done)
+double nst_pyramid_progress(const struct nst_level *level, int count, int current,
+                            int64_t done)
 {
     double before = 0, all = 0;
 
     for (int i = 0; i < count; i++) {
         if (i == current)
-            before = all + cost(p, &level[i], done);
-        all += cost(p, &level[i], level[i].iterations);
+            before = all + cost(&level[i], done);
+        all += cost(&level[i], level[i].iterations);
     }
     return before / all;
 }
@@ -112,12 +109,6 @@ enum nst_status nst_pyramid_check(const struct nst_params *p, struct nst_err *er
                            "scale-iterations: %d values for %d scales", n->count,
                            s->count ? s->count : 1);
     return NST_OK;
-}
-
-int nst_padding_width(const struct nst_params *p)
-{
-    (void)p;
-    return 0;
 }
 
 /* The mixer of SplitMix64 (Steele, Lea and Flood 2014). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pyramid.h - coarse-to-fine schedule, initial noise and padding width.
+ * pyramid.h - coarse-to-fine schedule and initial noise.
  *
  * The network sees no further than its receptive field: larger strokes form only at a
  * small scale and are enlarged from there. A good start also needs few steps at full
@@ -35,14 +35,11 @@ void nst_pyramid_warm_start(struct nst_params *p, int height, int width);
 
 /* Fraction of the work at all count scales, in pixels times steps, that is complete
  * after done steps at scale current. */
-double nst_pyramid_progress(const struct nst_params *p, const struct nst_level *level,
-                            int count, int current, int64_t done);
+double nst_pyramid_progress(const struct nst_level *level, int count, int current,
+                            int64_t done);
 
 /* Refuse scale-iterations that do not match the number of scales: NST_ERR_ARG. */
 enum nst_status nst_pyramid_check(const struct nst_params *p, struct nst_err *err);
-
-/* Pixels of padding on each side of a picture during the optimisation. */
-int nst_padding_width(const struct nst_params *p);
 
 /* Fill x with n uniform values in [0, 1) from the seed. */
 void nst_uniform_noise(float *x, size_t n, int64_t seed);

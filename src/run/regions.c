@@ -12,9 +12,7 @@ int nst_regions_assign(const struct nst_params *p, int region[NST_STYLES_MAX])
         masks += s->item[i].mask != NULL;
     for (int i = 0; i < s->count; i++)
         region[i] = s->item[i].mask ? count++ : masks;
-    if (!masks)
-        return 0;
-    return masks < s->count ? masks + 1 : masks;
+    return masks && masks < s->count ? masks + 1 : masks;
 }
 
 void nst_regions_normalise(const struct nst_styles *s, float *const *planes, int count,

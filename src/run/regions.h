@@ -10,8 +10,7 @@
 
 /*
  * Store the region of each style in region[]; returns the number of guidance masks that
- * the regions need. Without masks all styles share region 0, which needs none (0) or,
- * if the picture is padded, one that excludes the border, which is cropped later (1).
+ * the regions need. Without masks all styles share region 0, which needs none (0).
  */
 int nst_regions_assign(const struct nst_params *p, int region[NST_STYLES_MAX]);
 

@@ -41,7 +41,6 @@ struct nst_evaluation nst_report_total(const struct nst_reporter *r,
 {
     struct nst_evaluation total = *e;
 
-    total.scale = r->scale;
     total.evaluation += r->evaluations;
     total.iteration += r->iterations;
     total.seconds += r->seconds;

@@ -23,7 +23,6 @@ struct nst_reporter {
     struct nst_trace *trace; /* or NULL */
     bool quiet;              /* no messages about weights */
     bool started;            /* events->optimisation_started() was called */
-    int scale;               /* longest side at the current scale, without padding */
     /* of the scales and frames before: */
     int64_t evaluations, iterations;
     double seconds;

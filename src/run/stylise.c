@@ -77,11 +77,9 @@ static bool serialise_run(void *owner, nst_serialise_fn *visit, void *ctx)
 
 /* A preview or checkpoint that cannot be written is reported; the run continues. steps:
  * at the current scale. */
-static void write_preview(const struct stylisation *r, const float *rgb, int border,
-                          int64_t steps)
+static void write_preview(const struct stylisation *r, const float *rgb, int64_t steps)
 {
     const struct nst_preview preview = {.image = {rgb, r->size.height, r->size.width},
-                                        .border = border,
                                         .step = r->totals.iterations + steps,
                                         .scale = r->level[r->current].longest};
     struct nst_err err;
@@ -104,8 +102,7 @@ static void on_save(void *ctx, struct nst_job *job)
                              &err) != NST_OK)
         nst_run_message(r->s->reporter->events, "checkpoint: %s", err.text);
     if (p->preview)
-        write_preview(r, nst_job_current_image(job), nst_padding_width(p),
-                      nst_job_iterations(job));
+        write_preview(r, nst_job_current_image(job), nst_job_iterations(job));
 }
 
 /* Go to the scale of the checkpoint. */
@@ -159,7 +156,7 @@ static struct nst_level_config current_level(const struct stylisation *r)
     return level_config(r, r->current);
 }
 
-/* Set x to the initial image of the current scale; content is padded. */
+/* Set x to the initial image of the current scale. */
 static enum nst_status init_level(struct stylisation *r, struct nst_image content,
                                   struct nst_err *err)
 {
@@ -167,8 +164,8 @@ static enum nst_status init_level(struct stylisation *r, struct nst_image conten
     const struct nst_level_config before =
         level_config(r, r->current > 0 ? r->current - 1 : 0);
     bool blend = p->scale_mode == NST_SCALE_BLEND;
-    int border = nst_padding_width(p);
-    int h = content.height - 2 * border, w = content.width - 2 * border;
+    int h = content.height, w = content.width;
+    size_t n = 3 * nst_area(h, w);
     enum nst_status st = NST_OK;
     float *x = NULL;
 
@@ -183,13 +180,11 @@ static enum nst_status init_level(struct stylisation *r, struct nst_image conten
     else if ((st = nst_floats_new(&x, 3, (size_t)h, (size_t)w, err)) != NST_OK)
         ;
     else if (r->s->coherence) /* one scale, with the content's size */
-        memcpy(x, r->s->coherence->warm_start, 3 * (size_t)h * (size_t)w * sizeof *x);
+        memcpy(x, r->s->coherence->warm_start, n * sizeof *x);
     else if (strcmp(p->init, "noise") == 0)
-        nst_uniform_noise(x, 3 * (size_t)h * (size_t)w, p->seed);
+        nst_uniform_noise(x, n, p->seed);
     else
-        for (int row = 0; row < 3 * h; row++)
-            memcpy(x + (size_t)row * (size_t)w, nst_padded_row(content, border, row),
-                   (size_t)w * sizeof *x);
+        memcpy(x, content.rgb, n * sizeof *x);
     free(r->x);
     r->x = x;
     r->size = (struct nst_size){h, w};
@@ -224,21 +219,19 @@ static enum nst_status accumulate_blend(struct stylisation *r, struct nst_err *e
     return NST_OK;
 }
 
-/* Run the job on the padded x and crop the result. */
-static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
-                                  struct nst_err *err)
+/* Run the job on x. */
+static enum nst_status run_job(struct stylisation *r, struct nst_job *job,
+                               struct nst_err *err)
 {
-    struct nst_level_config level = current_level(r);
-    enum nst_status st = nst_level_pad(&level, &r->x, 3, r->size, err);
     int64_t max = r->s->effective->max_evaluations;
     struct nst_job_limits limits = {r->level[r->current].iterations,
                                     max ? max - r->totals.evaluations : INT64_MAX};
     double deviation = 0;
+    enum nst_status st;
 
     if (r->resume)
         nst_job_resume(job, nst_checkpoint_read_array, r->resume, &deviation);
-    if (st == NST_OK)
-        st = nst_job_run(job, r->x, limits, r->s->reporter, &r->result, err);
+    st = nst_job_run(job, r->x, limits, r->s->reporter, &r->result, err);
     if (st == NST_OK && deviation > 0)
         nst_run_message(
             r->s->reporter->events,
@@ -247,30 +240,20 @@ static enum nst_status run_padded(struct stylisation *r, struct nst_job *job,
             deviation);
     nst_checkpoint_close(r->resume);
     r->resume = NULL;
-    if (st == NST_OK)
-        nst_pixels_crop(r->x, 3, r->size, nst_padding_width(r->s->effective));
     return st;
 }
 
 /* Replace the picture of the last scale by the mean of all. */
-static enum nst_status average_levels(struct stylisation *r, struct nst_job *job,
-                                      struct nst_err *err)
+static void average_levels(struct stylisation *r, struct nst_job *job)
 {
     size_t n = 3 * nst_area(r->size.height, r->size.width);
-    struct nst_level_config level = current_level(r);
-    enum nst_status st;
 
     for (size_t i = 0; i < n; i++)
         r->x[i] = r->blend_sum[i] / (float)(r->current + 1);
-    st = nst_level_pad(&level, &r->x, 3, r->size, err);
-    if (st != NST_OK)
-        return st;
     nst_job_evaluate(job, r->x, &r->result.final);
-    nst_pixels_crop(r->x, 3, r->size, nst_padding_width(r->s->effective));
-    return NST_OK;
 }
 
-/* Make the job of the current scale; content is padded, x is not. */
+/* Make the job of the current scale. */
 static enum nst_status new_job(const struct stylisation *r, const struct nst_plan *plan,
                                struct nst_image content, struct nst_job **job,
                                struct nst_err *err)
@@ -291,37 +274,16 @@ static enum nst_status new_job(const struct stylisation *r, const struct nst_pla
     return st;
 }
 
-/* Copy planes of the content's size and pad them. */
-static enum nst_status copy_padded(const struct stylisation *r, const float *planes,
-                                   int count, float **out, struct nst_err *err)
-{
-    struct nst_level_config level = current_level(r);
-    size_t n = (size_t)count * nst_area(r->size.height, r->size.width);
-    enum nst_status st = nst_floats_new(out, n, 1, 1, err);
-
-    if (st != NST_OK)
-        return st;
-    memcpy(*out, planes, n * sizeof **out);
-    return nst_level_pad(&level, out, count, r->size, err);
-}
-
-/* Set the temporal loss if there is a previous frame. The caller frees before[]. */
+/* Set the temporal loss if there is a previous frame. */
 static enum nst_status set_temporal_target(const struct stylisation *r,
-                                           struct nst_job *job, float *before[2],
-                                           struct nst_err *err)
+                                           struct nst_job *job, struct nst_err *err)
 {
     const struct nst_coherence *f = r->s->coherence;
-    enum nst_status st;
 
     if (!f || r->s->effective->temporal == 0)
         return NST_OK;
-    st = copy_padded(r, f->previous, 3, &before[0], err);
-    if (st == NST_OK)
-        st = copy_padded(r, f->static_mask, 1, &before[1], err);
-    if (st == NST_OK)
-        st = nst_job_set_temporal_target(
-            job, (struct nst_temporal_target){before[0], before[1]}, err);
-    return st;
+    return nst_job_set_temporal_target(
+        job, (struct nst_temporal_target){f->previous, f->static_mask}, err);
 }
 
 static enum nst_status run_level_job(struct stylisation *r, struct nst_image content,
@@ -332,7 +294,7 @@ static enum nst_status run_level_job(struct stylisation *r, struct nst_image con
     struct nst_level_config level = current_level(r);
     struct nst_plan plan = *r->s->plan; /* of the last scale; others need their own */
     struct nst_job *job = NULL;
-    float *mask = NULL, *before[2] = {NULL, NULL};
+    float *mask = NULL;
     enum nst_status st = NST_OK;
 
     if (!is_last_level(r))
@@ -343,44 +305,38 @@ static enum nst_status run_level_job(struct stylisation *r, struct nst_image con
         st = new_job(r, &plan, content, &job, err);
     if (st == NST_OK)
         st = nst_level_mask(r->s->keep_mask, r->size, &mask, err);
-    if (st == NST_OK)
-        st = nst_level_pad(&level, &mask, 1, r->size, err);
     if (st == NST_OK && mask)
         st = nst_job_set_keep_mask(job, mask, err);
     if (st == NST_OK)
-        st = set_temporal_target(r, job, before, err);
+        st = set_temporal_target(r, job, err);
     if (st == NST_OK && (p->checkpoint || p->preview))
         nst_job_set_save(job, on_save, r);
     if (st == NST_OK)
-        st = run_padded(r, job, err);
+        st = run_job(r, job, err);
     if (st == NST_OK && averages)
         st = accumulate_blend(r, err);
     if (st == NST_OK && averages && is_last_level(r))
-        st = average_levels(r, job, err);
+        average_levels(r, job);
     if (st == NST_OK && p->preview && (p->optimiser || (averages && is_last_level(r))))
-        write_preview(r, r->x, 0,
-                      r->result.iterations); /* a mean, not the last iterate */
+        /* a mean, not the last iterate */
+        write_preview(r, r->x, r->result.iterations);
     nst_job_free(job);
     free(mask);
-    free(before[0]);
-    free(before[1]);
     return st;
 }
 
 static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
 {
-    const struct nst_params *p = r->s->effective;
     struct nst_level_config level = current_level(r);
     int64_t steps = r->level[r->current].iterations;
-    double from = nst_pyramid_progress(p, r->level, r->levels, r->current, 0);
-    double to = nst_pyramid_progress(p, r->level, r->levels, r->current, steps);
+    double from = nst_pyramid_progress(r->level, r->levels, r->current, 0);
+    double to = nst_pyramid_progress(r->level, r->levels, r->current, steps);
     const struct nst_reporter *before = &r->before;
     struct nst_reporter *reporter = r->s->reporter;
     struct nst_resampled content;
     enum nst_status st = nst_level_content(&level, r->s->content, &content, err);
 
     /* Let the reporter count what the scales before have done. */
-    reporter->scale = r->level[r->current].longest;
     reporter->evaluations = before->evaluations + r->totals.evaluations;
     reporter->iterations = before->iterations + r->totals.iterations;
     reporter->seconds = before->seconds + r->totals.seconds;

@@ -24,10 +24,10 @@ struct nst_network {
 
 /*
  * Open the backend and read the networks that p selects (reads model, layers, pooling,
- * device, precision and threads). Optional networks that are missing are skipped. If a
- * GPU is not available, the CPU is used: see nst_session_fallback_reason(). *out
- * belongs to the caller: nst_session_free(). Errors: NST_ERR_IO, NST_ERR_FORMAT (the
- * model file), NST_ERR_ARG, NST_ERR_MEM.
+ * padding, device, precision and threads). Optional networks that are missing are
+ * skipped. If a GPU is not available, the CPU is used: see
+ * nst_session_fallback_reason(). *out belongs to the caller: nst_session_free().
+ * Errors: NST_ERR_IO, NST_ERR_FORMAT (the model file), NST_ERR_ARG, NST_ERR_MEM.
  */
 enum nst_status nst_session_new(struct nst_session **out, const struct nst_params *p,
                                 struct nst_err *err);
@@ -64,7 +64,7 @@ enum nst_status nst_session_new_on_gpu(struct nst_session **out,
                                        const struct nst_params *p, struct nst_err *err);
 /* Use this many threads, at least one. Safe to call from any thread. */
 void nst_session_set_threads(struct nst_session *s, int threads);
-/* The network for pictures with this longest side, before padding. */
+/* The network for pictures with this longest side. */
 const struct nst_network *nst_session_network_for(const struct nst_session *s,
                                                   int longest);
 

@@ -41,7 +41,6 @@ struct nst_statistics_cache; /* style/statistics_cache.h */
 /* A style image. */
 struct nst_style_image {
     struct nst_image image;
-    int border; /* pixels on each side that are input but not in the statistics */
     const struct nst_pack *pack; /* statistics at this size, in place of rgb; or NULL */
     /* Caches the statistics; rgb is not read if it contains this size. Or NULL. */
     struct nst_statistics_cache *cache;

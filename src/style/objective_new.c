@@ -83,7 +83,7 @@ static enum nst_status measure_style(void *ctx, struct nst_err *err)
     return nst_statistics_compute(l->statistics, l->o->style_count, l->o->v,
                                   nst_tiled_pass_tiling(l->o->v, image->image.height,
                                                         image->image.width, l->tile),
-                                  image->border, image->image.rgb, err);
+                                  image->image.rgb, err);
 }
 
 static enum nst_status add_style_image(struct nst_objective *o,
@@ -349,9 +349,6 @@ size_t nst_objective_bytes(const struct nst_vgg *v,
     }
     if (regions)
         grams = (size_t)regions * (grams + nst_guidance_bytes(v, &of_content));
-    if (regions) /* border mask of a style image */
-        first += nst_guidance_bytes(v, &of_style) +
-                 nst_area(style.height, style.width) * sizeof(float);
     if (be->device_memory) { /* includes the pictures */
         first += 3 * nst_area(style.height, style.width) * sizeof(float);
         second += 3 * 3 * nst_area(content.height, content.width) * sizeof(float);

@@ -216,9 +216,9 @@ static enum nst_status add_entry(struct nst_pack *p, const struct nst_vgg *v, in
 
 enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
                              const struct nst_layers *layers, struct nst_image image,
-                             int border, double weight, struct nst_err *err)
+                             double weight, struct nst_err *err)
 {
-    int size = nst_longest(image.height, image.width) - 2 * border;
+    int size = nst_longest(image.height, image.width);
     struct nst_statistics s[2 * NST_VGG_CONVS] = {{{0}}}, *all[2 * NST_VGG_CONVS];
     enum nst_status st = NST_OK;
 
@@ -232,8 +232,7 @@ enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
     if (st == NST_OK)
         st = nst_statistics_compute(
             all, layers->count, v,
-            nst_tiled_pass_tiling(v, image.height, image.width, TILE), border,
-            image.rgb, err);
+            nst_tiled_pass_tiling(v, image.height, image.width, TILE), image.rgb, err);
     for (int i = 0; i < layers->count; i++) {
         if (st == NST_OK)
             st = add_entry(p, v, size, &s[i], weight, err);

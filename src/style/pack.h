@@ -60,13 +60,12 @@ const void *nst_pack_preview(const struct nst_pack *p, size_t *size);
 enum nst_status nst_pack_set_preview(struct nst_pack *p, const void *bytes, size_t size,
                                      struct nst_err *err);
 
-/* Add the statistics of an image in the layers of v, times weight, for its size without
- * border pixels on each side, which are not counted. The weights of a layer at a size
- * must sum to 1. NST_ERR_ARG (too many layers or sizes, or the image is too small),
- * NST_ERR_MEM. */
+/* Add the statistics of an image in the layers of v, times weight, for its size. The
+ * weights of a layer at a size must sum to 1. NST_ERR_ARG (too many layers or sizes, or
+ * the image is too small), NST_ERR_MEM. */
 enum nst_status nst_pack_add(struct nst_pack *p, struct nst_vgg *v,
                              const struct nst_layers *layers, struct nst_image image,
-                             int border, double weight, struct nst_err *err);
+                             double weight, struct nst_err *err);
 
 /* Add all layers of another pack, times weight, at the sizes that they have in p.
  * Layers missing in p take their sizes from other. Errors as above. */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "style/tiled_pass.h"
 
 static size_t entries(const struct nst_statistics *s)
@@ -102,39 +101,14 @@ void nst_statistics_download(struct nst_statistics *s)
                              (size_t)s->channels * sizeof *s->sums);
 }
 
-/* A mask of the picture without its border; NULL without a border. */
-static enum nst_status border_guidance(struct nst_guidance **out,
-                                       const struct nst_vgg *v,
-                                       const struct nst_tiling *t, int border,
-                                       struct nst_err *err)
-{
-    size_t pitch = (size_t)t->width;
-    float *mask;
-    enum nst_status st;
-
-    *out = NULL;
-    if (!border)
-        return NST_OK;
-    st = nst_floats_new(&mask, 1, (size_t)t->height, pitch, err);
-    for (int y = border; st == NST_OK && y < t->height - border; y++)
-        for (int x = border; x < t->width - border; x++)
-            mask[(size_t)y * pitch + (size_t)x] = 1;
-    if (st == NST_OK)
-        st = nst_guidance_new(out, v, mask, t, err);
-    free(mask);
-    return st;
-}
-
 enum nst_status nst_statistics_compute(struct nst_statistics *const s[], int count,
                                        struct nst_vgg *v, struct nst_tiling tiling,
-                                       int border, const float *rgb,
-                                       struct nst_err *err)
+                                       const float *rgb, struct nst_err *err)
 {
     struct nst_backend *be = nst_vgg_backend(v);
     size_t n = 3 * (size_t)tiling.height * (size_t)tiling.width;
     struct nst_tiled_pass pass;
     const struct nst_buffer *device_rgb = NULL;
-    struct nst_guidance *guidance = NULL;
     bool keep[NST_VGG_CONVS] = {false}; /* maps that are read before their ReLU */
     enum nst_status st;
 
@@ -142,24 +116,19 @@ enum nst_status nst_statistics_compute(struct nst_statistics *const s[], int cou
         keep[s[i]->layer.conv] |= !s[i]->layer.after_relu;
     st = nst_tiled_pass_init(&pass, v, tiling, keep, false, err);
     if (st == NST_OK)
-        st = border_guidance(&guidance, v, &tiling, border, err);
-    if (st == NST_OK)
         st = nst_backend_to_device(be, rgb, n, &device_rgb, err);
     for (int i = 0; i < count; i++)
         nst_statistics_reset(s[i]);
     for (int k = 0; st == NST_OK && k < nst_tiled_pass_count(&pass); k++) {
         nst_tiled_pass_forward(&pass, device_rgb, k);
-        if (guidance)
-            nst_guidance_set_tile(guidance, &pass.tile);
         for (int i = 0; i < count; i++)
-            nst_statistics_accumulate(s[i], pass.acts, pass.tile.inner, guidance);
+            nst_statistics_accumulate(s[i], pass.acts, pass.tile.inner, NULL);
     }
     for (int i = 0; st == NST_OK && i < count; i++)
         nst_statistics_download(s[i]);
     if (st == NST_OK) /* do not cache or save results of a failed device */
         st = nst_backend_error(be, err);
     nst_backend_release(be, device_rgb);
-    nst_guidance_free(guidance);
     nst_tiled_pass_clear(&pass);
     return st;
 }

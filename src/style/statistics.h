@@ -45,11 +45,9 @@ void nst_statistics_accumulate(struct nst_statistics *s,
 void nst_statistics_download(struct nst_statistics *s);
 
 /* Compute and download the statistics of count layers of a picture rgb (3 x height x
- * width of the tiling), without border pixels on each side. Errors as for
- * nst_activations_new(). */
+ * width of the tiling). Errors as for nst_activations_new(). */
 enum nst_status nst_statistics_compute(struct nst_statistics *const s[], int count,
                                        struct nst_vgg *v, struct nst_tiling tiling,
-                                       int border, const float *rgb,
-                                       struct nst_err *err);
+                                       const float *rgb, struct nst_err *err);
 
 #endif

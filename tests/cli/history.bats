@@ -214,7 +214,7 @@ $third" ]
     jq -c '.version = "0.1.0"' h.jsonl >old
     mv old h.jsonl
     nst_history rerun "$(ids)" 2>log
-    grep -q 'nst-history: the result will differ: nst 0.1.0 included the border' log
+    grep -q 'nst-history: the result will differ: nst 0.1.0 padded the image, not the input' log
     jq -c '.options.compat = "tutorial"' h.jsonl >old
     mv old h.jsonl
     nst_history rerun "$(ids | head -1)" 2>log

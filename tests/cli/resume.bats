@@ -104,6 +104,9 @@ killed() {
         -p fine
     picture other.ppm 40 32 77
     refused 2 'checkpoint belongs to other images' -s other.ppm photo.ppm -o out.png --resume ck
+    sed 's/"size\\": 32/"size\\": 48/' ck >large # its arrays are too small
+    refused 1 'does not match this run: it is incomplete or made by another version' -s style.ppm \
+        photo.ppm -o out.png -S 48 --resume large
     head -c 20000 ck >'cut'
     refused 1 'cut short' -s style.ppm photo.ppm -o out.png --resume cut
     refused 2 'works for one image only' -s style.ppm photo.ppm photo.ppm -o d/ --checkpoint x

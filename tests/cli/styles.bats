@@ -8,8 +8,8 @@ nst_style() {
     "$(dirname "$NST")/nst-style" "$@"
 }
 
-# first OPTION...: the style loss of the photograph before any step, with mirrored
-# borders as in packs.
+# first OPTION...: the style loss of the photograph before any step, with the padding
+# of packs.
 first() {
     nst photo.ppm -o first.ppm --trace first.jsonl --max-evaluations 1 \
         --padding reflect "$@"
