@@ -24,7 +24,7 @@ struct nst_input {
     /* Of the latest image opened by load.c: its upright size in the file, the pixels of
      * the file per decoded pixel, in both directions, and whether that may exceed 1. */
     int width, height, shrink;
-    bool shrinkable;
+    bool shrinkable, jpeg;
 };
 
 /* Open path ("-": standard input). A pipe is read completely, because many formats need

@@ -14,8 +14,13 @@
 #include "image/size.h"
 #include "image/source_info.h"
 
-/* Decoded pixels per pixel of the picture, at least, in both directions. */
+/* Decoded pixels per pixel of the picture, at least, in both directions. A JPEG is shrunk
+ * in the domain of frequencies, which aliases less than averages of blocks do. */
 #define LANCZOS_PIXELS 4
+#define LANCZOS_PIXELS_JPEG 1.9
+/* A small picture is decoded again if this many more pixels were decoded than it needs,
+ * in both directions. */
+#define TOO_MANY_PIXELS 4
 /* Files with fewer pixels are decoded whole. */
 #define SMALL_FILE_PIXELS 1e6
 /* Small allocations of the decoder, and buffers of threads. */
@@ -114,16 +119,19 @@ static bool is_shrinkable(VipsImage *image)
            (vips_image_hasalpha(image) ? alpha == image->Bands - 1 : alpha < 0);
 }
 
-/* Pixels of the file, which has w x h, per decoded pixel, in both directions. Enough
+/* Pixels of the file in per decoded pixel, in both directions. Enough
  * decoded pixels per pixel of the picture remain for the Lanczos kernel, and small
  * files are decoded whole. */
-static int shrink_factor(int w, int h, const struct nst_picture_size *size)
+static int shrink_factor(const struct nst_input *in, const struct nst_picture_size *size)
 {
-    int to_w = w, to_h = h, k;
+    double least = in->jpeg ? LANCZOS_PIXELS_JPEG : LANCZOS_PIXELS;
+    int to_w = in->width, to_h = in->height, k;
 
     nst_picture_target_size(size, &to_w, &to_h);
-    k = w / to_w < h / to_h ? w / to_w / LANCZOS_PIXELS : h / to_h / LANCZOS_PIXELS;
-    return k > 1 && (double)w * h > SMALL_FILE_PIXELS ? k : 1;
+    k = (int)fmin(in->width / (to_w * least), in->height / (to_h * least));
+    if (in->jpeg) /* the loader's factors, and multiples of the largest */
+        k = k >= 8 ? k / 8 * 8 : k >= 4 ? 4 : k >= 2 ? 2 : 1;
+    return k > 1 && (double)in->width * in->height > SMALL_FILE_PIXELS ? k : 1;
 }
 
 /* The part of the factor that the loader applies while it decodes. */
@@ -132,7 +140,7 @@ static int loader_shrink(const VipsImage *image, int shrink)
     if (loaded_by(image, "webp"))
         return shrink;
     if (loaded_by(image, "jpeg"))
-        return shrink >= 8 ? 8 : shrink >= 4 ? 4 : shrink >= 2 ? 2 : 1;
+        return shrink > 8 ? 8 : shrink;
     return 1;
 }
 
@@ -195,7 +203,8 @@ static enum nst_status open_affordable(VipsImage **out, struct nst_input *in,
         return status;
     upright_size(*out, &in->width, &in->height);
     in->shrinkable = is_shrinkable(*out);
-    in->shrink = in->shrinkable ? shrink_factor(in->width, in->height, size) : 1;
+    in->jpeg = loaded_by(*out, "jpeg");
+    in->shrink = in->shrinkable ? shrink_factor(in, size) : 1;
     *bytes = read_bytes(*out, in, size);
     if (!size->max_bytes || *bytes <= size->max_bytes)
         return NST_OK;
@@ -616,7 +625,7 @@ static enum nst_status add_small(struct nst_picture *pic, VipsImage *decoded,
     if (pic->source_info->alpha || w >= pic->width || h >= pic->height ||
         w < NST_PICTURE_MIN_SIDE || h < NST_PICTURE_MIN_SIDE)
         return NST_OK;
-    if (in->shrinkable && in->shrink != shrink_factor(in->width, in->height, &small))
+    if (in->shrinkable && shrink_factor(in, &small) >= TOO_MANY_PIXELS * in->shrink)
         status = nst_picture_decode(&again, in, &small, err);
     if (status == NST_OK)
         status = make_picture(&made, again ? again : decoded, in, &small, err);
