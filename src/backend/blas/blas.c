@@ -205,6 +205,7 @@ static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
     k->picture = f->picture;
     k->cin = f->cin;
     k->cout = f->cout;
+    k->padding = f->padding;
     memcpy(k->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
     for (size_t i = 0; i < pairs; i++)
         for (size_t t = 0; t < 9; t++)

@@ -3,10 +3,11 @@
  * blas.h - a second CPU backend, whose products are those of a BLAS, loaded at run
  * time.
  *
- * A map is planar (C x H x W) in a frame of zeros: one row above, one below, and one
- * column, which is right of one row and left of the next. So a 3x3 convolution is the
- * sum of nine matrix products, one for each tap, of the map itself, shifted by the
- * tap's offset: im2col without a copy.
+ * A map is planar (C x H x W), each plane in a frame of zeros one pixel wide. So a 3x3
+ * convolution is the sum of nine matrix products, one for each tap, of the map itself,
+ * shifted by the tap's offset: im2col without a copy. For padding other than zeros it
+ * reads a copy of some rows, whose frame is the padding; its gradient adds that of the
+ * frame to the pixels that the frame repeats.
  *
  * Threads take bands of rows. The BLAS runs on one thread in each of them, and the
  * shapes alone decide the bands, so results are identical for any number of threads.
@@ -38,24 +39,26 @@ struct nst_blas {
 struct nst_conv {
     float *weight, *bias; /* 9 x cout x cin; of a picture: cout x 3 x 9 */
     int cin, cout;
+    enum nst_padding padding;
     const struct nst_normalisation *picture;
 };
 
-/* Distance of rows, and of channels. */
+/* Distance of rows, and of channels. A zero at either end of a plane is what the taps
+ * of the frame's own corners read. */
 static inline int nst_blas_pitch(struct nst_shape s)
 {
-    return s.w + 1;
+    return s.w + 2;
 }
 
 static inline size_t nst_blas_plane(struct nst_shape s)
 {
-    return ((size_t)s.h + 2) * (size_t)nst_blas_pitch(s) + 1;
+    return ((size_t)s.h + 2) * (size_t)nst_blas_pitch(s) + 2;
 }
 
 static inline float *nst_blas_row(const struct nst_tensor *t, int channel, int row)
 {
     return nst_floats(t->data) + (size_t)channel * nst_blas_plane(t->shape) +
-           ((size_t)row + 1) * (size_t)nst_blas_pitch(t->shape) + 1;
+           ((size_t)row + 1) * (size_t)nst_blas_pitch(t->shape) + 2;
 }
 
 /* Rows of a band, an even number: an eighth of the map, between 128 and 1024 pixels. */

@@ -40,21 +40,21 @@ static struct band band_at(struct nst_shape s, int i)
     return b;
 }
 
-/* Values from the first of a band to its last, with those of the frame between rows. */
+/* Values of a band's rows; each row includes the frame on either side. */
 static int band_values(const struct band *b)
 {
-    return b->rows * b->pitch - 1;
+    return b->rows * b->pitch;
 }
 
-/* Values of a band with the rows around it and the frame, and those before the band. */
+/* Values that the taps read for a band, and those before its first pixel. */
 static size_t padded_values(const struct band *b)
 {
-    return (size_t)(b->rows + 2) * (size_t)b->pitch + 1;
+    return (size_t)(b->rows + 2) * (size_t)b->pitch + 2;
 }
 
 static size_t padded_before(const struct band *b)
 {
-    return (size_t)b->pitch + 1;
+    return (size_t)b->pitch + 2;
 }
 
 /* The last summand is for bands that are copied with what surrounds them. */
@@ -66,18 +66,20 @@ size_t nst_blas_conv_scratch(struct nst_shape s)
            (size_t)nst_blas_pitch(s);
 }
 
-/* y = W x, and for grad y = W^T x, for the 9 taps of a band. */
+/* y = W x, and for grad y = W^T x, for some of the 9 taps of a band. x and y are its
+ * first pixel; y includes the frame on either side of the rows. */
 static void multiply_taps(const struct nst_blas *blas, const struct nst_conv *k,
-                          bool grad, const struct band *b, const float *x,
-                          size_t x_plane, float *y, size_t y_plane)
+                          bool grad, int first, int taps, const struct band *b,
+                          const float *x, size_t x_plane, float *y, size_t y_plane)
 {
-    for (int t = 0; t < 9; t++) {
+    for (int t = first; t < first + taps; t++) {
         int shift = (t / 3 - 1) * b->pitch + t % 3 - 1;
 
         blas->sgemm(NST_ROW_MAJOR, grad ? NST_TRANS : NST_NO_TRANS, NST_NO_TRANS,
                     grad ? k->cin : k->cout, band_values(b), grad ? k->cout : k->cin, 1,
                     k->weight + (size_t)t * (size_t)k->cout * (size_t)k->cin, k->cin,
-                    grad ? x - shift : x + shift, (int)x_plane, t > 0, y, (int)y_plane);
+                    (grad ? x - shift : x + shift) - 1, (int)x_plane, t > first, y - 1,
+                    (int)y_plane);
     }
 }
 
@@ -86,13 +88,37 @@ static float relu_if(float x, bool relu)
     return relu && !(x > 0) ? 0 : x;
 }
 
-/* relu(x) for n values of each channel. */
-static void copy_relu(const float *x, size_t plane, int channels, size_t n, float *to)
+/* n values of each channel, through a ReLU if relu. */
+static void copy_values(const float *x, size_t plane, bool relu, int channels, size_t n,
+                        float *to)
 {
     for (int c = 0; c < channels; c++, x += plane, to += n)
 #pragma omp simd
         for (size_t i = 0; i < n; i++)
-            to[i] = relu_if(x[i], true);
+            to[i] = relu_if(x[i], relu);
+}
+
+/* Fill the frame of a channel of a band, which is part of a map of height rows. first:
+ * the band's first pixel, in memory that includes the rows around the band. */
+static void pad_band(const struct band *b, int height, enum nst_padding padding,
+                     float *first)
+{
+    int left = nst_padded_index(-1, b->width, padding);
+    int right = nst_padded_index(b->width, b->width, padding);
+    float *row = first - b->pitch;
+
+    for (int r = -1; r <= b->rows; r++, row += b->pitch) {
+        row[-1] = row[left];
+        row[b->width] = row[right];
+    }
+    for (int r = -1; r <= height; r += height + 1) { /* above and below the map */
+        int from = nst_padded_index(r, height, padding);
+
+        if (r >= b->first - 1 && r <= b->first + b->rows)
+            memcpy(first - 1 + (r - b->first) * b->pitch,
+                   first - 1 + (from - b->first) * b->pitch,
+                   (size_t)b->pitch * sizeof *first);
+    }
 }
 
 /* Add the bias, apply the ReLU, and restore the frame. */
@@ -106,7 +132,7 @@ static void finish_band(const struct nst_conv *k, const struct band *b,
 #pragma omp simd
             for (int j = 0; j < b->width; j++)
                 v[j] = relu_if(v[j] + k->bias[o], relu);
-            v[b->width] = 0;
+            v[-1] = v[b->width] = 0;
         }
 }
 
@@ -140,15 +166,19 @@ static void conv_band(void *ctx, int item, int thread)
     const float *from = nst_blas_row(p->x, 0, b.first);
     size_t plane = b.plane;
 
-    if (p->relu) {
+    if (p->relu || p->k->padding != NST_PADDING_ZERO) {
         float *copy = p->blas->scratch[thread];
 
-        copy_relu(from - padded_before(&b), plane, p->k->cin, padded_values(&b), copy);
-        from = copy + padded_before(&b);
+        copy_values(from - padded_before(&b), plane, p->relu, p->k->cin,
+                    padded_values(&b), copy);
         plane = padded_values(&b);
+        copy += padded_before(&b);
+        from = copy;
+        for (int c = 0; p->k->padding != NST_PADDING_ZERO && c < p->k->cin; c++)
+            pad_band(&b, p->x->shape.h, p->k->padding, copy + c * plane);
     }
-    multiply_taps(p->blas, p->k, false, &b, from, plane, nst_blas_row(p->y, 0, b.first),
-                  b.plane);
+    multiply_taps(p->blas, p->k, false, 0, 9, &b, from, plane,
+                  nst_blas_row(p->y, 0, b.first), b.plane);
     finish_band(p->k, &b, p->y, p->out_relu);
     if (p->pooled)
         pool_band(p->y, &b, p->pooling, p->pooled);
@@ -170,12 +200,13 @@ static void add_loss_grad(const struct nst_blas *blas, const struct nst_loss_gra
                           const struct nst_tensor *y, bool relu, const struct band *b,
                           float *g, float *product, float *copy)
 {
-    int channels = y->shape.c, n = band_values(b), n_plane = b->rows * b->pitch;
+    int channels = y->shape.c, n_plane = band_values(b);
+    int n = n_plane - 2; /* from the first pixel to the last */
     const float *f = nst_blas_row(y, 0, b->first);
     size_t f_plane = b->plane;
 
     if (relu && loss->regions) {
-        copy_relu(f, f_plane, channels, (size_t)n_plane, copy);
+        copy_values(f, f_plane, true, channels, (size_t)n_plane, copy);
         f = copy;
         f_plane = (size_t)n_plane;
     }
@@ -273,6 +304,55 @@ static void unpool_band(const struct nst_backward_step *step, const struct band 
         }
 }
 
+/* Add the gradient of the padding above or below the map, which tap row u alone reads,
+ * to the row that it repeats, if that is in the band. g is the band's gradient, frame
+ * is scratch memory. */
+static void add_frame_row(const struct pass *p, const struct band *b, int u, float *g,
+                          float *frame)
+{
+    int height = p->x->shape.h, outside = u == 0 ? -1 : height;
+    int row = nst_padded_index(outside, height, p->k->padding) - b->first;
+    struct band line = *b;
+
+    if (row < 0 || row >= b->rows)
+        return;
+    line.rows = 1;
+    multiply_taps(p->blas, p->k, true, 3 * u, 3, &line, nst_blas_row(p->x, 0, outside),
+                  b->plane, frame, (size_t)b->pitch);
+    for (int c = 0; c < p->k->cin; c++) {
+        float *to = g + (size_t)c * band_values(b) + (size_t)row * b->pitch;
+
+#pragma omp simd
+        for (int j = -1; j <= b->width; j++)
+            to[j] += frame[(size_t)c * b->pitch + j];
+    }
+}
+
+/* The same for the padding beside the map, which is in g already. */
+static void add_frame_columns(const struct pass *p, const struct band *b, float *g)
+{
+    int left = nst_padded_index(-1, b->width, p->k->padding);
+    int right = nst_padded_index(b->width, b->width, p->k->padding);
+
+    for (int r = 0; r < p->k->cin * b->rows; r++, g += b->pitch) {
+        g[left] += g[-1];
+        g[right] += g[b->width];
+    }
+}
+
+/* g: gradient of a band of what the convolution read. frame: scratch memory. */
+static void input_grad(const struct pass *p, const struct band *b, float *g,
+                       float *frame)
+{
+    multiply_taps(p->blas, p->k, true, 0, 9, b, nst_blas_row(p->x, 0, b->first),
+                  b->plane, g, (size_t)band_values(b));
+    if (p->k->padding == NST_PADDING_ZERO)
+        return;
+    add_frame_row(p, b, 0, g, frame);
+    add_frame_row(p, b, 2, g, frame);
+    add_frame_columns(p, b, g);
+}
+
 static void grad_band(void *ctx, int item, int thread)
 {
     const struct pass *p = ctx;
@@ -280,7 +360,7 @@ static void grad_band(void *ctx, int item, int thread)
     struct nst_shape s = step->y->shape;
     struct band b = band_at(s, item), read = b;
     size_t n = (size_t)s.c * b.rows * b.pitch;
-    float *g = p->blas->scratch[thread], *product = g + n;
+    float *g = p->blas->scratch[thread] + 1, *product = g + n, *copy = product + n;
 
     if (step->pooled)
         read = (struct band){b.first / 2, b.rows / 2, p->x->shape.w,
@@ -288,12 +368,10 @@ static void grad_band(void *ctx, int item, int thread)
     if (!p->k) /* the last map */
         memset(g, 0, n * sizeof *g);
     else if (read.rows)
-        multiply_taps(p->blas, p->k, true, &read, nst_blas_row(p->x, 0, read.first),
-                      read.plane, step->pooled ? product : g,
-                      (size_t)read.rows * read.pitch);
+        input_grad(p, &read, step->pooled ? product : g, copy);
     if (step->pooled)
         unpool_band(step, &b, product, &read, g);
-    finish_grad(p->blas, step, &b, g, product, product + n);
+    finish_grad(p->blas, step, &b, g, product, copy);
 }
 
 void nst_blas_conv_grad(struct nst_backend *be, const struct nst_conv *k,
@@ -311,20 +389,26 @@ void nst_blas_head_grad(struct nst_backend *be, const struct nst_backward_step *
 }
 
 /* im2col of a band of the normalised picture, 27 rows. */
-static void copy_columns(const struct nst_normalisation *p, const float *rgb,
-                         struct nst_shape s, const struct band *b, float *to)
+static void copy_columns(const struct nst_conv *k, const float *rgb, struct nst_shape s,
+                         const struct band *b, float *to)
 {
+    const struct nst_normalisation *p = k->picture;
+
     memset(to, 0, 27 * (size_t)b->rows * b->pitch * sizeof *to);
     for (int i = 0; i < 27; i++)
         for (int r = 0; r < b->rows; r++, to += b->pitch) {
-            int c = i / 9, row = b->first + r + i % 9 / 3 - 1, shift = i % 3 - 1;
+            int c = i / 9, shift = i % 3 - 1, edge = shift < 0 ? 0 : s.w - 1;
+            int row = nst_padded_index(b->first + r + i % 9 / 3 - 1, s.h, k->padding);
+            int column = nst_padded_index(edge + shift, s.w, k->padding);
             const float *from = rgb + ((size_t)c * s.h + row) * s.w;
 
-            if (row < 0 || row >= s.h)
+            if (row < 0)
                 continue;
 #pragma omp simd
             for (int j = shift < 0; j < s.w - (shift > 0); j++)
                 to[j] = (from[j + shift] - p->mean[c]) / p->deviation[c];
+            if (column >= 0)
+                to[edge] = (from[column] - p->mean[c]) / p->deviation[c];
         }
 }
 
@@ -334,10 +418,10 @@ static void first_conv_band(void *ctx, int item, int thread)
     struct band b = band_at(p->y->shape, item);
     float *columns = p->blas->scratch[thread];
 
-    copy_columns(p->k->picture, p->rgb, p->y->shape, &b, columns);
+    copy_columns(p->k, p->rgb, p->y->shape, &b, columns);
     p->blas->sgemm(NST_ROW_MAJOR, NST_NO_TRANS, NST_NO_TRANS, p->k->cout,
-                   band_values(&b), 27, 1, p->k->weight, 27, columns, b.rows * b.pitch,
-                   0, nst_blas_row(p->y, 0, b.first), (int)b.plane);
+                   band_values(&b) - 2, 27, 1, p->k->weight, 27, columns,
+                   band_values(&b), 0, nst_blas_row(p->y, 0, b.first), (int)b.plane);
     finish_band(p->k, &b, p->y, p->out_relu);
 }
 
@@ -351,25 +435,41 @@ void nst_blas_first_conv(struct nst_backend *be, const struct nst_conv *k,
     nst_blas_for(be, nst_blas_bands(y->shape), first_conv_band, &p);
 }
 
+/* Add a row of the products of a tap in column v to the pixels that the tap reads. */
+static void add_products(const float *from, int v, int width, enum nst_padding padding,
+                         float *to)
+{
+    int edge = v == 0 ? 0 : width - 1, shift = 1 - v;
+    int column = nst_padded_index(edge - shift, width, padding);
+
+#pragma omp simd
+    for (int j = 0; j < width; j++)
+        to[j] += from[j + shift];
+    if (shift && column >= 0)
+        to[column] += from[edge];
+}
+
 /* grad: a band of the three planes, from the products of each tap with the rows of the
  * band and around it. */
-static void sum_columns(const struct nst_normalisation *p, const float *products,
+static void sum_columns(const struct nst_conv *k, const float *products,
                         struct nst_shape s, const struct band *b, float *grad)
 {
     for (int c = 0; c < 3; c++)
-        for (int r = 0; r < b->rows; r++) {
-            float *to = grad + ((size_t)c * s.h + b->first + r) * s.w;
+        for (int r = b->first; r < b->first + b->rows; r++) {
+            float *to = grad + ((size_t)c * s.h + r) * s.w;
 
             memset(to, 0, (size_t)s.w * sizeof *to);
             for (int t = 0; t < 9; t++) {
-                const float *from = products + (9 * c + t) * padded_values(b) +
-                                    padded_before(b) + (r + 1 - t / 3) * b->pitch + 1 -
-                                    t % 3;
+                const float *from =
+                    products + (9 * c + t) * padded_values(b) + padded_before(b);
+                int row[2], rows = nst_padded_readers(r, t / 3, s.h, k->padding, row);
 
-#pragma omp simd
-                for (int j = 0; j < s.w; j++)
-                    to[j] += from[j] / p->deviation[c];
+                for (int i = 0; i < rows; i++)
+                    add_products(from + (row[i] - b->first) * b->pitch, t % 3, s.w,
+                                 k->padding, to);
             }
+            for (int j = 0; j < s.w; j++)
+                to[j] /= k->picture->deviation[c];
         }
 }
 
@@ -383,7 +483,7 @@ static void first_grad_band(void *ctx, int item, int thread)
     p->blas->sgemm(NST_ROW_MAJOR, NST_TRANS, NST_NO_TRANS, 27, n, p->k->cout, 1,
                    p->k->weight, 27, nst_blas_row(p->x, 0, b.first) - padded_before(&b),
                    (int)b.plane, 0, products, n);
-    sum_columns(p->k->picture, products, p->x->shape, &b, p->grad);
+    sum_columns(p->k, products, p->x->shape, &b, p->grad);
 }
 
 void nst_blas_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,

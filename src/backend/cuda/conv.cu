@@ -82,6 +82,7 @@ enum nst_status cuda_conv_new(struct nst_backend *be, struct nst_conv **out,
     *out = NULL;
     k->cin = cin;
     k->cout = cout;
+    k->padding = f->padding;
     k->picture = picture;
     st = cuda_alloc(cu, &k->w_fwd, n * (picture ? sizeof(float) : sizeof(T)), err);
     if (st == NST_OK)
@@ -129,10 +130,9 @@ __global__ void im2col_kernel(struct conv_args<T> p, int top, int rows, T *out)
         size_t pixel = i / p.cin / 9;
         int row = top + (int)(pixel / p.w) + tap / 3 - 1;
         int column = (int)(pixel % p.w) + tap % 3 - 1;
-        float v = 0;
+        int from = padded_pixel(row, column, p.h, p.w, p.padding);
+        float v = from < 0 ? 0 : to_float(p.x[(size_t)from * p.cin + ci]);
 
-        if (row >= 0 && row < p.h && column >= 0 && column < p.w)
-            v = to_float(p.x[((size_t)row * p.w + column) * p.cin + ci]);
         store(&out[i], p.relu ? relu(v) : v);
     }
 }
@@ -225,8 +225,8 @@ void cuda_conv(struct nst_backend *be, const struct nst_conv *k,
     struct cuda *cu = cuda_of(be);
     struct nst_shape s = y->shape;
     struct conv_args<T> p = {
-        tensor_data<T>(x),
-            static_cast<const T *>(k->w_fwd), k->cin, k->cout, s.h, s.w, apply_relu
+        tensor_data<T>(x), static_cast<const T *>(k->w_fwd), k->cin, k->cout, s.h, s.w,
+            apply_relu, k->padding
     };
     struct epilogue<T> o = {
         k->bias, tensor_data<T>(y), pooled ? tensor_data<T>(pooled) : NULL, out_relu,

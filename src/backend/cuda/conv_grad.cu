@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * conv_grad.cu - backward pass of a convolution: convolve the gradient of its output,
- * then apply the backward step to the map that it read (backward.cu). The gradients of
- * several regions, or of one that backward.cu cannot fuse, are first summed in floats.
+ * add the gradient of the padding to the pixels that stand for it, then apply the
+ * backward step to the map that it read (backward.cu). The gradients of several
+ * regions, or of one that backward.cu cannot fuse, are first summed in floats.
  */
 #include "config.h"
 
@@ -194,7 +195,8 @@ static struct grad_plan<T> make_grad_plan(const struct cuda *cu,
                   k->cin,
                   gy->shape.h,
                   gy->shape.w,
-                  false};
+                  false,
+                  NST_PADDING_ZERO};
     p.step.y = tensor_data<T>(step->y);
     p.step.c = s.c;
     p.step.h = s.h;
@@ -243,6 +245,69 @@ template <class T> static int reserve_scratch(struct cuda *cu, struct grad_plan<
     return rows;
 }
 
+/*
+ * Pixel i, from 0 to 2 w + 2 h - 1, of those that stand for the padding above, below,
+ * left and right of a map of h x w pixels. False if another i gives the same pixel.
+ */
+static __device__ __forceinline__ bool padding_pixel(int i, int h, int w,
+                                                     enum nst_padding padding, int *row,
+                                                     int *column)
+{
+    int top = nst_padded_index(-1, h, padding),
+        bottom = nst_padded_index(h, h, padding);
+    int left = nst_padded_index(-1, w, padding),
+        right = nst_padded_index(w, w, padding);
+
+    if (i < 2 * w) {
+        *row = i < w ? top : bottom;
+        *column = i % w;
+        return i < w || bottom != top;
+    }
+    i -= 2 * w;
+    *row = i % h;
+    *column = i < h ? left : right;
+    return (i < h || right != left) && *row != top && *row != bottom;
+}
+
+#define PADDING_CHANNELS 8 /* of a warp */
+
+/* Add the gradient of the padding to rows of gx from top on, one warp per pixel. p has
+ * the gradient of the convolution's output. */
+template <class T>
+__global__ void padding_grad_kernel(struct conv_args<T> p, enum nst_padding padding,
+                                    int top, int rows, T *gx)
+{
+    int i = (int)(cuda_grid_index() / 32), lane = (int)threadIdx.x % 32;
+    int first = (int)blockIdx.y * PADDING_CHANNELS, row, column;
+    float sum[PADDING_CHANNELS] = {};
+
+    ptx::griddep_wait();
+    if (i >= 2 * (p.w + p.h) || !padding_pixel(i, p.h, p.w, padding, &row, &column) ||
+        row < top || row >= top + rows)
+        return;
+    for_padding_readers(
+        row, column, p.h, p.w, padding, [&](int tap, int from_row, int from_column) {
+            const T *gy = p.x + ((size_t)from_row * p.w + from_column) * p.cin;
+            const T *weight = p.weight + ((size_t)first * 9 + 8 - tap) * p.cin;
+
+            for (int o = lane; o < p.cin; o += 32)
+#pragma unroll
+                for (int k = 0; k < PADDING_CHANNELS; k++)
+                    if (first + k < p.cout)
+                        sum[k] += to_float(gy[o]) *
+                                  to_float(weight[(size_t)9 * k * p.cin + o]);
+        });
+#pragma unroll
+    for (int k = 0; k < PADDING_CHANNELS; k++) {
+        T *to = gx + ((size_t)(row - top) * p.w + column) * p.cout + first + k;
+
+        for (int offset = 16; offset > 0; offset /= 2)
+            sum[k] += __shfl_xor_sync(0xffffffffu, sum[k], offset);
+        if (lane == 0 && first + k < p.cout)
+            store(to, to_float(*to) + sum[k]);
+    }
+}
+
 /* Gradient of what the convolution read, for some rows of windows. */
 template <class T>
 static void conv_input_grad(struct cuda *cu, const struct grad_plan<T> *p, int top,
@@ -254,8 +319,17 @@ static void conv_input_grad(struct cuda *cu, const struct grad_plan<T> *p, int t
     };
 
     o.rows = (end < p->conv.h ? end : p->conv.h) - first;
-    if (o.rows > 0) /* 0 for an odd last row, which is not pooled */
-        cuda_convolve(cu, p->conv, o, p->arena);
+    if (o.rows <= 0) /* an odd last row, which is not pooled */
+        return;
+    cuda_convolve(cu, p->conv, o, p->arena);
+    if (p->k->padding != NST_PADDING_ZERO) {
+        int warps = CUDA_BLOCK / 32, pixels = 2 * (p->conv.w + p->conv.h);
+        dim3 blocks((unsigned)(pixels + warps - 1) / warps,
+                    (unsigned)(p->conv.cout + PADDING_CHANNELS - 1) / PADDING_CHANNELS);
+
+        cuda_launch_pdl(cu, padding_grad_kernel<T>, blocks, CUDA_BLOCK, 0, p->conv,
+                        p->k->padding, first, o.rows, p->gx);
+    }
 }
 
 /* Turn it into the gradient with respect to y. */

@@ -9,11 +9,12 @@
 #include "backend/cuda/operators.cuh"
 #include "backend/cuda/packed.cuh"
 
-/* Input of the network: (v - mean) / deviation, 0 beyond the border. */
+/* Input of the network: (v - mean) / deviation. */
 struct input_image {
     const float *rgb; /* 3 x h x w */
     int h, w;
     struct nst_normalisation n;
+    enum nst_padding padding;
 };
 
 /* Output of a block: TILE_ROWS x TILE_COLUMNS pixels of TILE_CHANNELS. */
@@ -78,10 +79,11 @@ static __device__ __forceinline__ void load_input(struct input_tile<W> *s,
     for (int i = 0; i < each; i++) { /* all loads in flight at once */
         int k = i * CUDA_BLOCK + (int)threadIdx.x, colour = k / across % 3;
         int row = at.top + k / across / 3 - 1, column = at.left + k % across - 1;
-        bool inside = row >= 0 && row < p.h && column >= 0 && column < p.w && k < n;
+        bool needed = row <= p.h && column <= p.w && k < n;
+        int from = needed ? padded_pixel(row, column, p.h, p.w, p.padding) : -1;
 
-        v[i] = inside ? p.rgb[((size_t)colour * p.h + row) * p.w + column]
-                      : channel_value(p.n.mean, colour);
+        v[i] = from >= 0 ? p.rgb[(size_t)colour * p.h * p.w + from]
+                         : channel_value(p.n.mean, colour);
     }
 #pragma unroll
     for (int i = 0; i < each; i++) {
@@ -307,7 +309,7 @@ void cuda_first_conv(struct nst_backend *be, const struct nst_conv *k,
 {
     struct cuda *cu = cuda_of(be);
     struct nst_shape s = y->shape;
-    struct input_image p = {buffer_data<float>(rgb), s.h, s.w, *k->picture};
+    struct input_image p = {buffer_data<float>(rgb), s.h, s.w, *k->picture, k->padding};
     bool use_mma = cu->tensor_cores && s.c % TILE_CHANNELS == 0;
     int blocks = (s.h + TILE_ROWS - 1) / TILE_ROWS *
                  ((s.w + TILE_COLUMNS - 1) / TILE_COLUMNS) *

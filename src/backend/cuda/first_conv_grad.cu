@@ -20,12 +20,13 @@ struct image_grad {
     float *rgb; /* 3 x h x w */
     int h, w;
     float scale[3];
+    enum nst_padding padding;
 };
 
 static struct image_grad image_grad_of(const struct cuda *cu, const struct nst_conv *k,
                                        struct nst_shape s, float *rgb)
 {
-    struct image_grad g = {rgb, s.h, s.w, {0, 0, 0}};
+    struct image_grad g = {rgb, s.h, s.w, {0, 0, 0}, k->padding};
 
     for (int i = 0; i < 3; i++)
         g.scale[i] = 1 / (cu->base.loss_scale * k->picture->deviation[i]);
@@ -149,6 +150,14 @@ static __device__ __forceinline__ void col2im(const float *products,
                 products[((row + 2 - k / 9) * HALO_TILE + column + 2 - k / 3 % 3) *
                              PRODUCT_PITCH +
                          k];
+        for_padding_readers(
+            top + row, left + column, g.h, g.w, g.padding, [&](int tap, int r, int c) {
+                int pixel = (r - top + 1) * HALO_TILE + c - left + 1;
+
+#pragma unroll
+                for (int colour = 0; colour < 3; colour++)
+                    sum[colour] += products[pixel * PRODUCT_PITCH + 3 * tap + colour];
+            });
 #pragma unroll
         for (int colour = 0; colour < 3; colour++)
             g.rgb[((size_t)colour * g.h + top + row) * g.w + left + column] =
@@ -210,13 +219,18 @@ static __global__ void col2im_kernel(const float *products, int top, int rows,
         int row = top + (int)(i / g.w % rows);
         float sum = 0;
 
+        auto add = [&](int tap, int r, int k) {
+            sum += products[((size_t)(r - top + 1) * g.w + k) * FIRST_CONV_TAPS +
+                            3 * tap + colour];
+        };
+
         for (int tap = 0; tap < 9; tap++) {
             int r = row + 1 - tap / 3, k = column + 1 - tap % 3;
 
             if (r >= 0 && r < g.h && k >= 0 && k < g.w)
-                sum += products[((size_t)(r - top + 1) * g.w + k) * FIRST_CONV_TAPS +
-                                3 * tap + colour];
+                add(tap, r, k);
         }
+        for_padding_readers(row, column, g.h, g.w, g.padding, add);
         g.rgb[((size_t)colour * g.h + row) * g.w + column] =
             sum * (colour == 0   ? g.scale[0]
                    : colour == 1 ? g.scale[1]

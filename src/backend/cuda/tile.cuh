@@ -75,7 +75,7 @@ static __device__ __forceinline__ int swizzled(int i, int part)
     return i * SLICE_BYTES + (part ^ i / 2 % SLICE_VECS) * VEC_BYTES;
 }
 
-/* Table for the tile's pixels with their halo: the index in the map (-1: outside), and
+/* Table for the tile's pixels with their halo: the index in the map (-1: a zero), and
  * the offset of the first vector in shared memory. */
 template <class T, class L>
 static __device__ __forceinline__ void fill_offset_table(
@@ -86,10 +86,11 @@ static __device__ __forceinline__ void fill_offset_table(
     for (int i = (int)threadIdx.x; i < L::halo_pixels; i += L::threads) {
         int r = i / HALO_WIDTH, c = i % HALO_WIDTH, row = origin.top + r - 1,
             column = origin.left + c - 1;
-        bool inside = row >= 0 && row < p.h && column >= 0 && column < p.w;
+        bool needed = row <= p.h && column <= p.w;
 
-        offsets[i] = make_int2(inside ? row * p.w + column : -1,
-                               r * HALO_WIDTH * SLICE_BYTES + swizzled(c, 0));
+        offsets[i] =
+            make_int2(needed ? padded_pixel(row, column, p.h, p.w, p.padding) : -1,
+                      r * HALO_WIDTH * SLICE_BYTES + swizzled(c, 0));
     }
     __syncthreads();
 }
