@@ -120,9 +120,10 @@ struct nst_backend {
     const struct nst_backend_ops *ops;
     struct nst_backend_config config;
     struct nst_threads *threads; /* owned; other modules may run work on them */
-    size_t later_weights; /* bytes that conv_prepare() may allocate for all conv_new() */
-    int max_regions; /* maximum of nst_loss_grad.regions; set before tensor_new() */
-    const char *isa; /* as in $NST_CPU; NULL: the backend has no choice */
+    size_t
+        later_weights; /* bytes that conv_prepare() may allocate for all conv_new() */
+    int max_regions;   /* maximum of nst_loss_grad.regions; set before tensor_new() */
+    const char *isa;   /* as in $NST_CPU; NULL: the backend has no choice */
     /* Bytes of device memory that tensors may take; 0: they are in host memory. */
     size_t device_memory;
     struct nst_err error; /* sticky device error; results after it are invalid */

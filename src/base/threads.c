@@ -42,10 +42,11 @@ struct nst_threads {
     _Atomic int active; /* threads with lower numbers work */
 
     /*
-     * Each thread has a part of the items, the same part in each run of as many items, so
-     * that it finds its data in its own cache. It takes items from its own part, then
-     * from those of others, by advancing the range. It may read work and ctx until it
-     * has added what it took to done: the caller changes them only after all are done.
+     * Each thread has a part of the items, the same part in each run of as many items,
+     * so that it finds its data in its own cache. It takes items from its own part,
+     * then from those of others, by advancing the range. It may read work and ctx until
+     * it has added what it took to done: the caller changes them only after all are
+     * done.
      */
     struct part *part;
     nst_work_fn *work;
@@ -181,8 +182,8 @@ void nst_threads_run(struct nst_threads *t, int items, nst_work_fn *work, void *
     atomic_store(&t->done, 0);
     atomic_store(&t->items, items);
     for (int i = 0, active = atomic_load(&t->active); i < active; i++)
-        atomic_store(&t->part[i].range,
-                     RANGE((int64_t)items * i / active, (int64_t)items * (i + 1) / active));
+        atomic_store(&t->part[i].range, RANGE((int64_t)items * i / active,
+                                              (int64_t)items * (i + 1) / active));
     atomic_fetch_add(&t->runs, 1);
     wake_sleepers(t);
     run_items(t, 0);

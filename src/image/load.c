@@ -14,8 +14,9 @@
 #include "image/size.h"
 #include "image/source_info.h"
 
-/* Decoded pixels per pixel of the picture, at least, in both directions. A JPEG is shrunk
- * in the domain of frequencies, which aliases less than averages of blocks do. */
+/* Decoded pixels per pixel of the picture, at least, in both directions. A JPEG is
+ * shrunk in the domain of frequencies, which aliases less than averages of blocks do.
+ */
 #define LANCZOS_PIXELS 4
 #define LANCZOS_PIXELS_JPEG 1.9
 /* A small picture is decoded again if this many more pixels were decoded than it needs,
@@ -122,7 +123,8 @@ static bool is_shrinkable(VipsImage *image)
 /* Pixels of the file in per decoded pixel, in both directions. Enough
  * decoded pixels per pixel of the picture remain for the Lanczos kernel, and small
  * files are decoded whole. */
-static int shrink_factor(const struct nst_input *in, const struct nst_picture_size *size)
+static int shrink_factor(const struct nst_input *in,
+                         const struct nst_picture_size *size)
 {
     double least = in->jpeg ? LANCZOS_PIXELS_JPEG : LANCZOS_PIXELS;
     int to_w = in->width, to_h = in->height, k;

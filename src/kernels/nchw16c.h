@@ -7,10 +7,10 @@
  * nst_nchw16c_choose() returns the best table for this machine.
  *
  * Convolution is Winograd's F(4x4, 3x3) or F(2x2, 3x3) (Lavin and Gray 2016): 6x6 input
- * tiles and the weights are transformed, multiplied at each of the 36 Winograd points as
- * matrices over channels, and transformed back to 4x4 output tiles; or 4x4, 16 and 2x2.
- * Where a kernel takes relu, relu != 0 applies max(x, 0) to its input, unless stated
- * otherwise.
+ * tiles and the weights are transformed, multiplied at each of the 36 Winograd points
+ * as matrices over channels, and transformed back to 4x4 output tiles; or 4x4, 16 and
+ * 2x2. Where a kernel takes relu, relu != 0 applies max(x, 0) to its input, unless
+ * stated otherwise.
  */
 #ifndef NST_KERNELS_NCHW16C_H
 #define NST_KERNELS_NCHW16C_H
@@ -19,15 +19,14 @@
 
 #include "base/err.h"
 
-#define NST_BLOCK 16        /* channels per block */
-#define NST_MAX_TILE 4      /* rows and columns of an output tile */
+#define NST_BLOCK 16   /* channels per block */
+#define NST_MAX_TILE 4 /* rows and columns of an output tile */
 #define NST_MAX_POINTS 36
 
 /*
- * A product c[o][n] = sum_i w[o][i] a[i][n], of n >= 1 columns (tiles or pixels); in and
- * out count blocks.
- * a: in x n x 16, a_stride floats per block   c: out x n x 16, c_stride
- * w: out x (16 in) x 16, output channel last
+ * A product c[o][n] = sum_i w[o][i] a[i][n], of n >= 1 columns (tiles or pixels); in
+ * and out count blocks. a: in x n x 16, a_stride floats per block   c: out x n x 16,
+ * c_stride w: out x (16 in) x 16, output channel last
  */
 struct nst_gemm {
     int n, in, out;
@@ -44,12 +43,12 @@ struct nst_winograd {
     int tile, points;
     /* Transform 16 filters: g is 9 taps x 16. Point k goes to u + k * stride. */
     void (*weight)(const float *g, float *u, size_t stride);
-    /* Transform the pixels at x (pitch floats per row) of one block. Point k goes to v +
-     * k * stride. */
+    /* Transform the pixels at x (pitch floats per row) of one block. Point k goes to v
+     * + k * stride. */
     void (*input)(const float *x, size_t pitch, int relu, float *v, size_t stride);
     /* Transform the points (m + k * stride) of one block back, add bias (16 values, or
-     * NULL), apply ReLU to the result if relu, and write the first rows x columns of the
-     * tile at y. */
+     * NULL), apply ReLU to the result if relu, and write the first rows x columns of
+     * the tile at y. */
     void (*output)(const float *m, size_t stride, const float *bias, int relu, float *y,
                    size_t pitch, int rows, int columns);
 };

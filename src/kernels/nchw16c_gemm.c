@@ -11,8 +11,8 @@
 #include "kernels/nchw16c_isa.h"
 
 /*
- * A panel: n columns by two vectors of outputs. w0 and w1 are their weights (16 in x 16,
- * this vector's lanes), c0 and c1 the outputs, bias0 and bias1 the biases, or NULL.
+ * A panel: n columns by two vectors of outputs. w0 and w1 are their weights (16 in x
+ * 16, this vector's lanes), c0 and c1 the outputs, bias0 and bias1 the biases, or NULL.
  * prefetch: the weights of the next two vectors, which are beyond the core's own cache;
  * each panel prefetches a share of them, at most one cache line per input.
  */
@@ -209,11 +209,11 @@ INLINE void gram_rows(int rows, int n, const float *a, const float *b, size_t pi
         UNROLL for (int p = 0; p < BLOCK_VECS; p++)
             store(g + i * NST_BLOCK + p * NST_LANES, s[i][p]);
     if (with_sums)
-        UNROLL for (int p = 0; p < BLOCK_VECS; p++)
-            store(sums + p * NST_LANES, sum[p]);
+        UNROLL for (int p = 0; p < BLOCK_VECS; p++) store(sums + p * NST_LANES, sum[p]);
 }
 
-/* relu and with_sums are constants after inlining; the sums come with the first rows. */
+/* relu and with_sums are constants after inlining; the sums come with the first rows.
+ */
 INLINE void gram_block(int rows, int n, const float *a, const float *b, size_t pitch,
                        int relu, float *g, int with_sums, float *sums)
 {

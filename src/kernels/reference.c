@@ -74,9 +74,9 @@ void nst_conv3x3_grad_c(const float *gy, const float *weight, float *gx, int cin
                 double sum = 0;
 
                 for (int o = 0; o < cout; o++)
-                    sum += conv_grad_at(gy + o * area,
-                                        weight + 9 * ((size_t)o * cin + c), h, w, p, q,
-                                        padding);
+                    sum +=
+                        conv_grad_at(gy + o * area, weight + 9 * ((size_t)o * cin + c),
+                                     h, w, p, q, padding);
                 gx[c * area + (size_t)p * w + q] = (float)sum;
             }
 }

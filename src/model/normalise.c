@@ -12,7 +12,7 @@ struct nst_mean_activation {
     struct nst_backend *be;
     struct nst_vgg *v;
     int pictures;
-    double sum[NST_VGG_CONVS]; /* of the pictures' means */
+    double sum[NST_VGG_CONVS];  /* of the pictures' means */
     struct nst_layer_sums sums; /* of a map */
 };
 
@@ -46,8 +46,8 @@ static enum nst_status alloc_sums(struct nst_mean_activation *a, struct nst_err 
             bytes = (size_t)nst_vgg_channels(a->v, i) * sizeof(double);
     st = ops->buffer_alloc(a->be, &a->sums.sums, bytes, err);
     if (st == NST_OK)
-        st = ops->buffer_alloc(a->be, &a->sums.products,
-                               bytes * bytes / sizeof(double), err);
+        st = ops->buffer_alloc(a->be, &a->sums.products, bytes * bytes / sizeof(double),
+                               err);
     return st;
 }
 

@@ -62,8 +62,9 @@ enum nst_status nst_vgg_new(struct nst_vgg **out, struct nst_backend *be,
     v->convs = w->convs;
     for (int i = 0; i < v->convs; i++) {
         const struct nst_layer_weights *l = &w->conv[i];
-        struct nst_filters filters = {l->weight, l->bias, l->cin,
-                                      l->cout,   padding, i ? NULL : &nst_input_imagenet};
+        struct nst_filters filters = {l->weight, l->bias,
+                                      l->cin,    l->cout,
+                                      padding,   i ? NULL : &nst_input_imagenet};
         enum nst_status st;
 
         v->channels[i] = l->cout;

@@ -182,7 +182,7 @@ static enum nst_status conv_backend(struct nst_backend *be, const struct weights
 {
     const struct nst_backend_ops *ops = be->ops;
     struct nst_shape to = {w->cout, x->shape.h, x->shape.w};
-    struct nst_filters filters = {w->weight, w->bias, w->cin,
+    struct nst_filters filters = {w->weight, w->bias,          w->cin,
                                   w->cout,   NST_PADDING_ZERO, NULL};
     struct nst_tensor *in = NULL, *out = NULL;
     struct nst_conv *k = NULL;

@@ -22,8 +22,8 @@ static struct nst_shape halved(struct nst_shape s)
 static struct nst_conv *convolution(struct nst_backend *be, const struct input *in,
                                     const struct nst_normalisation *picture)
 {
-    struct nst_filters filters = {in->weight, in->bias, picture ? 3 : in->s.c,
-                                  in->cout, in->padding, picture};
+    struct nst_filters filters = {in->weight, in->bias,    picture ? 3 : in->s.c,
+                                  in->cout,   in->padding, picture};
     struct nst_conv *k;
 
     if (be->ops->conv_new(be, &k, &filters, NULL) ||

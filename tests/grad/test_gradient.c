@@ -125,7 +125,8 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
     nst_objective_set_temporal_target(o, (struct nst_temporal_target){a, plane[1]},
                                       tv_weight, NULL);
     error = usual_error(&(struct function){be, o});
-    tap(error < 1e-2, "%s, %s pooling, padding %d: content %s, style %s, regions %d: off by %.1e",
+    tap(error < 1e-2,
+        "%s, %s pooling, padding %d: content %s, style %s, regions %d: off by %.1e",
         ops->name, pooling == NST_POOLING_MAX ? "max" : "average", padding, content,
         style, regions, error);
     nst_objective_free(o);

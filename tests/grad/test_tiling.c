@@ -169,10 +169,11 @@ static void check(const struct nst_backend_ops *ops, const struct nst_weights *w
         for (int again = 0; again < 2 && (e.gradient > bound || e.loss > 1e-5); again++)
             e = compare(v, h, w, regions, tile, recompute);
         tap(e.gradient <= bound && e.loss <= 1e-5 && e.tiles > 1,
-            "%s, %s pooling, padding %d, regions %d: %dx%d in %d tiles of %d, content %s: gradient "
+            "%s, %s pooling, padding %d, regions %d: %dx%d in %d tiles of %d, content "
+            "%s: gradient "
             "off by %.1e, loss by %.1e",
-            ops->name, pooling == NST_POOLING_MAX ? "max" : "average", padding, regions, w, h,
-            e.tiles, tile, recompute ? "recomputed" : "kept", e.gradient, e.loss);
+            ops->name, pooling == NST_POOLING_MAX ? "max" : "average", padding, regions,
+            w, h, e.tiles, tile, recompute ? "recomputed" : "kept", e.gradient, e.loss);
     }
     nst_vgg_free(v);
     be->ops->close(be);

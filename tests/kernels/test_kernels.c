@@ -79,8 +79,9 @@ static void convolution_adjoint(enum nst_padding padding)
     nst_conv3x3_grad_c(gy, w, gx, C, O, H, W, padding);
     a = dot(y, gy, O * AREA);
     b = dot(x, gx, C * AREA);
-    tap(near(a, b, 100), "padding %d: the convolution's gradient is its adjoint (%g, %g)",
-        padding, a, b);
+    tap(near(a, b, 100),
+        "padding %d: the convolution's gradient is its adjoint (%g, %g)", padding, a,
+        b);
 }
 
 static void relu_on_the_way(void)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * conv.h - a convolution of the CPU backend. It is computed by one of three methods,
- * by the pixels of the map: nine products for few pixels, which read the fewest weights;
- * Winograd's F(2x2, 3x3); F(4x4, 3x3), which needs the fewest multiplications. The
- * weights of the first are made at once, the others for the map sizes that need them.
+ * by the pixels of the map: nine products for few pixels, which read the fewest
+ * weights; Winograd's F(2x2, 3x3); F(4x4, 3x3), which needs the fewest multiplications.
+ * The weights of the first are made at once, the others for the map sizes that need
+ * them.
  */
 #ifndef NST_BACKEND_CPU_CONV_H
 #define NST_BACKEND_CPU_CONV_H

@@ -113,8 +113,8 @@ static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
     const struct nst_cpu *cpu = (const struct nst_cpu *)be;
     struct nst_cpu_scratch gram = nst_cpu_gram_scratch(shape);
     int blocks = nst_cpu_blocks(shape.c);
-    size_t growth =
-        nst_cpu_border_scratch(blocks, blocks, shape.h, shape.w).borders * sizeof(float);
+    size_t growth = nst_cpu_border_scratch(blocks, blocks, shape.h, shape.w).borders *
+                    sizeof(float);
 
     if (gram.partial > cpu->conv_reserved.partial)
         growth += (size_t)nst_threads_count(be->threads) * gram.partial * sizeof(float);

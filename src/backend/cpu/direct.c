@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * direct.c - 3x3 convolution and its gradient on maps of a few pixels, as nine products.
- * They read a quarter of the weights of Winograd's method, which are what takes time
- * there. First the pixels that each tap reads are gathered, padding included. In the
- * gradient that is a sum if a pixel stands for others.
+ * direct.c - 3x3 convolution and its gradient on maps of a few pixels, as nine
+ * products. They read a quarter of the weights of Winograd's method, which are what
+ * takes time there. First the pixels that each tap reads are gathered, padding
+ * included. In the gradient that is a sum if a pixel stands for others.
  */
 #include "config.h"
 
@@ -78,7 +78,8 @@ static void gather_tap(void *ctx, int tap, int thread)
     int direction = a->y ? 1 : -1;
     int down = direction * (tap / 3 - 1), right = direction * (tap % 3 - 1);
     size_t row = (size_t)s.w * NST_BLOCK;
-    float *first = a->gathered + (size_t)tap * a->in * a->pixels * NST_BLOCK, *to = first;
+    float *first = a->gathered + (size_t)tap * a->in * a->pixels * NST_BLOCK,
+          *to = first;
 
     (void)thread;
     for (int b = 0; b < a->in; b++)

@@ -211,15 +211,15 @@ struct grad_row {
 static void gemm_patches(const struct conv_args *c, int row, int left, int n,
                          patch_row *to)
 {
-    c->cpu->kernels->gemm(&(struct nst_gemm){
-        .n = n + 2,
-        .in = c->p->out,
-        .out = PATCH_BLOCKS,
-        .a = nst_cpu_row(c->map, 0, row) + (left - 1) * NST_BLOCK,
-        .a_stride = nst_cpu_stride(c->map->shape),
-        .w = c->p->backward,
-        .c = (*to)[0][0],
-        .c_stride = TILE_WIDTH * NST_BLOCK});
+    c->cpu->kernels->gemm(
+        &(struct nst_gemm){.n = n + 2,
+                           .in = c->p->out,
+                           .out = PATCH_BLOCKS,
+                           .a = nst_cpu_row(c->map, 0, row) + (left - 1) * NST_BLOCK,
+                           .a_stride = nst_cpu_stride(c->map->shape),
+                           .w = c->p->backward,
+                           .c = (*to)[0][0],
+                           .c_stride = TILE_WIDTH * NST_BLOCK});
 }
 
 /* Add the gradient of the padding beside a row, which taps of column v read from column
@@ -312,13 +312,12 @@ void nst_cpu_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                              const struct nst_tensor *gy, struct nst_buffer *rgb)
 {
     struct nst_shape s = gy->shape;
-    struct conv_args c = {
-        .cpu = (struct nst_cpu *)be,
-        .p = k->first_conv,
-        .map = gy,
-        .gradient = nst_floats(rgb),
-        .tile_columns = (s.w + GRAD_TILE_WIDTH - 1) / GRAD_TILE_WIDTH,
-        .tile_rows = (s.h + GRAD_TILE_HEIGHT - 1) / GRAD_TILE_HEIGHT};
+    struct conv_args c = {.cpu = (struct nst_cpu *)be,
+                          .p = k->first_conv,
+                          .map = gy,
+                          .gradient = nst_floats(rgb),
+                          .tile_columns = (s.w + GRAD_TILE_WIDTH - 1) / GRAD_TILE_WIDTH,
+                          .tile_rows = (s.h + GRAD_TILE_HEIGHT - 1) / GRAD_TILE_HEIGHT};
 
     if (c.p->padding != NST_PADDING_ZERO)
         nst_cpu_set_border((struct nst_cpu *)be, gy, NST_PADDING_ZERO);

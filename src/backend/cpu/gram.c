@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gram.c - sums over pixels: Gram matrices and channels. Each group of rows is summed in
- * a fixed order, whatever the number of threads. Single precision covers a few thousand
- * pixels; these partial sums are added in double.
+ * gram.c - sums over pixels: Gram matrices and channels. Each group of rows is summed
+ * in a fixed order, whatever the number of threads. Single precision covers a few
+ * thousand pixels; these partial sums are added in double.
  */
 #include "config.h"
 
@@ -174,8 +174,8 @@ static void sum_groups(const struct gram_args *c, size_t first, int n, double *o
     }
 }
 
-/* Add the groups of block row a of the matrix, and of block column a by symmetry, and of
- * block a of the channels. */
+/* Add the groups of block row a of the matrix, and of block column a by symmetry, and
+ * of block a of the channels. */
 static void reduce_groups(void *ctx, int a, int thread)
 {
     const struct gram_args *c = ctx;

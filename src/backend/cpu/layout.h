@@ -4,11 +4,11 @@
  *
  * A map of C x H x W is stored as blocks of 16 channels x rows x columns x 16 floats.
  * Zero padding surrounds each block: one row and column before it; after it, enough to
- * complete the 4x4 tiles, and one more. A convolution reads one pixel around the map and
- * needs no special case at the borders; it first sets these pixels to what its padding
- * reads (nst_cpu_set_border()). All writers keep the others, and the unused channels of
- * the last block, at zero. The row pitch is odd, so that the rows of a tile do not fall
- * on the same cache lines.
+ * complete the 4x4 tiles, and one more. A convolution reads one pixel around the map
+ * and needs no special case at the borders; it first sets these pixels to what its
+ * padding reads (nst_cpu_set_border()). All writers keep the others, and the unused
+ * channels of the last block, at zero. The row pitch is odd, so that the rows of a tile
+ * do not fall on the same cache lines.
  *
  * The order of each sum depends on the shapes alone, so results do not depend on the
  * number of threads.

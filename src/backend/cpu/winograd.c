@@ -3,8 +3,8 @@
  * winograd.c - 3x3 convolution and its gradient by Winograd's method, on groups of
  * tiles, with one of two schedules.
  *
- * Apart: a thread transforms the inputs of its tiles, multiplies at each of the Winograd
- * points and transforms back, all within its own cache.
+ * Apart: a thread transforms the inputs of its tiles, multiplies at each of the
+ * Winograd points and transforms back, all within its own cache.
  *
  * Wide layers have small maps, and weights larger than any cache: all threads work on
  * the same tiles and divide the points, so that one thread reads each weight once for
@@ -24,8 +24,8 @@
 /* Limit in bytes for the transformed tiles of one thread. */
 #define CACHE_BYTES ((size_t)1200 * 1024)
 #define MAX_PANELS 4
-/* Input x output blocks whose transformed weights threads share: 4 MiB, and 1 MiB if the
- * map has few tiles. */
+/* Input x output blocks whose transformed weights threads share: 4 MiB, and 1 MiB if
+ * the map has few tiles. */
 #define SHARED_BLOCKS 112
 #define SHARED_BLOCKS_FEW 32
 /* Maximum tiles that threads share at a time. */
@@ -207,8 +207,8 @@ struct conv_args {
     bool relu;
     struct nst_shape shape; /* of the output */
     int tile_columns, tiles;
-    int group;                      /* tiles at a time: of one thread, or of all */
-    const struct nst_cpu_output *y; /* NULL backward */
+    int group;                       /* tiles at a time: of one thread, or of all */
+    const struct nst_cpu_output *y;  /* NULL backward */
     const struct nst_cpu_step *step; /* NULL forward */
 };
 
@@ -304,8 +304,8 @@ static void store_upstream(const struct conv_args *c, int b, int first, int n,
                                             (size_t)tile * t * NST_BLOCK,
                                   .stride = row};
 
-        c->d->method->output(m + ((size_t)b * c->group + t) * NST_BLOCK, point, NULL,
-                             0, p.pixels, row, tile, tile);
+        c->d->method->output(m + ((size_t)b * c->group + t) * NST_BLOCK, point, NULL, 0,
+                             p.pixels, row, tile, tile);
         if (c->k->padding != NST_PADDING_ZERO)
             nst_cpu_border_grad_add(c->cpu, c->k, c->shape, &p);
     }
@@ -402,7 +402,8 @@ struct shared_tiles {
 static int slice(const struct conv_args *c)
 {
     int items = ITEMS_PER_THREAD * nst_threads_active(c->cpu->base.threads);
-    int blocks = c->d->method->points * c->d->out / items & ~1; /* even: kernels take pairs */
+    int blocks =
+        c->d->method->points * c->d->out / items & ~1; /* even: kernels take pairs */
 
     return blocks < 2 ? 2 : min_int(blocks, c->d->out);
 }

@@ -392,9 +392,8 @@ void cuda_layer_sums(struct nst_backend *be, const struct nst_tensor *f,
 }
 
 #define INSTANTIATE(T)                                                                 \
-    template void cuda_layer_sums<T>(struct nst_backend *, const struct nst_tensor *,  \
-                                     bool, struct nst_window,                          \
-                                     const struct nst_buffer *, bool,                  \
-                                     struct nst_layer_sums);
+    template void cuda_layer_sums<T>(                                                  \
+        struct nst_backend *, const struct nst_tensor *, bool, struct nst_window,      \
+        const struct nst_buffer *, bool, struct nst_layer_sums);
 INSTANTIATE(float)
 INSTANTIATE(__half)
