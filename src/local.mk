@@ -59,7 +59,7 @@ libnst_engine_la_SOURCES = \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
 	%D%/backend/cuda/cuda.h \
-	%D%/backend/host.c %D%/backend/host.h %D%/backend/host_direction.c \
+	%D%/backend/host.c %D%/backend/host.h %D%/backend/planar_conv.c %D%/backend/planar_conv.h %D%/backend/host_direction.c \
 	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
 	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
