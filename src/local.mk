@@ -165,7 +165,7 @@ libnst_run_la_SOURCES = \
 	%D%/image/colour.c %D%/image/colour.h %D%/image/frames.c %D%/image/frames.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/load.c %D%/image/load.h \
 	%D%/image/load_internal.h %D%/image/metadata.c %D%/image/metadata.h \
-	%D%/image/metadata_internal.h %D%/image/modules.c %D%/image/modules.h \
+	%D%/image/metadata_internal.h %D%/image/modules.c %D%/image/modules.h %D%/image/room.c %D%/image/room.h \
 	%D%/image/pages.c %D%/image/pages.h \
 	%D%/image/picture.c %D%/image/picture.h \
 	%D%/image/pixels.c %D%/image/pixels.h %D%/image/pnm.c %D%/image/pnm.h \
