@@ -25,6 +25,9 @@ struct nst_provenance {
     const struct nst_job_result *result;
 };
 
+/* path made absolute; "-" and names of style packs stay. A new string. */
+char *nst_provenance_absolute_path(const char *path);
+
 /* The styles, output and content of a run by p as a JSON list of [OPTION, VALUE]; that
  * of content is ["", PATH]. content and output may be NULL. A new string. */
 char *nst_provenance_arguments(const struct nst_params *p, const char *content,
