@@ -352,8 +352,8 @@ char *nst_provenance_other_content(const struct nst_provenance *r, const char *c
     char *other = NULL;
 
     *sha256 = NULL;
-    if (name && from && mine && strcmp(from, mine) != 0) {
-        other = nst_json_text_bytes(name);
+    if (from && mine && strcmp(from, mine) != 0) {
+        other = name ? nst_json_text_bytes(name) : nst_xstrdup("");
         *sha256 = nst_xstrdup(from);
     }
     json_decref(inputs);
