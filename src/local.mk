@@ -219,7 +219,7 @@ pkgconfig_DATA = nst.pc
 
 libnst_la_SOURCES =
 libnst_la_LIBADD = libnst-run.la
-libnst_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
+libnst_la_LDFLAGS = $(AM_LDFLAGS) -version-info 1:0:0 -no-undefined \
 	-Wl,--version-script=libnst.map
 EXTRA_libnst_la_DEPENDENCIES = libnst.map
 
