@@ -59,7 +59,8 @@ libnst_engine_la_SOURCES = \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
 	%D%/backend/cuda/cuda.h \
-	%D%/backend/host.c %D%/backend/host.h %D%/backend/planar_conv.c %D%/backend/planar_conv.h %D%/backend/host_direction.c \
+	%D%/backend/host.c %D%/backend/host.h %D%/backend/host_direction.c \
+	%D%/backend/planar_conv.c %D%/backend/planar_conv.h \
 	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
 	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
@@ -165,7 +166,8 @@ libnst_run_la_SOURCES = \
 	%D%/image/colour.c %D%/image/colour.h %D%/image/frames.c %D%/image/frames.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/load.c %D%/image/load.h \
 	%D%/image/load_internal.h %D%/image/metadata.c %D%/image/metadata.h \
-	%D%/image/metadata_internal.h %D%/image/modules.c %D%/image/modules.h %D%/image/room.c %D%/image/room.h \
+	%D%/image/metadata_internal.h %D%/image/modules.c %D%/image/modules.h \
+	%D%/image/room.c %D%/image/room.h \
 	%D%/image/pages.c %D%/image/pages.h \
 	%D%/image/picture.c %D%/image/picture.h \
 	%D%/image/pixels.c %D%/image/pixels.h %D%/image/pnm.c %D%/image/pnm.h \

@@ -145,14 +145,13 @@ static enum nst_status too_large(const struct nst_plan *smallest, struct nst_siz
 {
     bool device = smallest->device_memory > smallest->device_limit;
 
-    return nst_err_set(err, NST_ERR_MEM,
-                       "%dx%d pixels need at least %zu MiB%s, but %zu MiB are %s",
-                       size.width, size.height,
-                       ((device ? smallest->device_memory : smallest->memory) >> 20) +
-                           1,
-                       device ? " of GPU memory" : "",
-                       (device ? smallest->device_limit : smallest->limit) >> 20,
-                       max_memory ? "allowed (--max-memory)" : "available");
+    return nst_err_set(
+        err, NST_ERR_MEM, "%dx%d pixels need at least %zu MiB%s, but %zu MiB are %s",
+        size.width, size.height,
+        ((device ? smallest->device_memory : smallest->memory) >> 20) + 1,
+        device ? " of GPU memory" : "",
+        (device ? smallest->device_limit : smallest->limit) >> 20,
+        max_memory ? "allowed (--max-memory)" : "available");
 }
 
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_session *session,
