@@ -61,6 +61,7 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
 	%D%/backend/cuda/cuda.h \
 	%D%/backend/host.c %D%/backend/host.h %D%/backend/host_direction.c \
+	%D%/backend/planar_conv.c %D%/backend/planar_conv.h \
 	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
 	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
@@ -168,6 +169,7 @@ libnst_run_la_SOURCES = \
 	%D%/image/input.c %D%/image/input.h %D%/image/load.c %D%/image/load.h \
 	%D%/image/load_internal.h %D%/image/metadata.c %D%/image/metadata.h \
 	%D%/image/metadata_internal.h %D%/image/modules.c %D%/image/modules.h \
+	%D%/image/room.c %D%/image/room.h \
 	%D%/image/pages.c %D%/image/pages.h \
 	%D%/image/picture.c %D%/image/picture.h \
 	%D%/image/pixels.c %D%/image/pixels.h %D%/image/pnm.c %D%/image/pnm.h \
@@ -221,7 +223,7 @@ pkgconfig_DATA = nst.pc
 
 libnst_la_SOURCES =
 libnst_la_LIBADD = libnst-run.la
-libnst_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
+libnst_la_LDFLAGS = $(AM_LDFLAGS) -version-info 1:0:0 -no-undefined \
 	-Wl,--version-script=libnst.map
 EXTRA_libnst_la_DEPENDENCIES = libnst.map
 

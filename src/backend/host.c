@@ -74,6 +74,30 @@ void nst_host_copy_window(struct nst_backend *be, const struct nst_buffer *from,
         }
 }
 
+enum nst_status nst_host_tensor_new(struct nst_tensor **out, struct nst_shape shape,
+                                    int planes, size_t floats, struct nst_err *err)
+{
+    float *data;
+    enum nst_status st = nst_floats_new(&data, planes, floats, 1, err);
+
+    *out = NULL;
+    if (st != NST_OK)
+        return st;
+    *out = nst_xcalloc(1, sizeof **out);
+    (*out)->shape = shape;
+    (*out)->data = (struct nst_buffer *)data;
+    return NST_OK;
+}
+
+void nst_host_tensor_free(struct nst_backend *be, struct nst_tensor *t)
+{
+    (void)be;
+    if (!t)
+        return;
+    free(t->data);
+    free(t);
+}
+
 void nst_host_graph_replay(struct nst_backend *be, struct nst_graph **graph,
                            void (*work)(void *ctx), void *ctx)
 {

@@ -51,6 +51,11 @@ void nst_host_copy_window(struct nst_backend *be, const struct nst_buffer *from,
                           struct nst_buffer *to, struct nst_image_size to_size,
                           int to_top, int to_left);
 
+/* A tensor of planes planes of floats each. NST_ERR_MEM: *out is NULL. */
+enum nst_status nst_host_tensor_new(struct nst_tensor **out, struct nst_shape shape,
+                                    int planes, size_t floats, struct nst_err *err);
+void nst_host_tensor_free(struct nst_backend *be, struct nst_tensor *t);
+
 /* host_losses.c */
 void nst_host_gram_loss(struct nst_backend *be, int channels,
                         const struct nst_buffer *products, double scale,
@@ -74,9 +79,18 @@ void nst_host_temporal_loss(struct nst_backend *be, const struct nst_buffer *rgb
 
 extern const struct nst_vector_ops nst_host_vectors;
 
-#define NST_HOST_OPERATORS                                                             \
-    .buffer_alloc = nst_host_buffer_alloc, .buffer_free = nst_host_buffer_free,        \
-    .buffer_upload = nst_host_buffer_upload,                                           \
+/* Entries of a CPU backend's table: its own functions, prefix_open() and so on, and
+ * those above. conv_new and conv_free follow. */
+#define NST_HOST_OPERATORS(prefix)                                                     \
+    .open = prefix##_open, .close = prefix##_close, .clone = prefix##_clone,           \
+    .tensor_new = prefix##_tensor_new, .tensor_bytes = prefix##_tensor_bytes,          \
+    .tensor_copy = prefix##_tensor_copy, .tensor_upload = prefix##_tensor_upload,      \
+    .tensor_download = prefix##_tensor_download, .conv = prefix##_conv,                \
+    .conv_grad = prefix##_conv_grad, .head_grad = prefix##_head_grad,                  \
+    .first_conv = prefix##_first_conv, .first_conv_grad = prefix##_first_conv_grad,    \
+    .layer_sums = prefix##_layer_sums, .squared_error = prefix##_squared_error,        \
+    .tensor_free = nst_host_tensor_free, .buffer_alloc = nst_host_buffer_alloc,        \
+    .buffer_free = nst_host_buffer_free, .buffer_upload = nst_host_buffer_upload,      \
     .buffer_download = nst_host_buffer_download, .buffer_copy = nst_host_buffer_copy,  \
     .graph_replay = nst_host_graph_replay, .graph_free = nst_host_graph_free,          \
     .copy_window = nst_host_copy_window, .gram_loss = nst_host_gram_loss,              \

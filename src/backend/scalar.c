@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "backend/host.h"
+#include "backend/planar_conv.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -15,13 +16,6 @@
 #include "kernels/nchw16c.h"
 #include "kernels/reference.h"
 #include "kernels/vector_kernels.h"
-
-struct nst_conv {
-    float *weight, *bias;
-    int cin, cout;
-    enum nst_padding padding;
-    const struct nst_normalisation *picture;
-};
 
 struct scalar {
     struct nst_backend base;
@@ -90,40 +84,21 @@ static enum nst_status scratch_reserve(struct scalar *scalar, size_t floats,
     return NST_OK;
 }
 
-static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **out,
-                                  struct nst_shape shape, struct nst_err *err)
+static enum nst_status scalar_tensor_new(struct nst_backend *be,
+                                         struct nst_tensor **out,
+                                         struct nst_shape shape, struct nst_err *err)
 {
-    struct nst_tensor *t;
-    float *data;
     size_t floats = nst_shape_area(shape) * (size_t)(shape.c < 3 ? 3 : shape.c);
     enum nst_status st = scratch_reserve((struct scalar *)be, floats, err);
 
     *out = NULL;
     if (st != NST_OK)
         return st;
-    t = nst_xcalloc(1, sizeof *t);
-    st = nst_floats_new(&data, shape.c, shape.h, shape.w, err);
-    if (st != NST_OK) {
-        free(t);
-        return st;
-    }
-    t->shape = shape;
-    t->data = (struct nst_buffer *)data;
-    *out = t;
-    return NST_OK;
+    return nst_host_tensor_new(out, shape, shape.c, nst_shape_area(shape), err);
 }
 
-static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
-{
-    (void)be;
-    if (!t)
-        return;
-    free(values(t));
-    free(t);
-}
-
-static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
-                           size_t *scratch)
+static size_t scalar_tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
+                                  size_t *scratch)
 {
     size_t bytes = nst_shape_count(shape) * sizeof(float);
 
@@ -133,73 +108,39 @@ static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
     return bytes;
 }
 
-static void tensor_upload(struct nst_backend *be, const float *planar,
-                          struct nst_tensor *t)
+static void scalar_tensor_upload(struct nst_backend *be, const float *planar,
+                                 struct nst_tensor *t)
 {
     (void)be;
     memcpy(values(t), planar, nst_shape_count(t->shape) * sizeof *planar);
 }
 
-static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
-                            float *planar)
+static void scalar_tensor_download(struct nst_backend *be, const struct nst_tensor *t,
+                                   float *planar)
 {
     (void)be;
     memcpy(planar, values(t), nst_shape_count(t->shape) * sizeof *planar);
 }
 
-static void tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
-                        bool relu, struct nst_tensor *to)
+static void scalar_tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
+                               bool relu, struct nst_tensor *to)
 {
     (void)be;
     for (size_t i = 0; i < nst_shape_count(from->shape); i++)
         values(to)[i] = relu && !(values(from)[i] > 0) ? 0 : values(from)[i];
 }
 
-static void conv_free(struct nst_backend *be, struct nst_conv *k)
-{
-    (void)be;
-    if (!k)
-        return;
-    free(k->weight);
-    free(k->bias);
-    free(k);
-}
-
-static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
-                                const struct nst_filters *f, struct nst_err *err)
-{
-    struct nst_conv *k = nst_xcalloc(1, sizeof *k);
-    enum nst_status st;
-
-    (void)be;
-    *out = NULL;
-    k->picture = f->picture;
-    k->cin = f->cin;
-    k->cout = f->cout;
-    k->padding = f->padding;
-    st = nst_floats_new(&k->weight, f->cout, f->cin, 9, err);
-    if (st == NST_OK)
-        st = nst_floats_new(&k->bias, f->cout, 1, 1, err);
-    if (st != NST_OK) {
-        conv_free(be, k);
-        return st;
-    }
-    memcpy(k->weight, f->weight, (size_t)f->cout * f->cin * 9 * sizeof *f->weight);
-    memcpy(k->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
-    *out = k;
-    return NST_OK;
-}
-
-static void conv(struct nst_backend *be, const struct nst_conv *k,
-                 const struct nst_tensor *x, bool relu, struct nst_tensor *y,
-                 bool out_relu, enum nst_pooling pooling, struct nst_tensor *pooled)
+static void scalar_conv(struct nst_backend *be, const struct nst_conv *k,
+                        const struct nst_tensor *x, bool relu, struct nst_tensor *y,
+                        bool out_relu, enum nst_pooling pooling,
+                        struct nst_tensor *pooled)
 {
     struct nst_shape s = y->shape;
 
     nst_conv3x3_c(values(x), relu, k->weight, k->bias, values(y), k->cin, k->cout, s.h,
                   s.w, k->padding);
     if (out_relu)
-        tensor_copy(be, y, true, y);
+        scalar_tensor_copy(be, y, true, y);
     if (pooled && pooling == NST_POOLING_MAX)
         nst_maxpool_c(values(y), true, values(pooled), s.c, s.h, s.w);
     else if (pooled)
@@ -230,8 +171,9 @@ static void backward_step(const struct nst_backward_step *step, float *g)
     memcpy(values(step->y), g, n * sizeof *g);
 }
 
-static void conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                      const struct nst_tensor *gy, const struct nst_backward_step *step)
+static void scalar_conv_grad(struct nst_backend *be, const struct nst_conv *k,
+                             const struct nst_tensor *gy,
+                             const struct nst_backward_step *step)
 {
     struct scalar *scalar = (struct scalar *)be;
     struct nst_shape s = step->y->shape;
@@ -249,7 +191,8 @@ static void conv_grad(struct nst_backend *be, const struct nst_conv *k,
     backward_step(step, g);
 }
 
-static void head_grad(struct nst_backend *be, const struct nst_backward_step *step)
+static void scalar_head_grad(struct nst_backend *be,
+                             const struct nst_backward_step *step)
 {
     struct scalar *scalar = (struct scalar *)be;
 
@@ -257,9 +200,9 @@ static void head_grad(struct nst_backend *be, const struct nst_backward_step *st
     backward_step(step, scalar->scratch[0]);
 }
 
-static void first_conv(struct nst_backend *be, const struct nst_conv *k,
-                       const struct nst_buffer *rgb, struct nst_tensor *y,
-                       bool out_relu)
+static void scalar_first_conv(struct nst_backend *be, const struct nst_conv *k,
+                              const struct nst_buffer *rgb, struct nst_tensor *y,
+                              bool out_relu)
 {
     const float *picture = nst_const_floats(rgb);
     size_t area = nst_shape_area(y->shape);
@@ -271,11 +214,11 @@ static void first_conv(struct nst_backend *be, const struct nst_conv *k,
     nst_conv3x3_c(x, 0, k->weight, k->bias, values(y), 3, k->cout, y->shape.h,
                   y->shape.w, k->padding);
     if (out_relu)
-        tensor_copy(be, y, true, y);
+        scalar_tensor_copy(be, y, true, y);
 }
 
-static void first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
-                            const struct nst_tensor *gy, struct nst_buffer *rgb)
+static void scalar_first_conv_grad(struct nst_backend *be, const struct nst_conv *k,
+                                   const struct nst_tensor *gy, struct nst_buffer *rgb)
 {
     float *grad = nst_floats(rgb);
     size_t area = nst_shape_area(gy->shape);
@@ -315,9 +258,10 @@ static const float *pack_window(struct scalar *scalar, const struct nst_tensor *
     return scalar->scratch[1];
 }
 
-static void layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                       struct nst_window w, const struct nst_buffer *mask, bool add,
-                       struct nst_layer_sums to)
+static void scalar_layer_sums(struct nst_backend *be, const struct nst_tensor *f,
+                              bool relu, struct nst_window w,
+                              const struct nst_buffer *mask, bool add,
+                              struct nst_layer_sums to)
 {
     struct scalar *scalar = (struct scalar *)be;
     const float *packed = pack_window(scalar, f, w, mask);
@@ -334,9 +278,9 @@ static void layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool 
         nst_channel_sums_c(scalar->scratch[0], relu, packed, sums, f->shape.c, area);
 }
 
-static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                          const struct nst_tensor *t, struct nst_window w, bool add,
-                          struct nst_scalar sum)
+static void scalar_squared_error(struct nst_backend *be, const struct nst_tensor *f,
+                                 bool relu, const struct nst_tensor *t,
+                                 struct nst_window w, bool add, struct nst_scalar sum)
 {
     double *to = nst_scalar_at(sum);
     struct scalar *scalar = (struct scalar *)be;
@@ -353,23 +297,7 @@ static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bo
 
 const struct nst_backend_ops nst_backend_scalar = {
     .name = "scalar",
-    .open = scalar_open,
-    .close = scalar_close,
-    .clone = scalar_clone,
-    NST_HOST_OPERATORS,
-    .tensor_new = tensor_new,
-    .tensor_free = tensor_free,
-    .tensor_bytes = tensor_bytes,
-    .tensor_copy = tensor_copy,
-    .tensor_upload = tensor_upload,
-    .tensor_download = tensor_download,
-    .conv_new = conv_new,
-    .conv_free = conv_free,
-    .conv = conv,
-    .conv_grad = conv_grad,
-    .head_grad = head_grad,
-    .first_conv = first_conv,
-    .first_conv_grad = first_conv_grad,
-    .layer_sums = layer_sums,
-    .squared_error = squared_error,
+    NST_HOST_OPERATORS(scalar),
+    .conv_new = nst_planar_conv_new,
+    .conv_free = nst_planar_conv_free,
 };

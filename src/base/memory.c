@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdint.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -12,6 +13,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+/* libvips asks for as much. */
+#define SMALL_STACK ((size_t)2 << 20)
+/* Small allocations of image libraries. GLib ends the process if one fails. */
+#define LIBRARY_BYTES ((size_t)32 << 20)
 
 /* Pages of the process: its virtual size, or its resident set. */
 static size_t process_pages(int resident)
@@ -148,12 +154,56 @@ void nst_memory_trim(void)
 #endif
 }
 
+size_t nst_memory_address_space(void)
+{
+    return min_size(rlimit_available(RLIMIT_AS), rlimit_available(RLIMIT_DATA));
+}
+
+void nst_memory_limit_stacks(void)
+{
+#ifdef __GLIBC__
+    pthread_attr_t attr;
+
+    if (nst_memory_address_space() == SIZE_MAX)
+        return;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, SMALL_STACK);
+    pthread_setattr_default_np(&attr);
+    pthread_attr_destroy(&attr);
+#endif
+}
+
+int nst_memory_library_threads(void)
+{
+    return 2 * (int)sysconf(_SC_NPROCESSORS_ONLN) + 5;
+}
+
+size_t nst_memory_for_threads(void)
+{
+    size_t stack = SMALL_STACK;
+    pthread_attr_t attr;
+
+    pthread_attr_init(&attr);
+    pthread_attr_getstacksize(&attr, &stack);
+    pthread_attr_destroy(&attr);
+    return (size_t)nst_memory_library_threads() * stack;
+}
+
+static size_t address_space_available(void)
+{
+    size_t left = nst_memory_address_space();
+    size_t libraries = nst_memory_for_threads() + LIBRARY_BYTES;
+
+    if (left == SIZE_MAX)
+        return left;
+    return left > libraries ? left - libraries : 0;
+}
+
 size_t nst_memory_available(void)
 {
     size_t kib = read_number("/proc/meminfo", "MemAvailable:");
     size_t left = kib == SIZE_MAX ? SIZE_MAX : kib * 1024;
 
     left = min_size(left, cgroups_available());
-    left = min_size(left, rlimit_available(RLIMIT_AS));
-    return min_size(left, rlimit_available(RLIMIT_DATA));
+    return min_size(left, address_space_available());
 }

@@ -15,6 +15,7 @@
 #include "image/colour.h"
 #include "image/load.h"
 #include "image/modules.h"
+#include "image/room.h"
 #include "image/pages.h"
 #include "image/pnm.h"
 #include "image/source_info.h"
@@ -283,6 +284,8 @@ static enum nst_status unreadable_error(const struct nst_input *in, struct nst_e
 
     if (film)
         return nst_err_set(err, NST_ERR_FORMAT, "%s: is %s", in->label, film);
+    if (nst_modules_check_room(in->label, err) != NST_OK)
+        return NST_ERR_MEM;
     return nst_err_set(err, NST_ERR_FORMAT, "%s: is not an image that can be read",
                        in->label);
 }
@@ -376,6 +379,8 @@ enum nst_status nst_input_read_header(VipsImage **out, bool *vector,
         lseek(in->fd, 0, SEEK_SET);
     if (needs_own_pnm(in))
         return read_pnm(out, in, err);
+    if (nst_room_check(in->label, 0, err) != NST_OK)
+        return NST_ERR_MEM;
     source = in->data ? vips_source_new_from_memory(in->data, in->size)
                       : vips_source_new_from_descriptor(in->fd);
     loader = source ? vips_foreign_find_load_source(source) : NULL;

@@ -5,11 +5,18 @@
 
 #include <dlfcn.h>
 #include <gmodule.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <vips/vips.h>
 
+#include "image/room.h"
+
+/* Address space that the libraries behind the modules map: 45 MiB on Debian 12. */
+#define MODULES_BYTES ((size_t)64 << 20)
+
 static bool left_out;
+static atomic_bool lacked_room;
 
 bool nst_modules_init(const char *name)
 {
@@ -68,12 +75,23 @@ static int load_all(void)
 
 bool nst_modules_load(void)
 {
-    static gsize once;
+    static GMutex lock;
+    static bool tried;
     static int loaded;
 
-    if (left_out && g_once_init_enter(&once)) {
-        loaded = load_all();
-        g_once_init_leave(&once, 1);
+    if (!left_out)
+        return false;
+    g_mutex_lock(&lock);
+    if (!tried) {
+        tried = nst_room_is_left(MODULES_BYTES);
+        lacked_room = !tried;
+        loaded = tried ? load_all() : 0;
     }
+    g_mutex_unlock(&lock);
     return loaded > 0;
+}
+
+enum nst_status nst_modules_check_room(const char *label, struct nst_err *err)
+{
+    return lacked_room ? nst_room_check(label, MODULES_BYTES, err) : NST_OK;
 }

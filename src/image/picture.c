@@ -5,11 +5,16 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "image/colour.h"
 #include "image/input.h"
 #include "image/modules.h"
 #include "image/pixels.h"
+#include "image/room.h"
 #include "image/source_info.h"
+
+/* What nst allocates before it knows how much a run may take: styles, a network. */
+#define START_BYTES ((size_t)24 << 20)
 
 /* libvips and its libraries warn on stderr about faults that we report or correct. */
 static void ignore_log(const gchar *domain, GLogLevelFlags level, const gchar *text,
@@ -26,6 +31,9 @@ enum nst_status nst_picture_init(const char *name, struct nst_err *err)
     char reason[256];
 
     g_log_set_default_handler(ignore_log, NULL);
+    nst_memory_limit_stacks();
+    if (nst_room_check("libvips", START_BYTES, err) != NST_OK)
+        return NST_ERR_MEM;
     if (!nst_modules_init(name))
         return nst_err_set(err, NST_ERR_IO, "libvips cannot be used: %s",
                            nst_vips_error(reason, sizeof reason));

@@ -63,7 +63,8 @@ struct nst_picture_size {
 
 /* Call once per process, before all other functions here; name is argv[0]. Silences
  * GLib's log for the whole process, because libvips and its libraries print warnings
- * there. */
+ * there. Under ulimit -v new threads get small stacks. NST_ERR_MEM: it leaves too
+ * little address space. NST_ERR_IO: libvips cannot be used. */
 enum nst_status nst_picture_init(const char *name, struct nst_err *err);
 void nst_picture_shutdown(void);
 

@@ -17,6 +17,7 @@
 #include "image/modules.h"
 #include "image/pixels.h"
 #include "image/pnm.h"
+#include "image/room.h"
 
 #define PNG ".png[filter=all]"
 #define JPEG ".jpg[optimize_coding]"
@@ -126,12 +127,26 @@ static enum nst_status find_format(const struct nst_format **out, const char *pa
                        path, dot);
 }
 
+/* Bytes per pixel that an encoder takes beside the samples, measured with libvips 8.14.
+ */
+static size_t encoder_bytes(const struct nst_format *f)
+{
+    if (strcmp(f->suffix, ".jxl") == 0)
+        return 48;
+    return g_str_has_prefix(f->saver, ".heic") ? 20 : 0;
+}
+
 /* Encode with libvips; quality 0 is the format's default. */
 static int write_buffer(VipsImage *image, const struct nst_format *f, bool high_depth,
                         int quality, void **data, size_t *size)
 {
     const char *saver = high_depth ? f->saver_16bit : f->saver;
+    size_t area = (size_t)image->Xsize * (size_t)image->Ysize;
 
+    if (!nst_room_is_left(area * encoder_bytes(f))) {
+        vips_error("nst", "out of memory or threads (ulimit -v, -u)");
+        return -1;
+    }
     if (!f->quality)
         return vips_image_write_to_buffer(image, saver, data, size, NULL);
     return vips_image_write_to_buffer(image, saver, data, size, "Q",
@@ -198,6 +213,8 @@ static enum nst_status try_format(const struct nst_format *format, const char *p
 
     if (!format->saver)
         return NST_OK;
+    if (nst_room_check(path, 0, err) != NST_OK)
+        return NST_ERR_MEM;
     if (vips_black(&black, 64, 64, "bands", 3, NULL))
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory", path);
     black->Type = VIPS_INTERPRETATION_sRGB;
@@ -214,6 +231,8 @@ static enum nst_status try_format(const struct nst_format *format, const char *p
     g_free(data);
     g_object_unref(black);
     vips_error_clear();
+    if (failed && nst_modules_check_room(path, err) != NST_OK)
+        return NST_ERR_MEM;
     if (short_of_memory)
         return nst_err_set(err, NST_ERR_MEM,
                            "%s: cannot encode an image: out of memory or threads (%s)",

@@ -59,6 +59,25 @@ static enum nst_status serialise_error(const struct checkpoint_writer *writer,
                        "%s: is not written: the run's state cannot be read", path);
 }
 
+/* The options as JSON; a run may be resumed from another directory, so their paths are
+ * absolute. A new string. */
+static char *describe_options(const struct nst_params *p)
+{
+    struct nst_params q = *p;
+    char *options;
+
+    if (nst_params_init_is_file(p))
+        q.init = nst_provenance_absolute_path(p->init);
+    if (p->keep_mask)
+        q.keep_mask = nst_provenance_absolute_path(p->keep_mask);
+    options = nst_describe_recipe(&q);
+    if (q.init != p->init)
+        free(q.init);
+    if (q.keep_mask != p->keep_mask)
+        free(q.keep_mask);
+    return options;
+}
+
 enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
                                      const char *content, const char *output,
                                      bool (*serialise)(void *owner,
@@ -67,7 +86,7 @@ enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *
                                      void *owner, struct nst_err *err)
 {
     struct checkpoint_writer writer = {nst_safetensors_writer_new(), NULL, NST_OK, err};
-    char *options = nst_describe_recipe(p);
+    char *options = describe_options(p);
     char *arguments = nst_provenance_arguments(p, content, output);
     enum nst_status st = NST_OK;
 
@@ -183,6 +202,24 @@ const char *nst_checkpoint_version(const struct nst_checkpoint *c)
     return version ? version : "unknown";
 }
 
+/* Whether the values of an option are the same; those of files may be relative. */
+static bool same_value(const char *name, const char *a, const char *b)
+{
+    char *from, *to;
+    bool same;
+
+    if (!a || !b)
+        return !a && !b;
+    if (strcmp(name, "init") != 0 && strcmp(name, "keep-mask") != 0)
+        return strcmp(a, b) == 0;
+    from = nst_provenance_absolute_path(a);
+    to = nst_provenance_absolute_path(b);
+    same = strcmp(from, to) == 0;
+    free(from);
+    free(to);
+    return same;
+}
+
 enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,
                                      const struct nst_params *p, struct nst_err *err)
 {
@@ -199,7 +236,7 @@ enum nst_status nst_checkpoint_check(const struct nst_checkpoint *c,
                            strcmp(o->name, "scale-iterations") == 0 ||
                            strcmp(o->name, "max-evaluations") == 0;
 
-        if (o->recipe && !is_duration && (a || b) && (!a || !b || strcmp(a, b) != 0))
+        if (o->recipe && !is_duration && !same_value(o->name, a, b))
             st = nst_err_set(
                 err, NST_ERR_ARG, "resume: %s is %s in %s, and cannot become %s",
                 o->name, a ? a : "unset", nst_safetensors_path(c->f), b ? b : "unset");

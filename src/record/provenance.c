@@ -37,8 +37,7 @@ static char *in_working_directory(const char *path)
     return absolute;
 }
 
-/* Make a path absolute; "-" and names of style packs stay. A new string. */
-static char *absolute_path(const char *path)
+char *nst_provenance_absolute_path(const char *path)
 {
     if (strcmp(path, "-") == 0 || (!strchr(path, '/') && !nst_path_is_file(path)))
         return nst_xstrdup(path);
@@ -47,7 +46,7 @@ static char *absolute_path(const char *path)
 
 static json_t *json_path(const char *path)
 {
-    char *absolute = absolute_path(path);
+    char *absolute = nst_provenance_absolute_path(path);
     json_t *j = nst_json_text(absolute);
 
     free(absolute);
@@ -165,12 +164,12 @@ char *nst_provenance_arguments(const struct nst_params *p, const char *content,
 
     for (int i = 0; i < p->styles.count; i++) {
         const struct nst_style_option *style = &p->styles.item[i];
-        char *file = absolute_path(style->file), layers[1024];
+        char *file = nst_provenance_absolute_path(style->file), layers[1024];
 
         add_argument(list, "style", nst_xasprintf("%s:%.17g", file, style->weight));
         free(file);
         if (style->mask)
-            add_argument(list, "mask", absolute_path(style->mask));
+            add_argument(list, "mask", nst_provenance_absolute_path(style->mask));
         nst_layers_format(&style->layers, layers, sizeof layers);
         if (style->layers.count)
             add_argument(list, "layers", nst_xstrdup(layers));
@@ -182,7 +181,7 @@ char *nst_provenance_arguments(const struct nst_params *p, const char *content,
     if (p->format)
         add_argument(list, "format", nst_xstrdup(p->format));
     if (content)
-        add_argument(list, "", absolute_path(content));
+        add_argument(list, "", nst_provenance_absolute_path(content));
     s = json_dumps(list, JSON_COMPACT);
     json_decref(list);
     return s;
@@ -225,7 +224,7 @@ static char *network_fingerprint(const struct nst_network *n)
 
 static char *network_path(const struct nst_network *n)
 {
-    return absolute_path(n->path);
+    return nst_provenance_absolute_path(n->path);
 }
 
 /* SHA-256 of each network's file: one text, or a list of several. */
@@ -353,8 +352,8 @@ char *nst_provenance_other_content(const struct nst_provenance *r, const char *c
     char *other = NULL;
 
     *sha256 = NULL;
-    if (name && from && mine && strcmp(from, mine) != 0) {
-        other = nst_json_text_bytes(name);
+    if (from && mine && strcmp(from, mine) != 0) {
+        other = name ? nst_json_text_bytes(name) : nst_xstrdup("");
         *sha256 = nst_xstrdup(from);
     }
     json_decref(inputs);

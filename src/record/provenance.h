@@ -25,6 +25,9 @@ struct nst_provenance {
     const struct nst_job_result *result;
 };
 
+/* path made absolute; "-" and names of style packs stay. A new string. */
+char *nst_provenance_absolute_path(const char *path);
+
 /* The styles, output and content of a run by p as a JSON list of [OPTION, VALUE]; that
  * of content is ["", PATH]. content and output may be NULL. A new string. */
 char *nst_provenance_arguments(const struct nst_params *p, const char *content,
@@ -42,8 +45,8 @@ bool nst_provenance_matches(const struct nst_provenance *r, const char *comment)
 
 /*
  * The file name of the content image that a picture with this comment (or NULL) was
- * made from, if the bytes of that file differ from those of r's: a new string, else
- * NULL. *sha256 gets their digest, a new string.
+ * made from, if the bytes of that file differ from those of r's: a new string, "" if
+ * the record names no files, else NULL. *sha256 gets their digest, a new string.
  */
 char *nst_provenance_other_content(const struct nst_provenance *r, const char *comment,
                                    char **sha256);

@@ -245,7 +245,7 @@ static bool is_other_image(const struct nst_picture_job *job, char **name,
     const char *content = job->item->content, *output = job->item->output;
     char *history = nst_history_path(job->effective.history);
     char *from = history ? nst_history_content(history, output, sha256) : NULL;
-    bool other = strcmp(*name, nst_base_name(content)) != 0;
+    bool other = **name && strcmp(*name, nst_base_name(content)) != 0;
 
     free(history);
     if (!from)
@@ -267,10 +267,11 @@ enum nst_status nst_picture_job_check_replacement(const struct nst_picture_job *
     comment = recorded_comment(job);
     name = nst_provenance_other_content(&provenance, comment, &sha256);
     if (name && is_other_image(job, &name, sha256))
-        st = nst_err_set(err, NST_ERR_ARG,
-                         "%s: was made from another image, %s, and is not replaced by "
-                         "that of %s; use --name with {folder}, -o FILE, or remove it",
-                         job->item->output, name, job->item->content);
+        st =
+            nst_err_set(err, NST_ERR_ARG,
+                        "%s: was made from another image%s%s, and is not replaced by "
+                        "that of %s; use --name with {folder}, -o FILE, or remove it",
+                        job->item->output, *name ? ", " : "", name, job->item->content);
     free(name);
     free(sha256);
     free(comment);

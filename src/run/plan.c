@@ -138,18 +138,17 @@ static bool find_tile(const struct plan_search *s, int pairs, struct nst_plan *b
 
 /* The error when nothing fits; names the memory that is too small. */
 static enum nst_status too_large(const struct nst_plan *smallest, struct nst_size size,
-                                 struct nst_err *err)
+                                 bool max_memory, struct nst_err *err)
 {
     bool device = smallest->device_memory > smallest->device_limit;
 
-    return nst_err_set(err, NST_ERR_MEM,
-                       "%dx%d pixels need at least %zu MiB%s, but %zu MiB are allowed "
-                       "(--max-memory)",
-                       size.width, size.height,
-                       ((device ? smallest->device_memory : smallest->memory) >> 20) +
-                           1,
-                       device ? " of GPU memory" : "",
-                       (device ? smallest->device_limit : smallest->limit) >> 20);
+    return nst_err_set(
+        err, NST_ERR_MEM, "%dx%d pixels need at least %zu MiB%s, but %zu MiB are %s",
+        size.width, size.height,
+        ((device ? smallest->device_memory : smallest->memory) >> 20) + 1,
+        device ? " of GPU memory" : "",
+        (device ? smallest->device_limit : smallest->limit) >> 20,
+        max_memory ? "allowed (--max-memory)" : "available");
 }
 
 enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_session *session,
@@ -173,7 +172,7 @@ enum nst_status nst_plan_make(struct nst_plan *plan, struct nst_session *session
             if (find_tile(&s, pairs, plan, &smallest) &&
                 (allow_slow || s.p->tile || plan->relative_cost <= MAX_COST))
                 return NST_OK;
-    return too_large(&smallest, content, err);
+    return too_large(&smallest, content, p->max_memory, err);
 }
 
 void nst_plan_apply(const struct nst_plan *plan, struct nst_params *p)

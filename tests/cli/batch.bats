@@ -228,6 +228,18 @@ as() {
     [[ $stderr != *"is up to date"* ]]
 }
 
+@test "a result that names no input does not replace that of another image either" {
+    mkdir a b
+    picture a/x.ppm 48 36 11
+    picture b/x.ppm 48 36 13
+    for mode in private none; do
+        nst -s style.ppm a/x.ppm -o $mode/ --metadata $mode --format png
+        refused 2 "^nst: $mode/x-style.png: was made from another image, and is not replaced" \
+            -s style.ppm b/x.ppm -o $mode/ --metadata $mode --format png
+        nst -s style.ppm a/x.ppm -o $mode/ --metadata $mode --format png
+    done
+}
+
 @test "a result does not replace that of another image of the same name" {
     needs jq
     mkdir a b

@@ -144,7 +144,7 @@ near() {
     NST_FAKE_CUDA_MEMORY=$((kept + 1000000)) run --separate-stderr \
         "$NST" -q --history none --device cuda "$@" -o none.png
     [ "$status" -eq 1 ]
-    [[ $stderr == *"pixels need at least "*" MiB of GPU memory, but "*" are allowed"* ]]
+    [[ $stderr == *"pixels need at least "*" MiB of GPU memory, but "*" are available"* ]]
 }
 
 @test "the history records the GPU, and parallel jobs on it do not change results" {

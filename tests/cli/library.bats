@@ -44,20 +44,20 @@ installed() {
 @test "the library exports exactly what nst.h declares" {
     installed
     gcc -fsyntax-only -Wall -Wextra -Werror -std=c11 -x c "$root/include/nst.h"
-    nm -D --defined-only "$root/lib/libnst.so.0" | awk '$2 == "T" { print $3 }' |
+    nm -D --defined-only "$root/lib/libnst.so" | awk '$2 == "T" { print $3 }' |
         sed 's/@.*//' | sort >shown
     printf '#include <nst.h>\n' >all.c
     gcc -I"$root/include" -E all.c | sed '/^static inline/,/^}/d' | tr -d '\n' | tr ';' '\n' | grep -v typedef |
         grep -oE '\bnst_[a-z0-9_]+ ?\(' | tr -d ' (' | sort -u >declared
     diff declared shown
     [ "$(wc -l <shown)" -gt 80 ]
-    nm -D --defined-only "$root/lib/libnst.so.0" | awk '$2 != "T" && $3 !~ /^NST_/' >others
+    nm -D --defined-only "$root/lib/libnst.so" | awk '$2 != "T" && $3 !~ /^NST_/' >others
     [ ! -s others ]
 }
 
 @test "the library never prints, and ends the program only if memory runs out" {
     installed
-    nm -D --undefined-only "$root/lib/libnst.so.0" | awk '{ sub(/@.*/, "", $2); print $2 }' \
+    nm -D --undefined-only "$root/lib/libnst.so" | awk '{ sub(/@.*/, "", $2); print $2 }' \
         >wanted
     grep -qx abort wanted
     run ! grep -xE '_?_?(v?f?printf|puts|putchar|fputs|fputc|fwrite|perror|psignal|warnx?|errx?|error|syslog)(_chk)?' wanted

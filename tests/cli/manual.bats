@@ -95,6 +95,7 @@ quick_programs() {
     needs mandoc
     quick_programs
     cp photo.ppm left.png
+    cp photo.ppm sky.png # the examples let ImageMagick make it
     cp photo.ppm out.png
     cp photo.ppm first.png
     cp photo.ppm cat.gif

@@ -140,6 +140,16 @@ peak_below() {
     [ "$(ls d | wc -l)" = 6 ]
 }
 
+@test "what a decoder holds at once counts in --max-memory" {
+    needs jq vips
+    needs_plain_build
+    vips black 'big.png[interlace]' 6000 4000 --bands 3 # 72 MB, where rows would take 1
+    refused 1 'big.png: out of memory: to read 6000x4000 pixels takes [0-9]+ MiB' \
+        -s munch big.png -o out.png -S 64 -n 1 --max-memory 90M
+    nst -s munch big.png -o out.png -S 64 -n 1 --max-memory 200M --history h.jsonl
+    peak_below 200
+}
+
 @test "the frames of an animation count in --max-memory" {
     needs jq vips
     needs_plain_build

@@ -217,6 +217,22 @@ f-000007-24.png f-000008-24.png f-000010-48.png" ]
     cmp here.png ../whole.png
 }
 
+@test "--resume finds the files of --init and --keep-mask from any directory" {
+    picture start.ppm 48 36 3
+    awk 'BEGIN { print "P2\n48 36\n255"; for (i = 0; i < 48 * 36; i++) print i % 256 }' >keep.pgm
+    run_on() { nst -s style.ppm --init start.ppm --keep-mask keep.pgm photo.ppm -o "$@"; }
+    run_on whole.png -n 9
+    run_on out.png -n 4 --checkpoint ck
+    run_on out.png -n 9 --resume ck # the same names, relative
+    cmp out.png whole.png
+    refused 2 'resume: keep-mask is .*/keep.pgm in ck, and cannot become photo.ppm' \
+        --resume ck --keep-mask photo.ppm -n 9
+    mkdir elsewhere
+    cd elsewhere
+    "$NST" -q --resume ../ck -n 9
+    cmp ../out.png ../whole.png
+}
+
 @test "a checkpoint of another format is refused, and of another version reported" {
     nst -s style.ppm photo.ppm -o out.png -n 4 --checkpoint ck
     sed 's/nst checkpoint 1/nst checkpoint 2/' ck >ck2

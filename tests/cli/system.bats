@@ -42,16 +42,66 @@ in_memory() {
     run ! grep -iE 'lib[a-z]*(blas|lapack)' <(ldd "$NST")
 }
 
-@test "an encoder that lacks memory is not taken for one that libvips lacks" {
-    needs_plain_build
-    # whatever limit strikes, memory is what the line names
-    local kb
-    for kb in $(seq 180000 5000 230000); do
-        in_memory "$kb" "$NST" -q -s style.ppm photo.ppm -o out.png -n 1 -S 32
-        echo "$kb: $status $stderr"
-        [[ $stderr != *"libvips cannot write"* ]]
-        [[ $stderr != *"JSON"* ]]
+# little_memory INPUT OUTPUT: run nst under many limits. It must end by itself, with one
+# line or with the image, and name memory as the reason.
+little_memory() {
+    local kb step=12000 did=
+    [ -z "${NST_TEST_ALL:-}" ] || step=1000
+    for kb in $(seq 110000 $step 320000); do
+        rm -f "$2"
+        in_memory "$kb" "$NST" -q -s style.ppm "$1" -o "$2" -n 1 -S 32
+        [[ $stderr != *"error while loading shared libraries"* ]] || continue
+        echo "$1 $2 $kb: $status $stderr"
+        if [ "$status" = 0 ]; then
+            [ -s "$2" ] && [ -z "$stderr" ]
+            continue
+        fi
+        did+=refused
+        [ "$status" = 1 ]
+        [ ! -e "$2" ]
+        [[ $stderr == nst:\ * && $stderr != *$'\n'* ]]
+        grep -qE 'out of memory|need at least .* are available' <<<"$stderr"
     done
+    [ -n "$did" ]
+}
+
+@test "little address space ends no run by a signal, and none hangs" {
+    needs_plain_build
+    little_memory photo.ppm out.png
+    little_memory photo.ppm out.jpg
+}
+
+@test "nor do encoders and decoders that start threads of their own" {
+    needs_plain_build
+    local format made=
+    for format in heic avif jxl; do
+        nst -s style.ppm photo.ppm -o "in.$format" 2>/dev/null || continue
+        made+=$format
+        little_memory photo.ppm "out.$format"
+        little_memory "in.$format" out.png
+    done
+    [ -n "$made" ] || skip "this libvips has neither HEIC nor JPEG XL"
+}
+
+@test "few threads end no run by a signal, and none hangs" {
+    needs_plain_build
+    needs setpriv
+    [ "$(id -u)" = 0 ] || skip "the limit counts all processes of this user"
+    local as=(setpriv --reuid=61234 --clear-groups) n format
+    "${as[@]}" "$NST" --version >/dev/null || skip "others cannot run nst here"
+    for n in $(seq 3 $((3 * $(nproc) + 12))); do
+        for format in png heic jxl; do
+            # shellcheck disable=SC2016 # $0 and $@ are of the inner shell
+            run --separate-stderr timeout 60 "${as[@]}" bash -c \
+                'ulimit -u "$0"; exec "$@" >/dev/null' "$n" \
+                "$NST" -q -s munch - -o - --format $format -n 1 -S 32 <photo.ppm
+            echo "$n $format: $status $stderr"
+            [ "$status" = 0 ] && [ -z "$stderr" ] && continue
+            [ "$status" = 1 ]
+            [[ $stderr == nst:\ *threads* && $stderr != *$'\n'* ]]
+        done
+    done
+    [ "$status" = 0 ]
 }
 
 @test "a file that may not grow is an error of one image" {

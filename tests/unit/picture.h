@@ -67,6 +67,20 @@ static inline VipsImage *make(int bands, int bits, VipsInterpretation type)
     return image;
 }
 
+/* image with the profile of Display P3 */
+static inline VipsImage *with_p3(VipsImage *image)
+{
+    VipsBlob *p3;
+    const void *data;
+    size_t size;
+
+    assert_int_equal(vips_profile_load("p3", &p3, NULL), 0);
+    data = vips_blob_get(p3, &size);
+    vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, data, size);
+    vips_area_unref(VIPS_AREA(p3));
+    return image;
+}
+
 /* Write image, which is released, in the folder; the path. */
 static inline const char *put(VipsImage *image, const char *name)
 {
@@ -110,15 +124,21 @@ static inline void refused(const char *path, const struct nst_picture_size *size
         fail_msg("'%s' does not say '%s'", err.text, saying);
 }
 
-static inline void save(const struct nst_picture *like, const char *path,
-                        const char *comment)
+static inline void save_as(const struct nst_picture *like, const float *rgb,
+                           const char *path, const char *comment)
 {
     struct nst_output *out;
 
     if (nst_output_open(&out, path, NULL, &err) != NST_OK ||
-        nst_output_write(out, like, like->rgb, comment, &err) != NST_OK)
+        nst_output_write(out, like, rgb, comment, &err) != NST_OK)
         fail_msg("%s", err.text);
     nst_output_free(out);
+}
+
+static inline void save(const struct nst_picture *like, const char *path,
+                        const char *comment)
+{
+    save_as(like, like->rgb, path, comment);
 }
 
 static inline VipsImage *reopen(const char *path)
@@ -127,6 +147,17 @@ static inline VipsImage *reopen(const char *path)
 
     assert_non_null(image);
     return image;
+}
+
+/* The samples of a file; g_free(). */
+static inline void *samples_of(const char *path, size_t *n)
+{
+    VipsImage *image = reopen(path);
+    void *samples = vips_image_write_to_memory(image, n);
+
+    assert_non_null(samples);
+    g_object_unref(image);
+    return samples;
 }
 
 static inline char *slurp(const char *path, size_t *n)

@@ -7,17 +7,6 @@
 #include "base/alloc.h"
 #include "picture.h"
 
-static void save_as(const struct nst_picture *like, const float *rgb, const char *path,
-                    const char *comment)
-{
-    struct nst_output *out;
-
-    if (nst_output_open(&out, path, NULL, &err) != NST_OK ||
-        nst_output_write(out, like, rgb, comment, &err) != NST_OK)
-        fail_msg("%s", err.text);
-    nst_output_free(out);
-}
-
 static const char *put_text(const char *text, const char *name)
 {
     return put_bytes(text, strlen(text), name);
@@ -247,6 +236,18 @@ static void bands_after_the_inks_of_a_tiff_are_no_alpha_unless_it_says_so(void *
             128);
 }
 
+/* 16 rows of samples in memory */
+static VipsImage *floats(const float *v, int width, int bands, VipsInterpretation type)
+{
+    size_t size = sizeof *v * 16 * (size_t)(width * bands);
+    VipsImage *image =
+        vips_image_new_from_memory_copy(v, size, width, 16, bands, VIPS_FORMAT_FLOAT);
+
+    assert_non_null(image);
+    image->Type = type;
+    return image;
+}
+
 static void floats_keep_their_scale_whatever_the_largest_is(void **state)
 {
     const float odd[] = {1.02f, 40, INFINITY, NAN, -INFINITY, -0.5f};
@@ -256,17 +257,13 @@ static void floats_keep_their_scale_whatever_the_largest_is(void **state)
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         float v[16 * 16 * 3];
         char pfm[sizeof v + 32];
-        VipsImage *image;
         struct nst_picture *pic;
         const struct nst_picture_size half = {.longest = 24};
 
         for (int k = 0; k < 16 * 16; k++) /* the first pixel is odd */
             for (int c = 0; c < 3; c++)
                 v[3 * k + c] = k ? (float)(51 * (c + 1)) / 255 : odd[i];
-        image =
-            vips_image_new_from_memory_copy(v, sizeof v, 16, 16, 3, VIPS_FORMAT_FLOAT);
-        image->Type = VIPS_INTERPRETATION_sRGB;
-        pic = load(put(image, "odd.tif"), &native);
+        pic = load(put(floats(v, 16, 3, VIPS_INTERPRETATION_sRGB), "odd.tif"), &native);
         pixel_equal(pic, 0, clipped[i], clipped[i], clipped[i]);
         pixel_equal(pic, 1, 51, 102, 153);
         nst_picture_free(pic);
@@ -274,10 +271,7 @@ static void floats_keep_their_scale_whatever_the_largest_is(void **state)
         pic = load(in_folder("odd.tif"), &half);
         pixel_equal(pic, 12 * 24 + 12, 51, 102, 153);
         nst_picture_free(pic);
-        image =
-            vips_image_new_from_memory_copy(v, sizeof v, 48, 16, 1, VIPS_FORMAT_FLOAT);
-        image->Type = VIPS_INTERPRETATION_B_W;
-        pic = load(put(image, "grey.tif"), &native);
+        pic = load(put(floats(v, 48, 1, VIPS_INTERPRETATION_B_W), "grey.tif"), &native);
         pixel_equal(pic, 0, clipped[i], clipped[i], clipped[i]);
         pixel_equal(pic, 4, 102, 102, 102);
         nst_picture_free(pic);
@@ -294,15 +288,12 @@ static void floats_keep_their_scale_whatever_the_largest_is(void **state)
 static void floats_of_radiance_are_linear_light(void **state)
 {
     float v[16 * 16 * 3];
-    VipsImage *image;
     struct nst_picture *pic;
 
     (void)state;
     for (int i = 0; i < 16 * 16 * 3; i++)
         v[i] = i % 3 ? 0.25f : 1;
-    image = vips_image_new_from_memory_copy(v, sizeof v, 16, 16, 3, VIPS_FORMAT_FLOAT);
-    image->Type = VIPS_INTERPRETATION_scRGB;
-    pic = load(put(image, "linear.hdr"), &native);
+    pic = load(put(floats(v, 16, 3, VIPS_INTERPRETATION_scRGB), "linear.hdr"), &native);
     pixel_equal(pic, 3, 255, 136, 136); /* RGBE rounds down */
     nst_picture_free(pic);
 }
@@ -395,34 +386,17 @@ static void a_film_is_told_from_a_damaged_picture(void **state)
             &native, NST_ERR_FORMAT, "is a film: let ffmpeg convert it");
 }
 
-static VipsImage *with_p3(VipsImage *image)
-{
-    VipsBlob *p3;
-    const void *data;
-    size_t size;
-
-    assert_int_equal(vips_profile_load("p3", &p3, NULL), 0);
-    data = vips_blob_get(p3, &size);
-    vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, data, size);
-    vips_area_unref(VIPS_AREA(p3));
-    return image;
-}
-
 /* Largest difference between the samples of two files of 16 bits. */
 static int largest_difference(const char *a, const char *b)
 {
-    VipsImage *left = reopen(a), *right = reopen(b);
     size_t size;
-    uint16_t *x = vips_image_write_to_memory(left, &size),
-             *y = vips_image_write_to_memory(right, &size);
+    uint16_t *x = samples_of(a, &size), *y = samples_of(b, &size);
     int most = 0;
 
     for (size_t i = 0; i < size / 2; i++)
         most = abs(x[i] - y[i]) > most ? abs(x[i] - y[i]) : most;
     g_free(x);
     g_free(y);
-    g_object_unref(left);
-    g_object_unref(right);
     return most;
 }
 

@@ -6,11 +6,10 @@
 
 #include <math.h>
 
-static void samples_equal(VipsImage *a, VipsImage *b)
+static void samples_equal(const char *a, const char *b)
 {
     size_t na, nb;
-    void *pa = vips_image_write_to_memory(a, &na);
-    void *pb = vips_image_write_to_memory(b, &nb);
+    void *pa = samples_of(a, &na), *pb = samples_of(b, &nb);
 
     assert_int_equal(na, nb);
     assert_memory_equal(pa, pb, na);
@@ -42,15 +41,13 @@ static void sixteen_bits_and_alpha_survive_a_round_trip_bit_for_bit(void **state
         const char *from = put(make(4, 16, VIPS_INTERPRETATION_RGB16), names[i]);
         const char *to = in_folder(i ? "b2.tif" : "b2.png");
         struct nst_picture *p = load(from, &native);
-        VipsImage *a, *b;
+        VipsImage *b;
 
         save(p, to, "{}");
-        a = reopen(from);
         b = reopen(to);
         assert_int_equal(b->BandFmt, VIPS_FORMAT_USHORT);
-        samples_equal(a, b);
-        g_object_unref(a);
         g_object_unref(b);
+        samples_equal(from, to);
         nst_picture_free(p);
     }
 }
@@ -83,19 +80,16 @@ static void floats_are_rounded_to_the_nearest_sample_and_clamped(void **state)
     static const int want[] = {0, 0, 1, 255, 255, 0};
     struct nst_picture *p =
         load(put(make(3, 8, VIPS_INTERPRETATION_sRGB), "d.png"), &native);
-    VipsImage *b;
     uint8_t *got;
     size_t n;
 
     (void)state;
     memcpy(p->rgb, in, sizeof in);
     save(p, in_folder("d2.png"), NULL);
-    b = reopen(in_folder("d2.png"));
-    got = vips_image_write_to_memory(b, &n);
+    got = samples_of(in_folder("d2.png"), &n);
     for (int i = 0; i < 6; i++)
         assert_int_equal(got[i * 3], want[i]);
     g_free(got);
-    g_object_unref(b);
     nst_picture_free(p);
 }
 
@@ -170,17 +164,7 @@ static void a_display_p3_colour_is_the_known_srgb_one_and_comes_back(void **stat
     image = vips_image_new_from_image(back, red, 3);
     g_object_unref(back);
     image->Type = VIPS_INTERPRETATION_sRGB;
-    {
-        VipsBlob *p3;
-        const void *data;
-        size_t size;
-
-        assert_int_equal(vips_profile_load("p3", &p3, NULL), 0);
-        data = vips_blob_get(p3, &size);
-        vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, data, size);
-        vips_area_unref(VIPS_AREA(p3));
-    }
-    p = load(put(image, "P.png"), &native);
+    p = load(put(with_p3(image), "P.png"), &native);
     /* By the published primaries of both spaces. */
     assert_true(fabsf(p->rgb[0] * 255 - 137.68f) < 0.5f);
     assert_true(fabsf(p->rgb[W * H] * 255 - 59.42f) < 0.5f);
@@ -272,7 +256,7 @@ static void colours_hidden_under_transparency_do_not_bleed_when_resized(void **s
 {
     static uint8_t px[W * H * 4];
     const struct nst_picture_size size = {W * 3 / 4, false, 0};
-    VipsImage *image, *back;
+    VipsImage *image;
     struct nst_picture *p;
     uint8_t *got;
     size_t n;
@@ -288,13 +272,11 @@ static void colours_hidden_under_transparency_do_not_bleed_when_resized(void **s
     image->Type = VIPS_INTERPRETATION_sRGB;
     p = load(put(image, "l.png"), &size);
     save(p, in_folder("l2.png"), NULL);
-    back = reopen(in_folder("l2.png"));
-    got = vips_image_write_to_memory(back, &n);
+    got = samples_of(in_folder("l2.png"), &n);
     for (size_t i = 0; i < n; i += 4)
         if (got[i + 3] > 20)
             assert_true(got[i] > 240 && got[i + 1] < 15);
     g_free(got);
-    g_object_unref(back);
     nst_picture_free(p);
 }
 

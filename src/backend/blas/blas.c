@@ -12,7 +12,7 @@
 #include "kernels/nchw16c.h"
 #include "kernels/vector_kernels.h"
 
-static void blas_close(struct nst_backend *be)
+static void nst_blas_close(struct nst_backend *be)
 {
     struct nst_blas *blas = (struct nst_blas *)be;
 
@@ -24,9 +24,9 @@ static void blas_close(struct nst_backend *be)
     free(blas);
 }
 
-static enum nst_status blas_open(struct nst_backend **out,
-                                 const struct nst_backend_config *config,
-                                 struct nst_err *err)
+static enum nst_status nst_blas_open(struct nst_backend **out,
+                                     const struct nst_backend_config *config,
+                                     struct nst_err *err)
 {
     struct nst_threads *threads = NULL;
     nst_sgemm_fn *sgemm = NULL;
@@ -52,10 +52,10 @@ static enum nst_status blas_open(struct nst_backend **out,
     return NST_OK;
 }
 
-static enum nst_status blas_clone(struct nst_backend **out,
-                                  const struct nst_backend *be, struct nst_err *err)
+static enum nst_status nst_blas_clone(struct nst_backend **out,
+                                      const struct nst_backend *be, struct nst_err *err)
 {
-    return blas_open(out, &be->config, err);
+    return nst_blas_open(out, &be->config, err);
 }
 
 /* What convolutions and sums of a map need. */
@@ -99,12 +99,11 @@ static enum nst_status scratch_reserve(struct nst_blas *blas,
     return st;
 }
 
-static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **out,
-                                  struct nst_shape shape, struct nst_err *err)
+static enum nst_status nst_blas_tensor_new(struct nst_backend *be,
+                                           struct nst_tensor **out,
+                                           struct nst_shape shape, struct nst_err *err)
 {
     struct nst_blas *blas = (struct nst_blas *)be;
-    struct nst_tensor *t;
-    float *data;
     enum nst_status st = NST_OK;
 
     *out = NULL;
@@ -116,27 +115,12 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
     if (st == NST_OK)
         st = scratch_reserve(blas, scratch_size(shape), err);
     if (st == NST_OK)
-        st = nst_floats_new(&data, (size_t)shape.c, nst_blas_plane(shape), 1, err);
-    if (st != NST_OK)
-        return st;
-    t = nst_xcalloc(1, sizeof *t);
-    t->shape = shape;
-    t->data = (struct nst_buffer *)data;
-    *out = t;
-    return NST_OK;
+        st = nst_host_tensor_new(out, shape, shape.c, nst_blas_plane(shape), err);
+    return st;
 }
 
-static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
-{
-    (void)be;
-    if (!t)
-        return;
-    free(t->data);
-    free(t);
-}
-
-static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
-                           size_t *scratch)
+static size_t nst_blas_tensor_bytes(const struct nst_backend *be,
+                                    struct nst_shape shape, size_t *scratch)
 {
     struct nst_blas_scratch need = scratch_size(shape);
     size_t needed =
@@ -148,8 +132,8 @@ static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
     return (size_t)shape.c * nst_blas_plane(shape) * sizeof(float);
 }
 
-static void tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
-                        bool relu, struct nst_tensor *to)
+static void nst_blas_tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
+                                 bool relu, struct nst_tensor *to)
 {
     size_t n = (size_t)from->shape.c * nst_blas_plane(from->shape);
     const float *v = nst_const_floats(from->data);
@@ -160,8 +144,8 @@ static void tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
         copy[i] = relu && !(v[i] > 0) ? 0 : v[i];
 }
 
-static void tensor_upload(struct nst_backend *be, const float *planar,
-                          struct nst_tensor *t)
+static void nst_blas_tensor_upload(struct nst_backend *be, const float *planar,
+                                   struct nst_tensor *t)
 {
     (void)be;
     for (int c = 0; c < t->shape.c; c++)
@@ -169,8 +153,8 @@ static void tensor_upload(struct nst_backend *be, const float *planar,
             memcpy(nst_blas_row(t, c, r), planar, (size_t)t->shape.w * sizeof *planar);
 }
 
-static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
-                            float *planar)
+static void nst_blas_tensor_download(struct nst_backend *be, const struct nst_tensor *t,
+                                     float *planar)
 {
     (void)be;
     for (int c = 0; c < t->shape.c; c++)
@@ -178,61 +162,23 @@ static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
             memcpy(planar, nst_blas_row(t, c, r), (size_t)t->shape.w * sizeof *planar);
 }
 
-static void conv_free(struct nst_backend *be, struct nst_conv *k)
-{
-    (void)be;
-    if (!k)
-        return;
-    free(k->weight);
-    free(k->bias);
-    free(k);
-}
-
 static enum nst_status conv_new(struct nst_backend *be, struct nst_conv **out,
                                 const struct nst_filters *f, struct nst_err *err)
 {
-    struct nst_conv *k = nst_xcalloc(1, sizeof *k);
     size_t pairs = (size_t)f->cin * (size_t)f->cout;
-    enum nst_status st = nst_floats_new(&k->weight, pairs, 9, 1, err);
+    enum nst_status st = nst_planar_conv_new(be, out, f, err);
 
-    *out = NULL;
-    if (st == NST_OK)
-        st = nst_floats_new(&k->bias, (size_t)f->cout, 1, 1, err);
-    if (st != NST_OK) {
-        conv_free(be, k);
+    if (st != NST_OK || f->picture)
         return st;
-    }
-    k->picture = f->picture;
-    k->cin = f->cin;
-    k->cout = f->cout;
-    k->padding = f->padding;
-    memcpy(k->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
     for (size_t i = 0; i < pairs; i++)
         for (size_t t = 0; t < 9; t++)
-            k->weight[f->picture ? 9 * i + t : t * pairs + i] = f->weight[9 * i + t];
-    *out = k;
+            (*out)->weight[t * pairs + i] = f->weight[9 * i + t];
     return NST_OK;
 }
 
 const struct nst_backend_ops nst_backend_blas = {
     .name = "blas",
-    .open = blas_open,
-    .close = blas_close,
-    .clone = blas_clone,
-    NST_HOST_OPERATORS,
-    .tensor_new = tensor_new,
-    .tensor_free = tensor_free,
-    .tensor_bytes = tensor_bytes,
-    .tensor_copy = tensor_copy,
-    .tensor_upload = tensor_upload,
-    .tensor_download = tensor_download,
+    NST_HOST_OPERATORS(nst_blas),
     .conv_new = conv_new,
-    .conv_free = conv_free,
-    .conv = nst_blas_conv,
-    .conv_grad = nst_blas_conv_grad,
-    .head_grad = nst_blas_head_grad,
-    .first_conv = nst_blas_first_conv,
-    .first_conv_grad = nst_blas_first_conv_grad,
-    .layer_sums = nst_blas_layer_sums,
-    .squared_error = nst_blas_squared_error,
+    .conv_free = nst_planar_conv_free,
 };

@@ -16,6 +16,7 @@
 #define NST_BACKEND_BLAS_BLAS_H
 
 #include "backend/host.h"
+#include "backend/planar_conv.h"
 
 /* cblas_sgemm() for row-major matrices, with its enumerations as int. */
 typedef void nst_sgemm_fn(int order, int trans_a, int trans_b, int m, int n, int k,
@@ -34,13 +35,6 @@ struct nst_blas {
     float **scratch; /* of each thread */
     double *sums;    /* of groups of pixels, for a Gram matrix */
     struct nst_blas_scratch reserved;
-};
-
-struct nst_conv {
-    float *weight, *bias; /* 9 x cout x cin; of a picture: cout x 3 x 9 */
-    int cin, cout;
-    enum nst_padding padding;
-    const struct nst_normalisation *picture;
 };
 
 /* Distance of rows, and of channels. A zero at either end of a plane is what the taps

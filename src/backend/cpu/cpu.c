@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 
-static void cpu_close(struct nst_backend *be)
+static void nst_cpu_close(struct nst_backend *be)
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
 
@@ -29,9 +29,9 @@ static void cpu_close(struct nst_backend *be)
     free(cpu);
 }
 
-static enum nst_status cpu_open(struct nst_backend **out,
-                                const struct nst_backend_config *config,
-                                struct nst_err *err)
+static enum nst_status nst_cpu_open(struct nst_backend **out,
+                                    const struct nst_backend_config *config,
+                                    struct nst_err *err)
 {
     const struct nst_nchw16c_kernels *kernels = nst_nchw16c_choose();
     size_t threads = (size_t)config->threads;
@@ -61,12 +61,12 @@ static enum nst_status cpu_open(struct nst_backend **out,
     return NST_OK;
 }
 
-static enum nst_status cpu_clone(struct nst_backend **out, const struct nst_backend *be,
-                                 struct nst_err *err)
+static enum nst_status nst_cpu_clone(struct nst_backend **out,
+                                     const struct nst_backend *be, struct nst_err *err)
 {
     const struct nst_cpu *cpu = (const struct nst_cpu *)be;
     struct nst_cpu *other;
-    enum nst_status st = cpu_open(out, &be->config, err);
+    enum nst_status st = nst_cpu_open(out, &be->config, err);
 
     if (st != NST_OK)
         return st;
@@ -74,18 +74,17 @@ static enum nst_status cpu_clone(struct nst_backend **out, const struct nst_back
     st = nst_cpu_scratch_reserve(other, cpu->conv_reserved, err);
     other->conv_reserved = other->reserved;
     if (st != NST_OK) {
-        cpu_close(*out);
+        nst_cpu_close(*out);
         *out = NULL;
     }
     return st;
 }
 
-static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **out,
-                                  struct nst_shape shape, struct nst_err *err)
+static enum nst_status nst_cpu_tensor_new(struct nst_backend *be,
+                                          struct nst_tensor **out,
+                                          struct nst_shape shape, struct nst_err *err)
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
-    struct nst_tensor *t;
-    float *data;
     enum nst_status st = nst_cpu_scratch_reserve(cpu, nst_cpu_gram_scratch(shape), err);
 
     *out = NULL;
@@ -94,21 +93,12 @@ static enum nst_status tensor_new(struct nst_backend *be, struct nst_tensor **ou
             cpu, nst_cpu_backward_scratch(shape.c, be->max_regions), err);
     if (st != NST_OK)
         return st;
-    t = nst_xcalloc(1, sizeof *t);
-    t->shape = shape;
-    st = nst_floats_new(&data, (size_t)nst_cpu_blocks(shape.c), nst_cpu_stride(shape),
-                        1, err);
-    if (st != NST_OK) {
-        free(t);
-        return st;
-    }
-    t->data = (struct nst_buffer *)data;
-    *out = t;
-    return NST_OK;
+    return nst_host_tensor_new(out, shape, nst_cpu_blocks(shape.c),
+                               nst_cpu_stride(shape), err);
 }
 
-static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
-                           size_t *scratch)
+static size_t nst_cpu_tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
+                                   size_t *scratch)
 {
     const struct nst_cpu *cpu = (const struct nst_cpu *)be;
     struct nst_cpu_scratch gram = nst_cpu_gram_scratch(shape);
@@ -123,15 +113,6 @@ static size_t tensor_bytes(const struct nst_backend *be, struct nst_shape shape,
     if (growth > *scratch)
         *scratch = growth;
     return (size_t)nst_cpu_blocks(shape.c) * nst_cpu_stride(shape) * sizeof(float);
-}
-
-static void tensor_free(struct nst_backend *be, struct nst_tensor *t)
-{
-    (void)be;
-    if (!t)
-        return;
-    free(t->data);
-    free(t);
 }
 
 /* A pass over a map; an item is one row of one block. */
@@ -158,8 +139,8 @@ static void copy_row(void *ctx, int item, int thread)
         p->cpu->kernels->relu(w, y);
 }
 
-static void tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
-                        bool relu, struct nst_tensor *to)
+static void nst_cpu_tensor_copy(struct nst_backend *be, const struct nst_tensor *from,
+                                bool relu, struct nst_tensor *to)
 {
     struct row_pass p = {(struct nst_cpu *)be, .to = to, .from = from, .relu = relu};
 
@@ -184,8 +165,8 @@ static void tensor_upload_row(void *ctx, int item, int thread)
     }
 }
 
-static void tensor_upload(struct nst_backend *be, const float *planar,
-                          struct nst_tensor *t)
+static void nst_cpu_tensor_upload(struct nst_backend *be, const float *planar,
+                                  struct nst_tensor *t)
 {
     struct row_pass p = {(struct nst_cpu *)be, .to = t, .planar_from = planar};
 
@@ -207,8 +188,8 @@ static void tensor_download_row(void *ctx, int item, int thread)
                 x[(size_t)j * NST_BLOCK + k];
 }
 
-static void tensor_download(struct nst_backend *be, const struct nst_tensor *t,
-                            float *planar)
+static void nst_cpu_tensor_download(struct nst_backend *be, const struct nst_tensor *t,
+                                    float *planar)
 {
     struct row_pass p = {(struct nst_cpu *)be, .from = t, .planar = planar};
 
@@ -229,9 +210,10 @@ static void squared_error_row(void *ctx, int item, int thread)
 }
 
 /* Sums each row, then adds the row sums in order. */
-static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bool relu,
-                          const struct nst_tensor *t, struct nst_window window,
-                          bool add, struct nst_scalar sum)
+static void nst_cpu_squared_error(struct nst_backend *be, const struct nst_tensor *f,
+                                  bool relu, const struct nst_tensor *t,
+                                  struct nst_window window, bool add,
+                                  struct nst_scalar sum)
 {
     double *to = nst_scalar_at(sum);
     int items = nst_cpu_blocks(f->shape.c) * window.height;
@@ -252,24 +234,8 @@ static void squared_error(struct nst_backend *be, const struct nst_tensor *f, bo
 
 const struct nst_backend_ops nst_backend_cpu = {
     .name = "cpu",
-    .open = cpu_open,
-    .close = cpu_close,
-    .clone = cpu_clone,
-    NST_HOST_OPERATORS,
-    .tensor_new = tensor_new,
-    .tensor_free = tensor_free,
-    .tensor_bytes = tensor_bytes,
-    .tensor_copy = tensor_copy,
-    .tensor_upload = tensor_upload,
-    .tensor_download = tensor_download,
+    NST_HOST_OPERATORS(nst_cpu),
     .conv_new = nst_cpu_conv_new,
     .conv_prepare = nst_cpu_conv_prepare,
     .conv_free = nst_cpu_conv_free,
-    .conv = nst_cpu_conv,
-    .conv_grad = nst_cpu_conv_grad,
-    .head_grad = nst_cpu_head_grad,
-    .first_conv = nst_cpu_first_conv,
-    .first_conv_grad = nst_cpu_first_conv_grad,
-    .layer_sums = nst_cpu_layer_sums,
-    .squared_error = squared_error,
 };
