@@ -62,13 +62,14 @@ build() {
 }
 
 # autoreconf writes Makefile.in last. make runs configure again whenever packages were installed
-# or removed, because check installs more of them than demo.
+# or removed, because check installs more of them than demo. config.h must not be older than its
+# stamp: make would look at it first in every run, and start all scripts before compiled suites.
 configure_and_make() {
     directory=$1
     shift
     { [ -f Makefile.in ] && [ -d build-aux ]; } || autoreconf -i || return 1
     cd "$directory" || return 1
-    [ -f Makefile ] || ../configure "$@" || return 1
+    [ -f Makefile ] || { ../configure "$@" && touch config.h; } || return 1
     # shellcheck disable=SC2016 # for make to expand
     make -j"$(nproc)" 'CONFIG_STATUS_DEPENDENCIES=$(wildcard /var/lib/dpkg/status)'
 }
