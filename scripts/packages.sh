@@ -51,7 +51,8 @@ install_packages() {
 }
 
 # build DIRECTORY [CONFIGURE OPTION...]: configure and make in DIRECTORY, from a fresh clone or
-# again. The output goes to DIRECTORY/build.log, and is shown only on failure.
+# again; of the programs only those in $bin_programs, if it is set. The output goes to
+# DIRECTORY/build.log, and is shown only on failure.
 build() {
     mkdir -p "$1"
     if ! (configure_and_make "$@") >"$1/build.log" 2>&1; then
@@ -71,5 +72,6 @@ configure_and_make() {
     cd "$directory" || return 1
     [ -f Makefile ] || { ../configure "$@" && touch config.h; } || return 1
     # shellcheck disable=SC2016 # for make to expand
-    make -j"$(nproc)" 'CONFIG_STATUS_DEPENDENCIES=$(wildcard /var/lib/dpkg/status)'
+    make -j"$(nproc)" ${bin_programs:+bin_PROGRAMS="$bin_programs"} \
+        'CONFIG_STATUS_DEPENDENCIES=$(wildcard /var/lib/dpkg/status)'
 }
