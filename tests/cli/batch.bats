@@ -429,7 +429,7 @@ numbered() {
         picture p$i.png 40 30 $((i + 2)) # a PPM by its contents
     done
     # an array, not a function: kill would hit the background shell and not nst
-    batch=("$NST" -q -S 40 -n 150 -t 2 -j 2 -s style.ppm p?.png --skip-done)
+    batch=("$NST" -q -S 40 -n 100 -t 2 -j 2 -s style.ppm p?.png --skip-done)
     RANDOM=${NST_TEST_SEED:-$$}
     echo "# NST_TEST_SEED=${NST_TEST_SEED:-$$}"
     kills=0 wanted=5
