@@ -140,16 +140,26 @@ peak_below() {
     [ "$(ls d | wc -l)" = 6 ]
 }
 
-@test "the frames of an animation count in --max-memory" {
+# animation: make big.gif, of 100 frames
+animation() {
     needs jq vips
     needs_plain_build
     vips black roll.v 400 40000 --bands 3
     vips copy roll.v frames.v
     vips gifsave frames.v big.gif --page-height 400 2>/dev/null || skip "no GIF"
+}
+
+@test "the frames of an animation count in --max-memory" {
+    animation
     nst -s munch big.gif -o out.gif -S 32 -n 1 --max-memory 190M --history h.jsonl
     peak_below 190
     refused 1 'big.gif: out of memory: to read 400x40000 pixels takes [0-9]+ MiB' \
         -s munch big.gif -o out.gif -S 32 -n 1 --max-memory 60M
+}
+
+@test "the frames of parallel animations count in --max-memory" {
+    [ -n "${NST_TEST_ALL:-}" ] || skip "it takes long: NST_TEST_ALL=1"
+    animation
     for i in 1 2 3; do cp big.gif "$i.gif"; done
     nst -s munch [1-3].gif -o g/ -S 32 -n 1 -j 3 --max-memory 250M --history h.jsonl
     peak_below 250
