@@ -446,7 +446,7 @@ chaos() {
         worker "worker$i" --max-tasks 2 --grace 1
         workers[i]=$pid
     done
-    await all_completed
+    WAIT_SECONDS=600 await all_completed # a busy machine needs more than the usual two minutes
     while [ "$restarts" -gt 0 ]; do # the rest, after a quick run
         restarts=$((restarts - 1))
         kill_redis
