@@ -51,7 +51,8 @@ install_packages() {
 }
 
 # build DIRECTORY [CONFIGURE OPTION...]: configure and make in DIRECTORY, from a fresh clone or
-# again. The output goes to DIRECTORY/build.log, and is shown only on failure.
+# again; of the programs only those in $bin_programs, if it is set. The output goes to
+# DIRECTORY/build.log, and is shown only on failure.
 build() {
     mkdir -p "$1"
     if ! (configure_and_make "$@") >"$1/build.log" 2>&1; then
@@ -62,13 +63,15 @@ build() {
 }
 
 # autoreconf writes Makefile.in last. make runs configure again whenever packages were installed
-# or removed, because check installs more of them than demo.
+# or removed, because check installs more of them than demo. config.h must not be older than its
+# stamp: make would look at it first in every run, and start all scripts before compiled suites.
 configure_and_make() {
     directory=$1
     shift
     { [ -f Makefile.in ] && [ -d build-aux ]; } || autoreconf -i || return 1
     cd "$directory" || return 1
-    [ -f Makefile ] || ../configure "$@" || return 1
+    [ -f Makefile ] || { ../configure "$@" && touch config.h; } || return 1
     # shellcheck disable=SC2016 # for make to expand
-    make -j"$(nproc)" 'CONFIG_STATUS_DEPENDENCIES=$(wildcard /var/lib/dpkg/status)'
+    make -j"$(nproc)" ${bin_programs:+bin_PROGRAMS="$bin_programs"} \
+        'CONFIG_STATUS_DEPENDENCIES=$(wildcard /var/lib/dpkg/status)'
 }

@@ -296,10 +296,10 @@ as() {
     picture a/x.ppm 48 36 11
     picture b/x.ppm 48 36 13
     mkdir out
-    "$NST" -q -S 64 -n 200 -t 1 -s style.ppm --format png --name '{stem}.png' a/x.ppm -o out/ &
+    "$NST" -q -S 64 -n 60 -t 1 -s style.ppm --format png --name '{stem}.png' a/x.ppm -o out/ &
     first=$!
     status=0
-    "$NST" -q -S 64 -n 200 -t 1 -s style.ppm --format png --name '{stem}.png' b/x.ppm -o out/ 2>said || status=$?
+    "$NST" -q -S 64 -n 60 -t 1 -s style.ppm --format png --name '{stem}.png' b/x.ppm -o out/ 2>said || status=$?
     other=0
     wait $first || other=$?
     [ $((status + other)) = 2 ]
@@ -310,14 +310,14 @@ as() {
         picture p$i.ppm 64 48 $((i + 2))
         as png p$i.ppm
     done
-    "$NST" -q -S 64 -n 40 -s style.ppm -o whole/ p?.png
-    "$NST" -q -S 64 -n 40 -s style.ppm -o cut/ p?.png --skip-done &
+    "$NST" -q -S 64 -n 15 -s style.ppm -o whole/ p?.png
+    "$NST" -q -S 64 -n 15 -s style.ppm -o cut/ p?.png --skip-done &
     wait_until '[ -n "$(ls cut 2>/dev/null)" ]'
     kill -KILL $!
     wait $! || true
     there=$(cd cut && ls)
     before=$(cd cut && stat -c '%n %Y.%i' $there)
-    run -0 --separate-stderr "$NST" -S 64 -n 40 -s style.ppm -o cut/ p?.png --skip-done --progress none
+    run -0 --separate-stderr "$NST" -S 64 -n 15 -s style.ppm -o cut/ p?.png --skip-done --progress none
     [[ $stderr == *"skipped, 0 failed" ]]
     [ "$(cd cut && stat -c '%n %Y.%i' $there)" = "$before" ]
     [ "$(made cut)" = "$(made whole)" ]
@@ -441,7 +441,7 @@ numbered() {
         picture p$i.png 40 30 $((i + 2)) # a PPM by its contents
     done
     # an array, not a function: kill would hit the background shell and not nst
-    batch=("$NST" -q -S 40 -n 150 -t 2 -j 2 -s style.ppm p?.png --skip-done)
+    batch=("$NST" -q -S 40 -n 100 -t 2 -j 2 -s style.ppm p?.png --skip-done)
     RANDOM=${NST_TEST_SEED:-$$}
     echo "# NST_TEST_SEED=${NST_TEST_SEED:-$$}"
     kills=0 wanted=5

@@ -99,7 +99,7 @@ ids() {
     nst_history rerun "$(ids)" -o again.png
     cmp one.png again.png
     [ "$(jq -r .instructions h.jsonl | sort -u)" = base ]
-    NST_BACKEND=scalar nst -s style.ppm photo.ppm -o two.png -n 1 --history s.jsonl
+    NST_BACKEND=scalar nst -S 24 -s style.ppm photo.ppm -o two.png -n 1 --history s.jsonl
     jq -e '.device == "scalar" and (has("instructions") | not)' s.jsonl
     nst_history --history s.jsonl rerun "$(nst_history --history s.jsonl list | cut -c1-8)" -o again.png
     cmp two.png again.png

@@ -55,9 +55,9 @@ same() {
 
 # killed OPTION...: kill a run after its first checkpoint, resume it and compare.
 killed() {
-    "$NST" -s style.ppm photo.ppm -o whole.png --progress none -n 90 "$@"
+    "$NST" -s style.ppm photo.ppm -o whole.png --progress none -n 60 "$@"
     rm -f ck out.png
-    "$NST" -s style.ppm photo.ppm -o out.png --progress none -n 90 "$@" --checkpoint ck \
+    "$NST" -s style.ppm photo.ppm -o out.png --progress none -n 60 "$@" --checkpoint ck \
         --save-every 7 &
     wait_until '[ -s ck ]'
     kill -KILL $!
@@ -76,8 +76,8 @@ killed() {
 }
 
 @test "an interrupted run writes a checkpoint" {
-    "$NST" -s style.ppm photo.ppm -o whole.png -S 128 --progress none -n 400
-    interrupt_nst -s style.ppm photo.ppm -o out.png -S 128 -n 400 --checkpoint ck \
+    "$NST" -s style.ppm photo.ppm -o whole.png -S 128 --progress none -n 100
+    interrupt_nst -s style.ppm photo.ppm -o out.png -S 128 -n 100 --checkpoint ck \
         --save-every 100000 || true
     [ -s ck ]
     "$NST" -s style.ppm photo.ppm -o out.png --progress none --resume ck

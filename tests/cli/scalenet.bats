@@ -122,7 +122,7 @@ nst_style() {
     "$NST" -s style.ppm photo.ppm --resume ck --scale-iterations 6,6 --progress none -o out.png
     cmp whole.png out.png
     # during the first network's scale
-    set -- -s style.ppm photo.ppm --scales 128,256 --scale-iterations 100,3 \
+    set -- -s style.ppm photo.ppm --scales 128,256 --scale-iterations 60,3 \
         -m "$OTHER:128,vgg19-lite"
     "$NST" "$@" --progress none -o whole.png
     "$NST" "$@" --progress none --checkpoint ck2 --save-every 7 -o never.png &

@@ -32,7 +32,7 @@ static int run_shell(const char *line, struct serve_sandbox_limits limits, char 
     limits.folder = folder;
     if (!limits.seconds)
         limits.seconds = 10;
-    status = serve_sandbox_run(argv, &limits, 20, &output, &err);
+    status = serve_sandbox_run(argv, &limits, 120, &output, &err);
     for (char *c = err; *c; c++) /* TAP has it on one line */
         *c = (char)(*c == '\n' ? ' ' : *c);
     print_message("# %s: status %d, '%s'\n", line, status, err);
