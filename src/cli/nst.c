@@ -313,6 +313,7 @@ int main(int argc, char **argv)
     /* One arena per thread would take 64 MiB of the address space that ulimit -v
      * leaves, and keep memory that other threads could use. */
     mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* freed buffers return to the system */
     nst_exit_setup(argv);
     setlocale(LC_CTYPE, "");
     nst_args_parse(&a, argc, argv);
