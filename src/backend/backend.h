@@ -120,10 +120,8 @@ struct nst_backend {
     const struct nst_backend_ops *ops;
     struct nst_backend_config config;
     struct nst_threads *threads; /* owned; other modules may run work on them */
-    size_t
-        later_weights; /* bytes that conv_prepare() may allocate for all conv_new() */
-    int max_regions;   /* maximum of nst_loss_grad.regions; set before tensor_new() */
-    const char *isa;   /* as in $NST_CPU; NULL: the backend has no choice */
+    int max_regions; /* maximum of nst_loss_grad.regions; set before tensor_new() */
+    const char *isa; /* as in $NST_CPU; NULL: the backend has no choice */
     /* Bytes of device memory that tensors may take; 0: they are in host memory. */
     size_t device_memory;
     struct nst_err error; /* sticky device error; results after it are invalid */
@@ -206,6 +204,10 @@ struct nst_backend_ops {
     /* See nst_backend_conv_prepare(); NULL: nothing to prepare. */
     enum nst_status (*conv_prepare)(struct nst_backend *be, struct nst_conv *k,
                                     int height, int width, struct nst_err *err);
+    /* Bytes that conv_prepare() will allocate for this size. What it shares with sizes
+     * of earlier calls counts only once. NULL: it allocates nothing. */
+    size_t (*conv_plan)(struct nst_backend *be, struct nst_conv *k, int height,
+                        int width);
     void (*conv_free)(struct nst_backend *be, struct nst_conv *k);
 
     /* y = conv(x) or, with relu, conv(relu(x)); out_relu stores relu(y). pooled, unless

@@ -174,6 +174,21 @@ size_t nst_vgg_map_bytes(const struct nst_vgg *v, int conv, int height, int widt
         v->be, (struct nst_shape){v->channels[conv], height, width}, &scratch);
 }
 
+size_t nst_vgg_plan_weights(struct nst_vgg *v, int height, int width)
+{
+    const struct nst_backend_ops *ops = v->be->ops;
+    size_t bytes = 0;
+
+    for (int i = 0; ops->conv_plan && i < v->convs; i++) {
+        bytes += ops->conv_plan(v->be, v->conv[i], height, width);
+        if (is_pooled(v, i)) {
+            height /= 2;
+            width /= 2;
+        }
+    }
+    return bytes;
+}
+
 size_t nst_activations_bytes(const struct nst_vgg *v, int height, int width,
                              size_t *scratch)
 {

@@ -59,6 +59,9 @@ void nst_activations_free(struct nst_activations *a);
 size_t nst_activations_bytes(const struct nst_vgg *v, int height, int width,
                              size_t *scratch);
 size_t nst_vgg_map_bytes(const struct nst_vgg *v, int conv, int height, int width);
+/* Bytes of weights that nst_activations_new() allocates for the first pictures of that
+ * size. What earlier calls have counted does not count again. */
+size_t nst_vgg_plan_weights(struct nst_vgg *v, int height, int width);
 
 struct nst_backend *nst_activations_backend(const struct nst_activations *a);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "image/save.h"
 #include "record/history.h"
@@ -218,7 +219,12 @@ static void write_history(const struct nst_picture_job *job)
     free(path);
 }
 
-static void report(const struct nst_picture_job *job)
+/* Moments of a run: seconds of nst_clock_seconds(). */
+struct moments {
+    double begin, prepared, stylised, written;
+};
+
+static void report(const struct nst_picture_job *job, const struct moments *at)
 {
     const struct nst_job_result *r = &job->result;
     const char *name = job->item->content;
@@ -243,14 +249,23 @@ static void report(const struct nst_picture_job *job)
             "memory %zu MiB",
             name, r->first.total_loss, r->final.total_loss, (long long)r->iterations,
             (long long)r->evaluations, r->seconds, nst_memory_peak() >> 20);
+    if (job->effective.verbose && !job->effective.resume)
+        nst_run_message(job->runner->events,
+                        "%s: %.2f s to read, %.2f s to prepare scales, %.2f s to "
+                        "optimise, %.2f s to write",
+                        name, at->prepared - at->begin,
+                        at->stylised - at->prepared - r->seconds, r->seconds,
+                        at->written - at->stylised);
 }
 
 static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
 {
     const struct nst_run_events *events = job->runner->events;
+    struct moments at = {.begin = nst_clock_seconds()};
     struct nst_estimate estimate;
     enum nst_status st = nst_picture_job_prepare(job, err);
 
+    at.prepared = nst_clock_seconds();
     if (st != NST_OK || job->skipped)
         return st;
     if (job->effective.dry_run) {
@@ -261,12 +276,14 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
         return st;
     }
     st = stylise_content(job, err);
+    at.stylised = nst_clock_seconds();
     if (job->cancelled)
         return st;
     job->cancelled = st == NST_OK && job->result.end == NST_JOB_STOPPED &&
                      job->effective.on_interrupt == NST_ON_INTERRUPT_DISCARD;
     if (st == NST_OK && !job->cancelled)
         st = write_results(job, err);
+    at.written = nst_clock_seconds();
     if (events->picture_finished)
         events->picture_finished(job->reporter.progress,
                                  st == NST_OK ? &job->result : NULL);
@@ -274,7 +291,7 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
         return st;
     if (job->item->output && !job->cancelled)
         write_history(job);
-    report(job);
+    report(job, &at);
     return st;
 }
 

@@ -213,6 +213,28 @@ static enum nst_status open_with_fallback(struct nst_session *s,
     return open_backend(s, "cpu", &config, p, err);
 }
 
+/* A size whose maps take the same weights as those of larger ones. */
+#define LARGE 4096
+
+static size_t plan_scale(const struct nst_session *s, int side)
+{
+    return nst_vgg_plan_weights(nst_session_network_for(s, side)->vgg, side, side);
+}
+
+/* Bytes of weights that a run by p allocates later, if its pictures are square. */
+static size_t later_weights(const struct nst_session *s, const struct nst_params *p)
+{
+    int last = p->size ? (int)p->size : LARGE;
+    int64_t first = p->scales.first ? p->scales.first : 64;
+    size_t bytes = plan_scale(s, last);
+
+    for (int64_t side = first; p->scales.automatic && side < last; side *= 2)
+        bytes += plan_scale(s, (int)side);
+    for (int i = 0; i < p->scales.count; i++)
+        bytes += plan_scale(s, (int)p->scales.value[i]);
+    return bytes;
+}
+
 enum nst_status nst_session_new(struct nst_session **out, const struct nst_params *p,
                                 struct nst_err *err)
 {
@@ -226,7 +248,7 @@ enum nst_status nst_session_new(struct nst_session **out, const struct nst_param
         nst_session_free(s);
         return st;
     }
-    s->resident = nst_memory_resident() + s->be->later_weights;
+    s->resident = nst_memory_resident() + later_weights(s, p);
     atomic_init(&s->limit, (size_t)p->max_memory);
     *out = s;
     return NST_OK;

@@ -75,7 +75,7 @@ begin_slowly() {
     begin_slowly
     kill -TERM "$pid"
     kill -TERM "$pid"
-    sleep 0.1
+    sleep 0.02
     kill -INT "$pid"
     ends 143
     [ "$(head -c 4 out.png | tail -c 3)" = PNG ]

@@ -73,11 +73,8 @@ static enum nst_status init(struct nst_cpu *cpu, struct nst_conv *k,
         return st;
     pack_forward(k, f);
     memcpy(k->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
-    cpu->base.later_weights += tap_floats(k) * sizeof(float);
     st = nst_cpu_scratch_reserve(cpu, nst_cpu_direct_scratch(k->in, k->out), err);
     for (int i = 0; st == NST_OK && i < NST_WINOGRADS; i++) {
-        cpu->base.later_weights +=
-            nst_cpu_winograd_floats(cpu, i, k->in, k->out) * sizeof(float);
         st = nst_cpu_scratch_reserve(
             cpu, nst_cpu_winograd_scratch(cpu, i, k->in, k->out), err);
     }
@@ -131,6 +128,25 @@ static enum nst_status make_backward(struct nst_cpu *cpu, struct nst_conv *k,
     return st;
 }
 
+size_t nst_cpu_conv_plan(struct nst_backend *be, struct nst_conv *k, int height,
+                         int width)
+{
+    int method = method_for(height, width);
+    size_t floats = 0;
+
+    if (k->first_conv)
+        return 0;
+    if (needs_backward(k, height, width) && !k->backward_planned) {
+        k->backward_planned = true;
+        floats += tap_floats(k);
+    }
+    if (method != DIRECT && !k->winograd_planned[method]) {
+        k->winograd_planned[method] = true;
+        floats += nst_cpu_winograd_floats((struct nst_cpu *)be, method, k->in, k->out);
+    }
+    return floats * sizeof(float);
+}
+
 enum nst_status nst_cpu_conv_prepare(struct nst_backend *be, struct nst_conv *k,
                                      int height, int width, struct nst_err *err)
 {
@@ -150,19 +166,6 @@ enum nst_status nst_cpu_conv_prepare(struct nst_backend *be, struct nst_conv *k,
         st = nst_cpu_scratch_reserve(
             cpu, nst_cpu_border_scratch(k->in, k->out, height, width), err);
     return st;
-}
-
-void nst_cpu_pool_row(const struct nst_cpu *cpu, const struct nst_cpu_output *y, int b,
-                      int row, int first, int n)
-{
-    const float *x0 = nst_cpu_row(y->y, b, 2 * row) + (size_t)2 * first * NST_BLOCK;
-    const float *x1 = nst_cpu_row(y->y, b, 2 * row + 1) + (size_t)2 * first * NST_BLOCK;
-    float *to = nst_cpu_row(y->pooled, b, row) + (size_t)first * NST_BLOCK;
-
-    if (y->pooling == NST_POOLING_MAX)
-        cpu->kernels->maxpool(n, x0, x1, !y->relu, to);
-    else
-        cpu->kernels->avgpool(n, x0, x1, !y->relu, to);
 }
 
 void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,

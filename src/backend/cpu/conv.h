@@ -26,6 +26,7 @@ struct nst_conv {
      * exchanged. */
     float *forward, *backward;
     struct nst_cpu_winograd *winograd[NST_WINOGRADS];
+    bool backward_planned, winograd_planned[NST_WINOGRADS];
     pthread_mutex_t preparing; /* backward, winograd */
 };
 

@@ -237,5 +237,6 @@ const struct nst_backend_ops nst_backend_cpu = {
     NST_HOST_OPERATORS(nst_cpu),
     .conv_new = nst_cpu_conv_new,
     .conv_prepare = nst_cpu_conv_prepare,
+    .conv_plan = nst_cpu_conv_plan,
     .conv_free = nst_cpu_conv_free,
 };

@@ -81,6 +81,21 @@ static inline float *nst_cpu_row(const struct nst_tensor *t, int block, int row)
            (size_t)(row + 1) * nst_cpu_pitch(t->shape) + NST_BLOCK;
 }
 
+/* Pool n windows of one row of a block, from window first on. */
+static inline void nst_cpu_pool_row(const struct nst_cpu *cpu,
+                                    const struct nst_cpu_output *y, int b, int row,
+                                    int first, int n)
+{
+    const float *x0 = nst_cpu_row(y->y, b, 2 * row) + (size_t)2 * first * NST_BLOCK;
+    const float *x1 = nst_cpu_row(y->y, b, 2 * row + 1) + (size_t)2 * first * NST_BLOCK;
+    float *to = nst_cpu_row(y->pooled, b, row) + (size_t)first * NST_BLOCK;
+
+    if (y->pooling == NST_POOLING_MAX)
+        cpu->kernels->maxpool(n, x0, x1, !y->relu, to);
+    else
+        cpu->kernels->avgpool(n, x0, x1, !y->relu, to);
+}
+
 /* Grow the scratch memory to at least these sizes; contents are lost. NST_ERR_MEM. */
 enum nst_status nst_cpu_scratch_reserve(struct nst_cpu *cpu,
                                         struct nst_cpu_scratch sizes,
@@ -92,6 +107,8 @@ enum nst_status nst_cpu_conv_new(struct nst_backend *be, struct nst_conv **out,
                                  struct nst_err *err);
 enum nst_status nst_cpu_conv_prepare(struct nst_backend *be, struct nst_conv *k,
                                      int height, int width, struct nst_err *err);
+size_t nst_cpu_conv_plan(struct nst_backend *be, struct nst_conv *k, int height,
+                         int width);
 void nst_cpu_conv_free(struct nst_backend *be, struct nst_conv *k);
 void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
                   const struct nst_tensor *x, bool relu, struct nst_tensor *y,
@@ -99,9 +116,6 @@ void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
 void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                        const struct nst_tensor *gy,
                        const struct nst_backward_step *step);
-/* Pool n windows of one row of a block, from window first on. */
-void nst_cpu_pool_row(const struct nst_cpu *cpu, const struct nst_cpu_output *y, int b,
-                      int row, int first, int n);
 
 /* border.c */
 /* Set the pixels around a map to its padding. */

@@ -87,6 +87,7 @@ static const struct nst_backend_ops operators = {
     .tensor_download = cuda_tensor_download<T>,
     .conv_new = cuda_conv_new<T>,
     .conv_prepare = NULL,
+    .conv_plan = NULL,
     .conv_free = cuda_conv_free,
     .conv = cuda_conv<T>,
     .conv_grad = cuda_conv_grad<T>,
