@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -397,4 +398,25 @@ void nst_atomic_file_free(struct nst_atomic_file *f)
     free(f->label);
     free(f);
     errno = error;
+}
+
+int nst_lock_directory_of(const char *path)
+{
+    const struct timespec pause = {0, 10000000};
+    const char *slash = strrchr(path, '/');
+    char *name = slash ? nst_xstrdup(path) : nst_xstrdup(".");
+    int fd;
+
+    if (slash)
+        name[slash - path + 1] = '\0';
+    fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(name);
+    for (int i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (i == 1000 || (errno != EWOULDBLOCK && errno != EINTR)) {
+            close(fd);
+            return -1;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return fd;
 }

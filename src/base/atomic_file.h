@@ -42,4 +42,11 @@ void nst_atomic_file_free(struct nst_atomic_file *f);
  * are resolved. Two paths to one file give equal strings. The caller frees it. */
 char *nst_path_canonical(const char *path);
 
+/*
+ * Lock the directory of path against other processes and threads that call this, for
+ * the time between a look at a file and its replacement. Waits at most 10 seconds.
+ * Returns a descriptor, whose close() unlocks, or -1 without a lock.
+ */
+int nst_lock_directory_of(const char *path);
+
 #endif

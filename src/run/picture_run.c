@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "image/save.h"
@@ -161,19 +163,12 @@ static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_e
     return st;
 }
 
-/* Write the result to its file or to memory. */
-static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err *err)
+static enum nst_status write_file(struct nst_picture_job *job, struct nst_err *err)
 {
     struct nst_provenance provenance = nst_picture_job_provenance(job);
-    enum nst_status st;
+    enum nst_status st = nst_picture_job_check_replacement(job, err);
     char *comment;
 
-    if (!job->item->output) {
-        memcpy(job->item->result, job->rgb,
-               3 * nst_picture_pixels(job->content) * sizeof(float));
-        return NST_OK;
-    }
-    st = nst_picture_job_check_replacement(job, err);
     if (st != NST_OK)
         return st;
     comment = nst_provenance_metadata(&provenance);
@@ -184,6 +179,24 @@ static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err
     if (st == NST_OK && !job->effective.quiet && nst_output_note(job->output))
         nst_run_message(job->runner->events, "%s: %s", job->item->output,
                         nst_output_note(job->output));
+    return st;
+}
+
+/* Write the result to its file or to memory. */
+static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err *err)
+{
+    enum nst_status st;
+    int lock;
+
+    if (!job->item->output) {
+        memcpy(job->item->result, job->rgb,
+               3 * nst_picture_pixels(job->content) * sizeof(float));
+        return NST_OK;
+    }
+    lock = job->item->named ? nst_lock_directory_of(job->item->output) : -1;
+    st = write_file(job, err);
+    if (lock >= 0)
+        close(lock);
     return st;
 }
 
