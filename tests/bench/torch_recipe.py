@@ -11,6 +11,7 @@ the run without the start of Python.
 """
 import argparse
 import json
+import re
 import struct
 import time
 
@@ -44,9 +45,10 @@ def read_weights(path):
 def read_ppm(path):
     with open(path, "rb") as f:
         data = f.read()
-    magic, width, height, maximum = data.split(maxsplit=4)[:4]
-    if magic != b"P6" or maximum != b"255":
+    header = re.match(rb"P6(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+255\s", data)
+    if not header:
         raise SystemExit(f"{path}: not a PPM of 8 bits")
+    width, height = header.groups()
     pixels = torch.frombuffer(bytearray(data[-3 * int(width) * int(height) :]), dtype=torch.uint8)
     return pixels.reshape(1, int(height), int(width), 3).permute(0, 3, 1, 2).float() / 255
 
