@@ -2,8 +2,9 @@
 /*
  * threads.h - a thread pool that processes numbered items.
  *
- * A free thread takes the next item. A thread that the system has preempted therefore
- * delays the others only if it is inside an item. An idle thread polls for a few dozen
+ * Each thread has its part of the items, and takes those of others when it is done. A
+ * thread that the system has preempted therefore delays the others only if it is inside
+ * an item. An idle thread polls for a few dozen
  * microseconds, then sleeps. It does not occupy a core, as OpenMP runtimes do that spin
  * for milliseconds.
  */

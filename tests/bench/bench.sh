@@ -3,8 +3,9 @@
 #
 # make bench [MODEL=FILE] [PEER=COMMAND] [SIZES="256 512"] [ROUNDS=3]
 #
-# Times the engine's operators, and whole evaluations of the loss and its gradient at
-# each size for the two usual choices of layers. PEER is another program to time in turn
+# Times the engine's operators, evaluations at 64 to 512 pixels with and without padding and
+# moments, and whole evaluations of the loss and its gradient at each size for the two usual
+# choices of layers. PEER is another program to time in turn
 # with nst, called as COMMAND --stack tutorial|gatys --size N, that prints lines of JSON
 # with "engine" and "ms_per_evaluation": a ratio is only worth quoting from one such run.
 # All lines go to bench.jsonl, with machine, compiler and commit; a table of them comes
@@ -24,6 +25,9 @@ note() {
 
 : >"$out"
 "$BENCH" operators | note
+for stack in tutorial gatys; do
+    "$BENCH" scales "$stack" "$model" | note
+done
 for size in ${SIZES:-256 512}; do
     for stack in tutorial gatys; do
         for _ in $(seq "${ROUNDS:-3}"); do
@@ -38,6 +42,10 @@ jq -rs '
     (map(select(.operator)) | .[] |
         "\(.operator)\t\(.channels[0]) to \(.channels[1])\t\(.size)²\t\(.ms) ms\t" +
         "\(.gflops) GFLOP/s\t\(.percent_of_ceiling) %"),
+    "",
+    (map(select(.scale)) | .[] |
+        "\(.stack)\t\(.scale)²\t\(.padding)\t\(if .moments then "moments" else "" end)\t" +
+        "\(.ms) ms\t\(.of_256) of 256²"),
     "",
     (map(select(.engine)) | group_by([.stack, .size])[] |
         (map(select(.engine == "nst")) | map(.ms_per_evaluation) | median) as $ours |

@@ -575,3 +575,8 @@ half() {
     refused 2 'none.ppm' -s style.ppm photo.ppm -o x.ppm --init none.ppm
     refused 2 'style.ppm: is an input file' -s photo.ppm --init style.ppm photo.ppm -o style.ppm
 }
+
+@test "-v prints how long each part of a run takes" {
+    nst -v --progress none -s style.ppm photo.ppm -o out.png -S 32 -n 2 2>said
+    grep -qE 'photo.ppm: [0-9.]+ s to read, [0-9.]+ s to prepare scales, [0-9.]+ s to optimise, [0-9.]+ s to write$' said
+}

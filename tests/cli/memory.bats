@@ -124,7 +124,7 @@ peak_below() {
     vips copy big.png big.jpg
     vips copy big.png big.tif
     for format in png jpg tif; do
-        nst -s munch big.$format -o out.png -S 64 -n 1 --max-memory 120M --history h.jsonl
+        nst -s munch big.$format -o out.png -S 64 -n 1 --max-memory 100M --history h.jsonl
         peak_below 100
     done
     # it takes 72 MB to decode, and 288 as floats

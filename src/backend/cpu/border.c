@@ -100,12 +100,6 @@ static float *edge_input(const struct nst_cpu *cpu, const struct nst_conv *k,
            (3 * edge + t) * edge_floats(k->out, map.h, map.w);
 }
 
-static void add_pixel(const float *from, float *to)
-{
-    for (int k = 0; k < NST_BLOCK; k++)
-        to[k] += from[k];
-}
-
 /* Item: one tap of one edge. Pixels that stand for corners read them as well, in the
  * rows. */
 static void gather_tap(void *ctx, int item, int thread)
@@ -125,9 +119,10 @@ static void gather_tap(void *ctx, int item, int thread)
         count = nst_padded_readers(i, t, n, row ? a->padding : NST_PADDING_ZERO, from);
         for (int b = 0; b < a->k->out; b++)
             for (int f = 0; f < count; f++)
-                add_pixel(row ? nst_cpu_row(a->map, b, outermost) + from[f] * NST_BLOCK
-                              : nst_cpu_row(a->map, b, from[f]) + outermost * NST_BLOCK,
-                          to + ((size_t)b * n + i) * NST_BLOCK);
+                nst_cpu_add_pixel(
+                    row ? nst_cpu_row(a->map, b, outermost) + from[f] * NST_BLOCK
+                        : nst_cpu_row(a->map, b, from[f]) + outermost * NST_BLOCK,
+                    to + ((size_t)b * n + i) * NST_BLOCK);
     }
 }
 
@@ -186,7 +181,7 @@ void nst_cpu_border_grad_add(const struct nst_cpu *cpu, const struct nst_conv *k
         if (line < 0 || line >= p->side)
             continue;
         for (int i = 0; i < p->side && first + i < n; i++, from += NST_BLOCK)
-            add_pixel(from, p->pixels + (is_row ? line : i) * p->stride +
-                                (is_row ? i : line) * NST_BLOCK);
+            nst_cpu_add_pixel(from, p->pixels + (is_row ? line : i) * p->stride +
+                                        (is_row ? i : line) * NST_BLOCK);
     }
 }

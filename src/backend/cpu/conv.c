@@ -74,10 +74,9 @@ static enum nst_status init(struct nst_cpu *cpu, struct nst_conv *k,
     pack_forward(k, f);
     memcpy(k->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
     st = nst_cpu_scratch_reserve(cpu, nst_cpu_direct_scratch(k->in, k->out), err);
-    for (int i = 0; st == NST_OK && i < NST_WINOGRADS; i++) {
+    for (int i = 0; st == NST_OK && i < NST_WINOGRADS; i++)
         st = nst_cpu_scratch_reserve(
             cpu, nst_cpu_winograd_scratch(cpu, i, k->in, k->out), err);
-    }
     cpu->conv_reserved = cpu->reserved;
     return st;
 }

@@ -40,12 +40,8 @@ struct nst_cpu_scratch nst_cpu_direct_scratch(int in, int out)
 /* Add a pixel of all blocks to one of the gathered. */
 static void add_pixel(const struct direct_args *a, int row, int column, float *to)
 {
-    for (int b = 0; b < a->in; b++, to += a->pixels * NST_BLOCK) {
-        const float *x = nst_cpu_row(a->x, b, row) + column * NST_BLOCK;
-
-        for (int k = 0; k < NST_BLOCK; k++)
-            to[k] += x[k];
-    }
+    for (int b = 0; b < a->in; b++, to += a->pixels * NST_BLOCK)
+        nst_cpu_add_pixel(nst_cpu_row(a->x, b, row) + column * NST_BLOCK, to);
 }
 
 /* Gradient: outputs that read a pixel as padding by this tap, beside the one that reads

@@ -81,6 +81,13 @@ static inline float *nst_cpu_row(const struct nst_tensor *t, int block, int row)
            (size_t)(row + 1) * nst_cpu_pitch(t->shape) + NST_BLOCK;
 }
 
+/* Add the channels of one pixel of a block. */
+static inline void nst_cpu_add_pixel(const float *from, float *to)
+{
+    for (int k = 0; k < NST_BLOCK; k++)
+        to[k] += from[k];
+}
+
 /* Pool n windows of one row of a block, from window first on. */
 static inline void nst_cpu_pool_row(const struct nst_cpu *cpu,
                                     const struct nst_cpu_output *y, int b, int row,

@@ -6,8 +6,8 @@
  * Apart: a thread transforms the inputs of its tiles, multiplies at each of the
  * Winograd points and transforms back, all within its own cache.
  *
- * Wide layers have small maps, and weights larger than any cache: all threads work on
- * the same tiles and divide the points, so that one thread reads each weight once for
+ * Together, where weights exceed the caches and tiles are few: all threads work on the
+ * same tiles and divide the points, so that one thread reads each weight once for
  * many tiles.
  *
  * The result of a tile depends on neither the schedule nor the grouping. The backward
