@@ -268,7 +268,7 @@ if SERVE
 bin_PROGRAMS += nst-serve
 endif
 nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
-	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/log.c %D%/serve/log.h \
+	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/identity.h %D%/serve/log.c %D%/serve/log.h \
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \

@@ -188,6 +188,14 @@ static char *client_key(struct MHD_Connection *c)
     return g_strdup("");
 }
 
+static void set_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN])
+{
+    char *key = client_key(c);
+
+    g_strlcpy(address, key, INET6_ADDRSTRLEN);
+    g_free(key);
+}
+
 static void refill(struct bucket *b, double rate)
 {
     double now = nst_clock_seconds();
@@ -207,16 +215,14 @@ static gboolean is_full(gpointer key, gpointer value, gpointer rate)
 }
 
 /* Token bucket. */
-static bool is_rate_limited(struct MHD_Connection *c)
+static bool is_rate_limited(const char *address)
 {
     double rate = (double)auth.settings->rate;
-    char *address;
     struct bucket *b;
     bool limited;
 
     if (rate == 0)
         return false;
-    address = client_key(c);
     pthread_mutex_lock(&auth.lock);
     b = g_hash_table_lookup(auth.buckets, address);
     if (!b) {
@@ -235,16 +241,17 @@ static bool is_rate_limited(struct MHD_Connection *c)
     if (!limited)
         b->tokens--;
     pthread_mutex_unlock(&auth.lock);
-    g_free(address);
     return limited;
 }
 
 bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation,
-                      struct serve_response *response)
+                      struct serve_identity *who, struct serve_response *response)
 {
     const char *host = request_header(c, MHD_HTTP_HEADER_HOST);
     const char *origin = request_header(c, MHD_HTTP_HEADER_ORIGIN);
 
+    *who = (struct serve_identity){.is_operator = true};
+    set_address(c, who->address);
     if (!auth.token && !auth.settings->insecure && !is_known_host(host))
         *response = serve_response_error(
             MHD_HTTP_FORBIDDEN, "host: '%.100s' is not a name of this service", host);
@@ -256,7 +263,7 @@ bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation
             MHD_HTTP_UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN");
         MHD_add_response_header(response->mhd, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
                                 "Bearer");
-    } else if (is_mutation && is_rate_limited(c))
+    } else if (is_mutation && is_rate_limited(who->address))
         *response = serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, 1,
                                                "more than %lld requests a second",
                                                (long long)auth.settings->rate);

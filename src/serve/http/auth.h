@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "nst.h"
 #include "serve/http/response.h"
+#include "serve/identity.h"
 #include "serve/settings.h"
 
 /* Read the token file; s is borrowed. NST_ERR_IO, NST_ERR_ARG (no such file, or the
@@ -19,9 +20,10 @@
 enum nst_status serve_auth_open(const struct serve_settings *s, struct nst_err *err);
 void serve_auth_close(void);
 
-/* Check a request. False: *response is the error. is_public: no token is needed;
- * is_mutation: the request changes something, so the rate limit applies. */
+/* Check a request and set *who sends it. False: *response is the error. is_public: no
+ * token is needed; is_mutation: the request changes something, so the rate limit
+ * applies. */
 bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation,
-                      struct serve_response *response);
+                      struct serve_identity *who, struct serve_response *response);
 
 #endif

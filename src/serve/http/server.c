@@ -260,7 +260,7 @@ static bool start_request(struct exchange *x, const char *path, const char *meth
         REQUEST_SECONDS + (int64_t)(MIN(length, body_limit(x)) / MIN_BYTES_PER_SECOND));
     if (answered ||
         !serve_auth_check(x->request.connection, x->request.route->is_public,
-                          is_mutation, &x->response))
+                          is_mutation, &x->request.identity, &x->response))
         return true;
     if (is_mutation && atomic_load(&server.draining))
         return answer(x, shutting_down());

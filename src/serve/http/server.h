@@ -15,6 +15,7 @@
 #include "nst.h"
 #include "serve/http/response.h"
 #include "serve/http/upload.h"
+#include "serve/identity.h"
 #include "serve/settings.h"
 
 enum serve_body { SERVE_BODY_NONE, SERVE_BODY_JSON, SERVE_BODY_FILE };
@@ -32,6 +33,7 @@ struct serve_request {
     const struct serve_settings *settings;
     const struct serve_route *route;
     struct MHD_Connection *connection;
+    struct serve_identity identity;
     char argument[128];          /* the part of the path that matched * */
     json_t *body;                /* SERVE_BODY_JSON: an object */
     struct serve_upload *upload; /* SERVE_BODY_FILE */
