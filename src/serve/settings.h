@@ -25,9 +25,10 @@ struct serve_settings {
     int64_t retries;    /* after a crash */
     int64_t lease;      /* seconds without a heartbeat until a worker loses a task */
     int64_t task_seconds, task_memory; /* wall clock, and CPU time per core; bytes */
-    int64_t rate;    /* mutations per second and client address; 0: no limit */
-    int64_t grace;   /* seconds that running tasks have at shutdown */
-    int64_t monitor; /* seconds between log lines on resources; 0: none */
+    int64_t rate;         /* mutations per second and client address; 0: no limit */
+    int64_t send_timeout; /* seconds that a client may take without reading */
+    int64_t grace;        /* seconds that running tasks have at shutdown */
+    int64_t monitor;      /* seconds between log lines on resources; 0: none */
     int cores;
 };
 

@@ -19,7 +19,7 @@
 #define CONNECTION_MEMORY 32768    /* libmicrohttpd's memory for a connection */
 #define MAX_JSON_BYTES 65536       /* of a body */
 #define IDLE_SECONDS 30            /* between two bytes */
-#define REQUEST_SECONDS 300        /* until the end of the response, plus */
+#define REQUEST_SECONDS 300        /* until the response begins, plus */
 #define MIN_BYTES_PER_SECOND 32768 /* the time of the body at this rate */
 #define MAX_THREADS 4
 #define MAX_WAITING 8        /* requests for SERVE_POOL_EXCLUSIVE */
@@ -75,11 +75,10 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
     struct exchange *x = *context;
 
     (void)cls;
-    (void)c;
-    (void)code;
     if (!x || x == &nul_marker)
         return;
-    serve_connection_set_deadline(x->connection, SERVE_HEADER_TIMEOUT);
+    if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        serve_connection_complete(x->connection, c, IDLE_SECONDS);
     serve_upload_free(x->request.upload);
     json_decref(x->request.body);
     if (x->json_text)
@@ -255,7 +254,7 @@ static bool start_request(struct exchange *x, const char *path, const char *meth
     answered = x->bad_framing
                    ? answer(x, serve_response_error(error.status, "%s", error.text))
                    : resolve_path(x, path, method, nul);
-    serve_connection_set_deadline(
+    serve_connection_request(
         x->connection,
         REQUEST_SECONDS + (int64_t)(MIN(length, body_limit(x)) / MIN_BYTES_PER_SECOND));
     if (answered ||
@@ -332,9 +331,9 @@ static enum MHD_Result send_response(struct exchange *x)
 {
     if (x->response.status < 600)
         atomic_fetch_add(&server.responses[x->response.status / 100], 1);
-    if (x->request.route && x->request.route->is_stream &&
-        x->response.status == MHD_HTTP_OK)
-        serve_connection_set_deadline(x->connection, SERVE_NO_DEADLINE);
+    serve_connection_respond(x->connection, x->request.connection,
+                             x->request.route && x->request.route->is_stream &&
+                                 x->response.status == MHD_HTTP_OK);
     return MHD_queue_response(x->request.connection, x->response.status,
                               x->response.mhd);
 }
@@ -418,7 +417,7 @@ enum nst_status serve_http_open(const struct serve_settings *s,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK,
         on_uri, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 0,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
-    if (!server.daemon || !serve_connections_open())
+    if (!server.daemon || !serve_connections_open(s->send_timeout))
         return nst_err_set(err, NST_ERR_IO, "cannot start the HTTP server");
     return NST_OK;
 }
