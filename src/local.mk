@@ -275,7 +275,9 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h \
 	%D%/serve/http/auth.c %D%/serve/http/auth.h \
+	%D%/serve/http/conditional.c %D%/serve/http/conditional.h \
 	%D%/serve/http/connections.c %D%/serve/http/connections.h \
+	%D%/serve/http/encoding.c %D%/serve/http/encoding.h \
 	%D%/serve/http/events.c %D%/serve/http/events.h \
 	%D%/serve/http/framing.c %D%/serve/http/framing.h \
 	%D%/serve/http/listen.c %D%/serve/http/listen.h \

@@ -23,8 +23,6 @@
 #define MAX_PAGE 1000    /* history entries in a response */
 #define RETRY_SECONDS 10 /* when the queue is full */
 
-static char *openapi; /* the response to GET /openapi.json */
-
 static struct serve_response get_index(struct serve_request *r)
 {
     return serve_static_file(r, "index.html");
@@ -41,8 +39,7 @@ static struct serve_response get_asset(struct serve_request *r)
 
 static struct serve_response get_description(struct serve_request *r)
 {
-    (void)r;
-    return serve_response_text("application/json", nst_xstrdup(openapi));
+    return serve_static_file(r, "openapi.json");
 }
 
 /* A message with the name and URLs of a stored picture; name is taken over. */
@@ -188,30 +185,41 @@ static struct serve_response delete_task(struct serve_request *r)
     }
 }
 
-static struct serve_response file_response(int fd, uint64_t size, const char *name,
-                                           bool may_change)
+/* A request for a file, whose name tells its type. */
+static struct serve_picture_request picture_request(const struct serve_request *r,
+                                                    const char *name)
+{
+    return (struct serve_picture_request){.connection = r->connection,
+                                          .is_head = r->is_head,
+                                          .type = serve_picture_media_type(name)};
+}
+
+static struct serve_response file_response(const struct serve_picture_request *p,
+                                           int fd)
 {
     return fd < 0 ? serve_response_error(MHD_HTTP_NOT_FOUND, "there is no such picture")
-                  : serve_response_file(fd, size, serve_picture_media_type(name),
-                                        may_change);
+                  : serve_response_file(p, fd);
 }
 
 static struct serve_response get_preview(struct serve_request *r)
 {
-    uint64_t size = 0;
-    char name[SERVE_TASK_ID_LENGTH + sizeof ".png"];
+    struct serve_picture_request p;
+    char name[SERVE_TASK_ID_LENGTH + sizeof ".png"] = "";
+    uint64_t size;
     int fd = serve_task_open_preview(r->argument, name, &size);
 
-    return file_response(fd, size, name, true);
+    p = picture_request(r, name);
+    p.may_change = true;
+    return file_response(&p, fd);
 }
 
 static struct serve_response picture_response(struct serve_request *r,
                                               const char *folder)
 {
-    uint64_t size = 0;
-    int fd = serve_store_open_file(folder, r->argument, &size);
+    const struct serve_picture_request p = picture_request(r, r->argument);
+    uint64_t size;
 
-    return file_response(fd, size, r->argument, false);
+    return file_response(&p, serve_store_open_file(folder, r->argument, &size));
 }
 
 static struct serve_response get_upload(struct serve_request *r)
@@ -231,13 +239,13 @@ static struct serve_response get_thumb(struct serve_request *r)
 
 static struct serve_response get_style_picture(struct serve_request *r)
 {
-    uint64_t size = 0;
+    const struct serve_picture_request p = picture_request(r, r->argument);
+    uint64_t size;
     int fd = serve_styles_open_picture(r->argument, &size);
     size_t bytes = 0;
     void *preview = fd < 0 ? serve_styles_preview(r->argument, &bytes) : NULL;
 
-    return preview ? serve_response_data("image/jpeg", preview, bytes)
-                   : file_response(fd, size, r->argument, false);
+    return preview ? serve_response_bytes(&p, preview, bytes) : file_response(&p, fd);
 }
 
 static struct serve_response get_history(struct serve_request *r)
@@ -363,12 +371,13 @@ static const struct serve_route routes[] = {
 enum nst_status serve_routes_open(const struct serve_route **out,
                                   const struct serve_settings *s, struct nst_err *err)
 {
-    *out = routes;
-    return serve_openapi(&openapi, s, err);
-}
+    char *openapi;
+    enum nst_status st = serve_openapi(&openapi, s, err);
 
-void serve_routes_close(void)
-{
-    free(openapi);
-    openapi = NULL;
+    if (st == NST_OK) {
+        serve_static_add("openapi.json", openapi);
+        free(openapi);
+    }
+    *out = routes;
+    return st;
 }

@@ -8,6 +8,5 @@
 /* *out is the table for serve_http_open(), borrowed. Errors: serve_openapi(). */
 enum nst_status serve_routes_open(const struct serve_route **out,
                                   const struct serve_settings *s, struct nst_err *err);
-void serve_routes_close(void);
 
 #endif

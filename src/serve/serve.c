@@ -390,8 +390,10 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
                                    const char *name, struct nst_err *err)
 {
     const struct serve_route *routes;
-    enum nst_status st = serve_routes_open(&routes, s, err);
+    enum nst_status st;
 
+    serve_static_open(s->web);
+    st = serve_routes_open(&routes, s, err);
     if (st == NST_OK)
         st = serve_auth_open(s, err);
     if (st == NST_OK)
@@ -399,7 +401,6 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     if (st != NST_OK)
         return st;
     serve_response_allow_origin(s->allow_origin);
-    serve_static_open(s->web);
     serve_styles_open(s);
     serve_monitor_open(s);
     st = serve_queue_open(s, serve_events_changed, err);
@@ -423,7 +424,6 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_static_close();
     serve_store_close();
     serve_auth_close();
-    serve_routes_close();
     return st;
 }
 

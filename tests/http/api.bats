@@ -373,7 +373,7 @@ END
     wait_until 'get "/api/tasks/$task/preview" >/dev/null; [ "$code" = 200 ]'
     [ "$code" = 200 ]
     [ "$(header content-type)" = image/jpeg ]
-    [ "$(header cache-control)" = no-store ]
+    [ "$(header cache-control)" = 'private, no-cache' ]
     "$NST" answer -s munch -o /dev/null --format png --dry-run --history none
     ask DELETE "/api/tasks/$task"
     [ "$code" = 200 ]

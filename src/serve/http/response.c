@@ -4,15 +4,21 @@
 #include "serve/http/response.h"
 
 #include <glib.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "nst.h"
 
 #define UNAVAILABLE_SECONDS 5
+/* A picture can be deleted: after five minutes a cache asks again. */
+#define CACHE_PICTURE "private, max-age=300, must-revalidate"
+#define CACHE_CHANGING "private, no-cache"
 
 static const char *allowed_origin; /* or NULL */
 
@@ -34,7 +40,8 @@ static const char *const data_headers[][2] = {
 struct MHD_Response *serve_response_add_headers(struct MHD_Response *r,
                                                 const char *type)
 {
-    MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    if (type)
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     for (size_t i = 0; i < LENGTH(common_headers); i++)
         MHD_add_response_header(r, common_headers[i][0], common_headers[i][1]);
     MHD_add_response_header(r, "Cross-Origin-Resource-Policy",
@@ -44,9 +51,10 @@ struct MHD_Response *serve_response_add_headers(struct MHD_Response *r,
                                 allowed_origin);
         MHD_add_response_header(r, "Access-Control-Allow-Methods", "GET, POST, DELETE");
         MHD_add_response_header(r, "Access-Control-Allow-Headers",
-                                "Authorization, Content-Type");
+                                "Authorization, Content-Type, Range");
         MHD_add_response_header(r, "Access-Control-Expose-Headers",
-                                "Retry-After, X-Total-Count");
+                                "Accept-Ranges, Content-Range, ETag, Retry-After, "
+                                "X-Total-Count");
     }
     return r;
 }
@@ -61,19 +69,16 @@ static struct MHD_Response *data_response(void *bytes, size_t size, const char *
     return r;
 }
 
-static struct MHD_Response *text_response(char *text, const char *type)
+static struct serve_response text_response(unsigned status, char *text,
+                                           const char *type)
 {
-    return data_response(text, strlen(text), type);
+    return (struct serve_response){status, data_response(text, strlen(text), type),
+                                   text};
 }
 
 struct serve_response serve_response_text(const char *type, char *text)
 {
-    return (struct serve_response){MHD_HTTP_OK, text_response(text, type)};
-}
-
-struct serve_response serve_response_data(const char *type, void *bytes, size_t size)
-{
-    return (struct serve_response){MHD_HTTP_OK, data_response(bytes, size, type)};
+    return text_response(MHD_HTTP_OK, text, type);
 }
 
 struct serve_response serve_response_json(unsigned status, json_t *j)
@@ -81,8 +86,7 @@ struct serve_response serve_response_json(unsigned status, json_t *j)
     char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(15));
 
     json_decref(j);
-    return (struct serve_response){
-        status, text_response(text ? text : nst_xstrdup("{}"), "application/json")};
+    return text_response(status, text ? text : nst_xstrdup("{}"), "application/json");
 }
 
 static struct serve_response error_response(unsigned status, const char *fmt,
@@ -130,15 +134,130 @@ struct serve_response serve_response_unavailable(void)
                                       "the queue is unreachable: try again later");
 }
 
-struct serve_response serve_response_file(int fd, uint64_t size, const char *type,
-                                          bool may_change)
+void serve_response_add_validator(struct MHD_Response *r,
+                                  const struct serve_validator *v, const char *cache)
 {
-    struct MHD_Response *r =
-        serve_response_add_headers(MHD_create_response_from_fd64(size, fd), type);
+    char date[SERVE_DATE_SIZE];
 
+    MHD_add_response_header(r, MHD_HTTP_HEADER_ETAG, v->etag);
+    MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, cache);
+    if (v->modified) {
+        serve_http_date(v->modified, date);
+        MHD_add_response_header(r, MHD_HTTP_HEADER_LAST_MODIFIED, date);
+    }
+}
+
+/* MHD_ContentReaderCallback. Not called: a 304 has no contents. */
+static ssize_t read_nothing(void *cls, uint64_t pos, char *buffer, size_t max)
+{
+    (void)cls;
+    (void)pos;
+    (void)buffer;
+    (void)max;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+struct serve_response serve_response_unselected(const struct serve_selection *s,
+                                                const struct serve_validator *v,
+                                                uint64_t size, const char *cache)
+{
+    struct serve_response response;
+    char text[40];
+
+    if (s->status == MHD_HTTP_NOT_MODIFIED) {
+        struct MHD_Response *r = serve_response_add_headers(
+            /* Content-Length is that of a 200 (section 8.6) */
+            MHD_create_response_from_callback(size, 1, read_nothing, NULL, NULL), NULL);
+
+        serve_response_add_validator(r, v, cache);
+        return (struct serve_response){s->status, r};
+    }
+    if (s->status == MHD_HTTP_PRECONDITION_FAILED)
+        return serve_response_error(s->status,
+                                    "the contents have changed: a condition of the "
+                                    "request does not hold");
+    response = serve_response_error(
+        s->status, "range: the picture has only %" PRIu64 " bytes", size);
+    snprintf(text, sizeof text, "bytes */%" PRIu64, size);
+    MHD_add_response_header(response.mhd, MHD_HTTP_HEADER_CONTENT_RANGE, text);
+    return response;
+}
+
+static const char *cache_control(const struct serve_picture_request *p)
+{
+    return p->may_change ? CACHE_CHANGING : CACHE_PICTURE;
+}
+
+/* Add the headers of a picture, whose part s of size bytes is in r. */
+static struct serve_response picture(const struct serve_picture_request *p,
+                                     struct MHD_Response *r,
+                                     const struct serve_selection *s,
+                                     const struct serve_validator *v, uint64_t size)
+{
+    char text[80];
+
+    serve_response_add_headers(r, p->type);
     MHD_add_response_header(r, data_headers[0][0], data_headers[0][1]);
-    MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL,
-                            may_change ? "no-store"
-                                       : "private, max-age=31536000, immutable");
-    return (struct serve_response){MHD_HTTP_OK, r};
+    MHD_add_response_header(r, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+    serve_response_add_validator(r, v, cache_control(p));
+    if (s->status == MHD_HTTP_PARTIAL_CONTENT) {
+        snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, s->from,
+                 s->from + s->size - 1, size);
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_RANGE, text);
+    }
+    return (struct serve_response){s->status, r};
+}
+
+static bool has_contents(const struct serve_selection *s)
+{
+    return s->status == MHD_HTTP_OK || s->status == MHD_HTTP_PARTIAL_CONTENT;
+}
+
+/* A file is replaced by another, never written to, so these tell its versions apart. A
+ * preview changes several times a second: no Last-Modified. */
+static struct serve_validator file_validator(const struct stat *st, bool may_change)
+{
+    struct serve_validator v = {.modified = may_change ? 0 : st->st_mtim.tv_sec};
+
+    snprintf(v.etag, sizeof v.etag, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"",
+             (uint64_t)st->st_ino, (uint64_t)st->st_size,
+             (uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec);
+    return v;
+}
+
+struct serve_response serve_response_file(const struct serve_picture_request *p, int fd)
+{
+    struct serve_validator v;
+    struct serve_selection s;
+    struct stat st;
+
+    if (fstat(fd, &st) != 0) {
+        close(fd);
+        return serve_response_error(MHD_HTTP_NOT_FOUND, "there is no such picture");
+    }
+    v = file_validator(&st, p->may_change);
+    s = serve_select(p->connection, &v, (uint64_t)st.st_size, !p->is_head);
+    if (!has_contents(&s)) {
+        close(fd);
+        return serve_response_unselected(&s, &v, (uint64_t)st.st_size,
+                                         cache_control(p));
+    }
+    return picture(p, MHD_create_response_from_fd_at_offset64(s.size, fd, s.from), &s,
+                   &v, (uint64_t)st.st_size);
+}
+
+struct serve_response serve_response_bytes(const struct serve_picture_request *p,
+                                           void *bytes, size_t size)
+{
+    struct serve_validator v = serve_validator_of_bytes(bytes, size);
+    struct serve_selection s = serve_select(p->connection, &v, size, !p->is_head);
+
+    if (!has_contents(&s)) {
+        free(bytes);
+        return serve_response_unselected(&s, &v, size, cache_control(p));
+    }
+    memmove(bytes, (char *)bytes + s.from, s.size);
+    return picture(
+        p, MHD_create_response_from_buffer(s.size, bytes, MHD_RESPMEM_MUST_FREE), &s,
+        &v, size);
 }

@@ -12,9 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "serve/http/conditional.h"
+
 struct serve_response {
     unsigned status; /* HTTP */
     struct MHD_Response *mhd;
+    const char *text; /* its body, which belongs to mhd, if it may be compressed */
 };
 
 /* Set the origin that may read responses (CORS), or NULL. Call it once, at the start.
@@ -34,13 +37,32 @@ struct serve_response serve_response_retry_after(unsigned status, unsigned secon
 struct serve_response serve_response_unavailable(void);
 /* text, from malloc(), is taken over. */
 struct serve_response serve_response_text(const char *type, char *text);
-/* bytes, from malloc(), is taken over. */
-struct serve_response serve_response_data(const char *type, void *bytes, size_t size);
-/* A file; fd is taken over. may_change: the response must not be cached. */
-struct serve_response serve_response_file(int fd, uint64_t size, const char *type,
-                                          bool may_change);
 
-/* Add the media type and the common headers; returns r. */
+/* A request for a picture, and the type of the answer. */
+struct serve_picture_request {
+    struct MHD_Connection *connection;
+    bool is_head;
+    bool may_change; /* the same path may have other contents later */
+    const char *type;
+};
+
+/* The whole picture, a range of it, or the error of a condition that the request sets;
+ * see conditional.h. fd, a regular file, is taken over. */
+struct serve_response serve_response_file(const struct serve_picture_request *p,
+                                          int fd);
+/* The same for bytes from malloc(), which are taken over. */
+struct serve_response serve_response_bytes(const struct serve_picture_request *p,
+                                           void *bytes, size_t size);
+/* A response without contents for a selection that has none: 304, 412 or 416. size: of
+ * the representation; cache: the Cache-Control header. */
+struct serve_response serve_response_unselected(const struct serve_selection *s,
+                                                const struct serve_validator *v,
+                                                uint64_t size, const char *cache);
+/* Add ETag, Last-Modified and Cache-Control. */
+void serve_response_add_validator(struct MHD_Response *r,
+                                  const struct serve_validator *v, const char *cache);
+
+/* Add the media type, unless NULL, and the common headers; returns r. */
 struct MHD_Response *serve_response_add_headers(struct MHD_Response *r,
                                                 const char *type);
 

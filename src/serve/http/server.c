@@ -14,6 +14,7 @@
 #include "serve/clock.h"
 #include "serve/http/auth.h"
 #include "serve/http/connections.h"
+#include "serve/http/encoding.h"
 #include "serve/http/framing.h"
 
 #define CONNECTION_MEMORY 32768    /* libmicrohttpd's memory for a connection */
@@ -250,6 +251,7 @@ static bool start_request(struct exchange *x, const char *path, const char *meth
         serve_framing_check(x->request.connection, path, version);
     bool answered;
 
+    x->request.is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     x->bad_framing = error.status != 0;
     answered = x->bad_framing
                    ? answer(x, serve_response_error(error.status, "%s", error.text))
@@ -334,6 +336,7 @@ static enum MHD_Result send_response(struct exchange *x)
     serve_connection_respond(x->connection, x->request.connection,
                              x->request.route && x->request.route->is_stream &&
                                  x->response.status == MHD_HTTP_OK);
+    serve_response_compress(&x->response, x->request.connection);
     return MHD_queue_response(x->request.connection, x->response.status,
                               x->response.mhd);
 }

@@ -34,6 +34,7 @@ struct serve_request {
     const struct serve_route *route;
     struct MHD_Connection *connection;
     struct serve_identity identity;
+    bool is_head;                /* HEAD, which is handled as GET */
     char argument[128];          /* the part of the path that matched * */
     json_t *body;                /* SERVE_BODY_JSON: an object */
     struct serve_upload *upload; /* SERVE_BODY_FILE */

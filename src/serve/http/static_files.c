@@ -8,13 +8,17 @@
 #include <string.h>
 
 #include "model/data_path.h"
+#include "serve/http/encoding.h"
 #include "serve/log.h"
 
 #define MAX_FILE_BYTES ((size_t)8 << 20)
 
+#define GZIP_LEVEL 9 /* at the start */
+
 struct static_file {
     char *bytes;
     gsize size;
+    struct serve_validator validator;
 };
 
 static GHashTable *files; /* struct static_file by path in the folder */
@@ -30,6 +34,18 @@ static void free_file(gpointer p)
     g_free(p);
 }
 
+/* Add a file; bytes is taken over. */
+static void add_file(const char *name, char *bytes, size_t size)
+{
+    struct static_file p = {
+        .bytes = bytes,
+        .size = size,
+        .validator = serve_validator_of_bytes(bytes, size),
+    };
+
+    g_hash_table_insert(files, g_strdup(name), g_memdup2(&p, sizeof p));
+}
+
 /* Load the files of the folder and of its subfolders, one level deep. */
 static void load_folder(const char *folder, const char *prefix)
 {
@@ -39,18 +55,19 @@ static void load_folder(const char *folder, const char *prefix)
     while (d && (name = g_dir_read_name(d))) {
         char *path = g_build_filename(folder, name, NULL);
         char *key = g_strconcat(prefix, name, NULL);
-        struct static_file p;
+        char *bytes;
+        gsize size;
 
         if (g_file_test(path, G_FILE_TEST_IS_DIR) && !*prefix) {
             char *subfolder = g_strconcat(name, "/", NULL);
 
             load_folder(path, subfolder);
             g_free(subfolder);
-        } else if (g_file_get_contents(path, &p.bytes, &p.size, NULL)) {
-            if (p.size <= MAX_FILE_BYTES)
-                g_hash_table_insert(files, g_strdup(key), g_memdup2(&p, sizeof p));
+        } else if (g_file_get_contents(path, &bytes, &size, NULL)) {
+            if (size <= MAX_FILE_BYTES)
+                add_file(key, bytes, size);
             else
-                g_free(p.bytes);
+                g_free(bytes);
         }
         g_free(key);
         g_free(path);
@@ -69,6 +86,18 @@ void serve_static_open(const char *folder)
     if (folder && !g_hash_table_lookup(files, "index.html"))
         serve_log(SERVE_WARNING, "%s: has no index.html", folder);
     free(installed);
+}
+
+void serve_static_add(const char *name, const char *text)
+{
+    size_t size = strlen(text), compressed = 0;
+    char *gzip = serve_gzip(text, size, GZIP_LEVEL, &compressed);
+    char *key = g_strconcat(name, ".gz", NULL);
+
+    add_file(name, g_memdup2(text, size), size);
+    if (gzip)
+        add_file(key, gzip, compressed);
+    g_free(key);
 }
 
 void serve_static_close(void)
@@ -100,36 +129,14 @@ static const char *media_type(const char *name)
     return "application/octet-stream";
 }
 
-/* True if an Accept-Encoding list has the coding with a quality above 0. */
-static bool accepts_encoding(const char *list, const char *coding)
-{
-    gchar **items = g_strsplit(list, ",", -1);
-    bool accepted = false;
-
-    for (int i = 0; items[i] && !accepted; i++) {
-        const char *q = strchr(items[i], ';');
-        char *name = g_strndup(items[i], q ? (gsize)(q - items[i]) : strlen(items[i]));
-
-        if (q)
-            q = strstr(q, "q=");
-        accepted = g_ascii_strcasecmp(g_strstrip(name), coding) == 0 &&
-                   !(q && g_ascii_strtod(q + 2, NULL) <= 0);
-        g_free(name);
-    }
-    g_strfreev(items);
-    return accepted;
-}
-
 /* The best variant of a file that the client accepts; *encoding NULL: uncompressed. */
 static const struct static_file *find_file(struct serve_request *r, const char *name,
                                            const char **encoding)
 {
     static const char *const encodings[][2] = {{"br", ".br"}, {"gzip", ".gz"}};
-    const char *list = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND,
-                                                   MHD_HTTP_HEADER_ACCEPT_ENCODING);
 
-    for (size_t i = 0; list && i < 2; i++)
-        if (accepts_encoding(list, encodings[i][0])) {
+    for (size_t i = 0; i < 2; i++)
+        if (serve_accepts_encoding(r->connection, encodings[i][0])) {
             char *key = g_strconcat(name, encodings[i][1], NULL);
             const struct static_file *p = g_hash_table_lookup(files, key);
 
@@ -164,25 +171,33 @@ static struct MHD_Response *file_response(const char *bytes, size_t size,
 
 struct serve_response serve_static_file(struct serve_request *r, const char *name)
 {
+    static struct static_file fallback = {
+        (char *)fallback_page, sizeof fallback_page - 1, {"\"fallback\"", 0}};
+    /* file names in assets/ contain a hash of the contents */
+    const char *cache = g_str_has_prefix(name, "assets/")
+                            ? "public, max-age=31536000, immutable"
+                            : "no-cache";
     const char *encoding;
     const struct static_file *p = find_file(r, name, &encoding);
-    struct MHD_Response *response;
+    struct serve_response response;
+    struct serve_selection s;
 
-    if (p)
-        response = file_response(p->bytes, p->size, media_type(name));
-    else if (strcmp(name, "index.html") == 0)
-        response =
-            file_response(fallback_page, sizeof fallback_page - 1, media_type(name));
-    else
+    if (!p && strcmp(name, "index.html") == 0)
+        p = &fallback;
+    if (!p)
         return serve_response_error(MHD_HTTP_NOT_FOUND, "not found");
-    if (encoding)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, encoding);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY,
+    s = serve_select(r->connection, &p->validator, p->size, false);
+    if (s.status != MHD_HTTP_OK)
+        response = serve_response_unselected(&s, &p->validator, p->size, cache);
+    else {
+        response = (struct serve_response){
+            s.status, file_response(p->bytes, p->size, media_type(name))};
+        serve_response_add_validator(response.mhd, &p->validator, cache);
+        if (encoding)
+            MHD_add_response_header(response.mhd, MHD_HTTP_HEADER_CONTENT_ENCODING,
+                                    encoding);
+    }
+    MHD_add_response_header(response.mhd, MHD_HTTP_HEADER_VARY,
                             MHD_HTTP_HEADER_ACCEPT_ENCODING);
-    /* file names in assets/ contain a hash of the contents */
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-                            g_str_has_prefix(name, "assets/")
-                                ? "public, max-age=31536000, immutable"
-                                : "no-cache");
-    return (struct serve_response){MHD_HTTP_OK, response};
+    return response;
 }

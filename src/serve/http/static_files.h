@@ -13,6 +13,9 @@
 void serve_static_open(const char *folder);
 void serve_static_close(void);
 
+/* Add a file, in two variants: text, which is copied, and its gzip. */
+void serve_static_add(const char *name, const char *text);
+
 /* Respond with the file of that name ("index.html", "assets/x.js"). */
 struct serve_response serve_static_file(struct serve_request *r, const char *name);
 
