@@ -119,7 +119,7 @@ static const struct number_option {
      AT(rate), 0, 1000000, 20},
     {"send-timeout", "N",
      "Seconds after which a client that reads too little of a response is cut",
-     AT(send_timeout), 1, 3600, 30},
+     AT(send_timeout), 1, 3600, 120},
     {"retries", "N", "Number of retries of a task that crashes", AT(retries), 0, 100,
      3},
     {"lease", "N", "Seconds of silence after which a worker loses its tasks", AT(lease),
