@@ -324,3 +324,62 @@ END
     [ $((SECONDS - begin)) -lt 30 ]
     [ "$(jq -r .state "data/tasks/$id.json")" = queued ]
 }
+
+@test "two services behind nginx on one Redis serve one site" {
+    needs nginx
+    needs redis-server
+    needs redis-cli
+    port=$(free_port)
+    redis-server --port "$port" --bind 127.0.0.1 --save '' --dir "$PWD" >redis.log 2>&1 3>&- &
+    running+=($!)
+    wait_until '[ "$(redis-cli -p "$port" ping 2>/dev/null)" = PONG ]'
+    queue=(--queue "redis://127.0.0.1:$port/1" --behind-proxy --host "$SITE")
+    serve "${queue[@]}"
+    first=$url first_server=$server
+    serve "${queue[@]}"
+    second=$url
+    "$SERVE" --worker --data data "${queue[@]:0:2}" 2>worker.log 3>&- &
+    running+=($!)
+    front "s|server ${url#http://};|& server ${first#http://};|"
+
+    # the upload through one, the task through the other, the result through both
+    url=$first
+    name=$(curl -sf -F "content_image=@$srcdir/docs/sample.jpg" "$url/api/upload-content" |
+        jq -r .filename)
+    url=$second
+    id=$(curl -sf --json "{\"content_image\": \"$name\", \"style_image\": \"munch\",
+        \"num_steps\": 3, \"size\": 100}" "$url/api/style-transfer" | jq -r .task_id)
+    url=$first
+    until_progress "$id" '.status == "completed"'
+    curl -sf -D first.head -o first.png "$first/results/$id.png"
+    curl -sf -D second.head -o second.png "$second/results/$id.png"
+    cmp first.png second.png
+    tag=$(sed -n 's/^etag: \(.*\)\r$/\1/Ip' first.head)
+    [ "$tag" = "$(sed -n 's/^etag: \(.*\)\r$/\1/Ip' second.head)" ]
+
+    # through the site, which takes turns
+    answered() { curl -s "$1/metrics" | sed -n 's/^nst_[a-z_]*requests_total{code="3xx"} //p'; }
+    for _ in {1..8}; do
+        [ "$(ask -o /dev/null -w '%{http_code}' -H "If-None-Match: $tag" "/results/$id.png")" = 304 ]
+    done
+    echo "answered: $(answered "$first") and $(answered "$second")"
+    [ "$(answered "$first")" -ge 2 ]
+    [ "$(answered "$second")" -ge 2 ]
+    head -c 1000 first.png >part
+    ask -C - -o part "/results/$id.png"
+    cmp first.png part
+    name=$(ask -F "content_image=@$srcdir/docs/sample.jpg" /api/upload-content | jq -r .filename)
+    id=$(ask --json "{\"content_image\": \"$name\", \"style_image\": \"munch\", \"num_steps\": 3,
+        \"size\": 100}" /api/style-transfer | jq -r .task_id)
+    ask -N "/api/progress/$id/events" | grep -q '"status":"completed"'
+    for url in "$first" "$second"; do
+        [ "$(curl -sf "$url/api/history" | jq '[.[][]] | length')" = 2 ]
+    done
+
+    # one ends, the site stays
+    kill "$first_server"
+    wait "$first_server"
+    for _ in {1..6}; do
+        [ "$(ask -o /dev/null -w '%{http_code}' /api/history)" = 200 ]
+    done
+}
