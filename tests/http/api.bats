@@ -439,7 +439,8 @@ END
     get /api/styles -H 'Origin: https://example.org'
     [ "$code" = 200 ]
     [ "$(header access-control-allow-origin)" = https://example.org ]
-    [ "$(header access-control-expose-headers)" = 'Retry-After, X-Total-Count' ]
+    [ "$(header access-control-expose-headers)" = \
+        'Accept-Ranges, Content-Range, ETag, Retry-After, X-Total-Count' ]
     get /api/styles -H 'Host: evil.example'
     refused 403 evil
     get /api/styles -H 'Host: localhost:5000'
