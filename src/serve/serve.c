@@ -33,6 +33,7 @@
 #include "serve/http/response.h"
 #include "serve/http/server.h"
 #include "serve/http/static_files.h"
+#include "serve/http/tokens.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/pictures.h"
@@ -52,7 +53,10 @@ enum {
     WEB,
     HOST,
     PREFIX,
+    TOKENS,
     TOKEN,
+    QUOTA,
+    SHARED,
     INSECURE,
     ORIGIN,
     PROXY,
@@ -72,10 +76,17 @@ static const struct argp_option options[] = {
     {"model", 'm', "NAME|FILE", 0, "Network, as for nst --model", 1},
     {"prefix", PREFIX, "PATH", 0, "Prefix of URL paths, for use behind a proxy", 1},
     {NULL, 0, NULL, 0, "Access:", 2},
+    {"tokens", TOKENS, "FILE", 0,
+     "Require a token of FILE, whose lines are NAME user|operator TOKEN [QUOTA=N]...",
+     2},
     {"token-file", TOKEN, "FILE", 0,
      "Require the token in the first line of FILE: Authorization: Bearer TOKEN", 2},
-    {"insecure", INSECURE, NULL, 0,
-     "Allow a public --listen address without --token-file", 2},
+    {"quota", QUOTA, "QUOTA=N", 0,
+     "Limit each user or visitor: waiting, running, bytes or work-per-day", 2},
+    {"shared", SHARED, NULL, 0,
+     "Without tokens, let everybody see and change everything", 2},
+    {"insecure", INSECURE, NULL, 0, "Allow a public --listen address without tokens",
+     2},
     {"host", HOST, "NAME", 0, "Accept NAME in the Host header, besides localhost", 2},
     {"allow-origin", ORIGIN, "ORIGIN", 0, "Accept requests from pages of ORIGIN", 2},
     {"behind-proxy", PROXY, NULL, 0,
@@ -202,6 +213,15 @@ static const char *require_folder(struct argp_state *state, const char *name,
     return path;
 }
 
+static void set_quota(struct argp_state *state, struct serve_settings *s,
+                      const char *text)
+{
+    char *error;
+
+    if (!serve_quota_set(&s->quota, text, &error))
+        argp_error(state, "quota: %s", error);
+}
+
 static void check_options(struct argp_state *state, struct serve_settings *s)
 {
     size_t n = s->prefix ? strlen(s->prefix) : 0;
@@ -211,6 +231,11 @@ static void check_options(struct argp_state *state, struct serve_settings *s)
                    s->prefix);
     if (s->worker && !s->queue)
         argp_error(state, "worker: needs --queue");
+    if (s->tokens && s->token_file)
+        argp_error(state, "tokens: excludes --token-file");
+    if (s->shared && (s->tokens || s->token_file))
+        argp_error(state, "shared: excludes --tokens and --token-file, whose operators "
+                          "see and change everything");
     if (!s->data)
         s->data = nst_user_path("XDG_STATE_HOME", ".local/state", "serve");
     if (!s->data || !*s->data)
@@ -238,8 +263,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         s->host = arg;
     else if (key == PREFIX)
         s->prefix = arg;
+    else if (key == TOKENS)
+        s->tokens = arg;
     else if (key == TOKEN)
         s->token_file = arg;
+    else if (key == QUOTA)
+        set_quota(state, s, arg);
+    else if (key == SHARED)
+        s->shared = true;
     else if (key == INSECURE)
         s->insecure = true;
     else if (key == ORIGIN)
@@ -315,7 +346,8 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
     s->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* Signals that end the service; blocked, and received by sigtimedwait(). */
+/* Signals that end the service; blocked, as SIGHUP is, and received by sigtimedwait().
+ */
 static sigset_t shutdown_signals(void)
 {
     sigset_t set;
@@ -331,14 +363,30 @@ static void sweep_uploads(void)
     serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
 }
 
+/* SIGHUP: read the tokens again. */
+static void reload(const struct serve_settings *s)
+{
+    struct nst_err err;
+
+    if (!s->worker && serve_auth_reload(&err) != NST_OK)
+        serve_log(SERVE_ERROR, "%s; the old tokens stay", err.text);
+}
+
 /* Returns after SIGINT or SIGTERM; does periodic work until then. */
 static void wait_for_signal(const struct serve_settings *s)
 {
-    const sigset_t set = shutdown_signals();
+    sigset_t set = shutdown_signals();
     int64_t seconds = 0;
+    int signal;
 
+    sigaddset(&set, SIGHUP);
     serve_notify("READY=1");
-    while (sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 1}) < 0) {
+    while ((signal = sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 1})) < 0 ||
+           signal == SIGHUP) {
+        if (signal == SIGHUP) {
+            reload(s);
+            continue;
+        }
         seconds++;
         if (s->monitor && seconds % s->monitor == 0)
             serve_monitor_log();
@@ -395,9 +443,9 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_static_open(s->web);
     st = serve_routes_open(&routes, s, err);
     if (st == NST_OK)
-        st = serve_auth_open(s, err);
-    if (st == NST_OK)
         st = serve_store_open(s->data, s->queue != NULL, s->prefix, err);
+    if (st == NST_OK)
+        st = serve_auth_open(s, err);
     if (st != NST_OK)
         return st;
     serve_response_allow_origin(s->allow_origin);
@@ -422,8 +470,8 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_monitor_close();
     serve_styles_close();
     serve_static_close();
-    serve_store_close();
     serve_auth_close();
+    serve_store_close();
     return st;
 }
 
@@ -434,9 +482,10 @@ static enum nst_status run_server(const struct serve_settings *s, struct nst_err
     int fd = -1;
     enum nst_status st = serve_listen(&fd, &owned, s->listen, &name, &local, err);
 
-    if (st == NST_OK && !local && !s->insecure && !s->token_file)
+    if (st == NST_OK && !local && !s->insecure && !s->tokens && !s->token_file)
         st = nst_err_set(err, NST_ERR_ARG,
-                         "%s is a public address: needs --token-file or --insecure",
+                         "%s is a public address: needs --tokens, --token-file or "
+                         "--insecure",
                          name);
     if (st == NST_OK)
         st = run_service(s, fd, owned, name, err);
@@ -449,7 +498,7 @@ static enum nst_status run_server(const struct serve_settings *s, struct nst_err
 int main(int argc, char **argv)
 {
     static struct serve_settings s = {.listen = "127.0.0.1:5000"};
-    const sigset_t set = shutdown_signals();
+    sigset_t set = shutdown_signals();
     struct rlimit files;
     struct nst_err err;
 
@@ -457,6 +506,7 @@ int main(int argc, char **argv)
         return serve_thumbnail(argv[2], argv[3], argv[4]);
     nst_exit_setup(argv);
     read_options(&s, argc, argv);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread starts */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);                    /* writes fail with EFBIG instead */
