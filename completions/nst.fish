@@ -129,7 +129,7 @@ complete -c nst-serve -l min-steps -x -a '' -d 'Minimum number of steps of a tas
 complete -c nst-serve -l monitor -x -a '' -d 'Seconds between log lines on resource use; 0: none (300)'
 complete -c nst-serve -l rate -x -a '' -d 'Modifying requests per second from one address; 0: unlimited (20)'
 complete -c nst-serve -l retries -x -a '' -d 'Number of retries of a task that crashes (3)'
-complete -c nst-serve -l send-timeout -x -a '' -d 'Seconds after which a client that reads too little of a response is cut (30)'
+complete -c nst-serve -l send-timeout -x -a '' -d 'Seconds after which a client that reads too little of a response is cut (120)'
 complete -c nst-serve -l task-memory -x -a '' -d 'Memory limit of a task (K, M, G) (3/4 of the memory / --max-tasks)'
 complete -c nst-serve -l task-seconds -x -a '' -d 'Maximum duration of a task in seconds (3600)'
 complete -c nst-serve -l queue -x -a '' -d 'Keep tasks in Redis for workers: redis://(:PASSWORD@)HOST(:PORT)(/DB)'
