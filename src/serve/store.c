@@ -27,8 +27,8 @@ static char *root;
 static const char *url_prefix;
 static int lock_fd = -1;
 
-static const char *const folders[] = {"uploads", "styles", "results",
-                                      "thumbs",  "tasks",  "work"};
+static const char *const folders[] = {"uploads", "styles", "results", "thumbs",
+                                      "tasks",   "work",   "owners"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
 static enum nst_status make_folder(const char *path, struct nst_err *err)
@@ -245,13 +245,14 @@ void serve_store_remove_picture(const char *folder, const char *name)
 
     serve_store_remove(folder, name);
     serve_store_remove("thumbs", thumb);
+    serve_store_remove("owners", name);
     free(thumb);
 }
 
-enum nst_status serve_store_write_task(const char *name, const json_t *j,
-                                       struct nst_err *err)
+enum nst_status serve_store_write(const char *folder, const char *name, const json_t *j,
+                                  struct nst_err *err)
 {
-    char *path = serve_store_path("tasks", name);
+    char *path = serve_store_path(folder, name);
     char *text = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
     struct nst_atomic_file *file;
     enum nst_status st = nst_atomic_file_open(&file, path, err);

@@ -260,9 +260,9 @@ is_tidy() {
 }
 
 @test "--max-queue limits the queue of all front ends together" {
-    front a --max-queue 3
+    front a --max-queue 3 --max-queue-per-owner 3
     first=$url
-    front b --max-queue 3
+    front b --max-queue 3 --max-queue-per-owner 3
     upload
     transfer 10 64
     transfer 10 64
@@ -461,7 +461,7 @@ chaos() {
     seed=${NST_TEST_SEED:-$RANDOM}
     echo "# seed $seed" >&3
     RANDOM=$seed
-    front front --max-queue "$tasks"
+    front front --max-queue "$tasks" --max-queue-per-owner "$tasks"
     upload
     ids=()
     for _ in $(seq "$tasks"); do

@@ -1,5 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- ARGV: id.
--- Returns the row of the task, or nil.
+-- ARGV: id, who.
+-- Returns the row of the task, its position and the number of tasks that wait; or nil.
 
-return get(ARGV[1], 'state') and row(ARGV[1])
+local id, who = unpack(ARGV)
+if not get(id, 'state') or not sees(who, id) then return false end
+local r = row(id)
+table.insert(r, position(id))
+table.insert(r, queued())
+return r
