@@ -275,14 +275,19 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/usage.c %D%/serve/usage.h \
+	%D%/serve/http/address.c %D%/serve/http/address.h \
 	%D%/serve/http/auth.c %D%/serve/http/auth.h \
 	%D%/serve/http/connections.c %D%/serve/http/connections.h \
+	%D%/serve/http/cookie.c %D%/serve/http/cookie.h \
 	%D%/serve/http/events.c %D%/serve/http/events.h \
 	%D%/serve/http/framing.c %D%/serve/http/framing.h \
+	%D%/serve/http/limiter.c %D%/serve/http/limiter.h \
 	%D%/serve/http/listen.c %D%/serve/http/listen.h \
 	%D%/serve/http/response.c %D%/serve/http/response.h \
 	%D%/serve/http/server.c %D%/serve/http/server.h \
+	%D%/serve/http/sign_in.c %D%/serve/http/sign_in.h \
 	%D%/serve/http/static_files.c %D%/serve/http/static_files.h \
+	%D%/serve/http/tokens.c %D%/serve/http/tokens.h \
 	%D%/serve/http/upload.c %D%/serve/http/upload.h \
 	%D%/serve/queue/fair.c %D%/serve/queue/fair.h \
 	%D%/serve/queue/local.c %D%/serve/queue/queue.c %D%/serve/queue/queue.h \

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * identity.h - who sends a request: the owner of what it creates, and what he may do.
+ *
+ * With tokens (--tokens, --token-file) the owner is the name of the token. Without, it
+ * is the visitor of a signed cookie, which the page sets, or, for programs without
+ * cookies, the address. Each sees and changes only what is his own, except operators:
+ * tokens of that role, the one token of --token-file, and everybody with --shared.
+ *
+ * A visitor may get as many cookies as he likes: what must not be exceeded is counted
+ * by address as well.
  */
 #ifndef NST_SERVE_IDENTITY_H
 #define NST_SERVE_IDENTITY_H
@@ -19,9 +27,11 @@ struct serve_quota {
 };
 
 struct serve_identity {
-    char owner[SERVE_MAX_OWNER + 1]; /* "": nobody in particular */
-    bool is_operator;                /* sees and changes what others own */
-    struct serve_quota quota;
+    /* NAME (of a token: letters, digits and . _ -), visitor:HEX or address:HEX; "" only
+     * in requests of public routes without a token */
+    char owner[SERVE_MAX_OWNER + 1];
+    bool is_operator;               /* sees and changes what others own */
+    struct serve_quota quota;       /* of the token, else of --quota; operators: none */
     char address[INET6_ADDRSTRLEN]; /* of the client; of IPv6 the /64 prefix */
 };
 

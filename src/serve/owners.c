@@ -147,15 +147,21 @@ int64_t serve_party_bytes(const char *party)
     return s.bytes;
 }
 
+/* Of a token; a visitor has none. */
+static bool has_name(const struct serve_identity *who)
+{
+    return *who->owner && !strchr(who->owner, ':');
+}
+
 const char *serve_party(const struct serve_identity *who)
 {
-    bool has_name = *who->owner && !strchr(who->owner, ':');
-
-    return has_name ? who->owner : who->address;
+    return has_name(who) ? who->owner : who->address;
 }
 
 int64_t serve_party_share(const struct serve_identity *who,
                           const struct serve_settings *s)
 {
+    if (who->is_operator && has_name(who))
+        return 0;
     return who->quota.waiting ? who->quota.waiting : s->max_queue_per_owner;
 }

@@ -34,7 +34,8 @@ int64_t serve_party_bytes(const char *party);
 /* Whose share of the service a request uses: the name of a token, or the address of all
  * others, who can be as many owners as they like. Borrowed from who. */
 const char *serve_party(const struct serve_identity *who);
-/* How many of its tasks may wait: the quota, or else the share of any party. */
+/* How many of its tasks may wait: the quota, or else the share of any party but the
+ * operator's token; 0: no limit. */
 int64_t serve_party_share(const struct serve_identity *who,
                           const struct serve_settings *s);
 

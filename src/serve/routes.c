@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "serve/compare.h"
+#include "serve/http/auth.h"
 #include "serve/http/events.h"
+#include "serve/http/sign_in.h"
 #include "serve/http/static_files.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
@@ -29,7 +31,10 @@ static char *openapi; /* the response to GET /openapi.json */
 
 static struct serve_response get_index(struct serve_request *r)
 {
-    return serve_static_file(r, "index.html");
+    struct serve_response response = serve_static_file(r, "index.html");
+
+    serve_auth_greet(r->connection, &r->identity, &response);
+    return response;
 }
 
 static struct serve_response get_asset(struct serve_request *r)
@@ -335,6 +340,13 @@ static void add_preset(void *ctx, const char *name, const char *path,
     nst_params_clear(&params);
 }
 
+static struct serve_response get_usage(struct serve_request *r)
+{
+    json_t *j = serve_usage_json(&r->identity, r->settings);
+
+    return j ? serve_response_json(MHD_HTTP_OK, j) : serve_response_unavailable();
+}
+
 static struct serve_response get_presets(struct serve_request *r)
 {
     struct presets p = {json_array(), r->settings->max_size};
@@ -379,6 +391,10 @@ static const struct serve_route routes[] = {
      .pool = SERVE_POOL_DECODE},
     {POST, "/api/upload-style", post_style, SERVE_BODY_FILE, "style_image",
      .pool = SERVE_POOL_DECODE},
+    {POST, "/api/login", serve_sign_in, SERVE_BODY_JSON, .is_public = true},
+    {POST, "/api/logout", serve_sign_out, .is_public = true},
+    {GET, "/api/me", serve_me},
+    {GET, "/api/usage", get_usage, .uses_queue = true},
     {GET, "/api/styles", get_styles},
     {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK},
     {GET, "/api/presets", get_presets},

@@ -33,6 +33,7 @@
 #include "serve/http/response.h"
 #include "serve/http/server.h"
 #include "serve/http/static_files.h"
+#include "serve/http/tokens.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/owners.h"
@@ -53,7 +54,10 @@ enum {
     WEB,
     HOST,
     PREFIX,
+    TOKENS,
     TOKEN,
+    QUOTA,
+    SHARED,
     INSECURE,
     ORIGIN,
     PROXY,
@@ -73,10 +77,17 @@ static const struct argp_option options[] = {
     {"model", 'm', "NAME|FILE", 0, "Network, as for nst --model", 1},
     {"prefix", PREFIX, "PATH", 0, "Prefix of URL paths, for use behind a proxy", 1},
     {NULL, 0, NULL, 0, "Access:", 2},
+    {"tokens", TOKENS, "FILE", 0,
+     "Require a token of FILE, whose lines are NAME user|operator TOKEN [QUOTA=N]...",
+     2},
     {"token-file", TOKEN, "FILE", 0,
      "Require the token in the first line of FILE: Authorization: Bearer TOKEN", 2},
-    {"insecure", INSECURE, NULL, 0,
-     "Allow a public --listen address without --token-file", 2},
+    {"quota", QUOTA, "QUOTA=N", 0,
+     "Limit each user or visitor: waiting, running, bytes or work-per-day", 2},
+    {"shared", SHARED, NULL, 0,
+     "Without tokens, let everybody see and change everything", 2},
+    {"insecure", INSECURE, NULL, 0, "Allow a public --listen address without tokens",
+     2},
     {"host", HOST, "NAME", 0, "Accept NAME in the Host header, besides localhost", 2},
     {"allow-origin", ORIGIN, "ORIGIN", 0, "Accept requests from pages of ORIGIN", 2},
     {"behind-proxy", PROXY, NULL, 0,
@@ -203,6 +214,15 @@ static const char *require_folder(struct argp_state *state, const char *name,
     return path;
 }
 
+static void set_quota(struct argp_state *state, struct serve_settings *s,
+                      const char *text)
+{
+    char *error;
+
+    if (!serve_quota_set(&s->quota, text, &error))
+        argp_error(state, "quota: %s", error);
+}
+
 static void check_options(struct argp_state *state, struct serve_settings *s)
 {
     size_t n = s->prefix ? strlen(s->prefix) : 0;
@@ -212,6 +232,11 @@ static void check_options(struct argp_state *state, struct serve_settings *s)
                    s->prefix);
     if (s->worker && !s->queue)
         argp_error(state, "worker: needs --queue");
+    if (s->tokens && s->token_file)
+        argp_error(state, "tokens: excludes --token-file");
+    if (s->shared && (s->tokens || s->token_file))
+        argp_error(state, "shared: excludes --tokens and --token-file, whose operators "
+                          "see and change everything");
     if (!s->data)
         s->data = nst_user_path("XDG_STATE_HOME", ".local/state", "serve");
     if (!s->data || !*s->data)
@@ -239,8 +264,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         s->host = arg;
     else if (key == PREFIX)
         s->prefix = arg;
+    else if (key == TOKENS)
+        s->tokens = arg;
     else if (key == TOKEN)
         s->token_file = arg;
+    else if (key == QUOTA)
+        set_quota(state, s, arg);
+    else if (key == SHARED)
+        s->shared = true;
     else if (key == INSECURE)
         s->insecure = true;
     else if (key == ORIGIN)
@@ -397,9 +428,9 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     enum nst_status st = serve_routes_open(&routes, s, err);
 
     if (st == NST_OK)
-        st = serve_auth_open(s, err);
-    if (st == NST_OK)
         st = serve_store_open(s->data, s->queue != NULL, s->prefix, err);
+    if (st == NST_OK)
+        st = serve_auth_open(s, err);
     if (st != NST_OK)
         return st;
     serve_response_allow_origin(s->allow_origin);
@@ -426,8 +457,8 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_monitor_close();
     serve_styles_close();
     serve_static_close();
-    serve_store_close();
     serve_auth_close();
+    serve_store_close();
     serve_routes_close();
     return st;
 }
@@ -439,9 +470,10 @@ static enum nst_status run_server(const struct serve_settings *s, struct nst_err
     int fd = -1;
     enum nst_status st = serve_listen(&fd, &owned, s->listen, &name, &local, err);
 
-    if (st == NST_OK && !local && !s->insecure && !s->token_file)
+    if (st == NST_OK && !local && !s->insecure && !s->tokens && !s->token_file)
         st = nst_err_set(err, NST_ERR_ARG,
-                         "%s is a public address: needs --token-file or --insecure",
+                         "%s is a public address: needs --tokens, --token-file or "
+                         "--insecure",
                          name);
     if (st == NST_OK)
         st = run_service(s, fd, owned, name, err);

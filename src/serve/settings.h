@@ -7,15 +7,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "serve/identity.h"
+
 struct serve_settings {
     const char *listen; /* ADDRESS:PORT; port 0: any free port, which is logged */
     const char *data;   /* the folder of store.h */
     const char *styles; /* a folder of additional style pictures and packs, or NULL */
     const char *web;    /* the folder of the web page; NULL: the installed one */
     const char *model;  /* NULL: the default of nst */
-    const char *host, *prefix, *token_file, *allow_origin, *log_file; /* or NULL */
-    const char *queue; /* URL of Redis; NULL: the queue is in this process */
-    bool worker;       /* run tasks of that queue, without HTTP */
+    const char *host, *prefix, *allow_origin, *log_file; /* or NULL */
+    const char *tokens;       /* the file of tokens.h, or NULL */
+    const char *token_file;   /* a file with the operator's token, or NULL */
+    bool shared;              /* without tokens: each sees and changes everything */
+    struct serve_quota quota; /* of visitors, and of users whose token has no other */
+    const char *queue;        /* URL of Redis; NULL: the queue is in this process */
+    bool worker;              /* run tasks of that queue, without HTTP */
     bool insecure, json_log, behind_proxy;
     int64_t max_queue_per_owner; /* queued tasks of an owner or address */
     int64_t max_tasks, max_queue, max_history_images, max_connections, max_styles;

@@ -4,79 +4,93 @@
 #include "serve/http/auth.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <glib.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
-#include "base/path.h"
-#include "base/text_file.h"
-#include "serve/clock.h"
+#include "serve/http/address.h"
+#include "serve/http/cookie.h"
+#include "serve/http/limiter.h"
+#include "serve/http/tokens.h"
+#include "serve/log.h"
 
-#define MIN_TOKEN 16
-#define BURST_SECONDS 4 /* capacity of a bucket: requests of so many seconds */
-#define MAX_BUCKETS 8192
-#define TOKEN_COOKIE "nst_token" /* an <img> cannot send a header */
+#define BURST_SECONDS 4 /* of mutations at once */
+#define WRONG_TOKENS 10 /* a minute */
 
-struct bucket { /* of one address */
-    double tokens;
-    double refilled; /* nst_clock_seconds() */
-};
+#define SESSION "nst_session" /* cookies, and kinds of signatures */
+#define VISITOR "nst_visitor"
+#define VISITOR_OWNER "visitor:"
+#define ADDRESS_OWNER "address:"
+#define ID_DIGITS 16 /* of a visitor or an address */
+#define VISITOR_SECONDS (365 * 24 * 3600)
+#define BROWSER_SECONDS (24 * 3600) /* of a sign-in for this run of the browser */
 
 static struct {
     const struct serve_settings *settings;
-    char *token; /* NULL: not required */
-    pthread_mutex_t lock;
-    GHashTable *buckets;
-} auth = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct serve_tokens *tokens; /* NULL: not required */
+    pthread_rwlock_t lock;       /* of tokens */
+    struct serve_limiter mutations, wrong_tokens;
+} auth = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 
-static enum nst_status read_token(const char *path, struct nst_err *err)
+static enum nst_status read_tokens(struct serve_tokens **out, struct nst_err *err)
 {
-    char line[512] = "";
-    FILE *f = fopen(path, "re");
+    const struct serve_settings *s = auth.settings;
+    enum nst_status st = NST_OK;
 
-    if (!f)
-        return nst_err_set(err, nst_open_status(errno), "cannot open %s: %s", path,
-                           strerror(errno));
-    if (nst_text_file_begin(f, path, err) != NST_OK) {
-        fclose(f);
-        return err->status = NST_ERR_ARG;
-    }
-    if (!fgets(line, sizeof line, f))
-        line[0] = 0;
-    fclose(f);
-    if (strlen(line) == sizeof line - 1) /* the line is longer than the buffer */
-        return nst_err_set(err, NST_ERR_ARG,
-                           "%s: the token in the first line must have "
-                           "fewer than %zu characters",
-                           path, sizeof line - 1);
-    line[strcspn(line, "\r\n")] = 0;
-    if (strlen(line) < MIN_TOKEN)
-        return nst_err_set(
-            err, NST_ERR_ARG,
-            "%s: the token in the first line must have at least %d characters", path,
-            MIN_TOKEN);
-    auth.token = nst_xstrdup(line);
-    return NST_OK;
+    *out = NULL;
+    if (s->tokens)
+        st = serve_tokens_read(out, s->tokens, &s->quota, err);
+    else if (s->token_file)
+        st = serve_tokens_read_one(out, s->token_file, err);
+    if (*out && serve_tokens_are_exposed(*out))
+        serve_log(SERVE_WARNING, "%s: everybody on this machine can read it: chmod 600",
+                  s->tokens ? s->tokens : s->token_file);
+    return st;
 }
 
 enum nst_status serve_auth_open(const struct serve_settings *s, struct nst_err *err)
 {
+    enum nst_status st;
+
     auth.settings = s;
-    auth.buckets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    return s->token_file ? read_token(s->token_file, err) : NST_OK;
+    serve_limiter_open(&auth.mutations, (double)s->rate,
+                       BURST_SECONDS * (double)s->rate);
+    serve_limiter_open(&auth.wrong_tokens, WRONG_TOKENS / 60.0, WRONG_TOKENS);
+    st = read_tokens(&auth.tokens, err);
+    return st == NST_OK ? serve_key_open(s->data, err) : st;
 }
 
 void serve_auth_close(void)
 {
-    free(auth.token);
-    auth.token = NULL;
-    if (auth.buckets)
-        g_hash_table_destroy(auth.buckets);
-    auth.buckets = NULL;
+    serve_tokens_free(auth.tokens);
+    auth.tokens = NULL;
+    serve_limiter_close(&auth.mutations);
+    serve_limiter_close(&auth.wrong_tokens);
+}
+
+enum nst_status serve_auth_reload(struct nst_err *err)
+{
+    struct serve_tokens *old = NULL, *new;
+    enum nst_status st = read_tokens(&new, err);
+
+    if (st != NST_OK)
+        return st;
+    pthread_rwlock_wrlock(&auth.lock);
+    old = auth.tokens;
+    auth.tokens = new;
+    pthread_rwlock_unlock(&auth.lock);
+    serve_tokens_free(old);
+    return NST_OK;
+}
+
+bool serve_auth_has_tokens(void)
+{
+    return auth.settings->tokens || auth.settings->token_file;
 }
 
 static const char *request_header(struct MHD_Connection *c, const char *name)
@@ -84,24 +98,112 @@ static const char *request_header(struct MHD_Connection *c, const char *name)
     return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
 }
 
-/* Compare with the token in constant time for texts of the same length. */
-static bool has_valid_token(struct MHD_Connection *c)
+/* Copy the entry of a token, or if it is NULL of a name. */
+static bool find_token(struct serve_token *out, const char *token, const char *name)
 {
-    const char *bearer = request_header(c, MHD_HTTP_HEADER_AUTHORIZATION);
-    const char *cookie = MHD_lookup_connection_value(c, MHD_COOKIE_KIND, TOKEN_COOKIE);
-    const char *text =
-        bearer && strncasecmp(bearer, "Bearer ", 7) == 0 ? bearer + 7 : cookie;
-    size_t n = strlen(auth.token);
-    unsigned char difference = text && strlen(text) != n;
+    const struct serve_token *found;
 
-    for (size_t i = 0, m = text ? strlen(text) : 0; i < m; i++)
-        difference |= (unsigned char)(text[i] ^ auth.token[i % n]);
-    return text && !difference;
+    pthread_rwlock_rdlock(&auth.lock);
+    found = token ? serve_tokens_find(auth.tokens, token)
+                  : serve_tokens_named(auth.tokens, name);
+    if (found)
+        *out = *found;
+    pthread_rwlock_unlock(&auth.lock);
+    return found != NULL;
+}
+
+static void set_owner(struct serve_identity *who, const struct serve_token *token)
+{
+    g_strlcpy(who->owner, token->name, sizeof who->owner);
+    who->is_operator = token->is_operator;
+    who->quota = token->quota;
+}
+
+/* 401: a token is missing or wrong. */
+static struct serve_response unauthorized(const char *text)
+{
+    struct serve_response response =
+        serve_response_error(MHD_HTTP_UNAUTHORIZED, "%s", text);
+
+    MHD_add_response_header(response.mhd, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    return response;
+}
+
+/*
+ * Find whose token it is. An address that has sent too many wrong ones must wait, even
+ * with the right one: otherwise it could go on to guess. Sign-ins are not affected.
+ */
+static bool check_token(const char *text, const struct serve_identity *who,
+                        struct serve_token *token, struct serve_response *response)
+{
+    unsigned seconds = serve_limiter_wait(&auth.wrong_tokens, who->address);
+
+    if (seconds) {
+        *response = serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, seconds,
+                                               "too many wrong tokens from this "
+                                               "address");
+        return false;
+    }
+    if (find_token(token, text, NULL))
+        return true;
+    serve_limiter_take(&auth.wrong_tokens, who->address);
+    serve_log(SERVE_WARNING, "wrong token from %s%s", who->address,
+              strchr(who->address, ':') ? "/64" : "");
+    *response = unauthorized("the token is wrong");
+    return false;
+}
+
+/* True if the request has the cookie of a sign-in; then *token is its entry. */
+static bool has_session(struct MHD_Connection *c, struct serve_token *token)
+{
+    const char *value = MHD_lookup_connection_value(c, MHD_COOKIE_KIND, SESSION);
+    struct serve_cookie cookie;
+
+    return serve_cookie_parse(&cookie, value, time(NULL)) &&
+           find_token(token, NULL, cookie.text) &&
+           serve_cookie_is_genuine(&cookie, SESSION, token->digest);
+}
+
+static bool identify_user(struct MHD_Connection *c, struct serve_identity *who,
+                          struct serve_response *response)
+{
+    const char *header = request_header(c, MHD_HTTP_HEADER_AUTHORIZATION);
+    struct serve_token token;
+
+    if (header && strncasecmp(header, "Bearer ", 7) == 0) {
+        if (!check_token(header + 7, who, &token, response))
+            return false;
+    } else if (!has_session(c, &token)) {
+        *response =
+            unauthorized("a token is needed: Authorization: Bearer TOKEN, or a sign-in "
+                         "at /api/login");
+        return false;
+    }
+    set_owner(who, &token);
+    return true;
+}
+
+static void identify_visitor(struct MHD_Connection *c, struct serve_identity *who)
+{
+    const char *value = MHD_lookup_connection_value(c, MHD_COOKIE_KIND, VISITOR);
+    struct serve_cookie cookie;
+    char digest[SERVE_DIGEST_SIZE];
+
+    who->is_operator = auth.settings->shared;
+    who->quota = auth.settings->quota;
+    if (serve_cookie_parse(&cookie, value, time(NULL)) &&
+        serve_cookie_is_genuine(&cookie, VISITOR, "")) {
+        g_snprintf(who->owner, sizeof who->owner, VISITOR_OWNER "%.*s", ID_DIGITS,
+                   cookie.text);
+        return;
+    }
+    serve_key_sign(digest, ADDRESS_OWNER, who->address);
+    g_snprintf(who->owner, sizeof who->owner, ADDRESS_OWNER "%.*s", ID_DIGITS, digest);
 }
 
 /*
  * DNS rebinding: the owner of a name can point it at this address, so that its pages
- * have the same origin as this service. They cannot know the token. Without a token,
+ * have the same origin as this service. They cannot know a token. Without tokens,
  * unknown names are rejected.
  */
 static bool is_known_host(const char *host)
@@ -128,146 +230,98 @@ static bool is_same_origin(const char *origin, const char *host)
            (allowed && strcmp(origin, allowed) == 0);
 }
 
-/* An address as a key, a new string. For IPv6 the /64 prefix, which one client owns. */
-static char *address_key(int family, const void *bytes)
-{
-    char text[INET6_ADDRSTRLEN] = "";
-    struct in6_addr six;
-
-    if (family == AF_INET6) {
-        memset(&six, 0, sizeof six);
-        memcpy(&six, bytes, 8);
-        bytes = &six;
-    }
-    inet_ntop(family, bytes, text, sizeof text);
-    return g_strdup(text);
-}
-
-/* The client's address that the proxy appended to X-Forwarded-For, as a new key; NULL
- * if the last element is not an address. */
-static char *forwarded_key(const char *list)
-{
-    const char *last = strrchr(list, ',');
-    char *word = g_strstrip(g_strdup(last ? last + 1 : list));
-    unsigned char bytes[sizeof(struct in6_addr)];
-    char *key = inet_pton(AF_INET, word, bytes) == 1    ? address_key(AF_INET, bytes)
-                : inet_pton(AF_INET6, word, bytes) == 1 ? address_key(AF_INET6, bytes)
-                                                        : NULL;
-
-    g_free(word);
-    return key;
-}
-
-/* MHD_KeyValueIterator. The last X-Forwarded-For header is the proxy's. */
-static enum MHD_Result find_forwarded(void *cls, enum MHD_ValueKind kind,
-                                      const char *key, const char *value)
-{
-    (void)kind;
-    if (g_ascii_strcasecmp(key, "X-Forwarded-For") == 0 && value)
-        *(const char **)cls = value;
-    return MHD_YES;
-}
-
-/* The key of the client's address, a new string. */
-static char *client_key(struct MHD_Connection *c)
-{
-    const struct sockaddr *a =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-    const char *forwarded = NULL;
-    char *key;
-
-    if (auth.settings->behind_proxy)
-        MHD_get_connection_values(c, MHD_HEADER_KIND, find_forwarded, &forwarded);
-    key = forwarded ? forwarded_key(forwarded) : NULL;
-    if (key)
-        return key;
-    if (a && a->sa_family == AF_INET)
-        return address_key(AF_INET, &((const struct sockaddr_in *)a)->sin_addr);
-    if (a && a->sa_family == AF_INET6)
-        return address_key(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr);
-    return g_strdup("");
-}
-
-static void set_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN])
-{
-    char *key = client_key(c);
-
-    g_strlcpy(address, key, INET6_ADDRSTRLEN);
-    g_free(key);
-}
-
-static void refill(struct bucket *b, double rate)
-{
-    double now = nst_clock_seconds();
-
-    b->tokens += (now - b->refilled) * rate;
-    if (b->tokens > BURST_SECONDS * rate)
-        b->tokens = BURST_SECONDS * rate;
-    b->refilled = now;
-}
-
-/* GHRFunc. A full bucket is equivalent to none, so it can be removed. */
-static gboolean is_full(gpointer key, gpointer value, gpointer rate)
-{
-    (void)key;
-    refill(value, *(double *)rate);
-    return ((struct bucket *)value)->tokens >= BURST_SECONDS * *(double *)rate;
-}
-
-/* Token bucket. */
-static bool is_rate_limited(const char *address)
-{
-    double rate = (double)auth.settings->rate;
-    struct bucket *b;
-    bool limited;
-
-    if (rate == 0)
-        return false;
-    pthread_mutex_lock(&auth.lock);
-    b = g_hash_table_lookup(auth.buckets, address);
-    if (!b) {
-        /* Remove full buckets; if too many remain, remove all. */
-        if (g_hash_table_size(auth.buckets) >= MAX_BUCKETS) {
-            g_hash_table_foreach_remove(auth.buckets, is_full, &rate);
-            if (g_hash_table_size(auth.buckets) >= MAX_BUCKETS / 2)
-                g_hash_table_remove_all(auth.buckets);
-        }
-        b = g_new(struct bucket, 1);
-        *b = (struct bucket){BURST_SECONDS * rate, nst_clock_seconds()};
-        g_hash_table_insert(auth.buckets, g_strdup(address), b);
-    }
-    refill(b, rate);
-    limited = b->tokens < 1;
-    if (!limited)
-        b->tokens--;
-    pthread_mutex_unlock(&auth.lock);
-    return limited;
-}
-
-bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation,
-                      struct serve_identity *who, struct serve_response *response)
+/* True if the Host and Origin headers are right. */
+static bool check_origin(struct MHD_Connection *c, struct serve_response *response)
 {
     const char *host = request_header(c, MHD_HTTP_HEADER_HOST);
     const char *origin = request_header(c, MHD_HTTP_HEADER_ORIGIN);
 
-    *who = (struct serve_identity){.is_operator = true};
-    set_address(c, who->address);
-    if (!auth.token && !auth.settings->insecure && !is_known_host(host))
+    if (!serve_auth_has_tokens() && !auth.settings->insecure && !is_known_host(host))
         *response = serve_response_error(
             MHD_HTTP_FORBIDDEN, "host: '%.100s' is not a name of this service", host);
     else if (origin && !is_same_origin(origin, host))
         *response = serve_response_error(MHD_HTTP_FORBIDDEN,
                                          "origin: '%.100s' is not allowed", origin);
-    else if (auth.token && !is_public && !has_valid_token(c)) {
-        *response = serve_response_error(
-            MHD_HTTP_UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN");
-        MHD_add_response_header(response->mhd, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
-                                "Bearer");
-    } else if (is_mutation && is_rate_limited(who->address))
-        *response = serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, 1,
-                                               "more than %lld requests a second",
-                                               (long long)auth.settings->rate);
     else
         return true;
     return false;
+}
+
+bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation,
+                      struct serve_identity *who, struct serve_response *response)
+{
+    *who = (struct serve_identity){0};
+    serve_client_address(c, auth.settings->behind_proxy, who->address);
+    if (!check_origin(c, response))
+        return false;
+    if (!serve_auth_has_tokens())
+        identify_visitor(c, who);
+    else if (!is_public && !identify_user(c, who, response))
+        return false;
+    if (is_mutation && auth.settings->rate &&
+        !serve_limiter_take(&auth.mutations, who->address)) {
+        *response = serve_response_retry_after(
+            MHD_HTTP_TOO_MANY_REQUESTS, 1, "more than %" PRId64 " requests a second",
+            auth.settings->rate);
+        return false;
+    }
+    return true;
+}
+
+/* A Set-Cookie header, a new string. seconds: 0: until the browser ends; -1: the end of
+ * the cookie. */
+static char *set_cookie(struct MHD_Connection *c, const char *name, const char *value,
+                        const char *same_site, int64_t seconds)
+{
+    const struct serve_settings *s = auth.settings;
+    char age[40] = "";
+
+    if (seconds)
+        g_snprintf(age, sizeof age, "; Max-Age=%" PRId64, MAX(seconds, 0));
+    return nst_xasprintf("%s=%s; Path=%s/%s; HttpOnly; SameSite=%s%s", name, value,
+                         s->prefix ? s->prefix : "", age, same_site,
+                         serve_client_uses_tls(c, s->behind_proxy) ? "; Secure" : "");
+}
+
+bool serve_auth_sign_in(struct MHD_Connection *c, const char *text, int64_t seconds,
+                        struct serve_identity *who, char **cookie,
+                        struct serve_response *response)
+{
+    struct serve_token token;
+    char *value;
+
+    if (!check_token(text, who, &token, response))
+        return false;
+    set_owner(who, &token);
+    value = serve_cookie_make(SESSION, token.name, token.digest,
+                              time(NULL) + (seconds ? seconds : BROWSER_SECONDS));
+    *cookie = set_cookie(c, SESSION, value, "Strict", seconds);
+    free(value);
+    return true;
+}
+
+char *serve_auth_sign_out(struct MHD_Connection *c)
+{
+    return set_cookie(c, SESSION, "", "Strict", -1);
+}
+
+void serve_auth_greet(struct MHD_Connection *c, const struct serve_identity *who,
+                      struct serve_response *response)
+{
+    char id[ID_DIGITS + 1], *value, *header;
+    uint64_t random;
+
+    if (serve_auth_has_tokens())
+        return;
+    if (g_str_has_prefix(who->owner, VISITOR_OWNER))
+        g_strlcpy(id, who->owner + strlen(VISITOR_OWNER), sizeof id);
+    else if (getrandom(&random, sizeof random, 0) == sizeof random)
+        g_snprintf(id, sizeof id, "%016" PRIx64, random);
+    else
+        return;
+    value = serve_cookie_make(VISITOR, id, "", time(NULL) + VISITOR_SECONDS);
+    header = set_cookie(c, VISITOR, value, "Lax", VISITOR_SECONDS);
+    MHD_add_response_header(response->mhd, MHD_HTTP_HEADER_SET_COOKIE, header);
+    free(header);
+    free(value);
 }

@@ -9,7 +9,9 @@ local id, record, content, limit, owner, party, share, max_running, work, max_wo
 local function place() return {'added', position(id), queued()} end
 if call('EXISTS', key(id)) == 1 then return place() end
 if queued() >= tonumber(limit) then return {'full'} end
-if party_count(party, 'queued') >= tonumber(share) then return {'share'} end
+if share ~= '0' and party_count(party, 'queued') >= tonumber(share) then
+  return {'share'}
+end
 if max_work ~= '0' then
   local spent = 'nst:spent:' .. day
   if (tonumber(call('HGET', spent, party)) or 0) + work > tonumber(max_work) then

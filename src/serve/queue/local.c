@@ -289,6 +289,7 @@ static enum serve_add_status check_limits(const struct serve_identity *who,
                                           const char *party, int64_t work)
 {
     const struct serve_quota *quota = &who->quota;
+    const int64_t share = serve_party_share(who, local.settings);
     unsigned waiting, running;
 
     serve_fair_count(local.queue, party, &waiting, &running);
@@ -296,7 +297,7 @@ static enum serve_add_status check_limits(const struct serve_identity *who,
         return SERVE_ADD_SHUTTING_DOWN;
     if (serve_fair_waiting(local.queue) >= (unsigned)local.settings->max_queue)
         return SERVE_ADD_QUEUE_FULL;
-    if (waiting >= serve_party_share(who, local.settings))
+    if (share && waiting >= share)
         return SERVE_ADD_PARTY_FULL;
     if (quota->work_per_day && serve_spent_get(party) + work > quota->work_per_day)
         return SERVE_ADD_WORK_USED;
