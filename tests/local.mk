@@ -140,7 +140,8 @@ tests_unit_test_colour_transfer_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_colour_transfer_LDADD = $(UNIT_LDADD)
 
 if SERVE
-UNIT_TESTS += tests/unit/test_sandbox tests/unit/test_fair
+UNIT_TESTS += tests/unit/test_sandbox tests/unit/test_identity
+UNIT_TESTS += tests/unit/test_fair
 endif
 tests_unit_test_fair_SOURCES = %D%/unit/test_fair.c src/serve/queue/fair.c
 tests_unit_test_fair_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS)
@@ -148,6 +149,11 @@ tests_unit_test_fair_LDADD = $(SERVE_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c
 tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS)
+
+tests_unit_test_identity_SOURCES = %D%/unit/test_identity.c src/serve/http/cookie.c \
+	src/serve/http/limiter.c src/serve/http/tokens.c
+tests_unit_test_identity_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS)
+tests_unit_test_identity_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS) $(SERVE_LIBS)
 
 tests_unit_test_api_SOURCES = %D%/unit/test_api.c
 tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
@@ -177,7 +183,7 @@ BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/
 if SERVE
 TESTS += $(HTTP_TESTS)
 endif
-HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/openapi.bats \
+HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/identity.bats %D%/http/openapi.bats \
 	%D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
 	%D%/http/redis.bats %D%/http/tenants.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \

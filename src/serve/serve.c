@@ -349,7 +349,8 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
     s->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* Signals that end the service; blocked, and received by sigtimedwait(). */
+/* Signals that end the service; blocked, as SIGHUP is, and received by sigtimedwait().
+ */
 static sigset_t shutdown_signals(void)
 {
     sigset_t set;
@@ -365,14 +366,30 @@ static void sweep_uploads(void)
     serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
 }
 
+/* SIGHUP: read the tokens again. */
+static void reload(const struct serve_settings *s)
+{
+    struct nst_err err;
+
+    if (!s->worker && serve_auth_reload(&err) != NST_OK)
+        serve_log(SERVE_ERROR, "%s; the old tokens stay", err.text);
+}
+
 /* Returns after SIGINT or SIGTERM; does periodic work until then. */
 static void wait_for_signal(const struct serve_settings *s)
 {
-    const sigset_t set = shutdown_signals();
+    sigset_t set = shutdown_signals();
     int64_t seconds = 0;
+    int signal;
 
+    sigaddset(&set, SIGHUP);
     serve_notify("READY=1");
-    while (sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 1}) < 0) {
+    while ((signal = sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 1})) < 0 ||
+           signal == SIGHUP) {
+        if (signal == SIGHUP) {
+            reload(s);
+            continue;
+        }
         seconds++;
         if (s->monitor && seconds % s->monitor == 0)
             serve_monitor_log();
@@ -486,7 +503,7 @@ static enum nst_status run_server(const struct serve_settings *s, struct nst_err
 int main(int argc, char **argv)
 {
     static struct serve_settings s = {.listen = "127.0.0.1:5000"};
-    const sigset_t set = shutdown_signals();
+    sigset_t set = shutdown_signals();
     struct rlimit files;
     struct nst_err err;
 
@@ -494,6 +511,7 @@ int main(int argc, char **argv)
         return serve_thumbnail(argv[2], argv[3], argv[4]);
     nst_exit_setup(argv);
     read_options(&s, argc, argv);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread starts */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);                    /* writes fail with EFBIG instead */

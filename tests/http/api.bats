@@ -400,8 +400,8 @@ END
     refused 401 .
     get /api/styles -H "Authorization: Bearer $(cat token)"
     [ "$code" = 200 ]
-    get /api/styles -H "Cookie: nst_token=$(cat token)"
-    [ "$code" = 200 ]
+    get /api/me -H "Authorization: bearer $(cat token)"
+    [ "$(field role)" = operator ]
     ask POST /api/upload-content -F content_image=@photo.png
     refused 401 .
     get /metrics
@@ -416,7 +416,7 @@ END
     [[ $output == *token*511* ]]
 }
 
-@test "a public address requires --token-file or --insecure" {
+@test "a public address requires tokens or --insecure" {
     run timeout 5 "$SERVE" --data data --listen 0.0.0.0:0
     [ "$status" = 2 ]
     [[ $output == *token-file*insecure* ]]

@@ -20,9 +20,22 @@ export class Server {
   /** Start on the same port as before, if there was one. */
   async start(options = this.options) {
     const listen = `127.0.0.1:${this.port}`
+    // the pages of a test and its own requests are one group
+    const access = options.some((o) => o.startsWith('--token')) ? [] : ['--shared']
     this.process = spawn(
       SERVE,
-      ['--data', this.data, '--listen', listen, '--web', WEB, '--grace', '0', ...options],
+      [
+        '--data',
+        this.data,
+        '--listen',
+        listen,
+        '--web',
+        WEB,
+        '--grace',
+        '0',
+        ...access,
+        ...options,
+      ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     )
     this.ended = new Promise((done) => this.process.once('exit', done))

@@ -75,16 +75,17 @@ void serve_auth_close(void)
 
 enum nst_status serve_auth_reload(struct nst_err *err)
 {
-    struct serve_tokens *old = NULL, *new;
+    struct serve_tokens *old, *new;
     enum nst_status st = read_tokens(&new, err);
 
-    if (st != NST_OK)
+    if (st != NST_OK || !new)
         return st;
     pthread_rwlock_wrlock(&auth.lock);
     old = auth.tokens;
     auth.tokens = new;
     pthread_rwlock_unlock(&auth.lock);
     serve_tokens_free(old);
+    serve_log(SERVE_INFO, "the tokens are read again");
     return NST_OK;
 }
 

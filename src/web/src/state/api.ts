@@ -181,8 +181,11 @@ export const taskLink = (id: string) => new URL(`#/task/${id}`, base()).href
 /** Receives the outcome of every request; link.ts sets the callback. */
 export const connectivity: { report: (there: boolean) => void } = { report: () => undefined }
 
-/** The token dialog; while it is open, requests that need a token wait. */
-export const tokenPrompt = reactive({ open: false, wrong: false })
+/** The dialog that asks for a token; while it is open, requests that need a sign-in wait. */
+export const tokenPrompt = reactive<{ open: boolean; problem: '' | 'wrong' | 'often' | 'gone' }>({
+  open: false,
+  problem: '',
+})
 let waiting: (() => void)[] = []
 
 function requestToken(): Promise<void> {
@@ -190,14 +193,19 @@ function requestToken(): Promise<void> {
   return new Promise((go) => waiting.push(go))
 }
 
-/** Store the token in a cookie, since <img> cannot send an Authorization header. */
-export function giveToken(text: string, remember: boolean): void {
-  const path = new URL('.', document.baseURI).pathname
-  const secure = location.protocol === 'https:' ? '; Secure' : ''
-  const age = remember ? '; Max-Age=2592000' : ''
-  document.cookie = `nst_token=${text}; Path=${path}; SameSite=Strict${secure}${age}`
+/** Sign in: the service sets a cookie, which scripts cannot read and is not the token. */
+export async function signIn(token: string, remember: boolean): Promise<void> {
+  const r = await fetch(new URL('api/login', base()), {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ token, remember }),
+  }).catch(() => undefined)
+  if (!r?.ok) {
+    tokenPrompt.problem = r?.status === 429 ? 'often' : r && r.status < 500 ? 'wrong' : 'gone'
+    return
+  }
   tokenPrompt.open = false
-  tokenPrompt.wrong = true // shown if the service rejects the token
+  tokenPrompt.problem = ''
   const all = waiting
   waiting = []
   for (const go of all) go()
@@ -227,7 +235,6 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     await requestToken()
     return ask(path, init)
   }
-  tokenPrompt.wrong = false
   if (r.ok) {
     connectivity.report(true)
     return r
@@ -248,6 +255,18 @@ async function post<T>(path: string, body: unknown): Promise<T> {
     body: JSON.stringify(body),
   })
   return (await r.json()) as T
+}
+
+export interface Me {
+  name: string
+  role: 'user' | 'operator' | 'visitor'
+  signed_in: boolean
+}
+
+export const me = () => get<Me>('api/me')
+
+export async function signOut(): Promise<void> {
+  await ask('api/logout', { method: 'POST' })
 }
 
 /** True if the service is reachable: any response counts that is not a proxy's error. */

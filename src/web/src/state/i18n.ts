@@ -20,6 +20,7 @@ const en = {
   'menu.tour': 'Show me around',
   'menu.about': 'nst {version} · {network} · {model}, {cores} cores',
   'menu.api': 'API for programs',
+  'menu.signout': 'Sign out ({name})',
   'menu.language': '中文',
   'menu.language.label': '切换到简体中文',
   close: 'Close',
@@ -211,10 +212,10 @@ const en = {
 
   'token.title': 'This server asks for a token',
   'token.text':
-    'The operator of the server can give you the token. It is stored in this browser only.',
+    'The operator of the server can give you a token. This browser keeps a sign-in, not the token.',
   'token.label': 'Token',
   'token.wrong': 'That token is not right.',
-  'token.bad': 'A token has no spaces, commas, semicolons or quotation marks.',
+  'token.often': 'There were too many wrong tokens. Wait a few seconds.',
   'token.remember': 'Remember it here for 30 days',
   'token.go': 'Continue',
 
@@ -280,6 +281,7 @@ const zh: Record<Key, string> = {
   'menu.tour': '带我看看',
   'menu.about': 'nst {version} · {network} · {model}，{cores} 核',
   'menu.api': '供程序使用的接口',
+  'menu.signout': '退出登录（{name}）',
   'menu.language': 'EN',
   'menu.language.label': 'Switch to English',
   close: '关闭',
@@ -467,10 +469,10 @@ const zh: Record<Key, string> = {
   'mask.hint': '没有区域的风格共用其余部分。',
 
   'token.title': '此服务器需要令牌',
-  'token.text': '服务器的管理者可以告诉你令牌。它只保存在此浏览器中。',
+  'token.text': '服务器的管理者可以告诉你令牌。此浏览器只保存登录状态，不保存令牌。',
   'token.label': '令牌',
   'token.wrong': '令牌不正确。',
-  'token.bad': '令牌不含空格、逗号、分号或引号。',
+  'token.often': '错误的令牌过多，请稍等几秒。',
   'token.remember': '在此记住 30 天',
   'token.go': '继续',
 

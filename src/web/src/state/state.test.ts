@@ -7,6 +7,8 @@ import {
   connectivity,
   kindOf,
   resolveUrl,
+  signIn,
+  tokenPrompt,
 } from './api'
 import { MAX_POINTS, type Point, addPoint, line } from './chart'
 import * as draft from './draft'
@@ -16,7 +18,7 @@ import { figure, language, maybe, seconds, setLanguage, t, words } from './i18n'
 import { deleteLater, resumeDeletions } from './deletion'
 import { backoff, link, onReconnect } from './link'
 import { extend, fit, isBlank } from './masks'
-import { loadItem, memoryStore, saveItem, useStore } from './storage'
+import { forgetUser, loadItem, memoryStore, saveItem, useStore } from './storage'
 import { catalog, creditOf, nameOf, readable, setLabel, thumbOf } from './styles'
 import {
   isFinished,
@@ -428,7 +430,43 @@ describe('what is kept', () => {
       setItem: () => {
         throw new Error('full')
       },
+      removeItem: () => undefined,
     })
     expect(saveItem('draft', 1)).toBe(false)
+  })
+
+  it('of a user is forgotten, of the browser is not', () => {
+    saveItem('draft', 1)
+    saveItem('theme', 'dark')
+    forgetUser()
+    expect(loadItem('draft', null)).toBe(null)
+    expect(loadItem('theme', null)).toBe('dark')
+  })
+})
+
+describe('signing in', () => {
+  it('says why it fails, and ends the question when it does not', async () => {
+    vi.stubGlobal('document', { baseURI: 'http://localhost/nst/' })
+    const fetched = vi.fn<typeof fetch>()
+    vi.stubGlobal('fetch', fetched)
+    tokenPrompt.open = true
+    for (const [status, problem] of [
+      [401, 'wrong'],
+      [429, 'often'],
+      [503, 'gone'],
+    ] as const) {
+      fetched.mockResolvedValueOnce(new Response('{}', { status }))
+      await signIn('a token', false)
+      expect(tokenPrompt).toEqual({ open: true, problem })
+    }
+    fetched.mockRejectedValueOnce(new TypeError('no network'))
+    await signIn('a token', false)
+    expect(tokenPrompt.problem).toBe('gone')
+    fetched.mockResolvedValueOnce(new Response('{}'))
+    await signIn('a token', true)
+    expect(tokenPrompt).toEqual({ open: false, problem: '' })
+    expect(String(fetched.mock.lastCall?.[0])).toBe('http://localhost/nst/api/login')
+    expect(fetched.mock.lastCall?.[1]?.body).toBe('{"token":"a token","remember":true}')
+    vi.unstubAllGlobals()
   })
 })

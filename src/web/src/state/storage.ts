@@ -2,6 +2,7 @@
 export interface KeyValueStore {
   getItem(key: string): string | null
   setItem(key: string, value: string): void
+  removeItem(key: string): void
 }
 
 /** Fallback if localStorage is not available; its values are lost with the page. */
@@ -10,6 +11,7 @@ export function memoryStore(): KeyValueStore {
   return {
     getItem: (key) => kept.get(key) ?? null,
     setItem: (key, value) => void kept.set(key, value),
+    removeItem: (key) => void kept.delete(key),
   }
 }
 
@@ -47,4 +49,9 @@ export function saveItem(name: string, value: unknown): boolean {
   } catch {
     return false
   }
+}
+
+/** Remove what belongs to a user, not to the browser: at a sign-out. */
+export function forgetUser(): void {
+  for (const name of ['draft', 'labels', 'ratings', 'tasks']) store.removeItem(`nst.${name}`)
 }
