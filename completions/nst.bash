@@ -86,13 +86,16 @@ _nst_kind() {
     nst-serve:--web) echo "file" ;;
     nst-serve:--allow-origin) echo "{}" ;;
     nst-serve:--host) echo "{}" ;;
+    nst-serve:--quota) echo "{}" ;;
     nst-serve:--token-file) echo "file" ;;
+    nst-serve:--tokens) echo "{}" ;;
     nst-serve:--grace) echo "{}" ;;
     nst-serve:--lease) echo "{}" ;;
     nst-serve:--max-connections) echo "{}" ;;
     nst-serve:--max-history-images) echo "{}" ;;
     nst-serve:--max-pixels) echo "{}" ;;
     nst-serve:--max-queue) echo "{}" ;;
+    nst-serve:--max-queue-per-owner) echo "{}" ;;
     nst-serve:--max-size) echo "{}" ;;
     nst-serve:--max-styles) echo "{}" ;;
     nst-serve:--max-tasks) echo "{}" ;;
@@ -125,7 +128,7 @@ _nst_options() {
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --input --json --last --normalise --output --help --usage --version" ;;
-    nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --token-file --grace --lease --max-connections --max-history-images --max-pixels --max-queue --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --task-memory --task-seconds --queue --worker --log --log-format --help --usage --version" ;;
+    nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --quota --shared --token-file --tokens --grace --lease --max-connections --max-history-images --max-pixels --max-queue --max-queue-per-owner --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --task-memory --task-seconds --queue --worker --log --log-format --help --usage --version" ;;
     nst-style) echo "--artist --from --json --model --output --preview --previews --scales --style-layers --title --year --help --usage --version" ;;
     esac
 }

@@ -115,6 +115,11 @@ char *serve_owner_get(const char *picture)
     return *r.owner ? nst_xstrdup(r.owner) : NULL;
 }
 
+char *serve_owner_party(const char *picture)
+{
+    return nst_xstrdup(read_record(picture).party);
+}
+
 bool serve_owner_sees_picture(const struct serve_identity *who, const char *picture)
 {
     struct record r;

@@ -25,6 +25,8 @@ bool serve_owner_sees(const struct serve_identity *who, const char *owner);
 bool serve_owner_set(const char *picture, const char *owner, const char *party);
 /* The owner of a picture, a new string; NULL: everybody. */
 char *serve_owner_get(const char *picture);
+/* The party whose quota a picture uses, a new string; "": none. */
+char *serve_owner_party(const char *picture);
 /* Whether who sees the picture, or it does not exist. */
 bool serve_owner_sees_picture(const struct serve_identity *who, const char *picture);
 

@@ -69,8 +69,10 @@ void serve_store_foreach(const char *folder, void (*visit)(void *ctx, const char
 int64_t serve_store_mtime(const char *folder);
 
 /* Remove uploads, and their thumbnails, that are not in the set of names used: those
- * older than max_age seconds, and all but the newest max_files. */
-void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files);
+ * older than max_age seconds; and beyond max_files, the oldest of the party with the
+ * most. party_of() returns a new string. */
+void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files,
+                       char *(*party_of)(const char *upload));
 
 /* The path of work/NAME, created if needed: a new string, or NULL. */
 char *serve_store_work_dir(const char *name);

@@ -292,6 +292,24 @@ is_tidy() {
     [ "$(curl -s "$url/api/history" | grep -o '"task_id"' | wc -l)" = 2 ]
 }
 
+@test "one user's results do not push out those of others" {
+    local i
+    tenants
+    front front --tokens tokens
+    worker worker --max-history-images 2 --max-tasks 1
+    for i in ann ben ben ben; do
+        as "token-of-$i-0000"
+        upload
+        transfer 1 48
+        [ $i = ben ] || ann=$id
+        await status_is "$id" completed
+    done
+    await is_tidy
+    [ "$(r --raw zrange nst:over 0 -1 | paste -sd ' ')" = "$ann $id" ]
+    as token-of-ann-0000
+    status_is "$ann" completed
+}
+
 @test "while Redis is down, requests are 503 and workers continue" {
     LEASE=5
     front front
@@ -494,6 +512,7 @@ ended() {
     code_is DELETE "/api/delete-history/$foreign" 200
     await is_tidy
     [ "$(ls data/results)" = "$ben.png" ]
+    [ "$(r --raw zrange nst:kept 0 -1 withscores | paste -sd ' ')" = 'ben 1' ]
     [ "$(find data/owners -name "$foreign" -o -name "$ann1*")" = "" ]
     [ "$(r --raw keys 'nst:wait:*')$(r --raw keys 'nst:party:*')$(r zcard nst:parties)" = 0 ]
 }

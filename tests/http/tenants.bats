@@ -364,3 +364,36 @@ order() {
     request 5
     [ "$code" = 200 ]
 }
+
+@test "one user's results and uploads do not push out those of others" {
+    local i
+    tenants
+    serve --tokens tokens --max-history-images 3
+    as ann
+    upload photo.png
+    unused=$content
+    upload photo.png
+    request 1
+    anns=$(field task_id)
+    wait_until "state_is $anns completed >/dev/null"
+    as ben
+    upload photo.png
+    for i in 1 2 3; do
+        request 1
+        declare "b$i=$(field task_id)"
+        wait_until "state_is $(field task_id) completed >/dev/null"
+    done
+    wait_until "[ \"\$(ls data/tasks | wc -l)\" = 3 ]"
+    [ ! -e "data/tasks/$b1.json" ]
+    as ann
+    get "/api/progress/$anns"
+    [ "$code" = 200 ]
+    stop_service
+    for i in {1000..1999}; do # newer uploads of ben, all that may be unused
+        printf 'ben\nben\n' >"data/owners/$i.png"
+        echo x >"data/uploads/$i.png"
+    done
+    serve --tokens tokens
+    [ "$(ls data/uploads | wc -l)" = 1002 ] # two of them have results
+    [ -e "data/uploads/$unused" ]
+}

@@ -23,6 +23,27 @@ local function sees(who, id)
   return who == '*' or owner == '' or owner == who
 end
 
+-- The finished tasks of a party and their number, to delete the oldest of the party that
+-- has the most.
+local function keep(id)
+  local party = get(id, 'party') or ''
+  if call('ZADD', 'nst:over:' .. party, get(id, 'number'), id) == 1 then
+    call('ZINCRBY', 'nst:kept', 1, party)
+  end
+end
+
+-- Once: put the tasks that an older version has finished where they are looked for.
+local function adopt()
+  if call('SET', 'nst:owned', 1, 'NX') then
+    for _, id in ipairs(call('ZRANGE', 'nst:over', 0, -1)) do
+      keep(id)
+      if get(id, 'state') == 'completed' then
+        call('ZADD', 'nst:completed:' .. owner_of(id), get(id, 'number'), id)
+      end
+    end
+  end
+end
+
 local function changed(id)
   call('HINCRBY', key(id), 'version', 1)
   call('PUBLISH', 'nst:changes', id)

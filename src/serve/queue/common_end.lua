@@ -12,6 +12,12 @@ local function acknowledge(entry)
 end
 
 local function delete(id)
+  local party = get(id, 'party') or ''
+  adopt()
+  if call('ZREM', 'nst:over:' .. party, id) == 1 and
+     call('ZINCRBY', 'nst:kept', -1, party) == '0' then
+    call('ZREM', 'nst:kept', party)
+  end
   count(get(id, 'state'), -1)
   call('SREM', 'nst:content:' .. get(id, 'content'), id)
   call('ZREM', 'nst:over', id)
@@ -26,8 +32,10 @@ local function finish(id, state, after, max_history)
   local number, entry, party = unpack(call('HMGET', key(id), 'number', 'entry',
                                            'party'))
   if entry then acknowledge(entry) end
+  adopt()
   call('ZREM', 'nst:open', id)
   call('ZADD', 'nst:over', number, id)
+  keep(id)
   if state == 'completed' then
     call('ZADD', 'nst:completed', number, id)
     call('ZADD', 'nst:completed:' .. owner_of(id), number, id)
@@ -41,10 +49,8 @@ local function finish(id, state, after, max_history)
   if party and was == 'running' then to_end_of_turn(party) end
   if call('EXISTS', 'nst:parties') == 1 then call('PUBLISH', 'nst:work', '') end
   schedule_cleanup(id, after)
-  local excess = call('ZCARD', 'nst:over') - max_history
-  if excess > 0 then
-    for _, old in ipairs(call('ZRANGE', 'nst:over', 0, excess - 1)) do
-      delete(old)
-    end
+  for _ = 1, call('ZCARD', 'nst:over') - max_history do
+    local party = call('ZREVRANGE', 'nst:kept', 0, 0)[1]
+    delete(call('ZRANGE', party and 'nst:over:' .. party or 'nst:over', 0, 0)[1])
   end
 end

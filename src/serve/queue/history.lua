@@ -3,14 +3,8 @@
 -- Returns the number of completed tasks, then their rows, newest first.
 
 local first, last, who = unpack(ARGV)
--- once: the tasks that an older version has completed are everybody's
-if call('EXISTS', 'nst:owned') == 0 then
-  for _, id in ipairs(call('ZRANGE', 'nst:completed', 0, -1)) do
-    call('ZADD', 'nst:completed:' .. owner_of(id), get(id, 'number'), id)
-  end
-  call('SET', 'nst:owned', 1)
-end
 local page, ids
+adopt()
 if who == '*' then
   page = {call('ZCARD', 'nst:completed')}
   ids = call('ZREVRANGE', 'nst:completed', first, last)

@@ -473,7 +473,7 @@ static void sweep(int64_t max_age, size_t max_files)
         serve_task_collect_uploads(used, t->task.record);
     while ((t = serve_table_next(SERVE_LIST_FINISHED, t)))
         serve_task_collect_uploads(used, t->task.record);
-    serve_store_sweep(used, max_age, max_files);
+    serve_store_sweep(used, max_age, max_files, serve_owner_party);
     pthread_mutex_unlock(&local.lock);
     g_hash_table_destroy(used);
 }

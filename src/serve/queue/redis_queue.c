@@ -366,7 +366,7 @@ static void sweep(int64_t max_age, size_t max_files)
      * removed unless both sets are complete. */
     if (visit_set("nst:open", add_uploads, used) &&
         visit_set("nst:over", add_uploads, used))
-        serve_store_sweep(used, max_age, max_files);
+        serve_store_sweep(used, max_age, max_files, serve_owner_party);
     g_hash_table_destroy(used);
 }
 

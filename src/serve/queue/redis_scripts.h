@@ -31,11 +31,13 @@
  *                     number; completed tasks are in nst:over as well
  *   nst:completed:OWNER
  *                     the completed tasks of an owner; nst:completed: has everybody's
- *   nst:owned         exists once these have the tasks of an older version as well
- *   nst:content:NAME  set of the tasks of a picture
- *   nst:counts        hash: tasks in each state; ended:STATE, retries, seconds
- *   nst:untidy        sorted set of tasks whose files must be removed, by due time
- * Channels: nst:changes publishes the id of each task that changed; nst:work publishes
+ *   nst:over:PARTY    the finished tasks of a party, by number; nst:kept: the parties
+ * by the number of these. The oldest of the first party in it is deleted if there are
+ * too many. nst:owned         exists once these have the tasks of an older version as
+ * well nst:content:NAME  set of the tasks of a picture nst:counts        hash: tasks in
+ * each state; ended:STATE, retries, seconds nst:untidy        sorted set of tasks whose
+ * files must be removed, by due time Channels: nst:changes publishes the id of each
+ * task that changed; nst:work publishes
  * "" when a task is queued, or the id of a task that was cancelled.
  *
  * States: queued -claim-> running -finish-> completed or failed

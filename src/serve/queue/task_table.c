@@ -15,6 +15,7 @@ static struct {
     const struct serve_settings *settings;
     GHashTable *tasks; /* struct serve_table_entry by id */
     GSequence *lists[SERVE_LISTS];
+    GHashTable *finished; /* number of finished tasks by party */
     int64_t next_number;
     struct serve_counts counts;
 } table;
@@ -45,7 +46,19 @@ static gint by_number(gconstpointer a, gconstpointer b, gpointer unused)
     return (x->task.number > y->task.number) - (x->task.number < y->task.number);
 }
 
-/* Insert the task into the lists of its state, and remove it from the others. */
+static void count_finished(const struct serve_task *t, int change)
+{
+    const char *party = serve_task_party(t);
+    int n = GPOINTER_TO_INT(g_hash_table_lookup(table.finished, party)) + change;
+
+    if (n > 0)
+        g_hash_table_replace(table.finished, g_strdup(party), GINT_TO_POINTER(n));
+    else
+        g_hash_table_remove(table.finished, party);
+}
+
+/* Insert the task into the lists of its state, and remove it from the others. A
+ * finished task stays finished until it is removed. */
 static void update_lists(struct serve_table_entry *t)
 {
     bool is_final = serve_state_is_final(t->task.state);
@@ -61,7 +74,10 @@ static void update_lists(struct serve_table_entry *t)
         else if (!belongs && t->position[i]) {
             g_sequence_remove(t->position[i]);
             t->position[i] = NULL;
-        }
+        } else
+            continue;
+        if (i == SERVE_LIST_FINISHED)
+            count_finished(&t->task, 1);
     }
 }
 
@@ -102,12 +118,14 @@ void serve_table_open(const struct serve_settings *s)
     table.tasks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_task);
     for (int i = 0; i < SERVE_LISTS; i++)
         table.lists[i] = g_sequence_new(NULL);
+    table.finished = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
 void serve_table_close(void)
 {
     for (int i = 0; i < SERVE_LISTS; i++)
         g_sequence_free(table.lists[i]);
+    g_hash_table_destroy(table.finished);
     g_hash_table_destroy(table.tasks);
 }
 
@@ -185,18 +203,41 @@ void serve_table_remove(struct serve_table_entry *t)
     free(file);
 
     table.counts.current[t->task.state]--;
+    count_finished(&t->task, -1);
     for (int i = 0; i < SERVE_LISTS; i++)
         if (t->position[i])
             g_sequence_remove(t->position[i]);
     g_hash_table_remove(table.tasks, t->task.id);
 }
 
+/* The party with the most finished tasks, borrowed. */
+static const char *largest_party(void)
+{
+    const char *largest = NULL;
+    GHashTableIter iter;
+    gpointer party, count;
+    int most = 0;
+
+    g_hash_table_iter_init(&iter, table.finished);
+    while (g_hash_table_iter_next(&iter, &party, &count))
+        if (GPOINTER_TO_INT(count) > most) {
+            most = GPOINTER_TO_INT(count);
+            largest = party;
+        }
+    return largest;
+}
+
 void serve_table_evict(void)
 {
-    GSequence *finished = table.lists[SERVE_LIST_FINISHED];
+    while (g_sequence_get_length(table.lists[SERVE_LIST_FINISHED]) >
+           table.settings->max_history_images) {
+        const char *party = largest_party();
+        struct serve_table_entry *t = serve_table_next(SERVE_LIST_FINISHED, NULL);
 
-    while (g_sequence_get_length(finished) > table.settings->max_history_images)
-        serve_table_remove(g_sequence_get(g_sequence_get_begin_iter(finished)));
+        while (strcmp(serve_task_party(&t->task), party) != 0)
+            t = serve_table_next(SERVE_LIST_FINISHED, t);
+        serve_table_remove(t);
+    }
 }
 
 struct serve_table_entry *serve_table_next(enum serve_table_list list,

@@ -45,7 +45,8 @@ void serve_table_set_state(struct serve_table_entry *t, enum serve_state state);
 
 /* Remove a finished task with its files. */
 void serve_table_remove(struct serve_table_entry *t);
-/* Remove the oldest finished tasks beyond the limit of the history. */
+/* Remove finished tasks beyond the limit of the history: the oldest of the party that
+ * has the most. */
 void serve_table_evict(void);
 
 /* serve_queue.history and serve_queue.delete_content */
