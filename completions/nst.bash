@@ -88,7 +88,7 @@ _nst_kind() {
     nst-serve:--host) echo "{}" ;;
     nst-serve:--quota) echo "{}" ;;
     nst-serve:--token-file) echo "file" ;;
-    nst-serve:--tokens) echo "{}" ;;
+    nst-serve:--tokens) echo "file" ;;
     nst-serve:--grace) echo "{}" ;;
     nst-serve:--lease) echo "{}" ;;
     nst-serve:--max-connections) echo "{}" ;;

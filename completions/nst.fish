@@ -114,7 +114,7 @@ complete -c nst-serve -l insecure -d 'Allow a public --listen address without to
 complete -c nst-serve -l quota -x -a '' -d 'Limit each user or visitor: waiting, running, bytes or work-per-day'
 complete -c nst-serve -l shared -d 'Without tokens, let everybody see and change everything'
 complete -c nst-serve -l token-file -r -F -d 'Require the token in the first line of FILE: Authorization: Bearer TOKEN'
-complete -c nst-serve -l tokens -x -a '' -d 'Require a token of FILE, whose lines are NAME user|operator TOKEN (QUOTA=N)...'
+complete -c nst-serve -l tokens -r -F -d 'Require a token of FILE, whose lines are NAME user|operator TOKEN (QUOTA=N)...'
 complete -c nst-serve -l grace -x -a '' -d 'Seconds to wait for running tasks at shutdown (10)'
 complete -c nst-serve -l lease -x -a '' -d 'Seconds of silence after which a worker loses its tasks (15)'
 complete -c nst-serve -l max-connections -x -a '' -d 'Maximum number of connections (1024)'

@@ -96,6 +96,10 @@ reload() {
     [ "$code" = 200 ]
     bearer wrong /api/me -H 'X-Forwarded-For: 2001:db8:1:2:3::4'
     grep -q 'wrong token from 2001:db8:1:2::/64$' log
+    # the filter of fail2ban finds each of them, as the journal has them
+    sed -n 's/^failregex = //p' "$srcdir/scripts/deploy/fail2ban-filter.conf" |
+        sed 's,<SUBNET>,[0-9a-f.:]+(/[0-9]+)?,' >filter
+    [ "$(sed 's/^/host nst-serve[7]: /' log | grep -cPf filter)" = 11 ]
 }
 
 @test "signing in gives a cookie that is not the token, and signing out removes it" {
@@ -222,7 +226,7 @@ reload() {
     get /api/me -b "nst_visitor=0123456789abcdef.${cookie#*.}"
     [ "$(field name)" = "$address" ]
     login $ANNA
-    refused 404 'no tokens'
+    refused 400 'this service has none'
     stop_service
     serve --shared
     get /api/me

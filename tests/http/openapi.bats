@@ -10,8 +10,11 @@ load helper
     mkdir mine # for a pack that has a preview in any case
     "$(dirname "$NST")/nst-style" pack style.jpg --scales 32 --style-layers relu1_1 --artist A \
         --title B --year 1830 --preview photo.png -o mine/full.nststyle
-    serve --max-queue 1000 --styles mine
-    /usr/bin/python3 "$srcdir/tests/http/openapi.py" "$url" photo.png style.jpg
+    echo 'anna user correct-horse-battery' >tokens
+    serve --max-queue 1000 --styles mine --tokens tokens --quota waiting=1000 \
+        --quota running=100 --quota bytes=1T --quota work-per-day=1T
+    /usr/bin/python3 "$srcdir/tests/http/openapi.py" "$url" photo.png style.jpg \
+        correct-horse-battery
 }
 
 @test "the description has exactly the routes of the service" {

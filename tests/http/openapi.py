@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""openapi.py URL CONTENT STYLE - makes every request that openapi.json describes. Checks
+"""openapi.py URL CONTENT STYLE TOKEN - makes every request that openapi.json describes. Checks
 the status, type and schema of the responses; prints deviations and untested ones."""
 import json
 import sys
@@ -10,12 +10,13 @@ import urllib.request
 
 import jsonschema
 
-base, content_file, style_file = sys.argv[1:]
+base, content_file, style_file, token = sys.argv[1:]
 asked, seen, problems = set(), {}, []
 
 
 def fetch(method, path, body=None, headers=None):
-    request = urllib.request.Request(base + path, body, headers or {}, method=method)
+    headers = {"Authorization": f"Bearer {token}"} | (headers or {})
+    request = urllib.request.Request(base + path, body, headers, method=method)
     try:
         answer = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as e:
@@ -112,6 +113,12 @@ ask("GET", "/assets/none.js", 404, "/assets/{file}")
 ask("GET", "/openapi.json", 200)
 ask("GET", "/health", 200)
 ask("GET", "/metrics", 200)
+ask("GET", "/api/me", 200)
+ask("POST", "/api/login", 200, **as_json({"token": token, "remember": True}))
+ask("POST", "/api/login", 400, **as_json({"token": 1}))
+ask("POST", "/api/login", 413, **as_json({"token": "x" * 100000}))
+ask("POST", "/api/login", 415, body=b"{}")
+ask("POST", "/api/logout", 200)
 ask("GET", "/api/device-info", 200)
 ask("GET", "/api/presets", 200)
 content = ask("POST", upload, 200, **form("content_image", picture(content_file)))
@@ -232,7 +239,7 @@ ask("DELETE", "/api/delete-history/none", 404, key)
 ask("DELETE", f"/api/styles/{style['filename']}", 200, "/api/styles/{name}")
 ask("DELETE", "/api/styles/none", 404, "/api/styles/{name}")
 
-# not tested here: these need a token, a full queue, a shutdown or a full disk
+# not tested here: these need a request without a token, a full queue, a shutdown or a full disk
 elsewhere = {"401", "429", "503", "507"}
 for path, methods in api["paths"].items():
     for method, operation in methods.items():

@@ -47,8 +47,8 @@ struct serve_response serve_sign_in(struct serve_request *r)
     char *cookie;
 
     if (!serve_auth_has_tokens())
-        return serve_response_error(MHD_HTTP_NOT_FOUND,
-                                    "this service has no tokens: use it without a "
+        return serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                    "token: this service has none; use it without a "
                                     "sign-in");
     if (json_unpack_ex(r->body, &error, JSON_STRICT, "{s:s, s?b}", "token", &token,
                        "remember", &remember) != 0)
