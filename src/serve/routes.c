@@ -394,7 +394,7 @@ static const struct serve_route routes[] = {
     {POST, "/api/login", serve_sign_in, SERVE_BODY_JSON, .is_public = true},
     {POST, "/api/logout", serve_sign_out, .is_public = true},
     {GET, "/api/me", serve_me},
-    {GET, "/api/usage", get_usage, .uses_queue = true},
+    {GET, "/api/usage", get_usage, .pool = SERVE_POOL_DISK},
     {GET, "/api/styles", get_styles},
     {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK},
     {GET, "/api/presets", get_presets},

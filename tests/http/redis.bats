@@ -497,8 +497,12 @@ ended() {
     done
     code_is DELETE "/api/tasks/$ann2" 404
     code_is DELETE "/api/styles/$style" 404
+    curl -sN -m 60 "${credentials[@]}" "$url/api/progress/$ben/events" >events 3>&- &
+    await grep -q '"position":2,' events
     worker worker --max-tasks 1
     await grep -q "$ann4: completed" worker.log
+    grep -q '"position":1,' events
+    grep -q '"status":"completed"' events
     [ "$(ended worker.log)" = 'ann1 ben ann2 ann3 ann4 ' ]
     await code_is DELETE "/api/delete-history/$foreign" 404
     ask GET /api/history

@@ -92,8 +92,12 @@ local function wait(id, party, number)
   if first then to_end_of_turn(party) end
 end
 
+-- The places of the others change: nst:moves is added to their versions, see get.lua.
 local function stop_waiting(id, party)
-  call('ZREM', wait_key(party), id)
+  if call('ZREM', wait_key(party), id) == 1 then
+    call('HINCRBY', key(id), 'version', call('INCR', 'nst:moves'))
+    call('PUBLISH', 'nst:changes', '')
+  end
   if call('EXISTS', wait_key(party)) == 0 then to_end_of_turn(party) end
 end
 

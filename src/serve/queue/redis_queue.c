@@ -38,11 +38,15 @@ static bool is_string(const redisReply *r, const char *text)
     return r && r->type == REDIS_REPLY_STRING && strcmp(r->str, text) == 0;
 }
 
+static void on_message(const char *id)
+{
+    redis_queue.on_change(id && *id ? id : NULL);
+}
+
 static void *listen_for_changes(void *unused)
 {
     (void)unused;
-    serve_redis_subscribe(SERVE_CHANNEL_CHANGES, redis_queue.on_change,
-                          &redis_queue.stopping);
+    serve_redis_subscribe(SERVE_CHANNEL_CHANGES, on_message, &redis_queue.stopping);
     return NULL;
 }
 

@@ -25,20 +25,22 @@
  *                     tasks), max_running (its limit; 0: none)
  *   nst:spent:DAY     hash: the work of tasks created on a day since 1970 (UTC), by
  *                     party; kept for two days
+ *   nst:moves         how often the places in the queue have changed
  *   nst:next          the last number assigned
  *   nst:open, nst:over, nst:completed
  *                     sorted sets of unfinished, finished and completed tasks, by
  *                     number; completed tasks are in nst:over as well
  *   nst:completed:OWNER
  *                     the completed tasks of an owner; nst:completed: has everybody's
- *   nst:over:PARTY    the finished tasks of a party, by number; nst:kept: the parties
- * by the number of these. The oldest of the first party in it is deleted if there are
- * too many. nst:owned         exists once these have the tasks of an older version as
- * well nst:content:NAME  set of the tasks of a picture nst:counts        hash: tasks in
- * each state; ended:STATE, retries, seconds nst:untidy        sorted set of tasks whose
- * files must be removed, by due time Channels: nst:changes publishes the id of each
- * task that changed; nst:work publishes
- * "" when a task is queued, or the id of a task that was cancelled.
+ *   nst:over:PARTY    the finished tasks of a party, by number
+ *   nst:kept          sorted set of the parties by the number of these. If there are
+ * too many, the oldest of the largest party is deleted. nst:owned         exists once
+ * these have the tasks of an older version as well nst:content:NAME  set of the tasks
+ * of a picture nst:counts        hash: tasks in each state; ended:STATE, retries,
+ * seconds nst:untidy        sorted set of tasks whose files must be removed, by due
+ * time Channels: nst:changes publishes the id of each task that changed, "" if the
+ * places of all waiting tasks have; nst:work publishes "" when a task may start, or the
+ * id of a task that was cancelled.
  *
  * States: queued -claim-> running -finish-> completed or failed
  *         running -release-> queued: nst crashed, or the worker shuts down
