@@ -144,6 +144,8 @@ until_progress() {
     jq -e 'length >= 4' list
     [ "$(ask --tls-max 1.1 -o /dev/null /health; echo $?)" = 35 ]
     ask -I /api/styles | grep -qi '^strict-transport-security: max-age=31536000'
+    # the page's cookie is sent over TLS only
+    ask -o /dev/null -D - / | grep -qi '^set-cookie: nst_visitor=.*; Secure'
     # a page of the site may send requests, a page of another site may not
     [ "$(ask -o said -w '%{http_code}' -X DELETE -H "Origin: https://$SITE:$https" /api/tasks/none)" = 404 ]
     [ "$(ask -o said -w '%{http_code}' -X DELETE -H "Origin: https://example.com" /api/tasks/none)" = 403 ]

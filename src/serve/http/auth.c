@@ -248,11 +248,16 @@ static bool check_origin(struct MHD_Connection *c, struct serve_response *respon
     return false;
 }
 
+void serve_auth_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN])
+{
+    serve_client_address(c, auth.settings->behind_proxy, address);
+}
+
 bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation,
                       struct serve_identity *who, struct serve_response *response)
 {
     *who = (struct serve_identity){0};
-    serve_client_address(c, auth.settings->behind_proxy, who->address);
+    serve_auth_address(c, who->address);
     if (!check_origin(c, response))
         return false;
     if (!serve_auth_has_tokens())

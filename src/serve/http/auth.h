@@ -25,6 +25,9 @@ void serve_auth_close(void);
 /* Read the tokens again. On an error the old ones stay. Thread-safe. */
 enum nst_status serve_auth_reload(struct nst_err *err);
 
+/* The address of the client, as in struct serve_identity. */
+void serve_auth_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN]);
+
 /* Check a request and set *who sends it. False: *response is the error. is_public: no
  * token is needed; is_mutation: the request changes something, so the rate limit
  * applies. */
