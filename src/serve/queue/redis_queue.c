@@ -103,8 +103,9 @@ static enum serve_add_status parse_added(const redisReply *r, struct serve_place
         r && r->type == REDIS_REPLY_ARRAY && r->elements > 0 ? r->element[0] : NULL;
 
     if (is_string(status, "added") && r->elements == 3) {
-        *place = (struct serve_place){(unsigned)r->element[1]->integer,
-                                      (unsigned)r->element[2]->integer};
+        /* 0 if the script ran again, after the task has started */
+        *place = (struct serve_place){(unsigned)MAX(r->element[1]->integer, 1),
+                                      (unsigned)MAX(r->element[2]->integer, 1)};
         return SERVE_ADD_OK;
     }
     return is_string(status, "full")    ? SERVE_ADD_QUEUE_FULL
