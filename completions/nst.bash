@@ -95,6 +95,7 @@ _nst_kind() {
     nst-serve:--max-history-images) echo "{}" ;;
     nst-serve:--max-pixels) echo "{}" ;;
     nst-serve:--max-queue) echo "{}" ;;
+    nst-serve:--max-queue-per-owner) echo "{}" ;;
     nst-serve:--max-size) echo "{}" ;;
     nst-serve:--max-styles) echo "{}" ;;
     nst-serve:--max-tasks) echo "{}" ;;

@@ -270,10 +270,11 @@ endif
 nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
 	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/identity.h %D%/serve/log.c %D%/serve/log.h \
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
+	%D%/serve/owners.c %D%/serve/owners.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
-	%D%/serve/styles.c %D%/serve/styles.h \
+	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/usage.c %D%/serve/usage.h \
 	%D%/serve/http/address.c %D%/serve/http/address.h \
 	%D%/serve/http/auth.c %D%/serve/http/auth.h \
 	%D%/serve/http/conditional.c %D%/serve/http/conditional.h \
@@ -290,11 +291,14 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/http/static_files.c %D%/serve/http/static_files.h \
 	%D%/serve/http/tokens.c %D%/serve/http/tokens.h \
 	%D%/serve/http/upload.c %D%/serve/http/upload.h \
+	%D%/serve/queue/fair.c %D%/serve/queue/fair.h \
 	%D%/serve/queue/local.c %D%/serve/queue/queue.c %D%/serve/queue/queue.h \
 	%D%/serve/queue/redis.c %D%/serve/queue/redis.h \
-	%D%/serve/queue/redis_queue.c %D%/serve/queue/redis_queue.h \
+	%D%/serve/queue/redis_queue.c \
 	%D%/serve/queue/redis_scripts.c %D%/serve/queue/redis_scripts.h \
+	%D%/serve/queue/redis_task.c %D%/serve/queue/redis_task.h \
 	%D%/serve/queue/runner.c %D%/serve/queue/runner.h \
+	%D%/serve/queue/spent.c %D%/serve/queue/spent.h \
 	%D%/serve/queue/task.c %D%/serve/queue/task.h \
 	%D%/serve/queue/task_table.c %D%/serve/queue/task_table.h \
 	%D%/serve/queue/worker.c
@@ -310,7 +314,8 @@ SERVE_LUA = %D%/serve/queue/common.lua %D%/serve/queue/common_end.lua \
 	%D%/serve/queue/cleanup_done.lua %D%/serve/queue/cleanup_due.lua \
 	%D%/serve/queue/count.lua %D%/serve/queue/delete.lua %D%/serve/queue/finish.lua \
 	%D%/serve/queue/get.lua %D%/serve/queue/heartbeat.lua %D%/serve/queue/history.lua \
-	%D%/serve/queue/range.lua %D%/serve/queue/release.lua
+	%D%/serve/queue/order.lua %D%/serve/queue/range.lua %D%/serve/queue/release.lua \
+	%D%/serve/queue/usage.lua
 %D%/serve/queue/redis_lua.h: $(SERVE_LUA)
 	$(AM_V_GEN)$(MKDIR_P) '$(@D)'
 	$(AM_V_at)cd '$(srcdir)' && for f in $(SERVE_LUA); do \

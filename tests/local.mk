@@ -141,7 +141,11 @@ tests_unit_test_colour_transfer_LDADD = $(UNIT_LDADD)
 
 if SERVE
 UNIT_TESTS += tests/unit/test_sandbox tests/unit/test_identity
+UNIT_TESTS += tests/unit/test_fair
 endif
+tests_unit_test_fair_SOURCES = %D%/unit/test_fair.c src/serve/queue/fair.c
+tests_unit_test_fair_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS)
+tests_unit_test_fair_LDADD = $(SERVE_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c
 tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS)
@@ -181,7 +185,7 @@ TESTS += $(HTTP_TESTS)
 endif
 HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/identity.bats %D%/http/openapi.bats \
 	%D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
-	%D%/http/redis.bats %D%/http/gpu.bats %D%/http/transfers.bats \
+	%D%/http/redis.bats %D%/http/tenants.bats %D%/http/gpu.bats %D%/http/transfers.bats \
 	%D%/http/site.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
 	%D%/http/malformed.py %D%/http/openapi.py %D%/http/soak.py \
@@ -202,7 +206,7 @@ list-tests:
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
 	$(PTH_SOURCES) src/serve/http/conditional.c src/serve/http/response.c \
-	src/serve/sandbox.c src/serve/log.c \
+	src/serve/sandbox.c src/serve/log.c src/serve/owners.c \
 	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \
 	$(SERVE_CFLAGS) -I$(srcdir)/%D%/fuzz \

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "serve/log.h"
+#include "serve/owners.h"
 #include "serve/queue/queue.h"
 #include "serve/sandbox.h"
 #include "serve/store.h"
@@ -28,13 +29,16 @@ static const char *get_text(const json_t *j, const char *key)
     return json_string_value(json_object_get(j, key));
 }
 
-/* The path of a picture in either folder, a new string, or NULL. */
-static char *find_picture(const char *name, const char *folder,
-                          const char *other_folder)
+/* The path of a picture in either folder, a new string; NULL if there is none that who
+ * sees. */
+static char *find_picture(const struct serve_identity *who, const char *name,
+                          const char *folder, const char *other_folder)
 {
-    if (name && serve_store_has(folder, name))
+    if (!name || !serve_owner_sees_picture(who, name))
+        return NULL;
+    if (serve_store_has(folder, name))
         return serve_store_path(folder, name);
-    if (name && other_folder && serve_store_has(other_folder, name))
+    if (other_folder && serve_store_has(other_folder, name))
         return serve_store_path(other_folder, name);
     return NULL;
 }
@@ -59,7 +63,7 @@ static bool parse_body(const struct serve_request *r, struct picture_paths *c,
 {
     const json_t *task_id = json_object_get(r->body, "task_id");
     const char *id = json_string_value(task_id), *style;
-    json_t *task = id ? serve_queue->progress(id, NULL, NULL) : NULL;
+    json_t *task = id ? serve_queue->progress(&r->identity, id, NULL, NULL) : NULL;
     const json_t *source = id ? task : r->body;
     bool unavailable = id && !task && errno != ENOENT;
     const char *unknown = unknown_member(r->body);
@@ -85,12 +89,16 @@ static bool parse_body(const struct serve_request *r, struct picture_paths *c,
             MHD_HTTP_NOT_FOUND, "task_id: there is no task '%.64s' with a result", id);
         return false;
     }
-    c->original = find_picture(get_text(source, id ? "content_img" : "original"),
+    c->original = find_picture(id ? NULL : &r->identity,
+                               get_text(source, id ? "content_img" : "original"),
                                "uploads", NULL);
-    c->result = find_picture(get_text(source, id ? "output_img" : "result"), "results",
+    c->result = find_picture(id ? NULL : &r->identity,
+                             get_text(source, id ? "output_img" : "result"), "results",
                              "uploads");
     style = get_text(source, id ? "style_img" : "style");
-    c->style = style ? serve_styles_picture_path(style) : NULL;
+    c->style = style && (id || serve_owner_sees_picture(&r->identity, style))
+                   ? serve_styles_picture_path(style)
+                   : NULL;
     if (!c->original || !c->result)
         *response = serve_response_error(MHD_HTTP_BAD_REQUEST,
                                          "%s: must be the name of an existing picture",

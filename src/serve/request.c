@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "nst.h"
+#include "serve/owners.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 
@@ -17,6 +18,7 @@
 
 struct parser {
     const struct serve_settings *settings;
+    const struct serve_identity *who;
     json_t *record, *options;
     struct nst_params params; /* validates values */
     char *error;              /* the first error, or NULL */
@@ -84,7 +86,8 @@ static const char *get_upload(struct parser *r, const json_t *v, const char *fie
 {
     const char *name = json_string_value(v);
 
-    if (name && serve_store_has("uploads", name))
+    if (name && serve_store_has("uploads", name) &&
+        serve_owner_sees_picture(r->who, name))
         return name;
     set_unknown(r, v, field, "an uploaded picture", "an uploaded picture");
     return NULL;
@@ -94,7 +97,7 @@ static bool check_style(struct parser *r, const json_t *v, const char *field)
 {
     const char *name = json_string_value(v);
     char *path = name ? serve_styles_path(name) : NULL;
-    bool known = path != NULL;
+    bool known = path && serve_owner_sees_picture(r->who, name);
 
     if (!known)
         set_unknown(r, v, field, "a known style", "a style");
@@ -328,10 +331,10 @@ static void parse_weight_and_steps(struct parser *r, const json_t *body)
 }
 
 json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
-                            char **error)
+                            const struct serve_identity *who, char **error)
 {
     struct parser r = {
-        .settings = s, .record = json_object(), .options = json_object()};
+        .settings = s, .who = who, .record = json_object(), .options = json_object()};
     const json_t *mask = json_object_get(body, "keep_mask");
     const char *content;
 

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "serve/identity.h"
 #include "serve/settings.h"
 
 #define SERVE_STYLE_WEIGHT_MIN 5000
@@ -20,9 +21,10 @@
  * The record of the requested task: "content_img", "style_img", "style_weight",
  * "steps", "styles", "preset", "keep_mask", "options". A new reference; NULL if the
  * body is invalid: *error is then a new string with the field, value and range.
+ * Pictures that who does not see (owners.h) do not exist.
  */
 json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
-                            char **error);
+                            const struct serve_identity *who, char **error);
 
 /* The options of nst for a record, a new list that ends with NULL: g_strfreev(). NULL
  * if a picture no longer exists: *error is then a new string. */

@@ -16,11 +16,13 @@
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/openapi.h"
+#include "serve/owners.h"
 #include "serve/pictures.h"
 #include "serve/queue/queue.h"
 #include "serve/request.h"
 #include "serve/store.h"
 #include "serve/styles.h"
+#include "serve/usage.h"
 
 #define MAX_PAGE 1000    /* history entries in a response */
 #define RETRY_SECONDS 10 /* when the queue is full */
@@ -59,10 +61,21 @@ static struct serve_response upload_response(const char *message, const char *fo
     return serve_response_json(MHD_HTTP_OK, j);
 }
 
+/* Keep the picture of the request, if the quota allows it: its name, a new string.
+ * NULL: *response is the error. */
+static char *store_picture(struct serve_request *r, const char *folder,
+                           struct serve_response *response)
+{
+    return serve_usage_allows_bytes(&r->identity, serve_upload_size(r->upload),
+                                    response)
+               ? serve_upload_store(r->upload, folder, &r->identity, response)
+               : NULL;
+}
+
 static struct serve_response post_content(struct serve_request *r)
 {
     struct serve_response response;
-    char *name = serve_upload_store(r->upload, "uploads", &response);
+    char *name = store_picture(r, "uploads", &response);
 
     return name ? upload_response("the picture is stored", "uploads", name) : response;
 }
@@ -76,7 +89,7 @@ static struct serve_response post_style(struct serve_request *r)
         return serve_response_error(MHD_HTTP_INSUFFICIENT_STORAGE,
                                     "there are %lld styles already: delete one first",
                                     (long long)r->settings->max_styles);
-    name = serve_upload_store(r->upload, "styles", &response);
+    name = store_picture(r, "styles", &response);
     if (!name)
         return response;
     serve_styles_add(name);
@@ -85,8 +98,7 @@ static struct serve_response post_style(struct serve_request *r)
 
 static struct serve_response get_styles(struct serve_request *r)
 {
-    (void)r;
-    return serve_response_text("application/json", serve_styles_list());
+    return serve_response_text("application/json", serve_styles_list(&r->identity));
 }
 
 static struct serve_response message_response(const char *text)
@@ -102,6 +114,8 @@ static struct serve_response not_found(const char *what, const struct serve_requ
 
 static struct serve_response delete_style(struct serve_request *r)
 {
+    if (!serve_owner_sees_picture(&r->identity, r->argument))
+        return not_found("style", r);
     switch (serve_queue->style_status(r->argument)) {
     case SERVE_STYLE_IN_USE:
         return serve_response_error(
@@ -109,7 +123,7 @@ static struct serve_response delete_style(struct serve_request *r)
     case SERVE_STYLE_UNAVAILABLE:
         return serve_response_unavailable();
     default:
-        return serve_styles_remove(r->argument)
+        return serve_styles_remove(&r->identity, r->argument)
                    ? message_response("the style is deleted")
                    : not_found("style", r);
     }
@@ -118,18 +132,33 @@ static struct serve_response delete_style(struct serve_request *r)
 static struct serve_response post_transfer(struct serve_request *r)
 {
     char id[SERVE_TASK_ID_LENGTH + 1], *error;
-    json_t *record = serve_request_parse(r->body, r->settings, &error);
+    json_t *record = serve_request_parse(r->body, r->settings, &r->identity, &error);
     struct serve_response response;
+    enum serve_add_status status;
+    struct serve_place place;
+    int64_t work;
 
     if (!record) {
         response = serve_response_error(MHD_HTTP_BAD_REQUEST, "%s", error);
         free(error);
         return response;
     }
-    serve_task_create(record, id);
-    switch (serve_queue->add(id, record)) {
+    if (!serve_usage_allows_bytes(&r->identity, 1, &response)) {
+        json_decref(record);
+        return response;
+    }
+    work = serve_usage_work(record);
+    json_object_set_new(record, "work", json_integer(work));
+    serve_task_create(record, &r->identity, id);
+    status = serve_queue->add(&r->identity, id, record, &place);
+    switch (status) {
     case SERVE_ADD_OK:
-        return serve_response_json(MHD_HTTP_OK, json_pack("{s:s}", "task_id", id));
+        return serve_response_json(
+            MHD_HTTP_OK, json_pack("{s:s, s:i, s:i}", "task_id", id, "position",
+                                   (int)place.position, "waiting", (int)place.waiting));
+    case SERVE_ADD_PARTY_FULL:
+    case SERVE_ADD_WORK_USED:
+        return serve_usage_refusal(&r->identity, r->settings, status, work);
     case SERVE_ADD_QUEUE_FULL:
         return serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, RETRY_SECONDS,
                                           "%lld tasks wait already: try again later",
@@ -150,35 +179,40 @@ static struct serve_response post_transfer(struct serve_request *r)
 
 static struct serve_response get_tasks(struct serve_request *r)
 {
-    json_t *list = serve_queue->list();
+    json_t *list = serve_queue->list(&r->identity);
 
-    (void)r;
     return list ? serve_response_json(MHD_HTTP_OK, list) : serve_response_unavailable();
 }
 
 static struct serve_response get_progress(struct serve_request *r)
 {
-    json_t *j = serve_queue->progress(r->argument, NULL, NULL);
+    json_t *j = serve_queue->progress(&r->identity, r->argument, NULL, NULL);
 
     if (j)
         return serve_response_json(MHD_HTTP_OK, j);
     return errno == ENOENT ? not_found("task", r) : serve_response_unavailable();
 }
 
+/* serve_events_source, once the client may see the task */
+static json_t *event_source(const char *id, unsigned *version, bool *is_final)
+{
+    return serve_queue->progress(NULL, id, version, is_final);
+}
+
 static struct serve_response get_events(struct serve_request *r)
 {
-    json_t *j = serve_queue->progress(r->argument, NULL, NULL);
+    json_t *j = serve_queue->progress(&r->identity, r->argument, NULL, NULL);
 
     if (!j)
         return errno == ENOENT ? not_found("task", r) : serve_response_unavailable();
     json_decref(j);
-    return serve_events(r->connection, r->argument, serve_queue->progress,
+    return serve_events(r->connection, r->argument, event_source,
                         (size_t)r->settings->max_connections / 2);
 }
 
 static struct serve_response delete_task(struct serve_request *r)
 {
-    switch (serve_queue->cancel(r->argument)) {
+    switch (serve_queue->cancel(&r->identity, r->argument)) {
     case SERVE_CANCEL_OK:
         return message_response("the task is cancelled");
     case SERVE_CANCEL_FINISHED:
@@ -209,10 +243,16 @@ static struct serve_response file_response(const struct serve_picture_request *p
 static struct serve_response get_preview(struct serve_request *r)
 {
     struct serve_picture_request p;
+    uint64_t size = 0;
     char name[SERVE_TASK_ID_LENGTH + sizeof ".png"] = "";
-    uint64_t size;
-    int fd = serve_task_open_preview(r->argument, name, &size);
+    json_t *task = serve_queue->progress(&r->identity, r->argument, NULL, NULL);
+    int fd = -1;
 
+    if (!task && errno != ENOENT)
+        return serve_response_unavailable();
+    if (task)
+        fd = serve_task_open_preview(r->argument, name, &size);
+    json_decref(task);
     p = picture_request(r, name);
     p.may_change = true;
     return file_response(&p, fd);
@@ -264,7 +304,7 @@ static struct serve_response get_history(struct serve_request *r)
     if (!serve_query_integer(r, "offset", 0, INT32_MAX, 0, &offset, &response) ||
         !serve_query_integer(r, "limit", 1, MAX_PAGE, MAX_PAGE, &limit, &response))
         return response;
-    history = serve_queue->history((size_t)offset, (size_t)limit, &total);
+    history = serve_queue->history(&r->identity, (size_t)offset, (size_t)limit, &total);
     if (!history)
         return serve_response_unavailable();
     response = serve_response_json(MHD_HTTP_OK, history);
@@ -275,7 +315,7 @@ static struct serve_response get_history(struct serve_request *r)
 
 static struct serve_response delete_history(struct serve_request *r)
 {
-    switch (serve_queue->delete_content(r->argument)) {
+    switch (serve_queue->delete_content(&r->identity, r->argument)) {
     case SERVE_DELETE_OK:
         return message_response("the history of that picture is deleted");
     case SERVE_DELETE_BUSY:
@@ -306,6 +346,13 @@ static void add_preset(void *ctx, const char *name, const char *path,
         json_array_append_new(
             p->list, json_pack("{s:s, s:s}", "name", name, "description", description));
     nst_params_clear(&params);
+}
+
+static struct serve_response get_usage(struct serve_request *r)
+{
+    json_t *j = serve_usage_json(&r->identity, r->settings);
+
+    return j ? serve_response_json(MHD_HTTP_OK, j) : serve_response_unavailable();
 }
 
 static struct serve_response get_presets(struct serve_request *r)
@@ -355,6 +402,7 @@ static const struct serve_route routes[] = {
     {POST, "/api/login", serve_sign_in, SERVE_BODY_JSON, .is_public = true},
     {POST, "/api/logout", serve_sign_out, .is_public = true},
     {GET, "/api/me", serve_me},
+    {GET, "/api/usage", get_usage, .pool = SERVE_POOL_DISK},
     {GET, "/api/styles", get_styles},
     {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK},
     {GET, "/api/presets", get_presets},
@@ -364,7 +412,7 @@ static const struct serve_route routes[] = {
     {GET, "/api/progress/*", get_progress, .uses_queue = true},
     {GET, "/api/progress/*/events", get_events, .is_stream = true},
     {DELETE, "/api/tasks/*", delete_task, .pool = SERVE_POOL_DISK},
-    {GET, "/api/tasks/*/preview", get_preview},
+    {GET, "/api/tasks/*/preview", get_preview, .uses_queue = true},
     {GET, "/api/history", get_history, .uses_queue = true},
     {DELETE, "/api/delete-history/*", delete_history, .pool = SERVE_POOL_DISK},
     {GET, "/api/device-info", get_device},

@@ -36,6 +36,7 @@
 #include "serve/http/tokens.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
+#include "serve/owners.h"
 #include "serve/pictures.h"
 #include "serve/queue/queue.h"
 #include "serve/routes.h"
@@ -112,6 +113,9 @@ static const struct number_option {
     {"max-tasks", "N", "Maximum number of running tasks", AT(max_tasks), 1,
      SERVE_MAX_TASKS, 3},
     {"max-queue", "N", "Maximum number of queued tasks", AT(max_queue), 1, 100000, 100},
+    {"max-queue-per-owner", "N",
+     "Maximum number of queued tasks of one owner or address [half of --max-queue]",
+     AT(max_queue_per_owner), 1, 100000, -1},
     {"max-upload", "BYTES", "Maximum size of an upload (K, M, G)", AT(max_upload), 1024,
      (int64_t)1 << 32, (int64_t)16 << 20},
     {"max-pixels", "N", "Maximum number of pixels of a picture", AT(max_pixels), 256,
@@ -343,6 +347,8 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
     if (s->task_memory < 0)
         s->task_memory =
             (int64_t)(machine.totalram * machine.mem_unit) * 3 / 4 / s->max_tasks;
+    if (s->max_queue_per_owner < 0)
+        s->max_queue_per_owner = (s->max_queue + 1) / 2;
     s->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
@@ -417,6 +423,7 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
 
     if (st != NST_OK)
         return st;
+    serve_owners_open(s);
     serve_styles_open(s);
     serve_monitor_open(s);
     st = serve_queue_open(s, NULL, err);
@@ -449,6 +456,7 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     if (st != NST_OK)
         return st;
     serve_response_allow_origin(s->allow_origin);
+    serve_owners_open(s);
     serve_styles_open(s);
     serve_monitor_open(s);
     st = serve_queue_open(s, serve_events_changed, err);

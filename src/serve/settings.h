@@ -23,6 +23,7 @@ struct serve_settings {
     const char *queue;        /* URL of Redis; NULL: the queue is in this process */
     bool worker;              /* run tasks of that queue, without HTTP */
     bool insecure, json_log, behind_proxy;
+    int64_t max_queue_per_owner; /* queued tasks of an owner or address */
     int64_t max_tasks, max_queue, max_history_images, max_connections, max_styles;
     int64_t max_upload; /* bytes of a request */
     int64_t max_pixels; /* of a picture */

@@ -27,8 +27,8 @@ static char *root;
 static const char *url_prefix;
 static int lock_fd = -1;
 
-static const char *const folders[] = {"uploads", "styles", "results",
-                                      "thumbs",  "tasks",  "work"};
+static const char *const folders[] = {"uploads", "styles", "results", "thumbs",
+                                      "tasks",   "work",   "owners"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
 static enum nst_status make_folder(const char *path, struct nst_err *err)
@@ -245,13 +245,14 @@ void serve_store_remove_picture(const char *folder, const char *name)
 
     serve_store_remove(folder, name);
     serve_store_remove("thumbs", thumb);
+    serve_store_remove("owners", name);
     free(thumb);
 }
 
-enum nst_status serve_store_write_task(const char *name, const json_t *j,
-                                       struct nst_err *err)
+enum nst_status serve_store_write(const char *folder, const char *name, const json_t *j,
+                                  struct nst_err *err)
 {
-    char *path = serve_store_path("tasks", name);
+    char *path = serve_store_path(folder, name);
     char *text = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
     struct nst_atomic_file *file;
     enum nst_status st = nst_atomic_file_open(&file, path, err);
@@ -300,6 +301,7 @@ struct sweep {
 struct upload {
     char *name;
     time_t time;
+    guint rank; /* 0: the newest of its party */
 };
 
 static void free_upload(gpointer p)
@@ -318,7 +320,7 @@ static void collect(void *ctx, const char *name)
     if (!g_hash_table_contains(s->used, name) && !strstr(name, SERVE_PARTIAL_SUFFIX) &&
         stat(path, &st) == 0) {
         f = nst_xcalloc(1, sizeof *f);
-        *f = (struct upload){nst_xstrdup(name), st.st_mtime};
+        *f = (struct upload){nst_xstrdup(name), st.st_mtime, 0};
         g_ptr_array_add(s->files, f);
     }
     free(path);
@@ -332,13 +334,41 @@ static gint newest_first(gconstpointer a, gconstpointer b)
     return (x->time < y->time) - (x->time > y->time);
 }
 
-void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files)
+static gint by_rank(gconstpointer a, gconstpointer b)
+{
+    const struct upload *x = *(struct upload *const *)a,
+                        *y = *(struct upload *const *)b;
+
+    return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+/* Set the ranks of uploads, which are sorted. */
+static void rank_uploads(GPtrArray *files, char *(*party_of)(const char *upload))
+{
+    GHashTable *count = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
+
+    for (guint i = 0; i < files->len; i++) {
+        struct upload *f = files->pdata[i];
+        char *party = party_of(f->name);
+
+        f->rank = GPOINTER_TO_UINT(g_hash_table_lookup(count, party));
+        g_hash_table_replace(count, party, GUINT_TO_POINTER(f->rank + 1));
+    }
+    g_hash_table_destroy(count);
+}
+
+void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files,
+                       char *(*party_of)(const char *upload))
 {
     struct sweep s = {used, g_ptr_array_new_with_free_func(free_upload)};
     time_t now = time(NULL);
 
     serve_store_foreach("uploads", collect, &s);
     g_ptr_array_sort(s.files, newest_first);
+    if (s.files->len > max_files) {
+        rank_uploads(s.files, party_of);
+        g_ptr_array_sort(s.files, by_rank); /* stable */
+    }
     for (guint i = 0; i < s.files->len; i++) {
         const struct upload *f = s.files->pdata[i];
 

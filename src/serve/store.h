@@ -2,8 +2,10 @@
 /*
  * store.h - the data folder of the service:
  *   uploads/ styles/ results/ thumbs/   pictures, under generated names
+ *   owners/  the owner of each picture that has one (owners.h)
  *   tasks/   a JSON file for each task
  *   work/    a folder for each unfinished task
+ *   spent    the work of today (spent.h)
  *   lock     the file that locks the folder
  *   queue    an empty file, if the tasks are not in tasks/ but in a queue on Redis
  * File names sent by clients are never used.
@@ -48,16 +50,16 @@ int serve_file_open(const char *path, uint64_t *size);
 bool serve_file_move(const char *from, const char *to);
 int serve_store_open_file(const char *folder, const char *name, uint64_t *size);
 void serve_store_remove(const char *folder, const char *name);
-/* Remove a picture and its thumbnail. */
+/* Remove a picture, its thumbnail and the record of its owner. */
 void serve_store_remove_picture(const char *folder, const char *name);
 
 /* The URL of a file and of a picture's thumbnail (or null), as new JSON values. */
 json_t *serve_url(const char *folder, const char *name);
 json_t *serve_thumb_url(const char *name);
 
-/* Write j to tasks/NAME atomically. NST_ERR_IO: errno. */
-enum nst_status serve_store_write_task(const char *name, const json_t *j,
-                                       struct nst_err *err);
+/* Write j to a file atomically. NST_ERR_IO: errno. */
+enum nst_status serve_store_write(const char *folder, const char *name, const json_t *j,
+                                  struct nst_err *err);
 
 /* Visit all files of a folder, in no order. */
 void serve_store_foreach(const char *folder, void (*visit)(void *ctx, const char *name),
@@ -67,8 +69,10 @@ void serve_store_foreach(const char *folder, void (*visit)(void *ctx, const char
 int64_t serve_store_mtime(const char *folder);
 
 /* Remove uploads, and their thumbnails, that are not in the set of names used: those
- * older than max_age seconds, and all but the newest max_files. */
-void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files);
+ * older than max_age seconds; and beyond max_files, the oldest of the party with the
+ * most. party_of() returns a new string. */
+void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files,
+                       char *(*party_of)(const char *upload));
 
 /* The path of work/NAME, created if needed: a new string, or NULL. */
 char *serve_store_work_dir(const char *name);

@@ -14,6 +14,7 @@
 #include "model/data_path.h"
 #include "serve/clock.h"
 #include "serve/log.h"
+#include "serve/owners.h"
 #include "serve/pictures.h"
 #include "serve/store.h"
 
@@ -21,6 +22,7 @@
 
 struct style {
     char *name, *path;
+    char *owner; /* of an upload, or NULL */
     bool pack, uploaded;
     /* metadata of a pack; or NULL */
     char *artist, *title, *year;
@@ -32,7 +34,7 @@ static struct {
     const struct serve_settings *settings;
     pthread_mutex_t lock;
     GHashTable *table; /* struct style by name */
-    char *list;        /* cached JSON; NULL: invalid */
+    GHashTable *lists; /* cached JSON: by the owner who sees it; see list_key() */
     int64_t mtime;     /* mtime of the store's folder at the last refresh() */
 } styles = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -42,6 +44,7 @@ static void free_style(gpointer p)
 
     free(s->name);
     free(s->path);
+    free(s->owner);
     free(s->artist);
     free(s->title);
     free(s->year);
@@ -55,10 +58,9 @@ static const struct style *find_style(const char *name)
 }
 
 /* The lock is held. */
-static void invalidate_list(void)
+static void invalidate_lists(void)
 {
-    free(styles.list);
-    styles.list = NULL;
+    g_hash_table_remove_all(styles.lists);
 }
 
 static char *pack_text(const struct nst_pack *p, enum nst_pack_text which)
@@ -97,13 +99,14 @@ static void insert_style(const char *name, char *path, bool pack, bool uploaded)
     s->path = path;
     s->pack = pack;
     s->uploaded = uploaded;
+    s->owner = uploaded && !find_style(name) ? serve_owner_get(name) : NULL;
     if (pack && !find_style(name))
         read_pack(s);
     if (find_style(name))
         free_style(s);
     else {
         g_hash_table_insert(styles.table, s->name, s);
-        invalidate_list();
+        invalidate_lists();
     }
 }
 
@@ -200,7 +203,7 @@ static void refresh(void)
     if (changed == styles.mtime)
         return;
     if (g_hash_table_foreach_remove(styles.table, is_gone, NULL) > 0)
-        invalidate_list();
+        invalidate_lists();
     serve_store_foreach("styles", add_stored, NULL);
     /* a recent mtime is not trusted: a later change may have the same timestamp */
     styles.mtime =
@@ -226,6 +229,7 @@ void serve_styles_open(const struct serve_settings *s)
 
     styles.settings = s;
     styles.table = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_style);
+    styles.lists = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free);
     add_folder(packs);
     free(packs);
     add_folder(s->styles);
@@ -240,7 +244,8 @@ void serve_styles_close(void)
 {
     g_hash_table_destroy(styles.table);
     styles.table = NULL;
-    invalidate_list();
+    g_hash_table_destroy(styles.lists);
+    styles.lists = NULL;
 }
 
 void serve_styles_add(const char *name)
@@ -248,7 +253,7 @@ void serve_styles_add(const char *name)
     add_style(name, serve_store_path("styles", name), false, true);
 }
 
-bool serve_styles_remove(const char *name)
+bool serve_styles_remove(const struct serve_identity *who, const char *name)
 {
     const struct style *s;
     bool known;
@@ -256,11 +261,11 @@ bool serve_styles_remove(const char *name)
     pthread_mutex_lock(&styles.lock);
     refresh();
     s = find_style(name);
-    known = s && s->uploaded;
+    known = s && s->uploaded && serve_owner_sees(who, s->owner);
     if (known) {
         serve_store_remove_picture("styles", name);
         g_hash_table_remove(styles.table, name);
-        invalidate_list();
+        invalidate_lists();
     }
     pthread_mutex_unlock(&styles.lock);
     return known;
@@ -280,8 +285,26 @@ static gint by_name(gconstpointer a, gconstpointer b)
     return strcmp(a, b);
 }
 
-/* All styles as JSON, sorted by name: a new string. The lock is held. */
-static char *make_list(void)
+/* The key of the list that who sees: "*" for an operator, "" for who has no styles. The
+ * lock is held. */
+static const char *list_key(const struct serve_identity *who)
+{
+    GHashTableIter iter;
+    gpointer style;
+
+    if (!who || who->is_operator)
+        return "*";
+    if (g_hash_table_contains(styles.lists, who->owner))
+        return who->owner;
+    g_hash_table_iter_init(&iter, styles.table);
+    while (g_hash_table_iter_next(&iter, NULL, &style))
+        if (g_strcmp0(((const struct style *)style)->owner, who->owner) == 0)
+            return who->owner;
+    return "";
+}
+
+/* The styles that who sees as JSON, sorted by name: a new string. The lock is held. */
+static char *make_list(const struct serve_identity *who)
 {
     GList *names = g_list_sort(g_hash_table_get_keys(styles.table), by_name);
     json_t *list = json_array();
@@ -290,6 +313,8 @@ static char *make_list(void)
     for (const GList *l = names; l; l = l->next) {
         const struct style *s = find_style(l->data);
 
+        if (!serve_owner_sees(who, s->owner))
+            continue;
         json_array_append_new(
             list,
             json_pack("{s:s, s:o, s:o, s:o, s:s, s:s?, s:s?, s:s?, s:b}", "name",
@@ -305,15 +330,20 @@ static char *make_list(void)
     return text;
 }
 
-char *serve_styles_list(void)
+char *serve_styles_list(const struct serve_identity *who)
 {
+    const char *key;
     char *text;
 
     pthread_mutex_lock(&styles.lock);
     refresh();
-    if (!styles.list)
-        styles.list = make_list();
-    text = nst_xstrdup(styles.list);
+    key = list_key(who);
+    text = g_hash_table_lookup(styles.lists, key);
+    if (!text) {
+        text = make_list(who);
+        g_hash_table_insert(styles.lists, g_strdup(key), text);
+    }
+    text = nst_xstrdup(text);
     pthread_mutex_unlock(&styles.lock);
     return text;
 }

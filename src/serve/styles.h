@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "serve/identity.h"
 #include "serve/settings.h"
 
 /* Find all styles; creates missing thumbnails. s is borrowed. */
@@ -19,11 +20,11 @@ void serve_styles_close(void);
 /* Add an upload that is in the store's folder of styles. */
 void serve_styles_add(const char *name);
 
-/* Remove an uploaded style and its file. False if there is no such upload. */
-bool serve_styles_remove(const char *name);
+/* Remove an uploaded style and its file. False if who sees no such upload. */
+bool serve_styles_remove(const struct serve_identity *who, const char *name);
 
-/* All styles as a JSON list, a new string. */
-char *serve_styles_list(void);
+/* All styles that who sees as a JSON list, a new string. */
+char *serve_styles_list(const struct serve_identity *who);
 size_t serve_styles_count(void);
 
 /* The path of a style, a new string, or NULL. */

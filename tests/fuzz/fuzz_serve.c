@@ -42,7 +42,7 @@ void fuzz_request(const char *path)
 
     open_store();
     if (json_is_object(body))
-        record = serve_request_parse(body, &settings, &error);
+        record = serve_request_parse(body, &settings, NULL, &error);
     if (json_is_object(body) && !record && !error)
         abort(); /* refused without a message */
     if (record)  /* a valid request can be run */

@@ -152,6 +152,7 @@ ask_conditions(content["thumbnail"], "/thumbs/{file}")
 for folder in "uploads", "results", "styles", "thumbs":
     ask("GET", f"/{folder}/none", 404, f"/{folder}/{{file}}")
 ask("GET", "/api/styles", 200)
+ask("GET", "/api/usage", 200)
 
 # every field of a task, with a valid and an invalid value
 properties = api["components"]["schemas"]["StyleTransfer"]["properties"]

@@ -15,6 +15,7 @@ setup() {
     SERVE=${NST%/*}/nst-serve
     [ -x "$SERVE" ] || skip "nst-serve was not built"
     pids=()
+    credentials=()
     LEASE=2
     picture photo.ppm 96 72 11
     "$NST" -q -S 64 -n 1 -s photo.ppm photo.ppm -o photo.png --history none
@@ -85,7 +86,7 @@ await() {
 ask() {
     local method=$1 path=$2
     shift 2
-    body=$(curl -s -m 20 -X "$method" -w '\n%{http_code}' "$@" "$url$path")
+    body=$(curl -s -m 20 -X "$method" -w '\n%{http_code}' "${credentials[@]}" "$@" "$url$path")
     code=${body##*$'\n'}
     body=${body%$'\n'*}
 }
@@ -260,9 +261,9 @@ is_tidy() {
 }
 
 @test "--max-queue limits the queue of all front ends together" {
-    front a --max-queue 3
+    front a --max-queue 3 --max-queue-per-owner 3
     first=$url
-    front b --max-queue 3
+    front b --max-queue 3 --max-queue-per-owner 3
     upload
     transfer 10 64
     transfer 10 64
@@ -289,6 +290,24 @@ is_tidy() {
     [ "$(ls data/results | wc -l)" = 2 ]
     [ "$(r zcard nst:completed)" = 2 ]
     [ "$(curl -s "$url/api/history" | grep -o '"task_id"' | wc -l)" = 2 ]
+}
+
+@test "one user's results do not push out those of others" {
+    local i
+    tenants
+    front front --tokens tokens
+    worker worker --max-history-images 2 --max-tasks 1
+    for i in ann ben ben ben; do
+        as "token-of-$i-0000"
+        upload
+        transfer 1 48
+        [ $i = ben ] || ann=$id
+        await status_is "$id" completed
+    done
+    await is_tidy
+    [ "$(r --raw zrange nst:over 0 -1 | paste -sd ' ')" = "$ann $id" ]
+    as token-of-ann-0000
+    status_is "$ann" completed
 }
 
 @test "while Redis is down, requests are 503 and workers continue" {
@@ -424,6 +443,161 @@ is_tidy() {
     code_is DELETE "/api/styles/$style" 200
 }
 
+# tenants QUOTA: the file tokens, of two users, the first with these quotas, and an operator
+tenants() {
+    printf '%s\n' "ann user token-of-ann-0000 $1" "ben user token-of-ben-0000" \
+        "olga operator token-of-olga-000" >tokens
+    chmod 600 tokens
+}
+
+# as TOKEN: further requests have this token
+as() {
+    credentials=(-H "Authorization: Bearer $1")
+}
+
+# ended LOG: print the names of the variables ann1, ann2 ... and ben, in the order in which
+# their tasks ended
+ended() {
+    local line name
+    grep -o 'task [0-9a-f]*: completed' "$1" | while read -r _ line _; do
+        for name in ann1 ann2 ann3 ann4 ben; do
+            [ "${!name}" != "${line%:}" ] || printf '%s ' "$name"
+        done
+    done
+}
+
+@test "the queue takes turns between owners, to whom the tasks of others are unknown" {
+    local i
+    tenants
+    front front --tokens tokens
+    as token-of-ann-0000
+    upload
+    for i in 1 2 3 4; do
+        transfer 2 48
+        declare "ann$i=$id"
+    done
+    [ "$(field position) $(field waiting)" = '4 4' ]
+    ask POST /api/upload-style -F style_image=@photo.png
+    style=$(field filename)
+    foreign=$content
+    as token-of-ben-0000
+    transfer 2 48
+    [ "$code" = 400 ] # with ann's picture
+    upload
+    transfer 2 48
+    ben=$id
+    [ "$(field position) $(field waiting)" = '2 5' ]
+    ask GET /api/tasks
+    [ "$(grep -o '"task_id":"[^"]*"' <<<"$body")" = "\"task_id\":\"$ben\"" ]
+    [[ $body == *'"position":2,"waiting":5'* ]]
+    for path in /api/progress/ /api/progress/%s/events /api/tasks/%s/preview; do
+        case $path in *%s*) ;; *) path+=%s ;; esac
+        # shellcheck disable=SC2059 # the path is a format
+        code_is GET "$(printf "$path" "$ann1")" 404
+    done
+    code_is DELETE "/api/tasks/$ann2" 404
+    code_is DELETE "/api/styles/$style" 404
+    curl -sN -m 60 "${credentials[@]}" "$url/api/progress/$ben/events" >events 3>&- &
+    await grep -q '"position":2,' events
+    worker worker --max-tasks 1
+    await grep -q "$ann4: completed" worker.log
+    grep -q '"position":1,' events
+    grep -q '"status":"completed"' events
+    [ "$(ended worker.log)" = 'ann1 ben ann2 ann3 ann4 ' ]
+    await code_is DELETE "/api/delete-history/$foreign" 404
+    ask GET /api/history
+    [ "$(grep -o '"task_id"' <<<"$body" | wc -l)" = 1 ]
+    as token-of-olga-000
+    ask GET /api/history
+    [ "$(grep -o '"task_id"' <<<"$body" | wc -l)" = 5 ]
+    as token-of-ann-0000
+    ask GET "/api/history?offset=1&limit=2"
+    [ "$(grep -o '"task_id":"[^"]*"' <<<"$body" | cut -d'"' -f4 | paste -sd ' ')" = "$ann3 $ann2" ]
+    code_is DELETE "/api/delete-history/$foreign" 200
+    await is_tidy
+    [ "$(ls data/results)" = "$ben.png" ]
+    [ "$(r --raw zrange nst:kept 0 -1 withscores | paste -sd ' ')" = 'ben 1' ]
+    [ "$(find data/owners -name "$foreign" -o -name "$ann1*")" = "" ]
+    [ "$(r --raw keys 'nst:wait:*')$(r --raw keys 'nst:party:*')$(r zcard nst:parties)" = 0 ]
+}
+
+@test "quotas hold for all front ends and workers together" {
+    tenants "waiting=2 running=1 work-per-day=$((512 * 512 * 1000 + 48 * 48 * 10))"
+    front a --tokens tokens
+    first=$url
+    front b --tokens tokens
+    worker worker --max-tasks 2
+    as token-of-ann-0000
+    upload
+    transfer 1000 512
+    long=$id
+    await past "$long" 0
+    transfer 4 48
+    waiting=$id
+    [ "$code" = 200 ]
+    url=$first
+    transfer 5 48
+    [ "$code" = 200 ]
+    last=$id
+    transfer 1 48
+    [ "$code" = 429 ]
+    [[ $body == *'waiting: ann has 2 tasks in the queue'* ]]
+    as token-of-ben-0000
+    upload
+    transfer 2 48
+    await status_is "$id" completed # there is a worker for it
+    as token-of-ann-0000
+    status_is "$waiting" queued # ann has one running
+    ask GET /api/usage
+    [[ $body == *'"running":{"used":1,"limit":1}'* ]]
+    ask DELETE "/api/tasks/$long"
+    await status_is "$last" completed
+    upload
+    transfer 2 48
+    [ "$code" = 429 ]
+    [[ $body == *'work: this task needs 4608'* ]]
+    transfer 1 48
+    [ "$code" = 200 ]
+}
+
+@test "the tasks of an older version run first, and are everybody's" {
+    local id record old=11111111111111111111111111111111 done=22222222222222222222222222222222
+    tenants
+    front front --tokens tokens
+    as token-of-ann-0000
+    upload
+    record='{"content_img": "'$content'", "style_img": "munch", "styles": [{"name": "munch",
+        "weight": 1.0}], "style_weight": 7000, "steps": 2, "options": {"size": "48",
+        "iterations": "2"}, "created": 1.0'
+    transfer 2 48
+    r incrby nst:next 10 >/dev/null
+    r hset nst:task:$old record "$record}" content "$content" number 8 attempts 0 version 1 \
+        state queued entry "$(r --raw xadd nst:queue '*' id $old)" >/dev/null
+    r zadd nst:open 8 $old >/dev/null
+    r hincrby nst:counts queued 1 >/dev/null
+    r hset nst:task:$done record "$record, \"output_img\": \"$done.png\"}" \
+        content "$content" number 7 attempts 1 version 3 state completed >/dev/null
+    r zadd nst:over 7 $done >/dev/null
+    r zadd nst:completed 7 $done >/dev/null
+    r hincrby nst:counts completed 1 >/dev/null
+    r sadd "nst:content:$content" $old $done >/dev/null
+    status_is $old queued
+    worker worker --max-tasks 1
+    await status_is "$id" completed
+    [[ $(grep -o 'task [0-9a-f]*: completed' worker.log | head -n 1) == *$old* ]]
+    as token-of-ben-0000
+    status_is $old completed
+    code_is GET "/api/progress/$id" 404
+    ask GET /api/history
+    [ "$(grep -o '"task_id":"[^"]*"' <<<"$body" | cut -d'"' -f4 | paste -sd ' ')" = "$old $done" ]
+    code_is DELETE "/api/delete-history/$content" 200
+    as token-of-ann-0000
+    status_is "$id" completed # it keeps the picture
+    [ -e "data/uploads/$content" ]
+    [ "$(r hget nst:counts queued)$(r hget nst:counts running)" = 00 ]
+    await is_tidy
+}
+
 all_completed() {
     [ "$(r hget nst:counts ended:completed)" = "$tasks" ]
 }
@@ -461,7 +635,7 @@ chaos() {
     seed=${NST_TEST_SEED:-$RANDOM}
     echo "# seed $seed" >&3
     RANDOM=$seed
-    front front --max-queue "$tasks"
+    front front --max-queue "$tasks" --max-queue-per-owner "$tasks"
     upload
     ids=()
     for _ in $(seq "$tasks"); do

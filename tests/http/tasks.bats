@@ -42,7 +42,7 @@ until_running() {
 }
 
 @test "--max-tasks run, --max-queue wait, and further tasks are 429" {
-    serve --max-tasks 2 --max-queue 3
+    serve --max-tasks 2 --max-queue 3 --max-queue-per-owner 3
     upload photo.png
     for _ in 1 2 3 4 5; do
         long

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "nst.h"
 #include "serve/log.h"
+#include "serve/owners.h"
 #include "serve/pictures.h"
 #include "serve/store.h"
 
@@ -170,10 +171,12 @@ static bool check_picture(const struct serve_upload *u, const char *name,
 
 /* Move the file to its folder; serve_upload_free() then keeps it. */
 static bool move_to_store(struct serve_upload *u, const char *folder, const char *name,
+                          const struct serve_identity *who,
                           struct serve_response *response)
 {
     char *path = serve_store_path(folder, name);
-    bool moved = serve_file_move(u->path, path);
+    bool moved = serve_owner_set(name, who->owner, serve_party(who)) &&
+                 serve_file_move(u->path, path);
 
     if (moved) {
         close(u->fd);
@@ -186,7 +189,13 @@ static bool move_to_store(struct serve_upload *u, const char *folder, const char
     return moved;
 }
 
+size_t serve_upload_size(const struct serve_upload *u)
+{
+    return u->size;
+}
+
 char *serve_upload_store(struct serve_upload *u, const char *folder,
+                         const struct serve_identity *who,
                          struct serve_response *response)
 {
     char *error = NULL, *name;
@@ -202,7 +211,8 @@ char *serve_upload_store(struct serve_upload *u, const char *folder,
         return NULL;
     }
     name = nst_xasprintf("%.*s%s", (int)strcspn(u->name, "."), u->name, extension);
-    if (check_picture(u, name, response) && move_to_store(u, folder, name, response))
+    if (check_picture(u, name, response) &&
+        move_to_store(u, folder, name, who, response))
         return name;
     free(name);
     return NULL;

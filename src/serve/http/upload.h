@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "serve/http/response.h"
+#include "serve/identity.h"
 #include "serve/settings.h"
 
 struct serve_upload;
@@ -29,9 +30,13 @@ bool serve_upload_has_space(const struct serve_upload *u, uint64_t bytes,
 /* Parse the next bytes of the body. */
 void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size);
 
-/* Check the picture and move it to a folder of the store. Returns its name, a new
- * string; NULL if that fails: *response is the error. */
+/* The bytes received of the picture. */
+size_t serve_upload_size(const struct serve_upload *u);
+
+/* Check the picture and move it to a folder of the store, as the sender's. Returns its
+ * name, a new string; NULL if that fails: *response is the error. */
 char *serve_upload_store(struct serve_upload *u, const char *folder,
+                         const struct serve_identity *who,
                          struct serve_response *response);
 
 #endif

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- ARGV: id, lease in seconds, history limit.
+-- ARGV: id, lease in seconds, history limit, who.
 -- Returns "done", "over" or "unknown".
 
-local id, lease, max_history = unpack(ARGV)
+local id, lease, max_history, who = unpack(ARGV)
 local state = get(id, 'state')
-if not state then return 'unknown' end
+if not state or not sees(who, id) then return 'unknown' end
 if is_done(state) then return 'over' end
 call('HDEL', key(id), 'holder')
 call('PUBLISH', 'nst:work', id)

@@ -12,30 +12,45 @@ local function acknowledge(entry)
 end
 
 local function delete(id)
+  local party = get(id, 'party') or ''
+  adopt()
+  if call('ZREM', 'nst:over:' .. party, id) == 1 and
+     call('ZINCRBY', 'nst:kept', -1, party) == '0' then
+    call('ZREM', 'nst:kept', party)
+  end
   count(get(id, 'state'), -1)
   call('SREM', 'nst:content:' .. get(id, 'content'), id)
   call('ZREM', 'nst:over', id)
   call('ZREM', 'nst:completed', id)
+  call('ZREM', 'nst:completed:' .. owner_of(id), id)
   call('DEL', key(id))
   call('PUBLISH', 'nst:changes', id)
   schedule_cleanup(id, 0)
 end
 
 local function finish(id, state, after, max_history)
-  local number = get(id, 'number')
-  acknowledge(get(id, 'entry'))
+  local number, entry, party = unpack(call('HMGET', key(id), 'number', 'entry',
+                                           'party'))
+  if entry then acknowledge(entry) end
+  adopt()
   call('ZREM', 'nst:open', id)
   call('ZADD', 'nst:over', number, id)
-  if state == 'completed' then call('ZADD', 'nst:completed', number, id) end
+  keep(id)
+  if state == 'completed' then
+    call('ZADD', 'nst:completed', number, id)
+    call('ZADD', 'nst:completed:' .. owner_of(id), number, id)
+  end
   call('HDEL', key(id), 'step')
   call('HINCRBY', key(id), 'ends', 1)
   count('ended:' .. state, 1)
+  local was = get(id, 'state')
   set_state(id, state)
+  if party and was == 'queued' then stop_waiting(id, party) end
+  if party and was == 'running' then to_end_of_turn(party) end
+  if call('EXISTS', 'nst:parties') == 1 then call('PUBLISH', 'nst:work', '') end
   schedule_cleanup(id, after)
-  local excess = call('ZCARD', 'nst:over') - max_history
-  if excess > 0 then
-    for _, old in ipairs(call('ZRANGE', 'nst:over', 0, excess - 1)) do
-      delete(old)
-    end
+  for _ = 1, call('ZCARD', 'nst:over') - max_history do
+    local party = call('ZREVRANGE', 'nst:kept', 0, 0)[1]
+    delete(call('ZRANGE', party and 'nst:over:' .. party or 'nst:over', 0, 0)[1])
   end
 end

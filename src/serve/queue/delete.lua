@@ -1,11 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- Delete the tasks of a picture.
--- ARGV: content.
--- Returns "forgotten", "busy" or "unknown".
+-- ARGV: content, who.
+-- Returns "forgotten", "kept" (the tasks of others keep the picture), "busy" or
+-- "unknown".
 
-local ids = call('SMEMBERS', 'nst:content:' .. ARGV[1])
-for _, id in ipairs(ids) do
-  if not is_done(get(id, 'state')) then return 'busy' end
+local content, who = unpack(ARGV)
+local mine, others = {}, false
+for _, id in ipairs(call('SMEMBERS', 'nst:content:' .. content)) do
+  if not sees(who, id) then others = true
+  elseif is_done(get(id, 'state')) then table.insert(mine, id)
+  else return 'busy' end
 end
-for _, id in ipairs(ids) do delete(id) end
-return ids[1] and 'forgotten' or 'unknown'
+for _, id in ipairs(mine) do delete(id) end
+if not mine[1] then return 'unknown' end
+return others and 'kept' or 'forgotten'

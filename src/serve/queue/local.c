@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 
 #include "serve/clock.h"
 #include "serve/log.h"
+#include "serve/owners.h"
+#include "serve/queue/spent.h"
 #include "serve/queue/task_table.h"
 #include "serve/store.h"
 
@@ -24,15 +27,44 @@ static struct {
 
     pthread_mutex_t lock; /* protects running, the table and the members below */
     pthread_cond_t not_empty;
-    GQueue queue;            /* of struct serve_table_entry in state SERVE_QUEUED */
-    bool draining, stopping; /* start no more tasks; stop running tasks */
-} local = {.lock = PTHREAD_MUTEX_INITIALIZER,
-           .not_empty = PTHREAD_COND_INITIALIZER,
-           .queue = G_QUEUE_INIT};
+    struct serve_fair_queue *queue; /* the tasks that wait, and those that run */
+    bool draining, stopping;        /* start no more tasks; stop running tasks */
+} local = {.lock = PTHREAD_MUTEX_INITIALIZER, .not_empty = PTHREAD_COND_INITIALIZER};
 
 static bool task_is_final(const struct serve_table_entry *t)
 {
     return serve_state_is_final(t->task.state);
+}
+
+static struct serve_table_entry *entry_of(struct serve_fair_task *place)
+{
+    return (struct serve_table_entry *)((char *)place -
+                                        offsetof(struct serve_table_entry, place));
+}
+
+/* Let a task wait for its turn. The lock is held. */
+static void enqueue(struct serve_table_entry *t)
+{
+    serve_fair_add(local.queue, &t->place, serve_task_party(&t->task),
+                   json_integer_value(json_object_get(t->task.record, "max_running")));
+    pthread_cond_signal(&local.not_empty);
+}
+
+static void count_change(struct serve_fair_task *place)
+{
+    entry_of(place)->task.version++;
+}
+
+/* The places in the queue have changed. The lock is held; call tell_places() later. */
+static void change_places(void)
+{
+    serve_fair_foreach(local.queue, count_change);
+}
+
+/* Tell the clients of waiting tasks. The lock is not held. */
+static void tell_places(void)
+{
+    local.on_change(NULL);
 }
 
 /* Cancel a task and remove its files. The lock is held. */
@@ -99,6 +131,10 @@ static void finish_attempt(struct serve_table_entry *t, const struct serve_outco
     if (state == SERVE_COMPLETED)
         serve_table_counts()->seconds += o->seconds;
     serve_table_set_state(t, state);
+    if (state == SERVE_QUEUED)
+        serve_fair_retry(local.queue, &t->place);
+    else
+        serve_fair_remove(local.queue, &t->place);
     if (serve_state_is_final(state)) {
         serve_task_log_state(&t->task, state);
         serve_store_remove_work_dir(t->task.id);
@@ -106,7 +142,6 @@ static void finish_attempt(struct serve_table_entry *t, const struct serve_outco
             serve_task_remove_result(t->task.id);
     } else if (o->exit == SERVE_EXIT_RETRYABLE) {
         serve_table_counts()->retries++;
-        g_queue_push_head(&local.queue, t);
         pthread_cond_signal(&local.not_empty);
     }
 }
@@ -143,8 +178,9 @@ static void run_attempt(struct serve_table_entry *t)
     t->task.progress = serve_progress_unknown;
     json_object_set_new(t->task.record, "started", json_real(serve_now()));
     serve_table_set_state(t, SERVE_RUNNING);
+    change_places();
     pthread_mutex_unlock(&local.lock);
-    local.on_change(id);
+    tell_places();
     serve_attempt_run(&t->attempt, local.settings, &outcome);
     pthread_mutex_lock(&local.lock);
     local.running--;
@@ -164,10 +200,10 @@ static void *run_tasks(void *unused)
     (void)unused;
     pthread_mutex_lock(&local.lock);
     while (!local.draining) {
-        struct serve_table_entry *t = g_queue_pop_head(&local.queue);
+        struct serve_fair_task *next = serve_fair_start(local.queue);
 
-        if (t)
-            run_attempt(t);
+        if (next)
+            run_attempt(entry_of(next));
         else
             pthread_cond_wait(&local.not_empty, &local.lock);
     }
@@ -183,11 +219,13 @@ static enum nst_status open_queue(const struct serve_settings *s,
 
     local.settings = s;
     local.on_change = on_change;
+    local.queue = serve_fair_new();
+    serve_spent_open();
     serve_table_open(s);
     pthread_mutex_lock(&local.lock);
     serve_store_foreach("tasks", restore, NULL);
     while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
-        g_queue_push_tail(&local.queue, t);
+        enqueue(t);
     serve_store_foreach("work", remove_stale_work, NULL);
     serve_store_foreach("results", remove_stale_result, NULL);
     serve_table_evict();
@@ -235,8 +273,10 @@ static void stop(void)
 
 static void close_queue(void)
 {
-    g_queue_clear(&local.queue);
+    serve_fair_free(local.queue);
+    local.queue = NULL;
     serve_table_close();
+    serve_spent_close();
 }
 
 static bool reachable(void)
@@ -244,35 +284,77 @@ static bool reachable(void)
     return true;
 }
 
-static enum serve_add_status add(const char *id, json_t *record)
+/* Whether the limits allow a task. The lock is held. */
+static enum serve_add_status check_limits(const struct serve_identity *who,
+                                          const char *party, int64_t work)
 {
-    enum serve_add_status status = SERVE_ADD_OK;
+    const struct serve_quota *quota = &who->quota;
+    const int64_t share = serve_party_share(who, local.settings);
+    unsigned waiting, running;
+
+    serve_fair_count(local.queue, party, &waiting, &running);
+    if (local.draining)
+        return SERVE_ADD_SHUTTING_DOWN;
+    if (serve_fair_waiting(local.queue) >= (unsigned)local.settings->max_queue)
+        return SERVE_ADD_QUEUE_FULL;
+    if (share && waiting >= share)
+        return SERVE_ADD_PARTY_FULL;
+    if (quota->work_per_day && serve_spent_get(party) + work > quota->work_per_day)
+        return SERVE_ADD_WORK_USED;
+    return SERVE_ADD_OK;
+}
+
+static void set_place(struct serve_table_entry *t)
+{
+    t->task.position = serve_fair_position(local.queue, &t->place);
+    t->task.waiting = serve_fair_waiting(local.queue);
+}
+
+static enum serve_add_status add(const struct serve_identity *who, const char *id,
+                                 json_t *record, struct serve_place *place)
+{
+    const char *party = serve_party(who);
+    int64_t work = json_integer_value(json_object_get(record, "work"));
+    enum serve_add_status status;
     struct serve_table_entry *t;
 
     pthread_mutex_lock(&local.lock);
-    if (local.draining)
-        status = SERVE_ADD_SHUTTING_DOWN;
-    else if (g_queue_get_length(&local.queue) >= (guint)local.settings->max_queue)
-        status = SERVE_ADD_QUEUE_FULL;
-    else if ((t = serve_table_add(id, json_incref(record)))) {
-        g_queue_push_tail(&local.queue, t);
-        pthread_cond_signal(&local.not_empty);
-    } else
-        status =
-            serve_store_is_disk_full(errno) ? SERVE_ADD_DISK_FULL : SERVE_ADD_IO_ERROR;
+    status = check_limits(who, party, work);
+    if (status == SERVE_ADD_OK) {
+        t = !who->quota.work_per_day || serve_spent_add(party, work)
+                ? serve_table_add(id, json_incref(record))
+                : NULL;
+        if (t) {
+            enqueue(t);
+            set_place(t);
+            *place = (struct serve_place){t->task.position, t->task.waiting};
+        } else
+            status = serve_store_is_disk_full(errno) ? SERVE_ADD_DISK_FULL
+                                                     : SERVE_ADD_IO_ERROR;
+    }
     json_decref(record); /* under the lock: the count is shared with the table */
     pthread_mutex_unlock(&local.lock);
     return status;
 }
 
-static json_t *progress(const char *id, unsigned *version, bool *is_final)
+/* A task that who sees, or NULL. The lock is held. */
+static struct serve_table_entry *find(const struct serve_identity *who, const char *id)
 {
-    const struct serve_table_entry *t;
+    struct serve_table_entry *t = serve_table_find(id);
+
+    return t && serve_task_seen_by(&t->task, who) ? t : NULL;
+}
+
+static json_t *progress(const struct serve_identity *who, const char *id,
+                        unsigned *version, bool *is_final)
+{
+    struct serve_table_entry *t;
     json_t *j = NULL;
 
     pthread_mutex_lock(&local.lock);
-    t = serve_table_find(id);
+    t = find(who, id);
     if (t) {
+        set_place(t);
         j = serve_task_progress_json(&t->task);
         if (version)
             *version = t->task.version;
@@ -284,33 +366,37 @@ static json_t *progress(const char *id, unsigned *version, bool *is_final)
     return j;
 }
 
-static json_t *list_open(void)
+static json_t *list_open(const struct serve_identity *who)
 {
     json_t *list = json_array();
-    const struct serve_table_entry *t = NULL;
+    struct serve_table_entry *t = NULL;
 
     pthread_mutex_lock(&local.lock);
     while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
-        json_array_append_new(list, serve_task_progress_json(&t->task));
+        if (serve_task_seen_by(&t->task, who)) {
+            set_place(t);
+            json_array_append_new(list, serve_task_progress_json(&t->task));
+        }
     pthread_mutex_unlock(&local.lock);
     return list;
 }
 
-static enum serve_cancel_status cancel(const char *id)
+static enum serve_cancel_status cancel(const struct serve_identity *who, const char *id)
 {
     enum serve_cancel_status status = SERVE_CANCEL_OK;
     struct serve_table_entry *t;
     struct nst_err err;
 
     pthread_mutex_lock(&local.lock);
-    t = serve_table_find(id);
+    t = find(who, id);
     if (!t)
         status = SERVE_CANCEL_UNKNOWN;
     else if (task_is_final(t))
         status = SERVE_CANCEL_FINISHED;
     else if (t->task.state == SERVE_QUEUED) {
-        g_queue_remove(&local.queue, t);
+        serve_fair_remove(local.queue, &t->place);
         set_cancelled(t);
+        change_places();
         serve_table_evict(); /* may free t */
     } else {
         /* The task's thread kills nst. The record is saved so that the cancellation
@@ -322,50 +408,28 @@ static enum serve_cancel_status cancel(const char *id)
     }
     pthread_mutex_unlock(&local.lock);
     if (status == SERVE_CANCEL_OK)
-        local.on_change(id);
+        tell_places();
     return status;
 }
 
-/* Newest first: iterates from the end of the list. */
-static json_t *history(size_t offset, size_t limit, size_t *total)
+static json_t *history(const struct serve_identity *who, size_t offset, size_t limit,
+                       size_t *total)
 {
-    json_t *by_content = json_object();
-    GSequence *completed;
-    GSequenceIter *iter;
+    json_t *by_content;
 
     pthread_mutex_lock(&local.lock);
-    completed = serve_table_sequence(SERVE_LIST_COMPLETED);
-    *total = (size_t)g_sequence_get_length(completed);
-    iter = g_sequence_get_iter_at_pos(completed, (gint)(*total - MIN(offset, *total)));
-    while (limit-- > 0 && !g_sequence_iter_is_begin(iter)) {
-        iter = g_sequence_iter_prev(iter);
-        serve_task_add_to_history(
-            by_content, &((struct serve_table_entry *)g_sequence_get(iter))->task);
-    }
+    by_content = serve_table_history(who, offset, limit, total);
     pthread_mutex_unlock(&local.lock);
     return by_content;
 }
 
-static enum serve_delete_status delete_content(const char *content)
+static enum serve_delete_status delete_content(const struct serve_identity *who,
+                                               const char *content)
 {
-    enum serve_delete_status status = SERVE_DELETE_UNKNOWN;
-    struct serve_table_entry *t = NULL, *next;
+    enum serve_delete_status status;
 
     pthread_mutex_lock(&local.lock);
-    while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
-        if (serve_task_uses_upload(t->task.record, content))
-            status = SERVE_DELETE_BUSY;
-    if (status != SERVE_DELETE_BUSY)
-        t = serve_table_next(SERVE_LIST_FINISHED, NULL);
-    for (; t; t = next) {
-        next = serve_table_next(SERVE_LIST_FINISHED, t);
-        if (g_strcmp0(serve_task_text(&t->task, "content_img"), content) == 0) {
-            serve_table_remove(t);
-            status = SERVE_DELETE_OK;
-        }
-    }
-    if (status == SERVE_DELETE_OK)
-        serve_store_remove_picture("uploads", content);
+    status = serve_table_delete_content(who, content);
     pthread_mutex_unlock(&local.lock);
     return status;
 }
@@ -390,6 +454,15 @@ static void count(struct serve_counts *out)
     pthread_mutex_unlock(&local.lock);
 }
 
+static bool usage(const char *party, struct serve_usage *out)
+{
+    pthread_mutex_lock(&local.lock);
+    serve_fair_count(local.queue, party, &out->waiting, &out->running);
+    out->work = serve_spent_get(party);
+    pthread_mutex_unlock(&local.lock);
+    return true;
+}
+
 static void sweep(int64_t max_age, size_t max_files)
 {
     GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -400,7 +473,7 @@ static void sweep(int64_t max_age, size_t max_files)
         serve_task_collect_uploads(used, t->task.record);
     while ((t = serve_table_next(SERVE_LIST_FINISHED, t)))
         serve_task_collect_uploads(used, t->task.record);
-    serve_store_sweep(used, max_age, max_files);
+    serve_store_sweep(used, max_age, max_files, serve_owner_party);
     pthread_mutex_unlock(&local.lock);
     g_hash_table_destroy(used);
 }
@@ -419,4 +492,5 @@ const struct serve_queue serve_queue_local = {.open = open_queue,
                                               .delete_content = delete_content,
                                               .style_status = style_status,
                                               .sweep = sweep,
-                                              .count = count};
+                                              .count = count,
+                                              .usage = usage};

@@ -9,6 +9,7 @@
 #define NST_SERVE_QUEUE_QUEUE_H
 
 #include "nst.h"
+#include "serve/identity.h"
 #include "serve/queue/task.h"
 
 #define SERVE_MAX_TASKS 64 /* running at the same time */
@@ -16,6 +17,8 @@
 enum serve_add_status {
     SERVE_ADD_OK,
     SERVE_ADD_QUEUE_FULL,
+    SERVE_ADD_PARTY_FULL, /* the party has as many waiting tasks as it may */
+    SERVE_ADD_WORK_USED,  /* the work of the day does not suffice */
     SERVE_ADD_SHUTTING_DOWN,
     SERVE_ADD_DISK_FULL,
     SERVE_ADD_IO_ERROR,
@@ -49,6 +52,17 @@ struct serve_counts {
     double seconds; /* total duration of completed tasks */
 };
 
+/* Where a task stands in the queue. */
+struct serve_place {
+    unsigned position, waiting; /* 1: the next one; of so many */
+};
+
+/* What a party uses. */
+struct serve_usage {
+    unsigned waiting, running; /* tasks */
+    int64_t work;              /* of the tasks created today (UTC) */
+};
+
 struct serve_queue {
     /* Load the tasks and start to process them: serve_queue_open(). */
     enum nst_status (*open)(const struct serve_settings *s,
@@ -63,31 +77,39 @@ struct serve_queue {
     /* Call it when no other thread uses the queue any more. */
     void (*close)(void);
 
-    /* The members below are NULL in a worker, which serves no requests. */
+    /* The members below are NULL in a worker, which serves no requests. who: they act
+     * as if there were only the tasks that who sees (owners.h); NULL: all. */
 
     /* False: the functions below return ..._UNAVAILABLE or NULL. */
     bool (*reachable)(void);
 
-    /* Queue a task that serve_task_create() has prepared; the record is taken over. */
-    enum serve_add_status (*add)(const char *id, json_t *record);
+    /* Queue a task that serve_task_create() has prepared; the record is taken over. The
+     * quotas of who apply. SERVE_ADD_OK: *place is its place. */
+    enum serve_add_status (*add)(const struct serve_identity *who, const char *id,
+                                 json_t *record, struct serve_place *place);
 
     /* The API's progress object, a new reference; NULL: errno is ENOENT if there is no
      * such task. *version grows with every change; *is_final: there will be no more
      * changes. Both may be NULL. */
-    json_t *(*progress)(const char *id, unsigned *version, bool *is_final);
+    json_t *(*progress)(const struct serve_identity *who, const char *id,
+                        unsigned *version, bool *is_final);
 
     /* Cancel a task; nst is killed if it runs. */
-    enum serve_cancel_status (*cancel)(const char *id);
+    enum serve_cancel_status (*cancel)(const struct serve_identity *who,
+                                       const char *id);
 
     /* The progress of all unfinished tasks, oldest first: a new reference. */
-    json_t *(*list)(void);
+    json_t *(*list)(const struct serve_identity *who);
 
     /* A page of the completed tasks, newest first, grouped by content picture: a new
      * reference. *total: the number of completed tasks. */
-    json_t *(*history)(size_t offset, size_t limit, size_t *total);
+    json_t *(*history)(const struct serve_identity *who, size_t offset, size_t limit,
+                       size_t *total);
 
-    /* Delete the finished tasks of a content picture, with all their pictures. */
-    enum serve_delete_status (*delete_content)(const char *content);
+    /* Delete the finished tasks of a content picture, with all their pictures; the
+     * content picture too, unless it is of somebody else's tasks as well. */
+    enum serve_delete_status (*delete_content)(const struct serve_identity *who,
+                                               const char *content);
 
     /* Whether an unfinished task uses a style. */
     enum serve_style_status (*style_status)(const char *style);
@@ -96,6 +118,9 @@ struct serve_queue {
     void (*sweep)(int64_t max_age, size_t max_files);
 
     void (*count)(struct serve_counts *out);
+
+    /* What a party of the queue uses. False: the queue is unreachable. */
+    bool (*usage)(const char *party, struct serve_usage *out);
 };
 
 extern const struct serve_queue serve_queue_local, serve_queue_redis, serve_worker;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "serve/queue/redis_queue.h"
-
 #include <errno.h>
 #include <glib.h>
 #include <inttypes.h>
@@ -12,13 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "serve/owners.h"
 #include "serve/queue/queue.h"
 #include "serve/queue/redis.h"
 #include "serve/queue/redis_scripts.h"
+#include "serve/queue/redis_task.h"
+#include "serve/queue/spent.h"
 #include "serve/store.h"
 
-#define PAGE_TASKS "1000"  /* tasks in one reply */
-#define RETRY_SECONDS "60" /* until the next attempt to remove files */
+#define PAGE_TASKS "1000" /* tasks in one reply */
 #define NUMBER_SIZE 24
 
 typedef void visit_fn(void *ctx, const struct serve_task *t);
@@ -38,89 +38,15 @@ static bool is_string(const redisReply *r, const char *text)
     return r && r->type == REDIS_REPLY_STRING && strcmp(r->str, text) == 0;
 }
 
-static void set_number(json_t *j, const char *key, double v)
+static void on_message(const char *id)
 {
-    if (isfinite(v))
-        json_object_set_new(j, key, json_real(v));
-}
-
-char *serve_progress_text(const struct serve_progress *progress)
-{
-    json_t *j = json_pack("{s:I, s:I}", "done", (json_int_t)progress->done, "total",
-                          (json_int_t)progress->total);
-    char *text;
-
-    set_number(j, "content_loss", progress->content_loss);
-    set_number(j, "style_loss", progress->style_loss);
-    set_number(j, "eta", progress->eta);
-    text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(15));
-    json_decref(j);
-    return text;
-}
-
-bool serve_task_from_row(struct serve_task *t, const redisReply *row)
-{
-    const char *text[6];
-    json_t *record, *step;
-
-    if (row->type != REDIS_REPLY_ARRAY || row->elements < 6)
-        return false;
-    for (int i = 0; i < 6; i++)
-        text[i] =
-            row->element[i]->type == REDIS_REPLY_STRING ? row->element[i]->str : NULL;
-    if (!text[0] || !serve_task_is_valid_id(text[0]) ||
-        serve_state_parse(text[1]) == SERVE_STATES || !text[2] || !text[3] || !text[4])
-        return false;
-    record = json_loads(text[4], 0, NULL);
-    if (!serve_task_is_valid_record(record)) {
-        json_decref(record);
-        return false;
-    }
-    step = text[5] ? json_loads(text[5], 0, NULL) : NULL;
-    *t = (struct serve_task){.state = serve_state_parse(text[1]),
-                             .attempts = (unsigned)strtoul(text[2], NULL, 10),
-                             .version = (unsigned)strtoul(text[3], NULL, 10),
-                             .record = record,
-                             .progress = serve_progress_parse(step, "eta")};
-    json_decref(step);
-    memcpy(t->id, text[0], sizeof t->id);
-    return true;
-}
-
-void serve_redis_cleanup_task(const char *id)
-{
-    redisReply *r = serve_task_is_valid_id(id)
-                        ? serve_redis_eval(serve_script_get, id, NULL)
-                        : NULL;
-    bool known = r && r->type == REDIS_REPLY_ARRAY && r->elements > 1;
-    const char *name = known ? r->element[1]->str : "";
-    enum serve_state state = serve_state_parse(name);
-
-    if (r && (!known || serve_state_is_final(state))) {
-        bool removed = serve_store_remove_work_dir(id);
-
-        if (state != SERVE_COMPLETED)
-            serve_task_remove_result(id);
-        freeReplyObject(serve_redis_eval(serve_script_cleanup_done, id, name,
-                                         removed ? "" : RETRY_SECONDS, NULL));
-    }
-    freeReplyObject(r);
-}
-
-void serve_redis_cleanup(void)
-{
-    redisReply *r = serve_redis_eval(serve_script_cleanup_due, NULL);
-
-    for (size_t i = 0; r && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
-        serve_redis_cleanup_task(r->element[i]->str);
-    freeReplyObject(r);
+    redis_queue.on_change(id && *id ? id : NULL);
 }
 
 static void *listen_for_changes(void *unused)
 {
     (void)unused;
-    serve_redis_subscribe(SERVE_CHANNEL_CHANGES, redis_queue.on_change,
-                          &redis_queue.stopping);
+    serve_redis_subscribe(SERVE_CHANNEL_CHANGES, on_message, &redis_queue.stopping);
     return NULL;
 }
 
@@ -164,28 +90,64 @@ static void close_queue(void)
     serve_redis_close();
 }
 
-static enum serve_add_status add(const char *id, json_t *record)
+/* who as an argument of scripts */
+static const char *who_text(const struct serve_identity *who)
+{
+    return !who || who->is_operator ? SERVE_REDIS_ALL : who->owner;
+}
+
+/* The reply of add.lua. */
+static enum serve_add_status parse_added(const redisReply *r, struct serve_place *place)
+{
+    const redisReply *status =
+        r && r->type == REDIS_REPLY_ARRAY && r->elements > 0 ? r->element[0] : NULL;
+
+    if (is_string(status, "added") && r->elements == 3) {
+        /* 0 if the script ran again, after the task has started */
+        *place = (struct serve_place){(unsigned)MAX(r->element[1]->integer, 1),
+                                      (unsigned)MAX(r->element[2]->integer, 1)};
+        return SERVE_ADD_OK;
+    }
+    return is_string(status, "full")    ? SERVE_ADD_QUEUE_FULL
+           : is_string(status, "share") ? SERVE_ADD_PARTY_FULL
+           : is_string(status, "work")  ? SERVE_ADD_WORK_USED
+                                        : SERVE_ADD_UNAVAILABLE;
+}
+
+static void print_number(char text[NUMBER_SIZE], int64_t n)
+{
+    snprintf(text, NUMBER_SIZE, "%" PRId64, n);
+}
+
+static enum serve_add_status add(const struct serve_identity *who, const char *id,
+                                 json_t *record, struct serve_place *place)
 {
     char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15));
     const char *content = json_string_value(json_object_get(record, "content_img"));
-    redisReply *r = NULL;
-    enum serve_add_status status = SERVE_ADD_UNAVAILABLE;
+    char share[NUMBER_SIZE], running_limit[NUMBER_SIZE], work[NUMBER_SIZE],
+        max_work[NUMBER_SIZE], day[NUMBER_SIZE];
+    enum serve_add_status status = SERVE_ADD_SHUTTING_DOWN;
 
-    if (atomic_load(&redis_queue.draining))
-        status = SERVE_ADD_SHUTTING_DOWN;
-    else {
-        r = serve_redis_eval(serve_script_add, id, text, content, redis_queue.max_queue,
-                             NULL);
-        if (r)
-            status = is_string(r, "added") ? SERVE_ADD_OK : SERVE_ADD_QUEUE_FULL;
+    print_number(share, serve_party_share(who, redis_queue.settings));
+    print_number(running_limit, who->quota.running);
+    print_number(work, json_integer_value(json_object_get(record, "work")));
+    print_number(max_work, who->quota.work_per_day);
+    print_number(day, serve_spent_day());
+    if (!atomic_load(&redis_queue.draining)) {
+        redisReply *r = serve_redis_eval(
+            serve_script_add, id, text, content, redis_queue.max_queue, who->owner,
+            serve_party(who), share, running_limit, work, max_work, day, NULL);
+
+        status = parse_added(r, place);
+        freeReplyObject(r);
     }
-    freeReplyObject(r);
     free(text);
     json_decref(record);
     return status;
 }
 
-static json_t *progress(const char *id, unsigned *version, bool *is_final)
+static json_t *progress(const struct serve_identity *who, const char *id,
+                        unsigned *version, bool *is_final)
 {
     redisReply *r = NULL;
     struct serve_task t;
@@ -195,7 +157,7 @@ static json_t *progress(const char *id, unsigned *version, bool *is_final)
     errno = ENOENT;
     if (!serve_task_is_valid_id(id))
         return NULL;
-    r = serve_redis_eval(serve_script_get, id, NULL);
+    r = serve_redis_eval(serve_script_get, id, who_text(who), NULL);
     if (r && serve_task_from_row(&t, r)) {
         j = serve_task_progress_json(&t);
         if (version)
@@ -210,7 +172,7 @@ static json_t *progress(const char *id, unsigned *version, bool *is_final)
     return j;
 }
 
-static enum serve_cancel_status cancel(const char *id)
+static enum serve_cancel_status cancel(const struct serve_identity *who, const char *id)
 {
     enum serve_cancel_status status;
     redisReply *r;
@@ -218,7 +180,7 @@ static enum serve_cancel_status cancel(const char *id)
     if (!serve_task_is_valid_id(id))
         return SERVE_CANCEL_UNKNOWN;
     r = serve_redis_eval(serve_script_cancel, id, redis_queue.lease,
-                         redis_queue.max_history, NULL);
+                         redis_queue.max_history, who_text(who), NULL);
     status = !r                     ? SERVE_CANCEL_UNAVAILABLE
              : is_string(r, "done") ? SERVE_CANCEL_OK
              : is_string(r, "over") ? SERVE_CANCEL_FINISHED
@@ -265,18 +227,45 @@ static bool visit_set(const char *set, visit_fn *visit, void *ctx)
     return last >= 0;
 }
 
-static void add_progress(void *list, const struct serve_task *t)
+struct task_list {
+    const struct serve_identity *who;
+    json_t *tasks;
+    GHashTable *position; /* of waiting tasks, by id */
+    unsigned waiting;
+};
+
+static void add_progress(void *ctx, const struct serve_task *t)
 {
-    json_array_append_new(list, serve_task_progress_json(t));
+    const struct task_list *l = ctx;
+    struct serve_task copy = *t;
+
+    if (!serve_task_seen_by(t, l->who))
+        return;
+    if (t->state == SERVE_QUEUED) { /* a released one is next */
+        copy.position = GPOINTER_TO_UINT(g_hash_table_lookup(l->position, t->id));
+        copy.position = MAX(copy.position, 1);
+        copy.waiting = l->waiting;
+    }
+    json_array_append_new(l->tasks, serve_task_progress_json(&copy));
 }
 
-static json_t *list_open(void)
+static json_t *list_open(const struct serve_identity *who)
 {
-    json_t *list = json_array();
+    struct task_list l = {who, json_array(), g_hash_table_new(g_str_hash, g_str_equal),
+                          0};
+    redisReply *order = serve_redis_eval(serve_script_order, NULL);
+    bool complete = order && order->type == REDIS_REPLY_ARRAY && order->elements > 0;
 
-    if (visit_set("nst:open", add_progress, list))
-        return list;
-    json_decref(list);
+    if (complete)
+        l.waiting = (unsigned)order->element[0]->integer;
+    for (size_t i = 1; complete && i < order->elements; i++)
+        g_hash_table_insert(l.position, order->element[i]->str, GUINT_TO_POINTER(i));
+    complete = complete && visit_set("nst:open", add_progress, &l);
+    g_hash_table_destroy(l.position);
+    freeReplyObject(order);
+    if (complete)
+        return l.tasks;
+    json_decref(l.tasks);
     return NULL;
 }
 
@@ -306,7 +295,8 @@ static void add_to_history(void *by_content, const struct serve_task *t)
     serve_task_add_to_history(by_content, t);
 }
 
-static json_t *history(size_t offset, size_t limit, size_t *total)
+static json_t *history(const struct serve_identity *who, size_t offset, size_t limit,
+                       size_t *total)
 {
     json_t *by_content = json_object();
     char from[NUMBER_SIZE], to[NUMBER_SIZE];
@@ -314,8 +304,9 @@ static json_t *history(size_t offset, size_t limit, size_t *total)
 
     snprintf(from, sizeof from, "%zu", offset);
     snprintf(to, sizeof to, "%zu", offset + limit - 1);
-    n = visit_page(serve_redis_eval(serve_script_history, from, to, NULL),
-                   add_to_history, by_content);
+    n = visit_page(
+        serve_redis_eval(serve_script_history, from, to, who_text(who), NULL),
+        add_to_history, by_content);
     *total = n < 0 ? 0 : (size_t)n;
     if (n >= 0)
         return by_content;
@@ -328,25 +319,47 @@ static void add_uploads(void *used, const struct serve_task *t)
     serve_task_collect_uploads(used, t->record);
 }
 
-static enum serve_delete_status delete_content(const char *content)
+/* Who uses an upload, as content or mask. */
+struct upload_query {
+    const char *upload;
+    const struct serve_identity *who;
+    bool by_who, by_others;
+};
+
+static void check_upload(void *ctx, const struct serve_task *t)
 {
-    GHashTable *used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    struct upload_query *q = ctx;
+
+    if (!serve_task_uses_upload(t->record, q->upload))
+        return;
+    if (serve_task_seen_by(t, q->who))
+        q->by_who = true;
+    else
+        q->by_others = true;
+}
+
+static enum serve_delete_status delete_content(const struct serve_identity *who,
+                                               const char *content)
+{
+    struct upload_query q = {.upload = content, .who = who};
     enum serve_delete_status status = SERVE_DELETE_UNAVAILABLE;
-    bool complete = visit_set("nst:open", add_uploads, used);
+    bool complete = visit_set("nst:open", check_upload, &q), forgotten = false;
     redisReply *r = NULL;
 
-    if (g_hash_table_contains(used, content)) /* as content or mask */
+    if (q.by_who)
         status = SERVE_DELETE_BUSY;
-    else if (complete && (r = serve_redis_eval(serve_script_delete, content, NULL)))
-        status = is_string(r, "forgotten") ? SERVE_DELETE_OK
-                 : is_string(r, "busy")    ? SERVE_DELETE_BUSY
-                                           : SERVE_DELETE_UNKNOWN;
-    freeReplyObject(r);
-    g_hash_table_destroy(used);
-    if (status == SERVE_DELETE_OK) {
-        serve_store_remove_picture("uploads", content);
-        serve_redis_cleanup();
+    else if (complete && (r = serve_redis_eval(serve_script_delete, content,
+                                               who_text(who), NULL))) {
+        forgotten = is_string(r, "forgotten");
+        status = forgotten || is_string(r, "kept") ? SERVE_DELETE_OK
+                 : is_string(r, "busy")            ? SERVE_DELETE_BUSY
+                                                   : SERVE_DELETE_UNKNOWN;
     }
+    freeReplyObject(r);
+    if (forgotten && !q.by_others)
+        serve_store_remove_picture("uploads", content);
+    if (status == SERVE_DELETE_OK)
+        serve_redis_cleanup();
     return status;
 }
 
@@ -358,8 +371,25 @@ static void sweep(int64_t max_age, size_t max_files)
      * removed unless both sets are complete. */
     if (visit_set("nst:open", add_uploads, used) &&
         visit_set("nst:over", add_uploads, used))
-        serve_store_sweep(used, max_age, max_files);
+        serve_store_sweep(used, max_age, max_files, serve_owner_party);
     g_hash_table_destroy(used);
+}
+
+static bool usage(const char *party, struct serve_usage *out)
+{
+    char day[NUMBER_SIZE];
+    redisReply *r;
+    bool known;
+
+    print_number(day, serve_spent_day());
+    r = serve_redis_eval(serve_script_usage, party, day, NULL);
+    known = r && r->type == REDIS_REPLY_ARRAY && r->elements == 3;
+    if (known)
+        *out = (struct serve_usage){(unsigned)r->element[0]->integer,
+                                    (unsigned)r->element[1]->integer,
+                                    r->element[2]->integer};
+    freeReplyObject(r);
+    return known;
 }
 
 static void parse_count(struct serve_counts *c, const char *name, const char *value)
@@ -407,4 +437,5 @@ const struct serve_queue serve_queue_redis = {.open = open_queue,
                                               .delete_content = delete_content,
                                               .style_status = style_status,
                                               .sweep = sweep,
-                                              .count = count};
+                                              .count = count,
+                                              .usage = usage};

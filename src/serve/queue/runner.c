@@ -20,6 +20,7 @@
 #include "serve/clock.h"
 #include "serve/gpu.h"
 #include "serve/log.h"
+#include "serve/owners.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
 #include "serve/sandbox.h"
@@ -216,12 +217,23 @@ static char *clean_message(const struct run *r)
     return text ? text : g_strdup("it failed");
 }
 
+/* Give the result its owner and its name. */
+static bool keep_result(const struct run *r)
+{
+    const char *owner = "", *party = "";
+
+    json_unpack((json_t *)r->attempt->record, "{s?s, s?s}", "owner", &owner, "party",
+                &party);
+    return serve_owner_set(strrchr(r->attempt->result, '/') + 1, owner, party) &&
+           serve_file_move(r->output, r->attempt->result);
+}
+
 static void classify_exit(struct run *r, int status, struct serve_outcome *out)
 {
     char *text = clean_message(r), *error = NULL;
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && is_file(r->output) &&
-        serve_file_move(r->output, r->attempt->result)) {
+        keep_result(r)) {
         out->exit = SERVE_EXIT_SUCCESS;
         /* A missing thumbnail does not fail the task; only the history shows it. */
         if (serve_picture_check(

@@ -11,6 +11,7 @@
 #include "nst.h"
 #include "serve/clock.h"
 #include "serve/log.h"
+#include "serve/owners.h"
 #include "serve/store.h"
 
 const char *const serve_state_names[SERVE_STATES] = {"queued", "running", "completed",
@@ -19,13 +20,31 @@ const char *const serve_state_names[SERVE_STATES] = {"queued", "running", "compl
 const struct serve_progress serve_progress_unknown = {
     .content_loss = NAN, .style_loss = NAN, .eta = NAN, .seconds = NAN};
 
-void serve_task_create(json_t *record, char id[SERVE_TASK_ID_LENGTH + 1])
+void serve_task_create(json_t *record, const struct serve_identity *who,
+                       char id[SERVE_TASK_ID_LENGTH + 1])
 {
     char *name = serve_store_new_name("");
 
     memcpy(id, name, SERVE_TASK_ID_LENGTH + 1);
     free(name);
     json_object_set_new(record, "created", json_real(serve_now()));
+    if (*who->owner)
+        json_object_set_new(record, "owner", json_string(who->owner));
+    json_object_set_new(record, "party", json_string(serve_party(who)));
+    if (who->quota.running)
+        json_object_set_new(record, "max_running", json_integer(who->quota.running));
+}
+
+const char *serve_task_party(const struct serve_task *t)
+{
+    const char *party = serve_task_text(t, "party");
+
+    return party ? party : "";
+}
+
+bool serve_task_seen_by(const struct serve_task *t, const struct serve_identity *who)
+{
+    return serve_owner_sees(who, serve_task_text(t, "owner"));
 }
 
 bool serve_task_is_valid_id(const char *id)
@@ -162,10 +181,14 @@ json_t *serve_task_progress_json(const struct serve_task *t)
                   is_running ? number_or_null(p->eta) : json_null(), "attempts",
                   (int)t->attempts);
     static const char *const keys[] = {"error", "output_img", "content_img",
-                                       "style_img"};
+                                       "style_img", "owner"};
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         json_object_set_new(j, keys[i], or_null(json_object_get(t->record, keys[i])));
+    json_object_set_new(j, "position",
+                        t->position ? json_integer(t->position) : json_null());
+    json_object_set_new(j, "waiting",
+                        t->position ? json_integer(t->waiting) : json_null());
     json_object_set_new(j, "output_url", output_url(t));
     return j;
 }
@@ -175,7 +198,7 @@ static json_t *history_entry(const struct serve_task *t)
     static const char *const keys[] = {
         "content_img", "style_img", "styles",  "keep_mask",  "style_weight",
         "steps",       "preset",    "options", "output_img", "content_loss",
-        "style_loss",  "seconds",   "created", "finished"};
+        "style_loss",  "seconds",   "created", "finished",   "owner"};
     json_t *j = json_pack("{s:s}", "task_id", t->id);
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {

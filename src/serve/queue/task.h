@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "serve/identity.h"
 #include "serve/queue/runner.h"
 
 #define SERVE_TASK_ID_LENGTH 32 /* hexadecimal digits */
@@ -28,15 +29,22 @@ struct serve_task {
     char id[SERVE_TASK_ID_LENGTH + 1];
     int64_t number; /* order of creation */
     enum serve_state state;
-    json_t *record; /* from serve_request_parse(), with the outcome added */
+    json_t *record; /* from serve_request_parse(), with the sender and outcome added */
     unsigned version, attempts;
+    unsigned position, waiting;     /* its place in the queue; 0: it does not wait */
     struct serve_progress progress; /* while it runs */
 };
 
 extern const struct serve_progress serve_progress_unknown;
 
-/* Give a task its id and, in its record, the time of its creation. */
-void serve_task_create(json_t *record, char id[SERVE_TASK_ID_LENGTH + 1]);
+/* Give a task its id and, in its record, the time of its creation, its "owner", its
+ * "party" in the queue and that party's limit, "max_running". */
+void serve_task_create(json_t *record, const struct serve_identity *who,
+                       char id[SERVE_TASK_ID_LENGTH + 1]);
+/* The party of a task; "" for one of an older version. */
+const char *serve_task_party(const struct serve_task *t);
+/* Whether who sees the task. */
+bool serve_task_seen_by(const struct serve_task *t, const struct serve_identity *who);
 
 bool serve_task_is_valid_id(const char *id);
 /* SERVE_STATES if name is unknown or NULL. */

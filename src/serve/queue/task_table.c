@@ -15,6 +15,7 @@ static struct {
     const struct serve_settings *settings;
     GHashTable *tasks; /* struct serve_table_entry by id */
     GSequence *lists[SERVE_LISTS];
+    GHashTable *finished; /* number of finished tasks by party */
     int64_t next_number;
     struct serve_counts counts;
 } table;
@@ -32,7 +33,7 @@ enum nst_status serve_table_save(struct serve_table_entry *t, struct nst_err *er
     json_object_set_new(t->task.record, "state",
                         json_string(serve_state_names[t->task.state]));
     json_object_set_new(t->task.record, "attempts", json_integer(t->task.attempts));
-    st = serve_store_write_task(name, t->task.record, err);
+    st = serve_store_write("tasks", name, t->task.record, err);
     free(name);
     return st;
 }
@@ -45,7 +46,19 @@ static gint by_number(gconstpointer a, gconstpointer b, gpointer unused)
     return (x->task.number > y->task.number) - (x->task.number < y->task.number);
 }
 
-/* Insert the task into the lists of its state, and remove it from the others. */
+static void count_finished(const struct serve_task *t, int change)
+{
+    const char *party = serve_task_party(t);
+    int n = GPOINTER_TO_INT(g_hash_table_lookup(table.finished, party)) + change;
+
+    if (n > 0)
+        g_hash_table_replace(table.finished, g_strdup(party), GINT_TO_POINTER(n));
+    else
+        g_hash_table_remove(table.finished, party);
+}
+
+/* Insert the task into the lists of its state, and remove it from the others. A
+ * finished task stays finished until it is removed. */
 static void update_lists(struct serve_table_entry *t)
 {
     bool is_final = serve_state_is_final(t->task.state);
@@ -61,7 +74,10 @@ static void update_lists(struct serve_table_entry *t)
         else if (!belongs && t->position[i]) {
             g_sequence_remove(t->position[i]);
             t->position[i] = NULL;
-        }
+        } else
+            continue;
+        if (i == SERVE_LIST_FINISHED)
+            count_finished(&t->task, 1);
     }
 }
 
@@ -102,12 +118,14 @@ void serve_table_open(const struct serve_settings *s)
     table.tasks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_task);
     for (int i = 0; i < SERVE_LISTS; i++)
         table.lists[i] = g_sequence_new(NULL);
+    table.finished = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
 void serve_table_close(void)
 {
     for (int i = 0; i < SERVE_LISTS; i++)
         g_sequence_free(table.lists[i]);
+    g_hash_table_destroy(table.finished);
     g_hash_table_destroy(table.tasks);
 }
 
@@ -185,23 +203,41 @@ void serve_table_remove(struct serve_table_entry *t)
     free(file);
 
     table.counts.current[t->task.state]--;
+    count_finished(&t->task, -1);
     for (int i = 0; i < SERVE_LISTS; i++)
         if (t->position[i])
             g_sequence_remove(t->position[i]);
     g_hash_table_remove(table.tasks, t->task.id);
 }
 
-void serve_table_evict(void)
+/* The party with the most finished tasks, borrowed. */
+static const char *largest_party(void)
 {
-    GSequence *finished = table.lists[SERVE_LIST_FINISHED];
+    const char *largest = NULL;
+    GHashTableIter iter;
+    gpointer party, count;
+    int most = 0;
 
-    while (g_sequence_get_length(finished) > table.settings->max_history_images)
-        serve_table_remove(g_sequence_get(g_sequence_get_begin_iter(finished)));
+    g_hash_table_iter_init(&iter, table.finished);
+    while (g_hash_table_iter_next(&iter, &party, &count))
+        if (GPOINTER_TO_INT(count) > most) {
+            most = GPOINTER_TO_INT(count);
+            largest = party;
+        }
+    return largest;
 }
 
-GSequence *serve_table_sequence(enum serve_table_list list)
+void serve_table_evict(void)
 {
-    return table.lists[list];
+    while (g_sequence_get_length(table.lists[SERVE_LIST_FINISHED]) >
+           table.settings->max_history_images) {
+        const char *party = largest_party();
+        struct serve_table_entry *t = serve_table_next(SERVE_LIST_FINISHED, NULL);
+
+        while (strcmp(serve_task_party(&t->task), party) != 0)
+            t = serve_table_next(SERVE_LIST_FINISHED, t);
+        serve_table_remove(t);
+    }
 }
 
 struct serve_table_entry *serve_table_next(enum serve_table_list list,
@@ -211,6 +247,94 @@ struct serve_table_entry *serve_table_next(enum serve_table_list list,
                             : g_sequence_get_begin_iter(table.lists[list]);
 
     return g_sequence_iter_is_end(next) ? NULL : g_sequence_get(next);
+}
+
+/* The page of who sees all tasks: iterates from the end of the list. */
+static void add_page(GSequence *completed, size_t offset, size_t limit,
+                     json_t *by_content)
+{
+    size_t total = (size_t)g_sequence_get_length(completed);
+    GSequenceIter *iter =
+        g_sequence_get_iter_at_pos(completed, (gint)(total - MIN(offset, total)));
+
+    while (limit-- > 0 && !g_sequence_iter_is_begin(iter)) {
+        iter = g_sequence_iter_prev(iter);
+        serve_task_add_to_history(
+            by_content, &((struct serve_table_entry *)g_sequence_get(iter))->task);
+    }
+}
+
+/* The page of who sees some tasks. Returns their number. */
+static size_t add_own_page(GSequence *completed, const struct serve_identity *who,
+                           size_t offset, size_t limit, json_t *by_content)
+{
+    GSequenceIter *iter = g_sequence_get_end_iter(completed);
+    size_t total = 0;
+
+    while (!g_sequence_iter_is_begin(iter)) {
+        const struct serve_table_entry *t;
+
+        iter = g_sequence_iter_prev(iter);
+        t = g_sequence_get(iter);
+        if (!serve_task_seen_by(&t->task, who))
+            continue;
+        if (total >= offset && total - offset < limit)
+            serve_task_add_to_history(by_content, &t->task);
+        total++;
+    }
+    return total;
+}
+
+json_t *serve_table_history(const struct serve_identity *who, size_t offset,
+                            size_t limit, size_t *total)
+{
+    GSequence *completed = table.lists[SERVE_LIST_COMPLETED];
+    json_t *by_content = json_object();
+
+    *total = (size_t)g_sequence_get_length(completed);
+    if (!who || who->is_operator)
+        add_page(completed, offset, limit, by_content);
+    else
+        *total = add_own_page(completed, who, offset, limit, by_content);
+    return by_content;
+}
+
+/* Whether a task uses an upload: an unfinished one of who, or one of anybody else. */
+static bool is_used(const char *upload, const struct serve_identity *who,
+                    bool by_others)
+{
+    const struct serve_table_entry *t = NULL;
+
+    while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
+        if (serve_task_seen_by(&t->task, who) != by_others &&
+            serve_task_uses_upload(t->task.record, upload))
+            return true;
+    while (by_others && (t = serve_table_next(SERVE_LIST_FINISHED, t)))
+        if (!serve_task_seen_by(&t->task, who) &&
+            serve_task_uses_upload(t->task.record, upload))
+            return true;
+    return false;
+}
+
+enum serve_delete_status serve_table_delete_content(const struct serve_identity *who,
+                                                    const char *content)
+{
+    enum serve_delete_status status = SERVE_DELETE_UNKNOWN;
+    struct serve_table_entry *t, *next;
+
+    if (is_used(content, who, false))
+        return SERVE_DELETE_BUSY;
+    for (t = serve_table_next(SERVE_LIST_FINISHED, NULL); t; t = next) {
+        next = serve_table_next(SERVE_LIST_FINISHED, t);
+        if (serve_task_seen_by(&t->task, who) &&
+            g_strcmp0(serve_task_text(&t->task, "content_img"), content) == 0) {
+            serve_table_remove(t);
+            status = SERVE_DELETE_OK;
+        }
+    }
+    if (status == SERVE_DELETE_OK && !is_used(content, who, true))
+        serve_store_remove_picture("uploads", content);
+    return status;
 }
 
 struct serve_counts *serve_table_counts(void)

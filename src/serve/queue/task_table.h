@@ -9,6 +9,7 @@
 
 #include <glib.h>
 
+#include "serve/queue/fair.h"
 #include "serve/queue/queue.h"
 
 /* Lists of tasks, in the order of creation. */
@@ -22,6 +23,7 @@ enum serve_table_list {
 struct serve_table_entry {
     struct serve_task task; /* its record is the contents of the file */
     struct serve_attempt attempt;
+    struct serve_fair_task place;         /* in the queue */
     GSequenceIter *position[SERVE_LISTS]; /* NULL: not in that list */
 };
 
@@ -43,11 +45,16 @@ void serve_table_set_state(struct serve_table_entry *t, enum serve_state state);
 
 /* Remove a finished task with its files. */
 void serve_table_remove(struct serve_table_entry *t);
-/* Remove the oldest finished tasks beyond the limit of the history. */
+/* Remove finished tasks beyond the limit of the history: the oldest of the party that
+ * has the most. */
 void serve_table_evict(void);
 
-/* The elements are struct serve_table_entry; borrowed. */
-GSequence *serve_table_sequence(enum serve_table_list list);
+/* serve_queue.history and serve_queue.delete_content */
+json_t *serve_table_history(const struct serve_identity *who, size_t offset,
+                            size_t limit, size_t *total);
+enum serve_delete_status serve_table_delete_content(const struct serve_identity *who,
+                                                    const char *content);
+
 /* The task after t in a list, or the first one for NULL; NULL at the end. */
 struct serve_table_entry *serve_table_next(enum serve_table_list list,
                                            const struct serve_table_entry *t);

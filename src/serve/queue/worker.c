@@ -21,8 +21,8 @@
 #include "serve/log.h"
 #include "serve/queue/queue.h"
 #include "serve/queue/redis.h"
-#include "serve/queue/redis_queue.h"
 #include "serve/queue/redis_scripts.h"
+#include "serve/queue/redis_task.h"
 #include "serve/store.h"
 
 #define TICK_MS 200       /* minimum interval of progress */

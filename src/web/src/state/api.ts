@@ -16,6 +16,9 @@ export interface Progress {
   output_img: string | null
   content_img: string | null
   style_img: string | null
+  /** The place of a queued task, 1 for the next, among those of all owners. */
+  position?: number | null
+  waiting?: number | null
 }
 
 export interface Style {

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* redis_queue.h - code that front ends and workers of a Redis queue share. */
-#ifndef NST_SERVE_QUEUE_REDIS_QUEUE_H
-#define NST_SERVE_QUEUE_REDIS_QUEUE_H
+/* redis_task.h - code that front ends and workers of a Redis queue share. */
+#ifndef NST_SERVE_QUEUE_REDIS_TASK_H
+#define NST_SERVE_QUEUE_REDIS_TASK_H
 
 #include <hiredis/hiredis.h>
 
 #include "serve/queue/task.h"
 
-/* Parse a row of redis_scripts.h; t->record is a new reference. False: not a task. */
+#define SERVE_REDIS_ALL "*" /* in a script: who sees all tasks */
+
+/* Parse a row of redis_scripts.h, with its place from get.lua if there is one;
+ * t->record is a new reference. False: not a task. */
 bool serve_task_from_row(struct serve_task *t, const redisReply *row);
 
 /* Remove the work directory of a finished or deleted task and, unless it completed, its
