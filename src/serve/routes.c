@@ -12,6 +12,7 @@
 #include "serve/http/events.h"
 #include "serve/http/static_files.h"
 #include "serve/log.h"
+#include "serve/metrics.h"
 #include "serve/monitor.h"
 #include "serve/openapi.h"
 #include "serve/pictures.h"
@@ -62,7 +63,10 @@ static struct serve_response post_content(struct serve_request *r)
     struct serve_response response;
     char *name = serve_upload_store(r->upload, "uploads", &response);
 
-    return name ? upload_response("the picture is stored", "uploads", name) : response;
+    if (!name)
+        return response;
+    g_strlcpy(r->created, name, sizeof r->created);
+    return upload_response("the picture is stored", "uploads", name);
 }
 
 static struct serve_response post_style(struct serve_request *r)
@@ -71,13 +75,16 @@ static struct serve_response post_style(struct serve_request *r)
     char *name;
 
     if (serve_styles_count() >= (size_t)r->settings->max_styles)
-        return serve_response_error(MHD_HTTP_INSUFFICIENT_STORAGE,
-                                    "there are %lld styles already: delete one first",
-                                    (long long)r->settings->max_styles);
+        return serve_response_because(
+            SERVE_REASON_STYLES_FULL,
+            serve_response_error(MHD_HTTP_INSUFFICIENT_STORAGE,
+                                 "there are %lld styles already: delete one first",
+                                 (long long)r->settings->max_styles));
     name = serve_upload_store(r->upload, "styles", &response);
     if (!name)
         return response;
     serve_styles_add(name);
+    g_strlcpy(r->created, name, sizeof r->created);
     return upload_response("the style is stored", "styles", name);
 }
 
@@ -127,14 +134,19 @@ static struct serve_response post_transfer(struct serve_request *r)
     serve_task_create(record, id);
     switch (serve_queue->add(id, record)) {
     case SERVE_ADD_OK:
+        g_strlcpy(r->created, id, sizeof r->created);
         return serve_response_json(MHD_HTTP_OK, json_pack("{s:s}", "task_id", id));
     case SERVE_ADD_QUEUE_FULL:
-        return serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, RETRY_SECONDS,
-                                          "%lld tasks wait already: try again later",
-                                          (long long)r->settings->max_queue);
+        return serve_response_because(
+            SERVE_REASON_QUEUE_FULL,
+            serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, RETRY_SECONDS,
+                                       "%lld tasks wait already: try again later",
+                                       (long long)r->settings->max_queue));
     case SERVE_ADD_SHUTTING_DOWN:
-        return serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                          "the service is shutting down");
+        return serve_response_because(
+            SERVE_REASON_SHUTTING_DOWN,
+            serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                                       "the service is shutting down"));
     case SERVE_ADD_UNAVAILABLE:
         return serve_response_unavailable();
     case SERVE_ADD_DISK_FULL:
@@ -322,7 +334,7 @@ static struct serve_response get_metrics(struct serve_request *r)
 {
     (void)r;
     return serve_response_text("text/plain; version=0.0.4; charset=utf-8",
-                               serve_monitor_metrics());
+                               serve_metrics());
 }
 
 #define GET MHD_HTTP_METHOD_GET
@@ -336,21 +348,24 @@ static const struct serve_route routes[] = {
     {GET, "/health", get_health, .is_public = true},
     {GET, "/metrics", get_metrics, .uses_queue = true},
     {POST, "/api/upload-content", post_content, SERVE_BODY_FILE, "content_image",
-     .pool = SERVE_POOL_DECODE},
+     .pool = SERVE_POOL_DECODE, .change = "picture uploaded"},
     {POST, "/api/upload-style", post_style, SERVE_BODY_FILE, "style_image",
-     .pool = SERVE_POOL_DECODE},
+     .pool = SERVE_POOL_DECODE, .change = "style added"},
     {GET, "/api/styles", get_styles},
-    {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK},
+    {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK,
+     .change = "style deleted"},
     {GET, "/api/presets", get_presets},
     {POST, "/api/style-transfer", post_transfer, SERVE_BODY_JSON,
-     .pool = SERVE_POOL_DISK},
+     .pool = SERVE_POOL_DISK, .change = "task created"},
     {GET, "/api/tasks", get_tasks, .uses_queue = true},
     {GET, "/api/progress/*", get_progress, .uses_queue = true},
     {GET, "/api/progress/*/events", get_events, .is_stream = true},
-    {DELETE, "/api/tasks/*", delete_task, .pool = SERVE_POOL_DISK},
+    {DELETE, "/api/tasks/*", delete_task, .pool = SERVE_POOL_DISK,
+     .change = "task cancelled"},
     {GET, "/api/tasks/*/preview", get_preview},
     {GET, "/api/history", get_history, .uses_queue = true},
-    {DELETE, "/api/delete-history/*", delete_history, .pool = SERVE_POOL_DISK},
+    {DELETE, "/api/delete-history/*", delete_history, .pool = SERVE_POOL_DISK,
+     .change = "history deleted"},
     {GET, "/api/device-info", get_device},
     {POST, "/api/compare", serve_compare, SERVE_BODY_JSON,
      .pool = SERVE_POOL_EXCLUSIVE},

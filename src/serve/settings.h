@@ -7,6 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum serve_access_format {
+    SERVE_ACCESS_COMMON,   /* NCSA common log format, and the duration in seconds */
+    SERVE_ACCESS_COMBINED, /* the same with referer and user agent */
+    SERVE_ACCESS_JSON
+};
+
 struct serve_settings {
     const char *listen; /* ADDRESS:PORT; port 0: any free port, which is logged */
     const char *data;   /* the folder of store.h */
@@ -14,6 +20,8 @@ struct serve_settings {
     const char *web;    /* the folder of the web page; NULL: the installed one */
     const char *model;  /* NULL: the default of nst */
     const char *host, *prefix, *token_file, *allow_origin, *log_file; /* or NULL */
+    const char *access_log;                                           /* or NULL */
+    enum serve_access_format access_log_format;
     const char *queue; /* URL of Redis; NULL: the queue is in this process */
     bool worker;       /* run tasks of that queue, without HTTP */
     bool insecure, json_log, behind_proxy;

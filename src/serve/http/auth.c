@@ -188,7 +188,7 @@ static char *client_key(struct MHD_Connection *c)
     return g_strdup("");
 }
 
-static void set_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN])
+void serve_auth_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN])
 {
     char *key = client_key(c);
 
@@ -251,14 +251,16 @@ bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation
     const char *origin = request_header(c, MHD_HTTP_HEADER_ORIGIN);
 
     *who = (struct serve_identity){.is_operator = true};
-    set_address(c, who->address);
-    if (!auth.token && !auth.settings->insecure && !is_known_host(host))
+    serve_auth_address(c, who->address);
+    if (!auth.token && !auth.settings->insecure && !is_known_host(host)) {
         *response = serve_response_error(
             MHD_HTTP_FORBIDDEN, "host: '%.100s' is not a name of this service", host);
-    else if (origin && !is_same_origin(origin, host))
+        response->reason = SERVE_REASON_HOST;
+    } else if (origin && !is_same_origin(origin, host)) {
         *response = serve_response_error(MHD_HTTP_FORBIDDEN,
                                          "origin: '%.100s' is not allowed", origin);
-    else if (auth.token && !is_public && !has_valid_token(c)) {
+        response->reason = SERVE_REASON_ORIGIN;
+    } else if (auth.token && !is_public && !has_valid_token(c)) {
         *response = serve_response_error(
             MHD_HTTP_UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN");
         MHD_add_response_header(response->mhd, MHD_HTTP_HEADER_WWW_AUTHENTICATE,

@@ -20,6 +20,9 @@
 enum nst_status serve_auth_open(const struct serve_settings *s, struct nst_err *err);
 void serve_auth_close(void);
 
+/* The address of the client, as in struct serve_identity. */
+void serve_auth_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN]);
+
 /* Check a request and set *who sends it. False: *response is the error. is_public: no
  * token is needed; is_mutation: the request changes something, so the rate limit
  * applies. */

@@ -184,5 +184,7 @@ struct serve_response serve_static_file(struct serve_request *r, const char *nam
                             g_str_has_prefix(name, "assets/")
                                 ? "public, max-age=31536000, immutable"
                                 : "no-cache");
-    return (struct serve_response){MHD_HTTP_OK, response};
+    return (struct serve_response){.status = MHD_HTTP_OK,
+                                   .mhd = response,
+                                   .size = p ? p->size : sizeof fallback_page - 1};
 }

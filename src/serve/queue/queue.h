@@ -9,6 +9,7 @@
 #define NST_SERVE_QUEUE_QUEUE_H
 
 #include "nst.h"
+#include "serve/metric_text.h"
 #include "serve/queue/task.h"
 
 #define SERVE_MAX_TASKS 64 /* running at the same time */
@@ -47,6 +48,9 @@ struct serve_counts {
     uint64_t ended[SERVE_STATES]; /* since the start; in Redis: since its first task */
     uint64_t retries;
     double seconds; /* total duration of completed tasks */
+    /* of serve_task_bounds: from the creation of a task to its first start; of each
+     * attempt, however it ended */
+    struct serve_histogram wait, run;
 };
 
 struct serve_queue {

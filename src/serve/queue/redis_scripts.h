@@ -18,7 +18,8 @@
  *                     sorted sets of unfinished, finished and completed tasks, by
  *                     number; completed tasks are in nst:over as well
  *   nst:content:NAME  set of the tasks of a picture
- *   nst:counts        hash: tasks in each state; ended:STATE, retries, seconds
+ *   nst:counts        hash: tasks in each state; ended:STATE, retries, seconds; wait:N
+ *                     and run:N, buckets of durations, and wait:sum, run:sum
  *   nst:untidy        sorted set of tasks whose files must be removed, by due time
  * Channels: nst:changes publishes the id of each task that changed; nst:work publishes
  * "" when a task is queued, or the id of a task that was cancelled.
@@ -51,6 +52,7 @@ extern const char serve_script_claim[];
 extern const char serve_script_heartbeat[];
 extern const char serve_script_finish[];
 extern const char serve_script_release[];
+extern const char serve_script_observe[];
 extern const char serve_script_cleanup_due[];
 extern const char serve_script_cleanup_done[];
 

@@ -28,6 +28,13 @@ void serve_task_create(json_t *record, char id[SERVE_TASK_ID_LENGTH + 1])
     json_object_set_new(record, "created", json_real(serve_now()));
 }
 
+double serve_task_age(const struct serve_task *t)
+{
+    double created = json_number_value(json_object_get(t->record, "created"));
+
+    return fmax(serve_now() - created, 0); /* the clock may have been set back */
+}
+
 bool serve_task_is_valid_id(const char *id)
 {
     return strlen(id) == SERVE_TASK_ID_LENGTH &&
