@@ -269,7 +269,7 @@ bin_PROGRAMS += nst-serve
 endif
 nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
 	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/identity.h \
-	%D%/serve/log.c %D%/serve/log.h \
+	%D%/serve/lifetime.c %D%/serve/lifetime.h %D%/serve/log.c %D%/serve/log.h \
 	%D%/serve/log_file.c %D%/serve/log_file.h \
 	%D%/serve/metric_text.c %D%/serve/metric_text.h \
 	%D%/serve/metrics.c %D%/serve/metrics.h \
@@ -278,6 +278,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h \
+	%D%/serve/watchdog.c %D%/serve/watchdog.h \
 	%D%/serve/http/access_log.c %D%/serve/http/access_log.h \
 	%D%/serve/http/auth.c %D%/serve/http/auth.h \
 	%D%/serve/http/connections.c %D%/serve/http/connections.h \
