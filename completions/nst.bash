@@ -104,6 +104,8 @@ _nst_kind() {
     nst-serve:--task-memory) echo "{}" ;;
     nst-serve:--task-seconds) echo "{}" ;;
     nst-serve:--queue) echo "{}" ;;
+    nst-serve:--access-log) echo "{}" ;;
+    nst-serve:--access-log-format) echo "{}" ;;
     nst-serve:--log) echo "file" ;;
     nst-serve:--log-format) echo "{text json}" ;;
     nst-style:--artist) echo "{}" ;;
@@ -125,7 +127,7 @@ _nst_options() {
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --input --json --last --normalise --output --help --usage --version" ;;
-    nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --token-file --grace --lease --max-connections --max-history-images --max-pixels --max-queue --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --task-memory --task-seconds --queue --worker --log --log-format --help --usage --version" ;;
+    nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --token-file --grace --lease --max-connections --max-history-images --max-pixels --max-queue --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --task-memory --task-seconds --queue --worker --access-log --access-log-format --log --log-format --help --usage --version" ;;
     nst-style) echo "--artist --from --json --model --output --preview --previews --scales --style-layers --title --year --help --usage --version" ;;
     esac
 }
