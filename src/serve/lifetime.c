@@ -54,7 +54,7 @@ void serve_sweep_uploads(void)
     serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
 }
 
-void serve_reload(void)
+void serve_reload(const struct serve_settings *s)
 {
     char text[64];
 
@@ -62,7 +62,8 @@ void serve_reload(void)
              (uint64_t)(1e6 * nst_clock_seconds()));
     serve_notify(text);
     serve_log_reopen();
-    serve_access_log_reopen();
+    if (!s->worker)
+        serve_access_log_reopen();
     serve_styles_reload();
     serve_log(SERVE_INFO, "reloaded");
     serve_notify("READY=1");
@@ -107,7 +108,7 @@ void serve_lifetime_wait(const struct serve_settings *s)
         report_status(s, status);
         number = sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 1});
         if (number == SIGHUP)
-            serve_reload();
+            serve_reload(s);
         else if (number < 0)
             do_periodic_work(s, ++seconds);
     } while (number != SIGINT && number != SIGTERM);

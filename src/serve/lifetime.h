@@ -24,6 +24,6 @@ void serve_sweep_uploads(void);
 
 /* Read again what an operator may change while the service runs: open the log files and
  * find the styles of --styles. */
-void serve_reload(void);
+void serve_reload(const struct serve_settings *s);
 
 #endif

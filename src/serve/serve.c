@@ -429,7 +429,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
         return nst_exit_status(nst_open_status(errno));
     }
-    if (s.access_log && !serve_access_log_open(s.access_log, s.access_log_format)) {
+    if (s.access_log && !s.worker &&
+        !serve_access_log_open(s.access_log, s.access_log_format)) {
         serve_log(SERVE_ERROR, "cannot open %s: %s", s.access_log, strerror(errno));
         return nst_exit_status(nst_open_status(errno));
     }
