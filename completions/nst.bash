@@ -108,6 +108,8 @@ _nst_kind() {
     nst-serve:--task-memory) echo "{}" ;;
     nst-serve:--task-seconds) echo "{}" ;;
     nst-serve:--queue) echo "{}" ;;
+    nst-serve:--access-log) echo "{}" ;;
+    nst-serve:--access-log-format) echo "{}" ;;
     nst-serve:--log) echo "file" ;;
     nst-serve:--log-format) echo "{text json}" ;;
     nst-style:--artist) echo "{}" ;;

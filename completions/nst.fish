@@ -135,6 +135,8 @@ complete -c nst-serve -l task-memory -x -a '' -d 'Memory limit of a task (K, M, 
 complete -c nst-serve -l task-seconds -x -a '' -d 'Maximum duration of a task in seconds (3600)'
 complete -c nst-serve -l queue -x -a '' -d 'Keep tasks in Redis for workers: redis://(:PASSWORD@)HOST(:PORT)(/DB)'
 complete -c nst-serve -l worker -d 'Process tasks from the queue, without HTTP; all processes share --data'
+complete -c nst-serve -l access-log -x -a '' -d 'Log each request to FILE, in five files of 10 MB'
+complete -c nst-serve -l access-log-format -x -a '' -d 'Format of the access log (common)'
 complete -c nst-serve -l log -r -F -d 'Log to FILE instead of standard error, in five files of 10 MB'
 complete -c nst-serve -l log-format -x -a 'text json' -d 'Log format (text)'
 complete -c nst-serve -s '?' -l help -d 'Give this help list'

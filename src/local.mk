@@ -268,13 +268,19 @@ if SERVE
 bin_PROGRAMS += nst-serve
 endif
 nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
-	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/identity.h %D%/serve/log.c %D%/serve/log.h \
+	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/identity.h \
+	%D%/serve/lifetime.c %D%/serve/lifetime.h %D%/serve/log.c %D%/serve/log.h \
+	%D%/serve/log_file.c %D%/serve/log_file.h \
+	%D%/serve/metric_text.c %D%/serve/metric_text.h \
+	%D%/serve/metrics.c %D%/serve/metrics.h \
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
 	%D%/serve/owners.c %D%/serve/owners.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/usage.c %D%/serve/usage.h \
+	%D%/serve/watchdog.c %D%/serve/watchdog.h \
+	%D%/serve/http/access_log.c %D%/serve/http/access_log.h \
 	%D%/serve/http/address.c %D%/serve/http/address.h \
 	%D%/serve/http/auth.c %D%/serve/http/auth.h \
 	%D%/serve/http/conditional.c %D%/serve/http/conditional.h \
@@ -285,9 +291,11 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/http/framing.c %D%/serve/http/framing.h \
 	%D%/serve/http/limiter.c %D%/serve/http/limiter.h \
 	%D%/serve/http/listen.c %D%/serve/http/listen.h \
+	%D%/serve/http/record.c %D%/serve/http/record.h \
 	%D%/serve/http/response.c %D%/serve/http/response.h \
 	%D%/serve/http/server.c %D%/serve/http/server.h \
 	%D%/serve/http/sign_in.c %D%/serve/http/sign_in.h \
+	%D%/serve/http/statistics.c %D%/serve/http/statistics.h \
 	%D%/serve/http/static_files.c %D%/serve/http/static_files.h \
 	%D%/serve/http/tokens.c %D%/serve/http/tokens.h \
 	%D%/serve/http/upload.c %D%/serve/http/upload.h \
@@ -314,8 +322,8 @@ SERVE_LUA = %D%/serve/queue/common.lua %D%/serve/queue/common_end.lua \
 	%D%/serve/queue/cleanup_done.lua %D%/serve/queue/cleanup_due.lua \
 	%D%/serve/queue/count.lua %D%/serve/queue/delete.lua %D%/serve/queue/finish.lua \
 	%D%/serve/queue/get.lua %D%/serve/queue/heartbeat.lua %D%/serve/queue/history.lua \
-	%D%/serve/queue/order.lua %D%/serve/queue/range.lua %D%/serve/queue/release.lua \
-	%D%/serve/queue/usage.lua
+	%D%/serve/queue/observe.lua %D%/serve/queue/order.lua %D%/serve/queue/range.lua \
+	%D%/serve/queue/release.lua %D%/serve/queue/usage.lua
 %D%/serve/queue/redis_lua.h: $(SERVE_LUA)
 	$(AM_V_GEN)$(MKDIR_P) '$(@D)'
 	$(AM_V_at)cd '$(srcdir)' && for f in $(SERVE_LUA); do \

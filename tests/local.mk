@@ -186,9 +186,10 @@ endif
 HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/identity.bats %D%/http/openapi.bats \
 	%D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
 	%D%/http/redis.bats %D%/http/tenants.bats %D%/http/gpu.bats %D%/http/transfers.bats \
-	%D%/http/site.bats
+	%D%/http/site.bats %D%/http/operators.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
-	%D%/http/malformed.py %D%/http/openapi.py %D%/http/soak.py \
+	%D%/http/hang.py %D%/http/malformed.py %D%/http/metrics.py %D%/http/openapi.py \
+	%D%/http/soak.py \
 	%D%/http/site/apt-get %D%/http/site/certbot %D%/http/site/check \
 	%D%/http/site/enter %D%/http/site/systemctl \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs
@@ -206,7 +207,7 @@ list-tests:
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
 	$(PTH_SOURCES) src/serve/http/conditional.c src/serve/http/response.c \
-	src/serve/sandbox.c src/serve/log.c src/serve/owners.c \
+	src/serve/sandbox.c src/serve/log.c src/serve/log_file.c src/serve/owners.c \
 	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \
 	$(SERVE_CFLAGS) -I$(srcdir)/%D%/fuzz \

@@ -3,111 +3,128 @@
 
 #include "serve/log.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "nst.h"
 #include "serve/clock.h"
+#include "serve/log_file.h"
 
-#define MAX_FILE_BYTES 10000000
-#define MAX_FILES 5
 #define MAX_LINE 2048
 
 static struct {
     pthread_mutex_t lock;
-    FILE *file; /* NULL: standard error */
-    char *path;
-    long size;
+    struct serve_log_file file; /* path NULL: standard error */
     bool json;
 } logger = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static bool open_file(void)
-{
-    struct stat st;
-
-    logger.file = fopen(logger.path, "ae");
-    logger.size =
-        logger.file && fstat(fileno(logger.file), &st) == 0 ? (long)st.st_size : 0;
-    return logger.file != NULL;
-}
 
 bool serve_log_open(const char *path, bool json)
 {
     logger.json = json;
-    if (!path)
-        return true;
-    logger.path = nst_xstrdup(path);
-    return open_file();
+    return !path || serve_log_file_open(&logger.file, path);
 }
 
 void serve_log_close(void)
 {
-    if (logger.file)
-        fclose(logger.file);
-    logger.file = NULL;
-    free(logger.path);
-    logger.path = NULL;
+    serve_log_file_close(&logger.file);
 }
 
-/* FILE becomes FILE.1, FILE.1 becomes FILE.2, and the last one is removed. */
-static void rotate(void)
+void serve_log_reopen(void)
 {
-    fclose(logger.file);
-    for (int i = MAX_FILES - 1; i > 0; i--) {
-        char *to = nst_xasprintf("%s.%d", logger.path, i);
-        char *from = i > 1 ? nst_xasprintf("%s.%d", logger.path, i - 1)
-                           : nst_xstrdup(logger.path);
+    int error = 0;
 
-        rename(from, to); /* may not exist */
-        free(from);
-        free(to);
-    }
-    open_file();
+    pthread_mutex_lock(&logger.lock);
+    if (logger.file.path && !serve_log_file_reopen(&logger.file))
+        error = errno;
+    pthread_mutex_unlock(&logger.lock);
+    if (error)
+        serve_log(SERVE_ERROR, "cannot open %s again: %s", logger.file.path,
+                  strerror(error));
 }
 
-static char *json_line(const char *time, const char *level, const char *text)
+/* Replaces control characters, which would let a client forge lines. */
+static void clean(char *text)
+{
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+}
+
+/* A JSON object as a line; fields, or NULL, is taken over and added. */
+static char *json_line(const char *when, const char *level, const char *text,
+                       json_t *fields)
 {
     char *valid = g_utf8_make_valid(text, -1), *s;
     json_t *j =
-        json_pack("{s:s, s:s, s:s}", "time", time, "level", level, "message", valid);
+        json_pack("{s:s, s:s, s:s}", "time", when, "level", level, "message", valid);
 
+    if (fields)
+        json_object_update(j, fields);
     s = json_dumps(j, JSON_COMPACT);
     json_decref(j);
+    json_decref(fields);
     g_free(valid);
     return s;
 }
 
-void serve_log(enum serve_level level, const char *fmt, ...)
+/* Write a line; fields, or NULL, is taken over. */
+static void write_line(enum serve_level level, const char *text, json_t *fields)
 {
     static const char *const level_names[] = {"info", "warning", "error"};
-    char text[MAX_LINE], when[SERVE_TIME_SIZE], *line;
+    char when[SERVE_TIME_SIZE], *line, *whole;
+
+    serve_time_text(when);
+    if (logger.json)
+        line = json_line(when, level_names[level], text, fields);
+    else {
+        json_decref(fields);
+        line = logger.file.path
+                   ? nst_xasprintf("%s %s: %s", when, level_names[level], text)
+                   : nst_xasprintf("nst-serve: %s%s%s", level ? level_names[level] : "",
+                                   level ? ": " : "", text);
+    }
+    whole = nst_xasprintf("%s\n", line);
+    pthread_mutex_lock(&logger.lock);
+    if (logger.file.path)
+        serve_log_file_write(&logger.file, whole, strlen(whole));
+    else
+        fputs(whole, stderr); /* not buffered */
+    pthread_mutex_unlock(&logger.lock);
+    free(whole);
+    free(line);
+}
+
+void serve_log(enum serve_level level, const char *fmt, ...)
+{
+    char text[MAX_LINE];
     va_list ap;
-    FILE *to;
 
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    for (char *c = text; *c; c++) /* prevents log injection by clients */
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
-    serve_time_text(when);
-    line = logger.json ? json_line(when, level_names[level], text)
-           : logger.path
-               ? nst_xasprintf("%s %s: %s", when, level_names[level], text)
-               : nst_xasprintf("nst-serve: %s%s%s", level ? level_names[level] : "",
-                               level ? ": " : "", text);
-    pthread_mutex_lock(&logger.lock);
-    if (logger.file && logger.size > MAX_FILE_BYTES - MAX_LINE)
-        rotate();
-    to = logger.file ? logger.file : stderr;
-    logger.size += fprintf(to, "%s\n", line);
-    fflush(to);
-    pthread_mutex_unlock(&logger.lock);
-    free(line);
+    clean(text);
+    write_line(level, text, NULL);
+}
+
+void serve_log_change(const char *what, const char *id, const char *owner,
+                      const char *address)
+{
+    char text[MAX_LINE], *valid_id = g_utf8_make_valid(id, -1);
+
+    owner = owner && *owner ? owner : "-";
+    address = address && *address ? address : "-";
+    snprintf(text, sizeof text, "change: %s: %s owner=%s address=%s", what, id, owner,
+             address);
+    clean(text);
+    write_line(SERVE_INFO, text,
+               json_pack("{s:s, s:s, s:s, s:s}", "change", what, "id", valid_id,
+                         "owner", owner, "address", address));
+    g_free(valid_id);
 }

@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "nst.h"
 #include "serve/clock.h"
 #include "serve/gpu.h"
-#include "serve/http/server.h"
 #include "serve/log.h"
 #include "serve/queue/queue.h"
 #include "serve/store.h"
@@ -77,12 +77,6 @@ void serve_monitor_close(void)
     serve_gpu_close();
 }
 
-/* Percent of memory, disk and GPU memory in use, and sizes in bytes. */
-struct usage {
-    double memory, disk, gpu, cpu;
-    uint64_t memory_total, memory_free, disk_free;
-};
-
 static double gpu_memory_usage(void)
 {
     json_t *gpu = serve_gpu_current();
@@ -118,10 +112,10 @@ static double cpu_usage(void)
     return percent;
 }
 
-static struct usage measure_usage(void)
+struct serve_usage serve_monitor_usage(void)
 {
-    struct usage u = {.memory_total = proc_bytes("/proc/meminfo", "MemTotal"),
-                      .memory_free = proc_bytes("/proc/meminfo", "MemAvailable")};
+    struct serve_usage u = {.memory_total = proc_bytes("/proc/meminfo", "MemTotal"),
+                            .memory_free = proc_bytes("/proc/meminfo", "MemAvailable")};
 
     if (u.memory_total)
         u.memory = 100 - 100 * (double)u.memory_free / (double)u.memory_total;
@@ -131,7 +125,7 @@ static struct usage measure_usage(void)
     return u;
 }
 
-static bool is_low(const struct usage *u)
+static bool is_low(const struct serve_usage *u)
 {
     return u->memory > WARN_PERCENT || u->disk > WARN_PERCENT || u->gpu > WARN_PERCENT;
 }
@@ -139,11 +133,11 @@ static bool is_low(const struct usage *u)
 void serve_monitor_log(void)
 {
     char gpu[48] = "";
-    struct usage u;
+    struct serve_usage u;
 
     if (serve_gpu_present())
         serve_gpu_refresh();
-    u = measure_usage();
+    u = serve_monitor_usage();
     if (serve_gpu_present())
         snprintf(gpu, sizeof gpu, ", memory of the GPU %.0f %%", u.gpu);
     serve_log(is_low(&u) ? SERVE_WARNING : SERVE_INFO,
@@ -155,7 +149,7 @@ void serve_monitor_log(void)
 
 json_t *serve_monitor_health(bool *healthy)
 {
-    struct usage u = measure_usage();
+    struct serve_usage u = serve_monitor_usage();
     char when[SERVE_TIME_SIZE];
     const char *status = "healthy";
 
@@ -199,7 +193,7 @@ static json_t *model_name(void)
 
 json_t *serve_monitor_device(void)
 {
-    struct usage u = measure_usage();
+    struct serve_usage u = serve_monitor_usage();
     json_t *gpu = serve_gpu_current();
 
     return json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:s}", "device",
@@ -222,72 +216,19 @@ static unsigned open_files(void)
     return n;
 }
 
-static void metric_head(GString *s, const char *name, const char *type,
-                        const char *help)
+struct serve_process serve_monitor_process(void)
 {
-    g_string_append_printf(s, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
+    struct serve_process p = {.started = monitor.started,
+                              .resident = proc_bytes("/proc/self/status", "VmRSS"),
+                              .open_files = open_files()};
+    struct rusage usage;
+    struct rlimit files;
 
-static void metric(GString *s, const char *name, const char *type, const char *help,
-                   double v)
-{
-    metric_head(s, name, type, help);
-    g_string_append_printf(s, "%s %.15g\n", name, v);
-}
-
-static void task_metrics(GString *s)
-{
-    struct serve_counts c;
-
-    serve_queue->count(&c);
-    metric_head(s, "nst_tasks", "gauge", "Tasks by state.");
-    for (int i = 0; i < SERVE_STATES; i++)
-        g_string_append_printf(s, "nst_tasks{state=\"%s\"} %u\n", serve_state_names[i],
-                               c.current[i]);
-    metric_head(s, "nst_tasks_ended_total", "counter",
-                "Finished tasks by final state.");
-    for (int i = SERVE_COMPLETED; i < SERVE_STATES; i++)
-        g_string_append_printf(s, "nst_tasks_ended_total{state=\"%s\"} %" PRIu64 "\n",
-                               serve_state_names[i], c.ended[i]);
-    metric(s, "nst_queue_depth", "gauge", "Queued tasks.", c.current[SERVE_QUEUED]);
-    metric(s, "nst_task_retries_total", "counter", "Task retries after a crash.",
-           (double)c.retries);
-    metric(s, "nst_task_seconds_total", "counter",
-           "Total duration of completed tasks in seconds.", c.seconds);
-}
-
-static void request_metrics(GString *s)
-{
-    uint64_t responses[6];
-
-    serve_http_count(responses);
-    metric_head(s, "nst_http_requests_total", "counter",
-                "Requests by class of status.");
-    for (int i = 2; i < 6; i++)
-        g_string_append_printf(
-            s, "nst_http_requests_total{code=\"%dxx\"} %" PRIu64 "\n", i, responses[i]);
-    metric(s, "nst_http_failures_total", "counter",
-           "Requests with a status of 400 or above.",
-           (double)(responses[4] + responses[5]));
-}
-
-char *serve_monitor_metrics(void)
-{
-    GString *s = g_string_new(NULL);
-    struct usage u = measure_usage();
-
-    task_metrics(s);
-    request_metrics(s);
-    metric(s, "nst_memory_usage_ratio", "gauge",
-           "Fraction of the machine's memory in use.", u.memory / 100);
-    metric(s, "nst_disk_usage_ratio", "gauge", "Fraction of the data disk in use.",
-           u.disk / 100);
-    metric(s, "nst_disk_free_bytes", "gauge", "Free space on the data disk in bytes.",
-           (double)u.disk_free);
-    metric(s, "process_resident_memory_bytes", "gauge", "Resident memory in bytes.",
-           (double)proc_bytes("/proc/self/status", "VmRSS"));
-    metric(s, "process_open_fds", "gauge", "Open file descriptors.", open_files());
-    metric(s, "process_start_time_seconds", "gauge",
-           "Start time in seconds since 1970.", (double)monitor.started);
-    return g_string_free(s, FALSE);
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        p.cpu_seconds =
+            (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+            1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+        p.max_files = files.rlim_cur;
+    return p;
 }

@@ -5,6 +5,8 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
 
 #include "serve/settings.h"
 
@@ -20,7 +22,20 @@ void serve_monitor_log(void);
 json_t *serve_monitor_health(bool *healthy);
 /* The API's device object, a new reference. */
 json_t *serve_monitor_device(void);
-/* All metrics in the text format of Prometheus, a new string. */
-char *serve_monitor_metrics(void);
+/* Percent of memory, disk and GPU memory in use, and sizes in bytes. */
+struct serve_usage {
+    double memory, disk, gpu;
+    uint64_t memory_total, memory_free, disk_free;
+};
+struct serve_usage serve_monitor_usage(void);
+
+/* This process; resident: bytes of memory. */
+struct serve_process {
+    time_t started;
+    double cpu_seconds;
+    uint64_t resident, max_files;
+    unsigned open_files;
+};
+struct serve_process serve_monitor_process(void);
 
 #endif

@@ -14,6 +14,7 @@
 #include "serve/http/sign_in.h"
 #include "serve/http/static_files.h"
 #include "serve/log.h"
+#include "serve/metrics.h"
 #include "serve/monitor.h"
 #include "serve/openapi.h"
 #include "serve/owners.h"
@@ -77,7 +78,10 @@ static struct serve_response post_content(struct serve_request *r)
     struct serve_response response;
     char *name = store_picture(r, "uploads", &response);
 
-    return name ? upload_response("the picture is stored", "uploads", name) : response;
+    if (!name)
+        return response;
+    g_strlcpy(r->created, name, sizeof r->created);
+    return upload_response("the picture is stored", "uploads", name);
 }
 
 static struct serve_response post_style(struct serve_request *r)
@@ -86,13 +90,16 @@ static struct serve_response post_style(struct serve_request *r)
     char *name;
 
     if (serve_styles_count() >= (size_t)r->settings->max_styles)
-        return serve_response_error(MHD_HTTP_INSUFFICIENT_STORAGE,
-                                    "there are %lld styles already: delete one first",
-                                    (long long)r->settings->max_styles);
+        return serve_response_because(
+            SERVE_REASON_STYLES_FULL,
+            serve_response_error(MHD_HTTP_INSUFFICIENT_STORAGE,
+                                 "there are %lld styles already: delete one first",
+                                 (long long)r->settings->max_styles));
     name = store_picture(r, "styles", &response);
     if (!name)
         return response;
     serve_styles_add(name);
+    g_strlcpy(r->created, name, sizeof r->created);
     return upload_response("the style is stored", "styles", name);
 }
 
@@ -153,6 +160,7 @@ static struct serve_response post_transfer(struct serve_request *r)
     status = serve_queue->add(&r->identity, id, record, &place);
     switch (status) {
     case SERVE_ADD_OK:
+        g_strlcpy(r->created, id, sizeof r->created);
         return serve_response_json(
             MHD_HTTP_OK, json_pack("{s:s, s:i, s:i}", "task_id", id, "position",
                                    (int)place.position, "waiting", (int)place.waiting));
@@ -160,12 +168,16 @@ static struct serve_response post_transfer(struct serve_request *r)
     case SERVE_ADD_WORK_USED:
         return serve_usage_refusal(&r->identity, r->settings, status, work);
     case SERVE_ADD_QUEUE_FULL:
-        return serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, RETRY_SECONDS,
-                                          "%lld tasks wait already: try again later",
-                                          (long long)r->settings->max_queue);
+        return serve_response_because(
+            SERVE_REASON_QUEUE_FULL,
+            serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, RETRY_SECONDS,
+                                       "%lld tasks wait already: try again later",
+                                       (long long)r->settings->max_queue));
     case SERVE_ADD_SHUTTING_DOWN:
-        return serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                          "the service is shutting down");
+        return serve_response_because(
+            SERVE_REASON_SHUTTING_DOWN,
+            serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                                       "the service is shutting down"));
     case SERVE_ADD_UNAVAILABLE:
         return serve_response_unavailable();
     case SERVE_ADD_DISK_FULL:
@@ -382,7 +394,7 @@ static struct serve_response get_metrics(struct serve_request *r)
 {
     (void)r;
     return serve_response_text("text/plain; version=0.0.4; charset=utf-8",
-                               serve_monitor_metrics());
+                               serve_metrics());
 }
 
 #define GET MHD_HTTP_METHOD_GET
@@ -396,25 +408,28 @@ static const struct serve_route routes[] = {
     {GET, "/health", get_health, .is_public = true},
     {GET, "/metrics", get_metrics, .uses_queue = true},
     {POST, "/api/upload-content", post_content, SERVE_BODY_FILE, "content_image",
-     .pool = SERVE_POOL_DECODE},
+     .pool = SERVE_POOL_DECODE, .change = "picture uploaded"},
     {POST, "/api/upload-style", post_style, SERVE_BODY_FILE, "style_image",
-     .pool = SERVE_POOL_DECODE},
+     .pool = SERVE_POOL_DECODE, .change = "style added"},
     {POST, "/api/login", serve_sign_in, SERVE_BODY_JSON, .is_public = true},
     {POST, "/api/logout", serve_sign_out, .is_public = true},
     {GET, "/api/me", serve_me},
     {GET, "/api/usage", get_usage, .pool = SERVE_POOL_DISK},
     {GET, "/api/styles", get_styles},
-    {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK},
+    {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK,
+     .change = "style deleted"},
     {GET, "/api/presets", get_presets},
     {POST, "/api/style-transfer", post_transfer, SERVE_BODY_JSON,
-     .pool = SERVE_POOL_DISK},
+     .pool = SERVE_POOL_DISK, .change = "task created"},
     {GET, "/api/tasks", get_tasks, .uses_queue = true},
     {GET, "/api/progress/*", get_progress, .uses_queue = true},
     {GET, "/api/progress/*/events", get_events, .is_stream = true},
-    {DELETE, "/api/tasks/*", delete_task, .pool = SERVE_POOL_DISK},
+    {DELETE, "/api/tasks/*", delete_task, .pool = SERVE_POOL_DISK,
+     .change = "task cancelled"},
     {GET, "/api/tasks/*/preview", get_preview, .uses_queue = true},
     {GET, "/api/history", get_history, .uses_queue = true},
-    {DELETE, "/api/delete-history/*", delete_history, .pool = SERVE_POOL_DISK},
+    {DELETE, "/api/delete-history/*", delete_history, .pool = SERVE_POOL_DISK,
+     .change = "history deleted"},
     {GET, "/api/device-info", get_device},
     {POST, "/api/compare", serve_compare, SERVE_BODY_JSON,
      .pool = SERVE_POOL_EXCLUSIVE},

@@ -27,6 +27,7 @@
 #include "base/path.h"
 #include "model/data_path.h"
 #include "nst.h"
+#include "serve/http/access_log.h"
 #include "serve/http/auth.h"
 #include "serve/http/events.h"
 #include "serve/http/listen.h"
@@ -34,6 +35,7 @@
 #include "serve/http/server.h"
 #include "serve/http/static_files.h"
 #include "serve/http/tokens.h"
+#include "serve/lifetime.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/owners.h"
@@ -43,10 +45,6 @@
 #include "serve/sandbox.h"
 #include "serve/store.h"
 #include "serve/styles.h"
-
-#define SWEEP_SECONDS 60
-#define UPLOAD_SECONDS (24 * 3600) /* lifetime of an upload that no task uses */
-#define MAX_UPLOADS 1000           /* number of such uploads */
 
 enum {
     DATA = 0x100,
@@ -63,6 +61,8 @@ enum {
     PROXY,
     LOG,
     LOG_FORMAT,
+    ACCESS_LOG,
+    ACCESS_LOG_FORMAT,
     QUEUE,
     WORKER,
     FIRST_NUMBER /* then one key for each element of numbers[] */
@@ -101,6 +101,10 @@ static const struct argp_option options[] = {
     {"log", LOG, "FILE", 0,
      "Log to FILE instead of standard error, in five files of 10 MB", 5},
     {"log-format", LOG_FORMAT, "text|json", 0, "Log format [text]", 5},
+    {"access-log", ACCESS_LOG, "FILE", 0,
+     "Log each request to FILE, in five files of 10 MB", 5},
+    {"access-log-format", ACCESS_LOG_FORMAT, "common|combined|json", 0,
+     "Format of the access log [common]", 5},
     {0}};
 
 /* Numeric options. */
@@ -292,7 +296,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         s->json_log = arg[0] == 'j';
     else if (key == LOG_FORMAT)
         argp_error(state, "log-format: '%s' is neither text nor json", arg);
-    else if (key == ARGP_KEY_ARG)
+    else if (key == ACCESS_LOG)
+        s->access_log = arg;
+    else if (key == ACCESS_LOG_FORMAT) {
+        if (!serve_access_format_parse(arg, &s->access_log_format))
+            argp_error(state,
+                       "access-log-format: '%s' is neither common, combined nor json",
+                       arg);
+    } else if (key == ARGP_KEY_ARG)
         argp_error(state, "%s: unexpected argument; only options are allowed", arg);
     else if (key == ARGP_KEY_END)
         check_options(state, s);
@@ -352,70 +363,6 @@ static void read_options(struct serve_settings *s, int argc, char **argv)
     s->cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* Signals that end the service; blocked, as SIGHUP is, and received by sigtimedwait().
- */
-static sigset_t shutdown_signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    return set;
-}
-
-static void sweep_uploads(void)
-{
-    serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
-}
-
-/* SIGHUP: read the tokens again. */
-static void reload(const struct serve_settings *s)
-{
-    struct nst_err err;
-
-    if (!s->worker && serve_auth_reload(&err) != NST_OK)
-        serve_log(SERVE_ERROR, "%s; the old tokens stay", err.text);
-}
-
-/* Returns after SIGINT or SIGTERM; does periodic work until then. */
-static void wait_for_signal(const struct serve_settings *s)
-{
-    sigset_t set = shutdown_signals();
-    int64_t seconds = 0;
-    int signal;
-
-    sigaddset(&set, SIGHUP);
-    serve_notify("READY=1");
-    while ((signal = sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 1})) < 0 ||
-           signal == SIGHUP) {
-        if (signal == SIGHUP) {
-            reload(s);
-            continue;
-        }
-        seconds++;
-        if (s->monitor && seconds % s->monitor == 0)
-            serve_monitor_log();
-        if (seconds % SWEEP_SECONDS == 0 && !s->worker)
-            sweep_uploads();
-    }
-}
-
-/* Wait for running tasks, at most s->grace seconds or until a second signal. */
-static void drain(const struct serve_settings *s, bool owned)
-{
-    const sigset_t set = shutdown_signals();
-
-    serve_notify("STOPPING=1");
-    serve_log(SERVE_INFO, "ending: %u tasks are running", serve_queue->running());
-    if (!s->worker)
-        serve_http_quiesce(owned);
-    serve_queue->drain();
-    for (int64_t i = 0; i < 10 * s->grace && serve_queue->running() > 0; i++)
-        if (sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 100000000}) >= 0)
-            break;
-}
-
 /* Process tasks of the queue until a signal. */
 static enum nst_status run_worker(const struct serve_settings *s, struct nst_err *err)
 {
@@ -429,8 +376,8 @@ static enum nst_status run_worker(const struct serve_settings *s, struct nst_err
     st = serve_queue_open(s, NULL, err);
     if (st == NST_OK) {
         serve_log(SERVE_INFO, "processing tasks of the queue");
-        wait_for_signal(s);
-        drain(s, false);
+        serve_lifetime_wait(s);
+        serve_lifetime_drain(s, false);
     }
     serve_queue->stop();
     serve_queue->close();
@@ -461,13 +408,13 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_monitor_open(s);
     st = serve_queue_open(s, serve_events_changed, err);
     if (st == NST_OK) {
-        sweep_uploads();
+        serve_sweep_uploads();
         st = serve_http_open(s, routes, fd, err);
     }
     if (st == NST_OK) {
         serve_log(SERVE_INFO, "listening on %s", name);
-        wait_for_signal(s);
-        drain(s, owned);
+        serve_lifetime_wait(s);
+        serve_lifetime_drain(s, owned);
     }
     serve_queue->stop();
     serve_events_shutdown();
@@ -506,16 +453,14 @@ static enum nst_status run_server(const struct serve_settings *s, struct nst_err
 int main(int argc, char **argv)
 {
     static struct serve_settings s = {.listen = "127.0.0.1:5000"};
-    sigset_t set = shutdown_signals();
     struct rlimit files;
     struct nst_err err;
 
     if (argc == 5 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
         return serve_thumbnail(argv[2], argv[3], argv[4]);
+    serve_lifetime_block_signals();
     nst_exit_setup(argv);
     read_options(&s, argc, argv);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread starts */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);                    /* writes fail with EFBIG instead */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* each connection needs one */
@@ -527,10 +472,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
         return nst_exit_status(nst_open_status(errno));
     }
+    if (s.access_log && !s.worker &&
+        !serve_access_log_open(s.access_log, s.access_log_format)) {
+        serve_log(SERVE_ERROR, "cannot open %s: %s", s.access_log, strerror(errno));
+        return nst_exit_status(nst_open_status(errno));
+    }
     if ((s.worker ? run_worker(&s, &err) : run_server(&s, &err)) != NST_OK) {
         serve_log(SERVE_ERROR, "%s", err.text);
         return nst_exit_status(err.status);
     }
+    serve_access_log_close();
     serve_log(SERVE_INFO, "ended");
     serve_log_close();
     return EXIT_SUCCESS;

@@ -9,6 +9,12 @@
 
 #include "serve/identity.h"
 
+enum serve_access_format {
+    SERVE_ACCESS_COMMON,   /* NCSA common log format, and the duration in seconds */
+    SERVE_ACCESS_COMBINED, /* the same with referer and user agent */
+    SERVE_ACCESS_JSON
+};
+
 struct serve_settings {
     const char *listen; /* ADDRESS:PORT; port 0: any free port, which is logged */
     const char *data;   /* the folder of store.h */
@@ -22,6 +28,8 @@ struct serve_settings {
     struct serve_quota quota; /* of visitors, and of users whose token has no other */
     const char *queue;        /* URL of Redis; NULL: the queue is in this process */
     bool worker;              /* run tasks of that queue, without HTTP */
+    const char *access_log;   /* or NULL */
+    enum serve_access_format access_log_format;
     bool insecure, json_log, behind_proxy;
     int64_t max_queue_per_owner; /* queued tasks of an owner or address */
     int64_t max_tasks, max_queue, max_history_images, max_connections, max_styles;

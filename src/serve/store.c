@@ -409,13 +409,16 @@ bool serve_store_remove_work_dir(const char *name)
 void serve_store_disk_usage(uint64_t *free_bytes, double *used)
 {
     struct statvfs v;
+    fsblkcnt_t taken;
 
     *free_bytes = 0;
     *used = 0;
     if (statvfs(root, &v) != 0 || v.f_blocks == 0)
         return;
     *free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
-    *used = 1 - (double)v.f_bavail / (double)v.f_blocks;
+    /* as df(1): blocks that only root may use count as neither */
+    taken = v.f_blocks - v.f_bfree;
+    *used = taken + v.f_bavail > 0 ? (double)taken / (double)(taken + v.f_bavail) : 1;
 }
 
 bool serve_store_is_disk_full(int error)

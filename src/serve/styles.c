@@ -4,12 +4,14 @@
 #include "serve/styles.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <glib.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "model/data_path.h"
 #include "serve/clock.h"
@@ -246,6 +248,23 @@ void serve_styles_close(void)
     styles.table = NULL;
     g_hash_table_destroy(styles.lists);
     styles.lists = NULL;
+}
+
+/* GHRFunc: true for a style whose file an operator has removed. */
+static gboolean is_removed(gpointer name, gpointer style, gpointer unused)
+{
+    (void)name;
+    (void)unused;
+    return access(((const struct style *)style)->path, F_OK) != 0 && errno == ENOENT;
+}
+
+void serve_styles_reload(void)
+{
+    pthread_mutex_lock(&styles.lock);
+    if (g_hash_table_foreach_remove(styles.table, is_removed, NULL) > 0)
+        invalidate_list();
+    pthread_mutex_unlock(&styles.lock);
+    add_folder(styles.settings->styles);
 }
 
 void serve_styles_add(const char *name)

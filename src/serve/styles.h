@@ -17,6 +17,9 @@
 void serve_styles_open(const struct serve_settings *s);
 void serve_styles_close(void);
 
+/* Look for new and removed files in the folder of styles (--styles). */
+void serve_styles_reload(void);
+
 /* Add an upload that is in the store's folder of styles. */
 void serve_styles_add(const char *name);
 

@@ -122,12 +122,12 @@ until_progress() {
     wait_until 'progress "$id" "$expression"'
 }
 
-@test "the units are valid, and their systemd-analyze exposure is at most 2.0" {
+@test "the units are valid, and their systemd-analyze exposure is at most 1.0" {
     needs systemd-analyze
     sed "s|/usr/bin/nst-serve|$SERVE|" "$DEPLOY/nst-serve.service" >nst-serve.service
     cp "$DEPLOY/nst-serve.socket" .
     systemd-analyze verify --man=no ./nst-serve.service ./nst-serve.socket
-    run systemd-analyze security --offline=true --threshold=20 --no-pager ./nst-serve.service
+    run systemd-analyze security --offline=true --threshold=10 --no-pager ./nst-serve.service
     echo "$output"
     [ "$status" = 0 ]
 }

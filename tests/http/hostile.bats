@@ -221,7 +221,7 @@ END
     [ "$code" = 200 ]
     for _ in $(seq 28); do
         sleep 1
-        [ "$(ls "/proc/$service/fd" | wc -l)" -gt 40 ] || break
+        [ "$(ls "/proc/$service/fd" | wc -l)" -ge 40 ] || break
     done
     [ "$(ls "/proc/$service/fd" | wc -l)" -lt 40 ]
     still_well

@@ -328,7 +328,7 @@ until_attempt() {
 }
 
 @test "the log is rotated at 10 MB into five files of JSON lines" {
-    head -c 9999000 /dev/zero >serve.log
+    head -c 9999990 /dev/zero >serve.log
     for i in 1 2 3 4; do
         echo "older $i" >serve.log.$i
     done

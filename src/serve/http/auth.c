@@ -237,13 +237,15 @@ static bool check_origin(struct MHD_Connection *c, struct serve_response *respon
     const char *host = request_header(c, MHD_HTTP_HEADER_HOST);
     const char *origin = request_header(c, MHD_HTTP_HEADER_ORIGIN);
 
-    if (!serve_auth_has_tokens() && !auth.settings->insecure && !is_known_host(host))
+    if (!serve_auth_has_tokens() && !auth.settings->insecure && !is_known_host(host)) {
         *response = serve_response_error(
             MHD_HTTP_FORBIDDEN, "host: '%.100s' is not a name of this service", host);
-    else if (origin && !is_same_origin(origin, host))
+        response->reason = SERVE_REASON_HOST;
+    } else if (origin && !is_same_origin(origin, host)) {
         *response = serve_response_error(MHD_HTTP_FORBIDDEN,
                                          "origin: '%.100s' is not allowed", origin);
-    else
+        response->reason = SERVE_REASON_ORIGIN;
+    } else
         return true;
     return false;
 }

@@ -92,5 +92,7 @@ void serve_response_compress(struct serve_response *response, struct MHD_Connect
     MHD_get_response_headers(response->mhd, copy_header, r);
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
     MHD_destroy_response(response->mhd);
-    *response = (struct serve_response){response->status, r};
+    response->mhd = r;
+    response->text = NULL;
+    response->size = compressed;
 }

@@ -123,9 +123,11 @@ struct serve_response serve_events(struct MHD_Connection *c, const char *id,
     if (!has_room) { /* the other connections are for other requests */
         free(s->id);
         free(s);
-        return serve_response_retry_after(
-            MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-            "%zu event streams are open already: try again later", max_streams);
+        return serve_response_because(
+            SERVE_REASON_BUSY,
+            serve_response_retry_after(
+                MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                "%zu event streams are open already: try again later", max_streams));
     }
     r = serve_response_add_headers(
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_stream, s,
@@ -133,7 +135,8 @@ struct serve_response serve_events(struct MHD_Connection *c, const char *id,
         "text/event-stream");
     MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(r, "X-Accel-Buffering", "no"); /* nginx */
-    return (struct serve_response){MHD_HTTP_OK, r};
+    return (struct serve_response){
+        .status = MHD_HTTP_OK, .mhd = r, .size = SERVE_SIZE_UNKNOWN};
 }
 
 /* Resume the suspended streams of a task; id NULL: of all tasks. */

@@ -59,6 +59,71 @@ struct MHD_Response *serve_response_add_headers(struct MHD_Response *r,
     return r;
 }
 
+const char *const serve_reason_names[SERVE_REASONS] = {
+    [SERVE_REASON_NONE] = "none",
+    [SERVE_REASON_HOST] = "host",
+    [SERVE_REASON_ORIGIN] = "origin",
+    [SERVE_REASON_RATE] = "rate",
+    [SERVE_REASON_QUEUE_FULL] = "queue_full",
+    [SERVE_REASON_QUOTA] = "quota",
+    [SERVE_REASON_BUSY] = "busy",
+    [SERVE_REASON_SHUTTING_DOWN] = "shutting_down",
+    [SERVE_REASON_STYLES_FULL] = "styles_full",
+    [SERVE_REASON_INVALID] = "invalid",
+    [SERVE_REASON_TOKEN] = "token",
+    [SERVE_REASON_FORBIDDEN] = "forbidden",
+    [SERVE_REASON_NOT_FOUND] = "not_found",
+    [SERVE_REASON_METHOD] = "method",
+    [SERVE_REASON_CONFLICT] = "conflict",
+    [SERVE_REASON_CONDITION] = "condition",
+    [SERVE_REASON_TOO_LARGE] = "too_large",
+    [SERVE_REASON_HEAD_TOO_LARGE] = "head_too_large",
+    [SERVE_REASON_MEDIA_TYPE] = "media_type",
+    [SERVE_REASON_DISK_FULL] = "disk_full",
+    [SERVE_REASON_UNAVAILABLE] = "unavailable",
+    [SERVE_REASON_INTERNAL] = "internal",
+    [SERVE_REASON_OTHER] = "other",
+};
+
+enum serve_reason serve_response_reason(const struct serve_response *r)
+{
+    static const struct {
+        unsigned status;
+        enum serve_reason reason;
+    } by_status[] = {
+        {MHD_HTTP_BAD_REQUEST, SERVE_REASON_INVALID},
+        {MHD_HTTP_UNAUTHORIZED, SERVE_REASON_TOKEN},
+        {MHD_HTTP_FORBIDDEN, SERVE_REASON_FORBIDDEN},
+        {MHD_HTTP_NOT_FOUND, SERVE_REASON_NOT_FOUND},
+        {MHD_HTTP_METHOD_NOT_ALLOWED, SERVE_REASON_METHOD},
+        {MHD_HTTP_CONFLICT, SERVE_REASON_CONFLICT},
+        {MHD_HTTP_PRECONDITION_FAILED, SERVE_REASON_CONDITION},
+        {MHD_HTTP_RANGE_NOT_SATISFIABLE, SERVE_REASON_CONDITION},
+        {MHD_HTTP_CONTENT_TOO_LARGE, SERVE_REASON_TOO_LARGE},
+        {MHD_HTTP_URI_TOO_LONG, SERVE_REASON_HEAD_TOO_LARGE},
+        {MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, SERVE_REASON_HEAD_TOO_LARGE},
+        {MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, SERVE_REASON_MEDIA_TYPE},
+        {MHD_HTTP_TOO_MANY_REQUESTS, SERVE_REASON_RATE},
+        {MHD_HTTP_INTERNAL_SERVER_ERROR, SERVE_REASON_INTERNAL},
+        {MHD_HTTP_SERVICE_UNAVAILABLE, SERVE_REASON_UNAVAILABLE},
+        {MHD_HTTP_INSUFFICIENT_STORAGE, SERVE_REASON_DISK_FULL},
+    };
+
+    if (r->status < 400 || r->reason != SERVE_REASON_NONE)
+        return r->status < 400 ? SERVE_REASON_NONE : r->reason;
+    for (size_t i = 0; i < LENGTH(by_status); i++)
+        if (by_status[i].status == r->status)
+            return by_status[i].reason;
+    return SERVE_REASON_OTHER;
+}
+
+struct serve_response serve_response_because(enum serve_reason reason,
+                                             struct serve_response r)
+{
+    r.reason = reason;
+    return r;
+}
+
 static struct MHD_Response *data_response(void *bytes, size_t size, const char *type)
 {
     struct MHD_Response *r = serve_response_add_headers(
@@ -72,8 +137,12 @@ static struct MHD_Response *data_response(void *bytes, size_t size, const char *
 static struct serve_response text_response(unsigned status, char *text,
                                            const char *type)
 {
-    return (struct serve_response){status, data_response(text, strlen(text), type),
-                                   text};
+    size_t size = strlen(text);
+
+    return (struct serve_response){.status = status,
+                                   .mhd = data_response(text, size, type),
+                                   .text = text,
+                                   .size = size};
 }
 
 struct serve_response serve_response_text(const char *type, char *text)
@@ -170,7 +239,7 @@ struct serve_response serve_response_unselected(const struct serve_selection *s,
             MHD_create_response_from_callback(size, 1, read_nothing, NULL, NULL), NULL);
 
         serve_response_add_validator(r, v, cache);
-        return (struct serve_response){s->status, r};
+        return (struct serve_response){.status = s->status, .mhd = r};
     }
     if (s->status == MHD_HTTP_PRECONDITION_FAILED)
         return serve_response_error(s->status,
@@ -205,7 +274,7 @@ static struct serve_response picture(const struct serve_picture_request *p,
                  s->from + s->size - 1, size);
         MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_RANGE, text);
     }
-    return (struct serve_response){s->status, r};
+    return (struct serve_response){.status = s->status, .mhd = r, .size = s->size};
 }
 
 static bool has_contents(const struct serve_selection *s)

@@ -14,11 +14,53 @@
 
 #include "serve/http/conditional.h"
 
+#define SERVE_SIZE_UNKNOWN UINT64_MAX
+
+/* Why a request has a status of 400 or above, for /metrics. */
+enum serve_reason {
+    SERVE_REASON_NONE, /* in a response: as the status says */
+    SERVE_REASON_HOST,
+    SERVE_REASON_ORIGIN,
+    SERVE_REASON_RATE,
+    SERVE_REASON_QUEUE_FULL,
+    SERVE_REASON_QUOTA,
+    SERVE_REASON_BUSY,
+    SERVE_REASON_SHUTTING_DOWN,
+    SERVE_REASON_STYLES_FULL,
+    /* of a status */
+    SERVE_REASON_INVALID,
+    SERVE_REASON_TOKEN,
+    SERVE_REASON_FORBIDDEN,
+    SERVE_REASON_NOT_FOUND,
+    SERVE_REASON_METHOD,
+    SERVE_REASON_CONFLICT,
+    SERVE_REASON_CONDITION, /* of a range, or of a version */
+    SERVE_REASON_TOO_LARGE,
+    SERVE_REASON_HEAD_TOO_LARGE,
+    SERVE_REASON_MEDIA_TYPE,
+    SERVE_REASON_DISK_FULL,
+    SERVE_REASON_UNAVAILABLE,
+    SERVE_REASON_INTERNAL,
+    SERVE_REASON_OTHER,
+    SERVE_REASONS
+};
+
+extern const char *const serve_reason_names[SERVE_REASONS];
+
 struct serve_response {
     unsigned status; /* HTTP */
     struct MHD_Response *mhd;
     const char *text; /* its body, which belongs to mhd, if it may be compressed */
+    uint64_t size; /* bytes of the body, or SERVE_SIZE_UNKNOWN */
+    enum serve_reason reason;
 };
+
+/* The reason that the response has, or that of its status; SERVE_REASON_NONE below 400.
+ */
+enum serve_reason serve_response_reason(const struct serve_response *r);
+/* r with a reason. */
+struct serve_response serve_response_because(enum serve_reason reason,
+                                             struct serve_response r);
 
 /* Set the origin that may read responses (CORS), or NULL. Call it once, at the start.
  */

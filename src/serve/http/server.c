@@ -16,6 +16,8 @@
 #include "serve/http/connections.h"
 #include "serve/http/encoding.h"
 #include "serve/http/framing.h"
+#include "serve/http/record.h"
+#include "serve/http/statistics.h"
 
 #define CONNECTION_MEMORY 32768    /* libmicrohttpd's memory for a connection */
 #define MAX_JSON_BYTES 65536       /* of a body */
@@ -39,6 +41,7 @@ struct exchange {
     struct serve_request request;
     struct serve_response response;
     struct serve_connection *connection;
+    struct serve_record record;
     uint64_t received;
     GString *json_text; /* SERVE_BODY_JSON */
     double queued_at;   /* time of the push to a pool */
@@ -51,7 +54,6 @@ static struct {
     struct MHD_Daemon *daemon;
     GThreadPool *pool[SERVE_POOLS];
     atomic_bool draining, stopping;
-    atomic_uint_least64_t responses[6];
     pthread_mutex_t push_lock; /* no push to a pool after stopping is set */
 } server = {.push_lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -78,6 +80,8 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
     (void)cls;
     if (!x || x == &nul_marker)
         return;
+    serve_record_end(&x->record, &x->request, &x->response, x->received,
+                     code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         serve_connection_complete(x->connection, c, IDLE_SECONDS);
     serve_upload_free(x->request.upload);
@@ -126,7 +130,7 @@ static struct serve_response empty_response(unsigned status, const char *header,
         MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 
     MHD_add_response_header(serve_response_add_headers(r, "text/plain"), header, value);
-    return (struct serve_response){status, r};
+    return (struct serve_response){.status = status, .mhd = r};
 }
 
 /* Find the route of a method and a path without the prefix. */
@@ -201,15 +205,18 @@ static struct serve_response too_large(const struct exchange *x)
 
 static struct serve_response shutting_down(void)
 {
-    return serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                      "the service is shutting down");
+    return serve_response_because(
+        SERVE_REASON_SHUTTING_DOWN,
+        serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                                   "the service is shutting down"));
 }
 
 static struct serve_response busy(void)
 {
-    return serve_response_retry_after(
-        MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-        "too many such requests are waiting: try again later");
+    return serve_response_because(
+        SERVE_REASON_BUSY, serve_response_retry_after(
+                               MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
+                               "too many such requests are waiting: try again later"));
 }
 
 /* Prepare to receive the route's kind of body. */
@@ -331,12 +338,11 @@ static bool dispatch(struct exchange *x)
 
 static enum MHD_Result send_response(struct exchange *x)
 {
-    if (x->response.status < 600)
-        atomic_fetch_add(&server.responses[x->response.status / 100], 1);
     serve_connection_respond(x->connection, x->request.connection,
                              x->request.route && x->request.route->is_stream &&
                                  x->response.status == MHD_HTTP_OK);
     serve_response_compress(&x->response, x->request.connection);
+    serve_record_answer(&x->record, &x->request, &x->response);
     return MHD_queue_response(x->request.connection, x->response.status,
                               x->response.mhd);
 }
@@ -359,6 +365,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         x->request.settings = server.settings;
         x->request.connection = c;
         x->connection = serve_connection_get(c);
+        serve_record_begin(&x->record, &x->request, method, url, nul, version);
         answered = start_request(x, url, method, version, nul);
         length = request_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
         /* a response before the body closes the connection */
@@ -401,6 +408,7 @@ enum nst_status serve_http_open(const struct serve_settings *s,
 
     server.settings = s;
     server.routes = routes;
+    serve_statistics_open(routes);
     for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
         server.pool[i] =
             g_thread_pool_new(run_in_pool, NULL, pool_threads[i], TRUE, NULL);
@@ -444,12 +452,20 @@ void serve_http_close(void)
     for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
         g_thread_pool_free(server.pool[i], FALSE, TRUE);
     MHD_stop_daemon(server.daemon);
+    serve_statistics_close();
 }
 
-void serve_http_count(uint64_t responses[6])
+bool serve_http_connect(int fd)
 {
-    for (int i = 0; i < 6; i++)
-        responses[i] = atomic_load(&server.responses[i]);
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+    return MHD_add_connection(server.daemon, fd, &nowhere, sizeof nowhere) == MHD_YES;
+}
+
+unsigned serve_http_connections(void)
+{
+    return MHD_get_daemon_info(server.daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+        ->num_connections;
 }
 
 bool serve_query_integer(struct serve_request *r, const char *name, int64_t min,

@@ -36,6 +36,7 @@ struct serve_request {
     struct serve_identity identity;
     bool is_head;                /* HEAD, which is handled as GET */
     char argument[128];          /* the part of the path that matched * */
+    char created[128];           /* the ID of what the handler has created, or "" */
     json_t *body;                /* SERVE_BODY_JSON: an object */
     struct serve_upload *upload; /* SERVE_BODY_FILE */
 };
@@ -47,9 +48,10 @@ struct serve_route {
     enum serve_body body;
     const char *field; /* SERVE_BODY_FILE: the name of the form field */
     enum serve_pool pool;
-    bool uses_queue; /* asks the queue, which may be on another machine */
-    bool is_public;  /* needs no token */
-    bool is_stream;  /* the response is endless: no deadline */
+    bool uses_queue;    /* asks the queue, which may be on another machine */
+    bool is_public;     /* needs no token */
+    bool is_stream;     /* the response is endless: no deadline */
+    const char *change; /* or NULL: what a success has changed, for the log */
 };
 
 /*
@@ -66,8 +68,12 @@ void serve_http_quiesce(bool owned);
  * Requests that wait for a pool get a 503. */
 void serve_http_close(void);
 
-/* Count responses by class: responses[i] has the number with a status of i * 100. */
-void serve_http_count(uint64_t responses[6]);
+/* Serve a connected socket, which is taken over, as if a client had connected. Its
+ * requests are neither counted nor in the access log. False: there are too many
+ * connections. */
+bool serve_http_connect(int fd);
+/* The number of open connections. */
+unsigned serve_http_connections(void);
 
 /* Parse ?name= as an integer from min to max; *out is default_value without one. False
  * if it is not valid: *response is the error. */

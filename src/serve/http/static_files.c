@@ -191,7 +191,9 @@ struct serve_response serve_static_file(struct serve_request *r, const char *nam
         response = serve_response_unselected(&s, &p->validator, p->size, cache);
     else {
         response = (struct serve_response){
-            s.status, file_response(p->bytes, p->size, media_type(name))};
+            .status = s.status,
+            .mhd = file_response(p->bytes, p->size, media_type(name)),
+            .size = p->size};
         serve_response_add_validator(response.mhd, &p->validator, cache);
         if (encoding)
             MHD_add_response_header(response.mhd, MHD_HTTP_HEADER_CONTENT_ENCODING,

@@ -165,6 +165,7 @@ static void run_attempt(struct serve_table_entry *t)
         *result = serve_task_result_path(t->task.id, &name);
     struct serve_outcome outcome;
     json_t *record = json_deep_copy(t->task.record);
+    double start;
 
     memcpy(id, t->task.id, sizeof id);
     t->task.attempts++;
@@ -176,14 +177,20 @@ static void run_attempt(struct serve_table_entry *t)
                                         .ctx = t,
                                         .stop = local.stopping};
     t->task.progress = serve_progress_unknown;
+    if (!json_object_get(t->task.record, "started"))
+        serve_histogram_add(&serve_table_counts()->wait, serve_task_bounds,
+                            serve_task_age(&t->task));
     json_object_set_new(t->task.record, "started", json_real(serve_now()));
     serve_table_set_state(t, SERVE_RUNNING);
     change_places();
     pthread_mutex_unlock(&local.lock);
     tell_places();
+    start = nst_clock_seconds();
     serve_attempt_run(&t->attempt, local.settings, &outcome);
     pthread_mutex_lock(&local.lock);
     local.running--;
+    serve_histogram_add(&serve_table_counts()->run, serve_task_bounds,
+                        nst_clock_seconds() - start);
     finish_attempt(t, &outcome);
     serve_table_evict(); /* may free t */
     pthread_mutex_unlock(&local.lock);

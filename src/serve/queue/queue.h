@@ -10,6 +10,7 @@
 
 #include "nst.h"
 #include "serve/identity.h"
+#include "serve/metric_text.h"
 #include "serve/queue/task.h"
 
 #define SERVE_MAX_TASKS 64 /* running at the same time */
@@ -50,6 +51,9 @@ struct serve_counts {
     uint64_t ended[SERVE_STATES]; /* since the start; in Redis: since its first task */
     uint64_t retries;
     double seconds; /* total duration of completed tasks */
+    /* of serve_task_bounds: from the creation of a task to its first start; of each
+     * attempt, however it ended */
+    struct serve_histogram wait, run;
 };
 
 /* Where a task stands in the queue. */

@@ -392,6 +392,18 @@ static bool usage(const char *party, struct serve_usage *out)
     return known;
 }
 
+/* A field of a histogram: its number after the colon, or sum. */
+static void parse_duration(struct serve_histogram *h, const char *field,
+                           const char *value)
+{
+    unsigned long bucket = strtoul(field, NULL, 10);
+
+    if (strcmp(field, "sum") == 0)
+        h->sum = g_ascii_strtod(value, NULL);
+    else if (bucket <= SERVE_BOUNDS)
+        h->bucket[bucket] = strtoull(value, NULL, 10);
+}
+
 static void parse_count(struct serve_counts *c, const char *name, const char *value)
 {
     static const char ended[] = "ended:";
@@ -402,6 +414,10 @@ static void parse_count(struct serve_counts *c, const char *name, const char *va
         c->retries = strtoull(value, NULL, 10);
     else if (strcmp(name, "seconds") == 0)
         c->seconds = g_ascii_strtod(value, NULL);
+    else if (g_str_has_prefix(name, "wait:"))
+        parse_duration(&c->wait, name + strlen("wait:"), value);
+    else if (g_str_has_prefix(name, "run:"))
+        parse_duration(&c->run, name + strlen("run:"), value);
     else if (state < SERVE_STATES && is_ended)
         c->ended[state] = strtoull(value, NULL, 10);
     else if (state < SERVE_STATES)

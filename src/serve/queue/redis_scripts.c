@@ -20,3 +20,4 @@ const char serve_script_finish[] = LUA_COMMON LUA_COMMON_END LUA_FINISH;
 const char serve_script_release[] = LUA_COMMON LUA_RELEASE;
 const char serve_script_cleanup_due[] = LUA_COMMON LUA_CLEANUP_DUE;
 const char serve_script_cleanup_done[] = LUA_COMMON LUA_CLEANUP_DONE;
+const char serve_script_observe[] = LUA_OBSERVE;

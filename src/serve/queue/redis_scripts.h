@@ -34,13 +34,16 @@
  *                     the completed tasks of an owner; nst:completed: has everybody's
  *   nst:over:PARTY    the finished tasks of a party, by number
  *   nst:kept          sorted set of the parties by the number of these. If there are
- * too many, the oldest of the largest party is deleted. nst:owned         exists once
- * these have the tasks of an older version as well nst:content:NAME  set of the tasks
- * of a picture nst:counts        hash: tasks in each state; ended:STATE, retries,
- * seconds nst:untidy        sorted set of tasks whose files must be removed, by due
- * time Channels: nst:changes publishes the id of each task that changed, "" if the
- * places of all waiting tasks have; nst:work publishes "" when a task may start, or the
- * id of a task that was cancelled.
+ *                     too many, the oldest of the largest party is deleted.
+ *   nst:owned         exists once these have the tasks of an older version as well
+ *   nst:content:NAME  set of the tasks of a picture
+ *   nst:counts        hash: tasks in each state; ended:STATE, retries, seconds; wait:N
+ *                     and run:N, buckets of durations, and wait:sum, run:sum
+ *   nst:untidy        sorted set of tasks whose files must be removed, by due time
+ *
+ * Channels: nst:changes publishes the id of each task that changed, "" if the places of
+ * all waiting tasks have; nst:work publishes "" when a task may start, or the id of a
+ * task that was cancelled.
  *
  * States: queued -claim-> running -finish-> completed or failed
  *         running -release-> queued: nst crashed, or the worker shuts down
@@ -72,6 +75,7 @@ extern const char serve_script_claim[];
 extern const char serve_script_heartbeat[];
 extern const char serve_script_finish[];
 extern const char serve_script_release[];
+extern const char serve_script_observe[];
 extern const char serve_script_cleanup_due[];
 extern const char serve_script_cleanup_done[];
 

@@ -47,6 +47,13 @@ bool serve_task_seen_by(const struct serve_task *t, const struct serve_identity 
     return serve_owner_sees(who, serve_task_text(t, "owner"));
 }
 
+double serve_task_age(const struct serve_task *t)
+{
+    double created = json_number_value(json_object_get(t->record, "created"));
+
+    return fmax(serve_now() - created, 0); /* the clock may have been set back */
+}
+
 bool serve_task_is_valid_id(const char *id)
 {
     return strlen(id) == SERVE_TASK_ID_LENGTH &&

@@ -80,6 +80,9 @@ enum serve_state serve_task_finish_attempt(struct serve_task *t,
                                            const struct serve_outcome *o,
                                            bool cancelled, int64_t retries);
 
+/* Seconds since the creation. */
+double serve_task_age(const struct serve_task *t);
+
 /* Log the final state. */
 void serve_task_log_state(const struct serve_task *t, enum serve_state state);
 

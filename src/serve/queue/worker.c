@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "serve/clock.h"
 #include "serve/log.h"
 #include "serve/queue/queue.h"
 #include "serve/queue/redis.h"
@@ -40,6 +41,7 @@ struct claim {
     char *holder, *result;
     bool reported; /* the latest progress was sent */
     bool lost;     /* another worker has it, or it was cancelled */
+    bool is_first; /* attempt */
 };
 
 /* Copy of a claim, to send without the lock. */
@@ -193,6 +195,8 @@ static struct claim *claim_task(void)
     r = serve_redis_eval(serve_script_claim, worker.consumer, c->holder,
                          worker.lease_ms, NULL);
     if (r && serve_task_from_row(&c->task, r)) {
+        c->is_first = c->task.attempts == 1 && r->elements > 6 &&
+                      strcmp(r->element[6]->str, "queued") == 0;
         if (r->elements > 6 && strcmp(r->element[6]->str, "running") == 0)
             serve_log(SERVE_WARNING, "task %s: its worker is gone; continuing here",
                       c->task.id);
@@ -329,6 +333,17 @@ static void finish_attempt(struct claim *c, const struct serve_outcome *o)
         serve_log(SERVE_INFO, "task %s: no longer belongs to this worker", c->task.id);
 }
 
+/* Add a duration to a histogram of /metrics. */
+static void observe(const char *name, double seconds)
+{
+    char bucket[TEXT_SIZE], text[TEXT_SIZE];
+
+    snprintf(bucket, sizeof bucket, "%u",
+             serve_histogram_bucket(serve_task_bounds, seconds));
+    snprintf(text, sizeof text, "%.6f", seconds);
+    freeReplyObject(serve_redis_eval(serve_script_observe, name, bucket, text, NULL));
+}
+
 /* Run an attempt at a task that was claimed, and free the claim. */
 static void process(struct claim *c)
 {
@@ -345,7 +360,12 @@ static void process(struct claim *c)
     add_claim(c);
     exists = is_file(c->result);
     if (!exists) {
+        double start = nst_clock_seconds();
+
+        if (c->is_first)
+            observe("wait", serve_task_age(&c->task));
         serve_attempt_run(&c->attempt, worker.settings, &o);
+        observe("run", nst_clock_seconds() - start);
         exists = o.exit != SERVE_EXIT_SUCCESS && is_file(c->result);
     }
     if (exists) {
