@@ -68,7 +68,7 @@ static void write_process(GString *s)
 char *serve_metrics(void)
 {
     GString *s = g_string_new(NULL);
-    const struct serve_usage u = serve_monitor_usage();
+    const struct serve_resources u = serve_monitor_resources();
 
     write_tasks(s);
     serve_statistics_write(s);

@@ -112,10 +112,11 @@ static double cpu_usage(void)
     return percent;
 }
 
-struct serve_usage serve_monitor_usage(void)
+struct serve_resources serve_monitor_resources(void)
 {
-    struct serve_usage u = {.memory_total = proc_bytes("/proc/meminfo", "MemTotal"),
-                            .memory_free = proc_bytes("/proc/meminfo", "MemAvailable")};
+    struct serve_resources u = {.memory_total = proc_bytes("/proc/meminfo", "MemTotal"),
+                                .memory_free =
+                                    proc_bytes("/proc/meminfo", "MemAvailable")};
 
     if (u.memory_total)
         u.memory = 100 - 100 * (double)u.memory_free / (double)u.memory_total;
@@ -125,7 +126,7 @@ struct serve_usage serve_monitor_usage(void)
     return u;
 }
 
-static bool is_low(const struct serve_usage *u)
+static bool is_low(const struct serve_resources *u)
 {
     return u->memory > WARN_PERCENT || u->disk > WARN_PERCENT || u->gpu > WARN_PERCENT;
 }
@@ -133,11 +134,11 @@ static bool is_low(const struct serve_usage *u)
 void serve_monitor_log(void)
 {
     char gpu[48] = "";
-    struct serve_usage u;
+    struct serve_resources u;
 
     if (serve_gpu_present())
         serve_gpu_refresh();
-    u = serve_monitor_usage();
+    u = serve_monitor_resources();
     if (serve_gpu_present())
         snprintf(gpu, sizeof gpu, ", memory of the GPU %.0f %%", u.gpu);
     serve_log(is_low(&u) ? SERVE_WARNING : SERVE_INFO,
@@ -149,7 +150,7 @@ void serve_monitor_log(void)
 
 json_t *serve_monitor_health(bool *healthy)
 {
-    struct serve_usage u = serve_monitor_usage();
+    struct serve_resources u = serve_monitor_resources();
     char when[SERVE_TIME_SIZE];
     const char *status = "healthy";
 
@@ -193,7 +194,7 @@ static json_t *model_name(void)
 
 json_t *serve_monitor_device(void)
 {
-    struct serve_usage u = serve_monitor_usage();
+    struct serve_resources u = serve_monitor_resources();
     json_t *gpu = serve_gpu_current();
 
     return json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:s}", "device",

@@ -23,11 +23,11 @@ json_t *serve_monitor_health(bool *healthy);
 /* The API's device object, a new reference. */
 json_t *serve_monitor_device(void);
 /* Percent of memory, disk and GPU memory in use, and sizes in bytes. */
-struct serve_usage {
+struct serve_resources {
     double memory, disk, gpu;
     uint64_t memory_total, memory_free, disk_free;
 };
-struct serve_usage serve_monitor_usage(void);
+struct serve_resources serve_monitor_resources(void);
 
 /* This process; resident: bytes of memory. */
 struct serve_process {

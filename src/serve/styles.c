@@ -262,7 +262,7 @@ void serve_styles_reload(void)
 {
     pthread_mutex_lock(&styles.lock);
     if (g_hash_table_foreach_remove(styles.table, is_removed, NULL) > 0)
-        invalidate_list();
+        invalidate_lists();
     pthread_mutex_unlock(&styles.lock);
     add_folder(styles.settings->styles);
 }

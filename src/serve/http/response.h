@@ -51,7 +51,7 @@ struct serve_response {
     unsigned status; /* HTTP */
     struct MHD_Response *mhd;
     const char *text; /* its body, which belongs to mhd, if it may be compressed */
-    uint64_t size; /* bytes of the body, or SERVE_SIZE_UNKNOWN */
+    uint64_t size;    /* bytes of the body, or SERVE_SIZE_UNKNOWN */
     enum serve_reason reason;
 };
 
