@@ -111,6 +111,7 @@ complete -c nst-serve -l allow-origin -x -a '' -d 'Accept requests from pages of
 complete -c nst-serve -l behind-proxy -d 'Take client addresses from X-Forwarded-For, which a proxy must set'
 complete -c nst-serve -l host -x -a '' -d 'Accept NAME in the Host header, besides localhost'
 complete -c nst-serve -l insecure -d 'Allow a public --listen address without --token-file'
+complete -c nst-serve -l keep-metadata -d 'Keep GPS position, camera and author in uploads and results'
 complete -c nst-serve -l token-file -r -F -d 'Require the token in the first line of FILE: Authorization: Bearer TOKEN'
 complete -c nst-serve -l grace -x -a '' -d 'Seconds to wait for running tasks at shutdown (10)'
 complete -c nst-serve -l lease -x -a '' -d 'Seconds of silence after which a worker loses its tasks (15)'

@@ -274,6 +274,11 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h \
+	%D%/serve/strip/copy.c %D%/serve/strip/copy.h %D%/serve/strip/gif.c \
+	%D%/serve/strip/heif.c %D%/serve/strip/jpeg.c \
+	%D%/serve/strip/png.c %D%/serve/strip/strip.c %D%/serve/strip/strip.h \
+	%D%/serve/strip/tiff.c \
+	%D%/serve/strip/webp.c \
 	%D%/serve/http/auth.c %D%/serve/http/auth.h \
 	%D%/serve/http/connections.c %D%/serve/http/connections.h \
 	%D%/serve/http/events.c %D%/serve/http/events.h \

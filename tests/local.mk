@@ -176,9 +176,9 @@ TESTS += $(HTTP_TESTS)
 endif
 HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/openapi.bats \
 	%D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
-	%D%/http/redis.bats %D%/http/gpu.bats
+	%D%/http/redis.bats %D%/http/gpu.bats %D%/http/uploads.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
-	%D%/http/malformed.py %D%/http/openapi.py %D%/http/soak.py \
+	%D%/http/malformed.py %D%/http/openapi.py %D%/http/private.py %D%/http/soak.py \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs
 TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
@@ -195,7 +195,11 @@ EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
 	$(PTH_SOURCES) src/serve/http/response.c \
 	src/serve/sandbox.c src/serve/log.c \
-	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c
+	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c \
+	src/serve/strip/copy.c src/serve/strip/gif.c src/serve/strip/heif.c \
+	src/serve/strip/jpeg.c \
+	src/serve/strip/png.c src/serve/strip/strip.c src/serve/strip/tiff.c \
+	src/serve/strip/webp.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \
 	$(SERVE_CFLAGS) -I$(srcdir)/%D%/fuzz \
 	$(VIPS_CFLAGS)

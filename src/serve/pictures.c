@@ -19,11 +19,15 @@
 #include "nst.h"
 #include "serve/sandbox.h"
 #include "serve/store.h"
+#include "serve/strip/strip.h"
 
 #define THUMB_SIDE 256
-#define CHECK_SECONDS 30
-#define CHECK_MEMORY ((size_t)6 << 30)
-#define WRITE_FAILED 3 /* exit status: cannot write the thumbnail */
+#define CHECK_SECONDS 5       /* of CPU time */
+#define CHECK_WALL_SECONDS 10 /* while other processes use the CPU */
+/* The most that a decoder takes, measured with libvips 8.14; see SERVE.md. */
+#define BYTES_PER_PIXEL 32
+#define COPY_MARGIN 64 /* bytes that a copy without metadata may be longer */
+#define WRITE_FAILED 3 /* exit status: cannot write */
 
 static const struct {
     const char *extension, *type, *magic;
@@ -67,26 +71,72 @@ const char *serve_picture_extension(const char *path, char **error)
     return NULL;
 }
 
-/* "is damaged" from "nst-serve: PATH: is damaged", a new string. */
-static char *clean_message(const char *message, const char *path)
+/* "is damaged" from "nst-serve: PATH: is damaged", a new string. PATH is that of the
+ * picture or of its copy, unless that is empty. */
+static char *clean_message(const char *message, const char *path, const char *copy)
 {
-    const char *at = strstr(message, path);
-    char *text;
+    const char *at = *copy ? strstr(message, copy) : NULL;
 
-    at = at ? at + strlen(path) : message;
+    if (at)
+        at += strlen(copy);
+    else if ((at = strstr(message, path)))
+        at += strlen(path);
+    else
+        at = message;
     at += strspn(at, ": ");
-    text = nst_xasprintf("%.*s", (int)strcspn(at, "\n"), at);
-    return text;
+    return nst_xasprintf("%.*s", (int)strcspn(at, "\n"), at);
+}
+
+/* Replace the picture at path by the copy that the child has made. False: errno. */
+static bool take_copy(const char *path, const char *copy)
+{
+    uint64_t size = 0, limit = 0;
+    int fd = serve_file_open(copy, &size), original = serve_file_open(path, &limit);
+
+    if (fd >= 0)
+        close(fd);
+    if (original >= 0)
+        close(original);
+    if (fd < 0 || size > limit + COPY_MARGIN) { /* no honest child does that */
+        errno = EINVAL;
+        return false;
+    }
+    return rename(copy, path) == 0;
+}
+
+/* What the status of the child means; message is what it said. */
+static enum serve_check judge(int status, const char *message, const char *path,
+                              const char *copy, char **error)
+{
+    if (status == 0)
+        return SERVE_CHECK_OK;
+    if (status == SERVE_SANDBOX_FAILED || status == -1) {
+        *error = nst_xstrdup(status == -1 ? "cannot be checked in time: the machine is "
+                                            "busy; try again later"
+                                          : "cannot be checked now: try again later");
+        return SERVE_CHECK_UNAVAILABLE;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == WRITE_FAILED) {
+        *error = nst_xstrdup("there is no space for it");
+        return SERVE_CHECK_NO_SPACE;
+    }
+    *error = WIFEXITED(status) && *message
+                 ? clean_message(message, path, copy)
+                 : nst_xasprintf("takes more than %d s or too much memory to decode: "
+                                 "save it anew, or smaller",
+                                 CHECK_SECONDS);
+    return SERVE_CHECK_INVALID;
 }
 
 enum serve_check serve_picture_check(const char *path, const char *name,
-                                     long long max_pixels, char **error)
+                                     long long max_pixels, bool strip, char **error)
 {
-    char pixels[32], self[PATH_MAX], *thumb = nst_xasprintf("%s.jpg", name), *to,
+    char pixels[32], self[PATH_MAX], *thumb = nst_xasprintf("%s.jpg", name), *to, *copy,
                                      *message, *folder;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    struct serve_sandbox_limits limits = {.memory = CHECK_MEMORY,
-                                          .seconds = CHECK_SECONDS};
+    struct serve_sandbox_limits limits = {
+        .memory = SERVE_ADDRESS_OVERHEAD + (size_t)max_pixels * BYTES_PER_PIXEL,
+        .seconds = CHECK_SECONDS};
     enum serve_check check;
     int status;
 
@@ -94,40 +144,55 @@ enum serve_check serve_picture_check(const char *path, const char *name,
     snprintf(pixels, sizeof pixels, "%lld", max_pixels);
     to = serve_store_path("thumbs", thumb);
     free(thumb);
+    copy = strip ? nst_xasprintf("%s" SERVE_PARTIAL_SUFFIX, to) : nst_xstrdup("");
     limits.folder = folder = to ? g_path_get_dirname(to) : NULL;
-    status = serve_sandbox_run(
-        (const char *const[]){self, "--thumbnail", path, to ? to : "", pixels, NULL},
-        &limits, CHECK_SECONDS, NULL, &message);
-    check = status == 0                      ? SERVE_CHECK_OK
-            : status == SERVE_SANDBOX_FAILED ? SERVE_CHECK_UNAVAILABLE
-            : WIFEXITED(status) && WEXITSTATUS(status) == WRITE_FAILED
-                ? SERVE_CHECK_NO_SPACE
-                : SERVE_CHECK_INVALID;
-    if (check == SERVE_CHECK_UNAVAILABLE)
-        *error = nst_xstrdup("cannot be checked now: try again later");
-    else if (check == SERVE_CHECK_NO_SPACE)
-        *error = nst_xstrdup("there is no space for its thumbnail");
-    else if (check == SERVE_CHECK_INVALID && status != -1 && *message)
-        *error = clean_message(message, path);
-    else if (check == SERVE_CHECK_INVALID)
-        *error = nst_xstrdup("cannot be decoded within the limits of time and memory");
+    status = serve_sandbox_run((const char *const[]){self, "--thumbnail", path,
+                                                     to ? to : "", pixels, copy, NULL},
+                               &limits, CHECK_WALL_SECONDS, NULL, &message);
+    check = judge(status, message, path, copy, error);
+    if (check == SERVE_CHECK_OK && strip && !take_copy(path, copy)) {
+        *error = nst_xstrdup("cannot be stored without its metadata");
+        check = SERVE_CHECK_INVALID;
+    }
+    if (strip)
+        unlink(copy);
     g_free(folder);
     free(message);
+    free(copy);
     free(to);
     return check;
 }
 
-int serve_thumbnail(const char *in, const char *out, const char *pixels)
+/* Count the parts of the file, and copy it without its metadata if copy is not empty.
+ */
+static int check_parts(const char *in, const char *copy)
+{
+    char *error = NULL;
+    enum serve_strip outcome = serve_strip(in, *copy ? copy : NULL, &error);
+
+    if (outcome == SERVE_STRIP_OK)
+        return 0;
+    fprintf(stderr, "nst-serve: %s: %s\n", in, error);
+    free(error);
+    return outcome == SERVE_STRIP_UNWRITABLE ? WRITE_FAILED : 1;
+}
+
+int serve_thumbnail(const char *in, const char *out, const char *pixels,
+                    const char *copy)
 {
     const struct nst_picture_size size = {.longest = THUMB_SIDE,
                                           .max_pixels = strtoll(pixels, NULL, 10)};
     struct nst_picture *p = NULL;
     struct nst_err err;
-    int failure = 1;
-    enum nst_status st = nst_picture_init("nst-serve", &err);
+    int failure = check_parts(in, copy);
+    enum nst_status st;
 
+    if (failure)
+        return failure;
+    failure = 1;
+    st = nst_picture_init("nst-serve", &err);
     if (st == NST_OK)
-        st = nst_picture_load(&p, in, &size, &err);
+        st = nst_picture_load(&p, *copy ? copy : in, &size, &err);
     if (st == NST_OK) {
         st = nst_pixels_write(out, nst_picture_image(p), &err);
         failure = WRITE_FAILED;

@@ -56,6 +56,7 @@ enum {
     INSECURE,
     ORIGIN,
     PROXY,
+    KEEP_METADATA,
     LOG,
     LOG_FORMAT,
     QUEUE,
@@ -80,6 +81,8 @@ static const struct argp_option options[] = {
     {"allow-origin", ORIGIN, "ORIGIN", 0, "Accept requests from pages of ORIGIN", 2},
     {"behind-proxy", PROXY, NULL, 0,
      "Take client addresses from X-Forwarded-For, which a proxy must set", 2},
+    {"keep-metadata", KEEP_METADATA, NULL, 0,
+     "Keep GPS position, camera and author in uploads and results", 2},
     {NULL, 0, NULL, 0, "Multiple machines:", 4},
     {"queue", QUEUE, "redis://HOST", 0,
      "Keep tasks in Redis for workers: redis://[:PASSWORD@]HOST[:PORT][/DB]", 4},
@@ -243,6 +246,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         s->allow_origin = arg;
     else if (key == PROXY)
         s->behind_proxy = true;
+    else if (key == KEEP_METADATA)
+        s->keep_metadata = true;
     else if (key == QUEUE)
         s->queue = take_queue_url(arg);
     else if (key == WORKER)
@@ -450,8 +455,8 @@ int main(int argc, char **argv)
     struct rlimit files;
     struct nst_err err;
 
-    if (argc == 5 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
-        return serve_thumbnail(argv[2], argv[3], argv[4]);
+    if (argc == 6 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
+        return serve_thumbnail(argv[2], argv[3], argv[4], argv[5]);
     nst_exit_setup(argv);
     read_options(&s, argc, argv);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread starts */

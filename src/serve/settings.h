@@ -17,6 +17,7 @@ struct serve_settings {
     const char *queue; /* URL of Redis; NULL: the queue is in this process */
     bool worker;       /* run tasks of that queue, without HTTP */
     bool insecure, json_log, behind_proxy;
+    bool keep_metadata; /* of uploads, also in results */
     int64_t max_tasks, max_queue, max_history_images, max_connections, max_styles;
     int64_t max_upload; /* bytes of a request */
     int64_t max_pixels; /* of a picture */

@@ -167,6 +167,8 @@ static char **build_argv(const struct run *r, char **error)
     g_free(options); /* its strings are in args */
     g_ptr_array_add(args, g_strdup("--progress=json"));
     g_ptr_array_add(args, g_strdup("--history=none"));
+    if (!s->keep_metadata)
+        g_ptr_array_add(args, g_strdup("--metadata=none"));
     g_ptr_array_add(args, g_strdup_printf("--threads=%d", threads > 1 ? threads : 1));
     g_ptr_array_add(args,
                     g_strdup_printf("--max-memory=%lld", (long long)s->task_memory));
@@ -226,7 +228,7 @@ static void classify_exit(struct run *r, int status, struct serve_outcome *out)
         /* A missing thumbnail does not fail the task; only the history shows it. */
         if (serve_picture_check(
                 r->attempt->result, strrchr(r->attempt->result, '/') + 1,
-                (long long)r->settings->max_pixels, &error) != SERVE_CHECK_OK)
+                (long long)r->settings->max_pixels, false, &error) != SERVE_CHECK_OK)
             serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", r->attempt->id,
                       error);
         free(error);
