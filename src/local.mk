@@ -287,6 +287,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/http/response.c %D%/serve/http/response.h \
 	%D%/serve/http/server.c %D%/serve/http/server.h \
 	%D%/serve/http/static_files.c %D%/serve/http/static_files.h \
+	%D%/serve/http/pools.c %D%/serve/http/pools.h \
 	%D%/serve/http/upload.c %D%/serve/http/upload.h \
 	%D%/serve/queue/local.c %D%/serve/queue/queue.c %D%/serve/queue/queue.h \
 	%D%/serve/queue/redis.c %D%/serve/queue/redis.h \

@@ -178,7 +178,7 @@ HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/openapi.bats \
 	%D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
 	%D%/http/redis.bats %D%/http/gpu.bats %D%/http/uploads.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
-	%D%/http/malformed.py %D%/http/openapi.py %D%/http/private.py %D%/http/soak.py \
+	%D%/http/malformed.py %D%/http/openapi.py %D%/http/private.py %D%/http/bombs.py %D%/http/soak.py \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs
 TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \

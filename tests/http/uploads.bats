@@ -108,3 +108,64 @@ profile() {
     grep -q SECRET-artist kept
     grep -q 'GPS Position' kept
 }
+
+# from ADDRESS FILE [CURL OPTION...]: upload a file as a client of that address, and
+# print the status and the seconds
+from() {
+    curl -sS -o "answer.$1.$RANDOM$RANDOM" -w '%{http_code} %{time_total}\n' \
+        -H "X-Forwarded-For: $1" -F "content_image=@$2" "${@:3}" "$url/api/upload-content"
+}
+
+@test "a picture with absurd numbers of parts is 415 before it is decoded" {
+    /usr/bin/python3 "$srcdir/tests/http/bombs.py" .
+    for option in --max-pixels=1000000000 --keep-metadata; do
+        serve $option
+        while read -r bomb pattern; do
+            ask POST /api/upload-content -F "content_image=@$bomb"
+            refused 415 "more than [0-9]+ $pattern|overlap"
+        done <<'END'
+text.png compressed texts
+itxt.png compressed texts
+chunks.png chunks
+segments.jpg segments
+comments.jpg segments
+scans.jpg scans
+frames.webp frames
+frames.gif frames
+pages.tif pages
+loop.tif pages
+tags.tif tags
+strips.tif strips
+items.heic items
+END
+        stop_service
+    done
+    [ -z "$(ls data/uploads data/thumbs data/work | grep -v : | grep .)" ]
+}
+
+@test "uploads of one address wait for each other, and do not delay another's" {
+    /usr/bin/python3 "$srcdir/tests/http/bombs.py" .
+    serve --behind-proxy --max-pixels 1000000000
+    local clients=() waiting=0
+    for _ in 1 2 3 4; do
+        from 1.1.1.1 slow.png >>slow 3>&- &
+        clients+=($!)
+    done
+    wait_until '[ -n "$(children)" ]'
+    [ "$(children | wc -w)" = 1 ]
+    # others may use the processor: the best of some tries counts
+    wait_until 'from 2.2.2.2 photo.png | awk "\$1 != 200 || \$2 > 2 {exit 1}"'
+    [ "$(children | wc -w)" = 1 ]
+    for _ in 1 2 3 4 5 6; do
+        from 1.1.1.1 photo.png >>slow 3>&- &
+        clients+=($!)
+    done
+    wait_until 'grep -q "^429" slow'
+    grep -q '8 uploads of yours wait' answer.1.1.1.1.*
+    wait_until 'grep -qE "^(415|503)" slow'
+    grep -qE 'takes more than 5 s|machine is busy' answer.1.1.1.1.*
+    stop_service # what still waits is 503
+    wait "${clients[@]}"
+    [ "$(wc -l <slow)" = 10 ]
+    ! grep -vE '^(415|429|503) ' slow
+}
