@@ -142,7 +142,8 @@ tests_unit_test_colour_transfer_LDADD = $(UNIT_LDADD)
 if SERVE
 UNIT_TESTS += tests/unit/test_sandbox
 endif
-tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c
+tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c \
+	src/serve/sandbox_calls.c src/serve/sandbox_files.c
 tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS)
 
@@ -194,7 +195,8 @@ list-tests:
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
 	$(PTH_SOURCES) src/serve/http/response.c \
-	src/serve/sandbox.c src/serve/log.c \
+	src/serve/sandbox.c src/serve/sandbox_calls.c src/serve/sandbox_files.c \
+	src/serve/log.c \
 	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \
 	$(SERVE_CFLAGS) -I$(srcdir)/%D%/fuzz \

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -79,25 +78,45 @@ static char *clean_message(const char *message, const char *path)
     return text;
 }
 
-enum serve_check serve_picture_check(const char *path, const char *name,
-                                     long long max_pixels, char **error)
+/* Run the child, which writes to a folder of its own, and take the thumbnail from
+ * there. Returns the status of serve_sandbox_run(). */
+static int run_child(const char *path, const char *name, long long max_pixels,
+                     char **message)
 {
-    char pixels[32], self[PATH_MAX], *thumb = nst_xasprintf("%s.jpg", name), *to,
-                                     *message, *folder;
+    char pixels[32], self[PATH_MAX], *job, *folder = serve_store_new_work_dir(&job);
+    char *thumb = nst_xasprintf("%s.jpg", name),
+         *to = serve_store_path("thumbs", thumb);
+    char *made = nst_xasprintf("%s/thumb.jpg", folder ? folder : "");
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     struct serve_sandbox_limits limits = {.memory = CHECK_MEMORY,
-                                          .seconds = CHECK_SECONDS};
-    enum serve_check check;
+                                          .seconds = CHECK_SECONDS,
+                                          .folder = folder,
+                                          .inputs = (const char *const[]){path, NULL}};
     int status;
 
     self[n < 0 ? 0 : n] = 0;
     snprintf(pixels, sizeof pixels, "%lld", max_pixels);
-    to = serve_store_path("thumbs", thumb);
-    free(thumb);
-    limits.folder = folder = to ? g_path_get_dirname(to) : NULL;
     status = serve_sandbox_run(
-        (const char *const[]){self, "--thumbnail", path, to ? to : "", pixels, NULL},
-        &limits, CHECK_SECONDS, NULL, &message);
+        (const char *const[]){self, "--thumbnail", path, made, pixels, NULL}, &limits,
+        CHECK_SECONDS, NULL, message);
+    if (status == 0 && (!to || !serve_file_take(made, to)))
+        status = W_EXITCODE(WRITE_FAILED, 0);
+    serve_store_remove_work_dir(job);
+    free(made);
+    free(to);
+    free(thumb);
+    free(folder);
+    free(job);
+    return status;
+}
+
+enum serve_check serve_picture_check(const char *path, const char *name,
+                                     long long max_pixels, char **error)
+{
+    enum serve_check check;
+    char *message;
+    int status = run_child(path, name, max_pixels, &message);
+
     check = status == 0                      ? SERVE_CHECK_OK
             : status == SERVE_SANDBOX_FAILED ? SERVE_CHECK_UNAVAILABLE
             : WIFEXITED(status) && WEXITSTATUS(status) == WRITE_FAILED
@@ -111,9 +130,7 @@ enum serve_check serve_picture_check(const char *path, const char *name,
         *error = clean_message(message, path);
     else if (check == SERVE_CHECK_INVALID)
         *error = nst_xstrdup("cannot be decoded within the limits of time and memory");
-    g_free(folder);
     free(message);
-    free(to);
     return check;
 }
 

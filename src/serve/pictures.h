@@ -24,8 +24,8 @@ enum serve_check {
 };
 
 /*
- * Decode the whole picture at path in a child, which writes the thumbnail to the
- * store's thumbs/NAME.jpg. On failure *error is a new string without the path.
+ * Decode the whole picture at path in a child, which makes the thumbnail: the store's
+ * thumbs/NAME.jpg. On failure *error is a new string without the path.
  */
 enum serve_check serve_picture_check(const char *path, const char *name,
                                      long long max_pixels, char **error);
