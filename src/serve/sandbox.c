@@ -35,6 +35,14 @@
 #define NICE 5             /* requests have priority over tasks */
 #define POLL_MS 200
 
+/* Variables, or their beginnings, that programs and their libraries use. Others may be
+ * secrets of the service. */
+static const char *const passed[] = {
+    "PATH=",   "HOME=", "LANG=",   "LANGUAGE=", "LC_",   "TZ=",   "LD_",   "XDG_",
+    "NST_",    "VIPS_", "G_",      "OMP_",      "GOMP_", "BLIS_", "MKL_",  "OPENBLAS_",
+    "MALLOC_", "CUDA_", "NVIDIA_", "ASAN_",     "LSAN_", "TSAN_", "UBSAN_"};
+
+static char **environment; /* of children */
 static atomic_bool shutting_down;
 
 char *serve_program_path(const char *name)
@@ -55,13 +63,28 @@ char *serve_program_path(const char *name)
     return found ? found : nst_xstrdup(name);
 }
 
+static char **filter_environment(void)
+{
+    GPtrArray *kept = g_ptr_array_new();
+
+    for (char **v = environ; *v; v++)
+        for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+            if (strncmp(*v, passed[i], strlen(passed[i])) == 0)
+                g_ptr_array_add(kept, g_strdup(*v));
+    g_ptr_array_add(kept, NULL);
+    return (char **)g_ptr_array_free(kept, FALSE);
+}
+
 void serve_sandbox_open(const char *model)
 {
+    environment = filter_environment();
     serve_files_open(model);
 }
 
 void serve_sandbox_close(void)
 {
+    g_strfreev(environment);
+    environment = NULL;
     serve_files_close();
 }
 
@@ -149,7 +172,7 @@ static void exec_program(const char *const *argv, const struct serve_sandbox_lim
     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     limit_resources(l);
     if (give_up_rights(argv[0], l))
-        execv(argv[0], (char *const *)argv);
+        execve(argv[0], (char *const *)argv, environment);
     error = errno;
     while (write(exec_error, &error, sizeof error) < 0 && errno == EINTR)
         ;

@@ -7,6 +7,7 @@
  * - start no processes, signal nobody, and leave nothing in the kernel
  *   (sandbox_calls.h);
  * - read what they need, and write in one folder (sandbox_files.h);
+ * - get no variables of the environment but those of libraries;
  * - have limits on memory, CPU time and files;
  * - have the additional rights that CUDA needs, if they use a GPU.
  */
@@ -38,8 +39,8 @@ struct serve_sandbox {
 /* The path of a program next to this one, or else name for $PATH: a new string. */
 char *serve_program_path(const char *name);
 
-/* Find what children need to read: the libraries of this program, and models. model: as
- * for nst --model, or NULL. Call it before any thread starts. */
+/* Find what children need: libraries, models, variables of the environment. model: as
+ * for nst --model, or NULL. Call it before a child starts. */
 void serve_sandbox_open(const char *model);
 void serve_sandbox_close(void);
 

@@ -143,6 +143,7 @@ void serve_files_open(const char *model)
     take_folder(nst_find_data("presets"));
     take_folder(nst_user_path("XDG_DATA_HOME", ".local/share", ""));
     take_folder(nst_user_path("XDG_CONFIG_HOME", ".config", "presets"));
+    add_file(getenv("NST_BLAS"));
     add_models(model);
 }
 

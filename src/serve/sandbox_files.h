@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-/* Find what the programs need. model: as for nst --model, or NULL. Call it before any
- * thread starts. */
+/* Find what the programs need. model: as for nst --model, or NULL. Call it before a
+ * process is restricted. */
 void serve_files_open(const char *model);
 void serve_files_close(void);
 

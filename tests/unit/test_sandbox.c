@@ -266,6 +266,16 @@ static void leaves_no_files_open(void **state)
     free(output);
 }
 
+static void gets_no_secrets(void **state)
+{
+    char *output;
+
+    (void)state;
+    run_shell("echo $SECRET_OF_THE_SERVICE$NST_SETTING", no_limits, &output);
+    assert_string_equal(output, "setting\n");
+    free(output);
+}
+
 static void *count(void *number)
 {
     ++*(int *)number;
@@ -376,6 +386,8 @@ int main(int argc, char **argv)
         SAYS("it may say much without harm", says_much_without_harm),
         SAYS("it is missed if it is not there", is_missed_if_it_is_not_there),
         SAYS("it finds no files open but its own three", leaves_no_files_open),
+        SAYS("it gets the environment that libraries need, and no more",
+             gets_no_secrets),
     };
     int status;
 
@@ -387,6 +399,8 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     input = make_file("input");
     secret = make_file("secret");
+    setenv("SECRET_OF_THE_SERVICE", "secret", 1);
+    setenv("NST_SETTING", "setting", 1);
     serve_sandbox_open(NULL);
     status = cmocka_run_group_tests_name("child", tests, NULL, NULL);
     serve_sandbox_close();
