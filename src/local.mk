@@ -272,6 +272,8 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
+	%D%/serve/sandbox_calls.c %D%/serve/sandbox_calls.h \
+	%D%/serve/sandbox_files.c %D%/serve/sandbox_files.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h \
 	%D%/serve/strip/copy.c %D%/serve/strip/copy.h %D%/serve/strip/gif.c \

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -71,24 +70,56 @@ const char *serve_picture_extension(const char *path, char **error)
     return NULL;
 }
 
-/* "is damaged" from "nst-serve: PATH: is damaged", a new string. PATH is that of the
- * picture or of its copy, unless that is empty. */
-static char *clean_message(const char *message, const char *path, const char *copy)
-{
-    const char *at = *copy ? strstr(message, copy) : NULL;
+/* Paths of a check: those that the child writes, and where they go. */
+struct paths {
+    char *job, *folder; /* of the child, below work/; folder may be NULL */
+    char *made, *thumb;
+    char *copy; /* without metadata; empty: none is wanted */
+};
 
-    if (at)
-        at += strlen(copy);
-    else if ((at = strstr(message, path)))
-        at += strlen(path);
-    else
-        at = message;
-    at += strspn(at, ": ");
-    return nst_xasprintf("%.*s", (int)strcspn(at, "\n"), at);
+static struct paths make_paths(const char *name, bool strip)
+{
+    char *thumb = nst_xasprintf("%s.jpg", name);
+    struct paths p = {.thumb = serve_store_path("thumbs", thumb)};
+
+    free(thumb);
+    p.folder = serve_store_new_work_dir(&p.job);
+    p.made = nst_xasprintf("%s/thumb.jpg", p.folder ? p.folder : "");
+    p.copy =
+        strip ? nst_xasprintf("%s/copy", p.folder ? p.folder : "") : nst_xstrdup("");
+    return p;
 }
 
-/* Replace the picture at path by the copy that the child has made. False: errno. */
-static bool take_copy(const char *path, const char *copy)
+static void free_paths(struct paths *p)
+{
+    serve_store_remove_work_dir(p->job);
+    free(p->job);
+    free(p->folder);
+    free(p->made);
+    free(p->thumb);
+    free(p->copy);
+}
+
+static int run_child(const char *path, const struct paths *p, long long max_pixels,
+                     char **message)
+{
+    char pixels[32], self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    struct serve_sandbox_limits limits = {
+        .memory = SERVE_ADDRESS_OVERHEAD + (size_t)max_pixels * BYTES_PER_PIXEL,
+        .seconds = CHECK_SECONDS,
+        .folder = p->folder,
+        .inputs = (const char *const[]){path, NULL}};
+
+    self[n < 0 ? 0 : n] = 0;
+    snprintf(pixels, sizeof pixels, "%lld", max_pixels);
+    return serve_sandbox_run((const char *const[]){self, "--thumbnail", path, p->made,
+                                                   pixels, p->copy, NULL},
+                             &limits, CHECK_WALL_SECONDS, NULL, message);
+}
+
+/* True if the copy is no longer than the picture, as an honest child makes it. */
+static bool is_plausible(const char *copy, const char *path)
 {
     uint64_t size = 0, limit = 0;
     int fd = serve_file_open(copy, &size), original = serve_file_open(path, &limit);
@@ -97,22 +128,23 @@ static bool take_copy(const char *path, const char *copy)
         close(fd);
     if (original >= 0)
         close(original);
-    if (fd < 0 || size > limit + COPY_MARGIN) { /* no honest child does that */
-        errno = EINVAL;
-        return false;
-    }
-    return rename(copy, path) == 0;
+    return fd >= 0 && original >= 0 && size <= limit + COPY_MARGIN;
 }
 
-/* What the status of the child means; message is what it said. */
-static enum serve_check judge(int status, const char *message, const char *path,
-                              const char *copy, char **error)
+/* Move what the child has made: the copy to path, and the thumbnail. */
+static bool take_files(const struct paths *p, const char *path)
 {
-    if (status == 0)
-        return SERVE_CHECK_OK;
+    if (*p->copy && (!is_plausible(p->copy, path) || !serve_file_take(p->copy, path)))
+        return false;
+    return p->thumb && serve_file_take(p->made, p->thumb);
+}
+
+/* What the status of a child that failed means; message is what it said. */
+static enum serve_check judge(int status, const char *message, char **error)
+{
     if (status == SERVE_SANDBOX_FAILED || status == -1) {
-        *error = nst_xstrdup(status == -1 ? "cannot be checked in time: the machine is "
-                                            "busy; try again later"
+        *error = nst_xstrdup(status == -1 ? "cannot be checked in time, because the "
+                                            "machine is busy: try again later"
                                           : "cannot be checked now: try again later");
         return SERVE_CHECK_UNAVAILABLE;
     }
@@ -121,7 +153,7 @@ static enum serve_check judge(int status, const char *message, const char *path,
         return SERVE_CHECK_NO_SPACE;
     }
     *error = WIFEXITED(status) && *message
-                 ? clean_message(message, path, copy)
+                 ? nst_xasprintf("%.*s", (int)strcspn(message, "\n"), message)
                  : nst_xasprintf("takes more than %d s or too much memory to decode: "
                                  "save it anew, or smaller",
                                  CHECK_SECONDS);
@@ -131,35 +163,18 @@ static enum serve_check judge(int status, const char *message, const char *path,
 enum serve_check serve_picture_check(const char *path, const char *name,
                                      long long max_pixels, bool strip, char **error)
 {
-    char pixels[32], self[PATH_MAX], *thumb = nst_xasprintf("%s.jpg", name), *to, *copy,
-                                     *message, *folder;
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    struct serve_sandbox_limits limits = {
-        .memory = SERVE_ADDRESS_OVERHEAD + (size_t)max_pixels * BYTES_PER_PIXEL,
-        .seconds = CHECK_SECONDS};
-    enum serve_check check;
-    int status;
+    struct paths p = make_paths(name, strip);
+    enum serve_check check = SERVE_CHECK_OK;
+    char *message = NULL;
+    int status = p.folder ? run_child(path, &p, max_pixels, &message)
+                          : W_EXITCODE(WRITE_FAILED, 0);
 
-    self[n < 0 ? 0 : n] = 0;
-    snprintf(pixels, sizeof pixels, "%lld", max_pixels);
-    to = serve_store_path("thumbs", thumb);
-    free(thumb);
-    copy = strip ? nst_xasprintf("%s" SERVE_PARTIAL_SUFFIX, to) : nst_xstrdup("");
-    limits.folder = folder = to ? g_path_get_dirname(to) : NULL;
-    status = serve_sandbox_run((const char *const[]){self, "--thumbnail", path,
-                                                     to ? to : "", pixels, copy, NULL},
-                               &limits, CHECK_WALL_SECONDS, NULL, &message);
-    check = judge(status, message, path, copy, error);
-    if (check == SERVE_CHECK_OK && strip && !take_copy(path, copy)) {
-        *error = nst_xstrdup("cannot be stored without its metadata");
-        check = SERVE_CHECK_INVALID;
-    }
-    if (strip)
-        unlink(copy);
-    g_free(folder);
+    if (status == 0 && !take_files(&p, path))
+        status = W_EXITCODE(WRITE_FAILED, 0);
+    if (status != 0)
+        check = judge(status, message, error);
     free(message);
-    free(copy);
-    free(to);
+    free_paths(&p);
     return check;
 }
 
@@ -172,9 +187,18 @@ static int check_parts(const char *in, const char *copy)
 
     if (outcome == SERVE_STRIP_OK)
         return 0;
-    fprintf(stderr, "nst-serve: %s: %s\n", in, error);
+    fprintf(stderr, "%s\n", error);
     free(error);
     return outcome == SERVE_STRIP_UNWRITABLE ? WRITE_FAILED : 1;
+}
+
+/* "is damaged" of "PATH: is damaged". */
+static const char *without_path(const char *message, const char *path)
+{
+    size_t n = strlen(path);
+
+    return strncmp(message, path, n) == 0 ? message + n + strspn(message + n, ": ")
+                                          : message;
 }
 
 int serve_thumbnail(const char *in, const char *out, const char *pixels,
@@ -182,6 +206,7 @@ int serve_thumbnail(const char *in, const char *out, const char *pixels,
 {
     const struct nst_picture_size size = {.longest = THUMB_SIDE,
                                           .max_pixels = strtoll(pixels, NULL, 10)};
+    const char *picture = *copy ? copy : in;
     struct nst_picture *p = NULL;
     struct nst_err err;
     int failure = check_parts(in, copy);
@@ -192,7 +217,7 @@ int serve_thumbnail(const char *in, const char *out, const char *pixels,
     failure = 1;
     st = nst_picture_init("nst-serve", &err);
     if (st == NST_OK)
-        st = nst_picture_load(&p, *copy ? copy : in, &size, &err);
+        st = nst_picture_load(&p, picture, &size, &err);
     if (st == NST_OK) {
         st = nst_pixels_write(out, nst_picture_image(p), &err);
         failure = WRITE_FAILED;
@@ -200,6 +225,6 @@ int serve_thumbnail(const char *in, const char *out, const char *pixels,
     nst_picture_free(p);
     nst_picture_shutdown();
     if (st != NST_OK)
-        fprintf(stderr, "nst-serve: %s\n", err.text);
+        fprintf(stderr, "%s\n", without_path(err.text, picture));
     return st == NST_OK ? 0 : failure;
 }

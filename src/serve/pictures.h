@@ -24,10 +24,10 @@ enum serve_check {
 };
 
 /*
- * Decode the whole picture at path in a child, which writes the thumbnail to the
- * store's thumbs/NAME.jpg. strip: then replace it by a copy without its metadata
- * (strip.h), which is what the child has decoded. On failure *error is a new string
- * without the path.
+ * Decode the whole picture at path in a child, which makes the thumbnail: the store's
+ * thumbs/NAME.jpg. strip: replace the picture by a copy without its metadata (strip.h),
+ * which is then what the child decodes. On failure *error is a new string without the
+ * path.
  */
 enum serve_check serve_picture_check(const char *path, const char *name,
                                      long long max_pixels, bool strip, char **error);

@@ -471,10 +471,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "nst-serve: cannot open %s: %s\n", s.log_file, strerror(errno));
         return nst_exit_status(nst_open_status(errno));
     }
+    serve_sandbox_open(s.model);
+    if (serve_sandbox_gap())
+        serve_log(SERVE_WARNING, "%s", serve_sandbox_gap());
     if ((s.worker ? run_worker(&s, &err) : run_server(&s, &err)) != NST_OK) {
         serve_log(SERVE_ERROR, "%s", err.text);
         return nst_exit_status(err.status);
     }
+    serve_sandbox_close();
     serve_log(SERVE_INFO, "ended");
     serve_log_close();
     return EXIT_SUCCESS;
