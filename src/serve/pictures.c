@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,8 +22,7 @@
 #include "serve/strip/strip.h"
 
 #define THUMB_SIDE 256
-#define CHECK_SECONDS 5       /* of CPU time */
-#define CHECK_WALL_SECONDS 10 /* while other processes use the CPU */
+#define WALL_FACTOR 2 /* of the CPU time: other processes use the processors, too */
 /* The most that a decoder takes, measured with libvips 8.14; see SERVE.md. */
 #define BYTES_PER_PIXEL 32
 #define COPY_MARGIN 64 /* bytes that a copy without metadata may be longer */
@@ -100,22 +100,22 @@ static void free_paths(struct paths *p)
     free(p->copy);
 }
 
-static int run_child(const char *path, const struct paths *p, long long max_pixels,
-                     char **message)
+static int run_child(const char *path, const struct paths *p,
+                     const struct serve_settings *s, char **message)
 {
     char pixels[32], self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     struct serve_sandbox_limits limits = {
-        .memory = SERVE_ADDRESS_OVERHEAD + (size_t)max_pixels * BYTES_PER_PIXEL,
-        .seconds = CHECK_SECONDS,
+        .memory = SERVE_ADDRESS_OVERHEAD + (size_t)s->max_pixels * BYTES_PER_PIXEL,
+        .seconds = (unsigned)s->decode_seconds,
         .folder = p->folder,
         .inputs = (const char *const[]){path, NULL}};
 
     self[n < 0 ? 0 : n] = 0;
-    snprintf(pixels, sizeof pixels, "%lld", max_pixels);
+    snprintf(pixels, sizeof pixels, "%" PRId64, s->max_pixels);
     return serve_sandbox_run((const char *const[]){self, "--thumbnail", path, p->made,
                                                    pixels, p->copy, NULL},
-                             &limits, CHECK_WALL_SECONDS, NULL, message);
+                             &limits, WALL_FACTOR * limits.seconds, NULL, message);
 }
 
 /* True if the copy is no longer than the picture, as an honest child makes it. */
@@ -140,7 +140,8 @@ static bool take_files(const struct paths *p, const char *path)
 }
 
 /* What the status of a child that failed means; message is what it said. */
-static enum serve_check judge(int status, const char *message, char **error)
+static enum serve_check judge(int status, const char *message, int64_t seconds,
+                              char **error)
 {
     if (status == SERVE_SANDBOX_FAILED || status == -1) {
         *error = nst_xstrdup(status == -1 ? "cannot be checked in time, because the "
@@ -154,25 +155,27 @@ static enum serve_check judge(int status, const char *message, char **error)
     }
     *error = WIFEXITED(status) && *message
                  ? nst_xasprintf("%.*s", (int)strcspn(message, "\n"), message)
-                 : nst_xasprintf("takes more than %d s or too much memory to decode: "
+                 : nst_xasprintf("takes more than %" PRId64
+                                 " s or too much memory to decode: "
                                  "save it anew, or smaller",
-                                 CHECK_SECONDS);
+                                 seconds);
     return SERVE_CHECK_INVALID;
 }
 
 enum serve_check serve_picture_check(const char *path, const char *name,
-                                     long long max_pixels, bool strip, char **error)
+                                     const struct serve_settings *s, bool strip,
+                                     char **error)
 {
     struct paths p = make_paths(name, strip);
     enum serve_check check = SERVE_CHECK_OK;
     char *message = NULL;
-    int status = p.folder ? run_child(path, &p, max_pixels, &message)
-                          : W_EXITCODE(WRITE_FAILED, 0);
+    int status =
+        p.folder ? run_child(path, &p, s, &message) : W_EXITCODE(WRITE_FAILED, 0);
 
     if (status == 0 && !take_files(&p, path))
         status = W_EXITCODE(WRITE_FAILED, 0);
     if (status != 0)
-        check = judge(status, message, error);
+        check = judge(status, message, s->decode_seconds, error);
     free(message);
     free_paths(&p);
     return check;

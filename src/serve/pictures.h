@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#include "serve/settings.h"
+
 /* The extension for the format of a file: ".png", ".jpg", ".gif", ".webp", ".tif",
  * ".heic" or ".avif", by its first bytes. NULL for any other file: *error is then a new
  * string. */
@@ -24,13 +26,14 @@ enum serve_check {
 };
 
 /*
- * Decode the whole picture at path in a child, which makes the thumbnail: the store's
- * thumbs/NAME.jpg. strip: replace the picture by a copy without its metadata (strip.h),
- * which is then what the child decodes. On failure *error is a new string without the
- * path.
+ * Decode the whole picture at path in a child, with the limits of s. The child makes
+ * the thumbnail: the store's thumbs/NAME.jpg. strip: replace the picture by a copy
+ * without its metadata (strip.h), which is then what the child decodes. On failure
+ * *error is a new string without the path.
  */
 enum serve_check serve_picture_check(const char *path, const char *name,
-                                     long long max_pixels, bool strip, char **error);
+                                     const struct serve_settings *s, bool strip,
+                                     char **error);
 
 /* The child, nst-serve --thumbnail IN OUT PIXELS COPY. COPY may be empty. Returns its
  * exit status. */

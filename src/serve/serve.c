@@ -108,6 +108,8 @@ static const struct number_option {
      (int64_t)1 << 32, (int64_t)16 << 20},
     {"max-pixels", "N", "Maximum number of pixels of a picture", AT(max_pixels), 256,
      1000000000, 50000000},
+    {"decode-seconds", "N", "CPU time to decode an upload, in seconds",
+     AT(decode_seconds), 1, 3600, 5},
     {"max-size", "N", "Limit for the longest side of a result, in pixels", AT(max_size),
      16, 65536, 2048},
     {"min-steps", "N", "Minimum number of steps of a task", AT(min_steps), 1, 1000,

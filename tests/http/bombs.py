@@ -120,6 +120,17 @@ def gif(frames):
     return (b"GIF89a\x10\0\x10\0\x80\0\0" + bytes(6) + frame * frames + b"\x3b")
 
 
+def small():
+    """Pictures of each format, to begin fuzzing with."""
+    exif = b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
+    return {
+        "a.png": png(chunk(b"eXIf", exif) + chunk(b"tEXt", b"a\0b"), 4, 4),
+        "a.jpg": jpeg(b"\xff\xe1\0\x22Exif\0\0" + exif, 2),
+        "a.webp": webp(2), "a.gif": gif(2), "a.tif": tiff(2, [tag(330, 4, 264)]),
+        "a.heic": heic(2),
+    }
+
+
 def main():
     text = zlib.compress(b"A" * 7900000, 9)
     segment = b"\xff\xe1\0\x04AA"
@@ -145,4 +156,5 @@ def main():
             out.write(data)
 
 
-main()
+if __name__ == "__main__":
+    main()

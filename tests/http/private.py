@@ -92,4 +92,5 @@ def main():
         out.write(picture[:at] + added + picture[at:] + b"SECRET-trailer")
 
 
-main()
+if __name__ == "__main__":
+    main()

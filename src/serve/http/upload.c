@@ -154,9 +154,8 @@ static bool check_picture(const struct serve_upload *u, const char *name,
                           struct serve_response *response)
 {
     char *error = NULL;
-    enum serve_check check =
-        serve_picture_check(u->path, name, (long long)u->settings->max_pixels,
-                            !u->settings->keep_metadata, &error);
+    enum serve_check check = serve_picture_check(u->path, name, u->settings,
+                                                 !u->settings->keep_metadata, &error);
 
     if (check == SERVE_CHECK_NO_SPACE)
         *response = store_error(u, ENOSPC);

@@ -250,9 +250,9 @@ static void classify_exit(struct run *r, int status, struct serve_outcome *out)
         serve_file_take(r->output, r->attempt->result)) {
         out->exit = SERVE_EXIT_SUCCESS;
         /* A missing thumbnail does not fail the task; only the history shows it. */
-        if (serve_picture_check(
-                r->attempt->result, strrchr(r->attempt->result, '/') + 1,
-                (long long)r->settings->max_pixels, false, &error) != SERVE_CHECK_OK)
+        if (serve_picture_check(r->attempt->result,
+                                strrchr(r->attempt->result, '/') + 1, r->settings,
+                                false, &error) != SERVE_CHECK_OK)
             serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", r->attempt->id,
                       error);
         free(error);
