@@ -282,20 +282,23 @@ static void *count(void *number)
     return number;
 }
 
-/* What the programs of nst do, or "worked". */
+/* What the programs of nst do: what failed, or "worked". */
 static const char *work(const char *own, const char *other)
 {
-    char *file = nst_xasprintf("%s/file", own), *moved = nst_xasprintf("%s/moved", own);
-    char *read = nst_xasprintf("%s/input", other);
-    int number = 0, fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    char file[256], moved[256], given[256];
+    int number = 0, fd;
     const char *failed = "worked";
     pthread_t thread;
 
+    snprintf(file, sizeof file, "%s/file", own);
+    snprintf(moved, sizeof moved, "%s/moved", own);
+    snprintf(given, sizeof given, "%s/input", other);
+    fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
     if (fd < 0 || write(fd, "abc", 3) != 3 || ftruncate(fd, 1) != 0 || close(fd) != 0)
         failed = "write";
     else if (rename(file, moved) != 0 || unlink(moved) != 0)
         failed = "rename";
-    else if (access(read, R_OK) != 0 || open(read, O_RDONLY) < 0)
+    else if (access(given, R_OK) != 0 || open(given, O_RDONLY) < 0)
         failed = "read its input";
     else if (pthread_create(&thread, NULL, count, &number) != 0 ||
              pthread_join(thread, NULL) != 0 || number != 1)
@@ -311,8 +314,9 @@ static const char *work(const char *own, const char *other)
 /* What this program does as a child. */
 static int attempt(const char *what, const char *own, const char *other)
 {
-    char *path = nst_xasprintf("%s/secret", other);
+    char path[256];
 
+    snprintf(path, sizeof path, "%s/secret", other);
     if (strcmp(what, "to processes") == 0)
         escape_to_processes(stdout);
     else if (strcmp(what, "by processes") == 0)
@@ -333,7 +337,6 @@ static int attempt(const char *what, const char *own, const char *other)
     } else
         return fputs(work(own, other), stdout) == EOF;
     fputs("tried", stdout);
-    free(path);
     return 0;
 }
 
