@@ -277,11 +277,18 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/owners.c %D%/serve/owners.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
+	%D%/serve/sandbox_calls.c %D%/serve/sandbox_calls.h \
+	%D%/serve/sandbox_files.c %D%/serve/sandbox_files.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/usage.c %D%/serve/usage.h \
 	%D%/serve/watchdog.c %D%/serve/watchdog.h \
 	%D%/serve/http/access_log.c %D%/serve/http/access_log.h \
 	%D%/serve/http/address.c %D%/serve/http/address.h \
+	%D%/serve/strip/copy.c %D%/serve/strip/copy.h %D%/serve/strip/gif.c \
+	%D%/serve/strip/heif.c %D%/serve/strip/jpeg.c \
+	%D%/serve/strip/png.c %D%/serve/strip/strip.c %D%/serve/strip/strip.h \
+	%D%/serve/strip/tiff.c \
+	%D%/serve/strip/webp.c \
 	%D%/serve/http/auth.c %D%/serve/http/auth.h \
 	%D%/serve/http/conditional.c %D%/serve/http/conditional.h \
 	%D%/serve/http/connections.c %D%/serve/http/connections.h \
@@ -291,6 +298,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/http/framing.c %D%/serve/http/framing.h \
 	%D%/serve/http/limiter.c %D%/serve/http/limiter.h \
 	%D%/serve/http/listen.c %D%/serve/http/listen.h \
+	%D%/serve/http/pools.c %D%/serve/http/pools.h \
 	%D%/serve/http/record.c %D%/serve/http/record.h \
 	%D%/serve/http/response.c %D%/serve/http/response.h \
 	%D%/serve/http/server.c %D%/serve/http/server.h \

@@ -143,12 +143,10 @@ if SERVE
 UNIT_TESTS += tests/unit/test_sandbox tests/unit/test_identity
 UNIT_TESTS += tests/unit/test_fair
 endif
-tests_unit_test_fair_SOURCES = %D%/unit/test_fair.c src/serve/queue/fair.c
-tests_unit_test_fair_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS)
-tests_unit_test_fair_LDADD = $(SERVE_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c
-tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS)
+tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c %D%/escapes.h src/serve/sandbox.c \
+	src/serve/sandbox_calls.c src/serve/sandbox_files.c
+tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS) -I$(srcdir)/%D%
+tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS) $(SERVE_LIBS)
 
 tests_unit_test_identity_SOURCES = %D%/unit/test_identity.c src/serve/http/cookie.c \
 	src/serve/http/limiter.c src/serve/http/tokens.c
@@ -182,14 +180,22 @@ BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/
 	%D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats
 if SERVE
 TESTS += $(HTTP_TESTS)
+check_PROGRAMS += tests/http/no_landlock
+check_LTLIBRARIES = tests/http/taken_over.la
 endif
-HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/identity.bats %D%/http/openapi.bats \
-	%D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
-	%D%/http/redis.bats %D%/http/tenants.bats %D%/http/gpu.bats %D%/http/transfers.bats \
-	%D%/http/site.bats %D%/http/operators.bats
+tests_http_no_landlock_SOURCES = %D%/http/no_landlock.c
+tests_http_taken_over_la_SOURCES = %D%/http/taken_over.c %D%/escapes.h
+tests_http_taken_over_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
+# not installed; a path is what makes libtool build a library to load
+tests_http_taken_over_la_LDFLAGS = -module -avoid-version -rpath /nowhere
+HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/identity.bats \
+	%D%/http/tenants.bats %D%/http/openapi.bats %D%/http/hostile.bats \
+	%D%/http/uploads.bats %D%/http/sandbox.bats %D%/http/edges.bats \
+	%D%/http/transfers.bats %D%/http/operators.bats %D%/http/soak.bats \
+	%D%/http/deploy.bats %D%/http/site.bats %D%/http/redis.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
-	%D%/http/hang.py %D%/http/malformed.py %D%/http/metrics.py %D%/http/openapi.py \
-	%D%/http/soak.py \
+	%D%/http/bombs.py %D%/http/hang.py %D%/http/malformed.py %D%/http/metrics.py \
+	%D%/http/openapi.py %D%/http/private.py %D%/http/soak.py \
 	%D%/http/site/apt-get %D%/http/site/certbot %D%/http/site/check \
 	%D%/http/site/enter %D%/http/site/systemctl \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs
@@ -207,8 +213,12 @@ list-tests:
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
 	$(PTH_SOURCES) src/serve/http/conditional.c src/serve/http/response.c \
-	src/serve/sandbox.c src/serve/log.c src/serve/log_file.c src/serve/owners.c \
-	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c
+	src/serve/sandbox.c src/serve/sandbox_calls.c src/serve/sandbox_files.c \
+	src/serve/log.c src/serve/log_file.c src/serve/owners.c \
+	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c \
+	src/serve/strip/copy.c src/serve/strip/gif.c src/serve/strip/heif.c \
+	src/serve/strip/jpeg.c src/serve/strip/png.c src/serve/strip/strip.c \
+	src/serve/strip/tiff.c src/serve/strip/webp.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \
 	$(SERVE_CFLAGS) -I$(srcdir)/%D%/fuzz \
 	$(VIPS_CFLAGS)

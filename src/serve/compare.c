@@ -138,9 +138,11 @@ static struct serve_response error_response(int status, const char *message)
 static struct serve_response compare(const struct serve_settings *s,
                                      const struct picture_paths *c)
 {
+    const char *const inputs[] = {c->original, c->result, c->style, NULL};
     const struct serve_sandbox_limits limits = {
         .memory = (size_t)s->task_memory + SERVE_ADDRESS_OVERHEAD,
-        .seconds = COMPARE_SECONDS * (unsigned)s->cores};
+        .seconds = COMPARE_SECONDS * (unsigned)s->cores,
+        .inputs = inputs};
     char *program = serve_program_path("nst-compare"), *out, *message;
     struct serve_response response;
     char *style = c->style ? nst_xasprintf("--style=%s", c->style) : NULL;

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,11 +19,14 @@
 #include "nst.h"
 #include "serve/sandbox.h"
 #include "serve/store.h"
+#include "serve/strip/strip.h"
 
 #define THUMB_SIDE 256
-#define CHECK_SECONDS 30
-#define CHECK_MEMORY ((size_t)6 << 30)
-#define WRITE_FAILED 3 /* exit status: cannot write the thumbnail */
+#define WALL_FACTOR 2 /* of the CPU time: other processes use the processors, too */
+/* The most that a decoder takes, measured with libvips 8.14; see SERVE.md. */
+#define BYTES_PER_PIXEL 32
+#define COPY_MARGIN 64 /* bytes that a copy without metadata may be longer */
+#define WRITE_FAILED 3 /* exit status: cannot write */
 
 static const struct {
     const char *extension, *type, *magic;
@@ -67,67 +70,157 @@ const char *serve_picture_extension(const char *path, char **error)
     return NULL;
 }
 
-/* "is damaged" from "nst-serve: PATH: is damaged", a new string. */
-static char *clean_message(const char *message, const char *path)
-{
-    const char *at = strstr(message, path);
-    char *text;
+/* Paths of a check: those that the child writes, and where they go. */
+struct paths {
+    char *job, *folder; /* of the child, below work/; folder may be NULL */
+    char *made, *thumb;
+    char *copy; /* without metadata; empty: none is wanted */
+};
 
-    at = at ? at + strlen(path) : message;
-    at += strspn(at, ": ");
-    text = nst_xasprintf("%.*s", (int)strcspn(at, "\n"), at);
-    return text;
+static struct paths make_paths(const char *name, bool strip)
+{
+    char *thumb = nst_xasprintf("%s.jpg", name);
+    struct paths p = {.thumb = serve_store_path("thumbs", thumb)};
+
+    free(thumb);
+    p.folder = serve_store_new_work_dir(&p.job);
+    p.made = nst_xasprintf("%s/thumb.jpg", p.folder ? p.folder : "");
+    p.copy =
+        strip ? nst_xasprintf("%s/copy", p.folder ? p.folder : "") : nst_xstrdup("");
+    return p;
+}
+
+static void free_paths(struct paths *p)
+{
+    serve_store_remove_work_dir(p->job);
+    free(p->job);
+    free(p->folder);
+    free(p->made);
+    free(p->thumb);
+    free(p->copy);
+}
+
+static int run_child(const char *path, const struct paths *p,
+                     const struct serve_settings *s, char **message)
+{
+    char pixels[32], self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    struct serve_sandbox_limits limits = {
+        .memory = SERVE_ADDRESS_OVERHEAD + (size_t)s->max_pixels * BYTES_PER_PIXEL,
+        .seconds = (unsigned)s->decode_seconds,
+        .folder = p->folder,
+        .inputs = (const char *const[]){path, NULL}};
+
+    self[n < 0 ? 0 : n] = 0;
+    snprintf(pixels, sizeof pixels, "%" PRId64, s->max_pixels);
+    return serve_sandbox_run((const char *const[]){self, "--thumbnail", path, p->made,
+                                                   pixels, p->copy, NULL},
+                             &limits, WALL_FACTOR * limits.seconds, NULL, message);
+}
+
+/* True if the copy is no longer than the picture, as an honest child makes it. */
+static bool is_plausible(const char *copy, const char *path)
+{
+    uint64_t size = 0, limit = 0;
+    int fd = serve_file_open(copy, &size), original = serve_file_open(path, &limit);
+
+    if (fd >= 0)
+        close(fd);
+    if (original >= 0)
+        close(original);
+    return fd >= 0 && original >= 0 && size <= limit + COPY_MARGIN;
+}
+
+/* Move what the child has made: the copy to path, and the thumbnail. */
+static bool take_files(const struct paths *p, const char *path)
+{
+    if (*p->copy && (!is_plausible(p->copy, path) || !serve_file_take(p->copy, path)))
+        return false;
+    return p->thumb && serve_file_take(p->made, p->thumb);
+}
+
+/* What the status of a child that failed means; message is what it said. */
+static enum serve_check judge(int status, const char *message, int64_t seconds,
+                              char **error)
+{
+    if (status == SERVE_SANDBOX_FAILED || status == -1) {
+        *error = nst_xstrdup(status == -1 ? "cannot be checked in time, because the "
+                                            "machine is busy: try again later"
+                                          : "cannot be checked now: try again later");
+        return SERVE_CHECK_UNAVAILABLE;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == WRITE_FAILED) {
+        *error = nst_xstrdup("there is no space for it");
+        return SERVE_CHECK_NO_SPACE;
+    }
+    *error = WIFEXITED(status) && *message
+                 ? nst_xasprintf("%.*s", (int)strcspn(message, "\n"), message)
+                 : nst_xasprintf("takes more than %" PRId64
+                                 " s or too much memory to decode: "
+                                 "save it anew, or smaller",
+                                 seconds);
+    return SERVE_CHECK_INVALID;
 }
 
 enum serve_check serve_picture_check(const char *path, const char *name,
-                                     long long max_pixels, char **error)
+                                     const struct serve_settings *s, bool strip,
+                                     char **error)
 {
-    char pixels[32], self[PATH_MAX], *thumb = nst_xasprintf("%s.jpg", name), *to,
-                                     *message, *folder;
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    struct serve_sandbox_limits limits = {.memory = CHECK_MEMORY,
-                                          .seconds = CHECK_SECONDS};
-    enum serve_check check;
-    int status;
+    struct paths p = make_paths(name, strip);
+    enum serve_check check = SERVE_CHECK_OK;
+    char *message = NULL;
+    int status =
+        p.folder ? run_child(path, &p, s, &message) : W_EXITCODE(WRITE_FAILED, 0);
 
-    self[n < 0 ? 0 : n] = 0;
-    snprintf(pixels, sizeof pixels, "%lld", max_pixels);
-    to = serve_store_path("thumbs", thumb);
-    free(thumb);
-    limits.folder = folder = to ? g_path_get_dirname(to) : NULL;
-    status = serve_sandbox_run(
-        (const char *const[]){self, "--thumbnail", path, to ? to : "", pixels, NULL},
-        &limits, CHECK_SECONDS, NULL, &message);
-    check = status == 0                      ? SERVE_CHECK_OK
-            : status == SERVE_SANDBOX_FAILED ? SERVE_CHECK_UNAVAILABLE
-            : WIFEXITED(status) && WEXITSTATUS(status) == WRITE_FAILED
-                ? SERVE_CHECK_NO_SPACE
-                : SERVE_CHECK_INVALID;
-    if (check == SERVE_CHECK_UNAVAILABLE)
-        *error = nst_xstrdup("cannot be checked now: try again later");
-    else if (check == SERVE_CHECK_NO_SPACE)
-        *error = nst_xstrdup("there is no space for its thumbnail");
-    else if (check == SERVE_CHECK_INVALID && status != -1 && *message)
-        *error = clean_message(message, path);
-    else if (check == SERVE_CHECK_INVALID)
-        *error = nst_xstrdup("cannot be decoded within the limits of time and memory");
-    g_free(folder);
+    if (status == 0 && !take_files(&p, path))
+        status = W_EXITCODE(WRITE_FAILED, 0);
+    if (status != 0)
+        check = judge(status, message, s->decode_seconds, error);
     free(message);
-    free(to);
+    free_paths(&p);
     return check;
 }
 
-int serve_thumbnail(const char *in, const char *out, const char *pixels)
+/* Count the parts of the file, and copy it without its metadata if copy is not empty.
+ */
+static int check_parts(const char *in, const char *copy)
+{
+    char *error = NULL;
+    enum serve_strip outcome = serve_strip(in, *copy ? copy : NULL, &error);
+
+    if (outcome == SERVE_STRIP_OK)
+        return 0;
+    fprintf(stderr, "%s\n", error);
+    free(error);
+    return outcome == SERVE_STRIP_UNWRITABLE ? WRITE_FAILED : 1;
+}
+
+/* "is damaged" of "PATH: is damaged". */
+static const char *without_path(const char *message, const char *path)
+{
+    size_t n = strlen(path);
+
+    return strncmp(message, path, n) == 0 ? message + n + strspn(message + n, ": ")
+                                          : message;
+}
+
+int serve_thumbnail(const char *in, const char *out, const char *pixels,
+                    const char *copy)
 {
     const struct nst_picture_size size = {.longest = THUMB_SIDE,
                                           .max_pixels = strtoll(pixels, NULL, 10)};
+    const char *picture = *copy ? copy : in;
     struct nst_picture *p = NULL;
     struct nst_err err;
-    int failure = 1;
-    enum nst_status st = nst_picture_init("nst-serve", &err);
+    int failure = check_parts(in, copy);
+    enum nst_status st;
 
+    if (failure)
+        return failure;
+    failure = 1;
+    st = nst_picture_init("nst-serve", &err);
     if (st == NST_OK)
-        st = nst_picture_load(&p, in, &size, &err);
+        st = nst_picture_load(&p, picture, &size, &err);
     if (st == NST_OK) {
         st = nst_pixels_write(out, nst_picture_image(p), &err);
         failure = WRITE_FAILED;
@@ -135,6 +228,6 @@ int serve_thumbnail(const char *in, const char *out, const char *pixels)
     nst_picture_free(p);
     nst_picture_shutdown();
     if (st != NST_OK)
-        fprintf(stderr, "nst-serve: %s\n", err.text);
+        fprintf(stderr, "%s\n", without_path(err.text, picture));
     return st == NST_OK ? 0 : failure;
 }

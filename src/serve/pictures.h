@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#include "serve/settings.h"
+
 /* The extension for the format of a file: ".png", ".jpg", ".gif", ".webp", ".tif",
  * ".heic" or ".avif", by its first bytes. NULL for any other file: *error is then a new
  * string. */
@@ -18,19 +20,24 @@ const char *serve_picture_media_type(const char *name);
 
 enum serve_check {
     SERVE_CHECK_OK,
-    SERVE_CHECK_INVALID,    /* not a picture, damaged, or too many pixels */
-    SERVE_CHECK_NO_SPACE,   /* no disk space for the thumbnail */
-    SERVE_CHECK_UNAVAILABLE /* the child process cannot be started */
+    SERVE_CHECK_INVALID,    /* damaged, or takes too much to decode */
+    SERVE_CHECK_NO_SPACE,   /* no disk space for the thumbnail or the copy */
+    SERVE_CHECK_UNAVAILABLE /* the child cannot be started, or the machine is busy */
 };
 
 /*
- * Decode the whole picture at path in a child, which writes the thumbnail to the
- * store's thumbs/NAME.jpg. On failure *error is a new string without the path.
+ * Decode the whole picture at path in a child, with the limits of s. The child makes
+ * the thumbnail: the store's thumbs/NAME.jpg. strip: replace the picture by a copy
+ * without its metadata (strip.h), which is then what the child decodes. On failure
+ * *error is a new string without the path.
  */
 enum serve_check serve_picture_check(const char *path, const char *name,
-                                     long long max_pixels, char **error);
+                                     const struct serve_settings *s, bool strip,
+                                     char **error);
 
-/* The child, nst-serve --thumbnail IN OUT PIXELS. Returns its exit status. */
-int serve_thumbnail(const char *in, const char *out, const char *pixels);
+/* The child, nst-serve --thumbnail IN OUT PIXELS COPY. COPY may be empty. Returns its
+ * exit status. */
+int serve_thumbnail(const char *in, const char *out, const char *pixels,
+                    const char *copy);
 
 #endif

@@ -270,28 +270,42 @@ static struct serve_response get_preview(struct serve_request *r)
     return file_response(&p, fd);
 }
 
+/* known: the name may be that of a picture. A file that got into the folder by any
+ * other way is not served. */
 static struct serve_response picture_response(struct serve_request *r,
-                                              const char *folder)
+                                              const char *folder, bool known)
 {
     const struct serve_picture_request p = picture_request(r, r->argument);
     uint64_t size;
 
-    return file_response(&p, serve_store_open_file(folder, r->argument, &size));
+    return file_response(
+        &p, known ? serve_store_open_file(folder, r->argument, &size) : -1);
 }
 
 static struct serve_response get_upload(struct serve_request *r)
 {
-    return picture_response(r, "uploads");
+    return picture_response(r, "uploads", serve_store_is_generated_name(r->argument));
 }
 
 static struct serve_response get_result(struct serve_request *r)
 {
-    return picture_response(r, "results");
+    return picture_response(r, "results", serve_store_is_generated_name(r->argument));
 }
 
+/* The name of a thumbnail is that of its picture, and .jpg. */
 static struct serve_response get_thumb(struct serve_request *r)
 {
-    return picture_response(r, "thumbs");
+    char *name = nst_xstrdup(r->argument), *dot = strrchr(name, '.'), *style = NULL;
+    bool known = dot && strcmp(dot, ".jpg") == 0;
+
+    if (known) {
+        *dot = 0;
+        if (!serve_store_is_generated_name(name))
+            known = (style = serve_styles_picture_path(name)) != NULL;
+    }
+    free(style);
+    free(name);
+    return picture_response(r, "thumbs", known);
 }
 
 static struct serve_response get_style_picture(struct serve_request *r)

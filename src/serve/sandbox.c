@@ -5,12 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <limits.h>
-#include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
-#include <linux/filter.h>
-#include <linux/landlock.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,7 +18,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,20 +25,29 @@
 #include "base/alloc.h"
 #include "nst.h"
 #include "serve/clock.h"
+#include "serve/sandbox_calls.h"
+#include "serve/sandbox_files.h"
 
 #define MAX_OUTPUT 65536
 #define MAX_FILE_BYTES ((rlim_t)4 << 30)
 #define MAX_FILES 128
 #define MAX_FILES_GPU 1024 /* CUDA's driver opens dozens for each GPU */
-#define MAX_GPUS 32
-#define NICE 5 /* requests have priority over tasks */
+#define NICE 5             /* requests have priority over tasks */
 #define POLL_MS 200
 
+/* Variables, or their beginnings, that programs and their libraries use. Others may be
+ * secrets of the service. */
+static const char *const passed[] = {
+    "PATH=",   "HOME=", "LANG=",   "LANGUAGE=", "LC_",   "TZ=",   "LD_",   "XDG_",
+    "NST_",    "VIPS_", "G_",      "OMP_",      "GOMP_", "BLIS_", "MKL_",  "OPENBLAS_",
+    "MALLOC_", "CUDA_", "NVIDIA_", "ASAN_",     "LSAN_", "TSAN_", "UBSAN_"};
+
+static char **environment; /* of children */
 static atomic_bool shutting_down;
 
 char *serve_program_path(const char *name)
 {
-    char self[PATH_MAX], *slash;
+    char self[PATH_MAX], *slash, *found;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
     self[n < 0 ? 0 : n] = 0;
@@ -53,7 +59,49 @@ char *serve_program_path(const char *name)
             return path;
         free(path);
     }
-    return nst_xstrdup(name);
+    found = g_find_program_in_path(name);
+    return found ? found : nst_xstrdup(name);
+}
+
+static char **filter_environment(void)
+{
+    GPtrArray *kept = g_ptr_array_new();
+
+    for (char **v = environ; *v; v++)
+        for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+            if (strncmp(*v, passed[i], strlen(passed[i])) == 0)
+                g_ptr_array_add(kept, g_strdup(*v));
+    g_ptr_array_add(kept, NULL);
+    return (char **)g_ptr_array_free(kept, FALSE);
+}
+
+void serve_sandbox_open(const char *model)
+{
+    environment = filter_environment();
+    serve_files_open(model);
+}
+
+void serve_sandbox_close(void)
+{
+    g_strfreev(environment);
+    environment = NULL;
+    serve_files_close();
+}
+
+const char *serve_sandbox_gap(void)
+{
+    bool files = serve_files_can_be_restricted(), calls = serve_calls_can_be_filtered();
+
+    if (files && calls)
+        return NULL;
+    if (calls)
+        return "the kernel has no Landlock: a program that decodes pictures could, if "
+               "taken over, read and write all files of this user";
+    if (files)
+        return "the kernel has no seccomp: a program that decodes pictures could, if "
+               "taken over, use sockets and signal all processes of this user";
+    return "the kernel has neither Landlock nor seccomp: a program that decodes "
+           "pictures could, if taken over, do all that this user can";
 }
 
 /* The functions up to exec_program() run between fork() and exec in a process with
@@ -64,139 +112,41 @@ static void set_limit(int resource, rlim_t value)
     setrlimit(resource, &(struct rlimit){value, value});
 }
 
-#define TRUNCATE ((uint64_t)1 << 14) /* LANDLOCK_ACCESS_FS_TRUNCATE, of version 3 */
-
-static void allow_path(int ruleset, const char *path, uint64_t access)
+/* Keep none but the right of a root to use files of other users, which Landlock then
+ * restricts. */
+static void drop_capabilities(void)
 {
-    struct landlock_path_beneath_attr beneath = {
-        .allowed_access = access, .parent_fd = open(path, O_PATH | O_CLOEXEC)};
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    const uint32_t keep =
+        serve_files_can_be_restricted() ? CAP_TO_MASK(CAP_DAC_OVERRIDE) : 0;
+    struct __user_cap_data_struct data[2], few[2] = {{0}};
 
-    if (beneath.parent_fd >= 0)
-        syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath,
-                0);
-}
-
-/* CUDA's driver sends commands through device files, and names its threads through
- * /proc/self/task; cuInit() fails without either. */
-static void allow_gpus(int ruleset, uint64_t access)
-{
-    char path[32];
-
-    allow_path(ruleset, "/dev/nvidiactl", access);
-    allow_path(ruleset, "/dev/nvidia-uvm", access);
-    allow_path(ruleset, "/dev/nvidia-uvm-tools", access);
-    allow_path(ruleset, "/proc/self/task", access);
-    for (int i = 0; i < MAX_GPUS; i++) {
-        snprintf(path, sizeof path, "/dev/nvidia%d", i);
-        allow_path(ruleset, path, access);
-    }
-}
-
-/* Allow writing and truncation only below the folder, to /dev/null and to GPUs. */
-static void restrict_writes(const struct serve_sandbox_limits *l)
-{
-    int version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
-                               LANDLOCK_CREATE_RULESET_VERSION);
-    const uint64_t file = LANDLOCK_ACCESS_FS_WRITE_FILE | (version >= 3 ? TRUNCATE : 0);
-    const uint64_t writing =
-        file | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-        LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |
-        LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
-        LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-        LANDLOCK_ACCESS_FS_MAKE_SYM;
-    const uint64_t plain = /* only files: the service may follow links and folders */
-        file | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
-    struct landlock_ruleset_attr attr = {.handled_access_fs = writing};
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
-
-    if (ruleset < 0) /* the kernel has no Landlock */
+    if (syscall(SYS_capget, &header, data) != 0)
         return;
-    if (l->folder)
-        allow_path(ruleset, l->folder, plain);
-    allow_path(ruleset, "/dev/null", file);
-    if (l->gpu)
-        allow_gpus(ruleset, file);
-    syscall(SYS_landlock_restrict_self, ruleset, 0);
-    close(ruleset);
+    few[0].permitted = few[0].effective = data[0].permitted & keep;
+    syscall(SYS_capset, &header, few);
 }
 
-#if defined __x86_64__
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
-#elif defined __aarch64__
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#endif
-
-#define X32_SYSCALLS 0x40000000 /* second numbers of the same calls, on x86-64 only */
-
-#define NO_FAMILY UINT32_MAX
-
-/* Deny system calls that nst does not need. CUDA's driver needs a Unix socket to listen
- * on (for shared memory between processes); it never connects. */
-static void filter_syscalls(bool gpu)
+static void limit_resources(const struct serve_sandbox_limits *l)
 {
-#ifdef NATIVE_ARCH
-    const uint32_t family = gpu ? AF_UNIX : NO_FAMILY;
-#define DENY(call)                                                                     \
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),                                   \
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_SYSCALLS, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        DENY(SYS_connect),
-        DENY(SYS_io_uring_setup),
-        DENY(SYS_kill),
-        DENY(SYS_setpgid), /* serve_sandbox_kill() needs the process group */
-        DENY(SYS_setsid),
-        DENY(SYS_tkill),
-        DENY(SYS_rt_sigqueueinfo),
-        DENY(SYS_rt_tgsigqueueinfo),
-        DENY(SYS_pidfd_open),
-        DENY(SYS_pidfd_getfd),
-        DENY(SYS_pidfd_send_signal),
-        DENY(SYS_socketpair),
-#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer uses it */
-        DENY(SYS_ptrace),
+    set_limit(RLIMIT_CORE, 0);
+    set_limit(RLIMIT_FSIZE, MAX_FILE_BYTES);
+    set_limit(RLIMIT_NOFILE, l->gpu ? MAX_FILES_GPU : MAX_FILES);
+    /* SIGXCPU, and SIGKILL 5 s later */
+    setrlimit(RLIMIT_CPU, &(struct rlimit){l->seconds, l->seconds + 5});
+#ifndef __SANITIZE_ADDRESS__  /* it reserves terabytes of address space */
+    if (l->memory && !l->gpu) /* CUDA reserves more address space than all memory */
+        set_limit(RLIMIT_AS, l->memory);
 #endif
-        DENY(SYS_process_vm_readv),
-        DENY(SYS_process_vm_writev),
-        DENY(SYS_mount),
-        DENY(SYS_umount2),
-        DENY(SYS_pivot_root),
-        DENY(SYS_chroot),
-        DENY(SYS_setns),
-        DENY(SYS_unshare),
-        DENY(SYS_bpf),
-        DENY(SYS_perf_event_open),
-        DENY(SYS_keyctl),
-        DENY(SYS_add_key),
-        DENY(SYS_init_module),
-        DENY(SYS_finit_module),
-        DENY(SYS_kexec_load),
-        DENY(SYS_userfaultfd),
-        DENY(SYS_reboot),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 7),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, family, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_SEQPACKET, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        /* abort() uses it to signal its own process */
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+}
 
-    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-#endif
+static bool give_up_rights(const char *program, const struct serve_sandbox_limits *l)
+{
+    const struct serve_files files = {program, l->folder, l->inputs, l->gpu};
+
+    drop_capabilities();
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           serve_files_restrict(&files) && serve_calls_restrict(l->gpu);
 }
 
 static void exec_program(const char *const *argv, const struct serve_sandbox_limits *l,
@@ -220,19 +170,9 @@ static void exec_program(const char *const *argv, const struct serve_sandbox_lim
     dup2(err[1], STDERR_FILENO);
     /* also descriptors that the service itself inherited */
     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
-    set_limit(RLIMIT_CORE, 0);
-    set_limit(RLIMIT_FSIZE, MAX_FILE_BYTES);
-    set_limit(RLIMIT_NOFILE, l->gpu ? MAX_FILES_GPU : MAX_FILES);
-    /* SIGXCPU, and SIGKILL 5 s later */
-    setrlimit(RLIMIT_CPU, &(struct rlimit){l->seconds, l->seconds + 5});
-#ifndef __SANITIZE_ADDRESS__  /* it reserves terabytes of address space */
-    if (l->memory && !l->gpu) /* CUDA reserves more address space than all memory */
-        set_limit(RLIMIT_AS, l->memory);
-#endif
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    restrict_writes(l);
-    filter_syscalls(l->gpu);
-    execvp(argv[0], (char *const *)argv);
+    limit_resources(l);
+    if (give_up_rights(argv[0], l))
+        execve(argv[0], (char *const *)argv, environment);
     error = errno;
     while (write(exec_error, &error, sizeof error) < 0 && errno == EINTR)
         ;
@@ -261,6 +201,15 @@ static bool has_executed(int exec_error)
     return n == 0;
 }
 
+/* While it is open, the kernel keeps what Landlock's rule for /proc/self names. */
+static int open_proc(pid_t pid)
+{
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/%d", (int)pid);
+    return open(path, O_PATH | O_CLOEXEC);
+}
+
 bool serve_sandbox_start(struct serve_sandbox *c, const char *const *argv,
                          const struct serve_sandbox_limits *limits)
 {
@@ -268,7 +217,7 @@ bool serve_sandbox_start(struct serve_sandbox *c, const char *const *argv,
     pid_t parent = getpid();
     bool started = false;
 
-    *c = (struct serve_sandbox){-1, -1, -1, -1};
+    *c = (struct serve_sandbox){-1, -1, -1, -1, -1};
     if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 &&
         pipe2(exec_error, O_CLOEXEC) == 0)
         c->pid = fork();
@@ -283,6 +232,7 @@ bool serve_sandbox_start(struct serve_sandbox *c, const char *const *argv,
         c->out = out[0];
         c->err = err[0];
         c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+        c->proc = open_proc(c->pid);
         out[0] = err[0] = -1;
     } else if (c->pid > 0) {
         int error = errno;
@@ -316,6 +266,8 @@ int serve_sandbox_wait(struct serve_sandbox *c)
     close(c->err);
     if (c->pidfd >= 0)
         close(c->pidfd);
+    if (c->proc >= 0)
+        close(c->proc);
     return status;
 }
 

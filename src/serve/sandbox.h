@@ -3,11 +3,13 @@
  * sandbox.h - child processes for programs that read data of clients, so that a crash
  * or an exploit does not reach the service. Children
  * - die with the thread that started them;
- * - gain no privileges, open no sockets, trace and signal no other process (seccomp),
- *   and write only below one folder (Landlock, if the kernel supports it);
+ * - gain no privileges, and lose those of a root;
+ * - start no processes, signal nobody, and leave nothing in the kernel
+ *   (sandbox_calls.h);
+ * - read what they need, and write in one folder (sandbox_files.h);
+ * - get no variables of the environment but those of libraries;
  * - have limits on memory, CPU time and files;
- * - have the additional rights that CUDA needs, if they use a GPU (sandbox.c);
- * - are killed together with their descendants.
+ * - have the additional rights that CUDA needs, if they use a GPU.
  */
 #ifndef NST_SERVE_SANDBOX_H
 #define NST_SERVE_SANDBOX_H
@@ -20,22 +22,32 @@
 #define SERVE_ADDRESS_OVERHEAD ((size_t)2 << 30)
 
 struct serve_sandbox_limits {
-    size_t memory;      /* bytes of address space; 0: no limit */
-    unsigned seconds;   /* CPU time */
-    const char *folder; /* writable; NULL: none */
-    bool gpu;           /* may use a GPU; CUDA rules out the limit on memory */
+    size_t memory;             /* bytes of address space; 0: no limit */
+    unsigned seconds;          /* CPU time */
+    const char *folder;        /* of its own, for plain files; NULL: none */
+    const char *const *inputs; /* may be read; ends with NULL; or NULL: none */
+    bool gpu;                  /* may use a GPU; CUDA rules out the limit on memory */
 };
 
 struct serve_sandbox {
     pid_t pid;
     int out, err; /* read ends of standard output and standard error */
     int pidfd;    /* readable after exit; -1 if the kernel has no pidfd */
+    int proc;     /* its folder in /proc, or -1 */
 };
 
 /* The path of a program next to this one, or else name for $PATH: a new string. */
 char *serve_program_path(const char *name);
 
-/* Start a child. False if fork or exec fails: errno. */
+/* Find what children need: libraries, models, variables of the environment. model: as
+ * for nst --model, or NULL. Call it before a child starts. */
+void serve_sandbox_open(const char *model);
+void serve_sandbox_close(void);
+
+/* What children could do because this kernel cannot restrict it, or NULL. */
+const char *serve_sandbox_gap(void);
+
+/* Start a child. argv[0] is a path. False if fork or exec fails: errno. */
 bool serve_sandbox_start(struct serve_sandbox *c, const char *const *argv,
                          const struct serve_sandbox_limits *limits);
 

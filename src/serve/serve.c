@@ -59,6 +59,7 @@ enum {
     INSECURE,
     ORIGIN,
     PROXY,
+    KEEP_METADATA,
     LOG,
     LOG_FORMAT,
     ACCESS_LOG,
@@ -92,6 +93,8 @@ static const struct argp_option options[] = {
     {"allow-origin", ORIGIN, "ORIGIN", 0, "Accept requests from pages of ORIGIN", 2},
     {"behind-proxy", PROXY, NULL, 0,
      "Take client addresses from X-Forwarded-For, which a proxy must set", 2},
+    {"keep-metadata", KEEP_METADATA, NULL, 0,
+     "Keep GPS position, camera and author in uploads and results", 2},
     {NULL, 0, NULL, 0, "Multiple machines:", 4},
     {"queue", QUEUE, "redis://HOST", 0,
      "Keep tasks in Redis for workers: redis://[:PASSWORD@]HOST[:PORT][/DB]", 4},
@@ -124,6 +127,8 @@ static const struct number_option {
      (int64_t)1 << 32, (int64_t)16 << 20},
     {"max-pixels", "N", "Maximum number of pixels of a picture", AT(max_pixels), 256,
      1000000000, 50000000},
+    {"decode-seconds", "N", "CPU time to decode an upload, in seconds",
+     AT(decode_seconds), 1, 3600, 5},
     {"max-size", "N", "Limit for the longest side of a result, in pixels", AT(max_size),
      16, 65536, 2048},
     {"min-steps", "N", "Minimum number of steps of a task", AT(min_steps), 1, 1000,
@@ -285,6 +290,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         s->allow_origin = arg;
     else if (key == PROXY)
         s->behind_proxy = true;
+    else if (key == KEEP_METADATA)
+        s->keep_metadata = true;
     else if (key == QUEUE)
         s->queue = take_queue_url(arg);
     else if (key == WORKER)
@@ -456,8 +463,8 @@ int main(int argc, char **argv)
     struct rlimit files;
     struct nst_err err;
 
-    if (argc == 5 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
-        return serve_thumbnail(argv[2], argv[3], argv[4]);
+    if (argc == 6 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
+        return serve_thumbnail(argv[2], argv[3], argv[4], argv[5]);
     serve_lifetime_block_signals();
     nst_exit_setup(argv);
     read_options(&s, argc, argv);
@@ -477,11 +484,15 @@ int main(int argc, char **argv)
         serve_log(SERVE_ERROR, "cannot open %s: %s", s.access_log, strerror(errno));
         return nst_exit_status(nst_open_status(errno));
     }
+    serve_sandbox_open(s.model);
+    if (serve_sandbox_gap())
+        serve_log(SERVE_WARNING, "%s", serve_sandbox_gap());
     if ((s.worker ? run_worker(&s, &err) : run_server(&s, &err)) != NST_OK) {
         serve_log(SERVE_ERROR, "%s", err.text);
         return nst_exit_status(err.status);
     }
     serve_access_log_close();
+    serve_sandbox_close();
     serve_log(SERVE_INFO, "ended");
     serve_log_close();
     return EXIT_SUCCESS;

@@ -32,13 +32,15 @@ struct serve_settings {
     enum serve_access_format access_log_format;
     bool insecure, json_log, behind_proxy;
     int64_t max_queue_per_owner; /* queued tasks of an owner or address */
+    bool keep_metadata; /* of uploads, also in results */
     int64_t max_tasks, max_queue, max_history_images, max_connections, max_styles;
-    int64_t max_upload; /* bytes of a request */
-    int64_t max_pixels; /* of a picture */
-    int64_t max_size;   /* longest side of a result */
-    int64_t min_steps;  /* of a task */
-    int64_t retries;    /* after a crash */
-    int64_t lease;      /* seconds without a heartbeat until a worker loses a task */
+    int64_t max_upload;     /* bytes of a request */
+    int64_t max_pixels;     /* of a picture */
+    int64_t decode_seconds; /* CPU time to decode an upload */
+    int64_t max_size;       /* longest side of a result */
+    int64_t min_steps;      /* of a task */
+    int64_t retries;        /* after a crash */
+    int64_t lease; /* seconds without a heartbeat until a worker loses a task */
     int64_t task_seconds, task_memory; /* wall clock, and CPU time per core; bytes */
     int64_t rate;         /* mutations per second and client address; 0: no limit */
     int64_t send_timeout; /* seconds that a client may take without reading */

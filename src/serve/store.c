@@ -19,8 +19,10 @@
 #include "base/path.h"
 
 #define MAX_NAME (SERVE_MAX_PICTURE_NAME + 4) /* thumbnails: NAME.jpg */
-#define RESERVE_BYTES ((uint64_t)64 << 20)    /* of the disk, or */
-#define RESERVE_DIVISOR 100                   /* 1/100 of it if that is less */
+#define GENERATED_DIGITS 32
+#define THUMB_DIR "thumb-"                 /* in work/ */
+#define RESERVE_BYTES ((uint64_t)64 << 20) /* of the disk, or */
+#define RESERVE_DIVISOR 100                /* 1/100 of it if that is less */
 #define PARTIAL_SECONDS 3600 /* longer than any upload to another front end */
 
 static char *root;
@@ -68,6 +70,19 @@ static void remove_partial(void *ctx, const char *name)
     if (g_str_has_suffix(name, SERVE_PARTIAL_SUFFIX) && stat(path, &st) == 0 &&
         st.st_mtime <= p->before)
         unlink(path);
+    free(path);
+}
+
+/* Remove the folder of a thumbnail that a killed service was making. */
+static void remove_thumb_dir(void *ctx, const char *name)
+{
+    const struct partial *p = ctx;
+    char *path = serve_store_path("work", name);
+    struct stat st;
+
+    if (g_str_has_prefix(name, THUMB_DIR) && stat(path, &st) == 0 &&
+        st.st_mtime <= p->before)
+        serve_store_remove_work_dir(name);
     free(path);
 }
 
@@ -130,6 +145,8 @@ enum nst_status serve_store_open(const char *dir, bool shared, const char *prefi
         p.folder = folders[i];
         serve_store_foreach(folders[i], remove_partial, &p);
     }
+    if (st == NST_OK)
+        serve_store_foreach("work", remove_thumb_dir, &p);
     return st;
 }
 
@@ -158,6 +175,14 @@ char *serve_store_new_name(const char *ending)
         ;
     return nst_xasprintf("%016llx%016llx%s", (unsigned long long)r[0],
                          (unsigned long long)r[1], ending);
+}
+
+bool serve_store_is_generated_name(const char *name)
+{
+    size_t digits = strspn(name, "0123456789abcdef");
+
+    return digits == GENERATED_DIGITS && name[digits] == '.' && name[digits + 1] &&
+           !name[digits + 1 + strspn(name + digits + 1, "abcdefghijklmnopqrstuvwxyz")];
 }
 
 char *serve_store_path(const char *folder, const char *name)
@@ -194,6 +219,21 @@ bool serve_file_move(const char *from, const char *to)
     g_free(folder);
     errno = error;
     return moved;
+}
+
+/* What made the file runs no more, so it stays what it is here. */
+bool serve_file_take(const char *from, const char *to)
+{
+    uint64_t size = 0;
+    int fd = serve_file_open(from, &size);
+    struct stat st;
+    bool plain = fd >= 0 && size > 0 && fstat(fd, &st) == 0 && st.st_nlink == 1;
+
+    if (fd >= 0)
+        close(fd);
+    if (!plain)
+        errno = EINVAL;
+    return plain && serve_file_move(from, to);
 }
 
 int serve_store_open_file(const char *folder, const char *name, uint64_t *size)
@@ -387,6 +427,15 @@ char *serve_store_work_dir(const char *name)
         return NULL;
     }
     return path;
+}
+
+char *serve_store_new_work_dir(char **name)
+{
+    char *digits = serve_store_new_name("");
+
+    *name = nst_xasprintf(THUMB_DIR "%s", digits);
+    free(digits);
+    return serve_store_work_dir(*name);
 }
 
 bool serve_store_remove_work_dir(const char *name)

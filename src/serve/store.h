@@ -4,7 +4,7 @@
  *   uploads/ styles/ results/ thumbs/   pictures, under generated names
  *   owners/  the owner of each picture that has one (owners.h)
  *   tasks/   a JSON file for each task
- *   work/    a folder for each unfinished task
+ *   work/    a folder for each unfinished task, and for each thumbnail in the making
  *   spent    the work of today (spent.h)
  *   lock     the file that locks the folder
  *   queue    an empty file, if the tasks are not in tasks/ but in a queue on Redis
@@ -39,6 +39,8 @@ bool serve_store_is_valid_name(const char *name);
 
 /* 32 random hexadecimal digits and the ending, a new string. */
 char *serve_store_new_name(const char *ending);
+/* True for 32 hexadecimal digits and an extension of letters. */
+bool serve_store_is_generated_name(const char *name);
 
 /* The path of a file, a new string; NULL if the name is not valid. */
 char *serve_store_path(const char *folder, const char *name);
@@ -48,6 +50,9 @@ int serve_file_open(const char *path, uint64_t *size);
 /* Rename a file and sync the folder. The caller has synced the contents. False: errno.
  */
 bool serve_file_move(const char *from, const char *to);
+/* Move a file that a sandboxed program made, if it is a plain file that is not empty:
+ * links and pipes are not served. False: errno. */
+bool serve_file_take(const char *from, const char *to);
 int serve_store_open_file(const char *folder, const char *name, uint64_t *size);
 void serve_store_remove(const char *folder, const char *name);
 /* Remove a picture, its thumbnail and the record of its owner. */
@@ -76,6 +81,10 @@ void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files,
 
 /* The path of work/NAME, created if needed: a new string, or NULL. */
 char *serve_store_work_dir(const char *name);
+/* Create work/thumb-*, for a program that is no task: a new string, or NULL. *name: a
+ * new string for serve_store_remove_work_dir(). The next start removes those of a
+ * crash. */
+char *serve_store_new_work_dir(char **name);
 /* Remove work/NAME and its files. False if it still exists. */
 bool serve_store_remove_work_dir(const char *name);
 

@@ -154,8 +154,8 @@ static void add_file(const char *folder, const char *file)
                   ". _ -, and at most %d of them",
                   file, SERVE_MAX_PICTURE_NAME);
     } else if (!has_thumbnail(path, file) &&
-               serve_picture_check(path, file, (long long)styles.settings->max_pixels,
-                                   &error) != SERVE_CHECK_OK) {
+               serve_picture_check(path, file, styles.settings, false, &error) !=
+                   SERVE_CHECK_OK) {
         serve_log(SERVE_WARNING, "styles: %s: %s", file, error);
         free(error);
     } else {

@@ -7,6 +7,7 @@
 #include "fake.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <map>
 #include <memory>
@@ -97,11 +98,18 @@ size_t fake_cuda_peak(void)
     return used_peak;
 }
 
+/* The size of the file NST_FAKE_CUDA_FREE, if there is one, is the free memory: a test
+ * changes it while a program runs, and a sandbox lets the program see it. */
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
 {
     return call([&] {
+        const char *file = getenv("NST_FAKE_CUDA_FREE");
+        struct stat st;
+
         *total = memory();
         *free = *total > used[device] ? *total - used[device] : 0;
+        if (file && stat(file, &st) == 0)
+            *free = static_cast<size_t>(st.st_size);
         return cudaSuccess;
     });
 }

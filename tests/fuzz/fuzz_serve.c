@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "nst.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
 #include "serve/store.h"
+#include "serve/strip/strip.h"
 #include "serve/styles.h"
 
 static const struct serve_settings settings = {
@@ -60,6 +62,17 @@ void fuzz_kind(const char *path)
     char *error = NULL;
 
     if (!serve_picture_extension(path, &error) && !error)
+        abort();
+    free(error);
+}
+
+void fuzz_strip(const char *path)
+{
+    static const char copy[] = "fuzz-copy";
+    char *error = NULL;
+
+    unlink(copy);
+    if (serve_strip(path, copy, &error) != SERVE_STRIP_OK && !error)
         abort();
     free(error);
 }

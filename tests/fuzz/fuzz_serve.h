@@ -3,9 +3,10 @@
 #ifndef NST_FUZZ_SERVE_H
 #define NST_FUZZ_SERVE_H
 
-/* Parse a file as the body of a task request, as an uploaded picture, and as the head
- * of a connection's first request. */
+/* Parse a file as the body of a task request, and as an uploaded picture: its kind, and
+ * its metadata. */
 void fuzz_request(const char *path);
 void fuzz_kind(const char *path);
+void fuzz_strip(const char *path);
 
 #endif

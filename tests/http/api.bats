@@ -65,7 +65,7 @@ load helper
 }
 
 @test "nst receives styles with weights and masks, presets, lists and flags" {
-    serve
+    serve --keep-metadata # for the names in the record
     upload photo.png
     mask=$content
     upload photo.png
@@ -226,7 +226,7 @@ END
 }
 
 @test "an uploaded style can be deleted, an installed style cannot" {
-    serve
+    serve --keep-metadata
     ask POST /api/upload-style -F style_image=@style.jpg
     style=$(field filename)
     get "$(field url)"
@@ -479,7 +479,7 @@ END
 }
 
 @test "--behind-proxy limits the rate per client, and --prefix is put before URLs" {
-    serve --rate 1 --behind-proxy --prefix /art
+    serve --rate 1 --behind-proxy --prefix /art --keep-metadata
     curl -sS -X DELETE -o /dev/null -w '%{http_code}\n' -H 'X-Forwarded-For: 1.2.3.4' \
         "$url/api/tasks/x?[1-40]" >codes
     grep -qx 429 codes

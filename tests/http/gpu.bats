@@ -12,29 +12,29 @@ needs_fake() {
         skip "the build has no GPU of the tests"
 }
 
-# Start the service with a wrapper of nst that fails while the file broken exists, and
-# that reports the number in the file free, if it exists, as the GPU's memory_free.
+# Start the service beside a copy of nst, which the file broken replaces if it exists, or
+# later break_nst.
 serve_apart() {
     serve
-    local program dir nst
+    local program dir
     program=$(readlink "/proc/$service/exe")
     stop_service
     dir=$(dirname "$program")
-    nst=$dir/nst
-    [ -x "$nst" ]
     mkdir apart
     cp "$program" apart/nst-serve
+    cp "$dir/nst" apart/nst
     [ ! -d "$dir/../share" ] || ln -s "$dir/../share" share
-    cat >apart/nst <<EOF
-#!/bin/sh
-[ ! -e '$PWD/broken' ] || exit 1
-[ -e '$PWD/free' ] || exec '$nst' "\$@"
-'$nst' "\$@" | sed 's/"memory_free": .*,/"memory_free": '\$(cat '$PWD/free')',/'
-EOF
-    chmod +x apart/nst
+    [ ! -e broken ] || break_nst
     : >log
     LD_LIBRARY_PATH=$(ldd "$program" | sed -n 's|.*=> \(.*\)/libnst\.so.*|\1|p') \
         SERVE=apart/nst-serve serve "$@"
+}
+
+# break_nst: put a file that is no program in its place
+break_nst() {
+    echo broken >nothing
+    chmod +x nothing
+    mv nothing apart/nst
 }
 
 @test "/api/device-info describes the first GPU" {
@@ -66,10 +66,11 @@ EOF
 @test "the next query reports a warning above 90 % of GPU memory" {
     needs_fake
     export NST_FAKE_CUDA_MEMORY=1000000000
-    serve_apart --monitor 1
+    export NST_FAKE_CUDA_FREE=$PWD/free
+    serve --monitor 1
     get /health
     [ "$(field status)" = healthy ] || skip "memory or disk is nearly full"
-    echo 50000000 >free
+    truncate -s 50000000 free
     wait_until 'get /health >/dev/null; [ "$(field status)" = warning ]'
     [ "$code" = 200 ]
     jq -e '.status == "warning" and .gpu_memory_usage == 95' <<<"$body"
@@ -81,7 +82,7 @@ EOF
 @test "if nst fails later, the last GPU data stays and one warning is logged" {
     needs_fake
     serve_apart --monitor 1
-    touch broken
+    break_nst
     wait_until '[ "$(grep -c "processors.* in use" log)" -ge 3 ]'
     [ "$(grep -c 'warning.*GPU: nst --list-devices' log)" = 1 ]
     get /health

@@ -5,7 +5,6 @@
 
 #include <glib.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,15 +24,12 @@
 #define REQUEST_SECONDS 300        /* until the response begins, plus */
 #define MIN_BYTES_PER_SECOND 32768 /* the time of the body at this rate */
 #define MAX_THREADS 4
-#define MAX_WAITING 8        /* requests for SERVE_POOL_EXCLUSIVE */
 #define MAX_WAIT_SECONDS 150 /* in a pool; leaves time for the handler itself */
 #define RETRY_SECONDS 10
+#define TURN_SECONDS 2 /* until a client may try another upload */
 /* A body that is too large is still read, so that the client sees the response, unless
  * it exceeds the limit by this factor. */
 #define DISCARD_FACTOR 4
-
-static const int pool_threads[SERVE_POOLS] = {
-    [SERVE_POOL_DISK] = 2, [SERVE_POOL_DECODE] = 2, [SERVE_POOL_EXCLUSIVE] = 1};
 
 /* A request and its response. Each phase of a request returns true once it is answered,
  * which ends it; until then response.mhd is NULL. */
@@ -52,10 +48,8 @@ static struct {
     const struct serve_settings *settings;
     const struct serve_route *routes;
     struct MHD_Daemon *daemon;
-    GThreadPool *pool[SERVE_POOLS];
-    atomic_bool draining, stopping;
-    pthread_mutex_t push_lock; /* no push to a pool after stopping is set */
-} server = {.push_lock = PTHREAD_MUTEX_INITIALIZER};
+    atomic_bool draining;
+} server;
 
 /* Request context before the exchange exists: the path contains a NUL. */
 static struct exchange nul_marker;
@@ -219,6 +213,14 @@ static struct serve_response busy(void)
                                "too many such requests are waiting: try again later"));
 }
 
+static struct serve_response wait_your_turn(void)
+{
+    return serve_response_retry_after(
+        MHD_HTTP_TOO_MANY_REQUESTS, TURN_SECONDS,
+        "%d uploads of yours wait already: send them one after the other",
+        SERVE_MAX_TURNS);
+}
+
 /* Prepare to receive the route's kind of body. */
 static bool prepare_body(struct exchange *x, uint64_t length)
 {
@@ -293,13 +295,12 @@ static bool parse_json(struct exchange *x)
                                           "the body is not a JSON object"));
 }
 
-/* GFunc of the pools. */
-static void run_in_pool(gpointer p, gpointer unused)
+/* Answer a request in a pool; libmicrohttpd may then free it at once. */
+static void run_in_pool(void *request)
 {
-    struct exchange *x = p;
+    struct exchange *x = request;
 
-    (void)unused;
-    if (atomic_load(&server.stopping))
+    if (serve_pools_stopping())
         answer(x, shutting_down());
     else if (nst_clock_seconds() - x->queued_at > MAX_WAIT_SECONDS)
         answer(x, busy());
@@ -313,27 +314,24 @@ static void run_in_pool(gpointer p, gpointer unused)
 static bool dispatch(struct exchange *x)
 {
     const struct serve_route *route = x->request.route;
+    struct MHD_Connection *c = x->request.connection;
     /* a remote queue must not block libmicrohttpd */
     enum serve_pool pool =
         route->uses_queue && server.settings->queue ? SERVE_POOL_DISK : route->pool;
-    bool answered = true;
+    enum serve_push pushed;
 
     if (pool == SERVE_POOL_NONE)
         return answer(x, route->handler(&x->request));
     x->queued_at = nst_clock_seconds();
-    pthread_mutex_lock(&server.push_lock);
-    if (atomic_load(&server.stopping))
-        answer(x, shutting_down());
-    else if (pool == SERVE_POOL_EXCLUSIVE &&
-             g_thread_pool_unprocessed(server.pool[pool]) >= MAX_WAITING)
-        answer(x, busy());
-    else {
-        answered = false;
-        MHD_suspend_connection(x->request.connection);
-        g_thread_pool_push(server.pool[pool], x, NULL);
-    }
-    pthread_mutex_unlock(&server.push_lock);
-    return answered;
+    MHD_suspend_connection(c);
+    pushed = serve_pools_push(pool, x->request.identity.address, x);
+    if (pushed == SERVE_PUSH_OK) /* x may be gone */
+        return false;
+    answer(x, pushed == SERVE_PUSH_STOPPING ? shutting_down()
+              : pushed == SERVE_PUSH_FULL   ? busy()
+                                            : wait_your_turn());
+    MHD_resume_connection(c);
+    return false;
 }
 
 static enum MHD_Result send_response(struct exchange *x)
@@ -409,9 +407,7 @@ enum nst_status serve_http_open(const struct serve_settings *s,
     server.settings = s;
     server.routes = routes;
     serve_statistics_open(routes);
-    for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
-        server.pool[i] =
-            g_thread_pool_new(run_in_pool, NULL, pool_threads[i], TRUE, NULL);
+    serve_pools_open(run_in_pool);
     /* Not epoll: with it, libmicrohttpd 0.9.75 misses a disconnect that arrives
      * together with the last bytes. */
     server.daemon = MHD_start_daemon(
@@ -445,12 +441,8 @@ void serve_http_quiesce(bool owned)
 
 void serve_http_close(void)
 {
-    pthread_mutex_lock(&server.push_lock);
-    atomic_store(&server.stopping, true);
-    pthread_mutex_unlock(&server.push_lock);
+    serve_pools_close();
     serve_connections_close();
-    for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
-        g_thread_pool_free(server.pool[i], FALSE, TRUE);
     MHD_stop_daemon(server.daemon);
     serve_statistics_close();
 }

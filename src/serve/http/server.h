@@ -13,21 +13,13 @@
 
 #include "base/alloc.h"
 #include "nst.h"
+#include "serve/http/pools.h"
 #include "serve/http/response.h"
 #include "serve/http/upload.h"
 #include "serve/identity.h"
 #include "serve/settings.h"
 
 enum serve_body { SERVE_BODY_NONE, SERVE_BODY_JSON, SERVE_BODY_FILE };
-
-/* The thread pool that runs a handler, so that a slow kind only delays its own kind. */
-enum serve_pool {
-    SERVE_POOL_NONE,      /* a thread of libmicrohttpd */
-    SERVE_POOL_DISK,      /* waits for the disk */
-    SERVE_POOL_DECODE,    /* waits for a process (sandbox.h) that decodes a picture */
-    SERVE_POOL_EXCLUSIVE, /* uses the whole machine, perhaps for minutes */
-    SERVE_POOLS
-};
 
 struct serve_request {
     const struct serve_settings *settings;

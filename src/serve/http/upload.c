@@ -149,13 +149,14 @@ static bool finish_form(struct serve_upload *u, struct serve_response *response)
     return false;
 }
 
-/* Decode the picture and create its thumbnail. False: *response. */
+/* Decode the picture, create its thumbnail and remove its metadata. False: *response.
+ */
 static bool check_picture(const struct serve_upload *u, const char *name,
                           struct serve_response *response)
 {
     char *error = NULL;
-    enum serve_check check =
-        serve_picture_check(u->path, name, (long long)u->settings->max_pixels, &error);
+    enum serve_check check = serve_picture_check(u->path, name, u->settings,
+                                                 !u->settings->keep_metadata, &error);
 
     if (check == SERVE_CHECK_NO_SPACE)
         *response = store_error(u, ENOSPC);

@@ -168,6 +168,8 @@ static char **build_argv(const struct run *r, char **error)
     g_free(options); /* its strings are in args */
     g_ptr_array_add(args, g_strdup("--progress=json"));
     g_ptr_array_add(args, g_strdup("--history=none"));
+    if (!s->keep_metadata)
+        g_ptr_array_add(args, g_strdup("--metadata=none"));
     g_ptr_array_add(args, g_strdup_printf("--threads=%d", threads > 1 ? threads : 1));
     g_ptr_array_add(args,
                     g_strdup_printf("--max-memory=%lld", (long long)s->task_memory));
@@ -188,6 +190,30 @@ static char **build_argv(const struct run *r, char **error)
     free(path);
     g_ptr_array_add(args, NULL);
     return (char **)g_ptr_array_free(args, FALSE);
+}
+
+/* Add the picture after the = of an argument, but for the weight of a style. */
+static void add_input(GPtrArray *inputs, const char *argument)
+{
+    const char *path = strchr(argument, '=') + 1, *weight = strrchr(path, ':');
+
+    if (!weight || !g_str_has_prefix(argument, "--style="))
+        weight = path + strlen(path);
+    g_ptr_array_add(inputs, g_strndup(path, (gsize)(weight - path)));
+}
+
+/* The files that build_argv() names, to free by g_strfreev(). */
+static char **list_inputs(char *const *argv)
+{
+    GPtrArray *inputs = g_ptr_array_new();
+
+    for (; argv[1]; argv++)
+        if (g_str_has_prefix(*argv, "--style=") || g_str_has_prefix(*argv, "--mask=") ||
+            g_str_has_prefix(*argv, "--keep-mask="))
+            add_input(inputs, *argv);
+    g_ptr_array_add(inputs, g_strdup(*argv)); /* the content */
+    g_ptr_array_add(inputs, NULL);
+    return (char **)g_ptr_array_free(inputs, FALSE);
 }
 
 static void set_outcome(struct serve_outcome *out, enum serve_exit exit_class,
@@ -225,20 +251,19 @@ static bool keep_result(const struct run *r)
     json_unpack((json_t *)r->attempt->record, "{s?s, s?s}", "owner", &owner, "party",
                 &party);
     return serve_owner_set(strrchr(r->attempt->result, '/') + 1, owner, party) &&
-           serve_file_move(r->output, r->attempt->result);
+           serve_file_take(r->output, r->attempt->result);
 }
 
 static void classify_exit(struct run *r, int status, struct serve_outcome *out)
 {
     char *text = clean_message(r), *error = NULL;
 
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && is_file(r->output) &&
-        keep_result(r)) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && keep_result(r)) {
         out->exit = SERVE_EXIT_SUCCESS;
         /* A missing thumbnail does not fail the task; only the history shows it. */
-        if (serve_picture_check(
-                r->attempt->result, strrchr(r->attempt->result, '/') + 1,
-                (long long)r->settings->max_pixels, &error) != SERVE_CHECK_OK)
+        if (serve_picture_check(r->attempt->result,
+                                strrchr(r->attempt->result, '/') + 1, r->settings,
+                                false, &error) != SERVE_CHECK_OK)
             serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", r->attempt->id,
                       error);
         free(error);
@@ -273,12 +298,12 @@ void serve_attempt_run(struct serve_attempt *attempt, const struct serve_setting
 {
     struct run r = {
         .attempt = attempt, .settings = s, .folder = serve_store_work_dir(attempt->id)};
-    const struct serve_sandbox_limits limits = {
+    struct serve_sandbox_limits limits = {
         .memory = (size_t)s->task_memory + SERVE_ADDRESS_OVERHEAD,
         .seconds = (unsigned)(s->task_seconds * s->cores),
         .folder = r.folder,
         .gpu = serve_gpu_present()};
-    char **argv, *error = NULL;
+    char **argv, **inputs, *error = NULL;
 
     *out = (struct serve_outcome){.exit = SERVE_EXIT_RETRYABLE};
     if (!r.folder) {
@@ -292,12 +317,15 @@ void serve_attempt_run(struct serve_attempt *attempt, const struct serve_setting
     r.line = g_string_new(NULL);
 
     argv = build_argv(&r, &error);
+    inputs = argv ? list_inputs(argv) : NULL;
+    limits.inputs = (const char *const *)inputs;
     if (!argv)
         set_outcome(out, SERVE_EXIT_FATAL, "%s", error);
     else if (!serve_sandbox_start(&r.child, (const char *const *)argv, &limits))
         set_outcome(out, SERVE_EXIT_RETRYABLE, "%s: %s", argv[0], strerror(errno));
     else
         classify_exit(&r, supervise(&r), out);
+    g_strfreev(inputs);
     g_strfreev(argv);
     free(error);
     g_string_free(r.line, TRUE);
