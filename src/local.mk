@@ -279,6 +279,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/http/events.c %D%/serve/http/events.h \
 	%D%/serve/http/framing.c %D%/serve/http/framing.h \
 	%D%/serve/http/listen.c %D%/serve/http/listen.h \
+	%D%/serve/http/multipart.c %D%/serve/http/multipart.h \
 	%D%/serve/http/response.c %D%/serve/http/response.h \
 	%D%/serve/http/server.c %D%/serve/http/server.h \
 	%D%/serve/http/static_files.c %D%/serve/http/static_files.h \

@@ -140,8 +140,11 @@ tests_unit_test_colour_transfer_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_colour_transfer_LDADD = $(UNIT_LDADD)
 
 if SERVE
-UNIT_TESTS += tests/unit/test_sandbox
+UNIT_TESTS += tests/unit/test_sandbox tests/unit/test_multipart
 endif
+tests_unit_test_multipart_SOURCES = %D%/unit/test_multipart.c src/serve/http/multipart.c
+tests_unit_test_multipart_CPPFLAGS = $(UNIT_CPPFLAGS) $(GLIB_CFLAGS)
+tests_unit_test_multipart_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c
 tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS)
