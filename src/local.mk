@@ -271,8 +271,10 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/identity.h %D%/serve/log.c %D%/serve/log.h \
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
+	%D%/serve/request_record.c %D%/serve/request_check.c %D%/serve/request_check.h \
+	%D%/serve/request_value.c %D%/serve/request_value.h \
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
-	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
+	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/sides.c %D%/serve/sides.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h \
 	%D%/serve/http/auth.c %D%/serve/http/auth.h \
 	%D%/serve/http/connections.c %D%/serve/http/connections.h \

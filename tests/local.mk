@@ -177,7 +177,7 @@ BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/
 if SERVE
 TESTS += $(HTTP_TESTS)
 endif
-HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/openapi.bats \
+HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/http/openapi.bats \
 	%D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
 	%D%/http/redis.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
@@ -197,8 +197,9 @@ list-tests:
 EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
 	$(PTH_SOURCES) src/serve/http/response.c \
-	src/serve/sandbox.c src/serve/log.c \
-	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c
+	src/serve/http/multipart.c src/serve/sandbox.c src/serve/log.c \
+	src/serve/pictures.c src/serve/request.c src/serve/request_record.c \
+	src/serve/request_value.c src/serve/store.c src/serve/styles.c
 tests_fuzz_fuzz_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ARCHIVE_CFLAGS) \
 	$(SERVE_CFLAGS) -I$(srcdir)/%D%/fuzz \
 	$(VIPS_CFLAGS)

@@ -17,6 +17,7 @@
 #include "serve/pictures.h"
 #include "serve/queue/queue.h"
 #include "serve/request.h"
+#include "serve/request_check.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 
@@ -119,6 +120,10 @@ static struct serve_response post_transfer(struct serve_request *r)
     json_t *record = serve_request_parse(r->body, r->settings, &error);
     struct serve_response response;
 
+    if (record && (error = serve_request_check(record, r->settings))) {
+        json_decref(record);
+        record = NULL;
+    }
     if (!record) {
         response = serve_response_error(MHD_HTTP_BAD_REQUEST, "%s", error);
         free(error);
@@ -260,9 +265,15 @@ static struct serve_response get_history(struct serve_request *r)
     return response;
 }
 
+/* The key is the stem of the content picture; its whole name is taken as well. */
 static struct serve_response delete_history(struct serve_request *r)
 {
-    switch (serve_queue->delete_content(r->argument)) {
+    char *name = serve_picture_find("uploads", r->argument);
+    enum serve_delete_status status =
+        serve_queue->delete_content(name ? name : r->argument);
+
+    free(name);
+    switch (status) {
     case SERVE_DELETE_OK:
         return message_response("the history of that picture is deleted");
     case SERVE_DELETE_BUSY:
@@ -356,6 +367,7 @@ static const struct serve_route routes[] = {
      .pool = SERVE_POOL_EXCLUSIVE},
     {GET, "/uploads/*", get_upload},
     {GET, "/results/*", get_result},
+    {GET, "/history/*", get_result}, /* output_img */
     {GET, "/styles/*", get_style_picture},
     {GET, "/thumbs/*", get_thumb},
     {NULL, NULL, NULL}};

@@ -134,7 +134,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    {"preset", preset},
                    {"history", history},
                    {"request", fuzz_request},
-                   {"kind", fuzz_kind}};
+                   {"kind", fuzz_kind},
+                   {"multipart", fuzz_multipart}};
     const char *name = getenv("NST_FUZZ");
     char path[64];
     int fd = memfd_create("fuzz", 0);

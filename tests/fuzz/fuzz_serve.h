@@ -3,9 +3,10 @@
 #ifndef NST_FUZZ_SERVE_H
 #define NST_FUZZ_SERVE_H
 
-/* Parse a file as the body of a task request, as an uploaded picture, and as the head
- * of a connection's first request. */
+/* Parse a file as the body of a task request, as an uploaded picture, and as a form:
+ * the boundary up to the first line end, then the body. */
 void fuzz_request(const char *path);
 void fuzz_kind(const char *path);
+void fuzz_multipart(const char *path);
 
 #endif
