@@ -4,7 +4,6 @@
 #include "serve/request.h"
 
 #include <glib.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -320,9 +319,7 @@ static void parse_weight_and_steps(struct parser *r, const json_t *body)
 
     set_number(r, body, "style_weight", "style-weight", weight);
     set_number(r, body, "num_steps", "iterations", steps);
-    json_object_set_new(r->record, "style_weight",
-                        floor(weight) == weight ? json_integer((json_int_t)weight)
-                                                : json_real(weight));
+    json_object_set_new(r->record, "style_weight", serve_value_number_json(weight));
     json_object_set_new(r->record, "steps", json_integer((json_int_t)steps));
 }
 
