@@ -276,10 +276,13 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
 	%D%/serve/owners.c %D%/serve/owners.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
+	%D%/serve/request_record.c %D%/serve/request_check.c %D%/serve/request_check.h \
+	%D%/serve/request_value.c %D%/serve/request_value.h \
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
 	%D%/serve/sandbox_calls.c %D%/serve/sandbox_calls.h \
 	%D%/serve/sandbox_files.c %D%/serve/sandbox_files.h \
-	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
+	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/sides.c %D%/serve/sides.h \
+	%D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/usage.c %D%/serve/usage.h \
 	%D%/serve/watchdog.c %D%/serve/watchdog.h \
 	%D%/serve/http/access_log.c %D%/serve/http/access_log.h \
@@ -300,6 +303,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/http/listen.c %D%/serve/http/listen.h \
 	%D%/serve/http/pools.c %D%/serve/http/pools.h \
 	%D%/serve/http/record.c %D%/serve/http/record.h \
+	%D%/serve/http/multipart.c %D%/serve/http/multipart.h \
 	%D%/serve/http/response.c %D%/serve/http/response.h \
 	%D%/serve/http/server.c %D%/serve/http/server.h \
 	%D%/serve/http/sign_in.c %D%/serve/http/sign_in.h \

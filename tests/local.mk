@@ -141,12 +141,16 @@ tests_unit_test_colour_transfer_LDADD = $(UNIT_LDADD)
 
 if SERVE
 UNIT_TESTS += tests/unit/test_sandbox tests/unit/test_identity
-UNIT_TESTS += tests/unit/test_fair
+UNIT_TESTS += tests/unit/test_fair tests/unit/test_multipart
 endif
 tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c %D%/escapes.h src/serve/sandbox.c \
 	src/serve/sandbox_calls.c src/serve/sandbox_files.c
 tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS) -I$(srcdir)/%D%
 tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS) $(SERVE_LIBS)
+
+tests_unit_test_multipart_SOURCES = %D%/unit/test_multipart.c src/serve/http/multipart.c
+tests_unit_test_multipart_CPPFLAGS = $(UNIT_CPPFLAGS) $(GLIB_CFLAGS)
+tests_unit_test_multipart_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_test_identity_SOURCES = %D%/unit/test_identity.c src/serve/http/cookie.c \
 	src/serve/http/limiter.c src/serve/http/tokens.c
@@ -188,7 +192,7 @@ tests_http_taken_over_la_SOURCES = %D%/http/taken_over.c %D%/escapes.h
 tests_http_taken_over_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 # not installed; a path is what makes libtool build a library to load
 tests_http_taken_over_la_LDFLAGS = -module -avoid-version -rpath /nowhere
-HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/identity.bats \
+HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/http/identity.bats \
 	%D%/http/tenants.bats %D%/http/openapi.bats %D%/http/hostile.bats \
 	%D%/http/uploads.bats %D%/http/sandbox.bats %D%/http/edges.bats \
 	%D%/http/transfers.bats %D%/http/operators.bats %D%/http/soak.bats \
@@ -215,6 +219,7 @@ tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_se
 	$(PTH_SOURCES) src/serve/http/conditional.c src/serve/http/response.c \
 	src/serve/sandbox.c src/serve/sandbox_calls.c src/serve/sandbox_files.c \
 	src/serve/log.c src/serve/log_file.c src/serve/owners.c \
+	src/serve/http/multipart.c src/serve/request_record.c src/serve/request_value.c \
 	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c \
 	src/serve/strip/copy.c src/serve/strip/gif.c src/serve/strip/heif.c \
 	src/serve/strip/jpeg.c src/serve/strip/png.c src/serve/strip/strip.c \

@@ -18,4 +18,7 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
                                  const struct nst_picture_size *size,
                                  struct nst_err *err);
 
+/* Replace the sides *w x *h of a picture by those that it is resized to. */
+void nst_picture_target_size(const struct nst_picture_size *size, int *w, int *h);
+
 #endif

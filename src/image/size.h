@@ -3,7 +3,7 @@
 #ifndef NST_IMAGE_SIZE_H
 #define NST_IMAGE_SIZE_H
 
-#include "image/picture.h"
+#include "image/load.h"
 
 /*
  * Refuse sides that are too short, and more than max pixels (0: no limit). what names
@@ -18,7 +18,4 @@ enum nst_status nst_picture_check_dimensions(const char *label, int w, int h,
 enum nst_status nst_picture_check_size(const char *label, int w, int h,
                                        const struct nst_picture_size *size,
                                        struct nst_err *err);
-/* Replace *w x *h by the requested size. */
-void nst_picture_target_size(const struct nst_picture_size *size, int *w, int *h);
-
 #endif

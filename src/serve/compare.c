@@ -67,6 +67,7 @@ static bool parse_body(const struct serve_request *r, struct picture_paths *c,
     const json_t *source = id ? task : r->body;
     bool unavailable = id && !task && errno != ENOENT;
     const char *unknown = unknown_member(r->body);
+    char *name = NULL;
 
     if (unknown) {
         json_decref(task);
@@ -92,9 +93,9 @@ static bool parse_body(const struct serve_request *r, struct picture_paths *c,
     c->original = find_picture(id ? NULL : &r->identity,
                                get_text(source, id ? "content_img" : "original"),
                                "uploads", NULL);
-    c->result = find_picture(id ? NULL : &r->identity,
-                             get_text(source, id ? "output_img" : "result"), "results",
-                             "uploads");
+    c->result = id ? serve_task_result_path(id, &name)
+                   : find_picture(&r->identity, get_text(source, "result"), "results",
+                                  "uploads");
     style = get_text(source, id ? "style_img" : "style");
     c->style = style && (id || serve_owner_sees_picture(&r->identity, style))
                    ? serve_styles_picture_path(style)
@@ -107,6 +108,7 @@ static bool parse_body(const struct serve_request *r, struct picture_paths *c,
         *response = serve_response_error(
             MHD_HTTP_BAD_REQUEST, "style: '%.64s' is not a style picture", style);
     json_decref(task);
+    free(name);
     return c->original && c->result && (c->style || !style || id);
 }
 

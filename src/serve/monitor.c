@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <glib.h>
 #include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ static double gpu_memory_usage(void)
     double left = json_number_value(json_object_get(gpu, "memory_free"));
 
     json_decref(gpu);
-    return total > 0 ? 100 - 100 * left / total : 0;
+    return total > 0 ? 100 - 100 * left / total : NAN;
 }
 
 /* Percent of CPU time in use since the last call. */
@@ -159,8 +160,9 @@ json_t *serve_monitor_health(bool *healthy)
         status = "warning";
     if (!*healthy)
         status = "error";
-    return json_pack("{s:s, s:f, s:f, s:f, s:s}", "status", status, "gpu_memory_usage",
-                     u.gpu, "disk_usage", u.disk, "memory_usage", u.memory, "timestamp",
+    return json_pack("{s:s, s:o, s:f, s:f, s:s}", "status", status, "gpu_memory_usage",
+                     isfinite(u.gpu) ? json_real(u.gpu) : json_null(), "disk_usage",
+                     u.disk, "memory_usage", u.memory, "timestamp",
                      serve_time_text(when));
 }
 

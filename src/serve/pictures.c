@@ -54,6 +54,25 @@ const char *serve_picture_media_type(const char *name)
     return "application/octet-stream";
 }
 
+char *serve_picture_stem(const char *name)
+{
+    return nst_xasprintf("%.*s", (int)strcspn(name, "."), name);
+}
+
+char *serve_picture_find(const char *folder, const char *name_or_stem)
+{
+    if (serve_store_has(folder, name_or_stem))
+        return nst_xstrdup(name_or_stem);
+    for (size_t i = 0; i < FORMATS; i++) {
+        char *name = nst_xasprintf("%s%s", name_or_stem, formats[i].extension);
+
+        if (serve_store_has(folder, name))
+            return name;
+        free(name);
+    }
+    return NULL;
+}
+
 const char *serve_picture_extension(const char *path, char **error)
 {
     char head[16];
@@ -204,11 +223,33 @@ static const char *without_path(const char *message, const char *path)
                                           : message;
 }
 
+/* Make the thumbnail of a panorama longer, so that no side is too short. */
+static enum nst_status set_longest(struct nst_picture_size *size, const char *in,
+                                   struct nst_err *err)
+{
+    const struct nst_picture_size whole = {.max_pixels = size->max_pixels,
+                                           .header_only = true};
+    struct nst_picture *p;
+    enum nst_status st = nst_picture_load(&p, in, &whole, err);
+    int w = st == NST_OK ? p->width : 0, h = st == NST_OK ? p->height : 0;
+
+    nst_picture_free(p);
+    while (st == NST_OK && size->longest < MAX(w, h)) {
+        int to_w = w, to_h = h;
+
+        nst_picture_target_size(size, &to_w, &to_h);
+        if (MIN(to_w, to_h) >= NST_PICTURE_MIN_SIDE)
+            break;
+        size->longest++;
+    }
+    return st;
+}
+
 int serve_thumbnail(const char *in, const char *out, const char *pixels,
                     const char *copy)
 {
-    const struct nst_picture_size size = {.longest = THUMB_SIDE,
-                                          .max_pixels = strtoll(pixels, NULL, 10)};
+    struct nst_picture_size size = {.longest = THUMB_SIDE,
+                                    .max_pixels = strtoll(pixels, NULL, 10)};
     const char *picture = *copy ? copy : in;
     struct nst_picture *p = NULL;
     struct nst_err err;
@@ -219,6 +260,8 @@ int serve_thumbnail(const char *in, const char *out, const char *pixels,
         return failure;
     failure = 1;
     st = nst_picture_init("nst-serve", &err);
+    if (st == NST_OK)
+        st = set_longest(&size, picture, &err);
     if (st == NST_OK)
         st = nst_picture_load(&p, picture, &size, &err);
     if (st == NST_OK) {

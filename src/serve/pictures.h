@@ -15,6 +15,13 @@
  * string. */
 const char *serve_picture_extension(const char *path, char **error);
 
+/* The name of a picture without its extension, a new string. */
+char *serve_picture_stem(const char *name);
+
+/* The file name of a picture in a folder of the store, by its name or its stem: a new
+ * string, or NULL. */
+char *serve_picture_find(const char *folder, const char *name_or_stem);
+
 /* The media type for the extension of a file name. */
 const char *serve_picture_media_type(const char *name);
 

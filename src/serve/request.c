@@ -4,17 +4,22 @@
 #include "serve/request.h"
 
 #include <glib.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "nst.h"
 #include "serve/owners.h"
+#include "serve/request_value.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 
 #define MAX_TEXT 200
+
+/* Members of a request beside the offered options. */
+static const char *const fields[] = {"content_image", "style_image", "style_weight",
+                                     "num_steps",     "styles",      "preset",
+                                     "keep_mask"};
 
 struct parser {
     const struct serve_settings *settings;
@@ -38,32 +43,50 @@ static void set_error(struct parser *r, const char *fmt, ...)
     va_end(ap);
 }
 
-/* A JSON value for a message, truncated: a new string. */
-static char *value_text(const json_t *v)
+/* The error of an option, with its name in JSON. */
+static void set_option_error(struct parser *r, const struct nst_err *err)
 {
-    char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    char *cut = nst_xasprintf("%.*s", MAX_TEXT, text ? text : "?");
+    size_t n = strcspn(err->text, ": ");
+    char *option = g_strndup(err->text, n), *name = serve_value_option_name(option);
+    bool is_option = err->text[n] == ':' && nst_option_find(option);
 
+    set_error(r, "%s%s", is_option ? name : option, err->text + n);
+    g_free(option);
+    free(name);
+}
+
+/* The error of a value: "FIELD: VALUE is not WANTED". */
+static void set_wrong(struct parser *r, const char *field, const json_t *v,
+                      const char *wanted)
+{
+    char *text = serve_value_text(v);
+
+    set_error(r, "%s: %s is not %s", field, text, wanted);
     free(text);
-    return cut;
+}
+
+/* The error of a value that is not a number from min to max. */
+static void set_out_of_range(struct parser *r, const char *field, const json_t *v,
+                             double min, double max, bool whole)
+{
+    char *wanted = nst_xasprintf("a%s number from %.15g to %.15g",
+                                 whole ? " whole" : "", min, max);
+
+    set_wrong(r, field, v, wanted);
+    free(wanted);
 }
 
 /* A number from min to max; without one, the default. */
 static double get_number(struct parser *r, const json_t *body, const char *name,
                          double min, double max, double default_value, bool whole)
 {
-    const json_t *v = json_object_get(body, name);
-    double n = json_number_value(v);
-    char *text;
+    const json_t *v = serve_value_get(body, name);
 
-    if (!v || json_is_null(v))
+    if (!v)
         return default_value;
-    if ((whole ? json_is_integer(v) : json_is_number(v)) && n >= min && n <= max)
-        return n;
-    text = value_text(v);
-    set_error(r, "%s: %s is not a%s number from %g to %g", name, text,
-              whole ? " whole" : "", min, max);
-    free(text);
+    if (serve_value_is_number(v, min, max, whole))
+        return json_number_value(v);
+    set_out_of_range(r, name, v, min, max, whole);
     return default_value;
 }
 
@@ -72,13 +95,10 @@ static double get_number(struct parser *r, const json_t *body, const char *name,
 static void set_unknown(struct parser *r, const json_t *v, const char *field,
                         const char *known, const char *missing)
 {
-    char *text = v ? value_text(v) : NULL;
-
     if (v)
-        set_error(r, "%s: %s is not %s", field, text, known);
+        set_wrong(r, field, v, known);
     else
         set_error(r, "%s: missing: must be the name of %s", field, missing);
-    free(text);
 }
 
 /* The name of an uploaded picture; NULL, with an error, if there is none. */
@@ -105,21 +125,37 @@ static bool check_style(struct parser *r, const json_t *v, const char *field)
     return known;
 }
 
+/* The first member whose name is not in the list, which ends with NULL; or NULL. */
+static const char *find_unknown(const json_t *object, const char *const *names)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach((json_t *)object, key, v)
+        if (!g_strv_contains(names, key))
+            return key;
+    return NULL;
+}
+
 /* An element of "styles": {"name", "weight", "mask"}. */
 static void parse_style(struct parser *r, const json_t *from, json_t *styles)
 {
-    const json_t *name = json_object_get(from, "name");
-    const json_t *mask = json_object_get(from, "mask");
+    static const char *const members[] = {"name", "weight", "mask", NULL};
+    const json_t *name = serve_value_get(from, "name");
+    const json_t *mask = serve_value_get(from, "mask");
+    const char *unknown = find_unknown(from, members);
     json_t *style;
 
     if (!json_is_object(from))
-        set_error(
-            r,
-            "styles: must contain objects with name, and optionally weight and mask");
+        set_wrong(r, "styles", from,
+                  "an object with name, and perhaps weight and mask");
+    else if (unknown)
+        set_error(r, "styles.%.*s: is not known: a style has name, weight and mask",
+                  MAX_TEXT, unknown);
     else if (check_style(r, name, "styles.name")) {
         style = json_pack("{s:O, s:f}", "name", name, "weight",
                           get_number(r, from, "weight", 1e-6, 1e6, 1, false));
-        if (mask && !json_is_null(mask) && get_upload(r, mask, "styles.mask"))
+        if (mask && get_upload(r, mask, "styles.mask"))
             json_object_set(style, "mask", (json_t *)mask);
         json_array_append_new(styles, style);
     }
@@ -127,15 +163,18 @@ static void parse_style(struct parser *r, const json_t *from, json_t *styles)
 
 static void parse_styles(struct parser *r, const json_t *body)
 {
-    const json_t *list = json_object_get(body, "styles"), *item;
-    const json_t *single = json_object_get(body, "style_image"); /* without styles */
+    const json_t *list = serve_value_get(body, "styles"), *item;
+    const json_t *single = serve_value_get(body, "style_image");
     json_t *styles = json_array();
     size_t i;
 
-    if (list && !json_is_null(list)) {
-        if (!json_is_array(list) || json_array_size(list) < 1 ||
-            json_array_size(list) > NST_STYLES_MAX)
-            set_error(r, "styles: must be a list of 1 to %d objects", NST_STYLES_MAX);
+    if (list && single)
+        set_error(r,
+                  "style_image: cannot be given beside styles: leave one of them out");
+    else if (list &&
+             (json_array_size(list) < 1 || json_array_size(list) > NST_STYLES_MAX))
+        set_error(r, "styles: must be a list of 1 to %d objects", NST_STYLES_MAX);
+    else if (list) {
         json_array_foreach(list, i, item)
             parse_style(r, item, styles);
     } else if (check_style(r, single, "style_image"))
@@ -147,87 +186,44 @@ static void parse_styles(struct parser *r, const json_t *body)
     json_object_set_new(r->record, "styles", styles);
 }
 
-/* 15 digits if they parse back to the same number, else 17: a new string. */
-static char *real_text(double v)
+static void parse_option(struct parser *r, const struct nst_option *o,
+                         const char *field, const json_t *v)
 {
-    char *text = nst_xasprintf("%.15g", v);
-
-    if (strtod(text, NULL) != v) {
-        free(text);
-        text = nst_xasprintf("%.17g", v);
-    }
-    return text;
-}
-
-/* An option's value for the command line of nst: a new string, or NULL. */
-static char *option_text(const json_t *v)
-{
-    GString *s;
-    const json_t *item;
-    size_t i;
-
-    if (json_is_string(v))
-        return nst_xstrdup(json_string_value(v));
-    if (json_is_boolean(v))
-        return nst_xstrdup(json_is_true(v) ? "true" : "false");
-    if (json_is_integer(v))
-        return nst_xasprintf("%lld", (long long)json_integer_value(v));
-    if (json_is_real(v))
-        return real_text(json_real_value(v));
-    if (!json_is_array(v))
-        return NULL;
-    s = g_string_new(NULL);
-    json_array_foreach(v, i, item) {
-        char *text = json_is_array(item) ? NULL : option_text(item);
-
-        g_string_append_printf(s, "%s%s", i ? "," : "", text ? text : "?");
-        free(text);
-    }
-    return g_string_free(s, FALSE);
-}
-
-static void parse_option(struct parser *r, const struct nst_option *o, const json_t *v)
-{
-    char *text = option_text(v), *json;
+    bool whole = o->type == NST_OPTION_INT,
+         number = whole || o->type == NST_OPTION_REAL;
+    double max = strcmp(field, "size") == 0 ? (double)r->settings->max_size : o->max;
+    const char *wanted;
+    char *text = serve_value_option_text(o, v, &wanted);
     struct nst_err err;
 
-    if (!text) {
-        json = value_text(v);
-        set_error(r, "%s: %s is not a string, number, boolean or list", o->name, json);
-        free(json);
-        return;
-    }
-    if (nst_params_set(&r->params, o->name, text, &err) != NST_OK)
-        set_error(r, "%s", err.text);
+    if (number && !serve_value_is_number(v, o->min, max, whole))
+        set_out_of_range(r, field, v, o->min, max, whole);
+    else if (!text)
+        set_wrong(r, field, v, wanted);
+    else if (nst_params_set(&r->params, o->name, text, &err) != NST_OK)
+        set_option_error(r, &err);
     else
         json_object_set_new(r->options, o->name, json_string(text));
     free(text);
 }
 
-/* The offered option for a JSON key, which has _ instead of -; NULL if unknown. */
-static const struct nst_option *find_option(const char *key)
+/* Refuse members that are neither fields nor offered options. */
+static void check_members(struct parser *r, const json_t *body)
 {
-    char *name = nst_xstrdup(key);
+    GPtrArray *names = g_ptr_array_new_with_free_func(free);
     const struct nst_option *o;
-
-    for (char *c = name; *c; c++)
-        if (*c == '_')
-            *c = '-';
-    o = nst_option_find(name);
-    free(name);
-    return o && o->offered ? o : NULL;
-}
-
-static bool is_field(const char *key)
-{
-    static const char *const fields[] = {"content_image", "style_image", "style_weight",
-                                         "num_steps",     "styles",      "preset",
-                                         "keep_mask"};
+    const char *unknown;
 
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (strcmp(fields[i], key) == 0)
-            return true;
-    return false;
+        g_ptr_array_add(names, nst_xstrdup(fields[i]));
+    for (size_t i = 0; (o = nst_option(i)); i++)
+        if (o->offered)
+            g_ptr_array_add(names, serve_value_option_name(o->name));
+    g_ptr_array_add(names, NULL);
+    unknown = find_unknown(body, (const char *const *)names->pdata);
+    if (unknown)
+        set_error(r, "%.*s: is not known", MAX_TEXT, unknown);
+    g_ptr_array_free(names, TRUE);
 }
 
 /* --colour match needs the pixels of the style; a pack has none. */
@@ -247,38 +243,42 @@ static void require_pictures(struct parser *r)
     }
 }
 
-static void parse_options(struct parser *r, const json_t *body)
+static void check_sizes_and_steps(struct parser *r)
 {
     const struct nst_list *n = &r->params.scale_iterations;
-    const struct nst_option *o;
-    const char *key;
-    json_t *v;
-    struct nst_err err;
 
-    json_object_foreach((json_t *)body, key, v) {
-        if (is_field(key) || json_is_null(v))
-            continue;
-        o = find_option(key);
-        if (o)
-            parse_option(r, o, v);
-        else
-            set_error(r, "%.*s: is not known", MAX_TEXT, key);
-    }
-    if (!r->error && nst_run_check(&r->params, &err) != NST_OK)
-        set_error(r, "%s", err.text);
-    if (!r->error && r->params.colour == NST_COLOUR_MATCH)
-        require_pictures(r);
-    for (int i = 0; i < n->count;
-         i++) /* the limit of num_steps applies to each scale */
-        if (n->value[i] > SERVE_STEPS_MAX)
-            set_error(r, "scale_iterations: %lld is not from 1 to %d",
-                      (long long)n->value[i], SERVE_STEPS_MAX);
     if (r->params.size == 0)
         set_error(r, "size: native is not allowed here: 16 to %lld pixels",
                   (long long)r->settings->max_size);
     else if (r->params.size > r->settings->max_size)
         set_error(r, "size: %lld is not from 16 to %lld", (long long)r->params.size,
                   (long long)r->settings->max_size);
+    for (int i = 0; i < n->count; i++) /* the limit of num_steps holds for each scale */
+        if (n->value[i] > SERVE_STEPS_MAX)
+            set_error(r, "scale_iterations: %lld is not from 1 to %d",
+                      (long long)n->value[i], SERVE_STEPS_MAX);
+}
+
+/* In the order of the table: some options change those after them. */
+static void parse_options(struct parser *r, const json_t *body)
+{
+    const struct nst_option *o;
+    struct nst_err err;
+
+    check_members(r, body);
+    for (size_t i = 0; (o = nst_option(i)); i++) {
+        char *field = serve_value_option_name(o->name);
+        const json_t *v = o->offered ? serve_value_get(body, field) : NULL;
+
+        if (v)
+            parse_option(r, o, field, v);
+        free(field);
+    }
+    check_sizes_and_steps(r);
+    if (!r->error && nst_run_check(&r->params, &err) != NST_OK)
+        set_option_error(r, &err);
+    if (!r->error && r->params.colour == NST_COLOUR_MATCH)
+        require_pictures(r);
 }
 
 static void parse_preset(struct parser *r, const json_t *v)
@@ -286,47 +286,43 @@ static void parse_preset(struct parser *r, const json_t *v)
     const char *name = json_string_value(v);
     enum nst_status st = NST_ERR_ARG; /* unknown preset */
     struct nst_err err;
-    char *text;
 
-    if (!v || json_is_null(v))
+    if (!v)
         return;
     if (name && serve_store_is_valid_name(name) && !strchr(name, '.'))
         st = nst_preset_apply(&r->params, name, &err);
-    if (st == NST_ERR_ARG) {
-        text = value_text(v);
-        set_error(r, "preset: %s is not a known preset", text);
-        free(text);
-    } else if (st != NST_OK)
+    if (st == NST_ERR_ARG)
+        set_wrong(r, "preset", v, "a known preset");
+    else if (st != NST_OK)
         set_error(r, "%s", err.text);
     else
         json_object_set_new(r->record, "preset", json_string(name));
 }
 
-/* The request's weight and steps override those of the preset. */
+/* Set an option by a field of the request; a preset's value stays if there is none. */
+static void set_number(struct parser *r, const json_t *body, const char *field,
+                       const char *option, double v)
+{
+    char *text = serve_value_number_text(v);
+
+    if (serve_value_get(body, field) || !json_object_get(r->record, "preset")) {
+        nst_params_set(&r->params, option, text, NULL);
+        json_object_set_new(r->options, option, json_string(text));
+    }
+    free(text);
+}
+
+/* Without a preset, the defaults are those of nst. */
 static void parse_weight_and_steps(struct parser *r, const json_t *body)
 {
-    const struct serve_settings *s = r->settings;
-    bool preset = json_object_get(r->record, "preset") != NULL;
-    double weight = get_number(
-        r, body, "style_weight", SERVE_STYLE_WEIGHT_MIN, SERVE_STYLE_WEIGHT_MAX,
-        preset ? r->params.style_weight : SERVE_STYLE_WEIGHT_DEFAULT, false);
-    double steps =
-        get_number(r, body, "num_steps", (double)s->min_steps, SERVE_STEPS_MAX,
-                   preset ? (double)r->params.iterations : SERVE_STEPS_DEFAULT, true);
-    char *text = real_text(weight);
+    double weight = get_number(r, body, "style_weight", SERVE_STYLE_WEIGHT_MIN,
+                               SERVE_STYLE_WEIGHT_MAX, r->params.style_weight, false);
+    double steps = get_number(r, body, "num_steps", (double)r->settings->min_steps,
+                              SERVE_STEPS_MAX, (double)r->params.iterations, true);
 
-    nst_params_set(&r->params, "style-weight", text, NULL);
-    if (!preset || json_object_get(body, "style_weight"))
-        json_object_set_new(r->options, "style-weight", json_string(text));
-    free(text);
-    text = nst_xasprintf("%.0f", steps);
-    nst_params_set(&r->params, "iterations", text, NULL);
-    if (!preset || json_object_get(body, "num_steps"))
-        json_object_set_new(r->options, "iterations", json_string(text));
-    free(text);
-    json_object_set_new(r->record, "style_weight",
-                        floor(weight) == weight ? json_integer((json_int_t)weight)
-                                                : json_real(weight));
+    set_number(r, body, "style_weight", "style-weight", weight);
+    set_number(r, body, "num_steps", "iterations", steps);
+    json_object_set_new(r->record, "style_weight", serve_value_number_json(weight));
     json_object_set_new(r->record, "steps", json_integer((json_int_t)steps));
 }
 
@@ -335,17 +331,17 @@ json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
 {
     struct parser r = {
         .settings = s, .who = who, .record = json_object(), .options = json_object()};
-    const json_t *mask = json_object_get(body, "keep_mask");
+    const json_t *mask = serve_value_get(body, "keep_mask");
     const char *content;
 
     nst_params_init(&r.params);
-    content = get_upload(&r, json_object_get(body, "content_image"), "content_image");
+    content = get_upload(&r, serve_value_get(body, "content_image"), "content_image");
     if (content)
         json_object_set_new(r.record, "content_img", json_string(content));
     parse_styles(&r, body);
-    if (mask && !json_is_null(mask) && get_upload(&r, mask, "keep_mask"))
+    if (mask && get_upload(&r, mask, "keep_mask"))
         json_object_set(r.record, "keep_mask", (json_t *)mask);
-    parse_preset(&r, json_object_get(body, "preset"));
+    parse_preset(&r, serve_value_get(body, "preset"));
     parse_weight_and_steps(&r, body);
     parse_options(&r, body);
     json_object_set_new(r.record, "options", r.options);
@@ -354,75 +350,5 @@ json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
     if (!r.error)
         return r.record;
     json_decref(r.record);
-    return NULL;
-}
-
-/* Add OPTION followed by the path of an upload. False if it no longer exists. */
-static bool add_upload(GPtrArray *args, const char *option, const json_t *name,
-                       char **error)
-{
-    const char *file = json_string_value(name);
-    char *path;
-
-    if (!file || !serve_store_has("uploads", file)) {
-        *error = nst_xasprintf("%s: the picture no longer exists", file ? file : "?");
-        return false;
-    }
-    path = serve_store_path("uploads", file);
-    g_ptr_array_add(args, g_strdup_printf("%s%s", option, path));
-    free(path);
-    return true;
-}
-
-static bool add_styles(GPtrArray *args, const json_t *styles, char **error)
-{
-    const json_t *item, *mask;
-    size_t i;
-
-    json_array_foreach(styles, i, item) {
-        const char *name = json_string_value(json_object_get(item, "name"));
-        char *path = name ? serve_styles_path(name) : NULL;
-
-        if (!path) {
-            *error = nst_xasprintf("%s: the style no longer exists", name ? name : "?");
-            return false;
-        }
-        g_ptr_array_add(
-            args, g_strdup_printf("--style=%s:%g", path,
-                                  json_number_value(json_object_get(item, "weight"))));
-        free(path);
-        mask = json_object_get(item, "mask");
-        if (mask && !add_upload(args, "--mask=", mask, error))
-            return false;
-    }
-    return true;
-}
-
-char **serve_request_arguments(const json_t *record, char **error)
-{
-    GPtrArray *args = g_ptr_array_new_with_free_func(g_free);
-    const json_t *mask = json_object_get(record, "keep_mask");
-    const char *preset = json_string_value(json_object_get(record, "preset")), *name;
-    const struct nst_option *o;
-    json_t *v;
-    bool complete;
-
-    if (preset)
-        g_ptr_array_add(args, g_strdup_printf("--preset=%s", preset));
-    json_object_foreach(json_object_get(record, "options"), name, v) {
-        o = nst_option_find(name);
-        if (o && o->type == NST_OPTION_FLAG) {
-            if (strcmp(json_string_value(v), "true") == 0)
-                g_ptr_array_add(args, g_strdup_printf("--%s", name));
-        } else
-            g_ptr_array_add(args,
-                            g_strdup_printf("--%s=%s", name, json_string_value(v)));
-    }
-    complete = add_styles(args, json_object_get(record, "styles"), error) &&
-               (!mask || add_upload(args, "--keep-mask=", mask, error));
-    g_ptr_array_add(args, NULL);
-    if (complete)
-        return (char **)g_ptr_array_free(args, FALSE);
-    g_ptr_array_free(args, TRUE);
     return NULL;
 }

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * request.h - validates the JSON of a transfer request against the option table, and
- * turns the task's record into command-line arguments of nst.
+ * request.h - validates the JSON of a transfer request against the option table
+ * (request.c), and turns the task's record into command-line arguments of nst, and into
+ * the request again (request_record.c).
  */
 #ifndef NST_SERVE_REQUEST_H
 #define NST_SERVE_REQUEST_H
 
 #include <jansson.h>
 
+#include "nst.h"
 #include "serve/identity.h"
 #include "serve/settings.h"
 
 #define SERVE_STYLE_WEIGHT_MIN 5000
 #define SERVE_STYLE_WEIGHT_MAX 10000
-#define SERVE_STYLE_WEIGHT_DEFAULT 7000
 #define SERVE_STEPS_MAX 1000
-#define SERVE_STEPS_DEFAULT 300
 
 /*
  * The record of the requested task: "content_img", "style_img", "style_weight",
@@ -29,5 +29,13 @@ json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
 /* The options of nst for a record, a new list that ends with NULL: g_strfreev(). NULL
  * if a picture no longer exists: *error is then a new string. */
 char **serve_request_arguments(const json_t *record, char **error);
+
+/* The request for a record, to be posted again: a new reference. */
+json_t *serve_request_json(const json_t *record);
+
+/* Set the options of a record; nst_params_init() comes first. NST_ERR_ARG,
+ * NST_ERR_FORMAT, NST_ERR_IO: its preset. */
+enum nst_status serve_request_params(const json_t *record, struct nst_params *p,
+                                     struct nst_err *err);
 
 #endif

@@ -21,6 +21,7 @@
 #include "serve/pictures.h"
 #include "serve/queue/queue.h"
 #include "serve/request.h"
+#include "serve/request_check.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 #include "serve/usage.h"
@@ -145,6 +146,10 @@ static struct serve_response post_transfer(struct serve_request *r)
     struct serve_place place;
     int64_t work;
 
+    if (record && (error = serve_request_check(record, r->settings))) {
+        json_decref(record);
+        record = NULL;
+    }
     if (!record) {
         response = serve_response_error(MHD_HTTP_BAD_REQUEST, "%s", error);
         free(error);
@@ -278,8 +283,8 @@ static struct serve_response picture_response(struct serve_request *r,
     const struct serve_picture_request p = picture_request(r, r->argument);
     uint64_t size;
 
-    return file_response(
-        &p, known ? serve_store_open_file(folder, r->argument, &size) : -1);
+    return file_response(&p, known ? serve_store_open_file(folder, r->argument, &size)
+                                   : -1);
 }
 
 static struct serve_response get_upload(struct serve_request *r)
@@ -339,9 +344,15 @@ static struct serve_response get_history(struct serve_request *r)
     return response;
 }
 
+/* The key is the stem of the content picture; its whole name is taken as well. */
 static struct serve_response delete_history(struct serve_request *r)
 {
-    switch (serve_queue->delete_content(&r->identity, r->argument)) {
+    char *name = serve_picture_find("uploads", r->argument);
+    enum serve_delete_status status =
+        serve_queue->delete_content(&r->identity, name ? name : r->argument);
+
+    free(name);
+    switch (status) {
     case SERVE_DELETE_OK:
         return message_response("the history of that picture is deleted");
     case SERVE_DELETE_BUSY:
@@ -449,6 +460,7 @@ static const struct serve_route routes[] = {
      .pool = SERVE_POOL_EXCLUSIVE},
     {GET, "/uploads/*", get_upload},
     {GET, "/results/*", get_result},
+    {GET, "/history/*", get_result}, /* output_img */
     {GET, "/styles/*", get_style_picture},
     {GET, "/thumbs/*", get_thumb},
     {NULL, NULL, NULL}};

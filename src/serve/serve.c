@@ -43,6 +43,7 @@
 #include "serve/queue/queue.h"
 #include "serve/routes.h"
 #include "serve/sandbox.h"
+#include "serve/sides.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 
@@ -430,6 +431,7 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
         serve_http_close();
     serve_queue->close();
     serve_monitor_close();
+    serve_sides_close();
     serve_styles_close();
     serve_static_close();
     serve_auth_close();
@@ -465,6 +467,8 @@ int main(int argc, char **argv)
 
     if (argc == 6 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
         return serve_thumbnail(argv[2], argv[3], argv[4], argv[5]);
+    if (argc == 3 && strcmp(argv[1], "--sides") == 0) /* sides.h */
+        return serve_sides_print(argv[2]);
     serve_lifetime_block_signals();
     nst_exit_setup(argv);
     read_options(&s, argc, argv);

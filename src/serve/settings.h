@@ -32,7 +32,7 @@ struct serve_settings {
     enum serve_access_format access_log_format;
     bool insecure, json_log, behind_proxy;
     int64_t max_queue_per_owner; /* queued tasks of an owner or address */
-    bool keep_metadata; /* of uploads, also in results */
+    bool keep_metadata;          /* of uploads, also in results */
     int64_t max_tasks, max_queue, max_history_images, max_connections, max_styles;
     int64_t max_upload;     /* bytes of a request */
     int64_t max_pixels;     /* of a picture */

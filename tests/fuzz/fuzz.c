@@ -135,7 +135,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    {"history", history},
                    {"request", fuzz_request},
                    {"kind", fuzz_kind},
-                   {"strip", fuzz_strip}};
+                   {"strip", fuzz_strip},
+                   {"multipart", fuzz_multipart}};
     const char *name = getenv("NST_FUZZ");
     char path[64];
     int fd = memfd_create("fuzz", 0);

@@ -3,10 +3,11 @@
 #ifndef NST_FUZZ_SERVE_H
 #define NST_FUZZ_SERVE_H
 
-/* Parse a file as the body of a task request, and as an uploaded picture: its kind, and
- * its metadata. */
+/* Parse a file as the body of a task request, as an uploaded picture: its kind, and its
+ * metadata; and as a form: the boundary up to the first line end, then the body. */
 void fuzz_request(const char *path);
 void fuzz_kind(const char *path);
 void fuzz_strip(const char *path);
+void fuzz_multipart(const char *path);
 
 #endif

@@ -4,7 +4,8 @@
 # run.sh [SECONDS [PARSER...]] - builds fuzz.c in build-fuzz with clang-14's libFuzzer,
 # AddressSanitizer and UBSan. Starting from valid files, it searches for inputs that
 # crash, leak or take more than 2 seconds, for 60 seconds per parser: y4m, pnm,
-# safetensors, pth, pack, preset, history, and those of nst-serve (request, kind, strip).
+# safetensors, pth, pack, preset, history, and those of nst-serve (request, kind, strip,
+# multipart).
 # Findings stay in build-fuzz.
 set -eu
 seconds=${1:-60}
@@ -18,7 +19,7 @@ sanitize=fuzzer-no-link,address,undefined
 make nst.h >make.log 2>&1
 make -j"$(nproc)" tests/fuzz/fuzz >>make.log 2>&1
 # shellcheck disable=SC2048 # word splitting is intended
-for parser in ${*:-y4m pnm safetensors pth pack preset history request kind strip}; do
+for parser in ${*:-y4m pnm safetensors pth pack preset history request kind strip multipart}; do
     if [ "$parser" = pth ] && ! grep -q 'define HAVE_ARCHIVE' config.h; then
         echo "pth: skipped, there is no libarchive"
         continue
@@ -40,6 +41,7 @@ for parser in ${*:-y4m pnm safetensors pth pack preset history request kind stri
     strip) PYTHONPATH=../tests/http python3 -B -c 'import bombs
 for name, data in bombs.small().items():
     open("good-strip/" + name, "wb").write(data)' ;;
+    multipart) printf 'b\n--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--bx\r\n--b  \r\nContent-Disposition:\r\n form-data; name=c\r\n\r\n\r\n--b--' >good-multipart/a ;;
     history) printf '{"time":"x","options":{"size":3}}\n{"cut\n[]\n' >good-history/a ;;
     esac
     mkdir -p "found-$parser"

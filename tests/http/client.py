@@ -53,7 +53,8 @@ while (progress := ask("GET", f"/api/progress/{task}"))["status"] not in (
 assert progress["status"] == "completed", progress
 assert ask("GET", progress["output_url"]).startswith(b"\x89PNG")
 history = ask("GET", "/api/history")
-assert history[content][0]["output_img"] == progress["output_img"]
-ask("DELETE", f"/api/delete-history/{content}")
-assert content not in ask("GET", "/api/history")
+key = content.rsplit(".", 1)[0]
+assert history[key][0]["output_img"] == progress["output_img"]
+ask("DELETE", f"/api/delete-history/{key}")
+assert key not in ask("GET", "/api/history")
 print("done")

@@ -13,9 +13,9 @@ load helper
         refused 400 "$pattern"
     done <<'END'
 "iterations": 5000|iterations
-"style-weight": 1e12|style-weight
+"style-weight": 1e12|style-weight: is not known
 "scale_iterations": [1001]|scale_iterations: 1001 .* 1 to 1000
-"scales": [16, 32], "scale-iterations": [3, 100000]|scale_iterations: 100000 .* 1 to 1000
+"scales": [16, 32], "scale_iterations": [3, 100000]|scale_iterations: 100000 .* 1 to 1000
 END
     transfer '{scales: [16, 32], scale_iterations: [3, 2]}'
     until_state completed

@@ -57,7 +57,7 @@ break_nst() {
     jq -e '.device == "cpu" and has("gpu") and .gpu == null' <<<"$body"
     get /health
     [ "$code" = 200 ]
-    jq -e '(.status | IN("healthy", "warning")) and .gpu_memory_usage == 0' <<<"$body"
+    jq -e '(.status | IN("healthy", "warning")) and .gpu_memory_usage == null' <<<"$body"
     sleep 1.5
     grep -q 'processors.* in use' log
     run ! grep -q GPU log
@@ -98,7 +98,7 @@ break_nst() {
     [ "$(grep -c 'warning.*GPU: nst --list-devices: it failed' log)" = 1 ]
     get /health
     [ "$code" = 200 ]
-    jq -e '.gpu_memory_usage == 0' <<<"$body"
+    jq -e '.gpu_memory_usage == null' <<<"$body"
     get /api/device-info
     [ "$(field gpu)" = null ]
 }

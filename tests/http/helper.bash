@@ -112,7 +112,8 @@ upload() { # upload FILE: sets $content to its name
 # transfer [JSON]: queue a task for $content with these members; sets $task to its id
 transfer() {
     post /api/style-transfer "$(jq -n --arg c "$content" \
-        '{content_image: $c, style_image: "munch", num_steps: 3, size: 32} +'"${1:-{\}}")"
+        '{content_image: $c, style_image: "munch", num_steps: 3, size: 32} +'"${1:-{\}}"' |
+        if .styles then del(.style_image) else . end')"
     [ "$code" = 200 ]
     task=$(field task_id)
 }

@@ -143,12 +143,12 @@ is_tidy() {
     [ "$(field attempts)" = 1 ]
     ask GET /api/history
     [ "$(field task_id)" = "$id" ]
-    [[ $body == *"\"$content\":["* ]]
+    [[ $body == *"\"${content%.*}\":["* ]]
     curl -s "$url/results/$id.png" >result.png
     [ "$(dimensions result.png)" = 64x48 ]
     ask GET /metrics
     grep -q 'nst_tasks{state="completed"} 1' <<<"$body"
-    ask DELETE "/api/delete-history/$content"
+    ask DELETE "/api/delete-history/${content%.*}"
     [ "$code" = 200 ]
     code_is GET "/api/progress/$id" 404
     code_is DELETE "/api/delete-history/$content" 404

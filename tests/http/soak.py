@@ -132,7 +132,7 @@ def stray():
         return set(os.listdir(os.path.join(data, folder)))
 
     history = ask("GET", "/api/history")[1]
-    made = {e["output_img"] for of in history.values() for e in of}
+    made = {os.path.basename(e["output_img"]) for of in history.values() for e in of}
     kept = inside("results") | inside("uploads") | inside("styles")
     return ([f"results/{f}" for f in inside("results") - made]
             + [f"work/{f}" for f in inside("work")]

@@ -156,7 +156,7 @@ until_attempt() {
     serve --max-tasks 1
     get "/api/progress/$task"
     [ "$(field status)" = completed ]
-    [ "$(field output_img)" = "$task.png" ]
+    [ "$(field output_img)" = "/history/$task.png" ]
 }
 
 @test "damaged records and foreign files in the data folder are ignored" {
@@ -179,7 +179,7 @@ until_attempt() {
     serve
     get /api/history
     [ "$code" = 200 ]
-    jq -e --arg c "$content" '.[$c] | length == 1' <<<"$body"
+    jq -e --arg key "${content%.*}" '.[$key] | length == 1' <<<"$body"
     get /uploads/link.png
     refused 404 .
     get /api/tasks

@@ -16,7 +16,10 @@ struct serve_http_error {
     const char *text;
 };
 
-struct serve_http_error serve_framing_check(struct MHD_Connection *c, const char *path,
+/* Check the head of a request. *path is reduced to its path if it is a whole URL (the
+ * absolute form of RFC 9112, 3.2.2). */
+struct serve_http_error serve_framing_check(struct MHD_Connection *c,
+                                            const char *method, const char **path,
                                             const char *version);
 
 #endif

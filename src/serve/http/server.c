@@ -241,7 +241,8 @@ static bool prepare_body(struct exchange *x, uint64_t length)
             return answer(
                 x, serve_response_error(
                        MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                       "content type: must be multipart/form-data, with a field %s",
+                       "content type: must be multipart/form-data with a boundary of "
+                       "1 to 70 characters, and the form have a field %s",
                        route->field));
         return !serve_upload_has_space(x->request.upload, length, &x->response);
     }
@@ -257,7 +258,7 @@ static bool start_request(struct exchange *x, const char *path, const char *meth
     bool is_mutation = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
                        strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
     struct serve_http_error error =
-        serve_framing_check(x->request.connection, path, version);
+        serve_framing_check(x->request.connection, method, &path, version);
     bool answered;
 
     x->request.is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;

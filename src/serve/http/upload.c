@@ -7,63 +7,74 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "nst.h"
+#include "serve/http/multipart.h"
 #include "serve/log.h"
 #include "serve/owners.h"
 #include "serve/pictures.h"
 #include "serve/store.h"
 
-#define BUFFER_SIZE 32768 /* of the form parser */
+#define BUFFER_SIZE 65536 /* bytes to write at once */
 #define RETRY_SECONDS 10
 
 struct serve_upload {
     const struct serve_settings *settings;
     const char *field;
-    struct MHD_PostProcessor *form;
+    struct serve_multipart *form;
     char *name, *path; /* of the partial file */
     int fd;
-    size_t size;
-    int error; /* errno of a write; 0: none */
-    bool multiple, malformed;
+    char buffer[BUFFER_SIZE];
+    size_t buffered, size; /* size: of the picture so far */
+    unsigned pictures;     /* parts with the field */
+    int error;             /* errno of a write; 0: none */
 };
 
-/* MHD_PostDataIterator. The client's file name is ignored. */
-static enum MHD_Result on_part(void *cls, enum MHD_ValueKind extension, const char *key,
-                               const char *filename, const char *type,
-                               const char *encoding, const char *data, uint64_t at,
-                               size_t size)
+static void flush(struct serve_upload *u)
 {
-    struct serve_upload *u = cls;
+    const char *bytes = u->buffer;
 
-    (void)extension;
-    (void)filename;
-    (void)type;
-    (void)encoding;
-    if (!key || strcmp(key, u->field) != 0)
-        return MHD_YES;
-    if (at == 0 && u->size > 0)
-        u->multiple = true;
-    while (size > 0 && !u->error && !u->multiple) {
-        ssize_t n = write(u->fd, data, size);
+    while (u->buffered > 0 && !u->error) {
+        ssize_t n = write(u->fd, bytes, u->buffered);
 
         if (n > 0) {
-            data += n;
-            size -= (size_t)n;
-            u->size += (size_t)n;
+            bytes += n;
+            u->buffered -= (size_t)n;
         } else if (errno != EINTR)
             u->error = errno;
     }
-    return MHD_YES;
+}
+
+/* serve_part_fn. The client's file name is ignored. */
+static void on_part(void *ctx, const char *name, bool begins, const char *bytes,
+                    size_t size)
+{
+    struct serve_upload *u = ctx;
+
+    if (strcmp(name, u->field) != 0)
+        return;
+    u->pictures += begins;
+    if (u->pictures > 1 || u->error)
+        return;
+    u->size += size;
+    while (size > 0 && !u->error) {
+        size_t n = sizeof u->buffer - u->buffered;
+
+        n = n < size ? n : size;
+        memcpy(u->buffer + u->buffered, bytes, n);
+        bytes += n;
+        size -= n;
+        u->buffered += n;
+        if (u->buffered == sizeof u->buffer)
+            flush(u);
+    }
 }
 
 struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *field,
                                       const struct serve_settings *s)
 {
-    static const char form[] = MHD_HTTP_POST_ENCODING_MULTIPART_FORMDATA;
     const char *type =
         MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
     struct serve_upload *u = nst_xcalloc(1, sizeof *u);
@@ -71,9 +82,7 @@ struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *fiel
     u->settings = s;
     u->field = field;
     u->fd = -1;
-    /* libmicrohttpd accepts other forms as well */
-    if (type && strncasecmp(type, form, strlen(form)) == 0)
-        u->form = MHD_create_post_processor(c, BUFFER_SIZE, on_part, u);
+    u->form = serve_multipart_new(type, on_part, u);
     if (!u->form) {
         free(u);
         return NULL;
@@ -89,8 +98,7 @@ void serve_upload_free(struct serve_upload *u)
 {
     if (!u)
         return;
-    if (u->form)
-        MHD_destroy_post_processor(u->form);
+    serve_multipart_free(u->form);
     if (u->fd >= 0) {
         close(u->fd);
         unlink(u->path);
@@ -102,8 +110,7 @@ void serve_upload_free(struct serve_upload *u)
 
 void serve_upload_add(struct serve_upload *u, const char *bytes, size_t size)
 {
-    if (!u->malformed && MHD_post_process(u->form, bytes, size) != MHD_YES)
-        u->malformed = true;
+    serve_multipart_add(u->form, bytes, size);
 }
 
 static struct serve_response store_error(const struct serve_upload *u, int error)
@@ -128,22 +135,23 @@ bool serve_upload_has_space(const struct serve_upload *u, uint64_t bytes,
 /* Check that the form was complete and sync the file. False: *response. */
 static bool finish_form(struct serve_upload *u, struct serve_response *response)
 {
-    bool complete = MHD_destroy_post_processor(u->form) == MHD_YES && !u->malformed;
+    const char *error = serve_multipart_error(u->form);
 
-    u->form = NULL;
+    flush(u);
     if (u->error == 0 && fsync(u->fd) != 0)
         u->error = errno;
     if (u->error)
         *response = store_error(u, u->error);
-    else if (!complete)
-        *response =
-            serve_response_error(MHD_HTTP_BAD_REQUEST, "the form is incomplete");
-    else if (u->multiple)
-        *response = serve_response_error(MHD_HTTP_BAD_REQUEST,
-                                         "%s: only one picture is allowed", u->field);
+    else if (error)
+        *response = serve_response_error(MHD_HTTP_BAD_REQUEST, "the form %s", error);
+    else if (u->pictures != 1)
+        *response = serve_response_error(
+            MHD_HTTP_BAD_REQUEST, "%s: the form contains %s: send one picture",
+            u->field, u->pictures ? "more than one picture" : "no picture");
     else if (u->size == 0)
-        *response = serve_response_error(MHD_HTTP_BAD_REQUEST,
-                                         "%s: the form contains no picture", u->field);
+        *response =
+            serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                 "%s: the file is empty: choose another one", u->field);
     else
         return true;
     return false;

@@ -17,8 +17,8 @@
 
 struct serve_upload;
 
-/* Start to receive a form field, borrowed; NULL if the request is not a multipart form.
- * serve_upload_free() removes a file that was not stored. */
+/* Start to receive a form field, borrowed; NULL if the request is not a multipart form
+ * with a boundary. serve_upload_free() removes a file that was not stored. */
 struct serve_upload *serve_upload_new(struct MHD_Connection *c, const char *field,
                                       const struct serve_settings *s);
 void serve_upload_free(struct serve_upload *u);

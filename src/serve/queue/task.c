@@ -12,6 +12,8 @@
 #include "serve/clock.h"
 #include "serve/log.h"
 #include "serve/owners.h"
+#include "serve/pictures.h"
+#include "serve/request.h"
 #include "serve/store.h"
 
 const char *const serve_state_names[SERVE_STATES] = {"queued", "running", "completed",
@@ -162,11 +164,20 @@ static json_t *loss(const struct serve_task *t, const char *key, double latest)
                                      : or_null(json_object_get(t->record, key));
 }
 
-static json_t *output_url(const struct serve_task *t)
+/* The path of the result in a folder of URLs, or null. */
+static json_t *output_url(const struct serve_task *t, const char *folder)
 {
     const char *name = serve_task_text(t, "output_img");
 
-    return name ? serve_url("results", name) : json_null();
+    return name ? serve_url(folder, name) : json_null();
+}
+
+/* Add what progress and history have in common. */
+static void add_outcome(json_t *j, const struct serve_task *t)
+{
+    json_object_set_new(j, "output_img", output_url(t, "history"));
+    json_object_set_new(j, "output_url", output_url(t, "results"));
+    json_object_set_new(j, "request", serve_request_json(t->record));
 }
 
 json_t *serve_task_progress_json(const struct serve_task *t)
@@ -187,8 +198,7 @@ json_t *serve_task_progress_json(const struct serve_task *t)
                   "style_loss", loss(t, "style_loss", p->style_loss), "eta_seconds",
                   is_running ? number_or_null(p->eta) : json_null(), "attempts",
                   (int)t->attempts);
-    static const char *const keys[] = {"error", "output_img", "content_img",
-                                       "style_img", "owner"};
+    static const char *const keys[] = {"error", "content_img", "style_img", "owner"};
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         json_object_set_new(j, keys[i], or_null(json_object_get(t->record, keys[i])));
@@ -196,16 +206,15 @@ json_t *serve_task_progress_json(const struct serve_task *t)
                         t->position ? json_integer(t->position) : json_null());
     json_object_set_new(j, "waiting",
                         t->position ? json_integer(t->waiting) : json_null());
-    json_object_set_new(j, "output_url", output_url(t));
+    add_outcome(j, t);
     return j;
 }
 
 static json_t *history_entry(const struct serve_task *t)
 {
     static const char *const keys[] = {
-        "content_img", "style_img", "styles",  "keep_mask",  "style_weight",
-        "steps",       "preset",    "options", "output_img", "content_loss",
-        "style_loss",  "seconds",   "created", "finished",   "owner"};
+        "content_img",  "style_img",  "style_weight", "steps",   "preset",   "styles",
+        "content_loss", "style_loss", "seconds",      "created", "finished", "owner"};
     json_t *j = json_pack("{s:s}", "task_id", t->id);
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -214,7 +223,7 @@ static json_t *history_entry(const struct serve_task *t)
         if (v)
             json_object_set_new(j, keys[i], json_deep_copy(v));
     }
-    json_object_set_new(j, "output_url", output_url(t));
+    add_outcome(j, t);
     json_object_set_new(j, "thumbnail",
                         serve_thumb_url(serve_task_text(t, "output_img")));
     json_object_set_new(j, "content_url",
@@ -224,7 +233,7 @@ static json_t *history_entry(const struct serve_task *t)
 
 void serve_task_add_to_history(json_t *by_content, const struct serve_task *t)
 {
-    const char *key = serve_task_text(t, "content_img");
+    char *key = serve_picture_stem(serve_task_text(t, "content_img"));
     json_t *list = json_object_get(by_content, key);
 
     if (!list) {
@@ -232,6 +241,7 @@ void serve_task_add_to_history(json_t *by_content, const struct serve_task *t)
         json_object_set_new(by_content, key, list);
     }
     json_array_append_new(list, history_entry(t));
+    free(key);
 }
 
 void serve_task_set_completed(struct serve_task *t)

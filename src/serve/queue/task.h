@@ -67,7 +67,9 @@ void serve_task_remove_result(const char *id);
 
 /* The API's progress object, a new reference. */
 json_t *serve_task_progress_json(const struct serve_task *t);
-/* Append the task's history entry to the list of its content picture. */
+/* Append the task's history entry to the list of its content picture, whose key is the
+ * stem of its file name. The stem is generated and random, so no two uploads share it.
+ */
 void serve_task_add_to_history(json_t *by_content, const struct serve_task *t);
 
 /* Add the name of the existing result and the end time to the record. */

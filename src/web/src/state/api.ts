@@ -19,6 +19,7 @@ export interface Progress {
   /** The place of a queued task, 1 for the next, among those of all owners. */
   position?: number | null
   waiting?: number | null
+  request?: PostedRequest
 }
 
 export interface Style {
@@ -58,6 +59,12 @@ export interface TransferRequest {
   keep_mask?: string
 }
 
+/** The request of a task, as the service tells it; it can be posted again. */
+export interface PostedRequest extends Omit<TransferRequest, 'styles'> {
+  style_image?: string
+  styles?: StyleWeight[]
+}
+
 export interface Entry {
   task_id: string
   content_img: string
@@ -65,9 +72,7 @@ export interface Entry {
   styles: StyleWeight[]
   style_weight: number
   steps: number
-  preset?: string
-  keep_mask?: string
-  options: Record<string, string>
+  request: PostedRequest
   output_img: string
   thumbnail: string | null
   content_loss?: number | null
@@ -110,6 +115,7 @@ export type FaultKind =
   | 'often' // 429: the rate limit
   | 'large' // 413
   | 'type' // 415
+  | 'file' // 400 or 415: an upload that nothing can mend
   | 'invalid' // 400
   | 'unknown' // 404
   | 'busy' // 409
@@ -161,7 +167,7 @@ export function kindOf(status: number, detail: string): FaultKind {
  * replaces it by the prefix of its own address, which a proxy may have changed.
  */
 export function resolveUrl(base: string, url: string): string {
-  const own = /(?:uploads|results|styles|thumbs)\/[^/?#]+$/.exec(url)
+  const own = /(?:uploads|results|history|styles|thumbs)\/[^/?#]+$/.exec(url)
   return new URL(own ? own[0] : url, base).href
 }
 
@@ -174,8 +180,9 @@ export function pictureUrl(url: string): string {
 }
 
 export const uploadUrl = (name: string) => pictureUrl(`uploads/${name}`)
-export const resultUrl = (name: string) => pictureUrl(`results/${name}`)
-export const thumbUrl = (name: string) => pictureUrl(`thumbs/${name}.jpg`)
+/** The thumbnail of a picture, by its name or path. */
+export const thumbUrl = (name: string) =>
+  pictureUrl(`thumbs/${name.slice(name.lastIndexOf('/') + 1)}.jpg`)
 export const previewUrl = (id: string, step: number) =>
   new URL(`api/tasks/${id}/preview?step=${step}`, base()).href
 export const eventsUrl = (id: string) => new URL(`api/progress/${id}/events`, base()).href
@@ -336,6 +343,12 @@ export async function ranges(): Promise<
   return found
 }
 
+/** An empty or tiny file cannot be converted: another one is needed. */
+export function uploadFault(f: Fault): Fault {
+  const hopeless = f.kind === 'invalid' || (f.kind === 'type' && f.detail.includes('too small'))
+  return hopeless ? new Fault('file', f.detail) : f
+}
+
 /** Upload by XMLHttpRequest, since fetch() does not report upload progress. */
 export function upload(
   what: 'content' | 'style',
@@ -357,7 +370,7 @@ export function upload(
       if (x.status === 401)
         void requestToken().then(() => upload(what, file, onProgress).then(done, fail))
       else if (x.status === 200) done(JSON.parse(x.responseText) as UploadResult)
-      else void fault(r).then(fail)
+      else void fault(r).then((f) => fail(uploadFault(f)))
     }
     x.send(form)
   })

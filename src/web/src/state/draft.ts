@@ -118,27 +118,10 @@ export function fromRequest(r: api.TransferRequest): Draft {
   return d
 }
 
-/** The draft for an entry of the history. */
-export function fromEntry(e: api.Entry): Draft {
-  const number = (name: string) => {
-    const text = e.options[name]
-    const n = text === undefined ? NaN : Number(text)
-    return Number.isFinite(n) ? n : undefined
-  }
-  const r: api.TransferRequest = { content_image: e.content_img, styles: e.styles }
-  const found = {
-    preset: e.preset,
-    style_weight: number('style-weight'),
-    num_steps: number('iterations'),
-    strength: number('strength'),
-    size: number('size'),
-    colour: e.options['colour'],
-    seed: number('seed'),
-    keep_mask: e.keep_mask,
-  }
-  for (const [key, value] of Object.entries(found))
-    if (value !== undefined) Object.assign(r, { [key]: value })
-  return fromRequest(r)
+/** The draft for a request that the service tells. */
+export function fromPosted(r: api.PostedRequest): Draft {
+  const only = r.style_image ? [{ name: r.style_image, weight: 50 }] : []
+  return fromRequest({ ...r, styles: r.styles ?? only })
 }
 
 export function load(d: Draft): void {

@@ -13,6 +13,7 @@ const advice: Record<FaultKind, Advice> = {
   full: { text: 'fault.full', next: 'fault.full.next' },
   often: { text: 'fault.often', next: 'fault.often.next' },
   large: { text: 'fault.large', next: 'fault.large.next' },
+  file: { text: 'fault.file', next: 'fault.file.next' },
   type: { text: 'fault.type', next: 'fault.type.next' },
   invalid: { text: 'fault.invalid', next: 'fault.invalid.next' },
   unknown: { text: 'fault.unknown', next: 'fault.unknown.next' },
@@ -24,6 +25,19 @@ const advice: Record<FaultKind, Advice> = {
 
 export function adviceFor(f: Fault): Advice {
   return advice[f.kind]
+}
+
+/** The names of fields in messages of the service, in words. */
+const words: [RegExp, string][] = [
+  [/^(?:content|style)_image: /, ''],
+  [/\bcontent_image\b/g, 'the picture'],
+  [/\bstyle_image\b/g, 'the style'],
+  [/\b(?:keep_mask|styles\.mask)\b/g, 'the region'],
+]
+
+/** A message of the service for people. */
+export function readableDetail(f: Fault): string {
+  return words.reduce((text, [name, word]) => text.replace(name, word), f.detail)
 }
 
 /** Seconds until an automatic retry; 0: a retry would not help. */

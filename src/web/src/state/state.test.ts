@@ -9,10 +9,11 @@ import {
   resolveUrl,
   signIn,
   tokenPrompt,
+  uploadFault,
 } from './api'
 import { MAX_POINTS, type Point, addPoint, line } from './chart'
 import * as draft from './draft'
-import { adviceFor, retryDelay } from './faults'
+import { adviceFor, readableDetail, retryDelay } from './faults'
 import { add, group } from './history'
 import { figure, language, maybe, seconds, setLanguage, t, words } from './i18n'
 import { deleteLater, resumeDeletions } from './deletion'
@@ -62,8 +63,8 @@ const entry = (id: string, content: string, finished: number): Entry => ({
   styles: [{ name: 'munch', weight: 1 }],
   style_weight: 7000,
   steps: 300,
-  options: {},
-  output_img: `${id}.png`,
+  request: { content_image: content, style_image: 'munch' },
+  output_img: `/history/${id}.png`,
   thumbnail: null,
   created: finished - 1,
   finished,
@@ -99,6 +100,7 @@ describe('addresses', () => {
     expect(resolveUrl(base, '/nst/thumbs/x.png.jpg')).toBe(
       'https://example.org/art/thumbs/x.png.jpg',
     )
+    expect(resolveUrl(base, '/nst/history/x.png')).toBe('https://example.org/art/history/x.png')
     expect(resolveUrl(base, 'uploads/y.jpg')).toBe('https://example.org/art/uploads/y.jpg')
   })
 
@@ -126,6 +128,17 @@ describe('faults', () => {
         expect(table[advice.next].length).toBeGreaterThan(3)
       }
     }
+  })
+
+  it('of an empty or tiny file ask for another one, in words', () => {
+    const empty = new Fault('invalid', 'content_image: the file is empty: choose another one')
+    expect(uploadFault(empty).kind).toBe('file')
+    expect(readableDetail(empty)).toBe('the file is empty: choose another one')
+    const tiny = new Fault('type', 'style_image: 9x9 pixels is too small: each side needs 16')
+    expect(uploadFault(tiny).kind).toBe('file')
+    expect(uploadFault(new Fault('type', 'content_image: is damaged')).kind).toBe('type')
+    const narrow = new Fault('invalid', 'size: 16 makes content_image 16x11 pixels')
+    expect(readableDetail(narrow)).toBe('size: 16 makes the picture 16x11 pixels')
   })
 
   it('are waited for only where that helps', () => {
@@ -190,19 +203,10 @@ describe('the draft', () => {
     }
     const send = async (m: { under?: string }) => m.under ?? ''
     expect(await draft.toRequest(draft.fromRequest(asked), send)).toEqual(asked)
-    const told: Entry = {
-      ...entry('a', 'c.png', 2),
-      styles: asked.styles,
-      keep_mask: 'k.png',
-      options: {
-        'style-weight': '8000',
-        iterations: '120',
-        strength: '0.5',
-        size: '256',
-        colour: 'content',
-      },
-    }
-    expect(await draft.toRequest(draft.fromEntry(told), send)).toEqual(asked)
+    expect(await draft.toRequest(draft.fromPosted(asked), send)).toEqual(asked)
+    const single = draft.fromPosted({ content_image: 'c.png', style_image: 'munch', size: 256 })
+    expect(single.styles.map((s) => s.name)).toEqual(['munch'])
+    expect(single.values.size).toBe(256)
   })
 
   it('loses regions with the picture that they are of, and says so', () => {
