@@ -135,6 +135,7 @@ def stray():
     made = {os.path.basename(e["output_img"]) for of in history.values() for e in of}
     kept = inside("results") | inside("uploads") | inside("styles")
     return ([f"results/{f}" for f in inside("results") - made]
+            + [f"owners/{f}" for f in inside("owners") - kept]
             + [f"work/{f}" for f in inside("work")]
             + [f"uploads/{f}" for f in inside("uploads") if f.endswith(".part")]
             + [f"thumbs/{f}" for f in inside("thumbs") if f[:-4] not in kept])
