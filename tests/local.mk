@@ -148,6 +148,10 @@ tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c %D%/escapes.h src/serv
 tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS) -I$(srcdir)/%D%
 tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS) $(SERVE_LIBS)
 
+tests_unit_test_fair_SOURCES = %D%/unit/test_fair.c src/serve/queue/fair.c
+tests_unit_test_fair_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS)
+tests_unit_test_fair_LDADD = $(SERVE_LIBS) $(CMOCKA_LIBS)
+
 tests_unit_test_multipart_SOURCES = %D%/unit/test_multipart.c src/serve/http/multipart.c
 tests_unit_test_multipart_CPPFLAGS = $(UNIT_CPPFLAGS) $(GLIB_CFLAGS)
 tests_unit_test_multipart_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(CMOCKA_LIBS)
