@@ -268,9 +268,12 @@ if SERVE
 bin_PROGRAMS += nst-serve
 endif
 nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
-	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/identity.h %D%/serve/log.c %D%/serve/log.h \
+	%D%/serve/figures.c %D%/serve/figures.h %D%/serve/gpu.c %D%/serve/gpu.h \
+	%D%/serve/idempotency.c %D%/serve/idempotency.h %D%/serve/identity.h \
+	%D%/serve/log.c %D%/serve/log.h \
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
-	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
+	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/quality.c %D%/serve/quality.h \
+	%D%/serve/repair.c %D%/serve/repair.h %D%/serve/request.c %D%/serve/request.h \
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h \
@@ -287,6 +290,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/queue/redis.c %D%/serve/queue/redis.h \
 	%D%/serve/queue/redis_queue.c %D%/serve/queue/redis_queue.h \
 	%D%/serve/queue/redis_scripts.c %D%/serve/queue/redis_scripts.h \
+	%D%/serve/queue/room.c %D%/serve/queue/room.h \
 	%D%/serve/queue/runner.c %D%/serve/queue/runner.h \
 	%D%/serve/queue/task.c %D%/serve/queue/task.h \
 	%D%/serve/queue/task_table.c %D%/serve/queue/task_table.h \
@@ -301,9 +305,11 @@ nst_serve_LDADD = libnst-util.la libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)
 SERVE_LUA = %D%/serve/queue/common.lua %D%/serve/queue/common_end.lua \
 	%D%/serve/queue/add.lua %D%/serve/queue/cancel.lua %D%/serve/queue/claim.lua \
 	%D%/serve/queue/cleanup_done.lua %D%/serve/queue/cleanup_due.lua \
-	%D%/serve/queue/count.lua %D%/serve/queue/delete.lua %D%/serve/queue/finish.lua \
+	%D%/serve/queue/count.lua %D%/serve/queue/delete.lua \
+	%D%/serve/queue/delete_task.lua %D%/serve/queue/finish.lua \
 	%D%/serve/queue/get.lua %D%/serve/queue/heartbeat.lua %D%/serve/queue/history.lua \
-	%D%/serve/queue/range.lua %D%/serve/queue/release.lua
+	%D%/serve/queue/range.lua %D%/serve/queue/release.lua \
+	%D%/serve/queue/stop.lua
 %D%/serve/queue/redis_lua.h: $(SERVE_LUA)
 	$(AM_V_GEN)$(MKDIR_P) '$(@D)'
 	$(AM_V_at)cd '$(srcdir)' && for f in $(SERVE_LUA); do \

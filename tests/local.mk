@@ -174,8 +174,8 @@ BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/
 if SERVE
 TESTS += $(HTTP_TESTS)
 endif
-HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/openapi.bats \
-	%D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
+HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/lifecycle.bats \
+	%D%/http/openapi.bats %D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
 	%D%/http/redis.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
 	%D%/http/malformed.py %D%/http/openapi.py %D%/http/soak.py \

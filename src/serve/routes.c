@@ -11,10 +11,12 @@
 #include "serve/compare.h"
 #include "serve/http/events.h"
 #include "serve/http/static_files.h"
+#include "serve/idempotency.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/openapi.h"
 #include "serve/pictures.h"
+#include "serve/quality.h"
 #include "serve/queue/queue.h"
 #include "serve/request.h"
 #include "serve/store.h"
@@ -113,7 +115,17 @@ static struct serve_response delete_style(struct serve_request *r)
     }
 }
 
-static struct serve_response post_transfer(struct serve_request *r)
+static struct serve_response store_error(bool disk_full)
+{
+    if (disk_full)
+        return serve_response_error(MHD_HTTP_INSUFFICIENT_STORAGE,
+                                    "the task cannot be stored: the disk is full");
+    return serve_response_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
+                                "the task could not be stored");
+}
+
+static struct serve_response create_task(struct serve_request *r,
+                                         const struct serve_key *key)
 {
     char id[SERVE_TASK_ID_LENGTH + 1], *error;
     json_t *record = serve_request_parse(r->body, r->settings, &error);
@@ -125,6 +137,11 @@ static struct serve_response post_transfer(struct serve_request *r)
         return response;
     }
     serve_task_create(record, id);
+    if (!serve_key_store(key, id)) {
+        response = store_error(serve_store_is_disk_full(errno));
+        json_decref(record);
+        return response;
+    }
     switch (serve_queue->add(id, record)) {
     case SERVE_ADD_OK:
         return serve_response_json(MHD_HTTP_OK, json_pack("{s:s}", "task_id", id));
@@ -138,19 +155,38 @@ static struct serve_response post_transfer(struct serve_request *r)
     case SERVE_ADD_UNAVAILABLE:
         return serve_response_unavailable();
     case SERVE_ADD_DISK_FULL:
-        return serve_response_error(MHD_HTTP_INSUFFICIENT_STORAGE,
-                                    "the task cannot be stored: the disk is full");
+        return store_error(true);
     default:
-        return serve_response_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
-                                    "the task could not be stored");
+        return store_error(false);
     }
 }
 
+static struct serve_response post_transfer(struct serve_request *r)
+{
+    struct serve_response response;
+    struct serve_key key;
+
+    if (!serve_key_begin(&key, r, &response))
+        return response;
+    response = create_task(r, &key);
+    serve_key_end(&key, response.status == MHD_HTTP_OK);
+    return response;
+}
+
+/* The unfinished tasks, or with ?state= the latest ones in that state. */
 static struct serve_response get_tasks(struct serve_request *r)
 {
-    json_t *list = serve_queue->list();
+    const char *name =
+        MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, "state");
+    enum serve_state state = serve_state_parse(name);
+    json_t *list;
 
-    (void)r;
+    if (name && state == SERVE_STATES)
+        return serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                    "state: '%.40s' is not queued, running, completed, "
+                                    "failed or cancelled",
+                                    name);
+    list = name ? serve_queue->list_state(state, MAX_PAGE) : serve_queue->list();
     return list ? serve_response_json(MHD_HTTP_OK, list) : serve_response_unavailable();
 }
 
@@ -174,14 +210,44 @@ static struct serve_response get_events(struct serve_request *r)
                         (size_t)r->settings->max_connections / 2);
 }
 
+static struct serve_response delete_finished_task(struct serve_request *r)
+{
+    switch (serve_queue->delete_task(r->argument)) {
+    case SERVE_DELETE_OK:
+        return message_response("the task is deleted");
+    case SERVE_DELETE_UNAVAILABLE:
+        return serve_response_unavailable();
+    default:
+        return not_found("task", r);
+    }
+}
+
+/* Cancel an unfinished task; delete a finished one. */
 static struct serve_response delete_task(struct serve_request *r)
 {
     switch (serve_queue->cancel(r->argument)) {
     case SERVE_CANCEL_OK:
         return message_response("the task is cancelled");
     case SERVE_CANCEL_FINISHED:
-        return serve_response_error(MHD_HTTP_CONFLICT, "the task is already over");
+        return delete_finished_task(r);
     case SERVE_CANCEL_UNAVAILABLE:
+        return serve_response_unavailable();
+    default:
+        return not_found("task", r);
+    }
+}
+
+static struct serve_response post_stop(struct serve_request *r)
+{
+    switch (serve_queue->stop_and_keep(r->argument)) {
+    case SERVE_STOP_OK:
+        return message_response("the task ends with the picture so far");
+    case SERVE_STOP_QUEUED:
+        return serve_response_error(MHD_HTTP_CONFLICT,
+                                    "the task has no picture yet: cancel it instead");
+    case SERVE_STOP_FINISHED:
+        return serve_response_error(MHD_HTTP_CONFLICT, "the task is already over");
+    case SERVE_STOP_UNAVAILABLE:
         return serve_response_unavailable();
     default:
         return not_found("task", r);
@@ -348,6 +414,8 @@ static const struct serve_route routes[] = {
     {GET, "/api/progress/*", get_progress, .uses_queue = true},
     {GET, "/api/progress/*/events", get_events, .is_stream = true},
     {DELETE, "/api/tasks/*", delete_task, .pool = SERVE_POOL_DISK},
+    {GET, "/api/tasks/*/quality", serve_quality, .pool = SERVE_POOL_DISK},
+    {POST, "/api/tasks/*/stop", post_stop, .pool = SERVE_POOL_DISK},
     {GET, "/api/tasks/*/preview", get_preview},
     {GET, "/api/history", get_history, .uses_queue = true},
     {DELETE, "/api/delete-history/*", delete_history, .pool = SERVE_POOL_DISK},

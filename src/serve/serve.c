@@ -33,10 +33,13 @@
 #include "serve/http/response.h"
 #include "serve/http/server.h"
 #include "serve/http/static_files.h"
+#include "serve/idempotency.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/pictures.h"
+#include "serve/quality.h"
 #include "serve/queue/queue.h"
+#include "serve/repair.h"
 #include "serve/routes.h"
 #include "serve/sandbox.h"
 #include "serve/store.h"
@@ -323,9 +326,11 @@ static sigset_t shutdown_signals(void)
     return set;
 }
 
-static void sweep_uploads(void)
+/* Remove what is no longer used. */
+static void sweep(void)
 {
     serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
+    serve_keys_sweep();
 }
 
 /* Returns after SIGINT or SIGTERM; does periodic work until then. */
@@ -337,10 +342,12 @@ static void wait_for_signal(const struct serve_settings *s)
     serve_notify("READY=1");
     while (sigtimedwait(&set, NULL, &(struct timespec){.tv_sec = 1}) < 0) {
         seconds++;
+        if (serve_queue->tick)
+            serve_queue->tick();
         if (s->monitor && seconds % s->monitor == 0)
             serve_monitor_log();
         if (seconds % SWEEP_SECONDS == 0 && !s->worker)
-            sweep_uploads();
+            sweep();
     }
 }
 
@@ -401,7 +408,9 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_monitor_open(s);
     st = serve_queue_open(s, serve_events_changed, err);
     if (st == NST_OK) {
-        sweep_uploads();
+        sweep();
+        serve_quality_open(s);
+        serve_repair_open(s);
         st = serve_http_open(s, routes, fd, err);
     }
     if (st == NST_OK) {
@@ -414,6 +423,8 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_sandbox_shutdown();
     if (st == NST_OK)
         serve_http_close();
+    serve_repair_close();
+    serve_quality_close();
     serve_queue->close();
     serve_monitor_close();
     serve_styles_close();

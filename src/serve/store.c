@@ -27,8 +27,8 @@ static char *root;
 static const char *url_prefix;
 static int lock_fd = -1;
 
-static const char *const folders[] = {"uploads", "styles", "results",
-                                      "thumbs",  "tasks",  "work"};
+static const char *const folders[] = {"uploads", "styles", "results", "thumbs",
+                                      "tasks",   "work",   "quality", "keys"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
 static enum nst_status make_folder(const char *path, struct nst_err *err)
@@ -248,10 +248,10 @@ void serve_store_remove_picture(const char *folder, const char *name)
     free(thumb);
 }
 
-enum nst_status serve_store_write_task(const char *name, const json_t *j,
-                                       struct nst_err *err)
+enum nst_status serve_store_write(const char *folder, const char *name, const json_t *j,
+                                  struct nst_err *err)
 {
-    char *path = serve_store_path("tasks", name);
+    char *path = serve_store_path(folder, name);
     char *text = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
     struct nst_atomic_file *file;
     enum nst_status st = nst_atomic_file_open(&file, path, err);
@@ -393,14 +393,29 @@ bool serve_store_is_disk_full(int error)
     return error == ENOSPC || error == EDQUOT;
 }
 
-bool serve_store_has_space(uint64_t bytes)
+/* The bytes left for a write that must leave a share of the reserve, or -1. If they are
+ * unknown, the write itself reports the error. */
+static int64_t space_beyond_reserve(unsigned divisor)
 {
     struct statvfs v;
     uint64_t left, reserve;
 
     if (statvfs(root, &v) != 0)
-        return true; /* a write reports the error */
+        return INT64_MAX;
     left = (uint64_t)v.f_bavail * v.f_frsize;
-    reserve = MIN((uint64_t)v.f_blocks * v.f_frsize / RESERVE_DIVISOR, RESERVE_BYTES);
-    return left >= reserve && left - reserve >= bytes;
+    reserve = MIN((uint64_t)v.f_blocks * v.f_frsize / RESERVE_DIVISOR, RESERVE_BYTES) /
+              divisor;
+    return left >= reserve ? (int64_t)(left - reserve) : -1;
+}
+
+bool serve_store_has_space(uint64_t bytes)
+{
+    int64_t space = space_beyond_reserve(1);
+
+    return space >= 0 && (uint64_t)space >= bytes;
+}
+
+bool serve_store_has_room(void)
+{
+    return space_beyond_reserve(4) >= 0;
 }

@@ -4,6 +4,8 @@
  *   uploads/ styles/ results/ thumbs/   pictures, under generated names
  *   tasks/   a JSON file for each task
  *   work/    a folder for each unfinished task
+ *   quality/ the figures of results (quality.h)
+ *   keys/    idempotency keys (idempotency.h)
  *   lock     the file that locks the folder
  *   queue    an empty file, if the tasks are not in tasks/ but in a queue on Redis
  * File names sent by clients are never used.
@@ -55,9 +57,9 @@ void serve_store_remove_picture(const char *folder, const char *name);
 json_t *serve_url(const char *folder, const char *name);
 json_t *serve_thumb_url(const char *name);
 
-/* Write j to tasks/NAME atomically. NST_ERR_IO: errno. */
-enum nst_status serve_store_write_task(const char *name, const json_t *j,
-                                       struct nst_err *err);
+/* Write j to FOLDER/NAME atomically. NST_ERR_IO: errno. */
+enum nst_status serve_store_write(const char *folder, const char *name, const json_t *j,
+                                  struct nst_err *err);
 
 /* Visit all files of a folder, in no order. */
 void serve_store_foreach(const char *folder, void (*visit)(void *ctx, const char *name),
@@ -79,6 +81,9 @@ bool serve_store_remove_work_dir(const char *name);
 bool serve_store_is_disk_full(int error);
 /* True if the disk has room for an upload and a reserve for the service's own files. */
 bool serve_store_has_space(uint64_t bytes);
+
+/* True if the disk has room to start a task, which may use the reserve. */
+bool serve_store_has_room(void);
 
 /* Bytes free on the disk, and the fraction in use, 0 to 1. */
 void serve_store_disk_usage(uint64_t *free_bytes, double *used);

@@ -13,6 +13,7 @@
 
 #include "serve/clock.h"
 #include "serve/log.h"
+#include "serve/queue/room.h"
 #include "serve/queue/task_table.h"
 #include "serve/store.h"
 
@@ -24,7 +25,8 @@ static struct {
 
     pthread_mutex_t lock; /* protects running, the table and the members below */
     pthread_cond_t not_empty;
-    GQueue queue;            /* of struct serve_table_entry in state SERVE_QUEUED */
+    GQueue queue; /* of struct serve_table_entry in state SERVE_QUEUED */
+    struct serve_room room;
     bool draining, stopping; /* start no more tasks; stop running tasks */
 } local = {.lock = PTHREAD_MUTEX_INITIALIZER,
            .not_empty = PTHREAD_COND_INITIALIZER,
@@ -39,9 +41,9 @@ static bool task_is_final(const struct serve_table_entry *t)
 static void set_cancelled(struct serve_table_entry *t)
 {
     json_object_set_new(t->task.record, "finished", json_real(serve_now()));
-    serve_table_set_state(t, SERVE_CANCELLED);
-    serve_store_remove_work_dir(t->task.id);
+    serve_store_remove_work_dir(t->task.id); /* first: it makes room for the record */
     serve_task_remove_result(t->task.id);
+    serve_table_set_state(t, SERVE_CANCELLED);
 }
 
 /* Load a task of the previous process. A running task is queued again; a kill of the
@@ -80,13 +82,13 @@ static void remove_stale_work(void *ctx, const char *name)
         serve_store_remove_work_dir(name);
 }
 
-static void remove_stale_result(void *ctx, const char *name)
+/* Remove a result, or its figures, without a task. */
+static void remove_stale_result(void *folder, const char *name)
 {
     char *id = nst_xasprintf("%.*s", (int)strcspn(name, "."), name);
 
-    (void)ctx;
     if (!serve_table_find(id))
-        serve_store_remove_picture("results", name);
+        serve_store_remove_picture(folder, name);
     free(id);
 }
 
@@ -98,14 +100,16 @@ static void finish_attempt(struct serve_table_entry *t, const struct serve_outco
 
     if (state == SERVE_COMPLETED)
         serve_table_counts()->seconds += o->seconds;
-    serve_table_set_state(t, state);
+    if (state == SERVE_CANCELLED) /* the attempt may have written a result */
+        serve_task_remove_result(t->task.id);
     if (serve_state_is_final(state)) {
+        serve_store_remove_work_dir(t->task.id); /* makes room for the record */
         serve_task_log_state(&t->task, state);
-        serve_store_remove_work_dir(t->task.id);
-        if (state == SERVE_CANCELLED) /* the attempt may have written a result */
-            serve_task_remove_result(t->task.id);
-    } else if (o->exit == SERVE_EXIT_RETRYABLE) {
-        serve_table_counts()->retries++;
+    }
+    serve_table_set_state(t, state);
+    serve_room_note(&local.room, o->exit);
+    if (state == SERVE_QUEUED && o->exit != SERVE_EXIT_STOPPED) {
+        serve_table_counts()->retries += o->exit == SERVE_EXIT_RETRYABLE;
         g_queue_push_head(&local.queue, t);
         pthread_cond_signal(&local.not_empty);
     }
@@ -133,13 +137,16 @@ static void run_attempt(struct serve_table_entry *t)
 
     memcpy(id, t->task.id, sizeof id);
     t->task.attempts++;
-    t->attempt = (struct serve_attempt){.id = t->task.id,
-                                        .record = record,
-                                        .result = result,
-                                        .concurrency = ++local.running,
-                                        .on_progress = on_progress,
-                                        .ctx = t,
-                                        .stop = local.stopping};
+    t->attempt = (struct serve_attempt){
+        .id = t->task.id,
+        .record = record,
+        .result = result,
+        .concurrency = ++local.running,
+        .on_progress = on_progress,
+        .ctx = t,
+        .stop = local.stopping,
+        .keep = json_is_true(json_object_get(record, "stop_requested"))};
+    t->task.no_space = false;
     t->task.progress = serve_progress_unknown;
     json_object_set_new(t->task.record, "started", json_real(serve_now()));
     serve_table_set_state(t, SERVE_RUNNING);
@@ -164,7 +171,10 @@ static void *run_tasks(void *unused)
     (void)unused;
     pthread_mutex_lock(&local.lock);
     while (!local.draining) {
-        struct serve_table_entry *t = g_queue_pop_head(&local.queue);
+        struct serve_table_entry *t =
+            !g_queue_is_empty(&local.queue) && serve_room_has(&local.room)
+                ? g_queue_pop_head(&local.queue)
+                : NULL;
 
         if (t)
             run_attempt(t);
@@ -189,7 +199,8 @@ static enum nst_status open_queue(const struct serve_settings *s,
     while ((t = serve_table_next(SERVE_LIST_ACTIVE, t)))
         g_queue_push_tail(&local.queue, t);
     serve_store_foreach("work", remove_stale_work, NULL);
-    serve_store_foreach("results", remove_stale_result, NULL);
+    serve_store_foreach("results", remove_stale_result, "results");
+    serve_store_foreach("quality", remove_stale_result, "quality");
     serve_table_evict();
     memset(serve_table_counts()->ended, 0, sizeof serve_table_counts()->ended);
     pthread_mutex_unlock(&local.lock);
@@ -237,6 +248,16 @@ static void close_queue(void)
 {
     g_queue_clear(&local.queue);
     serve_table_close();
+}
+
+/* Wake threads that wait for disk space. */
+static void tick(void)
+{
+    pthread_mutex_lock(&local.lock);
+    serve_table_save_pending();
+    if (!g_queue_is_empty(&local.queue))
+        pthread_cond_broadcast(&local.not_empty);
+    pthread_mutex_unlock(&local.lock);
 }
 
 static bool reachable(void)
@@ -296,11 +317,30 @@ static json_t *list_open(void)
     return list;
 }
 
+static json_t *list_state(enum serve_state state, size_t limit)
+{
+    json_t *list = json_array();
+    GSequenceIter *iter;
+
+    pthread_mutex_lock(&local.lock);
+    iter = g_sequence_get_end_iter(serve_table_sequence(
+        serve_state_is_final(state) ? SERVE_LIST_FINISHED : SERVE_LIST_ACTIVE));
+    while (!g_sequence_iter_is_begin(iter) && json_array_size(list) < limit) {
+        const struct serve_table_entry *t;
+
+        iter = g_sequence_iter_prev(iter);
+        t = g_sequence_get(iter);
+        if (t->task.state == state)
+            json_array_append_new(list, serve_task_progress_json(&t->task));
+    }
+    pthread_mutex_unlock(&local.lock);
+    return list;
+}
+
 static enum serve_cancel_status cancel(const char *id)
 {
     enum serve_cancel_status status = SERVE_CANCEL_OK;
     struct serve_table_entry *t;
-    struct nst_err err;
 
     pthread_mutex_lock(&local.lock);
     t = serve_table_find(id);
@@ -317,11 +357,51 @@ static enum serve_cancel_status cancel(const char *id)
          * survives a kill of the service. */
         t->attempt.cancelled = true;
         json_object_set_new(t->task.record, "cancelled", json_true());
-        if (serve_table_save(t, &err) != NST_OK)
-            serve_log(SERVE_ERROR, "%s", err.text);
+        serve_table_save(t);
     }
     pthread_mutex_unlock(&local.lock);
     if (status == SERVE_CANCEL_OK)
+        local.on_change(id);
+    return status;
+}
+
+static enum serve_stop_status stop_and_keep(const char *id)
+{
+    enum serve_stop_status status = SERVE_STOP_OK;
+    struct serve_table_entry *t;
+
+    pthread_mutex_lock(&local.lock);
+    t = serve_table_find(id);
+    if (!t)
+        status = SERVE_STOP_UNKNOWN;
+    else if (t->task.state == SERVE_QUEUED)
+        status = SERVE_STOP_QUEUED;
+    else if (task_is_final(t))
+        status = SERVE_STOP_FINISHED;
+    else { /* saved, so that the next attempt stops as well */
+        t->attempt.keep = true;
+        json_object_set_new(t->task.record, "stop_requested", json_true());
+        serve_table_save(t);
+    }
+    pthread_mutex_unlock(&local.lock);
+    return status;
+}
+
+static enum serve_delete_status delete_task(const char *id)
+{
+    enum serve_delete_status status = SERVE_DELETE_OK;
+    struct serve_table_entry *t;
+
+    pthread_mutex_lock(&local.lock);
+    t = serve_table_find(id);
+    if (!t)
+        status = SERVE_DELETE_UNKNOWN;
+    else if (!task_is_final(t))
+        status = SERVE_DELETE_BUSY;
+    else
+        serve_table_remove(t);
+    pthread_mutex_unlock(&local.lock);
+    if (status == SERVE_DELETE_OK)
         local.on_change(id);
     return status;
 }
@@ -408,13 +488,17 @@ static void sweep(int64_t max_age, size_t max_files)
 const struct serve_queue serve_queue_local = {.open = open_queue,
                                               .drain = drain,
                                               .running = running,
+                                              .tick = tick,
                                               .stop = stop,
                                               .close = close_queue,
                                               .reachable = reachable,
                                               .add = add,
                                               .progress = progress,
                                               .cancel = cancel,
+                                              .stop_and_keep = stop_and_keep,
+                                              .delete_task = delete_task,
                                               .list = list_open,
+                                              .list_state = list_state,
                                               .history = history,
                                               .delete_content = delete_content,
                                               .style_status = style_status,

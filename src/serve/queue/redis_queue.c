@@ -228,6 +228,40 @@ static enum serve_cancel_status cancel(const char *id)
     return status;
 }
 
+static enum serve_stop_status stop_and_keep(const char *id)
+{
+    enum serve_stop_status status;
+    redisReply *r;
+
+    if (!serve_task_is_valid_id(id))
+        return SERVE_STOP_UNKNOWN;
+    r = serve_redis_eval(serve_script_stop, id, NULL);
+    status = !r                         ? SERVE_STOP_UNAVAILABLE
+             : is_string(r, "stopping") ? SERVE_STOP_OK
+             : is_string(r, "queued")   ? SERVE_STOP_QUEUED
+             : is_string(r, "over")     ? SERVE_STOP_FINISHED
+                                        : SERVE_STOP_UNKNOWN;
+    freeReplyObject(r);
+    return status;
+}
+
+static enum serve_delete_status delete_task(const char *id)
+{
+    enum serve_delete_status status;
+    redisReply *r;
+
+    if (!serve_task_is_valid_id(id))
+        return SERVE_DELETE_UNKNOWN;
+    r = serve_redis_eval(serve_script_delete_task, id, NULL);
+    status = !r                        ? SERVE_DELETE_UNAVAILABLE
+             : is_string(r, "deleted") ? SERVE_DELETE_OK
+             : is_string(r, "busy")    ? SERVE_DELETE_BUSY
+                                       : SERVE_DELETE_UNKNOWN;
+    freeReplyObject(r);
+    serve_redis_cleanup();
+    return status;
+}
+
 /* Visit the rows of a page, which is taken over. Returns the number in its first
  * element; -1 if there is no page. */
 static long long visit_page(redisReply *page, visit_fn *visit, void *ctx)
@@ -277,6 +311,35 @@ static json_t *list_open(void)
     if (visit_set("nst:open", add_progress, list))
         return list;
     json_decref(list);
+    return NULL;
+}
+
+struct state_query {
+    enum serve_state state;
+    size_t limit;
+    json_t *list;
+};
+
+/* The rows come oldest first. */
+static void add_in_state(void *ctx, const struct serve_task *t)
+{
+    struct state_query *q = ctx;
+
+    if (t->state != q->state)
+        return;
+    json_array_insert_new(q->list, 0, serve_task_progress_json(t));
+    if (json_array_size(q->list) > q->limit)
+        json_array_remove(q->list, q->limit);
+}
+
+static json_t *list_state(enum serve_state state, size_t limit)
+{
+    struct state_query q = {state, limit, json_array()};
+
+    if (visit_set(serve_state_is_final(state) ? "nst:over" : "nst:open", add_in_state,
+                  &q))
+        return q.list;
+    json_decref(q.list);
     return NULL;
 }
 
@@ -402,7 +465,10 @@ const struct serve_queue serve_queue_redis = {.open = open_queue,
                                               .add = add,
                                               .progress = progress,
                                               .cancel = cancel,
+                                              .stop_and_keep = stop_and_keep,
+                                              .delete_task = delete_task,
                                               .list = list_open,
+                                              .list_state = list_state,
                                               .history = history,
                                               .delete_content = delete_content,
                                               .style_status = style_status,

@@ -12,6 +12,7 @@
  *                       entry    its entry in nst:queue
  *                       holder   random name of the attempt that owns the task
  *                       step     latest progress (JSON), while it runs
+ *                       keep     1: its worker ends it with the picture so far
  *                       ends     number of times it finished, for audit: 0, then 1
  *   nst:next          the last number assigned
  *   nst:open, nst:over, nst:completed
@@ -21,7 +22,7 @@
  *   nst:counts        hash: tasks in each state; ended:STATE, retries, seconds
  *   nst:untidy        sorted set of tasks whose files must be removed, by due time
  * Channels: nst:changes publishes the id of each task that changed; nst:work publishes
- * "" when a task is queued, or the id of a task that was cancelled.
+ * "" when a task is queued, or the id of a task that was cancelled or shall stop.
  *
  * States: queued -claim-> running -finish-> completed or failed
  *         running -release-> queued: nst crashed, or the worker shuts down
@@ -45,6 +46,8 @@ extern const char serve_script_history[];
 extern const char serve_script_range[];
 extern const char serve_script_cancel[];
 extern const char serve_script_delete[];
+extern const char serve_script_delete_task[];
+extern const char serve_script_stop[];
 extern const char serve_script_count[];
 /* for workers */
 extern const char serve_script_claim[];

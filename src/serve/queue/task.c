@@ -113,8 +113,11 @@ int serve_task_open_preview(const char *id, char *name, uint64_t *size)
 void serve_task_remove_result(const char *id)
 {
     char *name, *path = serve_task_result_path(id, &name);
+    char *figures = nst_xasprintf("%s.json", id);
 
     serve_store_remove_picture("results", name);
+    serve_store_remove("quality", figures);
+    free(figures);
     free(name);
     free(path);
 }
@@ -143,6 +146,14 @@ static json_t *output_url(const struct serve_task *t)
     return name ? serve_url("results", name) : json_null();
 }
 
+/* Why a queued task does not start. */
+static json_t *message(const struct serve_task *t)
+{
+    bool waits = t->state == SERVE_QUEUED && (t->no_space || !serve_store_has_room());
+
+    return waits ? json_string("waiting for disk space") : json_null();
+}
+
 json_t *serve_task_progress_json(const struct serve_task *t)
 {
     const struct serve_progress *p = &t->progress;
@@ -150,9 +161,11 @@ json_t *serve_task_progress_json(const struct serve_task *t)
     json_int_t total = is_running
                            ? (json_int_t)p->total
                            : json_integer_value(json_object_get(t->record, "steps"));
-    json_int_t done = t->state == SERVE_COMPLETED ? total
-                      : is_running                ? (json_int_t)p->done
-                                                  : 0;
+    const json_t *stopped_at = json_object_get(t->record, "stopped_at_step");
+    json_int_t done = stopped_at                    ? json_integer_value(stopped_at)
+                      : t->state == SERVE_COMPLETED ? total
+                      : is_running                  ? (json_int_t)p->done
+                                                    : 0;
     json_t *j =
         json_pack("{s:s, s:s, s:I, s:I, s:f, s:o, s:o, s:o, s:i}", "task_id", t->id,
                   "status", serve_state_names[t->state], "progress", done, "total",
@@ -162,11 +175,12 @@ json_t *serve_task_progress_json(const struct serve_task *t)
                   is_running ? number_or_null(p->eta) : json_null(), "attempts",
                   (int)t->attempts);
     static const char *const keys[] = {"error", "output_img", "content_img",
-                                       "style_img"};
+                                       "style_img", "stopped_at_step"};
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         json_object_set_new(j, keys[i], or_null(json_object_get(t->record, keys[i])));
     json_object_set_new(j, "output_url", output_url(t));
+    json_object_set_new(j, "message", message(t));
     return j;
 }
 
@@ -175,7 +189,7 @@ static json_t *history_entry(const struct serve_task *t)
     static const char *const keys[] = {
         "content_img", "style_img", "styles",  "keep_mask",  "style_weight",
         "steps",       "preset",    "options", "output_img", "content_loss",
-        "style_loss",  "seconds",   "created", "finished"};
+        "style_loss",  "seconds",   "created", "finished",   "stopped_at_step"};
     json_t *j = json_pack("{s:s}", "task_id", t->id);
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -224,9 +238,18 @@ enum serve_state serve_task_finish_attempt(struct serve_task *t,
         json_object_set_new(t->record, "content_loss", json_real(o->content_loss));
         json_object_set_new(t->record, "style_loss", json_real(o->style_loss));
         json_object_set_new(t->record, "seconds", json_real(o->seconds));
+        if (o->stopped_at > 0)
+            json_object_set_new(t->record, "stopped_at_step",
+                                json_integer((json_int_t)o->stopped_at));
         serve_task_set_completed(t);
         state = SERVE_COMPLETED;
     } else if (o->exit == SERVE_EXIT_STOPPED && !cancelled) {
+        t->attempts--; /* does not count */
+        return SERVE_QUEUED;
+    } else if (o->exit == SERVE_EXIT_NO_SPACE && !cancelled) {
+        serve_log(SERVE_WARNING, "task %s: %s; it waits for disk space", t->id,
+                  o->error);
+        t->no_space = true;
         t->attempts--; /* does not count */
         return SERVE_QUEUED;
     } else if (o->exit == SERVE_EXIT_RETRYABLE && t->attempts <= (unsigned)retries &&

@@ -16,6 +16,7 @@ static struct {
     GHashTable *tasks; /* struct serve_table_entry by id */
     GSequence *lists[SERVE_LISTS];
     int64_t next_number;
+    unsigned unsaved; /* number of tasks */
     struct serve_counts counts;
 } table;
 
@@ -24,7 +25,7 @@ static char *file_name(const struct serve_table_entry *t)
     return nst_xasprintf("%s.json", t->task.id);
 }
 
-enum nst_status serve_table_save(struct serve_table_entry *t, struct nst_err *err)
+static enum nst_status write_file(struct serve_table_entry *t, struct nst_err *err)
 {
     char *name = file_name(t);
     enum nst_status st;
@@ -32,9 +33,55 @@ enum nst_status serve_table_save(struct serve_table_entry *t, struct nst_err *er
     json_object_set_new(t->task.record, "state",
                         json_string(serve_state_names[t->task.state]));
     json_object_set_new(t->task.record, "attempts", json_integer(t->task.attempts));
-    st = serve_store_write_task(name, t->task.record, err);
+    st = serve_store_write("tasks", name, t->task.record, err);
     free(name);
     return st;
+}
+
+static bool must_not_run(const struct serve_table_entry *t)
+{
+    return t->task.state == SERVE_FAILED || t->task.state == SERVE_CANCELLED ||
+           json_is_true(json_object_get(t->task.record, "cancelled"));
+}
+
+static void set_unsaved(struct serve_table_entry *t, bool unsaved)
+{
+    table.unsaved += (unsigned)unsaved - (unsigned)t->unsaved;
+    t->unsaved = unsaved;
+}
+
+void serve_table_save(struct serve_table_entry *t)
+{
+    struct nst_err err;
+    bool saved = write_file(t, &err) == NST_OK;
+    char *name = file_name(t);
+
+    if (!saved && must_not_run(t)) {
+        serve_store_remove("tasks", name); /* this makes room, too */
+        saved = write_file(t, &err) == NST_OK;
+    }
+    if (!saved && !t->unsaved)
+        serve_log(SERVE_ERROR, "%s; it is tried again", err.text);
+    set_unsaved(t, !saved);
+    free(name);
+}
+
+void serve_table_save_pending(void)
+{
+    GHashTableIter iter;
+    gpointer p;
+
+    if (table.unsaved == 0)
+        return;
+    g_hash_table_iter_init(&iter, table.tasks);
+    while (g_hash_table_iter_next(&iter, NULL, &p)) {
+        struct serve_table_entry *t = p;
+
+        if (t->unsaved)
+            serve_table_save(t);
+        if (t->unsaved) /* the next ones will fail as well */
+            return;
+    }
 }
 
 static gint by_number(gconstpointer a, gconstpointer b, gpointer unused)
@@ -76,16 +123,13 @@ static void insert(struct serve_table_entry *t)
 
 void serve_table_set_state(struct serve_table_entry *t, enum serve_state state)
 {
-    struct nst_err err;
-
     table.counts.current[t->task.state]--;
     table.counts.current[state]++;
     table.counts.ended[state]++;
     t->task.state = state;
     t->task.version++;
     update_lists(t);
-    if (serve_table_save(t, &err) != NST_OK)
-        serve_log(SERVE_ERROR, "%s", err.text);
+    serve_table_save(t);
 }
 
 static void free_task(gpointer p)
@@ -157,7 +201,7 @@ struct serve_table_entry *serve_table_add(const char *id, json_t *record)
     t->task.record = record;
     t->task.number = table.next_number;
     json_object_set_new(record, "number", json_integer(t->task.number));
-    if (serve_table_save(t, &err) == NST_OK) {
+    if (write_file(t, &err) == NST_OK) {
         insert(t);
         return t;
     }
@@ -175,11 +219,10 @@ struct serve_table_entry *serve_table_find(const char *id)
 
 void serve_table_remove(struct serve_table_entry *t)
 {
-    const char *result = serve_task_text(&t->task, "output_img");
     char *file = file_name(t);
 
-    if (result)
-        serve_store_remove_picture("results", result);
+    set_unsaved(t, false);
+    serve_task_remove_result(t->task.id);
     serve_store_remove_work_dir(t->task.id);
     serve_store_remove("tasks", file);
     free(file);

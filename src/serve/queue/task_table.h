@@ -23,6 +23,7 @@ struct serve_table_entry {
     struct serve_task task; /* its record is the contents of the file */
     struct serve_attempt attempt;
     GSequenceIter *position[SERVE_LISTS]; /* NULL: not in that list */
+    bool unsaved;                         /* the file is older than the task */
 };
 
 void serve_table_open(const struct serve_settings *s);
@@ -35,10 +36,15 @@ struct serve_table_entry *serve_table_load(const char *file);
 struct serve_table_entry *serve_table_add(const char *id, json_t *record);
 struct serve_table_entry *serve_table_find(const char *id);
 
-/* Write the task's file. NST_ERR_IO. */
-enum nst_status serve_table_save(struct serve_table_entry *t, struct nst_err *err);
-/* Change the state and write the file. A failed write is only logged: a restarted
- * service then repeats the work. */
+/*
+ * Write the task's file. If that fails, serve_table_save_pending() writes it later. A
+ * task that must not run again then loses its old file, so that a service that is
+ * killed in between does not continue it. A completed task keeps it: its result counts.
+ */
+void serve_table_save(struct serve_table_entry *t);
+/* Write the files that could not be written before. */
+void serve_table_save_pending(void);
+/* Change the state and write the file. */
 void serve_table_set_state(struct serve_table_entry *t, enum serve_state state);
 
 /* Remove a finished task with its files. */
