@@ -299,3 +299,29 @@ post_key() {
     ask DELETE "/api/tasks/$task"
     [ -z "$(ls data/quality)" ]
 }
+
+@test "a backup that was made while tasks run goes on from its checkpoints" {
+    serve
+    upload photo.png
+    transfer
+    done=$task
+    until_state completed
+    long
+    until_task '.progress >= 25'
+    # the commands of docs/SERVE.md
+    DIR=data
+    sed -n '/^mkdir backup/,/^```/p' "$srcdir/docs/SERVE.md" | grep -v '^```' >commands
+    [ -s commands ]
+    DIR=$DIR bash -e commands
+    ask DELETE "/api/tasks/$task"
+    stop_service
+    rm -r data
+    serve --data backup
+    until_task '.progress > 0'
+    [ "$(field progress)" -ge 20 ]
+    get /api/history
+    [ "$(jq -r '.[][0].task_id' <<<"$body")" = "$done" ]
+    get "/results/$done.png"
+    [ "$code" = 200 ]
+    ask DELETE "/api/tasks/$task"
+}
