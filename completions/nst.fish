@@ -112,6 +112,7 @@ complete -c nst-serve -l behind-proxy -d 'Take client addresses from X-Forwarded
 complete -c nst-serve -l host -x -a '' -d 'Accept NAME in the Host header, besides localhost'
 complete -c nst-serve -l insecure -d 'Allow a public --listen address without --token-file'
 complete -c nst-serve -l token-file -r -F -d 'Require the token in the first line of FILE: Authorization: Bearer TOKEN'
+complete -c nst-serve -l webhook-secret-file -x -a '' -d 'Tell servers that clients name of the end of tasks, signed with the secret in FILE'
 complete -c nst-serve -l grace -x -a '' -d 'Seconds to wait for running tasks at shutdown (10)'
 complete -c nst-serve -l lease -x -a '' -d 'Seconds of silence after which a worker loses its tasks (15)'
 complete -c nst-serve -l max-connections -x -a '' -d 'Maximum number of connections (1024)'

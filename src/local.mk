@@ -277,6 +277,9 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h \
+	%D%/serve/public_address.c %D%/serve/public_address.h \
+	%D%/serve/webhook.c %D%/serve/webhook.h \
+	%D%/serve/webhook_send.c %D%/serve/webhook_send.h \
 	%D%/serve/http/auth.c %D%/serve/http/auth.h \
 	%D%/serve/http/connections.c %D%/serve/http/connections.h \
 	%D%/serve/http/events.c %D%/serve/http/events.h \
@@ -296,9 +299,10 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/queue/task_table.c %D%/serve/queue/task_table.h \
 	%D%/serve/queue/worker.c
 nodist_nst_serve_SOURCES = %D%/serve/queue/redis_lua.h
-nst_serve_CPPFLAGS = $(AM_CPPFLAGS) -I%D% $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
+nst_serve_CPPFLAGS = $(AM_CPPFLAGS) -I%D% $(SERVE_CFLAGS) $(CURL_CFLAGS) \
+	$(JANSSON_CFLAGS)
 nst_serve_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
-nst_serve_LDADD = libnst-util.la libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)
+nst_serve_LDADD = libnst-util.la libnst.la $(SERVE_LIBS) $(CURL_LIBS) $(JANSSON_LIBS)
 
 # The scripts of the queue on Redis, as macros: LUA_ADD is the text of add.lua, without
 # comments.

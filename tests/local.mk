@@ -140,11 +140,15 @@ tests_unit_test_colour_transfer_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_colour_transfer_LDADD = $(UNIT_LDADD)
 
 if SERVE
-UNIT_TESTS += tests/unit/test_sandbox
+UNIT_TESTS += tests/unit/test_sandbox tests/unit/test_public_address
 endif
 tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c src/serve/sandbox.c
 tests_unit_test_sandbox_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS)
+tests_unit_test_public_address_SOURCES = %D%/unit/test_public_address.c \
+	src/serve/public_address.c
+tests_unit_test_public_address_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_public_address_LDADD = $(CMOCKA_LIBS)
 
 tests_unit_test_api_SOURCES = %D%/unit/test_api.c
 tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
@@ -177,7 +181,7 @@ endif
 HTTP_TESTS = %D%/http/api.bats %D%/http/tasks.bats %D%/http/lifecycle.bats \
 	%D%/http/openapi.bats %D%/http/hostile.bats %D%/http/edges.bats %D%/http/soak.bats %D%/http/deploy.bats \
 	%D%/http/redis.bats %D%/http/gpu.bats
-EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
+EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py %D%/http/receiver.py \
 	%D%/http/malformed.py %D%/http/openapi.py %D%/http/soak.py \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs
 TESTS += $(BATS_TESTS)

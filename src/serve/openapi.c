@@ -90,6 +90,8 @@ enum nst_status serve_openapi(char **out, const struct serve_settings *s,
               SERVE_STYLE_WEIGHT_MAX, SERVE_STYLE_WEIGHT_DEFAULT);
     set_range(properties, "num_steps", (json_int_t)s->min_steps, SERVE_STEPS_MAX,
               SERVE_STEPS_DEFAULT);
+    if (!s->webhook_secret_file)
+        json_object_del(properties, "webhook");
     set_range(properties, "size", 16, (json_int_t)s->max_size, 512);
     json_object_set_new(json_object_get(j, "info"), "version",
                         json_string(PACKAGE_VERSION));

@@ -21,6 +21,7 @@
 #include "serve/request.h"
 #include "serve/store.h"
 #include "serve/styles.h"
+#include "serve/webhook.h"
 
 #define MAX_PAGE 1000    /* history entries in a response */
 #define RETRY_SECONDS 10 /* when the queue is full */
@@ -124,24 +125,10 @@ static struct serve_response store_error(bool disk_full)
                                 "the task could not be stored");
 }
 
-static struct serve_response create_task(struct serve_request *r,
-                                         const struct serve_key *key)
+/* record is taken over. */
+static struct serve_response queue_task(const struct serve_request *r, const char *id,
+                                        json_t *record)
 {
-    char id[SERVE_TASK_ID_LENGTH + 1], *error;
-    json_t *record = serve_request_parse(r->body, r->settings, &error);
-    struct serve_response response;
-
-    if (!record) {
-        response = serve_response_error(MHD_HTTP_BAD_REQUEST, "%s", error);
-        free(error);
-        return response;
-    }
-    serve_task_create(record, id);
-    if (!serve_key_store(key, id)) {
-        response = store_error(serve_store_is_disk_full(errno));
-        json_decref(record);
-        return response;
-    }
     switch (serve_queue->add(id, record)) {
     case SERVE_ADD_OK:
         return serve_response_json(MHD_HTTP_OK, json_pack("{s:s}", "task_id", id));
@@ -161,15 +148,43 @@ static struct serve_response create_task(struct serve_request *r,
     }
 }
 
+/* url: of the webhook, or NULL. */
+static struct serve_response create_task(const struct serve_request *r,
+                                         const struct serve_key *key, const char *url)
+{
+    char id[SERVE_TASK_ID_LENGTH + 1], *error;
+    json_t *record = serve_request_parse(r->body, r->settings, &error);
+    struct serve_response response;
+
+    if (!record) {
+        response = serve_response_error(MHD_HTTP_BAD_REQUEST, "%s", error);
+        free(error);
+        return response;
+    }
+    serve_task_create(record, id);
+    if (serve_key_store(key, id) && serve_webhook_store(id, url))
+        response = queue_task(r, id, record);
+    else {
+        response = store_error(serve_store_is_disk_full(errno));
+        json_decref(record);
+    }
+    if (response.status != MHD_HTTP_OK)
+        serve_webhook_forget(id);
+    return response;
+}
+
 static struct serve_response post_transfer(struct serve_request *r)
 {
     struct serve_response response;
     struct serve_key key;
+    char *url = NULL;
 
     if (!serve_key_begin(&key, r, &response))
         return response;
-    response = create_task(r, &key);
+    if (serve_webhook_take(r->body, &url, &response))
+        response = create_task(r, &key, url);
     serve_key_end(&key, response.status == MHD_HTTP_OK);
+    free(url);
     return response;
 }
 

@@ -44,6 +44,7 @@
 #include "serve/sandbox.h"
 #include "serve/store.h"
 #include "serve/styles.h"
+#include "serve/webhook.h"
 
 #define SWEEP_SECONDS 60
 #define UPLOAD_SECONDS (24 * 3600) /* lifetime of an upload that no task uses */
@@ -63,6 +64,7 @@ enum {
     LOG_FORMAT,
     QUEUE,
     WORKER,
+    WEBHOOK,
     FIRST_NUMBER /* then one key for each element of numbers[] */
 };
 
@@ -88,6 +90,10 @@ static const struct argp_option options[] = {
      "Keep tasks in Redis for workers: redis://[:PASSWORD@]HOST[:PORT][/DB]", 4},
     {"worker", WORKER, NULL, 0,
      "Process tasks from the queue, without HTTP; all processes share --data", 4},
+    {"webhook-secret-file", WEBHOOK, "FILE", 0,
+     "Tell servers that clients name of the end of tasks, signed with the secret in "
+     "FILE",
+     2},
     {NULL, 0, NULL, 0, "Log:", 5},
     {"log", LOG, "FILE", 0,
      "Log to FILE instead of standard error, in five files of 10 MB", 5},
@@ -250,6 +256,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         s->queue = take_queue_url(arg);
     else if (key == WORKER)
         s->worker = true;
+    else if (key == WEBHOOK)
+        s->webhook_secret_file = arg;
     else if (key == LOG)
         s->log_file = arg;
     else if (key == LOG_FORMAT &&
@@ -411,6 +419,9 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
         sweep();
         serve_quality_open(s);
         serve_repair_open(s);
+        st = serve_webhook_open(s, err);
+    }
+    if (st == NST_OK) {
         st = serve_http_open(s, routes, fd, err);
     }
     if (st == NST_OK) {
@@ -425,6 +436,7 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
         serve_http_close();
     serve_repair_close();
     serve_quality_close();
+    serve_webhook_close();
     serve_queue->close();
     serve_monitor_close();
     serve_styles_close();

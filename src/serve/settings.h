@@ -14,6 +14,7 @@ struct serve_settings {
     const char *web;    /* the folder of the web page; NULL: the installed one */
     const char *model;  /* NULL: the default of nst */
     const char *host, *prefix, *token_file, *allow_origin, *log_file; /* or NULL */
+    const char *webhook_secret_file; /* NULL: no webhooks */
     const char *queue; /* URL of Redis; NULL: the queue is in this process */
     bool worker;       /* run tasks of that queue, without HTTP */
     bool insecure, json_log, behind_proxy;

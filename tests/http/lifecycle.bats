@@ -6,8 +6,11 @@ bats_require_minimum_version 1.5.0
 load helper
 
 teardown() {
-    [ -z "${service:-}" ] || kill -KILL "$service" || true
-    wait
+    local pid
+    for pid in ${service:-} ${receiver:-} ${network:-}; do
+        kill -KILL "$pid" || true
+        wait "$pid" || true
+    done
     for folder in data/tasks data; do
         ! mountpoint -q "$folder" || umount -l "$folder"
     done
@@ -258,8 +261,9 @@ post_key() {
     for i in $(seq 20); do
         curl -sS -H 'Content-Type: application/json' -H 'Idempotency-Key: k' -d "$body" \
             -o "id$i" "$url/api/style-transfer" &
+        clients+=($!)
     done
-    wait $(jobs -p | grep -vx "$service")
+    wait "${clients[@]}"
     [ "$(jq -r .task_id id* | sort -u | wc -l)" = 1 ]
     [ "$(ls data/tasks | wc -l)" = 1 ]
 }
@@ -272,8 +276,9 @@ post_key() {
     for i in $(seq 12); do
         curl -sS -o "first$i" -w '%{http_code}\n' "$url/api/tasks/$task/quality" \
             >>codes &
+        clients+=($!)
     done
-    wait $(jobs -p | grep -vx "$service")
+    wait "${clients[@]}"
     [ "$(sort -u codes)" = 202 ] || [ "$(sort -u codes)" = $'200\n202' ]
     wait_until 'curl -sS -o figures -w "%{http_code}" "$url/api/tasks/$task/quality" | grep -qx 200'
     jq -e '.ssim != null and has("style_distance")' figures
@@ -324,4 +329,69 @@ post_key() {
     get "/results/$done.png"
     [ "$code" = 200 ]
     ask DELETE "/api/tasks/$task"
+}
+
+# webhooks: serve with webhooks in a network of its own, which has the public address
+# 203.0.113.9, and set $inside to a command that runs others there
+webhooks() {
+    "$SERVE" --help | grep -q webhook-secret-file
+    printf 'a secret of the test\n' >secret
+    if "$SERVE" --data other --webhook-secret-file secret --listen 127.0.0.1:99999 2>&1 |
+        grep -q libcurl; then
+        skip "nst-serve was built without libcurl"
+    fi
+    unshare -n sleep 1000 2>/dev/null 3>&- 4>&- &
+    network=$!
+    wait_until '[ "$(readlink /proc/$network/ns/net)" != "$(readlink /proc/self/ns/net)" ] ||
+        ! kill -0 $network 2>/dev/null'
+    inside="nsenter -t $network -n"
+    $inside ip link set lo up || skip "no network can be made"
+    $inside ip address add 203.0.113.9/32 dev lo
+    printf '#!/bin/sh\nexec %s "%s" "$@"\n' "$inside" "$SERVE" >inside
+    chmod +x inside
+    SERVE=$PWD/inside
+}
+
+curl() {
+    ${inside:-command} curl "$@"
+}
+
+@test "a webhook tells a public address of the end of a task, signed, until it is taken" {
+    webhooks
+    $inside python3 "$srcdir/tests/http/receiver.py" 203.0.113.9 8080 received 3>&- 4>&- &
+    receiver=$!
+    serve --webhook-secret-file secret
+    upload photo.png
+    transfer '{webhook: "http://203.0.113.9:8080/hook"}'
+    wait_until '[ "$(grep -c /hook received)" = 2 ]' # the first one got a 500
+    IFS=$'\t' read -r _ timestamp signature sent <<<"$(tail -n 1 received)"
+    [ "$(jq -r .task_id <<<"$sent")" = "$task" ]
+    [ "$(jq -r .status <<<"$sent")" = completed ]
+    [ $(($(date +%s) - timestamp)) -lt 60 ]
+    [ "$signature" = "sha256=$(printf '%s.%s' "$timestamp" "$sent" |
+        openssl dgst -sha256 -hmac 'a secret of the test' | sed 's/.* //')" ]
+    wait_until '[ -z "$(ls data/hooks)" ]'
+    # what the service must not reach, it does not
+    transfer '{webhook: "http://127.0.0.1:8080/private"}'
+    wait_until 'grep -q "not delivered: its address is not public" log'
+    ! grep -q private received
+}
+
+@test "a webhook is an http URL, and needs --webhook-secret-file" {
+    webhooks
+    serve
+    upload photo.png
+    post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"munch\", \"webhook\": \"http://example.org\"}"
+    refused 400 'webhook: this service sends none'
+    stop_service
+    serve --webhook-secret-file secret
+    for hook in '"file:///etc/passwd"' '"http://"' '"http://u:p@example.org"' 5 null '"example.org"'; do
+        post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"munch\", \"webhook\": $hook}"
+        refused 400 'webhook: must be an http or https URL'
+    done
+    stop_service
+    printf short >secret
+    run "$SERVE" --data other --webhook-secret-file secret
+    [ "$status" = 2 ]
+    grep -q 'at least 16' <<<"$output"
 }

@@ -319,20 +319,10 @@ static json_t *list_open(void)
 
 static json_t *list_state(enum serve_state state, size_t limit)
 {
-    json_t *list = json_array();
-    GSequenceIter *iter;
+    json_t *list;
 
     pthread_mutex_lock(&local.lock);
-    iter = g_sequence_get_end_iter(serve_table_sequence(
-        serve_state_is_final(state) ? SERVE_LIST_FINISHED : SERVE_LIST_ACTIVE));
-    while (!g_sequence_iter_is_begin(iter) && json_array_size(list) < limit) {
-        const struct serve_table_entry *t;
-
-        iter = g_sequence_iter_prev(iter);
-        t = g_sequence_get(iter);
-        if (t->task.state == state)
-            json_array_append_new(list, serve_task_progress_json(&t->task));
-    }
+    list = serve_table_list_state(state, limit);
     pthread_mutex_unlock(&local.lock);
     return list;
 }

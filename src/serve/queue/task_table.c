@@ -256,6 +256,24 @@ struct serve_table_entry *serve_table_next(enum serve_table_list list,
     return g_sequence_iter_is_end(next) ? NULL : g_sequence_get(next);
 }
 
+json_t *serve_table_list_state(enum serve_state state, size_t limit)
+{
+    enum serve_table_list in =
+        serve_state_is_final(state) ? SERVE_LIST_FINISHED : SERVE_LIST_ACTIVE;
+    GSequenceIter *iter = g_sequence_get_end_iter(table.lists[in]);
+    json_t *list = json_array();
+
+    while (!g_sequence_iter_is_begin(iter) && json_array_size(list) < limit) {
+        const struct serve_table_entry *t;
+
+        iter = g_sequence_iter_prev(iter);
+        t = g_sequence_get(iter);
+        if (t->task.state == state)
+            json_array_append_new(list, serve_task_progress_json(&t->task));
+    }
+    return list;
+}
+
 struct serve_counts *serve_table_counts(void)
 {
     return &table.counts;

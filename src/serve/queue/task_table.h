@@ -58,6 +58,9 @@ GSequence *serve_table_sequence(enum serve_table_list list);
 struct serve_table_entry *serve_table_next(enum serve_table_list list,
                                            const struct serve_table_entry *t);
 
+/* The progress of the latest tasks in one state, newest first: a new reference. */
+json_t *serve_table_list_state(enum serve_state state, size_t limit);
+
 struct serve_counts *serve_table_counts(void);
 
 #endif
