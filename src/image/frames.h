@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * frames.h - sequences of frames: a YUV4MPEG2 stream (y4m.h), concatenated PNM pictures
- * (pnm.h) or an animation (GIF, WebP). Streams are read and written one frame at a
- * time; animations are decoded and encoded as a whole. Any other picture is a single
- * frame.
+ * (pnm.h) or an animation (GIF, WebP). All are read
+ * one frame at a time; an animation is encoded as a whole. Any other picture is a
+ * single frame.
  */
 #ifndef NST_IMAGE_FRAMES_H
 #define NST_IMAGE_FRAMES_H
@@ -13,7 +13,7 @@
 struct nst_frame_reader;
 
 /* Open path ("-": standard input). stream is "y4m" or "pnm" for such a stream; NULL for
- * an animation or a picture, which is decoded at once. *out belongs to the caller:
+ * an animation or a picture. *out belongs to the caller:
  * nst_frame_reader_free(). Errors: see nst_picture_load(). */
 enum nst_status nst_frame_reader_open(struct nst_frame_reader **out, const char *path,
                                       const char *stream,
@@ -26,7 +26,8 @@ void nst_frame_reader_free(struct nst_frame_reader *f); /* NULL is fine */
 void nst_frame_reader_set_stop(struct nst_frame_reader *f, bool (*stop)(void *ctx),
                                void *ctx);
 
-/* Memory that the decoded frames of an animation take until the reader is freed. */
+/* Memory to read a frame of an animation and to collect all for the output; 0 for a
+ * stream. */
 size_t nst_frame_reader_bytes(const struct nst_frame_reader *f);
 
 /* Number of frames; 0 if unknown until the stream ends. */

@@ -26,9 +26,12 @@
 #define SMALL_FILE_PIXELS 1e6
 /* Small allocations of the decoder, and buffers of threads. */
 #define READ_BYTES ((size_t)6 << 20)
-/* Rows of floats that libvips 8.14 holds; RESIZE_ROWS per thread. Both are measured. */
+/* Rows of floats that libvips 8.14 holds, measured. To resize, each thread holds at
+ * least RESIZE_ROWS, and KERNEL_ROWS for each row of the source per row of the picture.
+ */
 #define SHRINK_ROWS 400
 #define RESIZE_ROWS 300
+#define KERNEL_ROWS 40
 
 static enum nst_status damaged_error(const struct nst_input *in, struct nst_err *err)
 {
@@ -75,7 +78,7 @@ static enum nst_status open_checked(VipsImage **out, struct nst_input *in,
         return status;
     w = (*out)->Xsize;
     h = (*out)->Ysize;
-    if (h > vips_image_get_page_height(*out)) { /* an animation is decoded as a whole */
+    if (h > vips_image_get_page_height(*out)) { /* all frames of an animation */
         status =
             nst_picture_check_dimensions(in->label, w, h, size->max_pixels, "", err);
         h = vips_image_get_page_height(*out);
@@ -116,13 +119,12 @@ static bool is_shrinkable(VipsImage *image)
 
     return image->Coding == VIPS_CODING_NONE &&
            !vips_band_format_isfloat(image->BandFmt) &&
-           vips_image_get_page_height(image) == image->Ysize &&
            (vips_image_hasalpha(image) ? alpha == image->Bands - 1 : alpha < 0);
 }
 
 /* Pixels of the file in per decoded pixel, in both directions. Enough
  * decoded pixels per pixel of the picture remain for the Lanczos kernel, and small
- * files are decoded whole. */
+ * files, unless they have many frames, are decoded whole. */
 static int shrink_factor(const struct nst_input *in,
                          const struct nst_picture_size *size)
 {
@@ -133,12 +135,21 @@ static int shrink_factor(const struct nst_input *in,
     k = (int)fmin(in->width / (to_w * least), in->height / (to_h * least));
     if (in->jpeg) /* the loader's factors, and multiples of the largest */
         k = k >= 8 ? k / 8 * 8 : k >= 4 ? 4 : k >= 2 ? 2 : 1;
-    return k > 1 && (double)in->width * in->height > SMALL_FILE_PIXELS ? k : 1;
+    return k > 1 && (in->animated || (double)in->width * in->height > SMALL_FILE_PIXELS)
+               ? k
+               : 1;
+}
+
+static bool has_frames(VipsImage *image)
+{
+    return image->Ysize > vips_image_get_page_height(image);
 }
 
 /* The part of the factor that the loader applies while it decodes. */
-static int loader_shrink(const VipsImage *image, int shrink)
+static int loader_shrink(VipsImage *image, int shrink)
 {
+    if (has_frames(image))
+        return 1;
     if (loaded_by(image, "webp"))
         return shrink;
     if (loaded_by(image, "jpeg"))
@@ -146,49 +157,54 @@ static int loader_shrink(const VipsImage *image, int shrink)
     return 1;
 }
 
-/* Bytes per pixel of the file that a decoder holds if it decodes all rows at once,
- * measured with libvips 8.14. */
-static double decoder_bytes(const VipsImage *image)
+/* Bytes per pixel of the file that a decoder holds if it decodes all rows at once and
+ * shrinks them, measured with libvips 8.14. */
+static double decoder_bytes(VipsImage *image, int shrink)
 {
     static const struct {
         const char *format;
         double per_band;
     } formats[] = {{"webp", 2}, {"heif", 3},   {"jxl", 4},
                    {"jp2k", 4}, {"magick", 4}, {"openexr", 4}};
-    int progressive = 0;
+    int scans = 0;
 
-    if (vips_image_get_typeof(image, "jpeg-multiscan"))
-        progressive = 2; /* the coefficients */
-    else if (vips_image_get_typeof(image, "interlaced"))
-        progressive = (int)vips_format_sizeof(image->BandFmt);
-    if (progressive)
-        return progressive * image->Bands;
+    if (vips_image_get_typeof(image, "jpeg-multiscan") &&
+        !vips_image_get_int(image, "jpeg-multiscan", &scans) && scans)
+        return 2.0 * image->Bands; /* the coefficients, all of them */
+    if (loaded_by(image, "png") && vips_image_get_typeof(image, "interlaced"))
+        return (double)VIPS_IMAGE_SIZEOF_PEL(image);
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (loaded_by(image, formats[i].format))
-            return formats[i].per_band * image->Bands;
+            return formats[i].per_band * image->Bands / shrink;
     return 0;
 }
 
-/* Memory that reading takes at its peak: the decoder's, the decoded image, the planes
- * of the picture, and rows of floats that libvips holds to shrink and to resize. */
+/* Memory that reading takes at its peak, of an animation for one frame: the decoder's,
+ * the decoded image, the planes of the picture, and rows of floats that libvips holds
+ * to shrink and to resize. */
 static size_t read_bytes(VipsImage *header, const struct nst_input *in,
                          const struct nst_picture_size *size)
 {
-    double area = (double)header->Xsize * header->Ysize;
+    double area = (double)header->Xsize * vips_image_get_page_height(header);
     double row = 4.0 * header->Xsize * header->Bands;
     int by_loader = loader_shrink(header, in->shrink);
     double bytes =
         area / in->shrink / in->shrink * (double)VIPS_IMAGE_SIZEOF_PEL(header);
-    int w = in->width, h = in->height;
+    int w = in->width, h = in->height, rows;
 
     nst_picture_target_size(size, &w, &h);
-    bytes += decoder_bytes(header) * area / by_loader;
+    bytes += decoder_bytes(header, by_loader) * area;
+    if (has_frames(header)) /* two frames, one drawn over the other */
+        bytes += 2 * 4 * area;
     bytes += 4.0 * w * h * (header->Bands < 3 ? 4 : header->Bands);
     if (in->shrink > by_loader)
         bytes += row / by_loader * SHRINK_ROWS;
+    rows = KERNEL_ROWS * (in->height / in->shrink / h + 1);
+    if (rows < RESIZE_ROWS)
+        rows = RESIZE_ROWS;
     if (w != in->width || h != in->height)
         bytes += 4.0 * w * h * header->Bands +
-                 row / in->shrink * RESIZE_ROWS * (vips_concurrency_get() + 1);
+                 row / in->shrink * rows * (vips_concurrency_get() + 1);
     return (size_t)bytes + READ_BYTES;
 }
 
@@ -214,7 +230,7 @@ static enum nst_status open_affordable(VipsImage **out, struct nst_input *in,
         err, NST_ERR_MEM,
         "%s: out of memory: to read %dx%d pixels takes %zu MiB, and %zu MiB are left "
         "(--max-memory)",
-        in->label, (*out)->Xsize, (*out)->Ysize, (*bytes >> 20) + 1,
+        in->label, (*out)->Xsize, vips_image_get_page_height(*out), (*bytes >> 20) + 1,
         size->max_bytes >> 20);
     g_clear_object(out);
     return status;
@@ -588,6 +604,58 @@ static enum nst_status decode_shrunk(VipsImage **out, VipsImage **header,
     return *out ? NST_OK : damaged_error(in, err);
 }
 
+/* Decode all rows and keep none. */
+static enum nst_status check_rows(VipsImage *image, const struct nst_input *in,
+                                  struct nst_err *err)
+{
+    VipsRegion *region = vips_region_new(image);
+    int failed = 0;
+
+    for (int y = 0; !failed && y < image->Ysize; y++) {
+        VipsRect row = {0, y, image->Xsize, 1};
+
+        failed = vips_region_prepare(region, &row);
+    }
+    g_object_unref(region);
+    return failed ? damaged_error(in, err) : NST_OK;
+}
+
+enum nst_status nst_picture_open_frames(VipsImage **out, size_t *bytes,
+                                        struct nst_input *in,
+                                        const struct nst_picture_size *size,
+                                        struct nst_err *err)
+{
+    enum nst_status status = open_affordable(out, in, bytes, size, err);
+    bool vector;
+
+    if (status != NST_OK || !has_frames(*out))
+        return status;
+    status = check_rows(*out, in, err);
+    g_clear_object(out);
+    if (status == NST_OK) /* rows are read once, in order */
+        status = nst_input_read_header(out, &vector, in, 1, err);
+    return status;
+}
+
+enum nst_status nst_picture_decode_frame(VipsImage **out, VipsImage *frames, int number,
+                                         const struct nst_input *in,
+                                         struct nst_err *err)
+{
+    int h = vips_image_get_page_height(frames);
+    VipsImage *frame, *small = NULL;
+    bool failed;
+
+    *out = NULL;
+    if (vips_extract_area(frames, &frame, 0, number * h, frames->Xsize, h, NULL))
+        return damaged_error(in, err);
+    failed = in->shrink > 1 && shrink_blocks(frame, in->shrink, &small);
+    if (!failed)
+        *out = copy_rows(small ? small : frame);
+    g_clear_object(&small);
+    g_object_unref(frame);
+    return *out ? NST_OK : damaged_error(in, err);
+}
+
 enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
                                    const struct nst_picture_size *size,
                                    struct nst_err *err)
@@ -627,7 +695,8 @@ static enum nst_status add_small(struct nst_picture *pic, VipsImage *decoded,
     if (pic->source_info->alpha || w >= pic->width || h >= pic->height ||
         w < NST_PICTURE_MIN_SIDE || h < NST_PICTURE_MIN_SIDE)
         return NST_OK;
-    if (in->shrinkable && shrink_factor(in, &small) >= TOO_MANY_PIXELS * in->shrink)
+    if (in->shrinkable && !in->animated &&
+        shrink_factor(in, &small) >= TOO_MANY_PIXELS * in->shrink)
         status = nst_picture_decode(&again, in, &small, err);
     if (status == NST_OK)
         status = make_picture(&made, again ? again : decoded, in, &small, err);

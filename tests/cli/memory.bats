@@ -150,28 +150,54 @@ peak_below() {
     peak_below 200
 }
 
-# animation: make big.gif, of 100 frames
+# animation WIDTH HEIGHT FRAMES: make big.gif
 animation() {
     needs jq vips
     needs_plain_build
-    vips black roll.v 400 40000 --bands 3
+    vips black roll.v "$1" $(($2 * $3)) --bands 3
     vips copy roll.v frames.v
-    vips gifsave frames.v big.gif --page-height 400 2>/dev/null || skip "no GIF"
+    vips gifsave frames.v big.gif --page-height "$2" 2>/dev/null || skip "no GIF"
 }
 
-@test "the frames of an animation count in --max-memory" {
-    animation
-    nst -s munch big.gif -o out.gif -S 32 -n 1 --max-memory 190M --history h.jsonl
-    peak_below 190
-    refused 1 'big.gif: out of memory: to read 400x40000 pixels takes [0-9]+ MiB' \
-        -s munch big.gif -o out.gif -S 32 -n 1 --max-memory 60M
+@test "an animation is read frame by frame" {
+    animation 1000 1000 30 # 114 MB as RGBA
+    nst -s munch big.gif -o out.gif -S 16 -n 1 --max-memory 90M --history h.jsonl
+    peak_below 90
+    [ "$(vipsheader -f n-pages out.gif)" = 30 ]
 }
 
-@test "the frames of parallel animations count in --max-memory" {
-    [ -n "${NST_TEST_ALL:-}" ] || skip "it takes long: NST_TEST_ALL=1"
-    animation
+@test "animations in parallel stay within --max-memory" {
+    animation 400 400 50
     for i in 1 2 3; do cp big.gif "$i.gif"; done
-    nst -s munch [1-3].gif -o g/ -S 32 -n 1 -j 3 --max-memory 250M --history h.jsonl
+    nst -p classic -s munch [1-3].gif -o g/ -S 16 -n 1 -j 3 --max-memory 80M --history h.jsonl
+    peak_below 80
+}
+
+@test "the frames of the result count in --max-memory" {
+    animation 400 20 2000 # 64 MB of results
+    refused 1 'need at least [0-9]+ MiB, but 100 MiB are allowed' \
+        -s munch big.gif -o out.gif -S 400 --scales none -n 1 --max-memory 100M
+}
+
+@test "an animation with a damaged frame is refused before work begins" {
+    needs jq vips
+    vips gaussnoise frames.v 64 1280
+    vips webpsave frames.v film.webp --page-height 64 --lossless 2>/dev/null || skip "no WebP"
+    printf '\377%.0s' $(seq 300) | dd of=film.webp bs=1 conv=notrunc 2>/dev/null \
+        seek="$(($(wc -c <film.webp) * 3 / 4))"
+    run ! "$NST" -s munch film.webp -o out.webp -S 64 -n 1
+    [ "$output" = 'nst: film.webp: is damaged or cut short: unable to read pixels' ]
+    [ ! -e out.webp ]
+}
+
+@test "what a progressive JPEG holds at once counts in --max-memory" {
+    needs jq vips
+    needs_plain_build
+    vips black black.png 6000 4000 --bands 3
+    vips jpegsave black.png 'big.jpg' --interlace # its coefficients take 144 MB
+    refused 1 'big.jpg: out of memory: to read 6000x4000 pixels takes [0-9]+ MiB' \
+        -s munch big.jpg -o out.png -S 64 -n 1 --max-memory 120M
+    nst -s munch big.jpg -o out.png -S 64 -n 1 --max-memory 250M --history h.jsonl
     peak_below 250
 }
 
