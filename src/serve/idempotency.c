@@ -71,25 +71,20 @@ static int open_locked(const char *name)
     return fd;
 }
 
-static struct serve_response replay(const char *task_id)
-{
-    return serve_response_json(MHD_HTTP_OK, json_pack("{s:s}", "task_id", task_id));
-}
-
 /* Find the task of an earlier request. False if there is none, or no longer. */
 static bool find_earlier(const struct serve_key *k, struct serve_response *response)
 {
     char text[CONTENTS_SIZE + 1] = "", *task_id = text + CHECKSUM_LENGTH + 1;
     struct stat st;
     json_t *task;
-    bool gone;
 
     if (pread(k->fd, text, CONTENTS_SIZE, 0) != CONTENTS_SIZE ||
         fstat(k->fd, &st) != 0 || time(NULL) - st.st_mtime > KEY_SECONDS)
         return false;
     text[CHECKSUM_LENGTH] = task_id[SERVE_TASK_ID_LENGTH] = 0;
     task = serve_queue->progress(task_id, NULL, NULL);
-    gone = !task && errno == ENOENT;
+    if (!task && errno == ENOENT)
+        return false;
     if (!task)
         *response = serve_response_unavailable();
     else if (strcmp(text, k->body) != 0)
@@ -97,11 +92,10 @@ static bool find_earlier(const struct serve_key *k, struct serve_response *respo
                                          HEADER ": this key was sent with another "
                                                 "request before: use a new one");
     else
-        *response = replay(task_id);
-    if (gone)
-        MHD_destroy_response(response->mhd);
+        *response =
+            serve_response_json(MHD_HTTP_OK, json_pack("{s:s}", "task_id", task_id));
     json_decref(task);
-    return !gone;
+    return true;
 }
 
 bool serve_key_begin(struct serve_key *k, struct serve_request *r,

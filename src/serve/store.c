@@ -21,6 +21,8 @@
 #define MAX_NAME (SERVE_MAX_PICTURE_NAME + 4) /* thumbnails: NAME.jpg */
 #define RESERVE_BYTES ((uint64_t)64 << 20)    /* of the disk, or */
 #define RESERVE_DIVISOR 100                   /* 1/100 of it if that is less */
+#define LARGEST_FILE ((uint64_t)4 << 30)      /* of a task: the sandbox's limit */
+#define PROBE_BYTES (1 << 20)
 #define PARTIAL_SECONDS 3600 /* longer than any upload to another front end */
 
 static char *root;
@@ -419,4 +421,20 @@ bool serve_store_has_space(uint64_t bytes)
 bool serve_store_has_room(void)
 {
     return space_beyond_reserve(4) >= 0;
+}
+
+bool serve_store_is_short(void)
+{
+    char *name = serve_store_new_name(""), *path = serve_store_path("work", name);
+    bool is_short = !serve_store_has_space(LARGEST_FILE);
+    int fd = is_short ? -1 : open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+    if (fd >= 0) {
+        is_short = serve_store_is_disk_full(posix_fallocate(fd, 0, PROBE_BYTES));
+        close(fd);
+        unlink(path);
+    }
+    free(path);
+    free(name);
+    return is_short;
 }

@@ -85,6 +85,9 @@ bool serve_store_has_space(uint64_t bytes);
 
 /* True if the disk has room to start a task, which may use the reserve. */
 bool serve_store_has_room(void);
+/* True if a task may have found the disk or the quota full: the disk has less room than
+ * the largest file of a task, or 1 MiB cannot be written. */
+bool serve_store_is_short(void);
 
 /* Bytes free on the disk, and the fraction in use, 0 to 1. */
 void serve_store_disk_usage(uint64_t *free_bytes, double *used);

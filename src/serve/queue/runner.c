@@ -230,7 +230,7 @@ static char *clean_message(const struct run *r)
 
 /* nst ends the message of a failed write with the system's text, in English: it sets no
  * LC_MESSAGES. */
-static bool is_disk_full(const struct run *r)
+static bool says_disk_full(const struct run *r)
 {
     return r->message && (g_str_has_suffix(r->message, strerror(ENOSPC)) ||
                           g_str_has_suffix(r->message, strerror(EDQUOT)));
@@ -290,8 +290,10 @@ static void classify_exit(struct run *r, int status, struct serve_outcome *out)
     else if (WIFSIGNALED(status))
         set_outcome(out, SERVE_EXIT_RETRYABLE, "was ended by signal %d (%s)",
                     WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (is_disk_full(r))
-        set_outcome(out, SERVE_EXIT_NO_SPACE, "%s", text);
+    else if (says_disk_full(r)) /* a child that was taken over may only claim it */
+        set_outcome(out,
+                    serve_store_is_short() ? SERVE_EXIT_NO_SPACE : SERVE_EXIT_RETRYABLE,
+                    "%s", text);
     else if (r->resuming) { /* the checkpoint may be the cause */
         unlink(r->checkpoint);
         set_outcome(out, SERVE_EXIT_RETRYABLE, "%s", text);
