@@ -5,7 +5,8 @@
 
 BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
     libvips-dev liblcms2-dev libjansson-dev libarchive-dev
-    libmicrohttpd-dev libglib2.0-dev libsystemd-dev libhiredis-dev"
+    libmicrohttpd-dev libglib2.0-dev libsystemd-dev libhiredis-dev
+    libcurl4-openssl-dev"
 # bsdextrautils contains col
 # shellcheck disable=SC2034 # used by check and release
 TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev clang-format-14 clang-tidy-14 cppcheck shellcheck bats mandoc bsdextrautils jq clang-14 g++

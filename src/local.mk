@@ -268,14 +268,18 @@ if SERVE
 bin_PROGRAMS += nst-serve
 endif
 nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
-	%D%/serve/gpu.c %D%/serve/gpu.h %D%/serve/identity.h \
+	%D%/serve/figures.c %D%/serve/figures.h %D%/serve/gpu.c %D%/serve/gpu.h \
+	%D%/serve/idempotency.c %D%/serve/idempotency.h %D%/serve/identity.h \
 	%D%/serve/lifetime.c %D%/serve/lifetime.h %D%/serve/log.c %D%/serve/log.h \
 	%D%/serve/log_file.c %D%/serve/log_file.h \
 	%D%/serve/metric_text.c %D%/serve/metric_text.h \
 	%D%/serve/metrics.c %D%/serve/metrics.h \
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
-	%D%/serve/owners.c %D%/serve/owners.h \
-	%D%/serve/pictures.c %D%/serve/pictures.h %D%/serve/request.c %D%/serve/request.h \
+	%D%/serve/options.c %D%/serve/options.h %D%/serve/owners.c %D%/serve/owners.h \
+	%D%/serve/pictures.c %D%/serve/pictures.h \
+	%D%/serve/public_address.c %D%/serve/public_address.h \
+	%D%/serve/quality.c %D%/serve/quality.h %D%/serve/repair.c %D%/serve/repair.h \
+	%D%/serve/request.c %D%/serve/request.h \
 	%D%/serve/request_record.c %D%/serve/request_check.c %D%/serve/request_check.h \
 	%D%/serve/request_value.c %D%/serve/request_value.h \
 	%D%/serve/routes.c %D%/serve/routes.h %D%/serve/sandbox.c %D%/serve/sandbox.h \
@@ -283,8 +287,11 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/sandbox_files.c %D%/serve/sandbox_files.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/sides.c %D%/serve/sides.h \
 	%D%/serve/store.c %D%/serve/store.h \
-	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/usage.c %D%/serve/usage.h \
+	%D%/serve/styles.c %D%/serve/styles.h \
+	%D%/serve/task_routes.c %D%/serve/task_routes.h %D%/serve/usage.c %D%/serve/usage.h \
 	%D%/serve/watchdog.c %D%/serve/watchdog.h \
+	%D%/serve/webhook.c %D%/serve/webhook.h \
+	%D%/serve/webhook_send.c %D%/serve/webhook_send.h \
 	%D%/serve/http/access_log.c %D%/serve/http/access_log.h \
 	%D%/serve/http/address.c %D%/serve/http/address.h \
 	%D%/serve/strip/copy.c %D%/serve/strip/copy.h %D%/serve/strip/gif.c \
@@ -312,30 +319,34 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/http/tokens.c %D%/serve/http/tokens.h \
 	%D%/serve/http/upload.c %D%/serve/http/upload.h \
 	%D%/serve/queue/fair.c %D%/serve/queue/fair.h \
-	%D%/serve/queue/local.c %D%/serve/queue/queue.c %D%/serve/queue/queue.h \
+	%D%/serve/queue/local.c %D%/serve/queue/local_runner.c \
+	%D%/serve/queue/local_runner.h %D%/serve/queue/queue.c %D%/serve/queue/queue.h \
 	%D%/serve/queue/redis.c %D%/serve/queue/redis.h \
 	%D%/serve/queue/redis_queue.c \
 	%D%/serve/queue/redis_scripts.c %D%/serve/queue/redis_scripts.h \
 	%D%/serve/queue/redis_task.c %D%/serve/queue/redis_task.h \
+	%D%/serve/queue/room.c %D%/serve/queue/room.h \
 	%D%/serve/queue/runner.c %D%/serve/queue/runner.h \
 	%D%/serve/queue/spent.c %D%/serve/queue/spent.h \
 	%D%/serve/queue/task.c %D%/serve/queue/task.h \
 	%D%/serve/queue/task_table.c %D%/serve/queue/task_table.h \
 	%D%/serve/queue/worker.c
 nodist_nst_serve_SOURCES = %D%/serve/queue/redis_lua.h
-nst_serve_CPPFLAGS = $(AM_CPPFLAGS) -I%D% $(SERVE_CFLAGS) $(JANSSON_CFLAGS)
+nst_serve_CPPFLAGS = $(AM_CPPFLAGS) -I%D% $(SERVE_CFLAGS) $(CURL_CFLAGS) \
+	$(JANSSON_CFLAGS)
 nst_serve_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
-nst_serve_LDADD = libnst-util.la libnst.la $(SERVE_LIBS) $(JANSSON_LIBS)
+nst_serve_LDADD = libnst-util.la libnst.la $(SERVE_LIBS) $(CURL_LIBS) $(JANSSON_LIBS)
 
 # The scripts of the queue on Redis, as macros: LUA_ADD is the text of add.lua, without
 # comments.
 SERVE_LUA = %D%/serve/queue/common.lua %D%/serve/queue/common_end.lua \
 	%D%/serve/queue/add.lua %D%/serve/queue/cancel.lua %D%/serve/queue/claim.lua \
 	%D%/serve/queue/cleanup_done.lua %D%/serve/queue/cleanup_due.lua \
-	%D%/serve/queue/count.lua %D%/serve/queue/delete.lua %D%/serve/queue/finish.lua \
+	%D%/serve/queue/count.lua %D%/serve/queue/delete.lua \
+	%D%/serve/queue/delete_task.lua %D%/serve/queue/finish.lua \
 	%D%/serve/queue/get.lua %D%/serve/queue/heartbeat.lua %D%/serve/queue/history.lua \
 	%D%/serve/queue/observe.lua %D%/serve/queue/order.lua %D%/serve/queue/range.lua \
-	%D%/serve/queue/release.lua %D%/serve/queue/usage.lua
+	%D%/serve/queue/release.lua %D%/serve/queue/stop.lua %D%/serve/queue/usage.lua
 %D%/serve/queue/redis_lua.h: $(SERVE_LUA)
 	$(AM_V_GEN)$(MKDIR_P) '$(@D)'
 	$(AM_V_at)cd '$(srcdir)' && for f in $(SERVE_LUA); do \

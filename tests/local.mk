@@ -141,7 +141,7 @@ tests_unit_test_colour_transfer_LDADD = $(UNIT_LDADD)
 
 if SERVE
 UNIT_TESTS += tests/unit/test_sandbox tests/unit/test_identity
-UNIT_TESTS += tests/unit/test_fair tests/unit/test_multipart
+UNIT_TESTS += tests/unit/test_fair tests/unit/test_multipart tests/unit/test_public_address
 endif
 tests_unit_test_sandbox_SOURCES = %D%/unit/test_sandbox.c %D%/escapes.h src/serve/sandbox.c \
 	src/serve/sandbox_calls.c src/serve/sandbox_files.c
@@ -151,6 +151,11 @@ tests_unit_test_sandbox_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS) $(SERVE_
 tests_unit_test_fair_SOURCES = %D%/unit/test_fair.c src/serve/queue/fair.c
 tests_unit_test_fair_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS)
 tests_unit_test_fair_LDADD = $(SERVE_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_test_public_address_SOURCES = %D%/unit/test_public_address.c \
+	src/serve/public_address.c
+tests_unit_test_public_address_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_public_address_LDADD = $(CMOCKA_LIBS)
 
 tests_unit_test_multipart_SOURCES = %D%/unit/test_multipart.c src/serve/http/multipart.c
 tests_unit_test_multipart_CPPFLAGS = $(UNIT_CPPFLAGS) $(GLIB_CFLAGS)
@@ -197,13 +202,13 @@ tests_http_taken_over_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 # not installed; a path is what makes libtool build a library to load
 tests_http_taken_over_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/http/identity.bats \
-	%D%/http/tenants.bats %D%/http/openapi.bats %D%/http/hostile.bats \
+	%D%/http/lifecycle.bats %D%/http/tenants.bats %D%/http/openapi.bats %D%/http/hostile.bats \
 	%D%/http/uploads.bats %D%/http/sandbox.bats %D%/http/edges.bats \
 	%D%/http/transfers.bats %D%/http/operators.bats %D%/http/soak.bats \
 	%D%/http/deploy.bats %D%/http/site.bats %D%/http/redis.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
 	%D%/http/bombs.py %D%/http/hang.py %D%/http/malformed.py %D%/http/metrics.py \
-	%D%/http/openapi.py %D%/http/private.py %D%/http/soak.py \
+	%D%/http/openapi.py %D%/http/private.py %D%/http/receiver.py %D%/http/soak.py \
 	%D%/http/site/apt-get %D%/http/site/certbot %D%/http/site/check \
 	%D%/http/site/enter %D%/http/site/systemctl \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs

@@ -14,6 +14,7 @@
 #include "serve/http/auth.h"
 #include "serve/http/listen.h"
 #include "serve/http/server.h"
+#include "serve/idempotency.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/queue/queue.h"
@@ -50,9 +51,10 @@ void serve_lifetime_block_signals(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-void serve_sweep_uploads(void)
+void serve_sweep(void)
 {
     serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
+    serve_keys_sweep();
 }
 
 static void reload_tokens(void)
@@ -100,10 +102,12 @@ static void report_status(const struct serve_settings *s, char last[STATUS_SIZE]
 
 static void do_periodic_work(const struct serve_settings *s, int64_t seconds)
 {
+    if (serve_queue->tick)
+        serve_queue->tick();
     if (s->monitor && seconds % s->monitor == 0)
         serve_monitor_log();
     if (seconds % SWEEP_SECONDS == 0 && !s->worker)
-        serve_sweep_uploads();
+        serve_sweep();
 }
 
 void serve_lifetime_wait(const struct serve_settings *s)

@@ -131,6 +131,8 @@ enum nst_status serve_openapi(char **out, const struct serve_settings *s,
               SERVE_STYLE_WEIGHT_MAX, params.style_weight);
     set_range(properties, "num_steps", (json_int_t)s->min_steps, SERVE_STEPS_MAX,
               (double)params.iterations);
+    if (!s->webhook_secret_file)
+        json_object_del(properties, "webhook");
     set_range(properties, "size", 16, (json_int_t)s->max_size, (double)params.size);
     nst_params_clear(&params);
     json_object_set_new(json_object_get(j, "info"), "version",

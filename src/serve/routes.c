@@ -10,7 +10,6 @@
 
 #include "serve/compare.h"
 #include "serve/http/auth.h"
-#include "serve/http/events.h"
 #include "serve/http/sign_in.h"
 #include "serve/http/static_files.h"
 #include "serve/log.h"
@@ -19,15 +18,14 @@
 #include "serve/openapi.h"
 #include "serve/owners.h"
 #include "serve/pictures.h"
+#include "serve/quality.h"
 #include "serve/queue/queue.h"
-#include "serve/request.h"
-#include "serve/request_check.h"
 #include "serve/store.h"
 #include "serve/styles.h"
+#include "serve/task_routes.h"
 #include "serve/usage.h"
 
-#define MAX_PAGE 1000    /* history entries in a response */
-#define RETRY_SECONDS 10 /* when the queue is full */
+#define MAX_PAGE 1000 /* history entries in a response */
 
 static struct serve_response get_index(struct serve_request *r)
 {
@@ -109,21 +107,10 @@ static struct serve_response get_styles(struct serve_request *r)
     return serve_response_text("application/json", serve_styles_list(&r->identity));
 }
 
-static struct serve_response message_response(const char *text)
-{
-    return serve_response_json(MHD_HTTP_OK, json_pack("{s:s}", "message", text));
-}
-
-static struct serve_response not_found(const char *what, const struct serve_request *r)
-{
-    return serve_response_error(MHD_HTTP_NOT_FOUND, "%s: '%.64s' is not known", what,
-                                r->argument);
-}
-
 static struct serve_response delete_style(struct serve_request *r)
 {
     if (!serve_owner_sees_picture(&r->identity, r->argument))
-        return not_found("style", r);
+        return serve_response_unknown("style", r->argument);
     switch (serve_queue->style_status(r->argument)) {
     case SERVE_STYLE_IN_USE:
         return serve_response_error(
@@ -132,112 +119,8 @@ static struct serve_response delete_style(struct serve_request *r)
         return serve_response_unavailable();
     default:
         return serve_styles_remove(&r->identity, r->argument)
-                   ? message_response("the style is deleted")
-                   : not_found("style", r);
-    }
-}
-
-static struct serve_response post_transfer(struct serve_request *r)
-{
-    char id[SERVE_TASK_ID_LENGTH + 1], *error;
-    json_t *record = serve_request_parse(r->body, r->settings, &r->identity, &error);
-    struct serve_response response;
-    enum serve_add_status status;
-    struct serve_place place;
-    int64_t work;
-
-    if (record && (error = serve_request_check(record, r->settings))) {
-        json_decref(record);
-        record = NULL;
-    }
-    if (!record) {
-        response = serve_response_error(MHD_HTTP_BAD_REQUEST, "%s", error);
-        free(error);
-        return response;
-    }
-    if (!serve_usage_allows_bytes(&r->identity, 1, &response)) {
-        json_decref(record);
-        return response;
-    }
-    work = serve_usage_work(record);
-    json_object_set_new(record, "work", json_integer(work));
-    serve_task_create(record, &r->identity, id);
-    status = serve_queue->add(&r->identity, id, record, &place);
-    switch (status) {
-    case SERVE_ADD_OK:
-        g_strlcpy(r->created, id, sizeof r->created);
-        return serve_response_json(
-            MHD_HTTP_OK, json_pack("{s:s, s:i, s:i}", "task_id", id, "position",
-                                   (int)place.position, "waiting", (int)place.waiting));
-    case SERVE_ADD_PARTY_FULL:
-    case SERVE_ADD_WORK_USED:
-        return serve_usage_refusal(&r->identity, r->settings, status, work);
-    case SERVE_ADD_QUEUE_FULL:
-        return serve_response_because(
-            SERVE_REASON_QUEUE_FULL,
-            serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, RETRY_SECONDS,
-                                       "%lld tasks wait already: try again later",
-                                       (long long)r->settings->max_queue));
-    case SERVE_ADD_SHUTTING_DOWN:
-        return serve_response_because(
-            SERVE_REASON_SHUTTING_DOWN,
-            serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, RETRY_SECONDS,
-                                       "the service is shutting down"));
-    case SERVE_ADD_UNAVAILABLE:
-        return serve_response_unavailable();
-    case SERVE_ADD_DISK_FULL:
-        return serve_response_error(MHD_HTTP_INSUFFICIENT_STORAGE,
-                                    "the task cannot be stored: the disk is full");
-    default:
-        return serve_response_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
-                                    "the task could not be stored");
-    }
-}
-
-static struct serve_response get_tasks(struct serve_request *r)
-{
-    json_t *list = serve_queue->list(&r->identity);
-
-    return list ? serve_response_json(MHD_HTTP_OK, list) : serve_response_unavailable();
-}
-
-static struct serve_response get_progress(struct serve_request *r)
-{
-    json_t *j = serve_queue->progress(&r->identity, r->argument, NULL, NULL);
-
-    if (j)
-        return serve_response_json(MHD_HTTP_OK, j);
-    return errno == ENOENT ? not_found("task", r) : serve_response_unavailable();
-}
-
-/* serve_events_source, once the client may see the task */
-static json_t *event_source(const char *id, unsigned *version, bool *is_final)
-{
-    return serve_queue->progress(NULL, id, version, is_final);
-}
-
-static struct serve_response get_events(struct serve_request *r)
-{
-    json_t *j = serve_queue->progress(&r->identity, r->argument, NULL, NULL);
-
-    if (!j)
-        return errno == ENOENT ? not_found("task", r) : serve_response_unavailable();
-    json_decref(j);
-    return serve_events(r->connection, r->argument, event_source,
-                        (size_t)r->settings->max_connections / 2);
-}
-
-static struct serve_response delete_task(struct serve_request *r)
-{
-    switch (serve_queue->cancel(&r->identity, r->argument)) {
-    case SERVE_CANCEL_OK:
-        return message_response("the task is cancelled");
-    case SERVE_CANCEL_FINISHED:
-        return serve_response_error(MHD_HTTP_CONFLICT, "the task is already over");
-    case SERVE_CANCEL_UNAVAILABLE:
-        return serve_response_unavailable();
-    default:
-        return not_found("task", r);
+                   ? serve_response_message("the style is deleted")
+                   : serve_response_unknown("style", r->argument);
     }
 }
 
@@ -354,14 +237,14 @@ static struct serve_response delete_history(struct serve_request *r)
     free(name);
     switch (status) {
     case SERVE_DELETE_OK:
-        return message_response("the history of that picture is deleted");
+        return serve_response_message("the history of that picture is deleted");
     case SERVE_DELETE_BUSY:
         return serve_response_error(
             MHD_HTTP_CONFLICT, "an unfinished task uses that picture: cancel it first");
     case SERVE_DELETE_UNAVAILABLE:
         return serve_response_unavailable();
     default:
-        return not_found("history", r);
+        return serve_response_unknown("history", r->argument);
     }
 }
 
@@ -444,13 +327,16 @@ static const struct serve_route routes[] = {
     {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK,
      .change = "style deleted"},
     {GET, "/api/presets", get_presets},
-    {POST, "/api/style-transfer", post_transfer, SERVE_BODY_JSON,
+    {POST, "/api/style-transfer", serve_post_transfer, SERVE_BODY_JSON,
      .pool = SERVE_POOL_DISK, .change = "task created"},
-    {GET, "/api/tasks", get_tasks, .uses_queue = true},
-    {GET, "/api/progress/*", get_progress, .uses_queue = true},
-    {GET, "/api/progress/*/events", get_events, .is_stream = true},
-    {DELETE, "/api/tasks/*", delete_task, .pool = SERVE_POOL_DISK,
+    {GET, "/api/tasks", serve_get_tasks, .uses_queue = true},
+    {GET, "/api/progress/*", serve_get_progress, .uses_queue = true},
+    {GET, "/api/progress/*/events", serve_get_events, .is_stream = true},
+    {DELETE, "/api/tasks/*", serve_delete_task, .pool = SERVE_POOL_DISK,
      .change = "task cancelled"},
+    {GET, "/api/tasks/*/quality", serve_quality, .pool = SERVE_POOL_DISK},
+    {POST, "/api/tasks/*/stop", serve_post_stop, .pool = SERVE_POOL_DISK,
+     .change = "task stopped"},
     {GET, "/api/tasks/*/preview", get_preview, .uses_queue = true},
     {GET, "/api/history", get_history, .uses_queue = true},
     {DELETE, "/api/delete-history/*", delete_history, .pool = SERVE_POOL_DISK,

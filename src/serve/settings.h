@@ -26,9 +26,10 @@ struct serve_settings {
     const char *token_file;   /* a file with the operator's token, or NULL */
     bool shared;              /* without tokens: each sees and changes everything */
     struct serve_quota quota; /* of visitors, and of users whose token has no other */
-    const char *queue;        /* URL of Redis; NULL: the queue is in this process */
-    bool worker;              /* run tasks of that queue, without HTTP */
-    const char *access_log;   /* or NULL */
+    const char *webhook_secret_file; /* NULL: no webhooks */
+    const char *queue;      /* URL of Redis; NULL: the queue is in this process */
+    bool worker;            /* run tasks of that queue, without HTTP */
+    const char *access_log; /* or NULL */
     enum serve_access_format access_log_format;
     bool insecure, json_log, behind_proxy;
     int64_t max_queue_per_owner; /* queued tasks of an owner or address */

@@ -23,6 +23,8 @@
 #define THUMB_DIR "thumb-"                 /* in work/ */
 #define RESERVE_BYTES ((uint64_t)64 << 20) /* of the disk, or */
 #define RESERVE_DIVISOR 100                /* 1/100 of it if that is less */
+#define LARGEST_FILE ((uint64_t)4 << 30)   /* of a task: the sandbox's limit */
+#define PROBE_BYTES (1 << 20)
 #define PARTIAL_SECONDS 3600 /* longer than any upload to another front end */
 
 static char *root;
@@ -30,7 +32,8 @@ static const char *url_prefix;
 static int lock_fd = -1;
 
 static const char *const folders[] = {"uploads", "styles", "results", "thumbs",
-                                      "tasks",   "work",   "owners"};
+                                      "tasks",   "work",   "owners",  "quality",
+                                      "keys",    "hooks"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
 static enum nst_status make_folder(const char *path, struct nst_err *err)
@@ -475,14 +478,45 @@ bool serve_store_is_disk_full(int error)
     return error == ENOSPC || error == EDQUOT;
 }
 
-bool serve_store_has_space(uint64_t bytes)
+/* The bytes left for a write that must leave a share of the reserve, or -1. If they are
+ * unknown, the write itself reports the error. */
+static int64_t space_beyond_reserve(unsigned divisor)
 {
     struct statvfs v;
     uint64_t left, reserve;
 
     if (statvfs(root, &v) != 0)
-        return true; /* a write reports the error */
+        return INT64_MAX;
     left = (uint64_t)v.f_bavail * v.f_frsize;
-    reserve = MIN((uint64_t)v.f_blocks * v.f_frsize / RESERVE_DIVISOR, RESERVE_BYTES);
-    return left >= reserve && left - reserve >= bytes;
+    reserve = MIN((uint64_t)v.f_blocks * v.f_frsize / RESERVE_DIVISOR, RESERVE_BYTES) /
+              divisor;
+    return left >= reserve ? (int64_t)(left - reserve) : -1;
+}
+
+bool serve_store_has_space(uint64_t bytes)
+{
+    int64_t space = space_beyond_reserve(1);
+
+    return space >= 0 && (uint64_t)space >= bytes;
+}
+
+bool serve_store_has_room(void)
+{
+    return space_beyond_reserve(4) >= 0;
+}
+
+bool serve_store_is_short(void)
+{
+    char *name = serve_store_new_name(""), *path = serve_store_path("work", name);
+    bool is_short = !serve_store_has_space(LARGEST_FILE);
+    int fd = is_short ? -1 : open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+    if (fd >= 0) {
+        is_short = serve_store_is_disk_full(posix_fallocate(fd, 0, PROBE_BYTES));
+        close(fd);
+        unlink(path);
+    }
+    free(path);
+    free(name);
+    return is_short;
 }

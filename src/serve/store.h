@@ -6,6 +6,9 @@
  *   tasks/   a JSON file for each task
  *   work/    a folder for each unfinished task, and for each thumbnail in the making
  *   spent    the work of today (spent.h)
+ *   quality/ the figures of results (quality.h)
+ *   keys/    idempotency keys (idempotency.h)
+ *   hooks/   URLs to tell of the end of tasks (webhook.h)
  *   lock     the file that locks the folder
  *   queue    an empty file, if the tasks are not in tasks/ but in a queue on Redis
  * File names sent by clients are never used.
@@ -62,7 +65,7 @@ void serve_store_remove_picture(const char *folder, const char *name);
 json_t *serve_url(const char *folder, const char *name);
 json_t *serve_thumb_url(const char *name);
 
-/* Write j to a file atomically. NST_ERR_IO: errno. */
+/* Write j to FOLDER/NAME atomically. NST_ERR_IO: errno. */
 enum nst_status serve_store_write(const char *folder, const char *name, const json_t *j,
                                   struct nst_err *err);
 
@@ -92,6 +95,12 @@ bool serve_store_remove_work_dir(const char *name);
 bool serve_store_is_disk_full(int error);
 /* True if the disk has room for an upload and a reserve for the service's own files. */
 bool serve_store_has_space(uint64_t bytes);
+
+/* True if the disk has room to start a task, which may use the reserve. */
+bool serve_store_has_room(void);
+/* True if a task may have found the disk or the quota full: the disk has less room than
+ * the largest file of a task, or 1 MiB cannot be written. */
+bool serve_store_is_short(void);
 
 /* Bytes free on the disk, and the fraction in use, 0 to 1. */
 void serve_store_disk_usage(uint64_t *free_bytes, double *used);

@@ -31,6 +31,7 @@ teardown() {
         kill -9 "$pid" 2>/dev/null || true
     done
     wait
+    ! mountpoint -q data || umount -l data
     tail -n 30 ./*.log 2>/dev/null || true # bats shows it if the test fails
 }
 
@@ -182,11 +183,54 @@ is_tidy() {
     ask DELETE "/api/tasks/$first"
     wait_until '! kill -0 "$nst" 2>/dev/null'
     status_is "$first" cancelled
-    code_is DELETE "/api/tasks/$first" 409
+    ask GET "/api/tasks?state=cancelled"
+    [[ $body == *"$first"* ]]
+    code_is DELETE "/api/tasks/$first" 200 # it is deleted
+    code_is GET "/api/progress/$first" 404
     code_is DELETE /api/tasks/00000000000000000000000000000000 404
     await is_tidy
     transfer 5 64
     await status_is "$id" completed # the worker continues
+}
+
+@test "a task that is stopped keeps its picture, also if its worker is killed first" {
+    front front
+    upload
+    transfer 1000 256
+    code_is POST "/api/tasks/$id/stop" 409 # it waits
+    worker one --max-tasks 1
+    await past "$id" 25
+    code_is POST "/api/tasks/$id/stop" 200
+    await status_is "$id" completed
+    [ "$(field progress)" -lt 1000 ]
+    [ "$(field stopped_at_step)" = "$(field progress)" ]
+    [ -s "data/results/$id.png" ]
+    code_is POST "/api/tasks/$id/stop" 409
+    transfer 1000 256
+    await past "$id" 25
+    kill -STOP "$pid"
+    code_is POST "/api/tasks/$id/stop" 200
+    kill -9 "$pid"
+    worker two --max-tasks 1
+    await status_is "$id" completed
+    [ "$(field progress)" -lt 1000 ]
+    await is_tidy
+}
+
+@test "a worker waits for room on a full disk, without using up the attempts" {
+    mkdir data
+    mount -t tmpfs -o size=8M none data 2>/dev/null || skip "no disk can be mounted"
+    front front
+    worker worker --max-tasks 1 --retries 0
+    upload
+    transfer 60 128
+    await past "$id" 22
+    cat /dev/zero >data/filler 2>/dev/null || true
+    await status_is "$id" queued
+    [ "$(field message)" = 'waiting for disk space' ]
+    rm data/filler
+    await status_is "$id" completed
+    [ "$(field attempts)" = 1 ]
 }
 
 @test "another worker continues the task of a killed worker from its checkpoint" {

@@ -36,7 +36,8 @@ static void log_change(const struct serve_request *r)
     const char *id = *r->created ? r->created : r->argument;
 
     if (*id)
-        serve_log_change(r->route->change, id, r->identity.owner, r->identity.address);
+        serve_log_change(r->change ? r->change : r->route->change, id,
+                         r->identity.owner, r->identity.address);
 }
 
 void serve_record_answer(const struct serve_record *record,

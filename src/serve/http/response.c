@@ -197,6 +197,17 @@ struct serve_response serve_response_retry_after(unsigned status, unsigned secon
     return response;
 }
 
+struct serve_response serve_response_message(const char *text)
+{
+    return serve_response_json(MHD_HTTP_OK, json_pack("{s:s}", "message", text));
+}
+
+struct serve_response serve_response_unknown(const char *what, const char *name)
+{
+    return serve_response_error(MHD_HTTP_NOT_FOUND, "%s: '%.64s' is not known", what,
+                                name);
+}
+
 struct serve_response serve_response_unavailable(void)
 {
     return serve_response_retry_after(MHD_HTTP_SERVICE_UNAVAILABLE, UNAVAILABLE_SECONDS,

@@ -75,6 +75,10 @@ struct serve_response serve_response_error(unsigned status, const char *fmt, ...
 struct serve_response serve_response_retry_after(unsigned status, unsigned seconds,
                                                  const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* 200 with {"message": "..."} */
+struct serve_response serve_response_message(const char *text);
+/* 404: the request names something that does not exist. what: its kind. */
+struct serve_response serve_response_unknown(const char *what, const char *name);
 /* 503 with Retry-After: the queue is unreachable. */
 struct serve_response serve_response_unavailable(void);
 /* text, from malloc(), is taken over. */

@@ -26,10 +26,11 @@ struct serve_request {
     const struct serve_route *route;
     struct MHD_Connection *connection;
     struct serve_identity identity;
-    bool is_head;                /* HEAD, which is handled as GET */
-    char argument[128];          /* the part of the path that matched * */
-    char created[128];           /* the ID of what the handler has created, or "" */
-    json_t *body;                /* SERVE_BODY_JSON: an object */
+    bool is_head;       /* HEAD, which is handled as GET */
+    char argument[128]; /* the part of the path that matched * */
+    const char *change; /* what a success has changed; NULL: as the route says */
+    char created[128];  /* the ID of what the handler has created, or "" */
+    json_t *body;       /* SERVE_BODY_JSON: an object */
     struct serve_upload *upload; /* SERVE_BODY_FILE */
 };
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- ARGV: id, holder, consumer, step or "".
--- Returns 1, or 0 if the holder has lost the task.
+-- Returns 1, 2 if the task shall end with the picture so far, or 0 if the holder has
+-- lost it.
 
 local id, holder, consumer, step = unpack(ARGV)
 if get(id, 'holder') ~= holder then return 0 end
@@ -9,4 +10,4 @@ if step ~= '' and get(id, 'state') == 'running' then
   call('HSET', key(id), 'step', step)
   changed(id)
 end
-return 1
+return get(id, 'keep') and 2 or 1

@@ -33,6 +33,14 @@ enum serve_cancel_status {
     SERVE_CANCEL_UNAVAILABLE
 };
 
+enum serve_stop_status {
+    SERVE_STOP_OK,
+    SERVE_STOP_QUEUED,
+    SERVE_STOP_FINISHED,
+    SERVE_STOP_UNKNOWN,
+    SERVE_STOP_UNAVAILABLE
+};
+
 enum serve_delete_status {
     SERVE_DELETE_OK,
     SERVE_DELETE_BUSY,
@@ -71,6 +79,8 @@ struct serve_queue {
     /* Load the tasks and start to process them: serve_queue_open(). */
     enum nst_status (*open)(const struct serve_settings *s,
                             void (*on_change)(const char *id), struct nst_err *err);
+    /* Call it every second: it continues what waited for disk space. May be NULL. */
+    void (*tick)(void);
     /* Accept and start no more tasks. */
     void (*drain)(void);
     /* The number of tasks that run in this process. */
@@ -102,8 +112,21 @@ struct serve_queue {
     enum serve_cancel_status (*cancel)(const struct serve_identity *who,
                                        const char *id);
 
+    /* End a running task after its current step, with the picture so far as its result.
+     */
+    enum serve_stop_status (*stop_and_keep)(const struct serve_identity *who,
+                                            const char *id);
+
+    /* Delete a finished task with its result. SERVE_DELETE_BUSY: it is not finished. */
+    enum serve_delete_status (*delete_task)(const struct serve_identity *who,
+                                            const char *id);
+
     /* The progress of all unfinished tasks, oldest first: a new reference. */
     json_t *(*list)(const struct serve_identity *who);
+
+    /* The progress of the latest tasks in one state, newest first: a new reference. */
+    json_t *(*list_state)(const struct serve_identity *who, enum serve_state state,
+                          size_t limit);
 
     /* A page of the completed tasks, newest first, grouped by content picture: a new
      * reference. *total: the number of completed tasks. */

@@ -190,6 +190,42 @@ static enum serve_cancel_status cancel(const struct serve_identity *who, const c
     return status;
 }
 
+static enum serve_stop_status stop_and_keep(const struct serve_identity *who,
+                                            const char *id)
+{
+    enum serve_stop_status status;
+    redisReply *r;
+
+    if (!serve_task_is_valid_id(id))
+        return SERVE_STOP_UNKNOWN;
+    r = serve_redis_eval(serve_script_stop, id, who_text(who), NULL);
+    status = !r                         ? SERVE_STOP_UNAVAILABLE
+             : is_string(r, "stopping") ? SERVE_STOP_OK
+             : is_string(r, "queued")   ? SERVE_STOP_QUEUED
+             : is_string(r, "over")     ? SERVE_STOP_FINISHED
+                                        : SERVE_STOP_UNKNOWN;
+    freeReplyObject(r);
+    return status;
+}
+
+static enum serve_delete_status delete_task(const struct serve_identity *who,
+                                            const char *id)
+{
+    enum serve_delete_status status;
+    redisReply *r;
+
+    if (!serve_task_is_valid_id(id))
+        return SERVE_DELETE_UNKNOWN;
+    r = serve_redis_eval(serve_script_delete_task, id, who_text(who), NULL);
+    status = !r                        ? SERVE_DELETE_UNAVAILABLE
+             : is_string(r, "deleted") ? SERVE_DELETE_OK
+             : is_string(r, "busy")    ? SERVE_DELETE_BUSY
+                                       : SERVE_DELETE_UNKNOWN;
+    freeReplyObject(r);
+    serve_redis_cleanup();
+    return status;
+}
+
 /* Visit the rows of a page, which is taken over. Returns the number in its first
  * element; -1 if there is no page. */
 static long long visit_page(redisReply *page, visit_fn *visit, void *ctx)
@@ -229,6 +265,7 @@ static bool visit_set(const char *set, visit_fn *visit, void *ctx)
 
 struct task_list {
     const struct serve_identity *who;
+    enum serve_state state; /* SERVE_STATES: any */
     json_t *tasks;
     GHashTable *position; /* of waiting tasks, by id */
     unsigned waiting;
@@ -239,7 +276,8 @@ static void add_progress(void *ctx, const struct serve_task *t)
     const struct task_list *l = ctx;
     struct serve_task copy = *t;
 
-    if (!serve_task_seen_by(t, l->who))
+    if ((l->state != SERVE_STATES && t->state != l->state) ||
+        !serve_task_seen_by(t, l->who))
         return;
     if (t->state == SERVE_QUEUED) { /* a released one is next */
         copy.position = GPOINTER_TO_UINT(g_hash_table_lookup(l->position, t->id));
@@ -249,10 +287,12 @@ static void add_progress(void *ctx, const struct serve_task *t)
     json_array_append_new(l->tasks, serve_task_progress_json(&copy));
 }
 
-static json_t *list_open(const struct serve_identity *who)
+/* The tasks of a sorted set, oldest first: a new reference, or NULL. */
+static json_t *list_set(const char *set, const struct serve_identity *who,
+                        enum serve_state state)
 {
-    struct task_list l = {who, json_array(), g_hash_table_new(g_str_hash, g_str_equal),
-                          0};
+    struct task_list l = {who, state, json_array(),
+                          g_hash_table_new(g_str_hash, g_str_equal), 0};
     redisReply *order = serve_redis_eval(serve_script_order, NULL);
     bool complete = order && order->type == REDIS_REPLY_ARRAY && order->elements > 0;
 
@@ -260,13 +300,31 @@ static json_t *list_open(const struct serve_identity *who)
         l.waiting = (unsigned)order->element[0]->integer;
     for (size_t i = 1; complete && i < order->elements; i++)
         g_hash_table_insert(l.position, order->element[i]->str, GUINT_TO_POINTER(i));
-    complete = complete && visit_set("nst:open", add_progress, &l);
+    complete = complete && visit_set(set, add_progress, &l);
     g_hash_table_destroy(l.position);
     freeReplyObject(order);
     if (complete)
         return l.tasks;
     json_decref(l.tasks);
     return NULL;
+}
+
+static json_t *list_open(const struct serve_identity *who)
+{
+    return list_set("nst:open", who, SERVE_STATES);
+}
+
+static json_t *list_state(const struct serve_identity *who, enum serve_state state,
+                          size_t limit)
+{
+    json_t *oldest_first =
+        list_set(serve_state_is_final(state) ? "nst:over" : "nst:open", who, state);
+    json_t *list = oldest_first ? json_array() : NULL;
+
+    for (size_t i = json_array_size(oldest_first); i-- > 0 && limit-- > 0;)
+        json_array_append(list, json_array_get(oldest_first, i));
+    json_decref(oldest_first);
+    return list;
 }
 
 struct style_query {
@@ -448,7 +506,10 @@ const struct serve_queue serve_queue_redis = {.open = open_queue,
                                               .add = add,
                                               .progress = progress,
                                               .cancel = cancel,
+                                              .stop_and_keep = stop_and_keep,
+                                              .delete_task = delete_task,
                                               .list = list_open,
+                                              .list_state = list_state,
                                               .history = history,
                                               .delete_content = delete_content,
                                               .style_status = style_status,

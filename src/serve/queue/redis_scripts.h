@@ -17,6 +17,7 @@
  *                       entry    its entry in nst:queue, once it has started
  *                       holder   random name of the attempt that owns the task
  *                       step     latest progress (JSON), while it runs
+ *                       keep     1: its worker ends it with the picture so far
  *                       ends     number of times it finished, for audit: 0, then 1
  *   nst:wait:PARTY    sorted set of its tasks that have not started, by number
  *   nst:parties       sorted set of the parties with such tasks, by turn (fair.h)
@@ -43,7 +44,7 @@
  *
  * Channels: nst:changes publishes the id of each task that changed, "" if the places of
  * all waiting tasks have; nst:work publishes "" when a task may start, or the id of a
- * task that was cancelled.
+ * task that was cancelled or shall stop.
  *
  * States: queued -claim-> running -finish-> completed or failed
  *         running -release-> queued: nst crashed, or the worker shuts down
@@ -69,6 +70,8 @@ extern const char serve_script_order[];
 extern const char serve_script_usage[];
 extern const char serve_script_cancel[];
 extern const char serve_script_delete[];
+extern const char serve_script_delete_task[];
+extern const char serve_script_stop[];
 extern const char serve_script_count[];
 /* for workers */
 extern const char serve_script_claim[];

@@ -41,6 +41,7 @@ struct run {
     char *message; /* the last line that is not progress */
     bool timed_out;
     double stop_requested; /* time of SIGTERM; 0: not sent */
+    bool keep_requested;   /* SIGTERM was sent for the picture so far */
 };
 
 /* True for a file that is not empty. lstat(): the child may have made a link. */
@@ -100,7 +101,15 @@ static bool read_stderr(struct run *r)
     return true;
 }
 
-/* Kill the child on a timeout or cancellation; on a stop, ask it to end first. */
+/* nst writes the picture so far on a first signal, and ends at once on a second one. */
+static void request_stop(struct run *r)
+{
+    if (r->stop_requested == 0 && !r->keep_requested)
+        kill(r->child.pid, SIGTERM);
+}
+
+/* Kill the child on a timeout or cancellation; on a stop, ask it to end first. Before
+ * the first step there is no picture to keep. */
 static void enforce_limits(struct run *r, double start)
 {
     double now = nst_clock_seconds();
@@ -113,8 +122,11 @@ static void enforce_limits(struct run *r, double start)
         (r->stop_requested > 0 && now - r->stop_requested > STOP_SECONDS))
         serve_sandbox_kill(&r->child);
     else if (atomic_load(&r->attempt->stop) && r->stop_requested == 0) {
+        request_stop(r);
         r->stop_requested = now;
-        kill(r->child.pid, SIGTERM);
+    } else if (atomic_load(&r->attempt->keep) && r->progress.done > 0) {
+        request_stop(r);
+        r->keep_requested = true;
     }
 }
 
@@ -243,7 +255,7 @@ static char *clean_message(const struct run *r)
     return text ? text : g_strdup("it failed");
 }
 
-/* Give the result its owner and its name. */
+/* Give the result its owner and its name. False: errno. */
 static bool keep_result(const struct run *r)
 {
     const char *owner = "", *party = "";
@@ -254,23 +266,53 @@ static bool keep_result(const struct run *r)
            serve_file_take(r->output, r->attempt->result);
 }
 
+/* nst ends the message of a failed write with the system's text, in English: it sets no
+ * LC_MESSAGES. */
+static bool says_disk_full(const struct run *r)
+{
+    return r->message && (g_str_has_suffix(r->message, strerror(ENOSPC)) ||
+                          g_str_has_suffix(r->message, strerror(EDQUOT)));
+}
+
+/* True if the child has ended as it should: with a whole picture, or with the picture
+ * so far if it was asked to keep that. */
+static bool has_result(const struct run *r, int status)
+{
+    bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool kept =
+        r->keep_requested && WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM;
+
+    return (done || kept) && is_file(r->output);
+}
+
+static void set_success(struct run *r, int status, struct serve_outcome *out)
+{
+    char *error = NULL;
+
+    out->exit = SERVE_EXIT_SUCCESS;
+    out->content_loss = r->progress.content_loss;
+    out->style_loss = r->progress.style_loss;
+    out->seconds = r->progress.seconds;
+    out->stopped_at = WEXITSTATUS(status) == 0 ? 0 : r->progress.done;
+    /* A missing thumbnail does not fail the task; the next start makes it. */
+    if (serve_picture_check(r->attempt->result, strrchr(r->attempt->result, '/') + 1,
+                            r->settings, false, &error) != SERVE_CHECK_OK)
+        serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", r->attempt->id, error);
+    free(error);
+}
+
 static void classify_exit(struct run *r, int status, struct serve_outcome *out)
 {
-    char *text = clean_message(r), *error = NULL;
+    char *text = clean_message(r);
 
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && keep_result(r)) {
-        out->exit = SERVE_EXIT_SUCCESS;
-        /* A missing thumbnail does not fail the task; only the history shows it. */
-        if (serve_picture_check(r->attempt->result,
-                                strrchr(r->attempt->result, '/') + 1, r->settings,
-                                false, &error) != SERVE_CHECK_OK)
-            serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", r->attempt->id,
-                      error);
-        free(error);
-        out->content_loss = r->progress.content_loss;
-        out->style_loss = r->progress.style_loss;
-        out->seconds = r->progress.seconds;
-    } else if (r->timed_out)
+    if (has_result(r, status) && keep_result(r))
+        set_success(r, status, out);
+    else if (has_result(r, status))
+        set_outcome(out,
+                    serve_store_is_disk_full(errno) ? SERVE_EXIT_NO_SPACE
+                                                    : SERVE_EXIT_RETRYABLE,
+                    "the result cannot be stored: %s", strerror(errno));
+    else if (r->timed_out)
         set_outcome(out, SERVE_EXIT_FATAL, "took longer than %lld s",
                     (long long)r->settings->task_seconds);
     else if (r->stop_requested > 0 || atomic_load(&r->attempt->cancelled))
@@ -285,6 +327,10 @@ static void classify_exit(struct run *r, int status, struct serve_outcome *out)
     else if (WIFSIGNALED(status))
         set_outcome(out, SERVE_EXIT_RETRYABLE, "was ended by signal %d (%s)",
                     WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (says_disk_full(r)) /* a child that was taken over may only claim it */
+        set_outcome(out,
+                    serve_store_is_short() ? SERVE_EXIT_NO_SPACE : SERVE_EXIT_RETRYABLE,
+                    "%s", text);
     else if (r->resuming) { /* the checkpoint may be the cause */
         unlink(r->checkpoint);
         set_outcome(out, SERVE_EXIT_RETRYABLE, "%s", text);
@@ -307,8 +353,10 @@ void serve_attempt_run(struct serve_attempt *attempt, const struct serve_setting
 
     *out = (struct serve_outcome){.exit = SERVE_EXIT_RETRYABLE};
     if (!r.folder) {
-        set_outcome(out, SERVE_EXIT_RETRYABLE, "cannot create the work directory: %s",
-                    strerror(errno));
+        set_outcome(out,
+                    serve_store_is_disk_full(errno) ? SERVE_EXIT_NO_SPACE
+                                                    : SERVE_EXIT_RETRYABLE,
+                    "cannot create the work directory: %s", strerror(errno));
         return;
     }
     r.output = nst_xasprintf("%s/result.png", r.folder);

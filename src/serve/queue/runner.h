@@ -27,6 +27,7 @@ struct serve_attempt {
     const json_t *record;
     unsigned concurrency;        /* running attempts, including this one */
     atomic_bool cancelled, stop; /* kill at once; stop with a checkpoint */
+    atomic_bool keep; /* stop after a step: the picture so far is the result */
     void (*on_progress)(void *ctx, const struct serve_progress *progress);
     void *ctx;
 };
@@ -35,12 +36,14 @@ enum serve_exit {
     SERVE_EXIT_SUCCESS,
     SERVE_EXIT_FATAL,     /* would fail again */
     SERVE_EXIT_RETRYABLE, /* may succeed next time */
+    SERVE_EXIT_NO_SPACE,  /* the disk is full: continues when there is room */
     SERVE_EXIT_STOPPED    /* stopped or cancelled on request */
 };
 
 struct serve_outcome {
     enum serve_exit exit;
-    char *error; /* a new string, or NULL */
+    char *error;        /* a new string, or NULL */
+    int64_t stopped_at; /* the last step of a result that was kept early, or 0 */
     double content_loss, style_loss, seconds;
 };
 

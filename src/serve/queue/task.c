@@ -141,8 +141,11 @@ int serve_task_open_preview(const char *id, char *name, uint64_t *size)
 void serve_task_remove_result(const char *id)
 {
     char *name, *path = serve_task_result_path(id, &name);
+    char *figures = nst_xasprintf("%s.json", id);
 
     serve_store_remove_picture("results", name);
+    serve_store_remove("quality", figures);
+    free(figures);
     free(name);
     free(path);
 }
@@ -180,6 +183,14 @@ static void add_outcome(json_t *j, const struct serve_task *t)
     json_object_set_new(j, "request", serve_request_json(t->record));
 }
 
+/* Why a queued task does not start. */
+static json_t *message(const struct serve_task *t)
+{
+    bool waits = t->state == SERVE_QUEUED && (t->no_space || !serve_store_has_room());
+
+    return waits ? json_string("waiting for disk space") : json_null();
+}
+
 json_t *serve_task_progress_json(const struct serve_task *t)
 {
     const struct serve_progress *p = &t->progress;
@@ -187,9 +198,11 @@ json_t *serve_task_progress_json(const struct serve_task *t)
     json_int_t total = is_running
                            ? (json_int_t)p->total
                            : json_integer_value(json_object_get(t->record, "steps"));
-    json_int_t done = t->state == SERVE_COMPLETED ? total
-                      : is_running                ? (json_int_t)p->done
-                                                  : 0;
+    const json_t *stopped_at = json_object_get(t->record, "stopped_at_step");
+    json_int_t done = stopped_at                    ? json_integer_value(stopped_at)
+                      : t->state == SERVE_COMPLETED ? total
+                      : is_running                  ? (json_int_t)p->done
+                                                    : 0;
     json_t *j =
         json_pack("{s:s, s:s, s:I, s:I, s:f, s:o, s:o, s:o, s:i}", "task_id", t->id,
                   "status", serve_state_names[t->state], "progress", done, "total",
@@ -198,14 +211,15 @@ json_t *serve_task_progress_json(const struct serve_task *t)
                   "style_loss", loss(t, "style_loss", p->style_loss), "eta_seconds",
                   is_running ? number_or_null(p->eta) : json_null(), "attempts",
                   (int)t->attempts);
-    static const char *const keys[] = {"error", "content_img", "style_img", "owner"};
+    static const char *const keys[] = {"error", "content_img", "style_img", "owner",
+                                       "stopped_at_step"};
+    bool waits = t->state == SERVE_QUEUED && t->position > 0;
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         json_object_set_new(j, keys[i], or_null(json_object_get(t->record, keys[i])));
-    json_object_set_new(j, "position",
-                        t->position ? json_integer(t->position) : json_null());
-    json_object_set_new(j, "waiting",
-                        t->position ? json_integer(t->waiting) : json_null());
+    json_object_set_new(j, "position", waits ? json_integer(t->position) : json_null());
+    json_object_set_new(j, "waiting", waits ? json_integer(t->waiting) : json_null());
+    json_object_set_new(j, "message", message(t));
     add_outcome(j, t);
     return j;
 }
@@ -213,8 +227,9 @@ json_t *serve_task_progress_json(const struct serve_task *t)
 static json_t *history_entry(const struct serve_task *t)
 {
     static const char *const keys[] = {
-        "content_img",  "style_img",  "style_weight", "steps",   "preset",   "styles",
-        "content_loss", "style_loss", "seconds",      "created", "finished", "owner"};
+        "content_img", "style_img",    "style_weight",   "steps",   "preset",
+        "styles",      "content_loss", "style_loss",     "seconds", "created",
+        "finished",    "owner",        "stopped_at_step"};
     json_t *j = json_pack("{s:s}", "task_id", t->id);
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -264,9 +279,18 @@ enum serve_state serve_task_finish_attempt(struct serve_task *t,
         json_object_set_new(t->record, "content_loss", json_real(o->content_loss));
         json_object_set_new(t->record, "style_loss", json_real(o->style_loss));
         json_object_set_new(t->record, "seconds", json_real(o->seconds));
+        if (o->stopped_at > 0)
+            json_object_set_new(t->record, "stopped_at_step",
+                                json_integer((json_int_t)o->stopped_at));
         serve_task_set_completed(t);
         state = SERVE_COMPLETED;
     } else if (o->exit == SERVE_EXIT_STOPPED && !cancelled) {
+        t->attempts--; /* does not count */
+        return SERVE_QUEUED;
+    } else if (o->exit == SERVE_EXIT_NO_SPACE && !cancelled) {
+        serve_log(SERVE_WARNING, "task %s: %s; it waits for disk space", t->id,
+                  o->error);
+        t->no_space = true;
         t->attempts--; /* does not count */
         return SERVE_QUEUED;
     } else if (o->exit == SERVE_EXIT_RETRYABLE && t->attempts <= (unsigned)retries &&

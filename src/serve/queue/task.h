@@ -31,7 +31,8 @@ struct serve_task {
     enum serve_state state;
     json_t *record; /* from serve_request_parse(), with the sender and outcome added */
     unsigned version, attempts;
-    unsigned position, waiting;     /* its place in the queue; 0: it does not wait */
+    unsigned position, waiting; /* its place in the queue; 0: it does not wait */
+    bool no_space;              /* its last attempt ended because the disk was full */
     struct serve_progress progress; /* while it runs */
 };
 
@@ -62,7 +63,7 @@ char *serve_task_result_path(const char *id, char **name);
 /* Open the latest preview, or the result, for reading; -1 if there is none. name gets a
  * file name with the extension, in SERVE_TASK_ID_LENGTH + 5 bytes. */
 int serve_task_open_preview(const char *id, char *name, uint64_t *size);
-/* Remove the result and its thumbnail. */
+/* Remove the result, its thumbnail and its figures. */
 void serve_task_remove_result(const char *id);
 
 /* The API's progress object, a new reference. */
@@ -76,7 +77,7 @@ void serve_task_add_to_history(json_t *by_content, const struct serve_task *t);
 void serve_task_set_completed(struct serve_task *t);
 /*
  * Store the outcome of an attempt in the record and return the next state: SERVE_QUEUED
- * for a retry, or after a stop, which does not count as an attempt.
+ * for a retry, or after a stop or a full disk, which do not count as an attempt.
  */
 enum serve_state serve_task_finish_attempt(struct serve_task *t,
                                            const struct serve_outcome *o,

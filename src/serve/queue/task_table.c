@@ -17,6 +17,7 @@ static struct {
     GSequence *lists[SERVE_LISTS];
     GHashTable *finished; /* number of finished tasks by party */
     int64_t next_number;
+    unsigned unsaved; /* number of tasks */
     struct serve_counts counts;
 } table;
 
@@ -25,7 +26,7 @@ static char *file_name(const struct serve_table_entry *t)
     return nst_xasprintf("%s.json", t->task.id);
 }
 
-enum nst_status serve_table_save(struct serve_table_entry *t, struct nst_err *err)
+static enum nst_status write_file(struct serve_table_entry *t, struct nst_err *err)
 {
     char *name = file_name(t);
     enum nst_status st;
@@ -36,6 +37,52 @@ enum nst_status serve_table_save(struct serve_table_entry *t, struct nst_err *er
     st = serve_store_write("tasks", name, t->task.record, err);
     free(name);
     return st;
+}
+
+static bool must_not_run(const struct serve_table_entry *t)
+{
+    return t->task.state == SERVE_FAILED || t->task.state == SERVE_CANCELLED ||
+           json_is_true(json_object_get(t->task.record, "cancelled"));
+}
+
+static void set_unsaved(struct serve_table_entry *t, bool unsaved)
+{
+    table.unsaved += (unsigned)unsaved - (unsigned)t->unsaved;
+    t->unsaved = unsaved;
+}
+
+void serve_table_save(struct serve_table_entry *t)
+{
+    struct nst_err err;
+    bool saved = write_file(t, &err) == NST_OK;
+    char *name = file_name(t);
+
+    if (!saved && must_not_run(t)) {
+        serve_store_remove("tasks", name); /* this makes room, too */
+        saved = write_file(t, &err) == NST_OK;
+    }
+    if (!saved && !t->unsaved)
+        serve_log(SERVE_ERROR, "%s; it is tried again", err.text);
+    set_unsaved(t, !saved);
+    free(name);
+}
+
+void serve_table_save_pending(void)
+{
+    GHashTableIter iter;
+    gpointer p;
+
+    if (table.unsaved == 0)
+        return;
+    g_hash_table_iter_init(&iter, table.tasks);
+    while (g_hash_table_iter_next(&iter, NULL, &p)) {
+        struct serve_table_entry *t = p;
+
+        if (t->unsaved)
+            serve_table_save(t);
+        if (t->unsaved) /* the next ones will fail as well */
+            return;
+    }
 }
 
 static gint by_number(gconstpointer a, gconstpointer b, gpointer unused)
@@ -92,16 +139,13 @@ static void insert(struct serve_table_entry *t)
 
 void serve_table_set_state(struct serve_table_entry *t, enum serve_state state)
 {
-    struct nst_err err;
-
     table.counts.current[t->task.state]--;
     table.counts.current[state]++;
     table.counts.ended[state]++;
     t->task.state = state;
     t->task.version++;
     update_lists(t);
-    if (serve_table_save(t, &err) != NST_OK)
-        serve_log(SERVE_ERROR, "%s", err.text);
+    serve_table_save(t);
 }
 
 static void free_task(gpointer p)
@@ -175,7 +219,7 @@ struct serve_table_entry *serve_table_add(const char *id, json_t *record)
     t->task.record = record;
     t->task.number = table.next_number;
     json_object_set_new(record, "number", json_integer(t->task.number));
-    if (serve_table_save(t, &err) == NST_OK) {
+    if (write_file(t, &err) == NST_OK) {
         insert(t);
         return t;
     }
@@ -193,11 +237,10 @@ struct serve_table_entry *serve_table_find(const char *id)
 
 void serve_table_remove(struct serve_table_entry *t)
 {
-    const char *result = serve_task_text(&t->task, "output_img");
     char *file = file_name(t);
 
-    if (result)
-        serve_store_remove_picture("results", result);
+    set_unsaved(t, false);
+    serve_task_remove_result(t->task.id);
     serve_store_remove_work_dir(t->task.id);
     serve_store_remove("tasks", file);
     free(file);
@@ -335,6 +378,25 @@ enum serve_delete_status serve_table_delete_content(const struct serve_identity 
     if (status == SERVE_DELETE_OK && !is_used(content, who, true))
         serve_store_remove_picture("uploads", content);
     return status;
+}
+
+json_t *serve_table_list_state(const struct serve_identity *who, enum serve_state state,
+                               size_t limit)
+{
+    enum serve_table_list in =
+        serve_state_is_final(state) ? SERVE_LIST_FINISHED : SERVE_LIST_ACTIVE;
+    GSequenceIter *iter = g_sequence_get_end_iter(table.lists[in]);
+    json_t *list = json_array();
+
+    while (!g_sequence_iter_is_begin(iter) && json_array_size(list) < limit) {
+        const struct serve_table_entry *t;
+
+        iter = g_sequence_iter_prev(iter);
+        t = g_sequence_get(iter);
+        if (t->task.state == state && serve_task_seen_by(&t->task, who))
+            json_array_append_new(list, serve_task_progress_json(&t->task));
+    }
+    return list;
 }
 
 struct serve_counts *serve_table_counts(void)

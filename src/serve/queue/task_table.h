@@ -25,6 +25,7 @@ struct serve_table_entry {
     struct serve_attempt attempt;
     struct serve_fair_task place;         /* in the queue */
     GSequenceIter *position[SERVE_LISTS]; /* NULL: not in that list */
+    bool unsaved;                         /* the file is older than the task */
 };
 
 void serve_table_open(const struct serve_settings *s);
@@ -37,10 +38,15 @@ struct serve_table_entry *serve_table_load(const char *file);
 struct serve_table_entry *serve_table_add(const char *id, json_t *record);
 struct serve_table_entry *serve_table_find(const char *id);
 
-/* Write the task's file. NST_ERR_IO. */
-enum nst_status serve_table_save(struct serve_table_entry *t, struct nst_err *err);
-/* Change the state and write the file. A failed write is only logged: a restarted
- * service then repeats the work. */
+/*
+ * Write the task's file. If that fails, serve_table_save_pending() writes it later. A
+ * task that must not run again then loses its old file, so that a service that is
+ * killed in between does not continue it. A completed task keeps it: its result counts.
+ */
+void serve_table_save(struct serve_table_entry *t);
+/* Write the files that could not be written before. */
+void serve_table_save_pending(void);
+/* Change the state and write the file. */
 void serve_table_set_state(struct serve_table_entry *t, enum serve_state state);
 
 /* Remove a finished task with its files. */
@@ -58,6 +64,10 @@ enum serve_delete_status serve_table_delete_content(const struct serve_identity 
 /* The task after t in a list, or the first one for NULL; NULL at the end. */
 struct serve_table_entry *serve_table_next(enum serve_table_list list,
                                            const struct serve_table_entry *t);
+
+/* serve_queue.list_state */
+json_t *serve_table_list_state(const struct serve_identity *who, enum serve_state state,
+                               size_t limit);
 
 struct serve_counts *serve_table_counts(void);
 

@@ -24,6 +24,7 @@
 #include "serve/queue/redis.h"
 #include "serve/queue/redis_scripts.h"
 #include "serve/queue/redis_task.h"
+#include "serve/queue/room.h"
 #include "serve/store.h"
 
 #define TICK_MS 200       /* minimum interval of progress */
@@ -65,6 +66,7 @@ static struct {
     bool is_task_ready, is_beat_due;
     struct claim *claims[SERVE_MAX_TASKS];
     unsigned running;
+    struct serve_room room;
     bool draining, stopping; /* start no more tasks; stop running tasks */
 } worker = {.claim_lock = PTHREAD_MUTEX_INITIALIZER,
             .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -137,9 +139,24 @@ static void mark_lost(const char *holder)
     pthread_mutex_unlock(&worker.lock);
 }
 
+static bool is_integer(const redisReply *r, int n)
+{
+    return r && r->type == REDIS_REPLY_INTEGER && r->integer == n;
+}
+
 static bool is_lost(const redisReply *r)
 {
-    return r && r->type == REDIS_REPLY_INTEGER && r->integer == 0;
+    return is_integer(r, 0);
+}
+
+/* The task shall end with the picture so far. */
+static void keep_picture(const char *holder)
+{
+    pthread_mutex_lock(&worker.lock);
+    for (unsigned i = 0; i < SERVE_MAX_TASKS; i++)
+        if (worker.claims[i] && strcmp(worker.claims[i]->holder, holder) == 0)
+            atomic_store(&worker.claims[i]->attempt.keep, true);
+    pthread_mutex_unlock(&worker.lock);
 }
 
 static void *send_heartbeats(void *unused)
@@ -164,6 +181,8 @@ static void *send_heartbeats(void *unused)
 
             if (is_lost(r))
                 mark_lost(b->holder);
+            else if (is_integer(r, 2))
+                keep_picture(b->holder);
             freeReplyObject(r);
             free(b->progress);
         }
@@ -215,7 +234,7 @@ static struct claim *claim_task(void)
 static struct claim *next_task(void)
 {
     struct claim *c = NULL;
-    bool draining;
+    bool draining, has_room;
 
     pthread_mutex_lock(&worker.claim_lock);
     do {
@@ -224,8 +243,9 @@ static struct claim *next_task(void)
             wait_for(&worker.task_ready, POLL_MS);
         worker.is_task_ready = false;
         draining = worker.draining;
+        has_room = serve_room_has(&worker.room);
         pthread_mutex_unlock(&worker.lock);
-        if (!draining)
+        if (!draining && has_room)
             c = claim_task();
     } while (!c && !draining);
     pthread_mutex_lock(&worker.lock);
@@ -322,6 +342,7 @@ static void finish_attempt(struct claim *c, const struct serve_outcome *o)
 
     pthread_mutex_lock(&worker.lock);
     lost = c->lost;
+    serve_room_note(&worker.room, o->exit);
     pthread_mutex_unlock(&worker.lock);
     if (!lost) {
         state = serve_task_finish_attempt(&c->task, o, false, worker.settings->retries);

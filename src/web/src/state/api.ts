@@ -296,7 +296,16 @@ export const tasks = () => get<Progress[]>('api/tasks')
 export const progress = (id: string) => get<Progress>(`api/progress/${encodeURIComponent(id)}`)
 export const transfer = (body: TransferRequest) =>
   post<{ task_id: string }>('api/style-transfer', body)
-export const compare = (id: string) => post<Quality>('api/compare', { task_id: id })
+
+/** The figures of a result, which the service computes on the first request. */
+export async function quality(id: string): Promise<Quality> {
+  for (;;) {
+    const r = await ask(`api/tasks/${encodeURIComponent(id)}/quality`)
+    if (r.status !== 202) return (await r.json()) as Quality
+    const seconds = Number(r.headers.get('Retry-After')) || 1
+    await new Promise((go) => setTimeout(go, 1000 * seconds))
+  }
+}
 
 export async function cancel(id: string): Promise<void> {
   await ask(`api/tasks/${encodeURIComponent(id)}`, { method: 'DELETE' })

@@ -1,4 +1,4 @@
-/** A cache of quality metrics, which take the service seconds to compute. */
+/** A cache of the figures of results. */
 import * as api from './api'
 
 const found = new Map<string, Promise<api.Quality>>()
@@ -6,7 +6,7 @@ const found = new Map<string, Promise<api.Quality>>()
 export function quality(id: string): Promise<api.Quality> {
   let q = found.get(id)
   if (!q) {
-    q = api.compare(id)
+    q = api.quality(id)
     found.set(id, q)
     q.catch(() => found.delete(id))
   }

@@ -6,6 +6,7 @@ import {
   type Style,
   connectivity,
   kindOf,
+  quality,
   resolveUrl,
   signIn,
   tokenPrompt,
@@ -418,6 +419,28 @@ describe('masks', () => {
   it('are of the size of the picture, within a longest side', () => {
     expect(fit(4000, 3000, 1024)).toEqual([1024, 768])
     expect(fit(300, 200, 1024)).toEqual([300, 200])
+  })
+})
+
+describe('figures', () => {
+  it('are asked for until they are computed', async () => {
+    vi.useFakeTimers()
+    vi.stubGlobal('document', { baseURI: 'https://example.org/art/' })
+    const headers = { 'Retry-After': '1' }
+    const fetched = vi
+      .fn<typeof fetch>()
+      .mockResolvedValueOnce(new Response('{}', { status: 202, headers }))
+      .mockResolvedValueOnce(new Response('{"ssim": 0.5}'))
+    vi.stubGlobal('fetch', fetched)
+    const answer = quality('a')
+    await vi.advanceTimersByTimeAsync(1000)
+    expect((await answer).ssim).toBe(0.5)
+    expect(fetched.mock.calls.map((c) => (c[0] as URL).pathname)).toEqual([
+      '/art/api/tasks/a/quality',
+      '/art/api/tasks/a/quality',
+    ])
+    vi.unstubAllGlobals()
+    vi.useRealTimers()
   })
 })
 
