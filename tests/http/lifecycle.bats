@@ -322,6 +322,7 @@ post_key() {
     stop_service
     rm -r data
     serve --data backup
+    [ -s "backup/owners/$done.png" ]
     until_task '.progress > 0'
     [ "$(field progress)" -ge 20 ]
     get /api/history
@@ -385,10 +386,11 @@ curl() {
     refused 400 'webhook: this service sends none'
     stop_service
     serve --webhook-secret-file secret
-    for hook in '"file:///etc/passwd"' '"http://"' '"http://u:p@example.org"' 5 null '"example.org"'; do
+    for hook in '"file:///etc/passwd"' '"http://"' '"http://u:p@example.org"' 5 '"example.org"'; do
         post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"munch\", \"webhook\": $hook}"
         refused 400 'webhook: must be an http or https URL'
     done
+    transfer '{webhook: null}'
     stop_service
     printf short >secret
     run "$SERVE" --data other --webhook-secret-file secret
