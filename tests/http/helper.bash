@@ -111,10 +111,10 @@ upload() { # upload FILE: sets $content to its name
 
 # without_metadata: replace photo.png by what the service stores of it
 without_metadata() {
-    serve
+    serve --shared
     upload photo.png
     cp "data/uploads/$content" photo.png
-    stop_service
+    stop_service TERM
     rm -r data
 }
 
