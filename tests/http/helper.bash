@@ -109,6 +109,15 @@ upload() { # upload FILE: sets $content to its name
     content=$(field filename)
 }
 
+# without_metadata: replace photo.png by what the service stores of it
+without_metadata() {
+    serve --shared
+    upload photo.png
+    cp "data/uploads/$content" photo.png
+    stop_service TERM
+    rm -r data
+}
+
 # transfer [JSON]: queue a task for $content with these members; sets $task to its id
 transfer() {
     post /api/style-transfer "$(jq -n --arg c "$content" \

@@ -65,7 +65,7 @@ pings() {
 
 @test "the access log has a line for each request, whatever its path is" {
     serve --access-log access --host nst.example.org
-    local sizes=() paths=('/api/styles' '/api/history?limit=5&token=secret-of-mine'
+    local owner sizes=() paths=('/api/styles' '/api/history?limit=5&token=secret-of-mine'
         '/no%0AFAKE%20%22line%22%5c' '/caf%e9%1b%5b31m' '/a%00b' '/../etc/passwd')
     for path in "${paths[@]}"; do
         sizes+=("$(curl -gsS --path-as-is -o /dev/null -w '%{size_download}' "$url$path" \
@@ -77,20 +77,32 @@ pings() {
     sizes+=("$(curl -sS -o /dev/null -w '%{size_download}' -F content_image=@photo.png \
         "$url/api/upload-content")")
     sizes+=("$(curl -sS -o /dev/null -w '%{size_download}' "$url/styles/van-gogh.jpg")")
-    lines access 11
+    get /styles/van-gogh.jpg -H 'Range: bytes=5-11'
+    get /styles/van-gogh.jpg -H "If-None-Match: $(header etag)"
+    get /api/styles -H 'Accept-Encoding: gzip'
+    sizes+=("$(stat -c %s answer)")
+    [ "${sizes[10]}" -lt "${sizes[0]}" ]
+    get /api/me
+    owner=$(field name)
+    sizes+=("$(stat -c %s answer)")
+    lines access 15
     cat access
     cat >expected <<END
-127.0.0.1 - - [TIME] "GET /api/styles HTTP/1.1" 200 ${sizes[0]} SECONDS
-127.0.0.1 - - [TIME] "GET /api/history HTTP/1.1" 200 ${sizes[1]} SECONDS
+127.0.0.1 - $owner [TIME] "GET /api/styles HTTP/1.1" 200 ${sizes[0]} SECONDS
+127.0.0.1 - $owner [TIME] "GET /api/history HTTP/1.1" 200 ${sizes[1]} SECONDS
 127.0.0.1 - - [TIME] "GET /no\\x0AFAKE \\x22line\\x22\\x5C HTTP/1.1" 404 ${sizes[2]} SECONDS
 127.0.0.1 - - [TIME] "GET /caf\\xE9\\x1B[31m HTTP/1.1" 404 ${sizes[3]} SECONDS
 127.0.0.1 - - [TIME] "GET /a%00 HTTP/1.1" 400 ${sizes[4]} SECONDS
 127.0.0.1 - - [TIME] "GET /../etc/passwd HTTP/1.1" 404 ${sizes[5]} SECONDS
-127.0.0.1 - - [TIME] "HEAD /api/styles HTTP/1.1" 200 0 SECONDS
-127.0.0.1 - - [TIME] "DELETE /api/tasks/none HTTP/1.1" 404 ${sizes[6]} SECONDS
+127.0.0.1 - $owner [TIME] "HEAD /api/styles HTTP/1.1" 200 0 SECONDS
+127.0.0.1 - $owner [TIME] "DELETE /api/tasks/none HTTP/1.1" 404 ${sizes[6]} SECONDS
 127.0.0.1 - - [TIME] "GET /health HTTP/1.1" 403 ${sizes[7]} SECONDS
-127.0.0.1 - - [TIME] "POST /api/upload-content HTTP/1.1" 200 ${sizes[8]} SECONDS
-127.0.0.1 - - [TIME] "GET /styles/van-gogh.jpg HTTP/1.1" 200 ${sizes[9]} SECONDS
+127.0.0.1 - $owner [TIME] "POST /api/upload-content HTTP/1.1" 200 ${sizes[8]} SECONDS
+127.0.0.1 - $owner [TIME] "GET /styles/van-gogh.jpg HTTP/1.1" 200 ${sizes[9]} SECONDS
+127.0.0.1 - $owner [TIME] "GET /styles/van-gogh.jpg HTTP/1.1" 206 7 SECONDS
+127.0.0.1 - $owner [TIME] "GET /styles/van-gogh.jpg HTTP/1.1" 304 0 SECONDS
+127.0.0.1 - $owner [TIME] "GET /api/styles HTTP/1.1" 200 ${sizes[10]} SECONDS
+127.0.0.1 - $owner [TIME] "GET /api/me HTTP/1.1" 200 ${sizes[11]} SECONDS
 END
     sed -E 's|\[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}(:[0-9]{2}){3} \+0000\]|[TIME]|
         s/ [0-9]+\.[0-9]{6}$/ SECONDS/' access | diff expected -
@@ -127,7 +139,9 @@ END
     curl -sS -o /dev/null "$url/thumbs/%22%0a" -A ''
     lines access 2
     cat access
-    jq -es '.[0] == (.[0] + {address: "203.0.113.7", owner: "-", method: "GET",
+    get /api/me -H 'X-Forwarded-For: 203.0.113.7'
+    jq -es --arg owner "$(field name)" \
+        '.[0] == (.[0] + {address: "203.0.113.7", owner: $owner, method: "GET",
         path: "/api/styles", status: 200, complete: true, referer: "https://a.example/b",
         user_agent: "caf\ufffd \"x\"\\"}) and .[0].bytes > 0 and .[0].seconds >= 0 and
         .[1].path == "/thumbs/\"\n" and .[1].user_agent == "-" and .[1].status == 404' access
@@ -168,9 +182,13 @@ END
 
 # Make one change of each kind, and write what the log must say to the file expected.
 change_all() {
-    local style finished
+    local style finished other=(-H 'X-Forwarded-For: 203.0.113.7') first second
+    get /api/me
+    first="owner=$(field name) address=127.0.0.1"
+    get /api/me "${other[@]}"
+    second="owner=$(field name) address=203.0.113.7"
     upload photo.png
-    ask POST /api/upload-style -F style_image=@style.jpg -H 'X-Forwarded-For: 203.0.113.7'
+    ask POST /api/upload-style -F style_image=@style.jpg "${other[@]}"
     style=$(field filename)
     transfer '{num_steps: 1}'
     until_state completed
@@ -179,17 +197,18 @@ change_all() {
     ask DELETE "/api/tasks/$task"
     until_state cancelled
     ask DELETE "/api/tasks/$task" # 409: no change
-    ask DELETE "/api/styles/$style"
+    ask DELETE "/api/styles/$style" # 404: of another owner
+    ask DELETE "/api/styles/$style" "${other[@]}"
     ask DELETE "/api/delete-history/$content"
     [ "$code" = 200 ]
     cat >expected <<END
-picture uploaded: $content owner=- address=127.0.0.1
-style added: $style owner=- address=203.0.113.7
-task created: $finished owner=- address=127.0.0.1
-task created: $task owner=- address=127.0.0.1
-task cancelled: $task owner=- address=127.0.0.1
-style deleted: $style owner=- address=127.0.0.1
-history deleted: $content owner=- address=127.0.0.1
+picture uploaded: $content $first
+style added: $style $second
+task created: $finished $first
+task created: $task $first
+task cancelled: $task $first
+style deleted: $style $second
+history deleted: $content $first
 END
 }
 

@@ -305,6 +305,7 @@ order() {
 
 @test "the quota of bytes is for uploads, styles and results" {
     local bytes
+    without_metadata
     bytes=$(stat -c %s photo.png)
     tenants "bytes=$((2 * bytes + 1000))"
     serve --tokens tokens

@@ -5,6 +5,9 @@
 bats_require_minimum_version 1.5.0
 load helper
 
+# the service serves only uploads whose name is one that it gives
+a=$(printf 'a%.0s' {1..32}).png b=$(printf 'b%.0s' {1..32}).png
+
 # place NAME BYTES: put a file of random bytes among the uploads, and beside as NAME
 place() {
     head -c "$2" /dev/urandom >"$1"
@@ -13,14 +16,14 @@ place() {
 
 @test "a range has exactly these bytes of the file" {
     serve
-    place a.png 100000
+    place $a 100000
     while read -r range from size; do
-        get /uploads/a.png -H "Range: bytes=$range"
+        get /uploads/$a -H "Range: bytes=$range"
         [ "$code" = 206 ]
         [ "$(header content-range)" = "bytes $from-$((from + size - 1))/100000" ]
         [ "$(header content-length)" = "$size" ]
         [ "$(header content-type)" = image/png ]
-        tail -c +$((from + 1)) a.png | head -c "$size" | cmp - answer
+        tail -c +$((from + 1)) $a | head -c "$size" | cmp - answer
     done <<'END'
 0-0 0 1
 0-99 0 100
@@ -37,21 +40,21 @@ END
 
 @test "a range beyond the end is 416, and what is no range gets the whole file" {
     serve
-    place a.png 5000
+    place $a 5000
     for range in bytes=5000- bytes=5000-6000 bytes=-0 bytes=99999999999999999999999-; do
-        get /uploads/a.png -H "Range: $range"
+        get /uploads/$a -H "Range: $range"
         refused 416 'only 5000 bytes'
         [ "$(header content-range)" = 'bytes */5000' ]
     done
     for range in bytes=9-3 bytes=a-b items=0-5 bytes=0-1,7-9 bytes=-7,0-3 bytes= bytes=- \
         bytes=1-2x bytes=--1 'bytes=1 -2' 0-5; do
-        get /uploads/a.png -H "Range: $range"
+        get /uploads/$a -H "Range: $range"
         [ "$code" = 200 ]
         [ -z "$(header content-range)" ]
-        cmp a.png answer
+        cmp $a answer
     done
     # only GET has ranges
-    curl -sSI -H 'Range: bytes=0-9' "$url/uploads/a.png" >headers
+    curl -sSI -H 'Range: bytes=0-9' "$url/uploads/$a" >headers
     grep -q '^HTTP/1.1 200' headers
     [ "$(header content-length)" = 5000 ]
     [ "$(header accept-ranges)" = bytes ]
@@ -59,42 +62,42 @@ END
 
 @test "an interrupted download continues, unless the file has changed" {
     serve
-    place a.png 200000
-    head -c 120001 a.png >part
-    curl -sS -C - -o part -D headers "$url/uploads/a.png"
+    place $a 200000
+    head -c 120001 $a >part
+    curl -sS -C - -o part -D headers "$url/uploads/$a"
     [ "$(header content-length)" = 79999 ]
-    cmp a.png part
-    get /uploads/a.png
+    cmp $a part
+    get /uploads/$a
     tag=$(header etag) date=$(header last-modified)
     for version in "$tag" "$date"; do
-        get /uploads/a.png -H 'Range: bytes=5-9' -H "If-Range: $version"
+        get /uploads/$a -H 'Range: bytes=5-9' -H "If-Range: $version"
         [ "$code" = 206 ]
-        tail -c +6 a.png | head -c 5 | cmp - answer
+        tail -c +6 $a | head -c 5 | cmp - answer
     done
     for version in "W/$tag" '"other"' 'Sun, 06 Nov 1994 08:49:37 GMT' '*' yesterday; do
-        get /uploads/a.png -H 'Range: bytes=5-9' -H "If-Range: $version"
+        get /uploads/$a -H 'Range: bytes=5-9' -H "If-Range: $version"
         [ "$code" = 200 ]
-        cmp a.png answer
+        cmp $a answer
     done
     sleep 0.02
-    place b.png 200000
-    mv data/uploads/b.png data/uploads/a.png
-    get /uploads/a.png -H 'Range: bytes=5-9' -H "If-Range: $tag"
+    place $b 200000
+    mv data/uploads/$b data/uploads/$a
+    get /uploads/$a -H 'Range: bytes=5-9' -H "If-Range: $tag"
     [ "$code" = 200 ]
-    cmp b.png answer
+    cmp $b answer
 }
 
 @test "a picture that the client has is 304, and a condition that fails is 412" {
     serve
-    place a.png 5000
-    touch -d '2026-05-06 07:08:09 UTC' data/uploads/a.png
-    get /uploads/a.png
+    place $a 5000
+    touch -d '2026-05-06 07:08:09 UTC' data/uploads/$a
+    get /uploads/$a
     tag=$(header etag)
     [[ $tag == \"*\" ]]
     [ "$(header last-modified)" = 'Wed, 06 May 2026 07:08:09 GMT' ]
     while IFS='|' read -r status condition; do
         : >answer # curl leaves it if there is no body
-        get /uploads/a.png -H "$condition" -H 'Range: bytes=0-9'
+        get /uploads/$a -H "$condition" -H 'Range: bytes=0-9'
         [ "$code" = "$status" ]
         [ "$code" != 304 ] || {
             [ ! -s answer ]
@@ -121,11 +124,11 @@ END
 END
     # a 304 has no body that the next response could be taken for
     [ "$(curl -sS -w '%{http_code} %{num_connects} ' -H "If-None-Match: $tag" \
-        "$url/uploads/a.png" "$url/uploads/a.png")" = '304 1 304 0 ' ]
-    get /uploads/a.png -H 'If-Match: "x"'
+        "$url/uploads/$a" "$url/uploads/$a")" = '304 1 304 0 ' ]
+    get /uploads/$a -H 'If-Match: "x"'
     refused 412 'have changed'
     # the tag counts, not the date
-    get /uploads/a.png -H 'If-None-Match: "x"' \
+    get /uploads/$a -H 'If-None-Match: "x"' \
         -H 'If-Modified-Since: Wed, 06 May 2026 07:08:09 GMT'
     [ "$code" = 200 ]
 }
@@ -262,22 +265,22 @@ END
 @test "a slow reader gets all of a large file, however long it takes" {
     needs python3
     serve --send-timeout 1
-    place a.png 12000000
+    place $a 12000000
     # sockets hold up to 4 MB: the last second of the service is long after the first
-    [ "$(reader /uploads/a.png 2000000 60)" = "12000000 complete" ]
+    [ "$(reader /uploads/$a 2000000 60)" = "12000000 complete" ]
 }
 
 @test "a client that stops reading is cut, and one that reads a few bytes as well" {
     needs python3
     serve --send-timeout 2
-    place a.png 12000000
-    reader /uploads/a.png 0 8 >stopped 3>&- &
+    place $a 12000000
+    reader /uploads/$a 0 8 >stopped 3>&- &
     first=$!
-    reader /uploads/a.png 300 10 >crawls 3>&- &
+    reader /uploads/$a 300 10 >crawls 3>&- &
     second=$!
-    wait_until '[ "$(ls -l "/proc/$service/fd" | grep -c a.png)" = 2 ]'
+    wait_until '[ "$(ls -l "/proc/$service/fd" | grep -c $a)" = 2 ]'
     # the service lets go of connection and file
-    wait_until '! ls -l "/proc/$service/fd" | grep -q a.png'
+    wait_until '! ls -l "/proc/$service/fd" | grep -q $a'
     wait $first $second
     cat stopped crawls
     grep -q cut stopped
