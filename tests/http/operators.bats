@@ -196,7 +196,9 @@ change_all() {
     transfer '{num_steps: 1000, size: 128}'
     ask DELETE "/api/tasks/$task"
     until_state cancelled
-    ask DELETE "/api/tasks/$task" # 409: no change
+    ask DELETE "/api/tasks/$task" # it is over: the second time deletes it
+    ask DELETE "/api/tasks/$task" # 404: no change
+    [ "$code" = 404 ]
     ask DELETE "/api/styles/$style" # 404: of another owner
     ask DELETE "/api/styles/$style" "${other[@]}"
     ask DELETE "/api/delete-history/$content"
@@ -207,6 +209,7 @@ style added: $style $second
 task created: $finished $first
 task created: $task $first
 task cancelled: $task $first
+result deleted: $task $first
 style deleted: $style $second
 history deleted: $content $first
 END
