@@ -94,6 +94,7 @@ struct paths {
     char *job, *folder; /* of the child, below work/; folder may be NULL */
     char *made, *thumb;
     char *copy; /* without metadata; empty: none is wanted */
+    int lock;   /* of the folder, or -1 */
 };
 
 static struct paths make_paths(const char *name, bool strip)
@@ -102,7 +103,7 @@ static struct paths make_paths(const char *name, bool strip)
     struct paths p = {.thumb = serve_store_path("thumbs", thumb)};
 
     free(thumb);
-    p.folder = serve_store_new_work_dir(&p.job);
+    p.folder = serve_store_new_work_dir(&p.job, &p.lock);
     p.made = nst_xasprintf("%s/thumb.jpg", p.folder ? p.folder : "");
     p.copy =
         strip ? nst_xasprintf("%s/copy", p.folder ? p.folder : "") : nst_xstrdup("");
@@ -112,6 +113,8 @@ static struct paths make_paths(const char *name, bool strip)
 static void free_paths(struct paths *p)
 {
     serve_store_remove_work_dir(p->job);
+    if (p->lock >= 0)
+        close(p->lock);
     free(p->job);
     free(p->folder);
     free(p->made);

@@ -76,16 +76,22 @@ static void remove_partial(void *ctx, const char *name)
     free(path);
 }
 
-/* Remove the folder of a thumbnail that a killed service was making. */
+/* Remove the folder of a thumbnail that a killed service was making: whoever makes one
+ * has it locked. Not every network disk can lock it; there it must be old. */
 static void remove_thumb_dir(void *ctx, const char *name)
 {
     const struct partial *p = ctx;
-    char *path = serve_store_path("work", name);
     struct stat st;
+    char *path = serve_store_path("work", name);
+    int fd = g_str_has_prefix(name, THUMB_DIR)
+                 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                 : -1;
 
-    if (g_str_has_prefix(name, THUMB_DIR) && stat(path, &st) == 0 &&
-        st.st_mtime <= p->before)
+    if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) == 0 ||
+                    (fstat(fd, &st) == 0 && st.st_mtime <= p->before)))
         serve_store_remove_work_dir(name);
+    if (fd >= 0)
+        close(fd);
     free(path);
 }
 
@@ -432,13 +438,17 @@ char *serve_store_work_dir(const char *name)
     return path;
 }
 
-char *serve_store_new_work_dir(char **name)
+char *serve_store_new_work_dir(char **name, int *lock)
 {
-    char *digits = serve_store_new_name("");
+    char *digits = serve_store_new_name(""), *path;
 
     *name = nst_xasprintf(THUMB_DIR "%s", digits);
+    path = serve_store_work_dir(*name);
+    *lock = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (*lock >= 0)
+        flock(*lock, LOCK_SH | LOCK_NB);
     free(digits);
-    return serve_store_work_dir(*name);
+    return path;
 }
 
 bool serve_store_remove_work_dir(const char *name)

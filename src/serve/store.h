@@ -85,9 +85,10 @@ void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files,
 /* The path of work/NAME, created if needed: a new string, or NULL. */
 char *serve_store_work_dir(const char *name);
 /* Create work/thumb-*, for a program that is no task: a new string, or NULL. *name: a
- * new string for serve_store_remove_work_dir(). The next start removes those of a
- * crash. */
-char *serve_store_new_work_dir(char **name);
+ * new string for serve_store_remove_work_dir(). *lock: a descriptor to close after
+ * that, or -1: the next start of a service on this folder removes what nobody has
+ * locked. */
+char *serve_store_new_work_dir(char **name, int *lock);
 /* Remove work/NAME and its files. False if it still exists. */
 bool serve_store_remove_work_dir(const char *name);
 
