@@ -539,6 +539,10 @@ ended() {
         # shellcheck disable=SC2059 # the path is a format
         code_is GET "$(printf "$path" "$ann1")" 404
     done
+    ask GET "/api/tasks?state=queued"
+    [ "$(grep -o '"task_id":"[^"]*"' <<<"$body")" = "\"task_id\":\"$ben\"" ]
+    code_is GET "/api/tasks/$ann1/quality" 404
+    code_is POST "/api/tasks/$ann1/stop" 404
     code_is DELETE "/api/tasks/$ann2" 404
     code_is DELETE "/api/styles/$style" 404
     curl -sN -m 60 "${credentials[@]}" "$url/api/progress/$ben/events" >events 3>&- &
@@ -548,6 +552,7 @@ ended() {
     grep -q '"position":1,' events
     grep -q '"status":"completed"' events
     [ "$(ended worker.log)" = 'ann1 ben ann2 ann3 ann4 ' ]
+    code_is DELETE "/api/tasks/$ann1" 404
     await code_is DELETE "/api/delete-history/$foreign" 404
     ask GET /api/history
     [ "$(grep -o '"task_id"' <<<"$body" | wc -l)" = 1 ]

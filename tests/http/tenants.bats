@@ -90,8 +90,14 @@ order() {
     refused 404 'not known'
     get "/api/tasks/$task/preview"
     refused 404 .
+    get "/api/tasks/$task/quality"
+    refused 404 'no task'
+    ask POST "/api/tasks/$task/stop"
+    refused 404 'not known'
     ask DELETE "/api/tasks/$task"
     refused 404 'not known'
+    get "/api/tasks?state=completed"
+    [ "$body" = '[]' ]
     get /api/history
     [ "$body" = '{}' ]
     [ "$(header x-total-count)" = 0 ]
@@ -120,6 +126,8 @@ order() {
     as olga
     get "/api/progress/$task"
     [ "$code" = 200 ]
+    get "/api/tasks?state=completed"
+    [ "$(field '[0].task_id')" = "$task" ]
     get /api/styles
     jq -e "[.[].name] | index(\"$style\") != null" <<<"$body"
     get /api/history
