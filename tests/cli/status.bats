@@ -290,6 +290,6 @@ END
 @test "--dry-run prints durations for people" {
     duration() { nst -s style.ppm photo.ppm --dry-run "$@" | sed -n 's/^estimated time   //p'; }
     [[ $(duration) =~ ^[0-9]\.[0-9]\ s$ ]]
-    [[ $(duration -n 1000000 -S 64) =~ ^[0-9]+\ (h\ [0-9]+\ min|days\ [0-9]+\ h)$ ]]
+    [[ $(duration -n 1000000 -S 256) =~ ^[0-9]+\ (h\ [0-9]+\ min|days\ [0-9]+\ h)$ ]]
     nst -s style.ppm photo.ppm --dry-run --json -n 1000000 -S 64 | grep -qE '"seconds":[0-9.]+[,}]'
 }
