@@ -155,13 +155,30 @@ static void multiply_edge(void *ctx, int item, int thread)
     }
 }
 
+/* Item: a whole edge. Two threads get two each, of both lengths. */
+static void compute_edge(void *ctx, int item, int thread)
+{
+    static const int order[EDGES] = {TOP, LEFT, BOTTOM, RIGHT};
+    const struct border_args *a = ctx;
+
+    for (int t = 0; t < 3; t++)
+        gather_tap(ctx, 3 * order[item] + t, thread);
+    for (int pair = 0; 2 * pair < a->k->in; pair++)
+        multiply_edge(ctx, EDGES * pair + order[item], thread);
+}
+
 void nst_cpu_border_grad(struct nst_cpu *cpu, const struct nst_conv *k,
                          const struct nst_tensor *gy)
 {
+    struct nst_threads *threads = cpu->base.threads;
     struct border_args a = {cpu, k, gy, k->padding};
 
-    nst_threads_run(cpu->base.threads, EDGES * 3, gather_tap, &a);
-    nst_threads_run(cpu->base.threads, EDGES * ((k->in + 1) / 2), multiply_edge, &a);
+    if (nst_threads_active(threads) <= EDGES) { /* once is faster to wait for */
+        nst_threads_run(threads, EDGES, compute_edge, &a);
+        return;
+    }
+    nst_threads_run(threads, EDGES * 3, gather_tap, &a);
+    nst_threads_run(threads, EDGES * ((k->in + 1) / 2), multiply_edge, &a);
 }
 
 void nst_cpu_border_grad_add(const struct nst_cpu *cpu, const struct nst_conv *k,
