@@ -54,7 +54,8 @@ export async function open(browser, server, options = {}) {
   page.setDefaultTimeout(20_000)
   page.faults = []
   page.on('console', (m) => {
-    if (m.type() === 'error' || m.type() === 'warning') page.faults.push(m.text())
+    if (m.type() === 'error' || m.type() === 'warning')
+      page.faults.push(`${m.text()} ${m.location().url}`)
   })
   page.on('pageerror', (e) => page.faults.push(String(e)))
   page.on('request', (r) => {
