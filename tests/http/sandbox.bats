@@ -119,9 +119,8 @@ state_of_others() {
 @test "what a thumbnail in the making leaves in a crash is removed at the start" {
     serve
     stop_service
-    local left=data/work/thumb-0123456789abcdef0123456789abcdef
-    mkdir $left
-    touch $left/thumb.jpg $left/.nst-1.tmp
+    local left=thumb-0123456789abcdef0123456789abcdef
+    (cd data/work && mkdir $left && touch $left/thumb.jpg $left/.nst-1.tmp)
     serve
     [ -z "$(ls data/work)" ]
 }

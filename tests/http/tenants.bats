@@ -5,14 +5,6 @@
 bats_require_minimum_version 1.5.0
 load helper
 
-setup_file() {
-    cd "$BATS_FILE_TMPDIR" || return 1
-    picture photo.ppm 48 36 11
-    picture style.ppm 40 32 5
-    "$NST" photo.ppm style.ppm -s style.ppm -o . --name '{stem}.png' -n 2 -S 48 \
-        --progress none --history none
-}
-
 # tenants QUOTA: the tokens of two users, the first with these quotas, and an operator
 tenants() {
     printf '%s\n' "ann user token-of-ann-0000 $1" "ben user token-of-ben-0000" \
