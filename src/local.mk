@@ -166,6 +166,7 @@ libnst_core_la_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DPKGDATADIR='"$(pkgd
 # floors 6 and 7: pictures, records, and whole runs
 libnst_run_la_SOURCES = \
 	%D%/image/colour.c %D%/image/colour.h %D%/image/frames.c %D%/image/frames.h \
+	%D%/image/decode.c %D%/image/decode.h \
 	%D%/image/input.c %D%/image/input.h %D%/image/load.c %D%/image/load.h \
 	%D%/image/load_internal.h %D%/image/metadata.c %D%/image/metadata.h \
 	%D%/image/metadata_internal.h %D%/image/modules.c %D%/image/modules.h \

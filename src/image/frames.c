@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/path.h"
 #include "image/colour.h"
+#include "image/decode.h"
 #include "image/input.h"
 #include "image/load_internal.h"
 #include "image/pixels.h"
