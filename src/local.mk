@@ -56,6 +56,8 @@ libnst_engine_la_SOURCES = \
 	%D%/base/template.c %D%/base/template.h \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/base/version.c %D%/base/version.h \
+	%D%/flow/flow.c %D%/flow/flow.h %D%/flow/flow_file.c %D%/flow/flow_internal.h \
+	%D%/flow/plane.c %D%/flow/refine.c %D%/flow/search.c \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
@@ -194,7 +196,8 @@ libnst_run_la_SOURCES = \
 	%D%/run/preview.c %D%/run/preview.h %D%/run/pyramid.c %D%/run/pyramid.h \
 	%D%/run/regions.c %D%/run/regions.h %D%/run/run.c %D%/run/run.h \
 	%D%/run/report.c %D%/run/report.h %D%/run/series.c %D%/run/series.h %D%/run/styles.c %D%/run/styles.h \
-	%D%/run/stylise.c %D%/run/stylise.h %D%/run/temporal.c %D%/run/temporal.h
+	%D%/run/motion.c %D%/run/motion.h %D%/run/stylise.c %D%/run/stylise.h \
+	%D%/run/temporal.c %D%/run/temporal.h
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)
 

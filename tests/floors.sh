@@ -43,7 +43,7 @@ cd "${srcdir:-.}" || exit 1
 floor() {
     case $1 in
     base) echo 0 ;;
-    kernels) echo 1 ;;
+    flow | kernels) echo 1 ;;
     backend) echo 2 ;;
     model) echo 3 ;;
     options | style | optim) echo 4 ;;

@@ -74,6 +74,7 @@ struct nst_params {
     double style_scale;
     char *init;      /* content, noise or a file */
     char *keep_mask; /* or NULL */
+    char *flow;      /* of films: auto, none or a folder of .flo files */
     int64_t seed;
     struct nst_list scales, scale_iterations;
     int64_t padding;    /* enum nst_padding */

@@ -140,6 +140,11 @@ static const struct nst_option options[] = {
      .arg = "WEIGHT",
      .help = "Weight of the temporal loss, which keeps static areas stable from frame "
              "to frame, 0 to 1e12"},
+    {"flow", 0, GROUP(2), TEXT, AT(flow), RECIPE, .default_text = "auto",
+     .arg = "auto|none|DIR",
+     .help = "How the frames of a film follow its motion: auto estimates the optical "
+             "flow, none expects no motion, DIR has it as files forward_N_M.flo and "
+             "backward_M_N.flo for the frames N and M = N + 1, from 1 on"},
     {"strength", 0, GROUP(2), REAL(0, 1), AT(strength), OFFERED, .default_text = "1",
      .arg = "0..1",
      .help = "Amount of style, from 0 (the content image unchanged) to 1 (the full "

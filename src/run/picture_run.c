@@ -103,6 +103,7 @@ static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
 {
     struct nst_params p = frame_params(job);
     struct nst_picture *next;
+    struct nst_motion motion;
     enum nst_status st;
 
     *more = false;
@@ -117,9 +118,17 @@ static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
     *more = st == NST_OK && next;
     if (!*more)
         return st;
-    st = nst_coherence_update(&job->coherence, job->rgb, job->content->rgb, next->rgb,
-                              next->height, next->width, err);
-    job->rgb = NULL; /* taken over */
+    st = nst_motion_find(
+        &motion, job->effective.flow, job->frame + 1,
+        (struct nst_image){job->content->rgb, next->height, next->width},
+        (struct nst_image){next->rgb, next->height, next->width},
+        nst_session_pool(job->runner->session), err);
+    if (st == NST_OK) {
+        st = nst_coherence_update(&job->coherence, job->rgb, job->content->rgb,
+                                  next->rgb, &motion, next->height, next->width, err);
+        job->rgb = NULL; /* taken over */
+    }
+    nst_motion_clear(&motion);
     nst_picture_free(job->content);
     job->content = next;
     if (st == NST_OK && job->effective.colour == NST_COLOUR_MATCH)

@@ -8,11 +8,16 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "flow/flow.h"
 
 /* A pixel counts as changed as the mean difference in the window, this many pixels each
  * way, approaches CHANGE_THRESHOLD; camera noise is below. */
 #define WINDOW_RADIUS 3
 #define CHANGE_THRESHOLD 0.05
+/* Where neighbouring frames are alike to this weight, and the flow is shorter than so
+ * many pixels, nothing moves. */
+#define STILL 0.9F
+#define STILL_PIXELS 0.5F
 
 void nst_coherence_clear(struct nst_coherence *f)
 {
@@ -60,12 +65,88 @@ static float static_weight(const double *table, int h, int w, int r, int c)
     return (float)(change < 1 ? 1 - change * change : 0);
 }
 
-enum nst_status nst_coherence_update(struct nst_coherence *f, float *previous,
+/* Move the result of the frame before, and the frame itself, along the flow from the
+ * frame now, except where both frames are the same: interpolation would blur what
+ * stands still a little more in each frame. */
+static void follow_motion(float *moved, float *moved_before, const float *previous,
+                          const float *before, float *back, const float *unchanged,
+                          int h, int w)
+{
+    size_t n = nst_area(h, w);
+
+    for (size_t i = 0; i < n; i++)
+        if (unchanged[i] > STILL && hypotf(back[i], back[n + i]) < STILL_PIXELS)
+            back[i] = back[n + i] = 0;
+    nst_flow_warp(moved, (struct nst_image){previous, h, w}, back);
+    nst_flow_warp(moved_before, (struct nst_image){before, h, w}, back);
+}
+
+/* static_mask: 1 where a and b are alike, 0 where they differ. */
+static void compare_frames(float *static_mask, double *table, const float *a,
+                           const float *b, int h, int w)
+{
+    summed_area_table(table, a, b, h, w);
+    for (int r = 0; r < h; r++)
+        for (int c = 0; c < w; c++)
+            static_mask[(size_t)r * (size_t)w + (size_t)c] =
+                static_weight(table, h, w, r, c);
+}
+
+/* Multiply mask by the mean of visible in 3 x 3 pixels, which softens its edge. */
+static void apply_visible(float *mask, const float *visible, int h, int w)
+{
+    for (int r = 0; r < h; r++)
+        for (int c = 0; c < w; c++) {
+            float sum = 0;
+            int count = 0;
+
+            for (int y = r - 1; y <= r + 1; y++)
+                for (int x = c - 1; x <= c + 1; x++)
+                    if (y >= 0 && x >= 0 && y < h && x < w) {
+                        sum += visible[(size_t)y * (size_t)w + (size_t)x];
+                        count++;
+                    }
+            mask[(size_t)r * (size_t)w + (size_t)c] *= sum / (float)count;
+        }
+}
+
+/* Replace f->previous by what the motion makes of it, and set f->static_mask.
+ * moved_before receives the frame before, moved in the same way. */
+static enum nst_status move_previous(struct nst_coherence *f, struct nst_motion *motion,
+                                     float *moved_before, double *table,
                                      const float *before, const float *now, int h,
                                      int w, struct nst_err *err)
 {
-    size_t n = (size_t)h * (size_t)w;
+    float *moved, *visible = NULL;
+    enum nst_status st = nst_floats_new(&moved, 3, (size_t)h, (size_t)w, err);
+
+    if (st == NST_OK)
+        st = nst_floats_new(&visible, 1, (size_t)h, (size_t)w, err);
+    if (st != NST_OK) {
+        free(moved);
+        return st;
+    }
+    nst_flow_visible(visible, motion->back, motion->forward, h, w);
+    nst_flow_exclude_boundaries(visible, motion->back, h, w);
+    compare_frames(f->static_mask, table, before, now, h, w);
+    follow_motion(moved, moved_before, f->previous, before, motion->back,
+                  f->static_mask, h, w);
+    compare_frames(f->static_mask, table, moved_before, now, h, w);
+    apply_visible(f->static_mask, visible, h, w);
+    free(f->previous);
+    f->previous = moved;
+    free(visible);
+    return NST_OK;
+}
+
+enum nst_status nst_coherence_update(struct nst_coherence *f, float *previous,
+                                     const float *before, const float *now,
+                                     struct nst_motion *motion, int h, int w,
+                                     struct nst_err *err)
+{
+    size_t n = nst_area(h, w);
     double *table = calloc((size_t)(h + 1) * (size_t)(w + 1), sizeof *table);
+    float *moved_before = NULL;
     enum nst_status st = NST_OK;
 
     nst_coherence_clear(f);
@@ -76,21 +157,21 @@ enum nst_status nst_coherence_update(struct nst_coherence *f, float *previous,
         st = nst_floats_new(&f->static_mask, 1, (size_t)h, (size_t)w, err);
     if (st == NST_OK)
         st = nst_floats_new(&f->warm_start, 3, (size_t)h, (size_t)w, err);
-    if (st != NST_OK) {
-        free(table);
+    if (st == NST_OK && motion->back) {
+        st = nst_floats_new(&moved_before, 3, (size_t)h, (size_t)w, err);
+        if (st == NST_OK)
+            st = move_previous(f, motion, moved_before, table, before, now, h, w, err);
+        before = moved_before;
+    } else if (st == NST_OK)
+        compare_frames(f->static_mask, table, before, now, h, w);
+    free(table);
+    if (st != NST_OK)
         nst_coherence_clear(f);
-        return st;
-    }
-    summed_area_table(table, before, now, h, w);
-    for (int r = 0; r < h; r++)
-        for (int c = 0; c < w; c++)
-            f->static_mask[(size_t)r * (size_t)w + (size_t)c] =
-                static_weight(table, h, w, r, c);
-    for (size_t i = 0; i < 3 * n; i++) {
-        float v = previous[i] + (1 - f->static_mask[i % n]) * (now[i] - before[i]);
+    for (size_t i = 0; st == NST_OK && i < 3 * n; i++) {
+        float v = f->previous[i] + (1 - f->static_mask[i % n]) * (now[i] - before[i]);
 
         f->warm_start[i] = v > 0 ? v < 1 ? v : 1 : 0;
     }
-    free(table);
-    return NST_OK;
+    free(moved_before);
+    return st;
 }

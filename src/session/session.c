@@ -438,3 +438,8 @@ int nst_session_threads(const struct nst_session *s)
 {
     return nst_threads_count(s->be->threads);
 }
+
+struct nst_threads *nst_session_pool(const struct nst_session *s)
+{
+    return s->be->threads;
+}

@@ -69,6 +69,8 @@ const struct nst_network *nst_session_network_for(const struct nst_session *s,
                                                   int longest);
 
 int nst_session_threads(const struct nst_session *s);
+/* The threads themselves, for the thread that runs jobs on s; borrowed. */
+struct nst_threads *nst_session_pool(const struct nst_session *s);
 /* The backend in use, as in $NST_BACKEND, and its instruction set, as in $NST_CPU, or
  * NULL. The last bits of a result depend on both. */
 const char *nst_session_device(const struct nst_session *s);

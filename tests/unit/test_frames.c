@@ -194,6 +194,7 @@ static void what_has_changed_is_not_held(void **state)
     static float before[3 * H * W], now[3 * H * W];
     float *made = calloc(3 * H * W, sizeof *made);
     struct nst_coherence f = {NULL};
+    struct nst_motion none = {NULL};
     size_t corner = 3 * H * W / 3 - 1;
 
     (void)state;
@@ -205,12 +206,49 @@ static void what_has_changed_is_not_held(void **state)
         for (int y = 0; y < 6; y++)
             for (int x = 0; x < 6; x++)
                 now[(k * H + y) * W + x] = 0.9F;
-    assert_int_equal(nst_coherence_update(&f, made, before, now, H, W, &err), NST_OK);
+    assert_int_equal(nst_coherence_update(&f, made, before, now, &none, H, W, &err),
+                     NST_OK);
     assert_true(f.static_mask[0] == 0);
     assert_true(f.static_mask[corner] == 1);
     assert_true(fabs(f.warm_start[0] - 0.65) <
                 1e-6); /* the result, and what has changed */
     assert_true(f.warm_start[corner] == 0.25F);
+    nst_coherence_clear(&f);
+}
+
+/* The scene moves by 2 pixels to the right: each pixel of the new frame was 2 pixels to
+ * the left. */
+static void a_result_follows_the_motion(void **state)
+{
+    static float before[3 * H * W], now[3 * H * W];
+    float *made = calloc(3 * H * W, sizeof *made);
+    struct nst_coherence f = {NULL};
+    struct nst_motion right = {calloc(2 * H * W, sizeof(float)),
+                               calloc(2 * H * W, sizeof(float))};
+
+    (void)state;
+    for (int i = 0; i < 3 * H * W; i++) {
+        int x = i % W;
+
+        before[i] = (float)(x * 7 % 10) / 20;
+        now[i] = (float)((x + 10 - 2) * 7 % 10) / 20;
+        made[i] = (float)x / W;
+    }
+    for (int i = 0; i < H * W; i++) {
+        right.forward[i] = 2;
+        right.back[i] = -2;
+    }
+    assert_int_equal(nst_coherence_update(&f, made, before, now, &right, H, W, &err),
+                     NST_OK);
+    for (int i = 0; i < 3 * H * W; i++)
+        if (i % W >= 2 + 4) {
+            assert_float_equal(f.previous[i], (float)(i % W - 2) / W, 1e-6);
+            assert_float_equal(f.warm_start[i], f.previous[i], 1e-6);
+            assert_float_equal(f.static_mask[i % (H * W)], 1, 1e-6);
+        }
+    for (int y = 0; y < H; y++) /* these have entered the frame */
+        assert_float_equal(f.static_mask[y * W], 0, 1e-6);
+    nst_motion_clear(&right);
     nst_coherence_clear(&f);
 }
 
@@ -236,6 +274,7 @@ int main(void)
         SAYS("all frames together are within max pixels",
              all_frames_together_are_within_max_pixels),
         SAYS("what has changed is not held", what_has_changed_is_not_held),
+        SAYS("a result follows the motion", a_result_follows_the_motion),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* motion.h - the optical flow between neighbouring frames of a film. */
+#ifndef NST_RUN_MOTION_H
+#define NST_RUN_MOTION_H
+
+#include "base/err.h"
+#include "base/image.h"
+#include "base/threads.h"
+
+/* Flows (flow.h) between the frames before and now, owned; both NULL without flow. */
+struct nst_motion {
+    float *forward; /* from before to now */
+    float *back;    /* from now to before */
+};
+
+/*
+ * Find the motion as the option --flow says: estimate it, read it from the files
+ * DIR/forward_N_M.flo and DIR/backward_M_N.flo, where N = number is that of the frame
+ * before, from 1 on, and M = N + 1, or leave it out. NST_ERR_ARG, NST_ERR_IO,
+ * NST_ERR_FORMAT (a file), NST_ERR_MEM.
+ */
+enum nst_status nst_motion_find(struct nst_motion *m, const char *flow, int number,
+                                struct nst_image before, struct nst_image now,
+                                struct nst_threads *threads, struct nst_err *err);
+void nst_motion_clear(struct nst_motion *m);
+
+#endif

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/* Optical flow of scenes whose motion is known: pans, a zoom, a rotation, an object in
+ * front of a background; and files of flow. */
+#include "config.h"
+
+#include "unit.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "flow/flow.h"
+
+#define N nst_area(height, width)
+
+static int width = 320, height = 180; /* of the frames */
+
+static struct nst_err err;
+static struct nst_threads *threads;
+
+/* A random number, 0 to 1, for a point of a lattice. */
+static double lattice(int x, int y, int seed)
+{
+    uint32_t h = (uint32_t)x * 374761393U + (uint32_t)y * 668265263U +
+                 (uint32_t)seed * 2246822519U;
+
+    h = (h ^ (h >> 13)) * 1274126177U;
+    h ^= h >> 16;
+    return h / 4294967295.0;
+}
+
+/* Smooth noise of a wavelength of about 1 (value noise). */
+static double noise(double x, double y, int seed)
+{
+    int ix = (int)floor(x), iy = (int)floor(y);
+    double fx = x - ix, fy = y - iy;
+
+    fx = fx * fx * fx * (fx * (6 * fx - 15) + 10);
+    fy = fy * fy * fy * (fy * (6 * fy - 15) + 10);
+    return (1 - fy) *
+               ((1 - fx) * lattice(ix, iy, seed) + fx * lattice(ix + 1, iy, seed)) +
+           fy * ((1 - fx) * lattice(ix, iy + 1, seed) +
+                 fx * lattice(ix + 1, iy + 1, seed));
+}
+
+/* A surface with structures of 3 to 100 pixels, 0 to 1. */
+static double texture(double x, double y, int seed)
+{
+    double sum = 0, weight = 0, size = 100;
+
+    for (int i = 0; i < 6; i++, size /= 2) {
+        double amplitude = pow(size, 0.4);
+
+        sum += amplitude * noise(x / size, y / size, seed + i);
+        weight += amplitude;
+    }
+    return sum / weight;
+}
+
+/* A motion: the matrix about the centre, then the displacement. */
+struct motion {
+    double xx, xy, yx, yy, dx, dy;
+};
+
+static void move(const struct motion *m, double x, double y, double *tx, double *ty)
+{
+    double cx = x - width / 2.0, cy = y - height / 2.0;
+
+    *tx = m->xx * cx + m->xy * cy + width / 2.0 + m->dx;
+    *ty = m->yx * cx + m->yy * cy + height / 2.0 + m->dy;
+}
+
+static void set_pixel(float *rgb, size_t i, double value)
+{
+    rgb[i] = (float)value;
+    rgb[N + i] = (float)(0.2 + 0.6 * value);
+    rgb[2 * N + i] = (float)(1 - value);
+}
+
+static float *estimate(const float *from, const float *to, struct nst_threads *on)
+{
+    float *flow;
+
+    assert_int_equal(nst_flow_estimate(&flow, (struct nst_image){from, height, width},
+                                       (struct nst_image){to, height, width}, on, &err),
+                     NST_OK);
+    return flow;
+}
+
+/* The mean length of the error of the flow from one frame to another, where the motion
+ * stays inside. */
+static double end_point_error(const struct motion *m)
+{
+    float *from = malloc(3 * N * sizeof *from), *to = malloc(3 * N * sizeof *to), *flow;
+    double sum = 0;
+    int count = 0;
+
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            double tx, ty;
+
+            move(m, x, y, &tx, &ty);
+            set_pixel(from, (size_t)(y * width) + (size_t)x, texture(tx, ty, 1));
+            set_pixel(to, (size_t)(y * width) + (size_t)x, texture(x, y, 1));
+        }
+    flow = estimate(from, to, threads);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            size_t i = (size_t)(y * width) + (size_t)x;
+            double tx, ty;
+
+            move(m, x, y, &tx, &ty);
+            if (tx < 0 || ty < 0 || tx > width - 1 || ty > height - 1)
+                continue;
+            sum += hypot(flow[i] - (tx - x), flow[N + i] - (ty - y));
+            count++;
+        }
+    free(from);
+    free(to);
+    free(flow);
+    return sum / count;
+}
+
+static void check_error(const char *name, struct motion m)
+{
+    double error = end_point_error(&m);
+
+    print_message("%s: mean end-point error %.3f pixels\n", name, error);
+    assert_true(error <= 0.3);
+}
+
+static void pans(void **state)
+{
+    (void)state;
+    check_error("still", (struct motion){1, 0, 0, 1, 0, 0});
+    check_error("pan of 0.4 pixels", (struct motion){1, 0, 0, 1, 0.3, -0.26});
+    check_error("pan of 4 pixels", (struct motion){1, 0, 0, 1, 3.4, -2.2});
+    check_error("pan of 19 pixels", (struct motion){1, 0, 0, 1, 18, 7});
+}
+
+static void zooms(void **state)
+{
+    (void)state;
+    check_error("zoom in by 5 %", (struct motion){1.05, 0, 0, 1.05, 0, 0});
+    check_error("zoom out by 5 %", (struct motion){0.95, 0, 0, 0.95, 1, 1});
+}
+
+/* These are matched at half their size. */
+static void large_frames(void **state)
+{
+    (void)state;
+    width = 640;
+    height = 360;
+    check_error("large: pan of 4 pixels", (struct motion){1, 0, 0, 1, 3.4, -2.2});
+    check_error("large: zoom in by 5 %", (struct motion){1.05, 0, 0, 1.05, 0, 0});
+    width = 320;
+    height = 180;
+}
+
+static void rotations(void **state)
+{
+    double a = 3 * 3.14159265 / 180;
+
+    (void)state;
+    check_error("rotation by 3 degrees",
+                (struct motion){cos(a), -sin(a), sin(a), cos(a), 0, 0});
+}
+
+/* An object that moves by (OBJECT_X, OBJECT_Y) in front of a background that moves by
+ * (-2, 1). */
+#define OBJECT_X 9
+#define OBJECT_Y 4
+
+static bool in_object(int x, int y, int frame)
+{
+    x -= 110 + frame * OBJECT_X;
+    y -= 50 + frame * OBJECT_Y;
+    return x >= 0 && y >= 0 && x < 90 && y < 70;
+}
+
+static float *scene(int frame)
+{
+    float *rgb = malloc(3 * N * sizeof *rgb);
+
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++)
+            set_pixel(rgb, (size_t)(y * width) + (size_t)x,
+                      in_object(x, y, frame)
+                          ? texture(x - frame * OBJECT_X, y - frame * OBJECT_Y, 50)
+                          : texture(x + 2 * frame, y - frame, 1));
+    return rgb;
+}
+
+static void hidden_parts(void **state)
+{
+    float *a = scene(0), *b = scene(1), *there = estimate(a, b, threads),
+          *back = estimate(b, a, threads), *mask = malloc(N * sizeof *mask);
+    int right = 0, found = 0, hidden = 0;
+    double f1;
+
+    (void)state;
+    nst_flow_visible(mask, there, back, height, width);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            int tx = x - 2, ty = y + 1;
+            bool truth =
+                !in_object(x, y, 0) && (tx < 0 || ty >= height || in_object(tx, ty, 1));
+            bool told = mask[(size_t)(y * width) + (size_t)x] == 0;
+
+            hidden += truth;
+            found += told;
+            right += truth && told;
+        }
+    f1 = 2.0 * right / (hidden + found);
+    print_message("%d pixels are hidden, %d found, %d of them rightly: F1 %.3f\n",
+                  hidden, found, right, f1);
+    assert_true(f1 >= 0.8);
+    free(a);
+    free(b);
+    free(there);
+    free(back);
+    free(mask);
+}
+
+static void boundaries(void **state)
+{
+    float *flow = calloc(2 * N, sizeof *flow), *mask = malloc(N * sizeof *mask);
+
+    (void)state;
+    for (size_t i = 0; i < N; i++) {
+        mask[i] = 1;
+        flow[i] = i % 320 < 100 ? 3 : -3;
+    }
+    nst_flow_exclude_boundaries(mask, flow, height, width);
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(mask[i] == 0, i % 320 == 99 || i % 320 == 100);
+    free(flow);
+    free(mask);
+}
+
+static void warps(void **state)
+{
+    float *a = scene(0), *out = malloc(3 * N * sizeof *out),
+          *flow = malloc(2 * N * sizeof *flow);
+
+    (void)state;
+    for (size_t i = 0; i < N; i++) {
+        flow[i] = 2.5F;
+        flow[N + i] = -1;
+    }
+    nst_flow_warp(out, (struct nst_image){a, height, width}, flow);
+    for (int y = 1; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            size_t row = N + (size_t)((y - 1) * width);
+            int left = x + 2 < width ? x + 2 : width - 1,
+                right = x + 3 < width ? x + 3 : width - 1;
+
+            assert_float_equal(out[N + (size_t)(y * width) + (size_t)x],
+                               (a[row + (size_t)left] + a[row + (size_t)right]) / 2,
+                               1e-6);
+        }
+    free(a);
+    free(out);
+    free(flow);
+}
+
+static void same_for_any_number_of_threads(void **state)
+{
+    float *a = scene(0), *b = scene(1), *one, *many = estimate(a, b, threads);
+    struct nst_threads *single;
+
+    (void)state;
+    assert_int_equal(nst_threads_new(&single, 1, &err), NST_OK);
+    one = estimate(a, b, single);
+    assert_memory_equal(one, many, 2 * N * sizeof *one);
+    nst_threads_free(single);
+    free(a);
+    free(b);
+    free(one);
+    free(many);
+}
+
+static void smallest_frames(void **state)
+{
+    float frame[3 * 16 * 17] = {0}, *flow;
+    struct nst_image image = {frame, 16, 17};
+
+    (void)state;
+    assert_int_equal(nst_flow_estimate(&flow, image, image, threads, &err), NST_OK);
+    for (int i = 0; i < 2 * 16 * 17; i++)
+        assert_float_equal(flow[i], 0, 0);
+    free(flow);
+}
+
+static void files(void **state)
+{
+    static const unsigned char one[] = {0x50, 0x49, 0x45, 0x48, 1,    0,   0,
+                                        0,    1,    0,    0,    0,    0,   0,
+                                        0,    0x40, 0,    0,    0x80, 0xbf};
+    char path[] = "/tmp/nst-flow-XXXXXX";
+    float flow[2 * 3 * 5], *back;
+    FILE *f;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    for (int i = 0; i < 30; i++)
+        flow[i] = (float)i / 3 - 4;
+    assert_int_equal(nst_flow_write(path, flow, 3, 5, &err), NST_OK);
+    assert_int_equal(nst_flow_read(&back, path, 3, 5, &err), NST_OK);
+    assert_memory_equal(back, flow, sizeof flow);
+    free(back);
+    assert_int_equal(nst_flow_read(&back, path, 5, 3, &err), NST_ERR_FORMAT);
+    assert_non_null(
+        strstr(err.text, "has the flow of 5x3 pixels, but the frame has 3x5"));
+    assert_int_equal(truncate(path, 60), 0);
+    assert_int_equal(nst_flow_read(&back, path, 3, 5, &err), NST_ERR_FORMAT);
+    assert_non_null(strstr(err.text, "is cut short"));
+    f = fopen(path, "w"); /* as the format is described */
+    assert_int_equal(fwrite(one, 1, sizeof one, f), sizeof one);
+    fclose(f);
+    assert_int_equal(nst_flow_read(&back, path, 1, 1, &err), NST_OK);
+    assert_float_equal(back[0], 2, 0);
+    assert_float_equal(back[1], -1, 0);
+    free(back);
+    assert_int_equal(truncate(path, 3), 0);
+    assert_int_equal(nst_flow_read(&back, path, 1, 1, &err), NST_ERR_FORMAT);
+    unlink(path);
+    assert_int_equal(nst_flow_read(&back, path, 1, 1, &err), NST_ERR_ARG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SAYS("pans are estimated to 0.3 pixels", pans),
+        SAYS("zooms are estimated to 0.3 pixels", zooms),
+        SAYS("a rotation is estimated to 0.3 pixels", rotations),
+        SAYS("large frames are estimated to 0.3 pixels", large_frames),
+        SAYS("what the other frame hides is found", hidden_parts),
+        SAYS("boundaries of the motion are excluded", boundaries),
+        SAYS("an image is displaced by a flow", warps),
+        SAYS("the flow does not depend on the number of threads",
+             same_for_any_number_of_threads),
+        SAYS("the smallest frames have a flow", smallest_frames),
+        SAYS("files of Middlebury are read and written", files),
+    };
+    int failed;
+
+    if (nst_threads_new(&threads, 3, &err) != NST_OK)
+        return 1;
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    nst_threads_free(threads);
+    return failed;
+}
