@@ -18,6 +18,7 @@
  * many pixels, nothing moves. */
 #define STILL 0.9F
 #define STILL_PIXELS 0.5F
+#define ENTRY_PIXELS 64
 
 void nst_coherence_clear(struct nst_coherence *f)
 {
@@ -65,18 +66,40 @@ static float static_weight(const double *table, int h, int w, int r, int c)
     return (float)(change < 1 ? 1 - change * change : 0);
 }
 
+/* Where a pixel that enters the frame takes its first paint from: a fixed distance
+ * inwards. As the scene moves on, that copies the paint there without a seam; paint
+ * from the edge itself would be repeated in each frame. */
+static float entry(float position, float flow, int side)
+{
+    float distance = fminf(ENTRY_PIXELS, (float)side / 4);
+    float there = position + flow;
+
+    return there < 0 ? distance : there > (float)(side - 1) ? -distance : 0;
+}
+
 /* Move the result of the frame before, and the frame itself, along the flow from the
- * frame now, except where both frames are the same: interpolation would blur what
- * stands still a little more in each frame. */
+ * frame now. Where the scene stands still, nothing moves: interpolation would blur it a
+ * little more in each frame. What was not visible needs some paint to start from, too.
+ */
 static void follow_motion(float *moved, float *moved_before, const float *previous,
                           const float *before, float *back, const float *unchanged,
-                          int h, int w)
+                          const float *visible, int h, int w)
 {
     size_t n = nst_area(h, w);
 
-    for (size_t i = 0; i < n; i++)
-        if (unchanged[i] > STILL && hypotf(back[i], back[n + i]) < STILL_PIXELS)
-            back[i] = back[n + i] = 0;
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++) {
+            float *u = &back[(size_t)y * (size_t)w + (size_t)x], *v = u + n;
+            size_t i = (size_t)(u - back);
+
+            if (visible[i] == 0) {
+                float du = entry((float)x, *u, w), dv = entry((float)y, *v, h);
+
+                *u = du;
+                *v = dv;
+            } else if (unchanged[i] > STILL && hypotf(*u, *v) < STILL_PIXELS)
+                *u = *v = 0;
+        }
     nst_flow_warp(moved, (struct nst_image){previous, h, w}, back);
     nst_flow_warp(moved_before, (struct nst_image){before, h, w}, back);
 }
@@ -130,7 +153,7 @@ static enum nst_status move_previous(struct nst_coherence *f, struct nst_motion 
     nst_flow_exclude_boundaries(visible, motion->back, h, w);
     compare_frames(f->static_mask, table, before, now, h, w);
     follow_motion(moved, moved_before, f->previous, before, motion->back,
-                  f->static_mask, h, w);
+                  f->static_mask, visible, h, w);
     compare_frames(f->static_mask, table, moved_before, now, h, w);
     apply_visible(f->static_mask, visible, h, w);
     free(f->previous);
