@@ -13,6 +13,8 @@
 #define MAX_SCALES 16
 /* Frames with a shorter side from this on are matched at half their size. */
 #define HALF_SIDE 320
+/* Of the size that is matched: those of refine.c and two derivatives. */
+#define REFINE_PLANES 20
 
 /* Of Sundaram et al.: a flow and the one back may differ by this share of their squared
  * lengths, and by so many squared pixels. */
@@ -96,6 +98,23 @@ bool nst_flow_is_possible(struct nst_image frame)
     return frame.height >= FLOW_MIN_SIDE && frame.width >= FLOW_MIN_SIDE;
 }
 
+/* The finest scale that is matched: 0 is the full size, 1 half of it. */
+static int finest_scale(int height, int width)
+{
+    return height >= HALF_SIDE && width >= HALF_SIDE;
+}
+
+size_t nst_flow_bytes(int height, int width)
+{
+    int scale = finest_scale(height, width);
+    size_t full = nst_area(height + 2 * FLOW_BORDER, width + 2 * FLOW_BORDER);
+    size_t matched = nst_area((height >> scale) + 2 * FLOW_BORDER,
+                              (width >> scale) + 2 * FLOW_BORDER);
+
+    /* two frames and two derivatives, their smaller scales, and the coarser flow */
+    return (6 * full + REFINE_PLANES * matched) * sizeof(float);
+}
+
 /* Replace a flow, which may be NULL, by one of the next finer scale. */
 static enum nst_status finer_flow(float **flow, int height, int width, int from_height,
                                   int from_width, struct nst_err *err)
@@ -114,7 +133,7 @@ enum nst_status nst_flow_estimate(float **out, struct nst_image from,
                                   struct nst_image to, struct nst_threads *threads,
                                   struct nst_err *err)
 {
-    int finest = from.height >= HALF_SIDE && from.width >= HALF_SIDE;
+    int finest = finest_scale(from.height, from.width);
     struct flow_scale scales[MAX_SCALES] = {0};
     int count, height = 0, width = 0; /* of the flow */
     enum nst_status status = make_scales(scales, &count, from, to, threads, err);

@@ -18,6 +18,9 @@
 /* Whether a frame is large enough for nst_flow_estimate(): 16 x 16 pixels. */
 bool nst_flow_is_possible(struct nst_image frame);
 
+/* Memory in bytes that estimating a flow takes, without the flow. */
+size_t nst_flow_bytes(int height, int width);
+
 /*
  * Estimate the flow from one frame to another of the same size, at least 16 x 16: a
  * dense inverse search, coarse to fine (T. Kroeger, R. Timofte, D. Dai, L. Van Gool:

@@ -138,8 +138,9 @@ static const struct nst_option options[] = {
      .help = "Weight of the total variation loss, which smooths noise, 0 to 1e12"},
     {"temporal", 0, GROUP(2), REAL(0, 1e12), AT(temporal), RECIPE, .default_text = "10",
      .arg = "WEIGHT",
-     .help = "Weight of the temporal loss, which keeps static areas stable from frame "
-             "to frame, 0 to 1e12"},
+     .help =
+         "Weight of the temporal loss, which keeps areas stable from frame to frame "
+         "(see --flow), 0 to 1e12"},
     {"flow", 0, GROUP(2), TEXT, AT(flow), RECIPE, .default_text = "auto",
      .arg = "auto|none|DIR",
      .help = "How the frames of a film follow its motion: auto estimates the optical "

@@ -9,6 +9,17 @@
 #include "base/alloc.h"
 #include "flow/flow.h"
 
+/* Planes of the size of a frame: both flows, and what is moved along them. */
+#define MOTION_PLANES 17
+
+size_t nst_motion_bytes(const char *flow, int height, int width)
+{
+    if (strcmp(flow, "none") == 0)
+        return 0;
+    return MOTION_PLANES * nst_area(height, width) * sizeof(float) +
+           (strcmp(flow, "auto") == 0 ? nst_flow_bytes(height, width) : 0);
+}
+
 void nst_motion_clear(struct nst_motion *m)
 {
     free(m->forward);

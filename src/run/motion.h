@@ -22,6 +22,8 @@ struct nst_motion {
 enum nst_status nst_motion_find(struct nst_motion *m, const char *flow, int number,
                                 struct nst_image before, struct nst_image now,
                                 struct nst_threads *threads, struct nst_err *err);
+/* Memory in bytes that finding the motion and following it takes at its peak. */
+size_t nst_motion_bytes(const char *flow, int height, int width);
 void nst_motion_clear(struct nst_motion *m);
 
 #endif

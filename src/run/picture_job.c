@@ -19,6 +19,7 @@
 #include "record/history.h"
 #include "run/adapt.h"
 #include "run/level.h"
+#include "run/motion.h"
 #include "run/pyramid.h"
 #include "run/report.h"
 #include "run/series.h"
@@ -113,6 +114,31 @@ static enum nst_status plan_networks(const struct nst_picture_job *job,
         previous = n;
     }
     return st;
+}
+
+/* Do without optical flow if there is no memory to estimate it. It is found between two
+ * frames, when the memory of the optimiser is free. */
+static void plan_motion(struct nst_picture_job *job)
+{
+    const struct nst_picture *c = job->content;
+    size_t bytes = nst_session_resident_memory(job->runner->session) +
+                   nst_picture_job_baseline(job).image_bytes +
+                   nst_motion_bytes(job->effective.flow, c->height, c->width);
+
+    if (!job->frames)
+        return;
+    if (bytes <= job->plan.limit) {
+        if (job->plan.memory < bytes)
+            job->plan.memory = bytes;
+        return;
+    }
+    /* both borrow their strings */
+    job->effective.flow = job->recorded.flow = (char *)"none";
+    if (!job->effective.quiet)
+        nst_run_message(job->runner->events,
+                        "without optical flow, which takes %zu MiB, to stay within "
+                        "%zu MiB: static areas alone are stable",
+                        bytes >> 20, job->plan.limit >> 20);
 }
 
 /* All scales share tile and pairs, so the tightest plan applies to every network. */
@@ -512,6 +538,8 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
         st = nst_picture_job_match_colours(job, err);
     if (st == NST_OK)
         st = make_plan(job, err);
+    if (st == NST_OK)
+        plan_motion(job);
     if (st == NST_OK && p->dry_run) { /* the picture is not read, or was already */
         size_t reading = nst_session_resident_memory(job->runner->session) +
                          job->content->read_bytes;

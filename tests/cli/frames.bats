@@ -100,6 +100,71 @@ flicker() {
     awk '{ exit !($3 < $1 / 2 && $3 < $2) }' figures
 }
 
+# pan FRAMES: a 96x64 grey stream of a pattern that moves 3 pixels to the left per frame.
+pan() {
+    printf 'YUV4MPEG2 W96 H64 F25:1 Ip A1:1 Cmono\n'
+    awk -v frames="$1" 'BEGIN {
+        for (t = 0; t < frames; t++) {
+            printf "FRAME\n"
+            for (y = 0; y < 64; y++)
+                for (x = 0; x < 96; x++) {
+                    w = x + 3 * t
+                    v = 64 + 20 * sin(w / 3.1 + y / 7.3) + 16 * cos(y / 2.7 - w / 11.3)
+                    printf "%c", int(v + 20 * sin(w * w / 900 + y * y / 700))
+                }
+        }
+    }'
+}
+
+# motion_error FILE: mean change of luma along the motion of pan().
+motion_error() {
+    tail -c +"$(($(head -n 1 "$1" | wc -c) + 1))" "$1" | od -An -v -tu1 -w1 |
+        awk -v size=$((6 + 96 * 64)) '{
+            i = (NR - 1) % size - 6
+            if (i >= 0) {
+                if (NR > size && i % 96 < 93) { d = $1 - before[i + 3]; sum += d < 0 ? -d : d; n++ }
+                now[i] = $1
+                if (i == size - 7)
+                    for (k in now) before[k] = now[k]
+            }
+        } END { print sum / n }'
+}
+
+# flow_files X Y FRAMES: the motion of pan() in flows/, X pixels to the left, Y upwards.
+flow_files() {
+    mkdir -p flows
+    for n in $(seq $(($3 - 1))); do
+        perl -e 'print pack("f<l<l<", 202021.25, 96, 64), pack("f<f<", @ARGV) x (96 * 64)' \
+            -- "$1" "$2" >flows/backward_$((n + 1))_"$n".flo
+        perl -e 'print pack("f<l<l<", 202021.25, 96, 64), pack("f<f<", @ARGV) x (96 * 64)' \
+            -- "-$1" "-$2" >flows/forward_"$n"_$((n + 1)).flo
+    done
+}
+
+@test "with optical flow, what moves changes at most 0.4 times as much" {
+    pan 4 >in.y4m
+    flow_files 3 0 4
+    for flow in none auto flows; do
+        nst --y4m -S native -n 20 -s munch --flow $flow in.y4m -o $flow.y4m
+        motion_error $flow.y4m
+    done | tr '\n' ' ' >figures
+    cat figures
+    awk '{ exit !($2 < 0.4 * $1 && $3 < 0.4 * $1) }' figures
+    nst --y4m -S native -n 20 -j 1 --threads 1 -s munch in.y4m -o one.y4m
+    cmp one.y4m auto.y4m
+}
+
+@test "flow files must be there, and have the size of the frames" {
+    pan 2 >in.y4m
+    mkdir empty
+    run -2 nst --y4m -S native -n 1 -s munch --flow empty in.y4m -o out.y4m
+    [[ $output == *"empty/backward_2_1.flo: No such file or directory"* ]]
+    flow_files 3 0 2
+    run -1 nst --y4m -S 48 -n 1 -s munch --flow flows in.y4m -o out.y4m
+    [[ $output == *"flows/backward_2_1.flo: has the flow of 96x64 pixels, but the frame has 48x32"* ]]
+    [ ! -e out.y4m ]
+}
+
 @test "frames are resized to sides that their chroma planes divide" {
     size() { # CHROMA WxH OPTION...: of the result
         local w=${2%x*} h=${2#*x}

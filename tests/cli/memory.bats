@@ -219,6 +219,18 @@ animation() {
     jq -e '.memory_limit < 1500000 * 1024' plan
 }
 
+@test "a film goes without optical flow if there is no memory for it" {
+    printf 'YUV4MPEG2 W1280 H1280 F25:1 Cmono\nFRAME\n' >film.y4m
+    head -c $((1280 * 1280)) /dev/zero >>film.y4m
+    plan() { nst --y4m -S native --optimiser adam -s munch --dry-run --json "$@" film.y4m -o out.y4m; }
+    plan --max-memory 290M 2>message
+    grep -q 'without optical flow, which takes [0-9]* MiB, to stay within 290 MiB' message
+    plan --max-memory 290M --flow none 2>message
+    [ ! -s message ]
+    plan --max-memory 500M 2>message
+    [ ! -s message ]
+}
+
 @test "parallel jobs together stay within --max-memory" {
     needs jq
     needs_plain_build
