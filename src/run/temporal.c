@@ -4,6 +4,7 @@
 #include "run/temporal.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@
 #define CHANGE_THRESHOLD 0.05
 /* Where neighbouring frames are alike to this weight, and the flow is shorter than so
  * many pixels, nothing moves. */
-#define STILL 0.9F
+#define STILL 0.7F
 #define STILL_PIXELS 0.5F
 #define ENTRY_PIXELS 64
 
@@ -78,12 +79,13 @@ static float entry(float position, float flow, int side)
 }
 
 /* Move the result of the frame before, and the frame itself, along the flow from the
- * frame now. Where the scene stands still, nothing moves: interpolation would blur it a
+ * frame now. Where neighbouring frames are alike and the flow is short or cannot be
+ * trusted, nothing moves, and the pixel is visible: interpolation would blur it a
  * little more in each frame. What was not visible needs some paint to start from, too.
  */
 static void follow_motion(float *moved, float *moved_before, const float *previous,
                           const float *before, float *back, const float *unchanged,
-                          const float *visible, int h, int w)
+                          float *visible, int h, int w)
 {
     size_t n = nst_area(h, w);
 
@@ -91,14 +93,20 @@ static void follow_motion(float *moved, float *moved_before, const float *previo
         for (int x = 0; x < w; x++) {
             float *u = &back[(size_t)y * (size_t)w + (size_t)x], *v = u + n;
             size_t i = (size_t)(u - back);
+            float du = entry((float)x, *u, w), dv = entry((float)y, *v, h);
+            bool is_short = hypotf(*u, *v) < STILL_PIXELS;
+            bool is_hidden = visible[i] == 0,
+                 enters = !is_short && (du != 0 || dv != 0);
 
-            if (visible[i] == 0) {
-                float du = entry((float)x, *u, w), dv = entry((float)y, *v, h);
-
-                *u = du;
-                *v = dv;
-            } else if (unchanged[i] > STILL && hypotf(*u, *v) < STILL_PIXELS)
+            if (!is_hidden && !is_short)
+                continue;
+            if (unchanged[i] > STILL && !enters) {
                 *u = *v = 0;
+                visible[i] = 1;
+            } else if (is_hidden) {
+                *u = enters ? du : 0;
+                *v = enters ? dv : 0;
+            }
         }
     nst_flow_warp(moved, (struct nst_image){previous, h, w}, back);
     nst_flow_warp(moved_before, (struct nst_image){before, h, w}, back);
