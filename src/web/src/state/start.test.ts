@@ -5,6 +5,7 @@ import { blank, draft, toggleStyle } from './draft'
 import { link } from './link'
 import { mixParameter, openPreviews, previewOf, wanted } from './previews'
 import { chooseStyle } from './styles'
+import { thin } from './tasks'
 import { nextTick } from 'vue'
 
 describe('chooseStyle', () => {
@@ -90,5 +91,26 @@ describe('previews', () => {
     await settle()
     expect(answers[5]?.signal.aborted).toBe(true)
     expect(asked.length).toBe(6)
+  })
+})
+
+describe('thin', () => {
+  it('takes the first of many values at once, and then the last of each while', () => {
+    vi.useFakeTimers()
+    const taken: number[] = []
+    const values = thin((n: number) => taken.push(n))
+    for (const n of [1, 2, 3]) values.next(n)
+    expect(taken).toEqual([1])
+    vi.advanceTimersByTime(100)
+    expect(taken).toEqual([1, 3])
+    vi.advanceTimersByTime(1000)
+    values.next(4)
+    expect(taken).toEqual([1, 3, 4])
+    values.next(5)
+    values.flush()
+    expect(taken).toEqual([1, 3, 4, 5])
+    vi.advanceTimersByTime(1000)
+    expect(taken).toEqual([1, 3, 4, 5])
+    vi.useRealTimers()
   })
 })
