@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pools.h - thread pools for requests that block, so that a slow kind only delays its
- * own kind. In SERVE_POOL_DECODE and SERVE_POOL_PREVIEW requests take turns: one of each
- * client runs, and a few wait in order without a thread, so that one client cannot
+ * own kind. In SERVE_POOL_DECODE and SERVE_POOL_PREVIEW requests take turns: one of
+ * each client runs, and a few wait in order without a thread, so that one client cannot
  * occupy the pool.
  */
 #ifndef NST_SERVE_HTTP_POOLS_H
