@@ -21,11 +21,12 @@ import {
 import { note, test, until } from './tap.mjs'
 
 const FIRST_MS = 1000
+const BUSY_MS = 120_000 // previews come after everything else on the machine
 const GROWS_MS = 700
 const QUIET = 1.5 // processes that may run or wait besides, for figures of time to hold
 
 const caption = (page) => page.locator('[data-test=caption]')
-const says = (page, text) => caption(page).filter({ hasText: text }).waitFor()
+const says = (page, text) => caption(page).filter({ hasText: text }).waitFor({ timeout: BUSY_MS })
 const chosen = async (page) =>
   (await page.evaluate(() => JSON.parse(localStorage.getItem('nst.draft') ?? '{}'))).styles?.map(
     (s) => s.name,
@@ -158,13 +159,21 @@ async function tiles(browser, server) {
         .map((e) => e.dataset.style)
     })
     assert.ok(visible.length >= 3 && visible.length < 17)
-    await until('a preview in each', async () => (await painted(page)).length >= visible.length)
+    await until(
+      'a preview in each',
+      async () => (await painted(page)).length >= visible.length,
+      BUSY_MS,
+    )
     assert.deepEqual((await painted(page)).sort(), visible.sort())
     assert.deepEqual(seen.asked.toSorted(), visible.sort(), 'each once, and no others')
     assert.equal(seen.most, 1)
     await shot(page, 'tiles')
     await page.locator('li[data-style=vermeer]').scrollIntoViewIfNeeded()
-    await until('what came into sight', async () => (await painted(page)).includes('vermeer'))
+    await until(
+      'what came into sight',
+      async () => (await painted(page)).includes('vermeer'),
+      BUSY_MS,
+    )
     assert.equal(seen.most, 1)
     await close(page)
   })
@@ -198,8 +207,8 @@ async function tiles(browser, server) {
     await status(page).filter({ hasText: 'Being painted' }).waitFor()
     assert.equal(seen.asked.length, before)
     hold = false
-    await waitDone(page)
-    await until('the rest, after the task', async () => (await painted(page)).length > 2)
+    await waitDone(page, BUSY_MS)
+    await until('the rest, after the task', async () => (await painted(page)).length > 2, BUSY_MS)
     await close(page)
   })
 
@@ -221,7 +230,7 @@ async function tiles(browser, server) {
     })
     const seen = count(page)
     await chooseContent(page)
-    await until('a preview', async () => (await painted(page)).length >= 2)
+    await until('a preview', async () => (await painted(page)).length >= 2, BUSY_MS)
     assert.equal(seen.asked[0], seen.asked[1])
     assert.equal(seen.asked.filter((s) => s === 'dalziel').length, 1)
     assert.ok(!(await painted(page)).includes('dalziel'))
