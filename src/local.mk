@@ -281,6 +281,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
 	%D%/serve/options.c %D%/serve/options.h %D%/serve/owners.c %D%/serve/owners.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h \
+	%D%/serve/previews.c %D%/serve/previews.h \
 	%D%/serve/public_address.c %D%/serve/public_address.h \
 	%D%/serve/quality.c %D%/serve/quality.h %D%/serve/repair.c %D%/serve/repair.h \
 	%D%/serve/request.c %D%/serve/request.h \

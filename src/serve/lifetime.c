@@ -17,6 +17,7 @@
 #include "serve/idempotency.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
+#include "serve/previews.h"
 #include "serve/queue/queue.h"
 #include "serve/styles.h"
 #include "serve/watchdog.h"
@@ -55,6 +56,7 @@ void serve_sweep(void)
 {
     serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
     serve_keys_sweep();
+    serve_previews_sweep();
 }
 
 static void reload_tokens(void)

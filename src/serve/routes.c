@@ -18,6 +18,7 @@
 #include "serve/openapi.h"
 #include "serve/owners.h"
 #include "serve/pictures.h"
+#include "serve/previews.h"
 #include "serve/quality.h"
 #include "serve/queue/queue.h"
 #include "serve/store.h"
@@ -327,6 +328,7 @@ static const struct serve_route routes[] = {
     {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK,
      .change = "style deleted"},
     {GET, "/api/presets", get_presets},
+    {GET, "/api/preview", serve_get_preview, .pool = SERVE_POOL_PREVIEW},
     {POST, "/api/style-transfer", serve_post_transfer, SERVE_BODY_JSON,
      .pool = SERVE_POOL_DISK, .change = "task created"},
     {GET, "/api/tasks", serve_get_tasks, .uses_queue = true},

@@ -163,7 +163,7 @@ static void exec_program(const char *const *argv, const struct serve_sandbox_lim
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     setpgid(0, 0); /* Ctrl-C must only reach the service */
-    if (setpriority(PRIO_PROCESS, 0, NICE) != 0)
+    if (setpriority(PRIO_PROCESS, 0, l->nice ? l->nice : NICE) != 0)
         errno = 0; /* not fatal */
     dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
     dup2(out[1], STDOUT_FILENO);
@@ -293,12 +293,15 @@ void serve_sandbox_shutdown(void)
 }
 
 /* Read output until the child has exited, by its pidfd: it may close its pipes early,
- * or a descendant may keep them open. False at the deadline or at shutdown. */
-static bool read_until_exit(const struct serve_sandbox *c, double deadline,
+ * or a descendant may keep them open. False at the deadline, at shutdown, or when the
+ * client (a socket, or 0) is gone. */
+static bool read_until_exit(const struct serve_sandbox *c, double deadline, int client,
                             char *text[2])
 {
-    struct pollfd p[3] = {
-        {c->out, POLLIN, 0}, {c->err, POLLIN, 0}, {c->pidfd, POLLIN, 0}};
+    struct pollfd p[4] = {{c->out, POLLIN, 0},
+                          {c->err, POLLIN, 0},
+                          {c->pidfd, POLLIN, 0},
+                          {client > 0 ? client : -1, POLLRDHUP, 0}};
     size_t size[2] = {0, 0};
     bool drained = false;
 
@@ -307,7 +310,9 @@ static bool read_until_exit(const struct serve_sandbox *c, double deadline,
 
         if (ms <= 0 || atomic_load(&shutting_down))
             return false;
-        poll(p, 3, ms < POLL_MS ? (int)ms + 1 : POLL_MS);
+        poll(p, 4, ms < POLL_MS ? (int)ms + 1 : POLL_MS);
+        if (p[3].revents)
+            return false;
         drained = true;
         for (int i = 0; i < 2; i++)
             if (p[i].fd >= 0 && p[i].revents) {
@@ -336,7 +341,7 @@ int serve_sandbox_run(const char *const *argv,
         *err = text[1];
     if (!serve_sandbox_start(&c, argv, limits))
         return SERVE_SANDBOX_FAILED;
-    timed_out = !read_until_exit(&c, deadline, text);
+    timed_out = !read_until_exit(&c, deadline, limits->client, text);
     if (timed_out)
         serve_sandbox_kill(&c);
     status = serve_sandbox_wait(&c);

@@ -27,6 +27,9 @@ struct serve_sandbox_limits {
     const char *folder;        /* of its own, for plain files; NULL: none */
     const char *const *inputs; /* may be read; ends with NULL; or NULL: none */
     bool gpu;                  /* may use a GPU; CUDA rules out the limit on memory */
+    int nice;                  /* 0: as tasks; more: after them */
+    int client;                /* a socket: serve_sandbox_run() kills the child when its
+                                  peer closes it; 0: none */
 };
 
 struct serve_sandbox {
@@ -62,9 +65,9 @@ int serve_sandbox_wait(struct serve_sandbox *c);
 void serve_sandbox_shutdown(void);
 
 /*
- * Run a child for at most seconds. Returns the status of waitpid(), -1 after a timeout,
- * or SERVE_SANDBOX_FAILED. out and err may be NULL; *out and *err are new strings with
- * the first 64 KiB of its output.
+ * Run a child for at most seconds. Returns the status of waitpid(), -1 after a timeout
+ * or when the client is gone, or SERVE_SANDBOX_FAILED. out and err may be NULL; *out
+ * and *err are new strings with the first 64 KiB of its output.
  */
 #define SERVE_SANDBOX_FAILED (-2) /* not started, or killed by a shutdown */
 int serve_sandbox_run(const char *const *argv,

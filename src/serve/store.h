@@ -7,6 +7,7 @@
  *   work/    a folder for each unfinished task, and for each thumbnail in the making
  *   spent    the work of today (spent.h)
  *   quality/ the figures of results (quality.h)
+ *   previews/ uploads in a style, small (previews.h)
  *   keys/    idempotency keys (idempotency.h)
  *   hooks/   URLs to tell of the end of tasks (webhook.h)
  *   lock     the file that locks the folder

@@ -8,6 +8,8 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/theme.js \
 	%D%/src/parts/BeforeAfter.vue %D%/src/parts/CameraDialog.vue \
 	%D%/src/parts/CompareDialog.vue %D%/src/parts/ContentStep.vue \
+	%D%/src/parts/EmptyStage.vue %D%/src/pictures/painted.jpg %D%/src/state/previews.ts \
+	%D%/src/state/start.test.ts \
 	%D%/src/parts/FaultNote.vue %D%/src/parts/GalleryView.vue %D%/src/parts/Header.vue \
 	%D%/src/parts/Icon.vue %D%/src/parts/LinkBanner.vue %D%/src/parts/LossChart.vue \
 	%D%/src/parts/MaskDialog.vue %D%/src/parts/ProgressView.vue \

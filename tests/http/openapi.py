@@ -153,6 +153,11 @@ for folder in "uploads", "results", "history", "styles", "thumbs":
     ask("GET", f"/{folder}/none", 404, f"/{folder}/{{file}}")
 ask("GET", "/api/styles", 200)
 ask("GET", "/api/usage", 200)
+small = f"/api/preview?content={content['filename']}&style="
+ask("GET", small + "munch", 200)
+ask_conditions(small + "munch")
+ask("GET", small, 400)
+ask("GET", small + "none", 404)
 
 # every field of a task, with a valid and an invalid value
 properties = api["components"]["schemas"]["StyleTransfer"]["properties"]
@@ -290,7 +295,7 @@ ask("DELETE", f"/api/tasks/{none}", 404, cancel)
 ask("DELETE", f"/api/tasks/{tasks[0]}", 200, cancel)
 long = ask("POST", "/api/style-transfer", 200, **as_json({**least, "num_steps": 1000, "size": 256}))
 running = long["task_id"]
-while ask("GET", f"/api/progress/{running}", 200, "/api/progress/{task_id}")["eta_seconds"] is None:
+while ask("GET", f"/api/progress/{running}", 200, "/api/progress/{task_id}")["preview_step"] is None:
     time.sleep(0.02)
 ask("DELETE", f"/api/delete-history/{content['filename']}", 409, key)
 styled = ask("POST", "/api/style-transfer", 200, **as_json({**least, "style_image": style["filename"], "num_steps": 1000}))

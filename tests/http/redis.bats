@@ -165,6 +165,7 @@ is_tidy() {
     transfer 1000 384
     timeout 20 curl -sN "$url/api/progress/$id/events" >events || true
     [ "$(grep -c '"status":"running"' events)" -ge 3 ]
+    grep -q '"preview_step":[1-9]' events
     ask DELETE "/api/tasks/$id"
 }
 

@@ -58,6 +58,8 @@ state_of_others() {
     serve_taken_over try
     upload photo.png # 415 with what has succeeded
     upload style.jpg
+    get "/api/preview?content=$content&style=munch"
+    [ "$code" = 200 ] # 500 with what has succeeded, in the log
     transfer
     until_task '.status | IN("completed", "failed")'
     echo "$body"
@@ -81,6 +83,9 @@ state_of_others() {
     serve_taken_over tell
     ask POST /api/upload-content -F content_image=@photo.png
     refused 415 'escaped: .*[1-9][0-9]+ attempts'
+    get "/api/preview?content=$content&style=munch"
+    [ "$code" = 500 ]
+    grep -qE 'preview: .*escaped: .*[1-9][0-9]+ attempts' log
     transfer
     until_state failed
     field error | grep -qE 'escaped: .*[1-9][0-9]+ attempts'

@@ -27,12 +27,13 @@ static const char *own_folder(char *arguments, size_t size)
 {
     char *checkpoint = find_argument(arguments, size, "--checkpoint=");
     char *thumbnail = find_argument(arguments, size, "--thumbnail");
+    char *output = find_argument(arguments, size, "--output=");
 
     if (thumbnail) { /* --thumbnail IN OUT */
         thumbnail += 1 + strlen(thumbnail + 1) + 1;
         return dirname(thumbnail);
     }
-    return checkpoint ? dirname(checkpoint) : "/tmp";
+    return checkpoint ? dirname(checkpoint) : output ? dirname(output) : "/tmp";
 }
 
 static void try_all(FILE *out, const char *variable, const char *own,
@@ -68,6 +69,7 @@ __attribute__((constructor)) static void take_over(void)
         fclose(f);
     if (!find_argument(arguments, size, "--thumbnail") &&
         !find_argument(arguments, size, "--progress=json") &&
+        !find_argument(arguments, size, "--quiet") && /* a preview */
         !strstr(arguments, "nst-compare"))
         return;
     out = fmemopen(text, sizeof text, "w");

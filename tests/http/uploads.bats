@@ -161,7 +161,7 @@ END
         clients+=($!)
     done
     wait_until 'grep -q "^429" slow'
-    grep -q '8 uploads of yours wait' answer.1.1.1.1.*
+    grep -q '8 requests of yours wait' answer.1.1.1.1.*
     wait_until 'grep -qE "^(415|503)" slow'
     grep -qE 'takes more than 5 s|machine is busy' answer.1.1.1.1.*
     stop_service # what still waits is 503

@@ -5,12 +5,14 @@ import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
 import { look } from './look.mjs'
 import { Server } from './server.mjs'
+import { firstMinute } from './start.mjs'
 import { finish } from './tap.mjs'
 
 const work = process.env.NST_WORK
 const browser = await launch()
 const server = await new Server(work, 'data').start()
 try {
+  await firstMinute(browser, server)
   await flow(browser, server)
   await look(browser, server)
   await budget(browser, server)

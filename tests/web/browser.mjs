@@ -135,6 +135,13 @@ export async function style(page, name, on = true) {
   if (((await button.getAttribute('aria-pressed')) === 'true') !== on) await button.click()
 }
 
+/** Add a style to the mix, or take it out, by the second button of its tile. */
+export async function mix(page, name, on = true) {
+  const button = page.getByRole('button', { name, exact: true })
+  if (((await button.getAttribute('aria-pressed')) === 'true') !== on)
+    await page.locator('li', { has: button }).locator('[data-test=mix]').click()
+}
+
 export async function start(page) {
   await page.getByRole('button', { name: 'Start', exact: true }).click()
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import {
   chooseContent,
   close,
+  mix,
   open,
   picture,
   set,
@@ -97,7 +98,12 @@ async function pictures(browser, server) {
     await page.getByRole('searchbox').fill('')
     await style(page, 'Van Gogh')
     await bring(page, 'drop', '[data-drop=style]', 'van-gogh.jpg')
-    await page.getByRole('button', { name: 'A', exact: true }).waitFor()
+    const added = page.getByRole('button', { name: 'A', exact: true })
+    await until(
+      'one style, the new one',
+      async () => (await added.getAttribute('aria-pressed')) === 'true',
+    )
+    await mix(page, 'Van Gogh')
     await page.getByRole('slider', { name: 'Van Gogh: share of the mix' }).fill('30')
     await page.getByRole('slider', { name: 'A: share of the mix' }).fill('90')
     await page.getByText('25 %', { exact: true }).waitFor()
@@ -144,7 +150,7 @@ async function transfer(browser, server) {
   await test('regions are painted with a pointer and with keys, and sent as masks', async () => {
     await chooseContent(page)
     await style(page, 'Van Gogh')
-    await style(page, 'Munch')
+    await mix(page, 'Munch')
     await page.getByRole('button', { name: 'Paint regions' }).click()
     const canvas = page.locator('canvas')
     await until('the picture', async () => (await canvas.getAttribute('width')) > 100)
@@ -237,7 +243,7 @@ async function transfer(browser, server) {
       ['Munch', false],
       ['Hokusai', true],
     ]) {
-      await style(page, name, on)
+      await mix(page, name, on)
       await start(page)
       await until('another task', async () => {
         const id = new URL(page.url()).hash.replace('#/task/', '')

@@ -4,6 +4,7 @@ import {
   accessible,
   chooseContent,
   close,
+  mix,
   open,
   picture,
   set,
@@ -138,7 +139,8 @@ export async function look(browser, server) {
       await accessible(page, 'the menu')
       await page.keyboard.press('Escape')
       await chooseContent(page)
-      for (const name of ['Munch', 'Van Gogh']) await style(page, name)
+      await style(page, 'Munch')
+      await mix(page, 'Van Gogh')
       await press('Paint regions', '涂抹区域')
       await accessible(page, 'painting regions')
       await page.keyboard.press('Escape')
@@ -215,7 +217,8 @@ export async function look(browser, server) {
       },
     })
     await chooseContent(page)
-    for (const name of ['Munch', 'Van Gogh']) await style(page, name)
+    await style(page, 'Munch')
+    await mix(page, 'Van Gogh')
     const small = await page.evaluate(() =>
       [...document.querySelectorAll('a, button, input, select')]
         .filter((e) => e.checkVisibility() && !e.classList.contains('sr-only'))

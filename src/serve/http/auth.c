@@ -282,14 +282,18 @@ bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation
         identify_visitor(c, who);
     else if (!is_public && !identify_user(c, who, response))
         return false;
-    if (is_mutation && auth.settings->rate &&
-        !serve_limiter_take(&auth.mutations, who->address)) {
-        *response = serve_response_retry_after(
-            MHD_HTTP_TOO_MANY_REQUESTS, 1, "more than %" PRId64 " requests a second",
-            auth.settings->rate);
-        return false;
-    }
-    return true;
+    return !is_mutation || serve_auth_take_rate(who, response);
+}
+
+bool serve_auth_take_rate(const struct serve_identity *who,
+                          struct serve_response *response)
+{
+    if (!auth.settings->rate || serve_limiter_take(&auth.mutations, who->address))
+        return true;
+    *response = serve_response_retry_after(MHD_HTTP_TOO_MANY_REQUESTS, 1,
+                                           "more than %" PRId64 " requests a second",
+                                           auth.settings->rate);
+    return false;
 }
 
 /* A Set-Cookie header, a new string. seconds: 0: until the browser ends; -1: the end of

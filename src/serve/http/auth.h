@@ -34,6 +34,11 @@ void serve_auth_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN]
 bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation,
                       struct serve_identity *who, struct serve_response *response);
 
+/* Count a request that costs as much as a mutation. False: there are too many, and
+ * *response is the error. */
+bool serve_auth_take_rate(const struct serve_identity *who,
+                          struct serve_response *response);
+
 /* True if the service has tokens. */
 bool serve_auth_has_tokens(void);
 

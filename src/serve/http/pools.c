@@ -10,20 +10,27 @@
 
 #include "base/alloc.h"
 
-#define MAX_WAITING 8 /* requests for SERVE_POOL_EXCLUSIVE */
+#define MAX_WAITING 8 /* requests, if the pool has limited */
 
-static const int threads[SERVE_POOLS] = {
-    [SERVE_POOL_DISK] = 2, [SERVE_POOL_DECODE] = 2, [SERVE_POOL_EXCLUSIVE] = 1};
+static const struct {
+    int threads;
+    bool takes_turns, limited;
+} kinds[SERVE_POOLS] = {[SERVE_POOL_DISK] = {2, false, false},
+                        [SERVE_POOL_DECODE] = {2, true, false},
+                        [SERVE_POOL_PREVIEW] = {1, true, true},
+                        [SERVE_POOL_EXCLUSIVE] = {1, false, true}};
 
 struct job {
     void *request;
-    char *client; /* of SERVE_POOL_DECODE; or NULL */
+    enum serve_pool pool;
+    char *client; /* if requests take turns; or NULL */
 };
 
 static struct {
     void (*run)(void *request);
     GThreadPool *pool[SERVE_POOLS];
-    GHashTable *turns; /* clients with a running job: a GQueue of waiting ones */
+    /* of each pool: clients with a running job: a GQueue of waiting ones */
+    GHashTable *turns[SERVE_POOLS];
     atomic_bool stopping;
     pthread_mutex_t lock; /* of turns; and no push after stopping is set */
 } pools = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -31,29 +38,30 @@ static struct {
 /* True if the job may run; otherwise it waits. The lock is held. */
 static bool begin_turn(struct job *job)
 {
-    GQueue *waiting = g_hash_table_lookup(pools.turns, job->client);
+    GHashTable *turns = pools.turns[job->pool];
+    GQueue *waiting = g_hash_table_lookup(turns, job->client);
 
     if (waiting)
         g_queue_push_tail(waiting, job);
     else
-        g_hash_table_insert(pools.turns, g_strdup(job->client), g_queue_new());
+        g_hash_table_insert(turns, g_strdup(job->client), g_queue_new());
     return !waiting;
 }
 
-/* The client's next job, which may run; NULL if none waits. The lock is held. */
-static struct job *end_turn(const char *client)
+/* The next job of the client, which may run; NULL if none waits. The lock is held. */
+static struct job *end_turn(const struct job *job)
 {
-    GQueue *waiting = g_hash_table_lookup(pools.turns, client);
-    struct job *next = g_queue_pop_head(waiting);
+    GHashTable *turns = pools.turns[job->pool];
+    struct job *next = g_queue_pop_head(g_hash_table_lookup(turns, job->client));
 
     if (!next)
-        g_hash_table_remove(pools.turns, client);
+        g_hash_table_remove(turns, job->client);
     return next;
 }
 
-static bool has_too_many_turns(const char *client)
+static bool has_too_many_turns(enum serve_pool pool, const char *client)
 {
-    GQueue *waiting = g_hash_table_lookup(pools.turns, client);
+    GQueue *waiting = g_hash_table_lookup(pools.turns[pool], client);
 
     return waiting && g_queue_get_length(waiting) >= SERVE_MAX_TURNS;
 }
@@ -70,9 +78,9 @@ static void run_job(gpointer p, gpointer unused)
         pools.run(job->request);
         if (job->client) {
             pthread_mutex_lock(&pools.lock);
-            next = end_turn(job->client);
+            next = end_turn(job);
             if (next && !atomic_load(&pools.stopping)) {
-                g_thread_pool_push(pools.pool[SERVE_POOL_DECODE], next, NULL);
+                g_thread_pool_push(pools.pool[job->pool], next, NULL);
                 next = NULL;
             }
             pthread_mutex_unlock(&pools.lock);
@@ -85,10 +93,11 @@ static void run_job(gpointer p, gpointer unused)
 void serve_pools_open(void (*run)(void *request))
 {
     pools.run = run;
-    pools.turns = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-                                        (GDestroyNotify)g_queue_free);
-    for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
-        pools.pool[i] = g_thread_pool_new(run_job, NULL, threads[i], TRUE, NULL);
+    for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++) {
+        pools.turns[i] = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                               (GDestroyNotify)g_queue_free);
+        pools.pool[i] = g_thread_pool_new(run_job, NULL, kinds[i].threads, TRUE, NULL);
+    }
 }
 
 void serve_pools_close(void)
@@ -96,9 +105,10 @@ void serve_pools_close(void)
     pthread_mutex_lock(&pools.lock);
     atomic_store(&pools.stopping, true);
     pthread_mutex_unlock(&pools.lock);
-    for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++)
+    for (int i = SERVE_POOL_NONE + 1; i < SERVE_POOLS; i++) {
         g_thread_pool_free(pools.pool[i], FALSE, TRUE);
-    g_hash_table_destroy(pools.turns);
+        g_hash_table_destroy(pools.turns[i]);
+    }
 }
 
 bool serve_pools_stopping(void)
@@ -109,21 +119,21 @@ bool serve_pools_stopping(void)
 enum serve_push serve_pools_push(enum serve_pool pool, const char *client,
                                  void *request)
 {
-    bool takes_turns = pool == SERVE_POOL_DECODE;
+    bool takes_turns = kinds[pool].takes_turns;
     enum serve_push outcome = SERVE_PUSH_OK;
     struct job *job;
 
     pthread_mutex_lock(&pools.lock);
     if (atomic_load(&pools.stopping))
         outcome = SERVE_PUSH_STOPPING;
-    else if (pool == SERVE_POOL_EXCLUSIVE &&
+    else if (kinds[pool].limited &&
              g_thread_pool_unprocessed(pools.pool[pool]) >= MAX_WAITING)
         outcome = SERVE_PUSH_FULL;
-    else if (takes_turns && has_too_many_turns(client))
+    else if (takes_turns && has_too_many_turns(pool, client))
         outcome = SERVE_PUSH_TURNS;
     else {
         job = nst_xcalloc(1, sizeof *job);
-        *job = (struct job){request, takes_turns ? g_strdup(client) : NULL};
+        *job = (struct job){request, pool, takes_turns ? g_strdup(client) : NULL};
         if (!takes_turns || begin_turn(job))
             g_thread_pool_push(pools.pool[pool], job, NULL);
     }

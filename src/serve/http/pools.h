@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pools.h - thread pools for requests that block, so that a slow kind only delays its
- * own kind. In SERVE_POOL_DECODE requests take turns: one of each client runs, and a
- * few wait in order without a thread, so that one client cannot occupy the pool.
+ * own kind. In SERVE_POOL_DECODE and SERVE_POOL_PREVIEW requests take turns: one of
+ * each client runs, and a few wait in order without a thread, so that one client cannot
+ * occupy the pool.
  */
 #ifndef NST_SERVE_HTTP_POOLS_H
 #define NST_SERVE_HTTP_POOLS_H
@@ -13,6 +14,7 @@ enum serve_pool {
     SERVE_POOL_NONE,      /* a thread of libmicrohttpd */
     SERVE_POOL_DISK,      /* waits for the disk */
     SERVE_POOL_DECODE,    /* waits for a process (sandbox.h) that decodes a picture */
+    SERVE_POOL_PREVIEW,   /* waits for a process that makes a preview */
     SERVE_POOL_EXCLUSIVE, /* uses the whole machine, perhaps for minutes */
     SERVE_POOLS
 };

@@ -26,7 +26,7 @@
 #define MAX_THREADS 4
 #define MAX_WAIT_SECONDS 150 /* in a pool; leaves time for the handler itself */
 #define RETRY_SECONDS 10
-#define TURN_SECONDS 2 /* until a client may try another upload */
+#define TURN_SECONDS 2 /* until a client may try again when it has too many turns */
 /* A body that is too large is still read, so that the client sees the response, unless
  * it exceeds the limit by this factor. */
 #define DISCARD_FACTOR 4
@@ -217,7 +217,7 @@ static struct serve_response wait_your_turn(void)
 {
     return serve_response_retry_after(
         MHD_HTTP_TOO_MANY_REQUESTS, TURN_SECONDS,
-        "%d uploads of yours wait already: send them one after the other",
+        "%d requests of yours wait already: send them one after the other",
         SERVE_MAX_TURNS);
 }
 

@@ -21,8 +21,9 @@ static void set_number(json_t *j, const char *key, double v)
 
 char *serve_progress_text(const struct serve_progress *progress)
 {
-    json_t *j = json_pack("{s:I, s:I}", "done", (json_int_t)progress->done, "total",
-                          (json_int_t)progress->total);
+    json_t *j = json_pack("{s:I, s:I, s:I}", "done", (json_int_t)progress->done,
+                          "total", (json_int_t)progress->total, "preview",
+                          (json_int_t)progress->preview);
     char *text;
 
     set_number(j, "content_loss", progress->content_loss);

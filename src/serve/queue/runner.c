@@ -37,8 +37,9 @@ struct run {
     bool resuming;
     struct serve_sandbox child;
     struct serve_progress progress;
-    GString *line; /* the beginning of a line of standard error */
-    char *message; /* the last line that is not progress */
+    struct stat preview; /* of the latest preview */
+    GString *line;       /* the beginning of a line of standard error */
+    char *message;       /* the last line that is not progress */
     bool timed_out;
     double stop_requested; /* time of SIGTERM; 0: not sent */
     bool keep_requested;   /* SIGTERM was sent for the picture so far */
@@ -64,10 +65,28 @@ struct serve_progress serve_progress_parse(const json_t *j, const char *eta_key)
     return (struct serve_progress){
         .done = json_integer_value(json_object_get(j, "done")),
         .total = json_integer_value(json_object_get(j, "total")),
+        .preview = json_integer_value(json_object_get(j, "preview")),
         .content_loss = get_number(j, "content_loss"),
         .style_loss = get_number(j, "style_loss"),
         .eta = get_number(j, eta_key),
         .seconds = get_number(j, "seconds")};
+}
+
+/* nst replaces the preview now and then, before it reports the next step. */
+static int64_t find_preview(struct run *r, int64_t done, int64_t last)
+{
+    char *path = nst_xasprintf("%s/" SERVE_PREVIEW_FILE, r->folder);
+    struct stat now;
+    bool is_new = lstat(path, &now) == 0 && S_ISREG(now.st_mode) && now.st_size > 0 &&
+                  (now.st_ino != r->preview.st_ino ||
+                   now.st_mtim.tv_sec != r->preview.st_mtim.tv_sec ||
+                   now.st_mtim.tv_nsec != r->preview.st_mtim.tv_nsec);
+
+    free(path);
+    if (!is_new)
+        return last;
+    r->preview = now;
+    return done > last ? done : last + 1;
 }
 
 static void parse_line(struct run *r, const char *line)
@@ -75,7 +94,10 @@ static void parse_line(struct run *r, const char *line)
     json_t *j = line[0] == '{' ? json_loads(line, 0, NULL) : NULL;
 
     if (j) {
+        int64_t preview = r->progress.preview;
+
         r->progress = serve_progress_parse(j, "eta_seconds");
+        r->progress.preview = find_preview(r, r->progress.done, preview);
         r->attempt->on_progress(r->attempt->ctx, &r->progress);
     } else if (strncmp(line, "nst: ", 5) == 0) {
         free(r->message);

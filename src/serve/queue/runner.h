@@ -16,6 +16,7 @@
 
 struct serve_progress {
     int64_t done, total;
+    int64_t preview; /* done, when the latest preview was found; 0: there is none */
     double content_loss, style_loss, eta, seconds; /* NaN: unknown */
 };
 

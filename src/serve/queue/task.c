@@ -220,6 +220,9 @@ json_t *serve_task_progress_json(const struct serve_task *t)
     json_object_set_new(j, "position", waits ? json_integer(t->position) : json_null());
     json_object_set_new(j, "waiting", waits ? json_integer(t->waiting) : json_null());
     json_object_set_new(j, "message", message(t));
+    json_object_set_new(j, "preview_step",
+                        is_running && p->preview > 0 ? json_integer(p->preview)
+                                                     : json_null());
     add_outcome(j, t);
     return j;
 }

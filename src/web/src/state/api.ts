@@ -19,6 +19,8 @@ export interface Progress {
   /** The place of a queued task, 1 for the next, among those of all owners. */
   position?: number | null
   waiting?: number | null
+  /** Changes whenever there is a new preview; null: there is none. */
+  preview_step?: number | null
   request?: PostedRequest
 }
 
@@ -383,4 +385,15 @@ export function upload(
     }
     x.send(form)
   })
+}
+
+/** The upload in a style (NAME, or NAME:WEIGHT with commas between), small; see previews.ts. */
+export async function preview(
+  content: string,
+  style: string,
+  size: number,
+  signal: AbortSignal,
+): Promise<Blob> {
+  const query = new URLSearchParams({ content, style, size: String(size) })
+  return (await ask(`api/preview?${query.toString()}`, { signal })).blob()
 }

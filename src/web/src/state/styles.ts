@@ -3,6 +3,7 @@ import { computed, reactive } from 'vue'
 import * as api from './api'
 import { t } from './i18n'
 import type { Deletions } from './deletion'
+import type { Draft } from './draft'
 import { loadItem, saveItem } from './storage'
 
 export const catalog = reactive({
@@ -62,6 +63,11 @@ const GENERATED = /^[0-9a-f]{32}\./
 /** The display name of a style; uploads of other clients have none. */
 export function nameOf(name: string): string {
   return catalog.labels[name] ?? (GENERATED.test(name) ? t('styles.mine') : readable(name))
+}
+
+/** Use a style alone; its region stays if it was in the mix. */
+export function chooseStyle(d: Draft, name: string): void {
+  d.styles = [d.styles.find((s) => s.name === name) ?? { name, weight: 50 }]
 }
 
 export function mixOf(styles: readonly { name: string }[]): string {

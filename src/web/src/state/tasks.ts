@@ -18,6 +18,7 @@ const MAX_SAVED = 24
 const POLL_MS = 1500
 const IDLE_MS = 8000
 const KEEP_MS = 1000
+const EVENTS_MS = 60
 
 export const known = reactive(new Map<string, Tracked>())
 
@@ -92,6 +93,30 @@ export async function poll(): Promise<void> {
   await Promise.all(before.filter((id) => !there.has(id)).map((id) => refresh(id)))
 }
 
+/**
+ * Pass the first value on at once, and of those that come within EVENTS_MS the last. The coarse
+ * scales make a hundred steps a second: a slow device would have no time to paint.
+ */
+export function thin<T>(take: (value: T) => void): { next: (value: T) => void; flush: () => void } {
+  let held: { value: T } | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  function flush(): void {
+    const one = held
+    held = undefined
+    if (one) take(one.value)
+  }
+  function next(value: T): void {
+    held = { value }
+    if (timer !== undefined) return
+    timer = setTimeout(() => {
+      timer = undefined
+      if (held) next(held.value)
+    }, EVENTS_MS)
+    flush()
+  }
+  return { next, flush }
+}
+
 let watched = ''
 let source: EventSource | undefined
 
@@ -106,15 +131,18 @@ function openSource(): void {
   closeSource()
   if (!link.up || document.hidden || !t || !isOpen(t)) return
   const from = (source = new EventSource(api.eventsUrl(watched)))
-  from.onmessage = (e: MessageEvent<string>) => {
-    if (isFinished(merge(JSON.parse(e.data) as api.Progress).now)) from.close()
-  }
+  const events = thin((text: string) => {
+    if (source !== from) return
+    if (isFinished(merge(JSON.parse(text) as api.Progress).now)) from.close()
+  })
+  from.onmessage = (e: MessageEvent<string>) => events.next(e.data)
   from.addEventListener('gone', () => {
     const gone = known.get(watched)
     if (gone) gone.gone = true
     from.close()
   })
   from.onerror = () => {
+    events.flush()
     from.close()
     if (source === from) source = undefined
     void poll().catch(() => undefined) // detects whether the service is reachable

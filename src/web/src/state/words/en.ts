@@ -248,6 +248,30 @@ export const en = {
   'fault.broken': 'Something went wrong on the server.',
   'fault.broken.next': 'Try again. If it happens again, the server’s log has the reason.',
 
+  // start: the first view, switching and mixing styles
+  'start.pick': 'Choose one; + mixes',
+  'start.mix.add': 'Add {name} to the mix',
+  'start.mix.remove': 'Take {name} out of the mix',
+  'start.switched': '{name} replaces the mix.',
+  'start.photo': 'Photograph',
+  'start.alt': 'The picture in the style {name}',
+  'start.first': 'Your photograph, painted',
+  'start.first.text': 'Choose a photograph, click a style, press Start.',
+  'start.content': 'Your photograph is there',
+  'start.content.text': 'Now click a style.',
+  'start.style': 'The sample in the style {name}',
+  'start.style.chosen': 'Chosen: {name}',
+  'start.style.text': 'Now choose a photograph.',
+  'start.making': 'A quick preview comes in a moment',
+  'start.preview': 'A quick preview: {name}',
+  'start.preview.text': 'Press Start to paint it.',
+  'start.ready': 'Ready to paint: {name}',
+  'start.tour.2':
+    'Click a style: its tile shows your photograph painted that way. + mixes styles, and you can add paintings of your own.',
+  'start.tour.3': 'The settings are good as they are. Strength and detail change the most.',
+  'start.tour.4':
+    'Press Start and watch the painting grow, from large strokes to fine ones. You can start more meanwhile.',
+
   'tour.title': 'A look around',
   'tour.next': 'Next',
   'tour.back': 'Back',
