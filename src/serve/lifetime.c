@@ -18,6 +18,7 @@
 #include "serve/log.h"
 #include "serve/monitor.h"
 #include "serve/queue/queue.h"
+#include "serve/share_store.h"
 #include "serve/styles.h"
 #include "serve/watchdog.h"
 
@@ -55,6 +56,7 @@ void serve_sweep(void)
 {
     serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
     serve_keys_sweep();
+    serve_share_sweep();
 }
 
 static void reload_tokens(void)

@@ -33,7 +33,7 @@ static int lock_fd = -1;
 
 static const char *const folders[] = {"uploads", "styles", "results", "thumbs",
                                       "tasks",   "work",   "owners",  "quality",
-                                      "keys",    "hooks"};
+                                      "keys",    "hooks",  "shares"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
 static enum nst_status make_folder(const char *path, struct nst_err *err)
