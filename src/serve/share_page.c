@@ -10,18 +10,26 @@
 #include "serve/http/address.h"
 #include "serve/store.h"
 
-static const char style[] =
+static const char base_style[] =
     ":root{color-scheme:light dark}"
     "body{margin:0;min-height:100vh;min-height:100dvh;box-sizing:border-box;padding:"
     "1rem;"
     "display:flex;flex-direction:column;align-items:center;justify-content:center;"
     "gap:.75rem;text-align:center;font:1rem/1.5 system-ui,'Segoe UI',Roboto,sans-serif;"
     "background:light-dark(#eef4fd,#0a1122);color:light-dark(#101c36,#edf2fc)}"
-    "img{display:block;max-width:100%;max-height:calc(100vh - 8rem);"
-    "max-height:calc(100dvh - 8rem);width:auto;height:auto;border-radius:.75rem;"
-    "box-shadow:0 .5rem 2rem #0004}"
+    "img{display:block;height:auto;border-radius:.75rem;box-shadow:0 .5rem 2rem #0004}"
     "h1{margin:0;font-size:1.25rem;overflow-wrap:anywhere}"
     "p{margin:0;color:light-dark(#4a5a78,#a9b8d4)}";
+
+/* The style of a page with a picture of these sides: as large as the window allows, up
+ * to twice its size. A new string. */
+static char *picture_style(int width, int height)
+{
+    return nst_xasprintf("%simg{width:min(100%%,(100vh - 8rem)*%d/%d,%dpx);"
+                         "width:min(100%%,(100dvh - 8rem)*%d/%d,%dpx)}",
+                         base_style, width, height, 2 * width, width, height,
+                         2 * width);
+}
 
 /* Add a display name for van-gogh or starry_night.jpg: every word is capitalised. */
 static void add_readable(GString *to, const char *name)
@@ -101,7 +109,7 @@ static char *address_of(const struct serve_request *r, const char *token)
     return address;
 }
 
-static void add_head(GString *s, const char *title)
+static void add_head(GString *s, const char *title, const char *style)
 {
     char *text = g_markup_escape_text(title, -1);
 
@@ -117,7 +125,7 @@ static void add_head(GString *s, const char *title)
 
 /* The policy allows this style and pictures of this service, and nothing else. The text
  * is taken over. */
-static struct serve_response page(unsigned status, GString *s)
+static struct serve_response page(unsigned status, GString *s, const char *style)
 {
     size_t size = s->len, digest_size = 32;
     char *text = g_string_free(s, FALSE), *hash, *policy;
@@ -172,30 +180,35 @@ struct serve_response serve_share_page(const struct serve_request *r, const char
                                        const json_t *share)
 {
     const char *title = json_string_value(json_object_get(share, "title"));
+    int width = (int)json_integer_value(json_object_get(share, "width"));
+    int height = (int)json_integer_value(json_object_get(share, "height"));
     char *text = g_markup_escape_text(title, -1), *address = address_of(r, token);
+    char *style = picture_style(width, height);
     GString *s = g_string_new(NULL);
+    struct serve_response response;
 
-    add_head(s, title);
+    add_head(s, title, style);
     add_open_graph(s, address, share);
     g_string_append_printf(
         s,
         "</head>\n<body>\n<img src=\"%s/picture.jpg\" width=\"%d\" height=\"%d\" "
         "alt=\"%s\">\n<h1>%s</h1>\n<p>A photograph, painted by a computer</p>\n"
         "</body>\n</html>\n",
-        token, (int)json_integer_value(json_object_get(share, "width")),
-        (int)json_integer_value(json_object_get(share, "height")), text, text);
+        token, width, height, text, text);
+    response = page(MHD_HTTP_OK, s, style);
+    free(style);
     free(address);
     g_free(text);
-    return page(MHD_HTTP_OK, s);
+    return response;
 }
 
 struct serve_response serve_share_gone(void)
 {
     GString *s = g_string_new(NULL);
 
-    add_head(s, "This picture is not shared");
+    add_head(s, "This picture is not shared", base_style);
     g_string_append(s, "</head>\n<body>\n<h1>This picture is not shared</h1>\n<p>Its "
                        "owner has deleted it or ended the link, or the address is not "
                        "complete.</p>\n</body>\n</html>\n");
-    return page(MHD_HTTP_NOT_FOUND, s);
+    return page(MHD_HTTP_NOT_FOUND, s, base_style);
 }

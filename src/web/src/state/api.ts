@@ -167,7 +167,7 @@ export function kindOf(status: number, detail: string): FaultKind {
  * replaces it by the prefix of its own address, which a proxy may have changed.
  */
 export function resolveUrl(base: string, url: string): string {
-  const own = /(?:uploads|results|history|styles|thumbs)\/[^/?#]+$/.exec(url)
+  const own = /(?:uploads|results|history|styles|thumbs|share)\/[^/?#]+$/.exec(url)
   return new URL(own ? own[0] : url, base).href
 }
 
@@ -383,4 +383,26 @@ export function upload(
     }
     x.send(form)
   })
+}
+
+// results
+/** Delete a finished task with its result. */
+export async function deleteTask(id: string): Promise<void> {
+  await ask(`api/tasks/${encodeURIComponent(id)}`, { method: 'DELETE', keepalive: true })
+}
+
+/** The file of a result. */
+export async function resultFile(url: string): Promise<Blob> {
+  return (await ask(url)).blob()
+}
+
+const sharePath = (id: string) => `api/tasks/${encodeURIComponent(id)}/share`
+const linkOf = ({ url }: { url: string | null }) => url && pictureUrl(url)
+
+/** The link of a result, or null. */
+export const sharedLink = async (id: string) => linkOf(await get(sharePath(id)))
+export const makeLink = async (id: string) => linkOf(await post(sharePath(id), {})) as string
+
+export async function endLink(id: string): Promise<void> {
+  await ask(sharePath(id), { method: 'DELETE' })
 }
