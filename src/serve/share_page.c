@@ -191,10 +191,11 @@ struct serve_response serve_share_page(const struct serve_request *r, const char
     add_open_graph(s, address, share);
     g_string_append_printf(
         s,
+        "<link rel=\"icon\" href=\"%s/picture.jpg\">\n"
         "</head>\n<body>\n<img src=\"%s/picture.jpg\" width=\"%d\" height=\"%d\" "
         "alt=\"%s\">\n<h1>%s</h1>\n<p>A photograph, painted by a computer</p>\n"
         "</body>\n</html>\n",
-        token, width, height, text, text);
+        token, token, width, height, text, text);
     response = page(MHD_HTTP_OK, s, style);
     free(style);
     free(address);

@@ -4,6 +4,7 @@ import { launch } from './browser.mjs'
 import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
 import { look } from './look.mjs'
+import { results } from './results.mjs'
 import { Server } from './server.mjs'
 import { finish } from './tap.mjs'
 
@@ -13,6 +14,7 @@ const server = await new Server(work, 'data').start()
 try {
   await flow(browser, server)
   await look(browser, server)
+  await results(browser, server, work)
   await budget(browser, server)
   await faults(browser, work)
 } finally {

@@ -6,8 +6,8 @@ import { meanings } from './quality'
 import { fitScale, fitView, limitView, placeOf, scaleOf, scaleTo, toggleAt, zoomAt } from './zoom'
 
 describe('looking closely', () => {
-  const large = { width: 400, height: 300, across: 1600, down: 800, density: 2 }
-  const small = { width: 400, height: 300, across: 200, down: 100, density: 1 }
+  const large = { x: 0, y: 0, width: 400, height: 300, across: 1600, down: 800, density: 2 }
+  const small = { x: 0, y: 0, width: 400, height: 300, across: 200, down: 100, density: 1 }
 
   it('fits the whole picture, and tells its true scale', () => {
     expect(fitScale(large)).toBe(0.5) // 800 device pixels for 1600 of the picture
@@ -25,9 +25,9 @@ describe('looking closely', () => {
   })
 
   it('puts the corner of the picture on a device pixel', () => {
-    const odd = { width: 401, height: 299, across: 1333, down: 777, density: 1.5 }
+    const odd = { x: 3, y: 57, width: 401, height: 299, across: 1333, down: 777, density: 1.5 }
     const { left, top } = placeOf({ ...scaleTo(fitView(), odd, 1), x: 3.3, y: -7.7 }, odd)
-    for (const n of [left, top]) expect(n * 1.5).toBeCloseTo(Math.round(n * 1.5), 9)
+    for (const n of [odd.x + left, odd.y + top]) expect(n * 1.5).toBeCloseTo(Math.round(n * 1.5), 9)
   })
 
   it('keeps the point under the pointer, within bounds', () => {

@@ -3,7 +3,9 @@
  * pixels for each pixel of the picture: at 1 it is shown as it is, 1:1.
  */
 export interface Frame {
-  /** Of the window. */
+  /** Of the window; x and y are its place on the screen, as far as the browser knows it. */
+  x: number
+  y: number
   width: number
   height: number
   /** Of the picture, in its own pixels. */
@@ -74,10 +76,10 @@ export function placeOf(
   const of = scaleOf(v, f) / f.density
   const width = f.across * of
   const height = f.down * of
-  const snap = (n: number) => Math.round(n * f.density) / f.density
+  const snap = (n: number, from: number) => Math.round((from + n) * f.density) / f.density - from
   return {
-    left: snap((f.width - width) / 2 + v.x),
-    top: snap((f.height - height) / 2 + v.y),
+    left: snap((f.width - width) / 2 + v.x, f.x),
+    top: snap((f.height - height) / 2 + v.y, f.y),
     width,
     height,
   }
