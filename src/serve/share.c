@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "serve/owners.h"
 #include "serve/pictures.h"
@@ -59,15 +60,18 @@ static struct serve_response full_response(void)
                                 "share: the disk is full: delete a result first");
 }
 
-/* Make the picture and the link. */
+/* Make the picture and the link; result: the URL of the task's result. */
 static struct serve_response make_link(const struct serve_request *r,
-                                       const json_t *progress)
+                                       const json_t *progress, const char *result)
 {
-    char *name, *path = serve_task_result_path(r->argument, &name), *token = NULL;
+    const char *name = strrchr(result, '/') + 1;
+    char *path = serve_store_path("results", name), *token = NULL;
     char *title = serve_share_title(progress);
     struct serve_share_picture p = {.width = 0};
-    struct serve_share s = {
-        .task = r->argument, .party = serve_party(&r->identity), .title = title};
+    struct serve_share s = {.task = r->argument,
+                            .result = name,
+                            .party = serve_party(&r->identity),
+                            .title = title};
     enum serve_share_made made = serve_share_picture_make(&p, path);
     struct serve_response response;
 
@@ -90,7 +94,6 @@ static struct serve_response make_link(const struct serve_request *r,
     serve_share_picture_clear(&p);
     free(title);
     free(path);
-    free(name);
     return response;
 }
 
@@ -98,6 +101,7 @@ struct serve_response serve_post_share(struct serve_request *r)
 {
     struct serve_response response;
     json_t *progress = find_task(r, &response);
+    const char *result = json_string_value(json_object_get(progress, "output_img"));
     int64_t most = r->settings->max_shares;
     char *token;
 
@@ -106,7 +110,7 @@ struct serve_response serve_post_share(struct serve_request *r)
     token = serve_share_find(r->argument);
     if (token)
         response = url_response(token);
-    else if (!json_is_string(json_object_get(progress, "output_img")))
+    else if (!result)
         response = serve_response_error(MHD_HTTP_CONFLICT,
                                         "share: the task has no result to share");
     else if (serve_share_count(serve_party(&r->identity)) >= (size_t)most)
@@ -119,7 +123,7 @@ struct serve_response serve_post_share(struct serve_request *r)
     else if (!serve_store_has_space(0))
         response = full_response();
     else
-        response = make_link(r, progress);
+        response = make_link(r, progress, result);
     json_decref(progress);
     return response;
 }

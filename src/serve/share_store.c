@@ -141,9 +141,10 @@ static bool write_files(const char *token, const struct serve_share *s,
 {
     char *record = file_name(token, ".json"), *name = file_name(token, ".jpg");
     char *picture = serve_store_path(FOLDER, name);
-    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:f}", "token", token, "task",
-                          s->task, "party", s->party, "title", s->title, "width",
-                          s->width, "height", s->height, "created", serve_now());
+    json_t *j =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:f}", "token", token, "task",
+                  s->task, "result", s->result, "party", s->party, "title", s->title,
+                  "width", s->width, "height", s->height, "created", serve_now());
     struct nst_err err = {.text = ""};
     bool written = serve_file_take(path, picture) &&
                    serve_store_write(FOLDER, record, j, &err) == NST_OK &&
@@ -158,22 +159,14 @@ static bool write_files(const char *token, const struct serve_share *s,
     return written;
 }
 
-static bool has_result(const char *task)
-{
-    char *name = file_name(task, ".png");
-    bool has = serve_store_has("results", name);
-
-    free(name);
-    return has;
-}
-
 char *serve_share_add(const struct serve_share *s, const char *path)
 {
     char *token = serve_store_new_name("");
     bool written = write_files(token, s, path);
     int error = errno;
 
-    if (written && !has_result(s->task)) { /* it was deleted in the meantime */
+    if (written &&
+        !serve_store_has("results", s->result)) { /* it was deleted in the meantime */
         serve_share_remove(s->task);
         written = false;
         error = ENOENT;
@@ -211,7 +204,8 @@ static void sweep_file(void *ctx, const char *name)
     struct stat st;
 
     if (g_str_has_prefix(stem, SECOND)) {
-        if (!has_result(stem + strlen(SECOND)))
+        j = load(name);
+        if (!serve_store_has("results", text_of(j, "result")))
             serve_share_remove(stem + strlen(SECOND));
     } else if (stat(path, &st) == 0 && st.st_mtime <= *before &&
                !(j = serve_share_load(stem)))

@@ -17,8 +17,9 @@
 #include <stddef.h>
 
 struct serve_share {
-    const char *task;  /* the ID */
-    const char *party; /* whose number of links counts */
+    const char *task;   /* the ID */
+    const char *result; /* its file in results/ */
+    const char *party;  /* whose number of links counts */
     const char *title;
     int width, height; /* of the picture, in pixels */
 };
