@@ -5,14 +5,18 @@ import { accessible, close, open, picture, shot, status, waitDone } from './brow
 import { Server } from './server.mjs'
 import { test, until } from './tap.mjs'
 
-/** Upload a picture of the page and paint it; the ID of the task. */
-async function paint(server, styles, size, file = picture('sample.jpg')) {
+/** Upload a picture of the page as content or style; its name on the server. */
+async function upload(server, what, file) {
   const form = new FormData()
-  form.append('content_image', new Blob([readFileSync(file)]), 'a')
-  const sent = await fetch(`${server.url}/api/upload-content`, { method: 'POST', body: form })
-  const { filename } = await sent.json()
+  form.append(`${what}_image`, new Blob([readFileSync(picture(file))]), 'a')
+  const sent = await fetch(`${server.url}/api/upload-${what}`, { method: 'POST', body: form })
+  return (await sent.json()).filename
+}
+
+/** Paint the sample; the ID of the task. */
+async function paint(server, styles, size) {
   const { task_id: id } = await server.json('/api/style-transfer', {
-    content_image: filename,
+    content_image: await upload(server, 'content', 'sample.jpg'),
     styles: styles.map((name) => ({ name })),
     num_steps: 2,
     size,
@@ -189,6 +193,30 @@ async function looking(browser, server, id) {
     await touch('touchEnd')
     await until('moved', async () => Math.abs((await placed(page)).at[0] - before[0] - 50) < 16)
     await close(page)
+  })
+}
+
+async function names(browser, server) {
+  await test('the longest name of a style makes nothing wider than the window', async () => {
+    const own = await upload(server, 'style', 'van-gogh.jpg')
+    const id = await paint(server, [own, 'munch'], 64)
+    const label = 'Anameofastylethatsomebodyhasuploadedwithoutanyblankbetweenits'
+    for (const width of [320, 1280, 1920]) {
+      const page = await open(browser, server, {
+        path: `/#/task/${id}`,
+        prefs: { labels: { [own]: label } },
+        context: { viewport: { width, height: 700 } },
+      })
+      await waitDone(page)
+      await page.locator('bdi', { hasText: `${label} + Munch` }).waitFor()
+      const wide = await page.evaluate(() =>
+        [...document.querySelectorAll('main *')]
+          .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+          .map((e) => e.outerHTML.slice(0, 120)),
+      )
+      assert.deepEqual(wide, [], `at ${width}`)
+      await close(page)
+    }
   })
 }
 
@@ -446,6 +474,7 @@ export async function results(browser, server, work) {
   try {
     const id = await paint(own, ['van-gogh', 'munch'], 200)
     await looking(browser, own, id)
+    await names(browser, own)
     await figures(browser, own, id)
     await files(browser, own, id)
     await sharing(browser, own, id, work)

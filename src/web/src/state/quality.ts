@@ -25,7 +25,7 @@ export interface Meaning {
 const FAR = 4
 
 /** From which share on there is much of it, and some of it. */
-const LEVELS = { structure: [0.6, 0.3], colours: [0.65, 0.4], repainted: [0.5, 0.25] } as const
+const LEVELS = { structure: [0.6, 0.3], colours: [0.65, 0.4], repainted: [0.45, 0.2] } as const
 
 function meaning(name: Meaning['name'], value: number): Meaning {
   const share = Math.min(1, Math.max(0, value))

@@ -211,6 +211,7 @@ export const en = {
   'share.copy': 'Copy the link',
   'share.copied': 'The link is in the clipboard.',
   'share.manual': 'The browser does not allow that here: copy the link from the field.',
+  'share.open': 'See what others see',
   'share.send.link': 'Send the link…',
   'share.send.picture': 'Send the picture…',
   'share.end': 'Stop sharing',
