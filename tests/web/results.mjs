@@ -166,6 +166,19 @@ async function looking(browser, server, id) {
     await close(page)
   })
 
+  await test('a dialog that cannot be loaded is told, and opens once the server is back', async () => {
+    const page = await open(browser, server, { expect: [/ERR_FAILED/, /dynamically imported/] })
+    await page.route(/\/(Zoom|Share|Download)Dialog-/, (route) => route.abort())
+    await page.goto(`${server.url}/#/task/${id}`)
+    await waitDone(page)
+    await press(page, 'Look closely')
+    await page.getByText('The server cannot be reached.').waitFor()
+    await page.unrouteAll()
+    await press(page, 'Look closely')
+    await page.getByRole('dialog', { name: 'Look closely' }).waitFor()
+    await close(page)
+  })
+
   await test('two fingers zoom and move a closer look', async () => {
     const page = await open(browser, server, {
       path: `/#/task/${id}`,
