@@ -236,6 +236,8 @@ END
     serve # without a proxy nobody may say https
     get "${link#/art}" -H 'X-Forwarded-Proto: https'
     [ "$(meta og:url)" = "$url${link#/art}" ]
+    get "${link#/art}" --http1.0 -H 'Host:' # nobody says what the name is
+    [ "$(meta og:url)" = "${link#/art}" ]
 }
 
 @test "the picture is one that messengers take, and has no metadata" {
