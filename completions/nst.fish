@@ -126,6 +126,7 @@ complete -c nst-serve -l max-history-images -x -a '' -d 'Number of finished task
 complete -c nst-serve -l max-pixels -x -a '' -d 'Maximum number of pixels of a picture (50000000)'
 complete -c nst-serve -l max-queue -x -a '' -d 'Maximum number of queued tasks (100)'
 complete -c nst-serve -l max-queue-per-owner -x -a '' -d 'Maximum number of queued tasks of one owner or address (half of --max-queue)'
+complete -c nst-serve -l max-shares -x -a '' -d 'Maximum number of shared results of one owner or address; 0: none (100)'
 complete -c nst-serve -l max-size -x -a '' -d 'Limit for the longest side of a result, in pixels (2048)'
 complete -c nst-serve -l max-styles -x -a '' -d 'Maximum number of styles, including uploaded ones (1000)'
 complete -c nst-serve -l max-tasks -x -a '' -d 'Maximum number of running tasks (3)'

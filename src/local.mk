@@ -291,6 +291,9 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/sandbox_calls.c %D%/serve/sandbox_calls.h \
 	%D%/serve/sandbox_files.c %D%/serve/sandbox_files.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/sides.c %D%/serve/sides.h \
+	%D%/serve/share.c %D%/serve/share.h %D%/serve/share_page.c %D%/serve/share_page.h \
+	%D%/serve/share_picture.c %D%/serve/share_picture.h \
+	%D%/serve/share_store.c %D%/serve/share_store.h \
 	%D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h \
 	%D%/serve/task_routes.c %D%/serve/task_routes.h %D%/serve/usage.c %D%/serve/usage.h \

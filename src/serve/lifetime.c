@@ -19,6 +19,7 @@
 #include "serve/monitor.h"
 #include "serve/previews.h"
 #include "serve/queue/queue.h"
+#include "serve/share_store.h"
 #include "serve/styles.h"
 #include "serve/watchdog.h"
 
@@ -57,6 +58,7 @@ void serve_sweep(void)
     serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
     serve_keys_sweep();
     serve_previews_sweep();
+    serve_share_sweep();
 }
 
 static void reload_tokens(void)

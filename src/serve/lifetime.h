@@ -19,7 +19,8 @@ void serve_lifetime_wait(const struct serve_settings *s);
  * socket was not passed by systemd. */
 void serve_lifetime_drain(const struct serve_settings *s, bool owned);
 
-/* Remove uploads that no task uses, and old idempotency keys. */
+/* Remove uploads that no task uses, old idempotency keys, and links without a result.
+ */
 void serve_sweep(void);
 
 /* Read again what an operator may change while the service runs: open the log files and

@@ -21,6 +21,7 @@
 #include "serve/previews.h"
 #include "serve/quality.h"
 #include "serve/queue/queue.h"
+#include "serve/share.h"
 #include "serve/store.h"
 #include "serve/styles.h"
 #include "serve/task_routes.h"
@@ -340,6 +341,13 @@ static const struct serve_route routes[] = {
     {POST, "/api/tasks/*/stop", serve_post_stop, .pool = SERVE_POOL_DISK,
      .change = "task stopped"},
     {GET, "/api/tasks/*/preview", get_preview, .uses_queue = true},
+    {GET, "/api/tasks/*/share", serve_get_share, .uses_queue = true},
+    {POST, "/api/tasks/*/share", serve_post_share, .pool = SERVE_POOL_DECODE,
+     .change = "result shared"},
+    {DELETE, "/api/tasks/*/share", serve_delete_share, .pool = SERVE_POOL_DISK,
+     .change = "link removed"},
+    {GET, "/share/*", serve_get_shared_page, .is_public = true},
+    {GET, "/share/*/picture.jpg", serve_get_shared_picture, .is_public = true},
     {GET, "/api/history", get_history, .uses_queue = true},
     {DELETE, "/api/delete-history/*", delete_history, .pool = SERVE_POOL_DISK,
      .change = "history deleted"},

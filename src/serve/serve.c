@@ -38,6 +38,7 @@
 #include "serve/repair.h"
 #include "serve/routes.h"
 #include "serve/sandbox.h"
+#include "serve/share_picture.h"
 #include "serve/sides.h"
 #include "serve/store.h"
 #include "serve/styles.h"
@@ -148,6 +149,8 @@ int main(int argc, char **argv)
         return serve_thumbnail(argv[2], argv[3], argv[4], argv[5]);
     if (argc == 3 && strcmp(argv[1], "--sides") == 0) /* sides.h */
         return serve_sides_print(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "--share-picture") == 0) /* share_picture.h */
+        return serve_share_picture_child(argv[2], argv[3]);
     serve_lifetime_block_signals();
     nst_exit_setup(argv);
     serve_options_read(&s, argc, argv);

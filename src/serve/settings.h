@@ -35,6 +35,7 @@ struct serve_settings {
     int64_t max_queue_per_owner; /* queued tasks of an owner or address */
     bool keep_metadata;          /* of uploads, also in results */
     int64_t max_tasks, max_queue, max_history_images, max_connections, max_styles;
+    int64_t max_shares;     /* links of an owner or address; 0: none at all */
     int64_t max_upload;     /* bytes of a request */
     int64_t max_pixels;     /* of a picture */
     int64_t decode_seconds; /* CPU time to decode an upload */

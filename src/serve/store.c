@@ -31,9 +31,9 @@ static char *root;
 static const char *url_prefix;
 static int lock_fd = -1;
 
-static const char *const folders[] = {"uploads", "styles", "results", "thumbs",
-                                      "tasks",   "work",   "owners",  "quality",
-                                      "keys",    "hooks",  "previews"};
+static const char *const folders[] = {"uploads", "styles", "results",  "thumbs",
+                                      "tasks",   "work",   "owners",   "quality",
+                                      "keys",    "hooks",  "previews", "shares"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
 static enum nst_status make_folder(const char *path, struct nst_err *err)

@@ -10,6 +10,7 @@
  *   previews/ uploads in a style, small (previews.h)
  *   keys/    idempotency keys (idempotency.h)
  *   hooks/   URLs to tell of the end of tasks (webhook.h)
+ *   shares/  public links of results (share_store.h)
  *   lock     the file that locks the folder
  *   queue    an empty file, if the tasks are not in tasks/ but in a queue on Redis
  * File names sent by clients are never used.

@@ -288,6 +288,17 @@ ask("GET", f"/api/tasks/{tasks[0]}/quality", 200, quality)
 ask("GET", f"/api/tasks/{none}/quality", 404, quality)
 ask("POST", f"/api/tasks/{none}/stop", 404, stop)
 ask("POST", f"/api/tasks/{tasks[0]}/stop", 409, stop)
+share, page = "/api/tasks/{task_id}/share", "/share/{token}"
+for method in "GET", "POST", "DELETE":
+    ask(method, f"/api/tasks/{none}/share", 404, share)
+ask("GET", f"/api/tasks/{tasks[0]}/share", 200, share)
+link = ask("POST", f"/api/tasks/{tasks[0]}/share", 200, share)["url"]
+ask("GET", link, 200, page)
+ask("GET", f"{link}/picture.jpg", 200, f"{page}/picture.jpg")
+ask_conditions(f"{link}/picture.jpg", f"{page}/picture.jpg")
+ask("DELETE", f"/api/tasks/{tasks[0]}/share", 200, share)
+ask("GET", link, 404, page)
+ask("GET", f"{link}/picture.jpg", 404, f"{page}/picture.jpg")
 ask("GET", "/api/history?offset=0&limit=1000", 200)
 ask("GET", "/api/history?limit=0", 400)
 cancel, key = "/api/tasks/{task_id}", "/api/delete-history/{key}"
@@ -295,6 +306,7 @@ ask("DELETE", f"/api/tasks/{none}", 404, cancel)
 ask("DELETE", f"/api/tasks/{tasks[0]}", 200, cancel)
 long = ask("POST", "/api/style-transfer", 200, **as_json({**least, "num_steps": 1000, "size": 256}))
 running = long["task_id"]
+ask("POST", f"/api/tasks/{running}/share", 409, share)
 while ask("GET", f"/api/progress/{running}", 200, "/api/progress/{task_id}")["preview_step"] is None:
     time.sleep(0.02)
 ask("DELETE", f"/api/delete-history/{content['filename']}", 409, key)
@@ -324,9 +336,9 @@ for path, methods in api["paths"].items():
         if "{" in path:
             ask(method.upper(), path.split("{")[0] + "%00" + path.split("}")[1], 400, path)
 
-# not tested here: these need a request without a token, a full queue, a shutdown, a full disk
-# or a GPU
-elsewhere = {"401", "429", "503", "507"}
+# not tested here: these need a request without a token, a full queue, a shutdown, a full disk,
+# another option or a GPU
+elsewhere = {"401", "403", "429", "503", "507"}
 for path, methods in api["paths"].items():
     for method, operation in methods.items():
         for status in operation["responses"]:

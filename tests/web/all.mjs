@@ -4,6 +4,7 @@ import { launch } from './browser.mjs'
 import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
 import { look } from './look.mjs'
+import { results } from './results.mjs'
 import { Server } from './server.mjs'
 import { firstMinute } from './start.mjs'
 import { finish } from './tap.mjs'
@@ -15,6 +16,7 @@ try {
   await firstMinute(browser, server)
   await flow(browser, server)
   await look(browser, server)
+  await results(browser, server, work)
   await budget(browser, server)
   await faults(browser, work)
 } finally {

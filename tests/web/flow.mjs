@@ -261,54 +261,8 @@ async function transfer(browser, server) {
     await waitDone(page)
   })
 
-  await test('a result is compared with a slider, zoomed, measured and downloaded', async () => {
-    const slider = page.getByRole('slider', {
-      name: 'How much of the result is seen',
-    })
-    await slider.focus()
-    for (let i = 0; i < 10; i++) await page.keyboard.press('ArrowLeft')
-    await until('the slider', async () =>
-      /inset\(0(px)? 0(px)? 0(px)? 40%\)/.test(
-        await page.locator('[data-test=after]').evaluate((e) => e.style.clipPath),
-      ),
-    )
-    await until(
-      'figures',
-      async () => (await page.locator('[data-test=figure]').count()) === 6,
-      60_000,
-    )
-    await shot(page, 'result')
-    await page.getByRole('button', { name: 'Look closely' }).click()
-    const zoom = page.locator('[data-test=zoom]')
-    await page.keyboard.press('+')
-    await until('140 %', async () => (await zoom.innerText()) === '140 %')
-    await page.mouse.move(700, 400)
-    await page.mouse.wheel(0, -100)
-    await until('168 %', async () => (await zoom.innerText()) === '168 %')
-    await page.getByRole('button', { name: 'Show the photograph' }).click()
-    await page.getByRole('button', { name: 'Show the result' }).waitFor()
-    await page.keyboard.press('0')
-    await until('all of it', async () => (await zoom.innerText()) === '100 %')
-    await page.keyboard.press('Escape')
-    const [file] = await Promise.all([
-      page.waitForEvent('download'),
-      page.getByRole('link', { name: 'Download' }).click(),
-    ])
-    assert.equal(file.suggestedFilename(), 'nst-van-gogh-hokusai.png')
-    assert.equal(
-      readFileSync(await file.path())
-        .subarray(1, 4)
-        .toString(),
-      'PNG',
-    )
-  })
-
   await test('a link to a task shows it to who has nothing of it', async () => {
-    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
-    await page.getByRole('button', { name: 'Share the link' }).click()
-    await page.getByText('The link is in the clipboard.').waitFor()
-    const link = await page.evaluate(() => navigator.clipboard.readText())
-    assert.equal(link, page.url())
+    const link = page.url()
     const other = await open(browser, server, {
       path: new URL(link).pathname + new URL(link).hash,
     })

@@ -52,6 +52,7 @@ export async function look(browser, server) {
     assert.equal(await slider.inputValue(), '51')
     await tabTo(page, page.getByRole('button', { name: 'Look closely' }))
     await page.keyboard.press('Enter')
+    await page.getByRole('dialog').waitFor()
     await page.keyboard.press('+')
     await page.keyboard.press('Escape')
     await until('the focus back', () =>
@@ -152,6 +153,7 @@ export async function look(browser, server) {
       await status(page)
         .filter({ hasText: zh ? '已完成' : 'Done' })
         .waitFor({ timeout: 60_000 })
+      await page.locator('[data-test=closeness] summary').click()
       await page.locator('[data-test=figure]').first().waitFor({ timeout: 60_000 })
       await accessible(page, 'a result')
       await shot(page, `result-${colorScheme}`)
@@ -189,9 +191,10 @@ export async function look(browser, server) {
         ['gallery', '#/gallery'],
       ]) {
         await page.goto(`${server.url}/${path}`)
-        if (name === 'result')
+        if (name === 'result') {
+          await page.locator('[data-test=closeness] summary').click()
           await page.locator('[data-test=figure]').first().waitFor({ timeout: 60_000 })
-        else await page.waitForTimeout(400)
+        } else await page.waitForTimeout(400)
         const wide = await page.evaluate(() =>
           [...document.querySelectorAll('body *')]
             .filter((e) => !e.closest('.sky') && e.getBoundingClientRect().right > innerWidth + 1)

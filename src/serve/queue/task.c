@@ -14,6 +14,7 @@
 #include "serve/owners.h"
 #include "serve/pictures.h"
 #include "serve/request.h"
+#include "serve/share_store.h"
 #include "serve/store.h"
 
 const char *const serve_state_names[SERVE_STATES] = {"queued", "running", "completed",
@@ -143,6 +144,7 @@ void serve_task_remove_result(const char *id)
     char *name, *path = serve_task_result_path(id, &name);
     char *figures = nst_xasprintf("%s.json", id);
 
+    serve_share_remove(id);
     serve_store_remove_picture("results", name);
     serve_store_remove("quality", figures);
     free(figures);

@@ -63,7 +63,7 @@ char *serve_task_result_path(const char *id, char **name);
 /* Open the latest preview, or the result, for reading; -1 if there is none. name gets a
  * file name with the extension, in SERVE_TASK_ID_LENGTH + 5 bytes. */
 int serve_task_open_preview(const char *id, char *name, uint64_t *size);
-/* Remove the result, its thumbnail and its figures. */
+/* Remove the result, its thumbnail, its figures and its link. */
 void serve_task_remove_result(const char *id);
 
 /* The API's progress object, a new reference. */

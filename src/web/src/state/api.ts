@@ -169,7 +169,7 @@ export function kindOf(status: number, detail: string): FaultKind {
  * replaces it by the prefix of its own address, which a proxy may have changed.
  */
 export function resolveUrl(base: string, url: string): string {
-  const own = /(?:uploads|results|history|styles|thumbs)\/[^/?#]+$/.exec(url)
+  const own = /(?:uploads|results|history|styles|thumbs|share)\/[^/?#]+$/.exec(url)
   return new URL(own ? own[0] : url, base).href
 }
 
@@ -396,4 +396,26 @@ export async function preview(
 ): Promise<Blob> {
   const query = new URLSearchParams({ content, style, size: String(size) })
   return (await ask(`api/preview?${query.toString()}`, { signal })).blob()
+}
+
+// results
+/** Delete a finished task with its result. */
+export async function deleteTask(id: string): Promise<void> {
+  await ask(`api/tasks/${encodeURIComponent(id)}`, { method: 'DELETE', keepalive: true })
+}
+
+/** The file of a result. */
+export async function resultFile(url: string): Promise<Blob> {
+  return (await ask(url)).blob()
+}
+
+const sharePath = (id: string) => `api/tasks/${encodeURIComponent(id)}/share`
+const linkOf = ({ url }: { url: string | null }) => url && pictureUrl(url)
+
+/** The link of a result, or null. */
+export const sharedLink = async (id: string) => linkOf(await get(sharePath(id)))
+export const makeLink = async (id: string) => linkOf(await post(sharePath(id), {})) as string
+
+export async function endLink(id: string): Promise<void> {
+  await ask(sharePath(id), { method: 'DELETE' })
 }

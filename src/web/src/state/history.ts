@@ -4,6 +4,7 @@ import * as api from './api'
 import { draft, setContent } from './draft'
 import type { Deletions } from './deletion'
 import { loadItem, saveItem } from './storage'
+import { remove } from './tasks'
 
 const PAGE = 60
 
@@ -20,6 +21,8 @@ export const gallery = reactive({
   error: null as api.Fault | null,
   /** Content pictures with a pending deletion. */
   pending: new Set<string>(),
+  /** Tasks with a pending deletion. */
+  pendingTasks: new Set<string>(),
   ratings: loadItem<Record<string, number>>('ratings', {}),
 })
 
@@ -35,7 +38,12 @@ export function group(entries: readonly api.Entry[], without: ReadonlySet<string
   return [...by].map(([content, of]) => ({ content, entries: of }))
 }
 
-export const groups = computed(() => group(gallery.entries, gallery.pending))
+export const groups = computed(() =>
+  group(
+    gallery.entries.filter((e) => !gallery.pendingTasks.has(e.task_id)),
+    gallery.pending,
+  ),
+)
 
 /** Merge a page of entries; existing ones stay unchanged. */
 export function add(to: api.Entry[], more: readonly api.Entry[]): api.Entry[] {
@@ -91,5 +99,19 @@ export const deletions: Deletions = {
     if (draft.content === content) setContent(draft, '') // deleted as well
     gallery.total -= gallery.entries.filter((e) => e.content_img === content).length
     gallery.entries = gallery.entries.filter((e) => e.content_img !== content)
+  },
+}
+
+/** Of single results. */
+export const taskDeletions: Deletions = {
+  name: 'goingTasks',
+  pending: gallery.pendingTasks,
+  ask: api.deleteTask,
+  done: (id) => {
+    remove(id)
+    rate(id, 0)
+    const left = gallery.entries.filter((e) => e.task_id !== id)
+    gallery.total -= gallery.entries.length - left.length
+    gallery.entries = left
   },
 }

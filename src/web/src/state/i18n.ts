@@ -43,3 +43,9 @@ export function figure(n: number | null | undefined): string {
   if (n === null || n === undefined) return '–'
   return n !== 0 && Math.abs(n) < 0.001 ? n.toExponential(1) : n.toPrecision(3)
 }
+
+/** A file size, with two digits at least. */
+export function sizeText(bytes: number): string {
+  if (bytes < 995_000) return t('size.kb', { n: Math.max(1, Math.round(bytes / 1000)) })
+  return t('size.mb', { n: (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0) })
+}

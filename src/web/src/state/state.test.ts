@@ -33,7 +33,6 @@ import {
   restore,
 } from './tasks'
 import { parseHash } from './view'
-import { MAX_SCALE, fitView, limitView, zoomAt } from './zoom'
 
 beforeEach(() => {
   useStore(memoryStore())
@@ -391,16 +390,6 @@ describe('words', () => {
     expect(nameOf('0123456789abcdef0123456789abcdef.jpg')).toBe('My style')
     setLabel('0123456789abcdef0123456789abcdef.jpg', 'water lilies.png')
     expect(nameOf('0123456789abcdef0123456789abcdef.jpg')).toBe('Water Lilies')
-  })
-})
-
-describe('looking closely', () => {
-  it('keeps the point under the pointer, within bounds', () => {
-    const v = zoomAt(fitView(), 2, 100, 50)
-    expect(v).toEqual({ scale: 2, x: -100, y: -50 })
-    expect(zoomAt(v, 1000, 0, 0).scale).toBe(MAX_SCALE)
-    expect(limitView({ scale: 2, x: 900, y: 0 }, 400, 300).x).toBe(200)
-    expect(limitView({ ...fitView(), x: 5, y: -5 }, 400, 300)).toEqual({ scale: 1, x: 0, y: -0 })
   })
 })
 
