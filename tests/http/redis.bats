@@ -200,6 +200,7 @@ is_tidy() {
 
 @test "a worker paints a film, which another begins again after a kill" {
     needs vipsheader
+    needs jq
     gif 4 >film.gif
     front front
     ask POST /api/upload-content -F content_image=@film.gif
@@ -213,7 +214,7 @@ is_tidy() {
     worker two --max-tasks 1
     await is_at_frame 1
     await status_is "$id" completed
-    [ "$(field frames)" = 4 ]
+    jq -e '.frames == 4' <<<"$body"
     [ "$(vipsheader -f n-pages "data/results/$id.webp")" = 4 ]
 }
 
