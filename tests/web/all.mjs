@@ -3,6 +3,7 @@ import { budget } from './budget.mjs'
 import { launch } from './browser.mjs'
 import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
+import { live } from './live.mjs'
 import { look } from './look.mjs'
 import { Server } from './server.mjs'
 import { finish } from './tap.mjs'
@@ -12,6 +13,7 @@ const browser = await launch()
 const server = await new Server(work, 'data').start()
 try {
   await flow(browser, server)
+  await live(browser, server, work)
   await look(browser, server)
   await budget(browser, server)
   await faults(browser, work)

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import {
   chooseContent,
   close,
+  draftOf,
   open,
   picture,
   set,
@@ -14,8 +15,6 @@ import {
   waitDone,
 } from './browser.mjs'
 import { test, until } from './tap.mjs'
-
-const draftOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem('nst.draft') ?? '{}'))
 
 /** Dispatch a drop or paste event with a file. */
 const bring = (page, type, target, file) =>

@@ -80,7 +80,8 @@ async function openDecoder(bytes: Uint8Array, type: string): Promise<Animation |
   const Decoder = (globalThis as { ImageDecoder?: DecoderClass }).ImageDecoder
   if (!Decoder) return null
   const decoder = new Decoder({ data: bytes, type })
-  await decoder.completed
+  await decoder.tracks.ready
+  await decoder.completed // the number of frames
   const count = decoder.tracks.selectedTrack?.frameCount ?? 0
   const delays: number[] = []
   let size = { width: 0, height: 0 }
@@ -90,6 +91,7 @@ async function openDecoder(bytes: Uint8Array, type: string): Promise<Animation |
     delays.push(delayOf((image.duration ?? 0) / 1000))
     image.close()
   }
+  if (count < 2) return null
   return {
     ...size,
     delays,

@@ -110,10 +110,11 @@ describe('a cut of a film', () => {
   })
 
   it('that has too many bytes gets a lower quality, then smaller frames, then ends', () => {
-    const sizes: number[] = []
-    let next: ReturnType<typeof film.reduce> = [{ start: 0, length: 1, rate: 8, size: 640 }, 0.92]
-    while ((next = film.reduce(...next))) sizes.push(next[0].size)
-    expect(sizes).toEqual([640, 480, 360, 270, 203, 152])
+    const cut = { start: 0, length: 1, rate: 8, size: 640 }
+    expect(film.reduce(cut, 0.92, 1.5)).toEqual([cut, 0.6])
+    expect(film.reduce(cut, 0.6, 1.01)?.[0].size).toBe(576)
+    expect(film.reduce(cut, 0.92, 4)).toEqual([{ ...cut, size: 304 }, 0.92])
+    expect(film.reduce({ ...cut, size: 140 }, 0.6, 1.5)).toBeNull()
   })
 })
 

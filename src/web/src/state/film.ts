@@ -5,6 +5,7 @@
 import * as api from './api'
 import { type Draft, SIZE, STEPS } from './draft'
 import { countFrames, openAnimation } from './animation'
+import { t } from './i18n'
 import { fit } from './masks'
 import { canvasOf, loadImage } from './upload'
 import { joinFrames } from './webp'
@@ -17,6 +18,9 @@ export const SECONDS = 3
 const QUALITY = 0.92 // of frames; less if the film has too many bytes
 const LEAST_QUALITY = 0.6
 const LEAST_SIDE = 128
+const HEAD = 64 // bytes around a frame, at most
+const SURE = 1.15 // an estimate of the bytes that is above the limit for certain
+const QUALITY_GAIN = 1.8 // of the least quality
 const LOAD_MS = 20_000
 const SEEK_MS = 10_000
 
@@ -173,35 +177,39 @@ async function encode(canvas: HTMLCanvasElement, quality: number): Promise<Uint8
   return encodeLossless(c.getImageData(0, 0, canvas.width, canvas.height))
 }
 
-/** Take the frames of a cut. Undefined: stopped, or more than so many bytes. */
+/**
+ * Take the frames of a cut. A number: they would have so many times the bytes that are allowed.
+ * Undefined: stopped.
+ */
 async function take(
   source: Source,
   cut: Cut,
   limits: api.FilmLimits,
   quality: number,
-  onFrame: (n: number, of: number) => boolean,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  onFrame: (n: number, of: number, size: number) => boolean,
+): Promise<Uint8Array<ArrayBuffer> | number | undefined> {
   const count = frameCount(cut, limits.frames)
   const [width, height] = frameSize(source, cut.size)
   const [canvas, c] = canvasOf(width, height)
   const frames: Uint8Array[] = []
-  let bytes = 0
+  let bytes = HEAD
   for (let i = 0; i < count; i++) {
-    if (!onFrame(i + 1, count)) return undefined
+    if (!onFrame(i + 1, count, cut.size)) return undefined
     // the middle of a frame's time: its ends may round to the frame beside it
     await source.draw(Math.min(cut.start + (i + 0.5) / cut.rate, source.duration), c)
     const frame = await encode(canvas, quality)
     frames.push(frame)
-    bytes += frame.length
-    if (bytes > limits.bytes) return undefined
+    bytes += frame.length + HEAD
+    const excess = (bytes * count) / (i + 1) / limits.bytes
+    if (bytes > limits.bytes || (i >= 2 && excess > SURE)) return excess
   }
   return joinFrames(frames, Array(count).fill(1000 / cut.rate) as number[], width, height)
 }
 
-/** What is tried next if a film has too many bytes: a lower quality, then smaller frames. */
-export function reduce(cut: Cut, quality: number): [Cut, number] | null {
-  if (quality > LEAST_QUALITY) return [cut, LEAST_QUALITY]
-  const size = Math.round(cut.size * 0.75)
+/** What is tried next if a film has too many bytes: a lower quality, or smaller frames. */
+export function reduce(cut: Cut, quality: number, excess: number): [Cut, number] | null {
+  if (quality > LEAST_QUALITY && excess < QUALITY_GAIN) return [cut, LEAST_QUALITY]
+  const size = Math.round(cut.size * Math.min(0.9, 0.95 / Math.sqrt(excess)))
   return size < LEAST_SIDE ? null : [{ ...cut, size }, quality]
 }
 
@@ -215,17 +223,14 @@ export async function animate(
   limits: api.FilmLimits,
   onFrame: (n: number, of: number, size: number) => boolean,
 ): Promise<Blob | undefined> {
-  let next: [Cut, number] | null = [cut, QUALITY]
+  const size = Math.min(cut.size, Math.max(source.width, source.height))
+  let next: [Cut, number] | null = [{ ...cut, size }, QUALITY]
   while (next) {
-    let stopped = false
     const [now, quality]: [Cut, number] = next
-    const bytes = await take(source, now, limits, quality, (n, of) => {
-      stopped = !onFrame(n, of, now.size)
-      return !stopped
-    })
-    if (stopped) return undefined
-    if (bytes && bytes.length <= limits.bytes) return new Blob([bytes], { type: 'image/webp' })
-    next = reduce(now, quality)
+    const taken = await take(source, now, limits, quality, onFrame)
+    if (taken === undefined) return undefined
+    if (typeof taken !== 'number') return new Blob([taken], { type: 'image/webp' })
+    next = reduce(now, quality, taken)
   }
   throw new api.Fault('large')
 }
@@ -262,4 +267,13 @@ export async function measuredSpeed(): Promise<number> {
 export function duration(d: Draft, frames: number, size: number, perStep: number): number {
   const steps = d.values.steps ?? (d.preset === 'draft' ? DRAFT.steps : STEPS)
   return frames * size * size * steps * perStep * (frames > 1 ? FRAME_SHARE : 1)
+}
+
+/** A duration in words, no more exact than it is known. */
+export function about(seconds: number): string {
+  if (seconds < 90) return t('time.s', { n: Math.max(1, Math.round(seconds)) })
+  const minutes = Math.round(seconds / 60)
+  return minutes < 60
+    ? t('film.minutes', { n: minutes })
+    : t('film.hours', { n: Math.round(minutes / 6) / 10 })
 }

@@ -262,6 +262,8 @@ export const en = {
   'film.s': '{n} s',
   'film.summary': '{n} frames, {width} × {height} pixels, {s} s',
   'film.time': 'Painting takes about {time} with the present settings.',
+  'film.minutes': '{n} min',
+  'film.hours': '{n} h',
   'film.paint': 'Use these {n} frames',
   'film.still': 'Use this moment as a picture',
   'film.taking': 'Taking frame {n} of {m}…',
