@@ -27,7 +27,7 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 # films
 WEB_FILES += %D%/src/parts/FilmDialog.vue %D%/src/parts/FilmNote.vue %D%/src/parts/FilmView.vue \
 	%D%/src/state/animation.ts %D%/src/state/film.test.ts %D%/src/state/film.ts \
-	%D%/src/state/film-file.ts %D%/src/state/gif.ts %D%/src/state/record.ts \
+	%D%/src/state/film-file.ts %D%/src/state/gif.ts %D%/src/state/gif-writer.ts %D%/src/state/record.ts \
 	%D%/src/state/webp.ts %D%/src/state/webp-lossless.ts
 EXTRA_DIST += $(WEB_FILES)
 

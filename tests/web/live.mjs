@@ -146,6 +146,19 @@ async function films(browser, server, work) {
     assert.ok(frames >= 4, `${frames} frames`)
   })
 
+  await test('it is saved as a GIF of the same frames', async () => {
+    const [saved] = await Promise.all([
+      page.waitForEvent('download', { timeout: 30_000 }),
+      page.locator('[data-test=film-gif]').click(),
+    ])
+    assert.equal(saved.suggestedFilename(), 'nst-munch.gif')
+    const told = execFileSync('ffprobe', [
+      ...['-v', 'error', '-count_frames', '-select_streams', 'v', '-of', 'csv=p=0'],
+      ...['-show_entries', 'stream=nb_read_frames,width', await saved.path()],
+    ])
+    assert.equal(told.toString().trim(), '128,4')
+  })
+
   await test('again with other settings is a film again', async () => {
     await page.getByRole('button', { name: /with other settings/ }).click()
     await page.locator('[data-test=film-note]').getByText('A film of 4 frames').waitFor()

@@ -5,6 +5,7 @@ import * as draft from './draft'
 import * as film from './film'
 import { isFilm } from './film-file'
 import { countGifFrames } from './gif'
+import { countColours, gifFrame, gifHead, indices, lzw, palette } from './gif-writer'
 import { joinFrames, splitFrames } from './webp'
 import { codeLengths, encodeLossless } from './webp-lossless'
 
@@ -79,6 +80,64 @@ describe('GIF', () => {
     expect(await isFilm(new Blob([gif(1).slice()], { type: 'image/gif' }))).toBe(false)
     expect(await isFilm(new Blob([], { type: 'video/quicktime' }))).toBe(true)
     expect(await isFilm(new Blob([], { type: 'image/jpeg' }))).toBe(false)
+  })
+})
+
+/** The indices of LZW data in blocks, as readers of GIF unpack them. */
+function unpack(data: Uint8Array): number[] {
+  const bytes: number[] = []
+  for (let i = 1; data[i]; i += 1 + (data[i] ?? 0))
+    bytes.push(...data.subarray(i + 1, i + 1 + (data[i] ?? 0)))
+  const result: number[] = []
+  let table: number[][] = []
+  let bits = 9
+  let before: number[] | undefined
+  for (let at = 0; ;) {
+    let code = 0
+    for (let bit = 0; bit < bits; bit++, at++)
+      code |= (((bytes[at >> 3] ?? 0) >> (at & 7)) & 1) << bit
+    if (code === 257) return result
+    if (code === 256) {
+      table = Array.from({ length: 258 }, (_, i) => [i])
+      bits = 9
+      before = undefined
+      continue
+    }
+    const now = table[code] ?? [...(before ?? []), before?.[0] ?? 0]
+    if (before && table.length < 4096) table.push([...before, now[0] ?? 0])
+    if (table.length === 1 << bits && bits < 12) bits++
+    result.push(...now)
+    before = now
+  }
+}
+
+describe('a GIF that is written', () => {
+  it('has the indices that were packed, however many', () => {
+    const random = (n: number) => (n * 2654435761) >>> 24
+    for (const length of [1, 2, 255, 256, 257, 20_000, 60_000]) {
+      const flat = new Uint8Array(length).fill(7)
+      expect(unpack(lzw(flat))).toEqual([...flat])
+      const noise = flat.map((_, i) => random(i))
+      expect(unpack(lzw(noise))).toEqual([...noise])
+    }
+  })
+
+  it('has the colours of the picture, and its frames', () => {
+    const picture = image(32, 32, 5)
+    for (let i = 0; i < picture.data.length; i += 4)
+      picture.data.set(i % 8 ? [240, 16, 16, 255] : [16, 16, 240, 255], i)
+    const counts = new Uint32Array(1 << 15)
+    countColours(counts, picture.data)
+    const colours = palette(counts)
+    expect(colours.length).toBe(6)
+    const values = indices(picture, colours)
+    expect(new Set(values).size).toBe(2)
+    const red = values[1] ?? 0
+    expect([...colours.subarray(3 * red, 3 * red + 3)]).toEqual([247, 16, 16])
+    const frame = gifFrame(32, 32, 250, values)
+    const parts = [gifHead(32, 32, colours), ...frame, ...frame, Uint8Array.of(0x3b)]
+    expect(countGifFrames(Uint8Array.from(parts.flatMap((p) => [...p])))).toBe(2)
+    expect(frame[0][4]).toBe(25)
   })
 })
 

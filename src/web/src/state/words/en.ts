@@ -280,9 +280,9 @@ export const en = {
     'A painted film of {m} frames; frame {n} is shown. Left the film, right the painting',
   'film.loading': 'Loading the film…',
   'film.lost': 'The film cannot be shown here. You can still download it.',
-  'film.save': 'Save as {type}',
-  'film.saving': 'Recording… {percent} %',
-  'film.save.failed': 'This browser cannot record the film.',
+  'film.save': 'Save as this file',
+  'film.saving': 'Making the file… {percent} %',
+  'film.save.failed': 'The file could not be made.',
 
   'tour.title': 'A look around',
   'tour.next': 'Next',
