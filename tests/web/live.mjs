@@ -209,6 +209,20 @@ async function animations(browser, server, work) {
     }
   })
 
+  await test('a film that a phone has turned stands upright', async () => {
+    const [mp4, mov] = [join(work, 'phone.mp4'), join(work, 'phone.mov')]
+    film(work, 'phone.mp4', 1, ['-c:v', 'libx264'])
+    const turn = ['-i', mp4, '-c', 'copy', '-metadata:s:v', 'rotate=90', mov]
+    execFileSync('ffmpeg', ['-v', 'error', '-y', ...turn])
+    const page = await open(browser, server)
+    await drop(page, mov, 'video/quicktime')
+    await page
+      .locator('[data-test=film-summary]')
+      .getByText('8 frames, 240 × 320 pixels, 1 s')
+      .waitFor()
+    await close(page)
+  })
+
   await test('what cannot be played, and what may not, is told in words', async () => {
     const page = await open(browser, server)
     await drop(page, join(work, 'pan.gif'), 'video/mp4')

@@ -37,7 +37,7 @@ export const en = {
   'content.alt': 'The picture that will be painted',
   'content.sending': 'Sending… {percent} %',
   'content.release': 'Let go to use this picture',
-  'content.formats': 'PNG, JPEG, WebP, GIF, TIFF, HEIC or AVIF',
+  'content.formats': 'PNG, JPEG, WebP, GIF, TIFF, HEIC, AVIF, or a short film',
   'content.masks.gone':
     'The regions that you painted belonged to the other picture, and were removed.',
   'content.lost': 'The picture is not on the server any more. Choose it again.',
