@@ -122,6 +122,8 @@ complete -c nst-serve -l decode-seconds -x -a '' -d 'CPU time to decode an uploa
 complete -c nst-serve -l grace -x -a '' -d 'Seconds to wait for running tasks at shutdown (10)'
 complete -c nst-serve -l lease -x -a '' -d 'Seconds of silence after which a worker loses its tasks (15)'
 complete -c nst-serve -l max-connections -x -a '' -d 'Maximum number of connections (1024)'
+complete -c nst-serve -l max-film-size -x -a '' -d 'Limit for the longest side of a film, in pixels (640)'
+complete -c nst-serve -l max-frames -x -a '' -d 'Maximum number of frames of a film; 1: films are not painted (120)'
 complete -c nst-serve -l max-history-images -x -a '' -d 'Number of finished tasks to keep (1000)'
 complete -c nst-serve -l max-pixels -x -a '' -d 'Maximum number of pixels of a picture (50000000)'
 complete -c nst-serve -l max-queue -x -a '' -d 'Maximum number of queued tasks (100)'

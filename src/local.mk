@@ -272,7 +272,8 @@ if SERVE
 bin_PROGRAMS += nst-serve
 endif
 nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/compare.h \
-	%D%/serve/figures.c %D%/serve/figures.h %D%/serve/gpu.c %D%/serve/gpu.h \
+	%D%/serve/figures.c %D%/serve/figures.h %D%/serve/film.c %D%/serve/film.h \
+	%D%/serve/gpu.c %D%/serve/gpu.h \
 	%D%/serve/idempotency.c %D%/serve/idempotency.h %D%/serve/identity.h \
 	%D%/serve/lifetime.c %D%/serve/lifetime.h %D%/serve/log.c %D%/serve/log.h \
 	%D%/serve/log_file.c %D%/serve/log_file.h \

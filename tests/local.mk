@@ -179,8 +179,8 @@ SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/ref
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \
-	%D%/web/flow.mjs %D%/web/look.mjs %D%/web/results.mjs %D%/web/server.mjs \
-	%D%/web/start.mjs %D%/web/tap.mjs
+	%D%/web/flow.mjs %D%/web/live.mjs %D%/web/look.mjs %D%/web/results.mjs \
+	%D%/web/server.mjs %D%/web/start.mjs %D%/web/tap.mjs
 
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)
@@ -208,9 +208,8 @@ tests_http_taken_over_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 # not installed; a path is what makes libtool build a library to load
 tests_http_taken_over_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/http/identity.bats \
-	%D%/http/lifecycle.bats %D%/http/tenants.bats %D%/http/openapi.bats %D%/http/hostile.bats \
-	%D%/http/uploads.bats %D%/http/previews.bats %D%/http/sandbox.bats %D%/http/edges.bats \
-	%D%/http/share.bats %D%/http/transfers.bats %D%/http/operators.bats %D%/http/soak.bats \
+	%D%/web/flow.mjs %D%/web/live.mjs %D%/web/look.mjs %D%/web/results.mjs \
+	%D%/web/server.mjs %D%/web/start.mjs %D%/web/tap.mjs
 	%D%/http/deploy.bats %D%/http/site.bats %D%/http/redis.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
 	%D%/http/bombs.py %D%/http/hang.py %D%/http/malformed.py %D%/http/metrics.py \

@@ -41,6 +41,8 @@ struct nst_picture {
         float *rgb; /* 3 x height x width, owned */
     } small;
     struct nst_source_info *source_info; /* owned; NULL if no file was read */
+    /* With header_only: the frames that an animated result gets; 1 for other files. */
+    int frames;
 };
 
 static inline struct nst_image nst_picture_image(const struct nst_picture *p)

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "serve/log.h"
+#include "serve/pictures.h"
 #include "serve/sandbox.h"
 #include "serve/store.h"
 #include "serve/styles.h"
@@ -34,7 +35,7 @@ static char *find_picture(const char *name, const char *folder)
 bool serve_pictures_of_task(struct serve_pictures *p, const json_t *progress)
 {
     const char *style = get_text(progress, "style_img");
-    char *result = nst_xasprintf("%s.png", get_text(progress, "task_id"));
+    char *result = serve_picture_find("results", get_text(progress, "task_id"));
 
     p->original = find_picture(get_text(progress, "content_img"), "uploads");
     p->result = find_picture(result, "results");

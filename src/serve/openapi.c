@@ -105,6 +105,15 @@ static void set_range(json_t *properties, const char *name, json_int_t min,
     json_object_set_new(property, "default", serve_value_number_json(default_value));
 }
 
+static void set_film_limits(json_t *frames, const struct serve_settings *s)
+{
+    json_object_set_new(frames, "x-max-frames",
+                        json_integer((json_int_t)s->max_frames));
+    json_object_set_new(frames, "x-max-size",
+                        json_integer((json_int_t)s->max_film_size));
+    json_object_set_new(frames, "x-max-bytes", json_integer((json_int_t)s->max_upload));
+}
+
 enum nst_status serve_openapi(char **out, const struct serve_settings *s,
                               struct nst_err *err)
 {
@@ -134,6 +143,7 @@ enum nst_status serve_openapi(char **out, const struct serve_settings *s,
     if (!s->webhook_secret_file)
         json_object_del(properties, "webhook");
     set_range(properties, "size", 16, (json_int_t)s->max_size, (double)params.size);
+    set_film_limits(json_object_get(properties, "frames"), s);
     nst_params_clear(&params);
     json_object_set_new(json_object_get(j, "info"), "version",
                         json_string(PACKAGE_VERSION));

@@ -78,8 +78,8 @@ void serve_quality_store(const char *id, const json_t *progress, const json_t *f
     if (serve_store_write("quality", name, kept, &err) != NST_OK)
         serve_log(SERVE_WARNING, "%s", err.text);
     json_decref(kept);
-    free(serve_task_result_path(id, &result));
-    if (!serve_store_has("results", result)) /* it was deleted in the meantime */
+    result = serve_task_result_name(id);
+    if (!result) /* it was deleted in the meantime */
         serve_store_remove("quality", name);
     free(result);
     free(name);

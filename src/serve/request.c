@@ -19,7 +19,7 @@
 /* Members of a request beside the offered options. */
 static const char *const fields[] = {"content_image", "style_image", "style_weight",
                                      "num_steps",     "styles",      "preset",
-                                     "keep_mask"};
+                                     "keep_mask",     "frames"};
 
 struct parser {
     const struct serve_settings *settings;
@@ -326,6 +326,17 @@ static void parse_weight_and_steps(struct parser *r, const json_t *body)
     json_object_set_new(r->record, "steps", json_integer((json_int_t)steps));
 }
 
+/* "first", the default, leaves no trace: it makes a still picture. */
+static void parse_frames(struct parser *r, const json_t *v)
+{
+    const char *text = json_string_value(v);
+
+    if (text && strcmp(text, "all") == 0)
+        json_object_set(r->record, "frames", (json_t *)v);
+    else if (v && !(text && strcmp(text, "first") == 0))
+        set_wrong(r, "frames", v, "all or first");
+}
+
 json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
                             const struct serve_identity *who, char **error)
 {
@@ -341,6 +352,7 @@ json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
     parse_styles(&r, body);
     if (mask && get_upload(&r, mask, "keep_mask"))
         json_object_set(r.record, "keep_mask", (json_t *)mask);
+    parse_frames(&r, serve_value_get(body, "frames"));
     parse_preset(&r, serve_value_get(body, "preset"));
     parse_weight_and_steps(&r, body);
     parse_options(&r, body);

@@ -19,8 +19,8 @@
 
 /*
  * The record of the requested task: "content_img", "style_img", "style_weight",
- * "steps", "styles", "preset", "keep_mask", "options". A new reference; NULL if the
- * body is invalid: *error is then a new string with the field, value and range.
+ * "steps", "styles", "preset", "keep_mask", "frames", "options". A new reference; NULL
+ * if the body is invalid: *error is then a new string with the field, value and range.
  * Pictures that who does not see (owners.h) do not exist.
  */
 json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,

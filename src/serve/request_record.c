@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "serve/film.h"
 #include "serve/request_value.h"
 #include "serve/store.h"
 #include "serve/styles.h"
@@ -115,6 +116,8 @@ json_t *serve_request_json(const json_t *record)
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if ((v = json_object_get(record, kept[i])))
             json_object_set(request, kept[i], v);
+    if (serve_film_frames(record))
+        json_object_set_new(request, "frames", json_string("all"));
     json_object_foreach(json_object_get(record, "options"), option, v) {
         const struct nst_option *o = nst_option_find(option);
         char *name = serve_value_option_name(option);

@@ -146,7 +146,7 @@ static struct serve_response get_preview(struct serve_request *r)
 {
     struct serve_picture_request p;
     uint64_t size = 0;
-    char name[SERVE_TASK_ID_LENGTH + sizeof ".png"] = "";
+    char name[SERVE_TASK_NAME_SIZE] = "";
     json_t *task = serve_queue->progress(&r->identity, r->argument, NULL, NULL);
     int fd = -1;
 

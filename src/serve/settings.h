@@ -40,6 +40,8 @@ struct serve_settings {
     int64_t max_pixels;     /* of a picture */
     int64_t decode_seconds; /* CPU time to decode an upload */
     int64_t max_size;       /* longest side of a result */
+    int64_t max_frames;     /* of a film; 1: none is painted */
+    int64_t max_film_size;  /* longest side of a film's result */
     int64_t min_steps;      /* of a task */
     int64_t retries;        /* after a crash */
     int64_t lease; /* seconds without a heartbeat until a worker loses a task */

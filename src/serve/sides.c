@@ -20,7 +20,7 @@
 #define MAX_KNOWN 4096
 
 struct sides {
-    int width, height;
+    int width, height, frames;
     ino_t inode; /* of the file that has them: a style's file may be replaced */
     struct timespec changed;
 };
@@ -69,28 +69,43 @@ static bool ask_child(const char *path, struct sides *out)
     self[n < 0 ? 0 : n] = 0;
     read = serve_sandbox_run((const char *const[]){self, "--sides", path, NULL},
                              &limits, READ_SECONDS, &text, NULL) == 0 &&
-           sscanf(text, "%d %d", &out->width, &out->height) == 2 && out->width > 0 &&
-           out->height > 0;
+           sscanf(text, "%d %d %d", &out->width, &out->height, &out->frames) == 3 &&
+           out->width > 0 && out->height > 0 && out->frames > 0;
     free(text);
     return read;
+}
+
+static bool look_up(const char *path, struct sides *s)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return false;
+    if (find(path, &st, s))
+        return true;
+    *s = (struct sides){.inode = st.st_ino, .changed = st.st_mtim};
+    if (!ask_child(path, s))
+        return false;
+    remember(path, s);
+    return true;
 }
 
 bool serve_sides_read(const char *path, int *width, int *height)
 {
     struct sides s;
-    struct stat st;
 
-    if (stat(path, &st) != 0)
+    if (!look_up(path, &s))
         return false;
-    if (!find(path, &st, &s)) {
-        s = (struct sides){.inode = st.st_ino, .changed = st.st_mtim};
-        if (!ask_child(path, &s))
-            return false;
-        remember(path, &s);
-    }
     *width = s.width;
     *height = s.height;
     return true;
+}
+
+int serve_sides_frames(const char *path)
+{
+    struct sides s;
+
+    return look_up(path, &s) ? s.frames : 0;
 }
 
 void serve_sides_close(void)
@@ -110,7 +125,7 @@ int serve_sides_print(const char *path)
     if (st == NST_OK)
         st = nst_picture_load(&p, path, &size, &err);
     if (st == NST_OK)
-        printf("%d %d\n", p->width, p->height);
+        printf("%d %d %d\n", p->width, p->height, p->frames);
     else
         fprintf(stderr, "nst-serve: %s\n", err.text);
     nst_picture_free(p);

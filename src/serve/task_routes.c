@@ -7,6 +7,7 @@
 #include <glib.h>
 #include <stdlib.h>
 
+#include "serve/film.h"
 #include "serve/http/events.h"
 #include "serve/idempotency.h"
 #include "serve/queue/queue.h"
@@ -80,6 +81,8 @@ static json_t *parse_task(const struct serve_request *r,
 
     if (record)
         error = serve_request_check(record, r->settings);
+    if (record && !error)
+        error = serve_film_plan(record, r->settings);
     if (error)
         *response = serve_response_error(MHD_HTTP_BAD_REQUEST, "%s", error);
     if (!error && serve_usage_allows_bytes(&r->identity, 1, response)) {

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "nst.h"
+#include "serve/film.h"
 #include "serve/owners.h"
 
 #define RETRY_SECONDS 10
@@ -36,7 +37,7 @@ int64_t serve_usage_work(const json_t *record)
         nst_preset_apply(&p, preset, NULL);
     json_object_foreach(json_object_get(record, "options"), name, v)
         nst_params_set(&p, name, json_string_value(v), NULL);
-    work = p.size * p.size * all_steps(&p);
+    work = p.size * p.size * all_steps(&p) * MAX(serve_film_frames(record), 1);
     nst_params_clear(&p);
     return work;
 }

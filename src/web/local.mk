@@ -27,6 +27,11 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/state/styles.ts %D%/src/state/tasks.ts %D%/src/state/toast.ts \
 	%D%/src/state/upload.ts %D%/src/state/view.ts \
 	%D%/src/state/words/en.ts %D%/src/state/words/zh-CN.ts %D%/src/state/zoom.ts
+# films
+WEB_FILES += %D%/src/parts/FilmDialog.vue %D%/src/parts/FilmNote.vue %D%/src/parts/FilmView.vue \
+	%D%/src/state/animation.ts %D%/src/state/film.test.ts %D%/src/state/film.ts \
+	%D%/src/state/film-file.ts %D%/src/state/gif.ts %D%/src/state/gif-writer.ts %D%/src/state/record.ts \
+	%D%/src/state/webp.ts %D%/src/state/webp-lossless.ts
 EXTRA_DIST += $(WEB_FILES)
 
 if WEB

@@ -237,36 +237,6 @@ END
     [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.avi)" = 3 ]
 }
 
-# gif FRAMES: a 48x36 animation with 5 loops and delays of 0.1 s, 0.2 s and so on:
-# waves, a moving square and a transparent corner. With 7 bits per pixel, and the code
-# table cleared before codes exceed 8 bits, each code is one byte.
-gif() {
-    LC_ALL=C awk -v frames="$1" 'BEGIN {
-        w = 48
-        h = 36
-        printf "GIF89a%c%c%c%c%c%c%c", w, 0, h, 0, 246, 0, 0
-        for (i = 0; i < 128; i++)
-            printf "%c%c%c", 2 * i, 5 * i % 250, 250 - i
-        printf "!%c%cNETSCAPE2.0%c%c%c%c%c", 255, 11, 3, 1, 4, 0, 0
-        for (t = 0; t < frames; t++) {
-            printf "!%c%c%c%c%c%c%c", 249, 4, 9, 10 * (t + 1), 0, 0, 0
-            printf ",%c%c%c%c%c%c%c%c%c%c", 0, 0, 0, 0, w, 0, h, 0, 0, 7
-            for (n = 0; n < w * h; n++) {
-                x = n % w
-                y = int(n / w)
-                v = x < 8 && y < 8 ? 0 : int(50 + 30 * sin(x / 4) + 15 * cos(y / 5))
-                if (x >= 12 + 3 * t && x < 20 + 3 * t && y < 10)
-                    v = 120
-                if (n % 108 == 0)
-                    printf "%c%c", 109, 128
-                printf "%c", v
-            }
-            printf "%c%c%c", 1, 129, 0
-        }
-        printf ";"
-    }'
-}
-
 @test "an animation keeps its frames, delays, loops and transparency" {
     needs vips
     gif 3 >in.gif

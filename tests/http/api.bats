@@ -463,6 +463,8 @@ END
         [ "$(header referrer-policy)" = no-referrer ]
         [[ $(header content-security-policy) == *"default-src 'none'"* ]]
         [[ $(header content-security-policy) != *unsafe* ]]
+        [[ $(header content-security-policy) != *media-src* ]] ||
+            [[ $(header content-security-policy) == *"; media-src blob:; "* ]]
         [[ $(header content-security-policy) == *"frame-ancestors 'none'"* ]]
     done
 }

@@ -10,6 +10,7 @@ load helper
     mkdir mine # for a pack that has a preview in any case
     "$(dirname "$NST")/nst-style" pack style.jpg --scales 32 --style-layers relu1_1 --artist A \
         --title B --year 1830 --preview photo.png -o mine/full.nststyle
+    gif 4 >film.gif
     echo 'anna user correct-horse-battery' >tokens
     serve --max-queue 1000 --styles mine --tokens tokens --quota waiting=1000 \
         --quota running=100 --quota bytes=1T --quota work-per-day=1T

@@ -269,6 +269,12 @@ for task in tasks:
     ask("GET", f"/api/tasks/{task}/preview", 200, "/api/tasks/{task_id}/preview")
     ask("GET", f"/results/{task}.png", 200, "/results/{file}")
     ask("GET", progress["output_img"], 200, "/history/{file}")
+film = ask("POST", upload, 200, **form("content_image", picture("film.gif")))
+film = ask("POST", "/api/style-transfer", 200, **as_json({
+    **least, "content_image": film["filename"], "frames": "all", "num_steps": 300}))["task_id"]
+while (progress := ask("GET", f"/api/progress/{film}", 200, "/api/progress/{task_id}"))["status"] != "completed":
+    time.sleep(0.02)
+ask("GET", progress["output_url"], 200, "/results/{file}")
 ask_conditions(f"/api/tasks/{tasks[0]}/preview", "/api/tasks/{task_id}/preview")
 ask_conditions(f"/results/{tasks[0]}.png", "/results/{file}")
 ask_conditions(f"/history/{tasks[0]}.png", "/history/{file}")

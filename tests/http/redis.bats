@@ -122,6 +122,11 @@ past() {
     [ "$(field status)" = running ] && [ "$(field progress)" -ge "$2" ]
 }
 
+is_at_frame() {
+    ask GET "/api/progress/$id"
+    [ "$(field frame)" = "$1" ]
+}
+
 code_is() {
     ask "$1" "$2"
     [ "$code" = "$3" ]
@@ -192,6 +197,26 @@ is_tidy() {
     await is_tidy
     transfer 5 64
     await status_is "$id" completed # the worker continues
+}
+
+@test "a worker paints a film, which another begins again after a kill" {
+    needs vipsheader
+    needs jq
+    gif 4 >film.gif
+    front front
+    ask POST /api/upload-content -F content_image=@film.gif
+    content=$(field filename)
+    worker one --max-tasks 1
+    ask POST /api/style-transfer -H 'Content-Type: application/json' -d '{"style_image": "munch",
+        "content_image": "'"$content"'", "frames": "all", "num_steps": 200, "size": 128}'
+    id=$(field task_id)
+    await is_at_frame 2
+    kill -9 "$pid"
+    worker two --max-tasks 1
+    await is_at_frame 1
+    await status_is "$id" completed
+    jq -e '.frames == 4' <<<"$body"
+    [ "$(vipsheader -f n-pages "data/results/$id.webp")" = 4 ]
 }
 
 @test "a task that is stopped keeps its picture, also if its worker is killed first" {

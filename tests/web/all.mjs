@@ -3,6 +3,7 @@ import { budget } from './budget.mjs'
 import { launch } from './browser.mjs'
 import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
+import { live } from './live.mjs'
 import { look } from './look.mjs'
 import { results } from './results.mjs'
 import { Server } from './server.mjs'
@@ -15,6 +16,7 @@ const server = await new Server(work, 'data').start()
 try {
   await firstMinute(browser, server)
   await flow(browser, server)
+  await live(browser, server, work)
   await look(browser, server)
   await results(browser, server, work)
   await budget(browser, server)

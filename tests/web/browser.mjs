@@ -149,3 +149,6 @@ export async function start(page) {
 export async function waitDone(page, ms = 60_000) {
   await status(page).filter({ hasText: 'Done' }).waitFor({ timeout: ms })
 }
+
+export const draftOf = (page) =>
+  page.evaluate(() => JSON.parse(localStorage.getItem('nst.draft') ?? '{}'))

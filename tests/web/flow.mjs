@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import {
   chooseContent,
   close,
+  draftOf,
   mix,
   open,
   picture,
@@ -15,8 +16,6 @@ import {
   waitDone,
 } from './browser.mjs'
 import { test, until } from './tap.mjs'
-
-const draftOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem('nst.draft') ?? '{}'))
 
 /** Dispatch a drop or paste event with a file. */
 const bring = (page, type, target, file) =>

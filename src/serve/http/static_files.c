@@ -150,7 +150,8 @@ static const struct static_file *find_file(struct serve_request *r, const char *
     return g_hash_table_lookup(files, name);
 }
 
-/* The policy allows scripts, styles and pictures from this service only. */
+/* The policy allows scripts, styles and pictures from this service only, and films that
+ * the page itself holds: it decodes a film that the user has dropped. */
 static struct MHD_Response *file_response(const char *bytes, size_t size,
                                           const char *type)
 {
@@ -161,7 +162,8 @@ static struct MHD_Response *file_response(const char *bytes, size_t size,
     MHD_add_response_header(
         r, "Content-Security-Policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: "
-        "data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri "
+        "data:; media-src blob:; connect-src 'self'; font-src 'self'; manifest-src "
+        "'self'; base-uri "
         "'none'; form-action 'none'; frame-ancestors 'none'");
     MHD_add_response_header(r, "Cross-Origin-Opener-Policy", "same-origin");
     MHD_add_response_header(r, "Permissions-Policy",

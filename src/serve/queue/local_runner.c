@@ -69,7 +69,7 @@ static void restore(void *ctx, const char *file)
     (void)ctx;
     if (!t || task_is_final(t))
         return;
-    path = serve_task_result_path(t->task.id, &name);
+    path = serve_task_result_path(t->task.id, t->task.record, &name);
     if (json_is_true(json_object_get(t->task.record, "cancelled")))
         serve_local_set_cancelled(t);
     else if (stat(path, &st) == 0) {
@@ -144,7 +144,7 @@ static void on_progress(void *ctx, const struct serve_progress *latest)
 static void run_attempt(struct serve_table_entry *t)
 {
     char id[sizeof t->task.id], *name,
-        *result = serve_task_result_path(t->task.id, &name);
+        *result = serve_task_result_path(t->task.id, t->task.record, &name);
     struct serve_outcome outcome;
     json_t *record = json_deep_copy(t->task.record);
     double start;

@@ -26,6 +26,8 @@ char *serve_progress_text(const struct serve_progress *progress)
                           (json_int_t)progress->preview);
     char *text;
 
+    if (progress->frame > 0)
+        json_object_set_new(j, "frame", json_integer((json_int_t)progress->frame));
     set_number(j, "content_loss", progress->content_loss);
     set_number(j, "style_loss", progress->style_loss);
     set_number(j, "eta", progress->eta);

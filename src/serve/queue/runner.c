@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "nst.h"
 #include "serve/clock.h"
+#include "serve/film.h"
 #include "serve/gpu.h"
 #include "serve/log.h"
 #include "serve/owners.h"
@@ -66,6 +67,7 @@ struct serve_progress serve_progress_parse(const json_t *j, const char *eta_key)
         .done = json_integer_value(json_object_get(j, "done")),
         .total = json_integer_value(json_object_get(j, "total")),
         .preview = json_integer_value(json_object_get(j, "preview")),
+        .frame = json_integer_value(json_object_get(j, "frame")),
         .content_loss = get_number(j, "content_loss"),
         .style_loss = get_number(j, "style_loss"),
         .eta = get_number(j, eta_key),
@@ -210,7 +212,8 @@ static char **build_argv(const struct run *r, char **error)
     g_ptr_array_add(args,
                     g_strdup_printf("--max-pixels=%lld", (long long)s->max_pixels));
     g_ptr_array_add(args, g_strdup_printf("--save-every=%d", CHECKPOINT_STEPS));
-    g_ptr_array_add(args, g_strdup_printf("--checkpoint=%s", r->checkpoint));
+    if (!serve_film_frames(r->attempt->record)) /* nst has no checkpoint of a film */
+        g_ptr_array_add(args, g_strdup_printf("--checkpoint=%s", r->checkpoint));
     g_ptr_array_add(args,
                     g_strdup_printf("--preview=%s/" SERVE_PREVIEW_FILE, r->folder));
     if (r->resuming)
@@ -316,6 +319,7 @@ static void set_success(struct run *r, int status, struct serve_outcome *out)
     out->style_loss = r->progress.style_loss;
     out->seconds = r->progress.seconds;
     out->stopped_at = WEXITSTATUS(status) == 0 ? 0 : r->progress.done;
+    out->frame = r->progress.frame;
     /* A missing thumbnail does not fail the task; the next start makes it. */
     if (serve_picture_check(r->attempt->result, strrchr(r->attempt->result, '/') + 1,
                             r->settings, false, &error) != SERVE_CHECK_OK)
@@ -381,7 +385,8 @@ void serve_attempt_run(struct serve_attempt *attempt, const struct serve_setting
                     "cannot create the work directory: %s", strerror(errno));
         return;
     }
-    r.output = nst_xasprintf("%s/result.png", r.folder);
+    r.output = nst_xasprintf("%s/result%s", r.folder,
+                             serve_film_result_extension(attempt->record));
     r.checkpoint = nst_xasprintf("%s/checkpoint", r.folder);
     r.resuming = is_file(r.checkpoint);
     r.line = g_string_new(NULL);

@@ -15,8 +15,9 @@
 #define SERVE_PREVIEW_FILE "preview.jpg" /* in the task's work directory */
 
 struct serve_progress {
-    int64_t done, total;
-    int64_t preview; /* done, when the latest preview was found; 0: there is none */
+    int64_t done, total; /* steps */
+    int64_t preview;     /* done, when the latest preview was found; 0: there is none */
+    int64_t frame;       /* of a film, from 1; or 0 */
     double content_loss, style_loss, eta, seconds; /* NaN: unknown */
 };
 
@@ -45,6 +46,7 @@ struct serve_outcome {
     enum serve_exit exit;
     char *error;        /* a new string, or NULL */
     int64_t stopped_at; /* the last step of a result that was kept early, or 0 */
+    int64_t frame;      /* of a film, at the end; or 0 */
     double content_loss, style_loss, seconds;
 };
 

@@ -10,6 +10,7 @@
 
 #include "nst.h"
 #include "serve/clock.h"
+#include "serve/film.h"
 #include "serve/log.h"
 #include "serve/owners.h"
 #include "serve/pictures.h"
@@ -104,15 +105,25 @@ static void set_text(json_t *j, const char *key, const char *value)
     json_object_set_new(j, key, text ? text : json_null());
 }
 
-char *serve_task_result_path(const char *id, char **name)
+char *serve_task_result_path(const char *id, const json_t *record, char **name)
 {
-    *name = nst_xasprintf("%s.png", id);
+    *name = nst_xasprintf("%s%s", id, serve_film_result_extension(record));
     return serve_store_path("results", *name);
+}
+
+char *serve_task_result_name(const char *id)
+{
+    return serve_picture_find("results", id);
 }
 
 static int open_result(const char *id, char *name, uint64_t *size)
 {
-    snprintf(name, SERVE_TASK_ID_LENGTH + 5, "%s.png", id);
+    char *found = serve_task_result_name(id);
+
+    if (!found)
+        return -1;
+    g_strlcpy(name, found, SERVE_TASK_NAME_SIZE);
+    free(found);
     return serve_store_open_file("results", name, size);
 }
 
@@ -135,21 +146,20 @@ int serve_task_open_preview(const char *id, char *name, uint64_t *size)
     free(folder);
     if (fd < 0)
         return open_result(id, name, size);
-    snprintf(name, SERVE_TASK_ID_LENGTH + 5, "%s.jpg", id);
+    snprintf(name, SERVE_TASK_NAME_SIZE, "%s.jpg", id);
     return fd;
 }
 
 void serve_task_remove_result(const char *id)
 {
-    char *name, *path = serve_task_result_path(id, &name);
-    char *figures = nst_xasprintf("%s.json", id);
+    char *name = serve_task_result_name(id), *figures = nst_xasprintf("%s.json", id);
 
     serve_share_remove(id);
-    serve_store_remove_picture("results", name);
+    if (name)
+        serve_store_remove_picture("results", name);
     serve_store_remove("quality", figures);
     free(figures);
     free(name);
-    free(path);
 }
 
 static json_t *number_or_null(double v)
@@ -213,8 +223,8 @@ json_t *serve_task_progress_json(const struct serve_task *t)
                   "style_loss", loss(t, "style_loss", p->style_loss), "eta_seconds",
                   is_running ? number_or_null(p->eta) : json_null(), "attempts",
                   (int)t->attempts);
-    static const char *const keys[] = {"error", "content_img", "style_img", "owner",
-                                       "stopped_at_step"};
+    static const char *const keys[] = {"error", "content_img",     "style_img",
+                                       "owner", "stopped_at_step", "frames"};
     bool waits = t->state == SERVE_QUEUED && t->position > 0;
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
@@ -225,6 +235,9 @@ json_t *serve_task_progress_json(const struct serve_task *t)
     json_object_set_new(j, "preview_step",
                         is_running && p->preview > 0 ? json_integer(p->preview)
                                                      : json_null());
+    json_object_set_new(j, "frame",
+                        is_running && p->frame > 0 ? json_integer((json_int_t)p->frame)
+                                                   : json_null());
     add_outcome(j, t);
     return j;
 }
@@ -232,9 +245,9 @@ json_t *serve_task_progress_json(const struct serve_task *t)
 static json_t *history_entry(const struct serve_task *t)
 {
     static const char *const keys[] = {
-        "content_img", "style_img",    "style_weight",   "steps",   "preset",
-        "styles",      "content_loss", "style_loss",     "seconds", "created",
-        "finished",    "owner",        "stopped_at_step"};
+        "content_img", "style_img",    "style_weight",    "steps",   "preset",
+        "styles",      "content_loss", "style_loss",      "seconds", "created",
+        "finished",    "owner",        "stopped_at_step", "frames"};
     json_t *j = json_pack("{s:s}", "task_id", t->id);
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -266,7 +279,7 @@ void serve_task_add_to_history(json_t *by_content, const struct serve_task *t)
 
 void serve_task_set_completed(struct serve_task *t)
 {
-    char *name, *path = serve_task_result_path(t->id, &name);
+    char *name, *path = serve_task_result_path(t->id, t->record, &name);
 
     free(path);
     set_text(t->record, "output_img", name);
@@ -287,6 +300,9 @@ enum serve_state serve_task_finish_attempt(struct serve_task *t,
         if (o->stopped_at > 0)
             json_object_set_new(t->record, "stopped_at_step",
                                 json_integer((json_int_t)o->stopped_at));
+        if (o->stopped_at > 0 && o->frame > 0)
+            json_object_set_new(t->record, "frames",
+                                json_integer((json_int_t)o->frame));
         serve_task_set_completed(t);
         state = SERVE_COMPLETED;
     } else if (o->exit == SERVE_EXIT_STOPPED && !cancelled) {

@@ -13,6 +13,7 @@
 #include "serve/queue/runner.h"
 
 #define SERVE_TASK_ID_LENGTH 32 /* hexadecimal digits */
+#define SERVE_TASK_NAME_SIZE (SERVE_TASK_ID_LENGTH + sizeof ".webp")
 
 enum serve_state {
     SERVE_QUEUED,
@@ -58,10 +59,12 @@ bool serve_task_is_valid_record(json_t *record);
 /* A string of the record, borrowed, or NULL. */
 const char *serve_task_text(const struct serve_task *t, const char *key);
 
-/* The path of the result and, in *name, its file name: new strings. */
-char *serve_task_result_path(const char *id, char **name);
+/* The path of the result of a record and, in *name, its file name: new strings. */
+char *serve_task_result_path(const char *id, const json_t *record, char **name);
+/* The file name of a result that exists, a new string, or NULL. */
+char *serve_task_result_name(const char *id);
 /* Open the latest preview, or the result, for reading; -1 if there is none. name gets a
- * file name with the extension, in SERVE_TASK_ID_LENGTH + 5 bytes. */
+ * file name with the extension, in SERVE_TASK_NAME_SIZE bytes. */
 int serve_task_open_preview(const char *id, char *name, uint64_t *size);
 /* Remove the result, its thumbnail, its figures and its link. */
 void serve_task_remove_result(const char *id);

@@ -372,7 +372,7 @@ static void process(struct claim *c)
     bool exists;
     char *name;
 
-    c->result = serve_task_result_path(c->task.id, &name);
+    c->result = serve_task_result_path(c->task.id, c->task.record, &name);
     c->attempt = (struct serve_attempt){.id = c->task.id,
                                         .result = c->result,
                                         .record = c->task.record,

@@ -419,3 +419,37 @@ export const makeLink = async (id: string) => linkOf(await post(sharePath(id), {
 export async function endLink(id: string): Promise<void> {
   await ask(sharePath(id), { method: 'DELETE' })
 }
+
+/* Films: animated pictures of which all frames are painted. */
+
+export interface Progress {
+  /** The frame that is being painted, and how many there are; null: a still picture. */
+  frame?: number | null
+  frames?: number | null
+}
+
+export interface Entry {
+  frames?: number
+}
+
+export interface TransferRequest {
+  frames?: 'all' | 'first'
+}
+
+export interface FilmLimits {
+  frames: number
+  /** Longest side in pixels. */
+  size: number
+  /** Of an upload. */
+  bytes: number
+}
+
+export async function filmLimits(): Promise<FilmLimits> {
+  const { frames } = (await get<Schema>('openapi.json')).components.schemas.StyleTransfer.properties
+  const limits = frames as Record<string, number> | undefined
+  return {
+    frames: limits?.['x-max-frames'] ?? 1,
+    size: limits?.['x-max-size'] ?? 0,
+    bytes: (limits?.['x-max-bytes'] ?? 0) - 4096, // of the form around the file
+  }
+}

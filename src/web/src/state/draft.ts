@@ -32,6 +32,8 @@ export interface Draft {
   preset: string
   values: Values
   keepMask?: Mask
+  /** Frames of the content picture, if it is a film; 0: not known. */
+  frames?: number
 }
 
 export const blank = (): Draft => ({ content: '', styles: [], preset: '', values: {} })
@@ -50,6 +52,7 @@ export function setContent(d: Draft, name: string): boolean {
   d.content = name
   for (const s of d.styles) delete s.mask
   delete d.keepMask
+  delete d.frames
   return had
 }
 
@@ -79,6 +82,7 @@ export type SendMask = (mask: Mask) => Promise<string>
 export async function toRequest(d: Draft, send: SendMask): Promise<api.TransferRequest> {
   const v = d.values
   const body: api.TransferRequest = { content_image: d.content, styles: [] }
+  if (d.frames !== undefined) body.frames = 'all'
   for (const s of d.styles) {
     const one: api.StyleWeight = { name: s.name, weight: Math.max(1, s.weight) }
     if (s.mask && !isBlank(s.mask)) one.mask = await send(s.mask)
@@ -104,6 +108,7 @@ export function fromRequest(r: api.TransferRequest): Draft {
   d.content = r.content_image
   d.styles = r.styles.map((s) => ({ name: s.name, weight: s.weight, ...onMask(s.mask) }))
   d.preset = r.preset ?? ''
+  if (r.frames === 'all') d.frames = 0
   if (r.keep_mask) d.keepMask = { under: r.keep_mask, strokes: [] }
   const pairs: [keyof Values, number | string | undefined][] = [
     ['weight', r.style_weight],
@@ -126,5 +131,6 @@ export function fromPosted(r: api.PostedRequest): Draft {
 
 export function load(d: Draft): void {
   delete draft.keepMask
+  delete draft.frames
   Object.assign(draft, d)
 }

@@ -53,7 +53,7 @@ export async function asJpeg(picture: ImageBitmap, quality: number): Promise<Blo
 }
 
 /** A file name for a result in some styles. */
-export function fileName(styles: string, ending: 'png' | 'jpg'): string {
+export function fileName(styles: string, ending: string): string {
   const words = styles.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['result']
   return `nst-${words.join('-').slice(0, 60)}.${ending}`
 }

@@ -14,11 +14,12 @@ function blobOf(canvas: HTMLCanvasElement, type: string, quality?: number): Prom
 export function canvasOf(
   width: number,
   height: number,
+  options?: CanvasRenderingContext2DSettings,
 ): [HTMLCanvasElement, CanvasRenderingContext2D] {
   const canvas = document.createElement('canvas')
   canvas.width = width
   canvas.height = height
-  return [canvas, canvas.getContext('2d') as CanvasRenderingContext2D]
+  return [canvas, canvas.getContext('2d', options) as CanvasRenderingContext2D]
 }
 
 export function loadImage(url: string): Promise<HTMLImageElement> {
