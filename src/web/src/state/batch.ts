@@ -40,7 +40,7 @@ let last = 0
 /** The task of an item, as far as it is known. */
 const taskOf = (i: Item): Tracked | undefined => (i.task ? known.get(i.task) : undefined)
 
-export type ItemState = Item['state'] | 'done'
+export type ItemState = Item['state'] | 'running' | 'done'
 
 /** The state of an item and, once it has begun, of its task. */
 export function stateOf(i: Item): ItemState {
@@ -48,17 +48,13 @@ export function stateOf(i: Item): ItemState {
   if (i.state !== 'begun' || !task) return i.state
   if (task.gone) return 'failed'
   const { status } = task.now
-  return status === 'completed'
-    ? 'done'
-    : status === 'queued' || status === 'running'
-      ? 'begun'
-      : status
+  return status === 'completed' ? 'done' : status === 'queued' ? 'begun' : status
 }
 
 /** From 0 to 1. */
 export function shareOf(i: Item): number {
   const state = stateOf(i)
-  return state === 'begun' ? (taskOf(i)?.now.percent ?? 0) / 100 : isOver(state) ? 1 : 0
+  return state === 'running' ? (taskOf(i)?.now.percent ?? 0) / 100 : isOver(state) ? 1 : 0
 }
 
 const isOver = (s: ItemState) => s === 'done' || s === 'failed' || s === 'cancelled'
@@ -134,13 +130,11 @@ async function work(): Promise<void> {
 
 /** Begin a batch: the files are sent at once, and painted after startAll(). */
 export function startBatch(list: readonly File[]): void {
-  const added = list.map((file): Item => {
-    const id = ++last
-    files.set(id, file)
-    return { id, name: file.name, state: 'waiting' }
-  })
   if (progress.value.over) closeBatch()
-  batch.items.push(...added)
+  for (const file of list) {
+    files.set(++last, file)
+    batch.items.push({ id: last, name: file.name, state: 'waiting' })
+  }
   void work()
 }
 
@@ -176,7 +170,7 @@ export const stopAll = () => end(true)
 /** Forget the batch; its results stay in the gallery. */
 export function closeBatch(): void {
   run++
-  for (const i of batch.items) if (i.task && stateOf(i) !== 'begun') remove(i.task)
+  for (const i of batch.items) if (i.task && isOver(stateOf(i))) remove(i.task)
   files.clear()
   Object.assign(batch, none())
 }

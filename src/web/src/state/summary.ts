@@ -12,6 +12,7 @@ function look(d: Draft): string[] {
   if (strokes !== 1) words.push(t(strokes < 1 ? 'summary.finer' : 'summary.larger'))
   if (weight !== WEIGHT) words.push(t(weight < WEIGHT ? 'summary.closer' : 'summary.more'))
   if (colour === 'content' || colour === 'match') words.push(t(`summary.${colour}`))
+  if (d.more?.['init_image'] === 'noise') words.push(t('summary.noise'))
   return words
 }
 

@@ -3,7 +3,8 @@ import { reactive, watch } from 'vue'
 import * as api from './api'
 import { type Chosen, DEFAULT, type Draft, type Values } from './draft'
 import { t } from './i18n'
-import { presets } from './presets'
+import { largerRequest } from './larger'
+import { extentOf, presets } from './presets'
 import { waitForRoom } from './room'
 import { loadItem, saveItem } from './storage'
 import { nameOf } from './styles'
@@ -92,6 +93,21 @@ export function small(d: Draft): Draft {
   if (plain && presets.all.some((p) => p.name === 'draft')) c.preset = 'draft'
   else c.values = { ...c.values, size: SIDE, steps: presets.ranges.num_steps.min }
   return c
+}
+
+/** The picture of a cell at full size. One that began with noise is continued, since more
+ * steps from the same noise lead to another picture. */
+export async function largeRequest(
+  c: Cell,
+  send: (d: Draft) => Promise<api.TransferRequest>,
+): Promise<api.TransferRequest> {
+  const d = copy(c.draft)
+  if (d.preset === 'draft') d.preset = ''
+  const body = await send(d)
+  const task = c.task && known.get(c.task)?.now
+  return task && task.output_img && body.init_image === 'noise'
+    ? largerRequest(body, task.task_id, extentOf(d).size)
+    : body
 }
 
 /** Send one after the other; a full queue is waited for. */
