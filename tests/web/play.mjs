@@ -165,7 +165,7 @@ async function variations(browser, server, work) {
     await shot(page, 'variations')
     assert.equal(await page.locator('[data-test=task]').count(), 0, 'the list has only tasks')
     await dialog.getByRole('button', { name: /^1.8 ×/ }).click()
-    await dialog.getByRole('button', { name: 'Take these settings' }).click()
+    await dialog.getByRole('button', { name: 'Use its settings' }).click()
     await dialog.waitFor({ state: 'detached' })
     const { values, preset } = await draftOf(page)
     assert.deepEqual([values, preset], [{ strokes: 1.8 }, ''])

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { Fault, type PostedRequest, type TransferRequest } from './api'
+import { batch, count, left, progress as batchProgress, stateOf } from './batch'
+import { Fault, type Progress, type PostedRequest, type TransferRequest } from './api'
 import * as draft from './draft'
 import { setLanguage } from './i18n'
 import { largerRequest, nextSize } from './larger'
@@ -9,6 +10,7 @@ import { parseSettings, returnedDraft } from './returned'
 import { waitForRoom } from './room'
 import { memoryStore, useStore } from './storage'
 import { duration, summarise } from './summary'
+import { known, merge } from './tasks'
 import { small, spread } from './variations'
 
 beforeEach(() => {
@@ -261,6 +263,59 @@ describe('variations', () => {
     const portrait = small({ ...d, preset: 'portrait' })
     expect(portrait.preset).toBe('portrait')
     expect(portrait.values).toEqual({ strength: 0.5, colour: 'content', size: 256, steps: 100 })
+  })
+})
+
+describe('a batch', () => {
+  const task = (id: string, more: Partial<Progress>) =>
+    merge({
+      task_id: id,
+      status: 'running',
+      progress: 1,
+      total: 100,
+      percent: 50,
+      content_loss: null,
+      style_loss: null,
+      eta_seconds: null,
+      error: null,
+      output_img: null,
+      content_img: null,
+      style_img: null,
+      ...more,
+    })
+
+  it('has one progress: what failed is over, what runs counts by its percent', () => {
+    known.clear()
+    task('a', {})
+    task('b', { status: 'completed' })
+    task('c', { status: 'queued', percent: 0 })
+    batch.items = [
+      { id: 1, name: 'a', state: 'begun', task: 'a' },
+      { id: 2, name: 'b', state: 'begun', task: 'b' },
+      { id: 3, name: 'c', state: 'begun', task: 'c' },
+      { id: 4, name: 'd', state: 'failed' },
+      { id: 5, name: 'e', state: 'sent' },
+    ]
+    expect(batch.items.map(stateOf)).toEqual(['running', 'done', 'begun', 'failed', 'sent'])
+    expect(batchProgress.value).toEqual({ share: 0.5, over: false })
+    expect(count('done')).toBe(1)
+    task('a', { status: 'completed' })
+    task('c', { status: 'cancelled' })
+    batch.items.pop()
+    expect(batchProgress.value).toEqual({ share: 1, over: true })
+    const gone = known.get('b')
+    if (gone) gone.gone = true
+    expect(batch.items.map(stateOf)).toEqual(['done', 'failed', 'cancelled', 'failed'])
+    batch.items = []
+  })
+
+  it('tells the time that is left, once there is something to tell it from', () => {
+    batch.started = 1000
+    expect(left(0.25, 11_000)).toBe(30)
+    expect(left(0.01, 11_000)).toBeUndefined()
+    expect(left(1, 11_000)).toBeUndefined()
+    batch.started = 0
+    expect(left(0.25, 11_000)).toBeUndefined()
   })
 })
 

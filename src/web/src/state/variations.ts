@@ -25,6 +25,8 @@ export interface Cell {
 }
 
 export const grid = reactive({
+  /** The dialog is open. */
+  open: false,
   cells: [] as Cell[],
   busy: false,
   fault: null as api.Fault | null,

@@ -152,7 +152,7 @@ export const en = {
   'variations.go': 'Make {n} pictures',
   'variations.again': 'Other variations',
   'variations.cancel': 'Cancel all',
-  'variations.take': 'Take these settings',
+  'variations.take': 'Use its settings',
   'variations.large': 'Make it large',
   'variations.seed': 'Chance {n}',
   'variations.cell': '{label}: {state}',
@@ -342,7 +342,7 @@ export const en = {
   'tour.at': '{n} of {total}',
   'tour.1': 'Begin with a picture: drop it, paste it, choose a file or take a photo.',
   'tour.2': 'Choose a style, or several to mix. You can add paintings of your own.',
-  'tour.3': 'The default settings work well. Style weight and steps have the most effect.',
+  'tour.3': 'The default makes a painting. Detail and strength have the most effect.',
   'tour.4': 'Press Start and watch. You can start more tasks meanwhile.',
   'tour.5': 'All results appear in the gallery, where you can compare and rate them.',
 } as const
