@@ -373,7 +373,21 @@ async function batches(browser, server) {
     await server.kill('SIGKILL')
     await choose(page, file('c1.png', waves(96, 64)), file('c2.png', waves(64, 96)))
     await page.getByText('The server cannot be reached.').first().waitFor()
+    // the browser keeps what is not sent
+    await until('files', () =>
+      page.evaluate(
+        () =>
+          new Promise((done) => {
+            const r = indexedDB.open('nst')
+            r.onsuccess = () => {
+              const all = r.result.transaction('files').objectStore('files').count()
+              all.onsuccess = () => done(all.result === 2)
+            }
+          }),
+      ),
+    )
     await server.start()
+    await page.reload()
     await panel.getByText('Ready').nth(1).waitFor()
     await button(page, 'Start all 2').click()
     await panel.getByText('2 of 2 are done').waitFor({ timeout: 60_000 })

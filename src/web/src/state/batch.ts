@@ -3,6 +3,7 @@ import { computed, reactive, watch } from 'vue'
 import * as api from './api'
 import { type Draft, toRequest } from './draft'
 import { adviceFor, readableDetail } from './faults'
+import { dropFile, dropFiles, keepFile, keptFile } from './files'
 import { t } from './i18n'
 import { link, onReconnect } from './link'
 import { waitForRoom } from './room'
@@ -88,14 +89,24 @@ async function send(file: Blob): Promise<string> {
   }
 }
 
+/** Send the file of an item, which is of this page or of the one before. */
+async function sendItem(i: Item): Promise<void> {
+  const file = files.get(i.id) ?? (await keptFile(i.id))
+  if (!file) {
+    i.state = 'failed'
+    i.problem = t('batch.lost')
+    return
+  }
+  i.state = 'sending'
+  i.picture = await send(file)
+  files.delete(i.id)
+  void dropFile(i.id)
+  if (i.state === 'sending') i.state = 'sent'
+}
+
 async function advance(i: Item): Promise<void> {
-  const file = files.get(i.id)
-  if (i.state === 'waiting') {
-    i.state = 'sending'
-    i.picture = await send(file as Blob)
-    files.delete(i.id)
-    if (i.state === 'sending') i.state = 'sent'
-  } else if (batch.request && i.picture) {
+  if (i.state === 'waiting') await sendItem(i)
+  else if (batch.request && i.picture) {
     i.task = await begin({ ...batch.request, content_image: i.picture }, true)
     i.state = 'begun'
   }
@@ -133,6 +144,7 @@ export function startBatch(list: readonly File[]): void {
   if (progress.value.over) closeBatch()
   for (const file of list) {
     files.set(++last, file)
+    void keepFile(last, file)
     batch.items.push({ id: last, name: file.name, state: 'waiting' })
   }
   void work()
@@ -147,11 +159,16 @@ export async function startAll(d: Draft): Promise<void> {
   void work()
 }
 
+function forgetFiles(): void {
+  files.clear()
+  void dropFiles()
+}
+
 /** keep: running tasks end with the picture so far. */
 async function end(keep: boolean): Promise<void> {
   run++
   batch.wait = 0
-  files.clear()
+  forgetFiles()
   const open = batch.items.filter((i) => !isOver(stateOf(i)))
   for (const i of open) if (i.state !== 'begun') i.state = 'cancelled'
   await Promise.all(
@@ -171,7 +188,7 @@ export const stopAll = () => end(true)
 export function closeBatch(): void {
   run++
   for (const i of batch.items) if (i.task && isOver(stateOf(i))) remove(i.task)
-  files.clear()
+  forgetFiles()
   Object.assign(batch, none())
 }
 
@@ -189,15 +206,13 @@ export async function packAll(told: (n: number) => void): Promise<Blob> {
   return zip(packed)
 }
 
-/** Continue the batch of the page that was closed; files that were not sent are lost. */
+/** Continue the batch of the page that was closed. */
 export function openBatch(): void {
   Object.assign(batch, { ...none(), ...loadItem<Partial<Batch>>('batch', {}) })
+  if (!batch.items.length) void dropFiles() // of somebody who has signed out
   for (const i of batch.items) {
     last = Math.max(last, i.id)
-    if (i.state === 'waiting' || i.state === 'sending') {
-      i.state = 'failed'
-      i.problem = t('batch.lost')
-    }
+    if (i.state === 'sending') i.state = 'waiting'
     if (i.task && !(taskOf(i) && isFinished((taskOf(i) as Tracked).now)))
       void refresh(i.task)
         .then((task) => task && (task.grouped = true))
