@@ -101,9 +101,10 @@ same_pixels() { # same_pixels PICTURE PICTURE
 }
 
 @test "a beginning that does not exist, or is another's, is refused in one line" {
-    echo "ann user sha256:$(printf a%31s | sha256sum | cut -c-64)" >tokens
-    echo "ben user sha256:$(printf b%31s | sha256sum | cut -c-64)" >>tokens
-    ann="Authorization: Bearer $(printf a%31s)" ben="Authorization: Bearer $(printf b%31s)"
+    local a=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+    echo "ann user sha256:$(printf %s $a | sha256sum | cut -c-64)" >tokens
+    echo "ben user sha256:$(printf %s $b | sha256sum | cut -c-64)" >>tokens
+    ann="Authorization: Bearer $a" ben="Authorization: Bearer $b"
     serve --tokens tokens
     ask POST /api/upload-content -F content_image=@photo.png -H "$ann"
     content=$(field filename)

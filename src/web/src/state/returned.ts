@@ -3,7 +3,7 @@ import type * as api from './api'
 import { type Draft, MAX_STYLES, blank, draft, setSettings } from './draft'
 import { t } from './i18n'
 import { pngText } from './png'
-import { catalog, nameOf } from './styles'
+import { catalog, loadStyles, nameOf } from './styles'
 import { showToast } from './toast'
 
 /** Of the text that the service writes into results. */
@@ -70,6 +70,7 @@ export async function takeSettings(file: Blob, use: () => void): Promise<boolean
   const text = pngText(await file.arrayBuffer(), KEYWORD)
   const settings = text === undefined ? undefined : parseSettings(text)
   if (!settings) return false
+  if (!catalog.loaded) await loadStyles()
   const names = catalog.all.map((s) => s.name)
   const d = returnedDraft(settings, draft.content, names)
   delete draft.keepMask
