@@ -275,6 +275,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/figures.c %D%/serve/figures.h %D%/serve/film.c %D%/serve/film.h \
 	%D%/serve/gpu.c %D%/serve/gpu.h \
 	%D%/serve/idempotency.c %D%/serve/idempotency.h %D%/serve/identity.h \
+	%D%/serve/init_image.c %D%/serve/init_image.h \
 	%D%/serve/lifetime.c %D%/serve/lifetime.h %D%/serve/log.c %D%/serve/log.h \
 	%D%/serve/log_file.c %D%/serve/log_file.h \
 	%D%/serve/metric_text.c %D%/serve/metric_text.h \
@@ -282,6 +283,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/monitor.c %D%/serve/monitor.h %D%/serve/openapi.c %D%/serve/openapi.h \
 	%D%/serve/options.c %D%/serve/options.h %D%/serve/owners.c %D%/serve/owners.h \
 	%D%/serve/pictures.c %D%/serve/pictures.h \
+	%D%/serve/png_text.c %D%/serve/png_text.h \
 	%D%/serve/previews.c %D%/serve/previews.h \
 	%D%/serve/public_address.c %D%/serve/public_address.h \
 	%D%/serve/quality.c %D%/serve/quality.h %D%/serve/repair.c %D%/serve/repair.h \

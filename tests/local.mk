@@ -179,8 +179,8 @@ SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/ref
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \
-	%D%/web/flow.mjs %D%/web/live.mjs %D%/web/look.mjs %D%/web/results.mjs \
-	%D%/web/server.mjs %D%/web/start.mjs %D%/web/tap.mjs
+	%D%/web/flow.mjs %D%/web/live.mjs %D%/web/look.mjs %D%/web/play.mjs \
+	%D%/web/results.mjs %D%/web/server.mjs %D%/web/start.mjs %D%/web/tap.mjs
 
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)
@@ -208,8 +208,11 @@ tests_http_taken_over_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 # not installed; a path is what makes libtool build a library to load
 tests_http_taken_over_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/http/identity.bats \
-	%D%/web/flow.mjs %D%/web/live.mjs %D%/web/look.mjs %D%/web/results.mjs \
-	%D%/web/server.mjs %D%/web/start.mjs %D%/web/tap.mjs
+	%D%/http/animations.bats %D%/http/lifecycle.bats %D%/http/tenants.bats \
+	%D%/http/openapi.bats %D%/http/hostile.bats \
+	%D%/http/uploads.bats %D%/http/previews.bats %D%/http/sandbox.bats %D%/http/edges.bats \
+	%D%/http/larger.bats %D%/http/share.bats %D%/http/transfers.bats %D%/http/operators.bats \
+	%D%/http/soak.bats \
 	%D%/http/deploy.bats %D%/http/site.bats %D%/http/redis.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
 	%D%/http/bombs.py %D%/http/hang.py %D%/http/malformed.py %D%/http/metrics.py \
@@ -232,7 +235,7 @@ EXTRA_PROGRAMS += tests/fuzz/fuzz
 tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_serve.h \
 	$(PTH_SOURCES) src/serve/http/conditional.c src/serve/http/response.c \
 	src/serve/sandbox.c src/serve/sandbox_calls.c src/serve/sandbox_files.c \
-	src/serve/log.c src/serve/log_file.c src/serve/owners.c \
+	src/serve/init_image.c src/serve/log.c src/serve/log_file.c src/serve/owners.c \
 	src/serve/http/multipart.c src/serve/request_record.c src/serve/request_value.c \
 	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c \
 	src/serve/strip/copy.c src/serve/strip/gif.c src/serve/strip/heif.c \

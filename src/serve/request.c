@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "nst.h"
+#include "serve/init_image.h"
 #include "serve/owners.h"
 #include "serve/request_value.h"
 #include "serve/store.h"
@@ -19,7 +20,7 @@
 /* Members of a request beside the offered options. */
 static const char *const fields[] = {"content_image", "style_image", "style_weight",
                                      "num_steps",     "styles",      "preset",
-                                     "keep_mask",     "frames"};
+                                     "keep_mask",     "frames",      "init_image"};
 
 struct parser {
     const struct serve_settings *settings;
@@ -111,6 +112,20 @@ static const char *get_upload(struct parser *r, const json_t *v, const char *fie
         return name;
     set_unknown(r, v, field, "an uploaded picture", "an uploaded picture");
     return NULL;
+}
+
+/* The picture that the task begins with; NULL: the content, or what the preset says. */
+static void parse_init_image(struct parser *r, const json_t *v)
+{
+    const char *name = json_string_value(v);
+
+    if (!v)
+        return;
+    if (name && serve_init_is_allowed(r->who, name))
+        json_object_set(r->record, "init_image", (json_t *)v);
+    else
+        set_wrong(r, "init_image", v,
+                  "content, noise, an uploaded picture or an existing result");
 }
 
 static bool check_style(struct parser *r, const json_t *v, const char *field)
@@ -353,6 +368,7 @@ json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
     if (mask && get_upload(&r, mask, "keep_mask"))
         json_object_set(r.record, "keep_mask", (json_t *)mask);
     parse_frames(&r, serve_value_get(body, "frames"));
+    parse_init_image(&r, serve_value_get(body, "init_image"));
     parse_preset(&r, serve_value_get(body, "preset"));
     parse_weight_and_steps(&r, body);
     parse_options(&r, body);

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "nst.h"
+#include "serve/init_image.h"
 #include "serve/request.h"
 #include "serve/sides.h"
 #include "serve/store.h"
@@ -99,6 +100,8 @@ static char *check_sizes(const json_t *record, const struct sizes *s)
 
     if (!error)
         error = check_upload(s, "keep_mask", json_object_get(record, "keep_mask"));
+    if (!error)
+        error = check(s, 1, "init_image", serve_init_path(record));
     json_array_foreach(json_object_get(record, "styles"), i, style)
         if (!error)
             error = check_style(s, style);

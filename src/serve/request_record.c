@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "serve/film.h"
+#include "serve/init_image.h"
 #include "serve/request_value.h"
 #include "serve/store.h"
 #include "serve/styles.h"
@@ -27,6 +28,17 @@ static bool add_upload(GPtrArray *args, const char *option, const json_t *name,
     path = serve_store_path("uploads", file);
     g_ptr_array_add(args, g_strdup_printf("%s%s", option, path));
     free(path);
+    return true;
+}
+
+/* Add --init. False, with an error, if its picture no longer exists. */
+static bool add_init(GPtrArray *args, const json_t *init, char **error)
+{
+    const char *name = json_string_value(init);
+
+    if (!name || !serve_init_is_word(name))
+        return !init || add_upload(args, "--init=", init, error);
+    g_ptr_array_add(args, g_strdup_printf("--init=%s", name));
     return true;
 }
 
@@ -75,7 +87,8 @@ char **serve_request_arguments(const json_t *record, char **error)
                             g_strdup_printf("--%s=%s", name, json_string_value(v)));
     }
     complete = add_styles(args, json_object_get(record, "styles"), error) &&
-               (!mask || add_upload(args, "--keep-mask=", mask, error));
+               (!mask || add_upload(args, "--keep-mask=", mask, error)) &&
+               add_init(args, json_object_get(record, "init_image"), error);
     g_ptr_array_add(args, NULL);
     if (complete)
         return (char **)g_ptr_array_free(args, FALSE);
@@ -107,7 +120,7 @@ static void add_styles_json(json_t *request, const json_t *styles)
 
 json_t *serve_request_json(const json_t *record)
 {
-    static const char *const kept[] = {"keep_mask", "preset"};
+    static const char *const kept[] = {"keep_mask", "init_image", "preset"};
     json_t *request = json_object(), *v;
     const char *option;
 
@@ -129,6 +142,41 @@ json_t *serve_request_json(const json_t *record)
         free(name);
     }
     return request;
+}
+
+/* {"name", "weight"} of each style. */
+static json_t *list_styles(const json_t *styles)
+{
+    json_t *list = json_array();
+    const json_t *style;
+    size_t i;
+
+    json_array_foreach(styles, i, style) {
+        json_t *name = json_object_get(style, "name");
+        bool is_own = serve_store_is_generated_name(json_string_value(name));
+
+        json_array_append_new(
+            list, json_pack("{s:O?, s:o}", "name", is_own ? NULL : name, "weight",
+                            serve_value_number_json(
+                                json_number_value(json_object_get(style, "weight")))));
+    }
+    return list;
+}
+
+json_t *serve_request_settings(const json_t *record)
+{
+    static const char *const pictures[] = {"content_image", "keep_mask", "style_image",
+                                           "init_image"};
+    const char *init = json_string_value(json_object_get(record, "init_image"));
+    json_t *settings = serve_request_json(record);
+
+    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++)
+        json_object_del(settings, pictures[i]);
+    if (init && serve_init_is_word(init))
+        json_object_set_new(settings, "init_image", json_string(init));
+    json_object_set_new(settings, "styles",
+                        list_styles(json_object_get(record, "styles")));
+    return settings;
 }
 
 enum nst_status serve_request_params(const json_t *record, struct nst_params *p,

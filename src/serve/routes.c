@@ -265,8 +265,10 @@ static void add_preset(void *ctx, const char *name, const char *path,
     nst_params_init(&params);
     if (nst_preset_apply(&params, path, NULL) == NST_OK && params.size > 0 &&
         params.size <= p->max_size)
-        json_array_append_new(
-            p->list, json_pack("{s:s, s:s}", "name", name, "description", description));
+        json_array_append_new(p->list, json_pack("{s:s, s:s, s:I, s:I}", "name", name,
+                                                 "description", description, "size",
+                                                 (json_int_t)params.size, "num_steps",
+                                                 (json_int_t)params.iterations));
     nst_params_clear(&params);
 }
 

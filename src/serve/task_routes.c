@@ -10,6 +10,7 @@
 #include "serve/film.h"
 #include "serve/http/events.h"
 #include "serve/idempotency.h"
+#include "serve/init_image.h"
 #include "serve/queue/queue.h"
 #include "serve/request.h"
 #include "serve/request_check.h"
@@ -94,6 +95,15 @@ static json_t *parse_task(const struct serve_request *r,
     return NULL;
 }
 
+/* The error of serve_init_hold(). */
+static struct serve_response init_error(int error)
+{
+    if (error == ENOENT)
+        return serve_response_error(MHD_HTTP_BAD_REQUEST,
+                                    "init_image: the result was deleted");
+    return store_error(serve_store_is_disk_full(error));
+}
+
 /* url: of the webhook, or NULL. */
 static struct serve_response create_task(struct serve_request *r,
                                          const struct serve_key *key, const char *url)
@@ -101,9 +111,15 @@ static struct serve_response create_task(struct serve_request *r,
     char id[SERVE_TASK_ID_LENGTH + 1];
     struct serve_response response;
     json_t *record = parse_task(r, &response);
+    char *held;
 
     if (!record)
         return response;
+    if (!serve_init_hold(record, &r->identity, &held)) {
+        response = init_error(errno);
+        json_decref(record);
+        return response;
+    }
     serve_task_create(record, &r->identity, id);
     if (serve_key_store(key, id) && serve_webhook_store(id, url))
         response = queue_task(r, id, record);
@@ -111,8 +127,12 @@ static struct serve_response create_task(struct serve_request *r,
         response = store_error(serve_store_is_disk_full(errno));
         json_decref(record);
     }
-    if (response.status != MHD_HTTP_OK)
+    if (response.status != MHD_HTTP_OK) {
         serve_webhook_forget(id);
+        if (held)
+            serve_store_remove_picture("uploads", held);
+    }
+    free(held);
     return response;
 }
 

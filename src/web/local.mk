@@ -26,7 +26,12 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/state/picture.ts %D%/src/state/prefs.ts %D%/src/state/quality.ts %D%/src/state/results.test.ts %D%/src/state/state.test.ts %D%/src/state/storage.ts \
 	%D%/src/state/styles.ts %D%/src/state/tasks.ts %D%/src/state/toast.ts \
 	%D%/src/state/upload.ts %D%/src/state/view.ts \
-	%D%/src/state/words/en.ts %D%/src/state/words/zh-CN.ts %D%/src/state/zoom.ts
+	%D%/src/parts/BatchPanel.vue %D%/src/parts/VariationsDialog.vue \
+	%D%/src/state/batch.ts %D%/src/state/files.ts %D%/src/state/larger.ts %D%/src/state/lazy.ts %D%/src/state/play.test.ts \
+	%D%/src/state/png.ts %D%/src/state/presets.ts %D%/src/state/returned.ts \
+	%D%/src/state/room.ts %D%/src/state/summary.ts %D%/src/state/variations.ts \
+	%D%/src/state/words/en.ts %D%/src/state/words/zh-CN.ts %D%/src/state/zip.test.ts \
+	%D%/src/state/zip.ts %D%/src/state/zoom.ts
 # films
 WEB_FILES += %D%/src/parts/FilmDialog.vue %D%/src/parts/FilmNote.vue %D%/src/parts/FilmView.vue \
 	%D%/src/state/animation.ts %D%/src/state/film.test.ts %D%/src/state/film.ts \

@@ -167,9 +167,9 @@ allowed = {
                {"name": style["filename"]}],
     "keep_mask": content["filename"], "preset": "classic", "size": 32, "scales": [16, 32],
     "scale_iterations": [2, 1], "content_layers": "relu2_1", "style_layers": ["relu1_1", "relu2_1:2"],
-    "style_weight": 5000.5, "colour": "content"}
+    "style_weight": 5000.5, "colour": "content", "init_image": content["filename"]}
 refused = {"content_image": "none", "style_image": "none", "styles": [], "keep_mask": "none",
-           "preset": "none"}
+           "preset": "none", "init_image": "none"}
 
 
 def value_of(schema):
@@ -224,6 +224,7 @@ for name, good, bad in (
         ("scales", "16..", ["16", "32"]), ("scales", "none", "no"), ("scales", "auto", []),
         ("scale_iterations", "auto", "2,1"), ("style_layers", ["relu1_1:2"], [1]),
         ("colour", None, True), ("preset", None, 1), ("keep_mask", None, 1),
+        ("init_image", "noise", 1),
         ("tv_weight", 0.5, [0.5]), ("styles", [{"name": "munch", "weight": 2}],
                                     [{"name": "munch", "weight": "2"}]),
         ("styles", [{"name": "munch", "mask": None, "weight": None}], [{"name": "munch", "wieght": 1}]),

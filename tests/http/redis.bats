@@ -536,6 +536,28 @@ ended() {
     done
 }
 
+@test "a result that a waiting task continues may be deleted, and its worker killed" {
+    front front
+    worker one
+    upload
+    transfer 2 48
+    first=$id
+    await status_is "$first" completed
+    kill -9 "$pid"
+    ask POST /api/style-transfer -H 'Content-Type: application/json' -d '{"style_image":
+        "munch", "content_image": "'"$content"'", "num_steps": 2, "size": 96,
+        "scales": "none", "init_image": "'"$first.png"'"}'
+    [ "$code" = 200 ]
+    id=$(field task_id)
+    code_is DELETE "/api/tasks/$first" 200
+    code_is GET "/results/$first.png" 404
+    worker two
+    await status_is "$id" completed
+    ask GET "/api/progress/$id"
+    [ -f "data/uploads/$(field init_image)" ]
+    grep -aq nst-request "data/results/$id.png"
+}
+
 @test "the queue takes turns between owners, to whom the tasks of others are unknown" {
     local i
     tenants

@@ -5,6 +5,7 @@ import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
 import { live } from './live.mjs'
 import { look } from './look.mjs'
+import { play } from './play.mjs'
 import { results } from './results.mjs'
 import { Server } from './server.mjs'
 import { firstMinute } from './start.mjs'
@@ -21,6 +22,7 @@ try {
   await results(browser, server, work)
   await budget(browser, server)
   await faults(browser, work)
+  await play(browser, work)
 } finally {
   await browser.close()
   await server.kill()

@@ -124,7 +124,14 @@ export async function chooseContent(page, file = picture('sample.jpg')) {
   await sent
 }
 
+/** Numbers are folded away at first. */
+export async function unfold(page) {
+  const more = page.locator('[data-test=more-settings]')
+  if (!(await more.evaluate((e) => e.open))) await more.locator('summary').click()
+}
+
 export async function set(page, label, value) {
+  await unfold(page)
   const field = page.getByRole('spinbutton', { name: label })
   await field.fill(String(value))
   await field.blur()

@@ -35,6 +35,8 @@ export async function look(browser, server) {
     await page.getByRole('button', { name: 'Change the picture' }).waitFor()
     await tabTo(page, page.getByRole('button', { name: 'Munch', exact: true }))
     await page.keyboard.press('Space')
+    await tabTo(page, page.locator('[data-test=more-settings] summary'))
+    await page.keyboard.press('Enter')
     const steps = page.getByRole('slider', { name: 'Steps' })
     await tabTo(page, steps)
     await page.keyboard.press('Home')

@@ -20,9 +20,11 @@
 #include "serve/clock.h"
 #include "serve/film.h"
 #include "serve/gpu.h"
+#include "serve/init_image.h"
 #include "serve/log.h"
 #include "serve/owners.h"
 #include "serve/pictures.h"
+#include "serve/png_text.h"
 #include "serve/request.h"
 #include "serve/sandbox.h"
 #include "serve/store.h"
@@ -239,6 +241,12 @@ static void add_input(GPtrArray *inputs, const char *argument)
     g_ptr_array_add(inputs, g_strndup(path, (gsize)(weight - path)));
 }
 
+static bool is_init_picture(const char *argument)
+{
+    return g_str_has_prefix(argument, "--init=") &&
+           !serve_init_is_word(strchr(argument, '=') + 1);
+}
+
 /* The files that build_argv() names, to free by g_strfreev(). */
 static char **list_inputs(char *const *argv)
 {
@@ -246,7 +254,7 @@ static char **list_inputs(char *const *argv)
 
     for (; argv[1]; argv++)
         if (g_str_has_prefix(*argv, "--style=") || g_str_has_prefix(*argv, "--mask=") ||
-            g_str_has_prefix(*argv, "--keep-mask="))
+            g_str_has_prefix(*argv, "--keep-mask=") || is_init_picture(*argv))
             add_input(inputs, *argv);
     g_ptr_array_add(inputs, g_strdup(*argv)); /* the content */
     g_ptr_array_add(inputs, NULL);
@@ -280,14 +288,29 @@ static char *clean_message(const struct run *r)
     return text ? text : g_strdup("it failed");
 }
 
-/* Give the result its owner and its name. False: errno. */
+/* Write the settings into the picture, for those who get it. False: errno. */
+static bool add_settings(const struct run *r)
+{
+    json_t *settings = serve_request_settings(r->attempt->record);
+    char *text = json_dumps(settings, JSON_COMPACT | JSON_ENSURE_ASCII);
+    bool added = serve_png_add_text(r->output, SERVE_SETTINGS_KEYWORD, text);
+    int error = errno;
+
+    free(text);
+    json_decref(settings);
+    errno = error;
+    return added;
+}
+
+/* Give the result its settings, its owner and its name. False: errno. */
 static bool keep_result(const struct run *r)
 {
     const char *owner = "", *party = "";
 
     json_unpack((json_t *)r->attempt->record, "{s?s, s?s}", "owner", &owner, "party",
                 &party);
-    return serve_owner_set(strrchr(r->attempt->result, '/') + 1, owner, party) &&
+    return add_settings(r) &&
+           serve_owner_set(strrchr(r->attempt->result, '/') + 1, owner, party) &&
            serve_file_take(r->output, r->attempt->result);
 }
 

@@ -348,6 +348,7 @@ void serve_task_collect_uploads(GHashTable *used, const json_t *record)
 
     add_name(used, json_object_get(record, "content_img"));
     add_name(used, json_object_get(record, "keep_mask"));
+    add_name(used, json_object_get(record, "init_image"));
     json_array_foreach(json_object_get(record, "styles"), i, style)
         add_name(used, json_object_get(style, "mask"));
 }

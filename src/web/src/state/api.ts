@@ -59,6 +59,11 @@ export interface TransferRequest {
   colour?: string
   seed?: number
   keep_mask?: string
+  style_scale?: number
+  /** content, noise, or the name of an upload or a result. */
+  init_image?: string
+  scales?: number[] | string
+  scale_iterations?: number[] | string
 }
 
 /** The request of a task, as the service tells it; it can be posted again. */
@@ -292,7 +297,7 @@ export async function probe(): Promise<boolean> {
 }
 
 export const styles = () => get<Style[]>('api/styles')
-export const presets = () => get<{ name: string; description: string }[]>('api/presets')
+export const presets = () => get<Preset[]>('api/presets')
 export const device = () => get<Device>('api/device-info')
 export const tasks = () => get<Progress[]>('api/tasks')
 export const progress = (id: string) => get<Progress>(`api/progress/${encodeURIComponent(id)}`)
@@ -452,4 +457,23 @@ export async function filmLimits(): Promise<FilmLimits> {
     size: limits?.['x-max-size'] ?? 0,
     bytes: (limits?.['x-max-bytes'] ?? 0) - 4096, // of the form around the file
   }
+}
+
+/** size: of a result, its longest side in pixels. A task takes about as long as the square
+ * of its size times its steps. */
+export interface Preset {
+  name: string
+  description: string
+  size: number
+  num_steps: number
+}
+
+/** End a running task with the picture so far as its result. */
+export async function stop(id: string): Promise<void> {
+  await ask(`api/tasks/${encodeURIComponent(id)}/stop`, { method: 'POST' })
+}
+
+/** The bytes of a result. */
+export async function picture(url: string): Promise<Blob> {
+  return (await ask(pictureUrl(url))).blob()
 }

@@ -5,9 +5,10 @@ import { type Mask, isBlank } from './masks'
 import { loadItem, saveItem } from './storage'
 
 export const MAX_STYLES = 16
+/** The style weight that is the look of each preset. */
 export const WEIGHT = 7000
-export const STEPS = 300
-export const SIZE = 512
+/** The name of no preset: the default of nst. */
+export const DEFAULT = 'painting'
 
 export interface Chosen {
   name: string
@@ -24,13 +25,39 @@ export interface Values {
   size?: number
   colour?: string
   seed?: number
+  /** Size of the style, and so of the strokes, relative to the picture. */
+  strokes?: number
 }
+
+/** Each value's field of a request. */
+const FIELDS: [keyof Values, keyof api.TransferRequest][] = [
+  ['weight', 'style_weight'],
+  ['steps', 'num_steps'],
+  ['strength', 'strength'],
+  ['size', 'size'],
+  ['colour', 'colour'],
+  ['seed', 'seed'],
+  ['strokes', 'style_scale'],
+]
+
+/** Fields that are not settings. */
+const OTHERS = [
+  'content_image',
+  'style_image',
+  'styles',
+  'keep_mask',
+  'preset',
+  'webhook',
+  'frames',
+]
 
 export interface Draft {
   content: string
   styles: Chosen[]
   preset: string
   values: Values
+  /** Settings of another task for which the page has no control, by their field. */
+  more?: Record<string, unknown>
   keepMask?: Mask
   /** Frames of the content picture, if it is a film; 0: not known. */
   frames?: number
@@ -80,8 +107,7 @@ export function missing(d: Draft): Missing | null {
 export type SendMask = (mask: Mask) => Promise<string>
 
 export async function toRequest(d: Draft, send: SendMask): Promise<api.TransferRequest> {
-  const v = d.values
-  const body: api.TransferRequest = { content_image: d.content, styles: [] }
+  const body: api.TransferRequest = { ...d.more, content_image: d.content, styles: [] }
   if (d.frames !== undefined) body.frames = 'all'
   for (const s of d.styles) {
     const one: api.StyleWeight = { name: s.name, weight: Math.max(1, s.weight) }
@@ -90,12 +116,8 @@ export async function toRequest(d: Draft, send: SendMask): Promise<api.TransferR
   }
   if (d.keepMask && !isBlank(d.keepMask)) body.keep_mask = await send(d.keepMask)
   if (d.preset) body.preset = d.preset
-  if (v.weight !== undefined || !d.preset) body.style_weight = v.weight ?? WEIGHT
-  if (v.steps !== undefined || !d.preset) body.num_steps = v.steps ?? STEPS
-  if (v.strength !== undefined) body.strength = v.strength
-  if (v.size !== undefined) body.size = v.size
-  if (v.colour !== undefined) body.colour = v.colour
-  if (v.seed !== undefined) body.seed = v.seed
+  for (const [value, field] of FIELDS)
+    if (d.values[value] !== undefined) Object.assign(body, { [field]: d.values[value] })
   return body
 }
 
@@ -107,20 +129,32 @@ export function fromRequest(r: api.TransferRequest): Draft {
   const d = blank()
   d.content = r.content_image
   d.styles = r.styles.map((s) => ({ name: s.name, weight: s.weight, ...onMask(s.mask) }))
-  d.preset = r.preset ?? ''
   if (r.frames === 'all') d.frames = 0
   if (r.keep_mask) d.keepMask = { under: r.keep_mask, strokes: [] }
-  const pairs: [keyof Values, number | string | undefined][] = [
-    ['weight', r.style_weight],
-    ['steps', r.num_steps],
-    ['strength', r.strength],
-    ['size', r.size],
-    ['colour', r.colour],
-    ['seed', r.seed],
-  ]
-  for (const [key, value] of pairs)
-    if (value !== undefined) Object.assign(d.values, { [key]: value })
+  setSettings(d, withoutStart(r))
   return d
+}
+
+/** Set preset, values and all other settings of a request. */
+export function setSettings(d: Draft, r: Partial<api.TransferRequest>): void {
+  d.preset = r.preset && r.preset !== DEFAULT ? r.preset : ''
+  d.values = {}
+  for (const [value, field] of FIELDS)
+    if (r[field] !== undefined) Object.assign(d.values, { [value]: r[field] })
+  const shown = [...OTHERS, ...FIELDS.map(([, field]) => field)]
+  const rest = Object.entries(r).filter(([name]) => !shown.includes(name))
+  if (rest.length) d.more = Object.fromEntries(rest)
+  else delete d.more
+}
+
+/** The request from the beginning, if it continues from another result (larger.ts). */
+function withoutStart(r: api.TransferRequest): api.TransferRequest {
+  if (!r.init_image?.includes('.')) return r
+  const rest = { ...r }
+  delete rest.init_image
+  delete rest.scales
+  delete rest.scale_iterations
+  return rest
 }
 
 /** The draft for a request that the service tells. */
@@ -132,5 +166,6 @@ export function fromPosted(r: api.PostedRequest): Draft {
 export function load(d: Draft): void {
   delete draft.keepMask
   delete draft.frames
+  delete draft.more
   Object.assign(draft, d)
 }

@@ -3,8 +3,9 @@
  * them, which the service paints like any other picture. The service has no decoder of films.
  */
 import * as api from './api'
-import { type Draft, SIZE, STEPS } from './draft'
+import type { Draft } from './draft'
 import { countFrames, openAnimation } from './animation'
+import { extent, extentOf } from './presets'
 import { t } from './i18n'
 import { fit } from './masks'
 import { canvasOf, loadImage } from './upload'
@@ -239,19 +240,18 @@ export async function animate(
 const DEFAULT_SECONDS = 90
 /** Later frames begin with the one before, at the last two scales. */
 const FRAME_SHARE = 1.2
-const DRAFT = { size: 256, steps: 40 } // the preset
 
 /** Seconds for each pixel and step, from results of this service: their median. */
 export function speed(entries: api.Entry[], cores: number): number {
   const all = entries
     .filter((e) => e.seconds && e.steps)
     .map((e) => {
-      const size = e.request.size ?? (e.request.preset === 'draft' ? DRAFT.size : SIZE)
+      const { size } = extent(e.request)
       return (e.seconds ?? 0) / (size * size * e.steps * (e.frames ?? 1))
     })
     .sort((a, b) => a - b)
   const middle = all[Math.floor(all.length / 2)]
-  return middle ?? DEFAULT_SECONDS / Math.max(1, cores) / (SIZE * SIZE * STEPS)
+  return middle ?? DEFAULT_SECONDS / Math.max(1, cores) / (512 * 512 * 300)
 }
 
 /** The speed of this service, as far as it is known. */
@@ -265,8 +265,7 @@ export async function measuredSpeed(): Promise<number> {
 
 /** Seconds that painting will take with the settings of a draft. */
 export function duration(d: Draft, frames: number, size: number, perStep: number): number {
-  const steps = d.values.steps ?? (d.preset === 'draft' ? DRAFT.steps : STEPS)
-  return frames * size * size * steps * perStep * (frames > 1 ? FRAME_SHARE : 1)
+  return frames * size * size * extentOf(d).steps * perStep * (frames > 1 ? FRAME_SHARE : 1)
 }
 
 /** A duration in words, no more exact than it is known. */

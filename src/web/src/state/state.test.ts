@@ -158,8 +158,6 @@ describe('the draft', () => {
     expect(await draft.toRequest(d, sent)).toEqual({
       content_image: 'c.png',
       styles: [{ name: 'munch', weight: 50 }],
-      style_weight: 7000,
-      num_steps: 300,
     })
   })
 

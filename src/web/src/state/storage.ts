@@ -53,5 +53,6 @@ export function saveItem(name: string, value: unknown): boolean {
 
 /** Remove what belongs to a user, not to the browser: at a sign-out. */
 export function forgetUser(): void {
-  for (const name of ['draft', 'labels', 'ratings', 'tasks']) store.removeItem(`nst.${name}`)
+  for (const name of ['draft', 'labels', 'ratings', 'tasks', 'batch', 'variations'])
+    store.removeItem(`nst.${name}`)
 }

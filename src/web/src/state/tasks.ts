@@ -12,6 +12,8 @@ export interface Tracked {
   asked?: api.TransferRequest
   /** The service no longer knows the task. */
   gone?: boolean
+  /** One of a group (batch.ts, variations.ts), which shows it itself. */
+  grouped?: boolean
 }
 
 const MAX_SAVED = 24
@@ -26,8 +28,8 @@ export const isFinished = (p: api.Progress) => p.status !== 'queued' && p.status
 const isOpen = (t: Tracked) => !t.gone && !isFinished(t.now)
 
 /** Newest first. */
-export const listed = computed(() => [...known.values()].reverse())
-export const open = computed(() => listed.value.filter(isOpen))
+export const listed = computed(() => [...known.values()].filter((t) => !t.grouped).reverse())
+export const open = computed(() => [...known.values()].filter(isOpen).reverse())
 
 const onEnd: ((t: Tracked) => void)[] = []
 
@@ -155,9 +157,10 @@ export function follow(id: string): void {
   openSource()
 }
 
-export async function begin(body: api.TransferRequest): Promise<string> {
+/** grouped: the task is one of a group. */
+export async function begin(body: api.TransferRequest, grouped = false): Promise<string> {
   const { task_id } = await api.transfer(body)
-  merge(
+  const task = merge(
     {
       task_id,
       status: 'queued',
@@ -174,6 +177,7 @@ export async function begin(body: api.TransferRequest): Promise<string> {
     },
     body,
   )
+  if (grouped) task.grouped = true
   return task_id
 }
 

@@ -68,7 +68,6 @@ export const zh: Words = {
 
   'settings.title': '设置',
   'settings.preset': '预设',
-  'settings.preset.none': '绘画：大笔触与细节',
   'settings.fromPreset': '由预设决定',
   'settings.reset': '恢复预设的值',
   'settings.weight': '风格权重',
@@ -95,7 +94,6 @@ export const zh: Words = {
   'start.go': '开始',
   'start.going': '正在提交…',
   'start.summary': '{steps} 步 · {size} 像素',
-  'start.preset': '预设 {name}',
   'start.need.content': '请先选择一张图片。',
   'start.need.styles': '现在请选择一种风格。',
   'start.wait': '队列已满。{s} 秒后自动重新提交。',
