@@ -23,7 +23,8 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/state/prefs.ts %D%/src/state/quality.ts %D%/src/state/state.test.ts %D%/src/state/storage.ts \
 	%D%/src/state/styles.ts %D%/src/state/tasks.ts %D%/src/state/toast.ts \
 	%D%/src/state/upload.ts %D%/src/state/view.ts \
-	%D%/src/state/words/en.ts %D%/src/state/words/zh-CN.ts %D%/src/state/zoom.ts
+	%D%/src/state/words/en.ts %D%/src/state/words/zh-CN.ts %D%/src/state/zip.test.ts \
+	%D%/src/state/zip.ts %D%/src/state/zoom.ts
 EXTRA_DIST += $(WEB_FILES)
 
 if WEB

@@ -191,6 +191,9 @@ export const en = {
   'gallery.rate': 'Rating of the result in the style of {style}',
   'gallery.stars': '{n} of 5 stars',
   'gallery.unrated': 'No rating',
+  'zip.bytes': 'A ZIP file holds at most 4 GiB. Select fewer results.',
+  'zip.files': 'A ZIP file holds at most {n} files. Select fewer results.',
+
   'compare.title': 'Two results',
   'compare.left': 'Left',
   'compare.right': 'Right',
