@@ -384,3 +384,14 @@ export function upload(
     x.send(form)
   })
 }
+
+// the gallery
+/** Delete a finished task with its result. */
+export async function deleteTask(id: string): Promise<void> {
+  await ask(`api/tasks/${encodeURIComponent(id)}`, { method: 'DELETE', keepalive: true })
+}
+
+/** The file of a picture of the service. */
+export async function fetchPicture(url: string, signal: AbortSignal): Promise<Blob> {
+  return (await ask(pictureUrl(url), { signal })).blob()
+}
