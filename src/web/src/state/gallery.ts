@@ -4,7 +4,7 @@ import type { Entry } from './api'
 import { gallery, group, kept, timeOf } from './history'
 import { language, maybe, t } from './i18n'
 import { loadItem, saveItem } from './storage'
-import { mixOf, readable } from './styles'
+import { catalog, nameOf, readable } from './styles'
 
 export const ORDERS = ['newest', 'oldest', 'stars', 'style'] as const
 export const DATES = ['any', 'today', 'week', 'month', 'range'] as const
@@ -47,11 +47,31 @@ export const layout = reactive({
 })
 watch(layout, () => saveItem('gallery', layout))
 
+/** Names that were made before, in this language, with these names of own styles. */
+const names = computed(() => {
+  void [language.value, { ...catalog.labels }]
+  return new Map<string, string>()
+})
+
+function remember(key: string, make: () => string): string {
+  const found = names.value.get(key)
+  if (found !== undefined) return found
+  const made = make()
+  names.value.set(key, made)
+  return made
+}
+
+/** As mixOf() of styles.ts, but quick: it is called for every tile while one scrolls. */
+export const stylesOf = (e: Entry) =>
+  e.styles.map(({ name }) => remember(`style ${name}`, () => nameOf(name))).join(' + ')
+
 /** The first part of a preset's text: "Classic: the photograph …". */
 export function presetOf(e: Entry): string {
   const { preset } = e.request
-  const text = preset ? maybe(`preset.${preset}`, readable(preset)) : t('settings.preset.none')
-  return text.split(/[:：]/)[0] ?? text
+  return remember(`preset ${preset ?? ''}`, () => {
+    const text = preset ? maybe(`preset.${preset}`, readable(preset)) : t('settings.preset.none')
+    return text.split(/[:：]/)[0] ?? text
+  })
 }
 
 const percent = (n: number) => `${Math.round(100 * n)} %`
@@ -72,17 +92,11 @@ export function settingsOf(e: Entry): string {
   return parts.filter(Boolean).join(' · ')
 }
 
-export function whenOf(e: Entry): string {
-  return new Intl.DateTimeFormat(language.value, {
-    dateStyle: 'medium',
-    timeStyle: 'short',
-  }).format(1000 * timeOf(e))
-}
-
-export function starsOf(id: string): string {
-  const n = gallery.ratings[id]
-  return n ? t('gallery.stars', { n }) : t('gallery.unrated')
-}
+/** Kept, since making one takes long. */
+const timeFormat = computed(
+  () => new Intl.DateTimeFormat(language.value, { dateStyle: 'medium', timeStyle: 'short' }),
+)
+export const whenOf = (e: Entry) => timeFormat.value.format(1000 * timeOf(e))
 
 /** A file name without an extension. */
 export function fileOf(e: Entry): string {
@@ -90,7 +104,7 @@ export function fileOf(e: Entry): string {
   const two = (n: number) => String(n).padStart(2, '0')
   const day = `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`
   const time = `${two(d.getHours())}.${two(d.getMinutes())}`
-  return `${mixOf(e.styles)}, ${presetOf(e)}, ${e.request.size ?? 512} px, ${day} ${time}`
+  return `${stylesOf(e)}, ${presetOf(e)}, ${e.request.size ?? 512} px, ${day} ${time}`
 }
 
 /** The local day of a time in seconds, YYYY-MM-DD, or of some days before it. */
@@ -112,7 +126,7 @@ function isInDate(f: Filters, e: Entry, now: number): boolean {
 
 function textOf(e: Entry): string {
   const files = [e.content_img, e.output_img, e.task_id, ...e.styles.map((s) => s.name)]
-  return [mixOf(e.styles), settingsOf(e), e.request.preset ?? '', ...files].join(' ').toLowerCase()
+  return [stylesOf(e), settingsOf(e), e.request.preset ?? '', ...files].join(' ').toLowerCase()
 }
 
 /** The entries that the filters leave, which are newest first, in that order. */
@@ -135,7 +149,7 @@ export function select(
   if (order === 'oldest') left.reverse()
   if (order === 'stars') left.sort((a, b) => starsIn(b) - starsIn(a))
   if (order === 'style') {
-    const names = new Map(left.map((e) => [e, mixOf(e.styles)]))
+    const names = new Map(left.map((e) => [e, stylesOf(e)]))
     const compare = new Intl.Collator(language.value, { numeric: true }).compare
     left.sort((a, b) => compare(names.get(a) ?? '', names.get(b) ?? ''))
   }
