@@ -3,6 +3,7 @@ import { budget } from './budget.mjs'
 import { launch } from './browser.mjs'
 import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
+import { gallery } from './gallery.mjs'
 import { look } from './look.mjs'
 import { Server } from './server.mjs'
 import { finish } from './tap.mjs'
@@ -15,6 +16,7 @@ try {
   await look(browser, server)
   await budget(browser, server)
   await faults(browser, work)
+  await gallery(browser, work)
 } finally {
   await browser.close()
   await server.kill()

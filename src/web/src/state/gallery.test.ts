@@ -85,7 +85,7 @@ describe('the gallery', () => {
   })
 
   it('says in words what tells two results apart', () => {
-    expect(view.settingsOf(list[0] as Entry)).toBe('Draft · 300 steps · 256 px')
+    expect(view.settingsOf(list[0] as Entry)).toBe('Draft · 256 px · 300 steps')
     expect(view.settingsOf(list[2] as Entry)).toContain('Strength 60 % · From the picture')
     expect(view.fileOf(list[0] as Entry)).toBe('Munch, Draft, 256 px, 2026-11-30 12.00')
   })
@@ -160,14 +160,12 @@ describe('tiles', () => {
 
 describe('the history', () => {
   const server = (all: () => Entry[]) =>
-    vi
-      .spyOn(api, 'history')
-      .mockImplementation((offset, limit) =>
-        Promise.resolve({
-          groups: { x: all().slice(offset, offset + limit) },
-          total: all().length,
-        }),
-      )
+    vi.spyOn(api, 'history').mockImplementation((offset, limit) =>
+      Promise.resolve({
+        groups: { x: all().slice(offset, offset + limit) },
+        total: all().length,
+      }),
+    )
 
   it('fetches every page, later only what is new, and drops what is gone', async () => {
     let all = Array.from({ length: 2100 }, (_, i) => entry(`${i}`, { finished: NOW - i }))

@@ -74,14 +74,18 @@ export function presetOf(e: Entry): string {
   })
 }
 
+/** What fits below a small picture. */
+export const briefOf = (e: Entry) =>
+  `${presetOf(e)} · ${t('gallery.px', { size: e.request.size ?? 512 })}`
+
 const percent = (n: number) => `${Math.round(100 * n)} %`
 
 /** The settings that tell one result from another, in words. */
 export function settingsOf(e: Entry): string {
-  const { size, strength, colour } = e.request
+  const { strength, colour } = e.request
   const parts = [
-    presetOf(e),
-    t('start.summary', { steps: e.steps, size: size ?? 512 }),
+    briefOf(e),
+    t('gallery.steps', { n: e.steps }),
     strength !== undefined && strength !== 1
       ? `${t('settings.strength')} ${percent(strength)}`
       : '',

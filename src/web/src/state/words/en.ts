@@ -208,6 +208,7 @@ export const en = {
   'gallery.size.medium': 'medium',
   'gallery.size.large': 'large',
   'gallery.px': '{size} px',
+  'gallery.steps': '{n} steps',
   'gallery.keys':
     'Arrows move, Enter opens, space selects, Shift extends, Control+A selects all, Delete deletes, 0 to 5 rate.',
   'gallery.of': '{n} results of this photograph',
