@@ -336,10 +336,10 @@ function cpuOfFrames(file) {
   const all = JSON.parse(readFileSync(file)).traceEvents
   const scroll = all.find((e) => e.name === 'EventDispatch' && e.args.data?.type === 'scroll')
   const here = all.filter((e) => e.pid === scroll.pid && e.tid === scroll.tid)
-  const commits = here.filter((e) => e.name === 'Commit').map((e) => e.ts)
+  const ends = here.filter((e) => e.name === 'Layerize').map((e) => e.ts)
   return here
     .filter((e) => e.name.endsWith('RunTask') && e.tdur > 0)
-    .filter((e) => commits.some((ts) => ts > e.ts && ts < e.ts + e.dur))
+    .filter((e) => ends.some((ts) => ts > e.ts && ts < e.ts + e.dur))
     .map((e) => e.tdur / 1000)
     .sort((a, b) => a - b)
 }
