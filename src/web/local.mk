@@ -10,21 +10,24 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/parts/CompareDialog.vue %D%/src/parts/ContentStep.vue \
 	%D%/src/parts/EmptyStage.vue %D%/src/pictures/painted.jpg %D%/src/state/previews.ts \
 	%D%/src/state/start.test.ts \
-	%D%/src/parts/FaultNote.vue %D%/src/parts/GalleryView.vue %D%/src/parts/Header.vue \
+	%D%/src/parts/FaultNote.vue %D%/src/parts/GalleryGrid.vue \
+	%D%/src/parts/GalleryTile.vue %D%/src/parts/GalleryTools.vue \
+	%D%/src/parts/GalleryView.vue %D%/src/parts/Header.vue \
 	%D%/src/parts/Icon.vue %D%/src/parts/LinkBanner.vue %D%/src/parts/LossChart.vue \
 	%D%/src/parts/MaskDialog.vue %D%/src/parts/ProgressView.vue \
 	%D%/src/parts/QualityFigures.vue %D%/src/parts/QueuePanel.vue \
 	%D%/src/parts/RangeField.vue %D%/src/parts/ResultView.vue \
-	%D%/src/parts/SettingsStep.vue %D%/src/parts/Sheet.vue %D%/src/parts/Stage.vue \
+	%D%/src/parts/SelectionBar.vue %D%/src/parts/SettingsStep.vue %D%/src/parts/Sheet.vue %D%/src/parts/Stage.vue \
 	%D%/src/parts/Stars.vue %D%/src/parts/StartBar.vue %D%/src/parts/StyleStep.vue \
 	%D%/src/parts/Toasts.vue %D%/src/parts/TokenDialog.vue %D%/src/parts/Tour.vue \
 	%D%/src/parts/DownloadDialog.vue %D%/src/parts/ShareDialog.vue \
 	%D%/src/parts/ZoomDialog.vue %D%/src/pictures/icon.svg %D%/src/pictures/sample.jpg \
 	%D%/src/pictures/van-gogh.jpg %D%/src/state/api.ts %D%/src/state/chart.ts \
-	%D%/src/state/deletion.ts %D%/src/state/draft.ts %D%/src/state/faults.ts %D%/src/state/history.ts \
+	%D%/src/state/deletion.ts %D%/src/state/draft.ts %D%/src/state/faults.ts %D%/src/state/gallery.test.ts \
+	%D%/src/state/gallery.ts %D%/src/state/history.ts \
 	%D%/src/state/i18n.ts %D%/src/state/link.ts %D%/src/state/masks.ts \
-	%D%/src/state/picture.ts %D%/src/state/prefs.ts %D%/src/state/quality.ts %D%/src/state/results.test.ts %D%/src/state/state.test.ts %D%/src/state/storage.ts \
-	%D%/src/state/styles.ts %D%/src/state/tasks.ts %D%/src/state/toast.ts \
+	%D%/src/state/pack.ts %D%/src/state/picture.ts %D%/src/state/prefs.ts %D%/src/state/quality.ts %D%/src/state/results.test.ts %D%/src/state/state.test.ts %D%/src/state/storage.ts \
+	%D%/src/state/styles.ts %D%/src/state/tasks.ts %D%/src/state/tiles.ts %D%/src/state/toast.ts \
 	%D%/src/state/upload.ts %D%/src/state/view.ts \
 	%D%/src/parts/BatchPanel.vue %D%/src/parts/VariationsDialog.vue \
 	%D%/src/state/batch.ts %D%/src/state/files.ts %D%/src/state/larger.ts %D%/src/state/lazy.ts %D%/src/state/play.test.ts \

@@ -4,6 +4,7 @@ import { launch } from './browser.mjs'
 import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
 import { live } from './live.mjs'
+import { gallery } from './gallery.mjs'
 import { look } from './look.mjs'
 import { play } from './play.mjs'
 import { results } from './results.mjs'
@@ -23,6 +24,7 @@ try {
   await budget(browser, server)
   await faults(browser, work)
   await play(browser, work)
+  await gallery(browser, work)
 } finally {
   await browser.close()
   await server.kill()

@@ -294,60 +294,7 @@ async function transfer(browser, server) {
   await test('all of that left nothing on the console, and never the service', () => close(page))
 }
 
-async function gallery(browser, server) {
-  await test('the gallery groups by photograph, rates, compares and runs again', async () => {
-    const page = await open(browser, server)
-    await chooseContent(page, picture('van-gogh.jpg'))
-    await style(page, 'Munch')
-    await set(page, 'Steps', 100)
-    await set(page, 'Size', 96)
-    await start(page)
-    await waitDone(page)
-    await page.getByRole('link', { name: 'Gallery' }).click()
-    await until(
-      'two photographs',
-      async () => (await page.locator('[data-test=group]').count()) === 2,
-    )
-    assert.equal(await page.locator('[data-test=entry]').count(), 4)
-    const rating = page.getByRole('group', { name: /Rating of the result/ }).first()
-    await rating.getByRole('radio', { name: '4 of 5 stars' }).check({ force: true })
-    await page.reload()
-    await until('the rating', () => rating.getByRole('radio', { name: '4 of 5 stars' }).isChecked())
-    const boxes = page.getByRole('checkbox')
-    await boxes.nth(1).check()
-    await boxes.nth(2).check()
-    await shot(page, 'gallery')
-    await page.getByRole('button', { name: 'Compare the two' }).click()
-    const table = page.getByRole('table')
-    await until('figures of both', async () => !(await table.innerText()).includes('…'), 60_000)
-    await shot(page, 'compare')
-    await page.keyboard.press('Escape')
-    await page.getByRole('button', { name: 'Run again' }).first().click()
-    await until('the draft', async () => (await draftOf(page)).values?.size === 96)
-    await close(page)
-  })
-
-  await test('a deletion can be undone, and is done when the page is left', async () => {
-    // the reloaded page repeats the pending deletion
-    const page = await open(browser, server, { path: '/#/gallery', expect: [/404/] })
-    const groups = page.locator('[data-test=group]')
-    const count = async () => Object.keys(await server.json('/api/history')).length
-    await until('two photographs', async () => (await groups.count()) === 2)
-    await page.getByRole('button', { name: 'Delete all results' }).first().click()
-    await until('one', async () => (await groups.count()) === 1)
-    await page.getByRole('button', { name: 'Undo' }).click()
-    await until('two again', async () => (await groups.count()) === 2)
-    assert.equal(await count(), 2)
-    await page.getByRole('button', { name: 'Delete all results' }).first().click()
-    await page.reload()
-    await until('one on the server', async () => (await count()) === 1)
-    await until('one here', async () => (await groups.count()) === 1)
-    await close(page)
-  })
-}
-
 export async function flow(browser, server) {
   await pictures(browser, server)
   await transfer(browser, server)
-  await gallery(browser, server)
 }

@@ -409,11 +409,6 @@ export async function deleteTask(id: string): Promise<void> {
   await ask(`api/tasks/${encodeURIComponent(id)}`, { method: 'DELETE', keepalive: true })
 }
 
-/** The file of a result. */
-export async function resultFile(url: string): Promise<Blob> {
-  return (await ask(url)).blob()
-}
-
 const sharePath = (id: string) => `api/tasks/${encodeURIComponent(id)}/share`
 const linkOf = ({ url }: { url: string | null }) => url && pictureUrl(url)
 
@@ -473,7 +468,7 @@ export async function stop(id: string): Promise<void> {
   await ask(`api/tasks/${encodeURIComponent(id)}/stop`, { method: 'POST' })
 }
 
-/** The bytes of a result. */
-export async function picture(url: string): Promise<Blob> {
-  return (await ask(pictureUrl(url))).blob()
+/** The file of a picture of the service. */
+export async function fetchPicture(url: string, signal?: AbortSignal): Promise<Blob> {
+  return (await ask(pictureUrl(url), signal ? { signal } : {})).blob()
 }

@@ -199,7 +199,7 @@ export async function packAll(told: (n: number) => void): Promise<Blob> {
   for (const i of done) {
     const url = taskOf(i)?.now.output_img
     const name = `${i.name.replace(/\.[^.]*$/, '')}.png`
-    if (url) packed.push({ name, data: await api.picture(url) })
+    if (url) packed.push({ name, data: await api.fetchPicture(url) })
     told(packed.length)
   }
   const { zip } = await import('./zip')

@@ -16,11 +16,14 @@ export interface Deletions {
   done: (key: string) => void
 }
 
-const timers = new Map<string, () => void>()
+/** Each runs one delayed deletion now. */
+const delayed = new Set<(leaving: boolean) => void>()
 
 function note(of: Deletions): void {
   saveItem(of.name, [...of.pending])
 }
+
+const wait = (seconds: number) => new Promise((go) => setTimeout(go, 1000 * seconds))
 
 async function work(of: Deletions, key: string, failed: (f: Fault) => void): Promise<void> {
   try {
@@ -29,6 +32,10 @@ async function work(of: Deletions, key: string, failed: (f: Fault) => void): Pro
   } catch (e) {
     if (!(e instanceof Fault)) throw e
     if (e.kind === 'gone') return // retried at the next visit
+    if (e.kind === 'often') {
+      await wait(e.retryAfter || 1)
+      return work(of, key, failed)
+    }
     if (e.kind === 'unknown') of.done(key)
     else failed(e)
   }
@@ -36,40 +43,52 @@ async function work(of: Deletions, key: string, failed: (f: Fault) => void): Pro
   note(of)
 }
 
-/** Delete key after ms, unless the returned function is called before. */
+/** One after the other, since the service limits the requests per second. */
+async function workAll(
+  of: Deletions,
+  keys: readonly string[],
+  failed: (f: Fault) => void,
+): Promise<void> {
+  for (const key of keys) await work(of, key, failed)
+}
+
+/** Delete one or several keys after ms, unless the returned function is called before. */
 export function deleteLater(
   of: Deletions,
-  key: string,
+  keys: string | readonly string[],
   failed: (f: Fault) => void,
   ms = UNDO_MS,
 ): () => void {
-  const timer = setTimeout(() => timers.get(key)?.(), ms)
+  const all = [keys].flat()
+  const run = (leaving: boolean) => {
+    stop()
+    // a page that is left does not continue: all requests begin at once
+    if (leaving) for (const key of all) void work(of, key, failed)
+    else void workAll(of, all, failed)
+  }
+  const timer = setTimeout(() => run(false), ms)
   const stop = () => {
     clearTimeout(timer)
-    timers.delete(key)
+    delayed.delete(run)
   }
-  of.pending.add(key)
+  for (const key of all) of.pending.add(key)
   note(of)
-  timers.set(key, () => {
-    stop()
-    void work(of, key, failed)
-  })
+  delayed.add(run)
   return () => {
     stop()
-    of.pending.delete(key)
+    for (const key of all) of.pending.delete(key)
     note(of)
   }
 }
 
-/** Run all pending deletions now. */
+/** Run all pending deletions now, as the page is left. */
 export function flushDeletions(): void {
-  for (const run of [...timers.values()]) run()
+  for (const run of [...delayed]) run(true)
 }
 
 /** Run the deletions that were pending when the page was left. */
 export function resumeDeletions(of: Deletions): void {
-  for (const key of loadItem<string[]>(of.name, [])) {
-    of.pending.add(key)
-    void work(of, key, () => undefined)
-  }
+  const keys = loadItem<string[]>(of.name, [])
+  for (const key of keys) of.pending.add(key)
+  void workAll(of, keys, () => undefined)
 }

@@ -1,12 +1,13 @@
-/** The history of results, grouped by content picture. */
-import { computed, reactive } from 'vue'
+/** The history: all results of this user, as the service tells them. */
+import { computed, reactive, shallowRef } from 'vue'
 import * as api from './api'
 import { draft, setContent } from './draft'
 import type { Deletions } from './deletion'
 import { loadItem, saveItem } from './storage'
 import { remove } from './tasks'
 
-const PAGE = 60
+const FIRST = 60 // results of the first request, which are shown at once
+const PAGE = 1000 // the most that the service gives
 
 export interface Group {
   content: string
@@ -14,19 +15,19 @@ export interface Group {
 }
 
 export const gallery = reactive({
-  entries: [] as api.Entry[],
+  /** Newest first; the entries themselves are not reactive. */
+  entries: shallowRef<api.Entry[]>([]),
   total: 0,
   loading: false,
   loaded: false,
   error: null as api.Fault | null,
-  /** Content pictures with a pending deletion. */
+  /** Content pictures and tasks with a pending deletion. */
   pending: new Set<string>(),
-  /** Tasks with a pending deletion. */
   pendingTasks: new Set<string>(),
   ratings: loadItem<Record<string, number>>('ratings', {}),
 })
 
-/** Group entries by content picture; entries and groups are newest first. */
+/** Group entries by content picture, in the order of the first of each. */
 export function group(entries: readonly api.Entry[], without: ReadonlySet<string>): Group[] {
   const by = new Map<string, api.Entry[]>()
   for (const e of entries) {
@@ -38,28 +39,53 @@ export function group(entries: readonly api.Entry[], without: ReadonlySet<string
   return [...by].map(([content, of]) => ({ content, entries: of }))
 }
 
-export const groups = computed(() =>
-  group(
-    gallery.entries.filter((e) => !gallery.pendingTasks.has(e.task_id)),
-    gallery.pending,
+/** The results without those whose deletion is pending. */
+export const kept = computed(() =>
+  gallery.entries.filter(
+    (e) => !gallery.pending.has(e.content_img) && !gallery.pendingTasks.has(e.task_id),
   ),
 )
 
+export const timeOf = (e: api.Entry) => e.finished ?? e.created
+
 /** Merge a page of entries; existing ones stay unchanged. */
-export function add(to: api.Entry[], more: readonly api.Entry[]): api.Entry[] {
+export function add(to: readonly api.Entry[], more: readonly api.Entry[]): api.Entry[] {
   const has = new Set(to.map((e) => e.task_id))
-  return [...to, ...more.filter((e) => !has.has(e.task_id))].sort(
-    (a, b) => (b.finished ?? b.created) - (a.finished ?? a.created),
-  )
+  return [...to, ...more.filter((e) => !has.has(e.task_id))].sort((a, b) => timeOf(b) - timeOf(a))
 }
 
-async function page(offset: number): Promise<void> {
+async function page(offset: number, limit: number): Promise<api.Entry[]> {
+  const { groups, total } = await api.history(offset, limit)
+  gallery.total = total
+  gallery.loaded = true
+  return Object.values(groups).flat()
+}
+
+/** Fetch all pages, unless the newest one tells that only new results are missing. */
+async function fetchAll(): Promise<void> {
+  const before = gallery.entries
+  let list = add([], await page(0, FIRST))
+  gallery.entries = add(list, before)
+  if (gallery.entries.length === gallery.total) return
+  for (let at = FIRST; at < gallery.total; at += PAGE) {
+    list = add(list, await page(at, PAGE))
+    gallery.entries = add(list, before)
+  }
+  gallery.entries = list
+}
+
+let again = false
+
+/** Bring the list up to date; a call during another one makes that begin again. */
+export async function reload(): Promise<void> {
+  again = true
+  if (gallery.loading) return
   gallery.loading = true
   try {
-    const { groups: of, total } = await api.history(offset, PAGE)
-    gallery.entries = add(offset ? gallery.entries : [], Object.values(of).flat())
-    gallery.total = total
-    gallery.loaded = true
+    while (again) {
+      again = false
+      await fetchAll()
+    }
     gallery.error = null
   } catch (e) {
     if (!(e instanceof api.Fault)) throw e
@@ -69,17 +95,14 @@ async function page(offset: number): Promise<void> {
   }
 }
 
-export const reload = () => page(0)
-export const more = () => page(gallery.entries.length)
-
 /** Find the entry of a task, on any page of the history. */
 export async function find(id: string): Promise<api.Entry | undefined> {
   const here = () => gallery.entries.find((e) => e.task_id === id)
-  for (let offset = 0; !here(); offset += 1000) {
-    const { groups: of, total } = await api.history(offset, 1000)
+  for (let offset = 0; !here(); offset += PAGE) {
+    const { groups: of, total } = await api.history(offset, PAGE)
     const list = Object.values(of).flat()
     const found = list.find((e) => e.task_id === id)
-    if (found || offset + 1000 >= total) return found
+    if (found || offset + PAGE >= total) return found
   }
   return here()
 }
@@ -91,14 +114,20 @@ export function rate(id: string, stars: number): void {
   saveItem('ratings', gallery.ratings)
 }
 
+function drop(gone: (e: api.Entry) => boolean): void {
+  const left = gallery.entries.filter((e) => !gone(e))
+  gallery.total -= gallery.entries.length - left.length
+  gallery.entries = left
+}
+
+/** Of photographs with all their results. */
 export const deletions: Deletions = {
   name: 'going',
   pending: gallery.pending,
   ask: api.deleteHistory,
   done: (content) => {
     if (draft.content === content) setContent(draft, '') // deleted as well
-    gallery.total -= gallery.entries.filter((e) => e.content_img === content).length
-    gallery.entries = gallery.entries.filter((e) => e.content_img !== content)
+    drop((e) => e.content_img === content)
   },
 }
 
@@ -110,8 +139,6 @@ export const taskDeletions: Deletions = {
   done: (id) => {
     remove(id)
     rate(id, 0)
-    const left = gallery.entries.filter((e) => e.task_id !== id)
-    gallery.total -= gallery.entries.length - left.length
-    gallery.entries = left
+    drop((e) => e.task_id === id)
   },
 }
