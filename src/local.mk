@@ -287,8 +287,10 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/sandbox_files.c %D%/serve/sandbox_files.h \
 	%D%/serve/serve.c %D%/serve/settings.h %D%/serve/sides.c %D%/serve/sides.h \
 	%D%/serve/store.c %D%/serve/store.h \
-	%D%/serve/styles.c %D%/serve/styles.h \
-	%D%/serve/task_routes.c %D%/serve/task_routes.h %D%/serve/usage.c %D%/serve/usage.h \
+	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/sweep.c %D%/serve/sweep.h \
+	%D%/serve/labels.c %D%/serve/labels.h \
+	%D%/serve/task_routes.c %D%/serve/task_routes.h \
+	%D%/serve/upload_routes.c %D%/serve/upload_routes.h %D%/serve/usage.c %D%/serve/usage.h \
 	%D%/serve/watchdog.c %D%/serve/watchdog.h \
 	%D%/serve/webhook.c %D%/serve/webhook.h \
 	%D%/serve/webhook_send.c %D%/serve/webhook_send.h \

@@ -205,7 +205,7 @@ tests_http_taken_over_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 tests_http_taken_over_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/http/identity.bats \
 	%D%/http/lifecycle.bats %D%/http/tenants.bats %D%/http/openapi.bats %D%/http/hostile.bats \
-	%D%/http/uploads.bats %D%/http/sandbox.bats %D%/http/edges.bats \
+	%D%/http/uploads.bats %D%/http/renditions.bats %D%/http/sandbox.bats %D%/http/edges.bats \
 	%D%/http/transfers.bats %D%/http/operators.bats %D%/http/soak.bats \
 	%D%/http/deploy.bats %D%/http/site.bats %D%/http/redis.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \

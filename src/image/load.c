@@ -491,7 +491,7 @@ static enum nst_status build_picture(struct nst_picture *pic, struct decoded_par
         deinterleave(joined, p, pic->rgb, pic->source_info->alpha))
         status = damaged_error(in, err);
     g_clear_object(&joined);
-    if (status == NST_OK && p->profile == NST_PROFILE_RGB)
+    if (status == NST_OK && p->profile == NST_PROFILE_RGB && !size->for_view)
         status = build_beyond(pic, p, in, err);
     pic->source_info->depth = p->depth;
     pic->source_info->profile = p->profile;
@@ -656,6 +656,34 @@ enum nst_status nst_picture_decode_frame(VipsImage **out, VipsImage *frames, int
     return *out ? NST_OK : damaged_error(in, err);
 }
 
+/* Resize the samples of a decoded picture to the size, as the file has them. */
+static enum nst_status resize_samples(VipsImage **image, const struct nst_input *in,
+                                      const struct nst_picture_size *size,
+                                      struct nst_err *err)
+{
+    bool swap = vips_image_get_orientation_swap(*image);
+    int w = in->width, h = in->height, failed;
+    VipsObject *scope;
+    VipsImage **t;
+
+    nst_picture_target_size(size, &w, &h);
+    if (!in->shrinkable || (swap ? h : w) >= (*image)->Xsize ||
+        (swap ? w : h) >= (*image)->Ysize)
+        return NST_OK;
+    scope = VIPS_OBJECT(vips_image_new());
+    t = (VipsImage **)vips_object_local_array(scope, 4);
+    t[0] = *image;
+    *image = NULL;
+    failed = resize(t[0], &t[1], swap ? h : w, swap ? w : h, full_scale(t[0]),
+                    vips_image_hasalpha(t[0])) ||
+             vips_rint(t[1], &t[2], NULL) ||
+             vips_cast(t[2], &t[3], t[0]->BandFmt, NULL);
+    if (!failed)
+        *image = vips_image_copy_memory(t[3]);
+    g_object_unref(scope);
+    return *image ? NST_OK : damaged_error(in, err);
+}
+
 enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
                                    const struct nst_picture_size *size,
                                    struct nst_err *err)
@@ -671,6 +699,8 @@ enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,
     status = decode_shrunk(out, &header, in, err);
     if (status == NST_OK)
         copy_metadata(*out);
+    if (status == NST_OK && size->for_view)
+        status = resize_samples(out, in, size, err);
     g_clear_object(&header);
     return status;
 }
@@ -718,7 +748,7 @@ enum nst_status nst_picture_from_image(struct nst_picture **out, VipsImage *deco
 {
     enum nst_status status = make_picture(out, decoded, in, size, err);
 
-    if (status == NST_OK)
+    if (status == NST_OK && !size->for_view)
         status = add_small(*out, decoded, in, size, err);
     if (status != NST_OK) {
         nst_picture_free(*out);
