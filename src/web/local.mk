@@ -17,7 +17,7 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/parts/Stars.vue %D%/src/parts/StartBar.vue %D%/src/parts/StyleStep.vue \
 	%D%/src/parts/Toasts.vue %D%/src/parts/TokenDialog.vue %D%/src/parts/Tour.vue \
 	%D%/src/parts/ZoomDialog.vue %D%/src/pictures/icon.svg %D%/src/pictures/sample.jpg \
-	%D%/src/pictures/van-gogh.jpg %D%/src/state/api.ts %D%/src/state/chart.ts \
+	%D%/src/pictures/van-gogh.jpg %D%/src/state/api.ts %D%/src/state/batch.ts %D%/src/state/chart.ts \
 	%D%/src/state/deletion.ts %D%/src/state/draft.ts %D%/src/state/faults.ts %D%/src/state/history.ts \
 	%D%/src/state/i18n.ts %D%/src/state/link.ts %D%/src/state/masks.ts \
 	%D%/src/state/prefs.ts %D%/src/state/quality.ts %D%/src/state/state.test.ts %D%/src/state/storage.ts \
