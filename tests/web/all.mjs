@@ -4,6 +4,7 @@ import { launch } from './browser.mjs'
 import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
 import { look } from './look.mjs'
+import { pictures } from './pictures.mjs'
 import { Server } from './server.mjs'
 import { finish } from './tap.mjs'
 
@@ -15,6 +16,7 @@ try {
   await look(browser, server)
   await budget(browser, server)
   await faults(browser, work)
+  await pictures(browser, work)
 } finally {
   await browser.close()
   await server.kill()
