@@ -192,6 +192,34 @@ shown_as_truth() {
     [ "$left" = $'data/renditions:\n\ndata/thumbs:\n\ndata/uploads:\n\ndata/work:' ]
 }
 
+@test "kill -9 in the middle of uploads leaves no half picture" {
+    serve
+    local n sender=()
+    for n in $(seq 12); do # as many pictures
+        echo "$n" | cat photo.png - >"$n.png"
+    done
+    for n in 1 2 3; do
+        while curl -sS -F "content_image=@$((RANDOM % 12 + 1)).png" "$url/api/upload-content" \
+            >>answers 2>/dev/null; do :; done 3>&- 4>&- &
+        sender=$!
+        local before
+        before=$(ls data/renditions | wc -l)
+        wait_until "[ \$(ls data/renditions | wc -l) -gt $before ]"
+        stop_service KILL || true
+        wait $sender || true
+        serve
+    done
+    wait_until '[ "$(ls data/uploads | wc -l)" = "$(ls data/renditions | wc -l)" ]'
+    for n in data/renditions/*; do
+        vips avg "$n" >/dev/null
+        n=${n##*/}
+        [ -s "data/uploads/${n%.jpg}" ]
+        [ -s "data/owners/${n%.jpg}" ]
+    done
+    [ -z "$(ls data/work)" ]
+    ! ls data/uploads | grep part
+}
+
 @test "the same bytes of one owner get the same name, also after a restart" {
     serve
     visitor() { # visitor NUMBER: send photo.png as that visitor
@@ -294,4 +322,32 @@ garden " -F style_image=@style.jpg
         -d '{"label": "Ours"}'
     [ "$code" = 200 ]
     grep -q "style renamed" log
+}
+
+@test "front ends of one queue give the same names, and see each other's labels" {
+    needs redis-server
+    needs redis-cli
+    local port=$((20000 + RANDOM % 12000)) redis first second
+    redis-server --port $port --bind 127.0.0.1 --save '' >redis.out 2>&1 3>&- 4>&- &
+    redis=$!
+    wait_until "redis-cli -p $port ping"
+    serve --shared --queue "redis://127.0.0.1:$port/1"
+    local one=$service here=$url
+    mv log log.one
+    serve --shared --queue "redis://127.0.0.1:$port/1"
+    upload photo.png
+    first=$content
+    ask POST /api/upload-style -F label=Mine -F style_image=@style.jpg
+    style=$(field filename)
+    local there=$url
+    url=$here
+    upload photo.png
+    second=$content
+    wait_until '[ "$(label)" = Mine ]'
+    ask PATCH "/api/styles/$style" -H 'Content-Type: application/json' -d '{"label": "Ours"}'
+    url=$there
+    wait_until '[ "$(label)" = Ours ]'
+    kill "$one" "$redis"
+    stop_service
+    [ "$first" = "$second" ]
 }

@@ -45,6 +45,7 @@ export const en = {
   'content.convert': 'Make a JPEG of it here and send that',
 
   'pictures.unseen': 'This browser cannot show the file, but the server can paint it.',
+  'pictures.checking': 'Sent. The server looks at it…',
   'pictures.hidden': 'The picture is on the server, but cannot be shown just now.',
   'pictures.empty': 'The file is empty.',
   'pictures.small': 'The picture is too small: each side needs at least 16 pixels.',
