@@ -308,14 +308,16 @@ async function names(browser, server, made) {
     const heic = made.find((one) => one.name.endsWith('HEIC')) ?? made[0]
     const page = await open(browser, server)
     await page.setInputFiles('[data-test=style-file]', heic.path)
-    const other = await open(browser, server) // another browser has no labels of its own
-    for (const p of [page, other]) {
+    const check = async (p) => {
       const tile = p.getByRole('button', { name: 'IMG 0001', exact: true }).first()
       await tile.scrollIntoViewIfNeeded()
       const { size, colours } = await look(tile.locator('img').first())
       assert.deepEqual(size, [256, 171])
       near(colours, heic.truth, 'the tile')
     }
+    await check(page)
+    const other = await open(browser, server) // another browser has no names of its own
+    await check(other)
     const own = (await server.json('/api/styles')).find((s) => s.label === 'IMG 0001')
     await fetch(`${server.url}/api/styles/${own.name}`, { method: 'DELETE' })
     await close(other)
