@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { chooseContent, close, open, shot, start, style } from './browser.mjs'
+import { accessible, chooseContent, close, open, shot, start, style } from './browser.mjs'
 import { Server } from './server.mjs'
 import { note, test, until } from './tap.mjs'
 
@@ -243,6 +243,7 @@ async function problems(browser, server, made) {
       await unseen.getByText('This browser cannot show the file').waitFor()
     await page.getByText('Sending…').waitFor()
     await shot(page, 'unseen')
+    await accessible(page, 'a file that cannot be shown')
     go()
     await content(page).waitFor()
     await close(page)
@@ -254,6 +255,7 @@ async function problems(browser, server, made) {
     await page.route('**/renditions/**', (route) => route.abort())
     await page.reload()
     await page.locator('[data-test=hidden]').waitFor()
+    await accessible(page, 'a picture that cannot be shown')
     assert.equal((await draftOf(page)).content, name)
     for (const folder of ['uploads', 'renditions', 'thumbs'])
       for (const file of readdirSync(join(server.data, folder)))
@@ -285,6 +287,7 @@ async function problems(browser, server, made) {
     execFileSync('vips', ['black', join(folder, 'thin.png'), '4000', '30', '--bands', '3'])
     await send('thin.png')
     await page.getByText('the short side of this picture has 4 pixels').waitFor()
+    await accessible(page, 'a picture that is too thin')
     await close(page)
   })
 }
