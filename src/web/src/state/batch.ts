@@ -2,6 +2,6 @@
 import { t } from './i18n'
 import { showToast } from './toast'
 
-export function batchOf(files: File[]): void {
+export function startBatch(files: readonly File[]): void {
   if (files.length) showToast(t('pictures.several'))
 }
