@@ -194,12 +194,12 @@ shown_as_truth() {
 
 @test "kill -9 in the middle of uploads leaves no half picture" {
     serve
-    local n sender=()
-    for n in $(seq 12); do # as many pictures
+    local n sender
+    for n in $(seq 40); do # as many pictures
         echo "$n" | cat photo.png - >"$n.png"
     done
     for n in 1 2 3; do
-        while curl -sS -F "content_image=@$((RANDOM % 12 + 1)).png" "$url/api/upload-content" \
+        while curl -sS -F "content_image=@$((RANDOM % 40 + 1)).png" "$url/api/upload-content" \
             >>answers 2>/dev/null; do :; done 3>&- 4>&- &
         sender=$!
         local before
