@@ -180,8 +180,8 @@ SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/ref
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \
 	%D%/web/flow.mjs %D%/web/gallery.mjs %D%/web/live.mjs %D%/web/look.mjs \
-	%D%/web/play.mjs %D%/web/results.mjs %D%/web/server.mjs %D%/web/start.mjs \
-	%D%/web/tap.mjs
+	%D%/web/pictures.mjs %D%/web/play.mjs %D%/web/results.mjs %D%/web/server.mjs \
+	%D%/web/start.mjs %D%/web/tap.mjs
 
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)
@@ -211,7 +211,8 @@ tests_http_taken_over_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/http/identity.bats \
 	%D%/http/animations.bats %D%/http/lifecycle.bats %D%/http/tenants.bats \
 	%D%/http/openapi.bats %D%/http/hostile.bats \
-	%D%/http/uploads.bats %D%/http/previews.bats %D%/http/sandbox.bats %D%/http/edges.bats \
+	%D%/http/uploads.bats %D%/http/renditions.bats %D%/http/previews.bats \
+	%D%/http/sandbox.bats %D%/http/edges.bats \
 	%D%/http/larger.bats %D%/http/share.bats %D%/http/transfers.bats %D%/http/operators.bats \
 	%D%/http/soak.bats \
 	%D%/http/deploy.bats %D%/http/site.bats %D%/http/redis.bats %D%/http/gpu.bats

@@ -273,7 +273,7 @@ static enum nst_status build_picture(struct nst_picture *pic, struct decoded_par
         deinterleave(joined, p, pic->rgb, pic->source_info->alpha))
         status = nst_picture_damaged(in, err);
     g_clear_object(&joined);
-    if (status == NST_OK && p->profile == NST_PROFILE_RGB)
+    if (status == NST_OK && p->profile == NST_PROFILE_RGB && !size->for_view)
         status = build_beyond(pic, p, in, err);
     pic->source_info->depth = p->depth;
     pic->source_info->profile = p->profile;
@@ -302,6 +302,34 @@ static enum nst_status make_picture(struct nst_picture **out, VipsImage *decoded
     }
     *out = pic;
     return status;
+}
+
+/* Resize the samples of a decoded picture to the size, as the file has them. */
+static enum nst_status resize_samples(VipsImage **image, const struct nst_input *in,
+                                      const struct nst_picture_size *size,
+                                      struct nst_err *err)
+{
+    bool swap = vips_image_get_orientation_swap(*image);
+    int w = in->width, h = in->height, failed;
+    VipsObject *scope;
+    VipsImage **t;
+
+    nst_picture_target_size(size, &w, &h);
+    if (!in->shrinkable || (swap ? h : w) >= (*image)->Xsize ||
+        (swap ? w : h) >= (*image)->Ysize)
+        return NST_OK;
+    scope = VIPS_OBJECT(vips_image_new());
+    t = (VipsImage **)vips_object_local_array(scope, 4);
+    t[0] = *image;
+    *image = NULL;
+    failed = resize(t[0], &t[1], swap ? h : w, swap ? w : h, full_scale(t[0]),
+                    vips_image_hasalpha(t[0])) ||
+             vips_rint(t[1], &t[2], NULL) ||
+             vips_cast(t[2], &t[3], t[0]->BandFmt, NULL);
+    if (!failed)
+        *image = vips_image_copy_memory(t[3]);
+    g_object_unref(scope);
+    return *image ? NST_OK : nst_picture_damaged(in, err);
 }
 
 /* Make pic->small, if pic gets one: from decoded, or from in if that holds more pixels
@@ -347,7 +375,7 @@ enum nst_status nst_picture_from_image(struct nst_picture **out, VipsImage *deco
 {
     enum nst_status status = make_picture(out, decoded, in, size, err);
 
-    if (status == NST_OK)
+    if (status == NST_OK && !size->for_view)
         status = add_small(*out, decoded, in, size, err);
     if (status != NST_OK) {
         nst_picture_free(*out);
@@ -398,6 +426,8 @@ enum nst_status nst_picture_load(struct nst_picture **out, const char *path,
         status = read_header(out, &in, size, err);
     else if (status == NST_OK)
         status = nst_picture_decode(&decoded, &in, size, err);
+    if (decoded && size->for_view)
+        status = resize_samples(&decoded, &in, size, err);
     if (decoded)
         status = nst_picture_from_image(out, decoded, &in, size, err);
     g_clear_object(&decoded);

@@ -61,6 +61,10 @@ struct nst_picture_size {
     /* A picture that needs more bytes to be read is refused before decoding; 0: no
      * limit. */
     size_t max_bytes;
+    /* Only to be looked at: the file's samples are resized before their colours are
+     * converted, which is faster, and the picture has no small one, and none of the
+     * colours that sRGB cannot hold. */
+    bool for_view;
 };
 
 /* Call once per process, before all other functions here; name is argv[0]. Silences

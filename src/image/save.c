@@ -60,6 +60,14 @@ static const struct nst_format fast_png = {
     ".png",          ".png[compression=1,filter=sub]", NULL, 8, true, true, false,
     NST_COMMENT_NONE};
 
+/* An image without a source has no metadata: not even the resolution. */
+static const struct nst_format plain_jpeg = {
+    ".jpg",       ".jpg[optimize_coding,strip]",
+    NULL,         8,
+    false,        true,
+    false,        NST_COMMENT_NONE,
+    .quality = 92};
+
 /* On request only: no single picture is written as Y4M. */
 static const struct nst_format y4m = {.suffix = ".y4m"};
 
@@ -547,6 +555,8 @@ enum nst_status nst_pixels_write(const char *path, struct nst_image image,
     if (status == NST_OK) {
         if (out->format == formats)
             out->format = &fast_png;
+        else if (g_strcmp0(out->format->saver, JPEG) == 0)
+            out->format = &plain_jpeg;
         status = nst_output_write(out, &source, image.rgb, "", err);
         nst_output_free(out);
     }

@@ -22,6 +22,7 @@
 #include "serve/strip/strip.h"
 
 #define THUMB_SIDE 256
+#define RENDITION_SIDE 1600
 #define WALL_FACTOR 2 /* of the CPU time: other processes use the processors, too */
 /* The most that a decoder takes, measured with libvips 8.14; see SERVE.md. */
 #define BYTES_PER_PIXEL 32
@@ -92,21 +93,27 @@ const char *serve_picture_extension(const char *path, char **error)
 /* Paths of a check: those that the child writes, and where they go. */
 struct paths {
     char *job, *folder; /* of the child, below work/; folder may be NULL */
-    char *made, *thumb;
-    char *copy; /* without metadata; empty: none is wanted */
-    int lock;   /* of the folder, or -1 */
+    char *made_thumb, *thumb;
+    char *made_rendition, *rendition; /* made_*: empty: none is wanted */
+    char *copy;                       /* without metadata; or empty */
+    int lock;                         /* of the folder, or -1 */
 };
 
-static struct paths make_paths(const char *name, bool strip)
+static char *made_path(const struct paths *p, bool wanted, const char *name)
 {
-    char *thumb = nst_xasprintf("%s.jpg", name);
-    struct paths p = {.thumb = serve_store_path("thumbs", thumb)};
+    return wanted && p->folder ? nst_xasprintf("%s/%s", p->folder, name)
+                               : nst_xstrdup("");
+}
 
-    free(thumb);
+static struct paths make_paths(const char *name, unsigned parts)
+{
+    struct paths p = {.thumb = serve_store_version_path("thumbs", name),
+                      .rendition = serve_store_version_path("renditions", name)};
+
     p.folder = serve_store_new_work_dir(&p.job, &p.lock);
-    p.made = nst_xasprintf("%s/thumb.jpg", p.folder ? p.folder : "");
-    p.copy =
-        strip ? nst_xasprintf("%s/copy", p.folder ? p.folder : "") : nst_xstrdup("");
+    p.made_thumb = made_path(&p, true, "thumb.jpg");
+    p.made_rendition = made_path(&p, parts & SERVE_PICTURE_RENDITION, "rendition.jpg");
+    p.copy = made_path(&p, parts & SERVE_PICTURE_STRIP, "copy");
     return p;
 }
 
@@ -117,8 +124,10 @@ static void free_paths(struct paths *p)
         close(p->lock);
     free(p->job);
     free(p->folder);
-    free(p->made);
+    free(p->made_thumb);
     free(p->thumb);
+    free(p->made_rendition);
+    free(p->rendition);
     free(p->copy);
 }
 
@@ -135,8 +144,9 @@ static int run_child(const char *path, const struct paths *p,
 
     self[n < 0 ? 0 : n] = 0;
     snprintf(pixels, sizeof pixels, "%" PRId64, s->max_pixels);
-    return serve_sandbox_run((const char *const[]){self, "--thumbnail", path, p->made,
-                                                   pixels, p->copy, NULL},
+    return serve_sandbox_run((const char *const[]){self, "--thumbnail", path,
+                                                   p->made_thumb, pixels, p->copy,
+                                                   p->made_rendition, NULL},
                              &limits, WALL_FACTOR * limits.seconds, NULL, message);
 }
 
@@ -153,12 +163,15 @@ static bool is_plausible(const char *copy, const char *path)
     return fd >= 0 && original >= 0 && size <= limit + COPY_MARGIN;
 }
 
-/* Move what the child has made: the copy to path, and the thumbnail. */
+/* Move what the child has made: the copy to path, and the versions. */
 static bool take_files(const struct paths *p, const char *path)
 {
     if (*p->copy && (!is_plausible(p->copy, path) || !serve_file_take(p->copy, path)))
         return false;
-    return p->thumb && serve_file_take(p->made, p->thumb);
+    if (*p->made_rendition &&
+        (!p->rendition || !serve_file_take(p->made_rendition, p->rendition)))
+        return false;
+    return p->thumb && serve_file_take(p->made_thumb, p->thumb);
 }
 
 /* What the status of a child that failed means; message is what it said. */
@@ -185,10 +198,10 @@ static enum serve_check judge(int status, const char *message, int64_t seconds,
 }
 
 enum serve_check serve_picture_check(const char *path, const char *name,
-                                     const struct serve_settings *s, bool strip,
+                                     const struct serve_settings *s, unsigned parts,
                                      char **error)
 {
-    struct paths p = make_paths(name, strip);
+    struct paths p = make_paths(name, parts);
     enum serve_check check = SERVE_CHECK_OK;
     char *message = NULL;
     int status =
@@ -226,7 +239,8 @@ static const char *without_path(const char *message, const char *path)
                                           : message;
 }
 
-/* Make the thumbnail of a panorama longer, so that no side is too short. */
+/* The longest side to decode for a version: no more than the picture has, and so much
+ * that no side is too short. */
 static enum nst_status set_longest(struct nst_picture_size *size, const char *in,
                                    struct nst_err *err)
 {
@@ -237,6 +251,7 @@ static enum nst_status set_longest(struct nst_picture_size *size, const char *in
     int w = st == NST_OK ? p->width : 0, h = st == NST_OK ? p->height : 0;
 
     nst_picture_free(p);
+    size->longest = MIN(size->longest, MAX(w, h));
     while (st == NST_OK && size->longest < MAX(w, h)) {
         int to_w = w, to_h = h;
 
@@ -248,11 +263,30 @@ static enum nst_status set_longest(struct nst_picture_size *size, const char *in
     return st;
 }
 
-int serve_thumbnail(const char *in, const char *out, const char *pixels,
-                    const char *copy)
+/* Write the picture as a JPEG whose longest side is at most longest. */
+static enum nst_status write_version(const char *path, const struct nst_picture *p,
+                                     int longest, struct nst_err *err)
 {
-    struct nst_picture_size size = {.longest = THUMB_SIDE,
-                                    .max_pixels = strtoll(pixels, NULL, 10)};
+    const struct nst_picture_size size = {.longest =
+                                              MIN(longest, MAX(p->width, p->height))};
+    int w = p->width, h = p->height;
+    enum nst_status st;
+    float *rgb;
+
+    nst_picture_target_size(&size, &w, &h);
+    st = nst_pixels_resize(&rgb, nst_picture_image(p), h, w, err);
+    if (st == NST_OK)
+        st = nst_pixels_write(path, (struct nst_image){rgb, h, w}, err);
+    free(rgb);
+    return st;
+}
+
+int serve_thumbnail(const char *in, const char *out, const char *pixels,
+                    const char *copy, const char *rendition)
+{
+    struct nst_picture_size size = {.longest = *rendition ? RENDITION_SIDE : THUMB_SIDE,
+                                    .max_pixels = strtoll(pixels, NULL, 10),
+                                    .for_view = true};
     const char *picture = *copy ? copy : in;
     struct nst_picture *p = NULL;
     struct nst_err err;
@@ -268,9 +302,12 @@ int serve_thumbnail(const char *in, const char *out, const char *pixels,
     if (st == NST_OK)
         st = nst_picture_load(&p, picture, &size, &err);
     if (st == NST_OK) {
-        st = nst_pixels_write(out, nst_picture_image(p), &err);
+        nst_picture_flatten(p, NST_WHITE);
         failure = WRITE_FAILED;
+        st = write_version(out, p, THUMB_SIDE, &err);
     }
+    if (st == NST_OK && *rendition)
+        st = write_version(rendition, p, RENDITION_SIDE, &err);
     nst_picture_free(p);
     nst_picture_shutdown();
     if (st != NST_OK)

@@ -28,23 +28,32 @@ const char *serve_picture_media_type(const char *name);
 enum serve_check {
     SERVE_CHECK_OK,
     SERVE_CHECK_INVALID,    /* damaged, or takes too much to decode */
-    SERVE_CHECK_NO_SPACE,   /* no disk space for the thumbnail or the copy */
+    SERVE_CHECK_NO_SPACE,   /* no disk space for what is made of it */
     SERVE_CHECK_UNAVAILABLE /* the child cannot be started, or the machine is busy */
+};
+
+/* What else than a thumbnail a check makes of a picture. */
+enum serve_picture_part {
+    SERVE_PICTURE_STRIP = 1, /* replace it by a copy without its metadata (strip.h),
+                                which is then what the child decodes */
+    SERVE_PICTURE_RENDITION = 2
 };
 
 /*
  * Decode the whole picture at path in a child, with the limits of s. The child makes
- * the thumbnail: the store's thumbs/NAME.jpg. strip: replace the picture by a copy
- * without its metadata (strip.h), which is then what the child decodes. On failure
- * *error is a new string without the path.
+ * two versions that every browser shows, JPEGs in sRGB, upright, over white and without
+ * metadata, no larger than the picture: the thumbnail, the store's thumbs/NAME.jpg, of
+ * at most 256 pixels a side; and with SERVE_PICTURE_RENDITION renditions/NAME.jpg, of
+ * at most 1600. parts: of enum serve_picture_part. On failure *error is a new string
+ * without the path.
  */
 enum serve_check serve_picture_check(const char *path, const char *name,
-                                     const struct serve_settings *s, bool strip,
+                                     const struct serve_settings *s, unsigned parts,
                                      char **error);
 
-/* The child, nst-serve --thumbnail IN OUT PIXELS COPY. COPY may be empty. Returns its
- * exit status. */
+/* The child, nst-serve --thumbnail IN OUT PIXELS COPY RENDITION. COPY and RENDITION may
+ * be empty. Returns its exit status. */
 int serve_thumbnail(const char *in, const char *out, const char *pixels,
-                    const char *copy);
+                    const char *copy, const char *rendition);
 
 #endif

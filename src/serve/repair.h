@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * repair.h - makes the thumbnails of results that a kill or a full disk has prevented,
- * in a thread, once after the start.
+ * repair.h - makes the thumbnails and renditions that a kill or a full disk has
+ * prevented, or that an older version has not made, in a thread, once after the start.
  */
 #ifndef NST_SERVE_REPAIR_H
 #define NST_SERVE_REPAIR_H

@@ -25,6 +25,7 @@
 #include "serve/store.h"
 #include "serve/styles.h"
 #include "serve/task_routes.h"
+#include "serve/upload_routes.h"
 #include "serve/usage.h"
 
 #define MAX_PAGE 1000 /* history entries in a response */
@@ -49,59 +50,6 @@ static struct serve_response get_asset(struct serve_request *r)
 static struct serve_response get_description(struct serve_request *r)
 {
     return serve_static_file(r, "openapi.json");
-}
-
-/* A message with the name and URLs of a stored picture; name is taken over. */
-static struct serve_response upload_response(const char *message, const char *folder,
-                                             char *name)
-{
-    json_t *j =
-        json_pack("{s:s, s:s, s:o, s:o}", "message", message, "filename", name, "url",
-                  serve_url(folder, name), "thumbnail", serve_thumb_url(name));
-
-    free(name);
-    return serve_response_json(MHD_HTTP_OK, j);
-}
-
-/* Keep the picture of the request, if the quota allows it: its name, a new string.
- * NULL: *response is the error. */
-static char *store_picture(struct serve_request *r, const char *folder,
-                           struct serve_response *response)
-{
-    return serve_usage_allows_bytes(&r->identity, serve_upload_size(r->upload),
-                                    response)
-               ? serve_upload_store(r->upload, folder, &r->identity, response)
-               : NULL;
-}
-
-static struct serve_response post_content(struct serve_request *r)
-{
-    struct serve_response response;
-    char *name = store_picture(r, "uploads", &response);
-
-    if (!name)
-        return response;
-    g_strlcpy(r->created, name, sizeof r->created);
-    return upload_response("the picture is stored", "uploads", name);
-}
-
-static struct serve_response post_style(struct serve_request *r)
-{
-    struct serve_response response;
-    char *name;
-
-    if (serve_styles_count() >= (size_t)r->settings->max_styles)
-        return serve_response_because(
-            SERVE_REASON_STYLES_FULL,
-            serve_response_error(MHD_HTTP_INSUFFICIENT_STORAGE,
-                                 "there are %lld styles already: delete one first",
-                                 (long long)r->settings->max_styles));
-    name = store_picture(r, "styles", &response);
-    if (!name)
-        return response;
-    serve_styles_add(name);
-    g_strlcpy(r->created, name, sizeof r->created);
-    return upload_response("the style is stored", "styles", name);
 }
 
 static struct serve_response get_styles(struct serve_request *r)
@@ -180,6 +128,19 @@ static struct serve_response get_upload(struct serve_request *r)
 static struct serve_response get_result(struct serve_request *r)
 {
     return picture_response(r, "results", serve_store_is_generated_name(r->argument));
+}
+
+/* The name of a rendition is that of its upload or style, and .jpg. */
+static struct serve_response get_rendition(struct serve_request *r)
+{
+    char *name = nst_xstrdup(r->argument), *dot = strrchr(name, '.');
+    bool known = dot && strcmp(dot, ".jpg") == 0;
+
+    if (known)
+        *dot = 0;
+    known = known && serve_store_is_generated_name(name);
+    free(name);
+    return picture_response(r, "renditions", known);
 }
 
 /* The name of a thumbnail is that of its picture, and .jpg. */
@@ -311,6 +272,7 @@ static struct serve_response get_metrics(struct serve_request *r)
 
 #define GET MHD_HTTP_METHOD_GET
 #define POST MHD_HTTP_METHOD_POST
+#define PATCH MHD_HTTP_METHOD_PATCH
 #define DELETE MHD_HTTP_METHOD_DELETE
 
 static const struct serve_route routes[] = {
@@ -319,15 +281,17 @@ static const struct serve_route routes[] = {
     {GET, "/openapi.json", get_description, .is_public = true},
     {GET, "/health", get_health, .is_public = true},
     {GET, "/metrics", get_metrics, .uses_queue = true},
-    {POST, "/api/upload-content", post_content, SERVE_BODY_FILE, "content_image",
+    {POST, "/api/upload-content", serve_post_content, SERVE_BODY_FILE, "content_image",
      .pool = SERVE_POOL_DECODE, .change = "picture uploaded"},
-    {POST, "/api/upload-style", post_style, SERVE_BODY_FILE, "style_image",
+    {POST, "/api/upload-style", serve_post_style, SERVE_BODY_FILE, "style_image",
      .pool = SERVE_POOL_DECODE, .change = "style added"},
     {POST, "/api/login", serve_sign_in, SERVE_BODY_JSON, .is_public = true},
     {POST, "/api/logout", serve_sign_out, .is_public = true},
     {GET, "/api/me", serve_me},
     {GET, "/api/usage", get_usage, .pool = SERVE_POOL_DISK},
     {GET, "/api/styles", get_styles},
+    {PATCH, "/api/styles/*", serve_patch_style, SERVE_BODY_JSON,
+     .pool = SERVE_POOL_DISK, .change = "style renamed"},
     {DELETE, "/api/styles/*", delete_style, .pool = SERVE_POOL_DISK,
      .change = "style deleted"},
     {GET, "/api/presets", get_presets},
@@ -361,6 +325,7 @@ static const struct serve_route routes[] = {
     {GET, "/history/*", get_result}, /* output_img */
     {GET, "/styles/*", get_style_picture},
     {GET, "/thumbs/*", get_thumb},
+    {GET, "/renditions/*", get_rendition},
     {NULL, NULL, NULL}};
 
 enum nst_status serve_routes_open(const struct serve_route **out,

@@ -145,8 +145,8 @@ int main(int argc, char **argv)
     struct rlimit files;
     struct nst_err err;
 
-    if (argc == 6 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
-        return serve_thumbnail(argv[2], argv[3], argv[4], argv[5]);
+    if (argc == 7 && strcmp(argv[1], "--thumbnail") == 0) /* pictures.h */
+        return serve_thumbnail(argv[2], argv[3], argv[4], argv[5], argv[6]);
     if (argc == 3 && strcmp(argv[1], "--sides") == 0) /* sides.h */
         return serve_sides_print(argv[2]);
     if (argc == 4 && strcmp(argv[1], "--share-picture") == 0) /* share_picture.h */

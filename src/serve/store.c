@@ -31,9 +31,9 @@ static char *root;
 static const char *url_prefix;
 static int lock_fd = -1;
 
-static const char *const folders[] = {"uploads", "styles", "results",  "thumbs",
-                                      "tasks",   "work",   "owners",   "quality",
-                                      "keys",    "hooks",  "previews", "shares"};
+static const char *const folders[] = {
+    "uploads", "styles", "results", "thumbs", "renditions", "labels",   "tasks",
+    "work",    "owners", "quality", "keys",   "hooks",      "previews", "shares"};
 #define FOLDERS (sizeof folders / sizeof *folders)
 
 static enum nst_status make_folder(const char *path, struct nst_err *err)
@@ -278,24 +278,53 @@ json_t *serve_url(const char *folder, const char *name)
     return json_sprintf("%s/%s/%s", url_prefix, folder, name);
 }
 
-json_t *serve_thumb_url(const char *name)
+/* The name of a version of a picture, in its folder: a new string. */
+static char *version_name(const char *picture)
 {
-    char *thumb = nst_xasprintf("%s.jpg", name);
-    json_t *url =
-        serve_store_has("thumbs", thumb) ? serve_url("thumbs", thumb) : json_null();
+    return nst_xasprintf("%s.jpg", picture);
+}
 
-    free(thumb);
+char *serve_store_version_path(const char *folder, const char *picture)
+{
+    char *name = version_name(picture), *path = serve_store_path(folder, name);
+
+    free(name);
+    return path;
+}
+
+bool serve_store_has_version(const char *folder, const char *picture)
+{
+    char *name = version_name(picture);
+    bool has = serve_store_has(folder, name);
+
+    free(name);
+    return has;
+}
+
+json_t *serve_version_url(const char *folder, const char *picture)
+{
+    char *name = version_name(picture);
+    json_t *url = serve_store_has(folder, name) ? serve_url(folder, name) : json_null();
+
+    free(name);
     return url;
+}
+
+json_t *serve_thumb_url(const char *picture)
+{
+    return serve_version_url("thumbs", picture);
 }
 
 void serve_store_remove_picture(const char *folder, const char *name)
 {
-    char *thumb = nst_xasprintf("%s.jpg", name);
+    char *version = version_name(name);
 
     serve_store_remove(folder, name);
-    serve_store_remove("thumbs", thumb);
+    serve_store_remove("thumbs", version);
+    serve_store_remove("renditions", version);
+    serve_store_remove("labels", name);
     serve_store_remove("owners", name);
-    free(thumb);
+    free(version);
 }
 
 enum nst_status serve_store_write(const char *folder, const char *name, const json_t *j,
@@ -340,91 +369,6 @@ int64_t serve_store_mtime(const char *folder)
     stat(path, &st);
     free(path);
     return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-}
-
-struct sweep {
-    GHashTable *used;
-    GPtrArray *files; /* of struct upload */
-};
-
-struct upload {
-    char *name;
-    time_t time;
-    guint rank; /* 0: the newest of its party */
-};
-
-static void free_upload(gpointer p)
-{
-    free(((struct upload *)p)->name);
-    free(p);
-}
-
-static void collect(void *ctx, const char *name)
-{
-    struct sweep *s = ctx;
-    char *path = serve_store_path("uploads", name);
-    struct upload *f;
-    struct stat st;
-
-    if (!g_hash_table_contains(s->used, name) && !strstr(name, SERVE_PARTIAL_SUFFIX) &&
-        stat(path, &st) == 0) {
-        f = nst_xcalloc(1, sizeof *f);
-        *f = (struct upload){nst_xstrdup(name), st.st_mtime, 0};
-        g_ptr_array_add(s->files, f);
-    }
-    free(path);
-}
-
-static gint newest_first(gconstpointer a, gconstpointer b)
-{
-    const struct upload *x = *(struct upload *const *)a,
-                        *y = *(struct upload *const *)b;
-
-    return (x->time < y->time) - (x->time > y->time);
-}
-
-static gint by_rank(gconstpointer a, gconstpointer b)
-{
-    const struct upload *x = *(struct upload *const *)a,
-                        *y = *(struct upload *const *)b;
-
-    return (x->rank > y->rank) - (x->rank < y->rank);
-}
-
-/* Set the ranks of uploads, which are sorted. */
-static void rank_uploads(GPtrArray *files, char *(*party_of)(const char *upload))
-{
-    GHashTable *count = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
-
-    for (guint i = 0; i < files->len; i++) {
-        struct upload *f = files->pdata[i];
-        char *party = party_of(f->name);
-
-        f->rank = GPOINTER_TO_UINT(g_hash_table_lookup(count, party));
-        g_hash_table_replace(count, party, GUINT_TO_POINTER(f->rank + 1));
-    }
-    g_hash_table_destroy(count);
-}
-
-void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files,
-                       char *(*party_of)(const char *upload))
-{
-    struct sweep s = {used, g_ptr_array_new_with_free_func(free_upload)};
-    time_t now = time(NULL);
-
-    serve_store_foreach("uploads", collect, &s);
-    g_ptr_array_sort(s.files, newest_first);
-    if (s.files->len > max_files) {
-        rank_uploads(s.files, party_of);
-        g_ptr_array_sort(s.files, by_rank); /* stable */
-    }
-    for (guint i = 0; i < s.files->len; i++) {
-        const struct upload *f = s.files->pdata[i];
-
-        if (i >= max_files || now - f->time >= max_age)
-            serve_store_remove_picture("uploads", f->name);
-    }
-    g_ptr_array_free(s.files, TRUE);
 }
 
 char *serve_store_work_dir(const char *name)

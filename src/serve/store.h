@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * store.h - the data folder of the service:
- *   uploads/ styles/ results/ thumbs/   pictures, under generated names
+ *   uploads/ styles/ results/   pictures, under generated names
+ *   thumbs/ renditions/         versions of them: NAME.jpg (pictures.h)
+ *   labels/  the name that its owner gave to a style (labels.h)
  *   owners/  the owner of each picture that has one (owners.h)
  *   tasks/   a JSON file for each task
  *   work/    a folder for each unfinished task, and for each thumbnail in the making
@@ -60,12 +62,18 @@ bool serve_file_move(const char *from, const char *to);
 bool serve_file_take(const char *from, const char *to);
 int serve_store_open_file(const char *folder, const char *name, uint64_t *size);
 void serve_store_remove(const char *folder, const char *name);
-/* Remove a picture, its thumbnail and the record of its owner. */
+/* Remove a picture, its versions, its label and the record of its owner. */
 void serve_store_remove_picture(const char *folder, const char *name);
 
-/* The URL of a file and of a picture's thumbnail (or null), as new JSON values. */
+/* The path of a version of a picture, thumbs or renditions, a new string; NULL if the
+ * name is not valid. */
+char *serve_store_version_path(const char *folder, const char *picture);
+bool serve_store_has_version(const char *folder, const char *picture);
+
+/* The URL of a file, and of a version of a picture (or null), as new JSON values. */
 json_t *serve_url(const char *folder, const char *name);
-json_t *serve_thumb_url(const char *name);
+json_t *serve_version_url(const char *folder, const char *picture);
+json_t *serve_thumb_url(const char *picture);
 
 /* Write j to FOLDER/NAME atomically. NST_ERR_IO: errno. */
 enum nst_status serve_store_write(const char *folder, const char *name, const json_t *j,
@@ -77,12 +85,6 @@ void serve_store_foreach(const char *folder, void (*visit)(void *ctx, const char
 
 /* The time of a folder's last change, in nanoseconds since 1970. */
 int64_t serve_store_mtime(const char *folder);
-
-/* Remove uploads, and their thumbnails, that are not in the set of names used: those
- * older than max_age seconds; and beyond max_files, the oldest of the party with the
- * most. party_of() returns a new string. */
-void serve_store_sweep(GHashTable *used, int64_t max_age, size_t max_files,
-                       char *(*party_of)(const char *upload));
 
 /* The path of work/NAME, created if needed: a new string, or NULL. */
 char *serve_store_work_dir(const char *name);

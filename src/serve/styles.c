@@ -15,6 +15,7 @@
 
 #include "model/data_path.h"
 #include "serve/clock.h"
+#include "serve/labels.h"
 #include "serve/log.h"
 #include "serve/owners.h"
 #include "serve/pictures.h"
@@ -25,6 +26,7 @@
 struct style {
     char *name, *path;
     char *owner; /* of an upload, or NULL */
+    char *label; /* that the owner gave to it, or NULL */
     bool pack, uploaded;
     /* metadata of a pack; or NULL */
     char *artist, *title, *year;
@@ -47,6 +49,7 @@ static void free_style(gpointer p)
     free(s->name);
     free(s->path);
     free(s->owner);
+    free(s->label);
     free(s->artist);
     free(s->title);
     free(s->year);
@@ -102,6 +105,7 @@ static void insert_style(const char *name, char *path, bool pack, bool uploaded)
     s->pack = pack;
     s->uploaded = uploaded;
     s->owner = uploaded && !find_style(name) ? serve_owner_get(name) : NULL;
+    s->label = uploaded && !find_style(name) ? serve_label_get(name) : NULL;
     if (pack && !find_style(name))
         read_pack(s);
     if (find_style(name))
@@ -123,14 +127,12 @@ static void add_style(const char *name, char *path, bool pack, bool uploaded)
  * again. */
 static bool has_thumbnail(const char *path, const char *file)
 {
-    char *name = nst_xasprintf("%s.jpg", file);
-    char *thumb = serve_store_path("thumbs", name);
+    char *thumb = serve_store_version_path("thumbs", file);
     struct stat source, thumbnail;
     bool has = thumb && stat(path, &source) == 0 && stat(thumb, &thumbnail) == 0 &&
                thumbnail.st_mtime > source.st_mtime;
 
     free(thumb);
-    free(name);
     return has;
 }
 
@@ -154,7 +156,7 @@ static void add_file(const char *folder, const char *file)
                   ". _ -, and at most %d of them",
                   file, SERVE_MAX_PICTURE_NAME);
     } else if (!has_thumbnail(path, file) &&
-               serve_picture_check(path, file, styles.settings, false, &error) !=
+               serve_picture_check(path, file, styles.settings, 0, &error) !=
                    SERVE_CHECK_OK) {
         serve_log(SERVE_WARNING, "styles: %s: %s", file, error);
         free(error);
@@ -195,34 +197,67 @@ static gboolean is_gone(gpointer name, gpointer style, gpointer unused)
     return ((const struct style *)style)->uploaded && !serve_store_has("styles", name);
 }
 
-/* Update the table from the folder, which front ends and workers of one Redis queue
+/* Read the labels again, which another front end may have changed. The lock is held. */
+static void refresh_labels(void)
+{
+    GHashTableIter iter;
+    gpointer style;
+
+    g_hash_table_iter_init(&iter, styles.table);
+    while (g_hash_table_iter_next(&iter, NULL, &style)) {
+        struct style *s = style;
+
+        if (s->uploaded) {
+            free(s->label);
+            s->label = serve_label_get(s->name);
+        }
+    }
+    invalidate_lists();
+}
+
+static int64_t last_change(void)
+{
+    return MAX(serve_store_mtime("styles"), serve_store_mtime("labels"));
+}
+
+/* Update the table from the folders, which front ends and workers of one Redis queue
  * share. The lock is held. */
 static void refresh(void)
 {
-    int64_t changed =
-        styles.settings->queue ? serve_store_mtime("styles") : styles.mtime;
+    int64_t changed = styles.settings->queue ? last_change() : styles.mtime;
 
     if (changed == styles.mtime)
         return;
-    if (g_hash_table_foreach_remove(styles.table, is_gone, NULL) > 0)
-        invalidate_lists();
+    g_hash_table_foreach_remove(styles.table, is_gone, NULL);
     serve_store_foreach("styles", add_stored, NULL);
+    refresh_labels();
     /* a recent mtime is not trusted: a later change may have the same timestamp */
     styles.mtime =
         (int64_t)(1e9 * serve_now()) - changed > MTIME_MARGIN_NS ? changed : 0;
 }
 
-/* Remove a thumbnail without a picture, left by a killed service. */
-static void remove_orphan(void *ctx, const char *thumb)
+/* Remove a version of a picture, or a label, that a killed service has left without its
+ * picture. */
+static void remove_orphan(void *folder, const char *file)
 {
-    const char *ending = strrchr(thumb, '.');
-    char *name = nst_xasprintf("%.*s", ending ? (int)(ending - thumb) : 0, thumb);
+    const char *ending = strrchr(file, '.');
+    bool is_label = strcmp(folder, "labels") == 0;
+    char *name = is_label
+                     ? nst_xstrdup(file)
+                     : nst_xasprintf("%.*s", ending ? (int)(ending - file) : 0, file);
 
-    (void)ctx;
-    if (!serve_store_has("uploads", name) && !serve_store_has("results", name) &&
-        !find_style(name))
-        serve_store_remove("thumbs", thumb);
+    if (!find_style(name) && (is_label || (!serve_store_has("uploads", name) &&
+                                           !serve_store_has("results", name))))
+        serve_store_remove(folder, file);
     free(name);
+}
+
+static void remove_orphans(void)
+{
+    static char *const folders[] = {"thumbs", "renditions", "labels"};
+
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        serve_store_foreach(folders[i], remove_orphan, folders[i]);
 }
 
 void serve_styles_open(const struct serve_settings *s)
@@ -238,7 +273,7 @@ void serve_styles_open(const struct serve_settings *s)
     pthread_mutex_lock(&styles.lock);
     serve_store_foreach("styles", add_stored, NULL);
     if (!s->queue) /* another front end may be about to store the picture */
-        serve_store_foreach("thumbs", remove_orphan, NULL);
+        remove_orphans();
     pthread_mutex_unlock(&styles.lock);
 }
 
@@ -272,15 +307,41 @@ void serve_styles_add(const char *name)
     add_style(name, serve_store_path("styles", name), false, true);
 }
 
+/* An upload that who sees, or NULL. The lock is held. */
+static struct style *find_own(const struct serve_identity *who, const char *name)
+{
+    struct style *s;
+
+    refresh();
+    s = g_hash_table_lookup(styles.table, name);
+    return s && s->uploaded && serve_owner_sees(who, s->owner) ? s : NULL;
+}
+
+enum serve_rename serve_styles_rename(const struct serve_identity *who,
+                                      const char *name, const char *label)
+{
+    enum serve_rename outcome = SERVE_RENAME_UNKNOWN;
+    struct style *s;
+
+    pthread_mutex_lock(&styles.lock);
+    s = find_own(who, name);
+    if (s)
+        outcome = serve_label_set(name, label) ? SERVE_RENAME_OK : SERVE_RENAME_FAILED;
+    if (outcome == SERVE_RENAME_OK) {
+        free(s->label);
+        s->label = nst_xstrdup(label);
+        invalidate_lists();
+    }
+    pthread_mutex_unlock(&styles.lock);
+    return outcome;
+}
+
 bool serve_styles_remove(const struct serve_identity *who, const char *name)
 {
-    const struct style *s;
     bool known;
 
     pthread_mutex_lock(&styles.lock);
-    refresh();
-    s = find_style(name);
-    known = s && s->uploaded && serve_owner_sees(who, s->owner);
+    known = find_own(who, name) != NULL;
     if (known) {
         serve_store_remove_picture("styles", name);
         g_hash_table_remove(styles.table, name);
@@ -336,8 +397,8 @@ static char *make_list(const struct serve_identity *who)
             continue;
         json_array_append_new(
             list,
-            json_pack("{s:s, s:o, s:o, s:o, s:s, s:s?, s:s?, s:s?, s:b}", "name",
-                      s->name, "url",
+            json_pack("{s:s, s:s?, s:o, s:o, s:o, s:s, s:s?, s:s?, s:s?, s:b}", "name",
+                      s->name, "label", s->label, "url",
                       s->pack ? json_null() : serve_url("styles", s->name), "thumbnail",
                       serve_thumb_url(s->name), "preview", preview_url(s), "kind",
                       s->pack ? "pack" : "picture", "artist", s->artist, "title",

@@ -23,6 +23,11 @@ void serve_styles_reload(void);
 /* Add an upload that is in the store's folder of styles. */
 void serve_styles_add(const char *name);
 
+/* Set the label (labels.h) of an uploaded style that who sees. FAILED: errno. */
+enum serve_rename { SERVE_RENAME_OK, SERVE_RENAME_UNKNOWN, SERVE_RENAME_FAILED };
+enum serve_rename serve_styles_rename(const struct serve_identity *who,
+                                      const char *name, const char *label);
+
 /* Remove an uploaded style and its file. False if who sees no such upload. */
 bool serve_styles_remove(const struct serve_identity *who, const char *name);
 

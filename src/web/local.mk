@@ -26,7 +26,7 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/state/deletion.ts %D%/src/state/draft.ts %D%/src/state/faults.ts %D%/src/state/gallery.test.ts \
 	%D%/src/state/gallery.ts %D%/src/state/history.ts \
 	%D%/src/state/i18n.ts %D%/src/state/link.ts %D%/src/state/masks.ts \
-	%D%/src/state/pack.ts %D%/src/state/picture.ts %D%/src/state/prefs.ts %D%/src/state/quality.ts %D%/src/state/results.test.ts %D%/src/state/state.test.ts %D%/src/state/storage.ts \
+	%D%/src/state/pack.ts %D%/src/state/picture.ts %D%/src/state/pictures.test.ts %D%/src/state/prefs.ts %D%/src/state/quality.ts %D%/src/state/results.test.ts %D%/src/state/state.test.ts %D%/src/state/storage.ts \
 	%D%/src/state/styles.ts %D%/src/state/tasks.ts %D%/src/state/tiles.ts %D%/src/state/toast.ts \
 	%D%/src/state/upload.ts %D%/src/state/view.ts \
 	%D%/src/parts/BatchPanel.vue %D%/src/parts/VariationsDialog.vue \

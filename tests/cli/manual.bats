@@ -35,9 +35,9 @@ load helper
 
 @test "nst-serve(8) lists exactly the routes of nst-serve" {
     needs mandoc
-    sed -nE 's/^ +\{(GET|POST|DELETE), "([^"]*)".*/\1 \2/p' "${srcdir:?}/src/serve/routes.c" | sort >routes
+    sed -nE 's/^ +\{(GET|POST|PATCH|DELETE), "([^"]*)".*/\1 \2/p' "${srcdir:?}/src/serve/routes.c" | sort >routes
     mandoc -T ascii "$srcdir/man/nst-serve.8" | col -bx | sed -n '/^INTERFACE/,/^ACCESS/p' |
-        sed -nE 's/^ +(GET|POST|DELETE) +(\/[^ ]*).*/\1 \2/p' | sed -E 's/(ID|KEY|NAME|TOKEN)/*/' | sort >manual
+        sed -nE 's/^ +(GET|POST|PATCH|DELETE) +(\/[^ ]*).*/\1 \2/p' | sed -E 's/(ID|KEY|NAME|TOKEN)/*/' | sort >manual
     [ "$(wc -l <routes)" -ge 20 ]
     diff routes manual
 }

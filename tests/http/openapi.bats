@@ -23,7 +23,7 @@ load helper
     get /openapi.json
     jq -r '.paths | to_entries[] | .key as $p | .value | keys[] |
         ascii_upcase + " " + ($p | gsub("{[a-z_]+}"; "*"))' <<<"$body" | sort >described
-    sed -n 's/^    {\(GET\|POST\|DELETE\), "\([^"]*\)".*/\1 \2/p' \
+    sed -n 's/^    {\(GET\|POST\|PATCH\|DELETE\), "\([^"]*\)".*/\1 \2/p' \
         "$srcdir/src/serve/routes.c" | sort >there
     [ "$(wc -l <there)" -gt 20 ]
     diff described there

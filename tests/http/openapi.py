@@ -102,9 +102,11 @@ def ask_conditions(path, template=None, ranges=True):
         ask("GET", path, 416, template, headers={"Range": "bytes=99999999-"})
 
 
-def form(field, data):
-    body = (f'--boundary\r\nContent-Disposition: form-data; name="{field}"; filename="x"\r\n\r\n'
-            ).encode() + data + b"\r\n--boundary--\r\n"
+def form(field, data, **texts):
+    body = "".join(f'--boundary\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+                   for name, text in texts.items()).encode()
+    body += (f'--boundary\r\nContent-Disposition: form-data; name="{field}"; filename="x"\r\n\r\n'
+             ).encode() + data + b"\r\n--boundary--\r\n"
     return {"body": body, "headers": {"Content-Type": "multipart/form-data; boundary=boundary"}}
 
 
@@ -138,6 +140,15 @@ ask("GET", "/api/device-info", 200)
 ask("GET", "/api/presets", 200)
 content = ask("POST", upload, 200, **form("content_image", picture(content_file)))
 style = ask("POST", styles, 200, **form("style_image", picture(style_file)))
+named = "/api/styles/{name}"
+for label in "A garden", "x" * 60:
+    ask("PATCH", f"/api/styles/{style['filename']}", 200, named, **as_json({"label": label}))
+style = ask("POST", styles, 200, **form("style_image", picture(style_file), label="A garden"))
+for bad in {}, {"label": ""}, {"label": 1}, {"label": "a", "name": "b"}:
+    ask("PATCH", f"/api/styles/{style['filename']}", 400, named, **as_json(bad))
+ask("PATCH", "/api/styles/none", 404, named, **as_json({"label": "a"}))
+ask("PATCH", "/api/styles/none", 413, named, **as_json({"label": "x" * 100000}))
+ask("PATCH", "/api/styles/none", 415, named, body=b"{}")
 for path, field in (upload, "content_image"), (styles, "style_image"):
     ask("POST", path, 400, **form("other", b"x"))
     ask("POST", path, 415, **form(field, b"no picture"))
@@ -146,10 +157,12 @@ ask("GET", content["url"], 200, "/uploads/{file}")
 ask("GET", style["url"], 200, "/styles/{file}")
 ask("GET", "/styles/full.jpg", 200, "/styles/{file}")  # the preview of a pack
 ask("GET", content["thumbnail"], 200, "/thumbs/{file}")
+ask("GET", content["rendition"], 200, "/renditions/{file}")
 ask_conditions(content["url"], "/uploads/{file}")
 ask_conditions("/styles/full.jpg", "/styles/{file}")
 ask_conditions(content["thumbnail"], "/thumbs/{file}")
-for folder in "uploads", "results", "history", "styles", "thumbs":
+ask_conditions(content["rendition"], "/renditions/{file}")
+for folder in "uploads", "results", "history", "styles", "thumbs", "renditions":
     ask("GET", f"/{folder}/none", 404, f"/{folder}/{{file}}")
 ask("GET", "/api/styles", 200)
 ask("GET", "/api/usage", 200)

@@ -42,8 +42,9 @@ def ask(method, path, body=None, content_type=None):
 
 
 def form(cut=None):
+    """A form with another picture each time: bytes after its end make it another file."""
     body = (b'--boundary\r\nContent-Disposition: form-data; name="content_image"; filename="x"'
-            b"\r\n\r\n" + picture + b"\r\n--boundary--\r\n")
+            b"\r\n\r\n" + picture + os.urandom(8) + b"\r\n--boundary--\r\n")
     return body[:cut]
 
 
@@ -138,7 +139,8 @@ def stray():
             + [f"owners/{f}" for f in inside("owners") - kept]
             + [f"work/{f}" for f in inside("work")]
             + [f"uploads/{f}" for f in inside("uploads") if f.endswith(".part")]
-            + [f"thumbs/{f}" for f in inside("thumbs") if f[:-4] not in kept])
+            + [f"{folder}/{f}" for folder in ("thumbs", "renditions") for f in inside(folder)
+               if f[:-4] not in kept])
 
 
 idle = descriptors()

@@ -312,7 +312,8 @@ order() {
     serve --tokens tokens
     as ann
     upload photo.png
-    upload photo.png
+    echo 'the same picture in another file' | cat photo.png - >other.png
+    upload other.png
     ask POST /api/upload-style -F style_image=@photo.png
     refused 507 "bytes: the pictures of ann have $((2 * bytes)) bytes of a quota"
     size=48 request 2

@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "image/source_info.h"
+
 static void samples_equal(const char *a, const char *b)
 {
     size_t na, nb;
@@ -297,6 +299,47 @@ static void transparent_parts_are_white_in_a_format_without_alpha(void **state)
     nst_picture_free(p);
 }
 
+/* 16 bits, alpha, Display P3, and turned: a slope, so that both ways to resize it
+ * differ by rounding alone. */
+static const char *put_slope(void)
+{
+    static uint16_t slope[320 * 200 * 4];
+    VipsImage *image;
+
+    for (int i = 0; i < 320 * 200; i++)
+        for (int c = 0; c < 4; c++)
+            slope[4 * i + c] = (uint16_t)(20000 + 90 * (i % 320) + 30 * c * (i / 320));
+    image = vips_image_new_from_memory_copy(slope, sizeof slope, 320, 200, 4,
+                                            VIPS_FORMAT_USHORT);
+    image->Type = VIPS_INTERPRETATION_RGB16;
+    vips_image_set_int(image, VIPS_META_ORIENTATION, 6);
+    return put(with_p3(image), "slope.tif");
+}
+
+static void a_picture_to_look_at_has_the_colours_of_one_to_paint(void **state)
+{
+    const char *path = put_slope();
+    struct nst_picture *paint =
+        load(path, &(struct nst_picture_size){.longest = 64, .max_pixels = 1000000});
+    struct nst_picture *view =
+        load(path, &(struct nst_picture_size){
+                       .longest = 64, .max_pixels = 1000000, .for_view = true});
+
+    (void)state;
+    assert_int_equal(view->width, 40); /* upright */
+    assert_int_equal(view->height, 64);
+    for (size_t i = 0; i < (size_t)3 * 40 * 64; i++)
+        assert_true(fabsf(view->rgb[i] - paint->rgb[i]) < 2.0f / 255);
+    for (size_t i = 0; i < (size_t)40 * 64; i++)
+        assert_true(fabsf(view->source_info->alpha[i] - paint->source_info->alpha[i]) <
+                    2.0f / 255);
+    assert_non_null(paint->source_info->beyond);
+    assert_null(view->source_info->beyond);
+    assert_null(view->small.rgb);
+    nst_picture_free(paint);
+    nst_picture_free(view);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -326,6 +369,8 @@ int main(void)
              colours_hidden_under_transparency_do_not_bleed_when_resized),
         SAYS("transparent parts are white in a format without alpha",
              transparent_parts_are_white_in_a_format_without_alpha),
+        SAYS("a picture to look at has the colours of one to paint",
+             a_picture_to_look_at_has_the_colours_of_one_to_paint),
     };
 
     return RUN_PICTURE_TESTS("pictures: pixels", tests);

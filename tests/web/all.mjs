@@ -6,6 +6,7 @@ import { flow } from './flow.mjs'
 import { live } from './live.mjs'
 import { gallery } from './gallery.mjs'
 import { look } from './look.mjs'
+import { pictures } from './pictures.mjs'
 import { play } from './play.mjs'
 import { results } from './results.mjs'
 import { Server } from './server.mjs'
@@ -25,6 +26,7 @@ try {
   await faults(browser, work)
   await play(browser, work)
   await gallery(browser, work)
+  await pictures(browser, work)
 } finally {
   await browser.close()
   await server.kill()

@@ -49,7 +49,8 @@ struct MHD_Response *serve_response_add_headers(struct MHD_Response *r,
     if (allowed_origin) {
         MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN,
                                 allowed_origin);
-        MHD_add_response_header(r, "Access-Control-Allow-Methods", "GET, POST, DELETE");
+        MHD_add_response_header(r, "Access-Control-Allow-Methods",
+                                "GET, POST, PATCH, DELETE");
         MHD_add_response_header(r, "Access-Control-Allow-Headers",
                                 "Authorization, Content-Type, Range");
         MHD_add_response_header(r, "Access-Control-Expose-Headers",

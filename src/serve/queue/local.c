@@ -13,6 +13,7 @@
 #include "serve/queue/local_runner.h"
 #include "serve/queue/spent.h"
 #include "serve/store.h"
+#include "serve/sweep.h"
 
 static bool task_is_final(const struct serve_table_entry *t)
 {
@@ -269,7 +270,7 @@ static void sweep(int64_t max_age, size_t max_files)
         serve_task_collect_uploads(used, t->task.record);
     while ((t = serve_table_next(SERVE_LIST_FINISHED, t)))
         serve_task_collect_uploads(used, t->task.record);
-    serve_store_sweep(used, max_age, max_files, serve_owner_party);
+    serve_sweep_uploads(used, max_age, max_files, serve_owner_party);
     pthread_mutex_unlock(&serve_local.lock);
     g_hash_table_destroy(used);
 }

@@ -17,6 +17,7 @@
 #include "serve/queue/redis_task.h"
 #include "serve/queue/spent.h"
 #include "serve/store.h"
+#include "serve/sweep.h"
 
 #define PAGE_TASKS "1000" /* tasks in one reply */
 #define NUMBER_SIZE 24
@@ -429,7 +430,7 @@ static void sweep(int64_t max_age, size_t max_files)
      * removed unless both sets are complete. */
     if (visit_set("nst:open", add_uploads, used) &&
         visit_set("nst:over", add_uploads, used))
-        serve_store_sweep(used, max_age, max_files, serve_owner_party);
+        serve_sweep_uploads(used, max_age, max_files, serve_owner_party);
     g_hash_table_destroy(used);
 }
 

@@ -345,7 +345,7 @@ static void set_success(struct run *r, int status, struct serve_outcome *out)
     out->frame = r->progress.frame;
     /* A missing thumbnail does not fail the task; the next start makes it. */
     if (serve_picture_check(r->attempt->result, strrchr(r->attempt->result, '/') + 1,
-                            r->settings, false, &error) != SERVE_CHECK_OK)
+                            r->settings, 0, &error) != SERVE_CHECK_OK)
         serve_log(SERVE_WARNING, "task %s: no thumbnail: %s", r->attempt->id, error);
     free(error);
 }

@@ -26,6 +26,8 @@ export interface Progress {
 
 export interface Style {
   name: string
+  /** The name that its owner gave to it. */
+  label?: string | null
   url: string | null
   thumbnail: string | null
   preview: string | null
@@ -129,6 +131,8 @@ export type FaultKind =
   | 'room' // 507
   | 'refused' // 401, 403
   | 'broken' // the rest
+  | 'empty' // a file without contents, which is not sent
+  | 'link' // a link was dropped, not a file
 
 export class Fault extends Error {
   constructor(
@@ -174,7 +178,7 @@ export function kindOf(status: number, detail: string): FaultKind {
  * replaces it by the prefix of its own address, which a proxy may have changed.
  */
 export function resolveUrl(base: string, url: string): string {
-  const own = /(?:uploads|results|history|styles|thumbs|share)\/[^/?#]+$/.exec(url)
+  const own = /(?:uploads|results|history|styles|thumbs|renditions|share)\/[^/?#]+$/.exec(url)
   return new URL(own ? own[0] : url, base).href
 }
 
@@ -370,8 +374,10 @@ export function upload(
   what: 'content' | 'style',
   file: Blob,
   onProgress: (share: number) => void = () => undefined,
+  label = '',
 ): Promise<UploadResult> {
   const form = new FormData()
+  if (label) form.append('label', label)
   form.append(`${what}_image`, file, 'picture')
   return new Promise((done, fail) => {
     const x = new XMLHttpRequest()
@@ -384,7 +390,7 @@ export function upload(
     x.onload = () => {
       const r = new Response(x.status === 204 ? null : x.responseText, { status: x.status })
       if (x.status === 401)
-        void requestToken().then(() => upload(what, file, onProgress).then(done, fail))
+        void requestToken().then(() => upload(what, file, onProgress, label).then(done, fail))
       else if (x.status === 200) done(JSON.parse(x.responseText) as UploadResult)
       else void fault(r).then((f) => fail(uploadFault(f)))
     }
@@ -471,4 +477,27 @@ export async function stop(id: string): Promise<void> {
 /** The file of a picture of the service. */
 export async function fetchPicture(url: string, signal?: AbortSignal): Promise<Blob> {
   return (await ask(pictureUrl(url), signal ? { signal } : {})).blob()
+}
+
+/* Pictures: what every browser shows, and names of styles. */
+
+/** The version of an upload that every browser shows: upright, in sRGB, at most 1600 pixels. */
+export const renditionUrl = (name: string) => pictureUrl(`renditions/${name}.jpg`)
+
+/** Whether the service says that it has no such upload; false if it does not answer. */
+export async function isGone(name: string): Promise<boolean> {
+  const r = await fetch(uploadUrl(name), { method: 'HEAD', cache: 'no-store' }).catch(
+    () => undefined,
+  )
+  return r?.status === 404
+}
+
+/** Set the label of one's own style; the service may change it, as to a shorter one. */
+export async function renameStyle(name: string, label: string): Promise<string> {
+  const r = await ask(`api/styles/${encodeURIComponent(name)}`, {
+    method: 'PATCH',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ label }),
+  })
+  return ((await r.json()) as { label: string }).label
 }

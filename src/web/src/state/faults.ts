@@ -21,10 +21,19 @@ const advice: Record<FaultKind, Advice> = {
   room: { text: 'fault.room', next: 'fault.room.next' },
   refused: { text: 'fault.refused', next: 'fault.refused.next' },
   broken: { text: 'fault.broken', next: 'fault.broken.next' },
+  empty: { text: 'pictures.empty', next: 'fault.file.next' },
+  link: { text: 'pictures.link', next: 'pictures.link.next' },
 }
 
+/** Messages of the service about a picture, which its status does not tell apart. */
+const details: [RegExp, Advice][] = [
+  [/the file is empty/, advice.empty],
+  [/pixels is too small/, { text: 'pictures.small', next: 'fault.file.next' }],
+  [/pixels is too narrow/, { text: 'pictures.narrow', next: 'pictures.narrow.next' }],
+]
+
 export function adviceFor(f: Fault): Advice {
-  return advice[f.kind]
+  return details.find(([message]) => message.test(f.detail))?.[1] ?? advice[f.kind]
 }
 
 /** The names of fields in messages of the service, in words. */

@@ -3,6 +3,7 @@ import { computed, reactive, shallowRef, watch } from 'vue'
 import type { Entry } from './api'
 import { gallery, group, kept, timeOf } from './history'
 import { language, maybe, t } from './i18n'
+import { extent } from './presets'
 import { loadItem, saveItem } from './storage'
 import { catalog, nameOf, readable } from './styles'
 
@@ -69,14 +70,14 @@ export const stylesOf = (e: Entry) =>
 export function presetOf(e: Entry): string {
   const { preset } = e.request
   return remember(`preset ${preset ?? ''}`, () => {
-    const text = preset ? maybe(`preset.${preset}`, readable(preset)) : t('settings.preset.none')
+    const text = preset ? maybe(`preset.${preset}`, readable(preset)) : t('detail.painting')
     return text.split(/[:：]/)[0] ?? text
   })
 }
 
 /** What fits below a small picture. */
 export const briefOf = (e: Entry) =>
-  `${presetOf(e)} · ${t('gallery.px', { size: e.request.size ?? 512 })}`
+  `${presetOf(e)} · ${t('gallery.px', { size: extent(e.request).size })}`
 
 const percent = (n: number) => `${Math.round(100 * n)} %`
 
@@ -108,7 +109,7 @@ export function fileOf(e: Entry): string {
   const two = (n: number) => String(n).padStart(2, '0')
   const day = `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`
   const time = `${two(d.getHours())}.${two(d.getMinutes())}`
-  return `${stylesOf(e)}, ${presetOf(e)}, ${e.request.size ?? 512} px, ${day} ${time}`
+  return `${stylesOf(e)}, ${presetOf(e)}, ${extent(e.request).size} px, ${day} ${time}`
 }
 
 /** The local day of a time in seconds, YYYY-MM-DD, or of some days before it. */

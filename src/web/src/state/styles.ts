@@ -11,7 +11,7 @@ export const catalog = reactive({
   loaded: false,
   error: null as api.Fault | null,
   pending: new Set<string>(),
-  /** File names of uploads, since the service generates its own names. */
+  /** Names that this browser gave to uploads of an older version; the service keeps them now. */
   labels: loadItem<Record<string, string>>('labels', {}),
 })
 
@@ -50,7 +50,7 @@ export function creditOf(s: api.Style): string {
 
 /** A display name for van-gogh or starry_night.jpg; every word is capitalised. */
 export function readable(name: string): string {
-  const stem = name.replace(/\.[a-z0-9]+$/, '')
+  const stem = name.replace(/\.[a-z0-9]+$/i, '')
   return stem
     .split(/[-_.\s]+/)
     .filter(Boolean)
@@ -58,11 +58,19 @@ export function readable(name: string): string {
     .join(' ')
 }
 
+const labels = computed(
+  () => new Map(catalog.all.flatMap((s) => (s.label ? [[s.name, s.label] as const] : []))),
+)
+
 const GENERATED = /^[0-9a-f]{32}\./
 
 /** The display name of a style; uploads of other clients have none. */
 export function nameOf(name: string): string {
-  return catalog.labels[name] ?? (GENERATED.test(name) ? t('styles.mine') : readable(name))
+  return (
+    labels.value.get(name) ??
+    catalog.labels[name] ??
+    (GENERATED.test(name) ? t('styles.mine') : readable(name))
+  )
 }
 
 /** Use a style alone; its region stays if it was in the mix. */

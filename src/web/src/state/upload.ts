@@ -31,6 +31,11 @@ export function loadImage(url: string): Promise<HTMLImageElement> {
   })
 }
 
+/** An uploaded mask: exact, unless it is of a kind that this browser does not show. */
+export function loadMask(name: string): Promise<HTMLImageElement> {
+  return loadImage(api.uploadUrl(name)).catch(() => loadImage(api.renditionUrl(name)))
+}
+
 export async function shrink(file: Blob): Promise<Blob> {
   const picture = await createImageBitmap(file).catch(() => null)
   if (!picture) throw new api.Fault('type')
@@ -59,9 +64,9 @@ export async function sendMask(mask: Mask, content: string): Promise<string> {
   const key = JSON.stringify([content, mask])
   const before = sent.get(key) ?? (mask.strokes.length === 0 ? mask.under : undefined)
   if (before) return before
-  const picture = await loadImage(api.uploadUrl(content))
+  const picture = await loadImage(api.renditionUrl(content))
   const [canvas, c] = canvasOf(...fit(picture.naturalWidth, picture.naturalHeight, MASK_SIDE))
-  if (mask.under) tint(c, await loadImage(api.uploadUrl(mask.under)), '#fff')
+  if (mask.under) tint(c, await loadMask(mask.under), '#fff')
   paint(c, mask, '#fff')
   c.globalCompositeOperation = 'destination-over'
   c.fillStyle = '#000'

@@ -43,6 +43,20 @@ export const en = {
   'content.lost': 'The picture is not on the server any more. Choose it again.',
   'content.shrink': 'Shrink it here and send that',
   'content.convert': 'Make a JPEG of it here and send that',
+
+  'pictures.unseen': 'This browser cannot show the file, but the server can paint it.',
+  'pictures.checking': 'Sent. The server looks at it…',
+  'pictures.hidden': 'The picture is on the server, but cannot be shown just now.',
+  'pictures.empty': 'The file is empty.',
+  'pictures.small': 'The picture is too small: each side needs at least 16 pixels.',
+  'pictures.narrow': 'The picture is too narrow to be painted.',
+  'pictures.narrow.next': 'Crop it, so that it is not so long.',
+  'pictures.thin':
+    'At a size of {size} the short side of this picture has {n} pixels, but needs at least {least}. Choose a larger size, or crop the picture.',
+  'pictures.link': 'A link cannot be used.',
+  'pictures.link.next': 'Save the picture on this device first, and drop the file.',
+  'pictures.several': 'One picture at a time: drop or choose a single file.',
+
   'camera.title': 'Take a photo',
   'camera.take': 'Take the photo',
   'camera.none': 'The camera cannot be used: it is missing, in use or not allowed.',
