@@ -56,6 +56,12 @@ function waves(width, height) {
 const file = (name, buffer) => ({ name, mimeType: 'image/png', buffer })
 const choose = (page, ...files) => page.setInputFiles('[data-test=content-file]', files)
 
+/** Choose a photograph of waves, and wait until it is on the server. */
+async function photograph(page, width, height) {
+  await choose(page, file('a.png', waves(width, height)))
+  await until('the photograph', async () => (await draftOf(page)).content)
+}
+
 /** The bodies of all transfers that the page asks for. */
 function record(page) {
   const bodies = []
@@ -72,7 +78,7 @@ async function settings(browser, server) {
   await test('detail and strength come first, numbers are folded away, and the sum is in words', async () => {
     const page = await open(browser, server)
     const bodies = record(page)
-    await choose(page, file('a.png', waves(96, 64)))
+    await photograph(page, 96, 64)
     await style(page, 'Munch')
     await page.getByText('Munch · Painting, 512 px').waitFor()
     assert.equal(await page.getByRole('radio', { name: /^Painting/ }).isChecked(), true)
@@ -111,8 +117,7 @@ async function settings(browser, server) {
   await test('again with other settings keeps those that the page has no control for', async () => {
     const page = await open(browser, server)
     const bodies = record(page)
-    await choose(page, file('a.png', waves(96, 64)))
-    await until('the picture', async () => (await draftOf(page)).content)
+    await photograph(page, 96, 64)
     const { task_id } = await server.json('/api/style-transfer', {
       content_image: (await draftOf(page)).content,
       style_image: 'munch',
@@ -143,7 +148,7 @@ async function variations(browser, server, work) {
   await test('variations fill a grid, and one of them becomes the draft', async () => {
     const page = await open(browser, server, { expect: [/404.*\/preview\?/] })
     const bodies = record(page)
-    await choose(page, file('a.png', waves(96, 64)))
+    await photograph(page, 96, 64)
     await style(page, 'Munch')
     const before = (await results(server)).length
     await button(page, 'Variations').click()
@@ -176,7 +181,7 @@ async function variations(browser, server, work) {
   await test('a variation is made large as it is seen, and the others are given up', async () => {
     const page = await open(browser, server, { expect: [/404.*\/preview\?/] })
     const bodies = record(page)
-    await choose(page, file('a.png', waves(96, 64)))
+    await photograph(page, 96, 64)
     await style(page, 'Munch')
     await button(page, 'Variations').click()
     const dialog = page.getByRole('dialog', { name: 'Variations' })
@@ -202,7 +207,7 @@ async function variations(browser, server, work) {
     const busy = await new Server(work, 'busy', ['--max-tasks', '1', '--max-queue', '2']).start()
     try {
       const page = await open(browser, busy, { expect: [/429/, /404.*\/preview\?/] })
-      await choose(page, file('a.png', waves(64, 32)))
+      await photograph(page, 64, 32)
       await style(page, 'Munch')
       await button(page, 'Variations').click()
       const dialog = page.getByRole('dialog', { name: 'Variations' })
@@ -226,7 +231,7 @@ async function larger(browser, server) {
   await test('a result is made larger from itself, with the same settings', async () => {
     const page = await open(browser, server, { expect: [/404.*\/preview\?/] })
     const bodies = record(page)
-    await choose(page, file('a.png', waves(256, 64)))
+    await photograph(page, 256, 64)
     await style(page, 'Munch')
     await page.getByRole('radio', { name: /^Draft/ }).check({ force: true })
     await page.getByRole('slider', { name: 'Strength' }).fill('90')
@@ -254,9 +259,7 @@ async function larger(browser, server) {
 async function returned(browser, server) {
   await test('a result that is chosen brings its settings back, another PNG is a photograph', async () => {
     const page = await open(browser, server, { expect: [/404.*\/preview\?/] })
-    const bytes = waves(96, 64)
-    await choose(page, file('a.png', bytes))
-    await until('the picture', async () => (await draftOf(page)).content)
+    await photograph(page, 96, 64)
     await style(page, 'Munch')
     await style(page, 'Hokusai')
     await page.getByRole('radio', { name: /^Draft/ }).check({ force: true })
@@ -269,8 +272,7 @@ async function returned(browser, server) {
     await close(page)
 
     const other = await open(browser, server)
-    await choose(other, file('b.png', waves(80, 64)))
-    await until('a photograph', async () => (await draftOf(other)).content)
+    await photograph(other, 80, 64)
     const { content } = await draftOf(other)
     assert.deepEqual((await draftOf(other)).styles, [])
     await choose(other, file('nst.png', result))
