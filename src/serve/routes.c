@@ -44,9 +44,10 @@ static struct serve_response get_asset(struct serve_request *r)
     return response;
 }
 
-static struct serve_response get_description(struct serve_request *r)
+/* The file that has the path of the route as its name. */
+static struct serve_response get_file(struct serve_request *r)
 {
-    return serve_static_file(r, "openapi.json");
+    return serve_static_file(r, r->route->path + 1);
 }
 
 /* A message with the name and URLs of a stored picture; name is taken over. */
@@ -312,7 +313,9 @@ static struct serve_response get_metrics(struct serve_request *r)
 static const struct serve_route routes[] = {
     {GET, "/", get_index, .is_public = true},
     {GET, "/assets/*", get_asset, .is_public = true},
-    {GET, "/openapi.json", get_description, .is_public = true},
+    {GET, "/manifest.webmanifest", get_file, .is_public = true},
+    {GET, "/sw.js", get_file, .is_public = true},
+    {GET, "/openapi.json", get_file, .is_public = true},
     {GET, "/health", get_health, .is_public = true},
     {GET, "/metrics", get_metrics, .uses_queue = true},
     {POST, "/api/upload-content", post_content, SERVE_BODY_FILE, "content_image",
