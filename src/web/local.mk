@@ -5,25 +5,33 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/index.html %D%/package-lock.json %D%/package.json %D%/tsconfig.json \
 	%D%/vite.config.ts \
 	%D%/src/App.vue %D%/src/main.css %D%/src/main.ts %D%/src/page.ts \
-	%D%/src/theme.js \
+	%D%/src/theme.js %D%/src/worker.js \
 	%D%/src/parts/BeforeAfter.vue %D%/src/parts/CameraDialog.vue \
 	%D%/src/parts/CompareDialog.vue %D%/src/parts/ContentStep.vue \
 	%D%/src/parts/FaultNote.vue %D%/src/parts/GalleryView.vue %D%/src/parts/Header.vue \
-	%D%/src/parts/Icon.vue %D%/src/parts/LinkBanner.vue %D%/src/parts/LossChart.vue \
+	%D%/src/parts/Icon.vue %D%/src/parts/LanguageSelect.vue \
+	%D%/src/parts/LinkBanner.vue %D%/src/parts/LossChart.vue \
 	%D%/src/parts/MaskDialog.vue %D%/src/parts/ProgressView.vue \
 	%D%/src/parts/QualityFigures.vue %D%/src/parts/QueuePanel.vue \
 	%D%/src/parts/RangeField.vue %D%/src/parts/ResultView.vue \
 	%D%/src/parts/SettingsStep.vue %D%/src/parts/Sheet.vue %D%/src/parts/Stage.vue \
 	%D%/src/parts/Stars.vue %D%/src/parts/StartBar.vue %D%/src/parts/StyleStep.vue \
 	%D%/src/parts/Toasts.vue %D%/src/parts/TokenDialog.vue %D%/src/parts/Tour.vue \
-	%D%/src/parts/ZoomDialog.vue %D%/src/pictures/icon.svg %D%/src/pictures/sample.jpg \
+	%D%/src/parts/UsageBars.vue \
+	%D%/src/parts/ZoomDialog.vue %D%/src/pictures/icon-192.png %D%/src/pictures/icon-512.png \
+	%D%/src/pictures/icon-maskable-512.png %D%/src/pictures/icon.svg %D%/src/pictures/sample.jpg \
 	%D%/src/pictures/van-gogh.jpg %D%/src/state/api.ts %D%/src/state/chart.ts \
 	%D%/src/state/deletion.ts %D%/src/state/draft.ts %D%/src/state/faults.ts %D%/src/state/history.ts \
 	%D%/src/state/i18n.ts %D%/src/state/link.ts %D%/src/state/masks.ts \
 	%D%/src/state/prefs.ts %D%/src/state/quality.ts %D%/src/state/state.test.ts %D%/src/state/storage.ts \
 	%D%/src/state/styles.ts %D%/src/state/tasks.ts %D%/src/state/toast.ts \
 	%D%/src/state/upload.ts %D%/src/state/view.ts \
-	%D%/src/state/words/en.ts %D%/src/state/words/zh-CN.ts %D%/src/state/zoom.ts
+	%D%/src/state/zoom.ts \
+	%D%/src/state/bidi.ts %D%/src/state/install.ts %D%/src/state/languages.ts \
+	%D%/src/state/shell.test.ts %D%/src/state/wait.ts \
+	%D%/src/state/words/de.ts %D%/src/state/words/en.ts %D%/src/state/words/es.ts \
+	%D%/src/state/words/fr.ts %D%/src/state/words/ja.ts %D%/src/state/words/pt-BR.ts \
+	%D%/src/state/words/zh-CN.ts
 EXTRA_DIST += $(WEB_FILES)
 
 if WEB

@@ -1,6 +1,7 @@
 /** The available styles and their display names. */
 import { computed, reactive } from 'vue'
 import * as api from './api'
+import { isolate } from './bidi'
 import { t } from './i18n'
 import type { Deletions } from './deletion'
 import { loadItem, saveItem } from './storage'
@@ -61,7 +62,7 @@ const GENERATED = /^[0-9a-f]{32}\./
 
 /** The display name of a style; uploads of other clients have none. */
 export function nameOf(name: string): string {
-  return catalog.labels[name] ?? (GENERATED.test(name) ? t('styles.mine') : readable(name))
+  return isolate(catalog.labels[name] ?? (GENERATED.test(name) ? t('styles.mine') : readable(name)))
 }
 
 export function mixOf(styles: readonly { name: string }[]): string {
