@@ -176,7 +176,7 @@ SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/ref
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \
-	%D%/web/flow.mjs %D%/web/look.mjs %D%/web/server.mjs %D%/web/tap.mjs
+	%D%/web/flow.mjs %D%/web/look.mjs %D%/web/server.mjs %D%/web/shell.mjs %D%/web/shots.mjs %D%/web/tap.mjs
 
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)

@@ -4,6 +4,7 @@ import { launch } from './browser.mjs'
 import { faults } from './faults.mjs'
 import { flow } from './flow.mjs'
 import { look } from './look.mjs'
+import { shell } from './shell.mjs'
 import { Server } from './server.mjs'
 import { finish } from './tap.mjs'
 
@@ -14,6 +15,7 @@ try {
   await flow(browser, server)
   await look(browser, server)
   await budget(browser, server)
+  await shell(browser, server, work)
   await faults(browser, work)
 } finally {
   await browser.close()

@@ -21,12 +21,13 @@ self.addEventListener('install', (e) => {
   e.waitUntil(caches.open(cacheName).then((kept) => kept.addAll(['./', ...files])))
 })
 
-self.addEventListener('activate', (e) => {
-  const old = (name) => name.startsWith(prefix) && name !== cacheName
-  e.waitUntil(
-    caches.keys().then((all) => Promise.all(all.filter(old).map((name) => caches.delete(name)))),
-  )
-})
+async function replaceOld() {
+  for (const name of await caches.keys())
+    if (name.startsWith(prefix) && name !== cacheName) await caches.delete(name)
+  await self.clients.claim() // the page that has installed it, so that it counts as open
+}
+
+self.addEventListener('activate', (e) => e.waitUntil(replaceOld()))
 
 /** From the service; if it is away or very slow, as it was kept. */
 async function page(request) {
