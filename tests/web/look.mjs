@@ -133,8 +133,17 @@ export async function look(browser, server) {
     await accessibleEverywhere(page, 'a closer look')
     await page.keyboard.press('Escape')
     task = new URL(page.url()).hash
+    // a second result, to compare with
+    const { content } = await page.evaluate(() => JSON.parse(localStorage.getItem('nst.draft')))
+    const body = { content_image: content, style_image: 'munch', num_steps: 100, size: 64 }
+    const { task_id: other } = await server.json('/api/style-transfer', body)
+    await until(
+      'a second result',
+      async () => (await server.json(`/api/progress/${other}`)).status === 'completed',
+      90_000,
+    )
     await page.goto(`${server.url}/#/gallery`)
-    await page.locator('[data-test=entry]').first().waitFor()
+    await page.locator('[data-test=entry]').nth(1).waitFor()
     await accessibleEverywhere(page, 'the gallery')
     const boxes = page.getByRole('checkbox')
     await boxes.nth(0).check()

@@ -386,7 +386,7 @@ async function quotas(browser, work) {
     assert.equal(await use('Painting today'), '0 % = 0 %')
     await menuOf(page).click()
     await page.getByText('Signed in as ann').waitFor()
-    await page.getByText(/The next day begins at \d\d:\d\d/).waitFor()
+    await page.getByText(/The next day begins at \d\d:\d\d\.$/).waitFor()
     assert.equal(await meter('Running tasks').count(), 0) // there is no such quota
     await accessibleEverywhere(page, 'the menu with quotas')
     await shot(page, 'quotas')

@@ -1,7 +1,7 @@
 /** The texts of the page in the current language. */
 import { computed, ref, shallowRef } from 'vue'
 import { isolate } from './bidi'
-import { type Language, loadWords } from './languages'
+import { type Language, loadWords, localeOf } from './languages'
 import { type Key, type Words, en } from './words/en'
 
 export type { Key } from './words/en'
@@ -102,5 +102,5 @@ export function roughly(s: number): string {
 
 /** A time of day, such as "14:30". */
 export function clock(ms: number): string {
-  return new Intl.DateTimeFormat(language.value, { timeStyle: 'short' }).format(ms)
+  return new Intl.DateTimeFormat(localeOf(language.value), { timeStyle: 'short' }).format(ms)
 }

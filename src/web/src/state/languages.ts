@@ -39,6 +39,12 @@ export function guess(wanted: readonly string[]): Language {
   return 'en'
 }
 
+/** The language as in the visitor's country, which decides on dates and times. */
+export function localeOf(language: Language): string {
+  const wanted = typeof navigator === 'undefined' ? [] : navigator.languages
+  return wanted.find((one) => stem(one) === stem(language)) ?? language
+}
+
 /** The language that was chosen, or else that of the browser. */
 export function preferred(): Language {
   const chosen = loadItem<Language | null>('language', null)

@@ -3,7 +3,7 @@ import { Fault, type Progress, kindOf } from './api'
 import { isolate } from './bidi'
 import { adviceFor, readableDetail, retryDelay } from './faults'
 import { bytes, figure, language, roughly, setLanguage, t } from './i18n'
-import { LANGUAGES, type Language, guess, loadWords, preferred } from './languages'
+import { LANGUAGES, type Language, guess, loadWords, localeOf, preferred } from './languages'
 import { memoryStore, saveItem, useStore } from './storage'
 import { noteWait, waitOf } from './wait'
 import { en } from './words/en'
@@ -73,6 +73,9 @@ describe('the first language', () => {
     saveItem('language', 'tlh')
     vi.stubGlobal('navigator', { languages: ['fr'] })
     expect(preferred()).toBe('fr')
+    vi.stubGlobal('navigator', { languages: ['fr', 'en-GB'] })
+    expect(localeOf('en')).toBe('en-GB')
+    expect(localeOf('ja')).toBe('ja')
     vi.unstubAllGlobals()
   })
 })
