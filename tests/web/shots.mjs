@@ -47,7 +47,7 @@ async function take(name, context, path, prepare = () => undefined, prefs = {}) 
     page.setDefaultTimeout(90_000)
     await prepare(page)
     const to = join(docs, `web-${name}.jpg`)
-    await page.screenshot({ path: to, type: 'jpeg', quality: 72, animations: 'disabled' })
+    await page.screenshot({ path: to, type: 'jpeg', quality: 68, animations: 'disabled' })
     console.log(`${to}`)
   } catch (e) {
     failed++
@@ -102,10 +102,14 @@ try {
     await page.getByRole('button', { name: 'Paint regions' }).click()
     const canvas = page.getByRole('dialog').locator('canvas').last()
     const box = await canvas.boundingBox()
-    await page.mouse.move(box.x + box.width * 0.2, box.y + box.height * 0.3)
+    const to = (x, y) => page.mouse.move(box.x + box.width * x, box.y + box.height * y)
+    await to(0.04, 0.1)
     await page.mouse.down()
-    for (let i = 0; i < 12; i++)
-      await page.mouse.move(box.x + box.width * (0.2 + 0.05 * i), box.y + box.height * 0.3)
+    for (const [x, y] of [0, 1, 2, 3].flatMap((i) => [
+      [0.96, 0.1 + 0.08 * i],
+      [0.04, 0.14 + 0.08 * i],
+    ]))
+      await to(x, y)
     await page.mouse.up()
   })
   const address = `/#/task/${task}`
@@ -113,7 +117,6 @@ try {
     await page.getByRole('slider').first().waitFor()
     await settled(page)
   }
-  await take('result', DESKTOP, address, result)
   await take('result-dark', { ...DESKTOP, colorScheme: 'dark' }, address, result)
   await take('language', { ...DESKTOP, locale: 'ja' }, address, result)
   await take('gallery', DESKTOP, '/#/gallery', async (page) => {
