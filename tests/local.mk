@@ -181,7 +181,7 @@ EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \
 	%D%/web/flow.mjs %D%/web/gallery.mjs %D%/web/live.mjs %D%/web/look.mjs \
 	%D%/web/pictures.mjs %D%/web/play.mjs %D%/web/results.mjs %D%/web/server.mjs \
-	%D%/web/start.mjs %D%/web/tap.mjs
+	%D%/web/shell.mjs %D%/web/shots.mjs %D%/web/start.mjs %D%/web/tap.mjs
 
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)

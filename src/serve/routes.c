@@ -47,9 +47,10 @@ static struct serve_response get_asset(struct serve_request *r)
     return response;
 }
 
-static struct serve_response get_description(struct serve_request *r)
+/* The file that has the path of the route as its name. */
+static struct serve_response get_file(struct serve_request *r)
 {
-    return serve_static_file(r, "openapi.json");
+    return serve_static_file(r, r->route->path + 1);
 }
 
 static struct serve_response get_styles(struct serve_request *r)
@@ -278,7 +279,9 @@ static struct serve_response get_metrics(struct serve_request *r)
 static const struct serve_route routes[] = {
     {GET, "/", get_index, .is_public = true},
     {GET, "/assets/*", get_asset, .is_public = true},
-    {GET, "/openapi.json", get_description, .is_public = true},
+    {GET, "/manifest.webmanifest", get_file, .is_public = true},
+    {GET, "/sw.js", get_file, .is_public = true},
+    {GET, "/openapi.json", get_file, .is_public = true},
     {GET, "/health", get_health, .is_public = true},
     {GET, "/metrics", get_metrics, .uses_queue = true},
     {POST, "/api/upload-content", serve_post_content, SERVE_BODY_FILE, "content_image",

@@ -5,7 +5,7 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/index.html %D%/package-lock.json %D%/package.json %D%/tsconfig.json \
 	%D%/vite.config.ts \
 	%D%/src/App.vue %D%/src/main.css %D%/src/main.ts %D%/src/page.ts \
-	%D%/src/theme.js \
+	%D%/src/theme.js %D%/src/worker.js \
 	%D%/src/parts/BeforeAfter.vue %D%/src/parts/CameraDialog.vue \
 	%D%/src/parts/CompareDialog.vue %D%/src/parts/ContentStep.vue \
 	%D%/src/parts/EmptyStage.vue %D%/src/pictures/painted.jpg %D%/src/state/previews.ts \
@@ -13,7 +13,8 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/parts/FaultNote.vue %D%/src/parts/GalleryGrid.vue \
 	%D%/src/parts/GalleryTile.vue %D%/src/parts/GalleryTools.vue \
 	%D%/src/parts/GalleryView.vue %D%/src/parts/Header.vue \
-	%D%/src/parts/Icon.vue %D%/src/parts/LinkBanner.vue %D%/src/parts/LossChart.vue \
+	%D%/src/parts/Icon.vue %D%/src/parts/LanguageSelect.vue \
+	%D%/src/parts/LinkBanner.vue %D%/src/parts/LossChart.vue \
 	%D%/src/parts/MaskDialog.vue %D%/src/parts/ProgressView.vue \
 	%D%/src/parts/QualityFigures.vue %D%/src/parts/QueuePanel.vue \
 	%D%/src/parts/RangeField.vue %D%/src/parts/ResultView.vue \
@@ -21,7 +22,9 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/parts/Stars.vue %D%/src/parts/StartBar.vue %D%/src/parts/StyleStep.vue \
 	%D%/src/parts/Toasts.vue %D%/src/parts/TokenDialog.vue %D%/src/parts/Tour.vue \
 	%D%/src/parts/DownloadDialog.vue %D%/src/parts/ShareDialog.vue \
-	%D%/src/parts/ZoomDialog.vue %D%/src/pictures/icon.svg %D%/src/pictures/sample.jpg \
+	%D%/src/parts/UsageBars.vue \
+	%D%/src/parts/ZoomDialog.vue %D%/src/pictures/icon-192.png %D%/src/pictures/icon-512.png \
+	%D%/src/pictures/icon-maskable-512.png %D%/src/pictures/icon.svg %D%/src/pictures/sample.jpg \
 	%D%/src/pictures/van-gogh.jpg %D%/src/state/api.ts %D%/src/state/chart.ts \
 	%D%/src/state/deletion.ts %D%/src/state/draft.ts %D%/src/state/faults.ts %D%/src/state/gallery.test.ts \
 	%D%/src/state/gallery.ts %D%/src/state/history.ts \
@@ -33,8 +36,13 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/state/batch.ts %D%/src/state/files.ts %D%/src/state/larger.ts %D%/src/state/lazy.ts %D%/src/state/play.test.ts \
 	%D%/src/state/png.ts %D%/src/state/presets.ts %D%/src/state/returned.ts \
 	%D%/src/state/room.ts %D%/src/state/summary.ts %D%/src/state/variations.ts \
-	%D%/src/state/words/en.ts %D%/src/state/words/zh-CN.ts %D%/src/state/zip.test.ts \
-	%D%/src/state/zip.ts %D%/src/state/zoom.ts
+	%D%/src/state/zip.test.ts \
+	%D%/src/state/zip.ts %D%/src/state/zoom.ts \
+	%D%/src/state/bidi.ts %D%/src/state/install.ts %D%/src/state/languages.ts \
+	%D%/src/state/shell.test.ts %D%/src/state/wait.ts \
+	%D%/src/state/words/de.ts %D%/src/state/words/en.ts %D%/src/state/words/es.ts \
+	%D%/src/state/words/fr.ts %D%/src/state/words/ja.ts %D%/src/state/words/pt-BR.ts \
+	%D%/src/state/words/zh-CN.ts
 # films
 WEB_FILES += %D%/src/parts/FilmDialog.vue %D%/src/parts/FilmNote.vue %D%/src/parts/FilmView.vue \
 	%D%/src/state/animation.ts %D%/src/state/film.test.ts %D%/src/state/film.ts \

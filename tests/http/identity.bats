@@ -232,3 +232,31 @@ reload() {
     get /api/me
     [ "$(field role)" = operator ]
 }
+
+@test "what installs the page needs no token, and has its type and the page's policy" {
+    mkdir -p web/assets
+    echo '<!doctype html>hello' >web/index.html
+    echo '{"name": "nst"}' >web/manifest.webmanifest
+    echo 'self.oninstall = null' >web/sw.js
+    echo 'anna user correct-horse-battery' >tokens
+    serve --tokens tokens --web web
+    get /api/styles
+    [ "$code" = 401 ]
+    get /manifest.webmanifest
+    [ "$code" = 200 ]
+    [ "$(header content-type)" = application/manifest+json ]
+    [ "$body" = '{"name": "nst"}' ]
+    get /sw.js
+    [ "$code" = 200 ]
+    [ "$(header content-type)" = 'text/javascript; charset=utf-8' ]
+    # a worker obeys its own policy, not that of the page
+    policy=$(header content-security-policy)
+    [[ $policy == "default-src 'none'; script-src 'self'; "* ]]
+    [[ $policy == *"; connect-src 'self'; "* ]]
+    [[ $policy == *"; manifest-src 'self'; "* ]]
+    rm web/sw.js
+    stop_service
+    serve --tokens tokens --web web
+    get /sw.js
+    refused 404 'not found'
+}

@@ -140,6 +140,8 @@ END
     cp style.jpg mine/waves.jpg
     echo '<!doctype html>hello' >web/index.html
     echo 'let a' >web/assets/a-1234.js
+    echo '{}' >web/manifest.webmanifest
+    echo 'self.oninstall = null' >web/sw.js
     serve --styles mine --web web
     upload photo.png
     transfer
@@ -148,14 +150,15 @@ END
         /styles/full.nststyle.jpg"
     get /styles/full.nststyle.jpg
     [ "$code" = 200 ] || pictures=${pictures/full.nststyle/full}
-    for path in $pictures "/api/tasks/$task/preview" / /assets/a-1234.js /openapi.json; do
+    for path in $pictures "/api/tasks/$task/preview" / /assets/a-1234.js \
+        /manifest.webmanifest /sw.js /openapi.json; do
         get "$path"
         [ "$code" = 200 ]
         cp answer whole
         [[ $(header etag) == \"*\" ]]
         case $path in
         /assets/*) [[ $(header cache-control) == *immutable ]] ;;
-        / | /openapi.json) [ "$(header cache-control)" = no-cache ] ;;
+        / | /manifest.webmanifest | /sw.js | /openapi.json) [ "$(header cache-control)" = no-cache ] ;;
         *preview) [ "$(header cache-control)" = 'private, no-cache' ] ;;
         *) [ "$(header cache-control)" = 'private, max-age=300, must-revalidate' ] ;;
         esac

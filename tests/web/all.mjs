@@ -9,6 +9,7 @@ import { look } from './look.mjs'
 import { pictures } from './pictures.mjs'
 import { play } from './play.mjs'
 import { results } from './results.mjs'
+import { shell } from './shell.mjs'
 import { Server } from './server.mjs'
 import { firstMinute } from './start.mjs'
 import { finish } from './tap.mjs'
@@ -23,6 +24,7 @@ try {
   await look(browser, server)
   await results(browser, server, work)
   await budget(browser, server)
+  await shell(browser, server, work)
   await faults(browser, work)
   await play(browser, work)
   await gallery(browser, work)

@@ -40,6 +40,7 @@ export async function open(browser, server, options = {}) {
   const context = await browser.newContext({
     viewport: { width: 1440, height: 900 },
     locale: 'en-GB',
+    serviceWorkers: 'block', // shell.mjs tests it; elsewhere requests come from the page itself
     ...of,
   })
   await context.addInitScript(
@@ -54,6 +55,7 @@ export async function open(browser, server, options = {}) {
   page.setDefaultTimeout(20_000)
   page.faults = []
   page.on('console', (m) => {
+    if (m.text().startsWith('Service Worker registration blocked by Playwright')) return
     if (m.type() === 'error' || m.type() === 'warning')
       page.faults.push(`${m.text()} ${m.location().url}`)
   })
@@ -75,18 +77,12 @@ export async function close(page) {
   assert.deepEqual(left, [])
 }
 
-/** Take a screenshot; those of docs/WEB.md also go to the folder NST_DOCS, if it is set. */
+/** Take a screenshot for who looks at the tests; shots.mjs makes those of docs/WEB.md. */
 export async function shot(page, name) {
   await page.screenshot({ path: join(shots, `${name}.png`), animations: 'disabled' })
-  if (process.env.NST_DOCS && ['painting', 'regions', 'gallery', 'result-dark'].includes(name))
-    await page.screenshot({
-      path: join(process.env.NST_DOCS, `web-${name}.jpg`),
-      type: 'jpeg',
-      quality: 62,
-    })
 }
 
-/** Fails if axe-core finds serious violations. */
+/** Fails if axe-core finds a violation of any weight. */
 export async function accessible(page, state) {
   await page.evaluate(axe.source)
   const found = await page.evaluate(() =>
@@ -99,11 +95,28 @@ export async function accessible(page, state) {
   for (const v of found.violations)
     if (v.id === 'target-size')
       v.nodes = v.nodes.filter((n) => !n.failureSummary.includes('partially obscured'))
-  const serious = found.violations
+  const all = found.violations
     .filter((v) => v.nodes.length > 0)
-    .filter((v) => v.impact === 'serious' || v.impact === 'critical')
     .map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`)
-  assert.deepEqual(serious, [], state)
+  assert.deepEqual(all, [], state)
+}
+
+/** The same on a small phone, a phone and a desktop, in light and dark. */
+export async function accessibleEverywhere(page, state) {
+  const before = page.viewportSize()
+  for (const [width, height, ...schemes] of [
+    [320, 640, 'light'],
+    [390, 844, 'dark'],
+    [1280, 800, 'light', 'dark'],
+  ]) {
+    await page.setViewportSize({ width, height })
+    for (const colorScheme of schemes) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' }) // no colours on their way
+      await accessible(page, `${state}, ${colorScheme}, ${width} pixels`)
+    }
+  }
+  await page.setViewportSize(before)
+  await page.emulateMedia({ colorScheme: null, reducedMotion: null })
 }
 
 /** Press Tab until the element has the focus. */

@@ -129,6 +129,9 @@ export type FaultKind =
   | 'unknown' // 404
   | 'busy' // 409
   | 'room' // 507
+  | 'waiting' // 429: the quota of tasks in the queue
+  | 'work' // 429: the quota of work in a day
+  | 'bytes' // 507: the quota of bytes
   | 'refused' // 401, 403
   | 'broken' // the rest
   | 'empty' // a file without contents, which is not sent
@@ -160,14 +163,16 @@ export function kindOf(status: number, detail: string): FaultKind {
     case 415:
       return 'type'
     case 429:
-      return /requests a second/.test(detail) ? 'often' : 'full'
+      if (detail.startsWith('waiting:')) return 'waiting'
+      if (detail.startsWith('work:')) return 'work'
+      return /requests a second|uploads of yours/.test(detail) ? 'often' : 'full'
     case 502:
     case 504:
       return 'gone' // from a proxy that cannot reach the service
     case 503:
       return 'ending'
     case 507:
-      return 'room'
+      return detail.startsWith('bytes:') ? 'bytes' : 'room'
     default:
       return 'broken'
   }
@@ -501,3 +506,13 @@ export async function renameStyle(name: string, label: string): Promise<string> 
   })
   return ((await r.json()) as { label: string }).label
 }
+export interface Share {
+  used: number
+  /** null: no limit. */
+  limit: number | null
+}
+
+/** What the sender uses of his quotas; work is pixels times steps. */
+export type Usage = Record<'waiting' | 'running' | 'bytes' | 'work', Share>
+
+export const usage = () => get<Usage>('api/usage')

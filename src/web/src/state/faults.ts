@@ -19,6 +19,9 @@ const advice: Record<FaultKind, Advice> = {
   unknown: { text: 'fault.unknown', next: 'fault.unknown.next' },
   busy: { text: 'fault.busy', next: 'fault.busy.next' },
   room: { text: 'fault.room', next: 'fault.room.next' },
+  waiting: { text: 'shell.waiting', next: 'shell.waiting.next' },
+  work: { text: 'shell.work', next: 'shell.work.next' },
+  bytes: { text: 'shell.bytes', next: 'shell.bytes.next' },
   refused: { text: 'fault.refused', next: 'fault.refused.next' },
   broken: { text: 'fault.broken', next: 'fault.broken.next' },
   empty: { text: 'pictures.empty', next: 'fault.file.next' },
@@ -44,13 +47,17 @@ const words: [RegExp, string][] = [
   [/\b(?:keep_mask|styles\.mask)\b/g, 'the region'],
 ]
 
+/** What these say is said in words already, and their numbers are for programs. */
+const complete: FaultKind[] = ['full', 'often', 'waiting', 'work', 'bytes']
+
 /** A message of the service for people. */
 export function readableDetail(f: Fault): string {
+  if (complete.includes(f.kind)) return ''
   return words.reduce((text, [name, word]) => text.replace(name, word), f.detail)
 }
 
 /** Seconds until an automatic retry; 0: a retry would not help. */
 export function retryDelay(f: Fault): number {
-  const waits = f.kind === 'full' || f.kind === 'often' || f.kind === 'ending'
-  return waits ? Math.max(1, f.retryAfter) : 0
+  const waits: FaultKind[] = ['full', 'often', 'waiting', 'ending']
+  return waits.includes(f.kind) ? Math.max(1, f.retryAfter) : 0
 }

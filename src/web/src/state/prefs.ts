@@ -1,7 +1,8 @@
 /** Preferences for the appearance of the page, kept in the browser. */
 import { reactive, watch } from 'vue'
 import { loadItem, saveItem } from './storage'
-import { type Language, setLanguage } from './i18n'
+import { setLanguage } from './i18n'
+import { type Language, preferred } from './languages'
 
 export type Theme = 'system' | 'light' | 'dark'
 
@@ -12,30 +13,33 @@ export const prefs = reactive({
   toured: loadItem('toured', false),
 })
 
-function guess(): Language {
-  return navigator.languages.some((l) => l.toLowerCase().startsWith('zh')) &&
-    !navigator.languages[0]?.toLowerCase().startsWith('en')
-    ? 'zh-CN'
-    : 'en'
+/** The colour of the browser's own bars follows the theme that was chosen, as in index.html. */
+function colourBars(): void {
+  for (const meta of document.querySelectorAll<HTMLMetaElement>('meta[name=theme-color]')) {
+    const of = prefs.theme === 'system' ? meta.dataset['theme'] : prefs.theme
+    meta.content = (of === 'dark' ? meta.dataset['dark'] : meta.dataset['light']) ?? ''
+  }
 }
 
-function apply(): void {
+/** Until the texts of the language are there, or cannot be had. */
+async function apply(): Promise<void> {
   const root = document.documentElement
   if (prefs.theme === 'system') delete root.dataset['theme']
   else root.dataset['theme'] = prefs.theme
-  setLanguage(prefs.language ?? guess())
   root.dataset['moving'] = String(prefs.moving)
+  colourBars()
+  await setLanguage(preferred()).catch(() => undefined)
 }
 
-export function openPrefs(): void {
-  apply()
+export function openPrefs(): Promise<void> {
   watch(
     prefs,
     () => {
       for (const name of ['theme', 'language', 'moving', 'toured'] as const)
         saveItem(name, prefs[name])
-      apply()
+      void apply()
     },
     { flush: 'sync' },
   )
+  return apply()
 }

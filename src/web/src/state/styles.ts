@@ -1,6 +1,7 @@
 /** The available styles and their display names. */
 import { computed, reactive } from 'vue'
 import * as api from './api'
+import { isolate } from './bidi'
 import { t } from './i18n'
 import type { Deletions } from './deletion'
 import type { Draft } from './draft'
@@ -66,10 +67,10 @@ const GENERATED = /^[0-9a-f]{32}\./
 
 /** The display name of a style; uploads of other clients have none. */
 export function nameOf(name: string): string {
-  return (
+  return isolate(
     labels.value.get(name) ??
-    catalog.labels[name] ??
-    (GENERATED.test(name) ? t('styles.mine') : readable(name))
+      catalog.labels[name] ??
+      (GENERATED.test(name) ? t('styles.mine') : readable(name)),
   )
 }
 

@@ -4,6 +4,7 @@ import * as api from './api'
 import { type Point, addPoint } from './chart'
 import { link, onReconnect } from './link'
 import { loadItem, saveItem } from './storage'
+import { noteWait } from './wait'
 
 export interface Tracked {
   now: api.Progress
@@ -47,6 +48,7 @@ export function merge(p: api.Progress, asked?: api.TransferRequest): Tracked {
     t = known.get(p.task_id) as Tracked
   }
   t.now = p
+  noteWait(p)
   if (asked) t.asked = asked
   if (p.status === 'running' && (p.content_loss !== null || p.style_loss !== null))
     addPoint(t.losses, { step: p.progress, content: p.content_loss, style: p.style_loss })

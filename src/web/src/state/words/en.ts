@@ -1,4 +1,10 @@
-/** The texts in English. A key that a part of the page needs is added here first. */
+/**
+ * The texts in English. A key that a part of the page needs is added here first.
+ *
+ * {name} is a hole for a value. {n:picture|pictures} is the form of a word that goes with the
+ * number n: the forms of the language's plural categories (Intl.PluralRules) in the order zero,
+ * one, two, few, many, other; the last one stands for those that are not given.
+ */
 export const en = {
   'app.title': 'Style transfer',
   'app.tagline': 'Your photograph in the manner of a painting',
@@ -17,8 +23,7 @@ export const en = {
   'menu.about': 'nst {version} · {network} · {model}, {cores} cores',
   'menu.api': 'API for programs',
   'menu.signout': 'Sign out ({name})',
-  'menu.language': '中文',
-  'menu.language.label': '切换到简体中文',
+  'menu.language': 'Language',
   close: 'Close',
   cancel: 'Cancel',
   undo: 'Undo',
@@ -505,6 +510,30 @@ export const en = {
   'film.save': 'Save as this file',
   'film.saving': 'Making the file… {percent} %',
   'film.save.failed': 'The file could not be made.',
+  'shell.who': 'Signed in as {name}',
+  'shell.operator': 'You are an operator: you see and change what others own.',
+  'shell.install': 'Install as an app',
+  'shell.updated': 'There is a new version of this page.',
+  'shell.reload': 'Load it',
+  'shell.use': 'What you use',
+  'shell.use.of': '{used} of {limit}',
+  'shell.use.waiting': 'Tasks in the queue',
+  'shell.use.running': 'Running tasks',
+  'shell.use.bytes': 'Space of your pictures',
+  'shell.use.work': 'Painting today',
+  'shell.use.work.next': 'The next day begins at {time}.',
+  'shell.use.full': 'Nothing is left. Delete results or styles that you do not need.',
+  'shell.place.next': 'Next in the queue',
+  'shell.place': '{n} {n:task|tasks} ahead of it',
+  'shell.wait': 'starts in about {time}',
+  'shell.waiting': 'You have as many tasks in the queue as you may.',
+  'shell.waiting.next':
+    'The page tries again in a moment. It works as soon as one of them is done or cancelled.',
+  'shell.work': 'This task needs more than is left of your painting for today.',
+  'shell.work.next':
+    'Choose a smaller size or fewer steps, or try again when the next day begins (00:00 UTC).',
+  'shell.bytes': 'Your pictures use all the space that you have.',
+  'shell.bytes.next': 'Delete results or styles that you do not need, and try again.',
 
   'tour.title': 'A look around',
   'tour.next': 'Next',
@@ -521,5 +550,6 @@ export const en = {
 
 export type Key = keyof typeof en
 
-/** The texts of another language. English stands in for a missing key. */
+/** The texts of another language. English stands in for a missing key until the last step of a
+ * release, which makes this Record<Key, string>. */
 export type Words = Partial<Record<Key, string>>

@@ -1,6 +1,6 @@
 import type { Words } from './en'
 
-export const zh: Words = {
+export const words: Words = {
   'app.title': '风格迁移',
   'app.tagline': '让照片成为一幅画',
   'nav.label': '页面',
@@ -18,8 +18,7 @@ export const zh: Words = {
   'menu.about': 'nst {version} · {network} · {model}，{cores} 核',
   'menu.api': '供程序使用的接口',
   'menu.signout': '退出登录（{name}）',
-  'menu.language': 'EN',
-  'menu.language.label': 'Switch to English',
+  'menu.language': '语言',
   close: '关闭',
   cancel: '取消',
   undo: '撤销',
@@ -229,6 +228,29 @@ export const zh: Words = {
   'fault.refused.next': '请联系服务器的管理者。',
   'fault.broken': '服务器出了问题。',
   'fault.broken.next': '请重试；若仍如此，原因在服务器的日志里。',
+
+  'shell.who': '已登录：{name}',
+  'shell.operator': '你是管理员，可以查看和更改他人的内容。',
+  'shell.install': '安装为应用',
+  'shell.updated': '此页面有新版本。',
+  'shell.reload': '加载',
+  'shell.use': '用量',
+  'shell.use.of': '{used} / {limit}',
+  'shell.use.waiting': '排队的任务',
+  'shell.use.running': '运行中的任务',
+  'shell.use.bytes': '图片占用的空间',
+  'shell.use.work': '今日绘制量',
+  'shell.use.work.next': '新的一天从 {time} 开始。',
+  'shell.use.full': '已用完。请删除不需要的结果或风格。',
+  'shell.place.next': '下一个就轮到它',
+  'shell.place': '前面还有 {n} 个任务',
+  'shell.wait': '约 {time}后开始',
+  'shell.waiting': '你排队的任务已达上限。',
+  'shell.waiting.next': '页面稍后会自动重试。有任务完成或取消后即可提交。',
+  'shell.work': '这个任务超出了你今天剩余的绘制量。',
+  'shell.work.next': '请选小一些的尺寸或少一些的步数，或等到新的一天（00:00 UTC 起）再试。',
+  'shell.bytes': '你的图片已占满可用空间。',
+  'shell.bytes.next': '请删除不需要的结果或风格，然后重试。',
 
   'tour.title': '快速导览',
   'tour.next': '下一步',
