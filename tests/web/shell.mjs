@@ -141,14 +141,13 @@ async function languages(browser, server) {
 const ALLOWED = { serviceWorkers: 'allow' }
 
 /** Wait until the service worker of the page is active and has kept its files. */
-async function installed(page) {
-  await page.evaluate(async () => {
-    const at = await navigator.serviceWorker.ready
-    const worker = at.active
-    if (worker.state !== 'activated')
-      await new Promise((go) => worker.addEventListener('statechange', go, { once: true }))
-  })
-}
+const installed = (page) =>
+  until('the service worker', () =>
+    page.evaluate(async () => {
+      const at = await navigator.serviceWorker.getRegistration()
+      return at?.active?.state === 'activated'
+    }),
+  )
 
 const keptFiles = (page) =>
   page.evaluate(async () => {
@@ -263,8 +262,9 @@ async function app(browser, work) {
     await page.getByRole('link', { name: 'Atelier' }).waitFor() // as the old one had it
     const other = await page.context().newPage()
     await page.close()
-    await other.goto(`${server.url}/`)
     await until('the new one alone', async () => {
+      await other.goto('about:blank') // until no page of the old one is left
+      await other.goto(`${server.url}/`)
       const names = Object.keys(await keptFiles(other))
       return names.length === 1 && names[0].endsWith(' next')
     })
