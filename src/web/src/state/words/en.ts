@@ -29,9 +29,7 @@ export const en = {
   undo: 'Undo',
   retry: 'Try again',
   now: 'Try now',
-  more: 'Show more',
   dismiss: 'Dismiss',
-  or: 'or',
 
   'content.title': 'Your picture',
   'content.drop': 'Drop a picture here, paste one, or',
@@ -60,7 +58,6 @@ export const en = {
     'At a size of {size} the short side of this picture has {n} pixels, but needs at least {least}. Choose a larger size, or crop the picture.',
   'pictures.link': 'A link cannot be used.',
   'pictures.link.next': 'Save the picture on this device first, and drop the file.',
-  'pictures.several': 'One picture at a time: drop or choose a single file.',
 
   'camera.title': 'Take a photo',
   'camera.take': 'Take the photo',
@@ -74,13 +71,11 @@ export const en = {
   'styles.mine': 'My style',
   'styles.remove': 'Delete the style {name}',
   'styles.removed': 'The style {name} is deleted.',
-  'styles.pick': 'Choose one, or several to mix',
   'styles.most': 'No more than {n} styles can be mixed.',
   'styles.missing': 'A style of that task no longer exists: {name}',
   'mix.title': 'Mix',
   'mix.share': '{name}: share of the mix',
   'mix.drop': 'Remove {name}',
-  'mix.region': 'has its own region',
   'regions.open': 'Paint regions',
   'regions.edit': 'Change the regions',
   'regions.hint': 'Paint where each style applies and what stays a photograph.',
@@ -142,10 +137,8 @@ export const en = {
 
   'start.go': 'Start',
   'start.going': 'Starting…',
-  'start.summary': '{steps} steps · {size} px',
   'start.need.content': 'First choose a picture.',
   'start.need.styles': 'Now choose a style.',
-  'start.wait': 'The queue is full. Your task is sent again in {s} s.',
   'start.wait.short': 'Again in {s} s',
 
   'returned.text': 'This is a result: its settings are back.',
@@ -204,9 +197,6 @@ export const en = {
   'batch.state.cancelled': 'Cancelled',
 
   'stage.title': 'The painting',
-  'stage.empty': 'Your painting appears here',
-  'stage.empty.text':
-    'Choose a picture and a style, and press Start. You can watch it being painted.',
   'stage.loading': 'Looking for the task…',
   'stage.new': 'New painting',
   'task.queued': 'Waiting for its turn',
@@ -237,7 +227,6 @@ export const en = {
   'time.s': '{n} s',
   'time.min': '{m} min {s} s',
 
-  'result.title': 'The result',
   'result.alt': 'The result: the picture in the style of {style}',
   'result.before': 'Before',
   'result.after': 'After',
@@ -251,8 +240,6 @@ export const en = {
   'zoom.original': 'Show the photograph',
   'zoom.result': 'Show the result',
   'quality.measuring': 'Measuring…',
-  'quality.failed': 'It could not be measured.',
-  'quality.overall': 'Overall',
   'quality.ssim': 'Structure preserved (SSIM)',
   'quality.colour': 'Colours preserved',
   'quality.perceptual': 'Perceptual distance',
@@ -542,9 +529,6 @@ export const en = {
   'tour.end': 'Begin',
   'tour.at': '{n} of {total}',
   'tour.1': 'Begin with a picture: drop it, paste it, choose a file or take a photo.',
-  'tour.2': 'Choose a style, or several to mix. You can add paintings of your own.',
-  'tour.3': 'The default makes a painting. Detail and strength have the most effect.',
-  'tour.4': 'Press Start and watch. You can start more tasks meanwhile.',
   'tour.5': 'All results appear in the gallery, where you can compare and rate them.',
 } as const
 
