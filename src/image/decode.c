@@ -135,6 +135,13 @@ static bool has_frames(VipsImage *image)
     return image->Ysize > vips_image_get_page_height(image);
 }
 
+int nst_picture_count_frames(VipsImage *header)
+{
+    return loaded_by(header, "gif") || loaded_by(header, "webp")
+               ? vips_image_get_n_pages(header)
+               : 1;
+}
+
 /* The part of the factor that the loader applies while it decodes. */
 static int loader_shrink(VipsImage *image, int shrink)
 {

@@ -29,6 +29,9 @@ enum nst_status nst_picture_open_affordable(VipsImage **out, size_t *bytes,
                                             const struct nst_picture_size *size,
                                             struct nst_err *err);
 
+/* The frames of an animation; 1 for any other picture. */
+int nst_picture_count_frames(VipsImage *header);
+
 /* Decode all of in, with no more pixels than size needs; *out belongs to the caller and
  * no longer depends on the file. */
 enum nst_status nst_picture_decode(VipsImage **out, struct nst_input *in,

@@ -400,9 +400,7 @@ static enum nst_status read_header(struct nst_picture **out, struct nst_input *i
     (*out)->width = in->width;
     (*out)->height = in->height;
     (*out)->read_bytes = bytes;
-    (*out)->frames = loaded_by(header, "gif") || loaded_by(header, "webp")
-                         ? vips_image_get_n_pages(header)
-                         : 1;
+    (*out)->frames = nst_picture_count_frames(header);
     nst_picture_target_size(size, &(*out)->width, &(*out)->height);
     (*out)->source_info = nst_xcalloc(1, sizeof *(*out)->source_info);
     (*out)->source_info->transparent =
