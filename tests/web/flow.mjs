@@ -202,7 +202,7 @@ async function transfer(browser, server) {
     const percent = async () => parseInt(await page.locator('[data-test=percent]').innerText(), 10)
     const before = await percent()
     await until('more percent', async () => (await percent()) > before)
-    const curve = page.getByRole('group', { name: 'Losses' }).locator('path[stroke-linejoin]')
+    const curve = page.getByRole('figure', { name: 'Losses' }).locator('path[stroke-linejoin]')
     assert.equal(await curve.count(), 2)
     await until(
       'a curve',
@@ -214,7 +214,7 @@ async function transfer(browser, server) {
 
   await test('a refresh in mid-task restores the view, and what was chosen', async () => {
     const before = await draftOf(page)
-    const curve = page.getByRole('group', { name: 'Losses' }).locator('path[stroke-linejoin]')
+    const curve = page.getByRole('figure', { name: 'Losses' }).locator('path[stroke-linejoin]')
     const places = async () =>
       (await curve.first().getAttribute('d')).split(/[ML]/).slice(1).map(parseFloat)
     const [begin] = await places()
