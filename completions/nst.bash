@@ -137,7 +137,7 @@ _nst_options() {
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --input --json --last --normalise --output --help --usage --version" ;;
-    nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --keep-metadata --quota --shared --token-file --tokens --webhook-secret-file --decode-seconds --grace --lease --max-connections --max-film-size --max-frames --max-history-images --max-pixels --max-queue --max-queue-per-owner --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --send-timeout --task-memory --task-seconds --queue --worker --access-log --access-log-format --log --log-format --help --usage --version" ;;
+    nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --keep-metadata --quota --shared --token-file --tokens --webhook-secret-file --decode-seconds --grace --lease --max-connections --max-film-size --max-frames --max-history-images --max-pixels --max-queue --max-queue-per-owner --max-shares --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --send-timeout --task-memory --task-seconds --queue --worker --access-log --access-log-format --log --log-format --help --usage --version" ;;
     nst-style) echo "--artist --from --json --model --output --preview --previews --scales --style-layers --title --year --help --usage --version" ;;
     esac
 }

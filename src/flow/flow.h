@@ -50,12 +50,10 @@ void nst_flow_visible(float *mask, const float *flow, const float *back, int hei
  * GCPR 2016). */
 void nst_flow_exclude_boundaries(float *mask, const float *flow, int height, int width);
 
-/* Read or write a Middlebury .flo file. *out belongs to the caller: free().
- * NST_ERR_ARG (no such file), NST_ERR_IO, NST_ERR_FORMAT (also if the size is not
- * height x width), NST_ERR_MEM. */
+/* Read a Middlebury .flo file. *out belongs to the caller: free(). NST_ERR_ARG (no such
+ * file), NST_ERR_IO, NST_ERR_FORMAT (also if the size is not height x width),
+ * NST_ERR_MEM. */
 enum nst_status nst_flow_read(float **out, const char *path, int height, int width,
                               struct nst_err *err);
-enum nst_status nst_flow_write(const char *path, const float *flow, int height,
-                               int width, struct nst_err *err);
 
 #endif

@@ -5,7 +5,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,14 +14,6 @@
 #include "flow/flow.h"
 
 #define TAG 202021.25F
-
-static uint32_t bits_of(float value)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    return htole32(bits);
-}
 
 static float float_of(uint32_t bits)
 {
@@ -94,24 +85,4 @@ enum nst_status nst_flow_read(float **out, const char *path, int height, int wid
         *out = NULL;
     }
     return status;
-}
-
-enum nst_status nst_flow_write(const char *path, const float *flow, int height,
-                               int width, struct nst_err *err)
-{
-    size_t n = nst_area(height, width);
-    uint32_t head[3] = {bits_of(TAG), htole32((uint32_t)width),
-                        htole32((uint32_t)height)};
-    FILE *f = fopen(path, "we");
-    bool written = f && fwrite(head, sizeof *head, 3, f) == 3;
-
-    for (size_t i = 0; written && i < n; i++) {
-        uint32_t pair[2] = {bits_of(flow[i]), bits_of(flow[n + i])};
-
-        written = fwrite(pair, sizeof *pair, 2, f) == 2;
-    }
-    if (f && fclose(f) != 0)
-        written = false;
-    return written ? NST_OK
-                   : nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
 }

@@ -293,24 +293,43 @@ static void smallest_frames(void **state)
     free(flow);
 }
 
+/* As the format is described: 5 x 3 pixels of which u is 0, 1, ... and v is 0.5 less.
+ */
+static void write_file(const char *path)
+{
+    float tag = 202021.25F;
+    int32_t sides[2] = {5, 3};
+    FILE *f = fopen(path, "w");
+
+    assert_int_equal(fwrite(&tag, sizeof tag, 1, f), 1);
+    assert_int_equal(fwrite(sides, sizeof *sides, 2, f), 2);
+    for (int i = 0; i < 15; i++) {
+        float pair[2] = {(float)i, (float)i - 0.5F};
+
+        assert_int_equal(fwrite(pair, sizeof *pair, 2, f), 2);
+    }
+    assert_int_equal(fclose(f), 0);
+}
+
 static void files(void **state)
 {
     static const unsigned char one[] = {0x50, 0x49, 0x45, 0x48, 1,    0,   0,
                                         0,    1,    0,    0,    0,    0,   0,
                                         0,    0x40, 0,    0,    0x80, 0xbf};
     char path[] = "/tmp/nst-flow-XXXXXX";
-    float flow[2 * 3 * 5], *back;
+    float *back;
     FILE *f;
     int fd = mkstemp(path);
 
     (void)state;
     assert_true(fd >= 0);
     close(fd);
-    for (int i = 0; i < 30; i++)
-        flow[i] = (float)i / 3 - 4;
-    assert_int_equal(nst_flow_write(path, flow, 3, 5, &err), NST_OK);
+    write_file(path);
     assert_int_equal(nst_flow_read(&back, path, 3, 5, &err), NST_OK);
-    assert_memory_equal(back, flow, sizeof flow);
+    for (int i = 0; i < 15; i++) {
+        assert_float_equal(back[i], i, 0);
+        assert_float_equal(back[15 + i], i - 0.5, 0);
+    }
     free(back);
     assert_int_equal(nst_flow_read(&back, path, 5, 3, &err), NST_ERR_FORMAT);
     assert_non_null(
@@ -318,7 +337,7 @@ static void files(void **state)
     assert_int_equal(truncate(path, 60), 0);
     assert_int_equal(nst_flow_read(&back, path, 3, 5, &err), NST_ERR_FORMAT);
     assert_non_null(strstr(err.text, "is cut short"));
-    f = fopen(path, "w"); /* as the format is described */
+    f = fopen(path, "w"); /* byte by byte */
     assert_int_equal(fwrite(one, 1, sizeof one, f), sizeof one);
     fclose(f);
     assert_int_equal(nst_flow_read(&back, path, 1, 1, &err), NST_OK);
@@ -344,7 +363,7 @@ int main(void)
         SAYS("the flow does not depend on the number of threads",
              same_for_any_number_of_threads),
         SAYS("the smallest frames have a flow", smallest_frames),
-        SAYS("files of Middlebury are read and written", files),
+        SAYS("files of Middlebury are read", files),
     };
     int failed;
 

@@ -8,13 +8,13 @@ export type { Key } from './words/en'
 export type { Language } from './languages'
 
 export const language = ref<Language>('en')
-const words = shallowRef<Words>({})
+const words = shallowRef<Partial<Words>>({})
 let asked: Language = 'en'
 
 /** The language stays as it is if its texts cannot be loaded. */
 export async function setLanguage(to: Language): Promise<void> {
   asked = to
-  const loaded = to === 'en' ? {} : await loadWords(to)
+  const loaded: Partial<Words> = to === 'en' ? {} : await loadWords(to)
   if (asked !== to) return
   words.value = loaded
   language.value = to
@@ -108,5 +108,5 @@ export function clock(ms: number): string {
 /** A file size, with two digits at least. */
 export function sizeText(bytes: number): string {
   if (bytes < 995_000) return t('size.kb', { n: Math.max(1, Math.round(bytes / 1000)) })
-  return t('size.mb', { n: (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0) })
+  return t('size.mb', { n: bytes < 1e7 ? Math.round(bytes / 1e5) / 10 : Math.round(bytes / 1e6) })
 }

@@ -115,7 +115,7 @@ describe('a result as a file', () => {
       '1 kB',
       '1 kB',
       '995 kB',
-      '1.0 MB',
+      '1 MB',
       '14 MB',
     ])
   })

@@ -189,7 +189,7 @@ export const en = {
   'batch.lost': 'It was not sent before the page was closed. Choose it again.',
   'batch.state.waiting': 'Waiting',
   'batch.state.sending': 'Being sent',
-  'batch.state.sent': 'Ready',
+  'batch.state.sent': 'Sent',
   'batch.state.begun': 'In the queue',
   'batch.state.running': 'Being painted',
   'batch.state.done': 'Done',
@@ -348,7 +348,7 @@ export const en = {
   'gallery.order.stars': 'Most stars first',
   'gallery.order.style': 'By style',
   'gallery.grouped': 'By photograph',
-  'gallery.size': 'Tiles',
+  'gallery.size': 'Size of tiles',
   'gallery.size.small': 'small',
   'gallery.size.medium': 'medium',
   'gallery.size.large': 'large',
@@ -484,7 +484,7 @@ export const en = {
   'film.smaller': 'The film is too large to be sent: frames of {size} pixels are tried.',
   'film.note': 'A film of {n} frames',
   'film.note.unknown': 'A film',
-  'film.large': 'A film may have {size} pixels at most: choose a smaller size.',
+  'film.large': 'The longest side of a film is at most {size} pixels: choose a smaller size.',
   'film.frame': 'frame {n} of {m}',
   'film.play': 'Play',
   'film.pause': 'Pause',
@@ -494,7 +494,7 @@ export const en = {
     'A painted film of {m} frames; frame {n} is shown. Left the film, right the painting',
   'film.loading': 'Loading the film…',
   'film.lost': 'The film cannot be shown here. You can still download it.',
-  'film.save': 'Save as this file',
+  'film.save': 'Save the film in this format',
   'film.saving': 'Making the file… {percent} %',
   'film.save.failed': 'The file could not be made.',
   'shell.who': 'Signed in as {name}',
@@ -534,6 +534,5 @@ export const en = {
 
 export type Key = keyof typeof en
 
-/** The texts of another language. English stands in for a missing key until the last step of a
- * release, which makes this Record<Key, string>. */
-export type Words = Partial<Record<Key, string>>
+/** The texts of another language: all of them. */
+export type Words = Record<Key, string>
