@@ -12,11 +12,12 @@
 
 static const char base_style[] =
     ":root{color-scheme:light dark}"
-    "body{margin:0;min-height:100vh;min-height:100dvh;box-sizing:border-box;padding:"
+    "body{margin:0;background:light-dark(#eef4fd,#0a1122)}"
+    "main{min-height:100vh;min-height:100dvh;box-sizing:border-box;padding:"
     "1rem;"
     "display:flex;flex-direction:column;align-items:center;justify-content:center;"
     "gap:.75rem;text-align:center;font:1rem/1.5 system-ui,'Segoe UI',Roboto,sans-serif;"
-    "background:light-dark(#eef4fd,#0a1122);color:light-dark(#101c36,#edf2fc)}"
+    "color:light-dark(#101c36,#edf2fc)}"
     "img{display:block;height:auto;border-radius:.75rem;box-shadow:0 .5rem 2rem #0004}"
     "h1{margin:0;font-size:1.25rem;overflow-wrap:anywhere}"
     "p{margin:0;color:light-dark(#4a5a78,#a9b8d4)}";
@@ -192,9 +193,10 @@ struct serve_response serve_share_page(const struct serve_request *r, const char
     g_string_append_printf(
         s,
         "<link rel=\"icon\" href=\"%s/picture.jpg\">\n"
-        "</head>\n<body>\n<img src=\"%s/picture.jpg\" width=\"%d\" height=\"%d\" "
+        "</head>\n<body>\n<main>\n<img src=\"%s/picture.jpg\" width=\"%d\" "
+        "height=\"%d\" "
         "alt=\"%s\">\n<h1>%s</h1>\n<p>A photograph, painted by a computer</p>\n"
-        "</body>\n</html>\n",
+        "</main>\n</body>\n</html>\n",
         token, token, width, height, text, text);
     response = page(MHD_HTTP_OK, s, style);
     free(style);
@@ -208,8 +210,9 @@ struct serve_response serve_share_gone(void)
     GString *s = g_string_new(NULL);
 
     add_head(s, "This picture is not shared", base_style);
-    g_string_append(s, "</head>\n<body>\n<h1>This picture is not shared</h1>\n<p>Its "
-                       "owner has deleted it or ended the link, or the address is not "
-                       "complete.</p>\n</body>\n</html>\n");
+    g_string_append(
+        s, "</head>\n<body>\n<main>\n<h1>This picture is not shared</h1>\n<p>Its "
+           "owner has deleted it or ended the link, or the address is not "
+           "complete.</p>\n</main>\n</body>\n</html>\n");
     return page(MHD_HTTP_NOT_FOUND, s, base_style);
 }

@@ -11,6 +11,7 @@ const PAINT_MS = 1000
 const SHIFT = 0.01
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; " +
+  'media-src blob:; ' + // a film whose frames are chosen
   "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'"
 /** A slow 4G line: 1.6 Mbit/s, 150 ms there and back; a processor a fourth as fast. */

@@ -390,7 +390,7 @@ async function batches(browser, server) {
     )
     await server.start()
     await page.reload()
-    await panel.getByText('Ready').nth(1).waitFor()
+    await panel.getByText('Sent', { exact: true }).nth(1).waitFor()
     await button(page, 'Start all 2').click()
     await panel.getByText('2 of 2 are done').waitFor({ timeout: 60_000 })
     await close(page)

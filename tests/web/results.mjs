@@ -150,7 +150,7 @@ async function looking(browser, server, id) {
     await page.locator('[role=application]').focus()
     await page.keyboard.press('Space')
     await page.getByRole('button', { name: 'Show the result' }).waitFor()
-    assert.match(await page.locator('[data-test=close]').getAttribute('src'), /\/uploads\//)
+    assert.match(await page.locator('[data-test=close]').getAttribute('src'), /\/renditions\//)
     assert.ok(Math.abs((await percent()) - 2 * fit) <= 1, 'the photograph takes the same place')
     await accessible(page, 'a closer look')
     await page.keyboard.press('f')
