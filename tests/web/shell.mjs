@@ -111,7 +111,8 @@ async function languages(browser, server) {
       const sent = page.waitForResponse((r) => r.url().endsWith('/api/upload-style'))
       const chooser = page.waitForEvent('filechooser')
       await page.getByRole('button', { name: 'Add your own' }).click()
-      const buffer = readFileSync(picture('van-gogh.jpg'))
+      // other bytes: the same ones would be the same style
+      const buffer = Buffer.concat([readFileSync(picture('van-gogh.jpg')), Buffer.from(name)])
       await (await chooser).setFiles({ name: `${name}.jpg`, mimeType: 'image/jpeg', buffer })
       await sent
       await page.waitForTimeout(100)
@@ -413,7 +414,7 @@ async function quotas(browser, work) {
     await page.goto(`${server.url}/#/`)
     await before.click() // one too many
     await fault(page, 'as many tasks in the queue as you may').waitFor()
-    await page.setInputFiles('[data-test=content-file]', picture('sample.jpg'))
+    await page.setInputFiles('[data-test=content-file]', picture('painted.jpg'))
     await fault(page, 'Your pictures use all the space that you have.').waitFor()
     await close(page)
     await server.kill()
