@@ -277,7 +277,7 @@ label() {
 
 @test "a style has the label of its upload, which its owner changes" {
     serve
-    ask POST /api/upload-style -F "label=  My  $(printf '\u202egpj.exe\u2069\a')
+    ask POST /api/upload-style -F "label=  My  $(printf '\xe2\x80\xaegpj.exe\xe2\x81\xa9\a')
 garden " -F style_image=@style.jpg
     [ "$code" = 200 ]
     style=$(field filename)
