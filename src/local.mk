@@ -9,7 +9,8 @@ ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast
 ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_winograd.c \
 	%D%/kernels/nchw16c_rows.c \
 	%D%/kernels/vector_kernels.c \
-	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/vector_kernels.h
+	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/padding.h \
+	%D%/kernels/vector_kernels.h
 # NEON, which every 64-bit ARM has, has twice the registers of plain x86-64.
 if AARCH64
 BASE_NR = 8

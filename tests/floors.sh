@@ -5,7 +5,7 @@
 # floors, never of higher ones; only src/image includes libvips; only backends turn a
 # buffer into a pointer; no source files call each other in a circle; helpers, of which
 # programs and library each have a copy, have no state; the HTTP server of nst-serve and
-# its queue are independent.
+# its queue are independent; a release contains every source file.
 set -u
 
 # Pairs "user used" of the object files of this build, by their symbols. Those of the
@@ -76,7 +76,7 @@ vips=$(grep -rl '<vips/' src | grep -v '^src/image/')
 buffers=$(grep -rnE '"backend/host|\(struct nst_buffer \*\)' src --include='*.[ch]' |
     grep -v '^src/backend/')
 
-echo 1..7
+echo 1..8
 [ -z "$bad" ] || printf "not "
 echo "ok 1 - no floor includes a header of a floor above it"
 [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
@@ -98,3 +98,9 @@ echo "ok 6 - helpers have no state, which would exist twice"
 [ -z "$wings" ] || printf "not "
 echo "ok 7 - the HTTP server of nst-serve and its queue do not include each other"
 [ -z "$wings" ] || echo "$wings" | sed 's/^/# /'
+lost=$(find src -name '*.[ch]' ! -path 'src/web/*' | sort | while read -r file; do
+    grep -qF "%D%/${file#src/}" src/local.mk || echo "$file"
+done)
+[ -z "$lost" ] || printf "not "
+echo "ok 8 - src/local.mk names each source file, so that a release contains it"
+[ -z "$lost" ] || echo "$lost" | sed 's/^/# /'
