@@ -239,7 +239,7 @@ tests_fuzz_fuzz_SOURCES = %D%/fuzz/fuzz.c %D%/fuzz/fuzz_serve.c %D%/fuzz/fuzz_se
 	src/serve/sandbox.c src/serve/sandbox_calls.c src/serve/sandbox_files.c \
 	src/serve/init_image.c src/serve/log.c src/serve/log_file.c src/serve/owners.c \
 	src/serve/http/multipart.c src/serve/request_record.c src/serve/request_value.c \
-	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/styles.c \
+	src/serve/pictures.c src/serve/request.c src/serve/store.c src/serve/labels.c src/serve/styles.c \
 	src/serve/strip/copy.c src/serve/strip/gif.c src/serve/strip/heif.c \
 	src/serve/strip/jpeg.c src/serve/strip/png.c src/serve/strip/strip.c \
 	src/serve/strip/tiff.c src/serve/strip/webp.c
