@@ -67,12 +67,23 @@ stop_service() {
     }
 }
 
+credentials=() # of each request; redis.bats and some tests set others
+
+# as NAME: further requests have the token of NAME; as nobody: they have none
+as() {
+    local digits=0000
+    [ "$1" != olga ] || digits=000
+    credentials=(-H "Authorization: Bearer token-of-$1-$digits")
+    [ "$1" != nobody ] || credentials=()
+}
+
 # ask METHOD PATH [CURL OPTION...]: make a request; sets $body and $code, and writes the
 # files answer and headers
 ask() {
     local method=$1 path=$2
     shift 2
-    code=$(curl -sS -X "$method" -o answer -D headers -w '%{http_code}' "$@" "$url$path")
+    code=$(curl -sS -X "$method" -o answer -D headers -w '%{http_code}' \
+        "${credentials[@]}" "$@" "$url$path")
     body=$(tr -d '\0' <answer)
     echo "$method $path: $code ${body:0:300}"
 }

@@ -12,24 +12,6 @@ tenants() {
     chmod 600 tokens
 }
 
-# as NAME: further requests have the token of NAME; as nobody: they have none
-as() {
-    local digits=0000
-    [ "$1" != olga ] || digits=000
-    credentials=(-H "Authorization: Bearer token-of-$1-$digits")
-    [ "$1" != nobody ] || credentials=()
-}
-
-# ask of helper.bash, with the credentials
-ask() {
-    local method=$1 path=$2
-    shift 2
-    code=$(curl -sS -X "$method" -o answer -D headers -w '%{http_code}' \
-        "${credentials[@]}" "$@" "$url$path")
-    body=$(tr -d '\0' <answer)
-    echo "$method $path: $code ${body:0:300}"
-}
-
 # result [JSON]: make a result of photo.png; sets $task
 result() {
     upload photo.png

@@ -12,23 +12,6 @@ tenants() {
     chmod 600 tokens
 }
 
-# as NAME: further requests have the token of NAME
-as() {
-    local digits=0000
-    [ "$1" != olga ] || digits=000
-    credentials=(-H "Authorization: Bearer token-of-$1-$digits")
-}
-
-# ask of helper.bash, with the credentials
-ask() {
-    local method=$1 path=$2
-    shift 2
-    code=$(curl -sS -X "$method" -o answer -D headers -w '%{http_code}' \
-        "${credentials[@]}" "$@" "$url$path")
-    body=$(tr -d '\0' <answer)
-    echo "$method $path: $code ${body:0:300}"
-}
-
 # request STEPS: POST a task for $content
 request() {
     post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\":

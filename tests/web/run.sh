@@ -26,4 +26,4 @@ NST_WORK=$(mktemp -d)
 trap 'rm -rf "$NST_WORK"' EXIT
 NST_SERVE=$here/nst-serve NST_WEB=$build/share/nst/web NST_SHOTS=$build/tests/web/shots
 export srcdir CHROMIUM NST_WORK NST_SERVE NST_WEB NST_SHOTS
-timeout "${NST_WEB_SECONDS:-900}" node "$srcdir/tests/web/${NST_WEB_PART:-all}.mjs"
+timeout "${NST_WEB_SECONDS:-1800}" node "$srcdir/tests/web/${NST_WEB_PART:-all}.mjs"
