@@ -4,6 +4,7 @@
 # idempotency keys, backup.
 bats_require_minimum_version 1.5.0
 load helper
+load network
 
 teardown() {
     local pid
@@ -332,35 +333,9 @@ post_key() {
     ask DELETE "/api/tasks/$task"
 }
 
-# webhooks: serve with webhooks in a network of its own, which has the public address
-# 203.0.113.9, and set $inside to a command that runs others there
-webhooks() {
-    "$SERVE" --help | grep -q webhook-secret-file
-    printf 'a secret of the test\n' >secret
-    if "$SERVE" --data other --webhook-secret-file secret --listen 127.0.0.1:99999 2>&1 |
-        grep -q libcurl; then
-        skip "nst-serve was built without libcurl"
-    fi
-    unshare -n sleep 1000 2>/dev/null 3>&- 4>&- &
-    network=$!
-    wait_until '[ "$(readlink /proc/$network/ns/net)" != "$(readlink /proc/self/ns/net)" ] ||
-        ! kill -0 $network 2>/dev/null'
-    inside="nsenter -t $network -n"
-    $inside ip link set lo up || skip "no network can be made"
-    $inside ip address add 203.0.113.9/32 dev lo
-    printf '#!/bin/sh\nexec %s "%s" "$@"\n' "$inside" "$SERVE" >inside
-    chmod +x inside
-    SERVE=$PWD/inside
-}
-
-curl() {
-    ${inside:-command} curl "$@"
-}
-
 @test "a webhook tells a public address of the end of a task, signed, until it is taken" {
     webhooks
-    $inside python3 "$srcdir/tests/http/receiver.py" 203.0.113.9 8080 received 3>&- 4>&- &
-    receiver=$!
+    receive
     serve --webhook-secret-file secret
     upload photo.png
     transfer '{webhook: "http://203.0.113.9:8080/hook"}'

@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load ../cli/helper
+load network
 
 setup() {
     needs redis-server
@@ -27,7 +28,7 @@ setup() {
 }
 
 teardown() {
-    for pid in "${pids[@]}"; do
+    for pid in "${pids[@]}" ${receiver:-} ${network:-}; do
         kill -9 "$pid" 2>/dev/null || true
     done
     wait
@@ -36,13 +37,13 @@ teardown() {
 }
 
 start_redis() {
-    redis-server --port "$PORT" --bind 127.0.0.1 --save '' --appendonly yes \
+    ${inside:-} redis-server --port "$PORT" --bind 127.0.0.1 --save '' --appendonly yes \
         --appendfsync always --dir "$PWD" >>redis.out 2>&1 3>&- &
     redis=$!
     pids+=("$redis")
     for _ in $(seq 100); do
         if ! kill -0 "$redis" 2>/dev/null; then return 1; fi
-        [ "$(redis-cli -p "$PORT" ping 2>/dev/null)" = PONG ] && return
+        [ "$(${inside:-} redis-cli -p "$PORT" ping 2>/dev/null)" = PONG ] && return
         sleep 0.05
     done
     return 1
@@ -54,7 +55,7 @@ kill_redis() {
 }
 
 r() {
-    redis-cli -p "$PORT" -n 1 "$@"
+    ${inside:-} redis-cli -p "$PORT" -n 1 "$@"
 }
 
 # front NAME ARG...: start a front end; sets $url and $pid
@@ -693,6 +694,72 @@ ended() {
     [ -e "data/uploads/$content" ]
     [ "$(r hget nst:counts queued)$(r hget nst:counts running)" = 00 ]
     await is_tidy
+}
+
+# with_webhooks: Redis, and what is started after it, are in a network with a receiver
+with_webhooks() {
+    kill_redis
+    webhooks
+    start_redis
+    receive
+}
+
+# notify PATH: queue a task whose end the receiver hears of; sets $id
+notify() {
+    ask POST /api/style-transfer -H 'Content-Type: application/json' -d '{"style_image":
+        "munch", "content_image": "'"$content"'", "num_steps": 120, "size": 128,
+        "webhook": "http://203.0.113.9:8080/'"$1"'"}'
+    id=$(field task_id)
+    [ "$code" = 200 ]
+}
+
+# told PATH: print the tasks whose end the receiver has heard of, a line for each message
+told() {
+    grep "^/$1" received | grep -o '"task_id":"[^"]*"' | cut -d'"' -f4 | sort
+}
+
+@test "one of two front ends sends each webhook, once, also if a worker was killed" {
+    with_webhooks
+    front a --webhook-secret-file secret
+    first=$url
+    front b --webhook-secret-file secret
+    second=$url
+    upload
+    worker one --max-tasks 2
+    ids=()
+    for url in "$first" "$second" "$first" "$second" "$first" "$second"; do
+        notify late
+        ids+=("$id")
+    done
+    await past "${ids[0]}" 5
+    kill -9 "$pid"
+    worker two --max-tasks 2
+    for id in "${ids[@]}"; do
+        await status_is "$id" completed
+    done
+    grep -q "its worker is gone" two.log
+    await eval '[ -z "$(ls data/hooks)" ]'
+    sleep 2 # the front ends look for webhooks each second
+    [ "$(told late)" = "$(printf '%s\n' "${ids[@]}" | sort)" ]
+    [ "$(grep -c '"status":"completed"' received)" = 6 ]
+    [ "$(cat a.log b.log | grep -c 'the webhook is delivered')" = 6 ]
+}
+
+@test "another front end sends the webhook of one that was killed while it sent" {
+    with_webhooks
+    front a --webhook-secret-file secret
+    a=$pid
+    upload
+    worker worker
+    notify slow
+    await grep -q /slow received
+    front b --webhook-secret-file secret
+    sleep 2 # it leaves the webhook to the other
+    [ "$(told slow)" = "$id" ]
+    kill -9 "$a"
+    await eval '[ "$(told slow)" = "$id"$'"'\\n'"'"$id" ]'
+    await eval '[ -z "$(ls data/hooks)" ]'
+    [ "$(grep -c 'the webhook is delivered' b.log)" = 1 ]
 }
 
 all_completed() {
