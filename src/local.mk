@@ -336,6 +336,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/queue/local.c %D%/serve/queue/local_runner.c \
 	%D%/serve/queue/local_runner.h %D%/serve/queue/queue.c %D%/serve/queue/queue.h \
 	%D%/serve/queue/redis.c %D%/serve/queue/redis.h \
+	%D%/serve/queue/redis_lists.c %D%/serve/queue/redis_lists.h \
 	%D%/serve/queue/redis_queue.c \
 	%D%/serve/queue/redis_scripts.c %D%/serve/queue/redis_scripts.h \
 	%D%/serve/queue/redis_task.c %D%/serve/queue/redis_task.h \

@@ -34,7 +34,7 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/state/upload.ts %D%/src/state/view.ts \
 	%D%/src/parts/BatchPanel.vue %D%/src/parts/VariationsDialog.vue \
 	%D%/src/state/batch.ts %D%/src/state/files.ts %D%/src/state/larger.ts %D%/src/state/lazy.ts %D%/src/state/play.test.ts \
-	%D%/src/state/png.ts %D%/src/state/presets.ts %D%/src/state/returned.ts \
+	%D%/src/state/png.ts %D%/src/state/presets.ts %D%/src/state/request.ts %D%/src/state/returned.ts \
 	%D%/src/state/room.ts %D%/src/state/summary.ts %D%/src/state/variations.ts \
 	%D%/src/state/zip.test.ts \
 	%D%/src/state/zip.ts %D%/src/state/zoom.ts \

@@ -13,6 +13,16 @@
 
 #define RETRY_SECONDS "60" /* until the next attempt to remove files */
 
+const char *serve_redis_who(const struct serve_identity *who)
+{
+    return !who || who->is_operator ? SERVE_REDIS_ALL : who->owner;
+}
+
+bool serve_redis_is(const redisReply *r, const char *text)
+{
+    return r && r->type == REDIS_REPLY_STRING && strcmp(r->str, text) == 0;
+}
+
 static void set_number(json_t *j, const char *key, double v)
 {
     if (isfinite(v))

@@ -9,6 +9,12 @@
 
 #define SERVE_REDIS_ALL "*" /* in a script: who sees all tasks */
 
+/* who as an argument of scripts: borrowed. NULL sees all tasks. */
+const char *serve_redis_who(const struct serve_identity *who);
+
+/* True if the reply, which may be NULL, is this string. */
+bool serve_redis_is(const redisReply *r, const char *text);
+
 /* Parse a row of redis_scripts.h, with its place from get.lua if there is one;
  * t->record is a new reference. False: not a task. */
 bool serve_task_from_row(struct serve_task *t, const redisReply *row);
