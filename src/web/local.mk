@@ -7,7 +7,7 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/App.vue %D%/src/main.css %D%/src/main.ts %D%/src/page.ts \
 	%D%/src/theme.js %D%/src/worker.js \
 	%D%/src/parts/BeforeAfter.vue %D%/src/parts/CameraDialog.vue \
-	%D%/src/parts/CompareDialog.vue %D%/src/parts/ContentStep.vue \
+	%D%/src/parts/CompareDialog.vue %D%/src/parts/CompareSlider.vue %D%/src/parts/ContentStep.vue \
 	%D%/src/parts/EmptyStage.vue %D%/src/pictures/painted.jpg %D%/src/state/previews.ts \
 	%D%/src/state/start.test.ts \
 	%D%/src/parts/FaultNote.vue %D%/src/parts/GalleryGrid.vue \

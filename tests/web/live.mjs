@@ -118,6 +118,11 @@ async function films(browser, server, work) {
     await until('frame 3', async () => (await canvas(page).getAttribute('data-frame')) === '3')
     const painted = await colourAt(page, 0.25, 0.5)
     await page.getByRole('slider', { name: 'How much of the result is seen' }).fill('50')
+    // the same divider as on a still picture
+    const line = await page.locator('#stage [data-test=divider]').boundingBox()
+    const picture = await canvas(page).boundingBox()
+    assert.ok(Math.abs(line.x + line.width / 2 - picture.x - picture.width / 2) < 1.5)
+    await page.locator('#stage').getByText('Before', { exact: true }).waitFor()
     await until('the film on the left', async () => {
       const c = await colourAt(page, 0.25, 0.5)
       return c.some((v, i) => v !== painted[i])

@@ -168,14 +168,20 @@ async function looking(browser, server, id) {
 
   await test('a dialog that cannot be loaded is told, and opens once the server is back', async () => {
     const page = await open(browser, server, { expect: [/ERR_FAILED/, /dynamically imported/] })
-    await page.route(/\/(Zoom|Share|Download)Dialog-/, (route) => route.abort())
-    await page.goto(`${server.url}/#/task/${id}`)
-    await waitDone(page)
-    await press(page, 'Look closely')
-    await page.getByText('The server cannot be reached.').waitFor()
-    await page.unrouteAll()
-    await press(page, 'Look closely')
-    await page.getByRole('dialog', { name: 'Look closely' }).waitFor()
+    for (const name of ['Look closely', 'Variations']) {
+      const button = page.locator('#stage').getByRole('button', { name })
+      await page.route(/\/(Zoom|Share|Download|Variations)Dialog-/, (route) => route.abort())
+      await page.goto(`${server.url}/#/task/${id}`)
+      await page.reload()
+      await waitDone(page)
+      await button.click()
+      await page.getByText('The server cannot be reached.').waitFor()
+      await page.unrouteAll()
+      await page.waitForTimeout(2500) // it does not open by itself
+      assert.equal(await page.getByRole('dialog').count(), 0)
+      await page.getByRole('button', { name }).last().click()
+      await page.getByRole('dialog', { name }).waitFor()
+    }
     await close(page)
   })
 
