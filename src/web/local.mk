@@ -10,7 +10,7 @@ WEB_FILES = %D%/.npmrc %D%/.prettierignore %D%/.prettierrc.json %D%/eslint.confi
 	%D%/src/parts/CompareDialog.vue %D%/src/parts/CompareSlider.vue %D%/src/parts/ContentStep.vue \
 	%D%/src/parts/EmptyStage.vue %D%/src/pictures/painted.jpg %D%/src/state/previews.ts \
 	%D%/src/state/start.test.ts \
-	%D%/src/parts/FaultNote.vue %D%/src/parts/GalleryGrid.vue \
+	%D%/src/parts/FaultNote.vue %D%/src/parts/GalleryGrid.vue %D%/src/parts/RenameDialog.vue \
 	%D%/src/parts/GalleryTile.vue %D%/src/parts/GalleryTools.vue \
 	%D%/src/parts/GalleryView.vue %D%/src/parts/Header.vue \
 	%D%/src/parts/Icon.vue %D%/src/parts/LanguageSelect.vue \

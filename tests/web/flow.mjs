@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import {
+  accessible,
   chooseContent,
   close,
   draftOf,
@@ -13,6 +14,7 @@ import {
   start,
   status,
   style,
+  tabTo,
   waitDone,
 } from './browser.mjs'
 import { test, until } from './tap.mjs'
@@ -126,6 +128,51 @@ async function pictures(browser, server) {
     await page.reload() // runs pending deletions
     const left = all.length - 1
     await until('one less', async () => (await server.json('/api/styles')).length === left)
+    await close(page)
+  })
+
+  await test('an own style is renamed with the keyboard, for every browser of its owner', async () => {
+    const page = await open(browser, server, { expect: [/507/] })
+    await page.setInputFiles('[data-test=style-file]', picture('van-gogh.jpg'))
+    const button = (name) => page.getByRole('button', { name, exact: true })
+    await button('Rename the style Van Gogh').waitFor()
+    assert.equal(await button('Rename the style Munch').count(), 0) // it is not his
+    const dialog = page.getByRole('dialog', { name: 'Rename the style Van Gogh' })
+    const field = dialog.getByRole('textbox', { name: 'Name' })
+    await tabTo(page, button('Rename the style Van Gogh'))
+    await page.keyboard.press('Enter')
+    await dialog.waitFor()
+    assert.equal(await field.inputValue(), 'Van Gogh')
+    await until('the focus', () => field.evaluate((e) => e === document.activeElement))
+    await field.fill(' ')
+    assert.equal(await dialog.getByRole('button', { name: 'Save' }).isDisabled(), true)
+    await accessible(page, 'the dialog that renames a style')
+    await shot(page, 'rename')
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'detached' })
+    const focused = (name) => button(name).evaluate((e) => e === document.activeElement)
+    await until('the focus back', () => focused('Rename the style Van Gogh'))
+    await page.keyboard.press('Enter')
+    await field.fill('Water  lilies')
+    await page.route('**/api/styles/*', (route) =>
+      route.fulfill({ status: 507, json: { error: 'no room' } }),
+    )
+    await page.keyboard.press('Enter')
+    await dialog.getByRole('alert').getByText('The server has no room left.').waitFor()
+    await page.unrouteAll()
+    await field.press('Enter')
+    await dialog.waitFor({ state: 'detached' })
+    const told = page
+      .getByRole('status')
+      .filter({ hasText: 'The style is called Water lilies now.' })
+    await told.waitFor()
+    await until('the focus back', () => focused('Rename the style Water lilies'))
+    assert.equal(await button('Water lilies').getAttribute('aria-pressed'), 'true')
+    const other = await open(browser, server)
+    await other.getByRole('button', { name: 'Water lilies', exact: true }).waitFor()
+    const own = (await server.json('/api/styles')).find((s) => s.label === 'Water lilies')
+    await fetch(`${server.url}/api/styles/${own.name}`, { method: 'DELETE' })
+    await close(other)
     await close(page)
   })
 }

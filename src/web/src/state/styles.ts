@@ -65,13 +65,27 @@ const labels = computed(
 
 const GENERATED = /^[0-9a-f]{32}\./
 
+/** The name of a style as its owner wrote it, to be edited. */
+export function plainNameOf(name: string): string {
+  return (
+    labels.value.get(name) ??
+    catalog.labels[name] ??
+    (GENERATED.test(name) ? t('styles.mine') : readable(name))
+  )
+}
+
 /** The display name of a style; uploads of other clients have none. */
 export function nameOf(name: string): string {
-  return isolate(
-    labels.value.get(name) ??
-      catalog.labels[name] ??
-      (GENERATED.test(name) ? t('styles.mine') : readable(name)),
-  )
+  return isolate(plainNameOf(name))
+}
+
+/** Characters of a label; the service cuts off the rest. */
+export const MAX_LABEL = 60
+
+/** Give an own style another name. */
+export async function rename(name: string, label: string): Promise<void> {
+  const kept = await api.renameStyle(name, label)
+  catalog.all = catalog.all.map((s) => (s.name === name ? { ...s, label: kept } : s))
 }
 
 /** Use a style alone; its region stays if it was in the mix. */
@@ -84,6 +98,6 @@ export function mixOf(styles: readonly { name: string }[]): string {
 }
 
 export function setLabel(name: string, file: string): void {
-  catalog.labels[name] = readable(file).slice(0, 60)
+  catalog.labels[name] = readable(file).slice(0, MAX_LABEL)
   saveItem('labels', catalog.labels)
 }
