@@ -49,7 +49,7 @@ static enum nst_status open_error(const struct nst_atomic_file *f, int error,
 static enum nst_status io_error(const struct nst_atomic_file *f, int error,
                                 struct nst_err *err)
 {
-    return write_error(f, NST_ERR_IO, error, err);
+    return write_error(f, nst_write_status(error), error, err);
 }
 
 /* Follow the chain of symbolic links at path; its end need not exist. */

@@ -11,11 +11,12 @@
 
 enum nst_status {
     NST_OK = 0,
-    NST_ERR_ARG,    /* a value outside its documented range, a name of nothing */
-    NST_ERR_IO,     /* the system failed to open, read, write or rename */
-    NST_ERR_FORMAT, /* invalid or unsuitable file contents */
-    NST_ERR_MEM,    /* out of memory */
-    NST_ERR_NUMERIC /* a value that must be finite is not */
+    NST_ERR_ARG,     /* a value outside its documented range, a name of nothing */
+    NST_ERR_IO,      /* the system failed to open, read, write or rename */
+    NST_ERR_FORMAT,  /* invalid or unsuitable file contents */
+    NST_ERR_MEM,     /* out of memory */
+    NST_ERR_NUMERIC, /* a value that must be finite is not */
+    NST_ERR_SPACE    /* the disk, or a quota of it, is full */
 };
 
 struct nst_err {

@@ -14,7 +14,9 @@ enum nst_exit nst_exit_status(enum nst_status st)
 {
     if (st == NST_OK)
         return NST_EXIT_DONE;
-    return st == NST_ERR_ARG ? NST_EXIT_USAGE : NST_EXIT_FAILED;
+    return st == NST_ERR_ARG     ? NST_EXIT_USAGE
+           : st == NST_ERR_SPACE ? NST_EXIT_SPACE
+                                 : NST_EXIT_FAILED;
 }
 
 /* argp ignores that --help, --usage and --version cannot be written. */

@@ -25,14 +25,25 @@ static inline bool nst_has_suffix(const char *s, const char *suffix)
     return n > m && memcmp(s + n - m, suffix, m) == 0;
 }
 
+static inline bool nst_is_disk_full(int error)
+{
+    return error == ENOSPC || error == EDQUOT;
+}
+
+/* The status for a file that cannot be written: NST_ERR_SPACE or NST_ERR_IO. */
+static inline enum nst_status nst_write_status(int error)
+{
+    return nst_is_disk_full(error) ? NST_ERR_SPACE : NST_ERR_IO;
+}
+
 /* The status for a file that cannot be opened: NST_ERR_ARG if the error is a wrong
- * name, else NST_ERR_IO. */
+ * name, else as nst_write_status(). */
 static inline enum nst_status nst_open_status(int error)
 {
     return error == ENOENT || error == ENOTDIR || error == EISDIR || error == ELOOP ||
                    error == ENAMETOOLONG
                ? NST_ERR_ARG
-               : NST_ERR_IO;
+               : nst_write_status(error);
 }
 
 #endif

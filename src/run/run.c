@@ -172,6 +172,14 @@ void nst_run_count(struct nst_run_counts *counts, enum nst_outcome outcome)
         outcome == NST_OUTCOME_STOPPED || outcome == NST_OUTCOME_CANCELLED;
 }
 
+/* Of several failures, a mistake of the user counts most, and then a full disk. */
+static void count_failure(struct nst_run_counts *counts, enum nst_status st)
+{
+    if (counts->status != NST_ERR_ARG &&
+        (counts->status != NST_ERR_SPACE || st == NST_ERR_ARG))
+        counts->status = st;
+}
+
 /* Count and report an outcome and free its memory; called with the lock held. */
 static void record_outcome(struct worker *w, const struct nst_batch_item *item,
                            enum nst_outcome outcome, const struct nst_err *err)
@@ -179,11 +187,11 @@ static void record_outcome(struct worker *w, const struct nst_batch_item *item,
     struct worker_pool *s = w->pool;
     bool failed = outcome == NST_OUTCOME_FAILED || outcome == NST_OUTCOME_FATAL;
 
-    if (failed && s->counts->status != NST_ERR_ARG)
-        s->counts->status = item->found && outcome == NST_OUTCOME_FAILED
-                                ? NST_ERR_IO /* nobody wrote its name */
-                                : err->status;
-
+    if (failed)
+        count_failure(s->counts, item->found && outcome == NST_OUTCOME_FAILED &&
+                                         err->status == NST_ERR_ARG
+                                     ? NST_ERR_IO /* nobody wrote its name */
+                                     : err->status);
     if (failed && !(s->fatal && outcome == NST_OUTCOME_FATAL))
         nst_run_message(s->events, "%s", err->text);
     s->fatal |= outcome == NST_OUTCOME_FATAL;

@@ -429,7 +429,7 @@ void serve_store_disk_usage(uint64_t *free_bytes, double *used)
 
 bool serve_store_is_disk_full(int error)
 {
-    return error == ENOSPC || error == EDQUOT;
+    return nst_is_disk_full(error);
 }
 
 /* The bytes left for a write that must leave a share of the reserve, or -1. If they are

@@ -87,7 +87,7 @@ bytes() {
     refused 2 'out: ' -s style.ppm photo.ppm -o out
     refused 2 'trace: none/t' -s style.ppm photo.ppm -o out.png --trace none/t
     run --separate-stderr bash -c "'$NST' -q -S 32 -n 1 -s style.ppm photo.ppm >/dev/full"
-    [ "$status" = 1 ]
+    [ "$status" = 3 ]
     [[ $stderr == nst:\ * ]]
 }
 

@@ -103,7 +103,7 @@ END
     done
 }
 
-@test "nst exits with 1 for a failure of a file or of the machine" {
+@test "nst exits with 1 for a failure of a file or of the machine, 3 for a full disk" {
     printf 'P3\n1 1\n255\n1 2 3\n' >dot.ppm
     each 1 "$NST" "${stylise[@]}" <<'END'
 -s style.ppm text.png -o o.png
@@ -116,8 +116,8 @@ END
 -s style.ppm photo.ppm -o o.png -m text.safetensors
 -s style.ppm photo.ppm -o o.png --resume text.png
 -s style.ppm photo.ppm -o o.png --max-pixels 256
--s style.ppm photo.ppm -o /dev/full
 END
+    each 3 "$NST" "${stylise[@]}" <<<"-s style.ppm photo.ppm -o /dev/full"
     [ ! -e o.png ]
     [ "$(id -u)" != 0 ] || return 0
     mkdir -m 555 locked

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/exit.h"
 #include "nst.h"
 #include "serve/clock.h"
 #include "serve/film.h"
@@ -314,12 +315,10 @@ static bool keep_result(const struct run *r)
            serve_file_take(r->output, r->attempt->result);
 }
 
-/* nst ends the message of a failed write with the system's text, in English: it sets no
- * LC_MESSAGES. */
-static bool says_disk_full(const struct run *r)
+/* A child that was taken over may only claim it. */
+static bool found_disk_full(int status)
 {
-    return r->message && (g_str_has_suffix(r->message, strerror(ENOSPC)) ||
-                          g_str_has_suffix(r->message, strerror(EDQUOT)));
+    return WIFEXITED(status) && WEXITSTATUS(status) == NST_EXIT_SPACE;
 }
 
 /* True if the child has ended as it should: with a whole picture, or with the picture
@@ -376,7 +375,7 @@ static void classify_exit(struct run *r, int status, struct serve_outcome *out)
     else if (WIFSIGNALED(status))
         set_outcome(out, SERVE_EXIT_RETRYABLE, "was ended by signal %d (%s)",
                     WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (says_disk_full(r)) /* a child that was taken over may only claim it */
+    else if (found_disk_full(status))
         set_outcome(out,
                     serve_store_is_short() ? SERVE_EXIT_NO_SPACE : SERVE_EXIT_RETRYABLE,
                     "%s", text);
