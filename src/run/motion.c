@@ -90,7 +90,6 @@ enum nst_status nst_motion_find(struct nst_motion *m, const char *flow, int numb
 {
     enum nst_status st = NST_OK;
 
-    *m = (struct nst_motion){0};
     if (strcmp(flow, "none") == 0 ||
         (strcmp(flow, "auto") == 0 && !nst_flow_is_possible(now)))
         return NST_OK;
