@@ -4,13 +4,14 @@ lib_LTLIBRARIES += libnst.la
 bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 
 # The inner loops, compiled once for each instruction set. A product and a sum may be
-# one instruction, which -std=c11 alone does not allow.
-ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast
+# one instruction, which -std=c11 alone does not allow. Square roots and choices become
+# vectors only if they neither set errno nor trap.
+ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast -fno-math-errno -fno-trapping-math
 ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_winograd.c \
 	%D%/kernels/nchw16c_rows.c \
-	%D%/kernels/vector_kernels.c \
+	%D%/kernels/vector_kernels.c %D%/kernels/flow_kernels.c \
 	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/padding.h \
-	%D%/kernels/vector_kernels.h
+	%D%/kernels/vector_kernels.h %D%/kernels/flow_kernels.h
 # NEON, which every 64-bit ARM has, has twice the registers of plain x86-64.
 if AARCH64
 BASE_NR = 8
@@ -58,9 +59,10 @@ libnst_engine_la_SOURCES = \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/base/version.c %D%/base/version.h \
 	%D%/flow/flow.c %D%/flow/flow.h %D%/flow/flow_file.c %D%/flow/flow_internal.h \
-	%D%/flow/plane.c %D%/flow/refine.c %D%/flow/search.c \
+	%D%/flow/follow.c %D%/flow/plane.c %D%/flow/refine.c %D%/flow/search.c \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
-	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
+	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h \
+	%D%/kernels/flow_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
 	%D%/backend/cuda/cuda.h \
 	%D%/backend/host.c %D%/backend/host.h %D%/backend/host_direction.c \

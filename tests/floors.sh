@@ -43,8 +43,8 @@ cd "${srcdir:-.}" || exit 1
 floor() {
     case $1 in
     base) echo 0 ;;
-    flow | kernels) echo 1 ;;
-    backend) echo 2 ;;
+    kernels) echo 1 ;;
+    flow | backend) echo 2 ;;
     model) echo 3 ;;
     options | style | optim) echo 4 ;;
     session) echo 5 ;;

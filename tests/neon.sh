@@ -19,15 +19,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 printf "#define %s \"nst\"\n" PACKAGE_STRING PACKAGE_VERSION >"$work/config.h"
 flags="-std=c11 -O2 -Wall -Wextra -Werror -fopenmp-simd -D_GNU_SOURCE -I$work -I$top/src"
-isa="-ffp-contract=fast -DNST_ISA=base -DNST_LANES=4 -DNST_NR=8"
+isa="-ffp-contract=fast -fno-math-errno -fno-trapping-math -DNST_ISA=base -DNST_LANES=4 -DNST_NR=8"
 
 # The same sources and flags as src/local.mk has for this machine.
 build() {
-    for f in nchw16c_gemm nchw16c_winograd nchw16c_rows vector_kernels; do
+    for f in nchw16c_gemm nchw16c_winograd nchw16c_rows vector_kernels flow_kernels; do
         # shellcheck disable=SC2086 # words are wanted
         $cc $flags $isa -c "$top/src/kernels/$f.c" -o "$work/$f.o" || return 1
     done
-    for t in base/test_threads kernels/checkkernels backend/checkbackend; do
+    for t in base/test_threads kernels/checkkernels kernels/checkflow backend/checkbackend; do
         more=
         [ $t != backend/checkbackend ] || more='convolutions inputs sums values'
         set -- "$top/tests/$t.c"
@@ -53,6 +53,7 @@ export NST_TEST_QUICK=1
     echo "ok - the engine compiles for aarch64 without a warning"
     $qemu "$work/test_threads" || echo "not ok - test_threads ends well"
     $qemu "$work/checkkernels" || echo "not ok - checkkernels ends well"
+    $qemu "$work/checkflow" || echo "not ok - checkflow ends well"
     $qemu "$work/checkbackend" || echo "not ok - checkbackend ends well"
 } | awk '
     /^1\.\./ { next }

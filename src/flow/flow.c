@@ -3,94 +3,32 @@
 
 #include "flow/flow.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "flow/flow_internal.h"
+#include "kernels/nchw16c.h"
 
 #define MAX_SCALES 16
 /* Frames with a shorter side from this on are matched at half their size. */
 #define HALF_SIDE 320
-/* Of the size that is matched: those of refine.c and two derivatives. */
-#define REFINE_PLANES 20
 
-/* Of Sundaram et al.: a flow and the one back may differ by this share of their squared
- * lengths, and by so many squared pixels. */
-#define CONSISTENCY_SHARE 0.01F
-#define CONSISTENCY_PIXELS 0.5F
-/* The same for the squared gradient of the flow. */
-#define BOUNDARY_SHARE 0.01F
-#define BOUNDARY_PIXELS 0.002F
-
-static void scale_free(struct flow_scale *s)
-{
-    nst_flow_plane_free(&s->from);
-    nst_flow_plane_free(&s->to);
-    nst_flow_plane_free(&s->dx);
-    nst_flow_plane_free(&s->dy);
-}
-
-/* The scales of a pair of frames, from the full size on. Returns their number in
- * *count. */
-static enum nst_status make_scales(struct flow_scale s[MAX_SCALES], int *count,
-                                   struct nst_image from, struct nst_image to,
-                                   struct nst_threads *threads, struct nst_err *err)
-{
-    enum nst_status status = nst_flow_plane_from_image(&s[0].from, from, threads, err);
-    int n = 1;
-
-    if (status == NST_OK)
-        status = nst_flow_plane_from_image(&s[0].to, to, threads, err);
-    for (; status == NST_OK && n < MAX_SCALES; n++) {
-        const struct flow_scale *finer = &s[n - 1];
-
-        if ((finer->from.height + 1) / 2 < FLOW_MIN_SIDE ||
-            (finer->from.width + 1) / 2 < FLOW_MIN_SIDE)
-            break;
-        status = nst_flow_plane_halve(&s[n].from, &finer->from, threads, err);
-        if (status == NST_OK)
-            status = nst_flow_plane_halve(&s[n].to, &finer->to, threads, err);
-    }
-    for (int i = 0; status == NST_OK && i < n; i++)
-        status = nst_flow_plane_derive(&s[i].dx, &s[i].dy, &s[i].from, threads, err);
-    *count = n;
-    return status;
-}
+struct nst_flow_estimator {
+    int height, width;
+    bool is_half; /* the largest scale has half the size of the frames */
+    int count;    /* of scales, the largest one first */
+    struct flow_scale frame[2][MAX_SCALES];
+    int last;       /* index of the frame passed last */
+    float *flow[2]; /* at a scale and at the one before */
+    float *scratch;
+    const struct nst_flow_kernels *kernels;
+    struct nst_threads *threads;
+};
 
 static int clamp(int value, int most)
 {
     return value < 0 ? 0 : value > most ? most : value;
-}
-
-/* Twice the size and twice the displacements, interpolated. */
-static void upsample(float *to, int height, int width, const float *from,
-                     int from_height, int from_width)
-{
-    size_t n = nst_area(height, width), m = nst_area(from_height, from_width);
-
-    for (int y = 0; y < height; y++) {
-        float py = ((float)y - 0.5F) / 2, fy = py - floorf(py);
-        size_t top = (size_t)clamp((int)floorf(py), from_height - 1);
-        size_t bottom = (size_t)clamp((int)floorf(py) + 1, from_height - 1);
-
-        for (int x = 0; x < width; x++) {
-            float px = ((float)x - 0.5F) / 2, fx = px - floorf(px);
-            size_t left = (size_t)clamp((int)floorf(px), from_width - 1);
-            size_t right = (size_t)clamp((int)floorf(px) + 1, from_width - 1);
-            size_t w = (size_t)from_width, i = (size_t)y * (size_t)width + (size_t)x;
-
-            for (size_t k = 0; k < 2; k++) {
-                const float *a = from + k * m;
-
-                to[k * n + i] = 2 * ((1 - fy) * ((1 - fx) * a[top * w + left] +
-                                                 fx * a[top * w + right]) +
-                                     fy * ((1 - fx) * a[bottom * w + left] +
-                                           fx * a[bottom * w + right]));
-            }
-        }
-    }
 }
 
 bool nst_flow_is_possible(struct nst_image frame)
@@ -98,144 +36,179 @@ bool nst_flow_is_possible(struct nst_image frame)
     return frame.height >= FLOW_MIN_SIDE && frame.width >= FLOW_MIN_SIDE;
 }
 
-/* The finest scale that is matched: 0 is the full size, 1 half of it. */
-static int finest_scale(int height, int width)
+static bool is_matched_at_half(int height, int width)
 {
     return height >= HALF_SIDE && width >= HALF_SIDE;
 }
 
-size_t nst_flow_bytes(int height, int width)
+/* A side of the largest scale. */
+static int matched_side(int side, bool is_half)
 {
-    int scale = finest_scale(height, width);
-    size_t full = nst_area(height + 2 * FLOW_BORDER, width + 2 * FLOW_BORDER);
-    size_t matched = nst_area((height >> scale) + 2 * FLOW_BORDER,
-                              (width >> scale) + 2 * FLOW_BORDER);
-
-    /* two frames and two derivatives, their smaller scales, and the coarser flow */
-    return (6 * full + REFINE_PLANES * matched) * sizeof(float);
+    return is_half ? (side + 1) / 2 : side;
 }
 
-/* Replace a flow, which may be NULL, by one of the next finer scale. */
-static enum nst_status finer_flow(float **flow, int height, int width, int from_height,
-                                  int from_width, struct nst_err *err)
+static size_t scratch_floats(int height, int width)
 {
-    float *coarser = *flow;
-    enum nst_status status =
-        nst_floats_new(flow, 2, (size_t)height, (size_t)width, err);
+    size_t search = nst_flow_search_scratch(height, width);
+    size_t refine = nst_flow_refine_scratch(height, width);
 
-    if (status == NST_OK && coarser)
-        upsample(*flow, height, width, coarser, from_height, from_width);
-    free(coarser);
+    return search > refine ? search : refine;
+}
+
+size_t nst_flow_estimator_bytes(int height, int width)
+{
+    bool is_half = is_matched_at_half(height, width);
+    int h = matched_side(height, is_half), w = matched_side(width, is_half);
+    size_t plane = nst_area(h + 2 * NST_FLOW_BORDER, w + 2 * NST_FLOW_BORDER);
+
+    /* the smaller scales of both frames are not quite as large as a third scale */
+    return sizeof(float) *
+           (3 * NST_FLOW_TERMS * plane + 4 * nst_area(h, w) + scratch_floats(h, w));
+}
+
+/* Make the planes of all scales of a frame of height x width. */
+static enum nst_status make_scales(struct flow_scale s[MAX_SCALES], int *count,
+                                   int height, int width, struct nst_err *err)
+{
+    enum nst_status status = NST_OK;
+
+    for (*count = 0; status == NST_OK && *count < MAX_SCALES &&
+                     height >= FLOW_MIN_SIDE && width >= FLOW_MIN_SIDE;
+         ++*count, height = (height + 1) / 2, width = (width + 1) / 2)
+        for (int t = 0; status == NST_OK && t < NST_FLOW_TERMS; t++)
+            status = nst_flow_plane_new(&s[*count].term[t], height, width, err);
     return status;
 }
 
-enum nst_status nst_flow_estimate(float **out, struct nst_image from,
-                                  struct nst_image to, struct nst_threads *threads,
-                                  struct nst_err *err)
+enum nst_status nst_flow_estimator_new(struct nst_flow_estimator **out, int height,
+                                       int width, struct nst_threads *threads,
+                                       struct nst_err *err)
 {
-    int finest = finest_scale(from.height, from.width);
-    struct flow_scale scales[MAX_SCALES] = {0};
-    int count, height = 0, width = 0; /* of the flow */
-    enum nst_status status = make_scales(scales, &count, from, to, threads, err);
+    struct nst_flow_estimator *e = nst_xcalloc(1, sizeof *e);
+    enum nst_status status = NST_OK;
+    int h, w;
 
-    *out = NULL;
-    for (int i = count - 1; status == NST_OK && i >= 0; i--) {
-        const struct flow_scale *s = &scales[i];
-
-        status = finer_flow(out, s->from.height, s->from.width, height, width, err);
-        height = s->from.height;
-        width = s->from.width;
-        if (status == NST_OK && i >= finest)
-            status = nst_flow_search(*out, s, threads, err);
-        if (status == NST_OK && i >= finest)
-            status = nst_flow_refine(*out, s, threads, err);
+    *e = (struct nst_flow_estimator){.height = height,
+                                     .width = width,
+                                     .is_half = is_matched_at_half(height, width),
+                                     .kernels = nst_flow_kernels_choose(),
+                                     .threads = threads};
+    h = matched_side(height, e->is_half);
+    w = matched_side(width, e->is_half);
+    if (!e->kernels)
+        status = nst_nchw16c_unknown_isa(err);
+    for (int i = 0; status == NST_OK && i < 2; i++) {
+        status = make_scales(e->frame[i], &e->count, h, w, err);
+        if (status == NST_OK)
+            status = nst_floats_new(&e->flow[i], 2, (size_t)h, (size_t)w, err);
     }
-    for (int i = 0; i < MAX_SCALES; i++)
-        scale_free(&scales[i]);
+    if (status == NST_OK)
+        status = nst_floats_new(&e->scratch, 1, 1, scratch_floats(h, w), err);
+    *out = e;
     if (status != NST_OK) {
-        free(*out);
+        nst_flow_estimator_free(e);
         *out = NULL;
     }
     return status;
 }
 
-/* The value of a plane at a position, interpolated; outside the nearest one. */
-static float sample(const float *plane, int height, int width, float x, float y)
+void nst_flow_estimator_free(struct nst_flow_estimator *e)
 {
-    float cx = fminf(fmaxf(x, 0), (float)(width - 1));
-    float cy = fminf(fmaxf(y, 0), (float)(height - 1));
-    int left = (int)cx, top = (int)cy;
-    int right = clamp(left + 1, width - 1), bottom = clamp(top + 1, height - 1);
-    float fx = cx - (float)left, fy = cy - (float)top;
-    const float *a = plane + (size_t)top * (size_t)width;
-    const float *b = plane + (size_t)bottom * (size_t)width;
-
-    return (1 - fy) * ((1 - fx) * a[left] + fx * a[right]) +
-           fy * ((1 - fx) * b[left] + fx * b[right]);
+    if (!e)
+        return;
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < MAX_SCALES; k++)
+            for (int t = 0; t < NST_FLOW_TERMS; t++)
+                nst_flow_plane_free(&e->frame[i][k].term[t]);
+        free(e->flow[i]);
+    }
+    free(e->scratch);
+    free(e);
 }
 
-void nst_flow_warp(float *out, struct nst_image image, const float *flow)
+void nst_flow_estimator_next(struct nst_flow_estimator *e, struct nst_image frame)
 {
-    size_t n = nst_area(image.height, image.width);
+    struct flow_scale *s = e->frame[1 - e->last];
 
-    for (int y = 0; y < image.height; y++)
-        for (int x = 0; x < image.width; x++) {
-            size_t i = (size_t)y * (size_t)image.width + (size_t)x;
+    e->last = 1 - e->last;
+    nst_flow_plane_of_image(&s[0].term[0], frame, e->is_half, e->kernels, e->threads);
+    for (int i = 0; i < e->count; i++) {
+        if (i > 0)
+            nst_flow_plane_halve(&s[i].term[0], &s[i - 1].term[0], e->kernels,
+                                 e->threads);
+        nst_flow_plane_derive(&s[i].term[1], &s[i].term[2], &s[i].term[0], e->kernels,
+                              e->threads);
+    }
+}
 
-            for (size_t k = 0; k < 3; k++)
-                out[k * n + i] = sample(image.rgb + k * n, image.height, image.width,
-                                        (float)x + flow[i], (float)y + flow[n + i]);
+/* Twice the size and twice the displacements, interpolated. */
+struct upsampling {
+    float *to;
+    int height, width;
+    const float *from;
+    int from_height, from_width;
+};
+
+static void upsample_row(void *ctx, int y, int thread)
+{
+    const struct upsampling *u = ctx;
+    size_t n = nst_area(u->height, u->width),
+           m = nst_area(u->from_height, u->from_width);
+    float fy = y & 1 ? 0.25F : 0.75F;
+    int top = clamp((y - 1) >> 1, u->from_height - 1);
+    int bottom = clamp(((y - 1) >> 1) + 1, u->from_height - 1);
+
+    (void)thread;
+    for (int k = 0; k < 2; k++) {
+        const float *a = u->from + (size_t)k * m + nst_area(top, u->from_width);
+        const float *b = u->from + (size_t)k * m + nst_area(bottom, u->from_width);
+        float *to = u->to + (size_t)k * n + nst_area(y, u->width);
+
+        for (int x = 0; x < u->width; x++) {
+            float fx = x & 1 ? 0.25F : 0.75F;
+            int left = clamp((x - 1) >> 1, u->from_width - 1);
+            int right = clamp(((x - 1) >> 1) + 1, u->from_width - 1);
+
+            to[x] = 2 * ((1 - fy) * ((1 - fx) * a[left] + fx * a[right]) +
+                         fy * ((1 - fx) * b[left] + fx * b[right]));
         }
+    }
 }
 
-/* The squared gradient of one component of a flow. */
-static float squared_gradient(const float *a, int height, int width, int y, int x)
+static void upsample(float *to, int height, int width, const float *from,
+                     const struct nst_flow_plane *size, struct nst_threads *threads)
 {
-    size_t row = (size_t)y * (size_t)width, w = (size_t)width;
-    size_t left = (size_t)clamp(x - 1, width - 1),
-           right = (size_t)clamp(x + 1, width - 1);
-    size_t top = (size_t)clamp(y - 1, height - 1),
-           bottom = (size_t)clamp(y + 1, height - 1);
-    float dx = (a[row + right] - a[row + left]) / 2;
-    float dy = (a[bottom * w + (size_t)x] - a[top * w + (size_t)x]) / 2;
+    struct upsampling u = {to, height, width, from, size->height, size->width};
 
-    return dx * dx + dy * dy;
+    nst_threads_run(threads, height, upsample_row, &u);
 }
 
-void nst_flow_visible(float *mask, const float *flow, const float *back, int height,
-                      int width)
+void nst_flow_estimate(struct nst_flow_estimator *e, bool back, float *flow)
 {
-    size_t n = nst_area(height, width);
-    const float *u = flow, *v = flow + n;
+    const struct flow_scale *from = e->frame[back ? e->last : 1 - e->last],
+                            *to = e->frame[back ? 1 - e->last : e->last];
+    size_t bytes = 2 * nst_area(e->height, e->width) * sizeof *flow;
 
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++) {
-            size_t i = (size_t)y * (size_t)width + (size_t)x;
-            float px = (float)x + u[i], py = (float)y + v[i];
-            float bu = sample(back, height, width, px, py);
-            float bv = sample(back + n, height, width, px, py);
-            float lengths = u[i] * u[i] + v[i] * v[i] + bu * bu + bv * bv;
-            float sum = (u[i] + bu) * (u[i] + bu) + (v[i] + bv) * (v[i] + bv);
-            bool inside = px >= 0 && py >= 0 && px <= (float)(width - 1) &&
-                          py <= (float)(height - 1);
+    for (int i = e->count - 1; i >= 0; i--) {
+        const struct nst_flow_plane *size = &from[i].term[0];
+        struct flow_pair pair = {.from = &from[i],
+                                 .to = &to[i],
+                                 .flow = e->flow[i & 1],
+                                 .scratch = e->scratch,
+                                 .kernels = e->kernels,
+                                 .threads = e->threads};
 
-            mask[i] = inside && sum <= CONSISTENCY_SHARE * lengths + CONSISTENCY_PIXELS;
-        }
-}
-
-void nst_flow_exclude_boundaries(float *mask, const float *flow, int height, int width)
-{
-    size_t n = nst_area(height, width);
-    const float *u = flow, *v = flow + n;
-
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++) {
-            size_t i = (size_t)y * (size_t)width + (size_t)x;
-            float gradient = squared_gradient(u, height, width, y, x) +
-                             squared_gradient(v, height, width, y, x);
-
-            if (gradient >
-                BOUNDARY_SHARE * (u[i] * u[i] + v[i] * v[i]) + BOUNDARY_PIXELS)
-                mask[i] = 0;
-        }
+        if (i == e->count - 1)
+            memset(pair.flow, 0,
+                   2 * nst_area(size->height, size->width) * sizeof *flow);
+        else
+            upsample(pair.flow, size->height, size->width, e->flow[(i + 1) & 1],
+                     &from[i + 1].term[0], e->threads);
+        nst_flow_search(&pair);
+        nst_flow_refine(&pair);
+    }
+    if (e->is_half)
+        upsample(flow, e->height, e->width, e->flow[0], &from[0].term[0], e->threads);
+    else
+        memcpy(flow, e->flow[0], bytes);
 }

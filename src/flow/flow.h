@@ -18,19 +18,29 @@
 /* Whether a frame is large enough for nst_flow_estimate(): 16 x 16 pixels. */
 bool nst_flow_is_possible(struct nst_image frame);
 
-/* Memory in bytes that estimating a flow takes, without the flow. */
-size_t nst_flow_bytes(int height, int width);
-
 /*
- * Estimate the flow from one frame to another of the same size, at least 16 x 16: a
- * dense inverse search, coarse to fine (T. Kroeger, R. Timofte, D. Dai, L. Van Gool:
- * Fast optical flow using dense inverse search, ECCV 2016), refined at each scale by
- * the variational method of T. Brox, A. Bruhn, N. Papenberg and J. Weickert (ECCV
- * 2004). *out belongs to the caller: free(). NST_ERR_MEM.
+ * Estimates the flow between the frames of a film, which are passed one after the
+ * other: a dense inverse search, coarse to fine (T. Kroeger, R. Timofte, D. Dai, L. Van
+ * Gool: Fast optical flow using dense inverse search, ECCV 2016), refined at each scale
+ * by the variational method of T. Brox, A. Bruhn, N. Papenberg and J. Weickert (ECCV
+ * 2004). It keeps the scales of the last two frames.
  */
-enum nst_status nst_flow_estimate(float **out, struct nst_image from,
-                                  struct nst_image to, struct nst_threads *threads,
-                                  struct nst_err *err);
+struct nst_flow_estimator;
+
+/* For frames of at least 16 x 16 pixels. threads is borrowed. *out belongs to the
+ * caller: nst_flow_estimator_free(). NST_ERR_MEM; NST_ERR_ARG if NST_CPU names no
+ * instruction set. */
+enum nst_status nst_flow_estimator_new(struct nst_flow_estimator **out, int height,
+                                       int width, struct nst_threads *threads,
+                                       struct nst_err *err);
+void nst_flow_estimator_free(struct nst_flow_estimator *e); /* NULL is fine */
+/* Memory in bytes of an estimator. */
+size_t nst_flow_estimator_bytes(int height, int width);
+/* Pass the next frame; the one passed last becomes the frame before. */
+void nst_flow_estimator_next(struct nst_flow_estimator *e, struct nst_image frame);
+/* flow (2 x height x width): from the frame before to the last one, or back. Two frames
+ * have been passed. */
+void nst_flow_estimate(struct nst_flow_estimator *e, bool back, float *flow);
 
 /* out (3 x height x width): the image displaced by a flow of the same size, that is,
  * for each pixel the colour at the end of its displacement. Bilinear; positions outside

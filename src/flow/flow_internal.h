@@ -1,48 +1,54 @@
 /* SPDX-License-Identifier: MIT */
-/* flow_internal.h - the scales of a pair of frames, and the steps at each of them. */
+/* flow_internal.h - the scales of a frame, and the steps at each of them. */
 #ifndef NST_FLOW_FLOW_INTERNAL_H
 #define NST_FLOW_FLOW_INTERNAL_H
 
-#include <stddef.h>
-
 #include "flow/flow.h"
+#include "kernels/flow_kernels.h"
 
-#define FLOW_BORDER 16 /* pixels around a plane that repeat its outermost pixels */
 #define FLOW_MIN_SIDE 16
 
-/* A plane of samples, 0 to 255, with a border. */
-struct flow_plane {
-    float *samples; /* owned: all of them, with the border */
-    float *origin;  /* of the plane, in samples */
-    int height, width;
-    ptrdiff_t stride; /* samples from row to row */
-};
+/* The planes are made without samples; NST_ERR_MEM. They are filled with their border.
+ */
+enum nst_status nst_flow_plane_new(struct nst_flow_plane *p, int height, int width,
+                                   struct nst_err *err);
+void nst_flow_plane_free(struct nst_flow_plane *p);
+/* The luma of an image, or of half of it: then p is half as large, rounded up. */
+void nst_flow_plane_of_image(struct nst_flow_plane *p, struct nst_image image,
+                             bool is_half, const struct nst_flow_kernels *k,
+                             struct nst_threads *threads);
+/* Half the height and width, rounded up. */
+void nst_flow_plane_halve(struct nst_flow_plane *p, const struct nst_flow_plane *of,
+                          const struct nst_flow_kernels *k,
+                          struct nst_threads *threads);
+/* The derivatives to the right and downwards. */
+void nst_flow_plane_derive(struct nst_flow_plane *dx, struct nst_flow_plane *dy,
+                           const struct nst_flow_plane *of,
+                           const struct nst_flow_kernels *k,
+                           struct nst_threads *threads);
 
-/* The luma of an image. NST_ERR_MEM. */
-enum nst_status nst_flow_plane_from_image(struct flow_plane *p, struct nst_image image,
-                                          struct nst_threads *threads,
-                                          struct nst_err *err);
-/* Half the height and width, rounded up. NST_ERR_MEM. */
-enum nst_status nst_flow_plane_halve(struct flow_plane *p, const struct flow_plane *of,
-                                     struct nst_threads *threads, struct nst_err *err);
-/* The derivatives to the right and downwards. NST_ERR_MEM. */
-enum nst_status nst_flow_plane_derive(struct flow_plane *dx, struct flow_plane *dy,
-                                      const struct flow_plane *of,
-                                      struct nst_threads *threads, struct nst_err *err);
-/* The sample at a position, interpolated; outside the border the nearest one. */
-float nst_flow_plane_at(const struct flow_plane *p, float x, float y);
-void nst_flow_plane_free(struct flow_plane *p);
-
-/* A scale: the frame from, its derivatives, and the frame to. */
+/* A frame at one scale: its samples and both derivatives. */
 struct flow_scale {
-    struct flow_plane from, dx, dy, to;
+    struct nst_flow_plane term[NST_FLOW_TERMS];
 };
 
-/* Replace a flow by that of the patches that it leads to. NST_ERR_MEM. */
-enum nst_status nst_flow_search(float *flow, const struct flow_scale *s,
-                                struct nst_threads *threads, struct nst_err *err);
-/* Make a flow smooth, and its ends as bright as its beginnings. NST_ERR_MEM. */
-enum nst_status nst_flow_refine(float *flow, const struct flow_scale *s,
-                                struct nst_threads *threads, struct nst_err *err);
+/* What both steps need: frames at a scale, the flow between them and scratch memory,
+ * which is as large as the largest scale needs. */
+struct flow_pair {
+    const struct flow_scale *from, *to;
+    float *flow; /* 2 x height x width: in and out */
+    float *scratch;
+    const struct nst_flow_kernels *kernels;
+    struct nst_threads *threads;
+};
+
+/* Floats of scratch memory for a scale. */
+size_t nst_flow_search_scratch(int height, int width);
+size_t nst_flow_refine_scratch(int height, int width);
+
+/* Replace a flow by that of the patches that it leads to. */
+void nst_flow_search(const struct flow_pair *p);
+/* Make a flow smooth, and its ends as bright as its beginnings. */
+void nst_flow_refine(const struct flow_pair *p);
 
 #endif

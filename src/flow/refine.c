@@ -7,207 +7,212 @@
  *   + SMOOTHNESS psi(|grad u|^2 + |grad v|^2),    psi(s^2) = sqrt(s^2 + EPSILON^2)
  *
  * I1 is linearised at the flow so far; the weights psi' are held while a few sweeps of
- * red-black successive over-relaxation solve for the increment (du, dv).
+ * red-black successive over-relaxation solve for the flow. kernels/flow_kernels.c has
+ * the loops and the constants.
+ *
+ * A plane has two halves, one for each colour of a chessboard: the pixel (x, y) is in
+ * half (x + y) & 1, row y, column x / 2. Each row has a margin, and each half a row
+ * above and below. They hold what stands in for the neighbours that the outermost
+ * pixels lack.
  */
 #include "config.h"
 
-#include <math.h>
-#include <stdbool.h>
-#include <stdlib.h>
-
-#include "base/alloc.h"
 #include "flow/flow_internal.h"
 
-#define GRADIENT 3.0F
-#define SMOOTHNESS 3.0F
-#define EPSILON 0.25F       /* of samples, 0 to 255 */
-#define EPSILON_FLOW 0.003F /* of differences of the flow, pixels */
 #define WARPS 5
 #define WEIGHT_UPDATES 2
 #define SWEEPS 3
-#define RELAXATION 1.6F
+#define BAND 8    /* rows that a thread takes at a time */
+#define MARGIN 16 /* floats on each side of a row */
 
-enum { TERMS = 3 }; /* the samples and both derivatives */
+enum { PLANES = 3 * NST_FLOW_TERMS + 8 };
 
-/* For each pixel: residual + gx du + gy dv of each term; and the linear system. */
 struct refinement {
-    const struct flow_scale *s;
-    const struct flow_plane *to_dx, *to_dy; /* derivatives of the frame to */
-    float *flow;
-    float *residual[TERMS], *gx[TERMS], *gy[TERMS];
-    float *du, *dv;
-    float *a11, *a12, *a22, *b1, *b2; /* data terms of the system */
-    float *smooth;                    /* psi' of the smoothness of each pixel */
+    const struct flow_pair *pair;
+    struct nst_flow_lattice lattice;
     int height, width;
-    int colour; /* of the sweep: 0 or 1 */
+    size_t stride; /* floats from row to row */
+    int colour;    /* of the sweep: 0 or 1 */
 };
 
-enum { PLANES = 3 * TERMS + 8 };
-
-static float central(const float *a, int i, int count, int step)
+static size_t row_floats(int width)
 {
-    int before = i > 0 ? -step : 0, after = i < count - 1 ? step : 0;
-
-    return (a[after] - a[before]) / 2;
+    return (size_t)(width + 1) / 2 + 2 * MARGIN;
 }
 
-/* Linearise the terms at the flow, and begin with no increment. */
-static void linearise_row(void *ctx, int y, int thread)
+static size_t plane_floats(int height, int width)
 {
-    struct refinement *r = ctx;
-    size_t n = nst_area(r->height, r->width), row = (size_t)y * (size_t)r->width;
-    const struct flow_plane *to[TERMS] = {&r->s->to, r->to_dx, r->to_dy};
-    const struct flow_plane *from[TERMS] = {&r->s->from, &r->s->dx, &r->s->dy};
+    return 2 * ((size_t)height + 2) * row_floats(width);
+}
 
-    (void)thread;
-    for (int x = 0; x < r->width; x++) {
-        size_t i = row + (size_t)x;
-        float px = (float)x + r->flow[i], py = (float)y + r->flow[n + i];
+size_t nst_flow_refine_scratch(int height, int width)
+{
+    return PLANES * plane_floats(height, width);
+}
 
-        for (int t = 0; t < TERMS; t++) {
-            const struct flow_plane *f = from[t];
+/* The pixels of a colour in row y. */
+static struct nst_flow_cells cells_of(const struct refinement *r, int colour, int y)
+{
+    size_t half = ((size_t)r->height + 2) * r->stride;
+    size_t row = ((size_t)y + 1) * r->stride + MARGIN;
+    size_t other = (colour ? 0 : half) + row;
+    int first = (y + colour) & 1;
 
-            r->residual[t][i] =
-                nst_flow_plane_at(to[t], px, py) - f->origin[y * f->stride + x];
-            r->gx[t][i] = (nst_flow_plane_at(to[t], px + 0.5F, py) -
-                           nst_flow_plane_at(to[t], px - 0.5F, py));
-            r->gy[t][i] = (nst_flow_plane_at(to[t], px, py + 0.5F) -
-                           nst_flow_plane_at(to[t], px, py - 0.5F));
+    return (struct nst_flow_cells){.count = (r->width - first + 1) / 2,
+                                   .first = first,
+                                   .y = y,
+                                   .own = (colour ? half : 0) + row,
+                                   .left = first ? other : other - 1,
+                                   .up = other - r->stride,
+                                   .down = other + r->stride};
+}
+
+/* Set what stands in for the neighbours outside the frame to the pixels inside, times
+ * sign. */
+static void fill_margin(const struct refinement *r, const struct nst_flow_cells *c,
+                        float *plane, float sign)
+{
+    size_t n = (size_t)c->count;
+
+    if (c->first == 0)
+        plane[c->left] = sign * plane[c->own];
+    if (c->first + 2 * (c->count - 1) == r->width - 1)
+        plane[c->left + n] = sign * plane[c->own + n - 1];
+    for (size_t k = 0; c->y == 0 && k < n; k++)
+        plane[c->up + k] = sign * plane[c->own + k];
+    for (size_t k = 0; c->y == r->height - 1 && k < n; k++)
+        plane[c->down + k] = sign * plane[c->own + k];
+}
+
+/* Call each for the cells of a band of rows and the colours from first to last. */
+static void for_cells(struct refinement *r, int band, int first, int last,
+                      void (*each)(const struct refinement *r,
+                                   const struct nst_flow_cells *c))
+{
+    for (int y = band * BAND; y < (band + 1) * BAND && y < r->height; y++)
+        for (int colour = first; colour <= last; colour++) {
+            struct nst_flow_cells c = cells_of(r, colour, y);
+
+            if (c.count > 0)
+                each(r, &c);
         }
-        r->du[i] = r->dv[i] = 0;
-        /* what has left the frame has nothing to match */
-        if (px < 0 || py < 0 || px > (float)(r->width - 1) ||
-            py > (float)(r->height - 1))
-            for (int t = 0; t < TERMS; t++)
-                r->residual[t][i] = r->gx[t][i] = r->gy[t][i] = 0;
+}
+
+static void read_flow(const struct refinement *r, const struct nst_flow_cells *c)
+{
+    const float *u = r->pair->flow + nst_area(c->y, r->width) + c->first;
+    const float *v = u + nst_area(r->height, r->width);
+
+    for (size_t k = 0; k < (size_t)c->count; k++) {
+        r->lattice.u[c->own + k] = u[2 * k];
+        r->lattice.v[c->own + k] = v[2 * k];
     }
 }
 
-static float value(const struct refinement *r, int term, size_t i)
+static void write_flow(const struct refinement *r, const struct nst_flow_cells *c)
 {
-    return r->residual[term][i] + r->gx[term][i] * r->du[i] + r->gy[term][i] * r->dv[i];
-}
+    float *u = r->pair->flow + nst_area(c->y, r->width) + c->first;
+    float *v = u + nst_area(r->height, r->width);
 
-/* The weights psi' at the flow and its increment, and the system that they give. */
-static void weigh_row(void *ctx, int y, int thread)
-{
-    struct refinement *r = ctx;
-    size_t n = nst_area(r->height, r->width), row = (size_t)y * (size_t)r->width;
-    float e2 = EPSILON * EPSILON;
-
-    (void)thread;
-    for (int x = 0; x < r->width; x++) {
-        size_t i = row + (size_t)x;
-        float v0 = value(r, 0, i), v1 = value(r, 1, i), v2 = value(r, 2, i);
-        float weight[TERMS], squares = EPSILON_FLOW * EPSILON_FLOW;
-
-        weight[0] = 1 / sqrtf(v0 * v0 + e2);
-        weight[1] = weight[2] = GRADIENT / sqrtf(v1 * v1 + v2 * v2 + e2);
-        r->a11[i] = r->a12[i] = r->a22[i] = r->b1[i] = r->b2[i] = 0;
-        for (int t = 0; t < TERMS; t++) {
-            float gx = r->gx[t][i], gy = r->gy[t][i], residual = r->residual[t][i];
-
-            r->a11[i] += weight[t] * gx * gx;
-            r->a12[i] += weight[t] * gx * gy;
-            r->a22[i] += weight[t] * gy * gy;
-            r->b1[i] -= weight[t] * gx * residual;
-            r->b2[i] -= weight[t] * gy * residual;
-        }
-        for (int k = 0; k < 2; k++) {
-            const float *flow = r->flow + (size_t)k * n + i,
-                        *d = (k ? r->dv : r->du) + i;
-            float dx = central(flow, x, r->width, 1) + central(d, x, r->width, 1);
-            float dy = central(flow, y, r->height, r->width) +
-                       central(d, y, r->height, r->width);
-
-            squares += dx * dx + dy * dy;
-        }
-        r->smooth[i] = SMOOTHNESS / sqrtf(squares);
+    for (size_t k = 0; k < (size_t)c->count; k++) {
+        u[2 * k] = r->lattice.u[c->own + k];
+        v[2 * k] = r->lattice.v[c->own + k];
     }
 }
 
-/* Solve for the pixels of one colour of a chessboard. */
-static void relax_row(void *ctx, int y, int thread)
+static void linearise(const struct refinement *r, const struct nst_flow_cells *c)
 {
-    struct refinement *r = ctx;
-    size_t n = nst_area(r->height, r->width), row = (size_t)y * (size_t)r->width;
-    const ptrdiff_t steps[4] = {-1, 1, -r->width, r->width};
+    const struct nst_flow_plane *from[NST_FLOW_TERMS], *to[NST_FLOW_TERMS];
 
-    (void)thread;
-    for (int x = (y + r->colour) & 1; x < r->width; x += 2) {
-        size_t i = row + (size_t)x;
-        const bool inside[4] = {x > 0, x<r->width - 1, y> 0, y < r->height - 1};
-        float sum = 0, su = 0, sv = 0, u, v;
-
-        for (int k = 0; k < 4; k++) {
-            size_t j = i + (size_t)steps[k];
-            float weight;
-
-            if (!inside[k])
-                continue;
-            weight = (r->smooth[i] + r->smooth[j]) / 2;
-            sum += weight;
-            su += weight * (r->flow[j] + r->du[j] - r->flow[i]);
-            sv += weight * (r->flow[n + j] + r->dv[j] - r->flow[n + i]);
-        }
-        u = (r->b1[i] + su - r->a12[i] * r->dv[i]) / (r->a11[i] + sum);
-        r->du[i] += RELAXATION * (u - r->du[i]);
-        v = (r->b2[i] + sv - r->a12[i] * r->du[i]) / (r->a22[i] + sum);
-        r->dv[i] += RELAXATION * (v - r->dv[i]);
+    for (int t = 0; t < NST_FLOW_TERMS; t++) {
+        from[t] = &r->pair->from->term[t];
+        to[t] = &r->pair->to->term[t];
     }
+    r->pair->kernels->linearise(&r->lattice, c, from, to);
 }
 
-static void refine(struct refinement *r, struct nst_threads *threads)
+/* No smoothness leads out of the frame: its weight there cancels that inside. */
+static void weigh(const struct refinement *r, const struct nst_flow_cells *c)
 {
-    size_t n = nst_area(r->height, r->width);
+    fill_margin(r, c, r->lattice.u, 1);
+    fill_margin(r, c, r->lattice.v, 1);
+    r->pair->kernels->weigh(&r->lattice, c);
+    fill_margin(r, c, r->lattice.smooth, -1);
+}
 
+static void relax(const struct refinement *r, const struct nst_flow_cells *c)
+{
+    r->pair->kernels->relax(&r->lattice, c);
+}
+
+static void read_band(void *ctx, int band, int thread)
+{
+    (void)thread;
+    for_cells(ctx, band, 0, 1, read_flow);
+}
+
+static void write_band(void *ctx, int band, int thread)
+{
+    (void)thread;
+    for_cells(ctx, band, 0, 1, write_flow);
+}
+
+static void linearise_band(void *ctx, int band, int thread)
+{
+    (void)thread;
+    for_cells(ctx, band, 0, 1, linearise);
+}
+
+static void weigh_band(void *ctx, int band, int thread)
+{
+    (void)thread;
+    for_cells(ctx, band, 0, 1, weigh);
+}
+
+static void relax_band(void *ctx, int band, int thread)
+{
+    struct refinement *r = ctx;
+
+    (void)thread;
+    for_cells(r, band, r->colour, r->colour, relax);
+}
+
+/* Divide the scratch memory into planes. */
+static struct nst_flow_lattice divide(float *scratch, size_t plane)
+{
+    struct nst_flow_lattice l;
+    float **rest[] = {&l.u, &l.v, &l.a11, &l.a12, &l.a22, &l.b1, &l.b2, &l.smooth};
+
+    for (int t = 0; t < NST_FLOW_TERMS; t++, scratch += 3 * plane) {
+        l.residual[t] = scratch;
+        l.gx[t] = scratch + plane;
+        l.gy[t] = scratch + 2 * plane;
+    }
+    for (size_t i = 0; i < sizeof rest / sizeof *rest; i++, scratch += plane)
+        *rest[i] = scratch;
+    return l;
+}
+
+void nst_flow_refine(const struct flow_pair *p)
+{
+    int height = p->from->term[0].height, width = p->from->term[0].width;
+    int bands = (height + BAND - 1) / BAND;
+    struct refinement r = {.pair = p,
+                           .lattice = divide(p->scratch, plane_floats(height, width)),
+                           .height = height,
+                           .width = width,
+                           .stride = row_floats(width)};
+
+    nst_threads_run(p->threads, bands, read_band, &r);
     for (int warp = 0; warp < WARPS; warp++) {
-        nst_threads_run(threads, r->height, linearise_row, r);
+        nst_threads_run(p->threads, bands, linearise_band, &r);
         for (int update = 0; update < WEIGHT_UPDATES; update++) {
-            nst_threads_run(threads, r->height, weigh_row, r);
+            nst_threads_run(p->threads, bands, weigh_band, &r);
             for (int half = 0; half < 2 * SWEEPS; half++) {
-                r->colour = half & 1;
-                nst_threads_run(threads, r->height, relax_row, r);
+                r.colour = half & 1;
+                nst_threads_run(p->threads, bands, relax_band, &r);
             }
         }
-        for (size_t i = 0; i < n; i++) {
-            r->flow[i] += r->du[i];
-            r->flow[n + i] += r->dv[i];
-        }
     }
-}
-
-enum nst_status nst_flow_refine(float *flow, const struct flow_scale *s,
-                                struct nst_threads *threads, struct nst_err *err)
-{
-    struct refinement r = {
-        .s = s, .flow = flow, .height = s->from.height, .width = s->from.width};
-    struct flow_plane to_dx = {0}, to_dy = {0};
-    size_t n = nst_area(r.height, r.width);
-    float *planes = NULL, *next;
-    enum nst_status status =
-        nst_flow_plane_derive(&to_dx, &to_dy, &s->to, threads, err);
-
-    if (status == NST_OK)
-        status = nst_floats_new(&planes, PLANES, 1, n, err);
-    if (status == NST_OK) {
-        float **rest[] = {&r.du,  &r.dv, &r.a11, &r.a12,
-                          &r.a22, &r.b1, &r.b2,  &r.smooth};
-
-        next = planes;
-        for (int t = 0; t < TERMS; t++, next += 3 * n) {
-            r.residual[t] = next;
-            r.gx[t] = next + n;
-            r.gy[t] = next + 2 * n;
-        }
-        for (size_t i = 0; i < sizeof rest / sizeof *rest; i++, next += n)
-            *rest[i] = next;
-        r.to_dx = &to_dx;
-        r.to_dy = &to_dy;
-        refine(&r, threads);
-    }
-    free(planes);
-    nst_flow_plane_free(&to_dx);
-    nst_flow_plane_free(&to_dy);
-    return status;
+    nst_threads_run(p->threads, bands, write_band, &r);
 }

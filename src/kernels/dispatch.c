@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/flow_kernels.h"
 #include "kernels/nchw16c.h"
 #include "kernels/vector_kernels.h"
 
 #define DECLARE_ISA(isa)                                                               \
     extern const struct nst_nchw16c_kernels nst_nchw16c_##isa;                         \
-    extern const struct nst_vector_kernels nst_vector_kernels_##isa;
+    extern const struct nst_vector_kernels nst_vector_kernels_##isa;                   \
+    extern const struct nst_flow_kernels nst_flow_kernels_##isa;
 #ifdef __x86_64__
 DECLARE_ISA(avx512)
 DECLARE_ISA(avx2)
@@ -69,4 +71,17 @@ const struct nst_vector_kernels *nst_vector_kernels_choose(void)
         return &nst_vector_kernels_avx2;
 #endif
     return chosen ? &nst_vector_kernels_base : NULL;
+}
+
+const struct nst_flow_kernels *nst_flow_kernels_choose(void)
+{
+    const struct nst_nchw16c_kernels *chosen = nst_nchw16c_choose();
+
+#ifdef __x86_64__
+    if (chosen == &nst_nchw16c_avx512)
+        return &nst_flow_kernels_avx512;
+    if (chosen == &nst_nchw16c_avx2)
+        return &nst_flow_kernels_avx2;
+#endif
+    return chosen ? &nst_flow_kernels_base : NULL;
 }

@@ -7,22 +7,27 @@
 #include "base/image.h"
 #include "base/threads.h"
 
-/* Flows (flow.h) between the frames before and now, owned; both NULL without flow. */
+/* Flows (flow.h) between the frames before and now; both NULL without flow. All owned.
+ */
 struct nst_motion {
-    float *forward; /* from before to now */
-    float *back;    /* from now to before */
+    float *forward;                       /* from before to now */
+    float *back;                          /* from now to before */
+    struct nst_flow_estimator *estimator; /* from frame to frame; NULL at first */
 };
 
 /*
  * Find the motion as the option --flow says: estimate it, read it from the files
  * DIR/forward_N_M.flo and DIR/backward_M_N.flo, where N = number is that of the frame
- * before, from 1 on, and M = N + 1, or leave it out. NST_ERR_ARG, NST_ERR_IO,
+ * before, from 1 on, and M = N + 1, or leave it out. An m of zeros is that before the
+ * first frame. threads is borrowed as long as m is used. NST_ERR_ARG, NST_ERR_IO,
  * NST_ERR_FORMAT (a file), NST_ERR_MEM.
  */
 enum nst_status nst_motion_find(struct nst_motion *m, const char *flow, int number,
                                 struct nst_image before, struct nst_image now,
                                 struct nst_threads *threads, struct nst_err *err);
-/* Memory in bytes that finding the motion and following it takes at its peak. */
+/* Memory in bytes that is kept from frame to frame, and that following the motion takes
+ * besides at its peak. */
+size_t nst_motion_kept_bytes(const char *flow, int height, int width);
 size_t nst_motion_bytes(const char *flow, int height, int width);
 void nst_motion_clear(struct nst_motion *m);
 

@@ -58,9 +58,12 @@ struct nst_baseline nst_picture_job_baseline(const struct nst_picture_job *job)
         .image_bytes =
             nst_picture_bytes(job->content) + nst_picture_bytes(job->init_image) +
             nst_picture_bytes(job->keep_mask) + nst_style_set_bytes(&job->styles) +
-            (job->frames ? 6 * nst_picture_pixels(job->content) * sizeof(float) +
-                               nst_frame_reader_bytes(job->frames)
-                         : 0),
+            (job->frames
+                 ? 6 * nst_picture_pixels(job->content) * sizeof(float) +
+                       nst_frame_reader_bytes(job->frames) +
+                       nst_motion_kept_bytes(job->effective.flow, job->content->height,
+                                             job->content->width)
+                 : 0),
         .is_video = job->frames != NULL};
 }
 

@@ -29,7 +29,8 @@ struct nst_picture_job {
     struct nst_output *output;
     struct nst_frame_reader *frames; /* source of content; or NULL */
     struct nst_frame_writer *writer; /* of the result */
-    struct nst_coherence coherence;  /* between the previous frame and content */
+    struct nst_motion motion;        /* between the previous frame and content */
+    struct nst_coherence coherence;  /* between them */
     int frame;                       /* from 0 */
     struct nst_job_result totals;    /* sums of the previous frames */
     int64_t steps_done;              /* planned steps of the previous frames */

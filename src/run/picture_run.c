@@ -103,7 +103,6 @@ static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
 {
     struct nst_params p = frame_params(job);
     struct nst_picture *next;
-    struct nst_motion motion;
     enum nst_status st;
 
     *more = false;
@@ -119,16 +118,16 @@ static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
     if (!*more)
         return st;
     st = nst_motion_find(
-        &motion, job->effective.flow, job->frame + 1,
+        &job->motion, job->effective.flow, job->frame + 1,
         (struct nst_image){job->content->rgb, next->height, next->width},
         (struct nst_image){next->rgb, next->height, next->width},
         nst_session_pool(job->runner->session), err);
     if (st == NST_OK) {
         st = nst_coherence_update(&job->coherence, job->rgb, job->content->rgb,
-                                  next->rgb, &motion, next->height, next->width, err);
+                                  next->rgb, &job->motion, next->height, next->width,
+                                  err);
         job->rgb = NULL; /* taken over */
     }
-    nst_motion_clear(&motion);
     nst_picture_free(job->content);
     job->content = next;
     if (st == NST_OK && job->effective.colour == NST_COLOUR_MATCH)
@@ -342,6 +341,7 @@ enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
     nst_output_free(job.output);
     nst_frame_reader_free(job.frames);
     nst_coherence_clear(&job.coherence);
+    nst_motion_clear(&job.motion);
     nst_picture_free(job.content);
     nst_style_set_clear(&job.styles);
     nst_picture_free(job.init_image);

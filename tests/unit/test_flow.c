@@ -78,21 +78,50 @@ static void set_pixel(float *rgb, size_t i, double value)
     rgb[2 * N + i] = (float)(1 - value);
 }
 
-static float *estimate(const float *from, const float *to, struct nst_threads *on)
-{
-    float *flow;
+/* Both flows between two frames. */
+struct flows {
+    float *there, *back;
+};
 
-    assert_int_equal(nst_flow_estimate(&flow, (struct nst_image){from, height, width},
-                                       (struct nst_image){to, height, width}, on, &err),
-                     NST_OK);
+static struct nst_image image_of(const float *rgb)
+{
+    return (struct nst_image){rgb, height, width};
+}
+
+static float *flow_of(struct nst_flow_estimator *e, bool back)
+{
+    float *flow = malloc(2 * N * sizeof *flow);
+
+    nst_flow_estimate(e, back, flow);
     return flow;
+}
+
+static struct flows estimate(const float *from, const float *to, struct nst_threads *on)
+{
+    struct nst_flow_estimator *e;
+    struct flows f;
+
+    assert_int_equal(nst_flow_estimator_new(&e, height, width, on, &err), NST_OK);
+    nst_flow_estimator_next(e, image_of(from));
+    nst_flow_estimator_next(e, image_of(to));
+    f.there = flow_of(e, false);
+    f.back = flow_of(e, true);
+    nst_flow_estimator_free(e);
+    return f;
+}
+
+static void free_flows(struct flows f)
+{
+    free(f.there);
+    free(f.back);
 }
 
 /* The mean length of the error of the flow from one frame to another, where the motion
  * stays inside. */
 static double end_point_error(const struct motion *m)
 {
-    float *from = malloc(3 * N * sizeof *from), *to = malloc(3 * N * sizeof *to), *flow;
+    float *from = malloc(3 * N * sizeof *from), *to = malloc(3 * N * sizeof *to);
+    struct flows flow;
     double sum = 0;
     int count = 0;
 
@@ -113,12 +142,12 @@ static double end_point_error(const struct motion *m)
             move(m, x, y, &tx, &ty);
             if (tx < 0 || ty < 0 || tx > width - 1 || ty > height - 1)
                 continue;
-            sum += hypot(flow[i] - (tx - x), flow[N + i] - (ty - y));
+            sum += hypot(flow.there[i] - (tx - x), flow.there[N + i] - (ty - y));
             count++;
         }
     free(from);
     free(to);
-    free(flow);
+    free_flows(flow);
     return sum / count;
 }
 
@@ -194,13 +223,13 @@ static float *scene(int frame)
 
 static void hidden_parts(void **state)
 {
-    float *a = scene(0), *b = scene(1), *there = estimate(a, b, threads),
-          *back = estimate(b, a, threads), *mask = malloc(N * sizeof *mask);
+    float *a = scene(0), *b = scene(1), *mask = malloc(N * sizeof *mask);
+    struct flows flow = estimate(a, b, threads);
     int right = 0, found = 0, hidden = 0;
     double f1;
 
     (void)state;
-    nst_flow_visible(mask, there, back, height, width);
+    nst_flow_visible(mask, flow.there, flow.back, height, width);
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
             int tx = x - 2, ty = y + 1;
@@ -218,8 +247,7 @@ static void hidden_parts(void **state)
     assert_true(f1 >= 0.8);
     free(a);
     free(b);
-    free(there);
-    free(back);
+    free_flows(flow);
     free(mask);
 }
 
@@ -267,30 +295,72 @@ static void warps(void **state)
 
 static void same_for_any_number_of_threads(void **state)
 {
-    float *a = scene(0), *b = scene(1), *one, *many = estimate(a, b, threads);
+    float *a = scene(0), *b = scene(1);
+    struct flows one, many = estimate(a, b, threads);
     struct nst_threads *single;
 
     (void)state;
     assert_int_equal(nst_threads_new(&single, 1, &err), NST_OK);
     one = estimate(a, b, single);
-    assert_memory_equal(one, many, 2 * N * sizeof *one);
+    assert_memory_equal(one.there, many.there, 2 * N * sizeof(float));
+    assert_memory_equal(one.back, many.back, 2 * N * sizeof(float));
     nst_threads_free(single);
     free(a);
     free(b);
-    free(one);
-    free(many);
+    free_flows(one);
+    free_flows(many);
+}
+
+/* The estimator keeps the frame before; odd sides, at half the size. */
+static void series_of_frames(void **state)
+{
+    struct nst_flow_estimator *e;
+    float *frame[3], *flow;
+    struct flows pair;
+
+    (void)state;
+    width = 643;
+    height = 363;
+    for (int i = 0; i < 3; i++)
+        frame[i] = scene(i);
+    assert_int_equal(nst_flow_estimator_new(&e, height, width, threads, &err), NST_OK);
+    for (int i = 0; i < 3; i++)
+        nst_flow_estimator_next(e, image_of(frame[i]));
+    pair = estimate(frame[1], frame[2], threads);
+    flow = flow_of(e, false);
+    assert_memory_equal(flow, pair.there, 2 * N * sizeof *flow);
+    free(flow);
+    flow = flow_of(e, true);
+    assert_memory_equal(flow, pair.back, 2 * N * sizeof *flow);
+    free(flow);
+    /* back from the last frame is as there from it */
+    free_flows(pair);
+    pair = estimate(frame[2], frame[1], threads);
+    flow = flow_of(e, true);
+    assert_memory_equal(flow, pair.there, 2 * N * sizeof *flow);
+    free(flow);
+    free_flows(pair);
+    for (int i = 0; i < 3; i++)
+        free(frame[i]);
+    nst_flow_estimator_free(e);
+    width = 320;
+    height = 180;
 }
 
 static void smallest_frames(void **state)
 {
-    float frame[3 * 16 * 17] = {0}, *flow;
-    struct nst_image image = {frame, 16, 17};
+    float frame[3 * 16 * 17] = {0};
+    struct flows flow;
 
     (void)state;
-    assert_int_equal(nst_flow_estimate(&flow, image, image, threads, &err), NST_OK);
+    width = 16;
+    height = 17;
+    flow = estimate(frame, frame, threads);
     for (int i = 0; i < 2 * 16 * 17; i++)
-        assert_float_equal(flow[i], 0, 0);
-    free(flow);
+        assert_float_equal(flow.there[i], 0, 0);
+    free_flows(flow);
+    width = 320;
+    height = 180;
 }
 
 /* As the format is described: 5 x 3 pixels of which u is 0, 1, ... and v is 0.5 less.
@@ -362,6 +432,7 @@ int main(void)
         SAYS("an image is displaced by a flow", warps),
         SAYS("the flow does not depend on the number of threads",
              same_for_any_number_of_threads),
+        SAYS("a frame is passed once, for the flows from and to it", series_of_frames),
         SAYS("the smallest frames have a flow", smallest_frames),
         SAYS("files of Middlebury are read", files),
     };
