@@ -58,7 +58,7 @@ libnst_engine_la_SOURCES = \
 	%D%/base/threads.c %D%/base/threads.h \
 	%D%/base/version.c %D%/base/version.h \
 	%D%/flow/flow.c %D%/flow/flow.h %D%/flow/flow_file.c %D%/flow/flow_internal.h \
-	%D%/flow/plane.c %D%/flow/refine.c %D%/flow/search.c \
+	%D%/flow/plane.c %D%/flow/refine.c %D%/flow/search.c %D%/flow/warp.c \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \

@@ -174,20 +174,6 @@ static float sample(const float *plane, int height, int width, float x, float y)
            fy * ((1 - fx) * b[left] + fx * b[right]);
 }
 
-void nst_flow_warp(float *out, struct nst_image image, const float *flow)
-{
-    size_t n = nst_area(image.height, image.width);
-
-    for (int y = 0; y < image.height; y++)
-        for (int x = 0; x < image.width; x++) {
-            size_t i = (size_t)y * (size_t)image.width + (size_t)x;
-
-            for (size_t k = 0; k < 3; k++)
-                out[k * n + i] = sample(image.rgb + k * n, image.height, image.width,
-                                        (float)x + flow[i], (float)y + flow[n + i]);
-        }
-}
-
 /* The squared gradient of one component of a flow. */
 static float squared_gradient(const float *a, int height, int width, int y, int x)
 {

@@ -33,9 +33,11 @@ enum nst_status nst_flow_estimate(float **out, struct nst_image from,
                                   struct nst_err *err);
 
 /* out (3 x height x width): the image displaced by a flow of the same size, that is,
- * for each pixel the colour at the end of its displacement. Bilinear; positions outside
- * take the nearest pixel. */
-void nst_flow_warp(float *out, struct nst_image image, const float *flow);
+ * for each pixel the colour at the end of its displacement. Interpolated by six pixels
+ * per axis, which may leave the range of the image a little; positions outside take the
+ * nearest pixel. */
+void nst_flow_warp(float *out, struct nst_image image, const float *flow,
+                   struct nst_threads *threads);
 
 /*
  * mask (height x width): 1 where a pixel is visible in the other frame, 0 where it is

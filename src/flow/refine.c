@@ -19,9 +19,9 @@
 #include "flow/flow_internal.h"
 
 #define GRADIENT 3.0F
-#define SMOOTHNESS 3.0F
-#define EPSILON 0.25F       /* of samples, 0 to 255 */
-#define EPSILON_FLOW 0.003F /* of differences of the flow, pixels */
+#define SMOOTHNESS 10.0F   /* less follows the noise of a film */
+#define EPSILON 0.25F      /* of samples, 0 to 255 */
+#define EPSILON_FLOW 0.02F /* of differences of the flow, pixels */
 #define WARPS 5
 #define WEIGHT_UPDATES 2
 #define SWEEPS 3

@@ -10,7 +10,7 @@
 #include "flow/flow.h"
 
 /* Planes of the size of a frame: both flows, and what is moved along them. */
-#define MOTION_PLANES 17
+#define MOTION_PLANES 20
 
 size_t nst_motion_bytes(const char *flow, int height, int width)
 {

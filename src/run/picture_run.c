@@ -125,7 +125,8 @@ static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
         nst_session_pool(job->runner->session), err);
     if (st == NST_OK) {
         st = nst_coherence_update(&job->coherence, job->rgb, job->content->rgb,
-                                  next->rgb, &motion, next->height, next->width, err);
+                                  next->rgb, &motion, next->height, next->width,
+                                  nst_session_pool(job->runner->session), err);
         job->rgb = NULL; /* taken over */
     }
     nst_motion_clear(&motion);
