@@ -60,6 +60,7 @@ libnst_engine_la_SOURCES = \
 	%D%/base/version.c %D%/base/version.h \
 	%D%/flow/flow.c %D%/flow/flow.h %D%/flow/flow_file.c %D%/flow/flow_internal.h \
 	%D%/flow/follow.c %D%/flow/plane.c %D%/flow/refine.c %D%/flow/search.c \
+	%D%/flow/warp.c \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h \
 	%D%/kernels/flow_kernels.h %D%/kernels/dispatch.c \

@@ -43,9 +43,11 @@ void nst_flow_estimator_next(struct nst_flow_estimator *e, struct nst_image fram
 void nst_flow_estimate(struct nst_flow_estimator *e, bool back, float *flow);
 
 /* out (3 x height x width): the image displaced by a flow of the same size, that is,
- * for each pixel the colour at the end of its displacement. Bilinear; positions outside
- * take the nearest pixel. */
-void nst_flow_warp(float *out, struct nst_image image, const float *flow);
+ * for each pixel the colour at the end of its displacement. Interpolated by six pixels
+ * per axis, which may leave the range of the image a little; positions outside take the
+ * nearest pixel. */
+void nst_flow_warp(float *out, struct nst_image image, const float *flow,
+                   struct nst_threads *threads);
 
 /*
  * mask (height x width): 1 where a pixel is visible in the other frame, 0 where it is

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* follow.c - what follows a flow: a displaced image, and masks of where it can be
- * trusted. */
+/* follow.c - masks of where a flow can be trusted. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -20,20 +19,6 @@
 static int clamp(int value, int most)
 {
     return value < 0 ? 0 : value > most ? most : value;
-}
-
-void nst_flow_warp(float *out, struct nst_image image, const float *flow)
-{
-    const struct nst_flow_kernels *k = nst_flow_kernels_choose();
-    size_t n = nst_area(image.height, image.width);
-
-    for (int y = 0; y < image.height; y++) {
-        size_t row = nst_area(y, image.width);
-
-        for (size_t c = 0; c < 3; c++)
-            k->sample(out + c * n + row, image.rgb + c * n, image.height, image.width,
-                      y, flow + row, flow + n + row);
-    }
 }
 
 /* The squared gradient of one component of a flow. */

@@ -17,9 +17,9 @@
 
 /* The variational method of flow/refine.c. */
 #define GRADIENT 3.0F
-#define SMOOTHNESS 3.0F
-#define EPSILON 0.25F       /* of samples */
-#define EPSILON_FLOW 0.003F /* of differences of the flow, pixels */
+#define SMOOTHNESS 10.0F   /* less follows the noise of a film */
+#define EPSILON 0.25F      /* of samples */
+#define EPSILON_FLOW 0.02F /* of differences of the flow, pixels */
 #define RELAXATION 1.6F
 
 /* A row of a patch, or half of one. */

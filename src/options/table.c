@@ -136,8 +136,8 @@ static const struct nst_option options[] = {
     {"tv-weight", 0, GROUP(2), REAL(0, 1e12), AT(tv_weight), OFFERED,
      .default_text = "0", .arg = "WEIGHT",
      .help = "Weight of the total variation loss, which smooths noise, 0 to 1e12"},
-    {"temporal", 0, GROUP(2), REAL(0, 1e12), AT(temporal), RECIPE, .default_text = "10",
-     .arg = "WEIGHT",
+    {"temporal", 0, GROUP(2), REAL(0, 1e12), AT(temporal), RECIPE,
+     .default_text = "100", .arg = "WEIGHT",
      .help =
          "Weight of the temporal loss, which keeps areas stable from frame to frame "
          "(see --flow), 0 to 1e12"},

@@ -11,7 +11,7 @@
 
 /* Planes of the size of a frame: both flows, and what is moved along them. */
 #define FLOW_PLANES 4
-#define MOVED_PLANES 13
+#define MOVED_PLANES 16
 
 size_t nst_motion_kept_bytes(const char *flow, int height, int width)
 {

@@ -125,7 +125,7 @@ static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
     if (st == NST_OK) {
         st = nst_coherence_update(&job->coherence, job->rgb, job->content->rgb,
                                   next->rgb, &job->motion, next->height, next->width,
-                                  err);
+                                  nst_session_pool(job->runner->session), err);
         job->rgb = NULL; /* taken over */
     }
     nst_picture_free(job->content);

@@ -15,10 +15,14 @@
  * way, approaches CHANGE_THRESHOLD; camera noise is below. */
 #define WINDOW_RADIUS 3
 #define CHANGE_THRESHOLD 0.05
-/* Where neighbouring frames are alike to this weight, and the flow is shorter than so
- * many pixels, nothing moves. */
-#define STILL 0.7F
-#define STILL_PIXELS 0.5F
+/* A pixel moves if, in a window around it, the frames differ this much less along the
+ * flow, as a factor and a difference. Where few pixels of a larger window move, nothing
+ * does. */
+#define MOTION_RADIUS 8
+#define MOTION_FACTOR 1.2
+#define MOTION_CHANGE 0.001
+#define STILL_RADIUS 24
+#define STILL_SHARE 0.02F
 #define ENTRY_PIXELS 64
 
 void nst_coherence_clear(struct nst_coherence *f)
@@ -51,18 +55,24 @@ static void summed_area_table(double *table, const float *a, const float *b, int
     }
 }
 
-static float static_weight(const double *table, int h, int w, int r, int c)
+/* Mean in the window around a pixel, radius pixels each way. */
+static double window_of(const double *table, int h, int w, int r, int c, int radius)
 {
-    int top = r > WINDOW_RADIUS ? r - WINDOW_RADIUS : 0,
-        left = c > WINDOW_RADIUS ? c - WINDOW_RADIUS : 0;
-    int bottom = r + WINDOW_RADIUS + 1 < h ? r + WINDOW_RADIUS + 1 : h;
-    int right = c + WINDOW_RADIUS + 1 < w ? c + WINDOW_RADIUS + 1 : w;
+    int top = r > radius ? r - radius : 0, left = c > radius ? c - radius : 0;
+    int bottom = r + radius + 1 < h ? r + radius + 1 : h;
+    int right = c + radius + 1 < w ? c + radius + 1 : w;
     size_t line = (size_t)w + 1;
     double sum = table[(size_t)bottom * line + (size_t)right] -
                  table[(size_t)top * line + (size_t)right] -
                  table[(size_t)bottom * line + (size_t)left] +
                  table[(size_t)top * line + (size_t)left];
-    double change = sum / ((bottom - top) * (right - left)) / CHANGE_THRESHOLD;
+
+    return sum / ((bottom - top) * (right - left));
+}
+
+static float static_weight(const double *table, int h, int w, int r, int c)
+{
+    double change = window_of(table, h, w, r, c, WINDOW_RADIUS) / CHANGE_THRESHOLD;
 
     return (float)(change < 1 ? 1 - change * change : 0);
 }
@@ -78,14 +88,52 @@ static float entry(float position, float flow, int side)
     return there < 0 ? distance : there > (float)(side - 1) ? -distance : 0;
 }
 
-/* Move the result of the frame before, and the frame itself, along the flow from the
- * frame now. Where neighbouring frames are alike and the flow is short or cannot be
- * trusted, nothing moves, and the pixel is visible: interpolation would blur it a
- * little more in each frame. What was not visible needs some paint to start from, too.
- */
-static void follow_motion(float *moved, float *moved_before, const float *previous,
-                          const float *before, float *back, const float *unchanged,
-                          float *visible, int h, int w)
+/* Mean of a plane in the window of each pixel, radius pixels each way. */
+static void window_mean(float *mean, double *table, const float *plane, int h, int w,
+                        int radius)
+{
+    size_t line = (size_t)w + 1;
+
+    memset(table, 0, line * sizeof *table);
+    for (int r = 0; r < h; r++) {
+        double *below = table + (size_t)(r + 1) * line, row = 0;
+
+        below[0] = 0;
+        for (int c = 0; c < w; c++) {
+            row += plane[(size_t)r * (size_t)w + (size_t)c];
+            below[c + 1] = below[c + 1 - (ptrdiff_t)line] + row;
+        }
+    }
+    for (int r = 0; r < h; r++)
+        for (int c = 0; c < w; c++)
+            mean[(size_t)r * (size_t)w + (size_t)c] =
+                (float)window_of(table, h, w, r, c, radius);
+}
+
+/* still: 1 where nothing moves, 0 elsewhere; moved_before is the frame before, moved
+ * along the flow. at_rest and along: two tables. */
+static void find_still(float *still, double *at_rest, double *along,
+                       const float *before, const float *moved_before, const float *now,
+                       int h, int w)
+{
+    size_t n = nst_area(h, w);
+
+    summed_area_table(at_rest, before, now, h, w);
+    summed_area_table(along, moved_before, now, h, w);
+    for (int r = 0; r < h; r++)
+        for (int c = 0; c < w; c++)
+            still[(size_t)r * (size_t)w + (size_t)c] =
+                window_of(at_rest, h, w, r, c, MOTION_RADIUS) >
+                MOTION_FACTOR * window_of(along, h, w, r, c, MOTION_RADIUS) +
+                    MOTION_CHANGE;
+    window_mean(still, at_rest, still, h, w, STILL_RADIUS);
+    for (size_t i = 0; i < n; i++)
+        still[i] = still[i] < STILL_SHARE;
+}
+
+/* Stop the flow where nothing moves, so that noise does not move the paint; what is
+ * there is visible. What is not visible needs some paint to start from, too. */
+static void correct_flow(float *back, float *visible, const float *still, int h, int w)
 {
     size_t n = nst_area(h, w);
 
@@ -94,22 +142,15 @@ static void follow_motion(float *moved, float *moved_before, const float *previo
             float *u = &back[(size_t)y * (size_t)w + (size_t)x], *v = u + n;
             size_t i = (size_t)(u - back);
             float du = entry((float)x, *u, w), dv = entry((float)y, *v, h);
-            bool is_short = hypotf(*u, *v) < STILL_PIXELS;
-            bool is_hidden = visible[i] == 0,
-                 enters = !is_short && (du != 0 || dv != 0);
 
-            if (!is_hidden && !is_short)
-                continue;
-            if (unchanged[i] > STILL && !enters) {
+            if (still[i] > 0) {
                 *u = *v = 0;
                 visible[i] = 1;
-            } else if (is_hidden) {
-                *u = enters ? du : 0;
-                *v = enters ? dv : 0;
+            } else if (visible[i] == 0) {
+                *u = du;
+                *v = dv;
             }
         }
-    nst_flow_warp(moved, (struct nst_image){previous, h, w}, back);
-    nst_flow_warp(moved_before, (struct nst_image){before, h, w}, back);
 }
 
 /* static_mask: 1 where a and b are alike, 0 where they differ. */
@@ -146,37 +187,47 @@ static void apply_visible(float *mask, const float *visible, int h, int w)
 static enum nst_status move_previous(struct nst_coherence *f, struct nst_motion *motion,
                                      float *moved_before, double *table,
                                      const float *before, const float *now, int h,
-                                     int w, struct nst_err *err)
+                                     int w, struct nst_threads *threads,
+                                     struct nst_err *err)
 {
-    float *moved, *visible = NULL;
+    float *moved, *visible = NULL, *still = NULL;
     enum nst_status st = nst_floats_new(&moved, 3, (size_t)h, (size_t)w, err);
 
     if (st == NST_OK)
         st = nst_floats_new(&visible, 1, (size_t)h, (size_t)w, err);
+    if (st == NST_OK)
+        st = nst_floats_new(&still, 1, (size_t)h, (size_t)w, err);
     if (st != NST_OK) {
+        free(visible);
         free(moved);
         return st;
     }
     nst_flow_visible(visible, motion->back, motion->forward, h, w);
     nst_flow_exclude_boundaries(visible, motion->back, h, w);
-    compare_frames(f->static_mask, table, before, now, h, w);
-    follow_motion(moved, moved_before, f->previous, before, motion->back,
-                  f->static_mask, visible, h, w);
+    nst_flow_warp(moved_before, (struct nst_image){before, h, w}, motion->back,
+                  threads);
+    find_still(still, table, table + (size_t)(h + 1) * (size_t)(w + 1), before,
+               moved_before, now, h, w);
+    correct_flow(motion->back, visible, still, h, w);
+    nst_flow_warp(moved, (struct nst_image){f->previous, h, w}, motion->back, threads);
+    nst_flow_warp(moved_before, (struct nst_image){before, h, w}, motion->back,
+                  threads);
     compare_frames(f->static_mask, table, moved_before, now, h, w);
     apply_visible(f->static_mask, visible, h, w);
     free(f->previous);
     f->previous = moved;
     free(visible);
+    free(still);
     return NST_OK;
 }
 
 enum nst_status nst_coherence_update(struct nst_coherence *f, float *previous,
                                      const float *before, const float *now,
                                      struct nst_motion *motion, int h, int w,
-                                     struct nst_err *err)
+                                     struct nst_threads *threads, struct nst_err *err)
 {
     size_t n = nst_area(h, w);
-    double *table = calloc((size_t)(h + 1) * (size_t)(w + 1), sizeof *table);
+    double *table = calloc(2 * (size_t)(h + 1) * (size_t)(w + 1), sizeof *table);
     float *moved_before = NULL;
     enum nst_status st = NST_OK;
 
@@ -191,7 +242,8 @@ enum nst_status nst_coherence_update(struct nst_coherence *f, float *previous,
     if (st == NST_OK && motion->back) {
         st = nst_floats_new(&moved_before, 3, (size_t)h, (size_t)w, err);
         if (st == NST_OK)
-            st = move_previous(f, motion, moved_before, table, before, now, h, w, err);
+            st = move_previous(f, motion, moved_before, table, before, now, h, w,
+                               threads, err);
         before = moved_before;
     } else if (st == NST_OK)
         compare_frames(f->static_mask, table, before, now, h, w);

@@ -21,7 +21,7 @@ struct nst_coherence {
 enum nst_status nst_coherence_update(struct nst_coherence *f, float *previous,
                                      const float *before, const float *now,
                                      struct nst_motion *motion, int h, int w,
-                                     struct nst_err *err);
+                                     struct nst_threads *threads, struct nst_err *err);
 void nst_coherence_clear(struct nst_coherence *f);
 
 #endif

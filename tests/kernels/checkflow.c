@@ -330,7 +330,7 @@ static void weights(const struct nst_flow_kernels *k)
     check_untouched(&c);
     for (size_t i = 0; i < (size_t)c.count; i++) {
         size_t own = c.own + i, left = c.left + i, up = c.up + i, down = c.down + i;
-        double value[TERMS], squares = square(0.003), psi[TERMS], a11 = 0, a12 = 0,
+        double value[TERMS], squares = square(0.02), psi[TERMS], a11 = 0, a12 = 0,
                              a22 = 0, b1 = 0, b2 = 0;
 
         for (int t = 0; t < TERMS; t++)
@@ -356,7 +356,7 @@ static void weights(const struct nst_flow_kernels *k)
         compare(l.a22[own], a22, 1e-3);
         compare(l.b1[own], b1, 1e-3);
         compare(l.b2[own], b2, 1e-3);
-        compare(l.smooth[own], 3 / sqrt(squares), 1e-4 * l.smooth[own]);
+        compare(l.smooth[own], 10 / sqrt(squares), 1e-4 * l.smooth[own]);
     }
 }
 

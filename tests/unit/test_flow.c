@@ -267,27 +267,74 @@ static void boundaries(void **state)
     free(mask);
 }
 
+static void set_flow(float *flow, float u, float v)
+{
+    for (size_t i = 0; i < N; i++) {
+        flow[i] = u;
+        flow[N + i] = v;
+    }
+}
+
+/* A polynomial that six points per axis determine. */
+static float quintic(double x, double y)
+{
+    double a = x / width, b = y / height;
+
+    return (float)(0.2 + 0.5 * pow(a, 5) - 0.4 * a * a * b + 0.3 * pow(b, 4));
+}
+
 static void warps(void **state)
 {
-    float *a = scene(0), *out = malloc(3 * N * sizeof *out),
+    float *a = malloc(3 * N * sizeof *a), *out = malloc(3 * N * sizeof *out),
           *flow = malloc(2 * N * sizeof *flow);
 
     (void)state;
-    for (size_t i = 0; i < N; i++) {
-        flow[i] = 2.5F;
-        flow[N + i] = -1;
-    }
-    nst_flow_warp(out, (struct nst_image){a, height, width}, flow);
-    for (int y = 1; y < height; y++)
-        for (int x = 0; x < width; x++) {
-            size_t row = N + (size_t)((y - 1) * width);
-            int left = x + 2 < width ? x + 2 : width - 1,
-                right = x + 3 < width ? x + 3 : width - 1;
-
+    for (size_t i = 0; i < 3 * N; i++)
+        a[i] =
+            quintic((double)(i % N % (size_t)width), (double)(i % N / (size_t)width));
+    set_flow(flow, 2.5F, -1.25F);
+    nst_flow_warp(out, (struct nst_image){a, height, width}, flow, threads);
+    for (int y = 4; y < height - 3; y++)
+        for (int x = 0; x < width - 6; x++)
             assert_float_equal(out[N + (size_t)(y * width) + (size_t)x],
-                               (a[row + (size_t)left] + a[row + (size_t)right]) / 2,
-                               1e-6);
-        }
+                               quintic(x + 2.5, y - 1.25), 1e-5);
+    set_flow(flow, 1e4F, -1e4F); /* outside: the nearest pixel */
+    nst_flow_warp(out, (struct nst_image){a, height, width}, flow, threads);
+    for (size_t i = 0; i < 3 * N; i++)
+        assert_float_equal(out[i], a[width - 1], 1e-6);
+    free(a);
+    free(out);
+    free(flow);
+}
+
+/* Mean squared difference between neighbours in a row. */
+static double detail(const float *a)
+{
+    double sum = 0;
+
+    for (size_t i = 1; i < N; i++)
+        sum += i % (size_t)width ? (a[i] - a[i - 1]) * (a[i] - a[i - 1]) : 0;
+    return sum / (double)N;
+}
+
+static void repeated_warps(void **state)
+{
+    float *a = scene(0), *out = malloc(3 * N * sizeof *out),
+          *flow = malloc(2 * N * sizeof *flow);
+    double before = detail(a), kept;
+
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        float *other = a;
+
+        set_flow(flow, i % 2 ? 0.5F : -0.5F, 0);
+        nst_flow_warp(out, (struct nst_image){a, height, width}, flow, threads);
+        a = out;
+        out = other;
+    }
+    kept = detail(a) / before;
+    print_message("after 50 moves by half a pixel %.3f of the detail is left\n", kept);
+    assert_true(kept > 0.5 && kept <= 1);
     free(a);
     free(out);
     free(flow);
@@ -430,6 +477,7 @@ int main(void)
         SAYS("what the other frame hides is found", hidden_parts),
         SAYS("boundaries of the motion are excluded", boundaries),
         SAYS("an image is displaced by a flow", warps),
+        SAYS("an image that is displaced many times keeps its detail", repeated_warps),
         SAYS("the flow does not depend on the number of threads",
              same_for_any_number_of_threads),
         SAYS("a frame is passed once, for the flows from and to it", series_of_frames),

@@ -18,6 +18,7 @@
 #define FRAMES 3
 
 static struct nst_err err;
+static struct nst_threads *threads;
 static const struct nst_picture_size native;
 static const int delays[FRAMES] = {50, 70, 200};
 static char folder[] = "/tmp/nst-frames-XXXXXX";
@@ -206,8 +207,9 @@ static void what_has_changed_is_not_held(void **state)
         for (int y = 0; y < 6; y++)
             for (int x = 0; x < 6; x++)
                 now[(k * H + y) * W + x] = 0.9F;
-    assert_int_equal(nst_coherence_update(&f, made, before, now, &none, H, W, &err),
-                     NST_OK);
+    assert_int_equal(
+        nst_coherence_update(&f, made, before, now, &none, H, W, threads, &err),
+        NST_OK);
     assert_true(f.static_mask[0] == 0);
     assert_true(f.static_mask[corner] == 1);
     assert_true(fabs(f.warm_start[0] - 0.65) <
@@ -238,8 +240,9 @@ static void a_result_follows_the_motion(void **state)
         right.forward[i] = 2;
         right.back[i] = -2;
     }
-    assert_int_equal(nst_coherence_update(&f, made, before, now, &right, H, W, &err),
-                     NST_OK);
+    assert_int_equal(
+        nst_coherence_update(&f, made, before, now, &right, H, W, threads, &err),
+        NST_OK);
     for (int i = 0; i < 3 * H * W; i++)
         if (i % W >= 2 + 4) {
             assert_float_equal(f.previous[i], (float)(i % W - 2) / W, 1e-6);
@@ -252,9 +255,49 @@ static void a_result_follows_the_motion(void **state)
     nst_coherence_clear(&f);
 }
 
+/* Frames with noise, between which a flow of noise was found; and frames between which
+ * the scene moves by as little. */
+static void noise_moves_nothing_but_a_slow_motion_does(void **state)
+{
+    static float before[3 * H * W], now[3 * H * W];
+
+    (void)state;
+    for (int slow = 0; slow <= 1; slow++) {
+        float *made = calloc(3 * H * W, sizeof *made);
+        struct nst_coherence f = {NULL};
+        struct nst_motion motion = {calloc(2 * H * W, sizeof(float)),
+                                    calloc(2 * H * W, sizeof(float))};
+        double moved = 0;
+
+        for (int i = 0; i < 3 * H * W; i++) {
+            double x = i % W;
+
+            before[i] = (float)(0.5 + 0.2 * sin(x / 1.5));
+            now[i] = (float)(slow ? 0.5 + 0.2 * sin((x + 0.3) / 1.5)
+                                  : before[i] + 0.01 * (i * 7919 % 13 - 6) / 6);
+            made[i] = (float)(i * 31 % 17) / 17;
+        }
+        for (int i = 0; i < H * W; i++) {
+            motion.back[i] = slow ? 0.3F : (float)(i * 101 % 11 - 5) / 15;
+            motion.forward[i] = -motion.back[i];
+        }
+        assert_int_equal(
+            nst_coherence_update(&f, made, before, now, &motion, H, W, threads, &err),
+            NST_OK);
+        for (int i = 0; i < 3 * H * W; i++)
+            moved += fabs(f.previous[i] - (float)(i * 31 % 17) / 17) / (3 * H * W);
+        assert_true(slow ? moved > 0.05 : moved == 0);
+        assert_true(f.static_mask[H / 2 * W + W / 2] > 0.9F);
+        nst_motion_clear(&motion);
+        nst_coherence_clear(&f);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
+    if (nst_threads_new(&threads, 2, &err) != NST_OK)
+        return -1;
     return !mkdtemp(folder) || nst_picture_init("test_frames", &err) != NST_OK;
 }
 
@@ -262,6 +305,7 @@ static int tear_down(void **state)
 {
     (void)state;
     nst_picture_shutdown();
+    nst_threads_free(threads);
     return rmdir(folder);
 }
 
@@ -275,6 +319,8 @@ int main(void)
              all_frames_together_are_within_max_pixels),
         SAYS("what has changed is not held", what_has_changed_is_not_held),
         SAYS("a result follows the motion", a_result_follows_the_motion),
+        SAYS("noise moves nothing, but a slow motion does",
+             noise_moves_nothing_but_a_slow_motion_does),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
