@@ -24,10 +24,12 @@ disk() {
     mount -t tmpfs -o "size=$2" none "$1" 2>/dev/null || skip "no disk can be mounted"
 }
 
-# fill FOLDER: leave no byte
+# fill FOLDER: leave no byte, also if a task removes a file meanwhile
 fill() {
-    cat /dev/zero >"$1/filler" 2>/dev/null || true
-    [ "$(df --output=avail "$1" | tail -n 1)" -eq 0 ]
+    local folder=$1
+    rm -f "$folder/filler"
+    wait_until 'cat /dev/zero >>"$folder/filler" 2>/dev/null
+        [ "$(df --output=avail "$folder" | tail -n 1)" -eq 0 ]'
 }
 
 long() {
