@@ -257,6 +257,23 @@ post_key() {
     [ "$(ls data/keys | wc -l)" = 1 ]
 }
 
+@test "an upload that is repeated gets the same name, whatever its idempotency key" {
+    serve
+    ask POST /api/upload-content -F content_image=@photo.png -H 'Idempotency-Key: first'
+    [ "$code" = 200 ]
+    name=$(field filename)
+    for key in first second 'not valid'; do
+        ask POST /api/upload-content -F content_image=@photo.png -H "Idempotency-Key: $key"
+        [ "$code" = 200 ]
+        [ "$(field filename)" = "$name" ]
+    done
+    ask POST /api/upload-content -F content_image=@style.jpg -H 'Idempotency-Key: first'
+    [ "$code" = 200 ]
+    [ "$(field filename)" != "$name" ]
+    [ "$(ls data/uploads | wc -l)" = 2 ]
+    [ -z "$(ls data/keys)" ]
+}
+
 @test "of many equal requests at once, with one key, one makes a task" {
     serve
     upload photo.png
