@@ -95,18 +95,42 @@ static void add_key(void *ctx, const char *key)
     list->key[list->count++] = key;
 }
 
+static enum nst_status find_names(struct nst_vgg_names *names,
+                                  const struct nst_safetensors *f, struct nst_err *err)
+{
+    struct key_list list = {NULL};
+    enum nst_status st;
+
+    nst_safetensors_foreach(f, add_key, &list);
+    st = nst_vgg_names_find(names, nst_safetensors_path(f), list.key, list.count, err);
+    free(list.key);
+    return st;
+}
+
+enum nst_status nst_weights_count(int *convs, const char *path, struct nst_err *err)
+{
+    struct nst_safetensors *f;
+    struct nst_vgg_names names;
+    enum nst_status st = nst_safetensors_open(&f, path, err);
+
+    if (st != NST_OK)
+        return st;
+    st = find_names(&names, f, err);
+    *convs = names.convs;
+    nst_vgg_names_clear(&names);
+    nst_safetensors_close(f);
+    return st;
+}
+
 static enum nst_status read_all(struct nst_weights *w, const struct nst_safetensors *f,
                                 struct nst_err *err)
 {
     const char *path = nst_safetensors_path(f);
     const char *input = nst_safetensors_metadata(f, INPUT);
-    struct key_list list = {NULL};
     struct nst_vgg_names names;
-    enum nst_status st;
+    enum nst_status st = find_names(&names, f, err);
     int block, index;
 
-    nst_safetensors_foreach(f, add_key, &list);
-    st = nst_vgg_names_find(&names, path, list.key, list.count, err);
     if (!w->convs)
         w->convs = names.convs;
     nst_conv_position(names.convs, &block, &index);
@@ -120,7 +144,6 @@ static enum nst_status read_all(struct nst_weights *w, const struct nst_safetens
     if (names.left_out)
         w->left_out = nst_xstrdup(names.left_out);
     nst_vgg_names_clear(&names);
-    free(list.key);
     return st;
 }
 

@@ -35,6 +35,10 @@ enum nst_status nst_weights_load(struct nst_weights **out, const char *path, int
                                  struct nst_err *err);
 void nst_weights_free(struct nst_weights *w); /* NULL is fine */
 
+/* The number of convolutions of the file at path, by its header alone. Errors of
+ * nst_weights_load(). */
+enum nst_status nst_weights_count(int *convs, const char *path, struct nst_err *err);
+
 /* Write w to path, as F16 if half, else as F32. metadata: keys and values in turn,
  * ended by NULL. NST_ERR_IO. */
 enum nst_status nst_weights_save(const struct nst_weights *w, const char *path,

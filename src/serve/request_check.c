@@ -108,6 +108,13 @@ static char *check_sizes(const json_t *record, const struct sizes *s)
     return error;
 }
 
+static void layer_name(char *text, size_t size, int conv, bool after_relu)
+{
+    const struct nst_layers one = {1, {{conv, after_relu, 1}}};
+
+    nst_layers_format(&one, text, size);
+}
+
 /* True if a pack has a layer with this pooling ("max" or "avg"), for any network. */
 static bool has_layer(const struct nst_pack *pack, const struct nst_layer *wanted,
                       const char *pooling)
@@ -131,12 +138,11 @@ static char *check_layers(const char *name, const struct nst_params *p)
 
     if (!picture && path && nst_pack_load(&pack, path, NULL) == NST_OK)
         for (int i = 0; i < p->style_layers.count && !error; i++) {
-            struct nst_layers one = {1, {p->style_layers.layer[i]}};
+            const struct nst_layer *wanted = &p->style_layers.layer[i];
             char layer[32];
 
-            one.layer[0].weight = 1;
-            nst_layers_format(&one, layer, sizeof layer);
-            if (!has_layer(pack, &one.layer[0], pooling))
+            layer_name(layer, sizeof layer, wanted->conv, wanted->after_relu);
+            if (!has_layer(pack, wanted, pooling))
                 error = nst_xasprintf("style_layers: %s with %s pooling is not in the "
                                       "style %s, which is a pack: leave it out, or use "
                                       "a style picture",
@@ -146,6 +152,87 @@ static char *check_layers(const char *name, const struct nst_params *p)
     free(pooling);
     free(picture);
     free(path);
+    return error;
+}
+
+/* The network with the most layers of those that a task may use. */
+struct largest {
+    char *name; /* NULL: none is known */
+    int convs;
+};
+
+/* Look through the networks of a list in the syntax of --model; NULL: the default. */
+static void find_largest(struct largest *l, const char *list)
+{
+    struct nst_models models;
+    enum nst_status st = nst_models_parse(&models, list, NULL);
+
+    for (int i = 0; st == NST_OK && i < models.count; i++) {
+        char *path = NULL;
+        int convs;
+
+        if (nst_find_model(&path, models.model[i].name, NULL) == NST_OK &&
+            nst_weights_count(&convs, path, NULL) == NST_OK && convs > l->convs) {
+            free(l->name);
+            *l = (struct largest){nst_model_name(path), convs};
+        }
+        free(path);
+    }
+    nst_models_clear(&models);
+}
+
+/* Without --model, packs choose their network. */
+static struct largest find_network(const json_t *record, const struct nst_params *p,
+                                   const struct serve_settings *s)
+{
+    const char *model = s->model ? s->model : p->model;
+    struct largest l = {NULL, 0};
+    const json_t *style;
+    size_t i;
+
+    find_largest(&l, model);
+    json_array_foreach(json_object_get(record, "styles"), i, style) {
+        char *path =
+            model
+                ? NULL
+                : serve_styles_path(json_string_value(json_object_get(style, "name")));
+        struct nst_pack *pack = NULL;
+
+        if (path && nst_pack_load(&pack, path, NULL) == NST_OK)
+            find_largest(&l, nst_pack_text(pack, NST_PACK_MODEL));
+        nst_pack_free(pack);
+        free(path);
+    }
+    return l;
+}
+
+/* The error of a list, a new string, if the network lacks one of its layers. */
+static char *check_list(const char *field, const struct nst_layers *list,
+                        const struct largest *l)
+{
+    char layer[32], last[32];
+
+    for (int i = 0; l->name && i < list->count; i++)
+        if (list->layer[i].conv >= l->convs) {
+            layer_name(layer, sizeof layer, list->layer[i].conv,
+                       list->layer[i].after_relu);
+            layer_name(last, sizeof last, l->convs - 1, true);
+            return nst_xasprintf("%s: %s is not in the network %s, whose last layer is "
+                                 "%s: name layers up to that",
+                                 field, layer, l->name, last);
+        }
+    return NULL;
+}
+
+static char *check_network(const json_t *record, const struct nst_params *p,
+                           const struct serve_settings *s)
+{
+    struct largest l = find_network(record, p, s);
+    char *error = check_list("content_layers", &p->content_layers, &l);
+
+    if (!error)
+        error = check_list("style_layers", &p->style_layers, &l);
+    free(l.name);
     return error;
 }
 
@@ -162,6 +249,8 @@ char *serve_request_check(const json_t *record, const struct serve_settings *s)
                                     (int)s->max_size};
 
         error = check_sizes(record, &sizes);
+        if (!error)
+            error = check_network(record, &p, s);
         json_array_foreach(json_object_get(record, "styles"), i, style)
             if (!error)
                 error =

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* request_check.h - refuses a request whose task would fail, before it becomes one: a
- * picture is too small or too narrow for its size, or a style pack lacks a layer. */
+ * picture is too small or too narrow for its size, or a style pack or the network lacks
+ * a layer. */
 #ifndef NST_SERVE_REQUEST_CHECK_H
 #define NST_SERVE_REQUEST_CHECK_H
 

@@ -59,6 +59,60 @@ refuses() {
     [ -z "$(ls data/results data/quality | grep "$task")" ]
 }
 
+# pan: make pan.webp, 4 frames of 96x64 of a pattern that moves 3 pixels to the left
+pan() {
+    awk 'BEGIN {
+        print "P2\n96 256\n255"
+        for (y = 0; y < 256; y++)
+            for (x = 0; x < 96; x++) {
+                w = x + 3 * int(y / 64)
+                z = y % 64
+                v = 64 + 20 * sin(w / 3.1 + z / 7.3) + 16 * cos(z / 2.7 - w / 11.3)
+                print int(v + 20 * sin(w * w / 900 + z * z / 700))
+            }
+    }' >pan.pgm
+    vips copy pan.pgm 'pan.webp[lossless,page-height=64]'
+}
+
+# motion_error FILE.webp: write its green channel to FILE.raw, and print the mean change of
+# that along the motion of pan()
+motion_error() {
+    vips extract_band "$1[n=-1]" green.v 1
+    vips rawsave green.v "${1%.webp}.raw"
+    od -An -v -tu1 -w1 "${1%.webp}.raw" | awk '{
+        v[NR - 1] = $1
+    } END {
+        for (i = 96 * 64; i < NR; i++)
+            if (i % 96 < 93) {
+                d = v[i] - v[i - 96 * 64 + 3]
+                sum += d < 0 ? -d : d
+                n++
+            }
+        print sum / n
+    }'
+}
+
+@test "what moves in a film is held together along its optical flow" {
+    needs vips
+    pan
+    serve
+    upload pan.webp
+    film '{num_steps: 20, size: 96}'
+    until_state completed
+    get "/results/$task.webp"
+    cp answer served.webp
+    for flow in auto none; do
+        "$NST" -q --config none --history none -S 96 -n 20 -s munch --flow $flow \
+            pan.webp -o $flow.webp
+    done
+    for film in served auto none; do
+        motion_error $film.webp
+    done | tr '\n' ' ' >figures
+    cat figures
+    cmp served.raw auto.raw # the defaults of nst: its flow, and its temporal loss
+    awk '{ exit !($1 < 0.5 * $3) }' figures
+}
+
 @test "without being asked for, only the first frame is painted; a still stays a PNG" {
     gif 3 >film.gif
     serve

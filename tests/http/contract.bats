@@ -254,6 +254,33 @@ END
     until_state completed
 }
 
+@test "a layer that the network lacks is refused at once, with its name" {
+    "$(dirname "$NST")/nst-model" convert vgg19-lite -o short.safetensors --last conv3_1
+    serve
+    upload photo.png
+    post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"munch\",
+        \"content_layers\": [\"relu4_2\", \"conv5_4:2\"]}"
+    refused 400 'content_layers: conv5_4 is not in the network vgg19-lite, whose last layer is relu5_1: name layers up to that'
+    ask POST /api/upload-style -F style_image=@style.jpg
+    style=$(field filename)
+    post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"$style\",
+        \"style_layers\": \"relu1_1,relu5_2\"}"
+    refused 400 'style_layers: relu5_2 is not in the network vgg19-lite'
+    stop_service
+    for model in short.safetensors short.safetensors:64,short.safetensors; do
+        serve --model $model
+        post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"$style\"}"
+        refused 400 'content_layers: relu4_2 is not in the network short, whose last layer is relu3_1'
+        transfer "{style_image: \"$style\", content_layers: \"relu3_1\", style_layers: \"relu1_1\"}"
+        until_state completed
+        stop_service
+    done
+    # the network of the largest scale has it
+    serve --model short.safetensors:16,vgg19-lite
+    transfer "{style_image: \"$style\", scales: \"none\"}"
+    until_state completed
+}
+
 @test "a panorama is taken, and a tiny picture refused in words for people" {
     needs vips
     vips black panorama.png 4000 30 --bands 3

@@ -24,10 +24,12 @@ disk() {
     mount -t tmpfs -o "size=$2" none "$1" 2>/dev/null || skip "no disk can be mounted"
 }
 
-# fill FOLDER: leave no byte
+# fill FOLDER: leave no byte, also if a task removes a file meanwhile
 fill() {
-    cat /dev/zero >"$1/filler" 2>/dev/null || true
-    [ "$(df --output=avail "$1" | tail -n 1)" -eq 0 ]
+    local folder=$1
+    rm -f "$folder/filler"
+    wait_until 'cat /dev/zero >>"$folder/filler" 2>/dev/null
+        [ "$(df --output=avail "$folder" | tail -n 1)" -eq 0 ]'
 }
 
 long() {
@@ -253,6 +255,23 @@ post_key() {
     stop_service
     serve # it removes the others
     [ "$(ls data/keys | wc -l)" = 1 ]
+}
+
+@test "an upload that is repeated gets the same name, whatever its idempotency key" {
+    serve
+    ask POST /api/upload-content -F content_image=@photo.png -H 'Idempotency-Key: first'
+    [ "$code" = 200 ]
+    name=$(field filename)
+    for key in first second 'not valid'; do
+        ask POST /api/upload-content -F content_image=@photo.png -H "Idempotency-Key: $key"
+        [ "$code" = 200 ]
+        [ "$(field filename)" = "$name" ]
+    done
+    ask POST /api/upload-content -F content_image=@style.jpg -H 'Idempotency-Key: first'
+    [ "$code" = 200 ]
+    [ "$(field filename)" != "$name" ]
+    [ "$(ls data/uploads | wc -l)" = 2 ]
+    [ -z "$(ls data/keys)" ]
 }
 
 @test "of many equal requests at once, with one key, one makes a task" {
