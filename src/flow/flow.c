@@ -12,7 +12,11 @@
 
 #define MAX_SCALES 16
 /* Frames with a shorter side from this on are matched at half their size. */
-#define HALF_SIDE 320
+#define HALF_SIDE 640
+/* How often the refinement linearises, at the largest scale less often: the patches of
+ * that scale are accurate already. */
+#define WARPS 5
+#define LAST_WARPS 3
 
 struct nst_flow_estimator {
     int height, width;
@@ -205,7 +209,7 @@ void nst_flow_estimate(struct nst_flow_estimator *e, bool back, float *flow)
             upsample(pair.flow, size->height, size->width, e->flow[(i + 1) & 1],
                      &from[i + 1].term[0], e->threads);
         nst_flow_search(&pair);
-        nst_flow_refine(&pair);
+        nst_flow_refine(&pair, i > 0 ? WARPS : LAST_WARPS);
     }
     if (e->is_half)
         upsample(flow, e->height, e->width, e->flow[0], &from[0].term[0], e->threads);

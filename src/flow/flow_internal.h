@@ -48,7 +48,7 @@ size_t nst_flow_refine_scratch(int height, int width);
 
 /* Replace a flow by that of the patches that it leads to. */
 void nst_flow_search(const struct flow_pair *p);
-/* Make a flow smooth, and its ends as bright as its beginnings. */
-void nst_flow_refine(const struct flow_pair *p);
+/* Make a flow smooth, and its ends as bright as its beginnings; linearise so often. */
+void nst_flow_refine(const struct flow_pair *p, int warps);
 
 #endif

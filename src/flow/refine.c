@@ -19,7 +19,6 @@
 
 #include "flow/flow_internal.h"
 
-#define WARPS 5
 #define WEIGHT_UPDATES 2
 #define SWEEPS 3
 #define BAND 8    /* rows that a thread takes at a time */
@@ -193,7 +192,7 @@ static struct nst_flow_lattice divide(float *scratch, size_t plane)
     return l;
 }
 
-void nst_flow_refine(const struct flow_pair *p)
+void nst_flow_refine(const struct flow_pair *p, int warps)
 {
     int height = p->from->term[0].height, width = p->from->term[0].width;
     int bands = (height + BAND - 1) / BAND;
@@ -204,7 +203,7 @@ void nst_flow_refine(const struct flow_pair *p)
                            .stride = row_floats(width)};
 
     nst_threads_run(p->threads, bands, read_band, &r);
-    for (int warp = 0; warp < WARPS; warp++) {
+    for (int warp = 0; warp < warps; warp++) {
         nst_threads_run(p->threads, bands, linearise_band, &r);
         for (int update = 0; update < WEIGHT_UPDATES; update++) {
             nst_threads_run(p->threads, bands, weigh_band, &r);

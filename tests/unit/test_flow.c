@@ -179,8 +179,8 @@ static void zooms(void **state)
 static void large_frames(void **state)
 {
     (void)state;
-    width = 640;
-    height = 360;
+    width = 720;
+    height = 640;
     check_error("large: pan of 4 pixels", (struct motion){1, 0, 0, 1, 3.4, -2.2});
     check_error("large: zoom in by 5 %", (struct motion){1.05, 0, 0, 1.05, 0, 0});
     width = 320;
@@ -367,7 +367,7 @@ static void series_of_frames(void **state)
 
     (void)state;
     width = 643;
-    height = 363;
+    height = 641;
     for (int i = 0; i < 3; i++)
         frame[i] = scene(i);
     assert_int_equal(nst_flow_estimator_new(&e, height, width, threads, &err), NST_OK);
