@@ -72,6 +72,13 @@ _nst_kind() {
     nst-compare:--lpips-heads) echo "file" ;;
     nst-compare:--model | nst-compare:-m) echo "model" ;;
     nst-compare:--style | nst-compare:-s) echo "style" ;;
+    nst-film:--jobs | nst-film:-j) echo "{}" ;;
+    nst-film:--encode) echo "{}" ;;
+    nst-film:--output | nst-film:-o) echo "file" ;;
+    nst-film:--rate) echo "{}" ;;
+    nst-film:--scene) echo "{}" ;;
+    nst-film:--scene-threshold) echo "{}" ;;
+    nst-film:--work) echo "file" ;;
     nst-history:--history) echo "file" ;;
     nst-history:--keep) echo "{}" ;;
     nst-history:--output | nst-history:-o) echo "file" ;;
@@ -128,6 +135,45 @@ _nst_kind() {
     nst-style:--style-layers) echo "layer" ;;
     nst-style:--title) echo "{}" ;;
     nst-style:--year) echo "{}" ;;
+    nst-film:--config) echo "file none" ;;
+    nst-film:--keep-mask) echo "file" ;;
+    nst-film:--layers) echo "layer" ;;
+    nst-film:--mask) echo "file" ;;
+    nst-film:--preset | nst-film:-p) echo "preset" ;;
+    nst-film:--style-scale) echo "{}" ;;
+    nst-film:--style | nst-film:-s) echo "style" ;;
+    nst-film:--size | nst-film:-S) echo "{native}" ;;
+    nst-film:--colour) echo "{style content match}" ;;
+    nst-film:--content-layers) echo "layer" ;;
+    nst-film:--content-weight | nst-film:-c) echo "{}" ;;
+    nst-film:--flow) echo "{auto none}" ;;
+    nst-film:--moment-weight) echo "{}" ;;
+    nst-film:--model | nst-film:-m) echo "model" ;;
+    nst-film:--padding) echo "{zero replicate reflect}" ;;
+    nst-film:--pooling) echo "{max avg}" ;;
+    nst-film:--strength) echo "{}" ;;
+    nst-film:--style-layers) echo "layer" ;;
+    nst-film:--temporal) echo "{}" ;;
+    nst-film:--tv-weight) echo "{}" ;;
+    nst-film:--style-weight | nst-film:-w) echo "{}" ;;
+    nst-film:--adaptive) echo "{none parameters weights both}" ;;
+    nst-film:--curvature-pairs) echo "{}" ;;
+    nst-film:--init) echo "file content noise" ;;
+    nst-film:--learning-rate) echo "{}" ;;
+    nst-film:--max-evaluations) echo "{none}" ;;
+    nst-film:--iterations | nst-film:-n) echo "{}" ;;
+    nst-film:--optimiser) echo "{lbfgs adam}" ;;
+    nst-film:--scale-iterations) echo "{auto}" ;;
+    nst-film:--scale-mode) echo "{progressive blend}" ;;
+    nst-film:--scales) echo "{none auto}" ;;
+    nst-film:--seed) echo "{}" ;;
+    nst-film:--device) echo "{auto cpu cuda}" ;;
+    nst-film:--max-memory) echo "{auto}" ;;
+    nst-film:--max-pixels) echo "{}" ;;
+    nst-film:--precision) echo "{auto fp32 tf32 fp16}" ;;
+    nst-film:--tile) echo "{auto}" ;;
+    nst-film:--threads | nst-film:-t) echo "{auto}" ;;
+    nst-film:--history) echo "file none" ;;
     esac
 }
 
@@ -135,6 +181,7 @@ _nst_options() {
     case $1 in
     nst) echo "--null --checkpoint --config --files-from --format --keep-mask --layers --mask --metadata --name --on-interrupt --output --pnm --preview --preset --quality --resume --recursive --save-every --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --flow --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --jobs --max-memory --max-pixels --precision --tile --threads --dry-run --dump-options --history --json --list-devices --list-models --list-presets --list-styles --progress --progress-file --quiet --show-config --trace --verbose --help --usage --version" ;;
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
+    nst-film) echo "--jobs --join --keep-work --encode --list-scenes --output --quiet --rate --scene --scene-threshold --work --help --version --config --keep-mask --layers --mask --preset --square --style-scale --style --size --colour --content-layers --content-weight --flow --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --max-memory --max-pixels --precision --tile --threads --history" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--f16 --input --json --last --normalise --output --help --usage --version" ;;
     nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --keep-metadata --quota --shared --token-file --tokens --webhook-secret-file --decode-seconds --grace --lease --max-connections --max-film-size --max-frames --max-history-images --max-pixels --max-queue --max-queue-per-owner --max-shares --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --send-timeout --task-memory --task-seconds --queue --worker --access-log --access-log-format --log --log-format --help --usage --version" ;;
@@ -198,4 +245,4 @@ _nst() {
         mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$word") ;;
     esac
 }
-complete -F _nst nst nst-compare nst-history nst-model nst-serve nst-style
+complete -F _nst nst nst-compare nst-film nst-history nst-model nst-serve nst-style

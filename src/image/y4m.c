@@ -80,7 +80,8 @@ static const char *parse_param(struct nst_y4m *y, const char *word)
     if (*word == 'H')
         return parse_dimension(&y->height, word + 1) ? NULL : "no height";
     if (*word == 'I' && strcmp(word, "Ip") != 0 && strcmp(word, "I?") != 0)
-        return "interlaced frames are not taken";
+        return "interlaced frames are not supported; deinterlace them first, as ffmpeg "
+               "-vf bwdif does";
     if (*word == 'C' && !parse_chroma(y, word + 1))
         return "frames are not 4:2:0, 4:2:2, 4:1:1, 4:4:4 or grey of 8 to 16 bits";
     if (strcmp(word, "XCOLORRANGE=FULL") == 0)
@@ -225,28 +226,80 @@ static void to_rgb(const struct nst_y4m *y, const unsigned char *frame, float *r
         }
 }
 
-enum nst_status nst_y4m_read_frame(const struct nst_y4m *y, FILE *f, const char *label,
+/* Read the line at the start of a frame. Returns as read_line(), and -1 for another
+ * line. */
+static int read_frame_line(struct nst_y4m *y, FILE *f)
+{
+    char line[NST_Y4M_LINE] = FRAME;
+    size_t n = y->begun ? strlen(FRAME) : 0;
+    int got = read_line(f, line + n, sizeof line - n);
+
+    if (got == 0 && y->begun)
+        got = -1;
+    y->begun = false;
+    if (got == 1 && (!starts_with(line, FRAME) ||
+                     (line[strlen(FRAME)] && line[strlen(FRAME)] != ' ')))
+        got = -1;
+    return got;
+}
+
+/* Move the chroma rows of w samples, which lack their last byte, to their places. Their
+ * last samples become those before them. */
+static void restore_rows(const struct nst_y4m *y, unsigned char *chroma, size_t w)
+{
+    size_t rows = 2 * (size_t)div_ceil(y->height, y->subsample_y);
+
+    while (rows--) {
+        unsigned char *row = chroma + rows * 2 * w;
+
+        memmove(row, chroma + rows * (2 * w - 1), 2 * w - 1);
+        memcpy(row + 2 * w - 2, row + 2 * w - 4, 2);
+    }
+}
+
+/* Read the samples of a frame. Returns false if there are too few. */
+static bool read_samples(struct nst_y4m *y, FILE *f, unsigned char *frame)
+{
+    size_t luma = (size_t)y->width * (size_t)y->height * sample_bytes(y);
+    size_t size = nst_y4m_frame_bytes(y, y->width, y->height), got;
+    size_t cut = 2 * (size_t)(y->subsample_x ? div_ceil(y->height, y->subsample_y) : 0);
+    const size_t ahead = strlen(FRAME);
+
+    if (y->bits == 8 || y->subsample_x != 2 || y->width % 2 == 0)
+        return fread(frame, 1, size, f) == size;
+    /* If the next frame or the end follows already here, the rows are cut. There are
+     * more than strlen(FRAME) rows, since pictures have 16 pixels. */
+    if (cut < ahead || fread(frame, 1, size - cut, f) != size - cut)
+        return false;
+    got = fread(frame + size - cut, 1, ahead, f);
+    if (got && (got != ahead || memcmp(frame + size - cut, FRAME, ahead) != 0))
+        return got == ahead &&
+               fread(frame + size - cut + ahead, 1, cut - ahead, f) == cut - ahead;
+    y->begun = got;
+    restore_rows(y, frame + luma, (size_t)div_ceil(y->width, y->subsample_x));
+    return true;
+}
+
+enum nst_status nst_y4m_read_frame(struct nst_y4m *y, FILE *f, const char *label,
                                    float *rgb, bool *end, struct nst_err *err)
 {
     size_t size = nst_y4m_frame_bytes(y, y->width, y->height);
-    char line[NST_Y4M_LINE];
     unsigned char *frame;
-    int got = read_line(f, line, sizeof line);
+    int got = read_frame_line(y, f);
 
     *end = got == 0 && !ferror(f);
     if (*end)
         return NST_OK;
     if (ferror(f))
         return nst_err_set(err, NST_ERR_IO, "%s: %s", label, strerror(errno));
-    if (got != 1 || !(starts_with(line, FRAME) &&
-                      (!line[strlen(FRAME)] || line[strlen(FRAME)] == ' ')))
+    if (got != 1)
         return nst_err_set(err, NST_ERR_FORMAT,
                            "%s: is damaged: no frame where one should begin", label);
     frame = malloc(size);
     if (!frame)
         return nst_err_set(err, NST_ERR_MEM, "%s: out of memory: a frame of %zu MiB",
                            label, size >> 20);
-    if (fread(frame, 1, size, f) != size) {
+    if (!read_samples(y, f, frame)) {
         free(frame);
         return nst_err_set(err, NST_ERR_FORMAT, "%s: its last frame is cut short",
                            label);

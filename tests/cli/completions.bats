@@ -6,7 +6,7 @@ load helper
 
 setup_file() {
     export DIR=${srcdir:?}/completions
-    PATH=$(dirname "$NST"):$PATH
+    PATH=$(dirname "$NST"):$PATH:$srcdir/scripts
 }
 
 @test "the installed completions match the options of the programs" {
@@ -53,6 +53,10 @@ conv_1,relu5_4" ]
     [ "$(in_bash nst --preview pho)" = photo.ppm ]
     [ -z "$(in_bash nst --seed '')" ]
     [ "$(in_bash nst pho)" = photo.ppm ]
+    [ "$(in_bash nst-film --scene-)" = --scene-threshold ]
+    [ "$(in_bash nst-film --dry-)" = "" ]
+    [ "$(in_bash nst-film -p dra)" = draft ]
+    [ "$(in_bash nst-film -o pho)" = photo.ppm ]
     [ "$(in_bash nst-style bl)" = blend ]
     [ "$(in_bash nst-history r)" = "rerun
 rm" ]

@@ -209,32 +209,138 @@ flow_files() {
     [ ! -s said ]
 }
 
-@test "films in every pixel format pass from ffmpeg through nst to ffmpeg" {
+# probe FILE: sides, pixel format, range, frame rate, pixel aspect and number of frames.
+probe() {
+    ffprobe -v error -count_frames -of csv=p=0 -show_entries \
+        stream=width,height,sample_aspect_ratio,pix_fmt,color_range,r_frame_rate,nb_read_frames "$1"
+}
+
+@test "films of every kind pass from ffmpeg through nst to ffmpeg" {
     needs ffmpeg
-    source() { # SIZE FORMAT
-        ffmpeg -nostdin -v error -f lavfi -i "testsrc=size=$1:rate=5:duration=0.6" -pix_fmt "$2" \
-            -strict -1 -f yuv4mpegpipe -
+    source() { # SIZE FORMAT RATE ASPECT
+        ffmpeg -nostdin -v error -f lavfi -i "testsrc=size=$1:rate=$3,setsar=${4/:/\/}" -frames:v 3 \
+            -pix_fmt "$2" -strict -1 -f yuv4mpegpipe -
     }
-    while read -r size format; do
-        source "$size" "$format" | nst --y4m -S native -n 1 -s style.ppm - >out.y4m
-        ffmpeg -nostdin -v error -i out.y4m -f framemd5 - >frames
-        echo "$size $format: $(grep -vc '^#' frames) frames"
-        [ "$(grep -vc '^#' frames)" = 3 ]
-        cmp <(source "$size" "$format" | head -n 1) <(head -n 1 out.y4m)
+    while read -r size format rate aspect; do
+        source "$size" "$format" "$rate" "$aspect" >in.y4m
+        nst --y4m -S native -n 1 -s style.ppm - <in.y4m | tee out.y4m |
+            ffmpeg -nostdin -v error -y -i - -c:v ffv1 out.mkv
+        echo "$size $format $rate $aspect: $(probe out.y4m)"
+        range=tv
+        [[ $format == yuv4* ]] || range=pc
+        [ "$(probe out.y4m)" = "${size/x/,},$aspect,${format/yuvj/yuv},$range,$rate,3" ]
+        [[ $(probe out.mkv) == "${size/x/,},$aspect,${format/yuvj/yuv},"*",3" ]]
+        [ "$(head -n 1 out.y4m)" = "$(head -n 1 in.y4m)" ]
+        run ! cmp -s in.y4m out.y4m
     done <<END
-64x48 yuv420p
-65x47 yuv420p
-65x47 yuvj420p
-33x17 yuv422p
-65x47 yuv411p
-17x65 yuv444p
-65x47 gray
-64x48 yuv420p10le
-65x47 yuv444p12le
-65x47 gray10le
+64x48 yuv420p 5/1 1:1
+65x47 yuv420p 25/1 4:3
+65x48 yuv420p 30000/1001 1:1
+64x47 yuv420p 24000/1001 64:45
+65x47 yuvj420p 5/1 1:1
+33x17 yuv422p 5/1 1:1
+33x17 yuvj422p 5/1 1:1
+65x47 yuv411p 5/1 1:1
+17x65 yuv444p 120/1 1:1
+17x65 yuvj444p 5/1 1:1
+65x47 gray 5/1 1:1
+65x47 gray10le 5/1 1:1
+64x48 gray12le 5/1 1:1
+65x47 yuv420p10le 60000/1001 8:9
+65x47 yuv420p12le 5/1 1:1
+65x47 yuv422p10le 5/1 1:1
+64x48 yuv422p12le 5/1 1:1
+64x48 yuv444p10le 5/1 1:1
+65x47 yuv444p12le 5/1 1:1
 END
-    source 64x48 yuv420p | nst --y4m -s munch - | ffmpeg -v error -i - -c:v mjpeg out.avi
-    [ "$(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 out.avi)" = 3 ]
+}
+
+@test "frames of odd width and 10 bits are read right, as ffmpeg writes them and whole" {
+    needs ffmpeg
+    source() { # ARG...: to ffmpeg
+        ffmpeg -nostdin -v error -f lavfi -i "testsrc2=size=65x47:rate=5,hue=s=0" -frames:v 3 -pix_fmt yuv420p10le "$@" -
+    }
+    # luma FILE: that of the last frame
+    luma() { tail -c $((2 * (65 * 47 + 2 * 33 * 24))) "$1" | head -c $((2 * 65 * 47)) | od -An -v -tu2 -w2; }
+    source -strict -1 -f yuv4mpegpipe >in.y4m
+    source -f rawvideo >wanted
+    nst --y4m -S native -n 1 --strength 0 --flow none --temporal 0 -s style.ppm in.y4m -o out.y4m
+    nst --y4m -S native -n 1 --strength 0 --flow none --temporal 0 -s style.ppm out.y4m -o again.y4m
+    for f in out.y4m again.y4m; do
+        # within a step of 8 bits, but for what moves
+        paste <(luma wanted) <(luma $f) | awk '{ d = $1 - $2; n += d < -4 || d > 4 } END { print n + 0, NR; exit n > 300 || NR != 65 * 47 }'
+    done
+    head -c -9 in.y4m >short.y4m
+    refused 1 'short.y4m: its last frame is cut short' --y4m -S native -s style.ppm short.y4m -o new.y4m
+}
+
+@test "resized films of every sampling can be encoded" {
+    needs ffmpeg
+    while read -r size format side wanted; do
+        ffmpeg -nostdin -v error -f lavfi -i "testsrc=size=$size:rate=30000/1001" -frames:v 2 -pix_fmt "$format" \
+            -strict -1 -f yuv4mpegpipe - | nst --y4m -S "$side" -n 1 -s style.ppm - |
+            ffmpeg -nostdin -v error -y -i - -c:v mpeg4 out.avi
+        echo "$size $format: $(probe out.avi)"
+        [[ $(probe out.avi) == "${wanted/x/,},"*",yuv420p,"*",30000/1001,2" ]]
+    done <<END
+99x41 yuv420p 50 50x20
+91x161 yuv420p10le 49 28x48
+161x91 yuv422p 48 48x27
+161x91 yuv444p 49 49x28
+161x91 gray 49 49x28
+END
+}
+
+@test "a film keeps the range of its samples" {
+    needs ffmpeg
+    for range in tv pc; do # white in both
+        ffmpeg -nostdin -v error -y -f lavfi -i "color=white:s=32x32,scale=out_range=$range" -frames:v 1 \
+            -pix_fmt yuv444p -color_range $range -f yuv4mpegpipe in.y4m
+        nst --y4m -S native -n 1 --strength 0 -s style.ppm in.y4m -o out.y4m
+        tail -c +"$(($(head -n 1 out.y4m | wc -c) + 7))" out.y4m | head -c 1024 | od -An -v -tu1 -w1 | sort -u
+    done | xargs >levels
+    cat levels
+    [ "$(cat levels)" = "235 255" ]
+    grep -qa 'XCOLORRANGE=FULL' out.y4m
+}
+
+@test "interlaced films are refused with the remedy" {
+    needs ffmpeg
+    for field in tff bff; do
+        ffmpeg -nostdin -v error -y -f lavfi -i "testsrc=s=64x48:r=25,setfield=$field" -frames:v 2 \
+            -flags +ildct+ilme -c:v mpeg2video in.mpg
+        ffmpeg -nostdin -v error -y -i in.mpg -f yuv4mpegpipe in.y4m
+        refused 1 "in.y4m: 'I[tbm]': interlaced frames are not supported; .*bwdif" --y4m -s style.ppm in.y4m -o out.y4m
+        ffmpeg -nostdin -v error -y -i in.mpg -vf bwdif -f yuv4mpegpipe - | nst --y4m -n 1 -s style.ppm - -o fine.y4m
+        rm fine.y4m
+    done
+    for tag in It Ib Im; do
+        printf 'YUV4MPEG2 W48 H36 %s\n' $tag >bad.y4m
+        refused 1 "bad.y4m: '$tag': interlaced frames are not supported; .*bwdif" --y4m -s style.ppm bad.y4m -o out.y4m
+    done
+    for tag in 'Ip ' 'I? ' ''; do
+        printf 'YUV4MPEG2 W48 H36 F25:1 %sCmono\n' "$tag" >fine.y4m
+        { printf 'FRAME\n' && head -c 1728 /dev/zero; } >>fine.y4m
+        nst --y4m -n 1 -s style.ppm fine.y4m -o out.y4m
+    done
+}
+
+@test "the line of README.md for films keeps the sound" {
+    needs ffmpeg
+    mkdir bin
+    printf '#!/bin/sh\nexec "%s" "$@" -S 32 -n 1 -q\n' "$NST" >bin/nst
+    chmod +x bin/nst
+    PATH=$PWD/bin:$PATH
+    ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=65x48:r=30000/1001:d=0.4 -f lavfi -i sine=d=0.4 \
+        -pix_fmt yuv420p -c:v mpeg4 -c:a aac in.mp4
+    sed -n '/^ffmpeg -i in.mp4 .*nst/,/out.mp4$/{s/  *#.*//;p;}' "${srcdir:?}/README.md" >line
+    cat line
+    [ "$(wc -l <line)" = 2 ]
+    bash -eu -o pipefail line </dev/null
+    sound() { ffmpeg -nostdin -v error -i "$1" -map 0:a -c copy -f md5 -; }
+    [ "$(sound in.mp4)" = "$(sound out.mp4)" ]
+    [ "$(ffprobe -v error -select_streams v -count_frames -of csv=p=0 \
+        -show_entries stream=width,height,r_frame_rate,nb_read_frames out.mp4)" = 32,24,30000/1001,12 ]
 }
 
 @test "an animation keeps its frames, delays, loops and transparency" {

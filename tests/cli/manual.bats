@@ -17,6 +17,7 @@ load helper
     for page in "${srcdir:?}"/man/*.[18]; do
         program=$(basename "$page")
         program=$(dirname "$NST")/${program%.*}
+        [ "${program##*/}" != nst-film ] || program=${srcdir:?}/scripts/nst-film
         [ "$program" != "$(dirname "$NST")/nst-serve" ] || [ -x "$program" ] || continue # not built
         "$program" --help | grep -oE -- '--[a-z][a-z-]*' | sort -u >help
         mandoc -T ascii "$page" | col -bx | sed -n '/^OPTIONS/,/^[A-NP-Z]/p' |
@@ -61,7 +62,8 @@ quick_programs() {
     printf '#!/bin/sh\nexec "%s" -q "$@" --size 32 --iterations 2\n' "$NST" >bin/nst
     printf '#!/bin/sh\n[ "$1" != pack ] || set -- "$@" --scales 32\nexec "%s" "$@"\n' \
         "$(dirname "$NST")/nst-style" >bin/nst-style
-    chmod +x bin/nst bin/nst-style
+    printf '#!/bin/sh\nNST=%s exec "%s" -q "$@"\n' "$PWD/bin/nst" "${srcdir:?}/scripts/nst-film" >bin/nst-film
+    chmod +x bin/nst bin/nst-style bin/nst-film
     PATH=$PWD/bin:$(dirname "$NST"):$PATH
 }
 
@@ -81,7 +83,7 @@ quick_programs() {
     if command -v ffmpeg && ffmpeg -v error -f lavfi -i testsrc2=s=64x36:r=5:d=0.4 -pix_fmt yuv420p in.mp4; then
         grep -q ^ffmpeg commands
     else
-        sed -i '/^ffmpeg/d' commands
+        sed -i '/^ffmpeg\|^nst-film/d' commands
     fi
     while read -r line; do
         echo "$line"
@@ -109,6 +111,13 @@ quick_programs() {
             /^NST(7)/,/^SEE ALSO/p' | grep -E '^ {8,}(nst|jq)[a-z-]* (.*-|list|find|prune|info|export)'
     done >examples
     [ "$(wc -l <examples)" -ge 50 ]
+    # a film of two scenes
+    if command -v ffmpeg && ffmpeg -v error -f lavfi -i testsrc2=s=64x36:r=5:d=0.4 -f lavfi -i color=s=64x36:r=5:d=0.4 \
+        -filter_complex '[0][1]concat' -pix_fmt yuv420p in.mp4; then
+        [ "$(grep -c ^nst-film < <(sed 's/^ *//' examples))" -ge 5 ]
+    else
+        sed -i '/^ *nst-film/d' examples
+    fi
     [ "$(grep -c munch examples)" -ge 4 ]
     export NST_HISTORY=$PWD/history
     bin/nst -s starry.jpg photo.jpg -o made.png # a run that nst-history finds

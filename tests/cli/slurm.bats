@@ -124,3 +124,23 @@ $PWD/made/trip/the third.png" ]
     [ "${lines[0]}" = "4 done, 0 failed, 0 to come" ]
     [ "$(wc -l <made/history.jsonl)" = 4 ]
 }
+
+@test "the recipe for a film makes its scenes as an array, and joins them" {
+    [ -z "$MISSING" ] || skip "$MISSING"
+    needs ffmpeg
+    mkdir bin
+    printf '#!/bin/sh\nNST=%s/bin/nst exec "%s" "$@"\n' "$PWD" "$srcdir/scripts/nst-film" >bin/nst-film
+    printf '#!/bin/sh\nexec "%s" "$@" -S 32 -n 2\n' "$NST" >bin/nst
+    chmod +x bin/nst bin/nst-film
+    ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=64x48:r=5:d=0.6 -f lavfi -i color=s=64x48:r=5:d=0.6 \
+        -filter_complex '[0][1]concat' -pix_fmt yuv420p -c:v mpeg4 in.mp4
+    awk '$0 == "```" { on = 0 } on { print } $0 == "```sh slurm-film" { on = 1 }' \
+        "$srcdir/docs/recipes/README.md" >script
+    PATH=$PWD/bin:$PATH sh -eu script
+    wait_for none_is_queued
+    cat slurm-*.out
+    [ "$(ls slurm-*_*.out | wc -l)" = 2 ]
+    [ "$(ffprobe -v error -count_frames -select_streams v -show_entries stream=nb_read_frames -of csv=p=0 out.mp4)" = 6 ]
+    PATH=$PWD/bin:$PATH nst-film -q -s munch -o alone.mp4 in.mp4
+    cmp alone.mp4 out.mp4
+}
