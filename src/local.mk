@@ -60,6 +60,7 @@ libnst_engine_la_SOURCES = \
 	%D%/flow/flow.c %D%/flow/flow.h %D%/flow/flow_file.c %D%/flow/flow_internal.h \
 	%D%/flow/plane.c %D%/flow/refine.c %D%/flow/search.c \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
+	%D%/kernels/net_reference.h %D%/kernels/net_reference.c \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
 	%D%/backend/cuda/cuda.h \
@@ -68,6 +69,7 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
 	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
+	%D%/backend/net_ops.h %D%/backend/scalar_net.c \
 	%D%/backend/open.c %D%/backend/tensor.h \
 	%D%/backend/cpu/layout.h %D%/backend/cpu/scratch.c %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/conv.h %D%/backend/cpu/conv.c %D%/backend/cpu/winograd.c \
@@ -137,6 +139,7 @@ libnst_core_la_SOURCES = \
 	%D%/model/vgg.c %D%/model/vgg.h \
 	%D%/model/input.c %D%/model/input.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
+	%D%/net/layers.c %D%/net/net.c %D%/net/net.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
 	%D%/style/statistics_cache.c %D%/style/statistics_cache.h \
