@@ -139,7 +139,9 @@ libnst_core_la_SOURCES = \
 	%D%/model/vgg.c %D%/model/vgg.h \
 	%D%/model/input.c %D%/model/input.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
+	%D%/model/jpeg.h \
 	%D%/net/layers.c %D%/net/net.c %D%/net/net.h \
+	%D%/net/parameters.h %D%/net/net_file.c %D%/net/net_file.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
 	%D%/style/statistics_cache.c %D%/style/statistics_cache.h \
@@ -212,6 +214,7 @@ INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/model/layers.h %D%/model/paths.h %D%/model/models.h %D%/model/weights.h \
 	%D%/model/input.h %D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
 	%D%/session/session.h %D%/optim/evaluation.h \
+	%D%/net/parameters.h %D%/net/net_file.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/image/load.h %D%/image/pixels.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \

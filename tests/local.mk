@@ -79,7 +79,7 @@ UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safe
 	tests/unit/test_picture_formats \
 	tests/unit/test_picture_save tests/unit/test_picture_pixels \
 	tests/unit/test_flow tests/unit/test_frames tests/unit/test_history tests/unit/test_colour_transfer \
-	tests/unit/test_pack tests/unit/test_api
+	tests/unit/test_pack tests/unit/test_net_file tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h %D%/unit/temp_path.h
@@ -93,6 +93,9 @@ tests_unit_test_layers_LDADD = $(UNIT_LDADD)
 tests_unit_test_pack_SOURCES = %D%/unit/test_pack.c
 tests_unit_test_pack_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_pack_LDADD = $(UNIT_LDADD)
+tests_unit_test_net_file_SOURCES = %D%/unit/test_net_file.c
+tests_unit_test_net_file_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_file_LDADD = $(UNIT_LDADD)
 tests_unit_test_models_SOURCES = %D%/unit/test_models.c
 tests_unit_test_models_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_models_LDADD = $(UNIT_LDADD)
