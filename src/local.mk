@@ -7,9 +7,10 @@ bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 # one instruction, which -std=c11 alone does not allow.
 ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast
 ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_winograd.c \
-	%D%/kernels/nchw16c_rows.c \
+	%D%/kernels/nchw16c_rows.c %D%/kernels/nchw16c_net.c \
 	%D%/kernels/vector_kernels.c \
-	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/padding.h \
+	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/nchw16c_lines.h \
+	%D%/kernels/padding.h \
 	%D%/kernels/vector_kernels.h
 # NEON, which every 64-bit ARM has, has twice the registers of plain x86-64.
 if AARCH64
@@ -74,7 +75,9 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/cpu/layout.h %D%/backend/cpu/scratch.c %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/conv.h %D%/backend/cpu/conv.c %D%/backend/cpu/winograd.c \
 	%D%/backend/cpu/direct.c %D%/backend/cpu/border.c %D%/backend/cpu/first_conv.c \
-	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c
+	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c \
+	%D%/backend/cpu/net.h %D%/backend/cpu/net.c %D%/backend/cpu/net_conv.c \
+	%D%/backend/cpu/net_picture.c
 
 # the backend that loads a BLAS
 if BLAS

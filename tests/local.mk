@@ -44,7 +44,7 @@ endif
 
 # floors 0 to 2, without cmocka and without what the floors above link
 ENGINE_TESTS = tests/base/test_threads tests/kernels/test_kernels \
-	tests/kernels/checkkernels tests/backend/checkbackend \
+	tests/kernels/checkkernels tests/backend/checkbackend tests/backend/checknet \
 	tests/backend/checkvectors
 tests_base_test_threads_SOURCES = %D%/base/test_threads.c %D%/tap.h
 tests_base_test_threads_LDADD = libnst-engine.la
@@ -52,6 +52,8 @@ tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
 tests_kernels_test_kernels_LDADD = libnst-engine.la
 tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
 tests_kernels_checkkernels_LDADD = libnst-engine.la
+tests_backend_checknet_SOURCES = %D%/backend/checknet.c %D%/tap.h
+tests_backend_checknet_LDADD = libnst-engine.la
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c \
 	%D%/backend/convolutions.c %D%/backend/inputs.c %D%/backend/operators.h \
 	%D%/backend/sums.c %D%/backend/values.c %D%/blas.h %D%/tap.h
