@@ -199,6 +199,7 @@ libnst_run_la_SOURCES = \
 	%D%/run/job.c %D%/run/job.h %D%/run/job_internal.h %D%/run/job_evaluate.c \
 	%D%/run/job_optimise.c %D%/run/job_serialise.c \
 	%D%/run/level.c %D%/run/level.h \
+	%D%/run/net_film.c %D%/run/net_film.h %D%/run/net_run.c %D%/run/net_run.h \
 	%D%/run/networks.c %D%/run/networks.h \
 	%D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
 	%D%/run/picture_run.h %D%/run/plan.c %D%/run/plan.h \
