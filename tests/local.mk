@@ -183,7 +183,7 @@ tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
 tests_unit_test_api_LDADD = libnst.la $(CMOCKA_LIBS)
 
-EXTRA_DIST += %D%/cli/run-bats
+EXTRA_DIST += %D%/cli/run-bats %D%/cli/net.py
 SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/golden/look.sh %D%/neon.sh %D%/nvcc.sh \
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
@@ -202,7 +202,7 @@ endif
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/cli/signals.bats %D%/cli/system.bats \
 	%D%/cli/memory.bats %D%/cli/blas.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
 	%D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
-	%D%/cli/scalenet.bats \
+	%D%/cli/scalenet.bats %D%/cli/net.bats \
 	%D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats \
 	%D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats
 if SERVE
