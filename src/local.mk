@@ -8,10 +8,10 @@ bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 # vectors only if they neither set errno nor trap.
 ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast -fno-math-errno -fno-trapping-math
 ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_winograd.c \
-	%D%/kernels/nchw16c_rows.c \
+	%D%/kernels/nchw16c_rows.c %D%/kernels/nchw16c_net.c \
 	%D%/kernels/vector_kernels.c %D%/kernels/flow_kernels.c \
-	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/padding.h \
-	%D%/kernels/vector_kernels.h %D%/kernels/flow_kernels.h
+	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/nchw16c_lines.h \
+	%D%/kernels/padding.h %D%/kernels/vector_kernels.h %D%/kernels/flow_kernels.h
 # NEON, which every 64-bit ARM has, has twice the registers of plain x86-64.
 if AARCH64
 BASE_NR = 8
@@ -62,6 +62,7 @@ libnst_engine_la_SOURCES = \
 	%D%/flow/follow.c %D%/flow/plane.c %D%/flow/refine.c %D%/flow/search.c \
 	%D%/flow/warp.c \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
+	%D%/kernels/net_reference.h %D%/kernels/net_reference.c \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h \
 	%D%/kernels/flow_kernels.h %D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
@@ -71,11 +72,14 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
 	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
+	%D%/backend/net_ops.h %D%/backend/scalar_net.c \
 	%D%/backend/open.c %D%/backend/tensor.h \
 	%D%/backend/cpu/layout.h %D%/backend/cpu/scratch.c %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/conv.h %D%/backend/cpu/conv.c %D%/backend/cpu/winograd.c \
 	%D%/backend/cpu/direct.c %D%/backend/cpu/border.c %D%/backend/cpu/first_conv.c \
-	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c
+	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c \
+	%D%/backend/cpu/net.h %D%/backend/cpu/net.c %D%/backend/cpu/net_conv.c \
+	%D%/backend/cpu/net_picture.c
 
 # the backend that loads a BLAS
 if BLAS
@@ -140,6 +144,9 @@ libnst_core_la_SOURCES = \
 	%D%/model/vgg.c %D%/model/vgg.h \
 	%D%/model/input.c %D%/model/input.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
+	%D%/model/jpeg.h \
+	%D%/net/layers.c %D%/net/net.c %D%/net/net.h \
+	%D%/net/parameters.h %D%/net/net_file.c %D%/net/net_file.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
 	%D%/style/statistics_cache.c %D%/style/statistics_cache.h \
@@ -194,6 +201,7 @@ libnst_run_la_SOURCES = \
 	%D%/run/job.c %D%/run/job.h %D%/run/job_internal.h %D%/run/job_evaluate.c \
 	%D%/run/job_optimise.c %D%/run/job_serialise.c \
 	%D%/run/level.c %D%/run/level.h \
+	%D%/run/net_film.c %D%/run/net_film.h %D%/run/net_run.c %D%/run/net_run.h \
 	%D%/run/networks.c %D%/run/networks.h \
 	%D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
 	%D%/run/picture_run.h %D%/run/plan.c %D%/run/plan.h \
@@ -212,6 +220,7 @@ INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/model/layers.h %D%/model/paths.h %D%/model/models.h %D%/model/weights.h \
 	%D%/model/input.h %D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
 	%D%/session/session.h %D%/optim/evaluation.h \
+	%D%/net/parameters.h %D%/net/net_file.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/image/load.h %D%/image/pixels.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
@@ -255,11 +264,13 @@ nst_history_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
 nst_compare_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_compare_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
-nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/import/pth.h \
+nst_model_SOURCES = %D%/cli/model.c %D%/cli/model_net.c %D%/cli/model_net.h $(PROGRAM) %D%/cli/import/pth.h \
 	$(PTH_SOURCES)
-# Only pth.c needs libarchive.
+# Only pth_file.c needs libarchive.
 if ARCHIVE
-PTH_SOURCES = %D%/cli/import/pth.c %D%/cli/import/pickle.c %D%/cli/import/pickle.h
+PTH_SOURCES = %D%/cli/import/pth.c %D%/cli/import/pth_file.c %D%/cli/import/pth_file.h \
+	%D%/cli/import/pth_net.c %D%/cli/import/pth_net.h \
+	%D%/cli/import/pickle.c %D%/cli/import/pickle.h
 else
 PTH_SOURCES = %D%/cli/import/no_pth.c
 endif

@@ -44,7 +44,8 @@ endif
 
 # floors 0 to 2, without cmocka and without what the floors above link
 ENGINE_TESTS = tests/base/test_threads tests/kernels/test_kernels \
-	tests/kernels/checkkernels tests/kernels/checkflow tests/backend/checkbackend \
+	tests/kernels/checkkernels tests/kernels/checkflow \
+	tests/backend/checkbackend tests/backend/checknet \
 	tests/backend/checkvectors
 tests_base_test_threads_SOURCES = %D%/base/test_threads.c %D%/tap.h
 tests_base_test_threads_LDADD = libnst-engine.la
@@ -54,6 +55,8 @@ tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
 tests_kernels_checkkernels_LDADD = libnst-engine.la
 tests_kernels_checkflow_SOURCES = %D%/kernels/checkflow.c
 tests_kernels_checkflow_LDADD = libnst-engine.la
+tests_backend_checknet_SOURCES = %D%/backend/checknet.c %D%/tap.h
+tests_backend_checknet_LDADD = libnst-engine.la
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c \
 	%D%/backend/convolutions.c %D%/backend/inputs.c %D%/backend/operators.h \
 	%D%/backend/sums.c %D%/backend/values.c %D%/blas.h %D%/tap.h
@@ -80,7 +83,8 @@ UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safe
 	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture_load \
 	tests/unit/test_picture_formats \
 	tests/unit/test_picture_save tests/unit/test_picture_pixels \
-	tests/unit/test_flow tests/unit/test_frames tests/unit/test_history tests/unit/test_colour_transfer \
+	tests/unit/test_flow tests/unit/test_frames tests/unit/test_history \
+	tests/unit/test_colour_transfer tests/unit/test_net tests/unit/test_net_file \
 	tests/unit/test_pack tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
@@ -95,6 +99,9 @@ tests_unit_test_layers_LDADD = $(UNIT_LDADD)
 tests_unit_test_pack_SOURCES = %D%/unit/test_pack.c
 tests_unit_test_pack_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_pack_LDADD = $(UNIT_LDADD)
+tests_unit_test_net_file_SOURCES = %D%/unit/test_net_file.c
+tests_unit_test_net_file_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_file_LDADD = $(UNIT_LDADD)
 tests_unit_test_models_SOURCES = %D%/unit/test_models.c
 tests_unit_test_models_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_models_LDADD = $(UNIT_LDADD)
@@ -134,6 +141,9 @@ tests_unit_test_picture_pixels_LDADD = $(UNIT_LDADD)
 tests_unit_test_flow_SOURCES = %D%/unit/test_flow.c
 tests_unit_test_flow_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_flow_LDADD = $(UNIT_LDADD)
+tests_unit_test_net_SOURCES = %D%/unit/test_net.c %D%/tap.h
+tests_unit_test_net_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_LDADD = $(UNIT_LDADD)
 tests_unit_test_frames_SOURCES = %D%/unit/test_frames.c
 tests_unit_test_frames_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_frames_LDADD = $(UNIT_LDADD)
@@ -176,7 +186,7 @@ tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
 tests_unit_test_api_LDADD = libnst.la $(CMOCKA_LIBS)
 
-EXTRA_DIST += %D%/cli/run-bats
+EXTRA_DIST += %D%/cli/run-bats %D%/cli/net.py
 SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/golden/look.sh %D%/neon.sh %D%/nvcc.sh \
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
@@ -195,7 +205,7 @@ endif
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/cli/signals.bats %D%/cli/system.bats \
 	%D%/cli/memory.bats %D%/cli/blas.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
 	%D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
-	%D%/cli/scalenet.bats \
+	%D%/cli/scalenet.bats %D%/cli/net.bats \
 	%D%/cli/frames.bats %D%/cli/film.bats %D%/cli/completions.bats %D%/cli/recipes.bats \
 	%D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats
 if SERVE

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 
+#include "backend/net_ops.h"
 #include "backend/tensor.h"
 #include "backend/vector_ops.h"
 #include "base/err.h"
@@ -179,6 +180,7 @@ struct nst_backend_ops {
                         int to_top, int to_left);
 
     const struct nst_vector_ops *vectors;
+    const struct nst_net_ops *net; /* of feed-forward networks; or NULL: it has none */
 
     /* A new tensor, uninitialised. Free it with tensor_free() (NULL is fine). */
     enum nst_status (*tensor_new)(struct nst_backend *be, struct nst_tensor **out,

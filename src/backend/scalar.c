@@ -300,4 +300,5 @@ const struct nst_backend_ops nst_backend_scalar = {
     NST_HOST_OPERATORS(scalar),
     .conv_new = nst_planar_conv_new,
     .conv_free = nst_planar_conv_free,
+    .net = &nst_net_ops_scalar,
 };
