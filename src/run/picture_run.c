@@ -21,19 +21,20 @@
 #include "run/report.h"
 #include "style/colour_transfer.h"
 
-/* Parameters of the picture or a frame. */
-static struct nst_params params_of_frame(const struct nst_picture_job *job, int frame)
+/* Parameters of the first frame, or of a later one, of which that share is held. */
+static struct nst_params params_of_frame(const struct nst_picture_job *job, bool later,
+                                         double held)
 {
     struct nst_params p = job->effective;
 
-    if (frame > 0)
-        nst_pyramid_warm_start(&p, job->content->height, job->content->width);
+    if (later)
+        nst_pyramid_warm_start(&p, job->content->height, job->content->width, held);
     return p;
 }
 
 static struct nst_params frame_params(const struct nst_picture_job *job)
 {
-    return params_of_frame(job, job->frame);
+    return params_of_frame(job, job->frame > 0, job->coherence.held);
 }
 
 /* Steps of the picture or of all frames; 0 if their number is unknown. A network paints
@@ -41,7 +42,8 @@ static struct nst_params frame_params(const struct nst_picture_job *job)
 static int64_t planned_steps(const struct nst_picture_job *job)
 {
     int h = job->content->height, w = job->content->width;
-    struct nst_params first = params_of_frame(job, 0), later = params_of_frame(job, 1);
+    struct nst_params first = params_of_frame(job, false, 0);
+    struct nst_params later = params_of_frame(job, true, 1);
     int64_t steps = nst_pyramid_iterations(&first, h, w);
     int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
 

@@ -10,6 +10,10 @@
 #define AUTO_FIRST 64
 #define AUTO_MIN_SIDE 16
 
+/* Of a later frame of a film, see nst_pyramid_warm_start(). */
+#define LATER_HELD 0.2
+#define LATER_DIVISOR 10
+
 static void divide_iterations(const struct nst_params *p, struct nst_level *level,
                               int count)
 {
@@ -70,14 +74,19 @@ int64_t nst_pyramid_iterations(const struct nst_params *p, int height, int width
     return sum;
 }
 
-void nst_pyramid_warm_start(struct nst_params *p, int height, int width)
+void nst_pyramid_warm_start(struct nst_params *p, int height, int width, double held)
 {
     struct nst_level level[NST_LIST_MAX];
     int count = nst_pyramid_levels(p, height, width, level);
+    int64_t few = nst_pyramid_iterations(p, height, width) / LATER_DIVISOR;
 
     p->iterations = level[count - 1].iterations;
     if (count > 1)
         p->iterations += level[count - 2].iterations;
+    if (few < NST_LATER_STEPS)
+        few = NST_LATER_STEPS;
+    if (held >= LATER_HELD && p->iterations > few)
+        p->iterations = few;
     p->scales = (struct nst_list){.count = 0};
     p->scale_iterations = (struct nst_list){.automatic = true};
 }

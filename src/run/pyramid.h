@@ -30,8 +30,13 @@ int nst_pyramid_levels(const struct nst_params *p, int height, int width,
 int64_t nst_pyramid_iterations(const struct nst_params *p, int height, int width);
 
 /* Adjust p for a frame that starts from the previous result, which replaces the smaller
- * scales: only the last scale remains, with the steps of the last two. */
-void nst_pyramid_warm_start(struct nst_params *p, int height, int width);
+ * scales: only the last scale remains, with the steps of the last two. After a cut
+ * nothing is held; if at least a fifth of the frame is (held: this share), its paint is
+ * there already, and a tenth of all steps is enough, or NST_LATER_STEPS if that is
+ * more.
+ */
+#define NST_LATER_STEPS 8
+void nst_pyramid_warm_start(struct nst_params *p, int height, int width, double held);
 
 /* Fraction of the work at all count scales, in pixels times steps, that is complete
  * after done steps at scale current. */

@@ -297,6 +297,8 @@ static enum nst_status run_level_job(struct stylisation *r, struct nst_image con
     float *mask = NULL;
     enum nst_status st = NST_OK;
 
+    if (r->s->coherence && plan.curvature_pairs > r->level[r->current].iterations)
+        plan.curvature_pairs = (int)r->level[r->current].iterations + 1;
     if (!is_last_level(r))
         st = nst_plan_make(&plan, r->s->session, p, r->s->baseline,
                            (struct nst_size){content.height, content.width},

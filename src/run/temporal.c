@@ -30,7 +30,7 @@ void nst_coherence_clear(struct nst_coherence *f)
     free(f->previous);
     free(f->static_mask);
     free(f->warm_start);
-    f->previous = f->static_mask = f->warm_start = NULL;
+    *f = (struct nst_coherence){NULL};
 }
 
 /* table[r][c]: sum of the differences above row r and left of column c. */
@@ -255,6 +255,8 @@ enum nst_status nst_coherence_update(struct nst_coherence *f, float *previous,
 
         f->warm_start[i] = v > 0 ? v < 1 ? v : 1 : 0;
     }
+    for (size_t i = 0; st == NST_OK && i < n; i++)
+        f->held += f->static_mask[i] / (double)n;
     free(moved_before);
     return st;
 }

@@ -11,6 +11,7 @@ struct nst_coherence {
     float *previous;    /* 3 x h x w: previous result, moved along the motion */
     float *static_mask; /* h x w: 1 where the scene is the same, 0 where it changed */
     float *warm_start;  /* 3 x h x w: previous result plus the changes of the scene */
+    double held;        /* mean of static_mask */
 };
 
 /*

@@ -11,6 +11,7 @@
 
 #include "image/frames.h"
 #include "image/metadata.h"
+#include "run/pyramid.h"
 #include "run/temporal.h"
 
 #define W 32
@@ -215,11 +216,37 @@ static void what_has_changed_is_not_held(void **state)
     assert_true(fabs(f.warm_start[0] - 0.65) <
                 1e-6); /* the result, and what has changed */
     assert_true(f.warm_start[corner] == 0.25F);
+    assert_true(f.held > 0.5 && f.held < 1);
     nst_coherence_clear(&f);
+    assert_true(f.held == 0);
 }
 
 /* The scene moves by 2 pixels to the right: each pixel of the new frame was 2 pixels to
  * the left. */
+/* Steps of a later frame of 360 x 640 pixels, of which that share is held. */
+static int64_t later_steps(int64_t iterations, double held)
+{
+    struct nst_params p = {.iterations = iterations, .scales = {.automatic = true}};
+
+    nst_pyramid_warm_start(&p, 360, 640, held);
+    assert_int_equal(p.scales.count, 0);
+    assert_false(p.scales.automatic);
+    return p.iterations;
+}
+
+static void what_is_held_needs_few_steps(void **state)
+{
+    (void)state;
+    /* the scales are 64, 128, 256 and 640 */
+    assert_int_equal(later_steps(300, 0), 75);
+    assert_int_equal(later_steps(300, 0.1), 75);
+    assert_int_equal(later_steps(300, 0.3), 30);
+    assert_int_equal(later_steps(300, 1), 30);
+    assert_int_equal(later_steps(40, 1), 8);
+    assert_int_equal(later_steps(40, 0), 10);
+    assert_int_equal(later_steps(12, 1), 3); /* never more than without */
+}
+
 static void a_result_follows_the_motion(void **state)
 {
     static float before[3 * H * W], now[3 * H * W];
@@ -321,6 +348,7 @@ int main(void)
         SAYS("a result follows the motion", a_result_follows_the_motion),
         SAYS("noise moves nothing, but a slow motion does",
              noise_moves_nothing_but_a_slow_motion_does),
+        SAYS("what is held needs few steps", what_is_held_needs_few_steps),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
