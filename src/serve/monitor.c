@@ -28,8 +28,9 @@
 static struct {
     const struct serve_settings *settings;
     time_t started;
-    pthread_mutex_t lock; /* protects the members below */
-    uint64_t busy, total; /* CPU time at the last call of cpu_usage() */
+    uint64_t memory_total; /* bytes */
+    pthread_mutex_t lock;  /* protects the members below */
+    uint64_t busy, total;  /* CPU time at the last call of cpu_usage() */
     char cpu_model[128];
 } monitor = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -40,7 +41,7 @@ static uint64_t proc_bytes(const char *path, const char *key)
     FILE *f = fopen(path, "re");
     uint64_t n = 0;
 
-    while (f && fgets(line, sizeof line, f))
+    while (!n && f && fgets(line, sizeof line, f))
         if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ':')
             n = strtoull(line + strlen(key) + 1, NULL, 10) * 1024;
     if (f)
@@ -69,6 +70,7 @@ void serve_monitor_open(const struct serve_settings *s)
 {
     monitor.settings = s;
     monitor.started = time(NULL);
+    monitor.memory_total = proc_bytes("/proc/meminfo", "MemTotal");
     read_cpu_model();
     serve_gpu_open();
 }
@@ -115,7 +117,7 @@ static double cpu_usage(void)
 
 struct serve_resources serve_monitor_resources(void)
 {
-    struct serve_resources u = {.memory_total = proc_bytes("/proc/meminfo", "MemTotal"),
+    struct serve_resources u = {.memory_total = monitor.memory_total,
                                 .memory_free =
                                     proc_bytes("/proc/meminfo", "MemAvailable")};
 
