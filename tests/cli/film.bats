@@ -287,7 +287,13 @@ END
     [ "$(probe "file:out:100%d/- it's \$1.mkv" nb_read_frames)" = 18 ]
     [ "$(ffprobe -v error -show_entries format_tags=title -of csv=p=0 ./-out.mkv)" = "my film" ]
     cp style.ppm "a style.ppm"
-    "$FILM" -q -s "a style.ppm" -n1 -S32 --output="by style.mp4" "$BATS_FILE_TMPDIR/film.mkv"
+    style() { "$FILM" -q -s "a style.ppm:2" -n1 -S32 --output="by style.mp4" "$BATS_FILE_TMPDIR/film.mkv" "$@"; }
+    style --scene 1
+    cp photo.ppm "a style.ppm"
+    run -2 --separate-stderr style
+    [[ $stderr == *"by style.mp4.nst-film: has scenes of another film or other options ('file: a style.ppm, "*"' differs)"* ]]
+    rm -r "by style.mp4.nst-film"
+    style
     [ -s "by style.mp4" ]
 }
 
