@@ -170,6 +170,8 @@ begin() {
     in=$BATS_FILE_TMPDIR/film.mkv
     begin -o out.mkv "$in" -j 2 -n 300
     wait_until "compgen -G 'out.mkv.nst-film/0002.*.part' >/dev/null"
+    run -1 --separate-stderr film -n 300 -o out.mkv "$in"
+    [[ $stderr == *"out.mkv.nst-film: another nst-film works there" ]]
     kill -INT $pid
     status=0
     wait $pid || status=$?
@@ -177,17 +179,45 @@ begin() {
     [ -z "$(pgrep -s $pid)" ]
     [ -z "$(ls out.mkv.nst-film | grep part)" ]
     [ ! -e out.mkv ]
-    # other options would mix two looks
+    # other options would mix two looks, once there is a scene
+    film -q --scene 1 -o out.mkv "$in" -n 1
     run -2 --separate-stderr film -o out.mkv "$in"
     [[ $stderr == *"out.mkv.nst-film: has scenes of another film or other options ("*"iterations"*"differs); remove it, or choose another with --work" ]]
     film -q -o out.mkv "$in" --work elsewhere
     [ -s out.mkv ]
 }
 
+@test "a scene that fails is named with the reason, and the others are kept" {
+    [ -z "$MISSING" ] || skip "$MISSING"
+    in=$BATS_FILE_TMPDIR/film.mkv
+    # fails in the second scene, killed and with a message
+    cat >failing <<'END'
+#!/bin/sh
+case " $* " in *" --dry-run "* | *" --help "* | *" --version "*) exec "$BATS_FILE_TMPDIR/through" "$@" ;; esac
+[ -e out.mkv.nst-film/0001.mkv ] || exec cat
+[ ! -e dead ] || kill -9 $$
+echo "nst: out of memory" >&2
+exit 1
+END
+    chmod +x failing
+    export BATS_FILE_TMPDIR
+    run -1 --separate-stderr env NST="$PWD/failing" "$FILM" -q -s munch -o out.mkv "$in"
+    [ "$stderr" = "nst-film: scene 2 (frames 7 to 12) failed: nst: out of memory" ]
+    touch dead
+    run -1 --separate-stderr env NST="$PWD/failing" "$FILM" -q -s munch -o out.mkv "$in"
+    echo "$stderr"
+    [[ $stderr == "nst-film: scene 2 (frames 7 to 12) failed: "?* ]]
+    [ "$(ls out.mkv.nst-film/00*)" = out.mkv.nst-film/0001.mkv ]
+    [ ! -e out.mkv ]
+    through -o out.mkv "$in"
+    [ "$(probe out.mkv nb_read_frames)" = 18 ]
+}
+
 @test "every frame arrives at its place, in every container" {
     [ -z "$MISSING" ] || skip "$MISSING"
-    for kind in "mp4 -c:v libx264 -g 200" "ts -c:v libx264 -bf 3" "avi -c:v mpeg4 -bf 2" "mkv -c:v libx264 -g 30" \
-        "mpg -r 25 -c:v mpeg2video -bf 2"; do
+    kinds=("mp4 -c:v libx264 -g 200" "ts -c:v libx264 -bf 3" "mpg -r 25 -c:v mpeg2video -bf 2")
+    [ "${NST_TEST_ALL:-0}" = 0 ] || kinds+=("avi -c:v mpeg4 -bf 2" "mkv -c:v libx264 -g 30")
+    for kind in "${kinds[@]}"; do
         # shellcheck disable=SC2086 # options
         pictures 75 30 -f lavfi -i sine=d=11 -map '[v]' -map 1:a -c:a mp2 ${kind#* } in.${kind%% *}
         in=in.${kind%% *}
@@ -234,6 +264,8 @@ nst-film: fields.mpg: is interlaced; it is deinterlaced (bwdif)
 turned.mp4: 48,64,yuv420p,unknown,unknown,progressive,5
 hd.mp4: 1280,720,yuv420p,tv,bt709,progressive,1
 END
+    # a message when the size changes unasked, of the frames as they are shown
+    "$FILM" -s munch --list-scenes -o new.mp4 turned.mp4 2>&1 >list | grep 'turned.mp4: 48 x 64 pixels, painted at 384 x 512; -S native'
     # a variable rate
     make in.mkv -vf "scale=64:48,select='lt(n,3)+eq(n,4)'" -fps_mode vfr -pix_fmt yuv420p
     NST=$BATS_FILE_TMPDIR/through "$FILM" -s munch -o out.mp4 in.mkv 2>said
@@ -255,7 +287,13 @@ END
     [ "$(probe "file:out:100%d/- it's \$1.mkv" nb_read_frames)" = 18 ]
     [ "$(ffprobe -v error -show_entries format_tags=title -of csv=p=0 ./-out.mkv)" = "my film" ]
     cp style.ppm "a style.ppm"
-    "$FILM" -q -s "a style.ppm" -n1 -S32 --output="by style.mp4" "$BATS_FILE_TMPDIR/film.mkv"
+    style() { "$FILM" -q -s "a style.ppm:2" -n1 -S32 --output="by style.mp4" "$BATS_FILE_TMPDIR/film.mkv" "$@"; }
+    style --scene 1
+    cp photo.ppm "a style.ppm"
+    run -2 --separate-stderr style
+    [[ $stderr == *"by style.mp4.nst-film: has scenes of another film or other options ('file: a style.ppm, "*"' differs)"* ]]
+    rm -r "by style.mp4.nst-film"
+    style
     [ -s "by style.mp4" ]
 }
 
