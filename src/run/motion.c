@@ -27,20 +27,21 @@ void nst_motion_clear(struct nst_motion *m)
     *m = (struct nst_motion){0};
 }
 
-static enum nst_status read_flow(float **out, const char *folder, const char *kind,
-                                 int from, int to, struct nst_image size,
-                                 struct nst_err *err)
+static enum nst_status read_flow(float **out, const char *folder, int from, int to,
+                                 struct nst_image size, struct nst_err *err)
 {
-    char *path = nst_xasprintf("%s/%s_%d_%d.flo", folder, kind, from, to);
+    char *path = nst_xasprintf("%s/%s_%d_%d.flo", folder,
+                               from < to ? "forward" : "backward", from, to);
     enum nst_status st = nst_flow_read(out, path, size.height, size.width, err);
 
     free(path);
     return st;
 }
 
-enum nst_status nst_motion_find(struct nst_motion *m, const char *flow, int number,
-                                struct nst_image before, struct nst_image now,
-                                struct nst_threads *threads, struct nst_err *err)
+enum nst_status nst_motion_find(struct nst_motion *m, const char *flow,
+                                struct nst_frame_pair number, struct nst_image before,
+                                struct nst_image now, struct nst_threads *threads,
+                                struct nst_err *err)
 {
     enum nst_status st = NST_OK;
 
@@ -53,9 +54,9 @@ enum nst_status nst_motion_find(struct nst_motion *m, const char *flow, int numb
         if (st == NST_OK)
             st = nst_flow_estimate(&m->forward, before, now, threads, err);
     } else {
-        st = read_flow(&m->back, flow, "backward", number + 1, number, now, err);
+        st = read_flow(&m->back, flow, number.now, number.before, now, err);
         if (st == NST_OK)
-            st = read_flow(&m->forward, flow, "forward", number, number + 1, now, err);
+            st = read_flow(&m->forward, flow, number.before, number.now, now, err);
     }
     if (st != NST_OK)
         nst_motion_clear(m);

@@ -13,15 +13,21 @@ struct nst_motion {
     float *back;    /* from now to before */
 };
 
+/* Numbers of two frames, from 1 on. */
+struct nst_frame_pair {
+    int before, now;
+};
+
 /*
  * Find the motion as the option --flow says: estimate it, read it from the files
- * DIR/forward_N_M.flo and DIR/backward_M_N.flo, where N = number is that of the frame
- * before, from 1 on, and M = N + 1, or leave it out. NST_ERR_ARG, NST_ERR_IO,
- * NST_ERR_FORMAT (a file), NST_ERR_MEM.
+ * DIR/forward_N_M.flo and DIR/backward_M_N.flo for the frames N < M, or leave it out.
+ * Frame before may be the later one. NST_ERR_ARG, NST_ERR_IO, NST_ERR_FORMAT (a file),
+ * NST_ERR_MEM.
  */
-enum nst_status nst_motion_find(struct nst_motion *m, const char *flow, int number,
-                                struct nst_image before, struct nst_image now,
-                                struct nst_threads *threads, struct nst_err *err);
+enum nst_status nst_motion_find(struct nst_motion *m, const char *flow,
+                                struct nst_frame_pair number, struct nst_image before,
+                                struct nst_image now, struct nst_threads *threads,
+                                struct nst_err *err);
 /* Memory in bytes that finding the motion and following it takes at its peak. */
 size_t nst_motion_bytes(const char *flow, int height, int width);
 void nst_motion_clear(struct nst_motion *m);
