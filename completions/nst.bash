@@ -40,6 +40,7 @@ _nst_kind() {
     nst:--moment-weight) echo "{}" ;;
     nst:--model | nst:-m) echo "model" ;;
     nst:--padding) echo "{zero replicate reflect}" ;;
+    nst:--passes) echo "{}" ;;
     nst:--pooling) echo "{max avg}" ;;
     nst:--strength) echo "{}" ;;
     nst:--style-layers) echo "layer" ;;
@@ -179,7 +180,7 @@ _nst_kind() {
 
 _nst_options() {
     case $1 in
-    nst) echo "--null --checkpoint --config --files-from --format --keep-mask --layers --mask --metadata --name --on-interrupt --output --pnm --preview --preset --quality --resume --recursive --save-every --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --flow --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --jobs --max-memory --max-pixels --precision --tile --threads --dry-run --dump-options --history --json --list-devices --list-models --list-presets --list-styles --progress --progress-file --quiet --show-config --trace --verbose --help --usage --version" ;;
+    nst) echo "--null --checkpoint --config --files-from --format --keep-mask --layers --mask --metadata --name --on-interrupt --output --pnm --preview --preset --quality --resume --recursive --save-every --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --flow --moment-weight --model --padding --passes --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --jobs --max-memory --max-pixels --precision --tile --threads --dry-run --dump-options --history --json --list-devices --list-models --list-presets --list-styles --progress --progress-file --quiet --show-config --trace --verbose --help --usage --version" ;;
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-film) echo "--jobs --join --keep-work --encode --list-scenes --output --quiet --rate --scene --scene-threshold --work --help --version --config --keep-mask --layers --mask --preset --square --style-scale --style --size --colour --content-layers --content-weight --flow --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --max-memory --max-pixels --precision --tile --threads --history" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;

@@ -37,6 +37,7 @@ complete -c nst -l flow -x -a 'auto none' -d 'How the frames of a film follow it
 complete -c nst -l moment-weight -x -a '' -d 'Weight of the loss on the mean and standard deviation of each style channel, 0 to 1e12. It is multiplied by --style-weight / 7000'
 complete -c nst -s m -l model -r -F -a '(__nst_model)' -d 'Network: the name of an installed model, or a safetensors file. vgg19:256,vgg19-lite takes vgg19 for scales up to 256 pixels and vgg19-lite above'
 complete -c nst -l padding -x -a 'zero replicate reflect' -d 'What each convolution of the network reads beyond the border: reflect mirrors its input, replicate repeats the outermost pixels, zero reads zeros, which leaves visible edges'
+complete -c nst -l passes -x -a '' -d 'Passes over the frames of a film, by turns forth and back, 1 to 100: each frame approaches both its neighbours. More than 1 need a file, not a pipe'
 complete -c nst -l pooling -x -a 'max avg' -d 'Pooling of the network: maximum or average'
 complete -c nst -l strength -x -a '' -d 'Amount of style, from 0 (the content image unchanged) to 1 (the full style)'
 complete -c nst -l style-layers -x -a 'conv1_1 relu1_1 conv1_2 relu1_2 conv2_1 relu2_1 conv2_2 relu2_2 conv3_1 relu3_1 conv3_2 relu3_2 conv3_3 relu3_3 conv3_4 relu3_4 conv4_1 relu4_1 conv4_2 relu4_2 conv4_3 relu4_3 conv4_4 relu4_4 conv5_1 relu5_1 conv5_2 relu5_2 conv5_3 relu5_3 conv5_4 relu5_4 conv_1 conv_2 conv_3 conv_4 conv_5 conv_6 conv_7 conv_8 conv_9 conv_10 conv_11 conv_12 conv_13 conv_14 conv_15 conv_16' -d 'Layers of the style loss, each NAME or NAME:WEIGHT'

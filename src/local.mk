@@ -197,13 +197,13 @@ libnst_run_la_SOURCES = \
 	%D%/quality/lpips.c %D%/quality/lpips.h \
 	%D%/quality/quality.c %D%/quality/quality.h \
 	%D%/run/adapt.c %D%/run/adapt.h %D%/run/batch.c %D%/run/batch.h \
-	%D%/run/estimate.c %D%/run/estimate.h \
+	%D%/run/frame_store.c %D%/run/frame_store.h %D%/run/estimate.c %D%/run/estimate.h \
 	%D%/run/job.c %D%/run/job.h %D%/run/job_internal.h %D%/run/job_evaluate.c \
 	%D%/run/job_optimise.c %D%/run/job_serialise.c \
 	%D%/run/level.c %D%/run/level.h \
 	%D%/run/net_film.c %D%/run/net_film.h %D%/run/net_run.c %D%/run/net_run.h \
 	%D%/run/networks.c %D%/run/networks.h \
-	%D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
+	%D%/run/picture_frames.c %D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
 	%D%/run/picture_run.h %D%/run/plan.c %D%/run/plan.h \
 	%D%/run/preview.c %D%/run/preview.h %D%/run/pyramid.c %D%/run/pyramid.h \
 	%D%/run/regions.c %D%/run/regions.h %D%/run/run.c %D%/run/run.h \

@@ -206,7 +206,8 @@ BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/
 	%D%/cli/memory.bats %D%/cli/blas.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
 	%D%/cli/styles.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
 	%D%/cli/scalenet.bats %D%/cli/net.bats \
-	%D%/cli/frames.bats %D%/cli/film.bats %D%/cli/completions.bats %D%/cli/recipes.bats \
+	%D%/cli/frames.bats %D%/cli/film.bats %D%/cli/passes.bats \
+	%D%/cli/completions.bats %D%/cli/recipes.bats \
 	%D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats
 if SERVE
 TESTS += $(HTTP_TESTS)
@@ -269,7 +270,7 @@ tests_bench_bench_SOURCES = %D%/bench/bench.c
 tests_bench_bench_CFLAGS = $(ISA_CFLAGS)
 tests_bench_bench_LDADD = $(CORE_LIBS)
 EXTRA_DIST += %D%/bench/bench.sh %D%/bench/backends.sh %D%/bench/batch.sh %D%/bench/serve.sh %D%/bench/recipe.sh \
-	%D%/bench/torch_gpu.py %D%/bench/torch_recipe.py
+	%D%/bench/films.py %D%/bench/torch_gpu.py %D%/bench/torch_recipe.py
 CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
 bench: all tests/bench/bench$(EXEEXT)
 	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \

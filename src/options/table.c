@@ -138,7 +138,7 @@ static const struct nst_option options[] = {
      .default_text = "0", .arg = "WEIGHT",
      .help = "Weight of the total variation loss, which smooths noise, 0 to 1e12"},
     {"temporal", 0, GROUP(2), REAL(0, 1e12), AT(temporal), OPTIMISES, RECIPE,
-     .default_text = "100", .arg = "WEIGHT",
+     .default_text = "200", .arg = "WEIGHT",
      .help =
          "Weight of the temporal loss, which keeps areas stable from frame to frame "
          "(see --flow), 0 to 1e12"},
@@ -147,6 +147,12 @@ static const struct nst_option options[] = {
      .help = "How the frames of a film follow its motion: auto estimates the optical "
              "flow, none expects no motion, DIR has it as files forward_N_M.flo and "
              "backward_M_N.flo for the frames N and M = N + 1, from 1 on"},
+    {"passes", 0, GROUP(2), INT(1, 100), AT(passes), RECIPE, .default_text = "1",
+     .arg = "N",
+     .help =
+         "Passes over the frames of a film, by turns forth and back, 1 to 100: each "
+         "frame approaches both its neighbours. More than 1 need a file, not a "
+         "pipe"},
     {"strength", 0, GROUP(2), REAL(0, 1), AT(strength), OFFERED, .default_text = "1",
      .arg = "0..1",
      .help = "Amount of style, from 0 (the content image unchanged) to 1 (the full "

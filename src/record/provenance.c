@@ -69,6 +69,12 @@ static json_t *json_file_name(const char *path, enum names names)
                                    : nst_json_text(nst_base_name(path));
 }
 
+/* Whether --flow names a folder of files. */
+static bool flow_is_folder(const struct nst_params *p)
+{
+    return strcmp(p->flow, "auto") != 0 && strcmp(p->flow, "none") != 0;
+}
+
 /* Remove the options of an optimisation. */
 static void remove_optimisation(json_t *recipe)
 {
@@ -91,6 +97,8 @@ static json_t *recorded_options(const struct nst_provenance *r, enum names names
         json_object_set_new(j, "init", json_file_name(p->init, names));
     if (p->keep_mask)
         json_object_set_new(j, "keep-mask", json_file_name(p->keep_mask, names));
+    if (flow_is_folder(p))
+        json_object_set_new(j, "flow", json_file_name(p->flow, names));
     return j;
 }
 
@@ -157,6 +165,8 @@ char *nst_provenance_inputs(const struct nst_params *p, const char *content)
         add_input(list, p->init);
     if (p->keep_mask)
         add_input(list, p->keep_mask);
+    if (flow_is_folder(p))
+        add_input(list, p->flow);
     s = json_dumps(list, JSON_COMPACT);
     json_decref(list);
     return s;

@@ -89,6 +89,12 @@ const float *nst_job_current_image(struct nst_job *j)
     return nst_job_download(j, j->composite);
 }
 
+void nst_job_weights(const struct nst_job *j, double *content, double *style)
+{
+    *content = j->balance.content.weight;
+    *style = j->balance.style.weight;
+}
+
 int64_t nst_job_iterations(const struct nst_job *j)
 {
     return j->iterations;

@@ -73,6 +73,9 @@ void nst_job_set_save(struct nst_job *j, void (*save)(void *ctx, struct nst_job 
  * the next step. It may share memory with the x of nst_job_run(). */
 const float *nst_job_current_image(struct nst_job *j);
 
+/* The weights of the losses of content and style, which --adaptive changes. */
+void nst_job_weights(const struct nst_job *j, double *content, double *style);
+
 /* Number of steps so far. */
 int64_t nst_job_iterations(const struct nst_job *j);
 

@@ -73,20 +73,21 @@ static enum nst_status estimate(struct nst_motion *m, struct nst_image before,
     return NST_OK;
 }
 
-static enum nst_status read_flow(float **out, const char *folder, const char *kind,
-                                 int from, int to, struct nst_image size,
-                                 struct nst_err *err)
+static enum nst_status read_flow(float **out, const char *folder, int from, int to,
+                                 struct nst_image size, struct nst_err *err)
 {
-    char *path = nst_xasprintf("%s/%s_%d_%d.flo", folder, kind, from, to);
+    char *path = nst_xasprintf("%s/%s_%d_%d.flo", folder,
+                               from < to ? "forward" : "backward", from, to);
     enum nst_status st = nst_flow_read(out, path, size.height, size.width, err);
 
     free(path);
     return st;
 }
 
-enum nst_status nst_motion_find(struct nst_motion *m, const char *flow, int number,
-                                struct nst_image before, struct nst_image now,
-                                struct nst_threads *threads, struct nst_err *err)
+enum nst_status nst_motion_find(struct nst_motion *m, const char *flow,
+                                struct nst_frame_pair number, struct nst_image before,
+                                struct nst_image now, struct nst_threads *threads,
+                                struct nst_err *err)
 {
     enum nst_status st = NST_OK;
 
@@ -97,9 +98,9 @@ enum nst_status nst_motion_find(struct nst_motion *m, const char *flow, int numb
         st = estimate(m, before, now, threads, err);
     else {
         forget_flows(m);
-        st = read_flow(&m->back, flow, "backward", number + 1, number, now, err);
+        st = read_flow(&m->back, flow, number.now, number.before, now, err);
         if (st == NST_OK)
-            st = read_flow(&m->forward, flow, "forward", number, number + 1, now, err);
+            st = read_flow(&m->forward, flow, number.before, number.now, now, err);
     }
     if (st != NST_OK)
         nst_motion_clear(m);

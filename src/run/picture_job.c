@@ -32,12 +32,15 @@ size_t nst_picture_pixels(const struct nst_picture *p)
 
 struct nst_baseline nst_picture_job_baseline(const struct nst_picture_job *job)
 {
+    /* the frame before and its result, and those of the work file of several passes */
+    size_t frame_planes = job->effective.passes > 1 ? 8 : 6;
+
     return (struct nst_baseline){
         .image_bytes =
             nst_picture_bytes(job->content) + nst_picture_bytes(job->init_image) +
             nst_picture_bytes(job->keep_mask) + nst_style_set_bytes(&job->styles) +
             (job->frames
-                 ? 6 * nst_picture_pixels(job->content) * sizeof(float) +
+                 ? frame_planes * nst_picture_pixels(job->content) * sizeof(float) +
                        nst_frame_reader_bytes(job->frames) +
                        nst_motion_kept_bytes(job->effective.flow, job->content->height,
                                              job->content->width)
@@ -136,8 +139,9 @@ static enum nst_status make_plan(struct nst_picture_job *job, struct nst_err *er
     return plan_networks(job, &p, &job->plan, &tightest, err);
 }
 
-enum nst_status nst_picture_job_match_colours(struct nst_picture_job *job,
-                                              struct nst_err *err)
+/* Match the colours of the style images to the content or the first frame: were they to
+ * follow each frame, the colours of a film would wander. */
+static enum nst_status match_colours(struct nst_picture_job *job, struct nst_err *err)
 {
     enum nst_status st = NST_OK;
 
@@ -372,6 +376,34 @@ static enum nst_status reserve_reading(const struct nst_picture_job *job,
     return st;
 }
 
+enum nst_status nst_picture_job_open_frames(struct nst_picture_job *job,
+                                            struct nst_err *err)
+{
+    struct nst_picture_size size =
+        nst_params_load_size(&job->effective, job->runner->session);
+
+    return nst_frame_reader_open(&job->frames, job->item->content,
+                                 nst_params_stream(&job->effective), &size, err);
+}
+
+/* Several passes read the film several times. */
+static enum nst_status check_passes(const struct nst_picture_job *job,
+                                    struct nst_err *err)
+{
+    const char *content = job->item->content;
+    bool standard = strcmp(content, "-") == 0;
+    struct stat st;
+
+    if (job->effective.passes == 1 ||
+        (!standard && (stat(content, &st) != 0 || S_ISREG(st.st_mode))))
+        return NST_OK;
+    return nst_err_set(err, NST_ERR_ARG,
+                       "passes: %lld passes read a film more than once, and %s is read "
+                       "once only; give a file, or --passes 1",
+                       (long long)job->effective.passes,
+                       standard ? "standard input" : content);
+}
+
 /* Load the picture, or its first frame if the output can hold several. */
 static enum nst_status load_content(struct nst_picture_job *job,
                                     const struct nst_picture_size *size,
@@ -388,7 +420,9 @@ static enum nst_status load_content(struct nst_picture_job *job,
         return st;
     if (!stream && !nst_output_is_animated(job->item->output, p->format))
         return nst_picture_load(&job->content, job->item->content, size, err);
-    st = nst_frame_reader_open(&job->frames, job->item->content, stream, size, err);
+    st = check_passes(job, err);
+    if (st == NST_OK)
+        st = nst_picture_job_open_frames(job, err);
     if (st == NST_OK)
         nst_frame_reader_set_stop(job->frames, job->runner->events->stop,
                                   job->runner->events->ctx);
@@ -521,7 +555,7 @@ static enum nst_status plan_optimisation(struct nst_picture_job *job,
         nst_adapt_params(p, job->content, &job->styles, job->runner->events, err);
 
     if (st == NST_OK && p->colour == NST_COLOUR_MATCH && !p->dry_run)
-        st = nst_picture_job_match_colours(job, err);
+        st = match_colours(job, err);
     if (st == NST_OK)
         st = make_plan(job, err);
     if (st == NST_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * picture_job.h - state of the run of one picture, shared by picture_job.c (load and
- * plan) and picture_run.c (stylise, write and report).
+ * plan), picture_frames.c (stylise) and picture_run.c (write and report).
  */
 #ifndef NST_RUN_PICTURE_JOB_H
 #define NST_RUN_PICTURE_JOB_H
@@ -9,6 +9,7 @@
 #include "image/frames.h"
 #include "image/save.h"
 #include "record/provenance.h"
+#include "run/frame_store.h"
 #include "run/job.h"
 #include "run/picture_run.h"
 #include "run/report.h"
@@ -31,11 +32,13 @@ struct nst_picture_job {
     struct nst_output *output;
     struct nst_frame_reader *frames; /* source of content; or NULL */
     struct nst_frame_writer *writer; /* of the result */
+    struct nst_frame_store *store;   /* with several passes; or NULL */
     struct nst_motion motion;        /* between the previous frame and content */
     struct nst_coherence coherence;  /* between them */
-    int frame;                       /* from 0 */
-    struct nst_job_result totals;    /* sums of the previous frames */
-    int64_t steps_done;              /* planned steps of the previous frames */
+    int frame, pass;                 /* from 0 */
+    int frames_done;                 /* in all passes */
+    struct nst_job_result totals;    /* sums of the frames done */
+    int64_t steps_done;              /* planned steps of the frames done */
     struct nst_picture *content, *init_image, *keep_mask;
     struct nst_style_set styles;
     struct nst_plan plan;
@@ -58,9 +61,18 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
 enum nst_status nst_picture_job_check_replacement(const struct nst_picture_job *job,
                                                   struct nst_err *err);
 
-/* Match the colours of the style images to the content (--colour match). */
-enum nst_status nst_picture_job_match_colours(struct nst_picture_job *job,
-                                              struct nst_err *err);
+/* Open the frames of the content as job->frames, which job owns, also on errors.
+ * Errors: see nst_frame_reader_open(). */
+enum nst_status nst_picture_job_open_frames(struct nst_picture_job *job,
+                                            struct nst_err *err);
+
+/* Steps of the picture or of all frames in all passes; 0 if their number is unknown. */
+int64_t nst_picture_job_planned_steps(const struct nst_picture_job *job);
+
+/* Stylise the picture into job->rgb, or all frames, which go to job->writer. Errors:
+ * those of nst_stylise(), the reader and the writer. */
+enum nst_status nst_picture_job_stylise(struct nst_picture_job *job,
+                                        struct nst_err *err);
 
 /* Number of pixels of a picture. */
 size_t nst_picture_pixels(const struct nst_picture *p);

@@ -3,7 +3,6 @@
 
 #include "run/picture_job.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,150 +18,10 @@
 #include "run/estimate.h"
 #include "run/net_run.h"
 #include "run/report.h"
-#include "style/colour_transfer.h"
-
-/* Parameters of the first frame, or of a later one, of which that share is held. */
-static struct nst_params params_of_frame(const struct nst_picture_job *job, bool later,
-                                         double held)
-{
-    struct nst_params p = job->effective;
-
-    if (later)
-        nst_pyramid_warm_start(&p, job->content->height, job->content->width, held);
-    return p;
-}
-
-static struct nst_params frame_params(const struct nst_picture_job *job)
-{
-    return params_of_frame(job, job->frame > 0, job->coherence.held);
-}
-
-/* Steps of the picture or of all frames; 0 if their number is unknown. A network paints
- * each in one. */
-static int64_t planned_steps(const struct nst_picture_job *job)
-{
-    int h = job->content->height, w = job->content->width;
-    struct nst_params first = params_of_frame(job, false, 0);
-    struct nst_params later = params_of_frame(job, true, 1);
-    int64_t steps = nst_pyramid_iterations(&first, h, w);
-    int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
-
-    if (job->net)
-        return count;
-    return count ? steps + (count - 1) * nst_pyramid_iterations(&later, h, w) : 0;
-}
-
-/* Stylise the picture or the current frame into job->rgb, without --colour content. */
-static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
-{
-    struct nst_params p = frame_params(job);
-    int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
-    struct nst_stylise_args s = {
-        job->runner->session, &job->reporter, &p,
-        &job->recorded,       &job->plan,     nst_picture_job_baseline(job),
-        job->content,         job->item,      &job->styles,
-        job->init_image,      job->keep_mask, job->frame ? &job->coherence : NULL};
-
-    job->reporter.evaluations = job->totals.evaluations;
-    job->reporter.iterations = job->totals.iterations;
-    job->reporter.seconds = job->totals.seconds;
-    job->reporter.steps_done = job->steps_done;
-    job->reporter.steps_planned = planned_steps(job);
-    job->reporter.fraction = count ? (double)job->frame / count : NAN;
-    job->reporter.share = 1.0 / (count ? count : 1);
-    job->reporter.frame = job->frames ? job->frame + 1 : 0;
-    job->reporter.frames = job->frames ? count : 0;
-    return nst_stylise(&s, &job->rgb, &job->result, err);
-}
-
-static void apply_content_colours(const struct nst_picture_job *job, float *rgb)
-{
-    if (job->effective.colour == NST_COLOUR_CONTENT)
-        nst_colour_transfer_luma(rgb, job->content->rgb,
-                                 nst_picture_pixels(job->content));
-}
-
-/* Write the current frame and add its result to the totals. */
-static enum nst_status finish_frame(struct nst_picture_job *job, struct nst_err *err)
-{
-    size_t n = 3 * nst_picture_pixels(job->content);
-    float *rgb;
-    enum nst_status st = nst_floats_new(&rgb, n, 1, 1, err);
-
-    if (st == NST_OK) {
-        memcpy(rgb, job->rgb, n * sizeof *rgb);
-        apply_content_colours(job, rgb);
-        st = nst_frame_writer_add(job->writer, job->content, rgb, err);
-    }
-    free(rgb);
-    if (job->frame > 0)
-        job->result.first = job->totals.first;
-    job->result.iterations += job->totals.iterations;
-    job->result.evaluations += job->totals.evaluations;
-    job->result.seconds += job->totals.seconds;
-    job->totals = job->result;
-    return st;
-}
-
-/* Make the next frame the content; *more is false after the last. */
-static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
-                                  struct nst_err *err)
-{
-    struct nst_params p = frame_params(job);
-    struct nst_picture *next;
-    enum nst_status st;
-
-    *more = false;
-    if (job->result.end == NST_JOB_STOPPED) /* do not wait for another frame */
-        return NST_OK;
-    st = nst_frame_reader_next(job->frames, &next, err);
-    if (st != NST_OK &&
-        nst_run_should_stop(job->runner->events)) { /* stopped during the wait */
-        job->result.end = NST_JOB_STOPPED;
-        return NST_OK;
-    }
-    *more = st == NST_OK && next;
-    if (!*more)
-        return st;
-    st = nst_motion_find(
-        &job->motion, job->effective.flow, job->frame + 1,
-        (struct nst_image){job->content->rgb, next->height, next->width},
-        (struct nst_image){next->rgb, next->height, next->width},
-        nst_session_pool(job->runner->session), err);
-    if (st == NST_OK) {
-        st = nst_coherence_update(&job->coherence, job->rgb, job->content->rgb,
-                                  next->rgb, &job->motion, next->height, next->width,
-                                  nst_session_pool(job->runner->session), err);
-        job->rgb = NULL; /* taken over */
-    }
-    nst_picture_free(job->content);
-    job->content = next;
-    if (st == NST_OK && job->effective.colour == NST_COLOUR_MATCH)
-        st = nst_picture_job_match_colours(job, err);
-    job->steps_done += nst_pyramid_iterations(&p, next->height, next->width);
-    job->frame++;
-    return st;
-}
-
-static enum nst_status stylise_frames(struct nst_picture_job *job, struct nst_err *err)
-{
-    enum nst_status st = NST_OK;
-
-    nst_frame_writer_new(&job->writer, job->output, job->frames);
-    for (bool more = true; more && st == NST_OK;) {
-        st = stylise(job, err);
-        if (st == NST_OK)
-            st = finish_frame(job, err);
-        if (st == NST_OK)
-            st = next_frame(job, &more, err);
-    }
-    return st;
-}
 
 static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_err *err)
 {
     const struct nst_run_events *events = job->runner->events;
-    enum nst_status st;
 
     job->runner->reserve_memory(job->runner->ctx, &job->plan);
     if (nst_run_should_stop(job->runner->events)) {
@@ -170,14 +29,9 @@ static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_e
         return NST_OK;
     }
     if (events->picture_started)
-        job->reporter.progress =
-            events->picture_started(events->ctx, job->item, planned_steps(job));
-    if (job->net)
-        return nst_net_run_paint(job, err);
-    st = job->frames ? stylise_frames(job, err) : stylise(job, err);
-    if (st == NST_OK && !job->frames)
-        apply_content_colours(job, job->rgb);
-    return st;
+        job->reporter.progress = events->picture_started(
+            events->ctx, job->item, nst_picture_job_planned_steps(job));
+    return job->net ? nst_net_run_paint(job, err) : nst_picture_job_stylise(job, err);
 }
 
 static enum nst_status write_file(struct nst_picture_job *job, struct nst_err *err)
@@ -371,6 +225,7 @@ enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
     nst_frame_writer_free(job.writer);
     nst_output_free(job.output);
     nst_frame_reader_free(job.frames);
+    nst_frame_store_free(job.store);
     nst_coherence_clear(&job.coherence);
     nst_motion_clear(&job.motion);
     nst_picture_free(job.content);

@@ -240,6 +240,8 @@ static enum nst_status run_job(struct stylisation *r, struct nst_job *job,
             deviation);
     nst_checkpoint_close(r->resume);
     r->resume = NULL;
+    if (r->s->content_weight)
+        nst_job_weights(job, r->s->content_weight, r->s->style_weight);
     return st;
 }
 

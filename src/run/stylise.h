@@ -26,6 +26,8 @@ struct nst_stylise_args {
     const struct nst_picture *init_image;  /* initial image; NULL: content or noise */
     const struct nst_picture *keep_mask;   /* white where content stays; or NULL */
     const struct nst_coherence *coherence; /* to the previous frame; or NULL */
+    /* receive the weights of the losses at the end; or NULL */
+    double *content_weight, *style_weight;
 };
 
 /*

@@ -1,0 +1,199 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# How little a film flickers: zooms, noise, all kinds of streams; --passes; flow files.
+bats_require_minimum_version 1.5.0
+load helper
+
+# luma KIND FRAMES: grey bytes of 96x64 frames. KIND is pan, by 3 pixels to the left per
+# frame, zoom, by 2 % per frame, or still, with noise.
+luma() {
+    awk -v kind="$1" -v frames="$2" 'BEGIN {
+        srand(5)
+        for (t = 0; t < frames; t++)
+            for (y = 0; y < 64; y++)
+                for (x = 0; x < 96; x++) {
+                    z = kind == "zoom" ? 1.02 ^ -t : 1
+                    u = (x - 47.5) * z + (kind == "pan" ? 3 * t : 0) + 50
+                    w = (y - 31.5) * z + 40
+                    v = 64 + 20 * sin(u / 3.1 + w / 7.3) + 16 * cos(w / 2.7 - u / 11.3)
+                    v += 20 * sin(u * u / 900 + w * w / 700)
+                    printf "%c", int(v + (kind == "still" ? 8 * rand() - 4 : 0))
+                }
+    }'
+}
+
+# film KIND FRAMES: luma as a stream.
+film() {
+    luma "$1" "$2" >luma
+    printf 'YUV4MPEG2 W96 H64 F25:1 Ip A1:1 Cmono\n'
+    for ((t = 0; t < $2; t++)); do
+        printf 'FRAME\n'
+        tail -c +$((t * 6144 + 1)) luma | head -c 6144
+    done
+}
+
+# grey_frames FILE: the grey bytes of a stream of film().
+grey_frames() {
+    tail -c +"$(($(head -n 1 "$1" | wc -c) + 1))" "$1" | od -An -v -tu1 -w1 |
+        awk '{ if ((NR - 1) % 6150 >= 6) print }'
+}
+
+# change KIND: mean change of grey values, one a line, along the motion of luma().
+# Between pixels Catmull-Rom splines interpolate, which lose little detail.
+change() {
+    awk -v kind="$1" 'function weights(t, k) {
+        k[-1] = ((2 - t) * t - 1) * t / 2
+        k[0] = ((3 * t - 5) * t * t + 2) / 2
+        k[1] = ((4 - 3 * t) * t + 1) * t / 2
+        k[2] = (t - 1) * t * t / 2
+    }
+    {
+        i = (NR - 1) % 6144
+        now[i] = $1
+        if (i < 6143)
+            next
+        if (NR > 6144)
+            for (y = 4; y < 60; y++)
+                for (x = 4; x < 92; x++) {
+                    z = kind == "zoom" ? 1 / 1.02 : 1
+                    u = (x - 47.5) * z + 47.5 + (kind == "pan" ? 3 : 0)
+                    w = (y - 31.5) * z + 31.5
+                    if (u > 93)
+                        continue
+                    weights(u - int(u), across)
+                    weights(w - int(w), down)
+                    d = now[y * 96 + x]
+                    for (j = -1; j < 3; j++)
+                        for (k = -1; k < 3; k++)
+                            d -= down[j] * across[k] * before[(int(w) + j) * 96 + int(u) + k]
+                    sum += d < 0 ? -d : d
+                    n++
+                }
+        for (k in now)
+            before[k] = now[k]
+    } END { print sum / n }'
+}
+
+@test "in a zoom and a pan, flow leaves at most 0.4 of the change" {
+    for kind in zoom pan; do
+        film $kind 4 >in.y4m
+        for flow in none auto; do
+            nst --y4m -S native -n 20 -s munch --flow $flow in.y4m -o out.y4m
+            grey_frames out.y4m | change $kind
+        done | tr '\n' ' ' >figures
+        echo "$kind: $(cat figures)"
+        awk '{ exit !($1 > 3 && $2 <= 0.4 * $1) }' figures
+    done
+}
+
+@test "a still scene with noise changes at most by 1.5 of 255" {
+    film still 4 >in.y4m
+    nst --y4m -S native -n 20 -s munch in.y4m -o out.y4m
+    for f in in.y4m out.y4m; do
+        grey_frames $f | change still
+    done | tr '\n' ' ' >figures
+    cat figures
+    awk '{ exit !($1 > 1.5 && $2 <= 1.5) }' figures
+}
+
+@test "PNM streams and animations follow the motion as well" {
+    needs vips
+    luma pan 4 >luma
+    for t in 0 1 2 3; do
+        { printf 'P5\n96 64\n255\n'; tail -c +$((t * 6144 + 1)) luma | head -c 6144; } >$t.pgm
+    done
+    cat ?.pgm >in.pnm
+    vips arrayjoin '0.pgm 1.pgm 2.pgm 3.pgm' roll.v --across 1
+    vips webpsave roll.v in.webp --page-height 64 --lossless
+    for flow in none auto; do
+        nst --pnm -S native -n 20 -s munch --flow $flow in.pnm -o out.pnm
+        for t in 0 1 2 3; do
+            size=$(($(wc -c <out.pnm) / 4))
+            tail -c +$((t * size + 1)) out.pnm | head -c $size >o$t.ppm
+        done
+        vips arrayjoin 'o0.ppm o1.ppm o2.ppm o3.ppm' pnm.v --across 1
+        nst -S native -n 20 -s munch --flow $flow in.webp -o out.webp --quality 100
+        nst -S native -n 20 -s munch --flow $flow in.webp -o out.gif
+        for kind in pnm.v 'out.webp[n=-1]' 'out.gif[n=-1]'; do
+            vips colourspace "$kind" g.v b-w && vips extract_band g.v g1.v 0 && vips rawsave g1.v g.raw
+            [ "$(wc -c <g.raw)" = $((4 * 6144)) ]
+            od -An -v -tu1 -w1 g.raw | change pan
+        done
+    done | tr '\n' ' ' >figures
+    cat figures
+    # the encoders of animations add their own error
+    awk '{ exit !($1 > 3 && $4 <= 0.4 * $1 && $5 <= 0.6 * $2 && $6 <= 0.7 * $3) }' figures
+}
+
+@test "several passes make a film calmer, keep its frames, and are recorded" {
+    needs jq
+    film pan 5 >in.y4m
+    for passes in 1 3; do
+        nst --y4m -S native -n 20 -s munch --passes $passes in.y4m -o $passes.y4m --history h.jsonl
+        grey_frames $passes.y4m | change pan
+    done | tr '\n' ' ' >figures
+    cat figures
+    awk '{ exit !($2 > 0 && $2 < 0.9 * $1) }' figures
+    [ "$(wc -c <3.y4m)" = "$(wc -c <1.y4m)" ]
+    jq -es '.[1].options.passes == 3 and .[1].frames == 5 and .[1].iterations > .[0].iterations' h.jsonl
+    nst --y4m -S native -n 20 -s munch --passes 3 --threads 1 in.y4m -o one.y4m
+    cmp one.y4m 3.y4m
+}
+
+@test "passes go through the frames by turns, and an animation keeps its times" {
+    needs jq
+    film pan 3 >in.y4m
+    nst --y4m -S native -n 2 -s munch --passes 3 in.y4m -o out.y4m --progress-file p.jsonl
+    order=$(jq -r 'select(.event == "step") | .frame' p.jsonl | uniq | tr -d '\n')
+    echo "$order"
+    [ "$order" = 1232123 ]
+    jq -es '[.[].percent | numbers] as $p | $p == ($p | sort) and $p[-1] == 100' p.jsonl
+    gif 3 >in.gif
+    nst -S native -n 2 -s munch --passes 2 in.gif -o out.webp --progress-file p.jsonl
+    [ "$(vipsheader -f delay out.webp | xargs)" = "100 200 300" ]
+    jq -es '.[-1].done == .[-1].total' p.jsonl
+}
+
+@test "several passes refuse a pipe, and a folder without room for their frames" {
+    film pan 2 >in.y4m
+    refused 2 'passes: 2 passes read a film more than once, and standard input is read once only; give a file, or --passes 1' \
+        --y4m -s munch --passes 2 - -o out.y4m <in.y4m
+    mkfifo pipe
+    refused 2 'and pipe is read once only' --y4m -s munch --passes 2 pipe -o out.y4m
+    export TMPDIR=$PWD/none
+    refused 1 "passes: no work file in $TMPDIR: No such file" --y4m -s munch --passes 2 in.y4m -o out.y4m
+    refused 2 "passes: '0' is not a whole number between 1 and 100" --passes 0 -s munch in.y4m -o out.y4m
+    [ ! -e out.y4m ]
+}
+
+@test "an interrupt in a later pass writes all frames, and no work file is left" {
+    film pan 4 >in.y4m
+    mkdir work
+    TMPDIR=$PWD/work env --default-signal=INT "$NST" --y4m -S native -n 60 -s munch --passes 50 \
+        --progress json in.y4m -o out.y4m 2>progress 3>&- &
+    pid=$!
+    wait_until "[ \"\$(grep -c '\"frame\":2' progress)\" -gt 90 ]"
+    [ "$(ls work)" = "" ]
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" = 130 ]
+    [ "$(grep -ao FRAME out.y4m | wc -l)" = 4 ]
+}
+
+@test "a changed flow file is not skipped" {
+    gif 2 >in.gif
+    mkdir flows
+    for name in backward_2_1 forward_1_2; do
+        perl -e 'print pack("f<l<l<", 202021.25, 48, 36), pack("f<f<", 0, 0) x (48 * 36)' >flows/$name.flo
+    done
+    again() {
+        run -0 "$NST" -S native -n 1 -s munch --flow flows --skip-done in.gif -o out.webp --progress none
+        echo "$output"
+    }
+    again
+    [[ "$(again)" == *"is up to date; skipped"* ]]
+    touch -d '2001-02-03' flows/backward_2_1.flo
+    [[ "$(again)" != *"skipped"* ]]
+    [[ "$(again)" == *"skipped"* ]]
+}
