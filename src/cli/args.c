@@ -187,7 +187,7 @@ static const struct argp_option extra_options[] = {
      "Configuration file to read instead of ~/.config/nst/config.json, or none", 1},
     {"list-presets", LIST_PRESETS_KEY, NULL, 0, "List the presets, and exit", 5},
     {"list-styles", LIST_STYLES_KEY, NULL, 0,
-     "List the installed style packs, as nst-style list does, and exit", 5},
+     "List the installed style packs and networks, as nst-style list does, and exit", 5},
     {"list-models", LIST_MODELS_KEY, NULL, 0,
      "List the installed networks, as nst-model list does, and exit", 5},
     {"list-devices", LIST_DEVICES_KEY, NULL, 0,
