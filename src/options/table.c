@@ -31,7 +31,8 @@ static const struct nst_option options[] = {
     {"style", 's', GROUP(1), STYLES, AT(styles), .arg = "FILE[:WEIGHT]",
      .help =
          "Style image, style pack or network that paints in one pass, required here or "
-         "in the configuration. Repeat the option to mix up to 16 images and packs, each "
+         "in the configuration. Repeat the option to mix up to 16 images and packs, "
+         "each "
          "with its WEIGHT (1 if omitted)"},
     {"mask", 0, GROUP(1), STYLE_MASK, AT(styles), ONCE, .arg = "FILE",
      .help = "Apply the preceding --style where this image is white. Styles without a "
