@@ -222,7 +222,7 @@ tests_http_taken_over_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 # not installed; a path is what makes libtool build a library to load
 tests_http_taken_over_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/http/identity.bats \
-	%D%/http/animations.bats %D%/http/lifecycle.bats %D%/http/tenants.bats \
+	%D%/http/animations.bats %D%/http/nets.bats %D%/http/lifecycle.bats %D%/http/tenants.bats \
 	%D%/http/openapi.bats %D%/http/hostile.bats \
 	%D%/http/uploads.bats %D%/http/renditions.bats %D%/http/previews.bats \
 	%D%/http/sandbox.bats %D%/http/edges.bats \

@@ -30,8 +30,10 @@ static const char *const groups[] = {
 static const struct nst_option options[] = {
     {"style", 's', GROUP(1), STYLES, AT(styles), .arg = "FILE[:WEIGHT]",
      .help =
-         "Style image or style pack, required here or in the configuration. Repeat the "
-         "option to mix up to 16 styles, each with its WEIGHT (1 if omitted)"},
+         "Style image, style pack or network that paints in one pass, required here or "
+         "in the configuration. Repeat the option to mix up to 16 images and packs, "
+         "each "
+         "with its WEIGHT (1 if omitted)"},
     {"mask", 0, GROUP(1), STYLE_MASK, AT(styles), ONCE, .arg = "FILE",
      .help = "Apply the preceding --style where this image is white. Styles without a "
              "mask share the remaining area"},
@@ -87,7 +89,7 @@ static const struct nst_option options[] = {
     {"size", 'S', GROUP(1), INT(16, 65536), AT(size), OFFERED, .zero_word = "native",
      .default_text = "512", .arg = "N|native",
      .help = "Longest side of the result and of the style images in pixels, 16 to "
-             "65536. native: do not resize"},
+             "65536. native: do not resize, which a network does by default"},
     {"square", 0, GROUP(1), FLAG, AT(square), OFFERED,
      .help = "Force all images to N x N pixels, where N is --size"},
     {"keep-mask", 0, GROUP(1), TEXT, AT(keep_mask), RECIPE, .arg = "FILE",
