@@ -133,7 +133,7 @@ def sheet(path, film, none, auto, back):
         rows.append(np.repeat(np.concatenate(d, 1)[..., None], 3, 2))
     image = np.clip(np.concatenate(rows, 0), 0, 255).astype(np.uint8)
     subprocess.run(["ffmpeg", "-y", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s",
-                    f"{image.shape[1]}x{image.shape[0]}", "-i", "-", "-vf", "scale=1500:-2:flags=area", "-q:v", "7", path],
+                    f"{image.shape[1]}x{image.shape[0]}", "-i", "-", "-vf", "scale=1500:-2:flags=area", "-q:v", "11", path],
                    input=image.tobytes(), check=True)
 
 
