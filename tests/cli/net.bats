@@ -129,6 +129,9 @@ frames() { # FILE: how many
     "$(dirname "$NST")/nst-style" list | grep -qE '^waves +Ada'
     cmp <(nst -s waves photo.ppm) <(nst -s waves -t 1 photo.ppm)
     nst_model info waves | grep -qx 'artist   Ada'
+    run --separate-stderr "$(dirname "$NST")/nst-style" info waves
+    [ "$status" = 2 ]
+    [ "$stderr" = "nst-style: waves: is a network, not a style pack; nst-model info describes it" ]
 }
 
 @test "strength, masks and colours apply to what a network paints" {
