@@ -323,7 +323,7 @@ frames() { # FILE: how many
     # the reader has gone: it ends by itself
     nst --y4m -s n.nstnet film.y4m -o - | head -c 3000 >/dev/null
     run --separate-stderr nst -q --y4m -s n.nstnet film.y4m -o /dev/full
-    [ "$status" = 1 ]
+    [ "$status" = 3 ]
 }
 
 @test "with a GPU asked for, a network says that it runs on the CPU" {
