@@ -69,7 +69,8 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
 	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
-	%D%/backend/net_ops.h %D%/backend/scalar_net.c \
+	%D%/backend/net_ops.h %D%/backend/scalar_net.c %D%/backend/scalar_net.h \
+	%D%/backend/net_grad_ops.h %D%/backend/scalar_net_grad.c \
 	%D%/backend/open.c %D%/backend/tensor.h \
 	%D%/backend/cpu/layout.h %D%/backend/cpu/scratch.c %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/conv.h %D%/backend/cpu/conv.c %D%/backend/cpu/winograd.c \
@@ -140,6 +141,7 @@ libnst_core_la_SOURCES = \
 	%D%/model/input.c %D%/model/input.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
 	%D%/net/layers.c %D%/net/net.c %D%/net/net.h \
+	%D%/net/tape.c %D%/net/tape.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
 	%D%/style/statistics_cache.c %D%/style/statistics_cache.h \

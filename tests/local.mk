@@ -61,7 +61,10 @@ tests_backend_checkvectors_SOURCES = %D%/backend/checkvectors.c \
 tests_backend_checkvectors_LDADD = libnst-engine.la
 
 CORE_LIBS = libnst-core.la
-GRAD_TESTS = tests/grad/test_gradient tests/grad/test_tiling tests/grad/test_cuda
+GRAD_TESTS = tests/grad/test_gradient tests/grad/test_net tests/grad/test_tiling \
+	tests/grad/test_cuda
+tests_grad_test_net_SOURCES = %D%/grad/test_net.c
+tests_grad_test_net_LDADD = $(CORE_LIBS)
 tests_grad_test_cuda_SOURCES = %D%/grad/test_cuda.c %D%/grad/network.h
 tests_grad_test_cuda_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
