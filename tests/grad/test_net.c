@@ -88,8 +88,8 @@ static void check_group(struct problem *p, const char *backend, const char *laye
 
         best = fmin(best, fabs(got / (want * want) - 1));
     }
-    tap(want > 1e-6 && best < 1e-3, "%s: %s %s: off by %.1e of %.2e", backend, layer,
-        group, best, want);
+    tap(want > 1e-6 && best < (strcmp(group, "weights") == 0 ? 1e-3 : 1e-2),
+        "%s: %s %s: off by %.1e of %.2e", backend, layer, group, best, want);
 }
 
 static void fill(float *x, size_t n, float scale, float offset, unsigned *seed)
@@ -108,8 +108,12 @@ static void start(struct problem *p, struct nst_backend *be, unsigned *seed)
     if (nst_net_weights_new(&p->w, shape, NULL) != NST_OK)
         abort();
     fill(p->w.values, parameters, 0.3f, 0, seed);
-    for (int i = 0; i < count - 1; i++)
-        fill(p->w.values + layers[i].scale, (size_t)layers[i].cout, 0.5f, 1, seed);
+    /* Most values are far from the kink of the ReLU, on either side of it. */
+    for (int i = 0; i < count - 1; i++) {
+        fill(p->w.values + layers[i].scale, (size_t)layers[i].cout, 0.2f, 0.5f, seed);
+        for (int c = 0; c < layers[i].cout; c++)
+            p->w.values[layers[i].shift + (size_t)c] = c % 3 ? 0.8f : -0.5f;
+    }
     fill(p->rgb, N, 0.5f, 0.5f, seed);
     fill(p->noise, N, 1, 0, seed);
     if (nst_net_tape_new(&p->tape, be, &p->w, HEIGHT, WIDTH, 2, NULL) != NST_OK)
