@@ -7,9 +7,11 @@ bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 # one instruction, which -std=c11 alone does not allow.
 ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast
 ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_winograd.c \
-	%D%/kernels/nchw16c_rows.c \
+	%D%/kernels/nchw16c_rows.c %D%/kernels/nchw16c_net.c \
+	%D%/kernels/nchw16c_net_grad.c \
 	%D%/kernels/vector_kernels.c \
-	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/padding.h \
+	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/nchw16c_lines.h \
+	%D%/kernels/padding.h \
 	%D%/kernels/vector_kernels.h
 # NEON, which every 64-bit ARM has, has twice the registers of plain x86-64.
 if AARCH64
@@ -75,7 +77,9 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/cpu/layout.h %D%/backend/cpu/scratch.c %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/conv.h %D%/backend/cpu/conv.c %D%/backend/cpu/winograd.c \
 	%D%/backend/cpu/direct.c %D%/backend/cpu/border.c %D%/backend/cpu/first_conv.c \
-	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c
+	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c \
+	%D%/backend/cpu/net.h %D%/backend/cpu/net.c %D%/backend/cpu/net_conv.c \
+	%D%/backend/cpu/net_picture.c
 
 # the backend that loads a BLAS
 if BLAS
@@ -140,7 +144,9 @@ libnst_core_la_SOURCES = \
 	%D%/model/vgg.c %D%/model/vgg.h \
 	%D%/model/input.c %D%/model/input.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
+	%D%/model/jpeg.h \
 	%D%/net/layers.c %D%/net/net.c %D%/net/net.h \
+	%D%/net/parameters.h %D%/net/net_file.c %D%/net/net_file.h \
 	%D%/net/tape.c %D%/net/tape.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
@@ -214,6 +220,7 @@ INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/model/layers.h %D%/model/paths.h %D%/model/models.h %D%/model/weights.h \
 	%D%/model/input.h %D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
 	%D%/session/session.h %D%/optim/evaluation.h \
+	%D%/net/parameters.h %D%/net/net_file.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/image/load.h %D%/image/pixels.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \

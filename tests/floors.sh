@@ -46,7 +46,7 @@ floor() {
     flow | kernels) echo 1 ;;
     backend) echo 2 ;;
     model) echo 3 ;;
-    options | style | optim) echo 4 ;;
+    net | options | style | optim) echo 4 ;;
     session) echo 5 ;;
     image | record | quality) echo 6 ;;
     run) echo 7 ;;

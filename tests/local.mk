@@ -44,7 +44,7 @@ endif
 
 # floors 0 to 2, without cmocka and without what the floors above link
 ENGINE_TESTS = tests/base/test_threads tests/kernels/test_kernels \
-	tests/kernels/checkkernels tests/backend/checkbackend \
+	tests/kernels/checkkernels tests/backend/checkbackend tests/backend/checknet \
 	tests/backend/checkvectors
 tests_base_test_threads_SOURCES = %D%/base/test_threads.c %D%/tap.h
 tests_base_test_threads_LDADD = libnst-engine.la
@@ -52,6 +52,8 @@ tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
 tests_kernels_test_kernels_LDADD = libnst-engine.la
 tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
 tests_kernels_checkkernels_LDADD = libnst-engine.la
+tests_backend_checknet_SOURCES = %D%/backend/checknet.c %D%/tap.h
+tests_backend_checknet_LDADD = libnst-engine.la
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c \
 	%D%/backend/convolutions.c %D%/backend/inputs.c %D%/backend/operators.h \
 	%D%/backend/sums.c %D%/backend/values.c %D%/blas.h %D%/tap.h
@@ -82,7 +84,7 @@ UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safe
 	tests/unit/test_picture_formats \
 	tests/unit/test_picture_save tests/unit/test_picture_pixels \
 	tests/unit/test_flow tests/unit/test_frames tests/unit/test_history tests/unit/test_colour_transfer \
-	tests/unit/test_pack tests/unit/test_api
+	tests/unit/test_pack tests/unit/test_net_file tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h %D%/unit/temp_path.h
@@ -96,6 +98,9 @@ tests_unit_test_layers_LDADD = $(UNIT_LDADD)
 tests_unit_test_pack_SOURCES = %D%/unit/test_pack.c
 tests_unit_test_pack_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_pack_LDADD = $(UNIT_LDADD)
+tests_unit_test_net_file_SOURCES = %D%/unit/test_net_file.c
+tests_unit_test_net_file_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_file_LDADD = $(UNIT_LDADD)
 tests_unit_test_models_SOURCES = %D%/unit/test_models.c
 tests_unit_test_models_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_models_LDADD = $(UNIT_LDADD)

@@ -22,6 +22,8 @@
 #define NST_BLOCK 16   /* channels per block */
 #define NST_MAX_TILE 4 /* rows and columns of an output tile */
 #define NST_MAX_POINTS 36
+/* Values that a row of a 9x9 filter of a picture multiplies: 9 pixels of RGB. */
+#define NST_PICTURE_TAPS 27
 
 /*
  * A product c[o][n] = sum_i w[o][i] a[i][n], of n >= 1 columns (tiles or pixels); in
@@ -55,10 +57,57 @@ struct nst_winograd {
 
 enum { NST_WINOGRAD_2, NST_WINOGRAD_4, NST_WINOGRADS };
 
+/* One block of a map as its reader sees it: scale x + shift, 16 values each, then
+ * max(y, 0) with relu. */
+struct nst_block_view {
+    float scale[NST_BLOCK], shift[NST_BLOCK];
+    int relu;
+};
+
+/* 9x9 convolution of planar channels to RGB. */
+struct nst_to_picture {
+    int n, channels;
+    const float *x;      /* channel 0 of the first of nine rows; n + 8 values of each */
+    size_t row, channel; /* floats from one to the next */
+    const float *w;      /* 9 x channels x 9 x 3 */
+    float *y;            /* n values per colour are added to */
+    size_t colour;       /* floats from one to the next */
+};
+
+/* Kernels of feed-forward networks (backend/net_ops.h), for one block. */
+struct nst_net_kernels {
+    /* Transform the input of a tile of F(4x4, 3x3), as struct nst_winograd has it. With
+     * doubled, each pixel of x stands for 2 x 2, and the tile reads 4 x 4 of them. */
+    void (*input)(const float *x, size_t pitch, const struct nst_block_view *view,
+                  int doubled, float *v, size_t stride);
+    /* Transform back, as there; add the sum of each channel of what is written to
+     * sums[0], and of the squares to sums[1]. */
+    void (*output)(const float *m, size_t stride, float *y, size_t pitch, int rows,
+                   int columns, float sums[2][NST_BLOCK]);
+    /* y = view of n pixels of x, step pixels apart. */
+    void (*view)(int n, const float *x, int step, const struct nst_block_view *view,
+                 float *y);
+    /* The same to planes, plane floats apart. */
+    void (*planar)(int n, const float *x, const struct nst_block_view *view, float *y,
+                   size_t plane);
+    /* z = view of x + view of y */
+    void (*add)(int n, const float *x, const struct nst_block_view *x_view,
+                const float *y, const struct nst_block_view *y_view, float *z);
+    /* Add n pixels to sums, as output() does. */
+    void (*sums)(int n, const float *y, float sums[2][NST_BLOCK]);
+    /* gemm() with NST_PICTURE_TAPS inputs in place of 16, and columns of pixels of RGB:
+     * in rows of a picture, a_stride floats apart. */
+    void (*from_picture)(const struct nst_gemm *g);
+    /* n is a multiple of group. */
+    int group;
+    void (*to_picture)(const struct nst_to_picture *t);
+};
+
 struct nst_nchw16c_kernels {
     const char *name;
     int nr; /* NR of gemm: columns (tiles or pixels) per micro-kernel call */
     const struct nst_winograd *winograd; /* NST_WINOGRADS */
+    const struct nst_net_kernels *net;
 
     /* Prefetches past the end of w, where the weights of the next product should be. */
     void (*gemm)(const struct nst_gemm *g);

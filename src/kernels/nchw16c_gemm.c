@@ -30,13 +30,20 @@ INLINE vec first_value(const struct nst_gemm *g, const float *bias, const float 
     return bias ? v + load(bias) : v;
 }
 
+/* Of each of in blocks: its inputs, and the floats from one column to the next. */
+struct columns {
+    int inputs, pitch;
+};
+static const struct columns map_columns = {NST_BLOCK, NST_BLOCK};
+static const struct columns picture_columns = {NST_PICTURE_TAPS, 3};
+
 /*
  * Micro-kernel: n columns (a constant after inlining). 2 n accumulators stay in
  * registers; inputs are broadcast one by one. single != 0 computes the first vector of
  * outputs only.
  */
-INLINE void gemm_ukr(int n, int single, int relu, const struct nst_gemm *g,
-                     const struct panel *p)
+INLINE void gemm_ukr(int n, int single, int relu, struct columns k,
+                     const struct nst_gemm *g, const struct panel *p)
 {
     const float *a = p->a, *w0 = p->w0, *w1 = p->w1;
     const char *prefetch = p->prefetch;
@@ -49,18 +56,18 @@ INLINE void gemm_ukr(int n, int single, int relu, const struct nst_gemm *g,
         s1[t] = single ? s0[t] : first_value(g, p->bias1, p->c1 + t * NST_BLOCK);
     }
     for (int b = 0; b < g->in; b++, a += g->a_stride)
-        for (int i = 0; i < NST_BLOCK; i++, w0 += NST_BLOCK, w1 += NST_BLOCK) {
+        for (int i = 0; i < k.inputs; i++, w0 += NST_BLOCK, w1 += NST_BLOCK) {
             vec u0 = load(w0), u1 = single ? u0 : load(w1);
 
             /* the columns of the next panel, and the weights ahead */
-            __builtin_prefetch(a + (n + i) * NST_BLOCK);
+            __builtin_prefetch(a + (n + i) * k.pitch);
             __builtin_prefetch(w0 + NST_BLOCK * NST_BLOCK);
             __builtin_prefetch(w1 + NST_BLOCK * NST_BLOCK);
             __builtin_prefetch(prefetch, 0, 2);
             prefetch += prefetch_step;
             UNROLL for (int t = 0; t < n; t++)
             {
-                float x = a[t * NST_BLOCK + i];
+                float x = a[t * k.pitch + i];
 
                 if (relu)
                     x = x > 0 ? x : 0;
@@ -79,12 +86,12 @@ INLINE void gemm_ukr(int n, int single, int relu, const struct nst_gemm *g,
 
 #define CASE(k)                                                                        \
     case k:                                                                            \
-        gemm_ukr(k, single, relu, g, p);                                               \
+        gemm_ukr(k, single, relu, columns, g, p);                                      \
         break;
 
-/* n is 1 to NST_NR; single and relu are constants after inlining. */
-INLINE void ukr_dispatch(int n, int single, int relu, const struct nst_gemm *g,
-                         const struct panel *p)
+/* n is 1 to NST_NR; single, relu and columns are constants after inlining. */
+INLINE void ukr_dispatch(int n, int single, int relu, struct columns columns,
+                         const struct nst_gemm *g, const struct panel *p)
 {
     switch (n) {
         CASE(1)
@@ -108,25 +115,39 @@ INLINE void ukr_dispatch(int n, int single, int relu, const struct nst_gemm *g,
     }
 }
 
-static void ukr_pair(int n, const struct nst_gemm *g, const struct panel *p)
+/* n columns: two vectors of outputs, or one. */
+typedef void panel_fn(int n, const struct nst_gemm *g, const struct panel *p);
+
+static void pair(int n, const struct nst_gemm *g, const struct panel *p)
 {
     if (g->relu)
-        ukr_dispatch(n, 0, 1, g, p);
+        ukr_dispatch(n, 0, 1, map_columns, g, p);
     else
-        ukr_dispatch(n, 0, 0, g, p);
+        ukr_dispatch(n, 0, 0, map_columns, g, p);
 }
 
-static void ukr_single(int n, const struct nst_gemm *g, const struct panel *p)
+static void single(int n, const struct nst_gemm *g, const struct panel *p)
 {
     if (g->relu)
-        ukr_dispatch(n, 1, 1, g, p);
+        ukr_dispatch(n, 1, 1, map_columns, g, p);
     else
-        ukr_dispatch(n, 1, 0, g, p);
+        ukr_dispatch(n, 1, 0, map_columns, g, p);
 }
 
-void ISA(gemm)(const struct nst_gemm *g)
+static void picture_pair(int n, const struct nst_gemm *g, const struct panel *p)
 {
-    size_t w_stride = (size_t)g->in * NST_BLOCK * NST_BLOCK;
+    ukr_dispatch(n, 0, 0, picture_columns, g, p);
+}
+
+static void picture_single(int n, const struct nst_gemm *g, const struct panel *p)
+{
+    ukr_dispatch(n, 1, 0, picture_columns, g, p);
+}
+
+INLINE void multiply(const struct nst_gemm *g, struct columns columns, panel_fn *two,
+                     panel_fn *one)
+{
+    size_t w_stride = (size_t)g->in * columns.inputs * NST_BLOCK;
     int vectors = g->out * BLOCK_VECS;
     int panels = (g->n + NST_NR - 1) / NST_NR;
     int line = NST_BLOCK * (int)sizeof *g->w,
@@ -152,17 +173,24 @@ void ISA(gemm)(const struct nst_gemm *g)
         for (int i = 0, t = 0; i < panels; i++) {
             int m = (g->n - t) / (panels - i); /* widths differ by at most 1 */
 
-            if (v + 1 < vectors)
-                ukr_pair(m, g, &p);
-            else
-                ukr_single(m, g, &p);
-            p.prefetch += (size_t)prefetch_step * NST_BLOCK * (size_t)g->in;
-            p.a += m * NST_BLOCK;
+            (v + 1 < vectors ? two : one)(m, g, &p);
+            p.prefetch += (size_t)prefetch_step * columns.inputs * (size_t)g->in;
+            p.a += m * columns.pitch;
             p.c0 += m * NST_BLOCK;
             p.c1 += m * NST_BLOCK;
             t += m;
         }
     }
+}
+
+void ISA(gemm)(const struct nst_gemm *g)
+{
+    multiply(g, map_columns, pair, single);
+}
+
+void ISA(gemm_picture)(const struct nst_gemm *g)
+{
+    multiply(g, picture_columns, picture_pair, picture_single);
 }
 
 /* Rows of accumulators per pass: 16 do not fit in registers with narrow vectors. */

@@ -74,6 +74,9 @@ INLINE vec load_relu(const float *p, int relu)
 /* nchw16c_winograd.c and nchw16c_gemm.c; see struct nst_nchw16c_kernels */
 extern const struct nst_winograd ISA(winograd)[NST_WINOGRADS];
 void ISA(gemm)(const struct nst_gemm *g);
+void ISA(gemm_picture)(const struct nst_gemm *g);
+/* nchw16c_net.c */
+extern const struct nst_net_kernels ISA(net);
 void ISA(gram)(int rows, int n, const float *a, const float *b, size_t pitch, int relu,
                float *g, float *sums);
 

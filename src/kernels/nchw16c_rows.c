@@ -141,6 +141,7 @@ const struct nst_nchw16c_kernels ISA(nchw16c) = {
     .name = QUOTE(NST_ISA),
     .nr = NST_NR,
     .winograd = ISA(winograd),
+    .net = &ISA(net),
     .gemm = ISA(gemm),
     .gram = ISA(gram),
     .maxpool = maxpool,

@@ -7,9 +7,7 @@
  */
 #include "config.h"
 
-#include "kernels/nchw16c_isa.h"
-
-#define MAX_SIDE 6 /* of the input of a tile */
+#include "kernels/nchw16c_lines.h"
 
 /* One line of G g, times 2 or 24: whole factors, so that nothing is rounded before the
  * end. */
@@ -49,43 +47,6 @@ INLINE void weight(int tile, const float *g, float *u, size_t stride)
             UNROLL for (int j = 0; j < side; j++)
                 store_doubles(u + (size_t)(side * i + j) * stride + p, line[j] * scale);
         }
-    }
-}
-
-/* One line of B' d. */
-INLINE void input_line(int tile, const vec *d, vec *t)
-{
-    if (tile == 2) {
-        t[0] = d[0] - d[2];
-        t[1] = d[1] + d[2];
-        t[2] = d[2] - d[1];
-        t[3] = d[1] - d[3];
-    } else {
-        vec a = d[4] - 4 * d[2], b = d[3] - 4 * d[1], c = d[4] - d[2],
-            e = 2 * (d[3] - d[1]);
-
-        t[0] = 4 * d[0] - 5 * d[2] + d[4];
-        t[1] = a + b;
-        t[2] = a - b;
-        t[3] = c + e;
-        t[4] = c - e;
-        t[5] = 4 * d[1] - 5 * d[3] + d[5];
-    }
-}
-
-/* One line of A' m. */
-INLINE void output_line(int tile, const vec *m, vec *t)
-{
-    if (tile == 2) {
-        t[0] = m[0] + m[1] + m[2];
-        t[1] = m[1] - m[2] - m[3];
-    } else {
-        vec a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], e = m[3] - m[4];
-
-        t[0] = m[0] + a + c;
-        t[1] = b + 2 * e;
-        t[2] = a + 4 * c;
-        t[3] = b + 8 * e + m[5];
     }
 }
 

@@ -80,6 +80,43 @@ enum nst_status nst_net_weights_new(struct nst_net_weights *w,
     return nst_floats_new(&w->values, w->count, 1, 1, err);
 }
 
+/* The arrays of a layer: weight, scale and shift, or weight and bias. */
+static int arrays(const struct nst_net_layer *l)
+{
+    return l->kind == NST_NET_TO_PICTURE ? 2 : 3;
+}
+
+static void describe(const struct nst_net_layer *l, int which,
+                     struct nst_net_parameter *out)
+{
+    static const char *const names[] = {"weight", "scale", "shift"};
+    bool last = l->kind == NST_NET_TO_PICTURE;
+    int side = nst_net_side(l->kind);
+
+    snprintf(out->name, sizeof out->name, "%s.%s", l->name,
+             which && last ? "bias" : names[which]);
+    out->rank = which ? 1 : 4;
+    out->shape[0] = l->cout;
+    out->shape[1] = l->cin;
+    out->shape[2] = out->shape[3] = side;
+    out->at = !which ? l->weight : last ? l->bias : which == 1 ? l->scale : l->shift;
+    out->count = (size_t)l->cout * (which ? 1 : (size_t)(l->cin * side * side));
+}
+
+bool nst_net_parameter(struct nst_net_shape shape, int i, struct nst_net_parameter *out)
+{
+    struct nst_net_layer layers[NST_NET_MAX_CONVS];
+    size_t parameters;
+    int count = nst_net_layers(shape, layers, &parameters);
+
+    for (int k = 0; k < count; i -= arrays(&layers[k++]))
+        if (i < arrays(&layers[k])) {
+            describe(&layers[k], i, out);
+            return true;
+        }
+    return false;
+}
+
 void nst_net_weights_clear(struct nst_net_weights *w)
 {
     free(w->values);

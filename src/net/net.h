@@ -19,20 +19,13 @@
 #include "backend/net_ops.h"
 #include "base/err.h"
 #include "base/image.h"
+#include "net/parameters.h"
 
-#define NST_NET_BLOCKS 5 /* residual blocks of a network by default */
-#define NST_NET_MAX_BLOCKS 16
-#define NST_NET_MAX_WIDTH 128
 #define NST_NET_MAX_CONVS (6 + 2 * NST_NET_MAX_BLOCKS)
 /* Added to each variance of instance norm. */
 #define NST_NET_VARIANCE_EPSILON 1e-5
 
 struct nst_backend;
-
-struct nst_net_shape {
-    int width;  /* channels after the first convolution */
-    int blocks; /* residual blocks */
-};
 
 /* One convolution: what it does, and where its parameters lie in nst_net_weights. */
 struct nst_net_layer {
@@ -48,17 +41,6 @@ struct nst_net_layer {
  */
 int nst_net_layers(struct nst_net_shape shape,
                    struct nst_net_layer layers[NST_NET_MAX_CONVS], size_t *parameters);
-
-/* All parameters of a network, in one vector. */
-struct nst_net_weights {
-    struct nst_net_shape shape;
-    size_t count;
-    float *values; /* owned */
-};
-
-enum nst_status nst_net_weights_new(struct nst_net_weights *w,
-                                    struct nst_net_shape shape, struct nst_err *err);
-void nst_net_weights_clear(struct nst_net_weights *w);
 
 struct nst_net; /* a network that is ready to run on one backend */
 

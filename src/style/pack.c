@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "model/jpeg.h"
 #include "model/vgg.h"
 #include "style/pack_internal.h"
 #include "style/statistics.h"
@@ -72,16 +73,12 @@ const void *nst_pack_preview(const struct nst_pack *p, size_t *size)
 enum nst_status nst_pack_set_preview(struct nst_pack *p, const void *bytes, size_t size,
                                      struct nst_err *err)
 {
-    const unsigned char *b = bytes;
-
     if (size > NST_PACK_PREVIEW_MAX)
         return nst_err_set(err, NST_ERR_ARG,
                            "the preview has %zu bytes, and may have %d: make it "
                            "smaller",
                            size, NST_PACK_PREVIEW_MAX);
-    /* the first and the last marker */
-    if (size <= 4 || b[0] != 0xff || b[1] != 0xd8 || b[2] != 0xff ||
-        b[size - 2] != 0xff || b[size - 1] != 0xd9)
+    if (!nst_looks_like_jpeg(bytes, size))
         return nst_err_set(err, NST_ERR_ARG, "the preview is not a JPEG");
     free(p->preview);
     p->preview = nst_xcalloc(size, 1);

@@ -239,4 +239,5 @@ const struct nst_backend_ops nst_backend_cpu = {
     .conv_prepare = nst_cpu_conv_prepare,
     .conv_plan = nst_cpu_conv_plan,
     .conv_free = nst_cpu_conv_free,
+    .net = &nst_net_ops_cpu,
 };

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "backend/cpu/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static bool of_picture(enum nst_net_kind kind)
+{
+    return kind == NST_NET_FROM_PICTURE || kind == NST_NET_TO_PICTURE;
+}
+
+static void set(struct nst_backend *be, struct nst_net_conv *k,
+                const struct nst_net_filters *f)
+{
+    if (of_picture(k->kind))
+        nst_cpu_net_picture_set(k, f);
+    else
+        nst_cpu_net_conv_set(k, (struct nst_cpu *)be, f);
+}
+
+static void conv_free(struct nst_backend *be, struct nst_net_conv *k)
+{
+    (void)be;
+    if (!k)
+        return;
+    free(k->weight);
+    free(k);
+}
+
+static enum nst_status conv_new(struct nst_backend *be, struct nst_net_conv **out,
+                                const struct nst_net_filters *f, struct nst_err *err)
+{
+    struct nst_net_conv *k = nst_xcalloc(1, sizeof *k);
+    enum nst_status st;
+
+    *out = NULL;
+    *k = (struct nst_net_conv){.kind = f->kind,
+                               .in = nst_cpu_blocks(f->cin),
+                               .out = nst_cpu_blocks(f->cout),
+                               .cin = f->cin,
+                               .cout = f->cout};
+    st = nst_floats_new(&k->weight,
+                        of_picture(f->kind) ? nst_cpu_net_picture_floats(k)
+                                            : nst_cpu_net_conv_floats(k),
+                        1, 1, err);
+    if (st != NST_OK) {
+        conv_free(be, k);
+        return st;
+    }
+    set(be, k, f);
+    *out = k;
+    return NST_OK;
+}
+
+static int items(const struct nst_cpu *cpu, const struct nst_net_conv *k, int height,
+                 int width)
+{
+    return of_picture(k->kind) ? nst_cpu_net_picture_items(height)
+                               : nst_cpu_net_conv_items(cpu, k, height, width);
+}
+
+static enum nst_status conv_prepare(struct nst_backend *be, struct nst_net_conv *k,
+                                    int height, int width, struct nst_err *err)
+{
+    struct nst_cpu *cpu = (struct nst_cpu *)be;
+    struct nst_cpu_scratch scratch = of_picture(k->kind)
+                                         ? nst_cpu_net_picture_scratch(width)
+                                         : nst_cpu_net_conv_scratch(cpu, k);
+
+    scratch.sums =
+        (size_t)items(cpu, k, height, width) * (size_t)k->out * 2 * NST_BLOCK;
+    return nst_cpu_scratch_reserve(cpu, scratch, err);
+}
+
+struct nst_block_view nst_cpu_net_block(const struct nst_net_view *view, int b)
+{
+    struct nst_block_view to = {.relu = view->relu};
+    int channels = nst_cpu_min(view->x->shape.c - b * NST_BLOCK, NST_BLOCK);
+
+    for (int i = 0; i < channels; i++) {
+        to.scale[i] = view->scale ? view->scale[b * NST_BLOCK + i] : 1;
+        to.shift[i] = view->shift ? view->shift[b * NST_BLOCK + i] : 0;
+    }
+    return to;
+}
+
+static struct nst_cpu_net_sums begin_sums(struct nst_cpu *cpu, int items, int blocks,
+                                          const struct nst_net_sums *to)
+{
+    struct nst_cpu_net_sums s = {
+        .to = to, .items = (void *)cpu->sums, .blocks = blocks};
+
+    memset(s.items, 0, (size_t)items * (size_t)blocks * sizeof *s.items);
+    return s;
+}
+
+/* Add the sums of the items, in order. */
+static void end_sums(const struct nst_cpu_net_sums *s, int items, int channels)
+{
+    for (int c = 0; s->to && c < channels; c++) {
+        int b = c / NST_BLOCK, k = c % NST_BLOCK;
+
+        s->to->sum[c] = s->to->squares[c] = 0;
+        for (int i = 0; i < items; i++) {
+            s->to->sum[c] += s->items[(size_t)i * (size_t)s->blocks + (size_t)b][0][k];
+            s->to->squares[c] +=
+                s->items[(size_t)i * (size_t)s->blocks + (size_t)b][1][k];
+        }
+    }
+}
+
+static void net_conv(struct nst_backend *be, const struct nst_net_conv *k,
+                     const struct nst_net_view *x, struct nst_tensor *y,
+                     const struct nst_net_sums *to)
+{
+    struct nst_cpu *cpu = (struct nst_cpu *)be;
+    int n = items(cpu, k, x->x->shape.h, x->x->shape.w);
+    struct nst_cpu_net_sums sums = begin_sums(cpu, n, k->out, to);
+
+    nst_cpu_net_conv(cpu, k, x, y, &sums);
+    end_sums(&sums, n, k->cout);
+}
+
+static void from_picture(struct nst_backend *be, const struct nst_net_conv *k,
+                         const float *rgb, struct nst_tensor *y,
+                         const struct nst_net_sums *to)
+{
+    struct nst_cpu *cpu = (struct nst_cpu *)be;
+    int n = items(cpu, k, y->shape.h, y->shape.w);
+    struct nst_cpu_net_sums sums = begin_sums(cpu, n, k->out, to);
+
+    nst_cpu_net_from_picture(cpu, k, rgb, y, &sums);
+    end_sums(&sums, n, k->cout);
+}
+
+static void to_picture(struct nst_backend *be, const struct nst_net_conv *k,
+                       const struct nst_net_view *x, float *rgb)
+{
+    nst_cpu_net_to_picture((struct nst_cpu *)be, k, x, rgb);
+}
+
+struct row_args {
+    const struct nst_cpu *cpu;
+    const struct nst_net_view *x, *y;
+    const struct nst_tensor *from;
+    struct nst_tensor *to;
+    int from_row, to_row, count;
+};
+
+static void add_row(void *ctx, int item, int thread)
+{
+    const struct row_args *a = ctx;
+    int b = item / a->count, r = item % a->count;
+    struct nst_block_view x = nst_cpu_net_block(a->x, b),
+                          y = nst_cpu_net_block(a->y, b);
+
+    (void)thread;
+    a->cpu->kernels->net->add(a->to->shape.w, nst_cpu_row(a->x->x, b, r), &x,
+                              nst_cpu_row(a->y->x, b, r), &y, nst_cpu_row(a->to, b, r));
+}
+
+static void add(struct nst_backend *be, const struct nst_net_view *x,
+                const struct nst_net_view *y, struct nst_tensor *z)
+{
+    struct row_args a = {
+        .cpu = (struct nst_cpu *)be, .x = x, .y = y, .to = z, .count = z->shape.h};
+
+    nst_threads_run(be->threads, nst_cpu_blocks(z->shape.c) * a.count, add_row, &a);
+}
+
+static void copy_row(void *ctx, int item, int thread)
+{
+    const struct row_args *a = ctx;
+    int b = item / a->count, r = item % a->count;
+
+    (void)thread;
+    memcpy(nst_cpu_row(a->to, b, a->to_row + r),
+           nst_cpu_row(a->from, b, a->from_row + r),
+           (size_t)a->to->shape.w * NST_BLOCK * sizeof(float));
+}
+
+static void copy_rows(struct nst_backend *be, const struct nst_tensor *from,
+                      int from_row, int count, struct nst_tensor *to, int to_row)
+{
+    struct row_args a = {
+        .from = from, .to = to, .from_row = from_row, .to_row = to_row, .count = count};
+
+    nst_threads_run(be->threads, nst_cpu_blocks(to->shape.c) * count, copy_row, &a);
+}
+
+const struct nst_net_ops nst_net_ops_cpu = {.conv_new = conv_new,
+                                            .conv_free = conv_free,
+                                            .conv_set = set,
+                                            .conv_prepare = conv_prepare,
+                                            .conv = net_conv,
+                                            .from_picture = from_picture,
+                                            .to_picture = to_picture,
+                                            .add = add,
+                                            .copy_rows = copy_rows};

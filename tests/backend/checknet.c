@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Compares the operators of feed-forward networks (backend/net_ops.h) on the CPU with
+ * the scalar ones, for each instruction set, on chosen and random shapes, with outputs
+ * filled with NaN beforehand. Results, sums too, must be bit-identical on one thread
+ * and on five. Links floors 0 to 2 only.
+ */
+#include "config.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "kernels/nchw16c.h"
+#include "../tap.h"
+
+static unsigned state;
+
+static float *random_values(size_t n)
+{
+    float *v = malloc(n * sizeof *v);
+
+    if (!v)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        v[i] = tap_random(&state);
+    return v;
+}
+
+/* Input of one operator: maps and pictures of h x w pixels. */
+struct input {
+    int cin, cout, h, w;
+    bool view, relu; /* read through scale and shift; through ReLU */
+    int first, last; /* rows that are summed */
+    float *x, *y, *rgb, *scale, *shift, *weight, *bias;
+};
+
+static struct input make_input(int cin, int cout, int h, int w, bool view, bool relu)
+{
+    size_t area = (size_t)h * (size_t)w;
+    int most = cin > cout ? cin : cout;
+
+    return (struct input){.cin = cin,
+                          .cout = cout,
+                          .h = h,
+                          .w = w,
+                          .view = view,
+                          .relu = relu,
+                          .first = h / 3,
+                          .last = h - h / 4,
+                          .x = random_values((size_t)cin * area),
+                          .y = random_values((size_t)cin * area),
+                          .rgb = random_values(3 * area),
+                          .scale = random_values((size_t)most),
+                          .shift = random_values((size_t)most),
+                          .weight = random_values((size_t)most * (size_t)most * 81),
+                          .bias = random_values((size_t)most)};
+}
+
+static void free_input(struct input *in)
+{
+    free(in->x);
+    free(in->y);
+    free(in->rgb);
+    free(in->scale);
+    free(in->shift);
+    free(in->weight);
+    free(in->bias);
+}
+
+struct output {
+    size_t n;
+    double *v;
+};
+
+static void append(struct output *o, double value)
+{
+    o->v = realloc(o->v, (o->n + 1) * sizeof *o->v);
+    if (!o->v)
+        abort();
+    o->v[o->n++] = value;
+}
+
+static struct nst_tensor *new_map(struct nst_backend *be, int c, int h, int w,
+                                  const float *values)
+{
+    struct nst_shape shape = {c, h, w};
+    struct nst_tensor *t;
+    size_t n = nst_shape_count(shape);
+    float *nans = malloc(n * sizeof *nans);
+
+    if (!nans || be->ops->tensor_new(be, &t, shape, NULL) != NST_OK)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        nans[i] = NAN;
+    be->ops->tensor_upload(be, values ? values : nans, t);
+    free(nans);
+    return t;
+}
+
+static void append_map(struct output *o, struct nst_backend *be,
+                       const struct nst_tensor *t)
+{
+    size_t n = nst_shape_count(t->shape);
+    float *v = malloc(n * sizeof *v);
+
+    if (!v)
+        abort();
+    be->ops->tensor_download(be, t, v);
+    for (size_t i = 0; i < n; i++)
+        append(o, v[i]);
+    free(v);
+}
+
+static struct nst_net_view view_of(const struct input *in, const struct nst_tensor *x)
+{
+    return (struct nst_net_view){x, in->view ? in->scale : NULL,
+                                 in->view ? in->shift : NULL, in->relu};
+}
+
+static struct nst_net_conv *new_conv(struct nst_backend *be, const struct input *in,
+                                     enum nst_net_kind kind)
+{
+    int cin = kind == NST_NET_FROM_PICTURE ? 3 : in->cin;
+    int cout = kind == NST_NET_TO_PICTURE ? 3 : in->cout;
+    struct nst_net_filters f = {kind, cin, cout, in->weight,
+                                kind == NST_NET_TO_PICTURE ? in->bias : NULL};
+    struct nst_net_conv *k;
+
+    if (be->ops->net->conv_new(be, &k, &f, NULL) != NST_OK ||
+        be->ops->net->conv_prepare(be, k, in->h, in->w, NULL) != NST_OK)
+        abort();
+    return k;
+}
+
+static struct output run_conv(struct nst_backend *be, const struct input *in,
+                              enum nst_net_kind kind)
+{
+    int h = nst_net_output_side(kind, in->h), w = nst_net_output_side(kind, in->w);
+    struct nst_net_conv *k = new_conv(be, in, kind);
+    struct nst_tensor *x = new_map(be, in->cin, in->h, in->w, in->x),
+                      *y = new_map(be, in->cout, h, w, NULL);
+    struct nst_net_view view = view_of(in, x);
+    double *sums = calloc((size_t)in->cout, 2 * sizeof *sums);
+    struct nst_net_sums rows = {sums, sums + in->cout, in->first * h / in->h,
+                                in->last * h / in->h};
+    struct output o = {0};
+
+    if (!sums)
+        abort();
+    if (kind == NST_NET_FROM_PICTURE)
+        be->ops->net->from_picture(be, k, in->rgb, y, &rows);
+    else
+        be->ops->net->conv(be, k, &view, y, &rows);
+    append_map(&o, be, y);
+    for (int c = 0; c < 2 * in->cout; c++)
+        append(&o, sums[c] / (double)((size_t)h * (size_t)w));
+    be->ops->net->conv_free(be, k);
+    be->ops->tensor_free(be, x);
+    be->ops->tensor_free(be, y);
+    free(sums);
+    return o;
+}
+
+static struct output run_to_picture(struct nst_backend *be, const struct input *in)
+{
+    struct nst_net_conv *k = new_conv(be, in, NST_NET_TO_PICTURE);
+    struct nst_tensor *x = new_map(be, in->cin, in->h, in->w, in->x);
+    struct nst_net_view view = view_of(in, x);
+    size_t n = 3 * (size_t)in->h * (size_t)in->w;
+    float *rgb = malloc(n * sizeof *rgb);
+    struct output o = {0};
+
+    if (!rgb)
+        abort();
+    be->ops->net->to_picture(be, k, &view, rgb);
+    for (size_t i = 0; i < n; i++)
+        append(&o, rgb[i]);
+    be->ops->net->conv_free(be, k);
+    be->ops->tensor_free(be, x);
+    free(rgb);
+    return o;
+}
+
+static struct output run_from_picture(struct nst_backend *be, const struct input *in)
+{
+    return run_conv(be, in, NST_NET_FROM_PICTURE);
+}
+
+static struct output run_same(struct nst_backend *be, const struct input *in)
+{
+    return run_conv(be, in, NST_NET_SAME);
+}
+
+static struct output run_down(struct nst_backend *be, const struct input *in)
+{
+    return run_conv(be, in, NST_NET_DOWN);
+}
+
+static struct output run_up(struct nst_backend *be, const struct input *in)
+{
+    return run_conv(be, in, NST_NET_UP);
+}
+
+static struct output run_add(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *x = new_map(be, in->cin, in->h, in->w, in->x),
+                      *y = new_map(be, in->cin, in->h, in->w, in->y);
+    struct nst_net_view a = view_of(in, x), b = {y, in->shift, in->scale, !in->relu};
+    struct output o = {0};
+
+    be->ops->net->add(be, &a, &b, y);
+    append_map(&o, be, y);
+    be->ops->tensor_free(be, x);
+    be->ops->tensor_free(be, y);
+    return o;
+}
+
+static struct output run_copy_rows(struct nst_backend *be, const struct input *in)
+{
+    struct nst_tensor *x = new_map(be, in->cin, in->h, in->w, in->x),
+                      *y = new_map(be, in->cin, in->h + 2, in->w, NULL);
+    struct output o = {0};
+
+    be->ops->net->copy_rows(be, x, 0, in->h, y, 2);
+    be->ops->net->copy_rows(be, x, 1, 2, y, 0);
+    append_map(&o, be, y);
+    be->ops->tensor_free(be, x);
+    be->ops->tensor_free(be, y);
+    return o;
+}
+
+/* terms: of the sum that a value is, per input channel */
+static const struct operation {
+    const char *name;
+    struct output (*run)(struct nst_backend *be, const struct input *in);
+    int terms;
+} operations[] = {{"from_picture", run_from_picture, 81},
+                  {"conv at each pixel", run_same, 9},
+                  {"conv at every second pixel", run_down, 9},
+                  {"conv of a doubled map", run_up, 9},
+                  {"to_picture", run_to_picture, 81},
+                  {"add", run_add, 1},
+                  {"copy_rows", run_copy_rows, 1}};
+
+static struct nst_backend *open_backend(const struct nst_backend_ops *ops, int threads)
+{
+    struct nst_backend_config config = {.threads = threads};
+    struct nst_backend *be;
+
+    if (ops->open(&be, &config, NULL) != NST_OK)
+        abort();
+    return be;
+}
+
+/* Largest error relative to the tolerance: a sum of K terms, through the transforms. */
+static double error_of(const struct output *got, const struct output *want,
+                       double terms)
+{
+    double ratio = 0;
+
+    if (got->n != want->n)
+        return INFINITY;
+    for (size_t i = 0; i < got->n; i++) {
+        double r = fabs(got->v[i] - want->v[i]) / (256 * FLT_EPSILON * sqrt(terms));
+
+        if (!(r <= ratio))
+            ratio = isnan(r) ? INFINITY : r;
+    }
+    return ratio;
+}
+
+static void check(const struct operation *op, const char *set,
+                  const struct input *inputs, int count)
+{
+    struct nst_backend *scalar = open_backend(&nst_backend_scalar, 1),
+                       *one = open_backend(&nst_backend_cpu, 1),
+                       *five = open_backend(&nst_backend_cpu, 5);
+    double ratio = 0;
+    bool same = true;
+    int at = 0;
+
+    for (int i = 0; i < count; i++) {
+        struct output want = op->run(scalar, &inputs[i]), a = op->run(one, &inputs[i]),
+                      b = op->run(five, &inputs[i]);
+        double r = error_of(&a, &want, op->terms * inputs[i].cin + 27.);
+
+        if (r > ratio) {
+            ratio = r;
+            at = i;
+        }
+        same = same && a.n == b.n && memcmp(a.v, b.v, a.n * sizeof *a.v) == 0;
+        free(want.v);
+        free(a.v);
+        free(b.v);
+    }
+    tap(ratio <= 1,
+        "cpu, %s: %s agrees with the scalar one (%.2f of the tolerance, %d to "
+        "%d channels, %dx%d)",
+        set, op->name, ratio, inputs[at].cin, inputs[at].cout, inputs[at].h,
+        inputs[at].w);
+    tap(same, "cpu, %s: %s gives the same bits on one thread and on five", set,
+        op->name);
+    scalar->ops->close(scalar);
+    one->ops->close(one);
+    five->ops->close(five);
+}
+
+static int between(int least, int most)
+{
+    return least + (int)((tap_random(&state) + 1) / 2 * (float)(most - least));
+}
+
+int main(void)
+{
+    static const char *const sets[] = {"avx512", "avx2", "base"};
+    enum { RANDOM = 6 };
+    struct input inputs[4 + RANDOM];
+    int count = 0;
+
+    state = tap_seed() | 1;
+    inputs[count++] = make_input(16, 16, 5, 5, true, true);
+    inputs[count++] = make_input(8, 8, 24, 150, true, true);
+    inputs[count++] = make_input(16, 32, 39, 61, true, false);
+    inputs[count++] = make_input(48, 24, 18, 9, false, true);
+    for (int i = 0; i < RANDOM; i++)
+        inputs[count++] =
+            make_input(between(1, 40), between(1, 40), between(5, 40), between(5, 70),
+                       tap_random(&state) > 0, tap_random(&state) > 0);
+    for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
+        setenv("NST_CPU", sets[s], 1);
+        if (!nst_nchw16c_choose()) {
+            tap(1, "cpu, %s # SKIP this machine does not have it", sets[s]);
+            continue;
+        }
+        for (size_t k = 0; k < sizeof operations / sizeof *operations; k++)
+            check(&operations[k], sets[s], inputs, count);
+    }
+    for (int i = 0; i < count; i++)
+        free_input(&inputs[i]);
+    return tap_end();
+}
