@@ -79,7 +79,10 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/cpu/direct.c %D%/backend/cpu/border.c %D%/backend/cpu/first_conv.c \
 	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c \
 	%D%/backend/cpu/net.h %D%/backend/cpu/net.c %D%/backend/cpu/net_conv.c \
-	%D%/backend/cpu/net_picture.c
+	%D%/backend/cpu/net_picture.c \
+	%D%/backend/cpu/net_grad.h %D%/backend/cpu/net_grad.c \
+	%D%/backend/cpu/net_grad_conv.c %D%/backend/cpu/net_grad_down.c \
+	%D%/backend/cpu/net_grad_weight.c %D%/backend/cpu/net_grad_picture.c
 
 # the backend that loads a BLAS
 if BLAS

@@ -52,7 +52,8 @@ tests_kernels_test_kernels_SOURCES = %D%/kernels/test_kernels.c %D%/tap.h
 tests_kernels_test_kernels_LDADD = libnst-engine.la
 tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
 tests_kernels_checkkernels_LDADD = libnst-engine.la
-tests_backend_checknet_SOURCES = %D%/backend/checknet.c %D%/tap.h
+tests_backend_checknet_SOURCES = %D%/backend/checknet.c %D%/backend/checknet.h \
+	%D%/backend/net_gradients.c %D%/tap.h
 tests_backend_checknet_LDADD = libnst-engine.la
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c \
 	%D%/backend/convolutions.c %D%/backend/inputs.c %D%/backend/operators.h \
