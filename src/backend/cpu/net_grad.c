@@ -63,10 +63,14 @@ static enum nst_status grad_new(struct nst_backend *be, struct nst_net_grad **ou
     return NST_OK;
 }
 
-/* The sums of a map's instance norm: for each row, two of each channel. */
-static size_t norm_sums(int blocks, int height)
+/* The sums of the instance norm of a convolution's input, or of its result: for each
+ * row, two of each channel. */
+static size_t norm_sums(const struct nst_net_grad *k, int height)
 {
-    return (size_t)blocks * (size_t)height * 2 * NST_BLOCK;
+    int rows = nst_net_output_side(k->kind, height);
+
+    return (size_t)(k->in > k->out ? k->in : k->out) *
+           (size_t)(rows > height ? rows : height) * 2 * NST_BLOCK;
 }
 
 static enum nst_status grad_prepare(struct nst_backend *be, struct nst_net_grad *k,
@@ -83,7 +87,7 @@ static enum nst_status grad_prepare(struct nst_backend *be, struct nst_net_grad 
         parts[0] = nst_cpu_net_grad_conv_scratch(cpu, k, height, width);
         parts[1] = nst_cpu_net_grad_weight_scratch(k);
     }
-    parts[0].sums = norm_sums(k->out, nst_net_output_side(k->kind, height));
+    parts[0].sums = norm_sums(k, height);
     for (int i = 0; i < 2; i++) {
         enum nst_status st = nst_cpu_scratch_reserve(cpu, parts[i], err);
 
