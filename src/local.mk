@@ -1,7 +1,7 @@
 # The floors, lowest first: see docs/ARCHITECTURE.md.
 noinst_LTLIBRARIES += libnst-util.la libnst-engine.la libnst-core.la libnst-run.la
 lib_LTLIBRARIES += libnst.la
-bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
+bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style nst-train
 
 # The inner loops, compiled once for each instruction set. A product and a sum may be
 # one instruction, which -std=c11 alone does not allow.
@@ -212,7 +212,11 @@ libnst_run_la_SOURCES = \
 	%D%/run/regions.c %D%/run/regions.h %D%/run/run.c %D%/run/run.h \
 	%D%/run/report.c %D%/run/report.h %D%/run/series.c %D%/run/series.h %D%/run/styles.c %D%/run/styles.h \
 	%D%/run/motion.c %D%/run/motion.h %D%/run/stylise.c %D%/run/stylise.h \
-	%D%/run/temporal.c %D%/run/temporal.h
+	%D%/run/temporal.c %D%/run/temporal.h \
+	%D%/train/crop.c %D%/train/crop.h %D%/train/loss.c %D%/train/loss.h \
+	%D%/train/photos.c %D%/train/photos.h %D%/train/random.h \
+	%D%/train/state.c %D%/train/state.h %D%/train/train.c %D%/train/train.h \
+	%D%/train/trainer.c %D%/train/trainer.h
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)
 
@@ -228,7 +232,7 @@ INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
-	%D%/run/series.h %D%/run/run.h
+	%D%/run/series.h %D%/run/run.h %D%/train/train.h
 nst.h: $(INTERFACE) scripts/make-header %D%/local.mk configure.ac
 	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(PACKAGE_VERSION) $(INTERFACE) >'$(abs_builddir)/$@.new'
 	$(AM_V_at)mv $@.new $@
@@ -282,6 +286,11 @@ nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c \
 	%D%/cli/style_main.c %D%/cli/style_make.c $(PROGRAM)
 nst_style_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_style_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
+nst_train_SOURCES = %D%/cli/train.c %D%/cli/interrupt.c %D%/cli/interrupt.h \
+	%D%/cli/progress.c %D%/cli/progress.h \
+	%D%/options/json.c %D%/options/json.h $(PROGRAM)
+nst_train_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
+nst_train_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 
 # the service, which is a program too
 if SERVE
