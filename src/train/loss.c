@@ -3,6 +3,7 @@
 
 #include "train/loss.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,10 @@
 #include "style/tiled_pass.h"
 
 #define MAX_LAYERS NST_VGG_CONVS
-/* Added to the norm of features, which is near 0 for a flat photograph. */
-#define LEAST_NORM 1e-9
+/* The features of a flat photograph are nearly 0. So the mean square of Fc counts as at
+ * least this part of that of the style's features in the layer before. */
+#define LEAST_CONTENT 0.25
+#define LEAST_CONTENT_LAYER 2 /* relu3_1 */
 
 struct style_layer {
     struct nst_statistics statistics;
@@ -39,6 +42,7 @@ struct nst_train_loss {
     struct style_layer layer[MAX_LAYERS];
     struct nst_pixel_losses pixels;
     struct nst_buffer *sums; /* doubles: two of each style layer, then SUMS */
+    double least_content;    /* of the mean square of Fc */
     float content_scale;     /* of the present photograph */
 };
 
@@ -64,6 +68,19 @@ static enum nst_status measure_style(struct nst_train_loss *l,
         s, l->count, l->v,
         nst_tiled_pass_tiling(l->v, style->image.height, style->image.width, 0),
         style->image.rgb, err);
+}
+
+/* The mean square of a style's features, from its Gram matrix. */
+static double mean_square(struct nst_train_loss *l, const struct nst_gram_loss *gram)
+{
+    size_t c = (size_t)gram->channels;
+    double *values = nst_xcalloc(c * c, sizeof *values), sum = 0;
+
+    l->be->ops->buffer_download(l->be, values, gram->target, c * c * sizeof *values);
+    for (size_t i = 0; i < c; i++)
+        sum += values[i * c + i];
+    free(values);
+    return sum;
 }
 
 static double squared_norm(const struct nst_backend *be, const struct nst_buffer *b,
@@ -98,10 +115,12 @@ static enum nst_status add_styles(struct nst_train_loss *l,
         struct style_layer *layer = &l->layer[i];
         size_t c = (size_t)layer->statistics.channels;
 
-        layer->gram_norm = squared_norm(l->be, layer->gram.target, c * c) + LEAST_NORM;
-        layer->moment_norm =
-            squared_norm(l->be, layer->moments.target, 2 * c) + LEAST_NORM;
+        layer->gram_norm = squared_norm(l->be, layer->gram.target, c * c);
+        layer->moment_norm = squared_norm(l->be, layer->moments.target, 2 * c);
     }
+    if (st == NST_OK)
+        l->least_content =
+            LEAST_CONTENT * mean_square(l, &l->layer[LEAST_CONTENT_LAYER].gram);
     return st;
 }
 
@@ -243,7 +262,7 @@ void nst_train_loss_evaluate(struct nst_train_loss *l, const float *photo,
                                 sum_at(l, first + CONTENT_NORM));
     l->be->ops->buffer_download(l->be, sums, l->sums,
                                 (size_t)(first + SUMS) * sizeof *sums);
-    norm = sums[first + CONTENT_NORM] + LEAST_NORM;
+    norm = fmax(sums[first + CONTENT_NORM], l->least_content * l->content.count);
     l->content_scale = (float)(2 * l->weights.content / norm);
     nst_vgg_forward(l->acts, to);
     nst_content_loss_accumulate(&l->content, l->acts, l->whole, l->target, false,

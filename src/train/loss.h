@@ -7,8 +7,9 @@
  *   + tv V
  * F are features of one layer, Fc those of the photograph; G is a Gram matrix, M the
  * means and deviations of the channels of a layer, Gs and Ms those of the style. V is
- * the total variation (style/pixel_losses.h). The terms are relative, so a weight means
- * the same for every style and every network of features.
+ * the total variation (style/pixel_losses.h). |Fc|^2 of a flat photograph counts as
+ * more than it is. The terms are relative, so a weight means the same for every style
+ * and every network of features.
  */
 #ifndef NST_TRAIN_LOSS_H
 #define NST_TRAIN_LOSS_H

@@ -37,6 +37,8 @@
 #define TIMED_STEPS 12
 /* One photograph in so many has the stability term. */
 #define STABILITY_SHARE 4
+/* Factor of the random weights of the last layer: the first pictures are nearly grey. */
+#define LAST_BOUND 0.1
 /* Weight of the latest step in the reported losses. */
 #define REPORT_WEIGHT 0.05
 
@@ -191,7 +193,8 @@ static void randomise(struct nst_net_weights *w, uint64_t seed)
         const struct nst_net_layer *l = &layers[i];
         int side = nst_net_side(l->kind);
         size_t n = (size_t)(l->cin * l->cout) * (size_t)(side * side);
-        double bound = sqrt(1.0 / (l->cin * side * side));
+        double bound = sqrt(1.0 / (l->cin * side * side)) *
+                       (l->kind == NST_NET_TO_PICTURE ? LAST_BOUND : 1);
         struct nst_random r = nst_random_stream(seed, WEIGHT_STREAM, (uint64_t)i);
 
         for (size_t k = 0; k < n; k++)
