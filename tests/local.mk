@@ -116,6 +116,9 @@ tests_golden_pytorch_SOURCES = %D%/golden/pytorch.c %D%/unit/torch_lbfgs.c \
 tests_golden_pytorch_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D% -I$(srcdir)/%D%/unit
 tests_golden_pytorch_LDADD = libnst-run.la
 tests/golden/reference.log: tests/golden/pytorch
+tests_golden_train_SOURCES = %D%/golden/train.c
+tests_golden_train_LDADD = libnst-run.la
+tests/golden/train.log: tests/golden/train
 tests_unit_test_lbfgs_SOURCES = %D%/unit/test_lbfgs.c \
 	%D%/unit/torch_lbfgs.c %D%/unit/torch_lbfgs.h
 tests_unit_test_lbfgs_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -183,8 +186,9 @@ tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
 tests_unit_test_api_LDADD = libnst.la $(CMOCKA_LIBS)
 
-EXTRA_DIST += %D%/cli/run-bats
-SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/golden/look.sh %D%/neon.sh %D%/nvcc.sh \
+EXTRA_DIST += %D%/cli/run-bats %D%/golden/train.py
+SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/golden/train.sh \
+	%D%/golden/look.sh %D%/neon.sh %D%/nvcc.sh \
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \
@@ -195,7 +199,7 @@ EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)
 if HAVE_CMOCKA
-check_PROGRAMS += $(UNIT_TESTS) tests/golden/pytorch
+check_PROGRAMS += $(UNIT_TESTS) tests/golden/pytorch tests/golden/train
 TESTS += $(UNIT_TESTS)
 endif
 
