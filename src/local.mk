@@ -1,7 +1,7 @@
 # The floors, lowest first: see docs/ARCHITECTURE.md.
 noinst_LTLIBRARIES += libnst-util.la libnst-engine.la libnst-core.la libnst-run.la
 lib_LTLIBRARIES += libnst.la
-bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
+bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style nst-train
 
 # The inner loops, compiled once for each instruction set. A product and a sum may be
 # one instruction, which -std=c11 alone does not allow. Square roots and choices become
@@ -9,6 +9,7 @@ bin_PROGRAMS += nst nst-compare nst-history nst-model nst-style
 ISA_CFLAGS = $(AM_CFLAGS) -ffp-contract=fast -fno-math-errno -fno-trapping-math
 ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_winograd.c \
 	%D%/kernels/nchw16c_rows.c %D%/kernels/nchw16c_net.c \
+	%D%/kernels/nchw16c_net_grad.c \
 	%D%/kernels/vector_kernels.c %D%/kernels/flow_kernels.c \
 	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/nchw16c_lines.h \
 	%D%/kernels/padding.h %D%/kernels/vector_kernels.h %D%/kernels/flow_kernels.h
@@ -72,14 +73,18 @@ libnst_engine_la_SOURCES = \
 	%D%/backend/host_reduce.c %D%/backend/host_reduce.h \
 	%D%/backend/host_vectors.c \
 	%D%/backend/host_losses.c %D%/backend/vector_ops.h %D%/backend/scalar.c \
-	%D%/backend/net_ops.h %D%/backend/scalar_net.c \
+	%D%/backend/net_ops.h %D%/backend/scalar_net.c %D%/backend/scalar_net.h \
+	%D%/backend/net_grad_ops.h %D%/backend/scalar_net_grad.c \
 	%D%/backend/open.c %D%/backend/tensor.h \
 	%D%/backend/cpu/layout.h %D%/backend/cpu/scratch.c %D%/backend/cpu/cpu.c \
 	%D%/backend/cpu/conv.h %D%/backend/cpu/conv.c %D%/backend/cpu/winograd.c \
 	%D%/backend/cpu/direct.c %D%/backend/cpu/border.c %D%/backend/cpu/first_conv.c \
 	%D%/backend/cpu/backward.c %D%/backend/cpu/gram.c \
 	%D%/backend/cpu/net.h %D%/backend/cpu/net.c %D%/backend/cpu/net_conv.c \
-	%D%/backend/cpu/net_picture.c
+	%D%/backend/cpu/net_picture.c \
+	%D%/backend/cpu/net_grad.h %D%/backend/cpu/net_grad.c \
+	%D%/backend/cpu/net_grad_conv.c %D%/backend/cpu/net_grad_down.c \
+	%D%/backend/cpu/net_grad_weight.c %D%/backend/cpu/net_grad_picture.c
 
 # the backend that loads a BLAS
 if BLAS
@@ -147,6 +152,7 @@ libnst_core_la_SOURCES = \
 	%D%/model/jpeg.h \
 	%D%/net/layers.c %D%/net/net.c %D%/net/net.h \
 	%D%/net/parameters.h %D%/net/net_file.c %D%/net/net_file.h \
+	%D%/net/tape.c %D%/net/tape.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \
 	%D%/style/statistics.c %D%/style/statistics.h \
 	%D%/style/statistics_cache.c %D%/style/statistics_cache.h \
@@ -209,7 +215,11 @@ libnst_run_la_SOURCES = \
 	%D%/run/regions.c %D%/run/regions.h %D%/run/run.c %D%/run/run.h \
 	%D%/run/report.c %D%/run/report.h %D%/run/series.c %D%/run/series.h %D%/run/styles.c %D%/run/styles.h \
 	%D%/run/motion.c %D%/run/motion.h %D%/run/stylise.c %D%/run/stylise.h \
-	%D%/run/temporal.c %D%/run/temporal.h
+	%D%/run/temporal.c %D%/run/temporal.h \
+	%D%/train/crop.c %D%/train/crop.h %D%/train/loss.c %D%/train/loss.h \
+	%D%/train/photos.c %D%/train/photos.h %D%/train/random.h \
+	%D%/train/state.c %D%/train/state.h %D%/train/train.c %D%/train/train.h \
+	%D%/train/trainer.c %D%/train/trainer.h
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)
 
@@ -225,7 +235,7 @@ INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
-	%D%/run/series.h %D%/run/run.h
+	%D%/run/series.h %D%/run/run.h %D%/train/train.h
 nst.h: $(INTERFACE) scripts/make-header %D%/local.mk configure.ac
 	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(PACKAGE_VERSION) $(INTERFACE) >'$(abs_builddir)/$@.new'
 	$(AM_V_at)mv $@.new $@
@@ -281,6 +291,11 @@ nst_style_SOURCES = %D%/cli/style.c %D%/cli/style.h %D%/cli/style_list.c \
 	%D%/cli/style_main.c %D%/cli/style_make.c $(PROGRAM)
 nst_style_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_style_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
+nst_train_SOURCES = %D%/cli/train.c %D%/cli/interrupt.c %D%/cli/interrupt.h \
+	%D%/cli/progress.c %D%/cli/progress.h \
+	%D%/options/json.c %D%/options/json.h $(PROGRAM)
+nst_train_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
+nst_train_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
 
 # the service, which is a program too
 if SERVE

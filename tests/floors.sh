@@ -50,6 +50,7 @@ floor() {
     session) echo 5 ;;
     image | record | quality) echo 6 ;;
     run) echo 7 ;;
+    train) echo 7 ;;
     cli | serve) echo 8 ;;
     *) echo unknown ;;
     esac

@@ -55,7 +55,8 @@ tests_kernels_checkkernels_SOURCES = %D%/kernels/checkkernels.c
 tests_kernels_checkkernels_LDADD = libnst-engine.la
 tests_kernels_checkflow_SOURCES = %D%/kernels/checkflow.c
 tests_kernels_checkflow_LDADD = libnst-engine.la
-tests_backend_checknet_SOURCES = %D%/backend/checknet.c %D%/tap.h
+tests_backend_checknet_SOURCES = %D%/backend/checknet.c %D%/backend/checknet.h \
+	%D%/backend/net_gradients.c %D%/tap.h
 tests_backend_checknet_LDADD = libnst-engine.la
 tests_backend_checkbackend_SOURCES = %D%/backend/checkbackend.c \
 	%D%/backend/convolutions.c %D%/backend/inputs.c %D%/backend/operators.h \
@@ -66,7 +67,10 @@ tests_backend_checkvectors_SOURCES = %D%/backend/checkvectors.c \
 tests_backend_checkvectors_LDADD = libnst-engine.la
 
 CORE_LIBS = libnst-core.la
-GRAD_TESTS = tests/grad/test_gradient tests/grad/test_tiling tests/grad/test_cuda
+GRAD_TESTS = tests/grad/test_gradient tests/grad/test_net tests/grad/test_tiling \
+	tests/grad/test_cuda
+tests_grad_test_net_SOURCES = %D%/grad/test_net.c
+tests_grad_test_net_LDADD = $(CORE_LIBS)
 tests_grad_test_cuda_SOURCES = %D%/grad/test_cuda.c %D%/grad/network.h
 tests_grad_test_cuda_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
@@ -116,6 +120,9 @@ tests_golden_pytorch_SOURCES = %D%/golden/pytorch.c %D%/unit/torch_lbfgs.c \
 tests_golden_pytorch_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D% -I$(srcdir)/%D%/unit
 tests_golden_pytorch_LDADD = libnst-run.la
 tests/golden/reference.log: tests/golden/pytorch
+tests_golden_train_SOURCES = %D%/golden/train.c
+tests_golden_train_LDADD = libnst-run.la
+tests/golden/train.log: tests/golden/train
 tests_unit_test_lbfgs_SOURCES = %D%/unit/test_lbfgs.c \
 	%D%/unit/torch_lbfgs.c %D%/unit/torch_lbfgs.h
 tests_unit_test_lbfgs_CPPFLAGS = $(UNIT_CPPFLAGS)
@@ -186,8 +193,9 @@ tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
 tests_unit_test_api_LDADD = libnst.la $(CMOCKA_LIBS)
 
-EXTRA_DIST += %D%/cli/run-bats %D%/cli/net.py
-SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/golden/look.sh %D%/neon.sh %D%/nvcc.sh \
+EXTRA_DIST += %D%/cli/run-bats %D%/cli/net.py %D%/golden/train.py
+SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh \
+	%D%/golden/train.sh %D%/golden/look.sh %D%/neon.sh %D%/nvcc.sh \
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
 EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 	%D%/web/all.mjs %D%/web/browser.mjs %D%/web/budget.mjs %D%/web/faults.mjs \
@@ -198,7 +206,7 @@ EXTRA_DIST += $(SCRIPT_TESTS) %D%/valgrind.supp \
 check_PROGRAMS += $(ENGINE_TESTS) $(GRAD_TESTS)
 TESTS += $(ENGINE_TESTS) $(GRAD_TESTS) $(SCRIPT_TESTS)
 if HAVE_CMOCKA
-check_PROGRAMS += $(UNIT_TESTS) tests/golden/pytorch
+check_PROGRAMS += $(UNIT_TESTS) tests/golden/pytorch tests/golden/train
 TESTS += $(UNIT_TESTS)
 endif
 

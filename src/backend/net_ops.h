@@ -74,7 +74,11 @@ static inline int nst_net_output_side(enum nst_net_kind kind, int n)
     return kind == NST_NET_DOWN ? (n + 1) / 2 : kind == NST_NET_UP ? 2 * n : n;
 }
 
+struct nst_net_grad_ops; /* net_grad_ops.h */
+
 struct nst_net_ops {
+    const struct nst_net_grad_ops *grad; /* for training; or NULL: it has none */
+
     /*
      * Prepare a convolution; the filters are borrowed for the call. *out belongs to the
      * caller: conv_free() (NULL is fine). NST_ERR_MEM.

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "backend/host.h"
+#include "backend/net_grad_ops.h"
+#include "backend/scalar_net.h"
 #include "base/alloc.h"
 #include "kernels/net_reference.h"
 
@@ -17,13 +19,6 @@ struct nst_net_conv {
     int cin, cout;
     float *weight, *bias; /* owned; bias may be NULL */
 };
-
-static struct nst_net_geometry geometry(enum nst_net_kind kind)
-{
-    return (struct nst_net_geometry){.side = nst_net_side(kind),
-                                     .stride = kind == NST_NET_DOWN ? 2 : 1,
-                                     .zoom = kind == NST_NET_UP ? 2 : 1};
-}
 
 static void scalar_conv_set(struct nst_backend *be, struct nst_net_conv *k,
                             const struct nst_net_filters *f)
@@ -84,22 +79,15 @@ static enum nst_status scalar_conv_prepare(struct nst_backend *be,
     return NST_OK;
 }
 
-static float seen(const struct nst_net_view *v, int channel, float x)
-{
-    float y = v->scale ? v->scale[channel] * x + v->shift[channel] : x;
-
-    return v->relu && !(y > 0) ? 0 : y;
-}
-
 /* The map as its reader sees it; free() it. */
-static float *view_values(const struct nst_net_view *v)
+float *nst_scalar_net_view_values(const struct nst_net_view *v)
 {
     size_t area = nst_shape_area(v->x->shape), n = nst_shape_count(v->x->shape);
     const float *x = nst_const_floats(v->x->data);
     float *y = nst_xcalloc(n, sizeof *y);
 
     for (size_t i = 0; i < n; i++)
-        y[i] = seen(v, (int)(i / area), x[i]);
+        y[i] = nst_scalar_net_seen(v, (int)(i / area), x[i]);
     return y;
 }
 
@@ -123,11 +111,11 @@ static void scalar_conv(struct nst_backend *be, const struct nst_net_conv *k,
                         const struct nst_net_sums *sums)
 {
     struct nst_shape s = x->x->shape;
-    float *values = view_values(x);
+    float *values = nst_scalar_net_view_values(x);
 
     (void)be;
-    nst_net_conv_c(geometry(k->kind), values, k->weight, k->bias, nst_floats(y->data),
-                   k->cin, k->cout, s.h, s.w);
+    nst_net_conv_c(nst_scalar_net_geometry(k->kind), values, k->weight, k->bias,
+                   nst_floats(y->data), k->cin, k->cout, s.h, s.w);
     free(values);
     sum_rows(y, sums);
 }
@@ -137,8 +125,8 @@ static void scalar_from_picture(struct nst_backend *be, const struct nst_net_con
                                 const struct nst_net_sums *sums)
 {
     (void)be;
-    nst_net_conv_c(geometry(k->kind), rgb, k->weight, k->bias, nst_floats(y->data), 3,
-                   k->cout, y->shape.h, y->shape.w);
+    nst_net_conv_c(nst_scalar_net_geometry(k->kind), rgb, k->weight, k->bias,
+                   nst_floats(y->data), 3, k->cout, y->shape.h, y->shape.w);
     sum_rows(y, sums);
 }
 
@@ -146,11 +134,11 @@ static void scalar_to_picture(struct nst_backend *be, const struct nst_net_conv 
                               const struct nst_net_view *x, float *rgb)
 {
     struct nst_shape s = x->x->shape;
-    float *values = view_values(x);
+    float *values = nst_scalar_net_view_values(x);
 
     (void)be;
-    nst_net_conv_c(geometry(k->kind), values, k->weight, k->bias, rgb, k->cin, 3, s.h,
-                   s.w);
+    nst_net_conv_c(nst_scalar_net_geometry(k->kind), values, k->weight, k->bias, rgb,
+                   k->cin, 3, s.h, s.w);
     free(values);
 }
 
@@ -163,7 +151,8 @@ static void scalar_add(struct nst_backend *be, const struct nst_net_view *x,
 
     (void)be;
     for (size_t i = 0; i < nst_shape_count(z->shape); i++)
-        to[i] = seen(x, (int)(i / area), a[i]) + seen(y, (int)(i / area), b[i]);
+        to[i] = nst_scalar_net_seen(x, (int)(i / area), a[i]) +
+                nst_scalar_net_seen(y, (int)(i / area), b[i]);
 }
 
 static void scalar_copy_rows(struct nst_backend *be, const struct nst_tensor *from,
@@ -179,7 +168,8 @@ static void scalar_copy_rows(struct nst_backend *be, const struct nst_tensor *fr
                (size_t)count * w * sizeof(float));
 }
 
-const struct nst_net_ops nst_net_ops_scalar = {.conv_new = scalar_conv_new,
+const struct nst_net_ops nst_net_ops_scalar = {.grad = &nst_net_grad_ops_scalar,
+                                               .conv_new = scalar_conv_new,
                                                .conv_free = scalar_conv_free,
                                                .conv_set = scalar_conv_set,
                                                .conv_prepare = scalar_conv_prepare,

@@ -3,6 +3,7 @@
 
 #include "cli/progress.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <langinfo.h>
 #include <math.h>
@@ -163,7 +164,8 @@ void nst_progress_batch_end_bar(struct nst_progress_batch *b)
 void nst_progress_message(struct nst_progress_batch *b, const char *line)
 {
     pthread_mutex_lock(&b->lock);
-    fprintf(stderr, "%snst: %s\n", b->bar_visible ? "\r\033[K" : "", line);
+    fprintf(stderr, "%s%s: %s\n", b->bar_visible ? "\r\033[K" : "",
+            program_invocation_short_name, line);
     b->bar_visible = false;
     pthread_mutex_unlock(&b->lock);
 }
@@ -180,7 +182,8 @@ static void print_plain(const struct nst_progress *p)
     format_status(p, true, text, sizeof text);
     if (!isnan(p->fraction))
         snprintf(percent, sizeof percent, "%3.0f%% ", 100 * p->fraction);
-    line = nst_xasprintf("nst: %s%s%s%s", has_several(p) ? p->picture->content : "",
+    line = nst_xasprintf("%s: %s%s%s%s", program_invocation_short_name,
+                         has_several(p) ? p->picture->content : "",
                          has_several(p) ? ": " : "", percent, text);
     nst_sanitise_line(line);
     fprintf(stderr, "%s\n", line);

@@ -103,11 +103,39 @@ struct nst_net_kernels {
     void (*to_picture)(const struct nst_to_picture *t);
 };
 
+/* Factors of one block in the gradient of instance norm. */
+struct nst_norm_factors {
+    float gradient[NST_BLOCK], map[NST_BLOCK], offset[NST_BLOCK], centre[NST_BLOCK];
+};
+
+/* Kernels of the gradients of feed-forward networks (backend/net_grad_ops.h), for one
+ * block. */
+struct nst_net_grad_kernels {
+    /* The transpose of a tile's output transform: 4x4 pixels of a gradient to 36
+     * points. */
+    void (*tile)(const float *gy, size_t pitch, float *v, size_t stride);
+    /* The transpose of the weights' transform: 36 points (m + k * stride) of 16 values
+     * to g, 9 taps x 16. */
+    void (*taps)(const float *m, size_t stride, float *g);
+    /* g[i][k] += sum over n pixels of a[i] b[k], i < values; a of each is step floats
+     * further. */
+    void (*outer)(int n, int values, const float *a, int step, const float *b,
+                  float *g);
+    /* With h the gradient g where the view's ReLU passes it, else 0, over n pixels: add
+     * h to sums[0], and h (x - centre) to sums[1]. */
+    void (*norm_sums)(int n, const float *x, const struct nst_block_view *view,
+                      const float *centre, const float *g, float sums[2][NST_BLOCK]);
+    /* gx = gradient h + map (x - centre) + offset */
+    void (*norm)(int n, const float *x, const struct nst_block_view *view,
+                 const struct nst_norm_factors *f, const float *g, float *gx);
+};
+
 struct nst_nchw16c_kernels {
     const char *name;
     int nr; /* NR of gemm: columns (tiles or pixels) per micro-kernel call */
     const struct nst_winograd *winograd; /* NST_WINOGRADS */
     const struct nst_net_kernels *net;
+    const struct nst_net_grad_kernels *net_grad;
 
     /* Prefetches past the end of w, where the weights of the next product should be. */
     void (*gemm)(const struct nst_gemm *g);

@@ -77,6 +77,8 @@ void ISA(gemm)(const struct nst_gemm *g);
 void ISA(gemm_picture)(const struct nst_gemm *g);
 /* nchw16c_net.c */
 extern const struct nst_net_kernels ISA(net);
+/* nchw16c_net_grad.c */
+extern const struct nst_net_grad_kernels ISA(net_grad);
 void ISA(gram)(int rows, int n, const float *a, const float *b, size_t pitch, int relu,
                float *g, float *sums);
 

@@ -142,6 +142,7 @@ const struct nst_nchw16c_kernels ISA(nchw16c) = {
     .nr = NST_NR,
     .winograd = ISA(winograd),
     .net = &ISA(net),
+    .net_grad = &ISA(net_grad),
     .gemm = ISA(gemm),
     .gram = ISA(gram),
     .maxpool = maxpool,

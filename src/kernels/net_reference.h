@@ -30,4 +30,12 @@ struct nst_net_geometry {
 void nst_net_conv_c(struct nst_net_geometry g, const float *x, const float *weight,
                     const float *bias, float *y, int cin, int cout, int h, int w);
 
+/* Its gradients: gx, cin x h x w, and gw, cout x cin x side x side, are increased by
+ * those by x and by the weights; gy is that by y. */
+void nst_net_conv_grad_c(struct nst_net_geometry g, const float *gy,
+                         const float *weight, float *gx, int cin, int cout, int h,
+                         int w);
+void nst_net_weight_grad_c(struct nst_net_geometry g, const float *gy, const float *x,
+                           float *gw, int cin, int cout, int h, int w);
+
 #endif

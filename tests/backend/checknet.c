@@ -14,111 +14,9 @@
 
 #include "backend/backend.h"
 #include "kernels/nchw16c.h"
-#include "../tap.h"
+#include "checknet.h"
 
-static unsigned state;
-
-static float *random_values(size_t n)
-{
-    float *v = malloc(n * sizeof *v);
-
-    if (!v)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        v[i] = tap_random(&state);
-    return v;
-}
-
-/* Input of one operator: maps and pictures of h x w pixels. */
-struct input {
-    int cin, cout, h, w;
-    bool view, relu; /* read through scale and shift; through ReLU */
-    int first, last; /* rows that are summed */
-    float *x, *y, *rgb, *scale, *shift, *weight, *bias;
-};
-
-static struct input make_input(int cin, int cout, int h, int w, bool view, bool relu)
-{
-    size_t area = (size_t)h * (size_t)w;
-    int most = cin > cout ? cin : cout;
-
-    return (struct input){.cin = cin,
-                          .cout = cout,
-                          .h = h,
-                          .w = w,
-                          .view = view,
-                          .relu = relu,
-                          .first = h / 3,
-                          .last = h - h / 4,
-                          .x = random_values((size_t)cin * area),
-                          .y = random_values((size_t)cin * area),
-                          .rgb = random_values(3 * area),
-                          .scale = random_values((size_t)most),
-                          .shift = random_values((size_t)most),
-                          .weight = random_values((size_t)most * (size_t)most * 81),
-                          .bias = random_values((size_t)most)};
-}
-
-static void free_input(struct input *in)
-{
-    free(in->x);
-    free(in->y);
-    free(in->rgb);
-    free(in->scale);
-    free(in->shift);
-    free(in->weight);
-    free(in->bias);
-}
-
-struct output {
-    size_t n;
-    double *v;
-};
-
-static void append(struct output *o, double value)
-{
-    o->v = realloc(o->v, (o->n + 1) * sizeof *o->v);
-    if (!o->v)
-        abort();
-    o->v[o->n++] = value;
-}
-
-static struct nst_tensor *new_map(struct nst_backend *be, int c, int h, int w,
-                                  const float *values)
-{
-    struct nst_shape shape = {c, h, w};
-    struct nst_tensor *t;
-    size_t n = nst_shape_count(shape);
-    float *nans = malloc(n * sizeof *nans);
-
-    if (!nans || be->ops->tensor_new(be, &t, shape, NULL) != NST_OK)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        nans[i] = NAN;
-    be->ops->tensor_upload(be, values ? values : nans, t);
-    free(nans);
-    return t;
-}
-
-static void append_map(struct output *o, struct nst_backend *be,
-                       const struct nst_tensor *t)
-{
-    size_t n = nst_shape_count(t->shape);
-    float *v = malloc(n * sizeof *v);
-
-    if (!v)
-        abort();
-    be->ops->tensor_download(be, t, v);
-    for (size_t i = 0; i < n; i++)
-        append(o, v[i]);
-    free(v);
-}
-
-static struct nst_net_view view_of(const struct input *in, const struct nst_tensor *x)
-{
-    return (struct nst_net_view){x, in->view ? in->scale : NULL,
-                                 in->view ? in->shift : NULL, in->relu};
-}
+unsigned checknet_state;
 
 static struct nst_net_conv *new_conv(struct nst_backend *be, const struct input *in,
                                      enum nst_net_kind kind)
@@ -232,18 +130,14 @@ static struct output run_copy_rows(struct nst_backend *be, const struct input *i
     return o;
 }
 
-/* terms: of the sum that a value is, per input channel */
-static const struct operation {
-    const char *name;
-    struct output (*run)(struct nst_backend *be, const struct input *in);
-    int terms;
-} operations[] = {{"from_picture", run_from_picture, 81},
-                  {"conv at each pixel", run_same, 9},
-                  {"conv at every second pixel", run_down, 9},
-                  {"conv of a doubled map", run_up, 9},
-                  {"to_picture", run_to_picture, 81},
-                  {"add", run_add, 1},
-                  {"copy_rows", run_copy_rows, 1}};
+static const struct operation operations[] = {
+    {"from_picture", run_from_picture, 81},
+    {"conv at each pixel", run_same, 9},
+    {"conv at every second pixel", run_down, 9},
+    {"conv of a doubled map", run_up, 9},
+    {"to_picture", run_to_picture, 81},
+    {"add", run_add, 1},
+    {"copy_rows", run_copy_rows, 1}};
 
 static struct nst_backend *open_backend(const struct nst_backend_ops *ops, int threads)
 {
@@ -272,6 +166,13 @@ static double error_of(const struct output *got, const struct output *want,
     return ratio;
 }
 
+static double terms_of(const struct operation *op, const struct input *in)
+{
+    int channels = in->cin > in->cout ? in->cin : in->cout;
+
+    return op->terms * (op->pixels ? (double)in->h * in->w : channels) + 27;
+}
+
 static void check(const struct operation *op, const char *set,
                   const struct input *inputs, int count)
 {
@@ -285,7 +186,7 @@ static void check(const struct operation *op, const char *set,
     for (int i = 0; i < count; i++) {
         struct output want = op->run(scalar, &inputs[i]), a = op->run(one, &inputs[i]),
                       b = op->run(five, &inputs[i]);
-        double r = error_of(&a, &want, op->terms * inputs[i].cin + 27.);
+        double r = error_of(&a, &want, terms_of(op, &inputs[i]));
 
         if (r > ratio) {
             ratio = r;
@@ -310,7 +211,7 @@ static void check(const struct operation *op, const char *set,
 
 static int between(int least, int most)
 {
-    return least + (int)((tap_random(&state) + 1) / 2 * (float)(most - least));
+    return least + (int)((tap_random(&checknet_state) + 1) / 2 * (float)(most - least));
 }
 
 int main(void)
@@ -320,15 +221,15 @@ int main(void)
     struct input inputs[4 + RANDOM];
     int count = 0;
 
-    state = tap_seed() | 1;
+    checknet_state = tap_seed() | 1;
     inputs[count++] = make_input(16, 16, 5, 5, true, true);
     inputs[count++] = make_input(8, 8, 24, 150, true, true);
     inputs[count++] = make_input(16, 32, 39, 61, true, false);
     inputs[count++] = make_input(48, 24, 18, 9, false, true);
     for (int i = 0; i < RANDOM; i++)
-        inputs[count++] =
-            make_input(between(1, 40), between(1, 40), between(5, 40), between(5, 70),
-                       tap_random(&state) > 0, tap_random(&state) > 0);
+        inputs[count++] = make_input(between(1, 40), between(1, 40), between(5, 40),
+                                     between(5, 70), tap_random(&checknet_state) > 0,
+                                     tap_random(&checknet_state) > 0);
     for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         setenv("NST_CPU", sets[s], 1);
         if (!nst_nchw16c_choose()) {
@@ -337,6 +238,8 @@ int main(void)
         }
         for (size_t k = 0; k < sizeof operations / sizeof *operations; k++)
             check(&operations[k], sets[s], inputs, count);
+        for (size_t k = 0; k < NET_GRADIENTS; k++)
+            check(&net_gradients[k], sets[s], inputs, count);
     }
     for (int i = 0; i < count; i++)
         free_input(&inputs[i]);

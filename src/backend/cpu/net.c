@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/net_grad_ops.h"
 #include "base/alloc.h"
 
 static bool of_picture(enum nst_net_kind kind)
@@ -180,7 +181,8 @@ static void copy_rows(struct nst_backend *be, const struct nst_tensor *from,
     nst_threads_run(be->threads, nst_cpu_blocks(to->shape.c) * count, copy_row, &a);
 }
 
-const struct nst_net_ops nst_net_ops_cpu = {.conv_new = conv_new,
+const struct nst_net_ops nst_net_ops_cpu = {.grad = &nst_net_grad_ops_cpu,
+                                            .conv_new = conv_new,
                                             .conv_free = conv_free,
                                             .conv_set = set,
                                             .conv_prepare = conv_prepare,

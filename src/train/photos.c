@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "train/photos.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "image/load.h"
+#include "run/batch.h"
+#include "train/crop.h"
+
+/* Limit in bytes of the pool, and of its photographs, which are at least as many. */
+#define POOL_BYTES ((size_t)160 << 20)
+#define POOL_LEAST 8
+/* Shorter side of a photograph in the pool, in sides of a crop. */
+#define SHORTER_SIDES 2.5
+/* Steps between replacements. */
+#define REPLACE_STEPS 4
+/* One picture in so many is synthetic. */
+#define SYNTHETIC 12
+
+/* Streams of random numbers. */
+enum { ORDER_STREAM = 1, CROP_STREAM };
+
+struct nst_photos {
+    struct nst_photos_config config;
+    struct nst_batch files;
+    int slots;
+    struct nst_photo *slot;
+    int64_t replaced; /* photographs that have replaced others so far */
+
+    /* the next one, which a thread reads */
+    pthread_t thread;
+    bool reading;
+    struct nst_photo next;
+    enum nst_status status;
+    struct nst_err err;
+};
+
+static size_t slot_bytes(const struct nst_photos_config *c)
+{
+    double shorter = SHORTER_SIDES * c->size;
+
+    return (size_t)(3 * shorter * shorter * 1.5);
+}
+
+enum nst_status nst_photos_new(struct nst_photos **out,
+                               const struct nst_photos_config *config,
+                               struct nst_err *err)
+{
+    struct nst_photos *p = nst_xcalloc(1, sizeof *p);
+    enum nst_status st;
+    size_t slots = POOL_BYTES / slot_bytes(config);
+
+    *out = NULL;
+    p->config = *config;
+    st = nst_batch_add(&p->files, config->directory, true, err);
+    if (st == NST_OK && p->files.items < NST_PHOTOS_LEAST)
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "photos: %s has %zu photographs, but a training needs at "
+                         "least %d, and better %d or more",
+                         config->directory, p->files.items, NST_PHOTOS_LEAST,
+                         NST_PHOTOS_FEW);
+    if (st != NST_OK) {
+        nst_photos_free(p);
+        return st;
+    }
+    if (slots < POOL_LEAST)
+        slots = POOL_LEAST;
+    p->slots = (int)(slots < p->files.items ? slots : p->files.items);
+    p->slot = nst_xcalloc((size_t)p->slots, sizeof *p->slot);
+    *out = p;
+    return NST_OK;
+}
+
+static void finish_reading(struct nst_photos *p)
+{
+    if (p->reading)
+        pthread_join(p->thread, NULL);
+    p->reading = false;
+}
+
+void nst_photos_free(struct nst_photos *p)
+{
+    if (!p)
+        return;
+    finish_reading(p);
+    for (int i = 0; i < p->slots; i++)
+        free(p->slot[i].rgb);
+    free(p->slot);
+    free(p->next.rgb);
+    nst_batch_clear(&p->files);
+    free(p);
+}
+
+size_t nst_photos_count(const struct nst_photos *p)
+{
+    return p->files.items;
+}
+
+uint64_t nst_photos_fingerprint(const struct nst_photos *p)
+{
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+
+    for (size_t i = 0; i < p->files.items; i++)
+        for (const char *c = p->files.item[i].content + strlen(p->config.directory); *c;
+             c++)
+            hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+    return hash;
+}
+
+/* The file of the number-th photograph of the endless sequence: all files in one order,
+ * then in another one, and so on. */
+static size_t file_of(const struct nst_photos *p, int64_t number)
+{
+    size_t n = p->files.items, at = (size_t)number % n, file;
+    struct nst_random r =
+        nst_random_stream(p->config.seed, ORDER_STREAM, (uint64_t)number / n);
+    size_t *order = nst_xcalloc(n, sizeof *order);
+
+    for (size_t i = 0; i < n; i++)
+        order[i] = i;
+    for (size_t i = n; i-- > 1;) {
+        size_t other = nst_random_below(&r, i + 1), swapped = order[i];
+
+        order[i] = order[other];
+        order[other] = swapped;
+    }
+    file = order[at];
+    free(order);
+    return file;
+}
+
+static enum nst_status load(const struct nst_photos *p, size_t file,
+                            struct nst_photo *to, struct nst_err *err)
+{
+    const char *path = p->files.item[file].content;
+    struct nst_picture_size size = {.header_only = true};
+    struct nst_picture *picture;
+    int shorter;
+    size_t area;
+    enum nst_status st = nst_picture_load(&picture, path, &size, err);
+
+    if (st != NST_OK)
+        return st;
+    shorter = picture->height < picture->width ? picture->height : picture->width;
+    size = (struct nst_picture_size){.for_view = true};
+    if (shorter > SHORTER_SIDES * p->config.size)
+        size.longest = (int)lround(SHORTER_SIDES * p->config.size / shorter *
+                                   nst_longest(picture->height, picture->width));
+    nst_picture_free(picture);
+    st = nst_picture_load(&picture, path, &size, err);
+    if (st != NST_OK)
+        return st;
+    nst_picture_flatten(picture, NST_WHITE);
+    area = nst_area(picture->height, picture->width);
+    *to = (struct nst_photo){picture->height, picture->width, malloc(3 * area)};
+    if (!to->rgb)
+        st = nst_err_set(err, NST_ERR_MEM, "out of memory: a photograph of %d x %d",
+                         picture->width, picture->height);
+    for (size_t i = 0; st == NST_OK && i < area; i++)
+        for (size_t c = 0; c < 3; c++)
+            to->rgb[3 * i + c] =
+                (unsigned char)lroundf(255 * picture->rgb[c * area + i]);
+    nst_picture_free(picture);
+    return st;
+}
+
+/* Read the number-th photograph; of files that cannot be read, the next one. */
+static enum nst_status load_number(const struct nst_photos *p, int64_t number,
+                                   struct nst_photo *to, struct nst_err *err)
+{
+    size_t file = file_of(p, number), tried;
+
+    for (tried = 0; tried < p->files.items; tried++) {
+        struct nst_err problem;
+        enum nst_status st = load(p, (file + tried) % p->files.items, to, &problem);
+
+        if (st == NST_OK)
+            return NST_OK;
+        if (st == NST_ERR_MEM)
+            return nst_err_set(err, st, "%s", problem.text);
+        p->config.message(p->config.ctx, problem.text);
+    }
+    return nst_err_set(err, NST_ERR_FORMAT, "photos: %s: no file can be read",
+                       p->config.directory);
+}
+
+static void *read_next(void *ctx)
+{
+    struct nst_photos *p = ctx;
+
+    p->status = load_number(p, p->slots + p->replaced, &p->next, &p->err);
+    return NULL;
+}
+
+/* Let a thread read the next photograph, if not all are in the pool. */
+static void start_reading(struct nst_photos *p)
+{
+    if ((size_t)p->slots < p->files.items) {
+        if (pthread_create(&p->thread, NULL, read_next, p) == 0)
+            p->reading = true;
+        else
+            read_next(p);
+    }
+}
+
+enum nst_status nst_photos_begin(struct nst_photos *p, int64_t step,
+                                 struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    p->replaced = (size_t)p->slots < p->files.items ? step / REPLACE_STEPS : 0;
+    for (int i = 0; st == NST_OK && i < p->slots; i++) {
+        /* the last of those with the numbers i, i + slots, ... that have come */
+        int64_t rounds = (p->replaced + p->slots - 1 - i) / p->slots;
+
+        st = load_number(p, i + rounds * p->slots, &p->slot[i], err);
+    }
+    if (st == NST_OK)
+        start_reading(p);
+    return st;
+}
+
+static enum nst_status replace_one(struct nst_photos *p, struct nst_err *err)
+{
+    int slot = (int)(p->replaced % p->slots);
+
+    finish_reading(p);
+    if (p->status != NST_OK)
+        return nst_err_set(err, p->status, "%s", p->err.text);
+    free(p->slot[slot].rgb);
+    p->slot[slot] = p->next;
+    p->next = (struct nst_photo){0};
+    p->replaced++;
+    start_reading(p);
+    return NST_OK;
+}
+
+enum nst_status nst_photos_crop(struct nst_photos *p, int64_t step, int number,
+                                float *rgb, struct nst_err *err)
+{
+    struct nst_random r = nst_random_stream(p->config.seed, CROP_STREAM,
+                                            ((uint64_t)step << 8) + (uint64_t)number);
+
+    while ((size_t)p->slots < p->files.items && p->replaced < step / REPLACE_STEPS) {
+        enum nst_status st = replace_one(p, err);
+
+        if (st != NST_OK)
+            return st;
+    }
+    if (nst_random_below(&r, SYNTHETIC) == 0)
+        nst_crop_synthetic(p->config.size, &r, rgb);
+    else
+        nst_crop_photo(&p->slot[nst_random_below(&r, (uint64_t)p->slots)],
+                       p->config.size, &r, rgb);
+    return NST_OK;
+}
