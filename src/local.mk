@@ -150,7 +150,7 @@ libnst_core_la_SOURCES = \
 	%D%/model/input.c %D%/model/input.h \
 	%D%/model/normalise.c %D%/model/normalise.h \
 	%D%/model/jpeg.h \
-	%D%/net/layers.c %D%/net/net.c %D%/net/net.h \
+	%D%/net/layers.c %D%/net/maps.c %D%/net/net.c %D%/net/net_internal.h %D%/net/net.h \
 	%D%/net/parameters.h %D%/net/net_file.c %D%/net/net_file.h \
 	%D%/net/tape.c %D%/net/tape.h \
 	%D%/style/content_loss.c %D%/style/content_loss.h \

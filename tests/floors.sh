@@ -50,8 +50,8 @@ floor() {
     session) echo 5 ;;
     image | record | quality) echo 6 ;;
     run) echo 7 ;;
-    train) echo 7 ;;
-    cli | serve) echo 8 ;;
+    train) echo 8 ;;
+    cli | serve) echo 9 ;;
     *) echo unknown ;;
     esac
 }

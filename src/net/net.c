@@ -12,51 +12,12 @@
  */
 #include "config.h"
 
-#include "net/net.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/backend.h"
 #include "base/alloc.h"
-
-#define CHANNELS (4 * NST_NET_MAX_WIDTH) /* most of any map */
-/* A picture is made at sides that are multiples of 4, as two convolutions halve them.
- */
-#define ALIGNMENT 4
-#define LEAST_SIDE 8
-/* Rows of the blocks' maps: those of a band that read past it, before and after the
- * blocks; and the least rows of a band. */
-#define FRONT_HALO 2
-#define BACK_HALO 4
-#define LEAST_BAND (2 * BACK_HALO + 8)
-
-/* Instance norm of a map: what its reader applies. */
-struct norm {
-    float scale[CHANNELS], shift[CHANNELS];
-};
-
-/* Maps of one size of picture; the height is that of a band, if bands. */
-struct maps {
-    int height, width; /* of the whole picture, padded */
-    int band;          /* rows of the blocks' maps in a band; 0: no bands */
-    struct nst_tensor *full, *half, *part; /* at the picture's size, at half of it; a
-                                            * band at a quarter, if bands */
-    struct nst_tensor *blocks[3];          /* at a quarter */
-    float *in, *out;                       /* the padded picture, or a band of it */
-};
-
-struct nst_net {
-    struct nst_backend *be;
-    struct nst_net_shape shape;
-    struct nst_net_layer layers[NST_NET_MAX_CONVS];
-    int count;
-    struct nst_net_weights weights;
-    struct nst_net_conv *convs[NST_NET_MAX_CONVS];
-    struct norm *norms; /* of each layer */
-    struct maps maps;
-};
+#include "net/net_internal.h"
 
 static struct nst_net_filters filters_of(const struct nst_net_layer *layer,
                                          const float *values)
@@ -102,25 +63,11 @@ enum nst_status nst_net_new(struct nst_net **out, struct nst_backend *be,
     return NST_OK;
 }
 
-static void maps_clear(struct nst_net *net)
-{
-    struct maps *m = &net->maps;
-
-    net->be->ops->tensor_free(net->be, m->full);
-    net->be->ops->tensor_free(net->be, m->half);
-    net->be->ops->tensor_free(net->be, m->part);
-    for (int i = 0; i < 3; i++)
-        net->be->ops->tensor_free(net->be, m->blocks[i]);
-    free(m->in);
-    free(m->out);
-    *m = (struct maps){0};
-}
-
 void nst_net_free(struct nst_net *net)
 {
     if (!net)
         return;
-    maps_clear(net);
+    nst_net_maps_clear(net);
     for (int i = 0; i < net->count; i++)
         if (net->convs[i])
             net->be->ops->net->conv_free(net->be, net->convs[i]);
@@ -137,133 +84,6 @@ void nst_net_set_weights(struct nst_net *net, const struct nst_net_weights *w)
 
         net->be->ops->net->conv_set(net->be, net->convs[i], &f);
     }
-}
-
-static int padded_side(int n)
-{
-    int side = (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-
-    return side < LEAST_SIDE ? LEAST_SIDE : side;
-}
-
-/* Rows of the picture, or of the blocks' maps, that the maps before and after the
- * blocks have. */
-static int part_rows(int height, int band)
-{
-    return band ? band : height / ALIGNMENT;
-}
-
-static size_t map_bytes(const struct nst_net *net, int channels, int height, int width,
-                        size_t *scratch)
-{
-    struct nst_shape s = {channels, height, width};
-
-    return net->be->ops->tensor_bytes(net->be, s, scratch);
-}
-
-/* Bytes for a padded picture with bands of so many rows, or 0: none. */
-static size_t bytes_with(const struct nst_net *net, int height, int width, int band)
-{
-    int w = net->shape.width, rows = part_rows(height, band);
-    size_t scratch = 0, bytes;
-
-    bytes = 3 * map_bytes(net, 4 * w, height / 4, width / 4, &scratch) +
-            map_bytes(net, 2 * w, 2 * rows, width / 2, &scratch) +
-            map_bytes(net, w, 4 * rows, width, &scratch);
-    if (band)
-        bytes += map_bytes(net, 4 * w, rows, width / 4, &scratch);
-    return bytes + scratch + 2 * sizeof(float) * 3 * nst_area(4 * rows, width);
-}
-
-/* The largest band that fits within limit, 0: none is needed, or -1: nothing fits. */
-static int choose_band(const struct nst_net *net, int height, int width, size_t limit)
-{
-    int rows = height / ALIGNMENT;
-
-    if (!limit || bytes_with(net, height, width, 0) <= limit)
-        return 0;
-    for (int band = rows / 2; band >= LEAST_BAND; band -= 1 + band / 16)
-        if (bytes_with(net, height, width, band) <= limit)
-            return band;
-    return -1;
-}
-
-size_t nst_net_bytes(const struct nst_net *net, int height, int width, size_t limit)
-{
-    int h = padded_side(height), w = padded_side(width);
-    int band = choose_band(net, h, w, limit);
-
-    return band < 0 ? 0 : bytes_with(net, h, w, band);
-}
-
-static enum nst_status map_new(struct nst_net *net, struct nst_tensor **out,
-                               int channels, int height, int width, struct nst_err *err)
-{
-    struct nst_shape s = {channels, height, width};
-
-    return net->be->ops->tensor_new(net->be, out, s, err);
-}
-
-/* Rows and columns of the input of a layer for those of the blocks' maps. */
-static int input_zoom(const struct nst_net *net, int layer)
-{
-    switch (net->layers[layer].kind) {
-    case NST_NET_FROM_PICTURE:
-    case NST_NET_TO_PICTURE:
-        return 4;
-    case NST_NET_DOWN:
-        return layer == 1 ? 4 : 2;
-    case NST_NET_UP:
-        return layer == net->count - 3 ? 1 : 2;
-    case NST_NET_SAME:
-        break;
-    }
-    return 1;
-}
-
-static enum nst_status maps_new(struct nst_net *net, int height, int width, int band,
-                                struct nst_err *err)
-{
-    struct maps *m = &net->maps;
-    int w = net->shape.width, rows = part_rows(height, band);
-    enum nst_status st = map_new(net, &m->full, w, 4 * rows, width, err);
-
-    if (st == NST_OK)
-        st = map_new(net, &m->half, 2 * w, 2 * rows, width / 2, err);
-    if (st == NST_OK && band)
-        st = map_new(net, &m->part, 4 * w, rows, width / 4, err);
-    for (int i = 0; st == NST_OK && i < 3; i++)
-        st = map_new(net, &m->blocks[i], 4 * w, height / 4, width / 4, err);
-    if (st == NST_OK)
-        st = nst_floats_new(&m->in, 3, 4 * (size_t)rows, (size_t)width, err);
-    if (st == NST_OK)
-        st = nst_floats_new(&m->out, 3, 4 * (size_t)rows, (size_t)width, err);
-    for (int i = 0; st == NST_OK && i < net->count; i++) {
-        int zoom = input_zoom(net, i);
-        int map_rows = net->layers[i].kind == NST_NET_SAME ? height / 4 : rows;
-
-        st = net->be->ops->net->conv_prepare(net->be, net->convs[i], zoom * map_rows,
-                                             zoom * width / 4, err);
-    }
-    m->height = height;
-    m->width = width;
-    m->band = band;
-    return st;
-}
-
-static enum nst_status maps_prepare(struct nst_net *net, int height, int width,
-                                    int band, struct nst_err *err)
-{
-    const struct maps *m = &net->maps;
-    enum nst_status st;
-
-    if (m->height == height && m->width == width && m->band == band)
-        return NST_OK;
-    maps_clear(net);
-    st = maps_new(net, height, width, band, err);
-    if (st != NST_OK)
-        maps_clear(net);
-    return st;
 }
 
 /* Sums of a layer's map over bands. */
@@ -376,7 +196,7 @@ static int wrapped(int i, int n)
 /* Fill m->in with rows from top on. */
 static void read_rows(struct maps *m, struct nst_image in, int top)
 {
-    int rows = 4 * part_rows(m->height, m->band);
+    int rows = 4 * nst_net_part_rows(m->height, m->band);
 
     for (int c = 0; c < 3; c++)
         for (int i = 0; i < rows; i++) {
@@ -395,7 +215,7 @@ static void read_rows(struct maps *m, struct nst_image in, int top)
 static void write_rows(const struct maps *m, struct nst_size size, int top, int first,
                        int last, float *out)
 {
-    int rows = 4 * part_rows(m->height, m->band);
+    int rows = 4 * nst_net_part_rows(m->height, m->band);
 
     if (last > size.height)
         last = size.height;
@@ -519,8 +339,8 @@ static void paint_bands(struct nst_net *net, struct nst_image in, float *out)
 enum nst_status nst_net_paint(struct nst_net *net, struct nst_image in, float *out,
                               size_t limit, struct nst_err *err)
 {
-    int height = padded_side(in.height), width = padded_side(in.width);
-    int band = choose_band(net, height, width, limit);
+    int height = nst_net_padded_side(in.height), width = nst_net_padded_side(in.width);
+    int band = nst_net_choose_band(net, height, width, limit);
     struct nst_size size = {in.height, in.width};
     enum nst_status st;
 
@@ -528,7 +348,7 @@ enum nst_status nst_net_paint(struct nst_net *net, struct nst_image in, float *o
         return nst_err_set(err, NST_ERR_MEM,
                            "a picture of %d x %d pixels does not fit into memory",
                            in.width, in.height);
-    st = maps_prepare(net, height, width, band, err);
+    st = nst_net_maps_prepare(net, height, width, band, err);
     if (st != NST_OK)
         return st;
     if (band) {
