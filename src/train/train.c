@@ -37,7 +37,8 @@
 #define TIMED_STEPS 12
 /* One photograph in so many has the stability term. */
 #define STABILITY_SHARE 4
-/* Factor of the random weights of the last layer: the first pictures are nearly grey. */
+/* Factor of the random weights of the last layer: the first pictures are nearly grey.
+ */
 #define LAST_BOUND 0.1
 /* Weight of the latest step in the reported losses. */
 #define REPORT_WEIGHT 0.05
