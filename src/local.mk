@@ -177,7 +177,7 @@ libnst_run_la_SOURCES = \
 	%D%/image/pages.c %D%/image/pages.h \
 	%D%/image/picture.c %D%/image/picture.h \
 	%D%/image/pixels.c %D%/image/pixels.h %D%/image/pnm.c %D%/image/pnm.h \
-	%D%/image/save.c %D%/image/save.h %D%/image/save_internal.h \
+	%D%/image/samples.c %D%/image/samples.h %D%/image/save.c %D%/image/save.h %D%/image/save_internal.h \
 	%D%/image/size.c %D%/image/size.h %D%/image/source_info.h \
 	%D%/image/thumbnail.c %D%/image/thumbnail.h %D%/image/y4m.c %D%/image/y4m.h \
 	%D%/record/provenance.c %D%/record/provenance.h \
@@ -209,7 +209,7 @@ INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/model/layers.h %D%/model/paths.h %D%/model/models.h %D%/model/weights.h \
 	%D%/model/input.h %D%/model/normalise.h %D%/options/params.h %D%/options/table.h \
 	%D%/session/session.h %D%/optim/evaluation.h \
-	%D%/style/pack.h %D%/image/picture.h %D%/image/load.h %D%/image/pixels.h \
+	%D%/style/pack.h %D%/image/picture.h %D%/image/load.h %D%/image/pixels.h %D%/image/samples.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \

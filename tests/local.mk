@@ -79,7 +79,7 @@ UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safe
 	tests/unit/test_picture_formats \
 	tests/unit/test_picture_save tests/unit/test_picture_pixels \
 	tests/unit/test_flow tests/unit/test_frames tests/unit/test_history tests/unit/test_colour_transfer \
-	tests/unit/test_pack tests/unit/test_api
+	tests/unit/test_pack tests/unit/test_api tests/unit/test_samples
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h %D%/unit/temp_path.h
@@ -169,6 +169,10 @@ tests_unit_test_identity_SOURCES = %D%/unit/test_identity.c src/serve/http/cooki
 tests_unit_test_identity_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS)
 tests_unit_test_identity_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS) $(SERVE_LIBS)
 
+tests_unit_test_samples_SOURCES = %D%/unit/test_samples.c
+tests_unit_test_samples_CPPFLAGS = $(UNIT_CPPFLAGS) \
+	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
+tests_unit_test_samples_LDADD = libnst.la $(CMOCKA_LIBS)
 tests_unit_test_api_SOURCES = %D%/unit/test_api.c
 tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
