@@ -371,3 +371,15 @@ SERVE_LUA = %D%/serve/queue/common.lua %D%/serve/queue/common_end.lua \
 EXTRA_DIST += $(SERVE_LUA)
 BUILT_SOURCES += %D%/serve/queue/redis_lua.h
 CLEANFILES += %D%/serve/queue/redis_lua.h
+
+# the plug-in for GIMP, which is a program too
+if GIMP
+nstplugindir = $(gimpplugindir)/nst
+nstplugin_PROGRAMS = src/gimp/nst
+endif
+src_gimp_nst_SOURCES = %D%/gimp/dialog.c %D%/gimp/dialog.h %D%/gimp/main.c \
+	%D%/gimp/preview.c %D%/gimp/preview.h %D%/gimp/region.c %D%/gimp/region.h %D%/gimp/settings.c %D%/gimp/settings.h \
+	%D%/gimp/styles.c %D%/gimp/styles.h %D%/gimp/task.c %D%/gimp/task.h
+src_gimp_nst_CPPFLAGS = $(AM_CPPFLAGS) $(GIMP_CFLAGS) -DGIMP_DISABLE_DEPRECATED
+src_gimp_nst_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
+src_gimp_nst_LDADD = libnst-util.la libnst.la $(GIMP_LIBS)

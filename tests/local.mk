@@ -226,7 +226,10 @@ EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/client.py \
 	%D%/http/site/apt-get %D%/http/site/certbot %D%/http/site/check \
 	%D%/http/site/enter %D%/http/site/systemctl \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs
-TESTS += $(BATS_TESTS)
+# in real GIMP, where it is installed
+GIMP_TESTS = %D%/gimp/plugin.bats
+EXTRA_DIST += $(GIMP_TESTS) %D%/gimp/helper.bash
+TESTS += $(BATS_TESTS) $(GIMP_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 	%D%/data/tiny-plain.pth %D%/data/tiny-lpips-alex.safetensors \
 	%D%/data/tiny-lpips-vgg.safetensors %D%/data/tiny-zip.pth
