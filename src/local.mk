@@ -193,7 +193,7 @@ libnst_run_la_SOURCES = \
 	%D%/image/pages.c %D%/image/pages.h \
 	%D%/image/picture.c %D%/image/picture.h \
 	%D%/image/pixels.c %D%/image/pixels.h %D%/image/pnm.c %D%/image/pnm.h \
-	%D%/image/save.c %D%/image/save.h %D%/image/save_internal.h \
+	%D%/image/samples.c %D%/image/samples.h %D%/image/save.c %D%/image/save.h %D%/image/save_internal.h \
 	%D%/image/size.c %D%/image/size.h %D%/image/source_info.h \
 	%D%/image/thumbnail.c %D%/image/thumbnail.h %D%/image/y4m.c %D%/image/y4m.h \
 	%D%/record/provenance.c %D%/record/provenance.h \
@@ -232,6 +232,7 @@ INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/session/session.h %D%/optim/evaluation.h \
 	%D%/net/parameters.h %D%/net/net_file.h \
 	%D%/style/pack.h %D%/image/picture.h %D%/image/load.h %D%/image/pixels.h \
+	%D%/image/samples.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
 	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
@@ -401,3 +402,15 @@ SERVE_LUA = %D%/serve/queue/common.lua %D%/serve/queue/common_end.lua \
 EXTRA_DIST += $(SERVE_LUA)
 BUILT_SOURCES += %D%/serve/queue/redis_lua.h
 CLEANFILES += %D%/serve/queue/redis_lua.h
+
+# the plug-in for GIMP, which is a program too
+if GIMP
+nstplugindir = $(gimpplugindir)/nst
+nstplugin_PROGRAMS = src/gimp/nst
+endif
+src_gimp_nst_SOURCES = %D%/gimp/dialog.c %D%/gimp/dialog.h %D%/gimp/main.c \
+	%D%/gimp/preview.c %D%/gimp/preview.h %D%/gimp/region.c %D%/gimp/region.h %D%/gimp/settings.c %D%/gimp/settings.h \
+	%D%/gimp/styles.c %D%/gimp/styles.h %D%/gimp/task.c %D%/gimp/task.h
+src_gimp_nst_CPPFLAGS = $(AM_CPPFLAGS) $(GIMP_CFLAGS) -DGIMP_DISABLE_DEPRECATED
+src_gimp_nst_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
+src_gimp_nst_LDADD = libnst-util.la libnst.la $(GIMP_LIBS)

@@ -11,7 +11,7 @@ set -u
 # Pairs "user used" of the object files of this build, by their symbols. Those of the
 # library are in .libs; a program's have its name and a dash before theirs.
 uses() {
-    find src \( -path '*/.libs/*.o' -o -path 'src/cli/*.o' -o -path 'src/serve/*.o' \) \
+    find src \( -path '*/.libs/*.o' -o -path 'src/cli/*.o' -o -path 'src/serve/*.o' -o -path 'src/gimp/*.o' \) \
         ! -name 'tests_*' -exec nm -A -g {} + 2>/dev/null | awk '
         {
             file = $1
@@ -51,7 +51,7 @@ floor() {
     image | record | quality) echo 6 ;;
     run) echo 7 ;;
     train) echo 8 ;;
-    cli | serve) echo 9 ;;
+    cli | gimp | serve) echo 9 ;;
     *) echo unknown ;;
     esac
 }
@@ -68,8 +68,8 @@ done)
 # have a copy.
 helpers=$(sed -n '/^libnst_util_la_SOURCES/,/[^\\]$/p; /^nst[a-z_]*_SOURCES/,/[^\\]$/p; /^EXIT = /p' \
     src/local.mk | grep -oE '(base|model|options|record)/[a-z_0-9/]+\.h' | paste -sd '|')
-inner=$(grep -rE '^#include "' src/cli src/serve --include='*.[ch]' |
-    grep -vE '"(config\.h|nst\.h|(cli|serve)/[a-z_/]+\.h|'"$helpers"')"')
+inner=$(grep -rE '^#include "' src/cli src/serve src/gimp --include='*.[ch]' |
+    grep -vE '"(config\.h|nst\.h|(cli|serve|gimp)/[a-z_/]+\.h|'"$helpers"')"')
 # The HTTP server of nst-serve and its queue do not know each other.
 wings=$(grep -r '^#include "serve/queue/' src/serve/http
     grep -r '^#include "serve/http/' src/serve/queue)

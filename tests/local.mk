@@ -89,7 +89,7 @@ UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safe
 	tests/unit/test_picture_save tests/unit/test_picture_pixels \
 	tests/unit/test_flow tests/unit/test_frames tests/unit/test_history \
 	tests/unit/test_colour_transfer tests/unit/test_net tests/unit/test_net_file \
-	tests/unit/test_pack tests/unit/test_api
+	tests/unit/test_pack tests/unit/test_api tests/unit/test_samples
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h %D%/unit/temp_path.h
@@ -188,6 +188,10 @@ tests_unit_test_identity_SOURCES = %D%/unit/test_identity.c src/serve/http/cooki
 tests_unit_test_identity_CPPFLAGS = $(UNIT_CPPFLAGS) $(SERVE_CFLAGS)
 tests_unit_test_identity_LDADD = libnst-util.la libnst.la $(CMOCKA_LIBS) $(SERVE_LIBS)
 
+tests_unit_test_samples_SOURCES = %D%/unit/test_samples.c
+tests_unit_test_samples_CPPFLAGS = $(UNIT_CPPFLAGS) \
+	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
+tests_unit_test_samples_LDADD = libnst.la $(CMOCKA_LIBS)
 tests_unit_test_api_SOURCES = %D%/unit/test_api.c
 tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
@@ -243,7 +247,10 @@ EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/network.bash %D%/http/
 	%D%/http/site/apt-get %D%/http/site/certbot %D%/http/site/check \
 	%D%/http/site/enter %D%/http/site/systemctl \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs
-TESTS += $(BATS_TESTS)
+# in real GIMP, where it is installed
+GIMP_TESTS = %D%/gimp/plugin.bats
+EXTRA_DIST += $(GIMP_TESTS) %D%/gimp/helper.bash
+TESTS += $(BATS_TESTS) $(GIMP_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 	%D%/data/tiny-plain.pth %D%/data/tiny-lpips-alex.safetensors \
 	%D%/data/tiny-lpips-vgg.safetensors %D%/data/tiny-zip.pth

@@ -18,6 +18,7 @@
 #include "image/pixels.h"
 #include "image/pnm.h"
 #include "image/room.h"
+#include "image/samples.h"
 
 #define PNG ".png[filter=all]"
 #define JPEG ".jpg[optimize_coding]"
@@ -353,11 +354,6 @@ void nst_output_free(struct nst_output *out)
     free(out);
 }
 
-static unsigned quantise(float v, unsigned max)
-{
-    return v > 0 ? v < 1 ? (unsigned)(v * (double)max + 0.5) : max : 0; /* NaN is 0 */
-}
-
 /* Interleave n pixels of three planes, and alpha unless NULL: uint8_t for 8 bits, or
  * uint16_t with bits significant bits, shifted up as libvips expects. */
 static void interleave(void *to, const float *rgb, const float *alpha, size_t n,
@@ -370,7 +366,7 @@ static void interleave(void *to, const float *rgb, const float *alpha, size_t n,
     for (size_t i = 0; i < n; i++)
         for (int c = 0; c < (alpha ? 4 : 3); c++) {
             /* cppcheck-suppress nullPointer; c is below 3 without alpha */
-            unsigned v = quantise(c < 3 ? rgb[(size_t)c * n + i] : alpha[i], max);
+            unsigned v = nst_quantise(c < 3 ? rgb[(size_t)c * n + i] : alpha[i], max);
 
             if (bits > 8)
                 *wide++ = (uint16_t)(v << (16 - bits));

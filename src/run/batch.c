@@ -53,15 +53,19 @@ static void add_item(struct nst_batch *b, const char *content, const char *subdi
                                 .found = found};
 }
 
-void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_image image,
-                          float *result)
+void nst_batch_add_samples(struct nst_batch *b, const char *name,
+                           const struct nst_samples *picture,
+                           const struct nst_samples *keep,
+                           const struct nst_samples *result)
 {
     struct nst_batch_item *item;
 
     add_item(b, name, "", false);
     item = &b->item[b->items - 1];
-    item->pixels = image;
-    item->result = result;
+    item->picture = *picture;
+    if (keep)
+        item->keep = *keep;
+    item->result = *result;
 }
 
 /* Count a file that is passed over, and list it if it is one of the first. */
@@ -391,7 +395,7 @@ static struct file_set input_files(const struct nst_batch *b,
         nst_xcalloc(b->items + 2 * NST_STYLES_MAX + 4, sizeof(struct stat)), 0};
 
     for (size_t i = 0; i < b->items; i++)
-        if (!b->item[i].pixels.rgb)
+        if (!b->item[i].picture.data)
             add_file(&f, b->item[i].content, STDIN_FILENO);
     for (int i = 0; i < p->styles.count; i++) {
         add_file(&f, p->styles.item[i].file, STDIN_FILENO);
@@ -449,7 +453,7 @@ static enum nst_status name_outputs(struct nst_batch *b, const struct nst_params
         if (is_stdio(p->styles.item[i].file))
             return nameless_error(p, err);
     for (size_t i = 0; st == NST_OK && i < b->items; i++)
-        if (b->item[i].pixels.rgb)
+        if (b->item[i].picture.data)
             continue;
         else if (b->to_directory)
             st = name_output(b, i, p, style, err);

@@ -9,19 +9,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/image.h"
+#include "image/samples.h"
 #include "options/params.h"
 
 /* One picture to stylise, from file to file or from memory to memory. */
 struct nst_batch_item {
-    char *content; /* path, or a name for messages about the pixels; owned */
+    char *content; /* path, or a name for messages about the samples; owned */
     /* Path below the output directory, "" or ending in /; owned. */
     char *subdirectory;
-    bool found;              /* in a directory: the user did not name it */
-    char *output;            /* owned; NULL: the result goes to result */
-    bool named;              /* the output is named after content */
-    struct nst_image pixels; /* rgb is NULL: content is a file */
-    float *result;           /* of the same size, borrowed */
+    bool found;   /* in a directory: the user did not name it */
+    char *output; /* owned; NULL: the result goes to result */
+    bool named;   /* the output is named after content */
+    /* Without data, content is a file; keep is optional. */
+    struct nst_samples picture, keep, result;
 };
 
 struct nst_batch {
@@ -53,12 +53,16 @@ enum nst_status nst_batch_add_list(struct nst_batch *b, const char *path, bool n
                                    bool recursive, struct nst_err *err);
 
 /*
- * Add an image in memory. It keeps its size whatever p->size is, and result has the
- * same size. Both are borrowed until the run ends. name is used in messages. No history
- * is written.
+ * Add a picture in memory. It is stylised as a file with these samples is, at p->size.
+ * The colours go to result, which may be the same memory, at the size of result; its
+ * alpha stays as it is. keep, unless NULL, is a mask as for --keep-mask: white where
+ * the picture stays. The samples are borrowed until the run ends. name is used in
+ * messages. No history is written.
  */
-void nst_batch_add_pixels(struct nst_batch *b, const char *name, struct nst_image image,
-                          float *result);
+void nst_batch_add_samples(struct nst_batch *b, const char *name,
+                           const struct nst_samples *picture,
+                           const struct nst_samples *keep,
+                           const struct nst_samples *result);
 
 /*
  * Set the output path of every item that is a file, once: p->output, or a file named by

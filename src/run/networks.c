@@ -18,21 +18,22 @@ static void find_used(const struct nst_models *m, const struct nst_params *p,
                       const struct nst_batch *b, bool used[NST_MODELS_MAX])
 {
     struct nst_level level[NST_LIST_MAX];
-    bool sized = false;
 
     for (size_t i = 0; i < b->items; i++) {
-        const struct nst_image *pixels = &b->item[i].pixels;
-        int height = pixels->rgb ? pixels->height : (int)p->size;
-        int width = pixels->rgb ? pixels->width : (int)p->size, levels = 0;
+        const struct nst_samples *samples = &b->item[i].picture;
+        int height = p->size ? (int)p->size : samples->height;
+        int width = p->size ? (int)p->size : samples->width, levels = 0;
+        bool known = p->size || samples->data;
 
-        if (pixels->rgb || (!sized && p->size))
+        if (known)
             levels = nst_pyramid_levels(p, height, width, level);
         for (int k = 0; k < levels; k++)
             used[nst_models_for_size(m, level[k].longest)] = true;
-        sized |= !pixels->rgb;
+        for (int k = 0; !known && k < m->count; k++)
+            used[k] = true;
+        if (p->size) /* the same for all */
+            break;
     }
-    for (int i = 0; sized && !p->size && i < m->count; i++)
-        used[i] = true;
 }
 
 enum nst_status nst_networks_used(char **model, const struct nst_params *p,

@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "image/load.h"
 #include "image/metadata.h"
+#include "image/samples.h"
 #include "record/history.h"
 #include "run/adapt.h"
 #include "run/level.h"
@@ -336,23 +337,26 @@ static enum nst_status load_shared_inputs(struct nst_picture_job *job,
     return st;
 }
 
-static enum nst_status copy_pixels(struct nst_picture_job *job, struct nst_err *err)
+/* Make content and keep_mask from the samples of the item. */
+static enum nst_status take_samples(struct nst_picture_job *job,
+                                    const struct nst_picture_size *size,
+                                    struct nst_err *err)
 {
-    struct nst_image pixels = job->item->pixels;
-    size_t n = 3 * nst_area(pixels.height, pixels.width);
-    enum nst_status st;
+    const struct nst_batch_item *item = job->item;
+    enum nst_status st = nst_samples_check(&item->picture, item->content, false, err);
 
-    if (pixels.height < NST_PICTURE_MIN_SIDE || pixels.width < NST_PICTURE_MIN_SIDE)
-        return nst_err_set(err, NST_ERR_ARG,
-                           "%s: %d x %d pixels; at least %d x %d are required",
-                           job->item->content, pixels.width, pixels.height,
-                           NST_PICTURE_MIN_SIDE, NST_PICTURE_MIN_SIDE);
-    job->content = nst_xcalloc(1, sizeof *job->content);
-    job->content->height = pixels.height;
-    job->content->width = pixels.width;
-    st = nst_floats_new(&job->content->rgb, n, 1, 1, err);
     if (st == NST_OK)
-        memcpy(job->content->rgb, pixels.rgb, n * sizeof(float));
+        st = nst_samples_check(&item->result, item->content, false, err);
+    if (st == NST_OK && item->keep.data)
+        st = nst_samples_check(&item->keep, "keep", true, err);
+    if (st == NST_OK)
+        st = nst_picture_from_samples(&job->content, item->content, &item->picture,
+                                      size, err);
+    if (st != NST_OK || !item->keep.data)
+        return st;
+    nst_picture_free(job->keep_mask);
+    st = nst_picture_from_samples(&job->keep_mask, "keep", &item->keep, size, err);
+    job->effective.keep_mask = item->content; /* borrowed; plans count its memory */
     return st;
 }
 
@@ -413,8 +417,8 @@ static enum nst_status load_content(struct nst_picture_job *job,
     const char *stream = nst_params_stream(p);
     enum nst_status st;
 
-    if (job->item->pixels.rgb)
-        return copy_pixels(job, err);
+    if (job->item->picture.data)
+        return take_samples(job, size, err);
     st = stream ? NST_OK : reserve_reading(job, *size, err);
     if (st != NST_OK)
         return st;

@@ -12,6 +12,7 @@
 #include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "image/samples.h"
 #include "image/save.h"
 #include "net/net.h"
 #include "record/history.h"
@@ -59,11 +60,11 @@ static enum nst_status write_picture(struct nst_picture_job *job, struct nst_err
     enum nst_status st;
     int lock;
 
-    if (!job->item->output) {
-        memcpy(job->item->result, job->rgb,
-               3 * nst_picture_pixels(job->content) * sizeof(float));
-        return NST_OK;
-    }
+    if (!job->item->output)
+        return nst_samples_store(
+            &job->item->result,
+            (struct nst_image){job->rgb, job->content->height, job->content->width},
+            err);
     lock = job->item->named ? nst_lock_directory_of(job->item->output) : -1;
     st = write_file(job, err);
     if (lock >= 0)

@@ -228,7 +228,7 @@ static void *worker_main(void *ctx)
         struct nst_err err;
 
         pthread_mutex_unlock(&s->lock);
-        if (!s->batch->to_directory || item->pixels.rgb || s->p->dry_run ||
+        if (!s->batch->to_directory || item->picture.data || s->p->dry_run ||
             nst_batch_make_directories(item, &err) == NST_OK)
             outcome = nst_picture_run(&runner, item, &err);
         pthread_mutex_lock(&s->lock);

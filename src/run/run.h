@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/image.h"
 #include "optim/evaluation.h"
 #include "options/params.h"
 #include "run/batch.h"
@@ -68,6 +69,10 @@ struct nst_run_events {
      * frames of a film. planned: as for picture_started(). */
     void (*stepped)(void *picture, const struct nst_evaluation *e, int64_t done,
                     int64_t planned);
+    /* * The picture so far, every p.save_every steps and at the end of each scale: at
+     * the size of the scale, in the colours of the result. image is valid during the
+     * call. */
+    void (*previewed)(void *picture, struct nst_image image);
     /* * The picture is finished and written; result is NULL if it failed. */
     void (*picture_finished)(void *picture, const struct nst_job_result *result);
     /* * One more picture is processed, successfully or not. */

@@ -29,6 +29,7 @@ struct stylisation {
     struct nst_job_result result;  /* of the current scale */
     float *x;                      /* the latest image */
     struct nst_size size;          /* of x */
+    struct nst_image content;      /* of the current scale */
     float *blend_sum;              /* sum of the results, to blend; or NULL */
     struct nst_checkpoint *resume; /* until it is restored; or NULL */
 };
@@ -77,14 +78,54 @@ static bool serialise_run(void *owner, nst_serialise_fn *visit, void *ctx)
 
 /* A preview or checkpoint that cannot be written is reported; the run continues. steps:
  * at the current scale. */
-static void write_preview(const struct stylisation *r, const float *rgb, int64_t steps)
+static enum nst_status write_preview(const struct stylisation *r, const float *rgb,
+                                     int64_t steps, struct nst_err *err)
 {
     const struct nst_preview preview = {.image = {rgb, r->size.height, r->size.width},
                                         .step = r->totals.iterations + steps,
                                         .scale = r->level[r->current].longest};
+
+    return nst_preview_write(&preview, r->s->effective, r->s->content, err);
+}
+
+/* Pass the picture so far to the caller. */
+static enum nst_status tell_preview(const struct stylisation *r, const float *rgb,
+                                    struct nst_err *err)
+{
+    const struct nst_reporter *reporter = r->s->reporter;
+    size_t n = nst_area(r->size.height, r->size.width);
+    struct nst_image image = {rgb, r->size.height, r->size.width};
+    float *coloured = NULL;
+    enum nst_status st = NST_OK;
+
+    if (r->s->effective->colour == NST_COLOUR_CONTENT) {
+        st = nst_floats_new(&coloured, 3, n, 1, err);
+        if (st != NST_OK)
+            return st;
+        memcpy(coloured, rgb, 3 * n * sizeof *coloured);
+        nst_colour_transfer_luma(coloured, r->content.rgb, n);
+        image.rgb = coloured;
+    }
+    reporter->events->previewed(reporter->progress, image);
+    free(coloured);
+    return st;
+}
+
+static bool has_previews(const struct stylisation *r)
+{
+    return r->s->effective->preview || r->s->reporter->events->previewed;
+}
+
+static void preview(const struct stylisation *r, const float *rgb, int64_t steps)
+{
+    enum nst_status st = NST_OK;
     struct nst_err err;
 
-    if (nst_preview_write(&preview, r->s->effective, r->s->content, &err) != NST_OK)
+    if (r->s->effective->preview)
+        st = write_preview(r, rgb, steps, &err);
+    if (st == NST_OK && r->s->reporter->events->previewed)
+        st = tell_preview(r, rgb, &err);
+    if (st != NST_OK)
         nst_run_message(r->s->reporter->events, "preview: %s", err.text);
 }
 
@@ -101,8 +142,8 @@ static void on_save(void *ctx, struct nst_job *job)
                              serialise_run, &(struct serialise_context){r, job},
                              &err) != NST_OK)
         nst_run_message(r->s->reporter->events, "checkpoint: %s", err.text);
-    if (p->preview)
-        write_preview(r, nst_job_current_image(job), nst_job_iterations(job));
+    if (has_previews(r))
+        preview(r, nst_job_current_image(job), nst_job_iterations(job));
 }
 
 /* Go to the scale of the checkpoint. */
@@ -313,7 +354,7 @@ static enum nst_status run_level_job(struct stylisation *r, struct nst_image con
         st = nst_job_set_keep_mask(job, mask, err);
     if (st == NST_OK)
         st = set_temporal_target(r, job, err);
-    if (st == NST_OK && (p->checkpoint || p->preview))
+    if (st == NST_OK && (p->checkpoint || has_previews(r)))
         nst_job_set_save(job, on_save, r);
     if (st == NST_OK)
         st = run_job(r, job, err);
@@ -321,9 +362,10 @@ static enum nst_status run_level_job(struct stylisation *r, struct nst_image con
         st = accumulate_blend(r, err);
     if (st == NST_OK && averages && is_last_level(r))
         average_levels(r, job);
-    if (st == NST_OK && p->preview && (p->optimiser || (averages && is_last_level(r))))
+    if (st == NST_OK && has_previews(r) &&
+        (p->optimiser || (averages && is_last_level(r))))
         /* a mean, not the last iterate */
-        write_preview(r, r->x, r->result.iterations);
+        preview(r, r->x, r->result.iterations);
     nst_job_free(job);
     free(mask);
     return st;
@@ -349,6 +391,7 @@ static enum nst_status run_level(struct stylisation *r, struct nst_err *err)
     reporter->share = before->share * (to - from);
     if (st == NST_OK)
         st = init_level(r, content.image, err);
+    r->content = content.image;
     if (st == NST_OK)
         st = run_level_job(r, content.image, err);
     free(content.owned);

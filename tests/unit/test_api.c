@@ -36,6 +36,7 @@ static void init(struct nst_params *p)
     set(p, "iterations", "6");
     set(p, "threads", "2");
     set(p, "history", "none");
+    set(p, "size", "native");
 }
 
 static void the_header_is_that_of_the_library(void **state)
@@ -131,6 +132,25 @@ static struct nst_run_counts run(const struct nst_params *p, struct nst_batch *b
     return counts;
 }
 
+static struct nst_samples planes(float *rgb)
+{
+    return (struct nst_samples){.data = rgb,
+                                .width = W,
+                                .height = H,
+                                .channels = 3,
+                                .type = NST_SAMPLE_F32,
+                                .planar = true};
+}
+
+/* Add the photograph, of which only the first rows are used. */
+static void add_photo(struct nst_batch *b, const char *name, int rows, float *made)
+{
+    struct nst_samples picture = planes(photo), result = planes(made);
+
+    picture.height = result.height = rows;
+    nst_batch_add_samples(b, name, &picture, NULL, &result);
+}
+
 static void stylise(float *made)
 {
     struct nst_batch b = {NULL};
@@ -138,7 +158,7 @@ static void stylise(float *made)
     struct nst_params p;
 
     init(&p);
-    nst_batch_add_pixels(&b, "pixels", (struct nst_image){photo, H, W}, made);
+    add_photo(&b, "pixels", H, made);
     assert_int_equal(run(&p, &b, &t).done, 1);
     assert_int_equal(t.steps, 6);
     assert_int_equal(t.ended, 1);
@@ -177,15 +197,13 @@ static void pixels_and_files_become_the_same_picture(void **state)
             fputc((int)lround(255 * (double)photo[k * H * W + i]), f);
     fclose(f);
     init(&p);
-    set(&p, "size", "native");
     set(&p, "output", "api-result.ppm");
     assert_int_equal(nst_batch_add(&b, "api-photo.ppm", false, &err), NST_OK);
     assert_int_equal(nst_batch_name_outputs(&b, &p, &err), NST_OK);
     assert_int_equal(run(&p, &b, &t).done, 1);
     assert_int_equal(nst_picture_load(&result, "api-result.ppm", &native, &err),
                      NST_OK);
-    nst_batch_add_pixels(memset(&b, 0, sizeof b), "pixels",
-                         (struct nst_image){photo, H, W}, made);
+    add_photo(memset(&b, 0, sizeof b), "pixels", H, made);
     assert_int_equal(run(&p, &b, &t).done, 1);
     for (int i = 0; i < N; i++)
         assert_true(fabsf(result->rgb[i] - made[i]) < 0.51F / 255);
@@ -226,7 +244,7 @@ static void a_run_stops_when_asked(void **state)
 
     (void)state;
     init(&p);
-    nst_batch_add_pixels(&b, "pixels", (struct nst_image){photo, H, W}, made);
+    add_photo(&b, "pixels", H, made);
     assert_true(run(&p, &b, &t).stopped);
     assert_true(t.steps > 0 && t.steps < 6);
     nst_params_clear(&p);
@@ -243,8 +261,8 @@ static void what_fails_is_told_and_counted(void **state)
 
     (void)state;
     init(&p);
-    nst_batch_add_pixels(&b, "sliver", (struct nst_image){photo, 4, W}, made);
-    nst_batch_add_pixels(&b, "pixels", (struct nst_image){photo, H, W}, made);
+    add_photo(&b, "sliver", 4, made);
+    add_photo(&b, "pixels", H, made);
     counts = run(&p, &b, &t);
     assert_int_equal(counts.failed, 1);
     assert_int_equal(counts.done, 1);
@@ -252,8 +270,7 @@ static void what_fails_is_told_and_counted(void **state)
     nst_params_clear(&p);
 
     nst_params_init(&p);
-    nst_batch_add_pixels(memset(&b, 0, sizeof b), "pixels",
-                         (struct nst_image){photo, H, W}, made);
+    add_photo(memset(&b, 0, sizeof b), "pixels", H, made);
     assert_int_equal(nst_run(&b, &p, &(struct nst_run_events){NULL}, &counts, &err),
                      NST_ERR_ARG);
     assert_non_null(strstr(err.text, "style"));

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "gimp/region.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libgimp/gimp.h>
+
+/* The shortest side that nst takes. */
+#define MIN_SIDE NST_PICTURE_MIN_SIDE
+
+static bool is_linear(gint32 image)
+{
+    switch (gimp_image_get_precision(image)) {
+    case GIMP_PRECISION_U8_LINEAR:
+    case GIMP_PRECISION_U16_LINEAR:
+    case GIMP_PRECISION_U32_LINEAR:
+    case GIMP_PRECISION_HALF_LINEAR:
+    case GIMP_PRECISION_FLOAT_LINEAR:
+    case GIMP_PRECISION_DOUBLE_LINEAR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Choose the samples that hold the precision of the image. */
+static void choose_format(struct nst_gimp_region *r)
+{
+    static const struct {
+        const char *rgb, *rgba;
+    } integers[] = {{"R'G'B' u8", "R'G'B'A u8"}, {"R'G'B' u16", "R'G'B'A u16"}},
+      floats[] = {{"R'G'B' float", "R'G'B'A float"}, {"RGB float", "RGBA float"}};
+    GimpPrecision precision = gimp_image_get_precision(r->image);
+    gboolean alpha = gimp_drawable_has_alpha(r->drawable);
+    bool linear = is_linear(r->image);
+    const char *name;
+
+    r->picture.channels = alpha ? 4 : 3;
+    r->picture.type = precision == GIMP_PRECISION_U8_GAMMA    ? NST_SAMPLE_U8
+                      : precision == GIMP_PRECISION_U16_GAMMA ? NST_SAMPLE_U16
+                                                              : NST_SAMPLE_F32;
+    if (r->profile)
+        r->picture.type = NST_SAMPLE_F32;
+    if (r->picture.type == NST_SAMPLE_F32)
+        name = alpha ? floats[linear].rgba : floats[linear].rgb;
+    else
+        name = alpha ? integers[r->picture.type].rgba : integers[r->picture.type].rgb;
+    r->format = babl_format(name);
+    r->picture.linear = linear && !r->profile; /* else it is converted to sRGB */
+}
+
+/* Let a side be at least as long as nst needs, if the drawable is. */
+static void widen(gint *at, gint *length, gint limit)
+{
+    gint wanted = MAX(*length, MIN(MIN_SIDE, limit));
+
+    *at = MAX(0, MIN(*at - (wanted - *length) / 2, limit - wanted));
+    *length = wanted;
+}
+
+/* Convert between the profile of the image and sRGB, in place. */
+static void convert(const struct nst_gimp_region *r, gboolean back)
+{
+    GimpColorProfile *own = gimp_image_get_color_profile(r->image);
+    GimpColorProfile *srgb = gimp_color_profile_new_rgb_srgb();
+    const Babl *plain =
+        babl_format(r->picture.channels == 4 ? "R'G'B'A float" : "R'G'B' float");
+    GimpColorTransform *t = gimp_color_transform_new(
+        back ? srgb : own, back ? plain : r->format, back ? own : srgb,
+        back ? r->format : plain, GIMP_COLOR_RENDERING_INTENT_RELATIVE_COLORIMETRIC,
+        GIMP_COLOR_TRANSFORM_FLAGS_BLACK_POINT_COMPENSATION |
+            GIMP_COLOR_TRANSFORM_FLAGS_NOOPTIMIZE);
+
+    if (t) { /* else the profile cannot be used */
+        gimp_color_transform_process_pixels(
+            t, back ? plain : r->format, r->picture.data, back ? r->format : plain,
+            r->picture.data, (gsize)r->area.width * (gsize)r->area.height);
+        g_object_unref(t);
+    }
+    g_object_unref(srgb);
+    g_object_unref(own);
+}
+
+static gboolean has_other_profile(gint32 image, gint32 drawable)
+{
+    GimpColorProfile *own =
+        gimp_drawable_is_rgb(drawable) ? gimp_image_get_color_profile(image) : NULL;
+    GimpColorProfile *srgb = is_linear(image) ? gimp_color_profile_new_rgb_srgb_linear()
+                                              : gimp_color_profile_new_rgb_srgb();
+    gboolean other = own && !gimp_color_profile_is_equal(own, srgb);
+
+    g_object_unref(srgb);
+    if (own)
+        g_object_unref(own);
+    return other;
+}
+
+/* Read the selection, which says how much of a pixel changes. */
+static gboolean read_selection(struct nst_gimp_region *r)
+{
+    size_t n = (size_t)r->area.width * (size_t)r->area.height;
+    gboolean wide = r->picture.type != NST_SAMPLE_U8, any = FALSE;
+    GeglRectangle at = r->area;
+    GeglBuffer *buffer;
+    gint x, y;
+
+    r->keep = (struct nst_samples){.width = at.width,
+                                   .height = at.height,
+                                   .channels = 1,
+                                   .type = wide ? NST_SAMPLE_F32 : NST_SAMPLE_U8};
+    r->keep.data = calloc(n, wide ? sizeof(float) : 1);
+    if (!r->keep.data)
+        return FALSE;
+    gimp_drawable_offsets(r->drawable, &x, &y);
+    at.x += x;
+    at.y += y;
+    buffer = gimp_drawable_get_buffer(gimp_image_get_selection(r->image));
+    gegl_buffer_get(buffer, &at, 1, babl_format(wide ? "Y float" : "Y u8"),
+                    r->keep.data, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+    g_object_unref(buffer);
+    for (size_t i = 0; i < n; i++)
+        if (wide) {
+            float *v = (float *)r->keep.data + i;
+
+            *v = 1 - CLAMP(*v, 0, 1);
+            any |= *v > 0;
+        } else {
+            guint8 *v = (guint8 *)r->keep.data + i;
+
+            *v = 255 - *v;
+            any |= *v;
+        }
+    if (!any) { /* all of it is selected */
+        free(r->keep.data);
+        r->keep.data = NULL;
+    }
+    return TRUE;
+}
+
+enum nst_status nst_gimp_region_read(struct nst_gimp_region *r, gint32 image,
+                                     gint32 drawable, struct nst_err *err)
+{
+    GeglRectangle *at = &r->area;
+    GeglBuffer *buffer;
+
+    *r = (struct nst_gimp_region){.image = image, .drawable = drawable};
+    if (gimp_item_is_group(drawable))
+        return nst_err_set(
+            err, NST_ERR_ARG,
+            "a layer group has no pixels of its own; select a layer in it");
+    if (!gimp_drawable_is_rgb(drawable) && !gimp_drawable_is_gray(drawable))
+        return nst_err_set(err, NST_ERR_ARG,
+                           "the image is indexed; convert it to RGB (Image > Mode)");
+    if (!gimp_drawable_mask_intersect(drawable, &at->x, &at->y, &at->width,
+                                      &at->height))
+        return nst_err_set(
+            err, NST_ERR_ARG,
+            "the selection contains no pixel of the layer; select a part of "
+            "it, or nothing for the whole layer");
+    widen(&at->x, &at->width, gimp_drawable_width(drawable));
+    widen(&at->y, &at->height, gimp_drawable_height(drawable));
+    r->profile = has_other_profile(image, drawable);
+    choose_format(r);
+    r->picture.width = at->width;
+    r->picture.height = at->height;
+    r->picture.data = g_try_malloc_n((gsize)at->width * (gsize)at->height,
+                                     (gsize)babl_format_get_bytes_per_pixel(r->format));
+    if (!r->picture.data || (!gimp_selection_is_empty(image) && !read_selection(r)))
+        return nst_err_set(err, NST_ERR_MEM, "out of memory: the region is too large");
+    buffer = gimp_drawable_get_buffer(drawable);
+    gegl_buffer_get(buffer, at, 1, r->format, r->picture.data, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
+    g_object_unref(buffer);
+    if (r->profile)
+        convert(r, FALSE);
+    return NST_OK;
+}
+
+void nst_gimp_region_clear(struct nst_gimp_region *r)
+{
+    g_free(r->picture.data);
+    free(r->keep.data);
+    r->picture.data = r->keep.data = NULL;
+}
+
+static gboolean is_kept(const struct nst_gimp_region *r, size_t pixel)
+{
+    return r->keep.type == NST_SAMPLE_U8 ? ((guint8 *)r->keep.data)[pixel] == 255
+                                         : ((float *)r->keep.data)[pixel] >= 1;
+}
+
+/* Give pixels that are not selected the values of the drawable: nst clips values beyond
+ * white, and a conversion rounds. */
+static void restore_kept(struct nst_gimp_region *r, GeglBuffer *drawable)
+{
+    size_t bytes = (size_t)babl_format_get_bytes_per_pixel(r->format);
+    size_t width = (size_t)r->area.width;
+    guchar *row = g_malloc_n(width, bytes);
+
+    for (gint y = 0; y < r->area.height; y++) {
+        const GeglRectangle at = {r->area.x, r->area.y + y, r->area.width, 1};
+        guchar *to = (guchar *)r->picture.data + (size_t)y * width * bytes;
+
+        gegl_buffer_get(drawable, &at, 1, r->format, row, GEGL_AUTO_ROWSTRIDE,
+                        GEGL_ABYSS_NONE);
+        for (size_t x = 0; x < width; x++)
+            if (is_kept(r, (size_t)y * width + x))
+                memcpy(to + x * bytes, row + x * bytes, bytes);
+    }
+    g_free(row);
+}
+
+static void set_pixels(const struct nst_gimp_region *r, GeglBuffer *buffer)
+{
+    gegl_buffer_set(buffer, &r->area, 0, r->format, r->picture.data,
+                    GEGL_AUTO_ROWSTRIDE);
+    gegl_buffer_flush(buffer);
+    g_object_unref(buffer);
+}
+
+static void write_layer(const struct nst_gimp_region *r, const gchar *name)
+{
+    gint32 layer = gimp_layer_copy(r->drawable);
+
+    gimp_item_set_name(layer, name);
+    gimp_image_insert_layer(r->image, layer, gimp_item_get_parent(r->drawable),
+                            gimp_image_get_item_position(r->image, r->drawable));
+    set_pixels(r, gimp_drawable_get_buffer(layer));
+    gimp_drawable_update(layer, r->area.x, r->area.y, r->area.width, r->area.height);
+}
+
+/* The result holds the selection already. GIMP would apply it again, so it is empty
+ * meanwhile. */
+static void write_drawable(const struct nst_gimp_region *r, GeglBuffer *buffer)
+{
+    gboolean selected = !gimp_selection_is_empty(r->image);
+    gint32 saved = -1, layer = gimp_image_get_active_layer(r->image);
+    gint32 channel = gimp_image_get_active_channel(r->image);
+    GeglBuffer *shadow = gimp_drawable_get_shadow_buffer(r->drawable);
+
+    gegl_buffer_copy(buffer, NULL, GEGL_ABYSS_NONE, shadow, NULL);
+    set_pixels(r, shadow);
+    if (selected) {
+        saved = gimp_selection_save(r->image);
+        gimp_selection_none(r->image);
+    }
+    gimp_drawable_merge_shadow(r->drawable, TRUE);
+    if (selected) {
+        gimp_image_select_item(r->image, GIMP_CHANNEL_OP_REPLACE, saved);
+        gimp_image_remove_channel(r->image, saved);
+        if (channel != -1)
+            gimp_image_set_active_channel(r->image, channel);
+        else if (layer != -1)
+            gimp_image_set_active_layer(r->image, layer);
+    }
+    gimp_drawable_update(r->drawable, r->area.x, r->area.y, r->area.width,
+                         r->area.height);
+}
+
+void nst_gimp_region_write(struct nst_gimp_region *r, const gchar *new_layer)
+{
+    GeglBuffer *buffer = gimp_drawable_get_buffer(r->drawable);
+
+    if (r->profile)
+        convert(r, TRUE);
+    if (r->keep.data)
+        restore_kept(r, buffer);
+    gimp_image_undo_group_start(r->image);
+    if (new_layer && gimp_item_is_layer(r->drawable))
+        write_layer(r, new_layer);
+    else
+        write_drawable(r, buffer);
+    gimp_image_undo_group_end(r->image);
+    g_object_unref(buffer);
+}
