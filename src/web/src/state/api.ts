@@ -56,7 +56,7 @@ export interface Style {
   url: string | null
   thumbnail: string | null
   preview: string | null
-  kind: 'picture' | 'pack'
+  kind: 'picture' | 'pack' | 'network'
   artist: string | null
   title: string | null
   year: string | null

@@ -21,7 +21,16 @@ import { deleteLater, resumeDeletions } from './deletion'
 import { backoff, link, onReconnect } from './link'
 import { extend, fit, isBlank } from './masks'
 import { forgetUser, loadItem, memoryStore, saveItem, useStore } from './storage'
-import { catalog, creditOf, nameOf, readable, setLabel, thumbOf } from './styles'
+import {
+  canToggle,
+  catalog,
+  chooseStyle,
+  creditOf,
+  nameOf,
+  readable,
+  setLabel,
+  thumbOf,
+} from './styles'
 import {
   isFinished,
   known,
@@ -89,6 +98,30 @@ describe('styles', () => {
     vi.unstubAllGlobals()
     expect(thumbOf('bare')).toBeUndefined()
     expect(catalog.all.map(creditOf)).toEqual(['Gustav Klimt, The Kiss', ''])
+    catalog.all = []
+  })
+})
+
+describe('a mix', () => {
+  it('has no network, which paints alone', () => {
+    const style = (name: string, kind: Style['kind']): Style => ({
+      name,
+      url: null,
+      thumbnail: null,
+      preview: null,
+      kind,
+      artist: null,
+      title: null,
+      year: null,
+      removable: false,
+    })
+    const d = draft.blank()
+    catalog.all = [style('a', 'pack'), style('b', 'picture'), style('net', 'network')]
+    expect(canToggle(d, 'a')).toBe(false)
+    chooseStyle(d, 'a')
+    expect(['a', 'b', 'net'].map((n) => canToggle(d, n))).toEqual([false, true, false])
+    chooseStyle(d, 'net')
+    expect(['a', 'b', 'net'].map((n) => canToggle(d, n))).toEqual([false, false, false])
     catalog.all = []
   })
 })

@@ -93,6 +93,15 @@ export function chooseStyle(d: Draft, name: string): void {
   d.styles = [d.styles.find((s) => s.name === name) ?? { name, weight: 50 }]
 }
 
+const paintsAlone = (name: string) => catalog.all.find((s) => s.name === name)?.kind === 'network'
+
+/** Whether a style can be added to the mix, or removed from it: a network paints alone. */
+export function canToggle(d: Draft, name: string): boolean {
+  const names = d.styles.map((s) => s.name)
+  if (names.includes(name)) return names.length > 1
+  return names.length > 0 && ![name, ...names].some(paintsAlone)
+}
+
 export function mixOf(styles: readonly { name: string }[]): string {
   return styles.map((s) => nameOf(s.name)).join(' + ')
 }
