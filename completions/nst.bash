@@ -128,6 +128,26 @@ _nst_kind() {
     nst-style:--style-layers) echo "layer" ;;
     nst-style:--title) echo "{}" ;;
     nst-style:--year) echo "{}" ;;
+    nst-train:--batch) echo "{}" ;;
+    nst-train:--checkpoint) echo "file" ;;
+    nst-train:--content-weight) echo "{}" ;;
+    nst-train:--from) echo "{}" ;;
+    nst-train:--model | nst-train:-m) echo "model" ;;
+    nst-train:--output | nst-train:-o) echo "file" ;;
+    nst-train:--photos) echo "{}" ;;
+    nst-train:--preview) echo "file" ;;
+    nst-train:--progress) echo "{}" ;;
+    nst-train:--resume) echo "file" ;;
+    nst-train:--seed) echo "{}" ;;
+    nst-train:--size) echo "{}" ;;
+    nst-train:--stability) echo "{}" ;;
+    nst-train:--steps) echo "{}" ;;
+    nst-train:--style-size) echo "{}" ;;
+    nst-train:--style-weight) echo "{}" ;;
+    nst-train:--time) echo "{}" ;;
+    nst-train:--tv-weight) echo "{}" ;;
+    nst-train:--threads | nst-train:-t) echo "{}" ;;
+    nst-train:--width) echo "{}" ;;
     esac
 }
 
@@ -139,6 +159,7 @@ _nst_options() {
     nst-model) echo "--f16 --input --json --last --normalise --output --help --usage --version" ;;
     nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --keep-metadata --quota --shared --token-file --tokens --webhook-secret-file --decode-seconds --grace --lease --max-connections --max-film-size --max-frames --max-history-images --max-pixels --max-queue --max-queue-per-owner --max-shares --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --send-timeout --task-memory --task-seconds --queue --worker --access-log --access-log-format --log --log-format --help --usage --version" ;;
     nst-style) echo "--artist --from --json --model --output --preview --previews --scales --style-layers --title --year --help --usage --version" ;;
+    nst-train) echo "--batch --checkpoint --content-weight --from --model --output --photos --preview --progress --quiet --resume --seed --size --stability --steps --style-size --style-weight --time --tv-weight --threads --width --help --usage --version" ;;
     esac
 }
 
@@ -198,4 +219,4 @@ _nst() {
         mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$word") ;;
     esac
 }
-complete -F _nst nst nst-compare nst-history nst-model nst-serve nst-style
+complete -F _nst nst nst-compare nst-history nst-model nst-serve nst-style nst-train

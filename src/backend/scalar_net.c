@@ -79,18 +79,6 @@ static enum nst_status scalar_conv_prepare(struct nst_backend *be,
     return NST_OK;
 }
 
-/* The map as its reader sees it; free() it. */
-float *nst_scalar_net_view_values(const struct nst_net_view *v)
-{
-    size_t area = nst_shape_area(v->x->shape), n = nst_shape_count(v->x->shape);
-    const float *x = nst_const_floats(v->x->data);
-    float *y = nst_xcalloc(n, sizeof *y);
-
-    for (size_t i = 0; i < n; i++)
-        y[i] = nst_scalar_net_seen(v, (int)(i / area), x[i]);
-    return y;
-}
-
 static void sum_rows(const struct nst_tensor *y, const struct nst_net_sums *sums)
 {
     struct nst_shape s = y->shape;

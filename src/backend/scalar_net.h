@@ -4,7 +4,9 @@
 #ifndef NST_BACKEND_SCALAR_NET_H
 #define NST_BACKEND_SCALAR_NET_H
 
+#include "backend/host.h"
 #include "backend/net_ops.h"
+#include "base/alloc.h"
 #include "kernels/net_reference.h"
 
 static inline struct nst_net_geometry nst_scalar_net_geometry(enum nst_net_kind kind)
@@ -24,6 +26,15 @@ static inline float nst_scalar_net_seen(const struct nst_net_view *v, int channe
 }
 
 /* The map as its reader sees it; free() it. */
-float *nst_scalar_net_view_values(const struct nst_net_view *v);
+static inline float *nst_scalar_net_view_values(const struct nst_net_view *v)
+{
+    size_t area = nst_shape_area(v->x->shape), n = nst_shape_count(v->x->shape);
+    const float *x = nst_const_floats(v->x->data);
+    float *y = nst_xcalloc(n, sizeof *y);
+
+    for (size_t i = 0; i < n; i++)
+        y[i] = nst_scalar_net_seen(v, (int)(i / area), x[i]);
+    return y;
+}
 
 #endif

@@ -38,7 +38,8 @@
 #define TIMED_STEPS 12
 /* One photograph in so many has the stability term. */
 #define STABILITY_SHARE 4
-/* Factor of the random weights of the last layer: the first pictures are nearly grey. */
+/* Factor of the random weights of the last layer: the first pictures are nearly grey.
+ */
 #define LAST_BOUND 0.1
 /* Weight of the latest step in the reported losses. */
 #define REPORT_WEIGHT 0.05
@@ -72,7 +73,7 @@ void nst_train_config_init(struct nst_train_config *c)
                                    .width = 16,
                                    .style_size = 384,
                                    .content_weight = 1,
-                                   .style_weight = 1.5,
+                                   .style_weight = 3,
                                    .tv_weight = 1,
                                    .stability = 20,
                                    .seed = 1};

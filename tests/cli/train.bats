@@ -66,7 +66,7 @@ refuses() {
 }
 
 @test "a training that was killed is resumed to the same bits" {
-    local pid
+    local pid ended
     photos 20
     nst_train style.ppm --photos photos -o whole.nstnet --steps 60
     env --default-signal=INT "$(dirname "$NST")/nst-train" --size 64 --batch 2 --width 4 \
@@ -74,8 +74,9 @@ refuses() {
     pid=$!
     wait_until '[ -e progress ] && [ "$(grep -c step progress)" -gt 3 ]'
     kill -INT "$pid"
-    run wait "$pid"
-    [ "$status" = 130 ]
+    ended=0
+    wait "$pid" || ended=$?
+    [ "$ended" = 130 ]
     [ -s part.nstnet ] && [ -s part.checkpoint ]
     grep -q 'same command with --resume' progress
     run ! cmp whole.nstnet part.nstnet
@@ -87,7 +88,8 @@ refuses() {
     pid=$!
     wait_until '[ -e progress ] && [ "$(grep -c step progress)" -gt 3 ]'
     kill -KILL "$pid"
-    run ! wait "$pid"
+    wait "$pid" || ended=$?
+    [ "$ended" = 137 ]
     [ -s part.checkpoint ]
     nst_train style.ppm --photos photos -o part.nstnet --steps 60 --resume
     cmp whole.nstnet part.nstnet
