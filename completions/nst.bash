@@ -75,10 +75,15 @@ _nst_kind() {
     nst-history:--history) echo "file" ;;
     nst-history:--keep) echo "{}" ;;
     nst-history:--output | nst-history:-o) echo "file" ;;
+    nst-model:--artist) echo "{}" ;;
+    nst-model:--credit) echo "{}" ;;
     nst-model:--input) echo "{rgb bgr255 rgb255}" ;;
     nst-model:--last) echo "layer" ;;
+    nst-model:--licence) echo "{}" ;;
     nst-model:--normalise) echo "file" ;;
     nst-model:--output | nst-model:-o) echo "file" ;;
+    nst-model:--title) echo "{}" ;;
+    nst-model:--year) echo "{}" ;;
     nst-serve:--data) echo "file" ;;
     nst-serve:--listen | nst-serve:-l) echo "{}" ;;
     nst-serve:--model | nst-serve:-m) echo "model" ;;
@@ -156,7 +161,7 @@ _nst_options() {
     nst) echo "--null --checkpoint --config --files-from --format --keep-mask --layers --mask --metadata --name --on-interrupt --output --pnm --preview --preset --quality --resume --recursive --save-every --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --flow --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --jobs --max-memory --max-pixels --precision --tile --threads --dry-run --dump-options --history --json --list-devices --list-models --list-presets --list-styles --progress --progress-file --quiet --show-config --trace --verbose --help --usage --version" ;;
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
-    nst-model) echo "--f16 --input --json --last --normalise --output --help --usage --version" ;;
+    nst-model) echo "--artist --credit --f16 --input --json --last --licence --normalise --output --title --year --help --usage --version" ;;
     nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --keep-metadata --quota --shared --token-file --tokens --webhook-secret-file --decode-seconds --grace --lease --max-connections --max-film-size --max-frames --max-history-images --max-pixels --max-queue --max-queue-per-owner --max-shares --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --send-timeout --task-memory --task-seconds --queue --worker --access-log --access-log-format --log --log-format --help --usage --version" ;;
     nst-style) echo "--artist --from --json --model --output --preview --previews --scales --style-layers --title --year --help --usage --version" ;;
     nst-train) echo "--batch --checkpoint --content-weight --from --model --output --photos --preview --progress --quiet --resume --seed --size --stability --steps --style-size --style-weight --time --tv-weight --threads --width --help --usage --version" ;;

@@ -205,6 +205,7 @@ libnst_run_la_SOURCES = \
 	%D%/run/job.c %D%/run/job.h %D%/run/job_internal.h %D%/run/job_evaluate.c \
 	%D%/run/job_optimise.c %D%/run/job_serialise.c \
 	%D%/run/level.c %D%/run/level.h \
+	%D%/run/net_film.c %D%/run/net_film.h %D%/run/net_run.c %D%/run/net_run.h \
 	%D%/run/networks.c %D%/run/networks.h \
 	%D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
 	%D%/run/picture_run.h %D%/run/plan.c %D%/run/plan.h \
@@ -271,11 +272,13 @@ nst_history_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
 nst_compare_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_compare_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
-nst_model_SOURCES = %D%/cli/model.c $(PROGRAM) %D%/cli/import/pth.h \
+nst_model_SOURCES = %D%/cli/model.c %D%/cli/model_net.c %D%/cli/model_net.h $(PROGRAM) %D%/cli/import/pth.h \
 	$(PTH_SOURCES)
-# Only pth.c needs libarchive.
+# Only pth_file.c needs libarchive.
 if ARCHIVE
-PTH_SOURCES = %D%/cli/import/pth.c %D%/cli/import/pickle.c %D%/cli/import/pickle.h
+PTH_SOURCES = %D%/cli/import/pth.c %D%/cli/import/pth_file.c %D%/cli/import/pth_file.h \
+	%D%/cli/import/pth_net.c %D%/cli/import/pth_net.h \
+	%D%/cli/import/pickle.c %D%/cli/import/pickle.h
 else
 PTH_SOURCES = %D%/cli/import/no_pth.c
 endif

@@ -84,8 +84,9 @@ UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safe
 	tests/unit/test_lbfgs tests/unit/test_memory tests/unit/test_picture_load \
 	tests/unit/test_picture_formats \
 	tests/unit/test_picture_save tests/unit/test_picture_pixels \
-	tests/unit/test_flow tests/unit/test_frames tests/unit/test_history tests/unit/test_colour_transfer \
-	tests/unit/test_pack tests/unit/test_net_file tests/unit/test_api
+	tests/unit/test_flow tests/unit/test_frames tests/unit/test_history \
+	tests/unit/test_colour_transfer tests/unit/test_net tests/unit/test_net_file \
+	tests/unit/test_pack tests/unit/test_api
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h %D%/unit/temp_path.h
@@ -144,6 +145,9 @@ tests_unit_test_picture_pixels_LDADD = $(UNIT_LDADD)
 tests_unit_test_flow_SOURCES = %D%/unit/test_flow.c
 tests_unit_test_flow_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_flow_LDADD = $(UNIT_LDADD)
+tests_unit_test_net_SOURCES = %D%/unit/test_net.c %D%/tap.h
+tests_unit_test_net_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_LDADD = $(UNIT_LDADD)
 tests_unit_test_frames_SOURCES = %D%/unit/test_frames.c
 tests_unit_test_frames_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_frames_LDADD = $(UNIT_LDADD)
@@ -186,7 +190,7 @@ tests_unit_test_api_CPPFLAGS = $(UNIT_CPPFLAGS) \
 	-DMODEL='"$(abs_top_srcdir)/models/vgg19-lite.safetensors"'
 tests_unit_test_api_LDADD = libnst.la $(CMOCKA_LIBS)
 
-EXTRA_DIST += %D%/cli/run-bats %D%/golden/train.py
+EXTRA_DIST += %D%/cli/run-bats %D%/cli/net.py %D%/golden/train.py
 SCRIPT_TESTS = %D%/floors.sh %D%/cli/random.sh %D%/cli/mutants.sh %D%/golden/reference.sh %D%/golden/train.sh \
 	%D%/golden/look.sh %D%/neon.sh %D%/nvcc.sh \
 	%D%/valgrind.sh %D%/web/run.sh %D%/web/sources.sh
@@ -206,7 +210,7 @@ endif
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/cli/signals.bats %D%/cli/system.bats \
 	%D%/cli/memory.bats %D%/cli/blas.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
 	%D%/cli/styles.bats %D%/cli/train.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
-	%D%/cli/scalenet.bats \
+	%D%/cli/scalenet.bats %D%/cli/net.bats \
 	%D%/cli/frames.bats %D%/cli/completions.bats %D%/cli/recipes.bats \
 	%D%/cli/slurm.bats %D%/cli/library.bats %D%/cli/history.bats %D%/cli/manual.bats
 if SERVE
@@ -222,7 +226,7 @@ tests_http_taken_over_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 # not installed; a path is what makes libtool build a library to load
 tests_http_taken_over_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/http/identity.bats \
-	%D%/http/animations.bats %D%/http/lifecycle.bats %D%/http/tenants.bats \
+	%D%/http/animations.bats %D%/http/nets.bats %D%/http/lifecycle.bats %D%/http/tenants.bats \
 	%D%/http/openapi.bats %D%/http/hostile.bats \
 	%D%/http/uploads.bats %D%/http/renditions.bats %D%/http/previews.bats \
 	%D%/http/sandbox.bats %D%/http/edges.bats \

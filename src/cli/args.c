@@ -187,7 +187,8 @@ static const struct argp_option extra_options[] = {
      "Configuration file to read instead of ~/.config/nst/config.json, or none", 1},
     {"list-presets", LIST_PRESETS_KEY, NULL, 0, "List the presets, and exit", 5},
     {"list-styles", LIST_STYLES_KEY, NULL, 0,
-     "List the installed style packs, as nst-style list does, and exit", 5},
+     "List the installed style packs and networks, as nst-style list does, and exit",
+     5},
     {"list-models", LIST_MODELS_KEY, NULL, 0,
      "List the installed networks, as nst-model list does, and exit", 5},
     {"list-devices", LIST_DEVICES_KEY, NULL, 0,
@@ -314,6 +315,24 @@ static const char *option_value(const struct nst_args *a, const char *name)
     return value;
 }
 
+/* Refuse options on the command line that a feed-forward network has no use for; those
+ * of a preset or of the configuration are for other styles. */
+static void check_net(const struct nst_args *a)
+{
+    const struct nst_styles *styles = &a->params.styles;
+
+    for (int i = 0; i < styles->count; i++) {
+        char *net = nst_find_net(styles->item[i].file);
+
+        for (size_t k = 0; net && k < a->assignments; k++)
+            if (a->assignment[k].option->optimises)
+                usage_error("%s: does not apply to the style '%s', a network that "
+                            "paints in one pass",
+                            a->assignment[k].option->name, styles->item[i].file);
+        free(net);
+    }
+}
+
 /* What to type first, for a command line without a word. */
 static __attribute__((noreturn)) void print_start(void)
 {
@@ -337,6 +356,7 @@ static void check_combinations(struct nst_args *a)
         add_content(a, a->resumed_content ? a->resumed_content : "-");
     if (!p->output)
         p->output = nst_xstrdup("-");
+    check_net(a);
     if (count_stdin_styles(&p->styles) > 1)
         usage_error("only one style can come from standard input");
     if (reads_content_from_stdin(a) && count_stdin_styles(&p->styles))

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/path.h"
 #include "cli/program.h"
 #include "nst.h"
 
@@ -83,15 +84,17 @@ static enum nst_status load_style(struct pictures *p, const char *style,
     const struct nst_picture *r = p->result;
     const struct nst_picture_size size = {nst_longest(r->height, r->width),
                                           .max_pixels = MAX_PIXELS};
-    char *pack = nst_find_pack(style);
+    char *file = nst_find_style(style);
     enum nst_status st;
 
-    if (pack) {
-        free(pack);
+    if (file) {
+        bool net = nst_has_suffix(file, NST_NET_SUFFIX);
+
+        free(file);
         return nst_err_set(err, NST_ERR_ARG,
-                           "style '%s': is a style pack, which lacks the layers "
-                           "compared; name an image",
-                           style);
+                           "style '%s': is a %s, which lacks the layers compared; name "
+                           "an image",
+                           style, net ? "network" : "style pack");
     }
     st = nst_picture_load(&p->style, style, &size, err);
     nst_picture_flatten(p->style, NST_WHITE);

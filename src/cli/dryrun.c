@@ -65,6 +65,13 @@ static void print_table(const struct nst_estimate *e, const char *picture)
     if (picture)
         print_picture(picture);
     printf("size             %d x %d\n", e->width, e->height);
+    if (e->feed_forward) {
+        printf("network          %s, in one pass\n", e->network[0]);
+        printf("peak memory      %zu MiB of %zu MiB\n", e->memory >> 20,
+               e->limit >> 20);
+        print_duration(e->seconds);
+        return;
+    }
     printf("scales           ");
     for (int i = 0; i < e->scales; i++)
         printf("%s%d (%lld steps)", i ? ", " : "", e->longest[i],

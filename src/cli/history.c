@@ -121,18 +121,22 @@ static void print_row(const struct nst_history_line *l)
     json_t *run = nst_json_with_bytes(l->run);
     json_t *size = json_object_get(run, "size");
     json_t *final = json_object_get(run, "final");
+    json_t *total = json_object_get(final, "total");
     char *styles = style_names(run);
+    char *loss = json_is_number(total)
+                     ? nst_xasprintf("%.4g", json_number_value(total))
+                     : nst_xstrdup("-"); /* painted by a feed-forward network */
     char *row = nst_xasprintf(
-        "%s  %s  %-20s %-20s %5d x %-5d %10.4g %8.1f s  %s", l->id,
-        get_text(run, "time"), nst_base_name(get_text(run, "content")), styles,
+        "%s  %s  %-20s %-20s %5d x %-5d %10s %8.1f s  %s", l->id, get_text(run, "time"),
+        nst_base_name(get_text(run, "content")), styles,
         (int)json_integer_value(json_array_get(size, 0)),
-        (int)json_integer_value(json_array_get(size, 1)),
-        json_number_value(json_object_get(final, "total")),
+        (int)json_integer_value(json_array_get(size, 1)), loss,
         json_number_value(json_object_get(run, "seconds")), get_text(run, "output"));
 
     nst_sanitise_line(row);
     puts(row);
     free(row);
+    free(loss);
     free(styles);
     json_decref(run);
 }
@@ -267,13 +271,14 @@ static void add_style_args(struct command *c, const json_t *style)
         add_arg(c, nst_xasprintf("--layers=%s", layers));
 }
 
-/* Fail if the file has changed. A name without a directory is a style pack. */
+/* Fail if the file has changed. A name without a directory is a style pack or a network
+ * that is a style. */
 static enum nst_status check_file(const char *name, const json_t *sha256,
                                   struct nst_err *err)
 {
     const char *recorded = json_string_value(sha256);
-    char *pack = *name == '/' ? NULL : nst_find_pack(name);
-    char *current = nst_sha256_file(pack ? pack : name);
+    char *style = *name == '/' ? NULL : nst_find_style(name);
+    char *current = nst_sha256_file(style ? style : name);
     enum nst_status st = NST_OK;
 
     if (!recorded)
@@ -283,7 +288,7 @@ static enum nst_status check_file(const char *name, const json_t *sha256,
         st = nst_err_set(err, NST_ERR_FORMAT,
                          "%s: is missing or has changed since the run", name);
     free(current);
-    free(pack);
+    free(style);
     return st;
 }
 
@@ -295,6 +300,8 @@ static enum nst_status check_networks(const json_t *run, struct nst_err *err)
     struct nst_models models;
     enum nst_status st;
 
+    if (!sums || json_is_null(sums)) /* painted by a feed-forward network: an input */
+        return NST_OK;
     if (!json_is_array(sums))
         return check_file(get_text(run, "model_path"), sums, err);
     st = nst_models_parse(&models, get_text(run, "model_path"), err);
@@ -364,6 +371,7 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     struct command c = {NULL, 0};
     json_t *run, *recipe, *style, *value;
     const char *name, *format, *differs;
+    bool optimises; /* else a feed-forward network has painted */
     json_int_t quality;
     size_t i;
 
@@ -375,13 +383,16 @@ static enum nst_status rerun(const struct arguments *a, const struct nst_history
     choose_device(run);
     add_arg(&c, find_nst());
     add_arg(&c, nst_xstrdup("--config=none"));
-    add_arg(&c, nst_xasprintf("--model=%s", get_text(run, "model_path")));
+    optimises = json_is_string(json_object_get(run, "model_path"));
+    if (optimises)
+        add_arg(&c, nst_xasprintf("--model=%s", get_text(run, "model_path")));
     recipe = nst_migrate_options(run, &differs);
     if (differs)
         fprintf(stderr, "nst-history: the result will differ: %s\n", differs);
     json_object_foreach(recipe, name, value) {
         const struct nst_option *o = nst_option_find(name);
-        char *word = o && o->recipe ? option_arg(o, value) : NULL;
+        bool used = o && o->recipe && (optimises || !o->optimises);
+        char *word = used ? option_arg(o, value) : NULL;
 
         if (word)
             add_arg(&c, word);

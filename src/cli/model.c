@@ -11,10 +11,11 @@
 #include "base/alloc.h"
 #include "base/path.h"
 #include "cli/import/pth.h"
+#include "cli/model_net.h"
 #include "cli/program.h"
 #include "nst.h"
 
-enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY, INPUT_KEY };
+enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY, INPUT_KEY, TEXT_KEY };
 
 #ifdef HAVE_ARCHIVE
 #define CHECKPOINT " (also a PyTorch checkpoint, .pth)"
@@ -29,17 +30,29 @@ enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY, INPUT_KEY };
 #define PICTURE_SIDE 512 /* their longest side */
 
 struct arguments {
-    const char *command, *model, *output;
+    const char *command, *model;
     const char *picture[PICTURES];
     int pictures;
     struct nst_layer last;
-    bool half, json, has_last, has_input;
+    bool has_last, has_input;
     enum nst_input input;
+    struct model_net_arguments net; /* and half and json of any network */
+};
+
+/* The network that the user has named. */
+struct network {
+    char *path;
+    struct nst_weights *vgg; /* or NULL: net */
+    struct nst_net_file net;
 };
 
 static const struct argp_option options[] = {
-    {"output", 'o', "FILE", 0, "Safetensors file to write (convert)", 0},
-    {"last", LAST_KEY, "LAYER", 0, "Drop all layers after this one (convert)", 0},
+    {"output", 'o', "FILE", 0,
+     "File to write: NAME.safetensors, or NAME" NST_NET_SUFFIX
+     " for a feed-forward network (convert)",
+     0},
+    {"last", LAST_KEY, "LAYER", 0,
+     "Drop all layers of a VGG19 after this one (convert)", 0},
     {"f16", F16_KEY, NULL, 0, "Store the weights as 16-bit floats (convert)", 0},
     {"input", INPUT_KEY, "rgb|bgr255|rgb255", 0,
      "Input of the network: RGB (PyTorch), BGR from 0 to 255 (Caffe) or RGB from 0 to "
@@ -48,6 +61,16 @@ static const struct argp_option options[] = {
     {"normalise", NORMALISE_KEY, "PICTURE", 0,
      "Scale each layer to a mean activation of 1 over this image; repeat for more "
      "images (convert)",
+     0},
+    {"title", TEXT_KEY + NST_NET_TITLE, "TEXT", 0,
+     "Title of the painting that a feed-forward network imitates (convert)", 0},
+    {"artist", TEXT_KEY + NST_NET_ARTIST, "TEXT", 0, "Its artist (convert)", 0},
+    {"year", TEXT_KEY + NST_NET_YEAR, "TEXT", 0, "Its year (convert)", 0},
+    {"credit", TEXT_KEY + NST_NET_CREDIT, "TEXT", 0,
+     "Who made a feed-forward network (convert)", 0},
+    {"licence", TEXT_KEY + NST_NET_LICENCE, "TEXT", 0,
+     "Licence of a feed-forward network (convert)", 0},
+    {"license", TEXT_KEY + NST_NET_LICENCE, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL,
      0},
     {"json", JSON_KEY, NULL, 0, "Print one line of JSON (info, verify)", 0},
     {0}};
@@ -101,7 +124,7 @@ static void check_arguments(const struct arguments *a, struct argp_state *state)
         argp_error(state, "list: takes no arguments");
     if (!a->model && !lists)
         argp_error(state, "%s: requires a MODEL", command);
-    if (converts != (a->output != NULL))
+    if (converts != (a->net.output != NULL))
         argp_error(state, "%s: %s", command,
                    converts ? "requires -o FILE" : "does not take -o");
 }
@@ -111,17 +134,19 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     struct arguments *a = state->input;
 
     if (key == 'o')
-        a->output = arg;
+        a->net.output = arg;
     else if (key == LAST_KEY)
         set_last(a, arg, state);
+    else if (key >= TEXT_KEY && key < TEXT_KEY + NST_NET_TEXTS)
+        a->net.text[key - TEXT_KEY] = arg;
     else if (key == F16_KEY)
-        a->half = true;
+        a->net.half = true;
     else if (key == INPUT_KEY)
         set_input(a, arg, state);
     else if (key == NORMALISE_KEY)
         add_picture(a, arg, state);
     else if (key == JSON_KEY)
-        a->json = true;
+        a->net.json = true;
     else if (key == ARGP_KEY_ARG && !a->command)
         a->command = arg;
     else if (key == ARGP_KEY_ARG && !a->model)
@@ -151,24 +176,42 @@ static bool is_checkpoint(const char *path)
            (memcmp(b, "PK\3\4", 4) == 0 || (b[0] == 0x80 && b[1] == 2));
 }
 
-/* Load a model by name, or from a safetensors file or a PyTorch checkpoint. */
-static enum nst_status load_weights(struct nst_weights **w, char **path,
-                                    const char *wanted, struct nst_err *err)
+/* The path of the network that the user calls wanted. */
+static enum nst_status find_network(char **path, const char *wanted,
+                                    struct nst_err *err)
 {
-    enum nst_status st = NST_OK;
+    enum nst_status st;
 
-    *w = NULL;
     *path = NULL;
     if (strchr(wanted, '/') || nst_has_suffix(wanted, ".pth") ||
-        nst_has_suffix(wanted, ".pt"))
+        nst_has_suffix(wanted, ".pt") || nst_has_suffix(wanted, NST_NET_SUFFIX)) {
         *path = nst_xstrdup(wanted);
-    else
-        st = nst_find_model(path, wanted, err);
-    if (st == NST_OK && is_checkpoint(*path))
-        return nst_pth_load(w, *path, err);
+        return NST_OK;
+    }
+    st = nst_find_model(path, wanted, err);
+    if (st != NST_OK)
+        *path = nst_find_net(wanted);
+    return *path ? NST_OK : st;
+}
+
+/* Load a network by name, or from a file of nst's or a PyTorch checkpoint. */
+static enum nst_status load_network(struct network *n, const char *wanted,
+                                    struct nst_err *err)
+{
+    enum nst_status st = find_network(&n->path, wanted, err);
+
+    if (st == NST_OK && is_checkpoint(n->path))
+        return nst_pth_load(&n->vgg, &n->net.weights, n->path, err);
+    if (st == NST_OK && nst_has_suffix(n->path, NST_NET_SUFFIX))
+        return nst_net_file_load(&n->net, n->path, err);
     if (st == NST_OK)
-        st = nst_weights_load(w, *path, 0, err);
+        st = nst_weights_load(&n->vgg, n->path, 0, err);
     return st;
+}
+
+static const char *file_kind(const char *path)
+{
+    return is_checkpoint(path) ? "PyTorch" : "safetensors";
 }
 
 /* Mean activations over the pictures; each picture has the same weight. */
@@ -214,9 +257,8 @@ static json_t *weights_to_json(const struct nst_weights *w, const char *path,
         json_array_append_new(layers, j);
     }
     return json_pack("{s:s, s:s, s:s, s:s*, s:o}", "path", path, "kind",
-                     is_checkpoint(path) ? "PyTorch" : "safetensors", "input",
-                     nst_input_text(nst_input_guess(w)), "left_out", w->left_out,
-                     "layers", layers);
+                     file_kind(path), "input", nst_input_text(nst_input_guess(w)),
+                     "left_out", w->left_out, "layers", layers);
 }
 
 static void print(json_t *j, bool as_json)
@@ -259,9 +301,9 @@ static enum nst_status report(const struct nst_weights *w, const char *path,
     if (st != NST_OK)
         return st;
     j = weights_to_json(w, path, a->pictures ? mean : NULL);
-    print(j, a->json);
+    print(j, a->net.json);
     json_decref(j);
-    if (strcmp(a->command, "verify") == 0 && !a->json)
+    if (strcmp(a->command, "verify") == 0 && !a->net.json)
         puts("sound");
     return NST_OK;
 }
@@ -302,9 +344,9 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
                            path, w->convs, a->last.conv + 1);
     if (a->has_last)
         w->convs = a->last.conv + 1;
-    st = nst_protect_input(a->output, path, err);
+    st = nst_protect_input(a->net.output, path, err);
     for (int i = 0; st == NST_OK && i < a->pictures; i++)
-        st = nst_protect_input(a->output, a->picture[i], err);
+        st = nst_protect_input(a->net.output, a->picture[i], err);
     if (st == NST_OK)
         nst_input_convert(w, input);
     if (st == NST_OK && a->pictures)
@@ -312,10 +354,40 @@ static enum nst_status convert(struct nst_weights *w, const char *path,
     if (st == NST_OK && a->pictures)
         nst_weights_normalise(w, mean);
     if (st == NST_OK)
-        st = nst_weights_save(w, a->output, a->half, texts, err);
+        st = nst_weights_save(w, a->net.output, a->net.half, texts, err);
     if (st == NST_OK)
         print_changes(w, path, input, a->has_input);
     return st;
+}
+
+/* What works for networks of one kind only is refused for the other. */
+static enum nst_status check_options(const struct network *n, const struct arguments *a,
+                                     struct nst_err *err)
+{
+    if (!n->vgg && (a->has_last || a->has_input || a->pictures))
+        return nst_err_set(err, NST_ERR_ARG,
+                           "%s: is a network that paints in one pass; --last, --input, "
+                           "--normalise and images are for a VGG19",
+                           n->path);
+    for (int i = 0; n->vgg && i < NST_NET_TEXTS; i++)
+        if (a->net.text[i])
+            return nst_err_set(
+                err, NST_ERR_ARG,
+                "%s: is for a network that paints in one pass, but %s is "
+                "a VGG19",
+                nst_net_text_name((enum nst_net_text)i), n->path);
+    return NST_OK;
+}
+
+static enum nst_status run_net(struct network *n, const struct arguments *a,
+                               struct nst_err *err)
+{
+    if (strcmp(a->command, "convert") == 0)
+        return model_net_convert(&n->net, n->path, &a->net, err);
+    model_net_print(&n->net, n->path, file_kind(n->path), &a->net);
+    if (strcmp(a->command, "verify") == 0 && !a->net.json)
+        puts("sound");
+    return NST_OK;
 }
 
 static void print_model(void *ctx, const char *name, const char *path)
@@ -327,21 +399,25 @@ static void print_model(void *ctx, const char *name, const char *path)
 static enum nst_status run(void *arguments, struct nst_err *err)
 {
     const struct arguments *a = arguments;
-    struct nst_weights *w;
-    char *path;
+    struct network n = {.path = NULL};
     enum nst_status st;
 
     if (strcmp(a->command, "list") == 0) {
         nst_list_models(print_model, NULL);
         return NST_OK;
     }
-    st = load_weights(&w, &path, a->model, err);
-    if (st == NST_OK && strcmp(a->command, "convert") == 0)
-        st = convert(w, path, a, err);
+    st = load_network(&n, a->model, err);
+    if (st == NST_OK)
+        st = check_options(&n, a, err);
+    if (st == NST_OK && !n.vgg)
+        st = run_net(&n, a, err);
+    else if (st == NST_OK && strcmp(a->command, "convert") == 0)
+        st = convert(n.vgg, n.path, a, err);
     else if (st == NST_OK)
-        st = report(w, path, a, err);
-    nst_weights_free(w);
-    free(path);
+        st = report(n.vgg, n.path, a, err);
+    nst_weights_free(n.vgg);
+    nst_net_file_clear(&n.net);
+    free(n.path);
     return st;
 }
 

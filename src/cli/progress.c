@@ -92,7 +92,7 @@ static void format_status(const struct nst_progress *p, bool losses, char *to,
         snprintf(rate, sizeof rate, "%.2f s/it", p->step_seconds);
     else if (p->step_seconds > 0)
         snprintf(rate, sizeof rate, "%.2f it/s", 1 / p->step_seconds);
-    if (losses)
+    if (losses && !(p->done && isnan(p->e.content_loss))) /* a network knows none */
         snprintf(last, sizeof last, ", content %.4g, style %.4g", p->e.content_loss,
                  p->e.style_loss);
     if (p->frame)

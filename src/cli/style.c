@@ -16,10 +16,18 @@ bool style_is_pack_name(const char *name)
 
 enum nst_status style_load(struct nst_pack **out, const char *name, struct nst_err *err)
 {
-    char *path = nst_find_pack(name);
+    char *path = nst_find_pack(name), *net = nst_find_net(name);
     enum nst_status st;
 
     *out = NULL;
+    if (net) {
+        free(net);
+        return nst_err_set(
+            err, NST_ERR_ARG,
+            "%s: is a network, not a style pack; nst-model info describes "
+            "it",
+            name);
+    }
     if (!path && access(name, F_OK) == 0)
         return nst_err_set(
             err, NST_ERR_ARG,

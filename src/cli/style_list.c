@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "base/path.h"
 #include "model/data_path.h"
 #include "cli/program.h"
 #include "cli/style.h"
@@ -46,6 +47,18 @@ static json_t *pack_json(const struct nst_pack *p)
     for (int i = 0; nst_pack_layer(p, i, &l); i++)
         json_array_append_new(layers, layer_json(&l));
     json_object_set_new(j, "layers", layers);
+    return j;
+}
+
+static json_t *net_json(const struct nst_net_file *f)
+{
+    json_t *j =
+        json_pack("{s:i, s:i, s:I}", "width", f->weights.shape.width, "blocks",
+                  f->weights.shape.blocks, "preview", (json_int_t)f->preview_size);
+
+    for (int i = 0; i < NST_NET_TEXTS; i++)
+        json_object_set_new(j, nst_net_text_name((enum nst_net_text)i),
+                            f->text[i] ? json_string(f->text[i]) : json_null());
     return j;
 }
 
@@ -106,10 +119,12 @@ enum nst_status style_info(const struct style_arguments *a, struct nst_err *err)
     return NST_OK;
 }
 
-/* A pack found by name, or the error of reading it. */
+/* A pack or a network found by name, or the error of reading it. */
 struct pack_entry {
     char *name, *path;
     struct nst_pack *pack; /* or NULL */
+    bool is_net, failed;
+    struct nst_net_file net;
     struct nst_err err;
 };
 
@@ -118,9 +133,32 @@ struct pack_list {
     struct pack_entry *item;
 };
 
-static int is_pack_file(const struct dirent *d)
+static int is_style_file(const struct dirent *d)
 {
-    return style_is_pack_name(d->d_name);
+    return style_is_pack_name(d->d_name) || nst_has_suffix(d->d_name, NST_NET_SUFFIX);
+}
+
+/* Read an entry of a folder. */
+static struct pack_entry read_entry(const char *directory, const char *file)
+{
+    const char *dot = strrchr(file, '.');
+    struct pack_entry f = {.name = nst_xasprintf("%.*s", (int)(dot - file), file),
+                           .path = nst_xasprintf("%s/%s", directory, file),
+                           .is_net = nst_has_suffix(file, NST_NET_SUFFIX)};
+
+    if (f.is_net)
+        f.failed = nst_net_file_load_texts(&f.net, f.path, &f.err) != NST_OK;
+    else
+        f.failed = nst_pack_load(&f.pack, f.path, &f.err) != NST_OK;
+    return f;
+}
+
+static void clear_entry(struct pack_entry *f)
+{
+    free(f->name);
+    free(f->path);
+    nst_pack_free(f->pack);
+    nst_net_file_clear(&f->net);
 }
 
 static bool contains(const struct pack_list *packs, const char *name)
@@ -131,24 +169,18 @@ static bool contains(const struct pack_list *packs, const char *name)
     return false;
 }
 
-/* Add the packs of directory, except names that are there already. Frees directory. */
+/* Add the styles of directory, except names that are there already. Frees directory. */
 static void scan_directory(struct pack_list *packs, char *directory)
 {
     struct dirent **entry;
-    int n = directory ? scandir(directory, &entry, is_pack_file, alphasort) : -1;
+    int n = directory ? scandir(directory, &entry, is_style_file, alphasort) : -1;
 
     for (int i = 0; i < n; i++) {
-        const char *file = entry[i]->d_name;
-        struct pack_entry f = {
-            .name = nst_xasprintf("%.*s", (int)(strlen(file) - strlen(NST_PACK_SUFFIX)),
-                                  file),
-            .path = nst_xasprintf("%s/%s", directory, file)};
+        struct pack_entry f = read_entry(directory, entry[i]->d_name);
 
-        if (contains(packs, f.name)) {
-            free(f.name);
-            free(f.path);
-        } else {
-            (void)!nst_pack_load(&f.pack, f.path, &f.err);
+        if (contains(packs, f.name))
+            clear_entry(&f);
+        else {
             packs->item =
                 nst_xrealloc(packs->item, (size_t)(packs->count + 1) * sizeof f);
             packs->item[packs->count++] = f;
@@ -169,27 +201,36 @@ static int compare_names(const void *a, const void *b)
 
 static void clear_packs(struct pack_list *packs)
 {
-    for (int i = 0; i < packs->count; i++) {
-        free(packs->item[i].name);
-        free(packs->item[i].path);
-        nst_pack_free(packs->item[i].pack);
-    }
+    for (int i = 0; i < packs->count; i++)
+        clear_entry(&packs->item[i]);
     free(packs->item);
 }
 
-/* Columns of a pack: name, artist, title (or else the source) and year. */
-#define COLUMNS 4
-static const char *column(const struct pack_entry *f, int i)
+/* Columns of a style: name, artist, title (or else the source), year, and whether it is
+ * a network. */
+#define COLUMNS 5
+#define TEXT_COLUMNS 4
+static const char *style_text(const struct pack_entry *f, int i)
 {
     static const enum nst_pack_text texts[] = {NST_PACK_FROM, NST_PACK_ARTIST,
                                                NST_PACK_TITLE, NST_PACK_YEAR};
+    static const enum nst_net_text net_texts[] = {NST_NET_FROM, NST_NET_ARTIST,
+                                                  NST_NET_TITLE, NST_NET_YEAR};
+
+    return f->is_net ? f->net.text[net_texts[i]] : nst_pack_text(f->pack, texts[i]);
+}
+
+static const char *column(const struct pack_entry *f, int i)
+{
     const char *text;
 
     if (i == 0)
         return f->name;
-    text = nst_pack_text(f->pack, texts[i]);
+    if (i == TEXT_COLUMNS)
+        return f->is_net ? "network" : "";
+    text = style_text(f, i);
     if (!text && i == 2)
-        text = nst_pack_text(f->pack, NST_PACK_FROM);
+        text = style_text(f, 0);
     return text ? text : "-";
 }
 
@@ -208,7 +249,7 @@ static void print_list(const struct pack_list *packs)
     int column_width[COLUMNS] = {0};
 
     for (int i = 0; i < packs->count; i++)
-        for (int c = 0; c < (packs->item[i].pack ? COLUMNS : 1); c++) {
+        for (int c = 0; c < (packs->item[i].failed ? 1 : COLUMNS); c++) {
             int length = utf8_length(column(&packs->item[i], c));
 
             column_width[c] = length > column_width[c] ? length : column_width[c];
@@ -216,12 +257,14 @@ static void print_list(const struct pack_list *packs)
     for (int i = 0; i < packs->count; i++) {
         const struct pack_entry *f = &packs->item[i];
 
-        for (int c = 0; c < COLUMNS - 1 && (f->pack || c == 0); c++) {
+        int columns = f->failed ? 1 : f->is_net ? COLUMNS - 1 : COLUMNS - 2;
+
+        for (int c = 0; c < columns; c++) {
             const char *text = column(f, c);
 
             printf("%s%*s  ", text, column_width[c] - utf8_length(text), "");
         }
-        puts(f->pack ? column(f, COLUMNS - 1) : f->err.text);
+        puts(f->failed ? f->err.text : column(f, columns));
     }
 }
 
@@ -231,10 +274,12 @@ static void print_list_json(const struct pack_list *packs)
 
     for (int i = 0; i < packs->count; i++) {
         const struct pack_entry *f = &packs->item[i];
-        json_t *j =
-            f->pack ? pack_json(f->pack) : json_pack("{s:s}", "error", f->err.text);
+        json_t *j = f->failed   ? json_pack("{s:s}", "error", f->err.text)
+                    : f->is_net ? net_json(&f->net)
+                                : pack_json(f->pack);
 
         json_object_del(j, "layers");
+        json_object_set_new(j, "kind", json_string(f->is_net ? "network" : "pack"));
         json_object_set_new(j, "name", json_string(f->name));
         json_object_set_new(j, "path", json_string(f->path));
         json_array_append_new(list, j);
@@ -243,12 +288,20 @@ static void print_list_json(const struct pack_list *packs)
     json_decref(list);
 }
 
+static const void *preview_of(const struct pack_entry *f, size_t *size)
+{
+    *size = f->net.preview_size;
+    return f->is_net ? f->net.preview
+           : f->pack ? nst_pack_preview(f->pack, size)
+                     : NULL;
+}
+
 /* Write one preview to DIR/NAME.jpg and print its path. */
 static enum nst_status write_preview(const char *directory, const struct pack_entry *f,
                                      struct nst_err *err)
 {
     size_t size;
-    const void *jpeg = nst_pack_preview(f->pack, &size);
+    const void *jpeg = preview_of(f, &size);
     char *path = nst_xasprintf("%s/%s.jpg", directory, f->name);
     const struct nst_batch_item item = {.output = path};
     struct nst_atomic_file *file = NULL;
@@ -276,12 +329,12 @@ static enum nst_status write_previews(const char *directory,
     size_t size;
 
     for (int i = 0; st == NST_OK && i < packs->count; i++)
-        if (packs->item[i].pack && nst_pack_preview(packs->item[i].pack, &size)) {
+        if (!packs->item[i].failed && preview_of(&packs->item[i], &size)) {
             st = write_preview(directory, &packs->item[i], err);
             written++;
         }
     if (!written)
-        fprintf(stderr, "nst-style: no style pack has a preview\n");
+        fprintf(stderr, "nst-style: no style has a preview\n");
     return st;
 }
 
@@ -292,6 +345,8 @@ enum nst_status style_list(const struct style_arguments *a, struct nst_err *err)
 
     scan_directory(&packs, nst_user_path("XDG_DATA_HOME", ".local/share", "styles"));
     scan_directory(&packs, nst_find_data("styles"));
+    scan_directory(&packs, nst_user_path("XDG_DATA_HOME", ".local/share", "nets"));
+    scan_directory(&packs, nst_find_data("nets"));
     if (packs.count)
         qsort(packs.item, (size_t)packs.count, sizeof *packs.item, compare_names);
     if (a->previews)

@@ -42,7 +42,6 @@ struct nst_frame_reader {
     char *label;
     bool pnm; /* a PNM stream; otherwise Y4M */
     struct nst_y4m y4m;
-    bool pam; /* the latest frame of a PNM stream was a PAM */
 };
 
 static bool should_stop(const struct nst_frame_reader *f)
@@ -217,11 +216,13 @@ static enum nst_status next_pnm(struct nst_frame_reader *f, struct nst_picture *
                                 struct nst_err *err)
 {
     VipsImage *image;
-    enum nst_status st =
-        nst_pnm_read(&image, &f->pam, f->stream, f->label, &f->size, err);
+    bool pam;
+    enum nst_status st = nst_pnm_read(&image, &pam, f->stream, f->label, &f->size, err);
 
     if (st == NST_OK && image)
         st = nst_picture_from_image(out, image, &f->in, &f->size, err);
+    if (st == NST_OK && image)
+        (*out)->source_info->pam = pam;
     g_clear_object(&image);
     return st;
 }
@@ -280,7 +281,7 @@ static enum nst_status add_pnm(struct nst_frame_writer *f,
                                const struct nst_picture *source, const float *rgb,
                                struct nst_err *err)
 {
-    const char *suffix = f->reader->pam ? ".pam" : ".ppm";
+    const char *suffix = source->source_info->pam ? ".pam" : ".ppm";
     void *data;
     size_t size;
     enum nst_status st =

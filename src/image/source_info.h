@@ -22,6 +22,7 @@ struct nst_source_info {
      * which may be wider than sRGB; NULL if the profile is not NST_PROFILE_RGB */
     float *beyond;
     bool transparent; /* has alpha, but only the header was read */
+    bool pam;         /* a PAM of a stream */
     int depth;        /* bits per sample: 8, or 16 for anything deeper */
     enum nst_profile profile;
 };

@@ -179,18 +179,39 @@ bool nst_path_is_file(const char *name)
     return stat(name, &st) == 0 && !S_ISDIR(st.st_mode);
 }
 
-char *nst_find_pack(const char *name)
+/* Find NAME.suffix in a folder of the user's data or of the installed ones. */
+static char *find_style_file(const char *name, const char *folder, const char *suffix)
 {
     char *file, *path;
 
-    if (nst_has_suffix(name, NST_PACK_SUFFIX))
+    if (nst_has_suffix(name, suffix))
         return nst_xstrdup(name);
     if (strchr(name, '/') || strcmp(name, "-") == 0 || nst_path_is_file(name))
         return NULL;
-    file = nst_xasprintf("styles/%s%s", name, NST_PACK_SUFFIX);
+    file = nst_xasprintf("%s/%s%s", folder, name, suffix);
     path = path_if_file(nst_user_path("XDG_DATA_HOME", ".local/share", file));
     if (!path)
         path = nst_find_data(file);
     free(file);
     return path;
+}
+
+char *nst_find_pack(const char *name)
+{
+    return find_style_file(name, "styles", NST_PACK_SUFFIX);
+}
+
+char *nst_find_net(const char *name)
+{
+    char *pack = nst_find_pack(name);
+
+    free(pack);
+    return pack ? NULL : find_style_file(name, "nets", NST_NET_SUFFIX);
+}
+
+char *nst_find_style(const char *name)
+{
+    char *pack = nst_find_pack(name);
+
+    return pack ? pack : nst_find_net(name);
 }

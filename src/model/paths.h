@@ -35,6 +35,14 @@ void nst_list_models(void (*visit)(void *ctx, const char *name, const char *path
 #define NST_PACK_SUFFIX ".nststyle"
 char *nst_find_pack(const char *name);
 
+/* Path of a feed-forward network, found as a style pack is, but in nets instead of
+ * styles. NULL also if there is a style pack of that name. */
+#define NST_NET_SUFFIX ".nstnet"
+char *nst_find_net(const char *name);
+
+/* The path of the style pack or of the network that name means; NULL: a picture. */
+char *nst_find_style(const char *name);
+
 /* Not in nst.h. */
 
 /* True if name exists and is not a directory. */

@@ -18,7 +18,6 @@
 #include "base/err.h"
 #include "net/parameters.h"
 
-#define NST_NET_SUFFIX ".nstnet"
 #define NST_NET_PREVIEW_MAX (1 << 16) /* bytes */
 
 /* The metadata texts of a network. */

@@ -70,6 +70,7 @@ static json_t *describe_option(const struct nst_option *o)
     json_object_set_new(j, "recipe", json_boolean(o->recipe));
     json_object_set_new(j, "offered", json_boolean(o->offered));
     json_object_set_new(j, "once", json_boolean(o->once));
+    json_object_set_new(j, "optimises", json_boolean(o->optimises));
     return j;
 }
 

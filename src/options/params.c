@@ -31,6 +31,7 @@ void nst_params_init(struct nst_params *p)
     for (size_t i = 0; (o = nst_option(i)); i++)
         if (o->default_text)
             nst_params_set(p, o->name, o->default_text, NULL);
+    p->size_set = false;
 }
 
 static char **text_at(const struct nst_params *p, const struct nst_option *o)
@@ -326,6 +327,8 @@ enum nst_status nst_params_set(struct nst_params *p, const char *name, const cha
     /* Update the options that follow from the new value. */
     if (strcmp(name, "scales") == 0 && s->count)
         p->size = s->value[s->count - 1];
+    p->size_set |=
+        strcmp(name, "size") == 0 || (strcmp(name, "scales") == 0 && s->count);
     if (strcmp(name, "iterations") == 0 ||
         (strcmp(name, "scales") == 0 && n->count && !s->automatic &&
          n->count != (s->count ? s->count : 1))) /* from a preset with other scales */

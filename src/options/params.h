@@ -66,6 +66,7 @@ struct nst_params {
     /* recipe: these and the pictures determine the result */
     char *model; /* as for nst_models_parse(); NULL: the best one found */
     int64_t size;
+    bool size_set; /* not the default, which depends on the style */
     bool square;
     struct nst_layers content_layers, style_layers;
     int64_t pooling; /* enum nst_pooling */

@@ -34,10 +34,11 @@ struct nst_option {
     const char *default_text; /* default, as text; NULL: unset */
     const char *arg;          /* name of the value in the help; NULL for a flag */
     const char *help;
-    int group;         /* 1 to 5: section of the help, see nst_option_group() */
-    bool recipe;       /* part of the recipe: recorded, allowed in a preset */
-    bool offered;      /* a service may let its clients set it */
-    bool once;         /* for one run only: not allowed in the configuration */
+    int group;      /* 1 to 5: section of the help, see nst_option_group() */
+    bool recipe;    /* part of the recipe: recorded, allowed in a preset */
+    bool offered;   /* a service may let its clients set it */
+    bool once;      /* for one run only: not allowed in the configuration */
+    bool optimises; /* for an optimisation: a feed-forward network has no use for it */
     const char *alias; /* hidden second long name on the command line; or NULL */
 };
 

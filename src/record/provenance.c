@@ -69,12 +69,25 @@ static json_t *json_file_name(const char *path, enum names names)
                                    : nst_json_text(nst_base_name(path));
 }
 
-/* The recipe; other pictures than content and style by name. */
-static json_t *recorded_options(const struct nst_params *p, enum names names)
+/* Remove the options of an optimisation. */
+static void remove_optimisation(json_t *recipe)
 {
+    const struct nst_option *o;
+
+    for (size_t i = 0; (o = nst_option(i)); i++)
+        if (o->optimises)
+            json_object_del(recipe, o->name);
+}
+
+/* The recipe; other pictures than content and style by name. */
+static json_t *recorded_options(const struct nst_provenance *r, enum names names)
+{
+    const struct nst_params *p = r->params;
     json_t *j = nst_json_recipe(p);
 
-    if (nst_params_init_is_file(p))
+    if (!nst_session_network_at(r->session, 0)) /* a feed-forward network paints */
+        remove_optimisation(j);
+    else if (nst_params_init_is_file(p))
         json_object_set_new(j, "init", json_file_name(p->init, names));
     if (p->keep_mask)
         json_object_set_new(j, "keep-mask", json_file_name(p->keep_mask, names));
@@ -119,13 +132,13 @@ static json_t *json_styles(const struct nst_styles *s, enum names names)
 /* The content of standard input is unknown: sha256 is null. */
 static void add_input(json_t *list, const char *name)
 {
-    char *pack = nst_find_pack(name), *sum = NULL;
+    char *style = nst_find_style(name), *sum = NULL;
 
     if (strcmp(name, "-") != 0)
-        sum = nst_sha256_file(pack ? pack : name);
+        sum = nst_sha256_file(style ? style : name);
     json_array_append_new(list, json_pack("{s:o, s:o}", "file", json_path(name),
                                           "sha256", nst_json_text(sum)));
-    free(pack);
+    free(style);
     free(sum);
 }
 
@@ -206,7 +219,7 @@ static json_t *list_networks(const struct nst_provenance *r,
                              char *(*format)(const struct nst_network *n))
 {
     char *all = nst_session_list_networks(r->session, format);
-    json_t *j = nst_json_text(all);
+    json_t *j = *all ? nst_json_text(all) : json_null(); /* no network of losses */
 
     free(all);
     return j;
@@ -243,7 +256,7 @@ static json_t *network_digests(const struct nst_provenance *r)
         return list;
     one = json_incref(json_array_get(list, 0));
     json_decref(list);
-    return one;
+    return one ? one : json_null();
 }
 
 static json_t *network_fingerprints(const struct nst_provenance *r)
@@ -263,15 +276,15 @@ static json_t *json_run(const struct nst_provenance *r, enum names names)
         "style", json_styles(&r->params->styles, names), "inputs",
         json_inputs(r, names), "model", list_networks(r, network_name), "network",
         network_fingerprints(r), "size", r->width, r->height, "options",
-        recorded_options(r->params, names), "first", json_losses(&result->first),
-        "final", json_losses(&result->final), "iterations",
-        (json_int_t)result->iterations, "evaluations", (json_int_t)result->evaluations,
-        "end", ends[result->end]);
+        recorded_options(r, names), "first", json_losses(&result->first), "final",
+        json_losses(&result->final), "iterations", (json_int_t)result->iterations,
+        "evaluations", (json_int_t)result->evaluations, "end", ends[result->end]);
 }
 
-static bool same_options(const struct nst_params *p, const json_t *recorded)
+static bool same_options(const struct nst_provenance *r, const json_t *recorded)
 {
-    json_t *requested = recorded_options(p, metadata_names(p)), *value;
+    const struct nst_params *p = r->params;
+    json_t *requested = recorded_options(r, metadata_names(p)), *value;
     const char *name;
     bool same = json_object_size(requested) == json_object_size(recorded);
 
@@ -325,7 +338,7 @@ bool nst_provenance_matches(const struct nst_provenance *r, const char *comment)
         equals(json_inputs(r, names), json_object_get(nst, "inputs")) &&
         equals(network_fingerprints(r), json_object_get(nst, "network")) &&
         equals(json_styles(&r->params->styles, names), json_object_get(nst, "style")) &&
-        same_options(r->params, json_object_get(nst, "options")) &&
+        same_options(r, json_object_get(nst, "options")) &&
         (r->params->metadata == NST_METADATA_KEEP
              ? !json_object_get(nst, "metadata")
              : equals(json_metadata(r), json_object_get(nst, "metadata")));

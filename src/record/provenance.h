@@ -25,7 +25,7 @@ struct nst_provenance {
     const struct nst_job_result *result;
 };
 
-/* path made absolute; "-" and names of style packs stay. A new string. */
+/* path made absolute; "-" and names of style packs and networks stay. A new string. */
 char *nst_provenance_absolute_path(const char *path);
 
 /* The styles, output and content of a run by p as a JSON list of [OPTION, VALUE]; that

@@ -25,28 +25,6 @@
 #include "run/series.h"
 #include "style/colour_transfer.h"
 
-/* Report what the plan changes, and apply it. */
-static void report_plan(struct nst_picture_job *job)
-{
-    const struct nst_plan *plan = &job->plan;
-    size_t limit = (plan->device_limit ? plan->device_limit : plan->limit) >> 20;
-
-    if (!job->effective.quiet && !job->effective.dry_run && !job->effective.tile &&
-        plan->tile)
-        nst_run_message(
-            job->runner->events, "using %d x %d tiles to stay within %zu MiB%s",
-            plan->tile_columns, plan->tile_rows, limit,
-            plan->recompute_content ? " and recomputing content features" : "");
-    if (!job->effective.quiet && !job->effective.dry_run &&
-        plan->curvature_pairs < job->effective.curvature_pairs)
-        nst_run_message(job->runner->events,
-                        "keeping %d of %lld curvature pairs to stay within %zu MiB",
-                        plan->curvature_pairs,
-                        (long long)job->effective.curvature_pairs, limit);
-    nst_plan_apply(plan, &job->effective);
-    nst_plan_apply(plan, &job->recorded);
-}
-
 size_t nst_picture_pixels(const struct nst_picture *p)
 {
     return (size_t)p->height * (size_t)p->width;
@@ -197,6 +175,30 @@ static void report_sizes(const struct nst_picture_job *job)
     free(models);
 }
 
+/* Report what the plan changes, and apply it. */
+static void report_plan(struct nst_picture_job *job)
+{
+    const struct nst_plan *plan = &job->plan;
+    size_t limit = (plan->device_limit ? plan->device_limit : plan->limit) >> 20;
+
+    if (!job->effective.quiet && !job->effective.dry_run && !job->effective.tile &&
+        plan->tile)
+        nst_run_message(
+            job->runner->events, "using %d x %d tiles to stay within %zu MiB%s",
+            plan->tile_columns, plan->tile_rows, limit,
+            plan->recompute_content ? " and recomputing content features" : "");
+    if (!job->effective.quiet && !job->effective.dry_run &&
+        plan->curvature_pairs < job->effective.curvature_pairs)
+        nst_run_message(job->runner->events,
+                        "keeping %d of %lld curvature pairs to stay within %zu MiB",
+                        plan->curvature_pairs,
+                        (long long)job->effective.curvature_pairs, limit);
+    nst_plan_apply(plan, &job->effective);
+    nst_plan_apply(plan, &job->recorded);
+    if (job->effective.verbose && !job->effective.quiet)
+        report_sizes(job);
+}
+
 struct nst_provenance nst_picture_job_provenance(const struct nst_picture_job *job)
 {
     return (struct nst_provenance){.params = &job->recorded,
@@ -304,6 +306,11 @@ enum nst_status nst_picture_job_check_replacement(const struct nst_picture_job *
     return st;
 }
 
+static bool paints_by_net(const struct nst_picture_job *job)
+{
+    return nst_styles_shared_net(job->runner->styles) != NULL;
+}
+
 /* Load the inputs that all pictures share. A failure here is fatal for the batch. */
 static enum nst_status load_shared_inputs(struct nst_picture_job *job,
                                           const struct nst_picture_size *size,
@@ -312,7 +319,7 @@ static enum nst_status load_shared_inputs(struct nst_picture_job *job,
     const struct nst_params *p = &job->effective;
     enum nst_status st = nst_style_set_load(&job->styles, job->runner->styles, err);
 
-    if (st == NST_OK && nst_params_init_is_file(p))
+    if (st == NST_OK && !paints_by_net(job) && nst_params_init_is_file(p))
         st = nst_picture_load(&job->init_image, p->init, size, err);
     if (st == NST_OK && p->keep_mask)
         st = nst_picture_load(&job->keep_mask, p->keep_mask, size, err);
@@ -502,6 +509,23 @@ static void report_note(const struct nst_picture_job *job)
                         note);
 }
 
+/* Adapt the options of an optimisation to the pictures, and plan it. */
+static enum nst_status plan_optimisation(struct nst_picture_job *job,
+                                         struct nst_err *err)
+{
+    struct nst_params *p = &job->effective;
+    enum nst_status st =
+        nst_adapt_params(p, job->content, &job->styles, job->runner->events, err);
+
+    if (st == NST_OK && p->colour == NST_COLOUR_MATCH && !p->dry_run)
+        st = nst_picture_job_match_colours(job, err);
+    if (st == NST_OK)
+        st = make_plan(job, err);
+    if (st == NST_OK)
+        plan_motion(job);
+    return st;
+}
+
 enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
                                         struct nst_err *err)
 {
@@ -532,21 +556,8 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
         st = load_shared_inputs(job, &size, err);
     if (st == NST_OK)
         st = load_content(job, &size, err);
-    if (st == NST_OK)
-        st = nst_adapt_params(p, job->content, &job->styles, job->runner->events, err);
-    if (st == NST_OK && p->colour == NST_COLOUR_MATCH && !p->dry_run)
-        st = nst_picture_job_match_colours(job, err);
-    if (st == NST_OK)
-        st = make_plan(job, err);
-    if (st == NST_OK)
-        plan_motion(job);
-    if (st == NST_OK && p->dry_run) { /* the picture is not read, or was already */
-        size_t reading = nst_session_resident_memory(job->runner->session) +
-                         job->content->read_bytes;
-
-        if (job->plan.memory < reading)
-            job->plan.memory = reading;
-    }
+    if (st == NST_OK && !paints_by_net(job))
+        st = plan_optimisation(job, err);
     if (st == NST_OK && p->trace &&
         !p->dry_run) /* last, so that a refused run does not overwrite a trace */
         st = nst_trace_open(&job->reporter.trace, p->trace, err);
@@ -556,9 +567,7 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
         report_masks(job);
     if (st == NST_OK)
         report_downscale(job);
-    if (st == NST_OK)
+    if (st == NST_OK && !paints_by_net(job))
         report_plan(job);
-    if (st == NST_OK && p->verbose && !p->quiet)
-        report_sizes(job);
     return st;
 }

@@ -17,6 +17,8 @@
 #include "run/stylise.h"
 #include "run/temporal.h"
 
+struct nst_net;
+
 /* Everything that the run of one picture holds; freed in one place. */
 struct nst_picture_job {
     const struct nst_picture_runner *runner;
@@ -36,12 +38,15 @@ struct nst_picture_job {
     struct nst_picture *content, *init_image, *keep_mask;
     struct nst_style_set styles;
     struct nst_plan plan;
+    struct nst_net *net; /* paints in place of an optimisation (net_run.h); or NULL */
+    size_t net_room;     /* bytes of memory that it may take */
     struct nst_reporter reporter;
     struct nst_job_result result;
     float *rgb; /* the result */
 };
 
-/* Open the output and read all inputs, so that errors show at once. Sets job->skipped
+/* Open the output and read all inputs, so that errors show at once, and plan an
+ * optimisation. Sets job->skipped
  * if the result is up to date. job owns what was read, also on errors: those of the
  * files, or NST_ERR_ARG, NST_ERR_MEM. */
 enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,

@@ -14,8 +14,10 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "image/save.h"
+#include "net/net.h"
 #include "record/history.h"
 #include "run/estimate.h"
+#include "run/net_run.h"
 #include "run/report.h"
 #include "style/colour_transfer.h"
 
@@ -34,7 +36,8 @@ static struct nst_params frame_params(const struct nst_picture_job *job)
     return params_of_frame(job, job->frame);
 }
 
-/* Steps of the picture or of all frames; 0 if their number is unknown. */
+/* Steps of the picture or of all frames; 0 if their number is unknown. A network paints
+ * each in one. */
 static int64_t planned_steps(const struct nst_picture_job *job)
 {
     int h = job->content->height, w = job->content->width;
@@ -42,6 +45,8 @@ static int64_t planned_steps(const struct nst_picture_job *job)
     int64_t steps = nst_pyramid_iterations(&first, h, w);
     int count = job->frames ? nst_frame_reader_count(job->frames) : 1;
 
+    if (job->net)
+        return count;
     return count ? steps + (count - 1) * nst_pyramid_iterations(&later, h, w) : 0;
 }
 
@@ -166,6 +171,8 @@ static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_e
     if (events->picture_started)
         job->reporter.progress =
             events->picture_started(events->ctx, job->item, planned_steps(job));
+    if (job->net)
+        return nst_net_run_paint(job, err);
     st = job->frames ? stylise_frames(job, err) : stylise(job, err);
     if (st == NST_OK && !job->frames)
         apply_content_colours(job, job->rgb);
@@ -260,10 +267,18 @@ static void report(const struct nst_picture_job *job, const struct moments *at)
                         "%s: converged after %lld steps: the loss no longer decreases",
                         name, (long long)r->iterations);
     if (r->end == NST_JOB_STOPPED)
-        nst_run_message(job->runner->events, "%s: stopped after %lld steps; %s", name,
-                        (long long)r->iterations,
+        nst_run_message(job->runner->events, "%s: stopped after %lld %s; %s", name,
+                        (long long)r->iterations, job->net ? "frames" : "steps",
                         job->cancelled ? "nothing is written"
                                        : "the image so far is written");
+    if (job->net && job->effective.verbose)
+        nst_run_message(job->runner->events,
+                        "%s: %.2f s to read and prepare, %.2f s to paint, peak memory "
+                        "%zu MiB",
+                        name, at->prepared - at->begin, r->seconds,
+                        nst_memory_peak() >> 20);
+    if (job->net)
+        return;
     if (job->effective.verbose)
         nst_run_message(
             job->runner->events,
@@ -280,6 +295,16 @@ static void report(const struct nst_picture_job *job, const struct moments *at)
                         at->written - at->stylised);
 }
 
+/* For a dry run, which does not read the picture, or has read it already. */
+static void count_reading(struct nst_picture_job *job)
+{
+    size_t reading =
+        nst_session_resident_memory(job->runner->session) + job->content->read_bytes;
+
+    if (job->plan.memory < reading)
+        job->plan.memory = reading;
+}
+
 static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
 {
     const struct nst_run_events *events = job->runner->events;
@@ -287,12 +312,16 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
     struct nst_estimate estimate;
     enum nst_status st = nst_picture_job_prepare(job, err);
 
+    if (st == NST_OK && !job->skipped && nst_styles_shared_net(job->runner->styles))
+        st = nst_net_run_plan(job, err);
     at.prepared = nst_clock_seconds();
     if (st != NST_OK || job->skipped)
         return st;
     if (job->effective.dry_run) {
-        st = nst_estimate_make(&estimate, &job->plan, job->runner->session,
-                               &job->effective, err);
+        count_reading(job);
+        st = job->net ? nst_net_run_estimate(job, &estimate, err)
+                      : nst_estimate_make(&estimate, &job->plan, job->runner->session,
+                                          &job->effective, err);
         if (st == NST_OK && events->estimated)
             events->estimated(events->ctx, job->item, &estimate);
         return st;
@@ -346,6 +375,7 @@ enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
     nst_style_set_clear(&job.styles);
     nst_picture_free(job.init_image);
     nst_picture_free(job.keep_mask);
+    nst_net_free(job.net);
     free(job.rgb);
     free(job.inputs);
     return outcome;

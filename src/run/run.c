@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/memory.h"
 #include "image/save.h"
+#include "run/net_run.h"
 #include "run/networks.h"
 #include "run/picture_run.h"
 #include "run/pyramid.h"
@@ -44,6 +45,7 @@ struct worker_pool {
     const struct nst_params *p;
     const struct nst_run_events *events;
     struct nst_styles_shared *styles;
+    bool is_net;                /* the style is a feed-forward network */
     atomic_bool history_failed; /* to write a line; reported */
     struct worker worker[MAX_WORKERS];
     int count, threads;
@@ -323,12 +325,17 @@ static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
     bool several = s->batch->items > 1 || nst_params_stream(s->p) ||
                    (item->output && nst_output_is_animated(item->output, s->p->format));
     struct nst_params p = *s->p; /* borrows all but the model */
-    enum nst_status st = nst_networks_used(&p.model, s->p, s->batch, err);
+    enum nst_status st = NST_OK;
     struct nst_session *first;
     int wanted, gpu_workers;
 
     /* The session that the others are cloned from, with the networks that are used. */
-    if (st == NST_OK)
+    p.model = NULL;
+    if (s->is_net)
+        st = nst_session_new_bare(&s->worker[0].session, &p, err);
+    else
+        st = nst_networks_used(&p.model, s->p, s->batch, err);
+    if (st == NST_OK && !s->is_net)
         st = nst_session_new(&s->worker[0].session, &p, err);
     free(p.model);
     first = s->worker[0].session;
@@ -370,6 +377,8 @@ enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *para
     if (st == NST_OK && !p.styles.count)
         st = nst_err_set(err, NST_ERR_ARG, "no style is given");
     if (st == NST_OK)
+        st = nst_net_run_params(&p, &s->is_net, events, err);
+    if (st == NST_OK && !s->is_net)
         st = nst_networks_choose(&p.model, params, b, events, err);
     if (st == NST_OK)
         st = open_workers(s, err);

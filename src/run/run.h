@@ -21,6 +21,7 @@
 /* Estimate of a run on one picture (--dry-run). */
 struct nst_estimate {
     int height, width; /* of the result */
+    bool feed_forward; /* a network paints in one pass: one scale, one step */
     int scales, longest[NST_LIST_MAX];
     int64_t iterations[NST_LIST_MAX], evaluations; /* steps per scale; total */
     const char *network[NST_LIST_MAX];             /* per scale; borrowed */

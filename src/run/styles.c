@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "image/load.h"
 #include "model/paths.h"
+#include "net/net_file.h"
 
 /* Reading this much is never refused: the plan of the run decides. */
 #define SMALL_READ_BYTES ((size_t)32 << 20)
@@ -20,6 +21,8 @@
 struct nst_styles_shared {
     const struct nst_params *p;
     struct nst_picture_size size; /* of contents and masks */
+    struct nst_net_file net;
+    bool is_net;
     pthread_mutex_t lock;
     struct shared_style {
         struct nst_pack *pack;
@@ -78,18 +81,37 @@ static enum nst_status open_shared_style(struct nst_styles_shared *s, int i,
     return st;
 }
 
+/* Load the style if it is a feed-forward network. */
+static enum nst_status open_net(struct nst_styles_shared *s, struct nst_err *err)
+{
+    char *path = nst_find_net(s->p->styles.item[0].file);
+    enum nst_status st = NST_OK;
+
+    s->is_net = path != NULL;
+    if (path)
+        st = nst_net_file_load(&s->net, path, err);
+    free(path);
+    return st;
+}
+
+const struct nst_net_file *nst_styles_shared_net(const struct nst_styles_shared *s)
+{
+    return s->is_net ? &s->net : NULL;
+}
+
 enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
                                       const struct nst_params *p,
                                       struct nst_session *session, bool several,
                                       struct nst_err *err)
 {
     struct nst_styles_shared *s = nst_xcalloc(1, sizeof *s);
-    enum nst_status st = NST_OK;
+    enum nst_status st;
 
     s->p = p;
     s->size = nst_params_load_size(p, session);
     pthread_mutex_init(&s->lock, NULL);
-    for (int i = 0; st == NST_OK && i < p->styles.count; i++)
+    st = open_net(s, err);
+    for (int i = 0; st == NST_OK && !s->is_net && i < p->styles.count; i++)
         st = open_shared_style(s, i, session, several, err);
     if (st != NST_OK) {
         nst_styles_shared_free(s);
@@ -107,6 +129,7 @@ void nst_styles_shared_free(struct nst_styles_shared *s)
         nst_pack_free(s->item[i].pack);
         nst_statistics_cache_free(s->item[i].cache);
     }
+    nst_net_file_clear(&s->net);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -120,7 +143,8 @@ static enum nst_status load_picture(struct nst_picture **out, const char *name,
 
     if (strcmp(name, "-") != 0 && !strpbrk(name, "/.") && access(name, F_OK) != 0)
         return nst_err_set(err, NST_ERR_ARG,
-                           "style '%s': no such file or style pack; see nst-style list",
+                           "style '%s': no such file, style pack or network; see "
+                           "nst-style list",
                            name);
     st = nst_picture_load(out, name, size, err);
     nst_picture_flatten(*out, NST_WHITE);
@@ -167,7 +191,7 @@ static enum nst_status load_style(struct nst_style_set *s, int i, struct nst_err
 
     s->item[i].pack = s->shared->item[i].pack;
     s->item[i].cache = s->shared->item[i].cache;
-    if (!s->item[i].pack)
+    if (!s->item[i].pack && !s->shared->is_net)
         st = read_size(s, i, err);
     if (st == NST_OK && o->mask)
         st = nst_picture_load(&s->item[i].mask, o->mask, &s->shared->size, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * styles.h - the styles of a run: each a picture or a style pack, and perhaps a mask.
+ * styles.h - the styles of a run: each a picture or a style pack, and perhaps a mask;
+ * or one feed-forward network.
  */
 #ifndef NST_RUN_STYLES_H
 #define NST_RUN_STYLES_H
@@ -22,7 +23,8 @@ struct nst_picture_size nst_params_load_size(const struct nst_params *p,
 struct nst_styles_shared;
 
 /*
- * Load the style packs of p and check that they support all networks of e. several: the
+ * Load the style packs of p and check that they support all networks of e, or load the
+ * feed-forward network. several: the
  * batch has more than one picture, so style statistics are cached. p is borrowed. *out
  * belongs to the caller: nst_styles_shared_free(). NST_ERR_ARG if a pack lacks a
  * network or a layer; errors of nst_pack_load().
@@ -32,12 +34,16 @@ enum nst_status nst_styles_shared_new(struct nst_styles_shared **out,
                                       bool several, struct nst_err *err);
 void nst_styles_shared_free(struct nst_styles_shared *s); /* NULL is fine */
 
+struct nst_net_file;
+/* The style that is a feed-forward network; NULL if it is none. Borrowed. */
+const struct nst_net_file *nst_styles_shared_net(const struct nst_styles_shared *s);
+
 /* The styles for one picture of the batch. */
 struct nst_style_set {
     struct nst_styles_shared *shared;
     int count;
     struct {
-        const struct nst_pack *pack;        /* or NULL: a picture */
+        const struct nst_pack *pack;        /* or NULL: a picture or a network */
         int height, width;                  /* of the picture */
         struct nst_picture *picture;        /* NULL: loaded on demand */
         struct nst_statistics_cache *cache; /* statistics of the picture; or NULL */

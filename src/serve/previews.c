@@ -40,6 +40,7 @@ struct order {
     int64_t size;
     GPtrArray *arguments; /* --style=PATH:WEIGHT of each style */
     GPtrArray *inputs;    /* paths: of each style, of the content, and NULL */
+    bool is_net;          /* the style is a network */
     char *file;           /* its name in previews/ */
 };
 
@@ -108,6 +109,7 @@ static bool add_style(struct order *o, const struct serve_identity *who, char *i
     }
     g_ptr_array_add(o->arguments, g_strdup_printf("--style=%s:%.9g", path, weight));
     g_ptr_array_add(o->inputs, g_strdup(path));
+    o->is_net |= serve_styles_is_net(item);
     free(path);
     return true;
 }
@@ -127,6 +129,11 @@ static bool add_styles(struct order *o, const struct serve_identity *who,
     for (guint i = 0; good && i < n; i++)
         good = add_style(o, who, list[i], response);
     g_strfreev(list);
+    if (good && o->is_net && n > 1) {
+        *response = serve_response_error(
+            MHD_HTTP_BAD_REQUEST, "style: a network cannot be mixed with other styles");
+        return false;
+    }
     return good;
 }
 
@@ -215,10 +222,11 @@ static GPtrArray *make_arguments(const struct order *o, const char *made,
     g_ptr_array_add(a, g_strdup("--config=none"));
     for (guint i = 0; i < o->arguments->len; i++)
         g_ptr_array_add(a, g_strdup(o->arguments->pdata[i]));
-    if (s->model)
+    if (s->model && !o->is_net)
         g_ptr_array_add(a, g_strdup_printf("--model=%s", s->model));
     g_ptr_array_add(a, g_strdup_printf("--size=%" PRId64, o->size));
-    g_ptr_array_add(a, g_strdup_printf("--iterations=%d", STEPS));
+    if (!o->is_net)
+        g_ptr_array_add(a, g_strdup_printf("--iterations=%d", STEPS));
     g_ptr_array_add(a, g_strdup_printf("--threads=%d", s->cores > 1 ? 2 : 1));
     g_ptr_array_add(a, g_strdup("--device=cpu")); /* CUDA takes longer to start */
     g_ptr_array_add(a, g_strdup("--history=none"));

@@ -241,6 +241,30 @@ static void check_members(struct parser *r, const json_t *body)
     g_ptr_array_free(names, TRUE);
 }
 
+/* A network is not mixed with other styles, and takes one step. It would keep the size
+ * of the picture, so the size is stated. */
+static void check_net(struct parser *r)
+{
+    const json_t *styles = json_object_get(r->record, "styles"), *item;
+    char *size = nst_xasprintf("%lld", (long long)r->params.size);
+    const char *net = NULL;
+    size_t i;
+
+    json_array_foreach(styles, i, item) {
+        const char *name = json_string_value(json_object_get(item, "name"));
+
+        net = serve_styles_is_net(name) ? name : net;
+    }
+    if (net && json_array_size(styles) > 1)
+        set_error(r, "styles: '%s' is a network, which cannot be mixed with others",
+                  net);
+    if (net) {
+        json_object_set_new(r->options, "size", json_string(size));
+        json_object_set_new(r->record, "steps", json_integer(1));
+    }
+    free(size);
+}
+
 /* --colour match needs the pixels of the style; a pack has none. */
 static void require_pictures(struct parser *r)
 {
@@ -252,8 +276,8 @@ static void require_pictures(struct parser *r)
         char *path = serve_styles_picture_path(name);
 
         if (!path)
-            set_error(r, "colour: match needs style pictures, but '%s' is a pack",
-                      name);
+            set_error(r, "colour: match needs style pictures, but '%s' is a %s", name,
+                      serve_styles_is_net(name) ? "network" : "pack");
         free(path);
     }
 }
@@ -294,6 +318,8 @@ static void parse_options(struct parser *r, const json_t *body)
         set_option_error(r, &err);
     if (!r->error && r->params.colour == NST_COLOUR_MATCH)
         require_pictures(r);
+    if (!r->error)
+        check_net(r);
 }
 
 static void parse_preset(struct parser *r, const json_t *v)

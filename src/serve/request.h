@@ -31,6 +31,9 @@ json_t *serve_request_parse(const json_t *body, const struct serve_settings *s,
  * if a picture no longer exists: *error is then a new string. */
 char **serve_request_arguments(const json_t *record, char **error);
 
+/* Whether the style of a record is a network that paints in one pass. */
+bool serve_request_is_net(const json_t *record);
+
 /* The request for a record, to be posted again: a new reference. */
 json_t *serve_request_json(const json_t *record);
 

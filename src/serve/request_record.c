@@ -66,19 +66,29 @@ static bool add_styles(GPtrArray *args, const json_t *styles, char **error)
     return true;
 }
 
+bool serve_request_is_net(const json_t *record)
+{
+    const json_t *style = json_array_get(json_object_get(record, "styles"), 0);
+    const char *name = json_string_value(json_object_get(style, "name"));
+
+    return name && serve_styles_is_net(name);
+}
+
 char **serve_request_arguments(const json_t *record, char **error)
 {
     GPtrArray *args = g_ptr_array_new_with_free_func(g_free);
     const json_t *mask = json_object_get(record, "keep_mask");
     const char *preset = json_string_value(json_object_get(record, "preset")), *name;
     const struct nst_option *o;
+    bool complete, is_net = serve_request_is_net(record);
     json_t *v;
-    bool complete;
 
     if (preset)
         g_ptr_array_add(args, g_strdup_printf("--preset=%s", preset));
     json_object_foreach(json_object_get(record, "options"), name, v) {
         o = nst_option_find(name);
+        if (o && o->optimises && is_net) /* it has no use for it */
+            continue;
         if (o && o->type == NST_OPTION_FLAG) {
             if (strcmp(json_string_value(v), "true") == 0)
                 g_ptr_array_add(args, g_strdup_printf("--%s", name));
@@ -88,7 +98,7 @@ char **serve_request_arguments(const json_t *record, char **error)
     }
     complete = add_styles(args, json_object_get(record, "styles"), error) &&
                (!mask || add_upload(args, "--keep-mask=", mask, error)) &&
-               add_init(args, json_object_get(record, "init_image"), error);
+               (is_net || add_init(args, json_object_get(record, "init_image"), error));
     g_ptr_array_add(args, NULL);
     if (complete)
         return (char **)g_ptr_array_free(args, FALSE);

@@ -23,12 +23,16 @@
 
 #define MTIME_MARGIN_NS 2000000000
 
+enum kind { PICTURE, PACK, NETWORK };
+static const char *const kinds[] = {"picture", "pack", "network"};
+
 struct style {
     char *name, *path;
+    enum kind kind;
     char *owner; /* of an upload, or NULL */
     char *label; /* that the owner gave to it, or NULL */
-    bool pack, uploaded;
-    /* metadata of a pack; or NULL */
+    bool uploaded;
+    /* metadata of a pack or a network; or NULL */
     char *artist, *title, *year;
     void *preview; /* a JPEG */
     size_t preview_size;
@@ -68,11 +72,30 @@ static void invalidate_lists(void)
     g_hash_table_remove_all(styles.lists);
 }
 
-static char *pack_text(const struct nst_pack *p, enum nst_pack_text which)
+static char *copy_text(const char *text)
 {
-    const char *text = nst_pack_text(p, which);
-
     return text ? nst_xstrdup(text) : NULL;
+}
+
+static void set_preview(struct style *s, const void *jpeg, size_t size)
+{
+    s->preview_size = size;
+    if (jpeg)
+        s->preview = memcpy(nst_xcalloc(size, 1), jpeg, size);
+}
+
+static void read_net(struct style *s)
+{
+    struct nst_net_file f;
+    struct nst_err err;
+
+    if (nst_net_file_load_texts(&f, s->path, &err) != NST_OK)
+        serve_log(SERVE_WARNING, "styles: %s", err.text);
+    s->artist = copy_text(f.text[NST_NET_ARTIST]);
+    s->title = copy_text(f.text[NST_NET_TITLE]);
+    s->year = copy_text(f.text[NST_NET_YEAR]);
+    set_preview(s, f.preview, f.preview_size);
+    nst_net_file_clear(&f);
 }
 
 /* Read a pack's metadata and its preview, which is not decoded here. */
@@ -81,33 +104,35 @@ static void read_pack(struct style *s)
     const void *preview;
     struct nst_pack *p;
     struct nst_err err;
+    size_t size;
 
     if (nst_pack_load(&p, s->path, &err) != NST_OK) {
         serve_log(SERVE_WARNING, "styles: %s", err.text);
         return;
     }
-    s->artist = pack_text(p, NST_PACK_ARTIST);
-    s->title = pack_text(p, NST_PACK_TITLE);
-    s->year = pack_text(p, NST_PACK_YEAR);
-    preview = nst_pack_preview(p, &s->preview_size);
-    if (preview)
-        s->preview = memcpy(nst_xcalloc(s->preview_size, 1), preview, s->preview_size);
+    s->artist = copy_text(nst_pack_text(p, NST_PACK_ARTIST));
+    s->title = copy_text(nst_pack_text(p, NST_PACK_TITLE));
+    s->year = copy_text(nst_pack_text(p, NST_PACK_YEAR));
+    preview = nst_pack_preview(p, &size);
+    set_preview(s, preview, size);
     nst_pack_free(p);
 }
 
 /* Add a style unless the name exists; path is taken over. The lock is held. */
-static void insert_style(const char *name, char *path, bool pack, bool uploaded)
+static void insert_style(const char *name, char *path, enum kind kind, bool uploaded)
 {
     struct style *s = nst_xcalloc(1, sizeof *s);
 
     s->name = nst_xstrdup(name);
     s->path = path;
-    s->pack = pack;
+    s->kind = kind;
     s->uploaded = uploaded;
     s->owner = uploaded && !find_style(name) ? serve_owner_get(name) : NULL;
     s->label = uploaded && !find_style(name) ? serve_label_get(name) : NULL;
-    if (pack && !find_style(name))
+    if (kind == PACK && !find_style(name))
         read_pack(s);
+    if (kind == NETWORK && !find_style(name))
+        read_net(s);
     if (find_style(name))
         free_style(s);
     else {
@@ -116,10 +141,10 @@ static void insert_style(const char *name, char *path, bool pack, bool uploaded)
     }
 }
 
-static void add_style(const char *name, char *path, bool pack, bool uploaded)
+static void add_style(const char *name, char *path, enum kind kind, bool uploaded)
 {
     pthread_mutex_lock(&styles.lock);
-    insert_style(name, path, pack, uploaded);
+    insert_style(name, path, kind, uploaded);
     pthread_mutex_unlock(&styles.lock);
 }
 
@@ -136,17 +161,23 @@ static bool has_thumbnail(const char *path, const char *file)
     return has;
 }
 
-/* Add a file of a folder if it is a pack or a valid picture. */
+static enum kind kind_of(const char *file)
+{
+    return g_str_has_suffix(file, NST_PACK_SUFFIX)  ? PACK
+           : g_str_has_suffix(file, NST_NET_SUFFIX) ? NETWORK
+                                                    : PICTURE;
+}
+
+/* Add a file of a folder if it is a pack, a network or a valid picture. */
 static void add_file(const char *folder, const char *file)
 {
     char *path = nst_xasprintf("%s/%s", folder, file);
     char *error;
 
-    if (g_str_has_suffix(file, NST_PACK_SUFFIX)) {
-        char *name =
-            nst_xasprintf("%.*s", (int)(strlen(file) - strlen(NST_PACK_SUFFIX)), file);
+    if (kind_of(file) != PICTURE) {
+        char *name = nst_xasprintf("%.*s", (int)(strrchr(file, '.') - file), file);
 
-        add_style(name, path, true, false);
+        add_style(name, path, kind_of(file), false);
         free(name);
         return;
     }
@@ -161,7 +192,7 @@ static void add_file(const char *folder, const char *file)
         serve_log(SERVE_WARNING, "styles: %s: %s", file, error);
         free(error);
     } else {
-        add_style(file, path, false, false);
+        add_style(file, path, PICTURE, false);
         return;
     }
     free(path);
@@ -176,7 +207,7 @@ static void add_folder(const char *folder)
         const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
 
         if (name[0] != '.' && dot &&
-            (g_str_has_suffix(name, NST_PACK_SUFFIX) || nst_picture_supports(dot)))
+            (kind_of(name) != PICTURE || nst_picture_supports(dot)))
             add_file(folder, name);
         free(entry[i]);
     }
@@ -187,7 +218,7 @@ static void add_folder(const char *folder)
 static void add_stored(void *ctx, const char *name)
 {
     (void)ctx;
-    insert_style(name, serve_store_path("styles", name), false, true);
+    insert_style(name, serve_store_path("styles", name), PICTURE, true);
 }
 
 /* GHRFunc: true for an upload whose file another front end has removed. */
@@ -262,13 +293,15 @@ static void remove_orphans(void)
 
 void serve_styles_open(const struct serve_settings *s)
 {
-    char *packs = nst_find_data("styles");
+    char *packs = nst_find_data("styles"), *nets = nst_find_data("nets");
 
     styles.settings = s;
     styles.table = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_style);
     styles.lists = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free);
     add_folder(packs);
     free(packs);
+    add_folder(nets);
+    free(nets);
     add_folder(s->styles);
     pthread_mutex_lock(&styles.lock);
     serve_store_foreach("styles", add_stored, NULL);
@@ -304,7 +337,7 @@ void serve_styles_reload(void)
 
 void serve_styles_add(const char *name)
 {
-    add_style(name, serve_store_path("styles", name), false, true);
+    add_style(name, serve_store_path("styles", name), PICTURE, true);
 }
 
 /* An upload that who sees, or NULL. The lock is held. */
@@ -399,10 +432,10 @@ static char *make_list(const struct serve_identity *who)
             list,
             json_pack("{s:s, s:s?, s:o, s:o, s:o, s:s, s:s?, s:s?, s:s?, s:b}", "name",
                       s->name, "label", s->label, "url",
-                      s->pack ? json_null() : serve_url("styles", s->name), "thumbnail",
-                      serve_thumb_url(s->name), "preview", preview_url(s), "kind",
-                      s->pack ? "pack" : "picture", "artist", s->artist, "title",
-                      s->title, "year", s->year, "removable", s->uploaded));
+                      s->kind == PICTURE ? serve_url("styles", s->name) : json_null(),
+                      "thumbnail", serve_thumb_url(s->name), "preview", preview_url(s),
+                      "kind", kinds[s->kind], "artist", s->artist, "title", s->title,
+                      "year", s->year, "removable", s->uploaded));
     }
     text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
@@ -447,9 +480,22 @@ static char *style_path(const char *name, bool pictures_only)
     pthread_mutex_lock(&styles.lock);
     refresh();
     s = find_style(name);
-    path = s && !(pictures_only && s->pack) ? nst_xstrdup(s->path) : NULL;
+    path = s && !(pictures_only && s->kind != PICTURE) ? nst_xstrdup(s->path) : NULL;
     pthread_mutex_unlock(&styles.lock);
     return path;
+}
+
+bool serve_styles_is_net(const char *name)
+{
+    const struct style *s;
+    bool is_net;
+
+    pthread_mutex_lock(&styles.lock);
+    refresh();
+    s = find_style(name);
+    is_net = s && s->kind == NETWORK;
+    pthread_mutex_unlock(&styles.lock);
+    return is_net;
 }
 
 char *serve_styles_path(const char *name)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * styles.h - the available styles: the installed packs, the pictures and packs of a
- * folder (--styles), and uploads. Thread-safe.
+ * styles.h - the available styles: the installed packs and networks, the pictures,
+ * packs and networks of a folder (--styles), and uploads. Thread-safe.
  */
 #ifndef NST_SERVE_STYLES_H
 #define NST_SERVE_STYLES_H
@@ -39,7 +39,9 @@ size_t serve_styles_count(void);
 char *serve_styles_path(const char *name);
 /* The same for pictures only. */
 char *serve_styles_picture_path(const char *name);
-/* The preview NAME.jpg of the pack NAME: new bytes, or NULL. */
+/* Whether a style is a network that paints in one pass. */
+bool serve_styles_is_net(const char *name);
+/* The preview NAME.jpg of the pack or network NAME: new bytes, or NULL. */
 void *serve_styles_preview(const char *file, size_t *size);
 /* Open a style picture for reading; -1 if there is none. */
 int serve_styles_open_picture(const char *name, uint64_t *size);

@@ -235,11 +235,12 @@ static size_t later_weights(const struct nst_session *s, const struct nst_params
     return bytes;
 }
 
-enum nst_status nst_session_new(struct nst_session **out, const struct nst_params *p,
-                                struct nst_err *err)
+static enum nst_status open_session(struct nst_session **out,
+                                    const struct nst_params *p, bool bare,
+                                    struct nst_err *err)
 {
     struct nst_session *s = nst_xcalloc(1, sizeof *s);
-    enum nst_status st = find_networks(s, p, err);
+    enum nst_status st = bare ? NST_OK : find_networks(s, p, err);
 
     *out = NULL;
     if (st == NST_OK)
@@ -248,10 +249,22 @@ enum nst_status nst_session_new(struct nst_session **out, const struct nst_param
         nst_session_free(s);
         return st;
     }
-    s->resident = nst_memory_resident() + later_weights(s, p);
+    s->resident = nst_memory_resident() + (bare ? 0 : later_weights(s, p));
     atomic_init(&s->limit, (size_t)p->max_memory);
     *out = s;
     return NST_OK;
+}
+
+enum nst_status nst_session_new(struct nst_session **out, const struct nst_params *p,
+                                struct nst_err *err)
+{
+    return open_session(out, p, false, err);
+}
+
+enum nst_status nst_session_new_bare(struct nst_session **out,
+                                     const struct nst_params *p, struct nst_err *err)
+{
+    return open_session(out, p, true, err);
 }
 
 static struct nst_session *primary_of(struct nst_session *s)
@@ -437,6 +450,11 @@ void nst_session_set_threads(struct nst_session *s, int threads)
 int nst_session_threads(const struct nst_session *s)
 {
     return nst_threads_count(s->be->threads);
+}
+
+struct nst_backend *nst_session_backend(const struct nst_session *s)
+{
+    return s->be;
 }
 
 struct nst_threads *nst_session_pool(const struct nst_session *s)

@@ -44,6 +44,10 @@ const char *nst_session_fallback_reason(const struct nst_session *s);
 
 /* Not in nst.h. */
 
+/* nst_session_new() without networks, for a run that needs none. */
+enum nst_status nst_session_new_bare(struct nst_session **out,
+                                     const struct nst_params *p, struct nst_err *err);
+
 /* NST_ERR_ARG if p names an unknown device or a precision that the device lacks. */
 enum nst_status nst_session_check(const struct nst_params *p, struct nst_err *err);
 
@@ -69,6 +73,9 @@ const struct nst_network *nst_session_network_for(const struct nst_session *s,
                                                   int longest);
 
 int nst_session_threads(const struct nst_session *s);
+struct nst_backend;
+/* Borrowed. */
+struct nst_backend *nst_session_backend(const struct nst_session *s);
 /* The threads themselves, for the thread that runs jobs on s; borrowed. */
 struct nst_threads *nst_session_pool(const struct nst_session *s);
 /* The backend in use, as in $NST_BACKEND, and its instruction set, as in $NST_CPU, or

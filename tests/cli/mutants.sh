@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Damaged files: images of each format, streams, networks, checkpoints, packs, presets
+# Damaged files: images of each format, streams, networks of both kinds, checkpoints, packs, presets
 # and histories with bytes changed, removed, repeated or missing at the end. The program
 # reads each or refuses it with a message, within 2 seconds of processor time and 20 in
 # all, because the machine may be busy. Four of each kind, or 1000 in all with
@@ -40,6 +40,11 @@ else
     cp "$source/tests/data/tiny-zip.pth" good.zip.pth
     cp "$source/tests/data/tiny-plain.pth" good.plain.pth
 fi
+if command -v python3 >/dev/null; then
+    python3 -B "$source/tests/cli/net.py" write nstnet 2 1 good.nstnet title=A
+    "$bin/nst-model" --help | grep -q libarchive ||
+        python3 -B "$source/tests/cli/net.py" write legacy 2 1 good.net.pth
+fi
 cp "$source/styles/munch.nststyle" good.nststyle
 "$bin/nst-style" pack style.ppm --scales 16,32 --style-layers relu1_1,relu2_1,relu3_1,relu4_1,relu5_1 \
     --preview photo.ppm --artist A --title B -o good.small.nststyle
@@ -77,6 +82,7 @@ read_it() {
     pth) "$bin/nst-model" verify "$2" ;;
     safetensors) nst -m "$2" --content-layers conv_1 --style-layers conv_2 -s style.ppm photo.ppm -o out.png ;;
     nststyle) nst -s "$2" photo.ppm -o out.png ;;
+    nstnet) "$NST" --progress none -s "$2" photo.ppm -o out.png ;;
     json) nst -p "$2" -s style.ppm --dry-run photo.ppm -o out.png --size 64 --scales none >/dev/null ;;
     ck) nst --resume "$2" -s style.ppm photo.ppm -o out.png ;;
     jsonl) "$bin/nst-history" --history "$2" list >/dev/null ;;

@@ -229,7 +229,7 @@ Squares
 }
 
 @test "options that a pack does not support are refused in one line" {
-    refused 2 "style 'van-goh': no such file or style pack" -s van-goh photo.ppm -o out.ppm
+    refused 2 "style 'van-goh': no such file, style pack or network" -s van-goh photo.ppm -o out.ppm
     refused 2 'knows nothing of conv4_1' --style-layers conv4_1 -s van-gogh photo.ppm -o out.ppm
     refused 2 'colour: match needs style images' --colour match -s van-gogh photo.ppm -o out.ppm
     head -c 5000 "${srcdir:?}/styles/munch.nststyle" >cut.nststyle

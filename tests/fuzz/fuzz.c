@@ -21,6 +21,7 @@
 #include "image/pnm.h"
 #include "image/y4m.h"
 #include "model/weights.h"
+#include "net/net_file.h"
 #include "options/params.h"
 #include "options/preset.h"
 #include "record/history.h"
@@ -87,10 +88,21 @@ static void safetensors(const char *path)
 static void pth(const char *path)
 {
     struct nst_weights *w;
+    struct nst_net_weights net;
     struct nst_err err;
 
-    if (nst_pth_load(&w, path, &err) == NST_OK)
-        nst_weights_free(w);
+    (void)!nst_pth_load(&w, &net, path, &err);
+    nst_weights_free(w);
+    nst_net_weights_clear(&net);
+}
+
+static void net(const char *path)
+{
+    struct nst_net_file f;
+    struct nst_err err;
+
+    (void)!nst_net_file_load(&f, path, &err);
+    nst_net_file_clear(&f);
 }
 
 static void pack(const char *path)
@@ -126,17 +138,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct {
         const char *name;
         void (*parse)(const char *path);
-    } parsers[] = {{"y4m", y4m},
-                   {"pnm", pnm},
-                   {"safetensors", safetensors},
-                   {"pth", pth},
-                   {"pack", pack},
-                   {"preset", preset},
-                   {"history", history},
-                   {"request", fuzz_request},
-                   {"kind", fuzz_kind},
-                   {"strip", fuzz_strip},
-                   {"multipart", fuzz_multipart}};
+    } parsers[] = {
+        {"y4m", y4m},        {"pnm", pnm},          {"safetensors", safetensors},
+        {"pth", pth},        {"pack", pack},        {"net", net},
+        {"preset", preset},  {"history", history},  {"request", fuzz_request},
+        {"kind", fuzz_kind}, {"strip", fuzz_strip}, {"multipart", fuzz_multipart}};
     const char *name = getenv("NST_FUZZ");
     char path[64];
     int fd = memfd_create("fuzz", 0);

@@ -4,7 +4,7 @@
 # run.sh [SECONDS [PARSER...]] - builds fuzz.c in build-fuzz with clang-14's libFuzzer,
 # AddressSanitizer and UBSan. Starting from valid files, it searches for inputs that
 # crash, leak or take more than 2 seconds, for 60 seconds per parser: y4m, pnm,
-# safetensors, pth, pack, preset, history, and those of nst-serve (request, kind, strip,
+# safetensors, pth, pack, net, preset, history, and those of nst-serve (request, kind, strip,
 # multipart).
 # Findings stay in build-fuzz.
 set -eu
@@ -19,7 +19,7 @@ sanitize=fuzzer-no-link,address,undefined
 make nst.h >make.log 2>&1
 make -j"$(nproc)" tests/fuzz/fuzz >>make.log 2>&1
 # shellcheck disable=SC2048 # word splitting is intended
-for parser in ${*:-y4m pnm safetensors pth pack preset history request kind strip multipart}; do
+for parser in ${*:-y4m pnm safetensors pth pack net preset history request kind strip multipart}; do
     if [ "$parser" = pth ] && ! grep -q 'define HAVE_ARCHIVE' config.h; then
         echo "pth: skipped, there is no libarchive"
         continue
@@ -30,7 +30,9 @@ for parser in ${*:-y4m pnm safetensors pth pack preset history request kind stri
     y4m) { printf 'YUV4MPEG2 W16 H16 F25:1 Ip C420p10\nFRAME\n' && head -c 768 /dev/zero; } >good-y4m/a ;;
     safetensors) head -c 4096 ../models/vgg19-lite.safetensors >good-safetensors/a
         cp ../tests/data/tiny-lpips-alex.safetensors good-safetensors/b ;;
-    pth) cp ../tests/data/*.pth good-pth/ ;;
+    pth) cp ../tests/data/*.pth good-pth/
+        python3 -B ../tests/cli/net.py write legacy 1 1 good-pth/net.pth ;;
+    net) python3 -B ../tests/cli/net.py write nstnet 1 1 good-net/a ;;
     pack) head -c 4096 ../styles/munch.nststyle >good-pack/a
         # a layer of one channel at one size, and a preview; the header has 304 bytes
         { printf '\060\001\0\0\0\0\0\0' && printf '%-304s' '{"__metadata__":{"format":"nst style 2","model":"a","from":"b"},"9/relu1_1/000000000000000a/products":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"9/relu1_1/000000000000000a/means":{"dtype":"F16","shape":[1],"data_offsets":[2,4]},"preview":{"dtype":"U8","shape":[5],"data_offsets":[4,9]}}' &&
@@ -46,7 +48,7 @@ for name, data in bombs.small().items():
     esac
     mkdir -p "found-$parser"
     echo "$parser:"
-    NST_FUZZ=$parser tests/fuzz/fuzz -max_total_time="$seconds" -max_len=8192 -timeout=2 \
+    NST_FUZZ=$parser tests/fuzz/fuzz -max_total_time="$seconds" -max_len=16384 -timeout=2 \
         -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$parser-" \
         "found-$parser" "good-$parser" 2>"$parser.log" || {
         tail -n 40 "$parser.log"

@@ -77,18 +77,6 @@ static enum nst_status conv_prepare(struct nst_backend *be, struct nst_net_conv 
     return nst_cpu_scratch_reserve(cpu, scratch, err);
 }
 
-struct nst_block_view nst_cpu_net_block(const struct nst_net_view *view, int b)
-{
-    struct nst_block_view to = {.relu = view->relu};
-    int channels = nst_cpu_min(view->x->shape.c - b * NST_BLOCK, NST_BLOCK);
-
-    for (int i = 0; i < channels; i++) {
-        to.scale[i] = view->scale ? view->scale[b * NST_BLOCK + i] : 1;
-        to.shift[i] = view->shift ? view->shift[b * NST_BLOCK + i] : 0;
-    }
-    return to;
-}
-
 static struct nst_cpu_net_sums begin_sums(struct nst_cpu *cpu, int items, int blocks,
                                           const struct nst_net_sums *to)
 {

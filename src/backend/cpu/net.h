@@ -34,7 +34,19 @@ static inline int nst_cpu_min(int a, int b)
 }
 
 /* Block b of a view. */
-struct nst_block_view nst_cpu_net_block(const struct nst_net_view *view, int b);
+static inline struct nst_block_view nst_cpu_net_block(const struct nst_net_view *view,
+                                                      int b)
+{
+    struct nst_block_view to = {.relu = view->relu};
+    int channels = nst_cpu_min(view->x->shape.c - b * NST_BLOCK, NST_BLOCK);
+
+    for (int i = 0; i < channels; i++) {
+        to.scale[i] = view->scale ? view->scale[b * NST_BLOCK + i] : 1;
+        to.shift[i] = view->shift ? view->shift[b * NST_BLOCK + i] : 0;
+    }
+    return to;
+}
+
 /* The sums of an item's block. Add floats to them. */
 static inline void nst_cpu_net_sums_add(const struct nst_cpu_net_sums *s, int item,
                                         int b, const float sums[2][NST_BLOCK])

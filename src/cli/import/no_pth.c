@@ -6,10 +6,11 @@
 
 #include <stddef.h>
 
-enum nst_status nst_pth_load(struct nst_weights **out, const char *path,
-                             struct nst_err *err)
+enum nst_status nst_pth_load(struct nst_weights **vgg, struct nst_net_weights *net,
+                             const char *path, struct nst_err *err)
 {
-    *out = NULL;
+    *vgg = NULL;
+    *net = (struct nst_net_weights){.count = 0};
     return nst_err_set(
         err, NST_ERR_IO,
         "%s: PyTorch checkpoints need libarchive, and this nst-model was "

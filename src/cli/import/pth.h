@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pth.h - reads the convolutions of a VGG19 from a PyTorch checkpoint (torch.save() of
- * a state dictionary): the zip format of PyTorch 1.6 and later, and the legacy format
- * before it, which torchvision's files use.
+ * pth.h - reads networks from PyTorch checkpoints: a VGG19, or a feed-forward network
+ * of pytorch/examples' fast_neural_style (of any width, with any number of blocks).
  */
 #ifndef NST_CLI_IMPORT_PTH_H
 #define NST_CLI_IMPORT_PTH_H
@@ -10,12 +9,14 @@
 #include "nst.h"
 
 /*
- * Read all convolutions that the file has. Nothing in the file is executed; anything
- * but tensors is an error. *out belongs to the caller: nst_weights_free(). NST_ERR_IO,
- * NST_ERR_FORMAT (also another network), NST_ERR_MEM; messages begin with the path.
- * Without libarchive: NST_ERR_IO.
+ * Read the network at path into *vgg, which belongs to the caller (nst_weights_free()),
+ * or into *net (nst_net_weights_clear()); the other becomes empty. Nothing in the file
+ * is executed; anything but tensors is an error. Pictures go through *net as RGB of 0
+ * to
+ * 1. NST_ERR_IO, NST_ERR_FORMAT (also another network), NST_ERR_MEM; messages begin
+ * with the path. Without libarchive: NST_ERR_IO.
  */
-enum nst_status nst_pth_load(struct nst_weights **out, const char *path,
-                             struct nst_err *err);
+enum nst_status nst_pth_load(struct nst_weights **vgg, struct nst_net_weights *net,
+                             const char *path, struct nst_err *err);
 
 #endif

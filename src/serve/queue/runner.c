@@ -177,6 +177,20 @@ static int supervise(struct run *r)
     return serve_sandbox_wait(&r->child);
 }
 
+/* Options that a network which paints in one pass does not take. */
+static void add_optimisation(GPtrArray *args, const struct run *r)
+{
+    g_ptr_array_add(args, g_strdup_printf("--save-every=%d", CHECKPOINT_STEPS));
+    if (!serve_film_frames(r->attempt->record)) /* nst has no checkpoint of a film */
+        g_ptr_array_add(args, g_strdup_printf("--checkpoint=%s", r->checkpoint));
+    g_ptr_array_add(args,
+                    g_strdup_printf("--preview=%s/" SERVE_PREVIEW_FILE, r->folder));
+    if (r->resuming)
+        g_ptr_array_add(args, g_strdup_printf("--resume=%s", r->checkpoint));
+    else if (r->settings->model)
+        g_ptr_array_add(args, g_strdup_printf("--model=%s", r->settings->model));
+}
+
 /* The argument list of nst, to free by g_strfreev(). NULL if a picture no longer
  * exists: *error is a new string. */
 static char **build_argv(const struct run *r, char **error)
@@ -186,6 +200,7 @@ static char **build_argv(const struct run *r, char **error)
         json_string_value(json_object_get(r->attempt->record, "content_img"));
     char **options = serve_request_arguments(r->attempt->record, error);
     int threads = s->cores / (int)r->attempt->concurrency;
+    bool optimises = !serve_request_is_net(r->attempt->record);
     GPtrArray *args;
     char *path;
 
@@ -213,15 +228,8 @@ static char **build_argv(const struct run *r, char **error)
                     g_strdup_printf("--max-memory=%lld", (long long)s->task_memory));
     g_ptr_array_add(args,
                     g_strdup_printf("--max-pixels=%lld", (long long)s->max_pixels));
-    g_ptr_array_add(args, g_strdup_printf("--save-every=%d", CHECKPOINT_STEPS));
-    if (!serve_film_frames(r->attempt->record)) /* nst has no checkpoint of a film */
-        g_ptr_array_add(args, g_strdup_printf("--checkpoint=%s", r->checkpoint));
-    g_ptr_array_add(args,
-                    g_strdup_printf("--preview=%s/" SERVE_PREVIEW_FILE, r->folder));
-    if (r->resuming)
-        g_ptr_array_add(args, g_strdup_printf("--resume=%s", r->checkpoint));
-    else if (s->model)
-        g_ptr_array_add(args, g_strdup_printf("--model=%s", s->model));
+    if (optimises)
+        add_optimisation(args, r);
     g_ptr_array_add(args, g_strdup_printf("--output=%s", r->output));
     g_ptr_array_add(args, g_strdup("--"));
     path = serve_store_path("uploads", content);
