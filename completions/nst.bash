@@ -141,6 +141,26 @@ _nst_kind() {
     nst-style:--style-layers) echo "layer" ;;
     nst-style:--title) echo "{}" ;;
     nst-style:--year) echo "{}" ;;
+    nst-train:--batch) echo "{}" ;;
+    nst-train:--checkpoint) echo "file" ;;
+    nst-train:--content-weight) echo "{}" ;;
+    nst-train:--from) echo "{}" ;;
+    nst-train:--model | nst-train:-m) echo "model" ;;
+    nst-train:--output | nst-train:-o) echo "file" ;;
+    nst-train:--photos) echo "{}" ;;
+    nst-train:--preview) echo "file" ;;
+    nst-train:--progress) echo "{}" ;;
+    nst-train:--resume) echo "file" ;;
+    nst-train:--seed) echo "{}" ;;
+    nst-train:--size) echo "{}" ;;
+    nst-train:--stability) echo "{}" ;;
+    nst-train:--steps) echo "{}" ;;
+    nst-train:--style-size) echo "{}" ;;
+    nst-train:--style-weight) echo "{}" ;;
+    nst-train:--time) echo "{}" ;;
+    nst-train:--tv-weight) echo "{}" ;;
+    nst-train:--threads | nst-train:-t) echo "{}" ;;
+    nst-train:--width) echo "{}" ;;
     nst-film:--config) echo "file none" ;;
     nst-film:--keep-mask) echo "file" ;;
     nst-film:--layers) echo "layer" ;;
@@ -156,6 +176,7 @@ _nst_kind() {
     nst-film:--moment-weight) echo "{}" ;;
     nst-film:--model | nst-film:-m) echo "model" ;;
     nst-film:--padding) echo "{zero replicate reflect}" ;;
+    nst-film:--passes) echo "{}" ;;
     nst-film:--pooling) echo "{max avg}" ;;
     nst-film:--strength) echo "{}" ;;
     nst-film:--style-layers) echo "layer" ;;
@@ -187,11 +208,12 @@ _nst_options() {
     case $1 in
     nst) echo "--null --checkpoint --config --files-from --format --keep-mask --layers --mask --metadata --name --on-interrupt --output --pnm --preview --preset --quality --resume --recursive --save-every --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --flow --moment-weight --model --padding --passes --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --jobs --max-memory --max-pixels --precision --tile --threads --dry-run --dump-options --history --json --list-devices --list-models --list-presets --list-styles --progress --progress-file --quiet --show-config --trace --verbose --help --usage --version" ;;
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
-    nst-film) echo "--jobs --join --keep-work --encode --list-scenes --output --quiet --rate --scene --scene-threshold --work --help --version --config --keep-mask --layers --mask --preset --square --style-scale --style --size --colour --content-layers --content-weight --flow --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --max-memory --max-pixels --precision --tile --threads --history" ;;
+    nst-film) echo "--jobs --join --keep-work --encode --list-scenes --output --quiet --rate --scene --scene-threshold --work --help --version --config --keep-mask --layers --mask --preset --square --style-scale --style --size --colour --content-layers --content-weight --flow --moment-weight --model --padding --passes --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --max-memory --max-pixels --precision --tile --threads --history" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--artist --credit --f16 --input --json --last --licence --normalise --output --title --year --help --usage --version" ;;
     nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --keep-metadata --quota --shared --token-file --tokens --webhook-secret-file --decode-seconds --grace --lease --max-connections --max-film-size --max-frames --max-history-images --max-pixels --max-queue --max-queue-per-owner --max-shares --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --send-timeout --task-memory --task-seconds --queue --worker --access-log --access-log-format --log --log-format --help --usage --version" ;;
     nst-style) echo "--artist --from --json --model --output --preview --previews --scales --style-layers --title --year --help --usage --version" ;;
+    nst-train) echo "--batch --checkpoint --content-weight --from --model --output --photos --preview --progress --quiet --resume --seed --size --stability --steps --style-size --style-weight --time --tv-weight --threads --width --help --usage --version" ;;
     esac
 }
 
@@ -251,4 +273,4 @@ _nst() {
         mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$word") ;;
     esac
 }
-complete -F _nst nst nst-compare nst-film nst-history nst-model nst-serve nst-style
+complete -F _nst nst nst-compare nst-film nst-history nst-model nst-serve nst-style nst-train

@@ -49,9 +49,8 @@ floor() {
     net | options | style | optim) echo 4 ;;
     session) echo 5 ;;
     image | record | quality) echo 6 ;;
-    run) echo 7 ;;
-    train) echo 8 ;;
-    cli | gimp | serve) echo 9 ;;
+    run | train) echo 7 ;;
+    cli | gimp | serve) echo 8 ;;
     *) echo unknown ;;
     esac
 }

@@ -235,7 +235,7 @@ static struct nst_loss_grad loss_grad_at(void *ctx, int conv, bool after_relu)
 static void evaluate_style(struct nst_train_loss *l, int i)
 {
     struct style_layer *s = &l->layer[i];
-    double c = s->statistics.channels, w = l->weights.style;
+    double c = s->statistics.channels, w = l->weights.style / (2 * l->count);
 
     nst_statistics_reset(&s->statistics);
     nst_statistics_accumulate(&s->statistics, l->acts, l->whole, NULL);
@@ -279,8 +279,9 @@ void nst_train_loss_evaluate(struct nst_train_loss *l, const float *photo,
         l->weights.tv > 0 ? sums[first + TV] / nst_pixel_losses_count(&l->pixels) : 0;
     losses->style = 0;
     for (int i = 0; i < l->count; i++)
-        losses->style += sums[2 * i] / l->layer[i].gram_norm +
-                         sums[2 * i + 1] / l->layer[i].moment_norm;
+        losses->style += (sums[2 * i] / l->layer[i].gram_norm +
+                          sums[2 * i + 1] / l->layer[i].moment_norm) /
+                         (2 * l->count);
 }
 
 double nst_train_loss_total(const struct nst_train_weights *w,

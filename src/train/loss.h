@@ -3,7 +3,7 @@
  * loss.h - the perceptual loss that a feed-forward network is trained on (Johnson,
  * Alahi and Fei-Fei 2016), of one painted picture:
  *   content |F - Fc|^2 / |Fc|^2
- *   + style sum_l (|G - Gs|^2 / |Gs|^2 + |M - Ms|^2 / |Ms|^2)
+ *   + style mean_l (|G - Gs|^2 / |Gs|^2 + |M - Ms|^2 / |Ms|^2) / 2
  *   + tv V
  * F are features of one layer, Fc those of the photograph; G is a Gram matrix, M the
  * means and deviations of the channels of a layer, Gs and Ms those of the style. V is

@@ -3,6 +3,8 @@
 
 #include "train/photos.h"
 
+#include <errno.h>
+#include <fts.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 
 #include "base/alloc.h"
 #include "image/load.h"
-#include "run/batch.h"
+#include "image/save.h"
 #include "train/crop.h"
 
 /* Limit in bytes of the pool, and of its photographs, which are at least as many. */
@@ -28,7 +30,8 @@ enum { ORDER_STREAM = 1, CROP_STREAM };
 
 struct nst_photos {
     struct nst_photos_config config;
-    struct nst_batch files;
+    char **files; /* paths, in order; owned */
+    size_t count;
     int slots;
     struct nst_photo *slot;
     int64_t replaced; /* photographs that have replaced others so far */
@@ -48,6 +51,44 @@ static size_t slot_bytes(const struct nst_photos_config *c)
     return (size_t)(3 * shorter * shorter * 1.5);
 }
 
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static bool is_photo(const FTSENT *e)
+{
+    const char *suffix = strrchr(e->fts_name, '.');
+
+    return e->fts_info == FTS_F && suffix && nst_picture_supports(suffix);
+}
+
+/* List the pictures in the directory and below it. */
+static enum nst_status list_files(struct nst_photos *p, struct nst_err *err)
+{
+    const char *directory = p->config.directory;
+    char *roots[] = {(char *)directory, NULL};
+    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+    enum nst_status st = NST_OK;
+    FTSENT *e;
+
+    while (tree && st == NST_OK && (e = fts_read(tree))) {
+        if (e->fts_level == 0 && e->fts_info != FTS_D && e->fts_info != FTS_DP)
+            st = nst_err_set(err, NST_ERR_ARG, "photos: %s: %s", directory,
+                             e->fts_info == FTS_F ? "is not a directory"
+                                                  : strerror(e->fts_errno));
+        if (!is_photo(e) || e->fts_level == 0)
+            continue;
+        p->files = nst_xrealloc(p->files, (p->count + 1) * sizeof *p->files);
+        p->files[p->count++] = nst_xstrdup(e->fts_path);
+    }
+    if (!tree)
+        st = nst_err_set(err, NST_ERR_IO, "photos: %s: %s", directory, strerror(errno));
+    else
+        fts_close(tree);
+    return st;
+}
+
 enum nst_status nst_photos_new(struct nst_photos **out,
                                const struct nst_photos_config *config,
                                struct nst_err *err)
@@ -58,20 +99,19 @@ enum nst_status nst_photos_new(struct nst_photos **out,
 
     *out = NULL;
     p->config = *config;
-    st = nst_batch_add(&p->files, config->directory, true, err);
-    if (st == NST_OK && p->files.items < NST_PHOTOS_LEAST)
+    st = list_files(p, err);
+    if (st == NST_OK && p->count < NST_PHOTOS_LEAST)
         st = nst_err_set(err, NST_ERR_ARG,
                          "photos: %s has %zu photographs, but a training needs at "
                          "least %d, and better %d or more",
-                         config->directory, p->files.items, NST_PHOTOS_LEAST,
-                         NST_PHOTOS_FEW);
+                         config->directory, p->count, NST_PHOTOS_LEAST, NST_PHOTOS_FEW);
     if (st != NST_OK) {
         nst_photos_free(p);
         return st;
     }
     if (slots < POOL_LEAST)
         slots = POOL_LEAST;
-    p->slots = (int)(slots < p->files.items ? slots : p->files.items);
+    p->slots = (int)(slots < p->count ? slots : p->count);
     p->slot = nst_xcalloc((size_t)p->slots, sizeof *p->slot);
     *out = p;
     return NST_OK;
@@ -93,22 +133,23 @@ void nst_photos_free(struct nst_photos *p)
         free(p->slot[i].rgb);
     free(p->slot);
     free(p->next.rgb);
-    nst_batch_clear(&p->files);
+    for (size_t i = 0; i < p->count; i++)
+        free(p->files[i]);
+    free(p->files);
     free(p);
 }
 
 size_t nst_photos_count(const struct nst_photos *p)
 {
-    return p->files.items;
+    return p->count;
 }
 
 uint64_t nst_photos_fingerprint(const struct nst_photos *p)
 {
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
 
-    for (size_t i = 0; i < p->files.items; i++)
-        for (const char *c = p->files.item[i].content + strlen(p->config.directory); *c;
-             c++)
+    for (size_t i = 0; i < p->count; i++)
+        for (const char *c = p->files[i] + strlen(p->config.directory); *c; c++)
             hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
     return hash;
 }
@@ -117,7 +158,7 @@ uint64_t nst_photos_fingerprint(const struct nst_photos *p)
  * then in another one, and so on. */
 static size_t file_of(const struct nst_photos *p, int64_t number)
 {
-    size_t n = p->files.items, at = (size_t)number % n, file;
+    size_t n = p->count, at = (size_t)number % n, file;
     struct nst_random r =
         nst_random_stream(p->config.seed, ORDER_STREAM, (uint64_t)number / n);
     size_t *order = nst_xcalloc(n, sizeof *order);
@@ -138,7 +179,7 @@ static size_t file_of(const struct nst_photos *p, int64_t number)
 static enum nst_status load(const struct nst_photos *p, size_t file,
                             struct nst_photo *to, struct nst_err *err)
 {
-    const char *path = p->files.item[file].content;
+    const char *path = p->files[file];
     struct nst_picture_size size = {.header_only = true};
     struct nst_picture *picture;
     int shorter;
@@ -176,9 +217,9 @@ static enum nst_status load_number(const struct nst_photos *p, int64_t number,
 {
     size_t file = file_of(p, number), tried;
 
-    for (tried = 0; tried < p->files.items; tried++) {
+    for (tried = 0; tried < p->count; tried++) {
         struct nst_err problem;
-        enum nst_status st = load(p, (file + tried) % p->files.items, to, &problem);
+        enum nst_status st = load(p, (file + tried) % p->count, to, &problem);
 
         if (st == NST_OK)
             return NST_OK;
@@ -201,7 +242,7 @@ static void *read_next(void *ctx)
 /* Let a thread read the next photograph, if not all are in the pool. */
 static void start_reading(struct nst_photos *p)
 {
-    if ((size_t)p->slots < p->files.items) {
+    if ((size_t)p->slots < p->count) {
         if (pthread_create(&p->thread, NULL, read_next, p) == 0)
             p->reading = true;
         else
@@ -214,7 +255,7 @@ enum nst_status nst_photos_begin(struct nst_photos *p, int64_t step,
 {
     enum nst_status st = NST_OK;
 
-    p->replaced = (size_t)p->slots < p->files.items ? step / REPLACE_STEPS : 0;
+    p->replaced = (size_t)p->slots < p->count ? step / REPLACE_STEPS : 0;
     for (int i = 0; st == NST_OK && i < p->slots; i++) {
         /* the last of those with the numbers i, i + slots, ... that have come */
         int64_t rounds = (p->replaced + p->slots - 1 - i) / p->slots;
@@ -247,7 +288,7 @@ enum nst_status nst_photos_crop(struct nst_photos *p, int64_t step, int number,
     struct nst_random r = nst_random_stream(p->config.seed, CROP_STREAM,
                                             ((uint64_t)step << 8) + (uint64_t)number);
 
-    while ((size_t)p->slots < p->files.items && p->replaced < step / REPLACE_STEPS) {
+    while ((size_t)p->slots < p->count && p->replaced < step / REPLACE_STEPS) {
         enum nst_status st = replace_one(p, err);
 
         if (st != NST_OK)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/path.h"
 #include "image/load.h"
@@ -72,7 +73,7 @@ void nst_train_config_init(struct nst_train_config *c)
                                    .width = 16,
                                    .style_size = 384,
                                    .content_weight = 1,
-                                   .style_weight = 1.5,
+                                   .style_weight = 3,
                                    .tv_weight = 1,
                                    .stability = 20,
                                    .seed = 1};
@@ -297,6 +298,16 @@ static enum nst_status make_pictures(struct training *t, struct nst_err *err)
     return st;
 }
 
+/* Refuse a file that cannot be written before the work begins. */
+static enum nst_status check_writable(const char *path, struct nst_err *err)
+{
+    struct nst_atomic_file *f;
+    enum nst_status st = nst_atomic_file_open(&f, path, err);
+
+    nst_atomic_file_free(f);
+    return st;
+}
+
 static enum nst_status prepare(struct training *t, struct nst_err *err)
 {
     const struct nst_train_config *c = t->c;
@@ -305,8 +316,12 @@ static enum nst_status prepare(struct training *t, struct nst_err *err)
         (int)c->batch,
         {c->content_weight, c->style_weight, c->tv_weight},
         c->stability};
-    enum nst_status st = find_photos(t, err);
+    enum nst_status st = check_writable(c->output, err);
 
+    if (st == NST_OK)
+        st = check_writable(t->checkpoint, err);
+    if (st == NST_OK)
+        st = find_photos(t, err);
     if (st == NST_OK)
         st = open_features(t, err);
     if (st == NST_OK)

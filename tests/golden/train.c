@@ -24,6 +24,9 @@
 #define PHOTOS 8
 #define DOWN 3
 #define RIGHT 5
+/* The rate rises step by step. Adam's first steps go by the signs of gradients, and
+ * some are so small that rounding decides: a high rate would spread that. */
+#define RATE 5e-7
 #define CONVS 9 /* of the network of the losses */
 
 static void must(enum nst_status st, const struct nst_err *err)
@@ -71,7 +74,8 @@ static void start(struct nst_net_file *file)
         const struct nst_net_layer *l = &layers[i];
         int side = nst_net_side(l->kind);
         struct nst_random r = nst_random_stream(3, 4, (uint64_t)i);
-        double bound = 1 / sqrt(l->cin * side * side);
+        double bound =
+            (l->kind == NST_NET_TO_PICTURE ? 0.1 : 1) / sqrt(l->cin * side * side);
 
         for (int k = 0; k < l->cin * l->cout * side * side; k++)
             file->weights.values[l->weight + (size_t)k] =
@@ -86,7 +90,7 @@ static void start(struct nst_net_file *file)
 int main(int argc, char **argv)
 {
     static float photos[PHOTOS][3 * AREA], moved[PHOTOS][3 * AREA], style[3 * AREA];
-    struct nst_trainer_config config = {SIZE, 1, {1, 1.5, 0.7}, 5};
+    struct nst_trainer_config config = {SIZE, 1, {1, 2, 0.7}, 5};
     struct nst_train_style styles[] = {{.image = {style, SIZE, SIZE}}};
     struct nst_backend_config threads = {.threads = 2};
     struct nst_net_file file = {.text = {NULL}};
@@ -125,7 +129,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < atoi(argv[2]); i++) {
         struct nst_train_example e = {photos[i % PHOTOS], moved[i % PHOTOS], DOWN,
                                       RIGHT};
-        struct nst_train_step s = nst_trainer_step(trainer, &e, 1e-3);
+        struct nst_train_step s = nst_trainer_step(trainer, &e, RATE * (i + 1));
 
         printf("%.9g %.9g %.9g %.9g %.9g %.9g\n", s.losses.content, s.losses.style,
                s.losses.tv, s.stability, s.total, s.gradient_norm);

@@ -278,7 +278,7 @@ static void a_full_device_is_a_clean_error(void **state)
     if (access("/dev/full", W_OK) != 0)
         skip();
     assert_int_equal(nst_output_open(&out, "/dev/full", NULL, &err), NST_OK);
-    assert_int_equal(nst_output_write(out, p, p->rgb, NULL, &err), NST_ERR_IO);
+    assert_int_equal(nst_output_write(out, p, p->rgb, NULL, &err), NST_ERR_SPACE);
     assert_non_null(strstr(err.text, "No space left on device"));
     nst_output_free(out);
     nst_picture_free(p);

@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# nst-train: what it refuses, and that the seed alone decides the network.
+bats_require_minimum_version 1.5.0
+load helper
+
+nst_train() {
+    "$(dirname "$NST")/nst-train" --size 64 --batch 2 --width 4 --progress none "$@"
+}
+
+# photos N: a folder of N photographs.
+photos() {
+    mkdir -p photos
+    for ((i = 0; i < $1; i++)); do
+        picture "photos/$i.ppm" $((66 + i % 5)) $((70 + i % 3)) $((3 + i))
+    done
+}
+
+# refuses STATUS PATTERN ARG...: nst-train exits with STATUS, says why and writes nothing.
+refuses() {
+    local wanted=$1 pattern=$2
+    shift 2
+    run --separate-stderr nst_train "$@"
+    echo "status $status: $stderr"
+    [ "$status" = "$wanted" ]
+    grep -qE -- "$pattern" <<<"$stderr"
+    [ ! -e out.nstnet ]
+}
+
+@test "nst-train refuses what it cannot use" {
+    photos 19
+    refuses 2 'photos: photos has 19 photographs, but a training needs at least 20' \
+        style.ppm --photos photos -o out.nstnet
+    picture photos/19.ppm 66 66 9
+    refuses 2 "style 'no-such': no such file or style pack" \
+        no-such --photos photos -o out.nstnet
+    refuses 2 "steps: '0' is not a whole number between 1 and" \
+        style.ppm --photos photos -o out.nstnet --steps 0
+    refuses 2 "size: '66' is not a multiple of 4" \
+        style.ppm --photos photos -o out.nstnet --size 66
+    refuses 2 'must end in .nstnet' style.ppm --photos photos -o out.png
+    refuses 2 'no-such/out.nstnet: ' style.ppm --photos photos -o no-such/out.nstnet
+    refuses 2 'requires --photos' style.ppm -o out.nstnet
+    refuses 2 'requires a style' --photos photos -o out.nstnet
+    refuses 2 'give only one' style.ppm --photos photos -o out.nstnet --steps 3 --time 1
+    refuses 2 'out.checkpoint: No such' style.ppm --photos photos -o out.nstnet --resume
+}
+
+@test "a training warns of few photographs, and leaves a network but no checkpoint" {
+    photos 20
+    run --separate-stderr nst_train style.ppm --photos photos -o out.nstnet --steps 2
+    echo "$stderr"
+    [ "$status" = 0 ]
+    grep -q 'has only 20 photographs' <<<"$stderr"
+    [ -s out.nstnet ]
+    [ ! -e out.checkpoint ]
+}
+
+@test "the number of threads does not change the network, but the seed does" {
+    photos 20
+    nst_train style.ppm --photos photos -o one.nstnet --steps 3 -t 1
+    nst_train style.ppm --photos photos -o five.nstnet --steps 3 -t 5
+    nst_train style.ppm --photos photos -o other.nstnet --steps 3 --seed 2
+    cmp one.nstnet five.nstnet
+    run ! cmp one.nstnet other.nstnet
+}
+
+@test "a training that was killed is resumed to the same bits" {
+    local pid ended
+    photos 20
+    nst_train style.ppm --photos photos -o whole.nstnet --steps 60
+    env --default-signal=INT "$(dirname "$NST")/nst-train" --size 64 --batch 2 --width 4 \
+        style.ppm --photos photos -o part.nstnet --steps 60 --progress json 2>progress 3>&- &
+    pid=$!
+    wait_until '[ -e progress ] && [ "$(grep -c step progress)" -gt 3 ]'
+    kill -INT "$pid"
+    ended=0
+    wait "$pid" || ended=$?
+    [ "$ended" = 130 ]
+    [ -s part.nstnet ] && [ -s part.checkpoint ]
+    grep -q 'same command with --resume' progress
+    run ! cmp whole.nstnet part.nstnet
+    refuses 2 'resume: seed is 1 in part.checkpoint, and cannot become 3' style.ppm \
+        --photos photos -o out.nstnet --checkpoint part.checkpoint --steps 60 --resume \
+        --seed 3
+    "$(dirname "$NST")/nst-train" --size 64 --batch 2 --width 4 style.ppm --photos photos \
+        -o part.nstnet --steps 60 --resume --progress json 2>progress 3>&- &
+    pid=$!
+    wait_until '[ -e progress ] && [ "$(grep -c step progress)" -gt 3 ]'
+    kill -KILL "$pid"
+    wait "$pid" || ended=$?
+    [ "$ended" = 137 ]
+    [ -s part.checkpoint ]
+    nst_train style.ppm --photos photos -o part.nstnet --steps 60 --resume
+    cmp whole.nstnet part.nstnet
+    [ ! -e part.checkpoint ]
+}
+
+@test "a preview shows the photograph as the network paints it" {
+    photos 20
+    nst_train style.ppm --photos photos -o out.nstnet --steps 2 --preview photo.ppm
+    [ "$(head -c 2 out.preview.jpg | od -An -tx1)" = " ff d8" ]
+}
