@@ -109,7 +109,7 @@ quick_programs() {
         # nst(7) has examples from its beginning
         mandoc -T ascii "$page" | col -bx | sed -n '/^EXAMPLES/,/^SEE ALSO/p
             /^NST(7)/,/^SEE ALSO/p' | grep -E '^ {8,}(nst|jq)[a-z-]* (.*-|list|find|prune|info|export)'
-    done >examples
+    done | grep -v nst-train >examples # that one takes minutes: train.bats
     [ "$(wc -l <examples)" -ge 50 ]
     # a film of two scenes
     if command -v ffmpeg && ffmpeg -v error -f lavfi -i testsrc2=s=64x36:r=5:d=0.4 -f lavfi -i color=s=64x36:r=5:d=0.4 \

@@ -88,7 +88,7 @@ static void check_group(struct problem *p, const char *backend, const char *laye
 
         best = fmin(best, fabs(got / (want * want) - 1));
     }
-    tap(want > 1e-6 && best < (strcmp(group, "weights") == 0 ? 1e-3 : 1e-2),
+    tap(want > 1e-6 && best < (strcmp(group, "weights") == 0 ? 5e-3 : 2e-2),
         "%s: %s %s: off by %.1e of %.2e", backend, layer, group, best, want);
 }
 
