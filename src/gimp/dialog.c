@@ -22,7 +22,27 @@ struct dialog {
     GtkWidget *style, *styles, *file, *layer, *preset, *colours, *size, *seed,
         *new_layer, *options;
     GtkObject *strength, *scale;
+    struct nst_gimp_settings before; /* when the dialog opened */
 };
+
+/* What the sliders show of settings that may leave the value to the preset. */
+static gdouble shown_strength(const struct nst_gimp_settings *s)
+{
+    return s->strength < 0 ? 1 : s->strength;
+}
+
+static gdouble shown_scale(const struct nst_gimp_settings *s)
+{
+    return s->style_scale == 0 ? 1 : s->style_scale;
+}
+
+/* The value of a slider, or that before if it stands where it was shown at first. */
+static gdouble value_of(GtkObject *slider, gdouble shown, gdouble before)
+{
+    gdouble value = gtk_adjustment_get_value(GTK_ADJUSTMENT(slider));
+
+    return value == shown ? before : value;
+}
 
 /* Take the settings over from the widgets. */
 static void change(struct dialog *d)
@@ -41,8 +61,8 @@ static void change(struct dialog *d)
     g_free(preset);
     gimp_int_combo_box_get_active(GIMP_INT_COMBO_BOX(d->colours), &colours);
     s->colours = colours;
-    s->strength = gtk_adjustment_get_value(GTK_ADJUSTMENT(d->strength));
-    s->style_scale = gtk_adjustment_get_value(GTK_ADJUSTMENT(d->scale));
+    s->strength = value_of(d->strength, shown_strength(&d->before), d->before.strength);
+    s->style_scale = value_of(d->scale, shown_scale(&d->before), d->before.style_scale);
     s->size = gtk_spin_button_get_value_as_int(GTK_SPIN_BUTTON(d->size));
     s->seed = gtk_spin_button_get_value_as_int(GTK_SPIN_BUTTON(d->seed));
     s->new_layer = gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(d->new_layer));
@@ -203,13 +223,12 @@ static GtkWidget *settings_table(struct dialog *d)
     attach(table, 2, "_Open image:", beside(d->layer, use));
     attach(table, 3, "_Preset:", d->preset);
     d->strength = gimp_scale_entry_new(
-        GTK_TABLE(table), 0, 4, "S_trength:", 100, 5, s->strength < 0 ? 1 : s->strength,
-        0, 1, 0.05, 0.1, 2, TRUE, 0, 0, "How much of the style the layer takes on.",
-        NULL);
+        GTK_TABLE(table), 0, 4, "S_trength:", 100, 5, shown_strength(s), 0, 1, 0.05,
+        0.1, 2, TRUE, 0, 0, "How much of the style the layer takes on.", NULL);
     d->scale = gimp_scale_entry_new(
-        GTK_TABLE(table), 0, 5, "Stroke si_ze:", 100, 5,
-        s->style_scale == 0 ? 1 : s->style_scale, 0.25, 4, 0.05, 0.25, 2, FALSE, 0.1,
-        10, "Size of the style as a multiple of the layer; more gives larger strokes.",
+        GTK_TABLE(table), 0, 5, "Stroke si_ze:", 100, 5, shown_scale(s), 0.25, 4, 0.05,
+        0.25, 2, FALSE, 0.1, 10,
+        "Size of the style as a multiple of the layer; more gives larger strokes.",
         NULL);
     attach(table, 6, "_Colours:", d->colours);
     attach(table, 7, "_Working size:", d->size);
@@ -270,7 +289,7 @@ static void fill(GtkWidget *window, struct dialog *d, GtkWidget *picture,
 gboolean nst_gimp_dialog_run(struct nst_gimp_settings *s,
                              const struct nst_gimp_region *r)
 {
-    struct dialog d = {.settings = s};
+    struct dialog d = {.settings = s, .before = *s};
     GtkWidget *picture, *text, *window;
     gboolean wanted;
 

@@ -45,7 +45,9 @@ static void read_small(gint32 drawable, GeglRectangle area, const char *format,
 static void read_region(struct nst_gimp_live *l)
 {
     GeglRectangle area = l->region->area;
-    double scale = MIN(1, SIDE / (double)MAX(area.width, area.height));
+    /* nst makes no picture with a side below 16 */
+    double scale = MIN(1, MAX(SIDE / (double)MAX(area.width, area.height),
+                              16.0 / MIN(area.width, area.height)));
     gint x, y;
 
     l->small = (struct nst_samples){.width = MAX(1, (gint)(area.width * scale + 0.5)),

@@ -177,6 +177,26 @@ static enum nst_status follow_neighbour(struct nst_picture_job *job, int neighbo
     return st;
 }
 
+/* The next frame, or NULL after the last; all have the size of the content. */
+static enum nst_status read_frame(struct nst_picture_job *job, struct nst_picture **out,
+                                  struct nst_err *err)
+{
+    int h = job->content->height, w = job->content->width;
+    enum nst_status st = nst_frame_reader_next(job->frames, out, err);
+
+    if (st != NST_OK || !*out || ((*out)->height == h && (*out)->width == w))
+        return st;
+    st = nst_err_set(err, NST_ERR_FORMAT,
+                     "%s: frame %d has %dx%d pixels, and those before it %dx%d; all "
+                     "frames of a film have one size",
+                     strcmp(job->item->content, "-") == 0 ? "standard input"
+                                                          : job->item->content,
+                     job->frame + 2, (*out)->width, (*out)->height, w, h);
+    nst_picture_free(*out);
+    *out = NULL;
+    return st;
+}
+
 /* Make the next frame the content; *more is false after the last. */
 static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
                                   struct nst_err *err)
@@ -187,7 +207,7 @@ static enum nst_status next_frame(struct nst_picture_job *job, bool *more,
     *more = false;
     if (job->result.end == NST_JOB_STOPPED) /* do not wait for another frame */
         return NST_OK;
-    st = nst_frame_reader_next(job->frames, &next, err);
+    st = read_frame(job, &next, err);
     if (st != NST_OK &&
         nst_run_should_stop(job->runner->events)) { /* stopped during the wait */
         job->result.end = NST_JOB_STOPPED;
@@ -277,16 +297,21 @@ static enum nst_status write_stored_frames(struct nst_picture_job *job, int coun
     if (st == NST_OK)
         nst_frame_writer_new(&job->writer, job->output, job->frames);
     for (int i = 0; st == NST_OK && i < count; i++) {
-        nst_picture_free(job->content);
+        struct nst_picture *next;
+
+        job->frame = i - 1;
         free(job->rgb);
         job->rgb = NULL;
-        st = nst_frame_reader_next(job->frames, &job->content, err);
-        if (st == NST_OK && !job->content)
+        st = read_frame(job, &next, err);
+        if (st == NST_OK && !next)
             st = nst_err_set(err, NST_ERR_FORMAT,
                              "%s: has lost frames since it was read",
                              job->item->content);
-        if (st == NST_OK)
-            st = nst_frame_store_get(job->store, i, NST_FRAME_RESULT, &job->rgb, err);
+        if (st != NST_OK)
+            break;
+        nst_picture_free(job->content);
+        job->content = next;
+        st = nst_frame_store_get(job->store, i, NST_FRAME_RESULT, &job->rgb, err);
         if (st == NST_OK)
             st = write_frame(job, err);
         job->frame = i;
