@@ -275,8 +275,8 @@ nst_history_LDADD = libnst-util.la libnst.la $(GLIB_LIBS) $(JANSSON_LIBS)
 nst_compare_SOURCES = %D%/cli/compare.c $(PROGRAM)
 nst_compare_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 nst_compare_LDADD = libnst-util.la libnst.la $(JANSSON_LIBS)
-nst_model_SOURCES = %D%/cli/model.c %D%/cli/model_net.c %D%/cli/model_net.h $(PROGRAM) %D%/cli/import/pth.h \
-	$(PTH_SOURCES)
+nst_model_SOURCES = %D%/cli/model.c %D%/cli/model_net.c %D%/cli/model_net.h %D%/cli/import/pth.h \
+	%D%/options/json.c %D%/options/json.h $(PTH_SOURCES) $(PROGRAM)
 # Only pth_file.c needs libarchive.
 if ARCHIVE
 PTH_SOURCES = %D%/cli/import/pth.c %D%/cli/import/pth_file.c %D%/cli/import/pth_file.h \

@@ -90,6 +90,11 @@ struct nst_net_ops {
     /* Other weights of the same shape, as training makes them. */
     void (*conv_set)(struct nst_backend *be, struct nst_net_conv *k,
                      const struct nst_net_filters *filters);
+    /* Bytes of a convolution of this kind and these channels. *scratch is raised to the
+     * bytes that conv_prepare() reserves for it. */
+    size_t (*conv_bytes)(const struct nst_backend *be,
+                         const struct nst_net_filters *filters, int height, int width,
+                         size_t *scratch);
     /* Scratch memory for a convolution whose input has this size: before the calls
      * below. Several convolutions share it. NST_ERR_MEM. */
     enum nst_status (*conv_prepare)(struct nst_backend *be, struct nst_net_conv *k,

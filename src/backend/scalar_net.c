@@ -67,6 +67,20 @@ static enum nst_status scalar_conv_new(struct nst_backend *be,
     return NST_OK;
 }
 
+/* Each call allocates its input as its reader sees it. */
+static size_t scalar_conv_bytes(const struct nst_backend *be,
+                                const struct nst_net_filters *f, int height, int width,
+                                size_t *scratch)
+{
+    size_t input = (size_t)f->cin * (size_t)height * (size_t)width * sizeof(float);
+    size_t side = (size_t)nst_net_side(f->kind);
+
+    (void)be;
+    if (input > *scratch)
+        *scratch = input;
+    return (size_t)f->cout * (size_t)f->cin * side * side * sizeof(float);
+}
+
 static enum nst_status scalar_conv_prepare(struct nst_backend *be,
                                            struct nst_net_conv *k, int height,
                                            int width, struct nst_err *err)
@@ -160,6 +174,7 @@ const struct nst_net_ops nst_net_ops_scalar = {.grad = &nst_net_grad_ops_scalar,
                                                .conv_new = scalar_conv_new,
                                                .conv_free = scalar_conv_free,
                                                .conv_set = scalar_conv_set,
+                                               .conv_bytes = scalar_conv_bytes,
                                                .conv_prepare = scalar_conv_prepare,
                                                .conv = scalar_conv,
                                                .from_picture = scalar_from_picture,

@@ -13,6 +13,7 @@
 #include "cli/import/pth.h"
 #include "cli/model_net.h"
 #include "cli/program.h"
+#include "options/json.h"
 #include "nst.h"
 
 enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY, INPUT_KEY, TEXT_KEY };
@@ -256,7 +257,7 @@ static json_t *weights_to_json(const struct nst_weights *w, const char *path,
             json_object_set_new(j, "activation", json_real(activation[i]));
         json_array_append_new(layers, j);
     }
-    return json_pack("{s:s, s:s, s:s, s:s*, s:o}", "path", path, "kind",
+    return json_pack("{s:o, s:s, s:s, s:s*, s:o}", "path", nst_json_text(path), "kind",
                      file_kind(path), "input", nst_input_text(nst_input_guess(w)),
                      "left_out", w->left_out, "layers", layers);
 }

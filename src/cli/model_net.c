@@ -7,15 +7,16 @@
 
 #include "base/path.h"
 #include "cli/program.h"
+#include "options/json.h"
 
 static json_t *net_json(const struct nst_net_file *f, const char *path,
                         const char *kind)
 {
-    json_t *j =
-        json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I}", "path", path, "kind", kind,
-                  "network", "feed-forward", "width", f->weights.shape.width, "blocks",
-                  f->weights.shape.blocks, "parameters", (json_int_t)f->weights.count,
-                  "preview", (json_int_t)f->preview_size);
+    json_t *j = json_pack(
+        "{s:o, s:s, s:s, s:i, s:i, s:I, s:I}", "path", nst_json_text(path), "kind",
+        kind, "network", "feed-forward", "width", f->weights.shape.width, "blocks",
+        f->weights.shape.blocks, "parameters", (json_int_t)f->weights.count, "preview",
+        (json_int_t)f->preview_size);
 
     for (int i = 0; i < NST_NET_TEXTS; i++)
         json_object_set_new(j, nst_net_text_name((enum nst_net_text)i),

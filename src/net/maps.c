@@ -40,6 +40,52 @@ static size_t map_bytes(const struct nst_net *net, int channels, int height, int
     return net->be->ops->tensor_bytes(net->be, s, scratch);
 }
 
+/* Rows and columns of the input of a layer for those of the blocks' maps. */
+static int input_zoom(const struct nst_net *net, int layer)
+{
+    switch (net->layers[layer].kind) {
+    case NST_NET_FROM_PICTURE:
+    case NST_NET_TO_PICTURE:
+        return 4;
+    case NST_NET_DOWN:
+        return layer == 1 ? 4 : 2;
+    case NST_NET_UP:
+        return layer == net->count - 3 ? 1 : 2;
+    case NST_NET_SAME:
+        break;
+    }
+    return 1;
+}
+
+/* Rows of a layer's input, and its columns. */
+static struct nst_size input_size(const struct nst_net *net, int layer, int height,
+                                  int width, int band)
+{
+    int zoom = input_zoom(net, layer);
+    int rows = net->layers[layer].kind == NST_NET_SAME
+                   ? height / 4
+                   : nst_net_part_rows(height, band);
+
+    return (struct nst_size){zoom * rows, zoom * width / 4};
+}
+
+/* Bytes of the weights, as they are and as the backend has them, and of the scratch
+ * memory that the layers share. */
+static size_t layer_bytes(const struct nst_net *net, int height, int width, int band)
+{
+    size_t scratch = 0, bytes = net->weights.count * sizeof(float);
+
+    for (int i = 0; i < net->count; i++) {
+        const struct nst_net_layer *l = &net->layers[i];
+        struct nst_net_filters f = {.kind = l->kind, .cin = l->cin, .cout = l->cout};
+        struct nst_size s = input_size(net, i, height, width, band);
+
+        bytes +=
+            net->be->ops->net->conv_bytes(net->be, &f, s.height, s.width, &scratch);
+    }
+    return bytes + scratch;
+}
+
 /* Bytes for a padded picture with bands of so many rows, or 0: none. */
 static size_t bytes_with(const struct nst_net *net, int height, int width, int band)
 {
@@ -51,7 +97,8 @@ static size_t bytes_with(const struct nst_net *net, int height, int width, int b
             map_bytes(net, w, 4 * rows, width, &scratch);
     if (band)
         bytes += map_bytes(net, 4 * w, rows, width / 4, &scratch);
-    return bytes + scratch + 2 * sizeof(float) * 3 * nst_area(4 * rows, width);
+    return bytes + scratch + 2 * sizeof(float) * 3 * nst_area(4 * rows, width) +
+           layer_bytes(net, height, width, band);
 }
 
 int nst_net_choose_band(const struct nst_net *net, int height, int width, size_t limit)
@@ -82,23 +129,6 @@ static enum nst_status map_new(struct nst_net *net, struct nst_tensor **out,
     return net->be->ops->tensor_new(net->be, out, s, err);
 }
 
-/* Rows and columns of the input of a layer for those of the blocks' maps. */
-static int input_zoom(const struct nst_net *net, int layer)
-{
-    switch (net->layers[layer].kind) {
-    case NST_NET_FROM_PICTURE:
-    case NST_NET_TO_PICTURE:
-        return 4;
-    case NST_NET_DOWN:
-        return layer == 1 ? 4 : 2;
-    case NST_NET_UP:
-        return layer == net->count - 3 ? 1 : 2;
-    case NST_NET_SAME:
-        break;
-    }
-    return 1;
-}
-
 static enum nst_status maps_new(struct nst_net *net, int height, int width, int band,
                                 struct nst_err *err)
 {
@@ -117,11 +147,10 @@ static enum nst_status maps_new(struct nst_net *net, int height, int width, int 
     if (st == NST_OK)
         st = nst_floats_new(&m->out, 3, 4 * (size_t)rows, (size_t)width, err);
     for (int i = 0; st == NST_OK && i < net->count; i++) {
-        int zoom = input_zoom(net, i);
-        int map_rows = net->layers[i].kind == NST_NET_SAME ? height / 4 : rows;
+        struct nst_size s = input_size(net, i, height, width, band);
 
-        st = net->be->ops->net->conv_prepare(net->be, net->convs[i], zoom * map_rows,
-                                             zoom * width / 4, err);
+        st = net->be->ops->net->conv_prepare(net->be, net->convs[i], s.height, s.width,
+                                             err);
     }
     m->height = height;
     m->width = width;

@@ -52,8 +52,9 @@ void nst_net_free(struct nst_net *net);
 /* Other weights of the same shape. */
 void nst_net_set_weights(struct nst_net *net, const struct nst_net_weights *w);
 
-/* Bytes of memory that nst_net_paint() takes for a picture of this size, beside the
- * pictures; with limit, not 0, as it works within that many bytes, or 0: it cannot. */
+/* Bytes of memory that the network and nst_net_paint() take for a picture of this size,
+ * beside the pictures; with limit, not 0, as it works within that many bytes, or 0: it
+ * cannot. */
 size_t nst_net_bytes(const struct nst_net *net, int height, int width, size_t limit);
 
 /*

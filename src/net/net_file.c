@@ -153,7 +153,7 @@ static enum nst_status format_error(const struct nst_safetensors *file,
                                     const char *what, struct nst_err *err)
 {
     return nst_err_set(err, NST_ERR_FORMAT,
-                       "%s: is not a sound network (" FORMAT "): %s",
+                       "%s: is not a valid network (" FORMAT "): %s",
                        nst_safetensors_path(file), what);
 }
 

@@ -100,8 +100,8 @@ enum nst_status nst_net_run_plan(struct nst_picture_job *job, struct nst_err *er
     const struct nst_net_file *f = nst_styles_shared_net(job->runner->styles);
     struct nst_session *session = job->runner->session;
     size_t limit = nst_session_memory_limit(session), bytes = 0;
-    size_t before =
-        nst_session_resident_memory(session) + picture_bytes(job) + HEADROOM_BYTES;
+    size_t before = nst_session_resident_memory(session) + picture_bytes(job) +
+                    HEADROOM_BYTES + f->weights.count * sizeof(float);
     const struct nst_picture *c = job->content;
     enum nst_status st =
         nst_net_new(&job->net, nst_session_backend(session), &f->weights, err);
@@ -155,7 +155,7 @@ enum nst_status nst_net_run_estimate(struct nst_picture_job *job,
     for (int i = 0; st == NST_OK && i < 2; i++) { /* the first one allocates */
         begin = nst_clock_seconds();
         st = nst_net_paint(job->net, (struct nst_image){pixels, TIMED_SIDE, TIMED_SIDE},
-                           pixels + n, 0, err);
+                           pixels + n, job->net_room, err);
     }
     out->seconds = (nst_clock_seconds() - begin) / area *
                    (double)nst_picture_pixels(c) * (bands ? BANDS_COST : 1);

@@ -101,6 +101,18 @@ static enum nst_status plan_networks(const struct nst_picture_job *job,
     return st;
 }
 
+static void leave_out_flow(struct nst_picture_job *job, size_t bytes)
+{
+    /* both borrow their strings */
+    job->effective.flow = job->recorded.flow = (char *)"none";
+    if (!job->effective.quiet)
+        nst_run_message(job->runner->events,
+                        "without optical flow, which takes %zu MiB, to stay within "
+                        "%zu MiB: static areas alone are stable",
+                        bytes >> 20,
+                        nst_session_memory_limit(job->runner->session) >> 20);
+}
+
 /* Do without optical flow if there is no memory to estimate it. It is found between two
  * frames, when the memory of the optimiser is free. */
 static void plan_motion(struct nst_picture_job *job)
@@ -112,18 +124,10 @@ static void plan_motion(struct nst_picture_job *job)
 
     if (!job->frames)
         return;
-    if (bytes <= job->plan.limit) {
-        if (job->plan.memory < bytes)
-            job->plan.memory = bytes;
-        return;
-    }
-    /* both borrow their strings */
-    job->effective.flow = job->recorded.flow = (char *)"none";
-    if (!job->effective.quiet)
-        nst_run_message(job->runner->events,
-                        "without optical flow, which takes %zu MiB, to stay within "
-                        "%zu MiB: static areas alone are stable",
-                        bytes >> 20, job->plan.limit >> 20);
+    if (bytes > job->plan.limit)
+        leave_out_flow(job, bytes);
+    else if (job->plan.memory < bytes)
+        job->plan.memory = bytes;
 }
 
 /* All scales share tile and pairs, so the tightest plan applies to every network. */
@@ -554,6 +558,10 @@ static void report_note(const struct nst_picture_job *job)
 static enum nst_status plan_optimisation(struct nst_picture_job *job,
                                          struct nst_err *err)
 {
+    const struct nst_picture *c = job->content;
+    size_t kept = job->frames
+                      ? nst_motion_kept_bytes(job->effective.flow, c->height, c->width)
+                      : 0;
     struct nst_params *p = &job->effective;
     enum nst_status st =
         nst_adapt_params(p, job->content, &job->styles, job->runner->events, err);
@@ -562,6 +570,10 @@ static enum nst_status plan_optimisation(struct nst_picture_job *job,
         st = match_colours(job, err);
     if (st == NST_OK)
         st = make_plan(job, err);
+    if (st == NST_ERR_MEM && kept > 0) { /* what is kept from frame to frame */
+        leave_out_flow(job, kept);
+        st = make_plan(job, err);
+    }
     if (st == NST_OK)
         plan_motion(job);
     return st;

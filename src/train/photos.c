@@ -15,7 +15,7 @@
 #include "image/save.h"
 #include "train/crop.h"
 
-/* Limit in bytes of the pool, and of its photographs, which are at least as many. */
+/* Bytes that the pool takes about, and the photographs that it has at least. */
 #define POOL_BYTES ((size_t)160 << 20)
 #define POOL_LEAST 8
 /* Shorter side of a photograph in the pool, in sides of a crop. */
@@ -144,12 +144,19 @@ size_t nst_photos_count(const struct nst_photos *p)
     return p->count;
 }
 
+/* The name of a file below the directory, however that ends. */
+static const char *below(const struct nst_photos *p, const char *file)
+{
+    file += strlen(p->config.directory);
+    return file + strspn(file, "/");
+}
+
 uint64_t nst_photos_fingerprint(const struct nst_photos *p)
 {
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
 
     for (size_t i = 0; i < p->count; i++)
-        for (const char *c = p->files[i] + strlen(p->config.directory); *c; c++)
+        for (const char *c = below(p, p->files[i]); *c; c++)
             hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
     return hash;
 }
@@ -257,7 +264,7 @@ enum nst_status nst_photos_begin(struct nst_photos *p, int64_t step,
 
     p->replaced = (size_t)p->slots < p->count ? step / REPLACE_STEPS : 0;
     for (int i = 0; st == NST_OK && i < p->slots; i++) {
-        /* the last of those with the numbers i, i + slots, ... that have come */
+        /* the last of those with the numbers i, i + slots, ... that were read so far */
         int64_t rounds = (p->replaced + p->slots - 1 - i) / p->slots;
 
         st = load_number(p, i + rounds * p->slots, &p->slot[i], err);

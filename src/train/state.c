@@ -147,6 +147,14 @@ static enum nst_status check_options(const struct nst_safetensors *f,
     return st;
 }
 
+#define MOST_STEPS 100000000
+
+static bool is_sound(const struct nst_train_progress *p)
+{
+    return p->step >= 0 && p->step <= MOST_STEPS && p->steps >= 0 &&
+           p->steps <= MOST_STEPS && p->skipped >= 0 && p->skipped <= p->step;
+}
+
 enum nst_status nst_train_state_read(const char *path, const struct nst_train_config *c,
                                      struct nst_train_progress *progress,
                                      struct nst_trainer *t, struct nst_err *err)
@@ -169,6 +177,9 @@ enum nst_status nst_train_state_read(const char *path, const struct nst_train_co
     if (st == NST_OK && !visit_all(progress, t, read_values, f))
         st = nst_err_set(err, NST_ERR_FORMAT,
                          "%s: its state is damaged, or of another network", path);
+    if (st == NST_OK && !is_sound(progress))
+        st = nst_err_set(err, NST_ERR_FORMAT, "%s: its number of steps is damaged",
+                         path);
     if (st == NST_OK && progress->photos != photos)
         st = nst_err_set(err, NST_ERR_ARG,
                          "resume: %s was made with other photographs than those in %s",

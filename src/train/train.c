@@ -62,6 +62,8 @@ struct training {
     struct nst_train_progress progress;
     struct nst_train_report report;
     float **pictures, *moved; /* of a batch */
+    int64_t begun;            /* the step that this process began with */
+    bool reported;            /* it has had a step that was not skipped */
     double begin, timed_from, saved, previewed;
 };
 
@@ -318,6 +320,10 @@ static enum nst_status prepare(struct training *t, struct nst_err *err)
         c->stability};
     enum nst_status st = check_writable(c->output, err);
 
+    if (st == NST_OK && strcmp(c->output, t->checkpoint) == 0)
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "checkpoint: %s is the network to write; name another file",
+                         t->checkpoint);
     if (st == NST_OK)
         st = check_writable(t->checkpoint, err);
     if (st == NST_OK)
@@ -340,6 +346,7 @@ static enum nst_status prepare(struct training *t, struct nst_err *err)
     t->progress.steps = c->steps;
     if (st == NST_OK && c->resume)
         st = nst_train_state_read(t->checkpoint, c, &t->progress, t->trainer, err);
+    t->begun = t->progress.step;
     if (st == NST_OK)
         st = nst_photos_begin(t->photos, t->progress.step, err);
     return st;
@@ -405,9 +412,10 @@ static void average(double *mean, double value, bool first)
 static void report(struct training *t, const struct nst_train_step *s)
 {
     struct nst_train_report *r = &t->report;
-    bool first = r->step == 0;
+    bool first = !t->reported;
 
     if (!s->skipped) {
+        t->reported = true;
         average(&r->content_loss, s->losses.content, first);
         average(&r->style_loss, s->losses.style, first);
         average(&r->tv_loss, s->losses.tv, first);
@@ -425,7 +433,7 @@ static void report(struct training *t, const struct nst_train_step *s)
 /* With a time limit: from the time of some steps, how many there will be. */
 static void choose_steps(struct training *t)
 {
-    int64_t timed = t->progress.step - UNTIMED_STEPS;
+    int64_t timed = t->progress.step - t->begun - UNTIMED_STEPS;
     double now = nst_clock_seconds(), left;
 
     if (t->progress.steps)
@@ -532,12 +540,10 @@ static enum nst_status run(struct training *t, bool *stopped, struct nst_err *er
     if (st != NST_OK)
         return st;
     take_average(t);
-    st = write_preview(t, err);
-    if (st == NST_OK)
-        st = save(t, err);
+    st = save(t, err); /* first: a preview may fail */
     if (st == NST_OK && !*stopped)
         unlink(t->checkpoint);
-    return st;
+    return st == NST_OK ? write_preview(t, err) : st;
 }
 
 enum nst_status nst_train(const struct nst_train_config *c,

@@ -216,5 +216,5 @@ bool nst_trainer_serialise(struct nst_trainer *t, nst_serialise_fn *visit, void 
               visit(ctx, "sum", NST_F32, t->sum, t->n);
 
     nst_net_tape_set(t->tape, t->values);
-    return ok;
+    return ok && t->steps >= 0;
 }

@@ -590,6 +590,14 @@ stream() {
     refused 1 'huge.pam: 99999999x99999999 pixels is too large' -s style.ppm huge.pam -o out.png
     printf 'P7\nWIDTH 48\nHEIGHT 36\nDEPTH 9\nMAXVAL 255\nENDHDR\n' >deep.pam
     refused 1 'deep.pam: 48 x 36 pixels of 9' -s style.ppm deep.pam -o out.png
+    picture small.ppm 32 32 1
+    picture large.ppm 96 80 2
+    for order in small,large large,small; do
+        cat ${order%,*}.ppm ${order#*,}.ppm >mixed
+        run --separate-stderr nst -q --pnm -S native -n 1 -s style.ppm mixed -o out
+        [ "$status" = 1 ]
+        [[ $stderr == "nst: mixed: frame 2 has "*"; all frames of a film have one size" ]]
+    done
     refused 2 '--pnm and --y4m are mutually exclusive' --pnm --y4m -s style.ppm good -o out
     refused 2 '--format and --pnm are mutually exclusive' --pnm --format png -s style.ppm good -o out
 }

@@ -209,7 +209,7 @@ frames() { # FILE: how many
     refused 1 'block2.conv1.weight: is no part of a network with 1 block' -s shallow.nstnet \
         photo.ppm -o o.png
     cp "$srcdir/styles/munch.nststyle" pack.nstnet
-    refused 1 'pack.nstnet: is not a sound network' -s pack.nstnet photo.ppm -o o.png
+    refused 1 'pack.nstnet: is not a valid network' -s pack.nstnet photo.ppm -o o.png
     cp photo.ppm picture.nstnet
     refused 1 'picture.nstnet: is not a safetensors file' -s picture.nstnet photo.ppm -o o.png
 }

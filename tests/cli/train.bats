@@ -43,6 +43,8 @@ refuses() {
     refuses 2 'requires --photos' style.ppm -o out.nstnet
     refuses 2 'requires a style' --photos photos -o out.nstnet
     refuses 2 'give only one' style.ppm --photos photos -o out.nstnet --steps 3 --time 1
+    refuses 2 'checkpoint: out.nstnet is the network to write' \
+        style.ppm --photos photos -o out.nstnet --checkpoint out.nstnet
     refuses 2 'out.checkpoint: No such' style.ppm --photos photos -o out.nstnet --resume
 }
 

@@ -32,6 +32,55 @@ static void conv_free(struct nst_backend *be, struct nst_net_conv *k)
     free(k);
 }
 
+static int items(const struct nst_cpu *cpu, const struct nst_net_conv *k, int height,
+                 int width)
+{
+    return of_picture(k->kind) ? nst_cpu_net_picture_items(height)
+                               : nst_cpu_net_conv_items(cpu, k, height, width);
+}
+
+static size_t weight_floats(const struct nst_net_conv *k)
+{
+    return of_picture(k->kind) ? nst_cpu_net_picture_floats(k)
+                               : nst_cpu_net_conv_floats(k);
+}
+
+static struct nst_cpu_scratch scratch_of(const struct nst_cpu *cpu,
+                                         const struct nst_net_conv *k, int height,
+                                         int width)
+{
+    struct nst_cpu_scratch scratch = of_picture(k->kind)
+                                         ? nst_cpu_net_picture_scratch(width)
+                                         : nst_cpu_net_conv_scratch(cpu, k);
+
+    scratch.sums =
+        (size_t)items(cpu, k, height, width) * (size_t)k->out * 2 * NST_BLOCK;
+    return scratch;
+}
+
+static struct nst_net_conv conv_of(const struct nst_net_filters *f)
+{
+    return (struct nst_net_conv){.kind = f->kind,
+                                 .in = nst_cpu_blocks(f->cin),
+                                 .out = nst_cpu_blocks(f->cout),
+                                 .cin = f->cin,
+                                 .cout = f->cout};
+}
+
+static size_t conv_bytes(const struct nst_backend *be, const struct nst_net_filters *f,
+                         int height, int width, size_t *scratch)
+{
+    struct nst_net_conv k = conv_of(f);
+    struct nst_cpu_scratch s =
+        scratch_of((const struct nst_cpu *)be, &k, height, width);
+    size_t bytes = (size_t)nst_threads_count(be->threads) * s.tiles * sizeof(float) +
+                   s.sums * sizeof(double);
+
+    if (bytes > *scratch)
+        *scratch = bytes;
+    return weight_floats(&k) * sizeof(float);
+}
+
 static enum nst_status conv_new(struct nst_backend *be, struct nst_net_conv **out,
                                 const struct nst_net_filters *f, struct nst_err *err)
 {
@@ -39,15 +88,8 @@ static enum nst_status conv_new(struct nst_backend *be, struct nst_net_conv **ou
     enum nst_status st;
 
     *out = NULL;
-    *k = (struct nst_net_conv){.kind = f->kind,
-                               .in = nst_cpu_blocks(f->cin),
-                               .out = nst_cpu_blocks(f->cout),
-                               .cin = f->cin,
-                               .cout = f->cout};
-    st = nst_floats_new(&k->weight,
-                        of_picture(f->kind) ? nst_cpu_net_picture_floats(k)
-                                            : nst_cpu_net_conv_floats(k),
-                        1, 1, err);
+    *k = conv_of(f);
+    st = nst_floats_new(&k->weight, weight_floats(k), 1, 1, err);
     if (st != NST_OK) {
         conv_free(be, k);
         return st;
@@ -57,24 +99,12 @@ static enum nst_status conv_new(struct nst_backend *be, struct nst_net_conv **ou
     return NST_OK;
 }
 
-static int items(const struct nst_cpu *cpu, const struct nst_net_conv *k, int height,
-                 int width)
-{
-    return of_picture(k->kind) ? nst_cpu_net_picture_items(height)
-                               : nst_cpu_net_conv_items(cpu, k, height, width);
-}
-
 static enum nst_status conv_prepare(struct nst_backend *be, struct nst_net_conv *k,
                                     int height, int width, struct nst_err *err)
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
-    struct nst_cpu_scratch scratch = of_picture(k->kind)
-                                         ? nst_cpu_net_picture_scratch(width)
-                                         : nst_cpu_net_conv_scratch(cpu, k);
 
-    scratch.sums =
-        (size_t)items(cpu, k, height, width) * (size_t)k->out * 2 * NST_BLOCK;
-    return nst_cpu_scratch_reserve(cpu, scratch, err);
+    return nst_cpu_scratch_reserve(cpu, scratch_of(cpu, k, height, width), err);
 }
 
 static struct nst_cpu_net_sums begin_sums(struct nst_cpu *cpu, int items, int blocks,
@@ -185,6 +215,7 @@ const struct nst_net_ops nst_net_ops_cpu = {.grad = &nst_net_grad_ops_cpu,
                                             .conv_new = conv_new,
                                             .conv_free = conv_free,
                                             .conv_set = set,
+                                            .conv_bytes = conv_bytes,
                                             .conv_prepare = conv_prepare,
                                             .conv = net_conv,
                                             .from_picture = from_picture,

@@ -33,8 +33,8 @@ struct reader {
     int row, tap;
 };
 
-/* The readers of a row of the input of h rows. Returns their number, at most 3. */
-static int readers_of(int row, int h, struct reader to[3])
+/* The readers of a row of the input of h rows. Returns their number, at most 4. */
+static int readers_of(int row, int h, struct reader to[4])
 {
     int count = 0, outputs = (h + 1) / 2;
 

@@ -374,8 +374,12 @@ static enum nst_status map_legacy(struct nst_pth_file *r)
     enum nst_status st;
     void *bytes;
 
-    if (fd < 0 || fstat(fd, &info) != 0)
-        return nst_err_set(r->err, NST_ERR_IO, "%s: %s", r->path, strerror(errno));
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        st = nst_err_set(r->err, NST_ERR_IO, "%s: %s", r->path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return st;
+    }
     bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (bytes == MAP_FAILED)
