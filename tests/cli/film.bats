@@ -168,9 +168,9 @@ begin() {
 
 @test "an interrupt ends all that was started, and the film continues later" {
     in=$BATS_FILE_TMPDIR/film.mkv
-    begin -o out.mkv "$in" -j 2 -n 300
+    begin -o out.mkv "$in" -j 2 -n 3000
     wait_until "compgen -G 'out.mkv.nst-film/0002.*.part' >/dev/null"
-    run -1 --separate-stderr film -n 300 -o out.mkv "$in"
+    run -1 --separate-stderr film -n 3000 -o out.mkv "$in"
     [[ $stderr == *"out.mkv.nst-film: another nst-film works there" ]]
     kill -INT $pid
     status=0
@@ -309,7 +309,7 @@ END
     is_refused 1 'sound.wav: has no moving pictures' -o out.mkv sound.wav
     is_refused 2 'in.mkv: is the film itself' -o in.mkv in.mkv
     is_refused 2 'output: name the film' "$in"
-    is_refused 2 "style 'nosuch': no such file or style pack" -s nosuch -o out.mkv "$in"
+    is_refused 2 "style 'nosuch': no such file, style pack or network" -s nosuch -o out.mkv "$in"
     is_refused 2 "out.nosuch: ffmpeg cannot write it so: .*'.nosuch'" -o out.nosuch "$in"
     is_refused 2 "'out' has no suffix" -o out "$in"
     is_refused 2 "out.mkv: ffmpeg cannot write it so: Unknown encoder 'nosuch'" --encode '-c:v nosuch' -o out.mkv "$in"

@@ -206,7 +206,7 @@ END
             false
         }
     done <<'END'
-on invalid input arguments: style 'no-such-style': no such file or style pack
+on invalid input arguments: style 'no-such-style': no such file, style pack or network
 on invalid input arguments: style: '' names no style
 on invalid input arguments: size: '8'.*16
 on invalid input arguments: options: 'iteratons' is not an option of nst
