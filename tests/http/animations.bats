@@ -26,8 +26,8 @@ refuses() {
     gif 4 >film.gif
     serve
     upload film.gif
-    film '{num_steps: 60}'
-    until_task '.frame == 2' # it counts frames
+    film '{num_steps: 600}'
+    until_task '.frame >= 2' # it counts frames
     [ "$(field frames)" = 4 ]
     until_state completed
     [ "$(field frame)" = null ]
