@@ -101,10 +101,14 @@ static enum nst_status plan_networks(const struct nst_picture_job *job,
     return st;
 }
 
-static void leave_out_flow(struct nst_picture_job *job, size_t bytes)
+static void leave_out_flow(struct nst_picture_job *job)
 {
     /* both borrow their strings */
     job->effective.flow = job->recorded.flow = (char *)"none";
+}
+
+static void say_without_flow(const struct nst_picture_job *job, size_t bytes)
+{
     if (!job->effective.quiet)
         nst_run_message(job->runner->events,
                         "without optical flow, which takes %zu MiB, to stay within "
@@ -124,10 +128,12 @@ static void plan_motion(struct nst_picture_job *job)
 
     if (!job->frames)
         return;
-    if (bytes > job->plan.limit)
-        leave_out_flow(job, bytes);
-    else if (job->plan.memory < bytes)
+    if (bytes > job->plan.limit) {
+        leave_out_flow(job);
+        say_without_flow(job, bytes);
+    } else if (job->plan.memory < bytes) {
         job->plan.memory = bytes;
+    }
 }
 
 /* All scales share tile and pairs, so the tightest plan applies to every network. */
@@ -571,8 +577,10 @@ static enum nst_status plan_optimisation(struct nst_picture_job *job,
     if (st == NST_OK)
         st = make_plan(job, err);
     if (st == NST_ERR_MEM && kept > 0) { /* what is kept from frame to frame */
-        leave_out_flow(job, kept);
+        leave_out_flow(job);
         st = make_plan(job, err);
+        if (st == NST_OK)
+            say_without_flow(job, kept);
     }
     if (st == NST_OK)
         plan_motion(job);
