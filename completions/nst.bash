@@ -176,7 +176,6 @@ _nst_kind() {
     nst-film:--moment-weight) echo "{}" ;;
     nst-film:--model | nst-film:-m) echo "model" ;;
     nst-film:--padding) echo "{zero replicate reflect}" ;;
-    nst-film:--passes) echo "{}" ;;
     nst-film:--pooling) echo "{max avg}" ;;
     nst-film:--strength) echo "{}" ;;
     nst-film:--style-layers) echo "layer" ;;
@@ -208,7 +207,7 @@ _nst_options() {
     case $1 in
     nst) echo "--null --checkpoint --config --files-from --format --keep-mask --layers --mask --metadata --name --on-interrupt --output --pnm --preview --preset --quality --resume --recursive --save-every --skip-done --square --style-scale --style --size --y4m --colour --content-layers --content-weight --flow --moment-weight --model --padding --passes --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --jobs --max-memory --max-pixels --precision --tile --threads --dry-run --dump-options --history --json --list-devices --list-models --list-presets --list-styles --progress --progress-file --quiet --show-config --trace --verbose --help --usage --version" ;;
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
-    nst-film) echo "--jobs --join --keep-work --encode --list-scenes --output --quiet --rate --scene --scene-threshold --work --help --version --config --keep-mask --layers --mask --preset --square --style-scale --style --size --colour --content-layers --content-weight --flow --moment-weight --model --padding --passes --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --max-memory --max-pixels --precision --tile --threads --history" ;;
+    nst-film) echo "--jobs --join --keep-work --encode --list-scenes --output --quiet --rate --scene --scene-threshold --work --help --version --config --keep-mask --layers --mask --preset --square --style-scale --style --size --colour --content-layers --content-weight --flow --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --max-memory --max-pixels --precision --tile --threads --history" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
     nst-model) echo "--artist --credit --f16 --input --json --last --licence --normalise --output --title --year --help --usage --version" ;;
     nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --keep-metadata --quota --shared --token-file --tokens --webhook-secret-file --decode-seconds --grace --lease --max-connections --max-film-size --max-frames --max-history-images --max-pixels --max-queue --max-queue-per-owner --max-shares --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --send-timeout --task-memory --task-seconds --queue --worker --access-log --access-log-format --log --log-format --help --usage --version" ;;
