@@ -139,6 +139,7 @@ def sheet(path, film, none, auto, back):
 
 def main():
     photo, folder, given = sys.argv[1], sys.argv[2], [a.split("=", 1) for a in sys.argv[3:]]
+    os.makedirs(folder, exist_ok=True)
     films = [(kind, *made(kind, photo)) for kind in os.environ.get("FILMS", "pan zoom object still").split()]
     for name, path in given:
         frames = list(read(path, W, H, FRAMES, 5))
