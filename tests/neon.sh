@@ -18,25 +18,31 @@ top=$(realpath "${srcdir:-.}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 printf "#define %s \"nst\"\n" PACKAGE_STRING PACKAGE_VERSION >"$work/config.h"
-flags="-std=c11 -O2 -Wall -Wextra -Werror -fopenmp-simd -D_GNU_SOURCE -I$work -I$top/src"
+warnings="-Wall -Wextra -Werror -Wno-missing-field-initializers"
+flags="-std=c11 -O2 $warnings -fopenmp-simd -D_GNU_SOURCE -I$work -I$top/src"
 isa="-ffp-contract=fast -fno-math-errno -fno-trapping-math -DNST_ISA=base -DNST_LANES=4 -DNST_NR=8"
 
 # The same sources and flags as src/local.mk has for this machine.
 build() {
-    for f in nchw16c_gemm nchw16c_winograd nchw16c_rows vector_kernels flow_kernels; do
+    for f in nchw16c_gemm nchw16c_winograd nchw16c_rows nchw16c_net nchw16c_net_grad \
+        vector_kernels flow_kernels; do
         # shellcheck disable=SC2086 # words are wanted
         $cc $flags $isa -c "$top/src/kernels/$f.c" -o "$work/$f.o" || return 1
     done
-    for t in base/test_threads kernels/checkkernels kernels/checkflow backend/checkbackend; do
-        more=
-        [ $t != backend/checkbackend ] || more='convolutions inputs sums values'
+    for t in base/test_threads kernels/checkkernels kernels/checkflow backend/checkbackend \
+        backend/checknet; do
+        case $t in
+        */checkbackend) more='convolutions inputs sums values' ;;
+        */checknet) more='net_gradients' ;;
+        *) more= ;;
+        esac
         set -- "$top/tests/$t.c"
         for f in $more; do
             set -- "$@" "$top/tests/backend/$f.c"
         done
         # shellcheck disable=SC2086 # words are wanted
         $cc $flags -static -pthread "$@" "$top"/src/base/*.c \
-            "$top"/src/kernels/reference.c "$top"/src/kernels/dispatch.c \
+            "$top"/src/kernels/*reference.c "$top"/src/kernels/dispatch.c \
             "$top"/src/backend/*.c "$top"/src/backend/cpu/*.c "$work"/*.o -lm \
             -o "$work/$(basename $t)" || return 1
     done
@@ -55,6 +61,7 @@ export NST_TEST_QUICK=1
     $qemu "$work/checkkernels" || echo "not ok - checkkernels ends well"
     $qemu "$work/checkflow" || echo "not ok - checkflow ends well"
     $qemu "$work/checkbackend" || echo "not ok - checkbackend ends well"
+    $qemu "$work/checknet" || echo "not ok - checknet ends well"
 } | awk '
     /^1\.\./ { next }
     /^(not )?ok/ { sub(/ok [0-9]*/, "ok " ++n) }
