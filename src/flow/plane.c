@@ -64,7 +64,7 @@ static void fill_ends(const struct nst_flow_plane *p)
 }
 
 /* A plane that is made row by row, from another one or from an image. */
-struct making {
+struct row_job {
     const struct nst_flow_plane *p, *of, *dx, *dy;
     struct nst_image image;
     const struct nst_flow_kernels *kernels;
@@ -72,80 +72,80 @@ struct making {
 
 static void luma_row(void *ctx, int y, int thread)
 {
-    const struct making *m = ctx;
-    size_t n = nst_area(m->image.height, m->image.width);
-    int w = m->image.width;
+    const struct row_job *j = ctx;
+    size_t n = nst_area(j->image.height, j->image.width);
+    int w = j->image.width;
 
     (void)thread;
-    m->kernels->luma(w, row_of(m->p, y), m->image.rgb + nst_area(y, w), n);
-    fill_sides(m->p, y);
+    j->kernels->luma(w, row_of(j->p, y), j->image.rgb + nst_area(y, w), n);
+    fill_sides(j->p, y);
 }
 
 /* The luma of two rows is made in the parts of a row of p that hold it, then halved. */
 static void half_luma_row(void *ctx, int y, int thread)
 {
     enum { PART = 128 };
-    const struct making *m = ctx;
-    size_t n = nst_area(m->image.height, m->image.width);
-    int w = m->image.width, below = 2 * y + 1 < m->image.height ? 2 * y + 1 : 2 * y;
-    const float *a = m->image.rgb + nst_area(2 * y, w),
-                *b = m->image.rgb + nst_area(below, w);
-    float part[2][2 * PART], *to = row_of(m->p, y);
+    const struct row_job *j = ctx;
+    size_t n = nst_area(j->image.height, j->image.width);
+    int w = j->image.width, below = 2 * y + 1 < j->image.height ? 2 * y + 1 : 2 * y;
+    const float *a = j->image.rgb + nst_area(2 * y, w),
+                *b = j->image.rgb + nst_area(below, w);
+    float part[2][2 * PART], *to = row_of(j->p, y);
 
     (void)thread;
-    for (int x = 0; x < m->p->width; x += PART) {
-        int count = m->p->width - x < PART ? m->p->width - x : PART;
+    for (int x = 0; x < j->p->width; x += PART) {
+        int count = j->p->width - x < PART ? j->p->width - x : PART;
         int pixels = w - 2 * x < 2 * count ? w - 2 * x : 2 * count;
 
-        m->kernels->luma(pixels, part[0], a + 2 * x, n);
-        m->kernels->luma(pixels, part[1], b + 2 * x, n);
+        j->kernels->luma(pixels, part[0], a + 2 * x, n);
+        j->kernels->luma(pixels, part[1], b + 2 * x, n);
         if (pixels < 2 * count) { /* an odd side: the last pixel stands in */
             part[0][pixels] = part[0][pixels - 1];
             part[1][pixels] = part[1][pixels - 1];
         }
-        m->kernels->halve(count, to + x, part[0], part[1]);
+        j->kernels->halve(count, to + x, part[0], part[1]);
     }
-    fill_sides(m->p, y);
+    fill_sides(j->p, y);
 }
 
 void nst_flow_plane_of_image(struct nst_flow_plane *p, struct nst_image image,
                              bool is_half, const struct nst_flow_kernels *k,
                              struct nst_threads *threads)
 {
-    struct making m = {.p = p, .image = image, .kernels = k};
+    struct row_job j = {.p = p, .image = image, .kernels = k};
 
-    nst_threads_run(threads, p->height, is_half ? half_luma_row : luma_row, &m);
+    nst_threads_run(threads, p->height, is_half ? half_luma_row : luma_row, &j);
     fill_ends(p);
 }
 
 static void halve_row(void *ctx, int y, int thread)
 {
-    const struct making *m = ctx;
+    const struct row_job *j = ctx;
     /* the border stands in for the other half of the last pixels of odd sides */
-    const float *a = row_of(m->of, 2 * y);
+    const float *a = row_of(j->of, 2 * y);
 
     (void)thread;
-    m->kernels->halve(m->p->width, row_of(m->p, y), a, a + m->of->stride);
-    fill_sides(m->p, y);
+    j->kernels->halve(j->p->width, row_of(j->p, y), a, a + j->of->stride);
+    fill_sides(j->p, y);
 }
 
 void nst_flow_plane_halve(struct nst_flow_plane *p, const struct nst_flow_plane *of,
                           const struct nst_flow_kernels *k, struct nst_threads *threads)
 {
     nst_threads_run(threads, p->height, halve_row,
-                    &(struct making){.p = p, .of = of, .kernels = k});
+                    &(struct row_job){.p = p, .of = of, .kernels = k});
     fill_ends(p);
 }
 
 static void derive_row(void *ctx, int y, int thread)
 {
-    const struct making *m = ctx;
+    const struct row_job *j = ctx;
 
     (void)thread;
-    m->kernels->derive(m->of->width, row_of(m->dx, y), row_of(m->dy, y),
-                       row_of(m->of, y), m->of->stride);
-    fill_sides(m->dx, y);
-    fill_sides(m->dy, y);
+    j->kernels->derive(j->of->width, row_of(j->dx, y), row_of(j->dy, y),
+                       row_of(j->of, y), j->of->stride);
+    fill_sides(j->dx, y);
+    fill_sides(j->dy, y);
 }
 
 void nst_flow_plane_derive(struct nst_flow_plane *dx, struct nst_flow_plane *dy,
@@ -154,7 +154,7 @@ void nst_flow_plane_derive(struct nst_flow_plane *dx, struct nst_flow_plane *dy,
                            struct nst_threads *threads)
 {
     nst_threads_run(threads, of->height, derive_row,
-                    &(struct making){.of = of, .dx = dx, .dy = dy, .kernels = k});
+                    &(struct row_job){.of = of, .dx = dx, .dy = dy, .kernels = k});
     fill_ends(dx);
     fill_ends(dy);
 }

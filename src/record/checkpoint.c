@@ -78,16 +78,13 @@ static char *describe_options(const struct nst_params *p)
     return options;
 }
 
-enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
-                                     const char *content, const char *output,
-                                     bool (*serialise)(void *owner,
-                                                       nst_serialise_fn *visit,
-                                                       void *ctx),
-                                     void *owner, struct nst_err *err)
+enum nst_status nst_checkpoint_write(const char *path,
+                                     const struct nst_checkpoint_content *c,
+                                     struct nst_err *err)
 {
     struct checkpoint_writer writer = {nst_safetensors_writer_new(), NULL, NST_OK, err};
-    char *options = describe_options(p);
-    char *arguments = nst_provenance_arguments(p, content, output);
+    char *options = describe_options(c->params);
+    char *arguments = nst_provenance_arguments(c->params, c->content, c->output);
     enum nst_status st = NST_OK;
 
     nst_safetensors_write_metadata(writer.w, "format", FORMAT);
@@ -96,13 +93,13 @@ enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *
     nst_safetensors_write_metadata(writer.w, "arguments", arguments);
     free(options);
     free(arguments);
-    if (!serialise(owner, declare_array, &writer))
+    if (!c->serialise(c->owner, declare_array, &writer))
         st = serialise_error(&writer, path);
     if (st == NST_OK)
         st = nst_atomic_file_open(&writer.file, path, err);
     if (st == NST_OK)
         st = nst_safetensors_write_header(writer.w, writer.file, err);
-    if (st == NST_OK && !serialise(owner, write_array, &writer))
+    if (st == NST_OK && !c->serialise(c->owner, write_array, &writer))
         st = serialise_error(&writer, path);
     if (st == NST_OK)
         st = writer.st;

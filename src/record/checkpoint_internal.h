@@ -6,16 +6,20 @@
 #include "optim/serialise.h"
 #include "record/checkpoint.h"
 
-/* Write the arrays that serialise() visits to path, atomically: an older file stays
- * until the new one is complete, and also if serialise() returns false. serialise() is
- * called twice and must visit the same arrays. content and output are paths, or
- * NULL. NST_ERR_IO. */
-enum nst_status nst_checkpoint_write(const char *path, const struct nst_params *p,
-                                     const char *content, const char *output,
-                                     bool (*serialise)(void *owner,
-                                                       nst_serialise_fn *visit,
-                                                       void *ctx),
-                                     void *owner, struct nst_err *err);
+/* What a checkpoint records of a run. Borrowed. */
+struct nst_checkpoint_content {
+    const struct nst_params *params;
+    const char *content, *output; /* paths, or NULL */
+    /* visits the arrays of owner: called twice, and must visit the same both times */
+    bool (*serialise)(void *owner, nst_serialise_fn *visit, void *ctx);
+    void *owner;
+};
+
+/* Write a checkpoint to path, atomically: an older file stays until the new one is
+ * complete, and also if serialise() returns false. NST_ERR_IO. */
+enum nst_status nst_checkpoint_write(const char *path,
+                                     const struct nst_checkpoint_content *c,
+                                     struct nst_err *err);
 
 /* The version of nst that wrote it. */
 const char *nst_checkpoint_version(const struct nst_checkpoint *c);

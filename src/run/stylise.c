@@ -134,13 +134,16 @@ static void on_save(void *ctx, struct nst_job *job)
     struct stylisation *r = ctx;
     const struct nst_params *p = r->s->effective;
     const struct nst_batch_item *item = r->s->item;
+    struct serialise_context run = {r, job};
+    struct nst_checkpoint_content content = {.params = r->s->recorded,
+                                             .content =
+                                                 item->output ? item->content : NULL,
+                                             .output = item->output,
+                                             .serialise = serialise_run,
+                                             .owner = &run};
     struct nst_err err;
 
-    if (p->checkpoint &&
-        nst_checkpoint_write(p->checkpoint, r->s->recorded,
-                             item->output ? item->content : NULL, item->output,
-                             serialise_run, &(struct serialise_context){r, job},
-                             &err) != NST_OK)
+    if (p->checkpoint && nst_checkpoint_write(p->checkpoint, &content, &err) != NST_OK)
         nst_run_message(r->s->reporter->events, "checkpoint: %s", err.text);
     if (has_previews(r))
         preview(r, nst_job_current_image(job), nst_job_iterations(job));

@@ -106,7 +106,9 @@ static enum nst_status add_style_image(struct nst_objective *o,
             image->cache,
             (struct nst_statistics_key){image->image.height, image->image.width,
                                         config->tile, nst_vgg_whole_fingerprint(o->v)},
-            ctx.statistics, o->style_count, measure_style, &ctx, err);
+            &(struct nst_statistics_request){ctx.statistics, o->style_count,
+                                             measure_style, &ctx},
+            err);
     else
         st = measure_style(&ctx, err);
     if (st == NST_OK)

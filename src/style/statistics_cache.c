@@ -94,23 +94,22 @@ static enum nst_status insert(struct nst_statistics_cache *cache,
     return st;
 }
 
-enum nst_status nst_statistics_cache_get(
-    struct nst_statistics_cache *cache, struct nst_statistics_key key,
-    struct nst_statistics *const s[], int count,
-    enum nst_status (*compute)(void *ctx, struct nst_err *err), void *ctx,
-    struct nst_err *err)
+enum nst_status nst_statistics_cache_get(struct nst_statistics_cache *cache,
+                                         struct nst_statistics_key key,
+                                         const struct nst_statistics_request *r,
+                                         struct nst_err *err)
 {
     enum nst_status st = NST_OK;
     struct entry *e;
 
     pthread_mutex_lock(&cache->lock);
     e = find_entry(cache, key);
-    for (int i = 0; e && i < count; i++)
-        nst_statistics_copy(s[i], &e->statistics[i]);
+    for (int i = 0; e && i < r->count; i++)
+        nst_statistics_copy(r->layer[i], &e->statistics[i]);
     if (!e)
-        st = compute(ctx, err);
+        st = r->compute(r->ctx, err);
     if (!e && st == NST_OK)
-        st = insert(cache, key, s, count, err);
+        st = insert(cache, key, r->layer, r->count, err);
     pthread_mutex_unlock(&cache->lock);
     return st;
 }

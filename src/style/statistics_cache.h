@@ -28,14 +28,19 @@ struct nst_statistics_key {
 bool nst_statistics_cache_contains(struct nst_statistics_cache *cache,
                                    struct nst_statistics_key key);
 
-/*
- * Copy the cached statistics of count layers to s. If missing, compute(ctx) fills s and
- * the cache stores a copy. Errors of compute, NST_ERR_MEM.
- */
-enum nst_status nst_statistics_cache_get(
-    struct nst_statistics_cache *cache, struct nst_statistics_key key,
-    struct nst_statistics *const s[], int count,
-    enum nst_status (*compute)(void *ctx, struct nst_err *err), void *ctx,
-    struct nst_err *err);
+/* Statistics of count layers to be filled, and the function that computes them. */
+struct nst_statistics_request {
+    struct nst_statistics *const *layer;
+    int count;
+    enum nst_status (*compute)(void *ctx, struct nst_err *err); /* fills the layers */
+    void *ctx;
+};
+
+/* Fill the layers of r from the cache. If they are missing, compute them and cache a
+ * copy. Errors of compute, NST_ERR_MEM. */
+enum nst_status nst_statistics_cache_get(struct nst_statistics_cache *cache,
+                                         struct nst_statistics_key key,
+                                         const struct nst_statistics_request *r,
+                                         struct nst_err *err);
 
 #endif
