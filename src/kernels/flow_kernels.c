@@ -275,7 +275,7 @@ static void linearise_term(const struct nst_flow_cells *c,
         float y1 = b0 + fx * (b1 - b0), y2 = c0 + fx * (c1 - c0);
         float y3 = t[i + 2 * s] + fx * (t[i + 2 * s + 1] - t[i + 2 * s]);
         float dx = difference(x0, x1, x2, x3, fx), dy = difference(y0, y1, y2, y3, fy);
-        float is_inside = (px == cx) & (py == cy) ? 1 : 0;
+        float is_inside = ((px == cx) & (py == cy)) ? 1 : 0;
 
         gx[k] = is_inside * dx;
         gy[k] = is_inside * dy;
