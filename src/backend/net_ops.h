@@ -114,6 +114,10 @@ struct nst_net_ops {
     /* z = x + y; z may be the tensor of either. */
     void (*add)(struct nst_backend *be, const struct nst_net_view *x,
                 const struct nst_net_view *y, struct nst_tensor *z);
+    /* Give a map another height and width, of which neither exceeds that at
+     * tensor_new(); its values are lost. */
+    void (*reshape)(struct nst_backend *be, struct nst_tensor *t, int height,
+                    int width);
     /* Copy count rows, from row from_row of one map on, to row to_row of another one
      * with as many channels and columns. */
     void (*copy_rows)(struct nst_backend *be, const struct nst_tensor *from,

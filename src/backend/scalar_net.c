@@ -157,6 +157,14 @@ static void scalar_add(struct nst_backend *be, const struct nst_net_view *x,
                 nst_scalar_net_seen(y, (int)(i / area), b[i]);
 }
 
+static void scalar_reshape(struct nst_backend *be, struct nst_tensor *t, int height,
+                           int width)
+{
+    (void)be;
+    t->shape.h = height;
+    t->shape.w = width;
+}
+
 static void scalar_copy_rows(struct nst_backend *be, const struct nst_tensor *from,
                              int from_row, int count, struct nst_tensor *to, int to_row)
 {
@@ -180,4 +188,5 @@ const struct nst_net_ops nst_net_ops_scalar = {.grad = &nst_net_grad_ops_scalar,
                                                .from_picture = scalar_from_picture,
                                                .to_picture = scalar_to_picture,
                                                .add = scalar_add,
+                                               .reshape = scalar_reshape,
                                                .copy_rows = scalar_copy_rows};

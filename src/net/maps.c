@@ -7,8 +7,6 @@
 #include "base/alloc.h"
 #include "net/net_internal.h"
 
-#define ALIGNMENT 4
-#define LEAST_SIDE 8
 #define LEAST_BAND (2 * BACK_HALO + 8) /* rows */
 
 void nst_net_maps_clear(struct nst_net *net)
@@ -23,13 +21,6 @@ void nst_net_maps_clear(struct nst_net *net)
     free(m->in);
     free(m->out);
     *m = (struct maps){0};
-}
-
-int nst_net_padded_side(int n)
-{
-    int side = (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-
-    return side < LEAST_SIDE ? LEAST_SIDE : side;
 }
 
 static size_t map_bytes(const struct nst_net *net, int channels, int height, int width,
@@ -57,16 +48,16 @@ static int input_zoom(const struct nst_net *net, int layer)
     return 1;
 }
 
-/* Rows of a layer's input, and its columns. */
+/* Most rows of a layer's input, and columns. */
 static struct nst_size input_size(const struct nst_net *net, int layer, int height,
                                   int width, int band)
 {
     int zoom = input_zoom(net, layer);
     int rows = net->layers[layer].kind == NST_NET_SAME
-                   ? height / 4
+                   ? nst_net_quarter(height)
                    : nst_net_part_rows(height, band);
 
-    return (struct nst_size){zoom * rows, zoom * width / 4};
+    return (struct nst_size){zoom * rows, zoom * nst_net_quarter(width)};
 }
 
 /* Bytes of the weights, as they are and as the backend has them, and of the scratch
@@ -86,24 +77,44 @@ static size_t layer_bytes(const struct nst_net *net, int height, int width, int 
     return bytes + scratch;
 }
 
-/* Bytes for a padded picture with bands of so many rows, or 0: none. */
+/* Floats of maps->in and maps->out for a picture, or 0. */
+struct copies {
+    size_t in, out;
+};
+
+static struct copies copies_of(int height, int width, int band)
+{
+    int seen_h = nst_net_seen_side(height), seen_w = nst_net_seen_side(width);
+    int made_w = 4 * nst_net_quarter(seen_w);
+    size_t n = 3 * nst_area(4 * nst_net_part_rows(seen_h, band), made_w);
+
+    return (struct copies){
+        .in = band || height != seen_h || width != seen_w ? n : 0,
+        .out =
+            band || height != 4 * nst_net_quarter(seen_h) || width != made_w ? n : 0};
+}
+
+/* Bytes for a picture with bands of so many rows, or 0: none. */
 static size_t bytes_with(const struct nst_net *net, int height, int width, int band)
 {
-    int w = net->shape.width, rows = nst_net_part_rows(height, band);
+    struct copies copies = copies_of(height, width, band);
+    int h = nst_net_seen_side(height),
+        columns = nst_net_quarter(nst_net_seen_side(width));
+    int w = net->shape.width, rows = nst_net_part_rows(h, band);
     size_t scratch = 0, bytes;
 
-    bytes = 3 * map_bytes(net, 4 * w, height / 4, width / 4, &scratch) +
-            map_bytes(net, 2 * w, 2 * rows, width / 2, &scratch) +
-            map_bytes(net, w, 4 * rows, width, &scratch);
+    bytes = 3 * map_bytes(net, 4 * w, nst_net_quarter(h), columns, &scratch) +
+            map_bytes(net, 2 * w, 2 * rows, 2 * columns, &scratch) +
+            map_bytes(net, w, 4 * rows, 4 * columns, &scratch);
     if (band)
-        bytes += map_bytes(net, 4 * w, rows, width / 4, &scratch);
-    return bytes + scratch + 2 * sizeof(float) * 3 * nst_area(4 * rows, width) +
-           layer_bytes(net, height, width, band);
+        bytes += map_bytes(net, 4 * w, rows, columns, &scratch);
+    return bytes + scratch + (copies.in + copies.out) * sizeof(float) +
+           layer_bytes(net, h, nst_net_seen_side(width), band);
 }
 
 int nst_net_choose_band(const struct nst_net *net, int height, int width, size_t limit)
 {
-    int rows = height / ALIGNMENT;
+    int rows = nst_net_quarter(nst_net_seen_side(height));
 
     if (!limit || bytes_with(net, height, width, 0) <= limit)
         return 0;
@@ -115,10 +126,9 @@ int nst_net_choose_band(const struct nst_net *net, int height, int width, size_t
 
 size_t nst_net_bytes(const struct nst_net *net, int height, int width, size_t limit)
 {
-    int h = nst_net_padded_side(height), w = nst_net_padded_side(width);
-    int band = nst_net_choose_band(net, h, w, limit);
+    int band = nst_net_choose_band(net, height, width, limit);
 
-    return band < 0 ? 0 : bytes_with(net, h, w, band);
+    return band < 0 ? 0 : bytes_with(net, height, width, band);
 }
 
 static enum nst_status map_new(struct nst_net *net, struct nst_tensor **out,
@@ -129,31 +139,45 @@ static enum nst_status map_new(struct nst_net *net, struct nst_tensor **out,
     return net->be->ops->tensor_new(net->be, out, s, err);
 }
 
+static enum nst_status copies_new(struct maps *m, struct copies copies,
+                                  struct nst_err *err)
+{
+    enum nst_status st = NST_OK;
+
+    if (copies.in)
+        st = nst_floats_new(&m->in, copies.in, 1, 1, err);
+    if (st == NST_OK && copies.out)
+        st = nst_floats_new(&m->out, copies.out, 1, 1, err);
+    return st;
+}
+
+/* The sides are those of the picture. */
 static enum nst_status maps_new(struct nst_net *net, int height, int width, int band,
                                 struct nst_err *err)
 {
     struct maps *m = &net->maps;
-    int w = net->shape.width, rows = nst_net_part_rows(height, band);
-    enum nst_status st = map_new(net, &m->full, w, 4 * rows, width, err);
+    int h = nst_net_seen_side(height), seen_w = nst_net_seen_side(width),
+        columns = nst_net_quarter(seen_w);
+    int w = net->shape.width, rows = nst_net_part_rows(h, band);
+    enum nst_status st = map_new(net, &m->full, w, 4 * rows, 4 * columns, err);
 
     if (st == NST_OK)
-        st = map_new(net, &m->half, 2 * w, 2 * rows, width / 2, err);
+        st = map_new(net, &m->half, 2 * w, 2 * rows, 2 * columns, err);
     if (st == NST_OK && band)
-        st = map_new(net, &m->part, 4 * w, rows, width / 4, err);
+        st = map_new(net, &m->part, 4 * w, rows, columns, err);
     for (int i = 0; st == NST_OK && i < 3; i++)
-        st = map_new(net, &m->blocks[i], 4 * w, height / 4, width / 4, err);
+        st = map_new(net, &m->blocks[i], 4 * w, nst_net_quarter(h), columns, err);
     if (st == NST_OK)
-        st = nst_floats_new(&m->in, 3, 4 * (size_t)rows, (size_t)width, err);
-    if (st == NST_OK)
-        st = nst_floats_new(&m->out, 3, 4 * (size_t)rows, (size_t)width, err);
+        st = copies_new(m, copies_of(height, width, band), err);
     for (int i = 0; st == NST_OK && i < net->count; i++) {
-        struct nst_size s = input_size(net, i, height, width, band);
+        struct nst_size s = input_size(net, i, h, seen_w, band);
 
         st = net->be->ops->net->conv_prepare(net->be, net->convs[i], s.height, s.width,
                                              err);
     }
-    m->height = height;
-    m->width = width;
+    m->height = h;
+    m->width = seen_w;
+    m->picture = (struct nst_size){height, width};
     m->band = band;
     return st;
 }
@@ -164,7 +188,7 @@ enum nst_status nst_net_maps_prepare(struct nst_net *net, int height, int width,
     const struct maps *m = &net->maps;
     enum nst_status st;
 
-    if (m->height == height && m->width == width && m->band == band)
+    if (m->picture.height == height && m->picture.width == width && m->band == band)
         return NST_OK;
     nst_net_maps_clear(net);
     st = maps_new(net, height, width, band, err);

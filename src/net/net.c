@@ -126,6 +126,11 @@ static struct nst_net_view view(const struct nst_net *net, const struct nst_tens
     return (struct nst_net_view){x, norm->scale, norm->shift, relu};
 }
 
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 static void conv(struct nst_net *net, int layer, struct nst_net_view x,
                  struct nst_tensor *y, const struct nst_net_sums *sums)
 {
@@ -163,23 +168,49 @@ static struct nst_net_view run_blocks(struct nst_net *net)
     return in;
 }
 
-static void paint_whole(struct nst_net *net)
+/* Give full and half the shape that they have before the blocks, for rows of the
+ * blocks' maps from top on. */
+static void shape_front(struct nst_net *net, int top, int rows)
 {
     const struct nst_net_ops *ops = net->be->ops->net;
     struct maps *m = &net->maps;
-    int last = net->count - 1;
+
+    ops->reshape(net->be, m->full, least(4 * rows, m->height - 4 * top), m->width);
+    ops->reshape(net->be, m->half, least(2 * rows, nst_net_half(m->height) - 2 * top),
+                 nst_net_half(m->width));
+}
+
+/* The same for after them. */
+static void shape_back(struct nst_net *net, int rows)
+{
+    const struct nst_net_ops *ops = net->be->ops->net;
+    struct maps *m = &net->maps;
+    int columns = nst_net_quarter(m->width);
+
+    ops->reshape(net->be, m->full, 4 * rows, 4 * columns);
+    ops->reshape(net->be, m->half, 2 * rows, 2 * columns);
+}
+
+static void paint_whole(struct nst_net *net, const float *in, float *out)
+{
+    const struct nst_net_ops *ops = net->be->ops->net;
+    struct maps *m = &net->maps;
+    int last = net->count - 1, rows = nst_net_quarter(m->height);
     struct moments sums;
     struct nst_net_sums full = {sums.sum, sums.squares, 0, m->height};
     struct nst_net_view x;
 
-    ops->from_picture(net->be, net->convs[0], m->in, m->full, &full);
+    shape_front(net, 0, rows);
+    ops->from_picture(net->be, net->convs[0], in, m->full, &full);
     set_norm(net, 0, &sums, (double)nst_area(m->height, m->width));
     whole_conv(net, 1, view(net, m->full, 0, true), m->half);
     whole_conv(net, 2, view(net, m->half, 1, true), m->blocks[0]);
-    whole_conv(net, last - 2, run_blocks(net), m->half);
+    x = run_blocks(net);
+    shape_back(net, rows);
+    whole_conv(net, last - 2, x, m->half);
     whole_conv(net, last - 1, view(net, m->half, last - 2, true), m->full);
     x = view(net, m->full, last - 1, true);
-    ops->to_picture(net->be, net->convs[last], &x, m->out);
+    ops->to_picture(net->be, net->convs[last], &x, out);
 }
 
 /* Of n pixels, the one that stands for pixel i >= 0: reflected again and again. */
@@ -194,10 +225,8 @@ static int wrapped(int i, int n)
 }
 
 /* Fill m->in with rows from top on. */
-static void read_rows(struct maps *m, struct nst_image in, int top)
+static void read_rows(struct maps *m, struct nst_image in, int top, int rows)
 {
-    int rows = 4 * nst_net_part_rows(m->height, m->band);
-
     for (int c = 0; c < 3; c++)
         for (int i = 0; i < rows; i++) {
             const float *from =
@@ -212,17 +241,16 @@ static void read_rows(struct maps *m, struct nst_image in, int top)
 }
 
 /* Copy rows first to last - 1 of the picture from m->out, which begins at row top. */
-static void write_rows(const struct maps *m, struct nst_size size, int top, int first,
-                       int last, float *out)
+static void write_rows(const struct maps *m, int top, int first, int last, float *out)
 {
-    int rows = 4 * nst_net_part_rows(m->height, m->band);
+    int rows = 4 * nst_net_part_rows(m->height, m->band),
+        columns = 4 * nst_net_quarter(m->width);
+    struct nst_size size = m->picture;
 
-    if (last > size.height)
-        last = size.height;
     for (int c = 0; c < 3; c++)
-        for (int i = first; i < last; i++)
+        for (int i = first; i < least(last, size.height); i++)
             memcpy(out + ((size_t)c * size.height + i) * size.width,
-                   m->out + ((size_t)c * rows + (i - top)) * m->width,
+                   m->out + ((size_t)c * rows + (i - top)) * columns,
                    (size_t)size.width * sizeof *out);
 }
 
@@ -235,7 +263,7 @@ struct band {
 /* The next band; the first follows {0}. */
 static bool next_band(const struct maps *m, int halo, struct band *b)
 {
-    int rows = m->height / 4;
+    int rows = nst_net_quarter(m->height);
 
     if (b->last == rows)
         return false;
@@ -250,31 +278,39 @@ static bool next_band(const struct maps *m, int halo, struct band *b)
     return true;
 }
 
-/* Where sums of the right rows of a map go, zoom times as many as of the blocks' maps.
- */
+/* Where sums of the right rows of a map go, which has rows, zoom for each of the
+ * blocks' maps. */
 static struct nst_net_sums band_sums(struct moments *part, const struct band *b,
-                                     int zoom)
+                                     int zoom, int rows)
 {
     return (struct nst_net_sums){part->sum, part->squares, zoom * (b->first - b->top),
-                                 zoom * (b->last - b->top)};
+                                 least(zoom * (b->last - b->top), rows)};
 }
 
-/* The layers before the blocks up to layer last, of one band. */
+/* The layers before the blocks up to layer last, of one band. Adds the sums of the last
+ * one. */
 static void front_band(struct nst_net *net, struct nst_image in, const struct band *b,
-                       int last, const struct nst_net_sums *sums)
+                       int last, struct moments *all)
 {
     const struct nst_net_ops *ops = net->be->ops->net;
     struct maps *m = &net->maps;
+    struct moments part;
+    struct nst_net_sums sums;
 
-    read_rows(m, in, 4 * b->top);
-    ops->from_picture(net->be, net->convs[0], m->in, m->full, last == 0 ? sums : NULL);
+    shape_front(net, b->top, m->band);
+    sums = last == 0   ? band_sums(&part, b, 4, m->full->shape.h)
+           : last == 1 ? band_sums(&part, b, 2, m->half->shape.h)
+                       : band_sums(&part, b, 1, m->band);
+    read_rows(m, in, 4 * b->top, m->full->shape.h);
+    ops->from_picture(net->be, net->convs[0], m->in, m->full, last == 0 ? &sums : NULL);
     if (last >= 1)
-        conv(net, 1, view(net, m->full, 0, true), m->half, last == 1 ? sums : NULL);
+        conv(net, 1, view(net, m->full, 0, true), m->half, last == 1 ? &sums : NULL);
     if (last >= 2) {
-        conv(net, 2, view(net, m->half, 1, true), m->part, sums);
+        conv(net, 2, view(net, m->half, 1, true), m->part, &sums);
         ops->copy_rows(net->be, m->part, b->first - b->top, b->last - b->first,
                        m->blocks[0], b->first);
     }
+    moments_add(all, &sums, net->layers[last].cout);
 }
 
 /* The layers after the blocks, which made x, up to layer last, of one band. */
@@ -297,66 +333,71 @@ static void back_band(struct nst_net *net, struct nst_net_view x, const struct b
     }
 }
 
+/* Pixels of the map of a layer before the blocks. */
+static double front_pixels(const struct maps *m, int layer)
+{
+    int h = m->height, w = m->width;
+
+    return layer == 0   ? (double)nst_area(h, w)
+           : layer == 1 ? (double)nst_area(nst_net_half(h), nst_net_half(w))
+                        : (double)nst_area(nst_net_quarter(h), nst_net_quarter(w));
+}
+
 static void paint_bands(struct nst_net *net, struct nst_image in, float *out)
 {
     struct maps *m = &net->maps;
-    struct nst_size size = {in.height, in.width};
-    double pixels = (double)nst_area(m->height, m->width);
     int last = net->count - 1;
     struct nst_net_view x;
 
     for (int layer = 0; layer <= 2; layer++) {
-        struct moments all = {{0}}, part;
-        int zoom = layer == 0 ? 4 : layer == 1 ? 2 : 1;
+        struct moments all = {{0}};
 
-        for (struct band b = {0}; next_band(m, FRONT_HALO, &b);) {
-            struct nst_net_sums sums = band_sums(&part, &b, zoom);
-
-            front_band(net, in, &b, layer, &sums);
-            moments_add(&all, &sums, net->layers[layer].cout);
-        }
-        set_norm(net, layer, &all, pixels * zoom * zoom / 16);
+        for (struct band b = {0}; next_band(m, FRONT_HALO, &b);)
+            front_band(net, in, &b, layer, &all);
+        set_norm(net, layer, &all, front_pixels(m, layer));
     }
     x = run_blocks(net);
+    shape_back(net, m->band);
     for (int layer = last - 2; layer <= last; layer++) {
         struct moments all = {{0}}, part;
         int zoom = layer == last - 2 ? 2 : 4;
 
         for (struct band b = {0}; next_band(m, BACK_HALO, &b);) {
-            struct nst_net_sums sums = band_sums(&part, &b, zoom);
+            struct nst_net_sums sums = band_sums(&part, &b, zoom, zoom * m->band);
 
             back_band(net, x, &b, layer, &sums);
             if (layer < last)
                 moments_add(&all, &sums, net->layers[layer].cout);
             else
-                write_rows(m, size, 4 * b.top, 4 * b.first, 4 * b.last, out);
+                write_rows(m, 4 * b.top, 4 * b.first, 4 * b.last, out);
         }
         if (layer < last)
-            set_norm(net, layer, &all, pixels * zoom * zoom / 16);
+            set_norm(net, layer, &all, front_pixels(m, 2) * zoom * zoom);
     }
 }
 
 enum nst_status nst_net_paint(struct nst_net *net, struct nst_image in, float *out,
                               size_t limit, struct nst_err *err)
 {
-    int height = nst_net_padded_side(in.height), width = nst_net_padded_side(in.width);
-    int band = nst_net_choose_band(net, height, width, limit);
-    struct nst_size size = {in.height, in.width};
+    struct maps *m = &net->maps;
+    int band = nst_net_choose_band(net, in.height, in.width, limit);
     enum nst_status st;
 
     if (band < 0)
         return nst_err_set(err, NST_ERR_MEM,
                            "a picture of %d x %d pixels does not fit into memory",
                            in.width, in.height);
-    st = nst_net_maps_prepare(net, height, width, band, err);
+    st = nst_net_maps_prepare(net, in.height, in.width, band, err);
     if (st != NST_OK)
         return st;
     if (band) {
         paint_bands(net, in, out);
         return NST_OK;
     }
-    read_rows(&net->maps, in, 0);
-    paint_whole(net);
-    write_rows(&net->maps, size, 0, 0, height, out);
+    if (m->in)
+        read_rows(m, in, 0, m->height);
+    paint_whole(net, m->in ? m->in : in.rgb, m->out ? m->out : out);
+    if (m->out)
+        write_rows(m, 0, 0, m->height, out);
     return NST_OK;
 }

@@ -9,7 +9,9 @@
  * to the picture. All pad by reflection. Instance norm follows each but the last, ReLU
  * all but the last of a block and of the network.
  *
- * Pictures go in and out as planar RGB of 0 to 1.
+ * Pictures go in and out as planar RGB of 0 to 1. Of a side that is no multiple of 4
+ * the layers have (n + 1) / 2 pixels after each stride of 2, as in PyTorch; the result,
+ * whose sides are multiples of 4, is cropped to the picture.
  */
 #ifndef NST_NET_NET_H
 #define NST_NET_NET_H

@@ -12,20 +12,29 @@
  * blocks. */
 #define FRONT_HALO 2
 #define BACK_HALO 4
+/* Smaller pictures are extended by reflection: that of the first convolution takes so
+ * many pixels. */
+#define NST_NET_LEAST_SIDE (NST_NET_REACH + 1)
 
 /* Instance norm of a map: what its reader applies. */
 struct norm {
     float scale[CHANNELS], shift[CHANNELS];
 };
 
-/* Maps of one size of picture; the height is that of a band, if bands. */
+/*
+ * Maps of one size of picture. Strides of 2 round up: of n rows of the picture the
+ * blocks have nst_net_quarter(n), and the layers after them 2 and 4 times as many, from
+ * which the result is cropped. full and half serve before and after the blocks.
+ */
 struct maps {
-    int height, width; /* of the whole picture, padded */
+    struct nst_size picture;
+    int height, width; /* of it as the layers see it, at least NST_NET_LEAST_SIDE */
     int band;          /* rows of the blocks' maps in a band; 0: no bands */
     struct nst_tensor *full, *half, *part; /* at the picture's size, at half of it; a
                                             * band at a quarter, if bands */
     struct nst_tensor *blocks[3];          /* at a quarter */
-    float *in, *out;                       /* the padded picture, or a band of it */
+    float *in, *out; /* the extended picture, the uncropped result, or bands of them;
+                      * NULL: the picture and the result serve */
 };
 
 struct nst_net {
@@ -39,15 +48,26 @@ struct nst_net {
     struct maps maps;
 };
 
-/* The side at which n pixels are made: a multiple of 4, as two convolutions halve it.
- */
-int nst_net_padded_side(int n);
+/* The side at which n pixels are painted. */
+static inline int nst_net_seen_side(int n)
+{
+    return n < NST_NET_LEAST_SIDE ? NST_NET_LEAST_SIDE : n;
+}
 
-/* Rows of the picture, or of the blocks' maps, that the maps before and after the
- * blocks have. */
+/* Rows, or columns, after one or two strides of 2. */
+static inline int nst_net_half(int n)
+{
+    return nst_net_output_side(NST_NET_DOWN, n);
+}
+static inline int nst_net_quarter(int n)
+{
+    return nst_net_half(nst_net_half(n));
+}
+
+/* Rows of the blocks' maps for which the maps before and after the blocks have room. */
 static inline int nst_net_part_rows(int height, int band)
 {
-    return band ? band : height / 4;
+    return band ? band : nst_net_quarter(height);
 }
 
 /* The largest band that fits within limit, 0: none is needed, or -1: nothing fits. */

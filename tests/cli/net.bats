@@ -72,14 +72,20 @@ frames() { # FILE: how many
     [ "$(largest_difference half.ppm zip.ppm)" -le 3 ]
 }
 
-@test "public checkpoints paint as PyTorch does" {
+@test "public checkpoints paint as PyTorch does, whatever the size of the picture" {
     local checkpoints=$srcdir/../shared/checkpoints python=/usr/bin/python3
     [ -d "$checkpoints" ] || skip "the checkpoints are not here"
-    nst -s "$srcdir/samples/style.svg" --size 96 --strength 0 -n 1 "$srcdir/samples/content.svg" -o photo.ppm
+    nst -s "$srcdir/samples/style.svg" --size 96 --strength 0 -n 1 "$srcdir/samples/content.svg" -o 0.ppm
+    # sides of the layers are odd at each stride
+    "$python" -B "$srcdir/tests/cli/net.py" photo 321 319 1.ppm
+    "$python" -B "$srcdir/tests/cli/net.py" photo 103 70 2.ppm
     for file in "$checkpoints"/*.model; do
         nst_model convert "$file" -o net.nstnet
-        nst -s ./net.nstnet photo.ppm -o out.ppm
-        run "$python" -B "$srcdir/tests/cli/net.py" torch "$file" photo.ppm out.ppm
+        for i in 0 1 2; do
+            nst -s ./net.nstnet $i.ppm -o out$i.ppm
+        done
+        run "$python" -B "$srcdir/tests/cli/net.py" torch "$file" 0.ppm out0.ppm 1.ppm out1.ppm \
+            2.ppm out2.ppm
         [ "$status" != 77 ] || skip "PyTorch is not installed"
         echo "$file: $output"
         [ "$status" = 0 ]

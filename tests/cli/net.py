@@ -4,9 +4,11 @@
 net.py write zip|legacy|nstnet WIDTH BLOCKS FILE [NAME=VALUE...]
     Write the network as torch.save() would, of pytorch/examples' fast_neural_style, or as
     a file of nst's; with other metadata in the latter.
+net.py photo WIDTH HEIGHT FILE.ppm
+    Write shapes with gradients and noise.
 net.py paint WIDTH BLOCKS PHOTO.ppm RESULT.ppm
     Compare nst's result with the network in double precision.
-net.py torch CHECKPOINT PHOTO.ppm RESULT.ppm
+net.py torch CHECKPOINT PHOTO.ppm RESULT.ppm [PHOTO.ppm RESULT.ppm]...
     The same for any checkpoint, by PyTorch. Exit status 77 if it is not installed.
 """
 import json
@@ -234,6 +236,19 @@ def read_ppm(file):
     return [[flat[3 * y * w + c:3 * (y + 1) * w:3] for y in range(h)] for c in range(3)]
 
 
+def write_photo(w, h, file):
+    r, out = random.Random(5), bytearray()
+    for y in range(h):
+        for x in range(w):
+            disc = (x - w / 3) ** 2 + (y - h / 2) ** 2 < (min(w, h) / 3) ** 2
+            sky = 255 * y / h
+            for v in (230 - sky / 3 if disc else sky, 90 + 60 * ((x // 20 + y // 15) % 2),
+                      255 - sky / 2 if disc else 200 * x / w):
+                out.append(int(min(max(v + r.gauss(0, 6), 0), 255)))
+    with open(file, "wb") as f:
+        f.write(b"P6\n%d %d\n255\n" % (w, h) + out)
+
+
 def report(wanted, result):
     errors = [abs(min(max(u, 0), 255) - v) for p, q in zip(wanted, result)
               for r, s in zip(p, q) for u, v in zip(r, s)]
@@ -244,16 +259,24 @@ def report(wanted, result):
     return 0 if near >= 0.999 and max(values) - min(values) > 50 else 1
 
 
-def by_torch(checkpoint, photo):
+def by_torch(checkpoint, photos):
+    """What the checkpoint paints from each photograph."""
     try:
         import torch
-        from torch.nn.functional import instance_norm, interpolate, pad, relu, conv2d
     except ImportError:
         sys.exit(77)
     d = {k: v.double() for k, v in torch.load(checkpoint, map_location="cpu").items()}
     width = d["conv1.conv2d.weight"].shape[0]
     blocks = sum(k.startswith("res") and k.endswith("conv1.conv2d.weight") for k in d)
-    x, skip = torch.tensor([read_ppm(photo)], dtype=torch.float64), None
+    for photo in photos:
+        yield torch_paint(d, width, blocks, torch.tensor([read_ppm(photo)],
+                                                         dtype=torch.float64))
+
+
+def torch_paint(d, width, blocks, x):
+    from torch.nn.functional import instance_norm, interpolate, pad, relu, conv2d
+
+    skip = None
     for name, norm, own, _, _, side, kind in layers(width, blocks):
         if own.startswith("block") and own.endswith("conv1"):
             skip = x
@@ -278,10 +301,14 @@ def main(command, *args):
         else:
             write_checkpoint(file, kind, values)
         return 0
+    if command == "photo":
+        write_photo(int(args[0]), int(args[1]), args[2])
+        return 0
     if command == "paint":
         return report(paint(int(args[0]), int(args[1]), read_ppm(args[2])),
                       read_ppm(args[3]))
-    return report(by_torch(args[0], args[1]), read_ppm(args[2]))
+    return max([report(wanted, read_ppm(result))
+                for wanted, result in zip(by_torch(args[0], args[1::2]), args[2::2])])
 
 
 sys.exit(main(*sys.argv[1:]))

@@ -191,6 +191,27 @@ static void add(struct nst_backend *be, const struct nst_net_view *x,
     nst_threads_run(be->threads, nst_cpu_blocks(z->shape.c) * a.count, add_row, &a);
 }
 
+/* Nothing of the map in its former shape may stay in the padding of the new one. */
+static void reshape(struct nst_backend *be, struct nst_tensor *t, int height, int width)
+{
+    struct nst_shape s = {t->shape.c, height, width};
+    size_t pitch = nst_cpu_pitch(s), stride = nst_cpu_stride(s),
+           right = (size_t)(width + 1) * NST_BLOCK,
+           below = (size_t)(height + 1) * pitch;
+
+    (void)be;
+    if (t->shape.h == height && t->shape.w == width)
+        return;
+    t->shape = s;
+    for (int b = 0; b < nst_cpu_blocks(s.c); b++) {
+        float *to = nst_floats(t->data) + (size_t)b * stride;
+
+        for (size_t at = 0; at < below; at += pitch)
+            memset(to + at + right, 0, (pitch - right) * sizeof *to);
+        memset(to + below, 0, (stride - below) * sizeof *to);
+    }
+}
+
 static void copy_row(void *ctx, int item, int thread)
 {
     const struct row_args *a = ctx;
@@ -221,4 +242,5 @@ const struct nst_net_ops nst_net_ops_cpu = {.grad = &nst_net_grad_ops_cpu,
                                             .from_picture = from_picture,
                                             .to_picture = to_picture,
                                             .add = add,
+                                            .reshape = reshape,
                                             .copy_rows = copy_rows};
