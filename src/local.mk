@@ -330,7 +330,7 @@ nst_serve_SOURCES = $(EXIT) %D%/serve/clock.h %D%/serve/compare.c %D%/serve/comp
 	%D%/serve/share_store.c %D%/serve/share_store.h \
 	%D%/serve/store.c %D%/serve/store.h \
 	%D%/serve/styles.c %D%/serve/styles.h %D%/serve/sweep.c %D%/serve/sweep.h \
-	%D%/serve/labels.c %D%/serve/labels.h \
+	%D%/serve/hooks.c %D%/serve/hooks.h %D%/serve/labels.c %D%/serve/labels.h %D%/serve/presets.c %D%/serve/presets.h \
 	%D%/serve/task_routes.c %D%/serve/task_routes.h \
 	%D%/serve/upload_routes.c %D%/serve/upload_routes.h %D%/serve/usage.c %D%/serve/usage.h \
 	%D%/serve/watchdog.c %D%/serve/watchdog.h \

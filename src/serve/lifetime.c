@@ -17,6 +17,7 @@
 #include "serve/idempotency.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
+#include "serve/presets.h"
 #include "serve/previews.h"
 #include "serve/queue/queue.h"
 #include "serve/share_store.h"
@@ -82,6 +83,7 @@ void serve_reload(const struct serve_settings *s)
         reload_tokens();
     }
     serve_styles_reload();
+    serve_presets_reload();
     serve_log(SERVE_INFO, "reloaded");
     serve_notify("READY=1");
 }

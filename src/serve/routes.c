@@ -18,6 +18,7 @@
 #include "serve/openapi.h"
 #include "serve/owners.h"
 #include "serve/pictures.h"
+#include "serve/presets.h"
 #include "serve/previews.h"
 #include "serve/quality.h"
 #include "serve/queue/queue.h"
@@ -55,7 +56,7 @@ static struct serve_response get_file(struct serve_request *r)
 
 static struct serve_response get_styles(struct serve_request *r)
 {
-    return serve_response_text("application/json", serve_styles_list(&r->identity));
+    return serve_response_shared("application/json", serve_styles_list(&r->identity));
 }
 
 static struct serve_response delete_style(struct serve_request *r)
@@ -212,28 +213,6 @@ static struct serve_response delete_history(struct serve_request *r)
     }
 }
 
-struct presets {
-    json_t *list;
-    int64_t max_size;
-};
-
-/* Skips presets whose size exceeds --max-size: their tasks would be rejected. */
-static void add_preset(void *ctx, const char *name, const char *path,
-                       const char *description)
-{
-    struct presets *p = ctx;
-    struct nst_params params;
-
-    nst_params_init(&params);
-    if (nst_preset_apply(&params, path, NULL) == NST_OK && params.size > 0 &&
-        params.size <= p->max_size)
-        json_array_append_new(p->list, json_pack("{s:s, s:s, s:I, s:I}", "name", name,
-                                                 "description", description, "size",
-                                                 (json_int_t)params.size, "num_steps",
-                                                 (json_int_t)params.iterations));
-    nst_params_clear(&params);
-}
-
 static struct serve_response get_usage(struct serve_request *r)
 {
     json_t *j = serve_usage_json(&r->identity, r->settings);
@@ -243,10 +222,7 @@ static struct serve_response get_usage(struct serve_request *r)
 
 static struct serve_response get_presets(struct serve_request *r)
 {
-    struct presets p = {json_array(), r->settings->max_size};
-
-    nst_preset_each(add_preset, &p);
-    return serve_response_json(MHD_HTTP_OK, p.list);
+    return serve_response_shared("application/json", serve_presets_list(r->settings));
 }
 
 static struct serve_response get_device(struct serve_request *r)

@@ -32,6 +32,7 @@
 #include "serve/monitor.h"
 #include "serve/options.h"
 #include "serve/owners.h"
+#include "serve/presets.h"
 #include "serve/pictures.h"
 #include "serve/quality.h"
 #include "serve/queue/queue.h"
@@ -113,6 +114,7 @@ static enum nst_status run_service(const struct serve_settings *s, int fd, bool 
     serve_monitor_close();
     serve_sides_close();
     serve_styles_close();
+    serve_presets_reload();
     serve_static_close();
     serve_auth_close();
     serve_store_close();

@@ -41,9 +41,10 @@ struct style {
 static struct {
     const struct serve_settings *settings;
     pthread_mutex_t lock;
-    GHashTable *table; /* struct style by name */
-    GHashTable *lists; /* cached JSON: by the owner who sees it; see list_key() */
-    int64_t mtime;     /* mtime of the store's folder at the last refresh() */
+    GHashTable *table;  /* struct style by name */
+    GHashTable *lists;  /* cached JSON: by the owner who sees it; see list_key() */
+    GHashTable *owners; /* those who have styles; NULL: to be collected */
+    int64_t mtime;      /* mtime of the store's folder at the last refresh() */
 } styles = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void free_style(gpointer p)
@@ -70,6 +71,7 @@ static const struct style *find_style(const char *name)
 static void invalidate_lists(void)
 {
     g_hash_table_remove_all(styles.lists);
+    g_clear_pointer(&styles.owners, g_hash_table_destroy);
 }
 
 static char *copy_text(const char *text)
@@ -291,13 +293,18 @@ static void remove_orphans(void)
         serve_store_foreach(folders[i], remove_orphan, folders[i]);
 }
 
+static void release_text(gpointer text)
+{
+    g_ref_string_release(text);
+}
+
 void serve_styles_open(const struct serve_settings *s)
 {
     char *packs = nst_find_data("styles"), *nets = nst_find_data("nets");
 
     styles.settings = s;
     styles.table = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_style);
-    styles.lists = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free);
+    styles.lists = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, release_text);
     add_folder(packs);
     free(packs);
     add_folder(nets);
@@ -314,6 +321,7 @@ void serve_styles_close(void)
 {
     g_hash_table_destroy(styles.table);
     styles.table = NULL;
+    invalidate_lists();
     g_hash_table_destroy(styles.lists);
     styles.lists = NULL;
 }
@@ -398,29 +406,40 @@ static gint by_name(gconstpointer a, gconstpointer b)
     return strcmp(a, b);
 }
 
-/* The key of the list that who sees: "*" for an operator, "" for who has no styles. The
- * lock is held. */
-static const char *list_key(const struct serve_identity *who)
+/* The lock is held. */
+static void collect_owners(void)
 {
     GHashTableIter iter;
     gpointer style;
 
-    if (!who || who->is_operator)
-        return "*";
-    if (g_hash_table_contains(styles.lists, who->owner))
-        return who->owner;
+    styles.owners = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_hash_table_iter_init(&iter, styles.table);
-    while (g_hash_table_iter_next(&iter, NULL, &style))
-        if (g_strcmp0(((const struct style *)style)->owner, who->owner) == 0)
-            return who->owner;
-    return "";
+    while (g_hash_table_iter_next(&iter, NULL, &style)) {
+        const struct style *s = style;
+
+        if (s->owner)
+            g_hash_table_add(styles.owners, g_strdup(s->owner));
+    }
 }
 
-/* The styles that who sees as JSON, sorted by name: a new string. The lock is held. */
-static char *make_list(const struct serve_identity *who)
+/* The key of the list that who sees: "*" for an operator, "" for who has no styles. The
+ * lock is held. */
+static const char *list_key(const struct serve_identity *who)
+{
+    if (!who || who->is_operator)
+        return "*";
+    if (!styles.owners)
+        collect_owners();
+    return g_hash_table_contains(styles.owners, who->owner) ? who->owner : "";
+}
+
+/* The styles that who sees as JSON, sorted by name: a new reference. The lock is held.
+ */
+static GRefString *make_list(const struct serve_identity *who)
 {
     GList *names = g_list_sort(g_hash_table_get_keys(styles.table), by_name);
     json_t *list = json_array();
+    GRefString *shared;
     char *text;
 
     for (const GList *l = names; l; l = l->next) {
@@ -440,13 +459,15 @@ static char *make_list(const struct serve_identity *who)
     text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
     g_list_free(names);
-    return text;
+    shared = g_ref_string_new(text);
+    free(text);
+    return shared;
 }
 
-char *serve_styles_list(const struct serve_identity *who)
+GRefString *serve_styles_list(const struct serve_identity *who)
 {
     const char *key;
-    char *text;
+    GRefString *text;
 
     pthread_mutex_lock(&styles.lock);
     refresh();
@@ -456,7 +477,7 @@ char *serve_styles_list(const struct serve_identity *who)
         text = make_list(who);
         g_hash_table_insert(styles.lists, g_strdup(key), text);
     }
-    text = nst_xstrdup(text);
+    g_ref_string_acquire(text);
     pthread_mutex_unlock(&styles.lock);
     return text;
 }

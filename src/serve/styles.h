@@ -6,6 +6,7 @@
 #ifndef NST_SERVE_STYLES_H
 #define NST_SERVE_STYLES_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,8 +32,8 @@ enum serve_rename serve_styles_rename(const struct serve_identity *who,
 /* Remove an uploaded style and its file. False if who sees no such upload. */
 bool serve_styles_remove(const struct serve_identity *who, const char *name);
 
-/* All styles that who sees as a JSON list, a new string. */
-char *serve_styles_list(const struct serve_identity *who);
+/* All styles that who sees as a JSON list, a new reference. */
+GRefString *serve_styles_list(const struct serve_identity *who);
 size_t serve_styles_count(void);
 
 /* The path of a style, a new string, or NULL. */

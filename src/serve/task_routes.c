@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "serve/film.h"
+#include "serve/hooks.h"
 #include "serve/http/events.h"
 #include "serve/idempotency.h"
 #include "serve/init_image.h"
@@ -121,14 +122,14 @@ static struct serve_response create_task(struct serve_request *r,
         return response;
     }
     serve_task_create(record, &r->identity, id);
-    if (serve_key_store(key, id) && serve_webhook_store(id, url))
+    if (serve_key_store(key, id) && serve_hook_store(id, url))
         response = queue_task(r, id, record);
     else {
         response = store_error(serve_store_is_disk_full(errno));
         json_decref(record);
     }
     if (response.status != MHD_HTTP_OK) {
-        serve_webhook_forget(id);
+        serve_hook_remove(id);
         if (held)
             serve_store_remove_picture("uploads", held);
     }

@@ -4,24 +4,21 @@
 #include "serve/webhook.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/path.h"
 #include "serve/clock.h"
+#include "serve/hooks.h"
 #include "serve/log.h"
 #include "serve/queue/queue.h"
 #include "serve/store.h"
 #include "serve/webhook_send.h"
 
-#define FOLDER "hooks"
 #define THREADS 4     /* that send */
 #define MIN_SECRET 16 /* bytes */
 #define FIRST_PAUSE                                                                    \
@@ -29,7 +26,6 @@
                           */
 #define PAUSE_FACTOR 4.0 /* the one before */
 #define ATTEMPTS 6
-#define YOUNG_SECONDS 60 /* the task of a young hook may not be queued yet */
 
 /* A hook of a finished task. */
 struct delivery {
@@ -60,30 +56,6 @@ static void free_delivery(gpointer p)
     free(d->url);
     free(d->text);
     free(d);
-}
-
-static char *file_name(const char *task_id)
-{
-    return nst_xasprintf("%s.json", task_id);
-}
-
-void serve_webhook_forget(const char *task_id)
-{
-    char *name = file_name(task_id);
-
-    serve_store_remove(FOLDER, name);
-    free(name);
-}
-
-bool serve_webhook_store(const char *task_id, const char *url)
-{
-    char *name = file_name(task_id);
-    json_t *j = url ? json_pack("{s:s}", "url", url) : NULL;
-    bool stored = !url || serve_store_write(FOLDER, name, j, NULL) == NST_OK;
-
-    json_decref(j);
-    free(name);
-    return stored;
 }
 
 bool serve_webhook_take(json_t *body, char **url, struct serve_response *response)
@@ -121,7 +93,7 @@ static void finish(struct delivery *d, const char *problem)
                   problem);
     else
         serve_log(SERVE_INFO, "task %s: the webhook is delivered", d->id);
-    serve_webhook_forget(d->id);
+    serve_hook_remove(d->id);
     g_hash_table_remove(hooks.deliveries, d->id);
 }
 
@@ -150,57 +122,47 @@ static void send_one(gpointer p, gpointer unused)
     free(problem);
 }
 
-/* Read the URL of a hook, and lock its file. NULL if another process has it. */
-static struct delivery *open_delivery(const char *id, const char *name)
+/* url and text are taken over. The lock is held. */
+static void add_delivery(const char *id, int fd, char *url, char *text)
 {
-    char *path = serve_store_path(FOLDER, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    json_t *j = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0
-                    ? json_load_file(path, 0, NULL)
-                    : NULL;
-    const char *url = json_string_value(json_object_get(j, "url"));
-    struct delivery *d = NULL;
+    struct delivery *d = nst_xcalloc(1, sizeof *d);
 
-    if (url) {
-        d = nst_xcalloc(1, sizeof *d);
-        *d =
-            (struct delivery){.id = nst_xstrdup(id), .url = nst_xstrdup(url), .fd = fd};
-    } else if (fd >= 0)
-        close(fd);
-    json_decref(j);
-    free(path);
-    return d;
+    *d = (struct delivery){.id = nst_xstrdup(id), .url = url, .text = text, .fd = fd};
+    g_hash_table_insert(hooks.deliveries, d->id, d);
 }
 
-static bool is_young(const char *name)
-{
-    char *path = serve_store_path(FOLDER, name);
-    struct stat st;
-    bool young = stat(path, &st) == 0 && time(NULL) - st.st_mtime < YOUNG_SECONDS;
-
-    free(path);
-    return young;
-}
-
-/* Start to deliver a hook if its task is finished. The lock is held. */
+/* Start to deliver a hook if its task is finished, or was deleted when it was. The lock
+ * is held. */
 static void look_at(void *unused, const char *name)
 {
     char *id = nst_xasprintf("%.*s", (int)strcspn(name, "."), name);
-    bool is_final = false;
-    struct delivery *d = NULL;
-    json_t *progress = NULL;
+    char *url = NULL, *text = NULL;
+    bool is_final = false, is_gone;
+    json_t *progress;
+    int fd = -1;
 
     (void)unused;
-    if (!g_hash_table_contains(hooks.deliveries, id)) {
-        progress = serve_queue->progress(NULL, id, NULL, &is_final);
-        if (!progress && errno == ENOENT && !is_young(name))
-            serve_webhook_forget(id); /* the task was deleted */
-        if (progress && is_final)
-            d = open_delivery(id, name);
+    if (g_hash_table_contains(hooks.deliveries, id)) {
+        free(id);
+        return;
     }
-    if (d) {
-        d->text = json_dumps(progress, JSON_COMPACT | JSON_REAL_PRECISION(15));
-        g_hash_table_insert(hooks.deliveries, d->id, d);
+    progress = serve_queue->progress(NULL, id, NULL, &is_final);
+    is_gone = !progress && errno == ENOENT;
+    if (is_gone || (progress && is_final))
+        fd = serve_hook_open(id, &url, &text);
+    if (fd >= 0 && progress) {
+        free(text);
+        text = json_dumps(progress, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    }
+    if (fd >= 0 && text)
+        add_delivery(id, fd, url, text);
+    else {
+        if (fd >= 0 && !serve_hook_is_young(id)) /* it was never queued */
+            serve_hook_remove(id);
+        if (fd >= 0)
+            close(fd);
+        free(url);
+        free(text);
     }
     json_decref(progress);
     free(id);
@@ -229,7 +191,7 @@ static void *run(void *unused)
     while (!hooks.stopping) {
         struct timespec until;
 
-        serve_store_foreach(FOLDER, look_at, NULL);
+        serve_store_foreach(SERVE_HOOK_FOLDER, look_at, NULL);
         start_due();
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec++;

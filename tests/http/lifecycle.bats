@@ -372,6 +372,37 @@ post_key() {
     ! grep -q private received
 }
 
+@test "a webhook is sent although its task was deleted before" {
+    webhooks
+    receive
+    serve --webhook-secret-file secret
+    upload photo.png
+    transfer '{num_steps: 500, webhook: "http://203.0.113.9:8080/ended"}'
+    local ended=$task
+    until_task '.progress > 0'
+    transfer '{webhook: "http://203.0.113.9:8080/cancelled"}'
+    local cancelled=$task
+    stop_service
+    serve # sends none
+    task=$ended
+    post "/api/tasks/$ended/stop" ''
+    until_state completed
+    ask DELETE "/api/tasks/$cancelled" # cancels or deletes it
+    ask DELETE "/api/tasks/$cancelled"
+    ask DELETE "/api/tasks/$ended"
+    get "/api/progress/$ended"
+    refused 404 'is not known'
+    get "/api/progress/$cancelled"
+    refused 404 'is not known'
+    stop_service KILL || true
+    serve --webhook-secret-file secret
+    wait_until '[ -z "$(ls data/hooks)" ]'
+    [ "$(wc -l <received)" = 2 ]
+    [ "$(grep /ended received | cut -f 4 | jq -r '.task_id + " " + .status')" = "$ended completed" ]
+    grep /cancelled received | cut -f 4 | jq -e --arg id "$cancelled" \
+        '.task_id == $id and (.status == "cancelled" or .status == "completed")'
+}
+
 @test "a webhook is an http URL, and needs --webhook-secret-file" {
     webhooks
     serve

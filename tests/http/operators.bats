@@ -287,8 +287,9 @@ END
     awk -v is="$(field disk_usage)" -v want="$want" 'BEGIN { exit !(is > want - 2 && is < want + 1) }'
 }
 
-@test "SIGHUP opens the logs again and finds styles, and the service goes on" {
-    mkdir mine
+@test "SIGHUP opens the logs again and finds styles and presets, and the service goes on" {
+    mkdir -p mine config/nst/presets
+    export XDG_CONFIG_HOME=$PWD/config
     cp style.jpg mine/old.jpg
     serve_to own --access-log access --styles mine
     upload photo.png
@@ -298,11 +299,17 @@ END
     mv own own.old
     mv access access.old
     mv mine/old.jpg mine/new.jpg
+    get /api/presets
+    jq -e '[.[].name] | index("draft") and (index("later") | not)' <<<"$body"
+    echo '{"description": "x", "options": {"size": 64, "iterations": 3}}' \
+        >config/nst/presets/later.json
     kill -HUP "$service"
     wait_until 'grep -q reloaded own'
     get /api/styles
     jq -e '[.[].name] | index("new.jpg") and (index("old.jpg") | not)' <<<"$body"
-    lines access 1
+    get /api/presets
+    jq -e '.[] | select(.name == "later") | .size == 64 and .num_steps == 3' <<<"$body"
+    lines access 2
     grep -q 'GET /api/styles ' access
     run ! grep -q 'GET /api/styles ' access.old
     for _ in $(seq 20); do kill -HUP "$service"; done

@@ -7,6 +7,21 @@
 #include <glib.h>
 #include <string.h>
 
+/* inet_ntop() takes a tenth of the time of a short request. */
+static void write_ipv4(const unsigned char bytes[4], char *out)
+{
+    for (int i = 0; i < 4; i++) {
+        unsigned b = bytes[i];
+
+        if (b >= 100)
+            *out++ = (char)('0' + b / 100);
+        if (b >= 10)
+            *out++ = (char)('0' + b / 10 % 10);
+        *out++ = (char)('0' + b % 10);
+        *out++ = i < 3 ? '.' : 0;
+    }
+}
+
 static void write_key(int family, const void *bytes, char address[INET6_ADDRSTRLEN])
 {
     struct in6_addr six;
@@ -14,13 +29,13 @@ static void write_key(int family, const void *bytes, char address[INET6_ADDRSTRL
     if (family == AF_INET6) {
         memcpy(&six, bytes, sizeof six);
         if (IN6_IS_ADDR_V4MAPPED(&six)) {
-            inet_ntop(AF_INET, &six.s6_addr[12], address, INET6_ADDRSTRLEN);
+            write_ipv4(&six.s6_addr[12], address);
             return;
         }
         memset(&six.s6_addr[8], 0, 8);
-        bytes = &six;
-    }
-    inet_ntop(family, bytes, address, INET6_ADDRSTRLEN);
+        inet_ntop(AF_INET6, &six, address, INET6_ADDRSTRLEN);
+    } else
+        write_ipv4(bytes, address);
 }
 
 struct header {

@@ -184,22 +184,15 @@ static bool identify_user(struct MHD_Connection *c, struct serve_identity *who,
     return true;
 }
 
-/* The owner that stands for an address. A signature takes a quarter of a short request:
- * each thread keeps the last one. */
-static const char *owner_of_address(const char *address)
+/* The owner that stands for an address. */
+static void set_address_owner(struct serve_identity *who)
 {
-    static _Thread_local struct {
-        char address[INET6_ADDRSTRLEN], owner[SERVE_MAX_OWNER + 1];
-    } last;
     char digest[SERVE_DIGEST_SIZE];
 
-    if (!*last.owner || strcmp(last.address, address) != 0) {
-        serve_key_sign(digest, ADDRESS_OWNER, address);
-        g_strlcpy(last.address, address, sizeof last.address);
-        g_snprintf(last.owner, sizeof last.owner, ADDRESS_OWNER "%.*s", ID_DIGITS,
-                   digest);
-    }
-    return last.owner;
+    serve_key_sign(digest, ADDRESS_OWNER, who->address);
+    digest[ID_DIGITS] = 0;
+    strcpy(who->owner, ADDRESS_OWNER);
+    strcat(who->owner, digest);
 }
 
 static void identify_visitor(struct MHD_Connection *c, struct serve_identity *who)
@@ -215,7 +208,7 @@ static void identify_visitor(struct MHD_Connection *c, struct serve_identity *wh
                    cookie.text);
         return;
     }
-    g_strlcpy(who->owner, owner_of_address(who->address), sizeof who->owner);
+    set_address_owner(who);
 }
 
 /*
@@ -274,8 +267,6 @@ void serve_auth_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN]
 bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation,
                       struct serve_identity *who, struct serve_response *response)
 {
-    *who = (struct serve_identity){0};
-    serve_auth_address(c, who->address);
     if (!check_origin(c, response))
         return false;
     if (!serve_auth_has_tokens())

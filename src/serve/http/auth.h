@@ -28,7 +28,8 @@ enum nst_status serve_auth_reload(struct nst_err *err);
 /* The address of the client, as in struct serve_identity. */
 void serve_auth_address(struct MHD_Connection *c, char address[INET6_ADDRSTRLEN]);
 
-/* Check a request and set *who sends it. False: *response is the error. is_public: no
+/* Check a request and set *who sends it; who->address is set already, and the rest is
+ * zero. False: *response is the error. is_public: no
  * token is needed; is_mutation: the request changes something, so the rate limit
  * applies. */
 bool serve_auth_check(struct MHD_Connection *c, bool is_public, bool is_mutation,

@@ -16,7 +16,7 @@
 
 /* What tells one version of a representation from another. */
 struct serve_validator {
-    char etag[48];   /* strong, with its quotation marks */
+    char etag[56];   /* strong, with its quotation marks */
     time_t modified; /* Last-Modified; 0: none */
 };
 

@@ -34,9 +34,12 @@ bool serve_accepts_encoding(struct MHD_Connection *c, const char *coding)
 {
     const char *list = MHD_lookup_connection_value(c, MHD_HEADER_KIND,
                                                    MHD_HTTP_HEADER_ACCEPT_ENCODING);
-    gchar **elements = g_strsplit(list ? list : "", ",", -1);
     double named = -1, others = 0;
+    gchar **elements;
 
+    if (!list)
+        return false;
+    elements = g_strsplit(list, ",", -1);
     for (int i = 0; elements[i]; i++) {
         const char *element = g_strstrip(elements[i]);
 
@@ -77,11 +80,11 @@ static enum MHD_Result copy_header(void *cls, enum MHD_ValueKind kind, const cha
 
 void serve_response_compress(struct serve_response *response, struct MHD_Connection *c)
 {
-    size_t size = response->text ? strlen(response->text) : 0, compressed;
+    size_t size = (size_t)response->size, compressed;
     struct MHD_Response *r;
     char *bytes;
 
-    if (size < MIN_BYTES)
+    if (!response->text || size < MIN_BYTES)
         return;
     MHD_add_response_header(response->mhd, MHD_HTTP_HEADER_VARY,
                             MHD_HTTP_HEADER_ACCEPT_ENCODING);

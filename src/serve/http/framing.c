@@ -54,23 +54,30 @@ static enum MHD_Result collect_framing(void *cls, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
+static bool is_name_byte(char c)
+{
+    return g_ascii_isalnum(c) || (c && strchr("-._~%!$&'()*+,;=", c));
+}
+
 /* True for NAME or ADDRESS, with or without :PORT. An IPv6 address is in brackets. */
 static bool is_host(const char *host)
 {
     unsigned char bytes[sizeof(struct in6_addr)];
-    size_t n = strcspn(host, "]"), digits;
+    size_t n = 0, digits = 0;
     char *address;
     bool valid = true;
 
     if (host[0] == '[') {
+        n = strcspn(host, "]");
         address = g_strndup(host + 1, n - 1);
         valid = host[n] == ']' && inet_pton(AF_INET6, address, bytes) == 1;
         g_free(address);
         n += host[n] == ']';
     } else
-        n = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                         "0123456789-._~%!$&'()*+,;=");
-    digits = host[n] == ':' ? strspn(host + n + 1, "0123456789") : 0;
+        while (is_name_byte(host[n]))
+            n++;
+    while (host[n] == ':' && g_ascii_isdigit(host[n + 1 + digits]))
+        digits++;
     return valid && (!host[n] || (host[n] == ':' && !host[n + 1 + digits]));
 }
 

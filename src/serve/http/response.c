@@ -125,30 +125,35 @@ struct serve_response serve_response_because(enum serve_reason reason,
     return r;
 }
 
-static struct MHD_Response *data_response(void *bytes, size_t size, const char *type)
+/* text is released by free_text(). */
+static struct serve_response text_response(unsigned status, const char *type,
+                                           char *text,
+                                           MHD_ContentReaderFreeCallback free_text)
 {
+    size_t size = strlen(text);
     struct MHD_Response *r = serve_response_add_headers(
-        MHD_create_response_from_buffer(size, bytes, MHD_RESPMEM_MUST_FREE), type);
+        MHD_create_response_from_buffer_with_free_callback(size, text, free_text),
+        type);
 
     for (size_t i = 0; i < LENGTH(data_headers); i++)
         MHD_add_response_header(r, data_headers[i][0], data_headers[i][1]);
-    return r;
-}
-
-static struct serve_response text_response(unsigned status, char *text,
-                                           const char *type)
-{
-    size_t size = strlen(text);
-
-    return (struct serve_response){.status = status,
-                                   .mhd = data_response(text, size, type),
-                                   .text = text,
-                                   .size = size};
+    return (struct serve_response){
+        .status = status, .mhd = r, .text = text, .size = size};
 }
 
 struct serve_response serve_response_text(const char *type, char *text)
 {
-    return text_response(MHD_HTTP_OK, text, type);
+    return text_response(MHD_HTTP_OK, type, text, free);
+}
+
+static void release(void *text)
+{
+    g_ref_string_release(text);
+}
+
+struct serve_response serve_response_shared(const char *type, GRefString *text)
+{
+    return text_response(MHD_HTTP_OK, type, text, release);
 }
 
 struct serve_response serve_response_json(unsigned status, json_t *j)
@@ -156,7 +161,8 @@ struct serve_response serve_response_json(unsigned status, json_t *j)
     char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(15));
 
     json_decref(j);
-    return text_response(status, text ? text : nst_xstrdup("{}"), "application/json");
+    return text_response(status, "application/json", text ? text : nst_xstrdup("{}"),
+                         free);
 }
 
 static struct serve_response error_response(unsigned status, const char *fmt,
@@ -294,15 +300,33 @@ static bool has_contents(const struct serve_selection *s)
     return s->status == MHD_HTTP_OK || s->status == MHD_HTTP_PARTIAL_CONTENT;
 }
 
+/* Append n in hexadecimal digits; returns the end. printf() takes ten times as long. */
+static char *append_hex(char *end, uint64_t n)
+{
+    int shift = 60;
+
+    while (shift > 0 && n >> shift == 0)
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        *end++ = "0123456789abcdef"[n >> shift & 15];
+    return end;
+}
+
 /* A file is replaced by another, never written to, so these tell its versions apart. A
  * preview changes several times a second: no Last-Modified. */
 static struct serve_validator file_validator(const struct stat *st, bool may_change)
 {
     struct serve_validator v = {.modified = may_change ? 0 : st->st_mtim.tv_sec};
+    char *end = v.etag;
 
-    snprintf(v.etag, sizeof v.etag, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"",
-             (uint64_t)st->st_ino, (uint64_t)st->st_size,
-             (uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec);
+    *end++ = '"';
+    end = append_hex(end, (uint64_t)st->st_ino);
+    *end++ = '-';
+    end = append_hex(end, (uint64_t)st->st_size);
+    *end++ = '-';
+    end = append_hex(end, (uint64_t)st->st_mtim.tv_sec * 1000000000 +
+                              (uint64_t)st->st_mtim.tv_nsec);
+    *end = '"';
     return v;
 }
 

@@ -6,6 +6,7 @@
 #ifndef NST_SERVE_HTTP_RESPONSE_H
 #define NST_SERVE_HTTP_RESPONSE_H
 
+#include <glib.h>
 #include <jansson.h>
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -83,6 +84,8 @@ struct serve_response serve_response_unknown(const char *what, const char *name)
 struct serve_response serve_response_unavailable(void);
 /* text, from malloc(), is taken over. */
 struct serve_response serve_response_text(const char *type, char *text);
+/* The same for a text that several responses share; a reference is taken over. */
+struct serve_response serve_response_shared(const char *type, GRefString *text);
 
 /* A request for a picture, and the type of the answer. */
 struct serve_picture_request {

@@ -157,6 +157,19 @@ static json_t *progress(const struct serve_identity *who, const char *id,
     return j;
 }
 
+/* See serve_task_keep_end(). */
+static void keep_end(const char *id)
+{
+    redisReply *r = serve_redis_eval(serve_script_get, id, SERVE_REDIS_ALL, NULL);
+    struct serve_task t;
+
+    if (r && serve_task_from_row(&t, r)) {
+        serve_task_keep_end(&t, t.state);
+        json_decref(t.record);
+    }
+    freeReplyObject(r);
+}
+
 static enum serve_cancel_status cancel(const struct serve_identity *who, const char *id)
 {
     enum serve_cancel_status status;
@@ -171,6 +184,8 @@ static enum serve_cancel_status cancel(const struct serve_identity *who, const c
              : serve_redis_is(r, "over") ? SERVE_CANCEL_FINISHED
                                          : SERVE_CANCEL_UNKNOWN;
     freeReplyObject(r);
+    if (status == SERVE_CANCEL_OK)
+        keep_end(id);
     serve_redis_cleanup();
     return status;
 }

@@ -11,6 +11,7 @@
 #include "nst.h"
 #include "serve/clock.h"
 #include "serve/film.h"
+#include "serve/hooks.h"
 #include "serve/log.h"
 #include "serve/owners.h"
 #include "serve/pictures.h"
@@ -240,6 +241,22 @@ json_t *serve_task_progress_json(const struct serve_task *t)
                                                    : json_null());
     add_outcome(j, t);
     return j;
+}
+
+void serve_task_keep_end(const struct serve_task *t, enum serve_state state)
+{
+    struct serve_task ended = *t;
+    json_t *j;
+    char *text;
+
+    if (!serve_state_is_final(state) || !serve_hook_exists(t->id))
+        return;
+    ended.state = state;
+    j = serve_task_progress_json(&ended);
+    text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    serve_hook_end(t->id, text);
+    free(text);
+    json_decref(j);
 }
 
 static json_t *history_entry(const struct serve_task *t)

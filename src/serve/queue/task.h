@@ -71,6 +71,8 @@ void serve_task_remove_result(const char *id);
 
 /* The API's progress object, a new reference. */
 json_t *serve_task_progress_json(const struct serve_task *t);
+/* If the state is final and the task has a webhook, keep what that is to send. */
+void serve_task_keep_end(const struct serve_task *t, enum serve_state state);
 /* Append the task's history entry to the list of its content picture, whose key is the
  * stem of its file name. The stem is generated and random, so no two uploads share it.
  */

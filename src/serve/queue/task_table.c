@@ -146,6 +146,7 @@ void serve_table_set_state(struct serve_table_entry *t, enum serve_state state)
     t->task.version++;
     update_lists(t);
     serve_table_save(t);
+    serve_task_keep_end(&t->task, state);
 }
 
 static void free_task(gpointer p)

@@ -346,6 +346,7 @@ static void finish_attempt(struct claim *c, const struct serve_outcome *o)
     pthread_mutex_unlock(&worker.lock);
     if (!lost) {
         state = serve_task_finish_attempt(&c->task, o, false, worker.settings->retries);
+        serve_task_keep_end(&c->task, state); /* once it is told, it may be deleted */
         lost = !report(c, state, o);
         if (!lost && state != SERVE_QUEUED)
             serve_task_log_state(&c->task, state);
