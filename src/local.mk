@@ -235,7 +235,7 @@ INTERFACE = %D%/base/version.h %D%/base/err.h %D%/base/image.h %D%/base/oom.h \
 	%D%/image/samples.h \
 	%D%/image/save.h %D%/image/metadata.h %D%/image/thumbnail.h %D%/quality/quality.h %D%/quality/lpips.h \
 	%D%/options/describe.h %D%/session/devices.h %D%/options/preset.h \
-	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h \
+	%D%/record/checkpoint.h %D%/record/history.h %D%/run/batch.h %D%/run/pyramid.h \
 	%D%/run/series.h %D%/run/run.h %D%/train/train.h
 nst.h: $(INTERFACE) scripts/make-header %D%/local.mk configure.ac
 	$(AM_V_GEN)cd '$(srcdir)' && scripts/make-header $(PACKAGE_VERSION) $(INTERFACE) >'$(abs_builddir)/$@.new'
@@ -409,8 +409,10 @@ nstplugindir = $(gimpplugindir)/nst
 nstplugin_PROGRAMS = src/gimp/nst
 endif
 src_gimp_nst_SOURCES = %D%/gimp/dialog.c %D%/gimp/dialog.h %D%/gimp/main.c \
-	%D%/gimp/preview.c %D%/gimp/preview.h %D%/gimp/region.c %D%/gimp/region.h %D%/gimp/settings.c %D%/gimp/settings.h \
-	%D%/gimp/styles.c %D%/gimp/styles.h %D%/gimp/task.c %D%/gimp/task.h
+	%D%/gimp/paint.c %D%/gimp/paint.h %D%/gimp/preview.c %D%/gimp/preview.h \
+	%D%/gimp/region.c %D%/gimp/region.h %D%/gimp/settings.c %D%/gimp/settings.h \
+	%D%/gimp/stage.c %D%/gimp/stage.h %D%/gimp/styles.c %D%/gimp/styles.h \
+	%D%/gimp/task.c %D%/gimp/task.h %D%/gimp/view.c %D%/gimp/view.h
 src_gimp_nst_CPPFLAGS = $(AM_CPPFLAGS) $(GIMP_CFLAGS) -DGIMP_DISABLE_DEPRECATED
 src_gimp_nst_LDFLAGS = $(AM_LDFLAGS) $(PROGRAM_LDFLAGS)
 src_gimp_nst_LDADD = libnst-util.la libnst.la $(GIMP_LIBS)

@@ -14,7 +14,9 @@
 #define SPACE 6
 /* Of the list of styles and of the space for the preview, in pixels. */
 #define STYLES_WIDTH 340
-#define PREVIEW_SIDE 264
+#define STYLES_HEIGHT 220
+#define PREVIEW_WIDTH 360
+#define PREVIEW_HEIGHT 340
 
 struct dialog {
     struct nst_gimp_settings *settings;
@@ -144,7 +146,7 @@ static GtkWidget *styles_view(struct dialog *d)
                                    GTK_POLICY_AUTOMATIC);
     gtk_scrolled_window_set_shadow_type(GTK_SCROLLED_WINDOW(scroll), GTK_SHADOW_IN);
     gtk_container_add(GTK_CONTAINER(scroll), d->styles);
-    gtk_widget_set_size_request(scroll, STYLES_WIDTH, PREVIEW_SIDE);
+    gtk_widget_set_size_request(scroll, STYLES_WIDTH, STYLES_HEIGHT);
     return scroll;
 }
 
@@ -252,19 +254,7 @@ static void connect_changes(struct dialog *d)
     g_signal_connect(d->file, "file-set", G_CALLBACK(on_file_chosen), d);
 }
 
-/* The picture of the preview in a space that does not change with its shape. */
-static GtkWidget *preview_frame(GtkWidget *picture)
-{
-    GtkWidget *frame = gtk_frame_new(NULL);
-
-    gtk_frame_set_shadow_type(GTK_FRAME(frame), GTK_SHADOW_IN);
-    gtk_container_add(GTK_CONTAINER(frame), picture);
-    gtk_widget_set_size_request(frame, PREVIEW_SIDE, PREVIEW_SIDE);
-    return frame;
-}
-
-static void fill(GtkWidget *window, struct dialog *d, GtkWidget *picture,
-                 GtkWidget *text)
+static void fill(GtkWidget *window, struct dialog *d, GtkWidget *view, GtkWidget *text)
 {
     GtkWidget *content = gtk_dialog_get_content_area(GTK_DIALOG(window));
     GtkWidget *columns = gtk_hbox_new(FALSE, 2 * SPACE);
@@ -272,8 +262,9 @@ static void fill(GtkWidget *window, struct dialog *d, GtkWidget *picture,
 
     make_widgets(d);
     gtk_container_set_border_width(GTK_CONTAINER(columns), 2 * SPACE);
-    gtk_box_pack_start(GTK_BOX(left), preview_frame(picture), FALSE, FALSE, 0);
-    gtk_box_pack_start(GTK_BOX(left), styles_view(d), TRUE, TRUE, 0);
+    gtk_widget_set_size_request(view, PREVIEW_WIDTH, PREVIEW_HEIGHT);
+    gtk_box_pack_start(GTK_BOX(left), view, TRUE, TRUE, 0);
+    gtk_box_pack_start(GTK_BOX(left), styles_view(d), FALSE, FALSE, 0);
     gtk_box_pack_start(GTK_BOX(right), settings_table(d), FALSE, FALSE, 0);
     gtk_box_pack_start(GTK_BOX(right), d->new_layer, FALSE, FALSE, 0);
     gtk_label_set_line_wrap(GTK_LABEL(text), TRUE);
@@ -290,20 +281,21 @@ gboolean nst_gimp_dialog_run(struct nst_gimp_settings *s,
                              const struct nst_gimp_region *r)
 {
     struct dialog d = {.settings = s, .before = *s};
-    GtkWidget *picture, *text, *window;
+    GtkWidget *text, *window;
+    struct nst_gimp_live *live;
     gboolean wanted;
 
     gimp_ui_init("nst", FALSE);
-    picture = gtk_image_new();
     text = gtk_label_new("");
+    live = nst_gimp_live_new(s, r, text);
     window =
         gimp_dialog_new("Style Transfer", NST_GIMP_PROCEDURE, NULL, 0, NULL, NULL,
                         "_Cancel", GTK_RESPONSE_CANCEL, "_OK", GTK_RESPONSE_OK, NULL);
     gtk_dialog_set_default_response(GTK_DIALOG(window), GTK_RESPONSE_OK);
     gimp_window_set_transient(GTK_WINDOW(window));
-    fill(window, &d, picture, text);
+    fill(window, &d, nst_gimp_live_widget(live), text);
     connect_changes(&d);
-    d.live = nst_gimp_live_new(s, r, picture, text);
+    d.live = live;
     gtk_widget_show(window);
     wanted = gimp_dialog_run(GIMP_DIALOG(window)) == GTK_RESPONSE_OK;
     if (wanted)

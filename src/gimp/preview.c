@@ -7,84 +7,58 @@
 #include <string.h>
 
 #include <libgimp/gimp.h>
+#include <libgimp/gimpui.h>
 
+#include "gimp/stage.h"
 #include "gimp/task.h"
+#include "gimp/view.h"
 
-/* Longest side of the preview in pixels. */
-#define SIDE 256
 /* Milliseconds between two looks at the run. */
 #define TICK 50
 
-enum work { WORK_NONE, WORK_PREVIEW, WORK_ESTIMATE };
+/* In their order: each is followed by the next one. */
+enum work { WORK_WHOLE, WORK_PART, WORK_ESTIMATE, WORK_NONE };
 
 struct nst_gimp_live {
     const struct nst_gimp_settings *settings;
     const struct nst_gimp_region *region;
-    GtkWidget *picture, *text;
-    struct nst_samples small, keep, result; /* data is owned */
-    struct nst_gimp_task *task;             /* or NULL */
-    enum work work, next;                   /* of task; to begin when it has ended */
+    struct nst_gimp_view view;
+    GtkWidget *text;
+    struct nst_gimp_paint whole, part; /* painted so far */
+    struct nst_gimp_stage stage;       /* of the task */
+    struct nst_gimp_task *task;        /* or NULL */
+    enum work work, next;              /* of task; to begin when it has ended */
+    gboolean estimated;                /* the text is an estimate by these settings */
     guint timer;
 };
 
-/* Read the area of a drawable, displaced, at the size of s. */
-static void read_small(gint32 drawable, GeglRectangle area, const char *format,
-                       struct nst_samples *s)
+static void draw(const struct nst_gimp_live *l)
 {
-    GeglBuffer *buffer = gimp_drawable_get_buffer(drawable);
-    double scale = (double)s->width / area.width;
-    const GeglRectangle at = {(gint)(area.x * scale), (gint)(area.y * scale), s->width,
-                              s->height};
+    const struct nst_gimp_paint *const paintings[] = {&l->part, &l->whole};
 
-    s->data = g_malloc0((gsize)s->width * (gsize)s->height * (gsize)s->channels);
-    gegl_buffer_get(buffer, &at, scale, babl_format(format), s->data,
-                    GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_CLAMP);
-    g_object_unref(buffer);
+    if (nst_gimp_view_is_on(&l->view))
+        nst_gimp_view_draw(&l->view, paintings, G_N_ELEMENTS(paintings));
 }
 
-static void read_region(struct nst_gimp_live *l)
+/* The picture that the task paints. */
+static struct nst_gimp_paint *painted(struct nst_gimp_live *l)
 {
-    GeglRectangle area = l->region->area;
-    /* nst makes no picture with a side below 16 */
-    double scale = MIN(1, MAX(SIDE / (double)MAX(area.width, area.height),
-                              16.0 / MIN(area.width, area.height)));
-    gint x, y;
-
-    l->small = (struct nst_samples){.width = MAX(1, (gint)(area.width * scale + 0.5)),
-                                    .height = MAX(1, (gint)(area.height * scale + 0.5)),
-                                    .channels = 3,
-                                    .type = NST_SAMPLE_U8};
-    l->result = l->keep = l->small;
-    read_small(l->region->drawable, area, "R'G'B' u8", &l->small);
-    read_small(l->region->drawable, area, "R'G'B' u8", &l->result);
-    if (!l->region->keep.data)
-        return;
-    l->keep.channels = 1;
-    gimp_drawable_offsets(l->region->drawable, &x, &y);
-    area.x += x;
-    area.y += y;
-    read_small(gimp_image_get_selection(l->region->image), area, "Y u8", &l->keep);
-    for (gint i = 0; i < l->keep.width * l->keep.height; i++)
-        ((guint8 *)l->keep.data)[i] = (guint8)(255 - ((guint8 *)l->keep.data)[i]);
+    return l->work == WORK_WHOLE ? &l->whole : &l->part;
 }
 
-static void free_pixels(guchar *pixels, gpointer data)
-{
-    (void)data;
-    g_free(pixels);
-}
-
-/* Show 3 bytes per pixel, which are taken over, at the size of the preview. */
+/* Show pixels of the task, which are taken over. */
 static void show(struct nst_gimp_live *l, guchar *rgb, int width, int height)
 {
-    GdkPixbuf *coarse = gdk_pixbuf_new_from_data(
-        rgb, GDK_COLORSPACE_RGB, FALSE, 8, width, height, 3 * width, free_pixels, NULL);
-    GdkPixbuf *shown = gdk_pixbuf_scale_simple(coarse, l->small.width, l->small.height,
-                                               GDK_INTERP_BILINEAR);
+    struct nst_gimp_paint *p = painted(l);
 
-    gtk_image_set_from_pixbuf(GTK_IMAGE(l->picture), shown);
-    g_object_unref(shown);
-    g_object_unref(coarse);
+    p->x = l->stage.x;
+    p->y = l->stage.y;
+    p->w = l->stage.w;
+    p->h = l->stage.h;
+    nst_gimp_paint_replace(p, rgb, width, height);
+    if (l->work == WORK_WHOLE) /* belongs to settings before */
+        nst_gimp_paint_clear(&l->part);
+    draw(l);
 }
 
 static void show_error(struct nst_gimp_live *l, const struct nst_err *err)
@@ -103,32 +77,58 @@ static void show_estimate(struct nst_gimp_live *l, const struct nst_estimate *e)
     g_free(text);
 }
 
+static void start_stage(struct nst_gimp_live *l, struct nst_params *p)
+{
+    nst_params_set(p, "save-every", "2", NULL);
+    if (!l->estimated)
+        gtk_label_set_text(GTK_LABEL(l->text), "Preview…");
+    l->task =
+        nst_gimp_task_start(p, &l->stage.picture, &l->stage.keep, &l->stage.result);
+}
+
+/* Start that work. False if there is nothing to do. */
+static gboolean start(struct nst_gimp_live *l, enum work work, struct nst_params *p)
+{
+    const struct nst_gimp_region *r = l->region;
+    struct nst_gimp_frame frame = nst_gimp_view_frame(&l->view);
+
+    l->work = work;
+    if (work == WORK_WHOLE && !nst_gimp_stage_whole(&l->stage, r, p)) {
+        nst_gimp_paint_clear(&l->whole);
+        nst_gimp_paint_clear(&l->part);
+        return FALSE;
+    }
+    if (work == WORK_PART && !nst_gimp_stage_part(&l->stage, r, &frame, &l->whole, p))
+        return FALSE;
+    if (work != WORK_ESTIMATE) {
+        start_stage(l, p);
+        return TRUE;
+    }
+    if (l->estimated)
+        return FALSE;
+    nst_params_set(p, "dry-run", "true", NULL);
+    l->task = nst_gimp_task_start(p, &r->picture, &r->keep, &r->picture);
+    return TRUE;
+}
+
 /* Begin the next piece of work. */
 static void begin(struct nst_gimp_live *l)
 {
     const struct nst_gimp_region *r = l->region;
-    struct nst_gimp_settings s = *l->settings;
-    enum work work = l->next;
     struct nst_params p;
     struct nst_err err;
-    enum nst_status st;
+    enum nst_status st = nst_gimp_settings_params(
+        l->settings, MAX(r->picture.width, r->picture.height), &p, &err);
+    enum work work = l->next;
 
+    if (st == NST_OK && work != WORK_ESTIMATE && !nst_gimp_view_is_on(&l->view))
+        work = WORK_ESTIMATE;
     l->next = WORK_NONE;
-    if (work == WORK_PREVIEW)
-        s.size = MAX(l->small.width, l->small.height);
-    st = nst_gimp_settings_params(&s, MAX(r->picture.width, r->picture.height), &p,
-                                  &err);
-    if (st == NST_OK && work == WORK_PREVIEW) {
-        nst_params_set(&p, "save-every", "2", NULL);
-        gtk_label_set_text(GTK_LABEL(l->text), "Preview…");
-        l->task = nst_gimp_task_start(&p, &l->small, &l->keep, &l->result);
-    } else if (st == NST_OK) {
-        nst_params_set(&p, "dry-run", "true", NULL);
-        l->task = nst_gimp_task_start(&p, &r->picture, &r->keep, &r->picture);
-    } else
+    if (st != NST_OK)
         show_error(l, &err);
-    if (l->task)
-        l->work = work;
+    else
+        while (work < WORK_NONE && !start(l, work, &p))
+            work++;
     nst_params_clear(&p);
 }
 
@@ -141,17 +141,20 @@ static void end(struct nst_gimp_live *l)
 
     l->task = NULL;
     if (l->next != WORK_NONE) /* the settings have changed meanwhile */
-        return;
-    if (st != NST_OK)
+        ;
+    else if (st != NST_OK)
         show_error(l, &err);
-    else if (l->work == WORK_ESTIMATE)
+    else if (l->work == WORK_ESTIMATE) {
         show_estimate(l, &estimate);
-    else if (!cancelled) {
-        gsize bytes = 3 * (gsize)l->result.width * (gsize)l->result.height;
+        l->estimated = TRUE;
+    } else if (!cancelled) {
+        struct nst_samples *result = &l->stage.result;
 
-        show(l, g_memdup2(l->result.data, bytes), l->result.width, l->result.height);
-        l->next = WORK_ESTIMATE;
+        show(l, result->data, result->width, result->height);
+        result->data = NULL;
+        l->next = l->work + 1;
     }
+    nst_gimp_stage_clear(&l->stage);
 }
 
 static gboolean look(gpointer data)
@@ -172,43 +175,62 @@ static gboolean look(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+/* Cancel what runs, and begin again at that work. */
+static void restart(struct nst_gimp_live *l, enum work work)
+{
+    if (l->task)
+        nst_gimp_task_cancel(l->task);
+    l->next = MIN(l->next, work);
+}
+
+static void on_view_changed(gpointer data)
+{
+    struct nst_gimp_live *l = data;
+
+    draw(l);
+    if (l->task && l->work == WORK_WHOLE) /* it goes on to the part */
+        return;
+    restart(l, l->whole.rgb || l->part.rgb ? WORK_PART : WORK_WHOLE);
+}
+
 struct nst_gimp_live *nst_gimp_live_new(const struct nst_gimp_settings *s,
                                         const struct nst_gimp_region *r,
-                                        GtkWidget *picture, GtkWidget *text)
+                                        GtkWidget *text)
 {
     struct nst_gimp_live *l = g_new0(struct nst_gimp_live, 1);
-    gsize bytes;
 
     l->settings = s;
     l->region = r;
-    l->picture = picture;
     l->text = text;
-    read_region(l);
-    bytes = 3 * (gsize)l->small.width * (gsize)l->small.height;
-    show(l, g_memdup2(l->small.data, bytes), l->small.width, l->small.height);
-    l->next = WORK_PREVIEW;
+    l->next = WORK_WHOLE;
+    nst_gimp_view_init(&l->view, r, on_view_changed, l);
     l->timer = g_timeout_add(TICK, look, l);
     return l;
 }
 
+GtkWidget *nst_gimp_live_widget(struct nst_gimp_live *l)
+{
+    return l->view.widget;
+}
+
 void nst_gimp_live_change(struct nst_gimp_live *l)
 {
-    if (l->task)
-        nst_gimp_task_cancel(l->task);
-    l->next = WORK_PREVIEW;
+    l->estimated = FALSE;
+    restart(l, WORK_WHOLE);
 }
 
 void nst_gimp_live_free(struct nst_gimp_live *l)
 {
     struct nst_err err;
 
+    nst_gimp_view_clear(&l->view);
     g_source_remove(l->timer);
     if (l->task) {
         nst_gimp_task_cancel(l->task);
         nst_gimp_task_finish(l->task, NULL, NULL, &err);
     }
-    g_free(l->small.data);
-    g_free(l->keep.data);
-    g_free(l->result.data);
+    nst_gimp_stage_clear(&l->stage);
+    nst_gimp_paint_clear(&l->whole);
+    nst_gimp_paint_clear(&l->part);
     g_free(l);
 }

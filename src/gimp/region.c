@@ -186,6 +186,31 @@ void nst_gimp_region_clear(struct nst_gimp_region *r)
     r->picture.data = r->keep.data = NULL;
 }
 
+void nst_gimp_region_scaled(const struct nst_gimp_region *r, gboolean keep,
+                            const GeglRectangle *at, double scale,
+                            struct nst_samples *out)
+{
+    const struct nst_samples *from = keep ? &r->keep : &r->picture;
+    const GeglRectangle all = {0, 0, from->width, from->height};
+    const Babl *format = r->format;
+    GeglBuffer *buffer;
+
+    if (keep)
+        format = babl_format(from->type == NST_SAMPLE_U8 ? "Y u8" : "Y float");
+    else if (r->profile)
+        format = babl_format(from->channels == 4 ? "R'G'B'A float" : "R'G'B' float");
+    *out = (struct nst_samples){.width = at->width,
+                                .height = at->height,
+                                .channels = keep ? 1 : 3,
+                                .type = NST_SAMPLE_U8};
+    out->data = g_malloc_n((gsize)at->width * (gsize)at->height, keep ? 1 : 3);
+    buffer = gegl_buffer_linear_new_from_data(from->data, format, &all,
+                                              GEGL_AUTO_ROWSTRIDE, NULL, NULL);
+    gegl_buffer_get(buffer, at, scale, babl_format(keep ? "Y u8" : "R'G'B' u8"),
+                    out->data, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_CLAMP);
+    g_object_unref(buffer);
+}
+
 static gboolean is_kept(const struct nst_gimp_region *r, size_t pixel)
 {
     return r->keep.type == NST_SAMPLE_U8 ? ((guint8 *)r->keep.data)[pixel] == 255

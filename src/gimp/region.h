@@ -32,6 +32,15 @@ enum nst_status nst_gimp_region_read(struct nst_gimp_region *r, gint32 image,
                                      gint32 drawable, struct nst_err *err);
 void nst_gimp_region_clear(struct nst_gimp_region *r);
 
+/*
+ * Make *out 8-bit samples, whose data the caller frees with g_free(), of a part of the
+ * region at a scale: the picture, or what to keep. at is relative to the region, in
+ * pixels of the scale.
+ */
+void nst_gimp_region_scaled(const struct nst_gimp_region *r, gboolean keep,
+                            const GeglRectangle *at, double scale,
+                            struct nst_samples *out);
+
 /* Put the result into the drawable, or into a new layer above it with that name, as one
  * step of the history. Pixels outside of the selection keep their values. */
 void nst_gimp_region_write(struct nst_gimp_region *r, const gchar *new_layer);

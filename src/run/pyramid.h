@@ -26,6 +26,8 @@ struct nst_level {
 int nst_pyramid_levels(const struct nst_params *p, int height, int width,
                        struct nst_level level[NST_LIST_MAX]);
 
+/* Not in nst.h. */
+
 /* Number of steps at all scales together. */
 int64_t nst_pyramid_iterations(const struct nst_params *p, int height, int width);
 
