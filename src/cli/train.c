@@ -33,6 +33,8 @@ enum {
     STYLE_WEIGHT_KEY,
     TV_WEIGHT_KEY,
     STABILITY_KEY,
+    DETAIL_KEY,
+    RATE_KEY,
     SEED_KEY,
     PREVIEW_KEY,
     CHECKPOINT_KEY,
@@ -72,6 +74,11 @@ static const struct argp_option options[] = {
     {"tv-weight", TV_WEIGHT_KEY, "W", 0, "Weight of smoothness", 0},
     {"stability", STABILITY_KEY, "W", 0,
      "Weight of stability in films (default: 20; 0: none)", 0},
+    {"detail", DETAIL_KEY, "W", 0,
+     "Weight of the losses of the full picture; those of the picture at half its size "
+     "have 1 (default: 0.5)",
+     0},
+    {"rate", RATE_KEY, "R", 0, "Learning rate at its top (default: 0.001)", 0},
     {"seed", SEED_KEY, "N", 0, "Seed of all random choices (default: 1)", 0},
     {"model", 'm', "NAME|FILE", 0,
      "Network of the losses, as in nst (default: vgg19-lite)", 0},
@@ -211,6 +218,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         break;
     case STABILITY_KEY:
         c->stability = weight(state, "stability", arg);
+        break;
+    case DETAIL_KEY:
+        c->detail = weight(state, "detail", arg);
+        break;
+    case RATE_KEY:
+        c->rate = number(state, "rate", arg, 1e-6, 0.1, false);
         break;
     case SEED_KEY:
         c->seed = (uint64_t)whole(state, "seed", arg, 0, 4294967295);

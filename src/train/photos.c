@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fts.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -18,7 +19,9 @@
 /* Bytes that the pool takes about, and the photographs that it has at least. */
 #define POOL_BYTES ((size_t)160 << 20)
 #define POOL_LEAST 8
-/* Shorter side of a photograph in the pool, in sides of a crop. */
+/* Shorter side of a photograph in the pool: in pixels, but at least in sides of a crop.
+ */
+#define SHORTER 640
 #define SHORTER_SIDES 2.5
 /* Steps between replacements. */
 #define REPLACE_STEPS 4
@@ -44,9 +47,14 @@ struct nst_photos {
     struct nst_err err;
 };
 
+static double shorter_side(const struct nst_photos_config *c)
+{
+    return fmax(SHORTER, SHORTER_SIDES * c->size);
+}
+
 static size_t slot_bytes(const struct nst_photos_config *c)
 {
-    double shorter = SHORTER_SIDES * c->size;
+    double shorter = shorter_side(c);
 
     return (size_t)(3 * shorter * shorter * 1.5);
 }
@@ -197,8 +205,8 @@ static enum nst_status load(const struct nst_photos *p, size_t file,
         return st;
     shorter = picture->height < picture->width ? picture->height : picture->width;
     size = (struct nst_picture_size){.for_view = true};
-    if (shorter > SHORTER_SIDES * p->config.size)
-        size.longest = (int)lround(SHORTER_SIDES * p->config.size / shorter *
+    if (shorter > shorter_side(&p->config))
+        size.longest = (int)lround(shorter_side(&p->config) / shorter *
                                    nst_longest(picture->height, picture->width));
     nst_picture_free(picture);
     st = nst_picture_load(&picture, path, &size, err);

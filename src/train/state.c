@@ -18,14 +18,16 @@ static json_t *options_of(const struct nst_train_config *c)
 
     for (int i = 0; i < c->style_count; i++)
         json_array_append_new(styles, nst_json_text(c->styles[i]));
-    return json_pack(
-        "{s:o, s:o, s:o, s:I, s:f, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I}",
-        "style", styles, "from", nst_json_text(c->from), "model",
-        nst_json_text(c->model), "steps", (json_int_t)c->steps, "time", c->minutes,
-        "size", (json_int_t)c->size, "batch", (json_int_t)c->batch, "width",
-        (json_int_t)c->width, "style-size", (json_int_t)c->style_size, "content-weight",
-        c->content_weight, "style-weight", c->style_weight, "tv-weight", c->tv_weight,
-        "stability", c->stability, "seed", (json_int_t)c->seed);
+    return json_pack("{s:o, s:o, s:o, s:I, s:f, s:I, s:I, s:I, s:I, s:f, s:f, s:f, "
+                     "s:f, s:f, s:f, s:I}",
+                     "style", styles, "from", nst_json_text(c->from), "model",
+                     nst_json_text(c->model), "steps", (json_int_t)c->steps, "time",
+                     c->minutes, "size", (json_int_t)c->size, "batch",
+                     (json_int_t)c->batch, "width", (json_int_t)c->width, "style-size",
+                     (json_int_t)c->style_size, "content-weight", c->content_weight,
+                     "style-weight", c->style_weight, "tv-weight", c->tv_weight,
+                     "stability", c->stability, "detail", c->detail, "rate", c->rate,
+                     "seed", (json_int_t)c->seed);
 }
 
 char *nst_train_state_options(const struct nst_train_config *c)

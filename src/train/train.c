@@ -29,14 +29,15 @@
 #define PREVIEW_SECONDS 30
 #define PREVIEW_SIDE 640
 #define THUMBNAIL_SIDE 192 /* in the network's file */
-/* The learning rate rises over the first steps, then falls along a cosine. */
-#define FIRST_RATE 1e-3
-#define LAST_RATE 1e-5
+/* The learning rate rises over the first steps, then falls along a cosine to a small
+ * part of its top. */
+#define LAST_RATE 0.01
 #define WARM_UP 50
 /* With a time limit, these steps are not timed, and then so many are. */
 #define UNTIMED_STEPS 3
 #define TIMED_STEPS 12
-/* One photograph in so many has the stability term. */
+/* One photograph in so many has the stability term; in small batches, which often have
+ * none, it counts more. */
 #define STABILITY_SHARE 4
 /* Factor of the random weights of the last layer: the first pictures are nearly grey.
  */
@@ -53,7 +54,7 @@ struct training {
     struct nst_session *session;
     struct nst_vgg *v;
     struct nst_photos *photos;
-    struct nst_train_loss *loss;
+    struct nst_train_scales *loss;
     struct nst_trainer *trainer;
     struct nst_net *painter; /* for the preview */
     struct nst_picture *preview;
@@ -70,14 +71,16 @@ struct training {
 void nst_train_config_init(struct nst_train_config *c)
 {
     *c = (struct nst_train_config){.steps = 4000,
-                                   .size = 256,
-                                   .batch = 4,
+                                   .size = 192,
+                                   .batch = 1,
                                    .width = 16,
-                                   .style_size = 384,
+                                   .style_size = 768,
                                    .content_weight = 1,
-                                   .style_weight = 3,
-                                   .tv_weight = 1,
+                                   .style_weight = 5,
+                                   .tv_weight = 3,
                                    .stability = 20,
+                                   .detail = 0.5,
+                                   .rate = 1e-3,
                                    .seed = 1};
 }
 
@@ -129,11 +132,21 @@ struct loaded_style {
     struct nst_picture *picture;
 };
 
+static void free_styles(struct loaded_style *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        nst_pack_free(s[i].pack);
+        nst_picture_free(s[i].picture);
+    }
+    free(s);
+}
+
 static enum nst_status load_style(const struct training *t, const char *name,
-                                  struct loaded_style *to, struct nst_err *err)
+                                  int longest, struct loaded_style *to,
+                                  struct nst_err *err)
 {
     char *path = nst_find_pack(name);
-    struct nst_picture_size size = {.longest = (int)t->c->style_size};
+    struct nst_picture_size size = {.longest = longest};
     struct nst_layers layers;
     enum nst_status st = NST_OK;
 
@@ -157,32 +170,46 @@ static enum nst_status load_style(const struct training *t, const char *name,
     return st;
 }
 
+/* All styles, as they look at a scale. */
+static enum nst_status load_styles(const struct training *t, int scale,
+                                   struct loaded_style *loaded,
+                                   struct nst_train_style *styles, struct nst_err *err)
+{
+    int longest = (int)t->c->style_size >> scale;
+    enum nst_status st = NST_OK;
+
+    for (int i = 0; st == NST_OK && i < t->c->style_count; i++) {
+        st = load_style(t, t->c->styles[i], longest, &loaded[i], err);
+        styles[i] =
+            (struct nst_train_style){.pack = loaded[i].pack, .longest = longest};
+        if (loaded[i].picture)
+            styles[i].image = nst_picture_image(loaded[i].picture);
+    }
+    return st;
+}
+
 static enum nst_status make_loss(struct training *t, struct nst_err *err)
 {
     const struct nst_train_config *c = t->c;
     size_t n = (size_t)c->style_count;
-    struct loaded_style *loaded = nst_xcalloc(n, sizeof *loaded);
-    struct nst_train_style *styles = nst_xcalloc(n, sizeof *styles);
+    struct loaded_style *loaded[NST_TRAIN_SCALES];
+    struct nst_train_style *styles[NST_TRAIN_SCALES];
     struct nst_train_weights w = {c->content_weight, c->style_weight, c->tv_weight};
     enum nst_status st = NST_OK;
 
-    for (size_t i = 0; st == NST_OK && i < n; i++) {
-        st = load_style(t, c->styles[i], &loaded[i], err);
+    for (int k = 0; k < NST_TRAIN_SCALES; k++) {
+        loaded[k] = nst_xcalloc(n, sizeof **loaded);
+        styles[k] = nst_xcalloc(n, sizeof **styles);
         if (st == NST_OK)
-            styles[i] = (struct nst_train_style){
-                loaded[i].picture ? nst_picture_image(loaded[i].picture)
-                                  : (struct nst_image){NULL, 0, 0},
-                loaded[i].pack, (int)c->style_size};
+            st = load_styles(t, k, loaded[k], styles[k], err);
     }
     if (st == NST_OK)
-        st = nst_train_loss_new(&t->loss, t->v, styles, (int)n, (int)c->size,
-                                (int)c->size, &w, err);
-    for (size_t i = 0; i < n; i++) {
-        nst_pack_free(loaded[i].pack);
-        nst_picture_free(loaded[i].picture);
+        st = nst_train_scales_new(&t->loss, t->v, styles, (int)n, (int)c->size, &w,
+                                  c->detail, err);
+    for (int k = 0; k < NST_TRAIN_SCALES; k++) {
+        free_styles(loaded[k], n);
+        free(styles[k]);
     }
-    free(loaded);
-    free(styles);
     return st;
 }
 
@@ -214,10 +241,14 @@ static void randomise(struct nst_net_weights *w, uint64_t seed)
 static enum nst_status start_weights(struct training *t, struct nst_err *err)
 {
     struct nst_net_shape shape = {(int)t->c->width, NST_NET_BLOCKS};
+    char *path = t->c->from ? nst_find_net(t->c->from) : NULL;
     enum nst_status st;
 
-    if (t->c->from)
-        return nst_net_file_load(&t->file, t->c->from, err);
+    if (t->c->from) {
+        st = nst_net_file_load(&t->file, path ? path : t->c->from, err);
+        free(path);
+        return st;
+    }
     st = nst_net_weights_new(&t->file.weights, shape, err);
     if (st == NST_OK)
         randomise(&t->file.weights, t->c->seed);
@@ -317,7 +348,7 @@ static enum nst_status prepare(struct training *t, struct nst_err *err)
         (int)c->size,
         (int)c->batch,
         {c->content_weight, c->style_weight, c->tv_weight},
-        c->stability};
+        c->stability * fmax(1, (double)STABILITY_SHARE / (double)c->batch)};
     enum nst_status st = check_writable(c->output, err);
 
     if (st == NST_OK && strcmp(c->output, t->checkpoint) == 0)
@@ -355,7 +386,7 @@ static enum nst_status prepare(struct training *t, struct nst_err *err)
 static void clear(struct training *t)
 {
     nst_trainer_free(t->trainer);
-    nst_train_loss_free(t->loss);
+    nst_train_scales_free(t->loss);
     nst_net_free(t->painter);
     nst_picture_free(t->preview);
     nst_photos_free(t->photos);
@@ -376,7 +407,8 @@ static double rate_of(const struct training *t)
     double warm = step < WARM_UP ? (step + 1.) / WARM_UP : 1;
     double part = steps ? (double)step / (double)steps : 0;
 
-    return warm * (LAST_RATE + (FIRST_RATE - LAST_RATE) * (1 + cos(M_PI * part)) / 2);
+    return t->c->rate * warm *
+           (LAST_RATE + (1 - LAST_RATE) * (1 + cos(M_PI * part)) / 2);
 }
 
 static enum nst_status make_batch(struct training *t, struct nst_train_example *batch,
@@ -393,7 +425,7 @@ static enum nst_status make_batch(struct training *t, struct nst_train_example *
         if (st != NST_OK)
             return st;
         batch[i] = (struct nst_train_example){.rgb = t->pictures[i]};
-        if (t->c->stability <= 0 || i % STABILITY_SHARE)
+        if (t->c->stability <= 0 || (step * t->c->batch + i) % STABILITY_SHARE)
             continue;
         batch[i].down = (int)nst_random_below(&r, NST_TRAIN_MAX_MOVE + 1);
         batch[i].right = (int)nst_random_below(&r, NST_TRAIN_MAX_MOVE + 1);
@@ -419,7 +451,8 @@ static void report(struct training *t, const struct nst_train_step *s)
         average(&r->content_loss, s->losses.content, first);
         average(&r->style_loss, s->losses.style, first);
         average(&r->tv_loss, s->losses.tv, first);
-        average(&r->stability_loss, s->stability, first);
+        if (s->stability > 0)
+            average(&r->stability_loss, s->stability, r->stability_loss <= 0);
         average(&r->total_loss, s->total, first);
         r->gradient_norm = s->gradient_norm;
     }

@@ -15,9 +15,10 @@
 struct nst_train_config {
     const char *const *styles; /* pictures or style packs, whose mean is the style */
     int style_count;
-    const char *photos;     /* directory */
-    const char *output;     /* .nstnet */
-    const char *from;       /* a network to start from; NULL: random weights */
+    const char *photos; /* directory */
+    const char *output; /* .nstnet */
+    const char
+        *from; /* a network to start from, a name or a file; NULL: random weights */
     const char *model;      /* of the features; NULL: vgg19-lite */
     const char *preview;    /* photograph to paint now and then; or NULL */
     const char *checkpoint; /* NULL: output with the suffix .checkpoint */
@@ -28,6 +29,8 @@ struct nst_train_config {
     int64_t width;          /* of a new network */
     int64_t style_size;     /* longest side of the style pictures */
     double content_weight, style_weight, tv_weight, stability;
+    double detail; /* weight of the full scale in the losses (train/scales.h) */
+    double rate;   /* of learning, at its top */
     uint64_t seed;
     int64_t threads; /* 0: one per processor */
 };

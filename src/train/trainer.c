@@ -23,7 +23,7 @@
 
 struct nst_trainer {
     struct nst_trainer_config config;
-    struct nst_train_loss *loss;
+    struct nst_train_scales *loss;
     struct nst_net_tape *tape;
     size_t n; /* parameters */
     int64_t steps;
@@ -35,7 +35,7 @@ struct nst_trainer {
 };
 
 enum nst_status nst_trainer_new(struct nst_trainer **out, struct nst_backend *be,
-                                struct nst_train_loss *loss,
+                                struct nst_train_scales *loss,
                                 const struct nst_net_weights *w,
                                 const struct nst_trainer_config *config,
                                 struct nst_err *err)
@@ -131,8 +131,8 @@ static void evaluate_example(struct nst_trainer *t, const struct nst_train_examp
     struct nst_train_losses losses;
 
     nst_net_tape_forward(t->tape, 0, e->rgb, t->painted[0]);
-    nst_train_loss_evaluate(t->loss, e->rgb, t->painted[0], &losses,
-                            t->picture_grad[0]);
+    nst_train_scales_evaluate(t->loss, e->rgb, t->painted[0], &losses,
+                              t->picture_grad[0]);
     scale_picture(t->picture_grad[0], picture_floats(t), share);
     s->losses.content += share * losses.content;
     s->losses.style += share * losses.style;

@@ -9,7 +9,7 @@
 
 #include "net/parameters.h"
 #include "optim/serialise.h"
-#include "train/loss.h"
+#include "train/scales.h"
 
 struct nst_trainer;
 
@@ -43,7 +43,7 @@ struct nst_train_step {
  * the trainer. *out belongs to the caller: nst_trainer_free() (NULL is fine).
  * NST_ERR_ARG (the backend cannot train), NST_ERR_MEM. */
 enum nst_status nst_trainer_new(struct nst_trainer **out, struct nst_backend *be,
-                                struct nst_train_loss *loss,
+                                struct nst_train_scales *loss,
                                 const struct nst_net_weights *w,
                                 const struct nst_trainer_config *config,
                                 struct nst_err *err);

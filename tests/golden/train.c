@@ -24,6 +24,7 @@
 #define PHOTOS 8
 #define DOWN 3
 #define RIGHT 5
+#define DETAIL 0.5
 /* The rate rises step by step. Adam's first steps go by the signs of gradients, and
  * some are so small that rounding decides: a high rate would spread that. */
 #define RATE 5e-7
@@ -51,6 +52,17 @@ static void draw(float *rgb, uint64_t number)
                 (float)(0.5 + 0.3 * sin(a * (i % SIZE) + b * (i / SIZE) + f) +
                         nst_random_between(&r, -0.1, 0.1));
     }
+}
+
+/* A picture at half of its side. */
+static void reduce(const float *rgb, float *half)
+{
+    for (int y = 0; y < 3 * SIZE; y += 2)
+        for (int x = 0; x < SIZE; x += 2) {
+            const float *p = rgb + y * SIZE + x;
+
+            *half++ = (p[0] + p[1] + p[SIZE] + p[SIZE + 1]) / 4;
+        }
 }
 
 static void write_raw(const char *path, const float *values, size_t n)
@@ -89,15 +101,18 @@ static void start(struct nst_net_file *file)
 
 int main(int argc, char **argv)
 {
-    static float photos[PHOTOS][3 * AREA], moved[PHOTOS][3 * AREA], style[3 * AREA];
+    static float photos[PHOTOS][3 * AREA], moved[PHOTOS][3 * AREA], style[3 * AREA],
+        half[3 * AREA / 4];
     struct nst_trainer_config config = {SIZE, 1, {1, 2, 0.7}, 5};
-    struct nst_train_style styles[] = {{.image = {style, SIZE, SIZE}}};
+    struct nst_train_style styles[][1] = {{{.image = {style, SIZE, SIZE}}},
+                                          {{.image = {half, SIZE / 2, SIZE / 2}}}};
+    struct nst_train_style *const scales[] = {styles[0], styles[1]};
     struct nst_backend_config threads = {.threads = 2};
     struct nst_net_file file = {.text = {NULL}};
     struct nst_backend *be;
     struct nst_weights *w;
     struct nst_vgg *v;
-    struct nst_train_loss *loss;
+    struct nst_train_scales *loss;
     struct nst_trainer *trainer;
     struct nst_err err;
 
@@ -116,6 +131,7 @@ int main(int argc, char **argv)
         }
     }
     draw(style, 1000);
+    reduce(style, half);
     write_raw("photos.raw", photos[0], PHOTOS * 3 * AREA);
     write_raw("moved.raw", moved[0], PHOTOS * 3 * AREA);
     write_raw("style.raw", style, 3 * AREA);
@@ -123,7 +139,7 @@ int main(int argc, char **argv)
     must(nst_backend_open(&be, NULL, &threads, &err), &err);
     must(nst_weights_load(&w, argv[1], CONVS, &err), &err);
     must(nst_vgg_new(&v, be, w, NST_POOLING_MAX, NST_PADDING_ZERO, &err), &err);
-    must(nst_train_loss_new(&loss, v, styles, 1, SIZE, SIZE, &config.weights, &err),
+    must(nst_train_scales_new(&loss, v, scales, 1, SIZE, &config.weights, DETAIL, &err),
          &err);
     must(nst_trainer_new(&trainer, be, loss, &file.weights, &config, &err), &err);
     for (int i = 0; i < atoi(argv[2]); i++) {
@@ -135,7 +151,7 @@ int main(int argc, char **argv)
                s.losses.tv, s.stability, s.total, s.gradient_norm);
     }
     nst_trainer_free(trainer);
-    nst_train_loss_free(loss);
+    nst_train_scales_free(loss);
     nst_vgg_free(v);
     nst_weights_free(w);
     nst_net_file_clear(&file);

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 SIZE, DOWN, RIGHT, MARGIN, RATE = 64, 3, 5, 16, 5e-7
-CONTENT, STYLE, TV, STABILITY = 1.0, 2.0, 0.7, 5.0
+CONTENT, STYLE, TV, STABILITY, DETAIL = 1.0, 2.0, 0.7, 5.0, 0.5
 torch.set_num_threads(1)
 
 
@@ -80,17 +80,18 @@ def paint(x):
     return F.conv2d(F.pad(x, [4] * 4, mode="reflect"), p["last.weight"], p["last.bias"])
 
 
-with torch.no_grad():
-    targets = [statistics(f) for f in features(style)[0]]
-least = 0.25 * torch.trace(targets[2][0])
-adam = torch.optim.Adam(p.values(), lr=1e-3)
-worst = 0.0
-for i, line in enumerate(open(sys.argv[2])):
-    got = [float(v) for v in line.split()]
-    x, y = photos[i % 8 : i % 8 + 1], moved[i % 8 : i % 8 + 1]
+def target(x):
+    """statistics of a style, and the least mean square of the content's features"""
+    with torch.no_grad():
+        found = [statistics(f) for f in features(x)[0]]
+    return found, 0.25 * torch.trace(found[2][0])
+
+
+def losses(x, painted, of):
+    """content, style and total variation of one scale"""
+    targets, least = of
     with torch.no_grad():
         content = features(x)[1]
-    painted = paint(x)
     layers, now = features(painted)
     parts = [((now - content) ** 2).sum() / max((content**2).sum(), least * content.numel())]
     s = 0
@@ -103,6 +104,19 @@ for i, line in enumerate(open(sys.argv[2])):
         (((painted[..., 1:] - painted[..., :-1]) ** 2).sum()
          + ((painted[..., 1:, :] - painted[..., :-1, :]) ** 2).sum()) / painted.numel()
     )
+    return parts
+
+
+full, half = target(style), target(F.avg_pool2d(style, 2))
+adam = torch.optim.Adam(p.values(), lr=1e-3)
+worst = 0.0
+for i, line in enumerate(open(sys.argv[2])):
+    got = [float(v) for v in line.split()]
+    x, y = photos[i % 8 : i % 8 + 1], moved[i % 8 : i % 8 + 1]
+    painted = paint(x)
+    fine = losses(x, painted, full)
+    coarse = losses(F.avg_pool2d(x, 2), F.avg_pool2d(painted, 2), half)
+    parts = [(DETAIL * f + c) / (1 + DETAIL) for f, c in zip(fine, coarse)]
     a, b = MARGIN, SIZE - MARGIN
     here = painted[..., a:b, a:b]
     there = paint(y)[..., a + DOWN : b + DOWN, a + RIGHT : b + RIGHT]
