@@ -90,6 +90,7 @@ _nst_kind() {
     nst-model:--licence) echo "{}" ;;
     nst-model:--normalise) echo "file" ;;
     nst-model:--output | nst-model:-o) echo "file" ;;
+    nst-model:--preview) echo "file" ;;
     nst-model:--title) echo "{}" ;;
     nst-model:--year) echo "{}" ;;
     nst-serve:--data) echo "file" ;;
@@ -144,12 +145,14 @@ _nst_kind() {
     nst-train:--batch) echo "{}" ;;
     nst-train:--checkpoint) echo "file" ;;
     nst-train:--content-weight) echo "{}" ;;
+    nst-train:--detail) echo "{}" ;;
     nst-train:--from) echo "{}" ;;
     nst-train:--model | nst-train:-m) echo "model" ;;
     nst-train:--output | nst-train:-o) echo "file" ;;
     nst-train:--photos) echo "{}" ;;
     nst-train:--preview) echo "file" ;;
     nst-train:--progress) echo "{}" ;;
+    nst-train:--rate) echo "{}" ;;
     nst-train:--resume) echo "file" ;;
     nst-train:--seed) echo "{}" ;;
     nst-train:--size) echo "{}" ;;
@@ -209,10 +212,10 @@ _nst_options() {
     nst-compare) echo "--json --lpips --lpips-heads --model --style --help --usage --version" ;;
     nst-film) echo "--jobs --join --keep-work --encode --list-scenes --output --quiet --rate --scene --scene-threshold --work --help --version --config --keep-mask --layers --mask --preset --square --style-scale --style --size --colour --content-layers --content-weight --flow --moment-weight --model --padding --pooling --strength --style-layers --temporal --tv-weight --style-weight --adaptive --curvature-pairs --init --learning-rate --max-evaluations --iterations --optimiser --scale-iterations --scale-mode --scales --seed --device --max-memory --max-pixels --precision --tile --threads --history" ;;
     nst-history) echo "--history --json --keep --output --help --usage --version" ;;
-    nst-model) echo "--artist --credit --f16 --input --json --last --licence --normalise --output --title --year --help --usage --version" ;;
+    nst-model) echo "--artist --credit --f16 --input --json --last --licence --normalise --output --preview --title --year --help --usage --version" ;;
     nst-serve) echo "--data --listen --model --prefix --styles --web --allow-origin --behind-proxy --host --insecure --keep-metadata --quota --shared --token-file --tokens --webhook-secret-file --decode-seconds --grace --lease --max-connections --max-film-size --max-frames --max-history-images --max-pixels --max-queue --max-queue-per-owner --max-shares --max-size --max-styles --max-tasks --max-upload --min-steps --monitor --rate --retries --send-timeout --task-memory --task-seconds --queue --worker --access-log --access-log-format --log --log-format --help --usage --version" ;;
     nst-style) echo "--artist --from --json --model --output --preview --previews --scales --style-layers --title --year --help --usage --version" ;;
-    nst-train) echo "--batch --checkpoint --content-weight --from --model --output --photos --preview --progress --quiet --resume --seed --size --stability --steps --style-size --style-weight --time --tv-weight --threads --width --help --usage --version" ;;
+    nst-train) echo "--batch --checkpoint --content-weight --detail --from --model --output --photos --preview --progress --quiet --rate --resume --seed --size --stability --steps --style-size --style-weight --time --tv-weight --threads --width --help --usage --version" ;;
     esac
 }
 

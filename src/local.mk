@@ -219,7 +219,8 @@ libnst_run_la_SOURCES = \
 	%D%/train/crop.c %D%/train/crop.h %D%/train/loss.c %D%/train/loss.h \
 	%D%/train/photos.c %D%/train/photos.h %D%/train/random.h \
 	%D%/train/scales.c %D%/train/scales.h \
-	%D%/train/state.c %D%/train/state.h %D%/train/train.c %D%/train/train.h \
+	%D%/train/state.c %D%/train/state.h \
+	%D%/train/styles.c %D%/train/styles.h %D%/train/train.c %D%/train/train.h \
 	%D%/train/trainer.c %D%/train/trainer.h
 libnst_run_la_CPPFLAGS = $(AM_CPPFLAGS) $(VIPS_CFLAGS) $(JANSSON_CFLAGS)
 libnst_run_la_LIBADD = libnst-core.la $(VIPS_LIBS)

@@ -216,7 +216,7 @@ endif
 
 BATS_TESTS = %D%/cli/results.bats %D%/cli/refusals.bats %D%/cli/status.bats %D%/cli/signals.bats %D%/cli/system.bats \
 	%D%/cli/memory.bats %D%/cli/blas.bats %D%/cli/device.bats %D%/cli/look.bats %D%/cli/compare.bats \
-	%D%/cli/styles.bats %D%/cli/train.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
+	%D%/cli/nets.bats %D%/cli/styles.bats %D%/cli/train.bats %D%/cli/resume.bats %D%/cli/model.bats %D%/cli/batch.bats \
 	%D%/cli/scalenet.bats %D%/cli/net.bats \
 	%D%/cli/frames.bats %D%/cli/film.bats %D%/cli/passes.bats \
 	%D%/cli/completions.bats %D%/cli/recipes.bats \

@@ -16,7 +16,15 @@
 #include "options/json.h"
 #include "nst.h"
 
-enum { JSON_KEY = 0x100, LAST_KEY, F16_KEY, NORMALISE_KEY, INPUT_KEY, TEXT_KEY };
+enum {
+    JSON_KEY = 0x100,
+    LAST_KEY,
+    F16_KEY,
+    NORMALISE_KEY,
+    INPUT_KEY,
+    PREVIEW_KEY,
+    TEXT_KEY
+};
 
 #ifdef HAVE_ARCHIVE
 #define CHECKPOINT " (also a PyTorch checkpoint, .pth)"
@@ -71,6 +79,10 @@ static const struct argp_option options[] = {
      "Who made a feed-forward network (convert)", 0},
     {"licence", TEXT_KEY + NST_NET_LICENCE, "TEXT", 0,
      "Licence of a feed-forward network (convert)", 0},
+    {"preview", PREVIEW_KEY, "PICTURE", 0,
+     "Store a small copy of PICTURE in a feed-forward network, to show what it does "
+     "(convert)",
+     0},
     {"license", TEXT_KEY + NST_NET_LICENCE, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL,
      0},
     {"json", JSON_KEY, NULL, 0, "Print one line of JSON (info, verify)", 0},
@@ -138,6 +150,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         a->net.output = arg;
     else if (key == LAST_KEY)
         set_last(a, arg, state);
+    else if (key == PREVIEW_KEY)
+        a->net.preview = arg;
     else if (key >= TEXT_KEY && key < TEXT_KEY + NST_NET_TEXTS)
         a->net.text[key - TEXT_KEY] = arg;
     else if (key == F16_KEY)

@@ -4,10 +4,13 @@
 #include "cli/model_net.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/path.h"
 #include "cli/program.h"
 #include "options/json.h"
+
+#define PREVIEW_SIDE 192
 
 static json_t *net_json(const struct nst_net_file *f, const char *path,
                         const char *kind)
@@ -48,6 +51,20 @@ void model_net_print(const struct nst_net_file *f, const char *path, const char 
         printf("preview  a JPEG of %zu bytes\n", f->preview_size);
 }
 
+static enum nst_status set_preview(struct nst_net_file *f, const char *picture,
+                                   struct nst_err *err)
+{
+    void *jpeg = NULL;
+    size_t bytes;
+    enum nst_status st =
+        nst_picture_thumbnail_jpeg(&jpeg, &bytes, picture, PREVIEW_SIDE, err);
+
+    if (st == NST_OK)
+        st = nst_net_file_set_preview(f, jpeg, bytes, err);
+    free(jpeg);
+    return st;
+}
+
 enum nst_status model_net_convert(struct nst_net_file *f, const char *path,
                                   const struct model_net_arguments *a,
                                   struct nst_err *err)
@@ -65,5 +82,7 @@ enum nst_status model_net_convert(struct nst_net_file *f, const char *path,
     for (int i = 0; i < NST_NET_TEXTS; i++)
         if (a->text[i])
             nst_net_file_set_text(f, (enum nst_net_text)i, a->text[i]);
+    if (st == NST_OK && a->preview)
+        st = set_preview(f, a->preview, err);
     return st == NST_OK ? nst_net_file_save(f, a->output, a->half, err) : st;
 }

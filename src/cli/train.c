@@ -20,6 +20,8 @@
 #include "cli/progress.h"
 #include "nst.h"
 
+#define BASE "base" /* the bundled network that a training starts from */
+
 enum {
     PHOTOS_KEY = 0x100,
     FROM_KEY,
@@ -48,8 +50,10 @@ static const struct argp_option options[] = {
      "or more",
      0},
     {"output", 'o', "FILE", 0, "Network to write (.nstnet)", 0},
-    {"from", FROM_KEY, "FILE", 0,
-     "Network to start from; of any style, it saves most of the time", 0},
+    {"from", FROM_KEY, "NAME|FILE", 0,
+     "Network to start from; of any style, it saves most of the time (default: the "
+     "bundled one; none: random weights)",
+     0},
     {"steps", STEPS_KEY, "N", 0, "Number of steps (default: 4000)", 0},
     {"time", TIME_KEY, "MIN", 0,
      "Train for about so many minutes; the first steps tell how many steps that is", 0},
@@ -60,14 +64,14 @@ static const struct argp_option options[] = {
     {"resume", RESUME_KEY, NULL, 0,
      "Continue from the checkpoint; the other options must be the same", 0},
     {"size", SIZE_KEY, "N", 0,
-     "Side of the crops in pixels, a multiple of 4 (default: 256)", 0},
-    {"batch", BATCH_KEY, "N", 0, "Crops in a step (default: 4)", 0},
+     "Side of the crops in pixels, a multiple of 4 (default: 192)", 0},
+    {"batch", BATCH_KEY, "N", 0, "Crops in a step (default: 1)", 0},
     {"width", WIDTH_KEY, "N", 0,
      "Channels of the network after its first layer (default: 16, or those of --from)",
      0},
     {"style-size", STYLE_SIZE_KEY, "N", 0,
      "Longest side of the style pictures in pixels: larger brush strokes with larger "
-     "ones (default: 384)",
+     "ones (default: 768)",
      0},
     {"content-weight", CONTENT_WEIGHT_KEY, "W", 0, "Weight of the photograph", 0},
     {"style-weight", STYLE_WEIGHT_KEY, "W", 0, "Weight of the style", 0},
@@ -76,9 +80,9 @@ static const struct argp_option options[] = {
      "Weight of stability in films (default: 20; 0: none)", 0},
     {"detail", DETAIL_KEY, "W", 0,
      "Weight of the losses of the full picture; those of the picture at half its size "
-     "have 1 (default: 0.5)",
+     "have 1 (default: 0.3)",
      0},
-    {"rate", RATE_KEY, "R", 0, "Learning rate at its top (default: 0.001)", 0},
+    {"rate", RATE_KEY, "R", 0, "Learning rate at its top (default: 0.002)", 0},
     {"seed", SEED_KEY, "N", 0, "Seed of all random choices (default: 1)", 0},
     {"model", 'm', "NAME|FILE", 0,
      "Network of the losses, as in nst (default: vgg19-lite)", 0},
@@ -149,6 +153,18 @@ static bool has_suffix(const char *name, const char *suffix)
     return n > m && strcmp(name + n - m, suffix) == 0;
 }
 
+/* Without --from and --width, start from the bundled network, if it is installed. */
+static void set_start(struct arguments *a)
+{
+    char *base = a->c.from || a->width_given ? NULL : nst_find_net(BASE);
+
+    if (base)
+        a->c.from = BASE;
+    else if (a->c.from && strcmp(a->c.from, "none") == 0)
+        a->c.from = NULL;
+    free(base);
+}
+
 static void check_arguments(struct argp_state *state)
 {
     struct arguments *a = state->input;
@@ -164,12 +180,13 @@ static void check_arguments(struct argp_state *state)
                    a->c.output);
     if (a->steps_given && a->c.minutes > 0)
         argp_error(state, "steps and time: give only one of them");
-    if (a->c.from && a->width_given)
+    if (a->c.from && a->width_given && strcmp(a->c.from, "none") != 0)
         argp_error(state, "width: is that of the network given with --from");
     if (a->c.size % 4)
         argp_error(state, "size: '%d' is not a multiple of 4", (int)a->c.size);
     if (a->c.minutes > 0)
         a->c.steps = 0;
+    set_start(a);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)

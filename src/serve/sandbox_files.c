@@ -140,6 +140,7 @@ void serve_files_open(const char *model)
     dl_iterate_phdr(add_object, &first);
     take_folder(nst_find_data(""));
     take_folder(nst_find_data("styles"));
+    take_folder(nst_find_data("nets"));
     take_folder(nst_find_data("presets"));
     take_folder(nst_user_path("XDG_DATA_HOME", ".local/share", ""));
     take_folder(nst_user_path("XDG_CONFIG_HOME", ".config", "presets"));

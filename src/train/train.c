@@ -20,10 +20,10 @@
 #include "net/net.h"
 #include "net/net_file.h"
 #include "session/session.h"
-#include "style/pack.h"
 #include "train/crop.h"
 #include "train/photos.h"
 #include "train/state.h"
+#include "train/styles.h"
 
 #define CHECKPOINT_SECONDS 60
 #define PREVIEW_SECONDS 30
@@ -79,8 +79,8 @@ void nst_train_config_init(struct nst_train_config *c)
                                    .style_weight = 5,
                                    .tv_weight = 3,
                                    .stability = 20,
-                                   .detail = 0.5,
-                                   .rate = 1e-3,
+                                   .detail = 0.3,
+                                   .rate = 2e-3,
                                    .seed = 1};
 }
 
@@ -123,93 +123,6 @@ static enum nst_status open_features(struct training *t, struct nst_err *err)
     if (st == NST_OK)
         t->v = nst_session_network_at(t->session, 0)->vgg;
     nst_params_clear(&p);
-    return st;
-}
-
-/* A style, and what it was read into. */
-struct loaded_style {
-    struct nst_pack *pack;
-    struct nst_picture *picture;
-};
-
-static void free_styles(struct loaded_style *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        nst_pack_free(s[i].pack);
-        nst_picture_free(s[i].picture);
-    }
-    free(s);
-}
-
-static enum nst_status load_style(const struct training *t, const char *name,
-                                  int longest, struct loaded_style *to,
-                                  struct nst_err *err)
-{
-    char *path = nst_find_pack(name);
-    struct nst_picture_size size = {.longest = longest};
-    struct nst_layers layers;
-    enum nst_status st = NST_OK;
-
-    if (path) {
-        st = nst_pack_load(&to->pack, path, err);
-        if (st == NST_OK)
-            st = nst_layers_parse(&layers, NST_TRAIN_STYLE_LAYERS, err);
-        if (st == NST_OK)
-            st = nst_pack_check(to->pack, name, t->v,
-                                nst_session_network_at(t->session, 0)->name, &layers,
-                                err);
-    } else if (!strpbrk(name, "/.") && access(name, F_OK) != 0) {
-        st = nst_err_set(err, NST_ERR_ARG,
-                         "style '%s': no such file or style pack; see nst-style list",
-                         name);
-    } else {
-        st = nst_picture_load(&to->picture, name, &size, err);
-        nst_picture_flatten(to->picture, NST_WHITE);
-    }
-    free(path);
-    return st;
-}
-
-/* All styles, as they look at a scale. */
-static enum nst_status load_styles(const struct training *t, int scale,
-                                   struct loaded_style *loaded,
-                                   struct nst_train_style *styles, struct nst_err *err)
-{
-    int longest = (int)t->c->style_size >> scale;
-    enum nst_status st = NST_OK;
-
-    for (int i = 0; st == NST_OK && i < t->c->style_count; i++) {
-        st = load_style(t, t->c->styles[i], longest, &loaded[i], err);
-        styles[i] =
-            (struct nst_train_style){.pack = loaded[i].pack, .longest = longest};
-        if (loaded[i].picture)
-            styles[i].image = nst_picture_image(loaded[i].picture);
-    }
-    return st;
-}
-
-static enum nst_status make_loss(struct training *t, struct nst_err *err)
-{
-    const struct nst_train_config *c = t->c;
-    size_t n = (size_t)c->style_count;
-    struct loaded_style *loaded[NST_TRAIN_SCALES];
-    struct nst_train_style *styles[NST_TRAIN_SCALES];
-    struct nst_train_weights w = {c->content_weight, c->style_weight, c->tv_weight};
-    enum nst_status st = NST_OK;
-
-    for (int k = 0; k < NST_TRAIN_SCALES; k++) {
-        loaded[k] = nst_xcalloc(n, sizeof **loaded);
-        styles[k] = nst_xcalloc(n, sizeof **styles);
-        if (st == NST_OK)
-            st = load_styles(t, k, loaded[k], styles[k], err);
-    }
-    if (st == NST_OK)
-        st = nst_train_scales_new(&t->loss, t->v, styles, (int)n, (int)c->size, &w,
-                                  c->detail, err);
-    for (int k = 0; k < NST_TRAIN_SCALES; k++) {
-        free_styles(loaded[k], n);
-        free(styles[k]);
-    }
     return st;
 }
 
@@ -269,9 +182,26 @@ static enum nst_status load_preview(struct training *t, struct nst_err *err)
     return st;
 }
 
+/* The options, with names of files only: the folders are nobody's business. */
+static char *options_text(const struct nst_train_config *c)
+{
+    struct nst_train_config named = *c;
+    const char **styles = nst_xcalloc((size_t)c->style_count, sizeof *styles);
+    char *text;
+
+    for (int i = 0; i < c->style_count; i++)
+        styles[i] = nst_base_name(c->styles[i]);
+    named.styles = styles;
+    named.from = c->from ? nst_base_name(c->from) : NULL;
+    named.model = c->model ? nst_base_name(c->model) : NULL;
+    text = nst_train_state_options(&named);
+    free(styles);
+    return text;
+}
+
 static void set_texts(struct training *t)
 {
-    char *names = nst_xstrdup(""), *options = nst_train_state_options(t->c), *training;
+    char *names = nst_xstrdup(""), *options = options_text(t->c), *training;
 
     for (int i = 0; i < t->c->style_count; i++) {
         char *longer = nst_xasprintf("%s%s%s", names, i ? ", " : "",
@@ -362,9 +292,9 @@ static enum nst_status prepare(struct training *t, struct nst_err *err)
     if (st == NST_OK)
         st = open_features(t, err);
     if (st == NST_OK)
-        st = make_loss(t, err);
-    if (st == NST_OK)
         st = start_weights(t, err);
+    if (st == NST_OK)
+        st = nst_train_styles_loss(&t->loss, c, t->session, &t->file, err);
     if (st == NST_OK)
         st = nst_trainer_new(&t->trainer, nst_vgg_backend(t->v), t->loss,
                              &t->file.weights, &config, err);

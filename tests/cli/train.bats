@@ -98,6 +98,20 @@ refuses() {
     [ ! -e part.checkpoint ]
 }
 
+@test "a training starts from the bundled network, and its file names no folder" {
+    photos 20
+    "$(dirname "$NST")/nst-train" --size 64 --progress none "$PWD/style.ppm" --photos photos \
+        -o out.nstnet --steps 1
+    "$(dirname "$NST")/nst-model" info out.nstnet >info
+    grep -q '"style":\["style.ppm"\],"from":"base",' info
+    grep -q '^width *16 ' info
+    run ! grep -q "$PWD/style" info
+    "$(dirname "$NST")/nst-train" --size 64 --progress none style.ppm --photos photos \
+        -o random.nstnet --steps 1 --from none
+    "$(dirname "$NST")/nst-model" info random.nstnet | grep -q '"from":null,'
+    run ! cmp out.nstnet random.nstnet
+}
+
 @test "a preview shows the photograph as the network paints it" {
     photos 20
     nst_train style.ppm --photos photos -o out.nstnet --steps 2 --preview photo.ppm
