@@ -80,7 +80,7 @@ static void on_style_chosen(GtkIconView *view, gpointer data)
     gchar *name;
 
     if (paths && gtk_tree_model_get_iter(model, &at, paths->data)) {
-        gtk_tree_model_get(model, &at, NST_GIMP_STYLE_NAME, &name, -1);
+        gtk_tree_model_get(model, &at, NST_GIMP_STYLE_VALUE, &name, -1);
         gtk_entry_set_text(GTK_ENTRY(d->style), name);
         g_free(name);
     }
