@@ -12,7 +12,7 @@ BUILD_PACKAGES="gcc libc6-dev make autoconf automake libtool pkg-config
 TEST_PACKAGES="$BUILD_PACKAGES libcmocka-dev clang-format-14 clang-tidy-14 cppcheck shellcheck bats mandoc bsdextrautils jq clang-14 g++
     libimage-exiftool-perl valgrind libc6-dbg busybox curl ca-certificates xxd zsh fish libopenblas0-pthread
     wrk redis-server nginx-light openssl socat strace systemd python3 python3-jsonschema
-    ffmpeg libvips-tools chromium gimp libgimp2.0-dev xvfb
+    ffmpeg libvips-tools chromium gimp libgimp2.0-dev xvfb xdotool
     parallel inotify-tools openssh-server rsync slurm-wlm munge
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 

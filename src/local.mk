@@ -411,7 +411,7 @@ nstplugindir = $(gimpplugindir)/nst
 nstplugin_PROGRAMS = src/gimp/nst
 endif
 src_gimp_nst_SOURCES = %D%/gimp/dialog.c %D%/gimp/dialog.h %D%/gimp/main.c \
-	%D%/gimp/paint.c %D%/gimp/paint.h %D%/gimp/preview.c %D%/gimp/preview.h \
+	%D%/gimp/output.c %D%/gimp/output.h %D%/gimp/paint.c %D%/gimp/paint.h %D%/gimp/preview.c %D%/gimp/preview.h \
 	%D%/gimp/region.c %D%/gimp/region.h %D%/gimp/settings.c %D%/gimp/settings.h \
 	%D%/gimp/stage.c %D%/gimp/stage.h %D%/gimp/styles.c %D%/gimp/styles.h \
 	%D%/gimp/task.c %D%/gimp/task.h %D%/gimp/view.c %D%/gimp/view.h

@@ -248,8 +248,8 @@ EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/network.bash %D%/http/
 	%D%/http/site/enter %D%/http/site/systemctl \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs
 # in real GIMP, where it is installed
-GIMP_TESTS = %D%/gimp/plugin.bats
-EXTRA_DIST += $(GIMP_TESTS) %D%/gimp/helper.bash
+GIMP_TESTS = %D%/gimp/plugin.bats %D%/gimp/dialog.bats
+EXTRA_DIST += $(GIMP_TESTS) %D%/gimp/helper.bash %D%/gimp/window.bash
 TESTS += $(BATS_TESTS) $(GIMP_TESTS)
 EXTRA_DIST += $(BATS_TESTS) %D%/cli/helper.bash %D%/data/tiny.json \
 	%D%/data/tiny-plain.pth %D%/data/tiny-lpips-alex.safetensors \

@@ -22,7 +22,7 @@ struct dialog {
     struct nst_gimp_settings *settings;
     struct nst_gimp_live *live; /* NULL until all widgets exist */
     GtkWidget *style, *styles, *file, *layer, *preset, *colours, *size, *seed,
-        *new_layer, *options;
+        *new_layer, *cancel, *options;
     GtkObject *strength, *scale;
     struct nst_gimp_settings before; /* when the dialog opened */
 };
@@ -51,7 +51,7 @@ static void change(struct dialog *d)
 {
     struct nst_gimp_settings *s = d->settings;
     gchar *preset = gtk_combo_box_text_get_active_text(GTK_COMBO_BOX_TEXT(d->preset));
-    gint colours = -1;
+    gint colours = -1, keep = 0;
 
     if (!d->live)
         return;
@@ -63,6 +63,8 @@ static void change(struct dialog *d)
     g_free(preset);
     gimp_int_combo_box_get_active(GIMP_INT_COMBO_BOX(d->colours), &colours);
     s->colours = colours;
+    gimp_int_combo_box_get_active(GIMP_INT_COMBO_BOX(d->cancel), &keep);
+    s->keep = keep;
     s->strength = value_of(d->strength, shown_strength(&d->before), d->before.strength);
     s->style_scale = value_of(d->scale, shown_scale(&d->before), d->before.style_scale);
     s->size = gtk_spin_button_get_value_as_int(GTK_SPIN_BUTTON(d->size));
@@ -80,7 +82,7 @@ static void on_style_chosen(GtkIconView *view, gpointer data)
     gchar *name;
 
     if (paths && gtk_tree_model_get_iter(model, &at, paths->data)) {
-        gtk_tree_model_get(model, &at, NST_GIMP_STYLE_NAME, &name, -1);
+        gtk_tree_model_get(model, &at, NST_GIMP_STYLE_VALUE, &name, -1);
         gtk_entry_set_text(GTK_ENTRY(d->style), name);
         g_free(name);
     }
@@ -155,6 +157,7 @@ static GtkWidget *entry(const gchar *text, const gchar *tooltip)
     GtkWidget *w = gtk_entry_new();
 
     gtk_entry_set_text(GTK_ENTRY(w), text);
+    gtk_entry_set_activates_default(GTK_ENTRY(w), TRUE);
     gimp_help_set_help_data(w, tooltip, NULL);
     return w;
 }
@@ -164,6 +167,7 @@ static GtkWidget *spin(gint value, gint from, gint to, const gchar *tooltip)
     GtkWidget *w = gtk_spin_button_new_with_range(from, to, 1);
 
     gtk_spin_button_set_value(GTK_SPIN_BUTTON(w), value);
+    gtk_entry_set_activates_default(GTK_ENTRY(w), TRUE);
     gimp_help_set_help_data(w, tooltip, NULL);
     return w;
 }
@@ -190,8 +194,15 @@ static void make_widgets(struct dialog *d)
                    "Longest side at which nst works, in pixels; the result is enlarged "
                    "to the layer. 0: the size of the layer or selection.");
     d->seed = spin(s->seed, -1, G_MAXINT, "Seed of noise; -1: the default.");
-    d->new_layer = gtk_check_button_new_with_mnemonic("As new _layer");
+    d->new_layer = gtk_check_button_new_with_mnemonic("As new la_yer");
     gtk_toggle_button_set_active(GTK_TOGGLE_BUTTON(d->new_layer), s->new_layer != 0);
+    d->cancel = gimp_int_combo_box_new("Restore the layer", FALSE,
+                                       "Keep the picture so far", TRUE, NULL);
+    gimp_int_combo_box_set_active(GIMP_INT_COMBO_BOX(d->cancel), s->keep != 0);
+    gimp_help_set_help_data(d->cancel,
+                            "What the button in the progress bar does. To be kept, the "
+                            "picture so far is shown in the image as it grows.",
+                            NULL);
     d->options = entry(s->options, "Further options of nst, as in iterations=200; "
                                    "max-memory=4G.");
 }
@@ -215,15 +226,15 @@ static GtkWidget *beside(GtkWidget *a, GtkWidget *b)
 static GtkWidget *settings_table(struct dialog *d)
 {
     const struct nst_gimp_settings *s = d->settings;
-    GtkWidget *table = gtk_table_new(10, 3, FALSE);
-    GtkWidget *use = gtk_button_new_with_mnemonic("_Use");
+    GtkWidget *table = gtk_table_new(11, 3, FALSE);
+    GtkWidget *use = gtk_button_new_with_mnemonic("Us_e");
 
     gtk_table_set_row_spacings(GTK_TABLE(table), SPACE);
     gtk_table_set_col_spacings(GTK_TABLE(table), SPACE);
     attach(table, 0, "_Style:", d->style);
     attach(table, 1, "Picture _file:", d->file);
-    attach(table, 2, "_Open image:", beside(d->layer, use));
-    attach(table, 3, "_Preset:", d->preset);
+    attach(table, 2, "Open _image:", beside(d->layer, use));
+    attach(table, 3, "P_reset:", d->preset);
     d->strength = gimp_scale_entry_new(
         GTK_TABLE(table), 0, 4, "S_trength:", 100, 5, shown_strength(s), 0, 1, 0.05,
         0.1, 2, TRUE, 0, 0, "How much of the style the layer takes on.", NULL);
@@ -232,10 +243,11 @@ static GtkWidget *settings_table(struct dialog *d)
         0.25, 2, FALSE, 0.1, 10,
         "Size of the style as a multiple of the layer; more gives larger strokes.",
         NULL);
-    attach(table, 6, "_Colours:", d->colours);
+    attach(table, 6, "Co_lours:", d->colours);
     attach(table, 7, "_Working size:", d->size);
     attach(table, 8, "See_d:", d->seed);
-    attach(table, 9, "Further _options:", d->options);
+    attach(table, 9, "F_urther options:", d->options);
+    attach(table, 10, "On ca_ncel:", d->cancel);
     g_signal_connect(use, "clicked", G_CALLBACK(on_layer_wanted), d);
     return table;
 }
@@ -250,7 +262,6 @@ static void connect_changes(struct dialog *d)
     g_signal_connect_swapped(d->scale, "value-changed", G_CALLBACK(change), d);
     g_signal_connect_swapped(d->size, "value-changed", G_CALLBACK(change), d);
     g_signal_connect_swapped(d->seed, "value-changed", G_CALLBACK(change), d);
-    g_signal_connect_swapped(d->new_layer, "toggled", G_CALLBACK(change), d);
     g_signal_connect(d->file, "file-set", G_CALLBACK(on_file_chosen), d);
 }
 

@@ -7,12 +7,16 @@
 #include <libgimp/gimp.h>
 
 #include "gimp/dialog.h"
+#include "gimp/output.h"
 #include "gimp/region.h"
 #include "gimp/settings.h"
 #include "gimp/task.h"
 
 /* Milliseconds between two looks at the run. */
 #define TICK 100
+/* Microseconds between two pictures so far. */
+#define SAVE_EVERY "4" /* steps */
+#define SO_FAR_INTERVAL (2 * G_USEC_PER_SEC)
 
 /* The arguments of the procedure, in their order. */
 enum {
@@ -108,28 +112,49 @@ static enum nst_status read_args(struct nst_gimp_settings *s, const GimpParam *a
 struct shown_task {
     struct nst_gimp_task *task;
     GMainLoop *loop;
+    struct nst_gimp_output *output; /* gets the picture so far; NULL: not wanted */
+    gint64 shown;                   /* when it got the last one */
 };
+
+/* The button in GIMP's progress bar ends this process at once. */
+static void show_so_far(struct shown_task *s)
+{
+    struct nst_gimp_preview picture;
+
+    if (!s->output || g_get_monotonic_time() - s->shown < SO_FAR_INTERVAL ||
+        !nst_gimp_task_preview(s->task, &picture))
+        return;
+    nst_gimp_output_so_far(s->output, &picture);
+    g_free(picture.rgb);
+    s->shown = g_get_monotonic_time();
+}
 
 static gboolean look(gpointer data)
 {
     struct shown_task *s = data;
 
     gimp_progress_update(nst_gimp_task_fraction(s->task));
-    if (!nst_gimp_task_is_finished(s->task))
+    if (!nst_gimp_task_is_finished(s->task)) {
+        show_so_far(s);
         return G_SOURCE_CONTINUE;
+    }
     g_main_loop_quit(s->loop);
     return G_SOURCE_REMOVE;
 }
 
-/* Stylise the region with GIMP's progress bar. Its button ends this process, and the
- * layer stays as it is, because the result is written last. */
-static enum nst_status stylise(struct nst_gimp_region *r, struct nst_params *p,
+/* Stylise the region of the output with GIMP's progress bar. */
+static enum nst_status stylise(struct nst_gimp_output *o, struct nst_params *p,
                                const gchar *name, struct nst_err *err)
 {
+    const struct nst_gimp_region *r = o->region;
     gchar *title = g_strdup_printf("Style Transfer: %s", name);
     struct shown_task s = {.loop = g_main_loop_new(NULL, FALSE)};
     enum nst_status st;
 
+    if (p->on_interrupt == NST_ON_INTERRUPT_KEEP) {
+        s.output = o;
+        nst_params_set(p, "save-every", SAVE_EVERY, NULL);
+    }
     gimp_progress_init(title);
     s.task = nst_gimp_task_start(p, &r->picture, &r->keep, &r->picture);
     g_timeout_add(TICK, look, &s);
@@ -147,14 +172,17 @@ static enum nst_status work(struct nst_gimp_region *r,
 {
     gchar *name = nst_gimp_settings_style_name(s);
     gchar *layer = g_strdup_printf("Style Transfer: %s", name);
+    struct nst_gimp_output output;
     struct nst_params p;
     enum nst_status st =
         nst_gimp_settings_params(s, MAX(r->picture.width, r->picture.height), &p, err);
 
+    nst_gimp_output_init(&output, r, s->new_layer ? layer : NULL);
     if (st == NST_OK)
-        st = stylise(r, &p, name, err);
+        st = stylise(&output, &p, name, err);
     if (st == NST_OK)
-        nst_gimp_region_write(r, s->new_layer ? layer : NULL);
+        nst_gimp_output_result(&output);
+    nst_gimp_output_clear(&output);
     nst_params_clear(&p);
     g_free(layer);
     g_free(name);
@@ -205,9 +233,11 @@ static void run(const gchar *procedure, gint n, const GimpParam *args, gint *n_v
         memset(&r, 0, sizeof r);
     if (st == NST_OK)
         st = choose(&s, &r, mode, args, n, &cancelled, &err);
+    if (st == NST_OK && !cancelled && mode == GIMP_RUN_INTERACTIVE)
+        nst_gimp_settings_store(&s); /* GIMP may end this process while it works */
     if (st == NST_OK && !cancelled)
         st = work(&r, &s, &err);
-    if (st == NST_OK && !cancelled && mode != GIMP_RUN_WITH_LAST_VALS)
+    if (st == NST_OK && !cancelled && mode == GIMP_RUN_NONINTERACTIVE)
         nst_gimp_settings_store(&s);
     if (st == NST_OK && mode != GIMP_RUN_NONINTERACTIVE)
         gimp_displays_flush();

@@ -61,13 +61,19 @@ static void widen(gint *at, gint *length, gint limit)
     *length = wanted;
 }
 
-/* Convert between the profile of the image and sRGB, in place. */
-static void convert(const struct nst_gimp_region *r, gboolean back)
+const Babl *nst_gimp_region_format(const struct nst_gimp_region *r)
+{
+    if (!r->profile)
+        return r->format;
+    return babl_format(r->picture.channels == 4 ? "R'G'B'A float" : "R'G'B' float");
+}
+
+void nst_gimp_region_convert(const struct nst_gimp_region *r, void *pixels,
+                             gboolean back)
 {
     GimpColorProfile *own = gimp_image_get_color_profile(r->image);
     GimpColorProfile *srgb = gimp_color_profile_new_rgb_srgb();
-    const Babl *plain =
-        babl_format(r->picture.channels == 4 ? "R'G'B'A float" : "R'G'B' float");
+    const Babl *plain = nst_gimp_region_format(r);
     GimpColorTransform *t = gimp_color_transform_new(
         back ? srgb : own, back ? plain : r->format, back ? own : srgb,
         back ? r->format : plain, GIMP_COLOR_RENDERING_INTENT_RELATIVE_COLORIMETRIC,
@@ -76,8 +82,8 @@ static void convert(const struct nst_gimp_region *r, gboolean back)
 
     if (t) { /* else the profile cannot be used */
         gimp_color_transform_process_pixels(
-            t, back ? plain : r->format, r->picture.data, back ? r->format : plain,
-            r->picture.data, (gsize)r->area.width * (gsize)r->area.height);
+            t, back ? plain : r->format, pixels, back ? r->format : plain, pixels,
+            (gsize)r->area.width * (gsize)r->area.height);
         g_object_unref(t);
     }
     g_object_unref(srgb);
@@ -175,7 +181,7 @@ enum nst_status nst_gimp_region_read(struct nst_gimp_region *r, gint32 image,
                     GEGL_ABYSS_NONE);
     g_object_unref(buffer);
     if (r->profile)
-        convert(r, FALSE);
+        nst_gimp_region_convert(r, r->picture.data, FALSE);
     return NST_OK;
 }
 
@@ -192,13 +198,11 @@ void nst_gimp_region_scaled(const struct nst_gimp_region *r, gboolean keep,
 {
     const struct nst_samples *from = keep ? &r->keep : &r->picture;
     const GeglRectangle all = {0, 0, from->width, from->height};
-    const Babl *format = r->format;
+    const Babl *format = nst_gimp_region_format(r);
     GeglBuffer *buffer;
 
     if (keep)
         format = babl_format(from->type == NST_SAMPLE_U8 ? "Y u8" : "Y float");
-    else if (r->profile)
-        format = babl_format(from->channels == 4 ? "R'G'B'A float" : "R'G'B' float");
     *out = (struct nst_samples){.width = at->width,
                                 .height = at->height,
                                 .channels = keep ? 1 : 3,
@@ -208,96 +212,5 @@ void nst_gimp_region_scaled(const struct nst_gimp_region *r, gboolean keep,
                                               GEGL_AUTO_ROWSTRIDE, NULL, NULL);
     gegl_buffer_get(buffer, at, scale, babl_format(keep ? "Y u8" : "R'G'B' u8"),
                     out->data, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_CLAMP);
-    g_object_unref(buffer);
-}
-
-static gboolean is_kept(const struct nst_gimp_region *r, size_t pixel)
-{
-    return r->keep.type == NST_SAMPLE_U8 ? ((guint8 *)r->keep.data)[pixel] == 255
-                                         : ((float *)r->keep.data)[pixel] >= 1;
-}
-
-/* Give pixels that are not selected the values of the drawable: nst clips values beyond
- * white, and a conversion rounds. */
-static void restore_kept(struct nst_gimp_region *r, GeglBuffer *drawable)
-{
-    size_t bytes = (size_t)babl_format_get_bytes_per_pixel(r->format);
-    size_t width = (size_t)r->area.width;
-    guchar *row = g_malloc_n(width, bytes);
-
-    for (gint y = 0; y < r->area.height; y++) {
-        const GeglRectangle at = {r->area.x, r->area.y + y, r->area.width, 1};
-        guchar *to = (guchar *)r->picture.data + (size_t)y * width * bytes;
-
-        gegl_buffer_get(drawable, &at, 1, r->format, row, GEGL_AUTO_ROWSTRIDE,
-                        GEGL_ABYSS_NONE);
-        for (size_t x = 0; x < width; x++)
-            if (is_kept(r, (size_t)y * width + x))
-                memcpy(to + x * bytes, row + x * bytes, bytes);
-    }
-    g_free(row);
-}
-
-static void set_pixels(const struct nst_gimp_region *r, GeglBuffer *buffer)
-{
-    gegl_buffer_set(buffer, &r->area, 0, r->format, r->picture.data,
-                    GEGL_AUTO_ROWSTRIDE);
-    gegl_buffer_flush(buffer);
-    g_object_unref(buffer);
-}
-
-static void write_layer(const struct nst_gimp_region *r, const gchar *name)
-{
-    gint32 layer = gimp_layer_copy(r->drawable);
-
-    gimp_item_set_name(layer, name);
-    gimp_image_insert_layer(r->image, layer, gimp_item_get_parent(r->drawable),
-                            gimp_image_get_item_position(r->image, r->drawable));
-    set_pixels(r, gimp_drawable_get_buffer(layer));
-    gimp_drawable_update(layer, r->area.x, r->area.y, r->area.width, r->area.height);
-}
-
-/* The result holds the selection already. GIMP would apply it again, so it is empty
- * meanwhile. */
-static void write_drawable(const struct nst_gimp_region *r, GeglBuffer *buffer)
-{
-    gboolean selected = !gimp_selection_is_empty(r->image);
-    gint32 saved = -1, layer = gimp_image_get_active_layer(r->image);
-    gint32 channel = gimp_image_get_active_channel(r->image);
-    GeglBuffer *shadow = gimp_drawable_get_shadow_buffer(r->drawable);
-
-    gegl_buffer_copy(buffer, NULL, GEGL_ABYSS_NONE, shadow, NULL);
-    set_pixels(r, shadow);
-    if (selected) {
-        saved = gimp_selection_save(r->image);
-        gimp_selection_none(r->image);
-    }
-    gimp_drawable_merge_shadow(r->drawable, TRUE);
-    if (selected) {
-        gimp_image_select_item(r->image, GIMP_CHANNEL_OP_REPLACE, saved);
-        gimp_image_remove_channel(r->image, saved);
-        if (channel != -1)
-            gimp_image_set_active_channel(r->image, channel);
-        else if (layer != -1)
-            gimp_image_set_active_layer(r->image, layer);
-    }
-    gimp_drawable_update(r->drawable, r->area.x, r->area.y, r->area.width,
-                         r->area.height);
-}
-
-void nst_gimp_region_write(struct nst_gimp_region *r, const gchar *new_layer)
-{
-    GeglBuffer *buffer = gimp_drawable_get_buffer(r->drawable);
-
-    if (r->profile)
-        convert(r, TRUE);
-    if (r->keep.data)
-        restore_kept(r, buffer);
-    gimp_image_undo_group_start(r->image);
-    if (new_layer && gimp_item_is_layer(r->drawable))
-        write_layer(r, new_layer);
-    else
-        write_drawable(r, buffer);
-    gimp_image_undo_group_end(r->image);
     g_object_unref(buffer);
 }

@@ -41,8 +41,11 @@ void nst_gimp_region_scaled(const struct nst_gimp_region *r, gboolean keep,
                             const GeglRectangle *at, double scale,
                             struct nst_samples *out);
 
-/* Put the result into the drawable, or into a new layer above it with that name, as one
- * step of the history. Pixels outside of the selection keep their values. */
-void nst_gimp_region_write(struct nst_gimp_region *r, const gchar *new_layer);
+/* The format of the pixels that nst gets. */
+const Babl *nst_gimp_region_format(const struct nst_gimp_region *r);
+
+/* Convert pixels of the region between the profile of the image and sRGB, in place. */
+void nst_gimp_region_convert(const struct nst_gimp_region *r, void *pixels,
+                             gboolean back);
 
 #endif

@@ -84,7 +84,7 @@ static enum nst_status set_option(struct nst_params *p, gchar *part,
             "options: '%s' is not an option of nst; write NAME=VALUE, as "
             "in iterations=200; max-memory=4G",
             part);
-    if (!o->recipe && o->group != RESOURCES)
+    if (!o->recipe && o->group != RESOURCES && strcmp(o->name, "on-interrupt") != 0)
         return nst_err_set(err, NST_ERR_ARG,
                            "options: '%s' has no meaning in GIMP; options that change "
                            "the picture and those for resources are allowed",
@@ -143,6 +143,8 @@ enum nst_status nst_gimp_settings_params(const struct nst_gimp_settings *s, int 
         st = set_colours(p, s->colours, err);
     if (st == NST_OK && s->seed >= 0)
         st = set_number(p, "seed", s->seed, err);
+    if (st == NST_OK)
+        st = nst_params_set(p, "on-interrupt", s->keep ? "keep" : "discard", err);
     if (st == NST_OK)
         st = each_part(s->options, set_option, p, err);
     return st;

@@ -19,6 +19,7 @@ struct nst_gimp_settings {
     gint32 colours;      /* enum nst_colour_mode; negative: that of the preset */
     gint32 seed;         /* of the noise; negative: the default */
     gint32 new_layer;    /* put the result into a new layer */
+    gint32 keep;         /* what is painted when the user cancels */
     gchar options[1024]; /* NAME=VALUE of further options, separated by semicolons */
 };
 

@@ -5,10 +5,15 @@
 
 #include <gtk/gtk.h>
 
-/* The columns of the list. */
-enum { NST_GIMP_STYLE_NAME, NST_GIMP_STYLE_TITLE, NST_GIMP_STYLE_PICTURE };
+/* The columns of the list: what --style takes, and three to look at. */
+enum {
+    NST_GIMP_STYLE_VALUE,
+    NST_GIMP_STYLE_NAME,
+    NST_GIMP_STYLE_TITLE,
+    NST_GIMP_STYLE_PICTURE
+};
 
-/* The user's style packs and the installed ones; the caller unrefs it. */
+/* The user's style packs and networks, and the installed ones; the caller unrefs it. */
 GtkListStore *nst_gimp_styles_list(void);
 
 /* Save a layer of an open image for use as a style; the file lasts as long as GIMP. The

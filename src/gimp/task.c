@@ -124,7 +124,7 @@ struct nst_gimp_task *nst_gimp_task_start(struct nst_params *p,
     t->params = *p;
     memset(p, 0, sizeof *p);
     t->params.quiet = true;
-    t->params.on_interrupt = NST_ON_INTERRUPT_DISCARD;
+    t->params.on_interrupt = NST_ON_INTERRUPT_DISCARD; /* the plug-in itself keeps */
     t->picture = *picture;
     t->keep = *keep;
     t->result = *result;

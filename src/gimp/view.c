@@ -86,7 +86,7 @@ void nst_gimp_view_init(struct nst_gimp_view *v, const struct nst_gimp_region *r
     gtk_notebook_append_page(GTK_NOTEBOOK(v->widget), v->detail,
                              gtk_label_new_with_mnemonic("_1:1"));
     gtk_notebook_append_page(GTK_NOTEBOOK(v->widget), whole_page(v),
-                             gtk_label_new_with_mnemonic("_Whole"));
+                             gtk_label_new_with_mnemonic("W_hole"));
     g_signal_connect(v->widget, "switch-page", G_CALLBACK(on_page), v);
     g_signal_connect(v->detail, "invalidated", G_CALLBACK(on_invalidated), v);
     g_signal_connect_after(detail_area(v), "size-allocate", G_CALLBACK(on_size_known),

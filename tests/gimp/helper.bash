@@ -54,13 +54,7 @@ picture() {
     vips copy "$1.ppm" "$1"
 }
 
-# gimp SCRIPT...: run scripts of Script-Fu in GIMP, one after the other, also after one that
-# fails. $output has their messages. These functions come before them:
-#   (open FILE), (save IMAGE FILE) to a PNG, (layer IMAGE): the active one, and
-#   (nst IMAGE STYLE SIZE OPTIONS) and (call IMAGE PRESET STRENGTH SCALE COLOURS), which run
-#   the plug-in on the active layer.
-gimp() {
-    local commands=() script number=0
+write_functions() {
     cat >functions.scm <<'SCRIPT'
 (define (open file) (car (gimp-file-load RUN-NONINTERACTIVE file file)))
 (define (layer image) (car (gimp-image-get-active-drawable image)))
@@ -74,6 +68,16 @@ gimp() {
     (plug-in-nst RUN-NONINTERACTIVE image (layer image) "munch" preset strength 0 scale
                  colours -1 FALSE ""))
 SCRIPT
+}
+
+# gimp SCRIPT...: run scripts of Script-Fu in GIMP, one after the other, also after one that
+# fails. $output has their messages. These functions come before them:
+#   (open FILE), (save IMAGE FILE) to a PNG, (layer IMAGE): the active one, and
+#   (nst IMAGE STYLE SIZE OPTIONS) and (call IMAGE PRESET STRENGTH SCALE COLOURS), which run
+#   the plug-in on the active layer.
+gimp() {
+    local commands=() script number=0
+    write_functions
     for script in "$@"; do
         number=$((number + 1))
         { cat functions.scm && echo "$script"; } >"script-$number.scm"
