@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
@@ -123,7 +124,12 @@ enum nst_status nst_checkpoint_open(struct nst_checkpoint **out, const char *pat
 
     *out = NULL;
     if (st != NST_OK)
-        return st;
+        return access(path, F_OK) == 0
+                   ? st
+                   : nst_err_set(err, st,
+                                 "resume: %s: no such checkpoint; check its name, or "
+                                 "leave out --resume to begin anew",
+                                 path);
     format = nst_safetensors_metadata(f, "format");
     if (format && strncmp(format, FORMAT, FORMAT_KIND) == 0 &&
         strcmp(format, FORMAT) != 0) {

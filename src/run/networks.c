@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "model/models.h"
 #include "model/paths.h"
+#include "model/weights.h"
 #include "run/report.h"
 #include "run/pyramid.h"
 #include "style/pack.h"
@@ -195,4 +196,57 @@ enum nst_status nst_networks_choose(char **model, const struct nst_params *p,
         free(packs.model[i]);
     nst_models_clear(&models);
     return st;
+}
+
+/* The first layer of a list that is beyond the last convolution; NULL if none is. */
+static const struct nst_layer *find_beyond(const struct nst_layers *list, int convs)
+{
+    for (int i = 0; i < list->count; i++)
+        if (list->layer[i].conv >= convs)
+            return &list->layer[i];
+    return NULL;
+}
+
+static bool network_lacks_layer(const char *network, const struct nst_params *p,
+                                struct nst_missing_layer *out)
+{
+    const struct nst_layer *layer = NULL;
+    char *path = NULL;
+
+    if (nst_find_model(&path, network, NULL) == NST_OK &&
+        nst_weights_count(&out->convs, path, NULL) == NST_OK) {
+        layer = find_beyond(&p->content_layers, out->convs);
+        out->is_style = !layer;
+        if (!layer)
+            layer = find_beyond(&p->style_layers, out->convs);
+    }
+    if (layer) {
+        out->layer = *layer;
+        out->network = nst_model_name(path);
+    }
+    free(path);
+    return layer != NULL;
+}
+
+bool nst_run_lacks_layer(const struct nst_params *p, struct nst_missing_layer *out)
+{
+    struct nst_batch_item item = {.content = NULL};
+    const struct nst_batch one = {.item = &item, .items = 1};
+    struct nst_params quiet = *p;
+    struct nst_models models = {.count = 0};
+    char *chosen = NULL, *used = NULL;
+    bool lacks = false;
+
+    quiet.quiet = true;
+    if (nst_networks_choose(&chosen, &quiet, &one, NULL, NULL) == NST_OK) {
+        quiet.model = chosen;
+        if (nst_networks_used(&used, &quiet, &one, NULL) == NST_OK &&
+            nst_models_parse(&models, used, NULL) == NST_OK)
+            for (int i = 0; i < models.count && !lacks; i++)
+                lacks = network_lacks_layer(models.model[i].name, p, out);
+    }
+    nst_models_clear(&models);
+    free(used);
+    free(chosen);
+    return lacks;
 }

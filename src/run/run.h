@@ -91,6 +91,18 @@ struct nst_run_counts {
 /* Count the outcome of a picture. */
 void nst_run_count(struct nst_run_counts *counts, enum nst_outcome outcome);
 
+/* A layer of a run that one of its networks lacks. */
+struct nst_missing_layer {
+    bool is_style;          /* of p->style_layers, else of p->content_layers */
+    struct nst_layer layer; /* as p lists it */
+    char *network;          /* its name; owned by the caller */
+    int convs;              /* that the network has */
+};
+
+/* True if a network that a run by p uses at p->size, which must be set, lacks a layer.
+ * Reads headers only. What else prevents the run, it will tell itself. */
+bool nst_run_lacks_layer(const struct nst_params *p, struct nst_missing_layer *out);
+
 /* Refuse combinations of options that are invalid: NST_ERR_ARG. */
 enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err);
 

@@ -155,84 +155,41 @@ static char *check_layers(const char *name, const struct nst_params *p)
     return error;
 }
 
-/* The network with the most layers of those that a task may use. */
-struct largest {
-    char *name; /* NULL: none is known */
-    int convs;
-};
-
-/* Look through the networks of a list in the syntax of --model; NULL: the default. */
-static void find_largest(struct largest *l, const char *list)
+/* The styles of a record as those of a run: packs choose the network. */
+static void set_styles(struct nst_params *p, const json_t *record)
 {
-    struct nst_models models;
-    enum nst_status st = nst_models_parse(&models, list, NULL);
-
-    for (int i = 0; st == NST_OK && i < models.count; i++) {
-        char *path = NULL;
-        int convs;
-
-        if (nst_find_model(&path, models.model[i].name, NULL) == NST_OK &&
-            nst_weights_count(&convs, path, NULL) == NST_OK && convs > l->convs) {
-            free(l->name);
-            *l = (struct largest){nst_model_name(path), convs};
-        }
-        free(path);
-    }
-    nst_models_clear(&models);
-}
-
-/* Without --model, packs choose their network. */
-static struct largest find_network(const json_t *record, const struct nst_params *p,
-                                   const struct serve_settings *s)
-{
-    const char *model = s->model ? s->model : p->model;
-    struct largest l = {NULL, 0};
     const json_t *style;
     size_t i;
 
-    find_largest(&l, model);
     json_array_foreach(json_object_get(record, "styles"), i, style) {
-        char *path =
-            model
-                ? NULL
-                : serve_styles_path(json_string_value(json_object_get(style, "name")));
-        struct nst_pack *pack = NULL;
+        const char *name = json_string_value(json_object_get(style, "name"));
 
-        if (path && nst_pack_load(&pack, path, NULL) == NST_OK)
-            find_largest(&l, nst_pack_text(pack, NST_PACK_MODEL));
-        nst_pack_free(pack);
-        free(path);
+        if (p->styles.count < NST_STYLES_MAX)
+            p->styles.item[p->styles.count++].file = serve_styles_path(name);
     }
-    return l;
 }
 
-/* The error of a list, a new string, if the network lacks one of its layers. */
-static char *check_list(const char *field, const struct nst_layers *list,
-                        const struct largest *l)
-{
-    char layer[32], last[32];
-
-    for (int i = 0; l->name && i < list->count; i++)
-        if (list->layer[i].conv >= l->convs) {
-            layer_name(layer, sizeof layer, list->layer[i].conv,
-                       list->layer[i].after_relu);
-            layer_name(last, sizeof last, l->convs - 1, true);
-            return nst_xasprintf("%s: %s is not in the network %s, whose last layer is "
-                                 "%s: name layers up to that",
-                                 field, layer, l->name, last);
-        }
-    return NULL;
-}
-
-static char *check_network(const json_t *record, const struct nst_params *p,
+/* The error of a layer that a network of the task lacks, a new string, or NULL. */
+static char *check_network(const json_t *record, struct nst_params *p,
                            const struct serve_settings *s)
 {
-    struct largest l = find_network(record, p, s);
-    char *error = check_list("content_layers", &p->content_layers, &l);
+    struct nst_missing_layer missing;
+    char layer[32], last[32], *error;
 
-    if (!error)
-        error = check_list("style_layers", &p->style_layers, &l);
-    free(l.name);
+    if (s->model) { /* as runner.c */
+        free(p->model);
+        p->model = nst_xstrdup(s->model);
+    }
+    set_styles(p, record);
+    if (!nst_run_lacks_layer(p, &missing))
+        return NULL;
+    layer_name(layer, sizeof layer, missing.layer.conv, missing.layer.after_relu);
+    layer_name(last, sizeof last, missing.convs - 1, true);
+    error = nst_xasprintf("%s: %s is not in the network %s, whose last layer is %s: "
+                          "name layers up to that",
+                          missing.is_style ? "style_layers" : "content_layers", layer,
+                          missing.network, last);
+    free(missing.network);
     return error;
 }
 
@@ -249,7 +206,7 @@ char *serve_request_check(const json_t *record, const struct serve_settings *s)
                                     (int)s->max_size};
 
         error = check_sizes(record, &sizes);
-        if (!error)
+        if (!error && !serve_request_is_net(record))
             error = check_network(record, &p, s);
         json_array_foreach(json_object_get(record, "styles"), i, style)
             if (!error)

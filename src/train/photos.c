@@ -71,6 +71,17 @@ static bool is_photo(const FTSENT *e)
     return e->fts_info == FTS_F && suffix && nst_picture_supports(suffix);
 }
 
+/* Tell of what cannot be read, or would be read for ever. */
+static void report_entry(const struct nst_photos *p, const FTSENT *e)
+{
+    struct nst_err line;
+
+    nst_err_set(&line, NST_OK, "photos: %s: %s; continuing without it", e->fts_path,
+                e->fts_info == FTS_DC ? "is a directory above itself"
+                                      : strerror(e->fts_errno));
+    p->config.message(p->config.ctx, line.text);
+}
+
 /* List the pictures in the directory and below it. */
 static enum nst_status list_files(struct nst_photos *p, struct nst_err *err)
 {
@@ -85,6 +96,9 @@ static enum nst_status list_files(struct nst_photos *p, struct nst_err *err)
             st = nst_err_set(err, NST_ERR_ARG, "photos: %s: %s", directory,
                              e->fts_info == FTS_F ? "is not a directory"
                                                   : strerror(e->fts_errno));
+        else if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR ||
+                 e->fts_info == FTS_NS || e->fts_info == FTS_DC)
+            report_entry(p, e);
         if (!is_photo(e) || e->fts_level == 0)
             continue;
         p->files = nst_xrealloc(p->files, (p->count + 1) * sizeof *p->files);

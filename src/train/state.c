@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "options/json.h"
@@ -167,7 +168,12 @@ enum nst_status nst_train_state_read(const char *path, const struct nst_train_co
     enum nst_status st = nst_safetensors_open(&f, path, err);
 
     if (st != NST_OK)
-        return st;
+        return access(path, F_OK) == 0
+                   ? st
+                   : nst_err_set(err, st,
+                                 "resume: %s: no such checkpoint; check its name, or "
+                                 "leave out --resume to begin anew",
+                                 path);
     format = nst_safetensors_metadata(f, "format");
     if (!format || strcmp(format, FORMAT) != 0)
         st = nst_err_set(err, NST_ERR_FORMAT,

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -271,6 +272,14 @@ static enum nst_status check_writable(const char *path, struct nst_err *err)
     return st;
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
 static enum nst_status prepare(struct training *t, struct nst_err *err)
 {
     const struct nst_train_config *c = t->c;
@@ -281,12 +290,19 @@ static enum nst_status prepare(struct training *t, struct nst_err *err)
         c->stability * fmax(1, (double)STABILITY_SHARE / (double)c->batch)};
     enum nst_status st = check_writable(c->output, err);
 
+    if (st == NST_OK && c->from && is_same_file(c->from, c->output))
+        st = nst_err_set(err, NST_ERR_ARG,
+                         "output: %s is the network given with --from; name another "
+                         "file",
+                         c->output);
     if (st == NST_OK && strcmp(c->output, t->checkpoint) == 0)
         st = nst_err_set(err, NST_ERR_ARG,
                          "checkpoint: %s is the network to write; name another file",
                          t->checkpoint);
     if (st == NST_OK)
         st = check_writable(t->checkpoint, err);
+    if (st == NST_OK && c->preview)
+        st = check_writable(t->preview_path, err);
     if (st == NST_OK)
         st = find_photos(t, err);
     if (st == NST_OK)

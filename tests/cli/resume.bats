@@ -97,7 +97,7 @@ killed() {
     nst -s style.ppm photo.ppm -o a.png -n 9 --checkpoint ck
     refused 2 'style-weight is 7000 in ck, and cannot become 5' -s style.ppm photo.ppm \
         -o out.png --resume ck -w 5
-    refused 2 'no: No such file' -s style.ppm photo.ppm -o out.png --resume no
+    refused 2 'resume: no: no such checkpoint; .* leave out --resume' -s style.ppm photo.ppm -o out.png --resume no
     refused 1 'is not a checkpoint' -s style.ppm photo.ppm -o out.png \
         --resume "${srcdir:?}/models/vgg19-lite.safetensors"
     refused 2 '--preset and --resume are mutually exclusive' -s style.ppm photo.ppm -o out.png --resume ck \

@@ -45,7 +45,45 @@ refuses() {
     refuses 2 'give only one' style.ppm --photos photos -o out.nstnet --steps 3 --time 1
     refuses 2 'checkpoint: out.nstnet is the network to write' \
         style.ppm --photos photos -o out.nstnet --checkpoint out.nstnet
-    refuses 2 'out.checkpoint: No such' style.ppm --photos photos -o out.nstnet --resume
+    refuses 2 'resume: out.checkpoint: no such checkpoint; .* leave out --resume' \
+        style.ppm --photos photos -o out.nstnet --resume
+    mkdir out.preview.jpg
+    refuses 2 'out.preview.jpg: ' \
+        style.ppm --photos photos -o out.nstnet --preview photos/3.ppm
+    echo a network >from.nstnet
+    ln from.nstnet same.nstnet
+    cksum from.nstnet >before
+    run --separate-stderr "$(dirname "$NST")/nst-train" style.ppm --photos photos \
+        -o ./same.nstnet --from from.nstnet
+    [ "$status" = 2 ]
+    grep -q 'output: ./same.nstnet is the network given with --from; name another file' <<<"$stderr"
+    cksum from.nstnet | diff before -
+}
+
+@test "a directory of photographs that cannot be read is told of, and left out" {
+    photos 20
+    mkdir photos/locked
+    cp photos/3.ppm photos/locked/30.ppm
+    ln -s . photos/above
+    chmod 000 photos/locked
+    chmod o+x "$BATS_RUN_TMPDIR"
+    local as_nobody=()
+    if [ "$(id -u)" = 0 ]; then
+        needs setpriv
+        as_nobody=(setpriv --reuid=65534 --clear-groups)
+        chmod 777 .
+    fi
+    if ! "${as_nobody[@]}" cat style.ppm >/dev/null ||
+        ! "${as_nobody[@]}" "$(dirname "$NST")/nst-train" --version; then
+        skip "another user cannot read the build"
+    fi
+    run --separate-stderr "${as_nobody[@]}" "$(dirname "$NST")/nst-train" --size 64 --batch 2 \
+        --width 4 --progress none style.ppm --photos photos -o out.nstnet --steps 1
+    chmod 700 photos/locked # or nobody could remove it
+    echo "$stderr"
+    [ "$status" = 0 ]
+    grep -q 'photos: photos/locked: Permission denied; continuing without it' <<<"$stderr"
+    grep -q 'photos: photos/above: is a directory above itself; continuing without it' <<<"$stderr"
 }
 
 @test "a training warns of few photographs, and leaves a network but no checkpoint" {

@@ -275,10 +275,22 @@ END
         until_state completed
         stop_service
     done
-    # the network of the largest scale has it
-    serve --model short.safetensors:16,vgg19-lite
+    # the network of the largest scale has it, that of the scale before does not
+    serve --model short.safetensors:24,vgg19-lite
     transfer "{style_image: \"$style\", scales: \"none\"}"
     until_state completed
+    post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"$style\",
+        \"size\": 48, \"scales\": [24, 48]}"
+    refused 400 'content_layers: relu4_2 is not in the network short'
+    stop_service
+    # the one that a preset names
+    mkdir -p config/nst/presets
+    echo '{"description": "x", "options": {"model": "short.safetensors", "size": 48, "iterations": 1}}' \
+        >config/nst/presets/short.json
+    XDG_CONFIG_HOME=$PWD/config serve
+    post /api/style-transfer "{\"content_image\": \"$content\", \"style_image\": \"$style\",
+        \"preset\": \"short\"}"
+    refused 400 'content_layers: relu4_2 is not in the network short'
 }
 
 @test "a panorama is taken, and a tiny picture refused in words for people" {
