@@ -13,23 +13,64 @@
 
 #include "base/alloc.h"
 
+/* Parts of a matrix: few enough for the stack, and equal for any number of threads. */
+#define GRAM_PARTS 16
+/* Entries of a matrix that one thread computes sooner than it wakes another. */
+#define GRAM_SERIAL 32768
+
+struct gram_args {
+    const double *gram, *style;
+    double scale, factor;
+    float *matrix;
+    size_t entries;
+    double sums[GRAM_PARTS];
+};
+
+/* Item: one part of the entries. Four sums, so that an addition need not wait for the
+ * one before. */
+static void gram_part(void *ctx, int item, int thread)
+{
+    struct gram_args *a = ctx;
+    size_t i = a->entries * (size_t)item / GRAM_PARTS;
+    size_t end = a->entries * (size_t)(item + 1) / GRAM_PARTS;
+    double sum[4] = {0};
+
+    (void)thread;
+    for (; i + 4 <= end; i += 4)
+        for (int k = 0; k < 4; k++) {
+            double d = a->scale * a->gram[i + k] - a->style[i + k];
+
+            sum[k] += d * d;
+            a->matrix[i + k] = (float)(a->factor * d);
+        }
+    for (; i < end; i++) {
+        double d = a->scale * a->gram[i] - a->style[i];
+
+        sum[0] += d * d;
+        a->matrix[i] = (float)(a->factor * d);
+    }
+    a->sums[item] = sum[0] + sum[1] + sum[2] + sum[3];
+}
+
 void nst_host_gram_loss(struct nst_backend *be, int channels,
                         const struct nst_buffer *products, double scale,
                         const struct nst_buffer *target, double factor,
                         struct nst_buffer *derivative, struct nst_scalar sum)
 {
-    const double *gram = nst_const_doubles(products),
-                 *style = nst_const_doubles(target);
-    float *matrix = nst_floats(derivative);
-    size_t entries = (size_t)channels * (size_t)channels;
+    struct gram_args a = {.gram = nst_const_doubles(products),
+                          .style = nst_const_doubles(target),
+                          .scale = scale,
+                          .factor = factor,
+                          .matrix = nst_floats(derivative),
+                          .entries = (size_t)channels * (size_t)channels};
     double total = 0;
 
-    (void)be;
-    for (size_t i = 0; i < entries; i++) {
-        double d = scale * gram[i] - style[i];
-
-        total += d * d;
-        matrix[i] = (float)(factor * d);
+    if (a.entries > GRAM_SERIAL)
+        nst_threads_run(be->threads, GRAM_PARTS, gram_part, &a);
+    for (int i = 0; i < GRAM_PARTS; i++) {
+        if (a.entries <= GRAM_SERIAL)
+            gram_part(&a, i, 0);
+        total += a.sums[i];
     }
     *nst_scalar_at(sum) = total;
 }

@@ -132,7 +132,8 @@ struct nst_net_grad_kernels {
 
 struct nst_nchw16c_kernels {
     const char *name;
-    int nr; /* NR of gemm: columns (tiles or pixels) per micro-kernel call */
+    int nr;            /* NR of gemm: columns (tiles or pixels) per micro-kernel call */
+    int direct_pixels; /* convolve maps of up to this many as nine products */
     const struct nst_winograd *winograd; /* NST_WINOGRADS */
     const struct nst_net_kernels *net;
     const struct nst_net_grad_kernels *net_grad;

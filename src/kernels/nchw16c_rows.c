@@ -136,10 +136,15 @@ static double squared_error(int n, const float *f, int relu, const float *t)
     return total;
 }
 
+/* Products read the fewest weights; F(2x2, 3x3) has the fewest multiplications, which
+ * cost more with narrow vectors. */
+#define DIRECT_PIXELS (NST_LANES == 16 ? 32 : 6)
+
 extern const struct nst_nchw16c_kernels ISA(nchw16c);
 const struct nst_nchw16c_kernels ISA(nchw16c) = {
     .name = QUOTE(NST_ISA),
     .nr = NST_NR,
+    .direct_pixels = DIRECT_PIXELS,
     .winograd = ISA(winograd),
     .net = &ISA(net),
     .net_grad = &ISA(net_grad),

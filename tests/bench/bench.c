@@ -49,12 +49,23 @@ static void must(enum nst_status st)
     exit(1);
 }
 
-static double now(void)
+static double seconds_of(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double now(void)
+{
+    return seconds_of(CLOCK_MONOTONIC);
+}
+
+/* CPU time of all threads. */
+static double cpu_now(void)
+{
+    return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 #define ROUNDS 2000000
@@ -463,8 +474,13 @@ struct scale {
     enum nst_padding padding;
     double moments;
     struct evaluation e;
-    double seconds[ROUNDS_OF_SCALES];
+    double seconds[ROUNDS_OF_SCALES], cpu[ROUNDS_OF_SCALES];
 };
+
+static double median_of(const double *sorted)
+{
+    return sorted[ROUNDS_OF_SCALES / 2];
+}
 
 static void bench_scales(const char *stack, const char *model)
 {
@@ -473,7 +489,7 @@ static void bench_scales(const char *stack, const char *model)
     bool gatys = strcmp(stack, "gatys") == 0;
     struct nst_vgg *v[2] = {network(model, gatys ? 13 : 5, NST_PADDING_ZERO),
                             network(model, gatys ? 13 : 5, NST_PADDING_REFLECT)};
-    double reference;
+    const struct scale *reference = &scale[8]; /* 256, zeros, no moments */
 
     for (int i = 0; i < 16; i++) {
         struct scale *s = &scale[i];
@@ -488,28 +504,35 @@ static void bench_scales(const char *stack, const char *model)
         for (int i = 0; i < 16; i++) {
             struct scale *s = &scale[i];
             int calls = 512 / s->size; /* so that each takes a few milliseconds */
-            double began;
+            double began, cpu;
 
             evaluate(&s->e);
             began = now();
+            cpu = cpu_now();
             for (int k = 0; k < calls; k++)
                 evaluate(&s->e);
+            s->cpu[round] = (cpu_now() - cpu) / calls;
             s->seconds[round] = (now() - began) / calls;
         }
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 16; i++) {
         qsort(scale[i].seconds, ROUNDS_OF_SCALES, sizeof(double), ascending);
-    reference = scale[8].seconds[ROUNDS_OF_SCALES / 2]; /* 256, zeros, no moments */
+        qsort(scale[i].cpu, ROUNDS_OF_SCALES, sizeof(double), ascending);
+    }
     for (int i = 0; i < 16; i++) {
         const struct scale *s = &scale[i];
-        double median = s->seconds[ROUNDS_OF_SCALES / 2];
-        double plain = scale[i / 4 * 4].seconds[ROUNDS_OF_SCALES / 2];
+        double median = median_of(s->seconds), cpu = median_of(s->cpu);
+        double plain = median_of(scale[i / 4 * 4].cpu);
 
         printf("{\"scale\":%d,\"stack\":\"%s\",\"padding\":\"%s\",\"moments\":%s,"
-               "\"threads\":%d,\"ms\":%.3f,\"ms_min\":%.3f,\"of_plain\":%.2f,"
-               "\"of_256\":%.3f}\n",
+               "\"set\":\"%s\",\"threads\":%d,\"ms\":%.3f,\"ms_min\":%.3f,"
+               "\"of_256\":%.3f,\"cpu_ms\":%.3f,\"cpu_ms_min\":%.3f,"
+               "\"cpu_of_plain\":%.3f,\"cpu_of_256\":%.3f,\"cpu_min_of_256\":%.3f}\n",
                s->size, stack, s->padding ? "reflect" : "zero",
-               s->moments > 0 ? "true" : "false", nst_threads_count(be->threads),
-               1e3 * median, 1e3 * s->seconds[0], median / plain, median / reference);
+               s->moments > 0 ? "true" : "false", instructions(),
+               nst_threads_count(be->threads), 1e3 * median, 1e3 * s->seconds[0],
+               median / median_of(reference->seconds), 1e3 * cpu, 1e3 * s->cpu[0],
+               cpu / plain, cpu / median_of(reference->cpu),
+               s->cpu[0] / reference->cpu[0]);
         end(&scale[i].e);
     }
     nst_vgg_free(v[0]);

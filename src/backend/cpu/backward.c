@@ -29,29 +29,55 @@ struct nst_cpu_scratch nst_cpu_backward_scratch(int channels, int regions)
                                     .packed = (size_t)regions * packed_size(channels)};
 }
 
-/* Pack a symmetric c x c matrix for gemm(): blocks x (16 blocks) x 16, zero-padded;
- * then the offset, or zeros. */
-static void pack_region(const struct nst_region_grad *t, int c, float *w)
+/* Blocks of channels whose matrix one thread packs sooner than it wakes another. */
+#define PACK_SERIAL 8
+
+struct pack_args {
+    const float *matrix;
+    int channels, side; /* side: padded to whole blocks */
+    float *w;
+};
+
+/* Item: the columns of one block of outputs, for gemm(): side x 16, zero-padded. */
+static void pack_block(void *ctx, int item, int thread)
 {
-    const float *s = nst_const_floats(t->matrix);
-    int side = nst_cpu_blocks(c) * NST_BLOCK;
+    const struct pack_args *a = ctx;
+    int c = a->channels, o = item * NST_BLOCK;
+    int n = c - o < NST_BLOCK ? c - o : NST_BLOCK;
+    float *w = a->w + (size_t)o * (size_t)a->side;
 
-    for (int o = 0; o < side; o += NST_BLOCK)
-        for (int i = 0; i < side; i++, w += NST_BLOCK) {
-            int n = i >= c ? 0 : c - o < NST_BLOCK ? c - o : NST_BLOCK;
-
+    (void)thread;
+    for (int i = 0; i < a->side; i++, w += NST_BLOCK) {
+        if (n < NST_BLOCK || i >= c)
             memset(w, 0, NST_BLOCK * sizeof *w);
-            memcpy(w, s + (size_t)(n ? i : 0) * c + o, (size_t)n * sizeof *w);
-        }
-    memset(w, 0, (size_t)side * sizeof *w);
-    if (t->offset)
-        memcpy(w, nst_const_floats(t->offset), (size_t)c * sizeof *w);
+        if (i < c)
+            memcpy(w, a->matrix + (size_t)i * c + o, (size_t)n * sizeof *w);
+    }
 }
 
-static const float *pack_regions(const struct nst_loss_grad *t, int c, float *w)
+/* Pack a symmetric c x c matrix: blocks x (16 blocks) x 16; then the offset, or
+ * zeros. */
+static void pack_region(const struct nst_cpu *cpu, const struct nst_region_grad *t,
+                        int c, float *w)
+{
+    int blocks = nst_cpu_blocks(c), side = blocks * NST_BLOCK;
+    struct pack_args a = {nst_const_floats(t->matrix), c, side, w};
+    float *offset = w + (size_t)side * side;
+
+    if (blocks > PACK_SERIAL)
+        nst_threads_run(cpu->base.threads, blocks, pack_block, &a);
+    for (int b = 0; blocks <= PACK_SERIAL && b < blocks; b++)
+        pack_block(&a, b, 0);
+    memset(offset, 0, (size_t)side * sizeof *offset);
+    if (t->offset)
+        memcpy(offset, nst_const_floats(t->offset), (size_t)c * sizeof *offset);
+}
+
+static const float *pack_regions(const struct nst_cpu *cpu,
+                                 const struct nst_loss_grad *t, int c, float *w)
 {
     for (int i = 0; i < t->regions; i++)
-        pack_region(&t->region[i], c, w + (size_t)i * packed_size(c));
+        pack_region(cpu, &t->region[i], c, w + (size_t)i * packed_size(c));
     return w;
 }
 
@@ -60,8 +86,9 @@ struct nst_cpu_step nst_cpu_step_pack(struct nst_cpu *cpu,
 {
     int c = step->y->shape.c;
 
-    return (struct nst_cpu_step){step, pack_regions(&step->before, c, cpu->packed[0]),
-                                 pack_regions(&step->after, c, cpu->packed[1])};
+    return (struct nst_cpu_step){step,
+                                 pack_regions(cpu, &step->before, c, cpu->packed[0]),
+                                 pack_regions(cpu, &step->after, c, cpu->packed[1])};
 }
 
 static bool any_nonzero(const float *mask, int width)

@@ -19,18 +19,19 @@ static size_t tap_floats(const struct nst_conv *k)
 enum { DIRECT = -1 };
 
 /* The method for a map: DIRECT, or the kind of nst_conv.winograd. */
-static int method_for(int height, int width)
+static int method_for(const struct nst_cpu *cpu, int height, int width)
 {
     long pixels = (long)height * width;
 
-    return pixels <= NST_CPU_DIRECT_PIXELS ? DIRECT
-           : pixels <= WINOGRAD_2_PIXELS   ? NST_WINOGRAD_2
-                                           : NST_WINOGRAD_4;
+    return pixels <= cpu->kernels->direct_pixels ? DIRECT
+           : pixels <= WINOGRAD_2_PIXELS         ? NST_WINOGRAD_2
+                                                 : NST_WINOGRAD_4;
 }
 
-static bool needs_backward(const struct nst_conv *k, int height, int width)
+static bool needs_backward(const struct nst_cpu *cpu, const struct nst_conv *k,
+                           int height, int width)
 {
-    return method_for(height, width) == DIRECT || k->padding != NST_PADDING_ZERO;
+    return method_for(cpu, height, width) == DIRECT || k->padding != NST_PADDING_ZERO;
 }
 
 static size_t tap_index(int in, int out, int t, int c, int o)
@@ -73,7 +74,8 @@ static enum nst_status init(struct nst_cpu *cpu, struct nst_conv *k,
         return st;
     pack_forward(k, f);
     memcpy(k->bias, f->bias, (size_t)f->cout * sizeof *f->bias);
-    st = nst_cpu_scratch_reserve(cpu, nst_cpu_direct_scratch(k->in, k->out), err);
+    st = nst_cpu_scratch_reserve(
+        cpu, nst_cpu_direct_scratch(cpu->kernels->direct_pixels, k->in, k->out), err);
     for (int i = 0; st == NST_OK && i < NST_WINOGRADS; i++)
         st = nst_cpu_scratch_reserve(
             cpu, nst_cpu_winograd_scratch(cpu, i, k->in, k->out), err);
@@ -130,18 +132,19 @@ static enum nst_status make_backward(struct nst_cpu *cpu, struct nst_conv *k,
 size_t nst_cpu_conv_plan(struct nst_backend *be, struct nst_conv *k, int height,
                          int width)
 {
-    int method = method_for(height, width);
+    const struct nst_cpu *cpu = (const struct nst_cpu *)be;
+    int method = method_for(cpu, height, width);
     size_t floats = 0;
 
     if (k->first_conv)
         return 0;
-    if (needs_backward(k, height, width) && !k->backward_planned) {
+    if (needs_backward(cpu, k, height, width) && !k->backward_planned) {
         k->backward_planned = true;
         floats += tap_floats(k);
     }
     if (method != DIRECT && !k->winograd_planned[method]) {
         k->winograd_planned[method] = true;
-        floats += nst_cpu_winograd_floats((struct nst_cpu *)be, method, k->in, k->out);
+        floats += nst_cpu_winograd_floats(cpu, method, k->in, k->out);
     }
     return floats * sizeof(float);
 }
@@ -150,18 +153,18 @@ enum nst_status nst_cpu_conv_prepare(struct nst_backend *be, struct nst_conv *k,
                                      int height, int width, struct nst_err *err)
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
-    int method = method_for(height, width);
+    int method = method_for(cpu, height, width);
     enum nst_status st = NST_OK;
 
     if (k->first_conv)
         return NST_OK;
     pthread_mutex_lock(&k->preparing);
-    if (needs_backward(k, height, width) && !k->backward)
+    if (needs_backward(cpu, k, height, width) && !k->backward)
         st = make_backward(cpu, k, err);
     if (st == NST_OK && method != DIRECT && !k->winograd[method])
         st = nst_cpu_winograd_new(cpu, &k->winograd[method], k, method, err);
     pthread_mutex_unlock(&k->preparing);
-    if (st == NST_OK && needs_backward(k, height, width))
+    if (st == NST_OK && needs_backward(cpu, k, height, width))
         st = nst_cpu_scratch_reserve(
             cpu, nst_cpu_border_scratch(k->in, k->out, height, width), err);
     return st;
@@ -173,7 +176,7 @@ void nst_cpu_conv(struct nst_backend *be, const struct nst_conv *k,
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
     struct nst_cpu_output output = {y, out_relu, pooled, pooling};
-    int method = method_for(x->shape.h, x->shape.w);
+    int method = method_for(cpu, x->shape.h, x->shape.w);
 
     if (method == DIRECT)
         nst_cpu_direct_conv(cpu, k, x, relu, &output);
@@ -186,7 +189,7 @@ void nst_cpu_conv_grad(struct nst_backend *be, const struct nst_conv *k,
                        const struct nst_backward_step *step)
 {
     struct nst_cpu *cpu = (struct nst_cpu *)be;
-    int method = method_for(gy->shape.h, gy->shape.w);
+    int method = method_for(cpu, gy->shape.h, gy->shape.w);
 
     if (method == DIRECT)
         nst_cpu_direct_grad(cpu, k, gy, step);

@@ -56,9 +56,8 @@ void nst_cpu_winograd_grad(struct nst_cpu *cpu, const struct nst_conv *k, int ki
                            const struct nst_tensor *gy,
                            const struct nst_backward_step *step);
 
-/* direct.c: maps of at most NST_CPU_DIRECT_PIXELS */
-#define NST_CPU_DIRECT_PIXELS 32
-struct nst_cpu_scratch nst_cpu_direct_scratch(int in, int out);
+/* direct.c: maps of at most pixels, the kernels' direct_pixels */
+struct nst_cpu_scratch nst_cpu_direct_scratch(int pixels, int in, int out);
 void nst_cpu_direct_conv(struct nst_cpu *cpu, const struct nst_conv *k,
                          const struct nst_tensor *x, bool relu,
                          const struct nst_cpu_output *y);

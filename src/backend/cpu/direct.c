@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * direct.c - 3x3 convolution and its gradient on maps of a few pixels, as nine
- * products. They read a quarter of the weights of Winograd's method, which are what
- * takes time there. First the pixels that each tap reads are gathered, padding
- * included. In the gradient that is a sum if a pixel stands for others.
+ * products. They read fewer weights than Winograd's method, which are what takes time
+ * there. First the pixels that each tap reads are gathered, padding included. In the
+ * gradient that is a sum if a pixel stands for others.
  */
 #include "config.h"
 
@@ -29,12 +29,12 @@ struct direct_args {
     struct nst_cpu_step step;       /* backward */
 };
 
-struct nst_cpu_scratch nst_cpu_direct_scratch(int in, int out)
+struct nst_cpu_scratch nst_cpu_direct_scratch(int pixels, int in, int out)
 {
     size_t most = (size_t)(in > out ? in : out);
 
     return (struct nst_cpu_scratch){.shared = (NST_CPU_TAPS + 1) * most *
-                                              NST_CPU_DIRECT_PIXELS * NST_BLOCK};
+                                              (size_t)pixels * NST_BLOCK};
 }
 
 /* Add a pixel of all blocks to one of the gathered. */

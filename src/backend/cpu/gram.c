@@ -52,7 +52,7 @@ struct gram_args {
     const struct nst_tensor *f;
     struct nst_window window;
     const float *mask;
-    bool relu;
+    bool relu, add;
     int blocks, groups;
     int rows, chunks; /* block rows of the matrix per item; items per group */
     struct nst_layer_sums result;
@@ -128,7 +128,64 @@ static void add_floats(double *sums, const float *partial, size_t n)
         sums[i] += partial[i];
 }
 
-/* Item: one group of rows of pixels, some block rows of the matrix. */
+static void write_value(const struct gram_args *c, double value, double *to)
+{
+    *to = c->add ? *to + value : value;
+}
+
+/* Write the sums of blocks a and b of the matrix, and by symmetry of b and a. */
+static void write_block(const struct gram_args *c, int a, int b, const double *block)
+{
+    int n = c->f->shape.c, top = a * NST_BLOCK, left = b * NST_BLOCK;
+    int rows = n - top < NST_BLOCK ? n - top : NST_BLOCK;
+    int columns = n - left < NST_BLOCK ? n - left : NST_BLOCK;
+    double *products = nst_doubles(c->result.products);
+
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            write_value(c, block[i * NST_BLOCK + j],
+                        &products[(size_t)(top + i) * n + left + j]);
+    for (int j = 0; b > a && j < columns; j++)
+        for (int i = 0; i < rows; i++)
+            write_value(c, block[i * NST_BLOCK + j],
+                        &products[(size_t)(left + j) * n + top + i]);
+}
+
+/* Write the sums of the channels of block a. */
+static void write_channels(const struct gram_args *c, int a, const double *sums)
+{
+    int n = c->f->shape.c, top = a * NST_BLOCK;
+
+    for (int i = 0; i < NST_BLOCK && top + i < n; i++)
+        write_value(c, sums[i], &nst_doubles(c->result.sums)[top + i]);
+}
+
+static void to_doubles(const float *from, int n, double *to)
+{
+    for (int i = 0; i < n; i++)
+        to[i] = from[i];
+}
+
+/* Write block rows [from, to) of the matrix from the only partial sums. */
+static void write_partial(const struct gram_args *c, int from, int to, struct partial p)
+{
+    double block[BLOCK_AREA];
+
+    for (int a = from; a < to; a++) {
+        for (int b = a; b < c->blocks; b++, p.products += BLOCK_AREA) {
+            to_doubles(p.products, BLOCK_AREA, block);
+            write_block(c, a, b, block);
+        }
+        if (!p.sums)
+            continue;
+        to_doubles(p.sums, NST_BLOCK, block);
+        write_channels(c, a, block);
+        p.sums += NST_BLOCK;
+    }
+}
+
+/* Item: one group of rows of pixels, some block rows of the matrix. A single group is
+ * one run of pixels, so its sums are final. */
 static void sum_group(void *ctx, int item, int thread)
 {
     const struct gram_args *c = ctx;
@@ -149,16 +206,22 @@ static void sum_group(void *ctx, int item, int thread)
     struct partial p = {partial, channels ? partial + n : NULL};
 
     products += first * BLOCK_AREA;
-    memset(products, 0, n * sizeof *products);
-    memset(sums, 0, channels * sizeof *sums);
+    if (c->groups > 1) {
+        memset(products, 0, n * sizeof *products);
+        memset(sums, 0, channels * sizeof *sums);
+    }
     while (r < last) {
         memset(partial, 0, (n + channels) * sizeof *partial);
         for (int end = last - r < run_rows ? last : r + run_rows; r < end; r += kc_rows)
             sum_rows(c, from, to, r, end - r < kc_rows ? end - r : kc_rows,
                      c->cpu->rows[thread], p);
-        add_floats(products, partial, n);
-        add_floats(sums, partial + n, channels);
+        if (c->groups > 1) {
+            add_floats(products, partial, n);
+            add_floats(sums, partial + n, channels);
+        }
     }
+    if (c->groups == 1)
+        write_partial(c, from, to, p);
 }
 
 /* n values of a group from the one at first on, summed over the groups. */
@@ -174,48 +237,37 @@ static void sum_groups(const struct gram_args *c, size_t first, int n, double *o
     }
 }
 
-/* Add the groups of block row a of the matrix, and of block column a by symmetry, and
- * of block a of the channels. */
+/* Item: add the groups of block row a of the matrix, and of block a of the channels. */
 static void reduce_groups(void *ctx, int a, int thread)
 {
     const struct gram_args *c = ctx;
-    int n = c->f->shape.c, top = a * NST_BLOCK;
-    double *products = nst_doubles(c->result.products),
-           *sums = nst_doubles(c->result.sums);
     double block[BLOCK_AREA];
 
     (void)thread;
     for (int b = a; b < c->blocks; b++) {
-        int left = b * NST_BLOCK;
-
         sum_groups(c, (pairs_before(a, c->blocks) + (size_t)(b - a)) * BLOCK_AREA,
                    BLOCK_AREA, block);
-        for (int i = 0; i < NST_BLOCK && top + i < n; i++)
-            for (int j = 0; j < NST_BLOCK && left + j < n; j++)
-                products[(size_t)(top + i) * n + left + j] += block[i * NST_BLOCK + j];
-        for (int j = 0; b > a && j < NST_BLOCK && left + j < n; j++)
-            for (int i = 0; i < NST_BLOCK && top + i < n; i++)
-                products[(size_t)(left + j) * n + top + i] += block[i * NST_BLOCK + j];
+        write_block(c, a, b, block);
     }
-    if (!sums)
+    if (!c->result.sums)
         return;
-    sum_groups(c, pairs_before(c->blocks, c->blocks) * BLOCK_AREA + (size_t)top,
+    sum_groups(c,
+               pairs_before(c->blocks, c->blocks) * BLOCK_AREA + (size_t)a * NST_BLOCK,
                NST_BLOCK, block);
-    for (int i = 0; i < NST_BLOCK && top + i < n; i++)
-        sums[top + i] += block[i];
+    write_channels(c, a, block);
 }
 
 void nst_cpu_layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool relu,
                         struct nst_window window, const struct nst_buffer *mask,
                         bool add, struct nst_layer_sums sums)
 {
-    size_t channels = (size_t)f->shape.c;
     int blocks = nst_cpu_blocks(f->shape.c);
     struct gram_args c = {.cpu = (const struct nst_cpu *)be,
                           .f = f,
                           .window = window,
                           .mask = nst_const_floats(mask),
                           .relu = relu,
+                          .add = add,
                           .blocks = blocks,
                           .groups = row_groups(window.height, window.width),
                           .result = sums};
@@ -223,11 +275,7 @@ void nst_cpu_layer_sums(struct nst_backend *be, const struct nst_tensor *f, bool
     /* The first block rows have the most pairs, so few groups need small items. */
     c.rows = c.groups > 4 ? c.groups / 2 : 2;
     c.chunks = (blocks + c.rows - 1) / c.rows;
-    if (!add) {
-        memset(sums.products, 0, channels * channels * sizeof(double));
-        if (sums.sums)
-            memset(sums.sums, 0, channels * sizeof(double));
-    }
     nst_threads_run(be->threads, c.groups * c.chunks, sum_group, &c);
-    nst_threads_run(be->threads, blocks, reduce_groups, &c);
+    if (c.groups > 1)
+        nst_threads_run(be->threads, blocks, reduce_groups, &c);
 }
