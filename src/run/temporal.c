@@ -30,7 +30,8 @@ void nst_coherence_clear(struct nst_coherence *f)
     free(f->previous);
     free(f->static_mask);
     free(f->warm_start);
-    *f = (struct nst_coherence){NULL};
+    f->previous = f->static_mask = f->warm_start = NULL;
+    f->held = 0;
 }
 
 /* table[r][c]: sum of the differences above row r and left of column c. */
