@@ -3,5 +3,6 @@ dist_nets_DATA = \
 	%D%/base.nstnet \
 	%D%/fast-hokusai.nstnet \
 	%D%/fast-kandinsky.nstnet \
+	%D%/fast-klimt.nstnet \
 	%D%/fast-munch.nstnet \
 	%D%/fast-van-gogh.nstnet

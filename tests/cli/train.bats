@@ -38,6 +38,12 @@ refuses() {
         style.ppm --photos photos -o out.nstnet --steps 0
     refuses 2 "size: '66' is not a multiple of 4" \
         style.ppm --photos photos -o out.nstnet --size 66
+    refuses 2 "detail: '-1' is not a number between 0 and" \
+        style.ppm --photos photos -o out.nstnet --detail -1
+    refuses 2 "rate: '0' is not a number between 1e-06 and 0.1" \
+        style.ppm --photos photos -o out.nstnet --rate 0
+    refuses 2 'width: is that of the network given with --from' \
+        style.ppm --photos photos -o out.nstnet --from base
     refuses 2 'must end in .nstnet' style.ppm --photos photos -o out.png
     refuses 2 'no-such/out.nstnet: ' style.ppm --photos photos -o no-such/out.nstnet
     refuses 2 'requires --photos' style.ppm -o out.nstnet

@@ -24,6 +24,9 @@ sides() {
     [ "$(jq -c '.[] | select(.name == "waves") | [.kind, .artist, .title, .year, .url, .removable]' \
         <<<"$body")" = '["network","Ada","Waves","1830",null,false]' ]
     jq -e '[.[].kind] | contains(["pack", "network"])' <<<"$body"
+    # the bundled ones, too
+    [ "$(jq -c '.[] | select(.name == "fast-hokusai") | [.kind, .artist]' <<<"$body")" \
+        = '["network","Katsushika Hokusai"]' ]
 }
 
 @test "a task is painted by a network, whatever settings of an optimisation it has" {
