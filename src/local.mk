@@ -209,7 +209,8 @@ libnst_run_la_SOURCES = \
 	%D%/run/level.c %D%/run/level.h \
 	%D%/run/net_film.c %D%/run/net_film.h %D%/run/net_run.c %D%/run/net_run.h \
 	%D%/run/networks.c %D%/run/networks.h \
-	%D%/run/picture_frames.c %D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_run.c \
+	%D%/run/picture_frames.c %D%/run/picture_job.c %D%/run/picture_job.h %D%/run/picture_record.c \
+	%D%/run/frame_link.c %D%/run/frame_link.h %D%/run/picture_run.c \
 	%D%/run/picture_run.h %D%/run/plan.c %D%/run/plan.h \
 	%D%/run/preview.c %D%/run/preview.h %D%/run/pyramid.c %D%/run/pyramid.h \
 	%D%/run/regions.c %D%/run/regions.h %D%/run/run.c %D%/run/run.h \

@@ -76,6 +76,7 @@ struct nst_params {
     char *init;      /* content, noise or a file */
     char *keep_mask; /* or NULL */
     char *flow;      /* of films: auto, none or a folder of .flo files */
+    bool frames;     /* the images are the frames of one film */
     int64_t passes;  /* over the frames of a film */
     int64_t seed;
     struct nst_list scales, scale_iterations;

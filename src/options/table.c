@@ -67,6 +67,9 @@ static const struct nst_option options[] = {
      .help = "Read and write a YUV4MPEG2 video stream, frame by frame"},
     {"pnm", 0, GROUP(1), FLAG, AT(pnm), ONCE,
      .help = "Read and write a stream of PGM, PPM or PAM images"},
+    {"frames", 0, GROUP(1), FLAG, AT(frames), OPTIMISES, RECIPE,
+     .help = "The images, in their order, are the frames of one film: each follows the "
+             "one before it (see --flow)"},
     {"recursive", 'r', GROUP(1), FLAG, AT(recursive),
      .help = "Recurse into subdirectories"},
     {"files-from", 0, GROUP(1), TEXT, AT(files_from), ONCE, .arg = "FILE|-",
@@ -140,7 +143,7 @@ static const struct nst_option options[] = {
      .default_text = "0", .arg = "WEIGHT",
      .help = "Weight of the total variation loss, which smooths noise, 0 to 1e12"},
     {"temporal", 0, GROUP(2), REAL(0, 1e12), AT(temporal), OPTIMISES, RECIPE,
-     .default_text = "200", .arg = "WEIGHT",
+     .default_text = "100", .arg = "WEIGHT",
      .help =
          "Weight of the temporal loss, which keeps areas stable from frame to frame "
          "(see --flow), 0 to 1e12"},

@@ -8,10 +8,17 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "run/frame_link.h"
 #include "run/picture_job.h"
 #include "run/pyramid.h"
 #include "run/report.h"
 #include "style/colour_transfer.h"
+
+/* Whether frames will follow the first one. */
+static bool is_first_of_several(const struct nst_picture_job *job)
+{
+    return job->frames || job->link;
+}
 
 /* Parameters of the picture, or of a frame of which that share is held, in a pass. A
  * later pass takes half the steps: its frames are nearly what they will be. */
@@ -22,6 +29,8 @@ static struct nst_params params_of_frame(const struct nst_picture_job *job, int 
 
     if (frame > 0 || pass > 0)
         nst_pyramid_warm_start(&p, job->content->height, job->content->width, held);
+    else if (is_first_of_several(job))
+        nst_pyramid_first_frame(&p, job->content->height, job->content->width);
     if (pass > 0)
         p.iterations = (p.iterations + 1) / 2;
     return p;
@@ -51,6 +60,8 @@ int64_t nst_picture_job_planned_steps(const struct nst_picture_job *job)
 
     if (!count || job->net) /* a network paints each in one step */
         return count;
+    if (!job->frames)
+        return steps_of(job, 0, job->frame);
     return steps_of(job, 0, 0) + (count - 1) * steps_of(job, 0, 1) +
            (job->effective.passes - 1) * (count - 1) * steps_of(job, 1, 1);
 }
@@ -96,7 +107,7 @@ static enum nst_status stylise(struct nst_picture_job *job, struct nst_err *err)
     job->reporter.frame = job->frames ? job->frame + 1 : 0;
     job->reporter.frames = job->frames ? frame_count(job) : 0;
     st = nst_stylise(&s, &job->rgb, &job->result, err);
-    if (st == NST_OK && job->frames && p.adaptive != NST_ADAPTIVE_NONE) {
+    if (st == NST_OK && (job->frames || job->link) && p.adaptive != NST_ADAPTIVE_NONE) {
         /* --adaptive ends with the first frame: all others aim at the same */
         job->effective.content_weight = content_weight;
         job->effective.style_weight = style_weight;
@@ -112,14 +123,24 @@ static void apply_content_colours(const struct nst_picture_job *job, float *rgb)
                                  nst_picture_pixels(job->content));
 }
 
+/* A copy of colours of the size of a picture, which belongs to the caller. */
+static enum nst_status copy_picture(float **out, const float *rgb,
+                                    const struct nst_picture *size, struct nst_err *err)
+{
+    size_t n = 3 * nst_picture_pixels(size);
+    enum nst_status st = nst_floats_new(out, n, 1, 1, err);
+
+    if (st == NST_OK)
+        memcpy(*out, rgb, n * sizeof **out);
+    return st;
+}
+
 static enum nst_status write_frame(struct nst_picture_job *job, struct nst_err *err)
 {
-    size_t n = 3 * nst_picture_pixels(job->content);
     float *rgb;
-    enum nst_status st = nst_floats_new(&rgb, n, 1, 1, err);
+    enum nst_status st = copy_picture(&rgb, job->rgb, job->content, err);
 
     if (st == NST_OK) {
-        memcpy(rgb, job->rgb, n * sizeof *rgb);
         apply_content_colours(job, rgb);
         st = nst_frame_writer_add(job->writer, job->content, rgb, err);
     }
@@ -340,6 +361,28 @@ static enum nst_status stylise_frames(struct nst_picture_job *job, struct nst_er
     return st == NST_OK ? write_stored_frames(job, count, err) : st;
 }
 
+/* Let the picture start from the frame before it, if there is one. */
+static enum nst_status follow_link(struct nst_picture_job *job, struct nst_err *err)
+{
+    struct nst_frame_link *l = job->link;
+    enum nst_status st;
+
+    if (!l || !l->before)
+        return NST_OK;
+    job->motion = l->motion;
+    l->motion = (struct nst_motion){NULL};
+    st = copy_picture(&job->rgb, l->result, job->content, err);
+    if (st == NST_OK)
+        st = follow_neighbour(job, l->before - 1, l->content, err);
+    return st;
+}
+
+void nst_picture_job_pass_on(struct nst_picture_job *job)
+{
+    nst_frame_link_pass(job->link, &job->effective, job->content, &job->painted,
+                        &job->motion, job->effective.colour == NST_COLOUR_MATCH);
+}
+
 enum nst_status nst_picture_job_stylise(struct nst_picture_job *job,
                                         struct nst_err *err)
 {
@@ -347,7 +390,11 @@ enum nst_status nst_picture_job_stylise(struct nst_picture_job *job,
 
     if (job->frames)
         return stylise_frames(job, err);
-    st = stylise(job, err);
+    st = follow_link(job, err);
+    if (st == NST_OK)
+        st = stylise(job, err);
+    if (st == NST_OK && job->link)
+        st = copy_picture(&job->painted, job->rgb, job->content, err);
     if (st == NST_OK)
         apply_content_colours(job, job->rgb);
     return st;

@@ -15,10 +15,9 @@
 #include "base/err.h"
 #include "base/path.h"
 #include "image/load.h"
-#include "image/metadata.h"
 #include "image/samples.h"
-#include "record/history.h"
 #include "run/adapt.h"
+#include "run/frame_link.h"
 #include "run/level.h"
 #include "run/motion.h"
 #include "run/pyramid.h"
@@ -31,22 +30,35 @@ size_t nst_picture_pixels(const struct nst_picture *p)
     return (size_t)p->height * (size_t)p->width;
 }
 
+/* Whether frames follow each other. */
+static bool is_film(const struct nst_picture_job *job)
+{
+    return job->frames || job->link;
+}
+
 struct nst_baseline nst_picture_job_baseline(const struct nst_picture_job *job)
 {
-    /* the frame before and its result, and those of the work file of several passes */
-    size_t frame_planes = job->effective.passes > 1 ? 8 : 6;
+    /* the frame before and its result, what comes of them, and those of the work file
+     * of several passes */
+    size_t frame_planes = job->effective.passes > 1 ? 10 : 8;
+    const struct nst_picture *c = job->content;
+    size_t kept = 0;
 
-    return (struct nst_baseline){
-        .image_bytes =
-            nst_picture_bytes(job->content) + nst_picture_bytes(job->init_image) +
-            nst_picture_bytes(job->keep_mask) + nst_style_set_bytes(&job->styles) +
-            (job->frames
-                 ? frame_planes * nst_picture_pixels(job->content) * sizeof(float) +
-                       nst_frame_reader_bytes(job->frames) +
-                       nst_motion_kept_bytes(job->effective.flow, job->content->height,
-                                             job->content->width)
-                 : 0),
-        .is_video = job->frames != NULL};
+    if (job->frames)
+        kept = frame_planes * nst_picture_pixels(c) * sizeof(float) +
+               nst_frame_reader_bytes(job->frames);
+    else if (job->link)
+        kept = nst_frame_link_bytes(c->height, c->width,
+                                    job->effective.colour == NST_COLOUR_MATCH);
+    if (is_film(job))
+        kept += nst_motion_kept_bytes(job->effective.flow, c->height, c->width);
+
+    return (struct nst_baseline){.image_bytes = nst_picture_bytes(job->content) +
+                                                nst_picture_bytes(job->init_image) +
+                                                nst_picture_bytes(job->keep_mask) +
+                                                nst_style_set_bytes(&job->styles) +
+                                                kept,
+                                 .is_video = is_film(job)};
 }
 
 /* Plan one scale of a run by p. */
@@ -126,7 +138,7 @@ static void plan_motion(struct nst_picture_job *job)
                    nst_picture_job_baseline(job).image_bytes +
                    nst_motion_bytes(job->effective.flow, c->height, c->width);
 
-    if (!job->frames)
+    if (!is_film(job))
         return;
     if (bytes > job->plan.limit) {
         leave_out_flow(job);
@@ -154,6 +166,8 @@ static enum nst_status make_plan(struct nst_picture_job *job, struct nst_err *er
  * follow each frame, the colours of a film would wander. */
 static enum nst_status match_colours(struct nst_picture_job *job, struct nst_err *err)
 {
+    const float *content =
+        job->link && job->link->first ? job->link->first : job->content->rgb;
     enum nst_status st = NST_OK;
 
     for (int i = 0; st == NST_OK && i < job->styles.count; i++) {
@@ -162,8 +176,8 @@ static enum nst_status match_colours(struct nst_picture_job *job, struct nst_err
         st = nst_style_set_picture(&job->styles, i, &style, err);
         if (st != NST_OK)
             break;
-        nst_colour_transfer_match(style->rgb, nst_picture_pixels(style),
-                                  job->content->rgb, nst_picture_pixels(job->content));
+        nst_colour_transfer_match(style->rgb, nst_picture_pixels(style), content,
+                                  nst_picture_pixels(job->content));
         free(style->small.rgb); /* holds the old colours */
         style->small.rgb = NULL;
     }
@@ -215,113 +229,6 @@ static void report_plan(struct nst_picture_job *job)
     nst_plan_apply(plan, &job->recorded);
     if (job->effective.verbose && !job->effective.quiet)
         report_sizes(job);
-}
-
-struct nst_provenance nst_picture_job_provenance(const struct nst_picture_job *job)
-{
-    return (struct nst_provenance){.params = &job->recorded,
-                                   .content = job->item->content,
-                                   .output = job->item->output,
-                                   .session = job->runner->session,
-                                   .inputs = job->inputs,
-                                   .width = job->content ? job->content->width : 0,
-                                   .height = job->content ? job->content->height : 0,
-                                   .frames = job->frames ? job->frame + 1 : 0,
-                                   .result = &job->result};
-}
-
-/* The record in a result that exists, or NULL. Reading a pipe would block. */
-static char *recorded_comment(const struct nst_picture_job *job)
-{
-    const char *output = job->item->output;
-    struct stat st;
-
-    if (!output || stat(output, &st) != 0 || !S_ISREG(st.st_mode))
-        return NULL;
-    return nst_picture_comment(output);
-}
-
-/* Whether the result exists and is up to date. */
-static bool is_done(const struct nst_picture_job *job)
-{
-    struct nst_provenance provenance = nst_picture_job_provenance(job);
-    char *comment;
-    bool done;
-
-    if (!job->effective.skip_done)
-        return false;
-    comment = recorded_comment(job);
-    done = nst_provenance_matches(&provenance, comment);
-    free(comment);
-    if (done && !job->effective.quiet)
-        nst_run_message(job->runner->events, "%s: is up to date; skipped",
-                        job->item->output);
-    return done;
-}
-
-/* Whether a is older than b, or both are unknown. */
-static bool is_older(const char *a, const char *b)
-{
-    struct stat x, y;
-
-    if (stat(a, &x) != 0 || stat(b, &y) != 0)
-        return true;
-    return x.st_mtim.tv_sec != y.st_mtim.tv_sec ? x.st_mtim.tv_sec < y.st_mtim.tv_sec
-                                                : x.st_mtim.tv_nsec < y.st_mtim.tv_nsec;
-}
-
-static bool is_same_path(const char *a, const char *b)
-{
-    char *x = nst_path_canonical(a), *y = nst_path_canonical(b);
-    bool same = strcmp(x, y) == 0;
-
-    free(x);
-    free(y);
-    return same;
-}
-
-/*
- * Whether the image called name, with that digest, from which the result was made, is
- * another file than today's content, rather than the same one before a change. The
- * metadata have no folders, so the history decides, or else the times.
- */
-static bool is_other_image(const struct nst_picture_job *job, char **name,
-                           const char *sha256)
-{
-    const char *content = job->item->content, *output = job->item->output;
-    char *history = nst_history_path(job->effective.history);
-    char *from = history ? nst_history_content(history, output, sha256) : NULL;
-    bool other = **name && strcmp(*name, nst_base_name(content)) != 0;
-
-    free(history);
-    if (!from)
-        return other || is_older(content, output);
-    free(*name);
-    *name = from;
-    return !is_same_path(from, content);
-}
-
-enum nst_status nst_picture_job_check_replacement(const struct nst_picture_job *job,
-                                                  struct nst_err *err)
-{
-    struct nst_provenance provenance = nst_picture_job_provenance(job);
-    enum nst_status st = NST_OK;
-    char *comment, *name, *sha256;
-
-    if (!job->item->named)
-        return NST_OK;
-    comment = recorded_comment(job);
-    name = nst_provenance_other_content(&provenance, comment, &sha256);
-    if (name && is_other_image(job, &name, sha256))
-        st =
-            nst_err_set(err, NST_ERR_ARG,
-                        "%s: was made from another image%s%s, and is not replaced by "
-                        "that of %s; use --name with {folder}, -o FILE, or remove it",
-                        job->item->output, *name ? ", " : "", name, job->item->content);
-    free(name);
-    free(sha256);
-    free(comment);
-    return st;
 }
 
 static bool paints_by_net(const struct nst_picture_job *job)
@@ -432,7 +339,7 @@ static enum nst_status load_content(struct nst_picture_job *job,
     st = stream ? NST_OK : reserve_reading(job, *size, err);
     if (st != NST_OK)
         return st;
-    if (!stream && !nst_output_is_animated(job->item->output, p->format))
+    if (job->link || (!stream && !nst_output_is_animated(job->item->output, p->format)))
         return nst_picture_load(&job->content, job->item->content, size, err);
     st = check_passes(job, err);
     if (st == NST_OK)
@@ -565,13 +472,16 @@ static enum nst_status plan_optimisation(struct nst_picture_job *job,
                                          struct nst_err *err)
 {
     const struct nst_picture *c = job->content;
-    size_t kept = job->frames
+    size_t kept = is_film(job)
                       ? nst_motion_kept_bytes(job->effective.flow, c->height, c->width)
                       : 0;
     struct nst_params *p = &job->effective;
-    enum nst_status st =
-        nst_adapt_params(p, job->content, &job->styles, job->runner->events, err);
+    enum nst_status st = NST_OK;
 
+    if (job->link && job->link->has_params)
+        *p = job->link->params;
+    else
+        st = nst_adapt_params(p, job->content, &job->styles, job->runner->events, err);
     if (st == NST_OK && p->colour == NST_COLOUR_MATCH && !p->dry_run)
         st = match_colours(job, err);
     if (st == NST_OK)
@@ -597,7 +507,7 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
 
     if (job->item->output) /* the run will be recorded */
         job->inputs = nst_provenance_inputs(p, job->item->content);
-    job->skipped = is_done(job);
+    job->skipped = nst_picture_job_is_done(job);
     if (job->skipped)
         return NST_OK;
     st = nst_picture_job_check_replacement(job, err);
@@ -617,6 +527,11 @@ enum nst_status nst_picture_job_prepare(struct nst_picture_job *job,
         st = load_shared_inputs(job, &size, err);
     if (st == NST_OK)
         st = load_content(job, &size, err);
+    if (st == NST_OK && job->link)
+        st = nst_frame_link_open(job->link, job->content, job->item->content, &size,
+                                 p->colour == NST_COLOUR_MATCH && !p->dry_run, err);
+    if (st == NST_OK && job->link && job->link->before)
+        job->frame = job->link->number - 1;
     if (st == NST_OK && !paints_by_net(job))
         st = plan_optimisation(job, err);
     if (st == NST_OK && p->trace &&

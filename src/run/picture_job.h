@@ -19,6 +19,7 @@
 #include "run/temporal.h"
 
 struct nst_net;
+struct nst_frame_link;
 
 /* Everything that the run of one picture holds; freed in one place. */
 struct nst_picture_job {
@@ -35,10 +36,12 @@ struct nst_picture_job {
     struct nst_frame_store *store;   /* with several passes; or NULL */
     struct nst_motion motion;        /* between the previous frame and content */
     struct nst_coherence coherence;  /* between them */
-    int frame, pass;                 /* from 0 */
-    int frames_done;                 /* in all passes */
-    struct nst_job_result totals;    /* sums of the frames done */
-    int64_t steps_done;              /* planned steps of the frames done */
+    struct nst_frame_link *link;     /* to the frame before, of --frames; or NULL */
+    float *painted;  /* with link: the result without --colour content, owned */
+    int frame, pass; /* from 0 */
+    int frames_done; /* in all passes */
+    struct nst_job_result totals; /* sums of the frames done */
+    int64_t steps_done;           /* planned steps of the frames done */
     struct nst_picture *content, *init_image, *keep_mask;
     struct nst_style_set styles;
     struct nst_plan plan;
@@ -74,6 +77,9 @@ int64_t nst_picture_job_planned_steps(const struct nst_picture_job *job);
 enum nst_status nst_picture_job_stylise(struct nst_picture_job *job,
                                         struct nst_err *err);
 
+/* With job->link, once the result is written: leave to the next frame what it needs. */
+void nst_picture_job_pass_on(struct nst_picture_job *job);
+
 /* Number of pixels of a picture. */
 size_t nst_picture_pixels(const struct nst_picture *p);
 
@@ -82,5 +88,8 @@ struct nst_baseline nst_picture_job_baseline(const struct nst_picture_job *job);
 
 /* Record of the run; borrows from job. */
 struct nst_provenance nst_picture_job_provenance(const struct nst_picture_job *job);
+
+/* Whether --skip-done is given and the result exists and is up to date. */
+bool nst_picture_job_is_done(const struct nst_picture_job *job);
 
 #endif

@@ -17,7 +17,9 @@
 #include "net/net.h"
 #include "record/history.h"
 #include "run/estimate.h"
+#include "run/frame_link.h"
 #include "run/net_run.h"
+#include "run/pyramid.h"
 #include "run/report.h"
 
 static enum nst_status stylise_content(struct nst_picture_job *job, struct nst_err *err)
@@ -171,13 +173,19 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
     if (st == NST_OK && !job->skipped && nst_styles_shared_net(job->runner->styles))
         st = nst_net_run_plan(job, err);
     at.prepared = nst_clock_seconds();
+    if (st == NST_OK && job->skipped && job->link)
+        nst_frame_link_skip(job->link, job->item);
     if (st != NST_OK || job->skipped)
         return st;
     if (job->effective.dry_run) {
+        struct nst_params p = job->effective;
+
+        if (job->link && job->link->number > 1)
+            nst_pyramid_warm_start(&p, job->content->height, job->content->width, 1);
         count_reading(job);
         st = job->net ? nst_net_run_estimate(job, &estimate, err)
                       : nst_estimate_make(&estimate, &job->plan, job->runner->session,
-                                          &job->effective, err);
+                                          &p, err);
         if (st == NST_OK && events->estimated)
             events->estimated(events->ctx, job->item, &estimate);
         return st;
@@ -199,6 +207,8 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
     if (job->item->output && !job->cancelled)
         write_history(job);
     report(job, &at);
+    if (job->link && !job->cancelled)
+        nst_picture_job_pass_on(job);
     return st;
 }
 
@@ -206,6 +216,7 @@ enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
                                  const struct nst_batch_item *item, struct nst_err *err)
 {
     struct nst_picture_job job = {.runner = runner,
+                                  .link = runner->link,
                                   .item = item,
                                   .recorded = *runner->params,
                                   .effective = *runner->params,
@@ -214,6 +225,8 @@ enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
                                                .quiet = runner->params->quiet}};
     enum nst_outcome outcome = NST_OUTCOME_DONE;
 
+    if (job.link)
+        job.link->number++;
     if (run_job(&job, err) != NST_OK)
         outcome = job.fatal ? NST_OUTCOME_FATAL : NST_OUTCOME_FAILED;
     else if (job.skipped)
@@ -235,6 +248,7 @@ enum nst_outcome nst_picture_run(const struct nst_picture_runner *runner,
     nst_picture_free(job.keep_mask);
     nst_net_free(job.net);
     free(job.rgb);
+    free(job.painted);
     free(job.inputs);
     return outcome;
 }

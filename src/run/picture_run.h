@@ -13,12 +13,15 @@
 #include "run/run.h"
 #include "run/styles.h"
 
+struct nst_frame_link;
+
 /* Context of a worker, which processes one picture after the other; all is borrowed. */
 struct nst_picture_runner {
     const struct nst_params *params;
     struct nst_session *session;
     struct nst_styles_shared *styles;
     const struct nst_run_events *events;
+    struct nst_frame_link *link; /* with --frames; or NULL */
     bool to_directory;           /* directories of outputs are created */
     atomic_bool *history_failed; /* a message has said so */
 

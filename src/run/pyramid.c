@@ -91,6 +91,21 @@ void nst_pyramid_warm_start(struct nst_params *p, int height, int width, double 
     p->scale_iterations = (struct nst_list){.automatic = true};
 }
 
+void nst_pyramid_first_frame(struct nst_params *p, int height, int width)
+{
+    struct nst_level level[NST_LIST_MAX];
+    int count = nst_pyramid_levels(p, height, width, level);
+    struct nst_params later = *p;
+
+    if (count == 1)
+        return;
+    nst_pyramid_warm_start(&later, height, width, 1);
+    level[count - 1].iterations += later.iterations;
+    p->scale_iterations = (struct nst_list){.count = count};
+    for (int i = 0; i < count; i++)
+        p->scale_iterations.value[i] = level[i].iterations;
+}
+
 static double cost(const struct nst_level *level, int64_t steps)
 {
     return (double)level->longest * level->longest * (double)steps;

@@ -40,6 +40,11 @@ int64_t nst_pyramid_iterations(const struct nst_params *p, int height, int width
 #define NST_LATER_STEPS 8
 void nst_pyramid_warm_start(struct nst_params *p, int height, int width, double held);
 
+/* Adjust p for the first frame of a film: at the last of several scales it also takes
+ * the steps that a later frame takes there. The later ones go on from it, so the film
+ * would otherwise become sharper in its first frames. */
+void nst_pyramid_first_frame(struct nst_params *p, int height, int width);
+
 /* Fraction of the work at all count scales, in pixels times steps, that is complete
  * after done steps at scale current. */
 double nst_pyramid_progress(const struct nst_level *level, int count, int current,

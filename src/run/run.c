@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/memory.h"
 #include "image/save.h"
+#include "run/frame_link.h"
 #include "run/net_run.h"
 #include "run/networks.h"
 #include "run/picture_run.h"
@@ -45,6 +46,7 @@ struct worker_pool {
     const struct nst_params *p;
     const struct nst_run_events *events;
     struct nst_styles_shared *styles;
+    struct nst_frame_link link; /* with --frames, which has one worker */
     bool is_net;                /* the style is a feed-forward network */
     atomic_bool history_failed; /* to write a line; reported */
     struct worker worker[MAX_WORKERS];
@@ -210,16 +212,17 @@ static void *worker_main(void *ctx)
 {
     struct worker *w = ctx;
     struct worker_pool *s = w->pool;
-    const struct nst_picture_runner runner = {.params = s->p,
-                                              .session = w->session,
-                                              .styles = s->styles,
-                                              .events = s->events,
-                                              .to_directory = s->batch->to_directory,
-                                              .history_failed = &s->history_failed,
-                                              .ctx = w,
-                                              .reserve_reading =
-                                                  s->count > 1 ? reserve_reading : NULL,
-                                              .reserve_memory = reserve_memory};
+    const struct nst_picture_runner runner = {
+        .params = s->p,
+        .session = w->session,
+        .styles = s->styles,
+        .events = s->events,
+        .link = s->p->frames && !s->is_net ? &s->link : NULL,
+        .to_directory = s->batch->to_directory,
+        .history_failed = &s->history_failed,
+        .ctx = w,
+        .reserve_reading = s->count > 1 ? reserve_reading : NULL,
+        .reserve_memory = reserve_memory};
     const struct nst_batch_item *item;
 
     pthread_mutex_lock(&s->lock);
@@ -251,6 +254,15 @@ enum nst_status nst_run_check(const struct nst_params *p, struct nst_err *err)
                            "style-scale: cannot be combined with --size native");
     if (p->y4m && p->pnm)
         return nst_err_set(err, NST_ERR_ARG, "--pnm and --y4m are mutually exclusive");
+    if (nst_params_stream(p) && p->frames)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "frames: takes pictures, and --%s reads a stream; give one "
+                           "of the two",
+                           nst_params_stream(p));
+    if (p->frames && p->passes > 1)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "passes: a film of several files (--frames) has one pass; "
+                           "make a stream of them with ffmpeg and use --y4m");
     if (nst_params_stream(p) && (p->checkpoint || p->resume))
         return nst_err_set(err, NST_ERR_ARG,
                            "checkpoint: works for one image, not for a stream");
@@ -274,7 +286,7 @@ static int worker_count(const struct nst_params *p, size_t items, int threads)
 
     if (fit < (size_t)n)
         n = fit ? (int)fit : 1;
-    if (p->dry_run) /* estimates are printed in order */
+    if (p->dry_run || p->frames) /* in order */
         return 1;
     if (p->jobs)
         n = (int)p->jobs;
@@ -356,7 +368,8 @@ static enum nst_status open_workers(struct worker_pool *s, struct nst_err *err)
     s->threads = nst_session_threads(first);
     wanted = worker_count(s->p, s->batch->items, s->threads);
     gpu_workers = wanted;
-    if (nst_session_gpu_count(first) > wanted && !s->p->jobs && !s->p->dry_run)
+    if (nst_session_gpu_count(first) > wanted && !s->p->jobs && !s->p->dry_run &&
+        !s->p->frames)
         gpu_workers = nst_session_gpu_count(first);
     if ((size_t)gpu_workers > s->batch->items)
         gpu_workers = (int)s->batch->items;
@@ -399,6 +412,7 @@ enum nst_status nst_run(const struct nst_batch *b, const struct nst_params *para
     if (!s->count)
         nst_session_free(s->worker[0].session);
     nst_styles_shared_free(s->styles);
+    nst_frame_link_clear(&s->link);
     free(p.model);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->memory_freed);

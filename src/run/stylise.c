@@ -315,7 +315,10 @@ static enum nst_status new_job(const struct stylisation *r, const struct nst_pla
         st = nst_job_new(job, r->s->session, r->s->effective, plan, content,
                          &style.style, err);
     nst_level_style_clear(&style);
-    if (is_last_level(r)) /* not needed any more */
+    /* not needed any more, or loaded again for the next frame, without the colours that
+     * --colour match has given them */
+    if (is_last_level(r) &&
+        !(r->s->baseline.is_video && r->s->effective->colour == NST_COLOUR_MATCH))
         nst_style_set_drop_pictures(r->s->styles);
     return st;
 }

@@ -5,7 +5,8 @@ bats_require_minimum_version 1.5.0
 load helper
 
 # luma KIND FRAMES: grey bytes of 96x64 frames. KIND is pan, by 3 pixels to the left per
-# frame, zoom, by 2 % per frame, or still, with noise.
+# frame, sway, by 2.5 pixels to the left in one half of the film and back in the other, zoom,
+# by 2 % per frame, or still, with noise.
 luma() {
     awk -v kind="$1" -v frames="$2" 'BEGIN {
         srand(5)
@@ -14,6 +15,8 @@ luma() {
                 for (x = 0; x < 96; x++) {
                     z = kind == "zoom" ? 1.02 ^ -t : 1
                     u = (x - 47.5) * z + (kind == "pan" ? 3 * t : 0) + 50
+                    if (kind == "sway")
+                        u += 2.5 * (2 * t < frames ? t : frames - 1 - t)
                     w = (y - 31.5) * z + 40
                     v = 64 + 20 * sin(u / 3.1 + w / 7.3) + 16 * cos(w / 2.7 - u / 11.3)
                     v += 20 * sin(u * u / 900 + w * w / 700)
@@ -94,6 +97,37 @@ change() {
     done | tr '\n' ' ' >figures
     cat figures
     awk '{ exit !($1 > 1.5 && $2 <= 1.5) }' figures
+}
+
+# style_distance FRAME...: of frames from out.y4m, which is painted in the style of photo.ppm
+style_distance() {
+    local t
+    for t; do
+        for f in in.y4m out.y4m; do
+            { printf 'P5\n96 64\n255\n'; tail -c +$(($(head -n 1 $f | wc -c) + (t - 1) * 6150 + 7)) $f | head -c 6144; } >$f.pgm
+        done
+        "$(dirname "$NST")"/nst-compare -s photo.ppm --json in.y4m.pgm out.y4m.pgm | jq .style_distance
+    done | tr '\n' ' '
+}
+
+@test "a film that ends where it begins ends as it begins, in style, too" {
+    needs jq
+    film sway 24 >in.y4m
+    nst --y4m -S native -n 40 -s photo.ppm in.y4m -o out.y4m
+    style_distance 1 2 12 24 >figures
+    cat figures
+    awk '{ exit !($1 > 0 && $2 <= 1.1 * $1 && $4 <= 1.1 * $1) }' figures
+}
+
+@test "the first frame of a film is painted as far as the next ones" {
+    needs jq
+    for n in 1 2; do
+        film still $n >in.y4m
+        nst --y4m -S native -n 24 --scales 24,48,96 --temporal 0 -s photo.ppm in.y4m -o out.y4m --trace t.jsonl
+        jq 'select(.final).style_loss' t.jsonl
+    done | tr '\n' ' ' >figures
+    cat figures
+    awk '{ exit !($2 > 0 && $1 <= 1.6 * $2) }' figures
 }
 
 @test "PNM streams and animations follow the motion as well" {
@@ -196,4 +230,63 @@ change() {
     touch -d '2001-02-03' flows/backward_2_1.flo
     [[ "$(again)" != *"skipped"* ]]
     [[ "$(again)" == *"skipped"* ]]
+}
+
+# series FRAMES: the frames of a pan as the pictures in/1.pgm, in/2.pgm and so on.
+series() {
+    luma pan "$1" >luma
+    mkdir -p in
+    for ((t = 0; t < $1; t++)); do
+        { printf 'P5\n96 64\n255\n'; tail -c +$((t * 6144 + 1)) luma | head -c 6144; } >in/$((t + 1)).pgm
+    done
+}
+
+@test "--frames paints a series of pictures as the same frames in a stream" {
+    needs jq
+    series 3
+    cat in/?.pgm >in.pnm
+    for colour in style match; do
+        nst --frames -S native -n 20 -s style.ppm --colour $colour in/?.pgm -o out/ --name '{stem}.ppm' --history h.jsonl
+        nst --pnm -S native -n 20 -s style.ppm --colour $colour in.pnm -o out.pnm
+        cat out/?.ppm | cmp - out.pnm
+    done
+    tail -c 18432 out.pnm | od -An -v -tu1 -w3 | # grey like the film, in the last frame, too
+        awk '{ d = $1 - $3; sum += d < 0 ? -d : d } END { print sum / NR; exit !(sum / NR < 12) }'
+    jq -es 'all(.[]; .options.frames) and [.[0:3][].iterations] == [28, 8, 8]' h.jsonl
+    nst --frames -j 4 -S native -n 20 -s style.ppm --colour match in -o four/ --name '{stem}.ppm'
+    cat four/?.ppm | cmp - out.pnm
+}
+
+@test "--frames continues with --skip-done, and after a frame that cannot be read" {
+    series 4
+    nst --frames -S native -n 20 -s munch in -o whole/ --name '{stem}.png'
+    mkdir out
+    cp whole/[12].png out/
+    nst --frames --skip-done -S native -n 20 -s munch in -o out/ --name '{stem}.png'
+    cmp whole/1.png out/1.png
+    for t in 3 4; do # files are rounded, so not quite the same; a frame for itself differs by more
+        nst -S native -n 20 -s munch in/$t.pgm -o alone$t.png
+        for f in out/$t.png alone$t.png; do
+            nst -S native --strength 0 -n 1 -s munch $f -o d.ppm
+            nst -S native --strength 0 -n 1 -s munch whole/$t.png -o e.ppm
+            paste <(tail -c 18432 d.ppm | od -An -v -tu1 -w1) <(tail -c 18432 e.ppm | od -An -v -tu1 -w1) |
+                awk '{ d = $1 - $2; sum += d < 0 ? -d : d } END { print sum / NR }'
+        done | tr '\n' ' ' >figures
+        cat figures
+        awk '{ exit !($1 < $2 / 3) }' figures
+    done
+    echo no picture >in/2.pgm
+    picture in/3b.ppm 40 30 7
+    run --separate-stderr nst -q --frames -S native -n 20 -s munch in -o gap/ --name '{stem}.png'
+    [ "$status" = 1 ]
+    grep -q '^nst: in/2.pgm: is not an image' <<<"$stderr"
+    grep -q '^nst: in/3b.ppm: has 40x30 pixels, and the frames before it 96x64; all frames of a film have one size' <<<"$stderr"
+    [ "$(ls gap | xargs)" = "1.png 3.png 4.png" ]
+}
+
+@test "--frames refuses streams and several passes" {
+    series 2
+    cat in/?.pgm >in.pnm
+    refused 2 'frames: takes pictures, and --pnm reads a stream; give one of the two' --frames --pnm -s munch in.pnm -o out.pnm
+    refused 2 'passes: a film of several files \(--frames\) has one pass' --frames --passes 2 -s munch in -o out/
 }
