@@ -174,6 +174,114 @@ END
     run ! same p3.png p3-corners.png
 }
 
+# Each is painted as its own picture: the result is its luminance.
+@test "grey layers, channels and layer masks are painted, and nothing else of the image" {
+    local stir before after
+    picture photo.png 160 90
+    vips colourspace photo.png grey.png b-w
+    stir="(define (mean drawable) (number->string
+            (round (* 100 (car (gimp-drawable-histogram drawable 0 0 1))))))
+        (define (stir image drawable)
+            (let ((before (mean drawable)))
+                (plug-in-nst RUN-NONINTERACTIVE image drawable \"$PACK\" \"\" -1 0 0 -1 -1 TRUE
+                    \"$OPTIONS\")
+                (gimp-message (string-append \"means \" before \" \" (mean drawable)))))"
+    well "(let ((image (open \"grey.png\")))
+            (nst image \"$PACK\" 0 \"$OPTIONS\")
+            (save image \"grey-result.png\"))" \
+        "$stir (let* ((image (open \"photo.png\"))
+                (old (layer image))
+                (channel (car (gimp-channel-new-from-component image RED-CHANNEL \"red\"))))
+            (gimp-image-insert-channel image channel 0 0)
+            (stir image channel)
+            (gimp-image-set-active-layer image old)
+            (save image \"channel.png\"))" \
+        "$stir (let* ((image (open \"photo.png\"))
+                (old (layer image))
+                (mask (car (gimp-layer-create-mask old ADD-MASK-COPY))))
+            (gimp-layer-add-mask old mask)
+            (stir image mask)
+            (gimp-message (string-append \"layers \"
+                (number->string (car (gimp-image-get-layers image)))))
+            (gimp-layer-remove-mask old MASK-DISCARD)
+            (save image \"mask.png\"))"
+    [[ $output == *"layers 1"* ]]
+    [ "$(grep -c "means " <<<"$output")" = 2 ]
+    while read -r before after; do
+        [ "$before" != "$after" ]
+    done < <(sed -n 's/.*means //p' <<<"$output")
+    by_nst grey.png made.png --size 160
+    vips colourspace made.png expected.png b-w
+    [ "$(vipsheader -f bands grey-result.png)" = 1 ]
+    [ "$(mean_difference grey-result.png expected.png | cut -d . -f 1)" -le 1 ]
+    run ! same grey-result.png grey.png
+    same channel.png photo.png
+    same mask.png photo.png
+}
+
+@test "a layer beyond the borders of the image is painted as a whole" {
+    picture photo.png 160 90
+    well "(let ((image (open \"photo.png\")))
+            (gimp-image-resize image 40 30 -70 -20)
+            (nst image \"$PACK\" 0 \"$OPTIONS\")
+            (gimp-image-resize-to-layers image)
+            (save image \"larger.png\"))" \
+        "(let ((image (open \"photo.png\")))
+            (gimp-image-resize image 40 30 300 200)
+            (nst image \"$PACK\" 0 \"$OPTIONS\")
+            (gimp-image-resize-to-layers image)
+            (save image \"beside.png\"))" \
+        "(let ((image (open \"photo.png\")))
+            (gimp-image-resize image 40 30 -70 -20)
+            (gimp-image-select-rectangle image CHANNEL-OP-REPLACE 0 0 40 30)
+            (nst image \"$PACK\" 0 \"$OPTIONS\")
+            (gimp-image-resize-to-layers image)
+            (save image \"part.png\"))"
+    by_nst photo.png expected.png --size 160
+    same larger.png expected.png
+    same beside.png expected.png
+    vips crop photo.png part-of.png 70 20 40 30
+    by_nst part-of.png made.png --size 40
+    vips insert photo.png made.png expected.png 70 20
+    same part.png expected.png
+}
+
+@test "the picture so far goes into the layer, and the result replaces it" {
+    picture photo.png 160 90
+    well "(let ((image (open \"photo.png\")))
+            (nst image \"$PACK\" 0 \"iterations=12; threads=2; on-interrupt=keep\")
+            (save image \"result.png\"))" \
+        "(let ((image (open \"photo.png\")))
+            (gimp-image-select-ellipse image CHANNEL-OP-ADD 20 20 100 60)
+            (nst image \"$PACK\" 0 \"iterations=12; threads=2\")
+            (save image \"selected.png\"))" \
+        "(let ((image (open \"photo.png\")))
+            (gimp-image-select-ellipse image CHANNEL-OP-ADD 20 20 100 60)
+            (plug-in-nst RUN-NONINTERACTIVE image (layer image) \"$PACK\" \"\" -1 0 0 -1 -1 TRUE
+                \"iterations=12; threads=2; on-interrupt=keep\")
+            (gimp-message (string-append \"layers \"
+                (number->string (car (gimp-image-get-layers image)))))
+            (save image \"above.png\")
+            (gimp-image-remove-layer image (layer image))
+            (save image \"below.png\"))"
+    "$NST" -q --iterations 12 --threads 2 --size 160 -s "$PACK" photo.png -o expected.png
+    [[ $output == *"layers 2"* ]]
+    same result.png expected.png
+    same above.png selected.png
+    same below.png photo.png
+}
+
+@test "a layer is painted in tiles, and memory that is too small is named" {
+    picture photo.png 320 240
+    gimp "(let ((image (open \"photo.png\")))
+            (nst image \"$PACK\" 0 \"$OPTIONS; tile=128\")
+            (save image \"tiled.png\"))" \
+        "(nst (open \"photo.png\") \"$PACK\" 0 \"$OPTIONS; max-memory=64M\")"
+    grep -qE "Error: .*failed.*: .*max-memory" <<<"$output"
+    by_nst photo.png expected.png --size 320 --tile 128
+    same tiled.png expected.png
+}
+
 @test "a mistake is named, and the layer stays as it is" {
     local scripts=() wrong
     picture photo.png 64 48
@@ -197,6 +305,7 @@ END
 (call image "" 1 0 5)
 (begin (gimp-layer-translate (layer image) 500 0) (gimp-image-select-rectangle image 2 0 0 20 20) (nst image "munch" 0 ""))
 (begin (gimp-image-convert-indexed image 0 0 16 0 0 "") (nst image "munch" 0 ""))
+(let ((group (car (gimp-layer-group-new image)))) (gimp-image-insert-layer image group 0 0) (nst image "munch" 0 ""))
 END
     gimp "${scripts[@]}"
     [ "$(grep -c "batch command experienced" <<<"$output")" = "${#scripts[@]}" ]
@@ -221,6 +330,7 @@ on invalid input arguments: style-scale: '99'
 on invalid input arguments: colours: 5; 0 .*are possible
 the selection contains no pixel of the layer
 the image is indexed
+a layer group has no pixels of its own
 END
 }
 

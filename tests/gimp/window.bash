@@ -3,6 +3,7 @@
 # After helper.bash.
 
 SCREEN=1280x1000
+gimp='' xvfb='' # their process IDs
 
 # no_window: print why there can be no test; nothing if there can
 no_window() {
