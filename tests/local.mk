@@ -243,7 +243,7 @@ HTTP_TESTS = %D%/http/api.bats %D%/http/contract.bats %D%/http/tasks.bats %D%/ht
 	%D%/http/deploy.bats %D%/http/site.bats %D%/http/redis.bats %D%/http/gpu.bats
 EXTRA_DIST += $(HTTP_TESTS) %D%/http/helper.bash %D%/http/network.bash %D%/http/client.py \
 	%D%/http/bombs.py %D%/http/hang.py %D%/http/malformed.py %D%/http/metrics.py \
-	%D%/http/openapi.py %D%/http/private.py %D%/http/receiver.py %D%/http/soak.py \
+	%D%/http/openapi.py %D%/http/private.py %D%/http/receiver.py %D%/http/schema.py %D%/http/soak.py \
 	%D%/http/site/apt-get %D%/http/site/certbot %D%/http/site/check \
 	%D%/http/site/enter %D%/http/site/systemctl \
 	%D%/http/package.json %D%/http/package-lock.json %D%/http/validate.mjs

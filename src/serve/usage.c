@@ -9,6 +9,7 @@
 #include "nst.h"
 #include "serve/film.h"
 #include "serve/owners.h"
+#include "serve/request.h"
 
 #define RETRY_SECONDS 10
 #define SECONDS_OF_DAY 86400
@@ -37,7 +38,9 @@ int64_t serve_usage_work(const json_t *record)
         nst_preset_apply(&p, preset, NULL);
     json_object_foreach(json_object_get(record, "options"), name, v)
         nst_params_set(&p, name, json_string_value(v), NULL);
-    work = p.size * p.size * all_steps(&p) * MAX(serve_film_frames(record), 1);
+    /* a network paints in one pass, whatever steps are asked for */
+    work = p.size * p.size * (serve_request_is_net(record) ? 1 : all_steps(&p)) *
+           MAX(serve_film_frames(record), 1);
     nst_params_clear(&p);
     return work;
 }

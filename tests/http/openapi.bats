@@ -18,6 +18,20 @@ load helper
         correct-horse-battery
 }
 
+@test "requests made from the description get described answers, and no unexpected 5xx" {
+    local count=400
+    [ "${NST_TEST_ALL:-}" != 1 ] || count=10000
+    seed=${NST_TEST_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+    echo "seed $seed"
+    gif 3 >film.gif
+    serve --max-size 64 --max-queue 20 --max-film-size 64
+    /usr/bin/python3 "$srcdir/tests/http/schema.py" "$url" "$seed" "$count" photo.png style.jpg \
+        film.gif
+    get /health
+    [ "$code" = 200 ]
+    run ! grep -E "internal|Sanitizer" log
+}
+
 @test "the description has exactly the routes of the service" {
     serve
     get /openapi.json
