@@ -34,6 +34,17 @@ style_loss() {
     [ "$(names | wc -l)" -ge 5 ]
 }
 
+@test "nst-model convert stores a preview, and refuses what is no picture" {
+    nst_model=$(dirname "$NST")/nst-model
+    "$nst_model" convert --f16 base --preview photo.ppm -o with.nstnet
+    "$nst_model" info with.nstnet | grep -q '^preview *a JPEG'
+    [ "$("$nst_model" info --json with.nstnet | jq .preview)" != \
+        "$("$nst_model" info --json base | jq .preview)" ]
+    echo no >no.png
+    run ! "$nst_model" convert base --preview no.png -o no.nstnet
+    [ ! -e no.nstnet ]
+}
+
 @test "a bundled network takes a photograph to the style of its painting" {
     needs jq
     picture photo.ppm 256 192 11
