@@ -38,9 +38,8 @@ static bool is_film(const struct nst_picture_job *job)
 
 struct nst_baseline nst_picture_job_baseline(const struct nst_picture_job *job)
 {
-    /* the frame before and its result, what comes of them, and those of the work file
-     * of several passes */
-    size_t frame_planes = job->effective.passes > 1 ? 10 : 8;
+    /* the frame before and its result, and those of the work file of several passes */
+    size_t frame_planes = job->effective.passes > 1 ? 8 : 6;
     const struct nst_picture *c = job->content;
     size_t kept = 0;
 
