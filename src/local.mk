@@ -11,6 +11,7 @@ ISA_SOURCES = %D%/kernels/nchw16c_gemm.c %D%/kernels/nchw16c_winograd.c \
 	%D%/kernels/nchw16c_rows.c %D%/kernels/nchw16c_net.c \
 	%D%/kernels/nchw16c_net_grad.c \
 	%D%/kernels/vector_kernels.c %D%/kernels/flow_kernels.c \
+	%D%/kernels/video_kernels.c %D%/kernels/video_kernels.h \
 	%D%/kernels/nchw16c.h %D%/kernels/nchw16c_isa.h %D%/kernels/nchw16c_lines.h \
 	%D%/kernels/padding.h %D%/kernels/vector_kernels.h %D%/kernels/flow_kernels.h
 # NEON, which every 64-bit ARM has, has twice the registers of plain x86-64.
@@ -65,7 +66,8 @@ libnst_engine_la_SOURCES = \
 	%D%/kernels/reference.h %D%/kernels/reference.c \
 	%D%/kernels/net_reference.h %D%/kernels/net_reference.c \
 	%D%/kernels/nchw16c.h %D%/kernels/vector_kernels.h \
-	%D%/kernels/flow_kernels.h %D%/kernels/dispatch.c \
+	%D%/kernels/flow_kernels.h %D%/kernels/video_kernels.h \
+	%D%/kernels/dispatch.c \
 	%D%/backend/backend.c %D%/backend/backend.h %D%/backend/buffer.h \
 	%D%/backend/cuda/cuda.h \
 	%D%/backend/host.c %D%/backend/host.h %D%/backend/host_direction.c \
@@ -196,6 +198,7 @@ libnst_run_la_SOURCES = \
 	%D%/image/samples.c %D%/image/samples.h %D%/image/save.c %D%/image/save.h %D%/image/save_internal.h \
 	%D%/image/size.c %D%/image/size.h %D%/image/source_info.h \
 	%D%/image/thumbnail.c %D%/image/thumbnail.h %D%/image/y4m.c %D%/image/y4m.h \
+	%D%/image/y4m_colour.c %D%/image/y4m_colour.h \
 	%D%/record/provenance.c %D%/record/provenance.h \
 	%D%/record/checkpoint.c %D%/record/checkpoint.h %D%/record/checkpoint_internal.h \
 	%D%/record/history.c %D%/record/history.h \

@@ -89,7 +89,8 @@ UNIT_TESTS = tests/unit/test_options tests/unit/test_layers tests/unit/test_safe
 	tests/unit/test_picture_save tests/unit/test_picture_pixels \
 	tests/unit/test_flow tests/unit/test_frames tests/unit/test_history \
 	tests/unit/test_colour_transfer tests/unit/test_net tests/unit/test_net_file \
-	tests/unit/test_pack tests/unit/test_api tests/unit/test_samples
+	tests/unit/test_pack tests/unit/test_api tests/unit/test_samples \
+	tests/unit/test_y4m
 UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -I$(srcdir)/%D%/unit
 UNIT_LDADD = libnst-run.la $(CMOCKA_LIBS)
 EXTRA_DIST += %D%/unit/unit.h %D%/unit/temp_path.h
@@ -151,6 +152,9 @@ tests_unit_test_flow_LDADD = $(UNIT_LDADD)
 tests_unit_test_net_SOURCES = %D%/unit/test_net.c %D%/tap.h
 tests_unit_test_net_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_net_LDADD = $(UNIT_LDADD)
+tests_unit_test_y4m_SOURCES = %D%/unit/test_y4m.c %D%/tap.h
+tests_unit_test_y4m_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_y4m_LDADD = $(UNIT_LDADD)
 tests_unit_test_frames_SOURCES = %D%/unit/test_frames.c
 tests_unit_test_frames_CPPFLAGS = $(UNIT_CPPFLAGS) $(VIPS_CFLAGS)
 tests_unit_test_frames_LDADD = $(UNIT_LDADD)

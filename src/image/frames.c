@@ -170,8 +170,9 @@ int nst_frame_reader_count(const struct nst_frame_reader *f)
     return f->count;
 }
 
-/* Resize the frame rgb of a Y4M stream to the requested size. */
-static enum nst_status make_picture(const struct nst_frame_reader *f, const float *rgb,
+/* Resize the frame *rgb of a Y4M stream to the requested size, or take it over: *rgb
+ * becomes NULL. */
+static enum nst_status make_picture(const struct nst_frame_reader *f, float **rgb,
                                     struct nst_picture **out, struct nst_err *err)
 {
     struct nst_picture *p = nst_xcalloc(1, sizeof *p);
@@ -184,10 +185,14 @@ static enum nst_status make_picture(const struct nst_frame_reader *f, const floa
     nst_picture_target_size(&f->size, &p->width, &p->height);
     if (vips_black(&p->source_info->meta, 1, 1, NULL))
         st = nst_err_set(err, NST_ERR_MEM, "%s: out of memory", f->label);
-    if (st == NST_OK)
+    if (st == NST_OK && p->height == f->y4m.height && p->width == f->y4m.width) {
+        p->rgb = *rgb;
+        *rgb = NULL;
+    } else if (st == NST_OK) {
         st = nst_pixels_resize(&p->rgb,
-                               (struct nst_image){rgb, f->y4m.height, f->y4m.width},
+                               (struct nst_image){*rgb, f->y4m.height, f->y4m.width},
                                p->height, p->width, err);
+    }
     if (st != NST_OK) {
         nst_picture_free(p);
         p = NULL;
@@ -207,7 +212,7 @@ static enum nst_status next_y4m(struct nst_frame_reader *f, struct nst_picture *
     if (st == NST_OK)
         st = nst_y4m_read_frame(&f->y4m, f->stream, f->label, rgb, &end, err);
     if (st == NST_OK && !end)
-        st = make_picture(f, rgb, out, err);
+        st = make_picture(f, &rgb, out, err);
     free(rgb);
     return st;
 }

@@ -7,13 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/y4m_colour.h"
+
 #define MAGIC "YUV4MPEG2"
 #define FRAME "FRAME"
-/* BT.601: weights of red, blue and green in luma */
-#define KR 0.299
-#define KB 0.114
-#define KG (1 - KR - KB)
-
 /* Read a line without its end. Returns 1; 0 at the end of the stream; -1 if the line is
  * longer than size or incomplete. */
 static int read_line(FILE *f, char *to, size_t size)
@@ -125,105 +122,11 @@ void nst_y4m_format_header(const struct nst_y4m *y, int width, int height, char 
     snprintf(to, size, MAGIC " W%d H%d%s\n", width, height, y->extra_params);
 }
 
-static int div_ceil(int pixels, int by)
-{
-    return (pixels + by - 1) / by;
-}
-
-/* Samples of one chroma plane. */
-static size_t chroma_samples(const struct nst_y4m *y, int width, int height)
-{
-    return y->subsample_x ? (size_t)div_ceil(width, y->subsample_x) *
-                                (size_t)div_ceil(height, y->subsample_y)
-                          : 0;
-}
-
-static size_t sample_bytes(const struct nst_y4m *y)
-{
-    return y->bits > 8 ? 2 : 1;
-}
-
 size_t nst_y4m_frame_bytes(const struct nst_y4m *y, int width, int height)
 {
-    return ((size_t)width * (size_t)height + 2 * chroma_samples(y, width, height)) *
-           sample_bytes(y);
-}
-
-/* Sample values of luma 0 and 1 and of chroma 0. */
-struct range {
-    double black, white, zero, chroma; /* chroma: samples from -1/2 to 1/2 */
-    unsigned max;
-};
-
-static struct range range_of(const struct nst_y4m *y)
-{
-    unsigned one = 1u << (y->bits - 8), max = (1u << y->bits) - 1;
-
-    if (y->full)
-        return (struct range){0, max, 128.0 * one, max, max};
-    return (struct range){16.0 * one, 235.0 * one, 128.0 * one, 224.0 * one, max};
-}
-
-static double sample(const unsigned char *p, size_t i, bool wide)
-{
-    return wide ? p[2 * i] | p[2 * i + 1] << 8 : p[i];
-}
-
-/* Chroma at a pixel: bilinear between samples, which lie in the middle of the pixels
- * they cover. */
-static double interpolate_chroma(const struct nst_y4m *y, const unsigned char *plane,
-                                 int row, int column)
-{
-    int w = div_ceil(y->width, y->subsample_x), h = div_ceil(y->height, y->subsample_y);
-    double r = (row + 0.5) / y->subsample_y - 0.5,
-           c = (column + 0.5) / y->subsample_x - 0.5;
-    int top, left, bottom, right;
-    bool wide = y->bits > 8;
-
-    r = r < 0 ? 0 : r > h - 1 ? h - 1 : r;
-    c = c < 0 ? 0 : c > w - 1 ? w - 1 : c;
-    top = (int)r;
-    left = (int)c;
-    bottom = top + 1 < h ? top + 1 : top;
-    right = left + 1 < w ? left + 1 : left;
-    r -= top;
-    c -= left;
-    return (1 - r) *
-               ((1 - c) * sample(plane, (size_t)top * (size_t)w + (size_t)left, wide) +
-                c * sample(plane, (size_t)top * (size_t)w + (size_t)right, wide)) +
-           r * ((1 - c) *
-                    sample(plane, (size_t)bottom * (size_t)w + (size_t)left, wide) +
-                c * sample(plane, (size_t)bottom * (size_t)w + (size_t)right, wide));
-}
-
-static float clamp01(double v)
-{
-    return (float)(v > 0 ? v < 1 ? v : 1 : 0);
-}
-
-static void to_rgb(const struct nst_y4m *y, const unsigned char *frame, float *rgb)
-{
-    size_t n = (size_t)y->width * (size_t)y->height, i = 0;
-    size_t plane = chroma_samples(y, y->width, y->height) * sample_bytes(y);
-    const unsigned char *cb = frame + n * sample_bytes(y), *cr = cb + plane;
-    struct range g = range_of(y);
-
-    for (int r = 0; r < y->height; r++)
-        for (int c = 0; c < y->width; c++, i++) {
-            double luma =
-                (sample(frame, i, y->bits > 8) - g.black) / (g.white - g.black);
-            double blue = 0, red = 0; /* minus luma */
-
-            if (y->subsample_x) {
-                blue = 2 * (1 - KB) * (interpolate_chroma(y, cb, r, c) - g.zero) /
-                       g.chroma;
-                red = 2 * (1 - KR) * (interpolate_chroma(y, cr, r, c) - g.zero) /
-                      g.chroma;
-            }
-            rgb[i] = clamp01(luma + red);
-            rgb[n + i] = clamp01(luma - (KR * red + KB * blue) / KG);
-            rgb[2 * n + i] = clamp01(luma + blue);
-        }
+    return ((size_t)width * (size_t)height +
+            2 * nst_y4m_chroma_samples(y, width, height)) *
+           nst_y4m_sample_bytes(y);
 }
 
 /* Read the line at the start of a frame. Returns as read_line(), and -1 for another
@@ -247,7 +150,7 @@ static int read_frame_line(struct nst_y4m *y, FILE *f)
  * last samples become those before them. */
 static void restore_rows(const struct nst_y4m *y, unsigned char *chroma, size_t w)
 {
-    size_t rows = 2 * (size_t)div_ceil(y->height, y->subsample_y);
+    size_t rows = 2 * (size_t)nst_y4m_div_ceil(y->height, y->subsample_y);
 
     while (rows--) {
         unsigned char *row = chroma + rows * 2 * w;
@@ -260,9 +163,10 @@ static void restore_rows(const struct nst_y4m *y, unsigned char *chroma, size_t 
 /* Read the samples of a frame. Returns false if there are too few. */
 static bool read_samples(struct nst_y4m *y, FILE *f, unsigned char *frame)
 {
-    size_t luma = (size_t)y->width * (size_t)y->height * sample_bytes(y);
+    size_t luma = (size_t)y->width * (size_t)y->height * nst_y4m_sample_bytes(y);
     size_t size = nst_y4m_frame_bytes(y, y->width, y->height), got;
-    size_t cut = 2 * (size_t)(y->subsample_x ? div_ceil(y->height, y->subsample_y) : 0);
+    size_t cut =
+        2 * (size_t)(y->subsample_x ? nst_y4m_div_ceil(y->height, y->subsample_y) : 0);
     const size_t ahead = strlen(FRAME);
 
     if (y->bits == 8 || y->subsample_x != 2 || y->width % 2 == 0)
@@ -276,7 +180,7 @@ static bool read_samples(struct nst_y4m *y, FILE *f, unsigned char *frame)
         return got == ahead &&
                fread(frame + size - cut + ahead, 1, cut - ahead, f) == cut - ahead;
     y->begun = got;
-    restore_rows(y, frame + luma, (size_t)div_ceil(y->width, y->subsample_x));
+    restore_rows(y, frame + luma, (size_t)nst_y4m_div_ceil(y->width, y->subsample_x));
     return true;
 }
 
@@ -304,62 +208,7 @@ enum nst_status nst_y4m_read_frame(struct nst_y4m *y, FILE *f, const char *label
         return nst_err_set(err, NST_ERR_FORMAT, "%s: its last frame is cut short",
                            label);
     }
-    to_rgb(y, frame, rgb);
+    nst_y4m_to_rgb(y, frame, rgb);
     free(frame);
     return NST_OK;
-}
-
-static void put_sample(unsigned char **to, double v, const struct range *g, bool wide)
-{
-    unsigned n = v > 0 ? v + 0.5 < g->max ? (unsigned)(v + 0.5) : g->max : 0;
-
-    *(*to)++ = n & 0xff;
-    if (wide)
-        *(*to)++ = (unsigned char)(n >> 8);
-}
-
-/* Mean difference of one channel and the luma over the pixels that a chroma sample
- * covers. */
-static double average_chroma(const struct nst_y4m *y, struct nst_image image, int row,
-                             int column, int channel)
-{
-    size_t n = nst_area(image.height, image.width);
-    const float *rgb = image.rgb;
-    double luma = 0, value = 0;
-    int pixels = 0;
-
-    for (int r = row * y->subsample_y;
-         r < (row + 1) * y->subsample_y && r < image.height; r++)
-        for (int c = column * y->subsample_x;
-             c < (column + 1) * y->subsample_x && c < image.width; c++) {
-            size_t i = (size_t)r * (size_t)image.width + (size_t)c;
-
-            luma += KR * rgb[i] + KG * rgb[n + i] + KB * rgb[2 * n + i];
-            value += rgb[(size_t)channel * n + i];
-            pixels++;
-        }
-    return value / pixels - luma / pixels;
-}
-
-void nst_y4m_write_frame(const struct nst_y4m *y, struct nst_image image,
-                         unsigned char *to)
-{
-    size_t n = nst_area(image.height, image.width);
-    const float *rgb = image.rgb;
-    struct range g = range_of(y);
-    bool wide = y->bits > 8;
-
-    for (size_t i = 0; i < n; i++)
-        put_sample(&to,
-                   g.black + (g.white - g.black) *
-                                 (KR * rgb[i] + KG * rgb[n + i] + KB * rgb[2 * n + i]),
-                   &g, wide);
-    for (int plane = 0; y->subsample_x && plane < 2; plane++)
-        for (int r = 0; r < div_ceil(image.height, y->subsample_y); r++)
-            for (int c = 0; c < div_ceil(image.width, y->subsample_x); c++) {
-                double scale = plane ? 1 - KR : 1 - KB;
-                double chroma = average_chroma(y, image, r, c, plane ? 0 : 2);
-
-                put_sample(&to, g.zero + g.chroma * chroma / (2 * scale), &g, wide);
-            }
 }

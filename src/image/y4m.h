@@ -50,7 +50,7 @@ size_t nst_y4m_frame_bytes(const struct nst_y4m *y, int width, int height);
 enum nst_status nst_y4m_read_frame(struct nst_y4m *y, FILE *f, const char *label,
                                    float *rgb, bool *end, struct nst_err *err);
 
-/* Encode a frame to nst_y4m_frame_bytes() bytes at to. */
+/* Encode a frame to nst_y4m_frame_bytes() bytes at to, aligned to 2 bytes. */
 void nst_y4m_write_frame(const struct nst_y4m *y, struct nst_image image,
                          unsigned char *to);
 

@@ -7,11 +7,13 @@
 #include "kernels/flow_kernels.h"
 #include "kernels/nchw16c.h"
 #include "kernels/vector_kernels.h"
+#include "kernels/video_kernels.h"
 
 #define DECLARE_ISA(isa)                                                               \
     extern const struct nst_nchw16c_kernels nst_nchw16c_##isa;                         \
     extern const struct nst_vector_kernels nst_vector_kernels_##isa;                   \
-    extern const struct nst_flow_kernels nst_flow_kernels_##isa;
+    extern const struct nst_flow_kernels nst_flow_kernels_##isa;                       \
+    extern const struct nst_video_kernels nst_video_kernels_##isa;
 #ifdef __x86_64__
 DECLARE_ISA(avx512)
 DECLARE_ISA(avx2)
@@ -84,4 +86,17 @@ const struct nst_flow_kernels *nst_flow_kernels_choose(void)
         return &nst_flow_kernels_avx2;
 #endif
     return chosen ? &nst_flow_kernels_base : NULL;
+}
+
+const struct nst_video_kernels *nst_video_kernels_choose(void)
+{
+#ifdef __x86_64__
+    const struct nst_nchw16c_kernels *chosen = nst_nchw16c_choose();
+
+    if (chosen == &nst_nchw16c_avx512)
+        return &nst_video_kernels_avx512;
+    if (chosen == &nst_nchw16c_avx2)
+        return &nst_video_kernels_avx2;
+#endif
+    return &nst_video_kernels_base;
 }

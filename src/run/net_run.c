@@ -192,11 +192,14 @@ static void finish(const struct nst_picture_job *job, const struct nst_picture *
 {
     size_t n = nst_picture_pixels(c);
 
-    for (size_t i = 0; i < 3 * n; i++) {
-        float v = rgb[i] > 0 ? rgb[i] < 1 ? rgb[i] : 1 : 0; /* NaN gives 0 */
+    for (size_t i = 0; i < 3 * n; i++)
+        rgb[i] = rgb[i] > 0 ? rgb[i] < 1 ? rgb[i] : 1 : 0; /* NaN gives 0 */
+    for (size_t k = 0; share && k < 3; k++)
+        for (size_t i = 0; i < n; i++) {
+            float photo = c->rgb[k * n + i];
 
-        rgb[i] = share ? c->rgb[i] + share[i % n] * (v - c->rgb[i]) : v;
-    }
+            rgb[k * n + i] = photo + share[i] * (rgb[k * n + i] - photo);
+        }
     if (job->effective.colour == NST_COLOUR_CONTENT)
         nst_colour_transfer_luma(rgb, c->rgb, n);
 }
@@ -204,8 +207,9 @@ static void finish(const struct nst_picture_job *job, const struct nst_picture *
 /* What painting one frame after the other keeps. */
 struct painter {
     struct nst_picture_job *job;
-    struct nst_size size; /* of share */
+    struct nst_size size; /* of share and spare */
     float *share;         /* or NULL */
+    float *spare;         /* an array for the next result, or NULL */
 };
 
 /* Paint c into *rgb, a new array. */
@@ -214,15 +218,19 @@ static enum nst_status paint(struct painter *p, const struct nst_picture *c,
 {
     const struct nst_picture_job *job = p->job;
     struct nst_size size = {c->height, c->width};
-    enum nst_status st = nst_floats_new(rgb, 3, nst_picture_pixels(c), 1, err);
+    enum nst_status st = NST_OK;
 
-    if (st == NST_OK &&
-        (size.height != p->size.height || size.width != p->size.width)) {
+    if (size.height != p->size.height || size.width != p->size.width) {
         free(p->share);
-        p->share = NULL;
+        free(p->spare);
+        p->share = p->spare = NULL;
         p->size = size;
         st = make_share(job, size, &p->share, err);
     }
+    *rgb = p->spare;
+    p->spare = NULL;
+    if (st == NST_OK && !*rgb)
+        st = nst_floats_new(rgb, 3, nst_picture_pixels(c), 1, err);
     if (st == NST_OK)
         st = nst_net_paint(job->net, nst_picture_image(c), *rgb, job->net_room, err);
     if (st == NST_OK)
@@ -274,7 +282,7 @@ static enum nst_status paint_frame(struct painter *p, struct nst_net_film *film,
         nst_picture_free(frame);
         return st;
     }
-    free(frame->rgb);
+    p->spare = frame->rgb;
     frame->rgb = rgb;
     report_painted(p->job, frame, nst_clock_seconds() - begin);
     p->job->content->height = frame->height;
@@ -336,5 +344,6 @@ enum nst_status nst_net_run_paint(struct nst_picture_job *job, struct nst_err *e
     nst_report_started(&job->reporter);
     st = job->frames ? paint_frames(&p, err) : paint_picture(&p, err);
     free(p.share);
+    free(p.spare);
     return st;
 }
