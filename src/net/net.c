@@ -86,6 +86,23 @@ void nst_net_set_weights(struct nst_net *net, const struct nst_net_weights *w)
     }
 }
 
+void nst_net_set_stop(struct nst_net *net, bool (*stop)(void *ctx), void *ctx)
+{
+    net->stop = stop;
+    net->stop_ctx = ctx;
+}
+
+bool nst_net_stopped(const struct nst_net *net)
+{
+    return net->stopped;
+}
+
+static bool should_stop(struct nst_net *net)
+{
+    net->stopped = net->stopped || (net->stop && net->stop(net->stop_ctx));
+    return net->stopped;
+}
+
 /* Sums of a layer's map over bands. */
 struct moments {
     double sum[CHANNELS], squares[CHANNELS];
@@ -144,6 +161,8 @@ static void whole_conv(struct nst_net *net, int layer, struct nst_net_view x,
     struct moments m;
     struct nst_net_sums sums = {m.sum, m.squares, 0, y->shape.h};
 
+    if (should_stop(net))
+        return;
     conv(net, layer, x, y, &sums);
     set_norm(net, layer, &m, (double)nst_shape_area(y->shape));
 }
@@ -210,7 +229,8 @@ static void paint_whole(struct nst_net *net, const float *in, float *out)
     whole_conv(net, last - 2, x, m->half);
     whole_conv(net, last - 1, view(net, m->half, last - 2, true), m->full);
     x = view(net, m->full, last - 1, true);
-    ops->to_picture(net->be, net->convs[last], &x, out);
+    if (!should_stop(net))
+        ops->to_picture(net->be, net->convs[last], &x, out);
 }
 
 /* Of n pixels, the one that stands for pixel i >= 0: reflected again and again. */
@@ -352,7 +372,7 @@ static void paint_bands(struct nst_net *net, struct nst_image in, float *out)
     for (int layer = 0; layer <= 2; layer++) {
         struct moments all = {{0}};
 
-        for (struct band b = {0}; next_band(m, FRONT_HALO, &b);)
+        for (struct band b = {0}; !should_stop(net) && next_band(m, FRONT_HALO, &b);)
             front_band(net, in, &b, layer, &all);
         set_norm(net, layer, &all, front_pixels(m, layer));
     }
@@ -362,7 +382,7 @@ static void paint_bands(struct nst_net *net, struct nst_image in, float *out)
         struct moments all = {{0}}, part;
         int zoom = layer == last - 2 ? 2 : 4;
 
-        for (struct band b = {0}; next_band(m, BACK_HALO, &b);) {
+        for (struct band b = {0}; !should_stop(net) && next_band(m, BACK_HALO, &b);) {
             struct nst_net_sums sums = band_sums(&part, &b, zoom, zoom * m->band);
 
             back_band(net, x, &b, layer, &sums);
@@ -387,6 +407,7 @@ enum nst_status nst_net_paint(struct nst_net *net, struct nst_image in, float *o
         return nst_err_set(err, NST_ERR_MEM,
                            "a picture of %d x %d pixels does not fit into memory",
                            in.width, in.height);
+    net->stopped = false;
     st = nst_net_maps_prepare(net, in.height, in.width, band, err);
     if (st != NST_OK)
         return st;

@@ -16,6 +16,7 @@
 #ifndef NST_NET_NET_H
 #define NST_NET_NET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "backend/net_ops.h"
@@ -58,6 +59,12 @@ void nst_net_set_weights(struct nst_net *net, const struct nst_net_weights *w);
  * beside the pictures; with limit, not 0, as it works within that many bytes, or 0: it
  * cannot. */
 size_t nst_net_bytes(const struct nst_net *net, int height, int width, size_t limit);
+
+/* Ask stop(), or NULL: nothing, before each layer of a picture or of a band. If it
+ * returns true, nst_net_paint() returns with an unfinished picture. */
+void nst_net_set_stop(struct nst_net *net, bool (*stop)(void *ctx), void *ctx);
+/* Whether the last nst_net_paint() was stopped. */
+bool nst_net_stopped(const struct nst_net *net);
 
 /*
  * Paint a picture of any size: out (3 x height x width, not in) is not clamped. Works

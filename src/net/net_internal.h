@@ -46,6 +46,9 @@ struct nst_net {
     struct nst_net_conv *convs[NST_NET_MAX_CONVS];
     struct norm *norms; /* of each layer */
     struct maps maps;
+    bool (*stop)(void *ctx); /* or NULL */
+    void *stop_ctx;
+    bool stopped; /* nst_net_paint() was */
 };
 
 /* The side at which n pixels are painted. */

@@ -321,14 +321,26 @@ static enum nst_status paint_frames(struct painter *p, struct nst_err *err)
     return st;
 }
 
+static bool should_stop(void *events)
+{
+    return nst_run_should_stop(events);
+}
+
 static enum nst_status paint_picture(struct painter *p, struct nst_err *err)
 {
     struct nst_picture_job *job = p->job;
     double begin = nst_clock_seconds();
-    enum nst_status st = paint(p, job->content, &job->rgb, err);
+    enum nst_status st;
 
+    nst_net_set_stop(job->net, should_stop, (void *)job->runner->events);
+    st = paint(p, job->content, &job->rgb, err);
     if (st != NST_OK)
         return st;
+    if (nst_net_stopped(job->net)) { /* there is no picture so far */
+        job->result.end = NST_JOB_STOPPED;
+        job->cancelled = true;
+        return NST_OK;
+    }
     report_painted(job, job->content, nst_clock_seconds() - begin);
     if (job->effective.on_interrupt == NST_ON_INTERRUPT_DISCARD &&
         nst_run_should_stop(job->runner->events))

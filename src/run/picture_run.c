@@ -124,7 +124,9 @@ static void report(const struct nst_picture_job *job, const struct moments *at)
         nst_run_message(job->runner->events,
                         "%s: converged after %lld steps: the loss no longer decreases",
                         name, (long long)r->iterations);
-    if (r->end == NST_JOB_STOPPED)
+    if (r->end == NST_JOB_STOPPED && job->net && !job->frames)
+        nst_run_message(job->runner->events, "%s: stopped; nothing is written", name);
+    else if (r->end == NST_JOB_STOPPED)
         nst_run_message(job->runner->events, "%s: stopped after %lld %s; %s", name,
                         (long long)r->iterations, job->net ? "frames" : "steps",
                         job->cancelled ? "nothing is written"
@@ -192,10 +194,11 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
     }
     st = stylise_content(job, err);
     at.stylised = nst_clock_seconds();
-    if (job->cancelled)
-        return st;
-    job->cancelled = st == NST_OK && job->result.end == NST_JOB_STOPPED &&
-                     job->effective.on_interrupt == NST_ON_INTERRUPT_DISCARD;
+    if (job->cancelled && job->result.end != NST_JOB_STOPPED)
+        return st; /* before it started */
+    job->cancelled =
+        job->cancelled || (st == NST_OK && job->result.end == NST_JOB_STOPPED &&
+                           job->effective.on_interrupt == NST_ON_INTERRUPT_DISCARD);
     if (st == NST_OK && !job->cancelled)
         st = write_results(job, err);
     at.written = nst_clock_seconds();

@@ -332,6 +332,29 @@ frames() { # FILE: how many
     [ "$status" = 3 ]
 }
 
+@test "an interrupt ends a picture before it is painted, and nothing is written" {
+    net_py write nstnet 16 16 n.nstnet
+    nst -s n.nstnet photo.ppm -o old.ppm
+    # a photograph that takes many seconds, whole and in bands
+    picture huge.ppm 2000 2000 3
+    for options in '' '--max-memory 512M'; do
+        cp old.ppm out.ppm
+        # shellcheck disable=SC2086 # two words
+        env --default-signal=INT "$NST" --progress json -t 1 $options -s n.nstnet \
+            huge.ppm -o out.ppm 2>progress 3>&- 4>&- &
+        pid=$!
+        wait_until '[ -s progress ]' # it has begun
+        kill -INT $pid
+        status=0
+        wait $pid || status=$?
+        cat progress
+        [ "$status" = 130 ]
+        cmp out.ppm old.ppm
+        [ "$(echo *out.ppm*)" = out.ppm ]
+        grep -q 'huge.ppm: stopped; nothing is written' progress
+    done
+}
+
 @test "with a GPU asked for, a network says that it runs on the CPU" {
     net_py write nstnet 4 1 n.nstnet
     run --separate-stderr nst --device cuda -s n.nstnet photo.ppm -o gpu.ppm
