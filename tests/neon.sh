@@ -24,10 +24,9 @@ isa="-ffp-contract=fast -fno-math-errno -fno-trapping-math -DNST_ISA=base -DNST_
 
 # The same sources and flags as src/local.mk has for this machine.
 build() {
-    for f in nchw16c_gemm nchw16c_winograd nchw16c_rows nchw16c_net nchw16c_net_grad \
-        vector_kernels flow_kernels; do
+    for f in "$top"/src/kernels/nchw16c_*.c "$top"/src/kernels/*_kernels.c; do
         # shellcheck disable=SC2086 # words are wanted
-        $cc $flags $isa -c "$top/src/kernels/$f.c" -o "$work/$f.o" || return 1
+        $cc $flags $isa -c "$f" -o "$work/$(basename "$f" .c).o" || return 1
     done
     for t in base/test_threads kernels/checkkernels kernels/checkflow backend/checkbackend \
         backend/checknet; do
