@@ -391,6 +391,11 @@ static enum nst_status check_options(const struct network *n, const struct argum
                 "%s: is for a network that paints in one pass, but %s is "
                 "a VGG19",
                 nst_net_text_name((enum nst_net_text)i), n->path);
+    if (n->vgg && a->net.preview)
+        return nst_err_set(err, NST_ERR_ARG,
+                           "preview: is for a network that paints in one pass, but %s "
+                           "is a VGG19",
+                           n->path);
     return NST_OK;
 }
 

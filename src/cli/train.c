@@ -20,8 +20,6 @@
 #include "cli/progress.h"
 #include "nst.h"
 
-#define BASE "base" /* the bundled network that a training starts from */
-
 enum {
     PHOTOS_KEY = 0x100,
     FROM_KEY,
@@ -156,10 +154,15 @@ static bool has_suffix(const char *name, const char *suffix)
 /* Without --from and --width, start from the bundled network, if it is installed. */
 static void set_start(struct arguments *a)
 {
-    char *base = a->c.from || a->width_given ? NULL : nst_find_net(BASE);
+    char *base = a->c.from || a->width_given ? NULL : nst_find_net(NST_NET_BASE);
 
     if (base)
-        a->c.from = BASE;
+        a->c.from = NST_NET_BASE;
+    else if (!a->c.from && !a->width_given && !a->quiet)
+        fprintf(stderr,
+                "nst-train: found no network '%s' in the folders of data; the "
+                "training starts from random weights and takes longer\n",
+                NST_NET_BASE);
     else if (a->c.from && strcmp(a->c.from, "none") == 0)
         a->c.from = NULL;
     free(base);

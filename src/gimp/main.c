@@ -14,8 +14,8 @@
 
 /* Milliseconds between two looks at the run. */
 #define TICK 100
-/* Microseconds between two pictures so far. */
 #define SAVE_EVERY "4" /* steps */
+/* Microseconds between two pictures so far. */
 #define SO_FAR_INTERVAL (2 * G_USEC_PER_SEC)
 
 /* The arguments of the procedure, in their order. */

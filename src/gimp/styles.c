@@ -71,7 +71,8 @@ static void add_net(GtkListStore *list, const gchar *name, const gchar *path)
     gchar *label = g_strdup_printf("%s (network)", name);
     struct nst_net_file net;
 
-    if (nst_net_file_load_texts(&net, path, NULL) == NST_OK)
+    if (nst_net_file_load_texts(&net, path, NULL) == NST_OK &&
+        strcmp(name, NST_NET_BASE) != 0)
         add(list, found ? name : path, label, net.text[NST_NET_ARTIST],
             net.text[NST_NET_TITLE], thumbnail(net.preview, net.preview_size));
     nst_net_file_clear(&net);

@@ -38,6 +38,8 @@ char *nst_find_pack(const char *name);
 /* Path of a feed-forward network, found as a style pack is, but in nets instead of
  * styles. NULL also if there is a style pack of that name. */
 #define NST_NET_SUFFIX ".nstnet"
+/* The bundled network that a training starts from. Galleries of styles leave it out. */
+#define NST_NET_BASE "base"
 char *nst_find_net(const char *name);
 
 /* The path of the style pack or of the network that name means; NULL: a picture. */

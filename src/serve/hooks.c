@@ -19,6 +19,7 @@
 #include "serve/store.h"
 
 #define YOUNG_SECONDS 60
+#define OLD_SECONDS (7 * 24 * 3600)
 
 static char *record_path(const char *task_id)
 {
@@ -63,12 +64,49 @@ static int open_locked(const char *task_id, int flags)
     return fd;
 }
 
+/* The last whole line that is a JSON object with this member, a new string; NULL if
+ * there is none. */
+static char *last_object(gchar **lines, const char *member)
+{
+    char *found = NULL;
+
+    for (guint i = g_strv_length(lines); i > 0 && !found; i--) {
+        json_t *j = json_loads(lines[i - 1], 0, NULL);
+
+        if (json_object_get(j, member))
+            found = nst_xstrdup(lines[i - 1]);
+        json_decref(j);
+    }
+    return found;
+}
+
+/* The end that a record has, a new string, or NULL. */
+static char *read_end(const char *task_id)
+{
+    char *path = record_path(task_id), *all = NULL, *end = NULL;
+    gchar **lines;
+
+    if (path && g_file_get_contents(path, &all, NULL, NULL)) {
+        lines = g_strsplit(all, "\n", -1);
+        end = last_object(lines, "task_id");
+        g_strfreev(lines);
+    }
+    g_free(all);
+    free(path);
+    return end;
+}
+
 void serve_hook_end(const char *task_id, const char *text)
 {
     int fd = open_locked(task_id, O_WRONLY | O_APPEND);
-    char *line;
+    char *line = fd >= 0 ? read_end(task_id) : NULL;
     size_t size;
 
+    if (line) { /* the first end counts: that of a cancelled task, say */
+        free(line);
+        close(fd);
+        return;
+    }
     if (fd < 0)
         return;
     /* appended, so that the file keeps its lock, and its URL if the disk is full */
@@ -91,27 +129,10 @@ void serve_hook_remove(const char *task_id)
     free(path);
 }
 
-/* The last whole line that is a JSON object with this member, a new string; NULL if
- * there is none. */
-static char *last_object(gchar **lines, const char *member)
-{
-    char *found = NULL;
-
-    for (guint i = g_strv_length(lines); i > 0 && !found; i--) {
-        json_t *j = json_loads(lines[i - 1], 0, NULL);
-
-        if (json_object_get(j, member))
-            found = nst_xstrdup(lines[i - 1]);
-        json_decref(j);
-    }
-    return found;
-}
-
 int serve_hook_open(const char *task_id, char **url, char **text)
 {
     int fd = open_locked(task_id, O_RDONLY);
     char *path = record_path(task_id), *all = NULL;
-    gchar **lines;
     json_t *j;
 
     *url = *text = NULL;
@@ -120,19 +141,11 @@ int serve_hook_open(const char *task_id, char **url, char **text)
         if (json_string_value(json_object_get(j, "url")))
             *url = nst_xstrdup(json_string_value(json_object_get(j, "url")));
         json_decref(j);
-        lines = g_strsplit(all, "\n", -1);
-        *text = last_object(lines, "task_id");
-        g_strfreev(lines);
+        *text = read_end(task_id);
     }
     g_free(all);
     free(path);
-    if (*url)
-        return fd;
-    free(*text);
-    *text = NULL;
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    return fd;
 }
 
 bool serve_hook_is_young(const char *task_id)
@@ -144,4 +157,22 @@ bool serve_hook_is_young(const char *task_id)
 
     free(path);
     return young;
+}
+
+static void remove_old(void *ctx, const char *name)
+{
+    const time_t *before = ctx;
+    char *path = serve_store_path(SERVE_HOOK_FOLDER, name);
+    struct stat st;
+
+    if (path && stat(path, &st) == 0 && st.st_mtime < *before)
+        unlink(path);
+    free(path);
+}
+
+void serve_hooks_sweep(void)
+{
+    time_t before = time(NULL) - OLD_SECONDS;
+
+    serve_store_foreach(SERVE_HOOK_FOLDER, remove_old, &before);
 }

@@ -14,6 +14,7 @@
 #include "serve/http/auth.h"
 #include "serve/http/listen.h"
 #include "serve/http/server.h"
+#include "serve/hooks.h"
 #include "serve/idempotency.h"
 #include "serve/log.h"
 #include "serve/monitor.h"
@@ -58,6 +59,7 @@ void serve_sweep(void)
 {
     serve_queue->sweep(UPLOAD_SECONDS, MAX_UPLOADS);
     serve_keys_sweep();
+    serve_hooks_sweep();
     serve_previews_sweep();
     serve_share_sweep();
 }

@@ -162,10 +162,14 @@ static void set_styles(struct nst_params *p, const json_t *record)
     size_t i;
 
     json_array_foreach(json_object_get(record, "styles"), i, style) {
-        const char *name = json_string_value(json_object_get(style, "name"));
+        char *path =
+            serve_styles_path(json_string_value(json_object_get(style, "name")));
 
-        if (p->styles.count < NST_STYLES_MAX)
-            p->styles.item[p->styles.count++].file = serve_styles_path(name);
+        if (path && p->styles.count < NST_STYLES_MAX)
+            p->styles.item[p->styles.count++].file = path;
+        else
+            free(
+                path); /* NULL: the style was deleted meanwhile; the task will say so */
     }
 }
 

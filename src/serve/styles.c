@@ -208,7 +208,7 @@ static void add_folder(const char *folder)
     for (int i = 0; i < n; i++) {
         const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
 
-        if (name[0] != '.' && dot &&
+        if (name[0] != '.' && dot && strcmp(name, NST_NET_BASE NST_NET_SUFFIX) != 0 &&
             (kind_of(name) != PICTURE || nst_picture_supports(dot)))
             add_file(folder, name);
         free(entry[i]);

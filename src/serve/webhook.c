@@ -154,10 +154,11 @@ static void look_at(void *unused, const char *name)
         free(text);
         text = json_dumps(progress, JSON_COMPACT | JSON_REAL_PRECISION(15));
     }
-    if (fd >= 0 && text)
+    if (fd >= 0 && url && text)
         add_delivery(id, fd, url, text);
     else {
-        if (fd >= 0 && !serve_hook_is_young(id)) /* it was never queued */
+        if (fd >= 0 &&
+            !serve_hook_is_young(id)) /* it was never queued, or is damaged */
             serve_hook_remove(id);
         if (fd >= 0)
             close(fd);

@@ -152,6 +152,23 @@ static void randomise(struct nst_net_weights *w, uint64_t seed)
     }
 }
 
+/* The network that a training starts from was made by others, and paints another
+ * style: its preview is none of the new one, and its credit names the start. */
+static void forget_owner(struct nst_net_file *f)
+{
+    const char *credit = f->text[NST_NET_CREDIT], *licence = f->text[NST_NET_LICENCE];
+    char *start = credit ? nst_xasprintf("started from a network by %s%s%s", credit,
+                                         licence ? ", " : "", licence ? licence : "")
+                         : NULL;
+
+    free(f->preview);
+    f->preview = NULL;
+    f->preview_size = 0;
+    nst_net_file_set_text(f, NST_NET_CREDIT, start);
+    nst_net_file_set_text(f, NST_NET_LICENCE, NULL);
+    free(start);
+}
+
 static enum nst_status start_weights(struct training *t, struct nst_err *err)
 {
     struct nst_net_shape shape = {(int)t->c->width, NST_NET_BLOCKS};
@@ -161,6 +178,7 @@ static enum nst_status start_weights(struct training *t, struct nst_err *err)
     if (t->c->from) {
         st = nst_net_file_load(&t->file, path ? path : t->c->from, err);
         free(path);
+        forget_owner(&t->file);
         return st;
     }
     st = nst_net_weights_new(&t->file.weights, shape, err);
@@ -280,6 +298,16 @@ static bool is_same_file(const char *a, const char *b)
            x.st_ino == y.st_ino;
 }
 
+/* True if path is the network that the training starts from. */
+static bool is_from(const struct nst_train_config *c, const char *path)
+{
+    char *found = c->from ? nst_find_net(c->from) : NULL;
+    bool same = c->from && is_same_file(found ? found : c->from, path);
+
+    free(found);
+    return same;
+}
+
 static enum nst_status prepare(struct training *t, struct nst_err *err)
 {
     const struct nst_train_config *c = t->c;
@@ -290,7 +318,7 @@ static enum nst_status prepare(struct training *t, struct nst_err *err)
         c->stability * fmax(1, (double)STABILITY_SHARE / (double)c->batch)};
     enum nst_status st = check_writable(c->output, err);
 
-    if (st == NST_OK && c->from && is_same_file(c->from, c->output))
+    if (st == NST_OK && is_from(c, c->output))
         st = nst_err_set(err, NST_ERR_ARG,
                          "output: %s is the network given with --from; name another "
                          "file",

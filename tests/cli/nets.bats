@@ -43,6 +43,9 @@ style_loss() {
     echo no >no.png
     run ! "$nst_model" convert base --preview no.png -o no.nstnet
     [ ! -e no.nstnet ]
+    run ! --separate-stderr "$nst_model" convert vgg19-lite --preview photo.ppm -o no.safetensors
+    grep -q 'preview: is for a network that paints in one pass' <<<"$stderr"
+    [ ! -e no.safetensors ]
 }
 
 @test "a bundled network takes a photograph to the style of its painting" {

@@ -148,6 +148,8 @@ refuses() {
         -o out.nstnet --steps 1
     "$(dirname "$NST")/nst-model" info out.nstnet >info
     grep -q '"style":\["style.ppm"\],"from":"base",' info
+    grep -q '^credit *started from a network by The nst developers' info
+    run ! grep -qE '^(licence|preview|title)' info # those of the base are not its own
     grep -q '^width *16 ' info
     run ! grep -q "$PWD/style" info
     "$(dirname "$NST")/nst-train" --size 64 --progress none style.ppm --photos photos \

@@ -84,7 +84,7 @@ enter() {
 # shot [WINDOW]: a picture of the screen, or of its part at a window; print its name
 shot() {
     local X=0 Y=0 WIDTH=${SCREEN%x*} HEIGHT=${SCREEN#*x}
-    [ -z "$1" ] || eval "$(xdotool getwindowgeometry --shell "$1" | grep -E '^(X|Y|WIDTH|HEIGHT)=')"
+    [ -z "${1:-}" ] || eval "$(xdotool getwindowgeometry --shell "$1" | grep -E '^(X|Y|WIDTH|HEIGHT)=')"
     ffmpeg -v error -y -f x11grab -draw_mouse 0 -video_size "${WIDTH}x$HEIGHT" \
         -i "$DISPLAY+$X,$Y" -frames:v 1 shot.png && echo shot.png
 }
@@ -92,7 +92,8 @@ shot() {
 # magenta [WINDOW]: how many pixels of the screen or the window are magenta
 magenta() {
     local all
-    shot "$1" >/dev/null
+    rm -f shot.png
+    shot "${1:-}" >/dev/null || return 1
     vips extract_band shot.png red.v 0 && vips extract_band shot.png green.v 1 &&
         vips extract_band shot.png blue.v 2
     vips relational_const red.v a.v more 250 && vips relational_const green.v b.v less 5 &&

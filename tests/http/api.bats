@@ -239,8 +239,8 @@ END
     get "/styles/$style"
     refused 404 .
     get /api/styles
-    packs=("$srcdir"/styles/*.nststyle)
-    [ "$(jq length <<<"$body")" = ${#packs[@]} ]
+    installed=("$srcdir"/styles/*.nststyle "$srcdir"/nets/fast-*.nstnet)
+    [ "$(jq length <<<"$body")" = ${#installed[@]} ]
     ask DELETE /api/styles/munch
     refused 404 munch
     [ -z "$(ls data/styles data/thumbs | grep jpg)" ]
@@ -280,7 +280,8 @@ END
     serve --styles mine
     get /api/styles
     local names
-    names=$(cd "$srcdir/styles" && basename -s .nststyle -- *.nststyle)
+    names=$(basename -s .nststyle -- "$srcdir"/styles/*.nststyle
+        basename -s .nstnet -- "$srcdir"/nets/fast-*.nstnet)
     [ "$(jq -r '.[].name' <<<"$body")" = "$(printf '%s\nwaves.jpg\n' "$names" | LC_ALL=C sort)" ]
     grep -q 'warning.*broken.png' log
     upload photo.png

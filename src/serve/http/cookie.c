@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,6 +20,7 @@
 #define KEPT_TEXT 256
 
 static unsigned char key[KEY_BYTES];
+static atomic_uint key_number; /* changes with the key */
 
 /* Read the key from a locked file, or make it in one that does not have it. */
 static bool read_key(int fd)
@@ -39,6 +41,7 @@ enum nst_status serve_key_open(const char *dir, struct nst_err *err)
 
     if (fd < 0 || !read_key(fd))
         st = nst_err_set(err, NST_ERR_IO, "%s: %s", path, strerror(errno));
+    atomic_fetch_add(&key_number, 1);
     if (fd >= 0)
         close(fd);
     free(path);
@@ -61,14 +64,18 @@ static void compute(char out[SERVE_DIGEST_SIZE], const char *kind, const char *t
 void serve_key_sign(char out[SERVE_DIGEST_SIZE], const char *kind, const char *text)
 {
     static _Thread_local struct {
+        unsigned key;
         char kind[KEPT_KIND], text[KEPT_TEXT], digest[SERVE_DIGEST_SIZE];
     } last;
+    unsigned number = atomic_load(&key_number);
 
-    if (*last.digest && strcmp(last.text, text) == 0 && strcmp(last.kind, kind) == 0) {
+    if (*last.digest && last.key == number && strcmp(last.text, text) == 0 &&
+        strcmp(last.kind, kind) == 0) {
         memcpy(out, last.digest, SERVE_DIGEST_SIZE);
         return;
     }
     compute(out, kind, text);
+    last.key = number;
     if (g_strlcpy(last.kind, kind, sizeof last.kind) < sizeof last.kind &&
         g_strlcpy(last.text, text, sizeof last.text) < sizeof last.text)
         memcpy(last.digest, out, SERVE_DIGEST_SIZE);
