@@ -16,7 +16,7 @@ complete -c nst -l layers -x -a 'conv1_1 relu1_1 conv1_2 relu1_2 conv2_1 relu2_1
 complete -c nst -l mask -r -F -d 'Apply the preceding --style where this image is white. Styles without a mask share the remaining area'
 complete -c nst -l metadata -x -a 'keep private none' -d 'Metadata that the result takes from the input: keep; private: camera, exposure and time only; none. The last two name no input'
 complete -c nst -l name -x -a '' -d 'File names of results in a directory. {stem} and {ext} come from the input, {folder} is its directory, {style} comes from the styles, {index} is the number of the image'
-complete -c nst -l on-interrupt -x -a 'keep discard' -d 'For an image that a signal interrupts: keep writes the image so far; discard writes nothing, and an older result stays'
+complete -c nst -l on-interrupt -x -a 'keep discard' -d 'For an image that a signal interrupts: keep writes the image so far (a network that paints in one pass has none); discard writes nothing, and an older result stays'
 complete -c nst -s o -l output -r -F -d 'Write the result to FILE, whose extension selects the format, or into DIR/. Without -o, or with -, a PNG goes to standard output'
 complete -c nst -l pnm -d 'Read and write a stream of PGM, PPM or PAM images'
 complete -c nst -l preview -r -F -d 'Write the current image to FILE every --save-every steps and at the end of each scale. {step} or {scale} in the name makes a series of files'

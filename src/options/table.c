@@ -81,8 +81,10 @@ static const struct nst_option options[] = {
              "inputs with the same options"},
     {"on-interrupt", 0, GROUP(1), CHOICE("keep|discard"), AT(on_interrupt),
      .default_text = "keep", .arg = "MODE",
-     .help = "For an image that a signal interrupts: keep writes the image so far; "
-             "discard writes nothing, and an older result stays"},
+     .help =
+         "For an image that a signal interrupts: keep writes the image so far (a "
+         "network that paints in one pass has none); discard writes nothing, and an "
+         "older result stays"},
     /* before size, which it sets */
     {"scales", 0, GROUP(3), LIST(16, 65536), AT(scales), OPTIMISES, OFFERED,
      .zero_word = "none", .default_text = "auto", .arg = "LIST|FROM..|auto|none",

@@ -52,6 +52,30 @@ static enum nst_status load(float **rgb, const struct nst_frame_link *l,
     return st;
 }
 
+/* Load the content and the result of a skipped frame. If either cannot be used, the
+ * frame that was loaded before stays. NST_ERR_MEM. */
+static enum nst_status load_skipped(struct nst_frame_link *l,
+                                    const struct nst_picture_size *size,
+                                    struct nst_err *err)
+{
+    float *content = NULL, *result = NULL;
+    enum nst_status st = load(&content, l, l->skipped->content, size, err);
+
+    if (st == NST_OK)
+        st = load(&result, l, l->skipped->output, size, err);
+    l->skipped = NULL;
+    if (st == NST_OK) {
+        replace(&l->content, &content);
+        replace(&l->result, &result);
+        nst_motion_clear(&l->motion);
+        l->loaded = l->before;
+    }
+    free(content);
+    free(result);
+    l->before = l->loaded;
+    return st == NST_ERR_MEM ? st : NST_OK;
+}
+
 enum nst_status nst_frame_link_open(struct nst_frame_link *l,
                                     const struct nst_picture *content,
                                     const char *label,
@@ -66,16 +90,9 @@ enum nst_status nst_frame_link_open(struct nst_frame_link *l,
         l->height = content->height;
         l->width = content->width;
     }
-    if (l->skipped) {
-        st = load(&l->content, l, l->skipped->content, size, err);
-        if (st == NST_OK)
-            st = load(&l->result, l, l->skipped->output, size, err);
-        if (st != NST_OK)
-            return st;
-        l->skipped = NULL;
-        nst_motion_clear(&l->motion);
-    }
-    if (with_first && !l->first && l->first_skipped)
+    if (l->skipped)
+        st = load_skipped(l, size, err);
+    if (st == NST_OK && l->before && with_first && !l->first && l->first_skipped)
         st = load(&l->first, l, l->first_skipped->content, size, err);
     return st == NST_OK ? check_size(l, content, label, err) : st;
 }
@@ -93,7 +110,7 @@ void nst_frame_link_pass(struct nst_frame_link *l, const struct nst_params *para
         l->first = nst_xcalloc(bytes, 1);
         memcpy(l->first, content->rgb, bytes);
     }
-    l->before = l->number;
+    l->before = l->loaded = l->number;
     l->height = content->height;
     l->width = content->width;
     replace(&l->content, &content->rgb);

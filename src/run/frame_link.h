@@ -15,6 +15,7 @@ struct nst_frame_link {
     int number; /* of the current frame, from 1 on: its place in the batch */
     int before; /* number of the frame before; 0: there is none */
     int height, width;
+    int loaded;               /* number of the frame of content and result; 0: none */
     float *content, *result;  /* of the frame before: 3 x height x width, owned */
     float *first;             /* content of the first frame, owned; or NULL */
     struct nst_motion motion; /* up to the frame before */
@@ -30,8 +31,9 @@ void nst_frame_link_skip(struct nst_frame_link *l, const struct nst_batch_item *
 
 /*
  * Get ready for the current frame, content: load the result that it follows, if that
- * was skipped. size: how frames are loaded. with_first: l->first is needed.
- * NST_ERR_FORMAT if the frames differ in size; errors of nst_picture_load().
+ * was skipped. If it cannot be read, the frame follows the one before it, if any.
+ * size: how frames are loaded. with_first: l->first is needed. NST_ERR_FORMAT if the
+ * frames differ in size; errors of nst_picture_load().
  */
 enum nst_status nst_frame_link_open(struct nst_frame_link *l,
                                     const struct nst_picture *content,

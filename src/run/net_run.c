@@ -338,6 +338,8 @@ static enum nst_status paint_picture(struct painter *p, struct nst_err *err)
         return st;
     if (nst_net_stopped(job->net)) { /* there is no picture so far */
         job->result.end = NST_JOB_STOPPED;
+        job->result.final.content_loss = job->result.final.style_loss = NAN;
+        job->result.final.total_loss = NAN;
         job->cancelled = true;
         return NST_OK;
     }

@@ -477,9 +477,13 @@ static enum nst_status plan_optimisation(struct nst_picture_job *job,
     struct nst_params *p = &job->effective;
     enum nst_status st = NST_OK;
 
-    if (job->link && job->link->has_params)
+    if (job->link && job->link->has_params) {
+        char *keep_mask = p->keep_mask;
+
         *p = job->link->params;
-    else
+        p->keep_mask = keep_mask;
+        job->recorded.flow = p->flow;
+    } else
         st = nst_adapt_params(p, job->content, &job->styles, job->runner->events, err);
     if (st == NST_OK && p->colour == NST_COLOUR_MATCH && !p->dry_run)
         st = match_colours(job, err);

@@ -184,6 +184,8 @@ static enum nst_status run_job(struct nst_picture_job *job, struct nst_err *err)
 
         if (job->link && job->link->number > 1)
             nst_pyramid_warm_start(&p, job->content->height, job->content->width, 1);
+        else if (job->frames || job->link)
+            nst_pyramid_first_frame(&p, job->content->height, job->content->width);
         count_reading(job);
         st = job->net ? nst_net_run_estimate(job, &estimate, err)
                       : nst_estimate_make(&estimate, &job->plan, job->runner->session,

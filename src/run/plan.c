@@ -95,9 +95,11 @@ static void complete_plan(const struct plan_search *s, struct nst_plan *plan)
     }
     /* the planes of the guidance masks */
     objective += (size_t)regions * pixels * sizeof(float);
-    /* The style picture is freed before the optimiser is allocated. */
+    /* The style picture is freed before the optimiser is allocated, except in a film
+     * that it gives its colours to. */
     optimiser = optimiser_bytes(s, plan->curvature_pairs, &plan->device_memory);
-    optimiser -= optimiser < style ? optimiser : style;
+    if (!(s->is_video && s->p->colour == NST_COLOUR_MATCH))
+        optimiser -= optimiser < style ? optimiser : style;
     plan->memory = s->baseline_bytes + HEADROOM_BYTES + objective + optimiser;
     plan->relative_cost = area / (double)pixels;
     /* The forward pass is half of an evaluation. Tiling repeats it for the Gram

@@ -344,6 +344,7 @@ frames() { # FILE: how many
             huge.ppm -o out.ppm 2>progress 3>&- 4>&- &
         pid=$!
         wait_until '[ -s progress ]' # it has begun
+        sleep 0.5                    # and paints, which takes many seconds
         kill -INT $pid
         status=0
         wait $pid || status=$?

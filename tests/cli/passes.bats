@@ -262,7 +262,9 @@ series() {
     nst --frames -S native -n 20 -s munch in -o whole/ --name '{stem}.png'
     mkdir out
     cp whole/[12].png out/
-    nst --frames --skip-done -S native -n 20 -s munch in -o out/ --name '{stem}.png'
+    run --separate-stderr nst --frames --skip-done -S native -n 20 -s munch in -o out/ --name '{stem}.png'
+    [ "$status" = 0 ]
+    [ "$(grep -c 'is up to date; skipped' <<<"$stderr")" = 2 ]
     cmp whole/1.png out/1.png
     for t in 3 4; do # files are rounded, so not quite the same; a frame for itself differs by more
         nst -S native -n 20 -s munch in/$t.pgm -o alone$t.png
@@ -282,6 +284,11 @@ series() {
     grep -q '^nst: in/2.pgm: is not an image' <<<"$stderr"
     grep -q '^nst: in/3b.ppm: has 40x30 pixels, and the frames before it 96x64; all frames of a film have one size' <<<"$stderr"
     [ "$(echo gap/*)" = "gap/1.png gap/3.png gap/4.png" ]
+    nst -q --frames -S native -n 20 -s munch in/3b.ppm -o gap/ --name '{stem}.png'
+    rm gap/4.png
+    run nst -q --frames --skip-done -S native -n 20 -s munch in/[134]*.p?m -o gap/ --name '{stem}.png'
+    cat <<<"$output"
+    [ "$status" = 0 ] && [ -e gap/4.png ] # 3b is done, but no frame of this film
 }
 
 @test "--frames refuses streams and several passes" {
