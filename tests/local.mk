@@ -289,7 +289,7 @@ tests_bench_bench_SOURCES = %D%/bench/bench.c
 tests_bench_bench_CFLAGS = $(ISA_CFLAGS)
 tests_bench_bench_LDADD = $(CORE_LIBS)
 EXTRA_DIST += %D%/bench/bench.sh %D%/bench/backends.sh %D%/bench/batch.sh %D%/bench/serve.sh %D%/bench/recipe.sh \
-	%D%/bench/films.py %D%/bench/torch_gpu.py %D%/bench/torch_recipe.py
+	%D%/bench/films.py %D%/bench/borders.py %D%/bench/torch_gpu.py %D%/bench/torch_recipe.py
 CLEANFILES += bench.jsonl tests/bench/bench$(EXEEXT)
 bench: all tests/bench/bench$(EXEEXT)
 	BENCH='$(abs_top_builddir)/tests/bench/bench' srcdir='$(abs_top_srcdir)' \
