@@ -339,6 +339,7 @@ frames() { # FILE: how many
     picture huge.ppm 2000 2000 3
     for options in '' '--max-memory 512M'; do
         cp old.ppm out.ppm
+        rm -f progress
         # shellcheck disable=SC2086 # two words
         env --default-signal=INT "$NST" --progress json -t 1 $options -s n.nstnet \
             huge.ppm -o out.ppm 2>progress 3>&- 4>&- &
