@@ -70,19 +70,26 @@ write_functions() {
 SCRIPT
 }
 
-# gimp SCRIPT...: run scripts of Script-Fu in GIMP, one after the other, also after one that
-# fails. $output has their messages. These functions come before them:
-#   (open FILE), (save IMAGE FILE) to a PNG, (layer IMAGE): the active one, and
-#   (nst IMAGE STYLE SIZE OPTIONS) and (call IMAGE PRESET STRENGTH SCALE COLOURS), which run
-#   the plug-in on the active layer.
-gimp() {
-    local commands=() script number=0
+# load_scripts SCRIPT...: set $commands to the options with which GIMP runs the scripts
+load_scripts() {
+    local script number=0
+    commands=()
     write_functions
     for script in "$@"; do
         number=$((number + 1))
         { cat functions.scm && echo "$script"; } >"script-$number.scm"
         commands+=(-b "(load \"script-$number.scm\")")
     done
+}
+
+# gimp SCRIPT...: run scripts of Script-Fu in GIMP, one after the other, also after one that
+# fails. $output has their messages. These functions come before them:
+#   (open FILE), (save IMAGE FILE) to a PNG, (layer IMAGE): the active one, and
+#   (nst IMAGE STYLE SIZE OPTIONS) and (call IMAGE PRESET STRENGTH SCALE COLOURS), which run
+#   the plug-in on the active layer.
+gimp() {
+    local commands
+    load_scripts "$@"
     run timeout 300 gimp-console -i -d -f --batch-interpreter plug-in-script-fu-eval \
         "${commands[@]}" -b '(gimp-quit 1)'
     echo "$output"

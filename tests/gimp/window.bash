@@ -17,13 +17,8 @@ no_window() {
 # start SCRIPT...: start GIMP, which runs the scripts, as gimp() does. An image that a script
 # makes is closed unsaved at the end.
 start() {
-    local commands=() script number=0
-    write_functions
-    for script in "$@"; do
-        number=$((number + 1))
-        { cat functions.scm && echo "$script"; } >"script-$number.scm"
-        commands+=(-b "(load \"script-$number.scm\")")
-    done
+    local commands
+    load_scripts "$@"
     Xvfb -displayfd 3 -screen 0 ${SCREEN}x24 -nolisten tcp 3>display >xvfb.log 2>&1 &
     xvfb=$!
     await test -s display

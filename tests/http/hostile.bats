@@ -14,7 +14,7 @@ still_well() {
     get /health
     [ "$code" = 200 ]
     [ -z "$(ls data/uploads | grep part)" ]
-    ! grep -q Sanitizer log
+    [ -z "$(grep Sanitizer log)" ]
 }
 
 # put FILE [CURL OPTION...]: upload it as a picture
